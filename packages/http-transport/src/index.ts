@@ -1,1 +1,27 @@
-export {}
+/**
+ * One way out to one upstream: a `fetch` that knows its SOCKS proxy and TLS profile, and on it a JSON call with
+ * deadlines, bounded retries and a typed failure that says which upstream, which call and what came.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { makeTransport } from "@cscs/http-transport"
+ *
+ * const version = Effect.scoped(
+ *   Effect.gen(function* () {
+ *     const waldur = yield* makeTransport({
+ *       upstream: "waldur",
+ *       baseUrl: "https://waldur.example.org/api/",
+ *       socksProxy: "socks5h://proxy.example.org:1080",
+ *     })
+ *     const answer = yield* waldur.call({ method: "GET", path: "version/" })
+ *     return answer.body
+ *   }),
+ * )
+ * ```
+ */
+export { isRepeatable, TransportFailure, type TransportFailureReason, transportFailureFrom } from "./failure.ts"
+export type { TlsProfile } from "./fetch.ts"
+export { InvalidProxy, proxyForDisplay } from "./proxy.ts"
+export { defaultRetryPolicy, type RetryPolicy } from "./retry.ts"
+export { type HttpAnswer, type HttpCall, makeTransport, type Transport, type TransportOptions } from "./transport.ts"

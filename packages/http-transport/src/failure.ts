@@ -1,0 +1,118 @@
+import { Schema } from "effect"
+import { BodyTooLarge } from "./fetch.ts"
+import { ProxyHandshakeError } from "./proxy.ts"
+
+/**
+ * Why a call failed.
+ *
+ * - `dns`: the host's name has no address
+ * - `connect`: nobody listens, no route, or no connection in time
+ * - `proxy`: the SOCKS proxy cannot be reached, refused us, or could not reach the upstream
+ * - `tls`: the certificate was refused, or the handshake failed
+ * - `reset`: the connection ended before the answer did, or what came was not HTTP
+ * - `timeout`: no whole answer within the attempt's time, or the deadline passed
+ * - `too-large`: the body passed the limit
+ * - `not-json`: a success whose body is no JSON (truncated, HTML, garbage)
+ * - `status`: an answer, but not a success; `status` has its code
+ */
+export const TransportFailureReason = Schema.Literals([
+  "dns",
+  "connect",
+  "proxy",
+  "tls",
+  "reset",
+  "timeout",
+  "too-large",
+  "not-json",
+  "status",
+])
+export type TransportFailureReason = typeof TransportFailureReason.Type
+
+/** A call that gave no usable answer. Holds no header, no query and no credential: it may be logged as it is. */
+export class TransportFailure extends Schema.TaggedError<TransportFailure>()("TransportFailure", {
+  /** The upstream's name, as given to `makeTransport`. */
+  upstream: Schema.String,
+  /** Method and URL without query: `GET https://waldur.example.org/api/version/`. */
+  call: Schema.String,
+  reason: TransportFailureReason,
+  /** What came, in words: the system's message, or the start of the answer's body. */
+  detail: Schema.String,
+  status: Schema.optionalKey(Schema.Int),
+  /** Seconds that the upstream asks us to wait (`Retry-After`, RFC 9110 section 10.2.3). */
+  retryAfter: Schema.optionalKey(Schema.Finite),
+  /** The proxy that was on the way, without credentials. */
+  proxy: Schema.optionalKey(Schema.String),
+}) {
+  override get message() {
+    const what = this.reason === "status" ? `answered ${this.status}` : this.reason
+    const via = this.proxy === undefined ? "" : ` (through ${this.proxy})`
+    return `${this.upstream}: ${this.call} ${what}: ${this.detail}${via}`
+  }
+}
+
+/**
+ * Whether the same call may succeed later, so that repeating it makes sense where it is safe. A refused certificate, a
+ * body over the limit and a refusal by status (400, 401, 403, 404, ...) stay as they are.
+ */
+export const isRepeatable = (failure: TransportFailure): boolean => {
+  switch (failure.reason) {
+    case "tls":
+    case "too-large":
+      return false
+    case "status":
+      return failure.status === 408 || failure.status === 429 || isPassingServerError(failure.status ?? 0)
+    default:
+      return true
+  }
+}
+
+// 501 and 505 say that the server never will.
+const isPassingServerError = (status: number) => status >= 500 && status !== 501 && status !== 505
+
+const reasonByCode: Record<string, TransportFailureReason> = {
+  ENOTFOUND: "dns",
+  EAI_AGAIN: "dns",
+  ECONNREFUSED: "connect",
+  EHOSTUNREACH: "connect",
+  ENETUNREACH: "connect",
+  EADDRNOTAVAIL: "connect",
+  ETIMEDOUT: "connect",
+  UND_ERR_CONNECT_TIMEOUT: "connect",
+  UND_ERR_HEADERS_TIMEOUT: "timeout",
+  UND_ERR_BODY_TIMEOUT: "timeout",
+  EPROTO: "tls",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "tls",
+  SELF_SIGNED_CERT_IN_CHAIN: "tls",
+  UNABLE_TO_GET_ISSUER_CERT: "tls",
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "tls",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "tls",
+  HOSTNAME_MISMATCH: "tls",
+}
+
+/**
+ * The failure behind whatever a `fetch` of this package threw. Node hides the reason in a chain of causes
+ * (`TypeError: fetch failed`), so the chain is walked to the first that says something.
+ */
+export const transportFailureFrom = (
+  thrown: unknown,
+  about: { readonly upstream: string; readonly call: string; readonly proxy?: string },
+): TransportFailure => {
+  let detail = thrown instanceof Error ? thrown.message : String(thrown)
+  for (let cause = thrown, depth = 0; cause instanceof Error && depth < 8; cause = cause.cause, depth++) {
+    // Happy eyeballs gives an error without a message; its parts have one each.
+    const parts = cause instanceof AggregateError ? cause.errors.map(String).join("; ") : ""
+    detail = cause.message || parts || detail
+    const reason = reasonOf(cause)
+    if (reason !== undefined) return new TransportFailure({ ...about, reason, detail })
+  }
+  return new TransportFailure({ ...about, reason: "reset", detail })
+}
+
+const reasonOf = (error: Error): TransportFailureReason | undefined => {
+  if (error instanceof BodyTooLarge) return "too-large"
+  if (error instanceof ProxyHandshakeError) return "proxy"
+  if (error.name === "TimeoutError" || error.name === "AbortError") return "timeout"
+  const code = (error as NodeJS.ErrnoException).code ?? ""
+  if (code.startsWith("ERR_TLS_") || code.startsWith("ERR_SSL_") || code.startsWith("CERT_")) return "tls"
+  return reasonByCode[code]
+}

@@ -1,0 +1,40 @@
+import { Duration, Effect, Schedule } from "effect"
+import { isRepeatable, type TransportFailure } from "./failure.ts"
+
+/** How often and how patiently a call is repeated. Durations as Effect writes them: `"500 millis"`, `"30 seconds"`. */
+export interface RetryPolicy {
+  /** Attempts after the first. Default 4. */
+  readonly times: number
+  /** The first wait; each later one is twice as long. Default 200 milliseconds. */
+  readonly base: Duration.Input
+  /** No wait of our own is longer. Default 5 seconds. */
+  readonly cap: Duration.Input
+  /** A `Retry-After` up to this is obeyed; a longer one ends the call with its failure. Default 30 seconds. */
+  readonly maxRetryAfter: Duration.Input
+}
+
+/** Four repeats within some three seconds: rides out a restart behind a balancer, still answers a person. */
+export const defaultRetryPolicy: RetryPolicy = {
+  times: 4,
+  base: "200 millis",
+  cap: "5 seconds",
+  maxRetryAfter: "30 seconds",
+}
+
+/**
+ * Exponential waits with jitter (0.8 to 1.2, so that replicas do not knock together), capped, at most `times`, only for
+ * failures that may pass; a `Retry-After` of the upstream counts where it is longer than our own wait.
+ */
+export const retrySchedule = (policy: RetryPolicy): Schedule.Schedule<unknown, TransportFailure> =>
+  Schedule.min([Schedule.exponential(policy.base), Schedule.spaced(policy.cap)]).pipe(
+    Schedule.jittered,
+    Schedule.upTo({ times: policy.times }),
+    Schedule.setInputType<TransportFailure>(),
+    Schedule.while(
+      ({ input }) =>
+        isRepeatable(input) && (input.retryAfter ?? 0) <= Duration.toSeconds(Duration.fromInputUnsafe(policy.maxRetryAfter)),
+    ),
+    Schedule.modifyDelay(({ duration, input }) =>
+      Effect.succeed(Duration.max(Duration.fromInputUnsafe(duration), Duration.seconds(input.retryAfter ?? 0))),
+    ),
+  )

@@ -1,0 +1,205 @@
+import { Duration, Effect, Result, type Scope } from "effect"
+import ky from "ky"
+import { TransportFailure, transportFailureFrom } from "./failure.ts"
+import { makeFetch, type TlsProfile } from "./fetch.ts"
+import { type InvalidProxy, parseSocksProxy, proxyForDisplay } from "./proxy.ts"
+import { defaultRetryPolicy, type RetryPolicy, retrySchedule } from "./retry.ts"
+
+/** Where calls go, and how patiently. */
+export interface TransportOptions {
+  /** The name that failures, logs and spans give the upstream: `waldur`, `hpc-user-api`. */
+  readonly upstream: string
+  /** What each call's path is joined to: `https://waldur.example.org/api/`. */
+  readonly baseUrl: string
+  /** Sent with each call. Default none. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** `socks4://`, `socks4a://`, `socks5://` or `socks5h://`. Default: direct. */
+  readonly socksProxy?: string
+  readonly tls?: TlsProfile
+  /** For one attempt, from the connection to the last byte. Default 60 seconds: a full page of a real Waldur takes 15. */
+  readonly attemptTimeout?: Duration.Input
+  /** For a call with all its repeats and waits. Default 3 minutes. */
+  readonly deadline?: Duration.Input
+  /** For a connection, proxy and TLS included. Default 10 seconds. */
+  readonly connectTimeout?: Duration.Input
+  /** Connections kept at most. Default 16. */
+  readonly connections?: number
+  /** A larger decoded body is refused. Default 64 MiB; a page of 300 full Waldur resources has 1.7 MB. */
+  readonly maxBodyBytes?: number
+  readonly retry?: RetryPolicy
+}
+
+/** One call, relative to the transport's base URL. */
+export interface HttpCall {
+  readonly method: "GET" | "HEAD" | "POST"
+  /** Without a leading slash, and with the closing one where the upstream has it: `marketplace-resources/`. */
+  readonly path: string
+  /** In this order, a name repeated where the upstream wants it so. */
+  readonly query?: ReadonlyArray<readonly [name: string, value: string]>
+  readonly headers?: Readonly<Record<string, string>>
+  /** Sent as a JSON body. */
+  readonly json?: unknown
+}
+
+/** A success (2xx). */
+export interface HttpAnswer {
+  readonly status: number
+  readonly headers: Headers
+  /** The decoded JSON; `undefined` where the body is empty, as with HEAD and 204. */
+  readonly body: unknown
+}
+
+export interface Transport {
+  /**
+   * Sends a call and reads its JSON answer. GET and HEAD are repeated as the retry policy says; a POST is sent once, for
+   * nobody knows what a lost one did. Redirects are failures: they would carry the credential elsewhere.
+   */
+  readonly call: (call: HttpCall) => Effect.Effect<HttpAnswer, TransportFailure>
+  /** The same way out for a library that brings its own protocol, such as oauth4webapi. No retry, no deadline. */
+  readonly fetch: typeof fetch
+  /** The proxy on the way, without credentials. */
+  readonly proxy: string | undefined
+}
+
+/**
+ * Opens the way to one upstream; its connections end with the scope.
+ *
+ * Fails with `InvalidProxy` where `socksProxy` is none.
+ */
+export const makeTransport = Effect.fn("makeTransport")(function* (
+  options: TransportOptions,
+): Effect.fn.Return<Transport, InvalidProxy, Scope.Scope> {
+  const socksProxy =
+    options.socksProxy === undefined
+      ? undefined
+      : yield* Result.match(parseSocksProxy(options.socksProxy), {
+          onSuccess: (url) => Effect.succeed(url),
+          onFailure: (error) => Effect.fail(error),
+        })
+  const proxy = options.socksProxy === undefined ? {} : { proxy: proxyForDisplay(options.socksProxy) }
+  const pool = yield* Effect.acquireRelease(
+    Effect.sync(() =>
+      makeFetch({
+        ...(socksProxy === undefined ? {} : { socksProxy }),
+        ...(options.tls === undefined ? {} : { tls: options.tls }),
+        connectTimeout: millis(options.connectTimeout ?? "10 seconds"),
+        connections: options.connections ?? 16,
+        maxBodyBytes: options.maxBodyBytes ?? 64 * 1024 * 1024,
+      }),
+    ),
+    (open) => Effect.promise(open.close),
+  )
+  const client = ky.create({
+    prefix: options.baseUrl,
+    fetch: pool.fetch,
+    redirect: "manual",
+    throwHttpErrors: false,
+    // Both are Effect's, in one place: see below.
+    retry: 0,
+    timeout: false,
+    ...(options.headers === undefined ? {} : { headers: options.headers }),
+  })
+  const attemptTimeout = options.attemptTimeout ?? "60 seconds"
+  const deadline = options.deadline ?? "3 minutes"
+  const schedule = retrySchedule(options.retry ?? defaultRetryPolicy)
+
+  const callFor = (call: HttpCall) => ({
+    upstream: options.upstream,
+    call: `${call.method} ${options.baseUrl.replace(/\/*$/, "/")}${call.path}`,
+    ...proxy,
+  })
+  const timedOut = (call: HttpCall, detail: string) => () =>
+    Effect.fail(new TransportFailure({ ...callFor(call), reason: "timeout", detail }))
+
+  const attempt = (call: HttpCall) =>
+    Effect.tryPromise({
+      try: async (signal) => {
+        const response = await client(call.path, {
+          method: call.method,
+          signal,
+          ...(call.query === undefined ? {} : { searchParams: call.query.map((pair) => [...pair]) }),
+          ...(call.headers === undefined ? {} : { headers: call.headers }),
+          ...(call.json === undefined ? {} : { json: call.json }),
+        })
+        // Read even where it is not used: an unread body holds its connection.
+        return { response, text: await response.text() }
+      },
+      catch: (thrown) => transportFailureFrom(thrown, callFor(call)),
+    }).pipe(
+      Effect.flatMap(({ response, text }) => answerFrom(response, text, callFor(call))),
+      Effect.timeoutOrElse({
+        duration: attemptTimeout,
+        orElse: timedOut(call, `no whole answer within ${display(attemptTimeout)}`),
+      }),
+    )
+
+  return {
+    fetch: pool.fetch,
+    proxy: proxy.proxy,
+    call: Effect.fn("Transport.call")(function* (call) {
+      yield* Effect.annotateCurrentSpan({ upstream: options.upstream, method: call.method, path: call.path })
+      let last = ""
+      const once = attempt(call).pipe(
+        Effect.tapError((failure) =>
+          Effect.sync(() => {
+            last = `; the last attempt: ${failure.reason}: ${failure.detail}`
+          }),
+        ),
+      )
+      return yield* (call.method === "POST" ? once : Effect.retry(once, schedule)).pipe(
+        Effect.timeoutOrElse({
+          duration: deadline,
+          orElse: () => timedOut(call, `no answer within the deadline of ${display(deadline)}${last}`)(),
+        }),
+      )
+    }),
+  }
+})
+
+const answerFrom = (
+  response: Response,
+  text: string,
+  about: { readonly upstream: string; readonly call: string; readonly proxy?: string },
+): Effect.Effect<HttpAnswer, TransportFailure> => {
+  if (!response.ok) {
+    const retryAfter = retryAfterSeconds(response.headers)
+    return Effect.fail(
+      new TransportFailure({
+        ...about,
+        reason: "status",
+        status: response.status,
+        detail: excerpt(text),
+        ...(retryAfter === undefined ? {} : { retryAfter }),
+      }),
+    )
+  }
+  if (text === "") return Effect.succeed({ status: response.status, headers: response.headers, body: undefined })
+  return Effect.try({
+    try: (): HttpAnswer => ({ status: response.status, headers: response.headers, body: JSON.parse(text) }),
+    catch: () => new TransportFailure({ ...about, reason: "not-json", detail: excerpt(text) }),
+  })
+}
+
+/** `Retry-After` as seconds from now: a number, or an HTTP date (RFC 9110 section 10.2.3). */
+const retryAfterSeconds = (headers: Headers): number | undefined => {
+  const value = headers.get("retry-after")?.trim()
+  if (value === undefined || value === "") return undefined
+  if (/^\d+$/.test(value)) return Number(value)
+  const date = Date.parse(value)
+  return Number.isNaN(date) ? undefined : Math.max(0, (date - Date.now()) / 1000)
+}
+
+/** The start of a body for a message: an HTML page without its tags, white space folded, 200 characters. */
+const excerpt = (text: string): string => {
+  const plain = text
+    .slice(0, 4096)
+    .replace(/<(style|script)[\s\S]*?<\/\1>/gi, " ")
+    .replace(/<[^>]*>/g, " ")
+    .replace(/\s+/g, " ")
+    .trim()
+  if (plain === "") return "an empty body"
+  return plain.length > 200 ? `${plain.slice(0, 200)}…` : plain
+}
+
+const millis = (duration: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(duration))
+const display = (duration: Duration.Input) => `${millis(duration) / 1000} s`
