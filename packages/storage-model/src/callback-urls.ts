@@ -1,0 +1,42 @@
+import { problem, type Warn } from "./finding.ts"
+import type { CallbackUrls } from "./storage-entry.ts"
+import type { WaldurOrder } from "./waldur-resource.ts"
+
+const orders = "/marketplace-orders/"
+const mayBecomeOk = new Set(["Erred", "Creating", "Updating", "Terminating"])
+
+/**
+ * Where to report what became of a resource's order: actions of the order below its own URL, actions of the resource
+ * (`/api/marketplace-provider-resources/<uuid>/...`) below the same API. Only where an order in progress has a URL.
+ *
+ * @param state the resource's state as the provider sees it
+ */
+export const callbackUrlsOf = (
+  resource: { readonly uuid: string; readonly order_in_progress?: WaldurOrder | null },
+  state: string,
+  warn: Warn,
+): CallbackUrls => {
+  const order = resource.order_in_progress
+  if (order?.url === undefined || order.url === null || order.url === "") return {}
+  const orderUrl = order.url
+  if (typeof orderUrl !== "string" || !/^https?:\/\//.test(orderUrl) || !orderUrl.includes(orders)) {
+    warn("ignored-value", problem("order_in_progress.url", orderUrl, `expected a URL with ${orders}; no callback URLs`))
+    return {}
+  }
+  const api = orderUrl.slice(0, orderUrl.indexOf(orders))
+  const ofOrder = (action: string) => `${orderUrl.replace(/\/*$/, "")}/${action}/`
+  const ofResource = (action: string) => `${api}/marketplace-provider-resources/${resource.uuid}/${action}/`
+  const pending = order.state === "pending-provider"
+  const executing = order.state === "executing"
+  return {
+    ...(pending && {
+      approve_by_provider_url: ofOrder("approve_by_provider"),
+      reject_by_provider_url: ofOrder("reject_by_provider"),
+    }),
+    ...((pending || executing) && { set_state_done_url: ofOrder("set_state_done") }),
+    ...(executing && { set_state_erred_url: ofOrder("set_state_erred") }),
+    ...(pending && { update_resource_options_url: ofResource("update_options_direct") }),
+    set_backend_id_url: ofResource("set_backend_id"),
+    ...(mayBecomeOk.has(state) && { set_state_ok_url: ofResource("set_state_ok") }),
+  }
+}

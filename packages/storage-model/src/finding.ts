@@ -1,0 +1,67 @@
+import { jsonText } from "./json-object.ts"
+
+/** Why a resource of Waldur's is not in the list. */
+export type SkipCode =
+  /** A field that decides over a path, a permission or an identity is not what it must be. */
+  | "bad-data"
+  /** The HPC User API does not know the project, or knows no usable GID. */
+  | "gid-unknown"
+  /** The HPC User API could not be asked, and the resource was not served before. */
+  | "gid-unavailable"
+  /** It is being removed, while another resource lives at its mount point. */
+  | "removal-of-live-path"
+  /** Its order has not reached the provider yet. */
+  | "order-not-approved"
+  /** Its offering is not one of the configured storage systems. */
+  | "foreign-offering"
+  /** Waldur sent the same resource more than once. */
+  | "duplicate"
+
+/** What is odd about a resource or customer that is served all the same. */
+export type WarningCode =
+  | "unknown-data-type"
+  | "ignored-value"
+  | "soft-above-hard"
+  | "customer-fallback"
+  | "shared-mount-point"
+
+/** What was found wrong with a field, in words for a person who can mend it in Waldur. */
+export interface Problem {
+  /** The field by its path in Waldur's record: `attributes.permissions`. */
+  readonly field: string
+  /** What it holds; a text or structure above 200 characters is cut. */
+  readonly found: unknown
+  /** What is wrong and what is wanted. */
+  readonly reason: string
+}
+
+/** A problem and the resource that has it. `null` where the record does not even say which it is. */
+export interface Finding<Code extends string> extends Problem {
+  readonly code: Code
+  readonly uuid: string | null
+  readonly slug: string | null
+  readonly offering_slug: string | null
+}
+
+export type Skipped = Finding<SkipCode>
+export type Warning = Finding<WarningCode>
+
+/** Takes what a rule wants to say of a resource that stays. */
+export type Warn = (code: WarningCode, problem: Problem) => void
+
+const longest = 200
+
+/** A found value as a finding shows it: JSON, of bounded size. `undefined` (a missing field) becomes `null`. */
+export const shown = (value: unknown): unknown => {
+  if (value === undefined) return null
+  if (typeof value === "string") return value.length > longest ? `${value.slice(0, longest)}…` : value
+  if (typeof value === "number" || typeof value === "boolean" || value === null) return value
+  const text = jsonText(value)
+  return text.length > longest ? `${text.slice(0, longest)}…` : value
+}
+
+export const problem = (field: string, found: unknown, reason: string): Problem => ({
+  field,
+  found: shown(found),
+  reason,
+})

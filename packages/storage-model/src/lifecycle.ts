@@ -1,0 +1,38 @@
+import type { WaldurOrder } from "./waldur-resource.ts"
+
+/** The states of a marketplace resource in Waldur, as the `state` filter takes them. */
+export const waldurStates = ["Creating", "OK", "Erred", "Updating", "Terminating", "Terminated"] as const
+export type WaldurState = (typeof waldurStates)[number]
+
+export const entryStatuses = ["pending", "active", "error", "updating", "removing", "removed"] as const
+export type EntryStatus = (typeof entryStatuses)[number]
+
+const statusByState: Readonly<Record<string, EntryStatus>> = {
+  Creating: "pending",
+  OK: "active",
+  Erred: "error",
+  Updating: "updating",
+  Terminating: "removing",
+  Terminated: "removed",
+}
+
+/** An entry's status for a Waldur state; `pending` for a state that we do not know. */
+export const statusOf = (state: string): EntryStatus =>
+  Object.hasOwn(statusByState, state) ? (statusByState[state] ?? "pending") : "pending"
+
+/** Order states in which the consumer's side still has to agree: no business of the provider's yet. */
+const beforeProvider = new Set(["pending-consumer", "pending-project", "pending-start-date"])
+
+/** What a resource's state means for the provider. */
+export type ProviderView = { readonly visible: false } | { readonly visible: true; readonly state: string }
+
+/**
+ * A change that the consumer's side has not agreed to has not happened yet: a resource whose update or removal waits
+ * there counts as OK, and one whose creation waits there does not exist (Waldur's `visible_to_providers` hides it too).
+ */
+export const providerView = (state: string | null | undefined, order: WaldurOrder | null | undefined): ProviderView => {
+  const waits = beforeProvider.has(order?.state ?? "")
+  if (waits && state === "Creating") return { visible: false }
+  if (waits && (state === "Updating" || state === "Terminating")) return { visible: true, state: "OK" }
+  return { visible: true, state: state ?? "" }
+}

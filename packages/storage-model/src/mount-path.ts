@@ -1,0 +1,58 @@
+import { Result } from "effect"
+import { type Problem, problem, type Warn } from "./finding.ts"
+
+// Somebody creates these paths as root: no "..", no hidden file, nothing that a shell or a URL reads as more than a name.
+const component = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/
+const absolutePath = /^(?:\/[A-Za-z0-9_][A-Za-z0-9._-]{0,254}){2,}$/
+// PATH_MAX of Linux. Components are ASCII, so characters are bytes.
+const longestPath = 4096
+
+const wanted = "a path component: 1 to 255 of A-Z a-z 0-9 . _ -, not beginning with . or -"
+
+/** What is wrong with `value` as one component of a mount point; `undefined` where nothing is. */
+export const invalidComponent = (field: string, value: string): Problem | undefined =>
+  component.test(value) ? undefined : problem(field, value, `expected ${wanted}`)
+
+/** `/a/b/c` of components, each checked; `fields` says where each came from. */
+export const mountPath = (
+  ...components: ReadonlyArray<readonly [field: string, value: string]>
+): Result.Result<string, Problem> => {
+  for (const [field, value] of components) {
+    const invalid = invalidComponent(field, value)
+    if (invalid !== undefined) return Result.fail(invalid)
+  }
+  return Result.succeed(components.map(([, value]) => `/${value}`).join(""))
+}
+
+/**
+ * The mount point that Waldur's `backend_id` names: an absolute path of two or more valid components.
+ *
+ * @param mountRoots directories below one of which it must lie; empty where any will do
+ * @returns `undefined` where `backend_id` is no such path and so says nothing about the disk
+ */
+export const backendMountPath = (
+  backendId: unknown,
+  mountRoots: ReadonlyArray<string>,
+  warn: Warn,
+): Result.Result<string | undefined, Problem> => {
+  if (typeof backendId !== "string" || !backendId.startsWith("/")) return Result.succeed(undefined)
+  if (!absolutePath.test(backendId)) {
+    warn(
+      "ignored-value",
+      problem("backend_id", backendId, `no usable path, ignored; expected / before each of 2 or more: ${wanted}`),
+    )
+    return Result.succeed(undefined)
+  }
+  if (backendId.length > longestPath) {
+    return Result.fail(problem("backend_id", backendId, `${backendId.length} bytes; expected at most ${longestPath}`))
+  }
+  if (mountRoots.length > 0 && !mountRoots.some((root) => isBelow(backendId, root))) {
+    return Result.fail(problem("backend_id", backendId, `expected a path below ${mountRoots.join(" or ")}`))
+  }
+  return Result.succeed(backendId)
+}
+
+const isBelow = (path: string, root: string) => path.startsWith(root.endsWith("/") ? root : `${root}/`)
+
+/** The directory that holds `path`: `/` for a path of one component. */
+export const parentDirectory = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/"

@@ -1,0 +1,158 @@
+import { finiteDecimal } from "./decimal.ts"
+import { type Problem, problem, type Warn } from "./finding.ts"
+import { isJsonObject, property } from "./json-object.ts"
+import type { Quota } from "./storage-entry.ts"
+import type { WaldurOrder, WaldurResource } from "./waldur-resource.ts"
+
+/** How many inodes a terabyte brings. */
+export interface InodeSettings {
+  /** Inodes per TB before the coefficients. Default 1,000,000. */
+  readonly inodeBaseMultiplier: number
+  /** Default 1.33. */
+  readonly inodeSoftCoefficient: number
+  /** Default 2.0. */
+  readonly inodeHardCoefficient: number
+}
+
+/** A JSON object of Waldur's and the path that findings give it. A later layer's keys win over an earlier one's. */
+interface Layer {
+  readonly path: string
+  readonly values: unknown
+}
+
+interface Origin {
+  readonly field: string
+  readonly found: unknown
+}
+
+/**
+ * The value that the last layer with one of the keys has, and where it stands. Within a layer the first key counts:
+ * the others are misspellings that Waldur's forms have in use.
+ */
+const lookUp = (layers: ReadonlyArray<Layer>, keys: ReadonlyArray<string>): Origin | undefined => {
+  for (const { path, values } of layers.toReversed()) {
+    for (const key of keys) {
+      const found = property(values, key)
+      if (found !== undefined) return { field: `${path}.${key}`, found }
+    }
+  }
+  return undefined
+}
+
+const overrideKeys = {
+  softSpace: ["soft_quota_space"],
+  hardSpace: ["hard_quota_space"],
+  softInodes: ["soft_quota_inodes", "soft_quota_indoes"],
+  hardInodes: ["hard_quota_inodes", "hard_quota_indoes"],
+} as const
+
+/**
+ * The quotas for layered `limits` and `options`: space in TB (`tera`), inodes as a count (`none`), each soft before
+ * hard. `null` where neither space quota is above 0.
+ */
+const quotasFor = (
+  limits: ReadonlyArray<Layer>,
+  options: ReadonlyArray<Layer>,
+  settings: InodeSettings,
+  warn: Warn,
+): ReadonlyArray<Quota> | null => {
+  const inodes = (terabytes: number, coefficient: number) =>
+    Math.trunc(terabytes * settings.inodeBaseMultiplier * coefficient)
+  const storage = storageLimit(limits, (tb) => inodes(tb, settings.inodeHardCoefficient), warn)
+  const override = (keys: ReadonlyArray<string>) => overrideFrom(options, keys, warn)
+
+  const softSpace = override(overrideKeys.softSpace) ?? storage
+  const hardSpace = override(overrideKeys.hardSpace) ?? storage
+  const softInodes = override(overrideKeys.softInodes) ?? inodes(storage, settings.inodeSoftCoefficient)
+  const hardInodes = override(overrideKeys.hardInodes) ?? inodes(storage, settings.inodeHardCoefficient)
+
+  const lowered = (what: string, keys: ReadonlyArray<string>, soft: number, hard: number) => {
+    if (soft <= hard) return soft
+    const field = lookUp(options, keys)?.field ?? "limits.storage"
+    warn(
+      "soft-above-hard",
+      problem(field, soft, `the soft ${what} quota is above the hard one of ${hard}; lowered to it`),
+    )
+    return hard
+  }
+  const space = lowered("space", overrideKeys.softSpace, softSpace, hardSpace)
+  if (space <= 0 && hardSpace <= 0) return null
+  return [
+    { type: "space", quota: space, unit: "tera", enforcementType: "soft" },
+    { type: "space", quota: hardSpace, unit: "tera", enforcementType: "hard" },
+    {
+      type: "inodes",
+      quota: Math.trunc(lowered("inode", overrideKeys.softInodes, softInodes, hardInodes)),
+      unit: "none",
+      enforcementType: "soft",
+    },
+    { type: "inodes", quota: Math.trunc(hardInodes), unit: "none", enforcementType: "hard" },
+  ]
+}
+
+const storageLimit = (limits: ReadonlyArray<Layer>, inodes: (terabytes: number) => number, warn: Warn): number => {
+  const origin = lookUp(limits, ["storage"])
+  if (origin === undefined || origin.found === null) return 0
+  const terabytes = finiteDecimal(origin.found)
+  if (terabytes !== undefined && terabytes >= 0 && Number.isSafeInteger(inodes(terabytes))) return terabytes
+  warn("ignored-value", problem(origin.field, origin.found, "expected a number of TB, not negative; taken as 0"))
+  return 0
+}
+
+const overrideFrom = (options: ReadonlyArray<Layer>, keys: ReadonlyArray<string>, warn: Warn): number | undefined => {
+  const origin = lookUp(options, keys)
+  if (origin === undefined || origin.found === null) return undefined
+  const value = finiteDecimal(origin.found)
+  if (value !== undefined && value >= 0 && value <= Number.MAX_SAFE_INTEGER) return value
+  warn("ignored-value", problem(origin.field, origin.found, "expected a number, not negative; ignored"))
+  return undefined
+}
+
+/** The quotas of an entry; `oldQuotas` and `newQuotas` only while an Update order says from what to what. */
+export interface EntryQuotas {
+  readonly quotas: ReadonlyArray<Quota> | null
+  readonly oldQuotas?: ReadonlyArray<Quota> | null
+  readonly newQuotas?: ReadonlyArray<Quota> | null
+}
+
+/** The quotas of a project entry. Inodes follow `limits.storage` alone: space that an option overrides does not count. */
+export const quotasOf = (resource: WaldurResource, settings: InodeSettings, warn: Warn): EntryQuotas => {
+  const told = new Set<string>()
+  // The old and the new quotas read the resource's own values again.
+  const once: Warn = (code, found: Problem) => {
+    const key = `${code} ${found.field}`
+    if (!told.has(key)) warn(code, found)
+    told.add(key)
+  }
+  const limits = layer("limits", resource.limits, once)
+  const options = layer("options", resource.options, once)
+  const quotas = quotasFor([limits], [options], settings, once)
+  const change = changeOf(resource.order_in_progress, once)
+  if (change === undefined) return { quotas }
+  return {
+    quotas,
+    oldQuotas: quotasFor([limits, change.oldLimits], [options, change.oldOptions], settings, once),
+    newQuotas: quotasFor([limits, change.newLimits], [options, change.newOptions], settings, once),
+  }
+}
+
+const layer = (path: string, values: unknown, warn: Warn): Layer => {
+  if (values !== undefined && values !== null && !isJsonObject(values)) {
+    warn("ignored-value", problem(path, values, "expected an object; ignored"))
+  }
+  return { path, values }
+}
+
+/** What an Update order says it changes; `undefined` where it says nothing of limits or options. */
+const changeOf = (order: WaldurOrder | null | undefined, warn: Warn) => {
+  if (order?.type !== "Update") return undefined
+  const part = (path: string, values: unknown) => layer(`order_in_progress.${path}`, values, warn)
+  const change = {
+    oldLimits: part("attributes.old_limits", property(order.attributes, "old_limits")),
+    newLimits: part("limits", order.limits),
+    oldOptions: part("attributes.old_options", property(order.attributes, "old_options")),
+    newOptions: part("attributes.new_options", property(order.attributes, "new_options")),
+  }
+  const says = ({ values }: Layer) => isJsonObject(values) && Object.keys(values).length > 0
+  return Object.values(change).some(says) ? change : undefined
+}

@@ -1,0 +1,83 @@
+import { Result } from "effect"
+import { type Problem, problem, type Warn } from "./finding.ts"
+import { isJsonObject, property } from "./json-object.ts"
+import type { EntryStatus } from "./lifecycle.ts"
+import type { ProjectItem, Target, UserItem } from "./storage-entry.ts"
+import { dashedUuid, deterministicId, stableHash } from "./uuid.ts"
+import type { WaldurResource } from "./waldur-resource.ts"
+
+/** Whether `value` is a Unix group id that may be served: an integer of at least `minGid`. */
+export const isGid = (value: unknown, minGid: number): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= minGid
+
+/** A project's GID for development, 30000 to 39999: made up, and the same wherever it is made. */
+export const mockGid = (projectSlug: string): number => 30_000 + (stableHash(projectSlug) % 10_000)
+
+const targetTypes = { project: "project_item", user: "user_item" } as const
+
+/** The target item that Waldur's `backend_metadata` holds, where it is complete. */
+export const itemFromWaldur = (
+  resource: WaldurResource,
+  targetType: "project" | "user",
+  minGid: number,
+  warn: Warn,
+): Readonly<Record<string, unknown>> | undefined => {
+  const key = targetTypes[targetType]
+  const item = property(resource.backend_metadata, key)
+  if (item === undefined || item === null) return undefined
+  const gids =
+    targetType === "project"
+      ? [["unixGid", property(item, "unixGid")] as const]
+      : [
+          ["unixUid", property(item, "unixUid")] as const,
+          ["primaryProject.unixGid", property(property(item, "primaryProject"), "unixGid")] as const,
+        ]
+  const wrong =
+    isJsonObject(item) && dashedUuid(item.itemId) !== undefined
+      ? gids.find(([, gid]) => !isGid(gid, minGid))?.[0]
+      : "itemId"
+  if (wrong === undefined && isJsonObject(item)) return item
+  warn(
+    "ignored-value",
+    problem(
+      `backend_metadata.${key}`,
+      item,
+      `ignored for its ${wrong}; expected an object with a UUID itemId and ${gids.map(([name]) => name).join(", ")} of at least ${minGid}`,
+    ),
+  )
+  return undefined
+}
+
+/** The target of a project's directory (`store`, `archive`, ...), as the model makes it. */
+export const projectTarget = (
+  resource: WaldurResource,
+  status: EntryStatus,
+  unixGid: number,
+): Result.Result<Target, Problem> => {
+  if (resource.project_name === undefined || resource.project_name === null) {
+    return Result.fail(problem("project_name", resource.project_name, "missing; expected a text"))
+  }
+  const targetItem: ProjectItem = {
+    itemId: deterministicId("project", resource.slug),
+    key: resource.project_slug,
+    name: resource.project_name,
+    status,
+    unixGid,
+    active: status === "active",
+  }
+  return Result.succeed({ targetType: "project", targetItem })
+}
+
+/** The target of a user's directory (`users`, `scratch`). No API gives a user's UID or address: both are made up. */
+export const userTarget = (resource: WaldurResource, status: EntryStatus, unixGid: number): Target => {
+  const active = status === "active"
+  const targetItem: UserItem = {
+    itemId: deterministicId("user", resource.slug),
+    status,
+    email: `user-${resource.slug}@example.com`,
+    unixUid: 20_000 + (stableHash(resource.slug) % 10_000),
+    primaryProject: { name: resource.project_slug, unixGid, active },
+    active,
+  }
+  return { targetType: "user", targetItem }
+}

@@ -1,0 +1,41 @@
+import { hash } from "node:crypto"
+
+const canonical = /^([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})$/
+
+/**
+ * A UUID as entries carry it: lowercase and dashed.
+ *
+ * @param value 32 hex digits, as Waldur writes UUIDs in JSON, or the dashed form, in any case
+ * @returns `undefined` for anything else
+ */
+export const dashedUuid = (value: unknown): string | undefined => {
+  if (typeof value !== "string" || (value.length !== 32 && value.length !== 36)) return undefined
+  const parts = canonical.exec(value.toLowerCase())
+  return parts === null ? undefined : parts.slice(1).join("-")
+}
+
+// RFC 9562 section 6.6: the name space for ISO object identifiers.
+const oidNamespace = Buffer.from("6ba7b8129dad11d180b400c04fd430c8", "hex")
+
+/**
+ * The UUID version 5 (RFC 9562 section 5.5) of `scope:name` in the OID namespace: the same on every replica, for ever.
+ *
+ * @example
+ * ```ts
+ * deterministicId("storage_system", "capstor") // "4b4a996a-8d6b-556d-ad60-202cefa6ecc3"
+ * ```
+ */
+export const deterministicId = (scope: string, name: string): string => {
+  const digest = hash("sha1", Buffer.concat([oidNamespace, Buffer.from(`${scope}:${name}`)]), "hex")
+  const variant = ((Number.parseInt(digest.slice(16, 18), 16) & 0x3f) | 0x80).toString(16)
+  return [
+    digest.slice(0, 8),
+    digest.slice(8, 12),
+    `5${digest.slice(13, 16)}`,
+    `${variant}${digest.slice(18, 20)}`,
+    digest.slice(20, 32),
+  ].join("-")
+}
+
+/** A number from 0 to 2^32 - 1 that a text always has: the first four bytes of its SHA-256, big-endian. */
+export const stableHash = (text: string): number => Number.parseInt(hash("sha256", text, "hex").slice(0, 8), 16)
