@@ -5,4 +5,6 @@ export default defineConfig({
   dts: false,
   platform: "node",
   target: "node22",
+  // `type: module` says it all: .js, as the manifests name it.
+  fixedExtension: false,
 })

@@ -1,1 +1,37 @@
 #!/usr/bin/env node
+import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { Cause, Effect, Exit } from "effect"
+import { Command } from "effect/cli"
+import manifest from "../package.json" with { type: "json" }
+import { check } from "./check.ts"
+import { exportEntries } from "./export.ts"
+import { serve } from "./serve.ts"
+
+const storageProxy = Command.make("storage-proxy").pipe(
+  Command.withDescription("Serves Waldur's storage resources to the storage management systems."),
+  Command.withSubcommands([serve, check, exportEntries]),
+)
+
+/** Exit codes: 0 done or stopped by a signal, 1 failed, 2 the configuration or the command line is wrong. */
+const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
+  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return 0
+  const error = Cause.findErrorOption(exit.cause)
+  if (error._tag === "None") {
+    process.stderr.write(`${Cause.pretty(exit.cause)}\n`)
+    return 1
+  }
+  const { value } = error
+  const tag = typeof value === "object" && value !== null && "_tag" in value ? value._tag : undefined
+  // The command line's own errors come with their help text already.
+  if (tag === "ShowHelp") return 2
+  process.stderr.write(`${value instanceof Error ? value.message : String(value)}\n`)
+  return tag === "ConfigurationInvalid" ? 2 : 1
+}
+
+Command.run(storageProxy, { version: manifest.version }).pipe(
+  Effect.provide(NodeServices.layer),
+  NodeRuntime.runMain({
+    disableErrorReporting: true,
+    teardown: (exit, onExit) => onExit(exitCode(exit)),
+  }),
+)

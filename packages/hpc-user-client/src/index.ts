@@ -1,1 +1,32 @@
-export {}
+/**
+ * Unix GIDs of projects from the CSCS HPC User API: a client-credentials token kept fresh, names asked in batches,
+ * each name once at a time, answers cached.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Redacted } from "effect"
+ * import { HpcUserClient } from "@cscs/hpc-user-client"
+ *
+ * const program = HpcUserClient.use((client) => client.gids(["csstaff", "s1234"])).pipe(
+ *   Effect.tap(({ known, unknown, failed }) => Effect.log(known, unknown, failed)),
+ *   Effect.provide(
+ *     HpcUserClient.layer({
+ *       apiUrl: "https://api-user.example.org",
+ *       clientId: "storage-proxy",
+ *       clientSecret: Redacted.make("the client's secret"),
+ *       tokenUrl: "https://auth.example.org/realms/cscs/protocol/openid-connect/token",
+ *     }),
+ *   ),
+ * )
+ * ```
+ */
+export type { GidLookup } from "./answer.ts"
+export { HpcUserClient, type HpcUserClientOptions } from "./client.ts"
+export {
+  type HpcUserApiError,
+  HpcUserApiRejected,
+  HpcUserApiUnavailable,
+  HpcUserApiUnexpectedAnswer,
+  TokenRefused,
+} from "./errors.ts"
+export type { GidCacheStats } from "./gid-cache.ts"

@@ -20,8 +20,9 @@
  * )
  * ```
  */
+export { withoutSecrets } from "./credentials.ts"
 export { isRepeatable, TransportFailure, type TransportFailureReason, transportFailureFrom } from "./failure.ts"
 export type { TlsProfile } from "./fetch.ts"
 export { InvalidProxy, proxyForDisplay } from "./proxy.ts"
-export { defaultRetryPolicy, type RetryPolicy } from "./retry.ts"
+export { defaultRetryPolicy, type RetryPolicy, retryAfterSeconds, retrySchedule } from "./retry.ts"
 export { type HttpAnswer, type HttpCall, makeTransport, type Transport, type TransportOptions } from "./transport.ts"

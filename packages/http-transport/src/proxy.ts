@@ -20,8 +20,11 @@ export class ProxyHandshakeError extends Error {
   override readonly name = "ProxyHandshakeError"
 }
 
-/** The proxy's URL for logs and errors: without user and password. */
-export const proxyForDisplay = (proxy: string): string => proxy.replace(/^([a-z0-9+.-]+:\/\/)?[^@/]*@/i, "$1***@")
+/**
+ * The proxy's URL for logs and errors: without user and password. Up to the last `@`, for a password that was not
+ * percent-encoded may hold an `@` or a `/` of its own.
+ */
+export const proxyForDisplay = (proxy: string): string => proxy.replace(/^([a-z0-9+.-]+:\/\/)?.*@/is, "$1***@")
 
 /**
  * Reads a SOCKS proxy's URL: `socks4://`, `socks4a://`, `socks5://` or `socks5h://`, host and port, for SOCKS5 with user
@@ -36,10 +39,28 @@ export const parseSocksProxy = (proxy: string): Result.Result<URL, InvalidProxy>
     return invalid(`its scheme is ${url.protocol}//, allowed are ${allowedSchemes.map((s) => `${s}//`).join(", ")}`)
   }
   if (url.hostname === "") return invalid("it has no host")
+  if (![url.username, url.password].every(isDecodable)) {
+    return invalid("its user or password holds a % that begins no percent-encoding")
+  }
   return Result.succeed(url)
 }
 
+const isDecodable = (text: string) => {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
 const unbracketed = (host: string) => host.replace(/^\[(.*)\]$/, "$1")
+
+const isUnresolved = (
+  error: NodeJS.ErrnoException & { readonly hostname?: string },
+  host: string,
+  proxyHost?: string,
+) => error.syscall === "getaddrinfo" && error.hostname === host && host !== proxyHost
 
 /**
  * How undici opens a connection through a SOCKS proxy: socks-proxy-agent makes the tunnel, undici's own connector puts
@@ -74,6 +95,8 @@ export const socksConnector = (
         else callback(null, socket)
       },
       (cause: unknown) => {
+        // With socks4 and socks5 this machine resolves the upstream's name: the proxy has no part in that failure.
+        if (cause instanceof Error && isUnresolved(cause, target.host, agent.proxy.host)) return callback(cause, null)
         const text = cause instanceof Error ? cause.message : String(cause)
         callback(new ProxyHandshakeError(text, { cause }), null)
       },

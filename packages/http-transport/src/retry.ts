@@ -7,7 +7,7 @@ export interface RetryPolicy {
   readonly times: number
   /** The first wait; each later one is twice as long. Default 200 milliseconds. */
   readonly base: Duration.Input
-  /** No wait of our own is longer. Default 5 seconds. */
+  /** No wait of our own is longer, before jitter. Default 5 seconds. */
   readonly cap: Duration.Input
   /** A `Retry-After` up to this is obeyed; a longer one ends the call with its failure. Default 30 seconds. */
   readonly maxRetryAfter: Duration.Input
@@ -32,9 +32,19 @@ export const retrySchedule = (policy: RetryPolicy): Schedule.Schedule<unknown, T
     Schedule.setInputType<TransportFailure>(),
     Schedule.while(
       ({ input }) =>
-        isRepeatable(input) && (input.retryAfter ?? 0) <= Duration.toSeconds(Duration.fromInputUnsafe(policy.maxRetryAfter)),
+        isRepeatable(input) &&
+        (input.retryAfter ?? 0) <= Duration.toSeconds(Duration.fromInputUnsafe(policy.maxRetryAfter)),
     ),
     Schedule.modifyDelay(({ duration, input }) =>
       Effect.succeed(Duration.max(Duration.fromInputUnsafe(duration), Duration.seconds(input.retryAfter ?? 0))),
     ),
   )
+
+/** `Retry-After` as seconds from now: a number, or an HTTP date (RFC 9110 section 10.2.3). None where it is neither. */
+export const retryAfterSeconds = (headers: Headers): number | undefined => {
+  const value = headers.get("retry-after")?.trim()
+  if (value === undefined || value === "") return undefined
+  if (/^\d+$/.test(value)) return Math.min(Number(value), Number.MAX_SAFE_INTEGER)
+  const date = Date.parse(value)
+  return Number.isNaN(date) ? undefined : Math.max(0, (date - Date.now()) / 1000)
+}

@@ -1,9 +1,10 @@
 import { Duration, Effect, Result, type Scope } from "effect"
 import ky from "ky"
+import { secretsOf, withoutSecrets } from "./credentials.ts"
 import { TransportFailure, transportFailureFrom } from "./failure.ts"
 import { makeFetch, type TlsProfile } from "./fetch.ts"
 import { type InvalidProxy, parseSocksProxy, proxyForDisplay } from "./proxy.ts"
-import { defaultRetryPolicy, type RetryPolicy, retrySchedule } from "./retry.ts"
+import { defaultRetryPolicy, type RetryPolicy, retryAfterSeconds, retrySchedule } from "./retry.ts"
 
 /** Where calls go, and how patiently. */
 export interface TransportOptions {
@@ -126,7 +127,9 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
       },
       catch: (thrown) => transportFailureFrom(thrown, callFor(call)),
     }).pipe(
-      Effect.flatMap(({ response, text }) => answerFrom(response, text, callFor(call))),
+      Effect.flatMap(({ response, text }) =>
+        answerFrom(response, text, callFor(call), [...secretsOf(options.headers), ...secretsOf(call.headers)]),
+      ),
       Effect.timeoutOrElse({
         duration: attemptTimeout,
         orElse: timedOut(call, `no whole answer within ${display(attemptTimeout)}`),
@@ -160,7 +163,10 @@ const answerFrom = (
   response: Response,
   text: string,
   about: { readonly upstream: string; readonly call: string; readonly proxy?: string },
+  secrets: ReadonlyArray<string>,
 ): Effect.Effect<HttpAnswer, TransportFailure> => {
+  // Error pages for developers repeat the request's headers.
+  const said = () => withoutSecrets(excerpt(text), secrets)
   if (!response.ok) {
     const retryAfter = retryAfterSeconds(response.headers)
     return Effect.fail(
@@ -168,7 +174,7 @@ const answerFrom = (
         ...about,
         reason: "status",
         status: response.status,
-        detail: excerpt(text),
+        detail: said(),
         ...(retryAfter === undefined ? {} : { retryAfter }),
       }),
     )
@@ -176,17 +182,8 @@ const answerFrom = (
   if (text === "") return Effect.succeed({ status: response.status, headers: response.headers, body: undefined })
   return Effect.try({
     try: (): HttpAnswer => ({ status: response.status, headers: response.headers, body: JSON.parse(text) }),
-    catch: () => new TransportFailure({ ...about, reason: "not-json", detail: excerpt(text) }),
+    catch: () => new TransportFailure({ ...about, reason: "not-json", detail: said() }),
   })
-}
-
-/** `Retry-After` as seconds from now: a number, or an HTTP date (RFC 9110 section 10.2.3). */
-const retryAfterSeconds = (headers: Headers): number | undefined => {
-  const value = headers.get("retry-after")?.trim()
-  if (value === undefined || value === "") return undefined
-  if (/^\d+$/.test(value)) return Number(value)
-  const date = Date.parse(value)
-  return Number.isNaN(date) ? undefined : Math.max(0, (date - Date.now()) / 1000)
 }
 
 /** The start of a body for a message: an HTML page without its tags, white space folded, 200 characters. */

@@ -1,1 +1,27 @@
-export {}
+/**
+ * The storage proxy as a library: its configuration, the layer that wires its services, and the Hono app on top.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { loadSettings, makeApp, proxyLayer } from "@cscs/proxy-server"
+ *
+ * const answer = Effect.gen(function* () {
+ *   const settings = yield* loadSettings({ environment: process.env, workingDirectory: process.cwd() })
+ *   return yield* makeApp.pipe(
+ *     Effect.flatMap((app) => Effect.promise(async () => app.request("/api/storage-resources/"))),
+ *     Effect.provide(proxyLayer(settings)),
+ *   )
+ * })
+ * ```
+ */
+export { type AppServices, makeApp } from "./app.ts"
+export { type CheckResult, checkUpstreams } from "./check-upstreams.ts"
+export { ConfigurationInvalid, ConfigurationProblem } from "./config/configuration-invalid.ts"
+export { type ConfigurationSources, loadSettings } from "./config/load-settings.ts"
+export { type HpcUserApiSettings, type ProxySettings, Settings } from "./config/settings.ts"
+export { Lifecycle } from "./lifecycle.ts"
+export { proxyLayer } from "./proxy-layer.ts"
+export { GidsUnavailable, OfferingsInvisible, type RefreshError } from "./snapshot/read-snapshot.ts"
+export type { Snapshot } from "./snapshot/snapshot.ts"
+export { type Held, type RefreshFailure, Snapshots } from "./snapshot/snapshots.ts"

@@ -19,13 +19,20 @@ export const callbackUrlsOf = (
   const order = resource.order_in_progress
   if (order?.url === undefined || order.url === null || order.url === "") return {}
   const orderUrl = order.url
-  if (typeof orderUrl !== "string" || !/^https?:\/\//.test(orderUrl) || !orderUrl.includes(orders)) {
-    warn("ignored-value", problem("order_in_progress.url", orderUrl, `expected a URL with ${orders}; no callback URLs`))
+  if (typeof orderUrl !== "string" || !/^https?:\/\//.test(orderUrl)) {
+    warn("ignored-value", problem("order_in_progress.url", orderUrl, "expected a URL; no callback URLs"))
     return {}
   }
-  const api = orderUrl.slice(0, orderUrl.indexOf(orders))
+  const end = orderUrl.indexOf(orders)
+  if (end < 0) {
+    warn(
+      "ignored-value",
+      problem("order_in_progress.url", orderUrl, `expected ${orders} in it; no URLs of the resource`),
+    )
+  }
   const ofOrder = (action: string) => `${orderUrl.replace(/\/*$/, "")}/${action}/`
-  const ofResource = (action: string) => `${api}/marketplace-provider-resources/${resource.uuid}/${action}/`
+  const ofResource = (action: string) =>
+    `${orderUrl.slice(0, end)}/marketplace-provider-resources/${resource.uuid}/${action}/`
   const pending = order.state === "pending-provider"
   const executing = order.state === "executing"
   return {
@@ -35,8 +42,10 @@ export const callbackUrlsOf = (
     }),
     ...((pending || executing) && { set_state_done_url: ofOrder("set_state_done") }),
     ...(executing && { set_state_erred_url: ofOrder("set_state_erred") }),
-    ...(pending && { update_resource_options_url: ofResource("update_options_direct") }),
-    set_backend_id_url: ofResource("set_backend_id"),
-    ...(mayBecomeOk.has(state) && { set_state_ok_url: ofResource("set_state_ok") }),
+    ...(end >= 0 && {
+      ...(pending && { update_resource_options_url: ofResource("update_options_direct") }),
+      set_backend_id_url: ofResource("set_backend_id"),
+      ...(mayBecomeOk.has(state) && { set_state_ok_url: ofResource("set_state_ok") }),
+    }),
   }
 }

@@ -27,7 +27,7 @@ export {
 } from "./hierarchy.ts"
 export { type EntryStatus, entryStatuses, statusOf, type WaldurState, waldurStates } from "./lifecycle.ts"
 export type { InodeSettings } from "./quotas.ts"
-export { type EntryFilter, type Pagination, pageOf, paginate, selectEntries } from "./selection.ts"
+export { type EntryFilter, Pagination, pageOf, paginate, selectEntries, selectRows } from "./selection.ts"
 export { defaultModelSettings, type ModelSettings, type StorageSystem } from "./settings.ts"
 export { knownDataTypes } from "./storage-data-type.ts"
 export { type CallbackUrls, ProjectItem, Quota, StorageEntry, Target, UserItem } from "./storage-entry.ts"

@@ -1,4 +1,8 @@
+import { Result, Schema } from "effect"
 import type { PlacedEntry } from "./hierarchy.ts"
+import { providerView, statusOf } from "./lifecycle.ts"
+import { dataTypeOf } from "./storage-data-type.ts"
+import { decodeResources } from "./waldur-resource.ts"
 
 /** Which entries a caller wants; what is left out does not restrict. Values compare exactly. */
 export interface EntryFilter {
@@ -26,19 +30,15 @@ export const selectEntries = (
   )
 
 /** A page's place in a list. */
-export interface Pagination {
-  /** The page's number, from 1. */
-  readonly current: number
-  /** Entries on a page at most. */
-  readonly limit: number
-  /** Entries before the page. */
-  readonly offset: number
-  /** Pages in all; 0 where there is no entry. */
-  readonly pages: number
-  /** Entries in all. */
-  readonly total: number
-  readonly has_next: boolean
-}
+export const Pagination = Schema.Struct({
+  current: Schema.Int.annotate({ description: "The page's number, from 1." }),
+  limit: Schema.Int.annotate({ description: "Entries on a page at most." }),
+  offset: Schema.Int.annotate({ description: "Entries before the page." }),
+  pages: Schema.Int.annotate({ description: "Pages in all; 0 where there is no entry." }),
+  total: Schema.Int.annotate({ description: "Entries in all." }),
+  has_next: Schema.Boolean,
+}).annotate({ identifier: "Pagination" })
+export type Pagination = typeof Pagination.Type
 
 /**
  * Where page `page` of `total` entries lies. Pages past the end exist, and are empty.
@@ -54,3 +54,21 @@ export const paginate = (total: number, page: number, pageSize: number): Paginat
 /** The entries of one page. */
 export const pageOf = <A>(entries: ReadonlyArray<A>, { offset, limit }: Pagination): ReadonlyArray<A> =>
   entries.slice(offset, offset + limit)
+
+/**
+ * Waldur's own rows that would pass the filter as entries, for troubleshooting. A row too odd to tell passes.
+ */
+export const selectRows = (
+  rows: ReadonlyArray<unknown>,
+  { dataType, status }: Pick<EntryFilter, "dataType" | "status">,
+): ReadonlyArray<unknown> =>
+  rows.filter((row) => {
+    const [resource] = decodeResources([row]).resources
+    if (resource === undefined) return true
+    const view = providerView(resource.state, resource.order_in_progress)
+    const type = dataTypeOf(resource.attributes)
+    return (
+      (dataType === undefined || Result.isFailure(type) || type.success === dataType) &&
+      (status === undefined || !view.visible || statusOf(view.state) === status)
+    )
+  })

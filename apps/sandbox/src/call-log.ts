@@ -1,0 +1,74 @@
+/** The three servers of the sandbox. */
+export type Upstream = "waldur" | "hpcUserApi" | "issuer"
+
+/** One request as it was received. */
+export interface Call {
+  upstream: Upstream
+  method: string
+  /** Without the query. */
+  path: string
+  query: URLSearchParams
+  /** Names in lowercase. */
+  headers: Headers
+  /** The request's body as text; empty where there was none. */
+  body: string
+  /** Of the answer; 0 until it is sent, and for good where none is sent (reset, hang, client gone). */
+  status: number
+  /** Bytes of the answer's body that were handed to the socket. */
+  bytes: number
+  /** A number that grows with every request of the sandbox, from 1: the order of arrival over all upstreams. */
+  startedAt: number
+}
+
+/** What was asked of the sandbox. */
+export interface CallLog {
+  /** In order of arrival. */
+  readonly all: readonly Call[]
+  of(upstream: Upstream): Call[]
+  /** Requests that are being answered at this moment. */
+  inFlight(upstream: Upstream): number
+  /** The most requests that were being answered at the same time since the start or the last `clear()`. */
+  maxConcurrency(upstream: Upstream): number
+  /** Forgets the calls and the maxima; `startedAt` goes on counting. */
+  clear(): void
+}
+
+/** The log together with the side that the listeners write. */
+export interface CallRecorder extends CallLog {
+  started(call: Omit<Call, "startedAt" | "status" | "bytes">): Call
+  finished(call: Call): void
+}
+
+/** With `keep` false only the counts are kept, and `all` stays empty. */
+export function callRecorder(keep = true): CallRecorder {
+  let calls: Call[] = []
+  let count = 0
+  const current = new Map<Upstream, number>()
+  const most = new Map<Upstream, number>()
+  return {
+    get all() {
+      return calls
+    },
+    of: (upstream) => calls.filter((call) => call.upstream === upstream),
+    inFlight: (upstream) => current.get(upstream) ?? 0,
+    maxConcurrency: (upstream) => most.get(upstream) ?? 0,
+    clear() {
+      calls = []
+      most.clear()
+      // What still runs is running after the clearing too.
+      for (const [upstream, running] of current) most.set(upstream, running)
+    },
+    started(received) {
+      count += 1
+      const call: Call = { ...received, status: 0, bytes: 0, startedAt: count }
+      if (keep) calls.push(call)
+      const running = (current.get(call.upstream) ?? 0) + 1
+      current.set(call.upstream, running)
+      most.set(call.upstream, Math.max(running, most.get(call.upstream) ?? 0))
+      return call
+    },
+    finished(call) {
+      current.set(call.upstream, (current.get(call.upstream) ?? 1) - 1)
+    },
+  }
+}

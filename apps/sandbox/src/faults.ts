@@ -1,0 +1,156 @@
+import type { Upstream } from "./call-log.ts"
+import type { Json } from "./json.ts"
+
+/** An answer before it is sent. */
+export interface Answer {
+  status: number
+  headers: Headers
+  body: Uint8Array
+}
+
+/** What goes wrong, and for how long. Everything that is left out stays as it is. */
+export interface Fault {
+  /** Only requests whose path (without the query) is this, or matches it. Default: every path. */
+  path?: string | RegExp
+  /** Only requests of this method. Default: every method. */
+  method?: string
+  /** How many requests it strikes; then it is healed. Default: until it is cleared. */
+  times?: number
+  /** Waits so many milliseconds before the request is handled. Several faults add up. */
+  latencyMs?: number
+  /** `"real"`: Waldur's lists take as long per row as a real Waldur needs (`waldur/pace.ts`). */
+  pace?: "real"
+  /** Answers with this status without asking the server behind. */
+  status?: number
+  /** Set on the answer, whether it is the server's own or that of `status`. */
+  headers?: Record<string, string>
+  /**
+   * The body. With `status`: `json` (default) is `{"detail": …}`. Without: the server's own answer with its body
+   * replaced. `truncated` is the first half of the JSON, sent as a complete answer; `garbage` is no text at all;
+   * `{ json }` is that value.
+   */
+  body?: "json" | "html" | "empty" | "truncated" | "garbage" | { json: Json }
+  /** Destroys the socket (TCP reset) before a byte of the answer is sent. */
+  reset?: boolean
+  /** Declares the whole length, sends half of the body, then closes the socket. */
+  truncate?: boolean
+  /** Never answers: `true` sends nothing at all, `"mid-body"` sends headers and half of the body first. */
+  hang?: boolean | "mid-body"
+  /** Sends so many spaces before the body, without Content-Length: a valid answer, but much too large. */
+  oversizeBytes?: number
+  /** Last word over the answer, for what the other fields cannot say. */
+  rewrite?: (answer: Answer) => Answer
+}
+
+/** A fault that was set. */
+export interface SetFault {
+  /** How many requests it has struck. */
+  readonly struck: number
+  clear(): void
+}
+
+export interface Faults {
+  /**
+   * Adds a fault to an upstream. Where several apply to a request all of them strike, and for each field that two
+   * of them have the one set last counts (latencies add up).
+   */
+  set(upstream: Upstream, fault: Fault): SetFault
+  /** Heals one upstream, or all. Requests that hang go on hanging until their client or the sandbox closes. */
+  clear(upstream?: Upstream): void
+}
+
+/** The faults together with the side that the listeners read. */
+export interface FaultBook extends Faults {
+  /** What strikes this request, merged; counts it. */
+  strike(upstream: Upstream, method: string, path: string): Fault
+}
+
+interface Entry {
+  upstream: Upstream
+  fault: Fault
+  struck: number
+  cleared: boolean
+}
+
+export function faultBook(): FaultBook {
+  let entries: Entry[] = []
+  const remove = (entry: Entry): void => {
+    entry.cleared = true
+    entries = entries.filter((other) => !other.cleared)
+  }
+  return {
+    set(upstream, fault) {
+      const entry: Entry = { upstream, fault, struck: 0, cleared: false }
+      entries.push(entry)
+      return {
+        get struck() {
+          return entry.struck
+        },
+        clear: () => remove(entry),
+      }
+    },
+    clear(upstream) {
+      for (const entry of [...entries]) if (upstream === undefined || entry.upstream === upstream) remove(entry)
+    },
+    strike(upstream, method, path) {
+      let merged: Fault = {}
+      for (const entry of entries) {
+        const { fault } = entry
+        if (entry.upstream !== upstream || !applies(fault, method, path)) continue
+        entry.struck += 1
+        const latencyMs = (merged.latencyMs ?? 0) + (fault.latencyMs ?? 0)
+        merged = { ...merged, ...fault, latencyMs, headers: { ...merged.headers, ...fault.headers } }
+      }
+      for (const entry of [...entries]) if (entry.struck >= (entry.fault.times ?? Infinity)) remove(entry)
+      return merged
+    },
+  }
+}
+
+function applies(fault: Fault, method: string, path: string): boolean {
+  if (fault.method !== undefined && fault.method.toUpperCase() !== method) return false
+  if (fault.path === undefined) return true
+  return typeof fault.path === "string" ? fault.path === path : new RegExp(fault.path).test(path)
+}
+
+const REASONS: Record<number, string> = {
+  400: "Bad request.",
+  401: "Invalid token.",
+  403: "You do not have permission to perform this action.",
+  404: "Not found.",
+  429: "Request was throttled.",
+  500: "A server error occurred.",
+  502: "Bad gateway.",
+  503: "Service unavailable.",
+  504: "Gateway timeout.",
+}
+
+/** The answer that a fault with a `status` gives, before its body is bent. */
+export function answerOf(status: number): Answer {
+  return {
+    status,
+    headers: new Headers({ "Content-Type": "application/json" }),
+    body: Buffer.from(JSON.stringify({ detail: REASONS[status] ?? `Status ${status}.` })),
+  }
+}
+
+/** The answer with the fault's body, headers and rewriting. */
+export function bend(answer: Answer, fault: Fault): Answer {
+  const headers = new Headers(answer.headers)
+  let body = answer.body
+  const replace = (type: string, bytes: Uint8Array): void => {
+    headers.set("Content-Type", type)
+    body = bytes
+  }
+  if (fault.body === "html") {
+    const title = `${answer.status} ${REASONS[answer.status] ?? "Error"}`
+    replace("text/html", Buffer.from(`<html><head><title>${title}</title></head><body><h1>${title}</h1></body></html>`))
+  } else if (fault.body === "empty") body = new Uint8Array()
+  else if (fault.body === "truncated") body = body.subarray(0, Math.floor(body.length / 2))
+  else if (fault.body === "garbage")
+    replace("application/json", Buffer.from([0xff, 0xfe, 0x00, 0x1f, 0x8b, 0x7b, 0xc3]))
+  else if (typeof fault.body === "object") replace("application/json", Buffer.from(JSON.stringify(fault.body.json)))
+  for (const [name, value] of Object.entries(fault.headers ?? {})) headers.set(name, value)
+  const bent = { status: answer.status, headers, body }
+  return fault.rewrite === undefined ? bent : fault.rewrite(bent)
+}

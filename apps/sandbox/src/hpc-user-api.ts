@@ -1,0 +1,46 @@
+import { Hono } from "hono"
+import type { Exchange } from "./listener.ts"
+import type { World } from "./world/world.ts"
+
+/** Servers refuse request lines that are longer; measured in bytes of the request target. */
+export const MAX_URL_BYTES = 4096
+
+/** The one endpoint of the HPC User API that tells the GIDs of projects. */
+export function createHpcUserApiApp(
+  world: World,
+  acceptsToken: (token: string) => boolean | Promise<boolean>,
+): Hono<{ Bindings: Exchange }> {
+  const app = new Hono<{ Bindings: Exchange }>()
+
+  app.use(async (c, next) => {
+    // The web server in front of the application looks at the length before anyone looks at the token.
+    if (Buffer.byteLength(c.env.target) > MAX_URL_BYTES) {
+      const html = "<html><head><title>414 Request-URI Too Large</title></head></html>"
+      return c.html(html, 414)
+    }
+    const [scheme, token] = (c.req.header("Authorization") ?? "").split(/\s+/)
+    if (scheme?.toLowerCase() !== "bearer" || !token) {
+      return c.json({ detail: "Not authenticated" }, 401, { "WWW-Authenticate": "Bearer" })
+    }
+    if (!(await acceptsToken(token))) {
+      return c.json({ detail: "Invalid token" }, 401, { "WWW-Authenticate": 'Bearer error="invalid_token"' })
+    }
+    return next()
+  })
+
+  app.get("/api/v1/export/waldur/projects", (c) => {
+    const names = new Set(c.req.queries("projects") ?? [])
+    const projects: unknown[] = []
+    for (const posixName of names) {
+      if (!world.gids.has(posixName)) continue
+      const gid = world.gids.get(posixName)
+      for (const unixGid of Array.isArray(gid) ? gid : [gid]) projects.push({ posixName, unixGid })
+    }
+    return c.body(JSON.stringify({ projects: [...projects, ...world.strayGidEntries] }), 200, {
+      "Content-Type": "application/json",
+    })
+  })
+
+  app.notFound((c) => c.json({ detail: "Not Found" }, 404))
+  return app
+}

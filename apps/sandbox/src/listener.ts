@@ -1,0 +1,152 @@
+import { once } from "node:events"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import type { AddressInfo } from "node:net"
+import { Readable } from "node:stream"
+import { pipeline } from "node:stream/promises"
+import { setTimeout as wait } from "node:timers/promises"
+import type { CallRecorder, Upstream } from "./call-log.ts"
+import { type Answer, answerOf, bend, type Fault, type FaultBook } from "./faults.ts"
+
+/** What a server notes about a request for the listener around it. */
+export interface Exchange {
+  /** How long a real server would have worked, in milliseconds; waited for where a fault says `pace: "real"`. */
+  paceMs: number
+  /** Origin by which the client called, as `http://127.0.0.1:8001`. */
+  origin: string
+  /** The request target as it came, with its query: its length is what servers limit. */
+  target: string
+}
+
+export interface ListenerOptions {
+  upstream: Upstream
+  /** 0 lets the system choose. */
+  port: number
+  /** Handles a request as if nothing could go wrong. A HEAD arrives here as GET. */
+  handle: (request: Request, exchange: Exchange) => Response | Promise<Response>
+  calls: CallRecorder
+  faults: FaultBook
+}
+
+export interface Listener {
+  /** `http://127.0.0.1:<port>` */
+  origin: string
+  /** Closes the port and every connection, also those that hang. */
+  close(): Promise<void>
+}
+
+/** An HTTP server on loopback that logs what it is asked and lets faults come between. */
+export async function startListener(options: ListenerOptions): Promise<Listener> {
+  // The default of 16 kB would answer long URLs with a 431 of Node's own before the server sees them.
+  const server = createServer({ maxHeaderSize: 1024 * 1024 }, (request, response) => {
+    serve(options, request, response).catch(() => response.destroy())
+  })
+  server.listen(options.port, "127.0.0.1")
+  await once(server, "listening")
+  return {
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+async function serve(options: ListenerOptions, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  const { upstream, calls, faults, handle } = options
+  const chunks: Buffer[] = []
+  for await (const chunk of incoming) chunks.push(chunk as Buffer)
+  const body = Buffer.concat(chunks)
+  const target = incoming.url ?? "/"
+  const origin = `http://${incoming.headers.host ?? "127.0.0.1"}`
+  const url = new URL(target, origin)
+  const method = incoming.method ?? "GET"
+  const headers = headersOf(incoming)
+  const call = calls.started({
+    upstream,
+    method,
+    path: url.pathname,
+    query: url.searchParams,
+    headers,
+    body: body.toString(),
+  })
+  // A request runs until its answer has left or its client has gone.
+  const gone = new AbortController()
+  outgoing.once("close", () => {
+    gone.abort()
+    calls.finished(call)
+  })
+  const fault = faults.strike(upstream, method, url.pathname)
+  try {
+    if (fault.latencyMs) await wait(fault.latencyMs, undefined, { signal: gone.signal })
+    if (fault.reset) {
+      outgoing.socket?.resetAndDestroy()
+      return
+    }
+    if (fault.hang === true) return
+    const exchange: Exchange = { paceMs: 0, origin, target }
+    const answer = fault.status === undefined ? await ask() : answerOf(fault.status)
+    async function ask(): Promise<Answer> {
+      const asked = method === "HEAD" ? "GET" : method
+      const hasBody = asked !== "GET" && body.length > 0
+      const response = await handle(
+        new Request(url, { method: asked, headers, ...(hasBody ? { body } : {}) }),
+        exchange,
+      )
+      return {
+        status: response.status,
+        headers: response.headers,
+        body: new Uint8Array(await response.arrayBuffer()),
+      }
+    }
+    if (fault.pace === "real" && exchange.paceMs > 0) {
+      await wait(exchange.paceMs, undefined, { signal: gone.signal })
+    }
+    const bent = bend(answer, fault)
+    call.status = bent.status
+    call.bytes = await send(outgoing, method === "HEAD", bent, fault)
+  } catch (error) {
+    if (!gone.signal.aborted) throw error
+  }
+}
+
+function headersOf(incoming: IncomingMessage): Headers {
+  const headers = new Headers()
+  for (const [name, values] of Object.entries(incoming.headersDistinct)) {
+    for (const value of values ?? []) headers.append(name, value)
+  }
+  return headers
+}
+
+/** Writes the answer as the fault wants it; gives the bytes of body that were written. */
+async function send(outgoing: ServerResponse, head: boolean, answer: Answer, fault: Fault): Promise<number> {
+  const { body } = answer
+  outgoing.statusCode = answer.status
+  outgoing.setHeaders(answer.headers)
+  if (head) {
+    outgoing.setHeader("Content-Length", body.length)
+    outgoing.end()
+    return 0
+  }
+  if (fault.oversizeBytes !== undefined) return sendOversize(outgoing, body, fault.oversizeBytes)
+  outgoing.setHeader("Content-Length", body.length)
+  if (fault.truncate || fault.hang === "mid-body") {
+    const half = body.subarray(0, Math.floor(body.length / 2))
+    await new Promise<void>((resolve) => outgoing.write(half, () => resolve()))
+    if (fault.truncate) outgoing.socket?.end()
+    return half.length
+  }
+  outgoing.end(body)
+  return body.length
+}
+
+/** JSON may begin with any number of spaces, so only the size is wrong with such an answer. */
+async function sendOversize(outgoing: ServerResponse, body: Uint8Array, size: number): Promise<number> {
+  function* parts(): Generator<Uint8Array> {
+    const block = Buffer.alloc(64 * 1024, " ")
+    for (let left = size; left > 0; left -= block.length) yield block.subarray(0, Math.min(block.length, left))
+    yield body
+  }
+  await pipeline(Readable.from(parts(), { objectMode: false }), outgoing)
+  return size + body.length
+}

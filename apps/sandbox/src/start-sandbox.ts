@@ -1,0 +1,191 @@
+import { type CallLog, callRecorder } from "./call-log.ts"
+import { type Faults, faultBook } from "./faults.ts"
+import { createHpcUserApiApp } from "./hpc-user-api.ts"
+import { createIssuer, type IssuerSettings } from "./issuer.ts"
+import type { ClaimOverrides, IssueOptions } from "./issuer-tokens.ts"
+import { startListener } from "./listener.ts"
+import { createWaldurApp } from "./waldur/app.ts"
+import type { WaldurControl } from "./waldur/control.ts"
+import type { Dialect } from "./waldur/dialect.ts"
+import { buildWorld } from "./world/build-world.ts"
+import { TOKENS, type World } from "./world/world.ts"
+
+export interface SandboxOptions {
+  /** What the servers know. Default: `buildWorld({ seed, resources })`. */
+  world?: World
+  /** Of the built world. Default 1. */
+  seed?: number
+  /** Of the built world. Default 60. */
+  resources?: number
+  /** Ports on 127.0.0.1; 0, the default, lets the system choose. A taken port rejects with EADDRINUSE. */
+  ports?: { waldur?: number; hpcUserApi?: number; issuer?: number }
+  /** Which Waldur is imitated. Default `8.x`. */
+  dialect?: Dialect
+  /** The issuer's clock, in milliseconds since 1970: for tokens that expire without waiting. Default `Date.now`. */
+  now?: () => number
+  /** Default true; see `WaldurControl`. */
+  worldChangesByHand?: boolean
+  /** False keeps no calls, only the counts: for a process that runs for days. Default true. */
+  logCalls?: boolean
+}
+
+export interface SandboxWaldur extends WaldurControl {
+  /** `http://127.0.0.1:<port>/api/` */
+  url: string
+  /** Sees every offering. */
+  token: string
+  /** Sees capstor only. */
+  partialToken: string
+  /** Sees no offering: 200, `[]` and count 0 everywhere. */
+  blindToken: string
+  /** Answered 401 "Token has expired.". */
+  expiredToken: string
+}
+
+export interface SandboxHpcUserApi {
+  /** `http://127.0.0.1:<port>/`, what the path `/api/v1/export/waldur/projects` is appended to. */
+  url: string
+  clientId: string
+  clientSecret: string
+  tokenUrl: string
+  scope: string
+  /** Refuses every token given out so far with 401; new ones are good. */
+  revokeTokens(): void
+}
+
+export interface SandboxIssuer {
+  /** The `iss` of its tokens: `http://127.0.0.1:<port>/realms/cscs`. */
+  url: string
+  /** What a `keycloak_url` setting holds: `http://127.0.0.1:<port>/`, and the realm. */
+  baseUrl: string
+  realm: string
+  discoveryUrl: string
+  tokenUrl: string
+  introspectionUrl: string
+  jwksUrl: string
+  /** The client that protects an API: the audience of tokens, and the one that may introspect them. */
+  audience: { clientId: string; clientSecret: string }
+  /** A client of somebody who calls that API. */
+  integrator: { clientId: string; clientSecret: string }
+  settings: IssuerSettings
+  /**
+   * An access token of the integrator's service account with these claims over its own (`undefined` takes one away),
+   * signed as asked; by default one that is entirely good.
+   */
+  issueToken(claims?: ClaimOverrides, options?: IssueOptions): Promise<string>
+  /** New keys under new kids; tokens signed before are no longer good, unless `keepOld`. */
+  rotateKeys(options?: { keepOld?: boolean }): Promise<void>
+  /** Every token given out so far is inactive from now on. */
+  revokeTokens(): void
+}
+
+/** Three servers on loopback around one world. */
+export interface Sandbox {
+  world: World
+  waldur: SandboxWaldur
+  hpcUserApi: SandboxHpcUserApi
+  issuer: SandboxIssuer
+  faults: Faults
+  calls: CallLog
+  /** Closes the ports and all connections, also those that hang. */
+  close(): Promise<void>
+}
+
+const AUDIENCE = { clientId: "storage-proxy", clientSecret: "storage-proxy-secret" }
+const INTEGRATOR = { clientId: "integrator", clientSecret: "integrator-secret" }
+const HPC_USER_CLIENT = { clientId: "hpc-user-client", clientSecret: "hpc-user-secret" }
+
+/** Starts the three servers; resolves when all of them answer. */
+export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
+  const { seed, resources, ports = {} } = options
+  const world =
+    options.world ??
+    buildWorld({ ...(seed === undefined ? {} : { seed }), ...(resources === undefined ? {} : { resources }) })
+  const calls = callRecorder(options.logCalls ?? true)
+  const faults = faultBook()
+  const control: WaldurControl = {
+    dialect: options.dialect ?? "8.x",
+    arrange: undefined,
+    worldChangesByHand: options.worldChangesByHand ?? true,
+  }
+  let issuerUrl = ""
+  const settings: IssuerSettings = {
+    clients: new Map([AUDIENCE, INTEGRATOR, HPC_USER_CLIENT].map((client) => [client.clientId, client.clientSecret])),
+    expiresIn: 300,
+    tokenFormat: "jwt",
+  }
+  const issuer = createIssuer(() => issuerUrl, settings, options.now ?? Date.now)
+  const waldurApp = createWaldurApp(world, control)
+  const hpcUserApp = createHpcUserApiApp(world, issuer.accepts)
+
+  const started = await Promise.allSettled([
+    startListener({
+      upstream: "waldur",
+      port: ports.waldur ?? 0,
+      handle: (request, exchange) => waldurApp.fetch(request, exchange),
+      calls,
+      faults,
+    }),
+    startListener({
+      upstream: "hpcUserApi",
+      port: ports.hpcUserApi ?? 0,
+      handle: (request, exchange) => hpcUserApp.fetch(request, exchange),
+      calls,
+      faults,
+    }),
+    startListener({
+      upstream: "issuer",
+      port: ports.issuer ?? 0,
+      handle: (request, exchange) => issuer.app.fetch(request, exchange),
+      calls,
+      faults,
+    }),
+  ])
+  const listeners = started.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []))
+  const close = async (): Promise<void> => {
+    await Promise.all(listeners.map((listener) => listener.close()))
+  }
+  const [waldurListener, hpcUserListener, issuerListener] = listeners
+  if (!waldurListener || !hpcUserListener || !issuerListener) {
+    await close()
+    throw started.find((result) => result.status === "rejected")?.reason
+  }
+  issuerUrl = `${issuerListener.origin}/realms/cscs`
+  const endpoint = (name: string): string => `${issuerUrl}/protocol/openid-connect/${name}`
+
+  return {
+    world,
+    waldur: Object.assign(control, {
+      url: `${waldurListener.origin}/api/`,
+      token: TOKENS.staff,
+      partialToken: TOKENS.partial,
+      blindToken: TOKENS.blind,
+      expiredToken: TOKENS.expired,
+    }),
+    hpcUserApi: {
+      url: `${hpcUserListener.origin}/`,
+      ...HPC_USER_CLIENT,
+      tokenUrl: endpoint("token"),
+      scope: "openid",
+      revokeTokens: issuer.revokeTokens,
+    },
+    issuer: {
+      url: issuerUrl,
+      baseUrl: `${issuerListener.origin}/`,
+      realm: "cscs",
+      discoveryUrl: `${issuerUrl}/.well-known/openid-configuration`,
+      tokenUrl: endpoint("token"),
+      introspectionUrl: endpoint("token/introspect"),
+      jwksUrl: endpoint("certs"),
+      audience: AUDIENCE,
+      integrator: INTEGRATOR,
+      settings,
+      issueToken: issuer.issueToken,
+      rotateKeys: issuer.rotateKeys,
+      revokeTokens: issuer.revokeTokens,
+    },
+    faults,
+    calls,
+    close,
+  }
+}

@@ -1,0 +1,103 @@
+import type { Exchange } from "../listener.ts"
+import type { WaldurRecord, World } from "../world/world.ts"
+import { detail } from "./errors.ts"
+
+const DEFAULT_PAGE_SIZE = 10
+const MAX_PAGE_SIZE = 300
+
+/** One page of a list, and what its headers say about the others. */
+export interface Page {
+  rows: readonly WaldurRecord[]
+  count: number
+  link: string
+}
+
+/** Cuts the page that the query asks for, or gives the 404 for one that there is not. */
+export function cutPage(rows: readonly WaldurRecord[], url: URL): Page | Response {
+  const size = pageSize(url.searchParams)
+  // A list without rows still has its first page.
+  const last = Math.max(1, Math.ceil(rows.length / size))
+  const asked = url.searchParams.getAll("page").at(-1) ?? "1"
+  const number = asked === "last" ? last : /^\s*\d+\s*$/.test(asked) ? Number(asked) : 0
+  if (number < 1 || number > last) return detail(404, "Invalid page.")
+  return {
+    rows: rows.slice((number - 1) * size, number * size),
+    count: rows.length,
+    link: links(url, number, last),
+  }
+}
+
+/** 0 and junk are 10; more than 300 is cut, and nothing says so. */
+function pageSize(query: URLSearchParams): number {
+  const asked = query.getAll("page_size").at(-1) ?? ""
+  const size = /^\s*\d+\s*$/.test(asked) ? Number(asked) : 0
+  return size === 0 ? DEFAULT_PAGE_SIZE : Math.min(size, MAX_PAGE_SIZE)
+}
+
+function links(url: URL, number: number, last: number): string {
+  const link = (page: number, rel: string): string => {
+    const query = new URLSearchParams(url.searchParams)
+    query.delete("page")
+    if (page > 1) query.set("page", String(page))
+    query.sort()
+    const text = query.toString()
+    return `<${url.origin}${url.pathname}${text === "" ? "" : `?${text}`}>; rel="${rel}"`
+  }
+  return [
+    link(1, "first"),
+    ...(number > 1 ? [link(number - 1, "prev")] : []),
+    ...(number < last ? [link(number + 1, "next")] : []),
+    link(last, "last"),
+  ].join(", ")
+}
+
+/**
+ * The fields that `field=` leaves, or undefined where the whole objects come: nothing was asked for, or nothing that
+ * any of the rows knows.
+ */
+export function askedFields(query: URLSearchParams, rows: readonly WaldurRecord[]): ReadonlySet<string> | undefined {
+  const asked = new Set(query.getAll("field"))
+  if (asked.size === 0) return undefined
+  const known = rows.length === 0 || rows.some((row) => [...asked].some((field) => Object.hasOwn(row, field)))
+  return known ? asked : undefined
+}
+
+/** The row with only these fields of its outer object, in the row's own order. */
+export function trim(row: WaldurRecord, fields: ReadonlySet<string> | undefined): WaldurRecord {
+  if (fields === undefined) return row
+  const trimmed: WaldurRecord = {}
+  for (const field in row) if (fields.has(field)) trimmed[field] = row[field]
+  return trimmed
+}
+
+/** A value as Waldur sends it: the links in it lead to the address by which the client called. */
+export function send(world: World, exchange: Exchange, value: unknown, headers: Record<string, string> = {}): Response {
+  const text = JSON.stringify(value)
+  const address = `${exchange.origin}/api/`
+  const body = world.apiUrl === address ? text : text.replaceAll(world.apiUrl, address)
+  return new Response(body, {
+    headers: { "Content-Type": "application/json", Vary: "Accept-Language, Cookie", ...headers },
+  })
+}
+
+/** A page of a list. `shape` is applied to each row before it is trimmed; `pace` tells how long it takes really. */
+export function sendPage(
+  world: World,
+  exchange: Exchange,
+  url: URL,
+  rows: readonly WaldurRecord[],
+  shape: (row: WaldurRecord) => WaldurRecord = (row) => row,
+  pace: (rows: number, fields: ReadonlySet<string> | undefined) => number = () => 0,
+): Response {
+  const page = cutPage(rows, url)
+  if (page instanceof Response) return page
+  const shaped = page.rows.map(shape)
+  const fields = askedFields(url.searchParams, shaped)
+  exchange.paceMs = pace(shaped.length, fields)
+  return send(
+    world,
+    exchange,
+    shaped.map((row) => trim(row, fields)),
+    { "X-Result-Count": String(page.count), Link: page.link, Allow: "GET, POST, HEAD, OPTIONS" },
+  )
+}

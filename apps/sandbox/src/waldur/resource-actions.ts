@@ -1,0 +1,35 @@
+import { asObject, type JsonObject } from "../json.ts"
+import type { WaldurRecord, World } from "../world/world.ts"
+import { detail, invalidField, json, serverErrorPage } from "./errors.ts"
+import { change } from "./world-changes.ts"
+
+type Action = (world: World, resource: WaldurRecord, body: JsonObject) => Response
+
+/** What a provider can POST to `/api/marketplace-provider-resources/{uuid}/<action>/`. */
+export const RESOURCE_ACTIONS: Record<string, Action> = {
+  set_backend_id(world, resource, body) {
+    // Waldur reads the key without looking whether it is there.
+    if (body.backend_id === undefined) return serverErrorPage()
+    change(world, [resource], { backend_id: body.backend_id })
+    return json(200, { status: "Resource backend_id has been changed." })
+  },
+
+  set_state_ok(world, resource) {
+    const states = ["Creating", "Erred", "Terminating", "Updating"]
+    if (!states.includes(String(resource.state))) {
+      return detail(409, `Valid states for operation: ${states.join(", ")}.`)
+    }
+    change(world, [resource], { state: "OK", error_message: "", error_traceback: "" })
+    return json(200, { status: "Resource state has been set to OK." })
+  },
+
+  update_options_direct(world, resource, body) {
+    const options = asObject(body.options)
+    if (options === undefined) return invalidField("options", "This field is required.")
+    change(world, [resource], { options: { ...asObject(resource.options), ...options } })
+    return json(200, { status: "Resource options are updated." })
+  },
+}
+
+/** A 7.0.7 has these two not at all: they are 404, with HTML. */
+export const RESOURCE_ACTIONS_OF_8 = ["set_state_ok", "update_options_direct"]

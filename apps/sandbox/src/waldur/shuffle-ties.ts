@@ -1,0 +1,19 @@
+import { random } from "../world/random.ts"
+import type { Arrange } from "./control.ts"
+
+/**
+ * Rows with the same `created` come in another order on every request, as from PostgreSQL while others write: the
+ * reason why walking pages can lose rows or meet them twice.
+ */
+export function shuffleTies(seed = 1): Arrange {
+  return (rows, { number }) => {
+    const chance = random(seed + number)
+    const keyed = rows.map((row) => ({ row, key: chance.next() }))
+    keyed.sort((a, b) => {
+      const one = String(a.row.created ?? "")
+      const other = String(b.row.created ?? "")
+      return one === other ? a.key - b.key : one < other ? -1 : 1
+    })
+    return keyed.map(({ row }) => row)
+  }
+}

@@ -1,0 +1,37 @@
+import { asObject } from "../json.ts"
+import type { WaldurRecord, World } from "../world/world.ts"
+import { oneSecondLater } from "./instants.ts"
+
+/** Every copy of an order that the world holds, and the resource that it belongs to. */
+export interface FoundOrder {
+  /** At least one; recorded rows carry copies of the order in the list, generated ones the order itself. */
+  copies: WaldurRecord[]
+  resource: WaldurRecord | undefined
+}
+
+export function findResource(world: World, uuid: string): WaldurRecord | undefined {
+  return world.resources.find((row) => row.uuid === uuid)
+}
+
+export function findOrder(world: World, uuid: string): FoundOrder | undefined {
+  const copies = new Set<WaldurRecord>()
+  let resource: WaldurRecord | undefined
+  for (const order of world.orders) if (order.uuid === uuid) copies.add(order)
+  for (const row of world.resources) {
+    for (const nested of [asObject(row.order_in_progress), asObject(row.creation_order)]) {
+      if (nested?.uuid !== uuid) continue
+      copies.add(nested)
+      resource ??= row
+    }
+  }
+  const [first] = copies
+  if (first === undefined) return undefined
+  resource ??= findResource(world, String(first.marketplace_resource_uuid))
+  return { copies: [...copies], resource }
+}
+
+/** Sets fields and `modified`, and moves the world's time on. */
+export function change(world: World, rows: readonly WaldurRecord[], fields: WaldurRecord): void {
+  for (const row of rows) Object.assign(row, structuredClone(fields), { modified: world.now })
+  world.now = oneSecondLater(world.now)
+}

@@ -1,0 +1,80 @@
+import type { JsonObject } from "../../json.ts"
+import type { OfferingKey } from "../offerings.ts"
+import { ORGANISATIONS, type OrganisationKey } from "../organisations.ts"
+import type { Organisation } from "../records.ts"
+import type { WaldurRecord } from "../world.ts"
+
+/** What one hand-written resource differs in from a plain one. */
+export interface CaseSpec {
+  label: string
+  about: string
+  organisation: Organisation
+  /** Slug and name. Several cases may name the same project. */
+  project: readonly [slug: string, name: string]
+  offering: OfferingKey
+  /** `attributes.storage_data_type` */
+  dataType: string
+  /** `limits.storage`, in TB. */
+  storage: number
+  state: string
+  options: JsonObject | null
+  backendId: string
+  backendMetadata: JsonObject
+  /** The order in progress. One of type Create is the creation order at the same time. */
+  order: { type: string; state: string; attributes?: JsonObject; limits?: JsonObject } | undefined
+  /** `created` as of the case before, to the microsecond. */
+  tied: boolean
+  /** What the HPC User API has under the project's slug; `"ordinary"` is a GID of its own, `"none"` no entry at all. */
+  gid: "ordinary" | "none" | { sent: unknown }
+  /** The customer is not in the offering's customers list. */
+  unlisted: boolean
+  /** Last word over the finished row. */
+  bend: (row: WaldurRecord) => void
+}
+
+type Rest = Partial<Omit<CaseSpec, "label" | "about" | "organisation" | "project">>
+
+/** A hand-written resource: a plain one of that project, but for `rest`. */
+export function spec(
+  label: string,
+  about: string,
+  organisation: OrganisationKey | Organisation,
+  slug: string,
+  name: string,
+  rest: Rest = {},
+): CaseSpec {
+  return {
+    label,
+    about,
+    organisation: typeof organisation === "string" ? ORGANISATIONS[organisation] : organisation,
+    project: [slug, name],
+    offering: "capstor",
+    dataType: "store",
+    storage: 50,
+    state: "OK",
+    options: {},
+    backendId: "",
+    backendMetadata: {},
+    order: undefined,
+    tied: false,
+    gid: "ordinary",
+    unlisted: false,
+    bend: () => {},
+    ...rest,
+  }
+}
+
+/** Sets `row.attributes[name]`; undefined takes the key away. */
+export function attribute(name: string, value: unknown): (row: WaldurRecord) => void {
+  return (row) => setOrDelete(row.attributes as JsonObject, name, value)
+}
+
+/** Sets `row[name]`; undefined takes the key away. */
+export function field(name: string, value: unknown): (row: WaldurRecord) => void {
+  return (row) => setOrDelete(row, name, value)
+}
+
+function setOrDelete(object: JsonObject, name: string, value: unknown): void {
+  if (value === undefined) delete object[name]
+  else object[name] = value as JsonObject[string]
+}

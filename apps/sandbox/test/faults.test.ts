@@ -1,0 +1,147 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest"
+import { type Sandbox, startSandbox } from "../src/index.ts"
+import { ask } from "./waldur-client.ts"
+
+let sandbox: Sandbox
+beforeAll(async () => {
+  sandbox = await startSandbox()
+})
+afterAll(() => sandbox.close())
+afterEach(() => {
+  sandbox.faults.clear()
+  sandbox.calls.clear()
+})
+
+const PATH = "/api/version/"
+const version = (init?: RequestInit) => ask(sandbox, "version/", init)
+
+test("a status lasts as many requests as told, with its headers", async () => {
+  const fault = sandbox.faults.set("waldur", { status: 429, headers: { "Retry-After": "7" }, times: 2 })
+  const first = await version()
+  expect(first.status).toBe(429)
+  expect(first.headers.get("Retry-After")).toBe("7")
+  expect(first.json).toEqual({ detail: "Request was throttled." })
+  expect((await version()).status).toBe(429)
+  expect((await version()).status).toBe(200)
+  expect(fault.struck).toBe(2)
+})
+
+test("a fault strikes only its path, method and upstream", async () => {
+  sandbox.faults.set("waldur", { path: /orders/, status: 500 })
+  sandbox.faults.set("waldur", { method: "POST", status: 500 })
+  sandbox.faults.set("issuer", { status: 500 })
+  expect((await version()).status).toBe(200)
+  expect((await ask(sandbox, "marketplace-orders/")).status).toBe(500)
+  expect((await version({ method: "POST" })).status).toBe(500)
+  expect((await fetch(sandbox.issuer.jwksUrl)).status).toBe(500)
+  sandbox.faults.clear("waldur")
+  expect((await ask(sandbox, "marketplace-orders/")).status).toBe(200)
+  expect((await fetch(sandbox.issuer.jwksUrl)).status).toBe(500)
+})
+
+test("bodies can be HTML, empty, cut, garbage or a value of one's own", async () => {
+  const bodyOf = async (body: "html" | "empty" | "truncated" | "garbage" | { json: number[] }) => {
+    const fault = sandbox.faults.set("waldur", { path: PATH, body })
+    const answer = await version()
+    fault.clear()
+    return answer
+  }
+  expect((await bodyOf("html")).text).toMatch(/^<html>/)
+  expect((await bodyOf("empty")).text).toBe("")
+  expect((await bodyOf("truncated")).text).toBe('{"version')
+  expect((await bodyOf("garbage")).json).toBeUndefined()
+  expect((await bodyOf({ json: [1, 2] })).json).toEqual([1, 2])
+})
+
+test("reset and truncate break the connection", async () => {
+  sandbox.faults.set("waldur", { reset: true, times: 1 })
+  await expect(version()).rejects.toThrow("fetch failed")
+  sandbox.faults.set("waldur", { truncate: true, times: 1 })
+  await expect(version()).rejects.toThrow("terminated")
+  expect((await version()).status).toBe(200)
+})
+
+test("hang never answers, or stops in the middle", async () => {
+  sandbox.faults.set("waldur", { hang: true, times: 1 })
+  await expect(version({ signal: AbortSignal.timeout(60) })).rejects.toThrow("timeout")
+  sandbox.faults.set("waldur", { hang: "mid-body", times: 1 })
+  const headers = { Authorization: `Token ${sandbox.waldur.token}` }
+  const response = await fetch(`${sandbox.waldur.url}version/`, { headers, signal: AbortSignal.timeout(60) })
+  expect(response.status).toBe(200)
+  await expect(response.text()).rejects.toThrow("timeout")
+})
+
+test("an oversize answer is valid but large", async () => {
+  sandbox.faults.set("waldur", { oversizeBytes: 3_000_000 })
+  const answer = await version()
+  expect(answer.text.length).toBeGreaterThan(3_000_000)
+  expect(answer.json).toEqual({ version: "8.1.3" })
+  expect(answer.headers.get("Content-Length")).toBeNull()
+})
+
+test("latency delays, and requests wait side by side", async () => {
+  sandbox.faults.set("waldur", { latencyMs: 60 })
+  const start = performance.now()
+  await Promise.all(Array.from({ length: 10 }, () => version()))
+  const took = performance.now() - start
+  expect(took).toBeGreaterThanOrEqual(58)
+  expect(took).toBeLessThan(500)
+  expect(sandbox.calls.maxConcurrency("waldur")).toBe(10)
+})
+
+test("the real pace is per row and by the fields", async () => {
+  sandbox.faults.set("waldur", { pace: "real" })
+  const time = async (query: string): Promise<number> => {
+    const start = performance.now()
+    await ask(sandbox, `marketplace-resources/?${query}`)
+    return performance.now() - start
+  }
+  const [all, withOrder, trimmed] = await Promise.all([
+    time("page_size=10"),
+    time("page_size=10&field=uuid&field=order_in_progress"),
+    time("page_size=10&field=uuid"),
+  ])
+  expect(all).toBeGreaterThanOrEqual(495)
+  expect(withOrder).toBeGreaterThanOrEqual(145)
+  expect(withOrder).toBeLessThan(all)
+  expect(trimmed).toBeGreaterThanOrEqual(28)
+  expect(trimmed).toBeLessThan(withOrder)
+})
+
+test("an answer can be rewritten at will", async () => {
+  sandbox.faults.set("waldur", {
+    rewrite: (answer) => {
+      answer.headers.set("X-Result-Count", "1000000")
+      return answer
+    },
+  })
+  expect((await ask(sandbox, "marketplace-resources/")).headers.get("X-Result-Count")).toBe("1000000")
+})
+
+test("calls are logged with what was asked and what was answered", async () => {
+  await ask(sandbox, "marketplace-resources/?state=OK&state=Erred")
+  await ask(sandbox, "nowhere/", { method: "POST", body: "{}" })
+  const [first, second] = sandbox.calls.of("waldur")
+  expect(first).toMatchObject({ upstream: "waldur", method: "GET", path: "/api/marketplace-resources/", status: 200 })
+  expect(first?.query.getAll("state")).toEqual(["OK", "Erred"])
+  expect(first?.headers.get("authorization")).toBe(`Token ${sandbox.waldur.token}`)
+  expect(first?.bytes).toBeGreaterThan(1000)
+  expect(second).toMatchObject({ method: "POST", status: 404, body: "{}" })
+  expect(second?.startedAt).toBe((first?.startedAt ?? 0) + 1)
+  sandbox.calls.clear()
+  expect(sandbox.calls.all).toEqual([])
+})
+
+test("requests one after the other never count as concurrent", async () => {
+  for (let i = 0; i < 20; i++) await version()
+  expect(sandbox.calls.maxConcurrency("waldur")).toBe(1)
+})
+
+test("closing ends requests that hang", async () => {
+  const own = await startSandbox()
+  own.faults.set("waldur", { hang: true })
+  const pending = ask(own, "version/").catch((error: Error) => error.message)
+  while (own.calls.inFlight("waldur") === 0) await new Promise((resolve) => setImmediate(resolve))
+  await own.close()
+  expect(await pending).toBe("fetch failed")
+})

@@ -1,0 +1,166 @@
+import { createLocalJWKSet, createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from "jose"
+import { afterEach, beforeEach, expect, test } from "vitest"
+import { type Sandbox, startSandbox } from "../src/index.ts"
+import { type Got, got } from "./waldur-client.ts"
+
+let sandbox: Sandbox
+beforeEach(async () => {
+  sandbox = await startSandbox()
+})
+afterEach(() => sandbox.close())
+
+async function form(url: string, fields: Record<string, string>, headers: Record<string, string> = {}): Promise<Got> {
+  return got(await fetch(url, { method: "POST", body: new URLSearchParams(fields), headers }))
+}
+
+const { stringify } = JSON
+const credentials = (of: { clientId: string; clientSecret: string }) => ({
+  client_id: of.clientId,
+  client_secret: of.clientSecret,
+})
+const introspect = (token: string, as = sandbox.issuer.audience) =>
+  form(sandbox.issuer.introspectionUrl, { token, ...credentials(as) })
+const verify = async (token: string) => {
+  const keys = createLocalJWKSet((await got(await fetch(sandbox.issuer.jwksUrl))).json)
+  return jwtVerify(token, keys, { issuer: sandbox.issuer.url, audience: "storage-proxy", algorithms: ["RS256"] })
+}
+
+test("discovery names the endpoints that answer", async () => {
+  const { json } = await got(await fetch(sandbox.issuer.discoveryUrl))
+  expect(json).toMatchObject({
+    issuer: sandbox.issuer.url,
+    token_endpoint: sandbox.issuer.tokenUrl,
+    jwks_uri: sandbox.issuer.jwksUrl,
+    introspection_endpoint: sandbox.issuer.introspectionUrl,
+  })
+  const other = sandbox.issuer.discoveryUrl.replace("/realms/cscs/", "/realms/other/")
+  expect(await got(await fetch(other))).toMatchObject({ status: 404, json: { error: "Realm does not exist" } })
+})
+
+test("client credentials in the form give a token shaped as Keycloak's", async () => {
+  sandbox.issuer.settings.expiresIn = 120
+  const answer = await form(sandbox.issuer.tokenUrl, {
+    grant_type: "client_credentials",
+    scope: "openid",
+    ...credentials(sandbox.issuer.integrator),
+  })
+  expect(answer.status).toBe(200)
+  expect(answer.json).toMatchObject({ token_type: "Bearer", expires_in: 120 })
+  const { payload, protectedHeader } = await verify(answer.json.access_token)
+  expect(protectedHeader).toMatchObject({ alg: "RS256", typ: "JWT" })
+  expect(payload).toMatchObject({
+    typ: "Bearer",
+    azp: "integrator",
+    aud: ["storage-proxy", "account"],
+    clientId: "integrator",
+    client_id: "integrator",
+    preferred_username: "service-account-integrator",
+    realm_access: { roles: expect.any(Array) },
+  })
+  expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(120)
+})
+
+test("Basic credentials are accepted, wrong ones are a 401", async () => {
+  const { clientId, clientSecret } = sandbox.issuer.integrator
+  const basic = (secret: string) => ({ Authorization: `Basic ${btoa(`${clientId}:${secret}`)}` })
+  const grant = { grant_type: "client_credentials" }
+  expect((await form(sandbox.issuer.tokenUrl, grant, basic(clientSecret))).status).toBe(200)
+  for (const answer of [
+    await form(sandbox.issuer.tokenUrl, grant, basic("wrong")),
+    await form(sandbox.issuer.tokenUrl, { ...grant, client_id: clientId, client_secret: "wrong" }),
+    await form(sandbox.issuer.tokenUrl, { ...grant, client_id: "nobody", client_secret: "" }),
+  ]) {
+    expect(answer.status).toBe(401)
+    expect(answer.json.error).toBe("invalid_client")
+  }
+})
+
+test("other grants, no grant and unknown scopes are 400s", async () => {
+  const ask = async (fields: Record<string, string>) => {
+    const answer = await form(sandbox.issuer.tokenUrl, { ...fields, ...credentials(sandbox.issuer.integrator) })
+    return [answer.status, answer.json.error]
+  }
+  expect(await ask({ grant_type: "password" })).toEqual([400, "unsupported_grant_type"])
+  expect(await ask({})).toEqual([400, "invalid_request"])
+  expect(await ask({ grant_type: "client_credentials", scope: "everything" })).toEqual([400, "invalid_scope"])
+})
+
+test("the JWKS holds a key for signatures and one that is not", async () => {
+  const { json } = await got(await fetch(sandbox.issuer.jwksUrl))
+  const uses = json.keys.map((key: { use: string; alg: string; kty: string }) => [key.use, key.alg, key.kty])
+  expect(uses.sort()).toEqual([
+    ["enc", "RSA-OAEP", "RSA"],
+    ["sig", "RS256", "RSA"],
+  ])
+  expect(stringify(json)).not.toContain('"d":')
+})
+
+test("claims can be set, replaced and taken away", async () => {
+  const token = await sandbox.issuer.issueToken({ aud: "account", azp: undefined, extra: 7 }, { expiresIn: -10 })
+  const claims = decodeJwt(token)
+  expect(claims).toMatchObject({ aud: "account", extra: 7 })
+  expect(claims).not.toHaveProperty("azp")
+  expect(claims.exp).toBeLessThan(Date.now() / 1000)
+})
+
+test("tokens can be signed in every wrong way", async () => {
+  const { issueToken } = sandbox.issuer
+  await expect(verify(await issueToken())).resolves.toBeDefined()
+  const none = await issueToken({}, { alg: "none" })
+  expect(none.split(".")[2]).toBe("")
+  const confused = await issueToken({}, { alg: "HS256" })
+  expect(decodeProtectedHeader(confused).alg).toBe("HS256")
+  const nameless = await issueToken({}, { kid: null, typ: "at+jwt" })
+  expect(decodeProtectedHeader(nameless)).toEqual({ alg: "RS256", typ: "at+jwt" })
+  for (const token of [
+    none,
+    confused,
+    await issueToken({}, { key: "unknown" }),
+    await issueToken({}, { key: "encryption" }),
+    await issueToken({}, { kid: "made-up" }),
+    await issueToken({}, { alg: "RS512" }),
+  ]) {
+    await expect(verify(token)).rejects.toThrow()
+    expect((await introspect(token)).json).toEqual({ active: false })
+  }
+})
+
+test("rotated keys make old tokens worthless, unless the old ones stay published", async () => {
+  const before = await sandbox.issuer.issueToken()
+  const remote = createRemoteJWKSet(new URL(sandbox.issuer.jwksUrl))
+  await jwtVerify(before, remote)
+  await sandbox.issuer.rotateKeys({ keepOld: true })
+  await verify(before)
+  await sandbox.issuer.rotateKeys()
+  await expect(verify(before)).rejects.toThrow()
+  await verify(await sandbox.issuer.issueToken())
+})
+
+test("introspection tells the audience about a good token", async () => {
+  const { status, json } = await introspect(await sandbox.issuer.issueToken())
+  expect(status).toBe(200)
+  expect(json).toMatchObject({
+    active: true,
+    client_id: "integrator",
+    username: "service-account-integrator",
+    iss: sandbox.issuer.url,
+  })
+  expect(json).not.toHaveProperty("clientId")
+})
+
+test("introspection is inactive for other audiences, garbage, expired and revoked tokens", async () => {
+  const inactive = { active: false }
+  const token = await sandbox.issuer.issueToken()
+  expect((await introspect(token, sandbox.issuer.integrator)).json).toEqual(inactive)
+  expect((await introspect(await sandbox.issuer.issueToken({ aud: "account" }))).json).toEqual(inactive)
+  expect((await introspect("garbage")).json).toEqual(inactive)
+  expect((await introspect("a.b.c")).json).toEqual(inactive)
+  expect((await introspect(await sandbox.issuer.issueToken({}, { expiresIn: -1 }))).json).toEqual(inactive)
+  sandbox.issuer.revokeTokens()
+  expect((await introspect(token)).json).toEqual(inactive)
+})
+
+test("introspection with a wrong secret is a 401", async () => {
+  const answer = await introspect("garbage", { clientId: "storage-proxy", clientSecret: "wrong" })
+  expect(answer.status).toBe(401)
+})

@@ -1,0 +1,274 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest"
+import { buildWorld, type Sandbox, shuffleTies, startSandbox, worldOf } from "../src/index.ts"
+import { ask, uuidOfCase } from "./waldur-client.ts"
+
+let sandbox: Sandbox
+beforeAll(async () => {
+  sandbox = await startSandbox({ resources: 700 })
+})
+afterAll(() => sandbox.close())
+afterEach(() => {
+  sandbox.waldur.arrange = undefined
+  sandbox.waldur.dialect = "8.x"
+})
+
+const RESOURCES = "marketplace-resources/"
+const count = async (query: string): Promise<number> => {
+  const answer = await ask(sandbox, `${RESOURCES}?${query}`)
+  expect(answer.status, answer.text).toBe(200)
+  return Number(answer.headers.get("X-Result-Count"))
+}
+
+test("a page says how many there are and links the others by absolute address", async () => {
+  const answer = await ask(sandbox, `${RESOURCES}?page=2&page_size=300&offering_slug=capstor,vast,iopsstor`)
+  const base = `${sandbox.waldur.url}${RESOURCES}?offering_slug=capstor%2Cvast%2Ciopsstor`
+  expect(answer.json).toHaveLength(300)
+  expect(answer.headers.get("X-Result-Count")).toBe("699")
+  expect(answer.headers.get("Link")).toBe(
+    [
+      `<${base}&page_size=300>; rel="first"`,
+      `<${base}&page_size=300>; rel="prev"`,
+      `<${base}&page=3&page_size=300>; rel="next"`,
+      `<${base}&page=3&page_size=300>; rel="last"`,
+    ].join(", "),
+  )
+})
+
+test.each([
+  ["", 10],
+  ["page_size=0", 10],
+  ["page_size=many", 10],
+  ["page_size=7", 7],
+  ["page_size=5000", 300],
+])("page size of ?%s is %i", async (query, size) => {
+  expect((await ask(sandbox, `${RESOURCES}?${query}`)).json).toHaveLength(size)
+})
+
+test.each(["page=4&page_size=300", "page=0", "page=-1", "page=x"])("there is no page at ?%s", async (query) => {
+  const answer = await ask(sandbox, `${RESOURCES}?${query}`)
+  expect(answer.status).toBe(404)
+  expect(answer.json).toEqual({ detail: "Invalid page." })
+})
+
+test("an empty list still has its first page", async () => {
+  const answer = await ask(sandbox, `${RESOURCES}?offering_slug=nothing`)
+  expect(answer.json).toEqual([])
+  expect(answer.headers.get("X-Result-Count")).toBe("0")
+})
+
+test("HEAD gives the count and no body", async () => {
+  const answer = await ask(sandbox, RESOURCES, { method: "HEAD" })
+  expect(answer.status).toBe(200)
+  expect(answer.headers.get("X-Result-Count")).toBe("700")
+  expect(answer.text).toBe("")
+})
+
+test("field= leaves those fields of the outer object", async () => {
+  const answer = await ask(sandbox, `${RESOURCES}?field=uuid&field=slug&field=nonsense`)
+  for (const row of answer.json) expect(Object.keys(row)).toEqual(["uuid", "slug"])
+})
+
+test("field= with no known name, and comma-joined ones, bring the whole object", async () => {
+  for (const query of ["field=nonsense", "field=uuid,slug"]) {
+    const [row] = (await ask(sandbox, `${RESOURCES}?${query}`)).json
+    expect(Object.keys(row).length).toBeGreaterThan(60)
+  }
+})
+
+test("filters choose", async () => {
+  const { resources } = sandbox.world
+  const amount = (test: (row: (typeof resources)[number]) => boolean) => resources.filter(test).length
+  expect(await count("offering_slug=vast")).toBe(amount((row) => row.offering_slug === "vast"))
+  expect(await count("offering_slug=vast&offering_slug=daint-gpu")).toBe(1)
+  expect(await count("offering_slug=impossible")).toBe(0)
+  expect(await count("state=Erred&state=Updating")).toBe(
+    amount((row) => row.state === "Erred" || row.state === "Updating"),
+  )
+  expect(await count("slug=capstor-bad-permissions")).toBe(0)
+  expect(await count("slug=vast-bad-permissions")).toBe(1)
+  expect(await count("name_exact=vast-bad-permissions")).toBe(1)
+  expect(await count("query=BAD-PERMISSIONS")).toBe(2)
+  const [row] = resources
+  expect(await count(`project_uuid=${row?.project_uuid}`)).toBe(2)
+  expect(await count(`customer_uuid=${row?.customer_uuid}`)).toBeGreaterThan(10)
+  const partner = sandbox.world.offerings.find((offering) => offering.customer_name === "Alps Partner Platform")
+  expect(await count(`offering_uuid=${partner?.uuid}`)).toBe(6)
+  expect(await count(`provider_uuid=${partner?.customer_uuid}`)).toBe(6)
+})
+
+test("order_state finds the resources whose order in progress has that state", async () => {
+  const { json } = await ask(sandbox, `${RESOURCES}?order_state=pending-project&order_state=pending-start-date`)
+  const labels = json.map((row: { uuid: string }) => sandbox.world.labels.get(row.uuid))
+  expect(labels.sort()).toEqual([
+    "create-pending-project",
+    "create-pending-start-date",
+    "terminate-pending-project",
+    "terminate-pending-start-date",
+    "update-pending-project",
+    "update-pending-start-date",
+  ])
+})
+
+test("visible_to_providers hides what the customer has not yet approved", async () => {
+  const all = await count("state=Creating")
+  const hidden = all - (await count("state=Creating&visible_to_providers=true"))
+  const pending = "order_state=pending-consumer&order_state=pending-project&order_state=pending-start-date"
+  expect(hidden).toBeGreaterThan(2)
+  expect(hidden).toBe(await count(`state=Creating&${pending}`))
+})
+
+test("created and modified are bounds to the microsecond, in any zone", async () => {
+  const created = String(sandbox.world.cases.get("created-tied-first")?.row.created)
+  const at = await count(`created=${created}&created_before=${created}`)
+  expect(at).toBe(3)
+  const after = created.replace(/(\d)Z$/, (_, digit) => `${Number(digit) + 1}Z`)
+  expect((await count(`created=${created}`)) - (await count(`created=${after}`))).toBe(3)
+  const offset = encodeURIComponent(created.replace("Z", "+00:00"))
+  expect(await count(`created=${offset}`)).toBe(await count(`created=${created}`))
+  expect(await count("modified=2030-01-01")).toBe(0)
+})
+
+test.each([
+  ["state", "Gone"],
+  ["order_state", "late"],
+  ["modified", "yesterday"],
+  ["created_before", "2024-13-01T00:00:00Z"],
+  ["project_uuid", "42"],
+  ["o", "colour"],
+])("a bad value of %s is a 400 by field", async (name, value) => {
+  const answer = await ask(sandbox, `${RESOURCES}?${name}=${value}`)
+  expect(answer.status).toBe(400)
+  expect(Object.keys(answer.json)).toEqual([name])
+  expect(answer.json[name]).toHaveLength(1)
+})
+
+test("o= orders, with - the other way round", async () => {
+  const names = async (order: string): Promise<string[]> =>
+    (await ask(sandbox, `${RESOURCES}?o=${order}&page_size=300&field=name`)).json.map(
+      (row: { name: string }) => row.name,
+    )
+  const up = await names("name")
+  const down = await names("-name")
+  expect(up).toEqual([...up].sort())
+  expect(down).toEqual([...down].sort().reverse())
+})
+
+test("the default order is created, and ties can be shuffled from one request to the next", async () => {
+  const walk = async (): Promise<string[]> => {
+    const uuids: string[] = []
+    for (const page of [1, 2, 3]) {
+      const { json } = await ask(sandbox, `${RESOURCES}?page=${page}&page_size=300&field=uuid&field=slug`)
+      for (const row of json) uuids.push(row.uuid ?? row.slug)
+    }
+    return uuids
+  }
+  expect(new Set(await walk()).size).toBe(700)
+  sandbox.waldur.arrange = shuffleTies()
+  expect(new Set(await walk()).size).toBeLessThan(700)
+})
+
+test("a row can move between two pages", async () => {
+  sandbox.waldur.arrange = (rows, { query }) => (query.get("page") === "2" ? [...rows].reverse() : rows)
+  const first = (await ask(sandbox, `${RESOURCES}?page=1&page_size=2`)).json
+  const second = (await ask(sandbox, `${RESOURCES}?page=2&page_size=2`)).json
+  expect(first[0].slug).toBe("capstor-capstor-store")
+  // Two rows have no time and come last of all.
+  expect(second[0].uuid).toBe(sandbox.world.resources.at(-1)?.uuid)
+})
+
+test("a change of the world is seen by the next request", async () => {
+  const row = sandbox.world.cases.get("capstor-store")?.row as Record<string, unknown>
+  row.limits = { storage: 801 }
+  const { json } = await ask(sandbox, `${RESOURCES}${row.uuid}/`)
+  expect(json.limits).toEqual({ storage: 801 })
+})
+
+test("links in rows lead to the server that was asked", async () => {
+  const [row] = (await ask(sandbox, RESOURCES)).json
+  expect(row.url).toBe(`${sandbox.waldur.url}marketplace-resources/${row.uuid}/`)
+  expect(row.creation_order.url).toBe(`${sandbox.waldur.url}marketplace-orders/${row.creation_order.uuid}/`)
+  expect((await ask(sandbox, row.creation_order.url)).json.uuid).toBe(row.creation_order.uuid)
+})
+
+test("a resource is found by its uuid with dashes and without, and nothing else", async () => {
+  const uuid = uuidOfCase(sandbox, "capstor-store")
+  const dashed = uuid.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-")
+  expect((await ask(sandbox, `${RESOURCES}${dashed}/`)).json.uuid).toBe(uuid)
+  expect((await ask(sandbox, `${RESOURCES}capstor-capstor-store/`)).json).toEqual({
+    detail: "No Resource matches the given query.",
+  })
+})
+
+test("offerings are listed by slug and show their secret options to the provider", async () => {
+  const list = await ask(sandbox, "marketplace-provider-offerings/?slug=capstor&field=uuid&field=name")
+  expect(list.json).toEqual([{ uuid: expect.any(String), name: "Capstor" }])
+  const one = await ask(sandbox, `marketplace-provider-offerings/${list.json[0].uuid}/`)
+  expect(one.json.secret_options.admin_password).toBe("secret-admin-password-of-capstor")
+  expect((await ask(sandbox, "marketplace-provider-offerings/capstor/")).status).toBe(404)
+  expect((await ask(sandbox, "marketplace-provider-offerings/?slug=iopsstor")).json).toHaveLength(2)
+  expect((await ask(sandbox, "marketplace-provider-offerings/?name_exact=VAST")).json).toHaveLength(1)
+})
+
+test("an offering's customers come in pages, with their projects unless trimmed", async () => {
+  const capstor = sandbox.world.offerings[0]?.uuid
+  const path = `marketplace-provider-offerings/${capstor}/customers/`
+  const full = await ask(sandbox, `${path}?page_size=3`)
+  expect(full.json).toHaveLength(3)
+  expect(Object.keys(full.json[0])).toHaveLength(39)
+  expect(full.json[0].projects.length).toBeGreaterThan(0)
+  const trimmed = await ask(sandbox, `${path}?page_size=300&field=uuid&field=slug&field=name`)
+  expect(trimmed.json).toHaveLength(Number(full.headers.get("X-Result-Count")))
+  expect(Object.keys(trimmed.json[0])).toEqual(["uuid", "name", "slug"])
+  expect((await ask(sandbox, "marketplace-provider-offerings/capstor/customers/")).status).toBe(404)
+})
+
+test("a path without its closing slash is a redirect, an unknown one a page of HTML", async () => {
+  const redirect = await ask(sandbox, "marketplace-resources?page=2")
+  expect(redirect.status).toBe(301)
+  expect(redirect.headers.get("Location")).toBe("/api/marketplace-resources/?page=2")
+  const unknown = await ask(sandbox, "marketplace-ressources/")
+  expect(unknown.status).toBe(404)
+  expect(unknown.headers.get("Content-Type")).toContain("text/html")
+})
+
+test("a method that is not there is a 405", async () => {
+  const answer = await ask(sandbox, RESOURCES, { method: "DELETE" })
+  expect(answer.status).toBe(405)
+  expect(answer.json).toEqual({ detail: 'Method "DELETE" not allowed.' })
+})
+
+test("a 7.0.7 lacks five fields and ignores the filters that it does not know", async () => {
+  sandbox.waldur.dialect = "7.0.7"
+  expect((await ask(sandbox, "version/")).json).toEqual({ version: "7.0.7" })
+  expect(await count("offering_slug=impossible&visible_to_providers=true&order_state=late")).toBe(700)
+  expect(await count("state=Erred")).toBeLessThan(700)
+  const [row] = (await ask(sandbox, RESOURCES)).json
+  for (const name of ["offering_slug", "provider_slug", "customer_slug", "project_slug", "order_in_progress"]) {
+    expect(row).not.toHaveProperty(name)
+  }
+  expect(row.creation_order).not.toHaveProperty("url")
+  expect((await ask(sandbox, "marketplace-orders/")).json[0]).not.toHaveProperty("url")
+  expect((await ask(sandbox, `${RESOURCES}?modified=2024-02-01T00:00:00Z`)).status).toBe(400)
+  sandbox.waldur.dialect = "8.x"
+  expect((await ask(sandbox, "version/")).json).toEqual({ version: "8.1.3" })
+})
+
+test("rows of any shape are served as they are", async () => {
+  const resources = [{ offering_slug: "capstor" }, { offering_slug: "capstor", uuid: 7, created: [], options: "none" }]
+  const own = await startSandbox({ world: worldOf({ resources, apiUrl: "http://recorded:8001/api/" }) })
+  expect((await ask(own, `${RESOURCES}?offering_slug=capstor&visible_to_providers=true`)).json).toEqual(resources)
+  await own.close()
+})
+
+test("with the promise that nobody else changes the world, a POST is still seen at once", async () => {
+  const own = await startSandbox({ world: buildWorld(), worldChangesByHand: false })
+  const path = `${RESOURCES}?slug=capstor-erred-without-order&field=state`
+  expect((await ask(own, path)).json).toEqual([{ state: "Erred" }])
+  const uuid = uuidOfCase(own, "erred-without-order")
+  await ask(own, `marketplace-provider-resources/${uuid}/set_state_ok/`, { method: "POST" }).then((answer) =>
+    expect(answer.status).toBe(200),
+  )
+  expect((await ask(own, path)).json).toEqual([{ state: "OK" }])
+  expect((await ask(own, `${RESOURCES}?state=Erred&slug=capstor-erred-without-order`)).json).toEqual([])
+  await own.close()
+})

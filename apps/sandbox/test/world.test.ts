@@ -1,0 +1,110 @@
+import { expect, test } from "vitest"
+import { buildWorld, worldOf } from "../src/index.ts"
+import { asObject } from "../src/json.ts"
+
+const world = buildWorld()
+
+test("the same seed builds the same world", () => {
+  const again = buildWorld({ seed: 7, resources: 900 })
+  expect(JSON.stringify(buildWorld({ seed: 7, resources: 900 }).resources)).toBe(JSON.stringify(again.resources))
+})
+
+test("another seed builds other ordinary resources and the same hand-written ones", () => {
+  const one = buildWorld({ seed: 1, resources: 900 })
+  const other = buildWorld({ seed: 2, resources: 900 })
+  expect(JSON.stringify(one.resources)).not.toBe(JSON.stringify(other.resources))
+  expect(JSON.stringify([...one.cases])).toBe(JSON.stringify([...other.cases]))
+})
+
+test("every hand-written resource has a label, and a label says what it is", () => {
+  expect(world.resources).toHaveLength(world.cases.size)
+  for (const [label, { about, row }] of world.cases) {
+    expect(label).toMatch(/^[a-z0-9]+(-[a-z0-9]+)*$/)
+    expect(about).not.toBe("")
+    if (typeof row.uuid === "string") expect(world.labels.get(row.uuid)).toBe(label)
+  }
+})
+
+test("every type of order is there in every state that counts as in progress", () => {
+  const found = new Set(
+    world.resources.flatMap((row) => {
+      const order = asObject(row.order_in_progress)
+      return order === undefined ? [] : [`${row.state} ${order.type} ${order.state}`]
+    }),
+  )
+  for (const [state, type] of [
+    ["Creating", "Create"],
+    ["Updating", "Update"],
+    ["Terminating", "Terminate"],
+  ]) {
+    for (const of of ["pending-consumer", "pending-project", "pending-start-date", "pending-provider", "executing"]) {
+      expect(found).toContain(`${state} ${type} ${of}`)
+    }
+  }
+})
+
+test("every offering has every data type in every state of Waldur's somewhere", () => {
+  for (const state of ["Creating", "OK", "Erred", "Updating", "Terminating", "Terminated"]) {
+    expect(world.resources.some((row) => row.state === state)).toBe(true)
+  }
+  for (const system of ["capstor", "vast", "iopsstor"]) {
+    for (const type of ["store", "archive", "users", "scratch"]) {
+      const row = world.cases.get(`${system}-${type}`)?.row
+      expect(row?.offering_slug).toBe(system)
+      expect(asObject(row?.attributes)?.storage_data_type).toBe(type)
+    }
+  }
+})
+
+test("some resources were created at the same microsecond", () => {
+  const label = (name: string) => world.cases.get(name)?.row.created
+  expect(label("created-tied-first")).toBe(label("created-tied-second"))
+  expect(label("created-tied-first")).toBe(label("created-tied-third"))
+})
+
+test("a customer is missing from its offering's customers list", () => {
+  const row = world.cases.get("unlisted-customer")?.row
+  const listed = world.customersByOffering.get(String(row?.offering_uuid)) ?? []
+  expect(listed.length).toBeGreaterThan(5)
+  expect(listed.map((customer) => customer.uuid)).not.toContain(row?.customer_uuid)
+})
+
+test("without edge cases there are exactly as many resources as asked for, no two with one path", () => {
+  const plain = buildWorld({ resources: 3000, edgeCases: false })
+  expect(plain.resources).toHaveLength(3000)
+  const paths = plain.resources.map((row) =>
+    [row.offering_slug, asObject(row.attributes)?.storage_data_type, row.customer_slug, row.project_slug].join("/"),
+  )
+  expect(new Set(paths).size).toBe(3000)
+})
+
+test("among ordinary resources about three in a hundred have an order in progress, and projects have one or two", () => {
+  const { resources } = buildWorld({ resources: 20_000, edgeCases: false })
+  const share = resources.filter((row) => row.order_in_progress !== null).length / resources.length
+  expect(share).toBeGreaterThan(0.02)
+  expect(share).toBeLessThan(0.04)
+  const perProject = resources.length / new Set(resources.map((row) => row.project_slug)).size
+  expect(perProject).toBeGreaterThan(1.3)
+  expect(perProject).toBeLessThan(1.7)
+})
+
+test("every project of an ordinary resource has a GID of its own", () => {
+  const { resources, gids } = buildWorld({ resources: 2000, edgeCases: false })
+  for (const row of resources) expect(gids.get(String(row.project_slug))).toBeGreaterThan(1000)
+  expect(new Set(gids.values()).size).toBe(gids.size)
+})
+
+test("100,000 resources are built quickly", () => {
+  const start = performance.now()
+  const large = buildWorld({ resources: 100_000 })
+  expect(large.resources).toHaveLength(100_000)
+  expect(new Set(large.resources.map((row) => row.uuid)).size).toBeGreaterThan(99_990)
+  // On its own it takes about a second; other tests run beside it.
+  expect(performance.now() - start).toBeLessThan(8000)
+})
+
+test("a world of a caller's own rows has the usual tokens", () => {
+  const own = worldOf({ resources: [{ anything: true }] })
+  expect(own.resources).toEqual([{ anything: true }])
+  expect(own.tokens.size).toBe(4)
+})

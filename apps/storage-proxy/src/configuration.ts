@@ -1,0 +1,30 @@
+import { loadSettings } from "@cscs/proxy-server"
+import { Layer, Logger, Option, References } from "effect"
+import { Flag } from "effect/cli"
+
+/** `--config FILE`, as every command takes it. */
+export const configFlag = Flag.String("config").pipe(
+  Flag.withDescription("The YAML file; else WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH; else the environment alone"),
+  Flag.optional,
+)
+
+/** The configuration of this process. */
+export const settingsFrom = (config: Option.Option<string>) =>
+  loadSettings({
+    ...(Option.isSome(config) ? { configPath: config.value } : {}),
+    environment: process.env,
+    workingDirectory: process.cwd(),
+  })
+
+/**
+ * Logs for people on a terminal, else as JSON lines; on standard error, where a command's own output is not.
+ *
+ * @param debug whether to log what helps to find a fault
+ */
+export const logging = (debug: boolean) =>
+  Layer.merge(
+    Logger.layer([
+      process.stderr.isTTY ? Logger.withConsoleError(Logger.formatLogFmt) : Logger.withConsoleError(Logger.formatJson),
+    ]),
+    Layer.succeed(References.MinimumLogLevel, debug ? "Debug" : "Info"),
+  )

@@ -1,0 +1,33 @@
+import { rename, writeFile } from "node:fs/promises"
+import { proxyLayer, Snapshots } from "@cscs/proxy-server"
+import { Console, Effect, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import { configFlag, logging, settingsFrom } from "./configuration.ts"
+
+/** `storage-proxy export`: all entries once, as a JSON list. */
+export const exportEntries = Command.make(
+  "export",
+  {
+    config: configFlag,
+    out: Flag.String("out").pipe(Flag.withDescription("The file; else standard output"), Flag.optional),
+  },
+  Effect.fn(function* ({ config, out }) {
+    const settings = yield* settingsFrom(config)
+    const snapshot = yield* Snapshots.use(({ current }) => current).pipe(
+      Effect.provide(proxyLayer(settings)),
+      Effect.provide(logging(settings.debug)),
+    )
+    const text = JSON.stringify(
+      snapshot.hierarchy.entries.map(({ entry }) => entry),
+      null,
+      2,
+    )
+    if (Option.isNone(out)) return yield* Console.log(text)
+    // Renamed when it is whole: whoever reads the file sees the old list or the new one.
+    const unfinished = `${out.value}.${process.pid}.tmp`
+    yield* Effect.tryPromise(async () => {
+      await writeFile(unfinished, `${text}\n`)
+      await rename(unfinished, out.value)
+    })
+  }),
+).pipe(Command.withDescription("Write all entries once, as a JSON list"))

@@ -1,0 +1,73 @@
+import { Lifecycle, makeApp, proxyLayer } from "@cscs/proxy-server"
+import { serve as listen, type ServerType } from "@hono/node-server"
+import { Data, Effect, Layer } from "effect"
+import { Command, Flag } from "effect/cli"
+import type { Hono } from "hono"
+import { configFlag, logging, settingsFrom } from "./configuration.ts"
+
+/** The address cannot be listened at. */
+export class CannotListen extends Data.TaggedError("CannotListen")<{
+  readonly host: string
+  readonly port: number
+  readonly code: string
+}> {
+  override get message() {
+    const why = this.code === "EADDRINUSE" ? "another process listens there; choose another --port" : this.code
+    return `Cannot listen at ${this.host}:${this.port}: ${why}`
+  }
+}
+
+const open = (app: Hono, host: string, port: number) =>
+  Effect.callback<ServerType, CannotListen>((resume) => {
+    const server = listen({ fetch: app.fetch, hostname: host, port })
+    server.once("listening", () => resume(Effect.succeed(server)))
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      resume(Effect.fail(new CannotListen({ host, port, code: error.code ?? error.message }))),
+    )
+  })
+
+/** Lets open requests finish, ten seconds at most. */
+const close = (server: ServerType) =>
+  Effect.callback<void>((resume) => {
+    server.close(() => resume(Effect.void))
+  }).pipe(Effect.timeoutOption("10 seconds"))
+
+const httpServer = (host: string, port: number) =>
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const app = yield* makeApp
+      const { stop } = yield* Lifecycle
+      const server = yield* Effect.acquireRelease(open(app, host, port), close)
+      // Released before the server: readiness turns first.
+      yield* Effect.addFinalizer(() => Effect.andThen(Effect.logInfo("Stopping"), Effect.sync(stop)))
+      const address = server.address()
+      const shown = typeof address === "object" && address !== null ? address.port : port
+      yield* Effect.logInfo(`Serving at http://${host.includes(":") ? `[${host}]` : host}:${shown}`)
+    }),
+  )
+
+/** `storage-proxy serve`: answers until a signal ends it. */
+export const serve = Command.make(
+  "serve",
+  {
+    config: configFlag,
+    host: Flag.String("host").pipe(Flag.withDescription("The address to listen at"), Flag.withDefault("127.0.0.1")),
+    port: Flag.Int("port").pipe(Flag.withDescription("The port; 0 for any"), Flag.withDefault(8080)),
+  },
+  Effect.fn(function* ({ config, host, port }) {
+    const settings = yield* settingsFrom(config)
+    const said = Effect.forEach(settings.warnings, (warning) => Effect.logWarning(warning), { discard: true })
+    yield* said.pipe(
+      Effect.andThen(Layer.launch(httpServer(host, port).pipe(Layer.provide(proxyLayer(settings))))),
+      Effect.provide(logging(settings.debug)),
+    )
+  }),
+).pipe(
+  Command.withDescription("Serve the storage resources over HTTP"),
+  Command.withExamples([
+    {
+      command: "storage-proxy serve --config config.yaml --host 0.0.0.0 --port 8080",
+      description: "Serve on all addresses",
+    },
+  ]),
+)

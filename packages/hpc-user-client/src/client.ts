@@ -1,0 +1,118 @@
+import {
+  defaultRetryPolicy,
+  type InvalidProxy,
+  makeTransport,
+  type RetryPolicy,
+  type TlsProfile,
+} from "@cscs/http-transport"
+import { Context, type Duration, Effect, Layer, type Redacted } from "effect"
+import type { GidLookup } from "./answer.ts"
+import { exportPath, planBatches } from "./batches.ts"
+import type { HpcUserApiError } from "./errors.ts"
+import { type GidCacheStats, makeGidCache } from "./gid-cache.ts"
+import { makeProjectExport } from "./project-export.ts"
+import { makeTokenSource } from "./token.ts"
+
+export interface HpcUserClientOptions {
+  /** Where the API is, without `/api/v1/...`, with or without a closing slash. */
+  readonly apiUrl: string
+  readonly clientId: string
+  readonly clientSecret: Redacted.Redacted
+  /** The OAuth 2.0 token endpoint itself; no discovery. `http://` is accepted for test systems. */
+  readonly tokenUrl: string
+  /** Asked for with the token. Default `openid`. */
+  readonly scope?: string
+  /** The least GID that is believed: those below belong to the system. Default 1000. */
+  readonly minGid?: number
+  /** `socks4://`, `socks4a://`, `socks5://` or `socks5h://`, for API and token endpoint alike. Default: direct. */
+  readonly socksProxy?: string
+  /** How certificates are checked, for API and token endpoint alike. Default: by the system's authorities. */
+  readonly tls?: TlsProfile
+  /** Sent to API and token endpoint. Default: none of our own. */
+  readonly userAgent?: string
+  /** For one attempt, from the connection to the last byte. Default 30 seconds. */
+  readonly attemptTimeout?: Duration.Input
+  /** For one request with all its repeats and waits, to the API or the token endpoint. Default 2 minutes. */
+  readonly deadline?: Duration.Input
+  /** For a connection, proxy and TLS included. Default 10 seconds. */
+  readonly connectTimeout?: Duration.Input
+  /** For API and token endpoint alike. Default `defaultRetryPolicy` of `@cscs/http-transport`: four repeats. */
+  readonly retry?: RetryPolicy
+}
+
+/** The name that failures and spans give the API and its token endpoint. */
+const upstream = "hpc-user-api"
+
+/** The least that one can ask: a project that nobody has. Its absence in the answer is the answer that is hoped for. */
+const pingName = "storage-proxy-ping"
+
+/** Unix GIDs of projects, from the CSCS HPC User API. */
+export class HpcUserClient extends Context.Service<
+  HpcUserClient,
+  {
+    /**
+     * The GIDs of the projects with these `posixName`s. Never fails: each name asked for is in exactly one of `known`,
+     * `unknown` and `failed`.
+     *
+     * Known GIDs are cached until restart, unknown names for a minute, failures never. Callers at the same time share
+     * requests, so the API is asked once per name; interrupting one of them leaves the others theirs.
+     */
+    readonly gids: (posixNames: Iterable<string>) => Effect.Effect<GidLookup>
+    /** What is cached now. Asks nobody. */
+    readonly getGidCacheStats: () => Effect.Effect<GidCacheStats>
+    /** A token and one small real call past every cache but the token's: for health checks. */
+    readonly ping: () => Effect.Effect<void, HpcUserApiError>
+  }
+>()("@cscs/hpc-user-client/HpcUserClient") {
+  /**
+   * A client for one API; it asks for nothing until it is asked. Connections, token and cache end with the layer's scope.
+   *
+   * Fails with `InvalidProxy` where `socksProxy` is none.
+   */
+  static readonly layer = (options: HpcUserClientOptions): Layer.Layer<HpcUserClient, InvalidProxy> =>
+    Layer.effect(HpcUserClient, makeHpcUserClient(options))
+}
+
+const makeHpcUserClient = Effect.fnUntraced(function* (options: HpcUserClientOptions) {
+  const attemptTimeout = options.attemptTimeout ?? "30 seconds"
+  const deadline = options.deadline ?? "2 minutes"
+  const retry = options.retry ?? defaultRetryPolicy
+  const baseUrl = options.apiUrl.replace(/\/*$/, "/")
+  const transport = yield* makeTransport({
+    upstream,
+    baseUrl,
+    attemptTimeout,
+    deadline,
+    retry,
+    ...(options.connectTimeout === undefined ? {} : { connectTimeout: options.connectTimeout }),
+    ...(options.socksProxy === undefined ? {} : { socksProxy: options.socksProxy }),
+    ...(options.tls === undefined ? {} : { tls: options.tls }),
+    ...(options.userAgent === undefined ? {} : { headers: { "user-agent": options.userAgent } }),
+  })
+  const tokens = yield* makeTokenSource({
+    // The transport's own way out, so that proxy and TLS profile hold for the token endpoint as well.
+    fetch: transport.fetch,
+    proxy: transport.proxy,
+    upstream,
+    tokenUrl: options.tokenUrl,
+    clientId: options.clientId,
+    clientSecret: options.clientSecret,
+    scope: options.scope ?? "openid",
+    userAgent: options.userAgent,
+    attemptTimeout,
+    deadline,
+    retry,
+  })
+  const projects = makeProjectExport({
+    transport,
+    tokens,
+    minGid: options.minGid ?? 1000,
+    call: `GET ${baseUrl}${exportPath}`,
+  })
+  const cache = yield* makeGidCache({ ask: projects.ask, plan: (names) => planBatches(baseUrl, names) })
+  return HpcUserClient.of({
+    gids: Effect.fn("HpcUserClient.gids")((posixNames) => cache.gids(posixNames)),
+    getGidCacheStats: () => cache.stats,
+    ping: Effect.fn("HpcUserClient.ping")(() => Effect.asVoid(projects.get([pingName]))),
+  })
+})

@@ -1,0 +1,134 @@
+import { Clock, Deferred, Duration, Effect, type Scope, Semaphore } from "effect"
+import type { GidLookup } from "./answer.ts"
+
+/** The cache as troubleshooting shows it; the keys are those of the original `get_gid_cache_stats()`. */
+export interface GidCacheStats {
+  /** Names whose GID is cached. */
+  readonly total_entries: number
+  readonly cache_policy: string
+  /** The cached names while they are ten or fewer, else their number. */
+  readonly projects: ReadonlyArray<string> | number
+}
+
+export interface GidCacheOptions {
+  /** Asks the API for one batch. Never fails: a failure is told name by name. */
+  readonly ask: (names: ReadonlyArray<string>) => Effect.Effect<GidLookup>
+  /** Splits names into batches; those that no request can carry come back in `tooLong`. */
+  readonly plan: (names: Iterable<string>) => {
+    readonly batches: ReadonlyArray<ReadonlyArray<string>>
+    readonly tooLong: ReadonlyArray<string>
+  }
+}
+
+export interface GidCache {
+  readonly gids: (names: Iterable<string>) => Effect.Effect<GidLookup>
+  readonly stats: Effect.Effect<GidCacheStats>
+}
+
+const listedAtMost = 10
+const askAgainAfter = Duration.toMillis("1 minute")
+/** Requests to the API at the same time, over all callers. */
+const sideBySide = 4
+
+type Flight = Deferred.Deferred<GidLookup>
+
+/**
+ * Known GIDs until restart, misses for a minute, failures never; and one flight per name.
+ *
+ * Plain maps and one Deferred per batch, not Effect's `Cache` or `Request`: those cost a fiber or an entry with its own
+ * Deferred for each name and each lookup. A refresh asks for up to 100,000 names of which nearly all are known, and here
+ * that is one pass over a `Map`. Flights run in the scope of the layer, so that a caller who gives up takes nobody along.
+ */
+export const makeGidCache = Effect.fnUntraced(function* (
+  options: GidCacheOptions,
+): Effect.fn.Return<GidCache, never, Scope.Scope> {
+  const scope = yield* Effect.scope
+  const permits = yield* Semaphore.make(sideBySide)
+  const known = new Map<string, number>()
+  const misses = new Map<string, { readonly why: string; readonly until: number }>()
+  const flights = new Map<string, Flight>()
+
+  const fly = (batch: ReadonlyArray<string>, flight: Flight) =>
+    permits.withPermit(options.ask(batch)).pipe(
+      Effect.tap((answer) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          for (const [name, gid] of answer.known) known.set(name, gid)
+          for (const [name, why] of answer.unknown) misses.set(name, { why, until: now + askAgainAfter })
+        }),
+      ),
+      Effect.onExit((exit) => {
+        // However it ended, so that no name stays in flight for ever.
+        for (const name of batch) flights.delete(name)
+        return Deferred.done(flight, exit)
+      }),
+    )
+
+  /** Sorts names into what is known and whom to wait for, and starts the flights that are missing. */
+  const depart = (names: Iterable<string>) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const found = { known: new Map<string, number>(), unknown: new Map<string, string>() }
+      const waiting = new Map<Flight, Array<string>>()
+      const absent = new Set<string>()
+      for (const name of names) {
+        if (name === "") {
+          found.unknown.set(name, "the name is empty")
+          continue
+        }
+        const gid = known.get(name)
+        if (gid !== undefined) {
+          found.known.set(name, gid)
+          continue
+        }
+        if (found.unknown.has(name) || absent.has(name)) continue
+        const miss = misses.get(name)
+        if (miss !== undefined && now < miss.until) {
+          found.unknown.set(name, miss.why)
+          continue
+        }
+        misses.delete(name)
+        const flight = flights.get(name)
+        const passengers = flight === undefined ? undefined : waiting.get(flight)
+        if (flight === undefined) absent.add(name)
+        else if (passengers === undefined) waiting.set(flight, [name])
+        else passengers.push(name)
+      }
+      const { batches, tooLong } = options.plan(absent)
+      for (const name of tooLong) {
+        found.unknown.set(name, "the name is too long for a request to the HPC User API")
+      }
+      const departing = batches.map((batch) => {
+        const flight: Flight = Deferred.makeUnsafe()
+        for (const name of batch) flights.set(name, flight)
+        waiting.set(flight, [...batch])
+        return fly(batch, flight)
+      })
+      return Effect.as(
+        Effect.forEach(departing, (flight) => Effect.forkIn(flight, scope), { discard: true }),
+        { found, waiting },
+      )
+    })
+
+  return {
+    gids: Effect.fnUntraced(function* (names) {
+      // An interruption between entering a name as in flight and the start of its flight would leave it so for ever.
+      const { found, waiting } = yield* Effect.uninterruptible(depart(names))
+      const lookup = { ...found, failed: new Map() }
+      for (const [flight, awaited] of waiting) {
+        const answer = yield* Deferred.await(flight)
+        for (const name of awaited) {
+          const gid = answer.known.get(name)
+          const failure = answer.failed.get(name)
+          if (gid !== undefined) lookup.known.set(name, gid)
+          else if (failure !== undefined) lookup.failed.set(name, failure)
+          else lookup.unknown.set(name, answer.unknown.get(name) ?? "the answer does not say")
+        }
+      }
+      return lookup
+    }),
+    stats: Effect.sync(() => ({
+      total_entries: known.size,
+      cache_policy: "Persists until server restart",
+      projects: known.size > listedAtMost ? known.size : [...known.keys()],
+    })),
+  }
+})

@@ -1,0 +1,85 @@
+import type { Transport } from "@cscs/http-transport"
+import { Effect, Redacted } from "effect"
+import { type GidLookup, readProjectExport } from "./answer.ts"
+import { exportPath, exportQuery } from "./batches.ts"
+import { apiErrorFrom, type HpcUserApiError, HpcUserApiUnexpectedAnswer } from "./errors.ts"
+import type { TokenSource } from "./token.ts"
+
+export interface ProjectExport {
+  /** One GET for all names; fails as a whole. */
+  readonly get: (names: ReadonlyArray<string>) => Effect.Effect<Pick<GidLookup, "known" | "unknown">, HpcUserApiError>
+  /** As `get`, the failure told name by name; a URL that the server finds too long is asked in halves. */
+  readonly ask: (names: ReadonlyArray<string>) => Effect.Effect<GidLookup>
+}
+
+/** `414 URI Too Long`, and `431` which Node and some gateways answer in its place. */
+const urlTooLong = [414, 431]
+
+/** The one call of the HPC User API that we make: GIDs of projects, authenticated. */
+export const makeProjectExport = (options: {
+  readonly transport: Transport
+  readonly tokens: TokenSource
+  readonly minGid: number
+  /** The call as failures name it. */
+  readonly call: string
+}): ProjectExport => {
+  const { transport, tokens } = options
+  const send = (names: ReadonlyArray<string>, token: Redacted.Redacted) =>
+    transport.call({
+      method: "GET",
+      path: exportPath,
+      query: exportQuery(names),
+      headers: { authorization: `Bearer ${Redacted.value(token)}` },
+    })
+
+  const get: ProjectExport["get"] = Effect.fn("HpcUserClient.export")(function* (names) {
+    yield* Effect.annotateCurrentSpan("projects", names.length)
+    const token = yield* tokens.token()
+    const answer = yield* send(names, token).pipe(
+      Effect.catchIf(
+        (failure) => failure.status === 401,
+        () => Effect.flatMap(tokens.token(token), (fresh) => send(names, fresh)),
+      ),
+      Effect.catchTag("TransportFailure", (failure) => Effect.fail(apiErrorFrom(failure))),
+    )
+    const decided = readProjectExport(answer.body, names, options.minGid)
+    if (decided !== undefined) return decided
+    return yield* new HpcUserApiUnexpectedAnswer({
+      call: options.call,
+      detail: `expected {"projects": [...]}, found ${shapeOf(answer.body)}`,
+    })
+  })
+
+  const ask: ProjectExport["ask"] = (names) =>
+    get(names).pipe(
+      Effect.map((decided): GidLookup => ({ ...decided, failed: new Map() })),
+      Effect.catch((error) => {
+        if (error._tag === "HpcUserApiRejected" && urlTooLong.includes(error.status) && names.length > 1) {
+          const half = Math.ceil(names.length / 2)
+          return Effect.zipWith(ask(names.slice(0, half)), ask(names.slice(half)), together)
+        }
+        return Effect.succeed<GidLookup>({
+          known: new Map(),
+          unknown: new Map(),
+          failed: new Map(names.map((name) => [name, error])),
+        })
+      }),
+    )
+
+  return { get, ask }
+}
+
+const together = (one: GidLookup, other: GidLookup): GidLookup => ({
+  known: new Map([...one.known, ...other.known]),
+  unknown: new Map([...one.unknown, ...other.unknown]),
+  failed: new Map([...one.failed, ...other.failed]),
+})
+
+/** What a body is, without its values. */
+const shapeOf = (body: unknown): string => {
+  if (body === undefined) return "an empty body"
+  if (body === null) return "null"
+  if (Array.isArray(body)) return "an array"
+  if (typeof body !== "object") return `a ${typeof body}`
+  return `an object with the keys ${Object.keys(body).slice(0, 10).join(", ") || "(none)"}`
+}

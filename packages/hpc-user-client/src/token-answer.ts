@@ -1,0 +1,47 @@
+import { Option, Redacted, Schema } from "effect"
+
+/** An access token as the token endpoint gave it. */
+export interface TokenGrant {
+  /** Redacted from the start: a tracer keeps what a span's effect returns. */
+  readonly accessToken: Redacted.Redacted
+  /** Seconds from the request on; none where the endpoint does not say. */
+  readonly expiresIn: number | undefined
+}
+
+const Grant = Schema.Struct({
+  access_token: Schema.NonEmptyString,
+  token_type: Schema.String,
+  // RFC 6749 says a number; some servers write it as a string.
+  expires_in: Schema.optionalKey(Schema.Union([Schema.Finite, Schema.FiniteFromString])),
+})
+const decodeGrant = Schema.decodeUnknownOption(Grant)
+
+const Refusal = Schema.Struct({
+  error: Schema.NonEmptyString,
+  error_description: Schema.optionalKey(Schema.String),
+})
+const decodeRefusal = Schema.decodeUnknownOption(Schema.fromJsonString(Refusal))
+
+/**
+ * Reads a success of the token endpoint (RFC 6749 section 5.1); `undefined` where it grants no bearer token.
+ *
+ * Not oauth4webapi's own reading: for the scope `openid` Keycloak sends an ID token along, whose issuer it would check,
+ * and the issuer is not known where the token endpoint is given directly. The ID token is not used. Its errors, too,
+ * carry the body, and with it the token.
+ */
+export const readTokenGrant = (body: unknown): TokenGrant | undefined => {
+  const grant = decodeGrant(body)
+  if (Option.isNone(grant) || grant.value.token_type.toLowerCase() !== "bearer") return undefined
+  return { accessToken: Redacted.make(grant.value.access_token), expiresIn: grant.value.expires_in }
+}
+
+/** Reads a refusal of the token endpoint (RFC 6749 section 5.2); `undefined` where it is none. */
+export const readTokenRefusal = (
+  text: string,
+): { readonly error: string; readonly errorDescription?: string } | undefined =>
+  Option.getOrUndefined(
+    Option.map(decodeRefusal(text), ({ error, error_description }) => ({
+      error,
+      ...(error_description === undefined ? {} : { errorDescription: error_description }),
+    })),
+  )

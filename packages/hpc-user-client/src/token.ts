@@ -1,0 +1,218 @@
+import {
+  isRepeatable,
+  type RetryPolicy,
+  retryAfterSeconds,
+  retrySchedule,
+  type Transport,
+  TransportFailure,
+  transportFailureFrom,
+  withoutSecrets,
+} from "@cscs/http-transport"
+import { Clock, Deferred, Duration, Effect, Redacted, type Scope } from "effect"
+import { allowInsecureRequests, ClientSecretPost, clientCredentialsGrantRequest, customFetch } from "oauth4webapi"
+import { apiErrorFrom, type HpcUserApiError, HpcUserApiUnexpectedAnswer, TokenRefused } from "./errors.ts"
+import { readTokenGrant, readTokenRefusal, type TokenGrant } from "./token-answer.ts"
+
+export interface TokenOptions {
+  readonly fetch: Transport["fetch"]
+  /** The proxy on the way, for failures. */
+  readonly proxy: string | undefined
+  readonly upstream: string
+  readonly tokenUrl: string
+  readonly clientId: string
+  readonly clientSecret: Redacted.Redacted
+  readonly scope: string
+  readonly userAgent: string | undefined
+  readonly attemptTimeout: Duration.Input
+  readonly deadline: Duration.Input
+  readonly retry: RetryPolicy
+}
+
+export interface TokenSource {
+  /**
+   * A token that is good for now. After a 401 of the API pass the token that it refused: it is replaced, once for all
+   * who were refused with it.
+   */
+  readonly token: (refused?: Redacted.Redacted) => Effect.Effect<Redacted.Redacted, HpcUserApiError>
+}
+
+interface Held {
+  readonly token: Redacted.Redacted
+  /** Milliseconds of the clock. */
+  readonly renewAt: number
+  readonly endsAt: number
+}
+
+/** Where the endpoint does not say: Keycloak's default. A 401 of the API covers for a shorter one. */
+const assumedLifeSeconds = 300
+const renewBefore = 5 * 60_000
+const shortLife = 10 * 60_000
+
+/**
+ * One client-credentials token, asked for when first needed, renewed five minutes before its end (one that lives less
+ * than ten minutes at half its life, or it would be renewed all the time) and when the API refuses it. One flight: it
+ * runs in the scope, so a caller who gives up takes nobody along.
+ */
+export const makeTokenSource = Effect.fnUntraced(function* (
+  options: TokenOptions,
+): Effect.fn.Return<TokenSource, never, Scope.Scope> {
+  const scope = yield* Effect.scope
+  const request = Effect.map(Effect.all([Clock.currentTimeMillis, requestGrant(options)]), ([asked, grant]): Held => {
+    const life = Math.max(0, (grant.expiresIn ?? assumedLifeSeconds) * 1000)
+    return {
+      token: grant.accessToken,
+      renewAt: asked + (life < shortLife ? life / 2 : life - renewBefore),
+      endsAt: asked + life,
+    }
+  })
+  let held: Held | undefined
+  let flight: Deferred.Deferred<Held, HpcUserApiError> | undefined
+
+  const depart = (landing: Deferred.Deferred<Held, HpcUserApiError>) =>
+    request.pipe(
+      Effect.tap((renewed) =>
+        Effect.sync(() => {
+          held = renewed
+        }),
+      ),
+      Effect.onExit((exit) => {
+        flight = undefined
+        return Deferred.done(landing, exit)
+      }),
+      Effect.forkIn(scope),
+    )
+
+  return {
+    token: Effect.fnUntraced(function* (refused) {
+      const now = yield* Clock.currentTimeMillis
+      const current = held
+      if (current !== undefined && current.token !== refused && now < current.renewAt) return current.token
+      const landing = yield* Effect.uninterruptible(
+        Effect.suspend(() => {
+          if (flight !== undefined) return Effect.succeed(flight)
+          const started = Deferred.makeUnsafe<Held, HpcUserApiError>()
+          flight = started
+          return Effect.as(depart(started), started)
+        }),
+      )
+      const renewed = Deferred.await(landing)
+      if (current === undefined || current.token === refused || now >= current.endsAt) return (yield* renewed).token
+      // A token endpoint that stumbles in the last five minutes costs nothing yet.
+      return yield* renewed.pipe(
+        Effect.map(({ token }) => token),
+        Effect.catchTag("HpcUserApiUnavailable", () => Effect.succeed(current.token)),
+      )
+    }),
+  }
+})
+
+const requestGrant = (options: TokenOptions): Effect.Effect<TokenGrant, HpcUserApiError> => {
+  const shownUrl = options.tokenUrl.replace(/[?#].*$/s, "")
+  const about: About = {
+    upstream: options.upstream,
+    call: `POST ${shownUrl}`,
+    ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
+  }
+  const timedOut = (detail: string) => Effect.fail(new TransportFailure({ ...about, reason: "timeout", detail }))
+
+  const attempt = Effect.tryPromise({
+    try: async (signal) => {
+      const response = await clientCredentialsGrantRequest(
+        // The endpoint is given directly; its issuer is not known and not needed to ask.
+        { issuer: options.tokenUrl, token_endpoint: options.tokenUrl },
+        { client_id: options.clientId },
+        ClientSecretPost(Redacted.value(options.clientSecret)),
+        { scope: options.scope },
+        {
+          [customFetch]: (url, init) => options.fetch(url, init as RequestInit),
+          // A URL that says http:// was written so on purpose: a test system or a tunnel.
+          [allowInsecureRequests]: options.tokenUrl.startsWith("http://"),
+          ...(options.userAgent === undefined ? {} : { headers: { "user-agent": options.userAgent } }),
+          signal,
+        },
+      )
+      return { response, text: await response.text() }
+    },
+    catch: (thrown) => transportFailureFrom(thrown, about),
+  }).pipe(
+    Effect.flatMap(({ response, text }) => answerFrom(response, text, about)),
+    Effect.timeoutOrElse({
+      duration: options.attemptTimeout,
+      orElse: () => timedOut(`no whole answer within ${display(options.attemptTimeout)}`),
+    }),
+  )
+
+  // A grant changes nothing at the endpoint, so unlike other POSTs it may be repeated.
+  return Effect.retry(attempt, retrySchedule(options.retry)).pipe(
+    Effect.timeoutOrElse({
+      duration: options.deadline,
+      orElse: () => timedOut(`no answer within the deadline of ${display(options.deadline)}`),
+    }),
+    Effect.mapError(apiErrorFrom),
+    Effect.flatMap((answer) => grantFrom(answer, shownUrl, about, Redacted.value(options.clientSecret))),
+    Effect.withSpan("HpcUserClient.requestToken"),
+  )
+}
+
+interface About {
+  readonly upstream: string
+  readonly call: string
+  readonly proxy?: string
+}
+
+/** What the endpoint decided, as against a stumble that is worth a repeat. */
+type TokenAnswer =
+  | { readonly granted: true; readonly body: unknown }
+  | { readonly granted: false; readonly status: number; readonly text: string }
+
+const answerFrom = (response: Response, text: string, about: About): Effect.Effect<TokenAnswer, TransportFailure> => {
+  // No body goes into a failure: who knows what a broken endpoint repeats of the form it was sent, or grants.
+  if (response.ok) {
+    return Effect.try({
+      try: (): TokenAnswer => ({ granted: true, body: JSON.parse(text) }),
+      catch: () => new TransportFailure({ ...about, reason: "not-json", detail: `${text.length} characters of text` }),
+    })
+  }
+  const retryAfter = retryAfterSeconds(response.headers)
+  const failure = new TransportFailure({
+    ...about,
+    reason: "status",
+    status: response.status,
+    detail: response.statusText || "no reason given",
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  })
+  return isRepeatable(failure)
+    ? Effect.fail(failure)
+    : Effect.succeed({ granted: false, status: response.status, text })
+}
+
+const grantFrom = (
+  answer: TokenAnswer,
+  tokenUrl: string,
+  about: About,
+  clientSecret: string,
+): Effect.Effect<TokenGrant, HpcUserApiError> => {
+  if (answer.granted) {
+    const grant = readTokenGrant(answer.body)
+    return grant === undefined
+      ? Effect.fail(
+          new HpcUserApiUnexpectedAnswer({
+            call: about.call,
+            detail: "expected access_token and token_type Bearer (RFC 6749 section 5.1), found JSON without them",
+          }),
+        )
+      : Effect.succeed(grant)
+  }
+  const { error, errorDescription } = readTokenRefusal(answer.text) ?? {}
+  const shown = (text: string) => withoutSecrets(text, [clientSecret])
+  return Effect.fail(
+    new TokenRefused({
+      tokenUrl,
+      status: answer.status,
+      ...(error === undefined ? {} : { error: shown(error) }),
+      ...(errorDescription === undefined ? {} : { errorDescription: shown(errorDescription) }),
+    }),
+  )
+}
+
+const display = (duration: Duration.Input) => `${Duration.toSeconds(Duration.fromInputUnsafe(duration))} s`

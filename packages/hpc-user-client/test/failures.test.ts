@@ -1,0 +1,206 @@
+import { createServer } from "node:net"
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Effect, Exit, Logger, References, Tracer } from "effect"
+import { HpcUserClient, type HpcUserClientOptions } from "../src/index.ts"
+import { countingSocksProxy } from "./counting-socks-proxy.ts"
+import { certificate, clientSecret, type FakeHpcUser, fakeHpcUser, json, listening, text } from "./fake-hpc-user.ts"
+
+const clientOf = (fake: FakeHpcUser, more: Partial<HpcUserClientOptions> = {}) =>
+  Effect.provide(HpcUserClient.layer({ ...fake.options, ...more }))
+const ping = HpcUserClient.use((client) => client.ping())
+
+describe("ping", () => {
+  it.effect("asks the API for real each time, and remembers nothing of it", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      const stats = yield* Effect.gen(function* () {
+        yield* ping
+        yield* ping
+        return yield* HpcUserClient.use((client) => client.getGidCacheStats())
+      }).pipe(clientOf(fake))
+      assert.strictEqual(fake.apiRequests.length, 2)
+      assert.strictEqual(stats.total_entries, 0)
+    }),
+  )
+})
+
+describe("what the API's failures are", () => {
+  it.live.each([400, 403, 404, 302])("%i is a rejection, asked once", (status) =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      fake.nextApi.push(json({ detail: "no" }, status))
+      const error = yield* Effect.flip(ping.pipe(clientOf(fake)))
+      assert.strictEqual(error._tag, "HpcUserApiRejected")
+      assert.strictEqual(
+        error.message,
+        `The HPC User API refused GET ${fake.origin}/api/v1/export/waldur/projects with ${status}: {"detail":"no"}`,
+      )
+      assert.strictEqual(fake.apiRequests.length, 1)
+    }),
+  )
+
+  it.live("5xx is repeated, then unavailable", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      fake.nextApi.push(text("x", 500), text("x", 502))
+      yield* ping.pipe(clientOf(fake))
+      assert.strictEqual(fake.apiRequests.length, 3)
+      fake.nextApi.push(text("x", 500), text("x", 502), text("<b>down</b>", 503))
+      const error = yield* Effect.flip(ping.pipe(clientOf(fake)))
+      assert.strictEqual(error._tag, "HpcUserApiUnavailable")
+      assert.include(error.message, "answered 503: down")
+    }),
+  )
+
+  it.live("an HTML page in place of JSON is unexpected", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      fake.nextApi.push(text("<h1>Login</h1>", 200), text("<h1>Login</h1>", 200), text("<h1>Login</h1>", 200))
+      const error = yield* Effect.flip(ping.pipe(clientOf(fake)))
+      assert.strictEqual(error._tag, "HpcUserApiUnexpectedAnswer")
+      assert.include(error.message, "no JSON but Login")
+    }),
+  )
+
+  it.live.each([
+    { body: [], found: "an array" },
+    { body: null, found: "null" },
+    { body: "text", found: "a string" },
+    { body: { results: [], count: 0 }, found: "an object with the keys results, count" },
+    { body: { projects: {} }, found: "an object with the keys projects" },
+    { body: undefined, found: "an empty body" },
+  ])("JSON of another frame is unexpected, found $found", ({ body, found }) =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      fake.nextApi.push(json(body))
+      const lookup = yield* HpcUserClient.use((client) => client.gids(["a"])).pipe(clientOf(fake))
+      const error = lookup.failed.get("a")
+      assert.strictEqual(error?._tag, "HpcUserApiUnexpectedAnswer")
+      assert.include(error?.message, `expected {"projects": [...]}, found ${found}`)
+    }),
+  )
+
+  it.live("a server that is not there is unavailable, for every name", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      const port = yield* Effect.scoped(listening(createServer()))
+      const lookup = yield* HpcUserClient.use((client) => client.gids(["a", "b"])).pipe(
+        clientOf(fake, { apiUrl: `http://127.0.0.1:${port}` }),
+      )
+      assert.deepStrictEqual(
+        [...lookup.failed].map(([name, error]) => [name, error._tag]),
+        [
+          ["a", "HpcUserApiUnavailable"],
+          ["b", "HpcUserApiUnavailable"],
+        ],
+      )
+    }),
+  )
+})
+
+describe("the way there", () => {
+  it.live("API and token endpoint are both reached through the SOCKS proxy", () =>
+    Effect.gen(function* () {
+      const api = yield* fakeHpcUser()
+      const issuer = yield* fakeHpcUser()
+      const proxy = yield* countingSocksProxy
+      api.nextApi.push(json({ projects: [] }))
+      yield* ping.pipe(clientOf(api, { tokenUrl: issuer.options.tokenUrl, socksProxy: proxy.url }))
+      assert.deepStrictEqual(
+        proxy.tunnels.map((port) => `http://127.0.0.1:${port}`),
+        [issuer.origin, api.origin],
+      )
+    }),
+  )
+
+  it.live("a dead proxy fails the token and nobody goes direct", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      const port = yield* Effect.scoped(listening(createServer()))
+      const socksProxy = `socks5h://someone:hunter2@127.0.0.1:${port}`
+      const error = yield* Effect.flip(ping.pipe(clientOf(fake, { socksProxy })))
+      assert.strictEqual(error._tag === "HpcUserApiUnavailable" ? error.failure.reason : error._tag, "proxy")
+      assert.include(error.message, `through socks5h://***@127.0.0.1:${port}`)
+      assert.notInclude(error.message, "hunter2")
+      assert.deepStrictEqual(fake.tokenRequests, [])
+    }),
+  )
+
+  it.live("a proxy that is none fails the layer", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      const error = yield* Effect.flip(ping.pipe(clientOf(fake, { socksProxy: "http://127.0.0.1:1" })))
+      assert.strictEqual(error._tag, "InvalidProxy")
+    }),
+  )
+
+  it.live("the TLS profile holds for both", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser({ tls: true })
+      const error = yield* Effect.flip(ping.pipe(clientOf(fake)))
+      assert.strictEqual(error._tag === "HpcUserApiUnavailable" ? error.failure.reason : error._tag, "tls")
+      yield* ping.pipe(clientOf(fake, { tls: { ca: certificate } }))
+      yield* ping.pipe(clientOf(fake, { tls: { verify: false } }))
+      assert.strictEqual(fake.apiRequests.length, 2)
+    }),
+  )
+})
+
+describe("secrets", () => {
+  it.live("neither client secret nor token is in an error, a log line or a span, even where servers repeat them", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      const seen: Array<unknown> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = new Tracer.NativeSpan(options)
+          seen.push(span)
+          return span
+        },
+      })
+      const echo = (status: number) => (response: { writeHead: (status: number) => { end: (body: string) => void } }) =>
+        response.writeHead(status).end(
+          JSON.stringify({
+            error: `bad ${clientSecret}`,
+            error_description: `you sent client_secret=${clientSecret}`,
+          }),
+        )
+      fake.nextToken.push(echo(400), echo(500), echo(500), echo(500), text(`${clientSecret}<p>`, 200))
+      const attempts = Effect.gen(function* () {
+        for (let attempt = 0; attempt < 3; attempt++) seen.push(yield* Effect.exit(ping))
+        for (const status of [400, 500, 500, 500, 200]) {
+          fake.nextApi.push((response, request) =>
+            response.writeHead(status).end(`<pre>Authorization: ${request.headers.authorization}</pre>`),
+          )
+        }
+        for (let attempt = 0; attempt < 3; attempt++) seen.push(yield* Effect.exit(ping))
+        const lookup = yield* HpcUserClient.use((client) => client.gids(["a"]))
+        seen.push([...lookup.failed.values()])
+      }).pipe(
+        clientOf(fake),
+        Effect.provideService(Tracer.Tracer, tracer),
+        Effect.provideService(References.MinimumLogLevel, "All"),
+        Effect.provide(Logger.layer([Logger.make((line) => seen.push(line.message, Cause.pretty(line.cause)))])),
+      )
+      yield* attempts
+      const told = seen.map((one) =>
+        Exit.isExit(one) && Exit.isFailure(one) ? Cause.pretty(one.cause) + deep(one) : deep(one),
+      )
+      assert.isAbove(told.length, 10)
+      for (const one of told) {
+        assert.notInclude(one, clientSecret.slice(0, 10))
+        assert.notMatch(one, /token-\d+-x/)
+      }
+    }),
+  )
+})
+
+/** All that can be reached from a value, as text. */
+const deep = (value: unknown, seen = new Set<unknown>()): string => {
+  if (value === null || (typeof value !== "object" && typeof value !== "function")) return String(value)
+  if (seen.has(value)) return ""
+  seen.add(value)
+  const entries =
+    value instanceof Map ? [...value].flat() : Object.getOwnPropertyNames(value).map((key) => Reflect.get(value, key))
+  return entries.map((entry) => deep(entry, seen)).join("\n")
+}

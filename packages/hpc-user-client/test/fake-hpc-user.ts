@@ -1,0 +1,188 @@
+import { readFileSync } from "node:fs"
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from "node:http"
+import { createServer as createHttpsServer } from "node:https"
+import type { AddressInfo, Server, Socket } from "node:net"
+import { Effect, Redacted, type Scope } from "effect"
+import type { HpcUserClientOptions } from "../src/index.ts"
+
+const fixture = (name: string) => readFileSync(new URL(`./fixtures/${name}`, import.meta.url), "utf8")
+
+/** The self-signed certificate that a fake with `tls` shows, in PEM. */
+export const certificate = fixture("localhost.cert.pem")
+
+export const clientSecret = "wonderland-through-the-looking-glass"
+
+export interface TokenRequest {
+  readonly form: Readonly<Partial<Record<"grant_type" | "client_id" | "client_secret" | "scope", string>>>
+  readonly userAgent: string | undefined
+}
+
+export interface ApiRequest {
+  readonly names: ReadonlyArray<string>
+  readonly token: string
+  /** Of the whole URL as the client sent it, scheme and host included. */
+  readonly urlBytes: number
+  readonly userAgent: string | undefined
+}
+
+type Answer = (response: ServerResponse, request: IncomingMessage) => void
+
+export interface FakeHpcUser {
+  readonly origin: string
+  /** A client's options for this fake, patient for less than a moment. */
+  readonly options: HpcUserClientOptions
+  readonly tokenRequests: ReadonlyArray<TokenRequest>
+  readonly apiRequests: ReadonlyArray<ApiRequest>
+  /** What the API answers: a record's `unixGid` by `posixName`. */
+  readonly gids: Map<string, unknown>
+  /** Seconds that new tokens live; `undefined` leaves it unsaid. */
+  expiresIn: unknown
+  /** The tokens that the API accepts; each that is issued is added. */
+  readonly accepted: Set<string>
+  /** Answers that go out first, one each, in place of the real ones. */
+  readonly nextApi: Array<Answer>
+  readonly nextToken: Array<Answer>
+  /** The API's real answer, for `held`. */
+  readonly projects: Answer
+  /** Requests to the API at the same time, at most so far. */
+  mostAtOnce: number
+}
+
+/** An answer with a JSON body. */
+export const json =
+  (body: unknown, status = 200): Answer =>
+  (response) =>
+    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body))
+
+/** An answer with any other body. */
+export const text =
+  (body: string, status: number): Answer =>
+  (response) =>
+    response.writeHead(status, { "content-type": "text/html" }).end(body)
+
+/** An answer that waits: `arrived` when its request is there, and out goes `answer` once `release` is called. */
+export const held = (answer: Answer) => {
+  let arrive: () => void = () => {}
+  let release: () => void = () => {}
+  const arrived = new Promise<void>((resolve) => {
+    arrive = resolve
+  })
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const hold: Answer = (response, request) => {
+    arrive()
+    void released.then(() => answer(response, request))
+  }
+  return { hold, arrived: Effect.promise(() => arrived), release: Effect.sync(() => release()) }
+}
+
+/** A small HPC User API and its token endpoint on one loopback server, which write down what they are asked. */
+export const fakeHpcUser = Effect.fnUntraced(function* (
+  settings: { readonly tls?: boolean } = {},
+): Effect.fn.Return<FakeHpcUser, never, Scope.Scope> {
+  const tokenRequests: Array<TokenRequest> = []
+  const apiRequests: Array<ApiRequest> = []
+  let inFlight = 0
+
+  const grant: Answer = (response) => {
+    const token = `token-${tokenRequests.length}-${"x".repeat(40)}`
+    fake.accepted.add(token)
+    // Keycloak adds an ID token for the scope openid; its issuer is its own matter.
+    json({ access_token: token, token_type: "Bearer", expires_in: fake.expiresIn, id_token: "a.b.c" })(
+      response,
+      {} as never,
+    )
+  }
+  const projects: Answer = (response, request) => {
+    const { names, token } = apiRequest(request, fake.origin)
+    if (!fake.accepted.has(token)) return json({ detail: "Unauthorized" }, 401)(response, request)
+    const found = names.filter((name) => fake.gids.has(name))
+    const records = found.map((posixName) => ({ posixName, unixGid: fake.gids.get(posixName), extra: true }))
+    return json({ projects: records })(response, request)
+  }
+
+  const listener: RequestListener = (request, response) => {
+    const url = new URL(request.url ?? "", "http://fake")
+    if (request.method === "POST" && url.pathname === "/token") {
+      let body = ""
+      request.on("data", (chunk) => {
+        body += chunk
+      })
+      request.on("end", () => {
+        tokenRequests.push({
+          form: Object.fromEntries(new URLSearchParams(body)),
+          userAgent: request.headers["user-agent"],
+        })
+        const answer = fake.nextToken.shift() ?? grant
+        answer(response, request)
+      })
+    } else if (request.method === "GET" && url.pathname === "/api/v1/export/waldur/projects") {
+      apiRequests.push(apiRequest(request, fake.origin))
+      inFlight += 1
+      fake.mostAtOnce = Math.max(fake.mostAtOnce, inFlight)
+      response.once("close", () => {
+        inFlight -= 1
+      })
+      const answer = fake.nextApi.shift() ?? projects
+      answer(response, request)
+    } else response.writeHead(404).end()
+  }
+  const server = settings.tls
+    ? createHttpsServer({ cert: certificate, key: fixture("localhost.key.pem") }, listener)
+    : createHttpServer(listener)
+  const port = yield* listening(server)
+  const origin = `${settings.tls ? "https" : "http"}://127.0.0.1:${port}`
+  const fake: FakeHpcUser = {
+    origin,
+    options: {
+      apiUrl: origin,
+      clientId: "storage-proxy",
+      clientSecret: Redacted.make(clientSecret),
+      tokenUrl: `${origin}/token`,
+      retry: { times: 2, base: "1 millis", cap: "1 millis", maxRetryAfter: "1 second" },
+    },
+    tokenRequests,
+    apiRequests,
+    gids: new Map(),
+    expiresIn: 3600,
+    accepted: new Set(),
+    nextApi: [],
+    nextToken: [],
+    projects,
+    mostAtOnce: 0,
+  }
+  return fake
+})
+
+const apiRequest = (request: IncomingMessage, origin: string): ApiRequest => ({
+  names: new URL(request.url ?? "", origin).searchParams.getAll("projects"),
+  token: (request.headers.authorization ?? "").replace(/^Bearer /, ""),
+  urlBytes: Buffer.byteLength(`${origin}${request.url}`),
+  userAgent: request.headers["user-agent"],
+})
+
+/** Listens on a free port of 127.0.0.1 until the scope ends, which takes open connections along. */
+export const listening = (server: Server) => {
+  const sockets = new Set<Socket>()
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket)
+    socket.on("close", () => sockets.delete(socket))
+    socket.on("error", () => {})
+  })
+  return Effect.acquireRelease(
+    Effect.callback<number>((resume) => {
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as AddressInfo).port)))
+    }),
+    () =>
+      Effect.callback<void>((resume) => {
+        server.close(() => resume(Effect.void))
+        for (const socket of sockets) socket.destroy()
+      }),
+  )
+}

@@ -1,0 +1,258 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { HpcUserClient, type HpcUserClientOptions } from "../src/index.ts"
+import { clientSecret, type FakeHpcUser, fakeHpcUser, held, json, text } from "./fake-hpc-user.ts"
+
+const clientOf = (fake: FakeHpcUser, more: Partial<HpcUserClientOptions> = {}) =>
+  Effect.provide(HpcUserClient.layer({ ...fake.options, ...more }))
+const ping = HpcUserClient.use((client) => client.ping())
+const tokensUsed = (fake: FakeHpcUser) => fake.apiRequests.map(({ token }) => token.split("-")[1]).join("")
+
+describe("asking for a token", () => {
+  it.effect("client credentials in the form body, with scope and User-Agent", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      yield* ping.pipe(clientOf(fake, { userAgent: "storage-proxy/1.0" }))
+      assert.deepStrictEqual(fake.tokenRequests, [
+        {
+          form: {
+            grant_type: "client_credentials",
+            client_id: "storage-proxy",
+            client_secret: clientSecret,
+            scope: "openid",
+          },
+          userAgent: "storage-proxy/1.0",
+        },
+      ])
+      assert.deepStrictEqual(
+        fake.apiRequests.map(({ userAgent }) => userAgent),
+        ["storage-proxy/1.0"],
+      )
+    }),
+  )
+
+  it.effect("the scope is an option", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      yield* ping.pipe(clientOf(fake, { scope: "openid profile" }))
+      assert.strictEqual(fake.tokenRequests[0]?.form.scope, "openid profile")
+    }),
+  )
+
+  it.live("a token endpoint that stumbles is asked again", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      fake.nextToken.push(text("restarting", 503), (response) => response.destroy())
+      yield* ping.pipe(clientOf(fake))
+      assert.strictEqual(fake.tokenRequests.length, 3)
+    }),
+  )
+
+  it.live("one that stalls is asked again after the attempt's time", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      fake.nextToken.push(() => {})
+      yield* ping.pipe(clientOf(fake, { attemptTimeout: "100 millis" }))
+      assert.strictEqual(fake.tokenRequests.length, 2)
+    }),
+  )
+
+  it.live("the deadline holds for the token as well", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      fake.nextToken.push(() => {})
+      const error = yield* Effect.flip(ping.pipe(clientOf(fake, { deadline: "50 millis" })))
+      assert.strictEqual(
+        error.message,
+        `hpc-user-api: POST ${fake.origin}/token timeout: no answer within the deadline of 0.05 s`,
+      )
+    }),
+  )
+
+  it.live("one that stumbles through all repeats is unavailable, and named", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      fake.nextToken.push(text("x", 500), text("x", 502), text("x", 503))
+      const error = yield* Effect.flip(ping.pipe(clientOf(fake)))
+      assert.strictEqual(error._tag, "HpcUserApiUnavailable")
+      assert.strictEqual(error.message, `hpc-user-api: POST ${fake.origin}/token answered 503: Service Unavailable`)
+      assert.strictEqual(fake.tokenRequests.length, 3)
+    }),
+  )
+
+  it.live("a refusal is told with its OAuth error and not repeated", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      fake.nextToken.push(json({ error: "unauthorized_client", error_description: "Invalid client" }, 401))
+      const error = yield* Effect.flip(ping.pipe(clientOf(fake)))
+      assert.strictEqual(error._tag, "TokenRefused")
+      assert.strictEqual(
+        error.message,
+        `${fake.origin}/token refused the client credentials of the HPC User API with 401: unauthorized_client: Invalid client`,
+      )
+      assert.strictEqual(fake.tokenRequests.length, 1)
+    }),
+  )
+
+  it.live("a refusal that is no OAuth answer says so, and a redirect is one", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      fake.nextToken.push(text("<h1>Not Found</h1>", 404), (response) =>
+        response.writeHead(302, { location: `${fake.origin}/elsewhere` }).end(),
+      )
+      for (const status of [404, 302]) {
+        const error = yield* Effect.flip(ping.pipe(clientOf(fake)))
+        assert.strictEqual(error._tag, "TokenRefused")
+        assert.include(error.message, `with ${status}: no OAuth error in its answer`)
+      }
+      assert.strictEqual(fake.tokenRequests.length, 2)
+    }),
+  )
+
+  it.live("a success without a token is unexpected", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      fake.nextToken.push(json({ access_token: 7 }))
+      const error = yield* Effect.flip(ping.pipe(clientOf(fake)))
+      assert.strictEqual(error._tag, "HpcUserApiUnexpectedAnswer")
+      assert.include(error.message, `POST ${fake.origin}/token`)
+    }),
+  )
+})
+
+describe("keeping a token", () => {
+  it.effect("one of an hour is renewed five minutes before its end", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      yield* Effect.gen(function* () {
+        yield* ping
+        yield* TestClock.adjust("3299 seconds")
+        yield* ping
+        yield* TestClock.adjust("1 second")
+        yield* ping
+      }).pipe(clientOf(fake))
+      assert.strictEqual(tokensUsed(fake), "112")
+    }),
+  )
+
+  it.effect.each([
+    { said: 600, seconds: 300 },
+    { said: 300, seconds: 150 },
+    { said: "60", seconds: 30 },
+    { said: undefined, seconds: 150 },
+  ])("one of $said seconds is renewed after $seconds", ({ said, seconds }) =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      fake.expiresIn = said
+      yield* Effect.gen(function* () {
+        yield* ping
+        yield* TestClock.adjust(`${seconds - 1} seconds`)
+        yield* ping
+        yield* TestClock.adjust("1 second")
+        yield* ping
+      }).pipe(clientOf(fake))
+      assert.strictEqual(tokensUsed(fake), "112")
+    }),
+  )
+
+  it.effect("many callers at once share one renewal", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      yield* Effect.forEach(Array.from({ length: 30 }), () => ping, { concurrency: "unbounded" }).pipe(clientOf(fake))
+      assert.strictEqual(fake.tokenRequests.length, 1)
+      assert.strictEqual(fake.apiRequests.length, 30)
+    }),
+  )
+
+  it.effect("interrupting the caller who began a renewal leaves the others their token", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      const granted = json({ access_token: "granted", token_type: "Bearer", expires_in: 3600 })
+      const { hold, arrived, release } = held(granted)
+      fake.accepted.add("granted")
+      fake.nextToken.push(hold)
+      yield* Effect.gen(function* () {
+        const first = yield* Effect.forkChild(ping, { startImmediately: true })
+        yield* arrived
+        const second = yield* Effect.forkChild(ping, { startImmediately: true })
+        yield* Fiber.interrupt(first)
+        yield* release
+        yield* Fiber.join(second)
+      }).pipe(clientOf(fake))
+      assert.strictEqual(fake.tokenRequests.length, 1)
+    }),
+  )
+
+  it.effect("a token endpoint that stumbles in the last five minutes costs nothing until the token's end", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      const once = { times: 0, base: 1, cap: 1, maxRetryAfter: 0 }
+      yield* Effect.gen(function* () {
+        yield* ping
+        yield* TestClock.adjust("56 minutes")
+        fake.nextToken.push(text("x", 503))
+        yield* ping
+        assert.strictEqual(tokensUsed(fake), "11")
+        yield* TestClock.adjust("4 minutes")
+        fake.nextToken.push(text("x", 503))
+        assert.strictEqual((yield* Effect.flip(ping))._tag, "HpcUserApiUnavailable")
+      }).pipe(clientOf(fake, { retry: once }))
+    }),
+  )
+
+  it.effect("a failed renewal is not remembered", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      fake.nextToken.push(json({ error: "invalid_client" }, 401))
+      yield* Effect.gen(function* () {
+        assert.strictEqual((yield* Effect.flip(ping))._tag, "TokenRefused")
+        yield* ping
+      }).pipe(clientOf(fake))
+    }),
+  )
+})
+
+describe("a token that the API refuses", () => {
+  it.effect("is renewed, and the call repeated", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      fake.gids.set("a", 31001)
+      yield* Effect.gen(function* () {
+        yield* ping
+        fake.accepted.clear()
+        const lookup = yield* HpcUserClient.use((client) => client.gids(["a"]))
+        assert.strictEqual(lookup.known.get("a"), 31001)
+      }).pipe(clientOf(fake))
+      assert.strictEqual(tokensUsed(fake), "112")
+    }),
+  )
+
+  it.effect("by many calls at once is renewed once", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      const names = Array.from({ length: 2000 }, (_, index) => `project${index}`)
+      for (const name of names) fake.gids.set(name, 31001)
+      yield* Effect.gen(function* () {
+        yield* ping
+        fake.accepted.clear()
+        const lookup = yield* HpcUserClient.use((client) => client.gids(names))
+        assert.strictEqual(lookup.known.size, 2000)
+      }).pipe(clientOf(fake))
+      assert.strictEqual(fake.tokenRequests.length, 2)
+      assert.strictEqual(fake.apiRequests.filter(({ token }) => token.startsWith("token-1-")).length, 5)
+    }),
+  )
+
+  it.effect("twice in a row is a rejection, after one renewal", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      const refuse = json({ detail: "Unauthorized" }, 401)
+      fake.nextApi.push(refuse, refuse)
+      const error = yield* Effect.flip(ping.pipe(clientOf(fake)))
+      assert.strictEqual(error._tag, "HpcUserApiRejected")
+      assert.strictEqual(fake.tokenRequests.length, 2)
+      assert.strictEqual(fake.apiRequests.length, 2)
+    }),
+  )
+})

@@ -1,0 +1,271 @@
+import { gzipSync } from "node:zlib"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { defaultRetryPolicy, makeTransport, type TransportOptions } from "../src/index.ts"
+import { deadPort, httpServer, tcpServer } from "./loopback-server.ts"
+
+const once = { ...defaultRetryPolicy, times: 0 }
+const open = (baseUrl: string, options: Partial<TransportOptions> = {}) =>
+  makeTransport({ upstream: "test", baseUrl, retry: once, ...options })
+const get = { method: "GET", path: "a/" } as const
+
+describe("what is sent", () => {
+  it.live("path, repeated query names in order, headers and JSON body arrive as given", () =>
+    Effect.gen(function* () {
+      const seen: Array<unknown> = []
+      const server = yield* httpServer((request, response) => {
+        let body = ""
+        request.on("data", (chunk) => {
+          body += chunk
+        })
+        request.on("end", () => {
+          const { accept, "x-own": own, "x-call": call, "content-type": type } = request.headers
+          seen.push({ accept, own, call, type, body })
+          response.end("[]")
+        })
+      })
+      const transport = yield* open(`${server.url}api`, { headers: { "x-own": "1" } })
+      yield* transport.call({
+        method: "POST",
+        path: "things/",
+        query: [
+          ["field", "b"],
+          ["page", "1"],
+          ["field", "a&c ü"],
+        ],
+        headers: { "x-call": "2", accept: "application/json" },
+        json: { a: 1 },
+      })
+      assert.deepStrictEqual(server.requests, ["POST /api/things/?field=b&page=1&field=a%26c+%C3%BC"])
+      assert.deepStrictEqual(seen, [
+        { accept: "application/json", own: "1", call: "2", type: "application/json", body: '{"a":1}' },
+      ])
+    }),
+  )
+})
+
+describe("what a success gives", () => {
+  it.live("status, headers and decoded JSON, also of a gzip body", () =>
+    Effect.gen(function* () {
+      const server = yield* httpServer((_, response) =>
+        response.writeHead(201, { "content-encoding": "gzip", "x-result-count": "7" }).end(gzipSync('{"a":[1]}')),
+      )
+      const transport = yield* open(server.url)
+      const answer = yield* transport.call(get)
+      assert.strictEqual(answer.status, 201)
+      assert.strictEqual(answer.headers.get("x-result-count"), "7")
+      assert.deepStrictEqual(answer.body, { a: [1] })
+    }),
+  )
+
+  it.live("no body is undefined, with 204 and with HEAD", () =>
+    Effect.gen(function* () {
+      const server = yield* httpServer((request, response) =>
+        response.writeHead(request.method === "HEAD" ? 200 : 204, { "x-result-count": "7" }).end(),
+      )
+      const transport = yield* open(server.url)
+      assert.isUndefined((yield* transport.call(get)).body)
+      const head = yield* transport.call({ method: "HEAD", path: "" })
+      assert.isUndefined(head.body)
+      assert.strictEqual(head.headers.get("x-result-count"), "7")
+    }),
+  )
+
+  it.live("its fetch is the same way out with fetch's own meaning of a redirect's answer", () =>
+    Effect.gen(function* () {
+      const server = yield* httpServer((_, response) => response.writeHead(302, { location: "/b" }).end("moved"))
+      const transport = yield* open(server.url)
+      const response = yield* Effect.promise(() => transport.fetch(`${server.url}x`, { redirect: "manual" }))
+      assert.strictEqual(response.status, 302)
+      assert.strictEqual(response.url, `${server.url}x`)
+      assert.strictEqual(yield* Effect.promise(() => response.text()), "moved")
+    }),
+  )
+})
+
+describe("what a failure says", () => {
+  it.live("a connection that ends before the answer is a reset", () =>
+    Effect.gen(function* () {
+      const server = yield* tcpServer((socket) => socket.once("data", () => socket.resetAndDestroy()))
+      const transport = yield* open(server.url)
+      const error = yield* Effect.flip(transport.call(get))
+      assert.strictEqual(error.reason, "reset")
+      assert.match(error.message, /^test: GET http:\/\/127\.0\.0\.1:\d+\/a\/ reset: .*(ECONNRESET|closed)/)
+    }),
+  )
+
+  it.live("a body shorter than promised is a reset", () =>
+    Effect.gen(function* () {
+      const server = yield* tcpServer((socket) =>
+        socket.once("data", () => socket.end("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{")),
+      )
+      const transport = yield* open(server.url)
+      assert.strictEqual((yield* Effect.flip(transport.call(get))).reason, "reset")
+    }),
+  )
+
+  it.live("something that is not HTTP is a reset", () =>
+    Effect.gen(function* () {
+      const server = yield* tcpServer((socket) => socket.end("SSH-2.0-OpenSSH_9.6\r\n"))
+      const transport = yield* open(server.url)
+      assert.strictEqual((yield* Effect.flip(transport.call(get))).reason, "reset")
+    }),
+  )
+
+  it.live("JSON that ends early is not-json, and is asked for again", () =>
+    Effect.gen(function* () {
+      const server = yield* httpServer((_, response) => response.end(server.requests.length > 1 ? "[1]" : "[1"))
+      const transport = yield* open(server.url, { retry: { ...once, times: 1, base: "1 millis" } })
+      assert.deepStrictEqual((yield* transport.call(get)).body, [1])
+    }),
+  )
+
+  it.live("an HTML page in place of JSON is not-json and shows its words without tags, styles and scripts", () =>
+    Effect.gen(function* () {
+      const page = "<html><style>p{}</style><script>x()</script><h1>Sign\n in</h1><p>here</p></html>"
+      const server = yield* httpServer((_, response) => response.end(page))
+      const transport = yield* open(server.url)
+      const error = yield* Effect.flip(transport.call(get))
+      assert.strictEqual(error.reason, "not-json")
+      assert.strictEqual(error.detail, "Sign in here")
+    }),
+  )
+
+  it.live("a long error page is cut, an empty one is called so", () =>
+    Effect.gen(function* () {
+      const server = yield* httpServer((request, response) =>
+        response.writeHead(400).end(request.url === "/empty" ? "" : "x".repeat(1000)),
+      )
+      const transport = yield* open(server.url)
+      assert.strictEqual((yield* Effect.flip(transport.call(get))).detail, `${"x".repeat(200)}…`)
+      const empty = yield* Effect.flip(transport.call({ method: "GET", path: "empty" }))
+      assert.strictEqual(empty.message, `test: GET ${server.url}empty answered 400: an empty body`)
+    }),
+  )
+
+  it.live("a small gzip body that unpacks to a huge one is too-large and not asked again", () =>
+    Effect.gen(function* () {
+      const bomb = gzipSync(`"${"a".repeat(1_000_000)}"`)
+      const server = yield* httpServer((_, response) =>
+        response.writeHead(200, { "content-encoding": "gzip" }).end(bomb),
+      )
+      assert.isBelow(bomb.byteLength, 10_000)
+      const transport = yield* open(server.url, { maxBodyBytes: 100_000, retry: defaultRetryPolicy })
+      const error = yield* Effect.flip(transport.call(get))
+      assert.strictEqual(error.reason, "too-large")
+      assert.strictEqual(error.detail, "more than 100000 bytes")
+      assert.strictEqual(server.requests.length, 1)
+    }),
+  )
+
+  it.live("a body of exactly the limit is read", () =>
+    Effect.gen(function* () {
+      const server = yield* httpServer((_, response) => response.end(`"${"a".repeat(98)}"`))
+      const transport = yield* open(server.url, { maxBodyBytes: 100 })
+      assert.strictEqual((yield* transport.call(get)).body, "a".repeat(98))
+    }),
+  )
+
+  it.live("a redirect is a failure, and nobody goes there", () =>
+    Effect.gen(function* () {
+      const elsewhere = yield* httpServer((_, response) => response.end("{}"))
+      const server = yield* httpServer((_, response) => response.writeHead(301, { location: elsewhere.url }).end())
+      const transport = yield* open(server.url, { headers: { authorization: "Token abc" } })
+      assert.strictEqual((yield* Effect.flip(transport.call(get))).status, 301)
+      assert.deepStrictEqual(elsewhere.requests, [])
+    }),
+  )
+
+  it.live("a name without address is dns", () =>
+    Effect.gen(function* () {
+      const transport = yield* open("http://no-such-host.invalid/")
+      const error = yield* Effect.flip(transport.call(get))
+      assert.strictEqual(error.reason, "dns")
+      assert.match(error.detail, /no-such-host\.invalid/)
+    }),
+  )
+
+  it.live("a port on which nobody listens is connect, also behind a name with several addresses", () =>
+    Effect.gen(function* () {
+      const port = yield* deadPort
+      for (const host of ["127.0.0.1", "localhost"]) {
+        const transport = yield* open(`http://${host}:${port}/`)
+        const error = yield* Effect.flip(transport.call(get))
+        assert.strictEqual(error.reason, "connect")
+        assert.match(error.detail, /ECONNREFUSED/)
+      }
+    }),
+  )
+
+  it.live("neither query nor credentials are in a failure, even where the error page repeats them", () =>
+    Effect.gen(function* () {
+      const token = "0123456789abcdef".repeat(20)
+      const server = yield* httpServer((request, response) =>
+        response.writeHead(500).end(`You sent ${request.headers.authorization} and "${request.headers.cookie}".`),
+      )
+      const transport = yield* open(server.url, { headers: { Authorization: `Token ${token}` } })
+      const call = { ...get, query: [["customer", "c1"]] as const, headers: { cookie: "session=s3cr3t" } }
+      const error = yield* Effect.flip(transport.call(call))
+      assert.strictEqual(error.detail, "You sent Token ***")
+      assert.notInclude(JSON.stringify(error), token.slice(0, 8))
+      assert.notInclude(error.message, "customer")
+    }),
+  )
+})
+
+describe("connections", () => {
+  it.live("calls one after the other share connections", () =>
+    Effect.gen(function* () {
+      const ports = new Set<number | undefined>()
+      const server = yield* httpServer((request, response) => {
+        ports.add(request.socket.remotePort)
+        response.end("{}")
+      })
+      const transport = yield* open(server.url)
+      yield* Effect.forEach(Array.from({ length: 20 }), () => transport.call(get))
+      // Two at most: a call may begin in the moment between the last byte of an answer and the release of its connection.
+      assert.isAtMost(ports.size, 2)
+    }),
+  )
+
+  it.live("never more connections than allowed, however many calls wait", () =>
+    Effect.gen(function* () {
+      const ports = new Set<number | undefined>()
+      const server = yield* httpServer((request, response) => {
+        ports.add(request.socket.remotePort)
+        setImmediate(() => response.end("{}"))
+      })
+      const transport = yield* open(server.url, { connections: 3 })
+      yield* Effect.forEach(Array.from({ length: 60 }), () => transport.call(get), { concurrency: "unbounded" })
+      assert.strictEqual(ports.size, 3)
+    }),
+  )
+
+  it.live("the end of the scope ends the connections", () =>
+    Effect.gen(function* () {
+      let closed: () => void = () => {}
+      const ended = new Promise<void>((resolve) => {
+        closed = resolve
+      })
+      const server = yield* httpServer((request, response) => {
+        request.socket.once("close", closed)
+        response.end("{}")
+      })
+      yield* Effect.scoped(Effect.flatMap(open(server.url), (transport) => transport.call(get)))
+      yield* Effect.promise(() => ended)
+    }),
+  )
+
+  it.live("interrupting a call cancels its request", () =>
+    Effect.gen(function* () {
+      let closed: () => void = () => {}
+      const ended = new Promise<void>((resolve) => {
+        closed = resolve
+      })
+      const server = yield* httpServer((request) => request.socket.once("close", closed))
+      const transport = yield* open(server.url)
+      yield* transport.call(get).pipe(Effect.timeoutOption("50 millis"))
+      yield* Effect.promise(() => ended)
+    }),
+  )
+})

@@ -1,0 +1,66 @@
+import { readFileSync } from "node:fs"
+import { createServer as createHttpServer, type RequestListener } from "node:http"
+import { createServer as createHttpsServer } from "node:https"
+import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net"
+import { Effect } from "effect"
+
+const fixture = (name: string) => readFileSync(new URL(`./fixtures/${name}`, import.meta.url), "utf8")
+
+/** The self-signed certificate that the https server here shows, in PEM. */
+export const certificate = fixture("localhost.cert.pem")
+const key = fixture("localhost.key.pem")
+
+/** Listens on a free port of 127.0.0.1 until the scope ends, which takes open connections along. */
+export const listening = (server: Server) => {
+  const sockets = new Set<Socket>()
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket)
+    socket.on("close", () => sockets.delete(socket))
+    // A client that goes away in the middle is what some tests are about.
+    socket.on("error", () => {})
+  })
+  return Effect.acquireRelease(
+    Effect.callback<number>((resume) => {
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as AddressInfo).port)))
+    }),
+    () =>
+      Effect.callback<void>((resume) => {
+        server.close(() => resume(Effect.void))
+        for (const socket of sockets) socket.destroy()
+      }),
+  )
+}
+
+/** A real HTTP server and the requests that reached it, as `METHOD /path?query`. */
+export const httpServer = Effect.fnUntraced(function* (answer: RequestListener) {
+  const requests: Array<string> = []
+  const port = yield* listening(createHttpServer(recording(requests, answer)))
+  return { url: `http://127.0.0.1:${port}/`, port, requests }
+})
+
+/** The same over TLS, with `certificate`. `handshakes` counts connections, whether or not they come to a request. */
+export const httpsServer = Effect.fnUntraced(function* (answer: RequestListener) {
+  const requests: Array<string> = []
+  const connections: Array<number> = []
+  const server = createHttpsServer({ cert: certificate, key }, recording(requests, answer))
+  server.on("connection", () => connections.push(connections.length))
+  server.on("tlsClientError", () => {})
+  const port = yield* listening(server)
+  return { url: `https://127.0.0.1:${port}/`, port, requests, connections }
+})
+
+/** A server below HTTP, for answers that no HTTP server gives. */
+export const tcpServer = Effect.fnUntraced(function* (onConnection: (socket: Socket) => void) {
+  const port = yield* listening(createTcpServer(onConnection))
+  return { url: `http://127.0.0.1:${port}/`, port }
+})
+
+/** A port of 127.0.0.1 on which nobody listens. */
+export const deadPort = Effect.scoped(listening(createTcpServer()))
+
+const recording =
+  (requests: Array<string>, answer: RequestListener): RequestListener =>
+  (request, response) => {
+    requests.push(`${request.method} ${request.url}`)
+    answer(request, response)
+  }

@@ -1,0 +1,198 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { defaultRetryPolicy, makeTransport, proxyForDisplay, type TlsProfile } from "../src/index.ts"
+import { certificate, deadPort, httpServer, httpsServer, tcpServer } from "./loopback-server.ts"
+import { recordingSocksProxy } from "./recording-socks-proxy.ts"
+
+const once = { ...defaultRetryPolicy, times: 0 }
+const open = (baseUrl: string, socksProxy: string, more: { tls?: TlsProfile; connectTimeout?: "50 millis" } = {}) =>
+  makeTransport({ upstream: "test", baseUrl, socksProxy, retry: once, ...more })
+const call = { method: "GET", path: "a" } as const
+const login = { user: "us:er", password: "p@ss/w%rd" }
+const credentials = `${encodeURIComponent(login.user)}:${encodeURIComponent(login.password)}`
+
+describe("traffic through a SOCKS proxy", () => {
+  it.live.each([
+    { scheme: "socks4", version: "4", target: "address" },
+    { scheme: "socks4a", version: "4a", target: "name" },
+    { scheme: "socks5", version: "5", target: "address" },
+    { scheme: "socks5h", version: "5", target: "name" },
+  ])("$scheme goes through it, and the proxy is asked for the $target", ({ scheme, version, target }) =>
+    Effect.gen(function* () {
+      const server = yield* httpServer((_, response) => response.end("[1]"))
+      const proxy = yield* recordingSocksProxy()
+      const transport = yield* open(`http://localhost:${server.port}/`, `${scheme}://127.0.0.1:${proxy.port}`)
+      assert.deepStrictEqual((yield* transport.call(call)).body, [1])
+      assert.strictEqual(proxy.asked.length, 1)
+      const [asked] = proxy.asked
+      assert.strictEqual(asked?.version, version)
+      assert.strictEqual(asked?.target, target)
+      assert.strictEqual(asked?.port, server.port)
+      if (target === "name") assert.strictEqual(asked?.host, "localhost")
+    }),
+  )
+
+  it.live.each(["socks4", "socks4a", "socks5", "socks5h"])(
+    "https goes through %s with the certificate checked",
+    (scheme) =>
+      Effect.gen(function* () {
+        const server = yield* httpsServer((_, response) => response.end("[1]"))
+        const proxy = yield* recordingSocksProxy()
+        const url = `https://localhost:${server.port}/`
+        const socks = `${scheme}://127.0.0.1:${proxy.port}`
+        const trusting = yield* open(url, socks, { tls: { ca: certificate } })
+        assert.deepStrictEqual((yield* trusting.call(call)).body, [1])
+        const careless = yield* open(url, socks, { tls: { verify: false } })
+        assert.deepStrictEqual((yield* careless.call(call)).body, [1])
+        const suspicious = yield* open(url, socks)
+        const error = yield* Effect.flip(suspicious.call(call))
+        assert.strictEqual(error.reason, "tls")
+        assert.strictEqual(error.proxy, socks)
+        assert.strictEqual(proxy.asked.length, 3)
+        assert.strictEqual(server.requests.length, 2)
+      }),
+  )
+
+  it.live("calls one after the other share tunnels", () =>
+    Effect.gen(function* () {
+      const server = yield* httpServer((_, response) => response.end("[1]"))
+      const proxy = yield* recordingSocksProxy()
+      const transport = yield* open(server.url, `socks5h://127.0.0.1:${proxy.port}`)
+      yield* Effect.forEach(Array.from({ length: 10 }), () => transport.call(call))
+      // Two at most: a call may begin in the moment between the last byte of an answer and the release of its connection.
+      assert.isAtMost(proxy.asked.length, 2)
+    }),
+  )
+
+  it.live("fetch goes through it as well", () =>
+    Effect.gen(function* () {
+      const server = yield* httpServer((_, response) => response.end("[1]"))
+      const proxy = yield* recordingSocksProxy()
+      const transport = yield* open(server.url, `socks5://127.0.0.1:${proxy.port}`)
+      yield* Effect.promise(async () => (await transport.fetch(server.url)).text())
+      assert.strictEqual(proxy.asked.length, 1)
+    }),
+  )
+
+  it.live("user and password log in, percent-encoding undone", () =>
+    Effect.gen(function* () {
+      const server = yield* httpServer((_, response) => response.end("[1]"))
+      const proxy = yield* recordingSocksProxy(login)
+      const transport = yield* open(server.url, `socks5h://${credentials}@127.0.0.1:${proxy.port}`)
+      assert.deepStrictEqual((yield* transport.call(call)).body, [1])
+      assert.deepStrictEqual(proxy.users, [login.user])
+      assert.strictEqual(transport.proxy, `socks5h://***@127.0.0.1:${proxy.port}`)
+    }),
+  )
+})
+
+describe("failures on the way through a SOCKS proxy", () => {
+  it.live("a wrong password is reason proxy, names the proxy and tells no credentials", () =>
+    Effect.gen(function* () {
+      const server = yield* httpServer((_, response) => response.end("[1]"))
+      const proxy = yield* recordingSocksProxy(login)
+      const transport = yield* open(server.url, `socks5h://someone:hunter2@127.0.0.1:${proxy.port}`)
+      const error = yield* Effect.flip(transport.call(call))
+      assert.strictEqual(error.reason, "proxy")
+      assert.include(error.message, `(through socks5h://***@127.0.0.1:${proxy.port})`)
+      assert.notMatch(JSON.stringify(error) + error.message, /hunter2|someone/)
+      assert.deepStrictEqual(server.requests, [])
+    }),
+  )
+
+  it.live.each(["socks4", "socks5h"])("a dead %s proxy is reason proxy and names it; nobody goes direct", (scheme) =>
+    Effect.gen(function* () {
+      const server = yield* httpServer((_, response) => response.end("[1]"))
+      const port = yield* deadPort
+      const transport = yield* open(server.url, `${scheme}://someone:hunter2@127.0.0.1:${port}`)
+      const error = yield* Effect.flip(transport.call(call))
+      assert.strictEqual(error.reason, "proxy")
+      assert.strictEqual(error.proxy, `${scheme}://***@127.0.0.1:${port}`)
+      assert.match(error.detail, /ECONNREFUSED/)
+      assert.notInclude(error.message, "hunter2")
+      assert.deepStrictEqual(server.requests, [])
+    }),
+  )
+
+  it.live("a proxy whose name has no address is reason proxy", () =>
+    Effect.gen(function* () {
+      const transport = yield* open("http://127.0.0.1:8080/", "socks5://no-such-proxy.invalid:1080")
+      assert.strictEqual((yield* Effect.flip(transport.call(call))).reason, "proxy")
+    }),
+  )
+
+  it.live("an upstream whose name has no address is dns where we resolve, proxy where the proxy does", () =>
+    Effect.gen(function* () {
+      const proxy = yield* recordingSocksProxy()
+      const reason = (scheme: string) =>
+        Effect.gen(function* () {
+          const transport = yield* open("http://no-such-host.invalid/", `${scheme}://127.0.0.1:${proxy.port}`)
+          return (yield* Effect.flip(transport.call(call))).reason
+        })
+      assert.strictEqual(yield* reason("socks5"), "dns")
+      assert.strictEqual(yield* reason("socks4"), "dns")
+      assert.deepStrictEqual(proxy.asked, [])
+      assert.strictEqual(yield* reason("socks5h"), "proxy")
+      assert.strictEqual(yield* reason("socks4a"), "proxy")
+    }),
+  )
+
+  it.live("an upstream that refuses the proxy is reason proxy", () =>
+    Effect.gen(function* () {
+      const port = yield* deadPort
+      const proxy = yield* recordingSocksProxy()
+      const transport = yield* open(`http://127.0.0.1:${port}/`, `socks5h://127.0.0.1:${proxy.port}`)
+      assert.strictEqual((yield* Effect.flip(transport.call(call))).reason, "proxy")
+    }),
+  )
+
+  it.live("a proxy that stalls ends with the connection's time", () =>
+    Effect.gen(function* () {
+      const proxy = yield* tcpServer(() => {})
+      const transport = yield* open("http://127.0.0.1:8080/", `socks5h://127.0.0.1:${proxy.port}`, {
+        connectTimeout: "50 millis",
+      })
+      assert.strictEqual((yield* Effect.flip(transport.call(call))).reason, "proxy")
+    }),
+  )
+})
+
+describe("a proxy's URL", () => {
+  it.live.each([
+    { proxy: "proxy.example.org:1080", reason: "no scheme" },
+    { proxy: "someone:hunter2@proxy.example.org:1080", reason: "no scheme" },
+    { proxy: "http://someone:hunter2@proxy.example.org:1080", reason: "its scheme is http://" },
+    { proxy: "socks://proxy.example.org:1080", reason: "its scheme is socks://" },
+    { proxy: "socks5://", reason: "no host" },
+    { proxy: "socks5h://someone:hunter2@:1080", reason: "not a URL" },
+    { proxy: "socks5://someone:hunter2/x@proxy.example.org:1080", reason: "not a URL" },
+    { proxy: "socks5://someone:hunter2%@proxy.example.org:1080", reason: "begins no percent-encoding" },
+    { proxy: "", reason: "no scheme" },
+  ])("$proxy is refused because of: $reason", ({ proxy, reason }) =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(open("http://127.0.0.1/", proxy))
+      assert.strictEqual(error._tag, "InvalidProxy")
+      assert.include(error.message, reason)
+      assert.notInclude(error.message, "hunter2")
+    }),
+  )
+
+  it.prop(
+    "shows scheme, host and port, and nothing of user and password, whatever they are",
+    {
+      scheme: Schema.Literals(["socks4", "socks4a", "socks5", "socks5h", "http"]),
+      user: Schema.String,
+      password: Schema.String,
+    },
+    ({ scheme, user, password }) => {
+      assert.strictEqual(
+        proxyForDisplay(`${scheme}://${user}:${password}@proxy.example.org:1080`),
+        `${scheme}://***@proxy.example.org:1080`,
+      )
+    },
+  )
+
+  it("shows one without credentials as it is", () => {
+    assert.strictEqual(proxyForDisplay("socks5h://proxy.example.org:1080"), "socks5h://proxy.example.org:1080")
+  })
+})

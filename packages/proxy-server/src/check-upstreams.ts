@@ -1,0 +1,99 @@
+import { HpcUserClient } from "@cscs/hpc-user-client"
+import { WaldurClient } from "@cscs/waldur-client"
+import { Effect } from "effect"
+import type { ProxySettings } from "./config/settings.ts"
+import { hpcUserLayer, waldurLayer } from "./proxy-layer.ts"
+
+/** What trying one thing for real showed. */
+export interface CheckResult {
+  /** What was tried: `Waldur`, `offering capstor`, `HPC User API`. */
+  readonly name: string
+  readonly ok: boolean
+  /** What was seen. */
+  readonly detail: string
+  /** What to do where it is not ok. */
+  readonly advice?: string
+}
+
+/**
+ * Tries each upstream for real: Waldur and its token, whether it can select by offering, each configured offering, the
+ * HPC User API with its token endpoint. Never fails: what does not work is a result. Changes nothing anywhere.
+ */
+export const checkUpstreams = (settings: ProxySettings): Effect.Effect<ReadonlyArray<CheckResult>> =>
+  Effect.map(Effect.all([checkWaldur(settings), checkHpcUserApi(settings)], { concurrency: "unbounded" }), (results) =>
+    results.flat(),
+  )
+
+const failed = (name: string, error: { readonly message: string }, advice: string): ReadonlyArray<CheckResult> => [
+  { name, ok: false, detail: error.message, advice },
+]
+
+const checkWaldur = (settings: ProxySettings): Effect.Effect<ReadonlyArray<CheckResult>> =>
+  Effect.gen(function* () {
+    const waldur = yield* WaldurClient
+    const version = yield* waldur.version()
+    const offerings = yield* waldur.offerings()
+    const systems = yield* Effect.forEach(
+      settings.model.storageSystems,
+      ({ offeringSlug }) =>
+        Effect.map(
+          waldur.resourcePage({ offeringSlugs: [offeringSlug], page: 1, pageSize: 1 }),
+          ({ total }): CheckResult => {
+            const name = `offering ${offeringSlug}`
+            return total > 0 || offerings.some(({ slug }) => slug === offeringSlug)
+              ? { name, ok: true, detail: total === 0 ? "visible, without any resource" : `${total} resources` }
+              : {
+                  name,
+                  ok: false,
+                  detail: "the token sees no such offering; its list would be empty whatever it holds",
+                  advice: "Give the token's user a role in the offering, or correct the slug in storage_systems.",
+                }
+          },
+        ),
+      { concurrency: 2 },
+    )
+    return [{ name: "Waldur", ok: true, detail: `version ${version} at ${waldur.apiUrl}` }, ...systems]
+  }).pipe(
+    Effect.provide(waldurLayer(settings)),
+    Effect.catch((error) => Effect.succeed(failed("Waldur", error, adviceOn(error)))),
+  )
+
+const adviceOn = (error: { readonly _tag: string; readonly status?: number }): string => {
+  switch (error._tag) {
+    case "WaldurTooOld":
+      return "Upgrade Waldur to version 8; nothing is served from this one."
+    case "WaldurRejected":
+      return error.status === 401
+        ? "Set waldur_api_token to a valid token of a Waldur user."
+        : "Give the token's user the rights of a provider in Waldur."
+    case "WaldurUnexpectedAnswer":
+      return "Check that waldur_api_url is the address of a Waldur, and what stands before it."
+    case "InvalidProxy":
+      return "Correct waldur_socks_proxy."
+    default:
+      return "Check waldur_api_url, waldur_socks_proxy, waldur_verify_ssl and the way there."
+  }
+}
+
+const checkHpcUserApi = (settings: ProxySettings): Effect.Effect<ReadonlyArray<CheckResult>> => {
+  const name = "HPC User API"
+  const layer = hpcUserLayer(settings)
+  if (layer === undefined) {
+    return Effect.succeed([{ name, ok: true, detail: "not configured: all GIDs are made up, for development only" }])
+  }
+  return HpcUserClient.use((client) => client.ping()).pipe(
+    Effect.as<ReadonlyArray<CheckResult>>([{ name, ok: true, detail: "token and answer received" }]),
+    Effect.provide(layer),
+    Effect.catch((error) =>
+      Effect.succeed(
+        failed(
+          name,
+          error,
+          error._tag === "TokenRefused"
+            ? "Correct hpc_user_api.client_id and client_secret."
+            : "Check hpc_user_api.api_url, oidc_token_url, socks_proxy and the way there.",
+        ),
+      ),
+    ),
+  )
+}

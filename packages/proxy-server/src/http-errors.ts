@@ -1,0 +1,115 @@
+import { Cause, Data, Effect, Exit, Schema } from "effect"
+import type { QueryProblem } from "./routes/storage-query.ts"
+import { type RefreshError, upstreamOf } from "./snapshot/read-snapshot.ts"
+
+/** The request shows no credential that opens the list. */
+export class AuthenticationRequired extends Data.TaggedError("AuthenticationRequired") {}
+
+/** The query has parameters that are not as they must be. */
+export class InvalidQuery extends Data.TaggedError("InvalidQuery")<{
+  readonly problems: ReadonlyArray<QueryProblem>
+}> {}
+
+/** No such path. */
+export class NotFound extends Data.TaggedError("NotFound") {}
+
+/** The path is there, the method is not. */
+export class MethodNotAllowed extends Data.TaggedError("MethodNotAllowed")<{ readonly allow: string }> {}
+
+/** All that a request can fail with. */
+export type RequestError = AuthenticationRequired | InvalidQuery | NotFound | MethodNotAllowed | RefreshError
+
+/** The body of every error but 422. */
+export const ErrorBody = Schema.Struct({
+  detail: Schema.String.annotate({ description: "What went wrong, for a person." }),
+  error: Schema.String.annotate({ description: "What went wrong, for a program." }),
+  help: Schema.optionalKey(Schema.String.annotate({ description: "What to do." })),
+  message: Schema.optionalKey(Schema.String),
+}).annotate({ identifier: "Error" })
+
+/** The body of a 422. */
+export const QueryErrorBody = Schema.Struct({
+  detail: Schema.Array(
+    Schema.Struct({
+      type: Schema.String.annotate({
+        description: "int_parsing, greater_than_equal, less_than_equal, enum, bool_parsing or enum_validation.",
+      }),
+      loc: Schema.Tuple([Schema.Literal("query"), Schema.String]),
+      msg: Schema.String,
+      input: Schema.optionalKey(Schema.String),
+      ctx: Schema.optionalKey(Schema.Struct({ allowed_values: Schema.Array(Schema.String), help: Schema.String })),
+    }),
+  ),
+}).annotate({ identifier: "QueryError" })
+
+interface ErrorAnswer {
+  readonly status: number
+  readonly body: typeof ErrorBody.Type | typeof QueryErrorBody.Type
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+const upstreamNames = { waldur: "Waldur", "hpc-user-api": "The HPC User API" } as const
+
+/** What each error is in HTTP. Says nothing of where upstreams are or what they answered: that is in the log. */
+const answerTo = (error: RequestError): ErrorAnswer => {
+  switch (error._tag) {
+    case "AuthenticationRequired":
+      return {
+        status: 401,
+        headers: { "WWW-Authenticate": "Bearer" },
+        body: {
+          detail: "Authentication is required",
+          error: "AuthenticationError",
+          help: "Send an access token of the configured Keycloak realm: Authorization: Bearer <token>",
+        },
+      }
+    case "InvalidQuery":
+      return { status: 422, body: { detail: error.problems } }
+    case "NotFound":
+      return { status: 404, body: { detail: "Not Found", error: "NotFound" } }
+    case "MethodNotAllowed":
+      return {
+        status: 405,
+        headers: { Allow: error.allow },
+        body: { detail: "Method Not Allowed", error: "MethodNotAllowed" },
+      }
+    default:
+      return {
+        status: 502,
+        body: {
+          detail: `${upstreamNames[upstreamOf(error)]} gives no usable answer, and no good earlier one is held`,
+          error: "UpstreamServiceError",
+          message: "Failed to communicate with an upstream service.",
+        },
+      }
+  }
+}
+
+const internalError: ErrorAnswer = {
+  status: 500,
+  body: { detail: "Internal Server Error", error: "InternalServerError" },
+}
+
+const responseOf = ({ status, body, headers }: ErrorAnswer): Response =>
+  Response.json(body, { status, ...(headers === undefined ? {} : { headers }) })
+
+/** The response that refuses a request. */
+export const refusal = (error: RequestError): Response => responseOf(answerTo(error))
+
+/** A request's end as a response. With `refusal` the one place where errors become HTTP. */
+export const responseTo = (exit: Exit.Exit<Response, RequestError>): Response => {
+  if (Exit.isSuccess(exit)) return exit.value
+  const error = Cause.findErrorOption(exit.cause)
+  return error._tag === "Some" ? refusal(error.value) : responseOf(internalError)
+}
+
+/** Says of a failed request what its answer does not: the upstream's words, or the fault in our own code. */
+export const logFailure = (cause: Cause.Cause<RequestError>): Effect.Effect<void> => {
+  if (Cause.hasInterruptsOnly(cause)) return Effect.logDebug("The caller left before the answer")
+  const error = Cause.findErrorOption(cause)
+  if (error._tag === "None") return Effect.logError("Internal error", cause)
+  if (answerTo(error.value).status < 500) return Effect.void
+  return Effect.logError("Answered 502").pipe(
+    Effect.annotateLogs({ error: error.value._tag, detail: error.value.message }),
+  )
+}

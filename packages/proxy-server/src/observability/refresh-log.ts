@@ -1,0 +1,65 @@
+import type { Finding } from "@cscs/storage-model"
+import { Effect } from "effect"
+import type { RefreshError } from "../snapshot/read-snapshot.ts"
+import type { Snapshot } from "../snapshot/snapshot.ts"
+
+/**
+ * Says what a refresh brought: its figures each time, but each finding only when it is new, for a refresh is made every
+ * few seconds and an odd record stays odd for days.
+ *
+ * @param at when the refresh ended, in milliseconds since 1970
+ */
+export const logSnapshot = Effect.fnUntraced(function* (snapshot: Snapshot, last: Snapshot | undefined, at: number) {
+  const { entries, skipped, warnings } = snapshot.hierarchy
+  yield* Effect.logInfo("Snapshot taken").pipe(
+    Effect.annotateLogs({
+      entries: entries.length,
+      skipped: skipped.length,
+      warnings: warnings.length,
+      mocked_gids: snapshot.mockedGids,
+      milliseconds: at - snapshot.takenAt,
+    }),
+  )
+  if (snapshot.mockedGids > 0 && last?.mockedGids !== snapshot.mockedGids) {
+    yield* Effect.logWarning(`GIDs of ${snapshot.mockedGids} projects are made up: never use them in production`)
+  }
+  for (const slug of snapshot.invisibleOfferings) {
+    if (last?.invisibleOfferings.includes(slug)) continue
+    yield* Effect.logWarning(
+      `Waldur's token does not see the offering ${slug}: its user needs a role in it, or the slug is wrong`,
+    )
+  }
+  if (snapshot.gidFailure !== undefined && last?.gidFailure !== snapshot.gidFailure) {
+    yield* Effect.logWarning("The HPC User API cannot be asked for some projects").pipe(
+      Effect.annotateLogs({ error: snapshot.gidFailure }),
+    )
+  }
+  yield* logNew("Resource left out", skipped, last?.hierarchy.skipped ?? [])
+  yield* logNew("Odd resource", warnings, last?.hierarchy.warnings ?? [])
+})
+
+/** Says that a refresh failed, and whether the last good snapshot still answers. */
+export const logRefreshFailure = (error: RefreshError, last: Snapshot | undefined, at: number) =>
+  Effect.logError("Refresh failed").pipe(
+    Effect.annotateLogs({
+      error: error._tag,
+      detail: error.message,
+      last_good: last === undefined ? "none" : `${Math.round((at - last.takenAt) / 1000)} s old`,
+    }),
+  )
+
+const logNew = (
+  message: string,
+  now: ReadonlyArray<Finding<string>>,
+  before: ReadonlyArray<Finding<string>>,
+): Effect.Effect<void> => {
+  const said = new Set(before.map(identity))
+  return Effect.forEach(
+    now.filter((finding) => !said.has(identity(finding))),
+    (finding) => Effect.logWarning(message).pipe(Effect.annotateLogs({ ...finding })),
+    { discard: true },
+  )
+}
+
+const identity = ({ code, uuid, slug, field, found, reason }: Finding<string>) =>
+  JSON.stringify([code, uuid, slug, field, found, reason])

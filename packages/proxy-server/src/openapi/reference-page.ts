@@ -1,0 +1,45 @@
+import { existsSync } from "node:fs"
+import { readFile } from "node:fs/promises"
+import { createRequire } from "node:module"
+import { fileURLToPath } from "node:url"
+import { Hono } from "hono"
+
+/** What the page needs of Swagger UI. */
+const assets = { "swagger-ui-bundle.js": "text/javascript; charset=utf-8", "swagger-ui.css": "text/css; charset=utf-8" }
+
+/** The build lays the assets beside the package; in the workspace they come from the development dependency. */
+const assetPath = (name: string): string => {
+  const packaged = fileURLToPath(new URL(`./swagger-ui/${name}`, import.meta.url))
+  return existsSync(packaged) ? packaged : createRequire(import.meta.url).resolve(`swagger-ui-dist/${name}`)
+}
+
+const start = `SwaggerUIBundle({ url: "../openapi.json", dom_id: "#reference", deepLinking: true })`
+
+// The slash matters to what the page loads: it stands at /docs/, wherever a proxy puts that.
+const page = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>CSCS storage proxy: API reference</title>
+<link rel="stylesheet" href="swagger-ui.css">
+</head>
+<body>
+<div id="reference"></div>
+<script src="swagger-ui-bundle.js"></script>
+<script src="start.js"></script>
+</body>
+</html>
+`
+
+/** `/docs/`: the API reference, rendered by Swagger UI. Its script and style are served from here, none from a CDN. */
+export const referencePage = (): Hono => {
+  const app = new Hono({ strict: true })
+  app.get("/docs", (c) => c.redirect("docs/"))
+  app.get("/docs/", (c) => c.html(page))
+  app.get("/docs/start.js", (c) => c.body(start, 200, { "Content-Type": "text/javascript; charset=utf-8" }))
+  for (const [name, type] of Object.entries(assets)) {
+    app.get(`/docs/${name}`, async (c) => c.body(await readFile(assetPath(name)), 200, { "Content-Type": type }))
+  }
+  return app
+}

@@ -1,0 +1,39 @@
+import { HpcUserClient } from "@cscs/hpc-user-client"
+import type { InvalidProxy } from "@cscs/http-transport"
+import { WaldurClient } from "@cscs/waldur-client"
+import { Layer } from "effect"
+import type { AppServices } from "./app.ts"
+import { type ProxySettings, Settings } from "./config/settings.ts"
+import { Lifecycle, makeLifecycle } from "./lifecycle.ts"
+import { ProjectGids } from "./snapshot/project-gids.ts"
+import { Snapshots } from "./snapshot/snapshots.ts"
+
+/** The client of Waldur for these settings. */
+export const waldurLayer = ({ waldur, userAgent }: ProxySettings): Layer.Layer<WaldurClient, InvalidProxy> =>
+  WaldurClient.layer({
+    apiUrl: waldur.apiUrl,
+    token: waldur.token,
+    userAgent,
+    tls: { verify: waldur.verifyTls },
+    ...(waldur.socksProxy === undefined ? {} : { socksProxy: waldur.socksProxy }),
+  })
+
+/** The client of the HPC User API; `undefined` where none is configured. */
+export const hpcUserLayer = ({
+  hpcUserApi,
+  model,
+  userAgent,
+}: ProxySettings): Layer.Layer<HpcUserClient, InvalidProxy> | undefined =>
+  hpcUserApi === undefined ? undefined : HpcUserClient.layer({ ...hpcUserApi, minGid: model.minGid, userAgent })
+
+/** All that the app needs, wired for these settings. The first refresh begins when it is built. */
+export const proxyLayer = (settings: ProxySettings): Layer.Layer<AppServices, InvalidProxy> => {
+  const hpcUser = hpcUserLayer(settings)
+  const gids = hpcUser === undefined ? ProjectGids.mockLayer : ProjectGids.layer.pipe(Layer.provide(hpcUser))
+  return Snapshots.layer.pipe(
+    Layer.provide(gids),
+    Layer.provideMerge(waldurLayer(settings)),
+    Layer.provideMerge(Layer.succeed(Settings)(settings)),
+    Layer.merge(Layer.sync(Lifecycle)(makeLifecycle)),
+  )
+}

@@ -1,0 +1,170 @@
+import { type Skipped, selectRows, type Warning } from "@cscs/storage-model"
+import { WaldurClient, type WaldurError } from "@cscs/waldur-client"
+import { Effect, Schema } from "effect"
+import { type ProxySettings, Settings } from "../config/settings.ts"
+import { Snapshots } from "../snapshot/snapshots.ts"
+import { maskSecrets } from "./mask-secrets.ts"
+import { offeringSlugsOf } from "./storage-answer.ts"
+import { defaultPage, defaultPageSize, type StorageQuery } from "./storage-query.ts"
+
+const AnyObject = Schema.Record(Schema.String, Schema.Unknown)
+const given = Schema.NullOr(Schema.String)
+const Findings = Schema.Array(
+  Schema.Struct({
+    uuid: Schema.NullOr(Schema.String),
+    slug: Schema.NullOr(Schema.String),
+    offering_slug: Schema.NullOr(Schema.String),
+    field: Schema.String,
+    found: Schema.Unknown,
+    reason: Schema.String,
+  }),
+)
+
+/** The answer of `GET /api/storage-resources/?debug=true`: the reference document's shape. */
+export const DebugAnswer = Schema.Struct({
+  status: Schema.Literal("success"),
+  debug_mode: Schema.Literal(true),
+  agent_offering_config: Schema.Struct({
+    uuid: given,
+    api_url: Schema.String,
+    backend_type: Schema.Literal("cscs-hpc-storage"),
+    backend_settings: AnyObject,
+    backend_components: AnyObject,
+    storage_systems: Schema.Record(Schema.String, Schema.String),
+  }),
+  waldur_offering_details: AnyObject.annotate({
+    description: "The offering with storage_system, else each by its slug; {error} where one cannot be read.",
+  }),
+  raw_resources: Schema.Struct({
+    resources: Schema.Array(Schema.Unknown),
+    pagination: Schema.Struct({
+      current: Schema.Int,
+      limit: Schema.Int,
+      offset: Schema.Int,
+      pages: Schema.Int,
+      total: Schema.Int,
+    }),
+    filters_applied: Schema.Struct({ storage_system: given, data_type: given, status: given, state: given }),
+  }),
+  skipped: Findings.annotate({ description: "Resources that the current snapshot leaves out, and why." }),
+  warnings: Findings,
+}).annotate({ identifier: "Debug" })
+
+// Waldur cuts larger pages without a word.
+const largestPage = 300
+
+/** Waldur's own data, read live: what an operator compares an entry with. Secrets are masked. */
+export const debugAnswer = Effect.fn("debugAnswer")(function* (
+  query: StorageQuery,
+): Effect.fn.Return<typeof DebugAnswer.Type, WaldurError, Settings | WaldurClient | Snapshots> {
+  const settings = yield* Settings
+  const waldur = yield* WaldurClient
+  const slugs = offeringSlugsOf(settings, query.storage_system)
+  const page = query.page ?? defaultPage
+  const pageSize = Math.min(query.page_size ?? defaultPageSize, largestPage)
+  const { raw, offerings, findings } = yield* Effect.all(
+    {
+      raw:
+        slugs.length === 0
+          ? Effect.succeed({ rows: [], total: 0 })
+          : waldur.resourcePage({
+              offeringSlugs: slugs,
+              ...(query.state === undefined ? {} : { state: query.state }),
+              page,
+              pageSize,
+            }),
+      offerings: readOfferings(slugs),
+      findings: currentFindings,
+    },
+    { concurrency: "unbounded" },
+  )
+  const resources = selectRows(raw.rows, {
+    ...(query.data_type && { dataType: query.data_type }),
+    ...(query.status && { status: query.status }),
+  })
+  const [slug] = slugs
+  const one = query.storage_system === undefined || slug === undefined ? undefined : offerings[slug]
+  return {
+    status: "success",
+    debug_mode: true,
+    agent_offering_config: {
+      uuid: typeof one?.uuid === "string" ? one.uuid : null,
+      api_url: waldur.apiUrl,
+      backend_type: "cscs-hpc-storage",
+      backend_settings: maskSecrets(settings.backend.settings),
+      backend_components: maskSecrets(settings.backend.components),
+      storage_systems: systemsByName(settings),
+    },
+    waldur_offering_details: maskSecrets(query.storage_system === undefined ? offerings : (one ?? {})),
+    raw_resources: {
+      resources: maskSecrets(resources),
+      pagination: {
+        current: page,
+        limit: pageSize,
+        offset: (page - 1) * pageSize,
+        pages: Math.ceil(raw.total / pageSize),
+        total: raw.total,
+      },
+      filters_applied: {
+        storage_system: query.storage_system ?? null,
+        data_type: query.data_type || null,
+        status: query.status || null,
+        state: query.state ?? null,
+      },
+    },
+    ...maskSecrets(findings),
+  }
+})
+
+const systemsByName = (settings: ProxySettings) =>
+  Object.fromEntries(settings.model.storageSystems.map(({ name, offeringSlug }) => [name, offeringSlug]))
+
+/** Each offering with all its attributes but the secret ones, by slug; `{error}` for one that cannot be read. */
+const readOfferings = Effect.fnUntraced(function* (
+  slugs: ReadonlyArray<string>,
+): Effect.fn.Return<Readonly<Record<string, Readonly<Record<string, unknown>>>>, never, WaldurClient> {
+  const waldur = yield* WaldurClient
+  const failed = (error: WaldurError) => Effect.succeed({ error: error.message })
+  const list = yield* Effect.result(waldur.offerings())
+  const details = yield* Effect.forEach(
+    slugs,
+    (slug) => {
+      if (list._tag === "Failure") return failed(list.failure)
+      const found = list.success.find((offering) => offering.slug === slug)
+      if (found === undefined) return Effect.succeed({ error: `Waldur's token does not see an offering ${slug}` })
+      return waldur.offering(found.uuid).pipe(
+        Effect.map(({ secret_options: _, ...shown }): Readonly<Record<string, unknown>> => shown),
+        Effect.catch(failed),
+      )
+    },
+    { concurrency: "unbounded" },
+  )
+  return Object.fromEntries(slugs.map((slug, index) => [slug, details[index] ?? {}]))
+})
+
+/** What the current snapshot left out or found odd. While there is none, why not, in the place of a warning. */
+const currentFindings = Effect.gen(function* () {
+  const snapshots = yield* Snapshots
+  const shown = ({ uuid, slug, offering_slug, field, found, reason }: Skipped | Warning) => ({
+    uuid,
+    slug,
+    offering_slug,
+    field,
+    found,
+    reason,
+  })
+  return yield* snapshots.current.pipe(
+    Effect.map(({ hierarchy }) => ({
+      skipped: hierarchy.skipped.map(shown),
+      warnings: hierarchy.warnings.map(shown),
+    })),
+    Effect.catch((error) =>
+      Effect.succeed({
+        skipped: [],
+        warnings: [
+          { uuid: null, slug: null, offering_slug: null, field: "snapshot", found: null, reason: error.message },
+        ],
+      }),
+    ),
+  )
+})

@@ -1,0 +1,19 @@
+const secretName = /(secret|token|password)$/i
+const mask = "***"
+
+/**
+ * A copy in which the value of every key that ends in secret, token or password is masked, at any depth. What is null
+ * stays null: a mask would claim a secret that is not there.
+ */
+export const maskSecrets = <A>(value: A): A => masked(value) as A
+
+const masked = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(masked)
+  if (typeof value !== "object" || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      secretName.test(key) && inner !== null && inner !== undefined ? mask : masked(inner),
+    ]),
+  )
+}

@@ -1,0 +1,87 @@
+import { Clock, Effect, Schema } from "effect"
+import { Settings } from "../config/settings.ts"
+import { Lifecycle } from "../lifecycle.ts"
+import { upstreamOf } from "../snapshot/read-snapshot.ts"
+import { type Held, Snapshots } from "../snapshot/snapshots.ts"
+
+const UpstreamReport = Schema.Struct({
+  status: Schema.Literals(["ok", "failing", "unknown", "not configured"]),
+  detail: Schema.optionalKey(Schema.String),
+  /** ISO 8601. */
+  since: Schema.optionalKey(Schema.String),
+})
+type UpstreamReport = typeof UpstreamReport.Type
+
+/** The readiness report, in words that help at night. */
+export const ReadinessReport = Schema.Struct({
+  status: Schema.Literals(["ready", "starting", "stopping"]),
+  warnings: Schema.Array(Schema.String),
+  snapshot: Schema.NullOr(
+    Schema.Struct({
+      age: Schema.Finite.annotate({ description: "Seconds since the read of Waldur began." }),
+      entries: Schema.Int,
+      skipped: Schema.Int,
+    }),
+  ),
+  upstreams: Schema.Struct({ waldur: UpstreamReport, hpc_user_api: UpstreamReport }),
+}).annotate({ identifier: "Readiness" })
+
+/**
+ * Ready once there is a snapshot and until the process stops. What is only a pity is a warning: if stale data made a
+ * replica unready, all of them would leave the balancer just when the last good data is needed.
+ */
+export const readinessReport = Effect.gen(function* () {
+  const settings = yield* Settings
+  const { held } = yield* Snapshots
+  const { isStopping } = yield* Lifecycle
+  const state = yield* held
+  const now = yield* Clock.currentTimeMillis
+  const { snapshot } = state
+  const report: typeof ReadinessReport.Type = {
+    status: isStopping() ? "stopping" : snapshot === undefined ? "starting" : "ready",
+    warnings: [...settings.warnings, ...warningsOf(state, now)],
+    snapshot:
+      snapshot === undefined
+        ? null
+        : {
+            age: Math.round((now - snapshot.takenAt) / 100) / 10,
+            entries: snapshot.hierarchy.entries.length,
+            skipped: snapshot.hierarchy.skipped.length,
+          },
+    upstreams: {
+      waldur: reportOf("waldur", state),
+      hpc_user_api: settings.hpcUserApi === undefined ? { status: "not configured" } : reportOf("hpc-user-api", state),
+    },
+  }
+  return report
+})
+
+const reportOf = (upstream: "waldur" | "hpc-user-api", { snapshot, failure }: Held): UpstreamReport => {
+  if (failure !== undefined && upstreamOf(failure.error) === upstream) {
+    return { status: "failing", detail: failure.error.message, since: new Date(failure.since).toISOString() }
+  }
+  if (snapshot === undefined) return { status: "unknown" }
+  const { gidFailure } = snapshot
+  return upstream === "hpc-user-api" && gidFailure !== undefined
+    ? { status: "failing", detail: gidFailure }
+    : { status: "ok" }
+}
+
+const warningsOf = ({ snapshot, failure }: Held, now: number): ReadonlyArray<string> => {
+  const warnings: Array<string> = []
+  if (failure !== undefined) {
+    const since = new Date(failure.since).toISOString()
+    warnings.push(`no refresh has succeeded since ${since}: ${failure.error.message}`)
+  }
+  if (snapshot === undefined) return warnings
+  if (failure !== undefined) {
+    warnings.push(`the data is stale: ${Math.round((now - snapshot.takenAt) / 1000)} seconds old`)
+  }
+  for (const slug of snapshot.invisibleOfferings) {
+    warnings.push(`Waldur's token does not see the offering ${slug}: its user needs a role in it, or the slug is wrong`)
+  }
+  if (snapshot.mockedGids > 0) warnings.push(`the GIDs of ${snapshot.mockedGids} projects are made up`)
+  const shared = snapshot.hierarchy.warnings.filter(({ code }) => code === "shared-mount-point").length
+  if (shared > 0) warnings.push(`${shared} resources share a mount point with another; debug mode lists them`)
+  return warnings
+}

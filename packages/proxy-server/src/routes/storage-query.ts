@@ -1,0 +1,167 @@
+import { type StorageSystem, type WaldurState, waldurStates } from "@cscs/storage-model"
+import { Schema, SchemaTransformation } from "effect"
+import { parseFlag } from "../config/setting-types.ts"
+
+/** Storage systems that the parameter always names, configured or not (the reference document's list). */
+const documentedSystems = ["capstor", "vast", "iopsstor"]
+
+/** What `storage_system` may be: the documented names, then other configured ones. */
+export const allowedSystems = (configured: ReadonlyArray<StorageSystem>): ReadonlyArray<string> => [
+  ...new Set([...documentedSystems, ...configured.map(({ name }) => name)]),
+]
+
+/** A decoded query. What was not given, or given empty where that is no filter, is not there. */
+export interface StorageQuery {
+  readonly storage_system?: string
+  readonly data_type?: string
+  readonly status?: string
+  readonly state?: WaldurState
+  readonly page?: number
+  readonly page_size?: number
+  readonly debug?: boolean
+}
+
+export const defaultPage = 1
+export const defaultPageSize = 100
+const largestPageSize = 500
+// A page so far out is empty in any case; further out, an offset would not be exact in a double.
+const largestPage = 1_000_000_000_000
+
+/** Of a repeated parameter the last counts. */
+const Parameter = Schema.Union([Schema.String, Schema.Array(Schema.String)]).pipe(
+  Schema.decodeTo(
+    Schema.String,
+    SchemaTransformation.transform({
+      decode: (given: string | ReadonlyArray<string>) => (typeof given === "string" ? given : (given.at(-1) ?? "")),
+      encode: (text: string): string | ReadonlyArray<string> => text,
+    }),
+  ),
+)
+
+// A check's message is `type: msg` of the error that it gives: FastAPI's, which callers of the peers know.
+const integer = (least: number, most: number, about: { readonly description: string; readonly default: number }) =>
+  Parameter.check(
+    Schema.isPattern(/^[+-]?\d+$/, {
+      message: "int_parsing: Input should be a valid integer, unable to parse string as an integer",
+    }),
+  ).pipe(
+    Schema.decodeTo(
+      Schema.Int.check(
+        Schema.isGreaterThanOrEqualTo(least, {
+          message: `greater_than_equal: Input should be greater than or equal to ${least}`,
+        }),
+        Schema.isLessThanOrEqualTo(most, { message: `less_than_equal: Input should be less than or equal to ${most}` }),
+      ).annotate(about),
+      // An exact integer above 2^53 would fail as none; it is only too large.
+      SchemaTransformation.transform({
+        decode: (text: string) => Math.max(-most - 1, Math.min(most + 1, Number(text))),
+        encode: String,
+      }),
+    ),
+  )
+
+const literals = <const L extends ReadonlyArray<string>>(allowed: L, message: string, description: string) =>
+  Parameter.check(Schema.makeFilter((text: string) => allowed.includes(text), { message })).pipe(
+    Schema.decodeTo(
+      Schema.Literals(allowed).annotate({ description }),
+      SchemaTransformation.transform({ decode: (text: string) => text as L[number], encode: (value) => value }),
+    ),
+  )
+
+const quoted = waldurStates.map((state) => `'${state}'`)
+
+/** The type of the error that `storage_system` gives; its body is the reference document's own. */
+export const enumValidation = "enum_validation"
+
+/** The query of `GET /api/storage-resources/` for the configured storage systems. Unknown parameters are ignored. */
+export const storageQuerySchema = (configured: ReadonlyArray<StorageSystem>) =>
+  Schema.Struct({
+    storage_system: Schema.optionalKey(
+      literals(
+        allowedSystems(configured),
+        `${enumValidation}: Invalid storage_system value.`,
+        "Only entries of this storage system.",
+      ),
+    ),
+    data_type: Schema.optionalKey(
+      Parameter.annotate({
+        description: "Only entries of this data type (store, archive, users, scratch, ...), compared exactly.",
+      }),
+    ),
+    status: Schema.optionalKey(
+      Parameter.annotate({
+        description:
+          "Only entries in this status (pending, active, error, updating, removing, removed). Tenants and customers are always pending.",
+      }),
+    ),
+    state: Schema.optionalKey(
+      literals(
+        waldurStates,
+        `enum: Input should be ${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`,
+        "Only resources in this state of Waldur's, and the tenants and customers above them.",
+      ),
+    ),
+    page: Schema.optionalKey(
+      integer(1, largestPage, { description: "The page, from 1. A page past the end is empty.", default: defaultPage }),
+    ),
+    page_size: Schema.optionalKey(
+      integer(1, largestPageSize, { description: "Entries on a page.", default: defaultPageSize }),
+    ),
+    debug: Schema.optionalKey(
+      Parameter.check(
+        Schema.makeFilter((text: string) => parseFlag(text) !== undefined, {
+          message: "bool_parsing: Input should be a valid boolean, unable to interpret input",
+        }),
+      ).pipe(
+        Schema.decodeTo(
+          Schema.Boolean.annotate({
+            description: "Waldur's own data instead, read live, for troubleshooting.",
+            default: false,
+          }),
+          SchemaTransformation.transform({ decode: (text: string) => parseFlag(text) ?? false, encode: String }),
+        ),
+      ),
+    ),
+  })
+
+/** One thing that is wrong with a query, in the form that FastAPI gives it. */
+export interface QueryProblem {
+  readonly type: string
+  readonly loc: readonly ["query", string]
+  readonly msg: string
+  readonly input?: string
+  readonly ctx?: { readonly allowed_values: ReadonlyArray<string>; readonly help: string }
+}
+
+/**
+ * The problem of one parameter.
+ *
+ * @param message of the check that failed: `type: msg`
+ * @param input what was given
+ */
+export const queryProblem = (
+  name: string,
+  message: string,
+  input: string,
+  configured: ReadonlyArray<StorageSystem>,
+): QueryProblem => {
+  const [, type = "value_error", msg = message] = /^(\w+): (.*)$/s.exec(message) ?? []
+  if (type !== enumValidation) return { type, loc: ["query", name], msg, input }
+  const allowed = allowedSystems(configured)
+  return input === ""
+    ? {
+        type,
+        loc: ["query", name],
+        msg: "storage_system cannot be empty.",
+        ctx: {
+          allowed_values: allowed,
+          help: `Use ?storage_system=${allowed[0]} (not just ?storage_system=)`,
+        },
+      }
+    : {
+        type,
+        loc: ["query", name],
+        msg,
+        ctx: { allowed_values: allowed, help: `Use: ${allowed.map((name) => `?storage_system=${name}`).join(" or ")}` },
+      }
+}

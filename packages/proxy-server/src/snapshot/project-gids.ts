@@ -1,0 +1,55 @@
+import { HpcUserClient } from "@cscs/hpc-user-client"
+import { type GidAnswer, mockGid } from "@cscs/storage-model"
+import { Context, Effect, Layer } from "effect"
+import { Settings } from "../config/settings.ts"
+
+/** The GIDs of some projects, and how they were come by. */
+export interface GidAnswers {
+  readonly answers: ReadonlyMap<string, GidAnswer>
+  /** Projects whose GID is made up. */
+  readonly mocked: number
+  /** Why the HPC User API could not be asked for some of them, in words; `undefined` where it could. */
+  readonly failure: string | undefined
+}
+
+/**
+ * Where the GIDs of the tree come from: the HPC User API, mocks, or the API with mocks where it gives none. Mocks are
+ * made anew each time, so that none ever stands in a cache.
+ */
+export class ProjectGids extends Context.Service<
+  ProjectGids,
+  { readonly of: (projectSlugs: ReadonlySet<string>) => Effect.Effect<GidAnswers> }
+>()("@cscs/proxy-server/ProjectGids") {
+  static readonly layer: Layer.Layer<ProjectGids, never, Settings | HpcUserClient> = Layer.effect(
+    ProjectGids,
+    Effect.gen(function* () {
+      const { mockGids } = yield* Settings
+      const client = yield* HpcUserClient
+      return ProjectGids.of({
+        of: Effect.fn("ProjectGids.of")(function* (slugs) {
+          const lookup = yield* client.gids(slugs)
+          const answers = new Map<string, GidAnswer>()
+          for (const [slug, gid] of lookup.known) answers.set(slug, { status: "known", gid })
+          for (const [slug, reason] of lookup.unknown) answers.set(slug, { status: "unknown", reason })
+          for (const [slug, error] of lookup.failed) answers.set(slug, { status: "unavailable", reason: error.message })
+          const [failure] = lookup.failed.values()
+          const without = [...lookup.unknown.keys(), ...lookup.failed.keys()]
+          if (mockGids) for (const slug of without) answers.set(slug, mocked(slug))
+          return { answers, mocked: mockGids ? without.length : 0, failure: failure?.message }
+        }),
+      })
+    }),
+  )
+
+  /** Without any HPC User API: every GID is made up. */
+  static readonly mockLayer: Layer.Layer<ProjectGids> = Layer.succeed(ProjectGids)({
+    of: (slugs) =>
+      Effect.succeed({
+        answers: new Map(Array.from(slugs, (slug) => [slug, mocked(slug)])),
+        mocked: slugs.size,
+        failure: undefined,
+      }),
+  })
+}
+
+const mocked = (slug: string): GidAnswer => ({ status: "known", gid: mockGid(slug) })

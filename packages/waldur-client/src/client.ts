@@ -1,0 +1,218 @@
+import { type InvalidProxy, makeTransport, type RetryPolicy, type TlsProfile } from "@cscs/http-transport"
+import { Context, type Duration, Effect, Layer, Redacted, Schema, Semaphore } from "effect"
+import { makeCalls, type WaldurCalls } from "./calls.ts"
+import type { WaldurError } from "./errors.ts"
+import {
+  type OfferingCustomer,
+  type OfferingSummary,
+  readOffering,
+  readOfferingCustomers,
+  readOfferings,
+} from "./offerings.ts"
+import { type ResourcePage, type ResourcePageQuery, resourcePage } from "./resource-page.ts"
+import { type ResourceQuery, type ResourceRead, readResources } from "./resources.ts"
+
+/** Where Waldur is, and how patiently it is asked. Durations as Effect writes them: `"30 seconds"`, or milliseconds. */
+export interface WaldurClientOptions {
+  /** `https://waldur.example.org`, with or without `/api`, with or without a closing slash. */
+  readonly apiUrl: string
+  /** An API token of Waldur: 40 hex digits. No error, log or span ever holds it. */
+  readonly token: Redacted.Redacted
+  /** Default `cscs-waldur-client`. */
+  readonly userAgent?: string
+  /** `socks4://`, `socks4a://`, `socks5://` or `socks5h://`, host and port. Default: direct. */
+  readonly socksProxy?: string
+  /** Default: the certificate is checked against the system's. */
+  readonly tls?: TlsProfile
+  /** For one attempt, to the last byte. Default 60 seconds: a full page of a real Waldur takes 15. */
+  readonly attemptTimeout?: Duration.Input
+  /** For one call (of a page, say) with all its repeats and waits. Default 3 minutes. */
+  readonly deadline?: Duration.Input
+  /** For a connection, proxy and TLS included. Default 10 seconds. */
+  readonly connectTimeout?: Duration.Input
+  /** How reads are repeated. Default `defaultRetryPolicy` of `@cscs/http-transport`: 4 times within some 3 seconds. */
+  readonly retry?: RetryPolicy
+  /** Reads in flight at most, over all calls of this client; a page is one. Actions do not wait. Default 8, at least 1. */
+  readonly concurrency?: number
+}
+
+/**
+ * A provider's view of Waldur's marketplace.
+ *
+ * Every call fails with a `WaldurError`: `WaldurUnavailable` (network, 5xx, 429), `WaldurRejected` (401 where the token is
+ * refused, 403, 404, 409, 400), `WaldurUnexpectedAnswer` (not an answer of a Waldur). What a method fails with beside
+ * these, it says. Reads are repeated as the retry policy says; actions are sent once.
+ */
+export class WaldurClient extends Context.Service<
+  WaldurClient,
+  {
+    /** Where calls go, ends in `/api/`. */
+    readonly apiUrl: string
+
+    /** Waldur's own version, such as `8.1.3`. `GET version/`. */
+    readonly version: () => Effect.Effect<string, WaldurError>
+
+    /**
+     * Every resource of these offerings that is visible to providers, in whatever state. `GET marketplace-resources/`,
+     * all pages side by side.
+     *
+     * A user without a role in the offerings gets no rows and a total of 0, not a refusal.
+     *
+     * Rows that move between pages while others write are noticed by Waldur's counts, and the pages read again, up to four
+     * times; each repeat is logged as a warning.
+     *
+     * Fails with `WaldurTooOld` where Waldur cannot select by offering, and with `WaldurInconsistent` where four reads did
+     * not settle it.
+     */
+    readonly readResources: (query: ResourceQuery) => Effect.Effect<ResourceRead, WaldurError>
+
+    /**
+     * One page of the resources of these offerings, all fields, for troubleshooting: a full page takes Waldur some 15
+     * seconds. `GET marketplace-resources/`. Beyond the last page: no rows, and the total.
+     *
+     * Fails with `WaldurTooOld` where Waldur cannot select by offering; a `state` that is none is a 400.
+     */
+    readonly resourcePage: (query: ResourcePageQuery) => Effect.Effect<ResourcePage, WaldurError>
+
+    /**
+     * Every offering of the token's user as a provider. `GET marketplace-provider-offerings/`. One without a usable
+     * uuid, slug or name is left out. Fails with `WaldurInconsistent` as `readResources`.
+     */
+    readonly offerings: () => Effect.Effect<ReadonlyArray<OfferingSummary>, WaldurError>
+
+    /**
+     * One offering with every attribute as Waldur sent it, `secret_options` among them: take those out before it is shown
+     * or logged. `GET marketplace-provider-offerings/{uuid}/`. Unknown uuid, or a slug in its place: 404.
+     */
+    readonly offering: (uuid: string) => Effect.Effect<Readonly<Record<string, unknown>>, WaldurError>
+
+    /**
+     * Every customer that has resources of an offering. `GET marketplace-provider-offerings/{uuid}/customers/`. One
+     * without a usable uuid, slug or name is left out. Fails with `WaldurInconsistent` as `readResources`.
+     */
+    readonly offeringCustomers: (offeringUuid: string) => Effect.Effect<ReadonlyArray<OfferingCustomer>, WaldurError>
+
+    /**
+     * Accepts an order, which then executes. `POST marketplace-orders/{uuid}/approve_by_provider/`. 409 unless it is
+     * pending-provider.
+     *
+     * @param attributes what the provider adds to the order
+     */
+    readonly approveByProvider: (
+      orderUuid: string,
+      attributes?: Readonly<Record<string, unknown>>,
+    ) => Effect.Effect<void, WaldurError>
+
+    /**
+     * Refuses an order; the resource of a Create is then Terminated. `POST marketplace-orders/{uuid}/reject_by_provider/`.
+     * 409 unless it is pending.
+     */
+    readonly rejectByProvider: (orderUuid: string) => Effect.Effect<void, WaldurError>
+
+    /** Says that an order is being worked on. `POST marketplace-orders/{uuid}/set_state_executing/`. 409 if it already is. */
+    readonly setStateExecuting: (orderUuid: string) => Effect.Effect<void, WaldurError>
+
+    /**
+     * Says that an order is done: the resource is then OK with the new limits, or Terminated. `POST
+     * marketplace-orders/{uuid}/set_state_done/`. 409 unless it is executing.
+     */
+    readonly setStateDone: (orderUuid: string) => Effect.Effect<void, WaldurError>
+
+    /**
+     * Says that an order failed, and why. `POST marketplace-orders/{uuid}/set_state_erred/`. 405 for some types of
+     * offerings.
+     */
+    readonly setStateErred: (
+      orderUuid: string,
+      why: { readonly errorMessage: string; readonly errorTraceback: string },
+    ) => Effect.Effect<void, WaldurError>
+
+    /** Sets the provider's own id of a resource. `POST marketplace-provider-resources/{uuid}/set_backend_id/`. */
+    readonly setBackendId: (resourceUuid: string, backendId: string) => Effect.Effect<void, WaldurError>
+
+    /**
+     * Sets a resource to OK. `POST marketplace-provider-resources/{uuid}/set_state_ok/`. 409 if it is; 404 with a Waldur
+     * before 8.
+     */
+    readonly setStateOk: (resourceUuid: string) => Effect.Effect<void, WaldurError>
+
+    /**
+     * Sets a resource's options without an order. `POST
+     * marketplace-provider-resources/{uuid}/update_options_direct/`. 404 with a Waldur before 8.
+     *
+     * @param options names and values as the offering's `resource_options` define them
+     */
+    readonly updateOptionsDirect: (
+      resourceUuid: string,
+      options: Readonly<Record<string, unknown>>,
+    ) => Effect.Effect<void, WaldurError>
+  }
+>()("@cscs/waldur-client/WaldurClient") {
+  /** The client over connections of its own, which end with the layer. Nothing is asked of Waldur yet. */
+  static layer(options: WaldurClientOptions): Layer.Layer<WaldurClient, InvalidProxy> {
+    return Layer.effect(WaldurClient, make(options))
+  }
+}
+
+const make = Effect.fnUntraced(function* ({
+  apiUrl: url,
+  token,
+  userAgent = "cscs-waldur-client",
+  concurrency = 8,
+  ...options
+}: WaldurClientOptions) {
+  const apiUrl = normalizedApiUrl(url)
+  const readsAtOnce = Math.max(1, concurrency)
+  const transport = yield* makeTransport({
+    ...options,
+    upstream: "waldur",
+    baseUrl: apiUrl,
+    // Some beside the reads, so that no action waits for a page.
+    connections: readsAtOnce + 4,
+    headers: {
+      accept: "application/json",
+      authorization: `Token ${Redacted.value(token)}`,
+      "user-agent": userAgent,
+    },
+  })
+  const calls = makeCalls(transport, { apiUrl, token }, yield* Semaphore.make(readsAtOnce))
+  const orderAction = (orderUuid: string, action: string, json?: unknown) =>
+    calls.action(`marketplace-orders/${encodeURIComponent(orderUuid)}/${action}/`, json)
+  const resourceAction = (resourceUuid: string, action: string, json?: unknown) =>
+    calls.action(`marketplace-provider-resources/${encodeURIComponent(resourceUuid)}/${action}/`, json)
+
+  return WaldurClient.of({
+    apiUrl,
+    version: () => readVersion(calls),
+    readResources: (query) => readResources(calls, query),
+    resourcePage: (query) => resourcePage(calls, query),
+    offerings: () => readOfferings(calls),
+    offering: (uuid) => readOffering(calls, uuid),
+    offeringCustomers: (offeringUuid) => readOfferingCustomers(calls, offeringUuid),
+    approveByProvider: (orderUuid, attributes) =>
+      orderAction(orderUuid, "approve_by_provider", attributes === undefined ? undefined : { attributes }),
+    rejectByProvider: (orderUuid) => orderAction(orderUuid, "reject_by_provider"),
+    setStateExecuting: (orderUuid) => orderAction(orderUuid, "set_state_executing"),
+    setStateDone: (orderUuid) => orderAction(orderUuid, "set_state_done"),
+    setStateErred: (orderUuid, { errorMessage, errorTraceback }) =>
+      orderAction(orderUuid, "set_state_erred", { error_message: errorMessage, error_traceback: errorTraceback }),
+    setBackendId: (resourceUuid, backendId) =>
+      resourceAction(resourceUuid, "set_backend_id", { backend_id: backendId }),
+    setStateOk: (resourceUuid) => resourceAction(resourceUuid, "set_state_ok"),
+    updateOptionsDirect: (resourceUuid, options) => resourceAction(resourceUuid, "update_options_direct", { options }),
+  })
+})
+
+const normalizedApiUrl = (url: string) =>
+  `${url
+    .trim()
+    .replace(/\/+$/, "")
+    .replace(/\/api$/, "")}/api/`
+
+const readVersion = Effect.fn("WaldurClient.version")(function* (
+  calls: WaldurCalls,
+): Effect.fn.Return<string, WaldurError> {
+  return (yield* calls.object("version/", [], Version, 'an object with "version"')).version
+})
+
+const Version = Schema.Struct({ version: Schema.String })

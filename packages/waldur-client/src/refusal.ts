@@ -1,0 +1,51 @@
+import type { TransportFailure } from "@cscs/http-transport"
+import { Option, Redacted, Schema } from "effect"
+import { WaldurRejected, WaldurUnavailable, WaldurUnexpectedAnswer } from "./errors.ts"
+
+/** What a failed call means with Waldur. The token is taken out of every text, should something on the way echo it. */
+export const errorFromFailure = (
+  failure: TransportFailure,
+  token: Redacted.Redacted,
+): WaldurUnavailable | WaldurRejected | WaldurUnexpectedAnswer => {
+  const { call, reason, status } = failure
+  const detail = withoutToken(failure.detail, token)
+  if (reason === "not-json") {
+    return new WaldurUnexpectedAnswer({ call, came: `no JSON (${detail})`, wanted: "JSON" })
+  }
+  if (status !== undefined && status < 400) {
+    return new WaldurUnexpectedAnswer({ call, came: `a redirect (${status})`, wanted: "an answer in place" })
+  }
+  if (status !== undefined && status < 500 && status !== 408 && status !== 429) {
+    return new WaldurRejected({ call, status, detail: waldursWords(detail) })
+  }
+  return new WaldurUnavailable({
+    call,
+    reason,
+    detail: waldursWords(detail),
+    ...(status === undefined ? {} : { status }),
+    ...(failure.retryAfter === undefined ? {} : { retryAfter: failure.retryAfter }),
+    ...(failure.proxy === undefined ? {} : { proxy: failure.proxy }),
+  })
+}
+
+const withoutToken = (text: string, token: Redacted.Redacted) => {
+  const secret = Redacted.value(token).trim()
+  return secret === "" ? text : text.replaceAll(secret, "<token>")
+}
+
+const decodeRefusal = Schema.decodeUnknownOption(
+  Schema.fromJsonString(Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Array(Schema.String)]))),
+)
+
+/** `{"detail": "…"}` and `{"state": ["…"]}` as a person would say them; what is neither, or was cut, as it came. */
+const waldursWords = (detail: string): string =>
+  Option.match(decodeRefusal(detail), {
+    onNone: () => detail,
+    onSome: (refusal) =>
+      Object.entries(refusal)
+        .map(([field, said]) => {
+          const words = typeof said === "string" ? said : said.join(" ")
+          return field === "detail" ? words : `${field}: ${words}`
+        })
+        .join("; "),
+  })

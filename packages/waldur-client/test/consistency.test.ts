@@ -1,0 +1,115 @@
+import { describe, expect, it } from "@effect/vitest"
+import { judgeWalk, missingFrom, replaceRows, rowKey } from "../src/consistency.ts"
+import { seeded, shuffled, uuidOf } from "./fake-waldur.ts"
+
+const row = (number: number, rest: object = {}) => ({ uuid: uuidOf(number), ...rest })
+const page = (total: number, ...numbers: ReadonlyArray<number>) => ({ total, rows: numbers.map((n) => row(n)) })
+
+describe("rowKey", () => {
+  it("is the same for a dashed, a bare and a capital uuid", () => {
+    const keys = [
+      "F3083110-B30E-5455-A584-ED0C27922A71",
+      "f3083110b30e5455a584ed0c27922a71",
+      "f3083110-b30e-5455-a584-ed0c27922a71",
+    ].map((uuid) => rowKey({ uuid }))
+    expect(new Set(keys)).toEqual(new Set(["f3083110b30e5455a584ed0c27922a71"]))
+  })
+
+  it("is none for whatever has no uuid", () => {
+    for (const bad of [null, 7, "x", [], {}, { uuid: null }, { uuid: "" }, { uuid: "not-a-uuid" }, { uuid: 12 }]) {
+      expect(rowKey(bad)).toBeUndefined()
+    }
+  })
+})
+
+describe("judgeWalk", () => {
+  it("finds pages that agree and have every row consistent", () => {
+    const judged = judgeWalk({ pages: [page(5, 1, 2), page(5, 3, 4), page(5, 5)], shrank: false })
+    expect(judged.consistent).toBe(true)
+    expect(judged.rows).toEqual([1, 2, 3, 4, 5].map((n) => row(n)))
+    expect(judged.total).toBe(5)
+  })
+
+  it("finds an empty list consistent", () => {
+    expect(judgeWalk({ pages: [page(0)], shrank: false })).toMatchObject({ consistent: true, rows: [], total: 0 })
+  })
+
+  it("finds a doubled row in the place of a lost one inconsistent, and gives it once", () => {
+    const judged = judgeWalk({ pages: [page(4, 1, 2), page(4, 2, 4)], shrank: false })
+    expect(judged.consistent).toBe(false)
+    expect(judged.count).toBe(3)
+    expect(judged.rows).toEqual([1, 2, 4].map((n) => row(n)))
+  })
+
+  it("finds pages that told different counts inconsistent, and goes by the highest", () => {
+    const judged = judgeWalk({ pages: [page(4, 1, 2), page(3, 3)], shrank: false })
+    expect(judged).toMatchObject({ consistent: false, total: 4, totals: [4, 3] })
+  })
+
+  it("finds a walk whose last page was gone inconsistent, even if its rows add up", () => {
+    expect(judgeWalk({ pages: [page(2, 1, 2)], shrank: true }).consistent).toBe(false)
+  })
+
+  it("takes rows that differ only in how the uuid is written as one", () => {
+    const dashed = { uuid: "f3083110-b30e-5455-a584-ed0c27922a71" }
+    const bare = { uuid: "F3083110B30E5455A584ED0C27922A71" }
+    const judged = judgeWalk({
+      pages: [
+        { total: 2, rows: [dashed] },
+        { total: 2, rows: [bare] },
+      ],
+      shrank: false,
+    })
+    expect(judged).toMatchObject({ consistent: false, count: 1, rows: [bare] })
+  })
+
+  it("counts rows without a usable uuid as they come and keeps them in place", () => {
+    const rows = [{ uuid: null }, row(1), "junk", { uuid: null }]
+    const judged = judgeWalk({ pages: [{ total: 4, rows }], shrank: false })
+    expect(judged.consistent).toBe(true)
+    expect(judged.rows).toEqual(rows)
+  })
+
+  it("does not hold against a walk that Waldur itself doubles a row within a page", () => {
+    const judged = judgeWalk({ pages: [page(3, 1, 1, 2)], shrank: false })
+    expect(judged).toMatchObject({ consistent: true, count: 3 })
+    expect(judged.rows).toEqual([row(1), row(2)])
+  })
+
+  it("finds a walk consistent exactly if no row is lost, however ties are shuffled between its pages", () => {
+    for (let seed = 1; seed <= 500; seed++) {
+      const random = seeded(seed)
+      const count = Math.floor(random() * 12)
+      const size = 1 + Math.floor(random() * 4)
+      const all = Array.from({ length: count }, (_, index) => row(index))
+      const pages = Array.from({ length: Math.max(1, Math.ceil(count / size)) }, (_, index) => ({
+        total: count,
+        rows: (random() < 0.5 ? all : shuffled(all, random)).slice(index * size, (index + 1) * size),
+      }))
+      const judged = judgeWalk({ pages, shrank: false })
+      const came = new Set(pages.flatMap(({ rows }) => rows.map(({ uuid }) => uuid)))
+      expect(judged.consistent, `seed ${seed}`).toBe(came.size === count)
+      expect(judged.rows.length, `seed ${seed}`).toBe(came.size)
+    }
+  })
+})
+
+describe("missingFrom", () => {
+  it("names what earlier walks saw and this one lacks", () => {
+    const judged = judgeWalk({ pages: [page(3, 1, 2)], shrank: false })
+    expect(missingFrom(judged, new Set([uuidOf(1), uuidOf(7), uuidOf(9)]))).toEqual([uuidOf(7), uuidOf(9)])
+  })
+})
+
+describe("replaceRows", () => {
+  it("puts rows in the place of those of the same uuid and adds the others at the end", () => {
+    const ordered = [row(2, { order: true }), row(9, { order: true })]
+    expect(replaceRows([row(1), row(2), row(3)], ordered)).toEqual([row(1), ordered[0], row(3), ordered[1]])
+  })
+
+  it("takes rows without a usable uuid from the first list alone", () => {
+    const plain = [{ uuid: null, slug: "a" }, row(1), { uuid: null, slug: "b" }]
+    expect(replaceRows(plain, [{ uuid: null, slug: "b", order: true }])).toEqual(plain)
+    expect(replaceRows([row(1)], [{ uuid: null }])).toEqual([row(1)])
+  })
+})

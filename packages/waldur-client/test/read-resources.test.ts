@@ -1,0 +1,323 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import {
+  captureLogs,
+  clientOf,
+  json,
+  pages,
+  type Row,
+  type Seen,
+  startFakeWaldur,
+  tied,
+  token,
+  uuidOf,
+} from "./fake-waldur.ts"
+
+const fields = ["uuid", "slug", "state", "offering_slug", "created", "order_in_progress"]
+const query = { offeringSlugs: ["capstor", "vast"], fields }
+const path = "/api/marketplace-resources/"
+const withOrder = (row: Row, state: string): Row => ({ ...row, order_in_progress: { state, type: "Update" } })
+
+const lists = (seen: ReadonlyArray<Seen>) => seen.filter((request) => request.method === "GET" && request.path === path)
+
+describe("readResources asks", () => {
+  it.live("for the offerings comma-joined, visible to providers, by created, 300 a page, fields repeated", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      fake.resources = tied(3)
+      const waldur = yield* clientOf(fake)
+      yield* waldur.readResources({ ...query, fields: ["slug", "state"] })
+      expect(lists(fake.seen).map((request) => [...request.query])).toEqual([
+        [
+          ["offering_slug", "capstor,vast"],
+          ["visible_to_providers", "true"],
+          ["o", "created"],
+          ["page_size", "300"],
+          ["page", "1"],
+          ["field", "uuid"],
+          ["field", "offering_slug"],
+          ["field", "slug"],
+          ["field", "state"],
+        ],
+      ])
+    }),
+  )
+
+  it.live("with the token and the user agent", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      const waldur = yield* clientOf(fake, { userAgent: "storage-proxy/1" })
+      yield* waldur.readResources(query)
+      expect(fake.seen.length).toBeGreaterThan(0)
+      for (const { headers } of fake.seen) {
+        expect(headers).toMatchObject({ authorization: `Token ${token}`, "user-agent": "storage-proxy/1" })
+      }
+    }),
+  )
+
+  it.live("nothing where no offering is named, for an empty filter would select everybody's resources", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      fake.resources = tied(3)
+      const waldur = yield* clientOf(fake)
+      expect(yield* waldur.readResources({ offeringSlugs: ["", " "], fields })).toEqual({
+        rows: [],
+        total: 0,
+        reads: 1,
+      })
+      expect(yield* waldur.resourcePage({ offeringSlugs: [], page: 1, pageSize: 5 })).toEqual({ rows: [], total: 0 })
+      expect(fake.seen).toEqual([])
+    }),
+  )
+
+  it.live("for all pages after the first side by side, at most as many as the concurrency at the same time", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      fake.resources = tied(300 * 13)
+      const waldur = yield* clientOf(fake, { concurrency: 4 })
+      // Once the first page is out, answers wait until four requests are there.
+      let started = false
+      fake.before = (request) => {
+        if (request.method === "GET" && request.path === path) started = true
+      }
+      fake.holds = () => started && fake.highWater() < 4
+      const read = yield* waldur.readResources({ ...query, fields: ["slug"] })
+      expect(read.rows.length).toBe(300 * 13)
+      expect(lists(fake.seen).length).toBe(13)
+      expect(fake.highWater()).toBe(4)
+    }),
+  )
+
+  it.live("for at most as much over two reads of one client as over one", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      fake.resources = tied(300 * 6)
+      const waldur = yield* clientOf(fake, { concurrency: 3 })
+      yield* Effect.all([waldur.readResources(query), waldur.readResources(query)], { concurrency: 2 })
+      expect(fake.highWater()).toBe(3)
+    }),
+  )
+})
+
+describe("readResources gives", () => {
+  it.live("every row of every page once, as Waldur sent it", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      fake.resources = tied(701)
+      const waldur = yield* clientOf(fake)
+      const read = yield* waldur.readResources(query)
+      expect(read).toEqual({ rows: tied(701), total: 701, reads: 1 })
+    }),
+  )
+
+  it.live("no rows and a count of 0 to a user without a role", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      const waldur = yield* clientOf(fake)
+      expect(yield* waldur.readResources(query)).toEqual({ rows: [], total: 0, reads: 1 })
+    }),
+  )
+
+  it.live("bad rows too, without a second read, among good ones", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      const bad = [
+        { uuid: null, offering_slug: "capstor", slug: "a" },
+        { uuid: "zzz", offering_slug: "capstor", slug: "b" },
+        { filed_under: "capstor", uuid: uuidOf(777), slug: "of nobody" },
+      ]
+      fake.resources = [...tied(299), ...bad, ...tied(10, 400)]
+      const waldur = yield* clientOf(fake)
+      const read = yield* waldur.readResources(query)
+      expect(read).toMatchObject({ total: 312, reads: 1 })
+      expect(read.rows.length).toBe(312)
+      expect(read.rows).toContainEqual({ uuid: null, offering_slug: "capstor", slug: "a" })
+      expect(read.rows).toContainEqual({ uuid: uuidOf(777), slug: "of nobody" })
+    }),
+  )
+
+  it.live("all rows though each page fails once, by 500, 502, 429 or a reset", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      fake.resources = tied(1200)
+      const failures = [pages.serverError, pages.badGateway, json(429, { detail: "Throttled." }), "reset"] as const
+      const failed = new Set<string>()
+      fake.instead = ({ method, query: asked }) => {
+        const key = `${method} ${asked}`
+        if (failed.has(key)) return undefined
+        failed.add(key)
+        return failures[failed.size % failures.length]
+      }
+      const waldur = yield* clientOf(fake)
+      const read = yield* waldur.readResources(query)
+      expect(read.rows.length).toBe(1200)
+      expect(failed.size).toBeGreaterThan(5)
+    }),
+  )
+})
+
+describe("orders in progress", () => {
+  const states = ["pending-consumer", "pending-provider", "pending-project", "pending-start-date", "executing"]
+  const someOrders = () => {
+    const rows = tied(650)
+    return rows.map((row, index) => (index % 130 === 7 ? withOrder(row, states[(index / 130) | 0] ?? "") : row))
+  }
+
+  for (const orderState of ["refused", "obeyed"] as const) {
+    it.live(`come by a second list, and plain pages leave them out, where a bad order_state is ${orderState}`, () =>
+      Effect.gen(function* () {
+        const fake = yield* startFakeWaldur
+        fake.resources = someOrders()
+        fake.orderState = orderState
+        const waldur = yield* clientOf(fake)
+        const read = yield* waldur.readResources(query)
+        expect(read).toEqual({ rows: someOrders(), total: 650, reads: 1 })
+        const [plain, ordered] = [false, true].map((wanted) =>
+          lists(fake.seen).filter((request) => request.query.getAll("field").includes("order_in_progress") === wanted),
+        )
+        expect(plain?.map((request) => request.query.get("page")).sort()).toEqual(["1", "2", "3"])
+        expect(plain?.every((request) => !request.query.has("order_state"))).toBe(true)
+        expect(ordered?.map((request) => request.query.getAll("order_state"))).toEqual([states])
+        expect(ordered?.[0]?.query.get("offering_slug")).toBe("capstor,vast")
+        expect(ordered?.[0]?.query.get("visible_to_providers")).toBe("true")
+      }),
+    )
+  }
+
+  it.live("come with the plain pages where Waldur does not know order_state", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      fake.resources = someOrders()
+      fake.orderState = "ignored"
+      const waldur = yield* clientOf(fake)
+      expect((yield* waldur.readResources(query)).rows).toEqual(someOrders())
+      expect(lists(fake.seen).length).toBe(3)
+      expect(lists(fake.seen).some((request) => request.query.has("order_state"))).toBe(false)
+    }),
+  )
+
+  it.live("are not asked for where the fields lack them", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      fake.resources = someOrders()
+      const waldur = yield* clientOf(fake)
+      const read = yield* waldur.readResources({ ...query, fields: ["slug"] })
+      expect(read.rows.length).toBe(650)
+      expect(JSON.stringify(read.rows)).not.toContain("order_in_progress")
+      expect(fake.seen.some((request) => request.query.has("order_state"))).toBe(false)
+    }),
+  )
+
+  it.live("leave no key on a row without an order", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      const [first, second] = tied(2) as [Row, Row]
+      fake.resources = [{ ...first, order_in_progress: null }, withOrder(second, "executing")]
+      const waldur = yield* clientOf(fake)
+      const { rows } = yield* waldur.readResources(query)
+      expect(rows).toEqual([first, withOrder(second, "executing")])
+    }),
+  )
+
+  it.live("add a resource that appeared after the plain pages", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      const late = withOrder({ ...tied(1, 900)[0], state: "Creating" }, "pending-provider")
+      fake.resources = tied(5)
+      // Whichever list is answered first, only that of the orders has the new one.
+      fake.before = (request) => {
+        fake.resources = request.query.getAll("order_state").length === 5 ? [...tied(5), late] : tied(5)
+      }
+      const waldur = yield* clientOf(fake)
+      const read = yield* waldur.readResources(query)
+      expect(read).toEqual({ rows: [...tied(5), late], total: 5, reads: 1 })
+    }),
+  )
+
+  it.live("that change places in their own list are read again", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      const all = tied(400).map((row) => withOrder(row, "executing"))
+      fake.resources = all
+      let moved = false
+      fake.arrange = (rows, request) => {
+        if (moved || !request.query.has("order_state") || request.query.get("page") !== "2") return rows
+        moved = true
+        return [...rows.slice(350), ...rows.slice(0, 350)]
+      }
+      const waldur = yield* clientOf(fake)
+      const read = yield* waldur.readResources(query).pipe(captureLogs([]))
+      expect(read).toEqual({ rows: all, total: 400, reads: 2 })
+    }),
+  )
+})
+
+describe("a resource whose order ends while the orders are read", () => {
+  it.live("does not fill the list of orders up when it is asked for one by one", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      const ordered = tied(400).map((row) => withOrder(row, "executing"))
+      fake.resources = ordered
+      let walks = 0
+      const isOrderPage = (request: Seen, page: string) =>
+        request.query.has("order_state") && request.query.get("page") === page
+      fake.before = (request) => {
+        if (!isOrderPage(request, "1")) return
+        walks++
+        if (walks === 2)
+          fake.resources = ordered.map((row, index) => (index === 17 ? { ...row, order_in_progress: null } : row))
+      }
+      // Row 5 never comes: one of the second page stands in its place.
+      fake.arrange = (rows, request) =>
+        isOrderPage(request, "1") ? [...rows.slice(0, 5), rows[390] as Row, ...rows.slice(6)] : rows
+      const waldur = yield* clientOf(fake)
+      const error = yield* Effect.flip(waldur.readResources(query).pipe(captureLogs([])))
+      expect(fake.seen.some((request) => request.path.endsWith(`/${uuidOf(17)}/`))).toBe(true)
+      expect(error).toMatchObject({ _tag: "WaldurInconsistent", totals: [399], rows: 398 })
+    }),
+  )
+})
+
+describe("a Waldur that is too old", () => {
+  it.live("is found by a filter that it ignores, and none of its rows comes out", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      fake.resources = tied(12)
+      fake.knowsOfferingSlug = false
+      const waldur = yield* clientOf(fake)
+      const error = yield* Effect.flip(waldur.readResources(query))
+      expect(error).toMatchObject({ _tag: "WaldurTooOld", apiUrl: `${fake.url}/api/` })
+      expect(error.message).toContain("ignores the filter offering_slug")
+      expect(error.message).toContain("selects 12 resources")
+      expect(error.message).toContain("Waldur 8 is needed")
+      expect(error.message).toContain("every resource of the marketplace would be served")
+      expect(lists(fake.seen)).toEqual([])
+      const page = yield* Effect.flip(waldur.resourcePage({ offeringSlugs: ["capstor"], page: 1, pageSize: 10 }))
+      expect(page._tag).toBe("WaldurTooOld")
+    }),
+  )
+
+  it.live("is found by rows that all lack offering_slug", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      fake.resources = tied(4).map(({ offering_slug: _, ...row }) => ({ ...row, filed_under: "capstor" }))
+      const waldur = yield* clientOf(fake)
+      const error = yield* Effect.flip(waldur.readResources(query))
+      expect(error._tag).toBe("WaldurTooOld")
+      expect(error.message).toContain("none of its 4 resources has an offering_slug")
+      const page = yield* Effect.flip(waldur.resourcePage({ offeringSlugs: ["capstor"], page: 1, pageSize: 10 }))
+      expect(page._tag).toBe("WaldurTooOld")
+    }),
+  )
+
+  it.live("is found by a row of an offering that was not asked for", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      fake.resources = [...tied(3), { ...tied(1, 50)[0], offering_slug: "somebodys", filed_under: "capstor" }]
+      const waldur = yield* clientOf(fake)
+      const error = yield* Effect.flip(waldur.readResources(query))
+      expect(error._tag).toBe("WaldurTooOld")
+      expect(error.message).toContain("a resource of somebodys")
+    }),
+  )
+})
