@@ -15,13 +15,14 @@
  * })
  * ```
  */
-export { type AppServices, makeApp } from "./app.ts"
+export { makeApp } from "./app.ts"
 export { type CheckResult, checkUpstreams } from "./check-upstreams.ts"
 export { ConfigurationInvalid, ConfigurationProblem } from "./config/configuration-invalid.ts"
 export { type ConfigurationSources, loadSettings } from "./config/load-settings.ts"
 export { type HpcUserApiSettings, type ProxySettings, Settings } from "./config/settings.ts"
 export { Lifecycle } from "./lifecycle.ts"
 export { proxyLayer } from "./proxy-layer.ts"
+export type { AppServices } from "./run-effect.ts"
 export { GidsUnavailable, OfferingsInvisible, type RefreshError } from "./snapshot/read-snapshot.ts"
 export type { Snapshot } from "./snapshot/snapshot.ts"
 export { type Held, type RefreshFailure, Snapshots } from "./snapshot/snapshots.ts"

@@ -19,7 +19,7 @@ export class ConfigurationInvalid extends Schema.TaggedError<ConfigurationInvali
 }) {
   override get message() {
     const lines = this.problems.map(
-      ({ path, source, found, allowed }) => `  ${path}: found ${found} (${source}); expected ${allowed}`,
+      ({ path, source, found, allowed }) => `  ${path} (${source}): found ${found}; expected ${allowed}`,
     )
     return [`The configuration has ${lines.length === 1 ? "a problem" : `${lines.length} problems`}:`, ...lines].join(
       "\n",

@@ -57,7 +57,10 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
     // A key that is there but wrong has been said; that it is "missing" would be said twice.
     has: (path) => sourcesByPath.has(path),
     hasHpcUserSection: Object.hasOwn(document, "hpc_user_api"),
-    sourceOf: (path) => sourcesByPath.get(path)?.source ?? "not given",
+    sourceOf: (path) => {
+      const [, source] = [...sourcesByPath].find(([given]) => path === given || path.startsWith(`${given}.`)) ?? []
+      return source?.source ?? "not given"
+    },
     backendSettings: valueAt(document, "backend_settings"),
   })
   problems.push(...assembled.problems)

@@ -34,7 +34,7 @@ const page = `<!doctype html>
 
 /** `/docs/`: the API reference, rendered by Swagger UI. Its script and style are served from here, none from a CDN. */
 export const referencePage = (): Hono => {
-  const app = new Hono({ strict: true })
+  const app = new Hono()
   app.get("/docs", (c) => c.redirect("docs/"))
   app.get("/docs/", (c) => c.html(page))
   app.get("/docs/start.js", (c) => c.body(start, 200, { "Content-Type": "text/javascript; charset=utf-8" }))

@@ -1,4 +1,4 @@
-import { type Skipped, selectRows, type Warning } from "@cscs/storage-model"
+import { dashedUuid, type Skipped, selectRows, type Warning } from "@cscs/storage-model"
 import { WaldurClient, type WaldurError } from "@cscs/waldur-client"
 import { Effect, Schema } from "effect"
 import { type ProxySettings, Settings } from "../config/settings.ts"
@@ -88,7 +88,7 @@ export const debugAnswer = Effect.fn("debugAnswer")(function* (
     status: "success",
     debug_mode: true,
     agent_offering_config: {
-      uuid: typeof one?.uuid === "string" ? one.uuid : null,
+      uuid: dashedUuid(one?.uuid) ?? null,
       api_url: waldur.apiUrl,
       backend_type: "cscs-hpc-storage",
       backend_settings: maskSecrets(settings.backend.settings),

@@ -1,0 +1,39 @@
+import { Effect, Schema } from "effect"
+import { Hono } from "hono"
+import { describeRoute } from "hono-openapi"
+import { jsonContent } from "../openapi/effect-schemas.ts"
+import type { RunEffect } from "../run-effect.ts"
+import { ReadinessReport, readinessReport } from "./readiness.ts"
+
+const Liveness = Schema.Struct({ status: Schema.Literal("live") }).annotate({ identifier: "Liveness" })
+
+/** `/healthz/live` and `/healthz/ready`, open to everybody. */
+export const health = (run: RunEffect): Hono => {
+  const app = new Hono()
+  app.get(
+    "/live",
+    describeRoute({
+      summary: "Whether the process serves",
+      responses: { 200: { description: "It does.", content: jsonContent(Liveness) } },
+    }),
+    (c) => c.json({ status: "live" } satisfies typeof Liveness.Type),
+  )
+  app.get(
+    "/ready",
+    describeRoute({
+      summary: "Whether the proxy can answer",
+      responses: {
+        200: { description: "There is a snapshot.", content: jsonContent(ReadinessReport) },
+        503: { description: "There is none yet, or the process is stopping.", content: jsonContent(ReadinessReport) },
+      },
+    }),
+    (c) =>
+      run(
+        c,
+        Effect.map(readinessReport, (report) =>
+          Response.json(report, { status: report.status === "ready" ? 200 : 503 }),
+        ),
+      ),
+  )
+  return app
+}
