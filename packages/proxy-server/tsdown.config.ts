@@ -1,10 +1,12 @@
-import { defineConfig } from "tsdown"
+import { createRequire } from "node:module"
+import { packageBuild } from "../../tsdown.base.ts"
 
-export default defineConfig({
-  entry: ["src/index.ts"],
-  dts: true,
-  platform: "node",
-  target: "node22",
-  // `type: module` says it all: .js, as the manifests name it.
-  fixedExtension: false,
+const { resolve } = createRequire(import.meta.url)
+
+export default packageBuild({
+  // What /docs/ serves travels with the package: Swagger UI as a dependency would bring telemetry at install.
+  copy: ["swagger-ui-bundle.js", "swagger-ui.css", "LICENSE"].map((file) => ({
+    from: resolve(`swagger-ui-dist/${file}`),
+    to: "dist/swagger-ui",
+  })),
 })

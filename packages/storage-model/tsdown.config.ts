@@ -1,10 +1,3 @@
-import { defineConfig } from "tsdown"
+import { packageBuild } from "../../tsdown.base.ts"
 
-export default defineConfig({
-  entry: ["src/index.ts"],
-  dts: true,
-  platform: "node",
-  target: "node22",
-  // `type: module` says it all: .js, as the manifests name it.
-  fixedExtension: false,
-})
+export default packageBuild()

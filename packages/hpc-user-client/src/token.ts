@@ -133,7 +133,7 @@ const requestGrant = (options: TokenOptions): Effect.Effect<TokenGrant, HpcUserA
       )
       return { response, text: await response.text() }
     },
-    catch: (thrown) => transportFailureFrom(thrown, about),
+    catch: (thrown) => transportFailureFrom(thrown, about, [Redacted.value(options.clientSecret)]),
   }).pipe(
     Effect.flatMap(({ response, text }) => answerFrom(response, text, about)),
     Effect.timeoutOrElse({

@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { withoutSecrets } from "./credentials.ts"
 import { BodyTooLarge } from "./fetch.ts"
 import { ProxyHandshakeError } from "./proxy.ts"
 
@@ -14,6 +15,7 @@ import { ProxyHandshakeError } from "./proxy.ts"
  * - `too-large`: the body passed the limit
  * - `not-json`: a success whose body is no JSON (truncated, HTML, garbage)
  * - `status`: an answer, but not a success; `status` has its code
+ * - `unsendable`: a header or URL that HTTP does not allow; nothing was sent
  */
 export const TransportFailureReason = Schema.Literals([
   "dns",
@@ -25,6 +27,7 @@ export const TransportFailureReason = Schema.Literals([
   "too-large",
   "not-json",
   "status",
+  "unsendable",
 ])
 export type TransportFailureReason = typeof TransportFailureReason.Type
 
@@ -58,6 +61,7 @@ export const isRepeatable = (failure: TransportFailure): boolean => {
   switch (failure.reason) {
     case "tls":
     case "too-large":
+    case "unsendable":
       return false
     case "status":
       return failure.status === 408 || failure.status === 429 || isPassingServerError(failure.status ?? 0)
@@ -92,20 +96,27 @@ const reasonByCode: Record<string, TransportFailureReason> = {
 /**
  * The failure behind whatever a `fetch` of this package threw. Node hides the reason in a chain of causes
  * (`TypeError: fetch failed`), so the chain is walked to the first that says something.
+ *
+ * @param secrets what the request carried and no message may: a header that cannot be sent is quoted in its error
  */
 export const transportFailureFrom = (
   thrown: unknown,
   about: { readonly upstream: string; readonly call: string; readonly proxy?: string },
+  secrets: ReadonlyArray<string>,
 ): TransportFailure => {
+  const failure = (reason: TransportFailureReason, detail: string) =>
+    new TransportFailure({ ...about, reason, detail: withoutSecrets(detail, secrets) })
   let detail = thrown instanceof Error ? thrown.message : String(thrown)
   for (let cause = thrown, depth = 0; cause instanceof Error && depth < 8; cause = cause.cause, depth++) {
     // Happy eyeballs gives an error without a message; its parts have one each.
     const parts = cause instanceof AggregateError ? cause.errors.map(String).join("; ") : ""
     detail = cause.message || parts || detail
     const reason = reasonOf(cause)
-    if (reason !== undefined) return new TransportFailure({ ...about, reason, detail })
+    if (reason !== undefined) return failure(reason, detail)
   }
-  return new TransportFailure({ ...about, reason: "reset", detail })
+  // What went wrong on the way has a cause; without one the request itself could not be made.
+  const unsent = thrown instanceof TypeError && thrown.cause === undefined
+  return failure(unsent ? "unsendable" : "reset", detail)
 }
 
 const reasonOf = (error: Error): TransportFailureReason | undefined => {

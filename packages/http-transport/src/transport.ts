@@ -112,8 +112,9 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
   const timedOut = (call: HttpCall, detail: string) => () =>
     Effect.fail(new TransportFailure({ ...callFor(call), reason: "timeout", detail }))
 
-  const attempt = (call: HttpCall) =>
-    Effect.tryPromise({
+  const attempt = (call: HttpCall) => {
+    const secrets = [...secretsOf(options.headers), ...secretsOf(call.headers)]
+    return Effect.tryPromise({
       try: async (signal) => {
         const response = await client(call.path, {
           method: call.method,
@@ -125,16 +126,15 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
         // Read even where it is not used: an unread body holds its connection.
         return { response, text: await response.text() }
       },
-      catch: (thrown) => transportFailureFrom(thrown, callFor(call)),
+      catch: (thrown) => transportFailureFrom(thrown, callFor(call), secrets),
     }).pipe(
-      Effect.flatMap(({ response, text }) =>
-        answerFrom(response, text, callFor(call), [...secretsOf(options.headers), ...secretsOf(call.headers)]),
-      ),
+      Effect.flatMap(({ response, text }) => answerFrom(response, text, callFor(call), secrets)),
       Effect.timeoutOrElse({
         duration: attemptTimeout,
         orElse: timedOut(call, `no whole answer within ${display(attemptTimeout)}`),
       }),
     )
+  }
 
   return {
     fetch: pool.fetch,

@@ -1,7 +1,7 @@
 import { gzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { defaultRetryPolicy, makeTransport, type TransportOptions } from "../src/index.ts"
+import { defaultRetryPolicy, isRepeatable, makeTransport, type TransportOptions } from "../src/index.ts"
 import { deadPort, httpServer, tcpServer } from "./loopback-server.ts"
 
 const once = { ...defaultRetryPolicy, times: 0 }
@@ -40,6 +40,23 @@ describe("what is sent", () => {
       assert.deepStrictEqual(seen, [
         { accept: "application/json", own: "1", call: "2", type: "application/json", body: '{"a":1}' },
       ])
+    }),
+  )
+})
+
+describe("what cannot be sent", () => {
+  it.live("a header that HTTP does not allow is said once, without its value, and nothing is sent", () =>
+    Effect.gen(function* () {
+      const server = yield* httpServer((_, response) => response.end("[]"))
+      const transport = yield* open(server.url, {
+        retry: { ...defaultRetryPolicy, times: 3, base: 1 },
+        headers: { authorization: "Token abcdefgh\nijklmnop" },
+      })
+      const failure = yield* Effect.flip(transport.call(get))
+      assert.strictEqual(failure.reason, "unsendable")
+      assert.isFalse(isRepeatable(failure))
+      assert.notInclude(failure.message, "abcdefgh")
+      assert.deepStrictEqual(server.requests, [])
     }),
   )
 })

@@ -1,5 +1,5 @@
 import type { HttpAnswer, HttpCall, Transport } from "@cscs/http-transport"
-import { Effect, Option, type Redacted, Schema, type Semaphore } from "effect"
+import { Effect, Option, Schema, type Semaphore } from "effect"
 import { type WaldurError, WaldurUnexpectedAnswer } from "./errors.ts"
 import { errorFromFailure } from "./refusal.ts"
 
@@ -50,11 +50,11 @@ const decodeCount = Schema.decodeUnknownOption(
  */
 export const makeCalls = (
   transport: Transport,
-  about: { readonly apiUrl: string; readonly token: Redacted.Redacted },
+  about: { readonly apiUrl: string },
   gate: Semaphore.Semaphore,
 ): WaldurCalls => {
   const send = (call: HttpCall): Effect.Effect<HttpAnswer, WaldurError> =>
-    Effect.mapError(transport.call(call), (failure) => errorFromFailure(failure, about.token))
+    Effect.mapError(transport.call(call), errorFromFailure)
   const read = (call: HttpCall) => gate.withPermit(send(call))
 
   const wanted = <A>(call: HttpCall, found: Option.Option<A>, words: string, came: () => string) =>

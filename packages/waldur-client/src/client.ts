@@ -175,7 +175,7 @@ const make = Effect.fnUntraced(function* ({
       "user-agent": userAgent,
     },
   })
-  const calls = makeCalls(transport, { apiUrl, token }, yield* Semaphore.make(readsAtOnce))
+  const calls = makeCalls(transport, { apiUrl }, yield* Semaphore.make(readsAtOnce))
   const orderAction = (orderUuid: string, action: string, json?: unknown) =>
     calls.action(`marketplace-orders/${encodeURIComponent(orderUuid)}/${action}/`, json)
   const resourceAction = (resourceUuid: string, action: string, json?: unknown) =>

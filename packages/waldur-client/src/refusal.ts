@@ -1,14 +1,12 @@
 import type { TransportFailure } from "@cscs/http-transport"
-import { Option, Redacted, Schema } from "effect"
+import { Option, Schema } from "effect"
 import { WaldurRejected, WaldurUnavailable, WaldurUnexpectedAnswer } from "./errors.ts"
 
-/** What a failed call means with Waldur. The token is taken out of every text, should something on the way echo it. */
+/** What a failed call means with Waldur. */
 export const errorFromFailure = (
   failure: TransportFailure,
-  token: Redacted.Redacted,
 ): WaldurUnavailable | WaldurRejected | WaldurUnexpectedAnswer => {
-  const { call, reason, status } = failure
-  const detail = withoutToken(failure.detail, token)
+  const { call, reason, status, detail } = failure
   if (reason === "not-json") {
     return new WaldurUnexpectedAnswer({ call, came: `no JSON (${detail})`, wanted: "JSON" })
   }
@@ -26,11 +24,6 @@ export const errorFromFailure = (
     ...(failure.retryAfter === undefined ? {} : { retryAfter: failure.retryAfter }),
     ...(failure.proxy === undefined ? {} : { proxy: failure.proxy }),
   })
-}
-
-const withoutToken = (text: string, token: Redacted.Redacted) => {
-  const secret = Redacted.value(token).trim()
-  return secret === "" ? text : text.replaceAll(secret, "<token>")
 }
 
 const decodeRefusal = Schema.decodeUnknownOption(

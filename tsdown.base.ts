@@ -1,0 +1,15 @@
+import { defineConfig, type UserConfig } from "tsdown"
+
+/** How every package is built: ESM for Node, one file with its types, the packed result judged as npm will hand it out. */
+export const packageBuild = (options: UserConfig = {}) =>
+  defineConfig({
+    entry: ["src/index.ts"],
+    dts: true,
+    platform: "node",
+    target: "node22",
+    // `type: module` says it all: .js, as the manifests name it.
+    fixedExtension: false,
+    publint: { strict: true },
+    attw: { profile: "esm-only", level: "error" },
+    ...options,
+  })
