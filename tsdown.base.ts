@@ -5,6 +5,8 @@ export const packageBuild = (options: UserConfig = {}) =>
   defineConfig({
     entry: ["src/index.ts"],
     dts: true,
+    // Sources only: of the tests and this file no declarations are wanted.
+    tsconfig: "tsconfig.build.json",
     platform: "node",
     target: "node22",
     // `type: module` says it all: .js, as the manifests name it.

@@ -21,6 +21,8 @@ export const teachEffectSchemas = (): void =>
   })
 
 /** A schema as the content of a JSON answer in a route's description. */
-export const jsonContent = (schema: Schema.Codec<unknown, unknown>) => ({
+export const jsonContent = (
+  schema: Schema.Codec<unknown, unknown>,
+): { "application/json": { schema: ReturnType<typeof resolver> } } => ({
   "application/json": { schema: resolver(Schema.toStandardSchemaV1(schema)) },
 })
