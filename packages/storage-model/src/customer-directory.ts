@@ -1,5 +1,6 @@
 import { Result } from "effect"
 import { type Problem, problem, type WarningCode } from "./finding.ts"
+import { jsonText } from "./json-object.ts"
 import { dashedUuid } from "./uuid.ts"
 import type { WaldurResource } from "./waldur-resource.ts"
 
@@ -17,6 +18,12 @@ export interface Customer {
   readonly warning?: { readonly code: WarningCode; readonly problem: Problem }
 }
 
+const contentOf = ({ uuid, slug, name }: OfferingCustomer) => jsonText([uuid, slug, name])
+const byContent = (a: OfferingCustomer, b: OfferingCustomer): number => {
+  const [first, second] = [contentOf(a), contentOf(b)]
+  return first < second ? -1 : first > second ? 1 : 0
+}
+
 /**
  * Finds the customer of resources of one customer slug: by UUID in their offering's own list, by slug where the
  * resources give no UUID. A customer that is not there, or whose list could not be read, is named as the resource
@@ -24,18 +31,22 @@ export interface Customer {
  */
 export const customerDirectory = (lists: ReadonlyMap<string, ReadonlyArray<OfferingCustomer>>) => {
   const directories = new Map(
-    Array.from(lists, ([offering, customers]) => [
-      dashedUuid(offering) ?? offering,
-      {
-        byUuid: new Map(customers.map((customer) => [dashedUuid(customer.uuid), customer] as const)),
-        bySlug: new Map(customers.map((customer) => [customer.slug, customer] as const)),
-      },
-    ]),
+    Array.from(lists, ([offering, listed]) => {
+      // Where a list has one uuid or slug twice, the choice depends on the content alone.
+      const customers = listed.toSorted(byContent)
+      return [
+        dashedUuid(offering) ?? offering,
+        {
+          byUuid: new Map(customers.map((customer) => [dashedUuid(customer.uuid), customer] as const)),
+          bySlug: new Map(customers.map((customer) => [customer.slug, customer] as const)),
+        },
+      ]
+    }),
   )
-  return (resources: ReadonlyArray<WaldurResource>): Result.Result<Customer, Problem> => {
-    // The first that names its customer speaks for all; they are in a stable order.
-    const resource = resources.find((one) => one.customer_uuid != null) ?? resources[0]
-    if (resource === undefined) return Result.fail(problem("customer_uuid", null, "missing; expected a UUID"))
+  const namedBy = (
+    resource: WaldurResource,
+    resources: ReadonlyArray<WaldurResource>,
+  ): Result.Result<Customer, Problem> => {
     const directory = directories.get(resource.offering_uuid)
     const listed =
       resource.customer_uuid == null
@@ -75,5 +86,19 @@ export const customerDirectory = (lists: ReadonlyMap<string, ReadonlyArray<Offer
         ),
       },
     })
+  }
+  return (resources: ReadonlyArray<WaldurResource>): Result.Result<Customer, Problem> => {
+    // The first that names its customer well speaks for all; they are in a stable order.
+    const byVoice = [
+      ...resources.filter((one) => one.customer_uuid != null),
+      ...resources.filter((one) => one.customer_uuid == null),
+    ]
+    let failure: Result.Result<Customer, Problem> | undefined
+    for (const resource of byVoice) {
+      const customer = namedBy(resource, resources)
+      if (Result.isSuccess(customer)) return customer
+      failure ??= customer
+    }
+    return failure ?? Result.fail(problem("customer_uuid", null, "missing; expected a UUID"))
   }
 }

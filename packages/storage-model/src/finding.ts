@@ -1,4 +1,4 @@
-import { jsonText } from "./json-object.ts"
+import { jsonText, notJson } from "./json-object.ts"
 
 /** Why a resource of Waldur's is not in the list. */
 export type SkipCode =
@@ -51,13 +51,18 @@ export type Warn = (code: WarningCode, problem: Problem) => void
 
 const longest = 200
 
-/** A found value as a finding shows it: JSON, of bounded size. `undefined` (a missing field) becomes `null`. */
+const cut = (text: string) => (text.length > longest ? `${text.slice(0, longest)}…` : text)
+
+/**
+ * A found value as a finding shows it: JSON, of bounded size. `undefined` (a missing field) becomes `null`; what JSON
+ * has not, such as `Infinity`, becomes a text.
+ */
 export const shown = (value: unknown): unknown => {
-  if (value === undefined) return null
-  if (typeof value === "string") return value.length > longest ? `${value.slice(0, longest)}…` : value
-  if (typeof value === "number" || typeof value === "boolean" || value === null) return value
+  if (value === undefined || value === null || typeof value === "boolean" || Number.isFinite(value))
+    return value ?? null
+  if (typeof value !== "object") return cut(String(value))
   const text = jsonText(value)
-  return text.length > longest ? `${text.slice(0, longest)}…` : value
+  return text === notJson || text.length > longest ? cut(text) : value
 }
 
 export const problem = (field: string, found: unknown, reason: string): Problem => ({

@@ -2,15 +2,17 @@ import { Result } from "effect"
 import { callbackUrlsOf } from "./callback-urls.ts"
 import { customerDirectory, type OfferingCustomer } from "./customer-directory.ts"
 import { type Problem, problem, type SkipCode, type Skipped, type Warn, type Warning } from "./finding.ts"
+import { microsecondsOf } from "./instant.ts"
 import { jsonText } from "./json-object.ts"
-import { providerView, statusOf } from "./lifecycle.ts"
+import { isLiveState, providerView, stateOf, statusOf } from "./lifecycle.ts"
+import { type LivePaths, livePathOf, livePathsOf } from "./live-path.ts"
 import { backendMountPath, invalidComponent, mountPath, parentDirectory } from "./mount-path.ts"
 import { defaultPermissions, permissionsOf } from "./permissions.ts"
 import { quotasOf } from "./quotas.ts"
 import type { ModelSettings } from "./settings.ts"
 import { dataTypeOf, targetTypeOf } from "./storage-data-type.ts"
 import type { StorageEntry, StorageName } from "./storage-entry.ts"
-import { itemFromWaldur, projectTarget, userTarget } from "./target-item.ts"
+import { isGid, itemFromWaldur, projectTarget, userTarget } from "./target-item.ts"
 import { deterministicId } from "./uuid.ts"
 import type { DecodedResources, WaldurResource } from "./waldur-resource.ts"
 
@@ -77,16 +79,18 @@ export const buildHierarchy = ({ decoded, customers, gids, settings }: Hierarchy
       warnings.push({ code, ...identityOf(resource), ...found })
     }
 
+  const badButLive = [...decoded.malformed]
   const located = distinct(decoded.resources, skip).flatMap((resource) => {
     const place = locate(resource, settings, warnOf(resource))
     if (Result.isSuccess(place)) return [place.success]
     skip(resource, place.failure.code, place.failure.problem)
+    if (place.failure.code === "bad-data") badButLive.push(resource)
     return []
   })
   located.sort(byPlace)
 
   const customerOf = customerDirectory(customers)
-  const claims = claimsByPath(located)
+  const live = livePathsOf(occupants(located, badButLive))
   const entries: Array<PlacedEntry> = []
 
   for (const tenant of consecutive(located, sameTenant)) {
@@ -102,7 +106,7 @@ export const buildHierarchy = ({ decoded, customers, gids, settings }: Hierarchy
     ) =>
       entries.push({
         offeringSlug: resource.offering_slug,
-        states: new Set(members.map((member) => member.resource.state ?? "")),
+        states: new Set(members.map((member) => stateOf(member.resource.state))),
         entry: {
           itemId: targetItem.itemId,
           status: "pending",
@@ -143,7 +147,7 @@ export const buildHierarchy = ({ decoded, customers, gids, settings }: Hierarchy
 
       for (const member of group.members) {
         const made = entryOf(member, {
-          claims,
+          live,
           gids,
           settings,
           names,
@@ -152,7 +156,7 @@ export const buildHierarchy = ({ decoded, customers, gids, settings }: Hierarchy
         })
         if (Result.isFailure(made)) skip(member.resource, made.failure.code, made.failure.problem)
         else {
-          const states = new Set([member.resource.state ?? ""])
+          const states = new Set([stateOf(member.resource.state)])
           entries.push({ offeringSlug: member.resource.offering_slug, states, entry: made.success })
         }
       }
@@ -175,6 +179,7 @@ interface Located {
   readonly state: string
   readonly system: number
   readonly dataType: string
+  /** Microseconds since 1970; infinity where Waldur gives no time. */
   readonly created: number
   readonly path: Result.Result<string, Problem>
   /** Whether the path is an absolute one that Waldur's `backend_id` gave. */
@@ -202,13 +207,12 @@ const locate = (resource: WaldurResource, settings: ModelSettings, warn: Warn): 
   if (Result.isFailure(tenantPath)) return Result.fail(badData(tenantPath.failure))
   const fromWaldur = backendMountPath(resource.backend_id, settings.mountRoots, warn)
   const pathFromWaldur = Result.isSuccess(fromWaldur) && fromWaldur.success !== undefined
-  const created = Date.parse(resource.created ?? "")
   return Result.succeed({
     resource,
     state: view.state,
     system,
     dataType: dataType.success,
-    created: Number.isNaN(created) ? Number.POSITIVE_INFINITY : created,
+    created: microsecondsOf(resource.created ?? "") ?? Number.POSITIVE_INFINITY,
     pathFromWaldur,
     path: Result.flatMap(fromWaldur, (path) =>
       path !== undefined
@@ -224,24 +228,24 @@ const locate = (resource: WaldurResource, settings: ModelSettings, warn: Warn): 
   })
 }
 
-/** Who claims each mount point. Judged over all that are located: also what is left out is data on a disk. */
-const claimsByPath = (located: ReadonlyArray<Located>): ReadonlyMap<string, ReadonlyArray<Located>> => {
-  const claims = new Map<string, Array<Located>>()
-  for (const one of located) {
-    if (Result.isFailure(one.path)) continue
-    const others = claims.get(one.path.success)
-    if (others === undefined) claims.set(one.path.success, [one])
-    else others.push(one)
-  }
-  return claims
-}
-
-const isLive = ({ state }: Located) => state !== "Terminating" && state !== "Terminated"
+/** Who lives where. Judged over all records: also what is left out, or too bad to locate, is data on a disk. */
+const occupants = (
+  located: ReadonlyArray<Located>,
+  badButLive: ReadonlyArray<unknown>,
+): ReadonlyArray<readonly [path: string, who: string]> => [
+  ...located.flatMap((one) =>
+    isLiveState(one.state) && Result.isSuccess(one.path) ? [[one.path.success, one.resource.uuid] as const] : [],
+  ),
+  ...badButLive
+    .flatMap((record) => livePathOf(record) ?? [])
+    .sort(compare)
+    .map((path) => [path, "a resource whose record is bad"] as const),
+]
 
 const entryOf = (
   member: Located,
   about: {
-    readonly claims: ReadonlyMap<string, ReadonlyArray<Located>>
+    readonly live: LivePaths
     readonly gids: ReadonlyMap<string, GidAnswer>
     readonly settings: ModelSettings
     readonly names: StorageNames
@@ -256,14 +260,18 @@ const entryOf = (
   const permission = permissionsOf(resource.attributes, resource.options, warn)
   if (Result.isFailure(permission)) return Result.fail(badData(permission.failure))
 
-  const others = (about.claims.get(mountPoint) ?? []).filter((claim) => claim !== member && isLive(claim))
-  if (others.length > 0) {
-    const field = member.pathFromWaldur ? "backend_id" : "project_slug"
-    const by = `${others.length === 1 ? "" : `${others.length} others, first `}${others[0]?.resource.uuid}`
-    if (!isLive(member)) {
-      return refuse("removal-of-live-path", problem(field, mountPoint, `is the mount point of ${by}, which is live`))
+  const field = member.pathFromWaldur ? "backend_id" : "project_slug"
+  const others = about.live.othersAt(mountPoint, resource.uuid)
+  if (isLiveState(state)) {
+    if (others !== undefined) {
+      warn("shared-mount-point", problem(field, mountPoint, `is also the mount point of ${others}`))
     }
-    warn("shared-mount-point", problem(field, mountPoint, `is also the mount point of ${by}`))
+  } else {
+    const held = others ?? about.live.below(mountPoint)
+    if (held !== undefined) {
+      const what = others === undefined ? "holds the mount point" : "is the mount point of"
+      return refuse("removal-of-live-path", problem(field, mountPoint, `${what} ${held}, which is live`))
+    }
   }
 
   const known = targetTypeOf(dataType)
@@ -279,7 +287,7 @@ const entryOf = (
   const target =
     item !== undefined
       ? Result.succeed({ targetType, targetItem: item })
-      : Result.flatMap(gidOf(resource, about.gids), (gid) =>
+      : Result.flatMap(gidOf(resource, about.gids, settings.minGid), (gid) =>
           targetType === "project"
             ? Result.mapError(projectTarget(resource, status, gid), badData)
             : Result.succeed(userTarget(resource, status, gid)),
@@ -302,10 +310,21 @@ const ownItem = (resource: WaldurResource, dataType: string, settings: ModelSett
     ? undefined
     : itemFromWaldur(resource, targetTypeOf(dataType) ?? "project", settings.minGid, warn)
 
-const gidOf = (resource: WaldurResource, gids: ReadonlyMap<string, GidAnswer>): Result.Result<number, Refusal> => {
+const gidOf = (
+  resource: WaldurResource,
+  gids: ReadonlyMap<string, GidAnswer>,
+  minGid: number,
+): Result.Result<number, Refusal> => {
   const slug = resource.project_slug
   const answer = gids.get(slug) ?? { status: "unavailable", reason: "not asked for" }
-  if (answer.status === "known") return Result.succeed(answer.gid)
+  if (answer.status === "known") {
+    return isGid(answer.gid, minGid)
+      ? Result.succeed(answer.gid)
+      : refuse(
+          "gid-unknown",
+          problem("project_slug", slug, `no GID: ${answer.gid} is no integer of at least ${minGid}`),
+        )
+  }
   const code = answer.status === "unknown" ? "gid-unknown" : "gid-unavailable"
   return refuse(code, problem("project_slug", slug, `no GID: ${answer.reason}`))
 }
@@ -359,8 +378,6 @@ const byPlace = (a: Located, b: Located): number =>
   compare(a.resource.provider_slug, b.resource.provider_slug) ||
   compare(a.resource.customer_slug, b.resource.customer_slug) ||
   compare(a.created, b.created) ||
-  // Waldur's times have microseconds, a Date has not.
-  compare(a.resource.created ?? "", b.resource.created ?? "") ||
   compare(a.resource.uuid, b.resource.uuid)
 
 const sameTenant = (a: Located, b: Located) =>
@@ -371,9 +388,11 @@ const sameCustomer = (a: Located, b: Located) => a.resource.customer_slug === b.
 const byIdentity = (a: Skipped | Warning, b: Skipped | Warning): number =>
   compare(a.uuid ?? "", b.uuid ?? "") ||
   compare(a.slug ?? "", b.slug ?? "") ||
+  compare(a.offering_slug ?? "", b.offering_slug ?? "") ||
   compare(a.field, b.field) ||
   compare(a.code, b.code) ||
-  compare(jsonText(a.found), jsonText(b.found))
+  compare(jsonText(a.found), jsonText(b.found)) ||
+  compare(a.reason, b.reason)
 
 /** Runs of neighbours that belong together, in their order. */
 const consecutive = (

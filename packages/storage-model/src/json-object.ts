@@ -6,11 +6,14 @@ export const isJsonObject = (value: unknown): value is Readonly<Record<string, u
 export const property = (value: unknown, key: string): unknown =>
   isJsonObject(value) && Object.hasOwn(value, key) ? value[key] : undefined
 
-/** `value` as JSON text; a fixed text for what is no JSON value, such as a cycle. */
+/** What `jsonText` gives for what is no JSON value, such as a cycle. */
+export const notJson = "(not JSON)"
+
+/** `value` as JSON text, or `notJson`. */
 export const jsonText = (value: unknown): string => {
   try {
     return JSON.stringify(value) ?? "null"
   } catch {
-    return "(not JSON)"
+    return notJson
   }
 }

@@ -16,9 +16,15 @@ const statusByState: Readonly<Record<string, EntryStatus>> = {
   Terminated: "removed",
 }
 
+/** A resource's state as a text; empty, and so no state that we know, where Waldur gives none or something else. */
+export const stateOf = (state: unknown): string => (typeof state === "string" ? state : "")
+
 /** An entry's status for a Waldur state; `pending` for a state that we do not know. */
 export const statusOf = (state: string): EntryStatus =>
   Object.hasOwn(statusByState, state) ? (statusByState[state] ?? "pending") : "pending"
+
+/** Whether a resource in a Waldur state has data that somebody wants to keep. */
+export const isLiveState = (state: string): boolean => state !== "Terminating" && state !== "Terminated"
 
 /** Order states in which the consumer's side still has to agree: no business of the provider's yet. */
 const beforeProvider = new Set(["pending-consumer", "pending-project", "pending-start-date"])
@@ -30,9 +36,9 @@ export type ProviderView = { readonly visible: false } | { readonly visible: tru
  * A change that the consumer's side has not agreed to has not happened yet: a resource whose update or removal waits
  * there counts as OK, and one whose creation waits there does not exist (Waldur's `visible_to_providers` hides it too).
  */
-export const providerView = (state: string | null | undefined, order: WaldurOrder | null | undefined): ProviderView => {
+export const providerView = (state: unknown, order: WaldurOrder | null | undefined): ProviderView => {
   const waits = beforeProvider.has(order?.state ?? "")
   if (waits && state === "Creating") return { visible: false }
   if (waits && (state === "Updating" || state === "Terminating")) return { visible: true, state: "OK" }
-  return { visible: true, state: state ?? "" }
+  return { visible: true, state: stateOf(state) }
 }

@@ -25,18 +25,25 @@ interface Origin {
   readonly found: unknown
 }
 
+/** An amount and the field that it comes from. */
+interface Amount {
+  readonly value: number
+  readonly field: string
+}
+
 /**
- * The value that the last layer with one of the keys has, and where it stands. Within a layer the first key counts:
- * the others are misspellings that Waldur's forms have in use.
+ * What the layers say under the keys and where, the most telling first: a later layer's before an earlier one's, and
+ * within a layer in the order of the keys: the others are misspellings that Waldur's forms have in use.
  */
-const lookUp = (layers: ReadonlyArray<Layer>, keys: ReadonlyArray<string>): Origin | undefined => {
+const originsOf = (layers: ReadonlyArray<Layer>, keys: ReadonlyArray<string>): ReadonlyArray<Origin> => {
+  const origins = new Map<string, Origin>()
   for (const { path, values } of layers.toReversed()) {
     for (const key of keys) {
       const found = property(values, key)
-      if (found !== undefined) return { field: `${path}.${key}`, found }
+      if (found !== undefined && !origins.has(key)) origins.set(key, { field: `${path}.${key}`, found })
     }
   }
-  return undefined
+  return [...origins.values()]
 }
 
 const overrideKeys = {
@@ -63,48 +70,48 @@ const quotasFor = (
 
   const softSpace = override(overrideKeys.softSpace) ?? storage
   const hardSpace = override(overrideKeys.hardSpace) ?? storage
-  const softInodes = override(overrideKeys.softInodes) ?? inodes(storage, settings.inodeSoftCoefficient)
-  const hardInodes = override(overrideKeys.hardInodes) ?? inodes(storage, settings.inodeHardCoefficient)
+  const computed = (coefficient: number) => ({ value: inodes(storage.value, coefficient), field: storage.field })
+  const softInodes = override(overrideKeys.softInodes) ?? computed(settings.inodeSoftCoefficient)
+  const hardInodes = override(overrideKeys.hardInodes) ?? computed(settings.inodeHardCoefficient)
 
-  const lowered = (what: string, keys: ReadonlyArray<string>, soft: number, hard: number) => {
-    if (soft <= hard) return soft
-    const field = lookUp(options, keys)?.field ?? "limits.storage"
-    warn(
-      "soft-above-hard",
-      problem(field, soft, `the soft ${what} quota is above the hard one of ${hard}; lowered to it`),
-    )
-    return hard
+  const lowered = (what: string, soft: Amount, hard: Amount) => {
+    if (soft.value <= hard.value) return soft.value
+    const reason = `the soft ${what} quota is above the hard one of ${hard.value}; lowered to it`
+    warn("soft-above-hard", problem(soft.field, soft.value, reason))
+    return hard.value
   }
-  const space = lowered("space", overrideKeys.softSpace, softSpace, hardSpace)
-  if (space <= 0 && hardSpace <= 0) return null
+  const space = lowered("space", softSpace, hardSpace)
+  if (space <= 0 && hardSpace.value <= 0) return null
   return [
     { type: "space", quota: space, unit: "tera", enforcementType: "soft" },
-    { type: "space", quota: hardSpace, unit: "tera", enforcementType: "hard" },
+    { type: "space", quota: hardSpace.value, unit: "tera", enforcementType: "hard" },
     {
       type: "inodes",
-      quota: Math.trunc(lowered("inode", overrideKeys.softInodes, softInodes, hardInodes)),
+      quota: Math.trunc(lowered("inode", softInodes, hardInodes)),
       unit: "none",
       enforcementType: "soft",
     },
-    { type: "inodes", quota: Math.trunc(hardInodes), unit: "none", enforcementType: "hard" },
+    { type: "inodes", quota: Math.trunc(hardInodes.value), unit: "none", enforcementType: "hard" },
   ]
 }
 
-const storageLimit = (limits: ReadonlyArray<Layer>, inodes: (terabytes: number) => number, warn: Warn): number => {
-  const origin = lookUp(limits, ["storage"])
-  if (origin === undefined || origin.found === null) return 0
-  const terabytes = finiteDecimal(origin.found)
-  if (terabytes !== undefined && terabytes >= 0 && Number.isSafeInteger(inodes(terabytes))) return terabytes
-  warn("ignored-value", problem(origin.field, origin.found, "expected a number of TB, not negative; taken as 0"))
-  return 0
+const storageLimit = (limits: ReadonlyArray<Layer>, inodes: (terabytes: number) => number, warn: Warn): Amount => {
+  const [origin] = originsOf(limits, ["storage"])
+  const field = origin?.field ?? "limits.storage"
+  if (origin === undefined || origin.found === null) return { value: 0, field }
+  const value = finiteDecimal(origin.found)
+  if (value !== undefined && value >= 0 && Number.isFinite(inodes(value))) return { value, field }
+  warn("ignored-value", problem(field, origin.found, "expected a number of TB, not negative; taken as 0"))
+  return { value: 0, field }
 }
 
-const overrideFrom = (options: ReadonlyArray<Layer>, keys: ReadonlyArray<string>, warn: Warn): number | undefined => {
-  const origin = lookUp(options, keys)
-  if (origin === undefined || origin.found === null) return undefined
-  const value = finiteDecimal(origin.found)
-  if (value !== undefined && value >= 0 && value <= Number.MAX_SAFE_INTEGER) return value
-  warn("ignored-value", problem(origin.field, origin.found, "expected a number, not negative; ignored"))
+const overrideFrom = (options: ReadonlyArray<Layer>, keys: ReadonlyArray<string>, warn: Warn): Amount | undefined => {
+  for (const { field, found } of originsOf(options, keys)) {
+    if (found === null) continue
+    const value = finiteDecimal(found)
+    if (value !== undefined && value >= 0) return { value, field }
+    warn("ignored-value", problem(field, found, "expected a number, not negative; ignored"))
+  }
   return undefined
 }
 

@@ -15,7 +15,7 @@ export const mockGid = (projectSlug: string): number => 30_000 + (stableHash(pro
 
 const targetTypes = { project: "project_item", user: "user_item" } as const
 
-/** The target item that Waldur's `backend_metadata` holds, where it is complete. */
+/** The target item that Waldur's `backend_metadata` holds, where it is complete: as it stands, its UUID dashed. */
 export const itemFromWaldur = (
   resource: WaldurResource,
   targetType: "project" | "user",
@@ -32,11 +32,9 @@ export const itemFromWaldur = (
           ["unixUid", property(item, "unixUid")] as const,
           ["primaryProject.unixGid", property(property(item, "primaryProject"), "unixGid")] as const,
         ]
-  const wrong =
-    isJsonObject(item) && dashedUuid(item.itemId) !== undefined
-      ? gids.find(([, gid]) => !isGid(gid, minGid))?.[0]
-      : "itemId"
-  if (wrong === undefined && isJsonObject(item)) return item
+  const itemId = dashedUuid(property(item, "itemId"))
+  const wrong = itemId === undefined ? "itemId" : gids.find(([, gid]) => !isGid(gid, minGid))?.[0]
+  if (wrong === undefined && isJsonObject(item)) return { ...item, itemId }
   warn(
     "ignored-value",
     problem(

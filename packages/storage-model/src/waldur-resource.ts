@@ -36,7 +36,7 @@ export type WaldurOrder = typeof WaldurOrder.Type
 export const WaldurResource = Schema.Struct({
   uuid: Uuid.annotateKey(required("a UUID")),
   slug: Text.annotateKey(required("a text")),
-  state: perhaps(Schema.String),
+  state: Schema.optionalKey(Schema.Unknown),
   created: perhaps(Schema.String),
   offering_uuid: Uuid.annotateKey(required("a UUID")),
   offering_slug: Text.annotateKey(required("a text")),
@@ -63,6 +63,8 @@ export const waldurResourceFields: ReadonlyArray<string> = Object.keys(WaldurRes
 export interface DecodedResources {
   readonly resources: ReadonlyArray<WaldurResource>
   readonly skipped: ReadonlyArray<Skipped>
+  /** The skipped rows as they came: where one of them lives, nothing may be removed. */
+  readonly malformed: ReadonlyArray<unknown>
 }
 
 /**
@@ -72,12 +74,16 @@ export interface DecodedResources {
 export const decodeResources = (rows: ReadonlyArray<unknown>): DecodedResources => {
   const resources: Array<WaldurResource> = []
   const skipped: Array<Skipped> = []
+  const malformed: Array<unknown> = []
   for (const row of rows) {
     const decoded = decodeRow(row)
     if (Result.isSuccess(decoded)) resources.push(decoded.success)
-    else skipped.push(badRow(row, decoded.failure.issue))
+    else {
+      skipped.push(badRow(row, decoded.failure.issue))
+      malformed.push(row)
+    }
   }
-  return { resources, skipped }
+  return { resources, skipped, malformed }
 }
 
 const decodeRow = Schema.decodeUnknownResult(WaldurResource)

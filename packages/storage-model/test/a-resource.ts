@@ -1,0 +1,52 @@
+/** A row of `GET /api/marketplace-resources/`. */
+export type Row = Readonly<Record<string, unknown>>
+
+const served: Row = {
+  uuid: "44d1e2669fbc50bc8c11fe312cab9dd3",
+  slug: "climate-store",
+  state: "OK",
+  created: "2025-10-19T01:28:30.577036Z",
+  offering_uuid: "433b52eadaa45d15850280ac8e2ebc8a",
+  offering_slug: "capstor",
+  provider_slug: "cscs",
+  provider_name: "CSCS",
+  customer_uuid: "ae3b26cfe7e85fb1ba5a056af79c371f",
+  customer_slug: "university-physics",
+  customer_name: "University Physics",
+  project_slug: "climate-sim",
+  project_name: "Climate Simulation",
+  attributes: { permissions: "2770", storage_data_type: "store" },
+  limits: { storage: 50 },
+  options: {},
+  backend_id: "",
+  backend_metadata: {},
+  order_in_progress: null,
+}
+
+/** A row that is served, but for what an example changes; a field that it sets to `undefined` is missing. */
+export const aResource = (changes: Row = {}): Row => present({ ...served, ...changes })
+
+const present = (row: Row): Row => Object.fromEntries(Object.entries(row).filter(([, value]) => value !== undefined))
+
+/** A UUID as Waldur writes it, told apart by its number. */
+export const uuidNumber = (number: number): string => number.toString(16).padStart(32, "0")
+
+/** The same UUID as entries carry it. */
+export const dashedNumber = (number: number): string =>
+  uuidNumber(number).replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-")
+
+/** `served`'s uuid, offering and customer as entries carry them. */
+export const resourceId = "44d1e266-9fbc-50bc-8c11-fe312cab9dd3"
+export const offeringId = "433b52ea-daa4-5d15-8502-80ac8e2ebc8a"
+export const customerId = "ae3b26cf-e7e8-5fb1-ba5a-056af79c371f"
+
+/** An order under way that Waldur nests in its resource. */
+export const anOrder = (changes: Row = {}): Row =>
+  present({
+    type: "Update",
+    state: "executing",
+    url: "https://waldur.example.com/api/marketplace-orders/b97da3cb155550148aaf4ba830f78240/",
+    limits: {},
+    attributes: {},
+    ...changes,
+  })

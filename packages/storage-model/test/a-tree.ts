@@ -1,0 +1,86 @@
+import {
+  buildHierarchy,
+  decodeResources,
+  defaultModelSettings,
+  type GidAnswer,
+  type Hierarchy,
+  type ModelSettings,
+  type OfferingCustomer,
+  type Skipped,
+  type StorageEntry,
+} from "../src/index.ts"
+import { aResource, customerId, offeringId, type Row } from "./a-resource.ts"
+
+/** What an example sets up around its rows. */
+export interface Surroundings {
+  readonly customers?: ReadonlyMap<string, ReadonlyArray<OfferingCustomer>>
+  readonly gids?: ReadonlyMap<string, GidAnswer>
+  readonly settings?: Partial<ModelSettings>
+}
+
+export const settingsWith = (changes: Partial<ModelSettings> = {}): ModelSettings => ({
+  ...defaultModelSettings,
+  storageSystems: ["capstor", "vast", "iopsstor"].map((name) => ({ name, offeringSlug: name })),
+  ...changes,
+})
+
+/** The offering's own list of customers, with the customer of `aResource`. */
+export const listedCustomers: ReadonlyMap<string, ReadonlyArray<OfferingCustomer>> = new Map([
+  [offeringId, [{ uuid: customerId, slug: "university-physics", name: "University of Physics" }]],
+])
+
+/** GID 31001 for every project of the rows. */
+export const gidsOf = (rows: ReadonlyArray<unknown>): ReadonlyMap<string, GidAnswer> =>
+  new Map(rows.map((row) => [String((row as Row | null)?.project_slug), { status: "known", gid: 31_001 }]))
+
+export const treeOf = (rows: ReadonlyArray<unknown>, around: Surroundings = {}): Hierarchy =>
+  buildHierarchy({
+    decoded: decodeResources(rows),
+    customers: around.customers ?? listedCustomers,
+    gids: around.gids ?? gidsOf(rows),
+    settings: settingsWith(around.settings),
+  })
+
+export const entriesOf = (tree: Hierarchy): ReadonlyArray<StorageEntry> => tree.entries.map(({ entry }) => entry)
+
+const entriesFor = (tree: Hierarchy, ...types: ReadonlyArray<string>) =>
+  entriesOf(tree).filter(({ target }) => types.includes(target.targetType))
+
+export const tenantsOf = (tree: Hierarchy): ReadonlyArray<StorageEntry> => entriesFor(tree, "tenant")
+export const customersOf = (tree: Hierarchy): ReadonlyArray<StorageEntry> => entriesFor(tree, "customer")
+export const resourcesOf = (tree: Hierarchy): ReadonlyArray<StorageEntry> => entriesFor(tree, "project", "user")
+
+export const mountPointsOf = (entries: ReadonlyArray<StorageEntry>): ReadonlyArray<string> =>
+  entries.map(({ mountPoint }) => mountPoint.default)
+
+/** The only one of a list; an example that expects one entry or finding fails with what it got instead. */
+export const only = <A>(found: ReadonlyArray<A>): A => {
+  const [first] = found
+  if (first === undefined || found.length !== 1) throw new Error(`expected one, got ${JSON.stringify(found)}`)
+  return first
+}
+
+/** The tree of the one resource that `changes` make of a good one. */
+export const treeWith = (changes: Row = {}, around: Surroundings = {}): Hierarchy =>
+  treeOf([aResource(changes)], around)
+
+/** The entry of that resource. */
+export const entryWith = (changes: Row = {}, around: Surroundings = {}): StorageEntry => {
+  const tree = treeWith(changes, around)
+  if (tree.skipped.length > 0) throw new Error(`not served: ${JSON.stringify(tree.skipped)}`)
+  return only(resourcesOf(tree))
+}
+
+/** Why that resource is not served. */
+export const refusalWith = (changes: Row = {}, around: Surroundings = {}): Skipped => {
+  const tree = treeWith(changes, around)
+  if (resourcesOf(tree).length > 0) throw new Error(`served: ${JSON.stringify(resourcesOf(tree))}`)
+  return only(tree.skipped)
+}
+
+/** What is said of that resource, and of its parents, though it is served. */
+export const warningsWith = (changes: Row = {}, around: Surroundings = {}) => {
+  const tree = treeWith(changes, around)
+  if (tree.skipped.length > 0) throw new Error(`not served: ${JSON.stringify(tree.skipped)}`)
+  return tree.warnings.map(({ code, field, found }) => ({ code, field, found }))
+}

@@ -1,0 +1,196 @@
+import { describe, expect, it } from "vitest"
+import { decodeResources, waldurResourceFields } from "../src/index.ts"
+import { anOrder, aResource, dashedNumber, type Row, resourceId, uuidNumber } from "./a-resource.ts"
+import { only, refusalWith, resourcesOf, treeOf, treeWith } from "./a-tree.ts"
+
+const identity = { uuid: resourceId, slug: "climate-store", offering_slug: "capstor" }
+
+describe("a row that is not as it must be", () => {
+  it.each<[string, Row, unknown, Row]>([
+    ["uuid", { uuid: undefined }, null, { uuid: null }],
+    ["uuid", { uuid: null }, null, { uuid: null }],
+    ["uuid", { uuid: "x" }, "x", { uuid: null }],
+    ["slug", { slug: undefined }, null, { slug: null }],
+    ["slug", { slug: "" }, "", { slug: "" }],
+    ["slug", { slug: 5 }, 5, { slug: null }],
+    ["created", { created: 5 }, 5, {}],
+    ["offering_uuid", { offering_uuid: "capstor" }, "capstor", {}],
+    ["offering_uuid", { offering_uuid: null }, null, {}],
+    ["offering_slug", { offering_slug: undefined }, null, { offering_slug: null }],
+    ["offering_slug", { offering_slug: "" }, "", { offering_slug: "" }],
+    ["provider_slug", { provider_slug: null }, null, {}],
+    ["provider_slug", { provider_slug: "" }, "", {}],
+    ["provider_name", { provider_name: 5 }, 5, {}],
+    ["customer_uuid", { customer_uuid: "ethz" }, "ethz", {}],
+    ["customer_slug", { customer_slug: undefined }, null, {}],
+    ["customer_name", { customer_name: {} }, {}, {}],
+    ["project_slug", { project_slug: null }, null, {}],
+    ["project_slug", { project_slug: "" }, "", {}],
+    ["project_name", { project_name: 5 }, 5, {}],
+    ["attributes", { attributes: [] }, [], {}],
+    ["attributes", { attributes: "775" }, "775", {}],
+    ["order_in_progress", { order_in_progress: "Update" }, "Update", {}],
+    ["order_in_progress", { order_in_progress: [] }, [], {}],
+    ["order_in_progress.state", { order_in_progress: anOrder({ state: 5 }) }, 5, {}],
+    ["order_in_progress.type", { order_in_progress: anOrder({ type: {} }) }, {}, {}],
+  ])("is left out for its %s: %j", (field, changes, found, who) => {
+    expect(refusalWith(changes)).toEqual({
+      code: "bad-data",
+      ...identity,
+      ...who,
+      field,
+      found,
+      reason: expect.stringContaining("expected"),
+    })
+  })
+
+  it.each([null, undefined, 5, "row", true, [], [[]]])("is said to be none where it is %j", (row) => {
+    expect(only(treeOf([row]).skipped)).toMatchObject({
+      code: "bad-data",
+      uuid: null,
+      slug: null,
+      offering_slug: null,
+      field: "",
+      found: row ?? null,
+    })
+  })
+
+  it("is left out by itself, wherever it stands among others", () => {
+    const bad = [null, aResource({ slug: 5 }), {}, "row", aResource({ attributes: { permissions: 5 } })]
+    const good = [1, 2, 3].map((number) => aResource({ uuid: uuidNumber(number), project_slug: `p${number}` }))
+    for (const rows of [
+      [...bad, ...good],
+      [...good, ...bad],
+      [bad[0], good[0], bad[1], bad[2], good[1], bad[3], good[2], bad[4]],
+    ]) {
+      const tree = treeOf(rows)
+      expect(resourcesOf(tree).map(({ itemId }) => itemId)).toEqual([1, 2, 3].map(dashedNumber))
+      expect(tree.skipped).toHaveLength(5)
+    }
+  })
+
+  it("names its offering where it can, and null where not", () => {
+    expect(refusalWith({ project_slug: null, offering_slug: 5 })).toMatchObject({ offering_slug: null })
+    expect(decodeResources([{ slug: "a", offering_slug: "vast" }]).skipped).toEqual([
+      expect.objectContaining({ uuid: null, slug: "a", offering_slug: "vast", field: "uuid" }),
+    ])
+  })
+})
+
+describe("what was found", () => {
+  it("is cut where it is a long text", () => {
+    const { found } = refusalWith({ attributes: { permissions: "x".repeat(100_000) } })
+    expect(found).toBe(`${"x".repeat(200)}…`)
+  })
+
+  it("is cut where it is a long structure", () => {
+    const { found } = refusalWith({ attributes: { permissions: Array.from({ length: 10_000 }, () => 7) } })
+    expect(String(found).length).toBeLessThan(300)
+  })
+
+  it("is as it is where it is a short structure", () => {
+    expect(refusalWith({ attributes: { permissions: { a: [1] } } }).found).toEqual({ a: [1] })
+  })
+
+  const cycle: Record<string, unknown> = {}
+  cycle.self = cycle
+  let deep: unknown = "end"
+  for (let depth = 0; depth < 100_000; depth += 1) deep = [deep]
+  it.each([
+    ["a number that JSON has not", Number.NaN],
+    ["a number that JSON has not", Number.POSITIVE_INFINITY],
+    ["an integer that JSON has not", 10n],
+    ["a cycle", cycle],
+    ["deeper than JSON text goes", deep],
+    ["a symbol", Symbol("x")],
+    ["a function", () => 5],
+  ])("can be written as JSON and is not null where it is %s", (_, permissions) => {
+    const skipped = refusalWith({ attributes: { permissions } })
+    const { found } = JSON.parse(JSON.stringify(skipped))
+    expect(found).not.toBeNull()
+    expect(found).toBeDefined()
+  })
+})
+
+describe("findings", () => {
+  it("are in one order, whatever the order of rows that do not say who they are", () => {
+    const rows = [
+      { offering_slug: "vast" },
+      { offering_slug: "capstor" },
+      { offering_slug: "iopsstor" },
+      {},
+      { slug: "b" },
+      { slug: "a" },
+      { uuid: "x" },
+      { uuid: "y" },
+      null,
+      5,
+      [],
+    ]
+    expect(JSON.stringify(treeOf(rows.toReversed()))).toBe(JSON.stringify(treeOf(rows)))
+    expect(treeOf(rows).skipped).toHaveLength(rows.length)
+  })
+})
+
+describe("a resource of a foreign offering", () => {
+  it.each(["other", "Capstor", "capstor ", "__proto__"])("(%s) is left out without parents", (offering_slug) => {
+    const tree = treeWith({ offering_slug })
+    expect(tree.entries).toEqual([])
+    expect(tree.skipped).toEqual([
+      {
+        code: "foreign-offering",
+        ...identity,
+        offering_slug,
+        field: "offering_slug",
+        found: offering_slug,
+        reason: expect.stringContaining("capstor, vast, iopsstor"),
+      },
+    ])
+  })
+})
+
+describe("a resource that Waldur sends twice", () => {
+  it("is served once", () => {
+    const tree = treeOf([aResource(), aResource(), aResource()])
+    expect(resourcesOf(tree)).toHaveLength(1)
+    expect(tree.skipped.map(({ code, uuid, field, found }) => [code, uuid, field, found])).toEqual([
+      ["duplicate", resourceId, "uuid", resourceId],
+      ["duplicate", resourceId, "uuid", resourceId],
+    ])
+    expect(tree.warnings).toEqual([])
+  })
+
+  it("is told by its uuid, however it is written", () => {
+    expect(treeOf([aResource(), aResource({ uuid: resourceId.toUpperCase() })]).skipped).toHaveLength(1)
+  })
+
+  it("with different content is the same in either order", () => {
+    const rows = [aResource({ state: "Updating" }), aResource({ state: "OK" }), aResource({ project_slug: "moved" })]
+    const permuted = [
+      [0, 1, 2],
+      [0, 2, 1],
+      [1, 0, 2],
+      [1, 2, 0],
+      [2, 0, 1],
+      [2, 1, 0],
+    ].map((order) => JSON.stringify(treeOf(order.map((at) => rows[at]))))
+    expect(new Set(permuted).size).toBe(1)
+  })
+
+  it("does not share its path with itself", () => {
+    expect(treeOf([aResource({ state: "Terminated" }), aResource()]).skipped.map(({ code }) => code)).toEqual([
+      "duplicate",
+    ])
+  })
+})
+
+describe("the fields that are asked of Waldur", () => {
+  it("are all that the model reads", () => {
+    expect([...waldurResourceFields].toSorted()).toEqual(Object.keys(aResource()).toSorted())
+  })
+
+  it("are enough", () => {
+    const whole = { ...aResource(), offering_name: "Capstor", plan: null, available_actions: [], creation_order: {} }
+    expect(treeOf([whole])).toEqual(treeOf([aResource()]))
+  })
+})

@@ -1,0 +1,142 @@
+import { describe, expect, it } from "vitest"
+import type { OfferingCustomer } from "../src/index.ts"
+import { aResource, customerId, dashedNumber, offeringId, type Row, uuidNumber } from "./a-resource.ts"
+import { customersOf, only, refusalWith, resourcesOf, treeOf, treeWith } from "./a-tree.ts"
+
+const listing = (...customers: ReadonlyArray<OfferingCustomer>) => ({ customers: new Map([[offeringId, customers]]) })
+const physics = { uuid: customerId, slug: "university-physics", name: "Listed Name" }
+
+describe("a customer", () => {
+  it("is named as the offering's own list names it", () => {
+    const customer = only(customersOf(treeWith({}, listing(physics))))
+    expect(customer.target.targetItem).toEqual({ itemId: customerId, key: "university-physics", name: "Listed Name" })
+    expect(treeWith({}, listing(physics)).warnings).toEqual([])
+  })
+
+  it.each([customerId, customerId.replaceAll("-", ""), customerId.toUpperCase()])(
+    "is found in the list as %s",
+    (uuid) => {
+      const around = listing({ ...physics, uuid })
+      expect(only(customersOf(treeWith({}, around))).target.targetItem).toMatchObject({ name: "Listed Name" })
+    },
+  )
+
+  it("is found by its uuid, though its slug has changed since", () => {
+    const around = listing(
+      { ...physics, slug: "renamed" },
+      { uuid: uuidNumber(9), slug: "university-physics", name: "Somebody Else" },
+    )
+    expect(only(customersOf(treeWith({}, around))).target.targetItem).toEqual({
+      itemId: customerId,
+      key: "university-physics",
+      name: "Listed Name",
+    })
+  })
+
+  it("is not taken from another offering's list", () => {
+    const around = { customers: new Map([[dashedNumber(7), [physics]]]) }
+    expect(only(customersOf(treeWith({}, around))).target.targetItem).toMatchObject({ name: "University Physics" })
+  })
+
+  it.each<[string, ReadonlyMap<string, ReadonlyArray<OfferingCustomer>>]>([
+    ["is not in the list", new Map([[offeringId, [{ uuid: uuidNumber(9), slug: "other", name: "Other" }]]])],
+    ["has an offering with an empty list", new Map([[offeringId, []]])],
+    ["has an offering whose list could not be read", new Map()],
+  ])("that %s is named as the resource names it, and that is said", (_, customers) => {
+    const tree = treeWith({}, { customers })
+    expect(only(customersOf(tree)).target.targetItem).toEqual({
+      itemId: customerId,
+      key: "university-physics",
+      name: "University Physics",
+    })
+    expect(resourcesOf(tree)).toHaveLength(1)
+    expect(tree.warnings).toEqual([
+      expect.objectContaining({ code: "customer-fallback", field: "customer_uuid", found: customerId }),
+    ])
+  })
+
+  it("is one for each provider, customer, system and data type", () => {
+    const rows = [
+      {},
+      { project_slug: "same-customer" },
+      { provider_slug: "psi" },
+      { customer_slug: "biology", customer_uuid: uuidNumber(9), customer_name: "Biology" },
+      { offering_slug: "vast", offering_uuid: uuidNumber(8) },
+      { attributes: { storage_data_type: "archive" } },
+    ].map((changes, at) => aResource({ uuid: uuidNumber(at + 1), ...changes }))
+    expect(customersOf(treeOf(rows)).map(({ itemId, mountPoint }) => [itemId, mountPoint.default])).toEqual([
+      [customerId, "/capstor/archive/cscs/university-physics"],
+      [dashedNumber(9), "/capstor/store/cscs/biology"],
+      [customerId, "/capstor/store/cscs/university-physics"],
+      [customerId, "/capstor/store/psi/university-physics"],
+      [customerId, "/vast/store/cscs/university-physics"],
+    ])
+  })
+
+  it("without a uuid in the resource is found by its slug", () => {
+    const tree = treeWith({ customer_uuid: null }, listing(physics))
+    expect(only(customersOf(tree)).itemId).toBe(customerId)
+    expect(only(resourcesOf(tree)).parentItemId).toBe(customerId)
+  })
+
+  it.each<[string, Row]>([
+    ["customer_uuid", { customer_uuid: null }],
+    ["customer_uuid", { customer_uuid: undefined }],
+    ["customer_name", { customer_name: null }],
+    ["customer_name", { customer_name: undefined }],
+  ])("that nothing names for want of its %s is bad data", (field, changes) => {
+    expect(refusalWith(changes, { customers: new Map() })).toMatchObject({ code: "bad-data", field, found: null })
+  })
+})
+
+describe("a customer that its first resource does not name well", () => {
+  it.each<[string, Row]>([
+    ["no uuid", { customer_uuid: null }],
+    ["no name", { customer_name: null }],
+    ["neither", { customer_uuid: undefined, customer_name: undefined }],
+  ])("(%s) is taken from the next that does", (_, bad) => {
+    const rows = [
+      aResource({ uuid: uuidNumber(1), created: "2024-01-01T00:00:00Z", project_slug: "one", ...bad }),
+      aResource({ uuid: uuidNumber(2), created: "2025-01-01T00:00:00Z", project_slug: "two" }),
+    ]
+    const tree = treeOf(rows, { customers: new Map() })
+    expect(tree.skipped).toEqual([])
+    expect(only(customersOf(tree)).target.targetItem).toMatchObject({ itemId: customerId, name: "University Physics" })
+    expect(resourcesOf(tree).map(({ parentItemId }) => parentItemId)).toEqual([customerId, customerId])
+  })
+
+  it("(another uuid, no name) is taken from the list for the next", () => {
+    const rows = [
+      aResource({ uuid: uuidNumber(1), customer_uuid: uuidNumber(9), customer_name: null, project_slug: "one" }),
+      aResource({ uuid: uuidNumber(2), project_slug: "two" }),
+    ]
+    const tree = treeOf(rows, listing(physics))
+    expect(only(customersOf(tree)).itemId).toBe(customerId)
+    expect(resourcesOf(tree)).toHaveLength(2)
+  })
+})
+
+describe("two customers with one slug", () => {
+  it("share a directory, and that is said", () => {
+    const rows = [
+      aResource({ uuid: uuidNumber(1), project_slug: "one" }),
+      aResource({ uuid: uuidNumber(2), project_slug: "two", customer_uuid: uuidNumber(9) }),
+    ]
+    const tree = treeOf(rows, listing(physics))
+    expect(only(customersOf(tree)).itemId).toBe(customerId)
+    expect(tree.warnings).toEqual([
+      expect.objectContaining({ code: "shared-mount-point", field: "customer_slug", found: "university-physics" }),
+    ])
+  })
+
+  it("in a list that names one twice give the same tree in either order", () => {
+    const twice = [physics, { ...physics, name: "Another Name" }]
+    const bySlug = [
+      { uuid: uuidNumber(8), slug: "university-physics", name: "A" },
+      { uuid: uuidNumber(9), slug: "university-physics", name: "B" },
+    ]
+    expect(treeWith({}, listing(...twice))).toEqual(treeWith({}, listing(...twice.toReversed())))
+    const nameless = { customer_uuid: null }
+    expect(treeWith(nameless, listing(...bySlug))).toEqual(treeWith(nameless, listing(...bySlug.toReversed())))
+  })
+})

@@ -1,0 +1,70 @@
+import { describe, expect, it } from "vitest"
+import { knownDataTypes } from "../src/index.ts"
+import { entryWith, refusalWith, warningsWith } from "./a-tree.ts"
+
+describe("a storage data type", () => {
+  it.each([
+    ["store", "project"],
+    ["archive", "project"],
+    ["users", "user"],
+    ["scratch", "user"],
+  ])("%s is known and has a %s for its target", (dataType, targetType) => {
+    expect(knownDataTypes).toContain(dataType)
+    expect(entryWith({ attributes: { storage_data_type: dataType } }).target.targetType).toBe(targetType)
+    expect(warningsWith({ attributes: { storage_data_type: dataType } })).toEqual([])
+  })
+
+  it.each([
+    ["STORE", "store"],
+    ["Users", "users"],
+    [" scratch", "scratch"],
+    ["\tArchive\r\n", "archive"],
+    ["", "store"],
+    ["   ", "store"],
+    ["\n", "store"],
+    [null, "store"],
+    [undefined, "store"],
+  ])("%j is read as %s", (written, dataType) => {
+    const entry = entryWith({ attributes: { storage_data_type: written } })
+    expect(entry.storageDataType.key).toBe(dataType)
+    expect(entry.storageDataType.path).toBe(dataType)
+    expect(entry.mountPoint.default).toBe(`/capstor/${dataType}/cscs/university-physics/climate-sim`)
+  })
+
+  it.each([null, undefined, {}])("is store where the attributes are %j", (attributes) => {
+    expect(entryWith({ attributes }).storageDataType.key).toBe("store")
+  })
+
+  it("that only a prototype has is not there", () => {
+    const attributes = JSON.parse('{"__proto__": {"storage_data_type": "users", "permissions": "777"}}')
+    const entry = entryWith({ attributes })
+    expect(entry.storageDataType.key).toBe("store")
+    expect(entry.permission.value).toBe("775")
+  })
+
+  it.each(["media", "constructor", "__proto__", "store2", "tostring"])(
+    "%s is a project's, with a warning",
+    (dataType) => {
+      const attributes = { storage_data_type: dataType }
+      const entry = entryWith({ attributes })
+      expect(entry.target.targetType).toBe("project")
+      expect(entry.target.targetItem).toMatchObject({ key: "climate-sim", unixGid: 31_001 })
+      expect(entry.storageDataType).toMatchObject({ key: dataType, name: dataType.toUpperCase(), path: dataType })
+      expect(warningsWith({ attributes })).toEqual([
+        { code: "unknown-data-type", field: "attributes.storage_data_type", found: dataType },
+      ])
+    },
+  )
+
+  it.each([5, 0, true, false, [], ["store"], {}, { key: "store" }])("%j is bad data", (written) => {
+    expect(refusalWith({ attributes: { storage_data_type: written } })).toEqual({
+      code: "bad-data",
+      uuid: "44d1e266-9fbc-50bc-8c11-fe312cab9dd3",
+      slug: "climate-store",
+      offering_slug: "capstor",
+      field: "attributes.storage_data_type",
+      found: written,
+      reason: expect.stringContaining("expected"),
+    })
+  })
+})

@@ -1,0 +1,92 @@
+import { describe, expect, it } from "vitest"
+import { type GidAnswer, isGid } from "../src/index.ts"
+import { aResource, dashedNumber, uuidNumber } from "./a-resource.ts"
+import { customersOf, entryWith, refusalWith, resourcesOf, tenantsOf, treeOf } from "./a-tree.ts"
+
+const answers = (answer?: GidAnswer) => ({
+  gids: new Map<string, GidAnswer>(answer === undefined ? [] : [["climate-sim", answer]]),
+})
+
+describe("a GID", () => {
+  it.each([
+    [1000, 1000],
+    [1001, 1000],
+    [31_001, 1000],
+    [Number.MAX_SAFE_INTEGER, 1000],
+    [1, 1],
+  ])("may be %d where the smallest is %d", (gid, smallest) => {
+    expect(isGid(gid, smallest)).toBe(true)
+    expect(
+      entryWith({}, { ...answers({ status: "known", gid }), settings: { minGid: smallest } }).target.targetItem,
+    ).toMatchObject({ unixGid: gid })
+  })
+
+  it.each([
+    [999, 1000],
+    [0, 1000],
+    [-1, 1000],
+    [1000.5, 1000],
+    [4999, 5000],
+    [Number.NaN, 1000],
+    [Number.POSITIVE_INFINITY, 1000],
+    [2 ** 53, 1000],
+  ])("is not %d where the smallest is %d: it is unknown", (gid, smallest) => {
+    expect(isGid(gid, smallest)).toBe(false)
+    expect(refusalWith({}, { ...answers({ status: "known", gid }), settings: { minGid: smallest } })).toMatchObject({
+      code: "gid-unknown",
+      field: "project_slug",
+      found: "climate-sim",
+    })
+  })
+
+  it.each(["31001", null, undefined, true, [31_001], {}, 31_001n])("is not %o", (gid) => {
+    expect(isGid(gid, 1000)).toBe(false)
+  })
+
+  it("that the API does not know leaves out the project's resources alone, with the reason", () => {
+    const gids = new Map<string, GidAnswer>([
+      ["climate-sim", { status: "unknown", reason: "not in the answer" }],
+      ["other", { status: "known", gid: 31_002 }],
+    ])
+    const tree = treeOf(
+      [
+        aResource({ uuid: uuidNumber(1) }),
+        aResource({ uuid: uuidNumber(2), attributes: { storage_data_type: "users" } }),
+        aResource({ uuid: uuidNumber(3), project_slug: "other" }),
+      ],
+      { gids },
+    )
+    expect(resourcesOf(tree).map(({ itemId }) => itemId)).toEqual([dashedNumber(3)])
+    expect(tree.skipped.map(({ uuid, code }) => [uuid, code])).toEqual([
+      [dashedNumber(1), "gid-unknown"],
+      [dashedNumber(2), "gid-unknown"],
+    ])
+    expect([tenantsOf(tree).length, customersOf(tree).length]).toEqual([2, 2])
+  })
+
+  it.each<[GidAnswer | undefined, string, string]>([
+    [{ status: "unknown", reason: "two values for one name" }, "gid-unknown", "two values for one name"],
+    [{ status: "unavailable", reason: "timed out" }, "gid-unavailable", "timed out"],
+    [undefined, "gid-unavailable", "not asked for"],
+  ])("of the answer %j is said as it is: %s", (answer, code, reason) => {
+    expect(refusalWith({}, answers(answer))).toEqual({
+      code,
+      uuid: "44d1e266-9fbc-50bc-8c11-fe312cab9dd3",
+      slug: "climate-store",
+      offering_slug: "capstor",
+      field: "project_slug",
+      found: "climate-sim",
+      reason: expect.stringContaining(reason),
+    })
+  })
+
+  it("is looked up by the project's exact slug", () => {
+    const gids = new Map<string, GidAnswer>([["Climate-Sim", { status: "known", gid: 31_001 }]])
+    expect(refusalWith({}, { gids })).toMatchObject({ code: "gid-unavailable" })
+  })
+
+  it("of a user's directory is the primary project's", () => {
+    const entry = entryWith({ attributes: { storage_data_type: "users" } }, answers({ status: "known", gid: 31_005 }))
+    expect(entry.target.targetItem).toMatchObject({ primaryProject: { name: "climate-sim", unixGid: 31_005 } })
+  })
+})

@@ -1,0 +1,273 @@
+import fc from "fast-check"
+import { type GidAnswer, type ModelSettings, type OfferingCustomer, waldurResourceFields } from "../src/index.ts"
+import { anOrder, aResource, dashedNumber, type Row, uuidNumber } from "./a-resource.ts"
+import { settingsWith } from "./a-tree.ts"
+
+const prototypeKeys = ["__proto__", "constructor", "prototype", "toString", "hasOwnProperty", "length"]
+const oddTexts = ["", " ", ".", "..", "/", "a/../b", "\0", "\ud800", "a\udfff", "💾", "a".repeat(256), "null", "NaN"]
+
+const text = fc.oneof(
+  fc.constantFrom(...prototypeKeys, ...oddTexts),
+  fc.string({ unit: "binary", maxLength: 12 }),
+  fc.array(fc.nat(0xffff), { maxLength: 6 }).map((units) => String.fromCharCode(...units)),
+)
+const number = fc.oneof(
+  fc.constantFrom(0, -0, 1, -1, 999, 1000, 0.5, 5e-324, 1e17, 1e300, Number.MAX_VALUE, 2 ** 53, -(2 ** 53)),
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
+  fc.integer(),
+)
+const numberText = fc.oneof(
+  number.map(String),
+  fc.constantFrom("", "inf", "nan", "0x10", "1e999", "10000.0", "-0", " 5 ", "1_0"),
+)
+/** A key's value in JSON text may be `__proto__`'s, which an object literal cannot have. */
+const withPrototypeKey = fc
+  .tuple(fc.constantFrom(...prototypeKeys), fc.jsonValue({ maxDepth: 1 }))
+  .map(([key, value]): unknown => JSON.parse(`{${JSON.stringify(key)}: ${JSON.stringify(value)}}`))
+
+/** What may stand in a field of Waldur's JSON, but for what should. */
+const jsonValue: fc.Arbitrary<unknown> = fc.oneof(
+  text,
+  number,
+  numberText,
+  fc.constantFrom(null, true, false),
+  withPrototypeKey,
+  fc.jsonValue({ maxDepth: 2 }),
+)
+/** What JSON cannot even say. */
+const anyValue: fc.Arbitrary<unknown> = fc.oneof(
+  fc.anything({
+    withBigInt: true,
+    withDate: true,
+    withMap: true,
+    withSet: true,
+    withNullPrototype: true,
+    withObjectString: true,
+    withSparseArray: true,
+    withTypedArray: true,
+    withBoxedValues: true,
+  }),
+  fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Symbol("x"), () => 5),
+)
+
+const projects = Array.from({ length: 6 }, (_, at) => `project-${at}`)
+const customers = Array.from({ length: 4 }, (_, at) => ({ slug: `customer-${at}`, uuid: uuidNumber(0xc0 + at) }))
+const offerings = [
+  { offering_slug: "capstor", offering_uuid: uuidNumber(0xa0) },
+  { offering_slug: "vast", offering_uuid: uuidNumber(0xa1) },
+  { offering_slug: "other", offering_uuid: uuidNumber(0xa2) },
+]
+const states = ["Creating", "OK", "Erred", "Updating", "Terminating", "Terminated"]
+const orderStates = [
+  "pending-consumer",
+  "pending-project",
+  "pending-start-date",
+  "pending-provider",
+  "executing",
+  "done",
+]
+const dataTypes = ["store", "archive", "users", "scratch", " Store ", "media", "", null]
+const paths = [
+  "/fs/t/c/one",
+  "/fs/t/c/two",
+  "/fs/t/d/one",
+  "/fs/u",
+  "/elsewhere/x",
+  "/capstor/store/cscs/customer-0/project-0",
+]
+const space = fc.oneof(
+  { weight: 3, arbitrary: fc.integer({ min: 0, max: 100 }) },
+  number,
+  numberText,
+  fc.constant(null),
+)
+const limits = fc.oneof({ weight: 5, arbitrary: fc.record({ storage: space }) }, fc.constantFrom(null, {}, []))
+const inodes = fc.oneof(fc.integer({ min: 0, max: 100_000_000 }), number, numberText)
+const options = fc.oneof(
+  fc.constantFrom(null, {}),
+  fc.record(
+    {
+      permissions: fc.constantFrom("775", "2770", "rwx", 5, null),
+      soft_quota_space: space,
+      hard_quota_space: space,
+      soft_quota_inodes: inodes,
+      hard_quota_inodes: inodes,
+      soft_quota_indoes: inodes,
+      hard_quota_indoes: inodes,
+    },
+    { requiredKeys: [] },
+  ),
+)
+const gid = fc.oneof(fc.integer({ min: 990, max: 1010 }), number)
+const item = fc.record(
+  {
+    itemId: fc.constantFrom(uuidNumber(7), dashedNumber(7), "no uuid"),
+    key: text,
+    unixGid: gid,
+    unixUid: gid,
+    primaryProject: fc.record({ unixGid: gid }),
+  },
+  { requiredKeys: ["itemId"] },
+)
+const metadata = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom(null, {}, { gid: 30_000 }) },
+  fc.record({ project_item: item, user_item: item }, { requiredKeys: [] }),
+)
+const order = fc.oneof(
+  { weight: 2, arbitrary: fc.constant(null) },
+  fc
+    .record({
+      type: fc.constantFrom("Create", "Update", "Terminate"),
+      state: fc.constantFrom(...orderStates),
+      limits,
+      attributes: fc.record({ old_limits: limits, old_options: options, new_options: options }, { requiredKeys: [] }),
+    })
+    .map(anOrder),
+)
+
+/** A row that Waldur could well send; few uuids and paths, so that rows meet. */
+const plausibleRow: fc.Arbitrary<Row> = fc
+  .record({
+    uuid: fc.integer({ min: 1, max: 40 }).map(uuidNumber),
+    slug: fc.constantFrom("r-1", "r-2", "r-3"),
+    state: fc.constantFrom(...states),
+    created: fc.constantFrom(
+      "2025-01-01T00:00:00Z",
+      "2025-01-01T00:00:00.000001Z",
+      "2025-01-01T01:00:00+01:00",
+      "2024-06-01T12:00:00.5Z",
+      null,
+    ),
+    offering: fc.oneof(
+      { weight: 12, arbitrary: fc.constantFrom(...offerings.slice(0, 2)) },
+      fc.constantFrom(...offerings),
+    ),
+    provider_slug: fc.constantFrom("cscs", "psi"),
+    provider_name: fc.constantFrom("CSCS", "PSI", null),
+    customer: fc.constantFrom(...customers),
+    customer_uuid: fc.option(fc.constant(true), { nil: null, freq: 8 }),
+    customer_name: fc.constantFrom("A Customer", "Its Old Name", null),
+    project_slug: fc.constantFrom(...projects),
+    project_name: fc.oneof({ weight: 9, arbitrary: fc.constant("A Project") }, fc.constant(null)),
+    permissions: fc.oneof({ weight: 5, arbitrary: fc.constantFrom("775", "2770", null) }, fc.constantFrom("rwx", 775)),
+    storage_data_type: fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...dataTypes) }, fc.constant(5)),
+    limits,
+    options,
+    backend_id: fc.oneof(
+      { weight: 2, arbitrary: fc.constantFrom("", null, "relative/path") },
+      fc.constantFrom(...paths),
+    ),
+    backend_metadata: metadata,
+    order_in_progress: order,
+  })
+  .map(({ offering, customer, customer_uuid, permissions, storage_data_type, ...rest }) =>
+    aResource({
+      ...rest,
+      ...offering,
+      customer_slug: customer.slug,
+      customer_uuid: customer_uuid === null ? null : customer.uuid,
+      attributes: { permissions, storage_data_type },
+    }),
+  )
+
+/** Fields of Waldur's with any value in them, some of them in the objects that the model looks into. */
+const changesOf = (value: fc.Arbitrary<unknown>): fc.Arbitrary<Row> => {
+  const inside = (...keys: ReadonlyArray<string>) =>
+    fc.dictionary(fc.constantFrom(...keys, ...prototypeKeys), value, { maxKeys: 3, noNullPrototype: false })
+  return fc.oneof(
+    fc.dictionary(fc.constantFrom(...waldurResourceFields), value, { minKeys: 1, maxKeys: 3, noNullPrototype: true }),
+    fc.record(
+      {
+        attributes: inside("permissions", "storage_data_type"),
+        limits: inside("storage"),
+        options: inside(
+          "permissions",
+          "soft_quota_space",
+          "hard_quota_space",
+          "soft_quota_inodes",
+          "hard_quota_indoes",
+        ),
+        backend_metadata: inside("project_item", "user_item"),
+        order_in_progress: inside("type", "state", "url", "limits", "attributes"),
+      },
+      { requiredKeys: [] },
+    ),
+  )
+}
+const rowWith = (value: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> =>
+  fc.oneof(
+    { weight: 6, arbitrary: plausibleRow },
+    {
+      weight: 3,
+      arbitrary: fc.tuple(plausibleRow, changesOf(value)).map(([row, changes]) => ({ ...row, ...changes })),
+    },
+    { weight: 1, arbitrary: value },
+  )
+
+/** Rows that JSON can say. */
+export const jsonRow: fc.Arbitrary<unknown> = rowWith(jsonValue)
+/** Rows of which nothing is known. */
+export const anyRow: fc.Arbitrary<unknown> = rowWith(fc.oneof(jsonValue, anyValue))
+
+/** Rows that are malformed, that nobody else's uuid or path is in, and what stands where. */
+export const malformedRow: fc.Arbitrary<Row> = fc
+  .tuple(
+    plausibleRow,
+    fc.oneof(
+      fc.record({ uuid: fc.constantFrom("", "no uuid", 5, null, undefined) }),
+      fc.record({ slug: fc.constantFrom("", 5, null, undefined) }),
+      fc.record({ created: fc.constantFrom(5, []) }),
+      fc.record({ offering_uuid: fc.constantFrom("capstor", null) }),
+      fc.record({ offering_slug: fc.constantFrom("", null, 5, "foreign") }),
+      fc.record({ provider_slug: fc.constantFrom("", null, 5, "..", "a b") }),
+      fc.record({ customer_slug: fc.constantFrom("", null, 5) }),
+      fc.record({ project_slug: fc.constantFrom("", null, 5) }),
+      fc.record({ attributes: fc.constantFrom([], 5, "775", { storage_data_type: 5 }, { storage_data_type: "a/b" }) }),
+      fc.record({ order_in_progress: fc.constantFrom(5, [], "Update", { state: 5 }) }),
+    ),
+    fc.integer({ min: 1000, max: 2000 }),
+  )
+  .map(([row, bad, number]) =>
+    aResource({ ...row, uuid: uuidNumber(number), project_slug: `malformed-${number}`, backend_id: "", ...bad }),
+  )
+
+/** All that the tree is made of, but the rows. */
+export interface Surrounding {
+  readonly customers: ReadonlyMap<string, ReadonlyArray<OfferingCustomer>>
+  readonly gids: ReadonlyMap<string, GidAnswer>
+  readonly settings: ModelSettings
+}
+
+const listed: fc.Arbitrary<OfferingCustomer> = fc.record({
+  uuid: fc.oneof({ weight: 5, arbitrary: fc.constantFrom(...customers.map(({ uuid }) => uuid)) }, text),
+  slug: fc.oneof({ weight: 5, arbitrary: fc.constantFrom(...customers.map(({ slug }) => slug)) }, text),
+  name: text,
+})
+const gidAnswer: fc.Arbitrary<GidAnswer> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({ status: fc.constant("known" as const), gid: fc.integer({ min: 1000, max: 60_000 }) }),
+  },
+  fc.record({ status: fc.constant("known" as const), gid: fc.oneof(number, fc.constant(Number.NaN)) }),
+  fc.record({ status: fc.constantFrom("unknown" as const, "unavailable" as const), reason: text }),
+)
+
+export const surrounding: fc.Arbitrary<Surrounding> = fc.record({
+  customers: fc
+    .dictionary(fc.constantFrom(dashedNumber(0xa0), dashedNumber(0xa1)), fc.array(listed, { maxLength: 6 }))
+    .map((lists) => new Map(Object.entries(lists))),
+  gids: fc
+    .dictionary(fc.constantFrom(...projects, "__proto__"), gidAnswer, { minKeys: 3, maxKeys: 7 })
+    .map((answers) => new Map(Object.entries(answers))),
+  settings: fc
+    .record({
+      useMockTargetItems: fc.boolean(),
+      mountRoots: fc.constantFrom([], [], ["/fs"], ["/fs/", "/capstor"]),
+      minGid: fc.constantFrom(1000, 1000, 1005),
+      storageSystems: fc.constantFrom(
+        ["capstor", "vast"].map((name) => ({ name, offeringSlug: name })),
+        ["vast", "capstor"].map((name) => ({ name: `the ${name}`, offeringSlug: name })),
+      ),
+    })
+    .map(settingsWith),
+})

@@ -1,0 +1,235 @@
+import { describe, expect, it } from "vitest"
+import { aResource, dashedNumber, resourceId, uuidNumber } from "./a-resource.ts"
+import {
+  entriesOf,
+  entryWith,
+  mountPointsOf,
+  refusalWith,
+  resourcesOf,
+  tenantsOf,
+  treeOf,
+  treeWith,
+  warningsWith,
+} from "./a-tree.ts"
+
+const longest = "a".repeat(255)
+
+describe("a mount point", () => {
+  it("is made of system, data type, tenant, customer and project on the three levels", () => {
+    expect(mountPointsOf(entriesOf(treeWith()))).toEqual([
+      "/capstor/store/cscs",
+      "/capstor/store/cscs/university-physics",
+      "/capstor/store/cscs/university-physics/climate-sim",
+    ])
+  })
+
+  it("keeps the case of the offering's slug, not of the data type", () => {
+    const settings = { storageSystems: [{ name: "big", offeringSlug: "CapStor" }] }
+    const entry = entryWith({ offering_slug: "CapStor", attributes: { storage_data_type: "Scratch" } }, { settings })
+    expect(entry.mountPoint.default).toBe("/CapStor/scratch/cscs/university-physics/climate-sim")
+  })
+
+  it.each(["a", "A", "0", "_", "_a", "a.b", "a-b", "a_b", "a.", "a-", "a..b", "__proto__", "constructor", longest])(
+    "may have the component %s",
+    (component) => {
+      expect(entryWith({ project_slug: component }).mountPoint.default).toBe(
+        `/capstor/store/cscs/university-physics/${component}`,
+      )
+    },
+  )
+
+  const badComponents = [
+    ".",
+    "..",
+    ".hidden",
+    "-rf",
+    "a/b",
+    "/",
+    "../../etc",
+    "a b",
+    " a",
+    "a ",
+    "a\n",
+    "a\u0000",
+    "a;b",
+    "$(a)",
+    "a\\b",
+    "a*",
+    "ä",
+    "а", // Cyrillic
+    "a\u202eb",
+    "\ud800",
+    "😀",
+    `${longest}a`,
+  ]
+  it.each(
+    ["provider_slug", "customer_slug", "project_slug"].flatMap((field) =>
+      badComponents.map((component) => [field, component] as const),
+    ),
+  )("is never made of the %s %j", (field, component) => {
+    expect(refusalWith({ [field]: component })).toMatchObject({ code: "bad-data", uuid: resourceId, field })
+  })
+
+  it.each(badComponents.filter((component) => component.trim() === component))(
+    "is never made of the data type %j",
+    (component) => {
+      const attributes = { storage_data_type: component }
+      expect(refusalWith({ attributes })).toMatchObject({ code: "bad-data", field: "attributes.storage_data_type" })
+    },
+  )
+
+  it.each(["..", "a/b", ".a", "a b"])("is never made of the offering slug %j, though it is configured", (slug) => {
+    const settings = { storageSystems: [{ name: "capstor", offeringSlug: slug }] }
+    expect(refusalWith({ offering_slug: slug }, { settings })).toMatchObject({
+      code: "bad-data",
+      field: "offering_slug",
+    })
+  })
+
+  it("is wanting for a bad customer alone below a tenant that stays", () => {
+    const tree = treeOf([
+      aResource(),
+      aResource({ uuid: uuidNumber(2), customer_slug: "..", project_slug: "two" }),
+      aResource({ uuid: uuidNumber(3), customer_slug: "..", project_slug: "three" }),
+    ])
+    expect(mountPointsOf(entriesOf(tree))).toEqual([
+      "/capstor/store/cscs",
+      "/capstor/store/cscs/university-physics",
+      "/capstor/store/cscs/university-physics/climate-sim",
+    ])
+    expect(tree.skipped.map(({ uuid, field }) => [uuid, field])).toEqual([
+      [dashedNumber(2), "customer_slug"],
+      [dashedNumber(3), "customer_slug"],
+    ])
+  })
+
+  it("is wanting for a bad project alone below parents that stay", () => {
+    expect(mountPointsOf(entriesOf(treeWith({ project_slug: ".." })))).toEqual([
+      "/capstor/store/cscs",
+      "/capstor/store/cscs/university-physics",
+    ])
+  })
+})
+
+describe("a backend_id", () => {
+  it.each([
+    "/a/b",
+    "/capstor/store/cscs/eth/old-name",
+    "/0/_",
+    `/${longest}/${longest}`,
+    "/a..b/c.",
+    "/__proto__/constructor",
+  ])("that is the path %s is the mount point", (backend_id) => {
+    expect(entryWith({ backend_id }).mountPoint.default).toBe(backend_id)
+  })
+
+  it("that is a path stands for a project whose slug is none", () => {
+    expect(entryWith({ backend_id: "/a/b/c", project_slug: "not a component" }).mountPoint.default).toBe("/a/b/c")
+  })
+
+  it.each([
+    "",
+    "capstor/ethz-p01/000",
+    "a",
+    "/",
+    "//",
+    "/a",
+    "/a/",
+    "/a/b/",
+    "//a/b",
+    "/a//b",
+    "/a/./b",
+    "/a/../b",
+    "/a/..",
+    "/../a",
+    "/a/.b",
+    "/a/-b",
+    "/a/b c",
+    "/a/b\n",
+    "\n/a/b",
+    " /a/b",
+    "/a/b ",
+    "/a/b\u0000",
+    "/a/ä",
+    "/a/\ud800",
+    "/a/$b",
+    "\\a\\b",
+    "C:/a/b",
+    "file:///a/b",
+    `/a/${longest}b`,
+    "66a0f1c2-0000-4000-8000-000000000000",
+    5,
+    true,
+    null,
+    undefined,
+    ["/a/b"],
+    { path: "/a/b" },
+  ])("that is %j is no path and is ignored", (backend_id) => {
+    expect(entryWith({ backend_id }).mountPoint.default).toBe("/capstor/store/cscs/university-physics/climate-sim")
+  })
+
+  it("that is nearly a path is said to be none", () => {
+    expect(warningsWith({ backend_id: "/a/../b" })).toEqual([
+      { code: "ignored-value", field: "backend_id", found: "/a/../b" },
+    ])
+  })
+
+  it("of 4096 bytes is a path", () => {
+    const backend_id = `/${"b".repeat(127)}`.repeat(32)
+    expect(backend_id).toHaveLength(4096)
+    expect(entryWith({ backend_id }).mountPoint.default).toBe(backend_id)
+  })
+
+  it("of 4097 bytes is bad data", () => {
+    const backend_id = `${`/${"b".repeat(127)}`.repeat(32)}c`
+    expect(backend_id).toHaveLength(4097)
+    expect(refusalWith({ backend_id })).toMatchObject({ code: "bad-data", field: "backend_id" })
+  })
+
+  it("of any length that is no path is ignored, and never throws", () => {
+    const backend_id = `${"/a".repeat(15_000_000)}!`
+    expect(entryWith({ backend_id }).mountPoint.default).toBe("/capstor/store/cscs/university-physics/climate-sim")
+  })
+
+  describe("where mount roots are set", () => {
+    it.each([
+      [["/capstor"], "/capstor/b"],
+      [["/capstor/"], "/capstor/b"],
+      [["/vast", "/capstor/store"], "/capstor/store/b"],
+      [["/"], "/any/path"],
+      [[], "/any/path"],
+    ])("%j allow %s", (mountRoots, backend_id) => {
+      expect(entryWith({ backend_id }, { settings: { mountRoots } }).mountPoint.default).toBe(backend_id)
+    })
+
+    it.each([
+      [["/capstor"], "/capstor2/b"],
+      [["/capstor"], "/vast/capstor"],
+      [["/capstor/store"], "/capstor/store"],
+      [["/capstor/store/"], "/capstor/store"],
+      [["/capstor/store"], "/capstor/storeb/c"],
+      [["/vast", "/iopsstor"], "/capstor/store/b"],
+    ])("%j make %s bad data", (mountRoots, backend_id) => {
+      expect(refusalWith({ backend_id }, { settings: { mountRoots } })).toMatchObject({
+        code: "bad-data",
+        field: "backend_id",
+        found: backend_id,
+      })
+    })
+
+    it.each(["", "relative/path", "/one", "/a/../b"])("they do not concern %j, which is no path", (backend_id) => {
+      expect(entryWith({ backend_id }, { settings: { mountRoots: ["/elsewhere"] } }).mountPoint.default).toBe(
+        "/capstor/store/cscs/university-physics/climate-sim",
+      )
+    })
+  })
+})
+
+describe("the tenant and customer above a resource with bad data", () => {
+  it("stay where all below them was left out", () => {
+    const tree = treeWith({ attributes: { permissions: "rwx" } })
+    expect(resourcesOf(tree)).toEqual([])
+    expect(mountPointsOf(entriesOf(tree))).toEqual(["/capstor/store/cscs", "/capstor/store/cscs/university-physics"])
+    expect(tenantsOf(tree)).toHaveLength(1)
+  })
+})

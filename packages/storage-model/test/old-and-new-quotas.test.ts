@@ -1,0 +1,121 @@
+import { describe, expect, it } from "vitest"
+import { anOrder, type Row } from "./a-resource.ts"
+import { entryWith, warningsWith } from "./a-tree.ts"
+
+const own = { limits: { storage: 10 }, options: { soft_quota_space: 8, soft_quota_inodes: 7 } }
+
+const during = (order: Row, changes: Row = {}) => ({
+  state: "Updating",
+  ...own,
+  ...changes,
+  order_in_progress: anOrder(order),
+})
+
+/** The numbers of `quotas`, `oldQuotas`, `newQuotas`; `undefined` for what is not there. */
+const allQuotas = (changes: Row) => {
+  const { quotas, oldQuotas, newQuotas } = entryWith(changes)
+  return [quotas, oldQuotas, newQuotas].map((list) => (list ? list.map(({ quota }) => quota) : list))
+}
+
+const now = [8, 10, 7, 20_000_000]
+
+describe("an update order", () => {
+  it.each<[string, Row, ReadonlyArray<number>, ReadonlyArray<number>]>([
+    ["old limits", { attributes: { old_limits: { storage: 20 } } }, [8, 20, 7, 40_000_000], now],
+    ["new limits", { limits: { storage: 20 } }, now, [8, 20, 7, 40_000_000]],
+    ["old options", { attributes: { old_options: { soft_quota_space: 5 } } }, [5, 10, 7, 20_000_000], now],
+    ["new options", { attributes: { new_options: { hard_quota_space: 30 } } }, now, [8, 30, 7, 20_000_000]],
+    [
+      "all four",
+      {
+        limits: { storage: 40 },
+        attributes: {
+          old_limits: { storage: 20 },
+          old_options: { soft_quota_inodes: 1 },
+          new_options: { soft_quota_space: 9, soft_quota_inodes: 2 },
+        },
+      },
+      [8, 20, 1, 40_000_000],
+      [9, 40, 2, 80_000_000],
+    ],
+    ["a key that is null", { attributes: { new_options: { soft_quota_space: null } } }, now, [10, 10, 7, 20_000_000]],
+    ["a limit that is a text", { limits: { storage: "20.0" } }, now, [8, 20, 7, 40_000_000]],
+    [
+      "new options in the other spelling",
+      { attributes: { new_options: { soft_quota_indoes: 3 } } },
+      now,
+      [8, 10, 3, 20_000_000],
+    ],
+    ["other keys alone", { limits: { cpu: 1 } }, now, now],
+  ])("with %s gives old and new quotas, key by key over the resource's own", (_, order, old, young) => {
+    expect(allQuotas(during(order))).toEqual([now, old, young])
+  })
+
+  it.each(["pending-provider", "executing"])("that is %s gives them", (state) => {
+    expect(allQuotas(during({ state, limits: { storage: 20 } }))).toEqual([now, now, [8, 20, 7, 40_000_000]])
+  })
+
+  it.each<[string, Row]>([
+    ["limits and attributes that are empty", { limits: {}, attributes: {} }],
+    ["limits and attributes that are null", { limits: null, attributes: null }],
+    ["limits and attributes that are missing", { limits: undefined, attributes: undefined }],
+    ["other attributes", { attributes: { name: "x", old_limits: null, new_options: {} } }],
+  ])("with %s gives neither", (_, order) => {
+    const entry = entryWith(during(order))
+    expect("oldQuotas" in entry || "newQuotas" in entry).toBe(false)
+  })
+
+  it.each([5, "storage", []])("with limits of %j gives neither, and that is said", (limits) => {
+    const changes = during({ limits })
+    expect(allQuotas(changes)).toEqual([now, undefined, undefined])
+    expect(warningsWith(changes)).toEqual([{ code: "ignored-value", field: "order_in_progress.limits", found: limits }])
+  })
+
+  it("names a bad value by its path in the order", () => {
+    const changes = during({
+      limits: { storage: "lots" },
+      attributes: {
+        old_limits: { storage: -1 },
+        old_options: { hard_quota_space: "x" },
+        new_options: { soft_quota_indoes: true },
+      },
+    })
+    expect(allQuotas(changes)).toEqual([now, [0, 0, 0, 0], [0, 0, 0, 0]].map((list, at) => (at === 0 ? list : null)))
+    expect(
+      warningsWith(changes)
+        .filter(({ code }) => code === "ignored-value")
+        .map(({ field }) => field),
+    ).toEqual([
+      "order_in_progress.attributes.new_options.soft_quota_indoes",
+      "order_in_progress.attributes.old_limits.storage",
+      "order_in_progress.attributes.old_options.hard_quota_space",
+      "order_in_progress.limits.storage",
+    ])
+  })
+
+  it("names a soft quota that it put above the hard one by its path in the order", () => {
+    const changes = during({ limits: { storage: 20 } }, { options: { hard_quota_space: 15 } })
+    expect(allQuotas(changes)[2]).toEqual([15, 15, 26_600_000, 40_000_000])
+    expect(warningsWith(changes)).toEqual([
+      { code: "soft-above-hard", field: "order_in_progress.limits.storage", found: 20 },
+    ])
+  })
+
+  it("says what is wrong with the resource's own values once", () => {
+    const changes = during({ limits: { storage: 20 } }, { options: { soft_quota_space: "x" } })
+    expect(warningsWith(changes)).toEqual([{ code: "ignored-value", field: "options.soft_quota_space", found: "x" }])
+  })
+
+  it("to nothing gives new quotas of null, which are there", () => {
+    const entry = entryWith({ ...during({ limits: { storage: 0 } }), options: {} })
+    expect(JSON.stringify(entry)).toContain('"newQuotas":null')
+    expect(entry.oldQuotas).not.toBeNull()
+  })
+})
+
+describe("an order of another type", () => {
+  it.each(["Create", "Terminate", "update", "", null, undefined])("(%j) gives no old or new quotas", (type) => {
+    const order = { type, limits: { storage: 20 }, attributes: { old_limits: { storage: 5 } } }
+    expect(allQuotas(during(order))).toEqual([now, undefined, undefined])
+  })
+})

@@ -1,0 +1,39 @@
+import { describe, expect, it } from "vitest"
+import { pageOf, paginate } from "../src/index.ts"
+
+describe("a page", () => {
+  it.each([
+    // total, page, size, offset, pages, has_next, entries
+    [0, 1, 100, 0, 0, false, []],
+    [0, 3, 10, 20, 0, false, []],
+    [1, 1, 100, 0, 1, false, [0]],
+    [1, 1, 1, 0, 1, false, [0]],
+    [3, 1, 2, 0, 2, true, [0, 1]],
+    [3, 2, 2, 2, 2, false, [2]],
+    [3, 3, 2, 4, 2, false, []],
+    [4, 2, 2, 2, 2, false, [2, 3]],
+    [4, 3, 2, 4, 2, false, []],
+    [5, 1, 1, 0, 5, true, [0]],
+    [5, 5, 1, 4, 5, false, [4]],
+    [5, 1, 500, 0, 1, false, [0, 1, 2, 3, 4]],
+    [5, 1_000_000, 500, 499_999_500, 1, false, []],
+  ] as const)(
+    "of %d entries, number %d of at most %d, begins after %d of %d pages",
+    (total, page, size, offset, pages, has_next, entries) => {
+      const pagination = paginate(total, page, size)
+      expect(pagination).toEqual({ current: page, limit: size, offset, pages, total, has_next })
+      expect(
+        pageOf(
+          Array.from({ length: total }, (_, at) => at),
+          pagination,
+        ),
+      ).toEqual(entries)
+    },
+  )
+
+  it("says where it is in the contract's order", () => {
+    expect(JSON.stringify(paginate(3, 1, 2))).toBe(
+      '{"current":1,"limit":2,"offset":0,"pages":2,"total":3,"has_next":true}',
+    )
+  })
+})

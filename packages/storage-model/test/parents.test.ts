@@ -1,0 +1,121 @@
+import { describe, expect, it } from "vitest"
+import { selectEntries } from "../src/index.ts"
+import { aResource, type Row, uuidNumber } from "./a-resource.ts"
+import { mountPointsOf, treeOf } from "./a-tree.ts"
+
+const tenantDefault = "/capstor/store/cscs"
+const physicsDefault = "/capstor/store/cscs/university-physics"
+
+const rowsOf = (...changes: ReadonlyArray<Row>) =>
+  changes.map((change, at) => aResource({ uuid: uuidNumber(at + 1), project_slug: `project-${at + 1}`, ...change }))
+
+const parentsOf = (...changes: ReadonlyArray<Row>) =>
+  mountPointsOf(
+    treeOf(rowsOf(...changes))
+      .entries.map(({ entry }) => entry)
+      .filter(({ target }) => target.targetType === "tenant" || target.targetType === "customer"),
+  )
+
+describe("tenants and customers", () => {
+  it("take the parent directories of the only path below them", () => {
+    expect(parentsOf({ backend_id: "/fs/tenant/customer/project" })).toEqual(["/fs/tenant", "/fs/tenant/customer"])
+  })
+
+  it("take the parent directories where all paths below them give the same", () => {
+    expect(parentsOf({ backend_id: "/fs/t/c/one" }, { backend_id: "/fs/t/c/two" })).toEqual(["/fs/t", "/fs/t/c"])
+  })
+
+  it("keep their own where no resource has a path", () => {
+    expect(parentsOf({}, { backend_id: "relative/path" })).toEqual([tenantDefault, physicsDefault])
+  })
+
+  it.each(["", "relative/path", "/one", "/a/../b"])("keep their own where one resource has %j", (backend_id) => {
+    expect(parentsOf({ backend_id: "/fs/t/c/one" }, { backend_id })).toEqual([tenantDefault, physicsDefault])
+  })
+
+  it("keep their own where the paths give different directories", () => {
+    expect(parentsOf({ backend_id: "/fs/t/c/one" }, { backend_id: "/fs/u/d/two" })).toEqual([
+      tenantDefault,
+      physicsDefault,
+    ])
+  })
+
+  it("agree on the tenant's directory alone", () => {
+    const other = { customer_slug: "biology", customer_uuid: uuidNumber(99) }
+    expect(parentsOf({ backend_id: "/fs/t/c/one" }, { backend_id: "/fs/t/d/two", ...other })).toEqual([
+      "/fs/t",
+      "/fs/t/d",
+      "/fs/t/c",
+    ])
+    expect(parentsOf({ backend_id: "/fs/t/c/one" }, { backend_id: "/fs/t/d/two" })).toEqual(["/fs/t", physicsDefault])
+  })
+
+  it("agree on the customer's directory alone", () => {
+    const other = { customer_slug: "biology", customer_uuid: uuidNumber(99) }
+    expect(parentsOf({ backend_id: "/fs/t/c/one" }, { ...other })).toEqual([
+      tenantDefault,
+      "/capstor/store/cscs/biology",
+      "/fs/t/c",
+    ])
+  })
+
+  it("never take / for a directory", () => {
+    expect(parentsOf({ backend_id: "/a/b" })).toEqual([tenantDefault, "/a"])
+    expect(parentsOf({ backend_id: "/a/b/c" })).toEqual(["/a", "/a/b"])
+  })
+
+  it("are judged for each data type by itself", () => {
+    expect(parentsOf({ backend_id: "/fs/t/c/one" }, { attributes: { storage_data_type: "users" } })).toEqual([
+      "/fs/t",
+      "/fs/t/c",
+      "/capstor/users/cscs",
+      "/capstor/users/cscs/university-physics",
+    ])
+  })
+
+  it.each<[string, Row]>([
+    ["permissions that are bad", { attributes: { permissions: "rwx" } }],
+    ["a project slug that is no component", { project_slug: ".." }],
+    ["no project name", { project_name: null }],
+  ])("count a resource without a path that is left out for %s", (_, bad) => {
+    expect(parentsOf({ backend_id: "/fs/t/c/one" }, bad)).toEqual([tenantDefault, physicsDefault])
+  })
+
+  it("count a path that is left out for its permissions", () => {
+    expect(
+      parentsOf({ backend_id: "/fs/t/c/one" }, { backend_id: "/fs/u/d/two", attributes: { permissions: "rwx" } }),
+    ).toEqual([tenantDefault, physicsDefault])
+    expect(parentsOf({ backend_id: "/fs/t/c/one", attributes: { permissions: "rwx" } })).toEqual(["/fs/t", "/fs/t/c"])
+  })
+
+  it("count a path that is left out for its GID", () => {
+    const gids = new Map([["project-1", { status: "known", gid: 31_001 }] as const])
+    const tree = treeOf(rowsOf({ backend_id: "/fs/t/c/one" }, { backend_id: "/fs/u/d/two" }), { gids })
+    expect(mountPointsOf(tree.entries.map(({ entry }) => entry))).toEqual([
+      tenantDefault,
+      physicsDefault,
+      "/fs/t/c/one",
+    ])
+  })
+
+  it("count a path that is left out for the mount roots as none", () => {
+    const rows = rowsOf({ backend_id: "/fs/t/c/one" }, { backend_id: "/other/t/c/two" })
+    expect(
+      mountPointsOf(treeOf(rows, { settings: { mountRoots: ["/fs"] } }).entries.map(({ entry }) => entry)),
+    ).toEqual([tenantDefault, physicsDefault, "/fs/t/c/one"])
+  })
+
+  it("count resources that are removed or have erred", () => {
+    expect(parentsOf({ backend_id: "/fs/t/c/one" }, { state: "Terminated" })).toEqual([tenantDefault, physicsDefault])
+    expect(parentsOf({ backend_id: "/fs/t/c/one" }, { state: "Erred" })).toEqual([tenantDefault, physicsDefault])
+  })
+
+  it("are judged over the whole tree, before the state filter", () => {
+    const tree = treeOf(rowsOf({ backend_id: "/fs/t/c/one" }, { state: "Erred" }))
+    expect(mountPointsOf(selectEntries(tree.entries, { state: "OK" }).map(({ entry }) => entry))).toEqual([
+      tenantDefault,
+      physicsDefault,
+      "/fs/t/c/one",
+    ])
+  })
+})

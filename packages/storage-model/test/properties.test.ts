@@ -1,0 +1,320 @@
+import { Result, Schema } from "effect"
+import fc from "fast-check"
+import { describe, expect, it, vi } from "vitest"
+import {
+  buildHierarchy,
+  dashedUuid,
+  decodeResources,
+  type EntryFilter,
+  type Hierarchy,
+  isGid,
+  pageOf,
+  paginate,
+  projectsWithoutItem,
+  StorageEntry,
+  selectEntries,
+} from "../src/index.ts"
+import type { Row } from "./a-resource.ts"
+import { entriesOf, resourcesOf } from "./a-tree.ts"
+import { anyRow, jsonRow, malformedRow, type Surrounding, surrounding } from "./hostile-rows.ts"
+
+// Many runs on a busy machine are slow, not wrong.
+vi.setConfig({ testTimeout: 120_000 })
+
+const build = (rows: ReadonlyArray<unknown>, around: Surrounding) =>
+  buildHierarchy({ decoded: decodeResources(rows), ...around })
+
+const bytesOf = ({ entries, skipped, warnings }: Hierarchy) =>
+  JSON.stringify({ entries: entries.map((placed) => ({ ...placed, states: [...placed.states] })), skipped, warnings })
+
+const jsonRows = fc.array(jsonRow, { maxLength: 24 })
+const anyRows = fc.array(anyRow, { maxLength: 24 })
+
+/** Holds `rule` against trees of rows that JSON can say. */
+const always = (rule: (tree: Hierarchy, rows: ReadonlyArray<unknown>, around: Surrounding) => void, numRuns = 400) =>
+  fc.assert(
+    fc.property(jsonRows, surrounding, (rows, around) => rule(build(rows, around), rows, around)),
+    { numRuns },
+  )
+
+const permuted = <A>(items: ReadonlyArray<A>) =>
+  fc.shuffledSubarray([...items], { minLength: items.length, maxLength: items.length })
+
+const property = (value: unknown, key: string): unknown =>
+  typeof value === "object" && value !== null && Object.hasOwn(value, key) ? (value as Row)[key] : undefined
+
+/** All that is below a value, itself included. */
+const within = (value: unknown): ReadonlyArray<unknown> =>
+  typeof value === "object" && value !== null ? [value, ...Object.values(value).flatMap(within)] : [value]
+
+describe("of any rows", () => {
+  it("nothing makes the model throw", () => {
+    fc.assert(
+      fc.property(anyRows, surrounding, (rows, around) => {
+        const decoded = decodeResources(rows)
+        projectsWithoutItem(decoded, around.settings)
+        buildHierarchy({ decoded, ...around })
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  it("each is either served or skipped, once", () => {
+    fc.assert(
+      fc.property(anyRows, surrounding, (rows, around) => {
+        const tree = build(rows, around)
+        const served = resourcesOf(tree).map(({ itemId }) => itemId)
+        expect(served.length + tree.skipped.length).toBe(rows.length)
+        expect(new Set(served).size).toBe(served.length)
+        const wellFormed = decodeResources(rows)
+        const left = tree.skipped.filter(({ code }) => code !== "duplicate").length - wellFormed.skipped.length
+        expect(served.length + left).toBe(new Set(wellFormed.resources.map(({ uuid }) => uuid)).size)
+      }),
+      { numRuns: 400 },
+    )
+  })
+
+  it("what is found wrong can be written as JSON", () => {
+    fc.assert(
+      fc.property(anyRows, surrounding, (rows, around) => {
+        const { skipped, warnings } = build(rows, around)
+        for (const finding of [...skipped, ...warnings]) {
+          expect(JSON.stringify(finding.found)?.length).toBeGreaterThan(0)
+          expect(finding.reason.length).toBeGreaterThan(0)
+        }
+      }),
+      { numRuns: 400 },
+    )
+  })
+})
+
+describe("of any tree", () => {
+  it("each parent stands earlier, in the same system and data type, and is of the right kind", () => {
+    always((tree) => {
+      const above = { tenant: undefined, customer: "tenant", project: "customer", user: "customer" } as const
+      const seen: Array<StorageEntry> = []
+      for (const entry of entriesOf(tree)) {
+        const wanted = above[entry.target.targetType]
+        if (wanted === undefined) expect(entry.parentItemId).toBeNull()
+        else {
+          // The nearest of the parent's kind is the parent: it stands right before what is below it.
+          const parent = seen.findLast(({ target }) => target.targetType === wanted)
+          expect(parent?.itemId).toBe(entry.parentItemId)
+          expect(parent?.storageSystem).toEqual(entry.storageSystem)
+          expect(parent?.storageDataType).toEqual(entry.storageDataType)
+        }
+        seen.push(entry)
+      }
+    })
+  })
+
+  it("each entry decodes with the schema that is published, and to itself", () => {
+    const decode = Schema.decodeUnknownResult(StorageEntry)
+    always((tree) => {
+      for (const entry of entriesOf(tree)) expect(Result.getOrThrow(decode(entry))).toEqual(entry)
+    })
+  })
+
+  it("no number is one that JSON has not", () => {
+    always((tree) => {
+      for (const value of within([tree.entries, tree.skipped, tree.warnings])) {
+        if (typeof value === "number") expect(Number.isFinite(value)).toBe(true)
+      }
+      for (const entry of entriesOf(tree)) {
+        for (const quota of [entry.quotas, entry.oldQuotas ?? null, entry.newQuotas ?? null].flat()) {
+          expect(quota === null || quota.quota >= 0).toBe(true)
+          expect(quota === null || !Object.is(quota.quota, -0)).toBe(true)
+        }
+      }
+    })
+  })
+
+  it("no soft quota is above its hard one, inodes are whole, and there is space", () => {
+    always((tree) => {
+      for (const { quotas, oldQuotas, newQuotas } of entriesOf(tree)) {
+        for (const list of [quotas, oldQuotas, newQuotas]) {
+          if (!list) continue
+          const [softSpace = -1, hardSpace = -1, softInodes = -1, hardInodes = -1] = list.map(({ quota }) => quota)
+          expect(list).toHaveLength(4)
+          expect(softSpace).toBeLessThanOrEqual(hardSpace)
+          expect(softInodes).toBeLessThanOrEqual(hardInodes)
+          expect(hardSpace).toBeGreaterThan(0)
+          expect(Number.isInteger(softInodes) && Number.isInteger(hardInodes)).toBe(true)
+        }
+      }
+    })
+  })
+
+  it("no mount point has a component that is none, nor more than 4096 bytes", () => {
+    always((tree) => {
+      for (const { mountPoint } of entriesOf(tree)) {
+        const [root, ...components] = mountPoint.default.split("/")
+        expect(root).toBe("")
+        expect(components.length).toBeGreaterThan(0)
+        for (const component of components) expect(component).toMatch(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/)
+        expect(Buffer.byteLength(mountPoint.default)).toBeLessThanOrEqual(4096)
+      }
+    })
+  })
+
+  it("permissions are octal", () => {
+    always((tree) => {
+      for (const { permission } of entriesOf(tree)) expect(permission.value).toMatch(/^[0-7]{3,4}$/)
+    })
+  })
+
+  it("nothing that is live is also removed", () => {
+    always((tree) => {
+      const going = (status: string) => status === "removing" || status === "removed"
+      const alive = new Set(
+        resourcesOf(tree)
+          .filter(({ status }) => !going(status))
+          .map(({ mountPoint }) => mountPoint.default),
+      )
+      for (const { status, mountPoint } of resourcesOf(tree)) {
+        if (going(status)) expect(alive).not.toContain(mountPoint.default)
+      }
+    })
+  })
+
+  it("each GID is from the API or from backend_metadata, and no system group's", () => {
+    always((tree, rows, { gids, settings }) => {
+      for (const { itemId, target } of resourcesOf(tree)) {
+        const { targetType, targetItem } = target
+        const gid =
+          targetType === "project"
+            ? property(targetItem, "unixGid")
+            : property(property(targetItem, "primaryProject"), "unixGid")
+        expect(isGid(gid, settings.minGid)).toBe(true)
+        const sources = rows.filter((row) => dashedUuid(property(row, "uuid")) === itemId)
+        const fromWaldur =
+          !settings.useMockTargetItems &&
+          sources.some((row) => {
+            const item = property(property(row, "backend_metadata"), `${targetType}_item`)
+            const itemId = dashedUuid(property(item, "itemId"))
+            return JSON.stringify({ ...(item as Row), itemId }) === JSON.stringify(targetItem)
+          })
+        const fromApi = sources.some((row) => {
+          const answer = gids.get(property(row, "project_slug") as string)
+          return answer?.status === "known" && answer.gid === gid
+        })
+        expect(fromWaldur || fromApi).toBe(true)
+      }
+    })
+  })
+
+  it("a GID was asked for wherever one was needed", () => {
+    always((tree, rows, { settings }) => {
+      const asked = projectsWithoutItem(decodeResources(rows), settings)
+      for (const { code, found } of tree.skipped) {
+        if (code === "gid-unknown" || code === "gid-unavailable") expect(asked).toContain(found)
+      }
+    })
+  })
+
+  it("each finding says which resource, which field, what was found and why", () => {
+    always((tree) => {
+      for (const finding of [...tree.skipped, ...tree.warnings]) {
+        expect(Object.keys(finding)).toEqual(["code", "uuid", "slug", "offering_slug", "field", "found", "reason"])
+        expect(finding.uuid === null || dashedUuid(finding.uuid) === finding.uuid).toBe(true)
+      }
+    })
+  })
+})
+
+describe("the bytes", () => {
+  it("are the same for the same input", () => {
+    always((tree, rows, around) => {
+      expect(bytesOf(build(structuredClone(rows), around))).toBe(bytesOf(tree))
+    })
+  })
+
+  it("are the same for any order of the rows and of the customers", () => {
+    const permutation = fc.tuple(jsonRows, surrounding).chain(([rows, around]) =>
+      fc.record({
+        rows: fc.constant(rows),
+        around: fc.constant(around),
+        permutedRows: permuted(rows),
+        permutedCustomers: fc
+          .tuple(...Array.from(around.customers, ([offering, list]) => fc.tuple(fc.constant(offering), permuted(list))))
+          .map((lists) => new Map(lists.toReversed())),
+      }),
+    )
+    fc.assert(
+      fc.property(permutation, ({ rows, around, permutedRows, permutedCustomers }) => {
+        const other = build(permutedRows, { ...around, customers: permutedCustomers })
+        expect(bytesOf(other)).toBe(bytesOf(build(rows, around)))
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  it("of the entries stay as they are where a malformed row comes in", () => {
+    fc.assert(
+      fc.property(jsonRows, surrounding, malformedRow, fc.nat(24), (rows, around, malformed, at) => {
+        const before = build(rows, around)
+        const after = build(rows.toSpliced(at, 0, malformed), around)
+        expect(after.skipped).toHaveLength(before.skipped.length + 1)
+        expect(JSON.stringify(entriesOf(after))).toBe(JSON.stringify(entriesOf(before)))
+      }),
+      { numRuns: 600 },
+    )
+  })
+})
+
+const filter: fc.Arbitrary<EntryFilter> = fc.record(
+  {
+    offeringSlug: fc.constantFrom("capstor", "vast", "other"),
+    state: fc.constantFrom("Creating", "OK", "Erred", "Updating", "Terminating", "Terminated", "none"),
+    dataType: fc.constantFrom("store", "users", "media", "Store"),
+    status: fc.constantFrom("pending", "active", "removed", "none"),
+  },
+  { requiredKeys: [] },
+)
+
+describe("filters", () => {
+  it("commute, and keep the order", () => {
+    fc.assert(
+      fc.property(jsonRows, surrounding, filter, filter, (rows, around, first, second) => {
+        const { entries } = build(rows, around)
+        const both = selectEntries(selectEntries(entries, first), second)
+        expect(selectEntries(selectEntries(entries, second), first)).toEqual(both)
+        expect(both).toEqual(entries.filter((entry) => both.includes(entry)))
+        expect(selectEntries(both, first)).toEqual(both)
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it("by state leave no resource without its parents", () => {
+    fc.assert(
+      fc.property(jsonRows, surrounding, fc.constantFrom("OK", "Creating", "Terminated"), (rows, around, state) => {
+        const selected = selectEntries(build(rows, around).entries, { state }).map(({ entry }) => entry)
+        for (const [at, { parentItemId }] of selected.entries()) {
+          const before = selected.slice(0, at).map(({ itemId }) => itemId)
+          if (parentItemId !== null) expect(before).toContain(parentItemId)
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+})
+
+describe("pages", () => {
+  it("are a partition of the list", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(), { maxLength: 60 }), fc.integer({ min: 1, max: 70 }), (list, size) => {
+        const { pages } = paginate(list.length, 1, size)
+        const all = Array.from({ length: pages }, (_, at) => paginate(list.length, at + 1, size))
+        expect(all.flatMap((page) => pageOf(list, page))).toEqual(list)
+        for (const page of all) {
+          expect(pageOf(list, page).length).toBeGreaterThan(0)
+          expect(page.has_next).toBe(page.current < pages)
+        }
+        const past = paginate(list.length, pages + 1, size)
+        expect([pageOf(list, past), past.has_next]).toEqual([[], false])
+      }),
+      { numRuns: 500 },
+    )
+  })
+})
