@@ -1,28 +1,27 @@
 import { Result } from "effect"
-import { callbackUrlsOf } from "./callback-urls.ts"
+import { compare } from "./code-unit-order.ts"
 import { customerDirectory, type OfferingCustomer } from "./customer-directory.ts"
 import { type Problem, problem, type SkipCode, type Skipped, type Warn, type Warning } from "./finding.ts"
-import { microsecondsOf } from "./instant.ts"
 import { jsonText } from "./json-object.ts"
-import { isLiveState, providerView, stateOf, statusOf } from "./lifecycle.ts"
-import { type LivePaths, livePathOf, livePathsOf } from "./live-path.ts"
-import { backendMountPath, invalidComponent, mountPath, parentDirectory } from "./mount-path.ts"
-import { defaultPermissions, permissionsOf } from "./permissions.ts"
-import { quotasOf } from "./quotas.ts"
+import { stateOf } from "./lifecycle.ts"
+import { livePathsOf } from "./live-path.ts"
+import {
+  byPlace,
+  consecutive,
+  type Located,
+  locate,
+  occupants,
+  sameCustomer,
+  sameTenant,
+  sharedDirectory,
+} from "./located-resource.ts"
+import { invalidComponent, parentDirectory } from "./mount-path.ts"
+import { defaultPermissions } from "./permissions.ts"
+import { type GidAnswer, resourceEntry } from "./resource-entry.ts"
 import type { ModelSettings } from "./settings.ts"
-import { dataTypeOf, targetTypeOf } from "./storage-data-type.ts"
-import type { StorageEntry, StorageName } from "./storage-entry.ts"
-import { isGid, itemFromWaldur, projectTarget, userTarget } from "./target-item.ts"
-import { deterministicId } from "./uuid.ts"
+import type { StorageEntry } from "./storage-entry.ts"
+import { storageNames } from "./storage-names.ts"
 import type { DecodedResources, WaldurResource } from "./waldur-resource.ts"
-
-/** What is known of a project's GID. */
-export type GidAnswer =
-  | { readonly status: "known"; readonly gid: number }
-  /** The HPC User API answered, and has no usable GID; `reason` in words. */
-  | { readonly status: "unknown"; readonly reason: string }
-  /** The HPC User API could not be asked; `reason` in words. */
-  | { readonly status: "unavailable"; readonly reason: string }
 
 /** All that the tree is made of. */
 export interface HierarchyInput {
@@ -47,17 +46,6 @@ export interface Hierarchy {
   readonly entries: ReadonlyArray<PlacedEntry>
   readonly skipped: ReadonlyArray<Skipped>
   readonly warnings: ReadonlyArray<Warning>
-}
-
-/** The slugs of the projects whose GID the tree needs: all but those whose target item Waldur holds itself. */
-export const projectsWithoutItem = (decoded: DecodedResources, settings: ModelSettings): ReadonlySet<string> => {
-  const slugs = new Set<string>()
-  for (const resource of decoded.resources) {
-    const dataType = dataTypeOf(resource.attributes)
-    if (!providerView(resource.state, resource.order_in_progress).visible || Result.isFailure(dataType)) continue
-    if (ownItem(resource, dataType.success, settings, () => {}) === undefined) slugs.add(resource.project_slug)
-  }
-  return slugs
 }
 
 /**
@@ -146,7 +134,7 @@ export const buildHierarchy = ({ decoded, customers, gids, settings }: Hierarchy
       pushParent(group.members, "customer", { itemId, key, name }, path, tenantItem.itemId)
 
       for (const member of group.members) {
-        const made = entryOf(member, {
+        const made = resourceEntry(member, {
           live,
           gids,
           settings,
@@ -165,225 +153,11 @@ export const buildHierarchy = ({ decoded, customers, gids, settings }: Hierarchy
   return { entries, skipped: skipped.sort(byIdentity), warnings: warnings.sort(byIdentity) }
 }
 
-interface Refusal {
-  readonly code: SkipCode
-  readonly problem: Problem
-}
-const refuse = (code: SkipCode, problem: Problem) => Result.fail<Refusal>({ code, problem })
-const badData = (problem: Problem): Refusal => ({ code: "bad-data", problem })
-
-/** A resource whose tenant is known. */
-interface Located {
-  readonly resource: WaldurResource
-  /** The Waldur state as the provider sees it. */
-  readonly state: string
-  readonly system: number
-  readonly dataType: string
-  /** Microseconds since 1970; infinity where Waldur gives no time. */
-  readonly created: number
-  readonly path: Result.Result<string, Problem>
-  /** Whether the path is an absolute one that Waldur's `backend_id` gave. */
-  readonly pathFromWaldur: boolean
-}
-
-const locate = (resource: WaldurResource, settings: ModelSettings, warn: Warn): Result.Result<Located, Refusal> => {
-  const system = settings.storageSystems.findIndex(({ offeringSlug }) => offeringSlug === resource.offering_slug)
-  if (system < 0) {
-    const wanted = settings.storageSystems.map(({ offeringSlug }) => offeringSlug).join(", ")
-    return refuse("foreign-offering", problem("offering_slug", resource.offering_slug, `expected one of: ${wanted}`))
-  }
-  const view = providerView(resource.state, resource.order_in_progress)
-  if (!view.visible) {
-    const state = resource.order_in_progress?.state
-    return refuse("order-not-approved", problem("order_in_progress.state", state, "has not reached the provider yet"))
-  }
-  const dataType = dataTypeOf(resource.attributes)
-  if (Result.isFailure(dataType)) return Result.fail(badData(dataType.failure))
-  const tenantPath = mountPath(
-    ["offering_slug", resource.offering_slug],
-    ["attributes.storage_data_type", dataType.success],
-    ["provider_slug", resource.provider_slug],
-  )
-  if (Result.isFailure(tenantPath)) return Result.fail(badData(tenantPath.failure))
-  const fromWaldur = backendMountPath(resource.backend_id, settings.mountRoots, warn)
-  const pathFromWaldur = Result.isSuccess(fromWaldur) && fromWaldur.success !== undefined
-  return Result.succeed({
-    resource,
-    state: view.state,
-    system,
-    dataType: dataType.success,
-    created: microsecondsOf(resource.created ?? "") ?? Number.POSITIVE_INFINITY,
-    pathFromWaldur,
-    path: Result.flatMap(fromWaldur, (path) =>
-      path !== undefined
-        ? Result.succeed(path)
-        : mountPath(
-            ["offering_slug", resource.offering_slug],
-            ["attributes.storage_data_type", dataType.success],
-            ["provider_slug", resource.provider_slug],
-            ["customer_slug", resource.customer_slug],
-            ["project_slug", resource.project_slug],
-          ),
-    ),
-  })
-}
-
-/** Who lives where. Judged over all records: also what is left out, or too bad to locate, is data on a disk. */
-const occupants = (
-  located: ReadonlyArray<Located>,
-  badButLive: ReadonlyArray<unknown>,
-): ReadonlyArray<readonly [path: string, who: string]> => [
-  ...located.flatMap((one) =>
-    isLiveState(one.state) && Result.isSuccess(one.path) ? [[one.path.success, one.resource.uuid] as const] : [],
-  ),
-  ...badButLive
-    .flatMap((record) => livePathOf(record) ?? [])
-    .sort(compare)
-    .map((path) => [path, "a resource whose record is bad"] as const),
-]
-
-const entryOf = (
-  member: Located,
-  about: {
-    readonly live: LivePaths
-    readonly gids: ReadonlyMap<string, GidAnswer>
-    readonly settings: ModelSettings
-    readonly names: StorageNames
-    readonly parentItemId: string
-    readonly warn: Warn
-  },
-): Result.Result<StorageEntry, Refusal> => {
-  const { resource, state, dataType } = member
-  const { settings, warn } = about
-  if (Result.isFailure(member.path)) return Result.fail(badData(member.path.failure))
-  const mountPoint = member.path.success
-  const permission = permissionsOf(resource.attributes, resource.options, warn)
-  if (Result.isFailure(permission)) return Result.fail(badData(permission.failure))
-
-  const field = member.pathFromWaldur ? "backend_id" : "project_slug"
-  const others = about.live.othersAt(mountPoint, resource.uuid)
-  if (isLiveState(state)) {
-    if (others !== undefined) {
-      warn("shared-mount-point", problem(field, mountPoint, `is also the mount point of ${others}`))
-    }
-  } else {
-    const held = others ?? about.live.below(mountPoint)
-    if (held !== undefined) {
-      const what = others === undefined ? "holds the mount point" : "is the mount point of"
-      return refuse("removal-of-live-path", problem(field, mountPoint, `${what} ${held}, which is live`))
-    }
-  }
-
-  const known = targetTypeOf(dataType)
-  if (known === undefined) {
-    warn(
-      "unknown-data-type",
-      problem("attributes.storage_data_type", dataType, "not a known type; served as a project's"),
-    )
-  }
-  const status = statusOf(state)
-  const targetType = known ?? "project"
-  const item = ownItem(resource, dataType, settings, warn)
-  const target =
-    item !== undefined
-      ? Result.succeed({ targetType, targetItem: item })
-      : Result.flatMap(gidOf(resource, about.gids, settings.minGid), (gid) =>
-          targetType === "project"
-            ? Result.mapError(projectTarget(resource, status, gid), badData)
-            : Result.succeed(userTarget(resource, status, gid)),
-        )
-  return Result.map(target, (made) => ({
-    itemId: resource.uuid,
-    status,
-    mountPoint: { default: mountPoint },
-    permission: { permissionType: "octal", value: permission.success },
-    ...quotasOf(resource, settings, warn),
-    target: made,
-    ...about.names,
-    parentItemId: about.parentItemId,
-    ...callbackUrlsOf(resource, state, warn),
-  }))
-}
-
-const ownItem = (resource: WaldurResource, dataType: string, settings: ModelSettings, warn: Warn) =>
-  settings.useMockTargetItems
-    ? undefined
-    : itemFromWaldur(resource, targetTypeOf(dataType) ?? "project", settings.minGid, warn)
-
-const gidOf = (
-  resource: WaldurResource,
-  gids: ReadonlyMap<string, GidAnswer>,
-  minGid: number,
-): Result.Result<number, Refusal> => {
-  const slug = resource.project_slug
-  const answer = gids.get(slug) ?? { status: "unavailable", reason: "not asked for" }
-  if (answer.status === "known") {
-    return isGid(answer.gid, minGid)
-      ? Result.succeed(answer.gid)
-      : refuse(
-          "gid-unknown",
-          problem("project_slug", slug, `no GID: ${answer.gid} is no integer of at least ${minGid}`),
-        )
-  }
-  const code = answer.status === "unknown" ? "gid-unknown" : "gid-unavailable"
-  return refuse(code, problem("project_slug", slug, `no GID: ${answer.reason}`))
-}
-
-/** The directory that all members' paths have in common at a level, where Waldur gave every one of the paths. */
-const sharedDirectory = (
-  members: ReadonlyArray<Located>,
-  directoryOf: (path: string) => string,
-): string | undefined => {
-  let shared: string | undefined
-  for (const { path, pathFromWaldur } of members) {
-    if (!pathFromWaldur || Result.isFailure(path)) return undefined
-    const directory = directoryOf(path.success)
-    if (directory === "/" || (shared !== undefined && directory !== shared)) return undefined
-    shared = directory
-  }
-  return shared
-}
-
-interface StorageNames {
-  readonly storageSystem: StorageName
-  readonly storageFileSystem: StorageName
-  readonly storageDataType: StorageName & { readonly path: string }
-}
-
-const storageNames = ({ resource, dataType }: Located, settings: ModelSettings): StorageNames => ({
-  storageSystem: storageName("storage_system", resource.offering_slug),
-  storageFileSystem: storageName("storage_file_system", settings.storageFileSystem),
-  storageDataType: { ...storageName("storage_data_type", dataType), path: dataType },
-})
-
-const storageName = (scope: string, name: string): StorageName => ({
-  itemId: deterministicId(scope, name),
-  key: name.toLowerCase(),
-  name: name.toUpperCase(),
-  active: true,
-})
-
 const identityOf = (resource: WaldurResource) => ({
   uuid: resource.uuid,
   slug: resource.slug,
   offering_slug: resource.offering_slug,
 })
-
-// Code units, not a locale's order: the same on every machine.
-const compare = <A extends string | number>(a: A, b: A) => (a < b ? -1 : a > b ? 1 : 0)
-
-const byPlace = (a: Located, b: Located): number =>
-  a.system - b.system ||
-  compare(a.dataType, b.dataType) ||
-  compare(a.resource.provider_slug, b.resource.provider_slug) ||
-  compare(a.resource.customer_slug, b.resource.customer_slug) ||
-  compare(a.created, b.created) ||
-  compare(a.resource.uuid, b.resource.uuid)
-
-const sameTenant = (a: Located, b: Located) =>
-  a.system === b.system && a.dataType === b.dataType && a.resource.provider_slug === b.resource.provider_slug
-
-const sameCustomer = (a: Located, b: Located) => a.resource.customer_slug === b.resource.customer_slug
 
 const byIdentity = (a: Skipped | Warning, b: Skipped | Warning): number =>
   compare(a.uuid ?? "", b.uuid ?? "") ||
@@ -393,20 +167,6 @@ const byIdentity = (a: Skipped | Warning, b: Skipped | Warning): number =>
   compare(a.code, b.code) ||
   compare(jsonText(a.found), jsonText(b.found)) ||
   compare(a.reason, b.reason)
-
-/** Runs of neighbours that belong together, in their order. */
-const consecutive = (
-  items: ReadonlyArray<Located>,
-  together: (a: Located, b: Located) => boolean,
-): ReadonlyArray<{ readonly first: Located; readonly members: ReadonlyArray<Located> }> => {
-  const runs: Array<{ first: Located; members: Array<Located> }> = []
-  for (const item of items) {
-    const last = runs.at(-1)
-    if (last !== undefined && together(last.first, item)) last.members.push(item)
-    else runs.push({ first: item, members: [item] })
-  }
-  return runs
-}
 
 /** One record for each uuid. Where records of one uuid differ, the choice depends on their content alone. */
 const distinct = (

@@ -1,0 +1,122 @@
+import { Result } from "effect"
+import { callbackUrlsOf } from "./callback-urls.ts"
+import { problem, type Warn } from "./finding.ts"
+import { isLiveState, providerView, statusOf } from "./lifecycle.ts"
+import type { LivePaths } from "./live-path.ts"
+import type { Located } from "./located-resource.ts"
+import { permissionsOf } from "./permissions.ts"
+import { quotasOf } from "./quotas.ts"
+import { badData, type Refusal, refuse } from "./refusal.ts"
+import type { ModelSettings } from "./settings.ts"
+import { dataTypeOf, targetTypeOf } from "./storage-data-type.ts"
+import type { StorageEntry } from "./storage-entry.ts"
+import type { StorageNames } from "./storage-names.ts"
+import { isGid, itemFromWaldur, projectTarget, userTarget } from "./target-item.ts"
+import type { DecodedResources, WaldurResource } from "./waldur-resource.ts"
+
+/** What is known of a project's GID. */
+export type GidAnswer =
+  | { readonly status: "known"; readonly gid: number }
+  /** The HPC User API answered, and has no usable GID; `reason` in words. */
+  | { readonly status: "unknown"; readonly reason: string }
+  /** The HPC User API could not be asked; `reason` in words. */
+  | { readonly status: "unavailable"; readonly reason: string }
+
+/** The slugs of the projects whose GID the tree needs: all but those whose target item Waldur holds itself. */
+export const projectsWithoutItem = (decoded: DecodedResources, settings: ModelSettings): ReadonlySet<string> => {
+  const slugs = new Set<string>()
+  for (const resource of decoded.resources) {
+    const dataType = dataTypeOf(resource.attributes)
+    if (!providerView(resource.state, resource.order_in_progress).visible || Result.isFailure(dataType)) continue
+    if (ownItem(resource, dataType.success, settings, () => {}) === undefined) slugs.add(resource.project_slug)
+  }
+  return slugs
+}
+
+/** The entry of a resource in its place, or why there is none. */
+export const resourceEntry = (
+  member: Located,
+  about: {
+    readonly live: LivePaths
+    readonly gids: ReadonlyMap<string, GidAnswer>
+    readonly settings: ModelSettings
+    readonly names: StorageNames
+    readonly parentItemId: string
+    readonly warn: Warn
+  },
+): Result.Result<StorageEntry, Refusal> => {
+  const { resource, state, dataType } = member
+  const { settings, warn } = about
+  if (Result.isFailure(member.path)) return Result.fail(badData(member.path.failure))
+  const mountPoint = member.path.success
+  const permission = permissionsOf(resource.attributes, resource.options, warn)
+  if (Result.isFailure(permission)) return Result.fail(badData(permission.failure))
+
+  const field = member.pathFromWaldur ? "backend_id" : "project_slug"
+  const others = about.live.othersAt(mountPoint, resource.uuid)
+  if (isLiveState(state)) {
+    if (others !== undefined) {
+      warn("shared-mount-point", problem(field, mountPoint, `is also the mount point of ${others}`))
+    }
+  } else {
+    const held = others ?? about.live.below(mountPoint)
+    if (held !== undefined) {
+      const what = others === undefined ? "holds the mount point" : "is the mount point of"
+      return refuse("removal-of-live-path", problem(field, mountPoint, `${what} ${held}, which is live`))
+    }
+  }
+
+  const known = targetTypeOf(dataType)
+  if (known === undefined) {
+    warn(
+      "unknown-data-type",
+      problem("attributes.storage_data_type", dataType, "not a known type; served as a project's"),
+    )
+  }
+  const status = statusOf(state)
+  const targetType = known ?? "project"
+  const item = ownItem(resource, dataType, settings, warn)
+  const target =
+    item !== undefined
+      ? Result.succeed({ targetType, targetItem: item })
+      : Result.flatMap(gidOf(resource, about.gids, settings.minGid), (gid) =>
+          targetType === "project"
+            ? Result.mapError(projectTarget(resource, status, gid), badData)
+            : Result.succeed(userTarget(resource, status, gid)),
+        )
+  return Result.map(target, (made) => ({
+    itemId: resource.uuid,
+    status,
+    mountPoint: { default: mountPoint },
+    permission: { permissionType: "octal", value: permission.success },
+    ...quotasOf(resource, settings, warn),
+    target: made,
+    ...about.names,
+    parentItemId: about.parentItemId,
+    ...callbackUrlsOf(resource, state, warn),
+  }))
+}
+
+const ownItem = (resource: WaldurResource, dataType: string, settings: ModelSettings, warn: Warn) =>
+  settings.useMockTargetItems
+    ? undefined
+    : itemFromWaldur(resource, targetTypeOf(dataType) ?? "project", settings.minGid, warn)
+
+const gidOf = (
+  resource: WaldurResource,
+  gids: ReadonlyMap<string, GidAnswer>,
+  minGid: number,
+): Result.Result<number, Refusal> => {
+  const slug = resource.project_slug
+  const answer = gids.get(slug) ?? { status: "unavailable", reason: "not asked for" }
+  if (answer.status === "known") {
+    return isGid(answer.gid, minGid)
+      ? Result.succeed(answer.gid)
+      : refuse(
+          "gid-unknown",
+          problem("project_slug", slug, `no GID: ${answer.gid} is no integer of at least ${minGid}`),
+        )
+  }
+  const code = answer.status === "unknown" ? "gid-unknown" : "gid-unavailable"
+  return refuse(code, problem("project_slug", slug, `no GID: ${answer.reason}`))
+}

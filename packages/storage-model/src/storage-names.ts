@@ -1,0 +1,24 @@
+import type { Located } from "./located-resource.ts"
+import type { ModelSettings } from "./settings.ts"
+import type { StorageDataType, StorageName } from "./storage-entry.ts"
+import { deterministicId } from "./uuid.ts"
+
+/** The three names that an entry and all below it share. */
+export interface StorageNames {
+  readonly storageSystem: StorageName
+  readonly storageFileSystem: StorageName
+  readonly storageDataType: StorageDataType
+}
+
+export const storageNames = ({ resource, dataType }: Located, settings: ModelSettings): StorageNames => ({
+  storageSystem: storageName("storage_system", resource.offering_slug),
+  storageFileSystem: storageName("storage_file_system", settings.storageFileSystem),
+  storageDataType: { ...storageName("storage_data_type", dataType), path: dataType },
+})
+
+const storageName = (scope: string, name: string): StorageName => ({
+  itemId: deterministicId(scope, name),
+  key: name.toLowerCase(),
+  name: name.toUpperCase(),
+  active: true,
+})
