@@ -1,8 +1,15 @@
-import { rename, writeFile } from "node:fs/promises"
+import { rename, rm, writeFile } from "node:fs/promises"
 import { proxyLayer, Snapshots } from "@cscs/proxy-server"
-import { Console, Effect, Option } from "effect"
+import { Console, Data, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { configFlag, logging, settingsFrom } from "./configuration.ts"
+
+/** The file cannot be written; the old one stands as it was. */
+class CannotWrite extends Data.TaggedError("CannotWrite")<{ readonly path: string; readonly detail: string }> {
+  override get message() {
+    return `Cannot write ${this.path}: ${this.detail}`
+  }
+}
 
 /** `storage-proxy export`: all entries once, as a JSON list. */
 export const exportEntries = Command.make(
@@ -25,9 +32,13 @@ export const exportEntries = Command.make(
     if (Option.isNone(out)) return yield* Console.log(text)
     // Renamed when it is whole: whoever reads the file sees the old list or the new one.
     const unfinished = `${out.value}.${process.pid}.tmp`
-    yield* Effect.tryPromise(async () => {
-      await writeFile(unfinished, `${text}\n`)
-      await rename(unfinished, out.value)
-    })
+    yield* Effect.tryPromise({
+      try: async () => {
+        await writeFile(unfinished, `${text}\n`)
+        await rename(unfinished, out.value)
+      },
+      catch: (cause) =>
+        new CannotWrite({ path: out.value, detail: cause instanceof Error ? cause.message : String(cause) }),
+    }).pipe(Effect.tapError(() => Effect.promise(() => rm(unfinished, { force: true }))))
   }),
 ).pipe(Command.withDescription("Write all entries once, as a JSON list"))

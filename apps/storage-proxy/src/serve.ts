@@ -12,18 +12,27 @@ export class CannotListen extends Data.TaggedError("CannotListen")<{
   readonly code: string
 }> {
   override get message() {
-    const why = this.code === "EADDRINUSE" ? "another process listens there; choose another --port" : this.code
-    return `Cannot listen at ${this.host}:${this.port}: ${why}`
+    return `Cannot listen at ${this.host}:${this.port}: ${reasons[this.code] ?? this.code}`
   }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another process listens there; choose another --port",
+  ERR_SOCKET_BAD_PORT: "a port is a number from 0 to 65535",
 }
 
 const open = (app: Hono, host: string, port: number) =>
   Effect.callback<ServerType, CannotListen>((resume) => {
-    const server = listen({ fetch: app.fetch, hostname: host, port })
-    server.once("listening", () => resume(Effect.succeed(server)))
-    server.once("error", (error: NodeJS.ErrnoException) =>
-      resume(Effect.fail(new CannotListen({ host, port, code: error.code ?? error.message }))),
-    )
+    const failed = (error: NodeJS.ErrnoException) =>
+      resume(Effect.fail(new CannotListen({ host, port, code: error.code ?? error.message })))
+    try {
+      const server = listen({ fetch: app.fetch, hostname: host, port })
+      server.once("listening", () => resume(Effect.succeed(server)))
+      server.once("error", failed)
+    } catch (error) {
+      // A port that none can be is thrown, not told.
+      failed(error as NodeJS.ErrnoException)
+    }
   })
 
 /** Lets open requests finish, ten seconds at most. */

@@ -4,7 +4,7 @@ import { openAPIRouteHandler } from "hono-openapi"
 import { Settings } from "./config/settings.ts"
 import { MethodNotAllowed, NotFound, refusal } from "./http-errors.ts"
 import { teachEffectSchemas } from "./openapi/effect-schemas.ts"
-import { referencePage } from "./openapi/reference-page.ts"
+import { referencePage, referencePaths } from "./openapi/reference-page.ts"
 import { health } from "./routes/health.ts"
 import { storageResources } from "./routes/storage-resources.ts"
 import { effectRunner } from "./run-effect.ts"
@@ -12,7 +12,7 @@ import { version } from "./version.ts"
 
 /** Answered with and without its closing slash; documented as the reference document writes it. */
 const storagePaths = ["/api/storage-resources/", "/api/storage-resources"]
-const getOnly = [...storagePaths, "/healthz/live", "/healthz/ready", "/openapi.json", "/docs", "/docs/"]
+const getOnly = [...storagePaths, "/healthz/live", "/healthz/ready", "/openapi.json", ...referencePaths]
 
 /**
  * The storage proxy as a Hono app: `app.fetch` answers a request. It takes its services from the context that it is made

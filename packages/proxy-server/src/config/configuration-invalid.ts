@@ -4,7 +4,7 @@ import { Schema } from "effect"
 export const ConfigurationProblem = Schema.Struct({
   /** The key's path in the YAML file, or the file. */
   path: Schema.String,
-  /** Where the value came from: `environment variable WALDUR_API_URL`, a file's path, or `not given`. */
+  /** Where the value came from: `environment variable WALDUR_API_URL`, `WALDUR_API_URL in .env`, a file's path, or `not given`. */
   source: Schema.String,
   /** The value, masked where it is a secret. */
   found: Schema.String,

@@ -26,15 +26,20 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
   sources: ConfigurationSources,
 ): Effect.fn.Return<ProxySettings, ConfigurationInvalid> {
   const dotenv = yield* readDotenv(join(sources.workingDirectory, ".env"))
-  const variable = (name: string) => given(sources.environment[name]) ?? given(dotenv[name])
-  const file = sources.configPath ?? variable("WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH")
+  const variable = (name: string) => {
+    const own = given(sources.environment[name])
+    if (own !== undefined) return { value: own, source: `environment variable ${name}` }
+    const text = given(dotenv[name])
+    return text === undefined ? undefined : { value: text, source: `${name} in .env` }
+  }
+  const file = sources.configPath ?? variable("WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH")?.value
   const document = file === undefined ? {} : yield* readYaml(file)
   const unknown = file === undefined ? { misspelt: [], ignored: [] } : unknownKeys(document, file)
 
   const problems: Array<ConfigurationProblem> = [...unknown.misspelt]
   const found = (key: SettingKey<unknown>): Found | undefined => {
-    const text = variable(key.variable)
-    if (text !== undefined) return { value: text, source: `environment variable ${key.variable}`, path: key.path }
+    const fromVariable = variable(key.variable)
+    if (fromVariable !== undefined) return { ...fromVariable, path: key.path }
     const older = olderHpcUserPaths[key.path]
     const path = older !== undefined && !Object.hasOwn(document, "hpc_user_api") ? older : key.path
     const value = valueAt(document, path)
@@ -91,9 +96,11 @@ const valueAt = (document: unknown, path: string): unknown =>
 
 const display = (value: unknown, key: SettingKey<unknown>): string => {
   if (key.secret) return "*** (a secret)"
-  const text = JSON.stringify(value) ?? String(value)
-  // A proxy's URL may hold a password.
-  const safe = text.replace(/\/\/[^/@\s"]*@/g, "//***@")
+  // A URL may hold a password, also one that lacks its scheme or is broken otherwise.
+  const shown =
+    typeof value === "string" ? value.replace(/^([a-z][a-z\d+.-]*:(?=\/\/))?(\/\/)?.*@/is, "$1$2***@") : value
+  const text = JSON.stringify(shown) ?? String(shown)
+  const safe = typeof value === "string" ? text : text.replace(/"[^"]*@/g, '"***@')
   return safe.length > 200 ? `${safe.slice(0, 200)}…` : safe
 }
 
@@ -121,7 +128,16 @@ const readYaml = Effect.fnUntraced(function* (
   const document = parseDocument(text)
   const [error] = document.errors
   if (error !== undefined) return yield* unreadable(error.message.split("\n")[0] ?? "")
-  const value: unknown = document.toJS()
+  const value = yield* Effect.try({
+    try: (): unknown => {
+      const made: unknown = document.toJS()
+      // Fails where an alias leads a value back into itself.
+      JSON.stringify(made)
+      return made
+    },
+    // The fault's own words would show the alias: `*` before a secret that nobody quoted makes it one.
+    catch: () => unreadable("an alias (*name) that leads nowhere, or back to itself"),
+  })
   if (value === null) return {}
   if (typeof value !== "object" || Array.isArray(value)) return yield* unreadable("no mapping")
   return value as Readonly<Record<string, unknown>>

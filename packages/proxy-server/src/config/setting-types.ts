@@ -138,8 +138,8 @@ export const TimeSpan = Schema.Unknown.check(
 )
 
 const isTexts = (value: unknown): value is ReadonlyArray<string> =>
-  Array.isArray(value) && value.every((item) => typeof item === "string" && item.trim() !== "")
-/** A list of texts: a YAML list, or one text with commas. */
+  Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === "string" && item.trim() !== "")
+/** A list of at least one text: a YAML list, or one text with commas. */
 export const TextList = fromText(
   "a list of texts, or one text with commas between them",
   (text) => {

@@ -5,9 +5,15 @@ import { olderHpcUserPaths, settingKeys } from "./setting-keys.ts"
 const known = [...Object.values(settingKeys).map(({ path }) => path), ...Object.values(olderHpcUserPaths)]
 const sections = new Set(known.filter((path) => path.includes(".")).map((path) => path.slice(0, path.indexOf("."))))
 
+// Two levels down, so no setting of its own: but a misspelt unit_factor would be ignored without a word.
+const storageComponent = "backend_components.storage"
+const componentKeys = ["measured_unit", "accounting_type", "label", "unit_factor"].map(
+  (name) => `${storageComponent}.${name}`,
+)
+
 /** What a YAML file says that no setting has. */
 export interface UnknownKeys {
-  /** Keys so near to a known one that they are surely meant for it. */
+  /** Keys so near to a known one that they are surely meant for it, and sections that hold no keys at all. */
   readonly misspelt: ReadonlyArray<ConfigurationProblem>
   /** Keys of other programs or versions: an old file still starts. */
   readonly ignored: ReadonlyArray<string>
@@ -16,12 +22,17 @@ export interface UnknownKeys {
 /** Finds the keys of a YAML document that no setting has, at the top and within each section. */
 export const unknownKeys = (document: Readonly<Record<string, unknown>>, file: string): UnknownKeys => {
   const paths = Object.entries(document).flatMap(([name, value]) =>
-    sections.has(name) && typeof value === "object" && value !== null
-      ? Object.keys(value).map((inner) => `${name}.${inner}`)
-      : [name],
+    sections.has(name) && isMapping(value) ? Object.keys(value).map((inner) => `${name}.${inner}`) : [name],
   )
-  const unknown = paths.filter((path) => !known.includes(path) && !sections.has(path))
-  const misspelt: Array<ConfigurationProblem> = []
+  const { storage } = isMapping(document.backend_components) ? document.backend_components : {}
+  if (isMapping(storage)) paths.push(...Object.keys(storage).map((name) => `${storageComponent}.${name}`))
+  const flat = Object.entries(document).filter(
+    ([name, value]) => sections.has(name) && value !== null && !isMapping(value),
+  )
+  const unknown = paths.filter((path) => ![...known, ...componentKeys].includes(path) && !sections.has(path))
+  const misspelt = flat.map(
+    ([path]): ConfigurationProblem => ({ path, source: file, found: "no mapping", allowed: "a mapping" }),
+  )
   const ignored: Array<string> = []
   for (const path of unknown) {
     const nearest = nearestOf(path)
@@ -31,8 +42,11 @@ export const unknownKeys = (document: Readonly<Record<string, unknown>>, file: s
   return { misspelt, ignored }
 }
 
+const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
 const nearestOf = (path: string): string | undefined => {
-  const candidates = [...known, ...sections]
+  const candidates = [...known, ...componentKeys, ...sections]
     .map((candidate) => ({ candidate, edits: distance(path, candidate) }))
     .filter(({ edits }) => edits <= 2)
   return candidates.sort((a, b) => a.edits - b.edits)[0]?.candidate

@@ -2,6 +2,7 @@ import type { Finding } from "@cscs/storage-model"
 import { Effect } from "effect"
 import type { RefreshError } from "../snapshot/read-snapshot.ts"
 import type { Snapshot } from "../snapshot/snapshot.ts"
+import { maskFound } from "./mask-secrets.ts"
 
 /**
  * Says what a refresh brought: its figures each time, but each finding only when it is new, for a refresh is made every
@@ -56,7 +57,7 @@ const logNew = (
   const said = new Set(before.map(identity))
   return Effect.forEach(
     now.filter((finding) => !said.has(identity(finding))),
-    (finding) => Effect.logWarning(message).pipe(Effect.annotateLogs({ ...finding })),
+    (finding) => Effect.logWarning(message).pipe(Effect.annotateLogs({ ...finding, found: maskFound(finding.found) })),
     { discard: true },
   )
 }

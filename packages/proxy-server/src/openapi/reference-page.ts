@@ -7,6 +7,13 @@ import { Hono } from "hono"
 /** What the page needs of Swagger UI. */
 const assets = { "swagger-ui-bundle.js": "text/javascript; charset=utf-8", "swagger-ui.css": "text/css; charset=utf-8" }
 
+/** Every path of the page, for whoever must know what is there. */
+export const referencePaths: ReadonlyArray<string> = [
+  "/docs",
+  "/docs/",
+  ...["start.js", ...Object.keys(assets)].map((name) => `/docs/${name}`),
+]
+
 /** The build lays the assets beside the package; in the workspace they come from the development dependency. */
 const assetPath = (name: string): string => {
   const packaged = fileURLToPath(new URL(`./swagger-ui/${name}`, import.meta.url))

@@ -2,8 +2,8 @@ import { dashedUuid, type Skipped, selectRows, type Warning } from "@cscs/storag
 import { WaldurClient, type WaldurError } from "@cscs/waldur-client"
 import { Effect, Schema } from "effect"
 import { type ProxySettings, Settings } from "../config/settings.ts"
+import { maskFound, maskSecrets } from "../observability/mask-secrets.ts"
 import { Snapshots } from "../snapshot/snapshots.ts"
-import { maskSecrets } from "./mask-secrets.ts"
 import { offeringSlugsOf } from "./storage-answer.ts"
 import { defaultPage, defaultPageSize, type StorageQuery } from "./storage-query.ts"
 
@@ -112,7 +112,7 @@ export const debugAnswer = Effect.fn("debugAnswer")(function* (
         state: query.state ?? null,
       },
     },
-    ...maskSecrets(findings),
+    ...findings,
   }
 })
 
@@ -150,7 +150,7 @@ const currentFindings = Effect.gen(function* () {
     slug,
     offering_slug,
     field,
-    found,
+    found: maskFound(found),
     reason,
   })
   return yield* snapshots.current.pipe(

@@ -24,8 +24,6 @@ export interface StorageQuery {
 export const defaultPage = 1
 export const defaultPageSize = 100
 const largestPageSize = 500
-// A page so far out is empty in any case; further out, an offset would not be exact in a double.
-const largestPage = 1_000_000_000_000
 
 /** Of a repeated parameter the last counts. */
 const Parameter = Schema.Union([Schema.String, Schema.Array(Schema.String)]).pipe(
@@ -39,7 +37,11 @@ const Parameter = Schema.Union([Schema.String, Schema.Array(Schema.String)]).pip
 )
 
 // A check's message is `type: msg` of the error that it gives: FastAPI's, which callers of the peers know.
-const integer = (least: number, most: number, about: { readonly description: string; readonly default: number }) =>
+const integer = (
+  least: number,
+  most: number | undefined,
+  about: { readonly description: string; readonly default: number },
+) =>
   Parameter.check(
     Schema.isPattern(/^[+-]?\d+$/, {
       message: "int_parsing: Input should be a valid integer, unable to parse string as an integer",
@@ -50,11 +52,17 @@ const integer = (least: number, most: number, about: { readonly description: str
         Schema.isGreaterThanOrEqualTo(least, {
           message: `greater_than_equal: Input should be greater than or equal to ${least}`,
         }),
-        Schema.isLessThanOrEqualTo(most, { message: `less_than_equal: Input should be less than or equal to ${most}` }),
+        ...(most === undefined
+          ? []
+          : [
+              Schema.isLessThanOrEqualTo(most, {
+                message: `less_than_equal: Input should be less than or equal to ${most}`,
+              }),
+            ]),
       ).annotate(about),
-      // An exact integer above 2^53 would fail as none; it is only too large.
+      // Beyond 2^53 no double is exact: such a number is only very large, or very small.
       SchemaTransformation.transform({
-        decode: (text: string) => Math.max(-most - 1, Math.min(most + 1, Number(text))),
+        decode: (text: string) => Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Number(text))),
         encode: String,
       }),
     ),
@@ -102,7 +110,7 @@ export const storageQuerySchema = (configured: ReadonlyArray<StorageSystem>) =>
       ),
     ),
     page: Schema.optionalKey(
-      integer(1, largestPage, { description: "The page, from 1. A page past the end is empty.", default: defaultPage }),
+      integer(1, undefined, { description: "The page, from 1. A page past the end is empty.", default: defaultPage }),
     ),
     page_size: Schema.optionalKey(
       integer(1, largestPageSize, { description: "Entries on a page.", default: defaultPageSize }),

@@ -18,6 +18,8 @@ export interface RefreshFailure {
 /** What is held right now. */
 export interface Held {
   readonly snapshot: Snapshot | undefined
+  /** When the snapshot was whole, in milliseconds since 1970: a slow Waldur shall not make it stale before it is there. */
+  readonly heldSince: number
   /** The last refresh, where it failed. */
   readonly failure: RefreshFailure | undefined
 }
@@ -47,7 +49,7 @@ export class Snapshots extends Context.Service<
       const staleIfError = Duration.toMillis(cache.staleIfError)
       const context = yield* Effect.context<Settings | WaldurClient | ProjectGids>()
       const scope = yield* Effect.scope
-      let held: Held = { snapshot: undefined, failure: undefined }
+      let held: Held = { snapshot: undefined, heldSince: 0, failure: undefined }
       let flight: Deferred.Deferred<Snapshot, RefreshError> | undefined
 
       const refresh = Effect.gen(function* () {
@@ -55,7 +57,7 @@ export class Snapshots extends Context.Service<
         const at = yield* Clock.currentTimeMillis
         if (Exit.isSuccess(exit)) {
           yield* logSnapshot(exit.value, held.snapshot, at)
-          held = { snapshot: exit.value, failure: undefined }
+          held = { snapshot: exit.value, heldSince: at, failure: undefined }
         } else {
           const error = Exit.findErrorOption(exit)
           if (error._tag === "None") yield* Effect.logError("Refresh ended unexpectedly", exit.cause)
@@ -86,19 +88,19 @@ export class Snapshots extends Context.Service<
       })
 
       const current = Effect.gen(function* () {
-        const { snapshot, failure } = held
+        const { snapshot, heldSince, failure } = held
         const now = yield* Clock.currentTimeMillis
-        const isServable = (one: Snapshot, at: number) => at - one.takenAt < freshFor + staleIfError
+        const isServable = (at: number) => at - heldSince < freshFor + staleIfError
         if (snapshot === undefined) return yield* join
-        if (now - snapshot.takenAt < freshFor) return snapshot
-        if (failure !== undefined && isServable(snapshot, now)) {
+        if (now - heldSince < freshFor) return snapshot
+        if (failure !== undefined && isServable(now)) {
           // While an upstream fails, nobody waits for its deadlines: the next try runs beside the answer.
           if (now - failure.at >= freshFor) yield* Effect.forkIn(Effect.ignore(join), scope)
           return snapshot
         }
         return yield* Effect.catch(join, (error) =>
           Effect.flatMap(Clock.currentTimeMillis, (at) =>
-            isServable(snapshot, at) ? Effect.succeed(snapshot) : Effect.fail(error),
+            isServable(at) ? Effect.succeed(snapshot) : Effect.fail(error),
           ),
         )
       })

@@ -17,3 +17,10 @@ const masked = (value: unknown): unknown => {
     ]),
   )
 }
+
+// A value that is an object or a list ends somewhere behind: all that follows goes with it.
+const secretInText = /("[^"\\]*(?:secret|token|password)":)(?!null)(?:"(?:[^"\\]|\\.)*"?|[{[].*|[^,}\]]*)/gis
+
+/** The same for what a finding shows: a long value is JSON as a text there, cut off somewhere. */
+export const maskFound = (found: unknown): unknown =>
+  typeof found === "string" ? found.replace(secretInText, `$1"${mask}"`) : maskSecrets(found)

@@ -1,0 +1,137 @@
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { describe, expect, test } from "vitest"
+import { aDirectory, aSandbox, environmentOf, finished, serving } from "./a-process.ts"
+
+describe("check", () => {
+  test("with everything right says ok for each, and exits with 0", async () => {
+    const sandbox = await aSandbox()
+    const environment = { ...environmentOf(sandbox), DISABLE_AUTH: "", CSCS_KEYCLOAK_CLIENT_ID: "storage-proxy" }
+    const { code, stdout, stderr } = await finished(["check"], { environment })
+    expect([code, stderr]).toEqual([0, ""])
+    const lines = stdout.trim().split("\n")
+    expect(lines.map((line) => line.replace(/: .*/, ""))).toEqual([
+      "ok    configuration",
+      "ok    Waldur",
+      "ok    offering capstor",
+      "ok    offering vast",
+      "ok    offering iopsstor",
+      "ok    HPC User API",
+    ])
+    expect(stdout).toMatch(/ok {4}Waldur: version 8\.1\.3/)
+    expect(stdout).toMatch(/ok {4}offering capstor: \d+ resources/)
+  })
+
+  test("what fails is said with what to do, and the exit code is 1", async () => {
+    const failing = async (more: Record<string, string>, options: Parameters<typeof aSandbox>[0] = {}) => {
+      const sandbox = await aSandbox(options)
+      const environment = { ...environmentOf(sandbox), ...more }
+      const { code, stdout, output } = await finished(["check"], { environment })
+      expect(code).toBe(1)
+      expect(output).not.toMatch(/^\s+at /m)
+      for (const secret of [environment.WALDUR_API_TOKEN, environment.HPC_USER_CLIENT_SECRET]) {
+        expect(output).not.toContain(secret)
+      }
+      return stdout
+    }
+    const sandbox = await aSandbox()
+    const [wrongToken, blind, partial, old, wrongSecret, elsewhere] = await Promise.all([
+      failing({ WALDUR_API_TOKEN: "0".repeat(40) }),
+      failing({ WALDUR_API_TOKEN: sandbox.waldur.blindToken }),
+      failing({ WALDUR_API_TOKEN: sandbox.waldur.partialToken }),
+      failing({}, { dialect: "7.0.7" }),
+      failing({ HPC_USER_CLIENT_SECRET: "hunter2" }),
+      failing({ WALDUR_API_URL: sandbox.issuer.baseUrl }),
+    ])
+    expect(wrongToken).toMatch(/FAIL {2}Waldur: .*\n +.*waldur_api_token/)
+    expect(wrongToken).toMatch(/ok {4}HPC User API/)
+    for (const slug of ["capstor", "vast", "iopsstor"]) {
+      expect(blind).toMatch(new RegExp(`FAIL {2}offering ${slug}: .*token sees no such offering.*\\n +.*role`))
+    }
+    expect(partial).toMatch(/ok {4}offering capstor/)
+    expect(partial).toMatch(/FAIL {2}offering vast/)
+    expect(old).toMatch(/FAIL {2}Waldur: .*too old.*\n +Upgrade Waldur to version 8/)
+    expect(wrongSecret).toMatch(/ok {4}Waldur/)
+    expect(wrongSecret).toMatch(/FAIL {2}HPC User API: .*invalid_client.*\n +.*client_secret/)
+    expect(elsewhere).toMatch(/FAIL {2}Waldur: /)
+  })
+
+  test("warnings of the configuration are said, and are no failure", async () => {
+    const {
+      HPC_USER_API_URL: _,
+      HPC_USER_CLIENT_ID: __,
+      HPC_USER_CLIENT_SECRET: ___,
+      HPC_USER_OIDC_TOKEN_URL: ____,
+      ...environment
+    } = environmentOf(await aSandbox())
+    const { code, stdout } = await finished(["check"], { environment })
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/warn {2}authentication is disabled/)
+    expect(stdout).toMatch(/warn {2}no HPC User API is configured/)
+    expect(stdout).toMatch(/ok {4}HPC User API: not configured/)
+  })
+})
+
+describe("export", () => {
+  test("writes all entries to standard output as one JSON list, the same that is served", async () => {
+    const sandbox = await aSandbox()
+    const environment = environmentOf(sandbox)
+    const [{ code, stdout, stderr }, { url }] = await Promise.all([
+      finished(["export"], { environment }),
+      serving([], { environment }),
+    ])
+    expect(code).toBe(0)
+    const served = (await (await fetch(`${url}/api/storage-resources/?page_size=500`)).json()) as {
+      resources: unknown[]
+    }
+    expect(JSON.parse(stdout)).toEqual(served.resources)
+    expect(served.resources.length).toBeGreaterThan(20)
+    for (const line of stderr.trim().split("\n").filter(Boolean)) JSON.parse(line)
+  })
+
+  test("writes a file as a whole, over an old one, and leaves nothing beside it", async () => {
+    const sandbox = await aSandbox()
+    const directory = await aDirectory()
+    await writeFile(join(directory, "entries.json"), "old")
+    const { code, stdout } = await finished(["export", "--out", "entries.json"], {
+      environment: environmentOf(sandbox),
+      directory,
+    })
+    expect([code, stdout]).toEqual([0, ""])
+    expect(await readdir(directory)).toEqual(["entries.json"])
+    const text = await readFile(join(directory, "entries.json"), "utf8")
+    expect(JSON.parse(text).length).toBeGreaterThan(20)
+    expect(text.endsWith("]\n")).toBe(true)
+  })
+
+  test("that fails is exit code 1, says why, and leaves the old file alone", async () => {
+    const sandbox = await aSandbox({ dialect: "7.0.7" })
+    const directory = await aDirectory()
+    await writeFile(join(directory, "entries.json"), "old")
+    const { code, stdout, stderr } = await finished(["export", "--out", "entries.json"], {
+      environment: environmentOf(sandbox),
+      directory,
+    })
+    expect([code, stdout]).toEqual([1, ""])
+    expect(stderr).toMatch(/too old/)
+    expect(stderr).not.toMatch(/^\s+at /m)
+    expect(await readdir(directory)).toEqual(["entries.json"])
+    expect(await readFile(join(directory, "entries.json"), "utf8")).toBe("old")
+  })
+
+  test("to a place that cannot be written is exit code 1 and says where", async () => {
+    const sandbox = await aSandbox()
+    const directory = await aDirectory()
+    await mkdir(join(directory, "taken"))
+    const environment = environmentOf(sandbox)
+    const places = ["no/such/folder.json", "taken"]
+    const all = await Promise.all(places.map((out) => finished(["export", "--out", out], { environment, directory })))
+    for (const [index, { code, stderr }] of all.entries()) {
+      const out = places[index] ?? ""
+      expect([out, code]).toEqual([out, 1])
+      expect(stderr).toContain(out)
+      expect(stderr).not.toMatch(/^\s+at /m)
+    }
+    expect(await readdir(directory)).toEqual(["taken"])
+  })
+})

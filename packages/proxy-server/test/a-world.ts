@@ -1,0 +1,38 @@
+import { buildWorld, type WaldurRecord, type World } from "@cscs/sandbox"
+
+/** A world of valid resources, all OK and without orders but for the first five, one for each other state of Waldur's. */
+export const aWorld = (resources = 40): World => {
+  const world = buildWorld({ edgeCases: false, resources })
+  for (const row of world.resources) Object.assign(row, { state: "OK", order_in_progress: null })
+  for (const [index, state] of ["Creating", "Erred", "Updating", "Terminating", "Terminated"].entries()) {
+    rowOf(world, index).state = state
+  }
+  return world
+}
+
+export const rowOf = (world: World, index: number): WaldurRecord => {
+  const row = world.resources[index]
+  if (row === undefined) throw new Error(`the world has no resource ${index}`)
+  return row
+}
+
+export const dashed = (uuid: unknown): string =>
+  String(uuid).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
+
+const placeOf = (row: WaldurRecord) => ({
+  system: String(row.offering_slug),
+  type: String((row.attributes as WaldurRecord).storage_data_type),
+  provider: String(row.provider_slug),
+  customer: String(row.customer_slug),
+  project: String(row.project_slug),
+})
+
+/** The mount points of the tree above and at these rows, as the contract makes them; in no order. */
+export const mountPointsOf = (rows: ReadonlyArray<WaldurRecord>): ReadonlySet<string> => {
+  const paths = rows.flatMap((row) => {
+    const { system, type, provider, customer, project } = placeOf(row)
+    const tenant = `/${system}/${type}/${provider}`
+    return [tenant, `${tenant}/${customer}`, `${tenant}/${customer}/${project}`]
+  })
+  return new Set(paths)
+}

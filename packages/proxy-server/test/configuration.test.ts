@@ -1,0 +1,723 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Duration, Effect, Exit, Redacted } from "effect"
+import { describe, expect, onTestFinished, test } from "vitest"
+import { type ConfigurationInvalid, loadSettings, type ProxySettings } from "../src/index.ts"
+import type { Any } from "./a-proxy.ts"
+
+interface Given {
+  /** As YAML text, or as what JSON makes of it. */
+  readonly yaml?: string | object
+  readonly dotenv?: string
+  readonly environment?: Readonly<Record<string, string>>
+  /** By `--config`; else by the environment. */
+  readonly flag?: boolean
+}
+
+const token = "a".repeat(40)
+const least = {
+  waldur_api_url: "https://waldur.example.org/api/",
+  waldur_api_token: token,
+  storage_systems: { capstor: "capstor" },
+  auth: { keycloak_client_id: "storage-proxy" },
+}
+const hpcUser = {
+  api_url: "https://hpc.example.org",
+  client_id: "hpc-client",
+  client_secret: "hunter2",
+  oidc_token_url: "https://auth.example.org/token",
+}
+
+const loaded = async ({ yaml, dotenv, environment = {}, flag = true }: Given) => {
+  const directory = await mkdtemp(join(tmpdir(), "configuration-"))
+  onTestFinished(() => rm(directory, { recursive: true }))
+  const file = join(directory, "config.yaml")
+  if (yaml !== undefined) await writeFile(file, typeof yaml === "string" ? yaml : JSON.stringify(yaml))
+  if (dotenv !== undefined) await writeFile(join(directory, ".env"), dotenv)
+  const byFlag = yaml !== undefined && flag
+  const exit = await Effect.runPromiseExit(
+    loadSettings({
+      ...(byFlag ? { configPath: file } : {}),
+      environment:
+        yaml === undefined || byFlag ? environment : { WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH: file, ...environment },
+      workingDirectory: directory,
+    }),
+  )
+  return { file, exit }
+}
+
+const settingsOf = async (given: Given): Promise<ProxySettings> => {
+  const { exit } = await loaded(given)
+  if (Exit.isFailure(exit)) throw new Error(String(exit.cause))
+  return exit.value
+}
+const over = (more: object) => ({ yaml: { ...least, ...more } })
+
+const refusalOf = async (given: Given): Promise<ConfigurationInvalid & { readonly file: string }> => {
+  const { exit, file } = await loaded(given)
+  if (Exit.isSuccess(exit)) throw new Error("it was accepted")
+  const error = Exit.findErrorOption(exit)
+  if (error._tag === "None") throw new Error(`a defect: ${exit.cause}`)
+  return Object.assign(error.value, { file })
+}
+/** `path: found -> allowed` of each problem. */
+const problemsOf = async (given: Given) => (await refusalOf(given)).problems
+const pathsOf = async (given: Given) => (await problemsOf(given)).map(({ path }) => path)
+
+describe("defaults", () => {
+  test("are those of the document", async () => {
+    const settings = await settingsOf({ yaml: least })
+    expect(settings.model).toMatchObject({
+      storageSystems: [{ name: "capstor", offeringSlug: "capstor" }],
+      storageFileSystem: "lustre",
+      inodeSoftCoefficient: 1.33,
+      inodeHardCoefficient: 2,
+      inodeBaseMultiplier: 1_000_000,
+      useMockTargetItems: false,
+      minGid: 1000,
+    })
+    expect(settings.auth).toMatchObject({
+      disabled: false,
+      keycloakUrl: "https://auth-tds.cscs.ch/auth/",
+      realm: "cscs",
+      clientId: "storage-proxy",
+      audience: ["storage-proxy"],
+    })
+    expect(settings.waldur).toMatchObject({ verifyTls: true })
+    expect(Redacted.value(settings.waldur.token)).toBe(token)
+    expect(settings.debug).toBe(false)
+    expect(settings.hpcUserApi).toBeUndefined()
+    expect(settings.mockGids).toBe(true)
+    expect((await settingsOf(over({ hpc_user_api: hpcUser }))).hpcUserApi?.scope).toBe("openid")
+    expect((await settingsOf(over({ hpc_user_api: hpcUser }))).mockGids).toBe(false)
+  })
+
+  test("the YAML of the document is taken as it stands", async () => {
+    const settings = await settingsOf({
+      yaml: `
+waldur_api_url: https://waldur.example.org
+waldur_api_token: ${token}
+waldur_verify_ssl: false
+waldur_socks_proxy: "socks5://localhost:12345"
+auth:
+  disable_auth: true
+  keycloak_url: "https://auth.example.org/auth/"
+  keycloak_realm: "other"
+  keycloak_client_id: "id"
+  keycloak_client_secret: "secret"
+backend_settings:
+  storage_file_system: "vastfs"               # Storage file system type
+  inode_soft_coefficient: 1.5
+  inode_hard_coefficient: 3.0
+  use_mock_target_items: true
+backend_components:
+  storage:
+    measured_unit: "TB"
+    accounting_type: "limit"
+    label: "Storage"
+    unit_factor: 1
+storage_systems:
+  capstor: "capstor"
+  vast: "vast"
+  iopsstor: "iopsstor"
+hpc_user_api:
+  api_url: "https://hpc-user-api.example.com"
+  client_id: "YOUR_HPC_CLIENT_ID"
+  client_secret: "YOUR_HPC_CLIENT_SECRET"
+  oidc_token_url: "https://auth.example.com/token"
+  oidc_scope: "openid profile"
+  socks_proxy: "socks5://localhost:12345"
+`,
+    })
+    expect(settings.warnings).toEqual(["authentication is disabled: everybody may read the list"])
+    expect(settings.waldur).toMatchObject({ verifyTls: false, socksProxy: "socks5://localhost:12345" })
+    expect(settings.model.storageSystems.map(({ name }) => name)).toEqual(["capstor", "vast", "iopsstor"])
+    expect(settings.model).toMatchObject({
+      inodeSoftCoefficient: 1.5,
+      inodeHardCoefficient: 3,
+      useMockTargetItems: true,
+    })
+    expect(settings.hpcUserApi).toMatchObject({ scope: "openid profile", socksProxy: "socks5://localhost:12345" })
+    expect(settings.auth).toMatchObject({ disabled: true, realm: "other", clientId: "id" })
+  })
+
+  test("an empty file and no file at all lack the same", async () => {
+    const missing = ["waldur_api_url", "waldur_api_token", "storage_systems", "auth.keycloak_client_id"]
+    expect(await pathsOf({ yaml: "" })).toEqual(missing)
+    expect(await pathsOf({})).toEqual(missing)
+  })
+})
+
+/** Each name: a value for the environment, another for `.env`, another as YAML, and where it shows. */
+type Row = readonly [
+  name: string,
+  path: string,
+  variable: string,
+  dotenv: string,
+  yaml: unknown,
+  seen: (settings: ProxySettings) => unknown,
+  wanted: readonly [unknown, unknown, unknown],
+]
+const secretOf = (redacted: Redacted.Redacted | undefined) => redacted && Redacted.value(redacted)
+const row = (
+  name: string,
+  path: string,
+  values: readonly [string, string, unknown],
+  seen: Row[5],
+  wanted: Row[6] = values,
+): Row => [name, path, ...values, seen, wanted]
+const flags = (name: string, path: string, seen: Row[5]) =>
+  row(name, path, ["YES", "0", true], seen, [true, false, true])
+const numbers = (name: string, path: string, seen: Row[5], values: readonly [number, number, number]) =>
+  row(name, path, [String(values[0]), String(values[1]), values[2]], seen, values)
+
+const names: ReadonlyArray<Row> = [
+  flags("DEBUG", "debug", (s) => s.debug),
+  flags("DISABLE_AUTH", "auth.disable_auth", (s) => s.auth.disabled),
+  row("WALDUR_API_URL", "waldur_api_url", ["https://a/", "http://b", "https://c/api"], (s) => s.waldur.apiUrl),
+  row("WALDUR_API_TOKEN", "waldur_api_token", ["t1", "t2", "t3"], (s) => secretOf(s.waldur.token)),
+  row("WALDUR_VERIFY_SSL", "waldur_verify_ssl", ["off", "On", false], (s) => s.waldur.verifyTls, [false, true, false]),
+  row(
+    "WALDUR_SOCKS_PROXY",
+    "waldur_socks_proxy",
+    ["socks5://a:1", "socks4://b:2", "socks5h://c:3"],
+    (s) => s.waldur.socksProxy,
+  ),
+  row("AGENT_HEADER", "agent_header", ["one/1", "two/2", "three/3"], (s) => s.userAgent),
+  row(
+    "STORAGE_SYSTEMS",
+    "storage_systems",
+    ['{"b":"slug-b","a":"slug-a"}', '{"c":"slug-c"}', { d: "slug-d" }],
+    (s) => Object.fromEntries(s.model.storageSystems.map(({ name, offeringSlug }) => [name, offeringSlug])),
+    [{ b: "slug-b", a: "slug-a" }, { c: "slug-c" }, { d: "slug-d" }],
+  ),
+  row("STORAGE_FILE_SYSTEM", "backend_settings.storage_file_system", ["x", "y", "z"], (s) => s.model.storageFileSystem),
+  flags("USE_MOCK_TARGET_ITEMS", "backend_settings.use_mock_target_items", (s) => s.model.useMockTargetItems),
+  numbers(
+    "INODE_SOFT_COEFFICIENT",
+    "backend_settings.inode_soft_coefficient",
+    (s) => s.model.inodeSoftCoefficient,
+    [1.1, 1.2, 1.4],
+  ),
+  numbers(
+    "INODE_HARD_COEFFICIENT",
+    "backend_settings.inode_hard_coefficient",
+    (s) => s.model.inodeHardCoefficient,
+    [2.1, 2.2, 2.4],
+  ),
+  numbers(
+    "INODE_BASE_MULTIPLIER",
+    "backend_settings.inode_base_multiplier",
+    (s) => s.model.inodeBaseMultiplier,
+    [1, 2, 3],
+  ),
+  row("HPC_USER_API_URL", "hpc_user_api.api_url", ["https://a", "https://b", "https://c"], (s) => s.hpcUserApi?.apiUrl),
+  row("HPC_USER_CLIENT_ID", "hpc_user_api.client_id", ["a", "b", "c"], (s) => s.hpcUserApi?.clientId),
+  row("HPC_USER_CLIENT_SECRET", "hpc_user_api.client_secret", ["a", "b", "c"], (s) =>
+    secretOf(s.hpcUserApi?.clientSecret),
+  ),
+  row(
+    "HPC_USER_OIDC_TOKEN_URL",
+    "hpc_user_api.oidc_token_url",
+    ["https://a/t", "https://b/t", "https://c/t"],
+    (s) => s.hpcUserApi?.tokenUrl,
+  ),
+  row("HPC_USER_OIDC_SCOPE", "hpc_user_api.oidc_scope", ["a", "b c", "d"], (s) => s.hpcUserApi?.scope),
+  row(
+    "HPC_USER_SOCKS_PROXY",
+    "hpc_user_api.socks_proxy",
+    ["socks5://a:1", "socks4a://b:2", "socks5h://c:3"],
+    (s) => s.hpcUserApi?.socksProxy,
+  ),
+  flags("HPC_USER_DEVELOPMENT_MODE", "hpc_user_api.development_mode", (s) => s.mockGids),
+  row("CSCS_KEYCLOAK_URL", "auth.keycloak_url", ["https://a/", "https://b/", "https://c/"], (s) => s.auth.keycloakUrl),
+  row("CSCS_KEYCLOAK_REALM", "auth.keycloak_realm", ["a", "b", "c"], (s) => s.auth.realm),
+  row("CSCS_KEYCLOAK_CLIENT_ID", "auth.keycloak_client_id", ["a", "b", "c"], (s) => s.auth.clientId),
+  row("CSCS_KEYCLOAK_CLIENT_SECRET", "auth.keycloak_client_secret", ["a", "b", "c"], (s) =>
+    secretOf(s.auth.clientSecret),
+  ),
+  row("AUTH_AUDIENCE", "auth.audience", ["a, b", "c", ["d", "e"]], (s) => s.auth.audience, [
+    ["a", "b"],
+    ["c"],
+    ["d", "e"],
+  ]),
+  row(
+    "CACHE_FRESH_FOR",
+    "cache.fresh_for",
+    ["500ms", "1h", 20],
+    (s) => Duration.toMillis(s.cache.freshFor),
+    [500, 3_600_000, 20_000],
+  ),
+  row(
+    "CACHE_STALE_IF_ERROR",
+    "cache.stale_if_error",
+    ["0", "2m", "30s"],
+    (s) => Duration.toMillis(s.cache.staleIfError),
+    [0, 120_000, 30_000],
+  ),
+  row("HPC_USER_API_FALLBACK", "hpc_user_api.fallback", ["mock", "none", "mock"], (s) => s.mockGids, [
+    true,
+    false,
+    true,
+  ]),
+  numbers("HPC_USER_API_MIN_GID", "hpc_user_api.min_gid", (s) => s.model.minGid, [1, 2000, 3000]),
+  flags("BACKEND_SETTINGS_DEVELOPMENT_MODE", "backend_settings.development_mode", (s) => s.mockGids),
+  row(
+    "BACKEND_SETTINGS_MOUNT_ROOTS",
+    "backend_settings.mount_roots",
+    ["/a,/b", "/c", ["/d"]],
+    (s) => s.model.mountRoots,
+    [["/a", "/b"], ["/c"], ["/d"]],
+  ),
+]
+
+const placed = (path: string, value: unknown): object => {
+  const document: Any = { ...least, hpc_user_api: hpcUser }
+  const [section = "", key] = path.split(".")
+  if (key === undefined) return { ...document, [section]: value }
+  return { ...document, [section]: { ...document[section], [key]: value } }
+}
+
+describe("where a setting comes from", () => {
+  for (const [name, path, variable, dotenv, yaml, seen, [fromVariable, fromDotenv, fromYaml]] of names) {
+    test(`${name} goes before .env, that before ${path} in the file`, async () => {
+      const whole = { yaml: placed(path, yaml) }
+      expect(seen(await settingsOf(whole))).toEqual(fromYaml)
+      expect(seen(await settingsOf({ ...whole, dotenv: `${name}='${dotenv}'\n` }))).toEqual(fromDotenv)
+      const both = { ...whole, dotenv: `${name}='${dotenv}'\n`, environment: { [name]: variable } }
+      expect(seen(await settingsOf(both))).toEqual(fromVariable)
+      expect(seen(await settingsOf({ ...both, environment: { [name]: "" } }))).toEqual(fromDotenv)
+      expect(seen(await settingsOf({ ...whole, dotenv: `${name}=\n`, environment: { [name]: "" } }))).toEqual(fromYaml)
+    })
+  }
+
+  const variables = {
+    WALDUR_API_URL: "https://waldur.example.org",
+    WALDUR_API_TOKEN: token,
+    STORAGE_SYSTEMS: '{"capstor":"capstor"}',
+    CSCS_KEYCLOAK_CLIENT_ID: "storage-proxy",
+  }
+
+  test("the environment alone is enough, and so is .env, and so is the file", async () => {
+    const seen = ({ waldur, model, auth }: ProxySettings) => [waldur.apiUrl, model.storageSystems, auth.clientId]
+    const wanted = ["https://waldur.example.org", [{ name: "capstor", offeringSlug: "capstor" }], "storage-proxy"]
+    expect(seen(await settingsOf({ environment: variables }))).toEqual(wanted)
+    const dotenv = Object.entries(variables).map(([name, value]) => `${name}='${value}'`)
+    expect(seen(await settingsOf({ dotenv: dotenv.join("\n") }))).toEqual(wanted)
+    expect(seen(await settingsOf({ yaml: { ...least, waldur_api_url: "https://waldur.example.org" } }))).toEqual(wanted)
+  })
+
+  test("the file is named by WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH, unless --config names one", async () => {
+    expect((await settingsOf({ yaml: least, flag: false })).waldur.apiUrl).toBe(least.waldur_api_url)
+    const elsewhere = { WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH: "/no/such/file.yaml" }
+    expect((await settingsOf({ yaml: least, environment: elsewhere })).waldur.apiUrl).toBe(least.waldur_api_url)
+    expect(await pathsOf({ environment: elsewhere })).toEqual(["/no/such/file.yaml"])
+    const unset = { ...variables, WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH: "" }
+    expect((await settingsOf({ environment: unset })).waldur.apiUrl).toBe("https://waldur.example.org")
+  })
+
+  test("a variable mends a bad value of the file", async () => {
+    const yaml = { ...least, backend_settings: { inode_soft_coefficient: "lots" } }
+    expect(
+      (await settingsOf({ yaml, environment: { INODE_SOFT_COEFFICIENT: "1.2" } })).model.inodeSoftCoefficient,
+    ).toBe(1.2)
+  })
+
+  test("booleans are words in any case, as for debug", async () => {
+    for (const word of ["true", "TRUE", "1", "yes", "On"]) {
+      expect((await settingsOf({ yaml: least, environment: { DEBUG: word } })).debug).toBe(true)
+    }
+    for (const word of ["false", "0", "NO", "off"]) {
+      expect((await settingsOf({ yaml: { ...least, debug: true }, environment: { DEBUG: word } })).debug).toBe(false)
+    }
+    for (const word of ["enabled", "2", "t"]) {
+      expect(await pathsOf({ yaml: least, environment: { DEBUG: word } })).toEqual(["debug"])
+    }
+  })
+
+  test("CSCS_KEYCLOAK_REDIRECT_URL and DEVELOPMENT_MODE are accepted and have no effect", async () => {
+    const environment = { CSCS_KEYCLOAK_REDIRECT_URL: "not an address", DEVELOPMENT_MODE: "perhaps" }
+    const settings = await settingsOf({ ...over({ hpc_user_api: hpcUser }), environment })
+    expect(JSON.stringify(settings)).toBe(JSON.stringify(await settingsOf(over({ hpc_user_api: hpcUser }))))
+    expect(settings.mockGids).toBe(false)
+  })
+})
+
+describe("the HPC User API", () => {
+  const older = {
+    hpc_user_api_url: "https://older.example.org",
+    hpc_user_client_id: "older-id",
+    hpc_user_client_secret: "older-secret",
+    hpc_user_oidc_token_url: "https://older.example.org/token",
+    hpc_user_oidc_scope: "older",
+    hpc_user_socks_proxy: "socks5://older:1",
+  }
+
+  test("is read at its older place where there is no section", async () => {
+    const { hpcUserApi, mockGids, warnings } = await settingsOf(over({ backend_settings: older }))
+    expect(hpcUserApi).toMatchObject({
+      apiUrl: "https://older.example.org",
+      clientId: "older-id",
+      tokenUrl: "https://older.example.org/token",
+      scope: "older",
+      socksProxy: "socks5://older:1",
+    })
+    expect(secretOf(hpcUserApi?.clientSecret)).toBe("older-secret")
+    expect([mockGids, warnings]).toEqual([false, []])
+  })
+
+  test("is not read at its older place where there is a section", async () => {
+    const settings = await settingsOf(over({ backend_settings: older, hpc_user_api: hpcUser }))
+    expect(settings.hpcUserApi).toMatchObject({ apiUrl: "https://hpc.example.org", scope: "openid" })
+    expect(settings.hpcUserApi?.socksProxy).toBeUndefined()
+    const { client_secret: _, ...without } = hpcUser
+    expect(await pathsOf(over({ backend_settings: older, hpc_user_api: without }))).toEqual([
+      "hpc_user_api.client_secret",
+    ])
+  })
+
+  test("variables go before the older place", async () => {
+    const { hpcUserApi } = await settingsOf({
+      ...over({ backend_settings: older }),
+      environment: { HPC_USER_API_URL: "https://newer.example.org" },
+    })
+    expect([hpcUserApi?.apiUrl, hpcUserApi?.clientId]).toEqual(["https://newer.example.org", "older-id"])
+  })
+
+  test("configured in part is an error that names what is missing, never mocks", async () => {
+    for (const missing of ["api_url", "client_id", "client_secret", "oidc_token_url"]) {
+      for (const nothing of [undefined, null, ""]) {
+        expect(await pathsOf(over({ hpc_user_api: { ...hpcUser, [missing]: nothing } }))).toEqual([
+          `hpc_user_api.${missing}`,
+        ])
+      }
+    }
+    expect(await pathsOf({ yaml: least, environment: { HPC_USER_CLIENT_ID: "x" } })).toEqual([
+      "hpc_user_api.api_url",
+      "hpc_user_api.client_secret",
+      "hpc_user_api.oidc_token_url",
+    ])
+    expect((await pathsOf(over({ backend_settings: { hpc_user_oidc_scope: "openid" } }))).length).toBe(4)
+    expect((await pathsOf({ yaml: least, environment: { HPC_USER_SOCKS_PROXY: "socks5://a:1" } })).length).toBe(4)
+    for (const section of [null, {}, "https://hpc.example.org", []]) {
+      expect((await pathsOf(over({ hpc_user_api: section }))).length).toBeGreaterThan(0)
+    }
+    // Asking for mocks as well does not make half of a configuration whole.
+    const { client_secret: _, ...half } = hpcUser
+    expect(await pathsOf(over({ hpc_user_api: { ...half, fallback: "mock" } }))).toEqual(["hpc_user_api.client_secret"])
+  })
+
+  test("nowhere configured is mocks, and it is said", async () => {
+    for (const more of [{}, { hpc_user_api: { fallback: "mock" } }]) {
+      const { hpcUserApi, mockGids, warnings } = await settingsOf(over(more))
+      expect([hpcUserApi, mockGids]).toEqual([undefined, true])
+      expect(warnings.join(" ")).toMatch(/made up/)
+    }
+  })
+
+  test("fallback is none or mock", async () => {
+    for (const fallback of ["mocks", true, "MOCK", 1]) {
+      expect(await pathsOf(over({ hpc_user_api: { ...hpcUser, fallback } }))).toEqual(["hpc_user_api.fallback"])
+    }
+  })
+})
+
+describe("what is checked", () => {
+  const refused = async (more: object, path: string, found: RegExp, allowed: RegExp) => {
+    const problems = await problemsOf(over(more))
+    expect(problems.map((one) => one.path)).toEqual([path])
+    expect(problems[0]?.found).toMatch(found)
+    expect(problems[0]?.allowed).toMatch(allowed)
+    return problems[0]
+  }
+
+  test("coefficients and multiplier are numbers above 0", async () => {
+    for (const key of ["inode_soft_coefficient", "inode_hard_coefficient", "inode_base_multiplier"]) {
+      for (const value of [0, -1, "x", true, [], "1e999"]) {
+        await refused({ backend_settings: { [key]: value } }, `backend_settings.${key}`, /./, /a number above 0/)
+      }
+    }
+    for (const yaml of [".inf", ".nan", "-.inf"]) {
+      const text = `${JSON.stringify(least).slice(0, -1)}, "backend_settings": {"inode_base_multiplier": ${yaml}}}`
+      expect(await pathsOf({ yaml: text })).toEqual(["backend_settings.inode_base_multiplier"])
+    }
+  })
+
+  test("the hard coefficient is not below the soft one, also where one is a default", async () => {
+    const path = "backend_settings.inode_hard_coefficient"
+    await refused(
+      { backend_settings: { inode_soft_coefficient: 1.5, inode_hard_coefficient: 1.4 } },
+      path,
+      /1\.4/,
+      /1\.5/,
+    )
+    await refused({ backend_settings: { inode_soft_coefficient: 2.5 } }, path, /2/, /2\.5/)
+    await refused({ backend_settings: { inode_hard_coefficient: 1.3 } }, path, /1\.3/, /1\.33/)
+    const same = { inode_soft_coefficient: 1.5, inode_hard_coefficient: 1.5 }
+    expect((await settingsOf(over({ backend_settings: same }))).model.inodeHardCoefficient).toBe(1.5)
+  })
+
+  test("storage_file_system is a text that is not empty", async () => {
+    for (const value of [" ", 5, ["lustre"]]) {
+      await refused(
+        { backend_settings: { storage_file_system: value } },
+        "backend_settings.storage_file_system",
+        /./,
+        /text/,
+      )
+    }
+  })
+
+  test("there is at least one storage system", async () => {
+    await refused({ storage_systems: {} }, "storage_systems", /empty/, /at least one/)
+    for (const value of [[], "capstor", 5]) await refused({ storage_systems: value }, "storage_systems", /./, /mapping/)
+    for (const value of [undefined, null])
+      await refused({ storage_systems: value }, "storage_systems", /nothing/, /at least one/)
+    for (const text of ["capstor", "[]", "{", '"x"', "null"]) {
+      expect(await pathsOf({ yaml: least, environment: { STORAGE_SYSTEMS: text } })).toEqual(["storage_systems"])
+    }
+  })
+
+  test("names and slugs are not empty and without comma, and no slug comes twice", async () => {
+    await refused({ storage_systems: { "a,b": "c" } }, "storage_systems.a,b", /a,b/, /comma/)
+    await refused({ storage_systems: { " ": "c" } }, "storage_systems. ", /" "/, /not empty/)
+    await refused({ storage_systems: { "": "c" } }, "storage_systems.", /""/, /not empty/)
+    for (const slug of ["a,b", "", " ", 5, null, ["x"]]) {
+      await refused({ storage_systems: { x: slug } }, "storage_systems.x", /./, /without comma, not empty/)
+    }
+    await refused({ storage_systems: { one: "same", two: "same" } }, "storage_systems.two", /same/, /one has the same/)
+  })
+
+  test("backend_components may be missing; where given it holds storage, in TB with unit_factor 1", async () => {
+    const storage = (more: object) => ({
+      backend_components: { storage: { measured_unit: "TB", unit_factor: 1, ...more } },
+    })
+    for (const value of [undefined, null])
+      expect((await settingsOf(over({ backend_components: value }))).backend.components).toEqual({})
+    expect((await settingsOf(over(storage({ label: "Storage" })))).backend.components).toEqual(
+      storage({ label: "Storage" }).backend_components,
+    )
+    expect((await settingsOf(over(storage({ unit_factor: 1.0 })))).backend.components).toBeDefined()
+    await refused({ backend_components: {} }, "backend_components.storage", /nothing/, /storage/)
+    await refused({ backend_components: { cpu: {} } }, "backend_components.storage", /nothing/, /storage/)
+    await refused({ backend_components: { storage: null } }, "backend_components.storage", /null/, /storage/)
+    await refused({ backend_components: { storage: 1 } }, "backend_components.storage", /1/, /storage/)
+    for (const measured_unit of ["GB", "tb", "TiB", 1, null]) {
+      await refused(storage({ measured_unit }), "backend_components.storage.measured_unit", /./, /TB/)
+    }
+    for (const unit_factor of [1000, 1024, 0, "1", true, null]) {
+      await refused(storage({ unit_factor }), "backend_components.storage.unit_factor", /./, /1/)
+    }
+  })
+
+  test("an audience that names nobody is refused, also beside a client id", async () => {
+    const { problems } = await refusalOf(over({ auth: { keycloak_client_id: "storage-proxy", audience: [] } }))
+    expect(problems.map(({ path }) => path)).toEqual(["auth.audience"])
+  })
+
+  test("with authentication on there is keycloak_client_id or auth.audience", async () => {
+    for (const auth of [undefined, null, {}, { disable_auth: false }, { keycloak_client_id: "" }]) {
+      const [problem] = await problemsOf(over({ auth }))
+      expect(problem).toMatchObject({ path: "auth.keycloak_client_id", found: "nothing" })
+      expect(problem?.allowed).toMatch(/auth\.audience/)
+    }
+    expect((await settingsOf(over({ auth: { audience: ["a"] } }))).auth.audience).toEqual(["a"])
+    expect((await settingsOf(over({ auth: { disable_auth: true } }))).auth.disabled).toBe(true)
+    expect((await settingsOf({ ...over({ auth: {} }), environment: { DISABLE_AUTH: "true" } })).auth.disabled).toBe(
+      true,
+    )
+  })
+
+  test("a proxy has a scheme", async () => {
+    for (const proxy of ["localhost:12345", "proxy.example.org", "10.0.0.1:1080", "//a:1", "http://a:1", "socks5:"]) {
+      await refused({ waldur_socks_proxy: proxy }, "waldur_socks_proxy", /./, /scheme.*socks5/)
+      await refused(
+        { hpc_user_api: { ...hpcUser, socks_proxy: proxy } },
+        "hpc_user_api.socks_proxy",
+        /./,
+        /scheme.*socks5/,
+      )
+    }
+  })
+
+  test("addresses are http or https, Waldur's with or without /api", async () => {
+    for (const url of ["waldur.example.org", "ftp://waldur", "/api"]) {
+      await refused({ waldur_api_url: url }, "waldur_api_url", /./, /http/)
+    }
+    for (const url of ["https://w", "https://w/", "https://w/api", "https://w/api/"]) {
+      expect((await settingsOf(over({ waldur_api_url: url }))).waldur.apiUrl).toBe(url)
+    }
+  })
+
+  test("time spans are seconds or have a unit", async () => {
+    for (const value of [-1, "-1s", "1d", "soon", true, "10 s s", "Infinity"]) {
+      await refused({ cache: { fresh_for: value } }, "cache.fresh_for", /./, /10s/)
+    }
+  })
+
+  test("mount roots are absolute", async () => {
+    await refused({ backend_settings: { mount_roots: ["/a", "b"] } }, "backend_settings.mount_roots", /"b"/, /absolute/)
+  })
+
+  test("a section is a mapping", async () => {
+    for (const section of ["auth", "backend_settings", "cache"]) {
+      for (const value of ["yes", 5, true, ["x"]]) {
+        const problems = await problemsOf(over({ auth: { disable_auth: true }, [section]: value }))
+        expect(problems.map(({ path }) => path)).toContain(section)
+      }
+    }
+  })
+})
+
+describe("unknown keys", () => {
+  const near: ReadonlyArray<readonly [object, string, string]> = [
+    [{ waldur_api_ulr: "https://x" }, "waldur_api_ulr", "waldur_api_url"],
+    [{ storage_system: { a: "b" } }, "storage_system", "storage_systems"],
+    [{ backend_setting: {} }, "backend_setting", "backend_settings"],
+    [{ Debug: true }, "Debug", "debug"],
+    [{ auth: { disable_auht: true, keycloak_client_id: "x" } }, "auth.disable_auht", "auth.disable_auth"],
+    [{ cache: { freshfor: 1 } }, "cache.freshfor", "cache.fresh_for"],
+    [
+      { backend_settings: { inode_hard_coeficent: 3 } },
+      "backend_settings.inode_hard_coeficent",
+      "backend_settings.inode_hard_coefficient",
+    ],
+    [
+      { backend_settings: { hpc_user_api_ur: "x" } },
+      "backend_settings.hpc_user_api_ur",
+      "backend_settings.hpc_user_api_url",
+    ],
+    [
+      { backend_components: { storage: { measured_unit: "TB", unit_facter: 1000 } } },
+      "backend_components.storage.unit_facter",
+      "backend_components.storage.unit_factor",
+    ],
+    [
+      { hpc_user_api: { ...hpcUser, socks_prox: "socks5://a:1" } },
+      "hpc_user_api.socks_prox",
+      "hpc_user_api.socks_proxy",
+    ],
+  ]
+  for (const [more, path, nearest] of near) {
+    test(`${path} is an error that names ${nearest}`, async () => {
+      const problems = await problemsOf(over(more))
+      const problem = problems.find((one) => one.path === path)
+      expect(problem?.found).toMatch(/unknown/)
+      expect(problem?.allowed).toContain(nearest)
+    })
+  }
+
+  test("further away are warnings that name them, so an old file still starts", async () => {
+    const { warnings } = await settingsOf(
+      over({
+        offerings: [{ name: "x" }],
+        timezone: "CET",
+        cache: { frash_fur_x: 1 },
+        backend_settings: { anything: true },
+      }),
+    )
+    for (const path of ["offerings", "timezone", "cache.frash_fur_x", "backend_settings.anything"]) {
+      expect(warnings.filter((one) => one.includes(` ${path} `)).length).toBe(1)
+    }
+  })
+
+  test("names of storage systems are no keys", async () => {
+    expect((await settingsOf(over({ storage_systems: { auth: "a", debugg: "b" } }))).warnings.join()).not.toMatch(
+      /debugg/,
+    )
+  })
+})
+
+describe("what is wrong", () => {
+  test("is said at once, each with path, found, allowed and source", async () => {
+    const error = await refusalOf({
+      yaml: {
+        waldur_api_url: "waldur",
+        storage_systems: { a: "x", b: "x" },
+        backend_settings: { inode_base_multiplier: -1 },
+        backend_components: { storage: { measured_unit: "GB", unit_factor: 1000 } },
+        hpc_user_api: { api_url: "https://h" },
+        chache: { fresh_for: 1 },
+        cache: { fresh_for: "soon" },
+      },
+      environment: { DEBUG: "maybe" },
+      dotenv: "WALDUR_SOCKS_PROXY=localhost:1",
+    })
+    const wanted = new Map([
+      ["chache", error.file],
+      ["debug", "environment variable DEBUG"],
+      ["waldur_api_url", error.file],
+      ["waldur_api_token", "not given"],
+      ["waldur_socks_proxy", expect.stringContaining(".env")],
+      ["storage_systems.b", error.file],
+      ["backend_settings.inode_base_multiplier", error.file],
+      ["backend_components.storage.measured_unit", error.file],
+      ["backend_components.storage.unit_factor", error.file],
+      ["hpc_user_api.client_id", "not given"],
+      ["hpc_user_api.client_secret", "not given"],
+      ["hpc_user_api.oidc_token_url", "not given"],
+      ["cache.fresh_for", error.file],
+      ["auth.keycloak_client_id", "not given"],
+    ])
+    expect(new Map(error.problems.map(({ path, source }) => [path, source]))).toEqual(wanted)
+    expect(error.problems.length).toBe(wanted.size)
+    for (const { path, source, found, allowed } of error.problems) {
+      expect([found, allowed]).not.toContain("")
+      expect(error.message).toContain(`${path} (${source}): found ${found}; expected ${allowed}`)
+    }
+    expect(error.message).toMatch(/14 problems/)
+  })
+
+  test("names the older place where the value stands there", async () => {
+    expect(await pathsOf(over({ backend_settings: { ...older(), hpc_user_api_url: "hpc" } }))).toEqual([
+      "backend_settings.hpc_user_api_url",
+    ])
+    function older() {
+      return {
+        hpc_user_client_id: "a",
+        hpc_user_client_secret: "b",
+        hpc_user_oidc_token_url: "https://c",
+      }
+    }
+  })
+
+  test("holds no secret", async () => {
+    const secret = "hunter2"
+    const attempts: ReadonlyArray<Given> = [
+      over({ waldur_api_token: [secret] }),
+      over({ waldur_api_token: { [secret]: secret } }),
+      over({ hpc_user_api: { ...hpcUser, client_secret: { nested: secret } } }),
+      over({ auth: { keycloak_client_secret: [secret] } }),
+      over({ waldur_socks_proxy: `http://user:${secret}@proxy:1` }),
+      over({ waldur_socks_proxy: `user:${secret}@proxy:1080` }),
+      over({ waldur_socks_proxy: `socks5://user:a/${secret}@proxy:1080` }),
+      over({ waldur_socks_proxy: `socks5://user:a@${secret}@proxy:x` }),
+      over({ waldur_socks_proxy: [`socks5://user:${secret}@proxy:1080`, { a: `b:${secret}@proxy` }] }),
+      over({ waldur_api_url: `ftp://user:${secret}@waldur` }),
+      over({ waldur_api_url: `user:${secret}@waldur` }),
+      over({ hpc_user_api: { ...hpcUser, oidc_token_url: `//user:${secret}@auth` } }),
+      { yaml: `waldur_api_token: ${secret}\n  bad: [` },
+      { yaml: `waldur_api_token: *${secret}\n` },
+      { yaml: `waldur_api_token: "${secret}\nother: 1` },
+      { yaml: `- ${secret}` },
+      { yaml: secret },
+      { yaml: { ...least, debug: 7 }, environment: { WALDUR_API_TOKEN: secret, HPC_USER_CLIENT_SECRET: secret } },
+    ]
+    for (const given of attempts) {
+      const error = await refusalOf(given)
+      expect([JSON.stringify(given), error.message, JSON.stringify(error.problems)].slice(1).join("\n")).not.toContain(
+        secret,
+      )
+    }
+  })
+
+  test("a file that is no YAML mapping is one problem, which names the file", async () => {
+    for (const yaml of ["a: [", "- a", "5", "a: 1\na: 2", "a: *nowhere", "\t- x", "a: &x [*x]", "--- a\n--- b"]) {
+      const { exit, file } = await loaded({ yaml })
+      const error = Exit.findErrorOption(exit)
+      if (error._tag === "None") throw new Error(`${JSON.stringify(yaml)}: no typed error`)
+      expect([yaml, (error.value as ConfigurationInvalid).problems.map(({ path }) => path)]).toEqual([yaml, [file]])
+    }
+  })
+})

@@ -1,0 +1,174 @@
+import { describe, expect, test } from "vitest"
+import { type Any, aProxy, asked, until } from "./a-proxy.ts"
+import { aWorld, rowOf } from "./a-world.ts"
+
+const keys = (json: Any) => Object.keys(json)
+const disabled = "authentication is disabled: everybody may read the list"
+
+describe("/healthz/live", () => {
+  test("is 200 while the process serves, also while upstreams fail and while it stops", async () => {
+    const proxy = await aProxy({ world: aWorld(6), prepare: ({ faults }) => faults.set("waldur", { status: 403 }) })
+    const live = () => proxy.get("/healthz/live")
+    expect([(await live()).status, (await live()).json]).toEqual([200, { status: "live" }])
+    await proxy.list()
+    expect((await live()).status).toBe(200)
+    await proxy.stop()
+    expect((await live()).status).toBe(200)
+  })
+})
+
+describe("/healthz/ready", () => {
+  test("the first refresh begins at start, without any request", async () => {
+    const proxy = await aProxy({ world: aWorld(6) })
+    await until(() => asked(proxy.sandbox, "waldur").length > 0)
+    await until(async () => (await proxy.ready()).status === 200)
+  })
+
+  test("is 503 before the first snapshot, then 200", async () => {
+    const proxy = await aProxy({ world: aWorld(6), prepare: ({ faults }) => faults.set("waldur", { latencyMs: 50 }) })
+    const { status, json } = await proxy.ready()
+    expect(status).toBe(503)
+    expect(json).toEqual({
+      status: "starting",
+      warnings: [disabled],
+      snapshot: null,
+      upstreams: { waldur: { status: "unknown" }, hpc_user_api: { status: "unknown" } },
+    })
+    const total = (await proxy.list()).json.pagination.total
+    const ready = await proxy.ready()
+    expect(ready.status).toBe(200)
+    expect(keys(ready.json)).toEqual(["status", "warnings", "snapshot", "upstreams"])
+    expect(ready.json).toEqual({
+      status: "ready",
+      warnings: [disabled],
+      snapshot: { age: 0, entries: total, skipped: 0 },
+      upstreams: { waldur: { status: "ok" }, hpc_user_api: { status: "ok" } },
+    })
+    expect(keys(ready.json.snapshot)).toEqual(["age", "entries", "skipped"])
+  })
+
+  test("asks nobody, and its age grows with the clock", async () => {
+    const proxy = await aProxy({ world: aWorld(6) })
+    await proxy.list()
+    const before = proxy.sandbox.calls.all.length
+    await proxy.pass("90500 millis")
+    const { status, json } = await proxy.ready()
+    expect([status, json.snapshot.age]).toEqual([200, 90.5])
+    expect(proxy.sandbox.calls.all.length).toBe(before)
+  })
+
+  test("is 503 while stopping, and requests are still answered", async () => {
+    const proxy = await aProxy({ world: aWorld(6) })
+    await proxy.list()
+    await proxy.stop()
+    const { status, json } = await proxy.ready()
+    expect([status, json.status]).toEqual([503, "stopping"])
+    expect((await proxy.list()).status).toBe(200)
+  })
+
+  test("a configuration that is safe has no warning", async () => {
+    const proxy = await aProxy({
+      world: aWorld(6),
+      document: ({ issuer }) => ({ auth: { keycloak_url: issuer.baseUrl, keycloak_client_id: "x" } }),
+    })
+    await until(async () => (await proxy.ready()).status === 200)
+    expect((await proxy.ready()).json.warnings).toEqual([])
+  })
+
+  test("stale data is a warning that says since when and why, and not 503", async () => {
+    const proxy = await aProxy({ world: aWorld(6) })
+    await proxy.list()
+    proxy.sandbox.faults.set("waldur", { status: 403 })
+    await proxy.pass("10 seconds")
+    await proxy.list()
+    await proxy.pass("20 seconds")
+    const { status, json } = await proxy.ready()
+    expect(status).toBe(200)
+    expect(json.upstreams.waldur).toEqual({
+      status: "failing",
+      detail: expect.stringContaining("403"),
+      since: "2026-11-23T09:00:10.000Z",
+    })
+    expect(json.warnings).toEqual([
+      disabled,
+      expect.stringMatching(/^no refresh has succeeded since 2026-11-23T09:00:10\.000Z: .*403/),
+      "the data is stale: 30 seconds old",
+    ])
+  })
+
+  test("two resources at one mount point are a warning, in the log and in debug mode too", async () => {
+    const world = aWorld(10)
+    Object.assign(rowOf(world, 8), { backend_id: "/one/shared/path" })
+    Object.assign(rowOf(world, 9), { backend_id: "/one/shared/path" })
+    const proxy = await aProxy({ world })
+    const entries = (await proxy.list("page_size=500")).json.resources
+    expect(entries.filter(({ mountPoint }: Any) => mountPoint.default === "/one/shared/path").length).toBe(2)
+    const { status, json } = await proxy.ready()
+    expect(status).toBe(200)
+    expect(json.warnings).toEqual([disabled, expect.stringMatching(/^2 resources share a mount point/)])
+    expect(proxy.logs.filter((line) => line.includes("is also the mount point of")).length).toBe(2)
+    const { warnings } = (await proxy.list("debug=true")).json
+    expect(warnings.filter(({ found }: Any) => found === "/one/shared/path").length).toBe(2)
+  })
+
+  test("a key that has no effect is a warning", async () => {
+    const proxy = await aProxy({ world: aWorld(6), document: () => ({ timezone: "CET" }) })
+    await proxy.list()
+    expect((await proxy.ready()).json.warnings.join(" ")).toMatch(/timezone is unknown and has no effect/)
+  })
+
+  test("shows no secret", async () => {
+    const proxy = await aProxy({ world: aWorld(6), document: () => ({ waldur_api_token: "f".repeat(40) }) })
+    await proxy.list()
+    const { text } = await proxy.ready()
+    expect(text).toContain("failing")
+    for (const secret of ["f".repeat(40), proxy.sandbox.hpcUserApi.clientSecret]) {
+      expect(text).not.toContain(secret)
+      expect(proxy.logs.join("\n")).not.toContain(secret)
+    }
+  })
+})
+
+describe("checkUpstreams", () => {
+  const named = (results: ReadonlyArray<{ name: string; ok: boolean }>) => results.map(({ name, ok }) => [name, ok])
+
+  test("tries Waldur, each offering and the HPC User API, and changes nothing", async () => {
+    const proxy = await aProxy({ world: aWorld(40) })
+    await proxy.list()
+    proxy.sandbox.calls.clear()
+    const results = await proxy.check()
+    expect(named(results)).toEqual([
+      ["Waldur", true],
+      ["offering capstor", true],
+      ["offering vast", true],
+      ["offering iopsstor", true],
+      ["HPC User API", true],
+    ])
+    expect(results[0]?.detail).toContain("8.1.3")
+    expect(proxy.sandbox.calls.of("waldur").every(({ method }) => method === "GET" || method === "HEAD")).toBe(true)
+    expect(asked(proxy.sandbox, "hpcUserApi").length).toBe(1)
+  })
+
+  test("says what fails and what to do about it", async () => {
+    const advice = async (options: Parameters<typeof aProxy>[0]) =>
+      (await (await aProxy({ world: aWorld(6), ...options })).check()).filter(({ ok }) => !ok)
+    expect(await advice({ prepare: ({ waldur }) => Object.assign(waldur, { dialect: "7.0.7" }) })).toEqual([
+      { name: "Waldur", ok: false, detail: expect.stringMatching(/too old/), advice: expect.stringMatching(/Upgrade/) },
+    ])
+    expect(await advice({ document: () => ({ waldur_api_token: "0".repeat(40) }) })).toEqual([
+      { name: "Waldur", ok: false, detail: expect.any(String), advice: expect.stringMatching(/waldur_api_token/) },
+    ])
+    expect(
+      (await advice({ document: ({ waldur }) => ({ waldur_api_token: waldur.blindToken }) })).map(({ name }) => name),
+    ).toEqual(["offering capstor", "offering vast", "offering iopsstor"])
+    expect(await advice({ prepare: ({ faults }) => faults.set("issuer", { status: 401 }) })).toEqual([
+      { name: "HPC User API", ok: false, detail: expect.any(String), advice: expect.stringMatching(/client_secret/) },
+    ])
+  })
+
+  test("an empty offering that is visible is ok", async () => {
+    const world = aWorld(6)
+    world.resources.length = 0
+    expect((await (await aProxy({ world })).check()).every(({ ok }) => ok)).toBe(true)
+  })
+})

@@ -1,0 +1,224 @@
+import { Schema } from "effect"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { ErrorBody, QueryErrorBody } from "../src/http-errors.ts"
+import { DebugAnswer } from "../src/routes/debug-answer.ts"
+import { ReadinessReport } from "../src/routes/readiness.ts"
+import { StorageAnswer } from "../src/routes/storage-answer.ts"
+import { type Any, aProxy, type Got, startProxy, type TestedProxy } from "./a-proxy.ts"
+import { aWorld } from "./a-world.ts"
+import { violations } from "./json-schema.ts"
+
+let proxy: TestedProxy
+let document: Any
+beforeAll(async () => {
+  // The world of all edge cases: what is odd is served somehow, and must match too.
+  proxy = await startProxy()
+  document = (await proxy.get("/openapi.json")).json
+})
+afterAll(() => proxy.close())
+
+const everyNode = (node: unknown, visit: (node: Any, path: string) => void, path = "#"): void => {
+  if (typeof node !== "object" || node === null) return
+  visit(node, path)
+  for (const [key, inner] of Object.entries(node)) everyNode(inner, visit, `${path}/${key}`)
+}
+const resolve = (reference: string): unknown =>
+  reference
+    .replace(/^#\//, "")
+    .split("/")
+    .reduce<Any>((node, key) => node?.[key.replaceAll("~1", "/").replaceAll("~0", "~")], document)
+
+const operation = () => document.paths["/api/storage-resources/"].get
+const described = (path: string, status: number) =>
+  document.paths[path].get.responses[status]?.content["application/json"].schema
+
+/** The answer is as the document describes it, and as the Effect schema that made the description. */
+const matches = (got: Got, path: string, schema: Schema.Top) => {
+  expect(violations(got.json, described(path, got.status), document)).toEqual([])
+  Schema.decodeUnknownSync(schema as Schema.Codec<unknown>, { onExcessProperty: "error", errors: "all" })(got.json)
+}
+
+describe("/openapi.json", () => {
+  test("is an OpenAPI 3.1 document with info, paths and components", async () => {
+    const { status, headers } = await proxy.get("/openapi.json")
+    expect([status, headers.get("content-type")]).toEqual([200, expect.stringMatching(/^application\/json/)])
+    expect(document.openapi).toMatch(/^3\.1\.\d+$/)
+    expect(document.info).toMatchObject({ title: expect.any(String), version: expect.any(String) })
+    const allowed = [
+      "openapi",
+      "info",
+      "jsonSchemaDialect",
+      "servers",
+      "paths",
+      "webhooks",
+      "components",
+      "security",
+      "tags",
+      "externalDocs",
+    ]
+    for (const key of Object.keys(document)) expect(allowed).toContain(key)
+    expect(Object.keys(document.paths).sort()).toEqual(["/api/storage-resources/", "/healthz/live", "/healthz/ready"])
+  })
+
+  test("every $ref resolves", () => {
+    let found = 0
+    everyNode(document, (node, path) => {
+      if (typeof node.$ref !== "string") return
+      found += 1
+      expect([path, node.$ref, typeof resolve(node.$ref)]).toEqual([path, node.$ref, "object"])
+    })
+    expect(found).toBeGreaterThan(5)
+    for (const name of Object.keys(document.components.schemas)) expect(name).toMatch(/^[A-Za-z0-9._-]+$/)
+  })
+
+  test("has in each operation a summary and responses, each with a description, and names no OpenAPI 3.0 key", () => {
+    for (const [path, item] of Object.entries<Any>(document.paths)) {
+      for (const [method, one] of Object.entries<Any>(item)) {
+        expect([path, method]).toEqual([path, "get"])
+        expect(one.summary).toEqual(expect.any(String))
+        expect(Object.keys(one.responses).length).toBeGreaterThan(0)
+        for (const [status, response] of Object.entries<Any>(one.responses)) {
+          expect(status).toMatch(/^[1-5]\d\d$/)
+          expect(response.description).toEqual(expect.any(String))
+        }
+      }
+    }
+    everyNode(document.components.schemas, (node) => {
+      expect("nullable" in node && typeof node.nullable === "boolean").toBe(false)
+      expect(typeof node.exclusiveMinimum === "boolean").toBe(false)
+    })
+  })
+
+  test("lists each parameter with its range and what it defaults to", () => {
+    const parameters: ReadonlyArray<Any> = operation().parameters
+    const by = Object.fromEntries(parameters.map((one) => [one.name, one]))
+    expect(parameters.map(({ name }) => name).sort()).toEqual(
+      ["data_type", "debug", "page", "page_size", "state", "status", "storage_system"].sort(),
+    )
+    for (const one of parameters) {
+      expect([one.name, one.in, one.required ?? false]).toEqual([one.name, "query", false])
+      expect([one.name, one.description ?? one.schema.description]).toEqual([one.name, expect.any(String)])
+    }
+    expect(by.page.schema).toMatchObject({ type: "integer", minimum: 1, default: 1 })
+    expect(by.page_size.schema).toMatchObject({ type: "integer", minimum: 1, maximum: 500, default: 100 })
+    expect(by.storage_system.schema.enum).toEqual(["capstor", "vast", "iopsstor"])
+    expect(by.state.schema.enum.toSorted()).toEqual([
+      "Creating",
+      "Erred",
+      "OK",
+      "Terminated",
+      "Terminating",
+      "Updating",
+    ])
+    expect(by.debug.schema).toMatchObject({ type: "boolean", default: false })
+    for (const name of ["data_type", "status"]) expect(by[name].schema.type).toBe("string")
+  })
+
+  test("has the configured storage systems among the allowed ones", async () => {
+    const other = await aProxy({ world: aWorld(6), document: () => ({ storage_systems: { tape: "vast" } }) })
+    const { paths } = (await other.get("/openapi.json")).json
+    const [system] = paths["/api/storage-resources/"].get.parameters.filter(
+      ({ name }: Any) => name === "storage_system",
+    )
+    expect(system.schema.enum).toEqual(["capstor", "vast", "iopsstor", "tape"])
+  })
+
+  test("says that the list wants a bearer token", () => {
+    expect(operation().security).toEqual([{ bearer: [] }])
+    expect(document.components.securitySchemes.bearer).toMatchObject({ type: "http", scheme: "bearer" })
+    expect(Object.keys(operation().responses)).toEqual(expect.arrayContaining(["200", "401", "422", "500", "502"]))
+  })
+})
+
+describe("every real answer matches its description", () => {
+  const list = "/api/storage-resources/"
+
+  test("the list, in every selection", async () => {
+    for (const query of ["page_size=500", "storage_system=capstor&state=Updating", "data_type=nothing", "page=99"]) {
+      const got = await proxy.list(query)
+      expect(got.status).toBe(200)
+      matches(got, list, StorageAnswer)
+    }
+    expect((await proxy.list("page_size=500")).json.resources.length).toBeGreaterThan(200)
+  })
+
+  test("the list describes only what it holds: a stray key or a wrong type is seen", async () => {
+    const { json } = await proxy.list("page_size=3")
+    const schema = described(list, 200)
+    const [first] = json.resources
+    expect(violations(json, schema, document)).toEqual([])
+    expect(violations({ ...json, resources: [{ ...first, status: "gone" }] }, schema, document)).not.toEqual([])
+    expect(violations({ ...json, resources: [{ ...first, itemId: 5 }] }, schema, document)).not.toEqual([])
+    expect(violations({ ...json, pagination: {} }, schema, document)).not.toEqual([])
+    expect(violations({ detail: "x", error: "y" }, schema, document)).not.toEqual([])
+  })
+
+  test("debug mode", async () => {
+    for (const query of ["debug=1", "debug=1&storage_system=vast&state=OK&page_size=300", "debug=1&page=99"]) {
+      matches(await proxy.list(query), list, DebugAnswer)
+    }
+  })
+
+  test("422", async () => {
+    for (const query of ["page=0&page_size=x&state=&debug=huh", "storage_system=", "storage_system=x"]) {
+      const got = await proxy.list(query)
+      expect(got.status).toBe(422)
+      matches(got, list, QueryErrorBody)
+    }
+  })
+
+  test("401", async () => {
+    const closed = await aProxy({
+      world: aWorld(6),
+      document: ({ issuer }) => ({ auth: { keycloak_url: issuer.baseUrl, keycloak_client_id: "x" } }),
+    })
+    const got = await closed.list()
+    expect(got.status).toBe(401)
+    matches(got, list, ErrorBody)
+  })
+
+  test("502, and health before and after", async () => {
+    const failing = await aProxy({ world: aWorld(6), prepare: ({ faults }) => faults.set("waldur", { status: 403 }) })
+    const got = await failing.list()
+    expect(got.status).toBe(502)
+    matches(got, list, ErrorBody)
+    const starting = await failing.ready()
+    expect(starting.status).toBe(503)
+    matches(starting, "/healthz/ready", ReadinessReport)
+    const ready = await proxy.ready()
+    expect(ready.status).toBe(200)
+    matches(ready, "/healthz/ready", ReadinessReport)
+    expect(violations((await proxy.get("/healthz/live")).json, described("/healthz/live", 200), document)).toEqual([])
+  })
+})
+
+describe("/docs/", () => {
+  test("loads only what the proxy itself serves", async () => {
+    const { status, headers, text } = await proxy.get("/docs/")
+    expect([status, headers.get("content-type")]).toEqual([200, expect.stringMatching(/^text\/html/)])
+    const loaded = [...text.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, target = ""]) => target)
+    expect(loaded.length).toBeGreaterThan(2)
+    for (const target of loaded) {
+      const url = new URL(target, "http://proxy/docs/")
+      expect(url.origin).toBe("http://proxy")
+      expect([target, (await proxy.get(url.pathname)).status]).toEqual([target, 200])
+    }
+    // No script or style in the page itself, which a content security policy would refuse.
+    expect(text).not.toMatch(/<script(?![^>]* src=)|<style|\son\w+=|javascript:|https?:\/\//)
+  })
+
+  test("its script renders this proxy's own description", async () => {
+    const { text, headers } = await proxy.get("/docs/start.js")
+    expect(headers.get("content-type")).toMatch(/^text\/javascript/)
+    const [, url = ""] = /url: "([^"]*)"/.exec(text) ?? []
+    expect(new URL(url, "http://proxy/docs/").href).toBe("http://proxy/openapi.json")
+    expect(text).not.toMatch(/https?:/)
+  })
+
+  test("/docs leads to /docs/", async () => {
+    const { status, headers } = await proxy.get("/docs")
+    expect(status).toBeGreaterThanOrEqual(301)
+    expect(status).toBeLessThan(309)
+    expect(new URL(headers.get("location") ?? "", "http://proxy/docs").pathname).toBe("/docs/")
+  })
+})

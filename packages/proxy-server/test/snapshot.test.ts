@@ -1,0 +1,429 @@
+import type { World } from "@cscs/sandbox"
+import { describe, expect, test } from "vitest"
+import { type Any, aProxy, asked, type TestedProxy, until } from "./a-proxy.ts"
+import { aWorld, dashed, rowOf } from "./a-world.ts"
+
+const listPath = "/api/marketplace-resources/"
+/** Reads of resources' pages, as against probes that only count. */
+const pageReads = ({ sandbox }: TestedProxy) =>
+  sandbox.calls.of("waldur").filter(({ method, path }) => method === "GET" && path === listPath)
+const calls = ({ sandbox }: TestedProxy) => sandbox.calls.all.length
+
+const entryOf = (json: Any, world: World, index: number): Any =>
+  json.resources.find(({ itemId }: Any) => itemId === dashed(rowOf(world, index).uuid))
+
+const down = { path: listPath, status: 403 } as const
+
+describe("one read for all", () => {
+  test("50 callers on a cold start make one read of Waldur and one of the HPC User API", async () => {
+    const proxy = await aProxy({ world: aWorld() })
+    const got = await Promise.all(Array.from({ length: 50 }, () => proxy.list()))
+    expect(new Set(got.map(({ status, text }) => `${status} ${text}`)).size).toBe(1)
+    expect(got[0]?.status).toBe(200)
+    const gets = pageReads(proxy)
+    expect(gets.filter(({ query }) => !query.has("order_state")).length).toBe(1)
+    expect(gets.filter(({ query }) => query.has("order_state")).length).toBe(1)
+    // Three offerings and their customers; every URL was asked for once.
+    const urls = asked(proxy.sandbox, "waldur")
+    expect(new Set(urls).size).toBe(urls.length)
+    expect(urls.filter((url) => url.includes("/customers/")).length).toBe(3)
+    expect(asked(proxy.sandbox, "hpcUserApi").length).toBe(1)
+    expect(asked(proxy.sandbox, "issuer").length).toBe(1)
+  })
+
+  test("50 callers after the snapshot has aged make one read again", async () => {
+    const proxy = await aProxy({ world: aWorld() })
+    await proxy.list()
+    await proxy.pass("10 seconds")
+    proxy.sandbox.calls.clear()
+    await Promise.all(Array.from({ length: 50 }, () => proxy.list()))
+    expect(pageReads(proxy).filter(({ query }) => !query.has("order_state")).length).toBe(1)
+  })
+
+  test("a caller who leaves does not take the refresh with him", async () => {
+    const proxy = await aProxy({ world: aWorld(10), prepare: ({ faults }) => faults.set("waldur", { latencyMs: 60 }) })
+    const leaving = new AbortController()
+    const first = proxy.get("/api/storage-resources/", { signal: leaving.signal })
+    const second = proxy.list()
+    await until(() => proxy.sandbox.calls.inFlight("waldur") > 0)
+    leaving.abort()
+    expect((await second).status).toBe(200)
+    expect((await first).status).toBe(500)
+    expect(pageReads(proxy).filter(({ query }) => !query.has("order_state")).length).toBe(1)
+  })
+
+  test("order_in_progress is asked for only where there is one", async () => {
+    const world = aWorld()
+    Object.assign(rowOf(world, 9), {
+      state: "Updating",
+      order_in_progress: {
+        type: "Update",
+        state: "executing",
+        url: `${world.apiUrl}marketplace-orders/${"a".repeat(32)}/`,
+        attributes: { old_limits: { storage: 1 } },
+        limits: { storage: 2 },
+      },
+    })
+    const proxy = await aProxy({ world })
+    const { json } = await proxy.list("page_size=500")
+    const [plain, ordered] = [
+      pageReads(proxy).filter(({ query }) => !query.has("order_state")),
+      pageReads(proxy).filter(({ query }) => query.has("order_state")),
+    ]
+    expect(plain.length).toBe(1)
+    for (const { query } of plain) {
+      expect(query.getAll("field")).toContain("limits")
+      expect(query.getAll("field")).not.toContain("order_in_progress")
+      expect(query.getAll("offering_slug")).toEqual(["capstor,vast,iopsstor"])
+      expect(query.get("visible_to_providers")).toBe("true")
+    }
+    for (const { query } of ordered) expect(query.getAll("field")).toContain("order_in_progress")
+    const entry = entryOf(json, world, 9)
+    expect(entry.set_state_done_url).toBe(
+      `${proxy.sandbox.waldur.url}marketplace-orders/${"a".repeat(32)}/set_state_done/`,
+    )
+    expect([entry.oldQuotas[0].quota, entry.newQuotas[0].quota]).toEqual([1, 2])
+  })
+})
+
+describe("freshness", () => {
+  test("within cache.fresh_for no upstream is called; after it a changed state shows", async () => {
+    const world = aWorld()
+    const proxy = await aProxy({ world })
+    const before = await proxy.list("page_size=500")
+    expect(entryOf(before.json, world, 9).status).toBe("active")
+    rowOf(world, 9).state = "Erred"
+    const asked = calls(proxy)
+    await proxy.pass("9999 millis")
+    expect((await proxy.list("page_size=500")).text).toBe(before.text)
+    expect((await proxy.list("status=error")).json.pagination.total).toBe(1)
+    await proxy.ready()
+    expect(calls(proxy)).toBe(asked)
+    await proxy.pass("1 millis")
+    const after = await proxy.list("page_size=500")
+    expect(entryOf(after.json, world, 9).status).toBe("error")
+    expect(calls(proxy)).toBeGreaterThan(asked)
+  })
+
+  test("cache.fresh_for is a setting, also in the environment", async () => {
+    const world = aWorld(10)
+    const proxy = await aProxy({ world, environment: { CACHE_FRESH_FOR: "2m" } })
+    await proxy.list()
+    rowOf(world, 9).state = "Erred"
+    await proxy.pass("119 seconds")
+    expect(entryOf((await proxy.list()).json, world, 9).status).toBe("active")
+    await proxy.pass("1 second")
+    expect(entryOf((await proxy.list()).json, world, 9).status).toBe("error")
+  })
+
+  test("with fresh_for 0 every request sees Waldur as it is", async () => {
+    const world = aWorld(10)
+    const proxy = await aProxy({ world, document: () => ({ cache: { fresh_for: 0 } }) })
+    for (const [state, status] of [
+      ["OK", "active"],
+      ["Erred", "error"],
+      ["Updating", "updating"],
+      ["OK", "active"],
+    ]) {
+      rowOf(world, 9).state = state
+      expect(entryOf((await proxy.list()).json, world, 9).status).toBe(status)
+    }
+  })
+
+  test("a resource that goes and one that comes show after the next refresh", async () => {
+    const world = aWorld(10)
+    const proxy = await aProxy({ world })
+    const { total } = (await proxy.list()).json.pagination
+    const gone = world.resources.pop()
+    await proxy.pass("10 seconds")
+    expect((await proxy.list()).json.pagination.total).toBeLessThan(total)
+    world.resources.push(gone as Any)
+    await proxy.pass("10 seconds")
+    expect((await proxy.list()).json.pagination.total).toBe(total)
+  })
+})
+
+describe("a failing Waldur", () => {
+  test("leaves the last good list in place until stale_if_error has passed, then 502", async () => {
+    const proxy = await aProxy({ world: aWorld() })
+    const good = await proxy.list()
+    proxy.sandbox.faults.set("waldur", down)
+    for (const at of ["10 seconds", "100 seconds", "199 seconds"] as const) {
+      await proxy.pass(at)
+      expect((await proxy.list()).text).toBe(good.text)
+      const { status, json } = await proxy.ready()
+      expect(status).toBe(200)
+      expect(json.warnings.some((warning: string) => /stale/.test(warning))).toBe(true)
+    }
+    // 309 seconds after the read; ten seconds are fresh, five minutes are stale.
+    await proxy.pass("1 second")
+    const { status, json } = await proxy.list()
+    expect([status, json.error]).toEqual([502, "UpstreamServiceError"])
+    expect((await proxy.ready()).status).toBe(200)
+  })
+
+  test("that works again gives new data by itself, and readiness forgets the failure", async () => {
+    const world = aWorld()
+    const proxy = await aProxy({ world })
+    await proxy.list()
+    const fault = proxy.sandbox.faults.set("waldur", down)
+    await proxy.pass("10 seconds")
+    await proxy.list()
+    expect((await proxy.ready()).json.upstreams.waldur.status).toBe("failing")
+    fault.clear()
+    rowOf(world, 9).state = "Erred"
+    await proxy.pass("10 seconds")
+    // Whoever asks first does not wait for an upstream that failed a moment ago.
+    await proxy.list()
+    await until(async () => entryOf((await proxy.list("page_size=500")).json, world, 9).status === "error")
+    const { json } = await proxy.ready()
+    expect(json.upstreams.waldur).toEqual({ status: "ok" })
+    expect(json.warnings).toEqual(["authentication is disabled: everybody may read the list"])
+  })
+
+  test("after a 502 the first request that meets a healthy Waldur is answered", async () => {
+    const proxy = await aProxy({ world: aWorld() })
+    const good = await proxy.list()
+    const fault = proxy.sandbox.faults.set("waldur", down)
+    await proxy.pass("1 hour")
+    expect((await proxy.list()).status).toBe(502)
+    fault.clear()
+    const { status, text } = await proxy.list()
+    expect(status).toBe(200)
+    expect(text).toBe(good.text)
+  })
+
+  test("is asked once per fresh_for at most while the last good list is served", async () => {
+    const proxy = await aProxy({ world: aWorld() })
+    await proxy.list()
+    const fault = proxy.sandbox.faults.set("waldur", { status: 403 })
+    await proxy.pass("10 seconds")
+    await proxy.list()
+    await until(() => proxy.sandbox.calls.inFlight("waldur") === 0)
+    const { struck } = fault
+    for (let request = 0; request < 20; request += 1) {
+      await proxy.list()
+      // A round trip of our own: a call that the request set off has arrived by then.
+      await fetch(proxy.sandbox.issuer.discoveryUrl)
+    }
+    expect(fault.struck).toBe(struck)
+    await proxy.pass("10 seconds")
+    await proxy.list()
+    await until(() => fault.struck > struck)
+  })
+
+  test("with stale_if_error 0 is 502 as soon as the list is no longer fresh", async () => {
+    const proxy = await aProxy({ world: aWorld(10), document: () => ({ cache: { stale_if_error: "0s" } }) })
+    await proxy.list()
+    proxy.sandbox.faults.set("waldur", down)
+    await proxy.pass("9 seconds")
+    expect((await proxy.list()).status).toBe(200)
+    await proxy.pass("1 second")
+    expect((await proxy.list()).status).toBe(502)
+  })
+
+  test("on a cold start is 502, and 200 once it works", async () => {
+    const proxy = await aProxy({ world: aWorld(10), prepare: ({ faults }) => faults.set("waldur", { status: 403 }) })
+    expect((await proxy.list()).status).toBe(502)
+    proxy.sandbox.faults.clear()
+    expect((await proxy.list()).status).toBe(200)
+  })
+
+  test("on a cold start is asked again without any request, until readiness turns 200", async () => {
+    const proxy = await aProxy({ world: aWorld(10), prepare: ({ faults }) => faults.set("waldur", { status: 403 }) })
+    await until(async () => (await proxy.ready()).json.upstreams.waldur.status === "failing")
+    expect((await proxy.ready()).status).toBe(503)
+    const tries = calls(proxy)
+    await proxy.pass("10 seconds")
+    await until(() => calls(proxy) > tries && proxy.sandbox.calls.inFlight("waldur") === 0)
+    expect((await proxy.ready()).status).toBe(503)
+    proxy.sandbox.faults.clear()
+    await until(async () => {
+      await proxy.pass("1 second")
+      return (await proxy.ready()).status === 200
+    })
+    expect((await proxy.list()).status).toBe(200)
+  })
+
+  test("that stumbles is asked again before anybody notices", async () => {
+    for (const fault of [{ status: 503 }, { reset: true }, { status: 502, body: "html" }] as const) {
+      const proxy = await aProxy({
+        world: aWorld(10),
+        prepare: ({ faults }) => faults.set("waldur", { ...fault, path: listPath, times: 3 }),
+      })
+      expect((await proxy.hurried(proxy.list())).status).toBe(200)
+    }
+  })
+
+  test("whose answers are no lists is 502, whatever they are", async () => {
+    for (const fault of [
+      { body: "html" },
+      { body: "garbage" },
+      { body: "truncated" },
+      { body: { json: { detail: "no" } } },
+      { headers: { "X-Result-Count": "many" } },
+      { status: 301, headers: { Location: "https://elsewhere.invalid/" } },
+    ] as const) {
+      const proxy = await aProxy({
+        world: aWorld(10),
+        prepare: ({ faults }) => faults.set("waldur", { ...fault, path: listPath, method: "GET" }),
+      })
+      const { status, text } = await proxy.hurried(proxy.list())
+      expect([JSON.stringify(fault), status]).toEqual([JSON.stringify(fault), 502])
+      expect(text).not.toMatch(/127\.0\.0\.1|invalid|html/)
+    }
+  })
+
+  test("logs its failure with what Waldur said", async () => {
+    const proxy = await aProxy({ world: aWorld(10), prepare: ({ faults }) => faults.set("waldur", { status: 403 }) })
+    await proxy.list()
+    const line = proxy.logs.find((one) => one.includes("Refresh failed")) ?? ""
+    expect(JSON.parse(line)).toMatchObject({
+      level: "ERROR",
+      annotations: { error: "WaldurRejected", last_good: "none" },
+    })
+    expect(line).toContain("answered 403")
+  })
+})
+
+describe("customers", () => {
+  test("are named by that offering's own list", async () => {
+    const world = aWorld(10)
+    for (const list of world.customersByOffering.values()) {
+      for (const customer of list) customer.name = `${customer.name}, renamed`
+    }
+    const { json } = await (await aProxy({ world })).list("page_size=500")
+    const names = json.resources.filter(({ target }: Any) => target.targetType === "customer")
+    expect(names.length).toBeGreaterThan(3)
+    for (const { target } of names) expect(target.targetItem.name).toMatch(/, renamed$/)
+  })
+
+  test("whose list cannot be read keep the names of their resources, and it is said", async () => {
+    const world = aWorld(10)
+    for (const list of world.customersByOffering.values()) for (const customer of list) customer.name = "of the list"
+    const proxy = await aProxy({
+      world,
+      prepare: ({ faults }) => faults.set("waldur", { path: /customers/, status: 403 }),
+    })
+    const { status, json } = await proxy.list("page_size=500")
+    expect(status).toBe(200)
+    const named = json.resources.filter(({ target }: Any) => target.targetType === "customer")
+    const byUuid = new Map(world.resources.map((row) => [dashed(row.customer_uuid), row.customer_name]))
+    for (const { itemId, target } of named) expect(target.targetItem.name).toBe(byUuid.get(itemId))
+    const projects = json.resources.filter(({ target }: Any) => ["project", "user"].includes(target.targetType))
+    expect(projects.length).toBe(world.resources.length)
+    const { warnings } = (await proxy.list("debug=true")).json
+    expect(warnings.length).toBeGreaterThan(0)
+    expect(proxy.logs.some((line) => line.includes("Customers cannot be read"))).toBe(true)
+  })
+})
+
+describe("a Waldur that cannot do it", () => {
+  test("for being too old is 502, in plain words in the log and in readiness", async () => {
+    const proxy = await aProxy({
+      world: aWorld(10),
+      prepare: ({ waldur }) => Object.assign(waldur, { dialect: "7.0.7" }),
+    })
+    const { status, text } = await proxy.list()
+    expect(status).toBe(502)
+    expect(text).not.toContain("127.0.0.1")
+    const { warnings, upstreams } = (await proxy.ready()).json
+    for (const words of [upstreams.waldur.detail, warnings.join(" "), proxy.logs.join(" ")]) {
+      expect(words).toMatch(/too old|version 8|8\.x/i)
+    }
+    expect((await proxy.list("debug=true")).status).toBe(502)
+  })
+
+  test("for a token without any role is 502, and the missing role is said", async () => {
+    const proxy = await aProxy({
+      world: aWorld(10),
+      document: ({ waldur }) => ({ waldur_api_token: waldur.blindToken }),
+    })
+    expect((await proxy.list()).status).toBe(502)
+    const { status, json } = await proxy.ready()
+    expect(status).toBe(503)
+    expect(json.upstreams.waldur.detail).toMatch(/sees none of the offerings capstor, vast, iopsstor.*role/)
+    expect(proxy.logs.join(" ")).toContain("OfferingsInvisible")
+  })
+
+  test("for a token with a role in one offering serves that one, with a warning for each other", async () => {
+    const proxy = await aProxy({
+      world: aWorld(),
+      document: ({ waldur }) => ({ waldur_api_token: waldur.partialToken }),
+    })
+    const { status, json } = await proxy.list("page_size=500")
+    expect(status).toBe(200)
+    expect(new Set(json.resources.map(({ storageSystem }: Any) => storageSystem.key))).toEqual(new Set(["capstor"]))
+    const { warnings } = (await proxy.ready()).json
+    expect(warnings.filter((one: string) => /does not see the offering (vast|iopsstor)\b/.test(one)).length).toBe(2)
+    expect(warnings.some((one: string) => /capstor/.test(one))).toBe(false)
+  })
+
+  test("a visible marketplace without resources is an empty list, not a failure", async () => {
+    const world = aWorld(10)
+    world.resources.length = 0
+    const proxy = await aProxy({ world })
+    const { status, json } = await proxy.list()
+    expect([status, json.resources, json.pagination.total]).toEqual([200, [], 0])
+    const ready = await proxy.ready()
+    expect(ready.status).toBe(200)
+    expect(ready.json.warnings).toEqual(["authentication is disabled: everybody may read the list"])
+    expect(asked(proxy.sandbox, "hpcUserApi")).toEqual([])
+  })
+
+  test("a token that expired is 502", async () => {
+    const proxy = await aProxy({
+      world: aWorld(6),
+      document: ({ waldur }) => ({ waldur_api_token: waldur.expiredToken }),
+    })
+    expect((await proxy.list()).status).toBe(502)
+    expect((await proxy.ready()).json.upstreams.waldur.detail).toMatch(/token.*expired/)
+  })
+})
+
+describe("a malformed row", () => {
+  test("costs no other its place", async () => {
+    const world = aWorld(20)
+    const proxy = await aProxy({ world })
+    const good = (await proxy.list("page_size=500")).json.resources as ReadonlyArray<Any>
+    const bends: ReadonlyArray<(row: Any) => void> = [
+      (row) => Object.assign(row, { uuid: null }),
+      (row) => Object.assign(row, { slug: 42 }),
+      (row) => Object.assign(row, { project_slug: "../../etc" }),
+      (row) => Object.assign(row, { attributes: { ...row.attributes, permissions: 775 } }),
+      (row) => Object.assign(row, { attributes: { ...row.attributes, permissions: "rwx" } }),
+      (row) => Object.assign(row, { attributes: "junk" }),
+      (row) => Object.assign(row, { customer_slug: "" }),
+      (row) => Object.assign(row, { offering_uuid: "x" }),
+    ]
+    for (const bend of bends) {
+      const row = rowOf(world, 10)
+      const whole = structuredClone(row)
+      bend(row)
+      await proxy.pass("10 seconds")
+      const { status, json } = await proxy.list("page_size=500")
+      expect([bend.toString(), status]).toEqual([bend.toString(), 200])
+      const projects = (entries: ReadonlyArray<Any>) =>
+        entries.filter(({ target }) => ["project", "user"].includes(target.targetType))
+      expect(projects(json.resources)).toEqual(projects(good).filter(({ itemId }) => itemId !== dashed(whole.uuid)))
+      expect((await proxy.ready()).json.snapshot.skipped).toBe(1)
+      for (const key of Object.keys(row)) delete row[key]
+      Object.assign(row, whole)
+    }
+  })
+
+  test("is said in the log once, not with every refresh", async () => {
+    const world = aWorld(10)
+    Object.assign(rowOf(world, 9).attributes as object, { permissions: "rwx" })
+    const proxy = await aProxy({ world })
+    for (let refresh = 0; refresh < 4; refresh += 1) {
+      await proxy.list()
+      await proxy.pass("10 seconds")
+    }
+    const lines = proxy.logs.filter((line) => line.includes("Resource left out"))
+    expect(lines.length).toBe(1)
+    expect(lines[0]).toContain(dashed(rowOf(world, 9).uuid))
+    expect(lines[0]).toContain("attributes.permissions")
+    expect(proxy.logs.filter((line) => line.includes("Snapshot taken")).length).toBe(4)
+  })
+})
