@@ -1,4 +1,4 @@
-import { defineConfig } from "vitest/config"
+import { testing } from "../../vitest.base.ts"
 
-// The work is in processes of their own, so the test files wait side by side; on a busy machine each takes seconds.
-export default defineConfig({ test: { testTimeout: 30_000, maxWorkers: 3 } })
+// The work is in processes of their own, so the test files wait side by side.
+export default testing({ maxWorkers: 3 })

@@ -1,4 +1,3 @@
-import { defineConfig } from "vitest/config"
+import { testing } from "../../vitest.base.ts"
 
-// Real sockets: a busy machine makes them slow, and no test waits for time to pass.
-export default defineConfig({ test: { testTimeout: 20_000 } })
+export default testing()
