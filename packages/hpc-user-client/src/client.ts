@@ -1,11 +1,12 @@
 import {
   defaultRetryPolicy,
+  type EnvironmentProxies,
   type InvalidProxy,
   makeTransport,
   type RetryPolicy,
   type TlsProfile,
 } from "@cscs/http-transport"
-import { Context, type Duration, Effect, Layer, type Redacted } from "effect"
+import { Context, Duration, Effect, Layer, type Redacted } from "effect"
 import type { GidLookup } from "./answer.ts"
 import { exportPath, planBatches } from "./batches.ts"
 import type { HpcUserApiError } from "./errors.ts"
@@ -24,15 +25,19 @@ export interface HpcUserClientOptions {
   readonly scope?: string
   /** The least GID that is believed: those below belong to the system. Default 1000. */
   readonly minGid?: number
-  /** `socks4://`, `socks4a://`, `socks5://` or `socks5h://`, for API and token endpoint alike. Default: direct. */
-  readonly socksProxy?: string
+  /**
+   * One proxy for API and token endpoint, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`, `http://` or `https://`,
+   * or what the environment says for each of the two (`environmentProxies` of `@cscs/http-transport`). Default: direct,
+   * whatever the environment says.
+   */
+  readonly proxy?: string | EnvironmentProxies
   /** How certificates are checked, for API and token endpoint alike. Default: by the system's authorities. */
   readonly tls?: TlsProfile
   /** Sent to API and token endpoint. Default: none of our own. */
   readonly userAgent?: string
   /** For one attempt, from the connection to the last byte. Default 30 seconds. */
   readonly attemptTimeout?: Duration.Input
-  /** For one request with all its repeats and waits, to the API or the token endpoint. Default 2 minutes. */
+  /** For one request with all its repeats and waits. Default three attempts' time, at least 2 minutes. */
   readonly deadline?: Duration.Input
   /** For a connection, proxy and TLS included. Default 10 seconds. */
   readonly connectTimeout?: Duration.Input
@@ -67,7 +72,7 @@ export class HpcUserClient extends Context.Service<
   /**
    * A client for one API; it asks for nothing until it is asked. Connections, token and cache end with the layer's scope.
    *
-   * Fails with `InvalidProxy` where `socksProxy` is none.
+   * Fails with `InvalidProxy` where `proxy`, or one of the environment's, is none.
    */
   static readonly layer = (options: HpcUserClientOptions): Layer.Layer<HpcUserClient, InvalidProxy> =>
     Layer.effect(HpcUserClient, makeHpcUserClient(options))
@@ -75,7 +80,8 @@ export class HpcUserClient extends Context.Service<
 
 const makeHpcUserClient = Effect.fnUntraced(function* (options: HpcUserClientOptions) {
   const attemptTimeout = options.attemptTimeout ?? "30 seconds"
-  const deadline = options.deadline ?? "2 minutes"
+  const deadline =
+    options.deadline ?? Duration.max(Duration.minutes(2), Duration.times(Duration.fromInputUnsafe(attemptTimeout), 3))
   const retry = options.retry ?? defaultRetryPolicy
   const baseUrl = options.apiUrl.replace(/\/*$/, "/")
   const transport = yield* makeTransport({
@@ -85,14 +91,13 @@ const makeHpcUserClient = Effect.fnUntraced(function* (options: HpcUserClientOpt
     deadline,
     retry,
     ...(options.connectTimeout === undefined ? {} : { connectTimeout: options.connectTimeout }),
-    ...(options.socksProxy === undefined ? {} : { socksProxy: options.socksProxy }),
+    ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
     ...(options.tls === undefined ? {} : { tls: options.tls }),
     ...(options.userAgent === undefined ? {} : { headers: { "user-agent": options.userAgent } }),
   })
   const tokens = yield* makeTokenSource({
-    // The transport's own way out, so that proxy and TLS profile hold for the token endpoint as well.
-    fetch: transport.fetch,
-    proxy: transport.proxy,
+    // The transport's own way out, so that proxies and TLS profile hold for the token endpoint as well.
+    transport,
     upstream,
     tokenUrl: options.tokenUrl,
     clientId: options.clientId,

@@ -14,9 +14,7 @@ import { apiErrorFrom, type HpcUserApiError, HpcUserApiUnexpectedAnswer, TokenRe
 import { readTokenGrant, readTokenRefusal, type TokenGrant } from "./token-answer.ts"
 
 export interface TokenOptions {
-  readonly fetch: Transport["fetch"]
-  /** The proxy on the way, for failures. */
-  readonly proxy: string | undefined
+  readonly transport: Pick<Transport, "fetch" | "wayTo">
   readonly upstream: string
   readonly tokenUrl: string
   readonly clientId: string
@@ -108,11 +106,9 @@ export const makeTokenSource = Effect.fnUntraced(function* (
 
 const requestGrant = (options: TokenOptions): Effect.Effect<TokenGrant, HpcUserApiError> => {
   const shownUrl = options.tokenUrl.replace(/[?#].*$/s, "")
-  const about: About = {
-    upstream: options.upstream,
-    call: `POST ${shownUrl}`,
-    ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
-  }
+  const { secrets: proxySecrets, ...way } = options.transport.wayTo(options.tokenUrl)
+  const about: About = { upstream: options.upstream, call: `POST ${shownUrl}`, ...way }
+  const secrets = [Redacted.value(options.clientSecret), ...proxySecrets]
   const timedOut = (detail: string) => Effect.fail(new TransportFailure({ ...about, reason: "timeout", detail }))
 
   const attempt = Effect.tryPromise({
@@ -124,7 +120,7 @@ const requestGrant = (options: TokenOptions): Effect.Effect<TokenGrant, HpcUserA
         ClientSecretPost(Redacted.value(options.clientSecret)),
         { scope: options.scope },
         {
-          [customFetch]: (url, init) => options.fetch(url, init as RequestInit),
+          [customFetch]: (url, init) => options.transport.fetch(url, init as RequestInit),
           // A URL that says http:// was written so on purpose: a test system or a tunnel.
           [allowInsecureRequests]: options.tokenUrl.startsWith("http://"),
           ...(options.userAgent === undefined ? {} : { headers: { "user-agent": options.userAgent } }),
@@ -133,9 +129,9 @@ const requestGrant = (options: TokenOptions): Effect.Effect<TokenGrant, HpcUserA
       )
       return { response, text: await response.text() }
     },
-    catch: (thrown) => transportFailureFrom(thrown, about, [Redacted.value(options.clientSecret)]),
+    catch: (thrown) => transportFailureFrom(thrown, about, secrets),
   }).pipe(
-    Effect.flatMap(({ response, text }) => answerFrom(response, text, about)),
+    Effect.flatMap(({ response, text }) => answerFrom(response, text, about, secrets)),
     Effect.timeoutOrElse({
       duration: options.attemptTimeout,
       orElse: () => timedOut(`no whole answer within ${display(options.attemptTimeout)}`),
@@ -149,7 +145,7 @@ const requestGrant = (options: TokenOptions): Effect.Effect<TokenGrant, HpcUserA
       orElse: () => timedOut(`no answer within the deadline of ${display(options.deadline)}`),
     }),
     Effect.mapError(apiErrorFrom),
-    Effect.flatMap((answer) => grantFrom(answer, shownUrl, about, Redacted.value(options.clientSecret))),
+    Effect.flatMap((answer) => grantFrom(answer, shownUrl, about, secrets)),
     Effect.withSpan("HpcUserClient.requestToken"),
   )
 }
@@ -165,7 +161,12 @@ type TokenAnswer =
   | { readonly granted: true; readonly body: unknown }
   | { readonly granted: false; readonly status: number; readonly text: string }
 
-const answerFrom = (response: Response, text: string, about: About): Effect.Effect<TokenAnswer, TransportFailure> => {
+const answerFrom = (
+  response: Response,
+  text: string,
+  about: About,
+  secrets: ReadonlyArray<string>,
+): Effect.Effect<TokenAnswer, TransportFailure> => {
   // No body goes into a failure: who knows what a broken endpoint repeats of the form it was sent, or grants.
   if (response.ok) {
     return Effect.try({
@@ -178,7 +179,7 @@ const answerFrom = (response: Response, text: string, about: About): Effect.Effe
     ...about,
     reason: "status",
     status: response.status,
-    detail: response.statusText || "no reason given",
+    detail: withoutSecrets(response.statusText, secrets) || "no reason given",
     ...(retryAfter === undefined ? {} : { retryAfter }),
   })
   return isRepeatable(failure)
@@ -190,7 +191,7 @@ const grantFrom = (
   answer: TokenAnswer,
   tokenUrl: string,
   about: About,
-  clientSecret: string,
+  secrets: ReadonlyArray<string>,
 ): Effect.Effect<TokenGrant, HpcUserApiError> => {
   if (answer.granted) {
     const grant = readTokenGrant(answer.body)
@@ -204,7 +205,7 @@ const grantFrom = (
       : Effect.succeed(grant)
   }
   const { error, errorDescription } = readTokenRefusal(answer.text) ?? {}
-  const shown = (text: string) => withoutSecrets(text, [clientSecret])
+  const shown = (text: string) => withoutSecrets(text, secrets)
   return Effect.fail(
     new TokenRefused({
       tokenUrl,

@@ -1,4 +1,6 @@
+import type { ServerResponse } from "node:http"
 import { createServer } from "node:net"
+import type { EnvironmentProxies } from "@cscs/http-transport"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Logger, References, Tracer } from "effect"
 import { HpcUserClient, type HpcUserClientOptions } from "../src/index.ts"
@@ -99,13 +101,13 @@ describe("what the API's failures are", () => {
 })
 
 describe("the way there", () => {
-  it.live("API and token endpoint are both reached through the SOCKS proxy", () =>
+  it.live("API and token endpoint are both reached through the proxy", () =>
     Effect.gen(function* () {
       const api = yield* fakeHpcUser()
       const issuer = yield* fakeHpcUser()
       const proxy = yield* countingSocksProxy
       api.nextApi.push(json({ projects: [] }))
-      yield* ping.pipe(clientOf(api, { tokenUrl: issuer.options.tokenUrl, socksProxy: proxy.url }))
+      yield* ping.pipe(clientOf(api, { tokenUrl: issuer.options.tokenUrl, proxy: proxy.url }))
       assert.deepStrictEqual(
         proxy.tunnels.map((port) => `http://127.0.0.1:${port}`),
         [issuer.origin, api.origin],
@@ -113,12 +115,79 @@ describe("the way there", () => {
     }),
   )
 
+  it.live("with the environment's proxies API and token endpoint each go the way of their own URL", () =>
+    Effect.gen(function* () {
+      const api = yield* fakeHpcUser()
+      const issuer = yield* fakeHpcUser({ tls: true })
+      const http = yield* countingSocksProxy
+      const https = yield* countingSocksProxy
+      const asked = () => [http, https].map(({ tunnels }) => tunnels.splice(0).map((port) => `127.0.0.1:${port}`))
+      const hosts = [api, issuer].map(({ origin }) => new URL(origin).host)
+      const pingWithout = (no: string) => {
+        api.nextApi.push(json({ projects: [] }))
+        const proxy = { http: http.url, https: https.url, no }
+        return ping.pipe(clientOf(api, { tokenUrl: issuer.options.tokenUrl, tls: { ca: certificate }, proxy }))
+      }
+      yield* pingWithout("")
+      assert.deepStrictEqual(asked(), [[hosts[0]], [hosts[1]]])
+      yield* pingWithout(`${hosts[0]}`)
+      assert.deepStrictEqual(asked(), [[], [hosts[1]]])
+      yield* pingWithout(`${hosts[1]}`)
+      assert.deepStrictEqual(asked(), [[hosts[0]], []])
+      yield* pingWithout("127.0.0.0/8")
+      assert.deepStrictEqual(asked(), [[], []])
+    }),
+  )
+
+  it.live("a failure names the proxy of its own URL, and none where that goes direct", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      const issuer = yield* fakeHpcUser({ tls: true })
+      const port = yield* Effect.scoped(listening(createServer()))
+      const tokenUrl = issuer.options.tokenUrl
+      const failing = (proxy: EnvironmentProxies) =>
+        Effect.map(Effect.flip(ping.pipe(clientOf(fake, { tokenUrl, tls: { ca: certificate }, proxy }))), (error) =>
+          error._tag === "HpcUserApiUnavailable" ? error.failure : assert.fail(error.message),
+        )
+      const token = yield* failing({ https: `http://someone:hunter2@127.0.0.1:${port}` })
+      assert.strictEqual(token.call, `POST ${tokenUrl}`)
+      assert.strictEqual(token.reason, "proxy")
+      assert.strictEqual(token.proxy, `http://***@127.0.0.1:${port}`)
+      const api = yield* failing({ http: `http://someone:hunter2@127.0.0.1:${port}` })
+      assert.match(api.call, /^GET /)
+      assert.strictEqual(api.proxy, `http://***@127.0.0.1:${port}`)
+      issuer.nextToken.push(text("", 503), text("", 503), text("", 503))
+      const direct = yield* failing({ http: `http://127.0.0.1:${port}` })
+      assert.strictEqual(direct.call, `POST ${tokenUrl}`)
+      assert.isUndefined(direct.proxy)
+    }),
+  )
+
+  it.live("what an HTTP proxy answers in the token endpoint's place tells none of its login", () =>
+    Effect.gen(function* () {
+      // Requests in absolute form come to the proxy: the fake stands for one that repeats what it was sent.
+      const fake = yield* fakeHpcUser()
+      const credentials = Buffer.from("someone:hunter2").toString("base64")
+      const proxy = fake.origin.replace("http://", "http://someone:hunter2@")
+      const asked = ping.pipe(clientOf(fake, { tokenUrl: "http://auth.example.org/token", proxy }))
+      fake.nextToken.push(json({ error: `no ${credentials}`, error_description: "someone:hunter2 is no login" }, 400))
+      const refused = yield* Effect.flip(asked)
+      const said = (response: ServerResponse) => response.writeHead(503, `no ${credentials} of someone`).end()
+      fake.nextToken.push(said, said, said)
+      const unavailable = yield* Effect.flip(asked)
+      assert.deepStrictEqual([refused._tag, unavailable._tag], ["TokenRefused", "HpcUserApiUnavailable"])
+      for (const error of [refused, unavailable]) {
+        assert.notMatch(JSON.stringify(error) + error.message, new RegExp(`someone|hunter2|${credentials}`))
+      }
+    }),
+  )
+
   it.live("a dead proxy fails the token and nobody goes direct", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const port = yield* Effect.scoped(listening(createServer()))
-      const socksProxy = `socks5h://someone:hunter2@127.0.0.1:${port}`
-      const error = yield* Effect.flip(ping.pipe(clientOf(fake, { socksProxy })))
+      const proxy = `socks5h://someone:hunter2@127.0.0.1:${port}`
+      const error = yield* Effect.flip(ping.pipe(clientOf(fake, { proxy })))
       assert.strictEqual(error._tag === "HpcUserApiUnavailable" ? error.failure.reason : error._tag, "proxy")
       assert.include(error.message, `through socks5h://***@127.0.0.1:${port}`)
       assert.notInclude(error.message, "hunter2")
@@ -129,7 +198,7 @@ describe("the way there", () => {
   it.live("a proxy that is none fails the layer", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
-      const error = yield* Effect.flip(ping.pipe(clientOf(fake, { socksProxy: "http://127.0.0.1:1" })))
+      const error = yield* Effect.flip(ping.pipe(clientOf(fake, { proxy: "127.0.0.1:1080" })))
       assert.strictEqual(error._tag, "InvalidProxy")
     }),
   )

@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { causesOf, textOf } from "./causes.ts"
 import { withoutSecrets } from "./credentials.ts"
 import { BodyTooLarge } from "./fetch.ts"
 import { ProxyHandshakeError } from "./proxy.ts"
@@ -8,7 +9,7 @@ import { ProxyHandshakeError } from "./proxy.ts"
  *
  * - `dns`: the host's name has no address
  * - `connect`: nobody listens, no route, or no connection in time
- * - `proxy`: the SOCKS proxy cannot be reached, refused us, or could not reach the upstream
+ * - `proxy`: the proxy cannot be reached, its TLS failed, it refused us or our login, or could not reach the upstream
  * - `tls`: the certificate was refused, or the handshake failed
  * - `reset`: the connection ended before the answer did, or what came was not HTTP
  * - `timeout`: no whole answer within the attempt's time, or the deadline passed
@@ -106,11 +107,9 @@ export const transportFailureFrom = (
 ): TransportFailure => {
   const failure = (reason: TransportFailureReason, detail: string) =>
     new TransportFailure({ ...about, reason, detail: withoutSecrets(detail, secrets) })
-  let detail = thrown instanceof Error ? thrown.message : String(thrown)
-  for (let cause = thrown, depth = 0; cause instanceof Error && depth < 8; cause = cause.cause, depth++) {
-    // Happy eyeballs gives an error without a message; its parts have one each.
-    const parts = cause instanceof AggregateError ? cause.errors.map(String).join("; ") : ""
-    detail = cause.message || parts || detail
+  let detail = String(thrown)
+  for (const cause of causesOf(thrown)) {
+    detail = textOf(cause) || detail
     const reason = reasonOf(cause)
     if (reason !== undefined) return failure(reason, detail)
   }

@@ -1,16 +1,12 @@
-import { Agent, Dispatcher1Wrapper } from "undici"
-import { socksConnector } from "./proxy.ts"
-
-/** How an upstream's certificate is checked. */
-export interface TlsProfile {
-  /** `false` accepts any certificate: for a test system only. Default `true`. */
-  readonly verify?: boolean
-  /** Certificates in PEM that are trusted in place of the system's. */
-  readonly ca?: string
-}
+import { Agent, type Dispatcher, Dispatcher1Wrapper } from "undici"
+import { httpProxyPool, type PoolLimits } from "./http-proxy.ts"
+import type { ProxyServer } from "./proxy.ts"
+import { socksConnector } from "./socks-proxy.ts"
+import { type TlsProfile, upstreamTls } from "./tls-profile.ts"
+import type { ProxyTo } from "./way.ts"
 
 export interface FetchOptions {
-  readonly socksProxy?: URL
+  readonly proxyTo: ProxyTo
   readonly tls?: TlsProfile
   /** Milliseconds until a connection, proxy and TLS included, must stand. */
   readonly connectTimeout: number
@@ -26,29 +22,39 @@ export class BodyTooLarge extends Error {
 }
 
 /**
- * The global `fetch` over a pool of its own: same semantics, other way out. `close` ends the pool and whatever is under
- * way on it.
+ * The global `fetch` over pools of its own, one for each proxy and one for what goes direct: same semantics, other way
+ * out. `close` ends the pools and whatever is under way on them.
  */
 export const makeFetch = (options: FetchOptions): { fetch: typeof fetch; close: () => Promise<void> } => {
-  const tls = {
-    rejectUnauthorized: options.tls?.verify ?? true,
-    ...(options.tls?.ca === undefined ? {} : { ca: options.tls.ca }),
+  const tls = upstreamTls(options.tls)
+  // Deadlines are the caller's, one for all phases: a second clock here would only contradict it.
+  const limits: PoolLimits = { connections: options.connections, headersTimeout: 0, bodyTimeout: 0 }
+  const timeout = options.connectTimeout
+  const direct = new Agent({ ...limits, connect: { ...tls, allowH2: false, timeout } })
+  const pools = new Map<string, Dispatcher>()
+  const poolBehind = (proxy: ProxyServer | undefined): Dispatcher => {
+    if (proxy === undefined) return direct
+    const { url } = proxy
+    const kept = pools.get(url.href)
+    if (kept !== undefined) return kept
+    const pool = url.protocol.startsWith("socks")
+      ? new Agent({ ...limits, connect: socksConnector(url, tls, timeout) })
+      : httpProxyPool(url, tls, limits, timeout)
+    pools.set(url.href, pool)
+    return pool
   }
-  const pool = new Agent({
-    connections: options.connections,
-    // Deadlines are the caller's, one for all phases: a second clock here would only contradict it.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    connect: options.socksProxy
-      ? socksConnector(options.socksProxy, tls, options.connectTimeout)
-      : { ...tls, allowH2: false, timeout: options.connectTimeout },
-  })
+  // Chosen here and not in `fetch`, so that a redirect that is followed goes the way of its own URL.
+  const routed = direct.compose(
+    () => (request, handler) => poolBehind(options.proxyTo(String(request.origin))).dispatch(request, handler),
+  )
   // Node's own fetch speaks an older dispatcher interface than undici 8's pools.
-  const dispatcher = new Dispatcher1Wrapper(pool)
+  const dispatcher = new Dispatcher1Wrapper(routed)
   return {
     fetch: async (input, init) =>
       limited(await fetch(input, { ...init, dispatcher } as unknown as RequestInit), options.maxBodyBytes),
-    close: () => pool.destroy(),
+    close: async () => {
+      await Promise.all([direct, ...pools.values()].map((pool) => pool.destroy()))
+    },
   }
 }
 

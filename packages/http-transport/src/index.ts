@@ -1,5 +1,5 @@
 /**
- * One way out to one upstream: a `fetch` that knows its SOCKS proxy and TLS profile, and on it a JSON call with
+ * One way out to one upstream: a `fetch` that knows its proxy and TLS profile, and on it a JSON call with
  * deadlines, bounded retries and a typed failure that says which upstream, which call and what came.
  *
  * @example
@@ -12,7 +12,7 @@
  *     const waldur = yield* makeTransport({
  *       upstream: "waldur",
  *       baseUrl: "https://waldur.example.org/api/",
- *       socksProxy: "socks5h://proxy.example.org:1080",
+ *       proxy: "socks5h://proxy.example.org:1080",
  *     })
  *     const answer = yield* waldur.call({ method: "GET", path: "version/" })
  *     return answer.body
@@ -21,8 +21,10 @@
  * ```
  */
 export { withoutSecrets } from "./credentials.ts"
+export { type EnvironmentProxies, environmentProxies } from "./environment-proxies.ts"
 export { isRepeatable, TransportFailure, type TransportFailureReason, transportFailureFrom } from "./failure.ts"
-export type { TlsProfile } from "./fetch.ts"
 export { InvalidProxy, proxyForDisplay } from "./proxy.ts"
 export { defaultRetryPolicy, type RetryPolicy, retryAfterSeconds, retrySchedule } from "./retry.ts"
+export type { TlsProfile } from "./tls-profile.ts"
 export { type HttpAnswer, type HttpCall, makeTransport, type Transport, type TransportOptions } from "./transport.ts"
+export type { Way } from "./way.ts"

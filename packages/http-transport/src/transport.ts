@@ -1,10 +1,13 @@
 import { Duration, Effect, Result, type Scope } from "effect"
 import ky from "ky"
 import { secretsOf, withoutSecrets } from "./credentials.ts"
+import type { EnvironmentProxies } from "./environment-proxies.ts"
 import { TransportFailure, transportFailureFrom } from "./failure.ts"
-import { makeFetch, type TlsProfile } from "./fetch.ts"
-import { type InvalidProxy, parseSocksProxy, proxyForDisplay } from "./proxy.ts"
+import { makeFetch } from "./fetch.ts"
+import type { InvalidProxy } from "./proxy.ts"
 import { defaultRetryPolicy, type RetryPolicy, retryAfterSeconds, retrySchedule } from "./retry.ts"
+import type { TlsProfile } from "./tls-profile.ts"
+import { readProxySetting, type Way, wayTo } from "./way.ts"
 
 /** Where calls go, and how patiently. */
 export interface TransportOptions {
@@ -14,12 +17,15 @@ export interface TransportOptions {
   readonly baseUrl: string
   /** Sent with each call. Default none. */
   readonly headers?: Readonly<Record<string, string>>
-  /** `socks4://`, `socks4a://`, `socks5://` or `socks5h://`. Default: direct. */
-  readonly socksProxy?: string
+  /**
+   * One proxy for all, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`, `http://` or `https://`, or what the
+   * environment says for each URL (`environmentProxies`). Default: direct, whatever the environment says.
+   */
+  readonly proxy?: string | EnvironmentProxies
   readonly tls?: TlsProfile
   /** For one attempt, from the connection to the last byte. Default 60 seconds: a full page of a real Waldur takes 15. */
   readonly attemptTimeout?: Duration.Input
-  /** For a call with all its repeats and waits. Default 3 minutes. */
+  /** For a call with all its repeats and waits. Default three attempts' time, at least 3 minutes. */
   readonly deadline?: Duration.Input
   /** For a connection, proxy and TLS included. Default 10 seconds. */
   readonly connectTimeout?: Duration.Input
@@ -58,30 +64,28 @@ export interface Transport {
   readonly call: (call: HttpCall) => Effect.Effect<HttpAnswer, TransportFailure>
   /** The same way out for a library that brings its own protocol, such as oauth4webapi. No retry, no deadline. */
   readonly fetch: typeof fetch
-  /** The proxy on the way, without credentials. */
-  readonly proxy: string | undefined
+  /** What is on the way to a URL, for failures of `fetch`: the proxy may differ from URL to URL. */
+  readonly wayTo: (url: string) => Way
 }
 
 /**
  * Opens the way to one upstream; its connections end with the scope.
  *
- * Fails with `InvalidProxy` where `socksProxy` is none.
+ * Fails with `InvalidProxy` where `proxy`, or one of the environment's, is none.
  */
 export const makeTransport = Effect.fn("makeTransport")(function* (
   options: TransportOptions,
 ): Effect.fn.Return<Transport, InvalidProxy, Scope.Scope> {
-  const socksProxy =
-    options.socksProxy === undefined
-      ? undefined
-      : yield* Result.match(parseSocksProxy(options.socksProxy), {
-          onSuccess: (url) => Effect.succeed(url),
-          onFailure: (error) => Effect.fail(error),
-        })
-  const proxy = options.socksProxy === undefined ? {} : { proxy: proxyForDisplay(options.socksProxy) }
+  const proxyTo = yield* Result.match(readProxySetting(options.proxy), {
+    onSuccess: (choice) => Effect.succeed(choice),
+    onFailure: (error) => Effect.fail(error),
+  })
+  // A call's path changes neither scheme nor host, so all calls go the same way.
+  const { secrets: proxySecrets, ...way } = wayTo(options.baseUrl, proxyTo)
   const pool = yield* Effect.acquireRelease(
     Effect.sync(() =>
       makeFetch({
-        ...(socksProxy === undefined ? {} : { socksProxy }),
+        proxyTo,
         ...(options.tls === undefined ? {} : { tls: options.tls }),
         connectTimeout: millis(options.connectTimeout ?? "10 seconds"),
         connections: options.connections ?? 16,
@@ -101,19 +105,20 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
     ...(options.headers === undefined ? {} : { headers: options.headers }),
   })
   const attemptTimeout = options.attemptTimeout ?? "60 seconds"
-  const deadline = options.deadline ?? "3 minutes"
+  const deadline =
+    options.deadline ?? Duration.max(Duration.minutes(3), Duration.times(Duration.fromInputUnsafe(attemptTimeout), 3))
   const schedule = retrySchedule(options.retry ?? defaultRetryPolicy)
 
   const callFor = (call: HttpCall) => ({
     upstream: options.upstream,
     call: `${call.method} ${options.baseUrl.replace(/\/*$/, "/")}${call.path}`,
-    ...proxy,
+    ...way,
   })
   const timedOut = (call: HttpCall, detail: string) => () =>
     Effect.fail(new TransportFailure({ ...callFor(call), reason: "timeout", detail }))
 
   const attempt = (call: HttpCall) => {
-    const secrets = [...secretsOf(options.headers), ...secretsOf(call.headers)]
+    const secrets = [...secretsOf(options.headers), ...secretsOf(call.headers), ...proxySecrets]
     return Effect.tryPromise({
       try: async (signal) => {
         const response = await client(call.path, {
@@ -138,7 +143,7 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
 
   return {
     fetch: pool.fetch,
-    proxy: proxy.proxy,
+    wayTo: (url) => wayTo(url, proxyTo),
     call: Effect.fn("Transport.call")(function* (call) {
       yield* Effect.annotateCurrentSpan({ upstream: options.upstream, method: call.method, path: call.path })
       let last = ""

@@ -8,7 +8,11 @@ const fixture = (name: string) => readFileSync(new URL(`./fixtures/${name}`, imp
 
 /** The self-signed certificate that the https server here shows, in PEM. */
 export const certificate = fixture("localhost.cert.pem")
-const key = fixture("localhost.key.pem")
+/** Its private key, in PEM. */
+export const key = fixture("localhost.key.pem")
+/** The same for other.example.org. */
+export const otherCertificate = fixture("other.cert.pem")
+export const otherKey = fixture("other.key.pem")
 
 /** Listens on a free port of 127.0.0.1 until the scope ends, which takes open connections along. */
 export const listening = (server: Server) => {

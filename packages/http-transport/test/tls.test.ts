@@ -45,7 +45,7 @@ describe("certificates", () => {
       const transport = yield* makeTransport({
         upstream: "test",
         baseUrl: `https://other.example.org:${server.port}/`,
-        socksProxy: `socks5h://127.0.0.1:${proxy.port}`,
+        proxy: `socks5h://127.0.0.1:${proxy.port}`,
         tls: { ca: certificate },
       })
       const error = yield* Effect.flip(transport.call(call))

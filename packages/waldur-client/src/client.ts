@@ -1,4 +1,10 @@
-import { type InvalidProxy, makeTransport, type RetryPolicy, type TlsProfile } from "@cscs/http-transport"
+import {
+  type EnvironmentProxies,
+  type InvalidProxy,
+  makeTransport,
+  type RetryPolicy,
+  type TlsProfile,
+} from "@cscs/http-transport"
 import { Context, type Duration, Effect, Layer, Redacted, Schema, Semaphore } from "effect"
 import { makeCalls, type WaldurCalls } from "./calls.ts"
 import type { WaldurError } from "./errors.ts"
@@ -20,13 +26,16 @@ export interface WaldurClientOptions {
   readonly token: Redacted.Redacted
   /** Default `cscs-waldur-client`. */
   readonly userAgent?: string
-  /** `socks4://`, `socks4a://`, `socks5://` or `socks5h://`, host and port. Default: direct. */
-  readonly socksProxy?: string
+  /**
+   * One proxy, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`, `http://` or `https://`, or what the environment says
+   * (`environmentProxies` of `@cscs/http-transport`). Default: direct, whatever the environment says.
+   */
+  readonly proxy?: string | EnvironmentProxies
   /** Default: the certificate is checked against the system's. */
   readonly tls?: TlsProfile
   /** For one attempt, to the last byte. Default 60 seconds: a full page of a real Waldur takes 15. */
   readonly attemptTimeout?: Duration.Input
-  /** For one call (of a page, say) with all its repeats and waits. Default 3 minutes. */
+  /** For one call (of a page, say) with all its repeats and waits. Default three attempts' time, at least 3 minutes. */
   readonly deadline?: Duration.Input
   /** For a connection, proxy and TLS included. Default 10 seconds. */
   readonly connectTimeout?: Duration.Input

@@ -15,7 +15,7 @@ export class WaldurUnavailable extends Schema.TaggedError<WaldurUnavailable>()("
   status: Schema.optionalKey(Schema.Int),
   /** Seconds that Waldur asks us to wait. */
   retryAfter: Schema.optionalKey(Schema.Finite),
-  /** The SOCKS proxy that was on the way, without credentials. */
+  /** The proxy that was on the way, without credentials; none where it went direct. */
   proxy: Schema.optionalKey(Schema.String),
 }) {
   override get message() {

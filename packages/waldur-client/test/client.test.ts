@@ -25,12 +25,55 @@ describe("the API's URL", () => {
       expect(apiUrl).toBe("https://example.org/waldur/api/")
     }).pipe(Effect.provide(WaldurClient.layer({ apiUrl: "https://example.org/waldur", token: Redacted.make(token) }))),
   )
+})
 
-  it.live("comes with a proxy or not at all: what is no SOCKS proxy fails the layer", () =>
+describe("the way there", () => {
+  it.live("what is no proxy fails the layer", () =>
     Effect.gen(function* () {
-      const layer = WaldurClient.layer({ apiUrl: "https://x", token: Redacted.make(token), socksProxy: "http://x:1" })
+      const layer = WaldurClient.layer({ apiUrl: "https://x", token: Redacted.make(token), proxy: "ftp://x:1" })
       const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
       expect(error._tag).toBe("InvalidProxy")
+    }),
+  )
+
+  // Behind an HTTP proxy the request line has the whole URL, which the fake understands: it stands for proxy and Waldur.
+  for (const proxyOf of [(url: string) => url, (url: string) => ({ http: url, no: "other.example.org" })]) {
+    it.live(`a Waldur that only the proxy ${JSON.stringify(proxyOf("http://…"))} knows is asked through it`, () =>
+      Effect.gen(function* () {
+        const fake = yield* startFakeWaldur
+        const waldur = yield* clientOf(fake, { apiUrl: "http://waldur.example.org", proxy: proxyOf(fake.url) })
+        expect(yield* waldur.version()).toBe("8.1.3")
+        expect(fake.seen.map(({ headers, path }) => `${headers.host}${path}`)).toEqual([
+          "waldur.example.org/api/version/",
+        ])
+      }),
+    )
+  }
+
+  it.live("a Waldur in NO_PROXY is asked directly", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      const proxy = yield* startFakeWaldur
+      const waldur = yield* clientOf(fake, { proxy: { http: proxy.url, no: "127.0.0.0/8" } })
+      yield* waldur.version()
+      expect(fake.seen.length).toBe(1)
+      expect(proxy.seen).toEqual([])
+    }),
+  )
+
+  it.live("a proxy that refuses is named without its login, repeated for a read, and nothing is asked of Waldur", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      const proxy = yield* startFakeWaldur
+      proxy.instead = () => ({ status: 407, body: "<p>someone:hunter2?</p>" })
+      const via = proxy.url.replace("http://", "http://someone:hunter2@")
+      const waldur = yield* clientOf(fake, { proxy: via })
+      const error = yield* Effect.flip(waldur.version())
+      expect(error).toMatchObject({ _tag: "WaldurUnavailable", reason: "proxy" })
+      expect(error.message).toContain(`(through ${proxy.url.replace("http://", "http://***@")})`)
+      expect(JSON.stringify(error) + error.message).not.toMatch(/someone|hunter2/)
+      expect(proxy.seen.length).toBe(3)
+      expect(fake.seen).toEqual([])
     }),
   )
 })

@@ -1,0 +1,167 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { environmentChoice } from "../src/environment-proxies.ts"
+import { environmentProxies } from "../src/index.ts"
+
+describe("the variables", () => {
+  it.each([
+    { why: "nothing set is nothing", environment: {}, read: {} },
+    {
+      why: "each has its place",
+      environment: { HTTP_PROXY: "http://a:1", HTTPS_PROXY: "socks5h://b:2", NO_PROXY: "c,d" },
+      read: { http: "http://a:1", https: "socks5h://b:2", no: "c,d" },
+    },
+    {
+      why: "lower case counts before upper case",
+      environment: {
+        http_proxy: "a",
+        HTTP_PROXY: "A",
+        https_proxy: "b",
+        HTTPS_PROXY: "B",
+        no_proxy: "c",
+        NO_PROXY: "C",
+      },
+      read: { http: "a", https: "b", no: "c" },
+    },
+    { why: "an empty one is unset", environment: { HTTP_PROXY: "", HTTPS_PROXY: " ", NO_PROXY: "" }, read: {} },
+    {
+      why: "an empty one in lower case leaves the word to upper case",
+      environment: { http_proxy: "", HTTP_PROXY: "A", https_proxy: " ", HTTPS_PROXY: "B" },
+      read: { http: "A", https: "B" },
+    },
+    {
+      why: "white space around a value is none of it",
+      environment: { HTTPS_PROXY: " http://a:1\n" },
+      read: { https: "http://a:1" },
+    },
+    {
+      why: "HTTP_PROXY is a caller's header in a CGI process, the others are not",
+      environment: { REQUEST_METHOD: "GET", HTTP_PROXY: "http://evil:1", HTTPS_PROXY: "b", NO_PROXY: "c" },
+      read: { https: "b", no: "c" },
+    },
+    {
+      why: "http_proxy counts in a CGI process too",
+      environment: { REQUEST_METHOD: "GET", http_proxy: "a", HTTP_PROXY: "http://evil:1" },
+      read: { http: "a" },
+    },
+    { why: "ALL_PROXY and others are not read", environment: { ALL_PROXY: "a", FTP_PROXY: "b" }, read: {} },
+  ])("$why", ({ environment, read }) => {
+    assert.deepStrictEqual(environmentProxies(environment), read)
+  })
+})
+
+describe("the scheme of a URL", () => {
+  it.each([
+    { proxies: { http: "a", https: "b" }, url: "http://example.org/", choice: "http" },
+    { proxies: { http: "a", https: "b" }, url: "https://example.org/", choice: "https" },
+    { proxies: { http: "a" }, url: "https://example.org/", choice: undefined },
+    { proxies: { https: "b" }, url: "http://example.org/", choice: undefined },
+    { proxies: { http: "a", https: "b" }, url: "ftp://example.org/", choice: undefined },
+    { proxies: {}, url: "https://example.org/", choice: undefined },
+  ])("chooses $choice for $url of $proxies", ({ proxies, url, choice }) => {
+    assert.strictEqual(environmentChoice(proxies)(new URL(url)), choice)
+  })
+})
+
+const goesDirect = (no: string, url: string) =>
+  environmentChoice({ http: "a", https: "b", no })(new URL(url)) === undefined
+
+describe("NO_PROXY", () => {
+  it.each([
+    // names
+    { no: "example.org", url: "https://example.org/", direct: true },
+    { no: "example.org", url: "https://api.example.org/", direct: true },
+    { no: "example.org", url: "https://a.b.example.org/", direct: true },
+    { no: ".example.org", url: "https://example.org/", direct: true },
+    { no: ".example.org", url: "https://api.example.org/", direct: true },
+    { no: "example.org", url: "https://notexample.org/", direct: false },
+    { no: ".example.org", url: "https://notexample.org/", direct: false },
+    { no: "api.example.org", url: "https://example.org/", direct: false },
+    { no: "example.org", url: "https://example.org.evil.test/", direct: false },
+    { no: "EXAMPLE.org", url: "https://API.Example.ORG/", direct: true },
+    { no: "example.org.", url: "https://api.example.org/", direct: true },
+    { no: "example.org", url: "https://api.example.org./", direct: true },
+    { no: "localhost", url: "http://localhost:8080/", direct: true },
+    // lists
+    { no: "a.test, example.org ,b.test", url: "https://example.org/", direct: true },
+    { no: "a.test\texample.org\n", url: "https://example.org/", direct: true },
+    { no: ",,example.org,", url: "https://example.org/", direct: true },
+    { no: ",", url: "https://example.org/", direct: false },
+    { no: "", url: "https://example.org/", direct: false },
+    { no: ".", url: "https://example.org/", direct: false },
+    // all
+    { no: "*", url: "https://example.org/", direct: true },
+    { no: " * ", url: "http://127.0.0.1/", direct: true },
+    { no: "a.test,*", url: "https://[::1]/", direct: true },
+    { no: "*.example.org", url: "https://api.example.org/", direct: false },
+    // ports
+    { no: "example.org:8443", url: "https://example.org:8443/", direct: true },
+    { no: ".example.org:8443", url: "https://api.example.org:8443/", direct: true },
+    { no: "example.org:8443", url: "https://example.org/", direct: false },
+    { no: "example.org:443", url: "https://example.org/", direct: true },
+    { no: "example.org:80", url: "http://example.org/", direct: true },
+    { no: "example.org:80", url: "https://example.org/", direct: false },
+    { no: "10.0.0.1:8443", url: "https://10.0.0.1:8443/", direct: true },
+    { no: "10.0.0.1:8443", url: "https://10.0.0.1/", direct: false },
+    { no: "[::1]:8443", url: "https://[::1]:8443/", direct: true },
+    { no: "[::1]:8443", url: "https://[::1]/", direct: false },
+    // addresses
+    { no: "10.0.0.1", url: "https://10.0.0.1/", direct: true },
+    { no: "10.0.0.1", url: "https://10.0.0.11/", direct: false },
+    { no: "0.0.1", url: "https://10.0.0.1/", direct: false },
+    { no: "::1", url: "https://[::1]/", direct: true },
+    { no: "[::1]", url: "https://[::1]/", direct: true },
+    { no: "0:0:0:0:0:0:0:1", url: "https://[::1]/", direct: true },
+    { no: "FE80::A", url: "https://[fe80::a]/", direct: true },
+    { no: "::1", url: "https://[::2]/", direct: false },
+    { no: "127.0.0.1", url: "https://localhost/", direct: false },
+    { no: "localhost", url: "https://127.0.0.1/", direct: false },
+    // blocks
+    { no: "10.0.0.0/8", url: "https://10.200.3.4/", direct: true },
+    { no: "10.0.0.0/8", url: "https://11.0.0.1/", direct: false },
+    { no: "10.1.2.3/8", url: "https://10.200.3.4/", direct: true },
+    { no: "192.168.1.0/25", url: "https://192.168.1.127/", direct: true },
+    { no: "192.168.1.0/25", url: "https://192.168.1.128/", direct: false },
+    { no: "0.0.0.0/0", url: "https://203.0.113.9/", direct: true },
+    { no: "0.0.0.0/0", url: "https://example.org/", direct: false },
+    { no: "fd00::/8", url: "https://[fd12::1]/", direct: true },
+    { no: "[fd00::]/8", url: "https://[fd12::1]/", direct: true },
+    { no: "fd00::/8", url: "https://[fe80::1]/", direct: false },
+    { no: "fd00::/8", url: "https://10.0.0.1/", direct: false },
+    { no: "10.0.0.0/33", url: "https://10.0.0.1/", direct: false },
+    { no: "fd00::/129", url: "https://[fd00::1]/", direct: false },
+    { no: "example.org/8", url: "https://example.org/", direct: false },
+    { no: "10.0.0.0/", url: "https://10.0.0.0/", direct: false },
+    { no: "10.0.0.0/x", url: "https://10.0.0.0/", direct: false },
+  ])("$no leaves $url direct: $direct", ({ no, url, direct }) => {
+    assert.strictEqual(goesDirect(no, url), direct)
+  })
+
+  const Label = Schema.String.check(Schema.isPattern(/^[a-z]{1,8}$/))
+  const Labels = Schema.Array(Label).check(Schema.isMinLength(2), Schema.isMaxLength(4))
+
+  it.prop(
+    "a host goes direct where it, or what it is below, is in the list, whatever its case and what stands beside it",
+    { host: Labels, others: Schema.Array(Labels), at: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3 })) },
+    ({ host, others, at }) => {
+      const name = (labels: ReadonlyArray<string>) => `${labels.join(".")}.test`
+      const url = `https://${name(host)}/`
+      const beside = others.map(name)
+      const below = name(host.slice(Math.min(at, host.length - 1)))
+      for (const entry of [below, `.${below}`, below.toUpperCase(), `${below}:443`]) {
+        assert.isTrue(goesDirect([...beside, entry].join(" , "), url))
+        assert.isTrue(goesDirect([entry, ...beside].join(","), url))
+      }
+      const covered = beside.some((entry) => name(host) === entry || name(host).endsWith(`.${entry}`))
+      assert.strictEqual(goesDirect(beside.join(","), url), covered)
+    },
+  )
+
+  it.prop(
+    "no list, whatever is in it, is an error",
+    { no: Schema.String, url: Schema.Literals(["http://a.test/", "https://[::1]:8/"]) },
+    ({ no, url }) => {
+      assert.isBoolean(goesDirect(no, url))
+    },
+  )
+})

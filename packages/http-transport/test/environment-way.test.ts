@@ -1,0 +1,146 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { defaultRetryPolicy, type EnvironmentProxies, environmentProxies, makeTransport } from "../src/index.ts"
+import { certificate, deadPort, httpServer, httpsServer } from "./loopback-server.ts"
+import { recordingHttpProxy } from "./recording-http-proxy.ts"
+import { recordingSocksProxy } from "./recording-socks-proxy.ts"
+
+const once = { ...defaultRetryPolicy, times: 0 }
+const open = (baseUrl: string, proxy: EnvironmentProxies) =>
+  makeTransport({ upstream: "test", baseUrl, proxy, retry: once, tls: { ca: certificate } })
+const call = { method: "GET", path: "a" } as const
+
+/** Servers of both schemes, proxies of both kinds, and what the environment says of them. */
+const world = Effect.gen(function* () {
+  const plain = yield* httpServer((_, response) => response.end("[1]"))
+  const secure = yield* httpsServer((_, response) => response.end("[2]"))
+  const http = yield* recordingHttpProxy()
+  const socks = yield* recordingSocksProxy()
+  return {
+    plain,
+    secure,
+    http,
+    socks,
+    environment: { HTTP_PROXY: `http://127.0.0.1:${http.port}`, HTTPS_PROXY: `socks5h://127.0.0.1:${socks.port}` },
+  }
+})
+
+describe("proxies of the environment", () => {
+  it.live("each URL goes by the proxy of its scheme, through call and fetch, and wayTo names it", () =>
+    Effect.gen(function* () {
+      const { plain, secure, http, socks, environment } = yield* world
+      const transport = yield* open(secure.url, environmentProxies(environment))
+      assert.deepStrictEqual((yield* transport.call(call)).body, [2])
+      assert.strictEqual(socks.asked.length, 1)
+      assert.deepStrictEqual(http.asked, [])
+      yield* Effect.promise(async () => (await transport.fetch(`${plain.url}token`)).text())
+      assert.deepStrictEqual(
+        http.asked.map(({ target }) => target),
+        [`GET ${plain.url}token`],
+      )
+      assert.strictEqual(socks.asked.length, 1)
+      assert.strictEqual(transport.wayTo(secure.url).proxy, environment.HTTPS_PROXY)
+      assert.strictEqual(transport.wayTo(plain.url).proxy, environment.HTTP_PROXY)
+    }),
+  )
+
+  it.live("a host in NO_PROXY is reached directly, and its failures name no proxy", () =>
+    Effect.gen(function* () {
+      const { plain, secure, http, socks, environment } = yield* world
+      const proxies = environmentProxies({ ...environment, NO_PROXY: `127.0.0.1:${secure.port},127.0.0.1:1` })
+      const direct = yield* open(secure.url, proxies)
+      assert.deepStrictEqual((yield* direct.call(call)).body, [2])
+      assert.isUndefined(direct.wayTo(secure.url).proxy)
+      assert.deepStrictEqual(socks.asked, [])
+      assert.deepStrictEqual((yield* (yield* open(plain.url, proxies)).call(call)).body, [1])
+      assert.strictEqual(http.asked.length, 1)
+      const port = yield* deadPort
+      const dead = yield* open(`http://localhost:${port}/`, { ...proxies, no: "localhost" })
+      const error = yield* Effect.flip(dead.call(call))
+      assert.strictEqual(error.reason, "connect")
+      assert.isUndefined(error.proxy)
+      assert.notInclude(error.message, "through")
+    }),
+  )
+
+  it.live("a scheme without a proxy of its own is reached directly", () =>
+    Effect.gen(function* () {
+      const { plain, http, socks, environment } = yield* world
+      const transport = yield* open(plain.url, environmentProxies({ ...environment, HTTP_PROXY: "" }))
+      assert.deepStrictEqual((yield* transport.call(call)).body, [1])
+      assert.deepStrictEqual([...http.asked, ...socks.asked], [])
+    }),
+  )
+
+  it.live("a redirect that fetch follows goes the way of its own URL", () =>
+    Effect.gen(function* () {
+      const { secure, http, socks, environment } = yield* world
+      const moved = yield* httpServer((_, response) => response.writeHead(302, { location: secure.url }).end())
+      const transport = yield* open(moved.url, environmentProxies(environment))
+      const body = yield* Effect.promise(async () => (await transport.fetch(moved.url)).text())
+      assert.strictEqual(body, "[2]")
+      assert.strictEqual(http.asked.length, 1)
+      assert.deepStrictEqual(
+        socks.asked.map(({ port }) => port),
+        [secure.port],
+      )
+    }),
+  )
+
+  it.live("one proxy for both schemes keeps one pool for both", () =>
+    Effect.gen(function* () {
+      const { plain, secure, http } = yield* world
+      const proxy = `http://127.0.0.1:${http.port}`
+      const transport = yield* open(plain.url, { http: proxy, https: proxy })
+      for (const url of [plain.url, secure.url, plain.url, secure.url, plain.url, secure.url]) {
+        yield* Effect.promise(async () => (await transport.fetch(url)).text())
+      }
+      assert.strictEqual(http.asked.filter(({ form }) => form === "absolute").length, 3)
+      // Two at most: a request may begin before the connection of the last one is released.
+      assert.isAtMost(http.asked.filter(({ form }) => form === "CONNECT").length, 2)
+    }),
+  )
+
+  it.live("a dead one is named by the URLs that go that way, and by no other", () =>
+    Effect.gen(function* () {
+      const { plain, secure, environment } = yield* world
+      const port = yield* deadPort
+      const proxies = environmentProxies({ ...environment, HTTPS_PROXY: `http://someone:hunter2@127.0.0.1:${port}` })
+      const error = yield* Effect.flip((yield* open(secure.url, proxies)).call(call))
+      assert.strictEqual(error.reason, "proxy")
+      assert.include(error.message, `(through http://***@127.0.0.1:${port})`)
+      assert.notMatch(JSON.stringify(error) + error.message, /hunter2|someone/)
+      assert.deepStrictEqual((yield* (yield* open(plain.url, proxies)).call(call)).body, [1])
+    }),
+  )
+
+  it.live("an environment is not looked at unless it is given", () =>
+    Effect.gen(function* () {
+      const { plain, http } = yield* world
+      const before = process.env.http_proxy
+      process.env.http_proxy = `http://127.0.0.1:${http.port}`
+      const transport = yield* makeTransport({ upstream: "test", baseUrl: plain.url, retry: once })
+      yield* Effect.ensuring(
+        transport.call(call),
+        Effect.sync(() => {
+          if (before === undefined) delete process.env.http_proxy
+          else process.env.http_proxy = before
+        }),
+      )
+      assert.deepStrictEqual(http.asked, [])
+    }),
+  )
+
+  it.live.each([
+    { proxies: { https: "proxy.example.org:3128" }, variable: "HTTPS_PROXY", reason: "it has no scheme" },
+    { proxies: { http: "ftp://someone:hunter2@proxy.example.org" }, variable: "HTTP_PROXY", reason: "ftp://" },
+  ])("a value that is no proxy is refused with its variable $variable: $reason", ({ proxies, variable, reason }) =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(open("http://127.0.0.1/", { ...proxies, no: "*" }))
+      assert.strictEqual(error._tag, "InvalidProxy")
+      assert.strictEqual(error.variable, variable)
+      assert.match(error.message, new RegExp(`^${variable}: .* is not a proxy: .*${reason}`))
+      assert.notMatch(error.message, /hunter2|someone/)
+    }),
+  )
+})
