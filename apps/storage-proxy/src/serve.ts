@@ -21,12 +21,24 @@ const reasons: Readonly<Record<string, string>> = {
   ERR_SOCKET_BAD_PORT: "a port is a number from 0 to 65535",
 }
 
+/** A provisioner sends a line and a few headers, at once: who sends more or takes longer is not one. */
+const serverOptions = {
+  // Request line and headers together, in bytes: a longer request is a 431.
+  maxHeaderSize: 16 * 1024,
+  // Milliseconds until the headers, and until the whole request, must be there.
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  // Milliseconds that a silent connection may stay: longer than a balancer keeps its own.
+  keepAliveTimeout: 75_000,
+  connectionsCheckingInterval: 5_000,
+}
+
 const open = (app: Hono, host: string, port: number) =>
   Effect.callback<ServerType, CannotListen>((resume) => {
     const failed = (error: NodeJS.ErrnoException) =>
       resume(Effect.fail(new CannotListen({ host, port, code: error.code ?? error.message })))
     try {
-      const server = listen({ fetch: app.fetch, hostname: host, port })
+      const server = listen({ fetch: app.fetch, hostname: host, port, serverOptions })
       server.once("listening", () => resume(Effect.succeed(server)))
       server.once("error", failed)
     } catch (error) {
@@ -65,8 +77,13 @@ export const serve = Command.make(
   },
   Effect.fn(function* ({ config, host, port }) {
     const settings = yield* settingsFrom(config)
+    const { effective } = settings
+    const configuration = Effect.logInfo("Configuration").pipe(
+      Effect.annotateLogs(Object.fromEntries(effective.map(({ path, value, source }) => [path, `${value} (${source})`]))),
+    )
     const said = Effect.forEach(settings.warnings, (warning) => Effect.logWarning(warning), { discard: true })
-    yield* said.pipe(
+    yield* configuration.pipe(
+      Effect.andThen(said),
       Effect.andThen(Layer.launch(httpServer(host, port).pipe(Layer.provide(proxyLayer(settings))))),
       Effect.provide(logging(settings.debug)),
     )

@@ -6,7 +6,12 @@ import { aDirectory, aSandbox, environmentOf, finished, serving } from "./a-proc
 describe("check", () => {
   test("with everything right says ok for each, and exits with 0", async () => {
     const sandbox = await aSandbox()
-    const environment = { ...environmentOf(sandbox), DISABLE_AUTH: "", CSCS_KEYCLOAK_CLIENT_ID: "storage-proxy" }
+    const environment = {
+      ...environmentOf(sandbox),
+      DISABLE_AUTH: "",
+      CSCS_KEYCLOAK_URL: sandbox.issuer.baseUrl,
+      CSCS_KEYCLOAK_CLIENT_ID: "storage-proxy",
+    }
     const { code, stdout, stderr } = await finished(["check"], { environment })
     expect([code, stderr]).toEqual([0, ""])
     const lines = stdout.trim().split("\n")
@@ -17,7 +22,10 @@ describe("check", () => {
       "ok    offering vast",
       "ok    offering iopsstor",
       "ok    HPC User API",
+      "ok    token issuer",
     ])
+    const { stdout: json } = await finished(["check", "--json"], { environment })
+    expect(JSON.parse(json)).toMatchObject({ ok: true, warnings: [], checks: Array(6).fill({ ok: true }) })
     expect(stdout).toMatch(/ok {4}Waldur: version 8\.1\.3/)
     expect(stdout).toMatch(/ok {4}offering capstor: \d+ resources/)
   })

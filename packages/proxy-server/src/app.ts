@@ -3,6 +3,7 @@ import { Hono } from "hono"
 import { openAPIRouteHandler } from "hono-openapi"
 import { Settings } from "./config/settings.ts"
 import { MethodNotAllowed, NotFound, refusal } from "./http-errors.ts"
+import { crossOrigin, securityHeaders } from "./http-headers.ts"
 import { teachEffectSchemas } from "./openapi/effect-schemas.ts"
 import { referencePage, referencePaths } from "./openapi/reference-page.ts"
 import { health } from "./routes/health.ts"
@@ -24,6 +25,8 @@ export const makeApp = Effect.gen(function* () {
   teachEffectSchemas()
 
   const app = new Hono()
+  app.use(securityHeaders)
+  if (settings.cors.allowedOrigins.length > 0) app.use(crossOrigin(settings.cors.allowedOrigins))
   for (const path of storagePaths) app.route(path, storageResources(settings, run))
   app.route("/healthz", health(run))
   app.get(
@@ -46,6 +49,6 @@ export const makeApp = Effect.gen(function* () {
   app.route("/", referencePage())
   for (const path of getOnly) app.all(path, () => refusal(new MethodNotAllowed({ allow: "GET, HEAD" })))
   app.notFound(() => refusal(new NotFound()))
-  app.onError((error, c) => run(c, Effect.die(error)))
+  app.onError((error, c) => run.response(c, Effect.die(error)))
   return app
 })

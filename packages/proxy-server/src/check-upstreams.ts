@@ -1,7 +1,10 @@
+import { connect } from "node:net"
 import { HpcUserClient } from "@cscs/hpc-user-client"
+import { proxyForDisplay } from "@cscs/http-transport"
 import { WaldurClient } from "@cscs/waldur-client"
-import { Effect } from "effect"
-import type { ProxySettings } from "./config/settings.ts"
+import { Effect, Layer } from "effect"
+import { Authentication } from "./auth/authentication.ts"
+import { type ProxySettings, Settings } from "./config/settings.ts"
 import { hpcUserLayer, waldurLayer } from "./proxy-layer.ts"
 
 /** What trying one thing for real showed. */
@@ -16,12 +19,16 @@ export interface CheckResult {
 }
 
 /**
- * Tries each upstream for real: Waldur and its token, whether it can select by offering, each configured offering, the
- * HPC User API with its token endpoint. Never fails: what does not work is a result. Changes nothing anywhere.
+ * Tries each upstream for real: the proxies on the way, Waldur and its token, whether it can select by offering, each
+ * configured offering, the HPC User API with its token endpoint, the issuer of callers' tokens. Never fails: what does
+ * not work is a result. Changes nothing anywhere.
  */
 export const checkUpstreams = (settings: ProxySettings): Effect.Effect<ReadonlyArray<CheckResult>> =>
-  Effect.map(Effect.all([checkWaldur(settings), checkHpcUserApi(settings)], { concurrency: "unbounded" }), (results) =>
-    results.flat(),
+  Effect.map(
+    Effect.all([checkProxies(settings), checkWaldur(settings), checkHpcUserApi(settings), checkIssuer(settings)], {
+      concurrency: "unbounded",
+    }),
+    (results) => results.flat(),
   )
 
 const failed = (name: string, error: { readonly message: string }, advice: string): ReadonlyArray<CheckResult> => [
@@ -97,3 +104,59 @@ const checkHpcUserApi = (settings: ProxySettings): Effect.Effect<ReadonlyArray<C
     ),
   )
 }
+
+const checkIssuer = (settings: ProxySettings): Effect.Effect<ReadonlyArray<CheckResult>> => {
+  const name = "token issuer"
+  const { auth } = settings
+  if (auth.disabled) {
+    return Effect.succeed([{ name, ok: true, detail: "not asked: authentication is disabled, for development only" }])
+  }
+  const how = auth.introspection === undefined ? "its keys were fetched" : "it lets us ask about tokens"
+  return Authentication.use(({ ready }) => ready).pipe(
+    Effect.as<ReadonlyArray<CheckResult>>([
+      { name, ok: true, detail: `${auth.issuer}: ${how}; tokens must be for ${auth.audience.join(" or ")}` },
+    ]),
+    Effect.provide(Authentication.layer.pipe(Layer.provide(Layer.succeed(Settings)(settings)))),
+    Effect.catch((error) =>
+      Effect.succeed(
+        failed(
+          name,
+          error,
+          "Check auth.keycloak_url, keycloak_realm, issuer, socks_proxy and the way there; for introspection the client and its secret too.",
+        ),
+      ),
+    ),
+  )
+}
+
+/** Each configured proxy, once: whether anybody listens there. What it lets through shows in the other checks. */
+const checkProxies = ({ waldur, hpcUserApi, auth }: ProxySettings): Effect.Effect<ReadonlyArray<CheckResult>> => {
+  const proxies = [waldur.proxy, hpcUserApi?.proxy, auth.disabled ? undefined : auth.proxy].filter(
+    (proxy) => typeof proxy === "string",
+  )
+  return Effect.forEach([...new Set(proxies)], (proxy) => {
+    const { hostname, port, protocol } = new URL(proxy)
+    const name = `proxy ${proxyForDisplay(proxy)}`
+    return connects(hostname.replace(/^\[(.*)\]$/, "$1"), Number(port) || (defaultPorts[protocol] ?? 1080)).pipe(
+      Effect.as<CheckResult>({ name, ok: true, detail: "accepts connections" }),
+      Effect.catch((reason) =>
+        Effect.succeed<CheckResult>({
+          name,
+          ok: false,
+          detail: reason,
+          advice: "Check that the proxy runs, its host and port, and that nothing blocks the way.",
+        }),
+      ),
+    )
+  })
+}
+
+const defaultPorts: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 }
+
+const connects = (host: string, port: number): Effect.Effect<void, string> =>
+  Effect.callback<void, string>((resume) => {
+    const socket = connect({ host, port })
+    socket.once("connect", () => resume(Effect.void))
+    socket.once("error", (error) => resume(Effect.fail(error.message)))
+    return Effect.sync(() => socket.destroy())
+  }).pipe(Effect.timeoutOrElse({ duration: "5 seconds", orElse: () => Effect.fail("no connection within 5 seconds") }))

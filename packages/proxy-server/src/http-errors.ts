@@ -1,9 +1,7 @@
-import { Cause, Data, Effect, Exit, Schema } from "effect"
+import { Cause, Data, Effect, Schema } from "effect"
+import type { AuthenticationRefusal } from "./auth/refusals.ts"
 import type { QueryProblem } from "./routes/storage-query.ts"
 import { type RefreshError, upstreamOf } from "./snapshot/read-snapshot.ts"
-
-/** The request shows no credential that opens the list. */
-export class AuthenticationRequired extends Data.TaggedError("AuthenticationRequired") {}
 
 /** The query has parameters that are not as they must be. */
 export class InvalidQuery extends Data.TaggedError("InvalidQuery")<{
@@ -17,7 +15,7 @@ export class NotFound extends Data.TaggedError("NotFound") {}
 export class MethodNotAllowed extends Data.TaggedError("MethodNotAllowed")<{ readonly allow: string }> {}
 
 /** All that a request can fail with. */
-export type RequestError = AuthenticationRequired | InvalidQuery | NotFound | MethodNotAllowed | RefreshError
+export type RequestError = AuthenticationRefusal | InvalidQuery | NotFound | MethodNotAllowed | RefreshError
 
 /** The body of every error but 422. */
 export const ErrorBody = Schema.Struct({
@@ -50,17 +48,42 @@ interface ErrorAnswer {
 
 const upstreamNames = { waldur: "Waldur", "hpc-user-api": "The HPC User API" } as const
 
+/** When to try again while the issuer does not answer. */
+const retryAfterSeconds = "5"
+
+/** RFC 6750 section 3. */
+const challenge = (error: string, description: string) => `Bearer error="${error}", error_description="${description}"`
+
+const unauthenticated = (authenticate: string, detail: string): ErrorAnswer => ({
+  status: 401,
+  headers: { "WWW-Authenticate": authenticate },
+  body: {
+    detail,
+    error: "AuthenticationError",
+    help: "Send an access token of the configured issuer that is meant for this service: Authorization: Bearer <token>",
+  },
+})
+
 /** What each error is in HTTP. Says nothing of where upstreams are or what they answered: that is in the log. */
 const answerTo = (error: RequestError): ErrorAnswer => {
   switch (error._tag) {
-    case "AuthenticationRequired":
+    case "TokenMissing":
+      return unauthenticated("Bearer", "The request has no access token")
+    case "TokenInvalid":
+      return unauthenticated(challenge("invalid_token", error.description), error.description)
+    case "RoleMissing":
       return {
-        status: 401,
-        headers: { "WWW-Authenticate": "Bearer" },
+        status: 403,
+        headers: { "WWW-Authenticate": challenge("insufficient_scope", "The token lacks a required role") },
+        body: { detail: "The token lacks a required role", error: "AuthorizationError" },
+      }
+    case "IssuerUnavailable":
+      return {
+        status: 503,
+        headers: { "Retry-After": retryAfterSeconds },
         body: {
-          detail: "Authentication is required",
-          error: "AuthenticationError",
-          help: "Send an access token of the configured Keycloak realm: Authorization: Bearer <token>",
+          detail: "Access tokens cannot be checked now, because their issuer does not answer",
+          error: "AuthenticationUnavailable",
         },
       }
     case "InvalidQuery":
@@ -96,10 +119,9 @@ const responseOf = ({ status, body, headers }: ErrorAnswer): Response =>
 /** The response that refuses a request. */
 export const refusal = (error: RequestError): Response => responseOf(answerTo(error))
 
-/** A request's end as a response. With `refusal` the one place where errors become HTTP. */
-export const responseTo = (exit: Exit.Exit<Response, RequestError>): Response => {
-  if (Exit.isSuccess(exit)) return exit.value
-  const error = Cause.findErrorOption(exit.cause)
+/** A failed request's response. With `refusal` the one place where errors become HTTP. */
+export const failureResponse = (cause: Cause.Cause<RequestError>): Response => {
+  const error = Cause.findErrorOption(cause)
   return error._tag === "Some" ? refusal(error.value) : responseOf(internalError)
 }
 
@@ -108,8 +130,22 @@ export const logFailure = (cause: Cause.Cause<RequestError>): Effect.Effect<void
   if (Cause.hasInterruptsOnly(cause)) return Effect.logDebug("The caller left before the answer")
   const error = Cause.findErrorOption(cause)
   if (error._tag === "None") return Effect.logError("Internal error", cause)
-  if (answerTo(error.value).status < 500) return Effect.void
-  return Effect.logError("Answered 502").pipe(
-    Effect.annotateLogs({ error: error.value._tag, detail: error.value.message }),
-  )
+  const { value } = error
+  switch (value._tag) {
+    case "InvalidQuery":
+    case "NotFound":
+    case "MethodNotAllowed":
+    case "TokenMissing":
+      return Effect.void
+    case "TokenInvalid":
+      return Effect.logInfo("Token refused").pipe(Effect.annotateLogs({ ...value.log, why: value.description }))
+    case "RoleMissing":
+      return Effect.logInfo("Token without a required role").pipe(Effect.annotateLogs(value.log))
+    default: {
+      const { status } = answerTo(value)
+      return Effect.logError(`Answered ${status}`).pipe(
+        Effect.annotateLogs({ error: value._tag, detail: value.message }),
+      )
+    }
+  }
 }

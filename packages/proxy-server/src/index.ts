@@ -18,8 +18,17 @@
 export { makeApp } from "./app.ts"
 export { type CheckResult, checkUpstreams } from "./check-upstreams.ts"
 export { ConfigurationInvalid, ConfigurationProblem } from "./config/configuration-invalid.ts"
-export { type ConfigurationSources, loadSettings } from "./config/load-settings.ts"
-export { type HpcUserApiSettings, type ProxySettings, Settings } from "./config/settings.ts"
+export { loadSettings } from "./config/load-settings.ts"
+export { configurationReference, configurationSchema } from "./config/reference.ts"
+export {
+  type AuthSettings,
+  type HpcUserApiSettings,
+  type ProxySettings,
+  Settings,
+  type WaldurSettings,
+  type WayOut,
+} from "./config/settings.ts"
+export type { ConfigurationSources } from "./config/sources.ts"
 export { Lifecycle } from "./lifecycle.ts"
 export { proxyLayer } from "./proxy-layer.ts"
 export type { AppServices } from "./run-effect.ts"

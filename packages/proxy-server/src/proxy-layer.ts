@@ -2,6 +2,7 @@ import { HpcUserClient } from "@cscs/hpc-user-client"
 import type { InvalidProxy } from "@cscs/http-transport"
 import { WaldurClient } from "@cscs/waldur-client"
 import { Layer } from "effect"
+import { Authentication } from "./auth/authentication.ts"
 import { type ProxySettings, Settings } from "./config/settings.ts"
 import { Lifecycle, makeLifecycle } from "./lifecycle.ts"
 import type { AppServices } from "./run-effect.ts"
@@ -10,13 +11,7 @@ import { Snapshots } from "./snapshot/snapshots.ts"
 
 /** The client of Waldur for these settings. */
 export const waldurLayer = ({ waldur, userAgent }: ProxySettings): Layer.Layer<WaldurClient, InvalidProxy> =>
-  WaldurClient.layer({
-    apiUrl: waldur.apiUrl,
-    token: waldur.token,
-    userAgent,
-    tls: { verify: waldur.verifyTls },
-    ...(waldur.socksProxy === undefined ? {} : { socksProxy: waldur.socksProxy }),
-  })
+  WaldurClient.layer({ ...waldur, userAgent })
 
 /** The client of the HPC User API; `undefined` where none is configured. */
 export const hpcUserLayer = ({
@@ -35,5 +30,6 @@ export const proxyLayer = (settings: ProxySettings): Layer.Layer<AppServices, In
     Layer.provideMerge(waldurLayer(settings)),
     Layer.provideMerge(Layer.succeed(Settings)(settings)),
     Layer.merge(Layer.sync(Lifecycle)(makeLifecycle)),
+    Layer.merge(Authentication.layer.pipe(Layer.provide(Layer.succeed(Settings)(settings)))),
   )
 }

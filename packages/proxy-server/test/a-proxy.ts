@@ -68,7 +68,8 @@ export interface TestedProxy {
   readonly close: () => Promise<void>
 }
 
-const started = Date.parse("2026-11-23T09:00:00Z")
+/** When the clock of a tested proxy starts, in milliseconds since 1970. */
+export const started = Date.parse("2026-11-23T09:00:00Z")
 
 /** Whoever starts it closes it; `aProxy` does so by itself. */
 export const startProxy = async (options: ProxyOptions = {}): Promise<TestedProxy> => {

@@ -79,12 +79,14 @@ describe("defaults", () => {
     })
     expect(settings.auth).toMatchObject({
       disabled: false,
-      keycloakUrl: "https://auth-tds.cscs.ch/auth/",
-      realm: "cscs",
-      clientId: "storage-proxy",
+      realmUrl: "https://auth-tds.cscs.ch/auth/realms/cscs",
+      issuer: "https://auth-tds.cscs.ch/auth/realms/cscs",
       audience: ["storage-proxy"],
+      requiredRoles: [],
+      introspection: undefined,
     })
-    expect(settings.waldur).toMatchObject({ verifyTls: true })
+    expect(settings.waldur).toMatchObject({ tls: { verify: true }, proxy: {} })
+    expect(Duration.toSeconds(settings.waldur.attemptTimeout)).toBe(60)
     expect(Redacted.value(settings.waldur.token)).toBe(token)
     expect(settings.debug).toBe(false)
     expect(settings.hpcUserApi).toBeUndefined()
@@ -131,15 +133,19 @@ hpc_user_api:
 `,
     })
     expect(settings.warnings).toEqual(["authentication is disabled: everybody may read the list"])
-    expect(settings.waldur).toMatchObject({ verifyTls: false, socksProxy: "socks5://localhost:12345" })
+    expect(settings.waldur).toMatchObject({ tls: { verify: false }, proxy: "socks5://localhost:12345" })
     expect(settings.model.storageSystems.map(({ name }) => name)).toEqual(["capstor", "vast", "iopsstor"])
     expect(settings.model).toMatchObject({
       inodeSoftCoefficient: 1.5,
       inodeHardCoefficient: 3,
       useMockTargetItems: true,
     })
-    expect(settings.hpcUserApi).toMatchObject({ scope: "openid profile", socksProxy: "socks5://localhost:12345" })
-    expect(settings.auth).toMatchObject({ disabled: true, realm: "other", clientId: "id" })
+    expect(settings.hpcUserApi).toMatchObject({ scope: "openid profile", proxy: "socks5://localhost:12345" })
+    expect(settings.auth).toMatchObject({
+      disabled: true,
+      issuer: "https://auth.example.org/auth/realms/other",
+      audience: ["id"],
+    })
   })
 
   test("an empty file and no file at all lack the same", async () => {
@@ -177,12 +183,12 @@ const names: ReadonlyArray<Row> = [
   flags("DISABLE_AUTH", "auth.disable_auth", (s) => s.auth.disabled),
   row("WALDUR_API_URL", "waldur_api_url", ["https://a/", "http://b", "https://c/api"], (s) => s.waldur.apiUrl),
   row("WALDUR_API_TOKEN", "waldur_api_token", ["t1", "t2", "t3"], (s) => secretOf(s.waldur.token)),
-  row("WALDUR_VERIFY_SSL", "waldur_verify_ssl", ["off", "On", false], (s) => s.waldur.verifyTls, [false, true, false]),
+  row("WALDUR_VERIFY_SSL", "waldur_verify_ssl", ["off", "On", false], (s) => s.waldur.tls.verify, [false, true, false]),
   row(
     "WALDUR_SOCKS_PROXY",
     "waldur_socks_proxy",
     ["socks5://a:1", "socks4://b:2", "socks5h://c:3"],
-    (s) => s.waldur.socksProxy,
+    (s) => s.waldur.proxy,
   ),
   row("AGENT_HEADER", "agent_header", ["one/1", "two/2", "three/3"], (s) => s.userAgent),
   row(
@@ -228,14 +234,55 @@ const names: ReadonlyArray<Row> = [
     "HPC_USER_SOCKS_PROXY",
     "hpc_user_api.socks_proxy",
     ["socks5://a:1", "socks4a://b:2", "socks5h://c:3"],
-    (s) => s.hpcUserApi?.socksProxy,
+    (s) => s.hpcUserApi?.proxy,
   ),
   flags("HPC_USER_DEVELOPMENT_MODE", "hpc_user_api.development_mode", (s) => s.mockGids),
-  row("CSCS_KEYCLOAK_URL", "auth.keycloak_url", ["https://a/", "https://b/", "https://c/"], (s) => s.auth.keycloakUrl),
-  row("CSCS_KEYCLOAK_REALM", "auth.keycloak_realm", ["a", "b", "c"], (s) => s.auth.realm),
-  row("CSCS_KEYCLOAK_CLIENT_ID", "auth.keycloak_client_id", ["a", "b", "c"], (s) => s.auth.clientId),
-  row("CSCS_KEYCLOAK_CLIENT_SECRET", "auth.keycloak_client_secret", ["a", "b", "c"], (s) =>
-    secretOf(s.auth.clientSecret),
+  row(
+    "CSCS_KEYCLOAK_URL",
+    "auth.keycloak_url",
+    ["https://a/", "https://b/auth", "https://c/auth/"],
+    (s) => s.auth.realmUrl,
+    ["https://a/realms/cscs", "https://b/auth/realms/cscs", "https://c/auth/realms/cscs"],
+  ),
+  row("CSCS_KEYCLOAK_REALM", "auth.keycloak_realm", ["a", "b c", "c"], (s) => s.auth.issuer, [
+    "https://auth-tds.cscs.ch/auth/realms/a",
+    "https://auth-tds.cscs.ch/auth/realms/b%20c",
+    "https://auth-tds.cscs.ch/auth/realms/c",
+  ]),
+  row("AUTH_ISSUER", "auth.issuer", ["https://a/x", "https://b/", "https://c"], (s) => s.auth.issuer),
+  row("CSCS_KEYCLOAK_CLIENT_ID", "auth.keycloak_client_id", ["a", "b", "c"], (s) => s.auth.audience, [
+    ["a"],
+    ["b"],
+    ["c"],
+  ]),
+  row("AUTH_REQUIRED_ROLES", "auth.required_roles", ["a,c:d", "b", ["c"]], (s) => s.auth.requiredRoles, [
+    ["a", "c:d"],
+    ["b"],
+    ["c"],
+  ]),
+  flags("AUTH_VERIFY_SSL", "auth.verify_ssl", (s) => s.auth.tls.verify),
+  row("AUTH_SOCKS_PROXY", "auth.socks_proxy", ["socks5://a:1", "http://b:2", "https://c:3"], (s) => s.auth.proxy),
+  flags("HPC_USER_API_VERIFY_SSL", "hpc_user_api.verify_ssl", (s) => s.hpcUserApi?.tls.verify),
+  row(
+    "WALDUR_TIMEOUT",
+    "waldur_timeout",
+    ["90s", "2m", 15],
+    (s) => Duration.toSeconds(s.waldur.attemptTimeout),
+    [90, 120, 15],
+  ),
+  row(
+    "HPC_USER_API_TIMEOUT",
+    "hpc_user_api.timeout",
+    ["90s", "2m", 15],
+    (s) => s.hpcUserApi && Duration.toSeconds(s.hpcUserApi.attemptTimeout),
+    [90, 120, 15],
+  ),
+  row(
+    "CORS_ALLOWED_ORIGINS",
+    "cors.allowed_origins",
+    ["https://a,https://b", "http://c:1", ["https://d"]],
+    (s) => s.cors.allowedOrigins,
+    [["https://a", "https://b"], ["http://c:1"], ["https://d"]],
   ),
   row("AUTH_AUDIENCE", "auth.audience", ["a, b", "c", ["d", "e"]], (s) => s.auth.audience, [
     ["a", "b"],
@@ -300,8 +347,8 @@ describe("where a setting comes from", () => {
   }
 
   test("the environment alone is enough, and so is .env, and so is the file", async () => {
-    const seen = ({ waldur, model, auth }: ProxySettings) => [waldur.apiUrl, model.storageSystems, auth.clientId]
-    const wanted = ["https://waldur.example.org", [{ name: "capstor", offeringSlug: "capstor" }], "storage-proxy"]
+    const seen = ({ waldur, model, auth }: ProxySettings) => [waldur.apiUrl, model.storageSystems, auth.audience]
+    const wanted = ["https://waldur.example.org", [{ name: "capstor", offeringSlug: "capstor" }], ["storage-proxy"]]
     expect(seen(await settingsOf({ environment: variables }))).toEqual(wanted)
     const dotenv = Object.entries(variables).map(([name, value]) => `${name}='${value}'`)
     expect(seen(await settingsOf({ dotenv: dotenv.join("\n") }))).toEqual(wanted)
@@ -339,7 +386,10 @@ describe("where a setting comes from", () => {
   test("CSCS_KEYCLOAK_REDIRECT_URL and DEVELOPMENT_MODE are accepted and have no effect", async () => {
     const environment = { CSCS_KEYCLOAK_REDIRECT_URL: "not an address", DEVELOPMENT_MODE: "perhaps" }
     const settings = await settingsOf({ ...over({ hpc_user_api: hpcUser }), environment })
-    expect(JSON.stringify(settings)).toBe(JSON.stringify(await settingsOf(over({ hpc_user_api: hpcUser }))))
+    const without = await settingsOf(over({ hpc_user_api: hpcUser }))
+    const values = ({ effective, ...rest }: ProxySettings) =>
+      JSON.stringify([rest, effective.map(({ path, value }) => [path, value])])
+    expect(values(settings)).toBe(values(without))
     expect(settings.mockGids).toBe(false)
   })
 })
@@ -361,7 +411,7 @@ describe("the HPC User API", () => {
       clientId: "older-id",
       tokenUrl: "https://older.example.org/token",
       scope: "older",
-      socksProxy: "socks5://older:1",
+      proxy: "socks5://older:1",
     })
     expect(secretOf(hpcUserApi?.clientSecret)).toBe("older-secret")
     expect([mockGids, warnings]).toEqual([false, []])
@@ -370,7 +420,7 @@ describe("the HPC User API", () => {
   test("is not read at its older place where there is a section", async () => {
     const settings = await settingsOf(over({ backend_settings: older, hpc_user_api: hpcUser }))
     expect(settings.hpcUserApi).toMatchObject({ apiUrl: "https://hpc.example.org", scope: "openid" })
-    expect(settings.hpcUserApi?.socksProxy).toBeUndefined()
+    expect(settings.hpcUserApi?.proxy).toEqual({})
     const { client_secret: _, ...without } = hpcUser
     expect(await pathsOf(over({ backend_settings: older, hpc_user_api: without }))).toEqual([
       "hpc_user_api.client_secret",
@@ -530,7 +580,7 @@ describe("what is checked", () => {
   })
 
   test("a proxy has a scheme", async () => {
-    for (const proxy of ["localhost:12345", "proxy.example.org", "10.0.0.1:1080", "//a:1", "http://a:1", "socks5:"]) {
+    for (const proxy of ["localhost:12345", "proxy.example.org", "10.0.0.1:1080", "//a:1", "ftp://a:1", "socks5:"]) {
       await refused({ waldur_socks_proxy: proxy }, "waldur_socks_proxy", /./, /scheme.*socks5/)
       await refused(
         { hpc_user_api: { ...hpcUser, socks_proxy: proxy } },
@@ -689,7 +739,7 @@ describe("what is wrong", () => {
       over({ waldur_api_token: { [secret]: secret } }),
       over({ hpc_user_api: { ...hpcUser, client_secret: { nested: secret } } }),
       over({ auth: { keycloak_client_secret: [secret] } }),
-      over({ waldur_socks_proxy: `http://user:${secret}@proxy:1` }),
+      over({ waldur_socks_proxy: `ftp://user:${secret}@proxy:1` }),
       over({ waldur_socks_proxy: `user:${secret}@proxy:1080` }),
       over({ waldur_socks_proxy: `socks5://user:a/${secret}@proxy:1080` }),
       over({ waldur_socks_proxy: `socks5://user:a@${secret}@proxy:x` }),

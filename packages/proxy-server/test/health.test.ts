@@ -143,6 +143,7 @@ describe("checkUpstreams", () => {
       ["offering vast", true],
       ["offering iopsstor", true],
       ["HPC User API", true],
+      ["token issuer", true],
     ])
     expect(results[0]?.detail).toContain("8.1.3")
     expect(proxy.sandbox.calls.of("waldur").every(({ method }) => method === "GET" || method === "HEAD")).toBe(true)

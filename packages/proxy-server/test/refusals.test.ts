@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { type Any, aProxy, asked, startProxy, type TestedProxy } from "./a-proxy.ts"
+import { type Any, aProxy, asked, started, startProxy, type TestedProxy } from "./a-proxy.ts"
 import { aWorld } from "./a-world.ts"
 
 let proxy: TestedProxy
@@ -212,27 +212,38 @@ describe("with authentication on", () => {
       }),
     })
 
-  test("nothing opens the list, not even a token, and no query is looked at first", async () => {
+  test("a token of the issuer that is meant for us opens the list, and debug mode", async () => {
+    const closed = await locked()
+    const now = started / 1000
+    const token = await closed.sandbox.issuer.issueToken({ iat: now, exp: now + 300 })
+    for (const query of ["page_size=1", "debug=true"]) {
+      const { status } = await closed.get(`/api/storage-resources/?${query}`, {
+        headers: { Authorization: `Bearer ${token}` },
+      })
+      expect(status).toBe(200)
+    }
+  })
+
+  test("nothing else does, and no query is looked at first", async () => {
     const closed = await locked()
     await closed.list()
-    const good = await closed.sandbox.issuer.issueToken()
-    const attempts: ReadonlyArray<RequestInit> = [
-      {},
-      { headers: { Authorization: "Bearer" } },
-      { headers: { Authorization: `Bearer ${good}` } },
-      { headers: { Authorization: `Token ${closed.sandbox.waldur.token}` } },
-      { headers: { Authorization: "Basic YTpi" } },
-      { method: "HEAD" },
+    const attempts: ReadonlyArray<readonly [RequestInit, string]> = [
+      [{}, "Bearer"],
+      [{ method: "HEAD" }, "Bearer"],
+      ...["Bearer", `Token ${closed.sandbox.waldur.token}`, "Basic YTpi", "Bearer a b", "Bearer abc"].map(
+        (header) =>
+          [{ headers: { Authorization: header } }, 'Bearer error="invalid_token", error_description="'] as const,
+      ),
     ]
     for (const path of [
       "/api/storage-resources/",
       "/api/storage-resources",
       "/api/storage-resources/?page=0&debug=true",
     ]) {
-      for (const init of attempts) {
+      for (const [init, challenge] of attempts) {
         const { status, headers, text, json } = await closed.get(path, init)
         expect(status).toBe(401)
-        expect(headers.get("www-authenticate")).toBe("Bearer")
+        expect(headers.get("www-authenticate")).toMatch(challenge)
         expect(headers.get("link")).toBeNull()
         if (init.method === "HEAD") expect(text).toBe("")
         else {
@@ -250,7 +261,7 @@ describe("with authentication on", () => {
     while ((await closed.ready()).status !== 200) await closed.pass(0)
     await closed.pass("1 hour")
     const before = asked(closed.sandbox, "waldur").length
-    const token = await closed.sandbox.issuer.issueToken()
+    const token = await closed.sandbox.issuer.issueToken({ aud: "somebody-else", azp: "somebody-else" })
     for (const query of ["", "debug=true"]) {
       const { status } = await closed.get(`/api/storage-resources/?${query}`, {
         headers: { Authorization: `Bearer ${token}` },

@@ -1,13 +1,15 @@
+import { Exit } from "effect"
 import type { MiddlewareHandler } from "hono"
-import type { ProxySettings } from "../config/settings.ts"
-import { AuthenticationRequired, refusal } from "../http-errors.ts"
+import { failureResponse } from "../http-errors.ts"
+import type { EffectRunner } from "../run-effect.ts"
+import { Authentication } from "./authentication.ts"
 
-/**
- * Lets a request pass or refuses it. With `auth.disable_auth` everybody passes; else nobody does: tokens are not verified
- * yet, and what is not verified opens nothing.
- */
-export const requireToken = ({ auth }: ProxySettings): MiddlewareHandler =>
-  async function requireToken(_, next) {
-    if (!auth.disabled) return refusal(new AuthenticationRequired())
-    return next()
+/** Lets a request pass whose token opens the list, and refuses any other before anything else is looked at. */
+export const requireToken = (run: EffectRunner): MiddlewareHandler =>
+  async function requireToken(c, next) {
+    const exit = await run.exit(
+      c,
+      Authentication.use(({ authenticate }) => authenticate(c.req.header("authorization"))),
+    )
+    return Exit.isSuccess(exit) ? next() : failureResponse(exit.cause)
   }

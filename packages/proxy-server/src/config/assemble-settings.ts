@@ -1,7 +1,8 @@
+import { environmentProxies } from "@cscs/http-transport"
 import { version } from "../version.ts"
 import type { ConfigurationProblem } from "./configuration-invalid.ts"
 import type { SettingKey, settingKeys } from "./setting-keys.ts"
-import type { HpcUserApiSettings, ProxySettings } from "./settings.ts"
+import type { HpcUserApiSettings, ProxySettings, WayOut } from "./settings.ts"
 
 /** Each setting's value: decoded, or its default; `undefined` where it was not given, or not as it must be. */
 export type SettingValues = {
@@ -15,13 +16,24 @@ export interface SourceFacts {
   readonly sourceOf: (path: string) => string
   /** `backend_settings` of the YAML file, as it stands. */
   readonly backendSettings: unknown
+  /** The environment's variables, for the proxies that they name. */
+  readonly variables: Readonly<Record<string, string | undefined>>
+  /** The content of the configured CA files, in PEM. */
+  readonly certificates: {
+    readonly waldur: string | undefined
+    readonly hpcUserApi: string | undefined
+    readonly auth: string | undefined
+  }
 }
 
 /** Puts the settings together and checks what no single key can: requirements, and settings that must fit each other. */
 export const assembleSettings = (
   values: SettingValues,
   facts: SourceFacts,
-): { readonly settings: ProxySettings | undefined; readonly problems: ReadonlyArray<ConfigurationProblem> } => {
+): {
+  readonly settings: Omit<ProxySettings, "effective"> | undefined
+  readonly problems: ReadonlyArray<ConfigurationProblem>
+} => {
   const problems: Array<ConfigurationProblem> = []
   const wrong = (path: string, found: string, allowed: string) => {
     problems.push({ path, source: facts.sourceOf(path), found, allowed })
@@ -44,14 +56,32 @@ export const assembleSettings = (
   for (const root of values.mountRoots ?? []) {
     if (!root.startsWith("/")) wrong("backend_settings.mount_roots", JSON.stringify(root), "absolute paths")
   }
-  const hpcUserApi = hpcUserApiOf(values, facts, wrong)
+  const fromEnvironment = environmentProxies(facts.variables)
+  const wayOut = (verify: boolean, ca: string | undefined, proxy: string | undefined): WayOut => ({
+    tls: { verify, ...(ca === undefined ? {} : { ca }) },
+    proxy: proxy ?? fromEnvironment,
+  })
+  const { certificates } = facts
+  const hpcUserApi = hpcUserApiOf(
+    values,
+    facts,
+    wayOut(values.hpcUserVerifySsl, certificates.hpcUserApi, values.hpcUserSocksProxy),
+    wrong,
+  )
   const audience = values.audience ?? (values.keycloakClientId === undefined ? [] : [values.keycloakClientId])
   if (!values.disableAuth && audience.length === 0) {
     missing("auth.keycloak_client_id", "the client id, or auth.audience, while authentication is on")
   }
+  const introspection = introspectionOf(values, missing)
+  for (const origin of values.corsAllowedOrigins ?? []) {
+    if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
+      wrong("cors.allowed_origins", JSON.stringify(origin), "origins: a scheme and a host, such as https://example.org")
+    }
+  }
   if (problems.length > 0 || values.waldurApiUrl === undefined || values.waldurApiToken === undefined) {
     return { settings: undefined, problems }
   }
+  const realmUrl = `${values.keycloakUrl.replace(/\/+$/, "")}/realms/${encodeURIComponent(values.keycloakRealm)}`
 
   const mockGids =
     values.gidFallback === "mock" || values.developmentMode || values.hpcUserDevelopmentMode || hpcUserApi === undefined
@@ -73,20 +103,22 @@ export const assembleSettings = (
       waldur: {
         apiUrl: values.waldurApiUrl,
         token: values.waldurApiToken,
-        verifyTls: values.waldurVerifySsl,
-        ...(values.waldurSocksProxy === undefined ? {} : { socksProxy: values.waldurSocksProxy }),
+        attemptTimeout: values.waldurTimeout,
+        ...wayOut(values.waldurVerifySsl, certificates.waldur, values.waldurSocksProxy),
       },
       model,
       hpcUserApi,
       mockGids,
       auth: {
         disabled: values.disableAuth,
-        keycloakUrl: values.keycloakUrl,
-        realm: values.keycloakRealm,
-        clientId: values.keycloakClientId,
-        clientSecret: values.keycloakClientSecret,
+        realmUrl,
+        issuer: values.issuer ?? realmUrl,
         audience,
+        requiredRoles: values.requiredRoles,
+        introspection,
+        ...wayOut(values.authVerifySsl, certificates.auth, values.authSocksProxy),
       },
+      cors: { allowedOrigins: values.corsAllowedOrigins },
       cache: { freshFor: values.freshFor, staleIfError: values.staleIfError },
       backend: {
         settings: {
@@ -155,7 +187,21 @@ const checkComponents = (components: Readonly<Record<string, unknown>> | undefin
   }
 }
 
-const hpcUserApiOf = (values: SettingValues, facts: SourceFacts, wrong: Wrong): HpcUserApiSettings | undefined => {
+const introspectionOf = (values: SettingValues, missing: (path: string, allowed: string) => void) => {
+  if (values.disableAuth || values.authMode !== "introspection") return undefined
+  const { keycloakClientId: clientId, keycloakClientSecret: clientSecret } = values
+  if (clientId === undefined) missing("auth.keycloak_client_id", "the client that asks about tokens")
+  if (clientSecret === undefined)
+    missing("auth.keycloak_client_secret", "the secret of the client that asks about tokens")
+  return clientId === undefined || clientSecret === undefined ? undefined : { clientId, clientSecret }
+}
+
+const hpcUserApiOf = (
+  values: SettingValues,
+  facts: SourceFacts,
+  wayOut: WayOut,
+  wrong: Wrong,
+): HpcUserApiSettings | undefined => {
   const needed = {
     "hpc_user_api.api_url": values.hpcUserApiUrl,
     "hpc_user_api.client_id": values.hpcUserClientId,
@@ -175,7 +221,8 @@ const hpcUserApiOf = (values: SettingValues, facts: SourceFacts, wrong: Wrong): 
       clientSecret: hpcUserClientSecret,
       tokenUrl: hpcUserTokenUrl,
       scope: values.hpcUserScope,
-      ...(values.hpcUserSocksProxy === undefined ? {} : { socksProxy: values.hpcUserSocksProxy }),
+      attemptTimeout: values.hpcUserTimeout,
+      ...wayOut,
     }
   }
   const connection = [...Object.keys(needed), "hpc_user_api.oidc_scope", "hpc_user_api.socks_proxy"]

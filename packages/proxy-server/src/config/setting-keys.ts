@@ -1,27 +1,28 @@
-import { Duration, type Schema } from "effect"
+import { Duration } from "effect"
 import {
-  Flag,
-  HttpUrl,
-  Mapping,
+  flag,
+  httpUrl,
+  mapping,
   oneOf,
-  PositiveInteger,
-  PositiveNumber,
-  Secret,
-  SocksProxy,
-  Text,
-  TextList,
-  TimeSpan,
+  positiveInteger,
+  positiveNumber,
+  proxyUrl,
+  type SettingType,
+  secret,
+  text,
+  textList,
+  timeSpan,
 } from "./setting-types.ts"
 
 /** One setting: where it stands in the YAML file and the environment, what it may be, and what it is if not given. */
 export interface SettingKey<A> {
   /** In the YAML file: `cache.fresh_for`. */
   readonly path: string
-  /** In the environment. */
+  /** In the environment. A secret is also read from the file that the variable `<name>_FILE` names. */
   readonly variable: string
-  readonly schema: Schema.Decoder<unknown>
+  readonly type: SettingType<unknown>
   readonly fallback: A
-  readonly secret: boolean
+  readonly isSecret: boolean
   readonly description: string
 }
 
@@ -31,125 +32,167 @@ interface About {
   readonly description: string
 }
 
-const key = <A>(path: string, schema: Schema.Decoder<A>, about: About): SettingKey<A | undefined> =>
-  keyWithDefault<A | undefined>(path, schema, undefined, about)
-
-const keyWithDefault = <A>(path: string, schema: Schema.Decoder<A>, fallback: A, about: About): SettingKey<A> => ({
+const keyWithDefault = <A>(path: string, type: SettingType<A>, fallback: A, about: About): SettingKey<A> => ({
   path,
   variable: about.variable ?? path.replaceAll(".", "_").toUpperCase(),
-  schema,
+  type,
   fallback,
-  secret: (schema as unknown) === Secret,
+  isSecret: (type as unknown) === secret,
   description: about.description,
 })
 
+const key = <A>(path: string, type: SettingType<A>, about: About): SettingKey<A | undefined> =>
+  keyWithDefault<A | undefined>(path, type, undefined, about)
+
 /** All settings there are. What is not here is unknown. */
 export const settingKeys = {
-  debug: keyWithDefault("debug", Flag, false, { description: "Log what helps to find a fault." }),
-  agentHeader: key("agent_header", Text, { description: "The User-Agent of requests to the upstreams." }),
-
-  waldurApiUrl: key("waldur_api_url", HttpUrl, { description: "Waldur's address, with or without /api." }),
-  waldurApiToken: key("waldur_api_token", Secret, { description: "The token of a user with a role in the offerings." }),
-  waldurVerifySsl: keyWithDefault("waldur_verify_ssl", Flag, true, { description: "Check Waldur's certificate." }),
-  waldurSocksProxy: key("waldur_socks_proxy", SocksProxy, { description: "The SOCKS proxy on the way to Waldur." }),
-
-  storageSystems: key("storage_systems", Mapping, {
-    description: "Storage systems by name, each with the slug of its offering in Waldur, in the order of the list.",
+  debug: keyWithDefault("debug", flag, false, { description: "Log what helps to find a fault." }),
+  agentHeader: key("agent_header", text, {
+    description: "The User-Agent of requests to the upstreams; default `cscs-storage-proxy/<version>`.",
   }),
-  backendComponents: key("backend_components", Mapping, {
-    description: "Where given: storage, in TB with unit_factor 1, as Waldur's offerings count it.",
+
+  waldurApiUrl: key("waldur_api_url", httpUrl, { description: "Waldur's address, with or without `/api`. Required." }),
+  waldurApiToken: key("waldur_api_token", secret, {
+    description: "The API token of a Waldur user with a role in the offerings. Required.",
   }),
-  storageFileSystem: keyWithDefault("backend_settings.storage_file_system", Text, "lustre", {
+  waldurVerifySsl: keyWithDefault("waldur_verify_ssl", flag, true, { description: "Check Waldur's certificate." }),
+  waldurCaFile: key("waldur_ca_file", text, {
+    description: "A PEM file with the certificates that Waldur's is checked against, in place of the system's.",
+  }),
+  waldurSocksProxy: key("waldur_socks_proxy", proxyUrl, {
+    description: "The proxy on the way to Waldur; default what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.",
+  }),
+  waldurTimeout: keyWithDefault("waldur_timeout", timeSpan, Duration.seconds(60), {
+    description: "How long one attempt at a call may take; a full page of a real Waldur can take 15 seconds.",
+  }),
+
+  storageSystems: key("storage_systems", mapping, {
+    description:
+      "Storage systems by name, each with the slug of its offering in Waldur, in the order of the list. Required.",
+  }),
+  backendComponents: key("backend_components", mapping, {
+    description: "Where given, it holds `storage`, in TB with `unit_factor` 1, as Waldur's offerings count it.",
+  }),
+  storageFileSystem: keyWithDefault("backend_settings.storage_file_system", text, "lustre", {
     variable: "STORAGE_FILE_SYSTEM",
     description: "The file system's name in each entry.",
   }),
-  inodeSoftCoefficient: keyWithDefault("backend_settings.inode_soft_coefficient", PositiveNumber, 1.33, {
+  inodeSoftCoefficient: keyWithDefault("backend_settings.inode_soft_coefficient", positiveNumber, 1.33, {
     variable: "INODE_SOFT_COEFFICIENT",
-    description: "Soft inode quota, as a multiple of the inodes that the space brings.",
+    description: "The soft inode quota, as a multiple of the inodes that the space brings.",
   }),
-  inodeHardCoefficient: keyWithDefault("backend_settings.inode_hard_coefficient", PositiveNumber, 2.0, {
+  inodeHardCoefficient: keyWithDefault("backend_settings.inode_hard_coefficient", positiveNumber, 2.0, {
     variable: "INODE_HARD_COEFFICIENT",
-    description: "Hard inode quota, likewise; not below the soft one.",
+    description: "The hard inode quota, likewise; not below the soft one.",
   }),
-  inodeBaseMultiplier: keyWithDefault("backend_settings.inode_base_multiplier", PositiveNumber, 1_000_000, {
+  inodeBaseMultiplier: keyWithDefault("backend_settings.inode_base_multiplier", positiveNumber, 1_000_000, {
     variable: "INODE_BASE_MULTIPLIER",
-    description: "Inodes that one TB brings.",
+    description: "The inodes that one TB brings.",
   }),
-  useMockTargetItems: keyWithDefault("backend_settings.use_mock_target_items", Flag, false, {
+  useMockTargetItems: keyWithDefault("backend_settings.use_mock_target_items", flag, false, {
     variable: "USE_MOCK_TARGET_ITEMS",
-    description: "Make target items also where Waldur's backend_metadata holds them.",
+    description: "Make target items also where Waldur's `backend_metadata` holds them.",
   }),
-  developmentMode: keyWithDefault("backend_settings.development_mode", Flag, false, {
-    description: "Made-up GIDs wherever the HPC User API gives none.",
+  developmentMode: keyWithDefault("backend_settings.development_mode", flag, false, {
+    description: "Made-up GIDs wherever the HPC User API gives none. Never in production.",
   }),
-  mountRoots: keyWithDefault<ReadonlyArray<string>>("backend_settings.mount_roots", TextList, [], {
-    description: "Directories below one of which an absolute backend_id must lie.",
+  mountRoots: keyWithDefault<ReadonlyArray<string>>("backend_settings.mount_roots", textList, [], {
+    description: "Directories below one of which an absolute `backend_id` must lie.",
   }),
 
-  hpcUserApiUrl: key("hpc_user_api.api_url", HttpUrl, {
+  hpcUserApiUrl: key("hpc_user_api.api_url", httpUrl, {
     variable: "HPC_USER_API_URL",
-    description: "The HPC User API's address.",
+    description: "The HPC User API's address. Without any of this section, GIDs are made up.",
   }),
-  hpcUserClientId: key("hpc_user_api.client_id", Text, {
+  hpcUserClientId: key("hpc_user_api.client_id", text, {
     variable: "HPC_USER_CLIENT_ID",
     description: "Our OAuth 2.0 client there.",
   }),
-  hpcUserClientSecret: key("hpc_user_api.client_secret", Secret, {
+  hpcUserClientSecret: key("hpc_user_api.client_secret", secret, {
     variable: "HPC_USER_CLIENT_SECRET",
     description: "Its secret.",
   }),
-  hpcUserTokenUrl: key("hpc_user_api.oidc_token_url", HttpUrl, {
+  hpcUserTokenUrl: key("hpc_user_api.oidc_token_url", httpUrl, {
     variable: "HPC_USER_OIDC_TOKEN_URL",
     description: "The token endpoint.",
   }),
-  hpcUserScope: keyWithDefault("hpc_user_api.oidc_scope", Text, "openid", {
+  hpcUserScope: keyWithDefault("hpc_user_api.oidc_scope", text, "openid", {
     variable: "HPC_USER_OIDC_SCOPE",
     description: "The scope asked for.",
   }),
-  hpcUserSocksProxy: key("hpc_user_api.socks_proxy", SocksProxy, {
+  hpcUserVerifySsl: keyWithDefault("hpc_user_api.verify_ssl", flag, true, {
+    description: "Check the certificates of the HPC User API and its token endpoint.",
+  }),
+  hpcUserCaFile: key("hpc_user_api.ca_file", text, {
+    description: "A PEM file with the certificates that theirs are checked against, in place of the system's.",
+  }),
+  hpcUserSocksProxy: key("hpc_user_api.socks_proxy", proxyUrl, {
     variable: "HPC_USER_SOCKS_PROXY",
-    description: "The SOCKS proxy on the way to the HPC User API and its token endpoint.",
+    description: "The proxy on the way to the HPC User API and its token endpoint; default as for Waldur.",
   }),
-  hpcUserDevelopmentMode: keyWithDefault("hpc_user_api.development_mode", Flag, false, {
+  hpcUserTimeout: keyWithDefault("hpc_user_api.timeout", timeSpan, Duration.seconds(60), {
+    description: "How long one attempt at a call may take.",
+  }),
+  hpcUserDevelopmentMode: keyWithDefault("hpc_user_api.development_mode", flag, false, {
     variable: "HPC_USER_DEVELOPMENT_MODE",
-    description: "The same as backend_settings.development_mode.",
+    description: "The same as `backend_settings.development_mode`.",
   }),
-  gidFallback: keyWithDefault("hpc_user_api.fallback", oneOf(["none", "mock"]), "none", {
-    description: "mock: made-up GIDs wherever the HPC User API gives none. Never in production.",
+  gidFallback: keyWithDefault("hpc_user_api.fallback", oneOf("none", "mock"), "none", {
+    description: "`mock`: made-up GIDs wherever the HPC User API gives none. Never in production.",
   }),
-  minGid: keyWithDefault("hpc_user_api.min_gid", PositiveInteger, 1000, {
+  minGid: keyWithDefault("hpc_user_api.min_gid", positiveInteger, 1000, {
     description: "The smallest GID that is served.",
   }),
 
-  disableAuth: keyWithDefault("auth.disable_auth", Flag, false, {
+  disableAuth: keyWithDefault("auth.disable_auth", flag, false, {
     variable: "DISABLE_AUTH",
     description: "Answer everybody. Never in production.",
   }),
-  keycloakUrl: keyWithDefault("auth.keycloak_url", HttpUrl, "https://auth-tds.cscs.ch/auth/", {
-    variable: "CSCS_KEYCLOAK_URL",
-    description: "Keycloak's address.",
+  authMode: keyWithDefault("auth.mode", oneOf("jwt", "introspection"), "jwt", {
+    description: "`jwt`: verify tokens by the issuer's keys. `introspection`: ask the issuer about each (RFC 7662).",
   }),
-  keycloakRealm: keyWithDefault("auth.keycloak_realm", Text, "cscs", {
+  keycloakUrl: keyWithDefault("auth.keycloak_url", httpUrl, "https://auth-tds.cscs.ch/auth/", {
+    variable: "CSCS_KEYCLOAK_URL",
+    description: "Keycloak's address; its realm is asked for below `realms/`.",
+  }),
+  keycloakRealm: keyWithDefault("auth.keycloak_realm", text, "cscs", {
     variable: "CSCS_KEYCLOAK_REALM",
     description: "The realm whose tokens open the list.",
   }),
-  keycloakClientId: key("auth.keycloak_client_id", Text, {
+  keycloakClientId: key("auth.keycloak_client_id", text, {
     variable: "CSCS_KEYCLOAK_CLIENT_ID",
-    description: "Our client there.",
+    description: "Our client there. Required while authentication is on, unless `auth.audience` is given.",
   }),
-  keycloakClientSecret: key("auth.keycloak_client_secret", Secret, {
+  keycloakClientSecret: key("auth.keycloak_client_secret", secret, {
     variable: "CSCS_KEYCLOAK_CLIENT_SECRET",
-    description: "Its secret.",
+    description: "Its secret; needed for introspection only.",
   }),
-  audience: key("auth.audience", TextList, {
-    description: "Audiences that a token may be for; default the client id.",
+  issuer: key("auth.issuer", httpUrl, {
+    description: "The `iss` of tokens, where it differs from the realm's address: the public name of an internal host.",
+  }),
+  audience: key("auth.audience", textList, {
+    description: "Whom a token must be for, one of these in its `aud` or `azp`; default the client id.",
+  }),
+  requiredRoles: keyWithDefault<ReadonlyArray<string>>("auth.required_roles", textList, [], {
+    description: "Roles that a token must all have: `name` for a realm role, `client:name` for one of a client.",
+  }),
+  authVerifySsl: keyWithDefault("auth.verify_ssl", flag, true, { description: "Check the issuer's certificate." }),
+  authCaFile: key("auth.ca_file", text, {
+    description: "A PEM file with the certificates that the issuer's is checked against, in place of the system's.",
+  }),
+  authSocksProxy: key("auth.socks_proxy", proxyUrl, {
+    description: "The proxy on the way to the issuer; default as for Waldur.",
   }),
 
-  freshFor: keyWithDefault("cache.fresh_for", TimeSpan, Duration.seconds(10), {
-    description: "How long an answer of Waldur's is given without asking again.",
+  corsAllowedOrigins: keyWithDefault<ReadonlyArray<string>>("cors.allowed_origins", textList, [], {
+    description: "Origins of web pages that may read the answers, such as `https://portal.example.org`.",
   }),
-  staleIfError: keyWithDefault("cache.stale_if_error", TimeSpan, Duration.minutes(5), {
-    description: "How long the last good one is given while an upstream fails.",
+
+  freshFor: keyWithDefault("cache.fresh_for", timeSpan, Duration.seconds(10), {
+    description: "How long the tree is given without reading Waldur again.",
+  }),
+  staleIfError: keyWithDefault("cache.stale_if_error", timeSpan, Duration.minutes(5), {
+    description: "How long the last good tree is given while an upstream fails.",
   }),
 } as const
 

@@ -1,31 +1,17 @@
-import { Duration, Redacted, Schema, SchemaTransformation } from "effect"
+import { Duration, Redacted } from "effect"
 
 /**
- * The types that a setting can have. Each takes what YAML gives (true, 10, a list) and what an environment variable
- * gives (a text), and says in `expected` what is allowed.
+ * A type that a setting can have. Each takes what YAML gives (true, 10, a list) and what an environment variable gives (a
+ * text).
  */
-
-const fromText = <A>(
-  expected: string,
-  parse: (text: string) => A | undefined,
-  isDecoded: (value: unknown) => value is A,
-) =>
-  Schema.Unknown.check(
-    Schema.makeFilter(
-      (value: unknown) => isDecoded(value) || (typeof value === "string" && parse(value) !== undefined),
-      {
-        expected,
-      },
-    ),
-  ).pipe(
-    Schema.decodeTo(
-      Schema.declare(isDecoded),
-      SchemaTransformation.transform({
-        decode: (value: unknown): A => (isDecoded(value) ? value : (parse(value as string) as A)),
-        encode: (value: A): unknown => value,
-      }),
-    ),
-  )
+export interface SettingType<A> {
+  /** What is allowed, for a person. */
+  readonly allowed: string
+  /** What is allowed in the YAML file, as JSON Schema, for editors. */
+  readonly jsonSchema: Readonly<Record<string, unknown>>
+  /** `undefined` for what is not allowed. */
+  readonly decode: (value: unknown) => A | undefined
+}
 
 const flags: Readonly<Record<string, boolean>> = {
   true: true,
@@ -44,138 +30,122 @@ export const parseFlag = (text: string): boolean | undefined => {
   return Object.hasOwn(flags, key) ? flags[key] : undefined
 }
 
-const isBoolean = (value: unknown): value is boolean => typeof value === "boolean"
-export const Flag = fromText("true or false (also 1, 0, yes, no, on, off)", parseFlag, isBoolean)
-
-const parseNumber = (text: string) => {
-  const number = text.trim() === "" ? Number.NaN : Number(text)
-  return Number.isFinite(number) ? number : undefined
+export const flag: SettingType<boolean> = {
+  allowed: "true or false (also 1, 0, yes, no, on, off)",
+  jsonSchema: { type: "boolean" },
+  decode: (value) => (typeof value === "string" ? parseFlag(value) : typeof value === "boolean" ? value : undefined),
 }
-const positive = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value) && value > 0
-export const PositiveNumber = fromText(
-  "a number above 0",
-  (text) => {
-    const number = parseNumber(text)
-    return positive(number) ? number : undefined
-  },
-  positive,
-)
 
-const natural = (value: unknown): value is number =>
-  typeof value === "number" && Number.isSafeInteger(value) && value >= 1
-export const PositiveInteger = fromText(
-  "a whole number of at least 1",
-  (text) => {
-    const number = parseNumber(text)
-    return natural(number) ? number : undefined
-  },
-  natural,
-)
+const numberFrom = (value: unknown): number | undefined => {
+  const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value
+  return typeof number === "number" && Number.isFinite(number) ? number : undefined
+}
 
-export const Text = Schema.Unknown.check(
-  Schema.makeFilter((value: unknown) => typeof value === "string" && value.trim() !== "", {
-    expected: "a text that is not empty",
-  }),
-).pipe(
-  Schema.decodeTo(
-    Schema.String,
-    SchemaTransformation.transform({ decode: (value: unknown) => String(value), encode: (value): unknown => value }),
-  ),
-)
+export const positiveNumber: SettingType<number> = {
+  allowed: "a number above 0",
+  jsonSchema: { type: "number", exclusiveMinimum: 0 },
+  decode: (value) => {
+    const number = numberFrom(value)
+    return number !== undefined && number > 0 ? number : undefined
+  },
+}
+
+export const positiveInteger: SettingType<number> = {
+  allowed: "a whole number of at least 1",
+  jsonSchema: { type: "integer", minimum: 1 },
+  decode: (value) => {
+    const number = numberFrom(value)
+    return number !== undefined && Number.isSafeInteger(number) && number >= 1 ? number : undefined
+  },
+}
+
+export const text: SettingType<string> = {
+  allowed: "a text that is not empty",
+  jsonSchema: { type: "string", minLength: 1 },
+  decode: (value) => (typeof value === "string" && value.trim() !== "" ? value : undefined),
+}
 
 /** A text that no log, error or debug answer may show. */
-export const Secret = Text.pipe(
-  Schema.decodeTo(
-    Schema.Redacted(Schema.String),
-    SchemaTransformation.transform({
-      decode: (text: string) => Redacted.make(text),
-      encode: (secret) => Redacted.value(secret),
-    }),
-  ),
-)
-
-export const HttpUrl = Text.check(
-  Schema.makeFilter((text: string) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), {
-    expected: "an http:// or https:// URL",
-  }),
-)
-
-export const SocksProxy = Text.check(
-  Schema.makeFilter((text: string) => /^socks(4|4a|5|5h):\/\/.+/i.test(text) && URL.canParse(text), {
-    expected:
-      "a SOCKS proxy with its scheme, such as socks5h://proxy.example.org:1080 (socks4, socks4a, socks5, socks5h)",
-  }),
-)
-
-const units: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-}
-const parseDuration = (text: string): Duration.Duration | undefined => {
-  const match = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h)?\s*$/.exec(text)
-  return match === null ? undefined : Duration.millis(Number(match[1]) * (units[match[2] ?? "s"] ?? 1000))
-}
-const parseSeconds = (value: unknown) =>
-  typeof value === "number" && Number.isFinite(value) && value >= 0 ? Duration.seconds(value) : undefined
-
-/** A time span: seconds as a number, or with a unit, as in `10s`, `5m`, `1h`, `500ms`. */
-export const TimeSpan = Schema.Unknown.check(
-  Schema.makeFilter(
-    (value: unknown) => (typeof value === "string" ? parseDuration(value) : parseSeconds(value)) !== undefined,
-    { expected: "seconds, or a number with a unit: 500ms, 10s, 5m, 1h" },
-  ),
-).pipe(
-  Schema.decodeTo(
-    Schema.Duration,
-    SchemaTransformation.transform({
-      decode: (value: unknown) =>
-        (typeof value === "string" ? parseDuration(value) : parseSeconds(value)) ?? Duration.zero,
-      encode: (duration): unknown => Duration.toSeconds(duration),
-    }),
-  ),
-)
-
-const isTexts = (value: unknown): value is ReadonlyArray<string> =>
-  Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === "string" && item.trim() !== "")
-/** A list of at least one text: a YAML list, or one text with commas. */
-export const TextList = fromText(
-  "a list of texts, or one text with commas between them",
-  (text) => {
-    const items = text.split(",").map((item) => item.trim())
-    return isTexts(items) ? items : undefined
+export const secret: SettingType<Redacted.Redacted> = {
+  ...text,
+  decode: (value) => {
+    const given = text.decode(value)
+    return given === undefined ? undefined : Redacted.make(given)
   },
-  isTexts,
-)
+}
+
+const urlOf = (schemes: RegExp) => (value: unknown) =>
+  typeof value === "string" && URL.canParse(value) && schemes.test(new URL(value).protocol) ? value : undefined
+
+export const httpUrl: SettingType<string> = {
+  allowed: "an http:// or https:// URL",
+  jsonSchema: { type: "string", format: "uri", pattern: "^https?://" },
+  decode: urlOf(/^https?:$/),
+}
+
+export const proxyUrl: SettingType<string> = {
+  allowed:
+    "a proxy with its scheme, such as socks5h://proxy.example.org:1080 (socks4, socks4a, socks5, socks5h, http, https)",
+  jsonSchema: { type: "string", format: "uri", pattern: "^(socks(4a?|5h?)|https?)://" },
+  decode: (value) => {
+    const given = urlOf(/^(socks(4a?|5h?)|https?):$/)(value)
+    return given !== undefined && new URL(given).hostname !== "" ? given : undefined
+  },
+}
+
+const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/** A time span: seconds as a number, or with a unit. */
+export const timeSpan: SettingType<Duration.Duration> = {
+  allowed: "seconds, or a number with a unit: 500ms, 10s, 5m, 1h",
+  jsonSchema: {
+    anyOf: [
+      { type: "number", minimum: 0 },
+      { type: "string", pattern: "^\\s*\\d+(\\.\\d+)?\\s*(ms|s|m|h)?\\s*$" },
+    ],
+  },
+  decode: (value) => {
+    if (typeof value === "number") return Number.isFinite(value) && value >= 0 ? Duration.seconds(value) : undefined
+    const match = typeof value === "string" ? /^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h)?\s*$/.exec(value) : null
+    return match === null ? undefined : Duration.millis(Number(match[1]) * (units[match[2] ?? "s"] ?? 1000))
+  },
+}
+
+export const textList: SettingType<ReadonlyArray<string>> = {
+  allowed: "a list of texts, or one text with commas between them",
+  jsonSchema: {
+    anyOf: [
+      { type: "array", items: { type: "string", minLength: 1 }, minItems: 1 },
+      { type: "string", minLength: 1 },
+    ],
+  },
+  decode: (value) => {
+    const items: unknown = typeof value === "string" ? value.split(",").map((item) => item.trim()) : value
+    return Array.isArray(items) && items.length > 0 && items.every((item) => text.decode(item) !== undefined)
+      ? items
+      : undefined
+  },
+}
 
 const isJsonObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
-/** A YAML mapping, or its JSON as a text. */
-export const Mapping = fromText(
-  "a mapping (in the environment: a JSON object)",
-  (text) => {
+
+export const mapping: SettingType<Readonly<Record<string, unknown>>> = {
+  allowed: "a mapping (in the environment: a JSON object)",
+  jsonSchema: { type: "object" },
+  decode: (value) => {
+    if (typeof value !== "string") return isJsonObject(value) ? value : undefined
     try {
-      const value: unknown = JSON.parse(text)
-      return isJsonObject(value) ? value : undefined
+      const parsed: unknown = JSON.parse(value)
+      return isJsonObject(parsed) ? parsed : undefined
     } catch {
       return undefined
     }
   },
-  isJsonObject,
-)
+}
 
-export const oneOf = <const L extends ReadonlyArray<string>>(literals: L) =>
-  Schema.Unknown.check(
-    Schema.makeFilter((value: unknown) => typeof value === "string" && literals.includes(value), {
-      expected: `one of: ${literals.join(", ")}`,
-    }),
-  ).pipe(
-    Schema.decodeTo(
-      Schema.Literals(literals),
-      SchemaTransformation.transform({
-        decode: (value: unknown) => value as L[number],
-        encode: (value): unknown => value,
-      }),
-    ),
-  )
+export const oneOf = <const L extends ReadonlyArray<string>>(...literals: L): SettingType<L[number]> => ({
+  allowed: `one of: ${literals.join(", ")}`,
+  jsonSchema: { type: "string", enum: literals },
+  decode: (value) => literals.find((literal) => literal === value),
+})

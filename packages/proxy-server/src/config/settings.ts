@@ -1,14 +1,46 @@
+import type { EnvironmentProxies, TlsProfile } from "@cscs/http-transport"
 import type { ModelSettings } from "@cscs/storage-model"
 import { Context, type Duration, type Redacted } from "effect"
 
+/** The way out to one upstream. */
+export interface WayOut {
+  readonly tls: TlsProfile
+  /** The proxy on the way; where none is configured, what the environment's variables say of each host. */
+  readonly proxy: string | EnvironmentProxies
+}
+
+/** How Waldur is reached. */
+export interface WaldurSettings extends WayOut {
+  readonly apiUrl: string
+  readonly token: Redacted.Redacted
+  /** For one attempt at a call. */
+  readonly attemptTimeout: Duration.Duration
+}
+
 /** How the HPC User API is reached. */
-export interface HpcUserApiSettings {
+export interface HpcUserApiSettings extends WayOut {
   readonly apiUrl: string
   readonly clientId: string
   readonly clientSecret: Redacted.Redacted
   readonly tokenUrl: string
   readonly scope: string
-  readonly socksProxy?: string
+  /** For one attempt at a call. */
+  readonly attemptTimeout: Duration.Duration
+}
+
+/** Who may ask. */
+export interface AuthSettings extends WayOut {
+  readonly disabled: boolean
+  /** Where the realm is asked: `https://auth.example.org/realms/cscs`. */
+  readonly realmUrl: string
+  /** What tokens say of who issued them. */
+  readonly issuer: string
+  /** A token names one of these in its `aud` or `azp`. */
+  readonly audience: ReadonlyArray<string>
+  /** A token has all of these: `role` of the realm, `client:role` of a client. */
+  readonly requiredRoles: ReadonlyArray<string>
+  /** The client that asks about tokens; `undefined` where they are verified by the issuer's keys. */
+  readonly introspection: { readonly clientId: string; readonly clientSecret: Redacted.Redacted } | undefined
 }
 
 /** The whole configuration, checked. */
@@ -16,25 +48,14 @@ export interface ProxySettings {
   readonly debug: boolean
   /** The User-Agent of requests to the upstreams. */
   readonly userAgent: string
-  readonly waldur: {
-    readonly apiUrl: string
-    readonly token: Redacted.Redacted
-    readonly verifyTls: boolean
-    readonly socksProxy?: string
-  }
+  readonly waldur: WaldurSettings
   readonly model: ModelSettings
   /** `undefined` where none is configured: GIDs are then made up, and it is said. */
   readonly hpcUserApi: HpcUserApiSettings | undefined
   /** Whether GIDs are made up where the HPC User API gives none. */
   readonly mockGids: boolean
-  readonly auth: {
-    readonly disabled: boolean
-    readonly keycloakUrl: string
-    readonly realm: string
-    readonly clientId: string | undefined
-    readonly clientSecret: Redacted.Redacted | undefined
-    readonly audience: ReadonlyArray<string>
-  }
+  readonly auth: AuthSettings
+  readonly cors: { readonly allowedOrigins: ReadonlyArray<string> }
   readonly cache: { readonly freshFor: Duration.Duration; readonly staleIfError: Duration.Duration }
   /** As debug mode shows them. */
   readonly backend: {
@@ -43,6 +64,8 @@ export interface ProxySettings {
   }
   /** What the operator should know of the configuration, in words. */
   readonly warnings: ReadonlyArray<string>
+  /** Each setting as it counts and where it came from, for the log: secrets are masked. */
+  readonly effective: ReadonlyArray<{ readonly path: string; readonly value: string; readonly source: string }>
 }
 
 export class Settings extends Context.Service<Settings, ProxySettings>()("@cscs/proxy-server/Settings") {}

@@ -2,13 +2,13 @@ import { Effect, Schema } from "effect"
 import { Hono } from "hono"
 import { describeRoute } from "hono-openapi"
 import { jsonContent } from "../openapi/effect-schemas.ts"
-import type { RunEffect } from "../run-effect.ts"
+import type { EffectRunner } from "../run-effect.ts"
 import { ReadinessReport, readinessReport } from "./readiness.ts"
 
 const Liveness = Schema.Struct({ status: Schema.Literal("live") }).annotate({ identifier: "Liveness" })
 
 /** `/healthz/live` and `/healthz/ready`, open to everybody. */
-export const health = (run: RunEffect): Hono => {
+export const health = (run: EffectRunner): Hono => {
   const app = new Hono()
   app.get(
     "/live",
@@ -28,7 +28,7 @@ export const health = (run: RunEffect): Hono => {
       },
     }),
     (c) =>
-      run(
+      run.response(
         c,
         Effect.map(readinessReport, (report) =>
           Response.json(report, { status: report.status === "ready" ? 200 : 503 }),

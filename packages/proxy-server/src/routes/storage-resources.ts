@@ -5,7 +5,7 @@ import { requireToken } from "../auth/require-token.ts"
 import type { ProxySettings } from "../config/settings.ts"
 import { ErrorBody, InvalidQuery, QueryErrorBody, refusal } from "../http-errors.ts"
 import { jsonContent } from "../openapi/effect-schemas.ts"
-import type { RunEffect } from "../run-effect.ts"
+import type { EffectRunner } from "../run-effect.ts"
 import { Snapshots } from "../snapshot/snapshots.ts"
 import { DebugAnswer, debugAnswer } from "./debug-answer.ts"
 import { StorageAnswer, storageAnswer } from "./storage-answer.ts"
@@ -29,21 +29,31 @@ const description = describeRoute({
       headers: { "WWW-Authenticate": { schema: { type: "string" } } },
       content: jsonContent(ErrorBody),
     },
+    403: {
+      description: "The access token lacks a required role.",
+      headers: { "WWW-Authenticate": { schema: { type: "string" } } },
+      content: jsonContent(ErrorBody),
+    },
     422: { description: "A parameter is not as it must be.", content: jsonContent(QueryErrorBody) },
     500: { description: "A fault of the proxy.", content: jsonContent(ErrorBody) },
     502: { description: "An upstream fails and no good answer is held.", content: jsonContent(ErrorBody) },
+    503: {
+      description: "Access tokens cannot be checked, because their issuer does not answer.",
+      headers: { "Retry-After": { description: "Seconds.", schema: { type: "integer" } } },
+      content: jsonContent(ErrorBody),
+    },
   },
 })
 
 /** `GET /api/storage-resources/`: authenticate, decode the query, take the snapshot, select, page, encode. */
-export const storageResources = (settings: ProxySettings, run: RunEffect): Hono => {
+export const storageResources = (settings: ProxySettings, run: EffectRunner): Hono => {
   const systems = settings.model.storageSystems
   const querySchema = Schema.toStandardSchemaV1(storageQuerySchema(systems), { parseOptions: { errors: "all" } })
   const app = new Hono()
   app.get(
     "/",
     description,
-    requireToken(settings),
+    requireToken(run),
     validator(
       "query",
       querySchema,
@@ -59,7 +69,7 @@ export const storageResources = (settings: ProxySettings, run: RunEffect): Hono 
     ),
     (c) => {
       const query: StorageQuery = c.req.valid("query")
-      return run(
+      return run.response(
         c,
         query.debug
           ? Effect.map(debugAnswer(query), (body) => Response.json(body))

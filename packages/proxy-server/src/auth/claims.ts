@@ -1,0 +1,96 @@
+import { Result, Schema } from "effect"
+import type { AuthSettings } from "../config/settings.ts"
+import { RoleMissing, TokenInvalid } from "./refusals.ts"
+
+const Roles = Schema.Struct({ roles: Schema.optionalKey(Schema.Array(Schema.String)) })
+
+/** What decides of a token, as Keycloak writes it into the token itself and into an introspection's answer. */
+export const TokenClaims = Schema.Struct({
+  iss: Schema.optionalKey(Schema.String),
+  sub: Schema.optionalKey(Schema.String),
+  aud: Schema.optionalKey(Schema.Union([Schema.String, Schema.Array(Schema.String)])),
+  azp: Schema.optionalKey(Schema.String),
+  client_id: Schema.optionalKey(Schema.String),
+  exp: Schema.optionalKey(Schema.Finite),
+  iat: Schema.optionalKey(Schema.Finite),
+  typ: Schema.optionalKey(Schema.String),
+  preferred_username: Schema.optionalKey(Schema.String),
+  username: Schema.optionalKey(Schema.String),
+  realm_access: Schema.optionalKey(Roles),
+  resource_access: Schema.optionalKey(Schema.Record(Schema.String, Roles)),
+})
+export type TokenClaims = typeof TokenClaims.Type
+
+/** Who asks. */
+export interface Principal {
+  /** `preferred_username`, or the `sub` of a token without one. */
+  readonly name: string
+}
+
+/** Seconds by which clocks may differ. */
+export const leeway = 30
+
+/** What a token says of itself, for the operator's log. */
+export const selfDescription = ({ aud, azp, iss }: Partial<TokenClaims>, auth: AuthSettings) => ({
+  aud: shortened(aud),
+  azp: shortened(azp),
+  iss: shortened(iss),
+  allowed_audience: auth.audience.join(", "),
+  allowed_issuer: auth.issuer,
+})
+
+// An unverified token says what it likes: it shall not flood the log, nor end us by lists nested thousands deep.
+const shortened = (value: unknown): string => {
+  if (value === undefined) return "none"
+  const isFlat = [value].flat().every((item) => typeof item !== "object" || item === null)
+  return isFlat ? JSON.stringify(value).slice(0, 200) : "neither a text nor a list of texts"
+}
+
+/**
+ * Judges the claims of a token whose origin is proven: meant for us, an access token, from no later than now, with all
+ * required roles.
+ *
+ * The audience is `aud`, or failing that `azp`, the client that the token was issued to (OpenID Connect Core section 2):
+ * without it any token of the realm would open the list.
+ *
+ * @param now seconds since 1970
+ */
+export const judgeClaims = (
+  claims: TokenClaims,
+  auth: AuthSettings,
+  now: number,
+): Result.Result<Principal, TokenInvalid | RoleMissing> => {
+  const invalid = (description: string) =>
+    Result.fail(new TokenInvalid({ description, log: selfDescription(claims, auth) }))
+  // An ID token of our own client has our audience too, and is shown to browsers (RFC 8725 section 3.11).
+  if (claims.typ !== undefined && claims.typ !== "Bearer") return invalid("The token is no bearer access token")
+  if (claims.iat !== undefined && claims.iat > now + leeway) return invalid("The token is from the future")
+  const audiences = typeof claims.aud === "string" ? [claims.aud] : (claims.aud ?? [])
+  const party = claims.azp ?? claims.client_id
+  const isMeantForUs =
+    audiences.some((audience) => auth.audience.includes(audience)) ||
+    (party !== undefined && auth.audience.includes(party))
+  if (!isMeantForUs) return invalid("The token is for another audience")
+  const missing = auth.requiredRoles.filter((role) => !hasRole(claims, role))
+  if (missing.length > 0) {
+    return Result.fail(
+      new RoleMissing({ log: { ...selfDescription(claims, auth), missing_roles: missing.join(", ") } }),
+    )
+  }
+  const name = claims.preferred_username ?? claims.username ?? claims.sub
+  return name === undefined ? invalid("The token names nobody") : Result.succeed({ name })
+}
+
+/** `role` is a role of the realm, `client:role` one of a client. */
+const hasRole = (claims: TokenClaims, role: string): boolean => {
+  const colon = role.indexOf(":")
+  if (claims.realm_access?.roles?.includes(role)) return true
+  if (colon < 0) return false
+  const client = role.slice(0, colon)
+  const access = claims.resource_access
+  return (
+    access !== undefined &&
+    Object.hasOwn(access, client) &&
+    (access[client]?.roles?.includes(role.slice(colon + 1)) ?? false)
+  )
+}

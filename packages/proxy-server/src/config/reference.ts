@@ -1,0 +1,95 @@
+import { Duration } from "effect"
+import { olderHpcUserPaths, type SettingKey, settingKeys } from "./setting-keys.ts"
+
+const keys: ReadonlyArray<SettingKey<unknown>> = Object.values(settingKeys)
+
+const inCode = (text: string) => `\`${text.replaceAll("|", "\\|")}\``
+
+const shownDefault = (value: unknown): string => {
+  if (value === undefined) return ""
+  if (Duration.isDuration(value)) return inCode(`${Duration.toSeconds(value)}s`)
+  return inCode(Array.isArray(value) ? JSON.stringify(value) : String(value))
+}
+
+/** The reference of all settings, in Markdown: docs/configuration.md. */
+export const configurationReference = (): string => {
+  const rows = keys.map(({ path, variable, type, fallback, isSecret, description }) =>
+    [
+      inCode(path),
+      isSecret ? `${inCode(variable)}, ${inCode(`${variable}_FILE`)}` : inCode(variable),
+      type.allowed.replaceAll("|", "\\|"),
+      shownDefault(fallback),
+      description,
+    ].join(" | "),
+  )
+  const older = Object.entries(olderHpcUserPaths).map(([path, old]) => `- ${inCode(old)} for ${inCode(path)}`)
+  return `# Configuration
+
+Written from the settings' own table by \`node scripts/write-configuration-reference.ts\`; not by hand.
+
+A setting is taken from the first of these that has it:
+
+1. a variable of the environment (an empty one is not set),
+2. the same variable in a file \`.env\` in the working directory,
+3. the YAML file: \`--config FILE\`, else the file that \`WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH\` names,
+4. its default.
+
+The environment alone is enough, and so is the file alone. All that is wrong is said at once, each with its path, where it
+stands, what was found and what is allowed; the exit code is then 2. A key of the file that nobody knows is an error where
+it is within two edits of a known one, and a warning otherwise. \`storage-proxy check\` tries the configuration for real.
+
+In the environment a mapping is a JSON object (\`STORAGE_SYSTEMS='{"capstor": "capstor"}'\`) and a list is one text with
+commas. A secret can also be in a file, as containers mount them: \`WALDUR_API_TOKEN_FILE=/run/secrets/waldur\`.
+
+[configuration.schema.json](configuration.schema.json) is the same for editors: begin the YAML file with
+\`# yaml-language-server: $schema=<its path or address>\`.
+
+| in the file | in the environment | allowed | default | |
+|---|---|---|---|---|
+${rows.map((row) => `| ${row} |`).join("\n")}
+
+Without a proxy setting, \`HTTPS_PROXY\`, \`HTTP_PROXY\` and \`NO_PROXY\` count for each upstream.
+\`CSCS_KEYCLOAK_REDIRECT_URL\` and \`DEVELOPMENT_MODE\` are accepted and have no effect.
+
+Where the file has no section \`hpc_user_api\`, its settings are also read from where 0.7.7 had them:
+
+${older.join("\n")}
+`
+}
+
+/** JSON Schema (draft 2020-12) of the YAML file, for editors: docs/configuration.schema.json. */
+export const configurationSchema = (): Readonly<Record<string, unknown>> => {
+  const properties: Record<string, Record<string, unknown>> = {}
+  const olderKeys = Object.values(olderHpcUserPaths).map((path) => ({
+    path,
+    json: { type: "string", deprecated: true },
+  }))
+  const all = [
+    ...keys.map(({ path, type, fallback, description }) => ({
+      path,
+      json: {
+        ...type.jsonSchema,
+        description,
+        ...(fallback === undefined
+          ? {}
+          : { default: Duration.isDuration(fallback) ? Duration.toSeconds(fallback) : fallback }),
+      },
+    })),
+    ...olderKeys,
+  ]
+  for (const { path, json } of all) {
+    const [section = path, name] = path.split(".")
+    if (name === undefined) {
+      properties[section] = json
+      continue
+    }
+    const within = properties[section] ?? { type: ["object", "null"], properties: {} }
+    properties[section] = { ...within, properties: { ...(within.properties as object), [name]: json } }
+  }
+  return {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    title: "CSCS storage proxy",
+    type: "object",
+    properties,
+  }
+}
