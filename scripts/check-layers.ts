@@ -43,7 +43,7 @@ const forbidden: Array<IForbiddenRuleType> = [
       {
         name: `tests-of-${workspace}-import-only-down`,
         severity: "error",
-        from: { path: `^${workspace}/test/` },
+        from: { path: `^${workspace}/test[a-z-]*/` },
         to: {
           path: "^(packages|apps|scripts)/",
           pathNot: [`^${workspace}/`, ...[...allowed, "apps/sandbox"].map(doorOf)],
@@ -53,7 +53,7 @@ const forbidden: Array<IForbiddenRuleType> = [
         name: `sources-of-${workspace}-import-no-test`,
         severity: "error",
         from: { path: `^${workspace}/src/`, pathNot: "\\.test\\.ts$" },
-        to: { path: "^[^/]+/[^/]+/test/" },
+        to: { path: "^[^/]+/[^/]+/test[a-z-]*/" },
       },
     ]
   }),

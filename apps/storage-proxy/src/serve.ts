@@ -79,7 +79,9 @@ export const serve = Command.make(
     const settings = yield* settingsFrom(config)
     const { effective } = settings
     const configuration = Effect.logInfo("Configuration").pipe(
-      Effect.annotateLogs(Object.fromEntries(effective.map(({ path, value, source }) => [path, `${value} (${source})`]))),
+      Effect.annotateLogs(
+        Object.fromEntries(effective.map(({ path, value, source }) => [path, `${value} (${source})`])),
+      ),
     )
     const said = Effect.forEach(settings.warnings, (warning) => Effect.logWarning(warning), { discard: true })
     yield* configuration.pipe(

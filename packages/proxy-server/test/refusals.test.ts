@@ -227,10 +227,13 @@ describe("with authentication on", () => {
   test("nothing else does, and no query is looked at first", async () => {
     const closed = await locked()
     await closed.list()
-    const attempts: ReadonlyArray<readonly [RequestInit, string]> = [
+    const attempts: ReadonlyArray<readonly [RequestInit, string | RegExp]> = [
       [{}, "Bearer"],
       [{ method: "HEAD" }, "Bearer"],
-      ...["Bearer", `Token ${closed.sandbox.waldur.token}`, "Basic YTpi", "Bearer a b", "Bearer abc"].map(
+      ...["Bearer", `Token ${closed.sandbox.waldur.token}`, "Basic YTpi"].map(
+        (header) => [{ headers: { Authorization: header } }, /^Bearer$/] as const,
+      ),
+      ...["Bearer a b", "Bearer abc"].map(
         (header) =>
           [{ headers: { Authorization: header } }, 'Bearer error="invalid_token", error_description="'] as const,
       ),

@@ -5,18 +5,19 @@ import { TokenInvalid, TokenMissing } from "./refusals.ts"
 // Authorization headers arrive joined by a comma, which no token has.
 const bearer = /^bearer +([A-Za-z0-9\-._~+/]+=*)$/i
 
-// Anything else before the first space may be a secret whose scheme was forgotten.
-const knownScheme = /^(bearer|basic|digest|dpop|negotiate|token)(?=\s|$)/i
-
-/** The token of an `Authorization` header. */
+/**
+ * The token of an `Authorization` header. Another scheme, or none that is known, brings no token: its sender is told how
+ * to authenticate and not that a token of theirs is wrong (RFC 6750 section 3.1).
+ */
 export const bearerToken = (header: string | undefined): Result.Result<string, TokenMissing | TokenInvalid> => {
-  if (header === undefined || header.trim() === "") return Result.fail(new TokenMissing())
-  const token = bearer.exec(header.trim())?.[1]
+  const given = header?.trim() ?? ""
+  if (!/^bearer\s+\S/i.test(given)) return Result.fail(new TokenMissing())
+  const token = bearer.exec(given)?.[1]
   return token === undefined
     ? Result.fail(
         new TokenInvalid({
           description: "The Authorization header must be: Bearer, a space, and one access token",
-          log: { scheme: knownScheme.exec(header.trim())?.[0] ?? "none that is known" },
+          log: { reason: "what follows Bearer is not one token" },
         }),
       )
     : Result.succeed(token)

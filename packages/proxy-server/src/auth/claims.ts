@@ -1,4 +1,5 @@
 import { Result, Schema } from "effect"
+import { decodeJwt, type JWTPayload } from "jose"
 import type { AuthSettings } from "../config/settings.ts"
 import { RoleMissing, TokenInvalid } from "./refusals.ts"
 
@@ -93,4 +94,14 @@ const hasRole = (claims: TokenClaims, role: string): boolean => {
     Object.hasOwn(access, client) &&
     (access[client]?.roles?.includes(role.slice(colon + 1)) ?? false)
   )
+}
+
+/** What a token says that nobody has verified yet, for the log alone; nothing where it cannot be read. */
+export const unverifiedClaims = (token: string): Partial<TokenClaims> => {
+  try {
+    const claims: JWTPayload = decodeJwt(token)
+    return claims as Partial<TokenClaims>
+  } catch {
+    return {}
+  }
 }

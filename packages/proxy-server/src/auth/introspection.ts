@@ -7,7 +7,7 @@ import {
   processIntrospectionResponse,
 } from "oauth4webapi"
 import type { AuthSettings } from "../config/settings.ts"
-import { judgeClaims, TokenClaims } from "./claims.ts"
+import { judgeClaims, selfDescription, TokenClaims, unverifiedClaims } from "./claims.ts"
 import { askIssuer, type Issuer } from "./issuer.ts"
 import type { TokenVerification } from "./jwt-verification.ts"
 import { TokenInvalid } from "./refusals.ts"
@@ -65,7 +65,10 @@ export const makeIntrospection = Effect.fnUntraced(function* (
     if (!answer.active) {
       return yield* new TokenInvalid({
         description: "The token is not active",
-        log: { reason: "the issuer does not call it active for this client", client_id: client.clientId },
+        log: {
+          ...selfDescription(unverifiedClaims(token), auth),
+          reason: `the issuer does not call it active for ${client.clientId}`,
+        },
       })
     }
     return yield* Effect.fromResult(judgeClaims(answer.claims, auth, now / 1000))

@@ -1,11 +1,14 @@
 import { type Transport, transportFailureFrom } from "@cscs/http-transport"
-import { Cache, Effect, Exit } from "effect"
+import { Cache, Effect, Exit, Option, Schema } from "effect"
 import {
   type AuthorizationServer,
   allowInsecureRequests,
   customFetch,
   discoveryRequest,
+  OperationProcessingError,
   processDiscoveryResponse,
+  ResponseBodyError,
+  WWWAuthenticateChallengeError,
 } from "oauth4webapi"
 import type { AuthSettings } from "../config/settings.ts"
 import { IssuerUnavailable } from "./refusals.ts"
@@ -57,9 +60,29 @@ export const askIssuer = <A>(
     }),
   )
 
-/** The network's failures hide their reason; those of the libraries that read the answer say it. */
+/**
+ * Why a call failed, for the operator: the network hides its reason in causes, and so do the libraries what they found.
+ */
 const reasonOf = (thrown: unknown): string => {
+  if (thrown instanceof ResponseBodyError) {
+    const described = thrown.error_description === undefined ? "" : `: ${thrown.error_description}`
+    return `answered ${thrown.status} ${thrown.error}${described}`
+  }
+  if (thrown instanceof WWWAuthenticateChallengeError) return `answered ${thrown.status}, and wants other credentials`
+  if (thrown instanceof OperationProcessingError) return `${thrown.message}${foundBy(thrown.cause)}`
   if (!(thrown instanceof TypeError)) return thrown instanceof Error ? thrown.message : String(thrown)
   const { reason, detail } = transportFailureFrom(thrown, { upstream: "issuer", call: "" }, [])
   return `${reason}: ${detail}`
 }
+
+const foundBy = (cause: unknown): string => {
+  if (cause instanceof Response) return ` (it answered ${cause.status} at ${cause.url})`
+  const mismatch = decodeMismatch(cause)
+  return Option.isNone(mismatch)
+    ? ""
+    : ` (expected ${mismatch.value.expected}, found ${mismatch.value.body.issuer}; set auth.issuer if that is right)`
+}
+
+const decodeMismatch = Schema.decodeUnknownOption(
+  Schema.Struct({ expected: Schema.String, body: Schema.Struct({ issuer: Schema.String }) }),
+)

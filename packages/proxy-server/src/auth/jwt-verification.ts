@@ -1,7 +1,7 @@
 import { Clock, Effect, Result, Schema, type Scope } from "effect"
-import { createRemoteJWKSet, customFetch, decodeJwt, errors, type JWTPayload, jwtVerify, type RemoteJWKSet } from "jose"
+import { createRemoteJWKSet, customFetch, errors, jwtVerify, type RemoteJWKSet } from "jose"
 import type { AuthSettings } from "../config/settings.ts"
-import { judgeClaims, leeway, type Principal, selfDescription, TokenClaims } from "./claims.ts"
+import { judgeClaims, leeway, type Principal, selfDescription, TokenClaims, unverifiedClaims } from "./claims.ts"
 import { askIssuer, type Issuer } from "./issuer.ts"
 import { IssuerUnavailable, type RoleMissing, TokenInvalid } from "./refusals.ts"
 
@@ -28,8 +28,8 @@ export interface TokenVerification {
 
 /**
  * Verifies signed access tokens (RFC 7519, RFC 8725) by the issuer's published keys. The keys are kept, and fetched anew
- * for an unknown key id (at most every 30 seconds) and every ten minutes. The latter runs beside the request and may
- * fail: an issuer that is away costs nothing as long as its keys are known.
+ * for an unknown key id (at most every 30 seconds, or 5 after a failure) and every ten minutes. The latter runs beside
+ * the request and may fail: an issuer that is away costs nothing as long as its keys are known.
  */
 export const makeJwtVerification = Effect.fnUntraced(function* (
   issuer: Issuer,
@@ -74,11 +74,18 @@ export const makeJwtVerification = Effect.fnUntraced(function* (
     )
   const isPausing = (now: number) => now - tried.at < (tried.failure === undefined ? unknownKeyPause : failurePause)
   /** For a key that is not among those known: whoever comes while a fetch runs waits for it too. */
-  const fetchUnknown = (set: RemoteJWKSet, now: number, unknown: unknown) => {
-    return set.reloading || !isPausing(now) ? fetchKeys(set, now) : Effect.fail(tried.failure ?? unknown)
-  }
+  const fetchUnknown = (set: RemoteJWKSet, now: number, unknown: unknown) =>
+    set.reloading || !isPausing(now) ? fetchKeys(set, now) : Effect.fail(tried.failure ?? unknown)
 
   const verify: TokenVerification["verify"] = Effect.fn("verifyJwt")(function* (token) {
+    // A token that calls itself another issuer's is worth no look for its key.
+    const claimed = unverifiedClaims(token)
+    if (claimed.iss !== undefined && claimed.iss !== auth.issuer) {
+      return yield* new TokenInvalid({
+        description: "The token is from another issuer",
+        log: selfDescription(claimed, auth),
+      })
+    }
     const set = yield* keys
     const now = yield* Clock.currentTimeMillis
     if (set.jwks() === undefined) yield* fetchKeys(set, now)
@@ -151,13 +158,4 @@ const descriptionOf = (thrown: unknown): string => {
   }
   if (thrown instanceof errors.JWSSignatureVerificationFailed) return "The token's signature is wrong"
   return "The token is malformed"
-}
-
-const unverifiedClaims = (token: string): Partial<TokenClaims> => {
-  try {
-    const claims: JWTPayload = decodeJwt(token)
-    return claims as Partial<TokenClaims>
-  } catch {
-    return {}
-  }
 }

@@ -171,7 +171,8 @@ export const settingKeys = {
     description: "The `iss` of tokens, where it differs from the realm's address: the public name of an internal host.",
   }),
   audience: key("auth.audience", textList, {
-    description: "Whom a token must be for, one of these in its `aud` or `azp`; default the client id.",
+    description:
+      "Whom a token must be for: one of these in its `aud` or `azp`; default the client id. Keycloak answers introspection only for tokens with our client in `aud`.",
   }),
   requiredRoles: keyWithDefault<ReadonlyArray<string>>("auth.required_roles", textList, [], {
     description: "Roles that a token must all have: `name` for a realm role, `client:name` for one of a client.",

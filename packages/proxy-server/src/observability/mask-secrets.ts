@@ -1,9 +1,12 @@
+import { proxyForDisplay } from "@cscs/http-transport"
+
 const secretName = /(secret|token|password)$/i
+const proxyName = /proxy$/i
 const mask = "***"
 
 /**
- * A copy in which the value of every key that ends in secret, token or password is masked, at any depth. What is null
- * stays null: a mask would claim a secret that is not there.
+ * A copy in which the value of every key that ends in secret, token or password is masked, at any depth, and of one that
+ * ends in proxy the user and password of its URL. What is null stays null: a mask would claim a secret that is not there.
  */
 export const maskSecrets = <A>(value: A): A => masked(value) as A
 
@@ -11,10 +14,10 @@ const masked = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(masked)
   if (typeof value !== "object" || value === null) return value
   return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [
-      key,
-      secretName.test(key) && inner !== null && inner !== undefined ? mask : masked(inner),
-    ]),
+    Object.entries(value).map(([key, inner]) => {
+      if (secretName.test(key) && inner !== null && inner !== undefined) return [key, mask]
+      return [key, proxyName.test(key) && typeof inner === "string" ? proxyForDisplay(inner) : masked(inner)]
+    }),
   )
 }
 

@@ -1,0 +1,48 @@
+import { connect } from "node:net"
+import { onTestFinished } from "vitest"
+
+/** What came over one connection, byte by byte as the server wrote it. */
+export interface RawAnswer {
+  readonly status: number
+  /** Names in lowercase. */
+  readonly headers: ReadonlyMap<string, string>
+  readonly body: string
+  readonly text: string
+}
+
+export const rawAnswer = (text: string): RawAnswer => {
+  const [head = "", ...rest] = text.split("\r\n\r\n")
+  const [statusLine = "", ...lines] = head.split("\r\n")
+  return {
+    status: Number(statusLine.split(" ")[1]),
+    headers: new Map(
+      lines.map((line) => {
+        const colon = line.indexOf(":")
+        return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()]
+      }),
+    ),
+    body: rest.join("\r\n\r\n"),
+    text,
+  }
+}
+
+/** Writes the bytes as they are and reads until the server closes; a `fetch` would mend or refuse many of them. */
+export const exchange = (url: string, bytes: string | Uint8Array): Promise<RawAnswer> => {
+  const { hostname, port } = new URL(url)
+  return new Promise((resolve) => {
+    const socket = connect(Number(port), hostname)
+    onTestFinished(() => void socket.destroy())
+    let text = ""
+    socket.setEncoding("latin1").on("data", (chunk) => {
+      text += chunk
+    })
+    // A server that refuses in the middle of a request resets what is still sent.
+    socket.on("error", () => {})
+    socket.once("close", () => resolve(rawAnswer(text)))
+    socket.write(bytes)
+  })
+}
+
+/** A request's text that asks to be closed afterwards. */
+export const request = (path: string, headers: ReadonlyArray<string> = [], method = "GET"): string =>
+  [`${method} ${path} HTTP/1.1`, "Host: proxy.example.org", "Connection: close", ...headers, "", ""].join("\r\n")

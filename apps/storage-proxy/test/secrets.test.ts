@@ -1,0 +1,327 @@
+import { writeFile } from "node:fs/promises"
+import { createServer } from "node:http"
+import { type AddressInfo, createServer as createTcpServer, type Server as TcpServer } from "node:net"
+import { join } from "node:path"
+import type { Fault, Sandbox } from "@cscs/sandbox"
+import { describe, expect, onTestFinished, test } from "vitest"
+import { aDirectory, aSandbox, environmentOf, finished, serving, until } from "./a-process.ts"
+
+/** With characters that a form, a URL, JSON and a header write in different ways. */
+const hpcUserSecret = 'Hpc+User/Secret=%41&"x"-7f3a9c2e51'
+const keycloakSecret = "Keycloak Secret/+%2B-b81d44e6a0"
+const proxyPassword = "ProxyPassword-5c0f3e7d19"
+const wrongToken = "c0ffee5ec2e7c0ffee5ec2e7c0ffee5ec2e7c0ff"
+
+/** Every way in which the secret could stand in a text. */
+const spellings = (secret: string): ReadonlyArray<string> => {
+  const forms = new Set([
+    secret,
+    encodeURIComponent(secret),
+    encodeURI(secret),
+    new URLSearchParams({ v: secret }).toString().slice(2),
+    JSON.stringify(secret).slice(1, -1),
+    JSON.stringify(JSON.stringify(secret)).slice(3, -3),
+    secret.replaceAll("&", "&amp;").replaceAll('"', "&quot;"),
+  ])
+  // In base64 a secret looks otherwise behind one or two other bytes, as in the credentials of Basic.
+  for (const shift of [0, 1, 2]) {
+    const bytes = Buffer.concat([Buffer.alloc(shift), Buffer.from(secret)])
+    const whole = bytes.toString("base64").slice(shift === 0 ? 0 : 4, -4)
+    forms.add(whole).add(whole.replaceAll("+", "-").replaceAll("/", "_"))
+  }
+  return [...forms]
+}
+
+const expectNone = (what: string, output: string, secrets: ReadonlyArray<string>) => {
+  for (const secret of secrets) {
+    for (const spelling of spellings(secret)) {
+      const at = output.indexOf(spelling)
+      expect([what, secret, at < 0 ? "" : output.slice(Math.max(0, at - 120), at + 40)]).toEqual([what, secret, ""])
+    }
+  }
+}
+
+/** A world in which the proxy's clients have secrets of ours. */
+const aSecretiveSandbox = async () => {
+  const sandbox = await aSandbox()
+  const { clients } = sandbox.issuer.settings
+  clients.set(sandbox.hpcUserApi.clientId, hpcUserSecret)
+  clients.set(sandbox.issuer.audience.clientId, keycloakSecret)
+  return sandbox
+}
+
+const secretsOf = ({ waldur }: Sandbox) => [waldur.token, hpcUserSecret, keycloakSecret, proxyPassword, wrongToken]
+
+const environmentFor = (sandbox: Sandbox, more: Record<string, string> = {}): Record<string, string> => ({
+  ...environmentOf(sandbox),
+  HPC_USER_CLIENT_SECRET: hpcUserSecret,
+  DEBUG: "true",
+  DISABLE_AUTH: "",
+  CSCS_KEYCLOAK_URL: sandbox.issuer.baseUrl,
+  CSCS_KEYCLOAK_CLIENT_ID: sandbox.issuer.audience.clientId,
+  CSCS_KEYCLOAK_CLIENT_SECRET: keycloakSecret,
+  ...more,
+})
+
+const introspection = { AUTH_MODE: "introspection" }
+
+/** What callers send, good and bad; a token of the issuer's is a secret in each of its parts. */
+const callersOf = async (sandbox: Sandbox) => {
+  const { issuer } = sandbox
+  const tokens = [
+    await issuer.issueToken(),
+    await issuer.issueToken({ aud: "somebody-else", azp: "somebody-else" }),
+    await issuer.issueToken({}, { key: "unknown" }),
+    await issuer.issueToken({}, { alg: "none" }),
+    await issuer.issueToken({}, { alg: "HS256" }),
+    await issuer.issueToken({}, { expiresIn: -3600 }),
+    await issuer.issueToken({ iss: "https://evil.example.org", typ: "ID" }),
+    "opaque-caller-token-91be02d7",
+  ]
+  return {
+    headers: [
+      ...tokens.map((token) => `Bearer ${token}`),
+      `Token ${wrongToken}`,
+      wrongToken,
+      `Bearer ${wrongToken} ${wrongToken}`,
+      `Basic ${Buffer.from(`provisioner:${wrongToken}`).toString("base64")}`,
+    ],
+    secrets: tokens.flatMap((token) => token.split(".")).filter((part) => part.length > 12),
+  }
+}
+
+const paths = [
+  "/api/storage-resources/",
+  "/api/storage-resources/?debug=true",
+  "/api/storage-resources/?debug=true&storage_system=capstor",
+  "/api/storage-resources/?page=x&state=y",
+  "/healthz/ready",
+  "/healthz/live",
+  "/openapi.json",
+  "/docs/",
+  "/docs/start.js",
+  "/nothing",
+]
+
+/** Asks for everything as everybody; returns all that was answered. */
+const everyAnswer = async (url: string, headers: ReadonlyArray<string>): Promise<string> => {
+  const answers: Array<string> = []
+  const ask = async (path: string, init: RequestInit) => {
+    const response = await fetch(`${url}${path}`, init)
+    answers.push(`${response.status}\n${[...response.headers].join("\n")}\n${await response.text()}`)
+  }
+  for (const path of paths) await ask(path, {})
+  for (const authorization of headers) {
+    for (const path of paths.slice(0, 4)) await ask(path, { headers: { Authorization: authorization } })
+  }
+  await ask(`/api/storage-resources/?access_token=${wrongToken}`, {})
+  await ask("/api/storage-resources/", { method: "POST", body: wrongToken })
+  return answers.join("\n\n")
+}
+
+/** A whole life of the process: served, asked for everything, stopped. */
+const servedAndAsked = async (sandbox: Sandbox, environment: Record<string, string>) => {
+  const { headers, secrets } = await callersOf(sandbox)
+  const running = await serving([], { environment })
+  const answers = await everyAnswer(running.url, headers)
+  running.child.kill("SIGTERM")
+  await running.ended
+  return { output: running.stdout() + running.stderr(), answers, secrets }
+}
+
+const commands = [["check"], ["check", "--json"], ["export"]] as const
+
+const expectSecretive = async (sandbox: Sandbox, environment: Record<string, string>) => {
+  const [served, ...ends] = await Promise.all([
+    servedAndAsked(sandbox, environment),
+    ...commands.map((command) => finished([...command], { environment })),
+  ])
+  const secrets = [...secretsOf(sandbox), ...served.secrets]
+  expectNone("the log", served.output, secrets)
+  expectNone("an answer", served.answers, secrets)
+  for (const [index, { output }] of ends.entries()) expectNone(String(commands[index]), output, secrets)
+  return { ...served, codes: ends.map(({ code }) => code), ends: ends.map(({ output }) => output).join("\n") }
+}
+
+/** An error page for developers: it repeats the request that it answers. */
+const echoing = (sandbox: Sandbox, upstream: "waldur" | "hpcUserApi" | "issuer", status: number): Fault => ({
+  status,
+  rewrite: (answer) => {
+    const call = sandbox.calls.of(upstream).at(-1)
+    const headers = [...(call?.headers ?? [])].filter(([name]) => name === "authorization" || call?.method === "GET")
+    const authorization = call?.headers.get("authorization") ?? ""
+    const body = [
+      authorization,
+      call?.body,
+      decodeURIComponent((call?.body ?? "").replaceAll("+", " ")),
+      JSON.stringify(Object.fromEntries(headers)),
+    ]
+    return { ...answer, headers: new Headers({ "Content-Type": "text/plain" }), body: Buffer.from(body.join(" ")) }
+  },
+})
+
+describe("at the most verbose level no secret is in any output", () => {
+  test("while everything is right", async () => {
+    const sandbox = await aSecretiveSandbox()
+    for (const mode of [{}, introspection]) {
+      const { codes, answers } = await expectSecretive(sandbox, environmentFor(sandbox, mode))
+      // The test has looked at what it claims to look at.
+      expect(codes).toEqual([0, 0, 0])
+      expect(answers).toContain('"raw_resources"')
+      expect(answers).toMatch(/^401\n/m)
+    }
+  })
+
+  test.each([
+    ["waldur", 401, {}],
+    ["waldur", 403, {}],
+    ["hpcUserApi", 403, {}],
+    ["issuer", 400, {}],
+    ["issuer", 401, introspection],
+  ] as const)("while %s repeats what it was sent in a %i %o", async (upstream, status, mode) => {
+    const sandbox = await aSecretiveSandbox()
+    sandbox.faults.set(upstream, {
+      ...echoing(sandbox, upstream, status),
+      // Discovery as it is, so that the secret is sent.
+      ...(upstream === "issuer" ? { path: /openid-connect\/(token|certs)/ } : {}),
+    })
+    const { codes, ends } = await expectSecretive(sandbox, environmentFor(sandbox, mode))
+    expect(codes.slice(0, 2)).toEqual([1, 1])
+    expect(ends).toMatch(/FAIL|"ok": false/)
+  })
+
+  test("while the secrets are wrong", async () => {
+    const sandbox = await aSandbox()
+    const environment = environmentFor(sandbox, { ...introspection, WALDUR_API_TOKEN: wrongToken })
+    const { codes } = await expectSecretive(sandbox, environment)
+    expect(codes).toEqual([1, 1, 1])
+  })
+
+  test("while a secret cannot be sent as a header at all", async () => {
+    const sandbox = await aSecretiveSandbox()
+    const environment = environmentFor(sandbox, { WALDUR_API_TOKEN: `${wrongToken}\u2713\u0007` })
+    const { codes } = await expectSecretive(sandbox, environment)
+    expect(codes).toEqual([1, 1, 1])
+  })
+
+  /** Where the proxy listens that each kind of trouble needs. */
+  const proxies = {
+    "is away": async () => "socks5h://LOGIN@127.0.0.1:1",
+    // RFC 1929: whoever it is, the login is refused.
+    "takes no login": async () => {
+      const server = createTcpServer((socket) => {
+        socket.on("error", () => {})
+        socket.once("data", () => {
+          socket.write(Buffer.from([5, 2]))
+          socket.once("data", () => socket.end(Buffer.from([1, 1])))
+        })
+      })
+      return `socks5://LOGIN@127.0.0.1:${await portOf(server)}`
+    },
+    "repeats what it was sent": async () => {
+      const server = createServer((request, response) => {
+        response.writeHead(407).end(JSON.stringify(request.headers))
+      })
+      server.on("connect", (request, socket) => {
+        const sent = JSON.stringify(request.headers)
+        socket.end(`HTTP/1.1 407 ${proxyPassword}\r\nX-Sent: ${sent}\r\nContent-Length: ${sent.length}\r\n\r\n${sent}`)
+      })
+      return `http://LOGIN@127.0.0.1:${await portOf(server)}`
+    },
+  }
+  const portOf = async (server: TcpServer) => {
+    server.listen(0, "127.0.0.1")
+    await until(() => server.listening)
+    onTestFinished(() => void server.close())
+    return (server.address() as AddressInfo).port
+  }
+
+  test.each(Object.entries(proxies))("while a proxy %s", async (_, start) => {
+    const proxy = (await start()).replace("LOGIN", `provisioner:${proxyPassword}`)
+    const sandbox = await aSecretiveSandbox()
+    const ways = { WALDUR_SOCKS_PROXY: proxy, HPC_USER_SOCKS_PROXY: proxy, AUTH_SOCKS_PROXY: proxy }
+    const { codes } = await expectSecretive(sandbox, environmentFor(sandbox, { ...introspection, ...ways }))
+    expect(codes).toEqual([1, 1, 1])
+  })
+
+  const misplaced = "Misplaced-Secret-e7a1b2c3d4"
+
+  test.each([
+    `waldur_api_token: [${misplaced}]\nwaldur_api_url: https://bob:${misplaced}@waldur.example.org:x/\n`,
+    `waldur_api_tokn: ${misplaced}\nhpc_user_api: {client_secrt: ${misplaced}, api_url: 5}\nauth: {keycloak_client_secret: {a: ${misplaced}}}\n`,
+    `waldur_socks_proxy: bob:${misplaced}@proxy:1080\nhpc_user_api: {socks_proxy: "ftp://bob:${misplaced}@proxy"}\nauth: {socks_proxy: ["socks5://b:${misplaced}@p:1"]}\n`,
+    `waldur_api_token: *${misplaced}\n`,
+    `waldur_api_token: "${misplaced}\n`,
+    `waldur_api_token: ${misplaced}\n  bad: indent: here\n`,
+    `waldur_api_token: ${misplaced}\nwaldur_api_token: ${misplaced}\n`,
+    `- ${misplaced}\n`,
+    misplaced,
+    `backend_settings: {hpc_user_client_secret: ${misplaced}, hpc_user_socks_proxy: "socks5://b:${misplaced}@p:99999"}\n`,
+    `waldur_api_token_old: ${misplaced}\nwaldur_api_url: nowhere\n`,
+  ])("while the configuration is bad: %j", async (document) => {
+    const file = join(await aDirectory(), "config.yaml")
+    await writeFile(file, document)
+    const { code, output } = await finished(["check", "--config", file], { environment: { DEBUG: "true" } })
+    expect(code).toBe(2)
+    expectNone("check", output, [misplaced])
+  })
+
+  test("while the environment and .env are bad", async () => {
+    const directory = await aDirectory()
+    await writeFile(join(directory, ".env"), `WALDUR_API_URL=nowhere\nWALDUR_API_TOKEN=${misplaced}\n`)
+    const { code, output } = await finished(["export"], {
+      directory,
+      environment: {
+        WALDUR_SOCKS_PROXY: `//bob:${misplaced}@proxy`,
+        HPC_USER_CLIENT_SECRET: misplaced,
+        CSCS_KEYCLOAK_CLIENT_SECRET_FILE: "/nowhere/keycloak",
+        WALDUR_VERIFY_SSL: "maybe",
+      },
+    })
+    expect(code).toBe(2)
+    expectNone("export", output, [misplaced])
+  })
+})
+
+test("the secret in the older place of the HPC User API is masked in debug mode too", async () => {
+  const sandbox = await aSecretiveSandbox()
+  const directory = await aDirectory()
+  const file = join(directory, "config.yaml")
+  const { hpcUserApi, waldur } = sandbox
+  const document = {
+    waldur_api_url: waldur.url,
+    waldur_api_token: waldur.token,
+    storage_systems: { capstor: "capstor" },
+    auth: { disable_auth: true },
+    backend_settings: {
+      hpc_user_api_url: hpcUserApi.url,
+      hpc_user_client_id: hpcUserApi.clientId,
+      hpc_user_client_secret: hpcUserSecret,
+      hpc_user_oidc_token_url: hpcUserApi.tokenUrl,
+      hpc_user_socks_proxy: `socks5h://provisioner:${proxyPassword}@127.0.0.1:1`,
+    },
+  }
+  await writeFile(file, JSON.stringify(document))
+  const { url, stderr } = await serving(["--config", file], { environment: { DEBUG: "true" } })
+  const answer = await (await fetch(`${url}/api/storage-resources/?debug=true`)).text()
+  expect(answer).toContain("hpc_user_client_secret")
+  expect(answer).toContain("socks5h://***@127.0.0.1:1")
+  expectNone("debug", answer, secretsOf(sandbox))
+  expectNone("the log", stderr(), secretsOf(sandbox))
+})
+
+test("the log of the configuration names where each secret came from, and masks it", async () => {
+  const sandbox = await aSecretiveSandbox()
+  const proxy = `socks5h://provisioner:${proxyPassword}@127.0.0.1:1`
+  const { stderr } = await serving([], { environment: environmentFor(sandbox, { WALDUR_SOCKS_PROXY: proxy }) })
+  const [line = "{}"] = stderr().split("\n")
+  const { annotations } = JSON.parse(line) as { annotations: Record<string, string> }
+  for (const [path, variable] of [
+    ["waldur_api_token", "WALDUR_API_TOKEN"],
+    ["hpc_user_api.client_secret", "HPC_USER_CLIENT_SECRET"],
+    ["auth.keycloak_client_secret", "CSCS_KEYCLOAK_CLIENT_SECRET"],
+  ] as const) {
+    expect(annotations[path]).toBe(`*** (a secret) (environment variable ${variable})`)
+  }
+  expect(annotations.waldur_socks_proxy).toContain("socks5h://***@127.0.0.1:1")
+})

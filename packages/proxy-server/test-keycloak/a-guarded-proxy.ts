@@ -1,0 +1,108 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { setTimeout as pause } from "node:timers/promises"
+import type { Sandbox } from "@cscs/sandbox"
+import { Clock, Duration, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
+import { onTestFinished } from "vitest"
+import { loadSettings, makeApp, proxyLayer } from "../src/index.ts"
+import { type Any, documentOf } from "../test/a-proxy.ts"
+import type { Keycloak } from "./keycloak.ts"
+import { realmClient } from "./realms.ts"
+
+/** The app with authentication on, between a sandbox's Waldur and a Keycloak. */
+export interface GuardedProxy {
+  /** Every line logged so far, as JSON, at every level. */
+  readonly logs: ReadonlyArray<string>
+  /** Asks for the list. */
+  readonly list: (token: string) => Promise<Answer>
+  /** Puts the proxy's clock ahead of Keycloak's. Time itself goes on as it is: sockets and timeouts are real. */
+  readonly leap: (duration: Duration.Input) => void
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  readonly json: Any
+}
+
+/** A proxy that ends with the test. `auth` is laid over a section that is right for the realm. */
+export const aGuardedProxy = async (
+  sandbox: Sandbox,
+  keycloak: Keycloak,
+  auth: Readonly<Record<string, unknown>> = {},
+): Promise<GuardedProxy> => {
+  const directory = await mkdtemp(join(tmpdir(), "guarded-proxy-"))
+  const configPath = join(directory, "config.yaml")
+  const section = { keycloak_url: keycloak.url, keycloak_client_id: "storage-proxy", ...auth }
+  // JSON is YAML.
+  await writeFile(configPath, JSON.stringify({ ...documentOf(sandbox), auth: section }))
+  const settings = await Effect.runPromise(loadSettings({ configPath, environment: {}, workingDirectory: directory }))
+
+  const logs: Array<string> = []
+  let ahead = 0
+  const beneath = Layer.mergeAll(
+    Logger.layer([Logger.map(Logger.formatJson, (line) => void logs.push(line))]),
+    Layer.succeed(References.MinimumLogLevel, "All"),
+    Layer.succeed(
+      Clock.Clock,
+      clockAhead(() => ahead),
+    ),
+  )
+  const runtime = ManagedRuntime.make(Layer.provideMerge(proxyLayer(settings), beneath))
+  onTestFinished(async () => {
+    await runtime.dispose()
+    await rm(directory, { recursive: true })
+  })
+  const app = await runtime.runPromise(makeApp)
+  return {
+    logs,
+    list: async (token) => {
+      const response = await app.request("/api/storage-resources/", { headers: { Authorization: `Bearer ${token}` } })
+      const text = await response.text()
+      return { status: response.status, headers: response.headers, text, json: JSON.parse(text) }
+    },
+    leap: (duration) => {
+      ahead += Duration.toMillis(duration)
+    },
+  }
+}
+
+/** The same proxy, asking Keycloak about each token. */
+export const anIntrospectingProxy = (
+  sandbox: Sandbox,
+  keycloak: Keycloak,
+  auth: Readonly<Record<string, unknown>> = {},
+): Promise<GuardedProxy> =>
+  aGuardedProxy(sandbox, keycloak, {
+    mode: "introspection",
+    keycloak_client_secret: realmClient("storage-proxy").secret,
+    ...auth,
+  })
+
+/** Asks until the answer has that status; the test's own deadline is the only other end. */
+export const untilStatus = async (status: number, ask: () => Promise<Answer>): Promise<Answer> => {
+  while (true) {
+    const answer = await ask()
+    if (answer.status === status) return answer
+    await pause(100)
+  }
+}
+
+/** The system's clock, so many milliseconds ahead. */
+const clockAhead = (ahead: () => number): Clock.Clock => {
+  const system = Effect.runSync(Clock.clockWith(Effect.succeed))
+  const millis = () => system.currentTimeMillisUnsafe() + ahead()
+  const nanos = () => system.currentTimeNanosUnsafe() + BigInt(ahead()) * 1_000_000n
+  const monotonic = () => system.monotonicTimeNanosUnsafe() + BigInt(ahead()) * 1_000_000n
+  return {
+    currentTimeMillisUnsafe: millis,
+    currentTimeMillis: Effect.sync(millis),
+    currentTimeNanosUnsafe: nanos,
+    currentTimeNanos: Effect.sync(nanos),
+    monotonicTimeNanosUnsafe: monotonic,
+    monotonicTimeNanos: Effect.sync(monotonic),
+    sleep: (duration) => system.sleep(duration),
+  }
+}

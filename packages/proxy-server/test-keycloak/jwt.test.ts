@@ -1,0 +1,163 @@
+import { describe, expect, test } from "vitest"
+import { type Answer, aGuardedProxy, untilStatus } from "./a-guarded-proxy.ts"
+import { aStage } from "./a-stage.ts"
+import { clientToken, userTokens } from "./tokens.ts"
+
+const stage = aStage()
+const aProxy = (auth?: Readonly<Record<string, unknown>>) => aGuardedProxy(stage.sandbox, stage.keycloak, auth)
+
+const expectRefused = ({ status, headers, json }: Answer, description: string) => {
+  expect([status, json.detail]).toEqual([401, description])
+  expect(json.error).toBe("AuthenticationError")
+  expect(headers.get("www-authenticate")).toBe(`Bearer error="invalid_token", error_description="${description}"`)
+}
+
+describe("whose token opens the list", () => {
+  test("a client's, by its client credentials", async () => {
+    const proxy = await aProxy()
+    const { status, json } = await proxy.list(await clientToken(stage.keycloak))
+    expect([status, json.status]).toEqual([200, "success"])
+    expect(json.resources.length).toBeGreaterThan(0)
+  })
+
+  test("a person's, by a password", async () => {
+    const proxy = await aProxy()
+    expect((await proxy.list((await userTokens(stage.keycloak)).accessToken)).status).toBe(200)
+  })
+
+  test("one that was issued to our own client", async () => {
+    const proxy = await aProxy()
+    expect((await proxy.list(await clientToken(stage.keycloak, "storage-proxy"))).status).toBe(200)
+  })
+
+  test("that of a client whose azp is allowed, though its aud is not", async () => {
+    const proxy = await aProxy({ audience: ["storage-proxy", "stranger"] })
+    expect((await proxy.list(await clientToken(stage.keycloak, "stranger"))).status).toBe(200)
+    expect((await proxy.list(await clientToken(stage.keycloak))).status).toBe(200)
+  })
+})
+
+describe("what does not open the list", () => {
+  test("a token for others; the log names its aud, azp, iss and what is allowed, the answer does not", async () => {
+    const { keycloak } = stage
+    const proxy = await aProxy()
+    const answer = await proxy.list(await clientToken(keycloak, "stranger"))
+    expectRefused(answer, "The token is for another audience")
+    const told = answer.text + JSON.stringify([...answer.headers])
+    for (const secret of ["stranger", "account", "storage-proxy", keycloak.url]) expect(told).not.toContain(secret)
+    const lines = proxy.logs.filter((line) => line.includes("Token refused")).map((line) => JSON.parse(line))
+    expect(lines.map(({ annotations }) => annotations)).toEqual([
+      expect.objectContaining({
+        aud: '"account"',
+        azp: '"stranger"',
+        iss: JSON.stringify(keycloak.realmUrl),
+        allowed_audience: "storage-proxy",
+        allowed_issuer: keycloak.realmUrl,
+      }),
+    ])
+  })
+
+  test("an ID token, also of our own client", async () => {
+    const proxy = await aProxy({ audience: ["storage-proxy", "provisioner"] })
+    for (const client of ["storage-proxy", "provisioner"] as const) {
+      const { accessToken, idToken } = await userTokens(stage.keycloak, client)
+      expectRefused(await proxy.list(idToken), "The token is no bearer access token")
+      expect((await proxy.list(accessToken)).status).toBe(200)
+    }
+  })
+
+  test("a refresh token", async () => {
+    const proxy = await aProxy()
+    const { refreshToken } = await userTokens(stage.keycloak, "storage-proxy")
+    expectRefused(await proxy.list(refreshToken), "The token's algorithm is not allowed")
+  })
+
+  test("a token of another realm, though it names our audience", async () => {
+    const proxy = await aProxy()
+    // Its key is not among ours, so that this is found before its issuer.
+    const elsewhere = await clientToken(stage.keycloak, "provisioner", "other")
+    expectRefused(await proxy.list(elsewhere), "The token is from another issuer")
+    const there = await aProxy({ keycloak_realm: "other" })
+    expect((await there.list(elsewhere)).status).toBe(200)
+    const misled = await aProxy({ keycloak_realm: "other", issuer: stage.keycloak.realmUrl })
+    expect((await misled.list(elsewhere)).status).toBe(503)
+  })
+
+  test("a token with one letter changed", async () => {
+    const proxy = await aProxy()
+    const [header = "", payload = "", signature = ""] = (await clientToken(stage.keycloak)).split(".")
+    const other = signature.startsWith("A") ? "B" : "A"
+    const forged = `${header}.${payload}.${other}${signature.slice(1)}`
+    expectRefused(await proxy.list(forged), "The token's signature is wrong")
+  })
+
+  test("an expired token, once the clocks' difference is allowed for", async () => {
+    const { keycloak } = stage
+    const proxy = await aProxy()
+    await keycloak.admin.setAccessTokenLifespan(5)
+    const token = await clientToken(keycloak).finally(() => keycloak.admin.setAccessTokenLifespan(1800))
+    expect((await proxy.list(token)).status).toBe(200)
+    proxy.leap("30 seconds")
+    expectRefused(await untilStatus(401, () => proxy.list(token)), "The token is expired")
+  })
+})
+
+describe("required roles", () => {
+  test("a token that has them all opens the list", async () => {
+    const proxy = await aProxy({ required_roles: ["storage-reader", "storage-proxy:list"] })
+    expect((await proxy.list(await clientToken(stage.keycloak))).status).toBe(200)
+  })
+
+  test("one that lacks any is 403 insufficient_scope; the log names the role", async () => {
+    const token = await clientToken(stage.keycloak)
+    for (const missing of ["storage-writer", "storage-proxy:delete", "account:list", "list", "storage-proxy"]) {
+      const proxy = await aProxy({ required_roles: ["storage-reader", missing] })
+      const { status, headers, text, json } = await proxy.list(token)
+      expect([missing, status, json.error]).toEqual([missing, 403, "AuthorizationError"])
+      expect(headers.get("www-authenticate")).toMatch(/^Bearer error="insufficient_scope"/)
+      expect(text).not.toContain(missing)
+      expect(proxy.logs.some((line) => line.includes(`"missing_roles":"${missing}"`))).toBe(true)
+    }
+  })
+
+  test("the roles of a person count, not those of the client", async () => {
+    const proxy = await aProxy({ required_roles: ["storage-reader"] })
+    expect((await proxy.list((await userTokens(stage.keycloak)).accessToken)).status).toBe(403)
+  })
+})
+
+describe("when the realm's keys are rotated", () => {
+  test("the first token of a new key is good within 30 seconds, and then one of the withdrawn key no more", async () => {
+    const { keycloak } = stage
+    const proxy = await aProxy()
+    const old = await clientToken(keycloak)
+    expect((await proxy.list(old)).status).toBe(200)
+    const keysKnown = performance.now()
+    await keycloak.admin.rotateKeys()
+    const fresh = await clientToken(keycloak)
+    await untilStatus(200, () => proxy.list(fresh))
+    expect(performance.now() - keysKnown).toBeLessThan(35_000)
+    expectRefused(await proxy.list(old), "The token is from another issuer")
+  })
+
+  test("a new key costs no wait where the keys are half a minute old", async () => {
+    const { keycloak } = stage
+    const proxy = await aProxy()
+    expect((await proxy.list(await clientToken(keycloak))).status).toBe(200)
+    await keycloak.admin.rotateKeys()
+    proxy.leap("30 seconds")
+    expect((await proxy.list(await clientToken(keycloak))).status).toBe(200)
+  })
+
+  test("a withdrawn key opens nothing after ten minutes, also where no token of a new one comes", async () => {
+    const { keycloak } = stage
+    const proxy = await aProxy()
+    const old = await clientToken(keycloak)
+    expect((await proxy.list(old)).status).toBe(200)
+    await keycloak.admin.rotateKeys()
+    proxy.leap("9 minutes")
+    expect((await proxy.list(old)).status).toBe(200)
+    proxy.leap("2 minutes")
+    expectRefused(await untilStatus(401, () => proxy.list(old)), "The token is from another issuer")
+  })
+})

@@ -1,0 +1,162 @@
+/**
+ * A real Keycloak on a free loopback port, for tests and for trying things out. It holds the realms of `realms/` and
+ * forgets all else when it stops: after a restart it has other signing keys, and knows no session of before.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { cp } from "node:fs/promises"
+import { createServer } from "node:net"
+import { join } from "node:path"
+import { setTimeout as pause } from "node:timers/promises"
+import { type KeycloakAdmin, keycloakAdmin } from "./keycloak-admin.ts"
+import { installKeycloak, keycloakEnvironment } from "./keycloak-distribution.ts"
+import { realmNames } from "./realms.ts"
+
+const host = "127.0.0.1"
+const startsWithin = 120_000
+const stopsWithin = 20_000
+
+/** Signs in to the admin console and its API, on loopback only. */
+export const administrator = { username: "admin", password: "admin" } as const
+
+/** Small and quick to start; the collector cannot be appended, so all of the default is replaced. */
+const javaOptions = "-Xms256m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+
+export interface KeycloakOptions {
+  /** Default: a free one. */
+  readonly port?: number
+  /** Told what takes time. */
+  readonly report?: (line: string) => void
+}
+
+export interface Keycloak {
+  /** Without a closing slash. */
+  readonly url: string
+  /** The realm `cscs`. */
+  readonly realmUrl: string
+  readonly admin: KeycloakAdmin
+  /** Starts it again on the same port. */
+  readonly start: () => Promise<void>
+  /** Does nothing where it is stopped. */
+  readonly stop: () => Promise<void>
+}
+
+/** Installs Keycloak where needed, and starts it. Whoever starts it stops it; if he dies, it dies with him. */
+export const startKeycloak = async (options: KeycloakOptions = {}): Promise<Keycloak> => {
+  const home = await installKeycloak(options.report)
+  await cp(new URL("./realms", import.meta.url), join(home, "data", "import"), { recursive: true })
+  const port = options.port ?? (await freePort())
+  const url = `http://${host}:${port}`
+  let running: ChildProcess | undefined
+
+  const stop = async () => {
+    const child = running
+    running = undefined
+    if (child !== undefined) await endGroup(child)
+  }
+  const start = async () => {
+    if (running !== undefined) return
+    // Keycloak itself notices a taken port only at the end of its start.
+    await requireFree(port)
+    options.report?.("Starting Keycloak ...")
+    running = spawnKeycloak(home, port, url)
+    try {
+      await untilReady(running, url)
+    } catch (error) {
+      await stop()
+      throw error
+    }
+  }
+  await start()
+  return { url, realmUrl: `${url}/realms/cscs`, admin: keycloakAdmin(url, administrator), start, stop }
+}
+
+/**
+ * Runs it in a process group of its own, with a watcher that ends the group when our end of its standard input closes:
+ * so nothing is left over, not even where a test runner is killed.
+ */
+const spawnKeycloak = (home: string, port: number, url: string): ChildProcess => {
+  const watched = 'exec 3<&0; (cat <&3; kill -KILL 0) >/dev/null 2>&1 & exec "$@" </dev/null 3<&-'
+  const options = [
+    "start",
+    "--optimized",
+    "--import-realm",
+    "--cache=local",
+    "--http-enabled=true",
+    `--http-host=${host}`,
+    `--http-port=${port}`,
+    `--hostname=${url}`,
+  ]
+  return spawn("sh", ["-c", watched, "sh", join(home, "bin", "kc.sh"), ...options], {
+    detached: true,
+    stdio: ["pipe", "pipe", "pipe"],
+    env: keycloakEnvironment({
+      JAVA_OPTS: javaOptions,
+      KC_BOOTSTRAP_ADMIN_USERNAME: administrator.username,
+      KC_BOOTSTRAP_ADMIN_PASSWORD: administrator.password,
+    }),
+  })
+}
+
+const untilReady = async (child: ChildProcess, url: string): Promise<void> => {
+  let log = ""
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding("utf8").on("data", (text: string) => {
+      log = (log + text).slice(-20_000)
+    })
+  }
+  for (const end = Date.now() + startsWithin; Date.now() < end; await pause(100)) {
+    if (hasEnded(child)) throw new Error(`Keycloak ended while it started:\n${log}`)
+    const answers = await Promise.all(
+      realmNames.map((realm) => isOk(`${url}/realms/${realm}/.well-known/openid-configuration`)),
+    )
+    if (answers.every((ok) => ok)) return
+  }
+  throw new Error(`Keycloak was not ready within ${startsWithin / 1000} s:\n${log}`)
+}
+
+const isOk = async (url: string): Promise<boolean> => {
+  try {
+    const response = await fetch(url)
+    await response.arrayBuffer()
+    return response.ok
+  } catch {
+    return false
+  }
+}
+
+const endGroup = async (child: ChildProcess): Promise<void> => {
+  if (child.pid === undefined) return
+  if (!hasEnded(child)) {
+    const ended = once(child, "exit")
+    process.kill(-child.pid, "SIGTERM")
+    const isDone = await Promise.race([ended.then(() => true), pause(stopsWithin, false, { ref: false })])
+    if (!isDone) {
+      process.kill(-child.pid, "SIGKILL")
+      await ended
+    }
+  }
+  // Lets the watcher go where it is the only one left.
+  child.stdin?.destroy()
+}
+
+const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
+
+const listening = (port: number): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.once("error", reject)
+    probe.listen(port, host, () => {
+      const address = probe.address()
+      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : port))
+    })
+  })
+
+const freePort = (): Promise<number> => listening(0)
+
+const requireFree = async (port: number): Promise<void> => {
+  await listening(port).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EADDRINUSE") throw error
+    throw new Error(`Port ${port} of ${host} is taken by another process.`)
+  })
+}

@@ -1,0 +1,24 @@
+/** The clients and the user of `realms/`, as the tests and `scripts/keycloak.ts` need them. */
+import cscs from "./realms/cscs-realm.json" with { type: "json" }
+import other from "./realms/other-realm.json" with { type: "json" }
+
+export const realmNames: ReadonlyArray<string> = [cscs.realm, other.realm]
+
+export interface RealmClient {
+  readonly clientId: string
+  readonly secret: string
+  readonly description: string
+}
+
+/** The clients of the realm `cscs`. */
+export const realmClients: ReadonlyArray<RealmClient> = cscs.clients
+
+/** One of them. */
+export const realmClient = (clientId: "storage-proxy" | "provisioner" | "stranger"): RealmClient => {
+  const client = realmClients.find((each) => each.clientId === clientId)
+  if (client === undefined) throw new Error(`realms/cscs-realm.json has no client ${clientId}`)
+  return client
+}
+
+/** A person, who signs in with a password. */
+export const realmUser = { username: "ada", password: "password-of-ada" } as const

@@ -1,0 +1,530 @@
+import { createPublicKey, generateKeyPairSync, type JsonWebKey, sign } from "node:crypto"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { jwksPath, type LockedProxy, startLockedProxy } from "./a-locked-proxy.ts"
+import { type Any, type Got, started } from "./a-proxy.ts"
+
+const now = started / 1000
+
+let proxy: LockedProxy
+beforeAll(async () => {
+  proxy = await startLockedProxy()
+})
+afterAll(() => proxy.close())
+
+/** A key pair of the attacker's. */
+const theirs = generateKeyPairSync("rsa", { modulusLength: 2048 })
+
+const issue = (...given: Parameters<LockedProxy["sandbox"]["issuer"]["issueToken"]>) =>
+  proxy.sandbox.issuer.issueToken(...given)
+const encoded = (part: unknown) => Buffer.from(JSON.stringify(part)).toString("base64url")
+const partsOf = (token: string) => token.split(".") as [string, string, string]
+const claimsOf = (token: string): object => JSON.parse(Buffer.from(partsOf(token)[1], "base64url").toString())
+const signedWithTheirs = (header: object, claims: object) => {
+  const content = `${encoded(header)}.${encoded(claims)}`
+  return `${content}.${sign("sha256", Buffer.from(content), theirs.privateKey).toString("base64url")}`
+}
+/** A good token's claims under a header and a signature of the attacker's. */
+const signedByThem = async (header: object) => signedWithTheirs(header, claimsOf(await issue()))
+
+const publishedKeys = async (): Promise<ReadonlyArray<JsonWebKey & { kid: string; use: string }>> =>
+  ((await (await fetch(proxy.sandbox.issuer.jwksUrl)).json()) as Any).keys
+const signingKey = async () => (await publishedKeys()).find(({ use }) => use === "sig") as JsonWebKey & { kid: string }
+const encryptionKey = async () => (await publishedKeys()).find(({ use }) => use === "enc") as { kid: string }
+
+/** What an answer to a request without a good token looks like, whatever was wrong. */
+const expectRefusal = ({ status, headers, text, json }: Got, authorization: string | undefined) => {
+  expect(status).toBe(401)
+  expect(Object.keys(json)).toEqual(["detail", "error", "help"])
+  expect(json.error).toBe("AuthenticationError")
+  expect(headers.get("content-type")).toMatch(/^application\/json/)
+  const challenge = headers.get("www-authenticate") ?? ""
+  // RFC 6750 section 3: what a quoted description may hold.
+  expect(challenge).toMatch(/^Bearer( error="invalid_token", error_description="[\x20-\x21\x23-\x5b\x5d-\x7e]+")?$/)
+  if (challenge !== "Bearer") expect(challenge).toContain(`error_description="${json.detail}"`)
+  const said = `${text}\n${[...headers].join("\n")}`
+  for (const piece of piecesOf(authorization)) expect(said).not.toContain(piece)
+  const { issuer } = proxy.sandbox
+  for (const kept of [issuer.url, issuer.baseUrl, "127.0.0.1", issuer.audience.clientId]) {
+    expect(said).not.toContain(kept)
+  }
+}
+
+/** Whatever of a credential is long enough to be told from a word. */
+const piecesOf = (authorization = "") =>
+  authorization.split(/[\s,.:="]+/).filter((piece) => piece.length >= 6 && !/^bearer$|^digest$/i.test(piece))
+
+/** The lines that a request made, as objects. Others (a refresh) may stand between. */
+const refusalsSince = (before: number): ReadonlyArray<{ line: string; annotations: Any }> =>
+  proxy.logs
+    .slice(before)
+    .filter((line) => line.includes("Token refused"))
+    .map((line) => ({ line, annotations: JSON.parse(line).annotations }))
+
+describe("the Authorization header", () => {
+  test("without any credential the challenge has no error", async () => {
+    for (const authorization of [undefined, "", " ", "\t"]) {
+      const before = proxy.logs.length
+      const got = await proxy.asking(authorization)
+      expectRefusal(got, authorization)
+      expect(got.headers.get("www-authenticate")).toBe("Bearer")
+      expect(refusalsSince(before)).toEqual([])
+    }
+  })
+
+  test("the scheme is taken in any case, with any number of spaces", async () => {
+    const token = await issue()
+    for (const scheme of ["Bearer", "bearer", "BEARER", "bEaReR", "Bearer   ", "  bearer "]) {
+      expect([scheme, (await proxy.asking(`${scheme} ${token}`)).status]).toEqual([scheme, 200])
+    }
+  })
+
+  test("whatever is not one bearer token is refused, and nothing of it is repeated anywhere", async () => {
+    const token = await issue()
+    const basic = Buffer.from("provisioner:correct-horse").toString("base64")
+    const hostile = [
+      "Bearer",
+      "Bearer ",
+      `Basic ${basic}`,
+      "Token 0123456789abcdef0123456789abcdef01234567",
+      `DPoP ${token}`,
+      `Digest username="provisioner", response="6629fae49393a05397450978507c4ef1"`,
+      // No scheme at all: what stands first is the secret itself.
+      token,
+      "correct-horse-battery",
+      `"${token}"`,
+      `Bearer:${token}`,
+      `Bearer=${token}`,
+      `Bearer\t${token}`,
+      `Bearer ${token} ${token}`,
+      `Bearer ${token}, Bearer ${token}`,
+      `Bearer ${token},${token}`,
+      `Bearer ${token}, Basic ${basic}`,
+      `Bearer Bearer ${token}`,
+      `Bearer "${token}"`,
+      `Bearer ${token};`,
+      `Bearer ${token}\u00e9`,
+      `Bearer ${token}%0A`,
+      `Bearer \u00a0${token}`,
+    ]
+    for (const authorization of hostile) {
+      const before = proxy.logs.length
+      const got = await proxy.asking(authorization)
+      expect([authorization, got.status]).toEqual([authorization, 401])
+      expectRefusal(got, authorization)
+      const logged = refusalsSince(before)
+      for (const { line } of logged) {
+        for (const piece of piecesOf(authorization)) expect(line).not.toContain(piece)
+        expect(line).not.toMatch(/eyJ|correct/)
+        expect(line.length).toBeLessThan(1000)
+      }
+    }
+  })
+})
+
+interface Attack {
+  readonly name: string
+  readonly token: () => Promise<string>
+  /** What the caller reads. */
+  readonly detail: string
+}
+
+const malformed = "The token is malformed"
+const wrongSignature = "The token's signature is wrong"
+const unknownKey = "The token's key is unknown"
+const wrongAlgorithm = "The token's algorithm is not allowed"
+const wrongAudience = "The token is for another audience"
+const wrongIssuer = "The token is from another issuer"
+const expired = "The token is expired"
+
+const attacks: ReadonlyArray<Attack> = [
+  // Algorithms (RFC 8725 section 3.1, 3.2).
+  { name: "alg none", token: () => issue({}, { alg: "none" }), detail: wrongAlgorithm },
+  ...["None", "NONE", "nOnE", ""].map((alg) => ({
+    name: `alg ${JSON.stringify(alg)}`,
+    token: async () => `${encoded({ alg, typ: "JWT" })}.${encoded(claimsOf(await issue()))}.`,
+    detail: alg === "" ? malformed : wrongAlgorithm,
+  })),
+  {
+    name: "alg none with a good token's signature",
+    token: async () => {
+      const [, claims, signature] = partsOf(await issue())
+      return `${encoded({ alg: "none" })}.${claims}.${signature}`
+    },
+    detail: wrongAlgorithm,
+  },
+  ...["HS256", "HS384", "HS512"].map((alg) => ({
+    name: `${alg} with the public key as PEM`,
+    token: () => issue({}, { alg }),
+    detail: wrongAlgorithm,
+  })),
+  {
+    name: "HS256 with the public key as PEM without its last line break",
+    token: async () => {
+      const pem = createPublicKey({ key: await signingKey(), format: "jwk" }).export({ type: "spki", format: "pem" })
+      return issue({}, { alg: "HS256", key: Buffer.from(String(pem).trim()) })
+    },
+    detail: wrongAlgorithm,
+  },
+  {
+    name: "HS256 with the published JWK's text as secret",
+    token: async () => issue({}, { alg: "HS256", key: Buffer.from(JSON.stringify(await signingKey())) }),
+    detail: wrongAlgorithm,
+  },
+  {
+    name: "HS256 with the modulus as secret",
+    token: async () => issue({}, { alg: "HS256", key: Buffer.from((await signingKey()).n ?? "", "base64url") }),
+    detail: wrongAlgorithm,
+  },
+  {
+    name: "HS256 with an empty secret",
+    token: () => issue({}, { alg: "HS256", key: Buffer.alloc(0) }),
+    detail: wrongAlgorithm,
+  },
+  {
+    name: "an algorithm that the key is not for",
+    token: async () => issue({}, { alg: "PS256", kid: (await signingKey()).kid }),
+    detail: unknownKey,
+  },
+  {
+    name: "an algorithm that nobody knows",
+    token: async () => `${encoded({ alg: "RS257" })}.${encoded(claimsOf(await issue()))}.AAAA`,
+    detail: wrongAlgorithm,
+  },
+  {
+    name: "alg as a list",
+    token: async () => `${encoded({ alg: ["RS256"] })}.${encoded(claimsOf(await issue()))}.AAAA`,
+    detail: malformed,
+  },
+
+  // Keys.
+  {
+    name: "another key under the issuer's key id",
+    token: async () => issue({}, { kid: (await signingKey()).kid, key: theirs.privateKey }),
+    detail: wrongSignature,
+  },
+  { name: "an unknown key id", token: () => issue({}, { key: "unknown" }), detail: unknownKey },
+  {
+    name: "another key without a key id",
+    token: () => issue({}, { kid: null, key: theirs.privateKey }),
+    detail: wrongSignature,
+  },
+  {
+    name: "the encryption key, under its own key id",
+    token: () => issue({}, { key: "encryption" }),
+    detail: unknownKey,
+  },
+  {
+    name: "the signing key under the encryption key's id",
+    token: async () => issue({}, { kid: (await encryptionKey()).kid }),
+    detail: unknownKey,
+  },
+  { name: "a key id that is a path", token: () => issue({}, { kid: "../../../../dev/null" }), detail: unknownKey },
+  { name: "a key id that is a query", token: () => issue({}, { kid: "x' UNION SELECT 'secret" }), detail: unknownKey },
+  { name: "a key id of 4 kB", token: () => issue({}, { kid: "k".repeat(4096) }), detail: unknownKey },
+  { name: "an empty key id", token: () => issue({}, { kid: "" }), detail: unknownKey },
+  {
+    name: "a key id that is a number",
+    token: async () => signedByThem({ alg: "RS256", kid: 5 }),
+    detail: unknownKey,
+  },
+  ...["jwk", "jku", "x5u", "x5c"].map((name) => ({
+    name: `the attacker's own key, brought along as ${name}`,
+    token: async () =>
+      signedByThem({
+        alg: "RS256",
+        kid: (await signingKey()).kid,
+        [name]:
+          name === "jwk"
+            ? theirs.publicKey.export({ format: "jwk" })
+            : name === "x5c"
+              ? ["MIIBIjANBgkqhkiG9w0BAQ"]
+              : `${proxy.sandbox.waldur.url}attacker/keys`,
+      }),
+    detail: wrongSignature,
+  })),
+
+  ...[["exp"], ["x".repeat(3000)], ["__proto__"]].map((crit) => ({
+    name: `a header that wants ${crit.join().slice(0, 20)} understood`,
+    token: async () => signedByThem({ alg: "RS256", crit, [crit.join()]: 1 }),
+    detail: malformed,
+  })),
+
+  // The shape.
+  { name: "three parts of junk", token: async () => "abc.def.ghi", detail: malformed },
+  { name: "one part of junk", token: async () => "abcdefghijkl", detail: malformed },
+  { name: "two points", token: async () => "..", detail: malformed },
+  {
+    name: "four parts",
+    token: async () => `${await issue()}.AAAAAAAA`,
+    detail: malformed,
+  },
+  {
+    name: "five parts, an encrypted token",
+    token: async () =>
+      `${encoded({ alg: "RSA-OAEP", enc: "A256GCM", cty: "JWT" })}.AAAAAAAA.BBBBBBBB.CCCCCCCC.DDDDDDDD`,
+    detail: malformed,
+  },
+  { name: "without its signature", token: async () => (await issue()).replace(/[^.]+$/, ""), detail: wrongSignature },
+  {
+    name: "a changed claim",
+    token: async () => {
+      const good = await issue({ realm_access: { roles: [] } })
+      const [header, , signature] = partsOf(good)
+      return `${header}.${encoded({ ...claimsOf(good), realm_access: { roles: ["admin"] } })}.${signature}`
+    },
+    detail: wrongSignature,
+  },
+  {
+    name: "a header that is no object",
+    token: async () => `${encoded(["RS256"])}.${encoded({})}.AAAA`,
+    detail: malformed,
+  },
+  {
+    name: "claims that are no object, well signed",
+    token: async () => `${encoded({ alg: "RS256" })}.${encoded("claims")}.AAAA`,
+    detail: wrongSignature,
+  },
+  {
+    name: "claims nested as deep as a request can hold",
+    token: async () => {
+      const deep = Buffer.from(`{"aud":${"[".repeat(5000)}${"]".repeat(5000)}}`).toString("base64url")
+      return `${encoded({ alg: "RS256", kid: "x" })}.${deep}.AAAA`
+    },
+    detail: unknownKey,
+  },
+
+  // Issuer, time, audience (sections 3.8, 3.9 and RFC 7519 section 4.1).
+  { name: "another issuer", token: () => issue({ iss: "https://evil.example.org/realms/cscs" }), detail: wrongIssuer },
+  {
+    name: "the issuer with a closing slash",
+    token: () => issue({ iss: `${proxy.sandbox.issuer.url}/` }),
+    detail: wrongIssuer,
+  },
+  {
+    name: "the issuer in capitals",
+    token: () => issue({ iss: proxy.sandbox.issuer.url.toUpperCase() }),
+    detail: wrongIssuer,
+  },
+  {
+    name: "the issuer of another realm",
+    token: () => issue({ iss: `${proxy.sandbox.issuer.baseUrl}realms/master` }),
+    detail: wrongIssuer,
+  },
+  { name: "the issuer in a list", token: () => issue({ iss: [proxy.sandbox.issuer.url] }), detail: wrongIssuer },
+  { name: "no issuer at all", token: () => issue({ iss: undefined }), detail: wrongIssuer },
+  {
+    name: "not yet valid, beyond the leeway",
+    token: () => issue({ nbf: now + 31 }),
+    detail: "The token is not yet valid",
+  },
+  { name: "valid from a time that is none", token: () => issue({ nbf: "soon" }), detail: "The token is not yet valid" },
+  { name: "expired, beyond the leeway", token: () => issue({ exp: now - 30 }), detail: expired },
+  { name: "expired long ago", token: () => issue({ iat: 0, exp: 1 }), detail: expired },
+  {
+    name: "from the future, beyond the leeway",
+    token: () => issue({ iat: now + 31 }),
+    detail: "The token is from the future",
+  },
+  { name: "from a time that is none", token: () => issue({ iat: "now" }), detail: "The token lacks a valid claim iat" },
+  { name: "without an end", token: () => issue({ exp: undefined }), detail: "The token lacks a valid claim exp" },
+  { name: "with an end of null", token: () => issue({ exp: null }), detail: "The token lacks a valid claim exp" },
+  {
+    name: "with an end as a text",
+    token: () => issue({ exp: String(now + 300) }),
+    detail: "The token lacks a valid claim exp",
+  },
+  { name: "without any audience", token: () => issue({ aud: undefined }), detail: wrongAudience },
+  { name: "for nobody", token: () => issue({ aud: [] }), detail: wrongAudience },
+  {
+    name: "for others",
+    token: () => issue({ aud: ["account", "storage-proxy2", "Storage-Proxy", ""] }),
+    detail: wrongAudience,
+  },
+  { name: "for another", token: () => issue({ aud: "account" }), detail: wrongAudience },
+  {
+    name: "for one whose name holds ours",
+    token: () => issue({ aud: "storage-proxy,account" }),
+    detail: wrongAudience,
+  },
+  ...[5, {}, { 0: "storage-proxy" }, [["storage-proxy"]], [5, "storage-proxy"], null, true].map((aud) => ({
+    name: `for ${JSON.stringify(aud)}`,
+    token: () => issue({ aud }),
+    detail: malformed,
+  })),
+  { name: "issued to a list", token: () => issue({ aud: [], azp: ["storage-proxy"] }), detail: malformed },
+
+  // Other kinds of tokens (sections 3.11, 3.12).
+  ...["ID", "Refresh", "Offline", "Logout", "bearer", "DPoP", ""].map((typ) => ({
+    name: `of the kind ${JSON.stringify(typ)}`,
+    token: () => issue({ typ }),
+    detail: "The token is no bearer access token",
+  })),
+  { name: "of a kind that is a list", token: () => issue({ typ: ["Bearer"] }), detail: malformed },
+
+  // Claims of junk types.
+  ...[
+    { realm_access: "admin" },
+    { realm_access: { roles: "admin" } },
+    { realm_access: { roles: [{}] } },
+    { resource_access: [] },
+    { resource_access: "storage-proxy" },
+    { resource_access: { "storage-proxy": ["reader"] } },
+    { resource_access: { "storage-proxy": { roles: 5 } } },
+    { sub: 5 },
+    { preferred_username: { toString: "admin" } },
+    { client_id: [] },
+  ].map((claims) => ({ name: JSON.stringify(claims), token: () => issue(claims), detail: malformed })),
+  {
+    name: "that names nobody",
+    token: () => issue({ sub: undefined, preferred_username: undefined }),
+    detail: "The token names nobody",
+  },
+]
+
+describe("a hostile token is 401, and neither answer nor log repeats it:", () => {
+  test.each(attacks)("$name", async ({ token: make, detail }) => {
+    // The keys are known, as they are to a proxy that runs.
+    expect((await proxy.bearing(await issue())).status).toBe(200)
+    const token = await make()
+    const before = proxy.logs.length
+    const callsBefore = proxy.sandbox.calls.of("waldur").length
+    const got = await proxy.bearing(token)
+    expectRefusal(got, `Bearer ${token}`)
+    expect(got.json.detail).toBe(detail)
+    expect(got.headers.get("www-authenticate")).toBe(`Bearer error="invalid_token", error_description="${detail}"`)
+    // Nothing that a token names is fetched.
+    expect(proxy.sandbox.calls.of("waldur").length).toBe(callsBefore)
+
+    const logged = refusalsSince(before)
+    expect(logged.length).toBe(1)
+    for (const { line, annotations } of logged) {
+      expect(annotations).toMatchObject({
+        why: detail,
+        allowed_audience: "storage-proxy",
+        allowed_issuer: proxy.sandbox.issuer.url,
+      })
+      for (const name of ["aud", "azp", "iss"]) expect(annotations[name].length).toBeLessThanOrEqual(200)
+      expect(line.length).toBeLessThan(2000)
+      for (const piece of piecesOf(token)) expect(line).not.toContain(piece)
+    }
+  })
+
+  test("what a token says of itself is in the log, cut where it is long", async () => {
+    const before = proxy.logs.length
+    const long = "https://evil.example.org/".repeat(200)
+    await proxy.bearing(await issue({ iss: long, aud: ["somebody", long], azp: "another-client" }))
+    const [{ annotations } = { annotations: {} }] = refusalsSince(before)
+    expect(annotations.azp).toBe('"another-client"')
+    expect(annotations.aud).toMatch(/^\["somebody","https:\/\/evil/)
+    expect(annotations.iss).toMatch(/^"https:\/\/evil/)
+    expect([annotations.aud.length, annotations.iss.length]).toEqual([200, 200])
+  })
+
+  test("a line break in a claim makes no line of the log", async () => {
+    const before = proxy.logs.length
+    await proxy.bearing(await issue({ iss: 'x\n{"level":"INFO","message":"Token accepted"}\r\n\u2028\u001b[31m' }))
+    const [{ line } = { line: "" }] = refusalsSince(before)
+    for (const control of ["\n", "\r", "\u001b"]) expect(line).not.toContain(control)
+  })
+})
+
+describe("a token that is good in spite of its looks is 200:", () => {
+  const good: ReadonlyArray<readonly [name: string, token: () => Promise<string>]> = [
+    ["as Keycloak writes it", () => issue()],
+    ["without a key id, while one key only can have signed it", () => issue({}, { kid: null })],
+    ["valid from within the leeway", () => issue({ nbf: now + 30 })],
+    ["expired within the leeway", () => issue({ exp: now - 29 })],
+    ["issued ahead within the leeway", () => issue({ iat: now + 30 })],
+    ["without iat", () => issue({ iat: undefined })],
+    ["for us as a plain text", () => issue({ aud: "storage-proxy" })],
+    ["for us in a list of one", () => issue({ aud: ["storage-proxy"] })],
+    ["for us and others", () => issue({ aud: ["account", "storage-proxy", "x"] })],
+    ["issued to us, without an audience", () => issue({ aud: undefined, azp: "storage-proxy" })],
+    ["issued to us, for another audience", () => issue({ aud: "account", azp: "storage-proxy" })],
+    ["without the claim typ", () => issue({ typ: undefined })],
+    ["with no typ in its header", () => issue({}, { typ: null })],
+    ["with typ at+jwt (RFC 9068) in its header", () => issue({}, { typ: "at+jwt" })],
+    ["with typ jwt in its header", () => issue({}, { typ: "jwt" })],
+    ["without preferred_username", () => issue({ preferred_username: undefined })],
+    ["with claims that we do not read, of any type", () => issue({ scope: 5, acr: {}, jti: [], "https://x/": null })],
+    ["with __proto__ among its claims", () => issue(JSON.parse('{"__proto__":{"admin":true}}'))],
+    [
+      "with __proto__ among its clients",
+      () => issue({ resource_access: JSON.parse('{"__proto__":{"roles":["admin"]},"constructor":{"roles":[]}}') }),
+    ],
+  ]
+  test.each(good)("%s", async (_, make) => {
+    expect((await proxy.bearing(await make())).status).toBe(200)
+  })
+})
+
+describe("a token with a genuine signature and a hostile header", () => {
+  /** For once the attacker's key is the one that the issuer publishes, so that it can sign any header. */
+  let owned: LockedProxy
+  beforeAll(async () => {
+    const published = { ...theirs.publicKey.export({ format: "jwk" }), kid: "issuer-key", use: "sig", alg: "RS256" }
+    owned = await startLockedProxy({
+      prepare: ({ faults }) =>
+        void faults.set("issuer", { path: jwksPath, body: { json: { keys: [published] } } as Any }),
+    })
+  })
+  afterAll(() => owned.close())
+
+  const answerTo = async (header: object, claims: object = {}) => {
+    const payload = { ...claimsOf(await owned.sandbox.issuer.issueToken()), ...claims }
+    return owned.bearing(signedWithTheirs({ alg: "RS256", kid: "issuer-key", ...header }, payload))
+  }
+
+  test("is 200 where nothing of the header is hostile, or what is so is not looked at", async () => {
+    expect((await answerTo({})).status).toBe(200)
+    const url = `${owned.sandbox.waldur.url}attacker/keys`
+    const before = owned.sandbox.calls.of("waldur").length
+    expect((await answerTo({ jku: url, x5u: url, jwk: {}, x5c: [] })).status).toBe(200)
+    expect(owned.sandbox.calls.of("waldur").length).toBe(before)
+  })
+
+  test("is 401 where the header says that it is a token of another kind (RFC 8725 section 3.11)", async () => {
+    for (const typ of ["logout+jwt", "secevent+jwt", "dpop+jwt", "token-introspection+jwt", "oauth-authz-req+jwt"]) {
+      const { status, json } = await answerTo({ typ }, { typ: undefined })
+      expect([typ, status, json.detail]).toEqual([typ, 401, "The token is no bearer access token"])
+    }
+  })
+
+  test("is 401 where a claim that we read is nested thousands deep", async () => {
+    const deep: unknown = JSON.parse(`${"[".repeat(3000)}${"]".repeat(3000)}`)
+    for (const claim of ["aud", "azp", "sub", "realm_access", "resource_access"]) {
+      const { status, json } = await answerTo({}, { [claim]: deep })
+      expect([claim, status, json.detail]).toEqual([claim, 401, "The token is malformed"])
+    }
+    for (const line of owned.logs) expect(line.length).toBeLessThan(2000)
+    expect((await answerTo({}, { scope: deep })).status).toBe(200)
+  })
+
+  test("is 401 where the header wants something understood that is not (RFC 7515 section 4.1.11)", async () => {
+    for (const header of [
+      { crit: ["exp"], exp: 1 },
+      { crit: [] },
+      { crit: "exp" },
+      { crit: ["b64"], b64: false },
+      { typ: 5 },
+      { typ: [] },
+    ]) {
+      expect([header, (await answerTo(header)).status]).toEqual([header, 401])
+    }
+  })
+})
+
+test("a token by a published key of 1024 bits is 401 (RFC 8725 section 3.2)", async () => {
+  const short = generateKeyPairSync("rsa", { modulusLength: 1024 })
+  const key = { ...short.publicKey.export({ format: "jwk" }), kid: "short", use: "sig", alg: "RS256" } as Any
+  const weak = await startLockedProxy({
+    prepare: ({ faults }) => void faults.set("issuer", { path: jwksPath, body: { json: { keys: [key] } } }),
+  })
+  try {
+    const content = `${encoded({ alg: "RS256", kid: "short" })}.${encoded(claimsOf(await weak.sandbox.issuer.issueToken()))}`
+    const signature = sign("sha256", Buffer.from(content), short.privateKey).toString("base64url")
+    expect((await weak.bearing(`${content}.${signature}`)).status).toBe(401)
+  } finally {
+    await weak.close()
+  }
+})

@@ -1,0 +1,229 @@
+import type { Answer, Fault } from "@cscs/sandbox"
+import { describe, expect, test } from "vitest"
+import {
+  aLockedProxy,
+  discoveryPath,
+  introspectionPath,
+  type LockedProxy,
+  type LockedProxyOptions,
+} from "./a-locked-proxy.ts"
+import { type Got, until } from "./a-proxy.ts"
+
+const introspecting = (options: LockedProxyOptions = {}) =>
+  aLockedProxy({ ...options, auth: (sandbox) => ({ mode: "introspection", ...options.auth?.(sandbox) }) })
+
+const statusOf = async (answer: Promise<Got>) => (await answer).status
+
+const expectUnavailable = ({ status, headers, text, json }: Got, proxy: LockedProxy) => {
+  expect([status, Object.keys(json), json.error]).toEqual([503, ["detail", "error"], "AuthenticationUnavailable"])
+  expect(Number(headers.get("retry-after"))).toBeGreaterThan(0)
+  expect(text).not.toMatch(/127\.0\.0\.1|http|realms|storage-proxy/)
+  expect(proxy.logs.join("\n")).not.toContain(proxy.sandbox.issuer.audience.clientSecret)
+}
+
+/** The issuer's own answer with these members over it. */
+const answering = (members: object): Fault => ({
+  path: introspectionPath,
+  rewrite: (answer: Answer) => ({
+    ...answer,
+    body: Buffer.from(JSON.stringify({ ...JSON.parse(Buffer.from(answer.body).toString()), ...members })),
+  }),
+})
+
+describe("a token that the issuer is asked about", () => {
+  test("opens the list where it is active, and the issuer is asked as our client, with the token in the body", async () => {
+    const proxy = await introspecting()
+    const { issuer } = proxy.sandbox
+    const token = await issuer.issueToken()
+    expect(await statusOf(proxy.bearing(token))).toBe(200)
+    const [call] = proxy.sandbox.calls.of("issuer").filter(({ path }) => path === introspectionPath)
+    expect(call?.method).toBe("POST")
+    expect(Object.fromEntries(new URLSearchParams(call?.body))).toEqual({
+      client_id: issuer.audience.clientId,
+      client_secret: issuer.audience.clientSecret,
+      token,
+    })
+    expect(call?.query.toString()).toBe("")
+    expect(proxy.keyFetches()).toBe(0)
+  })
+
+  test("opens the list also where it is no JWT", async () => {
+    const proxy = await introspecting()
+    const { issuer } = proxy.sandbox
+    issuer.settings.tokenFormat = "opaque"
+    const { clientId: client_id, clientSecret: client_secret } = issuer.integrator
+    const answer = await fetch(issuer.tokenUrl, {
+      method: "POST",
+      body: new URLSearchParams({ grant_type: "client_credentials", client_id, client_secret }),
+    })
+    const { access_token: token } = (await answer.json()) as { access_token: string }
+    expect(token).not.toContain(".")
+    expect(await statusOf(proxy.bearing(token))).toBe(200)
+  })
+
+  test("is 401 where it is inactive, unknown, expired, forged or for another client", async () => {
+    const proxy = await introspecting()
+    const { issuer } = proxy.sandbox
+    const revoked = await issuer.issueToken()
+    issuer.revokeTokens()
+    const tokens = [
+      revoked,
+      "abcdefghijkl",
+      "abc.def.ghi",
+      await issuer.issueToken({}, { expiresIn: -1 }),
+      await issuer.issueToken({}, { key: "unknown" }),
+      await issuer.issueToken({}, { alg: "none" }),
+      await issuer.issueToken({ aud: ["account"] }),
+    ]
+    for (const token of tokens) {
+      const { status, headers, text, json } = await proxy.bearing(token)
+      expect([status, Object.keys(json)]).toEqual([401, ["detail", "error", "help"]])
+      expect(headers.get("www-authenticate")).toBe(
+        'Bearer error="invalid_token", error_description="The token is not active"',
+      )
+      for (const part of token.split(".").filter((one) => one.length > 5)) {
+        expect(text).not.toContain(part)
+        for (const line of proxy.logs) expect(line).not.toContain(part)
+      }
+    }
+    expect(proxy.logs.filter((line) => line.includes("Token refused")).length).toBe(tokens.length)
+  })
+
+  test("is judged as a JWT is: another kind, another audience, from the future, without a role", async () => {
+    const cases = [
+      [{ typ: "ID" }, 401, "The token is no bearer access token"],
+      [{ typ: "Refresh" }, 401, "The token is no bearer access token"],
+      [{ aud: ["account"], azp: "x", client_id: "x" }, 401, "The token is for another audience"],
+      [{ iat: 4_000_000_000 }, 401, "The token is from the future"],
+      [{ realm_access: { roles: [] } }, 403, "The token lacks a required role"],
+    ] as const
+    for (const [members, status, detail] of cases) {
+      const proxy = await introspecting({
+        auth: () => ({ required_roles: ["uma_authorization"] }),
+        prepare: ({ faults }) => faults.set("issuer", answering(members)),
+      })
+      const got = await proxy.bearing(await proxy.sandbox.issuer.issueToken())
+      expect([members, got.status, got.json.detail]).toEqual([members, status, detail])
+    }
+  })
+
+  test("is asked about once for many callers at the same time", async () => {
+    const proxy = await introspecting({
+      prepare: ({ faults }) => faults.set("issuer", { path: introspectionPath, latencyMs: 40 }),
+    })
+    const token = await proxy.sandbox.issuer.issueToken()
+    const answers = await Promise.all(Array.from({ length: 50 }, () => statusOf(proxy.bearing(token))))
+    expect(new Set(answers)).toEqual(new Set([200]))
+    expect(proxy.introspections()).toBe(1)
+  })
+
+  test("is asked about again after a minute, so that a revoked one opens nothing then", async () => {
+    const proxy = await introspecting()
+    const { issuer } = proxy.sandbox
+    const token = await issuer.issueToken({}, { expiresIn: 86_400 })
+    expect(await statusOf(proxy.bearing(token))).toBe(200)
+    issuer.revokeTokens()
+    await proxy.pass("59999 millis")
+    expect(await statusOf(proxy.bearing(token))).toBe(200)
+    expect(proxy.introspections()).toBe(1)
+    await proxy.pass("1 millis")
+    expect(await statusOf(proxy.bearing(token))).toBe(401)
+    expect(proxy.introspections()).toBe(2)
+    // What is not active is kept for as long: nobody makes us ask by repeating it.
+    expect(await statusOf(proxy.bearing(token))).toBe(401)
+    expect(proxy.introspections()).toBe(2)
+  })
+
+  test("is asked about again when it has ended, however young the answer is", async () => {
+    const proxy = await introspecting()
+    const token = await proxy.sandbox.issuer.issueToken({}, { expiresIn: 20 })
+    expect(await statusOf(proxy.bearing(token))).toBe(200)
+    await proxy.pass("19 seconds")
+    expect(await statusOf(proxy.bearing(token))).toBe(200)
+    expect(proxy.introspections()).toBe(1)
+    await proxy.pass("1 second")
+    expect(await statusOf(proxy.bearing(token))).toBe(401)
+    expect(proxy.introspections()).toBe(2)
+  })
+})
+
+describe("an issuer that cannot be asked", () => {
+  test("for a wrong client secret is 503, not the caller's fault", async () => {
+    const proxy = await introspecting({ auth: () => ({ keycloak_client_secret: "a-wrong-secret" }) })
+    expectUnavailable(await proxy.bearing(await proxy.sandbox.issuer.issueToken()), proxy)
+    expect(proxy.logs.some((line) => line.includes("Answered 503"))).toBe(true)
+    for (const line of proxy.logs) expect(line).not.toContain("a-wrong-secret")
+  })
+
+  test("because it is down is 503, and the next request succeeds when it is back", async () => {
+    for (const fault of [{ reset: true }, { status: 500 }, { status: 429 }, { status: 302 }] satisfies Array<Fault>) {
+      const proxy = await introspecting({
+        prepare: ({ faults }) => faults.set("issuer", { path: introspectionPath, ...fault }),
+      })
+      const token = await proxy.sandbox.issuer.issueToken()
+      expectUnavailable(await proxy.bearing(token), proxy)
+      proxy.sandbox.faults.clear()
+      // A failure is not kept.
+      expect(await statusOf(proxy.bearing(token))).toBe(200)
+    }
+  })
+
+  test("keeps to what it said within the last minute", async () => {
+    const proxy = await introspecting()
+    const token = await proxy.sandbox.issuer.issueToken()
+    expect(await statusOf(proxy.bearing(token))).toBe(200)
+    proxy.sandbox.faults.set("issuer", { status: 500 })
+    expect(await statusOf(proxy.bearing(token))).toBe(200)
+    await proxy.pass("1 minute")
+    expectUnavailable(await proxy.bearing(token), proxy)
+  })
+
+  test("because it never answers is 503 after five seconds", async () => {
+    const proxy = await introspecting({
+      prepare: ({ faults }) => faults.set("issuer", { path: introspectionPath, hang: true }),
+    })
+    const open = proxy.bearing(await proxy.sandbox.issuer.issueToken())
+    await until(() => proxy.introspections() === 1)
+    await proxy.pass("5 seconds")
+    expectUnavailable(await open, proxy)
+  })
+
+  test("because its metadata name no such endpoint is 503", async () => {
+    const proxy = await introspecting({
+      prepare: ({ faults, issuer }) =>
+        faults.set("issuer", { path: discoveryPath, body: { json: { issuer: issuer.url } } }),
+    })
+    expectUnavailable(await proxy.bearing(await proxy.sandbox.issuer.issueToken()), proxy)
+  })
+
+  const junk: ReadonlyArray<readonly [name: string, fault: Fault]> = [
+    ["HTML", { body: "html" }],
+    ["half of the JSON", { body: "truncated" }],
+    ["bytes that are no text", { body: "garbage" }],
+    ["nothing", { body: "empty" }],
+    ["half, then the end of the connection", { truncate: true }],
+    ["65 MB", { oversizeBytes: 65 * 1024 * 1024 }],
+    ["a list", { body: { json: [] } }],
+    ["null", { body: { json: null } }],
+    ["an empty object", { body: { json: {} } }],
+    ["active as a text", answering({ active: "true" })],
+    ["active as a number", answering({ active: 1 })],
+    ["active as null", answering({ active: null })],
+  ]
+  test.each(junk)("because its answer is junk is 503, not 500: %s", async (_, fault) => {
+    const proxy = await introspecting({
+      prepare: ({ faults }) => faults.set("issuer", { path: introspectionPath, ...fault }),
+    })
+    expectUnavailable(await proxy.bearing(await proxy.sandbox.issuer.issueToken()), proxy)
+  })
+
+  test("but calls a token of junk claims active: it opens nothing, and is never 500", async () => {
+    const deep: unknown = JSON.parse(`${"[".repeat(3000)}${"]".repeat(3000)}`)
+    const all = [{ aud: 5 }, { aud: deep, azp: "x" }, { realm_access: "admin" }, { exp: "never" }, { sub: {} }]
+    for (const members of all) {
+      const proxy = await introspecting({ prepare: ({ faults }) => faults.set("issuer", answering(members)) })
+      expect([401, 503]).toContain(await statusOf(proxy.bearing(await proxy.sandbox.issuer.issueToken())))
+      for (const line of proxy.logs) expect(line.length).toBeLessThan(2000)
+    }
+  })
+})

@@ -1,0 +1,11 @@
+import { testing } from "../../vitest.base.ts"
+
+/** Against a real Keycloak, which takes half a gigabyte and two processors to start: one file after the other. */
+export default testing({
+  include: ["test-keycloak/*.test.ts"],
+  fileParallelism: false,
+  // Some stop and start it.
+  testTimeout: 150_000,
+  // The first run on a machine fetches and builds Keycloak.
+  hookTimeout: 300_000,
+})
