@@ -172,22 +172,19 @@ describe("remembering", () => {
     }),
   )
 
-  it.effect(
-    "100,000 known names come back without a request",
-    () =>
-      Effect.gen(function* () {
-        const fake = yield* fakeHpcUser()
-        const names = numbered(100_000)
-        for (const name of names) fake.gids.set(name, 31001)
-        yield* Effect.gen(function* () {
-          const client = yield* HpcUserClient
-          yield* client.gids(names)
-          const asked = fake.apiRequests.length
-          assert.strictEqual((yield* client.gids(names)).known.size, 100_000)
-          assert.strictEqual(fake.apiRequests.length, asked)
-        }).pipe(clientOf(fake))
-      }),
-    60_000,
+  it.effect("100,000 known names come back without a request", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      const names = numbered(100_000)
+      for (const name of names) fake.gids.set(name, 31001)
+      yield* Effect.gen(function* () {
+        const client = yield* HpcUserClient
+        yield* client.gids(names)
+        const asked = fake.apiRequests.length
+        assert.strictEqual((yield* client.gids(names)).known.size, 100_000)
+        assert.strictEqual(fake.apiRequests.length, asked)
+      }).pipe(clientOf(fake))
+    }),
   )
 
   it.effect("the statistics list up to ten names, then give their number", () =>
