@@ -1,4 +1,4 @@
-import { Duration, Effect, Result, type Scope } from "effect"
+import { Duration, Effect, type Scope } from "effect"
 import ky from "ky"
 import { secretsOf, withoutSecrets } from "./credentials.ts"
 import type { EnvironmentProxies } from "./environment-proxies.ts"
@@ -76,10 +76,7 @@ export interface Transport {
 export const makeTransport = Effect.fn("makeTransport")(function* (
   options: TransportOptions,
 ): Effect.fn.Return<Transport, InvalidProxy, Scope.Scope> {
-  const proxyTo = yield* Result.match(readProxySetting(options.proxy), {
-    onSuccess: (choice) => Effect.succeed(choice),
-    onFailure: (error) => Effect.fail(error),
-  })
+  const proxyTo = yield* Effect.fromResult(readProxySetting(options.proxy))
   // A call's path changes neither scheme nor host, so all calls go the same way.
   const { secrets: proxySecrets, ...way } = wayTo(options.baseUrl, proxyTo)
   const pool = yield* Effect.acquireRelease(
@@ -114,7 +111,7 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
     call: `${call.method} ${options.baseUrl.replace(/\/*$/, "/")}${call.path}`,
     ...way,
   })
-  const timedOut = (call: HttpCall, detail: string) => () =>
+  const timedOut = (call: HttpCall, detail: string) =>
     Effect.fail(new TransportFailure({ ...callFor(call), reason: "timeout", detail }))
 
   const attempt = (call: HttpCall) => {
@@ -136,7 +133,7 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
       Effect.flatMap(({ response, text }) => answerFrom(response, text, callFor(call), secrets)),
       Effect.timeoutOrElse({
         duration: attemptTimeout,
-        orElse: timedOut(call, `no whole answer within ${display(attemptTimeout)}`),
+        orElse: () => timedOut(call, `no whole answer within ${display(attemptTimeout)}`),
       }),
     )
   }
@@ -157,7 +154,7 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
       return yield* (call.method === "POST" ? once : Effect.retry(once, schedule)).pipe(
         Effect.timeoutOrElse({
           duration: deadline,
-          orElse: () => timedOut(call, `no answer within the deadline of ${display(deadline)}${last}`)(),
+          orElse: () => timedOut(call, `no answer within the deadline of ${display(deadline)}${last}`),
         }),
       )
     }),

@@ -114,17 +114,18 @@ export const buildHierarchy = ({ decoded, customers, gids, settings }: Hierarchy
         tenant.members.find((member) => member.resource.provider_name)?.resource.provider_name ??
         tenantKey.toUpperCase(),
     }
-    const tenantPath = `/${resource.offering_slug}/${tenant.first.dataType}/${tenantKey}`
+    const { tenantPath } = tenant.first
     const grandparent = (path: string) => parentDirectory(parentDirectory(path))
     pushParent(tenant.members, "tenant", tenantItem, sharedDirectory(tenant.members, grandparent) ?? tenantPath, null)
 
     for (const group of consecutive(tenant.members, sameCustomer)) {
       const invalidSlug = invalidComponent("customer_slug", group.first.resource.customer_slug)
       const customer =
-        invalidSlug === undefined ? customerOf(group.members.map((member) => member.resource)) : undefined
-      if (customer === undefined || Result.isFailure(customer)) {
-        const wrong = customer === undefined ? invalidSlug : customer.failure
-        for (const member of group.members) if (wrong !== undefined) skip(member.resource, "bad-data", wrong)
+        invalidSlug === undefined
+          ? customerOf(group.members.map((member) => member.resource))
+          : Result.fail(invalidSlug)
+      if (Result.isFailure(customer)) {
+        for (const member of group.members) skip(member.resource, "bad-data", customer.failure)
         continue
       }
       const { itemId, name, warning } = customer.success

@@ -1,7 +1,7 @@
 import { Result } from "effect"
 import { isJsonObject, property } from "./json-object.ts"
 import { isLiveState, providerView } from "./lifecycle.ts"
-import { backendMountPath, mountPath, parentDirectory } from "./mount-path.ts"
+import { backendMountPath, parentDirectory, projectMountPath } from "./mount-path.ts"
 import { dataTypeOf } from "./storage-data-type.ts"
 
 /**
@@ -21,12 +21,14 @@ export const livePathOf = (record: unknown): string | undefined => {
   if (fromWaldur.success !== undefined) return fromWaldur.success
   const attributes = property(record, "attributes")
   const path = Result.flatMap(dataTypeOf(isJsonObject(attributes) ? attributes : null), (dataType) =>
-    mountPath(
-      ["offering_slug", text("offering_slug")],
-      ["attributes.storage_data_type", dataType],
-      ["provider_slug", text("provider_slug")],
-      ["customer_slug", text("customer_slug")],
-      ["project_slug", text("project_slug")],
+    projectMountPath(
+      {
+        offering_slug: text("offering_slug"),
+        provider_slug: text("provider_slug"),
+        customer_slug: text("customer_slug"),
+        project_slug: text("project_slug"),
+      },
+      dataType,
     ),
   )
   return Result.isSuccess(path) ? path.success : undefined

@@ -4,7 +4,7 @@ import { type Problem, problem, type Warn } from "./finding.ts"
 import { microsecondsOf } from "./instant.ts"
 import { isLiveState, providerView } from "./lifecycle.ts"
 import { livePathOf } from "./live-path.ts"
-import { backendMountPath, mountPath } from "./mount-path.ts"
+import { backendMountPath, projectMountPath, tenantMountPath } from "./mount-path.ts"
 import { badData, type Refusal, refuse } from "./refusal.ts"
 import type { ModelSettings } from "./settings.ts"
 import { dataTypeOf } from "./storage-data-type.ts"
@@ -19,6 +19,8 @@ export interface Located {
   readonly dataType: string
   /** Microseconds since 1970; infinity where Waldur gives no time. */
   readonly created: number
+  /** The tenant's directory, as its names make it. */
+  readonly tenantPath: string
   readonly path: Result.Result<string, Problem>
   /** Whether the path is an absolute one that Waldur's `backend_id` gave. */
   readonly pathFromWaldur: boolean
@@ -42,11 +44,7 @@ export const locate = (
   }
   const dataType = dataTypeOf(resource.attributes)
   if (Result.isFailure(dataType)) return Result.fail(badData(dataType.failure))
-  const tenantPath = mountPath(
-    ["offering_slug", resource.offering_slug],
-    ["attributes.storage_data_type", dataType.success],
-    ["provider_slug", resource.provider_slug],
-  )
+  const tenantPath = tenantMountPath(resource, dataType.success)
   if (Result.isFailure(tenantPath)) return Result.fail(badData(tenantPath.failure))
   const fromWaldur = backendMountPath(resource.backend_id, settings.mountRoots, warn)
   const pathFromWaldur = Result.isSuccess(fromWaldur) && fromWaldur.success !== undefined
@@ -57,16 +55,9 @@ export const locate = (
     dataType: dataType.success,
     created: microsecondsOf(resource.created ?? "") ?? Number.POSITIVE_INFINITY,
     pathFromWaldur,
+    tenantPath: tenantPath.success,
     path: Result.flatMap(fromWaldur, (path) =>
-      path !== undefined
-        ? Result.succeed(path)
-        : mountPath(
-            ["offering_slug", resource.offering_slug],
-            ["attributes.storage_data_type", dataType.success],
-            ["provider_slug", resource.provider_slug],
-            ["customer_slug", resource.customer_slug],
-            ["project_slug", resource.project_slug],
-          ),
+      path !== undefined ? Result.succeed(path) : projectMountPath(resource, dataType.success),
     ),
   })
 }

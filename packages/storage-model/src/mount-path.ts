@@ -12,8 +12,36 @@ const wanted = "a path component: 1 to 255 of A-Z a-z 0-9 . _ -, not beginning w
 export const invalidComponent = (field: string, value: string): Problem | undefined =>
   component.test(value) ? undefined : problem(field, value, `expected ${wanted}`)
 
-/** `/a/b/c` of components, each checked; `fields` says where each came from. */
-export const mountPath = (
+/** The names that a resource's directory and those above it are made of. */
+export interface PathNames {
+  readonly offering_slug: string
+  readonly provider_slug: string
+  readonly customer_slug: string
+  readonly project_slug: string
+}
+
+/** `/{storage_system}/{data_type}/{tenant}`: a tenant's directory, each component checked. */
+export const tenantMountPath = (
+  names: Pick<PathNames, "offering_slug" | "provider_slug">,
+  dataType: string,
+): Result.Result<string, Problem> =>
+  mountPath(
+    ["offering_slug", names.offering_slug],
+    ["attributes.storage_data_type", dataType],
+    ["provider_slug", names.provider_slug],
+  )
+
+/** `{tenant's directory}/{customer}/{project}`: a resource's directory, each component checked. */
+export const projectMountPath = (names: PathNames, dataType: string): Result.Result<string, Problem> =>
+  Result.flatMap(tenantMountPath(names, dataType), (tenant) =>
+    Result.map(
+      mountPath(["customer_slug", names.customer_slug], ["project_slug", names.project_slug]),
+      (below) => `${tenant}${below}`,
+    ),
+  )
+
+/** `/a/b/c` of components, each with the field that it came from. */
+const mountPath = (
   ...components: ReadonlyArray<readonly [field: string, value: string]>
 ): Result.Result<string, Problem> => {
   for (const [field, value] of components) {

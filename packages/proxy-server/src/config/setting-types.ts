@@ -127,17 +127,18 @@ export const textList: SettingType<ReadonlyArray<string>> = {
   },
 }
 
-const isJsonObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+/** Whether a value is a YAML mapping or a JSON object. */
+export const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
 export const mapping: SettingType<Readonly<Record<string, unknown>>> = {
   allowed: "a mapping (in the environment: a JSON object)",
   jsonSchema: { type: "object" },
   decode: (value) => {
-    if (typeof value !== "string") return isJsonObject(value) ? value : undefined
+    if (typeof value !== "string") return isMapping(value) ? value : undefined
     try {
       const parsed: unknown = JSON.parse(value)
-      return isJsonObject(parsed) ? parsed : undefined
+      return isMapping(parsed) ? parsed : undefined
     } catch {
       return undefined
     }

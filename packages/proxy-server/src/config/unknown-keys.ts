@@ -1,6 +1,7 @@
 import { distance } from "fastest-levenshtein"
 import type { ConfigurationProblem } from "./configuration-invalid.ts"
 import { olderHpcUserPaths, settingKeys } from "./setting-keys.ts"
+import { isMapping } from "./setting-types.ts"
 
 const known = [...Object.values(settingKeys).map(({ path }) => path), ...Object.values(olderHpcUserPaths)]
 const sections = new Set(known.filter((path) => path.includes(".")).map((path) => path.slice(0, path.indexOf("."))))
@@ -41,9 +42,6 @@ export const unknownKeys = (document: Readonly<Record<string, unknown>>, file: s
   }
   return { misspelt, ignored }
 }
-
-const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const nearestOf = (path: string): string | undefined => {
   const candidates = [...known, ...componentKeys, ...sections]

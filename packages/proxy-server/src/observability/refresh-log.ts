@@ -1,7 +1,7 @@
 import type { Finding } from "@cscs/storage-model"
 import { Effect } from "effect"
 import type { RefreshError } from "../snapshot/read-snapshot.ts"
-import type { Snapshot } from "../snapshot/snapshot.ts"
+import { invisibleOffering, type Snapshot } from "../snapshot/snapshot.ts"
 import { maskFound } from "./mask-secrets.ts"
 
 /**
@@ -26,9 +26,7 @@ export const logSnapshot = Effect.fnUntraced(function* (snapshot: Snapshot, last
   }
   for (const slug of snapshot.invisibleOfferings) {
     if (last?.invisibleOfferings.includes(slug)) continue
-    yield* Effect.logWarning(
-      `Waldur's token does not see the offering ${slug}: its user needs a role in it, or the slug is wrong`,
-    )
+    yield* Effect.logWarning(invisibleOffering(slug))
   }
   if (snapshot.gidFailure !== undefined && last?.gidFailure !== snapshot.gidFailure) {
     yield* Effect.logWarning("The HPC User API cannot be asked for some projects").pipe(

@@ -2,6 +2,7 @@ import { Clock, Effect, Schema } from "effect"
 import { Settings } from "../config/settings.ts"
 import { Lifecycle } from "../lifecycle.ts"
 import { upstreamOf } from "../snapshot/read-snapshot.ts"
+import { invisibleOffering } from "../snapshot/snapshot.ts"
 import { type Held, Snapshots } from "../snapshot/snapshots.ts"
 
 const UpstreamReport = Schema.Struct({
@@ -78,7 +79,7 @@ const warningsOf = ({ snapshot, failure }: Held, now: number): ReadonlyArray<str
     warnings.push(`the data is stale: ${Math.round((now - snapshot.takenAt) / 1000)} seconds old`)
   }
   for (const slug of snapshot.invisibleOfferings) {
-    warnings.push(`Waldur's token does not see the offering ${slug}: its user needs a role in it, or the slug is wrong`)
+    warnings.push(invisibleOffering(slug))
   }
   if (snapshot.mockedGids > 0) warnings.push(`the GIDs of ${snapshot.mockedGids} projects are made up`)
   const shared = snapshot.hierarchy.warnings.filter(({ code }) => code === "shared-mount-point").length

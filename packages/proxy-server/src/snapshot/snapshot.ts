@@ -22,3 +22,7 @@ export const servedResources = (hierarchy: Hierarchy): ReadonlySet<string> =>
       .filter(({ entry }) => entry.target.targetType === "project" || entry.target.targetType === "user")
       .map(({ entry }) => entry.itemId),
   )
+
+/** What an operator is told of an offering that the token does not see. */
+export const invisibleOffering = (slug: string): string =>
+  `Waldur's token does not see the offering ${slug}: its user needs a role in it, or the slug is wrong`
