@@ -20,6 +20,7 @@ export {
 } from "./start-sandbox.ts"
 export type { Arrange, WaldurControl } from "./waldur/control.ts"
 export type { Dialect } from "./waldur/dialect.ts"
+export { ALL_HAPPENINGS, changeResource, type Happening, happen } from "./waldur/happenings.ts"
 export { MS_PER_ROW } from "./waldur/pace.ts"
 export { shuffleTies } from "./waldur/shuffle-ties.ts"
 export { buildWorld, type WorldOptions } from "./world/build-world.ts"

@@ -25,6 +25,8 @@ export interface ListenerOptions {
   handle: (request: Request, exchange: Exchange) => Response | Promise<Response>
   calls: CallRecorder
   faults: FaultBook
+  /** What the header `Date` of its answers says, in milliseconds since 1970. */
+  now: () => number
 }
 
 export interface Listener {
@@ -95,13 +97,15 @@ async function serve(options: ListenerOptions, incoming: IncomingMessage, outgoi
       )
       return {
         status: response.status,
-        headers: response.headers,
+        headers: new Headers(response.headers),
         body: new Uint8Array(await response.arrayBuffer()),
       }
     }
     if (fault.pace === "real" && exchange.paceMs > 0) {
       await wait(exchange.paceMs, undefined, { signal: gone.signal })
     }
+    // Before the fault's last word, so that it may change the time or take it away.
+    answer.headers.set("Date", new Date(options.now()).toUTCString())
     const bent = bend(answer, fault)
     call.status = bent.status
     call.bytes = await send(outgoing, method === "HEAD", bent, fault)
@@ -121,6 +125,7 @@ function headersOf(incoming: IncomingMessage): Headers {
 /** Writes the answer as the fault wants it; gives the bytes of body that were written. */
 async function send(outgoing: ServerResponse, head: boolean, answer: Answer, fault: Fault): Promise<number> {
   const { body } = answer
+  outgoing.sendDate = false
   outgoing.statusCode = answer.status
   outgoing.setHeaders(answer.headers)
   if (head) {

@@ -114,7 +114,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     expiresIn: 300,
     tokenFormat: "jwt",
   }
-  const issuer = createIssuer(() => issuerUrl, settings, options.now ?? Date.now)
+  const now = options.now ?? Date.now
+  const issuer = createIssuer(() => issuerUrl, settings, now)
   const waldurApp = createWaldurApp(world, control)
   const hpcUserApp = createHpcUserApiApp(world, issuer.accepts)
 
@@ -125,6 +126,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       handle: (request, exchange) => waldurApp.fetch(request, exchange),
       calls,
       faults,
+      // Its changes are dated by the world's clock, and so are its answers.
+      now: () => Date.parse(world.now),
     }),
     startListener({
       upstream: "hpcUserApi",
@@ -132,6 +135,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       handle: (request, exchange) => hpcUserApp.fetch(request, exchange),
       calls,
       faults,
+      now,
     }),
     startListener({
       upstream: "issuer",
@@ -139,6 +143,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       handle: (request, exchange) => issuer.app.fetch(request, exchange),
       calls,
       faults,
+      now,
     }),
   ])
   const listeners = started.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []))

@@ -142,3 +142,16 @@ test("closing ends requests that hang", async () => {
   await own.close()
   expect(await pending).toBe("fetch failed")
 })
+
+test("a fault may take the answer's Date away, or give it another", async () => {
+  sandbox.faults.set("waldur", {
+    times: 1,
+    rewrite: (answer) => {
+      answer.headers.delete("Date")
+      return answer
+    },
+  })
+  expect((await ask(sandbox, "version/")).headers.get("Date")).toBeNull()
+  sandbox.faults.set("waldur", { times: 1, headers: { Date: "soon" } })
+  expect((await ask(sandbox, "version/")).headers.get("Date")).toBe("soon")
+})

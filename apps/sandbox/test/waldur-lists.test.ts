@@ -183,6 +183,28 @@ test("a change of the world is seen by the next request", async () => {
   expect(json.limits).toEqual({ storage: 801 })
 })
 
+test("answers are dated by the clock that dates changes, not by that of the machine", async () => {
+  const dated = async () => Date.parse((await ask(sandbox, `${RESOURCES}?page_size=1`)).headers.get("Date") ?? "")
+  const before = await dated()
+  expect(before).toBe(Date.parse(sandbox.world.now))
+  const uuid = uuidOfCase(sandbox, "capstor-store")
+  await ask(sandbox, `marketplace-provider-resources/${uuid}/set_backend_id/`, {
+    method: "POST",
+    body: JSON.stringify({ backend_id: "/new" }),
+  })
+  const { modified } = sandbox.world.cases.get("capstor-store")?.row ?? {}
+  expect(Date.parse(String(modified))).toBe(before)
+  expect(await dated()).toBe(before + 1000)
+  expect(await count(`modified=${modified}`)).toBe(1)
+})
+
+test("every row of a built world is older than its first answer by more than a year", async () => {
+  const own = await startSandbox({ world: buildWorld({ resources: 5000 }) })
+  const { headers } = await ask(own, `${RESOURCES}?page_size=1&modified=2025-11-23T09:00:00Z`)
+  expect(headers.get("X-Result-Count")).toBe("0")
+  await own.close()
+})
+
 test("links in rows lead to the server that was asked", async () => {
   const [row] = (await ask(sandbox, RESOURCES)).json
   expect(row.url).toBe(`${sandbox.waldur.url}marketplace-resources/${row.uuid}/`)

@@ -42,6 +42,12 @@ test("rejecting a Create terminates the resource, rejecting an Update leaves it"
   expect(rowOf("update-pending-provider")).toMatchObject({ state: "OK", limits: { storage: 50 } })
 })
 
+test("an order that is rejected without a change of its resource leaves modified alone", async () => {
+  const { modified } = rowOf("ok-update-pending-provider")
+  expect((await post(sandbox, orderPath("ok-update-pending-provider", "reject_by_provider"))).status).toBe(200)
+  expect(rowOf("ok-update-pending-provider")).toMatchObject({ state: "OK", order_in_progress: null, modified })
+})
+
 test("set_state_executing works once", async () => {
   const path = orderPath("terminate-pending-provider", "set_state_executing")
   expect((await post(sandbox, path)).status).toBe(200)

@@ -2,6 +2,7 @@ import { Effect, Option } from "effect"
 import { fieldQuery, type Query, type WaldurCalls } from "./calls.ts"
 import { judgeWalk, missingFrom, type Walk } from "./consistency.ts"
 import { type WaldurError, WaldurInconsistent } from "./errors.ts"
+import { inTurns } from "./rows.ts"
 
 /**
  * Rows per page, one number per read: 300 is Waldur's largest. Each later read puts the borders between pages elsewhere,
@@ -23,6 +24,8 @@ export interface Listing {
    * it, a list that keeps moving is only read again.
    */
   readonly confirm?: (key: string) => Effect.Effect<Option.Option<unknown>, WaldurError>
+  /** Told of the rows of each page as it comes, whatever becomes of the read; it runs beside the read. */
+  readonly onRows?: ((rows: ReadonlyArray<unknown>) => Effect.Effect<void>) | undefined
 }
 
 export interface WholeList {
@@ -54,17 +57,17 @@ export const readAllPages = Effect.fn("readAllPages")(function* (
   let last = { totals: [] as ReadonlyArray<number>, rows: 0 }
   for (const [earlier, pageSize] of pageSizes.entries()) {
     const reads = earlier + 1
-    const judged = judgeWalk(yield* walk(calls, listing, pageSize))
+    const judged = yield* judgeWalk(yield* walk(calls, listing, pageSize))
     if (judged.consistent) return { rows: judged.rows, total: judged.total, reads }
 
     let found: ReadonlyArray<unknown> = []
     if (earlier > 0) {
-      found = yield* confirmed(listing, missingFrom(judged, seen))
+      found = yield* confirmed(listing, yield* missingFrom(judged, seen))
       if (judged.count + found.length >= judged.total) {
         return { rows: [...judged.rows, ...found], total: judged.total, reads }
       }
     }
-    for (const key of judged.keys) seen.add(key)
+    yield* inTurns(judged.places.keys(), (key) => seen.add(key))
     last = { totals: judged.totals, rows: judged.count + found.length }
     yield* Effect.logWarning(
       `Waldur's rows moved between pages of ${call}: read ${reads} of at most ${pageSizes.length} gave ${last.rows} rows where Waldur counts ${last.totals.join(", then ")}`,
@@ -79,12 +82,14 @@ const walk = Effect.fnUntraced(function* (
   pageSize: number,
 ): Effect.fn.Return<Walk, WaldurError> {
   const page = (number: number) =>
-    calls.page(listing.path, [
-      ...listing.query,
-      ["page_size", String(pageSize)],
-      ["page", String(number)],
-      ...fieldQuery(listing.fields),
-    ])
+    calls
+      .page(listing.path, [
+        ...listing.query,
+        ["page_size", String(pageSize)],
+        ["page", String(number)],
+        ...fieldQuery(listing.fields),
+      ])
+      .pipe(Effect.tap(({ rows }) => tell(listing, rows)))
   const first = yield* page(1)
   const later = Array.from({ length: Math.max(0, Math.ceil(first.total / pageSize) - 1) }, (_, index) => index + 2)
   // Unbounded here: how many go at the same time is the gate's to say, over all lists that are read.
@@ -93,6 +98,16 @@ const walk = Effect.fnUntraced(function* (
   })
   return { pages: [first, ...rest.flatMap(Option.toArray)], shrank: rest.some(Option.isNone) }
 })
+
+/** In a fiber of its own, which neither fails the read nor holds it up, nor ends with it: a hint may be worth finishing. */
+const tell = ({ onRows }: Listing, rows: ReadonlyArray<unknown>): Effect.Effect<void> =>
+  onRows === undefined
+    ? Effect.void
+    : Effect.suspend(() => onRows(rows)).pipe(
+        Effect.ignoreCause({ log: "Warn", message: "What was told of a page's rows failed; the read goes on" }),
+        Effect.forkDetach({ startImmediately: true }),
+        Effect.asVoid,
+      )
 
 /** Waldur says 404 "Invalid page." beyond the last page (in its own language): after a good first page, the list shrank. */
 const noneIfGone = <A>(effect: Effect.Effect<Option.Option<A>, WaldurError>) =>

@@ -1,5 +1,5 @@
 import type { HttpAnswer, HttpCall, Transport } from "@cscs/http-transport"
-import { Effect, Option, Schema, type Semaphore } from "effect"
+import { Duration, Effect, Option, Schema, type Semaphore } from "effect"
 import { type WaldurError, WaldurUnexpectedAnswer } from "./errors.ts"
 import { errorFromFailure } from "./refusal.ts"
 
@@ -19,6 +19,17 @@ export interface ListPage {
   readonly total: number
 }
 
+/** What a HEAD of a list tells. */
+export interface Count {
+  /** `X-Result-Count`: rows of the whole list. */
+  readonly total: number
+  /**
+   * A moment at or before that at which the count was asked for, by Waldur's own clock, in ms since 1970: the header
+   * `Date`, less what has passed here between asking and having the answer. None where there is no such header.
+   */
+  readonly askedAt: number | undefined
+}
+
 /** Waldur's API as lists, counts, objects and actions: where its answers are checked, and nothing more is known of it. */
 export interface WaldurCalls {
   /** Ends in `/api/`. */
@@ -26,7 +37,7 @@ export interface WaldurCalls {
   /** GET of a list: the array and its count. */
   readonly page: (path: string, query: Query) => Effect.Effect<ListPage, WaldurError>
   /** HEAD of a list: its count, for the price of one row. */
-  readonly count: (path: string, query: Query) => Effect.Effect<number, WaldurError>
+  readonly count: (path: string, query: Query) => Effect.Effect<Count, WaldurError>
   /** GET of one object that `schema` decodes; `wanted` says it in words. */
   readonly object: <A>(
     path: string,
@@ -38,7 +49,7 @@ export interface WaldurCalls {
   readonly action: (path: string, json?: unknown) => Effect.Effect<void, WaldurError>
 }
 
-const decodeRows = Schema.decodeUnknownOption(Schema.Array(Schema.Unknown))
+const decodeRows = Option.liftPredicate((body: unknown): body is ReadonlyArray<unknown> => Array.isArray(body))
 // Number("") is 0, and so is the number that FiniteFromString makes of an empty header.
 const decodeCount = Schema.decodeUnknownOption(
   Schema.String.check(Schema.isPattern(/^\d+$/)).pipe(Schema.decodeTo(Schema.FiniteFromString)),
@@ -90,7 +101,12 @@ export const makeCalls = (
         path,
         query: [...query, ["page_size", "1"], ["field", "uuid"]],
       }
-      return yield* countOf(call, yield* read(call))
+      const [passed, answer] = yield* Effect.timed(read(call))
+      const date = Date.parse(answer.headers.get("date") ?? "")
+      return {
+        total: yield* countOf(call, answer),
+        askedAt: Number.isNaN(date) ? undefined : Math.floor(date - Duration.toMillis(passed)),
+      }
     }),
     object: Effect.fnUntraced(function* (path, query, schema, words = "an object") {
       const call: HttpCall = { method: "GET", path, query }

@@ -5,8 +5,9 @@ import {
   type RetryPolicy,
   type TlsProfile,
 } from "@cscs/http-transport"
-import { Context, type Duration, Effect, Layer, Redacted, Schema, Semaphore } from "effect"
+import { Context, type Duration, Effect, Layer, type Option, Redacted, Schema, Semaphore } from "effect"
 import { makeCalls, type WaldurCalls } from "./calls.ts"
+import { readChanges } from "./changes.ts"
 import type { WaldurError } from "./errors.ts"
 import {
   type OfferingCustomer,
@@ -74,6 +75,31 @@ export class WaldurClient extends Context.Service<
      * not settle it.
      */
     readonly readResources: (query: ResourceQuery) => Effect.Effect<ResourceRead, WaldurError>
+
+    /**
+     * What `readResources` would give now, for the price of what has changed since `last`: where that is nothing, three
+     * calls and the pages of the resources with an order in progress. `GET marketplace-resources/` with `modified`, the
+     * same with `order_state`, and a HEAD for the count.
+     *
+     * Rows whose content did not change are the same objects as in `last.rows`; where nothing changed at all, `rows` is
+     * `last.rows` itself. New resources come last.
+     *
+     * `none` means that only a full read can tell: a resource was deleted, or has left the provider's view; more than 50
+     * orders have ended without a change of their resources; or `last` cannot be gone on from (`asOf`).
+     *
+     * What it cannot see: what changes without moving a resource's `modified`, orders aside. Waldur does not move it
+     * where a project or a customer is renamed. And where one resource goes while another comes into view, neither of
+     * which moves a `modified`, the counts agree. So a full read is due now and then.
+     *
+     * Fails as `readResources`.
+     *
+     * @param query the one that `last` was read with; `onRows` is not called
+     * @param last what `readResources`, or this, gave
+     */
+    readonly readChanges: (
+      query: ResourceQuery,
+      last: ResourceRead,
+    ) => Effect.Effect<Option.Option<ResourceRead>, WaldurError>
 
     /**
      * One page of the resources of these offerings, all fields, for troubleshooting: a full page takes Waldur some 15
@@ -194,6 +220,7 @@ const make = Effect.fnUntraced(function* ({
     apiUrl,
     version: () => readVersion(calls),
     readResources: (query) => readResources(calls, query),
+    readChanges: (query, last) => readChanges(calls, query, last),
     resourcePage: (query) => resourcePage(calls, query),
     offerings: () => readOfferings(calls),
     offering: (uuid) => readOffering(calls, uuid),

@@ -1,5 +1,7 @@
-import { Option, Schema } from "effect"
+import { isDeepStrictEqual } from "node:util"
+import { Effect } from "effect"
 import type { ListPage } from "./calls.ts"
+import { inTurns, rowKey } from "./rows.ts"
 
 /** One walk over all pages of a list. */
 export interface Walk {
@@ -12,8 +14,8 @@ export interface Walk {
 export interface Judgement {
   /** Each row once, in the order of the pages. */
   readonly rows: ReadonlyArray<unknown>
-  /** The identities among them, for a comparison with other walks. */
-  readonly keys: ReadonlySet<string>
+  /** Where among them each identity is, for a comparison with other walks. */
+  readonly places: ReadonlyMap<string, number>
   /** How many rows these are in Waldur's count. */
   readonly count: number
   /** The counts that the pages told, each once, in the order of the pages. */
@@ -24,18 +26,6 @@ export interface Judgement {
   readonly consistent: boolean
 }
 
-const decodeIdentity = Schema.decodeUnknownOption(Schema.Struct({ uuid: Schema.String }))
-const hexUuid = /^[0-9a-f]{32}$/
-
-/** What makes two rows one: the uuid in lower case, without dashes. `undefined` where there is no usable one. */
-export const rowKey = (row: unknown): string | undefined =>
-  Option.getOrUndefined(
-    Option.filter(
-      Option.map(decodeIdentity(row), ({ uuid }) => uuid.replaceAll("-", "").toLowerCase()),
-      (uuid) => hexUuid.test(uuid),
-    ),
-  )
-
 /**
  * Judges one walk. Waldur's order is by `created`, which is not unique, so between two pages rows of one moment change
  * places: one then comes twice and another never.
@@ -44,56 +34,76 @@ export const rowKey = (row: unknown): string | undefined =>
  * count; so it does not speak against the walk, and is still given once. Rows without a usable uuid are counted as they
  * come.
  */
-export const judgeWalk = (walk: Walk): Judgement => {
-  const byKey = new Map<string, { readonly row: unknown; readonly copies: number }>()
-  const rows: Array<{ readonly key: string | undefined; readonly row: unknown }> = []
-  let keyless = 0
-  for (const page of walk.pages) {
-    const copies = new Map<string, number>()
+export const judgeWalk = Effect.fnUntraced(function* (walk: Walk): Effect.fn.Return<Judgement> {
+  const rows: Array<unknown> = []
+  const places = new Map<string, number>()
+  const doubles = new Map<string, number>()
+  yield* inTurns(walk.pages, (page) => {
+    const onPage = new Map<string, number>()
     for (const row of page.rows) {
       const key = rowKey(row)
-      if (key === undefined) {
-        keyless++
-        rows.push({ key, row })
-        continue
+      const place = key === undefined ? undefined : places.get(key)
+      if (place !== undefined) rows[place] = row
+      else {
+        if (key !== undefined) places.set(key, rows.length)
+        rows.push(row)
       }
-      const before = byKey.get(key)
-      const onPage = (copies.get(key) ?? 0) + 1
-      copies.set(key, onPage)
-      byKey.set(key, { row, copies: Math.max(onPage, before?.copies ?? 0) })
-      if (before === undefined) rows.push({ key, row })
+      if (key === undefined) continue
+      const before = onPage.get(key) ?? 0
+      onPage.set(key, before + 1)
+      if (before > 0) doubles.set(key, Math.max(before, doubles.get(key) ?? 0))
     }
-  }
-  let count = keyless
-  for (const { copies } of byKey.values()) count += copies
+  })
+  let count = rows.length
+  for (const more of doubles.values()) count += more
   const totals = [...new Set(walk.pages.map((page) => page.total))]
   const total = Math.max(0, ...totals)
   return {
-    rows: rows.map(({ key, row }) => (key === undefined ? row : byKey.get(key)?.row)),
-    keys: new Set(byKey.keys()),
+    rows,
+    places,
     count,
     totals,
     total,
     consistent: !walk.shrank && totals.length === 1 && count === total,
   }
-}
+})
 
 /** Rows of earlier walks that this one does not have: lost between its pages, or gone from Waldur. */
-export const missingFrom = (judged: Judgement, seenEarlier: ReadonlySet<string>): ReadonlyArray<string> =>
-  [...seenEarlier].filter((key) => !judged.keys.has(key))
+export const missingFrom = Effect.fnUntraced(function* (
+  judged: Judgement,
+  seenEarlier: ReadonlySet<string>,
+): Effect.fn.Return<ReadonlyArray<string>> {
+  const missing: Array<string> = []
+  yield* inTurns(seenEarlier, (key) => {
+    if (!judged.places.has(key)) missing.push(key)
+  })
+  return missing
+})
 
 /**
  * `rows` with those of `instead` in the place of the rows of the same uuid; what only `instead` has comes last. Rows
  * without a usable uuid are taken from `rows` alone: nothing tells whether those of `instead` are the same.
+ *
+ * A row that has the same content in both stays the object that it is in `rows`; where that is so of all, `rows` itself
+ * comes back.
  */
-export const replaceRows = (rows: ReadonlyArray<unknown>, instead: ReadonlyArray<unknown>): ReadonlyArray<unknown> => {
-  const left = new Map(instead.map((row) => [rowKey(row), row]))
+export const replaceRows = Effect.fnUntraced(function* (
+  rows: ReadonlyArray<unknown>,
+  instead: ReadonlyArray<unknown>,
+): Effect.fn.Return<ReadonlyArray<unknown>> {
+  const left = new Map<string | undefined, unknown>()
+  yield* inTurns(instead, (row) => left.set(rowKey(row), row))
   left.delete(undefined)
-  const replaced = rows.map((row) => {
+  if (left.size === 0) return rows
+  const replaced: Array<unknown> = []
+  let differ = false
+  yield* inTurns(rows, (row) => {
     const key = rowKey(row)
     const other = left.get(key)
     left.delete(key)
-    return other ?? row
+    const changed = other !== undefined && !isDeepStrictEqual(row, other)
+    if (changed) differ = true
+    replaced.push(changed ? other : row)
   })
-  return [...replaced, ...left.values()]
-}
+  return differ || left.size > 0 ? [...replaced, ...left.values()] : rows
+})

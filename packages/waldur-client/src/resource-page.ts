@@ -45,7 +45,7 @@ export const resourcePage = Effect.fn("WaldurClient.resourcePage")(function* (
       calls.page(path, [...selected, ...paging]).pipe(
         Effect.catchIf(
           (error) => error._tag === "WaldurRejected" && error.status === 404 && query.page !== 1,
-          () => Effect.map(calls.count(path, selected), (total): ListPage => ({ rows: [], total })),
+          () => Effect.map(calls.count(path, selected), ({ total }): ListPage => ({ rows: [], total })),
         ),
       ),
       requireOfferingFilter(calls),

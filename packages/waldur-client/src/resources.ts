@@ -1,36 +1,52 @@
-import { Effect, Option, Schema } from "effect"
+import { Data, Effect, Option } from "effect"
 import { readAllPages, type WholeList } from "./all-pages.ts"
-import { AnyObject, fieldQuery, type Query, type WaldurCalls } from "./calls.ts"
+import { AnyObject, type Count, fieldQuery, type Query, type WaldurCalls } from "./calls.ts"
 import { replaceRows } from "./consistency.ts"
 import { type WaldurError, WaldurTooOld } from "./errors.ts"
+import { fieldOf, inTurns } from "./rows.ts"
 
 export interface ResourceQuery {
   /** Slugs of the offerings whose resources are wanted, none with a comma. None at all gives no resource. */
   readonly offeringSlugs: ReadonlyArray<string>
   /** Fields of a resource, as Waldur names them. `uuid` and `offering_slug` always come too. */
   readonly fields: ReadonlyArray<string>
+  /**
+   * `readResources` tells it the rows of each page as they come, before they are judged, and of reads that are discarded
+   * too: a hint for reading ahead, never the truth. Rows of the list of orders in progress are not told. It runs beside
+   * the read and may outlive it; its failures are logged as warnings and change nothing.
+   */
+  readonly onRows?: (rows: ReadonlyArray<unknown>) => Effect.Effect<void>
 }
 
 /** All resources that a query selects. */
 export interface ResourceRead {
   /**
    * Each resource once, as Waldur sent it, undecoded: so that a bad one costs no other its place. In Waldur's order
-   * (`created`), but for those that appeared while it was read, which come last.
+   * (`created`), but for those that appeared while it was read, or since the last full read, which come last.
    */
   readonly rows: ReadonlyArray<unknown>
   /** Waldur's own count of them. */
   readonly total: number
   /** How often the pages were read: 1 unless Waldur changed meanwhile, at most 4. */
   readonly reads: number
+  /**
+   * When the read began, by Waldur's own clock, in ms since 1970 (never later, perhaps a little earlier): `readChanges`
+   * goes on from there. `undefined` where Waldur tells no time or cannot select what has changed since, or where there
+   * is no resource, which proves nothing of what it can select.
+   */
+  readonly asOf: number | undefined
 }
 
-const path = "marketplace-resources/"
+export const path = "marketplace-resources/"
 
 /** States of an order that is neither done nor refused: Waldur then gives it as `order_in_progress`. */
 const statesInProgress = ["pending-consumer", "pending-provider", "pending-project", "pending-start-date", "executing"]
 
 /** No slug and no state: Django makes slugs without underscores, and order states are fixed. */
 const impossible = "__impossible__"
+
+/** Nothing was modified at or after it. Not the last year that there is: with a zone added, Python knows no time. */
+const farFuture = "2999-12-31T00:00:00Z"
 
 const providersOnly: Query = [["visible_to_providers", "true"]]
 
@@ -47,56 +63,113 @@ export const resourceQuery = (slugs: ReadonlyArray<string>): Query => [
   ["o", "created"],
 ]
 
+/** What a query comes to. */
+export interface Selected {
+  readonly slugs: ReadonlyArray<string>
+  /** Those of a resource with an order in progress. */
+  readonly fields: ReadonlyArray<string>
+  readonly wantsOrders: boolean
+  /** Those of the pages where the orders come by a list of their own. */
+  readonly fieldsWithoutOrder: ReadonlyArray<string>
+}
+
+export const selectedBy = ({ offeringSlugs, fields }: ResourceQuery): Selected => {
+  const all = [...new Set(["uuid", "offering_slug", ...fields])]
+  const fieldsWithoutOrder = all.filter((field) => field !== orderField)
+  return {
+    slugs: usableSlugs(offeringSlugs),
+    fields: all,
+    wantsOrders: fieldsWithoutOrder.length < all.length,
+    fieldsWithoutOrder,
+  }
+}
+
+const orderField = "order_in_progress"
+
+/** Rows have it where they came by the list of resources with an order in progress, and nowhere else. */
+export const cameWithOrder = (row: unknown): boolean => fieldOf(row, orderField) !== undefined
+
+/** Reads a list of resources whole. Fails with `WaldurTooOld` where one is of an offering that was not asked for. */
+export const listResources = (
+  calls: WaldurCalls,
+  slugs: ReadonlyArray<string>,
+  list: {
+    readonly fields: ReadonlyArray<string>
+    readonly filter?: Query
+    readonly belongs?: (row: unknown) => boolean
+    readonly onRows?: ResourceQuery["onRows"]
+  },
+): Effect.Effect<WholeList, WaldurError> =>
+  readAllPages(calls, {
+    path,
+    query: [...resourceQuery(slugs), ...(list.filter ?? [])],
+    fields: list.fields,
+    confirm: confirmation(calls, slugs, list.fields, list.belongs),
+    onRows: list.onRows,
+  }).pipe(Effect.tap(({ rows }) => requireNoForeign(calls, slugs, rows)))
+
+/** The resources with an order in progress, with all fields; none where the query does not ask for orders. */
+export const listWithOrders = (
+  calls: WaldurCalls,
+  { slugs, fields, wantsOrders }: Selected,
+): Effect.Effect<WholeList, WaldurError> =>
+  wantsOrders
+    ? listResources(calls, slugs, {
+        fields,
+        filter: statesInProgress.map((state) => ["order_state", state] as const),
+        belongs: hasOrder,
+      })
+    : Effect.succeed({ rows: [], total: 0, reads: 1 })
+
+/** Found while the two lists were read: the second is no list of orders, and the first lacks them. */
+class OrderStateUnknown extends Data.TaggedError("OrderStateUnknown") {}
+
 /**
  * Reads every resource of some offerings that is visible to providers.
  *
  * `order_in_progress` is large and slow (a hundred fields, which Waldur does not trim), and few resources have one. So
  * the pages leave it out, and a second list, read at the same time, has the resources with an order in progress; its
  * rows take the place of the others. Where Waldur does not know the filter `order_state`, the pages have it all.
+ *
+ * What Waldur can do is asked beside the lists, and judged before they are used.
  */
 export const readResources = Effect.fn("WaldurClient.readResources")(function* (
   calls: WaldurCalls,
-  { offeringSlugs, fields }: ResourceQuery,
+  query: ResourceQuery,
 ): Effect.fn.Return<ResourceRead, WaldurError> {
-  const slugs = usableSlugs(offeringSlugs)
-  if (slugs.length === 0) return { rows: [], total: 0, reads: 1 }
+  const selected = selectedBy(query)
+  const { slugs, wantsOrders } = selected
+  if (slugs.length === 0) return { rows: [], total: 0, reads: 1, asOf: undefined }
   yield* Effect.annotateCurrentSpan({ offerings: slugs.join(",") })
 
-  const allFields = [...new Set(["uuid", "offering_slug", ...fields])]
-  const withoutOrder = allFields.filter((field) => field !== "order_in_progress")
-  const wantsOrders = withoutOrder.length < allFields.length
-  const [, inTwo] = yield* Effect.all(
-    [requireOfferingFilter(calls), wantsOrders ? knowsOrderState(calls) : Effect.succeed(false)],
-    { concurrency: 2 },
+  // Asked for first, so that `askedAt` is before every list.
+  const probes = [requireOfferingFilter(calls), obeys(calls, "modified", farFuture, false)] as const
+  const plain = (fields: ReadonlyArray<string>) =>
+    listResources(calls, slugs, { fields, onRows: query.onRows }).pipe(
+      Effect.tap(({ rows }) => requireOfferingNamed(calls, rows)),
+    )
+  const inTwo = Effect.gen(function* () {
+    const [{ askedAt }, knowsModified, , resources, ordered] = yield* Effect.all(
+      [
+        ...probes,
+        wantsOrders ? requireOrderState(calls) : Effect.void,
+        plain(selected.fieldsWithoutOrder),
+        listWithOrders(calls, selected),
+      ],
+      { concurrency: "unbounded" },
+    )
+    return {
+      rows: yield* replaceRows(resources.rows, ordered.rows),
+      total: resources.total,
+      reads: Math.max(resources.reads, ordered.reads),
+      asOf: knowsModified && resources.total > 0 ? askedAt : undefined,
+    }
+  })
+  const inOne = Effect.map(
+    Effect.all([requireOfferingFilter(calls), plain(selected.fields)], { concurrency: "unbounded" }),
+    ([, { rows, total, reads }]): ResourceRead => ({ rows, total, reads, asOf: undefined }),
   )
-
-  const query = resourceQuery(slugs)
-  const list = (fields: ReadonlyArray<string>, filter: Query, belongs: (row: unknown) => boolean) =>
-    readAllPages(calls, {
-      path,
-      query: [...query, ...filter],
-      fields,
-      confirm: confirmation(calls, fields, (row) => isOf(slugs, row) && belongs(row)),
-    }).pipe(Effect.tap(({ rows }) => requireOfferings(calls, slugs, rows)))
-  const noOrders: WholeList = { rows: [], total: 0, reads: 1 }
-  const [resources, ordered] = yield* Effect.all(
-    [
-      list(inTwo ? withoutOrder : allFields, [], () => true),
-      inTwo
-        ? list(
-            allFields,
-            statesInProgress.map((state) => ["order_state", state] as const),
-            hasOrder,
-          )
-        : Effect.succeed(noOrders),
-    ],
-    { concurrency: 2 },
-  )
-  return {
-    rows: replaceRows(resources.rows, ordered.rows),
-    total: resources.total,
-    reads: Math.max(resources.reads, ordered.reads),
-  }
+  return yield* Effect.catchTag(inTwo, "OrderStateUnknown", () => inOne)
 })
 
 /**
@@ -105,31 +178,47 @@ export const readResources = Effect.fn("WaldurClient.readResources")(function* (
  */
 export const requireOfferingFilter = Effect.fnUntraced(function* (
   calls: WaldurCalls,
-): Effect.fn.Return<void, WaldurError> {
+): Effect.fn.Return<Count, WaldurError> {
   const count = yield* calls.count(path, [["offering_slug", impossible], ...providersOnly])
-  if (count > 0) {
+  if (count.total > 0) {
     return yield* new WaldurTooOld({
       apiUrl: calls.apiUrl,
-      seen: `it ignores the filter offering_slug (a slug that no offering has selects ${count} resources)`,
+      seen: `it ignores the filter offering_slug (a slug that no offering has selects ${count.total} resources)`,
     })
   }
+  return count
 })
 
 /** Fails with `WaldurTooOld` where rows are of other offerings, or none says which it is of. */
-export const requireOfferings = Effect.fnUntraced(function* (
+export const requireOfferings = (calls: WaldurCalls, slugs: ReadonlyArray<string>, rows: ReadonlyArray<unknown>) =>
+  Effect.andThen(requireNoForeign(calls, slugs, rows), requireOfferingNamed(calls, rows))
+
+/** Fails with `WaldurTooOld` where a row is of another offering. */
+const requireNoForeign = Effect.fnUntraced(function* (
   calls: WaldurCalls,
   slugs: ReadonlyArray<string>,
   rows: ReadonlyArray<unknown>,
 ): Effect.fn.Return<void, WaldurError> {
-  const found = rows.map(offeringSlugOf)
-  const foreign = found.find((slug) => slug !== undefined && !slugs.includes(slug))
+  const asked = new Set(slugs)
+  let foreign: string | undefined
+  yield* inTurns(rows, (row) => {
+    const slug = offeringSlugOf(row)
+    if (slug !== undefined && !asked.has(slug)) foreign ??= slug
+  })
   if (foreign !== undefined) {
     return yield* new WaldurTooOld({
       apiUrl: calls.apiUrl,
       seen: `it ignores the filter offering_slug (asked for ${slugs.join(", ")}, it gives a resource of ${foreign})`,
     })
   }
-  if (rows.length > 0 && found.every((slug) => slug === undefined)) {
+})
+
+/** Fails with `WaldurTooOld` where there are rows and none says which offering it is of. */
+const requireOfferingNamed = Effect.fnUntraced(function* (
+  calls: WaldurCalls,
+  rows: ReadonlyArray<unknown>,
+): Effect.fn.Return<void, WaldurError> {
+  if (rows.length > 0 && !rows.some(namesOffering)) {
     return yield* new WaldurTooOld({
       apiUrl: calls.apiUrl,
       seen: `none of its ${rows.length} resources has an offering_slug`,
@@ -137,30 +226,54 @@ export const requireOfferings = Effect.fnUntraced(function* (
   }
 })
 
-/** Refused, or obeyed: then Waldur knows `order_state`. A filter that it does not know, it ignores. */
-const knowsOrderState = (calls: WaldurCalls): Effect.Effect<boolean, WaldurError> =>
-  calls.count(path, [["order_state", impossible], ...providersOnly]).pipe(
-    Effect.map((count) => count === 0),
+const requireOrderState = Effect.fnUntraced(function* (
+  calls: WaldurCalls,
+): Effect.fn.Return<void, WaldurError | OrderStateUnknown> {
+  if (!(yield* obeys(calls, "order_state", impossible, true))) return yield* new OrderStateUnknown()
+})
+
+/**
+ * Whether Waldur obeys a filter, by a value that selects nothing; a filter that it does not know, it ignores.
+ *
+ * @param refused what a refusal (400) of the value means
+ */
+const obeys = (calls: WaldurCalls, filter: string, value: string, refused: boolean) =>
+  calls.count(path, [[filter, value], ...providersOnly]).pipe(
+    Effect.map(({ total }) => total === 0),
     Effect.catchIf(
       (error) => error._tag === "WaldurRejected" && error.status === 400,
-      () => Effect.succeed(true),
+      () => Effect.succeed(refused),
     ),
   )
 
-const confirmation =
-  (calls: WaldurCalls, fields: ReadonlyArray<string>, belongs: (row: unknown) => boolean) => (key: string) =>
+/** Asks for one resource by its uuid: none where it is gone, is of another offering, or does not belong. */
+export const confirmation =
+  (
+    calls: WaldurCalls,
+    slugs: ReadonlyArray<string>,
+    fields: ReadonlyArray<string>,
+    belongs: (row: unknown) => boolean = () => true,
+  ) =>
+  (key: string) =>
     calls.object(`${path}${key}/`, fieldQuery(fields), AnyObject).pipe(
-      Effect.map((row) => Option.filter(Option.some<unknown>(row), belongs)),
+      Effect.map((row) =>
+        Option.filter(Option.some<unknown>(row), () => slugs.includes(offeringSlugOf(row) ?? "") && belongs(row)),
+      ),
       Effect.catchIf(
         (error) => error._tag === "WaldurRejected" && error.status === 404,
         () => Effect.succeed(Option.none<unknown>()),
       ),
     )
 
-const decodeOffering = Schema.decodeUnknownOption(Schema.Struct({ offering_slug: Schema.NonEmptyString }))
-const offeringSlugOf = (row: unknown): string | undefined => Option.getOrUndefined(decodeOffering(row))?.offering_slug
+const offeringSlugOf = (row: unknown): string | undefined => {
+  const slug = fieldOf(row, "offering_slug")
+  return typeof slug === "string" && slug !== "" ? slug : undefined
+}
 
-const isOf = (slugs: ReadonlyArray<string>, row: unknown) => slugs.includes(offeringSlugOf(row) ?? "")
+/** Whether a row says which offering it is of. */
+export const namesOffering = (row: unknown): boolean => offeringSlugOf(row) !== undefined
 
-const decodeOrder = Schema.decodeUnknownOption(Schema.Struct({ order_in_progress: AnyObject }))
-const hasOrder = (row: unknown) => Option.isSome(decodeOrder(row))
+const hasOrder = (row: unknown): boolean => {
+  const order = fieldOf(row, orderField)
+  return typeof order === "object" && order !== null && !Array.isArray(order)
+}

@@ -1,6 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
-import { judgeWalk, missingFrom, replaceRows, rowKey } from "../src/consistency.ts"
+import { Effect } from "effect"
+import * as consistency from "../src/consistency.ts"
+import { rowKey } from "../src/rows.ts"
 import { seeded, shuffled, uuidOf } from "./fake-waldur.ts"
+
+const judgeWalk = (walk: consistency.Walk) => Effect.runSync(consistency.judgeWalk(walk))
+const replaceRows = (rows: ReadonlyArray<unknown>, instead: ReadonlyArray<unknown>) =>
+  Effect.runSync(consistency.replaceRows(rows, instead))
 
 const row = (number: number, rest: object = {}) => ({ uuid: uuidOf(number), ...rest })
 const page = (total: number, ...numbers: ReadonlyArray<number>) => ({ total, rows: numbers.map((n) => row(n)) })
@@ -97,7 +103,8 @@ describe("judgeWalk", () => {
 describe("missingFrom", () => {
   it("names what earlier walks saw and this one lacks", () => {
     const judged = judgeWalk({ pages: [page(3, 1, 2)], shrank: false })
-    expect(missingFrom(judged, new Set([uuidOf(1), uuidOf(7), uuidOf(9)]))).toEqual([uuidOf(7), uuidOf(9)])
+    const missing = consistency.missingFrom(judged, new Set([uuidOf(1), uuidOf(7), uuidOf(9)]))
+    expect(Effect.runSync(missing)).toEqual([uuidOf(7), uuidOf(9)])
   })
 })
 
@@ -111,5 +118,47 @@ describe("replaceRows", () => {
     const plain = [{ uuid: null, slug: "a" }, row(1), { uuid: null, slug: "b" }]
     expect(replaceRows(plain, [{ uuid: null, slug: "b", order: true }])).toEqual(plain)
     expect(replaceRows([row(1)], [{ uuid: null }])).toEqual([row(1)])
+  })
+
+  it("keeps the objects of rows with the same content, in whatever order their fields are", () => {
+    const last = [row(1, { limits: { a: 1, b: [2] } }), row(2, { state: "OK" }), row(3)]
+    const fresh = [{ limits: { b: [2], a: 1 }, uuid: uuidOf(1) }, row(2, { state: "Erred" })]
+    const replaced = replaceRows(last, fresh)
+    expect(replaced[0]).toBe(last[0])
+    expect(replaced[1]).toBe(fresh[1])
+    expect(replaced[2]).toBe(last[2])
+  })
+
+  it("gives the very list where nothing differs, and another where one came", () => {
+    const last = [row(1, { order: null }), row(2)]
+    expect(replaceRows(last, [])).toBe(last)
+    expect(replaceRows(last, structuredClone(last))).toBe(last)
+    expect(replaceRows(last, [row(1)])).not.toBe(last)
+    expect(replaceRows(last, [row(3)])).toEqual([...last, row(3)])
+  })
+})
+
+describe("many rows", () => {
+  it("leave other work its turn while they are looked at", async () => {
+    const rows = Array.from({ length: 100_000 }, (_, index) => row(index))
+    const pages = Array.from({ length: 1000 }, (_, index) => ({
+      total: rows.length,
+      rows: rows.slice(index * 100, (index + 1) * 100),
+    }))
+    let turns = 0
+    let other = setImmediate(function turn() {
+      turns++
+      other = setImmediate(turn)
+    })
+    const turnsOf = async (effect: Effect.Effect<unknown>) => {
+      const before = turns
+      await Effect.runPromise(effect)
+      return turns - before
+    }
+    const copies = rows.map((one) => ({ ...one }))
+    // One or two are had by any effect, for its start and its end.
+    expect(await turnsOf(consistency.judgeWalk({ pages, shrank: false }))).toBeGreaterThan(3)
+    expect(await turnsOf(consistency.replaceRows(rows, copies))).toBeGreaterThan(3)
+    clearImmediate(other)
   })
 })

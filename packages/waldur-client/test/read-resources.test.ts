@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import {
   captureLogs,
   clientOf,
+  type FakeWaldur,
   json,
   pages,
   type Row,
@@ -191,8 +192,15 @@ describe("orders in progress", () => {
       fake.orderState = "ignored"
       const waldur = yield* clientOf(fake)
       expect((yield* waldur.readResources(query)).rows).toEqual(someOrders())
-      expect(lists(fake.seen).length).toBe(3)
-      expect(lists(fake.seen).some((request) => request.query.has("order_state"))).toBe(false)
+      const [used, discarded] = [true, false].map((wanted) =>
+        lists(fake.seen).filter(
+          ({ query: asked }) =>
+            wanted === (asked.getAll("field").includes("order_in_progress") && !asked.has("order_state")),
+        ),
+      )
+      expect(used?.map((request) => request.query.get("page")).sort()).toEqual(["1", "2", "3"])
+      // Asked for before the probe's answer was there.
+      expect(discarded?.filter((request) => request.query.get("page") === "1").length).toBe(2)
     }),
   )
 
@@ -291,9 +299,20 @@ describe("a Waldur that is too old", () => {
       expect(error.message).toContain("selects 12 resources")
       expect(error.message).toContain("Waldur 8 is needed")
       expect(error.message).toContain("every resource of the marketplace would be served")
-      expect(lists(fake.seen)).toEqual([])
       const page = yield* Effect.flip(waldur.resourcePage({ offeringSlugs: ["capstor"], page: 1, pageSize: 10 }))
       expect(page._tag).toBe("WaldurTooOld")
+    }),
+  )
+
+  it.live("is found beside the first page, whose rows alone would have passed", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      fake.resources = tied(12)
+      fake.knowsOfferingSlug = false
+      // None is answered before all five are asked: three counts and a page of each list.
+      fake.holds = () => fake.highWater() < 5
+      const waldur = yield* clientOf(fake)
+      expect((yield* Effect.flip(waldur.readResources(query)))._tag).toBe("WaldurTooOld")
     }),
   )
 
@@ -318,6 +337,116 @@ describe("a Waldur that is too old", () => {
       const error = yield* Effect.flip(waldur.readResources(query))
       expect(error._tag).toBe("WaldurTooOld")
       expect(error.message).toContain("a resource of somebodys")
+    }),
+  )
+})
+
+describe("onRows", () => {
+  const telling = (pages: Array<ReadonlyArray<unknown>>) => ({
+    ...query,
+    onRows: (rows: ReadonlyArray<unknown>) => Effect.sync(() => void pages.push(rows)),
+  })
+
+  it.live("is told of each page of the plain list, and of none of the orders", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      fake.resources = tied(650).map((row) => withOrder(row, "executing"))
+      const waldur = yield* clientOf(fake)
+      const told: Array<ReadonlyArray<unknown>> = []
+      const read = yield* waldur.readResources(telling(told))
+      expect(read.rows.length).toBe(650)
+      const rows = told.flat() as Array<Row>
+      expect(rows.map(({ uuid }) => uuid).sort()).toEqual(tied(650).map(({ uuid }) => uuid))
+      expect(rows.some((row) => "order_in_progress" in row)).toBe(false)
+      expect(told.length).toBe(3)
+    }),
+  )
+
+  it.live("is told of reads that are discarded too", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      fake.resources = tied(305)
+      fake.before = (request) => {
+        if (request.query.get("page") === "2") fake.resources = tied(200)
+      }
+      const waldur = yield* clientOf(fake)
+      const told: Array<ReadonlyArray<unknown>> = []
+      const read = yield* waldur.readResources(telling(told)).pipe(captureLogs([]))
+      expect(read).toMatchObject({ total: 200, reads: 2 })
+      expect(told.flat().length).toBe(500)
+    }),
+  )
+
+  it.live("neither fails a read nor holds it up", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      fake.resources = tied(650)
+      const waldur = yield* clientOf(fake)
+      const logs: Array<string> = []
+      for (const onRows of [
+        () => Effect.never,
+        () => Effect.die("no"),
+        () => {
+          throw new Error("no")
+        },
+      ]) {
+        const read = yield* waldur.readResources({ ...query, onRows }).pipe(captureLogs(logs))
+        expect(read).toMatchObject({ total: 650, reads: 1 })
+      }
+      expect(logs.filter((line) => line.startsWith("Warn")).length).toBeGreaterThan(0)
+    }),
+  )
+})
+
+describe("asOf", () => {
+  const none = json(200, [], { "x-result-count": "0", date: "Mon, 23 Nov 2026 09:00:00 GMT" })
+  const obeysModified = ({ query: asked }: Seen) => (asked.has("modified") ? none : undefined)
+  const asOfWith = (bend: (fake: FakeWaldur) => void, fields = query.fields) =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      fake.resources = tied(5)
+      fake.instead = obeysModified
+      bend(fake)
+      const waldur = yield* clientOf(fake)
+      return (yield* waldur.readResources({ ...query, fields })).asOf
+    })
+
+  it.live("is there where Waldur obeys both filters", () =>
+    Effect.gen(function* () {
+      expect(yield* asOfWith(() => {})).toBeTypeOf("number")
+    }),
+  )
+
+  it.live("is none where Waldur ignores modified, or takes a date only", () =>
+    Effect.gen(function* () {
+      const ignored = (fake: FakeWaldur) => {
+        fake.instead = () => undefined
+      }
+      const refused = (fake: FakeWaldur) => {
+        fake.instead = ({ query: asked }) =>
+          asked.has("modified") ? json(400, { modified: ["Enter a valid date."] }) : undefined
+      }
+      expect(yield* asOfWith(ignored)).toBeUndefined()
+      expect(yield* asOfWith(refused)).toBeUndefined()
+    }),
+  )
+
+  it.live("is none where Waldur ignores order_state, but for a query that wants no orders", () =>
+    Effect.gen(function* () {
+      const bend = (fake: FakeWaldur) => {
+        fake.orderState = "ignored"
+      }
+      expect(yield* asOfWith(bend)).toBeUndefined()
+      expect(yield* asOfWith(bend, ["slug"])).toBeTypeOf("number")
+    }),
+  )
+
+  it.live("is none where there is no resource, since any filter selects none then", () =>
+    Effect.gen(function* () {
+      const bend = (fake: FakeWaldur) => {
+        fake.resources = []
+      }
+      expect(yield* asOfWith(bend)).toBeUndefined()
     }),
   )
 })

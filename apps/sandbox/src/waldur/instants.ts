@@ -26,8 +26,8 @@ function withColon(zone: string): string {
   return `${zone[0]}${digits.slice(0, 2)}:${digits.slice(2)}`
 }
 
-/** The same time one second later. */
-export function oneSecondLater(instant: string): string {
+/** The same time so many seconds later. */
+export function secondsLater(instant: string, seconds: number): string {
   const time = Date.parse(`${instant.slice(0, 19)}Z`)
-  return `${new Date(time + 1000).toISOString().slice(0, 19)}${instant.slice(19)}`
+  return `${new Date(time + seconds * 1000).toISOString().slice(0, 19)}${instant.slice(19)}`
 }

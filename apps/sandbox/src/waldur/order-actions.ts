@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util"
 import { asObject, type JsonObject } from "../json.ts"
 import type { WaldurRecord, World } from "../world/world.ts"
 import { detail, methodNotAllowed, serverErrorPage } from "./errors.ts"
@@ -70,12 +71,14 @@ function done(): Response {
   return new Response(null, { status: 200 })
 }
 
-function setResource(world: World, found: FoundOrder, fields: WaldurRecord): void {
-  if (found.resource === undefined) return
+/** What happens to an order moves `modified` of its resource only where the resource itself changes. */
+function setResource(world: World, { resource }: FoundOrder, fields: WaldurRecord): void {
+  if (resource === undefined) return
   const { order_in_progress: order, ...plain } = fields
-  change(world, [found.resource], plain)
+  const differs = Object.entries(plain).some(([name, value]) => !isDeepStrictEqual(resource[name], value))
+  if (differs) change(world, [resource], plain)
   // Not cloned: the nested order has to stay the order that later actions change.
-  if (order !== undefined) found.resource.order_in_progress = order
+  if (order !== undefined) resource.order_in_progress = order
 }
 
 function stateWhileExecuting(found: FoundOrder): WaldurRecord {

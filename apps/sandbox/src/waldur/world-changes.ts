@@ -1,6 +1,6 @@
 import { asObject } from "../json.ts"
 import type { WaldurRecord, World } from "../world/world.ts"
-import { oneSecondLater } from "./instants.ts"
+import { secondsLater } from "./instants.ts"
 
 /** Every copy of an order that the world holds, and the resource that it belongs to. */
 export interface FoundOrder {
@@ -33,5 +33,5 @@ export function findOrder(world: World, uuid: string): FoundOrder | undefined {
 /** Sets fields and `modified`, and moves the world's time on. */
 export function change(world: World, rows: readonly WaldurRecord[], fields: WaldurRecord): void {
   for (const row of rows) Object.assign(row, structuredClone(fields), { modified: world.now })
-  world.now = oneSecondLater(world.now)
+  world.now = secondsLater(world.now, 1)
 }

@@ -38,7 +38,7 @@ export interface World {
   apiUrl: string
   /**
    * The time of the next change made by a POST (`modified`), as Waldur writes times. Every change moves it on by one
-   * second, so answers do not depend on the hour at which a test runs.
+   * second, so answers do not depend on the hour at which a test runs. The header `Date` of Waldur's answers says it too.
    */
   now: string
   offerings: WaldurOffering[]

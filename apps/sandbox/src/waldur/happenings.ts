@@ -1,0 +1,110 @@
+import { asObject } from "../json.ts"
+import { type Random, random } from "../world/random.ts"
+import type { WaldurRecord, World } from "../world/world.ts"
+import { secondsLater } from "./instants.ts"
+import { change } from "./world-changes.ts"
+
+/** What may happen in a Waldur between two reads, and how it shows in a resource's `modified`. */
+const HAPPENINGS = {
+  "resource-changes": (world, chance) => {
+    const row = chance.pick(world.resources)
+    changeResource(world, row, { limits: { storage: chance.below(1000) }, state: chance.pick(["OK", "Erred"]) })
+  },
+  "resource-appears": (world, chance) => void addResource(world, chance, chance.below(2) === 0),
+  "resource-disappears": (world, chance) => void world.resources.splice(chance.below(world.resources.length), 1),
+  "order-appears": (world, chance) => {
+    const row = pick(chance, world.resources, (row) => orderOf(row) === undefined && row.state === "OK")
+    if (row === undefined) return
+    const type = chance.pick(["Update", "Terminate"])
+    row.order_in_progress = addOrder(world, chance, row, type, "pending-consumer")
+  },
+  "order-moves": (world, chance) => {
+    const order = orderOf(pick(chance, world.resources, (row) => orderOf(row) !== undefined))
+    if (order !== undefined) order.state = order.state === "pending-provider" ? "executing" : "pending-provider"
+  },
+  // One that was to create its resource does not end without touching it.
+  "order-ends-unseen": (world, chance) => {
+    const row = pick(chance, world.resources, (row) => orderOf(row) !== undefined && typeOf(row) !== "Create")
+    if (row !== undefined) endOrder(row, "canceled")
+  },
+  "order-ends": (world, chance) => {
+    const row = pick(chance, world.resources, (row) => orderOf(row) !== undefined)
+    if (row === undefined) return
+    changeResource(world, row, { state: typeOf(row) === "Terminate" ? "Terminated" : "OK" })
+    endOrder(row, "done")
+  },
+  "an-hour-passes": (world) => {
+    world.now = secondsLater(world.now, 3600)
+  },
+} satisfies Record<string, (world: World, chance: Random) => void>
+
+/** The name of something that can happen; see `happen`. */
+export type Happening = keyof typeof HAPPENINGS
+
+/** Every name there is. */
+export const ALL_HAPPENINGS = Object.keys(HAPPENINGS) as Happening[]
+
+/**
+ * Lets something happen to a resource that `seed` decides; nothing where no resource is fit for it. `modified` moves as
+ * in a real Waldur: with every change of the resource itself, but not with what befalls its order alone
+ * (`order-appears`, `order-moves`, `order-ends-unseen`). The world's time moves on by a second at least.
+ */
+export function happen(world: World, what: Happening, seed: number): void {
+  if (world.resources.length === 0) return
+  HAPPENINGS[what](world, random(seed))
+  world.now = secondsLater(world.now, 1)
+}
+
+/** Sets fields of a resource, and `modified` with them, and moves the world's time on by a second. */
+export function changeResource(world: World, row: WaldurRecord, fields: WaldurRecord): void {
+  change(world, [row], fields)
+}
+
+function addResource(world: World, chance: Random, ordered: boolean): void {
+  const like = chance.pick(world.resources)
+  const uuid = chance.uuid()
+  const row: WaldurRecord = {
+    ...structuredClone(like),
+    uuid,
+    slug: `new-${uuid}`,
+    name: `new-${uuid}`,
+    url: `${world.apiUrl}marketplace-resources/${uuid}/`,
+    created: world.now,
+    modified: world.now,
+    state: ordered ? "Creating" : "OK",
+    order_in_progress: null,
+  }
+  row.creation_order = addOrder(world, chance, row, "Create", ordered ? "pending-provider" : "done")
+  if (ordered) row.order_in_progress = row.creation_order
+  world.resources.push(row)
+}
+
+function addOrder(world: World, chance: Random, row: WaldurRecord, type: string, state: string): WaldurRecord {
+  const uuid = chance.uuid()
+  const order: WaldurRecord = {
+    ...structuredClone(asObject(row.creation_order)),
+    uuid,
+    url: `${world.apiUrl}marketplace-orders/${uuid}/`,
+    marketplace_resource_uuid: row.uuid ?? null,
+    created: world.now,
+    modified: world.now,
+    type,
+    state,
+  }
+  world.orders.push(order)
+  return order
+}
+
+function endOrder(row: WaldurRecord, state: string): void {
+  const order = orderOf(row)
+  if (order !== undefined) order.state = state
+  row.order_in_progress = null
+}
+
+function pick(chance: Random, rows: readonly WaldurRecord[], fit: (row: WaldurRecord) => boolean) {
+  const from = rows.filter(fit)
+  return from.length === 0 ? undefined : chance.pick(from)
+}
+
+const orderOf = (row: WaldurRecord | undefined) => asObject(row?.order_in_progress)
+const typeOf = (row: WaldurRecord) => orderOf(row)?.type

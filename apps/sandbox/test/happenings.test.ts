@@ -1,0 +1,50 @@
+import { expect, test } from "vitest"
+import { ALL_HAPPENINGS, buildWorld, changeResource, happen, type World } from "../src/index.ts"
+
+const seeds = Array.from({ length: 40 }, (_, index) => index + 1)
+const copyOf = (world: World) => new Map(world.resources.map((row) => [row.uuid, structuredClone(row)]))
+
+const orderAlone = ["order-appears", "order-moves", "order-ends-unseen"]
+
+test.each(ALL_HAPPENINGS)("%s moves modified of what it changes, unless it befalls an order alone", (what) => {
+  const world = buildWorld({ resources: 60, edgeCases: false })
+  let happened = 0
+  for (const seed of seeds) {
+    const before = copyOf(world)
+    const { now } = world
+    happen(world, what, seed)
+    expect(world.now > now).toBe(true)
+    for (const row of world.resources) {
+      const was = before.get(row.uuid)
+      if (JSON.stringify(was) === JSON.stringify(row)) continue
+      happened++
+      if (orderAlone.includes(what)) expect({ ...row, order_in_progress: was?.order_in_progress }).toEqual(was)
+      else expect(row.modified).toBe(now)
+    }
+    if (world.resources.length < before.size) happened++
+  }
+  expect(happened > 0).toBe(what !== "an-hour-passes")
+})
+
+test("what happens depends on the seed and the world alone", () => {
+  const [one, other] = [buildWorld(), buildWorld()]
+  for (const seed of seeds)
+    for (const what of ALL_HAPPENINGS) for (const world of [one, other]) happen(world, what, seed)
+  expect(other.resources).toEqual(one.resources)
+  expect(other.now).toBe(one.now)
+})
+
+test("nothing happens to a world without resources", () => {
+  const world = buildWorld({ resources: 0, edgeCases: false })
+  for (const what of ALL_HAPPENINGS) happen(world, what, 1)
+  expect(world.resources).toEqual([])
+})
+
+test("a resource that is changed by hand is dated, and the world's time moves on", () => {
+  const world = buildWorld({ resources: 1, edgeCases: false })
+  const { now } = world
+  const row = world.resources[0] ?? {}
+  changeResource(world, row, { state: "Erred" })
+  expect(row).toMatchObject({ state: "Erred", modified: now })
+  expect(world.now > now).toBe(true)
+})

@@ -1,0 +1,94 @@
+import { Effect, Option } from "effect"
+import type { WaldurCalls } from "./calls.ts"
+import { replaceRows } from "./consistency.ts"
+import type { WaldurError } from "./errors.ts"
+import {
+  cameWithOrder,
+  confirmation,
+  listResources,
+  listWithOrders,
+  namesOffering,
+  path,
+  type ResourceQuery,
+  type ResourceRead,
+  resourceQuery,
+  type Selected,
+  selectedBy,
+} from "./resources.ts"
+import { inTurns, rowKey } from "./rows.ts"
+
+/**
+ * Milliseconds before the last read from which changes are asked for once more: `modified` is set before a transaction
+ * commits, and only then seen; and a gateway's clock may be the one that writes `Date`.
+ */
+const overlap = 2 * 60_000
+
+/** Resources whose order has ended unseen that are asked for one by one at most; with more, a full read is cheaper. */
+const maxEnded = 50
+
+/**
+ * Reads what changed since the last read, and puts it in place.
+ *
+ * Only an order in progress changes without its resource's `modified`, so those are all read each time; a resource that
+ * had one and is in neither list now has lost it, and is asked for alone. What was deleted shows in the count alone, as
+ * does a resource that came between the calls: so where the count differs, all is asked once more.
+ */
+export const readChanges = Effect.fn("WaldurClient.readChanges")(function* (
+  calls: WaldurCalls,
+  query: ResourceQuery,
+  last: ResourceRead,
+): Effect.fn.Return<Option.Option<ResourceRead>, WaldurError> {
+  const selected = selectedBy(query)
+  const { slugs } = selected
+  if (last.asOf === undefined || slugs.length === 0) return Option.none()
+  yield* Effect.annotateCurrentSpan({ offerings: slugs.join(",") })
+  const since = new Date(last.asOf - overlap).toISOString()
+
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    // The count first, so that `askedAt` is before every list.
+    const [count, changed, ordered] = yield* Effect.all(
+      [
+        calls.count(path, resourceQuery(slugs)),
+        listResources(calls, slugs, { fields: selected.fieldsWithoutOrder, filter: [["modified", since]] }),
+        listWithOrders(calls, selected),
+      ],
+      { concurrency: "unbounded" },
+    )
+    const merged = yield* merge(calls, selected, last.rows, changed.rows, ordered.rows)
+    if (Option.isNone(merged)) return Option.none()
+    const rows = merged.value
+    if (rows.length === count.total) {
+      const reads = Math.max(changed.reads, ordered.reads)
+      return Option.some({ rows, total: count.total, reads, asOf: count.askedAt })
+    }
+  }
+  return Option.none()
+})
+
+/** None where it cannot be told which of the last rows the new ones are, or what has become of one. */
+const merge = Effect.fnUntraced(function* (
+  calls: WaldurCalls,
+  { slugs, fieldsWithoutOrder }: Selected,
+  last: ReadonlyArray<unknown>,
+  changed: ReadonlyArray<unknown>,
+  ordered: ReadonlyArray<unknown>,
+): Effect.fn.Return<Option.Option<ReadonlyArray<unknown>>, WaldurError> {
+  const keys = new Set<string | undefined>()
+  yield* inTurns(changed, (row) => keys.add(rowKey(row)))
+  if (keys.has(undefined)) return Option.none()
+  yield* inTurns(ordered, (row) => keys.add(rowKey(row)))
+  const fresh = yield* replaceRows(changed, ordered)
+  // A few bad rows, or a Waldur that has become too old and gives everybody's: the full read says which.
+  if (fresh.length > 0 && !fresh.some(namesOffering)) return Option.none()
+
+  const ended: Array<string> = []
+  yield* inTurns(last, (row) => {
+    const key = cameWithOrder(row) ? rowKey(row) : undefined
+    if (key !== undefined && !keys.has(key)) ended.push(key)
+  })
+  if (ended.length > maxEnded) return Option.none()
+  const found = Option.all(
+    yield* Effect.forEach(ended, confirmation(calls, slugs, fieldsWithoutOrder), { concurrency: "unbounded" }),
+  )
+  return yield* Effect.transposeOption(Option.map(found, (rows) => replaceRows(last, [...fresh, ...rows])))
+})
