@@ -1,6 +1,8 @@
 import { Result } from "effect"
 import { type Problem, problem, type WarningCode } from "./finding.ts"
 import { jsonText } from "./json-object.ts"
+import type { CustomerGroup } from "./located-groups.ts"
+import { eachInSteps, findInSteps, type Steps } from "./steps.ts"
 import { dashedUuid } from "./uuid.ts"
 import type { WaldurResource } from "./waldur-resource.ts"
 
@@ -18,10 +20,11 @@ export interface Customer {
   readonly warning?: { readonly code: WarningCode; readonly problem: Problem }
 }
 
-const contentOf = ({ uuid, slug, name }: OfferingCustomer) => jsonText([uuid, slug, name])
-const byContent = (a: OfferingCustomer, b: OfferingCustomer): number => {
-  const [first, second] = [contentOf(a), contentOf(b)]
-  return first < second ? -1 : first > second ? 1 : 0
+type CustomerOf = (group: CustomerGroup) => Steps<Result.Result<Customer, Problem>>
+
+interface Directory {
+  readonly byUuid: Map<string, OfferingCustomer>
+  readonly bySlug: Map<string, OfferingCustomer>
 }
 
 /**
@@ -29,76 +32,73 @@ const byContent = (a: OfferingCustomer, b: OfferingCustomer): number => {
  * resources give no UUID. A customer that is not there, or whose list could not be read, is named as the resource
  * itself names it, with a warning: the tree stays whole.
  */
-export const customerDirectory = (lists: ReadonlyMap<string, ReadonlyArray<OfferingCustomer>>) => {
-  const directories = new Map(
-    Array.from(lists, ([offering, listed]) => {
-      // Where a list has one uuid or slug twice, the choice depends on the content alone.
-      const customers = listed.toSorted(byContent)
-      return [
-        dashedUuid(offering) ?? offering,
-        {
-          byUuid: new Map(customers.map((customer) => [dashedUuid(customer.uuid), customer] as const)),
-          bySlug: new Map(customers.map((customer) => [customer.slug, customer] as const)),
-        },
-      ]
-    }),
-  )
-  const namedBy = (
-    resource: WaldurResource,
-    resources: ReadonlyArray<WaldurResource>,
-  ): Result.Result<Customer, Problem> => {
-    const directory = directories.get(resource.offering_uuid)
-    const listed =
-      resource.customer_uuid == null
-        ? directory?.bySlug.get(resource.customer_slug)
-        : directory?.byUuid.get(resource.customer_uuid)
-    const itemId = resource.customer_uuid ?? dashedUuid(listed?.uuid)
-    if (itemId == null) return Result.fail(problem("customer_uuid", resource.customer_uuid, "missing; expected a UUID"))
-    const stranger = resources.find((one) => one.customer_uuid != null && one.customer_uuid !== itemId)
-    if (listed !== undefined) {
-      return Result.succeed({
-        itemId,
-        name: listed.name,
-        ...(stranger !== undefined && {
-          warning: {
-            code: "shared-mount-point" as const,
-            problem: problem(
-              "customer_slug",
-              resource.customer_slug,
-              `two customers have this slug and share a directory: ${itemId} and ${stranger.customer_uuid}`,
-            ),
-          },
-        }),
-      })
-    }
-    if (resource.customer_name == null) {
-      return Result.fail(problem("customer_name", resource.customer_name, "missing, and not in the offering's list"))
-    }
-    return Result.succeed({
-      itemId,
-      name: resource.customer_name,
-      warning: {
-        code: "customer-fallback",
-        problem: problem(
-          "customer_uuid",
-          resource.customer_uuid,
-          `${directory === undefined ? "the offering's list of customers could not be read" : "not in the offering's list of customers"}; named as the resource names it`,
-        ),
-      },
+export function* customerDirectory(lists: ReadonlyMap<string, ReadonlyArray<OfferingCustomer>>): Steps<CustomerOf> {
+  const directories = new Map<string, Directory>()
+  for (const [offering, listed] of lists) {
+    const directory: Directory = { byUuid: new Map(), bySlug: new Map() }
+    yield* eachInSteps(listed, (customer) => {
+      const uuid = dashedUuid(customer.uuid)
+      if (uuid !== undefined) keepOne(directory.byUuid, uuid, customer)
+      keepOne(directory.bySlug, customer.slug, customer)
     })
+    directories.set(dashedUuid(offering) ?? offering, directory)
   }
-  return (resources: ReadonlyArray<WaldurResource>): Result.Result<Customer, Problem> => {
+
+  return function* ({ first, members }) {
+    const withUuid: Array<WaldurResource> = []
+    const withoutUuid: Array<WaldurResource> = []
+    yield* eachInSteps(members, ({ resource }) =>
+      (resource.customer_uuid == null ? withoutUuid : withUuid).push(resource),
+    )
     // The first that names its customer well speaks for all; they are in a stable order.
-    const byVoice = [
-      ...resources.filter((one) => one.customer_uuid != null),
-      ...resources.filter((one) => one.customer_uuid == null),
-    ]
-    let failure: Result.Result<Customer, Problem> | undefined
-    for (const resource of byVoice) {
-      const customer = namedBy(resource, resources)
-      if (Result.isSuccess(customer)) return customer
-      failure ??= customer
-    }
-    return failure ?? Result.fail(problem("customer_uuid", null, "missing; expected a UUID"))
+    const byVoice = withUuid.concat(withoutUuid)
+    const voice = yield* findInSteps(byVoice, (one) => Result.isSuccess(namedBy(one, directories)))
+    const customer = namedBy(voice ?? byVoice[0] ?? first.resource, directories)
+    if (Result.isFailure(customer) || customer.success.warning !== undefined) return customer
+
+    const { itemId } = customer.success
+    const stranger = yield* findInSteps(withUuid, (one) => one.customer_uuid !== itemId)
+    if (stranger === undefined) return customer
+    const slug = first.resource.customer_slug
+    const reason = `two customers have this slug and share a directory: ${itemId} and ${stranger.customer_uuid}`
+    const warning = { code: "shared-mount-point" as const, problem: problem("customer_slug", slug, reason) }
+    return Result.succeed({ ...customer.success, warning })
   }
+}
+
+/** Where a list has one uuid or slug twice, the choice depends on the content alone. */
+const keepOne = (customers: Map<string, OfferingCustomer>, key: string, customer: OfferingCustomer) => {
+  const other = customers.get(key)
+  if (other === undefined || contentOf(other) < contentOf(customer)) customers.set(key, customer)
+}
+
+const contentOf = ({ uuid, slug, name }: OfferingCustomer) => jsonText([uuid, slug, name])
+
+const namedBy = (
+  resource: WaldurResource,
+  directories: ReadonlyMap<string, Directory>,
+): Result.Result<Customer, Problem> => {
+  const directory = directories.get(resource.offering_uuid)
+  const listed =
+    resource.customer_uuid == null
+      ? directory?.bySlug.get(resource.customer_slug)
+      : directory?.byUuid.get(resource.customer_uuid)
+  const itemId = resource.customer_uuid ?? dashedUuid(listed?.uuid)
+  if (itemId == null) return Result.fail(problem("customer_uuid", resource.customer_uuid, "missing; expected a UUID"))
+  if (listed !== undefined) return Result.succeed({ itemId, name: listed.name })
+  if (resource.customer_name == null) {
+    return Result.fail(problem("customer_name", resource.customer_name, "missing, and not in the offering's list"))
+  }
+  return Result.succeed({
+    itemId,
+    name: resource.customer_name,
+    warning: {
+      code: "customer-fallback",
+      problem: problem(
+        "customer_uuid",
+        resource.customer_uuid,
+        `${directory === undefined ? "the offering's list of customers could not be read" : "not in the offering's list of customers"}; named as the resource names it`,
+      ),
+    },
+  })
 }

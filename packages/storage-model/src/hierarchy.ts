@@ -2,25 +2,19 @@ import { Result } from "effect"
 import { compare } from "./code-unit-order.ts"
 import { customerDirectory, type OfferingCustomer } from "./customer-directory.ts"
 import { type Problem, problem, type SkipCode, type Skipped, type Warn, type Warning } from "./finding.ts"
+import { getOrMake } from "./get-or-make.ts"
 import { jsonText } from "./json-object.ts"
 import { stateOf } from "./lifecycle.ts"
 import { livePathsOf } from "./live-path.ts"
-import {
-  byPlace,
-  consecutive,
-  type Located,
-  locate,
-  occupants,
-  sameCustomer,
-  sameTenant,
-  sharedDirectory,
-} from "./located-resource.ts"
-import { invalidComponent, parentDirectory } from "./mount-path.ts"
+import { type Group, groupsOf, membersOf } from "./located-groups.ts"
+import { type Located, locate } from "./located-resource.ts"
+import { invalidComponent } from "./mount-path.ts"
 import { defaultPermissions } from "./permissions.ts"
 import { type GidAnswer, resourceEntry } from "./resource-entry.ts"
 import type { ModelSettings } from "./settings.ts"
+import { eachInSteps, findInSteps, type Steps, sortInSteps, stepSize } from "./steps.ts"
 import type { StorageEntry } from "./storage-entry.ts"
-import { storageNames } from "./storage-names.ts"
+import { type StorageNames, storageNames } from "./storage-names.ts"
 import type { DecodedResources, WaldurResource } from "./waldur-resource.ts"
 
 /** All that the tree is made of. */
@@ -55,7 +49,29 @@ export interface Hierarchy {
  * it stay, as far as it names them well. The result depends on the content of the input alone, never on its order, and
  * nothing makes it throw.
  */
-export const buildHierarchy = ({ decoded, customers, gids, settings }: HierarchyInput): Hierarchy => {
+export const buildHierarchy = (input: HierarchyInput): Hierarchy => {
+  const entries: Array<PlacedEntry> = []
+  const steps = hierarchySteps(input)
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return { entries, ...step.value }
+    entries.push(...step.value)
+  }
+}
+
+/**
+ * `buildHierarchy` in steps of a few milliseconds at most, for a thread that has other things to do between them.
+ * Yields the entries in their order: at most 256 at a time, never of two customers in one step; many steps yield none.
+ * A tenant's own entry comes alone. Where a customer's entries are cut depends on that customer's resources alone.
+ *
+ * @returns what was left out or is odd
+ */
+export function* hierarchySteps({
+  decoded,
+  customers,
+  gids,
+  settings,
+}: HierarchyInput): Generator<ReadonlyArray<PlacedEntry>, Omit<Hierarchy, "entries">> {
   const skipped: Array<Skipped> = [...decoded.skipped]
   const warnings: Array<Warning> = []
   const skip = (resource: WaldurResource, code: SkipCode, found: Problem) => {
@@ -67,91 +83,111 @@ export const buildHierarchy = ({ decoded, customers, gids, settings }: Hierarchy
       warnings.push({ code, ...identityOf(resource), ...found })
     }
 
+  const located: Array<Located> = []
   const badButLive = [...decoded.malformed]
-  const located = distinct(decoded.resources, skip).flatMap((resource) => {
+  yield* eachInSteps(yield* distinct(decoded.resources, skip), (resource) => {
     const place = locate(resource, settings, warnOf(resource))
-    if (Result.isSuccess(place)) return [place.success]
-    skip(resource, place.failure.code, place.failure.problem)
-    if (place.failure.code === "bad-data") badButLive.push(resource)
-    return []
-  })
-  located.sort(byPlace)
-
-  const customerOf = customerDirectory(customers)
-  const live = livePathsOf(occupants(located, badButLive))
-  const entries: Array<PlacedEntry> = []
-
-  for (const tenant of consecutive(located, sameTenant)) {
-    const names = storageNames(tenant.first, settings)
-    const { resource } = tenant.first
-    const tenantKey = resource.provider_slug
-    const pushParent = (
-      members: ReadonlyArray<Located>,
-      targetType: "tenant" | "customer",
-      targetItem: { readonly itemId: string; readonly key: string; readonly name: string },
-      mountPoint: string,
-      parentItemId: string | null,
-    ) =>
-      entries.push({
-        offeringSlug: resource.offering_slug,
-        states: new Set(members.map((member) => stateOf(member.resource.state))),
-        entry: {
-          itemId: targetItem.itemId,
-          status: "pending",
-          mountPoint: { default: mountPoint },
-          permission: { permissionType: "octal", value: defaultPermissions },
-          quotas: null,
-          target: { targetType, targetItem },
-          ...names,
-          parentItemId,
-        },
-      })
-
-    const tenantItem = {
-      itemId: resource.offering_uuid,
-      key: tenantKey,
-      name:
-        tenant.members.find((member) => member.resource.provider_name)?.resource.provider_name ??
-        tenantKey.toUpperCase(),
+    if (Result.isSuccess(place)) located.push(place.success)
+    else {
+      skip(resource, place.failure.code, place.failure.problem)
+      if (place.failure.code === "bad-data") badButLive.push(resource)
     }
-    const { tenantPath } = tenant.first
-    const grandparent = (path: string) => parentDirectory(parentDirectory(path))
-    pushParent(tenant.members, "tenant", tenantItem, sharedDirectory(tenant.members, grandparent) ?? tenantPath, null)
+  })
 
-    for (const group of consecutive(tenant.members, sameCustomer)) {
-      const invalidSlug = invalidComponent("customer_slug", group.first.resource.customer_slug)
-      const customer =
-        invalidSlug === undefined
-          ? customerOf(group.members.map((member) => member.resource))
-          : Result.fail(invalidSlug)
+  const tenants = yield* groupsOf(located)
+  const live = yield* livePathsOf(membersOf(tenants), badButLive)
+  const customerOf = yield* customerDirectory(customers)
+  const statesOf = loneStates()
+
+  for (const tenant of tenants) {
+    const { resource, tenantPath } = tenant.first
+    const key = resource.provider_slug
+    const named = yield* findInSteps(membersOf([tenant]), (member) => Boolean(member.resource.provider_name))
+    const name = named?.resource.provider_name ?? key.toUpperCase()
+    const tenantItem = { itemId: resource.offering_uuid, key, name }
+    const names = storageNames(tenant.first, settings)
+    yield [
+      parentEntry(tenant, {
+        targetType: "tenant",
+        targetItem: tenantItem,
+        mountPoint: tenant.sharedDirectory ?? tenantPath,
+        names,
+        parentItemId: null,
+      }),
+    ]
+
+    for (const group of tenant.customers) {
+      const slug = group.first.resource.customer_slug
+      const invalidSlug = invalidComponent("customer_slug", slug)
+      const customer = invalidSlug === undefined ? yield* customerOf(group) : Result.fail(invalidSlug)
       if (Result.isFailure(customer)) {
-        for (const member of group.members) skip(member.resource, "bad-data", customer.failure)
+        yield* eachInSteps(group.members, (member) => skip(member.resource, "bad-data", customer.failure))
         continue
       }
       const { itemId, name, warning } = customer.success
       if (warning !== undefined) warnOf(group.first.resource)(warning.code, warning.problem)
-      const key = group.first.resource.customer_slug
-      const path = sharedDirectory(group.members, parentDirectory) ?? `${tenantPath}/${key}`
-      pushParent(group.members, "customer", { itemId, key, name }, path, tenantItem.itemId)
-
-      for (const member of group.members) {
-        const made = resourceEntry(member, {
-          live,
-          gids,
-          settings,
+      let step = [
+        parentEntry(group, {
+          targetType: "customer",
+          targetItem: { itemId, key: slug, name },
+          mountPoint: group.sharedDirectory ?? `${tenantPath}/${slug}`,
           names,
-          parentItemId: itemId,
-          warn: warnOf(member.resource),
-        })
-        if (Result.isFailure(made)) skip(member.resource, made.failure.code, made.failure.problem)
+          parentItemId: tenantItem.itemId,
+        }),
+      ]
+      for (const [at, member] of group.members.entries()) {
+        // The customer's own entry is one of the first step's.
+        if ((at + 1) % stepSize === 0) {
+          yield step
+          step = []
+        }
+        const { resource } = member
+        const about = { live, gids, settings, names, parentItemId: itemId, warn: warnOf(resource) }
+        const made = resourceEntry(member, about)
+        if (Result.isFailure(made)) skip(resource, made.failure.code, made.failure.problem)
         else {
-          const states = new Set([stateOf(member.resource.state)])
-          entries.push({ offeringSlug: member.resource.offering_slug, states, entry: made.success })
+          step.push({
+            offeringSlug: resource.offering_slug,
+            states: statesOf(stateOf(resource.state)),
+            entry: made.success,
+          })
         }
       }
+      yield step
     }
   }
-  return { entries, skipped: skipped.sort(byIdentity), warnings: warnings.sort(byIdentity) }
+  return { skipped: yield* sortInSteps(skipped, byIdentity), warnings: yield* sortInSteps(warnings, byIdentity) }
+}
+
+/** The entry of a tenant or customer. */
+const parentEntry = (
+  { first, states }: Group,
+  about: {
+    readonly targetType: "tenant" | "customer"
+    readonly targetItem: { readonly itemId: string; readonly key: string; readonly name: string }
+    readonly mountPoint: string
+    readonly names: StorageNames
+    readonly parentItemId: string | null
+  },
+): PlacedEntry => ({
+  offeringSlug: first.resource.offering_slug,
+  states,
+  entry: {
+    itemId: about.targetItem.itemId,
+    status: "pending",
+    mountPoint: { default: about.mountPoint },
+    permission: { permissionType: "octal", value: defaultPermissions },
+    quotas: null,
+    target: { targetType: about.targetType, targetItem: about.targetItem },
+    ...about.names,
+    parentItemId: about.parentItemId,
+  },
+})
+
+/** The states of single resources: one set for all that are in the same state, since there are few of them. */
+const loneStates = () => {
+  const known = new Map<string, ReadonlySet<string>>()
+  return (state: string): ReadonlySet<string> => getOrMake(known, state, () => new Set([state]))
 }
 
 const identityOf = (resource: WaldurResource) => ({
@@ -170,20 +206,27 @@ const byIdentity = (a: Skipped | Warning, b: Skipped | Warning): number =>
   compare(a.reason, b.reason)
 
 /** One record for each uuid. Where records of one uuid differ, the choice depends on their content alone. */
-const distinct = (
+function* distinct(
   resources: ReadonlyArray<WaldurResource>,
   skip: (resource: WaldurResource, code: SkipCode, found: Problem) => void,
-): ReadonlyArray<WaldurResource> => {
-  const byUuid = new Map<string, WaldurResource>()
-  for (const resource of resources) {
-    const other = byUuid.get(resource.uuid)
+): Steps<Iterable<WaldurResource>> {
+  // In many maps by the first two digits: one of all uuids would take ten milliseconds to grow.
+  const byUuid = new Map<string, Map<string, WaldurResource>>()
+  yield* eachInSteps(resources, (resource) => {
+    const { uuid } = resource
+    const kept = getOrMake(byUuid, uuid.slice(0, 2), () => new Map<string, WaldurResource>())
+    const other = kept.get(uuid)
     if (other === undefined) {
-      byUuid.set(resource.uuid, resource)
-      continue
+      kept.set(uuid, resource)
+      return
     }
-    const [kept, dropped] = jsonText(other) <= jsonText(resource) ? [other, resource] : [resource, other]
-    byUuid.set(resource.uuid, kept)
-    skip(dropped, "duplicate", problem("uuid", dropped.uuid, "Waldur sent this resource more than once"))
-  }
-  return [...byUuid.values()]
+    const [better, dropped] = jsonText(other) <= jsonText(resource) ? [other, resource] : [resource, other]
+    kept.set(uuid, better)
+    skip(dropped, "duplicate", problem("uuid", uuid, "Waldur sent this resource more than once"))
+  })
+  return valuesOf(byUuid.values())
+}
+
+function* valuesOf<A>(maps: Iterable<ReadonlyMap<string, A>>): Generator<A, void> {
+  for (const map of maps) yield* map.values()
 }

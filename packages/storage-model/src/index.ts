@@ -17,11 +17,21 @@
  */
 export type { OfferingCustomer } from "./customer-directory.ts"
 export type { Finding, Problem, SkipCode, Skipped, Warning, WarningCode } from "./finding.ts"
-export { buildHierarchy, type Hierarchy, type HierarchyInput, type PlacedEntry } from "./hierarchy.ts"
+export { buildHierarchy, type Hierarchy, type HierarchyInput, hierarchySteps, type PlacedEntry } from "./hierarchy.ts"
 export { type EntryStatus, entryStatuses, statusOf, type WaldurState, waldurStates } from "./lifecycle.ts"
 export type { InodeSettings } from "./quotas.ts"
 export { type GidAnswer, projectsWithoutItem } from "./resource-entry.ts"
-export { type EntryFilter, Pagination, pageOf, paginate, selectEntries, selectRows } from "./selection.ts"
+export {
+  type EntryFacets,
+  type EntryFilter,
+  facetsOf,
+  Pagination,
+  pageOf,
+  paginate,
+  passesFilter,
+  selectEntries,
+  selectRows,
+} from "./selection.ts"
 export { defaultModelSettings, type ModelSettings, type StorageSystem } from "./settings.ts"
 export { knownDataTypes } from "./storage-data-type.ts"
 export { type CallbackUrls, ProjectItem, Quota, StorageEntry, Target, UserItem } from "./storage-entry.ts"

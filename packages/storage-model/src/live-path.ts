@@ -1,7 +1,11 @@
 import { Result } from "effect"
+import { compare } from "./code-unit-order.ts"
+import { getOrMake } from "./get-or-make.ts"
 import { isJsonObject, property } from "./json-object.ts"
 import { isLiveState, providerView } from "./lifecycle.ts"
-import { backendMountPath, parentDirectory, projectMountPath } from "./mount-path.ts"
+import type { Located } from "./located-resource.ts"
+import { backendMountPath, parentDirectory, projectMountPath, tenantMountPath } from "./mount-path.ts"
+import { eachInSteps, type Steps, sortInSteps } from "./steps.ts"
 import { dataTypeOf } from "./storage-data-type.ts"
 
 /**
@@ -20,16 +24,15 @@ export const livePathOf = (record: unknown): string | undefined => {
   if (Result.isFailure(fromWaldur)) return undefined
   if (fromWaldur.success !== undefined) return fromWaldur.success
   const attributes = property(record, "attributes")
-  const path = Result.flatMap(dataTypeOf(isJsonObject(attributes) ? attributes : null), (dataType) =>
-    projectMountPath(
-      {
-        offering_slug: text("offering_slug"),
-        provider_slug: text("provider_slug"),
-        customer_slug: text("customer_slug"),
-        project_slug: text("project_slug"),
-      },
-      dataType,
-    ),
+  const names = {
+    offering_slug: text("offering_slug"),
+    provider_slug: text("provider_slug"),
+    customer_slug: text("customer_slug"),
+    project_slug: text("project_slug"),
+  }
+  const path = dataTypeOf(isJsonObject(attributes) ? attributes : null).pipe(
+    Result.flatMap((dataType) => tenantMountPath(names, dataType)),
+    Result.flatMap((tenantPath) => projectMountPath(tenantPath, names)),
   )
   return Result.isSuccess(path) ? path.success : undefined
 }
@@ -42,26 +45,50 @@ export interface LivePaths {
   readonly below: (path: string) => string | undefined
 }
 
+interface Occupants {
+  readonly first: string
+  second: string | undefined
+  count: number
+}
+
 /**
- * Keeps who lives where. Its questions cost the same however many share a path.
+ * Keeps who lives where. Judged over all records: also what is left out, or too bad to locate, is data on a disk.
+ * The questions cost the same however many share a path.
  *
- * @param occupants each live mount point with a name for who is there
+ * @param located in the order in which they are named where there are many
  */
-export const livePathsOf = (occupants: Iterable<readonly [path: string, who: string]>): LivePaths => {
-  const at = new Map<string, { readonly first: string; readonly second: string | undefined; readonly count: number }>()
+export function* livePathsOf(located: Iterable<Located>, badButLive: Iterable<unknown>): Steps<LivePaths> {
+  // By directory, then by path: one map of all paths would take ten milliseconds to grow.
+  const at = new Map<string, Map<string, Occupants>>()
   const below = new Map<string, string>()
-  for (const [path, who] of occupants) {
-    const known = at.get(path)
-    at.set(path, { first: known?.first ?? who, second: known && (known.second ?? who), count: (known?.count ?? 0) + 1 })
+  const add = (path: string, who: string) => {
+    const directory = parentDirectory(path)
+    const paths = getOrMake(at, directory, () => new Map<string, Occupants>())
+    const known = paths.get(path)
+    if (known === undefined) paths.set(path, { first: who, second: undefined, count: 1 })
+    else {
+      known.second ??= who
+      known.count += 1
+    }
     // Where a directory is entered, so are those above it.
-    for (let directory = parentDirectory(path); directory !== "/"; directory = parentDirectory(directory)) {
-      if (below.has(directory)) break
-      below.set(directory, path)
+    for (let above = directory; above !== "/" && !below.has(above); above = parentDirectory(above)) {
+      below.set(above, path)
     }
   }
+
+  yield* eachInSteps(located, ({ state, path, resource }) => {
+    if (isLiveState(state) && Result.isSuccess(path)) add(path.success, resource.uuid)
+  })
+  const badPaths: Array<string> = []
+  yield* eachInSteps(badButLive, (record) => {
+    const path = livePathOf(record)
+    if (path !== undefined) badPaths.push(path)
+  })
+  yield* eachInSteps(yield* sortInSteps(badPaths, compare), (path) => add(path, "a resource whose record is bad"))
+
   return {
     othersAt: (path, self) => {
-      const known = at.get(path)
+      const known = at.get(parentDirectory(path))?.get(path)
       const other = known?.first === self ? known.second : known?.first
       if (known === undefined || other === undefined) return undefined
       return known.count > 2 ? `${other} and others (${known.count} in all)` : other

@@ -2,8 +2,7 @@ import { Result } from "effect"
 import { compare } from "./code-unit-order.ts"
 import { type Problem, problem, type Warn } from "./finding.ts"
 import { microsecondsOf } from "./instant.ts"
-import { isLiveState, providerView } from "./lifecycle.ts"
-import { livePathOf } from "./live-path.ts"
+import { providerView } from "./lifecycle.ts"
 import { backendMountPath, projectMountPath, tenantMountPath } from "./mount-path.ts"
 import { badData, type Refusal, refuse } from "./refusal.ts"
 import type { ModelSettings } from "./settings.ts"
@@ -57,64 +56,15 @@ export const locate = (
     pathFromWaldur,
     tenantPath: tenantPath.success,
     path: Result.flatMap(fromWaldur, (path) =>
-      path !== undefined ? Result.succeed(path) : projectMountPath(resource, dataType.success),
+      path !== undefined ? Result.succeed(path) : projectMountPath(tenantPath.success, resource),
     ),
   })
 }
 
-/** Who lives where. Judged over all records: also what is left out, or too bad to locate, is data on a disk. */
-export const occupants = (
-  located: ReadonlyArray<Located>,
-  badButLive: ReadonlyArray<unknown>,
-): ReadonlyArray<readonly [path: string, who: string]> => [
-  ...located.flatMap((one) =>
-    isLiveState(one.state) && Result.isSuccess(one.path) ? [[one.path.success, one.resource.uuid] as const] : [],
-  ),
-  ...badButLive
-    .flatMap((record) => livePathOf(record) ?? [])
-    .sort(compare)
-    .map((path) => [path, "a resource whose record is bad"] as const),
-]
+/** The order of tenants in the list: system, data type, tenant. */
+export const byTenant = (a: Located, b: Located): number =>
+  a.system - b.system || compare(a.dataType, b.dataType) || compare(a.resource.provider_slug, b.resource.provider_slug)
 
-/** The directory that all members' paths have in common at a level, where Waldur gave every one of the paths. */
-export const sharedDirectory = (
-  members: ReadonlyArray<Located>,
-  directoryOf: (path: string) => string,
-): string | undefined => {
-  let shared: string | undefined
-  for (const { path, pathFromWaldur } of members) {
-    if (!pathFromWaldur || Result.isFailure(path)) return undefined
-    const directory = directoryOf(path.success)
-    if (directory === "/" || (shared !== undefined && directory !== shared)) return undefined
-    shared = directory
-  }
-  return shared
-}
-
-/** The order of the list: system, data type, tenant, customer, then age. */
-export const byPlace = (a: Located, b: Located): number =>
-  a.system - b.system ||
-  compare(a.dataType, b.dataType) ||
-  compare(a.resource.provider_slug, b.resource.provider_slug) ||
-  compare(a.resource.customer_slug, b.resource.customer_slug) ||
-  compare(a.created, b.created) ||
-  compare(a.resource.uuid, b.resource.uuid)
-
-export const sameTenant = (a: Located, b: Located) =>
-  a.system === b.system && a.dataType === b.dataType && a.resource.provider_slug === b.resource.provider_slug
-
-export const sameCustomer = (a: Located, b: Located) => a.resource.customer_slug === b.resource.customer_slug
-
-/** Runs of neighbours that belong together, in their order. */
-export const consecutive = (
-  items: ReadonlyArray<Located>,
-  together: (a: Located, b: Located) => boolean,
-): ReadonlyArray<{ readonly first: Located; readonly members: ReadonlyArray<Located> }> => {
-  const runs: Array<{ first: Located; members: Array<Located> }> = []
-  for (const item of items) {
-    const last = runs.at(-1)
-    if (last !== undefined && together(last.first, item)) last.members.push(item)
-    else runs.push({ first: item, members: [item] })
-  }
-  return runs
-}
+/** The order of a customer's resources: age, and where it is the same, the uuid. */
+export const byAge = (a: Located, b: Located): number =>
+  compare(a.created, b.created) || compare(a.resource.uuid, b.resource.uuid)

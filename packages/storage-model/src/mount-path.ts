@@ -32,23 +32,26 @@ export const tenantMountPath = (
   )
 
 /** `{tenant's directory}/{customer}/{project}`: a resource's directory, each component checked. */
-export const projectMountPath = (names: PathNames, dataType: string): Result.Result<string, Problem> =>
-  Result.flatMap(tenantMountPath(names, dataType), (tenant) =>
-    Result.map(
-      mountPath(["customer_slug", names.customer_slug], ["project_slug", names.project_slug]),
-      (below) => `${tenant}${below}`,
-    ),
+export const projectMountPath = (
+  tenantPath: string,
+  names: Pick<PathNames, "customer_slug" | "project_slug">,
+): Result.Result<string, Problem> =>
+  Result.map(
+    mountPath(["customer_slug", names.customer_slug], ["project_slug", names.project_slug]),
+    (below) => `${tenantPath}${below}`,
   )
 
 /** `/a/b/c` of components, each with the field that it came from. */
 const mountPath = (
   ...components: ReadonlyArray<readonly [field: string, value: string]>
 ): Result.Result<string, Problem> => {
+  let path = ""
   for (const [field, value] of components) {
     const invalid = invalidComponent(field, value)
     if (invalid !== undefined) return Result.fail(invalid)
+    path += `/${value}`
   }
-  return Result.succeed(components.map(([, value]) => `/${value}`).join(""))
+  return Result.succeed(path)
 }
 
 /**

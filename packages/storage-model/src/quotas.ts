@@ -36,14 +36,15 @@ interface Amount {
  * within a layer in the order of the keys: the others are misspellings that Waldur's forms have in use.
  */
 const originsOf = (layers: ReadonlyArray<Layer>, keys: ReadonlyArray<string>): ReadonlyArray<Origin> => {
-  const origins = new Map<string, Origin>()
+  const origins: Array<Origin & { readonly key: string }> = []
   for (const { path, values } of layers.toReversed()) {
     for (const key of keys) {
       const found = property(values, key)
-      if (found !== undefined && !origins.has(key)) origins.set(key, { field: `${path}.${key}`, found })
+      if (found === undefined || origins.some((origin) => origin.key === key)) continue
+      origins.push({ key, field: `${path}.${key}`, found })
     }
   }
-  return [...origins.values()]
+  return origins
 }
 
 const overrideKeys = {
@@ -124,12 +125,12 @@ export interface EntryQuotas {
 
 /** The quotas of a project entry. Inodes follow `limits.storage` alone: space that an option overrides does not count. */
 export const quotasOf = (resource: WaldurResource, settings: InodeSettings, warn: Warn): EntryQuotas => {
-  const told = new Set<string>()
+  const told: Array<string> = []
   // The old and the new quotas read the resource's own values again.
   const once: Warn = (code, found: Problem) => {
     const key = `${code} ${found.field}`
-    if (!told.has(key)) warn(code, found)
-    told.add(key)
+    if (!told.includes(key)) warn(code, found)
+    told.push(key)
   }
   const limits = layer("limits", resource.limits, once)
   const options = layer("options", resource.options, once)

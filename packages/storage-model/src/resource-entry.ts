@@ -91,7 +91,9 @@ export const resourceEntry = (
     permission: { permissionType: "octal", value: permission.success },
     ...quotasOf(resource, settings, warn),
     target: made,
-    ...about.names,
+    storageSystem: about.names.storageSystem,
+    storageFileSystem: about.names.storageFileSystem,
+    storageDataType: about.names.storageDataType,
     parentItemId: about.parentItemId,
     ...callbackUrlsOf(resource, state, warn),
   }))

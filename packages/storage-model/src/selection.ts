@@ -16,18 +16,31 @@ export interface EntryFilter {
   readonly status?: string
 }
 
+/** What filters ask of an entry: few of these are different, however many entries there are. */
+export interface EntryFacets {
+  readonly offeringSlug: string
+  readonly states: ReadonlySet<string>
+  readonly dataType: string
+  readonly status: string
+}
+
+export const facetsOf = ({ entry, offeringSlug, states }: PlacedEntry): EntryFacets => ({
+  offeringSlug,
+  states,
+  dataType: entry.storageDataType.key,
+  status: entry.status,
+})
+
+/** Whether what has these facets passes every part of the filter. */
+export const passesFilter = (facets: EntryFacets, { offeringSlug, state, dataType, status }: EntryFilter): boolean =>
+  (offeringSlug === undefined || facets.offeringSlug === offeringSlug) &&
+  (state === undefined || facets.states.has(state)) &&
+  (dataType === undefined || facets.dataType === dataType) &&
+  (status === undefined || facets.status === status)
+
 /** The entries that pass every part of the filter, in their order. */
-export const selectEntries = (
-  entries: ReadonlyArray<PlacedEntry>,
-  { offeringSlug, state, dataType, status }: EntryFilter,
-): ReadonlyArray<PlacedEntry> =>
-  entries.filter(
-    (placed) =>
-      (offeringSlug === undefined || placed.offeringSlug === offeringSlug) &&
-      (state === undefined || placed.states.has(state)) &&
-      (dataType === undefined || placed.entry.storageDataType.key === dataType) &&
-      (status === undefined || placed.entry.status === status),
-  )
+export const selectEntries = (entries: ReadonlyArray<PlacedEntry>, filter: EntryFilter): ReadonlyArray<PlacedEntry> =>
+  entries.filter((placed) => passesFilter(facetsOf(placed), filter))
 
 /** A page's place in a list. */
 export const Pagination = Schema.Struct({

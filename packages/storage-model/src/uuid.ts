@@ -1,6 +1,10 @@
 import { hash } from "node:crypto"
 
-const canonical = /^([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})$/
+const shape = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i
+
+/** Whether `value` is a UUID in one of the forms that `dashedUuid` takes. */
+export const isUuid = (value: unknown): value is string =>
+  typeof value === "string" && (value.length === 32 || value.length === 36) && shape.test(value)
 
 /**
  * A UUID as entries carry it: lowercase and dashed.
@@ -9,9 +13,11 @@ const canonical = /^([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?
  * @returns `undefined` for anything else
  */
 export const dashedUuid = (value: unknown): string | undefined => {
-  if (typeof value !== "string" || (value.length !== 32 && value.length !== 36)) return undefined
-  const parts = canonical.exec(value.toLowerCase())
-  return parts === null ? undefined : parts.slice(1).join("-")
+  if (!isUuid(value)) return undefined
+  const digits = value.toLowerCase().replaceAll("-", "")
+  return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join(
+    "-",
+  )
 }
 
 // RFC 9562 section 6.6: the name space for ISO object identifiers.

@@ -1,13 +1,11 @@
 import { Result, Schema, SchemaIssue, SchemaTransformation } from "effect"
 import { problem, type Skipped } from "./finding.ts"
 import { property } from "./json-object.ts"
-import { dashedUuid } from "./uuid.ts"
+import { dashedUuid, isUuid } from "./uuid.ts"
 
 const required = (wanted: string) => ({ messageMissingKey: `missing; expected ${wanted}` })
 
-const Uuid = Schema.String.check(
-  Schema.makeFilter((text: string) => dashedUuid(text) !== undefined, { expected: "a UUID" }),
-).pipe(
+const Uuid = Schema.String.check(Schema.makeFilter((text: string) => isUuid(text), { expected: "a UUID" })).pipe(
   Schema.decodeTo(
     Schema.String,
     SchemaTransformation.transform({ decode: (text: string) => dashedUuid(text) ?? text, encode: (text) => text }),

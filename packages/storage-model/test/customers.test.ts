@@ -33,6 +33,18 @@ describe("a customer", () => {
     })
   })
 
+  it("is the one whose uuid a resource gives, though an older one without a uuid would give another", () => {
+    const rows = [
+      aResource({ uuid: uuidNumber(1), created: "2020-01-01T00:00:00Z", project_slug: "old", customer_uuid: null }),
+      aResource({ uuid: uuidNumber(2), project_slug: "new" }),
+    ]
+    const around = listing(
+      { ...physics, slug: "renamed" },
+      { uuid: uuidNumber(9), slug: "university-physics", name: "Somebody Else" },
+    )
+    expect(only(customersOf(treeOf(rows, around))).itemId).toBe(customerId)
+  })
+
   it("is not taken from another offering's list", () => {
     const around = { customers: new Map([[dashedNumber(7), [physics]]]) }
     expect(only(customersOf(treeWith({}, around))).target.targetItem).toMatchObject({ name: "University Physics" })

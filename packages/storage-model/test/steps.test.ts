@@ -1,0 +1,213 @@
+import fc from "fast-check"
+import { describe, expect, it, vi } from "vitest"
+import {
+  buildHierarchy,
+  decodeResources,
+  type Hierarchy,
+  type HierarchyInput,
+  hierarchySteps,
+  type PlacedEntry,
+  type WaldurResource,
+} from "../src/index.ts"
+import { sortInSteps } from "../src/steps.ts"
+import { aResource, dashedNumber, type Row, uuidNumber } from "./a-resource.ts"
+import { gidsOf, listedCustomers, settingsWith } from "./a-tree.ts"
+import { anyRow, surrounding } from "./hostile-rows.ts"
+
+// Many runs on a busy machine are slow, not wrong.
+vi.setConfig({ testTimeout: 120_000 })
+
+/** All steps, and what comes at their end. */
+const drained = <A, B>(steps: Generator<A, B>): { readonly yielded: ReadonlyArray<A>; readonly returned: B } => {
+  const yielded: Array<A> = []
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return { yielded, returned: step.value }
+    yielded.push(step.value)
+  }
+}
+
+const treeIn = (input: HierarchyInput) => {
+  const { yielded, returned } = drained(hierarchySteps(input))
+  return { steps: yielded.filter((step) => step.length > 0), tree: { entries: yielded.flat(), ...returned } }
+}
+
+const inputOf = (rows: ReadonlyArray<unknown>): HierarchyInput => ({
+  decoded: decodeResources(rows),
+  customers: listedCustomers,
+  gids: gidsOf(rows),
+  settings: settingsWith(),
+})
+
+/** Rows of one customer, the youngest first. */
+const rowsOf = (count: number, from: number, changes: Row = {}): ReadonlyArray<Row> =>
+  Array.from({ length: count }, (_, at) =>
+    aResource({ uuid: uuidNumber(from + at), created: `2025-01-01T00:00:00.${String(999 - at)}Z`, ...changes }),
+  )
+
+/** What stands above and in a step's entries: of one customer, or a tenant alone. */
+const ownersOf = (step: ReadonlyArray<PlacedEntry>) =>
+  new Set(
+    step.map(({ entry }) => {
+      const { targetType } = entry.target
+      const owner = targetType === "tenant" ? "" : targetType === "customer" ? entry.itemId : entry.parentItemId
+      return JSON.stringify([entry.storageSystem.key, entry.storageDataType.key, owner])
+    }),
+  )
+
+const kindOf = ({ entry }: PlacedEntry) => entry.target.targetType
+
+const anyInput: fc.Arbitrary<HierarchyInput> = fc
+  .tuple(fc.array(anyRow, { maxLength: 24 }), surrounding)
+  .map(([rows, around]) => ({ decoded: decodeResources(rows), ...around }))
+
+const sameTree = (one: Hierarchy, other: Hierarchy) => {
+  expect(one).toEqual(other)
+  expect(one.entries.map(({ states }) => [...states])).toEqual(other.entries.map(({ states }) => [...states]))
+}
+
+describe("the steps of a tree", () => {
+  it("give together what the tree built at once has", () => {
+    fc.assert(
+      fc.property(anyInput, (input) => sameTree(treeIn(input).tree, buildHierarchy(input))),
+      { numRuns: 400 },
+    )
+  })
+
+  it("never hold two customers, and a tenant only alone", () => {
+    fc.assert(
+      fc.property(anyInput, (input) => {
+        for (const step of treeIn(input).steps) {
+          expect(ownersOf(step).size).toBe(1)
+          if (step.some((placed) => kindOf(placed) === "tenant")) expect(step).toHaveLength(1)
+          expect(step.slice(1).map(kindOf)).not.toContain("customer")
+        }
+      }),
+      { numRuns: 400 },
+    )
+  })
+
+  // The customer's own entry is one of them.
+  it.each([
+    [254, [1, 255]],
+    [255, [1, 256]],
+    [256, [1, 256, 1]],
+    [257, [1, 256, 2]],
+    [511, [1, 256, 256]],
+    [600, [1, 256, 256, 89]],
+  ])("hold the entries of a customer with %i resources in order, at most 256 each", (count, lengths) => {
+    const { steps, tree } = treeIn(inputOf(rowsOf(count, 1)))
+    expect(steps.map(({ length }) => length)).toEqual(lengths)
+    const youngestLast = Array.from({ length: count }, (_, at) => dashedNumber(count - at))
+    expect(tree.entries.slice(2).map(({ entry }) => entry.itemId)).toEqual(youngestLast)
+  })
+
+  it("of one customer are cut alike whatever other customers there are", () => {
+    const physics = rowsOf(300, 1)
+    const alone = treeIn(inputOf(physics)).steps
+    const other = { customer_slug: "biology", customer_uuid: uuidNumber(9999), project_slug: "cells" }
+    const { steps } = treeIn(inputOf([...rowsOf(270, 1001, other), ...physics]))
+    expect(steps.map(({ length }) => length)).toEqual([1, 256, 15, 256, 45])
+    expect(steps.slice(3)).toEqual(alone.slice(1))
+  })
+
+  it("keep their borders where a resource among them is left out", () => {
+    const rows = rowsOf(600, 1)
+    const whole = treeIn(inputOf(rows)).steps
+    const { steps } = treeIn(inputOf(rows.map((row, at) => (at === 599 ? { ...row, project_name: null } : row))))
+    expect(steps.map(({ length }) => length)).toEqual([1, 255, 256, 89])
+    expect(steps.slice(2)).toEqual(whole.slice(2))
+  })
+
+  it("give the same in any order of many rows", () => {
+    const states = ["OK", "Terminated", "Erred", "Updating", 5]
+    const rows = Array.from({ length: 1500 }, (_, at) =>
+      aResource({
+        uuid: uuidNumber(at % 1400),
+        state: states[at % 5],
+        created: at % 3 === 0 ? null : `2025-01-01T00:00:00.${String(at % 7)}Z`,
+        provider_slug: `tenant-${at % 2}`,
+        provider_name: at % 11 === 0 ? `Tenant ${at}` : null,
+        customer_slug: at % 4 === 0 ? "large" : `small-${at % 301}`,
+        customer_uuid: at % 5 === 0 ? null : uuidNumber(5000 + (at % 401)),
+        customer_name: at % 13 === 0 ? null : `Customer ${at}`,
+        project_slug: `project-${at % 700}`,
+        project_name: at % 5 === 1 ? null : "A Project",
+        backend_id: at % 6 === 0 ? `/fs/t/c/${at % 50}` : at % 7 === 0 ? "/a/../b" : "",
+      }),
+    )
+    const tree = buildHierarchy(inputOf(rows))
+    expect(tree.skipped.length).toBeGreaterThan(300)
+    expect(tree.warnings.length).toBeGreaterThan(300)
+    sameTree(buildHierarchy(inputOf(rows.toReversed())), tree)
+    sameTree(buildHierarchy(inputOf(rows.toSorted((a, b) => Number(a.created) - Number(b.created)))), tree)
+    const shuffled = fc.sample(fc.shuffledSubarray(rows, { minLength: rows.length }), 3)
+    for (const one of shuffled) sameTree(buildHierarchy(inputOf(one)), tree)
+  })
+
+  // Reads are counted, since a time would tell of the machine.
+  it.each<[string, (at: number) => Row]>([
+    ["of one customer", () => ({})],
+    ["of a customer each", (at) => ({ customer_slug: `c-${at}` })],
+    ["of a tenant each", (at) => ({ provider_slug: `t-${at}`, provider_name: null })],
+    ["of a customer each that has no valid name", (at) => ({ customer_slug: `c-${at}/` })],
+    ["of one customer whose name nobody tells", () => ({ customer_slug: "nobody", customer_uuid: null })],
+    ["of one customer whom no list has", () => ({ customer_uuid: uuidNumber(9999), customer_name: null })],
+    ["of a tenant that has no name", () => ({ provider_name: null })],
+    ["of a foreign offering", () => ({ offering_slug: "foreign" })],
+    ["that are one and the same", () => ({ uuid: uuidNumber(1) })],
+    ["that are being removed", () => ({ state: "Terminating" })],
+    ["whose records are bad", () => ({ attributes: { storage_data_type: "a/b" } })],
+  ])("never look at all of 20,000 resources %s", (_, changes) => {
+    const rows = Array.from({ length: 20_000 }, (_, at) => aResource({ uuid: uuidNumber(at), ...changes(at) }))
+    const input = inputOf(rows)
+    let reads = 0
+    const watch: ProxyHandler<WaldurResource> = {
+      get: (resource, key) => {
+        reads += 1
+        return Reflect.get(resource, key)
+      },
+    }
+    const resources = input.decoded.resources.map((resource) => new Proxy(resource, watch))
+    const steps = hierarchySteps({ ...input, decoded: { ...input.decoded, resources } })
+    let most = 0
+    for (let before = 0; !steps.next().done; before = reads) most = Math.max(most, reads - before)
+    expect(most).toBeLessThan(15_000)
+  })
+})
+
+describe("a sort in steps", () => {
+  const byKey = (a: { key: number }, b: { key: number }) => a.key - b.key
+
+  it("gives what a sort gives, equal ones as they came", () => {
+    const lists = fc.oneof(
+      fc.array(fc.nat(9), { maxLength: 20 }),
+      fc.array(fc.nat(2000), { minLength: 200, maxLength: 1600, size: "max" }),
+    )
+    fc.assert(
+      fc.property(lists, (keys) => {
+        const items = keys.map((key, at) => ({ key, at }))
+        expect(drained(sortInSteps(items, byKey)).returned).toEqual(items.toSorted(byKey))
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  it("leaves what it is given as it is", () => {
+    const items = [{ key: 2 }, { key: 1 }]
+    drained(sortInSteps(items, byKey))
+    expect(items).toEqual([{ key: 2 }, { key: 1 }])
+  })
+
+  it("compares some thousand times in a step at most", () => {
+    const items = Array.from({ length: 5000 }, (_, at) => ({ key: (at * 7919) % 5003 }))
+    let compared = 0
+    const steps = sortInSteps(items, (a, b) => {
+      compared += 1
+      return byKey(a, b)
+    })
+    const perStep: Array<number> = []
+    for (let last = 0; !steps.next().done; last = compared) perStep.push(compared - last)
+    expect(Math.max(...perStep)).toBeLessThan(3000)
+  })
+})
