@@ -1,3 +1,4 @@
+import { createRequire } from "node:module"
 import { defineConfig, type UserConfig } from "tsdown"
 
 /** How every package is built: ESM for Node, one file with its types, the packed result judged as npm will hand it out. */
@@ -15,3 +16,16 @@ export const packageBuild = (options: UserConfig = {}) =>
     attw: { profile: "esm-only", level: "error" },
     ...options,
   })
+
+/**
+ * What `/docs/` serves lies beside the code that serves it: Swagger UI as a dependency would bring telemetry at install.
+ *
+ * @param from a file of the package that has swagger-ui-dist as a development dependency
+ */
+export const swaggerUi = (from: string) => {
+  const { resolve } = createRequire(from)
+  return ["swagger-ui-bundle.js", "swagger-ui.css", "LICENSE"].map((file) => ({
+    from: resolve(`swagger-ui-dist/${file}`),
+    to: "dist/swagger-ui",
+  }))
+}

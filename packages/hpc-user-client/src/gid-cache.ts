@@ -28,7 +28,7 @@ export interface GidCache {
 const listedAtMost = 10
 const askAgainAfter = Duration.toMillis("1 minute")
 /** Requests to the API at the same time, over all callers. */
-const sideBySide = 4
+const sideBySide = 8
 
 type Flight = Deferred.Deferred<GidLookup>
 

@@ -17,6 +17,7 @@ import { ProxyHandshakeError } from "./proxy.ts"
  * - `not-json`: a success whose body is no JSON (truncated, HTML, garbage)
  * - `status`: an answer, but not a success; `status` has its code
  * - `unsendable`: a header or URL that HTTP does not allow; nothing was sent
+ * - `circuit-open`: the upstream's last calls failed, so it is left alone for some seconds; nothing was sent
  */
 export const TransportFailureReason = Schema.Literals([
   "dns",
@@ -29,6 +30,7 @@ export const TransportFailureReason = Schema.Literals([
   "not-json",
   "status",
   "unsendable",
+  "circuit-open",
 ])
 export type TransportFailureReason = typeof TransportFailureReason.Type
 
@@ -63,6 +65,7 @@ export const isRepeatable = (failure: TransportFailure): boolean => {
     case "tls":
     case "too-large":
     case "unsendable":
+    case "circuit-open":
       return false
     case "status":
       return failure.status === 408 || failure.status === 429 || isPassingServerError(failure.status ?? 0)

@@ -1,9 +1,11 @@
-import { Duration, Effect, type Scope } from "effect"
+import { Duration, Effect, Exit, Option, type Scope } from "effect"
 import ky from "ky"
+import { makeBreaker } from "./breaker.ts"
 import { secretsOf, withoutSecrets } from "./credentials.ts"
 import type { EnvironmentProxies } from "./environment-proxies.ts"
 import { TransportFailure, transportFailureFrom } from "./failure.ts"
 import { makeFetch } from "./fetch.ts"
+import { callEnded, callRepeated } from "./metrics.ts"
 import type { InvalidProxy } from "./proxy.ts"
 import { defaultRetryPolicy, type RetryPolicy, retryAfterSeconds, retrySchedule } from "./retry.ts"
 import type { TlsProfile } from "./tls-profile.ts"
@@ -59,7 +61,8 @@ export interface HttpAnswer {
 export interface Transport {
   /**
    * Sends a call and reads its JSON answer. GET and HEAD are repeated as the retry policy says; a POST is sent once, for
-   * nobody knows what a lost one did. Redirects are failures: they would carry the credential elsewhere.
+   * nobody knows what a lost one did. Redirects are failures: they would carry the credential elsewhere. After three
+   * failed calls in a row, calls fail at once (`circuit-open`), save one every 5 seconds.
    */
   readonly call: (call: HttpCall) => Effect.Effect<HttpAnswer, TransportFailure>
   /** The same way out for a library that brings its own protocol, such as oauth4webapi. No retry, no deadline. */
@@ -106,6 +109,8 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
     options.deadline ?? Duration.max(Duration.minutes(3), Duration.times(Duration.fromInputUnsafe(attemptTimeout), 3))
   const schedule = retrySchedule(options.retry ?? defaultRetryPolicy)
 
+  const breaker = yield* makeBreaker(options.upstream)
+
   const callFor = (call: HttpCall) => ({
     upstream: options.upstream,
     call: `${call.method} ${options.baseUrl.replace(/\/*$/, "/")}${call.path}`,
@@ -144,19 +149,27 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
     call: Effect.fn("Transport.call")(function* (call) {
       yield* Effect.annotateCurrentSpan({ upstream: options.upstream, method: call.method, path: call.path })
       let last = ""
-      const once = attempt(call).pipe(
+      let attempts = 0
+      const once = Effect.suspend(() => {
+        attempts += 1
+        return attempts === 1 ? attempt(call) : Effect.andThen(callRepeated(options.upstream), attempt(call))
+      }).pipe(
         Effect.tapError((failure) =>
           Effect.sync(() => {
             last = `; the last attempt: ${failure.reason}: ${failure.detail}`
           }),
         ),
       )
-      return yield* (call.method === "POST" ? once : Effect.retry(once, schedule)).pipe(
+      const withRepeats = (call.method === "POST" ? once : Effect.retry(once, schedule)).pipe(
         Effect.timeoutOrElse({
           duration: deadline,
           orElse: () => timedOut(call, `no answer within the deadline of ${display(deadline)}${last}`),
         }),
       )
+      const [took, exit] = yield* Effect.timed(Effect.exit(breaker(callFor(call), withRepeats)))
+      const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
+      if (Exit.isSuccess(exit) || failure !== undefined) yield* callEnded(options.upstream, failure, took)
+      return yield* exit
     }),
   }
 })

@@ -1,0 +1,81 @@
+import { type Duration, Effect, Exit, Layer, Schedule, type Scope } from "effect"
+import { CircuitBreaker } from "effect/persistence"
+import { TransportFailure } from "./failure.ts"
+import { breakerState } from "./metrics.ts"
+
+/** Failed calls in a row, each with all its repeats, after which the upstream is left alone for a while. */
+const tripAfter = 3
+/** Then one call is let through, to see: who recovers is noticed soon. */
+const openFor: Duration.Input = "5 seconds"
+
+/** What stands for a call that is not made. */
+interface About {
+  readonly upstream: string
+  readonly call: string
+  readonly proxy?: string
+}
+
+/** Lets calls through, or fails them at once while the upstream is known to be ill. */
+export type Breaker = <A>(about: About, call: Effect.Effect<A, TransportFailure>) => Effect.Effect<A, TransportFailure>
+
+/**
+ * A circuit breaker for one upstream: after three failed calls in a row, calls fail with the reason `circuit-open`
+ * without being sent; every 5 seconds one is let through, and the others wait for what becomes of it.
+ */
+export const makeBreaker = Effect.fnUntraced(function* (
+  upstream: string,
+): Effect.fn.Return<Breaker, never, Scope.Scope> {
+  const store = yield* Layer.build(CircuitBreaker.layerStoreMemory())
+  const breaker = yield* Effect.provideContext(
+    CircuitBreaker.make({ tripPolicy: CircuitBreaker.consecutive(tripAfter), openDuration: openFor }),
+    store,
+  )
+  let last = ""
+  const report = Effect.flatMap(Effect.orDie(breaker.state(upstream)), ({ _tag }) => breakerState(upstream, _tag))
+  yield* breakerState(upstream, "Closed")
+  return (about, call) =>
+    breaker
+      .execute(
+        Effect.tapError(call, (failure) =>
+          Effect.sync(() => {
+            last = `${failure.reason}: ${failure.detail}`
+          }),
+        ),
+        { key: upstream, classify: outcomeOf },
+      )
+      .pipe(
+        Effect.ensuring(report),
+        Effect.retry({ schedule: whileProbed, while: isProbed }),
+        Effect.catchTag("CircuitBreakerError", () =>
+          Effect.fail(
+            new TransportFailure({
+              ...about,
+              reason: "circuit-open",
+              detail: `not asked, for its last calls failed; the last: ${last}`,
+            }),
+          ),
+        ),
+      )
+})
+
+/** While one call finds out whether the upstream is well again, others wait for it. */
+const whileProbed = Schedule.jittered(Schedule.spaced("50 millis"))
+const isProbed = (error: unknown): boolean =>
+  error instanceof CircuitBreaker.CircuitBreakerError && error.reason._tag === "CircuitHalfOpen"
+
+/** An upstream that refuses is well; one that does not answer, or answers 5xx, 429 or garbage, is not. */
+const outcomeOf = (exit: Exit.Exit<unknown, TransportFailure>): CircuitBreaker.Outcome => {
+  if (Exit.isSuccess(exit)) return CircuitBreaker.success
+  const failure = Exit.findErrorOption(exit)
+  if (failure._tag === "None") return CircuitBreaker.ignored
+  const { reason, status } = failure.value
+  switch (reason) {
+    case "too-large":
+    case "unsendable":
+      return CircuitBreaker.ignored
+    case "status":
+      return status === undefined || status >= 500 || status === 429 ? CircuitBreaker.failure() : CircuitBreaker.success
+    default:
+      return CircuitBreaker.failure()
+  }
+}

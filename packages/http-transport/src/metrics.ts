@@ -1,0 +1,41 @@
+import { Duration, Effect, Metric } from "effect"
+import type { TransportFailure } from "./failure.ts"
+
+// Effect's metrics: whoever exports them sees these; nobody else pays more than a counter.
+
+const calls = Metric.counter("upstream_calls_total", {
+  description: "Calls to an upstream, repeats not counted, by what came of them: ok, or the reason of the failure.",
+  incremental: true,
+})
+const duration = Metric.histogram("upstream_call_duration_seconds", {
+  description: "Calls to an upstream, with all repeats and waits.",
+  boundaries: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120],
+})
+const retries = Metric.counter("upstream_retries_total", {
+  description: "Calls that were sent again.",
+  incremental: true,
+})
+const state = Metric.gauge("breaker_state", {
+  description: "An upstream's circuit breaker: 0 closed, 1 half open, 2 open.",
+})
+
+/** Counts a call. */
+export const callEnded = (
+  upstream: string,
+  failure: TransportFailure | undefined,
+  took: Duration.Duration,
+): Effect.Effect<void> =>
+  Effect.andThen(
+    Metric.update(Metric.withAttributes(calls, { upstream, outcome: failure?.reason ?? "ok" }), 1),
+    Metric.update(Metric.withAttributes(duration, { upstream }), Duration.toSeconds(took)),
+  )
+
+/** Counts a repeat. */
+export const callRepeated = (upstream: string): Effect.Effect<void> =>
+  Metric.update(Metric.withAttributes(retries, { upstream }), 1)
+
+const stateNumbers = { Closed: 0, HalfOpen: 1, Open: 2 } as const
+
+/** Sets the state of an upstream's circuit breaker. */
+export const breakerState = (upstream: string, now: keyof typeof stateNumbers): Effect.Effect<void> =>
+  Metric.update(Metric.withAttributes(state, { upstream }), stateNumbers[now])

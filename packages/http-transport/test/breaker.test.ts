@@ -1,0 +1,142 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Metric } from "effect"
+import { TestClock } from "effect/testing"
+import { makeTransport } from "../src/index.ts"
+import { httpServer } from "./loopback-server.ts"
+
+const once = { times: 0, base: "1 millis", cap: "1 millis", maxRetryAfter: "1 second" } as const
+const open = (baseUrl: string, upstream = "test") => makeTransport({ upstream, baseUrl, retry: once })
+const call = { method: "GET", path: "a" } as const
+
+/** A server whose health is set from outside. */
+const aPatient = Effect.gen(function* () {
+  const health = { status: 503, isHanging: false }
+  const held: Array<() => void> = []
+  const server = yield* httpServer((_, response) => {
+    const answer = () => response.writeHead(health.status).end("{}")
+    if (health.isHanging) held.push(answer)
+    else answer()
+  })
+  return { server, health, release: () => held.splice(0).forEach((answer) => answer()) }
+})
+
+const turns = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+const until = (holds: () => boolean) => Effect.repeat(turns, { until: () => holds() })
+
+describe("a circuit breaker for each upstream", () => {
+  it.effect("after three failed calls in a row nothing is sent, and the failure says why", () =>
+    Effect.gen(function* () {
+      const { server } = yield* aPatient
+      const transport = yield* open(server.url)
+      for (const _ of [1, 2, 3]) {
+        assert.strictEqual((yield* Effect.flip(transport.call(call))).reason, "status")
+      }
+      const refused = yield* Effect.flip(transport.call(call))
+      assert.strictEqual(refused.reason, "circuit-open")
+      assert.match(
+        refused.message,
+        /^test: GET http.*\/a circuit-open: not asked, for its last calls failed; the last: status: /,
+      )
+      assert.strictEqual(server.requests.length, 3)
+    }),
+  )
+
+  it.effect("a success in between starts the count anew", () =>
+    Effect.gen(function* () {
+      const { server, health } = yield* aPatient
+      const transport = yield* open(server.url)
+      for (const status of [503, 503, 200, 503, 503, 200]) {
+        health.status = status
+        yield* Effect.ignore(transport.call(call))
+      }
+      assert.strictEqual(server.requests.length, 6)
+    }),
+  )
+
+  it.effect.each([400, 401, 403, 404, 409])("an upstream that answers %i is well", (status) =>
+    Effect.gen(function* () {
+      const { server, health } = yield* aPatient
+      health.status = status
+      const transport = yield* open(server.url)
+      for (const _ of [1, 2, 3, 4, 5]) yield* Effect.ignore(transport.call(call))
+      assert.strictEqual(server.requests.length, 5)
+    }),
+  )
+
+  it.effect.each([500, 502, 503, 429])("one that answers %i is not", (status) =>
+    Effect.gen(function* () {
+      const { server, health } = yield* aPatient
+      health.status = status
+      const transport = yield* open(server.url)
+      for (const _ of [1, 2, 3, 4, 5]) yield* Effect.ignore(transport.call(call))
+      assert.strictEqual(server.requests.length, 3)
+    }),
+  )
+
+  it.effect("after five seconds one call is let through; a success lets all through again", () =>
+    Effect.gen(function* () {
+      const { server, health } = yield* aPatient
+      const transport = yield* open(server.url)
+      for (const _ of [1, 2, 3]) yield* Effect.ignore(transport.call(call))
+      yield* TestClock.adjust("4999 millis")
+      assert.strictEqual((yield* Effect.flip(transport.call(call))).reason, "circuit-open")
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual((yield* Effect.flip(transport.call(call))).reason, "status")
+      assert.strictEqual((yield* Effect.flip(transport.call(call))).reason, "circuit-open")
+      assert.strictEqual(server.requests.length, 4)
+
+      health.status = 200
+      yield* TestClock.adjust("5 seconds")
+      for (const _ of [1, 2, 3]) yield* transport.call(call)
+      assert.strictEqual(server.requests.length, 7)
+    }),
+  )
+
+  it.effect("while the one call is out, others wait for what becomes of it", () =>
+    Effect.gen(function* () {
+      const { server, health, release } = yield* aPatient
+      const transport = yield* open(server.url)
+      for (const _ of [1, 2, 3]) yield* Effect.ignore(transport.call(call))
+      yield* TestClock.adjust("5 seconds")
+      Object.assign(health, { status: 200, isHanging: true })
+      const probe = yield* Effect.forkChild(transport.call(call))
+      yield* until(() => server.requests.length === 4)
+      const others = yield* Effect.forkChild(
+        Effect.all([transport.call(call), transport.call(call)], { concurrency: "unbounded" }),
+      )
+      yield* turns
+      assert.strictEqual(server.requests.length, 4)
+      health.isHanging = false
+      release()
+      yield* Fiber.join(probe)
+      yield* Effect.raceFirst(Fiber.join(others), Effect.forever(Effect.andThen(turns, TestClock.adjust("50 millis"))))
+      assert.strictEqual(server.requests.length, 6)
+    }),
+  )
+
+  it.effect("its state and the calls are metrics", () =>
+    Effect.gen(function* () {
+      const { server, health } = yield* aPatient
+      const transport = yield* open(server.url, "watched")
+      const value = (name: string, attributes: Record<string, string>) =>
+        Effect.map(Metric.snapshot, (all) =>
+          all.find(
+            (one) => one.id === name && Object.entries(attributes).every(([key, is]) => one.attributes?.[key] === is),
+          ),
+        )
+      const state = Effect.map(value("breaker_state", { upstream: "watched" }), (one) => one?.state)
+      assert.deepInclude(yield* state, { value: 0 })
+      for (const _ of [1, 2, 3, 4]) yield* Effect.ignore(transport.call(call))
+      assert.deepInclude(yield* state, { value: 2 })
+      health.status = 200
+      yield* TestClock.adjust("5 seconds")
+      yield* transport.call(call)
+      assert.deepInclude(yield* state, { value: 0 })
+      const counted = (outcome: string) =>
+        Effect.map(value("upstream_calls_total", { upstream: "watched", outcome }), (one) => one?.state)
+      assert.deepInclude(yield* counted("status"), { count: 3 })
+      assert.deepInclude(yield* counted("circuit-open"), { count: 1 })
+      assert.deepInclude(yield* counted("ok"), { count: 1 })
+    }),
+  )
+})
