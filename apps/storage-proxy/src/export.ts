@@ -20,15 +20,14 @@ export const exportEntries = Command.make(
   },
   Effect.fn(function* ({ config, out }) {
     const settings = yield* settingsFrom(config)
-    const snapshot = yield* Snapshots.use(({ current }) => current).pipe(
+    const { snapshot } = yield* Snapshots.use(({ current }) => current).pipe(
       Effect.provide(proxyLayer(settings)),
       Effect.provide(logging(settings.debug)),
     )
-    const text = JSON.stringify(
-      snapshot.hierarchy.entries.map(({ entry }) => entry),
-      null,
-      2,
-    )
+    const { entries } = snapshot
+    const utf8 = new TextDecoder()
+    const lines = Array.from({ length: entries.size }, (_, position) => `  ${utf8.decode(entries.jsonAt(position))}`)
+    const text = `[\n${lines.join(",\n")}\n]`
     if (Option.isNone(out)) return yield* Console.log(text)
     // Renamed when it is whole: whoever reads the file sees the old list or the new one.
     const unfinished = `${out.value}.${process.pid}.tmp`
