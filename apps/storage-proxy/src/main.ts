@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { setFlagsFromString } from "node:v8"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit } from "effect"
@@ -7,6 +8,10 @@ import manifest from "../package.json" with { type: "json" }
 import { check } from "./check.ts"
 import { exportEntries } from "./export.ts"
 import { serve } from "./serve.ts"
+
+// A refresh makes much garbage in a burst. V8 would let the space for new objects grow to some hundred megabytes for it, and
+// keep them; with a small one a refresh takes no longer that shows.
+setFlagsFromString("--semi-space-growth-factor=1")
 
 const storageProxy = Command.make("storage-proxy").pipe(
   Command.withDescription("Serves Waldur's storage resources to the storage management systems."),
