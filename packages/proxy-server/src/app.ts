@@ -3,7 +3,7 @@ import { Hono } from "hono"
 import { openAPIRouteHandler } from "hono-openapi"
 import { Settings } from "./config/settings.ts"
 import { MethodNotAllowed, NotFound, refusal } from "./http-errors.ts"
-import { crossOrigin, securityHeaders } from "./http-headers.ts"
+import { crossOrigin, securityHeaders, withHeaders } from "./http-headers.ts"
 import { teachEffectSchemas } from "./openapi/effect-schemas.ts"
 import { referencePage, referencePaths } from "./openapi/reference-page.ts"
 import { health } from "./routes/health.ts"
@@ -23,11 +23,13 @@ export const makeApp = Effect.gen(function* () {
   const settings = yield* Settings
   const run = yield* effectRunner
   teachEffectSchemas()
+  const constantHeaders = yield* securityHeaders
+  const storage = yield* storageResources(settings, run, constantHeaders)
 
   const app = new Hono()
-  app.use(securityHeaders)
+  app.use(withHeaders(constantHeaders))
   if (settings.cors.allowedOrigins.length > 0) app.use(crossOrigin(settings.cors.allowedOrigins))
-  for (const path of storagePaths) app.route(path, storageResources(settings, run))
+  for (const path of storagePaths) app.route(path, storage)
   app.route("/healthz", health(run))
   app.get(
     "/openapi.json",

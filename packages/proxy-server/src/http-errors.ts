@@ -1,7 +1,7 @@
 import { Cause, Data, Effect, Schema } from "effect"
 import type { AuthenticationRefusal } from "./auth/refusals.ts"
 import type { QueryProblem } from "./routes/storage-query.ts"
-import { type RefreshError, upstreamOf } from "./snapshot/read-snapshot.ts"
+import { type RefreshError, upstreamOf } from "./snapshot/refresh-errors.ts"
 
 /** The query has parameters that are not as they must be. */
 export class InvalidQuery extends Data.TaggedError("InvalidQuery")<{
@@ -14,8 +14,20 @@ export class NotFound extends Data.TaggedError("NotFound") {}
 /** The path is there, the method is not. */
 export class MethodNotAllowed extends Data.TaggedError("MethodNotAllowed")<{ readonly allow: string }> {}
 
+/** The snapshot whose pages the caller walks through is no longer held. */
+export class SnapshotGone extends Data.TaggedError("SnapshotGone")<{
+  /** The path of the first page of the same query. */
+  readonly startAgainAt: string
+}> {}
+
 /** All that a request can fail with. */
-export type RequestError = AuthenticationRefusal | InvalidQuery | NotFound | MethodNotAllowed | RefreshError
+export type RequestError =
+  | AuthenticationRefusal
+  | InvalidQuery
+  | NotFound
+  | MethodNotAllowed
+  | SnapshotGone
+  | RefreshError
 
 /** The body of every error but 422. */
 export const ErrorBody = Schema.Struct({
@@ -96,6 +108,16 @@ const answerTo = (error: RequestError): ErrorAnswer => {
         headers: { Allow: error.allow },
         body: { detail: "Method Not Allowed", error: "MethodNotAllowed" },
       }
+    case "SnapshotGone":
+      return {
+        status: 410,
+        headers: { Link: `<${error.startAgainAt}>; rel="first"` },
+        body: {
+          detail: "The snapshot is no longer held: its pages would not be those of one list",
+          error: "SnapshotGone",
+          help: `Start the walk again: GET ${error.startAgainAt}`,
+        },
+      }
     default:
       return {
         status: 502,
@@ -135,6 +157,7 @@ export const logFailure = (cause: Cause.Cause<RequestError>): Effect.Effect<void
     case "InvalidQuery":
     case "NotFound":
     case "MethodNotAllowed":
+    case "SnapshotGone":
     case "TokenMissing":
       return Effect.void
     case "TokenInvalid":

@@ -68,6 +68,12 @@ export interface TestedProxy {
   readonly close: () => Promise<void>
 }
 
+/**
+ * Most tests change the world by hand, behind Waldur's back, and ask what the next request sees: each refresh reads all,
+ * and none runs unasked.
+ */
+const simple = { CACHE_FULL_REFRESH_EVERY: "0", CACHE_KEEP_WARM_FOR: "0" }
+
 /** When the clock of a tested proxy starts, in milliseconds since 1970. */
 export const started = Date.parse("2026-11-23T09:00:00Z")
 
@@ -80,7 +86,7 @@ export const startProxy = async (options: ProxyOptions = {}): Promise<TestedProx
   // JSON is YAML, and leaves out what is undefined.
   await writeFile(configPath, JSON.stringify({ ...documentOf(sandbox), ...options.document?.(sandbox) }))
   const settings = await Effect.runPromise(
-    loadSettings({ configPath, environment: options.environment ?? {}, workingDirectory: directory }),
+    loadSettings({ configPath, environment: { ...simple, ...options.environment }, workingDirectory: directory }),
   )
   const logs: Array<string> = []
   const clock = TestClock.layer({ warningDelay: "1 hour" })

@@ -119,7 +119,12 @@ export const assembleSettings = (
         ...wayOut(values.authVerifySsl, certificates.auth, values.authSocksProxy),
       },
       cors: { allowedOrigins: values.corsAllowedOrigins },
-      cache: { freshFor: values.freshFor, staleIfError: values.staleIfError },
+      cache: {
+        freshFor: values.freshFor,
+        keepWarmFor: values.keepWarmFor,
+        fullRefreshEvery: values.fullRefreshEvery,
+        staleIfError: values.staleIfError,
+      },
       backend: {
         settings: {
           ...(typeof facts.backendSettings === "object" ? facts.backendSettings : {}),

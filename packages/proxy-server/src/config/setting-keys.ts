@@ -190,7 +190,15 @@ export const settingKeys = {
   }),
 
   freshFor: keyWithDefault("cache.fresh_for", timeSpan, Duration.seconds(10), {
-    description: "How long the tree is given without reading Waldur again.",
+    description: "How long the tree is given without asking Waldur what changed; 0 asks for every request.",
+  }),
+  keepWarmFor: keyWithDefault("cache.keep_warm_for", timeSpan, Duration.minutes(5), {
+    description:
+      "How long after a request the tree is renewed in the background as it ages, so that the next request does not wait; 0 renews it only when asked.",
+  }),
+  fullRefreshEvery: keyWithDefault("cache.full_refresh_every", timeSpan, Duration.minutes(10), {
+    description:
+      "How often all of Waldur is read, and not only what changed: how long a renamed project or customer can keep its old name. 0 reads all each time.",
   }),
   staleIfError: keyWithDefault("cache.stale_if_error", timeSpan, Duration.minutes(5), {
     description: "How long the last good tree is given while an upstream fails.",

@@ -56,7 +56,12 @@ export interface ProxySettings {
   readonly mockGids: boolean
   readonly auth: AuthSettings
   readonly cors: { readonly allowedOrigins: ReadonlyArray<string> }
-  readonly cache: { readonly freshFor: Duration.Duration; readonly staleIfError: Duration.Duration }
+  readonly cache: {
+    readonly freshFor: Duration.Duration
+    readonly keepWarmFor: Duration.Duration
+    readonly fullRefreshEvery: Duration.Duration
+    readonly staleIfError: Duration.Duration
+  }
   /** As debug mode shows them. */
   readonly backend: {
     readonly settings: Readonly<Record<string, unknown>>

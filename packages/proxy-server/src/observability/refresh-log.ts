@@ -1,26 +1,36 @@
 import type { Finding } from "@cscs/storage-model"
 import { Effect } from "effect"
-import type { RefreshError } from "../snapshot/read-snapshot.ts"
+import type { Reading } from "../snapshot/read-snapshot.ts"
+import type { RefreshError } from "../snapshot/refresh-errors.ts"
 import { invisibleOffering, type Snapshot } from "../snapshot/snapshot.ts"
+import type { TakenSnapshot } from "../snapshot/walkable-snapshots.ts"
 import { maskFound } from "./mask-secrets.ts"
 
 /**
- * Says what a refresh brought: its figures each time, but each finding only when it is new, for a refresh is made every
- * few seconds and an odd record stays odd for days.
+ * Says what a refresh brought: each finding only when it is new, for a refresh is made every few seconds and an odd record
+ * stays odd for days; and nothing at all, but for debugging, where nothing changed.
  *
  * @param at when the refresh ended, in milliseconds since 1970
  */
-export const logSnapshot = Effect.fnUntraced(function* (snapshot: Snapshot, last: Snapshot | undefined, at: number) {
-  const { entries, skipped, warnings } = snapshot.hierarchy
-  yield* Effect.logInfo("Snapshot taken").pipe(
+export const logReading = Effect.fnUntraced(function* (
+  { snapshot, takenAt, isFull }: Reading,
+  last: Snapshot | undefined,
+  at: number,
+) {
+  const { entries, skipped, warnings } = snapshot
+  const isNews = isFull || entries.id !== last?.entries.id
+  yield* (isNews ? Effect.logInfo : Effect.logDebug)("Snapshot taken").pipe(
     Effect.annotateLogs({
-      entries: entries.length,
+      id: entries.id,
+      read: isFull ? "all" : "changes",
+      entries: entries.size,
       skipped: skipped.length,
       warnings: warnings.length,
       mocked_gids: snapshot.mockedGids,
-      milliseconds: at - snapshot.takenAt,
+      milliseconds: at - takenAt,
     }),
   )
+  if (snapshot === last) return
   if (snapshot.mockedGids > 0 && last?.mockedGids !== snapshot.mockedGids) {
     yield* Effect.logWarning(`GIDs of ${snapshot.mockedGids} projects are made up: never use them in production`)
   }
@@ -33,12 +43,12 @@ export const logSnapshot = Effect.fnUntraced(function* (snapshot: Snapshot, last
       Effect.annotateLogs({ error: snapshot.gidFailure }),
     )
   }
-  yield* logNew("Resource left out", skipped, last?.hierarchy.skipped ?? [])
-  yield* logNew("Odd resource", warnings, last?.hierarchy.warnings ?? [])
+  yield* logNew("Resource left out", skipped, last?.skipped ?? [])
+  yield* logNew("Odd resource", warnings, last?.warnings ?? [])
 })
 
 /** Says that a refresh failed, and whether the last good snapshot still answers. */
-export const logRefreshFailure = (error: RefreshError, last: Snapshot | undefined, at: number) =>
+export const logRefreshFailure = (error: RefreshError, last: TakenSnapshot | undefined, at: number) =>
   Effect.logError("Refresh failed").pipe(
     Effect.annotateLogs({
       error: error._tag,

@@ -154,9 +154,9 @@ const currentFindings = Effect.gen(function* () {
     reason,
   })
   return yield* snapshots.current.pipe(
-    Effect.map(({ hierarchy }) => ({
-      skipped: hierarchy.skipped.map(shown),
-      warnings: hierarchy.warnings.map(shown),
+    Effect.map(({ snapshot }) => ({
+      skipped: snapshot.skipped.map(shown),
+      warnings: snapshot.warnings.map(shown),
     })),
     Effect.catch((error) =>
       Effect.succeed({

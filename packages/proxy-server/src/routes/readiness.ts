@@ -1,7 +1,7 @@
 import { Clock, Effect, Schema } from "effect"
 import { Settings } from "../config/settings.ts"
 import { Lifecycle } from "../lifecycle.ts"
-import { upstreamOf } from "../snapshot/read-snapshot.ts"
+import { upstreamOf } from "../snapshot/refresh-errors.ts"
 import { invisibleOffering } from "../snapshot/snapshot.ts"
 import { type Held, Snapshots } from "../snapshot/snapshots.ts"
 
@@ -35,19 +35,19 @@ export const readinessReport = Effect.gen(function* () {
   const settings = yield* Settings
   const { held } = yield* Snapshots
   const { isStopping } = yield* Lifecycle
-  const state = yield* held
+  const state = held()
   const now = yield* Clock.currentTimeMillis
-  const { snapshot } = state
+  const { current } = state
   const report: typeof ReadinessReport.Type = {
-    status: isStopping() ? "stopping" : snapshot === undefined ? "starting" : "ready",
+    status: isStopping() ? "stopping" : current === undefined ? "starting" : "ready",
     warnings: [...settings.warnings, ...warningsOf(state, now)],
     snapshot:
-      snapshot === undefined
+      current === undefined
         ? null
         : {
-            age: Math.round((now - snapshot.takenAt) / 100) / 10,
-            entries: snapshot.hierarchy.entries.length,
-            skipped: snapshot.hierarchy.skipped.length,
+            age: Math.round((now - current.takenAt) / 100) / 10,
+            entries: current.snapshot.entries.size,
+            skipped: current.snapshot.skipped.length,
           },
     upstreams: {
       waldur: reportOf("waldur", state),
@@ -57,32 +57,33 @@ export const readinessReport = Effect.gen(function* () {
   return report
 })
 
-const reportOf = (upstream: "waldur" | "hpc-user-api", { snapshot, failure }: Held): UpstreamReport => {
+const reportOf = (upstream: "waldur" | "hpc-user-api", { current, failure }: Held): UpstreamReport => {
   if (failure !== undefined && upstreamOf(failure.error) === upstream) {
     return { status: "failing", detail: failure.error.message, since: new Date(failure.since).toISOString() }
   }
-  if (snapshot === undefined) return { status: "unknown" }
-  const { gidFailure } = snapshot
+  if (current === undefined) return { status: "unknown" }
+  const { gidFailure } = current.snapshot
   return upstream === "hpc-user-api" && gidFailure !== undefined
     ? { status: "failing", detail: gidFailure }
     : { status: "ok" }
 }
 
-const warningsOf = ({ snapshot, failure }: Held, now: number): ReadonlyArray<string> => {
+const warningsOf = ({ current, failure }: Held, now: number): ReadonlyArray<string> => {
   const warnings: Array<string> = []
   if (failure !== undefined) {
     const since = new Date(failure.since).toISOString()
     warnings.push(`no refresh has succeeded since ${since}: ${failure.error.message}`)
   }
-  if (snapshot === undefined) return warnings
+  if (current === undefined) return warnings
+  const { snapshot, takenAt } = current
   if (failure !== undefined) {
-    warnings.push(`the data is stale: ${Math.round((now - snapshot.takenAt) / 1000)} seconds old`)
+    warnings.push(`the data is stale: ${Math.round((now - takenAt) / 1000)} seconds old`)
   }
   for (const slug of snapshot.invisibleOfferings) {
     warnings.push(invisibleOffering(slug))
   }
   if (snapshot.mockedGids > 0) warnings.push(`the GIDs of ${snapshot.mockedGids} projects are made up`)
-  const shared = snapshot.hierarchy.warnings.filter(({ code }) => code === "shared-mount-point").length
+  const shared = snapshot.warnings.filter(({ code }) => code === "shared-mount-point").length
   if (shared > 0) warnings.push(`${shared} resources share a mount point with another; debug mode lists them`)
   return warnings
 }

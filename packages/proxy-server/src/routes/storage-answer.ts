@@ -1,6 +1,8 @@
-import { type EntryFilter, Pagination, pageOf, paginate, StorageEntry, selectEntries } from "@cscs/storage-model"
+import { createHash } from "node:crypto"
+import { type EntryFilter, Pagination, paginate, StorageEntry } from "@cscs/storage-model"
 import { Schema } from "effect"
 import type { ProxySettings } from "../config/settings.ts"
+import type { EntryTable } from "../snapshot/entry-table.ts"
 import type { Snapshot } from "../snapshot/snapshot.ts"
 import { version } from "../version.ts"
 import { defaultPage, defaultPageSize, type StorageQuery } from "./storage-query.ts"
@@ -22,40 +24,93 @@ export const StorageAnswer = Schema.Struct({
   }),
 }).annotate({ identifier: "StorageResources" })
 
+/** A page of the answer, encoded. */
+export interface StoragePage {
+  /** JSON in UTF-8. */
+  readonly body: Uint8Array<ArrayBuffer>
+  /** The same for the same body, on every replica. */
+  readonly digest: string
+  /** The ways to the other pages (RFC 8288). */
+  readonly link: string
+}
+
 /** The offering slugs that a query looks at: one system's, none where it is not configured, or all. */
 export const offeringSlugsOf = (settings: ProxySettings, system: string | undefined): ReadonlyArray<string> =>
   settings.model.storageSystems
     .filter(({ name }) => system === undefined || name === system)
     .map(({ offeringSlug }) => offeringSlug)
 
-/** Selects, pages and encodes: all that a request costs while the snapshot is fresh. */
-export const storageAnswer = (
-  snapshot: Snapshot,
-  query: StorageQuery,
-  settings: ProxySettings,
-): { readonly answer: typeof StorageAnswer.Type; readonly link: string } => {
-  const slugs = offeringSlugsOf(settings, query.storage_system)
-  const selected =
-    query.storage_system !== undefined && slugs.length === 0
-      ? []
-      : selectEntries(snapshot.hierarchy.entries, filterOf(query, slugs))
-  const pagination = paginate(selected.length, query.page ?? defaultPage, query.page_size ?? defaultPageSize)
-  return {
-    answer: {
-      version,
-      status: "success",
-      resources: pageOf(selected, pagination).map(({ entry }) => entry),
-      pagination,
-      filters_applied: {
-        storage_system: query.storage_system ?? null,
-        data_type: query.data_type || null,
-        status: query.status || null,
-        state: query.state ?? null,
-        offering_slugs: slugs,
-      },
-    },
-    link: linkHeader(query, pagination),
+/** Selects, pages and puts the encoded entries together. */
+export const storagePage = ({ entries }: Snapshot, query: StorageQuery, settings: ProxySettings): StoragePage => {
+  const positions = selected(entries, query, settings)
+  const pagination = paginate(positions.length, query.page ?? defaultPage, query.page_size ?? defaultPageSize)
+  const { offset, limit } = pagination
+  const filtersApplied: (typeof StorageAnswer.Type)["filters_applied"] = {
+    storage_system: query.storage_system ?? null,
+    data_type: query.data_type || null,
+    status: query.status || null,
+    state: query.state ?? null,
+    offering_slugs: offeringSlugsOf(settings, query.storage_system),
   }
+  const parts: Array<Uint8Array> = []
+  for (const position of positions.subarray(offset, offset + limit)) {
+    parts.push(parts.length === 0 ? head : comma, entries.jsonAt(position))
+  }
+  if (parts.length === 0) parts.push(head)
+  const tail = `],"pagination":${JSON.stringify(pagination)},"filters_applied":${JSON.stringify(filtersApplied)}}`
+  const body = Buffer.concat([...parts, Buffer.from(tail)])
+  return {
+    body,
+    digest: createHash("sha256").update(body).digest("base64url").slice(0, digestLength),
+    link: linkHeader(query, entries.id, pagination),
+  }
+}
+
+/** All entries that a query selects, whatever its page: one to a line. */
+export interface StorageLines {
+  /** The same for the same lines, on every replica. */
+  readonly digest: string
+  /** Blocks of whole lines, some 64 kB each, JSON in UTF-8. */
+  readonly blocks: () => Iterable<Uint8Array>
+}
+
+/** Selects without pages: `application/x-ndjson`. */
+export const storageLines = ({ entries }: Snapshot, query: StorageQuery, settings: ProxySettings): StorageLines => {
+  const positions = selected(entries, query, settings)
+  const { storage_system, data_type, status, state } = query
+  return {
+    digest: createHash("sha256")
+      .update(JSON.stringify([entries.id, storage_system, data_type, status, state]))
+      .digest("base64url")
+      .slice(0, digestLength),
+    blocks: function* () {
+      let lines: Array<Uint8Array> = []
+      let bytes = 0
+      for (const position of positions) {
+        const json = entries.jsonAt(position)
+        lines.push(json, newline)
+        bytes += json.length + 1
+        if (bytes < blockSize) continue
+        yield Buffer.concat(lines)
+        lines = []
+        bytes = 0
+      }
+      if (bytes > 0) yield Buffer.concat(lines)
+    },
+  }
+}
+
+const head = Buffer.from(`{"version":${JSON.stringify(version)},"status":"success","resources":[`)
+const comma = Buffer.from(",")
+const newline = Buffer.from("\n")
+const blockSize = 64 * 1024
+/** 132 bits. */
+const digestLength = 22
+
+const selected = (entries: EntryTable, query: StorageQuery, settings: ProxySettings): Uint32Array => {
+  const slugs = offeringSlugsOf(settings, query.storage_system)
+  if (query.storage_system !== undefined && slugs.length === 0) return new Uint32Array()
+  return entries.select(filterOf(query, slugs))
 }
 
 const filterOf = (query: StorageQuery, slugs: ReadonlyArray<string>): EntryFilter => {
@@ -69,22 +124,29 @@ const filterOf = (query: StorageQuery, slugs: ReadonlyArray<string>): EntryFilte
   }
 }
 
-/** The way through the pages (RFC 8288), relative to the host, so that it holds behind any proxy. */
-const linkHeader = (query: StorageQuery, { current, pages }: Pagination): string => {
+/**
+ * The way through the pages (RFC 8288), relative to the host, so that it holds behind any proxy. All but the first page
+ * are those of the same snapshot; the first is where a walk begins anew.
+ */
+const linkHeader = (query: StorageQuery, snapshot: string, { current, pages }: Pagination): string => {
   const last = Math.max(pages, 1)
-  const link = (relation: string, page: number) => {
-    const parameters = new URLSearchParams()
-    for (const name of ["storage_system", "data_type", "status", "state", "page_size"] as const) {
-      const value = query[name]
-      if (value !== undefined) parameters.set(name, String(value))
-    }
-    parameters.set("page", String(page))
-    return `</api/storage-resources/?${parameters}>; rel="${relation}"`
-  }
+  const link = (relation: string, page: number, id?: string) => `<${pathOf(query, page, id)}>; rel="${relation}"`
   return [
     link("first", 1),
-    ...(current > 1 ? [link("prev", Math.min(current - 1, last))] : []),
-    ...(current < pages ? [link("next", current + 1)] : []),
-    link("last", last),
+    ...(current > 1 ? [link("prev", Math.min(current - 1, last), snapshot)] : []),
+    ...(current < pages ? [link("next", current + 1, snapshot)] : []),
+    link("last", last, snapshot),
   ].join(", ")
+}
+
+/** Where a page of this query is: of the given snapshot, or of the newest. */
+export const pathOf = (query: StorageQuery, page: number, snapshot?: string): string => {
+  const parameters = new URLSearchParams()
+  for (const name of ["storage_system", "data_type", "status", "state", "page_size"] as const) {
+    const value = query[name]
+    if (value !== undefined) parameters.set(name, String(value))
+  }
+  parameters.set("page", String(page))
+  if (snapshot !== undefined) parameters.set("snapshot", snapshot)
+  return `/api/storage-resources/?${parameters}`
 }

@@ -18,6 +18,7 @@ export interface StorageQuery {
   readonly state?: WaldurState
   readonly page?: number
   readonly page_size?: number
+  readonly snapshot?: string
   readonly debug?: boolean
 }
 
@@ -114,6 +115,11 @@ export const storageQuerySchema = (configured: ReadonlyArray<StorageSystem>) =>
     ),
     page_size: Schema.optionalKey(
       integer(1, largestPageSize, { description: "Entries on a page.", default: defaultPageSize }),
+    ),
+    snapshot: Schema.optionalKey(
+      Parameter.annotate({
+        description: "The snapshot that the page is to be of, as the Link header names it; the newest where not given.",
+      }),
     ),
     debug: Schema.optionalKey(
       Parameter.check(

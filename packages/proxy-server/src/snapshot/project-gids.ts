@@ -6,8 +6,8 @@ import { Settings } from "../config/settings.ts"
 /** The GIDs of some projects, and how they were come by. */
 export interface GidAnswers {
   readonly answers: ReadonlyMap<string, GidAnswer>
-  /** Projects whose GID is made up. */
-  readonly mocked: number
+  /** Those whose GID is made up. */
+  readonly mocked: ReadonlySet<string>
   /** Why the HPC User API could not be asked for some of them, in words; `undefined` where it could. */
   readonly failure: string | undefined
 }
@@ -33,9 +33,9 @@ export class ProjectGids extends Context.Service<
           for (const [slug, reason] of lookup.unknown) answers.set(slug, { status: "unknown", reason })
           for (const [slug, error] of lookup.failed) answers.set(slug, { status: "unavailable", reason: error.message })
           const [failure] = lookup.failed.values()
-          const without = [...lookup.unknown.keys(), ...lookup.failed.keys()]
-          if (mockGids) for (const slug of without) answers.set(slug, mocked(slug))
-          return { answers, mocked: mockGids ? without.length : 0, failure: failure?.message }
+          const mocked = new Set(mockGids ? [...lookup.unknown.keys(), ...lookup.failed.keys()] : [])
+          for (const slug of mocked) answers.set(slug, mock(slug))
+          return { answers, mocked, failure: failure?.message }
         }),
       })
     }),
@@ -45,11 +45,11 @@ export class ProjectGids extends Context.Service<
   static readonly mockLayer: Layer.Layer<ProjectGids> = Layer.succeed(ProjectGids)({
     of: (slugs) =>
       Effect.succeed({
-        answers: new Map(Array.from(slugs, (slug) => [slug, mocked(slug)])),
-        mocked: slugs.size,
+        answers: new Map(Array.from(slugs, (slug) => [slug, mock(slug)])),
+        mocked: slugs,
         failure: undefined,
       }),
   })
 }
 
-const mocked = (slug: string): GidAnswer => ({ status: "known", gid: mockGid(slug) })
+const mock = (slug: string): GidAnswer => ({ status: "known", gid: mockGid(slug) })

@@ -1,126 +1,138 @@
-import {
-  buildHierarchy,
-  decodeResources,
-  type OfferingCustomer,
-  projectsWithoutItem,
-  type WaldurResource,
-  waldurResourceFields,
-} from "@cscs/storage-model"
-import { WaldurClient, type WaldurError } from "@cscs/waldur-client"
-import { Clock, Effect, Schema } from "effect"
+import { waldurResourceFields } from "@cscs/storage-model"
+import { type ResourceRead, WaldurClient } from "@cscs/waldur-client"
+import { Clock, Duration, Effect, Option, type Scope } from "effect"
 import { Settings } from "../config/settings.ts"
-import { ProjectGids } from "./project-gids.ts"
-import { type Snapshot, servedResources } from "./snapshot.ts"
+import { buildSnapshot, type DecodedRows, decodeRows } from "./build-snapshot.ts"
+import { type LookupDesk, type Lookups, lookupDesk, type Needed, sameLookups, stillGood } from "./lookups.ts"
+import type { ProjectGids } from "./project-gids.ts"
+import { GidsUnavailable, OfferingsInvisible, type RefreshError } from "./refresh-errors.ts"
+import type { Snapshot } from "./snapshot.ts"
 
-/** Waldur answers, but the token's user has no role in any of the configured offerings: an empty list would be a lie. */
-export class OfferingsInvisible extends Schema.TaggedError<OfferingsInvisible>()("OfferingsInvisible", {
-  slugs: Schema.Array(Schema.String),
-}) {
-  override get message() {
-    return `Waldur's token sees none of the offerings ${this.slugs.join(", ")}: its user needs a role in them, or the slugs in storage_systems are wrong`
-  }
+/** What a read of the upstreams gave, and what the next one starts from. */
+export interface Reading {
+  readonly snapshot: Snapshot
+  /** When the read began, in milliseconds since 1970: no entry is older. */
+  readonly takenAt: number
+  /** Whether all of Waldur was read, or only what had changed. */
+  readonly isFull: boolean
+  readonly basis: Basis
 }
 
-/** Resources that must be served lack their GID because the HPC User API cannot be asked. */
-export class GidsUnavailable extends Schema.TaggedError<GidsUnavailable>()("GidsUnavailable", {
-  resources: Schema.Int,
-  detail: Schema.String,
-}) {
-  override get message() {
-    return `${this.resources} resources lack their GID: ${this.detail}`
-  }
+interface Basis {
+  readonly resources: ResourceRead
+  /** When the last full read began. */
+  readonly fullReadAt: number
+  readonly needed: Needed
+  readonly filledOfferings: ReadonlySet<string>
+  readonly lookups: Lookups
 }
 
-/** Why the upstreams gave no snapshot. */
-export type RefreshError = WaldurError | OfferingsInvisible | GidsUnavailable
-
-/** The upstream that a failed refresh failed at. */
-export const upstreamOf = (error: RefreshError): "waldur" | "hpc-user-api" =>
-  error._tag === "GidsUnavailable" ? "hpc-user-api" : "waldur"
+type Services = WaldurClient | ProjectGids | Settings
 
 /**
- * Reads all of Waldur and makes the tree of it: the pages, then each offering's customers beside the GIDs, then the
- * hierarchy.
+ * Reads Waldur and makes the tree of it: only what changed since the last reading where Waldur can tell, all of it at
+ * first, every `cache.full_refresh_every`, and where the changes do not add up.
  *
- * @param last the last good snapshot. Without one, a GID that cannot be asked for fails the read; with one only where a
+ * @param last the last good reading. Without one, a GID that cannot be asked for fails the read; with one only where a
  *   resource is concerned that was served, so that a new project does not stop the others
  */
 export const readSnapshot = Effect.fn("readSnapshot")(function* (
-  last: Snapshot | undefined,
-): Effect.fn.Return<Snapshot, RefreshError, WaldurClient | ProjectGids | Settings> {
+  last: Reading | undefined,
+): Effect.fn.Return<Reading, RefreshError, Services | Scope.Scope> {
+  const { cache } = yield* Settings
+  const takenAt = yield* Clock.currentTimeMillis
+  const isFullDue = last === undefined || takenAt - last.basis.fullReadAt >= Duration.toMillis(cache.fullRefreshEvery)
+  const changed = isFullDue ? undefined : yield* readChanges(last, takenAt)
+  return changed ?? (yield* readAll(last, takenAt))
+}, Effect.scoped)
+
+/** All of Waldur; customers and GIDs are looked up while pages still arrive. */
+const readAll = Effect.fnUntraced(function* (last: Reading | undefined, takenAt: number) {
   const { model } = yield* Settings
   const waldur = yield* WaldurClient
-  const gids = yield* ProjectGids
-  const takenAt = yield* Clock.currentTimeMillis
-
-  const read = yield* waldur.readResources({
-    offeringSlugs: model.storageSystems.map(({ offeringSlug }) => offeringSlug),
-    fields: waldurResourceFields,
+  const desk = yield* lookupDesk(undefined)
+  const resources = yield* waldur.readResources({
+    ...(yield* resourceQuery),
+    onRows: (rows) => Effect.flatMap(decodeRows(rows, model), ({ needed }) => desk.ahead(needed)),
   })
-  const decoded = decodeResources(read.rows)
-  const invisibleOfferings = yield* offeringsNotSeen(decoded.resources)
-  const { customers, found } = yield* Effect.all(
-    {
-      customers: readCustomers(decoded.resources),
-      found: gids.of(projectsWithoutItem(decoded, model)),
-    },
-    { concurrency: "unbounded" },
-  )
-  const hierarchy = buildHierarchy({ decoded, customers, gids: found.answers, settings: model })
-
-  const withoutGid = hierarchy.skipped.filter(({ code }) => code === "gid-unavailable")
-  const lost = last === undefined ? withoutGid : withoutGid.filter(({ uuid }) => uuid !== null && last.served.has(uuid))
-  if (lost.length > 0) {
-    return yield* new GidsUnavailable({ resources: lost.length, detail: found.failure ?? lost[0]?.reason ?? "" })
-  }
-  return {
-    takenAt,
-    hierarchy,
-    served: servedResources(hierarchy),
-    mockedGids: found.mocked,
-    invisibleOfferings,
-    gidFailure: found.failure,
-  }
+  const rows = yield* decodeRows(resources.rows, model)
+  const invisible = yield* offeringsNotSeen(rows.filledOfferings)
+  return yield* finish({ takenAt, fullReadAt: takenAt, resources, rows, invisible, desk, last })
 })
 
-/** Each offering's customers. A list that cannot be read costs names, not the tree: it is left out, and said. */
-const readCustomers = Effect.fnUntraced(function* (
-  resources: ReadonlyArray<WaldurResource>,
-): Effect.fn.Return<ReadonlyMap<string, ReadonlyArray<OfferingCustomer>>, never, WaldurClient> {
+/** What changed since the last reading; `undefined` where only a full read can tell. */
+const readChanges = Effect.fnUntraced(function* (last: Reading, takenAt: number) {
+  const { model } = yield* Settings
+  const { basis, snapshot } = last
   const waldur = yield* WaldurClient
-  const offerings = [...new Set(resources.map((resource) => resource.offering_uuid))]
-  const lists = yield* Effect.forEach(
-    offerings,
-    (offering) =>
-      waldur.offeringCustomers(offering).pipe(
-        Effect.map(
-          (customers): ReadonlyArray<readonly [string, ReadonlyArray<OfferingCustomer>]> => [[offering, customers]],
-        ),
-        Effect.catch((error) =>
-          Effect.as(
-            Effect.logWarning("Customers cannot be read; they are named as their resources name them").pipe(
-              Effect.annotateLogs({ offering, error: error.message }),
-            ),
-            [],
-          ),
-        ),
-      ),
-    { concurrency: "unbounded" },
-  )
-  return new Map(lists.flat())
+  const read = yield* waldur.readChanges(yield* resourceQuery, basis.resources)
+  if (Option.isNone(read)) return undefined
+  const resources = read.value
+  const changedRows =
+    resources.rows === basis.resources.rows
+      ? []
+      : resources.rows.filter((row, index) => row !== basis.resources.rows[index])
+  const changed = yield* decodeRows(changedRows, model)
+  const desk = yield* lookupDesk(stillGood(basis.lookups, changed.decoded.resources))
+  if (changedRows.length === 0) {
+    const lookups = yield* desk.complete(basis.needed)
+    if (sameLookups(lookups, basis.lookups)) {
+      return { snapshot, takenAt, isFull: false, basis: { ...basis, resources } } satisfies Reading
+    }
+  }
+  const rows = yield* decodeRows(resources.rows, model)
+  const isFilledAsBefore = sameSets(rows.filledOfferings, basis.filledOfferings)
+  const invisible = isFilledAsBefore ? snapshot.invisibleOfferings : yield* offeringsNotSeen(rows.filledOfferings)
+  return yield* finish({ takenAt, fullReadAt: basis.fullReadAt, resources, rows, invisible, desk, last })
 })
+
+const finish = Effect.fnUntraced(function* (found: {
+  readonly takenAt: number
+  readonly fullReadAt: number
+  readonly resources: ResourceRead
+  readonly rows: DecodedRows
+  readonly invisible: ReadonlyArray<string>
+  readonly desk: LookupDesk
+  readonly last: Reading | undefined
+}): Effect.fn.Return<Reading, RefreshError, Settings> {
+  const { model } = yield* Settings
+  const { takenAt, fullReadAt, resources, rows, invisible, desk, last } = found
+  const lookups = yield* desk.complete(rows.needed)
+  const snapshot = yield* buildSnapshot(rows, lookups, model, invisible, last?.snapshot)
+  const withoutGid = snapshot.skipped.filter(({ code }) => code === "gid-unavailable")
+  const lost =
+    last === undefined ? withoutGid : withoutGid.filter(({ uuid }) => uuid !== null && last.snapshot.served.has(uuid))
+  if (lost.length > 0) {
+    const detail = lookups.gids.failure ?? lost[0]?.reason ?? ""
+    return yield* new GidsUnavailable({ resources: lost.length, detail })
+  }
+  const { needed, filledOfferings } = rows
+  return {
+    snapshot,
+    takenAt,
+    isFull: fullReadAt === takenAt,
+    basis: { resources, fullReadAt, needed, filledOfferings, lookups },
+  }
+})
+
+const resourceQuery = Effect.map(Settings, ({ model }) => ({
+  offeringSlugs: model.storageSystems.map(({ offeringSlug }) => offeringSlug),
+  fields: waldurResourceFields,
+}))
+
+const sameSets = (some: ReadonlySet<string>, others: ReadonlySet<string>) =>
+  some.size === others.size && [...some].every((one) => others.has(one))
 
 /**
  * Configured offerings without any resource that the token does not see at all. Waldur answers both with an empty list;
  * only the offerings tell a missing role from an empty system.
  */
 const offeringsNotSeen = Effect.fnUntraced(function* (
-  resources: ReadonlyArray<WaldurResource>,
+  filled: ReadonlySet<string>,
 ): Effect.fn.Return<ReadonlyArray<string>, RefreshError, WaldurClient | Settings> {
   const { model } = yield* Settings
   const waldur = yield* WaldurClient
   const slugs = model.storageSystems.map(({ offeringSlug }) => offeringSlug)
-  const filled = new Set(resources.map((resource) => resource.offering_slug))
   if (slugs.every((slug) => filled.has(slug))) return []
   const seen = new Set((yield* waldur.offerings()).map(({ slug }) => slug))
   const notSeen = slugs.filter((slug) => !filled.has(slug) && !seen.has(slug))

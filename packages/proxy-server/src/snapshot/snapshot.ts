@@ -1,10 +1,11 @@
-import type { Hierarchy } from "@cscs/storage-model"
+import type { Skipped, Warning } from "@cscs/storage-model"
+import type { EntryTable } from "./entry-table.ts"
 
-/** The tree as one read of the upstreams gave it. Never changed once made. */
+/** The tree as the upstreams gave it. Never changes once made. */
 export interface Snapshot {
-  /** When the read began, in milliseconds since 1970: no entry is older. */
-  readonly takenAt: number
-  readonly hierarchy: Hierarchy
+  readonly entries: EntryTable
+  readonly skipped: ReadonlyArray<Skipped>
+  readonly warnings: ReadonlyArray<Warning>
   /** Uuids of the resources that are served. */
   readonly served: ReadonlySet<string>
   /** Projects whose GID is made up. */
@@ -14,14 +15,6 @@ export interface Snapshot {
   /** What ails the HPC User API though the tree is whole; `undefined` where nothing does. */
   readonly gidFailure: string | undefined
 }
-
-/** The resources among a tree's entries. */
-export const servedResources = (hierarchy: Hierarchy): ReadonlySet<string> =>
-  new Set(
-    hierarchy.entries
-      .filter(({ entry }) => entry.target.targetType === "project" || entry.target.targetType === "user")
-      .map(({ entry }) => entry.itemId),
-  )
 
 /** What an operator is told of an offering that the token does not see. */
 export const invisibleOffering = (slug: string): string =>

@@ -1,10 +1,11 @@
 import type { WaldurClient } from "@cscs/waldur-client"
-import { Clock, Context, Deferred, Duration, Effect, Exit, Layer, Schedule } from "effect"
+import { Cause, Clock, Context, Deferred, Duration, Effect, Exit, Layer } from "effect"
 import { Settings } from "../config/settings.ts"
-import { logRefreshFailure, logSnapshot } from "../observability/refresh-log.ts"
+import { logReading, logRefreshFailure } from "../observability/refresh-log.ts"
 import type { ProjectGids } from "./project-gids.ts"
-import { type RefreshError, readSnapshot } from "./read-snapshot.ts"
-import type { Snapshot } from "./snapshot.ts"
+import { type Reading, readSnapshot } from "./read-snapshot.ts"
+import type { RefreshError } from "./refresh-errors.ts"
+import { type TakenSnapshot, walkableSnapshots } from "./walkable-snapshots.ts"
 
 /** A refresh that gave nothing. */
 export interface RefreshFailure {
@@ -17,27 +18,44 @@ export interface RefreshFailure {
 
 /** What is held right now. */
 export interface Held {
-  readonly snapshot: Snapshot | undefined
+  readonly current: TakenSnapshot | undefined
   /** When the snapshot was whole, in milliseconds since 1970: a slow Waldur shall not make it stale before it is there. */
   readonly heldSince: number
   /** The last refresh, where it failed. */
   readonly failure: RefreshFailure | undefined
 }
 
+/** A refresh that runs. */
+interface Flight {
+  readonly landing: Deferred.Deferred<TakenSnapshot, RefreshError>
+  /** Begun as the snapshot became old, because somebody had asked lately: nobody need wait for it. */
+  readonly isInTime: boolean
+}
+
 /**
- * The tree that requests are answered from. Whoever asks while a refresh runs waits for that one: there is never a
- * second.
+ * The tree that requests are answered from. There is never a second refresh beside one that runs; while somebody asks
+ * now and then, refreshes run in the background and no request waits for one.
  */
 export class Snapshots extends Context.Service<
   Snapshots,
   {
     /**
-     * A snapshot younger than `cache.fresh_for`; while upstreams fail the last good one, up to `cache.stale_if_error`;
-     * else the failure.
+     * The snapshot that answers now without waiting: one younger than `cache.fresh_for`, one that is being renewed in
+     * the background, or while upstreams fail the last good one, up to `cache.stale_if_error`. `undefined` where a
+     * refresh must be waited for. Counts as somebody asking where it answers.
      */
-    readonly current: Effect.Effect<Snapshot, RefreshError>
+    readonly ready: () => TakenSnapshot | undefined
+    /**
+     * As `ready`, and where that is nothing what the next refresh gives, or why it gives nothing. Counts as somebody
+     * asking.
+     */
+    readonly current: Effect.Effect<TakenSnapshot, RefreshError>
+    /** What a refresh gives that begins after the call; while upstreams fail as `current`. */
+    readonly renewed: Effect.Effect<TakenSnapshot, RefreshError>
+    /** The snapshot of this id, while a walk through its pages may still go on. */
+    readonly walkable: (id: string) => TakenSnapshot | undefined
     /** What is held, without waiting for anything. */
-    readonly held: Effect.Effect<Held>
+    readonly held: () => Held
   }
 >()("@cscs/proxy-server/Snapshots") {
   /** The first refresh begins when the layer is built. */
@@ -47,68 +65,120 @@ export class Snapshots extends Context.Service<
       const { cache } = yield* Settings
       const freshFor = Duration.toMillis(cache.freshFor)
       const staleIfError = Duration.toMillis(cache.staleIfError)
+      const keepWarmFor = Duration.toMillis(cache.keepWarmFor)
+      /** Between a failure and the next try. */
+      const pause = Math.max(freshFor, 1000)
       const context = yield* Effect.context<Settings | WaldurClient | ProjectGids>()
+      const clock = yield* Clock.Clock
       const scope = yield* Effect.scope
-      let held: Held = { snapshot: undefined, heldSince: 0, failure: undefined }
-      let flight: Deferred.Deferred<Snapshot, RefreshError> | undefined
+      const walkable = walkableSnapshots()
+      let held: Held = { current: undefined, heldSince: 0, failure: undefined }
+      let reading: Reading | undefined
+      let flight: Flight | undefined
+      let lastAsked = Number.NEGATIVE_INFINITY
 
-      const refresh = Effect.gen(function* () {
-        const exit = yield* Effect.exit(readSnapshot(held.snapshot))
-        const at = yield* Clock.currentTimeMillis
-        if (Exit.isSuccess(exit)) {
-          yield* logSnapshot(exit.value, held.snapshot, at)
-          held = { snapshot: exit.value, heldSince: at, failure: undefined }
-        } else {
-          const error = Exit.findErrorOption(exit)
-          if (error._tag === "None") yield* Effect.logError("Refresh ended unexpectedly", exit.cause)
-          else {
-            yield* logRefreshFailure(error.value, held.snapshot, at)
-            held = { ...held, failure: { error: error.value, at, since: held.failure?.since ?? at } }
-          }
-        }
-        return yield* exit
-      })
+      const now = () => clock.currentTimeMillisUnsafe()
+      const isServable = () => now() - held.heldSince < freshFor + staleIfError
+      // Without a time of freshness there is nothing to keep.
+      const isWarm = () => freshFor > 0 && now() - lastAsked < keepWarmFor
 
-      /** Joins the refresh that runs, or starts one. It belongs to the layer, so that no caller's leaving ends it. */
-      const join = Effect.suspend(() => {
-        if (flight !== undefined) return Deferred.await(flight)
-        const started = Deferred.makeUnsafe<Snapshot, RefreshError>()
-        flight = started
-        return refresh.pipe(
-          Effect.provideContext(context),
-          Effect.onExit((exit) => {
-            flight = undefined
-            return Deferred.done(started, exit)
-          }),
-          Effect.forkIn(scope),
-          // An interruption before the start would leave a flight that nobody flies.
-          Effect.uninterruptible,
-          Effect.andThen(Deferred.await(started)),
-        )
-      })
+      const refresh = Effect.suspend(() => readSnapshot(reading)).pipe(
+        Effect.flatMap((read) => {
+          const at = now()
+          const before = held.current?.snapshot
+          const current = walkable.put(read.snapshot, read.takenAt, at)
+          reading = read
+          held = { current, heldSince: at, failure: undefined }
+          return Effect.as(logReading(read, before, at), current)
+        }),
+        Effect.tapCause((cause) => {
+          const error = Cause.findErrorOption(cause)
+          if (error._tag === "None") return Effect.logError("Refresh ended unexpectedly", cause)
+          const at = now()
+          held = { ...held, failure: { error: error.value, at, since: held.failure?.since ?? at } }
+          return logRefreshFailure(error.value, held.current, at)
+        }),
+      )
 
-      const current = Effect.gen(function* () {
-        const { snapshot, heldSince, failure } = held
-        const now = yield* Clock.currentTimeMillis
-        const isServable = (at: number) => at - heldSince < freshFor + staleIfError
-        if (snapshot === undefined) return yield* join
-        if (now - heldSince < freshFor) return snapshot
-        if (failure !== undefined && isServable(now)) {
+      /** Begins a refresh unless one runs. It belongs to the layer, so that no caller's leaving ends it. */
+      const begin = (isInTime: boolean) =>
+        Effect.suspend(() => {
+          if (flight !== undefined) return Effect.succeed(flight.landing)
+          const landing = Deferred.makeUnsafe<TakenSnapshot, RefreshError>()
+          flight = { landing, isInTime }
+          return refresh.pipe(
+            Effect.provideContext(context),
+            Effect.onExit((exit) => {
+              flight = undefined
+              return Deferred.done(landing, exit)
+            }),
+            Effect.forkIn(scope),
+            Effect.as(landing),
+            // An interruption before the start would leave a flight that nobody flies.
+            Effect.uninterruptible,
+          )
+        })
+      const join = (isInTime: boolean) => Effect.flatMap(begin(isInTime), Deferred.await)
+      const beginInTime = () => Effect.runForkWith(context)(begin(true))
+
+      const withoutWaiting = (): TakenSnapshot | undefined => {
+        const { current, heldSince, failure } = held
+        if (current === undefined || now() - heldSince < freshFor) return current
+        // Where every request is to read Waldur, one that fails is waited for too.
+        if (failure !== undefined && isServable() && freshFor > 0) {
           // While an upstream fails, nobody waits for its deadlines: the next try runs beside the answer.
-          if (now - failure.at >= freshFor) yield* Effect.forkIn(Effect.ignore(join), scope)
-          return snapshot
+          if (now() - failure.at >= freshFor && flight === undefined) beginInTime()
+          return current
         }
-        return yield* Effect.catch(join, (error) =>
-          Effect.flatMap(Clock.currentTimeMillis, (at) =>
-            isServable(at) ? Effect.succeed(snapshot) : Effect.fail(error),
-          ),
-        )
-      })
+        if (failure !== undefined || !isWarm()) return undefined
+        if (flight === undefined) beginInTime()
+        return flight?.isInTime === false ? undefined : current
+      }
+      const ready = (): TakenSnapshot | undefined => {
+        const current = withoutWaiting()
+        // Who must wait has not been answered yet: if he counted already, the list would be warm when he asks for `current`.
+        if (current !== undefined) lastAsked = now()
+        return current
+      }
 
-      // A balancer sends nobody to a replica that is not ready: it must come up without being asked.
-      const again = Schedule.spaced(Duration.max(cache.freshFor, Duration.seconds(1)))
-      yield* Effect.forkIn(Effect.ignore(Effect.retry(join, again)), scope)
-      return Snapshots.of({ current, held: Effect.sync(() => held) })
+      const orLastGood = (refreshed: Effect.Effect<TakenSnapshot, RefreshError>) =>
+        Effect.catch(refreshed, (error) => {
+          const { current } = held
+          return current !== undefined && isServable() ? Effect.succeed(current) : Effect.fail(error)
+        })
+
+      /**
+       * Renews the snapshot as it ages while somebody asks now and then. Until there is one, whether anybody asks or not: a
+       * balancer sends nobody to a replica that is not ready.
+       */
+      const keepFresh = Effect.gen(function* () {
+        const { current, heldSince, failure } = held
+        const due = failure === undefined ? heldSince + freshFor : failure.at + pause
+        const wait = current === undefined && failure === undefined ? 0 : due - now()
+        if (wait > 0) return yield* Effect.sleep(wait)
+        if (current !== undefined && !isWarm()) return yield* Effect.sleep(pause)
+        const exit = yield* Effect.exit(join(true))
+        // A fault of our own, which is in no `failure`, must not end this, nor be met again at once.
+        if (Exit.hasDies(exit)) yield* Effect.sleep(pause)
+      })
+      yield* Effect.forkIn(Effect.forever(keepFresh), scope)
+
+      return Snapshots.of({
+        ready,
+        current: Effect.suspend(() => {
+          const current = ready()
+          lastAsked = now()
+          return current === undefined ? orLastGood(join(false)) : Effect.succeed(current)
+        }),
+        renewed: Effect.suspend(() => {
+          const wasWarm = isWarm()
+          lastAsked = now()
+          const earlier = flight === undefined ? Effect.void : Effect.exit(Deferred.await(flight.landing))
+          return orLastGood(Effect.andThen(earlier, join(wasWarm)))
+        }),
+        walkable: walkable.get,
+        held: () => held,
+      })
     }),
   )
 }

@@ -1,0 +1,144 @@
+import { dashedUuid, type GidAnswer, type OfferingCustomer, type WaldurResource } from "@cscs/storage-model"
+import { WaldurClient } from "@cscs/waldur-client"
+import { Effect, Fiber } from "effect"
+import { type GidAnswers, ProjectGids } from "./project-gids.ts"
+
+/** What the tree needs besides the resources. */
+export interface Lookups {
+  /** Each offering's customers, by its dashed UUID; `undefined` where the list could not be read. */
+  readonly customers: ReadonlyMap<string, ReadonlyArray<OfferingCustomer> | undefined>
+  readonly gids: GidAnswers
+}
+
+/** What a tree needs, by name. */
+export interface Needed {
+  /** Dashed UUIDs of offerings. */
+  readonly offerings: ReadonlySet<string>
+  /** Slugs of projects. */
+  readonly projects: ReadonlySet<string>
+}
+
+/** Looks up for one refresh: nothing twice, and everything beside whatever else runs. */
+export interface LookupDesk {
+  /** Begins to look up what is new, and returns: for a reader that has seen a part of the resources. */
+  readonly ahead: (needed: Needed) => Effect.Effect<void>
+  /** All that is needed and no more, once it is there. */
+  readonly complete: (needed: Needed) => Effect.Effect<Lookups>
+}
+
+/**
+ * @param there what need not be looked up
+ */
+export const lookupDesk = Effect.fnUntraced(function* (there: Lookups | undefined) {
+  const projectGids = yield* ProjectGids
+  const waldur = yield* WaldurClient
+  const scope = yield* Effect.scope
+  const lists = new Map<string, Fiber.Fiber<ReadonlyArray<OfferingCustomer> | undefined>>()
+  const asked = new Set(there?.gids.answers.keys())
+  const answers = new Map(there?.gids.answers)
+  const mocked = new Set(there?.gids.mocked)
+  const questions: Array<Fiber.Fiber<void>> = []
+  let failure = there?.gids.failure
+
+  const readLists = (offerings: ReadonlySet<string>) =>
+    Effect.forEach(
+      [...offerings].filter((offering) => !lists.has(offering) && !there?.customers.has(offering)),
+      (offering) =>
+        Effect.map(Effect.forkIn(customersOf(waldur, offering), scope), (fiber) => lists.set(offering, fiber)),
+      { discard: true },
+    )
+
+  const ask = (projects: ReadonlySet<string>) => {
+    const unasked = new Set<string>()
+    for (const project of projects) if (!asked.has(project)) unasked.add(project)
+    if (unasked.size === 0) return Effect.void
+    for (const project of unasked) asked.add(project)
+    const question = Effect.map(projectGids.of(unasked), (found) => {
+      for (const [project, answer] of found.answers) answers.set(project, answer)
+      for (const project of found.mocked) mocked.add(project)
+      failure ??= found.failure
+    })
+    return Effect.map(Effect.forkIn(question, scope), (fiber) => void questions.push(fiber))
+  }
+
+  const desk: LookupDesk = {
+    // An API that just failed is not asked again for each page: the rest is asked once, at the end.
+    ahead: ({ offerings, projects }) =>
+      Effect.andThen(
+        readLists(offerings),
+        Effect.suspend(() => (failure === undefined ? ask(projects) : Effect.void)),
+      ),
+    complete: Effect.fnUntraced(function* ({ offerings, projects }) {
+      yield* readLists(offerings)
+      yield* ask(projects)
+      for (const question of questions) yield* Fiber.join(question)
+      const customers = new Map<string, ReadonlyArray<OfferingCustomer> | undefined>()
+      for (const offering of offerings) {
+        const fiber = lists.get(offering)
+        customers.set(offering, fiber === undefined ? there?.customers.get(offering) : yield* Fiber.join(fiber))
+      }
+      const needed = new Map<string, GidAnswer>()
+      for (const project of projects) {
+        const answer = answers.get(project)
+        if (answer !== undefined) needed.set(project, answer)
+      }
+      const made = new Set([...mocked].filter((project) => needed.has(project)))
+      return { customers, gids: { answers: needed, mocked: made, failure } }
+    }),
+  }
+  return desk
+})
+
+/** An offering's customers. A list that cannot be read costs names, not the tree: it is said. */
+const customersOf = (
+  waldur: WaldurClient["Service"],
+  offering: string,
+): Effect.Effect<ReadonlyArray<OfferingCustomer> | undefined> =>
+  Effect.catch(waldur.offeringCustomers(offering), (error) =>
+    Effect.as(
+      Effect.logWarning("Customers cannot be read; they are named as their resources name them").pipe(
+        Effect.annotateLogs({ offering, error: error.message }),
+      ),
+      undefined,
+    ),
+  )
+
+/**
+ * What of earlier lookups still holds when resources changed: GIDs that the API gave, and the lists of customers that
+ * could be read and have the changed resources' customers in them.
+ */
+export const stillGood = ({ customers, gids }: Lookups, changed: ReadonlyArray<WaldurResource>): Lookups => {
+  const answers = new Map<string, GidAnswer>()
+  for (const [project, answer] of gids.answers) {
+    if (answer.status === "known" && !gids.mocked.has(project)) answers.set(project, answer)
+  }
+  const lists = new Map<string, ReadonlyArray<OfferingCustomer>>()
+  for (const [offering, list] of customers) {
+    const resources = changed.filter(({ offering_uuid }) => offering_uuid === offering)
+    if (list !== undefined && everyCustomerIn(list, resources)) lists.set(offering, list)
+  }
+  return { customers: lists, gids: { answers, mocked: new Set(), failure: undefined } }
+}
+
+const everyCustomerIn = (list: ReadonlyArray<OfferingCustomer>, resources: ReadonlyArray<WaldurResource>): boolean => {
+  const uuids = new Set(list.map(({ uuid }) => dashedUuid(uuid)))
+  const slugs = new Set(list.map(({ slug }) => slug))
+  return resources.every(({ customer_uuid, customer_slug }) =>
+    customer_uuid == null ? slugs.has(customer_slug) : uuids.has(customer_uuid),
+  )
+}
+
+/** Whether the two say the same, so that the same resources give the same tree. */
+export const sameLookups = (some: Lookups, others: Lookups): boolean =>
+  some.gids.failure === others.gids.failure &&
+  some.gids.mocked.size === others.gids.mocked.size &&
+  sameMaps(some.customers, others.customers, (a, b) => a === b) &&
+  sameMaps(some.gids.answers, others.gids.answers, (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b))
+
+const sameMaps = <A>(some: ReadonlyMap<string, A>, others: ReadonlyMap<string, A>, same: (a: A, b: A) => boolean) => {
+  if (some.size !== others.size) return false
+  for (const [key, value] of some) {
+    if (!others.has(key) || !same(value, others.get(key) as A)) return false
+  }
+  return true
+}

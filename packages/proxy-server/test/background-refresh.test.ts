@@ -1,0 +1,391 @@
+import type { World } from "@cscs/sandbox"
+import { describe, expect, test } from "vitest"
+import { type Any, aProxy, asked, type Got, type TestedProxy, until } from "./a-proxy.ts"
+import { aWorld, dashed, rowOf } from "./a-world.ts"
+
+const listPath = "/api/marketplace-resources/"
+const noCache = { headers: { "Cache-Control": "no-cache" } }
+const warm = { CACHE_KEEP_WARM_FOR: "5m" }
+const refused = { path: listPath, status: 403 } as const
+
+/** Reads of the first page of all resources: one for each full refresh. */
+const reads = ({ sandbox }: TestedProxy) =>
+  sandbox.calls
+    .of("waldur")
+    .filter(({ method, path, query }) => method === "GET" && path === listPath && !query.has("order_state")).length
+
+const statusOf = ({ json }: Got, world: World, index = 9): string =>
+  json.resources.find(({ itemId }: Any) => itemId === dashed(rowOf(world, index).uuid)).status
+
+const ageOf = ({ headers }: Got) => Number(headers.get("age"))
+
+/** Ends when a refresh that began at this moment of the clock has. */
+const renewed = (proxy: TestedProxy) => until(async () => (await proxy.ready()).json.snapshot.age === 0)
+
+/** Ends when a call that was set off before has arrived: a round trip of our own goes the same way. */
+const settled = async ({ sandbox }: TestedProxy) => {
+  await fetch(sandbox.issuer.discoveryUrl)
+  await until(() => sandbox.calls.inFlight("waldur") === 0)
+}
+
+const failures = ({ logs }: TestedProxy) => logs.filter((line) => line.includes("Refresh failed")).length
+
+const renewing = (proxy: TestedProxy) => proxy.get("/api/storage-resources/", noCache)
+
+describe("while somebody asks", () => {
+  test("the list is renewed as it ages, unasked: the next request sees the change and waits for nothing", async () => {
+    const world = aWorld(20)
+    const proxy = await aProxy({ world, environment: warm })
+    await proxy.list()
+    rowOf(world, 9).state = "Erred"
+    await proxy.pass("9999 millis")
+    await settled(proxy)
+    expect(reads(proxy)).toBe(1)
+    await proxy.pass("1 millis")
+    await renewed(proxy)
+    expect(reads(proxy)).toBe(2)
+    proxy.sandbox.faults.set("waldur", { hang: true })
+    const got = await proxy.list()
+    expect([statusOf(got, world), ageOf(got)]).toEqual(["error", 0])
+  })
+
+  test("who asks during a background refresh is answered at once from the list before, in every form", async () => {
+    const world = aWorld(20)
+    const proxy = await aProxy({ world, environment: warm })
+    const before = await proxy.list()
+    rowOf(world, 9).state = "Erred"
+    const fault = proxy.sandbox.faults.set("waldur", { hang: true })
+    await proxy.pass("10 seconds")
+    await until(() => fault.struck > 0)
+    for (const init of [{}, { method: "HEAD" }, { headers: { Accept: "application/x-ndjson" } }]) {
+      const got = await proxy.get("/api/storage-resources/", init)
+      expect([got.status, ageOf(got)]).toEqual([200, 10])
+    }
+    const got = await proxy.list("page_size=99")
+    expect(got.json.resources.length).toBe(before.json.resources.length)
+    await proxy.pass("20 seconds")
+    expect(ageOf(await proxy.list())).toBe(30)
+  })
+
+  test("it stays fresh for long; only what is asked of the list counts, kept or not", async () => {
+    const world = aWorld(10)
+    const proxy = await aProxy({ world, environment: warm })
+    await proxy.list()
+    for (let step = 1; step <= 100; step += 1) {
+      await proxy.pass("10 seconds")
+      await renewed(proxy)
+      // Every four minutes somebody: five are enough.
+      if (step % 24 === 0) expect(ageOf(await proxy.list(step % 48 === 0 ? "" : "page_size=3"))).toBe(0)
+    }
+    expect(reads(proxy)).toBe(101)
+  })
+
+  test("and for keep_warm_for after the last request, then no more until the next, who waits and sees what is", async () => {
+    const world = aWorld(10)
+    const proxy = await aProxy({ world, environment: { CACHE_KEEP_WARM_FOR: "25s" } })
+    await proxy.list()
+    for (const at of [10, 20]) {
+      await proxy.pass("10 seconds")
+      await renewed(proxy)
+      expect([at, reads(proxy)]).toEqual([at, at / 10 + 1])
+    }
+    for (let step = 0; step < 30; step += 1) {
+      await proxy.pass("10 seconds")
+      // Health checks are nobody asking.
+      await proxy.ready()
+      await proxy.get("/healthz/live")
+    }
+    await settled(proxy)
+    expect(reads(proxy)).toBe(3)
+    rowOf(world, 9).state = "Erred"
+    const got = await proxy.list()
+    expect([statusOf(got, world), ageOf(got), reads(proxy)]).toEqual(["error", 0, 4])
+    // And it is kept warm again.
+    await proxy.pass("10 seconds")
+    await until(() => reads(proxy) === 5)
+    await renewed(proxy)
+  })
+
+  test("with keep_warm_for 0, or not above fresh_for, nothing is read unasked", async () => {
+    for (const keep of ["0", "5s", "10s"]) {
+      const proxy = await aProxy({ world: aWorld(6), environment: { CACHE_KEEP_WARM_FOR: keep } })
+      await proxy.list()
+      for (let step = 0; step < 20; step += 1) await proxy.pass("5 seconds")
+      await settled(proxy)
+      expect([keep, reads(proxy)]).toEqual([keep, 1])
+      expect(ageOf(await proxy.list())).toBe(0)
+    }
+  })
+
+  test("nobody having asked yet, nothing is read but the first", async () => {
+    const proxy = await aProxy({ world: aWorld(6), environment: warm })
+    await until(async () => (await proxy.ready()).status === 200)
+    for (let step = 0; step < 20; step += 1) await proxy.pass("10 seconds")
+    await settled(proxy)
+    expect(reads(proxy)).toBe(1)
+  })
+
+  test("a Waldur that fails costs nobody a wait; the list ages, and is renewed when it is back", async () => {
+    const world = aWorld(20)
+    const proxy = await aProxy({ world, environment: warm })
+    await proxy.list()
+    const fault = proxy.sandbox.faults.set("waldur", refused)
+    for (const time of [1, 2, 3]) {
+      await proxy.pass("10 seconds")
+      await until(() => failures(proxy) === time)
+      expect(ageOf(await proxy.list())).toBe(10 * time)
+      expect((await proxy.ready()).json.upstreams.waldur.status).toBe("failing")
+    }
+    fault.clear()
+    rowOf(world, 9).state = "Erred"
+    await proxy.pass("10 seconds")
+    await renewed(proxy)
+    const got = await proxy.list()
+    expect([statusOf(got, world), ageOf(got)]).toEqual(["error", 0])
+    expect((await proxy.ready()).json.upstreams.waldur).toEqual({ status: "ok" })
+  })
+
+  test("a failing Waldur is asked once per fresh_for, and past stale_if_error the answer is 502", async () => {
+    const proxy = await aProxy({ world: aWorld(10), environment: { ...warm, CACHE_KEEP_WARM_FOR: "1h" } })
+    await proxy.list()
+    proxy.sandbox.faults.set("waldur", { status: 403 })
+    await proxy.pass("10 seconds")
+    await until(() => failures(proxy) === 1)
+    for (let request = 0; request < 10; request += 1) {
+      await proxy.list()
+      await proxy.pass("900 millis")
+    }
+    await settled(proxy)
+    expect(failures(proxy)).toBe(1)
+    await proxy.pass("1 second")
+    await until(() => failures(proxy) === 2)
+    await proxy.pass("289 seconds")
+    const last = await proxy.list()
+    expect([last.status, ageOf(last)]).toEqual([200, 309])
+    await proxy.pass("1 second")
+    expect((await proxy.list()).status).toBe(502)
+  })
+})
+
+describe("a fault of our own in a refresh", () => {
+  test("does not end the background refreshes", async () => {
+    const world = aWorld(10)
+    const proxy = await aProxy({ world, environment: { ...warm, CACHE_FULL_REFRESH_EVERY: "2m" } })
+    // What no JSON of Waldur's is: so deep that who compares two of it runs out of stack.
+    const deep = (answer: { body: Uint8Array }) => ({
+      ...answer,
+      body: Buffer.from(
+        Buffer.from(answer.body)
+          .toString()
+          .replaceAll('"backend_metadata":{}', `"backend_metadata":{"a":${"[".repeat(20_000)}${"]".repeat(20_000)}}`),
+      ),
+    })
+    const fault = proxy.sandbox.faults.set("waldur", { path: listPath, method: "GET", rewrite: deep as never })
+    for (const row of world.resources) row.modified = world.now
+    await proxy.get("/api/storage-resources/", noCache)
+    const faults = () => proxy.logs.filter((line) => line.includes("Refresh ended unexpectedly")).length
+    const passUntil = (holds: () => boolean | Promise<boolean>) =>
+      until(async () => {
+        await proxy.pass("5 seconds")
+        await settled(proxy)
+        return holds()
+      })
+    await passUntil(() => faults() >= 2)
+    // Nobody asks any more, so nobody but the background sets it right.
+    fault.clear()
+    rowOf(world, 9).state = "Erred"
+    const { calls } = proxy.sandbox
+    calls.clear()
+    await passUntil(async () => calls.of("waldur").length > 0 && (await proxy.ready()).json.snapshot.age <= 5)
+    expect(statusOf(await proxy.list(), world)).toBe("error")
+  })
+})
+
+describe("one flight for all", () => {
+  test("200 callers on a cold start make one read, and then none while it is fresh", async () => {
+    const proxy = await aProxy({ world: aWorld(60), environment: { ...warm, CACHE_FULL_REFRESH_EVERY: "10m" } })
+    const kinds: ReadonlyArray<RequestInit> = [{}, { method: "HEAD" }, { headers: { Accept: "application/x-ndjson" } }]
+    const got = await Promise.all(
+      Array.from({ length: 200 }, (_, index) => proxy.get("/api/storage-resources/", kinds[index % 3])),
+    )
+    expect(got.every(({ status }) => status === 200)).toBe(true)
+    expect(reads(proxy)).toBe(1)
+    const urls = asked(proxy.sandbox, "waldur")
+    expect(new Set(urls).size).toBe(urls.length)
+    expect([asked(proxy.sandbox, "hpcUserApi").length, asked(proxy.sandbox, "issuer").length]).toEqual([1, 1])
+    proxy.sandbox.calls.clear()
+    await proxy.pass("9999 millis")
+    for (const query of ["", "page=2&page_size=5", "status=active", "state=OK", "page=0"]) {
+      for (const init of kinds) await proxy.get(`/api/storage-resources/?${query}`, init)
+    }
+    await settled(proxy)
+    expect(asked(proxy.sandbox, "waldur")).toEqual([])
+    expect(asked(proxy.sandbox, "hpcUserApi")).toEqual([])
+  })
+
+  test.each([{}, warm])("200 callers of an old list make one read, and none is given the old one: %j", async (more) => {
+    const world = aWorld(20)
+    const proxy = await aProxy({ world, environment: more })
+    await proxy.list()
+    // Nobody asked for long, so nothing was read since.
+    for (let minute = 0; minute < 20; minute += 1) {
+      await proxy.pass("1 minute")
+      await settled(proxy)
+    }
+    const there = reads(proxy)
+    rowOf(world, 9).state = "Erred"
+    const queries = ["", "page_size=500", "page_size=400"]
+    const got = await Promise.all(Array.from({ length: 200 }, (_, index) => proxy.list(queries[index % 3])))
+    expect(new Set(got.map((one) => `${statusOf(one, world)} ${ageOf(one)}`))).toEqual(new Set(["error 0"]))
+    expect(reads(proxy)).toBe(there + 1)
+  })
+
+  test("with fresh_for 0 every request reads, and those at the same time read once", async () => {
+    const world = aWorld(10)
+    const proxy = await aProxy({ world, environment: { ...warm, CACHE_FRESH_FOR: "0" } })
+    await proxy.list()
+    const first = reads(proxy)
+    for (let request = 1; request <= 3; request += 1) {
+      await proxy.list()
+      expect(reads(proxy)).toBe(first + request)
+    }
+    await Promise.all(Array.from({ length: 50 }, () => proxy.list()))
+    expect(reads(proxy)).toBe(first + 4)
+    await proxy.pass("10 minutes")
+    await settled(proxy)
+    expect(reads(proxy)).toBe(first + 4)
+  })
+
+  test("with fresh_for 0 a failure gives the last good list, and the first request after it sees Waldur again", async () => {
+    const world = aWorld(10)
+    const proxy = await aProxy({ world, environment: { CACHE_FRESH_FOR: "0" } })
+    await proxy.list()
+    const fault = proxy.sandbox.faults.set("waldur", refused)
+    await proxy.pass("5 seconds")
+    for (let request = 0; request < 3; request += 1) {
+      const { struck } = fault
+      const got = await proxy.list()
+      expect([got.status, ageOf(got), fault.struck > struck]).toEqual([200, 5, true])
+    }
+    fault.clear()
+    rowOf(world, 9).state = "Erred"
+    expect(statusOf(await proxy.list(), world)).toBe("error")
+    proxy.sandbox.faults.set("waldur", refused)
+    await proxy.pass("300 seconds")
+    expect((await proxy.list()).status).toBe(502)
+  })
+})
+
+describe("Cache-Control: no-cache", () => {
+  test.each(["no-cache", "No-Cache", "max-age=0, no-cache", "no-cache,no-store", " no-cache "])(
+    "as %j asks for a read",
+    async (given) => {
+      const world = aWorld(10)
+      const proxy = await aProxy({ world })
+      await proxy.list()
+      rowOf(world, 9).state = "Erred"
+      const got = await proxy.get("/api/storage-resources/", { headers: { "Cache-Control": given } })
+      expect([statusOf(got, world), reads(proxy)]).toEqual(["error", 2])
+      // Everybody has it.
+      expect([statusOf(await proxy.list(), world), reads(proxy)]).toEqual(["error", 2])
+    },
+  )
+
+  test.each(["max-age=0", "no-store", "x-no-cache", "no-cachet", "private=no", ""])("as %j does not", async (given) => {
+    const proxy = await aProxy({ world: aWorld(6) })
+    await proxy.list()
+    await proxy.get("/api/storage-resources/", { headers: { "Cache-Control": given } })
+    expect(reads(proxy)).toBe(1)
+  })
+
+  test("wants a read that began after the request: one that runs is not it, and all who wait share the next", async () => {
+    const world = aWorld(10)
+    const proxy = await aProxy({ world })
+    await proxy.list()
+    const fault = proxy.sandbox.faults.set("waldur", { latencyMs: 40 })
+    const first = renewing(proxy)
+    await until(() => proxy.sandbox.calls.inFlight("waldur") > 0)
+    const others = Array.from({ length: 20 }, () => renewing(proxy))
+    await first
+    expect(reads(proxy)).toBe(2)
+    // Only now, and still in time for those who wait for the next.
+    rowOf(world, 9).state = "Erred"
+    const got = await Promise.all(others)
+    fault.clear()
+    expect(new Set(got.map((one) => statusOf(one, world)))).toEqual(new Set(["error"]))
+    expect(reads(proxy)).toBe(3)
+  })
+
+  test("at a cold start is not content with the read that began before it", async () => {
+    const proxy = await aProxy({ world: aWorld(10), prepare: ({ faults }) => faults.set("waldur", { latencyMs: 30 }) })
+    await until(() => proxy.sandbox.calls.inFlight("waldur") > 0)
+    const got = await Promise.all([renewing(proxy), renewing(proxy), proxy.list()])
+    expect(got.map(({ status }) => status)).toEqual([200, 200, 200])
+    expect(reads(proxy)).toBe(2)
+  })
+
+  test("who does not ask for it waits for nobody's read while the list is fresh, or warm", async () => {
+    for (const [environment, later] of [
+      [{}, "1 second"],
+      [warm, "10 seconds"],
+    ] as const) {
+      const proxy = await aProxy({ world: aWorld(10), environment })
+      await proxy.list()
+      const fault = proxy.sandbox.faults.set("waldur", { hang: true })
+      const leaving = new AbortController()
+      const waiting = proxy.get("/api/storage-resources/", { ...noCache, signal: leaving.signal })
+      await until(() => fault.struck > 0)
+      await proxy.pass(later)
+      expect((await proxy.list()).status).toBe(200)
+      leaving.abort()
+      await waiting
+    }
+  })
+
+  test("while Waldur fails gives the last good list with its age, past stale_if_error 502", async () => {
+    const world = aWorld(10)
+    const proxy = await aProxy({ world })
+    await proxy.list()
+    const fault = proxy.sandbox.faults.set("waldur", refused)
+    await proxy.pass("3 seconds")
+    const got = await renewing(proxy)
+    expect([got.status, ageOf(got), fault.struck > 0]).toEqual([200, 3, true])
+    // The list is fresh all the same.
+    expect([(await proxy.list()).status, ageOf(await proxy.list())]).toEqual([200, 3])
+    const { struck } = fault
+    await renewing(proxy)
+    expect(fault.struck).toBeGreaterThan(struck)
+    await proxy.pass("306 seconds")
+    expect((await renewing(proxy)).status).toBe(200)
+    await proxy.pass("1 second")
+    expect((await renewing(proxy)).status).toBe(502)
+    fault.clear()
+    rowOf(world, 9).state = "Erred"
+    expect(statusOf(await renewing(proxy), world)).toBe("error")
+  })
+
+  test("counts as somebody asking", async () => {
+    const proxy = await aProxy({ world: aWorld(10), environment: { CACHE_KEEP_WARM_FOR: "15s" } })
+    await until(async () => (await proxy.ready()).status === 200)
+    await renewing(proxy)
+    const there = reads(proxy)
+    await proxy.pass("10 seconds")
+    await until(() => reads(proxy) > there)
+    await renewed(proxy)
+  })
+
+  test("may be sent by a caller who leaves: the read goes on for the others", async () => {
+    const proxy = await aProxy({ world: aWorld(10) })
+    await proxy.list()
+    proxy.sandbox.faults.set("waldur", { latencyMs: 40 })
+    const leaving = new AbortController()
+    const first = proxy.get("/api/storage-resources/", { ...noCache, signal: leaving.signal })
+    await until(() => proxy.sandbox.calls.inFlight("waldur") > 0)
+    leaving.abort()
+    await first
+    await proxy.pass("1 second")
+    const second = renewing(proxy)
+    expect((await second).status).toBe(200)
+    expect(reads(proxy)).toBe(3)
+  })
+})

@@ -1,0 +1,442 @@
+import { changeResource, type Sandbox, type WaldurRecord, type World } from "@cscs/sandbox"
+import { describe, expect, test } from "vitest"
+import { type Any, aProxy, asked, type Got, type TestedProxy, until } from "./a-proxy.ts"
+import { aWorld, dashed, rowOf } from "./a-world.ts"
+
+const listPath = "/api/marketplace-resources/"
+const byChanges = { CACHE_FULL_REFRESH_EVERY: "10m" }
+
+/** Reads of all resources from their first page. */
+const fullReads = ({ calls }: Sandbox) =>
+  calls
+    .of("waldur")
+    .filter(
+      ({ method, path, query }) =>
+        method === "GET" &&
+        path === listPath &&
+        !query.has("order_state") &&
+        !query.has("modified") &&
+        query.get("page") === "1",
+    ).length
+
+const customerReads = (sandbox: Sandbox) => asked(sandbox, "waldur").filter((url) => url.includes("/customers/"))
+
+/** The list after a refresh that began now, and what it asked of the upstreams. */
+const next = async (proxy: TestedProxy): Promise<Got> => {
+  await proxy.pass("10 seconds")
+  proxy.sandbox.calls.clear()
+  return proxy.list("page_size=500")
+}
+
+const entryOf = ({ json }: Got, row: WaldurRecord): Any =>
+  json.resources.find(({ itemId }: Any) => itemId === dashed(row.uuid))
+
+const start = async (world: World, environment: Readonly<Record<string, string>> = byChanges) => {
+  const proxy = await aProxy({ world, environment })
+  return { proxy, first: await proxy.list("page_size=500") }
+}
+
+describe("a refresh where nothing changed", () => {
+  test("asks at most five things, reads no page of all, and is the same snapshot to the last byte", async () => {
+    const { proxy, first } = await start(aWorld(400))
+    for (let refresh = 0; refresh < 3; refresh += 1) {
+      const got = await next(proxy)
+      expect(proxy.sandbox.calls.all.length).toBeLessThanOrEqual(5)
+      expect(fullReads(proxy.sandbox)).toBe(0)
+      expect([got.text, got.headers.get("link"), got.headers.get("age")]).toEqual([
+        first.text,
+        first.headers.get("link"),
+        "0",
+      ])
+      expect(got.headers.get("last-modified")).toBe("Mon, 23 Nov 2026 09:00:00 GMT")
+    }
+    expect((await proxy.ready()).json.snapshot.age).toBe(0)
+  })
+
+  test("stays so with orders in progress, projects that nobody knows and records that are bad", async () => {
+    const world = aWorld(40)
+    rowOf(world, 7).project_slug = "unknown"
+    Object.assign(rowOf(world, 8).attributes as object, { permissions: "rwx" })
+    rowOf(world, 9).order_in_progress = { type: "Update", state: "executing", limits: { storage: 2 }, url: "x" }
+    const { proxy, first } = await start(world)
+    const got = await next(proxy)
+    expect(got.text).toBe(first.text)
+    expect(proxy.sandbox.calls.all.length).toBeLessThanOrEqual(5)
+    // The minute of the unknown project is over: it is asked for again, alone.
+    await proxy.pass("50 seconds")
+    expect((await next(proxy)).text).toBe(first.text)
+    expect(asked(proxy.sandbox, "hpcUserApi")).toEqual([expect.stringMatching(/\?projects=unknown$/)])
+    expect(proxy.sandbox.calls.all.length).toBeLessThanOrEqual(5)
+  })
+
+  test("says nothing in the log but for debugging", async () => {
+    const { proxy } = await start(aWorld(10))
+    const said = proxy.logs.length
+    await next(proxy)
+    const lines = proxy.logs.slice(said).map((line) => JSON.parse(line))
+    expect(lines.filter(({ level }: Any) => level !== "DEBUG" && level !== "TRACE")).toEqual([])
+    const taken = lines.filter(({ message }: Any) => JSON.stringify(message).includes("Snapshot taken"))
+    expect(taken.map(({ annotations }: Any) => annotations.read)).toEqual(["changes"])
+  })
+})
+
+describe("all of Waldur is read", () => {
+  test.each([false, true])("every full_refresh_every, from the beginning of the last; changes: %s", async (changes) => {
+    const world = aWorld(10)
+    const { proxy } = await start(world, { CACHE_FULL_REFRESH_EVERY: "60s" })
+    const full: Array<number> = []
+    for (let at = 10; at <= 180; at += 10) {
+      if (changes) changeResource(world, rowOf(world, 9), { limits: { storage: at } })
+      await next(proxy)
+      if (fullReads(proxy.sandbox) > 0) full.push(at)
+    }
+    expect(full).toEqual([60, 120, 180])
+  })
+
+  test("each time with full_refresh_every 0", async () => {
+    const { proxy } = await start(aWorld(10), { CACHE_FULL_REFRESH_EVERY: "0" })
+    for (let refresh = 0; refresh < 3; refresh += 1) {
+      await next(proxy)
+      expect(fullReads(proxy.sandbox)).toBe(1)
+    }
+  })
+
+  test("where a resource is gone, or one came in the place of another", async () => {
+    const world = aWorld(20)
+    const { proxy, first } = await start(world)
+    const [gone] = world.resources.splice(9, 1) as [WaldurRecord]
+    const without = await next(proxy)
+    expect([entryOf(without, gone), fullReads(proxy.sandbox)]).toEqual([undefined, 1])
+    await next(proxy)
+    expect(fullReads(proxy.sandbox)).toBe(0)
+    const other = { ...structuredClone(rowOf(world, 10)), uuid: "0".repeat(32), slug: "other", project_slug: "other" }
+    world.gids.set("other", 50_000)
+    const replaced = rowOf(world, 9)
+    world.resources.splice(9, 1, other)
+    changeResource(world, other, {})
+    const with_ = await next(proxy)
+    expect([entryOf(with_, replaced), entryOf(with_, other).status]).toEqual([undefined, "active"])
+    expect(fullReads(proxy.sandbox)).toBe(1)
+    expect(with_.text).not.toBe(first.text)
+  })
+
+  test("where an offering empties: its entries go, and it is not taken for one that the token does not see", async () => {
+    const world = aWorld(20)
+    const { proxy } = await start(world)
+    const kept = world.resources.filter(({ offering_slug }) => offering_slug !== "vast")
+    world.resources.splice(0, world.resources.length, ...kept)
+    const got = await next(proxy)
+    expect(got.json.resources.some(({ storageSystem }: Any) => storageSystem.key === "vast")).toBe(false)
+    expect((await proxy.ready()).json.warnings.join(" ")).not.toContain("vast")
+  })
+
+  test("and shows what no change tells of: a customer's new name", async () => {
+    const world = aWorld(20)
+    const { proxy, first } = await start(world, { CACHE_FULL_REFRESH_EVERY: "25s" })
+    for (const list of world.customersByOffering.values()) for (const customer of list) customer.name = "renamed"
+    expect((await next(proxy)).text).toBe(first.text)
+    expect(customerReads(proxy.sandbox)).toEqual([])
+    await next(proxy)
+    const names = new Set(
+      (await next(proxy)).json.resources
+        .filter(({ target }: Any) => target.targetType === "customer")
+        .map(({ target }: Any) => target.targetItem.name),
+    )
+    expect([...names]).toEqual(["renamed"])
+    expect(customerReads(proxy.sandbox).length).toBe(3)
+  })
+})
+
+describe("a change", () => {
+  const bends: ReadonlyArray<readonly [string, WaldurRecord, (entry: Any) => unknown, unknown]> = [
+    ["state", { state: "Erred" }, ({ status }) => status, "error"],
+    ["backend_id", { backend_id: "/a/b/c" }, ({ mountPoint }) => mountPoint.default, "/a/b/c"],
+    ["limits", { limits: { storage: 4711 } }, ({ quotas }) => quotas[0].quota, 4711],
+    ["options", { options: { soft_quota_space: 3, hard_quota_space: 4 } }, ({ quotas }) => quotas[0].quota, 3],
+    ["permissions", { options: { permissions: "700" } }, ({ permission }) => permission.value, "700"],
+  ]
+
+  test.each(bends)("of %s shows, for the price of one row", async (_, fields, seen, value) => {
+    const world = aWorld(40)
+    const { proxy } = await start(world)
+    const row = rowOf(world, 9)
+    changeResource(world, row, fields)
+    const got = await next(proxy)
+    expect(seen(entryOf(got, row))).toEqual(value)
+    expect(proxy.sandbox.calls.all.length).toBeLessThanOrEqual(5)
+    expect([fullReads(proxy.sandbox), customerReads(proxy.sandbox), asked(proxy.sandbox, "hpcUserApi")]).toEqual([
+      0,
+      [],
+      [],
+    ])
+  })
+
+  test("that makes a record bad takes its entry, and one that mends it gives it back", async () => {
+    const world = aWorld(20)
+    const { proxy, first } = await start(world)
+    const row = rowOf(world, 9)
+    const { attributes } = row
+    changeResource(world, row, { attributes: { ...(attributes as object), permissions: "rwx" } })
+    expect(entryOf(await next(proxy), row)).toBeUndefined()
+    expect((await proxy.list("debug=true")).json.skipped.length).toBe(1)
+    changeResource(world, row, { attributes: attributes ?? null })
+    expect((await next(proxy)).text).toBe(first.text)
+    expect((await proxy.ready()).json.snapshot.skipped).toBe(0)
+  })
+
+  test("of a project asks for that project's GID alone", async () => {
+    const world = aWorld(20)
+    const { proxy } = await start(world)
+    world.gids.set("newcomer", 50_001)
+    changeResource(world, rowOf(world, 9), { project_slug: "newcomer" })
+    const got = await next(proxy)
+    const { targetItem } = entryOf(got, rowOf(world, 9)).target
+    expect(targetItem.unixGid ?? targetItem.primaryProject.unixGid).toBe(50_001)
+    expect(asked(proxy.sandbox, "hpcUserApi")).toEqual([expect.stringMatching(/\?projects=newcomer$/)])
+  })
+
+  test.each(["newcust", "that of another"])(
+    "to a customer that is new reads the list of that offering alone, and no other change does: slug %s",
+    async (given) => {
+      const world = aWorld(30)
+      const { proxy } = await start(world)
+      const row = rowOf(world, 9)
+      const uuid = "c".repeat(32)
+      const list = world.customersByOffering.get(String(row.offering_uuid))
+      // Two customers can share a slug; a UUID they cannot.
+      const slug = given === "newcust" ? given : String(row.customer_slug)
+      list?.push({ ...structuredClone(list[0]), uuid, slug, name: "Of the list" })
+      changeResource(world, row, { customer_uuid: uuid, customer_slug: slug, customer_name: "Of the resource" })
+      const got = await next(proxy)
+      const entry = got.json.resources.find(({ itemId }: Any) => itemId === dashed(uuid))
+      expect(entry.target.targetItem).toMatchObject({ key: slug, name: "Of the list" })
+      expect(customerReads(proxy.sandbox)).toEqual([expect.stringContaining(dashed(row.offering_uuid))])
+      changeResource(world, row, { limits: { storage: 4711 } })
+      await next(proxy)
+      expect(customerReads(proxy.sandbox)).toEqual([])
+    },
+  )
+
+  test("of the first resource of an offering that the token did not see ends the warning", async () => {
+    const world = aWorld(20)
+    const moved = world.resources.filter(({ offering_slug }) => offering_slug === "vast")
+    world.resources.splice(0, world.resources.length, ...world.resources.filter((row) => !moved.includes(row)))
+    const hidden = world.offerings.findIndex(({ slug }) => slug === "vast")
+    world.offerings.splice(hidden, 1)
+    const { proxy } = await start(world)
+    const isSaid = async () => (await proxy.ready()).json.warnings.some((one: string) => /offering vast/.test(one))
+    expect(await isSaid()).toBe(true)
+    await next(proxy)
+    expect(await isSaid()).toBe(true)
+    const [row] = moved as [WaldurRecord]
+    world.resources.push(row)
+    changeResource(world, row, {})
+    expect(entryOf(await next(proxy), row)).toBeDefined()
+    expect([await isSaid(), fullReads(proxy.sandbox)]).toEqual([false, 0])
+  })
+
+  test("is asked for from the last refresh on, not from the last change", async () => {
+    const world = aWorld(20)
+    const { proxy } = await start(world)
+    const since = () =>
+      proxy.sandbox.calls.of("waldur").flatMap(({ query }) => query.getAll("modified").map((text) => Date.parse(text)))
+    for (const hour of ["10", "11", "12"]) {
+      world.now = `2026-11-23T${hour}:00:00.000000Z`
+      await next(proxy)
+    }
+    const [from = 0] = since()
+    // By Waldur's clock, less what may be committed late.
+    expect(from).toBeLessThan(Date.parse("2026-11-23T11:00:00Z"))
+    expect(from).toBeGreaterThan(Date.parse("2026-11-23T10:50:00Z"))
+  })
+
+  test("is not lost where the refresh fails that would have seen it", async () => {
+    const world = aWorld(20)
+    const { proxy, first } = await start(world)
+    world.now = "2026-11-23T12:00:00.000000Z"
+    changeResource(world, rowOf(world, 9), { state: "Erred" })
+    const fault = proxy.sandbox.faults.set("waldur", { path: listPath, status: 403 })
+    expect((await next(proxy)).text).toBe(first.text)
+    // Waldur's clock goes on; the next read of changes still begins where the last good one did.
+    world.now = "2026-11-23T15:00:00.000000Z"
+    fault.clear()
+    proxy.sandbox.calls.clear()
+    const got = await proxy.get("/api/storage-resources/?page_size=500", { headers: { "Cache-Control": "no-cache" } })
+    expect([entryOf(got, rowOf(world, 9)).status, fullReads(proxy.sandbox)]).toEqual(["error", 0])
+  })
+
+  test("whose GID cannot be asked for leaves the last good list, and shows once it can", async () => {
+    const world = aWorld(20)
+    const { proxy, first } = await start(world)
+    const fault = proxy.sandbox.faults.set("hpcUserApi", { status: 403 })
+    world.gids.set("renamed", 50_002)
+    changeResource(world, rowOf(world, 9), { project_slug: "renamed" })
+    changeResource(world, rowOf(world, 8), { state: "Erred" })
+    world.now = "2026-11-23T12:00:00.000000Z"
+    expect((await next(proxy)).text).toBe(first.text)
+    expect((await proxy.ready()).json.upstreams.hpc_user_api.status).toBe("failing")
+    fault.clear()
+    const got = await proxy.get("/api/storage-resources/?page_size=500", { headers: { "Cache-Control": "no-cache" } })
+    expect(entryOf(got, rowOf(world, 8)).status).toBe("error")
+    expect(entryOf(got, rowOf(world, 9)).mountPoint.default).toMatch(/renamed$/)
+    expect(fullReads(proxy.sandbox)).toBe(0)
+  })
+
+  test("that nobody made: a GID that could not be asked for comes in when it can, and then the failure is forgotten", async () => {
+    const world = aWorld(20)
+    const { proxy } = await start(world)
+    const fault = proxy.sandbox.faults.set("hpcUserApi", { status: 403 })
+    const row = { ...structuredClone(rowOf(world, 9)), uuid: "d".repeat(32), slug: "added", project_slug: "added" }
+    world.resources.push(row)
+    world.gids.set("added", 50_003)
+    changeResource(world, row, {})
+    expect(entryOf(await next(proxy), row)).toBeUndefined()
+    expect((await proxy.ready()).json.upstreams.hpc_user_api.status).toBe("failing")
+    // Still failing: it is asked each time, and the list stands.
+    expect(entryOf(await next(proxy), row)).toBeUndefined()
+    expect(asked(proxy.sandbox, "hpcUserApi").length).toBe(1)
+    fault.clear()
+    expect(entryOf(await next(proxy), row).status).toBe("active")
+    expect((await proxy.ready()).json.upstreams.hpc_user_api).toEqual({ status: "ok" })
+    expect(fullReads(proxy.sandbox)).toBe(0)
+  })
+})
+
+describe("a list of customers that could not be read", () => {
+  test("is read again with the next refresh though nothing changed, and then no more", async () => {
+    const world = aWorld(20)
+    for (const list of world.customersByOffering.values()) for (const customer of list) customer.name = "of the list"
+    const proxy = await aProxy({
+      world,
+      environment: byChanges,
+      prepare: ({ faults }) => faults.set("waldur", { path: /customers/, status: 403, times: 1 }),
+    })
+    const names = ({ json }: Got) =>
+      json.resources.flatMap(({ target }: Any) => (target.targetType === "customer" ? [target.targetItem.name] : []))
+    expect(new Set(names(await proxy.list("page_size=500"))).size).toBeGreaterThan(1)
+    const healed = await next(proxy)
+    expect(new Set(names(healed))).toEqual(new Set(["of the list"]))
+    expect(customerReads(proxy.sandbox).length).toBe(1)
+    expect((await proxy.list("debug=true")).json.warnings).toEqual([])
+    expect((await next(proxy)).text).toBe(healed.text)
+    expect(customerReads(proxy.sandbox)).toEqual([])
+  })
+})
+
+describe("a made-up GID", () => {
+  test("is made up anew by each refresh, said as long as it is, and goes once the API knows the project", async () => {
+    const world = aWorld(20)
+    const row = rowOf(world, 9)
+    row.project_slug = "nobody-knows"
+    const proxy = await aProxy({ world, environment: { ...byChanges, HPC_USER_API_FALLBACK: "mock" } })
+    const first = await proxy.list("page_size=500")
+    const gidOf = (got: Got) => {
+      const { targetItem } = entryOf(got, row).target
+      return targetItem.unixGid ?? targetItem.primaryProject.unixGid
+    }
+    const isSaid = async () => (await proxy.ready()).json.warnings.some((one: string) => /GIDs of 1 projects/.test(one))
+    expect([gidOf(first) >= 30_000 && gidOf(first) < 40_000, await isSaid()]).toEqual([true, true])
+    world.gids.set("nobody-knows", 50_004)
+    changeResource(world, rowOf(world, 8), { state: "Erred" })
+    const second = await next(proxy)
+    expect([gidOf(second), await isSaid(), second.text === first.text]).toEqual([gidOf(first), true, false])
+    await proxy.pass("1 minute")
+    expect([gidOf(await next(proxy)), await isSaid()]).toEqual([50_004, false])
+    expect(fullReads(proxy.sandbox)).toBe(0)
+  })
+})
+
+describe("a GID that turns out to be what was made up", () => {
+  test("is made up no more", async () => {
+    const world = aWorld(20)
+    rowOf(world, 9).project_slug = "nobody-knows"
+    world.gids.delete("nobody-knows")
+    const proxy = await aProxy({ world, environment: { ...byChanges, HPC_USER_API_FALLBACK: "mock" } })
+    const first = await proxy.list("page_size=500")
+    const { targetItem } = entryOf(first, rowOf(world, 9)).target
+    const isSaid = async () => (await proxy.ready()).json.warnings.some((one: string) => /GIDs of \d+ proj/.test(one))
+    expect(await isSaid()).toBe(true)
+    world.gids.set("nobody-knows", targetItem.unixGid ?? targetItem.primaryProject.unixGid)
+    await proxy.pass("1 minute")
+    expect([(await next(proxy)).text === first.text, await isSaid()]).toEqual([true, false])
+  })
+})
+
+describe("an API that fails where GIDs are made up", () => {
+  test("is told of though the list stays to the last byte, and told of no more once it works", async () => {
+    const world = aWorld(20)
+    rowOf(world, 9).project_slug = "nobody-knows"
+    const proxy = await aProxy({ world, environment: { ...byChanges, HPC_USER_API_FALLBACK: "mock" } })
+    const first = await proxy.list("page_size=500")
+    const status = async () => (await proxy.ready()).json.upstreams.hpc_user_api.status
+    expect(await status()).toBe("ok")
+    const fault = proxy.sandbox.faults.set("hpcUserApi", { status: 403 })
+    await proxy.pass("1 minute")
+    expect([(await next(proxy)).text === first.text, await status()]).toEqual([true, "failing"])
+    fault.clear()
+    expect([(await next(proxy)).text === first.text, await status()]).toEqual([true, "ok"])
+    expect(fullReads(proxy.sandbox)).toBe(0)
+  })
+})
+
+describe("a full read", () => {
+  test("asks for customers and GIDs while pages still arrive", async () => {
+    const world = aWorld(700)
+    const proxy = await aProxy({
+      world,
+      prepare: (sandbox) => {
+        // Every page after the first never comes.
+        sandbox.waldur.arrange = (rows, { query }) => {
+          if (!query.has("order_state") && query.get("page") === "1" && query.get("page_size") !== "1") {
+            sandbox.faults.set("waldur", { path: listPath, method: "GET", hang: true })
+          }
+          return rows
+        }
+      },
+    })
+    await until(() => customerReads(proxy.sandbox).length === 3 && asked(proxy.sandbox, "hpcUserApi").length > 0)
+    expect((await proxy.ready()).status).toBe(503)
+  })
+
+  test("asks for nothing twice: no page, no list, no project", async () => {
+    const proxy = await aProxy({ world: aWorld(1300) })
+    expect((await proxy.list()).status).toBe(200)
+    const urls = asked(proxy.sandbox, "waldur")
+    expect(new Set(urls).size).toBe(urls.length)
+    expect(customerReads(proxy.sandbox).length).toBe(3)
+    const projects = proxy.sandbox.calls.of("hpcUserApi").flatMap(({ query }) => query.getAll("projects"))
+    expect(new Set(projects).size).toBe(projects.length)
+    expect(new Set(projects)).toEqual(new Set(proxy.sandbox.world.resources.map(({ project_slug }) => project_slug)))
+  })
+
+  test("does not ask an API that fails for each page again: the rest is asked for once, at the end", async () => {
+    const world = aWorld(1300)
+    // Few enough on a page that many pages' would go into one request.
+    for (const [index, row] of world.resources.entries()) row.project_slug = `project-${index >> 4}`
+    let isHeldUp = true
+    const proxy = await aProxy({
+      world,
+      environment: { HPC_USER_API_FALLBACK: "mock" },
+      prepare: (sandbox) => {
+        sandbox.faults.set("hpcUserApi", { status: 403 })
+        // Pages after the first come only once the API has failed.
+        sandbox.waldur.arrange = (rows, { query }) => {
+          if (isHeldUp && !query.has("order_state") && query.get("page") === "1" && query.get("page_size") !== "1") {
+            sandbox.faults.set("waldur", { path: listPath, method: "GET", status: 503 })
+          }
+          return rows
+        }
+      },
+    })
+    const got = proxy.list()
+    const gidCalls = () => proxy.sandbox.calls.of("hpcUserApi")
+    await until(() => gidCalls().length === 1 && proxy.sandbox.calls.inFlight("hpcUserApi") === 0)
+    isHeldUp = false
+    proxy.sandbox.faults.clear("waldur")
+    expect((await proxy.hurried(got)).status).toBe(200)
+    const projects = gidCalls().flatMap(({ query }) => query.getAll("projects"))
+    expect(new Set(projects).size).toBe(projects.length)
+    expect(projects.length).toBe(Math.ceil(1300 / 16))
+    expect(gidCalls().length).toBe(2)
+  })
+})
