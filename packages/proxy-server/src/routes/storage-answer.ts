@@ -77,10 +77,11 @@ export interface StorageLines {
 /** Selects without pages: `application/x-ndjson`. */
 export const storageLines = ({ entries }: Snapshot, query: StorageQuery, settings: ProxySettings): StorageLines => {
   const positions = selected(entries, query, settings)
-  const { storage_system, data_type, status, state } = query
+  const { data_type, status, state } = query
+  const slugs = offeringSlugsOf(settings, query.storage_system)
   return {
     digest: createHash("sha256")
-      .update(JSON.stringify([entries.id, storage_system, data_type, status, state]))
+      .update(JSON.stringify([entries.id, slugs, data_type, status, state]))
       .digest("base64url")
       .slice(0, digestLength),
     blocks: function* () {

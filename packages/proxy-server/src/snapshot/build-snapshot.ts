@@ -6,7 +6,7 @@ import {
   projectsWithoutItem,
 } from "@cscs/storage-model"
 import type { Effect } from "effect"
-import { entryTableBuilder } from "./entry-table.ts"
+import { type Chunk, chunkEncoder, entryTable } from "./entry-table.ts"
 import { inSlices } from "./in-slices.ts"
 import type { Lookups, Needed } from "./lookups.ts"
 import type { Snapshot } from "./snapshot.ts"
@@ -61,26 +61,22 @@ export const buildSnapshot = (
   inSlices(function* () {
     const readLists = new Map<string, NonNullable<ReturnType<typeof customers.get>>>()
     for (const [offering, list] of customers) if (list !== undefined) readLists.set(offering, list)
-    const table = entryTableBuilder(previous?.entries)
-    const served = new Set<string>()
+    const encode = chunkEncoder(previous?.entries)
+    const chunks: Array<Chunk> = []
     const steps = hierarchySteps({ decoded, customers: readLists, gids: gids.answers, settings })
     for (;;) {
       const { done, value } = steps.next()
       if (done) {
         return {
-          entries: table.build(),
+          entries: entryTable(chunks),
           skipped: value.skipped,
           warnings: value.warnings,
-          served,
           mockedGids: gids.mocked.size,
           invisibleOfferings,
           gidFailure: gids.failure,
         }
       }
-      table.add(value)
-      for (const { entry } of value) if (isResource(entry.target.targetType)) served.add(entry.itemId)
+      if (value.length > 0) chunks.push(encode(value))
       yield
     }
   })
-
-const isResource = (targetType: string) => targetType === "project" || targetType === "user"

@@ -1,17 +1,23 @@
 import { createHash } from "node:crypto"
 import { type EntryFacets, type EntryFilter, facetsOf, type PlacedEntry, passesFilter } from "@cscs/storage-model"
 
-/** Neighbouring entries as bytes: what one snapshot shares with the next where nothing in it changed. */
-interface Chunk {
+/**
+ * Neighbouring entries of one storage system as bytes: what one snapshot shares with the next where nothing in it
+ * changed.
+ */
+export interface Chunk {
+  /** Of all that follows. */
   readonly digest: string
-  /** Each entry's JSON, in UTF-8. */
-  readonly entries: ReadonlyArray<Uint8Array>
-  readonly facets: ReadonlyArray<KeyedFacets>
-}
-
-interface KeyedFacets extends EntryFacets {
-  /** Equal for equal facets. */
-  readonly key: string
+  /** Each entry's JSON, in UTF-8, one to a line. */
+  readonly bytes: Uint8Array
+  /** Where each entry's JSON ends. */
+  readonly ends: Uint32Array
+  /** What filters ask of the entries, each different answer once. */
+  readonly facets: ReadonlyArray<EntryFacets>
+  /** Which of them is each entry's. */
+  readonly facetsAt: Uint8Array
+  /** Uuids of the resources among the entries. */
+  readonly resources: ReadonlyArray<string>
 }
 
 /** All entries in their order, each encoded once, with what filters ask of them. Never changes once made. */
@@ -23,114 +29,114 @@ export interface EntryTable {
   readonly select: (filter: EntryFilter) => Uint32Array
   /** The JSON of the entry at a position, in UTF-8. */
   readonly jsonAt: (position: number) => Uint8Array
-  /** For the table that follows this one. */
-  readonly chunks: ReadonlyMap<string, Chunk>
+  /** Uuids of the resources among the entries. */
+  readonly resources: () => ReadonlySet<string>
+  readonly chunks: ReadonlyArray<Chunk>
 }
-
-/** Makes a table, a step of `hierarchySteps` at a time. */
-export interface EntryTableBuilder {
-  readonly add: (step: ReadonlyArray<PlacedEntry>) => void
-  readonly build: () => EntryTable
-}
-
-/**
- * @param previous the table before: its bytes are used again where they are the same, so that several tables of nearly
- *   the same entries take little more room than one
- */
-export const entryTableBuilder = (previous: EntryTable | undefined): EntryTableBuilder => {
-  const chunks = new Map<string, Chunk>()
-  const entries: Array<Uint8Array> = []
-  const combinations: Array<EntryFacets> = []
-  const numberOf = new Map<string, number>()
-  const combinationAt: Array<number> = []
-  const id = createHash("sha256")
-
-  const combinationNumber = (facets: KeyedFacets): number => {
-    const known = numberOf.get(facets.key)
-    if (known !== undefined) return known
-    numberOf.set(facets.key, combinations.length)
-    return combinations.push(facets) - 1
-  }
-
-  return {
-    add: (step) => {
-      if (step.length === 0) return
-      const made = chunkOf(step)
-      const chunk = previous?.chunks.get(made.digest) ?? made
-      chunks.set(chunk.digest, chunk)
-      id.update(chunk.digest)
-      for (const json of chunk.entries) entries.push(json)
-      for (const facets of chunk.facets) combinationAt.push(combinationNumber(facets))
-    },
-    build: () =>
-      tableOf({
-        id: id.digest("base64url").slice(0, idLength),
-        entries,
-        combinations,
-        combinationAt: Uint32Array.from(combinationAt),
-        chunks,
-      }),
-  }
-}
-
-/** Apart from the builder, for a table that had the builder's variables in its scope would keep all tables before it. */
-const tableOf = ({
-  id,
-  entries,
-  combinations,
-  combinationAt,
-  chunks,
-}: {
-  readonly id: string
-  readonly entries: ReadonlyArray<Uint8Array>
-  readonly combinations: ReadonlyArray<EntryFacets>
-  readonly combinationAt: Uint32Array
-  readonly chunks: ReadonlyMap<string, Chunk>
-}): EntryTable => ({
-  id,
-  size: entries.length,
-  select: (filter) => {
-    const passes = combinations.map((facets) => passesFilter(facets, filter))
-    const positions = new Uint32Array(combinationAt.length)
-    let found = 0
-    for (let position = 0; position < combinationAt.length; position++) {
-      if (passes[combinationAt[position] as number]) positions[found++] = position
-    }
-    return positions.subarray(0, found)
-  },
-  jsonAt: (position) => {
-    const json = entries[position]
-    if (json === undefined) throw new RangeError(`no entry at ${position}`)
-    return json
-  },
-  chunks,
-})
 
 /** 132 bits: enough that no two are ever the same by chance. */
 const idLength = 22
 
 const newline = 0x0a
 
-const chunkOf = (step: ReadonlyArray<PlacedEntry>): Chunk => {
-  const facets = step.map(keyed)
+/** Puts chunks together, in their order. */
+export const entryTable = (chunks: ReadonlyArray<Chunk>): EntryTable => {
+  const starts = new Uint32Array(chunks.length + 1)
+  const digest = createHash("sha256")
+  chunks.forEach((chunk, index) => {
+    starts[index + 1] = (starts[index] ?? 0) + chunk.ends.length
+    digest.update(chunk.digest)
+  })
+  const size = starts[chunks.length] ?? 0
+  return {
+    id: digest.digest("base64url").slice(0, idLength),
+    size,
+    chunks,
+    select: (filter) => {
+      const positions = new Uint32Array(size)
+      let found = 0
+      chunks.forEach(({ facets, facetsAt }, index) => {
+        const passes = facets.map((one) => passesFilter(one, filter))
+        const start = starts[index] ?? 0
+        for (let at = 0; at < facetsAt.length; at++) {
+          if (passes[facetsAt[at] ?? 0]) positions[found++] = start + at
+        }
+      })
+      return positions.subarray(0, found)
+    },
+    jsonAt: (position) => {
+      const index = lastNotAbove(starts, position)
+      const chunk = chunks[index]
+      const at = position - (starts[index] ?? 0)
+      const end = chunk?.ends[at]
+      if (chunk === undefined || end === undefined) throw new RangeError(`no entry at ${position}`)
+      return chunk.bytes.subarray(at === 0 ? 0 : (chunk.ends[at - 1] ?? 0) + 1, end)
+    },
+    resources: () => new Set(chunks.flatMap(({ resources }) => resources)),
+  }
+}
+
+/** The index of the last number that is not above the limit; the numbers ascend from 0. */
+const lastNotAbove = (numbers: Uint32Array, limit: number): number => {
+  let low = 0
+  let high = numbers.length
+  while (high - low > 1) {
+    const middle = (low + high) >>> 1
+    if ((numbers[middle] ?? 0) <= limit) low = middle
+    else high = middle
+  }
+  return low
+}
+
+/**
+ * Encodes steps of `hierarchySteps`, none of them empty.
+ *
+ * @param previous the table before: where a chunk of it is the same, that one is given
+ */
+export const chunkEncoder = (previous: EntryTable | undefined): ((step: ReadonlyArray<PlacedEntry>) => Chunk) => {
+  const known = new Map(previous?.chunks.map((chunk) => [chunk.digest, chunk]))
+  return (step) => {
+    const made = encoded(step)
+    return known.get(made.digest) ?? made
+  }
+}
+
+const encoded = (step: ReadonlyArray<PlacedEntry>): Chunk => {
   // JSON holds no newline of its own, so that one ends an entry.
   const bytes = Buffer.from(step.map(({ entry }) => `${JSON.stringify(entry)}\n`).join(""))
+  const facets: Array<EntryFacets> = []
+  const numbers = new Map<string, number>()
+  const numberOf = (placed: PlacedEntry): number => {
+    const one = facetsOf(placed)
+    const key = keyOf(one)
+    const known = numbers.get(key)
+    if (known !== undefined) return known
+    numbers.set(key, facets.length)
+    return facets.push(one) - 1
+  }
+  const facetsAt = Uint8Array.from(step, numberOf)
   const digest = createHash("sha256")
     .update(bytes)
     // What filters ask is not all in the bytes: a tenant has the states of what is below it.
-    .update(facets.map(({ key }) => key).join("\n"))
+    .update(facetsAt)
+    .update([...numbers.keys()].join("\n"))
     .digest("base64url")
-  const entries: Array<Uint8Array> = []
-  for (let start = 0; start < bytes.length; ) {
-    const end = bytes.indexOf(newline, start)
-    entries.push(bytes.subarray(start, end))
-    start = end + 1
-  }
-  return { digest, entries, facets }
+  const resources = step.flatMap(({ entry }) => (isResource(entry.target.targetType) ? [entry.itemId] : []))
+  return { digest, bytes, ends: endsIn(bytes, step.length), facets, facetsAt, resources }
 }
 
-const keyed = (placed: PlacedEntry): KeyedFacets => {
-  const facets = facetsOf(placed)
-  const states = [...facets.states].sort()
-  return { ...facets, key: JSON.stringify([facets.offeringSlug, facets.dataType, facets.status, states]) }
+/** Where the lines end. */
+const endsIn = (bytes: Uint8Array, lines: number): Uint32Array => {
+  const ends = new Uint32Array(lines)
+  let start = 0
+  for (let line = 0; line < lines; line++) {
+    ends[line] = bytes.indexOf(newline, start)
+    start = (ends[line] ?? 0) + 1
+  }
+  return ends
 }
+
+const isResource = (targetType: string) => targetType === "project" || targetType === "user"
+
+const keyOf = ({ offeringSlug, dataType, status, states }: EntryFacets): string =>
+  JSON.stringify([offeringSlug, dataType, status, [...states].sort()])

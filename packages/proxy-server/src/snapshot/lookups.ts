@@ -1,6 +1,6 @@
 import { dashedUuid, type GidAnswer, type OfferingCustomer, type WaldurResource } from "@cscs/storage-model"
 import { WaldurClient } from "@cscs/waldur-client"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, FiberSet } from "effect"
 import { type GidAnswers, ProjectGids } from "./project-gids.ts"
 
 /** What the tree needs besides the resources. */
@@ -32,7 +32,8 @@ export interface LookupDesk {
 export const lookupDesk = Effect.fnUntraced(function* (there: Lookups | undefined) {
   const projectGids = yield* ProjectGids
   const waldur = yield* WaldurClient
-  const scope = yield* Effect.scope
+  // Begun and noted in one go: whoever completes must not find a question without its fiber.
+  const begin = yield* FiberSet.makeRuntime<never>()
   const lists = new Map<string, Fiber.Fiber<ReadonlyArray<OfferingCustomer> | undefined>>()
   const asked = new Set(there?.gids.answers.keys())
   const answers = new Map(there?.gids.answers)
@@ -40,37 +41,36 @@ export const lookupDesk = Effect.fnUntraced(function* (there: Lookups | undefine
   const questions: Array<Fiber.Fiber<void>> = []
   let failure = there?.gids.failure
 
-  const readLists = (offerings: ReadonlySet<string>) =>
-    Effect.forEach(
-      [...offerings].filter((offering) => !lists.has(offering) && !there?.customers.has(offering)),
-      (offering) =>
-        Effect.map(Effect.forkIn(customersOf(waldur, offering), scope), (fiber) => lists.set(offering, fiber)),
-      { discard: true },
-    )
+  const readLists = (offerings: ReadonlySet<string>) => {
+    for (const offering of offerings) {
+      if (lists.has(offering) || there?.customers.has(offering)) continue
+      lists.set(offering, begin(customersOf(waldur, offering)))
+    }
+  }
 
   const ask = (projects: ReadonlySet<string>) => {
     const unasked = new Set<string>()
     for (const project of projects) if (!asked.has(project)) unasked.add(project)
-    if (unasked.size === 0) return Effect.void
+    if (unasked.size === 0) return
     for (const project of unasked) asked.add(project)
     const question = Effect.map(projectGids.of(unasked), (found) => {
       for (const [project, answer] of found.answers) answers.set(project, answer)
       for (const project of found.mocked) mocked.add(project)
       failure ??= found.failure
     })
-    return Effect.map(Effect.forkIn(question, scope), (fiber) => void questions.push(fiber))
+    questions.push(begin(question))
   }
 
   const desk: LookupDesk = {
-    // An API that just failed is not asked again for each page: the rest is asked once, at the end.
     ahead: ({ offerings, projects }) =>
-      Effect.andThen(
-        readLists(offerings),
-        Effect.suspend(() => (failure === undefined ? ask(projects) : Effect.void)),
-      ),
+      Effect.sync(() => {
+        readLists(offerings)
+        // An API that just failed is not asked again for each page: the rest is asked once, at the end.
+        if (failure === undefined) ask(projects)
+      }),
     complete: Effect.fnUntraced(function* ({ offerings, projects }) {
-      yield* readLists(offerings)
-      yield* ask(projects)
+      readLists(offerings)
+      ask(projects)
       for (const question of questions) yield* Fiber.join(question)
       const customers = new Map<string, ReadonlyArray<OfferingCustomer> | undefined>()
       for (const offering of offerings) {

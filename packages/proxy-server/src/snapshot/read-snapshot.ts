@@ -100,8 +100,8 @@ const finish = Effect.fnUntraced(function* (found: {
   const lookups = yield* desk.complete(rows.needed)
   const snapshot = yield* buildSnapshot(rows, lookups, model, invisible, last?.snapshot)
   const withoutGid = snapshot.skipped.filter(({ code }) => code === "gid-unavailable")
-  const lost =
-    last === undefined ? withoutGid : withoutGid.filter(({ uuid }) => uuid !== null && last.snapshot.served.has(uuid))
+  const served = withoutGid.length === 0 ? undefined : last?.snapshot.entries.resources()
+  const lost = served === undefined ? withoutGid : withoutGid.filter(({ uuid }) => uuid !== null && served.has(uuid))
   if (lost.length > 0) {
     const detail = lookups.gids.failure ?? lost[0]?.reason ?? ""
     return yield* new GidsUnavailable({ resources: lost.length, detail })

@@ -6,8 +6,6 @@ export interface Snapshot {
   readonly entries: EntryTable
   readonly skipped: ReadonlyArray<Skipped>
   readonly warnings: ReadonlyArray<Warning>
-  /** Uuids of the resources that are served. */
-  readonly served: ReadonlySet<string>
   /** Projects whose GID is made up. */
   readonly mockedGids: number
   /** Configured offerings that the token does not see, by slug. */

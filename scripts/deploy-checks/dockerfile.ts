@@ -1,0 +1,26 @@
+import { readFile } from "node:fs/promises"
+
+/** One instruction of a Dockerfile: `RUN`, and all that follows it, lines put together. */
+export interface Instruction {
+  readonly name: string
+  readonly text: string
+}
+
+/** The instructions of each stage, in their order; what stands before the first FROM is left out. */
+export const stagesOf = async (dockerfile: string): Promise<ReadonlyArray<ReadonlyArray<Instruction>>> => {
+  const text = (await readFile(dockerfile, "utf8")).replaceAll(/^\s*#.*\n/gm, "").replaceAll(/\\\n/g, " ")
+  const stages: Array<Array<Instruction>> = []
+  for (const [, name = "", rest = ""] of text.matchAll(/^([A-Z]+)\s+(.*)$/gm)) {
+    if (name === "FROM") stages.push([])
+    stages.at(-1)?.push({ name, text: rest.trim() })
+  }
+  return stages
+}
+
+/** The words of an instruction in JSON form, such as `CMD ["serve"]`. */
+export const wordsOf = (stage: ReadonlyArray<Instruction>, name: string): ReadonlyArray<string> => {
+  const found = stage.find((instruction) => instruction.name === name)
+  const list = found === undefined ? undefined : /\[.*\]$/.exec(found.text)?.[0]
+  if (list === undefined) throw new Error(`The Dockerfile has no ${name} in JSON form`)
+  return JSON.parse(list)
+}

@@ -1,0 +1,75 @@
+import { existsSync } from "node:fs"
+import { readFile } from "node:fs/promises"
+import { readYaml } from "./read-yaml.ts"
+
+interface Rules {
+  readonly groups: ReadonlyArray<{ readonly rules: ReadonlyArray<Rule> }>
+}
+
+interface Rule {
+  readonly alert: string
+  readonly for?: string
+  readonly labels?: Readonly<Record<string, string>>
+  readonly annotations?: Readonly<Record<string, string>>
+}
+
+/** There with a setting only. */
+const optional = new Set(["storage_proxy_shared_cache_up"])
+
+/**
+ * What no linter knows: that each alert says how grave it is and where to read on, that the runbook has such a heading, and
+ * that alerts and dashboard ask for nothing that the proxy does not measure. Returns a line for people.
+ *
+ * @param metrics the names that a running proxy gave; undefined where it has no /metrics
+ */
+export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<string> | undefined): Promise<string> => {
+  const rules = await readFile(`${workspace}/deploy/prometheus/alerts.yaml`, "utf8")
+  const dashboard = await readFile(`${workspace}/deploy/grafana/dashboard.json`, "utf8")
+  const { panels } = JSON.parse(dashboard)
+  const [document] = readYaml<Rules>(rules)
+  const alerts = document?.groups.flatMap((group) => group.rules) ?? []
+  const runbook = `${workspace}/docs/operations.md`
+  const headings = existsSync(runbook)
+    ? new Set(Array.from((await readFile(runbook, "utf8")).matchAll(/^#+ +(.*)$/gm), ([, title]) => title))
+    : undefined
+
+  const faults: Array<string> = []
+  for (const { alert, labels, annotations, ...rest } of alerts) {
+    if (rest.for === undefined) faults.push(`${alert} says not how long`)
+    if (!/^(critical|warning)$/.test(labels?.severity ?? "")) faults.push(`${alert} says not how grave it is`)
+    if (!annotations?.summary || !annotations.description) faults.push(`${alert} says not what is wrong`)
+    if (!annotations?.runbook_url?.endsWith(`/docs/operations.md#${alert.toLowerCase()}`)) {
+      faults.push(`${alert} leads to no runbook`)
+    }
+    if (headings !== undefined && !headings.has(alert)) faults.push(`docs/operations.md has no heading "${alert}"`)
+  }
+  const asked = new Set(
+    Array.from(`${rules}${dashboard}`.matchAll(/\b(storage_proxy|process|nodejs)_[a-z0-9_]+/g), ([name]) =>
+      name.replace(/_bucket$/, ""),
+    ),
+  )
+  if (metrics !== undefined) {
+    for (const name of asked) if (!metrics.has(name) && !optional.has(name)) faults.push(`nothing measures ${name}`)
+  }
+  if (faults.length > 0) throw new Error(faults.join("\n"))
+  const notes = [
+    ...(headings === undefined ? ["docs/operations.md is not there yet"] : []),
+    ...(metrics === undefined ? ["the proxy has no /metrics yet: names not compared"] : []),
+  ]
+  return [`${alerts.length} alerts, ${panels.length} panels and rows, ${asked.size} metrics`, ...notes].join("; ")
+}
+
+/** The questions of the dashboard's panels as a file of rules, for promtool to read; Grafana's variables are filled in. */
+export const dashboardQuestions = async (workspace: string): Promise<string> => {
+  interface Panel {
+    readonly targets?: ReadonlyArray<{ readonly expr: string }>
+  }
+  const { panels } = JSON.parse(await readFile(`${workspace}/deploy/grafana/dashboard.json`, "utf8"))
+  const questions = (panels as ReadonlyArray<Panel>).flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
+  const rules = questions.map((expr, index) => ({
+    record: `question:${index}`,
+    expr: expr.replaceAll("$__rate_interval", "5m").replaceAll(/\$(job|instance)/g, ".*"),
+  }))
+  // JSON is YAML too.
+  return JSON.stringify({ groups: [{ name: "questions", rules }] })
+}
