@@ -17,7 +17,13 @@ const aPatient = Effect.gen(function* () {
     if (health.isHanging) held.push(answer)
     else answer()
   })
-  return { server, health, release: () => held.splice(0).forEach((answer) => answer()) }
+  return {
+    server,
+    health,
+    release: () => {
+      for (const answer of held.splice(0)) answer()
+    },
+  }
 })
 
 const turns = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
