@@ -63,6 +63,8 @@ export class HpcUserClient extends Context.Service<
      * requests, so the API is asked once per name; interrupting one of them leaves the others theirs.
      */
     readonly gids: (posixNames: Iterable<string>) => Effect.Effect<GidLookup>
+    /** Sees to it that there is a token, so that the first lookup need not wait for it. What fails, the lookup will say. */
+    readonly prepare: () => Effect.Effect<void>
     /** What is cached now. Asks nobody. */
     readonly getGidCacheStats: () => Effect.Effect<GidCacheStats>
     /** A token and one small real call past every cache but the token's: for health checks. */
@@ -117,6 +119,7 @@ const makeHpcUserClient = Effect.fnUntraced(function* (options: HpcUserClientOpt
   const cache = yield* makeGidCache({ ask: projects.ask, plan: (names) => planBatches(baseUrl, names) })
   return HpcUserClient.of({
     gids: Effect.fn("HpcUserClient.gids")((posixNames) => cache.gids(posixNames)),
+    prepare: Effect.fn("HpcUserClient.prepare")(() => Effect.ignore(tokens.token())),
     getGidCacheStats: () => cache.stats,
     ping: Effect.fn("HpcUserClient.ping")(() => Effect.asVoid(projects.get([pingName]))),
   })

@@ -3,7 +3,7 @@ import { Hono } from "hono"
 import { openAPIRouteHandler } from "hono-openapi"
 import { Settings } from "./config/settings.ts"
 import { MethodNotAllowed, NotFound, refusal } from "./http-errors.ts"
-import { crossOrigin, securityHeaders, withHeaders } from "./http-headers.ts"
+import { crossOrigin, documentHeaders } from "./http-headers.ts"
 import { teachEffectSchemas } from "./openapi/effect-schemas.ts"
 import { referencePage, referencePaths } from "./openapi/reference-page.ts"
 import { health } from "./routes/health.ts"
@@ -23,13 +23,13 @@ export const makeApp = Effect.gen(function* () {
   const settings = yield* Settings
   const run = yield* effectRunner
   teachEffectSchemas()
-  const constantHeaders = yield* securityHeaders
-  const storage = yield* storageResources(settings, run, constantHeaders)
+  const storage = yield* storageResources(settings, run)
 
   const app = new Hono()
-  app.use(withHeaders(constantHeaders))
   if (settings.cors.allowedOrigins.length > 0) app.use(crossOrigin(settings.cors.allowedOrigins))
+  // First: a page that is there already goes through nothing else.
   for (const path of storagePaths) app.route(path, storage)
+  app.use(documentHeaders)
   app.route("/healthz", health(run))
   app.get(
     "/openapi.json",

@@ -1,5 +1,6 @@
 import { Cause, Data, Effect, Schema } from "effect"
 import type { AuthenticationRefusal } from "./auth/refusals.ts"
+import { dataHeaders } from "./http-headers.ts"
 import type { QueryProblem } from "./routes/storage-query.ts"
 import { type RefreshError, upstreamOf } from "./snapshot/refresh-errors.ts"
 
@@ -136,7 +137,7 @@ const internalError: ErrorAnswer = {
 }
 
 const responseOf = ({ status, body, headers }: ErrorAnswer): Response =>
-  Response.json(body, { status, ...(headers === undefined ? {} : { headers }) })
+  Response.json(body, { status, headers: { ...dataHeaders, ...headers } })
 
 /** The response that refuses a request. */
 export const refusal = (error: RequestError): Response => responseOf(answerTo(error))

@@ -204,7 +204,7 @@ describe("the stream of lines", () => {
       },
     }
     const taken: Any = { takenAt: 0, changedAt: 0 }
-    const app = new Hono().get("/", (c) => linesResponse(c, lines, taken, {}, 0))
+    const app = new Hono().get("/", (c) => linesResponse(c, lines, taken, 0))
     return { seen, app }
   }
   const turns = async () => {

@@ -5,7 +5,7 @@ import { LRUCache } from "lru-cache"
 import { requireToken } from "../auth/require-token.ts"
 import type { ProxySettings } from "../config/settings.ts"
 import { ErrorBody, InvalidQuery, QueryErrorBody, refusal, SnapshotGone } from "../http-errors.ts"
-import type { ConstantHeaders } from "../http-headers.ts"
+import { dataHeaders } from "../http-headers.ts"
 import { jsonContent } from "../openapi/effect-schemas.ts"
 import type { EffectRunner } from "../run-effect.ts"
 import { Snapshots } from "../snapshot/snapshots.ts"
@@ -80,11 +80,7 @@ const keptPageBytes = 32 * 1024 * 1024
  * `GET /api/storage-resources/`: authenticate, decode the query, take the snapshot, select, page, encode. A page that was
  * asked for before is there already, under the very text of its query.
  */
-export const storageResources = Effect.fnUntraced(function* (
-  settings: ProxySettings,
-  run: EffectRunner,
-  constant: ConstantHeaders,
-) {
+export const storageResources = Effect.fnUntraced(function* (settings: ProxySettings, run: EffectRunner) {
   const snapshots = yield* Snapshots
   const clock = yield* Clock.Clock
   const systems = settings.model.storageSystems
@@ -97,11 +93,11 @@ export const storageResources = Effect.fnUntraced(function* (
 
   const answerFrom = (c: Context, taken: TakenSnapshot, query: StorageQuery) => {
     const now = clock.currentTimeMillisUnsafe()
-    if (wantsLines(c)) return linesResponse(c, storageLines(taken.snapshot, query, settings), taken, constant, now)
+    if (wantsLines(c)) return linesResponse(c, storageLines(taken.snapshot, query, settings), taken, now)
     const key = keyOf(taken, c)
     let page = pages.get(key)
     if (page === undefined) {
-      page = keptPage(storagePage(taken.snapshot, query, settings), constant)
+      page = keptPage(storagePage(taken.snapshot, query, settings))
       pages.set(key, page)
     }
     return pageResponse(c, page, taken, now)
@@ -120,10 +116,10 @@ export const storageResources = Effect.fnUntraced(function* (
   const app = new Hono()
   // Where nobody is asked who he is, nothing need be run.
   if (!settings.auth.disabled) app.get("/", requireToken(run))
+  app.get("/", fromKeptPages)
   app.get(
     "/",
     description,
-    fromKeptPages,
     validator(
       "query",
       querySchema,
@@ -142,7 +138,7 @@ export const storageResources = Effect.fnUntraced(function* (
       if (query.debug) {
         return run.response(
           c,
-          Effect.map(debugAnswer(query), (body) => Response.json(body)),
+          Effect.map(debugAnswer(query), (body) => Response.json(body, { headers: dataHeaders })),
         )
       }
       if (query.snapshot !== undefined) {

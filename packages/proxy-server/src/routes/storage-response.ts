@@ -1,7 +1,7 @@
 import { Readable } from "node:stream"
 import type { Context } from "hono"
 import { accepts } from "hono/accepts"
-import { type ConstantHeaders, hasAllHeaders } from "../http-headers.ts"
+import { dataHeaders } from "../http-headers.ts"
 import type { TakenSnapshot } from "../snapshot/walkable-snapshots.ts"
 import { isNoneMatchMet } from "./conditional.ts"
 import { acceptedCoding, type Coding, compressed, worthCompressing } from "./content-coding.ts"
@@ -15,8 +15,8 @@ export const wantsLines = (c: Context): boolean =>
   accepts(c, { header: "Accept", supports: ["application/json", linesType], default: "application/json" }) === linesType
 
 /** What every answer from a snapshot says besides its body, whatever the time. */
-const headersOf = (constant: ConstantHeaders, etag: string) => ({
-  ...constant,
+const headersOf = (etag: string) => ({
+  ...dataHeaders,
   ETag: etag,
   // Whoever keeps it asks before each use whether it still holds, and no one else sees it.
   "Cache-Control": "private, no-cache",
@@ -56,10 +56,10 @@ export interface KeptPage {
   readonly in: (coding: Coding) => CodedPage | Promise<CodedPage>
 }
 
-export const keptPage = ({ body, digest, link }: StoragePage, constant: ConstantHeaders): KeptPage => {
+export const keptPage = ({ body, digest, link }: StoragePage): KeptPage => {
   const coded = (coding: Coding, bytes: Uint8Array<ArrayBuffer>): CodedPage => {
     const etag = coding === "identity" ? `"${digest}"` : `"${digest}-${coding}"`
-    const headersWithoutBody = { ...headersOf(constant, etag), Link: link }
+    const headersWithoutBody = { ...headersOf(etag), Link: link }
     const headers = {
       ...headersWithoutBody,
       "Content-Type": "application/json",
@@ -93,7 +93,6 @@ export const pageResponse = (
   taken: TakenSnapshot,
   now: number,
 ): Response | Promise<Response> => {
-  hasAllHeaders(c)
   const respond = ({ body, etag, headers, headersWithoutBody }: CodedPage) => {
     const times = timesOf(taken, now)
     return isNoneMatchMet(c.req.header("If-None-Match"), etag)
@@ -105,16 +104,9 @@ export const pageResponse = (
 }
 
 /** The whole list as a stream, sent as fast as the caller reads. */
-export const linesResponse = (
-  c: Context,
-  lines: StorageLines,
-  taken: TakenSnapshot,
-  constant: ConstantHeaders,
-  now: number,
-): Response => {
+export const linesResponse = (c: Context, lines: StorageLines, taken: TakenSnapshot, now: number): Response => {
   const etag = `"${lines.digest}"`
-  const headers = { ...headersOf(constant, etag), ...timesOf(taken, now) }
-  hasAllHeaders(c)
+  const headers = { ...headersOf(etag), ...timesOf(taken, now) }
   if (isNoneMatchMet(c.req.header("If-None-Match"), etag)) return new Response(null, { status: 304, headers })
   return new Response(Readable.toWeb(Readable.from(lines.blocks())) as ReadableStream, {
     headers: { ...headers, "Content-Type": linesType },

@@ -18,7 +18,11 @@ export interface GidAnswers {
  */
 export class ProjectGids extends Context.Service<
   ProjectGids,
-  { readonly of: (projectSlugs: ReadonlySet<string>) => Effect.Effect<GidAnswers> }
+  {
+    readonly of: (projectSlugs: ReadonlySet<string>) => Effect.Effect<GidAnswers>
+    /** Does beforehand what the first lookup would have to wait for. */
+    readonly prepare: Effect.Effect<void>
+  }
 >()("@cscs/proxy-server/ProjectGids") {
   static readonly layer: Layer.Layer<ProjectGids, never, Settings | HpcUserClient> = Layer.effect(
     ProjectGids,
@@ -26,6 +30,7 @@ export class ProjectGids extends Context.Service<
       const { mockGids } = yield* Settings
       const client = yield* HpcUserClient
       return ProjectGids.of({
+        prepare: client.prepare(),
         of: Effect.fn("ProjectGids.of")(function* (slugs) {
           const lookup = yield* client.gids(slugs)
           const answers = new Map<string, GidAnswer>()
@@ -43,6 +48,7 @@ export class ProjectGids extends Context.Service<
 
   /** Without any HPC User API: every GID is made up. */
   static readonly mockLayer: Layer.Layer<ProjectGids> = Layer.succeed(ProjectGids)({
+    prepare: Effect.void,
     of: (slugs) =>
       Effect.succeed({
         answers: new Map(Array.from(slugs, (slug) => [slug, mock(slug)])),

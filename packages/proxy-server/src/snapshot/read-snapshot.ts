@@ -4,7 +4,7 @@ import { Clock, Duration, Effect, Option, type Scope } from "effect"
 import { Settings } from "../config/settings.ts"
 import { buildSnapshot, type DecodedRows, decodeRows } from "./build-snapshot.ts"
 import { type LookupDesk, type Lookups, lookupDesk, type Needed, sameLookups, stillGood } from "./lookups.ts"
-import type { ProjectGids } from "./project-gids.ts"
+import { ProjectGids } from "./project-gids.ts"
 import { GidsUnavailable, OfferingsInvisible, type RefreshError } from "./refresh-errors.ts"
 import type { Snapshot } from "./snapshot.ts"
 
@@ -50,7 +50,9 @@ export const readSnapshot = Effect.fn("readSnapshot")(function* (
 const readAll = Effect.fnUntraced(function* (last: Reading | undefined, takenAt: number) {
   const { model } = yield* Settings
   const waldur = yield* WaldurClient
+  const { prepare } = yield* ProjectGids
   const desk = yield* lookupDesk(undefined)
+  if (last === undefined) yield* Effect.forkScoped(prepare)
   const resources = yield* waldur.readResources({
     ...(yield* resourceQuery),
     onRows: (rows) => Effect.flatMap(decodeRows(rows, model), ({ needed }) => desk.ahead(needed)),
