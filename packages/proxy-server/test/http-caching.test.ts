@@ -250,7 +250,7 @@ describe("Age and Last-Modified", () => {
   test("Age is from the beginning of the read, not from its end", async () => {
     const proxy = await aProxy({
       world: aWorld(10),
-      prepare: ({ faults }) => faults.set("waldur", { status: 503, times: 3 }),
+      prepare: ({ faults }) => faults.set("waldur", { status: 503, headers: { "Retry-After": "2" }, times: 1 }),
     })
     const got = proxy.list()
     const hurried = await proxy.hurried(got)

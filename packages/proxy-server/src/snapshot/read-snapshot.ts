@@ -1,4 +1,4 @@
-import { waldurResourceFields } from "@cscs/storage-model"
+import { dashedUuid, waldurResourceFields } from "@cscs/storage-model"
 import { type ResourceRead, WaldurClient } from "@cscs/waldur-client"
 import { Clock, Duration, Effect, Option, type Scope } from "effect"
 import { Settings } from "../config/settings.ts"
@@ -55,12 +55,30 @@ const readAll = Effect.fnUntraced(function* (last: Reading | undefined, takenAt:
   if (last === undefined) yield* Effect.forkScoped(prepare)
   const resources = yield* waldur.readResources({
     ...(yield* resourceQuery),
-    onRows: (rows) => Effect.flatMap(decodeRows(rows, model), ({ needed }) => desk.ahead(needed)),
+    onRows: (rows) => desk.ahead(surelyNeeded(rows)),
   })
   const rows = yield* decodeRows(resources.rows, model)
   const invisible = yield* offeringsNotSeen(rows.filledOfferings)
   return yield* finish({ takenAt, fullReadAt: takenAt, resources, rows, invisible, desk, last })
 })
+
+/**
+ * What rows need as far as a glance shows, for they are decoded when all are there. A project whose target item Waldur
+ * may hold itself is not asked for ahead, since its GID may not be needed.
+ */
+const surelyNeeded = (rows: ReadonlyArray<unknown>): Needed => {
+  const offerings = new Set<string>()
+  const projects = new Set<string>()
+  for (const row of rows) {
+    if (typeof row !== "object" || row === null) continue
+    const { offering_uuid, project_slug, backend_metadata } = row as Readonly<Record<string, unknown>>
+    const offering = dashedUuid(offering_uuid)
+    if (offering !== undefined) offerings.add(offering)
+    const hasNoItem = Object.keys(backend_metadata ?? {}).length === 0
+    if (hasNoItem && typeof project_slug === "string" && project_slug !== "") projects.add(project_slug)
+  }
+  return { offerings, projects }
+}
 
 /** What changed since the last reading; `undefined` where only a full read can tell. */
 const readChanges = Effect.fnUntraced(function* (last: Reading, takenAt: number) {
