@@ -52,7 +52,7 @@ export const startProxy = async (start: ProxyStart): Promise<RunningProxy> => {
       cwd: folder,
       stdio: ["ignore", "ignore", "pipe"],
       // Nothing of this shell's: no proxy, no setting by accident.
-      env: { PATH: process.env.PATH, NODE_ENV: "production", DISABLE_AUTH: "true", ...start.settings },
+      env: { PATH: process.env.PATH, ...imageEnvironment, DISABLE_AUTH: "true", ...start.settings },
     }),
   )
   const log = () => lines.join("\n")
@@ -105,4 +105,12 @@ const snapshotIn = (line: string): SnapshotTaken | undefined => {
   const figure = (name: string) => Number(new RegExp(`"${name}":\\s*"?([\\d.]+)`).exec(line)?.[1])
   const milliseconds = figure("milliseconds")
   return Number.isFinite(milliseconds) ? { milliseconds, entries: figure("entries") } : undefined
+}
+
+/** What the image and the unit set (deploy/). */
+const imageEnvironment = {
+  NODE_ENV: "production",
+  MALLOC_ARENA_MAX: "2",
+  MALLOC_TRIM_THRESHOLD_: "131072",
+  MALLOC_MMAP_THRESHOLD_: "131072",
 }

@@ -48,8 +48,8 @@ export const report = ({ surroundings, versions, sections, minutes, notes }: Run
   ].join("\n\n")}\n`
 }
 
-const setUp = `What was run: the built app, laid out by \`pnpm deploy --prod\` with each package's \`publishConfig\` applied as at
-publishing, \`NODE_ENV=production\`, \`storage-proxy serve\`, authentication disabled, the HPC User API configured. Waldur, the
+const setUp = `What was run: the folder of the image (deploy/make-app-folder.ts), with the image's environment, \`storage-proxy serve\`,
+authentication disabled, the HPC User API configured. Waldur, the
 HPC User API and the issuer are the sandbox (apps/sandbox), a process of its own, as are the load generator and the bare
 server; all share the machine's cores over loopback. The sandbox's resources are all valid; 3 % have an order in progress.
 Unless it says otherwise Waldur answers at once (0 ms). MB are 1,000,000 bytes.`

@@ -7,7 +7,7 @@ import { chunkEncoder, type EntryTable, entryTable } from "../src/snapshot/entry
 import type { Any } from "./a-proxy.ts"
 
 const tableOf = (steps: ReadonlyArray<ReadonlyArray<PlacedEntry>>, previous?: EntryTable): EntryTable =>
-  entryTable(steps.filter((step) => step.length > 0).map(chunkEncoder(previous)))
+  entryTable(steps.flatMap(chunkEncoder(previous)))
 
 interface Made {
   readonly name: string

@@ -74,7 +74,7 @@ const description = describeRoute({
 })
 
 /** Room for pages, in bytes, over all snapshots and without their compressed forms. */
-const keptPageBytes = 32 * 1024 * 1024
+const keptPageBytes = 8 * 1024 * 1024
 
 /**
  * `GET /api/storage-resources/`: authenticate, decode the query, take the snapshot, select, page, encode. A page that was

@@ -76,7 +76,7 @@ export const buildSnapshot = (
           gidFailure: gids.failure,
         }
       }
-      if (value.length > 0) chunks.push(encode(value))
+      chunks.push(...encode(value))
       yield
     }
   })

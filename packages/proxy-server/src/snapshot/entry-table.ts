@@ -88,22 +88,31 @@ const lastNotAbove = (numbers: Uint32Array, limit: number): number => {
   return low
 }
 
+/** Few, for what changes with one entry is kept anew for as long as somebody may be walking through the old pages. */
+const entriesInChunk = 16
+
 /**
- * Encodes steps of `hierarchySteps`, none of them empty.
+ * Encodes steps of `hierarchySteps`.
  *
  * @param previous the table before: where a chunk of it is the same, that one is given
  */
-export const chunkEncoder = (previous: EntryTable | undefined): ((step: ReadonlyArray<PlacedEntry>) => Chunk) => {
+export const chunkEncoder = (
+  previous: EntryTable | undefined,
+): ((step: ReadonlyArray<PlacedEntry>) => ReadonlyArray<Chunk>) => {
   const known = new Map(previous?.chunks.map((chunk) => [chunk.digest, chunk]))
   return (step) => {
-    const made = encoded(step)
-    return known.get(made.digest) ?? made
+    const chunks: Array<Chunk> = []
+    for (let start = 0; start < step.length; start += entriesInChunk) {
+      const made = encoded(step.slice(start, start + entriesInChunk))
+      chunks.push(known.get(made.digest) ?? made)
+    }
+    return chunks
   }
 }
 
-const encoded = (step: ReadonlyArray<PlacedEntry>): Chunk => {
+const encoded = (neighbours: ReadonlyArray<PlacedEntry>): Chunk => {
   // JSON holds no newline of its own, so that one ends an entry.
-  const bytes = Buffer.from(step.map(({ entry }) => `${JSON.stringify(entry)}\n`).join(""))
+  const bytes = Buffer.from(neighbours.map(({ entry }) => `${JSON.stringify(entry)}\n`).join(""))
   const facets: Array<EntryFacets> = []
   const numbers = new Map<string, number>()
   const numberOf = (placed: PlacedEntry): number => {
@@ -114,15 +123,15 @@ const encoded = (step: ReadonlyArray<PlacedEntry>): Chunk => {
     numbers.set(key, facets.length)
     return facets.push(one) - 1
   }
-  const facetsAt = Uint8Array.from(step, numberOf)
+  const facetsAt = Uint8Array.from(neighbours, numberOf)
   const digest = createHash("sha256")
     .update(bytes)
     // What filters ask is not all in the bytes: a tenant has the states of what is below it.
     .update(facetsAt)
     .update([...numbers.keys()].join("\n"))
     .digest("base64url")
-  const resources = step.flatMap(({ entry }) => (isResource(entry.target.targetType) ? [entry.itemId] : []))
-  return { digest, bytes, ends: endsIn(bytes, step.length), facets, facetsAt, resources }
+  const resources = neighbours.flatMap(({ entry }) => (isResource(entry.target.targetType) ? [entry.itemId] : []))
+  return { digest, bytes, ends: endsIn(bytes, neighbours.length), facets, facetsAt, resources }
 }
 
 /** Where the lines end. */
