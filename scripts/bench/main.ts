@@ -32,10 +32,10 @@ const interruption = new AbortController()
 const say = (text: string) => console.error(text)
 
 const thorough: Effort = {
-  coldStarts: (resources) => (resources > 10_000 ? 3 : 7),
+  coldStarts: (resources) => (resources > 10_000 ? 3 : 5),
   rounds: 5,
-  roundSeconds: 4,
-  refreshSeconds: (resources) => (resources > 10_000 ? 60 : 20),
+  roundSeconds: 3,
+  refreshSeconds: (resources) => (resources > 10_000 ? 40 : 15),
   changes: 3,
   lightRefreshes: 200,
   fullRefreshes: 12,

@@ -1,4 +1,4 @@
-import { loadSettings } from "@cscs/proxy-server"
+import { loadSettings, type ProxySettings } from "@cscs/proxy-server"
 import { Layer, Logger, Option, References } from "effect"
 import { Flag } from "effect/cli"
 
@@ -19,12 +19,14 @@ export const settingsFrom = (config: Option.Option<string>) =>
 /**
  * Logs for people on a terminal, else as JSON lines; on standard error, where a command's own output is not.
  *
- * @param debug whether to log what helps to find a fault
+ * @param level the least that is logged
  */
-export const logging = (debug: boolean) =>
+export const logging = (level: ProxySettings["logLevel"]) =>
   Layer.merge(
     Logger.layer([
       process.stderr.isTTY ? Logger.withConsoleError(Logger.formatLogFmt) : Logger.withConsoleError(Logger.formatJson),
     ]),
-    Layer.succeed(References.MinimumLogLevel, debug ? "Debug" : "Info"),
+    Layer.succeed(References.MinimumLogLevel, levels[level]),
   )
+
+const levels = { debug: "Debug", info: "Info", warning: "Warn", error: "Error" } as const

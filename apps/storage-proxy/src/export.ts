@@ -22,7 +22,7 @@ export const exportEntries = Command.make(
     const settings = yield* settingsFrom(config)
     const { snapshot } = yield* Snapshots.use(({ current }) => current).pipe(
       Effect.provide(proxyLayer(settings)),
-      Effect.provide(logging(settings.debug)),
+      Effect.provide(logging(settings.logLevel)),
     )
     const { entries } = snapshot
     const utf8 = new TextDecoder()

@@ -87,7 +87,7 @@ export const serve = Command.make(
     yield* configuration.pipe(
       Effect.andThen(said),
       Effect.andThen(Layer.launch(httpServer(host, port).pipe(Layer.provide(proxyLayer(settings))))),
-      Effect.provide(logging(settings.debug)),
+      Effect.provide(logging(settings.logLevel)),
     )
   }),
 ).pipe(

@@ -1,4 +1,4 @@
-import { Clock, Deferred, Duration, Effect, type Scope, Semaphore } from "effect"
+import { Clock, Deferred, Duration, Effect, Metric, type Scope, Semaphore } from "effect"
 import type { GidLookup } from "./answer.ts"
 
 /** The cache as troubleshooting shows it; the keys are those of the original `get_gid_cache_stats()`. */
@@ -30,6 +30,8 @@ const askAgainAfter = Duration.toMillis("1 minute")
 /** Requests to the API at the same time, over all callers. */
 const sideBySide = 8
 
+const cachedGids = Metric.gauge("gid_cache_entries", { description: "Projects whose GID is cached." })
+
 type Flight = Deferred.Deferred<GidLookup>
 
 /**
@@ -56,6 +58,7 @@ export const makeGidCache = Effect.fnUntraced(function* (
           for (const [name, why] of answer.unknown) misses.set(name, { why, until: now + askAgainAfter })
         }),
       ),
+      Effect.tap(() => Metric.update(cachedGids, known.size)),
       Effect.onExit((exit) => {
         // However it ended, so that no name stays in flight for ever.
         for (const name of batch) flights.delete(name)

@@ -4,16 +4,18 @@ import { openAPIRouteHandler } from "hono-openapi"
 import { Settings } from "./config/settings.ts"
 import { MethodNotAllowed, NotFound, refusal } from "./http-errors.ts"
 import { crossOrigin, documentHeaders } from "./http-headers.ts"
+import { countRequests } from "./observability/request-metrics.ts"
 import { teachEffectSchemas } from "./openapi/effect-schemas.ts"
 import { referencePage, referencePaths } from "./openapi/reference-page.ts"
 import { health } from "./routes/health.ts"
+import { metrics } from "./routes/metrics.ts"
 import { storageResources } from "./routes/storage-resources.ts"
 import { effectRunner } from "./run-effect.ts"
 import { version } from "./version.ts"
 
 /** Answered with and without its closing slash; documented as the reference document writes it. */
 const storagePaths = ["/api/storage-resources/", "/api/storage-resources"]
-const getOnly = [...storagePaths, "/healthz/live", "/healthz/ready", "/openapi.json", ...referencePaths]
+const getOnly = [...storagePaths, "/healthz/live", "/healthz/ready", "/metrics", "/openapi.json", ...referencePaths]
 
 /**
  * The storage proxy as a Hono app: `app.fetch` answers a request. It takes its services from the context that it is made
@@ -26,11 +28,13 @@ export const makeApp = Effect.gen(function* () {
   const storage = yield* storageResources(settings, run)
 
   const app = new Hono()
+  app.use(yield* countRequests(getOnly))
   if (settings.cors.allowedOrigins.length > 0) app.use(crossOrigin(settings.cors.allowedOrigins))
   // First: a page that is there already goes through nothing else.
   for (const path of storagePaths) app.route(path, storage)
   app.use(documentHeaders)
   app.route("/healthz", health(run))
+  app.route("/", metrics(run))
   app.get(
     "/openapi.json",
     openAPIRouteHandler(app, {

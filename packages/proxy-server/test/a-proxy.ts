@@ -70,9 +70,9 @@ export interface TestedProxy {
 
 /**
  * Most tests change the world by hand, behind Waldur's back, and ask what the next request sees: each refresh reads all,
- * and none runs unasked.
+ * none runs unasked, and what is gone is gone.
  */
-const simple = { CACHE_FULL_REFRESH_EVERY: "0", CACHE_KEEP_WARM_FOR: "0" }
+const simple = { CACHE_FULL_REFRESH_EVERY: "0", CACHE_KEEP_WARM_FOR: "0", CACHE_EMPTY_GUARD: "0" }
 
 /** When the clock of a tested proxy starts, in milliseconds since 1970. */
 export const started = Date.parse("2026-11-23T09:00:00Z")

@@ -88,7 +88,7 @@ describe("defaults", () => {
     expect(settings.waldur).toMatchObject({ tls: { verify: true }, proxy: {} })
     expect(Duration.toSeconds(settings.waldur.attemptTimeout)).toBe(60)
     expect(Redacted.value(settings.waldur.token)).toBe(token)
-    expect(settings.debug).toBe(false)
+    expect(settings.logLevel).toBe("info")
     expect(settings.hpcUserApi).toBeUndefined()
     expect(settings.mockGids).toBe(true)
     expect((await settingsOf(over({ hpc_user_api: hpcUser }))).hpcUserApi?.scope).toBe("openid")
@@ -179,7 +179,8 @@ const numbers = (name: string, path: string, seen: Row[5], values: readonly [num
   row(name, path, [String(values[0]), String(values[1]), values[2]], seen, values)
 
 const names: ReadonlyArray<Row> = [
-  flags("DEBUG", "debug", (s) => s.debug),
+  flags("DEBUG", "debug", (s) => s.logLevel === "debug"),
+  row("LOG_LEVEL", "log_level", ["WARNING", "error", "Debug"], (s) => s.logLevel, ["warning", "error", "debug"]),
   flags("DISABLE_AUTH", "auth.disable_auth", (s) => s.auth.disabled),
   row("WALDUR_API_URL", "waldur_api_url", ["https://a/", "http://b", "https://c/api"], (s) => s.waldur.apiUrl),
   row("WALDUR_API_TOKEN", "waldur_api_token", ["t1", "t2", "t3"], (s) => secretOf(s.waldur.token)),
@@ -371,12 +372,21 @@ describe("where a setting comes from", () => {
     ).toBe(1.2)
   })
 
+  test("a level of logging wins over debug, and what is none is said", async () => {
+    expect((await settingsOf({ yaml: { ...least, debug: true, log_level: "error" } })).logLevel).toBe("error")
+    for (const level of ["verbose", "trace", 1, true]) {
+      expect(await pathsOf({ yaml: { ...least, log_level: level } })).toEqual(["log_level"])
+    }
+  })
+
   test("booleans are words in any case, as for debug", async () => {
     for (const word of ["true", "TRUE", "1", "yes", "On"]) {
-      expect((await settingsOf({ yaml: least, environment: { DEBUG: word } })).debug).toBe(true)
+      expect((await settingsOf({ yaml: least, environment: { DEBUG: word } })).logLevel).toBe("debug")
     }
     for (const word of ["false", "0", "NO", "off"]) {
-      expect((await settingsOf({ yaml: { ...least, debug: true }, environment: { DEBUG: word } })).debug).toBe(false)
+      expect((await settingsOf({ yaml: { ...least, debug: true }, environment: { DEBUG: word } })).logLevel).toBe(
+        "info",
+      )
     }
     for (const word of ["enabled", "2", "t"]) {
       expect(await pathsOf({ yaml: least, environment: { DEBUG: word } })).toEqual(["debug"])

@@ -98,7 +98,7 @@ export const assembleSettings = (
   return {
     problems,
     settings: {
-      debug: values.debug,
+      logLevel: values.logLevel ?? (values.debug ? "debug" : "info"),
       userAgent: values.agentHeader ?? `cscs-storage-proxy/${version}`,
       waldur: {
         apiUrl: values.waldurApiUrl,
@@ -123,6 +123,7 @@ export const assembleSettings = (
         freshFor: values.freshFor,
         keepWarmFor: values.keepWarmFor,
         fullRefreshEvery: values.fullRefreshEvery,
+        emptyGuard: values.emptyGuard,
         staleIfError: values.staleIfError,
       },
       backend: {

@@ -2,6 +2,7 @@ import { Duration } from "effect"
 import {
   flag,
   httpUrl,
+  logLevel,
   mapping,
   oneOf,
   positiveInteger,
@@ -46,7 +47,10 @@ const key = <A>(path: string, type: SettingType<A>, about: About): SettingKey<A 
 
 /** All settings there are. What is not here is unknown. */
 export const settingKeys = {
-  debug: keyWithDefault("debug", flag, false, { description: "Log what helps to find a fault." }),
+  debug: keyWithDefault("debug", flag, false, { description: "The same as `log_level: debug`." }),
+  logLevel: key("log_level", logLevel, {
+    description: "The least that is logged; default `info`, or `debug` where `debug` is set.",
+  }),
   agentHeader: key("agent_header", text, {
     description: "The User-Agent of requests to the upstreams; default `cscs-storage-proxy/<version>`.",
   }),
@@ -199,6 +203,10 @@ export const settingKeys = {
   fullRefreshEvery: keyWithDefault("cache.full_refresh_every", timeSpan, Duration.minutes(10), {
     description:
       "How often all of Waldur is read, and not only what changed: how long a renamed project or customer can keep its old name. 0 reads all each time.",
+  }),
+  emptyGuard: keyWithDefault("cache.empty_guard", timeSpan, Duration.hours(1), {
+    description:
+      "How long the last good entries of a storage system stay where Waldur suddenly shows none of its resources, or less than half of ten or more, as after a lost role.",
   }),
   staleIfError: keyWithDefault("cache.stale_if_error", timeSpan, Duration.minutes(5), {
     description: "How long the last good tree is given while an upstream fails.",

@@ -150,3 +150,11 @@ export const oneOf = <const L extends ReadonlyArray<string>>(...literals: L): Se
   jsonSchema: { type: "string", enum: literals },
   decode: (value) => literals.find((literal) => literal === value),
 })
+
+const levels = oneOf("debug", "info", "warning", "error")
+
+/** How much is logged; written in any case, as other programs take it. */
+export const logLevel: typeof levels = {
+  ...levels,
+  decode: (value) => levels.decode(typeof value === "string" ? value.toLowerCase() : value),
+}

@@ -45,7 +45,8 @@ export interface AuthSettings extends WayOut {
 
 /** The whole configuration, checked. */
 export interface ProxySettings {
-  readonly debug: boolean
+  /** The least that is logged. */
+  readonly logLevel: "debug" | "info" | "warning" | "error"
   /** The User-Agent of requests to the upstreams. */
   readonly userAgent: string
   readonly waldur: WaldurSettings
@@ -60,6 +61,7 @@ export interface ProxySettings {
     readonly freshFor: Duration.Duration
     readonly keepWarmFor: Duration.Duration
     readonly fullRefreshEvery: Duration.Duration
+    readonly emptyGuard: Duration.Duration
     readonly staleIfError: Duration.Duration
   }
   /** As debug mode shows them. */

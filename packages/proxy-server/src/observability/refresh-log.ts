@@ -1,5 +1,6 @@
 import type { Finding } from "@cscs/storage-model"
 import { Effect } from "effect"
+import { guardedInWords } from "../snapshot/empty-guard.ts"
 import type { Reading } from "../snapshot/read-snapshot.ts"
 import type { RefreshError } from "../snapshot/refresh-errors.ts"
 import { invisibleOffering, type Snapshot } from "../snapshot/snapshot.ts"
@@ -37,6 +38,14 @@ export const logReading = Effect.fnUntraced(function* (
   for (const slug of snapshot.invisibleOfferings) {
     if (last?.invisibleOfferings.includes(slug)) continue
     yield* Effect.logWarning(invisibleOffering(slug))
+  }
+  for (const system of snapshot.guarded) {
+    if (last?.guarded.some(({ offeringSlug }) => offeringSlug === system.offeringSlug)) continue
+    yield* Effect.logError(guardedInWords(system))
+  }
+  for (const { offeringSlug } of last?.guarded ?? []) {
+    if (snapshot.guarded.some((system) => system.offeringSlug === offeringSlug)) continue
+    yield* Effect.logWarning(`Waldur's resources of ${offeringSlug} are taken as they are again`)
   }
   if (snapshot.gidFailure !== undefined && last?.gidFailure !== snapshot.gidFailure) {
     yield* Effect.logWarning("The HPC User API cannot be asked for some projects").pipe(

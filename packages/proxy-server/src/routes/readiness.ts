@@ -1,6 +1,7 @@
 import { Clock, Effect, Schema } from "effect"
 import { Settings } from "../config/settings.ts"
 import { Lifecycle } from "../lifecycle.ts"
+import { guardedInWords } from "../snapshot/empty-guard.ts"
 import { upstreamOf } from "../snapshot/refresh-errors.ts"
 import { invisibleOffering } from "../snapshot/snapshot.ts"
 import { type Held, Snapshots } from "../snapshot/snapshots.ts"
@@ -82,6 +83,7 @@ const warningsOf = ({ current, failure }: Held, now: number): ReadonlyArray<stri
   for (const slug of snapshot.invisibleOfferings) {
     warnings.push(invisibleOffering(slug))
   }
+  for (const system of snapshot.guarded) warnings.push(guardedInWords(system))
   if (snapshot.mockedGids > 0) warnings.push(`the GIDs of ${snapshot.mockedGids} projects are made up`)
   const shared = snapshot.warnings.filter(({ code }) => code === "shared-mount-point").length
   if (shared > 0) warnings.push(`${shared} resources share a mount point with another; debug mode lists them`)

@@ -6,6 +6,7 @@ import {
   projectsWithoutItem,
 } from "@cscs/storage-model"
 import type { Effect } from "effect"
+import { guardedTree } from "./empty-guard.ts"
 import { type Chunk, chunkEncoder, entryTable } from "./entry-table.ts"
 import { inSlices } from "./in-slices.ts"
 import type { Lookups, Needed } from "./lookups.ts"
@@ -18,8 +19,8 @@ const stepSize = 256
 export interface DecodedRows {
   readonly decoded: DecodedResources
   readonly needed: Needed
-  /** Slugs of the offerings that have a resource. */
-  readonly filledOfferings: ReadonlySet<string>
+  /** How many resources each offering has, by its slug. */
+  readonly counts: ReadonlyMap<string, number>
 }
 
 /** Decodes Waldur's rows, without holding up other work. */
@@ -29,48 +30,57 @@ export const decodeRows = (rows: ReadonlyArray<unknown>, model: ModelSettings): 
     const skipped = []
     const malformed = []
     const offerings = new Set<string>()
-    const filledOfferings = new Set<string>()
+    const counts = new Map<string, number>()
     const projects = new Set<string>()
     for (let start = 0; start < rows.length; start += stepSize) {
       const step = decodeResources(rows.slice(start, start + stepSize))
       for (const resource of step.resources) {
         resources.push(resource)
         offerings.add(resource.offering_uuid)
-        filledOfferings.add(resource.offering_slug)
+        counts.set(resource.offering_slug, (counts.get(resource.offering_slug) ?? 0) + 1)
       }
       for (const project of projectsWithoutItem(step, model)) projects.add(project)
       skipped.push(...step.skipped)
       malformed.push(...step.malformed)
       yield
     }
-    return { decoded: { resources, skipped, malformed }, needed: { offerings, projects }, filledOfferings }
+    return { decoded: { resources, skipped, malformed }, needed: { offerings, projects }, counts }
   })
 
-/**
- * Builds the tree and encodes it, without holding up other work.
- *
- * @param previous its bytes are used again where they are the same
- */
-export const buildSnapshot = (
-  { decoded }: DecodedRows,
-  { customers, gids }: Lookups,
-  settings: ModelSettings,
-  invisibleOfferings: ReadonlyArray<string>,
-  previous: Snapshot | undefined,
-): Effect.Effect<Snapshot> =>
+/** What a snapshot is built from. */
+export interface SnapshotInput {
+  readonly rows: DecodedRows
+  readonly lookups: Lookups
+  readonly model: ModelSettings
+  readonly invisibleOfferings: ReadonlyArray<string>
+  /** The last good one: its bytes are used again where they are the same, and its entries stay where Waldur lost them. */
+  readonly previous: Snapshot | undefined
+  /** Milliseconds since 1970. */
+  readonly takenAt: number
+  /** How long entries stay that Waldur suddenly does not show, in milliseconds. */
+  readonly emptyGuard: number
+}
+
+/** Builds the tree and encodes it, without holding up other work. */
+export const buildSnapshot = (input: SnapshotInput): Effect.Effect<Snapshot> =>
   inSlices(function* () {
+    const { rows, lookups, model, invisibleOfferings, previous } = input
+    const { customers, gids } = lookups
     const readLists = new Map<string, NonNullable<ReturnType<typeof customers.get>>>()
     for (const [offering, list] of customers) if (list !== undefined) readLists.set(offering, list)
     const encode = chunkEncoder(previous?.entries)
     const chunks: Array<Chunk> = []
-    const steps = hierarchySteps({ decoded, customers: readLists, gids: gids.answers, settings })
+    const steps = hierarchySteps({ decoded: rows.decoded, customers: readLists, gids: gids.answers, settings: model })
     for (;;) {
       const { done, value } = steps.next()
       if (done) {
+        const tree = guardedTree({ chunks, ...value, counts: rows.counts }, input)
         return {
-          entries: entryTable(chunks),
-          skipped: value.skipped,
-          warnings: value.warnings,
+          entries: entryTable(tree.chunks),
+          skipped: tree.skipped,
+          warnings: tree.warnings,
+          counts: tree.counts,
+          guarded: tree.guarded,
           mockedGids: gids.mocked.size,
           invisibleOfferings,
           gidFailure: gids.failure,

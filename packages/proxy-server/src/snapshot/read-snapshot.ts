@@ -2,7 +2,9 @@ import { dashedUuid, waldurResourceFields } from "@cscs/storage-model"
 import { type ResourceRead, WaldurClient } from "@cscs/waldur-client"
 import { Clock, Duration, Effect, Option, type Scope } from "effect"
 import { Settings } from "../config/settings.ts"
+import { counted } from "../observability/refresh-metrics.ts"
 import { buildSnapshot, type DecodedRows, decodeRows } from "./build-snapshot.ts"
+import { oddLosses } from "./empty-guard.ts"
 import { type LookupDesk, type Lookups, lookupDesk, type Needed, sameLookups, stillGood } from "./lookups.ts"
 import { ProjectGids } from "./project-gids.ts"
 import { GidsUnavailable, OfferingsInvisible, type RefreshError } from "./refresh-errors.ts"
@@ -23,7 +25,8 @@ interface Basis {
   /** When the last full read began. */
   readonly fullReadAt: number
   readonly needed: Needed
-  readonly filledOfferings: ReadonlySet<string>
+  /** Waldur's resources by offering slug. */
+  readonly counts: ReadonlyMap<string, number>
   readonly lookups: Lookups
 }
 
@@ -41,9 +44,12 @@ export const readSnapshot = Effect.fn("readSnapshot")(function* (
 ): Effect.fn.Return<Reading, RefreshError, Services | Scope.Scope> {
   const { cache } = yield* Settings
   const takenAt = yield* Clock.currentTimeMillis
-  const isFullDue = last === undefined || takenAt - last.basis.fullReadAt >= Duration.toMillis(cache.fullRefreshEvery)
-  const changed = isFullDue ? undefined : yield* readChanges(last, takenAt)
-  return changed ?? (yield* readAll(last, takenAt))
+  const isFullDue =
+    last === undefined ||
+    takenAt - last.basis.fullReadAt >= Duration.toMillis(cache.fullRefreshEvery) ||
+    last.snapshot.guarded.some(({ since }) => takenAt - since >= Duration.toMillis(cache.emptyGuard))
+  const changed = isFullDue ? undefined : yield* counted("changes")(readChanges(last, takenAt))
+  return changed ?? (yield* counted("all")(readAll(last, takenAt)))
 }, Effect.scoped)
 
 /** All of Waldur; customers and GIDs are looked up while pages still arrive. */
@@ -58,7 +64,7 @@ const readAll = Effect.fnUntraced(function* (last: Reading | undefined, takenAt:
     onRows: (rows) => desk.ahead(surelyNeeded(rows)),
   })
   const rows = yield* decodeRows(resources.rows, model)
-  const invisible = yield* offeringsNotSeen(rows.filledOfferings)
+  const invisible = yield* offeringsNotSeen(rows.counts, last?.snapshot, takenAt)
   return yield* finish({ takenAt, fullReadAt: takenAt, resources, rows, invisible, desk, last })
 })
 
@@ -101,8 +107,10 @@ const readChanges = Effect.fnUntraced(function* (last: Reading, takenAt: number)
     }
   }
   const rows = yield* decodeRows(resources.rows, model)
-  const isFilledAsBefore = sameSets(rows.filledOfferings, basis.filledOfferings)
-  const invisible = isFilledAsBefore ? snapshot.invisibleOfferings : yield* offeringsNotSeen(rows.filledOfferings)
+  const isFilledAsBefore = sameKeys(rows.counts, basis.counts)
+  const invisible = isFilledAsBefore
+    ? snapshot.invisibleOfferings
+    : yield* offeringsNotSeen(rows.counts, snapshot, takenAt)
   return yield* finish({ takenAt, fullReadAt: basis.fullReadAt, resources, rows, invisible, desk, last })
 })
 
@@ -115,10 +123,18 @@ const finish = Effect.fnUntraced(function* (found: {
   readonly desk: LookupDesk
   readonly last: Reading | undefined
 }): Effect.fn.Return<Reading, RefreshError, Settings> {
-  const { model } = yield* Settings
+  const { model, cache } = yield* Settings
   const { takenAt, fullReadAt, resources, rows, invisible, desk, last } = found
   const lookups = yield* desk.complete(rows.needed)
-  const snapshot = yield* buildSnapshot(rows, lookups, model, invisible, last?.snapshot)
+  const snapshot = yield* buildSnapshot({
+    rows,
+    lookups,
+    model,
+    invisibleOfferings: invisible,
+    previous: last?.snapshot,
+    takenAt,
+    emptyGuard: Duration.toMillis(cache.emptyGuard),
+  })
   const withoutGid = snapshot.skipped.filter(({ code }) => code === "gid-unavailable")
   const served = withoutGid.length === 0 ? undefined : last?.snapshot.entries.resources()
   const lost = served === undefined ? withoutGid : withoutGid.filter(({ uuid }) => uuid !== null && served.has(uuid))
@@ -126,12 +142,12 @@ const finish = Effect.fnUntraced(function* (found: {
     const detail = lookups.gids.failure ?? lost[0]?.reason ?? ""
     return yield* new GidsUnavailable({ resources: lost.length, detail })
   }
-  const { needed, filledOfferings } = rows
+  const { needed, counts } = rows
   return {
     snapshot,
     takenAt,
     isFull: fullReadAt === takenAt,
-    basis: { resources, fullReadAt, needed, filledOfferings, lookups },
+    basis: { resources, fullReadAt, needed, counts, lookups },
   }
 })
 
@@ -140,22 +156,26 @@ const resourceQuery = Effect.map(Settings, ({ model }) => ({
   fields: waldurResourceFields,
 }))
 
-const sameSets = (some: ReadonlySet<string>, others: ReadonlySet<string>) =>
-  some.size === others.size && [...some].every((one) => others.has(one))
+const sameKeys = (some: ReadonlyMap<string, unknown>, others: ReadonlyMap<string, unknown>) =>
+  some.size === others.size && [...some.keys()].every((key) => others.has(key))
 
 /**
  * Configured offerings without any resource that the token does not see at all. Waldur answers both with an empty list;
- * only the offerings tell a missing role from an empty system.
+ * only the offerings tell a missing role from an empty system. That none is seen fails the refresh, save where the last
+ * good entries are guarded anyway.
  */
 const offeringsNotSeen = Effect.fnUntraced(function* (
-  filled: ReadonlySet<string>,
+  counts: ReadonlyMap<string, number>,
+  previous: Snapshot | undefined,
+  takenAt: number,
 ): Effect.fn.Return<ReadonlyArray<string>, RefreshError, WaldurClient | Settings> {
-  const { model } = yield* Settings
+  const { model, cache } = yield* Settings
   const waldur = yield* WaldurClient
   const slugs = model.storageSystems.map(({ offeringSlug }) => offeringSlug)
-  if (slugs.every((slug) => filled.has(slug))) return []
+  if (slugs.every((slug) => counts.has(slug))) return []
   const seen = new Set((yield* waldur.offerings()).map(({ slug }) => slug))
-  const notSeen = slugs.filter((slug) => !filled.has(slug) && !seen.has(slug))
-  if (notSeen.length === slugs.length) return yield* new OfferingsInvisible({ slugs })
+  const notSeen = slugs.filter((slug) => !counts.has(slug) && !seen.has(slug))
+  const isGuarded = oddLosses(counts, { model, previous, takenAt, emptyGuard: Duration.toMillis(cache.emptyGuard) })
+  if (notSeen.length === slugs.length && isGuarded.length === 0) return yield* new OfferingsInvisible({ slugs })
   return notSeen
 })

@@ -1,11 +1,26 @@
 import type { Skipped, Warning } from "@cscs/storage-model"
 import type { EntryTable } from "./entry-table.ts"
 
+/** A storage system of which Waldur suddenly shows far fewer resources: its last good entries stay for a while. */
+export interface GuardedSystem {
+  /** The slug of its offering. */
+  readonly offeringSlug: string
+  /** When that was first seen, in milliseconds since 1970. */
+  readonly since: number
+  /** Resources in Waldur when all was well, and now. */
+  readonly before: number
+  readonly now: number
+}
+
 /** The tree as the upstreams gave it. Never changes once made. */
 export interface Snapshot {
   readonly entries: EntryTable
   readonly skipped: ReadonlyArray<Skipped>
   readonly warnings: ReadonlyArray<Warning>
+  /** Waldur's resources by offering slug; of a guarded system as many as there were when all was well. */
+  readonly counts: ReadonlyMap<string, number>
+  /** Storage systems whose last good entries stay although Waldur does not show them. */
+  readonly guarded: ReadonlyArray<GuardedSystem>
   /** Projects whose GID is made up. */
   readonly mockedGids: number
   /** Configured offerings that the token does not see, by slug. */

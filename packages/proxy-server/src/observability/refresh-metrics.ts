@@ -1,0 +1,27 @@
+import { Duration, Effect, Exit, Metric } from "effect"
+
+const refreshes = Metric.counter("refreshes_total", {
+  description:
+    "Reads of the upstreams: of all, or of what changed; ok, failed, or inconclusive where all had to be read.",
+  incremental: true,
+})
+const durations = Metric.histogram("refresh_duration_seconds", {
+  description: "Reads of the upstreams with the building of the tree.",
+  boundaries: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600],
+})
+
+/**
+ * Counts a read of the upstreams and times it.
+ *
+ * @param read of all, or of changes; one of changes that gives nothing is inconclusive
+ */
+export const counted =
+  (read: "all" | "changes") =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.flatMap(Effect.timed(Effect.exit(effect)), ([took, exit]) => {
+      const outcome = Exit.isFailure(exit) ? "failed" : exit.value === undefined ? "inconclusive" : "ok"
+      return Metric.update(Metric.withAttributes(refreshes, { read, outcome }), 1).pipe(
+        Effect.andThen(Metric.update(Metric.withAttributes(durations, { read }), Duration.toSeconds(took))),
+        Effect.andThen(exit),
+      )
+    })

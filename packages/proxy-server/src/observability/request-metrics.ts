@@ -1,0 +1,43 @@
+import { Effect, Metric } from "effect"
+import type { MiddlewareHandler } from "hono"
+
+const requests = Metric.counter("http_requests_total", {
+  description: "Requests by route, method and status.",
+  incremental: true,
+})
+const durations = Metric.histogram("http_request_duration_seconds", {
+  description: "From the request to the answer's headers, by route.",
+  boundaries: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 120],
+})
+
+/**
+ * Counts requests and times them.
+ *
+ * @param routes what may stand as a route: any other path is `other`, so that nobody can make up labels
+ */
+export const countRequests = (routes: Iterable<string>): Effect.Effect<MiddlewareHandler> =>
+  Effect.map(Effect.context<never>(), (context) => {
+    const known = new Set(routes)
+    const counters = new Map<string, Metric.Counter<number>>()
+    const timers = new Map<string, Metric.Histogram<number>>()
+    return async (c, next) => {
+      const began = performance.now()
+      await next()
+      const seconds = (performance.now() - began) / 1000
+      const route = known.has(c.req.path) ? c.req.path : "other"
+      const method = c.req.method === "GET" || c.req.method === "HEAD" ? c.req.method : "other"
+      const key = `${method} ${route} ${c.res.status}`
+      let counter = counters.get(key)
+      if (counter === undefined) {
+        counter = Metric.withAttributes(requests, { route, method, status: String(c.res.status) })
+        counters.set(key, counter)
+      }
+      let timer = timers.get(route)
+      if (timer === undefined) {
+        timer = Metric.withAttributes(durations, { route })
+        timers.set(route, timer)
+      }
+      counter.updateUnsafe(1, context)
+      timer.updateUnsafe(seconds, context)
+    }
+  })

@@ -1,0 +1,102 @@
+import { describe, expect, test } from "vitest"
+import { aProxy, hpcUserSection, type TestedProxy } from "./a-proxy.ts"
+import { aWorld } from "./a-world.ts"
+
+/** The value of each series, by its name with labels. */
+const seriesOf = async (proxy: TestedProxy): Promise<ReadonlyMap<string, number>> => {
+  const { status, headers, text } = await proxy.get("/metrics")
+  expect([status, headers.get("content-type")]).toEqual([200, "text/plain; version=0.0.4; charset=utf-8"])
+  return new Map(
+    text
+      .split("\n")
+      .filter((line) => line !== "" && !line.startsWith("#"))
+      .map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))] as const),
+  )
+}
+
+/** How much series grew, for metrics are the process's and other tests have counted too. */
+const growth = async (proxy: TestedProxy, act: () => Promise<unknown>) => {
+  const before = await seriesOf(proxy)
+  await act()
+  const after = await seriesOf(proxy)
+  return (series: string) => (after.get(series) ?? 0) - (before.get(series) ?? 0)
+}
+
+const requests = (route: string, status: number, method = "GET") =>
+  `storage_proxy_http_requests_total{route="${route}",method="${method}",status="${status}"}`
+
+describe("/metrics", () => {
+  test("counts requests by route, method and status; nobody can make up a label", async () => {
+    const proxy = await aProxy({ world: aWorld(10) })
+    const grown = await growth(proxy, async () => {
+      for (const _ of [1, 2, 3]) await proxy.list()
+      await proxy.list("page=0")
+      await proxy.get("/api/storage-resources/", { method: "HEAD" })
+      await proxy.get("/api/storage-resources/", { method: "POST" })
+      for (const path of ["/a", "/b", "/api/storage-resources/c"]) await proxy.get(path)
+    })
+    expect(grown(requests("/api/storage-resources/", 200))).toBe(3)
+    expect(grown(requests("/api/storage-resources/", 422))).toBe(1)
+    expect(grown(requests("/api/storage-resources/", 200, "HEAD"))).toBe(1)
+    expect(grown(requests("/api/storage-resources/", 405, "other"))).toBe(1)
+    expect(grown(requests("other", 404))).toBe(3)
+    expect(grown('storage_proxy_http_request_duration_seconds_count{route="other"}')).toBe(3)
+  })
+
+  test("says how old and how large the list is, and what is left out and why", async () => {
+    const world = aWorld(10)
+    Object.assign(world.resources[9] as object, { attributes: { permissions: "rwx" } })
+    const proxy = await aProxy({ world })
+    const { total } = (await proxy.list()).json.pagination
+    await proxy.pass("7 seconds")
+    const series = await seriesOf(proxy)
+    expect(series.get("storage_proxy_snapshot_age_seconds")).toBe(7)
+    expect(series.get("storage_proxy_snapshot_entries")).toBe(total)
+    expect(series.get('storage_proxy_snapshot_skipped{reason="bad-data"}')).toBe(1)
+    expect(series.get("storage_proxy_mocked_gids")).toBe(0)
+    expect(series.get("storage_proxy_guarded_systems")).toBe(0)
+    Object.assign(world.resources[9] as object, { attributes: {} })
+    await proxy.pass("10 seconds")
+    await proxy.list()
+    expect((await seriesOf(proxy)).get('storage_proxy_snapshot_skipped{reason="bad-data"}')).toBe(0)
+  })
+
+  test("counts what was read of the upstreams, and how that ended", async () => {
+    const world = aWorld(10)
+    const proxy = await aProxy({ world, environment: { CACHE_FULL_REFRESH_EVERY: "1h" } })
+    await proxy.list()
+    const renew = () => proxy.get("/api/storage-resources/", { headers: { "Cache-Control": "no-cache" } })
+    const quiet = await growth(proxy, renew)
+    expect(quiet('storage_proxy_refreshes_total{read="changes",outcome="ok"}')).toBe(1)
+    expect(quiet('storage_proxy_upstream_calls_total{upstream="waldur",outcome="ok"}')).toBe(3)
+    world.resources.pop()
+    const full = await growth(proxy, renew)
+    expect(full('storage_proxy_refreshes_total{read="changes",outcome="inconclusive"}')).toBe(1)
+    expect(full('storage_proxy_refreshes_total{read="all",outcome="ok"}')).toBe(1)
+    proxy.sandbox.faults.set("waldur", { status: 403 })
+    const failed = await growth(proxy, renew)
+    expect(failed('storage_proxy_refreshes_total{read="changes",outcome="failed"}')).toBe(1)
+    expect(failed('storage_proxy_upstream_calls_total{upstream="waldur",outcome="status"}')).toBeGreaterThan(0)
+  })
+
+  test("says of the process what Prometheus knows of every one", async () => {
+    const proxy = await aProxy({ world: aWorld(10) })
+    await proxy.list()
+    const series = await seriesOf(proxy)
+    expect(series.get("process_resident_memory_bytes")).toBeGreaterThan(1e6)
+    expect(series.get("process_cpu_seconds_total")).toBeGreaterThan(0)
+    expect(series.has("nodejs_eventloop_delay_seconds")).toBe(true)
+    expect([...series.keys()].filter((name) => name.startsWith("storage_proxy_build_info")).length).toBe(1)
+    expect(series.get("storage_proxy_is_leader")).toBe(1)
+  })
+
+  test("names no project, customer, address or secret", async () => {
+    const world = aWorld(20)
+    const proxy = await aProxy({ world })
+    await proxy.list()
+    const { text } = await proxy.get("/metrics")
+    const { client_secret: secret } = hpcUserSection(proxy.sandbox)
+    const names = world.resources.flatMap((row) => [row.slug, row.project_slug, row.customer_slug].map(String))
+    for (const one of [...names, proxy.sandbox.waldur.token, secret, "127.0.0.1"]) expect(text).not.toContain(one)
+  })
+})
