@@ -60,13 +60,17 @@ export const measureDuringRefresh = async (bench: Bench): Promise<Findings> => {
           milliseconds(result.max),
           JSON.stringify(result.statuses).replaceAll('"', "").slice(1, -1),
         ])
-        targets.push(
-          target(
-            `${whole(resources)} resources, ${name}: p99 under 20 ms while refreshes run`,
-            result.p99 < 20 && good,
-            good ? milliseconds(result.p99) : `${taken.length} refreshes, ${JSON.stringify(result.statuses)}`,
-          ),
-        )
+        // The paced row is there to see what callers hide who wait for one another: no target is held against it, since no
+        // proxy reads all of Waldur every second.
+        if (perSecond === undefined) {
+          targets.push(
+            target(
+              `${whole(resources)} resources, ${name}: p99 under 20 ms while refreshes run`,
+              result.p99 < 20 && good,
+              good ? milliseconds(result.p99) : `${taken.length} refreshes, ${JSON.stringify(result.statuses)}`,
+            ),
+          )
+        }
       }
       return { rows, targets }
     } finally {

@@ -37,7 +37,7 @@ const thorough: Effort = {
   roundSeconds: 3,
   refreshSeconds: (resources) => (resources > 10_000 ? 40 : 15),
   changes: 3,
-  lightRefreshes: 200,
+  lightRefreshes: 300,
   fullRefreshes: 12,
 }
 

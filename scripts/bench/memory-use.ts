@@ -76,7 +76,7 @@ export const measureSoak = async (bench: Bench): Promise<Findings> => {
     kind: "light",
     refreshes: lightRefreshes,
     every: 5,
-    warmUp: Math.floor(lightRefreshes / 25),
+    warmUp: Math.floor(lightRefreshes / 15),
     settings: freshForLong,
     pauseMs: 0,
   })

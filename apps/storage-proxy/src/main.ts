@@ -9,10 +9,10 @@ import { check } from "./check.ts"
 import { exportEntries } from "./export.ts"
 import { serve } from "./serve.ts"
 
-// A refresh makes much garbage in a burst. V8 would let its heap grow to some hundred megabytes for it, and keep them; held
-// small, a refresh takes some tens of milliseconds more, which nobody waits for.
+// A refresh makes much garbage in a burst, for which V8 would let its heap grow to some hundred megabytes, and keep them. Held
+// small, the heap is collected more often; that costs a refresh some tens of milliseconds, so not while the first is made.
 setFlagsFromString("--semi-space-growth-factor=1")
-setFlagsFromString("--heap-growing-percent=20")
+setTimeout(() => setFlagsFromString("--heap-growing-percent=50"), 5000).unref()
 
 const storageProxy = Command.make("storage-proxy").pipe(
   Command.withDescription("Serves Waldur's storage resources to the storage management systems."),
