@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { setFlagsFromString } from "node:v8"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit } from "effect"
@@ -8,11 +7,6 @@ import manifest from "../package.json" with { type: "json" }
 import { check } from "./check.ts"
 import { exportEntries } from "./export.ts"
 import { serve } from "./serve.ts"
-
-// A refresh makes much garbage in a burst, for which V8 would let its heap grow to some hundred megabytes, and keep them. Held
-// small, the heap is collected more often; that costs a refresh some tens of milliseconds, so not while the first is made.
-setFlagsFromString("--semi-space-growth-factor=1")
-setTimeout(() => setFlagsFromString("--heap-growing-percent=50"), 5000).unref()
 
 const storageProxy = Command.make("storage-proxy").pipe(
   Command.withDescription("Serves Waldur's storage resources to the storage management systems."),

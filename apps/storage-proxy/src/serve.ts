@@ -4,6 +4,7 @@ import { Data, Effect, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Hono } from "hono"
 import { configFlag, logging, settingsFrom } from "./configuration.ts"
+import { holdHeapSmall } from "./small-heap.ts"
 
 /** The address cannot be listened at. */
 export class CannotListen extends Data.TaggedError("CannotListen")<{
@@ -56,6 +57,7 @@ const close = (server: ServerType) =>
 const httpServer = (host: string, port: number) =>
   Layer.effectDiscard(
     Effect.gen(function* () {
+      yield* Effect.forkScoped(holdHeapSmall)
       const app = yield* makeApp
       const { stop } = yield* Lifecycle
       const server = yield* Effect.acquireRelease(open(app, host, port), close)
