@@ -30,9 +30,9 @@ export const callEnded = (
     Metric.update(Metric.withAttributes(duration, { upstream }), Duration.toSeconds(took)),
   )
 
-/** Counts a repeat. */
-export const callRepeated = (upstream: string): Effect.Effect<void> =>
-  Metric.update(Metric.withAttributes(retries, { upstream }), 1)
+/** Counts repeats. */
+export const callRepeated = (upstream: string, times = 1): Effect.Effect<void> =>
+  Metric.update(Metric.withAttributes(retries, { upstream }), times)
 
 const stateNumbers = { Closed: 0, HalfOpen: 1, Open: 2 } as const
 

@@ -110,6 +110,8 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
   const schedule = retrySchedule(options.retry ?? defaultRetryPolicy)
 
   const breaker = yield* makeBreaker(options.upstream)
+  // A series that is not there yet looks like one that nobody measures.
+  yield* callRepeated(options.upstream, 0)
 
   const callFor = (call: HttpCall) => ({
     upstream: options.upstream,
