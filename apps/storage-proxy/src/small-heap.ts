@@ -14,5 +14,5 @@ export const holdHeapSmall = Effect.gen(function* () {
     Effect.sync(() => held().current !== undefined),
     { until: (isThere) => isThere, schedule: Schedule.spaced("100 millis") },
   )
-  setFlagsFromString("--heap-growing-percent=50")
+  setFlagsFromString("--heap-growing-percent=30")
 })
