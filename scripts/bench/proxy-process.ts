@@ -4,6 +4,8 @@ import { once } from "node:events"
 import { mkdtemp, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import { environmentOf, stagesOf } from "../deploy-checks/dockerfile.ts"
 import { end, hasEnded, watch } from "./processes.ts"
 import type { SandboxAddresses } from "./sandbox-process.ts"
 
@@ -46,13 +48,14 @@ export const startProxy = async (start: ProxyStart): Promise<RunningProxy> => {
   await writeFile(config, configuration(start.addresses))
   const snapshots: Array<SnapshotTaken> = []
   const lines: Array<string> = []
+  const environment = await imageEnvironment()
   const spawnedAt = performance.now()
   const child = watch(
     spawn(process.execPath, [...(start.nodeFlags ?? []), start.main, "serve", "--config", config, "--port", "0"], {
       cwd: folder,
       stdio: ["ignore", "ignore", "pipe"],
       // Nothing of this shell's: no proxy, no setting by accident.
-      env: { PATH: process.env.PATH, ...imageEnvironment, DISABLE_AUTH: "true", ...start.settings },
+      env: { PATH: process.env.PATH, ...environment, DISABLE_AUTH: "true", ...start.settings },
     }),
   )
   const log = () => lines.join("\n")
@@ -107,10 +110,7 @@ const snapshotIn = (line: string): SnapshotTaken | undefined => {
   return Number.isFinite(milliseconds) ? { milliseconds, entries: figure("entries") } : undefined
 }
 
-/** What the image and the unit set (deploy/). */
-const imageEnvironment = {
-  NODE_ENV: "production",
-  MALLOC_ARENA_MAX: "2",
-  MALLOC_TRIM_THRESHOLD_: "131072",
-  MALLOC_MMAP_THRESHOLD_: "131072",
-}
+const dockerfile = fileURLToPath(new URL("../../deploy/Dockerfile", import.meta.url))
+
+/** What the image sets. */
+const imageEnvironment = async () => environmentOf((await stagesOf(dockerfile)).at(-1) ?? [])

@@ -17,6 +17,14 @@ export const stagesOf = async (dockerfile: string): Promise<ReadonlyArray<Readon
   return stages
 }
 
+/** The variables that a stage sets: `ENV NODE_ENV=production`. None of their values has a space. */
+export const environmentOf = (stage: ReadonlyArray<Instruction>): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    stage
+      .filter(({ name }) => name === "ENV")
+      .flatMap(({ text }) => [...text.matchAll(/(\w+)=(\S+)/g)].map(([, name = "", value = ""]) => [name, value])),
+  )
+
 /** The words of an instruction in JSON form, such as `CMD ["serve"]`. */
 export const wordsOf = (stage: ReadonlyArray<Instruction>, name: string): ReadonlyArray<string> => {
   const found = stage.find((instruction) => instruction.name === name)

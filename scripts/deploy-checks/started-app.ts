@@ -4,7 +4,7 @@ import { chown, copyFile, mkdir, readdir, writeFile } from "node:fs/promises"
 import { setTimeout as wait } from "node:timers/promises"
 import { promisify } from "node:util"
 import { startSandbox } from "@cscs/sandbox"
-import { stagesOf, wordsOf } from "./dockerfile.ts"
+import { environmentOf, stagesOf, wordsOf } from "./dockerfile.ts"
 
 const run = promisify(execFile)
 
@@ -75,7 +75,7 @@ export const startApp = async (workspace: string, app: string, scratch: string, 
         ...user,
         cwd: state,
         env: {
-          NODE_ENV: "production",
+          ...environmentOf(stage),
           WALDUR_API_URL: waldur.url,
           WALDUR_API_TOKEN_FILE: `${etc}/waldur-api-token`,
           HPC_USER_API_URL: hpcUserApi.url,

@@ -74,6 +74,9 @@ export interface TestedProxy {
  */
 const simple = { CACHE_FULL_REFRESH_EVERY: "0", CACHE_KEEP_WARM_FOR: "0", CACHE_EMPTY_GUARD: "0" }
 
+/** Asks for a refresh first. */
+export const noCache = { headers: { "Cache-Control": "no-cache" } }
+
 /** When the clock of a tested proxy starts, in milliseconds since 1970. */
 export const started = Date.parse("2026-11-23T09:00:00Z")
 

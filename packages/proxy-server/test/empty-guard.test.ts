@@ -2,12 +2,11 @@ import type { World } from "@cscs/sandbox"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { isOddLoss } from "../src/snapshot/empty-guard.ts"
-import { type Any, aProxy, type TestedProxy } from "./a-proxy.ts"
+import { type Any, aProxy, noCache, type TestedProxy } from "./a-proxy.ts"
 import { aWorld } from "./a-world.ts"
 
 /** Every refresh reads all, and entries are guarded for an hour, as by default. */
 const guarded = { CACHE_EMPTY_GUARD: "1h" }
-const noCache = { headers: { "Cache-Control": "no-cache" } }
 
 /** Takes resources of an offering out of Waldur's list, all but some. */
 const lose = (world: World, slug: string, left: number): ReadonlyArray<Any> => {

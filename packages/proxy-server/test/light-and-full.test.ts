@@ -11,7 +11,7 @@ import {
 } from "@cscs/sandbox"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { type Any, hpcUserSection, startProxy, type TestedProxy } from "./a-proxy.ts"
+import { type Any, hpcUserSection, noCache, startProxy, type TestedProxy } from "./a-proxy.ts"
 import { aWorld } from "./a-world.ts"
 
 /** What befalls the upstreams between two refreshes; the number decides to whom. */
@@ -42,8 +42,6 @@ const oddValues: ReadonlyArray<(number: number) => WaldurRecord> = [
 ]
 
 type Happen = (sandbox: Sandbox, number: number, renew: () => Promise<unknown>) => unknown
-
-const noCache = { headers: { "Cache-Control": "no-cache" } }
 
 const steps: Readonly<Record<string, Happen>> = {
   ...Object.fromEntries(

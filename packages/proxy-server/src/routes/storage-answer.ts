@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto"
 import { type EntryFilter, Pagination, paginate, StorageEntry } from "@cscs/storage-model"
 import { Schema } from "effect"
 import type { ProxySettings } from "../config/settings.ts"
+import { contentDigest } from "../snapshot/content-digest.ts"
 import type { EntryTable } from "../snapshot/entry-table.ts"
 import type { Snapshot } from "../snapshot/snapshot.ts"
 import { version } from "../version.ts"
@@ -42,7 +42,8 @@ export const offeringSlugsOf = (settings: ProxySettings, system: string | undefi
 
 /** Selects, pages and puts the encoded entries together. */
 export const storagePage = ({ entries }: Snapshot, query: StorageQuery, settings: ProxySettings): StoragePage => {
-  const positions = selected(entries, query, settings)
+  const slugs = offeringSlugsOf(settings, query.storage_system)
+  const positions = selected(entries, query, slugs)
   const pagination = paginate(positions.length, query.page ?? defaultPage, query.page_size ?? defaultPageSize)
   const { offset, limit } = pagination
   const filtersApplied: (typeof StorageAnswer.Type)["filters_applied"] = {
@@ -50,7 +51,7 @@ export const storagePage = ({ entries }: Snapshot, query: StorageQuery, settings
     data_type: query.data_type || null,
     status: query.status || null,
     state: query.state ?? null,
-    offering_slugs: offeringSlugsOf(settings, query.storage_system),
+    offering_slugs: slugs,
   }
   const parts: Array<Uint8Array> = []
   for (const position of positions.subarray(offset, offset + limit)) {
@@ -61,7 +62,7 @@ export const storagePage = ({ entries }: Snapshot, query: StorageQuery, settings
   const body = Buffer.concat([...parts, Buffer.from(tail)])
   return {
     body,
-    digest: createHash("sha256").update(body).digest("base64url").slice(0, digestLength),
+    digest: contentDigest(body),
     link: linkHeader(query, entries.id, pagination),
   }
 }
@@ -76,14 +77,11 @@ export interface StorageLines {
 
 /** Selects without pages: `application/x-ndjson`. */
 export const storageLines = ({ entries }: Snapshot, query: StorageQuery, settings: ProxySettings): StorageLines => {
-  const positions = selected(entries, query, settings)
-  const { data_type, status, state } = query
   const slugs = offeringSlugsOf(settings, query.storage_system)
+  const positions = selected(entries, query, slugs)
+  const { data_type, status, state } = query
   return {
-    digest: createHash("sha256")
-      .update(JSON.stringify([entries.id, slugs, data_type, status, state]))
-      .digest("base64url")
-      .slice(0, digestLength),
+    digest: contentDigest(JSON.stringify([entries.id, slugs, data_type, status, state])),
     blocks: function* () {
       let lines: Array<Uint8Array> = []
       let bytes = 0
@@ -105,14 +103,9 @@ const head = Buffer.from(`{"version":${JSON.stringify(version)},"status":"succes
 const comma = Buffer.from(",")
 const newline = Buffer.from("\n")
 const blockSize = 64 * 1024
-/** 132 bits. */
-const digestLength = 22
 
-const selected = (entries: EntryTable, query: StorageQuery, settings: ProxySettings): Uint32Array => {
-  const slugs = offeringSlugsOf(settings, query.storage_system)
-  if (query.storage_system !== undefined && slugs.length === 0) return new Uint32Array()
-  return entries.select(filterOf(query, slugs))
-}
+const selected = (entries: EntryTable, query: StorageQuery, slugs: ReadonlyArray<string>): Uint32Array =>
+  query.storage_system !== undefined && slugs.length === 0 ? new Uint32Array() : entries.select(filterOf(query, slugs))
 
 const filterOf = (query: StorageQuery, slugs: ReadonlyArray<string>): EntryFilter => {
   const [offeringSlug] = slugs

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto"
 import { type EntryFacets, type EntryFilter, facetsOf, type PlacedEntry, passesFilter } from "@cscs/storage-model"
+import { contentDigest } from "./content-digest.ts"
 
 /**
  * Neighbouring entries of one storage system as bytes: what one snapshot shares with the next where nothing in it
@@ -34,22 +35,17 @@ export interface EntryTable {
   readonly chunks: ReadonlyArray<Chunk>
 }
 
-/** 132 bits: enough that no two are ever the same by chance. */
-const idLength = 22
-
 const newline = 0x0a
 
 /** Puts chunks together, in their order. */
 export const entryTable = (chunks: ReadonlyArray<Chunk>): EntryTable => {
   const starts = new Uint32Array(chunks.length + 1)
-  const digest = createHash("sha256")
   chunks.forEach((chunk, index) => {
     starts[index + 1] = (starts[index] ?? 0) + chunk.ends.length
-    digest.update(chunk.digest)
   })
   const size = starts[chunks.length] ?? 0
   return {
-    id: digest.digest("base64url").slice(0, idLength),
+    id: contentDigest(chunks.map(({ digest }) => digest).join("")),
     size,
     chunks,
     select: (filter) => {

@@ -175,7 +175,7 @@ const offeringsNotSeen = Effect.fnUntraced(function* (
   if (slugs.every((slug) => counts.has(slug))) return []
   const seen = new Set((yield* waldur.offerings()).map(({ slug }) => slug))
   const notSeen = slugs.filter((slug) => !counts.has(slug) && !seen.has(slug))
-  const isGuarded = oddLosses(counts, { model, previous, takenAt, emptyGuard: Duration.toMillis(cache.emptyGuard) })
-  if (notSeen.length === slugs.length && isGuarded.length === 0) return yield* new OfferingsInvisible({ slugs })
+  const guarded = oddLosses(counts, { model, previous, takenAt, emptyGuard: Duration.toMillis(cache.emptyGuard) })
+  if (notSeen.length === slugs.length && guarded.length === 0) return yield* new OfferingsInvisible({ slugs })
   return notSeen
 })
