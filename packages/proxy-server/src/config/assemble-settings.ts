@@ -125,6 +125,8 @@ export const assembleSettings = (
         fullRefreshEvery: values.fullRefreshEvery,
         emptyGuard: values.emptyGuard,
         staleIfError: values.staleIfError,
+        path: values.cachePath,
+        url: values.cacheUrl,
       },
       backend: {
         settings: {

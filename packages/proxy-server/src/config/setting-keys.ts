@@ -8,6 +8,7 @@ import {
   positiveInteger,
   positiveNumber,
   proxyUrl,
+  redisUrl,
   type SettingType,
   secret,
   text,
@@ -38,7 +39,7 @@ const keyWithDefault = <A>(path: string, type: SettingType<A>, fallback: A, abou
   variable: about.variable ?? path.replaceAll(".", "_").toUpperCase(),
   type,
   fallback,
-  isSecret: (type as unknown) === secret,
+  isSecret: type.isSecret === true,
   description: about.description,
 })
 
@@ -210,6 +211,14 @@ export const settingKeys = {
   }),
   staleIfError: keyWithDefault("cache.stale_if_error", timeSpan, Duration.minutes(5), {
     description: "How long the last good tree is given while an upstream fails.",
+  }),
+  cachePath: key("cache.path", text, {
+    description:
+      "A file that keeps the last good tree and its GIDs over a restart: only we may read it, and its directory must be ours to write.",
+  }),
+  cacheUrl: key("cache.url", redisUrl, {
+    description:
+      "A Valkey or Redis through which replicas share what one of them reads: `redis://` or `rediss://`, with user and password where it wants them.",
   }),
 } as const
 

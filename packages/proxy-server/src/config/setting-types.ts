@@ -11,6 +11,8 @@ export interface SettingType<A> {
   readonly jsonSchema: Readonly<Record<string, unknown>>
   /** `undefined` for what is not allowed. */
   readonly decode: (value: unknown) => A | undefined
+  /** No log, error or debug answer may show it; it is also read from a file that a variable names. */
+  readonly isSecret?: true
 }
 
 const flags: Readonly<Record<string, boolean>> = {
@@ -65,17 +67,30 @@ export const text: SettingType<string> = {
   decode: (value) => (typeof value === "string" && value.trim() !== "" ? value : undefined),
 }
 
-/** A text that no log, error or debug answer may show. */
-export const secret: SettingType<Redacted.Redacted> = {
-  ...text,
+const kept = (type: SettingType<string>): SettingType<Redacted.Redacted> => ({
+  ...type,
+  isSecret: true,
   decode: (value) => {
-    const given = text.decode(value)
+    const given = type.decode(value)
     return given === undefined ? undefined : Redacted.make(given)
   },
-}
+})
+
+/** A text that no log, error or debug answer may show. */
+export const secret = kept(text)
 
 const urlOf = (schemes: RegExp) => (value: unknown) =>
   typeof value === "string" && URL.canParse(value) && schemes.test(new URL(value).protocol) ? value : undefined
+
+/** Of a Valkey or Redis; it holds its password. */
+export const redisUrl = kept({
+  allowed: "a redis:// or rediss:// (TLS) URL, such as rediss://user:password@valkey.example.org:6379",
+  jsonSchema: { type: "string", format: "uri", pattern: "^rediss?://" },
+  decode: (value) => {
+    const given = urlOf(/^rediss?:$/)(value)
+    return given !== undefined && new URL(given).hostname !== "" ? given : undefined
+  },
+})
 
 export const httpUrl: SettingType<string> = {
   allowed: "an http:// or https:// URL",

@@ -63,6 +63,10 @@ export interface ProxySettings {
     readonly fullRefreshEvery: Duration.Duration
     readonly emptyGuard: Duration.Duration
     readonly staleIfError: Duration.Duration
+    /** The file that keeps the last good tree over a restart. */
+    readonly path: string | undefined
+    /** Of the Valkey or Redis through which replicas share. */
+    readonly url: Redacted.Redacted | undefined
   }
   /** As debug mode shows them. */
   readonly backend: {

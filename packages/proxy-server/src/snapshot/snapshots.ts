@@ -25,6 +25,9 @@ export interface Held {
   readonly failure: RefreshFailure | undefined
 }
 
+/** Milliseconds; as long as a circuit breaker stays open. */
+const longestPause = 5000
+
 /** A refresh that runs. */
 interface Flight {
   readonly landing: Deferred.Deferred<TakenSnapshot, RefreshError>
@@ -66,8 +69,8 @@ export class Snapshots extends Context.Service<
       const freshFor = Duration.toMillis(cache.freshFor)
       const staleIfError = Duration.toMillis(cache.staleIfError)
       const keepWarmFor = Duration.toMillis(cache.keepWarmFor)
-      /** Between a failure and the next try. */
-      const pause = Math.max(freshFor, 1000)
+      /** Between a failure and the next try: an upstream that is well again is noticed within seconds. */
+      const pause = Math.min(Math.max(freshFor, 1000), longestPause)
       const context = yield* Effect.context<Settings | WaldurClient | ProjectGids>()
       const clock = yield* Clock.Clock
       const scope = yield* Effect.scope
@@ -127,7 +130,7 @@ export class Snapshots extends Context.Service<
         // Where every request is to read Waldur, one that fails is waited for too.
         if (failure !== undefined && isServable() && freshFor > 0) {
           // While an upstream fails, nobody waits for its deadlines: the next try runs beside the answer.
-          if (now() - failure.at >= freshFor && flight === undefined) beginInTime()
+          if (now() - failure.at >= pause && flight === undefined) beginInTime()
           return current
         }
         if (failure !== undefined || !isWarm()) return undefined
