@@ -17,7 +17,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
     "packages/waldur-client",
     "packages/hpc-user-client",
   ],
-  "apps/storage-proxy": ["packages/proxy-server"],
+  "apps/storage-proxy": ["packages/proxy-server", "packages/http-transport"],
   "apps/sandbox": [],
 }
 

@@ -1,6 +1,8 @@
 import { loadSettings, type ProxySettings } from "@cscs/proxy-server"
-import { Layer, Logger, Option, References } from "effect"
+import { Effect, Layer, Logger, Option, References } from "effect"
 import { Flag } from "effect/cli"
+import { jsonLine, terminalLine } from "./log-lines.ts"
+import { makeLogWriter } from "./log-writer.ts"
 
 /** `--config FILE`, as every command takes it. */
 export const configFlag = Flag.String("config").pipe(
@@ -22,11 +24,20 @@ export const settingsFrom = (config: Option.Option<string>) =>
  * @param level the least that is logged
  */
 export const logging = (level: ProxySettings["logLevel"]) =>
-  Layer.merge(
-    Logger.layer([
-      process.stderr.isTTY ? Logger.withConsoleError(Logger.formatLogFmt) : Logger.withConsoleError(Logger.formatJson),
-    ]),
-    Layer.succeed(References.MinimumLogLevel, levels[level]),
+  Layer.merge(Logger.layer([standardError]), Layer.succeed(References.MinimumLogLevel, levels[level]))
+
+const standardError = Effect.gen(function* () {
+  const { stderr } = process
+  const line = stderr.isTTY ? terminalLine(stderr.hasColors()) : jsonLine
+  const write = yield* makeLogWriter(stderr, (lines) =>
+    JSON.stringify({
+      message: "Log lines were dropped",
+      level: "WARN",
+      timestamp: new Date().toISOString(),
+      annotations: { lines },
+    }),
   )
+  return Logger.map(line, write)
+})
 
 const levels = { debug: "Debug", info: "Info", warning: "Warn", error: "Error" } as const

@@ -8,12 +8,17 @@ import { check } from "./check.ts"
 import { exportEntries } from "./export.ts"
 import { serve } from "./serve.ts"
 
+let isStopping = false
+
 const storageProxy = Command.make("storage-proxy").pipe(
   Command.withDescription("Serves Waldur's storage resources to the storage management systems."),
   Command.withSubcommands([serve, check, exportEntries]),
 )
 
-/** Exit codes: 0 done or stopped by a signal, 1 failed, 2 the configuration or the command line is wrong. */
+/**
+ * Exit codes: 0 done or stopped by a signal, 1 failed, 2 the configuration or the command line is wrong, 130 or 143 ended
+ * by a second signal.
+ */
 const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
   if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return 0
   const error = Cause.findErrorOption(exit.cause)
@@ -27,6 +32,17 @@ const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
   if (tag === "ShowHelp") return 2
   process.stderr.write(`${value instanceof Error ? value.message : String(value)}\n`)
   return tag === "ConfigurationInvalid" ? 2 : 1
+}
+
+// The first signal lets open work finish (`runMain`); who sends another means at once.
+for (const [signal, number] of [
+  ["SIGINT", 2],
+  ["SIGTERM", 15],
+] as const) {
+  process.on(signal, () => {
+    if (isStopping) process.exit(128 + number)
+    isStopping = true
+  })
 }
 
 Command.run(storageProxy, { version: manifest.version }).pipe(

@@ -1,10 +1,12 @@
-import { Lifecycle, makeApp, proxyLayer } from "@cscs/proxy-server"
+import { Gauges, Lifecycle, makeApp, proxyLayer, Snapshots } from "@cscs/proxy-server"
 import { serve as listen, type ServerType } from "@hono/node-server"
-import { Data, Effect, Layer } from "effect"
+import { Cause, Data, Effect, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Hono } from "hono"
 import { configFlag, logging, settingsFrom } from "./configuration.ts"
+import { lastWords } from "./last-words.ts"
 import { holdHeapSmall } from "./small-heap.ts"
+import { Telemetry, telemetryFor } from "./telemetry/telemetry.ts"
 
 /** The address cannot be listened at. */
 export class CannotListen extends Data.TaggedError("CannotListen")<{
@@ -20,6 +22,11 @@ export class CannotListen extends Data.TaggedError("CannotListen")<{
 const reasons: Readonly<Record<string, string>> = {
   EADDRINUSE: "another process listens there; choose another --port",
   ERR_SOCKET_BAD_PORT: "a port is a number from 0 to 65535",
+}
+
+/** A fault of ours ended it. */
+class EndedUnexpectedly extends Data.TaggedError("EndedUnexpectedly") {
+  override readonly message = "Ended unexpectedly: the last line of the log says why"
 }
 
 /** A provisioner sends a line and a few headers, at once: who sends more or takes longer is not one. */
@@ -59,6 +66,13 @@ const httpServer = (host: string, port: number) =>
     Effect.gen(function* () {
       yield* Effect.forkScoped(holdHeapSmall)
       const app = yield* makeApp
+      const { held } = yield* Snapshots
+      const { watch } = yield* Telemetry
+      const gauges = yield* Gauges
+      watch({
+        outageSince: () => held().failure?.since,
+        measure: gauges.measure,
+      })
       const { stop } = yield* Lifecycle
       const server = yield* Effect.acquireRelease(open(app, host, port), close)
       // Released before the server: readiness turns first.
@@ -79,6 +93,7 @@ export const serve = Command.make(
   },
   Effect.fn(function* ({ config, host, port }) {
     const settings = yield* settingsFrom(config)
+    const telemetry = yield* telemetryFor(settings)
     const { effective } = settings
     const configuration = Effect.logInfo("Configuration").pipe(
       Effect.annotateLogs(
@@ -88,7 +103,12 @@ export const serve = Command.make(
     const said = Effect.forEach(settings.warnings, (warning) => Effect.logWarning(warning), { discard: true })
     yield* configuration.pipe(
       Effect.andThen(said),
+      Effect.andThen(lastWords),
       Effect.andThen(Layer.launch(httpServer(host, port).pipe(Layer.provide(proxyLayer(settings))))),
+      Effect.tapCauseIf(Cause.hasDies, (cause) => Effect.logFatal("Ended unexpectedly", cause)),
+      Effect.scoped,
+      Effect.catchDefect(() => Effect.fail(new EndedUnexpectedly())),
+      Effect.provide(telemetry),
       Effect.provide(logging(settings.logLevel)),
     )
   }),

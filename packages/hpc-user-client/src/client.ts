@@ -14,6 +14,7 @@ import { type GidCacheStats, makeGidCache } from "./gid-cache.ts"
 import { makeProjectExport } from "./project-export.ts"
 import { makeTokenSource } from "./token.ts"
 
+/** Where the HPC User API is, who we are there, and how patiently it is asked. */
 export interface HpcUserClientOptions {
   /** Where the API is, without `/api/v1/...`, with or without a closing slash. */
   readonly apiUrl: string
@@ -65,6 +66,8 @@ export class HpcUserClient extends Context.Service<
     readonly gids: (posixNames: Iterable<string>) => Effect.Effect<GidLookup>
     /** Sees to it that there is a token, so that the first lookup need not wait for it. What fails, the lookup will say. */
     readonly prepare: () => Effect.Effect<void>
+    /** Whether the API has decided any name since the client was made. Asks nobody. */
+    readonly hasAnswered: () => Effect.Effect<boolean>
     /** What is cached now. Asks nobody. */
     readonly getGidCacheStats: () => Effect.Effect<GidCacheStats>
     /** A token and one small real call past every cache but the token's: for health checks. */
@@ -120,6 +123,7 @@ const makeHpcUserClient = Effect.fnUntraced(function* (options: HpcUserClientOpt
   return HpcUserClient.of({
     gids: Effect.fn("HpcUserClient.gids")((posixNames) => cache.gids(posixNames)),
     prepare: Effect.fn("HpcUserClient.prepare")(() => Effect.ignore(tokens.token())),
+    hasAnswered: () => cache.hasAnswered,
     getGidCacheStats: () => cache.stats,
     ping: Effect.fn("HpcUserClient.ping")(() => Effect.asVoid(projects.get([pingName]))),
   })

@@ -23,6 +23,8 @@ export interface GidCacheOptions {
 export interface GidCache {
   readonly gids: (names: Iterable<string>) => Effect.Effect<GidLookup>
   readonly stats: Effect.Effect<GidCacheStats>
+  /** Whether the API has ever decided a name. */
+  readonly hasAnswered: Effect.Effect<boolean>
 }
 
 const listedAtMost = 10
@@ -49,11 +51,13 @@ export const makeGidCache = Effect.fnUntraced(function* (
   const known = new Map<string, number>()
   const misses = new Map<string, { readonly why: string; readonly until: number }>()
   const flights = new Map<string, Flight>()
+  let hasAnswered = false
 
   const fly = (batch: ReadonlyArray<string>, flight: Flight) =>
     permits.withPermit(options.ask(batch)).pipe(
       Effect.tap((answer) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
+          hasAnswered ||= answer.known.size + answer.unknown.size > 0
           for (const [name, gid] of answer.known) known.set(name, gid)
           for (const [name, why] of answer.unknown) misses.set(name, { why, until: now + askAgainAfter })
         }),
@@ -128,6 +132,7 @@ export const makeGidCache = Effect.fnUntraced(function* (
       }
       return lookup
     }),
+    hasAnswered: Effect.sync(() => hasAnswered),
     stats: Effect.sync(() => ({
       total_entries: known.size,
       cache_policy: "Persists until server restart",

@@ -1,20 +1,23 @@
 import {
+  type AboutCall,
+  type Endpoint,
   isRepeatable,
+  makeEndpoint,
   type RetryPolicy,
   retryAfterSeconds,
-  retrySchedule,
   type Transport,
   TransportFailure,
   transportFailureFrom,
   withoutSecrets,
 } from "@cscs/http-transport"
-import { Clock, Deferred, Duration, Effect, Redacted, type Scope } from "effect"
+import { Clock, Deferred, type Duration, Effect, Redacted, type Scope } from "effect"
 import { allowInsecureRequests, ClientSecretPost, clientCredentialsGrantRequest, customFetch } from "oauth4webapi"
 import { apiErrorFrom, type HpcUserApiError, HpcUserApiUnexpectedAnswer, TokenRefused } from "./errors.ts"
 import { readTokenGrant, readTokenRefusal, type TokenGrant } from "./token-answer.ts"
 
 export interface TokenOptions {
   readonly transport: Pick<Transport, "fetch" | "wayTo">
+  /** The API's name; the token endpoint, which is often not even its neighbour, has one of its own after it. */
   readonly upstream: string
   readonly tokenUrl: string
   readonly clientId: string
@@ -55,14 +58,20 @@ export const makeTokenSource = Effect.fnUntraced(function* (
   options: TokenOptions,
 ): Effect.fn.Return<TokenSource, never, Scope.Scope> {
   const scope = yield* Effect.scope
-  const request = Effect.map(Effect.all([Clock.currentTimeMillis, requestGrant(options)]), ([asked, grant]): Held => {
-    const life = Math.max(0, (grant.expiresIn ?? assumedLifeSeconds) * 1000)
-    return {
-      token: grant.accessToken,
-      renewAt: asked + (life < shortLife ? life / 2 : life - renewBefore),
-      endsAt: asked + life,
-    }
-  })
+  const { attemptTimeout, deadline, retry } = options
+  const upstream = `${options.upstream}-token`
+  const endpoint = yield* makeEndpoint({ upstream, attemptTimeout, deadline, retry })
+  const request = Effect.map(
+    Effect.all([Clock.currentTimeMillis, requestGrant({ ...options, upstream }, endpoint)]),
+    ([asked, grant]): Held => {
+      const life = Math.max(0, (grant.expiresIn ?? assumedLifeSeconds) * 1000)
+      return {
+        token: grant.accessToken,
+        renewAt: asked + (life < shortLife ? life / 2 : life - renewBefore),
+        endsAt: asked + life,
+      }
+    },
+  )
   let held: Held | undefined
   let flight: Deferred.Deferred<Held, HpcUserApiError> | undefined
 
@@ -104,12 +113,11 @@ export const makeTokenSource = Effect.fnUntraced(function* (
   }
 })
 
-const requestGrant = (options: TokenOptions): Effect.Effect<TokenGrant, HpcUserApiError> => {
+const requestGrant = (options: TokenOptions, endpoint: Endpoint): Effect.Effect<TokenGrant, HpcUserApiError> => {
   const shownUrl = options.tokenUrl.replace(/[?#].*$/s, "")
   const { secrets: proxySecrets, ...way } = options.transport.wayTo(options.tokenUrl)
-  const about: About = { upstream: options.upstream, call: `POST ${shownUrl}`, ...way }
+  const about: AboutCall = { upstream: options.upstream, call: `POST ${shownUrl}`, ...way }
   const secrets = [Redacted.value(options.clientSecret), ...proxySecrets]
-  const timedOut = (detail: string) => Effect.fail(new TransportFailure({ ...about, reason: "timeout", detail }))
 
   const attempt = Effect.tryPromise({
     try: async (signal) => {
@@ -130,30 +138,14 @@ const requestGrant = (options: TokenOptions): Effect.Effect<TokenGrant, HpcUserA
       return { response, text: await response.text() }
     },
     catch: (thrown) => transportFailureFrom(thrown, about, secrets),
-  }).pipe(
-    Effect.flatMap(({ response, text }) => answerFrom(response, text, about, secrets)),
-    Effect.timeoutOrElse({
-      duration: options.attemptTimeout,
-      orElse: () => timedOut(`no whole answer within ${display(options.attemptTimeout)}`),
-    }),
-  )
+  }).pipe(Effect.flatMap(({ response, text }) => answerFrom(response, text, about, secrets)))
 
   // A grant changes nothing at the endpoint, so unlike other POSTs it may be repeated.
-  return Effect.retry(attempt, retrySchedule(options.retry)).pipe(
-    Effect.timeoutOrElse({
-      duration: options.deadline,
-      orElse: () => timedOut(`no answer within the deadline of ${display(options.deadline)}`),
-    }),
+  return endpoint(about, attempt).pipe(
     Effect.mapError(apiErrorFrom),
     Effect.flatMap((answer) => grantFrom(answer, shownUrl, about, secrets)),
     Effect.withSpan("HpcUserClient.requestToken"),
   )
-}
-
-interface About {
-  readonly upstream: string
-  readonly call: string
-  readonly proxy?: string
 }
 
 /** What the endpoint decided, as against a stumble that is worth a repeat. */
@@ -164,7 +156,7 @@ type TokenAnswer =
 const answerFrom = (
   response: Response,
   text: string,
-  about: About,
+  about: AboutCall,
   secrets: ReadonlyArray<string>,
 ): Effect.Effect<TokenAnswer, TransportFailure> => {
   // No body goes into a failure: who knows what a broken endpoint repeats of the form it was sent, or grants.
@@ -190,7 +182,7 @@ const answerFrom = (
 const grantFrom = (
   answer: TokenAnswer,
   tokenUrl: string,
-  about: About,
+  about: AboutCall,
   secrets: ReadonlyArray<string>,
 ): Effect.Effect<TokenGrant, HpcUserApiError> => {
   if (answer.granted) {
@@ -215,5 +207,3 @@ const grantFrom = (
     }),
   )
 }
-
-const display = (duration: Duration.Input) => `${Duration.toSeconds(Duration.fromInputUnsafe(duration))} s`

@@ -65,7 +65,7 @@ describe("asking for a token", () => {
       const error = yield* Effect.flip(ping.pipe(clientOf(fake, { deadline: "50 millis" })))
       assert.strictEqual(
         error.message,
-        `hpc-user-api: POST ${fake.origin}/token timeout: no answer within the deadline of 0.05 s`,
+        `hpc-user-api-token: POST ${fake.origin}/token timeout: no answer within the deadline of 0.05 s`,
       )
     }),
   )
@@ -76,7 +76,10 @@ describe("asking for a token", () => {
       fake.nextToken.push(text("x", 500), text("x", 502), text("x", 503))
       const error = yield* Effect.flip(ping.pipe(clientOf(fake)))
       assert.strictEqual(error._tag, "HpcUserApiUnavailable")
-      assert.strictEqual(error.message, `hpc-user-api: POST ${fake.origin}/token answered 503: Service Unavailable`)
+      assert.strictEqual(
+        error.message,
+        `hpc-user-api-token: POST ${fake.origin}/token answered 503: Service Unavailable`,
+      )
       assert.strictEqual(fake.tokenRequests.length, 3)
     }),
   )

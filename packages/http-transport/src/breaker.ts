@@ -1,6 +1,6 @@
 import { type Duration, Effect, Exit, Layer, Schedule, type Scope } from "effect"
 import { CircuitBreaker } from "effect/persistence"
-import { TransportFailure } from "./failure.ts"
+import { type AboutCall, TransportFailure } from "./failure.ts"
 import { breakerState } from "./metrics.ts"
 
 /** Failed calls in a row, each with all its repeats, after which the upstream is left alone for a while. */
@@ -8,15 +8,11 @@ const tripAfter = 3
 /** Then one call is let through, to see: who recovers is noticed soon. */
 const openFor: Duration.Input = "5 seconds"
 
-/** What stands for a call that is not made. */
-interface About {
-  readonly upstream: string
-  readonly call: string
-  readonly proxy?: string
-}
-
 /** Lets calls through, or fails them at once while the upstream is known to be ill. */
-export type Breaker = <A>(about: About, call: Effect.Effect<A, TransportFailure>) => Effect.Effect<A, TransportFailure>
+export type Breaker = <A>(
+  about: AboutCall,
+  call: Effect.Effect<A, TransportFailure>,
+) => Effect.Effect<A, TransportFailure>
 
 /**
  * A circuit breaker for one upstream: after three failed calls in a row, calls fail with the reason `circuit-open`

@@ -34,6 +34,14 @@ export const TransportFailureReason = Schema.Literals([
 ])
 export type TransportFailureReason = typeof TransportFailureReason.Type
 
+/** What a call's failures say of it. */
+export interface AboutCall {
+  readonly upstream: string
+  /** Method and URL without query. */
+  readonly call: string
+  readonly proxy?: string
+}
+
 /** A call that gave no usable answer. Holds no header, no query and no credential: it may be logged as it is. */
 export class TransportFailure extends Schema.TaggedError<TransportFailure>()("TransportFailure", {
   /** The upstream's name, as given to `makeTransport`. */
@@ -105,7 +113,7 @@ const reasonByCode: Record<string, TransportFailureReason> = {
  */
 export const transportFailureFrom = (
   thrown: unknown,
-  about: { readonly upstream: string; readonly call: string; readonly proxy?: string },
+  about: AboutCall,
   secrets: ReadonlyArray<string>,
 ): TransportFailure => {
   const failure = (reason: TransportFailureReason, detail: string) =>

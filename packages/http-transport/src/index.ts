@@ -20,9 +20,17 @@
  * )
  * ```
  */
+export { type CallOrigin, CurrentCallOrigin } from "./call-origin.ts"
 export { withoutSecrets } from "./credentials.ts"
+export { type Endpoint, type EndpointOptions, makeEndpoint } from "./endpoint.ts"
 export { type EnvironmentProxies, environmentProxies } from "./environment-proxies.ts"
-export { isRepeatable, TransportFailure, type TransportFailureReason, transportFailureFrom } from "./failure.ts"
+export {
+  type AboutCall,
+  isRepeatable,
+  TransportFailure,
+  type TransportFailureReason,
+  transportFailureFrom,
+} from "./failure.ts"
 export { InvalidProxy, proxyForDisplay } from "./proxy.ts"
 export { defaultRetryPolicy, type RetryPolicy, retryAfterSeconds, retrySchedule } from "./retry.ts"
 export type { TlsProfile } from "./tls-profile.ts"

@@ -1,19 +1,19 @@
-import { Duration, Effect, Exit, Option, type Scope } from "effect"
+import { Duration, Effect, type Scope } from "effect"
 import ky from "ky"
-import { makeBreaker } from "./breaker.ts"
+import { originHeaders } from "./call-origin.ts"
 import { secretsOf, withoutSecrets } from "./credentials.ts"
+import { type Endpoint, type EndpointOptions, makeEndpoint } from "./endpoint.ts"
 import type { EnvironmentProxies } from "./environment-proxies.ts"
-import { TransportFailure, transportFailureFrom } from "./failure.ts"
+import { type AboutCall, TransportFailure, transportFailureFrom } from "./failure.ts"
 import { makeFetch } from "./fetch.ts"
-import { callEnded, callRepeated } from "./metrics.ts"
 import type { InvalidProxy } from "./proxy.ts"
-import { defaultRetryPolicy, type RetryPolicy, retryAfterSeconds, retrySchedule } from "./retry.ts"
+import { retryAfterSeconds } from "./retry.ts"
 import type { TlsProfile } from "./tls-profile.ts"
 import { readProxySetting, type Way, wayTo } from "./way.ts"
 
 /** Where calls go, and how patiently. */
-export interface TransportOptions {
-  /** The name that failures, logs and spans give the upstream: `waldur`, `hpc-user-api`. */
+export interface TransportOptions extends EndpointOptions {
+  /** The name that failures, metrics, logs and spans give the upstream: `waldur`, `hpc-user-api`. */
   readonly upstream: string
   /** What each call's path is joined to: `https://waldur.example.org/api/`. */
   readonly baseUrl: string
@@ -25,17 +25,12 @@ export interface TransportOptions {
    */
   readonly proxy?: string | EnvironmentProxies
   readonly tls?: TlsProfile
-  /** For one attempt, from the connection to the last byte. Default 60 seconds: a full page of a real Waldur takes 15. */
-  readonly attemptTimeout?: Duration.Input
-  /** For a call with all its repeats and waits. Default three attempts' time, at least 3 minutes. */
-  readonly deadline?: Duration.Input
   /** For a connection, proxy and TLS included. Default 10 seconds. */
   readonly connectTimeout?: Duration.Input
   /** Connections kept at most. Default 16. */
   readonly connections?: number
   /** A larger decoded body is refused. Default 64 MiB; a page of 300 full Waldur resources has 1.7 MB. */
   readonly maxBodyBytes?: number
-  readonly retry?: RetryPolicy
 }
 
 /** One call, relative to the transport's base URL. */
@@ -58,15 +53,23 @@ export interface HttpAnswer {
   readonly body: unknown
 }
 
+/** The way to one upstream. */
 export interface Transport {
   /**
    * Sends a call and reads its JSON answer. GET and HEAD are repeated as the retry policy says; a POST is sent once, for
    * nobody knows what a lost one did. Redirects are failures: they would carry the credential elsewhere. After three
    * failed calls in a row, calls fail at once (`circuit-open`), save one every 5 seconds.
+   *
+   * The upstream is told of the span that the call is made in (`traceparent`), and of what `CurrentCallOrigin` holds.
    */
   readonly call: (call: HttpCall) => Effect.Effect<HttpAnswer, TransportFailure>
-  /** The same way out for a library that brings its own protocol, such as oauth4webapi. No retry, no deadline. */
+  /**
+   * The same way out for a library that brings its own protocol, such as oauth4webapi. By itself without repeats, deadline
+   * and breaker: send it through `endpoint`, or through one of its own (`makeEndpoint`) where it is for another server.
+   */
   readonly fetch: typeof fetch
+  /** What `call` sends its attempts through. */
+  readonly endpoint: Endpoint
   /** What is on the way to a URL, for failures of `fetch`: the proxy may differ from URL to URL. */
   readonly wayTo: (url: string) => Way
 }
@@ -104,24 +107,15 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
     timeout: false,
     ...(options.headers === undefined ? {} : { headers: options.headers }),
   })
-  const attemptTimeout = options.attemptTimeout ?? "60 seconds"
-  const deadline =
-    options.deadline ?? Duration.max(Duration.minutes(3), Duration.times(Duration.fromInputUnsafe(attemptTimeout), 3))
-  const schedule = retrySchedule(options.retry ?? defaultRetryPolicy)
-
-  const breaker = yield* makeBreaker(options.upstream)
-  // A series that is not there yet looks like one that nobody measures.
-  yield* callRepeated(options.upstream, 0)
+  const endpoint = yield* makeEndpoint(options)
 
   const callFor = (call: HttpCall) => ({
     upstream: options.upstream,
     call: `${call.method} ${options.baseUrl.replace(/\/*$/, "/")}${call.path}`,
     ...way,
   })
-  const timedOut = (call: HttpCall, detail: string) =>
-    Effect.fail(new TransportFailure({ ...callFor(call), reason: "timeout", detail }))
 
-  const attempt = (call: HttpCall) => {
+  const attempt = (call: HttpCall, origin: Readonly<Record<string, string>>) => {
     const secrets = [...secretsOf(options.headers), ...secretsOf(call.headers), ...proxySecrets]
     return Effect.tryPromise({
       try: async (signal) => {
@@ -129,49 +123,23 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
           method: call.method,
           signal,
           ...(call.query === undefined ? {} : { searchParams: call.query.map((pair) => [...pair]) }),
-          ...(call.headers === undefined ? {} : { headers: call.headers }),
+          headers: { ...origin, ...call.headers },
           ...(call.json === undefined ? {} : { json: call.json }),
         })
         // Read even where it is not used: an unread body holds its connection.
         return { response, text: await response.text() }
       },
       catch: (thrown) => transportFailureFrom(thrown, callFor(call), secrets),
-    }).pipe(
-      Effect.flatMap(({ response, text }) => answerFrom(response, text, callFor(call), secrets)),
-      Effect.timeoutOrElse({
-        duration: attemptTimeout,
-        orElse: () => timedOut(call, `no whole answer within ${display(attemptTimeout)}`),
-      }),
-    )
+    }).pipe(Effect.flatMap(({ response, text }) => answerFrom(response, text, callFor(call), secrets)))
   }
 
   return {
     fetch: pool.fetch,
+    endpoint,
     wayTo: (url) => wayTo(url, proxyTo),
     call: Effect.fn("Transport.call")(function* (call) {
       yield* Effect.annotateCurrentSpan({ upstream: options.upstream, method: call.method, path: call.path })
-      let last = ""
-      let attempts = 0
-      const once = Effect.suspend(() => {
-        attempts += 1
-        return attempts === 1 ? attempt(call) : Effect.andThen(callRepeated(options.upstream), attempt(call))
-      }).pipe(
-        Effect.tapError((failure) =>
-          Effect.sync(() => {
-            last = `; the last attempt: ${failure.reason}: ${failure.detail}`
-          }),
-        ),
-      )
-      const withRepeats = (call.method === "POST" ? once : Effect.retry(once, schedule)).pipe(
-        Effect.timeoutOrElse({
-          duration: deadline,
-          orElse: () => timedOut(call, `no answer within the deadline of ${display(deadline)}${last}`),
-        }),
-      )
-      const [took, exit] = yield* Effect.timed(Effect.exit(breaker(callFor(call), withRepeats)))
-      const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
-      if (Exit.isSuccess(exit) || failure !== undefined) yield* callEnded(options.upstream, failure, took)
-      return yield* exit
+      return yield* endpoint(callFor(call), attempt(call, yield* originHeaders), { isSafe: call.method !== "POST" })
     }),
   }
 })
@@ -179,7 +147,7 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
 const answerFrom = (
   response: Response,
   text: string,
-  about: { readonly upstream: string; readonly call: string; readonly proxy?: string },
+  about: AboutCall,
   secrets: ReadonlyArray<string>,
 ): Effect.Effect<HttpAnswer, TransportFailure> => {
   // Error pages for developers repeat the request's headers.
@@ -216,4 +184,3 @@ const excerpt = (text: string): string => {
 }
 
 const millis = (duration: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(duration))
-const display = (duration: Duration.Input) => `${millis(duration) / 1000} s`

@@ -4,18 +4,23 @@ import { openAPIRouteHandler } from "hono-openapi"
 import { Settings } from "./config/settings.ts"
 import { MethodNotAllowed, NotFound, refusal } from "./http-errors.ts"
 import { crossOrigin, documentHeaders } from "./http-headers.ts"
+import { logRequests } from "./observability/request-log.ts"
 import { countRequests } from "./observability/request-metrics.ts"
+import { requestSpans } from "./observability/request-span.ts"
 import { teachEffectSchemas } from "./openapi/effect-schemas.ts"
 import { referencePage, referencePaths } from "./openapi/reference-page.ts"
 import { health } from "./routes/health.ts"
 import { metrics } from "./routes/metrics.ts"
+import { storageQuerySchema } from "./routes/storage-query.ts"
 import { storageResources } from "./routes/storage-resources.ts"
 import { effectRunner } from "./run-effect.ts"
 import { version } from "./version.ts"
 
 /** Answered with and without its closing slash; documented as the reference document writes it. */
 const storagePaths = ["/api/storage-resources/", "/api/storage-resources"]
-const getOnly = [...storagePaths, "/healthz/live", "/healthz/ready", "/metrics", "/openapi.json", ...referencePaths]
+/** Asked for by machines all the time. */
+const probedPaths = ["/healthz/live", "/healthz/ready", "/metrics"]
+const getOnly = [...storagePaths, ...probedPaths, "/openapi.json", ...referencePaths]
 
 /**
  * The storage proxy as a Hono app: `app.fetch` answers a request. It takes its services from the context that it is made
@@ -23,11 +28,14 @@ const getOnly = [...storagePaths, "/healthz/live", "/healthz/ready", "/metrics",
  */
 export const makeApp = Effect.gen(function* () {
   const settings = yield* Settings
-  const run = yield* effectRunner
+  const spans = yield* requestSpans(new Set(getOnly))
+  const run = yield* effectRunner(spans)
   teachEffectSchemas()
   const storage = yield* storageResources(settings, run)
 
   const app = new Hono()
+  const parameters = Object.keys(storageQuerySchema(settings.model.storageSystems).fields)
+  app.use(yield* logRequests({ spans, quiet: probedPaths, parameters }))
   app.use(yield* countRequests(getOnly))
   if (settings.cors.allowedOrigins.length > 0) app.use(crossOrigin(settings.cors.allowedOrigins))
   // First: a page that is there already goes through nothing else.

@@ -25,15 +25,27 @@ export {
   type HpcUserApiSettings,
   type ProxySettings,
   Settings,
+  type TelemetrySettings,
   type WaldurSettings,
   type WayOut,
 } from "./config/settings.ts"
 export type { ConfigurationSources } from "./config/sources.ts"
+export { type EntryExplanation, explainEntry } from "./explain.ts"
 export { Lifecycle } from "./lifecycle.ts"
+export {
+  checkSelection,
+  type EntrySelection,
+  InvalidSelection,
+  type ListedEntry,
+  listedEntries,
+} from "./listed-entries.ts"
+export { Gauges } from "./observability/gauges.ts"
+export { metricName } from "./observability/metric-name.ts"
 export { proxyLayer } from "./proxy-layer.ts"
+export { type OnProgress, snapshotOnce } from "./read-once.ts"
 export type { AppServices } from "./run-effect.ts"
-export type { EntryTable } from "./snapshot/entry-table.ts"
-export { GidsUnavailable, OfferingsInvisible, type RefreshError } from "./snapshot/refresh-errors.ts"
-export type { Snapshot } from "./snapshot/snapshot.ts"
+export type { Chunk, EntryTable } from "./snapshot/entry-table.ts"
+export type { Origin } from "./snapshot/read-snapshot.ts"
+export { GidsUnavailable, OfferingsInvisible, RefreshError } from "./snapshot/refresh-errors.ts"
+export type { GuardedSystem, Snapshot, TakenSnapshot } from "./snapshot/snapshot.ts"
 export { type Held, type RefreshFailure, Snapshots } from "./snapshot/snapshots.ts"
-export type { TakenSnapshot } from "./snapshot/walkable-snapshots.ts"

@@ -1,12 +1,16 @@
 import { HpcUserClient } from "@cscs/hpc-user-client"
 import type { InvalidProxy } from "@cscs/http-transport"
 import { WaldurClient } from "@cscs/waldur-client"
-import { Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { Authentication } from "./auth/authentication.ts"
 import { type ProxySettings, Settings } from "./config/settings.ts"
 import { Lifecycle, makeLifecycle } from "./lifecycle.ts"
+import { Gauges } from "./observability/gauges.ts"
 import type { AppServices } from "./run-effect.ts"
+import { keptInFile } from "./snapshot/kept-in-file.ts"
 import { ProjectGids } from "./snapshot/project-gids.ts"
+import { sharedBetweenReplicas } from "./snapshot/shared-between-replicas.ts"
+import { SnapshotSource, upstreamSource } from "./snapshot/snapshot-source.ts"
 import { Snapshots } from "./snapshot/snapshots.ts"
 
 /** The client of Waldur for these settings. */
@@ -21,12 +25,26 @@ export const hpcUserLayer = ({
 }: ProxySettings): Layer.Layer<HpcUserClient, InvalidProxy> | undefined =>
   hpcUserApi === undefined ? undefined : HpcUserClient.layer({ ...hpcUserApi, minGid: model.minGid, userAgent })
 
+/** The upstreams; around them what replicas share, and the file, where they are configured. */
+const snapshotSource = Layer.effect(
+  SnapshotSource,
+  Effect.gen(function* () {
+    const { mockGids, cache } = yield* Settings
+    const upstreams = yield* upstreamSource
+    // A GID that is made up must not outlive its process, nor reach another one.
+    if (mockGids) return upstreams
+    const shared = cache.url === undefined ? upstreams : yield* sharedBetweenReplicas(upstreams, cache.url)
+    return cache.path === undefined ? shared : yield* keptInFile(shared, cache.path)
+  }),
+)
+
 /** All that the app needs, wired for these settings. The first refresh begins when it is built. */
 export const proxyLayer = (settings: ProxySettings): Layer.Layer<AppServices, InvalidProxy> => {
   const hpcUser = hpcUserLayer(settings)
   const gids = hpcUser === undefined ? ProjectGids.mockLayer : ProjectGids.layer.pipe(Layer.provide(hpcUser))
-  return Snapshots.layer.pipe(
-    Layer.provide(gids),
+  return Gauges.layer.pipe(
+    Layer.provideMerge(Snapshots.layer),
+    Layer.provide(snapshotSource.pipe(Layer.provide(gids))),
     Layer.provideMerge(waldurLayer(settings)),
     Layer.provideMerge(Layer.succeed(Settings)(settings)),
     Layer.merge(Layer.sync(Lifecycle)(makeLifecycle)),

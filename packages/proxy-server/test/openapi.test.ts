@@ -1,3 +1,4 @@
+import type { Sandbox } from "@cscs/sandbox"
 import { Schema } from "effect"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { ErrorBody, QueryErrorBody } from "../src/http-errors.ts"
@@ -38,6 +39,18 @@ const matches = (got: Got, path: string, schema: Schema.Top) => {
   Schema.decodeUnknownSync(schema as Schema.Codec<unknown>, { onExcessProperty: "error", errors: "all" })(got.json)
 }
 
+const withAuthentication = ({ issuer }: Sandbox) => ({
+  auth: { keycloak_url: issuer.baseUrl, keycloak_client_id: "x" },
+})
+
+/** Whoever reads the document may count on a header that it says is always there. */
+const hasItsHeaders = (got: Got, path: string) => {
+  const headers = Object.entries<Any>(document.paths[path].get.responses[got.status].headers)
+  const required = headers.flatMap(([name, { required }]) => (required ? [name] : []))
+  expect(required.length).toBeGreaterThan(0)
+  for (const name of required) expect([name, got.headers.get(name)]).toEqual([name, expect.any(String)])
+}
+
 describe("/openapi.json", () => {
   test("is an OpenAPI 3.1 document with info, paths and components", async () => {
     const { status, headers } = await proxy.get("/openapi.json")
@@ -57,7 +70,12 @@ describe("/openapi.json", () => {
       "externalDocs",
     ]
     for (const key of Object.keys(document)) expect(allowed).toContain(key)
-    expect(Object.keys(document.paths).sort()).toEqual(["/api/storage-resources/", "/healthz/live", "/healthz/ready"])
+    expect(Object.keys(document.paths).sort()).toEqual([
+      "/api/storage-resources/",
+      "/healthz/live",
+      "/healthz/ready",
+      "/metrics",
+    ])
   })
 
   test("every $ref resolves", () => {
@@ -123,8 +141,17 @@ describe("/openapi.json", () => {
     expect(system.schema.enum).toEqual(["capstor", "vast", "iopsstor", "tape"])
   })
 
-  test("says that the list wants a bearer token", () => {
-    expect(operation().security).toEqual([{ bearer: [] }])
+  test("bounds no integer by what a double holds", () => {
+    everyNode(document, (node, path) => {
+      expect([path, Math.abs(node.minimum ?? 0), Math.abs(node.maximum ?? 0)]).not.toContain(Number.MAX_SAFE_INTEGER)
+    })
+  })
+
+  test("says that the list wants a bearer token, or may do without where authentication is off", async () => {
+    expect(operation().security).toEqual([{}, { bearer: [] }])
+    const closed = await aProxy({ world: aWorld(6), document: withAuthentication })
+    const { paths } = (await closed.get("/openapi.json")).json
+    expect(paths["/api/storage-resources/"].get.security).toEqual([{ bearer: [] }])
     expect(document.components.securitySchemes.bearer).toMatchObject({ type: "http", scheme: "bearer" })
     expect(Object.keys(operation().responses)).toEqual(expect.arrayContaining(["200", "401", "422", "500", "502"]))
   })
@@ -168,13 +195,38 @@ describe("every real answer matches its description", () => {
   })
 
   test("401", async () => {
-    const closed = await aProxy({
-      world: aWorld(6),
-      document: ({ issuer }) => ({ auth: { keycloak_url: issuer.baseUrl, keycloak_client_id: "x" } }),
-    })
+    const closed = await aProxy({ world: aWorld(6), document: withAuthentication })
     const got = await closed.list()
     expect(got.status).toBe(401)
     matches(got, list, ErrorBody)
+    hasItsHeaders(got, list)
+  })
+
+  test("a page beyond what a double holds", async () => {
+    const got = await proxy.list("page=99999999999999999999")
+    expect(got.status).toBe(200)
+    expect(violations(got.json, described(list, 200), document)).toEqual([])
+  })
+
+  test("304 has no body, and the headers", async () => {
+    const { headers } = await proxy.list()
+    const got = await proxy.get(list, { headers: { "If-None-Match": headers.get("ETag") ?? "" } })
+    expect([got.status, got.text]).toEqual([304, ""])
+    expect(document.paths[list].get.responses[304].content).toBeUndefined()
+    hasItsHeaders(got, list)
+  })
+
+  test("410", async () => {
+    const got = await proxy.list("snapshot=gone")
+    expect(got.status).toBe(410)
+    matches(got, list, ErrorBody)
+    hasItsHeaders(got, list)
+  })
+
+  test("metrics", async () => {
+    const { status, headers } = await proxy.get("/metrics")
+    const types = Object.keys(document.paths["/metrics"].get.responses[status].content)
+    expect(types).toEqual([headers.get("content-type")?.split(";")[0]])
   })
 
   test("502, and health before and after", async () => {

@@ -1,4 +1,4 @@
-import { type InvalidProxy, makeTransport } from "@cscs/http-transport"
+import { defaultRetryPolicy, type InvalidProxy, makeTransport } from "@cscs/http-transport"
 import { Context, Effect, Layer } from "effect"
 import { Settings } from "../config/settings.ts"
 import { bearerToken } from "./bearer-token.ts"
@@ -30,6 +30,10 @@ export class Authentication extends Context.Service<
         headers: { "user-agent": userAgent },
         tls: auth.tls,
         connectTimeout: issuerTimeout,
+        attemptTimeout: issuerTimeout,
+        deadline: issuerTimeout,
+        // Callers are told when to come again, and what is known serves on.
+        retry: { ...defaultRetryPolicy, times: 0 },
         proxy: auth.proxy,
       })
       const issuer = yield* makeIssuer(transport, auth)

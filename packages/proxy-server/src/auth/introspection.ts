@@ -8,7 +8,7 @@ import {
 } from "oauth4webapi"
 import type { AuthSettings } from "../config/settings.ts"
 import { judgeClaims, selfDescription, TokenClaims, unverifiedClaims } from "./claims.ts"
-import { askIssuer, type Issuer } from "./issuer.ts"
+import type { Issuer } from "./issuer.ts"
 import type { TokenVerification } from "./jwt-verification.ts"
 import { TokenInvalid } from "./refusals.ts"
 
@@ -31,20 +31,16 @@ export const makeIntrospection = Effect.fnUntraced(function* (
   const introspect = Effect.fn("introspect")(function* (token: string) {
     const metadata = yield* issuer.metadata
     const ourselves = { client_id: client.clientId }
-    const answer = yield* askIssuer("introspection", async (signal) => {
-      const response = await introspectionRequest(
-        metadata,
-        ourselves,
-        ClientSecretPost(Redacted.value(client.clientSecret)),
-        token,
-        {
-          [customFetch]: (url, init) => issuer.fetch(url, init as RequestInit),
-          [allowInsecureRequests]: auth.realmUrl.startsWith("http://"),
-          signal,
-        },
-      )
+    const secret = Redacted.value(client.clientSecret)
+    const question = async (signal: AbortSignal) => {
+      const response = await introspectionRequest(metadata, ourselves, ClientSecretPost(secret), token, {
+        [customFetch]: (url, init) => issuer.fetch(url, init as RequestInit),
+        [allowInsecureRequests]: auth.realmUrl.startsWith("http://"),
+        signal,
+      })
       return processIntrospectionResponse(metadata, ourselves, response)
-    })
+    }
+    const answer = yield* issuer.ask("introspection", question, [secret, token])
     const claims = decodeClaims(answer)
     return answer.active && Result.isSuccess(claims)
       ? ({ active: true, claims: claims.success } satisfies Introspected)

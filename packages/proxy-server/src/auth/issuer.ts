@@ -1,11 +1,17 @@
-import { type Transport, transportFailureFrom } from "@cscs/http-transport"
+import {
+  type AboutCall,
+  retryAfterSeconds,
+  type Transport,
+  TransportFailure,
+  transportFailureFrom,
+  withoutSecrets,
+} from "@cscs/http-transport"
 import { Cache, Effect, Exit, Option, Schema } from "effect"
 import {
   type AuthorizationServer,
   allowInsecureRequests,
   customFetch,
   discoveryRequest,
-  OperationProcessingError,
   processDiscoveryResponse,
   ResponseBodyError,
   WWWAuthenticateChallengeError,
@@ -17,10 +23,22 @@ import { IssuerUnavailable } from "./refusals.ts"
 export interface Issuer {
   /** Its metadata, asked for when first needed, kept until restart; a failure is asked again after a second. */
   readonly metadata: Effect.Effect<AuthorizationServer, IssuerUnavailable>
+  /**
+   * One call by `fetch` within its time, under the issuer's circuit breaker; whatever goes wrong means that tokens cannot
+   * be checked. What the issuer says of a token is an answer, not a failure.
+   *
+   * @param secrets what the request carries and no message may
+   */
+  readonly ask: <A>(
+    what: string,
+    call: (signal: AbortSignal) => Promise<A>,
+    secrets?: ReadonlyArray<string>,
+  ) => Effect.Effect<A, IssuerUnavailable>
+  /** Throws for an answer that is no success, save a refusal of a POST: a library reads the reason there. */
   readonly fetch: typeof fetch
 }
 
-/** Seconds to wait for one answer of the issuer: a caller waits for it. */
+/** For one answer of the issuer: a caller waits for it. */
 export const issuerTimeout = "5 seconds"
 
 /**
@@ -29,9 +47,24 @@ export const issuerTimeout = "5 seconds"
  */
 export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Effect<Issuer> =>
   Effect.gen(function* () {
-    const discover = askIssuer("discovery", async (signal) => {
+    const send: typeof fetch = async (input, init) => {
+      const response = await transport.fetch(input, init)
+      const isRefusal = response.status >= 400 && response.status < 500 && response.status !== 429
+      if (response.ok || (init?.method === "POST" && isRefusal)) return response
+      await response.body?.cancel()
+      throw statusFailure(response, ` at ${response.url}`, { upstream: "issuer", call: String(input) })
+    }
+    const ask: Issuer["ask"] = (what, call, secrets = []) => {
+      const about = { upstream: "issuer", call: what }
+      const attempt = Effect.tryPromise({ try: call, catch: (thrown) => failureFrom(thrown, about, secrets) })
+      return Effect.mapError(
+        transport.endpoint(about, attempt),
+        ({ reason, detail }) => new IssuerUnavailable({ detail: `${what}: ${reason}: ${detail}` }),
+      )
+    }
+    const discover = ask("discovery", async (signal) => {
       const response = await discoveryRequest(new URL(auth.realmUrl), {
-        [customFetch]: (url, init) => transport.fetch(url, init as unknown as RequestInit),
+        [customFetch]: (url, init) => send(url, init as unknown as RequestInit),
         // A URL that says http:// was written so on purpose: a test system or a tunnel.
         [allowInsecureRequests]: auth.realmUrl.startsWith("http://"),
         signal,
@@ -42,37 +75,38 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
       capacity: 1,
       timeToLive: (exit) => (Exit.isSuccess(exit) ? "365 days" : "1 second"),
     })
-    return { metadata: Cache.get(cache, "metadata"), fetch: transport.fetch }
+    return { metadata: Cache.get(cache, "metadata"), ask, fetch: send }
   })
 
-/** One call to the issuer within its time; whatever goes wrong means that tokens cannot be checked. */
-export const askIssuer = <A>(
-  what: string,
-  call: (signal: AbortSignal) => Promise<A>,
-): Effect.Effect<A, IssuerUnavailable> =>
-  Effect.tryPromise({
-    try: call,
-    catch: (thrown) => new IssuerUnavailable({ detail: `${what}: ${reasonOf(thrown)}` }),
-  }).pipe(
-    Effect.timeoutOrElse({
-      duration: issuerTimeout,
-      orElse: () => Effect.fail(new IssuerUnavailable({ detail: `${what}: no answer within ${issuerTimeout}` })),
-    }),
-  )
+const statusFailure = ({ status, headers }: Response, detail: string, about: AboutCall): TransportFailure => {
+  const retryAfter = retryAfterSeconds(headers)
+  return new TransportFailure({
+    ...about,
+    reason: "status",
+    status,
+    detail: `answered ${status}${detail}`,
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  })
+}
 
 /**
  * Why a call failed, for the operator: the network hides its reason in causes, and so do the libraries what they found.
  */
-const reasonOf = (thrown: unknown): string => {
+const failureFrom = (thrown: unknown, about: AboutCall, secrets: ReadonlyArray<string>): TransportFailure => {
+  if (thrown instanceof TransportFailure) return thrown
   if (thrown instanceof ResponseBodyError) {
-    const described = thrown.error_description === undefined ? "" : `: ${thrown.error_description}`
-    return `answered ${thrown.status} ${thrown.error}${described}`
+    const said = [thrown.error, thrown.error_description].filter((one) => one !== undefined).join(": ")
+    return statusFailure(thrown.response, ` ${withoutSecrets(said, secrets)}`, about)
   }
-  if (thrown instanceof WWWAuthenticateChallengeError) return `answered ${thrown.status}, and wants other credentials`
-  if (thrown instanceof OperationProcessingError) return `${thrown.message}${foundBy(thrown.cause)}`
-  if (!(thrown instanceof TypeError)) return thrown instanceof Error ? thrown.message : String(thrown)
-  const { reason, detail } = transportFailureFrom(thrown, { upstream: "issuer", call: "" }, [])
-  return `${reason}: ${detail}`
+  if (thrown instanceof WWWAuthenticateChallengeError) {
+    return statusFailure(thrown.response, ", and wants other credentials", about)
+  }
+  const failure = transportFailureFrom(thrown, about, secrets)
+  const isOfTheNetwork = thrown instanceof TypeError || (thrown instanceof Error && thrown.cause instanceof TypeError)
+  if (isOfTheNetwork || failure.reason !== "reset") return failure
+  // A library's judgement of an answer that came whole.
+  const { message, cause } = thrown instanceof Error ? thrown : new Error(String(thrown))
+  return new TransportFailure({ ...about, reason: "not-json", detail: `${message}${foundBy(cause)}` })
 }
 
 const foundBy = (cause: unknown): string => {

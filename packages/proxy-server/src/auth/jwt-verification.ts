@@ -1,8 +1,8 @@
-import { Clock, Effect, Result, Schema, type Scope } from "effect"
-import { createRemoteJWKSet, customFetch, errors, jwtVerify, type RemoteJWKSet } from "jose"
+import { Clock, Deferred, Effect, Result, Schema, type Scope } from "effect"
+import { createLocalJWKSet, errors, type JSONWebKeySet, jwtVerify } from "jose"
 import type { AuthSettings } from "../config/settings.ts"
 import { judgeClaims, leeway, type Principal, selfDescription, TokenClaims, unverifiedClaims } from "./claims.ts"
-import { askIssuer, type Issuer } from "./issuer.ts"
+import type { Issuer } from "./issuer.ts"
 import { IssuerUnavailable, type RoleMissing, TokenInvalid } from "./refusals.ts"
 
 /** Asymmetric ones only: with a symmetric one the public key would be the secret (RFC 8725 section 2.1). */
@@ -17,6 +17,8 @@ const keysAge = 10 * 60_000
 const unknownKeyPause = 30_000
 /** Milliseconds until an issuer that failed is asked again, which is when callers are told to try again. */
 const failurePause = 5_000
+
+type KeySet = ReturnType<typeof createLocalJWKSet>
 
 /** A way to check tokens. */
 export interface TokenVerification {
@@ -36,46 +38,55 @@ export const makeJwtVerification = Effect.fnUntraced(function* (
   auth: AuthSettings,
 ): Effect.fn.Return<TokenVerification, never, Scope.Scope> {
   const scope = yield* Effect.scope
-  const keySetAt = (url: string) =>
-    createRemoteJWKSet(new URL(url), {
-      [customFetch]: issuer.fetch,
-      // When to fetch is decided below, where a failure to fetch can be told from a fault of the token.
-      cooldownDuration: Number.POSITIVE_INFINITY,
-      cacheMaxAge: Number.POSITIVE_INFINITY,
-    })
-  let keySet: RemoteJWKSet | undefined
+  let keys: KeySet | undefined
   let fetchedAt = 0
   let tried: { readonly at: number; readonly failure?: IssuerUnavailable } = { at: Number.NEGATIVE_INFINITY }
-  const keys = Effect.gen(function* () {
-    if (keySet !== undefined) return keySet
-    const { jwks_uri: url } = yield* issuer.metadata
-    if (url === undefined || !URL.canParse(url)) {
-      return yield* new IssuerUnavailable({ detail: "its metadata name no jwks_uri" })
-    }
-    // One for all who waited for the metadata.
-    keySet ??= keySetAt(url)
-    return keySet
-  })
-  const fetchKeys = (set: RemoteJWKSet, now: number) =>
-    Effect.suspend(() => {
-      tried = { at: now }
-      return askIssuer("keys", () => set.reload())
+  let flight: Deferred.Deferred<KeySet, IssuerUnavailable> | undefined
+
+  const fetchFrom = (url: string) =>
+    issuer.ask("keys", async (signal) => {
+      const headers = { accept: "application/json, application/jwk-set+json" }
+      const response = await issuer.fetch(url, { headers, redirect: "manual", signal })
+      const published = (await response.json()) as JSONWebKeySet
+      return createLocalJWKSet(published)
+    })
+  const renew = (now: number) =>
+    Effect.gen(function* () {
+      const { jwks_uri: url } = yield* issuer.metadata
+      if (url === undefined || !URL.canParse(url)) {
+        return yield* new IssuerUnavailable({ detail: "its metadata name no jwks_uri" })
+      }
+      const fetched = yield* fetchFrom(url)
+      keys = fetched
+      fetchedAt = now
+      return fetched
     }).pipe(
-      Effect.tap(() =>
-        Effect.sync(() => {
-          fetchedAt = now
-        }),
-      ),
       Effect.tapError((failure) =>
         Effect.sync(() => {
           tried = { at: now, failure }
         }),
       ),
     )
+  /** One fetch for all who wait for it; it runs in the scope, so that whoever leaves takes nobody along. */
+  const fetchKeys = (now: number) =>
+    Effect.suspend(() => {
+      if (flight !== undefined) return Effect.succeed(flight)
+      const landing = Deferred.makeUnsafe<KeySet, IssuerUnavailable>()
+      flight = landing
+      tried = { at: now }
+      return renew(now).pipe(
+        Effect.onExit((exit) => {
+          flight = undefined
+          return Deferred.done(landing, exit)
+        }),
+        Effect.forkIn(scope),
+        Effect.as(landing),
+      )
+    }).pipe(Effect.uninterruptible, Effect.flatMap(Deferred.await))
   const isPausing = (now: number) => now - tried.at < (tried.failure === undefined ? unknownKeyPause : failurePause)
   /** For a key that is not among those known: whoever comes while a fetch runs waits for it too. */
-  const fetchUnknown = (set: RemoteJWKSet, now: number, unknown: unknown) =>
-    set.reloading || !isPausing(now) ? fetchKeys(set, now) : Effect.fail(tried.failure ?? unknown)
+  const fetchUnknown = (now: number, unknown: unknown) =>
+    flight !== undefined || !isPausing(now) ? fetchKeys(now) : Effect.fail(tried.failure ?? unknown)
 
   const verify: TokenVerification["verify"] = Effect.fn("verifyJwt")(function* (token) {
     // A token that calls itself another issuer's is worth no look for its key.
@@ -86,27 +97,27 @@ export const makeJwtVerification = Effect.fnUntraced(function* (
         log: selfDescription(claimed, auth),
       })
     }
-    const set = yield* keys
     const now = yield* Clock.currentTimeMillis
-    if (set.jwks() === undefined) yield* fetchKeys(set, now)
-    else if (now - fetchedAt > keysAge && !isPausing(now) && !set.reloading) {
-      yield* Effect.forkIn(Effect.ignore(fetchKeys(set, now)), scope)
+    const known = keys ?? (yield* fetchKeys(now))
+    if (now - fetchedAt > keysAge && !isPausing(now) && flight === undefined) {
+      yield* Effect.forkIn(Effect.ignore(fetchKeys(now)), scope)
     }
-    const verified = Effect.tryPromise({
-      try: () =>
-        jwtVerify(token, set, {
-          issuer: auth.issuer,
-          algorithms,
-          clockTolerance: leeway,
-          requiredClaims: ["exp"],
-          currentDate: new Date(now),
-        }),
-      catch: (thrown) => thrown,
-    })
-    const { payload, protectedHeader } = yield* verified.pipe(
+    const verifyBy = (set: KeySet) =>
+      Effect.tryPromise({
+        try: () =>
+          jwtVerify(token, set, {
+            issuer: auth.issuer,
+            algorithms,
+            clockTolerance: leeway,
+            requiredClaims: ["exp"],
+            currentDate: new Date(now),
+          }),
+        catch: (thrown) => thrown,
+      })
+    const { payload, protectedHeader } = yield* verifyBy(known).pipe(
       Effect.catchIf(
         (thrown) => thrown instanceof errors.JWKSNoMatchingKey,
-        (thrown) => Effect.andThen(fetchUnknown(set, now, thrown), verified),
+        (thrown) => Effect.flatMap(fetchUnknown(now, thrown), verifyBy),
       ),
       Effect.mapError((thrown) => (thrown instanceof IssuerUnavailable ? thrown : invalidToken(thrown, token, auth))),
     )
@@ -121,9 +132,7 @@ export const makeJwtVerification = Effect.fnUntraced(function* (
     if (Result.isFailure(claims)) return yield* invalidToken(claims.failure, token, auth)
     return yield* Effect.fromResult(judgeClaims(claims.success, auth, now / 1000))
   })
-  const ready = Effect.gen(function* () {
-    yield* fetchKeys(yield* keys, yield* Clock.currentTimeMillis)
-  })
+  const ready = Effect.asVoid(Effect.flatMap(Clock.currentTimeMillis, fetchKeys))
   return { verify, ready }
 })
 

@@ -1,6 +1,7 @@
 import { Exit } from "effect"
 import type { MiddlewareHandler } from "hono"
 import { failureResponse } from "../http-errors.ts"
+import { observedRequest } from "../observability/observed-request.ts"
 import type { EffectRunner } from "../run-effect.ts"
 import { Authentication } from "./authentication.ts"
 
@@ -11,5 +12,8 @@ export const requireToken = (run: EffectRunner): MiddlewareHandler =>
       c,
       Authentication.use(({ authenticate }) => authenticate(c.req.header("authorization"))),
     )
-    return Exit.isSuccess(exit) ? next() : failureResponse(exit.cause)
+    if (Exit.isFailure(exit)) return failureResponse(exit.cause)
+    // For the log: a name is as long as whoever gave it liked.
+    observedRequest(c).caller = exit.value.name.slice(0, 100)
+    return next()
   }

@@ -128,6 +128,22 @@ export const assembleSettings = (
         path: values.cachePath,
         url: values.cacheUrl,
       },
+      telemetry: {
+        variables: Object.fromEntries(
+          Object.entries(facts.variables).flatMap(([name, value]) =>
+            name.startsWith("OTEL_") && value !== undefined ? [[name, value]] : [],
+          ),
+        ),
+        proxy: fromEnvironment,
+        sentry:
+          values.sentryDsn === undefined
+            ? undefined
+            : {
+                dsn: values.sentryDsn,
+                environment: values.sentryEnvironment,
+                tracesSampleRate: values.sentryTracesSampleRate,
+              },
+      },
       backend: {
         settings: {
           ...(typeof facts.backendSettings === "object" ? facts.backendSettings : {}),
@@ -144,6 +160,9 @@ export const assembleSettings = (
         ...(values.disableAuth ? ["authentication is disabled: everybody may read the list"] : []),
         ...(hpcUserApi === undefined ? ["no HPC User API is configured: all GIDs are made up"] : []),
         ...(mockGids && hpcUserApi !== undefined ? ["GIDs that the HPC User API does not give are made up"] : []),
+        ...(mockGids && (values.cachePath !== undefined || values.cacheUrl !== undefined)
+          ? ["cache.path and cache.url have no effect: where GIDs are made up, nothing is kept or shared"]
+          : []),
       ],
     },
   }

@@ -8,9 +8,11 @@ import {
   positiveInteger,
   positiveNumber,
   proxyUrl,
+  ratio,
   redisUrl,
   type SettingType,
   secret,
+  sentryDsn,
   text,
   textList,
   timeSpan,
@@ -219,6 +221,17 @@ export const settingKeys = {
   cacheUrl: key("cache.url", redisUrl, {
     description:
       "A Valkey or Redis through which replicas share what one of them reads: `redis://` or `rediss://`, with user and password where it wants them.",
+  }),
+
+  sentryDsn: key("sentry.dsn", sentryDsn, {
+    description: "The DSN of a project in Sentry, which is told of faults and outages; without it nothing is sent.",
+  }),
+  sentryEnvironment: key("sentry.environment", text, {
+    description: "The environment that Sentry shows; its default is `production`.",
+  }),
+  sentryTracesSampleRate: keyWithDefault("sentry.traces_sample_rate", ratio, 0, {
+    description:
+      "The share of traces that go to Sentry, from 0 to 1; with an OpenTelemetry endpoint for traces they all go there.",
   }),
 } as const
 

@@ -52,6 +52,15 @@ export const positiveNumber: SettingType<number> = {
   },
 }
 
+export const ratio: SettingType<number> = {
+  allowed: "a number from 0 to 1",
+  jsonSchema: { type: "number", minimum: 0, maximum: 1 },
+  decode: (value) => {
+    const number = numberFrom(value)
+    return number !== undefined && number >= 0 && number <= 1 ? number : undefined
+  },
+}
+
 export const positiveInteger: SettingType<number> = {
   allowed: "a whole number of at least 1",
   jsonSchema: { type: "integer", minimum: 1 },
@@ -79,6 +88,8 @@ const kept = (type: SettingType<string>): SettingType<Redacted.Redacted> => ({
 /** A text that no log, error or debug answer may show. */
 export const secret = kept(text)
 
+const sentryDsnPattern = /^https?:\/\/\w+(:\w*)?@[\w.-]+(:\d+)?\/([\w.-]+\/)*\d+$/
+
 const urlOf = (schemes: RegExp) => (value: unknown) =>
   typeof value === "string" && URL.canParse(value) && schemes.test(new URL(value).protocol) ? value : undefined
 
@@ -90,6 +101,14 @@ export const redisUrl = kept({
     const given = urlOf(/^rediss?:$/)(value)
     return given !== undefined && new URL(given).hostname !== "" ? given : undefined
   },
+})
+
+/** Of a project in Sentry. Whoever has it can write there, so it is kept. */
+export const sentryDsn = kept({
+  allowed: "a DSN as Sentry shows it, such as https://key@sentry.example.org/1",
+  jsonSchema: { type: "string", pattern: sentryDsnPattern.source },
+  // As strict as Sentry's own library, which would print one that it cannot read.
+  decode: (value) => (typeof value === "string" && sentryDsnPattern.test(value) ? value : undefined),
 })
 
 export const httpUrl: SettingType<string> = {

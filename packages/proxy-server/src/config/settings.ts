@@ -43,6 +43,23 @@ export interface AuthSettings extends WayOut {
   readonly introspection: { readonly clientId: string; readonly clientSecret: Redacted.Redacted } | undefined
 }
 
+/** Where else it is told how we are doing. */
+export interface TelemetrySettings {
+  /** The variables `OTEL_*` as they were given: OpenTelemetry names and defines them. They can hold secrets. */
+  readonly variables: Readonly<Record<string, string>>
+  /** What the environment says of the way there. */
+  readonly proxy: EnvironmentProxies
+  /** `undefined` where no DSN is given. */
+  readonly sentry:
+    | {
+        readonly dsn: Redacted.Redacted
+        readonly environment: string | undefined
+        /** From 0 to 1. */
+        readonly tracesSampleRate: number
+      }
+    | undefined
+}
+
 /** The whole configuration, checked. */
 export interface ProxySettings {
   /** The least that is logged. */
@@ -68,6 +85,7 @@ export interface ProxySettings {
     /** Of the Valkey or Redis through which replicas share. */
     readonly url: Redacted.Redacted | undefined
   }
+  readonly telemetry: TelemetrySettings
   /** As debug mode shows them. */
   readonly backend: {
     readonly settings: Readonly<Record<string, unknown>>
@@ -79,4 +97,5 @@ export interface ProxySettings {
   readonly effective: ReadonlyArray<{ readonly path: string; readonly value: string; readonly source: string }>
 }
 
+/** The configuration that everything runs with. */
 export class Settings extends Context.Service<Settings, ProxySettings>()("@cscs/proxy-server/Settings") {}

@@ -3,8 +3,7 @@ import { Effect } from "effect"
 import { guardedInWords } from "../snapshot/empty-guard.ts"
 import type { Reading } from "../snapshot/read-snapshot.ts"
 import type { RefreshError } from "../snapshot/refresh-errors.ts"
-import { invisibleOffering, type Snapshot } from "../snapshot/snapshot.ts"
-import type { TakenSnapshot } from "../snapshot/walkable-snapshots.ts"
+import { invisibleOffering, type Snapshot, type TakenSnapshot } from "../snapshot/snapshot.ts"
 import { maskFound } from "./mask-secrets.ts"
 
 /**
@@ -14,16 +13,16 @@ import { maskFound } from "./mask-secrets.ts"
  * @param at when the refresh ended, in milliseconds since 1970
  */
 export const logReading = Effect.fnUntraced(function* (
-  { snapshot, takenAt, isFull }: Reading,
+  { taken: { snapshot, takenAt }, origin }: Reading,
   last: Snapshot | undefined,
   at: number,
 ) {
   const { entries, skipped, warnings } = snapshot
-  const isNews = isFull || entries.id !== last?.entries.id
+  const isNews = origin === "all" || entries.id !== last?.entries.id
   yield* (isNews ? Effect.logInfo : Effect.logDebug)("Snapshot taken").pipe(
     Effect.annotateLogs({
       id: entries.id,
-      read: isFull ? "all" : "changes",
+      read: origin,
       entries: entries.size,
       skipped: skipped.length,
       warnings: warnings.length,

@@ -1,8 +1,9 @@
 import { Duration, Effect, Exit, Metric } from "effect"
+import { forEverybody } from "./refresh-identity.ts"
 
 const refreshes = Metric.counter("refreshes_total", {
   description:
-    "Reads of the upstreams: of all, or of what changed; ok, failed, or inconclusive where all had to be read.",
+    "Refreshes: reads of all, of what changed, or of what another replica shared; ok, failed, or inconclusive where another way had to be taken.",
   incremental: true,
 })
 const durations = Metric.histogram("refresh_duration_seconds", {
@@ -11,14 +12,14 @@ const durations = Metric.histogram("refresh_duration_seconds", {
 })
 
 /**
- * Counts a read of the upstreams and times it.
+ * Counts a refresh and times it.
  *
- * @param read of all, or of changes; one of changes that gives nothing is inconclusive
+ * @param read of all, of changes, or what another replica read; one that gives nothing is inconclusive
  */
 export const counted =
-  (read: "all" | "changes") =>
-  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.flatMap(Effect.timed(Effect.exit(effect)), ([took, exit]) => {
+  (read: "all" | "changes" | "shared") =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.flatMap(Effect.timed(Effect.exit(forEverybody(`read ${read}`)(effect))), ([took, exit]) => {
       const outcome = Exit.isFailure(exit) ? "failed" : exit.value === undefined ? "inconclusive" : "ok"
       return Metric.update(Metric.withAttributes(refreshes, { read, outcome }), 1).pipe(
         Effect.andThen(Metric.update(Metric.withAttributes(durations, { read }), Duration.toSeconds(took))),

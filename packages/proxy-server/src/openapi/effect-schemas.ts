@@ -15,10 +15,28 @@ export const teachEffectSchemas = (): void =>
       const side = context.options?.side === "type" ? Schema.toType(given) : given
       const { dialect, schema: root, definitions } = Schema.toJsonSchemaDocument(side)
       const document = JsonSchema.toMultiDocumentOpenApi3_1({ dialect, schemas: [root], definitions })
-      context.components.schemas = { ...context.components.schemas, ...document.definitions }
-      return document.schemas[0]
+      context.components.schemas = { ...context.components.schemas, ...withoutSafeBounds(document.definitions) }
+      return withoutSafeBounds(document.schemas[0])
     },
   })
+
+/**
+ * Effect says of every integer that a double holds it exactly. As a bound that would be a promise nobody made: a page
+ * beyond it is taken and empty.
+ */
+const withoutSafeBounds = <A>(node: A): A => {
+  if (Array.isArray(node)) return node.map(withoutSafeBounds) as A
+  if (typeof node !== "object" || node === null) return node
+  return Object.fromEntries(
+    Object.entries(node)
+      .filter(
+        ([key, value]) =>
+          !(key === "minimum" && value === Number.MIN_SAFE_INTEGER) &&
+          !(key === "maximum" && value === Number.MAX_SAFE_INTEGER),
+      )
+      .map(([key, value]) => [key, withoutSafeBounds(value)]),
+  ) as A
+}
 
 /** A schema as the content of a JSON answer in a route's description. */
 export const jsonContent = (

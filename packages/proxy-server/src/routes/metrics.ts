@@ -1,88 +1,36 @@
-import { monitorEventLoopDelay } from "node:perf_hooks"
-import type { Finding } from "@cscs/storage-model"
-import { Clock, Effect, Metric } from "effect"
+import { Effect } from "effect"
 import { PrometheusMetrics } from "effect/observability"
 import { Hono } from "hono"
+import { describeRoute } from "hono-openapi"
+import { Gauges } from "../observability/gauges.ts"
+import { metricName } from "../observability/metric-name.ts"
 import type { EffectRunner } from "../run-effect.ts"
-import { Snapshots } from "../snapshot/snapshots.ts"
-import { version } from "../version.ts"
-
-const age = Metric.gauge("snapshot_age_seconds", { description: "Since the read began that gave the snapshot." })
-const entries = Metric.gauge("snapshot_entries", { description: "Entries of the snapshot." })
-const skipped = Metric.gauge("snapshot_skipped", { description: "Resources left out of the snapshot, by reason." })
-const warnings = Metric.gauge("snapshot_warnings", { description: "Odd things in the snapshot, by reason." })
-const mocked = Metric.gauge("mocked_gids", { description: "Projects whose GID is made up." })
-const guarded = Metric.gauge("guarded_systems", {
-  description: "Storage systems whose last good entries stay, because Waldur suddenly shows far fewer.",
-})
-const leader = Metric.gauge("is_leader", { description: "1 where this process reads the upstreams itself." })
-const build = Metric.gauge("build_info", { description: "Always 1." })
-const memory = Metric.gauge("process_resident_memory_bytes", { description: "Resident memory." })
-const processor = Metric.counter("process_cpu_seconds_total", {
-  description: "Processor time, user and system.",
-  incremental: true,
-})
-const delay = Metric.gauge("nodejs_eventloop_delay_seconds", {
-  description: "How long work waited for the event loop, since the last scrape: the 99th percentile.",
-})
-
-/** Sets a gauge for each reason, and to 0 where one is gone. */
-const byReason = (gauge: Metric.Gauge<number>) => {
-  const seen = new Set<string>()
-  return (findings: ReadonlyArray<Finding<string>>) => {
-    const counts = new Map([...seen].map((reason) => [reason, 0]))
-    for (const { code } of findings) counts.set(code, (counts.get(code) ?? 0) + 1)
-    return Effect.forEach(
-      counts,
-      ([reason, count]) => {
-        seen.add(reason)
-        return Metric.update(Metric.withAttributes(gauge, { reason }), count)
-      },
-      { discard: true },
-    )
-  }
-}
-
-/** Names that Prometheus knows from every process keep theirs. */
-const nameOf = (name: string) => (/^(process|nodejs)_/.test(name) ? name : `storage_proxy_${name}`)
 
 /** `/metrics`, for Prometheus: open to everybody, for it names no project, no customer and no address. */
 export const metrics = (run: EffectRunner): Hono => {
-  const loop = monitorEventLoopDelay({ resolution: 10 })
-  loop.enable()
-  const reasons = { skipped: byReason(skipped), warnings: byReason(warnings) }
-  let processorSeconds = 0
-  const measure = Effect.gen(function* () {
-    const { current } = (yield* Snapshots).held()
-    if (current !== undefined) {
-      const { snapshot, takenAt } = current
-      const now = yield* Clock.currentTimeMillis
-      yield* Metric.update(age, (now - takenAt) / 1000)
-      yield* Metric.update(entries, snapshot.entries.size)
-      yield* Metric.update(mocked, snapshot.mockedGids)
-      yield* Metric.update(guarded, snapshot.guarded.length)
-      yield* reasons.skipped(snapshot.skipped)
-      yield* reasons.warnings(snapshot.warnings)
-    }
-    yield* Metric.update(leader, 1)
-    yield* Metric.update(Metric.withAttributes(build, { version }), 1)
-    yield* Metric.update(memory, process.memoryUsage.rss())
-    const { user, system } = process.cpuUsage()
-    const seconds = (user + system) / 1e6
-    yield* Metric.update(processor, seconds - processorSeconds)
-    processorSeconds = seconds
-    yield* Metric.update(delay, loop.percentile(99) / 1e9)
-    loop.reset()
-  })
   const app = new Hono()
-  app.get("/metrics", (c) =>
-    run.response(
-      c,
-      Effect.map(
-        Effect.andThen(measure, PrometheusMetrics.format({ metricNameMapper: nameOf })),
-        (text) => new Response(text, { headers: { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" } }),
+  app.get(
+    "/metrics",
+    describeRoute({
+      summary: "What is counted, for Prometheus",
+      responses: {
+        200: {
+          description: "Prometheus' text format, 0.0.4.",
+          content: { "text/plain": { schema: { type: "string" } } },
+        },
+      },
+    }),
+    (c) =>
+      run.response(
+        c,
+        Effect.map(
+          Effect.andThen(
+            Gauges.use(({ measure }) => measure),
+            PrometheusMetrics.format({ metricNameMapper: metricName }),
+          ),
+          (text) => new Response(text, { headers: { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" } }),
+        ),
       ),
-    ),
   )
   return app
 }

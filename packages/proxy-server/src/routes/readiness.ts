@@ -58,19 +58,20 @@ export const readinessReport = Effect.gen(function* () {
   return report
 })
 
-const reportOf = (upstream: "waldur" | "hpc-user-api", { current, failure }: Held): UpstreamReport => {
+const reportOf = (upstream: "waldur" | "hpc-user-api", { current, origin, failure }: Held): UpstreamReport => {
   if (failure !== undefined && upstreamOf(failure.error) === upstream) {
     return { status: "failing", detail: failure.error.message, since: new Date(failure.since).toISOString() }
   }
-  if (current === undefined) return { status: "unknown" }
+  // What the file says of them is of before the start.
+  if (current === undefined || origin === "file") return { status: "unknown" }
   const { gidFailure } = current.snapshot
   return upstream === "hpc-user-api" && gidFailure !== undefined
     ? { status: "failing", detail: gidFailure }
     : { status: "ok" }
 }
 
-const warningsOf = ({ current, failure }: Held, now: number): ReadonlyArray<string> => {
-  const warnings: Array<string> = []
+const warningsOf = ({ current, origin, failure, troubles }: Held, now: number): ReadonlyArray<string> => {
+  const warnings: Array<string> = [...troubles]
   if (failure !== undefined) {
     const since = new Date(failure.since).toISOString()
     warnings.push(`no refresh has succeeded since ${since}: ${failure.error.message}`)
@@ -80,6 +81,7 @@ const warningsOf = ({ current, failure }: Held, now: number): ReadonlyArray<stri
   if (failure !== undefined) {
     warnings.push(`the data is stale: ${Math.round((now - takenAt) / 1000)} seconds old`)
   }
+  if (origin === "file") warnings.push("the list is of before the start: no refresh has ended yet")
   for (const slug of snapshot.invisibleOfferings) {
     warnings.push(invisibleOffering(slug))
   }

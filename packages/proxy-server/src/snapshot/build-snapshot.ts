@@ -47,6 +47,14 @@ export const decodeRows = (rows: ReadonlyArray<unknown>, model: ModelSettings): 
     return { decoded: { resources, skipped, malformed }, needed: { offerings, projects }, counts }
   })
 
+const realGids = ({ answers, mocked }: Lookups["gids"]): ReadonlyMap<string, number> => {
+  const real = new Map<string, number>()
+  for (const [project, answer] of answers) {
+    if (answer.status === "known" && !mocked.has(project)) real.set(project, answer.gid)
+  }
+  return real
+}
+
 /** What a snapshot is built from. */
 export interface SnapshotInput {
   readonly rows: DecodedRows
@@ -84,6 +92,7 @@ export const buildSnapshot = (input: SnapshotInput): Effect.Effect<Snapshot> =>
           mockedGids: gids.mocked.size,
           invisibleOfferings,
           gidFailure: gids.failure,
+          gids: realGids(gids),
         }
       }
       chunks.push(...encode(value))

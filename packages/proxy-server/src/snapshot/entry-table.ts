@@ -107,8 +107,6 @@ export const chunkEncoder = (
 }
 
 const encoded = (neighbours: ReadonlyArray<PlacedEntry>): Chunk => {
-  // JSON holds no newline of its own, so that one ends an entry.
-  const bytes = Buffer.from(neighbours.map(({ entry }) => `${JSON.stringify(entry)}\n`).join(""))
   const facets: Array<EntryFacets> = []
   const numbers = new Map<string, number>()
   const numberOf = (placed: PlacedEntry): number => {
@@ -120,14 +118,25 @@ const encoded = (neighbours: ReadonlyArray<PlacedEntry>): Chunk => {
     return facets.push(one) - 1
   }
   const facetsAt = Uint8Array.from(neighbours, numberOf)
+  return chunkOf({
+    // JSON holds no newline of its own, so that one ends an entry.
+    bytes: Buffer.from(neighbours.map(({ entry }) => `${JSON.stringify(entry)}\n`).join("")),
+    facets,
+    facetsAt,
+    resources: neighbours.flatMap(({ entry }) => (isResource(entry.target.targetType) ? [entry.itemId] : [])),
+  })
+}
+
+/** Puts a chunk together from what is kept of it: its digest tells whether that is what was once encoded. */
+export const chunkOf = (kept: Omit<Chunk, "digest" | "ends">): Chunk => {
+  const { bytes, facets, facetsAt, resources } = kept
   const digest = createHash("sha256")
     .update(bytes)
     // What filters ask is not all in the bytes: a tenant has the states of what is below it.
     .update(facetsAt)
-    .update([...numbers.keys()].join("\n"))
+    .update([...facets.map(keyOf), ...resources].join("\n"))
     .digest("base64url")
-  const resources = neighbours.flatMap(({ entry }) => (isResource(entry.target.targetType) ? [entry.itemId] : []))
-  return { digest, bytes, ends: endsIn(bytes, neighbours.length), facets, facetsAt, resources }
+  return { ...kept, digest, ends: endsIn(bytes, facetsAt.length) }
 }
 
 /** Where the lines end. */

@@ -38,6 +38,7 @@ export const lookupDesk = Effect.fnUntraced(function* (there: Lookups | undefine
   const asked = new Set(there?.gids.answers.keys())
   const answers = new Map(there?.gids.answers)
   const mocked = new Set(there?.gids.mocked)
+  const remembered = new Set(there?.gids.remembered)
   const questions: Array<Fiber.Fiber<void>> = []
   let failure = there?.gids.failure
 
@@ -56,6 +57,7 @@ export const lookupDesk = Effect.fnUntraced(function* (there: Lookups | undefine
     const question = Effect.map(projectGids.of(unasked), (found) => {
       for (const [project, answer] of found.answers) answers.set(project, answer)
       for (const project of found.mocked) mocked.add(project)
+      for (const project of found.remembered) remembered.add(project)
       failure ??= found.failure
     })
     questions.push(begin(question))
@@ -72,6 +74,11 @@ export const lookupDesk = Effect.fnUntraced(function* (there: Lookups | undefine
       readLists(offerings)
       ask(projects)
       for (const question of questions) yield* Fiber.join(question)
+      if (remembered.size > 0 && (yield* projectGids.hasAnswered)) {
+        // It answered for others meanwhile: from then on nothing of before the start counts.
+        for (const project of remembered) answers.set(project, { status: "unavailable", reason: failure ?? "" })
+        remembered.clear()
+      }
       const customers = new Map<string, ReadonlyArray<OfferingCustomer> | undefined>()
       for (const offering of offerings) {
         const fiber = lists.get(offering)
@@ -82,8 +89,11 @@ export const lookupDesk = Effect.fnUntraced(function* (there: Lookups | undefine
         const answer = answers.get(project)
         if (answer !== undefined) needed.set(project, answer)
       }
-      const made = new Set([...mocked].filter((project) => needed.has(project)))
-      return { customers, gids: { answers: needed, mocked: made, failure } }
+      const ofNeeded = (projects: ReadonlySet<string>) => new Set([...projects].filter((one) => needed.has(one)))
+      return {
+        customers,
+        gids: { answers: needed, mocked: ofNeeded(mocked), remembered: ofNeeded(remembered), failure },
+      }
     }),
   }
   return desk
@@ -104,20 +114,21 @@ const customersOf = (
   )
 
 /**
- * What of earlier lookups still holds when resources changed: GIDs that the API gave, and the lists of customers that
+ * What of earlier lookups still holds when resources changed: GIDs that the API gave us, and the lists of customers that
  * could be read and have the changed resources' customers in them.
  */
 export const stillGood = ({ customers, gids }: Lookups, changed: ReadonlyArray<WaldurResource>): Lookups => {
   const answers = new Map<string, GidAnswer>()
   for (const [project, answer] of gids.answers) {
-    if (answer.status === "known" && !gids.mocked.has(project)) answers.set(project, answer)
+    const isTheApis = !gids.mocked.has(project) && !gids.remembered.has(project)
+    if (answer.status === "known" && isTheApis) answers.set(project, answer)
   }
   const lists = new Map<string, ReadonlyArray<OfferingCustomer>>()
   for (const [offering, list] of customers) {
     const resources = changed.filter(({ offering_uuid }) => offering_uuid === offering)
     if (list !== undefined && everyCustomerIn(list, resources)) lists.set(offering, list)
   }
-  return { customers: lists, gids: { answers, mocked: new Set(), failure: undefined } }
+  return { customers: lists, gids: { answers, mocked: new Set(), remembered: new Set(), failure: undefined } }
 }
 
 const everyCustomerIn = (list: ReadonlyArray<OfferingCustomer>, resources: ReadonlyArray<WaldurResource>): boolean => {
@@ -132,6 +143,7 @@ const everyCustomerIn = (list: ReadonlyArray<OfferingCustomer>, resources: Reado
 export const sameLookups = (some: Lookups, others: Lookups): boolean =>
   some.gids.failure === others.gids.failure &&
   some.gids.mocked.size === others.gids.mocked.size &&
+  some.gids.remembered.size === others.gids.remembered.size &&
   sameMaps(some.customers, others.customers, (a, b) => a === b) &&
   sameMaps(some.gids.answers, others.gids.answers, (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b))
 

@@ -8,6 +8,8 @@ export interface GidAnswers {
   readonly answers: ReadonlyMap<string, GidAnswer>
   /** Those whose GID is made up. */
   readonly mocked: ReadonlySet<string>
+  /** Those whose GID is one of before the start. */
+  readonly remembered: ReadonlySet<string>
   /** Why the HPC User API could not be asked for some of them, in words; `undefined` where it could. */
   readonly failure: string | undefined
 }
@@ -22,6 +24,13 @@ export class ProjectGids extends Context.Service<
     readonly of: (projectSlugs: ReadonlySet<string>) => Effect.Effect<GidAnswers>
     /** Does beforehand what the first lookup would have to wait for. */
     readonly prepare: Effect.Effect<void>
+    /**
+     * Takes GIDs that another process got from the HPC User API. They serve only until the API has answered once since our
+     * start: a restart is the cure for a wrong GID.
+     */
+    readonly remember: (gids: ReadonlyMap<string, number>) => Effect.Effect<void>
+    /** Whether the HPC User API has answered since our start. */
+    readonly hasAnswered: Effect.Effect<boolean>
   }
 >()("@cscs/proxy-server/ProjectGids") {
   static readonly layer: Layer.Layer<ProjectGids, never, Settings | HpcUserClient> = Layer.effect(
@@ -29,8 +38,14 @@ export class ProjectGids extends Context.Service<
     Effect.gen(function* () {
       const { mockGids } = yield* Settings
       const client = yield* HpcUserClient
+      let remembered: ReadonlyMap<string, number> = new Map()
       return ProjectGids.of({
         prepare: client.prepare(),
+        hasAnswered: client.hasAnswered(),
+        remember: (gids) =>
+          Effect.map(client.hasAnswered(), (hasAnswered) => {
+            remembered = hasAnswered ? new Map() : gids
+          }),
         of: Effect.fn("ProjectGids.of")(function* (slugs) {
           const lookup = yield* client.gids(slugs)
           const answers = new Map<string, GidAnswer>()
@@ -40,7 +55,15 @@ export class ProjectGids extends Context.Service<
           const [failure] = lookup.failed.values()
           const mocked = new Set(mockGids ? [...lookup.unknown.keys(), ...lookup.failed.keys()] : [])
           for (const slug of mocked) answers.set(slug, mock(slug))
-          return { answers, mocked, failure: failure?.message }
+          if (yield* client.hasAnswered()) remembered = new Map()
+          const fromBefore = new Set<string>()
+          for (const slug of lookup.failed.keys()) {
+            const gid = remembered.get(slug)
+            if (gid === undefined || mocked.has(slug)) continue
+            answers.set(slug, { status: "known", gid })
+            fromBefore.add(slug)
+          }
+          return { answers, mocked, remembered: fromBefore, failure: failure?.message }
         }),
       })
     }),
@@ -49,10 +72,13 @@ export class ProjectGids extends Context.Service<
   /** Without any HPC User API: every GID is made up. */
   static readonly mockLayer: Layer.Layer<ProjectGids> = Layer.succeed(ProjectGids)({
     prepare: Effect.void,
+    remember: () => Effect.void,
+    hasAnswered: Effect.succeed(false),
     of: (slugs) =>
       Effect.succeed({
         answers: new Map(Array.from(slugs, (slug) => [slug, mock(slug)])),
         mocked: slugs,
+        remembered: new Set(),
         failure: undefined,
       }),
   })

@@ -8,19 +8,21 @@ import { oddLosses } from "./empty-guard.ts"
 import { type LookupDesk, type Lookups, lookupDesk, type Needed, sameLookups, stillGood } from "./lookups.ts"
 import { ProjectGids } from "./project-gids.ts"
 import { GidsUnavailable, OfferingsInvisible, type RefreshError } from "./refresh-errors.ts"
-import type { Snapshot } from "./snapshot.ts"
+import type { Snapshot, TakenSnapshot } from "./snapshot.ts"
 
-/** What a read of the upstreams gave, and what the next one starts from. */
+/** How a snapshot came here: from all of Waldur, from what had changed, from another replica, or from our own file. */
+export type Origin = "all" | "changes" | "replica" | "file"
+
+/** What a refresh gave, and what the next one starts from. */
 export interface Reading {
-  readonly snapshot: Snapshot
-  /** When the read began, in milliseconds since 1970: no entry is older. */
-  readonly takenAt: number
-  /** Whether all of Waldur was read, or only what had changed. */
-  readonly isFull: boolean
-  readonly basis: Basis
+  readonly taken: TakenSnapshot
+  readonly origin: Origin
+  /** `undefined` where the snapshot was read by another process: the next read is then of all. */
+  readonly basis: Basis | undefined
 }
 
-interface Basis {
+/** What reads of changes go on from. */
+export interface Basis {
   readonly resources: ResourceRead
   /** When the last full read began. */
   readonly fullReadAt: number
@@ -45,10 +47,10 @@ export const readSnapshot = Effect.fn("readSnapshot")(function* (
   const { cache } = yield* Settings
   const takenAt = yield* Clock.currentTimeMillis
   const isFullDue =
-    last === undefined ||
+    last?.basis === undefined ||
     takenAt - last.basis.fullReadAt >= Duration.toMillis(cache.fullRefreshEvery) ||
-    last.snapshot.guarded.some(({ since }) => takenAt - since >= Duration.toMillis(cache.emptyGuard))
-  const changed = isFullDue ? undefined : yield* counted("changes")(readChanges(last, takenAt))
+    last.taken.snapshot.guarded.some(({ since }) => takenAt - since >= Duration.toMillis(cache.emptyGuard))
+  const changed = isFullDue ? undefined : yield* counted("changes")(readChanges(last, last.basis, takenAt))
   return changed ?? (yield* counted("all")(readAll(last, takenAt)))
 }, Effect.scoped)
 
@@ -64,7 +66,7 @@ const readAll = Effect.fnUntraced(function* (last: Reading | undefined, takenAt:
     onRows: (rows) => desk.ahead(surelyNeeded(rows)),
   })
   const rows = yield* decodeRows(resources.rows, model)
-  const invisible = yield* offeringsNotSeen(rows.counts, last?.snapshot, takenAt)
+  const invisible = yield* offeringsNotSeen(rows.counts, last?.taken.snapshot, takenAt)
   return yield* finish({ takenAt, fullReadAt: takenAt, resources, rows, invisible, desk, last })
 })
 
@@ -87,9 +89,9 @@ const surelyNeeded = (rows: ReadonlyArray<unknown>): Needed => {
 }
 
 /** What changed since the last reading; `undefined` where only a full read can tell. */
-const readChanges = Effect.fnUntraced(function* (last: Reading, takenAt: number) {
+const readChanges = Effect.fnUntraced(function* (last: Reading, basis: Basis, takenAt: number) {
   const { model } = yield* Settings
-  const { basis, snapshot } = last
+  const { snapshot } = last.taken
   const waldur = yield* WaldurClient
   const read = yield* waldur.readChanges(yield* resourceQuery, basis.resources)
   if (Option.isNone(read)) return undefined
@@ -103,7 +105,7 @@ const readChanges = Effect.fnUntraced(function* (last: Reading, takenAt: number)
   if (changedRows.length === 0) {
     const lookups = yield* desk.complete(basis.needed)
     if (sameLookups(lookups, basis.lookups)) {
-      return { snapshot, takenAt, isFull: false, basis: { ...basis, resources } } satisfies Reading
+      return yield* reading(snapshot, takenAt, { ...basis, resources }, last)
     }
   }
   const rows = yield* decodeRows(resources.rows, model)
@@ -131,25 +133,31 @@ const finish = Effect.fnUntraced(function* (found: {
     lookups,
     model,
     invisibleOfferings: invisible,
-    previous: last?.snapshot,
+    previous: last?.taken.snapshot,
     takenAt,
     emptyGuard: Duration.toMillis(cache.emptyGuard),
   })
   const withoutGid = snapshot.skipped.filter(({ code }) => code === "gid-unavailable")
-  const served = withoutGid.length === 0 ? undefined : last?.snapshot.entries.resources()
+  const served = withoutGid.length === 0 ? undefined : last?.taken.snapshot.entries.resources()
   const lost = served === undefined ? withoutGid : withoutGid.filter(({ uuid }) => uuid !== null && served.has(uuid))
   if (lost.length > 0) {
     const detail = lookups.gids.failure ?? lost[0]?.reason ?? ""
     return yield* new GidsUnavailable({ resources: lost.length, detail })
   }
   const { needed, counts } = rows
-  return {
-    snapshot,
-    takenAt,
-    isFull: fullReadAt === takenAt,
-    basis: { resources, fullReadAt, needed, counts, lookups },
-  }
+  return yield* reading(snapshot, takenAt, { resources, fullReadAt, needed, counts, lookups }, last)
 })
+
+/** A snapshot that is whole now. */
+const reading = (snapshot: Snapshot, takenAt: number, basis: Basis, last: Reading | undefined) =>
+  Effect.map(Clock.currentTimeMillis, (heldSince): Reading => {
+    const isSame = last?.taken.snapshot.entries.id === snapshot.entries.id
+    return {
+      taken: { snapshot, takenAt, heldSince, changedAt: isSame ? last.taken.changedAt : heldSince },
+      origin: basis.fullReadAt === takenAt ? "all" : "changes",
+      basis,
+    }
+  })
 
 const resourceQuery = Effect.map(Settings, ({ model }) => ({
   offeringSlugs: model.storageSystems.map(({ offeringSlug }) => offeringSlug),

@@ -1,4 +1,4 @@
-import type { WaldurError } from "@cscs/waldur-client"
+import { WaldurError } from "@cscs/waldur-client"
 import { Schema } from "effect"
 
 /** Waldur answers, but the token's user has no role in any of the configured offerings: an empty list would be a lie. */
@@ -21,7 +21,8 @@ export class GidsUnavailable extends Schema.TaggedError<GidsUnavailable>()("Gids
 }
 
 /** Why the upstreams gave no snapshot. */
-export type RefreshError = WaldurError | OfferingsInvisible | GidsUnavailable
+export const RefreshError = Schema.Union([WaldurError, OfferingsInvisible, GidsUnavailable])
+export type RefreshError = typeof RefreshError.Type
 
 /** The upstream that a failed refresh failed at. */
 export const upstreamOf = (error: RefreshError): "waldur" | "hpc-user-api" =>

@@ -27,6 +27,19 @@ export interface Snapshot {
   readonly invisibleOfferings: ReadonlyArray<string>
   /** What ails the HPC User API though the tree is whole; `undefined` where nothing does. */
   readonly gidFailure: string | undefined
+  /** Unix GIDs by project slug, as the HPC User API gave them: none is made up. */
+  readonly gids: ReadonlyMap<string, number>
+}
+
+/** A snapshot, and the times that go with it, in milliseconds since 1970. */
+export interface TakenSnapshot {
+  readonly snapshot: Snapshot
+  /** When the last read began that gave it: it is no older. */
+  readonly takenAt: number
+  /** When that read had ended: a slow Waldur shall not make it stale before it is there. */
+  readonly heldSince: number
+  /** When its entries were first like this. */
+  readonly changedAt: number
 }
 
 /** What an operator is told of an offering that the token does not see. */

@@ -1,11 +1,11 @@
-import type { WaldurClient } from "@cscs/waldur-client"
 import { Cause, Clock, Context, Deferred, Duration, Effect, Exit, Layer } from "effect"
 import { Settings } from "../config/settings.ts"
 import { logReading, logRefreshFailure } from "../observability/refresh-log.ts"
-import type { ProjectGids } from "./project-gids.ts"
-import { type Reading, readSnapshot } from "./read-snapshot.ts"
+import type { Origin, Reading } from "./read-snapshot.ts"
 import type { RefreshError } from "./refresh-errors.ts"
-import { type TakenSnapshot, walkableSnapshots } from "./walkable-snapshots.ts"
+import type { TakenSnapshot } from "./snapshot.ts"
+import { SnapshotSource } from "./snapshot-source.ts"
+import { walkableSnapshots } from "./walkable-snapshots.ts"
 
 /** A refresh that gave nothing. */
 export interface RefreshFailure {
@@ -19,10 +19,14 @@ export interface RefreshFailure {
 /** What is held right now. */
 export interface Held {
   readonly current: TakenSnapshot | undefined
-  /** When the snapshot was whole, in milliseconds since 1970: a slow Waldur shall not make it stale before it is there. */
-  readonly heldSince: number
+  /** How the current one came here. */
+  readonly origin: Origin | undefined
   /** The last refresh, where it failed. */
   readonly failure: RefreshFailure | undefined
+  /** Whether this process reads the upstreams itself. */
+  readonly isLeading: boolean
+  /** What does not work of keeping and sharing, in words. */
+  readonly troubles: ReadonlyArray<string>
 }
 
 /** Milliseconds; as long as a circuit breaker stays open. */
@@ -55,14 +59,14 @@ export class Snapshots extends Context.Service<
     readonly current: Effect.Effect<TakenSnapshot, RefreshError>
     /** What a refresh gives that begins after the call; while upstreams fail as `current`. */
     readonly renewed: Effect.Effect<TakenSnapshot, RefreshError>
-    /** The snapshot of this id, while a walk through its pages may still go on. */
-    readonly walkable: (id: string) => TakenSnapshot | undefined
+    /** The snapshot of this id, while a walk through its pages may still go on, here or at another replica. */
+    readonly walkable: (id: string) => Effect.Effect<TakenSnapshot | undefined>
     /** What is held, without waiting for anything. */
     readonly held: () => Held
   }
 >()("@cscs/proxy-server/Snapshots") {
   /** The first refresh begins when the layer is built. */
-  static readonly layer: Layer.Layer<Snapshots, never, Settings | WaldurClient | ProjectGids> = Layer.effect(
+  static readonly layer: Layer.Layer<Snapshots, never, Settings | SnapshotSource> = Layer.effect(
     Snapshots,
     Effect.gen(function* () {
       const { cache } = yield* Settings
@@ -71,45 +75,50 @@ export class Snapshots extends Context.Service<
       const keepWarmFor = Duration.toMillis(cache.keepWarmFor)
       /** Between a failure and the next try: an upstream that is well again is noticed within seconds. */
       const pause = Math.min(Math.max(freshFor, 1000), longestPause)
-      const context = yield* Effect.context<Settings | WaldurClient | ProjectGids>()
+      const source = yield* SnapshotSource
+      const context = yield* Effect.context<never>()
       const clock = yield* Clock.Clock
       const scope = yield* Effect.scope
       const walkable = walkableSnapshots()
-      let held: Held = { current: undefined, heldSince: 0, failure: undefined }
-      let reading: Reading | undefined
+      let last: Reading | undefined
+      /** May answer: whole, and not too old when it came. */
+      let current: TakenSnapshot | undefined
+      let failure: RefreshFailure | undefined
       let flight: Flight | undefined
       let lastAsked = Number.NEGATIVE_INFINITY
 
       const now = () => clock.currentTimeMillisUnsafe()
-      const isServable = () => now() - held.heldSince < freshFor + staleIfError
+      const isServable = (taken: TakenSnapshot) => now() - taken.heldSince < freshFor + staleIfError
       // Without a time of freshness there is nothing to keep.
       const isWarm = () => freshFor > 0 && now() - lastAsked < keepWarmFor
 
-      const refresh = Effect.suspend(() => readSnapshot(reading)).pipe(
-        Effect.flatMap((read) => {
-          const at = now()
-          const before = held.current?.snapshot
-          const current = walkable.put(read.snapshot, read.takenAt, at)
-          reading = read
-          held = { current, heldSince: at, failure: undefined }
-          return Effect.as(logReading(read, before, at), current)
-        }),
-        Effect.tapCause((cause) => {
-          const error = Cause.findErrorOption(cause)
-          if (error._tag === "None") return Effect.logError("Refresh ended unexpectedly", cause)
-          const at = now()
-          held = { ...held, failure: { error: error.value, at, since: held.failure?.since ?? at } }
-          return logRefreshFailure(error.value, held.current, at)
-        }),
-      )
+      const refresh = (mustBeNew: boolean) =>
+        Effect.suspend(() => source.renew(last, mustBeNew)).pipe(
+          Effect.flatMap((reading) => {
+            const before = current?.snapshot
+            const at = now()
+            last = reading
+            current = reading.taken
+            failure = undefined
+            walkable.put(current, at)
+            return Effect.as(logReading(reading, before, at), current)
+          }),
+          Effect.tapCause((cause) => {
+            const error = Cause.findErrorOption(cause)
+            if (error._tag === "None") return Effect.logError("Refresh ended unexpectedly", cause)
+            const at = now()
+            failure = { error: error.value, at, since: failure?.since ?? at }
+            return logRefreshFailure(error.value, current, at)
+          }),
+        )
 
       /** Begins a refresh unless one runs. It belongs to the layer, so that no caller's leaving ends it. */
-      const begin = (isInTime: boolean) =>
+      const begin = (isInTime: boolean, mustBeNew = false) =>
         Effect.suspend(() => {
           if (flight !== undefined) return Effect.succeed(flight.landing)
           const landing = Deferred.makeUnsafe<TakenSnapshot, RefreshError>()
           flight = { landing, isInTime }
-          return refresh.pipe(
+          return refresh(mustBeNew).pipe(
             Effect.provideContext(context),
             Effect.onExit((exit) => {
               flight = undefined
@@ -121,14 +130,13 @@ export class Snapshots extends Context.Service<
             Effect.uninterruptible,
           )
         })
-      const join = (isInTime: boolean) => Effect.flatMap(begin(isInTime), Deferred.await)
+      const join = (isInTime: boolean, mustBeNew = false) => Effect.flatMap(begin(isInTime, mustBeNew), Deferred.await)
       const beginInTime = () => Effect.runForkWith(context)(begin(true))
 
       const withoutWaiting = (): TakenSnapshot | undefined => {
-        const { current, heldSince, failure } = held
-        if (current === undefined || now() - heldSince < freshFor) return current
+        if (current === undefined || now() - current.heldSince < freshFor) return current
         // Where every request is to read Waldur, one that fails is waited for too.
-        if (failure !== undefined && isServable() && freshFor > 0) {
+        if (failure !== undefined && isServable(current) && freshFor > 0) {
           // While an upstream fails, nobody waits for its deadlines: the next try runs beside the answer.
           if (now() - failure.at >= pause && flight === undefined) beginInTime()
           return current
@@ -138,25 +146,23 @@ export class Snapshots extends Context.Service<
         return flight?.isInTime === false ? undefined : current
       }
       const ready = (): TakenSnapshot | undefined => {
-        const current = withoutWaiting()
+        const taken = withoutWaiting()
         // Who must wait has not been answered yet: if he counted already, the list would be warm when he asks for `current`.
-        if (current !== undefined) lastAsked = now()
-        return current
+        if (taken !== undefined) lastAsked = now()
+        return taken
       }
 
       const orLastGood = (refreshed: Effect.Effect<TakenSnapshot, RefreshError>) =>
-        Effect.catch(refreshed, (error) => {
-          const { current } = held
-          return current !== undefined && isServable() ? Effect.succeed(current) : Effect.fail(error)
-        })
+        Effect.catch(refreshed, (error) =>
+          current !== undefined && isServable(current) ? Effect.succeed(current) : Effect.fail(error),
+        )
 
       /**
        * Renews the snapshot as it ages while somebody asks now and then. Until there is one, whether anybody asks or not: a
        * balancer sends nobody to a replica that is not ready.
        */
       const keepFresh = Effect.gen(function* () {
-        const { current, heldSince, failure } = held
-        const due = failure === undefined ? heldSince + freshFor : failure.at + pause
+        const due = failure === undefined ? (current?.heldSince ?? 0) + freshFor : failure.at + pause
         const wait = current === undefined && failure === undefined ? 0 : due - now()
         if (wait > 0) return yield* Effect.sleep(wait)
         if (current !== undefined && !isWarm()) return yield* Effect.sleep(pause)
@@ -164,23 +170,49 @@ export class Snapshots extends Context.Service<
         // A fault of our own, which is in no `failure`, must not end this, nor be met again at once.
         if (Exit.hasDies(exit)) yield* Effect.sleep(pause)
       })
+
+      const earlier = yield* source.earlier
+      // An older one tells nothing of what Waldur may have lost since.
+      const rememberedFor = Math.max(freshFor + staleIfError, Duration.toMillis(cache.emptyGuard))
+      if (earlier !== undefined && now() - earlier.taken.heldSince < rememberedFor) last = earlier
+      if (last !== undefined && isServable(last.taken)) {
+        current = last.taken
+        walkable.put(current, now())
+        // As if somebody had asked: it answers while the first refresh runs.
+        lastAsked = now()
+      }
       yield* Effect.forkIn(Effect.forever(keepFresh), scope)
+      yield* Effect.forkIn(Effect.forever(Effect.andThen(source.wanted, Effect.exit(join(true)))), scope)
 
       return Snapshots.of({
         ready,
         current: Effect.suspend(() => {
-          const current = ready()
+          const taken = ready()
           lastAsked = now()
-          return current === undefined ? orLastGood(join(false)) : Effect.succeed(current)
+          return taken === undefined ? orLastGood(join(false)) : Effect.succeed(taken)
         }),
         renewed: Effect.suspend(() => {
           const wasWarm = isWarm()
           lastAsked = now()
           const earlier = flight === undefined ? Effect.void : Effect.exit(Deferred.await(flight.landing))
-          return orLastGood(Effect.andThen(earlier, join(wasWarm)))
+          return orLastGood(Effect.andThen(earlier, join(wasWarm, true)))
         }),
-        walkable: walkable.get,
-        held: () => held,
+        walkable: (id) => {
+          const here = walkable.get(id)
+          if (here !== undefined) return Effect.succeed(here)
+          return Effect.tap(source.byId(id), (found) =>
+            Effect.sync(() => {
+              if (found !== undefined) walkable.putEarlier(found, now())
+            }),
+          )
+        },
+        held: () => ({
+          current,
+          origin: current === undefined ? undefined : last?.origin,
+          failure,
+          isLeading: source.isLeading(),
+          troubles: source.troubles(),
+        }),
       })
     }),
   )

@@ -1,0 +1,57 @@
+import { makeTransport, transportFailureFrom } from "@cscs/http-transport"
+import type { ProxySettings } from "@cscs/proxy-server"
+import { Effect } from "effect"
+import type { Scrub } from "./scrubber.ts"
+
+/** A `fetch` for one kind of telemetry. */
+export type Deliver = (about: {
+  /** `traces`, `metrics`: for the log. */
+  readonly what: string
+  /** Milliseconds for one attempt. */
+  readonly timeout: number
+}) => typeof fetch
+
+/**
+ * The way out for all telemetry: through the proxies of the environment, with a deadline, and never after a redirect, which
+ * would carry the credentials elsewhere. Who cannot be told is said once, and once when that is over.
+ */
+export const makeDelivery = Effect.fnUntraced(function* ({ telemetry }: ProxySettings, scrub: Scrub) {
+  const { fetch } = yield* makeTransport({
+    upstream: "telemetry",
+    baseUrl: "http://localhost/",
+    proxy: telemetry.proxy,
+    connections: 4,
+    maxBodyBytes: 1024 * 1024,
+  })
+  const context = yield* Effect.context<never>()
+  const say = (line: Effect.Effect<void>) => void Effect.runForkWith(context)(line)
+
+  const deliver: Deliver = ({ what, timeout }) => {
+    let isFailing = false
+    const failed = (why: string) => {
+      if (isFailing) return
+      isFailing = true
+      say(Effect.logWarning("Telemetry cannot be delivered").pipe(Effect.annotateLogs({ what, why: scrub(why) })))
+    }
+    return async (input, init) => {
+      const signals = [AbortSignal.timeout(timeout), ...(init?.signal ? [init.signal] : [])]
+      try {
+        const response = await fetch(input, { ...init, redirect: "manual", signal: AbortSignal.any(signals) })
+        if (!response.ok) failed(`it is answered ${response.status}`)
+        else if (isFailing) {
+          isFailing = false
+          say(Effect.logInfo("Telemetry is delivered again").pipe(Effect.annotateLogs({ what })))
+        }
+        return response
+      } catch (thrown) {
+        // Who stops does not wait for it.
+        if (init?.signal?.aborted !== true) {
+          const { reason, detail } = transportFailureFrom(thrown, { upstream: "telemetry", call: "POST" }, [])
+          failed(`${reason}: ${detail}`)
+        }
+        throw thrown
+      }
+    }
+  }
+  return deliver
+})

@@ -1,0 +1,119 @@
+import { metricName } from "@cscs/proxy-server"
+import { ConfigProvider, Effect, Layer, Tracer } from "effect"
+import { FetchHttpClient } from "effect/http"
+import { OtlpExporter, OtlpLogger, OtlpMetrics, OtlpSerialization, OtlpTracer } from "effect/observability"
+import type { Deliver } from "./delivery.ts"
+import type { Destination, OpenTelemetry } from "./otel-variables.ts"
+import { sampled } from "./sampling.ts"
+import type { Scrub } from "./scrubber.ts"
+
+/** What the exporters need of the process. */
+export interface OtlpOptions {
+  readonly settings: OpenTelemetry
+  readonly deliver: Deliver
+  readonly scrub: Scrub
+  /** Brings gauges up to date that are measured only when somebody looks. */
+  readonly measure: Effect.Effect<void>
+}
+
+/** Effect's exporters as the settings have them: a tracer, a further logger, and metrics on their way. */
+export const otlpLayer = ({ settings, deliver, scrub, measure }: OtlpOptions) => {
+  const { traces, metrics, logs } = settings
+  const common = (signal: string, to: Destination) => ({
+    layer: Layer.mergeAll(
+      serialization(to.encoding, scrub),
+      FetchHttpClient.layer.pipe(
+        Layer.provideMerge(Layer.succeed(FetchHttpClient.Fetch)(deliver({ what: signal, timeout: to.timeout }))),
+      ),
+      // All that Effect would read there has been read and judged.
+      ConfigProvider.layer(ConfigProvider.fromEnvRecord({})),
+    ),
+    options: {
+      url: to.url,
+      headers: to.headers,
+      compression: to.compression,
+      resource: settings.resource,
+      shutdownTimeout: "2 seconds",
+    } as const,
+  })
+
+  const layers: Array<Layer.Layer<never>> = []
+  if (traces !== undefined) {
+    const { layer, options } = common("traces", traces)
+    layers.push(
+      Layer.effect(
+        Tracer.Tracer,
+        Effect.map(OtlpTracer.make({ ...options, exportInterval: traces.interval }), (tracer) =>
+          sampled(tracer, traces.sampler),
+        ),
+      ).pipe(Layer.provide(OtlpExporter.layerFlusher), Layer.provide(layer)),
+    )
+  }
+  if (metrics !== undefined) {
+    const { layer, options } = common("metrics", metrics)
+    layers.push(
+      Layer.effectDiscard(
+        Effect.gen(function* () {
+          const { flush } = yield* OtlpExporter.Flusher
+          yield* Effect.sleep(metrics.interval).pipe(
+            Effect.andThen(measure),
+            Effect.andThen(flush),
+            Effect.forever,
+            Effect.forkScoped,
+          )
+        }),
+      ).pipe(
+        // Its own clock never strikes: what goes out is measured just before.
+        Layer.provide(OtlpMetrics.layer({ ...options, exportInterval: "24 days" })),
+        Layer.provide(layer),
+      ),
+    )
+  }
+  if (logs !== undefined) {
+    const { layer, options } = common("logs", logs)
+    layers.push(OtlpLogger.layer(options).pipe(Layer.provide(layer)))
+  }
+  return layers.reduce((all, layer) => Layer.merge(all, Layer.fresh(layer)), Layer.empty as Layer.Layer<never>)
+}
+
+const serialization = (encoding: Destination["encoding"], scrub: Scrub) =>
+  Layer.effect(
+    OtlpSerialization.OtlpSerialization,
+    Effect.map(OtlpSerialization.OtlpSerialization, ({ traces, metrics, logs }) => ({
+      // What failed says so in words that came from elsewhere.
+      traces: (data) =>
+        traces({
+          resourceSpans: data.resourceSpans.map((resource) => ({
+            ...resource,
+            scopeSpans: resource.scopeSpans.map((scope) => ({
+              ...scope,
+              spans: scope.spans.map((span) => ({
+                ...span,
+                status: scrub(span.status),
+                events: span.events.length === 0 ? span.events : scrub(span.events),
+              })),
+            })),
+          })),
+        }),
+      metrics: (data) =>
+        metrics({
+          resourceMetrics: data.resourceMetrics.map((resource) => ({
+            ...resource,
+            scopeMetrics: resource.scopeMetrics.map((scope) => ({
+              ...scope,
+              metrics: scope.metrics.map((metric) => ({ ...metric, ...namedAsScraped(metric.name) })),
+            })),
+          })),
+        }),
+      logs,
+    })),
+  ).pipe(Layer.provide(encoding === "json" ? OtlpSerialization.layerJson : OtlpSerialization.layerProtobuf))
+
+/**
+ * Names as `/metrics` has them, so that one dashboard serves both ways. The unit too: whatever makes Prometheus' names of
+ * OpenTelemetry's appends it where the name does not end in it, and would make a ratio of each gauge that has the unit 1.
+ */
+const namedAsScraped = (name: string) => ({
+  name: metricName(name),
+  unit: /_seconds(_total)?$/.test(name) ? "s" : /_bytes$/.test(name) ? "By" : "",
+})

@@ -1,0 +1,241 @@
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { connect } from "node:net"
+import { Writable } from "node:stream"
+import { text } from "node:stream/consumers"
+import { setTimeout as turn } from "node:timers/promises"
+import { fileURLToPath } from "node:url"
+import { Cause, Effect, Exit, Logger, References, Scope } from "effect"
+import { describe, expect, onTestFinished, test } from "vitest"
+import { jsonLine, terminalLine } from "../src/log-lines.ts"
+import { makeLogWriter } from "../src/log-writer.ts"
+import { aSandbox, environmentOf, type Running, serving, until } from "./a-process.ts"
+
+const list = "/api/storage-resources/"
+
+interface Line {
+  readonly message: string
+  readonly level: string
+  readonly annotations: Readonly<Record<string, unknown>>
+}
+const linesOf = ({ stderr }: Running, message = "Request"): ReadonlyArray<Line> =>
+  stderr()
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as Line)
+    .filter((line) => line.message === message)
+
+const aServer = async (more: Record<string, string> = {}) => {
+  const sandbox = await aSandbox()
+  const running = await serving([], { environment: { ...environmentOf(sandbox), ...more } })
+  await until(async () => (await fetch(`${running.url}${list}`)).status === 200)
+  return { ...running, sandbox }
+}
+
+describe("requests to a process", () => {
+  test("have their id in the answer and in one line, whatever the answer", async () => {
+    const server = await aServer({ DEBUG: "true" })
+    const { headers } = await fetch(server.url + list)
+    const asked: ReadonlyArray<readonly [string, RequestInit, number]> = [
+      [list, {}, 200],
+      [list, { method: "HEAD" }, 200],
+      [list, { headers: { Accept: "application/x-ndjson" } }, 200],
+      [list, { headers: { "If-None-Match": headers.get("etag") ?? "" } }, 304],
+      ["/a%0A%1b[31m?access_token=hunter2", {}, 404],
+      [list, { method: "POST" }, 405],
+      [`${list}?snapshot=gone`, {}, 410],
+      [`${list}?page=0`, {}, 422],
+      ["/healthz/live", {}, 200],
+      ["/healthz/ready", {}, 200],
+      ["/docs/", {}, 200],
+    ]
+    const got: Array<unknown> = []
+    for (const [position, [path, init, status]] of asked.entries()) {
+      const id = `own-${position}`
+      const answer = await fetch(server.url + path, { ...init, headers: { ...init.headers, "X-Request-Id": id } })
+      await answer.arrayBuffer()
+      expect([path, answer.status, answer.headers.get("x-request-id")]).toEqual([path, status, id])
+      const promised = answer.headers.get("content-length")
+      got.push({ id, status, ...(promised === null || init.method === "HEAD" ? {} : { bytes: Number(promised) }) })
+    }
+    const own = () => linesOf(server).filter(({ annotations }) => String(annotations.request_id).startsWith("own-"))
+    await until(() => own().length >= asked.length)
+    expect(
+      own().map(({ annotations: { request_id: id, status, bytes } }) => ({
+        id,
+        status,
+        ...(bytes === undefined ? {} : { bytes }),
+      })),
+    ).toEqual(got)
+    expect(own()[4]?.annotations.path).toBe("/a%0A%1b[31m")
+    expect(server.stderr()).not.toContain("hunter2")
+  })
+
+  test("are all in the log of a process that SIGTERM ends", async () => {
+    const server = await aServer()
+    const before = linesOf(server).length
+    for (let round = 0; round < 30; round++) {
+      await Promise.all(Array.from({ length: 10 }, () => fetch(server.url + list).then((answer) => answer.text())))
+    }
+    server.child.kill("SIGTERM")
+    expect(await server.ended).toBe(0)
+    // Those that were still on their way to us when they were counted first are none of the 300.
+    expect(linesOf(server).length - before).toBeGreaterThanOrEqual(300)
+    expect(linesOf(server, "Stopping").length).toBe(1)
+    expect(server.stderr().endsWith("\n")).toBe(true)
+  })
+
+  test("of a caller who left are 499, and no warning", async () => {
+    const server = await aServer({ CACHE_FRESH_FOR: "0" })
+    const fault = server.sandbox.faults.set("waldur", { latencyMs: 300 })
+    const { hostname, port } = new URL(server.url)
+    const socket = connect(Number(port), hostname)
+    socket.on("error", () => {})
+    socket.write(`GET ${list} HTTP/1.1\r\nHost: x\r\nX-Request-Id: gone\r\n\r\n`)
+    await until(() => fault.struck > 0)
+    socket.destroy()
+    const gone = () => linesOf(server).filter(({ annotations }) => annotations.request_id === "gone")
+    await until(() => gone().length > 0)
+    expect(gone()).toMatchObject([{ level: "INFO", annotations: { status: 499 } }])
+  })
+
+  test("are not said below the least level", async () => {
+    const server = await aServer({ LOG_LEVEL: "info" })
+    await fetch(`${server.url}/healthz/live`)
+    await fetch(server.url + list)
+    server.child.kill("SIGTERM")
+    await server.ended
+    expect(new Set(linesOf(server).map(({ annotations }) => annotations.path))).toEqual(new Set([list]))
+  })
+
+  test("are answered though nobody reads the log any more", async () => {
+    const server = await aServer()
+    server.child.stderr?.destroy()
+    for (let round = 0; round < 20; round++) {
+      expect((await fetch(server.url + list)).status).toBe(200)
+      await turn(5)
+    }
+    server.child.kill("SIGTERM")
+    expect(await server.ended).toBe(0)
+  })
+})
+
+describe("lines that wait", () => {
+  const dying = async (how: string) => {
+    const script = fileURLToPath(new URL("a-dying-writer.ts", import.meta.url))
+    const child = spawn(process.execPath, [script, how], { stdio: ["ignore", "ignore", "pipe"] })
+    const [said, [code]] = await Promise.all([text(child.stderr), once(child, "close")])
+    return { said, code }
+  }
+  const all = Array.from({ length: 500 }, (_, index) => `line ${index + 1}\n`).join("")
+
+  test("are written when the work is done, and at process.exit", async () => {
+    expect(await dying("end")).toEqual({ said: all, code: 0 })
+    expect(await dying("exit")).toEqual({ said: all, code: 3 })
+  })
+
+  test("are written before what ends the process is", async () => {
+    const { said, code } = await dying("throw")
+    expect(code).toBe(1)
+    expect(said.startsWith(all)).toBe(true)
+    expect(said).toContain("Error: uncaught")
+  })
+
+  /** A writer to a stream that takes nothing until it is let. */
+  const aStuckWriter = async () => {
+    const written: Array<string> = []
+    const waiting: Array<() => void> = []
+    let isOpen = false
+    const stream = new Writable({
+      highWaterMark: 16,
+      write: (chunk, _, done) => {
+        written.push(String(chunk))
+        if (isOpen) done()
+        else waiting.push(done)
+      },
+    })
+    const scope = Scope.makeUnsafe()
+    onTestFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+    const write = await Effect.runPromise(
+      Effect.provideService(
+        makeLogWriter(stream as NodeJS.WriteStream, (lines) => `${lines} dropped`),
+        Scope.Scope,
+        scope,
+      ),
+    )
+    const open = () => {
+      isOpen = true
+      for (const done of waiting.splice(0)) done()
+    }
+    return { write, written, stream, open }
+  }
+
+  test("wait for each other, a hundredth of a second", async () => {
+    const { write, written, open } = await aStuckWriter()
+    open()
+    write("a")
+    write("ü")
+    expect(written).toEqual([])
+    await until(() => written.length > 0)
+    expect(written).toEqual(["a\nü\n"])
+  })
+
+  test("are dropped and counted while nobody reads, and one longer than all room is whole", async () => {
+    const { write, written, stream, open } = await aStuckWriter()
+    const long = "x".repeat(1024 * 1024)
+    for (let line = 0; line < 50; line++) write(long)
+    expect(stream.writableLength).toBeLessThan(6 * 1024 * 1024)
+    open()
+    await until(() => stream.writableLength === 0)
+    write("again")
+    await until(() => written.at(-1)?.endsWith("again\n") === true)
+    const kept = written.join("").split("\n")
+    const count = kept.filter((line) => line === long).length
+    expect(kept.slice(count)).toEqual([`${50 - count} dropped`, "again", ""])
+  })
+})
+
+describe("a line", () => {
+  const logged = (effect: Effect.Effect<void>, ...loggers: ReadonlyArray<Logger.Logger<unknown, string>>) => {
+    const lines: Array<string> = []
+    const collecting = loggers.map((logger) => Logger.map(logger, (line) => void lines.push(line)))
+    Effect.runSync(
+      effect.pipe(Effect.provide(Logger.layer(collecting)), Effect.provideService(References.MinimumLogLevel, "All")),
+    )
+    return lines
+  }
+
+  test("of JSON is what Effect writes, whatever is in it", () => {
+    const samples = [
+      Effect.logInfo("plain"),
+      Effect.logDebug('ü\n\u2028"\\'),
+      Effect.logWarning("two", "texts"),
+      Effect.logInfo({ an: "object" }),
+      Effect.logError("cause", Cause.fail(new Error("why"))),
+      Effect.logInfo("span").pipe(Effect.withLogSpan("a")),
+      ...[
+        { a: "b", n: 1, t: true },
+        { u: undefined },
+        { n: null, o: { a: [1] } },
+        { e: new Error("x") },
+        { b: 1n },
+      ].map((annotations) => Effect.annotateLogs(Effect.logInfo("annotated"), annotations)),
+    ]
+    for (const sample of samples) {
+      const [ours, theirs] = logged(sample, jsonLine, Logger.formatJson)
+      expect(ours).toBe(theirs)
+      expect(ours).not.toContain("\n")
+    }
+  })
+
+  test("for a terminal commands none, and has colour where there is any", () => {
+    const evil = Effect.logWarning("a\u001b[2Jb").pipe(Effect.annotateLogs({ path: "\u001b]0;x\u0007\n\u009b" }))
+    for (const hasColors of [false, true]) {
+      const [line = ""] = logged(evil, terminalLine(hasColors))
+      const plain = line.replace("\u001b[33mlevel=WARN\u001b[0m", "level=WARN")
+      expect(plain).not.toMatch(/\p{Cc}/u)
+      expect(line === plain).toBe(!hasColors)
+      expect(plain).toContain("level=WARN")
+    }
+  })
+})

@@ -1,0 +1,48 @@
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { readFile } from "node:fs/promises"
+import { text } from "node:stream/consumers"
+import { fileURLToPath } from "node:url"
+import { describe, expect, it } from "vitest"
+import { readmeExample } from "../../../readme-example.ts"
+import { aSandbox, environmentOf } from "./a-process.ts"
+
+/** Here, above all of them, so that the sandbox can stand in for what the examples ask. */
+const packages = ["storage-model", "http-transport", "waldur-client", "hpc-user-client", "proxy-server"]
+const folderOf = (name: string) => fileURLToPath(new URL(`../../../packages/${name}`, import.meta.url))
+
+/** Runs TypeScript in a package's folder, where the package finds itself by its name. */
+const run = async (source: string, folder: string, environment: Record<string, string>) => {
+  const child = spawn(process.execPath, ["--input-type=module-typescript", "-"], {
+    cwd: folder,
+    env: { PATH: process.env.PATH, NO_COLOR: "1", ...environment },
+    stdio: "pipe",
+  })
+  child.stdin.end(source)
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")])
+  return { stdout, stderr, code }
+}
+
+describe("README", () => {
+  it.each(packages)("of %s: its example runs", async (name) => {
+    const sandbox = await aSandbox()
+    const { source, prints } = await readmeExample(folderOf(name))
+    const { stdout, stderr, code } = await run(source, folderOf(name), environmentOf(sandbox))
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.not.stringMatching(/error/i) })
+    expect(stdout).toEqual(prints ?? expect.stringMatching(/\w/))
+  })
+
+  it.each(packages)("of %s: its table names what the door has, and nothing else", async (name) => {
+    const door = await readFile(`${folderOf(name)}/src/index.ts`, "utf8")
+    const exported = [...door.matchAll(/^export (?:type )?\{([^}]*)\}/gm)]
+      .flatMap(([, names = ""]) => names.split(","))
+      .map((name) => name.replace(/^\s*type /, "").trim())
+      .filter((name) => name !== "")
+    const readme = await readFile(`${folderOf(name)}/README.md`, "utf8")
+    const [table = ""] = /(?<=^## The door\n+)(?:\|.*\n)+/m.exec(readme) ?? []
+    const named = [...table.matchAll(/^\| (`.*?`) \|/gm)].flatMap(
+      ([, cell = ""]) => cell.match(/(?<=`)\w+(?=`)/g) ?? [],
+    )
+    expect(named.toSorted()).toEqual(exported.toSorted())
+  })
+})

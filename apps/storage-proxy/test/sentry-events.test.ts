@@ -1,0 +1,69 @@
+import { Cause, Effect, Logger } from "effect"
+import { expect, test } from "vitest"
+import { type Report, reportingLogger } from "../src/telemetry/sentry-events.ts"
+
+const aLog = () => {
+  const reports: Array<Report> = []
+  const state: { outageSince: number | undefined; now: number } = { outageSince: undefined, now: 0 }
+  const logger = reportingLogger(
+    (report) => reports.push(report),
+    () => state.outageSince,
+    () => state.now,
+  )
+  return {
+    state,
+    said: () => reports.map(({ message }) => message),
+    log: (line: Effect.Effect<void>) => Effect.runSync(Effect.provide(line, Logger.layer([logger]))),
+  }
+}
+const minutes = 60_000
+
+test("an outage is reported once, the next one again unless it looks the same within ten minutes", () => {
+  const { state, said, log } = aLog()
+  const failed = (error: string) => log(Effect.annotateLogs(Effect.logError("Refresh failed"), { error }))
+  state.outageSince = 1
+  failed("TransportFailure")
+  state.now = 60 * minutes
+  failed("TransportFailure")
+  failed("WaldurRefusal")
+  expect(said().length).toBe(1)
+  state.outageSince = 2
+  failed("TransportFailure")
+  expect(said().length).toBe(2)
+  state.outageSince = 3
+  state.now += 9 * minutes
+  failed("TransportFailure")
+  expect(said().length).toBe(2)
+  state.outageSince = 4
+  failed("WaldurTooOld")
+  expect(said().length).toBe(3)
+})
+
+test("requests that an outage fails are not reported, nor what is no error", () => {
+  const { said, log } = aLog()
+  log(Effect.logError("Answered 502"))
+  log(Effect.logWarning("Odd resource"))
+  log(Effect.logInfo("Snapshot taken", Cause.die(new Error("lost"))))
+  expect(said()).toEqual([])
+})
+
+test("a fault is reported again after ten minutes, whatever numbers are in it", () => {
+  const { state, said, log } = aLog()
+  const fault = (n: number) => log(Effect.logError("Internal error", Cause.die(new Error(`lost ${n}`))))
+  fault(1)
+  fault(2)
+  expect(said().length).toBe(1)
+  state.now = 10 * minutes
+  fault(3)
+  expect(said().length).toBe(2)
+})
+
+test("not more than twenty things are reported in ten minutes", () => {
+  const { state, said, log } = aLog()
+  const words = Array.from({ length: 50 }, (_, index) => "x".repeat(index + 1))
+  for (const word of words) log(Effect.logError(word))
+  expect(said().length).toBe(20)
+  state.now = 10 * minutes
+  log(Effect.logError("another"))
+  expect(said().length).toBe(21)
+})

@@ -1,0 +1,235 @@
+import { describe, expect, test } from "vitest"
+import { aCollector, attributesOf, type Metrics, metricsOf, spansOf, type Traces } from "./a-collector.ts"
+import { aSandbox, environmentOf, finished, serving, until } from "./a-process.ts"
+
+const isReady = (url: string) => async () => (await fetch(`${url}/healthz/ready`)).status === 200
+
+/** OpenTelemetry by its variables, so quick that a test need not wait. */
+const openTelemetry = (endpoint: string) => ({
+  OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
+  OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+  OTEL_BSP_SCHEDULE_DELAY: "50",
+  OTEL_METRIC_EXPORT_INTERVAL: "50",
+})
+
+describe("OpenTelemetry", () => {
+  test("traces arrive with who we are, and each span under its parent", async () => {
+    const sandbox = await aSandbox()
+    const collector = await aCollector()
+    const { url, child, ended } = await serving([], {
+      environment: {
+        ...environmentOf(sandbox),
+        ...openTelemetry(collector.url),
+        OTEL_SERVICE_NAME: "proxy-of-tests",
+        OTEL_RESOURCE_ATTRIBUTES: "deployment.environment.name=a%20test,service.version=9",
+      },
+    })
+    await until(isReady(url))
+    const callersSpan = "b7ad6b7169203331"
+    const traceparent = `00-0af7651916cd43dd8448eb211c80319c-${callersSpan}-01`
+    expect((await fetch(`${url}/api/storage-resources/?debug=true`, { headers: { traceparent } })).status).toBe(200)
+    child.kill("SIGTERM")
+    expect(await ended).toBe(0)
+
+    const deliveries = collector.at<Traces>("/v1/traces")
+    const [resource] = deliveries.flatMap(({ resourceSpans }) => resourceSpans.map((one) => attributesOf(one.resource)))
+    expect(resource).toMatchObject({
+      "service.name": "proxy-of-tests",
+      "service.version": "9",
+      "deployment.environment.name": "a test",
+      "service.instance.id": expect.any(String),
+      "telemetry.sdk.name": "effect",
+    })
+    const spans = spansOf(deliveries)
+    const byId = new Map(spans.map((span) => [span.spanId, span]))
+    for (const { name, parentSpanId, traceId } of spans) {
+      if (parentSpanId === undefined || parentSpanId === callersSpan) continue
+      expect([name, byId.get(parentSpanId)?.traceId]).toEqual([name, traceId])
+    }
+    const above = (name: string): ReadonlyArray<string> => {
+      const names: Array<string> = []
+      for (let span = spans.find((one) => one.name === name); span !== undefined; ) {
+        names.push(span.name)
+        span = byId.get(span.parentSpanId ?? "")
+      }
+      return names
+    }
+    expect(above("WaldurClient.readResources").length).toBeGreaterThan(1)
+    expect(above("debugAnswer")).toContain("GET /api/storage-resources/")
+    const request = spans.find(({ name }) => name === "GET /api/storage-resources/")
+    expect(request).toMatchObject({ traceId: traceparent.slice(3, 35), parentSpanId: callersSpan, kind: 2 })
+    // What is delivered is in no trace: nobody calls the collector for somebody.
+    expect(collector.delivered.every(({ headers }) => headers.traceparent === undefined)).toBe(true)
+    expect(JSON.stringify(spans)).not.toContain("/v1/traces")
+  })
+
+  test("what went wrong is in its span, without anybody's secrets", async () => {
+    const sandbox = await aSandbox()
+    const collector = await aCollector()
+    const fault = { method: "GET", status: 403, body: { json: { detail: "not for Bearer hunter2" } } }
+    sandbox.faults.set("waldur", fault)
+    const { child, ended, stderr } = await serving([], {
+      environment: {
+        ...environmentOf(sandbox),
+        ...openTelemetry(collector.url),
+        OTEL_EXPORTER_OTLP_HEADERS: "api-key=key-of-the-collector",
+      },
+    })
+    await until(() => stderr().includes('"Refresh failed"'))
+    child.kill("SIGTERM")
+    expect(await ended).toBe(0)
+    const bodies = collector.delivered.map(({ body }) => body.toString()).join()
+    expect(bodies).toContain("not for Bearer ***")
+    expect(collector.delivered[0]?.headers["api-key"]).toBe("key-of-the-collector")
+    const { waldur, hpcUserApi } = sandbox
+    for (const secret of ["hunter2", waldur.token, hpcUserApi.clientSecret, "key-of-the-collector"]) {
+      expect(bodies).not.toContain(secret)
+    }
+  })
+
+  test("metrics arrive under the names that /metrics has, measured anew", async () => {
+    const sandbox = await aSandbox()
+    const collector = await aCollector()
+    const { url } = await serving([], { environment: { ...environmentOf(sandbox), ...openTelemetry(collector.url) } })
+    await until(isReady(url))
+    const latest = () => metricsOf(collector.at<Metrics>("/v1/metrics").slice(-1))
+    await until(() =>
+      latest().some(({ name, gauge }) => name === "storage_proxy_snapshot_entries" && gauge?.dataPoints[0]?.asDouble),
+    )
+    const scraped = [...(await (await fetch(`${url}/metrics`)).text()).matchAll(/^# TYPE (\S+) /gm)].map(([, n]) => n)
+    await until(() => collector.at("/v1/metrics").length > 2)
+    expect(latest().map(({ name }) => name)).toEqual(expect.arrayContaining(scraped))
+    const units = Object.fromEntries(latest().map(({ name, unit }) => [name, unit]))
+    expect(units).toMatchObject({
+      storage_proxy_snapshot_entries: "",
+      storage_proxy_snapshot_age_seconds: "s",
+      process_resident_memory_bytes: "By",
+    })
+  })
+
+  test("protobuf, packed, is what collectors get by default", async () => {
+    const sandbox = await aSandbox()
+    const collector = await aCollector()
+    const environment = {
+      ...environmentOf(sandbox),
+      OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${collector.url}/intake`,
+      OTEL_METRIC_EXPORT_INTERVAL: "50",
+      OTEL_EXPORTER_OTLP_COMPRESSION: "gzip",
+    }
+    await serving([], { environment })
+    await until(() => collector.delivered.length > 0)
+    const [first] = collector.delivered
+    expect(first?.path).toBe("/intake")
+    expect(first?.headers).toMatchObject({ "content-type": "application/x-protobuf", "content-encoding": "gzip" })
+    expect(first?.body.includes("storage_proxy_breaker_state")).toBe(true)
+  })
+
+  test("logs go out where they are asked for", async () => {
+    const sandbox = await aSandbox()
+    const collector = await aCollector()
+    const environment = { ...environmentOf(sandbox), ...openTelemetry(collector.url) }
+    const both = await Promise.all([
+      serving([], { environment }),
+      serving([], { environment: { ...environment, OTEL_LOGS_EXPORTER: "otlp", OTEL_SERVICE_NAME: "loud" } }),
+    ])
+    await Promise.all(both.map(({ url }) => until(isReady(url))))
+    for (const { child } of both) child.kill("SIGTERM")
+    expect(await Promise.all(both.map(({ ended }) => ended))).toEqual([0, 0])
+    const logs = collector.at("/v1/logs").map((one) => JSON.stringify(one))
+    expect(logs.join()).toContain("Snapshot taken")
+    expect(logs.join()).toContain("Stopping")
+    expect(logs.every((one) => one.includes('"loud"'))).toBe(true)
+  })
+
+  test.each([
+    { OTEL_TRACES_SAMPLER: "traceidratio", OTEL_TRACES_SAMPLER_ARG: "0" },
+    { OTEL_TRACES_SAMPLER: "always_off" },
+    { OTEL_TRACES_EXPORTER: "none" },
+    { OTEL_SDK_DISABLED: "true" },
+  ])("no trace goes out with %o", async (variables: Record<string, string>) => {
+    const sandbox = await aSandbox()
+    const collector = await aCollector()
+    const { url, child, ended } = await serving([], {
+      environment: { ...environmentOf(sandbox), ...openTelemetry(collector.url), ...variables },
+    })
+    await until(isReady(url))
+    if (variables.OTEL_SDK_DISABLED === undefined) await until(() => collector.at("/v1/metrics").length > 1)
+    await fetch(`${url}/api/storage-resources/`)
+    child.kill("SIGTERM")
+    expect(await ended).toBe(0)
+    expect(collector.at("/v1/traces")).toEqual([])
+    expect(collector.delivered.length === 0).toBe(variables.OTEL_SDK_DISABLED === "true")
+  })
+
+  test.each([
+    ["is away", async () => "http://127.0.0.1:1"],
+    ["refuses", async () => (await aCollector({ status: 401 })).url],
+    ["never answers", async () => (await aCollector({ hang: true })).url],
+  ])("a collector that %s changes nothing, is said once, and holds up no end", async (_, start) => {
+    const sandbox = await aSandbox()
+    const { url, child, ended, stderr } = await serving([], {
+      environment: {
+        ...environmentOf(sandbox),
+        ...openTelemetry(await start()),
+        OTEL_EXPORTER_OTLP_TIMEOUT: "200",
+        OTEL_EXPORTER_OTLP_HEADERS: "api-key=hunter2-for-the-collector",
+        DEBUG: "true",
+      },
+    })
+    await until(isReady(url))
+    const said = () =>
+      stderr()
+        .split("\n")
+        .filter((line) => line.includes("Telemetry cannot be delivered"))
+    await until(() => said().length === 2)
+    expect((await fetch(`${url}/api/storage-resources/`)).status).toBe(200)
+    const began = performance.now()
+    child.kill("SIGTERM")
+    expect(await ended).toBe(0)
+    expect(performance.now() - began).toBeLessThan(8000)
+    expect(said().length).toBe(2)
+    expect(stderr()).not.toContain("hunter2")
+  })
+
+  test("goes through the proxy of the environment", async () => {
+    const sandbox = await aSandbox()
+    const proxy = await aCollector()
+    const { url } = await serving([], {
+      environment: {
+        ...environmentOf(sandbox),
+        ...openTelemetry("http://collector.example.org:4318"),
+        HTTP_PROXY: proxy.url,
+        NO_PROXY: "127.0.0.1,localhost",
+      },
+    })
+    await until(isReady(url))
+    await until(() => proxy.delivered.some(({ path }) => path === "http://collector.example.org:4318/v1/traces"))
+  })
+
+  test("variables that cannot be are said all at once, with exit code 2 and without their secrets", async () => {
+    const sandbox = await aSandbox()
+    const { code, stderr } = await finished(["serve", "--port", "0"], {
+      environment: {
+        ...environmentOf(sandbox),
+        OTEL_EXPORTER_OTLP_ENDPOINT: "http://bob:hunter2@collector:4318",
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "http://collector:4318/v1/traces",
+        OTEL_EXPORTER_OTLP_PROTOCOL: "grpc",
+        OTEL_EXPORTER_OTLP_HEADERS: "hunter2",
+        OTEL_EXPORTER_OTLP_TIMEOUT: "10s",
+        OTEL_TRACES_SAMPLER: "sometimes",
+        OTEL_METRICS_EXPORTER: "console",
+        OTEL_RESOURCE_ATTRIBUTES: "a=%",
+      },
+    })
+    expect(code).toBe(2)
+    expect(stderr).toContain(
+      '  OTEL_EXPORTER_OTLP_PROTOCOL (environment variable): found "grpc"; expected one of: http/protobuf, http/json; gRPC is not spoken',
+    )
+    for (const name of ["ENDPOINT", "PROTOCOL", "HEADERS", "TIMEOUT"]) expect(stderr).toContain(`OTLP_${name} (`)
+    for (const name of ["TRACES_SAMPLER", "METRICS_EXPORTER", "RESOURCE_ATTRIBUTES"]) {
+      expect(stderr).toContain(`OTEL_${name} (`)
+    }
+    expect(stderr).not.toContain("hunter2")
+    expect(stderr.match(/OTEL_EXPORTER_OTLP_PROTOCOL/g)?.length).toBe(1)
+  })
+})

@@ -1,0 +1,76 @@
+import { Duration, Effect, Exit, Option, type Scope } from "effect"
+import { makeBreaker } from "./breaker.ts"
+import { type AboutCall, TransportFailure } from "./failure.ts"
+import { callEnded, callRepeated } from "./metrics.ts"
+import { defaultRetryPolicy, type RetryPolicy, retrySchedule } from "./retry.ts"
+
+/** How patiently an endpoint is asked. */
+export interface EndpointOptions {
+  /** The name that metrics give it: `waldur`, `hpc-user-token`. */
+  readonly upstream: string
+  /** For one attempt, from the connection to the last byte. Default 60 seconds: a full page of a real Waldur takes 15. */
+  readonly attemptTimeout?: Duration.Input
+  /** For a call with all its repeats and waits. Default three attempts' time, at least 3 minutes. */
+  readonly deadline?: Duration.Input
+  /** Default `defaultRetryPolicy`: four repeats. */
+  readonly retry?: RetryPolicy
+}
+
+/**
+ * Makes a call by an effect that sends one attempt of it: within the endpoint's deadlines, repeated as its policy says,
+ * not at all while its circuit breaker is open, and counted under its name.
+ */
+export type Endpoint = <A>(
+  about: AboutCall,
+  attempt: Effect.Effect<A, TransportFailure>,
+  options?: {
+    /** Whether it may be sent again. Default true. */
+    readonly isSafe?: boolean
+  },
+) => Effect.Effect<A, TransportFailure>
+
+/**
+ * Deadlines, repeats, a circuit breaker and metrics for one endpoint, whatever sends the attempts. A transport has one for
+ * its own calls; use it for another server that is reached by the same `fetch`, so that neither is blamed for the other.
+ */
+export const makeEndpoint = Effect.fnUntraced(function* (
+  options: EndpointOptions,
+): Effect.fn.Return<Endpoint, never, Scope.Scope> {
+  const { upstream, attemptTimeout = "60 seconds" } = options
+  const deadline =
+    options.deadline ?? Duration.max(Duration.minutes(3), Duration.times(Duration.fromInputUnsafe(attemptTimeout), 3))
+  const schedule = retrySchedule(options.retry ?? defaultRetryPolicy)
+  const breaker = yield* makeBreaker(upstream)
+  // A series that is not there yet looks like one that nobody measures.
+  yield* callRepeated(upstream, 0)
+
+  return Effect.fnUntraced(function* (about, attempt, { isSafe = true } = {}) {
+    const within = (duration: Duration.Input, detail: () => string) =>
+      Effect.timeoutOrElse({
+        duration,
+        orElse: () => Effect.fail(new TransportFailure({ ...about, reason: "timeout", detail: detail() })),
+      })
+    let last = ""
+    let attempts = 0
+    const once = Effect.suspend(() => {
+      attempts += 1
+      return attempts === 1 ? attempt : Effect.andThen(callRepeated(upstream), attempt)
+    }).pipe(
+      within(attemptTimeout, () => `no whole answer within ${display(attemptTimeout)}`),
+      Effect.tapError((failure) =>
+        Effect.sync(() => {
+          last = `; the last attempt: ${failure.reason}: ${failure.detail}`
+        }),
+      ),
+    )
+    const withRepeats = (isSafe ? Effect.retry(once, schedule) : once).pipe(
+      within(deadline, () => `no answer within the deadline of ${display(deadline)}${last}`),
+    )
+    const [took, exit] = yield* Effect.timed(Effect.exit(breaker(about, withRepeats)))
+    const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
+    if (Exit.isSuccess(exit) || failure !== undefined) yield* callEnded(upstream, failure, took)
+    return yield* exit
+  })
+})
+
+const display = (duration: Duration.Input) => `${Duration.toSeconds(Duration.fromInputUnsafe(duration))} s`

@@ -1,0 +1,84 @@
+import { monitorEventLoopDelay } from "node:perf_hooks"
+import type { Finding } from "@cscs/storage-model"
+import { Clock, Context, Effect, Layer, Metric } from "effect"
+import { Snapshots } from "../snapshot/snapshots.ts"
+import { version } from "../version.ts"
+
+const age = Metric.gauge("snapshot_age_seconds", { description: "Since the read began that gave the snapshot." })
+const entries = Metric.gauge("snapshot_entries", { description: "Entries of the snapshot." })
+const skipped = Metric.gauge("snapshot_skipped", { description: "Resources left out of the snapshot, by reason." })
+const warnings = Metric.gauge("snapshot_warnings", { description: "Odd things in the snapshot, by reason." })
+const mocked = Metric.gauge("mocked_gids", { description: "Projects whose GID is made up." })
+const guarded = Metric.gauge("guarded_systems", {
+  description: "Storage systems whose last good entries stay, because Waldur suddenly shows far fewer.",
+})
+const leader = Metric.gauge("is_leader", { description: "1 where this process reads the upstreams itself." })
+const build = Metric.gauge("build_info", { description: "Always 1." })
+const memory = Metric.gauge("process_resident_memory_bytes", { description: "Resident memory." })
+const processor = Metric.counter("process_cpu_seconds_total", {
+  description: "Processor time, user and system.",
+  incremental: true,
+})
+const delay = Metric.gauge("nodejs_eventloop_delay_seconds", {
+  description: "How long work waited for the event loop, since the last scrape: the 99th percentile.",
+})
+
+/** Sets a gauge for each reason, and to 0 where one is gone. */
+const byReason = (gauge: Metric.Gauge<number>) => {
+  const seen = new Set<string>()
+  return (findings: ReadonlyArray<Finding<string>>) => {
+    const counts = new Map([...seen].map((reason) => [reason, 0]))
+    for (const { code } of findings) counts.set(code, (counts.get(code) ?? 0) + 1)
+    return Effect.forEach(
+      counts,
+      ([reason, count]) => {
+        seen.add(reason)
+        return Metric.update(Metric.withAttributes(gauge, { reason }), count)
+      },
+      { discard: true },
+    )
+  }
+}
+
+/** What is measured only when somebody looks: what is held, and the process. */
+export class Gauges extends Context.Service<
+  Gauges,
+  {
+    /** Brings them up to date, for whoever reads Effect's metrics next. */
+    readonly measure: Effect.Effect<void>
+  }
+>()("@cscs/proxy-server/Gauges") {
+  static readonly layer: Layer.Layer<Gauges, never, Snapshots> = Layer.effect(
+    Gauges,
+    Effect.gen(function* () {
+      const { held } = yield* Snapshots
+      const loop = monitorEventLoopDelay({ resolution: 10 })
+      loop.enable()
+      const reasons = { skipped: byReason(skipped), warnings: byReason(warnings) }
+      let processorSeconds = 0
+      const measure = Effect.gen(function* () {
+        const { current, isLeading } = held()
+        if (current !== undefined) {
+          const { snapshot, takenAt } = current
+          const now = yield* Clock.currentTimeMillis
+          yield* Metric.update(age, (now - takenAt) / 1000)
+          yield* Metric.update(entries, snapshot.entries.size)
+          yield* Metric.update(mocked, snapshot.mockedGids)
+          yield* Metric.update(guarded, snapshot.guarded.length)
+          yield* reasons.skipped(snapshot.skipped)
+          yield* reasons.warnings(snapshot.warnings)
+        }
+        yield* Metric.update(leader, isLeading ? 1 : 0)
+        yield* Metric.update(Metric.withAttributes(build, { version }), 1)
+        yield* Metric.update(memory, process.memoryUsage.rss())
+        const { user, system } = process.cpuUsage()
+        const seconds = (user + system) / 1e6
+        yield* Metric.update(processor, seconds - processorSeconds)
+        processorSeconds = seconds
+        yield* Metric.update(delay, loop.percentile(99) / 1e9)
+        loop.reset()
+      })
+      return Gauges.of({ measure })
+    }),
+  )
+}

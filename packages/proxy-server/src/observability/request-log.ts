@@ -1,0 +1,124 @@
+import { type OutgoingHttpHeaders, ServerResponse } from "node:http"
+import { Context, Effect, LogLevel, References, Tracer } from "effect"
+import type { Context as HonoContext, MiddlewareHandler } from "hono"
+import { type ObservedRequest, observedRequest } from "./observed-request.ts"
+import { pathOf, type RequestSpans } from "./request-span.ts"
+
+export interface RequestLogOptions {
+  readonly spans: RequestSpans
+  /** Paths that are asked for by machines every few seconds: their lines are for debugging. */
+  readonly quiet: Iterable<string>
+  /** The query parameters whose values are shown. What else stands in a query may be anything, a token too. */
+  readonly parameters: Iterable<string>
+}
+
+const requestId = "X-Request-Id"
+
+/** The status of an answer that nobody was there for any more: nginx's, for HTTP has none. */
+const callerLeft = 499
+
+/**
+ * Gives each answer its request's id, and says each request in one line when its answer has gone out, through the loggers
+ * of the context that it is made in. Ends the request's span then.
+ */
+export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Effect.Effect<MiddlewareHandler> =>
+  Effect.map(Effect.context<never>(), (context) => {
+    const quietPaths = new Set(quiet)
+    const shownParameters = new Set(parameters)
+    const minimum = Context.get(context, References.MinimumLogLevel)
+    const annotations = Context.get(context, References.CurrentLogAnnotations)
+    const line = (level: LogLevel.Severity) =>
+      LogLevel.isGreaterThan(minimum, level) ? undefined : Effect.logWithLevel(level)("Request")
+    const lines = { quiet: line("Debug"), answered: line("Info"), failed: line("Warn") }
+
+    const ended = (c: HonoContext, request: ObservedRequest, began: number, status: number, bytes: unknown): void => {
+      spans.end(request, status)
+      // Why an answer is 5xx has a line of its own, and that is the error.
+      const said = quietPaths.has(c.req.path) ? lines.quiet : status < 500 ? lines.answered : lines.failed
+      if (said === undefined) return
+      const { method, raw } = c.req
+      const traceId = spans.traceId(request)
+      const query = shownQuery(raw.url, shownParameters)
+      // Filled in step by step: this is a part of what a kept page costs.
+      const about: Record<string, unknown> = { ...annotations, request_id: request.id }
+      if (traceId !== undefined) about.trace_id = traceId
+      about.method = method
+      about.path = pathOf(raw.url)
+      if (query !== "") about.query = query
+      about.status = status
+      about.milliseconds = Math.round((performance.now() - began) * 100) / 100
+      // What HEAD says of its length did not go out.
+      if (bytes !== undefined && method !== "HEAD") about.bytes = Number(bytes)
+      if (request.caller !== undefined) about.caller = request.caller
+      const annotated = Context.add(context, References.CurrentLogAnnotations, about)
+      Effect.runForkWith(
+        request.span === undefined ? annotated : Context.add(annotated, Tracer.ParentSpan, request.span),
+      )(said)
+    }
+
+    // Not async: each promise on the way of a kept page shows.
+    return function logRequests(c, next) {
+      const began = performance.now()
+      const request = observedRequest(c)
+      if (spans.areSeen) spans.of(c, request)
+      const outgoing = nodeAnswer(c)
+      if (outgoing !== undefined) {
+        const sent = withHeader(outgoing, requestId, request.id)
+        outgoing.on("close", () =>
+          ended(c, request, began, outgoing.writableFinished ? outgoing.statusCode : callerLeft, sent.bytes),
+        )
+        return next()
+      }
+      return next().then(() => {
+        const { status, headers } = c.res
+        headers.set(requestId, request.id)
+        ended(c, request, began, status, headers.get("content-length") ?? undefined)
+      })
+    }
+  })
+
+/** The answer that the app is to fill in, where it is `@hono/node-server` that serves it. */
+const nodeAnswer = (c: HonoContext): ServerResponse | undefined => {
+  const outgoing: unknown = c.env?.outgoing
+  return outgoing instanceof ServerResponse ? outgoing : undefined
+}
+
+/**
+ * Adds a header when the answer's own are written, and sees how many bytes they promise. Set on the `Response`, or before
+ * the others, it would have all of them taken apart again, at the price of a fifth of a kept page.
+ */
+const withHeader = (outgoing: ServerResponse, name: string, value: string): { readonly bytes: unknown } => {
+  const sent: { bytes: unknown } = { bytes: undefined }
+  const writeHead = outgoing.writeHead
+  outgoing.writeHead = (status: number, ...given: ReadonlyArray<unknown>) => {
+    const [headers = {}, more] = given
+    if (typeof headers !== "object" || headers === null || Array.isArray(headers) || more !== undefined) {
+      outgoing.setHeader(name, value)
+      return writeHead.apply(outgoing, [status, ...given] as never)
+    }
+    const all: OutgoingHttpHeaders = { ...headers, [name]: value }
+    sent.bytes = all["Content-Length"] ?? all["content-length"]
+    return writeHead.call(outgoing, status, all)
+  }
+  return sent
+}
+
+/** Longest value that is shown: a snapshot's id is whole. */
+const shownValue = 80
+
+/** A query as it came over the wire, without the parameters that are not known. */
+const shownQuery = (url: string, known: ReadonlySet<string>): string => {
+  const begin = url.indexOf("?")
+  if (begin < 0) return ""
+  const shown: Array<string> = []
+  for (const pair of url.slice(begin + 1).split("&", mostParameters)) {
+    const equals = pair.indexOf("=")
+    if (!known.has(equals < 0 ? pair : pair.slice(0, equals))) continue
+    const longest = equals + 1 + shownValue
+    shown.push(pair.length > longest ? `${pair.slice(0, longest)}…` : pair)
+  }
+  return shown.join("&")
+}
+
+/** Parameters that are looked at: a query can repeat one thousands of times. */
+const mostParameters = 20

@@ -1,0 +1,152 @@
+import { Clock, Duration, Effect, Metric, Redacted, Schema, type Scope } from "effect"
+
+/** The Valkey or Redis gave no answer, or refused. */
+export class SharedCacheUnavailable extends Schema.TaggedError<SharedCacheUnavailable>()("SharedCacheUnavailable", {
+  detail: Schema.String,
+}) {
+  override get message() {
+    return `the shared cache (cache.url) fails: ${this.detail}`
+  }
+}
+
+type Reply<A> = Effect.Effect<A, SharedCacheUnavailable>
+
+/** A connection to a Valkey or Redis that mends itself; calls fail at once while it is not there. */
+export interface RedisConnection {
+  /** `undefined` for a key that is not there. */
+  readonly getAll: (keys: ReadonlyArray<string>) => Reply<ReadonlyArray<Buffer | undefined>>
+  /** Sets keys that vanish by themselves. */
+  readonly setAll: (
+    values: ReadonlyArray<readonly [key: string, value: Buffer]>,
+    livesFor: Duration.Input,
+  ) => Reply<void>
+  /** Lets keys live on for so long; of each whether it is there. */
+  readonly touchAll: (keys: ReadonlyArray<string>, livesFor: Duration.Input) => Reply<ReadonlyArray<boolean>>
+  /** Whether all of them are there. */
+  readonly areThere: (keys: ReadonlyArray<string>) => Reply<boolean>
+  readonly removeAll: (keys: ReadonlyArray<string>) => Reply<void>
+  /** Runs a script in one go; it gives a list of texts, `null` for what is not there. */
+  readonly run: (
+    script: string,
+    keys: ReadonlyArray<string>,
+    values: ReadonlyArray<string>,
+  ) => Reply<ReadonlyArray<string | null>>
+  /** What ails it, in words; `undefined` where nothing does. */
+  readonly trouble: () => string | undefined
+}
+
+/** For a call, and for the first connection: whoever waits longer had better read the upstreams himself. */
+const patience: Duration.Input = "2 seconds"
+
+const up = Metric.gauge("shared_cache_up", { description: "1 where the Valkey or Redis of cache.url answers." })
+
+const texts = Schema.decodeUnknownEffect(Schema.Array(Schema.NullOr(Schema.String)))
+
+/** Connects, and waits a moment for it. The library is loaded only here, for few need it. */
+export const redisConnection = Effect.fnUntraced(function* (
+  url: Redacted.Redacted,
+): Effect.fn.Return<RedisConnection, never, Scope.Scope> {
+  let trouble: string | undefined
+  let since = 0
+  const failing = Effect.fnUntraced(function* (cause: unknown) {
+    const detail = cause instanceof Error ? cause.message || cause.name : String(cause)
+    const isNews = trouble === undefined
+    trouble = detail
+    if (isNews) {
+      since = yield* Clock.currentTimeMillis
+      yield* Metric.update(up, 0)
+      yield* Effect.logError("The shared cache fails; this replica reads the upstreams itself").pipe(
+        Effect.annotateLogs({ error: detail }),
+      )
+    }
+    return yield* new SharedCacheUnavailable({ detail })
+  })
+  const working = Effect.suspend(() => {
+    if (trouble === undefined) return Effect.void
+    trouble = undefined
+    return Effect.andThen(Metric.update(up, 1), Effect.logInfo("The shared cache works again"))
+  })
+
+  const { createClient, RESP_TYPES } = yield* Effect.promise(() => import("@redis/client"))
+  let lastError: unknown
+  const client = yield* Effect.acquireRelease(
+    Effect.sync(() =>
+      createClient({
+        url: Redacted.value(url),
+        RESP: 2,
+        name: "storage-proxy",
+        // While it is away each replica reads for itself: nothing may wait for it.
+        disableOfflineQueue: true,
+        socket: {
+          connectTimeout: Duration.toMillis(patience),
+          reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 2000) + Math.random() * 200,
+        },
+      }).on("error", (error) => {
+        lastError = error
+      }),
+    ),
+    (client) => Effect.sync(() => client.destroy()),
+  )
+  const noAnswer = `no answer within ${Duration.toSeconds(patience)} s`
+  /** A connection can be dead without a word; TCP itself needs a quarter of an hour to see that. */
+  const connectAnew = () => {
+    if (!client.isReady) return
+    lastError = noAnswer
+    client.destroy()
+    client.connect().catch(() => undefined)
+  }
+  const binary = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer })
+
+  const call = <A>(ask: () => Promise<A>): Reply<A> =>
+    Effect.tryPromise({ try: ask, catch: (cause) => (client.isReady ? cause : (lastError ?? cause)) }).pipe(
+      Effect.timeoutOrElse({
+        duration: patience,
+        orElse: () => {
+          connectAnew()
+          return Effect.fail<unknown>(lastError ?? noAnswer)
+        },
+      }),
+      Effect.catch(failing),
+      Effect.tap(working),
+    )
+
+  yield* Metric.update(up, 1)
+  // It goes on trying for as long as it lives; only the first moment is waited for.
+  const connecting = client.connect()
+  connecting.catch(() => undefined)
+  yield* Effect.ignore(call(() => connecting))
+
+  return {
+    trouble: () =>
+      trouble === undefined ? undefined : `the shared cache fails since ${new Date(since).toISOString()}: ${trouble}`,
+    getAll: (keys) =>
+      keys.length === 0
+        ? Effect.succeed([])
+        : Effect.map(
+            call(() => binary.mGet([...keys])),
+            (values) => values.map((value) => value ?? undefined),
+          ),
+    setAll: (values, livesFor) => {
+      if (values.length === 0) return Effect.void
+      const expiration = { type: "PX", value: Duration.toMillis(livesFor) } as const
+      return Effect.asVoid(
+        call(() => Promise.all(values.map(([key, value]) => client.set(key, value, { expiration })))),
+      )
+    },
+    touchAll: (keys, livesFor) =>
+      Effect.map(
+        call(() => Promise.all(keys.map((key) => client.pExpire(key, Duration.toMillis(livesFor))))),
+        (replies) => replies.map((reply) => reply === 1),
+      ),
+    areThere: (keys) =>
+      Effect.map(
+        call(() => client.exists([...keys])),
+        (count) => count === keys.length,
+      ),
+    removeAll: (keys) => Effect.asVoid(call(() => client.del([...keys]))),
+    run: (script, keys, values) =>
+      call(() => client.eval(script, { keys: [...keys], arguments: [...values] })).pipe(
+        Effect.flatMap((reply) => Effect.catch(texts(reply), failing)),
+      ),
+  }
+})

@@ -1,0 +1,43 @@
+import type { WaldurClient } from "@cscs/waldur-client"
+import { Context, Effect } from "effect"
+import type { Settings } from "../config/settings.ts"
+import type { ProjectGids } from "./project-gids.ts"
+import { type Reading, readSnapshot } from "./read-snapshot.ts"
+import type { RefreshError } from "./refresh-errors.ts"
+import type { TakenSnapshot } from "./snapshot.ts"
+
+/** Where snapshots come from: the upstreams; and where so configured other replicas, and at the start our own file. */
+export interface Source {
+  /** What an earlier process or another replica left: nothing newer is known yet. */
+  readonly earlier: Effect.Effect<Reading | undefined>
+  /**
+   * A snapshot that is newer than the last one.
+   *
+   * @param mustBeNew whether the read that gives it must begin after the call
+   */
+  readonly renew: (last: Reading | undefined, mustBeNew: boolean) => Effect.Effect<Reading, RefreshError>
+  /** Ends when another replica waits for a read that this one would do. */
+  readonly wanted: Effect.Effect<void>
+  /** A snapshot that another replica has, by the id of its entries. */
+  readonly byId: (id: string) => Effect.Effect<TakenSnapshot | undefined>
+  /** Whether this process reads the upstreams itself. */
+  readonly isLeading: () => boolean
+  /** What does not work of keeping and sharing, in words. */
+  readonly troubles: () => ReadonlyArray<string>
+}
+
+/** Where `Snapshots` has its snapshots from. */
+export class SnapshotSource extends Context.Service<SnapshotSource, Source>()("@cscs/proxy-server/SnapshotSource") {}
+
+/** Reads the upstreams and knows of nobody else. */
+export const upstreamSource = Effect.map(
+  Effect.context<Settings | WaldurClient | ProjectGids>(),
+  (context): Source => ({
+    isLeading: () => true,
+    earlier: Effect.succeed(undefined),
+    renew: (last) => Effect.provideContext(readSnapshot(last), context),
+    wanted: Effect.never,
+    byId: () => Effect.succeed(undefined),
+    troubles: () => [],
+  }),
+)

@@ -1,0 +1,51 @@
+import { createCipheriv, createHash } from "node:crypto"
+import type { TakenSnapshot } from "../src/snapshot/snapshot.ts"
+import { aSnapshot, type Made } from "./a-snapshot.ts"
+
+const entries = 600
+/** Bytes of noise in each: what cannot be packed takes its time to write. */
+const noise = 1800
+
+const digestOf = (texts: ReadonlyArray<string>) => createHash("sha256").update(texts.join("\n")).digest("hex")
+
+/** A snapshot of some megabyte that has its number in every part, and a checksum of its own entries as its last one. */
+export const numberedSnapshot = (number: number): TakenSnapshot => {
+  const key = createHash("sha256").update(String(number)).digest()
+  const stream = createCipheriv("aes-256-ctr", key, Buffer.alloc(16))
+  const zeros = Buffer.alloc(noise)
+  const texts = Array.from({ length: entries }, () => stream.update(zeros).toString("base64"))
+  const made = (itemId: string, mountPoint: string): Made => ({
+    itemId,
+    mountPoint,
+    targetType: "project",
+    offeringSlug: "capstor",
+    dataType: "store",
+    status: "active",
+    states: ["OK"],
+  })
+  const steps = texts.map((text, at) => [made(`${number} ${at}`, text)])
+  return {
+    snapshot: aSnapshot([...steps, [made("checksum", digestOf([String(number), ...texts]))]], {
+      counts: new Map([["capstor", number]]),
+      gids: new Map([["project", number]]),
+    }),
+    takenAt: number,
+    heldSince: number,
+    changedAt: number,
+  }
+}
+
+/** The number of a snapshot that is whole; what is wrong with it, in words, where it is not. */
+export const numberOf = ({ snapshot, takenAt, heldSince, changedAt }: TakenSnapshot): number | string => {
+  const texts: Array<string> = []
+  for (let position = 0; position < snapshot.entries.size - 1; position += 1) {
+    const { itemId, mountPoint } = JSON.parse(Buffer.from(snapshot.entries.jsonAt(position)).toString())
+    if (itemId !== `${takenAt} ${position}`) return `entry ${position} of ${takenAt} is ${itemId}`
+    texts.push(mountPoint.default)
+  }
+  if (texts.length !== entries) return `${takenAt} has ${texts.length} entries`
+  const last = JSON.parse(Buffer.from(snapshot.entries.jsonAt(entries)).toString())
+  if (last.mountPoint.default !== digestOf([String(takenAt), ...texts])) return `the checksum of ${takenAt} is wrong`
+  const numbers = [takenAt, heldSince, changedAt, snapshot.counts.get("capstor"), snapshot.gids.get("project")]
+  return numbers.every((one) => one === takenAt) ? takenAt : `numbers differ: ${numbers}`
+}

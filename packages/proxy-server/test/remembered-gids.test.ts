@@ -1,0 +1,164 @@
+import { type GidLookup, HpcUserApiRejected, HpcUserClient } from "@cscs/hpc-user-client"
+import { WaldurClient } from "@cscs/waldur-client"
+import { Effect, Layer } from "effect"
+import { describe, expect, test } from "vitest"
+import { Settings } from "../src/index.ts"
+import { lookupDesk, sameLookups, stillGood } from "../src/snapshot/lookups.ts"
+import { ProjectGids } from "../src/snapshot/project-gids.ts"
+import type { Any } from "./a-proxy.ts"
+
+/** What the HPC User API says of each project: a GID, `"unknown"`, or nothing at all, for it is down. */
+type Says = Readonly<Record<string, number | "unknown">>
+
+/** GIDs from an API that says something else with each step. */
+const overApi = <A>(
+  act: (api: { says: Says }) => Effect.Effect<A, never, ProjectGids | WaldurClient | Any>,
+  mockGids = false,
+): Promise<A> => {
+  const api: { says: Says } = { says: {} }
+  let hasAnswered = false
+  const client = {
+    prepare: () => Effect.void,
+    hasAnswered: () => Effect.sync(() => hasAnswered),
+    gids: (names: Iterable<string>) =>
+      Effect.sync((): GidLookup => {
+        const lookup = { known: new Map(), unknown: new Map(), failed: new Map() }
+        for (const name of names) {
+          const said = api.says[name]
+          if (said === undefined) lookup.failed.set(name, down)
+          else if (said === "unknown") lookup.unknown.set(name, "the API does not know it")
+          else lookup.known.set(name, said)
+        }
+        hasAnswered ||= lookup.known.size + lookup.unknown.size > 0
+        return lookup
+      }),
+  }
+  const gids = ProjectGids.layer.pipe(
+    Layer.provide(Layer.succeed(HpcUserClient)(client as Any)),
+    Layer.provide(Layer.succeed(Settings)({ mockGids } as Any)),
+  )
+  const waldur = Layer.succeed(WaldurClient)({ offeringCustomers: () => Effect.succeed([]) } as Any)
+  return Effect.runPromise(Effect.scoped(act(api)).pipe(Effect.provide(Layer.merge(gids, waldur))) as Effect.Effect<A>)
+}
+const down = new HpcUserApiRejected({ call: "GET projects", status: 403, detail: "no" })
+
+const known = (gid: number) => ({ status: "known", gid })
+const fromFile = new Map([
+  ["bio", 40_001],
+  ["chem", 40_002],
+])
+const projects = (...names: ReadonlyArray<string>) => new Set(names)
+const need = (...names: ReadonlyArray<string>) => ({ offerings: new Set<string>(), projects: projects(...names) })
+const settle = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+
+describe("GIDs of before the start", () => {
+  test("serve for those that the API fails for, and are told apart", () =>
+    overApi(() =>
+      Effect.gen(function* () {
+        const gids = yield* ProjectGids
+        yield* gids.remember(fromFile)
+        const { answers, remembered, failure, mocked } = yield* gids.of(projects("bio", "new"))
+        expect(answers.get("bio")).toEqual(known(40_001))
+        expect(answers.get("new")?.status).toBe("unavailable")
+        expect([[...remembered], mocked.size, failure]).toEqual([["bio"], 0, down.message])
+      }),
+    ))
+
+  test.each<[string, Says]>([
+    ["a GID", { other: 41_000 }],
+    ["that it knows nothing", { other: "unknown" }],
+  ])("are forgotten once it says %s of anybody, in the same question or before it", (_, says) =>
+    overApi((api) =>
+      Effect.gen(function* () {
+        const gids = yield* ProjectGids
+        yield* gids.remember(fromFile)
+        expect((yield* gids.of(projects("bio"))).remembered.size).toBe(1)
+        api.says = says
+        const same = yield* gids.of(projects("bio", "other"))
+        expect([same.answers.get("bio")?.status, same.remembered.size]).toEqual(["unavailable", 0])
+        api.says = {}
+        const later = yield* gids.of(projects("bio", "chem"))
+        expect([...later.answers.values()].map(({ status }) => status)).toEqual(["unavailable", "unavailable"])
+        // Nor do they come back.
+        yield* gids.remember(fromFile)
+        expect((yield* gids.of(projects("bio"))).remembered.size).toBe(0)
+      }),
+    ),
+  )
+
+  test("are no match for what the API itself says", () =>
+    overApi((api) =>
+      Effect.gen(function* () {
+        const gids = yield* ProjectGids
+        yield* gids.remember(fromFile)
+        api.says = { bio: 45_000, chem: "unknown" }
+        const { answers, remembered } = yield* gids.of(projects("bio", "chem"))
+        expect([answers.get("bio"), answers.get("chem")?.status]).toEqual([known(45_000), "unknown"])
+        expect(remembered.size).toBe(0)
+      }),
+    ))
+
+  test("are no match for a mock where those are wanted", () =>
+    overApi(
+      () =>
+        Effect.gen(function* () {
+          const gids = yield* ProjectGids
+          yield* gids.remember(fromFile)
+          const { mocked, remembered } = yield* gids.of(projects("bio"))
+          expect([[...mocked], remembered.size]).toEqual([["bio"], 0])
+        }),
+      true,
+    ))
+})
+
+describe("a refresh", () => {
+  test("in which the API answers after it failed has no GID of before the start at its end", () =>
+    overApi((api) =>
+      Effect.gen(function* () {
+        yield* (yield* ProjectGids).remember(fromFile)
+        const desk = yield* lookupDesk(undefined)
+        yield* desk.ahead(need("bio"))
+        yield* settle
+        api.says = { other: "unknown" }
+        const { gids } = yield* desk.complete(need("bio", "other"))
+        expect([gids.answers.get("bio")?.status, gids.remembered.size]).toEqual(["unavailable", 0])
+        expect(gids.answers.get("bio")).toMatchObject({ reason: down.message })
+      }),
+    ))
+
+  test("while the API is down has them, and says of which", () =>
+    overApi(() =>
+      Effect.gen(function* () {
+        yield* (yield* ProjectGids).remember(fromFile)
+        const desk = yield* lookupDesk(undefined)
+        yield* desk.ahead(need("bio", "chem"))
+        // Of those that turn out not to be needed nothing is said.
+        const { gids } = yield* desk.complete(need("bio"))
+        expect([[...gids.answers], [...gids.remembered], gids.failure]).toEqual([
+          [["bio", known(40_001)]],
+          ["bio"],
+          down.message,
+        ])
+      }),
+    ))
+
+  test("that goes on from one with them asks again for each; only the API's own are held on to", () =>
+    overApi((api) =>
+      Effect.gen(function* () {
+        yield* (yield* ProjectGids).remember(fromFile)
+        const first = yield* (yield* lookupDesk(undefined)).complete(need("bio", "chem"))
+        const held = stillGood(first, [])
+        expect([held.gids.answers.size, held.gids.remembered.size]).toEqual([0, 0])
+        const still = yield* (yield* lookupDesk(held)).complete(need("bio", "chem"))
+        expect(sameLookups(still, first)).toBe(true)
+        // The same numbers, but now from the API: not the same, or the next would not know.
+        api.says = { bio: 40_001, chem: 40_002 }
+        const back = yield* (yield* lookupDesk(stillGood(still, []))).complete(need("bio", "chem"))
+        expect(sameLookups(back, first)).toBe(false)
+        expect([...stillGood(back, []).gids.answers]).toEqual([
+          ["bio", known(40_001)],
+          ["chem", known(40_002)],
+        ])
+      }),
+    ))
+})

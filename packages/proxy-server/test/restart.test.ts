@@ -1,0 +1,665 @@
+import { lstat, mkdtemp, readdir, readFile, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { startSandbox, type World } from "@cscs/sandbox"
+import { Duration, Effect, Result } from "effect"
+import { describe, expect, onTestFinished, test } from "vitest"
+import type { TakenSnapshot } from "../src/snapshot/snapshot.ts"
+import { readSnapshotFile, writeSnapshotFile } from "../src/snapshot/snapshot-file.ts"
+import { storageIdentity } from "../src/snapshot/stored-snapshot.ts"
+import {
+  type Any,
+  hpcUserSection,
+  noCache,
+  type ProxyOptions,
+  started,
+  startProxy,
+  type TestedProxy,
+  until,
+} from "./a-proxy.ts"
+import { aWorld, dashed, rowOf } from "./a-world.ts"
+import { snapshotOf } from "./links-of.ts"
+
+const listPath = "/api/marketplace-resources/"
+const refused = { status: 403 } as const
+const down = { path: listPath, status: 403 } as const
+const warm = { CACHE_KEEP_WARM_FOR: "5m" }
+const beforeTheStart = "the list is of before the start"
+
+/** One Waldur, one file, and processes over them one after the other; all ends with the test. */
+const aHouse = async (world: World = aWorld(20), options: Omit<ProxyOptions, "sandbox" | "world"> = {}) => {
+  const sandbox = await startSandbox({ world })
+  onTestFinished(() => sandbox.close())
+  const directory = await mkdtemp(join(tmpdir(), "restart-"))
+  onTestFinished(() => rm(directory, { recursive: true }))
+  const path = join(directory, "kept")
+  let running: TestedProxy | undefined
+  const stop = async () => {
+    await running?.close()
+    running = undefined
+  }
+  onTestFinished(stop)
+  const start = async (more: Omit<ProxyOptions, "sandbox" | "world"> = {}) => {
+    running = await startProxy({
+      ...options,
+      ...more,
+      sandbox,
+      environment: { CACHE_PATH: path, ...options.environment, ...more.environment },
+    })
+    return running
+  }
+  return {
+    world,
+    sandbox,
+    directory,
+    path,
+    start,
+    stop,
+    /** Ends the process that runs and starts another. */
+    restart: async (more: Parameters<typeof start>[0] = {}) => {
+      await stop()
+      return start(more)
+    },
+    /** What is in the file, as this process would read it. */
+    kept: (proxy: TestedProxy) => keptAs(path, storageIdentity(proxy.settings)),
+    /** Moves the file into the past: every process of a test starts at the same moment of its own clock. */
+    age: async (proxy: TestedProxy, age: Duration.Input) => {
+      const identity = storageIdentity(proxy.settings)
+      const taken = await keptAs(path, identity)
+      if (taken === undefined) throw new Error("nothing is kept")
+      const by = started - Duration.toMillis(age) - taken.heldSince
+      const { snapshot, takenAt, heldSince, changedAt } = taken
+      const moved = { snapshot, takenAt: takenAt + by, heldSince: heldSince + by, changedAt: changedAt + by }
+      await Effect.runPromise(writeSnapshotFile(path, identity, moved))
+    },
+  }
+}
+
+const keptAs = async (path: string, identity: string): Promise<TakenSnapshot | undefined> => {
+  const result = await Effect.runPromise(Effect.result(readSnapshotFile(path, identity)))
+  return Result.isSuccess(result) ? result.success : undefined
+}
+
+const isThere = (path: string) =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  )
+
+/** The list whole. */
+const list = (proxy: TestedProxy) => proxy.list("page_size=500")
+const entryOf = (json: Any, world: World, index: number): Any =>
+  json.resources.find(({ itemId }: Any) => itemId === dashed(rowOf(world, index).uuid))
+const statusOf = async (proxy: TestedProxy, world: World, index = 9): Promise<string> =>
+  entryOf((await list(proxy)).json, world, index).status
+const gidOf = (json: Any, world: World, index: number): number | undefined => {
+  const item = entryOf(json, world, index)?.target.targetItem
+  return item?.unixGid ?? item?.primaryProject.unixGid
+}
+const gidsOf = (json: Any, world: World) => world.resources.map((_, index) => gidOf(json, world, index))
+const slugOf = (world: World, index: number) => String(rowOf(world, index).project_slug)
+const warningsOf = async (proxy: TestedProxy): Promise<string> => (await proxy.ready()).json.warnings.join("\n")
+const linesWith = ({ logs }: TestedProxy, words: string) => logs.filter((line) => line.includes(words))
+const failures = (proxy: TestedProxy) => linesWith(proxy, "Refresh failed").length
+
+/** A process that has kept its list in the file, and ended. */
+const closedOnce = async (house: Awaited<ReturnType<typeof aHouse>>) => {
+  const proxy = await house.start()
+  const got = await list(proxy)
+  expect(got.status).toBe(200)
+  await house.stop()
+  expect(await isThere(house.path)).toBe(true)
+  return { proxy, got }
+}
+
+const queries = [
+  "page_size=500",
+  "page=2&page_size=7",
+  "storage_system=vast&page_size=500",
+  "storage_system=iopsstor&data_type=store",
+  "data_type=scratch",
+  "status=active",
+  "status=error",
+  "state=OK&page_size=500",
+  "state=Erred",
+  "state=Terminating&status=pending",
+  "page=99",
+  "",
+]
+
+describe("a restart while Waldur is down", () => {
+  test("gives every answer as before: bytes, ETag, links, times", async () => {
+    const house = await aHouse(aWorld(60))
+    const said = async (proxy: TestedProxy) => {
+      const all: Array<unknown> = []
+      for (const query of queries) {
+        for (const Accept of ["application/json", "application/x-ndjson"]) {
+          const path = `/api/storage-resources/?${query}`
+          const { status, text, headers } = await proxy.get(path, { headers: { Accept } })
+          const names = ["etag", "link", "last-modified", "age", "content-type"]
+          all.push([query, Accept, status, text, ...names.map((name) => headers.get(name))])
+        }
+      }
+      return all
+    }
+    const before = await said(await house.start())
+    await house.stop()
+    house.sandbox.faults.set("waldur", down)
+    const proxy = await house.start()
+    expect(await said(proxy)).toEqual(before)
+    await house.restart()
+    expect(before.every((one) => (one as Any)[2] === 200)).toBe(true)
+  })
+
+  test.each([
+    ["0 seconds", "309 seconds"],
+    ["20 seconds", "289 seconds"],
+    ["200 seconds", "109 seconds"],
+    ["309 seconds", "0 seconds"],
+  ] as const)("serves a list of %s before for %s more, counted from when it was held; then 502", async (age, more) => {
+    const house = await aHouse()
+    const { proxy: before, got } = await closedOnce(house)
+    await house.age(before, age)
+    house.sandbox.faults.set("waldur", down)
+    const proxy = await house.start()
+    const first = await list(proxy)
+    expect([first.status, first.text, first.headers.get("age")]).toEqual([200, got.text, age.split(" ")[0]])
+    await proxy.pass(more)
+    const last = await list(proxy)
+    expect([last.status, last.text, last.headers.get("age")]).toEqual([200, got.text, "309"])
+    await proxy.pass("1 second")
+    expect((await list(proxy)).status).toBe(502)
+  })
+
+  test("gives 502 at once where the list is too old, and is not ready; the file stands for when it is back", async () => {
+    const house = await aHouse()
+    const { proxy: before, got } = await closedOnce(house)
+    await house.age(before, "310 seconds")
+    const bytes = await readFile(house.path)
+    const fault = house.sandbox.faults.set("waldur", down)
+    const proxy = await house.start()
+    expect((await list(proxy)).status).toBe(502)
+    const report = await proxy.ready()
+    expect([report.status, report.json.status, report.json.snapshot]).toEqual([503, "starting", null])
+    for (let minute = 0; minute < 3; minute += 1) await proxy.pass("1 minute")
+    expect(await readFile(house.path)).toEqual(bytes)
+    fault.clear()
+    await until(async () => {
+      await proxy.pass("5 seconds")
+      return (await proxy.ready()).status === 200
+    })
+    expect((await list(proxy)).text).toBe(got.text)
+  })
+
+  test("again and again serves the same list on, but no longer for that", async () => {
+    const house = await aHouse()
+    const { proxy: before, got } = await closedOnce(house)
+    await house.age(before, "100 seconds")
+    house.sandbox.faults.set("waldur", down)
+    for (let start = 0; start < 3; start += 1) {
+      const proxy = await house.restart({ environment: warm })
+      await until(() => failures(proxy) > 0)
+      await proxy.pass("60 seconds")
+      expect((await list(proxy)).text).toBe(got.text)
+      await proxy.pass("150 seconds")
+      expect((await list(proxy)).status).toBe(502)
+    }
+    const kept = await house.kept(before)
+    expect(kept?.heldSince).toBe(started - 100_000)
+  })
+
+  test("is said: the list is of before the start, and why there is no newer", async () => {
+    const house = await aHouse()
+    const { proxy: before } = await closedOnce(house)
+    await house.age(before, "20 seconds")
+    const fault = house.sandbox.faults.set("waldur", down)
+    const proxy = await house.start({ environment: warm })
+    await until(() => failures(proxy) > 0)
+    const { status, json } = await proxy.ready()
+    expect([status, json.status, json.snapshot.age]).toEqual([200, "ready", 20])
+    expect(json.warnings.join("\n")).toContain(beforeTheStart)
+    expect(json.warnings.join("\n")).toContain("the data is stale: 20 seconds old")
+    expect([json.upstreams.waldur.status, json.upstreams.hpc_user_api.status]).toEqual(["failing", "unknown"])
+    fault.clear()
+    await until(async () => {
+      await proxy.pass("5 seconds")
+      return (await proxy.ready()).json.upstreams.waldur.status === "ok"
+    })
+    expect(await warningsOf(proxy)).not.toMatch(/before the start|stale/)
+  })
+})
+
+describe("a restart while all is well", () => {
+  test("answers at once from the file while the first refresh runs, then from that", async () => {
+    const house = await aHouse()
+    const { proxy: before, got } = await closedOnce(house)
+    await house.age(before, "20 seconds")
+    rowOf(house.world, 9).state = "Erred"
+    const fault = house.sandbox.faults.set("waldur", { path: listPath, hang: true })
+    const proxy = await house.start({ environment: warm })
+    await until(() => fault.struck > 0)
+    for (let request = 0; request < 3; request += 1) {
+      const early = await list(proxy)
+      expect([early.status, early.text, early.headers.get("age")]).toEqual([200, got.text, "20"])
+    }
+    const report = (await proxy.ready()).json
+    expect([report.status, report.upstreams.waldur.status]).toEqual(["ready", "unknown"])
+    expect(report.warnings.join("\n")).toContain(beforeTheStart)
+    const [line = ""] = linesWith(proxy, "Snapshot read from the file")
+    expect(JSON.parse(line)).toMatchObject({ annotations: { age: 20, entries: got.json.pagination.total } })
+    // What hangs is given up in time, and asked again.
+    fault.clear()
+    await until(async () => {
+      await proxy.pass("1 second")
+      return (await statusOf(proxy, house.world)) === "error"
+    })
+    expect(await warningsOf(proxy)).not.toContain(beforeTheStart)
+    expect((await proxy.ready()).json.upstreams.waldur).toEqual({ status: "ok" })
+  })
+
+  test("a walk through the pages that began before goes on after it", async () => {
+    const house = await aHouse(aWorld(60))
+    const before = await house.start()
+    const first = await before.list("page_size=10")
+    const second = await before.list(`page_size=10&page=2&snapshot=${snapshotOf(first.headers)}`)
+    await house.stop()
+    for (const row of house.world.resources) if (row.state === "OK") row.state = "Erred"
+    const proxy = await house.start()
+    await proxy.get("/api/storage-resources/", noCache)
+    expect((await proxy.list("status=error")).json.pagination.total).toBeGreaterThan(50)
+    const again = await proxy.list(`page_size=10&page=2&snapshot=${snapshotOf(first.headers)}`)
+    expect([again.status, again.text]).toEqual([200, second.text])
+  })
+
+  test("with fresh_for 0 nothing of the file answers while Waldur works", async () => {
+    const house = await aHouse(aWorld(10), { environment: { CACHE_FRESH_FOR: "0", ...warm } })
+    const { proxy: before } = await closedOnce(house)
+    for (const [age, state, status] of [
+      ["0 seconds", "Erred", "error"],
+      ["20 seconds", "Updating", "updating"],
+      ["200 seconds", "OK", "active"],
+    ] as const) {
+      await house.age(before, age)
+      rowOf(house.world, 9).state = state
+      const proxy = await house.start()
+      expect([age, await statusOf(proxy, house.world)]).toEqual([age, status])
+      await house.stop()
+    }
+    rowOf(house.world, 9).state = "Erred"
+    house.sandbox.faults.set("waldur", down)
+    const proxy = await house.start()
+    expect(await statusOf(proxy, house.world)).toBe("active")
+    await proxy.pass("300 seconds")
+    expect((await list(proxy)).status).toBe(502)
+  })
+
+  test("a file from a clock that went ahead is not young for as long as it was ahead", async () => {
+    const house = await aHouse()
+    const { proxy: before } = await closedOnce(house)
+    await house.age(before, "-2 days")
+    rowOf(house.world, 9).state = "Erred"
+    const proxy = await house.start()
+    const early = await list(proxy)
+    expect([early.status, early.headers.get("age")]).toEqual([200, "0"])
+    expect(Date.parse(early.headers.get("last-modified") ?? "")).toBeLessThanOrEqual(started)
+    await proxy.pass("10 seconds")
+    expect(await statusOf(proxy, house.world)).toBe("error")
+    await house.stop()
+    await house.age(before, "-2 days")
+    house.sandbox.faults.set("waldur", down)
+    const again = await house.start()
+    expect((await list(again)).status).toBe(200)
+    await again.pass("310 seconds")
+    expect((await list(again)).status).toBe(502)
+  })
+
+  test("another configuration starts as if nothing were kept, and keeps its own", async () => {
+    const house = await aHouse()
+    const { proxy: before } = await closedOnce(house)
+    const fault = house.sandbox.faults.set("waldur", down)
+    const two = { capstor: "capstor", vast: "vast" }
+    const proxy = await house.start({ document: () => ({ storage_systems: two }) })
+    expect((await list(proxy)).status).toBe(502)
+    expect(await readdir(house.directory)).toEqual(["kept"])
+    fault.clear()
+    const there = await list(proxy)
+    expect(there.status).toBe(200)
+    await until(async () => (await house.kept(proxy)) !== undefined)
+    expect(await house.kept(before)).toBeUndefined()
+  })
+})
+
+describe("what the first refresh is held against after a restart", () => {
+  const lose = (world: World, slug: string) => {
+    world.resources = world.resources.filter((row) => row.offering_slug !== slug)
+  }
+  const inSystem = async (proxy: TestedProxy, slug: string) =>
+    (await proxy.list(`storage_system=${slug}&page_size=500`)).json.resources
+  const guarded = { environment: { CACHE_EMPTY_GUARD: "1h" } }
+
+  test.each([
+    ["30 minutes", true],
+    ["59 minutes", true],
+    ["60 minutes", false],
+    ["2 days", false],
+  ] as const)("is a list of %s before, though it is not served: a lost system stays: %s", async (age, stays) => {
+    const house = await aHouse(aWorld(60), guarded)
+    const { proxy: before } = await closedOnce(house)
+    const good = await inSystem(await house.start(), "vast")
+    await house.stop()
+    expect(good.length).toBeGreaterThan(3)
+    await house.age(before, age)
+    lose(house.world, "vast")
+    const proxy = await house.start()
+    expect(await inSystem(proxy, "vast")).toEqual(stays ? good : [])
+    expect((await warningsOf(proxy)).includes("Waldur shows 0 resources of vast")).toBe(stays)
+  })
+
+  test("is how long a system is lost already: a restart does not begin that anew", async () => {
+    const house = await aHouse(aWorld(60), guarded)
+    const { proxy: before } = await closedOnce(house)
+    lose(house.world, "vast")
+    const second = await house.start()
+    await second.get("/api/storage-resources/", noCache)
+    expect((await inSystem(second, "vast")).length).toBeGreaterThan(3)
+    await house.stop()
+    const [guard] = (await house.kept(before))?.snapshot.guarded ?? []
+    expect(guard).toMatchObject({ offeringSlug: "vast", since: started, now: 0 })
+    const third = await house.start()
+    await third.pass("59 minutes")
+    expect((await inSystem(third, "vast")).length).toBeGreaterThan(3)
+    await third.pass("1 minute")
+    await third.get("/api/storage-resources/", noCache)
+    expect(await inSystem(third, "vast")).toEqual([])
+  })
+
+  test.each([
+    ["30 minutes", 200],
+    ["61 minutes", 502],
+  ] as const)("is a list of %s before for GIDs: with the API down, a new project gives %i", async (age, status) => {
+    const house = await aHouse(aWorld(20), guarded)
+    const { world } = house
+    const { proxy: before, got } = await closedOnce(house)
+    await house.age(before, age)
+    const added = { ...rowOf(world, 9), uuid: `${"0".repeat(31)}1`, slug: "added", project_slug: "newcomer" }
+    world.resources.push(added)
+    world.gids.set("newcomer", 46_000)
+    house.sandbox.faults.set("hpcUserApi", refused)
+    const proxy = await house.start()
+    const during = await list(proxy)
+    expect(during.status).toBe(status)
+    if (status === 200) expect(during.text).toBe(got.text)
+    house.sandbox.faults.clear()
+    await proxy.pass("10 seconds")
+    expect(gidOf((await list(proxy)).json, world, 20)).toBe(46_000)
+  })
+})
+
+describe("GIDs of before a restart", () => {
+  /** Kept for a day, and full reads only at the start: what is renewed is a light refresh. */
+  const light = { environment: { CACHE_FULL_REFRESH_EVERY: "24h" } }
+  const changed = (world: World, index: number, more: object) =>
+    Object.assign(rowOf(world, index), more, { modified: world.now })
+
+  test("serve while the HPC User API is down; what else changed in Waldur is seen", async () => {
+    const house = await aHouse()
+    const { world } = house
+    const { proxy: before, got } = await closedOnce(house)
+    rowOf(world, 9).state = "Erred"
+    house.sandbox.faults.set("hpcUserApi", refused)
+    for (const age of ["20 seconds", "1 day", "1 day"] as const) {
+      // Also those that a process kept which had them from the file itself.
+      await house.stop()
+      await house.age(before, age)
+      const proxy = await house.start()
+      const { status, json, headers } = await list(proxy)
+      expect([status, headers.get("age")]).toEqual([200, "0"])
+      expect(gidsOf(json, world)).toEqual(gidsOf(got.json, world))
+      expect(entryOf(json, world, 9).status).toBe("error")
+      const report = (await proxy.ready()).json
+      expect(report.upstreams.hpc_user_api.status).toBe("failing")
+      expect(report.upstreams.waldur.status).toBe("ok")
+      await proxy.pass("10 seconds")
+      expect((await list(proxy)).headers.get("age")).toBe("0")
+    }
+  })
+
+  test("that changed in the API meanwhile are the new ones where it answers", async () => {
+    const house = await aHouse()
+    const { world } = house
+    const { proxy: before, got } = await closedOnce(house)
+    await house.age(before, "20 seconds")
+    world.gids.set(slugOf(world, 9), 45_123)
+    const proxy = await house.start()
+    expect(gidOf(got.json, world, 9)).not.toBe(45_123)
+    expect(gidOf((await list(proxy)).json, world, 9)).toBe(45_123)
+    await house.stop()
+    expect((await house.kept(before))?.snapshot.gids.get(slugOf(world, 9))).toBe(45_123)
+  })
+
+  test("are not carried on by a light refresh once the API is back", async () => {
+    const house = await aHouse(aWorld(20), light)
+    const { world } = house
+    const { got } = await closedOnce(house)
+    const [other, gone] = [slugOf(world, 9), slugOf(world, 12)]
+    const fault = house.sandbox.faults.set("hpcUserApi", refused)
+    const proxy = await house.start()
+    await proxy.get("/api/storage-resources/", noCache)
+    // While it is down a light refresh has no others.
+    await proxy.pass("10 seconds")
+    expect(gidsOf((await list(proxy)).json, world)).toEqual(gidsOf(got.json, world))
+    world.gids.set(other, 45_123)
+    world.gids.delete(gone)
+    fault.clear()
+    await proxy.pass("10 seconds")
+    const { json } = await list(proxy)
+    world.resources.forEach((_, index) => {
+      const slug = slugOf(world, index)
+      expect([slug, gidOf(json, world, index)]).toEqual([slug, world.gids.get(slug)])
+    })
+    expect(gidOf(json, world, 12)).toBeUndefined()
+    expect(gidOf(json, world, 9)).toBe(45_123)
+    expect(linesWith(proxy, '"read":"all"').length).toBe(1)
+    expect(linesWith(proxy, '"read":"changes"').length).toBeGreaterThan(0)
+  })
+
+  test("are taken anew where the API is back and says the same: nothing of before is held on to", async () => {
+    const house = await aHouse(aWorld(20), light)
+    const { world } = house
+    const { got } = await closedOnce(house)
+    const fault = house.sandbox.faults.set("hpcUserApi", refused)
+    const proxy = await house.start()
+    await proxy.get("/api/storage-resources/", noCache)
+    fault.clear()
+    await proxy.pass("10 seconds")
+    expect((await list(proxy)).text).toBe(got.text)
+    // Now they are the API's own, known until restart.
+    house.sandbox.faults.set("hpcUserApi", refused)
+    changed(world, 9, { state: "Erred" })
+    await proxy.pass("10 seconds")
+    const { json } = await list(proxy)
+    expect(gidsOf(json, world)).toEqual(gidsOf(got.json, world))
+    expect(entryOf(json, world, 9).status).toBe("error")
+  })
+
+  /** Names so long that one request to the API cannot carry all. */
+  const longNamed = (resources: number): World => {
+    const world = aWorld(resources)
+    const longer = (slug: string) => `${slug}${"x".repeat(200)}`
+    for (const row of world.resources) row.project_slug = longer(String(row.project_slug))
+    for (const [slug, gid] of [...world.gids]) world.gids.set(longer(slug), gid)
+    return world
+  }
+  const exports = ({ sandbox }: TestedProxy) =>
+    sandbox.calls.of("hpcUserApi").filter(({ path }) => path.includes("/export/"))
+
+  test.each([
+    ["known", false],
+    ["unknown", true],
+  ])("serve no more once the API has answered %s for others, though it fails for theirs", async (_, forget) => {
+    const house = await aHouse(longNamed(60))
+    const { world } = house
+    const { got } = await closedOnce(house)
+    house.sandbox.faults.set("hpcUserApi", refused)
+    const proxy = await house.start({ environment: { CACHE_FULL_REFRESH_EVERY: "0" } })
+    await proxy.get("/api/storage-resources/", noCache)
+    await proxy.pass("10 seconds")
+    expect((await list(proxy)).headers.get("age")).toBe("0")
+    expect(gidsOf((await list(proxy)).json, world)).toEqual(gidsOf(got.json, world))
+    // The next time one request fails and the others are answered.
+    proxy.sandbox.calls.clear()
+    if (forget) world.gids.clear()
+    house.sandbox.faults.clear()
+    const fault = house.sandbox.faults.set("hpcUserApi", { ...refused, path: /export/, times: 1 })
+    await proxy.pass("10 seconds")
+    await proxy.list()
+    await until(() => failures(proxy) > 0)
+    expect([fault.struck, exports(proxy).length > 1]).toEqual([1, true])
+    // And then it fails for all that are not known by now.
+    house.sandbox.faults.set("hpcUserApi", refused)
+    await proxy.pass("300 seconds")
+    expect((await list(proxy)).status).toBe(502)
+    expect((await proxy.ready()).json.upstreams.hpc_user_api.status).toBe("failing")
+    house.sandbox.faults.clear()
+    await proxy.pass("61 seconds")
+    const back = await list(proxy)
+    expect(back.status).toBe(200)
+    if (!forget) expect(gidsOf(back.json, world)).toEqual(gidsOf(got.json, world))
+  })
+})
+
+describe("made-up GIDs", () => {
+  const mocking: ReadonlyArray<readonly [string, Omit<ProxyOptions, "sandbox" | "world">]> = [
+    [
+      "hpc_user_api.fallback: mock",
+      { document: (sandbox) => ({ hpc_user_api: { ...hpcUserSection(sandbox), fallback: "mock" } }) },
+    ],
+    ["no HPC User API", { document: () => ({ hpc_user_api: undefined }) }],
+    ["development_mode", { document: () => ({ backend_settings: { development_mode: true } }) }],
+  ]
+
+  test.each(mocking)("(%s) are never kept, with the API up or down, and that is said at the start", async (_, mock) => {
+    const house = await aHouse(aWorld(10), mock)
+    for (const fault of [undefined, refused]) {
+      if (fault !== undefined) house.sandbox.faults.set("hpcUserApi", fault)
+      const proxy = await house.start()
+      expect((await list(proxy)).status).toBe(200)
+      await proxy.pass("1 minute")
+      expect((await list(proxy)).status).toBe(200)
+      const said = /cache\.path.*no effect.*made up/
+      expect(proxy.settings.warnings.some((one) => said.test(one))).toBe(true)
+      expect(await warningsOf(proxy)).toMatch(said)
+      await house.stop()
+      expect(await readdir(house.directory)).toEqual([])
+    }
+  })
+
+  test.each(mocking)("(%s) are not mixed with what is kept: the file is not read, and stands", async (_, mock) => {
+    const house = await aHouse(aWorld(10))
+    const { proxy: before } = await closedOnce(house)
+    const taken = (await house.kept(before)) as TakenSnapshot
+    house.sandbox.faults.set("waldur", down)
+    const proxy = await house.start(mock)
+    // As if it were its own, whatever tells the two apart.
+    await house.stop()
+    await Effect.runPromise(writeSnapshotFile(house.path, storageIdentity(proxy.settings), taken))
+    const bytes = await readFile(house.path)
+    const again = await house.start(mock)
+    expect((await list(again)).status).toBe(502)
+    expect(linesWith(again, "Snapshot read from the file")).toEqual([])
+    house.sandbox.faults.clear()
+    await again.pass("10 seconds")
+    expect((await list(again)).status).toBe(200)
+    await house.stop()
+    expect(await readFile(house.path)).toEqual(bytes)
+  })
+
+  test("a list with the API's own GIDs has no such warning", async () => {
+    const house = await aHouse(aWorld(6))
+    const proxy = await house.start()
+    await proxy.list()
+    expect(await warningsOf(proxy)).not.toContain("cache.path")
+  })
+})
+
+describe("when the file is written", () => {
+  const inodeOf = async (path: string) => (await lstat(path)).ino
+
+  test("at the first snapshot, without anybody having asked", async () => {
+    const house = await aHouse(aWorld(6))
+    const proxy = await house.start()
+    await until(() => isThere(house.path))
+    expect((await house.kept(proxy))?.takenAt).toBe(started)
+    expect(linesWith(proxy, "GET")).toEqual([])
+  })
+
+  test("once a minute where there is something newer", async () => {
+    const house = await aHouse(aWorld(20))
+    const proxy = await house.start()
+    await list(proxy)
+    await until(async () => (await house.kept(proxy)) !== undefined)
+    const first = await inodeOf(house.path)
+    rowOf(house.world, 9).state = "Erred"
+    for (let step = 1; step <= 5; step += 1) {
+      await proxy.pass("10 seconds")
+      expect(await statusOf(proxy, house.world)).toBe("error")
+    }
+    await proxy.pass("9999 millis")
+    // A round trip of our own: what was set off before is done by then.
+    await list(proxy)
+    expect([await inodeOf(house.path), (await house.kept(proxy))?.takenAt]).toEqual([first, started])
+    await proxy.pass("1 millis")
+    await until(async () => (await inodeOf(house.path)) !== first)
+    const kept = await house.kept(proxy)
+    expect(kept?.takenAt).toBe(started + 50_000)
+    expect(kept?.snapshot.entries.select({ status: "error" }).length).toBe(2)
+    expect((await readdir(house.directory)).length).toBe(1)
+  })
+
+  test("not where there is nothing newer", async () => {
+    const house = await aHouse(aWorld(6))
+    const proxy = await house.start()
+    await until(async () => (await house.kept(proxy)) !== undefined)
+    const first = await inodeOf(house.path)
+    for (let minute = 0; minute < 5; minute += 1) {
+      await proxy.pass("1 minute")
+      await proxy.ready()
+    }
+    await house.stop()
+    expect(await inodeOf(house.path)).toBe(first)
+  })
+
+  test("at the end, with what is newest by then", async () => {
+    const house = await aHouse(aWorld(20))
+    const proxy = await house.start()
+    await list(proxy)
+    await until(async () => (await house.kept(proxy)) !== undefined)
+    rowOf(house.world, 9).state = "Erred"
+    await proxy.pass("10 seconds")
+    expect(await statusOf(proxy, house.world)).toBe("error")
+    expect((await house.kept(proxy))?.takenAt).toBe(started)
+    await house.stop()
+    const kept = await house.kept(proxy)
+    expect([kept?.takenAt, kept?.snapshot.entries.select({ status: "error" }).length]).toEqual([started + 10_000, 2])
+    house.sandbox.faults.set("waldur", down)
+    await house.age(proxy, "0 seconds")
+    expect(await statusOf(await house.start(), house.world)).toBe("error")
+  })
+
+  test("not at an end before any refresh, nor in the place of one that is not ours", async () => {
+    const house = await aHouse(aWorld(6))
+    house.sandbox.faults.set("waldur", down)
+    const proxy = await house.start()
+    await until(() => failures(proxy) > 0)
+    await house.stop()
+    expect(await readdir(house.directory)).toEqual([])
+  })
+
+  test("also where nothing was lost by it: without cache.path there is no file", async () => {
+    const house = await aHouse(aWorld(6))
+    const proxy = await house.start({ environment: { CACHE_PATH: "" } })
+    await list(proxy)
+    await house.stop()
+    expect(await readdir(house.directory)).toEqual([])
+  })
+})

@@ -1,0 +1,699 @@
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { gunzipSync, gzipSync } from "node:zlib"
+import type { EntryFilter, SkipCode, WarningCode } from "@cscs/storage-model"
+import { Effect, Result } from "effect"
+import fc from "fast-check"
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest"
+import type { ProxySettings } from "../src/index.ts"
+import type { TakenSnapshot } from "../src/snapshot/snapshot.ts"
+import { readSnapshotFile, setAside, writeSnapshotFile } from "../src/snapshot/snapshot-file.ts"
+import { storageIdentity } from "../src/snapshot/stored-snapshot.ts"
+import { type Any, aProxy, startProxy, type TestedProxy, until } from "./a-proxy.ts"
+import { answersOf, aSnapshot, type Made } from "./a-snapshot.ts"
+import { aWorld } from "./a-world.ts"
+
+const ours = "ours"
+
+const write = (path: string, taken: TakenSnapshot, identity = ours) =>
+  Effect.runPromise(Effect.result(writeSnapshotFile(path, identity, taken)))
+const read = (path: string, identity = ours) => Effect.runPromise(Effect.result(readSnapshotFile(path, identity)))
+
+/** What a file gives, in a word or as all that it can answer. */
+const given = async (path: string, identity = ours, filters: ReadonlyArray<EntryFilter> = []) => {
+  const result = await read(path, identity)
+  if (Result.isFailure(result)) return result.failure._tag === "SnapshotFileDamaged" ? "damaged" : result.failure
+  return result.success === undefined ? "none" : answersOf(result.success, filters)
+}
+
+/** A directory that ends with the test. */
+const aDirectory = async () => {
+  const directory = await mkdtemp(join(tmpdir(), "snapshot-file-"))
+  onTestFinished(() => rm(directory, { recursive: true }))
+  return directory
+}
+
+/** One directory for all the runs of the properties. */
+let shared = ""
+beforeAll(async () => {
+  shared = await mkdtemp(join(tmpdir(), "snapshot-file-"))
+})
+afterAll(() => rm(shared, { recursive: true }))
+
+const oddTexts = [
+  "",
+  "\n",
+  "a\nb",
+  "\r\n",
+  "\u2028",
+  "\u2029",
+  "\ufeff",
+  "\0",
+  "\\n",
+  '"',
+  "👩‍🔬",
+  "é",
+  "e\u0301",
+  "\ud800",
+]
+const oddNames = ["__proto__", "constructor", "toString", "hasOwnProperty"]
+const someText = fc.oneof(
+  fc.string({ unit: "binary" }),
+  fc.string({ unit: "grapheme" }),
+  fc.constantFrom(...oddTexts, ...oddNames),
+)
+const someSlug = fc.oneof(fc.constantFrom("capstor", "vast", ...oddNames), someText)
+const someTime = fc.integer({ min: 0, max: 8.64e15 })
+const someCount = fc.nat({ max: 200_000 })
+
+const someEntry: fc.Arbitrary<Made> = fc.record({
+  itemId: someText,
+  mountPoint: someText,
+  targetType: fc.constantFrom("tenant", "customer", "project", "user"),
+  offeringSlug: someSlug,
+  dataType: fc.oneof(fc.constantFrom("store", "archive"), someText),
+  status: fc.constantFrom("active", "pending", "error"),
+  states: fc.uniqueArray(fc.oneof(fc.constantFrom("OK", "Erred", "Creating"), someText), { maxLength: 3 }),
+})
+
+// By its text, for so an object can have `__proto__` as a key.
+const someJson = fc.oneof(fc.json(), fc.constantFrom('{"__proto__":{"a":1}}', "-0", "1e400", '["\\u2028"]', "null"))
+const someFinding = <C extends string>(...codes: ReadonlyArray<C>) =>
+  fc.record({
+    code: fc.constantFrom(...codes),
+    uuid: fc.option(someText),
+    slug: fc.option(someSlug),
+    offering_slug: fc.option(someSlug),
+    field: someText,
+    found: someJson.map((text): unknown => JSON.parse(text)),
+    reason: someText,
+  })
+const skipCodes: ReadonlyArray<SkipCode> = [
+  "bad-data",
+  "gid-unknown",
+  "gid-unavailable",
+  "removal-of-live-path",
+  "order-not-approved",
+  "foreign-offering",
+  "duplicate",
+]
+const warningCodes: ReadonlyArray<WarningCode> = [
+  "unknown-data-type",
+  "ignored-value",
+  "soft-above-hard",
+  "customer-fallback",
+  "shared-mount-point",
+]
+const numbersByName = fc.array(fc.tuple(someSlug, someCount), { maxLength: 5 }).map((pairs) => new Map(pairs))
+
+const someTaken: fc.Arbitrary<TakenSnapshot> = fc.record({
+  // Above sixteen neighbours are two chunks.
+  snapshot: fc
+    .tuple(
+      fc.array(fc.array(someEntry, { maxLength: 20, size: "medium" }), { maxLength: 5 }),
+      fc.record({
+        skipped: fc.array(someFinding(...skipCodes), { maxLength: 4 }),
+        warnings: fc.array(someFinding(...warningCodes), { maxLength: 4 }),
+        counts: numbersByName,
+        guarded: fc.array(fc.record({ offeringSlug: someSlug, since: someTime, before: someCount, now: someCount }), {
+          maxLength: 3,
+        }),
+        invisibleOfferings: fc.array(someSlug, { maxLength: 3 }),
+        gidFailure: fc.option(someText, { nil: undefined }),
+        gids: numbersByName,
+      }),
+    )
+    .map(([steps, more]) => aSnapshot(steps, more)),
+  takenAt: someTime,
+  heldSince: someTime,
+  changedAt: someTime,
+})
+
+/** One of each in every part of it. */
+const small: TakenSnapshot = {
+  snapshot: aSnapshot(
+    [
+      [
+        {
+          itemId: "tenant",
+          mountPoint: "/capstor/store/cscs",
+          targetType: "tenant",
+          offeringSlug: "capstor",
+          dataType: "store",
+          status: "pending",
+          states: ["OK", "Erred"],
+        },
+      ],
+      [
+        {
+          itemId: "project",
+          mountPoint: "/capstor/store/cscs/\u2028/👩‍🔬",
+          targetType: "project",
+          offeringSlug: "capstor",
+          dataType: "store",
+          status: "active",
+          states: ["OK"],
+        },
+      ],
+    ],
+    {
+      skipped: [
+        {
+          code: "bad-data",
+          uuid: null,
+          slug: "odd",
+          offering_slug: "capstor",
+          field: "attributes.permissions",
+          found: [7, { a: null }],
+          reason: "expected octal digits",
+        },
+      ],
+      counts: new Map([["capstor", 2]]),
+      guarded: [{ offeringSlug: "vast", since: 1_700_000_000_000, before: 12, now: 0 }],
+      gids: new Map([["bio", 40_001]]),
+    },
+  ),
+  takenAt: 1_700_000_000_000,
+  heldSince: 1_700_000_000_123,
+  changedAt: 1_600_000_000_000,
+}
+
+describe("a kept snapshot", () => {
+  test("is read as it was written, in every answer that it can give", async () => {
+    const path = join(shared, "round-trip")
+    const someFilters = fc.array(
+      fc.record(
+        { offeringSlug: someSlug, dataType: someText, status: fc.constantFrom("active", "error"), state: someText },
+        { requiredKeys: [] },
+      ),
+      { maxLength: 4 },
+    )
+    await fc.assert(
+      fc.asyncProperty(someTaken, someFilters, someText, async (taken, some, identity) => {
+        // And those that do select something.
+        const facets = taken.snapshot.entries.chunks.flatMap((chunk) => chunk.facets)
+        const filters = [
+          ...some,
+          ...facets.flatMap(
+            ({ offeringSlug, dataType, status, states }): ReadonlyArray<EntryFilter> => [
+              { offeringSlug, dataType, status },
+              ...[...states].map((state) => ({ state })),
+            ],
+          ),
+        ]
+        expect(Result.isSuccess(await write(path, taken, identity))).toBe(true)
+        expect(await given(path, identity, filters)).toEqual(answersOf(taken, filters))
+      }),
+      { numRuns: 150 },
+    )
+  })
+
+  test("takes the place of the one before, whichever is larger, and leaves nothing beside it", async () => {
+    const directory = await aDirectory()
+    const path = join(directory, "kept")
+    const large = { ...small, snapshot: aSnapshot([Array.from({ length: 500 }, (_, at) => made(`entry ${at}`))]) }
+    for (const taken of [small, large, small]) {
+      await write(path, taken)
+      expect(await given(path)).toEqual(answersOf(taken))
+      expect(await readdir(directory)).toEqual(["kept"])
+    }
+  })
+
+  test("of a world of oddities says the same when it is written again by who read it", async () => {
+    const path = join(await aDirectory(), "kept")
+    const proxy = await aProxy({ environment: { CACHE_PATH: path } })
+    expect((await proxy.list()).status).toBe(200)
+    await until(() => isThere(path))
+    const identity = storageIdentity(proxy.settings)
+    const text = gunzipSync(await readFile(path)).toString()
+    const taken = Result.getOrThrow(await read(path, identity)) as TakenSnapshot
+    const { snapshot } = taken
+    // Else it would show little.
+    expect(Math.min(snapshot.skipped.length, snapshot.warnings.length, snapshot.counts.size)).toBeGreaterThan(2)
+    expect(snapshot.gids.size).toBeGreaterThan(10)
+    const again = `${path} again`
+    await write(again, taken, identity)
+    expect(gunzipSync(await readFile(again)).toString()).toBe(text)
+  })
+
+  test("has every code that there is", async () => {
+    const path = join(await aDirectory(), "kept")
+    const found = { uuid: null, slug: null, offering_slug: null, field: "f", found: 1, reason: "r" }
+    const snapshot = aSnapshot([], {
+      skipped: skipCodes.map((code) => ({ code, ...found })),
+      warnings: warningCodes.map((code) => ({ code, ...found })),
+    })
+    await write(path, { ...small, snapshot })
+    expect(await given(path)).toEqual(answersOf({ ...small, snapshot }))
+  })
+})
+
+const made = (itemId: string): Made => ({
+  itemId,
+  mountPoint: `/${itemId}`,
+  targetType: "project",
+  offeringSlug: "capstor",
+  dataType: "store",
+  status: "active",
+  states: ["OK"],
+})
+
+describe("a file that is not as it was written", () => {
+  /** The small one's bytes. */
+  let whole = Buffer.alloc(0)
+  const path = () => join(shared, "altered")
+  const altered = async (bytes: Uint8Array) => {
+    await writeFile(path(), bytes)
+    return given(path())
+  }
+  beforeAll(async () => {
+    await write(path(), small)
+    whole = await readFile(path())
+  })
+
+  test("cut off anywhere is damaged", async () => {
+    for (let length = 0; length < whole.length; length += 1) {
+      expect([length, await altered(whole.subarray(0, length))]).toEqual([length, "damaged"])
+    }
+    expect(await altered(whole)).toEqual(answersOf(small))
+  })
+
+  test("with any one byte changed is damaged, or what was written", async () => {
+    const said = answersOf(small)
+    let damaged = 0
+    // A step that meets every bit at every eighth place, and is the same each time.
+    for (let at = 0; at < whole.length; at += 1) {
+      for (const mask of [1 << (at % 8), 0xff - (at % 0xff)]) {
+        const bytes = Buffer.from(whole)
+        bytes[at] = (bytes[at] ?? 0) ^ mask
+        const found = await altered(bytes)
+        if (found === "damaged") damaged += 1
+        else expect([at, mask, found]).toEqual([at, mask, said])
+      }
+    }
+    // Only the header of gzip says things that nobody asks, as when it was packed.
+    expect(damaged).toBeGreaterThan(2 * (whole.length - 10))
+  })
+
+  test("cut, changed, lengthened or overwritten in part, however large it was, is never another one", async () => {
+    const size = { maxLength: 40, size: "max" } as const
+    const someLarge = fc
+      .array(fc.array(someEntry, size), { ...size, minLength: 5 })
+      .map((steps): TakenSnapshot => ({ ...small, snapshot: aSnapshot(steps) }))
+    const place = fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true })
+    const someChange = fc.oneof(
+      fc.record({ what: fc.constant("cut" as const), place, bytes: fc.constant(new Uint8Array()) }),
+      fc.record({
+        what: fc.constantFrom("over" as const, "into" as const, "after" as const),
+        place,
+        bytes: fc.uint8Array({ minLength: 1, maxLength: 40 }),
+      }),
+    )
+    await fc.assert(
+      fc.asyncProperty(someLarge, fc.array(someChange, { minLength: 20, maxLength: 20 }), async (taken, changes) => {
+        await write(path(), taken)
+        const bytes = await readFile(path())
+        const said = answersOf(taken)
+        for (const change of changes) {
+          const at = Math.floor(change.place * bytes.length)
+          const found = await altered(
+            {
+              cut: () => bytes.subarray(0, at),
+              over: () => {
+                const copy = Buffer.from(bytes)
+                copy.set(change.bytes.subarray(0, bytes.length - at), at)
+                return copy
+              },
+              into: () => Buffer.concat([bytes.subarray(0, at), change.bytes, bytes.subarray(at)]),
+              after: () => Buffer.concat([bytes, change.bytes]),
+            }[change.what](),
+          )
+          if (found !== "damaged") expect(found).toEqual(said)
+        }
+      }),
+      { numRuns: 15 },
+    )
+  })
+
+  test("that is empty, a text, or packed and something else is damaged", async () => {
+    const others = ["", "\0", "{}", gzipSync(""), gzipSync("\n\n\n"), gzipSync("{}\n"), gzipSync("x".repeat(100_000))]
+    for (const other of others) expect(await altered(Buffer.from(other))).toBe("damaged")
+  })
+
+  describe("though packed soundly", () => {
+    const repacked = (change: (lines: Array<string>) => ReadonlyArray<string>) =>
+      altered(gzipSync(change(gunzipSync(whole).toString().split("\n")).join("\n")))
+    const withHeader = (change: (header: Any) => unknown) =>
+      repacked(([format = "", header = "", ...rest]) => [format, JSON.stringify(change(JSON.parse(header))), ...rest])
+    const withChunk = (change: (chunk: Any) => unknown) =>
+      repacked(([format = "", header = "", chunk = "", ...rest]) => [
+        format,
+        header,
+        JSON.stringify(change(JSON.parse(chunk))),
+        ...rest,
+      ])
+
+    test("is what it was where nothing was changed", async () => {
+      expect(await repacked((lines) => lines)).toEqual(answersOf(small))
+      expect(await withHeader((header) => header)).toEqual(answersOf(small))
+      expect(await withChunk((chunk) => chunk)).toEqual(answersOf(small))
+    })
+
+    test.each<[string, (chunk: Any) => unknown]>([
+      ["an entry", (chunk) => ({ ...chunk, entries: chunk.entries.replace("cscs", "cscx") })],
+      ["an entry more", (chunk) => ({ ...chunk, entries: chunk.entries.repeat(2), facetsAt: [0, 0] })],
+      ["no entry", (chunk) => ({ ...chunk, entries: "", facetsAt: [] })],
+      ["another state", (chunk) => ({ ...chunk, facets: [{ ...chunk.facets[0], states: ["OK"] }] })],
+      ["another system", (chunk) => ({ ...chunk, facets: [{ ...chunk.facets[0], offeringSlug: "vast" }] })],
+      ["another facet's number", (chunk) => ({ ...chunk, facetsAt: [1] })],
+      ["a resource", (chunk) => ({ ...chunk, resources: ["tenant"] })],
+      ["a missing part", ({ entries, facets, facetsAt }) => ({ entries, facets, facetsAt })],
+      ["nothing", () => null],
+    ])("is damaged where a chunk has another content: %s", async (_, change) => {
+      expect(await withChunk(change)).toBe("damaged")
+    })
+
+    test.each<[string, (header: Any) => unknown]>([
+      ["no time", ({ takenAt: _, ...rest }) => rest],
+      ["a time that is none", (header) => ({ ...header, heldSince: "now" })],
+      ["half a millisecond", (header) => ({ ...header, changedAt: 0.5 })],
+      ["a GID that is a text", (header) => ({ ...header, gids: [["bio", "40001"]] })],
+      ["a GID that is no whole number", (header) => ({ ...header, gids: [["bio", 40_001.5]] })],
+      ["a code that there is not", (header) => ({ ...header, skipped: [{ ...header.skipped[0], code: "odd" }] })],
+      ["a chunk more", (header) => ({ ...header, chunks: [...header.chunks, header.chunks[0]] })],
+      ["chunks in another order", (header) => ({ ...header, chunks: header.chunks.toReversed() })],
+      ["a list in its place", (header) => [header]],
+    ])("is damaged where the header has %s", async (_, change) => {
+      expect(await withHeader(change)).toBe("damaged")
+    })
+
+    test("is damaged where lines are gone, or the last is cut", async () => {
+      for (const gone of [1, 2, 3]) expect(await repacked((lines) => lines.toSpliced(gone, 1))).toBe("damaged")
+      for (const kept of [1, 2, 3]) expect(await repacked((lines) => lines.slice(0, kept))).toBe("damaged")
+      // All but the last newline.
+      expect(await repacked((lines) => lines.slice(0, 4))).toBe("damaged")
+    })
+
+    test("of a format to come is none of ours: it is read as if it were not there", async () => {
+      const format = gunzipSync(whole).toString().split("\n")[0] ?? ""
+      expect(JSON.parse(format)).toEqual(["storage-proxy snapshot 1", ours])
+      for (const line of [format.replace("snapshot 1", "snapshot 2"), '["storage-proxy snapshot 7",{"anything":1}]']) {
+        expect(await repacked(([, ...rest]) => [line, ...rest])).toBe("none")
+        expect(await altered(gzipSync(`${line}\n\x01\x02`))).toBe("none")
+      }
+      expect(await repacked(([line = "", ...rest]) => [line.replace("storage-proxy", "another"), ...rest])).toBe(
+        "damaged",
+      )
+    })
+  })
+
+  test("there is none where no file is", async () => {
+    expect(await given(join(shared, "nobody"))).toBe("none")
+    expect(await given(join(shared, "no directory", "nobody"))).toBe("none")
+  })
+})
+
+describe("another version or configuration", () => {
+  test("reads what is kept as if nothing were", async () => {
+    const path = join(await aDirectory(), "kept")
+    await write(path, small)
+    expect([await given(path, "theirs"), await given(path)]).toEqual(["none", answersOf(small)])
+  })
+
+  test("is one where another address, another model or another HPC User API counts; secrets and times do not", async () => {
+    const { settings } = await aProxy({ world: aWorld(6) })
+    const identityWith = (more: Partial<ProxySettings>) => storageIdentity({ ...settings, ...more })
+    const { waldur, model, cache } = settings
+    const hpcUserApi = settings.hpcUserApi as NonNullable<typeof settings.hpcUserApi>
+    const [first, ...others] = model.storageSystems
+    const same = [
+      identityWith({}),
+      identityWith({ waldur: { ...waldur, proxy: "socks5://127.0.0.1:1" } as Any }),
+      identityWith({ cache: { ...cache, path: "/elsewhere" } }),
+    ]
+    expect(new Set(same).size).toBe(1)
+    const different = [
+      identityWith({}),
+      identityWith({ waldur: { ...waldur, apiUrl: "https://other.example.com/api/" } }),
+      identityWith({ hpcUserApi: { ...hpcUserApi, apiUrl: "https://other.example.com/" } }),
+      identityWith({ hpcUserApi: undefined }),
+      identityWith({ model: { ...model, minGid: 2000 } }),
+      identityWith({ model: { ...model, mountRoots: ["/capstor"] } }),
+      identityWith({ model: { ...model, storageSystems: others } }),
+      identityWith({ model: { ...model, storageSystems: [...others, first as Any] } }),
+      identityWith({ model: { ...model, inodeSoftCoefficient: 1.5 } }),
+      identityWith({ model: { ...model, useMockTargetItems: true } }),
+    ]
+    expect(new Set(different).size).toBe(different.length)
+  })
+})
+
+describe("who may read it", () => {
+  const modeOf = async (path: string) => ((await lstat(path)).mode & 0o7777).toString(8)
+
+  test.each([0, 0o022, 0o077, 0o177, 0o277, 0o777])("is we alone, whatever the umask is: %o", async (mask) => {
+    const path = join(await aDirectory(), "kept")
+    const before = process.umask(mask)
+    try {
+      await write(path, small)
+    } finally {
+      process.umask(before)
+    }
+    expect(await modeOf(path)).toBe("600")
+  })
+
+  test("is we alone, whatever lay there before", async () => {
+    const path = join(await aDirectory(), "kept")
+    await writeFile(path, "for all to read")
+    await writeFile(`${path}.tmp`, "half of it".repeat(100_000))
+    await chmod(path, 0o666)
+    await chmod(`${path}.tmp`, 0o666)
+    await write(path, small)
+    expect([await modeOf(path), await given(path)]).toEqual(["600", answersOf(small)])
+  })
+
+  test("also of a damaged one that was set aside", async () => {
+    const path = join(await aDirectory(), "kept")
+    await write(path, small)
+    await Effect.runPromise(setAside(path))
+    expect([await modeOf(`${path}.damaged`), await given(path)]).toEqual(["600", "none"])
+  })
+})
+
+describe("what lies in the way", () => {
+  test("as a link is replaced; what it leads to is not touched", async () => {
+    const directory = await aDirectory()
+    const [path, victim] = [join(directory, "kept"), join(directory, "victim")]
+    for (const link of [path, `${path}.tmp`]) {
+      await writeFile(victim, "not yours")
+      await symlink(victim, link)
+      expect(await readlink(link)).toBe(victim)
+      await write(path, small)
+      expect([await readFile(victim, "utf8"), (await lstat(path)).isFile()]).toEqual(["not yours", true])
+      expect(await given(path)).toEqual(answersOf(small))
+    }
+    expect((await readdir(directory)).sort()).toEqual(["kept", "victim"])
+  })
+
+  test("as a link to nowhere is no snapshot, and replaced", async () => {
+    const path = join(await aDirectory(), "kept")
+    await symlink("nowhere", path)
+    expect(await given(path)).toBe("none")
+    await write(path, small)
+    expect(await given(path)).toEqual(answersOf(small))
+  })
+
+  test("as a directory is an error that names the file, and the last good one stands", async () => {
+    const path = join(await aDirectory(), "kept")
+    await write(path, small)
+    await mkdir(`${path}.tmp`)
+    const other = { ...small, snapshot: aSnapshot([[made("other")]]) }
+    const result = await write(path, other)
+    expect(Result.isFailure(result) && result.failure.message).toContain(path)
+    expect(await given(path)).toEqual(answersOf(small))
+    await rm(`${path}.tmp`, { recursive: true })
+    await rm(path)
+    await mkdir(path)
+    const [written, unread] = [await write(path, other), await read(path)]
+    const failure = { _tag: "SnapshotFileError", path }
+    expect(Result.isFailure(written) && written.failure).toMatchObject(failure)
+    expect(Result.isFailure(unread) && unread.failure).toMatchObject(failure)
+  })
+})
+
+/** Root may do everything: it steps down for the while. */
+const asNobody = async <A>(act: () => Promise<A>): Promise<A> => {
+  if (process.getuid?.() !== 0) return act()
+  process.seteuid?.(65_534)
+  try {
+    return await act()
+  } finally {
+    process.seteuid?.(0)
+  }
+}
+
+describe("what we have no right to", () => {
+  test("is an error with its reason; what stands there stands", async () => {
+    const directory = await aDirectory()
+    const path = join(directory, "kept")
+    await write(path, small)
+    await chmod(directory, 0o555)
+    try {
+      const result = await asNobody(() => write(path, { ...small, snapshot: aSnapshot([]) }))
+      expect(Result.isFailure(result) && result.failure.message).toMatch(/^cache\.path .*EACCES/)
+      await chmod(path, 0o000)
+      const unread = await asNobody(() => read(path))
+      expect(Result.isFailure(unread) && unread.failure).toMatchObject({ _tag: "SnapshotFileError", path })
+      await chmod(path, 0o600)
+      const aside = await asNobody(() => Effect.runPromise(Effect.result(setAside(path))))
+      expect(Result.isFailure(aside) && aside.failure.message).toMatch(/EACCES/)
+    } finally {
+      await chmod(directory, 0o700)
+    }
+    expect([await readdir(directory), await given(path)]).toEqual([["kept"], answersOf(small)])
+  })
+})
+
+describe("a write that fails half way", () => {
+  test("leaves what stood there, and the next one is whole", async () => {
+    const path = join(await aDirectory(), "kept")
+    await write(path, small)
+    const steps = Array.from({ length: 2000 }, (_, at) => [made(`entry ${at}`)])
+    const large = { ...small, snapshot: aSnapshot(steps) }
+    const { entries } = large.snapshot
+    for (const kept of [0, 1, 1000, 1999]) {
+      const chunks = [...entries.chunks]
+      const broken = { ...chunks[kept] } as Any
+      Object.defineProperty(broken, "facets", {
+        get: () => {
+          throw new Error("no more")
+        },
+      })
+      chunks[kept] = broken
+      const taken = { ...large, snapshot: { ...large.snapshot, entries: { ...entries, chunks } } }
+      const result = await write(path, taken)
+      expect(Result.isFailure(result) && result.failure.message).toBe(`cache.path ${path}: no more`)
+      expect(await given(path)).toEqual(answersOf(small))
+    }
+    await write(path, large)
+    expect(await given(path)).toEqual(answersOf(large))
+  })
+})
+
+const isThere = (path: string) =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  )
+const linesWith = ({ logs }: TestedProxy, words: string) => logs.filter((line) => line.includes(words))
+const notKept = "The snapshot cannot be kept"
+const keptWarnings = async (proxy: TestedProxy): Promise<ReadonlyArray<string>> =>
+  (await proxy.ready()).json.warnings.filter((one: string) => one.includes("the snapshot is not kept"))
+/** A minute passes, and somebody asked: there is something new to keep. */
+const anotherMinute = async (proxy: TestedProxy) => {
+  await proxy.pass("1 minute")
+  expect((await proxy.list()).status).toBe(200)
+}
+
+describe("a file that cannot be kept", () => {
+  test("for want of its directory is said once, readiness warns, and the service goes on until it can", async () => {
+    const directory = join(await aDirectory(), "sub")
+    const path = join(directory, "kept")
+    const proxy = await aProxy({ world: aWorld(6), environment: { CACHE_PATH: path } })
+    expect((await proxy.list()).status).toBe(200)
+    await until(async () => (await keptWarnings(proxy)).length === 1)
+    expect((await keptWarnings(proxy))[0]).toContain(path)
+    for (let minute = 0; minute < 5; minute += 1) await anotherMinute(proxy)
+    expect((await proxy.ready()).status).toBe(200)
+    expect(linesWith(proxy, notKept).map((line) => JSON.parse(line).level)).toEqual(["ERROR"])
+
+    await mkdir(directory)
+    await until(async () => {
+      await anotherMinute(proxy)
+      return isThere(path)
+    })
+    await until(async () => (await keptWarnings(proxy)).length === 0)
+
+    // And again, for it worked in between.
+    await rm(directory, { recursive: true })
+    await until(async () => {
+      await anotherMinute(proxy)
+      return (await keptWarnings(proxy)).length === 1
+    })
+    expect(linesWith(proxy, notKept).length).toBe(2)
+  })
+
+  test.each([
+    ["whose directory is a file", async (path: string) => writeFile(join(path, ".."), "a file")],
+    ["that is a directory", async (path: string) => mkdir(path, { recursive: true })],
+  ])("%s is said once, at the start; the service goes on, and ends", async (_, prepare) => {
+    const path = join(await aDirectory(), "sub", "kept")
+    await prepare(path)
+    const proxy = await startProxy({ world: aWorld(6), environment: { CACHE_PATH: path } })
+    try {
+      expect((await proxy.list()).status).toBe(200)
+      for (let minute = 0; minute < 3; minute += 1) await anotherMinute(proxy)
+      expect((await keptWarnings(proxy)).length).toBe(1)
+    } finally {
+      await proxy.close()
+    }
+    expect(linesWith(proxy, notKept).length).toBe(1)
+  })
+})
+
+describe("a damaged file at the start", () => {
+  test("is set aside and said once; the first refresh is waited for, and kept in its place", async () => {
+    const directory = await aDirectory()
+    const path = join(directory, "kept")
+    const sandboxed = await aProxy({ world: aWorld(6), environment: { CACHE_PATH: path } })
+    const good = await sandboxed.list()
+    await until(() => isThere(path))
+    const bytes = await readFile(path)
+    const half = bytes.subarray(0, bytes.length / 2)
+    await sandboxed.pass("1 second")
+    await writeFile(path, half)
+    const proxy = await startProxy({ sandbox: sandboxed.sandbox, environment: { CACHE_PATH: path } })
+    try {
+      expect((await proxy.list()).text).toBe(good.text)
+      expect(await readFile(`${path}.damaged`)).toEqual(half)
+      const said = linesWith(proxy, "The kept snapshot is damaged").map((line) => JSON.parse(line))
+      expect(said).toMatchObject([{ level: "ERROR", annotations: { set_aside_as: `${path}.damaged` } }])
+      await until(() => isThere(path))
+      expect(typeof (await given(path, storageIdentity(proxy.settings)))).toBe("object")
+      expect(await keptWarnings(proxy)).toEqual([])
+    } finally {
+      await proxy.close()
+    }
+  })
+
+  test("that cannot be set aside is said too; the service goes on", async () => {
+    const path = join(await aDirectory(), "kept")
+    await writeFile(path, "")
+    await mkdir(`${path}.damaged`)
+    const proxy = await aProxy({ world: aWorld(6), environment: { CACHE_PATH: path } })
+    expect((await proxy.list()).status).toBe(200)
+    expect(linesWith(proxy, notKept).length).toBe(1)
+    await until(async () => (await readFile(path)).length > 0)
+    await until(async () => (await keptWarnings(proxy)).length === 0)
+  })
+
+  test("of another configuration is not set aside, nor said to be damaged", async () => {
+    const directory = await aDirectory()
+    const path = join(directory, "kept")
+    await write(path, small)
+    const proxy = await aProxy({
+      world: aWorld(6),
+      environment: { CACHE_PATH: path },
+      prepare: ({ faults }) => faults.set("waldur", { status: 403 }),
+    })
+    expect((await proxy.list()).status).toBe(502)
+    expect([await readdir(directory), linesWith(proxy, "damaged")]).toEqual([["kept"], []])
+    // It stands until there is one to take its place.
+    expect(await given(path)).toEqual(answersOf(small))
+    proxy.sandbox.faults.clear()
+    expect((await proxy.list()).status).toBe(200)
+    await until(async () => (await given(path)) === "none")
+    expect(typeof (await given(path, storageIdentity(proxy.settings)))).toBe("object")
+  })
+})
