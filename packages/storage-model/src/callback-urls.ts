@@ -1,4 +1,5 @@
 import { problem, type Warn } from "./finding.ts"
+import type { Note } from "./note.ts"
 import type { CallbackUrls } from "./storage-entry.ts"
 import type { WaldurOrder } from "./waldur-resource.ts"
 
@@ -15,12 +16,22 @@ export const callbackUrlsOf = (
   resource: { readonly uuid: string; readonly order_in_progress?: WaldurOrder | null },
   state: string,
   warn: Warn,
+  note?: Note,
 ): CallbackUrls => {
   const order = resource.order_in_progress
-  if (order?.url === undefined || order.url === null || order.url === "") return {}
+  if (order?.url === undefined || order.url === null || order.url === "") {
+    note?.(
+      "callback URLs",
+      null,
+      "order_in_progress.url",
+      order === undefined || order === null ? "no order is in progress" : "the order has no URL",
+    )
+    return {}
+  }
   const orderUrl = order.url
   if (typeof orderUrl !== "string" || !/^https?:\/\//.test(orderUrl)) {
     warn("ignored-value", problem("order_in_progress.url", orderUrl, "expected a URL; no callback URLs"))
+    note?.("callback URLs", null, "order_in_progress.url", "the order's URL is none")
     return {}
   }
   const end = orderUrl.indexOf(orders)
@@ -35,7 +46,7 @@ export const callbackUrlsOf = (
     `${orderUrl.slice(0, end)}/marketplace-provider-resources/${resource.uuid}/${action}/`
   const pending = order.state === "pending-provider"
   const executing = order.state === "executing"
-  return {
+  const urls = {
     ...(pending && {
       approve_by_provider_url: ofOrder("approve_by_provider"),
       reject_by_provider_url: ofOrder("reject_by_provider"),
@@ -48,4 +59,11 @@ export const callbackUrlsOf = (
       ...(mayBecomeOk.has(state) && { set_state_ok_url: ofResource("set_state_ok") }),
     }),
   }
+  note?.(
+    "callback URLs",
+    Object.keys(urls).join(", "),
+    "order_in_progress",
+    `the order is ${order.state ?? "in no state"}, the resource ${state === "" ? "in no state" : state}`,
+  )
+  return urls
 }

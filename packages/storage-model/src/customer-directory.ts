@@ -17,6 +17,10 @@ export interface OfferingCustomer {
 export interface Customer {
   readonly itemId: string
   readonly name: string
+  /** Where the name is from: a field, or the offering's list. */
+  readonly from: string
+  /** Why it is that one. */
+  readonly reason: string
   readonly warning?: { readonly code: WarningCode; readonly problem: Problem }
 }
 
@@ -85,20 +89,24 @@ const namedBy = (
       : directory?.byUuid.get(resource.customer_uuid)
   const itemId = resource.customer_uuid ?? dashedUuid(listed?.uuid)
   if (itemId == null) return Result.fail(problem("customer_uuid", resource.customer_uuid, "missing; expected a UUID"))
-  if (listed !== undefined) return Result.succeed({ itemId, name: listed.name })
+  if (listed !== undefined) {
+    const by = resource.customer_uuid == null ? "by customer_slug, for no resource gives a UUID" : "by customer_uuid"
+    return Result.succeed({
+      itemId,
+      name: listed.name,
+      from: "the offering's list of customers",
+      reason: `found ${by}`,
+    })
+  }
   if (resource.customer_name == null) {
     return Result.fail(problem("customer_name", resource.customer_name, "missing, and not in the offering's list"))
   }
+  const reason = `${directory === undefined ? "the offering's list of customers could not be read" : "not in the offering's list of customers"}; named as the resource names it`
   return Result.succeed({
     itemId,
     name: resource.customer_name,
-    warning: {
-      code: "customer-fallback",
-      problem: problem(
-        "customer_uuid",
-        resource.customer_uuid,
-        `${directory === undefined ? "the offering's list of customers could not be read" : "not in the offering's list of customers"}; named as the resource names it`,
-      ),
-    },
+    from: "customer_name",
+    reason,
+    warning: { code: "customer-fallback", problem: problem("customer_uuid", resource.customer_uuid, reason) },
   })
 }

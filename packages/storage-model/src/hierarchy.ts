@@ -6,9 +6,17 @@ import { getOrMake } from "./get-or-make.ts"
 import { jsonText } from "./json-object.ts"
 import { stateOf } from "./lifecycle.ts"
 import { livePathsOf } from "./live-path.ts"
-import { type Group, groupsOf, membersOf } from "./located-groups.ts"
+import {
+  type CustomerGroup,
+  directoryReason,
+  type Group,
+  groupsOf,
+  membersOf,
+  type TenantGroup,
+} from "./located-groups.ts"
 import { type Located, locate } from "./located-resource.ts"
 import { invalidComponent } from "./mount-path.ts"
+import type { Note } from "./note.ts"
 import { defaultPermissions } from "./permissions.ts"
 import { type GidAnswer, resourceEntry } from "./resource-entry.ts"
 import type { ModelSettings } from "./settings.ts"
@@ -42,6 +50,21 @@ export interface Hierarchy {
   readonly warnings: ReadonlyArray<Warning>
 }
 
+/** Takes all that comes of one resource, tenant or customer while the tree is built. */
+export interface Hearing {
+  readonly note: Note
+  readonly warned: (warning: Warning) => void
+  readonly skipped: (skipped: Skipped) => void
+  readonly made: (entry: StorageEntry) => void
+}
+
+/** Somebody who asks why: of whom he wants to hear he is told as it is decided; of all others he gives `undefined`. */
+export interface Listener {
+  readonly resource: (resource: WaldurResource) => Hearing | undefined
+  readonly tenant: (tenant: TenantGroup) => Hearing | undefined
+  readonly customer: (customer: CustomerGroup, tenant: TenantGroup) => Hearing | undefined
+}
+
 /**
  * Builds the tree tenant, customer, project of every storage system from all resources of Waldur.
  *
@@ -64,29 +87,32 @@ export const buildHierarchy = (input: HierarchyInput): Hierarchy => {
  * Yields the entries in their order: at most 256 at a time, never of two customers in one step; many steps yield none.
  * A tenant's own entry comes alone. Where a customer's entries are cut depends on that customer's resources alone.
  *
+ * @param listener who hears why; the tree is the same with and without
  * @returns what was left out or is odd
  */
-export function* hierarchySteps({
-  decoded,
-  customers,
-  gids,
-  settings,
-}: HierarchyInput): Generator<ReadonlyArray<PlacedEntry>, Omit<Hierarchy, "entries">> {
+export function* hierarchySteps(
+  { decoded, customers, gids, settings }: HierarchyInput,
+  listener?: Listener,
+): Generator<ReadonlyArray<PlacedEntry>, Omit<Hierarchy, "entries">> {
   const skipped: Array<Skipped> = [...decoded.skipped]
   const warnings: Array<Warning> = []
   const skip = (resource: WaldurResource, code: SkipCode, found: Problem) => {
-    skipped.push({ code, ...identityOf(resource), ...found })
+    const finding = { code, ...identityOf(resource), ...found }
+    skipped.push(finding)
+    listener?.resource(resource)?.skipped(finding)
   }
   const warnOf =
     (resource: WaldurResource): Warn =>
     (code, found) => {
-      warnings.push({ code, ...identityOf(resource), ...found })
+      const finding = { code, ...identityOf(resource), ...found }
+      warnings.push(finding)
+      listener?.resource(resource)?.warned(finding)
     }
 
   const located: Array<Located> = []
   const badButLive = [...decoded.malformed]
   yield* eachInSteps(yield* distinct(decoded.resources, skip), (resource) => {
-    const place = locate(resource, settings, warnOf(resource))
+    const place = locate(resource, settings, warnOf(resource), listener?.resource(resource)?.note)
     if (Result.isSuccess(place)) located.push(place.success)
     else {
       skip(resource, place.failure.code, place.failure.problem)
@@ -106,34 +132,58 @@ export function* hierarchySteps({
     const name = named?.resource.provider_name ?? key.toUpperCase()
     const tenantItem = { itemId: resource.offering_uuid, key, name }
     const names = storageNames(tenant.first, settings)
-    yield [
-      parentEntry(tenant, {
+    const hearing = listener?.tenant(tenant)
+    if (hearing !== undefined) {
+      const isNamed = named !== undefined
+      hearing.note(
+        "tenant",
+        name,
+        isNamed ? "provider_name" : "provider_slug",
+        isNamed ? firstNamed : "none has a name",
+      )
+    }
+    const placed = parentEntry(
+      tenant,
+      {
         targetType: "tenant",
         targetItem: tenantItem,
         mountPoint: tenant.sharedDirectory ?? tenantPath,
         names,
         parentItemId: null,
-      }),
-    ]
+      },
+      hearing,
+    )
+    yield [placed]
 
     for (const group of tenant.customers) {
       const slug = group.first.resource.customer_slug
       const invalidSlug = invalidComponent("customer_slug", slug)
       const customer = invalidSlug === undefined ? yield* customerOf(group) : Result.fail(invalidSlug)
+      const heard = listener?.customer(group, tenant)
       if (Result.isFailure(customer)) {
+        heard?.skipped({ code: "bad-data", ...identityOf(group.first.resource), ...customer.failure })
         yield* eachInSteps(group.members, (member) => skip(member.resource, "bad-data", customer.failure))
         continue
       }
-      const { itemId, name, warning } = customer.success
-      if (warning !== undefined) warnOf(group.first.resource)(warning.code, warning.problem)
+      const { itemId, name, from, reason, warning } = customer.success
+      heard?.note("customer", name, from, reason)
+      if (warning !== undefined) {
+        const { resource } = group.first
+        warnOf(resource)(warning.code, warning.problem)
+        heard?.warned({ code: warning.code, ...identityOf(resource), ...warning.problem })
+      }
       let step = [
-        parentEntry(group, {
-          targetType: "customer",
-          targetItem: { itemId, key: slug, name },
-          mountPoint: group.sharedDirectory ?? `${tenantPath}/${slug}`,
-          names,
-          parentItemId: tenantItem.itemId,
-        }),
+        parentEntry(
+          group,
+          {
+            targetType: "customer",
+            targetItem: { itemId, key: slug, name },
+            mountPoint: group.sharedDirectory ?? `${tenantPath}/${slug}`,
+            names,
+            parentItemId: tenantItem.itemId,
+          },
+          heard,
+        ),
       ]
       for (const [at, member] of group.members.entries()) {
         // The customer's own entry is one of the first step's.
@@ -142,10 +192,13 @@ export function* hierarchySteps({
           step = []
         }
         const { resource } = member
-        const about = { live, gids, settings, names, parentItemId: itemId, warn: warnOf(resource) }
+        const listening = listener?.resource(resource)
+        const note = listening?.note
+        const about = { live, gids, settings, names, parentItemId: itemId, warn: warnOf(resource), note }
         const made = resourceEntry(member, about)
         if (Result.isFailure(made)) skip(resource, made.failure.code, made.failure.problem)
         else {
+          listening?.made(made.success)
           step.push({
             offeringSlug: resource.offering_slug,
             states: statesOf(stateOf(resource.state)),
@@ -159,9 +212,11 @@ export function* hierarchySteps({
   return { skipped: yield* sortInSteps(skipped, byIdentity), warnings: yield* sortInSteps(warnings, byIdentity) }
 }
 
+const firstNamed = "of the first resource that names its provider"
+
 /** The entry of a tenant or customer. */
 const parentEntry = (
-  { first, states }: Group,
+  group: Group,
   about: {
     readonly targetType: "tenant" | "customer"
     readonly targetItem: { readonly itemId: string; readonly key: string; readonly name: string }
@@ -169,10 +224,9 @@ const parentEntry = (
     readonly names: StorageNames
     readonly parentItemId: string | null
   },
-): PlacedEntry => ({
-  offeringSlug: first.resource.offering_slug,
-  states,
-  entry: {
+  hearing: Hearing | undefined,
+): PlacedEntry => {
+  const entry: StorageEntry = {
     itemId: about.targetItem.itemId,
     status: "pending",
     mountPoint: { default: about.mountPoint },
@@ -181,8 +235,15 @@ const parentEntry = (
     target: { targetType: about.targetType, targetItem: about.targetItem },
     ...about.names,
     parentItemId: about.parentItemId,
-  },
-})
+  }
+  if (hearing !== undefined) {
+    hearing.note("path", about.mountPoint, ...directoryReason(group, about.targetType))
+    hearing.note("permission", defaultPermissions, "fixed", "a parent's directory always has these")
+    hearing.note("status", "pending", "fixed", "a parent is always pending")
+    hearing.made(entry)
+  }
+  return { offeringSlug: group.first.resource.offering_slug, states: group.states, entry }
+}
 
 /** The states of single resources: one set for all that are in the same state, since there are few of them. */
 const loneStates = () => {

@@ -16,9 +16,20 @@
  * ```
  */
 export type { OfferingCustomer } from "./customer-directory.ts"
+export {
+  type Ask,
+  askOf,
+  type Explained,
+  type ExplainedParent,
+  type Explanation,
+  explain,
+  type ResourceBelow,
+} from "./explain.ts"
 export type { Finding, Problem, SkipCode, Skipped, Warning, WarningCode } from "./finding.ts"
 export { buildHierarchy, type Hierarchy, type HierarchyInput, hierarchySteps, type PlacedEntry } from "./hierarchy.ts"
 export { type EntryStatus, entryStatuses, statusOf, type WaldurState, waldurStates } from "./lifecycle.ts"
+export type { NextCode, NextStep } from "./next-step.ts"
+export type { Decided, Noted, Part } from "./note.ts"
 export type { InodeSettings } from "./quotas.ts"
 export { type GidAnswer, projectsWithoutItem } from "./resource-entry.ts"
 export {

@@ -1,3 +1,4 @@
+import type { Note } from "./note.ts"
 import type { WaldurOrder } from "./waldur-resource.ts"
 
 /** The states of a marketplace resource in Waldur, as the `state` filter takes them. */
@@ -20,8 +21,16 @@ const statusByState: Readonly<Record<string, EntryStatus>> = {
 export const stateOf = (state: unknown): string => (typeof state === "string" ? state : "")
 
 /** An entry's status for a Waldur state; `pending` for a state that we do not know. */
-export const statusOf = (state: string): EntryStatus =>
-  Object.hasOwn(statusByState, state) ? (statusByState[state] ?? "pending") : "pending"
+export const statusOf = (state: string, note?: Note): EntryStatus => {
+  const known = Object.hasOwn(statusByState, state) ? statusByState[state] : undefined
+  note?.(
+    "status",
+    known ?? "pending",
+    "state",
+    known === undefined ? "a state that is not one of Waldur's is pending" : `a resource that is ${state} is ${known}`,
+  )
+  return known ?? "pending"
+}
 
 /** Whether a resource in a Waldur state has data that somebody wants to keep. */
 export const isLiveState = (state: string): boolean => state !== "Terminating" && state !== "Terminated"
@@ -36,9 +45,22 @@ export type ProviderView = { readonly visible: false } | { readonly visible: tru
  * A change that the consumer's side has not agreed to has not happened yet: a resource whose update or removal waits
  * there counts as OK, and one whose creation waits there does not exist (Waldur's `visible_to_providers` hides it too).
  */
-export const providerView = (state: unknown, order: WaldurOrder | null | undefined): ProviderView => {
-  const waits = beforeProvider.has(order?.state ?? "")
+export const providerView = (state: unknown, order: WaldurOrder | null | undefined, note?: Note): ProviderView => {
+  const waits = waitsForConsumer(order)
   if (waits && state === "Creating") return { visible: false }
-  if (waits && (state === "Updating" || state === "Terminating")) return { visible: true, state: "OK" }
+  if (waits && (state === "Updating" || state === "Terminating")) {
+    note?.(
+      "state",
+      "OK",
+      "order_in_progress.state",
+      `${state} in Waldur, but its order is ${order?.state} and has not reached the provider: so it counts as OK`,
+    )
+    return { visible: true, state: "OK" }
+  }
+  note?.("state", stateOf(state), "state", "as Waldur has it")
   return { visible: true, state: stateOf(state) }
 }
+
+/** Whether the consumer's side still has to agree to an order, so that it has not reached the provider. */
+export const waitsForConsumer = (order: WaldurOrder | null | undefined): boolean =>
+  beforeProvider.has(order?.state ?? "")

@@ -8,27 +8,33 @@ import { backendMountPath, parentDirectory, projectMountPath, tenantMountPath } 
 import { eachInSteps, type Steps, sortInSteps } from "./steps.ts"
 import { dataTypeOf } from "./storage-data-type.ts"
 
+const textIn = (record: unknown, key: string): string => {
+  const value = property(record, key)
+  return typeof value === "string" ? value : ""
+}
+
 /**
  * The mount point of a live resource whose record is bad, as far as the record still tells: what another resource that
  * is being removed must not take with it. `undefined` where it is not live or tells no path.
  */
 export const livePathOf = (record: unknown): string | undefined => {
-  const text = (key: string) => {
-    const value = property(record, key)
-    return typeof value === "string" ? value : ""
-  }
   const orderState = property(property(record, "order_in_progress"), "state")
-  const view = providerView(text("state"), typeof orderState === "string" ? { state: orderState } : null)
-  if (!view.visible || !isLiveState(view.state)) return undefined
+  const order = typeof orderState === "string" ? { state: orderState } : null
+  const view = providerView(textIn(record, "state"), order)
+  return view.visible && isLiveState(view.state) ? recordedPathOf(record) : undefined
+}
+
+/** The mount point that a record tells, however bad the rest of it is; `undefined` where it tells none. */
+export const recordedPathOf = (record: unknown): string | undefined => {
   const fromWaldur = backendMountPath(property(record, "backend_id"), [], () => {})
   if (Result.isFailure(fromWaldur)) return undefined
   if (fromWaldur.success !== undefined) return fromWaldur.success
   const attributes = property(record, "attributes")
   const names = {
-    offering_slug: text("offering_slug"),
-    provider_slug: text("provider_slug"),
-    customer_slug: text("customer_slug"),
-    project_slug: text("project_slug"),
+    offering_slug: textIn(record, "offering_slug"),
+    provider_slug: textIn(record, "provider_slug"),
+    customer_slug: textIn(record, "customer_slug"),
+    project_slug: textIn(record, "project_slug"),
   }
   const path = dataTypeOf(isJsonObject(attributes) ? attributes : null).pipe(
     Result.flatMap((dataType) => tenantMountPath(names, dataType)),

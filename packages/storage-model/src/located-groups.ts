@@ -14,6 +14,8 @@ export interface Group {
   readonly states: ReadonlySet<string>
   /** The directory that all their paths have in common at the level, where Waldur gave every one of the paths. */
   readonly sharedDirectory: string | undefined
+  /** Where there is none: the first of the resources that speaks against it. */
+  readonly against: Located | undefined
 }
 
 /** The resources of a customer slug, the oldest first. */
@@ -61,6 +63,7 @@ export function* membersOf(tenants: Iterable<TenantGroup>): Generator<Located, v
 /** What resources say together that are added in the order of the list. */
 const summary = (directoryOf: (path: string) => string) => {
   let first: Located | undefined
+  let against: Located | undefined
   const states = new Set<string>()
   const directories = new Set<string>()
   return {
@@ -70,12 +73,32 @@ const summary = (directoryOf: (path: string) => string) => {
       // Two tell as much as more would: that there is none in common.
       if (directories.size > 1) return
       directories.add(one.pathFromWaldur && Result.isSuccess(one.path) ? directoryOf(one.path.success) : "/")
+      if (directories.size > 1) against = one
     },
     group: (): Group => {
       const [directory] = directories.size === 1 ? directories : []
-      return { first: first as Located, states, sharedDirectory: directory === "/" ? undefined : directory }
+      const sharedDirectory = directory === "/" ? undefined : directory
+      if (sharedDirectory === undefined) against ??= first
+      return { first: first as Located, states, sharedDirectory, against }
     },
   }
+}
+
+/** Which fields decided over the directory of a tenant or customer, and why they. */
+export const directoryReason = (
+  { first, sharedDirectory, against }: Group,
+  level: "tenant" | "customer",
+): readonly [from: string, reason: string] => {
+  if (sharedDirectory !== undefined) return ["backend_id", "every resource below has such a path, and all lie in it"]
+  const pathless = first.pathFromWaldur ? against : first
+  const why =
+    pathless?.pathFromWaldur === false
+      ? `backend_id of ${pathless.resource.slug} gives no path`
+      : against === first || against === undefined
+        ? "by backend_id it would be /"
+        : `backend_id of ${first.resource.slug} and of ${against.resource.slug} do not lie in the same directory`
+  const names = "offering_slug, attributes.storage_data_type, provider_slug"
+  return [level === "tenant" ? names : `${names}, customer_slug`, `made of the names, for ${why}`]
 }
 
 const grandparent = (path: string) => parentDirectory(parentDirectory(path))

@@ -4,6 +4,7 @@ import { type Problem, problem, type Warn } from "./finding.ts"
 import { microsecondsOf } from "./instant.ts"
 import { providerView } from "./lifecycle.ts"
 import { backendMountPath, projectMountPath, tenantMountPath } from "./mount-path.ts"
+import type { Note } from "./note.ts"
 import { badData, type Refusal, refuse } from "./refusal.ts"
 import type { ModelSettings } from "./settings.ts"
 import { dataTypeOf } from "./storage-data-type.ts"
@@ -30,22 +31,29 @@ export const locate = (
   resource: WaldurResource,
   settings: ModelSettings,
   warn: Warn,
+  note?: Note,
 ): Result.Result<Located, Refusal> => {
   const system = settings.storageSystems.findIndex(({ offeringSlug }) => offeringSlug === resource.offering_slug)
   if (system < 0) {
     const wanted = settings.storageSystems.map(({ offeringSlug }) => offeringSlug).join(", ")
     return refuse("foreign-offering", problem("offering_slug", resource.offering_slug, `expected one of: ${wanted}`))
   }
-  const view = providerView(resource.state, resource.order_in_progress)
+  note?.(
+    "storage system",
+    settings.storageSystems[system]?.name ?? "",
+    "offering_slug",
+    `storage_systems names ${resource.offering_slug} as its offering`,
+  )
+  const view = providerView(resource.state, resource.order_in_progress, note)
   if (!view.visible) {
     const state = resource.order_in_progress?.state
     return refuse("order-not-approved", problem("order_in_progress.state", state, "has not reached the provider yet"))
   }
-  const dataType = dataTypeOf(resource.attributes)
+  const dataType = dataTypeOf(resource.attributes, note)
   if (Result.isFailure(dataType)) return Result.fail(badData(dataType.failure))
   const tenantPath = tenantMountPath(resource, dataType.success)
   if (Result.isFailure(tenantPath)) return Result.fail(badData(tenantPath.failure))
-  const fromWaldur = backendMountPath(resource.backend_id, settings.mountRoots, warn)
+  const fromWaldur = backendMountPath(resource.backend_id, settings.mountRoots, warn, note)
   const pathFromWaldur = Result.isSuccess(fromWaldur) && fromWaldur.success !== undefined
   return Result.succeed({
     resource,
@@ -56,7 +64,7 @@ export const locate = (
     pathFromWaldur,
     tenantPath: tenantPath.success,
     path: Result.flatMap(fromWaldur, (path) =>
-      path !== undefined ? Result.succeed(path) : projectMountPath(tenantPath.success, resource),
+      path !== undefined ? Result.succeed(path) : projectMountPath(tenantPath.success, resource, note),
     ),
   })
 }

@@ -1,5 +1,6 @@
 import { Result } from "effect"
 import { type Problem, problem, type Warn } from "./finding.ts"
+import type { Note } from "./note.ts"
 
 // Somebody creates these paths as root: no "..", no hidden file, nothing that a shell or a URL reads as more than a name.
 const component = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/
@@ -35,11 +36,15 @@ export const tenantMountPath = (
 export const projectMountPath = (
   tenantPath: string,
   names: Pick<PathNames, "customer_slug" | "project_slug">,
+  note?: Note,
 ): Result.Result<string, Problem> =>
-  Result.map(
-    mountPath(["customer_slug", names.customer_slug], ["project_slug", names.project_slug]),
-    (below) => `${tenantPath}${below}`,
-  )
+  Result.map(mountPath(["customer_slug", names.customer_slug], ["project_slug", names.project_slug]), (below) => {
+    const path = `${tenantPath}${below}`
+    note?.("path", path, pathFields, "made of the names, for backend_id is no absolute path of two or more components")
+    return path
+  })
+
+const pathFields = "offering_slug, attributes.storage_data_type, provider_slug, customer_slug, project_slug"
 
 /** `/a/b/c` of components, each with the field that it came from. */
 const mountPath = (
@@ -64,6 +69,7 @@ export const backendMountPath = (
   backendId: unknown,
   mountRoots: ReadonlyArray<string>,
   warn: Warn,
+  note?: Note,
 ): Result.Result<string | undefined, Problem> => {
   if (typeof backendId !== "string" || !backendId.startsWith("/")) return Result.succeed(undefined)
   // Not one expression for the whole path: on a very long text it exhausts the stack.
@@ -81,6 +87,13 @@ export const backendMountPath = (
   if (mountRoots.length > 0 && !mountRoots.some((root) => isBelow(backendId, root))) {
     return Result.fail(problem("backend_id", backendId, `expected a path below ${mountRoots.join(" or ")}`))
   }
+  const where = mountRoots.length === 0 ? "" : ", below one of backend_settings.mount_roots"
+  note?.(
+    "path",
+    backendId,
+    "backend_id",
+    `an absolute path of two or more components${where}: it goes before the names`,
+  )
   return Result.succeed(backendId)
 }
 

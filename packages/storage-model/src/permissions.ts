@@ -1,6 +1,7 @@
 import { Result } from "effect"
 import { type Problem, problem, type Warn } from "./finding.ts"
 import { property } from "./json-object.ts"
+import type { Note } from "./note.ts"
 
 export const defaultPermissions = "775"
 
@@ -18,13 +19,21 @@ export const permissionsOf = (
   attributes: Readonly<Record<string, unknown>> | null | undefined,
   options: unknown,
   warn: Warn,
+  note?: Note,
 ): Result.Result<string, Problem> => {
   const option = property(options, "permissions")
-  if (isOctal(option)) return Result.succeed(option)
+  if (isOctal(option)) {
+    note?.("permission", option, "options.permissions", "a valid option goes before the attribute")
+    return Result.succeed(option)
+  }
   if (isSet(option)) warn("ignored-value", problem("options.permissions", option, `${wanted}; ignored`))
   const attribute = attributes?.permissions
-  if (!isSet(attribute)) return Result.succeed(defaultPermissions)
-  return isOctal(attribute)
-    ? Result.succeed(attribute)
-    : Result.fail(problem("attributes.permissions", attribute, wanted))
+  const field = "attributes.permissions"
+  if (!isSet(attribute)) {
+    note?.("permission", defaultPermissions, field, `missing, null or empty: ${defaultPermissions}`)
+    return Result.succeed(defaultPermissions)
+  }
+  if (!isOctal(attribute)) return Result.fail(problem(field, attribute, wanted))
+  note?.("permission", attribute, field, "as Waldur has it: no valid option goes before it")
+  return Result.succeed(attribute)
 }

@@ -1,6 +1,7 @@
 import { finiteDecimal } from "./decimal.ts"
 import { type Problem, problem, type Warn } from "./finding.ts"
 import { isJsonObject, property } from "./json-object.ts"
+import type { Note, QuotaPart } from "./note.ts"
 import type { Quota } from "./storage-entry.ts"
 import type { WaldurOrder, WaldurResource } from "./waldur-resource.ts"
 
@@ -25,11 +26,15 @@ interface Origin {
   readonly found: unknown
 }
 
-/** An amount and the field that it comes from. */
+/** An amount, the field that it comes from, and by what rule. */
 interface Amount {
   readonly value: number
   readonly field: string
+  readonly rule: string
 }
+
+/** What the four quotas of an entry are of: the resource as it is, or before or after an Update. */
+type Which = "" | "old " | "new "
 
 /**
  * What the layers say under the keys and where, the most telling first: a later layer's before an earlier one's, and
@@ -63,6 +68,8 @@ const quotasFor = (
   options: ReadonlyArray<Layer>,
   settings: InodeSettings,
   warn: Warn,
+  which: Which,
+  note: Note | undefined,
 ): ReadonlyArray<Quota> | null => {
   const inodes = (terabytes: number, coefficient: number) =>
     Math.trunc(terabytes * settings.inodeBaseMultiplier * coefficient)
@@ -71,7 +78,11 @@ const quotasFor = (
 
   const softSpace = override(overrideKeys.softSpace) ?? storage
   const hardSpace = override(overrideKeys.hardSpace) ?? storage
-  const computed = (coefficient: number) => ({ value: inodes(storage.value, coefficient), field: storage.field })
+  const computed = (coefficient: number): Amount => ({
+    value: inodes(storage.value, coefficient),
+    field: storage.field,
+    rule: byCoefficient,
+  })
   const softInodes = override(overrideKeys.softInodes) ?? computed(settings.inodeSoftCoefficient)
   const hardInodes = override(overrideKeys.hardInodes) ?? computed(settings.inodeHardCoefficient)
 
@@ -82,35 +93,59 @@ const quotasFor = (
     return hard.value
   }
   const space = lowered("space", softSpace, hardSpace)
-  if (space <= 0 && hardSpace.value <= 0) return null
+  if (space <= 0 && hardSpace.value <= 0) {
+    note?.(
+      `${which}quotas`,
+      null,
+      hardSpace.field,
+      `neither space quota is above 0, so none is known: ${hardSpace.rule}`,
+    )
+    return null
+  }
+  const softInode = Math.trunc(lowered("inode", softInodes, hardInodes))
+  const hardInode = Math.trunc(hardInodes.value)
+  if (note !== undefined) {
+    const tell = (part: QuotaPart, quota: number, amount: Amount, hard: Amount, factors = "") => {
+      const rule = `${amount.rule}${amount.rule === byCoefficient ? factors : ""}`
+      const lower = amount.value > hard.value ? "; above the hard one, so lowered to it" : ""
+      note(`${which}${part}`, quota, amount.field, `${rule}${lower}`)
+    }
+    const { inodeBaseMultiplier, inodeSoftCoefficient, inodeHardCoefficient } = settings
+    const times = (name: string, coefficient: number) =>
+      ` backend_settings.inode_base_multiplier (${inodeBaseMultiplier}) and backend_settings.${name} (${coefficient})`
+    tell("space soft", space, softSpace, hardSpace)
+    tell("space hard", hardSpace.value, hardSpace, hardSpace)
+    tell("inodes soft", softInode, softInodes, hardInodes, times("inode_soft_coefficient", inodeSoftCoefficient))
+    tell("inodes hard", hardInode, hardInodes, hardInodes, times("inode_hard_coefficient", inodeHardCoefficient))
+  }
   return [
     { type: "space", quota: space, unit: "tera", enforcementType: "soft" },
     { type: "space", quota: hardSpace.value, unit: "tera", enforcementType: "hard" },
-    {
-      type: "inodes",
-      quota: Math.trunc(lowered("inode", softInodes, hardInodes)),
-      unit: "none",
-      enforcementType: "soft",
-    },
-    { type: "inodes", quota: Math.trunc(hardInodes.value), unit: "none", enforcementType: "hard" },
+    { type: "inodes", quota: softInode, unit: "none", enforcementType: "soft" },
+    { type: "inodes", quota: hardInode, unit: "none", enforcementType: "hard" },
   ]
 }
+
+const byCoefficient = "the limit in TB, whatever space an option gives, times"
 
 const storageLimit = (limits: ReadonlyArray<Layer>, inodes: (terabytes: number) => number, warn: Warn): Amount => {
   const [origin] = originsOf(limits, ["storage"])
   const field = origin?.field ?? "limits.storage"
-  if (origin === undefined || origin.found === null) return { value: 0, field }
+  if (origin === undefined || origin.found === null)
+    return { value: 0, field, rule: "the limit is missing or null: 0 TB" }
   const value = finiteDecimal(origin.found)
-  if (value !== undefined && value >= 0 && Number.isFinite(inodes(value))) return { value, field }
+  if (value !== undefined && value >= 0 && Number.isFinite(inodes(value))) {
+    return { value, field, rule: "the limit in TB: no valid option goes before it" }
+  }
   warn("ignored-value", problem(field, origin.found, "expected a number of TB, not negative; taken as 0"))
-  return { value: 0, field }
+  return { value: 0, field, rule: "the limit is not a number of TB that can be: taken as 0" }
 }
 
 const overrideFrom = (options: ReadonlyArray<Layer>, keys: ReadonlyArray<string>, warn: Warn): Amount | undefined => {
   for (const { field, found } of originsOf(options, keys)) {
     if (found === null) continue
     const value = finiteDecimal(found)
-    if (value !== undefined && value >= 0) return { value, field }
+    if (value !== undefined && value >= 0) return { value, field, rule: "a valid option goes before the limit" }
     warn("ignored-value", problem(field, found, "expected a number, not negative; ignored"))
   }
   return undefined
@@ -124,7 +159,7 @@ export interface EntryQuotas {
 }
 
 /** The quotas of a project entry. Inodes follow `limits.storage` alone: space that an option overrides does not count. */
-export const quotasOf = (resource: WaldurResource, settings: InodeSettings, warn: Warn): EntryQuotas => {
+export const quotasOf = (resource: WaldurResource, settings: InodeSettings, warn: Warn, note?: Note): EntryQuotas => {
   const told: Array<string> = []
   // The old and the new quotas read the resource's own values again.
   const once: Warn = (code, found: Problem) => {
@@ -134,13 +169,13 @@ export const quotasOf = (resource: WaldurResource, settings: InodeSettings, warn
   }
   const limits = layer("limits", resource.limits, once)
   const options = layer("options", resource.options, once)
-  const quotas = quotasFor([limits], [options], settings, once)
+  const quotas = quotasFor([limits], [options], settings, once, "", note)
   const change = changeOf(resource.order_in_progress, once)
   if (change === undefined) return { quotas }
   return {
     quotas,
-    oldQuotas: quotasFor([limits, change.oldLimits], [options, change.oldOptions], settings, once),
-    newQuotas: quotasFor([limits, change.newLimits], [options, change.newOptions], settings, once),
+    oldQuotas: quotasFor([limits, change.oldLimits], [options, change.oldOptions], settings, once, "old ", note),
+    newQuotas: quotasFor([limits, change.newLimits], [options, change.newOptions], settings, once, "new ", note),
   }
 }
 

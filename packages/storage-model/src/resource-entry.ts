@@ -4,6 +4,7 @@ import { problem, type Warn } from "./finding.ts"
 import { isLiveState, providerView, statusOf } from "./lifecycle.ts"
 import type { LivePaths } from "./live-path.ts"
 import type { Located } from "./located-resource.ts"
+import type { Note } from "./note.ts"
 import { permissionsOf } from "./permissions.ts"
 import { quotasOf } from "./quotas.ts"
 import { badData, type Refusal, refuse } from "./refusal.ts"
@@ -16,7 +17,12 @@ import type { DecodedResources, WaldurResource } from "./waldur-resource.ts"
 
 /** What is known of a project's GID. */
 export type GidAnswer =
-  | { readonly status: "known"; readonly gid: number }
+  | {
+      readonly status: "known"
+      readonly gid: number
+      /** Where the GID is from, where it is not the HPC User API; in words, for whoever asks why. */
+      readonly from?: string
+    }
   /** The HPC User API answered, and has no usable GID; `reason` in words. */
   | { readonly status: "unknown"; readonly reason: string }
   /** The HPC User API could not be asked; `reason` in words. */
@@ -43,13 +49,14 @@ export const resourceEntry = (
     readonly names: StorageNames
     readonly parentItemId: string
     readonly warn: Warn
+    readonly note: Note | undefined
   },
 ): Result.Result<StorageEntry, Refusal> => {
   const { resource, state, dataType } = member
-  const { settings, warn } = about
+  const { settings, warn, note } = about
   if (Result.isFailure(member.path)) return Result.fail(badData(member.path.failure))
   const mountPoint = member.path.success
-  const permission = permissionsOf(resource.attributes, resource.options, warn)
+  const permission = permissionsOf(resource.attributes, resource.options, warn, note)
   if (Result.isFailure(permission)) return Result.fail(badData(permission.failure))
 
   const field = member.pathFromWaldur ? "backend_id" : "project_slug"
@@ -64,60 +71,62 @@ export const resourceEntry = (
       const what = others === undefined ? "holds the mount point" : "is the mount point of"
       return refuse("removal-of-live-path", problem(field, mountPoint, `${what} ${held}, which is live`))
     }
+    note?.("removal", mountPoint, field, "no live resource is at its mount point or below it: its data may go")
   }
 
-  const known = targetTypeOf(dataType)
+  const known = targetTypeOf(dataType, note)
   if (known === undefined) {
     warn(
       "unknown-data-type",
       problem("attributes.storage_data_type", dataType, "not a known type; served as a project's"),
     )
   }
-  const status = statusOf(state)
+  const status = statusOf(state, note)
   const targetType = known ?? "project"
-  const item = ownItem(resource, dataType, settings, warn)
+  const item = ownItem(resource, dataType, settings, warn, note)
   const target =
     item !== undefined
       ? Result.succeed({ targetType, targetItem: item })
-      : Result.flatMap(gidOf(resource, about.gids, settings.minGid), (gid) =>
+      : Result.flatMap(gidOf(resource, about.gids, settings.minGid, note), (gid) =>
           targetType === "project"
-            ? Result.mapError(projectTarget(resource, status, gid), badData)
-            : Result.succeed(userTarget(resource, status, gid)),
+            ? Result.mapError(projectTarget(resource, status, gid, note), badData)
+            : Result.succeed(userTarget(resource, status, gid, note)),
         )
   return Result.map(target, (made) => ({
     itemId: resource.uuid,
     status,
     mountPoint: { default: mountPoint },
     permission: { permissionType: "octal", value: permission.success },
-    ...quotasOf(resource, settings, warn),
+    ...quotasOf(resource, settings, warn, note),
     target: made,
     storageSystem: about.names.storageSystem,
     storageFileSystem: about.names.storageFileSystem,
     storageDataType: about.names.storageDataType,
     parentItemId: about.parentItemId,
-    ...callbackUrlsOf(resource, state, warn),
+    ...callbackUrlsOf(resource, state, warn, note),
   }))
 }
 
-const ownItem = (resource: WaldurResource, dataType: string, settings: ModelSettings, warn: Warn) =>
+const ownItem = (resource: WaldurResource, dataType: string, settings: ModelSettings, warn: Warn, note?: Note) =>
   settings.useMockTargetItems
     ? undefined
-    : itemFromWaldur(resource, targetTypeOf(dataType) ?? "project", settings.minGid, warn)
+    : itemFromWaldur(resource, targetTypeOf(dataType) ?? "project", settings.minGid, warn, note)
 
 const gidOf = (
   resource: WaldurResource,
   gids: ReadonlyMap<string, GidAnswer>,
   minGid: number,
+  note: Note | undefined,
 ): Result.Result<number, Refusal> => {
   const slug = resource.project_slug
   const answer = gids.get(slug) ?? { status: "unavailable", reason: "not asked for" }
   if (answer.status === "known") {
-    return isGid(answer.gid, minGid)
-      ? Result.succeed(answer.gid)
-      : refuse(
-          "gid-unknown",
-          problem("project_slug", slug, `no GID: ${answer.gid} is no integer of at least ${minGid}`),
-        )
+    if (!isGid(answer.gid, minGid)) {
+      const reason = `no GID: ${answer.gid} is no integer of at least ${minGid}`
+      return refuse("gid-unknown", problem("project_slug", slug, reason))
+    }
+    note?.("gid", answer.gid, answer.from ?? "HPC User API", `of the project ${slug}, asked for by project_slug`)
+    return Result.succeed(answer.gid)
   }
   const code = answer.status === "unknown" ? "gid-unknown" : "gid-unavailable"
   return refuse(code, problem("project_slug", slug, `no GID: ${answer.reason}`))

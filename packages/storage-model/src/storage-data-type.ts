@@ -1,6 +1,7 @@
 import { Result } from "effect"
 import { type Problem, problem } from "./finding.ts"
 import { invalidComponent } from "./mount-path.ts"
+import type { Note } from "./note.ts"
 
 export type TargetType = "tenant" | "customer" | "project" | "user"
 
@@ -17,16 +18,32 @@ export const knownDataTypes: ReadonlyArray<string> = Object.keys(targetByType)
 /** `attributes.storage_data_type`, trimmed and in lower case; `store` where it is missing, null or empty. */
 export const dataTypeOf = (
   attributes: Readonly<Record<string, unknown>> | null | undefined,
+  note?: Note,
 ): Result.Result<string, Problem> => {
   const field = "attributes.storage_data_type"
   const found = attributes?.storage_data_type
-  if (found === undefined || found === null) return Result.succeed("store")
-  if (typeof found !== "string") return Result.fail(problem(field, found, "expected a text"))
-  const dataType = found.trim().toLowerCase() || "store"
-  const invalid = invalidComponent(field, dataType)
-  return invalid === undefined ? Result.succeed(dataType) : Result.fail(invalid)
+  if (found !== undefined && found !== null && typeof found !== "string") {
+    return Result.fail(problem(field, found, "expected a text"))
+  }
+  const given = found?.trim().toLowerCase() ?? ""
+  if (given === "") {
+    note?.("data type", "store", field, "missing, null or empty: store")
+    return Result.succeed("store")
+  }
+  const invalid = invalidComponent(field, given)
+  if (invalid !== undefined) return Result.fail(invalid)
+  note?.("data type", given, field, given === found ? "as Waldur has it" : "trimmed and in lower case")
+  return Result.succeed(given)
 }
 
 /** Whom a data type's directories belong to; `undefined` for a type without a meaning of its own. */
-export const targetTypeOf = (dataType: string): "project" | "user" | undefined =>
-  Object.hasOwn(targetByType, dataType) ? targetByType[dataType] : undefined
+export const targetTypeOf = (dataType: string, note?: Note): "project" | "user" | undefined => {
+  const known = Object.hasOwn(targetByType, dataType) ? targetByType[dataType] : undefined
+  note?.(
+    "target",
+    known ?? "project",
+    "attributes.storage_data_type",
+    known === undefined ? "a type that is not known is served as a project's" : `${dataType} belongs to a ${known}`,
+  )
+  return known
+}

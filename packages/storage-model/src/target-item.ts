@@ -2,6 +2,7 @@ import { Result } from "effect"
 import { type Problem, problem, type Warn } from "./finding.ts"
 import { isJsonObject, property } from "./json-object.ts"
 import type { EntryStatus } from "./lifecycle.ts"
+import type { Note } from "./note.ts"
 import type { ProjectItem, Target, UserItem } from "./storage-entry.ts"
 import { dashedUuid, deterministicId, stableHash } from "./uuid.ts"
 import type { WaldurResource } from "./waldur-resource.ts"
@@ -21,6 +22,7 @@ export const itemFromWaldur = (
   targetType: "project" | "user",
   minGid: number,
   warn: Warn,
+  note?: Note,
 ): Readonly<Record<string, unknown>> | undefined => {
   const key = targetTypes[targetType]
   const item = property(resource.backend_metadata, key)
@@ -34,7 +36,19 @@ export const itemFromWaldur = (
         ]
   const itemId = dashedUuid(property(item, "itemId"))
   const wrong = itemId === undefined ? "itemId" : gids.find(([, gid]) => !isGid(gid, minGid))?.[0]
-  if (wrong === undefined && isJsonObject(item)) return { ...item, itemId }
+  if (wrong === undefined && isJsonObject(item)) {
+    const source = `backend_metadata.${key}`
+    note?.("target item", itemId ?? null, source, "a whole item of Waldur's is served as it stands, its UUID dashed")
+    for (const [name, gid] of gids) {
+      note?.(
+        name === "unixUid" ? "uid" : "gid",
+        gid as number,
+        `${source}.${name}`,
+        "of Waldur's own item: the HPC User API is not asked",
+      )
+    }
+    return { ...item, itemId }
+  }
   warn(
     "ignored-value",
     problem(
@@ -51,6 +65,7 @@ export const projectTarget = (
   resource: WaldurResource,
   status: EntryStatus,
   unixGid: number,
+  note?: Note,
 ): Result.Result<Target, Problem> => {
   if (resource.project_name === undefined || resource.project_name === null) {
     return Result.fail(problem("project_name", resource.project_name, "missing; expected a text"))
@@ -63,11 +78,17 @@ export const projectTarget = (
     unixGid,
     active: status === "active",
   }
+  note?.(
+    "target item",
+    targetItem.itemId,
+    "slug",
+    "made: a UUID v5 of the resource's slug, with the project's slug and name",
+  )
   return Result.succeed({ targetType: "project", targetItem })
 }
 
 /** The target of a user's directory (`users`, `scratch`). No API gives a user's UID or address: both are made up. */
-export const userTarget = (resource: WaldurResource, status: EntryStatus, unixGid: number): Target => {
+export const userTarget = (resource: WaldurResource, status: EntryStatus, unixGid: number, note?: Note): Target => {
   const active = status === "active"
   const targetItem: UserItem = {
     itemId: deterministicId("user", resource.slug),
@@ -77,5 +98,7 @@ export const userTarget = (resource: WaldurResource, status: EntryStatus, unixGi
     primaryProject: { name: resource.project_slug, unixGid, active },
     active,
   }
+  note?.("target item", targetItem.itemId, "slug", "made: a UUID v5 of the resource's slug, and an address of it")
+  note?.("uid", targetItem.unixUid, "slug", "made up of the resource's slug, 20000 to 29999: no API gives a user's UID")
   return { targetType: "user", targetItem }
 }

@@ -61,7 +61,7 @@ export const waldurResourceFields: ReadonlyArray<string> = Object.keys(WaldurRes
 export interface DecodedResources {
   readonly resources: ReadonlyArray<WaldurResource>
   readonly skipped: ReadonlyArray<Skipped>
-  /** The skipped rows as they came: where one of them lives, nothing may be removed. */
+  /** The rows of `skipped` as they came, in its order: where one of them lives, nothing may be removed. */
   readonly malformed: ReadonlyArray<unknown>
 }
 

@@ -14,6 +14,7 @@ export interface ResourcePageQuery {
   readonly pageSize: number
 }
 
+/** One page of resources, as Waldur gave it. */
 export interface ResourcePage {
   /** As Waldur sent them, with all their fields; none beyond the last page. */
   readonly rows: ReadonlyArray<unknown>

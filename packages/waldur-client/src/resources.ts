@@ -5,6 +5,7 @@ import { replaceRows } from "./consistency.ts"
 import { type WaldurError, WaldurTooOld } from "./errors.ts"
 import { fieldOf, inTurns } from "./rows.ts"
 
+/** Which resources are wanted, and what of them. */
 export interface ResourceQuery {
   /** Slugs of the offerings whose resources are wanted, none with a comma. None at all gives no resource. */
   readonly offeringSlugs: ReadonlyArray<string>

@@ -1,0 +1,115 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { connect, createServer, type Socket } from "node:net"
+import { onTestFinished } from "vitest"
+import { aDirectory, until } from "../test/a-process.ts"
+
+/** A real Redis or Valkey that ends with the test and keeps nothing. */
+export interface RedisServer {
+  readonly port: number
+  readonly url: string
+  readonly stop: () => Promise<void>
+  /** Starts it again at the same port, empty. */
+  readonly start: () => Promise<void>
+  /** Stops it in mid-air: connections stay, nothing is answered. */
+  readonly freeze: () => void
+  readonly thaw: () => void
+  /** Sends one command by `redis-cli` and gives what it says. */
+  readonly say: (...command: ReadonlyArray<string>) => Promise<string>
+  /** Runs some Lua for each key that matches, under the names `key` and `value` (false where it is no text). */
+  readonly each: (pattern: string, script: string) => Promise<void>
+  readonly keys: (pattern?: string) => Promise<ReadonlyArray<string>>
+}
+
+export const password = "redis-hunter2"
+
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, "close")
+  return port
+}
+
+/** @param more further arguments of redis-server; with a `--tls-port` no other one is open */
+export const aRedis = async (more: ReadonlyArray<string> = []): Promise<RedisServer> => {
+  const port = await freePort()
+  const directory = await aDirectory()
+  const isTls = more.some((one) => one.startsWith("--tls"))
+  const ports = isTls ? ["--port", "0", "--tls-port", String(port)] : ["--port", String(port)]
+  const fixed = ["--bind", "127.0.0.1", "--requirepass", password, "--save", "", "--dir", directory]
+  let child: ChildProcess | undefined
+  const say = async (...command: ReadonlyArray<string>): Promise<string> => {
+    const tls = isTls ? ["--tls", "--insecure"] : []
+    const cli = spawn("redis-cli", ["-p", String(port), "-a", password, "--no-auth-warning", ...tls, ...command])
+    let text = ""
+    cli.stdout.setEncoding("utf8").on("data", (part) => {
+      text += part
+    })
+    await once(cli, "close")
+    return text.trim()
+  }
+  const start = async () => {
+    child = spawn("redis-server", [...ports, ...fixed, ...more], { stdio: "ignore" })
+    await until(async () => (await say("PING")) === "PONG")
+  }
+  const stop = async () => {
+    const running = child
+    child = undefined
+    if (running === undefined || running.exitCode !== null || running.signalCode !== null) return
+    running.kill("SIGKILL")
+    await once(running, "close")
+  }
+  onTestFinished(stop)
+  await start()
+  return {
+    port,
+    url: `${isTls ? "rediss" : "redis"}://:${password}@127.0.0.1:${port}`,
+    stop,
+    start,
+    freeze: () => void child?.kill("SIGSTOP"),
+    thaw: () => void child?.kill("SIGCONT"),
+    say,
+    each: async (pattern, script) => {
+      const loop = `
+        for _, key in ipairs(redis.call('keys', ARGV[1])) do
+          local value = redis.pcall('get', key)
+          if type(value) ~= 'string' then value = false end
+          ${script}
+        end
+        return 'done'`
+      const said = await say("EVAL", loop, "0", pattern)
+      if (said !== "done") throw new Error(said)
+    },
+    keys: async (pattern = "*") => (await say("KEYS", pattern)).split("\n").filter((key) => key !== ""),
+  }
+}
+
+/** A way to a port that can be cut so that neither end hears of it: packets vanish, new connections are made as ever. */
+export const aWayTo = async (port: number) => {
+  const pairs: Array<readonly [Socket, Socket]> = []
+  const server = createServer((near) => {
+    const far = connect(port, "127.0.0.1")
+    near.pipe(far).pipe(near)
+    near.on("error", () => far.destroy())
+    far.on("error", () => near.destroy())
+    pairs.push([near, far])
+  }).listen(0, "127.0.0.1")
+  await once(server, "listening")
+  onTestFinished(() => {
+    for (const pair of pairs) for (const socket of pair) socket.destroy()
+    server.close()
+  })
+  return {
+    port: (server.address() as { port: number }).port,
+    cut: () => {
+      for (const [near, far] of pairs) {
+        near.unpipe(far)
+        far.unpipe(near)
+        near.resume()
+        far.resume()
+      }
+    },
+  }
+}

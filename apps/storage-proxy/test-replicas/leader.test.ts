@@ -1,0 +1,163 @@
+import { buildWorld, changeResource } from "@cscs/sandbox"
+import { describe, expect, test } from "vitest"
+import { aSandbox, until } from "../test/a-process.ts"
+import { aRedis } from "./a-redis.ts"
+import {
+  aReplica,
+  aReplicaProcess,
+  fullReads,
+  leadersOf,
+  noCache,
+  polled,
+  ranked,
+  sharing,
+  statusOf,
+  three,
+} from "./a-replica.ts"
+
+const aWorld = () => buildWorld({ edgeCases: false, resources: 20 })
+
+describe("the leader", () => {
+  test("killed costs one lease: the others serve all the time, and one goes on with its guard and its GIDs", async () => {
+    const world = aWorld()
+    const sandbox = await aSandbox({ world })
+    const redis = await aRedis()
+    const replicas = await three(() => aReplicaProcess(sandbox, redis))
+    const { leader, others } = await ranked(replicas)
+    await sharing(replicas)
+    const before = await leader.list()
+    leader.child.kill("SIGKILL")
+    await leader.ended
+    // What the leader knew and the others never asked for.
+    sandbox.faults.set("hpcUserApi", { status: 503 })
+    world.resources.splice(0)
+    const killedAt = Date.now()
+    await polled(others, async () => (await leadersOf(others)).length === 1)
+    expect(Date.now() - killedAt).toBeLessThan(15_000)
+    await polled(others, () => fullReads(sandbox) > 1)
+    await polled(others, async () =>
+      (await Promise.all(others.map((one) => one.warnings()))).every((one) => one.includes("cache.empty_guard")),
+    )
+    for (const one of others) expect((await one.list()).headers.get("etag")).toBe(before.headers.get("etag"))
+  })
+
+  test("told to stop hands over at once", async () => {
+    const sandbox = await aSandbox()
+    const redis = await aRedis()
+    const replicas = await three(() => aReplicaProcess(sandbox, redis))
+    const { leader, others } = await ranked(replicas)
+    leader.child.kill("SIGTERM")
+    expect(await leader.ended).toBe(0)
+    const endedAt = Date.now()
+    await polled(others, async () => (await leadersOf(others)).length === 1)
+    expect(Date.now() - endedAt).toBeLessThan(5000)
+  })
+
+  test("frozen for longer than its lease says nothing over the new one, and follows", async () => {
+    const world = aWorld()
+    const sandbox = await aSandbox({ world })
+    const redis = await aRedis()
+    const replicas = await three(() => aReplicaProcess(sandbox, redis))
+    const { leader, others } = await ranked(replicas)
+    await sharing(replicas)
+    // In the middle of a read of the world as it was.
+    const slow = sandbox.faults.set("waldur", { path: /marketplace-resources/, latencyMs: 300 })
+    const early = leader.list(noCache)
+    await until(() => sandbox.calls.inFlight("waldur") > 0)
+    leader.child.kill("SIGSTOP")
+    slow.clear()
+    changeResource(world, world.resources[0] ?? {}, { state: "Erred" })
+    await polled(others, async () => (await leadersOf(others)).length === 1)
+    for (const one of others) expect(statusOf(await one.list(noCache), world, 0)).toBe("error")
+    const said = async () => JSON.parse(await redis.say("GET", (await redis.keys("*:said"))[0] ?? "")).said.number
+    const number = await said()
+    leader.child.kill("SIGCONT")
+    await early
+    await polled(others, async () => {
+      for (const one of others) expect(statusOf(await one.list(), world, 0)).toBe("error")
+      return (await leadersOf([leader])).length === 0
+    })
+    expect(await said()).toBeGreaterThanOrEqual(number)
+    expect(statusOf(await leader.list(noCache), world, 0)).toBe("error")
+    await sharing(replicas)
+  })
+
+  test("whose end nobody notices yet keeps nobody from an answer", async () => {
+    const sandbox = await aSandbox()
+    const redis = await aRedis()
+    const first = await aReplica(sandbox, redis)
+    await first.list()
+    await redis.each("*:lease", "redis.call('set', key, 'somebody who died', 'PX', 10000)")
+    const second = await aReplica(sandbox, redis)
+    expect((await second.list(noCache)).status).toBe(200)
+  })
+
+  test("that fails again and again lets another try", async () => {
+    const sandbox = await aSandbox()
+    const redis = await aRedis()
+    const replicas = await three(() => aReplica(sandbox, redis))
+    await sharing(replicas)
+    const { leader, others } = await ranked(replicas)
+    sandbox.faults.set("waldur", { status: 503 })
+    await polled(replicas, async () => (await leadersOf(others)).length === 1 && !(await leader.isLeader()))
+    sandbox.faults.clear()
+    await sharing(replicas)
+  })
+})
+
+describe("upstreams that fail", () => {
+  test("fail alike for all: 502 at a cold start, without more tries than one makes, and recovery is noticed soon", async () => {
+    const count = async (replicas: number) => {
+      const sandbox = await aSandbox()
+      const redis = replicas === 1 ? undefined : await aRedis()
+      const fault = sandbox.faults.set("waldur", { status: 503 })
+      const all = await Promise.all(Array.from({ length: replicas }, () => aReplica(sandbox, redis)))
+      const ends = Date.now() + 6000
+      await until(async () => {
+        const answers = await Promise.all(all.map((one) => one.list()))
+        for (const { status, json } of answers) {
+          expect([status, json]).toEqual([502, answers[0]?.json])
+        }
+        return Date.now() > ends
+      })
+      for (const one of all) {
+        const { status, json } = await one.get("/healthz/ready")
+        expect([status, json.upstreams.waldur.detail]).toEqual([503, expect.stringContaining("503")])
+      }
+      const tries = sandbox.calls.of("waldur").length
+      fault.clear()
+      const clearedAt = Date.now()
+      await until(async () => (await Promise.all(all.map((one) => one.list()))).every(({ status }) => status === 200))
+      expect(Date.now() - clearedAt).toBeLessThan(12_000)
+      return tries
+    }
+    const [one, three] = await Promise.all([count(1), count(3)])
+    expect(three).toBeLessThan(one * 2)
+  })
+
+  test("leave the last good list with all of them, and readiness says why", async () => {
+    const sandbox = await aSandbox()
+    const redis = await aRedis()
+    const replicas = await three(() => aReplica(sandbox, redis))
+    await sharing(replicas)
+    const before = await replicas[0].list()
+    sandbox.faults.set("waldur", { status: 503 })
+    await polled(replicas, async () => {
+      const warnings = await Promise.all(replicas.map((one) => one.warnings()))
+      return warnings.every((one) => one.includes("no refresh has succeeded since"))
+    })
+    for (const one of replicas) {
+      expect((await one.list(noCache)).headers.get("etag")).toBe(before.headers.get("etag"))
+      const { status, json } = await one.get("/healthz/ready")
+      expect([status, json.upstreams.waldur.status]).toEqual([200, "failing"])
+    }
+    // One that starts now has it too.
+    const late = await aReplica(sandbox, redis)
+    expect((await late.list()).headers.get("etag")).toBe(before.headers.get("etag"))
+    sandbox.faults.clear()
+    await polled(replicas, async () => {
+      const warnings = await Promise.all(replicas.map((one) => one.warnings()))
+      return warnings.every((one) => !one.includes("no refresh has succeeded since"))
+    })
+  })
+})

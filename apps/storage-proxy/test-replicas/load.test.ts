@@ -1,0 +1,92 @@
+import { buildWorld, changeResource } from "@cscs/sandbox"
+import { describe, expect, test } from "vitest"
+import { aSandbox } from "../test/a-process.ts"
+import { aRedis } from "./a-redis.ts"
+import { aReplica, fullReads, noCache, polled, ranked, statusOf, three } from "./a-replica.ts"
+
+describe("the load of one", () => {
+  test("three polled replicas ask the upstreams no more than one does", async () => {
+    const redis = await aRedis()
+    const worlds = [1, 2].map(() => buildWorld({ edgeCases: false, resources: 20 }))
+    const [alone, shared] = await Promise.all(worlds.map((world) => aSandbox({ world })))
+    if (alone === undefined || shared === undefined) throw new Error("no sandbox")
+    const replicas = [await aReplica(alone, undefined), ...(await three(() => aReplica(shared, redis)))]
+    let polls = 0
+    // Side by side, so that a busy machine slows all of them alike.
+    await polled(replicas, () => {
+      polls += 1
+      for (const world of polls % 50 === 0 ? worlds : []) {
+        changeResource(world, world.resources[polls % 20] ?? {}, { limits: { storage: polls } })
+      }
+      return alone.calls.of("waldur").length >= 60
+    })
+    expect(shared.calls.of("waldur").length).toBeLessThan(alone.calls.of("waldur").length * 1.2)
+    expect(fullReads(shared)).toBe(1)
+    expect(shared.calls.of("hpcUserApi").length).toBe(alone.calls.of("hpcUserApi").length)
+  })
+
+  test("a cold start of three makes one full read, and they answer alike", async () => {
+    const sandbox = await aSandbox()
+    const redis = await aRedis()
+    const replicas = await three(() => aReplica(sandbox, redis, { CACHE_FRESH_FOR: "1h" }))
+    expect(fullReads(sandbox)).toBe(1)
+    const answers = await Promise.all(replicas.map((one) => one.list()))
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200])
+    expect(new Set(answers.map(({ headers }) => headers.get("etag"))).size).toBe(1)
+    expect(new Set(answers.map(({ headers }) => headers.get("link"))).size).toBe(1)
+    expect(new Set(answers.map(({ headers }) => headers.get("last-modified"))).size).toBe(1)
+    const { leader, others } = await ranked(replicas)
+    expect(await leader.metric('refreshes_total{read="all",outcome="ok"}')).toBe(1)
+    expect(await leader.metric("shared_cache_up")).toBe(1)
+    for (const one of others) {
+      expect(await one.metric('refreshes_total{read="shared",outcome="ok"}')).toBe(1)
+      expect(await one.metric('refreshes_total{read="all",outcome="ok"}')).toBeUndefined()
+      expect(await one.warnings()).not.toContain("shared cache")
+    }
+  })
+
+  test("a replica that starts later takes what is fresh, and asks nobody", async () => {
+    const sandbox = await aSandbox()
+    const redis = await aRedis()
+    const first = await aReplica(sandbox, redis, { CACHE_FRESH_FOR: "1h" })
+    const answer = await first.list()
+    sandbox.calls.clear()
+    const second = await aReplica(sandbox, redis, { CACHE_FRESH_FOR: "1h" })
+    expect((await second.list()).headers.get("etag")).toBe(answer.headers.get("etag"))
+    expect(sandbox.calls.all.length).toBe(0)
+  })
+
+  test("no-cache at a follower sees a change made just before", async () => {
+    const world = buildWorld({ edgeCases: false, resources: 20 })
+    const sandbox = await aSandbox({ world })
+    const redis = await aRedis()
+    const replicas = await three(() => aReplica(sandbox, redis, { CACHE_FRESH_FOR: "1h" }))
+    const { others } = await ranked(replicas)
+    for (const [index, one] of [...others, ...others].entries()) {
+      changeResource(world, world.resources[index] ?? {}, { state: "Erred" })
+      expect(statusOf(await one.list(noCache), world, index)).toBe("error")
+    }
+    expect(fullReads(sandbox)).toBe(1)
+  })
+
+  test("no-cache at a follower is not answered by a read that began before it", async () => {
+    const world = buildWorld({ edgeCases: false, resources: 20 })
+    const sandbox = await aSandbox({ world })
+    const redis = await aRedis()
+    const { leader, others } = await ranked(
+      await three(() => aReplica(sandbox, redis, { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "0" })),
+    )
+    // A read that has seen the world and does not come to its end.
+    const slow = sandbox.faults.set("waldur", { path: /customers/, latencyMs: 1500 })
+    sandbox.calls.clear()
+    const early = leader.list(noCache)
+    await polled([], () => sandbox.calls.of("waldur").some(({ path }) => path.includes("customers")))
+    changeResource(world, world.resources[0] ?? {}, { state: "Erred" })
+    const asked = Promise.all(others.map((one) => one.list(noCache)))
+    slow.clear()
+    expect(statusOf(await early, world, 0)).not.toBe("error")
+    for (const got of await asked) expect(statusOf(got, world, 0)).toBe("error")
+    // One read for both of them.
+    expect(fullReads(sandbox)).toBe(2)
+  })
+})

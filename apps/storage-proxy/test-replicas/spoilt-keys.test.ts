@@ -1,0 +1,81 @@
+import { gzipSync } from "node:zlib"
+import { buildWorld, changeResource } from "@cscs/sandbox"
+import { describe, expect, test } from "vitest"
+import { aSandbox } from "../test/a-process.ts"
+import { aRedis } from "./a-redis.ts"
+import { aReplica, noCache, polled, sharing, statusOf, three } from "./a-replica.ts"
+
+const aWorld = () => buildWorld({ edgeCases: false, resources: 60 })
+
+/** JSON that is not ours, packed as ours is; as Lua writes bytes. */
+const packed = [...gzipSync('{"number":1}')].map((byte) => `\\${byte.toString().padStart(3, "0")}`).join("")
+
+/** Scripts over `key` and `value`. */
+const spoilt = {
+  "of another type": "redis.call('del', key) redis.call('rpush', key, 'garbage')",
+  "a text without an end": "redis.call('set', key, 'garbage')",
+  "a text that stays for long": "redis.call('set', key, 'garbage', 'EX', 100000)",
+  "half of what it was":
+    "if value then redis.call('set', key, string.sub(value, 1, math.floor(#value / 2)), 'KEEPTTL') end",
+  "a number of the far future": "redis.call('set', key, '1e300', 'KEEPTTL')",
+  "other JSON": `redis.call('set', key, '{"number":1}', 'KEEPTTL')`,
+  "other JSON, packed": `redis.call('set', key, '${packed}', 'KEEPTTL')`,
+  "what its neighbour was": `
+    if before and value then redis.call('set', key, before, 'KEEPTTL') end
+    before = value or before`.replaceAll("before", "ARGV[2]"),
+  gone: "redis.call('del', key)",
+}
+
+describe("keys that are", () => {
+  test.for(Object.entries(spoilt))("%s are never served, and are replaced", async ([, script], { expect }) => {
+    const world = aWorld()
+    const sandbox = await aSandbox({ world })
+    const redis = await aRedis()
+    const replicas = await three(() => aReplica(sandbox, redis))
+    // Each kind of key alone, and all together.
+    const kinds = ["chunk:*", "snapshot:*", "entries:*", "said", "begun", "wanted", "lease", "*"]
+    for (const [index, kind] of kinds.entries()) {
+      await sharing(replicas)
+      const before = (await replicas[0].list()).json.resources
+      await redis.each(`*:${kind}`, script)
+      // The rest of a lease that nobody holds passes fast.
+      await redis.each("*:lease", "if redis.call('pttl', key) > 500 then redis.call('pexpire', key, 500) end")
+      // One that knows nothing yet must not be told nonsense.
+      const late = await aReplica(sandbox, redis)
+      expect((await late.list()).json.resources).toEqual(before)
+      changeResource(world, world.resources[index] ?? {}, { state: "Erred" })
+      for (const one of [...replicas, late]) expect(statusOf(await one.list(noCache), world, index)).toBe("error")
+      await late.close()
+    }
+    await sharing(replicas)
+    // What is stored is whole again: whoever starts takes it.
+    await polled(replicas, async () => {
+      const late = await aReplica(sandbox, redis, { CACHE_FRESH_FOR: "1h" })
+      await late.list()
+      const isTaken = (await late.metric('refreshes_total{read="all",outcome="ok"}')) === undefined
+      await late.close()
+      return isTaken
+    })
+    for (const one of replicas) expect(one.log()).not.toMatch(/unexpectedly|"level":"(FATAL|Fatal)"/)
+  })
+
+  test("evicted are noticed by one that starts, and stored again by the leader, though nothing changes", async () => {
+    const sandbox = await aSandbox({ world: aWorld() })
+    const redis = await aRedis()
+    const replicas = await three(() => aReplica(sandbox, redis))
+    await sharing(replicas)
+    const before = await replicas[0].list()
+    const stored = [...(await redis.keys())].sort()
+    await redis.each("*:chunk:*", "if math.random(2) == 1 then redis.call('del', key) end")
+    const late = await aReplica(sandbox, redis)
+    expect((await late.list()).headers.get("etag")).toBe(before.headers.get("etag"))
+    expect(await late.metric('refreshes_total{read="all",outcome="ok"}')).toBe(1)
+    await polled(replicas, async () => {
+      const keys = [...(await redis.keys())].sort()
+      return stored.every((key) => key.endsWith(":wanted") || keys.includes(key))
+    })
+    const later = await aReplica(sandbox, redis)
+    await later.list()
+    expect(await later.metric('refreshes_total{read="all",outcome="ok"}')).toBeUndefined()
+  })
+})

@@ -1,0 +1,112 @@
+import type { InvalidProxy } from "@cscs/http-transport"
+import {
+  type Ask,
+  askOf,
+  buildHierarchy,
+  type Explanation,
+  explain,
+  type GidAnswer,
+  type HierarchyInput,
+  type OfferingCustomer,
+  waldurResourceFields,
+} from "@cscs/storage-model"
+import { WaldurClient } from "@cscs/waldur-client"
+import { Effect } from "effect"
+import { distance } from "fastest-levenshtein"
+import { type ProxySettings, Settings } from "./config/settings.ts"
+import { type OnProgress, onceLayer } from "./read-once.ts"
+import { decodeRows } from "./snapshot/build-snapshot.ts"
+import { type Lookups, lookupDesk } from "./snapshot/lookups.ts"
+import type { RefreshError } from "./snapshot/refresh-errors.ts"
+
+/** What the model says, and what only who read the upstreams can say. */
+export interface EntryExplanation extends Explanation {
+  /** Slugs of the offerings that were read: nothing else can be found. */
+  readonly offerings: ReadonlyArray<string>
+  /** Where nothing was found: at most three names of the same kind that are there, the nearest first. */
+  readonly nearest: ReadonlyArray<string>
+}
+
+/**
+ * Reads all resources from Waldur, what they need from the HPC User API, as a refresh does, and says where the entries come
+ * from that `text` asks for, or why they are absent. Changes nothing anywhere, and keeps nothing. Unlike a refresh it goes
+ * on where the HPC User API cannot be asked: that is then a reason.
+ *
+ * @param text a UUID, a slug or a mount point, as somebody types it; see `askOf` of the model
+ */
+export const explainEntry = (
+  settings: ProxySettings,
+  text: string,
+  onProgress?: OnProgress,
+): Effect.Effect<EntryExplanation, RefreshError | InvalidProxy> =>
+  Effect.map(readInput, (input): EntryExplanation => {
+    const explanation = explain(input, askOf(text))
+    const isFound = explanation.found.length > 0
+    return {
+      ...explanation,
+      offerings: settings.model.storageSystems.map(({ offeringSlug }) => offeringSlug),
+      nearest: isFound ? [] : nearestTo(explanation.ask, input),
+    }
+  }).pipe(Effect.scoped, Effect.provide(onceLayer(settings, onProgress)))
+
+/** All that the tree is made of, read now. */
+const readInput = Effect.gen(function* () {
+  const settings = yield* Settings
+  const { model } = settings
+  const waldur = yield* WaldurClient
+  const desk = yield* lookupDesk(undefined)
+  const offeringSlugs = model.storageSystems.map(({ offeringSlug }) => offeringSlug)
+  const { rows } = yield* waldur.readResources({ offeringSlugs, fields: waldurResourceFields })
+  const { decoded, needed } = yield* decodeRows(rows, model)
+  const lookups = yield* desk.complete(needed)
+  const input: HierarchyInput = {
+    decoded,
+    customers: listsOf(lookups),
+    gids: gidsWithSource(lookups, settings),
+    settings: model,
+  }
+  return input
+})
+
+/** The lists of customers that could be read. */
+const listsOf = ({ customers }: Lookups): ReadonlyMap<string, ReadonlyArray<OfferingCustomer>> =>
+  new Map([...customers].flatMap(([offering, list]) => (list === undefined ? [] : [[offering, list]])))
+
+/** A GID that is made up says so. */
+const gidsWithSource = (
+  { gids: { answers, mocked } }: Lookups,
+  { hpcUserApi }: ProxySettings,
+): ReadonlyMap<string, GidAnswer> => {
+  const from =
+    hpcUserApi === undefined ? "made up: no HPC User API is configured" : "made up: hpc_user_api.fallback is mock"
+  return new Map(
+    Array.from(answers, ([project, answer]): readonly [string, GidAnswer] => [
+      project,
+      answer.status === "known" && mocked.has(project) ? { ...answer, from } : answer,
+    ]),
+  )
+}
+
+/** As many wrong letters as somebody may type, of names that are there. */
+const nearestTo = (ask: Ask, input: HierarchyInput): ReadonlyArray<string> => {
+  const asked = "path" in ask ? ask.path : "uuid" in ask ? ask.uuid : ask.slug
+  const most = Math.max(2, Math.ceil(asked.length / 4))
+  return [...new Set(namesFor(ask, input))]
+    .map((name) => ({ name, away: name.startsWith(asked) ? 0 : distance(asked, name) }))
+    .filter(({ away }) => away <= most)
+    .sort((a, b) => a.away - b.away || (a.name < b.name ? -1 : 1))
+    .slice(0, 3)
+    .map(({ name }) => name)
+}
+
+const namesFor = (ask: Ask, input: HierarchyInput): ReadonlyArray<string> => {
+  const { resources } = input.decoded
+  if ("uuid" in ask) return resources.map(({ uuid }) => uuid)
+  if ("path" in ask) return buildHierarchy(input).entries.map(({ entry }) => entry.mountPoint.default)
+  return resources.flatMap(({ slug, project_slug, customer_slug, provider_slug }) => [
+    slug,
+    project_slug,
+    customer_slug,
+    provider_slug,
+  ])
+}

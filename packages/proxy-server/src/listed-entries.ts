@@ -1,0 +1,92 @@
+import { dashedUuid, type StorageEntry } from "@cscs/storage-model"
+import { Data, Result, Schema } from "effect"
+import type { ProxySettings } from "./config/settings.ts"
+import { offeringSlugsOf } from "./routes/storage-answer.ts"
+import { queryProblem, type StorageQuery, storageQuerySchema } from "./routes/storage-query.ts"
+import type { Snapshot } from "./snapshot/snapshot.ts"
+
+/** Which entries a command wants, under the names and with the meaning of the API's parameters. */
+export interface EntrySelection extends Pick<StorageQuery, "storage_system" | "data_type" | "status"> {
+  readonly state?: string
+  /** Only entries of this Waldur offering, dashed or not. */
+  readonly offering_uuid?: string
+}
+
+/** A filter's value is not one that the API would take. */
+export class InvalidSelection extends Data.TaggedError("InvalidSelection")<{
+  readonly problems: ReadonlyArray<{ readonly name: string; readonly detail: string }>
+}> {
+  override get message() {
+    return this.problems.map(({ name, detail }) => `--${name.replaceAll("_", "-")}: ${detail}`).join("\n")
+  }
+}
+
+/** The filters with their types, or all that is wrong with them: judged before anything is read. */
+export const checkSelection = (
+  { offering_uuid, ...query }: EntrySelection,
+  { model }: ProxySettings,
+): Result.Result<StorageQuery, InvalidSelection> => {
+  const systems = model.storageSystems
+  const check = Schema.toStandardSchemaV1(storageQuerySchema(systems), { parseOptions: { errors: "all" } })
+  const checked = check["~standard"].validate(query)
+  if (checked instanceof Promise) throw new Error("the schema of a query decides at once")
+  const problems = (checked.issues ?? []).map(({ path, message }) => {
+    const name = String(path?.[0])
+    const given = query[name as keyof typeof query] ?? ""
+    const { msg, ctx } = queryProblem(name, message, given, systems)
+    return { name, detail: ctx === undefined ? `${msg}: ${given}` : `${msg} Allowed: ${ctx.allowed_values.join(", ")}` }
+  })
+  if (offering_uuid !== undefined && dashedUuid(offering_uuid) === undefined) {
+    problems.push({ name: "offering_uuid", detail: `Expected a UUID: ${offering_uuid}` })
+  }
+  return problems.length > 0 || checked.issues !== undefined
+    ? Result.fail(new InvalidSelection({ problems }))
+    : Result.succeed(checked.value)
+}
+
+/** An entry as it is served. */
+export interface ListedEntry {
+  /** Its JSON, without a line break. */
+  readonly json: string
+  readonly entry: StorageEntry
+}
+
+/**
+ * The entries of a snapshot that pass the filters, in the list's order, one at a time: a hundred thousand would take much
+ * memory.
+ */
+export function* listedEntries(
+  { entries }: Snapshot,
+  query: StorageQuery & Pick<EntrySelection, "offering_uuid">,
+  settings: ProxySettings,
+): Generator<ListedEntry, void> {
+  const { storage_system, data_type, status, state, offering_uuid } = query
+  const [offeringSlug] = storage_system === undefined ? [] : offeringSlugsOf(settings, storage_system)
+  if (storage_system !== undefined && offeringSlug === undefined) return
+  const positions = entries.select({
+    ...(offeringSlug !== undefined && { offeringSlug }),
+    ...(data_type && { dataType: data_type }),
+    ...(status && { status }),
+    ...(state !== undefined && { state }),
+  })
+  const ofOffering = offering_uuid === undefined ? undefined : positionsOf(entries, dashedUuid(offering_uuid))
+  const utf8 = new TextDecoder()
+  for (const position of positions) {
+    if (ofOffering !== undefined && !ofOffering.has(position)) continue
+    const json = utf8.decode(entries.jsonAt(position))
+    yield { json, entry: JSON.parse(json) as StorageEntry }
+  }
+}
+
+/** A tenant has its offering's UUID, and all that stands below it up to the next tenant is that offering's. */
+const positionsOf = (entries: Snapshot["entries"], offering: string | undefined): ReadonlySet<number> => {
+  const found = new Set<number>()
+  const utf8 = new TextDecoder()
+  let isIn = false
+  for (let position = 0; position < entries.size; position++) {
+    const entry = JSON.parse(utf8.decode(entries.jsonAt(position))) as StorageEntry
+    if (entry.parentItemId === null) isIn = entry.itemId === offering
+    if (isIn) found.add(position)
+  }
+  return found
+}

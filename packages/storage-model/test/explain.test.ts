@@ -1,0 +1,346 @@
+import fc from "fast-check"
+import { describe, expect, it, test, vi } from "vitest"
+import {
+  askOf,
+  buildHierarchy,
+  dashedUuid,
+  decodeResources,
+  type Explained,
+  explain,
+  type HierarchyInput,
+  hierarchySteps,
+  type PlacedEntry,
+  type StorageEntry,
+} from "../src/index.ts"
+import { aResource, dashedNumber, resourceId, uuidNumber } from "./a-resource.ts"
+import { gidsOf, listedCustomers, only, resourcesOf, settingsWith } from "./a-tree.ts"
+import { leftOut, made, odd, served } from "./explained-sandbox.ts"
+import { anyRow, jsonRow, surrounding } from "./hostile-rows.ts"
+import { sandboxInput, sandboxWorld } from "./sandbox-world.ts"
+
+vi.setConfig({ testTimeout: 120_000 })
+
+const rowOf = (label: string) => {
+  const row = sandboxWorld.cases.get(label)?.row
+  if (row === undefined) throw new Error(`the sandbox has no ${label}`)
+  return row
+}
+
+/** By its uuid, and where it has none that is one by its slug. */
+const explainedCase = (label: string): Explained => {
+  const { uuid, slug } = rowOf(label)
+  const dashed = dashedUuid(uuid)
+  return only(explain(sandboxInput, dashed === undefined ? { slug: String(slug) } : { uuid: dashed }).found)
+}
+
+describe("of the sandbox's labelled resources", () => {
+  test("each is left out as the table says, or served as the table says", () => {
+    const labels = [...leftOut, ...served].map(([label]) => label)
+    expect(labels.toSorted()).toEqual([...sandboxWorld.cases.keys()].toSorted())
+  })
+
+  test.each(leftOut)("%s is left out: %s for %s, and next is %s", (label, code, field, next) => {
+    const one = explainedCase(label)
+    expect(one.entry).toBeNull()
+    expect([one.skipped?.code, one.skipped?.field, one.next?.code]).toEqual([code, field, next])
+    expect(buildHierarchy(sandboxInput).skipped).toContainEqual(one.skipped)
+  })
+
+  test.each(served.map(([label, next, ...decided]) => ({ label, next, decided })))(
+    "$label is served, and next is $next",
+    ({ label, next, decided }) => {
+      const { entry, skipped, notes, ...rest } = explainedCase(label)
+      expect([skipped, rest.next?.code]).toEqual([null, next])
+      expect(entry).toEqual(buildHierarchy(sandboxInput).entries.find(({ entry }) => entry.itemId === rest.uuid)?.entry)
+      const parts = decided.map(([part]) => part)
+      const told = notes.filter(({ part }) => parts.includes(part))
+      const values = told.map(({ part, value, from }) => [
+        part,
+        part === "target item" && from === "slug" ? made : value,
+        from,
+      ])
+      expect(values.toSorted()).toEqual(decided.toSorted())
+      expectToldOf(entry, notes)
+    },
+  )
+
+  test("none has a warning but those of the table", () => {
+    const warned = [...sandboxWorld.cases.keys()].map((label) => [
+      label,
+      ...explainedCase(label).warnings.map(({ code, field }) => [code, field]),
+    ])
+    expect(warned.filter(({ length }) => length > 1)).toEqual(odd)
+  })
+})
+
+/** Each value of an entry has been told as it is, once. */
+const expectToldOf = (entry: StorageEntry | null, notes: Explained["notes"]) => {
+  const told = (part: string) => notes.filter((note) => note.part === part).map(({ value }) => value)
+  const item = entry?.target.targetItem as Record<string, unknown> | undefined
+  const targetType = entry?.target.targetType
+  const primary = item?.primaryProject as { readonly unixGid?: unknown } | undefined
+  expect(told("path")).toEqual([entry?.mountPoint.default])
+  expect(told("permission")).toEqual([entry?.permission.value])
+  expect(told("status")).toEqual([entry?.status])
+  if (targetType === "project" || targetType === "user") {
+    expect(told("data type")).toEqual([entry?.storageDataType.key])
+    expect(told("target")).toEqual([targetType])
+    expect(told("target item")).toEqual([item?.itemId])
+    expect(told("gid")).toEqual([targetType === "user" ? primary?.unixGid : item?.unixGid])
+    expect(told("uid")).toEqual(targetType === "user" ? [item?.unixUid] : [])
+    const urls = Object.keys(entry ?? {}).filter((key) => key.endsWith("_url"))
+    expect(told("callback URLs")).toEqual([urls.length === 0 ? expect.toBeOneOf([null, ""]) : urls.join(", ")])
+    for (const [which, quotas] of [
+      ["", entry?.quotas],
+      ["old ", entry?.oldQuotas],
+      ["new ", entry?.newQuotas],
+    ] as const) {
+      expect(told(`${which}quotas`)).toEqual(quotas === null ? [null] : [])
+      for (const { type, enforcementType, quota } of quotas ?? []) {
+        expect(told(`${which}${type} ${enforcementType}`)).toEqual([quota])
+      }
+    }
+  } else expect(told(targetType ?? "")).toEqual([item?.name])
+}
+
+const inputOf = (rows: ReadonlyArray<unknown>, more: Partial<HierarchyInput> = {}): HierarchyInput => ({
+  decoded: decodeResources(rows),
+  customers: listedCustomers,
+  gids: gidsOf(rows),
+  settings: settingsWith(),
+  ...more,
+})
+
+describe("what is asked for", () => {
+  test.each([
+    ["44d1e2669fbc50bc8c11fe312cab9dd3", { uuid: resourceId }],
+    ["44D1E266-9FBC-50BC-8C11-FE312CAB9DD3", { uuid: resourceId }],
+    ["climate-store", { slug: "climate-store" }],
+    ["/capstor/store/cscs", { path: "/capstor/store/cscs" }],
+    ["/capstor/store/cscs/", { path: "/capstor/store/cscs" }],
+    ["/", { path: "/" }],
+  ])("%s is %j", (text, ask) => {
+    expect(askOf(text)).toEqual(ask)
+  })
+
+  const input = inputOf([aResource()])
+  const kinds = (text: string) => explain(input, askOf(text)).found.map(({ kind }) => kind)
+
+  test.each([
+    ["a resource's uuid", resourceId, ["resource"]],
+    ["its slug", "climate-store", ["resource"]],
+    ["its project's slug", "climate-sim", ["resource"]],
+    ["its path", "/capstor/store/cscs/university-physics/climate-sim", ["resource"]],
+    ["a customer's uuid", "ae3b26cf-e7e8-5fb1-ba5a-056af79c371f", ["customer"]],
+    ["its slug", "university-physics", ["customer"]],
+    ["its path", "/capstor/store/cscs/university-physics", ["customer"]],
+    ["an offering's uuid", "433b52ea-daa4-5d15-8502-80ac8e2ebc8a", ["tenant"]],
+    ["a provider's slug", "cscs", ["tenant"]],
+    ["a tenant's path", "/capstor/store/cscs", ["tenant"]],
+    ["what is not there", "nowhere", []],
+  ])("%s finds it", (_, text, found) => {
+    expect(kinds(text)).toEqual(found)
+  })
+
+  it("is looked for everywhere", () => {
+    const { lookedAt } = explain(inputOf([aResource(), aResource({ uuid: "none" })]), { slug: "nowhere" })
+    expect(lookedAt).toEqual({ resources: 1, malformed: 1, tenants: 1, customers: 1 })
+  })
+})
+
+describe("a path that several claim", () => {
+  const rows = [
+    aResource({ uuid: uuidNumber(1) }),
+    aResource({ uuid: uuidNumber(2), state: "Terminating" }),
+    aResource({ uuid: uuidNumber(3), slug: "too-bad", customer_uuid: 5 }),
+    aResource({ uuid: uuidNumber(4), state: "Creating", order_in_progress: { state: "pending-consumer" } }),
+    aResource({ uuid: uuidNumber(5), project_slug: "elsewhere" }),
+  ]
+  const { found } = explain(inputOf(rows), askOf("/capstor/store/cscs/university-physics/climate-sim"))
+
+  it("finds each of them: served, held back, too bad, and not there yet", () => {
+    expect(found.map(({ uuid, skipped }) => [uuid, skipped?.code])).toEqual([
+      [dashedNumber(1), undefined],
+      [dashedNumber(2), "removal-of-live-path"],
+      [dashedNumber(4), "order-not-approved"],
+      [dashedNumber(3), "bad-data"],
+    ])
+    expect(found[0]?.warnings.map(({ code }) => code)).toEqual(["shared-mount-point"])
+  })
+})
+
+describe("a tenant or customer", () => {
+  const explained = (label: string, level: 0 | 1) => {
+    const { parents } = explainedCase(label)
+    const { found } = explain(sandboxInput, { path: parents[level]?.mountPoint ?? "" })
+    return found.find(({ below }) => below.some(({ uuid }) => uuid === dashedUuid(rowOf(label).uuid)))
+  }
+
+  it("names the resources that make it, those left out too", () => {
+    const one = explained("tenant-with-bad-only", 0)
+    expect(one?.below).toEqual([
+      {
+        uuid: dashedUuid(rowOf("tenant-with-bad-only").uuid),
+        slug: rowOf("tenant-with-bad-only").slug,
+        mountPoint: null,
+        status: null,
+        skipped: "bad-data",
+      },
+    ])
+    expect(one?.entry?.target.targetType).toBe("tenant")
+    expectToldOf(one?.entry ?? null, one?.notes ?? [])
+  })
+
+  test.each([
+    ["shared-parent-first", 1, "backend_id", /all lie in it/],
+    ["tenant-parent-first", 0, "backend_id", /all lie in it/],
+    ["mixed-parent-absolute", 1, /customer_slug$/, /backend_id of vast-mixed-parent-computed gives no path/],
+    ["different-parent-first", 1, /customer_slug$/, /do not lie in the same directory/],
+    ["tenant-parent-root", 0, /provider_slug$/, /by backend_id it would be \//],
+    ["capstor-store", 0, /provider_slug$/, /gives no path/],
+  ] as const)("above %s, level %i, has its directory from %s", (label, level, from, reason) => {
+    const note = explained(label, level)?.notes.find(({ part }) => part === "path")
+    expect(note).toMatchObject({ from: expect.stringMatching(from), reason: expect.stringMatching(reason) })
+  })
+
+  test.each([
+    ["capstor-store", 1, "the offering's list of customers", "found by customer_uuid"],
+    [
+      "unlisted-customer",
+      1,
+      "customer_name",
+      "not in the offering's list of customers; named as the resource names it",
+    ],
+    ["customer-other-name", 1, "the offering's list of customers", "found by customer_uuid"],
+    ["second-provider", 0, "provider_name", "of the first resource that names its provider"],
+    ["provider-name-null", 0, "provider_slug", "none has a name"],
+  ] as const)("above %s, level %i, has its name from %s", (label, level, from, reason) => {
+    const note = explained(label, level)?.notes.find(({ part }) => part === (level === 0 ? "tenant" : "customer"))
+    expect(note).toMatchObject({ from, reason })
+  })
+
+  it("that cannot be made says why", () => {
+    const one = only(explain(inputOf([aResource({ customer_slug: "../x" })]), { slug: "../x" }).found)
+    expect(one).toMatchObject({
+      kind: "customer",
+      entry: null,
+      skipped: { code: "bad-data", field: "customer_slug" },
+      next: { code: "mend-field" },
+      below: [{ uuid: resourceId, skipped: "bad-data" }],
+    })
+  })
+})
+
+describe("what comes next", () => {
+  test("where the HPC User API could not be asked is that it answers", () => {
+    const gids = new Map([["climate-sim", { status: "unavailable", reason: "connection refused" } as const]])
+    const one = only(explain(inputOf([aResource()], { gids }), { uuid: resourceId }).found)
+    expect(one).toMatchObject({ skipped: { code: "gid-unavailable" }, next: { code: "restore-hpc-user-api" } })
+  })
+
+  test("for a second record of one uuid is nothing: the first stands for it", () => {
+    const rows = [aResource(), aResource({ slug: "again" })]
+    const { found } = explain(inputOf(rows), { uuid: resourceId })
+    expect(found.map(({ next }) => next?.code)).toEqual(["none", "none"])
+    expect(found.flatMap(({ skipped }) => skipped?.code ?? [])).toEqual(["duplicate"])
+  })
+})
+
+describe("where a GID is from", () => {
+  test("is told as it was given", () => {
+    const gids = new Map([["climate-sim", { status: "known", gid: 34_000, from: "made up" } as const]])
+    const one = only(explain(inputOf([aResource()], { gids }), { uuid: resourceId }).found)
+    expect(one.notes.find(({ part }) => part === "gid")).toMatchObject({ value: 34_000, from: "made up" })
+  })
+})
+
+describe("of any world", () => {
+  const worlds = (row: fc.Arbitrary<unknown>) => fc.tuple(fc.array(row, { maxLength: 16 }), surrounding)
+  const always = (row: fc.Arbitrary<unknown>, rule: (input: HierarchyInput) => void, numRuns: number) =>
+    fc.assert(
+      fc.property(worlds(row), ([rows, around]) => rule({ decoded: decodeResources(rows), ...around })),
+      { numRuns },
+    )
+
+  it("a listener changes nothing", () => {
+    always(
+      anyRow,
+      (input) => {
+        const ignore = () => {}
+        const hearing = { note: ignore, warned: ignore, skipped: ignore, made: ignore }
+        const all = () => hearing
+        const steps = hierarchySteps(input, { resource: all, tenant: all, customer: all })
+        const entries: Array<PlacedEntry> = []
+        for (;;) {
+          const step = steps.next()
+          if (step.done) {
+            expect({ entries, ...step.value }).toEqual(buildHierarchy(input))
+            return
+          }
+          entries.push(...step.value)
+        }
+      },
+      300,
+    )
+  })
+
+  it("an explanation has the tree's own entry, findings and reasons", () => {
+    always(
+      jsonRow,
+      (input) => {
+        const tree = buildHierarchy(input)
+        const uuids = new Set([
+          ...tree.entries.map(({ entry }) => entry.itemId),
+          ...tree.skipped.map(({ uuid }) => uuid),
+        ])
+        for (const uuid of uuids) {
+          if (uuid === null) continue
+          const { found } = explain(input, { uuid })
+          const resources = found.filter(({ kind }) => kind === "resource")
+          const own = <A extends { readonly uuid: string | null }>(all: ReadonlyArray<A>) =>
+            all.filter((one) => one.uuid === uuid)
+          const inTree = tree.entries.map(({ entry }) => entry).filter(({ itemId }) => itemId === uuid)
+          expect(found.flatMap(({ entry }) => entry ?? [])).toEqual(expect.arrayContaining(inTree))
+          expect(found.filter(({ entry }) => entry !== null)).toHaveLength(inTree.length)
+          expect(sorted(resources.flatMap(({ skipped }) => skipped ?? []))).toEqual(sorted(own(tree.skipped)))
+          expect(sorted(resources.flatMap(({ warnings }) => warnings))).toEqual(sorted(own(tree.warnings)))
+          for (const { entry, notes } of found) if (entry !== null) expectToldOf(entry, notes)
+          expect(JSON.parse(JSON.stringify(found))).toEqual(found)
+        }
+      },
+      100,
+    )
+  })
+
+  it("each entry is found by its mount point, below the parents that it has in the tree", () => {
+    always(
+      jsonRow,
+      (input) => {
+        const tree = buildHierarchy(input)
+        for (const { entry } of tree.entries) {
+          const { found } = explain(input, { path: entry.mountPoint.default })
+          expect(found.map(({ entry }) => entry)).toContainEqual(entry)
+        }
+        for (const entry of resourcesOf(tree)) {
+          const { parents } = only(explain(input, { uuid: entry.itemId }).found.filter((one) => one.entry !== null))
+          expect(parents.map(({ kind }) => kind)).toEqual(["tenant", "customer"])
+          expect(parents[1]?.itemId).toBe(entry.parentItemId)
+        }
+      },
+      100,
+    )
+  })
+
+  it("nothing makes it throw", () => {
+    fc.assert(
+      fc.property(worlds(anyRow), fc.string(), ([rows, around], text) => {
+        const input = { decoded: decodeResources(rows), ...around }
+        for (const ask of [askOf(text), { slug: "r-1" }, { path: "/fs/t/c/one" }]) explain(input, ask)
+      }),
+      { numRuns: 300 },
+    )
+  })
+})
+
+const sorted = <A>(findings: ReadonlyArray<A>): ReadonlyArray<A> =>
+  findings.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))

@@ -1,0 +1,49 @@
+import { existsSync } from "node:fs"
+import { mkdir, rename, rm, writeFile } from "node:fs/promises"
+import { homedir } from "node:os"
+import { join } from "node:path"
+import { cleanEnvironment, run } from "./commands.ts"
+
+/** Nothing of it lies in the repository, and a second run fetches nothing. */
+const cache = join(homedir(), ".cache", "cscs-storage-proxy", "release-rehearsal")
+
+/** A folder with these packages of npm installed. Made once: whole or not at all. */
+const installed = async (name: string, manifest: object, ...flags: ReadonlyArray<string>): Promise<string> => {
+  const folder = join(cache, name)
+  if (existsSync(folder)) return folder
+  console.log(`      fetching ${name}`)
+  const unfinished = `${folder}.${process.pid}.tmp`
+  await mkdir(unfinished, { recursive: true })
+  try {
+    await writeFile(join(unfinished, "package.json"), JSON.stringify({ private: true, ...manifest }))
+    await run("npm", ["install", "--no-audit", "--no-fund", ...flags], { cwd: unfinished, env: cleanEnvironment })
+    await rename(unfinished, folder)
+  } catch (error) {
+    await rm(unfinished, { recursive: true, force: true })
+    // Another run can have been quicker.
+    if (!existsSync(folder)) throw error
+  }
+  return folder
+}
+
+/** The script that starts Verdaccio. It brings 320 packages along: too many for the workspace itself. */
+export const verdaccio = async (): Promise<string> => {
+  const version = "6.10.4"
+  const folder = await installed(
+    `verdaccio-${version}`,
+    // One of its dependencies asks for `node-fetch@cjs`, a tag that not every mirror of npm knows.
+    { dependencies: { verdaccio: version }, overrides: { "node-fetch": "2.7.0" } },
+    "--ignore-scripts",
+  )
+  return join(folder, "node_modules/verdaccio/bin/verdaccio")
+}
+
+/** The executable of a version of Node, from the package `node` of npm. */
+export const nodeOf = async (version: string): Promise<string> => {
+  // Its script lays the executable of this platform in its place.
+  const folder = await installed(`node-${version}`, { dependencies: { node: version }, allowScripts: { node: true } })
+  const node = join(folder, "node_modules/node/bin/node")
+  const found = (await run(node, ["--version"], { cwd: folder, env: cleanEnvironment })).trim()
+  if (found !== `v${version}`) throw new Error(`${node} is ${found}, wanted is v${version}`)
+  return node
+}

@@ -1,0 +1,198 @@
+/**
+ * What an entry must be, by the contract and by nothing of the proxy's code: the soak's own word, for ordinary resources.
+ * Entries are texts, so that the order of the fields counts too.
+ */
+import { createHash } from "node:crypto"
+import type { JsonObject } from "@cscs/sandbox"
+import type { Facts, OrderFacts } from "./facts.ts"
+
+export const systems = ["capstor", "vast", "iopsstor"] as const
+
+/** What the provider sees: an order that the consumer has not agreed to has changed nothing, or created nothing. */
+export const stateSeen = ({ state, order }: Pick<Facts, "state" | "order">): string | undefined => {
+  const waits = ["pending-consumer", "pending-project", "pending-start-date"].includes(order?.state ?? "")
+  if (!waits) return state
+  if (state === "Creating") return undefined
+  return state === "Updating" || state === "Terminating" ? "OK" : state
+}
+
+const statuses: Readonly<Record<string, string>> = {
+  Creating: "pending",
+  OK: "active",
+  Erred: "error",
+  Updating: "updating",
+  Terminating: "removing",
+  Terminated: "removed",
+}
+
+export const statusIn = (state: string): string => statuses[state] ?? "pending"
+
+export const isBeingRemoved = (state: string): boolean => state === "Terminating" || state === "Terminated"
+
+export const dashed = (uuid: string): string => uuid.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
+
+const ids = new Map<string, string>()
+
+/** UUID version 5 of `scope:name` in the OID namespace. */
+const namedUuid = (scope: string, name: string): string => {
+  const text = `${scope}:${name}`
+  const known = ids.get(text)
+  if (known !== undefined) return known
+  const bytes = createHash("sha1")
+    .update(Buffer.from("6ba7b8129dad11d180b400c04fd430c8", "hex"))
+    .update(text)
+    .digest()
+    .subarray(0, 16)
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x50
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
+  const id = dashed(bytes.toString("hex"))
+  ids.set(text, id)
+  return id
+}
+
+const nameOf = (scope: string, name: string) => ({
+  itemId: namedUuid(scope, name),
+  key: name.toLowerCase(),
+  name: name.toUpperCase(),
+  active: true,
+})
+
+const namesOf = ({ offeringSlug, dataType }: Facts) => ({
+  storageSystem: nameOf("storage_system", offeringSlug),
+  storageFileSystem: nameOf("storage_file_system", "lustre"),
+  storageDataType: { ...nameOf("storage_data_type", dataType), path: dataType },
+})
+
+const directoryOf = ({ offeringSlug, dataType, providerSlug }: Facts) => `/${offeringSlug}/${dataType}/${providerSlug}`
+
+export const mountPointOf = (facts: Facts): string =>
+  facts.backendId.startsWith("/") ? facts.backendId : `${directoryOf(facts)}/${facts.customerSlug}/${facts.projectSlug}`
+
+export const tenantEntry = (facts: Facts): string =>
+  parentEntry(facts, {
+    mountPoint: directoryOf(facts),
+    targetType: "tenant",
+    targetItem: { itemId: dashed(facts.offeringUuid), key: facts.providerSlug, name: facts.providerName },
+    parentItemId: null,
+  })
+
+export const customerEntry = (facts: Facts, name: string): string =>
+  parentEntry(facts, {
+    mountPoint: `${directoryOf(facts)}/${facts.customerSlug}`,
+    targetType: "customer",
+    targetItem: { itemId: dashed(facts.customerUuid), key: facts.customerSlug, name },
+    parentItemId: dashed(facts.offeringUuid),
+  })
+
+const parentEntry = (
+  facts: Facts,
+  about: {
+    readonly mountPoint: string
+    readonly targetType: string
+    readonly targetItem: { readonly itemId: string; readonly key: string; readonly name: string }
+    readonly parentItemId: string | null
+  },
+): string =>
+  JSON.stringify({
+    itemId: about.targetItem.itemId,
+    status: "pending",
+    mountPoint: { default: about.mountPoint },
+    permission: { permissionType: "octal", value: "775" },
+    quotas: null,
+    target: { targetType: about.targetType, targetItem: about.targetItem },
+    ...namesOf(facts),
+    parentItemId: about.parentItemId,
+  })
+
+/** What is not in the resource itself. */
+export interface Surroundings {
+  readonly projectName: string
+  readonly gid: number
+  /** Waldur's address, with `/api/`. */
+  readonly api: string
+}
+
+/** The entry of a resource that the provider sees. */
+export const resourceEntry = (facts: Facts, around: Surroundings): string => {
+  const state = stateSeen(facts) ?? ""
+  const status = statusIn(state)
+  const { order } = facts
+  return JSON.stringify({
+    itemId: dashed(facts.uuid),
+    status,
+    mountPoint: { default: mountPointOf(facts) },
+    permission: { permissionType: "octal", value: facts.options.permissions ?? facts.permissions },
+    quotas: quotasOf(facts.limits, facts.options),
+    ...(order?.type === "Update" && changesQuotas(order)
+      ? {
+          oldQuotas: quotasOf({ ...facts.limits, ...order.oldLimits }, { ...facts.options, ...order.oldOptions }),
+          newQuotas: quotasOf({ ...facts.limits, ...order.limits }, { ...facts.options, ...order.newOptions }),
+        }
+      : {}),
+    target: targetOf(facts, status, around),
+    ...namesOf(facts),
+    parentItemId: dashed(facts.customerUuid),
+    ...(order === undefined ? {} : callbackUrlsOf(facts, order, state, around.api)),
+  })
+}
+
+const changesQuotas = ({ limits, oldLimits, oldOptions, newOptions }: OrderFacts): boolean =>
+  [limits, oldLimits, oldOptions, newOptions].some((part) => Object.keys(part).length > 0)
+
+const quotasOf = (limits: JsonObject, options: JsonObject) => {
+  const storage = Number(limits.storage ?? 0)
+  const hardSpace = Number(options.hard_quota_space ?? storage)
+  const softSpace = Math.min(Number(options.soft_quota_space ?? storage), hardSpace)
+  const hardInodes = Math.trunc(Number(options.hard_quota_inodes ?? Math.trunc(storage * 1_000_000 * 2)))
+  const softInodes = Math.trunc(Number(options.soft_quota_inodes ?? Math.trunc(storage * 1_000_000 * 1.33)))
+  if (softSpace <= 0 && hardSpace <= 0) return null
+  return [
+    { type: "space", quota: softSpace, unit: "tera", enforcementType: "soft" },
+    { type: "space", quota: hardSpace, unit: "tera", enforcementType: "hard" },
+    { type: "inodes", quota: Math.min(softInodes, hardInodes), unit: "none", enforcementType: "soft" },
+    { type: "inodes", quota: hardInodes, unit: "none", enforcementType: "hard" },
+  ]
+}
+
+const targetOf = ({ slug, dataType, projectSlug }: Facts, status: string, { projectName, gid }: Surroundings) => {
+  const active = status === "active"
+  if (dataType === "store" || dataType === "archive") {
+    const itemId = namedUuid("project", slug)
+    return {
+      targetType: "project",
+      targetItem: { itemId, key: projectSlug, name: projectName, status, unixGid: gid, active },
+    }
+  }
+  const unixUid = 20_000 + (createHash("sha256").update(slug).digest().readUInt32BE(0) % 10_000)
+  return {
+    targetType: "user",
+    targetItem: {
+      itemId: namedUuid("user", slug),
+      status,
+      email: `user-${slug}@example.com`,
+      unixUid,
+      primaryProject: { name: projectSlug, unixGid: gid, active },
+      active,
+    },
+  }
+}
+
+const callbackUrlsOf = (facts: Facts, order: OrderFacts, state: string, api: string) => {
+  const ofOrder = (action: string) => `${api}marketplace-orders/${order.uuid}/${action}/`
+  const ofResource = (action: string) => `${api}marketplace-provider-resources/${dashed(facts.uuid)}/${action}/`
+  const isPending = order.state === "pending-provider"
+  const isExecuting = order.state === "executing"
+  return {
+    ...(isPending && {
+      approve_by_provider_url: ofOrder("approve_by_provider"),
+      reject_by_provider_url: ofOrder("reject_by_provider"),
+    }),
+    ...((isPending || isExecuting) && { set_state_done_url: ofOrder("set_state_done") }),
+    ...(isExecuting && { set_state_erred_url: ofOrder("set_state_erred") }),
+    ...(isPending && { update_resource_options_url: ofResource("update_options_direct") }),
+    set_backend_id_url: ofResource("set_backend_id"),
+    ...(["Erred", "Creating", "Updating", "Terminating"].includes(state) && {
+      set_state_ok_url: ofResource("set_state_ok"),
+    }),
+  }
+}

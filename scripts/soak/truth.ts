@@ -1,0 +1,237 @@
+/**
+ * What a list may say that was read within a span of time: place after place, in the order of the list. Where nothing
+ * changed in that span there is one list only; where something did, a place may be taken or not, and in one of several
+ * ways, since Waldur is not read in one moment.
+ */
+import type { Facts } from "./facts.ts"
+import { type History, type KnownGid, type Named, overlaps, type Past } from "./history.ts"
+import { askAgainAfter, fullRefreshEvery } from "./pace.ts"
+import {
+  customerEntry,
+  dashed,
+  isBeingRemoved,
+  mountPointOf,
+  resourceEntry,
+  stateSeen,
+  statusIn,
+  systems,
+  tenantEntry,
+} from "./true-entry.ts"
+
+/** The list is no older than `from` and was there at `to`, by `performance.now()`. */
+export interface Window {
+  readonly from: number
+  readonly to: number
+}
+
+export interface Filter {
+  readonly storage_system?: string
+  readonly data_type?: string
+  readonly status?: string
+  readonly state?: string
+}
+
+/** A place in the list. */
+export interface Place {
+  /** One entry's: its item, its storage system and its data type. */
+  readonly key: string
+  /** What may stand here. */
+  readonly entries: ReadonlySet<string>
+  /** Whether nothing may stand here too. */
+  readonly isOptional: boolean
+  readonly projectSlug: string | undefined
+}
+
+export interface Truth {
+  readonly places: (window: Window, filter: Filter) => ReadonlyArray<Place>
+}
+
+/** @param isTroubled whether the HPC User API or its issuer could not be asked at some time in the window */
+export const truthOf = (history: History, api: string, isTroubled: (window: Window) => boolean): Truth => {
+  let sorted: ReadonlyArray<Past> = []
+  const pastsInOrder = () => {
+    if (sorted.length !== history.pasts.size) sorted = [...history.pasts.values()].sort(byPlace)
+    return sorted
+  }
+
+  /** Where a role was lost meanwhile, the system's list may be the one of before. */
+  const windowOf = (offeringSlug: string, { from, to }: Window): Window =>
+    history.losses
+      .filter((loss) => loss.offeringSlug === offeringSlug)
+      .reduceRight(
+        (seen, loss) => {
+          return overlaps(loss, seen.from, seen.to) ? { from: Math.min(seen.from, loss.heldFrom), to } : seen
+        },
+        { from, to },
+      )
+
+  /** What Waldur does not date is read with all the rest only. */
+  const namesIn = (names: ReadonlyArray<Named> | undefined, { from, to }: Window): ReadonlyArray<string> =>
+    (names ?? []).filter((one) => overlaps(one, from - fullRefreshEvery - 1000, to)).map(({ name }) => name)
+
+  const isGidSure = (gid: KnownGid, window: Window): boolean =>
+    window.from >= gid.provenAt ||
+    (window.from >= gid.from + (gid.isLate ? askAgainAfter + 2000 : 0) && !isTroubled(window))
+
+  const entriesOf = (facts: Facts, gid: number, window: Window): ReadonlyArray<string> =>
+    namesIn(history.projectNames.get(facts.projectSlug), window).map((projectName) =>
+      encoded(facts, { projectName, gid, api }),
+    )
+
+  return {
+    places: (window, filter) => {
+      const seen = pastsInOrder()
+        .filter(({ place }) => isWanted(place, filter))
+        .map((past) => sightOf(past, windowOf(past.place.offeringSlug, window)))
+        .filter(({ isEver }) => isEver)
+      const live = livePathsOf(seen)
+      const places: Array<Place> = []
+      for (const tenant of runsOf(seen, tenantOf)) {
+        const parent = (entries: ReadonlyArray<string>, members: ReadonlyArray<Sight>) => {
+          const place = parentPlace(entries, members, filter)
+          if (place !== undefined) places.push(place)
+        }
+        parent([tenantEntry((tenant[0] as Sight).past.place)], tenant)
+        for (const customer of runsOf(tenant, ({ past }) => past.place.customerSlug)) {
+          const { past, window: own } = customer[0] as Sight
+          const names = namesIn(history.customerNames.get(past.place.customerUuid), own)
+          parent(
+            names.map((name) => customerEntry(past.place, name)),
+            customer,
+          )
+          for (const member of customer) {
+            const gid = history.gids.get(member.past.place.projectSlug)
+            if (gid === undefined || gid.from > member.window.to) continue
+            const passing = member.versions.filter((facts) => passes(facts, filter))
+            const entries = passing
+              .filter((facts) => !live.alwaysAt(facts, member))
+              .flatMap((facts) => entriesOf(facts, gid.gid, member.window))
+            if (entries.length === 0) continue
+            places.push({
+              key: keyOf(dashed(member.past.uuid), member.past.place),
+              entries: new Set(entries),
+              isOptional:
+                !member.isAlways ||
+                passing.length < member.versions.length ||
+                !isGidSure(gid, member.window) ||
+                passing.some((facts) => live.everAt(facts, member)),
+              projectSlug: member.past.place.projectSlug,
+            })
+          }
+        }
+      }
+      return places
+    },
+  }
+}
+
+/** A resource as it may have been seen within a window. */
+interface Sight {
+  readonly past: Past
+  readonly window: Window
+  /** As the provider sees it, in any way that it may have been read. */
+  readonly versions: ReadonlyArray<Facts>
+  readonly isEver: boolean
+  readonly isAlways: boolean
+}
+
+const sightOf = (past: Past, window: Window): Sight => {
+  const valid = past.versions.filter((version) => overlaps(version, window.from, window.to))
+  const versions: Array<Facts> = []
+  for (const { facts } of valid) {
+    if (facts === undefined) continue
+    if (stateSeen(facts) !== undefined) versions.push(facts)
+    // Resources and their orders come by two lists: one may be read before a change, and the other after it.
+    if (facts.order !== undefined && valid.some((other) => other.facts !== undefined && !other.facts.order)) {
+      versions.push({ ...facts, order: undefined })
+    }
+  }
+  return {
+    past,
+    window,
+    versions,
+    isEver: versions.length > 0,
+    isAlways: valid.every(({ facts }) => facts !== undefined && stateSeen(facts) !== undefined),
+  }
+}
+
+/** Where live data is: what is being removed there is not listed. */
+const livePathsOf = (seen: ReadonlyArray<Sight>) => {
+  const at = Map.groupBy(
+    seen.flatMap((sight) => sight.versions.map((facts) => ({ sight, facts }))),
+    ({ facts }) => mountPointOf(facts),
+  )
+  const othersAt = (facts: Facts, self: Sight) =>
+    isBeingRemoved(stateSeen(facts) ?? "")
+      ? (at.get(mountPointOf(facts)) ?? []).filter(({ sight }) => sight !== self)
+      : []
+  const isLive = (facts: Facts) => !isBeingRemoved(stateSeen(facts) ?? "")
+  return {
+    everAt: (facts: Facts, self: Sight) => othersAt(facts, self).some((other) => isLive(other.facts)),
+    alwaysAt: (facts: Facts, self: Sight) =>
+      othersAt(facts, self).some(
+        ({ sight }) =>
+          sight.isAlways && sight.versions.every((one) => isLive(one) && mountPointOf(one) === mountPointOf(facts)),
+      ),
+  }
+}
+
+const parentPlace = (
+  entries: ReadonlyArray<string>,
+  members: ReadonlyArray<Sight>,
+  { state, status }: Filter,
+): Place | undefined => {
+  const { past } = members[0] as Sight
+  // Waldur's own state, as the filter takes it.
+  const passesState = (facts: Facts) => !state || facts.state === state
+  if ((status && status !== "pending") || !members.some(({ versions }) => versions.some(passesState))) return undefined
+  return {
+    key: keyOf((JSON.parse(entries[0] ?? "{}") as { itemId: string }).itemId, past.place),
+    entries: new Set(entries),
+    isOptional: !members.some(({ isAlways, versions }) => isAlways && versions.every(passesState)),
+    projectSlug: undefined,
+  }
+}
+
+const isWanted = (place: Facts, { storage_system, data_type }: Filter): boolean =>
+  (!storage_system || place.offeringSlug === storage_system) && (!data_type || place.dataType === data_type)
+
+const passes = (facts: Facts, { state, status }: Filter): boolean =>
+  (!state || facts.state === state) && (!status || statusIn(stateSeen(facts) ?? "") === status)
+
+export const keyOf = (itemId: string, { offeringSlug, dataType }: Pick<Facts, "offeringSlug" | "dataType">): string =>
+  `${itemId} ${offeringSlug} ${dataType}`
+
+/** Encoded once for each way in which it is asked for. */
+const encodedBefore = new WeakMap<Facts, Map<string, string>>()
+const encoded = (facts: Facts, around: Parameters<typeof resourceEntry>[1]): string => {
+  const known = encodedBefore.get(facts) ?? new Map<string, string>()
+  encodedBefore.set(facts, known)
+  const text = known.get(around.projectName) ?? resourceEntry(facts, around)
+  known.set(around.projectName, text)
+  return text
+}
+
+const tenantOf = ({ past }: Sight) => `${past.place.offeringSlug} ${past.place.dataType} ${past.place.providerSlug}`
+
+/** Neighbours that are alike. */
+function* runsOf<A>(sorted: ReadonlyArray<A>, likeness: (one: A) => string): Generator<ReadonlyArray<A>> {
+  let start = 0
+  for (let index = 1; index <= sorted.length; index++) {
+    const next = sorted[index]
+    if (next !== undefined && likeness(next) === likeness(sorted[start] as A)) continue
+    if (index > start) yield sorted.slice(start, index)
+    start = index
+  }
+}
+
+/** System as configured, data type, tenant, customer, then age. */
+const byPlace = ({ place: a }: Past, { place: b }: Past): number =>
+  systems.indexOf(a.offeringSlug as never) - systems.indexOf(b.offeringSlug as never) ||
+  compare(a.dataType, b.dataType) ||
+  compare(a.providerSlug, b.providerSlug) ||
+  compare(a.customerSlug, b.customerSlug) ||
+  compare(a.created, b.created) ||
+  compare(a.uuid, b.uuid)
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

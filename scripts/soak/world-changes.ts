@@ -1,0 +1,328 @@
+/**
+ * What happens in Waldur and in the HPC User API while the soak runs: through the sandbox's own actions, so that every
+ * trace that they leave in a real Waldur is there.
+ */
+import {
+  changeResource,
+  type Happening,
+  happen,
+  type JsonObject,
+  type Sandbox,
+  type WaldurCustomer,
+  type WaldurRecord,
+} from "@cscs/sandbox"
+import type { Chance } from "./chance.ts"
+import type { History } from "./history.ts"
+import { pause } from "./pause.ts"
+import { isBeingRemoved, systems } from "./true-entry.ts"
+
+/** What happened, and how often. */
+export type Counts = Map<string, number>
+
+/**
+ * Milliseconds between something that goes and something that comes. Where both fall into one reading of two pages,
+ * Waldur's counts agree and a row that moved over the border is missing until the next reading, as documented.
+ */
+const apart = 20_000
+
+interface World {
+  readonly sandbox: Sandbox
+  readonly history: History
+  readonly chance: Chance
+  /** The list that is held is no older, by `performance.now()`. */
+  readonly heldFrom: () => number
+  readonly counts: Counts
+}
+
+/** Lets the world change until `stop`; resolves when it stands still, with all roles given back. */
+export const changeWorld = async (world: World, stop: AbortSignal): Promise<void> => {
+  const { chance } = world
+  const turns = turnsOf(world)
+  while (!stop.aborted) {
+    // Then it stands still for a while, so that there is but one right answer.
+    for (let left = 5 + chance.below(15); left > 0 && !stop.aborted; left--) {
+      await turns.next()
+      await pause(chance.between(50, 600), stop)
+    }
+    await pause(chance.between(3000, 7000), stop)
+  }
+  await turns.end()
+}
+
+const turnsOf = (around: World) => {
+  const { sandbox, history, chance, heldFrom, counts } = around
+  const { world, waldur } = sandbox
+  let lastCame = Number.NEGATIVE_INFINITY
+  let lastWent = Number.NEGATIVE_INFINITY
+  let regained: Promise<void> = Promise.resolve()
+  let giveBack = () => {}
+  let made = 0
+
+  const some = (fits: (row: WaldurRecord) => boolean): WaldurRecord | undefined => {
+    const rows = world.resources.filter(fits)
+    return rows.length === 0 ? undefined : chance.pick(rows)
+  }
+  const orderOf = (row: WaldurRecord) => row.order_in_progress as WaldurRecord | null | undefined
+  const isIdle = (row: WaldurRecord) => orderOf(row) === null
+  const hasOrder = (state: string) => (row: WaldurRecord) => orderOf(row)?.state === state
+  const post = (path: string, body: JsonObject = {}) => postTo(waldur, path, body)
+  const sandboxDoes = (what: Happening) => happen(world, what, chance.below(2 ** 31))
+
+  const actOnOrder = (state: string, action: string, body?: JsonObject) => async () => {
+    const row = some(hasOrder(state))
+    if (row !== undefined) await post(`marketplace-orders/${orderOf(row)?.uuid}/${action}/`, body)
+  }
+  const finishOrder = actOnOrder("executing", "set_state_done")
+
+  /** A resource of a project of its own, or at the place of one that is being removed. */
+  const comes = (): void => {
+    if (performance.now() - lastWent < apart) return
+    lastCame = performance.now()
+    made += 1
+    const old = chance.happens(0.5) ? some((row) => isBeingRemoved(String(row.state))) : undefined
+    const row = newResource(sandbox, chance, old ?? chance.pick(world.resources), made)
+    if (old === undefined) {
+      placeInProject(row, `soak${String(made).padStart(4, "0")}`)
+      // Some the HPC User API gets to know later, and some never.
+      if (chance.happens(0.7)) world.gids.set(String(row.project_slug), 60_000 + made)
+    }
+    world.resources.push(row)
+  }
+
+  /** Each with its weight. */
+  const happenings: ReadonlyArray<readonly [number, readonly [string, () => void | Promise<void>]]> = [
+    [
+      8,
+      [
+        "quotas set",
+        async () => {
+          const row = chance.pick(world.resources)
+          const soft = chance.below(500)
+          await post(`marketplace-provider-resources/${row.uuid}/update_options_direct/`, {
+            options: {
+              soft_quota_space: soft,
+              hard_quota_space: Math.max(0, soft + chance.below(20) - 5),
+              ...(chance.happens(0.3) && {
+                soft_quota_inodes: chance.below(1e6),
+                hard_quota_inodes: chance.below(1e7),
+              }),
+              ...(chance.happens(0.3) && { permissions: chance.pick(["700", "2750", "0770"]) }),
+            },
+          })
+        },
+      ],
+    ],
+    [6, ["limits and state changed", () => sandboxDoes("resource-changes")]],
+    [
+      4,
+      [
+        "removed or erred",
+        () => {
+          const row = some(isIdle)
+          if (row !== undefined) changeResource(world, row, { state: chance.pick(["Terminated", "Erred"]) })
+        },
+      ],
+    ],
+    [
+      4,
+      [
+        "recovered",
+        async () => {
+          const row = some(({ state }) => state === "Erred")
+          if (row !== undefined) await post(`marketplace-provider-resources/${row.uuid}/set_state_ok/`)
+        },
+      ],
+    ],
+    [
+      3,
+      [
+        "mount point told",
+        async () => {
+          const row = chance.pick(world.resources)
+          made += 1
+          const { offering_slug: system, provider_slug: tenant, customer_slug: customer } = row
+          const type = (row.attributes as JsonObject).storage_data_type
+          const path = chance.happens(0.2) ? "" : `/${system}/${type}/${tenant}/${customer}/moved-${made}`
+          await post(`marketplace-provider-resources/${row.uuid}/set_backend_id/`, { backend_id: path })
+        },
+      ],
+    ],
+    [8, ["order appeared", () => sandboxDoes("order-appears")]],
+    [
+      8,
+      [
+        "order moved",
+        () => {
+          // An order to create may bring its resource into the list.
+          if (performance.now() - lastWent < apart) return
+          lastCame = performance.now()
+          sandboxDoes("order-moves")
+        },
+      ],
+    ],
+    [
+      3,
+      [
+        "order waits for the consumer",
+        () => {
+          const order = orderOf(
+            some((row) => ["Updating", "Terminating"].includes(String(row.state)) && !isIdle(row)) ?? {},
+          )
+          if (order) order.state = chance.pick(["pending-consumer", "pending-project", "pending-start-date"])
+        },
+      ],
+    ],
+    [6, ["order approved", actOnOrder("pending-provider", "approve_by_provider")]],
+    [3, ["order rejected", actOnOrder("pending-provider", "reject_by_provider")]],
+    [8, ["order done", finishOrder]],
+    [3, ["order done, as Waldur has it", () => sandboxDoes("order-ends")]],
+    [6, ["order ended unseen", () => sandboxDoes("order-ends-unseen")]],
+    [10, ["resource came", comes]],
+    [
+      3,
+      [
+        "resource went",
+        () => {
+          if (performance.now() - lastCame < apart || world.resources.length < 40) return
+          lastWent = performance.now()
+          sandboxDoes("resource-disappears")
+        },
+      ],
+    ],
+    [
+      3,
+      [
+        "GID told late",
+        () => {
+          const row = some(({ project_slug }) => !world.gids.has(String(project_slug)))
+          made += 1
+          if (row !== undefined) world.gids.set(String(row.project_slug), 60_000 + made)
+        },
+      ],
+    ],
+    [
+      2,
+      [
+        "project renamed",
+        () => {
+          const { project_slug } = chance.pick(world.resources)
+          made += 1
+          for (const row of world.resources) if (row.project_slug === project_slug) row.project_name = `Renamed ${made}`
+        },
+      ],
+    ],
+    [
+      2,
+      [
+        "customer renamed",
+        () => {
+          made += 1
+          renameCustomer(sandbox, String(chance.pick(world.resources).customer_uuid), `Renamed "${made}" ÄÖ`)
+        },
+      ],
+    ],
+    // The overlap of two readings does not hide what comes after it.
+    [3, ["an hour passed", () => sandboxDoes("an-hour-passes")]],
+  ]
+
+  /** Not one of the others: it lasts. */
+  const loseRole = async (): Promise<void> => {
+    const token = world.tokens.get(waldur.token)
+    const slug = chance.pick(systems)
+    if (token === undefined) return
+    const loss = history.lose(slug, heldFrom())
+    token.sees = systems.filter((one) => one !== slug)
+    const stop = new AbortController()
+    giveBack = () => stop.abort()
+    regained = pause(chance.between(2000, 8000), stop.signal).then(() => {
+      token.sees = "all"
+      loss.regained()
+      giveBack = () => {}
+    })
+  }
+  let lastLoss = performance.now()
+
+  return {
+    next: async (): Promise<void> => {
+      if (performance.now() - lastLoss > 25_000 && chance.happens(0.1)) {
+        lastLoss = performance.now()
+        await loseRole()
+        count(counts, "role lost")
+        return
+      }
+      const [name, happening] = chance.weighed(happenings)
+      const before = history.revision()
+      await history.change(happening)
+      if (history.revision() !== before) count(counts, name)
+    },
+    end: async (): Promise<void> => {
+      giveBack()
+      await regained
+    },
+  }
+}
+
+export const count = (counts: Counts, what: string, more = 1): void => {
+  counts.set(what, (counts.get(what) ?? 0) + more)
+}
+
+const postTo = async ({ url, token }: Sandbox["waldur"], path: string, body: JsonObject): Promise<void> => {
+  const response = await fetch(url + path, {
+    method: "POST",
+    headers: { Authorization: `Token ${token}`, "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  })
+  const text = await response.text()
+  // Some offerings' orders cannot be set to erred, some states allow nothing: then nothing happened.
+  if (response.status >= 500) throw new Error(`POST ${path}: ${response.status} ${text.slice(0, 300)}`)
+}
+
+/** As `like`, with a name of its own, at once there or with an order that creates it. */
+const newResource = ({ world }: Sandbox, chance: Chance, like: WaldurRecord, number: number): WaldurRecord => {
+  const uuid = hex(chance)
+  const orderState = chance.pick(["done", "pending-consumer", "pending-provider", "executing"])
+  const slug = `soak-${String(number).padStart(6, "0")}`
+  const order: WaldurRecord = {
+    ...structuredClone(like.creation_order as WaldurRecord),
+    uuid: hex(chance),
+    marketplace_resource_uuid: uuid,
+    created: world.now,
+    modified: world.now,
+    type: "Create",
+    state: orderState,
+  }
+  order.url = `${world.apiUrl}marketplace-orders/${order.uuid}/`
+  world.orders.push(order)
+  return {
+    ...structuredClone(like),
+    uuid,
+    slug,
+    name: slug,
+    url: `${world.apiUrl}marketplace-resources/${uuid}/`,
+    created: world.now,
+    modified: world.now,
+    state: orderState === "done" ? "OK" : "Creating",
+    order_in_progress: orderState === "done" ? null : order,
+    creation_order: order,
+  }
+}
+
+const placeInProject = (row: WaldurRecord, slug: string): void => {
+  row.project_slug = slug
+  row.project_name = `Project ${slug}`
+  row.backend_id = ""
+}
+
+const hex = (chance: Chance): string => {
+  const digits = Array.from({ length: 32 }, () => chance.below(16).toString(16))
+  digits[12] = "4"
+  digits[16] = "8"
+  return digits.join("")
+}
+
+const renameCustomer = ({ world }: Sandbox, uuid: string, name: string): void => {
+  for (const list of world.customersByOffering.values()) {
+    for (const customer of list as Array<WaldurCustomer>) if (customer.uuid === uuid) customer.name = name
+  }
+  for (const row of world.resources) if (row.customer_uuid === uuid) row.customer_name = name
+}
