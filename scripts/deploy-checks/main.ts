@@ -1,8 +1,10 @@
 /**
- * `pnpm run check:deployment`: what is in deploy/ holds. The folder of the image is made by the Dockerfile's own commands in
- * a clean copy, and started; Dockerfile, unit, chart, alerts and dashboard are judged by their own linters, as far as these
- * can be had here. Ends with exit code 1 if anything is wrong; a linter that cannot be had is said, and is no fault.
+ * `pnpm run check:deployment`: what is in deploy/ and .github/ holds. The folder of the image is made by the Dockerfile's own
+ * commands in a clean copy, and started; Dockerfile, workflows, unit, chart, alerts and dashboard are judged by their own
+ * linters, as far as these can be had here. Ends with exit code 1 if anything is wrong; a linter that cannot be had is said,
+ * and is no fault.
  */
+import { globSync } from "node:fs"
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -72,6 +74,11 @@ try {
   await check("Dockerfile: hadolint", async () => {
     const hadolint = needed(await linters.hadolint())
     return said(hadolint, ["--no-color", "--failure-threshold", "info", join(deploy, "Dockerfile")]) || "nothing to say"
+  })
+  await check("workflows: actionlint", async () => {
+    const actionlint = needed(await linters.actionlint())
+    const workflows = globSync(join(workspace, ".github/workflows/*.yml"))
+    return said(actionlint, ["-no-color", ...workflows]) || "nothing to say"
   })
   await check("systemd unit", () => checkUnit(needed(linters.systemdAnalyze), workspace, scratch))
   await check("Helm chart: helm lint", () => lintChart(needed(helm), chart))

@@ -14,7 +14,10 @@ export type Environment = Readonly<Record<string, string | undefined>>
 export const cleanEnvironment: Environment = {
   ...Object.fromEntries(
     Object.entries(process.env).filter(
-      ([name]) => !/^(npm_|pnpm_|turbo_|node_|init_cwd$|actions_id_token|.*_token$|.*_otp$)/i.test(name),
+      ([name]) =>
+        !/^(npm_|pnpm_|turbo_|node_(?!extra_ca_certs$|use_system_ca$)|init_cwd$|actions_id_token|.*_token$|.*_otp$)/i.test(
+          name,
+        ),
     ),
   ),
   PATH: (process.env.PATH ?? "")
@@ -36,6 +39,9 @@ export const withPath = (environment: Environment, ...places: ReadonlyArray<stri
 /** So that `node`, and whatever is started by it, is this one. */
 export const withNode = (environment: Environment, node: string): Environment => withPath(environment, dirname(node))
 
+/** Aborted when the rehearsal is broken off: nothing that it started may live on. */
+export const ending = new AbortController()
+
 /** Runs a command to its end and gives what it said. Fails with its words where its exit code is not 0. */
 export const run = async (
   command: string,
@@ -44,7 +50,13 @@ export const run = async (
 ): Promise<string> => {
   const { cwd, env } = options
   try {
-    const { stdout } = await execute(command, args, { cwd, env, maxBuffer: 64 * 1024 * 1024, timeout: 300_000 })
+    const { stdout } = await execute(command, args, {
+      cwd,
+      env,
+      signal: ending.signal,
+      maxBuffer: 64 * 1024 * 1024,
+      timeout: 300_000,
+    })
     return stdout
   } catch (error) {
     const { stdout = "", stderr = "", message } = error as { stdout?: string; stderr?: string; message: string }

@@ -33,18 +33,26 @@ export const makeProject = async (
   await addToNpmrc(project, npmrc)
   const wanted = new Set((await Promise.all(libraries.map(installed))).flat())
   const flags = ["--no-audit", "--no-fund", "--prefer-offline", "--ignore-scripts"]
-  await run("npm", ["install", ...flags, ...wanted], { cwd: project, env })
-  await run("npm", ["install", ...flags, "--save-dev", `@types/node@${typesOfNode}`], { cwd: project, env })
+  await run("npm", ["install", ...flags, ...wanted, `@types/node@${typesOfNode}`], { cwd: project, env })
   for (const library of libraries) {
     const { source } = await readmeExample(library.folder)
     await writeFile(join(project, fileOf(library)), source)
   }
 }
 
-/** The versions of a package that are in the project, by `npm ls`. */
-export const versionsOf = async (project: string, name: string, env: Environment): Promise<ReadonlyArray<string>> => {
-  const listed = await run("npm", ["ls", name, "--parseable", "--long"], { cwd: project, env })
-  return [...new Set([...listed.matchAll(/:(?:@[^/:]+\/)?[^:@]+@([^:\s]+)/g)].map(([, version = ""]) => version))]
+/**
+ * The versions of a package that the project and our packages see. What others have below themselves is theirs: hono-openapi
+ * has an Effect 3 of its own for a converter that we do not use.
+ */
+export const versionsSeen = async (project: string, name: string): Promise<ReadonlyArray<string>> => {
+  const { packages } = JSON.parse(await readFile(join(project, "package-lock.json"), "utf8")) as {
+    readonly packages: Readonly<Record<string, { readonly version: string }>>
+  }
+  return Object.entries(packages)
+    .filter(
+      ([place]) => /^(node_modules\/@cscs\/[^/]+\/)?node_modules\/[^/]+$/.test(place) && place.endsWith(`/${name}`),
+    )
+    .map(([, { version }]) => version)
 }
 
 /** Type-checks the examples, and the types of all that they use, as a project with this kind of resolution does. */
@@ -56,8 +64,8 @@ export const typecheck = async (
 ): Promise<void> => {
   const file = `tsconfig.${resolution}.json`
   const compilerOptions = {
+    // With it comes the DOM's library, which effect's types need.
     target: "es2023",
-    lib: ["es2024"],
     module: resolution === "nodenext" ? "nodenext" : "esnext",
     moduleResolution: resolution,
     moduleDetection: "force",
@@ -91,6 +99,8 @@ export const importOnly = async (project: string, name: string, env: Environment
       environment: JSON.stringify(process.env),
       open: process.getActiveResourcesInfo().sort().join(),
     })
+    // Opened when they are first touched, and \`debug\` looks whether it is a terminal that it would speak to.
+    for (const stream of [process.stdout, process.stderr]) stream.isTTY
     const before = seen()
     const door = await import(${JSON.stringify(name)})
     const after = seen()

@@ -14,9 +14,9 @@ import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { startSandbox } from "@cscs/sandbox"
 import { nodeOf } from "./cached-tools.ts"
-import { cleanEnvironment, type Environment, run, withNode, withPath } from "./commands.ts"
+import { cleanEnvironment, type Environment, ending, run, withNode, withPath } from "./commands.ts"
 import { addToNpmrc, copyRepository, uncommitted } from "./copied-repository.ts"
-import { importOnly, type LibraryFolder, makeProject, runExample, typecheck, versionsOf } from "./empty-project.ts"
+import { importOnly, type LibraryFolder, makeProject, runExample, typecheck, versionsSeen } from "./empty-project.ts"
 import { proxyByNpx } from "./proxy-by-npx.ts"
 import { type Registry, startRegistry } from "./registry.ts"
 import { addChangeset, moves, publish, publishedVersions, type Versions, version } from "./releases.ts"
@@ -34,7 +34,10 @@ const cleanUp = async () => {
   for (const undo of cleanups.splice(0).reverse()) await undo()
 }
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.once(signal, () => void cleanUp().finally(() => process.exit(1)))
+  process.once(signal, () => {
+    ending.abort()
+    void cleanUp().finally(() => process.exit(1))
+  })
 }
 
 /** Does one thing and says what came of it. */
@@ -77,7 +80,7 @@ try {
 
 async function rehearse(): Promise<void> {
   const scratch = await mkdtemp(join(tmpdir(), "storage-proxy-release-"))
-  cleanups.push(() => rm(scratch, { recursive: true, force: true }))
+  cleanups.push(() => rm(scratch, { recursive: true, force: true, maxRetries: 5 }))
   const copy = join(scratch, "repository")
 
   const thirdParty = (await run("npm", ["config", "get", "registry"], { cwd: workspace, env: process.env })).trim()
@@ -113,7 +116,7 @@ async function rehearse(): Promise<void> {
   const libraries = folders.filter(({ name }) => name !== APP)
 
   if (globSync(join(copy, ".changeset/*.md")).length > 0) await step("changeset version", () => version(copy, env))
-  const first = await step("build and changeset publish", () => release(copy, registry, names, env), words)
+  const first = await step("build, changeset pack and publish", () => release(copy, registry, names, env), words)
   sameSet([...first.keys()], names, "The registry does not have what is not private")
 
   await step(
@@ -157,7 +160,7 @@ async function rehearse(): Promise<void> {
       `Node ${version}: npm install by name`,
       async () => {
         await makeProject(project, libraries, npmrc, typesOfNode, here)
-        const effects = await versionsOf(project, "effect", here)
+        const effects = await versionsSeen(project, "effect")
         if (effects.length !== 1) throw new Error(`There is more than one effect: ${effects.join(", ")}`)
         return effects
       },
@@ -171,16 +174,12 @@ async function rehearse(): Promise<void> {
     }
     await step(
       `Node ${version}: the READMEs' examples`,
-      async () => {
-        for (const library of libraries) await runExample(project, library, { ...here, ...configuration })
-      },
+      () => Promise.all(libraries.map((library) => runExample(project, library, { ...here, ...configuration }))),
       () => `${libraries.length} ran`,
     )
     await step(
       `Node ${version}: an import alone`,
-      async () => {
-        for (const { name } of libraries) await importOnly(project, name, here)
-      },
+      () => Promise.all(libraries.map(({ name }) => importOnly(project, name, here))),
       () => "changes nothing",
     )
     await step(
@@ -203,6 +202,10 @@ async function rehearse(): Promise<void> {
         const after = await release(copy, registry, names, env)
         const moved = moves(before, after).map((move) => move.replace(/: .*/, ""))
         sameSet(moved, wanted, "What moved is not it and what needs it")
+        const dependent = await registry.packument("@cscs/proxy-server")
+        const range = dependent?.versions[dependent["dist-tags"].latest]?.dependencies?.["@cscs/waldur-client"]
+        const inRange = kind === "patch" ? first : after
+        if (range !== `^${inRange.get("@cscs/waldur-client")}`) throw new Error(`@cscs/proxy-server asks for ${range}`)
         return after
       },
       (after) => {

@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdir } from "node:fs/promises"
+import { mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { setTimeout as wait } from "node:timers/promises"
-import type { Environment } from "./commands.ts"
+import { type Environment, ending } from "./commands.ts"
 import { addToNpmrc } from "./copied-repository.ts"
 
 /**
@@ -15,6 +15,8 @@ import { addToNpmrc } from "./copied-repository.ts"
  */
 export const proxyByNpx = async (folder: string, npmrc: string, env: Environment): Promise<string> => {
   await mkdir(folder)
+  // Else npm takes whatever project may lie above the temporary directory for this one.
+  await writeFile(join(folder, "package.json"), JSON.stringify({ private: true }))
   await addToNpmrc(folder, npmrc)
   // Of its own, so that no earlier rehearsal's package stands in for this one's.
   const cache = join(folder, "npm-cache")
@@ -32,6 +34,8 @@ export const proxyByNpx = async (folder: string, npmrc: string, env: Environment
       // It is gone.
     }
   }
+  const kill = () => signal("SIGKILL")
+  ending.signal.addEventListener("abort", kill)
   let log = ""
   child.stderr.setEncoding("utf8").on("data", (words: string) => {
     log += words
@@ -64,6 +68,7 @@ export const proxyByNpx = async (folder: string, npmrc: string, env: Environment
   } catch (error) {
     throw new Error(`${error instanceof Error ? error.message : error}\n${log.slice(-3000)}`)
   } finally {
-    signal("SIGKILL")
+    ending.signal.removeEventListener("abort", kill)
+    kill()
   }
 }

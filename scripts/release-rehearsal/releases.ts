@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises"
+import { mkdtemp, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type Environment, run } from "./commands.ts"
 import { commit } from "./copied-repository.ts"
@@ -20,12 +20,14 @@ export const version = async (copy: string, env: Environment): Promise<void> => 
   await commit(copy, "Version packages", env)
 }
 
-/** Builds, and publishes what the registry does not have yet. */
+/** Builds, packs what the registry does not have yet, and publishes these tarballs: what the release workflow does. */
 export const publish = async (copy: string, registry: Registry, env: Environment): Promise<void> => {
   await run("turbo", ["run", "build", "--output-logs=errors-only"], { cwd: copy, env })
   // Twice said, for nothing of it may ever get out: the whole of it goes here, not our scope alone.
   const onlyHere = { ...env, npm_config_registry: registry.url, pnpm_config_registry: registry.url }
-  await run("changeset", ["publish"], { cwd: copy, env: onlyHere })
+  const tarballs = await mkdtemp(`${copy}-packed-`)
+  await run("changeset", ["pack", "--out-dir", tarballs], { cwd: copy, env: onlyHere })
+  await run("changeset", ["publish", "--from-pack-dir", tarballs], { cwd: copy, env: onlyHere })
 }
 
 /** Writes a changeset as `changeset add` does. */

@@ -137,13 +137,15 @@ interface Sight {
 
 const sightOf = (past: Past, window: Window): Sight => {
   const valid = past.versions.filter((version) => overlaps(version, window.from, window.to))
-  const versions: Array<Facts> = []
-  for (const { facts } of valid) {
-    if (facts === undefined) continue
-    if (stateSeen(facts) !== undefined) versions.push(facts)
-    // Resources and their orders come by two lists: one may be read before a change, and the other after it.
-    if (facts.order !== undefined && valid.some((other) => other.facts !== undefined && !other.facts.order)) {
-      versions.push({ ...facts, order: undefined })
+  const known = valid.flatMap(({ facts }) => facts ?? [])
+  const versions = known.filter((facts) => !isHidden(facts))
+  const isRemoved = versions.some((facts) => isBeingRemoved(stateSeen(facts) ?? ""))
+  // Resources and their orders come by two lists: one may be read before a change, and the other after it. Whatever
+  // comes of that, what nobody may remove yet must not look as if it were to be removed.
+  if (known.length < valid.length || known.some((facts) => facts.order === undefined || isHidden(facts))) {
+    for (const facts of known) {
+      if (facts.order === undefined || (isBeingRemoved(facts.state) && !isRemoved)) continue
+      versions.push(withoutOrder(facts))
     }
   }
   return {
@@ -154,6 +156,16 @@ const sightOf = (past: Past, window: Window): Sight => {
     isAlways: valid.every(({ facts }) => facts !== undefined && stateSeen(facts) !== undefined),
   }
 }
+
+/** The same object for the same facts, since what is encoded of them is kept. */
+const orderless = new WeakMap<Facts, Facts>()
+const withoutOrder = (facts: Facts): Facts => {
+  const known = orderless.get(facts) ?? { ...facts, order: undefined }
+  orderless.set(facts, known)
+  return known
+}
+
+const isHidden = (facts: Facts): boolean => stateSeen(facts) === undefined
 
 /** Where live data is: what is being removed there is not listed. */
 const livePathsOf = (seen: ReadonlyArray<Sight>) => {

@@ -172,6 +172,19 @@ const turnsOf = (around: World) => {
         },
       ],
     ],
+    [
+      4,
+      [
+        "removal asked for, not agreed to",
+        () => {
+          const row = some((row) => isIdle(row) && row.state === "OK")
+          if (row === undefined) return
+          const order = newOrder(world, chance, row, { type: "Terminate", state: "pending-consumer" })
+          changeResource(world, row, { state: "Terminating" })
+          row.order_in_progress = order
+        },
+      ],
+    ],
     [6, ["order approved", actOnOrder("pending-provider", "approve_by_provider")]],
     [3, ["order rejected", actOnOrder("pending-provider", "reject_by_provider")]],
     [8, ["order done", finishOrder]],
@@ -277,22 +290,33 @@ const postTo = async ({ url, token }: Sandbox["waldur"], path: string, body: Jso
   if (response.status >= 500) throw new Error(`POST ${path}: ${response.status} ${text.slice(0, 300)}`)
 }
 
+/** An order of a resource, with the contents of the one that created it. */
+const newOrder = (
+  world: Sandbox["world"],
+  chance: Chance,
+  row: WaldurRecord,
+  about: { readonly type: string; readonly state: string },
+): WaldurRecord => {
+  const uuid = hex(chance)
+  const order: WaldurRecord = {
+    ...structuredClone(row.creation_order as WaldurRecord),
+    ...about,
+    uuid,
+    url: `${world.apiUrl}marketplace-orders/${uuid}/`,
+    marketplace_resource_uuid: row.uuid ?? null,
+    created: world.now,
+    modified: world.now,
+  }
+  world.orders.push(order)
+  return order
+}
+
 /** As `like`, with a name of its own, at once there or with an order that creates it. */
 const newResource = ({ world }: Sandbox, chance: Chance, like: WaldurRecord, number: number): WaldurRecord => {
   const uuid = hex(chance)
   const orderState = chance.pick(["done", "pending-consumer", "pending-provider", "executing"])
   const slug = `soak-${String(number).padStart(6, "0")}`
-  const order: WaldurRecord = {
-    ...structuredClone(like.creation_order as WaldurRecord),
-    uuid: hex(chance),
-    marketplace_resource_uuid: uuid,
-    created: world.now,
-    modified: world.now,
-    type: "Create",
-    state: orderState,
-  }
-  order.url = `${world.apiUrl}marketplace-orders/${order.uuid}/`
-  world.orders.push(order)
+  const order = newOrder(world, chance, { ...like, uuid }, { type: "Create", state: orderState })
   return {
     ...structuredClone(like),
     uuid,

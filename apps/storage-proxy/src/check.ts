@@ -1,7 +1,10 @@
 import { checkUpstreams } from "@cscs/proxy-server"
-import { Console, Data, Effect } from "effect"
-import { Command, Flag } from "effect/cli"
+import { Data, Effect } from "effect"
+import { Command } from "effect/cli"
 import { configFlag, settingsFrom } from "./configuration.ts"
+import { jsonFlag } from "./json-flag.ts"
+import { print, printJson } from "./standard-output.ts"
+import { colored } from "./terminal-text.ts"
 
 /** Something does not work; what, has been printed. */
 class CheckFailed extends Data.TaggedError("CheckFailed")<{ readonly count: number }> {
@@ -13,24 +16,31 @@ class CheckFailed extends Data.TaggedError("CheckFailed")<{ readonly count: numb
 /** `storage-proxy check`: tries the configuration and each upstream for real; exit code 1 if anything does not work. */
 export const check = Command.make(
   "check",
-  {
-    config: configFlag,
-    json: Flag.Boolean("json").pipe(Flag.withDescription("Print the results as JSON"), Flag.withDefault(false)),
-  },
+  { config: configFlag, json: jsonFlag("Print the results as JSON") },
   Effect.fn(function* ({ config, json }) {
     const settings = yield* settingsFrom(config)
     const results = yield* checkUpstreams(settings)
     const count = results.filter(({ ok }) => !ok).length
-    if (json) {
-      yield* Console.log(JSON.stringify({ ok: count === 0, warnings: settings.warnings, checks: results }, null, 2))
-      return count === 0 ? undefined : yield* new CheckFailed({ count })
+    if (json) yield* printJson({ ok: count === 0, warnings: settings.warnings, checks: results })
+    else {
+      const lines = [`${said.ok}  configuration`, ...settings.warnings.map((warning) => `${said.warn}  ${warning}`)]
+      for (const { name, ok, detail, advice } of results) {
+        lines.push(`${ok ? said.ok : said.fail}  ${name}: ${detail}`)
+        if (advice !== undefined) lines.push(`      ${advice}`)
+      }
+      yield* print([`${lines.join("\n")}\n`])
     }
-    yield* Console.log("ok    configuration")
-    for (const warning of settings.warnings) yield* Console.log(`warn  ${warning}`)
-    for (const { name, ok, detail, advice } of results) {
-      yield* Console.log(`${ok ? "ok  " : "FAIL"}  ${name}: ${detail}`)
-      if (advice !== undefined) yield* Console.log(`      ${advice}`)
-    }
-    return count === 0 ? undefined : yield* new CheckFailed({ count })
+    if (count > 0) yield* new CheckFailed({ count })
   }),
-).pipe(Command.withDescription("Try the configuration and each upstream for real, and say what to do"))
+).pipe(
+  Command.withDescription(
+    "Try the configuration and each upstream for real, and say what to do. Exit code 1 if any fails.",
+  ),
+  Command.withShortDescription("Try the configuration and each upstream for real"),
+  Command.withExamples([
+    { command: "storage-proxy check --config config.yaml", description: "Before a start, or when something is odd" },
+    { command: "storage-proxy check --json", description: "For programs" },
+  ]),
+)
+
+const said = { ok: colored("green", "ok  "), warn: colored("yellow", "warn"), fail: colored("red", "FAIL") }

@@ -1,43 +1,144 @@
-import { rename, rm, writeFile } from "node:fs/promises"
-import { proxyLayer, Snapshots } from "@cscs/proxy-server"
+import { checkSelection, type EntrySelection, listedEntries, type Snapshot, snapshotOnce } from "@cscs/proxy-server"
 import { Console, Data, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { configFlag, logging, settingsFrom } from "./configuration.ts"
+import { jsonFlag } from "./json-flag.ts"
+import { readingProgress } from "./progress.ts"
+import { saveWhole } from "./save-whole.ts"
+import { print, printJson } from "./standard-output.ts"
 
-/** The file cannot be written; the old one stands as it was. */
-class CannotWrite extends Data.TaggedError("CannotWrite")<{ readonly path: string; readonly detail: string }> {
-  override get message() {
-    return `Cannot write ${this.path}: ${this.detail}`
-  }
-}
+/** Flags that do not go together. */
+class WrongCommandLine extends Data.TaggedError("WrongCommandLine")<{ readonly message: string }> {}
 
-/** `storage-proxy export`: all entries once, as a JSON list. */
+/** `storage-proxy export`: all entries once, into a file that is whole at any moment, or to standard output. */
 export const exportEntries = Command.make(
   "export",
   {
     config: configFlag,
-    out: Flag.String("out").pipe(Flag.withDescription("The file; else standard output"), Flag.optional),
+    out: Flag.Path("out", { pathType: "either" }).pipe(
+      Flag.withDescription("The file; else standard output"),
+      Flag.optional,
+    ),
+    format: Flag.Literals("format", ["json", "ndjson"]).pipe(
+      Flag.withDescription("One JSON list, or one entry on each line"),
+      Flag.withDefault("json"),
+    ),
+    storageSystem: Flag.String("storage-system").pipe(
+      Flag.withDescription("Only this storage system, as ?storage_system= of the API"),
+      Flag.optional,
+    ),
+    offeringUuid: Flag.String("offering-uuid").pipe(
+      Flag.withDescription("Only the entries of this Waldur offering"),
+      Flag.optional,
+    ),
+    dryRun: Flag.Boolean("dry-run").pipe(
+      Flag.withDescription("Write nothing: say what would be written"),
+      Flag.withDefault(false),
+    ),
+    json: jsonFlag("Print what was done as JSON; with --out or --dry-run"),
   },
-  Effect.fn(function* ({ config, out }) {
+  Effect.fn(function* ({ config, out, format, storageSystem, offeringUuid, dryRun, json }) {
+    if (json && Option.isNone(out) && !dryRun) {
+      return yield* new WrongCommandLine({
+        message: "--json needs --out or --dry-run: standard output has the entries",
+      })
+    }
     const settings = yield* settingsFrom(config)
-    const { snapshot } = yield* Snapshots.use(({ current }) => current).pipe(
-      Effect.provide(proxyLayer(settings)),
+    const selection: EntrySelection = {
+      ...(Option.isSome(storageSystem) && { storage_system: storageSystem.value }),
+      ...(Option.isSome(offeringUuid) && { offering_uuid: offeringUuid.value }),
+    }
+    const query = yield* Effect.fromResult(checkSelection(selection, settings))
+    const { onProgress, clear } = readingProgress()
+    const snapshot = yield* snapshotOnce(settings, onProgress).pipe(
+      Effect.ensuring(Effect.sync(clear)),
       Effect.provide(logging(settings.logLevel)),
     )
-    const { entries } = snapshot
-    const utf8 = new TextDecoder()
-    const lines = Array.from({ length: entries.size }, (_, position) => `  ${utf8.decode(entries.jsonAt(position))}`)
-    const text = `[\n${lines.join(",\n")}\n]`
-    if (Option.isNone(out)) return yield* Console.log(text)
-    // Renamed when it is whole: whoever reads the file sees the old list or the new one.
-    const unfinished = `${out.value}.${process.pid}.tmp`
-    yield* Effect.tryPromise({
-      try: async () => {
-        await writeFile(unfinished, `${text}\n`)
-        await rename(unfinished, out.value)
-      },
-      catch: (cause) =>
-        new CannotWrite({ path: out.value, detail: cause instanceof Error ? cause.message : String(cause) }),
-    }).pipe(Effect.tapError(() => Effect.promise(() => rm(unfinished, { force: true }))))
+    const counted = counts()
+    const written = counted.of(listedEntries(snapshot, query, settings))
+    const texts = format === "json" ? listOf(written) : linesOf(written)
+    if (dryRun) for (const _ of written);
+    else yield* Option.isSome(out) ? saveWhole(out.value, texts) : print(texts)
+
+    const done = summary(snapshot, counted.bySystem, { out: Option.getOrNull(out), format, dryRun })
+    for (const warning of done.warnings) yield* Console.error(warning)
+    if (json) return yield* printJson(done)
+    const said = `${lines(done).join("\n")}\n`
+    if (dryRun) return yield* print([said])
+    // Whoever runs it by a timer wants to hear of it only where something is wrong.
+    if (process.stderr.isTTY) process.stderr.write(said)
   }),
-).pipe(Command.withDescription("Write all entries once, as a JSON list"))
+).pipe(
+  Command.withDescription(
+    "Write all entries once. A file is replaced when the new one is whole: killed at any moment, this leaves the old one or the new one. An upstream that fails leaves the old one too.",
+  ),
+  Command.withShortDescription("Write all entries once, to a file or to standard output"),
+  Command.withExamples([
+    {
+      command: "storage-proxy export --config config.yaml --out entries.json",
+      description: "All entries as one JSON list",
+    },
+    {
+      command: "storage-proxy export --out capstor.ndjson --format ndjson --storage-system capstor",
+      description: "One storage system, an entry on each line",
+    },
+    { command: "storage-proxy export --dry-run --json", description: "What would be written, for programs" },
+  ]),
+)
+
+/** Counts what goes through it, by storage system. */
+const counts = () => {
+  const bySystem: Record<string, number> = {}
+  return {
+    bySystem,
+    of: function* (entries: ReturnType<typeof listedEntries>): Generator<string> {
+      for (const { json, entry } of entries) {
+        const { key } = entry.storageSystem
+        bySystem[key] = (bySystem[key] ?? 0) + 1
+        yield json
+      }
+    },
+  }
+}
+
+function* listOf(written: Iterable<string>): Generator<string> {
+  let before = "[\n  "
+  for (const json of written) {
+    yield before + json
+    before = ",\n  "
+  }
+  yield before.startsWith("[") ? "[]\n" : "\n]\n"
+}
+
+function* linesOf(written: Iterable<string>): Generator<string> {
+  for (const json of written) yield `${json}\n`
+}
+
+const summary = (
+  { skipped, invisibleOfferings, mockedGids }: Snapshot,
+  entries: Readonly<Record<string, number>>,
+  how: { readonly out: string | null; readonly format: string; readonly dryRun: boolean },
+) => ({
+  ...how,
+  /** By the storage system's key. */
+  entries,
+  total: Object.values(entries).reduce((sum, count) => sum + count, 0),
+  /** Resources that are left out, of all systems, by reason. */
+  skipped: countsOf(skipped.map(({ code }) => code)),
+  warnings: [
+    ...invisibleOfferings.map((slug) => `Waldur's token does not see the offering ${slug}: its entries are missing`),
+    ...(mockedGids > 0 ? [`${mockedGids} projects have a GID that is made up`] : []),
+  ],
+})
+
+const countsOf = (codes: ReadonlyArray<string>): Readonly<Record<string, number>> => {
+  const found: Record<string, number> = {}
+  for (const code of codes) found[code] = (found[code] ?? 0) + 1
+  return found
+}
+
+const lines = ({ out, dryRun, entries, total, skipped }: ReturnType<typeof summary>): ReadonlyArray<string> => [
+  `${dryRun ? "Would write" : "Wrote"} ${total} entries to ${out ?? "standard output"}`,
+  ...Object.entries(entries).map(([system, count]) => `  ${system}: ${count}`),
+  ...Object.entries(skipped).map(([code, count]) => `  left out, ${code}: ${count}`),
+]

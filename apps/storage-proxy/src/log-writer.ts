@@ -10,7 +10,7 @@ const mostWaiting = 4 * 1024 * 1024
 
 /**
  * Writes lines, several at a time: a system call for each would cost more than all else that a line costs. What still
- * waits is written when the scope ends, when the process exits, and before it dies of an uncaught exception.
+ * waits is written when the scope ends, and when the process exits.
  *
  * Lines that a stuck reader lets pile up are dropped, and counted.
  *
@@ -66,10 +66,11 @@ export const makeLogWriter = (
         // Whoever reads may go, or the disk be full: nothing to die of.
         const ignore = () => undefined
         stream.on("error", ignore)
-        process.on("exit", end).on("uncaughtExceptionMonitor", end)
+        // Also after an uncaught exception, before its stack is printed.
+        process.on("exit", end)
         const close = () => {
           end()
-          process.off("exit", end).off("uncaughtExceptionMonitor", end)
+          process.off("exit", end)
           stream.off("error", ignore)
         }
         return { write, close }

@@ -5,33 +5,34 @@ import { Cause, Effect, Exit } from "effect"
 import { Command } from "effect/cli"
 import manifest from "../package.json" with { type: "json" }
 import { check } from "./check.ts"
+import { exitCodeOf, exitCodes } from "./exit-codes.ts"
+import { explain } from "./explain.ts"
 import { exportEntries } from "./export.ts"
 import { serve } from "./serve.ts"
+import { tree } from "./tree.ts"
 
 let isStopping = false
 
 const storageProxy = Command.make("storage-proxy").pipe(
-  Command.withDescription("Serves Waldur's storage resources to the storage management systems."),
-  Command.withSubcommands([serve, check, exportEntries]),
+  Command.withDescription(
+    "Serves Waldur's storage resources to the storage management systems. Exit codes: 0 done, or stopped by a signal; 1 something failed; 2 the configuration or the command line is wrong; 3 what `explain` was asked for is not in the list.",
+  ),
+  Command.withSubcommands([serve, check, exportEntries, tree, explain]),
 )
 
-/**
- * Exit codes: 0 done or stopped by a signal, 1 failed, 2 the configuration or the command line is wrong, 130 or 143 ended
- * by a second signal.
- */
+/** Those of `exit-codes.ts`; 130 or 143 where a second signal ended it. */
 const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
-  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return 0
+  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return exitCodes.done
   const error = Cause.findErrorOption(exit.cause)
   if (error._tag === "None") {
     process.stderr.write(`${Cause.pretty(exit.cause)}\n`)
-    return 1
+    return exitCodes.failed
   }
   const { value } = error
   const tag = typeof value === "object" && value !== null && "_tag" in value ? value._tag : undefined
   // The command line's own errors come with their help text already.
-  if (tag === "ShowHelp") return 2
-  process.stderr.write(`${value instanceof Error ? value.message : String(value)}\n`)
-  return tag === "ConfigurationInvalid" ? 2 : 1
+  if (tag !== "ShowHelp") process.stderr.write(`${value instanceof Error ? value.message : String(value)}\n`)
+  return exitCodeOf(tag)
 }
 
 // The first signal lets open work finish (`runMain`); who sends another means at once.

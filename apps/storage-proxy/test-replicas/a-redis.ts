@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process"
+import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { connect, createServer, type Socket } from "node:net"
 import { onTestFinished } from "vitest"
@@ -14,12 +14,17 @@ export interface RedisServer {
   /** Stops it in mid-air: connections stay, nothing is answered. */
   readonly freeze: () => void
   readonly thaw: () => void
-  /** Sends one command by `redis-cli` and gives what it says. */
+  /** Sends one command by its command line and gives what it says. */
   readonly say: (...command: ReadonlyArray<string>) => Promise<string>
   /** Runs some Lua for each key that matches, under the names `key` and `value` (false where it is no text). */
   readonly each: (pattern: string, script: string) => Promise<void>
   readonly keys: (pattern?: string) => Promise<ReadonlyArray<string>>
 }
+
+/** The programs of whichever is installed; both speak alike. */
+const programs = (["valkey", "redis"] as const)
+  .map((name) => ({ server: `${name}-server`, cli: `${name}-cli` }))
+  .find(({ server }) => spawnSync(server, ["--version"]).status === 0)
 
 export const password = "redis-hunter2"
 
@@ -32,8 +37,9 @@ const freePort = async (): Promise<number> => {
   return port
 }
 
-/** @param more further arguments of redis-server; with a `--tls-port` no other one is open */
+/** @param more further arguments of the server; with a `--tls-port` no other one is open */
 export const aRedis = async (more: ReadonlyArray<string> = []): Promise<RedisServer> => {
+  if (programs === undefined) throw new Error("neither valkey-server nor redis-server is installed")
   const port = await freePort()
   const directory = await aDirectory()
   const isTls = more.some((one) => one.startsWith("--tls"))
@@ -42,7 +48,7 @@ export const aRedis = async (more: ReadonlyArray<string> = []): Promise<RedisSer
   let child: ChildProcess | undefined
   const say = async (...command: ReadonlyArray<string>): Promise<string> => {
     const tls = isTls ? ["--tls", "--insecure"] : []
-    const cli = spawn("redis-cli", ["-p", String(port), "-a", password, "--no-auth-warning", ...tls, ...command])
+    const cli = spawn(programs.cli, ["-p", String(port), "-a", password, "--no-auth-warning", ...tls, ...command])
     let text = ""
     cli.stdout.setEncoding("utf8").on("data", (part) => {
       text += part
@@ -51,7 +57,7 @@ export const aRedis = async (more: ReadonlyArray<string> = []): Promise<RedisSer
     return text.trim()
   }
   const start = async () => {
-    child = spawn("redis-server", [...ports, ...fixed, ...more], { stdio: "ignore" })
+    child = spawn(programs.server, [...ports, ...fixed, ...more], { stdio: "ignore" })
     await until(async () => (await say("PING")) === "PONG")
   }
   const stop = async () => {

@@ -175,6 +175,7 @@ export const fullReads = (sandbox: Sandbox): number =>
         method === "GET" &&
         path.endsWith("/marketplace-resources/") &&
         !query.has("order_state") &&
+        !query.has("state") &&
         !query.has("modified"),
     ).length
 

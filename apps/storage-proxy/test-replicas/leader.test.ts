@@ -82,6 +82,33 @@ describe("the leader", () => {
     await sharing(replicas)
   })
 
+  test("keeps its lease, though nobody asks it for anything", async () => {
+    const sandbox = await aSandbox()
+    const redis = await aRedis()
+    const replicas = await three(() => aReplica(sandbox, redis, { CACHE_FRESH_FOR: "1h" }))
+    const { leader, follower } = await ranked(replicas)
+    // Time passes fast: most of a lease at once.
+    await redis.each("*:lease", "redis.call('pexpire', key, 4000)")
+    const [key = ""] = await redis.keys("*:lease")
+    await until(async () => Number(await redis.say("PTTL", key)) > 5000)
+    expect(await leader.isLeader()).toBe(true)
+    // It is its own: another one's end does not end it.
+    const holder = await redis.say("GET", key)
+    await follower.close()
+    expect(await redis.say("GET", key)).toBe(holder)
+  })
+
+  test("that takes its own lease again goes on with what changed", async () => {
+    const sandbox = await aSandbox()
+    const redis = await aRedis()
+    const one = await aReplica(sandbox, redis)
+    for (let round = 0; round < 10; round += 1) {
+      await one.list(noCache)
+      await redis.each("*:lease", "redis.call('del', key)")
+    }
+    expect(fullReads(sandbox)).toBe(1)
+  })
+
   test("whose end nobody notices yet keeps nobody from an answer", async () => {
     const sandbox = await aSandbox()
     const redis = await aRedis()
@@ -135,6 +162,33 @@ describe("upstreams that fail", () => {
     expect(three).toBeLessThan(one * 2)
   })
 
+  test("are not asked again for a replica that starts a moment after they failed", async () => {
+    const sandbox = await aSandbox()
+    const redis = await aRedis()
+    sandbox.faults.set("waldur", { status: 503 })
+    const hour = { CACHE_FRESH_FOR: "1h" }
+    const first = await aReplica(sandbox, redis, hour)
+    expect((await first.list()).status).toBe(502)
+    const late = await aReplica(sandbox, redis, hour)
+    expect((await late.list()).status).toBe(502)
+    expect(await late.metric('refreshes_total{read="shared",outcome="failed"}')).toBeGreaterThan(0)
+    expect(await redis.keys("*:wanted")).toEqual([])
+  })
+
+  test("are found well again, though nobody asks the leader", async () => {
+    const sandbox = await aSandbox()
+    const redis = await aRedis()
+    const replicas = await three(() => aReplica(sandbox, redis, { CACHE_KEEP_WARM_FOR: "0" }))
+    const { leader, follower } = await ranked(replicas)
+    sandbox.faults.set("waldur", { status: 503 })
+    await leader.list(noCache)
+    await follower.list()
+    expect(await follower.warnings()).toContain("no refresh has succeeded")
+    sandbox.faults.clear()
+    await polled([follower], async () => !(await follower.warnings()).includes("no refresh has succeeded"))
+    expect(await leader.isLeader()).toBe(true)
+  })
+
   test("leave the last good list with all of them, and readiness says why", async () => {
     const sandbox = await aSandbox()
     const redis = await aRedis()
@@ -154,6 +208,9 @@ describe("upstreams that fail", () => {
     // One that starts now has it too.
     const late = await aReplica(sandbox, redis)
     expect((await late.list()).headers.get("etag")).toBe(before.headers.get("etag"))
+    // What is named is kept whole all the while.
+    await redis.each("*:snapshot:*", "redis.call('del', key)")
+    await polled(replicas, async () => (await redis.keys("*:snapshot:*")).length > 0)
     sandbox.faults.clear()
     await polled(replicas, async () => {
       const warnings = await Promise.all(replicas.map((one) => one.warnings()))

@@ -56,6 +56,23 @@ describe("the load of one", () => {
     expect(sandbox.calls.all.length).toBe(0)
   })
 
+  test("a follower whose list got old takes what was said meanwhile, and wants no read of its own", async () => {
+    const world = buildWorld({ edgeCases: false, resources: 20 })
+    const sandbox = await aSandbox({ world })
+    const redis = await aRedis()
+    const onlyWhenAsked = { CACHE_FRESH_FOR: "4s", CACHE_KEEP_WARM_FOR: "0" }
+    const leader = await aReplica(sandbox, redis, onlyWhenAsked)
+    const before = (await leader.list()).headers.get("etag")
+    const follower = await aReplica(sandbox, redis, onlyWhenAsked)
+    await polled([follower], async () => Number((await follower.list()).headers.get("age")) >= 2)
+    changeResource(world, world.resources[0] ?? {}, { state: "Erred" })
+    const after = (await leader.list(noCache)).headers.get("etag")
+    expect(after).not.toBe(before)
+    const calls = sandbox.calls.of("waldur").length
+    await polled([follower], async () => (await follower.list()).headers.get("etag") === after)
+    expect(sandbox.calls.of("waldur").length).toBe(calls)
+  })
+
   test("no-cache at a follower sees a change made just before", async () => {
     const world = buildWorld({ edgeCases: false, resources: 20 })
     const sandbox = await aSandbox({ world })

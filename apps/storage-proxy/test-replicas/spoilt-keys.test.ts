@@ -1,9 +1,9 @@
 import { gzipSync } from "node:zlib"
 import { buildWorld, changeResource } from "@cscs/sandbox"
 import { describe, expect, test } from "vitest"
-import { aSandbox } from "../test/a-process.ts"
+import { aSandbox, until } from "../test/a-process.ts"
 import { aRedis } from "./a-redis.ts"
-import { aReplica, noCache, polled, sharing, statusOf, three } from "./a-replica.ts"
+import { aReplica, noCache, polled, ranked, sharing, statusOf, three } from "./a-replica.ts"
 
 const aWorld = () => buildWorld({ edgeCases: false, resources: 60 })
 
@@ -77,5 +77,60 @@ describe("keys that are", () => {
     const later = await aReplica(sandbox, redis)
     await later.list()
     expect(await later.metric('refreshes_total{read="all",outcome="ok"}')).toBeUndefined()
+  })
+
+  test("names of nothing are found out by a walk, and are given again", async () => {
+    const world = aWorld()
+    const sandbox = await aSandbox({ world })
+    const redis = await aRedis()
+    const replicas = await three(() => aReplica(sandbox, redis, { CACHE_FRESH_FOR: "1h" }))
+    const { leader, follower } = await ranked(replicas)
+    const [old = ""] = await redis.keys("*:entries:*")
+    changeResource(world, world.resources[0] ?? {}, { state: "Erred" })
+    const { json } = await leader.list(noCache)
+    const name = (await redis.keys("*:entries:*")).find((key) => key !== old) ?? ""
+    const path = `/api/storage-resources/?page_size=500&snapshot=${name.split(":entries:")[1]}`
+    // A name of another snapshot, and of none at all.
+    for (const wrong of [await redis.say("GET", old), "garbage"]) {
+      await redis.say("SET", name, wrong, "EX", "1000")
+      expect((await follower.get(path)).status).toBe(410)
+      expect((await leader.list(noCache)).status).toBe(200)
+      expect(await redis.say("GET", name)).not.toBe(wrong)
+    }
+    expect((await follower.get(path)).json.resources).toEqual(json.resources)
+  })
+
+  test("gone while nobody asks the leader keep nobody waiting", async () => {
+    const world = aWorld()
+    const sandbox = await aSandbox({ world })
+    const redis = await aRedis()
+    const replicas = await three(() => aReplica(sandbox, redis, { CACHE_KEEP_WARM_FOR: "0" }))
+    const { leader, others } = await ranked(replicas)
+    for (const [index, kind] of ["said", "begun", "wanted", "*"].entries()) {
+      for (const init of [{}, noCache]) {
+        await redis.each(`*:${kind}`, "if not string.find(key, ':lease') then redis.call('del', key) end")
+        changeResource(world, world.resources[index] ?? {}, { limits: { storage: Math.floor(performance.now()) } })
+        for (const one of others) expect((await one.list(init)).status).toBe(200)
+        expect(await leader.isLeader()).toBe(true)
+      }
+    }
+  })
+
+  test("there only because what was read could not be said are read again", async () => {
+    const sandbox = await aSandbox({ world: aWorld() })
+    const redis = await aRedis()
+    const replicas = await three(() => aReplica(sandbox, redis, { CACHE_KEEP_WARM_FOR: "0" }))
+    const { leader, others } = await ranked(replicas)
+    const slow = sandbox.faults.set("waldur", { path: /marketplace-resources/, latencyMs: 300 })
+    const asked = leader.list(noCache)
+    await until(() => sandbox.calls.inFlight("waldur") > 0)
+    // The lease is lost for the moment in which it would be said.
+    const [key = ""] = await redis.keys("*:lease")
+    const holder = await redis.say("GET", key)
+    await redis.say("SET", key, "another", "PX", "10000")
+    await asked
+    await redis.say("SET", key, holder, "PX", "10000")
+    slow.clear()
+    for (const one of others) expect((await one.list()).status).toBe(200)
   })
 })

@@ -51,16 +51,17 @@ describe("a walk over all replicas", () => {
     expect(json.resources).toEqual(whole)
   })
 
-  test("through a Redis that is flushed or hangs ends well or with 410, never with another list", async () => {
+  test("through a Redis that is flushed, hangs or stops ends well or with 410, never with another list", async () => {
     const world = buildWorld({ edgeCases: false, resources: 60 })
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
     const replicas = await three(() => aReplica(sandbox, redis))
-    for (const trouble of ["flush", "freeze"]) {
+    for (const trouble of ["flush", "freeze", "stop"]) {
       await sharing(replicas)
       const { headers, json } = await replicas[0].list()
       if (trouble === "flush") await redis.say("FLUSHALL")
-      else redis.freeze()
+      else if (trouble === "freeze") redis.freeze()
+      else await redis.stop()
       changeResource(world, world.resources[json.resources.length % 7] ?? {}, { limits: { storage: 4711 } })
       for (const one of replicas) {
         await one.list(noCache)
@@ -69,6 +70,7 @@ describe("a walk over all replicas", () => {
         if (page.status === 200) expect(page.json.resources).toEqual(json.resources)
       }
       redis.thaw()
+      if (trouble === "stop") await redis.start()
     }
   })
 

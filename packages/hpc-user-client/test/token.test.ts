@@ -84,6 +84,35 @@ describe("asking for a token", () => {
     }),
   )
 
+  it.effect("one that fails three times is left alone for five seconds, and the API is not blamed", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      for (const _ of [1, 2, 3]) fake.nextToken.push(text("x", 503))
+      const retry = { times: 0, base: "1 millis", cap: "1 millis", maxRetryAfter: "1 second" } as const
+      yield* Effect.gen(function* () {
+        for (const _ of [1, 2, 3]) yield* Effect.flip(ping)
+        const { message } = yield* Effect.flip(ping)
+        assert.match(message, /^hpc-user-api-token: POST .*\/token circuit-open: not asked, .*the last: status: /)
+        assert.strictEqual(fake.tokenRequests.length, 3)
+        yield* TestClock.adjust("5 seconds")
+        yield* ping
+      }).pipe(clientOf(fake, { retry }))
+      assert.deepStrictEqual([fake.tokenRequests.length, fake.apiRequests.length], [4, 1])
+    }),
+  )
+
+  it.live("refusals do not open its circuit breaker", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      for (const _ of [1, 2, 3, 4]) fake.nextToken.push(json({ error: "invalid_client" }, 401))
+      yield* Effect.gen(function* () {
+        for (const _ of [1, 2, 3, 4]) assert.strictEqual((yield* Effect.flip(ping))._tag, "TokenRefused")
+        yield* ping
+      }).pipe(clientOf(fake))
+      assert.strictEqual(fake.tokenRequests.length, 5)
+    }),
+  )
+
   it.live("a refusal is told with its OAuth error and not repeated", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()

@@ -50,22 +50,31 @@ export const makeFetch = (options: FetchOptions): { fetch: typeof fetch; close: 
   // Node's own fetch speaks an older dispatcher interface than undici 8's pools.
   const dispatcher = new Dispatcher1Wrapper(routed)
   return {
-    fetch: async (input, init) =>
-      limited(await fetch(input, { ...init, dispatcher } as unknown as RequestInit), options.maxBodyBytes),
+    fetch: async (input, init) => {
+      const request = new Request(input, init)
+      const response = await fetch(request, { dispatcher } as unknown as RequestInit)
+      return limited(response, [input, request], options.maxBodyBytes)
+    },
     close: async () => {
       await Promise.all([direct, ...pools.values()].map((pool) => pool.destroy()))
     },
   }
 }
 
-/** Counts decoded bytes: undici's own limit counts those on the wire, and a small gzip body can hold a huge one. */
-const limited = (response: Response, maxBytes: number): Response => {
+/**
+ * Counts decoded bytes: undici's own limit counts those on the wire, and a small gzip body can hold a huge one.
+ *
+ * @param held what must not be collected before the last byte: a request that was made from another knows it by a weak
+ *   reference only. Without it an abort does not reach the body any more, and a connection on which the upstream fell
+ *   silent is lost for ever
+ */
+const limited = (response: Response, held: ReadonlyArray<unknown>, maxBytes: number): Response => {
   if (response.body === null) return response
-  let bytes = 0
+  const reading = { held, bytes: 0 }
   const counter = new TransformStream<Uint8Array, Uint8Array>({
     transform(chunk, controller) {
-      bytes += chunk.byteLength
-      if (bytes > maxBytes) throw new BodyTooLarge(`more than ${maxBytes} bytes`)
+      reading.bytes += chunk.byteLength
+      if (reading.bytes > maxBytes) throw new BodyTooLarge(`more than ${maxBytes} bytes`)
       controller.enqueue(chunk)
     },
   })

@@ -33,6 +33,7 @@ export type { ConfigurationSources } from "./config/sources.ts"
 export { type EntryExplanation, explainEntry } from "./explain.ts"
 export { Lifecycle } from "./lifecycle.ts"
 export {
+  type CheckedSelection,
   checkSelection,
   type EntrySelection,
   InvalidSelection,

@@ -12,6 +12,11 @@ export interface EntrySelection extends Pick<StorageQuery, "storage_system" | "d
   readonly offering_uuid?: string
 }
 
+/** A selection whose values are ones that the API would take. */
+export interface CheckedSelection extends StorageQuery {
+  readonly offering_uuid?: string
+}
+
 /** A filter's value is not one that the API would take. */
 export class InvalidSelection extends Data.TaggedError("InvalidSelection")<{
   readonly problems: ReadonlyArray<{ readonly name: string; readonly detail: string }>
@@ -25,7 +30,7 @@ export class InvalidSelection extends Data.TaggedError("InvalidSelection")<{
 export const checkSelection = (
   { offering_uuid, ...query }: EntrySelection,
   { model }: ProxySettings,
-): Result.Result<StorageQuery, InvalidSelection> => {
+): Result.Result<CheckedSelection, InvalidSelection> => {
   const systems = model.storageSystems
   const check = Schema.toStandardSchemaV1(storageQuerySchema(systems), { parseOptions: { errors: "all" } })
   const checked = check["~standard"].validate(query)
@@ -41,11 +46,13 @@ export const checkSelection = (
   }
   return problems.length > 0 || checked.issues !== undefined
     ? Result.fail(new InvalidSelection({ problems }))
-    : Result.succeed(checked.value)
+    : Result.succeed({ ...checked.value, ...(offering_uuid !== undefined && { offering_uuid }) })
 }
 
 /** An entry as it is served. */
 export interface ListedEntry {
+  /** In the whole list, from 0. */
+  readonly position: number
   /** Its JSON, without a line break. */
   readonly json: string
   readonly entry: StorageEntry
@@ -57,7 +64,7 @@ export interface ListedEntry {
  */
 export function* listedEntries(
   { entries }: Snapshot,
-  query: StorageQuery & Pick<EntrySelection, "offering_uuid">,
+  query: CheckedSelection,
   settings: ProxySettings,
 ): Generator<ListedEntry, void> {
   const { storage_system, data_type, status, state, offering_uuid } = query
@@ -74,7 +81,7 @@ export function* listedEntries(
   for (const position of positions) {
     if (ofOffering !== undefined && !ofOffering.has(position)) continue
     const json = utf8.decode(entries.jsonAt(position))
-    yield { json, entry: JSON.parse(json) as StorageEntry }
+    yield { position, json, entry: JSON.parse(json) as StorageEntry }
   }
 }
 

@@ -8,37 +8,50 @@ import { readSnapshot } from "./snapshot/read-snapshot.ts"
 import type { RefreshError } from "./snapshot/refresh-errors.ts"
 import type { Snapshot } from "./snapshot/snapshot.ts"
 
-/** How far a read is, for somebody who waits: resources that came so far. */
-export type OnProgress = (resources: number) => void
+/** How far a read is, for somebody who waits: resources that came so far, and how many there are. */
+export type OnProgress = (resources: number, total: number) => void
 
 /** The upstreams for a command that reads once: nothing is kept, and nothing shared with replicas. */
 export const onceLayer = (
   settings: ProxySettings,
-  onProgress: OnProgress = () => {},
+  onProgress?: OnProgress,
 ): Layer.Layer<WaldurClient | ProjectGids | Settings, InvalidProxy> => {
   const ours = Layer.succeed(Settings)(settings)
   const hpcUser = hpcUserLayer(settings)
   const gids =
     hpcUser === undefined ? ProjectGids.mockLayer : ProjectGids.layer.pipe(Layer.provide(hpcUser), Layer.provide(ours))
-  return Layer.mergeAll(ours, gids, counting(onProgress).pipe(Layer.provide(waldurLayer(settings))))
+  const waldur = waldurLayer(settings)
+  return Layer.mergeAll(
+    ours,
+    gids,
+    onProgress === undefined ? waldur : counting(onProgress).pipe(Layer.provide(waldur)),
+  )
 }
 
-/** Waldur's client, which says how many resources have come; of a read that begins again it counts those too. */
+/** Waldur's client, which says how many resources have come. Of a read that begins again it counts no more than there are. */
 const counting = (onProgress: OnProgress) =>
   Layer.effect(
     WaldurClient,
     Effect.map(WaldurClient, (waldur) => {
-      let resources = 0
-      const counted = (query: ResourceQuery): ResourceQuery => ({
-        ...query,
-        onRows: (rows) =>
-          Effect.suspend(() => {
-            resources += rows.length
-            onProgress(resources)
-            return query.onRows?.(rows) ?? Effect.void
-          }),
+      const counted = (query: ResourceQuery, total: number): ResourceQuery => {
+        let resources = 0
+        return {
+          ...query,
+          onRows: (rows) =>
+            Effect.suspend(() => {
+              resources = Math.min(total, resources + rows.length)
+              onProgress(resources, total)
+              return query.onRows?.(rows) ?? Effect.void
+            }),
+        }
+      }
+      return WaldurClient.of({
+        ...waldur,
+        readResources: (query) =>
+          waldur
+            .resourcePage({ offeringSlugs: query.offeringSlugs, page: 1, pageSize: 1 })
+            .pipe(Effect.flatMap(({ total }) => waldur.readResources(counted(query, total)))),
       })
-      return WaldurClient.of({ ...waldur, readResources: (query) => waldur.readResources(counted(query)) })
     }),
   )
 

@@ -11,7 +11,10 @@ const refused = { path: listPath, status: 403 } as const
 const reads = ({ sandbox }: TestedProxy) =>
   sandbox.calls
     .of("waldur")
-    .filter(({ method, path, query }) => method === "GET" && path === listPath && !query.has("order_state")).length
+    .filter(
+      ({ method, path, query }) =>
+        method === "GET" && path === listPath && !query.has("order_state") && !query.has("state"),
+    ).length
 
 const statusOf = ({ json }: Got, world: World, index = 9): string =>
   json.resources.find(({ itemId }: Any) => itemId === dashed(rowOf(world, index).uuid)).status

@@ -15,6 +15,7 @@ const fullReads = ({ calls }: Sandbox) =>
         method === "GET" &&
         path === listPath &&
         !query.has("order_state") &&
+        !query.has("state") &&
         !query.has("modified") &&
         query.get("page") === "1",
     ).length
@@ -390,7 +391,12 @@ describe("a full read", () => {
       prepare: (sandbox) => {
         // Every page after the first never comes.
         sandbox.waldur.arrange = (rows, { query }) => {
-          if (!query.has("order_state") && query.get("page") === "1" && query.get("page_size") !== "1") {
+          if (
+            !query.has("order_state") &&
+            !query.has("state") &&
+            query.get("page") === "1" &&
+            query.get("page_size") !== "1"
+          ) {
             sandbox.faults.set("waldur", { path: listPath, method: "GET", hang: true })
           }
           return rows
@@ -424,7 +430,13 @@ describe("a full read", () => {
         sandbox.faults.set("hpcUserApi", { status: 403 })
         // Pages after the first come only once the API has failed.
         sandbox.waldur.arrange = (rows, { query }) => {
-          if (isHeldUp && !query.has("order_state") && query.get("page") === "1" && query.get("page_size") !== "1") {
+          if (
+            isHeldUp &&
+            !query.has("order_state") &&
+            !query.has("state") &&
+            query.get("page") === "1" &&
+            query.get("page_size") !== "1"
+          ) {
             sandbox.faults.set("waldur", { path: listPath, method: "GET", status: 503 })
           }
           return rows

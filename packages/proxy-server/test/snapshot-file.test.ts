@@ -692,7 +692,10 @@ describe("a damaged file at the start", () => {
     // It stands until there is one to take its place.
     expect(await given(path)).toEqual(answersOf(small))
     proxy.sandbox.faults.clear()
-    expect((await proxy.list()).status).toBe(200)
+    await until(async () => {
+      await proxy.pass("1 second")
+      return (await proxy.list()).status === 200
+    })
     await until(async () => (await given(path)) === "none")
     expect(typeof (await given(path, storageIdentity(proxy.settings)))).toBe("object")
   })

@@ -14,6 +14,8 @@ import {
   resourceQuery,
   type Selected,
   selectedBy,
+  withOrdersOfTheirStates,
+  withoutNoOrder,
 } from "./resources.ts"
 import { inTurns, rowKey } from "./rows.ts"
 
@@ -68,7 +70,7 @@ export const readChanges = Effect.fn("WaldurClient.readChanges")(function* (
 /** None where it cannot be told which of the last rows the new ones are, or what has become of one. */
 const merge = Effect.fnUntraced(function* (
   calls: WaldurCalls,
-  { slugs, fieldsWithoutOrder }: Selected,
+  selected: Selected,
   last: ReadonlyArray<unknown>,
   changed: ReadonlyArray<unknown>,
   ordered: ReadonlyArray<unknown>,
@@ -77,7 +79,7 @@ const merge = Effect.fnUntraced(function* (
   yield* inTurns(changed, (row) => keys.add(rowKey(row)))
   if (keys.has(undefined)) return Option.none()
   yield* inTurns(ordered, (row) => keys.add(rowKey(row)))
-  const fresh = yield* replaceRows(changed, ordered)
+  const fresh = yield* withOrdersOfTheirStates(calls, selected, yield* replaceRows(changed, ordered))
   // A few bad rows, or a Waldur that has become too old and gives everybody's: the full read says which.
   if (fresh.length > 0 && !fresh.some(namesOffering)) return Option.none()
 
@@ -88,7 +90,9 @@ const merge = Effect.fnUntraced(function* (
   })
   if (ended.length > maxEnded) return Option.none()
   const found = Option.all(
-    yield* Effect.forEach(ended, confirmation(calls, slugs, fieldsWithoutOrder), { concurrency: "unbounded" }),
+    yield* Effect.forEach(ended, confirmation(calls, selected.slugs, selected.fields), { concurrency: "unbounded" }),
   )
-  return yield* Effect.transposeOption(Option.map(found, (rows) => replaceRows(last, [...fresh, ...rows])))
+  return yield* Effect.transposeOption(
+    Option.map(found, (rows) => replaceRows(last, [...fresh, ...rows.map(withoutNoOrder)])),
+  )
 })

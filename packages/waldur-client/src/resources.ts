@@ -3,7 +3,7 @@ import { readAllPages, type WholeList } from "./all-pages.ts"
 import { AnyObject, type Count, fieldQuery, type Query, type WaldurCalls } from "./calls.ts"
 import { replaceRows } from "./consistency.ts"
 import { type WaldurError, WaldurTooOld } from "./errors.ts"
-import { fieldOf, inTurns } from "./rows.ts"
+import { fieldOf, inTurns, rowKey } from "./rows.ts"
 
 /** Which resources are wanted, and what of them. */
 export interface ResourceQuery {
@@ -122,6 +122,45 @@ export const listWithOrders = (
       })
     : Effect.succeed({ rows: [], total: 0, reads: 1 })
 
+/** States that come of an order; it may have come between the list of the rows and that of the orders. */
+const statesOfOrders = ["Creating", "Updating", "Terminating"]
+
+/**
+ * The rows, those asked for again whose state comes of an order but which came without one: read side by side, a row can be
+ * younger than the orders. Served like that, a removal that nobody has agreed to yet would look as if it were to be done.
+ */
+export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
+  calls: WaldurCalls,
+  { slugs, fields, wantsOrders }: Selected,
+  rows: ReadonlyArray<unknown>,
+): Effect.fn.Return<ReadonlyArray<unknown>, WaldurError> {
+  if (!wantsOrders) return rows
+  const doubtful = new Set<string | undefined>()
+  yield* inTurns(rows, (row) => {
+    if (!cameWithOrder(row) && statesOfOrders.includes(String(fieldOf(row, "state")))) doubtful.add(rowKey(row))
+  })
+  doubtful.delete(undefined)
+  if (doubtful.size === 0) return rows
+  const filter = statesOfOrders.map((state) => ["state", state] as const)
+  const listed = yield* listResources(calls, slugs, { fields, filter })
+  const settled = listed.rows.filter((row) => doubtful.delete(rowKey(row)))
+  // Those that left these states meanwhile, or are gone.
+  const moved = yield* Effect.forEach(doubtful as Set<string>, confirmation(calls, slugs, fields), {
+    concurrency: "unbounded",
+  })
+  const gone = [...doubtful].filter((_, index) => Option.isNone(moved[index] ?? Option.none()))
+  const there = yield* replaceRows(rows, [...settled, ...moved.flatMap(Option.toArray)].map(withoutNoOrder))
+  return gone.length === 0 ? there : there.filter((row) => !gone.includes(rowKey(row)))
+})
+
+/** Rows have `order_in_progress` only where the list of orders would have them: where there is one, in a state of those. */
+export const withoutNoOrder = (row: unknown): unknown => {
+  const isInProgress = statesInProgress.includes(String(fieldOf(fieldOf(row, orderField), "state")))
+  if (isInProgress || !cameWithOrder(row)) return row
+  const { [orderField]: _, ...rest } = row as Readonly<Record<string, unknown>>
+  return rest
+}
+
 /** Found while the two lists were read: the second is no list of orders, and the first lacks them. */
 class OrderStateUnknown extends Data.TaggedError("OrderStateUnknown") {}
 
@@ -160,7 +199,7 @@ export const readResources = Effect.fn("WaldurClient.readResources")(function* (
       { concurrency: "unbounded" },
     )
     return {
-      rows: yield* replaceRows(resources.rows, ordered.rows),
+      rows: yield* withOrdersOfTheirStates(calls, selected, yield* replaceRows(resources.rows, ordered.rows)),
       total: resources.total,
       reads: Math.max(resources.reads, ordered.reads),
       asOf: knowsModified && resources.total > 0 ? askedAt : undefined,

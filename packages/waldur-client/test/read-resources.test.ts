@@ -260,6 +260,65 @@ describe("orders in progress", () => {
   )
 })
 
+describe("an order that comes between the orders and the rows", () => {
+  const isListOfOrders = ({ query }: Seen) => query.getAll("order_state").length === 5
+  const before = tied(6)
+  /** What Waldur holds once somebody has asked for a removal that nobody has agreed to, and more of the kind. */
+  const after = before.map((row, index) =>
+    index === 2
+      ? withOrder({ ...row, state: "Terminating" }, "pending-consumer")
+      : index === 4
+        ? withOrder({ ...row, state: "Updating" }, "executing")
+        : row,
+  )
+
+  it.live.each([1, 2])("comes with its row all the same, whatever the read before: read %s", (reads) =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      // The list of orders is of before, every other answer of after.
+      fake.before = (request) => {
+        fake.resources = isListOfOrders(request) ? before : after
+      }
+      const waldur = yield* clientOf(fake)
+      for (let read = 1; read <= reads; read++) {
+        const { rows, total } = yield* waldur.readResources(query)
+        expect(rows).toEqual(after)
+        expect(total).toBe(6)
+      }
+    }),
+  )
+
+  it.live("costs one list more, and none where no row is in doubt", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      fake.resources = after
+      const waldur = yield* clientOf(fake)
+      yield* waldur.readResources(query)
+      expect(lists(fake.seen).filter(({ query }) => query.has("state")).length).toBe(0)
+      fake.resources = [{ ...(before[0] as Row), state: "Terminating" }]
+      const { rows } = yield* waldur.readResources(query)
+      expect(rows).toEqual(fake.resources)
+      expect(lists(fake.seen).filter(({ query }) => query.has("state")).length).toBe(1)
+    }),
+  )
+
+  it.live("that has ended when it is asked for leaves the row as it is then; one that is gone is not given", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      const [gone, ended] = [2, 3].map((index) => ({ ...(before[index] as Row), state: "Terminating" }))
+      const early = before.map((row, index) => (index === 2 ? gone : index === 3 ? ended : row) as Row)
+      const late = before.filter((_, index) => index !== 2)
+      fake.resources = early
+      fake.before = (request) => {
+        if (request.query.has("state")) fake.resources = late
+      }
+      const waldur = yield* clientOf(fake)
+      const { rows } = yield* waldur.readResources(query)
+      expect(rows).toEqual(late)
+    }),
+  )
+})
+
 describe("a resource whose order ends while the orders are read", () => {
   it.live("does not fill the list of orders up when it is asked for one by one", () =>
     Effect.gen(function* () {

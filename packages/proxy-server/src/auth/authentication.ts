@@ -30,6 +30,8 @@ export class Authentication extends Context.Service<
         headers: { "user-agent": userAgent },
         tls: auth.tls,
         connectTimeout: issuerTimeout,
+        // Keys and metadata have some thousand bytes, and callers can make us ask.
+        maxBodyBytes: 1024 * 1024,
         attemptTimeout: issuerTimeout,
         deadline: issuerTimeout,
         // Callers are told when to come again, and what is known serves on.

@@ -101,6 +101,10 @@ const failureFrom = (thrown: unknown, about: AboutCall, secrets: ReadonlyArray<s
   if (thrown instanceof WWWAuthenticateChallengeError) {
     return statusFailure(thrown.response, ", and wants other credentials", about)
   }
+  // A refusal without the words of OAuth.
+  if (thrown instanceof Error && thrown.cause instanceof Response && !thrown.cause.ok) {
+    return statusFailure(thrown.cause, ` at ${thrown.cause.url}`, about)
+  }
   const failure = transportFailureFrom(thrown, about, secrets)
   const isOfTheNetwork = thrown instanceof TypeError || (thrown instanceof Error && thrown.cause instanceof TypeError)
   if (isOfTheNetwork || failure.reason !== "reset") return failure

@@ -38,7 +38,6 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
   const store = makeSharedStore(redis, key)
 
   let isLeading = false
-  let isReading = false
   /** Reads of ours in a row that failed. */
   let failures = 0
   /** The last snapshot that was said, by us or by another. */
@@ -69,22 +68,14 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
   })
 
   /** Reads the upstreams and says what came of it; `undefined` where the lease is lost. */
-  const lead = Effect.fnUntraced(
-    function* (last: Reading | undefined) {
-      const number = yield* board.begin
-      if (number === undefined) return undefined
-      isReading = true
-      const exit = yield* Effect.exit(upstreams.renew(last, true))
-      // The read is good also where nobody can be told of it.
-      yield* Effect.ignore(Exit.isSuccess(exit) ? sayTaken(number, exit.value.taken) : sayFailed(number, exit))
-      return yield* exit
-    },
-    Effect.ensuring(
-      Effect.sync(() => {
-        isReading = false
-      }),
-    ),
-  )
+  const lead = Effect.fnUntraced(function* (last: Reading | undefined) {
+    const number = yield* board.begin
+    if (number === undefined) return undefined
+    const exit = yield* Effect.exit(upstreams.renew(last, true))
+    // The read is good also where nobody can be told of it.
+    yield* Effect.ignore(Exit.isSuccess(exit) ? sayTaken(number, exit.value.taken) : sayFailed(number, exit))
+    return yield* exit
+  })
 
   const sayTaken = Effect.fnUntraced(function* (number: number, taken: TakenSnapshot) {
     failures = 0
@@ -156,7 +147,7 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
     wanted: Effect.gen(function* () {
       for (;;) {
         yield* Effect.sleep(lookEvery)
-        if (isLeading && !isReading && (yield* Effect.orElseSucceed(board.isWanted, () => false))) return
+        if (isLeading && (yield* Effect.orElseSucceed(board.isWanted, () => false))) return
       }
     }),
     byId: (id) => Effect.orElseSucceed(store.byId(id, known?.taken), () => undefined),

@@ -141,7 +141,7 @@ export class Snapshots extends Context.Service<
           if (now() - failure.at >= pause && flight === undefined) beginInTime()
           return current
         }
-        if (failure !== undefined || !isWarm()) return undefined
+        if (failure !== undefined || !isWarm() || !isServable(current)) return undefined
         if (flight === undefined) beginInTime()
         return flight?.isInTime === false ? undefined : current
       }
@@ -189,7 +189,12 @@ export class Snapshots extends Context.Service<
         current: Effect.suspend(() => {
           const taken = ready()
           lastAsked = now()
-          return taken === undefined ? orLastGood(join(false)) : Effect.succeed(taken)
+          if (taken !== undefined) return Effect.succeed(taken)
+          // An upstream that refuses at once would else be asked as often as we are.
+          if (failure !== undefined && flight === undefined && freshFor > 0 && now() - failure.at < pause) {
+            return Effect.fail(failure.error)
+          }
+          return orLastGood(join(false))
         }),
         renewed: Effect.suspend(() => {
           const wasWarm = isWarm()

@@ -1,0 +1,26 @@
+import { Readable } from "node:stream"
+import { pipeline } from "node:stream/promises"
+import { Data, Effect } from "effect"
+
+/** Nobody can be told anything on standard output. */
+class CannotPrint extends Data.TaggedError("CannotPrint")<{ readonly detail: string }> {
+  override get message() {
+    return `Cannot write to standard output: ${this.detail}`
+  }
+}
+
+/** Writes texts to standard output as fast as they are taken. Who reads no further, as `head` does, has had enough. */
+export const print = (texts: Iterable<string>): Effect.Effect<void, CannotPrint> =>
+  Effect.tryPromise({
+    try: () => pipeline(Readable.from(texts), process.stdout, { end: false }),
+    catch: (error) => error as NodeJS.ErrnoException,
+  }).pipe(
+    Effect.catch((error) =>
+      error.code === "EPIPE" || error.code === "ERR_STREAM_PREMATURE_CLOSE"
+        ? Effect.void
+        : Effect.fail(new CannotPrint({ detail: error.message })),
+    ),
+  )
+
+/** A value as JSON for programs. */
+export const printJson = (value: unknown) => print([`${JSON.stringify(value, null, 2)}\n`])

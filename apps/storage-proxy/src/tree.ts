@@ -1,0 +1,184 @@
+import {
+  checkSelection,
+  type EntrySelection,
+  type ListedEntry,
+  listedEntries,
+  type ProxySettings,
+  type Snapshot,
+  snapshotOnce,
+} from "@cscs/proxy-server"
+import { Effect, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import { configFlag, logging, settingsFrom } from "./configuration.ts"
+import { jsonFlag } from "./json-flag.ts"
+import { readingProgress } from "./progress.ts"
+import { print, printJson } from "./standard-output.ts"
+import { colored, harmless, statusColor } from "./terminal-text.ts"
+
+type Entry = ListedEntry["entry"]
+
+/** An entry and what is below it. */
+interface Node {
+  readonly entry: Entry
+  /** Whether the filters want it; what they do not want is there for what is below it. */
+  readonly isWanted: boolean
+  readonly below: Array<Node>
+}
+
+const filter = (name: string, description: string) =>
+  Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
+
+/** `storage-proxy tree`: the entries as the directories lie, for people. */
+export const tree = Command.make(
+  "tree",
+  {
+    config: configFlag,
+    depth: Flag.Literals("depth", ["1", "2", "3"]).pipe(
+      Flag.withDescription("1: tenants, 2: customers too, 3: all"),
+      Flag.map(Number),
+      Flag.withDefault(3),
+    ),
+    storageSystem: filter("storage-system", "Only this storage system, as ?storage_system= of the API"),
+    dataType: filter("data-type", "Only this data type, as ?data_type="),
+    status: filter("status", "Only entries in this status, as ?status=, and those above them"),
+    state: filter("state", "Only resources in this state of Waldur's, as ?state=, and those above them"),
+    json: jsonFlag("Print the tree as JSON"),
+  },
+  Effect.fn(function* ({ config, depth, storageSystem, dataType, status, state, json }) {
+    const settings = yield* settingsFrom(config)
+    const selection: EntrySelection = {
+      ...(Option.isSome(storageSystem) && { storage_system: storageSystem.value }),
+      ...(Option.isSome(dataType) && { data_type: dataType.value }),
+      ...(Option.isSome(status) && { status: status.value }),
+      ...(Option.isSome(state) && { state: state.value }),
+    }
+    const query = yield* Effect.fromResult(checkSelection(selection, settings))
+    const { onProgress, clear } = readingProgress()
+    const snapshot = yield* snapshotOnce(settings, onProgress).pipe(
+      Effect.ensuring(Effect.sync(clear)),
+      Effect.provide(logging(settings.logLevel)),
+    )
+    const tenants = nodesOf(snapshot, query, settings)
+    yield* json ? printJson(tenants.map((tenant) => jsonOf(tenant, depth))) : print(textOf(tenants, depth))
+  }),
+).pipe(
+  Command.withDescription(
+    "Show the entries as a tree: tenant, customer, resource, with status, mount point, quota and GID. Filters mean what they mean in the API; what stands above an entry is shown with it.",
+  ),
+  Command.withShortDescription("Show the entries as a tree"),
+  Command.withExamples([
+    { command: "storage-proxy tree --config config.yaml --depth 2", description: "Tenants and customers" },
+    {
+      command: "storage-proxy tree --storage-system capstor --status error",
+      description: "What is in error on Capstor",
+    },
+    { command: "storage-proxy tree --data-type scratch --json", description: "For programs" },
+  ]),
+)
+
+/** The tenants, with what is below them: an entry that is wanted brings those above it. */
+const nodesOf = (
+  snapshot: Snapshot,
+  query: Parameters<typeof listedEntries>[1],
+  settings: ProxySettings,
+): ReadonlyArray<Node> => {
+  const wanted = new Set<number>()
+  for (const { position } of listedEntries(snapshot, query, settings)) wanted.add(position)
+  const tenants: Array<Node> = []
+  // The entries above the one that is looked at, and how many of them are in the tree already.
+  let above: Array<Node> = []
+  let shown = 0
+  for (const { position, entry } of listedEntries(snapshot, {}, settings)) {
+    const level = levelOf(entry)
+    above = above.slice(0, level)
+    shown = Math.min(shown, level)
+    above.push({ entry, isWanted: wanted.has(position), below: [] })
+    if (!wanted.has(position)) continue
+    for (; shown <= level; shown++) {
+      const node = above[shown]
+      if (node !== undefined) (shown === 0 ? tenants : (above[shown - 1]?.below ?? tenants)).push(node)
+    }
+  }
+  return tenants
+}
+
+const levelOf = ({ target: { targetType } }: Entry): number =>
+  targetType === "tenant" ? 0 : targetType === "customer" ? 1 : 2
+
+const jsonOf = ({ entry, isWanted, below }: Node, depth: number): object => ({
+  entry,
+  isWanted,
+  below: depth > 1 ? below.map((node) => jsonOf(node, depth - 1)) : [],
+  ...(depth === 1 && { hidden: sizeOf(below) }),
+})
+
+function* textOf(tenants: ReadonlyArray<Node>, depth: number): Generator<string> {
+  let last = ""
+  for (const tenant of tenants) {
+    const { storageSystem, storageDataType } = tenant.entry
+    const place = `${storageSystem.key} ${storageDataType.key}`
+    if (place !== last) yield `${last === "" ? "" : "\n"}${colored("bold", harmless(place))}\n`
+    last = place
+    yield* linesOf(tenant, depth, "", "")
+  }
+  if (tenants.length === 0) yield "No entry passes the filters.\n"
+}
+
+function* linesOf(node: Node, depth: number, before: string, beforeBelow: string): Generator<string> {
+  const hidden = depth === 1 ? sizeOf(node.below) : 0
+  const line = node.isWanted ? lineOf(node.entry) : colored("gray", plainLineOf(node.entry))
+  yield `${before}${line}${hidden > 0 ? `  (${hidden} below)` : ""}\n`
+  if (depth === 1) return
+  for (const [index, child] of node.below.entries()) {
+    const isLast = index === node.below.length - 1
+    yield* linesOf(
+      child,
+      depth - 1,
+      `${beforeBelow}${isLast ? "└── " : "├── "}`,
+      `${beforeBelow}${isLast ? "    " : "│   "}`,
+    )
+  }
+}
+
+const sizeOf = (nodes: ReadonlyArray<Node>): number => nodes.reduce((sum, { below }) => sum + 1 + sizeOf(below), 0)
+
+const lineOf = (entry: Entry): string => {
+  const { status, mountPoint, quotas } = entry
+  const name = harmless(nameOf(entry))
+  if (levelOf(entry) < 2) return `${colored("bold", name)}  ${mountPoint.default}`
+  return [
+    name,
+    colored(statusColor[status] ?? "reset", status),
+    mountPoint.default,
+    quotaText(quotas),
+    `gid ${String(gidOf(entry) ?? "unknown")}`,
+  ].join("  ")
+}
+
+const plainLineOf = (entry: Entry): string => `${harmless(nameOf(entry))}  ${entry.mountPoint.default}`
+
+/** The items of Waldur's own are served as they stand there: a field may be anything. */
+const fieldOf = (value: unknown, key: string): unknown =>
+  typeof value === "object" && value !== null && Object.hasOwn(value, key)
+    ? (value as Readonly<Record<string, unknown>>)[key]
+    : undefined
+
+const nameOf = ({ target: { targetType, targetItem } }: Entry): string => {
+  const name =
+    targetType === "user" ? fieldOf(fieldOf(targetItem, "primaryProject"), "name") : fieldOf(targetItem, "key")
+  return typeof name === "string" ? name : "without a name"
+}
+
+const gidOf = ({ target: { targetItem } }: Entry): unknown =>
+  fieldOf(targetItem, "unixGid") ?? fieldOf(fieldOf(targetItem, "primaryProject"), "unixGid")
+
+/** `soft / hard`, or one number where they are the same. */
+const quotaText = (quotas: Entry["quotas"]): string => {
+  if (quotas === null) return "no quota"
+  const amounts = (type: "space" | "inodes") => [
+    ...new Set(quotas.filter((quota) => quota.type === type).map(({ quota }) => compact.format(quota))),
+  ]
+  return `${amounts("space").join(" / ")} TB, ${amounts("inodes").join(" / ")} inodes`
+}
+
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 })

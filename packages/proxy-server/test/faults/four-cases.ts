@@ -1,0 +1,186 @@
+import { type Sandbox, startSandbox, type World } from "@cscs/sandbox"
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest"
+import { type Document, startProxy } from "../a-proxy.ts"
+import { aWorld } from "../a-world.ts"
+import {
+  anObservedProxy,
+  breakerOf,
+  expectHonest,
+  noAnswerOf,
+  type ObservedProxy,
+  type ObserverOptions,
+  type Where,
+} from "./a-patient-observer.ts"
+import type { FaultRow, Taken } from "./the-faults.ts"
+
+/** What is asked of an upstream, and how patiently. */
+export interface Question {
+  readonly rows: ReadonlyArray<FaultRow>
+  readonly where: Where
+  /** The key of its state in readiness. */
+  readonly upstream: "waldur" | "hpc_user_api"
+  readonly breaker: "waldur" | "hpc-user-api" | "hpc-user-api-token"
+  /** By how a fault is taken: seconds until a call has failed, seconds that a stumble costs, requests until a failure. */
+  readonly patience: Readonly<Record<Taken, readonly [failed: number, stumble: number, tries: number]>>
+  /** False where the list does without the answer. Default true. */
+  readonly isNeeded?: boolean
+  /** False where a proxy without a list does not ask it. Default true. */
+  readonly isAskedCold?: boolean
+  /** What is refused once, and granted when asked again in another way. */
+  readonly renewed?: ReadonlyArray<string>
+  /** Whether it is asked before it is needed, so that a refusal may be over by then. */
+  readonly isAskedAhead?: boolean
+  /** Faults that open the circuit breaker though they do not elsewhere; `false` where other calls keep it closed. */
+  readonly opensBy?: ReadonlyArray<string> | false
+  /** A circuit breaker that has nothing to do with it. */
+  readonly blameless?: string
+  /** What the log says while it lasts. */
+  readonly said?: RegExp
+  /** What of the world makes it necessary to ask. */
+  readonly world?: (world: World) => void
+  /** What happens in the world so that a warm proxy asks again; gives the way back. */
+  readonly happens?: (sandbox: Sandbox) => () => void
+  readonly environment?: Readonly<Record<string, string>>
+  readonly document?: (sandbox: Sandbox) => Document
+}
+
+/** An upstream that refuses us is well, and so is one whose answers only we do not understand. */
+const wellMeant = ["401", "401 that repeats our request", "403", "404", "a redirect", "an empty body"]
+const closedBy = [...wellMeant, "JSON of another shape", "null"]
+
+/** As in production, but that each refresh reads all; and less patient, for fewer steps of the clock. */
+const quietly = {
+  CACHE_KEEP_WARM_FOR: "15m",
+  CACHE_EMPTY_GUARD: "1h",
+  CACHE_FULL_REFRESH_EVERY: "0",
+  WALDUR_TIMEOUT: "20s",
+  HPC_USER_API_TIMEOUT: "20s",
+}
+
+/** Four tests of each fault: a stumble and one for good, of a proxy that has no list yet and of one that has. */
+export const fourCases = (title: string, question: Question): void => {
+  const { rows, where, upstream, breaker, patience, isNeeded = true, isAskedCold = true, opensBy = [] } = question
+  const { renewed = [], isAskedAhead = false, blameless, said = /./, happens = () => () => {} } = question
+  const failed502 = noAnswerOf(upstream === "waldur" ? "Waldur" : "The HPC User API")
+  let sandbox: Sandbox
+  let [before, after] = ["", ""]
+
+  const options = (more: ObserverOptions = {}): ObserverOptions => ({
+    environment: { ...quietly, ...question.environment },
+    ...(question.document === undefined ? {} : { document: question.document }),
+    ...more,
+  })
+  const undisturbed = async () => {
+    const proxy = await startProxy({ ...options(), sandbox })
+    const { status, text } = await proxy.list("page_size=500")
+    expect(status).toBe(200)
+    await proxy.close()
+    return text
+  }
+  /** A text for an assertion: a list is too long to be compared in a message. */
+  const named = (text: string) =>
+    text === before ? "the list" : text === after ? "the changed list" : text === failed502 ? "502" : text.slice(0, 300)
+  const change = () => {
+    const back = happens(sandbox)
+    onTestFinished(back)
+  }
+
+  beforeAll(async () => {
+    const world = aWorld(12)
+    question.world?.(world)
+    sandbox = await startSandbox({ world })
+    before = await undisturbed()
+    const back = happens(sandbox)
+    after = await undisturbed()
+    back()
+  })
+  afterAll(() => sandbox.close())
+
+  /** Asks until the list is the one of an undisturbed proxy. */
+  const expectHealed = async (proxy: ObservedProxy, list: string, row: FaultRow) => {
+    // A failed refresh is tried again after five seconds; what the list does without, with the next refresh after ten.
+    const soon = isNeeded && upstream === "waldur" ? 8 : 11
+    // What hangs goes on hanging until its time is up.
+    await proxy.within(row.taken === "awaited" ? patience.awaited[1] + soon : soon, async () => {
+      const { status, text } = await proxy.list()
+      if (text !== list) expect([status, named(text)]).toEqual(status === 200 ? [200, "the list"] : [502, "502"])
+      if (text !== list || (await proxy.ready()).json.upstreams[upstream].status !== "ok") return false
+      return (await breakerOf(proxy, breaker)) === 0
+    })
+    expectHonest(proxy)
+  }
+  const failures = ({ logs }: ObservedProxy) => logs.filter((line) => line.includes("Refresh failed"))
+
+  describe.each(rows)(`${title}: $name`, (row) => {
+    const [failed, stumble, tries] = patience[row.taken]
+    const isRiddenOut = row.taken !== "told" || !isNeeded || renewed.includes(row.name)
+    const opens = opensBy !== false && (opensBy.includes(row.name) || !closedBy.includes(row.name))
+
+    const testCold = (name: string, run: () => Promise<void>) => {
+      if (isAskedCold) test(name, run)
+    }
+
+    testCold(`once, cold: ${isRiddenOut ? "nobody notices" : "502, and seconds later the list"}`, async () => {
+      const times = row.taken === "repeated" ? 2 : 1
+      const proxy = await anObservedProxy(sandbox, options({ cold: { row, where, times } }))
+      const [{ status, text }, seconds] = await proxy.timed(proxy.list())
+      const isGood = isRiddenOut || (isAskedAhead && status === 200)
+      expect([status, named(text)]).toEqual(isGood ? [200, "the list"] : [502, "502"])
+      expect(seconds).toBeLessThanOrEqual(isGood ? stumble : failed)
+      expect(failures(proxy).length).toBe(isGood ? 0 : 1)
+      await expectHealed(proxy, before, row)
+    })
+
+    testCold(`for good, cold: ${isNeeded ? "502" : "the list does without"}, until it is over`, async () => {
+      const proxy = await anObservedProxy(sandbox, options({ cold: { row, where } }))
+      const [{ status, text }, seconds] = await proxy.timed(proxy.list())
+      expect([status, named(text)]).toEqual(isNeeded ? [502, "502"] : [200, "the list"])
+      expect(seconds).toBeLessThanOrEqual(failed)
+      expect(proxy.fault().struck).toBeGreaterThan(0)
+      expect(proxy.fault().struck).toBeLessThanOrEqual(tries)
+      if (isNeeded) {
+        await proxy.within(row.taken === "awaited" ? 800 : 60, () => failures(proxy).length > 2)
+        expect((await breakerOf(proxy, breaker)) > 0).toBe(opens)
+        const ready = await proxy.ready()
+        expect([ready.status, ready.json.upstreams[upstream].status]).toEqual([503, "failing"])
+      }
+      if (blameless !== undefined) expect(await breakerOf(proxy, blameless)).toBe(0)
+      expect(proxy.logs.some((line) => said.test(line))).toBe(true)
+      proxy.fault().clear()
+      await expectHealed(proxy, before, row)
+    })
+
+    test("for good, warm: the last good list at once, until it is over", async () => {
+      const proxy = await anObservedProxy(sandbox, options())
+      expect(named((await proxy.timed(proxy.list()))[0].text)).toBe("the list")
+      change()
+      proxy.strike({ row, where })
+      await proxy.spend(row.taken === "awaited" ? failed + 20 : 30, async () => {
+        const [{ status, text }, seconds] = await proxy.timed(proxy.list())
+        expect([status, named(text), seconds]).toEqual([200, "the list", 0])
+      })
+      expect(proxy.fault().struck).toBeGreaterThan(0)
+      expect(proxy.fault().struck).toBeLessThanOrEqual(tries * 8)
+      const ready = await proxy.ready()
+      expect(ready.status).toBe(200)
+      if (isNeeded) expect(ready.json.upstreams[upstream].status).toBe("failing")
+      proxy.fault().clear()
+      await expectHealed(proxy, after, row)
+    })
+
+    test("once, warm: the list is never gone", async () => {
+      const proxy = await anObservedProxy(sandbox, options())
+      await proxy.timed(proxy.list())
+      change()
+      proxy.strike({ row, where, times: 1 })
+      await proxy.spend(row.taken === "awaited" ? stumble + 15 : 15, async () => {
+        const [{ status, text }, seconds] = await proxy.timed(proxy.list())
+        expect([status, seconds]).toEqual([200, 0])
+        if (text !== after) expect(named(text)).toBe("the list")
+      })
+      expect(proxy.fault().struck).toBe(1)
+      if (isRiddenOut) expect(failures(proxy)).toEqual([])
+      await expectHealed(proxy, after, row)
+    })
+  })
+}

@@ -1,0 +1,44 @@
+import type { Sandbox } from "@cscs/sandbox"
+import { rowOf } from "../a-world.ts"
+import { fourCases } from "./four-cases.ts"
+import { fewFaults, only, someFaults, taken } from "./the-faults.ts"
+
+/** A project that is new: GIDs that are known are not asked for again. */
+const newProject = ({ world }: Sandbox) => {
+  const added = { ...rowOf(world, 9), uuid: `${"0".repeat(31)}1`, slug: "added", project_slug: "newcomer" }
+  world.resources.push(added)
+  world.gids.set("newcomer", 46_000)
+  return () => {
+    world.resources.splice(world.resources.indexOf(added), 1)
+    world.gids.delete("newcomer")
+  }
+}
+
+fourCases("the HPC User API", {
+  rows: [...someFaults, ...only("401", "404", "half an answer, then nothing", "bytes that are no text")],
+  where: { upstream: "hpcUserApi", path: /./ },
+  upstream: "hpc_user_api",
+  breaker: "hpc-user-api",
+  blameless: "hpc-user-api-token",
+  happens: newProject,
+  renewed: ["401", "401 that repeats our request"],
+  patience: { repeated: [4.5, 1.5, 5], told: [0.5, 0.5, 2], awaited: [106, 22, 5] },
+})
+
+fourCases("its token endpoint", {
+  rows: taken([...fewFaults, ...only("an empty body", "403", "429")], { "an empty body": "repeated" }),
+  where: { upstream: "issuer", path: /\/token$/ },
+  upstream: "hpc_user_api",
+  breaker: "hpc-user-api-token",
+  blameless: "hpc-user-api",
+  opensBy: ["an empty body"],
+  isAskedAhead: true,
+  said: /"Refresh failed".*\/openid-connect\/token/,
+  happens: (sandbox) => {
+    const back = newProject(sandbox)
+    // Early, by what its answer said: the API refuses the token, and a new one must be had.
+    sandbox.hpcUserApi.revokeTokens()
+    return back
+  },
+  patience: { repeated: [4.5, 1.5, 10], told: [0.5, 0.5, 3], awaited: [106, 22, 10] },
+})

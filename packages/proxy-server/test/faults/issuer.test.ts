@@ -1,0 +1,166 @@
+import { type Sandbox, startSandbox } from "@cscs/sandbox"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { discoveryPath, introspectionPath, jwksPath } from "../a-locked-proxy.ts"
+import { type Got, started } from "../a-proxy.ts"
+import { aWorld } from "../a-world.ts"
+import {
+  anObservedProxy,
+  breakerOf,
+  expectHonest,
+  type ObservedProxy,
+  type ObserverOptions,
+} from "./a-patient-observer.ts"
+import { type FaultRow, fewFaults, only, someFaults, tooLarge } from "./the-faults.ts"
+
+let sandbox: Sandbox
+beforeAll(async () => {
+  sandbox = await startSandbox({ world: aWorld(6), now: () => started })
+})
+afterAll(() => sandbox.close())
+
+const locked = (mode: "jwt" | "introspection", more: ObserverOptions = {}): ObserverOptions => ({
+  document: ({ issuer }) => ({
+    auth: {
+      mode,
+      keycloak_url: issuer.baseUrl,
+      keycloak_client_id: issuer.audience.clientId,
+      keycloak_client_secret: issuer.audience.clientSecret,
+    },
+  }),
+  environment: { CACHE_KEEP_WARM_FOR: "15m" },
+  ...more,
+})
+
+const newToken = () => sandbox.issuer.issueToken({}, { expiresIn: 86_400 })
+/** The answer, for which the clock does not move. */
+const bearing = (proxy: ObservedProxy, token: string) =>
+  proxy.get("/api/storage-resources/", { headers: { Authorization: `Bearer ${token}` } })
+
+const expectUnavailable = ({ status, headers, text }: Got) => {
+  expect([status, headers.get("retry-after"), text]).toEqual([
+    503,
+    "5",
+    JSON.stringify({
+      detail: "Access tokens cannot be checked now, because their issuer does not answer",
+      error: "AuthenticationUnavailable",
+    }),
+  ])
+}
+
+/** The proxy's own list is there, so that only the token is in question. */
+const ready = (proxy: ObservedProxy) => proxy.within(5, async () => (await proxy.ready()).status === 200)
+
+/** Neither a token nor a part of one is in the log. */
+const expectSilent = (proxy: ObservedProxy, token: string) => {
+  expectHonest(proxy)
+  for (const part of token.split(".")) expect(proxy.logs.filter((line) => line.includes(part))).toEqual([])
+}
+
+/** The answer while the issuer is at fault: at once, or after the five seconds that a caller waits at most. */
+const meeting = async (row: FaultRow, proxy: ObservedProxy, token: string): Promise<Got> => {
+  if (row.taken !== "awaited") return bearing(proxy, token)
+  const [got, seconds] = await proxy.timed(bearing(proxy, token))
+  expect(seconds).toBeLessThanOrEqual(5.5)
+  return got
+}
+
+/** Seconds until the list is opened again. */
+const recovery = async (row: FaultRow, proxy: ObservedProxy, token: string): Promise<number> => {
+  // What hangs goes on hanging until its time is up.
+  if (row.taken === "awaited") await proxy.spend(5)
+  let seconds = 0
+  while ((await bearing(proxy, token)).status !== 200) {
+    seconds += 1
+    await proxy.spend(1)
+    expect(seconds).toBeLessThan(30)
+  }
+  return seconds
+}
+
+const wellMeant = ["401 that repeats our request", "403", "more bytes than anybody needs"]
+
+const faults = [...someFaults, tooLarge(2)]
+
+const questions = [
+  ["its keys", "jwt", jwksPath, faults],
+  ["its metadata", "jwt", discoveryPath, fewFaults],
+  ["a token", "introspection", introspectionPath, faults],
+] as const
+
+for (const [what, mode, path, rows] of questions) {
+  describe.each(rows)(`an issuer that is asked for ${what}: $name`, (row: FaultRow) => {
+    const where = { upstream: "issuer", path } as const
+
+    test("once, cold: 503 at worst, and soon the list", async () => {
+      const proxy = await anObservedProxy(sandbox, locked(mode, { cold: { row, where, times: 1 } }))
+      await ready(proxy)
+      const token = await newToken()
+      expectUnavailable(await meeting(row, proxy, token))
+      expect(await recovery(row, proxy, token)).toBeLessThanOrEqual(1)
+      expectSilent(proxy, token)
+    })
+
+    test("for good, cold: 503, and the issuer is left alone", async () => {
+      const proxy = await anObservedProxy(sandbox, locked(mode, { cold: { row, where } }))
+      await ready(proxy)
+      const token = await newToken()
+      await proxy.spend(30, async () => {
+        expectUnavailable(await meeting(row, proxy, token))
+      })
+      const isIll = !wellMeant.includes(row.name)
+      expect((await breakerOf(proxy, "issuer")) > 0).toBe(isIll)
+      // Three in a row, and then one every five seconds.
+      if (isIll) expect(proxy.fault().struck).toBeLessThanOrEqual(3 + 6 + 2)
+      proxy.fault().clear()
+      expect(await recovery(row, proxy, token)).toBeLessThanOrEqual(10)
+      expect(await breakerOf(proxy, "issuer")).toBe(0)
+      expectSilent(proxy, token)
+    })
+
+    test("for good, warm: what is known opens the list", async () => {
+      const proxy = await anObservedProxy(sandbox, locked(mode))
+      await ready(proxy)
+      const token = await newToken()
+      expect((await bearing(proxy, token)).status).toBe(200)
+      proxy.strike({ row, where })
+      // An answer about a token is good for a minute, keys are good until there are others.
+      const ends = mode === "jwt" ? 600 : 58
+      for (const seconds of [1, ends - 20, 18]) {
+        await proxy.pass(`${seconds} seconds`)
+        expect((await bearing(proxy, token)).status).toBe(200)
+      }
+      await proxy.spend(3)
+      const later = await meeting(row, proxy, token)
+      if (mode === "jwt") expect(later.status).toBe(200)
+      else expectUnavailable(later)
+      proxy.fault().clear()
+      expect(await recovery(row, proxy, token)).toBeLessThanOrEqual(10)
+      expectSilent(proxy, token)
+    })
+  })
+}
+
+describe("tokens that are refused", () => {
+  test("are no failures of the issuer, however many", async () => {
+    const proxy = await anObservedProxy(sandbox, locked("introspection"))
+    await ready(proxy)
+    for (const token of Array.from({ length: 10 }, (_, index) => `unknown-${index}`)) {
+      expect((await bearing(proxy, token)).status).toBe(401)
+    }
+    expect(await breakerOf(proxy, "issuer")).toBe(0)
+    expect((await bearing(proxy, await newToken())).status).toBe(200)
+  })
+
+  test("many at once that wait for one fetch of the keys that fails are one failure", async () => {
+    const [row] = only("503")
+    if (row === undefined) throw new Error("nothing is called 503")
+    const where = { upstream: "issuer", path: jwksPath } as const
+    const proxy = await anObservedProxy(sandbox, locked("jwt", { cold: { row, where, times: 1 } }))
+    await ready(proxy)
+    const tokens = await Promise.all(Array.from({ length: 10 }, newToken))
+    const got = await Promise.all(tokens.map((token) => bearing(proxy, token)))
+    expect(new Set(got.map(({ status }) => status))).toEqual(new Set([503]))
+    expect(proxy.fault().struck).toBe(1)
+    expect(await breakerOf(proxy, "issuer")).toBe(0)
+  })
+})

@@ -1,0 +1,91 @@
+import { type Fault, type Sandbox, startSandbox } from "@cscs/sandbox"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { aWorld } from "../a-world.ts"
+import { anObservedProxy, expectHonest, noAnswerOf } from "./a-patient-observer.ts"
+import { type FaultRow, late, only, tooLarge } from "./the-faults.ts"
+
+let sandbox: Sandbox
+beforeAll(async () => {
+  sandbox = await startSandbox({ world: aWorld(12) })
+})
+afterAll(() => sandbox.close())
+
+const pages = { upstream: "waldur", path: "/api/marketplace-resources/", method: "GET" } as const
+const api = { upstream: "hpcUserApi", path: /./ } as const
+const token = { upstream: "issuer", path: /\/token$/ } as const
+
+const saying = (status: number, retryAfter: () => string): FaultRow => ({
+  name: "",
+  taken: "repeated",
+  fault: (): Fault => ({ status, headers: { "Retry-After": retryAfter() } }),
+})
+// A date of the real clock, which an answer's header is read by: it loses up to a second, and a busy machine some more.
+const inSeconds = (seconds: number) => () => new Date(Date.now() + seconds * 1000).toUTCString()
+
+describe("an upstream that asks for time once is given it", () => {
+  test.each([
+    ["Waldur, 429, 7 seconds", pages, saying(429, () => "7"), 200, 7, 8],
+    ["Waldur, 503, 30 seconds", pages, saying(503, () => "30"), 200, 30, 31],
+    ["Waldur, 429, a date in 25 seconds", pages, saying(429, inSeconds(25)), 200, 15, 26],
+    ["Waldur, 429, a date that is past", pages, saying(429, inSeconds(-60)), 200, 0, 1],
+    ["Waldur, 429, no time at all", pages, saying(429, () => "soon"), 200, 0, 1],
+    ["Waldur, 503, longer than a caller can wait", pages, saying(503, () => "31"), 502, 0, 0.5],
+    ["the HPC User API, 429, 7 seconds", api, saying(429, () => "7"), 200, 7, 8],
+    ["the HPC User API, 503, a date in 25 seconds", api, saying(503, inSeconds(25)), 200, 15, 26],
+    ["its token endpoint, 429, 7 seconds", token, saying(429, () => "7"), 200, 7, 8],
+    ["Waldur, an answer after 40 seconds", pages, late(40), 200, 40, 41],
+    ["the HPC User API, an answer after 40 seconds", api, late(40), 200, 40, 41],
+    ["its token endpoint, an answer after 40 seconds", token, late(40), 200, 40, 41],
+  ] as const)("%s", async (_, where, row, status, least, most) => {
+    const proxy = await anObservedProxy(sandbox, { cold: { row, where, times: 1 } })
+    const [got, seconds] = await proxy.timed(proxy.list())
+    expect([got.status, seconds >= least, seconds <= most, seconds]).toEqual([status, true, true, seconds])
+    expectHonest(proxy)
+  })
+})
+
+test("an answer that comes after longer than an attempt may take is not waited for", async () => {
+  const proxy = await anObservedProxy(sandbox, { cold: { row: late(70), where: pages, times: 1 } })
+  expect((await proxy.timed(proxy.list()))[0].status).toBe(200)
+  const lists = sandbox.calls
+    .of("waldur")
+    .filter(({ method, path, query }) => method === "GET" && path === pages.path && !query.has("state"))
+  // One of the two lists was asked for again.
+  expect(lists.length).toBe(3)
+})
+
+describe("more bytes than anybody needs", () => {
+  test.each([
+    ["Waldur's pages", pages],
+    ["the HPC User API", api],
+    ["its token endpoint", token],
+  ] as const)("of %s are not taken, and not asked for again", async (_, where) => {
+    const proxy = await anObservedProxy(sandbox, { cold: { row: tooLarge(65), where, times: 1 } })
+    await proxy.within(11, async () => (await proxy.list()).status === 200)
+    expect(proxy.fault().struck).toBe(1)
+    expect(proxy.logs.some((line) => line.includes("more than 67108864 bytes"))).toBe(true)
+    expectHonest(proxy)
+  })
+})
+
+describe("the last good list", () => {
+  test.each([
+    ["Waldur", pages, "Waldur", 310],
+    ["Waldur", { upstream: "waldur", path: /./ }, "Waldur", 310],
+  ] as const)("of %s answers for five minutes after it was fresh, then 502: %j", async (_, where, name, seconds) => {
+    const proxy = await anObservedProxy(sandbox, { environment: { CACHE_KEEP_WARM_FOR: "15m" } })
+    const good = (await proxy.timed(proxy.list()))[0]
+    const [row] = only("503")
+    if (row !== undefined) proxy.strike({ row, where })
+    await proxy.spend(seconds - 2, async () => {
+      const [got, waited] = await proxy.timed(proxy.list())
+      expect([got.status, got.text === good.text, waited]).toEqual([200, true, 0])
+    })
+    await proxy.spend(3)
+    const [got] = await proxy.timed(proxy.list())
+    expect([got.status, got.text]).toEqual([502, noAnswerOf(name)])
+    proxy.fault().clear()
+    await proxy.within(11, async () => (await proxy.list()).text === good.text)
+    expectHonest(proxy)
+  })
+})

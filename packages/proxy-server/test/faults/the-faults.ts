@@ -1,0 +1,119 @@
+import type { Answer, Fault, Sandbox } from "@cscs/sandbox"
+
+/**
+ * How a call takes a fault.
+ *
+ * - `repeated`: it is sent again within seconds
+ * - `told`: it is not sent again, and what was wrong is said at once
+ * - `awaited`: its time passes first, then it is sent again
+ */
+export type Taken = "repeated" | "told" | "awaited"
+
+export interface FaultRow {
+  readonly name: string
+  readonly fault: (sandbox: Sandbox) => Fault
+  readonly taken: Taken
+  /** Seconds after which the answer comes. */
+  readonly late?: number
+}
+
+const row = (name: string, taken: Taken, fault: Fault | ((sandbox: Sandbox) => Fault)): FaultRow => ({
+  name,
+  taken,
+  fault: typeof fault === "function" ? fault : () => fault,
+})
+
+/** An answer that is right, and comes after so many seconds. */
+export const late = (seconds: number): FaultRow => ({
+  ...row(`an answer after ${seconds} seconds`, "awaited", { latencyMs: 30 }),
+  late: seconds,
+})
+
+/** An error page that repeats the last request of this upstream, as those for developers do. */
+const repeatingTheRequest =
+  (status: number) =>
+  ({ calls }: Sandbox): Fault => ({
+    status,
+    rewrite: (answer: Answer): Answer => {
+      const { headers, body } = calls.all.at(-1) ?? {}
+      const said = `${headers?.get("authorization")} ${body} ${new URLSearchParams(body).get("client_secret")}`
+      return { ...answer, body: Buffer.from(JSON.stringify({ detail: said, error: "x", error_description: said })) }
+    },
+  })
+
+// What goes wrong, how a call takes it, and the fault.
+export const statuses: ReadonlyArray<FaultRow> = [
+  row("500", "repeated", { status: 500 }),
+  row("502 with a page of HTML", "repeated", { status: 502, body: "html" }),
+  row("503", "repeated", { status: 503 }),
+  row("500 that repeats our request", "repeated", repeatingTheRequest(500)),
+  row("429", "repeated", { status: 429 }),
+  row("401", "told", { status: 401 }),
+  row("401 that repeats our request", "told", repeatingTheRequest(401)),
+  row("403", "told", { status: 403 }),
+  row("404", "told", { status: 404 }),
+  row("a redirect", "told", { status: 302, headers: { Location: "http://127.0.0.1:1/" } }),
+  row("503 for an hour", "told", { status: 503, headers: { "Retry-After": "3600" } }),
+]
+
+export const connections: ReadonlyArray<FaultRow> = [
+  row("a reset connection", "repeated", { reset: true }),
+  row("half of the body", "repeated", { truncate: true }),
+  row("no answer at all", "awaited", { hang: true }),
+  row("half an answer, then nothing", "awaited", { hang: "mid-body" }),
+]
+
+export const bodies: ReadonlyArray<FaultRow> = [
+  row("half of the JSON", "repeated", { body: "truncated" }),
+  row("bytes that are no text", "repeated", { body: "garbage" }),
+  row("a page of HTML", "repeated", { body: "html" }),
+  row("an empty body", "told", { body: "empty" }),
+  row("JSON of another shape", "told", { body: { json: { detail: "no" } } }),
+  row("null", "told", { body: { json: null } }),
+]
+
+/** A right answer with so many bytes before it that nobody needs. */
+export const tooLarge = (megabytes: number): FaultRow =>
+  row("more bytes than anybody needs", "told", { oversizeBytes: megabytes * 1024 * 1024 })
+
+const everyFault = [...statuses, ...connections, ...bodies]
+
+export const only = (...names: ReadonlyArray<string>): ReadonlyArray<FaultRow> =>
+  names.map((name) => {
+    const found = everyFault.find((one) => one.name === name)
+    if (found === undefined) throw new Error(`no fault is called ${name}`)
+    return found
+  })
+
+/** The rows, some of them taken otherwise here. */
+export const taken = (rows: ReadonlyArray<FaultRow>, otherwise: Readonly<Record<string, Taken>>) => {
+  const names = new Set(rows.map(({ name }) => name))
+  for (const name of Object.keys(otherwise)) if (!names.has(name)) throw new Error(`no fault is called ${name}`)
+  return rows.map((one): FaultRow => ({ ...one, taken: otherwise[one.name] ?? one.taken }))
+}
+
+/** One or two of each kind. */
+export const someFaults = only(
+  "502 with a page of HTML",
+  "500 that repeats our request",
+  "429",
+  "401 that repeats our request",
+  "403",
+  "503 for an hour",
+  "a reset connection",
+  "half of the body",
+  "no answer at all",
+  "half of the JSON",
+  "an empty body",
+  "JSON of another shape",
+)
+
+/** One of each kind. */
+export const fewFaults = only(
+  "500 that repeats our request",
+  "401 that repeats our request",
+  "a reset connection",
+  "no answer at all",
+  "half of the JSON",
+  "JSON of another shape",
+)

@@ -1,0 +1,88 @@
+import { type Fault, type Sandbox, startSandbox } from "@cscs/sandbox"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { aWorld } from "../a-world.ts"
+import { anObservedProxy, expectHonest, type Where } from "./a-patient-observer.ts"
+
+let sandbox: Sandbox
+beforeAll(async () => {
+  sandbox = await startSandbox({ world: aWorld(12) })
+})
+afterAll(() => sandbox.close())
+
+/** Waldur's answer to a user who has lost its role: no error, and nothing. */
+const nothing: Fault = {
+  rewrite: (answer) => {
+    const headers = new Headers(answer.headers)
+    headers.set("X-Result-Count", "0")
+    return { status: 200, headers, body: Buffer.from("[]") }
+  },
+}
+const noProjects: Fault = { body: { json: { projects: [] } } }
+const strangers: Fault = {
+  body: { json: { projects: [{ posixName: "nobody-asked", unixGid: 66_666 }] } },
+}
+const badGids: Fault = {
+  rewrite: (answer) => {
+    const { projects } = JSON.parse(Buffer.from(answer.body).toString())
+    const bad = projects.map((one: object, index: number) => ({
+      ...one,
+      unixGid: [0, -1, "x", null, 12.5, 100][index % 6],
+    }))
+    return { ...answer, body: Buffer.from(JSON.stringify({ projects: bad })) }
+  },
+}
+
+const waldur = { upstream: "waldur", path: /^\/api\/marketplace-/ } as const
+const resources = { upstream: "waldur", path: "/api/marketplace-resources/" } as const
+const api = { upstream: "hpcUserApi", path: /./ } as const
+
+const production = { CACHE_KEEP_WARM_FOR: "15m", CACHE_EMPTY_GUARD: "1h", CACHE_FULL_REFRESH_EVERY: "0" }
+
+/** Entries that are somebody's storage, as against the directories above them. */
+const owned = (json: { resources: ReadonlyArray<{ target: { targetType: string } }> }) =>
+  json.resources.filter(({ target }) => ["project", "user"].includes(target.targetType)).length
+
+describe("an answer that is well formed, and not the truth", () => {
+  // What the upstream says, where; what a proxy without a list answers; whether one with a list keeps it.
+  const cases: ReadonlyArray<readonly [name: string, Where, Fault, cold: number, said: RegExp]> = [
+    ["Waldur shows nothing at all", waldur, nothing, 502, /shows 0 resources of (capstor|vast|iopsstor)/],
+    ["Waldur shows no resources", resources, nothing, 200, /shows 0 resources of (capstor|vast|iopsstor)/],
+    ["the HPC User API knows no project", api, noProjects, 200, /Resource left out/],
+    ["the HPC User API speaks of others", api, strangers, 200, /Resource left out/],
+    ["the HPC User API gives numbers that are no GIDs", api, badGids, 200, /Resource left out/],
+  ]
+  test.each(cases)("%s: cold, nothing is made up", async (_, where, fault, status) => {
+    const row = { name: "", taken: "told", fault: () => fault } as const
+    const proxy = await anObservedProxy(sandbox, { environment: production, cold: { row, where } })
+    const [got] = await proxy.timed(proxy.list())
+    expect(got.status).toBe(status)
+    if (status === 200) expect(owned(got.json)).toBe(0)
+    proxy.fault().clear()
+    // What the API does not know is asked again after a minute.
+    await proxy.within(72, async () => {
+      const { status, json } = await proxy.list()
+      return status === 200 && owned(json) === 12
+    })
+    expectHonest(proxy)
+  })
+
+  test.each(cases)("%s: warm, the list stays", async (_, where, fault, __, said) => {
+    const row = { name: "", taken: "told", fault: () => fault } as const
+    const proxy = await anObservedProxy(sandbox, { environment: production })
+    const { text } = (await proxy.timed(proxy.list()))[0]
+    proxy.strike({ row, where })
+    await proxy.spend(400, async () => {
+      const [got, waited] = await proxy.timed(proxy.list())
+      expect([got.status, got.text === text, waited]).toEqual([200, true, 0])
+    })
+    // GIDs that are known are not asked for again.
+    if (where.upstream === "waldur") {
+      expect(proxy.fault().struck).toBeGreaterThan(0)
+      expect(proxy.logs.some((line) => said.test(line))).toBe(true)
+    }
+    proxy.fault().clear()
+    await proxy.spend(11)
+    expect((await proxy.timed(proxy.list()))[0].text).toBe(text)
+    expectHonest(proxy)
+  })
+})

@@ -1,0 +1,26 @@
+import { fourCases } from "./four-cases.ts"
+import { fewFaults } from "./the-faults.ts"
+
+fourCases("the lists of customers", {
+  rows: fewFaults,
+  where: { upstream: "waldur", path: /\/customers\/$/ },
+  upstream: "waldur",
+  breaker: "waldur",
+  isNeeded: false,
+  said: /Customers cannot be read/,
+  // One list for each of three offerings.
+  patience: { repeated: [4.5, 1.5, 15], told: [0.5, 0.5, 3], awaited: [106, 22, 15] },
+})
+
+// Asked for where a system has no resources: only they tell a lost role from an empty system.
+fourCases("the offerings", {
+  rows: fewFaults,
+  where: { upstream: "waldur", path: "/api/marketplace-provider-offerings/" },
+  upstream: "waldur",
+  breaker: "waldur",
+  opensBy: false,
+  world: (world) => {
+    world.resources = world.resources.filter((row) => row.offering_slug !== "iopsstor")
+  },
+  patience: { repeated: [4.5, 1.5, 5], told: [0.5, 0.5, 1], awaited: [106, 22, 5] },
+})
