@@ -64,7 +64,9 @@ const helpOf = (subcommand: string): string => {
 
 const checkCommand = (document: string, line: string) => {
   const [command = ""] = line.split(/\s+#\s/)
-  const wrong = (what: string) => problems.push(`${document}: \`${command.trim()}\`: ${what}`)
+  const wrong = (what: string): void => {
+    problems.push(`${document}: \`${command.trim()}\`: ${what}`)
+  }
 
   const [, filter, script] = /npx -y pnpm@12 (?:--filter (\S+) )?([\w:-]+)/.exec(command) ?? []
   if (script !== undefined && !ownCommands.has(script)) {
@@ -80,7 +82,7 @@ const checkCommand = (document: string, line: string) => {
   if (subcommand === undefined || !/(^|\/|\s)storage-proxy (?!\S*[=:/])/.test(command)) return
   if (/(docker|helm|systemctl|kubectl|install|cp|useradd)\b/.test(command)) return
   const help = helpOf(subcommand)
-  if (help === "") return wrong(`there is no subcommand ${subcommand}`)
+  if (help === "") wrong(`there is no subcommand ${subcommand}`)
   for (const [, flag = ""] of rest.matchAll(/\s(--[a-z-]+)/g)) {
     if (!help.includes(flag)) wrong(`${subcommand} has no ${flag}`)
   }

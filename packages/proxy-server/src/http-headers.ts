@@ -38,7 +38,7 @@ export const crossOrigin = (origins: ReadonlyArray<string>): MiddlewareHandler =
   cors({
     origin: [...origins],
     allowMethods: ["GET", "HEAD"],
-    allowHeaders: ["Authorization", "Cache-Control", "If-None-Match"],
-    exposeHeaders: ["Age", "ETag", "Link", "Retry-After", "WWW-Authenticate"],
+    allowHeaders: ["Authorization", "Cache-Control", "If-None-Match", "traceparent", "tracestate", "X-Request-Id"],
+    exposeHeaders: ["Age", "ETag", "Link", "Retry-After", "WWW-Authenticate", "X-Request-Id"],
     maxAge: 600,
   })

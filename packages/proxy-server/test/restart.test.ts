@@ -680,3 +680,21 @@ describe("when the file is written", () => {
     expect(await readdir(house.directory)).toEqual([])
   })
 })
+
+describe("the first refresh", () => {
+  test.each([
+    ["the defaults", warm],
+    ["keep_warm_for 0", {}],
+    ["a long fresh_for", { ...warm, CACHE_FRESH_FOR: "1h" }],
+    ["fresh_for 0", { ...warm, CACHE_FRESH_FOR: "0" }],
+  ])("begins at the start, however young the list of the file is: %s", async (_, environment) => {
+    const house = await aHouse(aWorld(20), { environment })
+    const { world } = house
+    await closedOnce(house)
+    world.gids.set(slugOf(world, 9), 45_123)
+    const proxy = await house.start()
+    // Nobody asks, and no time passes: a restart is the cure for a wrong GID.
+    await until(async () => (await proxy.ready()).json.upstreams.waldur.status === "ok")
+    expect(gidOf((await list(proxy)).json, world, 9)).toBe(45_123)
+  })
+})

@@ -43,7 +43,9 @@ export interface Finding<Code extends string> extends Problem {
   readonly offering_slug: string | null
 }
 
+/** A resource that is left out, and why. */
 export type Skipped = Finding<SkipCode>
+/** Something odd that is served all the same. */
 export type Warning = Finding<WarningCode>
 
 /** Takes what a rule wants to say of a resource that stays. */

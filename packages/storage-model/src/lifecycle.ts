@@ -3,9 +3,12 @@ import type { WaldurOrder } from "./waldur-resource.ts"
 
 /** The states of a marketplace resource in Waldur, as the `state` filter takes them. */
 export const waldurStates = ["Creating", "OK", "Erred", "Updating", "Terminating", "Terminated"] as const
+/** A state of a marketplace resource in Waldur. */
 export type WaldurState = (typeof waldurStates)[number]
 
+/** What an entry's status can be, each for one of Waldur's states. */
 export const entryStatuses = ["pending", "active", "error", "updating", "removing", "removed"] as const
+/** The status of an entry. */
 export type EntryStatus = (typeof entryStatuses)[number]
 
 const statusByState: Readonly<Record<string, EntryStatus>> = {

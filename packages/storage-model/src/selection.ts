@@ -24,6 +24,7 @@ export interface EntryFacets {
   readonly status: string
 }
 
+/** What filters ask of an entry. */
 export const facetsOf = ({ entry, offeringSlug, states }: PlacedEntry): EntryFacets => ({
   offeringSlug,
   states,

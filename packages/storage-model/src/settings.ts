@@ -20,6 +20,7 @@ export interface ModelSettings extends InodeSettings {
   readonly minGid: number
 }
 
+/** The settings as they are where nothing is given; `storageSystems` must be. */
 export const defaultModelSettings: ModelSettings = {
   storageSystems: [],
   storageFileSystem: "lustre",

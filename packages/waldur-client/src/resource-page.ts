@@ -3,6 +3,7 @@ import type { ListPage, Query, WaldurCalls } from "./calls.ts"
 import type { WaldurError } from "./errors.ts"
 import { requireOfferingFilter, requireOfferings, resourceQuery, usableSlugs } from "./resources.ts"
 
+/** Which page of which resources is wanted. */
 export interface ResourcePageQuery {
   /** As for `readResources`. */
   readonly offeringSlugs: ReadonlyArray<string>

@@ -99,7 +99,11 @@ export const redisUrl = kept({
   jsonSchema: { type: "string", format: "uri", pattern: "^rediss?://" },
   decode: (value) => {
     const given = urlOf(/^rediss?:$/)(value)
-    return given !== undefined && new URL(given).hostname !== "" ? given : undefined
+    if (given === undefined) return undefined
+    const { hostname, pathname, username, password } = new URL(given)
+    // What is percent-encoded must be so; the path is the number of a database.
+    const isLogin = !/%(?![0-9A-Fa-f]{2})/.test(username + password)
+    return hostname !== "" && /^\/?\d*$/.test(pathname) && isLogin ? given : undefined
   },
 })
 

@@ -1,5 +1,4 @@
 import { Duration, Effect, Exit, Metric } from "effect"
-import { forEverybody } from "./refresh-identity.ts"
 
 const refreshes = Metric.counter("refreshes_total", {
   description:
@@ -19,7 +18,7 @@ const durations = Metric.histogram("refresh_duration_seconds", {
 export const counted =
   (read: "all" | "changes" | "shared") =>
   <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-    Effect.flatMap(Effect.timed(Effect.exit(forEverybody(`read ${read}`)(effect))), ([took, exit]) => {
+    Effect.flatMap(Effect.timed(Effect.exit(effect)), ([took, exit]) => {
       const outcome = Exit.isFailure(exit) ? "failed" : exit.value === undefined ? "inconclusive" : "ok"
       return Metric.update(Metric.withAttributes(refreshes, { read, outcome }), 1).pipe(
         Effect.andThen(Metric.update(Metric.withAttributes(durations, { read }), Duration.toSeconds(took))),

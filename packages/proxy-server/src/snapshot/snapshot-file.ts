@@ -75,7 +75,7 @@ export const writeSnapshotFile = (
   })
 
 /**
- * Reads what `writeSnapshotFile` wrote, proving each byte by its digest.
+ * Reads what `writeSnapshotFile` wrote, proving each chunk by its digest, and the rest by gzip's checksum.
  *
  * @returns `undefined` where there is no file, or one of another version or configuration
  */

@@ -1,5 +1,6 @@
 import { Cause, Clock, Context, Deferred, Duration, Effect, Exit, Layer } from "effect"
 import { Settings } from "../config/settings.ts"
+import { forEverybody } from "../observability/refresh-identity.ts"
 import { logReading, logRefreshFailure } from "../observability/refresh-log.ts"
 import type { Origin, Reading } from "./read-snapshot.ts"
 import type { RefreshError } from "./refresh-errors.ts"
@@ -37,6 +38,8 @@ interface Flight {
   readonly landing: Deferred.Deferred<TakenSnapshot, RefreshError>
   /** Begun as the snapshot became old, because somebody had asked lately: nobody need wait for it. */
   readonly isInTime: boolean
+  /** Whether what it gives was read after it began. */
+  readonly mustBeNew: boolean
 }
 
 /**
@@ -110,6 +113,7 @@ export class Snapshots extends Context.Service<
             failure = { error: error.value, at, since: failure?.since ?? at }
             return logRefreshFailure(error.value, current, at)
           }),
+          forEverybody("refresh"),
         )
 
       /** Begins a refresh unless one runs. It belongs to the layer, so that no caller's leaving ends it. */
@@ -117,7 +121,7 @@ export class Snapshots extends Context.Service<
         Effect.suspend(() => {
           if (flight !== undefined) return Effect.succeed(flight.landing)
           const landing = Deferred.makeUnsafe<TakenSnapshot, RefreshError>()
-          flight = { landing, isInTime }
+          flight = { landing, isInTime, mustBeNew }
           return refresh(mustBeNew).pipe(
             Effect.provideContext(context),
             Effect.onExit((exit) => {
@@ -181,6 +185,8 @@ export class Snapshots extends Context.Service<
         // As if somebody had asked: it answers while the first refresh runs.
         lastAsked = now()
       }
+      // However young: a restart is the cure for what was wrong before.
+      if (last?.origin === "file") yield* begin(true)
       yield* Effect.forkIn(Effect.forever(keepFresh), scope)
       yield* Effect.forkIn(Effect.forever(Effect.andThen(source.wanted, Effect.exit(join(true)))), scope)
 
@@ -199,8 +205,14 @@ export class Snapshots extends Context.Service<
         renewed: Effect.suspend(() => {
           const wasWarm = isWarm()
           lastAsked = now()
-          const earlier = flight === undefined ? Effect.void : Effect.exit(Deferred.await(flight.landing))
-          return orLastGood(Effect.andThen(earlier, join(wasWarm, true)))
+          const landed = flight === undefined ? Effect.void : Effect.exit(Deferred.await(flight.landing))
+          // Another may begin meanwhile that is content with what another replica read before.
+          const read: Effect.Effect<TakenSnapshot, RefreshError> = Effect.suspend(() =>
+            flight === undefined || flight.mustBeNew
+              ? join(wasWarm, true)
+              : Effect.andThen(Effect.exit(Deferred.await(flight.landing)), read),
+          )
+          return orLastGood(Effect.andThen(landed, read))
         }),
         walkable: (id) => {
           const here = walkable.get(id)

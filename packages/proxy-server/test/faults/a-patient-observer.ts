@@ -75,7 +75,7 @@ export const anObservedProxy = async (
   /** Returns once nothing moves but by the clock. */
   const settled = async (): Promise<void> => {
     let [before, still] = ["", 0]
-    while (still < 5) {
+    while (still < (isHanging ? 3 : 5)) {
       // Where calls hang, whether others are under way shows only in what happens within moments.
       await (isHanging ? soon(1) : nextTurn())
       if (late !== undefined && late.fault.struck > late.struck) {
@@ -124,7 +124,7 @@ export const anObservedProxy = async (
       for (const end = elapsed + seconds; elapsed < end; ) {
         await settled()
         await now()
-        await pass(Math.min(1, end - elapsed))
+        await pass(Math.min(isHanging ? 5 : 1, end - elapsed))
       }
       await settled()
     },

@@ -1,0 +1,106 @@
+import { Schema } from "effect"
+import type { MiddlewareHandler } from "hono"
+import { type DescribeRouteOptions, describeRoute } from "hono-openapi"
+import type { ProxySettings } from "../config/settings.ts"
+import { ErrorBody, QueryErrorBody } from "../http-errors.ts"
+import { jsonContent } from "../openapi/effect-schemas.ts"
+import { DebugAnswer } from "./debug-answer.ts"
+import { StorageAnswer } from "./storage-answer.ts"
+import { linesType } from "./storage-response.ts"
+
+const text = { schema: { type: "string" } } as const
+const link = {
+  description:
+    "first, prev, next and last page (RFC 8288), relative. All but first are of the same snapshot, so that a walk sees one list though it changes.",
+  ...text,
+} as const
+const snapshotHeaders = {
+  ETag: { description: "Of this answer in this coding; the same on every replica.", ...text },
+  Age: { description: "Seconds since the read of Waldur began.", schema: { type: "integer", minimum: 0 } },
+  "Last-Modified": { description: "When the list was first like this.", ...text },
+} as const
+const challenge = { "WWW-Authenticate": { description: "RFC 6750 section 3.", required: true, ...text } } as const
+
+/** What the API's document says of `GET /api/storage-resources/`. */
+export const describeStorage = ({ auth }: ProxySettings): MiddlewareHandler =>
+  describeRoute({
+    summary: "Storage resources",
+    description:
+      "The tree tenant, customer, project of every storage system as a list, a parent right before what is below it. " +
+      "`Cache-Control: no-cache` asks for a list that is read after the request came.",
+    // Where nobody is asked who he is, a token may be sent all the same.
+    security: [...(auth.disabled ? [{}] : []), { bearer: [] }],
+    parameters: [
+      { name: "If-None-Match", in: "header", description: "The ETag of an answer that the caller has.", ...text },
+      { name: "Cache-Control", in: "header", description: "`no-cache`: read Waldur first.", ...text },
+      { name: "X-Request-Id", in: "header", description: "Comes back, and stands in the proxy's log.", ...text },
+      { name: "traceparent", in: "header", description: "The caller's span (W3C Trace Context).", ...text },
+    ],
+    responses: identified({
+      200: {
+        description: "A page of entries, or the whole list, one to a line; with debug=true Waldur's own data.",
+        headers: {
+          // Debug mode has none of these, and the whole list no pages.
+          Link: link,
+          ...snapshotHeaders,
+        },
+        content: {
+          ...jsonContent(Schema.Union([StorageAnswer, DebugAnswer])),
+          [linesType]: {
+            schema: { type: "string", description: "Every entry that the filters leave, as JSON, one to a line." },
+          },
+        },
+      },
+      304: {
+        description: "The caller has this answer already.",
+        headers: {
+          Link: link,
+          ETag: { ...snapshotHeaders.ETag, required: true },
+          Age: { ...snapshotHeaders.Age, required: true },
+          "Last-Modified": { ...snapshotHeaders["Last-Modified"], required: true },
+        },
+      },
+      401: {
+        description: "No valid access token.",
+        headers: challenge,
+        content: jsonContent(ErrorBody),
+      },
+      403: {
+        description: "The access token lacks a required role.",
+        headers: challenge,
+        content: jsonContent(ErrorBody),
+      },
+      410: {
+        description: "The snapshot is no longer held: the walk must start again.",
+        headers: { Link: { description: "first: where to start again.", required: true, ...text } },
+        content: jsonContent(ErrorBody),
+      },
+      422: { description: "A parameter is not as it must be.", content: jsonContent(QueryErrorBody) },
+      500: { description: "A fault of the proxy.", content: jsonContent(ErrorBody) },
+      502: { description: "An upstream fails and no good answer is held.", content: jsonContent(ErrorBody) },
+      503: {
+        description: "Access tokens cannot be checked, because their issuer does not answer.",
+        headers: { "Retry-After": { description: "Seconds.", required: true, schema: { type: "integer" } } },
+        content: jsonContent(ErrorBody),
+      },
+    }),
+  })
+
+type Responses = NonNullable<DescribeRouteOptions["responses"]>
+
+/** Every answer bears the id of its request. */
+const identified = (responses: Responses): Responses =>
+  Object.fromEntries(
+    Object.entries(responses).map(([status, response]) => [
+      status,
+      "$ref" in response
+        ? response
+        : {
+            ...response,
+            headers: {
+              ...("headers" in response ? response.headers : {}),
+              "X-Request-Id": { description: "The request's own, or a new one.", required: true, ...text },
+            },
+          },
+    ]),
+  )
