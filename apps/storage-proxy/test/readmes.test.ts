@@ -46,3 +46,14 @@ describe("README", () => {
     expect(named.toSorted()).toEqual(exported.toSorted())
   })
 })
+
+describe("the docstring of a door", () => {
+  it.each(packages)("of %s: its example runs", async (name) => {
+    const door = await readFile(`${folderOf(name)}/src/index.ts`, "utf8")
+    const [, commented = ""] = /@example\n \* ```ts\n([\s\S]*?) \* ```/.exec(door) ?? []
+    const source = commented.replaceAll(/^ \* ?/gm, "")
+    expect(source).toContain(`from "@cscs/${name}"`)
+    const { stderr, code } = await run(source, folderOf(name), environmentOf(await aSandbox()))
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+  })
+})

@@ -46,7 +46,7 @@ export interface HpcUserClientOptions {
   readonly retry?: RetryPolicy
 }
 
-/** The name that failures and spans give the API and its token endpoint. */
+/** The name that failures and spans give the API; its token endpoint has one made of it. */
 const upstream = "hpc-user-api"
 
 /** The least that one can ask: a project that nobody has. Its absence in the answer is the answer that is hoped for. */

@@ -43,6 +43,11 @@ export interface HttpCall {
   readonly headers?: Readonly<Record<string, string>>
   /** Sent as a JSON body. */
   readonly json?: unknown
+  /**
+   * What it is sent through, where its failures shall say nothing of the upstream's other calls (`makeEndpoint`). Default:
+   * the transport's own.
+   */
+  readonly endpoint?: Endpoint
 }
 
 /** A success (2xx). */
@@ -139,7 +144,8 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
     wayTo: (url) => wayTo(url, proxyTo),
     call: Effect.fn("Transport.call")(function* (call) {
       yield* Effect.annotateCurrentSpan({ upstream: options.upstream, method: call.method, path: call.path })
-      return yield* endpoint(callFor(call), attempt(call, yield* originHeaders), { isSafe: call.method !== "POST" })
+      const through = call.endpoint ?? endpoint
+      return yield* through(callFor(call), attempt(call, yield* originHeaders), { isSafe: call.method !== "POST" })
     }),
   }
 })

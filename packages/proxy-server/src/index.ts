@@ -16,7 +16,17 @@
  * ```
  */
 export { makeApp } from "./app.ts"
-export { type CheckResult, checkUpstreams } from "./check-upstreams.ts"
+export { type CheckResult, checkUpstreams } from "./commands/check-upstreams.ts"
+export { type EntryExplanation, explainEntry } from "./commands/explain-entry.ts"
+export {
+  type CheckedSelection,
+  checkSelection,
+  type EntrySelection,
+  InvalidSelection,
+  type ListedEntry,
+  listedEntries,
+} from "./commands/listed-entries.ts"
+export { type OnProgress, snapshotOnce } from "./commands/read-once.ts"
 export { ConfigurationInvalid, ConfigurationProblem } from "./config/configuration-invalid.ts"
 export { loadSettings } from "./config/load-settings.ts"
 export { configurationReference, configurationSchema } from "./config/reference.ts"
@@ -30,20 +40,10 @@ export {
   type WayOut,
 } from "./config/settings.ts"
 export type { ConfigurationSources } from "./config/sources.ts"
-export { type EntryExplanation, explainEntry } from "./explain.ts"
 export { Lifecycle } from "./lifecycle.ts"
-export {
-  type CheckedSelection,
-  checkSelection,
-  type EntrySelection,
-  InvalidSelection,
-  type ListedEntry,
-  listedEntries,
-} from "./listed-entries.ts"
 export { Gauges } from "./observability/gauges.ts"
 export { metricName } from "./observability/metric-name.ts"
 export { proxyLayer } from "./proxy-layer.ts"
-export { type OnProgress, snapshotOnce } from "./read-once.ts"
 export type { AppServices } from "./run-effect.ts"
 export type { Chunk, EntryTable } from "./snapshot/entry-table.ts"
 export type { Origin } from "./snapshot/read-snapshot.ts"

@@ -60,7 +60,7 @@ const decodeCount = Schema.decodeUnknownOption(
  *   crowd of them would only queue up there and run into their timeouts
  */
 export const makeCalls = (
-  transport: Transport,
+  transport: Pick<Transport, "call">,
   about: { readonly apiUrl: string },
   gate: Semaphore.Semaphore,
 ): WaldurCalls => {

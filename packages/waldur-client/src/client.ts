@@ -1,6 +1,7 @@
 import {
   type EnvironmentProxies,
   type InvalidProxy,
+  makeEndpoint,
   makeTransport,
   type RetryPolicy,
   type TlsProfile,
@@ -210,7 +211,11 @@ const make = Effect.fnUntraced(function* ({
       "user-agent": userAgent,
     },
   })
-  const calls = makeCalls(transport, { apiUrl }, yield* Semaphore.make(readsAtOnce))
+  const gate = yield* Semaphore.make(readsAtOnce)
+  const calls = makeCalls(transport, { apiUrl }, gate)
+  // Lists of customers give names only: when they fail, the resources must still be asked for.
+  const endpoint = yield* makeEndpoint({ ...options, upstream: "waldur-customers" })
+  const customerCalls = makeCalls({ call: (call) => transport.call({ ...call, endpoint }) }, { apiUrl }, gate)
   const orderAction = (orderUuid: string, action: string, json?: unknown) =>
     calls.action(`marketplace-orders/${encodeURIComponent(orderUuid)}/${action}/`, json)
   const resourceAction = (resourceUuid: string, action: string, json?: unknown) =>
@@ -224,7 +229,7 @@ const make = Effect.fnUntraced(function* ({
     resourcePage: (query) => resourcePage(calls, query),
     offerings: () => readOfferings(calls),
     offering: (uuid) => readOffering(calls, uuid),
-    offeringCustomers: (offeringUuid) => readOfferingCustomers(calls, offeringUuid),
+    offeringCustomers: (offeringUuid) => readOfferingCustomers(customerCalls, offeringUuid),
     approveByProvider: (orderUuid, attributes) =>
       orderAction(orderUuid, "approve_by_provider", attributes === undefined ? undefined : { attributes }),
     rejectByProvider: (orderUuid) => orderAction(orderUuid, "reject_by_provider"),

@@ -104,7 +104,12 @@ const comma = Buffer.from(",")
 const newline = Buffer.from("\n")
 const blockSize = 64 * 1024
 
-const selected = (entries: EntryTable, query: StorageQuery, slugs: ReadonlyArray<string>): Uint32Array =>
+/**
+ * Positions of the entries that a query asks for, page or no page.
+ *
+ * @param slugs `offeringSlugsOf` its storage system
+ */
+export const selected = (entries: EntryTable, query: StorageQuery, slugs: ReadonlyArray<string>): Uint32Array =>
   query.storage_system !== undefined && slugs.length === 0 ? new Uint32Array() : entries.select(filterOf(query, slugs))
 
 const filterOf = (query: StorageQuery, slugs: ReadonlyArray<string>): EntryFilter => {

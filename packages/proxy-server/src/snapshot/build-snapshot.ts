@@ -9,7 +9,7 @@ import type { Effect } from "effect"
 import { guardedTree } from "./empty-guard.ts"
 import { type Chunk, chunkEncoder, entryTable } from "./entry-table.ts"
 import { inSlices } from "./in-slices.ts"
-import type { Lookups, Needed } from "./lookups.ts"
+import { type Lookups, type Needed, readLists } from "./lookups.ts"
 import type { Snapshot } from "./snapshot.ts"
 
 /** Resources between two places where other work may have its turn. */
@@ -73,12 +73,11 @@ export interface SnapshotInput {
 export const buildSnapshot = (input: SnapshotInput): Effect.Effect<Snapshot> =>
   inSlices(function* () {
     const { rows, lookups, model, invisibleOfferings, previous } = input
-    const { customers, gids } = lookups
-    const readLists = new Map<string, NonNullable<ReturnType<typeof customers.get>>>()
-    for (const [offering, list] of customers) if (list !== undefined) readLists.set(offering, list)
+    const { gids } = lookups
+    const customers = readLists(lookups)
     const encode = chunkEncoder(previous?.entries)
     const chunks: Array<Chunk> = []
-    const steps = hierarchySteps({ decoded: rows.decoded, customers: readLists, gids: gids.answers, settings: model })
+    const steps = hierarchySteps({ decoded: rows.decoded, customers, gids: gids.answers, settings: model })
     for (;;) {
       const { done, value } = steps.next()
       if (done) {

@@ -18,6 +18,10 @@ export interface Needed {
   readonly projects: ReadonlySet<string>
 }
 
+/** The lists of customers that could be read. */
+export const readLists = ({ customers }: Lookups): ReadonlyMap<string, ReadonlyArray<OfferingCustomer>> =>
+  new Map([...customers].flatMap(([offering, list]) => (list === undefined ? [] : [[offering, list]])))
+
 /** Looks up for one refresh: nothing twice, and everything beside whatever else runs. */
 export interface LookupDesk {
   /** Begins to look up what is new, and returns: for a reader that has seen a part of the resources. */

@@ -159,7 +159,8 @@ const reading = (snapshot: Snapshot, takenAt: number, basis: Basis, last: Readin
     }
   })
 
-const resourceQuery = Effect.map(Settings, ({ model }) => ({
+/** Which resources are read, and what of them. */
+export const resourceQuery = Effect.map(Settings, ({ model }) => ({
   offeringSlugs: model.storageSystems.map(({ offeringSlug }) => offeringSlug),
   fields: waldurResourceFields,
 }))

@@ -7,17 +7,16 @@ import {
   explain,
   type GidAnswer,
   type HierarchyInput,
-  type OfferingCustomer,
-  waldurResourceFields,
 } from "@cscs/storage-model"
 import { WaldurClient } from "@cscs/waldur-client"
 import { Effect } from "effect"
 import { distance } from "fastest-levenshtein"
-import { type ProxySettings, Settings } from "./config/settings.ts"
+import { type ProxySettings, Settings } from "../config/settings.ts"
+import { decodeRows } from "../snapshot/build-snapshot.ts"
+import { type Lookups, lookupDesk, readLists } from "../snapshot/lookups.ts"
+import { resourceQuery } from "../snapshot/read-snapshot.ts"
+import type { RefreshError } from "../snapshot/refresh-errors.ts"
 import { type OnProgress, onceLayer } from "./read-once.ts"
-import { decodeRows } from "./snapshot/build-snapshot.ts"
-import { type Lookups, lookupDesk } from "./snapshot/lookups.ts"
-import type { RefreshError } from "./snapshot/refresh-errors.ts"
 
 /** What the model says, and what only who read the upstreams can say. */
 export interface EntryExplanation extends Explanation {
@@ -55,22 +54,17 @@ const readInput = Effect.gen(function* () {
   const { model } = settings
   const waldur = yield* WaldurClient
   const desk = yield* lookupDesk(undefined)
-  const offeringSlugs = model.storageSystems.map(({ offeringSlug }) => offeringSlug)
-  const { rows } = yield* waldur.readResources({ offeringSlugs, fields: waldurResourceFields })
+  const { rows } = yield* waldur.readResources(yield* resourceQuery)
   const { decoded, needed } = yield* decodeRows(rows, model)
   const lookups = yield* desk.complete(needed)
   const input: HierarchyInput = {
     decoded,
-    customers: listsOf(lookups),
+    customers: readLists(lookups),
     gids: gidsWithSource(lookups, settings),
     settings: model,
   }
   return input
 })
-
-/** The lists of customers that could be read. */
-const listsOf = ({ customers }: Lookups): ReadonlyMap<string, ReadonlyArray<OfferingCustomer>> =>
-  new Map([...customers].flatMap(([offering, list]) => (list === undefined ? [] : [[offering, list]])))
 
 /** A GID that is made up says so. */
 const gidsWithSource = (

@@ -1,9 +1,9 @@
 import { dashedUuid, type StorageEntry } from "@cscs/storage-model"
 import { Data, Result, Schema } from "effect"
-import type { ProxySettings } from "./config/settings.ts"
-import { offeringSlugsOf } from "./routes/storage-answer.ts"
-import { queryProblem, type StorageQuery, storageQuerySchema } from "./routes/storage-query.ts"
-import type { Snapshot } from "./snapshot/snapshot.ts"
+import type { ProxySettings } from "../config/settings.ts"
+import { offeringSlugsOf, selected } from "../routes/storage-answer.ts"
+import { queryProblem, type StorageQuery, storageQuerySchema } from "../routes/storage-query.ts"
+import type { Snapshot } from "../snapshot/snapshot.ts"
 
 /** Which entries a command wants, under the names and with the meaning of the API's parameters. */
 export interface EntrySelection extends Pick<StorageQuery, "storage_system" | "data_type" | "status"> {
@@ -67,15 +67,8 @@ export function* listedEntries(
   query: CheckedSelection,
   settings: ProxySettings,
 ): Generator<ListedEntry, void> {
-  const { storage_system, data_type, status, state, offering_uuid } = query
-  const [offeringSlug] = storage_system === undefined ? [] : offeringSlugsOf(settings, storage_system)
-  if (storage_system !== undefined && offeringSlug === undefined) return
-  const positions = entries.select({
-    ...(offeringSlug !== undefined && { offeringSlug }),
-    ...(data_type && { dataType: data_type }),
-    ...(status && { status }),
-    ...(state !== undefined && { state }),
-  })
+  const { storage_system, offering_uuid } = query
+  const positions = selected(entries, query, offeringSlugsOf(settings, storage_system))
   const ofOffering = offering_uuid === undefined ? undefined : positionsOf(entries, dashedUuid(offering_uuid))
   const utf8 = new TextDecoder()
   for (const position of positions) {

@@ -3,9 +3,9 @@ import { HpcUserClient } from "@cscs/hpc-user-client"
 import { proxyForDisplay } from "@cscs/http-transport"
 import { WaldurClient } from "@cscs/waldur-client"
 import { Effect, Layer } from "effect"
-import { Authentication } from "./auth/authentication.ts"
-import { type ProxySettings, Settings } from "./config/settings.ts"
-import { hpcUserLayer, waldurLayer } from "./proxy-layer.ts"
+import { Authentication } from "../auth/authentication.ts"
+import { type ProxySettings, Settings } from "../config/settings.ts"
+import { hpcUserLayer, waldurLayer } from "../proxy-layer.ts"
 
 /** What trying one thing for real showed. */
 export interface CheckResult {
