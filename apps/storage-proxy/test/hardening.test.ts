@@ -329,7 +329,9 @@ describe("headers", () => {
       expect(asked.status).toBe(204)
       expect(asked.headers.get("access-control-allow-origin")).toBe(name)
       expect(asked.headers.get("access-control-allow-methods")).toBe("GET,HEAD")
-      expect(asked.headers.get("access-control-allow-headers")).toBe("Authorization,Cache-Control,If-None-Match")
+      expect(asked.headers.get("access-control-allow-headers")).toBe(
+        "Authorization,Cache-Control,If-None-Match,traceparent,tracestate,X-Request-Id",
+      )
       // A refusal must be readable too, or a page cannot tell why.
       for (const [headers, expected] of [
         [[bearer], 200],
