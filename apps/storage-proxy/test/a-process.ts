@@ -4,13 +4,12 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as turn } from "node:timers/promises"
-import { fileURLToPath } from "node:url"
 import { buildWorld, type Sandbox, type SandboxOptions, startSandbox } from "@cscs/sandbox"
-import { onTestFinished } from "vitest"
+import { inject, onTestFinished } from "vitest"
 
-const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
+const main = inject("main")
 
-/** Node compiles the sources once, not anew in each process. */
+/** Node compiles it once, not anew in each process. */
 const compileCache = join(tmpdir(), "storage-proxy-tests-compile-cache")
 
 /** A sandbox with twenty valid resources that ends with the test. */
@@ -67,7 +66,7 @@ export interface Running {
   readonly ended: Promise<number | string>
 }
 
-/** The real executable, run by node from its source. It ends with the test. */
+/** The real executable, bundled. It ends with the test. */
 export const run = async (
   args: ReadonlyArray<string>,
   options: { readonly environment?: Record<string, string>; readonly directory?: string } = {},

@@ -52,8 +52,8 @@ export const writeSnapshotFile = (
       await rm(unfinished, { force: true })
       const file = await open(unfinished, "wx", 0o600)
       try {
-        // A umask can take from the mode above what we need ourselves.
-        await file.chmod(0o600)
+        // A umask can take from the mode above what we need ourselves. (Where Node's permission model is on, it may not be set.)
+        if (((await file.stat()).mode & 0o777) !== 0o600) await file.chmod(0o600)
         const lines = function* () {
           yield `${JSON.stringify([format, identity])}\n${headerText(taken)}\n`
           for (const chunk of taken.snapshot.entries.chunks) yield `${chunkText(chunk)}\n`
@@ -64,15 +64,20 @@ export const writeSnapshotFile = (
         await file.close()
       }
       await rename(unfinished, path)
-      const directory = await open(dirname(path))
-      try {
-        await directory.sync()
-      } finally {
-        await directory.close()
-      }
+      await syncDirectory(dirname(path)).catch(() => undefined)
     },
     catch: failed(path),
   })
+
+/** Makes a renaming outlive a loss of power, where we may read the directory and the file system knows how. */
+const syncDirectory = async (path: string): Promise<void> => {
+  const directory = await open(path)
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
 
 /**
  * Reads what `writeSnapshotFile` wrote, proving each chunk by its digest, and the rest by gzip's checksum.
