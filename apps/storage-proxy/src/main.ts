@@ -25,7 +25,10 @@ const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
   if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return exitCodes.done
   const error = Cause.findErrorOption(exit.cause)
   if (error._tag === "None") {
-    process.stderr.write(`${Cause.pretty(exit.cause)}\n`)
+    const [fault] = Cause.prettyErrors(exit.cause)
+    process.stderr.write(
+      `A fault of storage-proxy itself, please report it: ${fault?.message ?? "no reason is known"}\n`,
+    )
     return exitCodes.failed
   }
   const { value } = error
