@@ -16,7 +16,8 @@
  * ```
  */
 export { makeApp } from "./app.ts"
-export { type CheckResult, checkUpstreams } from "./commands/check-upstreams.ts"
+export type { CheckResult } from "./commands/check-result.ts"
+export { checkUpstreams } from "./commands/check-upstreams.ts"
 export { type EntryExplanation, explainEntry } from "./commands/explain-entry.ts"
 export {
   type CheckedSelection,

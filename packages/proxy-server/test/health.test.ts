@@ -1,4 +1,6 @@
+import { Effect, Redacted } from "effect"
 import { describe, expect, test } from "vitest"
+import { checkUpstreams } from "../src/index.ts"
 import { type Any, aProxy, asked, until } from "./a-proxy.ts"
 import { aWorld, rowOf } from "./a-world.ts"
 
@@ -164,6 +166,34 @@ describe("checkUpstreams", () => {
     ).toEqual(["offering capstor", "offering vast", "offering iopsstor"])
     expect(await advice({ prepare: ({ faults }) => faults.set("issuer", { status: 401 }) })).toEqual([
       { name: "HPC User API", ok: false, detail: expect.any(String), advice: expect.stringMatching(/client_secret/) },
+    ])
+  })
+
+  test("tries the file's directory and the shared cache, where they are configured", async () => {
+    const world = aWorld(6)
+    const { settings } = await aProxy({ world })
+    const kept = async (more: Partial<typeof settings.cache>) => {
+      const results = await Effect.runPromise(checkUpstreams({ ...settings, cache: { ...settings.cache, ...more } }))
+      return results.filter(({ name }) => name.startsWith("cache."))
+    }
+    expect(await kept({ path: "/tmp/snapshot" })).toEqual([
+      { name: "cache.path", ok: true, detail: "/tmp can be written to" },
+    ])
+    expect(
+      await kept({ path: "/nowhere/at/all/snapshot", url: Redacted.make("redis://:hunter2@127.0.0.1:1") }),
+    ).toEqual([
+      {
+        name: "cache.path",
+        ok: false,
+        detail: expect.stringMatching(/ENOENT/),
+        advice: expect.stringMatching(/Create/),
+      },
+      {
+        name: "cache.url",
+        ok: false,
+        detail: expect.not.stringMatching(/hunter2/),
+        advice: expect.stringMatching(/cache\.url/),
+      },
     ])
   })
 

@@ -6,28 +6,26 @@ import { Effect, Layer } from "effect"
 import { Authentication } from "../auth/authentication.ts"
 import { type ProxySettings, Settings } from "../config/settings.ts"
 import { hpcUserLayer, waldurLayer } from "../proxy-layer.ts"
-
-/** What trying one thing for real showed. */
-export interface CheckResult {
-  /** What was tried: `Waldur`, `offering capstor`, `HPC User API`. */
-  readonly name: string
-  readonly ok: boolean
-  /** What was seen. */
-  readonly detail: string
-  /** What to do where it is not ok. */
-  readonly advice?: string
-}
+import { checkCache } from "./check-cache.ts"
+import type { CheckResult } from "./check-result.ts"
 
 /**
  * Tries each upstream for real: the proxies on the way, Waldur and its token, whether it can select by offering, each
- * configured offering, the HPC User API with its token endpoint, the issuer of callers' tokens. Never fails: what does
- * not work is a result. Changes nothing anywhere.
+ * configured offering, the HPC User API with its token endpoint, the issuer of callers' tokens, the file and the shared
+ * cache where they are configured. Never fails: what does not work is a result. Changes nothing anywhere.
  */
 export const checkUpstreams = (settings: ProxySettings): Effect.Effect<ReadonlyArray<CheckResult>> =>
   Effect.map(
-    Effect.all([checkProxies(settings), checkWaldur(settings), checkHpcUserApi(settings), checkIssuer(settings)], {
-      concurrency: "unbounded",
-    }),
+    Effect.all(
+      [
+        checkProxies(settings),
+        checkWaldur(settings),
+        checkHpcUserApi(settings),
+        checkIssuer(settings),
+        checkCache(settings),
+      ],
+      { concurrency: "unbounded" },
+    ),
     (results) => results.flat(),
   )
 
