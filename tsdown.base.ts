@@ -21,11 +21,12 @@ export const packageBuild = (options: UserConfig = {}) =>
  * What `/docs/` serves lies beside the code that serves it: Swagger UI as a dependency would bring telemetry at install.
  *
  * @param from a file of the package that has swagger-ui-dist as a development dependency
+ * @param outDir where the code goes
  */
-export const swaggerUi = (from: string) => {
+export const swaggerUi = (from: string, outDir = "dist") => {
   const { resolve } = createRequire(from)
   return ["swagger-ui-bundle.js", "swagger-ui.css", "LICENSE"].map((file) => ({
     from: resolve(`swagger-ui-dist/${file}`),
-    to: "dist/swagger-ui",
+    to: `${outDir}/swagger-ui`,
   }))
 }

@@ -3,6 +3,7 @@ import { once } from "node:events"
 import { setTimeout as wait } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import type { Sandbox } from "@cscs/sandbox"
+import { sandboxEnvironment } from "./sandbox-environment.ts"
 
 const workspace = fileURLToPath(new URL("..", import.meta.url))
 
@@ -14,26 +15,21 @@ export interface StartedProxy {
 
 /** The real process over the sandbox, ready, with or without authentication. */
 export const startProxy = async (sandbox: Sandbox, authentication: boolean): Promise<StartedProxy> => {
-  const { waldur, hpcUserApi, issuer } = sandbox
+  const { issuer } = sandbox
   const child = spawn(process.execPath, ["apps/storage-proxy/src/main.ts", "serve", "--port", "0"], {
     cwd: workspace,
     // By the environment alone: whatever this shell has set does not count.
     env: {
       PATH: process.env.PATH,
-      WALDUR_API_URL: waldur.url,
-      WALDUR_API_TOKEN: waldur.token,
-      STORAGE_SYSTEMS: JSON.stringify({ capstor: "capstor", vast: "vast", iopsstor: "iopsstor" }),
-      HPC_USER_API_URL: hpcUserApi.url,
-      HPC_USER_CLIENT_ID: hpcUserApi.clientId,
-      HPC_USER_CLIENT_SECRET: hpcUserApi.clientSecret,
-      HPC_USER_OIDC_TOKEN_URL: hpcUserApi.tokenUrl,
+      ...sandboxEnvironment(sandbox),
       ...(authentication
         ? {
+            DISABLE_AUTH: "false",
             CSCS_KEYCLOAK_URL: issuer.baseUrl,
             CSCS_KEYCLOAK_REALM: issuer.realm,
             CSCS_KEYCLOAK_CLIENT_ID: issuer.audience.clientId,
           }
-        : { DISABLE_AUTH: "true" }),
+        : {}),
     },
     stdio: ["ignore", "ignore", "pipe"],
   })

@@ -13,6 +13,7 @@ import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { startSandbox } from "@cscs/sandbox"
+import { sandboxEnvironment } from "../sandbox-environment.ts"
 import { nodeOf } from "./cached-tools.ts"
 import { cleanEnvironment, type Environment, ending, run, withNode, withPath } from "./commands.ts"
 import { addToNpmrc, copyRepository, uncommitted } from "./copied-repository.ts"
@@ -140,17 +141,7 @@ async function rehearse(): Promise<void> {
 
   const sandbox = await startSandbox({ worldChangesByHand: false })
   cleanups.push(() => sandbox.close())
-  const { waldur, hpcUserApi } = sandbox
-  const configuration = {
-    WALDUR_API_URL: waldur.url,
-    WALDUR_API_TOKEN: waldur.token,
-    STORAGE_SYSTEMS: JSON.stringify({ capstor: "capstor", vast: "vast", iopsstor: "iopsstor" }),
-    DISABLE_AUTH: "true",
-    HPC_USER_API_URL: hpcUserApi.url,
-    HPC_USER_CLIENT_ID: hpcUserApi.clientId,
-    HPC_USER_CLIENT_SECRET: hpcUserApi.clientSecret,
-    HPC_USER_OIDC_TOKEN_URL: hpcUserApi.tokenUrl,
-  }
+  const configuration = sandboxEnvironment(sandbox)
   const typesOfNode: string = JSON.parse(
     readFileSync(join(copy, "node_modules/@types/node/package.json"), "utf8"),
   ).version

@@ -7,8 +7,8 @@ import { fileURLToPath } from "node:url"
 import type { Sandbox } from "@cscs/sandbox"
 import { end, hasEnded, watch } from "../bench/processes.ts"
 import { environmentOf, stagesOf } from "../deploy-checks/dockerfile.ts"
+import { sandboxEnvironment } from "../sandbox-environment.ts"
 import { callTimeout, freshFor, fullRefreshEvery, keepWarmFor, staleIfError } from "./pace.ts"
-import { systems } from "./true-entry.ts"
 
 export interface SoakedProxy {
   readonly pid: number
@@ -29,7 +29,6 @@ export const startSoakedProxy = async (about: {
   readonly onLine: (line: string) => void
 }): Promise<SoakedProxy> => {
   const { sandbox, onLine } = about
-  const { waldur, hpcUserApi } = sandbox
   const child = watch(
     spawn(process.execPath, [about.main, "serve", "--port", "0"], {
       cwd: await mkdtemp(join(about.folder, "proxy-")),
@@ -38,15 +37,8 @@ export const startSoakedProxy = async (about: {
       env: {
         PATH: process.env.PATH,
         ...environmentOf((await stagesOf(dockerfile)).at(-1) ?? []),
-        DISABLE_AUTH: "true",
-        WALDUR_API_URL: waldur.url,
-        WALDUR_API_TOKEN: waldur.token,
+        ...sandboxEnvironment(sandbox),
         WALDUR_TIMEOUT: `${callTimeout}ms`,
-        STORAGE_SYSTEMS: JSON.stringify(Object.fromEntries(systems.map((name) => [name, name]))),
-        HPC_USER_API_URL: hpcUserApi.url,
-        HPC_USER_CLIENT_ID: hpcUserApi.clientId,
-        HPC_USER_CLIENT_SECRET: hpcUserApi.clientSecret,
-        HPC_USER_OIDC_TOKEN_URL: hpcUserApi.tokenUrl,
         HPC_USER_API_TIMEOUT: `${callTimeout}ms`,
         CACHE_FRESH_FOR: `${freshFor}ms`,
         CACHE_STALE_IF_ERROR: `${staleIfError}ms`,

@@ -4,6 +4,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { build } from "tsdown"
 import type { TestProject } from "vitest/node"
+import { swaggerUi } from "../../../tsdown.base.ts"
+import config from "../tsdown.config.ts"
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -15,23 +17,15 @@ declare module "vitest" {
 /** Bundles the process once for all tests: it starts in a third of the time that its sources take, as for those who run it. */
 export const setup = async ({ provide }: TestProject) => {
   const folder = await mkdtemp(join(tmpdir(), "storage-proxy-bundle-"))
-  const { resolve } = createRequire(createRequire(import.meta.url).resolve("@cscs/proxy-server/package.json"))
   await build({
+    ...config,
     config: false,
     cwd: join(import.meta.dirname, ".."),
-    entry: ["src/main.ts"],
-    tsconfig: "tsconfig.build.json",
     outDir: folder,
-    platform: "node",
-    target: "node22",
-    fixedExtension: false,
-    dts: false,
-    deps: { alwaysBundle: [/.*/] },
+    // It is not packed here.
+    publint: false,
     logLevel: "error",
-    copy: ["swagger-ui-bundle.js", "swagger-ui.css"].map((file) => ({
-      from: resolve(`swagger-ui-dist/${file}`),
-      to: join(folder, "swagger-ui"),
-    })),
+    copy: swaggerUi(createRequire(import.meta.url).resolve("@cscs/proxy-server/package.json"), folder),
   })
   provide("main", join(folder, "main.js"))
   return () => rm(folder, { recursive: true })

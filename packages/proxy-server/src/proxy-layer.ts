@@ -25,6 +25,14 @@ export const hpcUserLayer = ({
 }: ProxySettings): Layer.Layer<HpcUserClient, InvalidProxy> | undefined =>
   hpcUserApi === undefined ? undefined : HpcUserClient.layer({ ...hpcUserApi, minGid: model.minGid, userAgent })
 
+/** Where the GIDs come from for these settings. */
+export const projectGidsLayer = (settings: ProxySettings): Layer.Layer<ProjectGids, InvalidProxy> => {
+  const hpcUser = hpcUserLayer(settings)
+  return hpcUser === undefined
+    ? ProjectGids.mockLayer
+    : ProjectGids.layer.pipe(Layer.provide(hpcUser), Layer.provide(Layer.succeed(Settings)(settings)))
+}
+
 /** The upstreams; around them what replicas share, and the file, where they are configured. */
 const snapshotSource = Layer.effect(
   SnapshotSource,
@@ -39,15 +47,12 @@ const snapshotSource = Layer.effect(
 )
 
 /** All that the app needs, wired for these settings. The first refresh begins when it is built. */
-export const proxyLayer = (settings: ProxySettings): Layer.Layer<AppServices, InvalidProxy> => {
-  const hpcUser = hpcUserLayer(settings)
-  const gids = hpcUser === undefined ? ProjectGids.mockLayer : ProjectGids.layer.pipe(Layer.provide(hpcUser))
-  return Gauges.layer.pipe(
+export const proxyLayer = (settings: ProxySettings): Layer.Layer<AppServices, InvalidProxy> =>
+  Gauges.layer.pipe(
     Layer.provideMerge(Snapshots.layer),
-    Layer.provide(snapshotSource.pipe(Layer.provide(gids))),
+    Layer.provide(snapshotSource.pipe(Layer.provide(projectGidsLayer(settings)))),
     Layer.provideMerge(waldurLayer(settings)),
     Layer.provideMerge(Layer.succeed(Settings)(settings)),
     Layer.merge(Layer.sync(Lifecycle)(makeLifecycle)),
     Layer.merge(Authentication.layer.pipe(Layer.provide(Layer.succeed(Settings)(settings)))),
   )
-}

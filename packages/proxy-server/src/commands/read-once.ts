@@ -2,8 +2,8 @@ import type { InvalidProxy } from "@cscs/http-transport"
 import { type ResourceQuery, WaldurClient } from "@cscs/waldur-client"
 import { Effect, Layer } from "effect"
 import { type ProxySettings, Settings } from "../config/settings.ts"
-import { hpcUserLayer, waldurLayer } from "../proxy-layer.ts"
-import { ProjectGids } from "../snapshot/project-gids.ts"
+import { projectGidsLayer, waldurLayer } from "../proxy-layer.ts"
+import type { ProjectGids } from "../snapshot/project-gids.ts"
 import { readSnapshot } from "../snapshot/read-snapshot.ts"
 import type { RefreshError } from "../snapshot/refresh-errors.ts"
 import type { Snapshot } from "../snapshot/snapshot.ts"
@@ -16,14 +16,10 @@ export const onceLayer = (
   settings: ProxySettings,
   onProgress?: OnProgress,
 ): Layer.Layer<WaldurClient | ProjectGids | Settings, InvalidProxy> => {
-  const ours = Layer.succeed(Settings)(settings)
-  const hpcUser = hpcUserLayer(settings)
-  const gids =
-    hpcUser === undefined ? ProjectGids.mockLayer : ProjectGids.layer.pipe(Layer.provide(hpcUser), Layer.provide(ours))
   const waldur = waldurLayer(settings)
   return Layer.mergeAll(
-    ours,
-    gids,
+    Layer.succeed(Settings)(settings),
+    projectGidsLayer(settings),
     onProgress === undefined ? waldur : counting(onProgress).pipe(Layer.provide(waldur)),
   )
 }

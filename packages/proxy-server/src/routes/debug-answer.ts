@@ -3,22 +3,14 @@ import { WaldurClient, type WaldurError } from "@cscs/waldur-client"
 import { Effect, Schema } from "effect"
 import { type ProxySettings, Settings } from "../config/settings.ts"
 import { maskFound, maskSecrets } from "../observability/mask-secrets.ts"
+import { findingFields } from "../snapshot/finding-fields.ts"
 import { Snapshots } from "../snapshot/snapshots.ts"
 import { offeringSlugsOf } from "./storage-answer.ts"
 import { defaultPage, defaultPageSize, type StorageQuery } from "./storage-query.ts"
 
 const AnyObject = Schema.Record(Schema.String, Schema.Unknown)
 const given = Schema.NullOr(Schema.String)
-const Findings = Schema.Array(
-  Schema.Struct({
-    uuid: Schema.NullOr(Schema.String),
-    slug: Schema.NullOr(Schema.String),
-    offering_slug: Schema.NullOr(Schema.String),
-    field: Schema.String,
-    found: Schema.Unknown,
-    reason: Schema.String,
-  }),
-)
+const Findings = Schema.Array(Schema.Struct(findingFields))
 
 /** The answer of `GET /api/storage-resources/?debug=true`: the reference document's shape. */
 export const DebugAnswer = Schema.Struct({

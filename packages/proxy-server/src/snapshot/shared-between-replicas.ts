@@ -153,6 +153,6 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
     byId: (id) => Effect.orElseSucceed(store.byId(id, known?.taken), () => undefined),
     // Whom nobody leads reads for himself.
     isLeading: () => isLeading || redis.trouble() !== undefined,
-    troubles: () => [...upstreams.troubles(), ...(redis.trouble() === undefined ? [] : [redis.trouble() ?? ""])],
+    troubles: () => [...upstreams.troubles(), redis.trouble()].filter((trouble) => trouble !== undefined),
   }
 })

@@ -5,6 +5,7 @@ import type { ProxySettings } from "../config/settings.ts"
 import { version } from "../version.ts"
 import { contentDigest } from "./content-digest.ts"
 import { type Chunk, chunkOf, entryTable } from "./entry-table.ts"
+import { findingFields } from "./finding-fields.ts"
 import type { Snapshot, TakenSnapshot } from "./snapshot.ts"
 
 const skipCodes: Record<SkipCode, true> = {
@@ -26,18 +27,7 @@ const warningCodes: Record<WarningCode, true> = {
 const keysOf = <K extends string>(codes: Record<K, true>) =>
   Schema.Literals(Object.keys(codes) as unknown as ReadonlyArray<K>)
 
-const findings = <S extends Schema.Top>(code: S) =>
-  Schema.Array(
-    Schema.Struct({
-      code,
-      uuid: Schema.NullOr(Schema.String),
-      slug: Schema.NullOr(Schema.String),
-      offering_slug: Schema.NullOr(Schema.String),
-      field: Schema.String,
-      found: Schema.Unknown,
-      reason: Schema.String,
-    }),
-  )
+const findings = <S extends Schema.Top>(code: S) => Schema.Array(Schema.Struct({ code, ...findingFields }))
 
 // Pairs: a name can be one that an object has already.
 const numbersByName = Schema.Array(Schema.Tuple([Schema.String, Schema.Int]))
@@ -149,7 +139,15 @@ export const snapshotFrom = (header: StoredHeader, chunks: ReadonlyArray<Chunk>)
 })
 
 /** A digest of all that a snapshot says, not only of its entries. The same in every process that has it. */
-export const storedDigest = (taken: TakenSnapshot): string =>
-  createHash("sha256")
-    .update(headerText({ ...taken, takenAt: 0, heldSince: 0, changedAt: 0 }))
-    .digest("base64url")
+export const storedDigest = ({ snapshot }: Pick<TakenSnapshot, "snapshot">): string => {
+  let digest = digests.get(snapshot)
+  if (digest === undefined) {
+    const text = headerText({ snapshot, takenAt: 0, heldSince: 0, changedAt: 0 })
+    digest = createHash("sha256").update(text).digest("base64url")
+    digests.set(snapshot, digest)
+  }
+  return digest
+}
+
+/** Most refreshes change nothing, and the header of a large list is long. */
+const digests = new WeakMap<Snapshot, string>()
