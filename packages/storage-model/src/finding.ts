@@ -10,6 +10,8 @@ export type SkipCode =
   | "gid-unavailable"
   /** It is being removed, while another resource lives at its mount point. */
   | "removal-of-live-path"
+  /** It is being removed, and no order that we know asks for it. */
+  | "removal-without-order"
   /** Its order has not reached the provider yet. */
   | "order-not-approved"
   /** Its offering is not one of the configured storage systems. */
@@ -24,6 +26,12 @@ export type WarningCode =
   | "soft-above-hard"
   | "customer-fallback"
   | "shared-mount-point"
+  /** It is being removed, and its directory lies inside a live resource's. */
+  | "nested-mount-point"
+  /** Two project slugs have the same GID. */
+  | "shared-gid"
+  /** One live project slug has two project UUIDs. */
+  | "shared-project-slug"
 
 /** What was found wrong with a field, in words for a person who can mend it in Waldur. */
 export interface Problem {

@@ -33,6 +33,20 @@ export interface HierarchyInput {
   /** By project slug; see `projectsWithoutItem` for which are needed. */
   readonly gids: ReadonlyMap<string, GidAnswer>
   readonly settings: ModelSettings
+  /**
+   * The dashed UUIDs of the offerings that the token's user provides, by slug: a resource of another offering with the
+   * same slug is `foreign-offering`. `undefined`: any offering with a configured slug is served.
+   */
+  readonly offerings?: ReadonlyMap<string, ReadonlySet<string>>
+  /** Directories that are live though no row says so: of entries that a guard keeps, or whose offering is invisible. */
+  readonly protectedPaths?: ReadonlyArray<ProtectedPath>
+}
+
+/** A directory that must not be removed. */
+export interface ProtectedPath {
+  readonly path: string
+  /** Whose it is, in words, for findings. */
+  readonly by: string
 }
 
 /** An entry and what filters ask of it. */

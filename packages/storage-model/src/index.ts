@@ -26,7 +26,14 @@ export {
   type ResourceBelow,
 } from "./explain.ts"
 export type { Finding, Problem, SkipCode, Skipped, Warning, WarningCode } from "./finding.ts"
-export { buildHierarchy, type Hierarchy, type HierarchyInput, hierarchySteps, type PlacedEntry } from "./hierarchy.ts"
+export {
+  buildHierarchy,
+  type Hierarchy,
+  type HierarchyInput,
+  hierarchySteps,
+  type PlacedEntry,
+  type ProtectedPath,
+} from "./hierarchy.ts"
 export { type EntryStatus, entryStatuses, statusOf, type WaldurState, waldurStates } from "./lifecycle.ts"
 export type { NextCode, NextStep } from "./next-step.ts"
 export type { Decided, Noted, Part } from "./note.ts"

@@ -59,6 +59,11 @@ const afterSkip: Readonly<Record<SkipCode, (skipped: Skipped) => NextStep>> = {
     by: "provider",
     what: `Give the live resource another backend_id than ${String(found)} in Waldur, or let it go too`,
   }),
+  "removal-without-order": () => ({
+    code: "set-state",
+    by: "provider",
+    what: "find out in Waldur why it is Terminating without an order; nothing is removed until one asks for it",
+  }),
   "order-not-approved": ({ found }) => ({ ...approval(String(found)) }),
   "foreign-offering": ({ found }) => ({
     code: "configure-offering",

@@ -4,6 +4,8 @@ import type { InodeSettings } from "./quotas.ts"
 export interface StorageSystem {
   readonly name: string
   readonly offeringSlug: string
+  /** The offering's dashed UUID, if the configuration names it. */
+  readonly offeringUuid?: string
 }
 
 /** What an operator decides about the tree. */
@@ -18,6 +20,12 @@ export interface ModelSettings extends InodeSettings {
   readonly mountRoots: ReadonlyArray<string>
   /** The smallest GID that is served. Default 1000: below live the system's own groups. */
   readonly minGid: number
+  /** The largest GID that is served. Default 2147483647. */
+  readonly maxGid: number
+  /** Waldur's address, with or without `/api`: callback URLs are served only on its host and port, or on `callbackOrigins`. */
+  readonly waldurApiUrl: string | undefined
+  /** Further origins on which callback URLs are served, such as `https://waldur.example.org`. Default none. */
+  readonly callbackOrigins: ReadonlyArray<string>
 }
 
 /** The settings as they are where nothing is given; `storageSystems` must be. */
@@ -30,4 +38,7 @@ export const defaultModelSettings: ModelSettings = {
   useMockTargetItems: false,
   mountRoots: [],
   minGid: 1000,
+  maxGid: 2_147_483_647,
+  waldurApiUrl: undefined,
+  callbackOrigins: [],
 }

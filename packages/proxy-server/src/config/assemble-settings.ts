@@ -94,6 +94,9 @@ export const assembleSettings = (
     useMockTargetItems: values.useMockTargetItems,
     mountRoots: values.mountRoots,
     minGid: values.minGid,
+    maxGid: values.maxGid,
+    waldurApiUrl: values.waldurApiUrl,
+    callbackOrigins: values.callbackOrigins,
   }
   return {
     problems,

@@ -73,6 +73,11 @@ export const settingKeys = {
     description: "How long one attempt at a call may take; a full page of a real Waldur can take 15 seconds.",
   }),
 
+  callbackOrigins: keyWithDefault<ReadonlyArray<string>>("callback_origins", textList, [], {
+    description:
+      "Origins beside that of `waldur_api_url` on which an order's callback URLs are served, such as `https://waldur.example.org`.",
+  }),
+
   storageSystems: key("storage_systems", mapping, {
     description:
       "Storage systems by name, each with the slug of its offering in Waldur, in the order of the list. Required.",
@@ -149,6 +154,9 @@ export const settingKeys = {
   }),
   minGid: keyWithDefault("hpc_user_api.min_gid", positiveInteger, 1000, {
     description: "The smallest GID that is served.",
+  }),
+  maxGid: keyWithDefault("hpc_user_api.max_gid", positiveInteger, 2_147_483_647, {
+    description: "The largest GID that is served.",
   }),
 
   disableAuth: keyWithDefault("auth.disable_auth", flag, false, {

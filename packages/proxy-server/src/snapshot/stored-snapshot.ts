@@ -9,6 +9,7 @@ import { findingFields } from "./finding-fields.ts"
 import type { Snapshot, TakenSnapshot } from "./snapshot.ts"
 
 const skipCodes: Record<SkipCode, true> = {
+  "removal-without-order": true,
   "bad-data": true,
   "gid-unknown": true,
   "gid-unavailable": true,
@@ -18,6 +19,9 @@ const skipCodes: Record<SkipCode, true> = {
   duplicate: true,
 }
 const warningCodes: Record<WarningCode, true> = {
+  "nested-mount-point": true,
+  "shared-gid": true,
+  "shared-project-slug": true,
   "unknown-data-type": true,
   "ignored-value": true,
   "soft-above-hard": true,
