@@ -11,6 +11,7 @@ export interface ReadmeExample {
 /** The example of a README: it is a test, and it is what the release rehearsal runs from the installed package. */
 export const readmeExample = async (folder: string): Promise<ReadmeExample> => {
   const readme = await readFile(`${folder}/README.md`, "utf8")
+  // safe-regex: a README of ours
   const blocks = [...readme.matchAll(/^```(ts example|text)\n([\s\S]*?)^```$/gm)].map(([, kind, text = ""]) => ({
     kind,
     text,

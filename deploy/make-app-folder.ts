@@ -33,6 +33,7 @@ const files = (await readdir(folder, { recursive: true, withFileTypes: true }))
 
 // A package of ours would be of no use there: `pnpm deploy` leaves its manifest as it is, and that names its sources. The
 // build puts them into the one file.
+// safe-regex: a path of this machine, at most 4,096 characters
 const strays = files.filter(({ path }) => /\/node_modules\/(.*\/)?@cscs\//.test(path))
 if (strays.length > 0) throw new Error(`${strays[0]?.path}: our own packages must be devDependencies, and bundled`)
 

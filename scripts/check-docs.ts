@@ -29,7 +29,7 @@ const anchorsOf = (path: string): ReadonlySet<string> =>
 
 const checkLinks = (document: string) => {
   const prose = text(document).replaceAll(/```[\s\S]*?```/g, "")
-  for (const [, target = ""] of prose.matchAll(/\]\(([^)\s]+)\)/g)) {
+  for (const [, target = ""] of prose.matchAll(/\]\(([^()\s]+)\)/g)) {
     if (/^[a-z]+:/.test(target)) continue
     const [path = "", anchor] = target.split("#")
     const file = path === "" ? document : normalize(join(dirname(document), path))
@@ -63,7 +63,7 @@ const helpOf = (subcommand: string): string => {
 }
 
 const checkCommand = (document: string, line: string) => {
-  const [command = ""] = line.split(/\s+#\s/)
+  const [command = ""] = line.split(/\s#\s/)
   const wrong = (what: string): void => {
     problems.push(`${document}: \`${command.trim()}\`: ${what}`)
   }
@@ -78,6 +78,7 @@ const checkCommand = (document: string, line: string) => {
   const [, file] = /(?:^|\s)node (?:--\S+ )*((?:scripts|deploy|apps|packages)\/\S+)/.exec(command) ?? []
   if (file !== undefined && !existsSync(join(root, file))) wrong(`${file} is not there`)
 
+  // safe-regex: a line of our own documents
   const [, subcommand, rest = ""] = /storage-proxy (serve|[a-z]+)((?: .*)?)$/.exec(command.split("|")[0] ?? "") ?? []
   if (subcommand === undefined || !/(^|\/|\s)storage-proxy (?!\S*[=:/])/.test(command)) return
   if (/(docker|helm|systemctl|kubectl|install|cp|useradd)\b/.test(command)) return

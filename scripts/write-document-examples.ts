@@ -13,6 +13,7 @@ import { startProxy } from "./started-proxy.ts"
  */
 const docs = fileURLToPath(new URL("../docs/", import.meta.url))
 const isCheck = process.argv.includes("--check")
+// safe-regex: our own documents
 const marked = /<!-- (.+?) -->\n\n?```json\n[\s\S]*?```/g
 
 // biome-ignore lint/suspicious/noExplicitAny: answers of any shape.
@@ -64,7 +65,9 @@ const lineLength = 110
 /** As people write JSON: what fits on a line stands on one. */
 const laidOut = (value: Json, indent = ""): string => {
   const flat = JSON.stringify(value)
+    // safe-regex: JSON has no text without an end
     .replaceAll(/("(?:[^"\\]|\\.)*")|([:,])/g, (_, text, mark) => text ?? `${mark} `)
+    // safe-regex: JSON has no text without an end
     .replaceAll(/("(?:[^"\\]|\\.)*")|([{}])/g, (_, text, brace) => text ?? (brace === "{" ? "{ " : " }"))
     .replaceAll("{  }", "{}")
   if (indent.length + flat.length <= lineLength || typeof value !== "object" || value === null) return flat

@@ -17,7 +17,7 @@ const python = await pythonWithSchemathesis().catch((error) => {
 const judged = ({ passed, report }: Findings): { readonly ok: boolean; readonly words: string } => {
   const [, selected, all] = /Selected: (\d+)\/(\d+)/.exec(report) ?? []
   const [, tested] = /Tested: (\d+)/.exec(report) ?? []
-  const [requests = ""] = /\d+ generated.*/.exec(report) ?? []
+  const [requests = ""] = /\b\d+ generated.*/.exec(report) ?? []
   if (!passed) return { ok: false, words: `\n${report}` }
   return tested !== undefined && tested === all && selected === all && Number.parseInt(requests, 10) > 100
     ? { ok: true, words: `${tested} operations, requests: ${requests}` }

@@ -105,6 +105,7 @@ const configuration = ({ waldur, hpcUserApi }: SandboxAddresses): string =>
 
 /** The figures of a log line, whatever object of it holds them. */
 const snapshotIn = (line: string): SnapshotTaken | undefined => {
+  // safe-regex: a log line of our own process, asked for two names
   const figure = (name: string) => Number(new RegExp(`"${name}":\\s*"?([\\d.]+)`).exec(line)?.[1])
   const milliseconds = figure("milliseconds")
   return Number.isFinite(milliseconds) ? { milliseconds, entries: figure("entries") } : undefined

@@ -56,7 +56,7 @@ export const bodyOf = ({ body }: ListAnswer): ListBody => JSON.parse(body.toStri
 /** The target of `rel=next`, absolute. */
 export const nextOf = (answer: ListAnswer, url: string): string | undefined => {
   const link = header(answer, "link") ?? ""
-  const target = /<([^>]*)>\s*;[^,]*\brel="?next"?/.exec(link)?.[1]
+  const target = /<([^<>]*)>; rel="next"/.exec(link)?.[1]
   return target === undefined ? undefined : new URL(target, url).href
 }
 

@@ -11,7 +11,7 @@ export type QuotaHabit =
   | "negative-option-taken"
   | "order-options-replace"
 
-const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
+const decimal = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i
 
 /** A finite decimal, as a number or a text; `undefined` for anything else. */
 export const numberIn = (value: unknown): number | undefined => {

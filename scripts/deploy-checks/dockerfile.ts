@@ -8,7 +8,7 @@ export interface Instruction {
 
 /** The instructions of each stage, in their order; what stands before the first FROM is left out. */
 export const stagesOf = async (dockerfile: string): Promise<ReadonlyArray<ReadonlyArray<Instruction>>> => {
-  const text = (await readFile(dockerfile, "utf8")).replaceAll(/^\s*#.*\n/gm, "").replaceAll(/\\\n/g, " ")
+  const text = (await readFile(dockerfile, "utf8")).replaceAll(/^[ \t]*#.*\n/gm, "").replaceAll(/\\\n/g, " ")
   const stages: Array<Array<Instruction>> = []
   for (const [, name = "", rest = ""] of text.matchAll(/^([A-Z]+)\s+(.*)$/gm)) {
     if (name === "FROM") stages.push([])
@@ -22,12 +22,13 @@ export const environmentOf = (stage: ReadonlyArray<Instruction>): Readonly<Recor
   Object.fromEntries(
     stage
       .filter(({ name }) => name === "ENV")
-      .flatMap(({ text }) => [...text.matchAll(/(\w+)=(\S+)/g)].map(([, name = "", value = ""]) => [name, value])),
+      .flatMap(({ text }) => [...text.matchAll(/\b(\w+)=(\S+)/g)].map(([, name = "", value = ""]) => [name, value])),
   )
 
 /** The words of an instruction in JSON form, such as `CMD ["serve"]`. */
 export const wordsOf = (stage: ReadonlyArray<Instruction>, name: string): ReadonlyArray<string> => {
   const found = stage.find((instruction) => instruction.name === name)
+  // safe-regex: a line of our own Dockerfile
   const list = found === undefined ? undefined : /\[.*\]$/.exec(found.text)?.[0]
   if (list === undefined) throw new Error(`The Dockerfile has no ${name} in JSON form`)
   return JSON.parse(list)

@@ -37,6 +37,7 @@ const importedByModules = async (root: string, files: ReadonlyArray<string>, env
 
 const importsOfTypes = (source: string): ReadonlyArray<string> =>
   [
+    // safe-regex: what our own build wrote
     /^(?:import|export)\b[^"'`;]*?\bfrom\s*["']([^"']+)["']/gm,
     /^import\s*["']([^"']+)["']/gm,
     /\bimport\(["']([^"']+)["']\)/g,

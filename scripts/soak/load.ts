@@ -154,8 +154,7 @@ const walk: Way = async ({ asker, chance, referee }) => {
   referee.list(first.reply, first.window, { entries, filter, page: undefined })
 }
 
-const nextIn = (reply: Reply): string | undefined =>
-  /<([^>]*)>\s*;[^,]*\brel="?next"?/.exec(reply.header("link") ?? "")?.[1]
+const nextIn = (reply: Reply): string | undefined => /<([^<>]*)>; rel="next"/.exec(reply.header("link") ?? "")?.[1]
 
 const lines: Way = async (caller) => {
   const { asker, chance, referee } = caller

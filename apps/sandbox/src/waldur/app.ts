@@ -135,6 +135,7 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
   return app
 }
 
+// safe-regex: names of actions, with a slash on either side
 const ACTION_PATH = new RegExp(
   `^/api/(marketplace-orders/[^/]+/(${Object.keys(ORDER_ACTIONS).join("|")})|` +
     `marketplace-provider-resources/[^/]+/(${Object.keys(RESOURCE_ACTIONS).join("|")}))/$`,
