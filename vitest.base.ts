@@ -1,5 +1,9 @@
 import { defineConfig, type ViteUserConfig } from "vitest/config"
 
-/** How every workspace is tested. No test waits for time to pass, so a long limit only spares a busy machine. */
+/**
+ * How every workspace is tested. By default what lies in test/ and needs Node alone; a suite that needs more (Redis, Java)
+ * lies in a folder beside it and has a configuration and a command of its own. No test waits for time to pass, so a long
+ * limit only spares a busy machine.
+ */
 export const testing = (options: ViteUserConfig["test"] = {}) =>
-  defineConfig({ test: { testTimeout: 60_000, hookTimeout: 60_000, ...options } })
+  defineConfig({ test: { include: ["test/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000, ...options } })
