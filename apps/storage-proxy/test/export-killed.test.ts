@@ -36,11 +36,12 @@ describe("a file that is saved whole", () => {
     await whole.ended
     const took = performance.now() - started
     let killedHalfway = 0
-    for (let kill = 0; kill < 40; kill++) {
+    // As often as it takes: how long a write lasts on a busy machine is anybody's guess.
+    for (let kill = 0; kill < 40 || killedHalfway <= 5; kill++) {
       await writeFile(path, old)
       const { child, begins, ended } = save(path, lines)
       await begins
-      await after((took * 1.1 * kill) / 40)
+      await after((took * 1.1 * (kill % 40)) / 40)
       const halfway = (await readdir(directory)).some((name) => name.endsWith(".tmp"))
       child.kill("SIGKILL")
       await ended
@@ -48,7 +49,6 @@ describe("a file that is saved whole", () => {
       const { size } = await stat(path)
       expect([old.length, lines * (line.length + 1)]).toContain(size)
     }
-    expect(killedHalfway).toBeGreaterThan(5)
     await save(path, 1).ended
     expect((await readdir(directory)).toSorted()).toEqual(["entries.json", "measured"])
   })

@@ -36,7 +36,7 @@ describe("stopping", () => {
     await until(() => stderr().includes("Stopping"))
     expect(await ended).toBe(0)
     await open
-    // Ten seconds for requests, two for telemetry.
-    expect(performance.now() - began).toBeLessThan(20_000)
+    // Ten seconds for requests, two for telemetry, and a busy machine's own.
+    expect(performance.now() - began).toBeLessThan(45_000)
   })
 })

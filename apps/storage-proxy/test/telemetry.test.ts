@@ -186,7 +186,8 @@ describe("OpenTelemetry", () => {
     const began = performance.now()
     child.kill("SIGTERM")
     expect(await ended).toBe(0)
-    expect(performance.now() - began).toBeLessThan(8000)
+    // Two seconds, and a busy machine's own.
+    expect(performance.now() - began).toBeLessThan(30_000)
     expect(said().length).toBe(2)
     expect(stderr()).not.toContain("hunter2")
   })

@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { expect, test } from "vitest"
-import { aDirectory, finished } from "./a-process.ts"
+import { aDirectory, finished } from "../test/a-process.ts"
 
 test("a shell completes commands, flags and their values", async () => {
   const { code, stdout } = await finished(["--completions", "bash"])
