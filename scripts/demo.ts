@@ -84,13 +84,13 @@ const page = async (number: number): Promise<Answer> => {
 }
 
 const untilReady = async (): Promise<void> => {
-  for (const end = Date.now() + 30_000; Date.now() < end; ) {
+  for (const end = Date.now() + 120_000; Date.now() < end; ) {
     const ready = await fetch(`${origin}/healthz/ready`).catch(() => undefined)
     await ready?.body?.cancel()
     if (ready?.ok) return
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
-  throw new Error(`The proxy was not ready within 30 s. Its log:\n${log}`)
+  throw new Error(`The proxy was not ready within two minutes. Its log:\n${log}`)
 }
 
 const line = ({ status, mountPoint, permission, quotas, target }: Entry): string => {

@@ -42,7 +42,7 @@ export const startProxy = async (sandbox: Sandbox, authentication: boolean): Pro
     child.kill("SIGTERM")
     await ended
   }
-  for (const end = Date.now() + 30_000; Date.now() < end && child.exitCode === null; await wait(50)) {
+  for (const end = Date.now() + 120_000; Date.now() < end && child.exitCode === null; await wait(50)) {
     const [, url] = /Serving at (http:\/\/[^\s"]+)/.exec(log) ?? []
     if (url === undefined) continue
     const ready = await fetch(`${url}/healthz/ready`)
@@ -50,5 +50,5 @@ export const startProxy = async (sandbox: Sandbox, authentication: boolean): Pro
     if (ready.ok) return { url, stop }
   }
   await stop()
-  throw new Error(`The proxy was not ready within 30 s. Its log ends:\n${log.slice(-3000)}`)
+  throw new Error(`The proxy was not ready within two minutes. Its log ends:\n${log.slice(-3000)}`)
 }

@@ -5,7 +5,7 @@ export default testing({
   include: ["test-keycloak/*.test.ts"],
   fileParallelism: false,
   // Some stop and start it.
-  testTimeout: 150_000,
+  testTimeout: 400_000,
   // The first run on a machine fetches and builds Keycloak.
-  hookTimeout: 300_000,
+  hookTimeout: 900_000,
 })

@@ -64,7 +64,7 @@ export const runSchemathesis = async (python: string, url: string, token: string
         API_CHECKS_HOOKS: join(here, "hooks.py"),
       },
       stdio: ["ignore", "pipe", "pipe"],
-      timeout: 120_000,
+      timeout: 300_000,
     })
     const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")])
     return { passed: code === 0, report: `${stdout}${stderr}` }

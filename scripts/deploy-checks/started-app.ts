@@ -98,7 +98,7 @@ export const startApp = async (workspace: string, app: string, scratch: string, 
     ended.catch((error) => {
       impossible = error
     })
-    const origin = await until("start", 30, () => {
+    const origin = await until("start", 120, () => {
       if (impossible !== undefined) throw impossible
       must(running.exitCode === null, `it ended with exit code ${running.exitCode}`)
       return /Serving at (http:\/\/[^\s"]+)/.exec(log)?.[1]
@@ -107,7 +107,7 @@ export const startApp = async (workspace: string, app: string, scratch: string, 
       const response = await fetch(origin + path)
       return { status: response.status, text: await response.text() }
     }
-    await until("readiness", 30, async () => ((await get("/healthz/ready")).status === 200 ? true : undefined))
+    await until("readiness", 120, async () => ((await get("/healthz/ready")).status === 200 ? true : undefined))
     const list = await get("/api/storage-resources/")
     must(list.status === 200, `the list is ${list.status}`)
     const { total } = JSON.parse(list.text).pagination
@@ -123,7 +123,7 @@ export const startApp = async (workspace: string, app: string, scratch: string, 
     must(unknown.length === 0, `of the chart's config.yaml ${unknown.join(", ")}`)
 
     running.kill("SIGTERM")
-    const [code, signal] = await Promise.race([ended, wait(15_000).then(() => [null, "nothing, and lived on"])])
+    const [code, signal] = await Promise.race([ended, wait(60_000).then(() => [null, "nothing, and lived on"])])
     must(code === 0, `after SIGTERM it ended with ${code ?? signal}`)
     const written = await readdir(state)
     must(written.join() === "snapshot", `in place of cache.path alone it wrote ${written.join(", ") || "nothing"}`)

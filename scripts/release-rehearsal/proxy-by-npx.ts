@@ -42,7 +42,7 @@ export const proxyByNpx = async (folder: string, npmrc: string, env: Environment
   })
   const ended = once(child, "close")
   try {
-    const end = Date.now() + 60_000
+    const end = Date.now() + 120_000
     const until = async <A>(what: string, ask: () => Promise<A | undefined>): Promise<A> => {
       for (; Date.now() < end && child.exitCode === null; await wait(100)) {
         const answer = await ask()
@@ -62,7 +62,7 @@ export const proxyByNpx = async (folder: string, npmrc: string, env: Environment
       throw new Error(`npx @cscs/storage-proxy serve: the list is ${list.status}, with ${pagination?.total} entries`)
     }
     signal("SIGINT")
-    const gone = await Promise.race([ended.then(() => true), wait(20_000).then(() => false)])
+    const gone = await Promise.race([ended.then(() => true), wait(60_000).then(() => false)])
     if (!gone) throw new Error("npx @cscs/storage-proxy serve lives on after SIGINT")
     return `ready, ${pagination.total} entries, gone after SIGINT`
   } catch (error) {

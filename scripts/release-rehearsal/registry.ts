@@ -68,7 +68,7 @@ export const startRegistry = async (folder: string): Promise<Registry> => {
     child.kill("SIGKILL")
     await ended
   }
-  for (const end = Date.now() + 60_000; ; await wait(100)) {
+  for (const end = Date.now() + 120_000; ; await wait(100)) {
     const answer = await fetch(`${url}/-/ping`).catch(() => undefined)
     await answer?.body?.cancel()
     if (answer?.ok) break

@@ -13,7 +13,7 @@ import { installKeycloak, keycloakEnvironment } from "./keycloak-distribution.ts
 import { realmNames } from "./realms.ts"
 
 const host = "127.0.0.1"
-const startsWithin = 120_000
+const startsWithin = 300_000
 const stopsWithin = 20_000
 
 /** Signs in to the admin console and its API, on loopback only. */
