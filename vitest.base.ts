@@ -6,4 +6,4 @@ import { defineConfig, type ViteUserConfig } from "vitest/config"
  * limit only spares a busy machine.
  */
 export const testing = (options: ViteUserConfig["test"] = {}) =>
-  defineConfig({ test: { include: ["test/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000, ...options } })
+  defineConfig({ test: { include: ["test/**/*.test.ts"], testTimeout: 300_000, hookTimeout: 300_000, ...options } })

@@ -10,7 +10,7 @@ import { describe, expect, test, vi } from "vitest"
 import { aDirectory, aSandbox, environmentOf, finished, run, until } from "./a-process.ts"
 
 // Each kill is of a process that must first start.
-vi.setConfig({ testTimeout: 300_000 })
+vi.setConfig({ testTimeout: 900_000 })
 
 const slowSave = fileURLToPath(new URL("./a-slow-save.ts", import.meta.url))
 const line = "x".repeat(1000)
