@@ -34,7 +34,7 @@ describe("what is stored", () => {
       "local left = redis.call('ttl', key) if left < 1 or left > 1200 then return 'forever: ' .. key end",
     )
     await redis.each("*", "local left = redis.call('ttl', key) if left < 1 or left > 86400 then return key end")
-  }, 120_000)
+  })
 
   test("is stored once, while nothing changes", async () => {
     const sandbox = await aSandbox({ world: aWorld() })
