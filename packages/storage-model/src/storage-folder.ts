@@ -65,14 +65,15 @@ const entriesOf = (values: Readonly<Record<string, unknown>>) =>
 
 const contentOf = ({ values }: Layer) => jsonText(folderFields.map((field) => property(values, field)))
 
-/** Warns of objects that look like a storage folder and are none, for their values do not count. */
+/** Warns of an object that looks like a storage folder and is none, for its values do not count: of the first in each layer. */
 export const warnOfBrokenFolders = (layers: ReadonlyArray<Layer>, warn: Warn): void => {
   for (const { path, values } of layers) {
     if (!isJsonObject(values)) continue
-    for (const [key, value] of entriesOf(values)) {
-      if (property(value, "storage_data_type") === undefined || isFolder(value)) continue
-      const reason = "no storage folder, ignored; expected texts in its storage_data_type and permissions"
-      warn("ignored-value", problem(`${path}.${cut(key)}`, value, reason))
-    }
+    const broken = entriesOf(values).find(
+      ([, value]) => property(value, "storage_data_type") !== undefined && !isFolder(value),
+    )
+    if (broken === undefined) continue
+    const reason = "no storage folder, ignored; expected texts in its storage_data_type and permissions"
+    warn("ignored-value", problem(`${path}.${cut(broken[0])}`, broken[1], reason))
   }
 }

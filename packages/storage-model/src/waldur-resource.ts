@@ -13,7 +13,7 @@ const Uuid = Schema.String.check(Schema.makeFilter((text: string) => isUuid(text
   ),
 )
 /** In characters; Waldur's own columns take 500 at most. A longer one would be repeated in each entry below it. */
-const longestText = 1000
+export const longestText = 1000
 const AnyText = Schema.String.check(
   Schema.isMaxLength(longestText, { expected: `a text of at most ${longestText} characters` }),
 )

@@ -104,6 +104,15 @@ describe("an object that is no storage folder", () => {
   )
 })
 
+describe("a hundred thousand objects that are no storage folders", () => {
+  it("are said in one warning", () => {
+    const many = Object.fromEntries(Array.from({ length: 100_000 }, (_, at) => [`f${at}`, { storage_data_type: 5 }]))
+    expect(warningsWith({ attributes: many })).toEqual([
+      { code: "ignored-value", field: "attributes.f0", found: { storage_data_type: 5 } },
+    ])
+  })
+})
+
 describe("each value", () => {
   const places = (value: string) => [
     { options: { storage_data_type: value, permissions: `70${value.length}` } },
