@@ -158,9 +158,7 @@ const storageLimit = (limits: ReadonlyArray<Layer>, settings: InodeSettings, war
 
 /** @param old the amount that is no override where a place other than the order's own has it */
 const overrideFrom = (places: Places, part: Override, old: number | undefined, warn: Warn): Amount | undefined => {
-  const { option, field: inFolder } = overrides[part]
-  const further = inFolder === undefined ? [] : places.further.flatMap((place) => originsOf([place], [inFolder]))
-  for (const { field, found } of [...originsOf(places.options, option), ...further]) {
+  for (const { field, found } of originsIn(places, part)) {
     if (found === null) continue
     const given = finiteDecimal(found)
     if (given === undefined || given <= 0) {
@@ -175,6 +173,18 @@ const overrideFrom = (places: Places, part: Override, old: number | undefined, w
     return { value, field, rule }
   }
   return undefined
+}
+
+/** What the places say of an override, the first that counts first. */
+const originsIn = (places: Places, part: Override): ReadonlyArray<Origin> => {
+  const { option, field } = overrides[part]
+  const origins = [...originsOf(places.options, option)]
+  if (field === undefined) return origins
+  for (const { path, values } of places.further) {
+    const found = property(values, field)
+    if (found !== undefined) origins.push({ field: `${path}.${field}`, found })
+  }
+  return origins
 }
 
 const inOrder = "order_in_progress."
@@ -202,24 +212,23 @@ export const quotasOf = (
   }
   const limits = layer("limits", resource.limits, once)
   const options = layer("options", resource.options, once)
-  return Result.gen(function* () {
-    const now = yield* placesOf([options], resource.attributes)
-    const quotas = quotasFor([limits], now, settings, once, "", note)
-    const change = changeOf(resource.order_in_progress, once)
-    if (change === undefined) return { quotas }
-    const old = yield* placesOf([options, change.oldOptions], resource.attributes)
-    const young = yield* placesOf([options, change.newOptions], resource.attributes)
-    const [oldLimits, newLimits] = [
-      [limits, change.oldLimits],
-      [limits, change.newLimits],
-    ] as const
-    const oldQuotas = quotasFor(oldLimits, old, settings, once, "old ", note)
-    // Provisioners report the quotas that they set as options: such a one must not outlive the limit that it came from.
-    const before = storageLimit(oldLimits, settings, once)
-    const isChanged = storageLimit(newLimits, settings, once).value !== before.value
-    const newQuotas = quotasFor(newLimits, young, settings, once, "new ", note, isChanged ? before : undefined)
-    return { quotas, oldQuotas, newQuotas }
-  })
+  const now = placesOf([options], resource.attributes)
+  if (Result.isFailure(now)) return Result.fail(now.failure)
+  const quotas = quotasFor([limits], now.success, settings, once, "", note)
+  const change = changeOf(resource.order_in_progress, once)
+  if (change === undefined) return Result.succeed({ quotas })
+  const old = placesOf([options, change.oldOptions], resource.attributes)
+  if (Result.isFailure(old)) return Result.fail(old.failure)
+  const young = placesOf([options, change.newOptions], resource.attributes)
+  if (Result.isFailure(young)) return Result.fail(young.failure)
+  const oldLimits = [limits, change.oldLimits]
+  const newLimits = [limits, change.newLimits]
+  const oldQuotas = quotasFor(oldLimits, old.success, settings, once, "old ", note)
+  // Provisioners report the quotas that they set as options: such a one must not outlive the limit that it came from.
+  const before = storageLimit(oldLimits, settings, once)
+  const isChanged = storageLimit(newLimits, settings, once).value !== before.value
+  const newQuotas = quotasFor(newLimits, young.success, settings, once, "new ", note, isChanged ? before : undefined)
+  return Result.succeed({ quotas, oldQuotas, newQuotas })
 }
 
 const layer = (path: string, values: unknown, warn: Warn): Layer => {

@@ -29,9 +29,11 @@ const isFolder = (value: unknown): boolean =>
  */
 export const placesOf = (options: ReadonlyArray<Layer>, attributes: unknown): Result.Result<Places, Problem> => {
   const own = { path: "attributes", values: attributes }
-  return Result.flatMap(folderIn(options), (ofOptions) =>
-    Result.map(folderIn([own]), (ofAttributes) => ({ options, further: [...ofOptions, own, ...ofAttributes] })),
-  )
+  const ofOptions = folderIn(options)
+  if (Result.isFailure(ofOptions)) return Result.fail(ofOptions.failure)
+  const ofAttributes = folderIn([own])
+  if (Result.isFailure(ofAttributes)) return Result.fail(ofAttributes.failure)
+  return Result.succeed({ options, further: [...ofOptions.success, own, ...ofAttributes.success] })
 }
 
 /** The places of a resource's own options and attributes. */
@@ -40,18 +42,20 @@ export const placesIn = (resource: {
   readonly attributes?: unknown
 }): Result.Result<Places, Problem> => placesOf([{ path: "options", values: resource.options }], resource.attributes)
 
+const none: Result.Result<ReadonlyArray<Layer>, Problem> = Result.succeed([])
+
 /** The storage folder of layered objects, as a list of at most one. */
 const folderIn = (layers: ReadonlyArray<Layer>): Result.Result<ReadonlyArray<Layer>, Problem> => {
   const folders = new Map<string, Layer>()
   for (const { path, values } of layers) {
-    if (!isJsonObject(values)) continue
-    for (const [key, value] of entriesOf(values)) {
+    for (const key of optionKeys(values)) {
+      const value = property(values, key)
       if (isFolder(value)) folders.set(key, { path: `${path}.${cut(key)}`, values: value })
-      else folders.delete(key)
+      else if (folders.size > 0) folders.delete(key)
     }
   }
   const [first, ...others] = folders.values()
-  if (first === undefined) return Result.succeed([])
+  if (first === undefined) return none
   const other = others.find((one) => contentOf(one) !== contentOf(first))
   if (other === undefined) return Result.succeed([first])
   return Result.fail(
@@ -59,21 +63,23 @@ const folderIn = (layers: ReadonlyArray<Layer>): Result.Result<ReadonlyArray<Lay
   )
 }
 
-/** Without the key that readers of JSON take for a prototype, or drop: no option of Waldur's has it. */
-const entriesOf = (values: Readonly<Record<string, unknown>>) =>
-  Object.entries(values).filter(([key]) => key !== "__proto__")
+/** The keys under which an option may stand: not the one that readers of JSON take for a prototype, or drop. */
+const optionKeys = (values: unknown): ReadonlyArray<string> => {
+  if (!isJsonObject(values)) return []
+  const keys = Object.keys(values)
+  return keys.includes("__proto__") ? keys.filter((key) => key !== "__proto__") : keys
+}
 
 const contentOf = ({ values }: Layer) => jsonText(folderFields.map((field) => property(values, field)))
+
+const isBrokenFolder = (value: unknown) => property(value, "storage_data_type") !== undefined && !isFolder(value)
 
 /** Warns of an object that looks like a storage folder and is none, for its values do not count: of the first in each layer. */
 export const warnOfBrokenFolders = (layers: ReadonlyArray<Layer>, warn: Warn): void => {
   for (const { path, values } of layers) {
-    if (!isJsonObject(values)) continue
-    const broken = entriesOf(values).find(
-      ([, value]) => property(value, "storage_data_type") !== undefined && !isFolder(value),
-    )
-    if (broken === undefined) continue
+    const key = optionKeys(values).find((key) => isBrokenFolder(property(values, key)))
+    if (key === undefined) continue
     const reason = "no storage folder, ignored; expected texts in its storage_data_type and permissions"
-    warn("ignored-value", problem(`${path}.${cut(broken[0])}`, broken[1], reason))
+    warn("ignored-value", problem(`${path}.${cut(key)}`, property(values, key), reason))
   }
 }

@@ -14,10 +14,12 @@ const Uuid = Schema.String.check(Schema.makeFilter((text: string) => isUuid(text
 )
 /** In characters; Waldur's own columns take 500 at most. A longer one would be repeated in each entry below it. */
 export const longestText = 1000
-const AnyText = Schema.String.check(
-  Schema.isMaxLength(longestText, { expected: `a text of at most ${longestText} characters` }),
-)
-const Text = AnyText.check(Schema.isMinLength(1, { expected: "a text that is not empty" }))
+const textOf = (shortest: 0 | 1, expected: string) =>
+  Schema.String.check(
+    Schema.makeFilter((text: string) => text.length >= shortest && text.length <= longestText, { expected }),
+  )
+const AnyText = textOf(0, `a text of at most ${longestText} characters`)
+const Text = textOf(1, `a text of 1 to ${longestText} characters`)
 const JsonObject = Schema.Record(Schema.String, Schema.Unknown)
 
 /** Waldur leaves a field out, or sends null, where there is nothing to say. */
