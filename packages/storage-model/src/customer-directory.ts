@@ -4,7 +4,7 @@ import { jsonText } from "./json-object.ts"
 import type { CustomerGroup } from "./located-groups.ts"
 import { eachInSteps, findInSteps, type Steps } from "./steps.ts"
 import { dashedUuid } from "./uuid.ts"
-import type { WaldurResource } from "./waldur-resource.ts"
+import { longestText, type WaldurResource } from "./waldur-resource.ts"
 
 /** A customer in an offering's own list (`/api/marketplace-provider-offerings/<uuid>/customers/`). */
 export interface OfferingCustomer {
@@ -41,6 +41,7 @@ export function* customerDirectory(lists: ReadonlyMap<string, ReadonlyArray<Offe
   for (const [offering, listed] of lists) {
     const directory: Directory = { byUuid: new Map(), bySlug: new Map() }
     yield* eachInSteps(listed, (customer) => {
+      if (customer.name.length > longestText) return
       const uuid = dashedUuid(customer.uuid)
       if (uuid !== undefined) keepOne(directory.byUuid, uuid, customer)
       keepOne(directory.bySlug, customer.slug, customer)

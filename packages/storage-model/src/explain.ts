@@ -3,6 +3,7 @@ import { type Hearing, type HierarchyInput, hierarchySteps, type Listener } from
 import { property } from "./json-object.ts"
 import { recordedPathOf } from "./live-path.ts"
 import { type CustomerGroup, membersOf, type TenantGroup } from "./located-groups.ts"
+import type { Located } from "./located-resource.ts"
 import { type NextStep, nextOfEntry, nextOfSkipped } from "./next-step.ts"
 import type { Noted } from "./note.ts"
 import type { StorageEntry } from "./storage-entry.ts"
@@ -16,11 +17,14 @@ export type Ask = { readonly uuid: string } | { readonly slug: string } | { read
 export const askOf = (text: string): Ask => {
   const uuid = dashedUuid(text)
   // A closing slash says nothing of a directory, and no mount point has one.
-  return text.startsWith("/")
-    ? { path: text.replace(/(?<=.)\/+$/, "") }
-    : uuid === undefined
-      ? { slug: text }
-      : { uuid }
+  return text.startsWith("/") ? { path: withoutClosingSlashes(text) } : uuid === undefined ? { slug: text } : { uuid }
+}
+
+/** Not by an expression: one that looks for closing slashes starts again at each slash. */
+const withoutClosingSlashes = (path: string): string => {
+  let end = path.length
+  while (end > 1 && path.at(end - 1) === "/") end -= 1
+  return path.slice(0, end)
 }
 
 /** A tenant or customer above a resource. */
@@ -89,7 +93,7 @@ interface Account {
 interface ParentAccount {
   readonly kind: "tenant" | "customer"
   readonly group: TenantGroup | CustomerGroup
-  readonly members: ReadonlyArray<WaldurResource>
+  readonly members: ReadonlySet<WaldurResource>
   readonly account: Account
 }
 
@@ -108,7 +112,7 @@ export const explain = (input: HierarchyInput, ask: Ask): Explanation => {
   const served = parents.filter(({ account }) => account.entry !== undefined)
   const explainedParents = parents.filter(({ kind, group, account }) => asksForParent(ask, kind, group, account.entry))
   const asked = [...resources].filter(([resource]) => asksForRecord(ask, resource))
-  const position = new Map(parents.flatMap(({ members }) => members).map((resource, index) => [resource, index]))
+  const position = new Map(parents.flatMap(({ members }) => [...members]).map((resource, index) => [resource, index]))
   const at = (resource: WaldurResource) => position.get(resource) ?? Number.POSITIVE_INFINITY
   asked.sort(([a], [b]) => Math.sign(at(a) - at(b)) || 0)
 
@@ -138,7 +142,7 @@ const listening = (ask: Ask) => {
 
   const hearParent = (kind: "tenant" | "customer", group: TenantGroup | CustomerGroup, tenant: TenantGroup) => {
     const located = kind === "tenant" ? membersOf([tenant]) : (group as CustomerGroup).members
-    const parent = { kind, group, members: Array.from(located, ({ resource }) => resource), account: emptyAccount() }
+    const parent = { kind, group, members: resourcesIn(located), account: emptyAccount() }
     parents.push(parent)
     const hearing = hearingOf(parent.account)
     const hearBelow = (entry: StorageEntry | undefined) => {
@@ -168,6 +172,8 @@ const listening = (ask: Ask) => {
   }
   return { listener, parents, resources }
 }
+
+const resourcesIn = (located: Iterable<Located>) => new Set(Array.from(located, ({ resource }) => resource))
 
 const emptyAccount = (): Account => ({ notes: [], warnings: [], skipped: undefined, entry: undefined })
 
@@ -219,7 +225,7 @@ const explainedParent = (
     offeringSlug: resource.offering_slug,
     entry: account.entry ?? null,
     parents: kind === "tenant" ? [] : parentsOf(resource, served).filter((parent) => parent.kind === "tenant"),
-    below: members.map((member): ResourceBelow => {
+    below: Array.from(members, (member): ResourceBelow => {
       const one = resources.get(member)
       return {
         uuid: member.uuid,
@@ -275,7 +281,7 @@ const explainedMalformed = (skipped: Skipped): Explained => ({
 
 const parentsOf = (resource: WaldurResource, served: ReadonlyArray<ParentAccount>): ReadonlyArray<ExplainedParent> =>
   served.flatMap(({ kind, members, account: { entry } }) =>
-    entry !== undefined && members.includes(resource)
+    entry !== undefined && members.has(resource)
       ? [{ kind, itemId: entry.itemId, name: nameOf(entry), mountPoint: entry.mountPoint.default }]
       : [],
   )

@@ -1,4 +1,4 @@
-import { jsonText, notJson } from "./json-object.ts"
+import { jsonPrefix } from "./json-object.ts"
 
 /** Why a resource of Waldur's is not in the list. */
 export type SkipCode =
@@ -59,20 +59,24 @@ export type Warning = Finding<WarningCode>
 /** Takes what a rule wants to say of a resource that stays. */
 export type Warn = (code: WarningCode, problem: Problem) => void
 
+/** How many characters of a found value a finding shows: enough to know it again, and a log line stays one. */
 const longest = 200
 
-const cut = (text: string) => (text.length > longest ? `${text.slice(0, longest)}…` : text)
+/** A text as a finding shows it. */
+export const cut = (text: string): string => (text.length > longest ? `${text.slice(0, longest)}…` : text)
 
 /**
- * A found value as a finding shows it: JSON, of bounded size. `undefined` (a missing field) becomes `null`; what JSON
- * has not, such as `Infinity`, becomes a text.
+ * A found value as a finding shows it: JSON, of bounded size, however large or deep the value is. `undefined` (a missing
+ * field) becomes `null`; what JSON has not, such as `Infinity`, becomes a text.
  */
 export const shown = (value: unknown): unknown => {
   if (value === undefined || value === null || typeof value === "boolean" || Number.isFinite(value))
     return value ?? null
+  if (typeof value === "string") return cut(value)
+  if (typeof value === "function") return "(a function)"
   if (typeof value !== "object") return cut(String(value))
-  const text = jsonText(value)
-  return text === notJson || text.length > longest ? cut(text) : value
+  const { text, isWhole } = jsonPrefix(value, longest)
+  return isWhole ? value : text.length < longest ? text : `${text}…`
 }
 
 export const problem = (field: string, found: unknown, reason: string): Problem => ({

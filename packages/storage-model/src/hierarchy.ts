@@ -18,6 +18,7 @@ import { type Located, locate } from "./located-resource.ts"
 import { invalidComponent } from "./mount-path.ts"
 import type { Note } from "./note.ts"
 import { defaultPermissions } from "./permissions.ts"
+import { ofOneRecord } from "./refusal.ts"
 import { type GidAnswer, resourceEntry } from "./resource-entry.ts"
 import type { ModelSettings } from "./settings.ts"
 import { eachInSteps, findInSteps, type Steps, sortInSteps, stepSize } from "./steps.ts"
@@ -126,7 +127,7 @@ export function* hierarchySteps(
   const located: Array<Located> = []
   const badButLive = [...decoded.malformed]
   yield* eachInSteps(yield* distinct(decoded.resources, skip), (resource) => {
-    const place = locate(resource, settings, warnOf(resource), listener?.resource(resource)?.note)
+    const place = ofOneRecord(() => locate(resource, settings, warnOf(resource), listener?.resource(resource)?.note))
     if (Result.isSuccess(place)) located.push(place.success)
     else {
       skip(resource, place.failure.code, place.failure.problem)
@@ -209,7 +210,7 @@ export function* hierarchySteps(
         const listening = listener?.resource(resource)
         const note = listening?.note
         const about = { live, gids, settings, names, parentItemId: itemId, warn: warnOf(resource), note }
-        const made = resourceEntry(member, about)
+        const made = ofOneRecord(() => resourceEntry(member, about))
         if (Result.isFailure(made)) skip(resource, made.failure.code, made.failure.problem)
         else {
           listening?.made(made.success)

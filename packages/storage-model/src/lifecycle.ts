@@ -67,3 +67,10 @@ export const providerView = (state: unknown, order: WaldurOrder | null | undefin
 /** Whether the consumer's side still has to agree to an order, so that it has not reached the provider. */
 export const waitsForConsumer = (order: WaldurOrder | null | undefined): boolean =>
   beforeProvider.has(order?.state ?? "")
+
+/** The order states of which nothing more comes. */
+const ended = new Set(["done", "erred", "canceled", "rejected"])
+
+/** Whether something may still come of an order; also of one in a state that we do not know. */
+export const isInProgress = (order: WaldurOrder | null | undefined): order is WaldurOrder =>
+  order !== undefined && order !== null && !ended.has(order.state ?? "")

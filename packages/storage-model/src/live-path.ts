@@ -1,7 +1,7 @@
 import { Result } from "effect"
 import { compare } from "./code-unit-order.ts"
 import { getOrMake } from "./get-or-make.ts"
-import { isJsonObject, property } from "./json-object.ts"
+import { property } from "./json-object.ts"
 import { isLiveState, providerView } from "./lifecycle.ts"
 import type { Located } from "./located-resource.ts"
 import { backendMountPath, parentDirectory, projectMountPath, tenantMountPath } from "./mount-path.ts"
@@ -29,15 +29,15 @@ export const recordedPathOf = (record: unknown): string | undefined => {
   const fromWaldur = backendMountPath(property(record, "backend_id"), [], () => {})
   if (Result.isFailure(fromWaldur)) return undefined
   if (fromWaldur.success !== undefined) return fromWaldur.success
-  const attributes = property(record, "attributes")
   const names = {
     offering_slug: textIn(record, "offering_slug"),
     provider_slug: textIn(record, "provider_slug"),
     customer_slug: textIn(record, "customer_slug"),
     project_slug: textIn(record, "project_slug"),
   }
-  const path = dataTypeOf(isJsonObject(attributes) ? attributes : null).pipe(
-    Result.flatMap((dataType) => tenantMountPath(names, dataType)),
+  const places = { attributes: property(record, "attributes"), options: property(record, "options") }
+  const path = dataTypeOf(places).pipe(
+    Result.flatMap((dataType) => tenantMountPath(names, dataType.name)),
     Result.flatMap((tenantPath) => projectMountPath(tenantPath, names)),
   )
   return Result.isSuccess(path) ? path.success : undefined

@@ -97,7 +97,7 @@ export const directoryReason = (
       : against === first || against === undefined
         ? "by backend_id it would be /"
         : `backend_id of ${first.resource.slug} and of ${against.resource.slug} do not lie in the same directory`
-  const names = "offering_slug, attributes.storage_data_type, provider_slug"
+  const names = `offering_slug, ${first.dataTypeField}, provider_slug`
   return [level === "tenant" ? names : `${names}, customer_slug`, `made of the names, for ${why}`]
 }
 

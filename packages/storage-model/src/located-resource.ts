@@ -17,6 +17,8 @@ export interface Located {
   readonly state: string
   readonly system: number
   readonly dataType: string
+  /** The field that names the data type. */
+  readonly dataTypeField: string
   /** Microseconds since 1970; infinity where Waldur gives no time. */
   readonly created: number
   /** The tenant's directory, as its names make it. */
@@ -49,9 +51,9 @@ export const locate = (
     const state = resource.order_in_progress?.state
     return refuse("order-not-approved", problem("order_in_progress.state", state, "has not reached the provider yet"))
   }
-  const dataType = dataTypeOf(resource.attributes, note)
+  const dataType = dataTypeOf(resource, note)
   if (Result.isFailure(dataType)) return Result.fail(badData(dataType.failure))
-  const tenantPath = tenantMountPath(resource, dataType.success)
+  const tenantPath = tenantMountPath(resource, dataType.success.name)
   if (Result.isFailure(tenantPath)) return Result.fail(badData(tenantPath.failure))
   const fromWaldur = backendMountPath(resource.backend_id, settings.mountRoots, warn, note)
   const pathFromWaldur = Result.isSuccess(fromWaldur) && fromWaldur.success !== undefined
@@ -59,12 +61,15 @@ export const locate = (
     resource,
     state: view.state,
     system,
-    dataType: dataType.success,
+    dataType: dataType.success.name,
+    dataTypeField: dataType.success.field,
     created: microsecondsOf(resource.created ?? "") ?? Number.POSITIVE_INFINITY,
     pathFromWaldur,
     tenantPath: tenantPath.success,
     path: Result.flatMap(fromWaldur, (path) =>
-      path !== undefined ? Result.succeed(path) : projectMountPath(tenantPath.success, resource, note),
+      path !== undefined
+        ? Result.succeed(path)
+        : projectMountPath(tenantPath.success, resource, dataType.success.field, note),
     ),
   })
 }

@@ -36,15 +36,15 @@ export const tenantMountPath = (
 export const projectMountPath = (
   tenantPath: string,
   names: Pick<PathNames, "customer_slug" | "project_slug">,
+  dataTypeField = "attributes.storage_data_type",
   note?: Note,
 ): Result.Result<string, Problem> =>
   Result.map(mountPath(["customer_slug", names.customer_slug], ["project_slug", names.project_slug]), (below) => {
     const path = `${tenantPath}${below}`
-    note?.("path", path, pathFields, "made of the names, for backend_id is no absolute path of two or more components")
+    const from = `offering_slug, ${dataTypeField}, provider_slug, customer_slug, project_slug`
+    note?.("path", path, from, "made of the names, for backend_id is no absolute path of two or more components")
     return path
   })
-
-const pathFields = "offering_slug, attributes.storage_data_type, provider_slug, customer_slug, project_slug"
 
 /** `/a/b/c` of components, each with the field that it came from. */
 const mountPath = (

@@ -2,6 +2,7 @@ import { Result } from "effect"
 import { type Problem, problem, type Warn } from "./finding.ts"
 import { property } from "./json-object.ts"
 import type { Note } from "./note.ts"
+import { placesIn, warnOfBrokenFolders } from "./storage-folder.ts"
 
 export const defaultPermissions = "775"
 
@@ -12,28 +13,32 @@ const isSet = (value: unknown) => value !== undefined && value !== null && value
 const isOctal = (value: unknown): value is string => typeof value === "string" && octal.test(value)
 
 /**
- * The directory's mode in octal: `options.permissions` where it is valid, else `attributes.permissions`, else 775.
- * A bad attribute is bad data unless the option overrides it; a bad option is ignored, and said.
+ * The directory's mode in octal: of the options where one is valid, else of the attributes, else 775; in each, the flat
+ * value before the storage folder's. A bad attribute is bad data unless an option overrides it; a bad option is ignored,
+ * with a warning.
  */
 export const permissionsOf = (
-  attributes: Readonly<Record<string, unknown>> | null | undefined,
-  options: unknown,
+  resource: { readonly attributes?: unknown; readonly options?: unknown },
   warn: Warn,
   note?: Note,
-): Result.Result<string, Problem> => {
-  const option = property(options, "permissions")
-  if (isOctal(option)) {
-    note?.("permission", option, "options.permissions", "a valid option goes before the attribute")
-    return Result.succeed(option)
-  }
-  if (isSet(option)) warn("ignored-value", problem("options.permissions", option, `${wanted}; ignored`))
-  const attribute = attributes?.permissions
-  const field = "attributes.permissions"
-  if (!isSet(attribute)) {
-    note?.("permission", defaultPermissions, field, `missing, null or empty: ${defaultPermissions}`)
+): Result.Result<string, Problem> =>
+  Result.flatMap(placesIn(resource), ({ options, further }) => {
+    warnOfBrokenFolders([...options, { path: "attributes", values: resource.attributes }], warn)
+    for (const { path, values } of [...options, ...further]) {
+      const field = `${path}.permissions`
+      const found = property(values, "permissions")
+      if (!isSet(found)) continue
+      const isOption = path.startsWith("options")
+      if (isOctal(found)) {
+        const rule = isOption
+          ? "a valid option goes before the attribute"
+          : "as Waldur has it: no valid option goes before it"
+        note?.("permission", found, field, rule)
+        return Result.succeed(found)
+      }
+      if (!isOption) return Result.fail(problem(field, found, wanted))
+      warn("ignored-value", problem(field, found, `${wanted}; ignored`))
+    }
+    note?.("permission", defaultPermissions, "attributes.permissions", `missing, null or empty: ${defaultPermissions}`)
     return Result.succeed(defaultPermissions)
-  }
-  if (!isOctal(attribute)) return Result.fail(problem(field, attribute, wanted))
-  note?.("permission", attribute, field, "as Waldur has it: no valid option goes before it")
-  return Result.succeed(attribute)
-}
+  })

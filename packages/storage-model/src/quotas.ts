@@ -1,8 +1,11 @@
+import { Result } from "effect"
 import { finiteDecimal } from "./decimal.ts"
 import { type Problem, problem, type Warn } from "./finding.ts"
 import { isJsonObject, property } from "./json-object.ts"
+import { isInProgress } from "./lifecycle.ts"
 import type { Note, QuotaPart } from "./note.ts"
 import type { Quota } from "./storage-entry.ts"
+import { type Layer, type Places, placesOf } from "./storage-folder.ts"
 import type { WaldurOrder, WaldurResource } from "./waldur-resource.ts"
 
 /** How many inodes a terabyte brings. */
@@ -13,12 +16,6 @@ export interface InodeSettings {
   readonly inodeSoftCoefficient: number
   /** Default 2.0. */
   readonly inodeHardCoefficient: number
-}
-
-/** A JSON object of Waldur's and the path that findings give it. A later layer's keys win over an earlier one's. */
-interface Layer {
-  readonly path: string
-  readonly values: unknown
 }
 
 interface Origin {
@@ -52,39 +49,53 @@ const originsOf = (layers: ReadonlyArray<Layer>, keys: ReadonlyArray<string>): R
   return origins
 }
 
-const overrideKeys = {
-  softSpace: ["soft_quota_space"],
-  hardSpace: ["hard_quota_space"],
-  softInodes: ["soft_quota_inodes", "soft_quota_indoes"],
-  hardInodes: ["hard_quota_inodes", "hard_quota_indoes"],
+/** Where an override stands: an option, in each of its spellings; a field of the storage folder or of the attributes. */
+const overrides = {
+  softSpace: { option: ["soft_quota_space"], field: undefined },
+  hardSpace: { option: ["hard_quota_space"], field: "hard_quota_space" },
+  softInodes: { option: ["soft_quota_inodes", "soft_quota_indoes"], field: "soft_quota_inodes" },
+  hardInodes: { option: ["hard_quota_inodes", "hard_quota_indoes"], field: "hard_quota_inodes" },
 } as const
+type Override = keyof typeof overrides
+
+const settingOf = { softInodes: "inodeSoftCoefficient", hardInodes: "inodeHardCoefficient" } as const
+
+/** What the limit alone gives: as space, or as inodes by a coefficient. */
+const byLimit = (part: Override, limit: Amount, settings: InodeSettings): Amount => {
+  if (part === "softSpace" || part === "hardSpace") return limit
+  const inodes = limit.value * settings.inodeBaseMultiplier * settings[settingOf[part]]
+  return { value: wholeInodes(inodes), field: limit.field, rule: byCoefficient }
+}
 
 /**
- * The quotas for layered `limits` and `options`: space in TB (`tera`), inodes as a count (`none`), each soft before
- * hard. `null` where neither space quota is above 0.
+ * Whole inodes: at least 1 of anything, since file systems read 0 as unlimited, and at most 2^53 - 1, up to which a
+ * double is exact.
+ */
+const wholeInodes = (inodes: number): number =>
+  inodes > 0 ? Math.min(Math.max(1, Math.trunc(inodes)), Number.MAX_SAFE_INTEGER) : 0
+
+/**
+ * The quotas for layered `limits` and the places of overrides: space in TB (`tera`), inodes as a count (`none`), each
+ * soft before hard. `null` where neither space quota is above 0.
+ *
+ * @param unlessRepeating the limit before an Update that changes it: what repeats it is no override
  */
 const quotasFor = (
   limits: ReadonlyArray<Layer>,
-  options: ReadonlyArray<Layer>,
+  places: Places,
   settings: InodeSettings,
   warn: Warn,
   which: Which,
   note: Note | undefined,
+  unlessRepeating?: Amount,
 ): ReadonlyArray<Quota> | null => {
-  const inodes = (terabytes: number, coefficient: number) =>
-    Math.trunc(terabytes * settings.inodeBaseMultiplier * coefficient)
-  const storage = storageLimit(limits, (tb) => inodes(tb, settings.inodeHardCoefficient), warn)
-  const override = (keys: ReadonlyArray<string>) => overrideFrom(options, keys, warn)
-
-  const softSpace = override(overrideKeys.softSpace) ?? storage
-  const hardSpace = override(overrideKeys.hardSpace) ?? storage
-  const computed = (coefficient: number): Amount => ({
-    value: inodes(storage.value, coefficient),
-    field: storage.field,
-    rule: byCoefficient,
-  })
-  const softInodes = override(overrideKeys.softInodes) ?? computed(settings.inodeSoftCoefficient)
-  const hardInodes = override(overrideKeys.hardInodes) ?? computed(settings.inodeHardCoefficient)
+  const storage = storageLimit(limits, settings, warn)
+  const amountOf = (part: Override): Amount => {
+    const old = unlessRepeating === undefined ? undefined : byLimit(part, unlessRepeating, settings).value
+    return overrideFrom(places, part, old, warn) ?? byLimit(part, storage, settings)
+  }
+  const [softSpace, hardSpace] = [amountOf("softSpace"), amountOf("hardSpace")]
+  const [softInodes, hardInodes] = [amountOf("softInodes"), amountOf("hardInodes")]
 
   const lowered = (what: string, soft: Amount, hard: Amount) => {
     if (soft.value <= hard.value) return soft.value
@@ -102,8 +113,8 @@ const quotasFor = (
     )
     return null
   }
-  const softInode = Math.trunc(lowered("inode", softInodes, hardInodes))
-  const hardInode = Math.trunc(hardInodes.value)
+  const softInode = lowered("inode", softInodes, hardInodes)
+  const hardInode = hardInodes.value
   if (note !== undefined) {
     const tell = (part: QuotaPart, quota: number, amount: Amount, hard: Amount, factors = "") => {
       const rule = `${amount.rule}${amount.rule === byCoefficient ? factors : ""}`
@@ -128,28 +139,55 @@ const quotasFor = (
 
 const byCoefficient = "the limit in TB, whatever space an option gives, times"
 
-const storageLimit = (limits: ReadonlyArray<Layer>, inodes: (terabytes: number) => number, warn: Warn): Amount => {
+const storageLimit = (limits: ReadonlyArray<Layer>, settings: InodeSettings, warn: Warn): Amount => {
   const [origin] = originsOf(limits, ["storage"])
   const field = origin?.field ?? "limits.storage"
   if (origin === undefined || origin.found === null)
     return { value: 0, field, rule: "the limit is missing or null: 0 TB" }
   const value = finiteDecimal(origin.found)
-  if (value !== undefined && value >= 0 && Number.isFinite(inodes(value))) {
-    return { value, field, rule: "the limit in TB: no valid option goes before it" }
+  if (value === undefined || value < 0) {
+    warn("ignored-value", problem(field, origin.found, "expected a number of TB, not negative; taken as 0"))
+    return { value: 0, field, rule: "the limit is not a number of TB that can be: taken as 0" }
   }
-  warn("ignored-value", problem(field, origin.found, "expected a number of TB, not negative; taken as 0"))
-  return { value: 0, field, rule: "the limit is not a number of TB that can be: taken as 0" }
+  if (value * settings.inodeBaseMultiplier * settings.inodeHardCoefficient > Number.MAX_SAFE_INTEGER) {
+    const reason = `gives more inodes than can be told exactly; each inode quota of it is ${Number.MAX_SAFE_INTEGER} at most`
+    warn("ignored-value", problem(field, origin.found, reason))
+  }
+  return { value, field, rule: "the limit in TB: no valid option goes before it" }
 }
 
-const overrideFrom = (options: ReadonlyArray<Layer>, keys: ReadonlyArray<string>, warn: Warn): Amount | undefined => {
-  for (const { field, found } of originsOf(options, keys)) {
+/** @param old the amount that is no override where a place other than the order's own has it */
+const overrideFrom = (places: Places, part: Override, old: number | undefined, warn: Warn): Amount | undefined => {
+  for (const { field, found } of originsIn(places, part)) {
     if (found === null) continue
-    const value = finiteDecimal(found)
-    if (value !== undefined && value >= 0) return { value, field, rule: "a valid option goes before the limit" }
-    warn("ignored-value", problem(field, found, "expected a number, not negative; ignored"))
+    const given = finiteDecimal(found)
+    if (given === undefined || given <= 0) {
+      warn("ignored-value", problem(field, found, "expected a number above 0; ignored"))
+      continue
+    }
+    const value = part === "softInodes" || part === "hardInodes" ? wholeInodes(given) : given
+    if (value === old && !field.startsWith(inOrder)) continue
+    const rule = field.startsWith("attributes")
+      ? "an attribute of the order form goes before the limit"
+      : "a valid option goes before the limit"
+    return { value, field, rule }
   }
   return undefined
 }
+
+/** What the places say of an override, the first that counts first. */
+const originsIn = (places: Places, part: Override): ReadonlyArray<Origin> => {
+  const { option, field } = overrides[part]
+  const origins = [...originsOf(places.options, option)]
+  if (field === undefined) return origins
+  for (const { path, values } of places.further) {
+    const found = property(values, field)
+    if (found !== undefined) origins.push({ field: `${path}.${field}`, found })
+  }
+  return origins
+}
+
+const inOrder = "order_in_progress."
 
 /** The quotas of an entry; `oldQuotas` and `newQuotas` only while an Update order says from what to what. */
 export interface EntryQuotas {
@@ -159,24 +197,38 @@ export interface EntryQuotas {
 }
 
 /** The quotas of a project entry. Inodes follow `limits.storage` alone: space that an option overrides does not count. */
-export const quotasOf = (resource: WaldurResource, settings: InodeSettings, warn: Warn, note?: Note): EntryQuotas => {
-  const told: Array<string> = []
+export const quotasOf = (
+  resource: WaldurResource,
+  settings: InodeSettings,
+  warn: Warn,
+  note?: Note,
+): Result.Result<EntryQuotas, Problem> => {
+  const told = new Set<string>()
   // The old and the new quotas read the resource's own values again.
   const once: Warn = (code, found: Problem) => {
     const key = `${code} ${found.field}`
-    if (!told.includes(key)) warn(code, found)
-    told.push(key)
+    if (!told.has(key)) warn(code, found)
+    told.add(key)
   }
   const limits = layer("limits", resource.limits, once)
   const options = layer("options", resource.options, once)
-  const quotas = quotasFor([limits], [options], settings, once, "", note)
+  const now = placesOf([options], resource.attributes)
+  if (Result.isFailure(now)) return Result.fail(now.failure)
+  const quotas = quotasFor([limits], now.success, settings, once, "", note)
   const change = changeOf(resource.order_in_progress, once)
-  if (change === undefined) return { quotas }
-  return {
-    quotas,
-    oldQuotas: quotasFor([limits, change.oldLimits], [options, change.oldOptions], settings, once, "old ", note),
-    newQuotas: quotasFor([limits, change.newLimits], [options, change.newOptions], settings, once, "new ", note),
-  }
+  if (change === undefined) return Result.succeed({ quotas })
+  const old = placesOf([options, change.oldOptions], resource.attributes)
+  if (Result.isFailure(old)) return Result.fail(old.failure)
+  const young = placesOf([options, change.newOptions], resource.attributes)
+  if (Result.isFailure(young)) return Result.fail(young.failure)
+  const oldLimits = [limits, change.oldLimits]
+  const newLimits = [limits, change.newLimits]
+  const oldQuotas = quotasFor(oldLimits, old.success, settings, once, "old ", note)
+  // Provisioners report the quotas that they set as options: such a one must not outlive the limit that it came from.
+  const before = storageLimit(oldLimits, settings, once)
+  const isChanged = storageLimit(newLimits, settings, once).value !== before.value
+  const newQuotas = quotasFor(newLimits, young.success, settings, once, "new ", note, isChanged ? before : undefined)
+  return Result.succeed({ quotas, oldQuotas, newQuotas })
 }
 
 const layer = (path: string, values: unknown, warn: Warn): Layer => {
@@ -186,10 +238,10 @@ const layer = (path: string, values: unknown, warn: Warn): Layer => {
   return { path, values }
 }
 
-/** What an Update order says it changes; `undefined` where it says nothing of limits or options. */
+/** What an Update order in progress says it changes; `undefined` where it says nothing of limits or options. */
 const changeOf = (order: WaldurOrder | null | undefined, warn: Warn) => {
-  if (order?.type !== "Update") return undefined
-  const part = (path: string, values: unknown) => layer(`order_in_progress.${path}`, values, warn)
+  if (order?.type !== "Update" || !isInProgress(order)) return undefined
+  const part = (path: string, values: unknown) => layer(`${inOrder}${path}`, values, warn)
   const change = {
     oldLimits: part("attributes.old_limits", property(order.attributes, "old_limits")),
     newLimits: part("limits", order.limits),

@@ -7,12 +7,12 @@ import type { Located } from "./located-resource.ts"
 import type { Note } from "./note.ts"
 import { permissionsOf } from "./permissions.ts"
 import { quotasOf } from "./quotas.ts"
-import { badData, type Refusal, refuse } from "./refusal.ts"
+import { badData, ofOneRecord, type Refusal, refuse } from "./refusal.ts"
 import type { ModelSettings } from "./settings.ts"
-import { dataTypeOf, targetTypeOf } from "./storage-data-type.ts"
+import { type DataType, dataTypeOf, targetTypeOf } from "./storage-data-type.ts"
 import type { StorageEntry } from "./storage-entry.ts"
 import type { StorageNames } from "./storage-names.ts"
-import { isGid, itemFromWaldur, projectTarget, userTarget } from "./target-item.ts"
+import { type GidRange, isGid, itemFromWaldur, projectTarget, userTarget, wantedGid } from "./target-item.ts"
 import type { DecodedResources, WaldurResource } from "./waldur-resource.ts"
 
 /** What is known of a project's GID. */
@@ -32,11 +32,16 @@ export type GidAnswer =
 export const projectsWithoutItem = (decoded: DecodedResources, settings: ModelSettings): ReadonlySet<string> => {
   const slugs = new Set<string>()
   for (const resource of decoded.resources) {
-    const dataType = dataTypeOf(resource.attributes)
-    if (!providerView(resource.state, resource.order_in_progress).visible || Result.isFailure(dataType)) continue
-    if (ownItem(resource, dataType.success, settings, () => {}) === undefined) slugs.add(resource.project_slug)
+    const needed = ofOneRecord(() => Result.succeed(needsGid(resource, settings)))
+    if (Result.isSuccess(needed) && needed.success) slugs.add(resource.project_slug)
   }
   return slugs
+}
+
+const needsGid = (resource: WaldurResource, settings: ModelSettings): boolean => {
+  const dataType = dataTypeOf(resource)
+  if (!providerView(resource.state, resource.order_in_progress).visible || Result.isFailure(dataType)) return false
+  return ownItem(resource, dataType.success, settings, () => {}) === undefined
 }
 
 /** The entry of a resource in its place, or why there is none. */
@@ -52,11 +57,12 @@ export const resourceEntry = (
     readonly note: Note | undefined
   },
 ): Result.Result<StorageEntry, Refusal> => {
-  const { resource, state, dataType } = member
+  const { resource, state } = member
+  const dataType = { name: member.dataType, field: member.dataTypeField }
   const { settings, warn, note } = about
   if (Result.isFailure(member.path)) return Result.fail(badData(member.path.failure))
   const mountPoint = member.path.success
-  const permission = permissionsOf(resource.attributes, resource.options, warn, note)
+  const permission = permissionsOf(resource, warn, note)
   if (Result.isFailure(permission)) return Result.fail(badData(permission.failure))
 
   const field = member.pathFromWaldur ? "backend_id" : "project_slug"
@@ -76,10 +82,7 @@ export const resourceEntry = (
 
   const known = targetTypeOf(dataType, note)
   if (known === undefined) {
-    warn(
-      "unknown-data-type",
-      problem("attributes.storage_data_type", dataType, "not a known type; served as a project's"),
-    )
+    warn("unknown-data-type", problem(dataType.field, dataType.name, "not a known type; served as a project's"))
   }
   const status = statusOf(state, note)
   const targetType = known ?? "project"
@@ -87,42 +90,44 @@ export const resourceEntry = (
   const target =
     item !== undefined
       ? Result.succeed({ targetType, targetItem: item })
-      : Result.flatMap(gidOf(resource, about.gids, settings.minGid, note), (gid) =>
+      : Result.flatMap(gidOf(resource, about.gids, settings, note), (gid) =>
           targetType === "project"
             ? Result.mapError(projectTarget(resource, status, gid, note), badData)
             : Result.succeed(userTarget(resource, status, gid, note)),
         )
+  const quotas = quotasOf(resource, settings, warn, note)
+  if (Result.isFailure(quotas)) return Result.fail(badData(quotas.failure))
   return Result.map(target, (made) => ({
     itemId: resource.uuid,
     status,
     mountPoint: { default: mountPoint },
     permission: { permissionType: "octal", value: permission.success },
-    ...quotasOf(resource, settings, warn, note),
+    ...quotas.success,
     target: made,
     storageSystem: about.names.storageSystem,
     storageFileSystem: about.names.storageFileSystem,
     storageDataType: about.names.storageDataType,
     parentItemId: about.parentItemId,
-    ...callbackUrlsOf(resource, state, warn, note),
+    ...callbackUrlsOf(resource, state, settings, warn, note),
   }))
 }
 
-const ownItem = (resource: WaldurResource, dataType: string, settings: ModelSettings, warn: Warn, note?: Note) =>
+const ownItem = (resource: WaldurResource, dataType: DataType, settings: ModelSettings, warn: Warn, note?: Note) =>
   settings.useMockTargetItems
     ? undefined
-    : itemFromWaldur(resource, targetTypeOf(dataType) ?? "project", settings.minGid, warn, note)
+    : itemFromWaldur(resource, targetTypeOf(dataType) ?? "project", settings, warn, note)
 
 const gidOf = (
   resource: WaldurResource,
   gids: ReadonlyMap<string, GidAnswer>,
-  minGid: number,
+  range: GidRange,
   note: Note | undefined,
 ): Result.Result<number, Refusal> => {
   const slug = resource.project_slug
   const answer = gids.get(slug) ?? { status: "unavailable", reason: "not asked for" }
   if (answer.status === "known") {
-    if (!isGid(answer.gid, minGid)) {
-      const reason = `no GID: ${answer.gid} is no integer of at least ${minGid}`
+    if (!isGid(answer.gid, range)) {
+      const reason = `no GID: ${String(answer.gid)}; expected ${wantedGid(range)}`
       return refuse("gid-unknown", problem("project_slug", slug, reason))
     }
     note?.("gid", answer.gid, answer.from ?? "HPC User API", `of the project ${slug}, asked for by project_slug`)

@@ -1,8 +1,9 @@
 import { Result, Schema } from "effect"
 import type { PlacedEntry } from "./hierarchy.ts"
 import { providerView, statusOf } from "./lifecycle.ts"
+import { ofOneRecord } from "./refusal.ts"
 import { dataTypeOf } from "./storage-data-type.ts"
-import { decodeResources } from "./waldur-resource.ts"
+import { decodeResources, type WaldurResource } from "./waldur-resource.ts"
 
 /** Which entries a caller wants; what is left out does not restrict. Values compare exactly. */
 export interface EntryFilter {
@@ -79,10 +80,15 @@ export const selectRows = (
   rows.filter((row) => {
     const [resource] = decodeResources([row]).resources
     if (resource === undefined) return true
-    const view = providerView(resource.state, resource.order_in_progress)
-    const type = dataTypeOf(resource.attributes)
-    return (
-      (dataType === undefined || Result.isFailure(type) || type.success === dataType) &&
-      (status === undefined || !view.visible || statusOf(view.state) === status)
-    )
+    const passes = ofOneRecord(() => Result.succeed(rowPasses(resource, dataType, status)))
+    return Result.isFailure(passes) || passes.success
   })
+
+const rowPasses = (resource: WaldurResource, dataType: string | undefined, status: string | undefined): boolean => {
+  const view = providerView(resource.state, resource.order_in_progress)
+  const type = dataTypeOf(resource)
+  return (
+    (dataType === undefined || Result.isFailure(type) || type.success.name === dataType) &&
+    (status === undefined || !view.visible || statusOf(view.state) === status)
+  )
+}

@@ -22,7 +22,10 @@ export interface ModelSettings extends InodeSettings {
   readonly minGid: number
   /** The largest GID that is served. Default 2147483647. */
   readonly maxGid: number
-  /** Waldur's address, with or without `/api`: callback URLs are served only on its host and port, or on `callbackOrigins`. */
+  /**
+   * Waldur's address, with or without `/api`: callback URLs are served only on its host and port, or on `callbackOrigins`.
+   * Without it, on `callbackOrigins` alone: nothing else says which addresses are Waldur's.
+   */
   readonly waldurApiUrl: string | undefined
   /** Further origins on which callback URLs are served, such as `https://waldur.example.org`. Default none. */
   readonly callbackOrigins: ReadonlyArray<string>

@@ -1,7 +1,9 @@
 import { Result } from "effect"
 import { type Problem, problem } from "./finding.ts"
+import { property } from "./json-object.ts"
 import { invalidComponent } from "./mount-path.ts"
 import type { Note } from "./note.ts"
+import { placesIn } from "./storage-folder.ts"
 
 export type TargetType = "tenant" | "customer" | "project" | "user"
 
@@ -15,35 +17,46 @@ const targetByType: Readonly<Record<string, "project" | "user">> = {
 /** The data types that have a meaning of their own. */
 export const knownDataTypes: ReadonlyArray<string> = Object.keys(targetByType)
 
-/** `attributes.storage_data_type`, trimmed and in lower case; `store` where it is missing, null or empty. */
-export const dataTypeOf = (
-  attributes: Readonly<Record<string, unknown>> | null | undefined,
-  note?: Note,
-): Result.Result<string, Problem> => {
-  const field = "attributes.storage_data_type"
-  const found = attributes?.storage_data_type
-  if (found !== undefined && found !== null && typeof found !== "string") {
-    return Result.fail(problem(field, found, "expected a text"))
-  }
-  const given = found?.trim().toLowerCase() ?? ""
-  if (given === "") {
-    note?.("data type", "store", field, "missing, null or empty: store")
-    return Result.succeed("store")
-  }
-  const invalid = invalidComponent(field, given)
-  if (invalid !== undefined) return Result.fail(invalid)
-  note?.("data type", given, field, given === found ? "as Waldur has it" : "trimmed and in lower case")
-  return Result.succeed(given)
+/** A storage data type, and the field that names it. */
+export interface DataType {
+  /** Trimmed and in lower case, one component of a path. */
+  readonly name: string
+  readonly field: string
 }
 
+/** What a resource's `storage_data_type` says; `store` where it is missing, null or empty in every place that has one. */
+export const dataTypeOf = (
+  resource: { readonly attributes?: unknown; readonly options?: unknown },
+  note?: Note,
+): Result.Result<DataType, Problem> =>
+  Result.flatMap(placesIn(resource), ({ options, further }) => {
+    for (const { path, values } of [...options, ...further]) {
+      const field = `${path}.storage_data_type`
+      const found = property(values, "storage_data_type")
+      if (found === undefined || found === null) continue
+      if (typeof found !== "string") return Result.fail(problem(field, found, "expected a text"))
+      const given = found.trim()
+      if (given === "") continue
+      // Judged before it is put in lower case: letters beyond ASCII become ASCII ones then, such as the Kelvin sign.
+      const invalid = invalidComponent(field, given)
+      if (invalid !== undefined) return Result.fail(invalid)
+      const name = given.toLowerCase()
+      note?.("data type", name, field, name === found ? "as Waldur has it" : "trimmed and in lower case")
+      return Result.succeed({ name, field })
+    }
+    const field = "attributes.storage_data_type"
+    note?.("data type", "store", field, "missing, null or empty: store")
+    return Result.succeed({ name: "store", field })
+  })
+
 /** Whom a data type's directories belong to; `undefined` for a type without a meaning of its own. */
-export const targetTypeOf = (dataType: string, note?: Note): "project" | "user" | undefined => {
-  const known = Object.hasOwn(targetByType, dataType) ? targetByType[dataType] : undefined
+export const targetTypeOf = ({ name, field }: DataType, note?: Note): "project" | "user" | undefined => {
+  const known = Object.hasOwn(targetByType, name) ? targetByType[name] : undefined
   note?.(
     "target",
     known ?? "project",
-    "attributes.storage_data_type",
-    known === undefined ? "a type that is not known is served as a project's" : `${dataType} belongs to a ${known}`,
+    field,
+    known === undefined ? "a type that is not known is served as a project's" : `${name} belongs to a ${known}`,
   )
   return known
 }

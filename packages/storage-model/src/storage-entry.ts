@@ -89,7 +89,7 @@ const callbackUrlFields = {
   set_state_ok_url: Schema.optionalKey(Url),
 }
 const CallbackUrls = Schema.Struct(callbackUrlFields)
-/** Where a provisioner reports to Waldur, while an order is in progress. */
+/** Where a provisioner reports to Waldur, while an order is in progress; of an Erred resource without one, too. */
 export type CallbackUrls = typeof CallbackUrls.Type
 
 /** One directory of the tree: a tenant's, a customer's, or a project's or user's, in the field order of the contract. */

@@ -1,32 +1,64 @@
 import { Result } from "effect"
 import { type Problem, problem, type Warn } from "./finding.ts"
-import { isJsonObject, property } from "./json-object.ts"
+import { isJsonObject, jsonPrefix, property } from "./json-object.ts"
 import type { EntryStatus } from "./lifecycle.ts"
 import type { Note } from "./note.ts"
 import type { ProjectItem, Target, UserItem } from "./storage-entry.ts"
 import { dashedUuid, deterministicId, stableHash } from "./uuid.ts"
 import type { WaldurResource } from "./waldur-resource.ts"
 
-/** Whether `value` is a Unix group id that may be served: an integer of at least `minGid`. */
-export const isGid = (value: unknown, minGid: number): value is number =>
-  typeof value === "number" && Number.isSafeInteger(value) && value >= minGid
+/** Which Unix group ids may be served. */
+export interface GidRange {
+  readonly minGid: number
+  readonly maxGid: number
+}
+
+/** `nobody` and the -1 of 16 bits: `chown` and NFS read these as nobody's or as "leave it as it is". */
+const reservedGids: ReadonlySet<number> = new Set([65_534, 65_535])
+
+/** Whether `value` is a Unix group id that may be served: an integer from `minGid` to `maxGid`, not 65534 or 65535. */
+export const isGid = (value: unknown, { minGid, maxGid }: GidRange): value is number =>
+  typeof value === "number" &&
+  Number.isSafeInteger(value) &&
+  value >= minGid &&
+  value <= maxGid &&
+  !reservedGids.has(value)
+
+/** What `isGid` wants, in words. */
+export const wantedGid = ({ minGid, maxGid }: GidRange): string =>
+  `an integer from ${minGid} to ${maxGid}, not 65534 or 65535`
 
 /** A project's GID for development, 30000 to 39999: made up, and the same wherever it is made. */
 export const mockGid = (projectSlug: string): number => 30_000 + (stableHash(projectSlug) % 10_000)
 
 const targetTypes = { project: "project_item", user: "user_item" } as const
 
+/** How deep an item of Waldur's may nest, the item itself being the first level: one has two. */
+const deepestItem = 20
+/** How many bytes of JSON in UTF-8 an item of Waldur's may be: it is served as it stands, and one has some 300. */
+const largestItem = 64_000
+
 /** The target item that Waldur's `backend_metadata` holds, where it is complete: as it stands, its UUID dashed. */
 export const itemFromWaldur = (
   resource: WaldurResource,
   targetType: "project" | "user",
-  minGid: number,
+  range: GidRange,
   warn: Warn,
   note?: Note,
 ): Readonly<Record<string, unknown>> | undefined => {
   const key = targetTypes[targetType]
+  const source = `backend_metadata.${key}`
   const item = property(resource.backend_metadata, key)
   if (item === undefined || item === null) return undefined
+  const ignored = (reason: string) => {
+    warn("ignored-value", problem(source, item, `ignored ${reason}`))
+    return undefined
+  }
+  const { text, isWhole, levels } = jsonPrefix(item, largestItem)
+  if (levels > deepestItem) return ignored(`for its depth; expected at most ${deepestItem} levels`)
+  if (!isWhole || Buffer.byteLength(text) > largestItem) {
+    return ignored(`for its size; expected at most ${largestItem} bytes of JSON`)
+  }
   const gids =
     targetType === "project"
       ? [["unixGid", property(item, "unixGid")] as const]
@@ -35,29 +67,21 @@ export const itemFromWaldur = (
           ["primaryProject.unixGid", property(property(item, "primaryProject"), "unixGid")] as const,
         ]
   const itemId = dashedUuid(property(item, "itemId"))
-  const wrong = itemId === undefined ? "itemId" : gids.find(([, gid]) => !isGid(gid, minGid))?.[0]
-  if (wrong === undefined && isJsonObject(item)) {
-    const source = `backend_metadata.${key}`
-    note?.("target item", itemId ?? null, source, "a whole item of Waldur's is served as it stands, its UUID dashed")
-    for (const [name, gid] of gids) {
-      note?.(
-        name === "unixUid" ? "uid" : "gid",
-        gid as number,
-        `${source}.${name}`,
-        "of Waldur's own item: the HPC User API is not asked",
-      )
-    }
-    return { ...item, itemId }
+  const wrong = itemId === undefined ? "itemId" : gids.find(([, gid]) => !isGid(gid, range))?.[0]
+  if (wrong !== undefined || !isJsonObject(item)) {
+    const wanted = `a UUID itemId and as ${gids.map(([name]) => name).join(", ")} ${wantedGid(range)}`
+    return ignored(`for its ${wrong}; expected an object with ${wanted}`)
   }
-  warn(
-    "ignored-value",
-    problem(
-      `backend_metadata.${key}`,
-      item,
-      `ignored for its ${wrong}; expected an object with a UUID itemId and ${gids.map(([name]) => name).join(", ")} of at least ${minGid}`,
-    ),
-  )
-  return undefined
+  note?.("target item", itemId ?? null, source, "a whole item of Waldur's is served as it stands, its UUID dashed")
+  for (const [name, gid] of gids) {
+    note?.(
+      name === "unixUid" ? "uid" : "gid",
+      gid as number,
+      `${source}.${name}`,
+      "of Waldur's own item: the HPC User API is not asked",
+    )
+  }
+  return { ...item, itemId }
 }
 
 /** The target of a project's directory (`store`, `archive`, ...), as the model makes it. */

@@ -1,6 +1,7 @@
 import { Result, Schema, SchemaIssue, SchemaTransformation } from "effect"
-import { problem, type Skipped } from "./finding.ts"
+import { cut, type Problem, problem, type Skipped } from "./finding.ts"
 import { property } from "./json-object.ts"
+import { badData, ofOneRecord } from "./refusal.ts"
 import { dashedUuid, isUuid } from "./uuid.ts"
 
 const required = (wanted: string) => ({ messageMissingKey: `missing; expected ${wanted}` })
@@ -11,7 +12,14 @@ const Uuid = Schema.String.check(Schema.makeFilter((text: string) => isUuid(text
     SchemaTransformation.transform({ decode: (text: string) => dashedUuid(text) ?? text, encode: (text) => text }),
   ),
 )
-const Text = Schema.String.check(Schema.isMinLength(1, { expected: "a text that is not empty" }))
+/** In characters; Waldur's own columns take 500 at most. A longer one would be repeated in each entry below it. */
+export const longestText = 1000
+const textOf = (shortest: 0 | 1, expected: string) =>
+  Schema.String.check(
+    Schema.makeFilter((text: string) => text.length >= shortest && text.length <= longestText, { expected }),
+  )
+const AnyText = textOf(0, `a text of at most ${longestText} characters`)
+const Text = textOf(1, `a text of 1 to ${longestText} characters`)
 const JsonObject = Schema.Record(Schema.String, Schema.Unknown)
 
 /** Waldur leaves a field out, or sends null, where there is nothing to say. */
@@ -19,8 +27,8 @@ const perhaps = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.N
 
 /** The order that Waldur nests in a resource while it is under way (`OrderDetails` in Waldur's API, 8.x). */
 export const WaldurOrder = Schema.Struct({
-  type: perhaps(Schema.String),
-  state: perhaps(Schema.String),
+  type: perhaps(AnyText),
+  state: perhaps(AnyText),
   url: Schema.optionalKey(Schema.Unknown),
   limits: Schema.optionalKey(Schema.Unknown),
   attributes: Schema.optionalKey(Schema.Unknown),
@@ -35,16 +43,16 @@ export const WaldurResource = Schema.Struct({
   uuid: Uuid.annotateKey(required("a UUID")),
   slug: Text.annotateKey(required("a text")),
   state: Schema.optionalKey(Schema.Unknown),
-  created: perhaps(Schema.String),
+  created: perhaps(AnyText),
   offering_uuid: Uuid.annotateKey(required("a UUID")),
   offering_slug: Text.annotateKey(required("a text")),
   provider_slug: Text.annotateKey(required("a text")),
-  provider_name: perhaps(Schema.String),
+  provider_name: perhaps(AnyText),
   customer_uuid: perhaps(Uuid),
   customer_slug: Text.annotateKey(required("a text")),
-  customer_name: perhaps(Schema.String),
+  customer_name: perhaps(AnyText),
   project_slug: Text.annotateKey(required("a text")),
-  project_name: perhaps(Schema.String),
+  project_name: perhaps(AnyText),
   attributes: perhaps(JsonObject),
   limits: Schema.optionalKey(Schema.Unknown),
   options: Schema.optionalKey(Schema.Unknown),
@@ -74,31 +82,36 @@ export const decodeResources = (rows: ReadonlyArray<unknown>): DecodedResources 
   const skipped: Array<Skipped> = []
   const malformed: Array<unknown> = []
   for (const row of rows) {
-    const decoded = decodeRow(row)
+    const decoded = ofOneRecord(() => Result.mapError(decodeRow(row), ({ issue }) => badData(problemOf(row, issue))))
     if (Result.isSuccess(decoded)) resources.push(decoded.success)
     else {
-      skipped.push(badRow(row, decoded.failure.issue))
+      skipped.push({ code: decoded.failure.code, ...identityOf(row), ...decoded.failure.problem })
       malformed.push(row)
     }
   }
   return { resources, skipped, malformed }
 }
 
+// The first issue tells a good row from a bad one; the others are looked for in a bad one only.
 const decodeRow = Schema.decodeUnknownResult(WaldurResource)
+const decodeForAllIssues = Schema.decodeUnknownResult(WaldurResource, { errors: "all" })
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
 
-const badRow = (row: unknown, issue: SchemaIssue.Issue): Skipped => {
-  const first = issuesOf(issue).issues[0]
-  const path = (first?.path ?? []).map(String)
-  const found = path.reduce<unknown>((value, key) => property(value, key), row)
-  const reason = (first?.message ?? "not a Waldur resource").replace(/^Expected/, "expected")
-  return {
-    code: "bad-data",
-    uuid: dashedUuid(property(row, "uuid")) ?? null,
-    slug: textOrNull(property(row, "slug")),
-    offering_slug: textOrNull(property(row, "offering_slug")),
-    ...problem(path.join("."), found, reason),
-  }
+const problemOf = (row: unknown, first: SchemaIssue.Issue): Problem => {
+  const all = decodeForAllIssues(row)
+  const { issues } = issuesOf(Result.isFailure(all) ? all.failure.issue : first)
+  const [{ path = [], message } = { message: "not a Waldur resource" }, ...others] = issues
+  const found = path.reduce<unknown>((value, key) => property(value, String(key)), row)
+  const also = others.map((other) => `; also ${(other.path ?? []).map(String).join(".")}: ${inWords(other.message)}`)
+  return problem(path.map(String).join("."), found, `${inWords(message)}${also.join("")}`)
 }
 
-const textOrNull = (value: unknown) => (typeof value === "string" ? value : null)
+const inWords = (message: string) => message.replace(/^Expected/, "expected")
+
+const identityOf = (row: unknown) => ({
+  uuid: dashedUuid(property(row, "uuid")) ?? null,
+  slug: textOrNull(property(row, "slug")),
+  offering_slug: textOrNull(property(row, "offering_slug")),
+})
+
+const textOrNull = (value: unknown) => (typeof value === "string" ? cut(value) : null)

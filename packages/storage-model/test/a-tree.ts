@@ -21,6 +21,8 @@ export interface Surroundings {
 export const settingsWith = (changes: Partial<ModelSettings> = {}): ModelSettings => ({
   ...defaultModelSettings,
   storageSystems: ["capstor", "vast", "iopsstor"].map((name) => ({ name, offeringSlug: name })),
+  // Where the orders of `anOrder` are.
+  waldurApiUrl: "https://waldur.example.com",
   ...changes,
 })
 

@@ -1,7 +1,9 @@
+import { Result } from "effect"
 import { describe, expect, it } from "vitest"
 import { decodeResources, waldurResourceFields } from "../src/index.ts"
+import { ofOneRecord } from "../src/refusal.ts"
 import { anOrder, aResource, dashedNumber, type Row, resourceId, uuidNumber } from "./a-resource.ts"
-import { only, refusalWith, resourcesOf, treeOf, treeWith } from "./a-tree.ts"
+import { gidsOf, only, refusalWith, resourcesOf, treeOf, treeWith } from "./a-tree.ts"
 
 const identity = { uuid: resourceId, slug: "climate-store", offering_slug: "capstor" }
 
@@ -42,6 +44,72 @@ describe("a row that is not as it must be", () => {
       found,
       reason: expect.stringContaining("expected"),
     })
+  })
+
+  it("names all of the fields that it lacks", () => {
+    const { field, reason } = refusalWith({
+      slug: undefined,
+      customer_slug: 5,
+      order_in_progress: anOrder({ state: 5 }),
+    })
+    expect(field).toBe("slug")
+    expect(reason).toBe(
+      "missing; expected a text; also customer_slug: expected string; also order_in_progress.state: expected string | null",
+    )
+    for (const name of [
+      "uuid",
+      "slug",
+      "offering_uuid",
+      "offering_slug",
+      "provider_slug",
+      "customer_slug",
+      "project_slug",
+    ]) {
+      const [none] = treeOf([{}]).skipped
+      expect(`${none?.field} ${none?.reason}`).toContain(name)
+    }
+  })
+
+  it.each([
+    "slug",
+    "offering_slug",
+    "provider_slug",
+    "provider_name",
+    "customer_slug",
+    "customer_name",
+    "project_slug",
+    "project_name",
+    "created",
+  ])("may have a %s of 1,000 characters and no more", (field) => {
+    const fits = decodeResources([aResource({ [field]: "x".repeat(1000) })])
+    expect([fits.resources.length, fits.skipped.length]).toEqual([1, 0])
+    const [skipped] = decodeResources([aResource({ [field]: "x".repeat(5_000_000) })]).skipped
+    expect(skipped).toMatchObject({ code: "bad-data", field })
+    expect(JSON.stringify(skipped).length).toBeLessThan(1000)
+  })
+
+  it.each(Object.keys(aResource()))("never throws for what its %s holds", (field) => {
+    let deep: unknown = 5
+    for (let level = 0; level < 200_000; level += 1) deep = level % 2 === 0 ? [deep] : { a: deep }
+    const hostile = [
+      { toString: 1 },
+      { toString: 1, valueOf: 1, toJSON: 1 },
+      JSON.parse('{"__proto__": null, "constructor": null, "hasOwnProperty": 1, "length": -1}'),
+      deep,
+      { a: deep },
+      "x".repeat(5_000_000),
+      `${"1".repeat(1_000_000)}x`,
+      Array.from({ length: 100_000 }, () => ({})),
+      Object.fromEntries(Array.from({ length: 100_000 }, (_, at) => [`k${at}`, { storage_data_type: "a" }])),
+      "\ud800\u2028\0",
+    ]
+    const other = aResource({ uuid: uuidNumber(9), project_slug: "other" })
+    const alone = JSON.stringify(resourcesOf(treeOf([other])))
+    for (const value of hostile) {
+      const row = aResource({ project_slug: "hostile", [field]: value })
+      const tree = treeOf([row, other], { gids: gidsOf([other]) })
+      expect(JSON.stringify(resourcesOf(tree).filter(({ itemId }) => itemId === dashedNumber(9)))).toBe(alone)
+    }
   })
 
   it.each([null, undefined, 5, "row", true, [], [[]]])("is said to be none where it is %j", (row) => {
@@ -192,5 +260,36 @@ describe("the fields that are asked of Waldur", () => {
   it("are enough", () => {
     const whole = { ...aResource(), offering_name: "Capstor", plan: null, available_actions: [], creation_order: {} }
     expect(treeOf([whole])).toEqual(treeOf([aResource()]))
+  })
+})
+
+describe("a record that a rule does not foresee", () => {
+  it("loses its own place, with a reason that quotes nothing of it", () => {
+    const throwing = ofOneRecord((): never => {
+      throw new RangeError("secret")
+    })
+    expect(throwing).toEqual(
+      Result.fail({
+        code: "bad-data",
+        problem: { field: "", found: null, reason: "cannot be processed: an error of the kind RangeError" },
+      }),
+    )
+    expect(ofOneRecord(() => Result.succeed(5))).toEqual(Result.succeed(5))
+  })
+
+  it("costs no other its place", () => {
+    const odd = aResource({ uuid: uuidNumber(2), project_slug: "odd" })
+    let throws = 0
+    const throwing = new Proxy(odd, {
+      get: (row, key) => {
+        if (key === "attributes" && throws++ === 0) throw new Error("no")
+        return Reflect.get(row, key)
+      },
+    })
+    const tree = treeOf([aResource(), throwing])
+    expect(resourcesOf(tree).map(({ itemId }) => itemId)).toEqual([resourceId])
+    expect(tree.skipped).toMatchObject([
+      { code: "bad-data", uuid: dashedNumber(2), reason: expect.stringContaining("cannot be processed") },
+    ])
   })
 })

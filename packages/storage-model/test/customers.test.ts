@@ -21,6 +21,14 @@ describe("a customer", () => {
     },
   )
 
+  it("is named as the resource names it where the listed name is longer than 1,000 characters", () => {
+    const tree = treeWith({}, listing({ ...physics, name: "x".repeat(1001) }))
+    expect(only(customersOf(tree)).target.targetItem).toMatchObject({ name: "University Physics" })
+    expect(only(tree.warnings).code).toBe("customer-fallback")
+    const fits = listing({ ...physics, name: "x".repeat(1000) })
+    expect(only(customersOf(treeWith({}, fits))).target.targetItem).toMatchObject({ name: "x".repeat(1000) })
+  })
+
   it("is found by its uuid, though its slug has changed since", () => {
     const around = listing(
       { ...physics, slug: "renamed" },

@@ -56,6 +56,18 @@ describe("a storage data type", () => {
     },
   )
 
+  // Each becomes ASCII in lower case: the Kelvin sign a k, the dotted capital I an i and a dot above.
+  it.each(["bac\u212Aup", "arch\u0130ve", "ſtore", "ａrchive"])(
+    "%j is bad data, though it may look like another",
+    (written) => {
+      expect(refusalWith({ attributes: { storage_data_type: written } })).toMatchObject({
+        code: "bad-data",
+        field: "attributes.storage_data_type",
+        found: written,
+      })
+    },
+  )
+
   it.each([5, 0, true, false, [], ["store"], {}, { key: "store" }])("%j is bad data", (written) => {
     expect(refusalWith({ attributes: { storage_data_type: written } })).toEqual({
       code: "bad-data",

@@ -76,8 +76,12 @@ export const leftOut: ReadonlyArray<readonly [label: string, code: SkipCode, fie
 
 /** The warnings of each that is served, or left out, and odd: code and field. */
 export const odd: ReadonlyArray<readonly [label: string, ...ReadonlyArray<readonly [WarningCode, field: string]>]> = [
+  ["update-limits", ["soft-above-hard", "order_in_progress.limits.storage"]],
   ["update-limits-bad", ["ignored-value", "order_in_progress.limits.storage"]],
+  ["order-without-url", ["ignored-value", "order_in_progress.url"]],
+  ["order-url-null", ["ignored-value", "order_in_progress.url"]],
   ["order-url-junk", ["ignored-value", "order_in_progress.url"]],
+  ["order-empty-object", ["ignored-value", "order_in_progress.type"], ["ignored-value", "order_in_progress.url"]],
   ["data-type-unknown", ["unknown-data-type", "attributes.storage_data_type"]],
   ["permissions-bad-override", ["ignored-value", "options.permissions"]],
   ["permissions-number-override", ["ignored-value", "options.permissions"]],
@@ -107,6 +111,7 @@ export const odd: ReadonlyArray<readonly [label: string, ...ReadonlyArray<readon
   ["limit-list", ["ignored-value", "limits.storage"]],
   ["limit-negative", ["ignored-value", "limits.storage"]],
   ["limit-text-negative", ["ignored-value", "limits.storage"]],
+  ["limit-huge", ["ignored-value", "limits.storage"]],
   ["quota-soft-space-above-hard", ["soft-above-hard", "options.soft_quota_space"]],
   ["quota-soft-inodes-above-hard", ["soft-above-hard", "options.soft_quota_inodes"]],
   [
@@ -118,7 +123,8 @@ export const odd: ReadonlyArray<readonly [label: string, ...ReadonlyArray<readon
   ["quota-space-junk", ["ignored-value", "options.hard_quota_space"]],
   ["quota-inodes-junk", ["ignored-value", "options.soft_quota_inodes"], ["ignored-value", "options.hard_quota_inodes"]],
   ["quota-inodes-fraction", ["soft-above-hard", "limits.storage"]],
-  ["quota-hard-space-zero", ["soft-above-hard", "limits.storage"]],
+  ["quota-space-zero", ["ignored-value", "options.soft_quota_space"], ["ignored-value", "options.hard_quota_space"]],
+  ["quota-hard-space-zero", ["ignored-value", "options.hard_quota_space"]],
   ["project-item-without-gid", ["ignored-value", "backend_metadata.project_item"]],
   ["project-item-small-gid", ["ignored-value", "backend_metadata.project_item"]],
   ["project-item-text-gid", ["ignored-value", "backend_metadata.project_item"]],
@@ -157,7 +163,12 @@ export const served: ReadonlyArray<
   ["created-tied-second", "none"],
   ["created-tied-third", "none"],
   ["terminated", "none", ["status", "removed", "state"], ["callback URLs", null, "order_in_progress.url"]],
-  ["erred-without-order", "set-state", ["status", "error", "state"], ["callback URLs", null, "order_in_progress.url"]],
+  [
+    "erred-without-order",
+    "set-state",
+    ["status", "error", "state"],
+    ["callback URLs", "set_backend_id_url, set_state_ok_url", "waldur_api_url"],
+  ],
   [
     "erred-with-order",
     "report-done",
@@ -478,13 +489,8 @@ export const served: ReadonlyArray<
     ["space hard", 0.30000000000000004, "limits.storage"],
     ["inodes soft", 399000, "limits.storage"],
   ],
-  ["limit-tiny", "none", ["space hard", 1e-9, "limits.storage"], ["inodes soft", 0, "limits.storage"]],
-  [
-    "limit-huge",
-    "none",
-    ["space hard", 1e300, "limits.storage"],
-    ["inodes soft", 1.3300000000000001e306, "limits.storage"],
-  ],
+  ["limit-tiny", "none", ["space hard", 1e-9, "limits.storage"], ["inodes soft", 1, "limits.storage"]],
+  ["limit-huge", "none", ["quotas", null, "limits.storage"]],
   [
     "quota-space-overridden",
     "none",
@@ -560,8 +566,8 @@ export const served: ReadonlyArray<
     ["inodes hard", 1000000, "options.hard_quota_inodes"],
   ],
   ["quota-space-null", "none", ["space soft", 50, "limits.storage"], ["space hard", 50, "limits.storage"]],
-  ["quota-space-zero", "none", ["quotas", null, "options.hard_quota_space"]],
-  ["quota-hard-space-zero", "none", ["quotas", null, "options.hard_quota_space"]],
+  ["quota-space-zero", "none", ["space soft", 50, "limits.storage"], ["space hard", 50, "limits.storage"]],
+  ["quota-hard-space-zero", "none", ["space hard", 50, "limits.storage"]],
   [
     "quota-override-without-limit",
     "none",

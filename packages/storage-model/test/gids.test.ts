@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { type GidAnswer, isGid } from "../src/index.ts"
 import { aResource, dashedNumber, uuidNumber } from "./a-resource.ts"
-import { customersOf, entryWith, refusalWith, resourcesOf, tenantsOf, treeOf } from "./a-tree.ts"
+import { customersOf, entryWith, refusalWith, resourcesOf, settingsWith, tenantsOf, treeOf } from "./a-tree.ts"
 
 const answers = (answer?: GidAnswer) => ({
   gids: new Map<string, GidAnswer>(answer === undefined ? [] : [["climate-sim", answer]]),
@@ -9,30 +9,38 @@ const answers = (answer?: GidAnswer) => ({
 
 describe("a GID", () => {
   it.each([
-    [1000, 1000],
-    [1001, 1000],
-    [31_001, 1000],
-    [Number.MAX_SAFE_INTEGER, 1000],
-    [1, 1],
-  ])("may be %d where the smallest is %d", (gid, smallest) => {
-    expect(isGid(gid, smallest)).toBe(true)
-    expect(
-      entryWith({}, { ...answers({ status: "known", gid }), settings: { minGid: smallest } }).target.targetItem,
-    ).toMatchObject({ unixGid: gid })
+    [1000, {}],
+    [1001, {}],
+    [31_001, {}],
+    [65_533, {}],
+    [65_536, {}],
+    [2_147_483_647, {}],
+    [1, { minGid: 1 }],
+    [4_294_967_293, { maxGid: 4_294_967_293 }],
+  ])("may be %d with the settings %j", (gid, settings) => {
+    expect(isGid(gid, settingsWith(settings))).toBe(true)
+    expect(entryWith({}, { ...answers({ status: "known", gid }), settings }).target.targetItem).toMatchObject({
+      unixGid: gid,
+    })
   })
 
   it.each([
-    [999, 1000],
-    [0, 1000],
-    [-1, 1000],
-    [1000.5, 1000],
-    [4999, 5000],
-    [Number.NaN, 1000],
-    [Number.POSITIVE_INFINITY, 1000],
-    [2 ** 53, 1000],
-  ])("is not %d where the smallest is %d: it is unknown", (gid, smallest) => {
-    expect(isGid(gid, smallest)).toBe(false)
-    expect(refusalWith({}, { ...answers({ status: "known", gid }), settings: { minGid: smallest } })).toMatchObject({
+    [999, {}],
+    [0, {}],
+    [-1, {}],
+    [1000.5, {}],
+    [4999, { minGid: 5000 }],
+    [2_147_483_648, {}],
+    [5001, { maxGid: 5000 }],
+    [65_534, {}],
+    [65_535, {}],
+    [65_534, { minGid: 65_534, maxGid: 65_534 }],
+    [Number.NaN, {}],
+    [Number.POSITIVE_INFINITY, {}],
+    [2 ** 53, { maxGid: 2 ** 53 }],
+  ])("is not %d with the settings %j: it is unknown", (gid, settings) => {
+    expect(isGid(gid, settingsWith(settings))).toBe(false)
+    expect(refusalWith({}, { ...answers({ status: "known", gid }), settings })).toMatchObject({
       code: "gid-unknown",
       field: "project_slug",
       found: "climate-sim",
@@ -40,7 +48,7 @@ describe("a GID", () => {
   })
 
   it.each(["31001", null, undefined, true, [31_001], {}, 31_001n])("is not %o", (gid) => {
-    expect(isGid(gid, 1000)).toBe(false)
+    expect(isGid(gid, settingsWith())).toBe(false)
   })
 
   it("that the API does not know leaves out the project's resources alone, with the reason", () => {

@@ -34,6 +34,44 @@ const jsonValue: fc.Arbitrary<unknown> = fc.oneof(
   withPrototypeKey,
   fc.jsonValue({ maxDepth: 2 }),
 )
+/** A value inside so many lists and objects. */
+const nested = (levels: number, end: unknown): unknown => {
+  let value = end
+  for (let level = 0; level < levels; level += 1) value = level % 3 === 0 ? { a: value, toString: 1 } : [value]
+  return value
+}
+const large = (size: number): ReadonlyArray<unknown> => [
+  `${"1".repeat(size)}x`,
+  "/".repeat(size),
+  "\ud800".repeat(size),
+  Array.from({ length: size }, (_, at) => at),
+  Object.fromEntries(Array.from({ length: size }, (_, at) => [`k${at}`, { storage_data_type: "store" }])),
+  { ["k".repeat(size)]: { storage_data_type: "store", permissions: "rwx" } },
+]
+const text2k = "x".repeat(2000)
+
+/** What may stand in a field of Waldur's JSON, of any depth, type and size. */
+export const hostileValue: fc.Arbitrary<unknown> = fc.oneof(
+  { weight: 4, arbitrary: jsonValue },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(fc.constantFrom(19, 20, 21, 100, 5000, 50_000), jsonValue)
+      .map(([levels, end]) => nested(levels, end)),
+  },
+  { weight: 1, arbitrary: fc.constantFrom(...large(10_000)) },
+  fc.constantFrom<unknown>(
+    { toString: 1 },
+    { toString: 1, valueOf: 1, toJSON: 1, length: -1 },
+    JSON.parse('{"__proto__": {"storage_data_type": "users", "permissions": "777", "toString": null}}'),
+    { storage_data_type: text2k, permissions: text2k },
+    { storage_data_type: "archive", permissions: "2750", hard_quota_space: "1".repeat(100_000) },
+    { a: { storage_data_type: "a", permissions: "775" }, b: { storage_data_type: "b", permissions: "775" } },
+    `https://waldur.example.com/api/marketplace-orders/b9${"/".repeat(40_000)}x`,
+    "https://waldur.example.com@evil.example/api/marketplace-orders/b9/",
+  ),
+)
+
 /** What JSON cannot even say. */
 const anyValue: fc.Arbitrary<unknown> = fc.oneof(
   fc.anything({
@@ -178,10 +216,12 @@ const changesOf = (value: fc.Arbitrary<unknown>): fc.Arbitrary<Row> => {
     fc.dictionary(fc.constantFrom(...waldurResourceFields), value, { minKeys: 1, maxKeys: 3, noNullPrototype: true }),
     fc.record(
       {
-        attributes: inside("permissions", "storage_data_type"),
+        attributes: inside("permissions", "storage_data_type", "hard_quota_space", "folder"),
         limits: inside("storage"),
         options: inside(
           "permissions",
+          "storage_data_type",
+          "folder",
           "soft_quota_space",
           "hard_quota_space",
           "soft_quota_inodes",
@@ -204,8 +244,21 @@ const rowWith = (value: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> =>
     { weight: 1, arbitrary: value },
   )
 
+const storageFolder = fc.record(
+  {
+    storage_data_type: fc.oneof({ weight: 5, arbitrary: fc.constantFrom("store", "archive", " Users ") }, text),
+    permissions: fc.oneof({ weight: 5, arbitrary: fc.constantFrom("775", "2750", "") }, text),
+    hard_quota_space: space,
+    soft_quota_inodes: inodes,
+    hard_quota_inodes: inodes,
+  },
+  { requiredKeys: ["storage_data_type", "permissions"] },
+)
+
 /** Rows that JSON can say. */
-export const jsonRow: fc.Arbitrary<unknown> = rowWith(jsonValue)
+export const jsonRow: fc.Arbitrary<unknown> = rowWith(
+  fc.oneof({ weight: 6, arbitrary: jsonValue }, { weight: 2, arbitrary: storageFolder }),
+)
 /** Rows of which nothing is known. */
 export const anyRow: fc.Arbitrary<unknown> = rowWith(fc.oneof(jsonValue, anyValue))
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { decodeResources, projectsWithoutItem } from "../src/index.ts"
 import { anOrder, aResource, type Row, uuidNumber } from "./a-resource.ts"
-import { entryWith, type Surroundings, settingsWith, warningsWith } from "./a-tree.ts"
+import { entryWith, type Surroundings, settingsWith, treeWith, warningsWith } from "./a-tree.ts"
 
 const projectItem = { itemId: "0f5e8a6e-55d4-4c8e-a7a0-0d9ad4d5a0aa", key: "odd key", unixGid: 4711, extra: { a: [1] } }
 const userItem = {
@@ -60,6 +60,9 @@ describe("an item in backend_metadata", () => {
     -1,
     1000.5,
     2 ** 53,
+    65_534,
+    65_535,
+    2_147_483_648,
     Number.NaN,
     Number.POSITIVE_INFINITY,
     "4711",
@@ -122,6 +125,75 @@ describe("an item in backend_metadata", () => {
     expect(
       entryWith({ backend_metadata: { project_item: { ...projectItem, unixGid: 1000 } } }).target.targetItem,
     ).toMatchObject({ unixGid: 1000 })
+  })
+
+  it("has a GID of at most the largest that is served", () => {
+    const row = { backend_metadata: { project_item: projectItem } }
+    expect(entryWith(row, { settings: { maxGid: 4711 } }).target.targetItem).toMatchObject({ unixGid: 4711 })
+    expect(
+      warningsWith(row, {
+        settings: { maxGid: 4710 },
+        gids: new Map([["climate-sim", { status: "known", gid: 4000 }]]),
+      }),
+    ).toHaveLength(1)
+  })
+
+  const nested = (levels: number, by: (inner: unknown) => unknown): unknown => {
+    let value: unknown = 5
+    for (let level = 0; level < levels; level += 1) value = by(value)
+    return value
+  }
+  const list = (inner: unknown) => [inner]
+  const object = (inner: unknown) => ({ a: inner })
+
+  it.each([
+    ["lists", list],
+    ["objects", object],
+  ])("may nest 20 levels of %s, itself included, and no more: then it is ignored, and that is said", (_, by) => {
+    const deepest = { ...projectItem, extra: nested(19, by) }
+    expect(entryWith({ backend_metadata: { project_item: deepest } }, noGid).target.targetItem).toEqual(deepest)
+    for (const levels of [20, 5000, 1_000_000]) {
+      const row = { backend_metadata: { project_item: { ...projectItem, extra: nested(levels, by) } } }
+      expect(entryWith(row).target.targetItem).toMatchObject({ unixGid: 31_001 })
+      expect(warningsWith(row)).toEqual([
+        expect.objectContaining({ code: "ignored-value", field: "backend_metadata.project_item" }),
+      ])
+    }
+  })
+
+  it("may be 64,000 bytes of JSON in UTF-8, and no more: then it is ignored, and that is said", () => {
+    const room = 64_000 - Buffer.byteLength(JSON.stringify({ ...projectItem, extra: "" }))
+    const cases: ReadonlyArray<[string, boolean]> = [
+      ["x".repeat(room), true],
+      ["x".repeat(room + 1), false],
+      ["ü".repeat(room / 2), true],
+      ["ü".repeat(room / 2 + 1), false],
+      ["\u2028".repeat(room / 3 + 1), false],
+      ['"'.repeat(room / 2 + 1), false],
+      ["x".repeat(50_000_000), false],
+    ]
+    for (const [extra, fits] of cases) {
+      const item = { ...projectItem, extra }
+      const row = { backend_metadata: { project_item: item } }
+      expect(entryWith(row).target.targetItem).toMatchObject({ unixGid: fits ? 4711 : 31_001 })
+      expect(warningsWith(row)).toHaveLength(fits ? 0 : 1)
+    }
+  })
+
+  it("is ignored where it has very many keys or items, and what is said of it stays short", () => {
+    for (const extra of [
+      Array.from({ length: 1_000_000 }, () => 0),
+      Object.fromEntries(Array.from({ length: 200_000 }, (_, at) => [at, at])),
+    ]) {
+      const { warnings } = treeWith({ backend_metadata: { project_item: { ...projectItem, extra } } })
+      expect(JSON.stringify(warnings).length).toBeLessThan(1000)
+      expect(warnings).toHaveLength(1)
+    }
+  })
+
+  it("has its own status and active as they stand", () => {
+    const item = { ...projectItem, status: "anything", active: "no" }
+    expect(entryWith({ state: "OK", backend_metadata: { project_item: item } }, noGid).target.targetItem).toEqual(item)
   })
 
   it("is ignored where target items are mocked", () => {

@@ -119,3 +119,61 @@ describe("an order of another type", () => {
     expect(allQuotas(during(order))).toEqual([now, undefined, undefined])
   })
 })
+
+describe("an option that repeats what the old limit gave", () => {
+  const reported = {
+    soft_quota_space: 5,
+    hard_quota_space: "5.0",
+    soft_quota_inodes: 6_650_000,
+    hard_quota_inodes: 10_000_000,
+  }
+  const grown = [10, 10, 13_300_000, 20_000_000]
+  const raised = { limits: { storage: 10 }, attributes: { old_limits: { storage: 5 } } }
+
+  it.each<[string, Row]>([
+    ["flat", reported],
+    ["in the other spelling", { soft_quota_indoes: 6_650_000, hard_quota_indoes: "10000000" }],
+    ["in a storage folder", { folder: { storage_data_type: "store", permissions: "775", hard_quota_space: 5 } }],
+  ])("(%s) is no override in newQuotas where the order changes the limit", (_, options) => {
+    const changes = during(raised, { limits: { storage: 5 }, options })
+    expect(allQuotas(changes)[1]).toEqual([5, 5, 6_650_000, 10_000_000])
+    expect(allQuotas(changes)[2]).toEqual(grown)
+    expect(warningsWith(changes)).toEqual([])
+  })
+
+  it("is none where the form's own storage folder repeats it, either", () => {
+    const folder = { storage_data_type: "store", permissions: "775", hard_quota_space: 5 }
+    const changes = during(raised, { limits: { storage: 5 }, options: {}, attributes: { folder } })
+    expect(allQuotas(changes)[2]).toEqual(grown)
+  })
+
+  it("is one where the order names it", () => {
+    const order = { ...raised, attributes: { ...raised.attributes, new_options: { hard_quota_space: 5 } } }
+    expect(allQuotas(during(order, { limits: { storage: 5 }, options: reported }))[2]).toEqual([
+      5, 5, 13_300_000, 20_000_000,
+    ])
+  })
+
+  it("is one where the order does not change the limit", () => {
+    const order = { limits: { storage: "5.0" }, attributes: { old_limits: { storage: 5 }, new_options: { other: 1 } } }
+    expect(allQuotas(during(order, { limits: { storage: 5 }, options: reported }))[2]).toEqual([
+      5, 5, 6_650_000, 10_000_000,
+    ])
+  })
+
+  it("is told from one that says something else", () => {
+    const options = { ...reported, soft_quota_space: 4, hard_quota_inodes: 10_000_001 }
+    expect(allQuotas(during(raised, { limits: { storage: 5 }, options }))[2]).toEqual([4, 10, 10_000_001, 10_000_001])
+  })
+
+  it("is told by the resource's own limit where the order names no old one", () => {
+    const changes = during({ limits: { storage: 10 } }, { limits: { storage: 5 }, options: reported })
+    expect(allQuotas(changes)[2]).toEqual(grown)
+  })
+})
+
+describe("an Update order that has ended", () => {
+  it.each(["done", "erred", "canceled", "rejected"])("(%s) gives no old or new quotas", (state) => {
+    expect(allQuotas(during({ state, limits: { storage: 20 } }))).toEqual([now, undefined, undefined])
+  })
+})

@@ -100,12 +100,40 @@ describe("the quotas", () => {
     expect(warningsWith({ limits })).toEqual([{ code: "ignored-value", field: "limits", found: limits }])
   })
 
-  it.each([1e17, 1e300, Number.MAX_VALUE, "1e308"])("of a limit of %j never overflow", (storage) => {
-    for (const quota of quotasOf({ limits: { storage } }) ?? []) expect(Number.isFinite(quota)).toBe(true)
+  it.each([
+    2 ** 53,
+    "9007199254740992",
+    1e17,
+    1e300,
+    Number.MAX_VALUE,
+    "1e308",
+    `1${"0".repeat(64)}`,
+    `5${" ".repeat(64)}`,
+  ])("of a limit of %j, which is beyond 2^53 - 1 or longer than 64 characters, are null, and said", (storage) => {
+    expect(quotasOf({ limits: { storage } })).toBeNull()
+    expect(warningsWith({ limits: { storage } })).toEqual([
+      { code: "ignored-value", field: "limits.storage", found: storage },
+    ])
   })
 
-  it("of a very large limit are as large", () => {
-    expect(quotasOf({ limits: { storage: 1e300 } })).toEqual([1e300, 1e300, 1e300 * 1e6 * 1.33, 1e300 * 1e6 * 2])
+  it.each([2 ** 53 - 1, "9007199254740991", `${" ".repeat(48)}9007199254740991`])(
+    "of a limit of %j have that space, and no more inodes than a double tells exactly, which is said",
+    (storage) => {
+      const most = Number.MAX_SAFE_INTEGER
+      expect(quotasOf({ limits: { storage } })).toEqual([most, most, most, most])
+      expect(warningsWith({ limits: { storage } })).toEqual([
+        { code: "ignored-value", field: "limits.storage", found: storage },
+      ])
+    },
+  )
+
+  it("of a text of ten million digits and an x are null at once", () => {
+    const storage = `${"1".repeat(10_000_000)}x`
+    expect(quotasOf({ limits: { storage }, options: { soft_quota_space: storage } })).toBeNull()
+  })
+
+  it.each([1e-9, 5e-324, "1e-300"])("of a limit of %j give at least one inode: 0 means unlimited", (storage) => {
+    expect(quotasOf({ limits: { storage } })).toEqual([Number(storage), Number(storage), 1, 1])
   })
 
   it("do not see a limit that only a prototype has", () => {
@@ -197,8 +225,8 @@ describe("an option", () => {
     [{ soft_quota_indoes: 7 }, [10, 10, 7, 20_000_000]],
     [{ hard_quota_indoes: 30_000_000 }, [10, 10, 13_300_000, 30_000_000]],
     [{ soft_quota_indoes: "7", hard_quota_indoes: "8" }, [10, 10, 7, 8]],
-    [{ soft_quota_inodes: 0 }, [10, 10, 0, 20_000_000]],
-    [{ soft_quota_space: 0 }, [0, 10, 13_300_000, 20_000_000]],
+    [{ soft_quota_inodes: 7.9, hard_quota_inodes: "8.9" }, [10, 10, 7, 8]],
+    [{ soft_quota_inodes: 0.5 }, [10, 10, 1, 20_000_000]],
     [{ soft_quota_inodes: 1, soft_quota_indoes: 2 }, [10, 10, 1, 20_000_000]],
     [{ soft_quota_indoes: 2, soft_quota_inodes: 1 }, [10, 10, 1, 20_000_000]],
     [{ hard_quota_inodes: 50_000_000, hard_quota_indoes: 60_000_000 }, [10, 10, 13_300_000, 50_000_000]],
@@ -217,7 +245,11 @@ describe("an option", () => {
     "hard_quota_indoes",
   ]
   it.each(
-    keys.flatMap((key) => ["", "inf", "0x10", "many", true, [], {}, -1, "-5"].map((value) => [key, value] as const)),
+    keys.flatMap((key) =>
+      ["", "inf", "0x10", "many", true, [], {}, -1, "-5", 0, "0.0", "1e-999", 2 ** 53, "1".repeat(65)].map(
+        (value) => [key, value] as const,
+      ),
+    ),
   )("%s of %j is ignored, and said", (key, value) => {
     const changes = { limits: { storage: 10 }, options: { [key]: value } }
     expect(quotasOf(changes)).toEqual([10, 10, 13_300_000, 20_000_000])
@@ -290,17 +322,15 @@ describe("a soft quota above its hard one", () => {
 describe("quotas of null", () => {
   it.each([
     [{ storage: 0 }, {}],
-    [{ storage: 10 }, { soft_quota_space: 0, hard_quota_space: 0 }],
+    [{ storage: 0 }, { soft_quota_space: 0, hard_quota_space: 0 }],
     [{}, { soft_quota_inodes: 5, hard_quota_inodes: 6 }],
-    // Nothing may be written: the soft quota is lowered to the hard one.
-    [{ storage: 10 }, { hard_quota_space: 0 }],
   ])("are those of the limits %j and the options %j: no space", (limits, options) => {
     expect(quotasOf({ limits, options })).toBeNull()
   })
 
   it.each([
     [{ storage: 0 }, { hard_quota_space: 1 }, [0, 1, 0, 0]],
-    [{ storage: 5 }, { soft_quota_space: 0 }, [0, 5, 6_650_000, 10_000_000]],
+    [{ storage: 5 }, { soft_quota_space: 0, hard_quota_space: 0 }, [5, 5, 6_650_000, 10_000_000]],
     [{ storage: "0.001" }, {}, [0.001, 0.001, 1330, 2000]],
   ])("are not those of the limits %j and the options %j", (limits, options, quotas) => {
     expect(quotasOf({ limits, options })).toEqual(quotas)

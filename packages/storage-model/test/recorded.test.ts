@@ -9,6 +9,7 @@ const offerings = new Set(rows.map(({ offering_uuid }) => dashedUuid(offering_uu
 const tree = treeOf(rows, {
   customers: new Map(Array.from(offerings, (offering) => [offering, customers])),
   gids: new Map(rows.map(({ project_slug }) => [project_slug, { status: "known", gid: mockGid(project_slug) }])),
+  settings: { waldurApiUrl: "http://127.0.0.1:8001/api/" },
 })
 const entryOf = (slug: string) => {
   const uuid = dashedUuid(rows.find((row) => row.slug === slug)?.uuid)
@@ -58,7 +59,8 @@ describe("the recorded rows", () => {
       "iopsstor-022",
       [10, 20, 15_000_000, 20_000_000],
       [10, 20, 15_000_000, 20_000_000],
-      [10, 20, 15_000_000, 20_000_000],
+      // Two of its options repeat what the old limit gave.
+      [20, 20, 15_000_000, 40_000_000],
     ],
     [
       "capstor-024",
@@ -70,7 +72,7 @@ describe("the recorded rows", () => {
       "capstor-027",
       [100, 200, 150_000_000, 200_000_000],
       [100, 200, 150_000_000, 200_000_000],
-      [100, 200, 150_000_000, 200_000_000],
+      [200, 200, 150_000_000, 400_000_000],
     ],
     ["iopsstor-030", [10, 10, 13_300_000, 20_000_000], undefined, undefined],
   ])("of %s have the quotas %j, before %j, after %j", (slug, now, before, after) => {

@@ -1,5 +1,12 @@
 import { buildWorld, type World } from "@cscs/sandbox"
-import { dashedUuid, decodeResources, type GidAnswer, type HierarchyInput, isGid } from "../src/index.ts"
+import {
+  dashedUuid,
+  decodeResources,
+  defaultModelSettings,
+  type GidAnswer,
+  type HierarchyInput,
+  isGid,
+} from "../src/index.ts"
 import { settingsWith } from "./a-tree.ts"
 
 /** The sandbox's world with one labelled resource for each odd thing that the contract names. */
@@ -20,14 +27,14 @@ export const sandboxInput: HierarchyInput = {
       answerOf(sandboxWorld.gids.get(String(project_slug))),
     ]),
   ),
-  settings: settingsWith(),
+  settings: settingsWith({ waldurApiUrl: sandboxWorld.apiUrl }),
 }
 
 /** What the client of the HPC User API makes of what it sends. */
 function answerOf(sent: unknown): GidAnswer {
   const values = new Set(Array.isArray(sent) ? sent : [sent])
   const [gid] = values
-  return values.size === 1 && isGid(gid, 1000)
+  return values.size === 1 && isGid(gid, defaultModelSettings)
     ? { status: "known", gid }
     : { status: "unknown", reason: "the HPC User API has no usable GID" }
 }
