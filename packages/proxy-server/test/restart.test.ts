@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { startSandbox, type World } from "@cscs/sandbox"
 import { Duration, Effect, Result } from "effect"
 import { describe, expect, onTestFinished, test } from "vitest"
+import type { ProxySettings } from "../src/index.ts"
 import type { TakenSnapshot } from "../src/snapshot/snapshot.ts"
 import { readSnapshotFile, writeSnapshotFile } from "../src/snapshot/snapshot-file.ts"
 import { storageIdentity } from "../src/snapshot/stored-snapshot.ts"
@@ -61,22 +62,24 @@ const aHouse = async (world: World = aWorld(20), options: Omit<ProxyOptions, "sa
       return start(more)
     },
     /** What is in the file, as this process would read it. */
-    kept: (proxy: TestedProxy) => keptAs(path, storageIdentity(proxy.settings)),
+    kept: (proxy: TestedProxy) => keptAs(path, proxy.settings),
     /** Moves the file into the past: every process of a test starts at the same moment of its own clock. */
     age: async (proxy: TestedProxy, age: Duration.Input) => {
       const identity = storageIdentity(proxy.settings)
-      const taken = await keptAs(path, identity)
+      const taken = await keptAs(path, proxy.settings)
       if (taken === undefined) throw new Error("nothing is kept")
       const by = started - Duration.toMillis(age) - taken.heldSince
       const { snapshot, takenAt, heldSince, changedAt } = taken
-      const moved = { snapshot, takenAt: takenAt + by, heldSince: heldSince + by, changedAt: changedAt + by }
+      const gidsReadAt = snapshot.gidsReadAt === undefined ? undefined : snapshot.gidsReadAt + by
+      const moved = { snapshot: { ...snapshot, gidsReadAt }, takenAt: takenAt + by, heldSince: heldSince + by, changedAt: changedAt + by }
       await Effect.runPromise(writeSnapshotFile(path, identity, moved))
     },
   }
 }
 
-const keptAs = async (path: string, identity: string): Promise<TakenSnapshot | undefined> => {
-  const result = await Effect.runPromise(Effect.result(readSnapshotFile(path, identity)))
+const keptAs = async (path: string, settings: ProxySettings): Promise<TakenSnapshot | undefined> => {
+  const reading = readSnapshotFile(path, storageIdentity(settings), settings.model)
+  const result = await Effect.runPromise(Effect.result(reading))
   return Result.isSuccess(result) ? result.success : undefined
 }
 
