@@ -49,7 +49,8 @@ export const numberOf = ({ snapshot, takenAt, heldSince, changedAt }: TakenSnaps
   }
   if (texts.length !== entries) return `${takenAt} has ${texts.length} entries`
   const last = JSON.parse(Buffer.from(snapshot.entries.jsonAt(entries)).toString())
-  if (last.target.targetItem.name !== digestOf([String(takenAt), ...texts])) return `the checksum of ${takenAt} is wrong`
+  if (last.target.targetItem.name !== digestOf([String(takenAt), ...texts]))
+    return `the checksum of ${takenAt} is wrong`
   const gid = (snapshot.gids.get("project") ?? 0) - firstGid
   const numbers = [takenAt, heldSince, changedAt, snapshot.counts.get("capstor"), gid]
   return numbers.every((one) => one === takenAt) ? takenAt : `numbers differ: ${numbers}`

@@ -1,4 +1,10 @@
-import { defaultModelSettings, deterministicId, type EntryFilter, type ModelSettings, type PlacedEntry } from "@cscs/storage-model"
+import {
+  defaultModelSettings,
+  deterministicId,
+  type EntryFilter,
+  type ModelSettings,
+  type PlacedEntry,
+} from "@cscs/storage-model"
 import { chunkEncoder, entryTable } from "../src/snapshot/entry-table.ts"
 import type { Snapshot, TakenSnapshot } from "../src/snapshot/snapshot.ts"
 import { storedDigest } from "../src/snapshot/stored-snapshot.ts"

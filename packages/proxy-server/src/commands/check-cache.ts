@@ -28,10 +28,15 @@ const checkPath = (path: string): Effect.Effect<ReadonlyArray<CheckResult>> => {
     try {
       for (const one of [path, `${path}.tmp`]) await mustBeReplaceable(one)
     } catch (cause) {
-      return failed(inWords(cause), "The proxy neither reads nor replaces it: only a file of its own user that nobody else may write.")
+      return failed(
+        inWords(cause),
+        "The proxy neither reads nor replaces it: only a file of its own user that nobody else may write.",
+      )
     }
     const unsafe = await directoryProblem(path)
-    return [{ name, ok: true, detail: `${directory} can be written to${unsafe === undefined ? "" : `, but ${unsafe}`}` }]
+    return [
+      { name, ok: true, detail: `${directory} can be written to${unsafe === undefined ? "" : `, but ${unsafe}`}` },
+    ]
   })
 }
 

@@ -59,7 +59,8 @@ export const keptInFile = Effect.fnUntraced(function* (
   const read = readSnapshotFile(path, identity, settings.model).pipe(
     Effect.timeoutOrElse({
       duration: readWithin,
-      orElse: () => Effect.fail(new SnapshotFileError({ path, detail: "reading it takes too long; it is not waited for" })),
+      orElse: () =>
+        Effect.fail(new SnapshotFileError({ path, detail: "reading it takes too long; it is not waited for" })),
     }),
     Effect.catchTag("SnapshotFileDamaged", (damage) =>
       Effect.flatMap(setAside(path), (aside) => {
@@ -74,7 +75,9 @@ export const keptInFile = Effect.fnUntraced(function* (
   )
   const unsafe = yield* Effect.promise(() => directoryProblem(path))
   if (unsafe !== undefined) {
-    yield* Effect.logWarning("The directory of cache.path is not ours alone").pipe(Effect.annotateLogs({ error: unsafe }))
+    yield* Effect.logWarning("The directory of cache.path is not ours alone").pipe(
+      Effect.annotateLogs({ error: unsafe }),
+    )
   }
 
   // Registered before the loop, so that it runs after the loop has ended.

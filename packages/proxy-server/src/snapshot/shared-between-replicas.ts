@@ -151,7 +151,9 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
         Effect.gen(function* () {
           const { said } = yield* board.look
           stuckAt = { number: said?.number }
-          yield* Effect.logWarning("Another replica holds the lease and reads nothing; this one reads the upstreams itself")
+          yield* Effect.logWarning(
+            "Another replica holds the lease and reads nothing; this one reads the upstreams itself",
+          )
           return yield* stuck
         }),
     })

@@ -176,7 +176,10 @@ export const makeSharedStore = (
         if (digest === undefined) return yield* incomplete
         const taken = yield* load(digest.toString(), near)
         return taken.snapshot.entries.id === id ? taken : yield* incomplete
-      }).pipe(Effect.tapError((error) => (error === incomplete ? redis.removeAll([keyOfEntries(id)]) : Effect.void)), inTime),
+      }).pipe(
+        Effect.tapError((error) => (error === incomplete ? redis.removeAll([keyOfEntries(id)]) : Effect.void)),
+        inTime,
+      ),
   }
 }
 

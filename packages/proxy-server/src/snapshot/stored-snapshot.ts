@@ -77,9 +77,7 @@ const Header = Schema.fromJsonString(
     skipped: findings(keysOf(skipCodes)),
     warnings: findings(keysOf(warningCodes)),
     counts: numbersByName,
-    guarded: Schema.Array(
-      Schema.Struct({ offeringSlug: Schema.String, since: Moment, before: Count, now: Count }),
-    ),
+    guarded: Schema.Array(Schema.Struct({ offeringSlug: Schema.String, since: Moment, before: Count, now: Count })),
     invisibleOfferings: Schema.Array(Schema.String),
     gidFailure: Schema.NullOr(Schema.String),
     gids: numbersByName,
@@ -166,7 +164,8 @@ export const storedReader = (model: ModelSettings): StoredReader => {
       return Result.fail("a finding is not one of ours")
     }
     const wrong = stored.gids.find(([, gid]) => !isServableGid(gid, model))
-    if (wrong !== undefined) return Result.fail(`the GID ${wrong[1]} of ${JSON.stringify(wrong[0])} is not one to serve`)
+    if (wrong !== undefined)
+      return Result.fail(`the GID ${wrong[1]} of ${JSON.stringify(wrong[0])} is not one to serve`)
     return Result.succeed(stored)
   }
 
