@@ -53,9 +53,10 @@ const longestDetail = 300
 const getScript = `
   local found, left = {}, tonumber(ARGV[2])
   for index, key in ipairs(KEYS) do
-    local value = redis.pcall('get', key)
+    -- One by one, so that no more than one that is too large is ever held; "mget", for it takes no offence at another type.
+    local value = redis.call('mget', key)[1]
     found[index] = false
-    if type(value) == 'string' and #value <= tonumber(ARGV[1]) and #value <= left then
+    if value and #value <= tonumber(ARGV[1]) and #value <= left then
       left = left - #value
       found[index] = value
     end

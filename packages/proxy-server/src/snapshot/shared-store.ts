@@ -123,11 +123,12 @@ export const makeSharedStore = (
 
   /** The same for what is there and may not be believed: that is said. */
   const refused = (problem: string, digest: string, chunks?: ReadonlyArray<string>) => {
+    const isFirst = refusal === undefined
     refusal = problem
-    return Effect.logWarning("What the shared cache holds is refused").pipe(
-      Effect.annotateLogs({ error: problem }),
-      Effect.andThen(removed(digest, chunks)),
-    )
+    const said = isFirst
+      ? Effect.logWarning("What the shared cache holds is refused").pipe(Effect.annotateLogs({ error: problem }))
+      : Effect.void
+    return Effect.andThen(said, removed(digest, chunks))
   }
 
   const load = Effect.fnUntraced(function* (digest: string, near: TakenSnapshot | undefined) {
