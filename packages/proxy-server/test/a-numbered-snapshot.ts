@@ -6,6 +6,9 @@ const entries = 600
 /** Bytes of noise in each: what cannot be packed takes its time to write. */
 const noise = 1800
 
+/** GIDs that are served. */
+const firstGid = 100_000
+
 const digestOf = (texts: ReadonlyArray<string>) => createHash("sha256").update(texts.join("\n")).digest("hex")
 
 /** A snapshot of some megabyte that has its number in every part, and a checksum of its own entries as its last one. */
@@ -14,9 +17,10 @@ export const numberedSnapshot = (number: number): TakenSnapshot => {
   const stream = createCipheriv("aes-256-ctr", key, Buffer.alloc(16))
   const zeros = Buffer.alloc(noise)
   const texts = Array.from({ length: entries }, () => stream.update(zeros).toString("base64"))
-  const made = (itemId: string, mountPoint: string): Made => ({
+  const made = (itemId: string, name: string): Made => ({
     itemId,
-    mountPoint,
+    name,
+    mountPoint: "/capstor/store/x",
     targetType: "project",
     offeringSlug: "capstor",
     dataType: "store",
@@ -27,7 +31,7 @@ export const numberedSnapshot = (number: number): TakenSnapshot => {
   return {
     snapshot: aSnapshot([...steps, [made("checksum", digestOf([String(number), ...texts]))]], {
       counts: new Map([["capstor", number]]),
-      gids: new Map([["project", number]]),
+      gids: new Map([["project", firstGid + number]]),
     }),
     takenAt: number,
     heldSince: number,
@@ -39,13 +43,15 @@ export const numberedSnapshot = (number: number): TakenSnapshot => {
 export const numberOf = ({ snapshot, takenAt, heldSince, changedAt }: TakenSnapshot): number | string => {
   const texts: Array<string> = []
   for (let position = 0; position < snapshot.entries.size - 1; position += 1) {
-    const { itemId, mountPoint } = JSON.parse(Buffer.from(snapshot.entries.jsonAt(position)).toString())
-    if (itemId !== `${takenAt} ${position}`) return `entry ${position} of ${takenAt} is ${itemId}`
-    texts.push(mountPoint.default)
+    const { key, name } = JSON.parse(Buffer.from(snapshot.entries.jsonAt(position)).toString()).target.targetItem
+    if (key !== `${takenAt} ${position}`) return `entry ${position} of ${takenAt} is ${key}`
+    texts.push(name)
   }
   if (texts.length !== entries) return `${takenAt} has ${texts.length} entries`
   const last = JSON.parse(Buffer.from(snapshot.entries.jsonAt(entries)).toString())
-  if (last.mountPoint.default !== digestOf([String(takenAt), ...texts])) return `the checksum of ${takenAt} is wrong`
-  const numbers = [takenAt, heldSince, changedAt, snapshot.counts.get("capstor"), snapshot.gids.get("project")]
+  if (last.target.targetItem.name !== digestOf([String(takenAt), ...texts]))
+    return `the checksum of ${takenAt} is wrong`
+  const gid = (snapshot.gids.get("project") ?? 0) - firstGid
+  const numbers = [takenAt, heldSince, changedAt, snapshot.counts.get("capstor"), gid]
   return numbers.every((one) => one === takenAt) ? takenAt : `numbers differ: ${numbers}`
 }

@@ -39,6 +39,8 @@ export interface ProxyOptions {
   readonly prepare?: (sandbox: Sandbox) => void
   readonly document?: (sandbox: Sandbox) => Document
   readonly environment?: Readonly<Record<string, string>>
+  /** The real clock: for what must end by itself. `pass` and `hurried` are then of no use. */
+  readonly isLive?: boolean
 }
 
 export interface Got {
@@ -97,7 +99,10 @@ export const startProxy = async (options: ProxyOptions = {}): Promise<TestedProx
     Logger.layer([Logger.map(Logger.formatJson, (line) => void logs.push(line))]),
     Layer.succeed(References.MinimumLogLevel, "All"),
   )
-  const beneath = Layer.merge(logging, Layer.provideMerge(Layer.effectDiscard(TestClock.setTime(started)), clock))
+  const beneath =
+    options.isLive === true
+      ? logging
+      : Layer.merge(logging, Layer.provideMerge(Layer.effectDiscard(TestClock.setTime(started)), clock))
   const runtime = ManagedRuntime.make(Layer.provideMerge(proxyLayer(settings), beneath))
   const app = await runtime.runPromise(makeApp)
 

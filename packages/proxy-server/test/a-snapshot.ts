@@ -1,32 +1,90 @@
-import type { EntryFilter, PlacedEntry } from "@cscs/storage-model"
+import {
+  defaultModelSettings,
+  deterministicId,
+  type EntryFilter,
+  type ModelSettings,
+  type PlacedEntry,
+} from "@cscs/storage-model"
 import { chunkEncoder, entryTable } from "../src/snapshot/entry-table.ts"
 import type { Snapshot, TakenSnapshot } from "../src/snapshot/snapshot.ts"
 import { storedDigest } from "../src/snapshot/stored-snapshot.ts"
 
-/** An entry as far as a snapshot looks at it. */
+/** Slugs of offerings, odd ones among them. */
+export const offeringSlugs = ["capstor", "vast", "__proto__", "constructor"] as const
+
+/** The settings under which entries that are made here are believed. */
+export const testModel: ModelSettings = {
+  ...defaultModelSettings,
+  storageSystems: offeringSlugs.map((slug) => ({ name: slug, offeringSlug: slug })),
+}
+
+/** What differs among the entries of a test. */
 export interface Made {
+  /** Any text: the entry's id is made of it. */
   readonly itemId: string
+  /** A path that is served. */
   readonly mountPoint: string
-  readonly targetType: string
+  readonly targetType: "tenant" | "customer" | "project" | "user"
   readonly offeringSlug: string
   readonly dataType: string
   readonly status: string
   readonly states: ReadonlyArray<string>
+  /** The target's name: any text. */
+  readonly name?: string
+  /** Default 40001. */
+  readonly gid?: number
 }
 
-const placed = ({ itemId, mountPoint, targetType, offeringSlug, dataType, status, states }: Made): PlacedEntry =>
-  ({
+const named = (scope: string, name: string) => ({
+  itemId: deterministicId(scope, name),
+  key: name.toLowerCase(),
+  name: name.toUpperCase(),
+  active: true,
+})
+
+const targetItem = (made: Made, itemId: string, status: string) => {
+  const { name = made.itemId, gid = 40_001 } = made
+  const active = status === "active"
+  switch (made.targetType) {
+    case "project":
+      return { itemId: deterministicId("project", made.itemId), key: made.itemId, name, status, unixGid: gid, active }
+    case "user":
+      return {
+        itemId: deterministicId("user", made.itemId),
+        status,
+        email: `${made.itemId}@example.com`,
+        unixUid: 20_001,
+        primaryProject: { name, unixGid: gid, active },
+        active,
+      }
+    default:
+      return { itemId, key: "cscs", name }
+  }
+}
+
+const placed = (made: Made): PlacedEntry => {
+  const { mountPoint, targetType, offeringSlug, dataType, states } = made
+  const itemId = deterministicId("entry", made.itemId)
+  const isResource = targetType === "project" || targetType === "user"
+  const status = isResource ? made.status : "pending"
+  return {
     offeringSlug,
     states: new Set(states),
     entry: {
       itemId,
       status,
-      target: { targetType },
-      storageDataType: { key: dataType },
       mountPoint: { default: mountPoint },
+      permission: { permissionType: "octal", value: isResource ? "2770" : "775" },
+      quotas: null,
+      target: { targetType, targetItem: targetItem(made, itemId, status) },
+      storageSystem: named("storage_system", offeringSlug),
+      storageFileSystem: named("storage_file_system", "lustre"),
+      storageDataType: { ...named("storage_data_type", dataType), path: dataType },
+      parentItemId: targetType === "tenant" ? null : deterministicId("entry", "parent"),
     },
-    // biome-ignore lint/suspicious/noExplicitAny: the rest of an entry is only bytes here.
-  }) as any
+    // biome-ignore lint/suspicious/noExplicitAny: a status of a test is a text.
+  } as any
+}
 
 /** A snapshot of these steps; `more` is laid over one in which nothing was odd. */
 export const aSnapshot = (steps: ReadonlyArray<ReadonlyArray<Made>>, more: Partial<Snapshot> = {}): Snapshot => ({
@@ -39,6 +97,7 @@ export const aSnapshot = (steps: ReadonlyArray<ReadonlyArray<Made>>, more: Parti
   invisibleOfferings: [],
   gidFailure: undefined,
   gids: new Map(),
+  gidsReadAt: undefined,
   ...more,
 })
 

@@ -11,6 +11,7 @@ import { beforeAll, expect, onTestFinished, test } from "vitest"
 import { readSnapshotFile } from "../src/snapshot/snapshot-file.ts"
 import { numberOf } from "./a-numbered-snapshot.ts"
 import { until } from "./a-proxy.ts"
+import { testModel } from "./a-snapshot.ts"
 
 /** Bundled: two hundred of them start in a fraction of the time. */
 let writer = ""
@@ -69,7 +70,7 @@ const isThere = (path: string) =>
 
 /** The number of the snapshot in the file, 0 where there is none, and in words what is wrong with it. */
 const keptIn = async (path: string): Promise<number | string> => {
-  const result = await Effect.runPromise(Effect.result(readSnapshotFile(path, identity)))
+  const result = await Effect.runPromise(Effect.result(readSnapshotFile(path, identity, testModel)))
   if (Result.isFailure(result)) return result.failure.message
   return result.success === undefined ? 0 : numberOf(result.success)
 }

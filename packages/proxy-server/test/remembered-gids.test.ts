@@ -56,7 +56,7 @@ describe("GIDs of before the start", () => {
     overApi(() =>
       Effect.gen(function* () {
         const gids = yield* ProjectGids
-        yield* gids.remember(fromFile)
+        yield* gids.remember(fromFile, Date.now())
         const { answers, remembered, failure, mocked } = yield* gids.of(projects("bio", "new"))
         expect(answers.get("bio")).toEqual(known(40_001))
         expect(answers.get("new")?.status).toBe("unavailable")
@@ -71,7 +71,7 @@ describe("GIDs of before the start", () => {
     overApi((api) =>
       Effect.gen(function* () {
         const gids = yield* ProjectGids
-        yield* gids.remember(fromFile)
+        yield* gids.remember(fromFile, Date.now())
         expect((yield* gids.of(projects("bio"))).remembered.size).toBe(1)
         api.says = says
         const same = yield* gids.of(projects("bio", "other"))
@@ -80,7 +80,7 @@ describe("GIDs of before the start", () => {
         const later = yield* gids.of(projects("bio", "chem"))
         expect([...later.answers.values()].map(({ status }) => status)).toEqual(["unavailable", "unavailable"])
         // Nor do they come back.
-        yield* gids.remember(fromFile)
+        yield* gids.remember(fromFile, Date.now())
         expect((yield* gids.of(projects("bio"))).remembered.size).toBe(0)
       }),
     ),
@@ -90,7 +90,7 @@ describe("GIDs of before the start", () => {
     overApi((api) =>
       Effect.gen(function* () {
         const gids = yield* ProjectGids
-        yield* gids.remember(fromFile)
+        yield* gids.remember(fromFile, Date.now())
         api.says = { bio: 45_000, chem: "unknown" }
         const { answers, remembered } = yield* gids.of(projects("bio", "chem"))
         expect([answers.get("bio"), answers.get("chem")?.status]).toEqual([known(45_000), "unknown"])
@@ -103,7 +103,7 @@ describe("GIDs of before the start", () => {
       () =>
         Effect.gen(function* () {
           const gids = yield* ProjectGids
-          yield* gids.remember(fromFile)
+          yield* gids.remember(fromFile, Date.now())
           const { mocked, remembered } = yield* gids.of(projects("bio"))
           expect([[...mocked], remembered.size]).toEqual([["bio"], 0])
         }),
@@ -115,7 +115,7 @@ describe("a refresh", () => {
   test("in which the API answers after it failed has no GID of before the start at its end", () =>
     overApi((api) =>
       Effect.gen(function* () {
-        yield* (yield* ProjectGids).remember(fromFile)
+        yield* (yield* ProjectGids).remember(fromFile, Date.now())
         const desk = yield* lookupDesk(undefined)
         yield* desk.ahead(need("bio"))
         yield* settle
@@ -129,7 +129,7 @@ describe("a refresh", () => {
   test("while the API is down has them, and says of which", () =>
     overApi(() =>
       Effect.gen(function* () {
-        yield* (yield* ProjectGids).remember(fromFile)
+        yield* (yield* ProjectGids).remember(fromFile, Date.now())
         const desk = yield* lookupDesk(undefined)
         yield* desk.ahead(need("bio", "chem"))
         // Of those that turn out not to be needed nothing is said.
@@ -145,7 +145,7 @@ describe("a refresh", () => {
   test("that goes on from one with them asks again for each; only the API's own are held on to", () =>
     overApi((api) =>
       Effect.gen(function* () {
-        yield* (yield* ProjectGids).remember(fromFile)
+        yield* (yield* ProjectGids).remember(fromFile, Date.now())
         const first = yield* (yield* lookupDesk(undefined)).complete(need("bio", "chem"))
         const held = stillGood(first, [])
         expect([held.gids.answers.size, held.gids.remembered.size]).toEqual([0, 0])

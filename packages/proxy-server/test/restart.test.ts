@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { startSandbox, type World } from "@cscs/sandbox"
 import { Duration, Effect, Result } from "effect"
 import { describe, expect, onTestFinished, test } from "vitest"
+import type { ProxySettings } from "../src/index.ts"
 import type { TakenSnapshot } from "../src/snapshot/snapshot.ts"
 import { readSnapshotFile, writeSnapshotFile } from "../src/snapshot/snapshot-file.ts"
 import { storageIdentity } from "../src/snapshot/stored-snapshot.ts"
@@ -61,22 +62,29 @@ const aHouse = async (world: World = aWorld(20), options: Omit<ProxyOptions, "sa
       return start(more)
     },
     /** What is in the file, as this process would read it. */
-    kept: (proxy: TestedProxy) => keptAs(path, storageIdentity(proxy.settings)),
+    kept: (proxy: TestedProxy) => keptAs(path, proxy.settings),
     /** Moves the file into the past: every process of a test starts at the same moment of its own clock. */
     age: async (proxy: TestedProxy, age: Duration.Input) => {
       const identity = storageIdentity(proxy.settings)
-      const taken = await keptAs(path, identity)
+      const taken = await keptAs(path, proxy.settings)
       if (taken === undefined) throw new Error("nothing is kept")
       const by = started - Duration.toMillis(age) - taken.heldSince
       const { snapshot, takenAt, heldSince, changedAt } = taken
-      const moved = { snapshot, takenAt: takenAt + by, heldSince: heldSince + by, changedAt: changedAt + by }
+      const gidsReadAt = snapshot.gidsReadAt === undefined ? undefined : snapshot.gidsReadAt + by
+      const moved = {
+        snapshot: { ...snapshot, gidsReadAt },
+        takenAt: takenAt + by,
+        heldSince: heldSince + by,
+        changedAt: changedAt + by,
+      }
       await Effect.runPromise(writeSnapshotFile(path, identity, moved))
     },
   }
 }
 
-const keptAs = async (path: string, identity: string): Promise<TakenSnapshot | undefined> => {
-  const result = await Effect.runPromise(Effect.result(readSnapshotFile(path, identity)))
+const keptAs = async (path: string, settings: ProxySettings): Promise<TakenSnapshot | undefined> => {
+  const reading = readSnapshotFile(path, storageIdentity(settings), settings.model)
+  const result = await Effect.runPromise(Effect.result(reading))
   return Result.isSuccess(result) ? result.success : undefined
 }
 
@@ -304,24 +312,34 @@ describe("a restart while all is well", () => {
     expect((await list(proxy)).status).toBe(502)
   })
 
-  test("a file from a clock that went ahead is not young for as long as it was ahead", async () => {
+  test("a file from a clock that went ahead is of no known age: it does not answer, however far ahead", async () => {
     const house = await aHouse()
     const { proxy: before } = await closedOnce(house)
-    await house.age(before, "-2 days")
+    for (const ahead of ["-2 minutes", "-2 days", "-100000 days"] as const) {
+      await house.age(before, ahead)
+      const fault = house.sandbox.faults.set("waldur", down)
+      const proxy = await house.start()
+      expect([ahead, (await list(proxy)).status]).toEqual([ahead, 502])
+      const [line = ""] = linesWith(proxy, "Snapshot read from the file")
+      expect(JSON.parse(line)).toMatchObject({ annotations: { age: "unknown" } })
+      await house.stop()
+      fault.clear()
+    }
     rowOf(house.world, 9).state = "Erred"
+    expect(await statusOf(await house.start(), house.world)).toBe("error")
+  })
+
+  test("a file of a moment ahead, as after a clock was set right, is as good as new and no younger", async () => {
+    const house = await aHouse()
+    const { proxy: before, got } = await closedOnce(house)
+    await house.age(before, "-50 seconds")
+    house.sandbox.faults.set("waldur", down)
     const proxy = await house.start()
     const early = await list(proxy)
-    expect([early.status, early.headers.get("age")]).toEqual([200, "0"])
+    expect([early.status, early.text, early.headers.get("age")]).toEqual([200, got.text, "0"])
     expect(Date.parse(early.headers.get("last-modified") ?? "")).toBeLessThanOrEqual(started)
-    await proxy.pass("10 seconds")
-    expect(await statusOf(proxy, house.world)).toBe("error")
-    await house.stop()
-    await house.age(before, "-2 days")
-    house.sandbox.faults.set("waldur", down)
-    const again = await house.start()
-    expect((await list(again)).status).toBe(200)
-    await again.pass("310 seconds")
-    expect((await list(again)).status).toBe(502)
+    await proxy.pass("310 seconds")
+    expect((await list(proxy)).status).toBe(502)
   })
 
   test("another configuration starts as if nothing were kept, and keeps its own", async () => {
@@ -354,6 +372,8 @@ describe("what the first refresh is held against after a restart", () => {
     ["59 minutes", true],
     ["60 minutes", false],
     ["2 days", false],
+    // Of no known age: it protects, as one that is new.
+    ["-2 days", true],
   ] as const)("is a list of %s before, though it is not served: a lost system stays: %s", async (age, stays) => {
     const house = await aHouse(aWorld(60), guarded)
     const { proxy: before } = await closedOnce(house)
@@ -365,6 +385,26 @@ describe("what the first refresh is held against after a restart", () => {
     const proxy = await house.start()
     expect(await inSystem(proxy, "vast")).toEqual(stays ? good : [])
     expect((await warningsOf(proxy)).includes("Waldur shows 0 resources of vast")).toBe(stays)
+  })
+
+  test("is no loss of the future: a guard that began there ends as one that begins now", async () => {
+    const house = await aHouse(aWorld(60), guarded)
+    const { proxy: before } = await closedOnce(house)
+    lose(house.world, "vast")
+    const second = await house.start()
+    await second.get("/api/storage-resources/", noCache)
+    await house.stop()
+    const kept = (await house.kept(before)) as TakenSnapshot
+    const [guard] = kept.snapshot.guarded
+    const ahead = [{ ...guard, since: started + 1e12 }] as typeof kept.snapshot.guarded
+    const forged = { ...kept, snapshot: { ...kept.snapshot, guarded: ahead } }
+    await Effect.runPromise(writeSnapshotFile(house.path, storageIdentity(before.settings), forged))
+    const third = await house.start()
+    await third.get("/api/storage-resources/", noCache)
+    expect((await inSystem(third, "vast")).length).toBeGreaterThan(3)
+    await third.pass("1 hour")
+    await third.get("/api/storage-resources/", noCache)
+    expect(await inSystem(third, "vast")).toEqual([])
   })
 
   test("is how long a system is lost already: a restart does not begin that anew", async () => {
@@ -419,7 +459,7 @@ describe("GIDs of before a restart", () => {
     const { proxy: before, got } = await closedOnce(house)
     rowOf(world, 9).state = "Erred"
     house.sandbox.faults.set("hpcUserApi", refused)
-    for (const age of ["20 seconds", "1 day", "1 day"] as const) {
+    for (const age of ["20 seconds", "11 hours", "11 hours"] as const) {
       // Also those that a process kept which had them from the file itself.
       await house.stop()
       await house.age(before, age)
@@ -434,6 +474,39 @@ describe("GIDs of before a restart", () => {
       await proxy.pass("10 seconds")
       expect((await list(proxy)).headers.get("age")).toBe("0")
     }
+  })
+
+  test("serve no longer than a day after the API gave them, over however many restarts", async () => {
+    const house = await aHouse()
+    const { proxy: before } = await closedOnce(house)
+    house.sandbox.faults.set("hpcUserApi", refused)
+    await house.age(before, "23 hours")
+    const second = await house.start()
+    expect((await list(second)).status).toBe(200)
+    expect((await second.ready()).text).toContain("an earlier process read serve until 2026-11-23T10:00:00.000Z")
+    await second.pass("59 minutes")
+    expect((await list(second)).headers.get("age")).toBe("0")
+    await second.pass("1 minute")
+    // What is held is served as long as any good list; it is not renewed.
+    await list(second)
+    expect((await second.ready()).json.upstreams.hpc_user_api.status).toBe("failing")
+    await until(() => failures(second) > 0)
+    await house.stop()
+    // Its list was new, its GIDs were not.
+    await house.age(before, "2 minutes")
+    const third = await house.start()
+    await until(() => failures(third) > 0)
+    await third.pass("310 seconds")
+    expect((await list(third)).status).toBe(502)
+  })
+
+  test.each(["25 hours", "-1 day"] as const)("are not taken from a list of %s before", async (age) => {
+    const house = await aHouse()
+    const { proxy: before } = await closedOnce(house)
+    await house.age(before, age)
+    house.sandbox.faults.set("hpcUserApi", refused)
+    const proxy = await house.start()
+    expect((await list(proxy)).status).toBe(502)
   })
 
   test("that changed in the API meanwhile are the new ones where it answers", async () => {

@@ -53,6 +53,7 @@ export {
 export { defaultModelSettings, type ModelSettings, type StorageSystem } from "./settings.ts"
 export { knownDataTypes } from "./storage-data-type.ts"
 export { type CallbackUrls, ProjectItem, Quota, StorageEntry, Target, UserItem } from "./storage-entry.ts"
+export { isProblem, type StoredEntry, storedEntryJudge } from "./stored-entry.ts"
 export { type GidRange, isGid, mockGid } from "./target-item.ts"
 export { dashedUuid, deterministicId } from "./uuid.ts"
 export {

@@ -11,9 +11,20 @@ export interface StorageNames {
 }
 
 export const storageNames = ({ resource, dataType }: Located, settings: ModelSettings): StorageNames => ({
-  storageSystem: storageName("storage_system", resource.offering_slug),
-  storageFileSystem: storageName("storage_file_system", settings.storageFileSystem),
-  storageDataType: { ...storageName("storage_data_type", dataType), path: dataType },
+  storageSystem: systemName(resource.offering_slug),
+  storageFileSystem: fileSystemName(settings),
+  storageDataType: dataTypeNames(dataType),
+})
+
+export const systemName = (offeringSlug: string): StorageName => storageName("storage_system", offeringSlug)
+
+export const fileSystemName = ({ storageFileSystem }: Pick<ModelSettings, "storageFileSystem">): StorageName =>
+  storageName("storage_file_system", storageFileSystem)
+
+/** @param dataType normalized */
+export const dataTypeNames = (dataType: string): StorageDataType => ({
+  ...storageName("storage_data_type", dataType),
+  path: dataType,
 })
 
 const storageName = (scope: string, name: string): StorageName => ({

@@ -2,6 +2,7 @@ import { access, constants } from "node:fs/promises"
 import { dirname } from "node:path"
 import { Effect, Logger } from "effect"
 import type { ProxySettings } from "../config/settings.ts"
+import { directoryProblem, mustBeReplaceable } from "../snapshot/own-file.ts"
 import { redisConnection } from "../snapshot/redis-connection.ts"
 import type { CheckResult } from "./check-result.ts"
 
@@ -17,28 +18,34 @@ const noResult: Effect.Effect<ReadonlyArray<CheckResult>> = Effect.succeed([])
 const checkPath = (path: string): Effect.Effect<ReadonlyArray<CheckResult>> => {
   const name = "cache.path"
   const directory = dirname(path)
-  return Effect.tryPromise({
-    try: () => access(directory, constants.W_OK | constants.X_OK),
-    catch: (cause) => (cause instanceof Error ? cause.message : String(cause)),
-  }).pipe(
-    Effect.as([{ name, ok: true, detail: `${directory} can be written to` }]),
-    Effect.catch((detail) =>
-      Effect.succeed([
-        {
-          name,
-          ok: false,
-          detail,
-          advice: `Create ${directory}, for the user who runs the proxy, with the mode 0700.`,
-        },
-      ]),
-    ),
-  )
+  const failed = (detail: string, advice: string): ReadonlyArray<CheckResult> => [{ name, ok: false, detail, advice }]
+  return Effect.promise(async () => {
+    try {
+      await access(directory, constants.W_OK | constants.X_OK)
+    } catch (cause) {
+      return failed(inWords(cause), `Create ${directory}, for the user who runs the proxy, with the mode 0700.`)
+    }
+    try {
+      for (const one of [path, `${path}.tmp`]) await mustBeReplaceable(one)
+    } catch (cause) {
+      return failed(
+        inWords(cause),
+        "The proxy neither reads nor replaces it: only a file of its own user that nobody else may write.",
+      )
+    }
+    const unsafe = await directoryProblem(path)
+    return [
+      { name, ok: true, detail: `${directory} can be written to${unsafe === undefined ? "" : `, but ${unsafe}`}` },
+    ]
+  })
 }
+
+const inWords = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
 const checkShared = (url: NonNullable<ProxySettings["cache"]["url"]>): Effect.Effect<ReadonlyArray<CheckResult>> => {
   const name = "cache.url"
   return redisConnection(url).pipe(
-    Effect.flatMap(({ getAll }) => getAll(["storage-proxy:check"])),
+    Effect.flatMap(({ getAll }) => getAll(["storage-proxy:check"], { each: 1, inAll: 1 })),
     Effect.as([{ name, ok: true, detail: "it answers" }]),
     Effect.catch(({ detail }) =>
       Effect.succeed([

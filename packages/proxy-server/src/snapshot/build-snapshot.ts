@@ -10,6 +10,7 @@ import { guardedTree } from "./empty-guard.ts"
 import { type Chunk, chunkEncoder, entryTable } from "./entry-table.ts"
 import { inSlices } from "./in-slices.ts"
 import { type Lookups, type Needed, readLists } from "./lookups.ts"
+import { gidFailureInWords } from "./project-gids.ts"
 import type { Snapshot } from "./snapshot.ts"
 
 /** Resources between two places where other work may have its turn. */
@@ -90,8 +91,9 @@ export const buildSnapshot = (input: SnapshotInput): Effect.Effect<Snapshot> =>
           guarded: tree.guarded,
           mockedGids: gids.mocked.size,
           invisibleOfferings,
-          gidFailure: gids.failure,
+          gidFailure: gidFailureInWords(gids),
           gids: realGids(gids),
+          gidsReadAt: gids.rememberedReadAt,
         }
       }
       chunks.push(...encode(value))

@@ -85,7 +85,7 @@ const lastNotAbove = (numbers: Uint32Array, limit: number): number => {
 }
 
 /** Few, for what changes with one entry is kept anew for as long as somebody may be walking through the old pages. */
-const entriesInChunk = 16
+export const entriesInChunk = 16
 
 /**
  * Encodes steps of `hierarchySteps`.

@@ -1,13 +1,18 @@
-import { Clock, Deferred, type Duration, Effect, type Scope, Semaphore } from "effect"
-import { Settings } from "../config/settings.ts"
+import { Clock, Deferred, Duration, Effect, type Scope, Semaphore } from "effect"
+import { type ProxySettings, Settings } from "../config/settings.ts"
+import { directoryProblem } from "./own-file.ts"
 import { ProjectGids } from "./project-gids.ts"
 import type { TakenSnapshot } from "./snapshot.ts"
-import { readSnapshotFile, type SnapshotFileError, setAside, writeSnapshotFile } from "./snapshot-file.ts"
+import { readSnapshotFile, SnapshotFileError, setAside, writeSnapshotFile } from "./snapshot-file.ts"
 import type { Source } from "./snapshot-source.ts"
 import { storageIdentity } from "./stored-snapshot.ts"
 
 /** Between two writes: what a crash can lose. */
 const writeEvery: Duration.Input = "1 minute"
+/** For reading the file at the start: 100,000 entries take a few seconds, and a file system can hang. */
+const readWithin: Duration.Input = "30 seconds"
+/** How far a time in the file may be ahead of our clock, in milliseconds: what setting it right takes now and then. */
+const clockSlack = 60_000
 
 /**
  * Keeps the newest snapshot of a source in a file: read at the start, written when the first is there, once a minute, and
@@ -25,6 +30,8 @@ export const keptInFile = Effect.fnUntraced(function* (
   let newest: TakenSnapshot | undefined
   let written: TakenSnapshot | undefined
   let trouble: string | undefined
+  /** Why the file of the start was set aside, until there is another. */
+  let refused: string | undefined
 
   const failed = (error: SnapshotFileError) => {
     const isNews = trouble === undefined
@@ -42,23 +49,36 @@ export const keptInFile = Effect.fnUntraced(function* (
         Effect.sync(() => {
           written = taken
           trouble = undefined
+          refused = undefined
         }),
     })
   })
   // A write that is left behind would rename what the next one has only begun.
   const write = Effect.uninterruptible(oneAtATime.withPermit(writeNewest))
 
-  const read = readSnapshotFile(path, identity).pipe(
+  const read = readSnapshotFile(path, identity, settings.model).pipe(
+    Effect.timeoutOrElse({
+      duration: readWithin,
+      orElse: () =>
+        Effect.fail(new SnapshotFileError({ path, detail: "reading it takes too long; it is not waited for" })),
+    }),
     Effect.catchTag("SnapshotFileDamaged", (damage) =>
-      Effect.flatMap(setAside(path), (aside) =>
-        Effect.logError("The kept snapshot is damaged").pipe(
+      Effect.flatMap(setAside(path), (aside) => {
+        refused = `${damage.message}; it was set aside as ${aside}`
+        return Effect.logError("The kept snapshot is damaged").pipe(
           Effect.annotateLogs({ error: damage.message, set_aside_as: aside }),
           Effect.as(undefined),
-        ),
-      ),
+        )
+      }),
     ),
     Effect.catch((error) => Effect.as(failed(error), undefined)),
   )
+  const unsafe = yield* Effect.promise(() => directoryProblem(path))
+  if (unsafe !== undefined) {
+    yield* Effect.logWarning("The directory of cache.path is not ours alone").pipe(
+      Effect.annotateLogs({ error: unsafe }),
+    )
+  }
 
   // Registered before the loop, so that it runs after the loop has ended.
   yield* Effect.addFinalizer(() => write)
@@ -70,13 +90,15 @@ export const keptInFile = Effect.fnUntraced(function* (
   return {
     ...source,
     earlier: Effect.gen(function* () {
+      const stored = yield* read
       const now = yield* Clock.currentTimeMillis
-      const fromFile = notAheadOf(now, yield* read)
-      if (fromFile !== undefined) {
-        yield* remember(fromFile.snapshot.gids)
-        const age = Math.round((now - fromFile.takenAt) / 1000)
+      const fromFile = stored && agedBy(now, stored, settings.cache)
+      if (stored !== undefined && fromFile !== undefined) {
+        const { snapshot, takenAt } = stored
+        yield* remember(snapshot.gids, snapshot.gidsReadAt ?? takenAt)
+        const age = isAhead(now, stored) ? "unknown" : Math.round((now - fromFile.takenAt) / 1000)
         yield* Effect.logInfo("Snapshot read from the file").pipe(
-          Effect.annotateLogs({ entries: fromFile.snapshot.entries.size, age }),
+          Effect.annotateLogs({ entries: snapshot.entries.size, age }),
         )
       }
       const other = yield* source.earlier
@@ -88,15 +110,36 @@ export const keptInFile = Effect.fnUntraced(function* (
         newest = taken
         return Deferred.succeed(isThere, undefined)
       }),
-    troubles: () => [...source.troubles(), ...(trouble === undefined ? [] : [`the snapshot is not kept: ${trouble}`])],
+    troubles: () => [
+      ...source.troubles(),
+      ...(refused === undefined ? [] : [`the list kept before the start is not used: ${refused}`]),
+      ...(trouble === undefined ? [] : [`the snapshot is not kept: ${trouble}`]),
+    ],
   }
 })
 
-/** As if it had just been taken where our clock was set back since: else it would stay young for as long. */
-const notAheadOf = (now: number, taken: TakenSnapshot | undefined): TakenSnapshot | undefined =>
-  taken && {
-    snapshot: taken.snapshot,
-    takenAt: Math.min(taken.takenAt, now),
-    heldSince: Math.min(taken.heldSince, now),
+/** Whether a time in the file is of the future, so that its age is not known. */
+const isAhead = (now: number, { takenAt, heldSince }: TakenSnapshot): boolean =>
+  Math.max(takenAt, heldSince) > now + clockSlack
+
+/**
+ * A stored snapshot with times that are not in the future. If its age is not known it counts as too old to answer; what
+ * it protects from loss it still does, and no longer than one that is new.
+ */
+const agedBy = (
+  now: number,
+  taken: TakenSnapshot,
+  { freshFor, staleIfError }: Pick<ProxySettings["cache"], "freshFor" | "staleIfError">,
+): TakenSnapshot => {
+  const tooOld = now - Duration.toMillis(freshFor) - Duration.toMillis(staleIfError)
+  const latest = isAhead(now, taken) ? tooOld : now
+  return {
+    snapshot: {
+      ...taken.snapshot,
+      guarded: taken.snapshot.guarded.map((one) => ({ ...one, since: Math.min(one.since, now) })),
+    },
+    takenAt: Math.min(taken.takenAt, latest),
+    heldSince: Math.min(taken.heldSince, latest),
     changedAt: Math.min(taken.changedAt, now),
   }
+}

@@ -44,6 +44,7 @@ export const lookupDesk = Effect.fnUntraced(function* (there: Lookups | undefine
   const mocked = new Set(there?.gids.mocked)
   const remembered = new Set(there?.gids.remembered)
   const questions: Array<Fiber.Fiber<void>> = []
+  let rememberedReadAt = there?.gids.rememberedReadAt
   let failure = there?.gids.failure
 
   const readLists = (offerings: ReadonlySet<string>) => {
@@ -62,6 +63,7 @@ export const lookupDesk = Effect.fnUntraced(function* (there: Lookups | undefine
       for (const [project, answer] of found.answers) answers.set(project, answer)
       for (const project of found.mocked) mocked.add(project)
       for (const project of found.remembered) remembered.add(project)
+      rememberedReadAt ??= found.rememberedReadAt
       failure ??= found.failure
     })
     questions.push(begin(question))
@@ -94,9 +96,16 @@ export const lookupDesk = Effect.fnUntraced(function* (there: Lookups | undefine
         if (answer !== undefined) needed.set(project, answer)
       }
       const ofNeeded = (projects: ReadonlySet<string>) => new Set([...projects].filter((one) => needed.has(one)))
+      const ofBefore = ofNeeded(remembered)
       return {
         customers,
-        gids: { answers: needed, mocked: ofNeeded(mocked), remembered: ofNeeded(remembered), failure },
+        gids: {
+          answers: needed,
+          mocked: ofNeeded(mocked),
+          remembered: ofBefore,
+          rememberedReadAt: ofBefore.size === 0 ? undefined : rememberedReadAt,
+          failure,
+        },
       }
     }),
   }
@@ -132,7 +141,10 @@ export const stillGood = ({ customers, gids }: Lookups, changed: ReadonlyArray<W
     const resources = changed.filter(({ offering_uuid }) => offering_uuid === offering)
     if (list !== undefined && everyCustomerIn(list, resources)) lists.set(offering, list)
   }
-  return { customers: lists, gids: { answers, mocked: new Set(), remembered: new Set(), failure: undefined } }
+  return {
+    customers: lists,
+    gids: { answers, mocked: new Set(), remembered: new Set(), rememberedReadAt: undefined, failure: undefined },
+  }
 }
 
 const everyCustomerIn = (list: ReadonlyArray<OfferingCustomer>, resources: ReadonlyArray<WaldurResource>): boolean => {

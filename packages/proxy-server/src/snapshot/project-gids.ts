@@ -1,7 +1,15 @@
 import { HpcUserClient } from "@cscs/hpc-user-client"
 import { type GidAnswer, mockGid } from "@cscs/storage-model"
-import { Context, Effect, Layer } from "effect"
+import { Clock, Context, Duration, Effect, Layer } from "effect"
 import { Settings } from "../config/settings.ts"
+
+/**
+ * How long GIDs of an earlier process serve while the HPC User API is down, from when that process had them: longer than an
+ * outage that goes unnoticed over a night, and short enough that a GID given to another project meanwhile is learnt of.
+ */
+const rememberedFor = Duration.toMillis("1 day")
+/** How far a time that another process wrote may be ahead of our clock, in milliseconds. */
+const clockSlack = 60_000
 
 /** The GIDs of some projects, and how they were come by. */
 export interface GidAnswers {
@@ -10,6 +18,8 @@ export interface GidAnswers {
   readonly mocked: ReadonlySet<string>
   /** Those whose GID is one of before the start. */
   readonly remembered: ReadonlySet<string>
+  /** When an earlier process had those, in milliseconds since 1970; `undefined` if there are none. */
+  readonly rememberedReadAt: number | undefined
   /** Why the HPC User API could not be asked for some of them, in words; `undefined` where it could. */
   readonly failure: string | undefined
 }
@@ -26,9 +36,12 @@ export class ProjectGids extends Context.Service<
     readonly prepare: Effect.Effect<void>
     /**
      * Takes GIDs that another process got from the HPC User API. They serve only until the API has answered once since our
-     * start: a restart is the cure for a wrong GID.
+     * start, for a restart is the cure for a wrong GID; and no longer than a day.
+     *
+     * @param readAt when that process got them, in milliseconds since 1970; in the future it is not known, and they are not
+     *   taken
      */
-    readonly remember: (gids: ReadonlyMap<string, number>) => Effect.Effect<void>
+    readonly remember: (gids: ReadonlyMap<string, number>, readAt: number) => Effect.Effect<void>
     /** Whether the HPC User API has answered since our start. */
     readonly hasAnswered: Effect.Effect<boolean>
   }
@@ -38,14 +51,16 @@ export class ProjectGids extends Context.Service<
     Effect.gen(function* () {
       const { mockGids } = yield* Settings
       const client = yield* HpcUserClient
-      let remembered: ReadonlyMap<string, number> = new Map()
+      let remembered: Remembered | undefined
       return ProjectGids.of({
         prepare: client.prepare(),
         hasAnswered: client.hasAnswered(),
-        remember: (gids) =>
-          Effect.map(client.hasAnswered(), (hasAnswered) => {
-            remembered = hasAnswered ? new Map() : gids
-          }),
+        remember: Effect.fnUntraced(function* (gids, readAt) {
+          const age = (yield* Clock.currentTimeMillis) - readAt
+          const isUsable = age >= -clockSlack && age < rememberedFor && !(yield* client.hasAnswered())
+          const until = (yield* monotonicMillis) + rememberedFor - Math.max(age, 0)
+          remembered = isUsable ? { gids, readAt, until } : undefined
+        }),
         of: Effect.fn("ProjectGids.of")(function* (slugs) {
           const lookup = yield* client.gids(slugs)
           const answers = new Map<string, GidAnswer>()
@@ -55,15 +70,23 @@ export class ProjectGids extends Context.Service<
           const [failure] = lookup.failed.values()
           const mocked = new Set(mockGids ? [...lookup.unknown.keys(), ...lookup.failed.keys()] : [])
           for (const slug of mocked) answers.set(slug, mock(slug))
-          if (yield* client.hasAnswered()) remembered = new Map()
+          const isOver = remembered !== undefined && (yield* monotonicMillis) >= remembered.until
+          if (isOver || (yield* client.hasAnswered())) remembered = undefined
           const fromBefore = new Set<string>()
           for (const slug of lookup.failed.keys()) {
-            const gid = remembered.get(slug)
+            const gid = remembered?.gids.get(slug)
             if (gid === undefined || mocked.has(slug)) continue
             answers.set(slug, { status: "known", gid })
             fromBefore.add(slug)
           }
-          return { answers, mocked, remembered: fromBefore, failure: failure?.message }
+          const rememberedReadAt = fromBefore.size === 0 ? undefined : remembered?.readAt
+          return {
+            answers,
+            mocked,
+            remembered: fromBefore,
+            rememberedReadAt,
+            failure: failure?.message,
+          }
         }),
       })
     }),
@@ -79,9 +102,26 @@ export class ProjectGids extends Context.Service<
         answers: new Map(Array.from(slugs, (slug) => [slug, mock(slug)])),
         mocked: slugs,
         remembered: new Set(),
+        rememberedReadAt: undefined,
         failure: undefined,
       }),
   })
 }
+
+/** GIDs of an earlier process. */
+interface Remembered {
+  readonly gids: ReadonlyMap<string, number>
+  readonly readAt: number
+  /** By the monotonic clock, in milliseconds. */
+  readonly until: number
+}
+
+const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
+
+/** What an operator is told of GIDs that fail, and of those of an earlier process that serve meanwhile. */
+export const gidFailureInWords = ({ failure, rememberedReadAt }: GidAnswers): string | undefined =>
+  failure === undefined || rememberedReadAt === undefined
+    ? failure
+    : `${failure}; GIDs that an earlier process read serve until ${new Date(rememberedReadAt + rememberedFor).toISOString()}`
 
 const mock = (slug: string): GidAnswer => ({ status: "known", gid: mockGid(slug) })

@@ -11,10 +11,16 @@ export class SharedCacheUnavailable extends Schema.TaggedError<SharedCacheUnavai
 
 type Reply<A> = Effect.Effect<A, SharedCacheUnavailable>
 
+/** What one call may give, in bytes. */
+export interface Limits {
+  readonly each: number
+  readonly inAll: number
+}
+
 /** A connection to a Valkey or Redis that mends itself; calls fail at once while it is not there. */
 export interface RedisConnection {
-  /** `undefined` for a key that is not there. */
-  readonly getAll: (keys: ReadonlyArray<string>) => Reply<ReadonlyArray<Buffer | undefined>>
+  /** `undefined` for a key that is not there, holds no text, or more than `atMost`: of that nothing is sent to us. */
+  readonly getAll: (keys: ReadonlyArray<string>, atMost: Limits) => Reply<ReadonlyArray<Buffer | undefined>>
   /** Sets keys that vanish by themselves. */
   readonly setAll: (
     values: ReadonlyArray<readonly [key: string, value: Buffer]>,
@@ -40,6 +46,23 @@ const patience: Duration.Input = "2 seconds"
 
 const up = Metric.gauge("shared_cache_up", { description: "1 where the Valkey or Redis of cache.url answers." })
 
+/** Characters of an error that are shown: a server can send any text in its place. */
+const longestDetail = 300
+
+/** Measured where the values are: what is too large must not come here first. */
+const getScript = `
+  local found, left = {}, tonumber(ARGV[2])
+  for index, key in ipairs(KEYS) do
+    -- One by one, so that no more than one that is too large is ever held; "mget", for it takes no offence at another type.
+    local value = redis.call('mget', key)[1]
+    found[index] = false
+    if value and #value <= tonumber(ARGV[1]) and #value <= left then
+      left = left - #value
+      found[index] = value
+    end
+  end
+  return found`
+
 const texts = Schema.decodeUnknownEffect(Schema.Array(Schema.NullOr(Schema.String)))
 
 /** Connects, and waits a moment for it. The library is loaded only here, for few need it. */
@@ -48,8 +71,9 @@ export const redisConnection = Effect.fnUntraced(function* (
 ): Effect.fn.Return<RedisConnection, never, Scope.Scope> {
   let trouble: string | undefined
   let since = 0
+  const withoutPassword = passwordMask(Redacted.value(url))
   const failing = Effect.fnUntraced(function* (cause: unknown) {
-    const detail = cause instanceof Error ? cause.message || cause.name : String(cause)
+    const detail = withoutPassword(cause instanceof Error ? cause.message || cause.name : String(cause))
     const isNews = trouble === undefined
     trouble = detail
     if (isNews) {
@@ -119,12 +143,15 @@ export const redisConnection = Effect.fnUntraced(function* (
   return {
     trouble: () =>
       trouble === undefined ? undefined : `the shared cache fails since ${new Date(since).toISOString()}: ${trouble}`,
-    getAll: (keys) =>
+    getAll: (keys, { each, inAll }) =>
       keys.length === 0
         ? Effect.succeed([])
-        : Effect.map(
-            call(() => binary.mGet([...keys])),
-            (values) => values.map((value) => value ?? undefined),
+        : call(() => binary.eval(getScript, { keys: [...keys], arguments: [String(each), String(inAll)] })).pipe(
+            Effect.flatMap((reply: unknown) =>
+              Array.isArray(reply) && reply.length === keys.length
+                ? Effect.succeed(reply.map((one: unknown) => (Buffer.isBuffer(one) ? one : undefined)))
+                : failing("it gives no list of values"),
+            ),
           ),
     setAll: (values, livesFor) => {
       if (values.length === 0) return Effect.void
@@ -150,3 +177,22 @@ export const redisConnection = Effect.fnUntraced(function* (
       ),
   }
 })
+
+/** Takes the password of a URL out of a text, as it stands there and decoded; and what makes the text long or odd. */
+const passwordMask = (url: string): ((text: string) => string) => {
+  const { password } = URL.canParse(url) ? new URL(url) : { password: "" }
+  const secrets = [password, decoded(password)].filter((one) => one !== "")
+  return (text) => {
+    const masked = secrets.reduce((rest, secret) => rest.replaceAll(secret, "***"), text)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not reach a terminal.
+    return masked.slice(0, longestDetail).replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, " ")
+  }
+}
+
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}

@@ -2,24 +2,29 @@ import { randomUUID } from "node:crypto"
 import { Clock, Duration, Effect, Option, Schema } from "effect"
 import type { RedisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
 import { RefreshError } from "./refresh-errors.ts"
+import { Digest, Moment } from "./stored-snapshot.ts"
 
 /** How long a replica that died keeps the others from reading. */
 const lease: Duration.Input = "10 seconds"
 /** Longer than any outage that somebody wants to go on from. */
 const keptFor: Duration.Input = "1 day"
 
+/** Characters of what is said: an error's text is the longest part of it. */
+const longestSaid = 64 * 1024
+
 /** What came of the last read. All times are in milliseconds since 1970. */
 const Said = Schema.Struct({
-  number: Schema.Int,
+  /** A moment, or one more than another number. */
+  number: Moment,
   failure: Schema.NullOr(RefreshError),
   /** The last good snapshot, of this read or of an earlier one. */
   snapshot: Schema.NullOr(
     Schema.Struct({
       /** `storedDigest`. */
-      digest: Schema.String,
-      takenAt: Schema.Int,
-      heldSince: Schema.Int,
-      changedAt: Schema.Int,
+      digest: Digest,
+      takenAt: Moment,
+      heldSince: Moment,
+      changedAt: Moment,
     }),
   ),
 })
@@ -28,7 +33,7 @@ export type Said = typeof Said.Type
 export type NamedSnapshot = NonNullable<Said["snapshot"]>
 
 /** As it is written: also when that was, by the clock of who wrote it, as all its times are. */
-const Written = Schema.fromJsonString(Schema.Struct({ at: Schema.Int, said: Said }))
+const Written = Schema.fromJsonString(Schema.Struct({ at: Moment, said: Said }))
 const encodeWritten = Schema.encodeSync(Written)
 const decodeWritten = Schema.decodeUnknownOption(Written)
 
@@ -76,7 +81,7 @@ const reading = `
   local function text(key, longest)
     local value = redis.pcall('get', key)
     local left = redis.call('pttl', key)
-    if type(value) == 'string' and left > 0 and left <= longest then return value end
+    if type(value) == 'string' and #value <= ${longestSaid} and left > 0 and left <= longest then return value end
     redis.call('del', key)
     return false
   end
@@ -109,7 +114,7 @@ const scripts = {
   want: `
     redis.call('set', KEYS[4], written(math.max(ARGV[1], number(KEYS[4]))), 'PX', ${leaseMillis})
     ${standing}`,
-  isWanted: `return {written(number(KEYS[1])), text(KEYS[2], ${keptMillis})}`,
+  isWanted: `return {written(number(KEYS[1])), text(KEYS[2], ${keptMillis}), written(number(KEYS[3]))}`,
 }
 
 /** @param key the whole of a key, with the prefix that all of ours have */
@@ -120,13 +125,20 @@ export const makeReplicaBoard = (redis: RedisConnection, key: (name: string) => 
     redis.run(reading + scripts[script], keys, values)
   const standingOf = Effect.fnUntraced(function* ([written, endsIn, begun, holder]: ReadonlyArray<string | null>) {
     const now = yield* Clock.currentTimeMillis
-    const saidFor = keptMillis - Number(endsIn)
+    const saidFor = keptMillis - wholeNumber(endsIn)
+    const begunNumber = wholeNumber(begun)
+    // Nothing can be said of a read that was not begun; where that was lost, what was said stands.
+    const isOurs = (number: number) => begunNumber < 0 || number <= begunNumber
+    const isDated = saidFor >= 0 && saidFor <= keptMillis
     return {
       said: Option.getOrUndefined(
-        Option.map(decodeWritten(written), ({ at, said }) => moved(said, now - saidFor - at, now)),
+        decodeWritten(written).pipe(
+          Option.filter(({ said }) => isDated && isOurs(said.number)),
+          Option.map(({ at, said }) => moved(said, at, now - saidFor)),
+        ),
       ),
       saidFor,
-      begun: Number(begun),
+      begun: begunNumber,
       hasLeader: typeof holder === "string",
     } satisfies Standing
   })
@@ -136,9 +148,10 @@ export const makeReplicaBoard = (redis: RedisConnection, key: (name: string) => 
     ),
     keep: Effect.map(run("keep", [keys.lease], [me]), ([kept]) => kept === "kept"),
     release: Effect.asVoid(run("release", [keys.lease], [me])),
-    begin: Effect.map(run("begin", [keys.lease, keys.begun], [me]), ([number]) =>
-      typeof number === "string" ? Number(number) : undefined,
-    ),
+    begin: Effect.map(run("begin", [keys.lease, keys.begun], [me]), ([text]) => {
+      const number = wholeNumber(text)
+      return number < 0 ? undefined : number
+    }),
     say: Effect.fnUntraced(function* (said) {
       const written = encodeWritten({ at: yield* Clock.currentTimeMillis, said })
       yield* run("say", [keys.lease, keys.said], [me, written])
@@ -146,18 +159,30 @@ export const makeReplicaBoard = (redis: RedisConnection, key: (name: string) => 
     look: Effect.flatMap(run("look", [keys.said, keys.begun, keys.lease], []), standingOf),
     want: (above) =>
       Effect.flatMap(run("want", [keys.said, keys.begun, keys.lease, keys.wanted], [String(above)]), standingOf),
-    isWanted: Effect.map(run("isWanted", [keys.wanted, keys.said], []), ([wanted, written]) => {
-      if (Number(wanted) < 0) return false
-      const number = Option.match(decodeWritten(written), { onNone: () => -1, onSome: ({ said }) => said.number })
-      return number <= Number(wanted)
+    isWanted: Effect.map(run("isWanted", [keys.wanted, keys.said, keys.begun], []), ([wanted, written, begun]) => {
+      const said = Option.match(decodeWritten(written), { onNone: () => -1, onSome: ({ said }) => said.number })
+      const above = wholeNumber(wanted)
+      // Who waits has seen how far we are: a number beyond that would have us read for ever.
+      return above >= 0 && above <= Math.max(wholeNumber(begun), said, 0) && said <= above
     }),
   }
 }
 
-/** What another clock dates, by ours. `changedAt` is told to callers: it stays as it is, that all replicas say the same. */
-const moved = (said: Said, by: number, now: number): Said => {
+/** A number of ours, written by a script; below 0 for anything else. */
+const wholeNumber = (text: string | null | undefined): number => (/^[0-9]{1,16}$/.test(text ?? "") ? Number(text) : -1)
+
+/**
+ * What another clock dates, by ours: as old when it was said as that clock knew, and older since. A snapshot that was read
+ * after it was spoken of is of no known age, and is not taken. `changedAt` is told to callers: it stays as it is, that all
+ * replicas say the same.
+ *
+ * @param at when it was said, by the clock of who said it
+ * @param saidAt the same moment by our clock
+ */
+const moved = (said: Said, at: number, saidAt: number): Said => {
   if (said.snapshot === null) return said
   const { takenAt, heldSince } = said.snapshot
-  const times = { takenAt: Math.min(takenAt + by, now), heldSince: Math.min(heldSince + by, now) }
+  if (takenAt > at || heldSince > at) return { ...said, snapshot: null }
+  const times = { takenAt: saidAt - (at - takenAt), heldSince: saidAt - (at - heldSince) }
   return { ...said, snapshot: { ...said.snapshot, ...times } }
 }

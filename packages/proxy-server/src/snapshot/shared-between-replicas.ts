@@ -3,7 +3,7 @@ import { Settings } from "../config/settings.ts"
 import { counted } from "../observability/refresh-metrics.ts"
 import { ProjectGids } from "./project-gids.ts"
 import type { Reading } from "./read-snapshot.ts"
-import { redisConnection } from "./redis-connection.ts"
+import { redisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
 import type { RefreshError } from "./refresh-errors.ts"
 import { makeReplicaBoard, type NamedSnapshot } from "./replica-board.ts"
 import { makeSharedStore } from "./shared-store.ts"
@@ -19,6 +19,12 @@ const lookEvery: Duration.Input = "150 millis"
 const failureCountsFor = 5000
 /** So often a leader may fail before another replica has its turn. */
 const triesInARow = 3
+/** For what another replica reads, in all: a full read of a large Waldur takes less, and a lease can be held for ever. */
+const followFor: Duration.Input = "1 minute"
+/** So often in a row another replica's failure counts for us before we try ourselves. */
+const mostToldFailures = 5
+/** Turns between leading and following in one refresh: each takes a leader that died, or somebody who plays with the lease. */
+const mostTurns = 10
 
 /**
  * Shares what one replica reads: whoever has the lease reads `upstreams`, the others take what it made. Where the Valkey
@@ -35,21 +41,26 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
   // Braces: one slot of a cluster, which a script over several keys needs.
   const key = (name: string) => `storage-proxy:{${storageIdentity(settings)}}:${name}`
   const board = makeReplicaBoard(redis, key)
-  const store = makeSharedStore(redis, key)
+  const store = makeSharedStore(redis, key, settings.model)
 
   let isLeading = false
   /** Reads of ours in a row that failed. */
   let failures = 0
+  /** Failures of others in a row that counted for us. */
+  let toldFailures = 0
+  /** What had been said when we gave up waiting for more, as long as there is no more. */
+  let stuckAt: { readonly number: number | undefined } | undefined
   /** The last snapshot that was said, by us or by another. */
   let known: { readonly number: number; readonly named: NamedSnapshot; readonly taken: TakenSnapshot } | undefined
 
   /** Takes the snapshot that was said, unless it is here already. */
   const take = Effect.fnUntraced(function* (number: number, named: NamedSnapshot) {
     const { digest, takenAt, heldSince, changedAt } = named
+    toldFailures = 0
     const snapshot = known?.named.digest === digest ? known.taken.snapshot : yield* store.load(digest, known?.taken)
     const taken = { snapshot, takenAt, heldSince, changedAt }
     known = { number, named, taken }
-    yield* remember(snapshot.gids)
+    yield* remember(snapshot.gids, snapshot.gidsReadAt ?? takenAt)
     return { taken, origin: "replica", basis: undefined } satisfies Reading
   })
 
@@ -97,13 +108,24 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
     if (failures % triesInARow === 0) yield* giveUp
   })
 
+  /** Another replica's failure counts for us, but not for ever: it may be that one alone which fails. */
+  const toldFailure = (failure: RefreshError) =>
+    Effect.suspend((): Effect.Effect<never, RefreshError | SharedCacheUnavailable> => {
+      toldFailures += 1
+      if (toldFailures <= mostToldFailures) return Effect.fail(failure)
+      toldFailures = 0
+      return Effect.fail(new SharedCacheUnavailable({ detail: "another replica only fails" }))
+    })
+
   /** Takes what the leader makes; `undefined` where there is no leader any more. */
-  const follow = Effect.fnUntraced(function* (mustBeNew: boolean) {
+  const followed = Effect.fnUntraced(function* (mustBeNew: boolean) {
     const { said, saidFor, begun } = yield* board.look
+    if (stuckAt !== undefined && said?.number === stuckAt.number) return yield* stuck
+    stuckAt = undefined
     const number = said?.number ?? 0
     if (said !== undefined && !mustBeNew) {
       const { failure, snapshot } = said
-      if (failure !== null && saidFor < failureCountsFor) return yield* Effect.fail(failure)
+      if (failure !== null && saidFor < failureCountsFor) return yield* toldFailure(failure)
       const now = yield* Clock.currentTimeMillis
       const isNews = failure === null && number !== known?.number
       if (isNews && snapshot !== null && now - snapshot.heldSince < freshFor) return yield* take(number, snapshot)
@@ -113,24 +135,41 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
     for (;;) {
       const { said, hasLeader } = yield* board.want(above)
       if (said !== undefined && said.number > above) {
-        if (said.failure !== null) return yield* Effect.fail(said.failure)
+        if (said.failure !== null) return yield* toldFailure(said.failure)
         if (said.snapshot !== null) return yield* take(said.number, said.snapshot)
+        return yield* new SharedCacheUnavailable({ detail: "another replica's list is of no known age" })
       }
       if (!hasLeader) return undefined
       yield* Effect.sleep(lookEvery)
     }
   })
 
+  const follow = (mustBeNew: boolean) =>
+    Effect.timeoutOrElse(followed(mustBeNew), {
+      duration: followFor,
+      orElse: () =>
+        Effect.gen(function* () {
+          const { said } = yield* board.look
+          stuckAt = { number: said?.number }
+          yield* Effect.logWarning(
+            "Another replica holds the lease and reads nothing; this one reads the upstreams itself",
+          )
+          return yield* stuck
+        }),
+    })
+
   const renewed = Effect.fnUntraced(function* (last: Reading | undefined, mustBeNew: boolean) {
-    for (;;) {
+    for (let turn = 0; turn < mostTurns; turn += 1) {
       const role = yield* board.lead
       isLeading = role !== undefined
+      if (isLeading) stuckAt = undefined
       const reading =
         role === undefined
           ? yield* counted("shared")(follow(mustBeNew))
           : yield* lead(role === "taken" ? yield* newest(last) : last)
       if (reading !== undefined) return reading
     }
+    return yield* new SharedCacheUnavailable({ detail: "the lease changes hands all the time" })
   })
 
   yield* Effect.addFinalizer(() => Effect.ignore(board.release))
@@ -151,8 +190,18 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
       }
     }),
     byId: (id) => Effect.orElseSucceed(store.byId(id, known?.taken), () => undefined),
-    // Whom nobody leads reads for himself.
-    isLeading: () => isLeading || redis.trouble() !== undefined,
-    troubles: () => [...upstreams.troubles(), redis.trouble()].filter((trouble) => trouble !== undefined),
+    // Without a leader that works, a replica reads the upstreams itself.
+    isLeading: () => isLeading || stuckAt !== undefined || redis.trouble() !== undefined,
+    troubles: () => {
+      const refusal = store.refusal()
+      return [
+        ...upstreams.troubles(),
+        redis.trouble(),
+        refusal && `what the shared cache holds is refused: ${refusal}`,
+        stuckAt && "another replica holds the lease in the shared cache and reads nothing",
+      ].filter((trouble) => trouble !== undefined)
+    },
   }
 })
+
+const stuck = new SharedCacheUnavailable({ detail: "another replica holds the lease and reads nothing" })

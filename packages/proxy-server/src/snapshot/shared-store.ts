@@ -1,16 +1,32 @@
 import { gunzipSync, gzipSync } from "node:zlib"
-import { Clock, Duration, Effect } from "effect"
+import type { ModelSettings } from "@cscs/storage-model"
+import { Clock, Duration, Effect, Result } from "effect"
 import type { Chunk } from "./entry-table.ts"
 import { inSlices } from "./in-slices.ts"
 import { type RedisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
 import type { Snapshot, TakenSnapshot } from "./snapshot.ts"
-import { chunkFrom, chunkText, headerFrom, headerText, snapshotFrom, storedDigest } from "./stored-snapshot.ts"
+import {
+  chunkText,
+  headerText,
+  isDigest,
+  longestChunk,
+  longestHeader,
+  mostBytes,
+  mostChunks,
+  snapshotFrom,
+  storedDigest,
+  storedReader,
+} from "./stored-snapshot.ts"
 
 /** What is stored vanishes by itself; what is still in use is stored again in time. A walk takes less. */
 const storedFor: Duration.Input = "20 minutes"
 const storeAgainAfter = Duration.toMillis("10 minutes")
 /** Values in one call. */
 const atOnce = 128
+/** Bytes of the values that one call gives at most: 128 chunks are packed to about 300 kB. */
+const mostAtOnce = 64 * 1024 * 1024
+/** For storing or loading a whole snapshot, whatever number of calls: 100,000 entries take a few seconds. */
+const within: Duration.Input = "30 seconds"
 
 /**
  * Snapshots in a Valkey or Redis. All is stored under a digest of itself and judged by it when it comes back: what did not
@@ -28,10 +44,21 @@ export interface SharedStore {
   readonly load: (digest: string, near: TakenSnapshot | undefined) => Effect.Effect<Snapshot, SharedCacheUnavailable>
   /** A snapshot with this id of its entries, and the times that it was stored with. */
   readonly byId: (id: string, near: TakenSnapshot | undefined) => Effect.Effect<TakenSnapshot, SharedCacheUnavailable>
+  /** Why what was stored was refused, in words; `undefined` once something was stored or loaded well. */
+  readonly refusal: () => string | undefined
 }
 
-/** @param key the whole of a key, with the prefix that all of ours have */
-export const makeSharedStore = (redis: RedisConnection, key: (name: string) => string): SharedStore => {
+/**
+ * @param key the whole of a key, with the prefix that all of ours have
+ * @param model what is stored is judged under these settings, as if it came from Waldur
+ */
+export const makeSharedStore = (
+  redis: RedisConnection,
+  key: (name: string) => string,
+  model: ModelSettings,
+): SharedStore => {
+  const reader = storedReader(model)
+  let refusal: string | undefined
   const keyOfHeader = (digest: string) => key(`snapshot:${digest}`)
   /** Holds the digest of the last snapshot with these entries. */
   const keyOfEntries = (id: string) => key(`entries:${id}`)
@@ -49,86 +76,132 @@ export const makeSharedStore = (redis: RedisConnection, key: (name: string) => s
         const values: Array<readonly [string, Buffer]> = []
         for (const [index, chunk] of some.entries()) {
           if (areThere[index]) continue
-          values.push([keyOfChunk(chunk.digest), gzipSync(chunkText(chunk), { level: 1 })])
+          const text = chunkText(chunk)
+          if (text.length > longestChunk) return undefined
+          values.push([keyOfChunk(chunk.digest), gzipSync(text, { level: 1 })])
           yield
         }
         return values
       })
+      if (packed === undefined) return yield* tooLarge
       yield* redis.setAll(packed, storedFor)
     }
   })
 
+  /** The chunks that can be had, and why the first of those that are there and not good is none. */
   const loadChunks = Effect.fnUntraced(function* (digests: ReadonlyArray<string>, known: ReadonlyMap<string, Chunk>) {
     const found = new Map<string, Chunk>()
+    let problem: string | undefined
+    let bytes = 0
     const missing = digests.filter((digest) => !known.has(digest))
     for (let start = 0; start < missing.length; start += atOnce) {
       const some = missing.slice(start, start + atOnce)
-      const packed = yield* redis.getAll(some.map(keyOfChunk))
+      const packed = yield* redis.getAll(some.map(keyOfChunk), { each: longestChunk, inAll: mostAtOnce })
       yield* inSlices(function* () {
         for (const [index, digest] of some.entries()) {
-          const text = unpacked(packed[index])
-          const chunk = text === undefined ? undefined : chunkFrom(text, digest)
-          if (chunk !== undefined) found.set(digest, chunk)
+          const value = packed[index]
+          if (value !== undefined) {
+            const chunk = Result.flatMap(unpacked(value, longestChunk), (text) => reader.chunk(text, digest))
+            if (Result.isFailure(chunk)) problem ??= chunk.failure
+            else {
+              found.set(digest, chunk.success)
+              bytes += chunk.success.bytes.length
+            }
+          }
           yield
         }
       })
+      if (bytes > mostBytes) problem = "it is larger than any that we store"
+      if (problem !== undefined) break
     }
-    return digests.map((digest) => known.get(digest) ?? found.get(digest))
+    return { chunks: digests.map((digest) => known.get(digest) ?? found.get(digest)), problem }
   })
 
   /** What is not whole is removed with the name that it is found by: the leader sees that and stores it again. */
   const removed = (digest: string, chunks: ReadonlyArray<string> = []) =>
     Effect.andThen(redis.removeAll([keyOfHeader(digest), ...chunks.map(keyOfChunk)]), Effect.fail(incomplete))
 
+  /** The same for what is there and may not be believed: that is said. */
+  const refused = (problem: string, digest: string, chunks?: ReadonlyArray<string>) => {
+    const isFirst = refusal === undefined
+    refusal = problem
+    const said = isFirst
+      ? Effect.logWarning("What the shared cache holds is refused").pipe(Effect.annotateLogs({ error: problem }))
+      : Effect.void
+    return Effect.andThen(said, removed(digest, chunks))
+  }
+
   const load = Effect.fnUntraced(function* (digest: string, near: TakenSnapshot | undefined) {
-    const [packed] = yield* redis.getAll([keyOfHeader(digest)])
-    const header = headerFrom(unpacked(packed) ?? "")
-    if (header === undefined) return yield* removed(digest)
+    if (!isDigest(digest)) return yield* incomplete
+    const [packed] = yield* redis.getAll([keyOfHeader(digest)], { each: longestHeader, inAll: longestHeader })
+    if (packed === undefined) return yield* removed(digest)
+    const header = Result.flatMap(unpacked(packed, longestHeader), reader.header)
+    if (Result.isFailure(header)) return yield* refused(header.failure, digest)
+    const names = header.success.chunks
     const known = new Map(near?.snapshot.entries.chunks.map((chunk) => [chunk.digest, chunk]))
-    const chunks = yield* loadChunks(header.chunks, known)
-    const lost = header.chunks.filter((_, index) => chunks[index] === undefined)
-    if (lost.length > 0) return yield* removed(digest, lost)
+    const { chunks, problem } = yield* loadChunks(names, known)
+    const lost = names.filter((_, index) => chunks[index] === undefined)
+    if (problem !== undefined) return yield* refused(problem, digest, lost.slice(0, mostRemoved))
+    if (lost.length > 0) return yield* removed(digest, lost.slice(0, mostRemoved))
     const whole = chunks.filter((chunk) => chunk !== undefined)
-    const { takenAt, heldSince, changedAt } = header
-    const taken = { snapshot: snapshotFrom(header, whole), takenAt, heldSince, changedAt }
-    return storedDigest(taken) === digest ? taken : yield* removed(digest)
+    const { takenAt, heldSince, changedAt } = header.success
+    const taken = { snapshot: snapshotFrom(header.success, whole), takenAt, heldSince, changedAt }
+    if (storedDigest(taken) !== digest) return yield* refused("a header is not the one that was stored", digest)
+    refusal = undefined
+    return taken
   })
 
   return {
-    save: Effect.fnUntraced(function* (taken) {
+    refusal: () => refusal,
+    save: Effect.fnUntraced(function* (taken: TakenSnapshot) {
       const now = yield* Clock.currentTimeMillis
       const digest = storedDigest(taken)
       const { entries } = taken.snapshot
       const names = [keyOfHeader(digest), keyOfEntries(entries.id)]
       const isRecent = last?.digest === digest && now - last.at < storeAgainAfter
       if (isRecent && (yield* redis.areThere(names))) return digest
+      const header = headerText(taken)
+      if (header.length > longestHeader || entries.chunks.length > mostChunks) return yield* tooLarge
       yield* saveChunks(entries.chunks)
       // The header after the chunks, and its name last: whoever finds one finds all.
-      yield* redis.setAll([[keyOfHeader(digest), gzipSync(headerText(taken), { level: 1 })]], storedFor)
+      yield* redis.setAll([[keyOfHeader(digest), gzipSync(header, { level: 1 })]], storedFor)
       yield* redis.setAll([[keyOfEntries(entries.id), Buffer.from(digest)]], storedFor)
       last = { digest, at: now }
+      refusal = undefined
       return digest
-    }),
-    load: (digest, near) => Effect.map(load(digest, near), ({ snapshot }) => snapshot),
+    }, inTime),
+    load: (digest, near) => Effect.map(inTime(load(digest, near)), ({ snapshot }) => snapshot),
     byId: (id, near) =>
       Effect.gen(function* () {
-        const [digest] = yield* redis.getAll([keyOfEntries(id)])
+        const [digest] = yield* redis.getAll([keyOfEntries(id)], { each: longestName, inAll: longestName })
         if (digest === undefined) return yield* incomplete
         const taken = yield* load(digest.toString(), near)
         return taken.snapshot.entries.id === id ? taken : yield* incomplete
-      }).pipe(Effect.tapError((error) => (error === incomplete ? redis.removeAll([keyOfEntries(id)]) : Effect.void))),
+      }).pipe(
+        Effect.tapError((error) => (error === incomplete ? redis.removeAll([keyOfEntries(id)]) : Effect.void)),
+        inTime,
+      ),
   }
 }
 
+/** Keys that are removed for one snapshot: in one call, and the rest vanishes by itself. */
+const mostRemoved = 1000
+/** Bytes of a digest, in text. */
+const longestName = 64
+
 /** It was flushed, is too old, or is not ours. */
 const incomplete = new SharedCacheUnavailable({ detail: "a snapshot is not there, or not whole" })
+const tooLarge = new SharedCacheUnavailable({ detail: "the snapshot is larger than any that can be read back" })
+const tooSlow = new SharedCacheUnavailable({ detail: "a snapshot is not stored or loaded in time" })
 
-/** `undefined` for what is not there or was not packed by us. */
-const unpacked = (packed: Buffer | undefined): string | undefined => {
-  if (packed === undefined) return undefined
+const inTime = <A>(effect: Effect.Effect<A, SharedCacheUnavailable>) =>
+  Effect.timeoutOrElse(effect, { duration: within, orElse: () => Effect.fail(tooSlow) })
+
+/** Fails for what was not packed by us, or unpacks to more than so many bytes. */
+const unpacked = (packed: Buffer, atMost: number): Result.Result<string, string> => {
   try {
-    return gunzipSync(packed).toString()
+    return Result.succeed(gunzipSync(packed, { maxOutputLength: atMost }).toString())
   } catch {
-    return undefined
+    return Result.fail("a value is not packed as ours are")
   }
 }

@@ -1,14 +1,30 @@
-import { open, readFile, rename, rm } from "node:fs/promises"
+/**
+ * Keeps a snapshot in a file over a restart. The file is written whole or not at all, and read with suspicion: only a
+ * regular file of ours that nobody else may write, no larger than one that we write, and each entry judged anew.
+ */
+import { type FileHandle, open, rename, rm } from "node:fs/promises"
 import { dirname } from "node:path"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
-import { promisify } from "node:util"
-import { createGzip, gunzip } from "node:zlib"
-import { Effect, Schema } from "effect"
+import { createGunzip, createGzip } from "node:zlib"
+import type { ModelSettings } from "@cscs/storage-model"
+import { Effect, Result, Schema } from "effect"
 import type { Chunk } from "./entry-table.ts"
-import { inSlices } from "./in-slices.ts"
+import { sliceTurns } from "./in-slices.ts"
+import { mustBeReplaceable, openOwnFile } from "./own-file.ts"
 import type { TakenSnapshot } from "./snapshot.ts"
-import { chunkFrom, chunkText, headerFrom, headerText, snapshotFrom } from "./stored-snapshot.ts"
+import {
+  chunkText,
+  headerText,
+  longestChunk,
+  longestHeader,
+  mostBytes,
+  mostChunks,
+  type StoredHeader,
+  type StoredReader,
+  snapshotFrom,
+  storedReader,
+} from "./stored-snapshot.ts"
 
 /** The file cannot be read or written; what stood there stands. */
 export class SnapshotFileError extends Schema.TaggedError<SnapshotFileError>()("SnapshotFileError", {
@@ -23,14 +39,19 @@ export class SnapshotFileError extends Schema.TaggedError<SnapshotFileError>()("
 /** The file is not what we write: cut off, changed, or something else. */
 export class SnapshotFileDamaged extends Schema.TaggedError<SnapshotFileDamaged>()("SnapshotFileDamaged", {
   path: Schema.String,
+  detail: Schema.String,
 }) {
   override get message() {
-    return `cache.path ${this.path} holds no whole snapshot`
+    return `cache.path ${this.path} holds no whole snapshot: ${this.detail}`
   }
 }
 
 const format = "storage-proxy snapshot 1"
 const newline = 0x0a
+/** Characters of the first line: the format and a digest. */
+const longestFirstLine = 1024
+/** Bytes of the file. A list of the most bytes packs to a fifth of this, unless its texts are noise. */
+const largestFile = 256 * 1024 * 1024
 
 const failed = (path: string) => (cause: unknown) =>
   new SnapshotFileError({ path, detail: cause instanceof Error ? cause.message : String(cause) })
@@ -38,6 +59,7 @@ const failed = (path: string) => (cause: unknown) =>
 /**
  * Writes a snapshot: gzip of lines of JSON, the format and whose it is, the header, then each chunk. Only we may read it.
  * It takes the place of the old file when it is whole and on the disk, so that a crash leaves the one or the other.
+ * Nothing is replaced that is not a file of ours, and nothing is written that would be too large to read back.
  *
  * @param identity `storageIdentity` of the settings
  */
@@ -49,25 +71,50 @@ export const writeSnapshotFile = (
   Effect.tryPromise({
     try: async () => {
       const unfinished = `${path}.tmp`
+      await mustBeReplaceable(path)
+      await mustBeReplaceable(unfinished)
       await rm(unfinished, { force: true })
       const file = await open(unfinished, "wx", 0o600)
       try {
-        // A umask can take from the mode above what we need ourselves. (Where Node's permission model is on, it may not be set.)
-        if (((await file.stat()).mode & 0o777) !== 0o600) await file.chmod(0o600)
-        const lines = function* () {
-          yield `${JSON.stringify([format, identity])}\n${headerText(taken)}\n`
-          for (const chunk of taken.snapshot.entries.chunks) yield `${chunkText(chunk)}\n`
-        }
-        await pipeline(Readable.from(lines()), createGzip({ level: 1 }), (packed) => file.writeFile(packed))
-        await file.sync()
-      } finally {
-        await file.close()
+        await write(file, identity, taken).finally(() => file.close())
+        await rename(unfinished, path)
+      } catch (cause) {
+        await rm(unfinished, { force: true }).catch(() => undefined)
+        throw cause
       }
-      await rename(unfinished, path)
       await syncDirectory(dirname(path)).catch(() => undefined)
     },
     catch: failed(path),
   })
+
+const write = async (file: FileHandle, identity: string, taken: TakenSnapshot): Promise<void> => {
+  // A umask can take from the mode above what we need ourselves. (Where Node's permission model is on, it may not be set.)
+  if (((await file.stat()).mode & 0o777) !== 0o600) await file.chmod(0o600)
+  await pipeline(Readable.from(linesToWrite(identity, taken)), createGzip({ level: 1 }), (packed) =>
+    file.writeFile(packed),
+  )
+  const { size } = await file.stat()
+  if (size > largestFile) throw new Error(tooLarge("packed", size, largestFile))
+  await file.sync()
+}
+
+function* linesToWrite(identity: string, taken: TakenSnapshot): Generator<string, void> {
+  const { chunks } = taken.snapshot.entries
+  if (chunks.length > mostChunks) throw new Error(tooLarge("chunks", chunks.length, mostChunks))
+  let bytes = 0
+  const line = (text: string, longest: number): string => {
+    bytes += Buffer.byteLength(text) + 1
+    if (text.length > longest) throw new Error(tooLarge("a line", text.length, longest))
+    if (bytes > mostBytes) throw new Error(tooLarge("unpacked", bytes, mostBytes))
+    return `${text}\n`
+  }
+  yield line(JSON.stringify([format, identity]), longestFirstLine)
+  yield line(headerText(taken), longestHeader)
+  for (const chunk of chunks) yield line(chunkText(chunk), longestChunk)
+}
+
+const tooLarge = (what: string, size: number, limit: number) =>
+  `the snapshot is too large to be read back (${what}: ${size}, at most ${limit})`
 
 /** Makes a renaming outlive a loss of power, where we may read the directory and the file system knows how. */
 const syncDirectory = async (path: string): Promise<void> => {
@@ -80,59 +127,139 @@ const syncDirectory = async (path: string): Promise<void> => {
 }
 
 /**
- * Reads what `writeSnapshotFile` wrote, proving each chunk by its digest, and the rest by gzip's checksum.
+ * Reads what `writeSnapshotFile` wrote, proving each chunk by its digest, and the rest by gzip's checksum; and judges each
+ * entry and GID by the rules for what comes from Waldur. Reads no more at once than one line and what is left of it.
  *
+ * @param identity `storageIdentity` of the settings
  * @returns `undefined` where there is no file, or one of another version or configuration
  */
-export const readSnapshotFile = Effect.fnUntraced(function* (
+export const readSnapshotFile = (
   path: string,
   identity: string,
-): Effect.fn.Return<TakenSnapshot | undefined, SnapshotFileError | SnapshotFileDamaged> {
-  const packed = yield* Effect.tryPromise({
-    try: () => readFile(path),
-    catch: (cause) => cause as NodeJS.ErrnoException,
-  }).pipe(
-    Effect.catch((cause) => (cause.code === "ENOENT" ? Effect.succeed(undefined) : Effect.fail(failed(path)(cause)))),
-  )
-  if (packed === undefined) return undefined
-  const damaged = new SnapshotFileDamaged({ path })
-  const bytes = yield* Effect.tryPromise({ try: () => promisify(gunzip)(packed), catch: () => damaged })
-  const read = yield* inSlices(() => parsed(bytes, identity))
-  return read === "damaged" ? yield* damaged : read
-})
+  model: ModelSettings,
+): Effect.Effect<TakenSnapshot | undefined, SnapshotFileError | SnapshotFileDamaged> =>
+  Effect.tryPromise({
+    try: async (signal) => {
+      const file = await openOwnFile(path)
+      if (file === undefined) return undefined
+      try {
+        return await readFrom(file, identity, storedReader(model), signal)
+      } finally {
+        await file.close()
+      }
+    },
+    catch: (cause) =>
+      cause instanceof Damage ? new SnapshotFileDamaged({ path, detail: cause.message }) : failed(path)(cause),
+  })
 
-function* parsed(bytes: Uint8Array, identity: string) {
-  const lines = linesOf(bytes)
-  const next = (): string => lines.next().value ?? ""
-  const whose = next()
-  if (whose !== JSON.stringify([format, identity])) {
-    return whose.startsWith(`["storage-proxy snapshot `) ? undefined : "damaged"
+/** What was read is not what we write. */
+class Damage extends Error {}
+
+const readFrom = async (
+  file: FileHandle,
+  identity: string,
+  reader: StoredReader,
+  signal: AbortSignal,
+): Promise<TakenSnapshot | undefined> => {
+  const { size } = await file.stat()
+  if (size > largestFile) throw new Damage(`it has ${size} bytes, more than any that we write`)
+  let outcome: { readonly taken: TakenSnapshot | undefined } | undefined
+  try {
+    await pipeline(
+      file.createReadStream({ autoClose: false, start: 0, end: largestFile }),
+      createGunzip(),
+      async (unpacked: AsyncIterable<Buffer>) => {
+        outcome = { taken: await parsed(linesOf(unpacked), identity, reader, signal) }
+      },
+      { signal },
+    )
+  } catch (cause) {
+    // Of a file that is another's the rest is not read, and the pipeline misses it.
+    if (outcome !== undefined && outcome.taken === undefined) return undefined
+    if (cause instanceof Damage) throw cause
+    const { code } = cause as NodeJS.ErrnoException
+    if (code?.startsWith("Z_") || code === "ERR_ENCODING_INVALID_ENCODED_DATA") throw new Damage(String(cause))
+    throw cause
   }
-  const header = headerFrom(next())
-  if (header === undefined) return "damaged"
-  const chunks: Array<Chunk> = []
-  for (const digest of header.chunks) {
-    const chunk = chunkFrom(next(), digest)
-    if (chunk === undefined) return "damaged"
-    chunks.push(chunk)
-    yield
-  }
-  const { takenAt, heldSince, changedAt } = header
-  return { snapshot: snapshotFrom(header, chunks), takenAt, heldSince, changedAt } satisfies TakenSnapshot
+  return outcome?.taken
 }
 
-function* linesOf(bytes: Uint8Array): Generator<string, undefined> {
-  const utf8 = new TextDecoder()
-  for (let start = 0; ; ) {
-    const end = bytes.indexOf(newline, start)
-    if (end < 0) return undefined
-    yield utf8.decode(bytes.subarray(start, end))
-    start = end + 1
+const parsed = async (
+  lines: AsyncGenerator<string, void>,
+  identity: string,
+  reader: StoredReader,
+  signal: AbortSignal,
+): Promise<TakenSnapshot | undefined> => {
+  const turn = sliceTurns()
+  const next = async (): Promise<string> => {
+    await turn()
+    signal.throwIfAborted()
+    const { value } = await lines.next()
+    if (value === undefined) throw new Damage("it ends too early")
+    return value
+  }
+  const whose = await next()
+  if (whose !== JSON.stringify([format, identity])) {
+    await lines.return()
+    if (whose.startsWith(`["storage-proxy snapshot `)) return undefined
+    throw new Damage("it begins as none of ours does")
+  }
+  const header: StoredHeader = orDamage(reader.header(await next()))
+  const chunks: Array<Chunk> = []
+  for (const digest of header.chunks) chunks.push(orDamage(reader.chunk(await next(), digest)))
+  // The checksum comes last.
+  if (!(await lines.next()).done) throw new Damage("it goes on after its end")
+  const { takenAt, heldSince, changedAt } = header
+  return { snapshot: snapshotFrom(header, chunks), takenAt, heldSince, changedAt }
+}
+
+const orDamage = <A>(result: Result.Result<A, string>): A => {
+  if (Result.isFailure(result)) throw new Damage(result.failure)
+  return result.success
+}
+
+/** The lines of what is unpacked; a rest without a newline is none. Gives up on what no file of ours can hold. */
+async function* linesOf(unpacked: AsyncIterable<Buffer>): AsyncGenerator<string, void> {
+  const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+  const longest = [longestFirstLine, longestHeader]
+  let read = 0
+  let lineNumber = 0
+  let pieces: Array<Buffer> = []
+  let length = 0
+  const add = (piece: Buffer) => {
+    pieces.push(piece)
+    length += piece.length
+    // A character is up to three bytes.
+    if (length > 3 * (longest[lineNumber] ?? longestChunk)) throw new Damage("a line is longer than any that we write")
+  }
+  for await (const block of unpacked) {
+    read += block.length
+    if (read > mostBytes) throw new Damage("it unpacks to more than any that we write")
+    let start = 0
+    for (let end = block.indexOf(newline); end >= 0; end = block.indexOf(newline, start)) {
+      add(block.subarray(start, end))
+      yield utf8.decode(Buffer.concat(pieces))
+      pieces = []
+      length = 0
+      lineNumber += 1
+      start = end + 1
+    }
+    add(block.subarray(start))
   }
 }
 
 /** Moves a damaged file out of the way, for whoever wants to know what happened to it. */
 export const setAside = (path: string): Effect.Effect<string, SnapshotFileError> => {
   const aside = `${path}.damaged`
-  return Effect.as(Effect.tryPromise({ try: () => rename(path, aside), catch: failed(path) }), aside)
+  return Effect.as(
+    Effect.tryPromise({
+      try: async () => {
+        await mustBeReplaceable(path)
+        await mustBeReplaceable(aside)
+        await rename(path, aside)
+      },
+      catch: failed(path),
+    }),
+    aside,
+  )
 }

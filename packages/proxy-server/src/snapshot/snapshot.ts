@@ -29,6 +29,11 @@ export interface Snapshot {
   readonly gidFailure: string | undefined
   /** Unix GIDs by project slug, as the HPC User API gave them: none is made up. */
   readonly gids: ReadonlyMap<string, number>
+  /**
+   * When an earlier process had the GIDs from the HPC User API, in milliseconds since 1970: while the API is down they are
+   * carried on over restarts, and must not look new each time. `undefined` if this process has asked the API itself.
+   */
+  readonly gidsReadAt: number | undefined
 }
 
 /** A snapshot, and the times that go with it, in milliseconds since 1970. */

@@ -1,12 +1,43 @@
 import { createHash } from "node:crypto"
-import type { SkipCode, WarningCode } from "@cscs/storage-model"
-import { Option, Schema } from "effect"
+import {
+  isProblem,
+  isServableGid,
+  type ModelSettings,
+  type SkipCode,
+  storedEntryJudge,
+  type WarningCode,
+} from "@cscs/storage-model"
+import { Option, Result, Schema } from "effect"
 import type { ProxySettings } from "../config/settings.ts"
 import { version } from "../version.ts"
 import { contentDigest } from "./content-digest.ts"
-import { type Chunk, chunkOf, entryTable } from "./entry-table.ts"
+import { type Chunk, chunkOf, entriesInChunk, entryTable } from "./entry-table.ts"
 import { findingFields } from "./finding-fields.ts"
 import type { Snapshot, TakenSnapshot } from "./snapshot.ts"
+
+/*
+ * What a stored snapshot may need at most. What is larger is not stored, for it could not be read back; what is larger and
+ * stored all the same is not ours, and must not take the memory of the process.
+ */
+/** Characters of the header: 100,000 entries take some 5 MB, with a finding about each of them some 30 MB. */
+export const longestHeader = 32 * 1024 * 1024
+/** Characters of a chunk: its 16 entries at their longest, escaped. */
+export const longestChunk = 8 * 1024 * 1024
+/** Chunks: each customer begins one of its own. */
+export const mostChunks = 200_000
+/** Bytes of all of it, unpacked: 100,000 entries are about 110 MB. */
+export const mostBytes = 512 * 1024 * 1024
+/** Characters of what a finding found, as JSON: the model cuts it at 200. */
+const longestFound = 1000
+/** The last moment that a `Date` can tell. */
+const lastMoment = 8.64e15
+
+/** Milliseconds since 1970. */
+export const Moment = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: lastMoment }))
+const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+/** A whole SHA-256 in base64url. */
+export const Digest = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{43}$/))
+export const isDigest = Schema.is(Digest)
 
 const skipCodes: Record<SkipCode, true> = {
   "removal-without-order": true,
@@ -34,29 +65,31 @@ const keysOf = <K extends string>(codes: Record<K, true>) =>
 const findings = <S extends Schema.Top>(code: S) => Schema.Array(Schema.Struct({ code, ...findingFields }))
 
 // Pairs: a name can be one that an object has already.
-const numbersByName = Schema.Array(Schema.Tuple([Schema.String, Schema.Int]))
+const numbersByName = Schema.Array(Schema.Tuple([Schema.String, Count]))
 
 const Header = Schema.fromJsonString(
   Schema.Struct({
-    takenAt: Schema.Int,
-    heldSince: Schema.Int,
-    changedAt: Schema.Int,
+    takenAt: Moment,
+    heldSince: Moment,
+    changedAt: Moment,
     /** Digests of the chunks, in their order. */
-    chunks: Schema.Array(Schema.String),
+    chunks: Schema.Array(Digest).check(Schema.isMaxLength(mostChunks)),
     skipped: findings(keysOf(skipCodes)),
     warnings: findings(keysOf(warningCodes)),
     counts: numbersByName,
-    guarded: Schema.Array(
-      Schema.Struct({ offeringSlug: Schema.String, since: Schema.Int, before: Schema.Int, now: Schema.Int }),
-    ),
+    guarded: Schema.Array(Schema.Struct({ offeringSlug: Schema.String, since: Moment, before: Count, now: Count })),
     invisibleOfferings: Schema.Array(Schema.String),
     gidFailure: Schema.NullOr(Schema.String),
     gids: numbersByName,
+    gidsReadAt: Schema.NullOr(Moment),
   }),
 )
 
 /** All that is stored of a snapshot but its chunks. */
 export type StoredHeader = typeof Header.Type
+
+/** The states that filters ask for are Waldur's six; what else it may send is little. */
+const mostStates = 64
 
 const StoredChunk = Schema.fromJsonString(
   Schema.Struct({
@@ -65,13 +98,13 @@ const StoredChunk = Schema.fromJsonString(
     facets: Schema.Array(
       Schema.Struct({
         offeringSlug: Schema.String,
-        states: Schema.Array(Schema.String),
+        states: Schema.Array(Schema.String).check(Schema.isMaxLength(mostStates)),
         dataType: Schema.String,
         status: Schema.String,
       }),
-    ),
-    facetsAt: Schema.Array(Schema.Int),
-    resources: Schema.Array(Schema.String),
+    ).check(Schema.isMaxLength(entriesInChunk)),
+    facetsAt: Schema.Array(Count).check(Schema.isMinLength(1), Schema.isMaxLength(entriesInChunk)),
+    resources: Schema.Array(Schema.String).check(Schema.isMaxLength(entriesInChunk)),
   }),
 )
 
@@ -84,7 +117,7 @@ export const storageIdentity = ({ waldur, model, hpcUserApi }: ProxySettings): s
 
 /** The header as text, on one line. A snapshot with made-up GIDs is never stored. */
 export const headerText = ({ snapshot, takenAt, heldSince, changedAt }: TakenSnapshot): string => {
-  const { entries, skipped, warnings, counts, guarded, invisibleOfferings, gidFailure, gids } = snapshot
+  const { entries, skipped, warnings, counts, guarded, invisibleOfferings, gidFailure, gids, gidsReadAt } = snapshot
   return JSON.stringify({
     takenAt,
     heldSince,
@@ -97,6 +130,7 @@ export const headerText = ({ snapshot, takenAt, heldSince, changedAt }: TakenSna
     invisibleOfferings,
     gidFailure: gidFailure ?? null,
     gids: [...gids],
+    gidsReadAt: gidsReadAt ?? null,
   } satisfies StoredHeader)
 }
 
@@ -112,22 +146,72 @@ export const chunkText = ({ bytes, facets, facetsAt, resources }: Chunk): string
 const decodeHeader = Schema.decodeUnknownOption(Header)
 const decodeChunk = Schema.decodeUnknownOption(StoredChunk)
 
-/** `undefined` where the text is no header of ours. */
-export const headerFrom = (text: string): StoredHeader | undefined => Option.getOrUndefined(decodeHeader(text))
-
-/** `undefined` where the text is no chunk of ours, or not the one of this digest. */
-export const chunkFrom = (text: string, digest: string | undefined): Chunk | undefined => {
-  const stored = Option.getOrUndefined(decodeChunk(text))
-  if (stored === undefined) return undefined
-  const { entries, facets, facetsAt, resources } = stored
-  const chunk = chunkOf({
-    bytes: Buffer.from(entries),
-    facets: facets.map((one) => ({ ...one, states: new Set(one.states) })),
-    facetsAt: Uint8Array.from(facetsAt),
-    resources,
-  })
-  return chunk.digest === digest ? chunk : undefined
+/** Reads what was stored, and judges it as if it came from Waldur. A failure says in words what is wrong. */
+export interface StoredReader {
+  readonly header: (text: string) => Result.Result<StoredHeader, string>
+  /** @param digest of the chunk that the header names in this place */
+  readonly chunk: (text: string, digest: string) => Result.Result<Chunk, string>
 }
+
+/** Makes the rules for stored snapshots under these settings. They throw for no text. */
+export const storedReader = (model: ModelSettings): StoredReader => {
+  const judge = storedEntryJudge(model)
+
+  const header = (text: string): Result.Result<StoredHeader, string> => {
+    const stored = text.length > longestHeader ? undefined : Option.getOrUndefined(decodeHeader(text))
+    if (stored === undefined) return Result.fail("the header is not one of ours")
+    if (!stored.skipped.every(isShort) || !stored.warnings.every(isShort)) {
+      return Result.fail("a finding is not one of ours")
+    }
+    const wrong = stored.gids.find(([, gid]) => !isServableGid(gid, model))
+    if (wrong !== undefined)
+      return Result.fail(`the GID ${wrong[1]} of ${JSON.stringify(wrong[0])} is not one to serve`)
+    return Result.succeed(stored)
+  }
+
+  const chunk = (text: string, digest: string): Result.Result<Chunk, string> => {
+    const stored = text.length > longestChunk ? undefined : Option.getOrUndefined(decodeChunk(text))
+    if (stored === undefined) return Result.fail("a chunk is not one of ours")
+    const { entries, facets, facetsAt, resources } = stored
+    const lines = entries.split("\n", facetsAt.length + 2)
+    if (lines.length !== facetsAt.length + 1 || lines.pop() !== "") return Result.fail("a chunk has other entries")
+    const found: Array<string> = []
+    for (const [index, line] of lines.entries()) {
+      const facet = facets[facetsAt[index] ?? -1]
+      // A chunk is of one storage system: a guard keeps or drops it as a whole.
+      if (facet === undefined || facet.offeringSlug !== facets[0]?.offeringSlug) {
+        return Result.fail("a chunk's entries are not of one storage system")
+      }
+      const entry = judge(line, facet.offeringSlug)
+      if (isProblem(entry)) return Result.fail(`${entry.field} of an entry is ${shownAs(entry.found)}; ${entry.reason}`)
+      if (entry.status !== facet.status || entry.dataType !== facet.dataType) {
+        return Result.fail(`filters would not tell the entry ${entry.itemId} for what it is`)
+      }
+      if (entry.isResource) found.push(entry.itemId)
+    }
+    if (JSON.stringify(found) !== JSON.stringify(resources)) return Result.fail("a chunk names other resources")
+    const made = chunkOf({
+      bytes: Buffer.from(entries),
+      facets: facets.map((one) => ({ ...one, states: new Set(one.states) })),
+      facetsAt: Uint8Array.from(facetsAt),
+      resources,
+    })
+    return made.digest === digest ? Result.succeed(made) : Result.fail("a chunk is not the one that was stored")
+  }
+
+  return { header, chunk }
+}
+
+const isShort = ({ found }: { readonly found: unknown }): boolean => {
+  try {
+    return JSON.stringify(found).length <= longestFound
+  } catch {
+    // It nests so deep that no encoder takes it.
+    return false
+  }
+}
+
+const shownAs = (found: unknown): string => JSON.stringify(found)
 
 /** Puts together what was stored apart; the chunks are those that the header names, in their order. */
 export const snapshotFrom = (header: StoredHeader, chunks: ReadonlyArray<Chunk>): Snapshot => ({
@@ -140,6 +224,7 @@ export const snapshotFrom = (header: StoredHeader, chunks: ReadonlyArray<Chunk>)
   invisibleOfferings: header.invisibleOfferings,
   gidFailure: header.gidFailure ?? undefined,
   gids: new Map(header.gids),
+  gidsReadAt: header.gidsReadAt ?? undefined,
 })
 
 /** A digest of all that a snapshot says, not only of its entries. The same in every process that has it. */

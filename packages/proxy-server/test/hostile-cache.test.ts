@@ -1,0 +1,371 @@
+import { gzipSync } from "node:zlib"
+import { startSandbox } from "@cscs/sandbox"
+import { Duration, Effect, Fiber, Logger, Result } from "effect"
+import { TestClock } from "effect/testing"
+import fc from "fast-check"
+import { beforeAll, describe, expect, test } from "vitest"
+import type { RedisConnection } from "../src/snapshot/redis-connection.ts"
+import { makeReplicaBoard } from "../src/snapshot/replica-board.ts"
+import { makeSharedStore } from "../src/snapshot/shared-store.ts"
+import type { TakenSnapshot } from "../src/snapshot/snapshot.ts"
+import { headerText, storedDigest } from "../src/snapshot/stored-snapshot.ts"
+import { aProxy, noCache, type TestedProxy } from "./a-proxy.ts"
+import { type Answer, aList, aRespServer } from "./a-resp-server.ts"
+import { answersOf, aSnapshot, type Made, testModel } from "./a-snapshot.ts"
+import { aWorld } from "./a-world.ts"
+
+const made: Made = {
+  itemId: "climate",
+  mountPoint: "/capstor/store/cscs/physics/climate",
+  targetType: "project",
+  offeringSlug: "capstor",
+  dataType: "store",
+  status: "active",
+  states: ["OK"],
+}
+const takenOf = (entries: ReadonlyArray<Made>, more = {}): TakenSnapshot => ({
+  snapshot: aSnapshot([entries.slice(0, 1), entries.slice(1)], { gids: new Map([["climate", 40_001]]), ...more }),
+  takenAt: 1_700_000_000_000,
+  heldSince: 1_700_000_000_123,
+  changedAt: 1_600_000_000_000,
+})
+const good = takenOf([made, { ...made, itemId: "weather" }])
+
+/** A Redis in memory, as far as the store asks for it. */
+const aMemory = (getAll?: RedisConnection["getAll"]) => {
+  const values = new Map<string, Buffer>()
+  const redis = {
+    getAll:
+      getAll ??
+      ((keys, { each }) =>
+        Effect.succeed(
+          keys.map((key) => {
+            const value = values.get(key)
+            return value !== undefined && value.length <= each ? value : undefined
+          }),
+        )),
+    setAll: (some) => Effect.sync(() => some.forEach(([key, value]) => void values.set(key, value))),
+    touchAll: (keys) => Effect.sync(() => keys.map((key) => values.has(key))),
+    areThere: (keys) => Effect.sync(() => keys.every((key) => values.has(key))),
+    removeAll: (keys) => Effect.sync(() => keys.forEach((key) => void values.delete(key))),
+    run: () => Effect.succeed([]),
+    trouble: () => undefined,
+  } satisfies RedisConnection
+  return { values, redis, store: makeSharedStore(redis, (name) => name, testModel) }
+}
+
+const loaded = async ({ redis }: ReturnType<typeof aMemory>, digest: string) => {
+  const store = makeSharedStore(redis, (name) => name, testModel)
+  const quiet = Effect.provide(Effect.result(store.load(digest, undefined)), Logger.layer([]))
+  const result = await Effect.runPromise(quiet)
+  return { result, refusal: store.refusal() }
+}
+
+describe("a snapshot of the shared cache", () => {
+  test("is the one that was stored", async () => {
+    const memory = aMemory()
+    const digest = await Effect.runPromise(memory.store.save(good))
+    const { result, refusal } = await loaded(memory, digest)
+    expect(refusal).toBeUndefined()
+    expect(answersOf({ ...good, snapshot: Result.getOrThrow(result) })).toEqual(answersOf(good))
+  })
+
+  test.each<[string, TakenSnapshot, RegExp]>([
+    ["an entry at /etc", takenOf([{ ...made, mountPoint: "/etc" }]), /\/etc/],
+    ["an entry of root's group", takenOf([{ ...made, gid: 0 }]), /targetItem/],
+    ["an entry of a group above the largest", takenOf([{ ...made, gid: 2 ** 31 }]), /targetItem/],
+    ["a GID of root's group", takenOf([made], { gids: new Map([["climate", 0]]) }), /GID 0/],
+  ])("with %s is refused, and that is said; digests and names are right", async (_, taken, word) => {
+    const memory = aMemory()
+    const digest = await Effect.runPromise(memory.store.save(taken))
+    const { result, refusal } = await loaded(memory, digest)
+    expect(result).toMatchObject({ _tag: "Failure", failure: { _tag: "SharedCacheUnavailable" } })
+    expect(refusal).toMatch(word)
+    // Whoever leads stores a good one in its place.
+    expect(memory.values.has(`snapshot:${digest}`)).toBe(false)
+  })
+
+  test("that unpacks to gigabytes is not unpacked", async () => {
+    const member = gzipSync(Buffer.alloc(64 * 1024 * 1024), { level: 9 })
+    const bomb = Buffer.concat(Array.from({ length: 64 }, () => member))
+    for (const kind of ["snapshot:", "chunk:"]) {
+      const memory = aMemory()
+      const digest = await Effect.runPromise(memory.store.save(good))
+      for (const key of memory.values.keys()) if (key.startsWith(kind)) memory.values.set(key, bomb)
+      const { result, refusal } = await loaded(memory, digest)
+      expect([Result.isFailure(result), refusal]).toEqual([true, "a value is not packed as ours are"])
+    }
+  })
+
+  test("whose values are anything at all is the one that was stored, or none", async () => {
+    const memory = aMemory()
+    const digest = await Effect.runPromise(memory.store.save(good))
+    const whole = new Map(memory.values)
+    const value = fc.oneof(
+      fc.uint8Array().map((bytes) => Buffer.from(bytes)),
+      fc.oneof(fc.json(), fc.string({ unit: "binary" })).map((text) => gzipSync(text)),
+      fc.constantFrom(...whole.values()),
+    )
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.constantFrom(...whole.keys()), value), { minLength: 1 }),
+        async (changes) => {
+          memory.values.clear()
+          for (const [key, some] of [...whole, ...changes]) memory.values.set(key, some)
+          const { result } = await loaded(memory, digest)
+          if (Result.isSuccess(result)) {
+            expect(answersOf({ ...good, snapshot: result.success })).toEqual(answersOf(good))
+          } else expect(result.failure._tag).toBe("SharedCacheUnavailable")
+        },
+      ),
+      { numRuns: 500 },
+    )
+  })
+
+  test("of which each part comes late is given up in time", async () => {
+    const chunks = Array.from({ length: 100_000 }, (_, index) => String(index).padStart(43, "A"))
+    const header = JSON.stringify({ ...JSON.parse(headerText(good)), chunks })
+    const late: RedisConnection["getAll"] = (keys) =>
+      Effect.delay(
+        Effect.succeed(keys.map((key) => (key.startsWith("snapshot:") ? gzipSync(header) : undefined))),
+        "1900 millis",
+      )
+    const { store } = aMemory(late)
+    const loading = Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(Effect.result(store.load(storedDigest(good), undefined)))
+      yield* TestClock.adjust("1 minute")
+      return yield* Fiber.join(fiber)
+    })
+    const result = await Effect.runPromise(Effect.provide(loading, TestClock.layer()))
+    expect(Result.isFailure(result) && result.failure.detail).toMatch(/in time/)
+  })
+
+  test("by an id that is none of ours is none", async () => {
+    const { store } = aMemory()
+    await fc.assert(
+      fc.asyncProperty(fc.string({ unit: "binary" }), async (id) => {
+        expect(Result.isFailure(await Effect.runPromise(Effect.result(store.byId(id, undefined))))).toBe(true)
+      }),
+    )
+  })
+})
+
+const snapshotSaid = (more: object = {}) => ({
+  digest: "d".repeat(43),
+  takenAt: 1000,
+  heldSince: 1100,
+  changedAt: 900,
+  ...more,
+})
+const written = (said: object, at = 2000) => JSON.stringify({ at, said: { number: 5, failure: null, ...said } })
+
+describe("what replicas are told", () => {
+  const boardOf = (reply: ReadonlyArray<string | null>) =>
+    makeReplicaBoard(
+      { run: () => Effect.succeed(reply) } as Partial<RedisConnection> as RedisConnection,
+      (name) => name,
+    )
+  const day = Duration.toMillis("1 day")
+  /** How things stand where this was said so many milliseconds before now. */
+  const standing = async (text: string | null, begun = "5", saidFor = 0) => {
+    const before = Date.now()
+    const found = await Effect.runPromise(boardOf([text, String(day - saidFor), begun, null]).look)
+    return { ...found, before }
+  }
+
+  test("is dated by how old it was when it was said, whatever the other clock shows", async () => {
+    for (const offset of [0, 1e9, 1e12]) {
+      const times = { takenAt: 1000 + offset, heldSince: 1100 + offset }
+      const { said, before } = await standing(written({ snapshot: snapshotSaid(times) }, 2000 + offset), "5", 3000)
+      const age = before - (said?.snapshot?.heldSince ?? 0)
+      expect(age).toBeGreaterThan(3000 + 900 - 100)
+      expect(age).toBeLessThan(3000 + 900 + 1)
+    }
+  })
+
+  test.each<[string, string | null, string]>([
+    ["no JSON", "garbage", "5"],
+    ["other JSON", '{"number":1}', "5"],
+    ["nothing", null, "5"],
+    ["a number beyond the last that was begun", written({ number: 6, snapshot: null }), "5"],
+    ["a number beyond all time", written({ number: 2 ** 53, snapshot: null }), "-1"],
+    ["a negative number", written({ number: -1, snapshot: null }), "5"],
+    ["half a number", written({ number: 0.5, snapshot: null }), "5"],
+    ["a time beyond all time", written({ snapshot: snapshotSaid({ changedAt: 2 ** 53 }) }), "5"],
+    ["a negative time", written({ snapshot: snapshotSaid({ takenAt: -1 }) }), "5"],
+    ["a digest that is a key", written({ snapshot: snapshotSaid({ digest: "}:lease" }) }), "5"],
+  ])("is nothing where it is %s", async (_, text, begun) => {
+    expect((await standing(text, begun)).said).toBeUndefined()
+  })
+
+  test("of a snapshot that was read after it was spoken of names none: its age is not known", async () => {
+    for (const more of [{ takenAt: 2001 }, { heldSince: 2001 }, { heldSince: 8e15 }]) {
+      expect((await standing(written({ snapshot: snapshotSaid(more) }))).said).toMatchObject({
+        number: 5,
+        snapshot: null,
+      })
+    }
+  })
+
+  test("stands where the last number that was begun is lost", async () => {
+    for (const begun of ["-1", "1e300", "nan", "", "-inf", "99999999999999999999"]) {
+      const found = await standing(written({ snapshot: null }), begun)
+      expect([begun, found.said?.number, found.begun]).toEqual([begun, 5, -1])
+    }
+  })
+
+  test.each<[string, ReadonlyArray<string | null>, boolean]>([
+    ["who has what was said last", ["5", written({ snapshot: null }), "5"], true],
+    ["who has it already", ["4", written({ snapshot: null }), "5"], false],
+    ["who has seen a read begin", ["7", written({ snapshot: null }), "7"], true],
+    ["who has seen nothing", ["0", null, "-1"], true],
+    ["who has seen what there never was", ["8", written({ snapshot: null }), "7"], false],
+    ["who wants all there will be", ["9007199254740991", written({ snapshot: null }), "5"], false],
+    ["nobody", ["-1", written({ snapshot: null }), "5"], false],
+    ["what is no number", ["nan", null, "5"], false],
+    ["nothing", [], false],
+  ])("of a wish is believed, or not: of %s", async (_, reply, isWanted) => {
+    expect(await Effect.runPromise(boardOf(reply).isWanted)).toBe(isWanted)
+  })
+
+  test("in any form breaks nothing, and gives no time of the future", async () => {
+    const text = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.json(),
+      fc.constantFrom("kept", "taken", "said", "1e300", "-inf", "9".repeat(40)),
+      fc
+        .tuple(fc.nat(20), fc.maxSafeInteger(), fc.maxSafeInteger())
+        .map(([number, takenAt, at]) => written({ number, snapshot: snapshotSaid({ takenAt }) }, at)),
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.option(text), { maxLength: 5 }), async (reply) => {
+        const board = boardOf(reply)
+        for (const ask of [board.look, board.want(5)]) {
+          const { said, begun } = await Effect.runPromise(ask)
+          expect(begun).toBeGreaterThanOrEqual(-1)
+          if (said?.snapshot) expect(said.snapshot.heldSince).toBeLessThanOrEqual(Date.now())
+        }
+        for (const ask of [board.lead, board.keep, board.release, board.begin, board.isWanted])
+          await Effect.runPromise(ask)
+      }),
+      { numRuns: 1000 },
+    )
+  })
+})
+
+const password = "swordfish 4711"
+const urlOf = (port: number) => `redis://:${encodeURIComponent(password)}@127.0.0.1:${port}`
+
+/** A proxy that shares through a server that answers scripts like this. */
+const sharingThrough = async (onScript: (script: string) => Answer, world = aWorld(6)): Promise<TestedProxy> => {
+  const { port } = await aRespServer((command = "", script = "") =>
+    command.toUpperCase() === "EVAL" ? onScript(script) : "+OK\r\n",
+  )
+  return aProxy({ world, environment: { CACHE_URL: urlOf(port) } })
+}
+
+/** What each script is, told by what only it does. */
+const kindOf = (script: string): "lead" | "standing" | "values" | "other" => {
+  if (script.includes("'taken'")) return "lead"
+  if (script.includes("return {said, written(redis.call('pttl'")) return "standing"
+  return script.includes("mget") ? "values" : "other"
+}
+
+const total = async (proxy: TestedProxy, init?: RequestInit) => {
+  const { status, json } = await proxy.hurried(proxy.get("/api/storage-resources/", init))
+  return [status, json.pagination?.total]
+}
+
+let expected: ReadonlyArray<unknown> = []
+beforeAll(async () => {
+  const sandbox = await startSandbox({ world: aWorld(6) })
+  const { startProxy } = await import("./a-proxy.ts")
+  const proxy = await startProxy({ sandbox })
+  expected = await total(proxy)
+  await proxy.close()
+  await sandbox.close()
+})
+
+describe("a replica", () => {
+  test("under a lease that somebody holds for ever reads the upstreams itself, and says why", async () => {
+    const proxy = await sharingThrough((script) => {
+      const kind = kindOf(script)
+      if (kind === "lead") return aList([null])
+      return kind === "standing" ? aList([null, "-2", "-1", "somebody"]) : aList([])
+    })
+    expect(await total(proxy)).toEqual(expected)
+    const { json } = await proxy.ready()
+    expect(json.warnings.join("\n")).toContain("holds the lease")
+    expect(proxy.logs.join("\n")).toContain("holds the lease")
+    // Known by now: the next one does not wait for it again.
+    const before = proxy.sandbox.calls.of("waldur").length
+    expect((await proxy.get("/api/storage-resources/", noCache)).status).toBe(200)
+    expect(proxy.sandbox.calls.of("waldur").length).toBeGreaterThan(before)
+  })
+
+  test("that is told of nothing but failures tries itself in the end", async () => {
+    let number = 0
+    const failure = { _tag: "OfferingsInvisible", slugs: ["capstor"] }
+    const proxy = await sharingThrough((script) => {
+      if (kindOf(script) === "lead") return aList([null])
+      number += 1
+      const said = JSON.stringify({ at: 1000, said: { number, failure, snapshot: null } })
+      return kindOf(script) === "standing" ? aList([said, String(86_400_000), String(number), "somebody"]) : aList([])
+    })
+    let got = await total(proxy)
+    for (let request = 0; got[0] !== 200 && request < 20; request += 1) {
+      await proxy.pass("6 seconds")
+      got = await total(proxy)
+    }
+    expect(got).toEqual(expected)
+  })
+
+  test("that takes the lease and loses it at once, again and again, reads the upstreams itself", async () => {
+    const proxy = await sharingThrough((script) => aList([kindOf(script) === "lead" ? "taken" : null]))
+    expect(await total(proxy)).toEqual(expected)
+  })
+
+  const raw: ReadonlyArray<readonly [string, Answer]> = [
+    ["nothing", undefined],
+    ["an error that repeats the password", `-ERR ${password} is wrong\r\n`],
+    ["an error that repeats it as it stands in the URL", `-ERR ${encodeURIComponent(password)}\r\n`],
+    ["a number beyond all", ":9223372036854775807\r\n"],
+    ["a text in place of a list", "$5\r\nhello\r\n"],
+    ["an empty list", "*0\r\n"],
+    ["a list of lists", `*1\r\n${aList(["kept"])}`],
+    ["a list of numbers", "*4\r\n:1\r\n:2\r\n:3\r\n:4\r\n"],
+    ["a list of large numbers", aList(["9007199254740993", "1e300", "-1", null])],
+    ["a text of three gigabytes that never comes", "$3000000000\r\n"],
+    ["a list of a billion that never comes", "*1000000000\r\n"],
+    ["what is no RESP", "HTTP/1.1 400 Bad Request\r\n\r\n"],
+  ]
+  /** By the real clock, for its start waits as well. */
+  const aLiveProxy = (port: number) =>
+    aProxy({ world: aWorld(6), environment: { CACHE_URL: urlOf(port) }, isLive: true })
+  const totalOf = async (proxy: TestedProxy) => {
+    const { status, json } = await proxy.list()
+    return [status, json.pagination?.total]
+  }
+
+  test.each(raw)("that is answered %s reads the upstreams itself, and never says the password", async (_, answer) => {
+    const { port } = await aRespServer((command = "") => (command.toUpperCase() === "EVAL" ? answer : "+OK\r\n"))
+    const proxy = await aLiveProxy(port)
+    expect(await totalOf(proxy)).toEqual(expected)
+    const said = [(await proxy.ready()).text, ...proxy.logs].join("\n")
+    expect(said).not.toContain(password)
+    expect(said).not.toContain(encodeURIComponent(password))
+    if (typeof answer === "string" && answer.startsWith("-")) expect(said).toContain("***")
+  })
+
+  test("whose password is refused with the password in the answer does not say it, nor does check", async () => {
+    const { port } = await aRespServer(() => `-WRONGPASS ${password}\u001b[31m is not it\r\n`)
+    const proxy = await aLiveProxy(port)
+    expect(await totalOf(proxy)).toEqual(expected)
+    const [found] = (await proxy.check()).filter(({ name }) => name === "cache.url")
+    expect(found).toMatchObject({ ok: false })
+    const said = [(await proxy.ready()).text, ...proxy.logs, JSON.stringify(found)].join("\n")
+    expect(said).not.toContain(password)
+    expect(said).not.toContain("\\u001b")
+    expect(said).toContain("WRONGPASS")
+  })
+})
