@@ -109,7 +109,7 @@ export const serve = Command.make(
       Effect.scoped,
       Effect.catchDefect(() => Effect.fail(new EndedUnexpectedly())),
       Effect.provide(telemetry),
-      Effect.provide(logging(settings.logLevel)),
+      Effect.provide(logging(settings)),
     )
   }),
 ).pipe(

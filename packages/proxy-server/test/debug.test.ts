@@ -292,7 +292,7 @@ describe("secrets", () => {
     })
     const { world } = small.sandbox
     Object.assign(rowOf(world, 0).attributes as object, { a: [[{ b: { "x-secret": [secret], userPassword: 1 } }]] })
-    Object.assign(rowOf(world, 0), { token: { inner: secret }, tokens: "kept", secret: null })
+    Object.assign(rowOf(world, 0), { token: { inner: secret }, kept: "kept", tokens: "none", api_key: "none", secret: null })
     const capstor = world.offerings.find(({ slug }) => slug === "capstor")
     Object.assign(capstor ?? {}, { plugin_options: { deep: [{ heappe_password: secret }] } })
     for (const query of ["", "storage_system=capstor"]) {
@@ -305,9 +305,9 @@ describe("secrets", () => {
     })
     expect(json.agent_offering_config.backend_components.storage.storage_password).toBe("***")
     expect(json.waldur_offering_details.capstor.plugin_options).toEqual({ deep: [{ heappe_password: "***" }] })
-    const row = json.raw_resources.resources.find(({ tokens }: Any) => tokens === "kept")
+    const row = json.raw_resources.resources.find(({ kept }: Any) => kept === "kept")
     expect(row.attributes.a).toEqual([[{ b: { "x-secret": "***", userPassword: "***" } }]])
-    expect([row.token, row.secret]).toEqual(["***", null])
+    expect([row.token, row.tokens, row.api_key, row.secret]).toEqual(["***", "***", "***", null])
   })
 
   test("are masked in what a finding shows, and in the log of it", async () => {
