@@ -1,7 +1,7 @@
-import { loadSettings, type ProxySettings } from "@cscs/proxy-server"
+import { loadSettings, masker, type ProxySettings, secretsIn } from "@cscs/proxy-server"
 import { Effect, Layer, Logger, Option, References } from "effect"
 import { Flag } from "effect/cli"
-import { jsonLine, terminalLine } from "./log-lines.ts"
+import { jsonLine, type MaskText, terminalLine } from "./log-lines.ts"
 import { makeLogWriter } from "./log-writer.ts"
 
 /** `--config FILE`, as every command takes it. */
@@ -19,16 +19,18 @@ export const settingsFrom = (config: Option.Option<string>) =>
   })
 
 /**
- * Logs for people on a terminal, else as JSON lines; on standard error, where a command's own output is not.
- *
- * @param level the least that is logged
+ * Logs for people on a terminal, else as JSON lines; on standard error, where a command's own output is not. No line holds
+ * a secret of the settings.
  */
-export const logging = (level: ProxySettings["logLevel"]) =>
-  Layer.merge(Logger.layer([standardError]), Layer.succeed(References.MinimumLogLevel, levels[level]))
+export const logging = (settings: ProxySettings) =>
+  Layer.merge(
+    Logger.layer([standardError(masker(secretsIn(settings)))]),
+    Layer.succeed(References.MinimumLogLevel, levels[settings.logLevel]),
+  )
 
-const standardError = Effect.gen(function* () {
+const standardError = Effect.fnUntraced(function* (text: MaskText) {
   const { stderr } = process
-  const line = stderr.isTTY ? terminalLine(stderr.hasColors()) : jsonLine
+  const line = stderr.isTTY ? terminalLine(stderr.hasColors(), text) : jsonLine(text)
   const write = yield* makeLogWriter(stderr, (lines) =>
     JSON.stringify({
       message: "Log lines were dropped",

@@ -35,7 +35,7 @@ export const explain = Command.make(
     const { onProgress, clear } = readingProgress()
     const explanation = yield* explainEntry(settings, what, onProgress).pipe(
       Effect.ensuring(Effect.sync(clear)),
-      Effect.provide(logging(settings.logLevel)),
+      Effect.provide(logging(settings)),
     )
     yield* json ? printJson(explanation) : print(textOf(explanation))
     const { found } = explanation

@@ -52,7 +52,7 @@ export const exportEntries = Command.make(
     const { onProgress, clear } = readingProgress()
     const snapshot = yield* snapshotOnce(settings, onProgress).pipe(
       Effect.ensuring(Effect.sync(clear)),
-      Effect.provide(logging(settings.logLevel)),
+      Effect.provide(logging(settings)),
     )
     const counted = counts()
     const written = counted.of(listedEntries(snapshot, query, settings))

@@ -1,3 +1,4 @@
+import type { Server } from "node:http"
 import { Gauges, Lifecycle, makeApp, proxyLayer, Snapshots } from "@cscs/proxy-server"
 import { serve as listen, type ServerType } from "@hono/node-server"
 import { Cause, Data, Effect, Layer } from "effect"
@@ -6,6 +7,7 @@ import type { Hono } from "hono"
 import { configFlag, logging, settingsFrom } from "./configuration.ts"
 import { lastWords } from "./last-words.ts"
 import { holdHeapSmall } from "./small-heap.ts"
+import { closeStalledReaders } from "./stalled-readers.ts"
 import { Telemetry, telemetryFor } from "./telemetry/telemetry.ts"
 
 /** The address cannot be listened at. */
@@ -41,12 +43,16 @@ const serverOptions = {
   connectionsCheckingInterval: 5_000,
 }
 
+/** A connection takes some 50 kB: more are dropped, rather than that all end for want of memory. */
+const mostConnections = 2_000
+
 const open = (app: Hono, host: string, port: number) =>
   Effect.callback<ServerType, CannotListen>((resume) => {
     const failed = (error: NodeJS.ErrnoException) =>
       resume(Effect.fail(new CannotListen({ host, port, code: error.code ?? error.message })))
     try {
       const server = listen({ fetch: app.fetch, hostname: host, port, serverOptions })
+      server.maxConnections = mostConnections
       server.once("listening", () => resume(Effect.succeed(server)))
       server.once("error", failed)
     } catch (error) {
@@ -75,8 +81,17 @@ const httpServer = (host: string, port: number) =>
       })
       const { stop } = yield* Lifecycle
       const server = yield* Effect.acquireRelease(open(app, host, port), close)
+      const readers = closeStalledReaders(server as Server)
       // Released before the server: readiness turns first.
-      yield* Effect.addFinalizer(() => Effect.andThen(Effect.logInfo("Stopping"), Effect.sync(stop)))
+      yield* Effect.addFinalizer(() =>
+        Effect.andThen(
+          Effect.logInfo("Stopping"),
+          Effect.sync(() => {
+            stop()
+            readers.stop()
+          }),
+        ),
+      )
       const address = server.address()
       const shown = typeof address === "object" && address !== null ? address.port : port
       yield* Effect.logInfo(`Serving at http://${host.includes(":") ? `[${host}]` : host}:${shown}`)
@@ -109,7 +124,7 @@ export const serve = Command.make(
       Effect.scoped,
       Effect.catchDefect(() => Effect.fail(new EndedUnexpectedly())),
       Effect.provide(telemetry),
-      Effect.provide(logging(settings.logLevel)),
+      Effect.provide(logging(settings)),
     )
   }),
 ).pipe(

@@ -15,10 +15,11 @@ export const statusColor: Readonly<Record<string, Color>> = {
   removed: "gray",
 }
 
-// What somebody wrote into Waldur shall not command a terminal.
-const controls = /\p{Cc}/gu
+// Control characters, those that end a line for some programs, and those that turn the direction of text: whatever Waldur
+// or a caller wrote shall neither command a terminal nor look like something else.
+const controls = /[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/gu
 
-/** Text of Waldur's as a terminal may have it: control characters are written out. */
+/** Text from elsewhere as a terminal or a log may have it: such characters are written out as JSON escapes them. */
 export const harmless = (text: string): string =>
   text.replace(controls, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`)
 

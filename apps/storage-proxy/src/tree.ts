@@ -56,7 +56,7 @@ export const tree = Command.make(
     const { onProgress, clear } = readingProgress()
     const snapshot = yield* snapshotOnce(settings, onProgress).pipe(
       Effect.ensuring(Effect.sync(clear)),
-      Effect.provide(logging(settings.logLevel)),
+      Effect.provide(logging(settings)),
     )
     const tenants = nodesOf(snapshot, query, settings)
     yield* json ? printJson(tenants.map((tenant) => jsonOf(tenant, depth))) : print(textOf(tenants, depth))

@@ -5,6 +5,7 @@ import { Writable } from "node:stream"
 import { text } from "node:stream/consumers"
 import { setTimeout as turn } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
+import { masker } from "@cscs/proxy-server"
 import { Cause, Effect, Exit, Logger, References, Scope } from "effect"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { jsonLine, terminalLine } from "../src/log-lines.ts"
@@ -205,10 +206,12 @@ describe("a line", () => {
     return lines
   }
 
+  const plain = masker([])
+
   test("of JSON is what Effect writes, whatever is in it", () => {
     const samples = [
       Effect.logInfo("plain"),
-      Effect.logDebug('ü\n\u2028"\\'),
+      Effect.logDebug('ü\n"\\'),
       Effect.logWarning("two", "texts"),
       Effect.logInfo({ an: "object" }),
       Effect.logError("cause", Cause.fail(new Error("why"))),
@@ -222,7 +225,7 @@ describe("a line", () => {
       ].map((annotations) => Effect.annotateLogs(Effect.logInfo("annotated"), annotations)),
     ]
     for (const sample of samples) {
-      const [ours, theirs] = logged(sample, jsonLine, Logger.formatJson)
+      const [ours, theirs] = logged(sample, jsonLine(plain), Logger.formatJson)
       expect(ours).toBe(theirs)
       expect(ours).not.toContain("\n")
     }
@@ -231,11 +234,41 @@ describe("a line", () => {
   test("for a terminal commands none, and has colour where there is any", () => {
     const evil = Effect.logWarning("a\u001b[2Jb").pipe(Effect.annotateLogs({ path: "\u001b]0;x\u0007\n\u009b" }))
     for (const hasColors of [false, true]) {
-      const [line = ""] = logged(evil, terminalLine(hasColors))
-      const plain = line.replace("\u001b[33mlevel=WARN\u001b[0m", "level=WARN")
-      expect(plain).not.toMatch(/\p{Cc}/u)
-      expect(line === plain).toBe(!hasColors)
-      expect(plain).toContain("level=WARN")
+      const [line = ""] = logged(evil, terminalLine(hasColors, plain))
+      const uncoloured = line.replace("\u001b[33mlevel=WARN\u001b[0m", "level=WARN")
+      expect(uncoloured).not.toMatch(/\p{Cc}/u)
+      expect(line === uncoloured).toBe(!hasColors)
+      expect(uncoloured).toContain("level=WARN")
+    }
+  })
+
+  test("of JSON holds no character that ends a line, commands a terminal or turns its direction, and reads as it was", () => {
+    const evil = "\u001b[2J\u009b31m\u2028\u2029\u202e\u2066\u007f\r\n\ufeff"
+    const [line = ""] = logged(
+      Effect.annotateLogs(Effect.logInfo(evil), { caller: evil, more: { deep: evil } }),
+      jsonLine(plain),
+    )
+    expect(line).not.toMatch(/[\p{Cc}\u2028-\u202e\u2066-\u2069\ufeff]/u)
+    const { message, annotations } = JSON.parse(line)
+    expect([message, annotations]).toEqual([evil, { caller: evil, more: { deep: evil } }])
+  })
+
+  test("has no secret of the settings, in no spelling, nor the value of a secret field, in message, fields and causes", () => {
+    const secret = "s3cret/of+the settings"
+    const mask = masker([secret])
+    const spelt = [secret, encodeURIComponent(secret), Buffer.from(`a:${secret}`).toString("base64")]
+    for (const one of spelt) {
+      const samples = [
+        Effect.logInfo(`said ${one}`),
+        Effect.logInfo("found").pipe(Effect.annotateLogs({ detail: one, found: { api_key: "abc", deep: [one] } })),
+        Effect.logError("cause", Cause.die(new Error(one))),
+      ]
+      for (const sample of samples) {
+        for (const line of logged(sample, jsonLine(mask), terminalLine(false, mask))) {
+          expect(line).toContain("***")
+          for (const piece of ["s3cret", "czNjcmV0", "abc"]) expect(line).not.toContain(piece)
+        }
+      }
     }
   })
 })

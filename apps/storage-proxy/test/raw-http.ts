@@ -1,4 +1,5 @@
-import { connect } from "node:net"
+import { once } from "node:events"
+import { connect, type Socket } from "node:net"
 import { onTestFinished } from "vitest"
 
 /** What came over one connection, byte by byte as the server wrote it. */
@@ -46,3 +47,16 @@ export const exchange = (url: string, bytes: string | Uint8Array): Promise<RawAn
 /** A request's text that asks to be closed afterwards. */
 export const request = (path: string, headers: ReadonlyArray<string> = [], method = "GET"): string =>
   [`${method} ${path} HTTP/1.1`, "Host: proxy.example.org", "Connection: close", ...headers, "", ""].join("\r\n")
+
+/** A caller who asks for the whole list a thousand times over one connection, and reads nothing. */
+export const aCallerWhoDoesNotRead = async (url: string): Promise<Socket> => {
+  const { hostname, port } = new URL(url)
+  const socket = connect(Number(port), hostname)
+  onTestFinished(() => void socket.destroy())
+  socket.on("error", () => {})
+  await once(socket, "connect")
+  // More than the systems on both sides hold of the responses. A socket that nobody listens to is not read from.
+  const asking = "GET /api/storage-resources/ HTTP/1.1\r\nHost: x\r\nAccept: application/x-ndjson\r\n\r\n"
+  socket.write(asking.repeat(1000))
+  return socket
+}

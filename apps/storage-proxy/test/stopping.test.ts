@@ -1,6 +1,8 @@
+import { setTimeout as turn } from "node:timers/promises"
 import { describe, expect, test } from "vitest"
 import { aCollector } from "./a-collector.ts"
 import { aSandbox, environmentOf, serving, until } from "./a-process.ts"
+import { aCallerWhoDoesNotRead } from "./raw-http.ts"
 
 describe("stopping", () => {
   test.each([
@@ -20,6 +22,22 @@ describe("stopping", () => {
     child.kill(signal)
     expect(await ended).toBe(code)
     expect(await open).toBe("dropped")
+  })
+
+  test("does not wait for callers who do not read what they asked for", async () => {
+    const sandbox = await aSandbox()
+    const { url, child, ended, stderr } = await serving([], { environment: environmentOf(sandbox) })
+    await until(async () => (await fetch(`${url}/api/storage-resources/`)).status === 200)
+    await Promise.all(Array.from({ length: 2 }, () => aCallerWhoDoesNotRead(url)))
+    const lines = () => stderr().split("\n").length
+    // When nothing goes out any more.
+    for (let before = -1; before !== lines(); await turn(300)) before = lines()
+    child.kill("SIGTERM")
+    await until(() => stderr().includes("Stopping"))
+    const began = performance.now()
+    expect(await ended).toBe(0)
+    // Ten seconds are for callers who read.
+    expect(performance.now() - began).toBeLessThan(8_000)
   })
 
   test("a request that never ends, and a collector that never answers, hold it up for a bounded time", async () => {

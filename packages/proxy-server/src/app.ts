@@ -41,7 +41,7 @@ export const makeApp = Effect.gen(function* () {
   // First: a page that is there already goes through nothing else.
   for (const path of storagePaths) app.route(path, storage)
   app.use(documentHeaders)
-  app.route("/healthz", health(run))
+  app.route("/healthz", health(settings, run))
   app.route("/", metrics(run))
   app.get(
     "/openapi.json",

@@ -2,6 +2,7 @@ import { Cause, Data, Effect, Schema } from "effect"
 import type { AuthenticationRefusal } from "./auth/refusals.ts"
 import { dataHeaders } from "./http-headers.ts"
 import type { QueryProblem } from "./routes/storage-query.ts"
+import type { TooBusy } from "./shared-calls.ts"
 import { type RefreshError, upstreamOf } from "./snapshot/refresh-errors.ts"
 
 /** The query has parameters that are not as they must be. */
@@ -17,7 +18,7 @@ export class MethodNotAllowed extends Data.TaggedError("MethodNotAllowed")<{ rea
 
 /** The snapshot whose pages the caller walks through is no longer held. */
 export class SnapshotGone extends Data.TaggedError("SnapshotGone")<{
-  /** The path of the first page of the same query. */
+  /** The first page of the same query: a reference relative to the list's URL. */
   readonly startAgainAt: string
 }> {}
 
@@ -28,6 +29,7 @@ export type RequestError =
   | NotFound
   | MethodNotAllowed
   | SnapshotGone
+  | TooBusy
   | RefreshError
 
 /** The body of every error but 422. */
@@ -61,7 +63,7 @@ interface ErrorAnswer {
 
 const upstreamNames = { waldur: "Waldur", "hpc-user-api": "The HPC User API" } as const
 
-/** When to try again while the issuer does not answer. */
+/** When to try again while the issuer does not answer, or others' costly calls are served. */
 const retryAfterSeconds = "5"
 
 /** RFC 6750 section 3. */
@@ -119,6 +121,15 @@ const answerTo = (error: RequestError): ErrorAnswer => {
           help: `Start the walk again: GET ${error.startAgainAt}`,
         },
       }
+    case "TooBusy":
+      return {
+        status: 503,
+        headers: { "Retry-After": retryAfterSeconds },
+        body: {
+          detail: "Others' reads of Waldur with debug=true are served now; this one did not begin in time",
+          error: "TooBusy",
+        },
+      }
     default:
       return {
         status: 502,
@@ -160,6 +171,7 @@ export const logFailure = (cause: Cause.Cause<RequestError>): Effect.Effect<void
     case "MethodNotAllowed":
     case "SnapshotGone":
     case "TokenMissing":
+    case "TooBusy":
       return Effect.void
     case "TokenInvalid":
       return Effect.logInfo("Token refused").pipe(Effect.annotateLogs({ ...value.log, why: value.description }))

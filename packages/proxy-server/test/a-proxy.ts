@@ -57,6 +57,7 @@ export interface TestedProxy {
   readonly settings: ProxySettings
   /** Every line logged so far, as JSON, at every level. */
   readonly logs: ReadonlyArray<string>
+  /** A path; or the query of a link, which is relative to the list. */
   readonly get: (path: string, init?: RequestInit) => Promise<Got>
   /** The list; `query` without its question mark. */
   readonly list: (query?: string) => Promise<Got>
@@ -107,7 +108,7 @@ export const startProxy = async (options: ProxyOptions = {}): Promise<TestedProx
   const app = await runtime.runPromise(makeApp)
 
   const get: TestedProxy["get"] = async (path, init) => {
-    const response = await app.request(path, init)
+    const response = await app.request(path.startsWith("?") ? `/api/storage-resources/${path}` : path, init)
     const text = await response.text()
     let json: unknown
     try {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { type Any, aProxy, hpcUserSection, startProxy, type TestedProxy } from "./a-proxy.ts"
+import { type Any, aProxy, hpcUserSection, startProxy, type TestedProxy, until } from "./a-proxy.ts"
 import { aWorld, dashed, rowOf } from "./a-world.ts"
 
 let proxy: TestedProxy
@@ -292,7 +292,13 @@ describe("secrets", () => {
     })
     const { world } = small.sandbox
     Object.assign(rowOf(world, 0).attributes as object, { a: [[{ b: { "x-secret": [secret], userPassword: 1 } }]] })
-    Object.assign(rowOf(world, 0), { token: { inner: secret }, tokens: "kept", secret: null })
+    Object.assign(rowOf(world, 0), {
+      token: { inner: secret },
+      kept: "kept",
+      tokens: "none",
+      api_key: "none",
+      secret: null,
+    })
     const capstor = world.offerings.find(({ slug }) => slug === "capstor")
     Object.assign(capstor ?? {}, { plugin_options: { deep: [{ heappe_password: secret }] } })
     for (const query of ["", "storage_system=capstor"]) {
@@ -305,9 +311,9 @@ describe("secrets", () => {
     })
     expect(json.agent_offering_config.backend_components.storage.storage_password).toBe("***")
     expect(json.waldur_offering_details.capstor.plugin_options).toEqual({ deep: [{ heappe_password: "***" }] })
-    const row = json.raw_resources.resources.find(({ tokens }: Any) => tokens === "kept")
+    const row = json.raw_resources.resources.find(({ kept }: Any) => kept === "kept")
     expect(row.attributes.a).toEqual([[{ b: { "x-secret": "***", userPassword: "***" } }]])
-    expect([row.token, row.secret]).toEqual(["***", null])
+    expect([row.token, row.tokens, row.api_key, row.secret]).toEqual(["***", "***", "***", null])
   })
 
   test("are masked in what a finding shows, and in the log of it", async () => {
@@ -384,5 +390,54 @@ describe("while upstreams fail", () => {
     const { status, json } = await warm.list("debug=true")
     expect([status, json.error]).toEqual([502, "UpstreamServiceError"])
     expect((await warm.list()).status).toBe(200)
+  })
+})
+
+describe("many who ask for it at once", () => {
+  const slow = { method: "GET", path: "/api/marketplace-provider-offerings/", hang: true } as const
+
+  test("read Waldur twice at most; equal ones share a read, others are 503 after five seconds, and the list goes on", async () => {
+    const busy = await aProxy({ world: aWorld(5), environment: { CACHE_FRESH_FOR: "3600" } })
+    await busy.list()
+    busy.sandbox.faults.set("waldur", slow)
+    const before = busy.sandbox.calls.of("waldur").length
+    const reads = () =>
+      busy.sandbox.calls
+        .of("waldur")
+        .slice(before)
+        .filter(({ path }) => path === slow.path).length
+    const answers = Array.from({ length: 300 }, (_, index) =>
+      busy.list(`debug=true&foo=${index}&page=${(index % 30) + 1}`),
+    )
+    await until(() => reads() === 2)
+    expect((await busy.list()).status).toBe(200)
+    await busy.pass("5 seconds")
+    await until(() => reads() === 2)
+    busy.sandbox.faults.clear()
+    await busy.hurried(Promise.all(answers))
+    const got = await Promise.all(answers)
+    const refused = got.filter(({ status }) => status === 503)
+    expect(refused.length).toBe(280)
+    for (const { headers, json } of refused) {
+      expect([headers.get("retry-after"), json.error]).toEqual(["5", "TooBusy"])
+      expect(Object.keys(json)).toEqual(["detail", "error"])
+    }
+    // Two reads for the other twenty, whatever became of them.
+    expect(new Set(got.filter(({ status }) => status !== 503).map(({ text }) => text)).size).toBeLessThanOrEqual(2)
+  })
+
+  test("leave nothing behind when they leave: their read ends, and the next one has its turn", async () => {
+    const busy = await aProxy({ world: aWorld(5), environment: { CACHE_FRESH_FOR: "3600" } })
+    await busy.list()
+    busy.sandbox.faults.set("waldur", slow)
+    const leaving = new AbortController()
+    const left = ["storage_system=capstor", "storage_system=vast"].map((query) =>
+      busy.get(`/api/storage-resources/?debug=true&${query}`, { signal: leaving.signal }).catch(() => undefined),
+    )
+    await until(() => busy.sandbox.calls.of("waldur").filter(({ path }) => path === slow.path).length === 2)
+    leaving.abort()
+    await Promise.all(left)
+    busy.sandbox.faults.clear()
+    expect((await busy.list("debug=true")).status).toBe(200)
   })
 })

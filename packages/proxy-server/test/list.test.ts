@@ -225,14 +225,13 @@ describe("the Link header", () => {
     expect(linksOf(got.headers.get("link")).next).toBeDefined()
   })
 
-  test("is relative, and names first and last on every page, prev and next where there is one", async () => {
+  test("is a query only, and names first and last on every page, prev and next where there is one", async () => {
     const relations = async (query: string) => {
       const header = (await proxy.list(query)).headers.get("link")
-      expect(header).not.toMatch(/https?:|localhost/)
       const links = linksOf(header)
-      const { first = "", last = "" } = links
+      for (const target of Object.values(links)) expect(target).toMatch(/^\?[^/:]*$/)
+      const { first = "" } = links
       expect(new URL(first, "http://x").searchParams.get("page")).toBe("1")
-      expect(new URL(last, "http://x").pathname).toBe("/api/storage-resources/")
       return Object.keys(links)
     }
     expect(await relations("")).toEqual(["first", "next", "last"])
@@ -258,10 +257,20 @@ describe("the Link header", () => {
   test("past the end, prev leads to the last page that has entries", async () => {
     const links = linksOf((await proxy.list("page=77")).headers.get("link"))
     expect(links).toEqual({
-      first: "/api/storage-resources/?page=1",
-      prev: expect.stringMatching(/^\/api\/storage-resources\/\?page=2&snapshot=[\w-]+$/),
-      last: expect.stringMatching(/^\/api\/storage-resources\/\?page=2&snapshot=[\w-]+$/),
+      first: "?page=1",
+      prev: expect.stringMatching(/^\?page=2&snapshot=[\w-]+$/),
+      last: expect.stringMatching(/^\?page=2&snapshot=[\w-]+$/),
     })
+  })
+
+  test("is there for every query that can select anything, and not so long that clients refuse the response", async () => {
+    for (const length of [255, 4000, 15_000]) {
+      const { status, headers, json } = await proxy.list(`data_type=${"%26".repeat(length)}`)
+      expect([status, json.pagination.total]).toEqual([200, 0])
+      const link = headers.get("link")
+      expect(link === null).toBe(length > 255)
+      expect((link ?? "").length).toBeLessThan(8193)
+    }
   })
 })
 

@@ -31,7 +31,7 @@ export const makeDelivery = Effect.fnUntraced(function* ({ telemetry }: ProxySet
     const failed = (why: string) => {
       if (isFailing) return
       isFailing = true
-      say(Effect.logWarning("Telemetry cannot be delivered").pipe(Effect.annotateLogs({ what, why: scrub(why) })))
+      say(Effect.logWarning("Telemetry cannot be delivered").pipe(Effect.annotateLogs({ what, why: scrub.text(why) })))
     }
     return async (input, init) => {
       const signals = [AbortSignal.timeout(timeout), ...(init?.signal ? [init.signal] : [])]

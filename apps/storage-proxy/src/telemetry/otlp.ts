@@ -1,7 +1,14 @@
-import { metricName } from "@cscs/proxy-server"
+import { isSecretName, mask, metricName } from "@cscs/proxy-server"
 import { ConfigProvider, Effect, Layer, Tracer } from "effect"
 import { FetchHttpClient } from "effect/http"
-import { OtlpExporter, OtlpLogger, OtlpMetrics, OtlpSerialization, OtlpTracer } from "effect/observability"
+import {
+  OtlpExporter,
+  OtlpLogger,
+  OtlpMetrics,
+  type OtlpResource,
+  OtlpSerialization,
+  OtlpTracer,
+} from "effect/observability"
 import type { Deliver } from "./delivery.ts"
 import type { Destination, OpenTelemetry } from "./otel-variables.ts"
 import { sampled } from "./sampling.ts"
@@ -89,8 +96,13 @@ const serialization = (encoding: Destination["encoding"], scrub: Scrub) =>
               ...scope,
               spans: scope.spans.map((span) => ({
                 ...span,
+                attributes: scrubbed(span.attributes, scrub),
                 status: scrub(span.status),
-                events: span.events.length === 0 ? span.events : scrub(span.events),
+                events: span.events.map((event) => ({
+                  ...event,
+                  name: scrub.text(event.name),
+                  attributes: scrubbed(event.attributes, scrub),
+                })),
               })),
             })),
           })),
@@ -105,9 +117,37 @@ const serialization = (encoding: Destination["encoding"], scrub: Scrub) =>
             })),
           })),
         }),
-      logs,
+      logs: (data) =>
+        logs({
+          resourceLogs: data.resourceLogs.map((resource) => ({
+            ...resource,
+            scopeLogs: resource.scopeLogs.map((scope) => ({
+              ...scope,
+              logRecords: (scope.logRecords ?? []).map((record) => ({
+                ...record,
+                ...(record.body === undefined ? {} : { body: scrubbedValue(record.body, scrub) }),
+                attributes: scrubbed(record.attributes, scrub),
+              })),
+            })),
+          })),
+        }),
     })),
   ).pipe(Layer.provide(encoding === "json" ? OtlpSerialization.layerJson : OtlpSerialization.layerProtobuf))
+
+/** Attributes without secrets: by their names, which the protocol has as values of `key`, and in their texts. */
+const scrubbed = (attributes: ReadonlyArray<OtlpResource.KeyValue>, scrub: Scrub): Array<OtlpResource.KeyValue> =>
+  attributes.map(({ key, value }) => ({
+    key,
+    value: isSecretName(key) ? { stringValue: mask } : scrubbedValue(value, scrub),
+  }))
+
+const scrubbedValue = (value: OtlpResource.AnyValue, scrub: Scrub): OtlpResource.AnyValue => {
+  if (typeof value.stringValue === "string") return { stringValue: scrub.text(value.stringValue) }
+  if (value.arrayValue)
+    return { arrayValue: { values: value.arrayValue.values.map((one) => scrubbedValue(one, scrub)) } }
+  if (value.kvlistValue) return { kvlistValue: { values: scrubbed(value.kvlistValue.values, scrub) } }
+  return value
+}
 
 /**
  * Names as `/metrics` has them, so that one dashboard serves both ways. The unit too: whatever makes Prometheus' names of

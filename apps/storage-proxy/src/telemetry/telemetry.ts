@@ -3,7 +3,7 @@ import type { ConfigurationInvalid, ProxySettings } from "@cscs/proxy-server"
 import { Context, Effect, Exit, Fiber, Layer, Logger, Redacted, Scope } from "effect"
 import { makeDelivery } from "./delivery.ts"
 import { type OpenTelemetry, readOtelVariables } from "./otel-variables.ts"
-import { type Scrub, scrubberOf, secretsIn } from "./scrubber.ts"
+import { type Scrub, scrubberOf } from "./scrubber.ts"
 import { type OutageSince, reportingLogger } from "./sentry-events.ts"
 import { sentryTraces } from "./sentry-traces.ts"
 
@@ -43,7 +43,7 @@ export const telemetryFor = Effect.fnUntraced(function* (
       ? { ...given, traces: sentryTraces(dsn, sentry.tracesSampleRate) }
       : given
   const hasOtel = otel.traces !== undefined || otel.metrics !== undefined || otel.logs !== undefined
-  const scrub = scrubberOf(secretsIn(settings))
+  const scrub = scrubberOf(settings)
   if (!hasOtel && dsn === undefined) {
     return Layer.succeed(Telemetry)({ watch: () => {}, scrub, end: Effect.void })
   }

@@ -1,29 +1,285 @@
-import { proxyForDisplay } from "@cscs/http-transport"
+/**
+ * The one rule for secrets in what the proxy shows: debug mode, the log, errors, readiness, traces and Sentry. Masked are
+ * the values of fields whose name says so, credentials inside URLs, and the configuration's own secrets in any spelling.
+ * All of it is linear in the text, and never throws.
+ */
+import { Redacted } from "effect"
 
-const secretName = /(secret|token|password)$/i
-const proxyName = /proxy$/i
-const mask = "***"
+export const mask = "***"
 
 /**
- * A copy in which the value of every key that ends in secret, token or password is masked, at any depth, and of one that
- * ends in proxy the user and password of its URL. What is null stays null: a mask would claim a secret that is not there.
+ * Whether a field of this name holds a secret: `client_secret`, `accessToken`, `api_key`, `privateKey`, `passwd`. A bare
+ * `key` holds none: Waldur names pairs of a key and a value so, and the entries their names.
  */
-export const maskSecrets = <A>(value: A): A => masked(value) as A
+export const isSecretName = (name: string): boolean =>
+  /secret|token|passw|passphrase|credential|authorization|cookie|.key$|[_-]keys$|dsn$/i.test(name) ||
+  /[a-z]Keys$/.test(name)
 
-const masked = (value: unknown): unknown => {
-  if (Array.isArray(value)) return value.map(masked)
-  if (typeof value !== "object" || value === null) return value
-  return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => {
-      if (secretName.test(key) && inner !== null && inner !== undefined) return [key, mask]
-      return [key, proxyName.test(key) && typeof inner === "string" ? proxyForDisplay(inner) : masked(inner)]
-    }),
-  )
+/** Levels of a value that are shown: deeper than any record of use, and far from the end of the stack. */
+const deepest = 100
+
+/**
+ * A copy of a value in which each secret is masked, at any depth. `null` stays `null`: a mask would claim a secret that is
+ * not there. What nests deeper than 100 levels, or holds itself, is cut there.
+ *
+ * @param text what strings, and the names of fields, are shown as
+ */
+export const maskValue = <A>(value: A, text: (given: string) => string = maskText): A => {
+  const within = new Set<object>()
+  const masked = (inner: unknown): unknown => {
+    if (typeof inner === "string") return text(inner)
+    if (typeof inner !== "object" || inner === null) return inner
+    if (within.size >= deepest || within.has(inner)) return "…"
+    within.add(inner)
+    try {
+      // A date, a URL: what JSON makes of it.
+      if ("toJSON" in inner && typeof inner.toJSON === "function") return masked(inner.toJSON())
+      if (inner instanceof Error) return maskedFields({ name: inner.name, message: inner.message })
+      return Array.isArray(inner) ? inner.map(masked) : maskedFields(inner)
+    } catch {
+      return "…"
+    } finally {
+      within.delete(inner)
+    }
+  }
+  const maskedFields = (fields: object) =>
+    Object.fromEntries(
+      Object.entries(fields).map(([name, inner]) => [
+        text(name),
+        isSecretName(name) && inner !== null && inner !== undefined
+          ? mask
+          : /proxy$/i.test(name) && typeof inner === "string"
+            ? text(maskLogin(inner))
+            : masked(inner),
+      ]),
+    )
+  return masked(value) as A
 }
 
-// A value that is an object or a list ends somewhere behind: all that follows goes with it.
-const secretInText = /("[^"\\]*(?:secret|token|password)":)(?!null)(?:"(?:[^"\\]|\\.)*"?|[{[].*|[^,}\]]*)/gis
+/** User and password of a URL, also if it lacks its scheme: up to the last `@`, for a password may hold one. */
+const maskLogin = (url: string): string => {
+  const at = url.lastIndexOf("@")
+  if (at < 0) return url
+  const scheme = url.slice(0, at).indexOf("://")
+  return `${scheme < 0 ? "" : url.slice(0, scheme + 3)}${mask}${url.slice(at)}`
+}
 
-/** The same for what a finding shows: a long value is JSON as a text there, cut off somewhere. */
-export const maskFound = (found: unknown): unknown =>
-  typeof found === "string" ? found.replace(secretInText, `$1"${mask}"`) : maskSecrets(found)
+/** What a finding holds of a field of Waldur's record (`attributes.api_key`): by the names on the field's path too. */
+export const maskFound = (field: string, found: unknown, text: (given: string) => string = maskText): unknown =>
+  found !== null && field.split(/[.[\]]/).some(isSecretName) ? mask : maskValue(found, text)
+
+/**
+ * A text without the secrets that it shows by their form: what follows a secret name and a colon or an equals sign
+ * (`"api_key":"…"`, `token=…`), and user and password in a URL.
+ */
+export const maskText = (text: string): string => maskLogins(maskAssignments(text))
+
+/** Characters of a name that are looked at: a longer one is judged by its end. */
+const longestName = 128
+const nameCharacter = /[\p{L}\p{N}_.$-]/u
+
+const maskAssignments = (text: string): string => {
+  let result = ""
+  let done = 0
+  for (const { index } of text.matchAll(/[:=]/g)) {
+    if (index < done || !isSecretName(nameBefore(text, index))) continue
+    const begin = index + 1 + (/^\s*/.exec(text.slice(index + 1, index + 1 + longestName))?.[0].length ?? 0)
+    const end = valueEnd(text, begin)
+    if (end === begin) continue
+    const quote = /\\*"$/.exec(text.slice(Math.max(0, index - longestName), index).trimEnd())?.[0] ?? ""
+    result += text.slice(done, begin) + maskedAs(text.slice(begin, end), quote)
+    done = end
+  }
+  return done === 0 ? text : result + text.slice(done)
+}
+
+/** The name that stands before a colon or equals sign, with or without quotes; empty if there is none. */
+const nameBefore = (text: string, separator: number): string => {
+  const before = text.slice(Math.max(0, separator - longestName), separator).trimEnd()
+  const quote = before.at(-1)
+  if (quote === '"' || quote === "'") {
+    const named = before.slice(0, -1).replace(/\\+$/, "")
+    return named.slice(named.lastIndexOf(quote) + 1)
+  }
+  let begin = before.length
+  while (begin > 0 && nameCharacter.test(before[begin - 1] ?? "")) begin -= 1
+  return before.slice(begin)
+}
+
+/** Where a value ends that begins here. A list or object, and a quoted text without its end, go on to the end of all. */
+const valueEnd = (text: string, begin: number): number => {
+  let at = begin
+  while (text[at] === "\\") at += 1
+  const quote = text[at]
+  if (quote === "{" || quote === "[") return text.length
+  if (quote === '"' || quote === "'") {
+    const depth = at - begin
+    for (let end = text.indexOf(quote, at + 1); end >= 0; end = text.indexOf(quote, end + 1)) {
+      let escapes = 0
+      while (end - 1 - escapes > at && text[end - 1 - escapes] === "\\") escapes += 1
+      // JSON inside of JSON escapes its own quotes once more.
+      if (depth === 0 ? escapes % 2 === 0 : escapes <= depth) return end + 1
+    }
+    return text.length
+  }
+  const ending = /[\s,;&}\]#"'<>]/g
+  ending.lastIndex = begin
+  return ending.exec(text)?.index ?? text.length
+}
+
+/**
+ * A mask in the place of a value, which leaves JSON what it was.
+ *
+ * @param quote what the name ends in; empty if it has no quotes
+ */
+const maskedAs = (value: string, quote: string): string => {
+  if (value === "null" || value === "undefined") return value
+  const own = /^\\*["']/.exec(value)?.[0] ?? quote
+  return `${own}${mask}${own}`
+}
+
+/** `://`, also as JSON and percent-encoding write it. */
+const urlStart = /(?::|%3a)(?:\\?\/|%2f){2}/gi
+const urlEnd = /[\s"'<>]/g
+const at = /@|%40/gi
+
+/** User and password in each URL: up to the last `@` of the word, for a password may hold an `@` or a `/`. */
+const maskLogins = (text: string): string => {
+  let result = ""
+  let done = 0
+  for (const start of text.matchAll(urlStart)) {
+    const begin = start.index + start[0].length
+    // A file's has no login, and packages' directories have an `@`.
+    if (begin < done || /(?:^|[^a-z])file$/i.test(text.slice(Math.max(0, start.index - 5), start.index))) continue
+    urlEnd.lastIndex = begin
+    const end = urlEnd.exec(text)?.index ?? text.length
+    let last: RegExpExecArray | undefined
+    for (const one of text.slice(begin, end).matchAll(at)) last = one
+    result += text.slice(done, begin)
+    if (last !== undefined) result += mask
+    result += text.slice(begin + (last?.index ?? 0), end)
+    done = end
+  }
+  return done === 0 ? text : result + text.slice(done)
+}
+
+/** Of a secret that was cut at a text's end so much is told apart; shorter secrets are masked only as a whole. */
+const telling = 8
+/** Characters: a shorter secret would mask half of all words. */
+const shortestSecret = 4
+
+/**
+ * Masks known secrets in a text, whole or cut off at its end, as they are and in base64, percent-encoding, hexadecimal, JSON
+ * and HTML; and what `maskText` does.
+ */
+export const masker = (secrets: ReadonlyArray<string>): ((text: string) => string) => {
+  const known = [...new Set(secrets.flatMap((secret) => [secret, percentDecoded(secret)]))].filter(
+    ({ length }) => length >= shortestSecret,
+  )
+  if (known.length === 0) return maskText
+  const spelt = [...new Set(known.flatMap(spellings))].sort((one, other) => other.length - one.length)
+  const anywhere = new RegExp(spelt.map(escaped).join("|"), "gi")
+  const starts = [...new Set(spelt.map((one) => one.slice(0, telling).toLowerCase()))]
+  const isCut = (rest: string) => spelt.some((one) => one.toLowerCase().startsWith(rest))
+  const cutEnd = (text: string): string => {
+    const tail = text.replace(/…$/, "").toLowerCase()
+    const from = starts
+      .map((start) => (start.length < telling ? -1 : tail.lastIndexOf(start)))
+      .filter((index) => index >= 0 && isCut(tail.slice(index)))
+    return from.length === 0 ? text : `${text.slice(0, Math.min(...from))}${mask}`
+  }
+  /** Each character may be written as a code of its own. */
+  const inCodes = (text: string): string =>
+    /%[0-9a-f]{2}|\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|&#/i.test(text)
+      ? text.replace(/\S+/g, (word) => {
+          const plain = withoutCodes(word)
+          return plain !== word && known.some((secret) => plain.includes(secret)) ? mask : word
+        })
+      : text
+  return (text) => maskText(inCodes(cutEnd(text.replace(anywhere, mask))))
+}
+
+/** A secret as other texts may write it. */
+const spellings = (secret: string): ReadonlyArray<string> => {
+  const bytes = Buffer.from(secret)
+  const base64 = [0, 1, 2].flatMap((shift) => {
+    // Behind one or two other bytes it looks otherwise, as in the credentials of Basic; the edges depend on neighbours.
+    const text = Buffer.concat([Buffer.alloc(shift), bytes])
+      .toString("base64")
+      .replace(/=+$/, "")
+    const inner = text.slice(shift === 0 ? 0 : 4, (shift + bytes.length) % 3 === 0 ? undefined : -1)
+    return [inner, inner.replaceAll("+", "-").replaceAll("/", "_"), encodeURIComponent(inner)]
+  })
+  const html = secret.replace(
+    /[&<>"']/g,
+    (one) => `&${{ "&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "#39" }[one]};`,
+  )
+  return [
+    secret,
+    percentEncoded(secret),
+    new URLSearchParams({ v: secret }).toString().slice(2),
+    JSON.stringify(secret).slice(1, -1),
+    html,
+    ...[...base64, bytes.toString("hex")].filter(({ length }) => length >= telling),
+  ]
+}
+
+const withoutCodes = (word: string): string =>
+  percentDecoded(
+    word
+      .replace(/\\u([0-9a-f]{4})|\\x([0-9a-f]{2})|&#x([0-9a-f]{1,6});/gi, (_, ...codes) =>
+        character(
+          Number.parseInt(
+            codes.slice(0, 3).find((code) => code !== undefined),
+            16,
+          ),
+        ),
+      )
+      .replace(/&#(\d{1,7});/g, (_, code) => character(Number(code))),
+  )
+
+const character = (code: number): string => (code <= 0x10ffff ? String.fromCodePoint(code) : "")
+
+/** As it is for what is no percent-encoding of UTF-8. */
+const percentDecoded = (text: string): string =>
+  text.includes("%")
+    ? text.replace(/(?:%[0-9a-f]{2})+/gi, (codes) => Buffer.from(codes.replaceAll("%", ""), "hex").toString())
+    : text
+
+const percentEncoded = (text: string): string => {
+  try {
+    return encodeURIComponent(text)
+  } catch {
+    // A lone surrogate.
+    return text
+  }
+}
+
+const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
+
+/**
+ * All secrets in the settings: what is wrapped there, passwords in URLs, and the headers of `OTEL_*` variables.
+ */
+export const secretsIn = (settings: unknown): ReadonlyArray<string> => {
+  const found: Array<string> = []
+  const walk = (value: unknown, name: string): void => {
+    if (Redacted.isRedacted(value)) {
+      const secret = String(Redacted.value(value))
+      found.push(secret, ...loginIn(secret))
+    } else if (typeof value === "string") {
+      found.push(...loginIn(value))
+      if (/^OTEL_.*_HEADERS$/.test(name)) found.push(...value.split(",").map((pair) => pair.replace(/^[^=]*=\s*/, "")))
+    } else if (typeof value === "object" && value !== null) {
+      for (const [key, inner] of Object.entries(value)) walk(inner, key)
+    }
+  }
+  walk(settings, "")
+  return [...new Set(found.map((secret) => secret.trim()).filter((secret) => secret !== ""))]
+}
+
+/** The password in a URL; the user if there is none, for in a DSN that is the secret. */
+const loginIn = (url: string): ReadonlyArray<string> => {
+  if (!url.includes("@") || !URL.canParse(url)) return []
+  const { username, password } = new URL(url)
+  return [password || username]
+}

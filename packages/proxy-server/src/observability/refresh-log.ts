@@ -73,7 +73,10 @@ const logNew = (
   const said = new Set(before.map(identity))
   return Effect.forEach(
     now.filter((finding) => !said.has(identity(finding))),
-    (finding) => Effect.logWarning(message).pipe(Effect.annotateLogs({ ...finding, found: maskFound(finding.found) })),
+    (finding) =>
+      Effect.logWarning(message).pipe(
+        Effect.annotateLogs({ ...finding, found: maskFound(finding.field, finding.found) }),
+      ),
     { discard: true },
   )
 }

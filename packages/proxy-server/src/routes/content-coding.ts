@@ -7,9 +7,12 @@ const codings = ["identity", "gzip", "br"] as const
 /** How an answer's bytes are encoded on their way (RFC 9110 section 8.4). */
 export type Coding = (typeof codings)[number]
 
-/** The coding that the caller likes best; the bytes as they are where it does not say. */
+/** Characters of an `Accept` or `Accept-Encoding`; a longer one, which no program of use sends, counts as not given. */
+export const longestAccept = 1024
+
+/** The coding that the caller likes best; the bytes as they are if it does not say. */
 export const acceptedCoding = (c: Context): Coding =>
-  c.req.header("Accept-Encoding") === undefined
+  (c.req.header("Accept-Encoding")?.length ?? Number.POSITIVE_INFINITY) > longestAccept
     ? "identity"
     : (accepts(c, { header: "Accept-Encoding", supports: [...codings], default: "identity", match: bestOf }) as Coding)
 

@@ -2,7 +2,7 @@ import { dashedUuid, type Skipped, selectRows, type Warning } from "@cscs/storag
 import { WaldurClient, type WaldurError } from "@cscs/waldur-client"
 import { Effect, Schema } from "effect"
 import { type ProxySettings, Settings } from "../config/settings.ts"
-import { maskFound, maskSecrets } from "../observability/mask-secrets.ts"
+import { masker, maskFound, maskValue, secretsIn } from "../observability/mask-secrets.ts"
 import { findingFields } from "../snapshot/finding-fields.ts"
 import { Snapshots } from "../snapshot/snapshots.ts"
 import { offeringSlugsOf } from "./storage-answer.ts"
@@ -50,6 +50,8 @@ export const debugAnswer = Effect.fn("debugAnswer")(function* (
   query: StorageQuery,
 ): Effect.fn.Return<typeof DebugAnswer.Type, WaldurError, Settings | WaldurClient | Snapshots> {
   const settings = yield* Settings
+  const text = masker(secretsIn(settings))
+  const shown = <A>(value: A) => maskValue(value, text)
   const waldur = yield* WaldurClient
   const slugs = offeringSlugsOf(settings, query.storage_system)
   const page = query.page ?? defaultPage
@@ -66,7 +68,7 @@ export const debugAnswer = Effect.fn("debugAnswer")(function* (
               pageSize,
             }),
       offerings: readOfferings(slugs),
-      findings: currentFindings,
+      findings: currentFindings(text),
     },
     { concurrency: "unbounded" },
   )
@@ -81,15 +83,15 @@ export const debugAnswer = Effect.fn("debugAnswer")(function* (
     debug_mode: true,
     agent_offering_config: {
       uuid: dashedUuid(one?.uuid) ?? null,
-      api_url: waldur.apiUrl,
+      api_url: text(waldur.apiUrl),
       backend_type: "cscs-hpc-storage",
-      backend_settings: maskSecrets(settings.backend.settings),
-      backend_components: maskSecrets(settings.backend.components),
+      backend_settings: shown(settings.backend.settings),
+      backend_components: shown(settings.backend.components),
       storage_systems: systemsByName(settings),
     },
-    waldur_offering_details: maskSecrets(query.storage_system === undefined ? offerings : (one ?? {})),
+    waldur_offering_details: shown(query.storage_system === undefined ? offerings : (one ?? {})),
     raw_resources: {
-      resources: maskSecrets(resources),
+      resources: shown(resources),
       pagination: {
         current: page,
         limit: pageSize,
@@ -135,15 +137,12 @@ const readOfferings = Effect.fnUntraced(function* (
 })
 
 /** What the current snapshot left out or found odd. While there is none, why not, in the place of a warning. */
-const currentFindings = Effect.gen(function* () {
+const currentFindings = Effect.fnUntraced(function* (text: (given: string) => string) {
   const snapshots = yield* Snapshots
   const shown = ({ uuid, slug, offering_slug, field, found, reason }: Skipped | Warning) => ({
-    uuid,
-    slug,
-    offering_slug,
-    field,
-    found: maskFound(found),
-    reason,
+    ...maskValue({ uuid, slug, offering_slug, field }, text),
+    found: maskFound(field, found, text),
+    reason: text(reason),
   })
   return yield* snapshots.current.pipe(
     Effect.map(({ snapshot }) => ({
@@ -154,7 +153,7 @@ const currentFindings = Effect.gen(function* () {
       Effect.succeed({
         skipped: [],
         warnings: [
-          { uuid: null, slug: null, offering_slug: null, field: "snapshot", found: null, reason: error.message },
+          { uuid: null, slug: null, offering_slug: null, field: "snapshot", found: null, reason: text(error.message) },
         ],
       }),
     ),

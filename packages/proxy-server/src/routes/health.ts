@@ -1,6 +1,8 @@
 import { Effect, Schema } from "effect"
 import { Hono } from "hono"
 import { describeRoute } from "hono-openapi"
+import type { ProxySettings } from "../config/settings.ts"
+import { masker, maskValue, secretsIn } from "../observability/mask-secrets.ts"
 import { jsonContent } from "../openapi/effect-schemas.ts"
 import type { EffectRunner } from "../run-effect.ts"
 import { ReadinessReport, readinessReport } from "./readiness.ts"
@@ -8,7 +10,8 @@ import { ReadinessReport, readinessReport } from "./readiness.ts"
 const Liveness = Schema.Struct({ status: Schema.Literal("live") }).annotate({ identifier: "Liveness" })
 
 /** `/healthz/live` and `/healthz/ready`, open to everybody. */
-export const health = (run: EffectRunner): Hono => {
+export const health = (settings: ProxySettings, run: EffectRunner): Hono => {
+  const masked = masker(secretsIn(settings))
   const app = new Hono()
   app.get(
     "/live",
@@ -31,7 +34,7 @@ export const health = (run: EffectRunner): Hono => {
       run.response(
         c,
         Effect.map(readinessReport, (report) =>
-          Response.json(report, { status: report.status === "ready" ? 200 : 503 }),
+          Response.json(maskValue(report, masked), { status: report.status === "ready" ? 200 : 503 }),
         ),
       ),
   )

@@ -30,8 +30,10 @@ export interface StoragePage {
   readonly body: Uint8Array<ArrayBuffer>
   /** The same for the same body, on every replica. */
   readonly digest: string
-  /** The ways to the other pages (RFC 8288). */
-  readonly link: string
+  /** The ways to the other pages (RFC 8288); `undefined` if the query is too long for a header. */
+  readonly link: string | undefined
+  /** Whether it has any entry. */
+  readonly hasEntries: boolean
 }
 
 /** The offering slugs that a query looks at: one system's, none where it is not configured, or all. */
@@ -60,33 +62,38 @@ export const storagePage = ({ entries }: Snapshot, query: StorageQuery, settings
   if (parts.length === 0) parts.push(head)
   const tail = `],"pagination":${JSON.stringify(pagination)},"filters_applied":${JSON.stringify(filtersApplied)}}`
   const body = Buffer.concat([...parts, Buffer.from(tail)])
+  const link = linkHeader(query, entries.id, pagination)
   return {
     body,
     digest: contentDigest(body),
-    link: linkHeader(query, entries.id, pagination),
+    link: link.length > longestLink ? undefined : link,
+    hasEntries: offset < positions.length,
   }
 }
+
+/** Characters of a `Link` header: clients refuse headers of 16 kB together. No query that selects anything comes near. */
+const longestLink = 8192
 
 /** All entries that a query selects, whatever its page: one to a line. */
 export interface StorageLines {
   /** The same for the same lines, on every replica. */
   readonly digest: string
-  /** Blocks of whole lines, some 64 kB each, JSON in UTF-8. */
+  /** Blocks of whole lines, some 16 kB each, JSON in UTF-8. */
   readonly blocks: () => Iterable<Uint8Array>
 }
 
 /** Selects without pages: `application/x-ndjson`. */
 export const storageLines = ({ entries }: Snapshot, query: StorageQuery, settings: ProxySettings): StorageLines => {
   const slugs = offeringSlugsOf(settings, query.storage_system)
-  const positions = selected(entries, query, slugs)
+  const isOfNone = query.storage_system !== undefined && slugs.length === 0
   const { data_type, status, state } = query
   return {
     digest: contentDigest(JSON.stringify([entries.id, slugs, data_type, status, state])),
     blocks: function* () {
       let lines: Array<Uint8Array> = []
       let bytes = 0
-      for (const position of positions) {
-        const json = entries.jsonAt(position)
+      // One after the other: a list of their positions would wait for as long as the caller does not read.
+      for (const json of isOfNone ? [] : entries.jsonOf(filterOf(query, slugs))) {
         lines.push(json, newline)
         bytes += json.length + 1
         if (bytes < blockSize) continue
@@ -102,7 +109,8 @@ export const storageLines = ({ entries }: Snapshot, query: StorageQuery, setting
 const head = Buffer.from(`{"version":${JSON.stringify(version)},"status":"success","resources":[`)
 const comma = Buffer.from(",")
 const newline = Buffer.from("\n")
-const blockSize = 64 * 1024
+/** Bytes: so much waits for each caller who does not read. */
+const blockSize = 16 * 1024
 
 /**
  * Positions of the entries that a query asks for, page or no page.
@@ -124,12 +132,12 @@ const filterOf = (query: StorageQuery, slugs: ReadonlyArray<string>): EntryFilte
 }
 
 /**
- * The way through the pages (RFC 8288), relative to the host, so that it holds behind any proxy. All but the first page
- * are those of the same snapshot; the first is where a walk begins anew.
+ * The way through the pages (RFC 8288), as queries only, so that it holds behind any proxy and path prefix. All but the
+ * first page are those of the same snapshot; the first is where a walk begins anew.
  */
 const linkHeader = (query: StorageQuery, snapshot: string, { current, pages }: Pagination): string => {
   const last = Math.max(pages, 1)
-  const link = (relation: string, page: number, id?: string) => `<${pathOf(query, page, id)}>; rel="${relation}"`
+  const link = (relation: string, page: number, id?: string) => `<${queryOf(query, page, id)}>; rel="${relation}"`
   return [
     link("first", 1),
     ...(current > 1 ? [link("prev", Math.min(current - 1, last), snapshot)] : []),
@@ -138,8 +146,8 @@ const linkHeader = (query: StorageQuery, snapshot: string, { current, pages }: P
   ].join(", ")
 }
 
-/** Where a page of this query is: of the given snapshot, or of the newest. */
-export const pathOf = (query: StorageQuery, page: number, snapshot?: string): string => {
+/** A page of this query, of the given snapshot or of the newest: a reference relative to the list's own URL. */
+export const queryOf = (query: StorageQuery, page: number, snapshot?: string): string => {
   const parameters = new URLSearchParams()
   for (const name of ["storage_system", "data_type", "status", "state", "page_size"] as const) {
     const value = query[name]
@@ -147,5 +155,5 @@ export const pathOf = (query: StorageQuery, page: number, snapshot?: string): st
   }
   parameters.set("page", String(page))
   if (snapshot !== undefined) parameters.set("snapshot", snapshot)
-  return `/api/storage-resources/?${parameters}`
+  return `?${parameters}`
 }

@@ -7,42 +7,66 @@ import type { ProxySettings } from "../config/settings.ts"
 import { InvalidQuery, type RequestError, refusal, SnapshotGone } from "../http-errors.ts"
 import { dataHeaders } from "../http-headers.ts"
 import type { EffectRunner } from "../run-effect.ts"
+import { makeSharedCalls } from "../shared-calls.ts"
 import type { TakenSnapshot } from "../snapshot/snapshot.ts"
 import { Snapshots } from "../snapshot/snapshots.ts"
+import { acceptedCoding } from "./content-coding.ts"
 import { debugAnswer } from "./debug-answer.ts"
-import { pathOf, storageLines, storagePage } from "./storage-answer.ts"
+import { codedPage, keptPages } from "./kept-pages.ts"
+import { queryOf, storageLines, storagePage } from "./storage-answer.ts"
 import { describeStorage } from "./storage-description.ts"
-import { queryProblem, type StorageQuery, storageQuerySchema } from "./storage-query.ts"
-import { type KeptPage, keptPage, linesResponse, pageResponse, wantsLines } from "./storage-response.ts"
+import { defaultPage, queryProblem, type StorageQuery, storageQuerySchema } from "./storage-query.ts"
+import { linesResponse, pageResponse, wantsLines } from "./storage-response.ts"
 
-/** Room for pages, in bytes, over all snapshots and without their compressed forms. */
-const keptPageBytes = 8 * 1024 * 1024
+/** Debug mode reads Waldur live: so many reads at the same time, and so long does one wait for its turn. */
+const debugReadsAtOnce = 2
+const debugPatience = "5 seconds"
+
+/**
+ * Texts of queries whose decoded form is known, and the characters of a URL that has one: more, or longer ones, are decoded
+ * again each time.
+ */
+const knownQueries = 1000
+const longestKnownUrl = 512
+
+/** The id of a snapshot; nothing else is looked for. */
+const snapshotId = /^[\w-]{22}$/
 
 /**
  * `GET /api/storage-resources/`: authenticate, decode the query, take the snapshot, select, page, encode. A page that was
- * asked for before is there already, under the very text of its query.
+ * asked for before is there already, by its decoded query.
  */
 export const storageResources = Effect.fnUntraced(function* (settings: ProxySettings, run: EffectRunner) {
   const snapshots = yield* Snapshots
   const clock = yield* Clock.Clock
   const systems = settings.model.storageSystems
   const querySchema = Schema.toStandardSchemaV1(storageQuerySchema(systems), { parseOptions: { errors: "all" } })
-  const pages = new LRUCache<string, KeptPage>({
-    maxSize: keptPageBytes,
-    sizeCalculation: ({ size }) => size,
+  const pages = keptPages()
+  const decoded = new LRUCache<string, { readonly key: string; readonly snapshot: string | undefined }>({
+    max: knownQueries,
   })
-  const keyOf = ({ snapshot }: TakenSnapshot, c: Context) => `${snapshot.entries.id}${queryText(c)}`
+  const debugReads = makeSharedCalls(debugReadsAtOnce, debugPatience)
+  const keyIn = ({ snapshot }: TakenSnapshot, key: string) => `${snapshot.entries.id} ${key}`
 
-  const answerFrom = (c: Context, taken: TakenSnapshot, query: StorageQuery) => {
+  const answerFrom = (c: Context, taken: TakenSnapshot, query: StorageQuery): Response | Promise<Response> => {
     const now = clock.currentTimeMillisUnsafe()
     if (wantsLines(c)) return linesResponse(c, storageLines(taken.snapshot, query, settings), taken, now)
-    const key = keyOf(taken, c)
-    let page = pages.get(key)
+    const decodedKey = decodedKeyOf(query)
+    const key = keyIn(taken, decodedKey)
+    const coding = acceptedCoding(c)
+    let page = pages.get(key, coding)
     if (page === undefined) {
-      page = keptPage(storagePage(taken.snapshot, query, settings))
-      pages.set(key, page)
+      const made = storagePage(taken.snapshot, query, settings)
+      // What has no entries is made in no time, and there is no end of queries that select none.
+      if (!made.hasEntries) return pageResponse(c, codedPage(made, "identity", made.body), taken, now)
+      pages.put(key, made)
+      page = pages.get(key, coding) ?? codedPage(made, "identity", made.body)
     }
-    return pageResponse(c, page, taken, now)
+    // Only its own text: a slice would keep the whole URL.
+    if (c.req.url.length <= longestKnownUrl) decoded.set(queryText(c), { key: decodedKey, snapshot: query.snapshot })
+    return page instanceof Promise
+      ? page.then((coded) => pageResponse(c, coded, taken, now))
+      : pageResponse(c, page, taken, now)
   }
 
   const answerFor = (c: Context, found: Effect.Effect<TakenSnapshot, RequestError>, query: StorageQuery) =>
@@ -53,10 +77,13 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
 
   /** A page that is there already: what a poll costs, so nothing here decodes, waits or logs. */
   const fromKeptPages: MiddlewareHandler = async (c, next) => {
-    if (!asksForRenewal(c) && !wantsLines(c)) {
+    const known = decoded.get(queryText(c))
+    if (known !== undefined && !asksForRenewal(c) && !wantsLines(c)) {
       const taken = snapshots.ready()
-      const page = taken && pages.get(keyOf(taken, c))
-      if (taken && page) return pageResponse(c, page, taken, clock.currentTimeMillisUnsafe())
+      if (taken !== undefined && (known.snapshot === undefined || known.snapshot === taken.snapshot.entries.id)) {
+        const page = pages.get(keyIn(taken, known.key), acceptedCoding(c))
+        if (page !== undefined) return pageResponse(c, await page, taken, clock.currentTimeMillisUnsafe())
+      }
     }
     return next()
   }
@@ -84,16 +111,22 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
     (c) => {
       const query: StorageQuery = c.req.valid("query")
       if (query.debug) {
+        // Encoded once for all who wait for the same.
+        const read = Effect.map(debugAnswer(query), (answer) => Buffer.from(JSON.stringify(answer)))
         return run.response(
           c,
-          Effect.map(debugAnswer(query), (body) => Response.json(body, { headers: dataHeaders })),
+          Effect.map(
+            debugReads(decodedKeyOf(query), read),
+            (body) => new Response(body, { headers: { ...dataHeaders, "Content-Type": "application/json" } }),
+          ),
         )
       }
       if (query.snapshot !== undefined) {
+        const { snapshot } = query
         const walked = Effect.filterOrFail(
-          snapshots.walkable(query.snapshot),
+          snapshotId.test(snapshot) ? snapshots.walkable(snapshot) : Effect.undefined,
           (taken) => taken !== undefined,
-          () => new SnapshotGone({ startAgainAt: pathOf(query, 1) }),
+          () => new SnapshotGone({ startAgainAt: queryOf(query, 1) }),
         )
         return answerFor(c, walked, query)
       }
@@ -103,7 +136,11 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
   return app
 })
 
-/** The query as it was sent, with its question mark; empty where there is none. */
+/** A decoded query as a text, the same for equal ones. Which snapshot it is of is not in it. */
+const decodedKeyOf = ({ storage_system, data_type, status, state, page, page_size }: StorageQuery): string =>
+  JSON.stringify([storage_system, data_type, status, state, page ?? defaultPage, page_size])
+
+/** The query as it was sent, with its question mark; empty if there is none. */
 const queryText = (c: Context): string => {
   const { url } = c.req
   const start = url.indexOf("?")

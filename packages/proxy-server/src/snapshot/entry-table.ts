@@ -28,6 +28,8 @@ export interface EntryTable {
   readonly size: number
   /** The positions of the entries that pass the filter, in order. */
   readonly select: (filter: EntryFilter) => Uint32Array
+  /** The JSON of each entry that passes the filter, in order, in UTF-8; found as it is asked for. */
+  readonly jsonOf: (filter: EntryFilter) => Iterable<Uint8Array>
   /** The JSON of the entry at a position, in UTF-8. */
   readonly jsonAt: (position: number) => Uint8Array
   /** Uuids of the resources among the entries. */
@@ -59,6 +61,14 @@ export const entryTable = (chunks: ReadonlyArray<Chunk>): EntryTable => {
         }
       })
       return positions.subarray(0, found)
+    },
+    jsonOf: function* (filter) {
+      for (const { bytes, ends, facets, facetsAt } of chunks) {
+        const passes = facets.map((one) => passesFilter(one, filter))
+        for (let at = 0; at < facetsAt.length; at++) {
+          if (passes[facetsAt[at] ?? 0]) yield bytes.subarray(at === 0 ? 0 : (ends[at - 1] ?? 0) + 1, ends[at])
+        }
+      }
     },
     jsonAt: (position) => {
       const index = lastNotAbove(starts, position)

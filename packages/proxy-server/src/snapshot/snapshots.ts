@@ -2,6 +2,7 @@ import { Cause, Clock, Context, Deferred, Duration, Effect, Exit, Layer } from "
 import { Settings } from "../config/settings.ts"
 import { forEverybody } from "../observability/refresh-identity.ts"
 import { logReading, logRefreshFailure } from "../observability/refresh-log.ts"
+import { makeSharedCalls } from "../shared-calls.ts"
 import type { Origin, Reading } from "./read-snapshot.ts"
 import type { RefreshError } from "./refresh-errors.ts"
 import type { TakenSnapshot } from "./snapshot.ts"
@@ -83,6 +84,7 @@ export class Snapshots extends Context.Service<
       const clock = yield* Clock.Clock
       const scope = yield* Effect.scope
       const walkable = walkableSnapshots()
+      const fetches = makeSharedCalls(2, "5 seconds")
       let last: Reading | undefined
       /** May answer: whole, and not too old when it came. */
       let current: TakenSnapshot | undefined
@@ -217,11 +219,13 @@ export class Snapshots extends Context.Service<
         walkable: (id) => {
           const here = walkable.get(id)
           if (here !== undefined) return Effect.succeed(here)
-          return Effect.tap(source.byId(id), (found) =>
+          const fetched = Effect.tap(source.byId(id), (found) =>
             Effect.sync(() => {
               if (found !== undefined) walkable.putEarlier(found, now())
             }),
           )
+          // A whole list for each of many who ask for it would fill the memory.
+          return Effect.catch(fetches(id, fetched), () => Effect.undefined)
         },
         held: () => ({
           current,

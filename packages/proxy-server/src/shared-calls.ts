@@ -1,0 +1,57 @@
+/** Costly calls that callers can ask for: few at the same time, equal ones shared, none for whom nobody waits. */
+import { type Context, Data, type Duration, Effect, Fiber, Semaphore } from "effect"
+
+/** So many calls run already that this one did not begin in time. */
+export class TooBusy extends Data.TaggedError("TooBusy") {}
+
+/** Runs a call, or waits for the equal one that runs. A call ends when the last of those who wait for it leaves. */
+export type SharedCalls = <A, E, R>(key: string, call: Effect.Effect<A, E, R>) => Effect.Effect<A, E | TooBusy, R>
+
+/**
+ * @param atOnce calls that run at the same time
+ * @param patience how long a call waits for its turn
+ */
+export const makeSharedCalls = (atOnce: number, patience: Duration.Input): SharedCalls => {
+  const turns = Semaphore.makeUnsafe(atOnce)
+  const running = new Map<string, { readonly fiber: Fiber.Fiber<unknown, unknown>; waiting: number }>()
+
+  const inTurn = <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E | TooBusy, R> =>
+    Effect.suspend(() => {
+      let hasBegun = false
+      const begun = turns.withPermit(
+        Effect.suspend(() => {
+          hasBegun = true
+          return call
+        }),
+      )
+      const tooLate = Effect.andThen(
+        Effect.sleep(patience),
+        Effect.suspend(() => (hasBegun ? Effect.never : Effect.fail(new TooBusy()))),
+      )
+      return Effect.raceFirst(begun, tooLate)
+    })
+
+  return <A, E, R>(key: string, call: Effect.Effect<A, E, R>) =>
+    Effect.contextWith((context: Context.Context<R>) =>
+      Effect.acquireUseRelease(
+        Effect.sync(() => {
+          let one = running.get(key)
+          if (one === undefined) {
+            const fiber = Effect.runForkWith(context)(inTurn(call))
+            one = { fiber, waiting: 0 }
+            running.set(key, one)
+          }
+          one.waiting += 1
+          return one
+        }),
+        ({ fiber }) => Fiber.join(fiber as Fiber.Fiber<A, E | TooBusy>),
+        (one) =>
+          Effect.suspend(() => {
+            one.waiting -= 1
+            if (one.waiting > 0) return Effect.void
+            if (running.get(key) === one) running.delete(key)
+            return Effect.asVoid(Fiber.interrupt(one.fiber))
+          }),
+      ),
+    )
+}
