@@ -87,7 +87,12 @@ export const assembleSettings = (
     missing("auth.keycloak_client_id", "the client id, or auth.audience, while authentication is on")
   }
   const introspection = introspectionOf(values, missing)
-  if (facts.isIncomplete || problems.length > 0 || values.waldurApiUrl === undefined || values.waldurApiToken === undefined) {
+  if (
+    facts.isIncomplete ||
+    problems.length > 0 ||
+    values.waldurApiUrl === undefined ||
+    values.waldurApiToken === undefined
+  ) {
     return { settings: undefined, problems }
   }
   const realmUrl = `${values.keycloakUrl.replace(/\/+$/, "")}/realms/${encodeURIComponent(values.keycloakRealm)}`
