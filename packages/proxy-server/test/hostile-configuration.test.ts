@@ -224,7 +224,7 @@ describe("numbers and time spans", () => {
       ["waldur_timeout", "2h"],
       ["waldur_timeout", 0],
       ["hpc_user_api.timeout", "1ms"],
-      ["cache.fresh_for", "169h"],
+      ["cache.fresh_for", "8761h"],
       ["cache.keep_warm_for", 1e15],
       ["cache.full_refresh_every", "99999999999999999999h"],
       ["cache.empty_guard", `${"9".repeat(400)}s`],

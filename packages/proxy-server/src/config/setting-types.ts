@@ -226,7 +226,7 @@ const timeSpanPattern = /^(\d+(?:\.\d+)?)\s{0,8}(ms|s|m|h)?$/
  * A time span: seconds as a number, or with a unit.
  *
  * @param least milliseconds
- * @param most milliseconds; a timer of Node's takes 24 days, and fires at once beyond
+ * @param most milliseconds
  */
 const timeSpanBetween = (least: number, most: number, limits: string): SettingType<Duration.Duration> => ({
   allowed: `seconds, or a number with a unit: 500ms, 10s, 5m, 1h; ${limits}`,
@@ -250,10 +250,10 @@ const timeSpanBetween = (least: number, most: number, limits: string): SettingTy
 
 const hour = 3_600_000
 
-/** How long something is kept or counts. */
-export const timeSpan = timeSpanBetween(0, 7 * 24 * hour, "at most 168h")
+/** How long something is kept or counts: at most a year, in which any proxy is restarted. */
+export const timeSpan = timeSpanBetween(0, 8760 * hour, "at most 8760h")
 
-/** How long an attempt may take: below the least no answer can come. */
+/** How long an attempt may take. Below the least no response can come; a timer of Node's fires at once beyond 24 days. */
 export const timeout = timeSpanBetween(10, hour, "from 10ms to 1h")
 
 /** The most items of a list: each is compared with something for each request or resource. */
