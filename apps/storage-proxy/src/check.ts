@@ -1,10 +1,10 @@
-import { checkUpstreams } from "@cscs/proxy-server"
+import { checkUpstreams, configurationWarnings, gidCacheStats } from "@cscs/proxy-server"
 import { Data, Effect } from "effect"
 import { Command } from "effect/cli"
 import { configFlag, settingsFrom } from "./configuration.ts"
 import { jsonFlag } from "./json-flag.ts"
 import { print, printJson } from "./standard-output.ts"
-import { colored } from "./terminal-text.ts"
+import { colored, harmless } from "./terminal-text.ts"
 
 /** Something does not work; what, has been printed. */
 class CheckFailed extends Data.TaggedError("CheckFailed")<{ readonly count: number }> {
@@ -21,12 +21,15 @@ export const check = Command.make(
     const settings = yield* settingsFrom(config)
     const results = yield* checkUpstreams(settings)
     const count = results.filter(({ ok }) => !ok).length
-    if (json) yield* printJson({ ok: count === 0, warnings: settings.warnings, checks: results })
-    else {
-      const lines = [`${said.ok}  configuration`, ...settings.warnings.map((warning) => `${said.warn}  ${warning}`)]
-      for (const { name, ok, detail, advice } of results) {
-        lines.push(`${ok ? said.ok : said.fail}  ${name}: ${detail}`)
-        if (advice !== undefined) lines.push(`      ${advice}`)
+    const warnings = configurationWarnings(settings)
+    if (json) {
+      const gid_cache = yield* gidCacheStats(settings)
+      yield* printJson({ ok: count === 0, warnings, checks: results, gid_cache })
+    } else {
+      const lines = [`${said.ok}  configuration`, ...warnings.map((warning) => `${said.warn}  ${harmless(warning)}`)]
+      for (const { name, ok, isDoubtful, detail, advice } of results) {
+        lines.push(`${ok ? (isDoubtful ? said.warn : said.ok) : said.fail}  ${harmless(`${name}: ${detail}`)}`)
+        if (advice !== undefined) lines.push(`      ${harmless(advice)}`)
       }
       yield* print([`${lines.join("\n")}\n`])
     }

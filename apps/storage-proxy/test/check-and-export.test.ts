@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { buildWorld } from "@cscs/sandbox"
 import { describe, expect, test } from "vitest"
 import { aDirectory, aSandbox, environmentOf, finished, serving } from "./a-process.ts"
 
@@ -11,21 +12,28 @@ describe("check", () => {
       DISABLE_AUTH: "",
       CSCS_KEYCLOAK_URL: sandbox.issuer.baseUrl,
       CSCS_KEYCLOAK_CLIENT_ID: "storage-proxy",
+      BACKEND_SETTINGS_MOUNT_ROOTS: "/capstor,/vast,/iopsstor",
     }
     const { code, stdout, stderr } = await finished(["check"], { environment })
     expect([code, stderr]).toEqual([0, ""])
     const lines = stdout.trim().split("\n")
-    expect(lines.map((line) => line.replace(/: .*/, ""))).toEqual([
+    expect(lines.filter((line) => !line.startsWith(" ")).map((line) => line.replace(/: .*/, ""))).toEqual([
       "ok    configuration",
       "ok    Waldur",
       "ok    offering capstor",
       "ok    offering vast",
-      "ok    offering iopsstor",
+      // Of that slug the token sees another provider's, too.
+      "warn  offering iopsstor",
       "ok    HPC User API",
       "ok    token issuer",
     ])
     const { stdout: json } = await finished(["check", "--json"], { environment })
     expect(JSON.parse(json)).toMatchObject({ ok: true, warnings: [], checks: Array(6).fill({ ok: true }) })
+    expect(JSON.parse(json).gid_cache).toEqual({
+      total_entries: 0,
+      cache_policy: "Persists until server restart",
+      projects: [],
+    })
     expect(stdout).toMatch(/ok {4}Waldur: version 8\.1\.3/)
     expect(stdout).toMatch(/ok {4}offering capstor: \d+ resources/)
   })
@@ -62,6 +70,42 @@ describe("check", () => {
     expect(wrongSecret).toMatch(/ok {4}Waldur/)
     expect(wrongSecret).toMatch(/FAIL {2}HPC User API: .*invalid_client.*\n +.*client_secret/)
     expect(elsewhere).toMatch(/FAIL {2}Waldur: /)
+  })
+
+  test("a configuration without mount roots is a warning, and no failure", async () => {
+    const environment = environmentOf(await aSandbox())
+    const [text, json] = await Promise.all([
+      finished(["check"], { environment }),
+      finished(["check", "--json"], { environment }),
+    ])
+    expect([text.code, json.code]).toEqual([0, 0])
+    expect(text.stdout).toMatch(/^warn {2}backend_settings\.mount_roots is not set/m)
+    expect(JSON.parse(json.stdout).warnings.join()).toContain("mount_roots is not set")
+  })
+
+  test("two offerings of one slug are a warning that names both, and a UUID that is none of them fails", async () => {
+    const world = buildWorld({ edgeCases: false, resources: 20 })
+    const [capstor] = world.offerings.filter(({ slug }) => slug === "capstor")
+    const other = "d".repeat(32)
+    world.offerings.push({ ...capstor, uuid: other } as NonNullable<typeof capstor>)
+    const environment = environmentOf(await aSandbox({ world }))
+    const uuid = String(capstor?.uuid)
+    const systems = (offering: unknown) => ({ ...environment, STORAGE_SYSTEMS: JSON.stringify({ capstor: offering }) })
+    const [both, chosen, wrong] = await Promise.all([
+      finished(["check"], { environment: systems("capstor") }),
+      finished(["check"], { environment: systems({ slug: "capstor", uuid }) }),
+      finished(["check"], { environment: systems({ slug: "capstor", uuid: "e".repeat(32) }) }),
+    ])
+    const dashed = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g
+    expect([both.code, both.stdout.match(/^warn {2}offering capstor: .*$/m)?.[0]?.match(dashed)?.length]).toEqual([
+      0, 2,
+    ])
+    expect(both.stdout).toContain("storage_systems: {capstor: {slug: capstor, uuid: …}}")
+    expect(chosen.stdout).toMatch(/^ok {4}offering capstor/m)
+    expect([wrong.code, wrong.stdout]).toEqual([
+      1,
+      expect.stringMatching(/^FAIL {2}offering capstor: .*eeee.*\n +Correct storage_systems\.capstor\.uuid/m),
+    ])
   })
 
   test("warnings of the configuration are said, and are no failure", async () => {

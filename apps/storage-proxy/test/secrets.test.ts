@@ -197,11 +197,14 @@ describe("at the most verbose level no secret is in any output", () => {
     expect(codes).toEqual([1, 1, 1])
   })
 
-  test("while a secret cannot be sent as a header at all", async () => {
+  test("while a secret cannot be sent as a header at all, which ends the start", async () => {
     const sandbox = await aSecretiveSandbox()
     const environment = environmentFor(sandbox, { WALDUR_API_TOKEN: `${wrongToken}\u2713\u0007` })
-    const { codes } = await expectSecretive(sandbox, environment)
-    expect(codes).toEqual([1, 1, 1])
+    for (const command of [["serve", "--port", "0"], ["check"]]) {
+      const { code, output } = await finished(command, { environment })
+      expect(code).toBe(2)
+      expectNone(command.join(" "), output, [wrongToken])
+    }
   })
 
   /** Where the proxy listens that each kind of trouble needs. */

@@ -183,7 +183,9 @@ const names: ReadonlyArray<Row> = [
   row("LOG_LEVEL", "log_level", ["WARNING", "error", "Debug"], (s) => s.logLevel, ["warning", "error", "debug"]),
   flags("DISABLE_AUTH", "auth.disable_auth", (s) => s.auth.disabled),
   row("WALDUR_API_URL", "waldur_api_url", ["https://a/", "http://b", "https://c/api"], (s) => s.waldur.apiUrl),
-  row("WALDUR_API_TOKEN", "waldur_api_token", ["t1", "t2", "t3"], (s) => secretOf(s.waldur.token)),
+  row("WALDUR_API_TOKEN", "waldur_api_token", ["1".repeat(40), "2".repeat(40), "3".repeat(40)], (s) =>
+    secretOf(s.waldur.token),
+  ),
   row("WALDUR_VERIFY_SSL", "waldur_verify_ssl", ["off", "On", false], (s) => s.waldur.tls.verify, [false, true, false]),
   row(
     "WALDUR_SOCKS_PROXY",
@@ -519,7 +521,7 @@ describe("what is checked", () => {
   })
 
   test("storage_file_system is a text that is not empty", async () => {
-    for (const value of [" ", 5, ["lustre"]]) {
+    for (const value of ["", '""', " ", 5, ["lustre"]]) {
       await refused(
         { backend_settings: { storage_file_system: value } },
         "backend_settings.storage_file_system",

@@ -35,6 +35,7 @@ export {
   type ProtectedPath,
 } from "./hierarchy.ts"
 export { type EntryStatus, entryStatuses, statusOf, type WaldurState, waldurStates } from "./lifecycle.ts"
+export { invalidComponent } from "./mount-path.ts"
 export type { NextCode, NextStep } from "./next-step.ts"
 export type { Decided, Noted, Part } from "./note.ts"
 export type { InodeSettings } from "./quotas.ts"

@@ -36,7 +36,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- define "storage-proxy.config" -}}
 storage_systems:
 {{- range .Values.storageSystems }}
-  {{ .name | quote }}: {{ .offering | quote }}
+  {{ .name | quote }}: {{ if .uuid }}{ slug: {{ .offering | quote }}, uuid: {{ .uuid | quote }} }{{ else }}{{ .offering | quote }}{{ end }}
 {{- end }}
 {{- $ours := dict "cache" (dict "path" "/var/lib/storage-proxy/snapshot") }}
 {{- mergeOverwrite $ours (deepCopy .Values.config) | toYaml | nindent 0 }}

@@ -5,6 +5,8 @@ export interface CheckResult {
   readonly ok: boolean
   /** What was seen. */
   readonly detail: string
-  /** What to do where it is not ok. */
+  /** It works, and is likely not what was meant. */
+  readonly isDoubtful?: true
+  /** What to do if it is not ok, or doubtful. */
   readonly advice?: string
 }

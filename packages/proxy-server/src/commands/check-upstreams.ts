@@ -1,10 +1,12 @@
 import { connect } from "node:net"
-import { HpcUserClient } from "@cscs/hpc-user-client"
+import { type GidCacheStats, HpcUserClient } from "@cscs/hpc-user-client"
 import { proxyForDisplay } from "@cscs/http-transport"
-import { WaldurClient } from "@cscs/waldur-client"
-import { Effect, Layer } from "effect"
+import { dashedUuid, type StorageSystem } from "@cscs/storage-model"
+import { type OfferingSummary, WaldurClient } from "@cscs/waldur-client"
+import { type Context, Effect, Layer } from "effect"
 import { Authentication } from "../auth/authentication.ts"
 import { type ProxySettings, Settings } from "../config/settings.ts"
+import { shortList } from "../config/sources.ts"
 import { hpcUserLayer, waldurLayer } from "../proxy-layer.ts"
 import { checkCache } from "./check-cache.ts"
 import type { CheckResult } from "./check-result.ts"
@@ -36,32 +38,71 @@ const failed = (name: string, error: { readonly message: string }, advice: strin
 const checkWaldur = (settings: ProxySettings): Effect.Effect<ReadonlyArray<CheckResult>> =>
   Effect.gen(function* () {
     const waldur = yield* WaldurClient
-    const version = yield* waldur.version()
+    const version = yield* versionOf(waldur)
     const offerings = yield* waldur.offerings()
     const systems = yield* Effect.forEach(
       settings.model.storageSystems,
-      ({ offeringSlug }) =>
+      (system) =>
         Effect.map(
-          waldur.resourcePage({ offeringSlugs: [offeringSlug], page: 1, pageSize: 1 }),
-          ({ total }): CheckResult => {
-            const name = `offering ${offeringSlug}`
-            return total > 0 || offerings.some(({ slug }) => slug === offeringSlug)
-              ? { name, ok: true, detail: total === 0 ? "visible, without any resource" : `${total} resources` }
-              : {
-                  name,
-                  ok: false,
-                  detail: "the token sees no such offering; its list would be empty whatever it holds",
-                  advice: "Give the token's user a role in the offering, or correct the slug in storage_systems.",
-                }
-          },
+          waldur.resourcePage({ offeringSlugs: [system.offeringSlug], page: 1, pageSize: 1 }),
+          ({ total }): CheckResult => checkOffering(system, offerings, total),
         ),
       { concurrency: 2 },
     )
-    return [{ name: "Waldur", ok: true, detail: `version ${version} at ${waldur.apiUrl}` }, ...systems]
+    return [{ name: "Waldur", ok: true, detail: `${version} at ${waldur.apiUrl}` }, ...systems]
   }).pipe(
     Effect.provide(waldurLayer(settings)),
     Effect.catch((error) => Effect.succeed(failed("Waldur", error, adviceOn(error)))),
   )
+
+/** Waldur's version, which nothing else depends on: a user without a role for it may use all the rest. */
+const versionOf = ({ version }: Context.Service.Shape<typeof WaldurClient>) =>
+  Effect.map(version(), (number) => `version ${number}`).pipe(
+    Effect.catchIf(
+      (error) => error._tag === "WaldurRejected" && error.status === 403,
+      () => Effect.succeed("a version that the token's user may not know"),
+    ),
+  )
+
+/** A resource is served if its offering's UUID is one that the token's user provides under the configured slug. */
+const checkOffering = (
+  { name: system, offeringSlug, offeringUuid }: StorageSystem,
+  offerings: ReadonlyArray<OfferingSummary>,
+  total: number,
+): CheckResult => {
+  const name = `offering ${offeringSlug}`
+  const own = offerings.filter(({ slug }) => slug === offeringSlug)
+  const named = own.map(
+    ({ uuid, name: title, customerName }) => `${dashedUuid(uuid) ?? uuid} (${customerName ?? title})`,
+  )
+  const detail = total === 0 ? "visible, without any resource" : `${total} resources`
+  if (own.length === 0) {
+    return {
+      name,
+      ok: false,
+      detail: "the token sees no such offering; its list would be empty whatever it holds",
+      advice: "Give the token's user a role in the offering, or correct the slug in storage_systems.",
+    }
+  }
+  if (offeringUuid !== undefined && !own.some(({ uuid }) => dashedUuid(uuid) === offeringUuid)) {
+    return {
+      name,
+      ok: false,
+      detail: `the token's user does not provide ${offeringUuid}, but ${shortList(named, 5).join(" and ")}`,
+      advice: `Correct storage_systems.${system}.uuid, or give the token's user a role in that offering.`,
+    }
+  }
+  if (offeringUuid === undefined && own.length > 1) {
+    return {
+      name,
+      ok: true,
+      isDoubtful: true,
+      detail: `${detail}, of ${own.length} offerings with this slug: ${shortList(named, 5).join(" and ")}`,
+      advice: `Name the one that is meant: storage_systems: {${system}: {slug: ${offeringSlug}, uuid: …}}.`,
+    }
+  }
+  return { name, ok: true, detail }
+}
 
 const adviceOn = (error: { readonly _tag: string; readonly status?: number }): string => {
   switch (error._tag) {
@@ -126,6 +167,30 @@ const checkIssuer = (settings: ProxySettings): Effect.Effect<ReadonlyArray<Check
     ),
   )
 }
+
+/** A cache that nothing is in: that of a proxy without an HPC User API, for mocks are never cached. */
+const emptyGidCache: GidCacheStats = { total_entries: 0, cache_policy: "Persists until server restart", projects: [] }
+
+/** What the GID cache of a process with these settings holds at its start; readiness has that of the running one. */
+export const gidCacheStats = (settings: ProxySettings): Effect.Effect<GidCacheStats> => {
+  const layer = hpcUserLayer(settings)
+  if (layer === undefined) return Effect.succeed(emptyGidCache)
+  return HpcUserClient.use((client) => client.getGidCacheStats()).pipe(
+    Effect.provide(layer),
+    // A proxy that cannot be is a result of the checks.
+    Effect.orElseSucceed(() => emptyGidCache),
+  )
+}
+
+/** What the operator should know of the settings that only a person can judge, in words. */
+export const configurationWarnings = ({ warnings, model }: ProxySettings): ReadonlyArray<string> => [
+  ...warnings,
+  ...(model.mountRoots.length > 0
+    ? []
+    : [
+        "backend_settings.mount_roots is not set: a mount point may be anywhere but in a directory of the system; name the directories that hold the storage",
+      ]),
+]
 
 /** Each configured proxy, once: whether anybody listens there. What it lets through shows in the other checks. */
 const checkProxies = ({ waldur, hpcUserApi, auth }: ProxySettings): Effect.Effect<ReadonlyArray<CheckResult>> => {

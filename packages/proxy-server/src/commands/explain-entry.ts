@@ -85,12 +85,16 @@ const gidsWithSource = (
 const nearestTo = (ask: Ask, input: HierarchyInput): ReadonlyArray<string> => {
   const asked = "path" in ask ? ask.path : "uuid" in ask ? ask.uuid : ask.slug
   const most = Math.max(2, Math.ceil(asked.length / 4))
-  return [...new Set(namesFor(ask, input))]
-    .map((name) => ({ name, away: name.startsWith(asked) ? 0 : distance(asked, name) }))
-    .filter(({ away }) => away <= most)
-    .sort((a, b) => a.away - b.away || (a.name < b.name ? -1 : 1))
-    .slice(0, 3)
-    .map(({ name }) => name)
+  return (
+    [...new Set(namesFor(ask, input))]
+      // Never nearer than their lengths: a huge text would take long to compare.
+      .filter((name) => name.startsWith(asked) || Math.abs(name.length - asked.length) <= most)
+      .map((name) => ({ name, away: name.startsWith(asked) ? 0 : distance(asked, name) }))
+      .filter(({ away }) => away <= most)
+      .sort((a, b) => a.away - b.away || (a.name < b.name ? -1 : 1))
+      .slice(0, 3)
+      .map(({ name }) => name)
+  )
 }
 
 const namesFor = (ask: Ask, input: HierarchyInput): ReadonlyArray<string> => {

@@ -1,8 +1,13 @@
 import { environmentProxies } from "@cscs/http-transport"
+import { dashedUuid, type StorageSystem } from "@cscs/storage-model"
 import { version } from "../version.ts"
 import type { ConfigurationProblem } from "./configuration-invalid.ts"
+import { mountRoot, systemRoots } from "./mount-root.ts"
 import type { SettingKey, settingKeys } from "./setting-keys.ts"
+import { isMapping } from "./setting-types.ts"
 import type { HpcUserApiSettings, ProxySettings, WayOut } from "./settings.ts"
+import { foundValue, shownName } from "./shown-value.ts"
+import { unwrapped } from "./unwrapped.ts"
 
 /** Each setting's value: decoded, or its default; `undefined` where it was not given, or not as it must be. */
 export type SettingValues = {
@@ -11,6 +16,8 @@ export type SettingValues = {
 
 /** What the rules that span several settings need to know of the sources. */
 export interface SourceFacts {
+  /** Whether a value was refused, and so may be `undefined` though its key has a default. */
+  readonly isIncomplete: boolean
   readonly has: (path: string) => boolean
   readonly hasHpcUserSection: boolean
   readonly sourceOf: (path: string) => string
@@ -43,7 +50,8 @@ export const assembleSettings = (
   }
 
   if (values.waldurApiUrl === undefined) missing("waldur_api_url", "an http:// or https:// URL")
-  if (values.waldurApiToken === undefined) missing("waldur_api_token", "the token of a Waldur user")
+  if (values.waldurApiToken === undefined)
+    missing("waldur_api_token", "the API token of a Waldur user: 40 hexadecimal digits")
   const storageSystems = storageSystemsOf(values.storageSystems, wrong, missing)
   checkComponents(values.backendComponents, wrong)
   if (values.inodeHardCoefficient < values.inodeSoftCoefficient) {
@@ -53,8 +61,14 @@ export const assembleSettings = (
       `at least inode_soft_coefficient, which is ${values.inodeSoftCoefficient}`,
     )
   }
-  for (const root of values.mountRoots ?? []) {
-    if (!root.startsWith("/")) wrong("backend_settings.mount_roots", JSON.stringify(root), "absolute paths")
+  const mountRoots = (values.mountRoots ?? []).flatMap((given) => {
+    const root = mountRoot(given)
+    if ("path" in root) return [root.path]
+    wrong("backend_settings.mount_roots", foundValue(given), root.wanted)
+    return []
+  })
+  if (values.maxGid < values.minGid) {
+    wrong("hpc_user_api.max_gid", String(values.maxGid), `at least min_gid, which is ${values.minGid}`)
   }
   const fromEnvironment = environmentProxies(facts.variables)
   const wayOut = (verify: boolean, ca: string | undefined, proxy: string | undefined): WayOut => ({
@@ -73,12 +87,12 @@ export const assembleSettings = (
     missing("auth.keycloak_client_id", "the client id, or auth.audience, while authentication is on")
   }
   const introspection = introspectionOf(values, missing)
-  for (const origin of values.corsAllowedOrigins ?? []) {
-    if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
-      wrong("cors.allowed_origins", JSON.stringify(origin), "origins: a scheme and a host, such as https://example.org")
-    }
-  }
-  if (problems.length > 0 || values.waldurApiUrl === undefined || values.waldurApiToken === undefined) {
+  if (
+    facts.isIncomplete ||
+    problems.length > 0 ||
+    values.waldurApiUrl === undefined ||
+    values.waldurApiToken === undefined
+  ) {
     return { settings: undefined, problems }
   }
   const realmUrl = `${values.keycloakUrl.replace(/\/+$/, "")}/realms/${encodeURIComponent(values.keycloakRealm)}`
@@ -92,7 +106,7 @@ export const assembleSettings = (
     inodeHardCoefficient: values.inodeHardCoefficient,
     inodeBaseMultiplier: values.inodeBaseMultiplier,
     useMockTargetItems: values.useMockTargetItems,
-    mountRoots: values.mountRoots,
+    mountRoots,
     minGid: values.minGid,
     maxGid: values.maxGid,
     waldurApiUrl: values.waldurApiUrl,
@@ -163,6 +177,7 @@ export const assembleSettings = (
         ...(values.disableAuth ? ["authentication is disabled: everybody may read the list"] : []),
         ...(hpcUserApi === undefined ? ["no HPC User API is configured: all GIDs are made up"] : []),
         ...(mockGids && hpcUserApi !== undefined ? ["GIDs that the HPC User API does not give are made up"] : []),
+        ...systemRoots(mountRoots),
         ...(mockGids && (values.cachePath !== undefined || values.cacheUrl !== undefined)
           ? ["cache.path and cache.url have no effect: where GIDs are made up, nothing is kept or shared"]
           : []),
@@ -184,36 +199,63 @@ const storageSystemsOf = (
     return []
   }
   if (Object.keys(given).length === 0) wrong("storage_systems", "an empty mapping", allowed)
-  const seen = new Map<string, string>()
-  return Object.entries(given).flatMap(([name, slug]) => {
-    const path = `storage_systems.${name}`
-    if (name.trim() === "" || name.includes(",")) wrong(path, JSON.stringify(name), "a name without comma, not empty")
-    if (typeof slug !== "string" || slug.trim() === "" || slug.includes(",")) {
-      wrong(path, JSON.stringify(slug) ?? "nothing", "an offering's slug: a text without comma, not empty")
+  if (Object.keys(given).length > mostSystems) {
+    wrong("storage_systems", `${Object.keys(given).length} systems`, `at most ${mostSystems}`)
+    return []
+  }
+  const claimed = new Map<string, string>()
+  /** Whether this is the first system that has it. */
+  const claim = (what: string, value: string, name: string, path: string) => {
+    const other = claimed.get(`${what} ${value}`)
+    if (other === undefined) claimed.set(`${what} ${value}`, name)
+    else wrong(path, foundValue(value), `a ${what} of its own: ${other} has the same`)
+  }
+  return Object.entries(given).flatMap(([givenName, offering]): ReadonlyArray<StorageSystem> => {
+    const name = unwrapped(givenName)
+    const path = `storage_systems.${shownName(givenName)}`
+    if (!isName(name)) wrong(path, foundValue(givenName), "a name without comma, not empty")
+    const { slug: givenSlug, uuid, ...rest } = isMapping(offering) ? offering : { slug: offering }
+    const slug = typeof givenSlug === "string" ? unwrapped(givenSlug) : givenSlug
+    if (typeof slug !== "string" || !isName(slug)) {
+      wrong(path, foundValue(slug), "an offering's slug: a text without comma, not empty; or {slug, uuid}")
       return []
     }
-    const other = seen.get(slug)
-    if (other !== undefined) wrong(path, JSON.stringify(slug), `a slug of its own: ${other} has the same`)
-    seen.set(slug, name)
-    return [{ name, offeringSlug: slug }]
+    for (const key of Object.keys(rest)) wrong(`${path}.${shownName(key)}`, "an unknown key", "slug and uuid")
+    claim("name", name, name, path)
+    // Entries and paths have it in lower case.
+    claim("slug", slug.toLowerCase(), name, path)
+    if (uuid === undefined || uuid === null) return [{ name, offeringSlug: slug }]
+    const offeringUuid = dashedUuid(typeof uuid === "string" ? unwrapped(uuid) : uuid)
+    if (offeringUuid === undefined) {
+      wrong(`${path}.uuid`, foundValue(uuid), "the offering's UUID in Waldur, dashed or not")
+      return []
+    }
+    claim("uuid", offeringUuid, name, `${path}.uuid`)
+    return [{ name, offeringSlug: slug, offeringUuid }]
   })
 }
+
+/** Slugs go into one URL, and each system is read and guarded by itself. */
+const mostSystems = 100
+
+/** Commas separate names in queries; longer names no Waldur has. */
+const isName = (text: string) => text !== "" && text.length <= 255 && !/[,\p{Cc}]/u.test(text)
 
 /** Only terabytes are served: another unit or factor would be a silent error by powers of ten. */
 const checkComponents = (components: Readonly<Record<string, unknown>> | undefined, wrong: Wrong) => {
   if (components === undefined) return
   const storage = components.storage
   if (typeof storage !== "object" || storage === null) {
-    wrong("backend_components.storage", JSON.stringify(storage) ?? "nothing", "the component storage")
+    wrong("backend_components.storage", foundValue(storage), "the component storage")
     return
   }
   const unit: unknown = Reflect.get(storage, "measured_unit")
   const factor: unknown = Reflect.get(storage, "unit_factor")
   if (unit !== undefined && unit !== "TB") {
-    wrong("backend_components.storage.measured_unit", JSON.stringify(unit), "TB: limits and quotas are in TB")
+    wrong("backend_components.storage.measured_unit", foundValue(unit), "TB: limits and quotas are in TB")
   }
   if (factor !== undefined && factor !== 1) {
-    wrong("backend_components.storage.unit_factor", JSON.stringify(factor), "1: limits are in TB, and so are quotas")
+    wrong("backend_components.storage.unit_factor", foundValue(factor), "1: limits are in TB, and so are quotas")
   }
 }
 

@@ -1,13 +1,14 @@
 import { X509Certificate } from "node:crypto"
-import { readFile } from "node:fs/promises"
 import { Effect, Exit } from "effect"
 import { assembleSettings, type SettingValues } from "./assemble-settings.ts"
+import { readBoundedFile } from "./bounded-file.ts"
 import { ConfigurationInvalid, type ConfigurationProblem } from "./configuration-invalid.ts"
 import { olderHpcUserPaths, type SettingKey, settingKeys } from "./setting-keys.ts"
 import type { ProxySettings } from "./settings.ts"
-import { shownValue } from "./shown-value.ts"
-import { type ConfigurationSources, type ReadSources, readSources, type Sourced } from "./sources.ts"
+import { foundValue, shownName, shownValue } from "./shown-value.ts"
+import { type ConfigurationSources, type ReadSources, readSources, type Sourced, shortList } from "./sources.ts"
 import { unknownKeys } from "./unknown-keys.ts"
+import { unwrapped } from "./unwrapped.ts"
 
 /**
  * Reads the configuration: the environment, then `.env`, then the YAML file, then defaults, key by key. Fails with all
@@ -35,7 +36,8 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
       given.set(key.path, raw.value)
       values[name] = key.type.decode(value)
       if (values[name] === undefined) {
-        problems.push({ path, source, found: shownValue(value, key), allowed: key.type.allowed })
+        const found = (key.isSecret ? undefined : key.type.fault?.(value)) ?? foundValue(value, key)
+        problems.push({ path, source, found, allowed: key.type.allowed })
       }
     }
   }
@@ -53,6 +55,7 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
   )
   // Each value is of its key's type, by decode or by default.
   const assembled = assembleSettings(values as unknown as SettingValues, {
+    isIncomplete: problems.length > 0,
     // A key that is there but wrong has been said; that it is "missing" would be said twice.
     has: (path) => given.has(path),
     sourceOf,
@@ -62,23 +65,56 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
     certificates,
   })
   problems.push(...assembled.problems)
-  if (assembled.settings === undefined || problems.length > 0) return yield* new ConfigurationInvalid({ problems })
-  const ignored = unknown.ignored.map((path) => `${file}: the key ${path} is unknown and has no effect`)
+  const withoutSecrets = masking(secretsGiven(sources))
+  if (assembled.settings === undefined || problems.length > 0) {
+    return yield* new ConfigurationInvalid({
+      problems: problems.map((problem) => ({ ...problem, found: withoutSecrets(problem.found) })),
+    })
+  }
+  const ignored = unknown.ignored.map((path) => `${file}: the key ${shownName(path)} is unknown and has no effect`)
+  const trimmed = [...given].flatMap(([path, { source, taken }]) =>
+    taken === "more" ? [`${path} (${source}): white space or quotes round the secret were taken off`] : [],
+  )
   return {
     ...assembled.settings,
-    warnings: [...ignored, ...assembled.settings.warnings],
-    effective: Object.entries<SettingKey<unknown>>(settingKeys).map(([name, key]) => ({
-      path: key.path,
-      value: shownValue(values[name], key),
-      source: given.has(key.path) ? sourceOf(key.path) : "default",
-    })),
+    warnings: [...sources.warnings, ...shortList(ignored), ...trimmed, ...assembled.settings.warnings],
+    effective: Object.entries<SettingKey<unknown>>(settingKeys).map(([name, key]) => {
+      const note = given.get(key.path)?.taken === undefined ? "" : ", without the white space or quotes round it"
+      return {
+        path: key.path,
+        value: withoutSecrets(shownValue(values[name], key)),
+        source: given.has(key.path) ? `${sourceOf(key.path)}${note}` : "default",
+      }
+    }),
   }
 })
 
 interface Given extends Sourced<unknown> {
   /** The path where the value stood: an older one where it did. */
   readonly path: string
+  /** What was round a secret and is no part of it: the line's end of a file, or more. */
+  readonly taken?: "line end" | "more"
 }
+
+/** Every secret as it was given, wherever: also if it is refused, or if another source goes before it. */
+const secretsGiven = ({ variables, document }: ReadSources): ReadonlyArray<string> =>
+  Object.values<SettingKey<unknown>>(settingKeys)
+    .filter(({ isSecret }) => isSecret)
+    .flatMap(({ path, variable }) => [
+      variables[variable],
+      valueAt(document, path),
+      valueAt(document, olderHpcUserPaths[path] ?? path),
+    ])
+    .filter((value) => typeof value === "string")
+
+/** Of a shorter secret nothing would be told apart. */
+const shortestMasked = 6
+
+const masking = (secrets: ReadonlyArray<string>) => (text: string) =>
+  secrets
+    .map(unwrapped)
+    .filter((secret) => secret.length >= shortestMasked)
+    .reduce((rest, secret) => rest.replaceAll(secret, "***"), text)
 
 /** A setting's value as it was given, from the first source that has it. */
 const givenValue = Effect.fnUntraced(function* (
@@ -95,26 +131,41 @@ const givenValue = Effect.fnUntraced(function* (
       allowed: "the secret, or the file that holds it",
     })
   }
-  if (plain !== undefined) return { ...plain, path: key.path }
+  if (plain !== undefined) return withoutWrapping(key, plain, key.path)
   if (named !== undefined) {
-    const content = yield* readText(named.value, { path: key.path, source: named.source })
-    return { value: content.replace(/\r?\n$/, ""), source: `${named.source}, ${named.value}`, path: key.path }
+    const path = unwrapped(named.value)
+    const value = yield* readText(path, { path: key.path, source: named.source })
+    return withoutWrapping(key, { value, source: `${named.source}, ${path}` }, key.path)
   }
   const older = olderHpcUserPaths[key.path]
   const path = older !== undefined && !Object.hasOwn(document, "hpc_user_api") ? older : key.path
   const value = valueAt(document, path)
-  return value === undefined || value === null || value === "" ? undefined : { value, source: file ?? "", path }
+  if (value === undefined || value === null) return undefined
+  const read = withoutWrapping(key, { value, source: file ?? "" }, path)
+  // In a file made by a template "" is "not given". But a default must not replace in silence what was meant to be something.
+  const hasDefault = key.fallback !== undefined && !(Array.isArray(key.fallback) && key.fallback.length === 0)
+  return read.value === "" && !hasDefault ? undefined : read
 })
 
+/** A text counts without the white space and quotes round it. */
+const withoutWrapping = (key: SettingKey<unknown>, { value, source }: Sourced<unknown>, path: string): Given => {
+  if (typeof value !== "string") return { value, source, path }
+  const text = unwrapped(value)
+  if (text === value || !key.isSecret) return { value: text, source, path }
+  return { value: text, source, path, taken: text === value.replace(/\r?\n$/, "") ? "line end" : "more" }
+}
+
 const readText = (path: string, about: { readonly path: string; readonly source: string }) =>
-  Effect.tryPromise({
-    try: () => readFile(path, "utf8"),
-    catch: (cause): ConfigurationProblem => ({
-      ...about,
-      found: cause instanceof Error ? cause.message : String(cause),
-      allowed: "a file that can be read",
-    }),
-  })
+  readBoundedFile(path).pipe(
+    Effect.mapError(
+      ({ code, reason }): ConfigurationProblem => ({
+        ...about,
+        // The secret itself may stand where its file should be named.
+        found: `${code === "ENOENT" || code === "ENAMETOOLONG" ? foundValue(path) : path}: ${reason}`,
+        allowed: "a file that can be read",
+      }),
+    ),
+  )
 
 /** The certificates in a PEM file; what is wrong with it joins the other problems. */
 const readCertificates = Effect.fnUntraced(function* (

@@ -41,12 +41,25 @@ it is within two edits of a known one, and a warning otherwise. \`storage-proxy 
 In the environment a mapping is a JSON object (\`STORAGE_SYSTEMS='{"capstor": "capstor"}'\`) and a list is one text with
 commas. A secret can also be in a file, as containers mount them: \`WALDUR_API_TOKEN_FILE=/run/secrets/waldur\`.
 
+White space round a value, a closing line break and a pair of quotes round the whole value are taken off, from every source;
+for a secret it is said. \`""\` in the file is an error if a default would replace it, and "not given" otherwise. \`.env\` is
+read as python-dotenv reads it, and refused if another user owns it or may write it. In YAML, merge keys (\`<<\`) count.
+Files are regular files: the YAML file of at most 256 KiB, others of at most 1 MiB.
+
 [configuration.schema.json](configuration.schema.json) is the same for editors: begin the YAML file with
 \`# yaml-language-server: $schema=<its path or address>\`.
 
 | in the file | in the environment | allowed | default | |
 |---|---|---|---|---|
 ${rows.map((row) => `| ${row} |`).join("\n")}
+
+\`storage_systems\` takes a slug, or a slug with the offering's UUID, dashed or not:
+
+\`\`\`yaml
+storage_systems:
+  capstor: capstor
+  vast: { slug: vast-prod, uuid: 0f2c4f0a-3f54-4c0e-8a43-6f1f3d1c2b5e }
+\`\`\`
 
 Without a proxy setting, \`HTTPS_PROXY\`, \`HTTP_PROXY\` and \`NO_PROXY\` count for each upstream.
 \`CSCS_KEYCLOAK_REDIRECT_URL\` and \`DEVELOPMENT_MODE\` are accepted and have no effect.

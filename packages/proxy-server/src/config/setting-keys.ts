@@ -1,21 +1,27 @@
 import { Duration } from "effect"
 import {
   flag,
+  gid,
+  headerValue,
   httpUrl,
   logLevel,
   mapping,
   oneOf,
-  positiveInteger,
+  originList,
   positiveNumber,
   proxyUrl,
   ratio,
+  realm,
   redisUrl,
   type SettingType,
   secret,
   sentryDsn,
+  systemMapping,
   text,
   textList,
+  timeout,
   timeSpan,
+  waldurToken,
 } from "./setting-types.ts"
 
 /** One setting: where it stands in the YAML file and the environment, what it may be, and what it is if not given. */
@@ -54,12 +60,12 @@ export const settingKeys = {
   logLevel: key("log_level", logLevel, {
     description: "The least that is logged; default `info`, or `debug` where `debug` is set.",
   }),
-  agentHeader: key("agent_header", text, {
+  agentHeader: key("agent_header", headerValue, {
     description: "The User-Agent of requests to the upstreams; default `cscs-storage-proxy/<version>`.",
   }),
 
   waldurApiUrl: key("waldur_api_url", httpUrl, { description: "Waldur's address, with or without `/api`. Required." }),
-  waldurApiToken: key("waldur_api_token", secret, {
+  waldurApiToken: key("waldur_api_token", waldurToken, {
     description: "The API token of a Waldur user with a role in the offerings. Required.",
   }),
   waldurVerifySsl: keyWithDefault("waldur_verify_ssl", flag, true, { description: "Check Waldur's certificate." }),
@@ -69,18 +75,18 @@ export const settingKeys = {
   waldurSocksProxy: key("waldur_socks_proxy", proxyUrl, {
     description: "The proxy on the way to Waldur; default what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.",
   }),
-  waldurTimeout: keyWithDefault("waldur_timeout", timeSpan, Duration.seconds(60), {
+  waldurTimeout: keyWithDefault("waldur_timeout", timeout, Duration.seconds(60), {
     description: "How long one attempt at a call may take; a full page of a real Waldur can take 15 seconds.",
   }),
 
-  callbackOrigins: keyWithDefault<ReadonlyArray<string>>("callback_origins", textList, [], {
+  callbackOrigins: keyWithDefault<ReadonlyArray<string>>("callback_origins", originList, [], {
     description:
       "Origins beside that of `waldur_api_url` on which an order's callback URLs are served, such as `https://waldur.example.org`.",
   }),
 
-  storageSystems: key("storage_systems", mapping, {
+  storageSystems: key("storage_systems", systemMapping, {
     description:
-      "Storage systems by name, each with the slug of its offering in Waldur, in the order of the list. Required.",
+      "Storage systems by name, each with the slug of its offering in Waldur (`capstor: capstor`) or with slug and UUID (`capstor: {slug: capstor, uuid: …}`), in the order of the list. With a UUID only the resources of that offering are served. Required.",
   }),
   backendComponents: key("backend_components", mapping, {
     description: "Where given, it holds `storage`, in TB with `unit_factor` 1, as Waldur's offerings count it.",
@@ -89,15 +95,15 @@ export const settingKeys = {
     variable: "STORAGE_FILE_SYSTEM",
     description: "The file system's name in each entry.",
   }),
-  inodeSoftCoefficient: keyWithDefault("backend_settings.inode_soft_coefficient", positiveNumber, 1.33, {
+  inodeSoftCoefficient: keyWithDefault("backend_settings.inode_soft_coefficient", positiveNumber(1_000_000), 1.33, {
     variable: "INODE_SOFT_COEFFICIENT",
     description: "The soft inode quota, as a multiple of the inodes that the space brings.",
   }),
-  inodeHardCoefficient: keyWithDefault("backend_settings.inode_hard_coefficient", positiveNumber, 2.0, {
+  inodeHardCoefficient: keyWithDefault("backend_settings.inode_hard_coefficient", positiveNumber(1_000_000), 2.0, {
     variable: "INODE_HARD_COEFFICIENT",
     description: "The hard inode quota, likewise; not below the soft one.",
   }),
-  inodeBaseMultiplier: keyWithDefault("backend_settings.inode_base_multiplier", positiveNumber, 1_000_000, {
+  inodeBaseMultiplier: keyWithDefault("backend_settings.inode_base_multiplier", positiveNumber(1e12), 1_000_000, {
     variable: "INODE_BASE_MULTIPLIER",
     description: "The inodes that one TB brings.",
   }),
@@ -109,7 +115,8 @@ export const settingKeys = {
     description: "Made-up GIDs wherever the HPC User API gives none. Never in production.",
   }),
   mountRoots: keyWithDefault<ReadonlyArray<string>>("backend_settings.mount_roots", textList, [], {
-    description: "Directories below one of which an absolute `backend_id` must lie.",
+    description:
+      "Directories below one of which every mount point must lie, such as `/capstor`; not `/` or a directory of the system. Without it, paths below `/etc` and its like are refused only, and `check` warns.",
   }),
 
   hpcUserApiUrl: key("hpc_user_api.api_url", httpUrl, {
@@ -142,7 +149,7 @@ export const settingKeys = {
     variable: "HPC_USER_SOCKS_PROXY",
     description: "The proxy on the way to the HPC User API and its token endpoint; default as for Waldur.",
   }),
-  hpcUserTimeout: keyWithDefault("hpc_user_api.timeout", timeSpan, Duration.seconds(60), {
+  hpcUserTimeout: keyWithDefault("hpc_user_api.timeout", timeout, Duration.seconds(60), {
     description: "How long one attempt at a call may take.",
   }),
   hpcUserDevelopmentMode: keyWithDefault("hpc_user_api.development_mode", flag, false, {
@@ -152,11 +159,11 @@ export const settingKeys = {
   gidFallback: keyWithDefault("hpc_user_api.fallback", oneOf("none", "mock"), "none", {
     description: "`mock`: made-up GIDs wherever the HPC User API gives none. Never in production.",
   }),
-  minGid: keyWithDefault("hpc_user_api.min_gid", positiveInteger, 1000, {
+  minGid: keyWithDefault("hpc_user_api.min_gid", gid, 1000, {
     description: "The smallest GID that is served.",
   }),
-  maxGid: keyWithDefault("hpc_user_api.max_gid", positiveInteger, 2_147_483_647, {
-    description: "The largest GID that is served.",
+  maxGid: keyWithDefault("hpc_user_api.max_gid", gid, 2_147_483_647, {
+    description: "The largest GID that is served; not below `min_gid`.",
   }),
 
   disableAuth: keyWithDefault("auth.disable_auth", flag, false, {
@@ -170,7 +177,7 @@ export const settingKeys = {
     variable: "CSCS_KEYCLOAK_URL",
     description: "Keycloak's address; its realm is asked for below `realms/`.",
   }),
-  keycloakRealm: keyWithDefault("auth.keycloak_realm", text, "cscs", {
+  keycloakRealm: keyWithDefault("auth.keycloak_realm", realm, "cscs", {
     variable: "CSCS_KEYCLOAK_REALM",
     description: "The realm whose tokens open the list.",
   }),
@@ -200,7 +207,7 @@ export const settingKeys = {
     description: "The proxy on the way to the issuer; default as for Waldur.",
   }),
 
-  corsAllowedOrigins: keyWithDefault<ReadonlyArray<string>>("cors.allowed_origins", textList, [], {
+  corsAllowedOrigins: keyWithDefault<ReadonlyArray<string>>("cors.allowed_origins", originList, [], {
     description: "Origins of web pages that may read the answers, such as `https://portal.example.org`.",
   }),
 
@@ -217,7 +224,7 @@ export const settingKeys = {
   }),
   emptyGuard: keyWithDefault("cache.empty_guard", timeSpan, Duration.hours(1), {
     description:
-      "How long the last good entries of a storage system stay where Waldur suddenly shows none of its resources, or less than half of ten or more, as after a lost role.",
+      "The loss guard: how long the last good entries of a storage system stay if a refresh would leave none or less than half of at least ten of them, or turn more than half of at least ten to removing. `0s` turns the guard off.",
   }),
   staleIfError: keyWithDefault("cache.stale_if_error", timeSpan, Duration.minutes(5), {
     description: "How long the last good tree is given while an upstream fails.",

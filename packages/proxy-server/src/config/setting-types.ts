@@ -1,4 +1,6 @@
 import { Duration, Redacted } from "effect"
+import { unwrapped } from "./unwrapped.ts"
+import { yamlMapping } from "./yaml-document.ts"
 
 /**
  * A type that a setting can have. Each takes what YAML gives (true, 10, a list) and what an environment variable gives (a
@@ -11,6 +13,8 @@ export interface SettingType<A> {
   readonly jsonSchema: Readonly<Record<string, unknown>>
   /** `undefined` for what is not allowed. */
   readonly decode: (value: unknown) => A | undefined
+  /** What is wrong with a value that `decode` refuses, in words that show nothing of it; default: the value, masked. */
+  readonly fault?: (value: unknown) => string | undefined
   /** No log, error or debug answer may show it; it is also read from a file that a variable names. */
   readonly isSecret?: true
 }
@@ -38,19 +42,25 @@ export const flag: SettingType<boolean> = {
   decode: (value) => (typeof value === "string" ? parseFlag(value) : typeof value === "boolean" ? value : undefined),
 }
 
+// Longer texts are no number that somebody means.
+const decimal = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i
+const longestNumber = 64
+
 const numberFrom = (value: unknown): number | undefined => {
-  const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value
+  const isDecimal = typeof value === "string" && value.length <= longestNumber && decimal.test(value)
+  const number = isDecimal ? Number(value) : value
   return typeof number === "number" && Number.isFinite(number) ? number : undefined
 }
 
-export const positiveNumber: SettingType<number> = {
-  allowed: "a number above 0",
-  jsonSchema: { type: "number", exclusiveMinimum: 0 },
+/** @param most a factor beyond it is a slip, and would make inodes that no double holds exactly */
+export const positiveNumber = (most: number): SettingType<number> => ({
+  allowed: `a number above 0, at most ${most}`,
+  jsonSchema: { type: "number", exclusiveMinimum: 0, maximum: most },
   decode: (value) => {
     const number = numberFrom(value)
-    return number !== undefined && number > 0 ? number : undefined
+    return number !== undefined && number > 0 && number <= most ? number : undefined
   },
-}
+})
 
 export const ratio: SettingType<number> = {
   allowed: "a number from 0 to 1",
@@ -61,19 +71,55 @@ export const ratio: SettingType<number> = {
   },
 }
 
-export const positiveInteger: SettingType<number> = {
-  allowed: "a whole number of at least 1",
-  jsonSchema: { type: "integer", minimum: 1 },
+// The last of 32 bits, 4294967295, is -1 to the kernel: "no change" to chown.
+const largestGid = 4_294_967_294
+
+export const gid: SettingType<number> = {
+  allowed: `a whole number from 1 to ${largestGid}`,
+  jsonSchema: { type: "integer", minimum: 1, maximum: largestGid },
   decode: (value) => {
     const number = numberFrom(value)
-    return number !== undefined && Number.isSafeInteger(number) && number >= 1 ? number : undefined
+    return number !== undefined && Number.isInteger(number) && number >= 1 && number <= largestGid ? number : undefined
   },
 }
 
+/** Linux takes no longer path, and no setting is longer than one. */
+const longestText = 4096
+const control = /\p{Cc}/u
+
+/** What of a text no setting may have: for HTTP, a terminal and a path it means something of its own. */
+const textFault = (value: unknown): string | undefined => {
+  if (typeof value !== "string") return undefined
+  if (value.length > longestText) return `a text of ${value.length} characters`
+  return control.test(value) ? "a text with a control character, such as a line break" : undefined
+}
+
 export const text: SettingType<string> = {
-  allowed: "a text that is not empty",
-  jsonSchema: { type: "string", minLength: 1 },
-  decode: (value) => (typeof value === "string" && value.trim() !== "" ? value : undefined),
+  allowed: `a text that is not empty, of at most ${longestText} characters, none a control character`,
+  jsonSchema: { type: "string", minLength: 1, maxLength: longestText },
+  fault: textFault,
+  decode: (value) =>
+    typeof value === "string" && value.trim() !== "" && textFault(value) === undefined ? value : undefined,
+}
+
+/** What HTTP takes as the value of a header everywhere (RFC 9110 section 5.5). */
+export const headerValue: SettingType<string> = {
+  ...text,
+  allowed: "a text of at most 256 printable ASCII characters",
+  jsonSchema: { type: "string", minLength: 1, maxLength: 256, pattern: "^[\\x20-\\x7e]+$" },
+  decode: (value) => (typeof value === "string" && /^[\x20-\x7e]{1,256}$/.test(value) ? value : undefined),
+}
+
+/** A realm's name becomes a part of the issuer's path. */
+export const realm: SettingType<string> = {
+  ...text,
+  allowed: "a realm's name: at most 255 characters, none of / \\ ? # % ; and not . or ..",
+  jsonSchema: { type: "string", minLength: 1, maxLength: 255, pattern: "^[^/\\\\?#%;]+$" },
+  decode: (value) => {
+    const name = text.decode(value)
+    const isName = name !== undefined && name.length <= 255 && !/[/\\?#%;]/.test(name) && !/^\.\.?$/.test(name)
+    return isName ? name : undefined
+  },
 }
 
 const kept = (type: SettingType<string>): SettingType<Redacted.Redacted> => ({
@@ -88,81 +134,165 @@ const kept = (type: SettingType<string>): SettingType<Redacted.Redacted> => ({
 /** A text that no log, error or debug answer may show. */
 export const secret = kept(text)
 
-const sentryDsnPattern = /^https?:\/\/\w+(:\w*)?@[\w.-]+(:\d+)?\/([\w.-]+\/)*\d+$/
+/** Of a Waldur user: 40 hexadecimal digits. */
+export const waldurToken = kept({
+  allowed: "the API token of a Waldur user: 40 hexadecimal digits",
+  jsonSchema: { type: "string", pattern: "^[0-9A-Fa-f]{40}$" },
+  decode: (value) => (typeof value === "string" && /^[0-9a-f]{40}$/i.test(value) ? value : undefined),
+})
 
-const urlOf = (schemes: RegExp) => (value: unknown) =>
-  typeof value === "string" && URL.canParse(value) && schemes.test(new URL(value).protocol) ? value : undefined
+/** Longer ones no server takes. */
+const longestUrl = 2048
+
+/**
+ * The URL in a text: with scheme, two slashes and a host. The parser would also take `https:host` for one, and pass over line
+ * breaks within.
+ */
+const urlIn = (value: unknown, schemes: RegExp): URL | undefined => {
+  if (typeof value !== "string" || value.length > longestUrl || /[\s\p{Cc}]/u.test(value)) return undefined
+  if (!/^[a-z][a-z\d+.-]{0,15}:\/\/[^/]/i.test(value) || !URL.canParse(value)) return undefined
+  const url = new URL(value)
+  return schemes.test(url.protocol) && url.hostname !== "" ? url : undefined
+}
 
 /** Of a Valkey or Redis; it holds its password. */
 export const redisUrl = kept({
   allowed: "a redis:// or rediss:// (TLS) URL, such as rediss://user:password@valkey.example.org:6379",
   jsonSchema: { type: "string", format: "uri", pattern: "^rediss?://" },
   decode: (value) => {
-    const given = urlOf(/^rediss?:$/)(value)
-    if (given === undefined) return undefined
-    const { hostname, pathname, username, password } = new URL(given)
+    const url = urlIn(value, /^rediss?:$/)
+    if (url === undefined) return undefined
+    const { pathname, username, password } = url
     // What is percent-encoded must be so; the path is the number of a database.
     const isLogin = !/%(?![0-9A-Fa-f]{2})/.test(username + password)
-    return hostname !== "" && /^\/?\d*$/.test(pathname) && isLogin ? given : undefined
+    return /^\/?\d*$/.test(pathname) && isLogin ? String(value) : undefined
   },
 })
+
+const sentryDsnPattern = /^https?:\/\/\w+(:\w*)?@[\w.-]+(:\d+)?\/([\w.-]+\/)*\d+$/
 
 /** Of a project in Sentry. Whoever has it can write there, so it is kept. */
 export const sentryDsn = kept({
   allowed: "a DSN as Sentry shows it, such as https://key@sentry.example.org/1",
-  jsonSchema: { type: "string", pattern: sentryDsnPattern.source },
+  jsonSchema: { type: "string", maxLength: longestUrl, pattern: sentryDsnPattern.source },
   // As strict as Sentry's own library, which would print one that it cannot read.
-  decode: (value) => (typeof value === "string" && sentryDsnPattern.test(value) ? value : undefined),
+  decode: (value) =>
+    typeof value === "string" && value.length <= longestUrl && sentryDsnPattern.test(value) ? value : undefined,
 })
 
+const upstreamUrl = /^https?:$/
+
+/** Of an upstream: it is told in logs, errors and readiness, and so may hold no secret. */
 export const httpUrl: SettingType<string> = {
-  allowed: "an http:// or https:// URL",
-  jsonSchema: { type: "string", format: "uri", pattern: "^https?://" },
-  decode: urlOf(/^https?:$/),
+  allowed: "an http:// or https:// URL without user, password, query and fragment",
+  jsonSchema: {
+    type: "string",
+    format: "uri",
+    maxLength: longestUrl,
+    pattern: "^[Hh][Tt][Tt][Pp][Ss]?://[^/@?#][^@?#]*$",
+  },
+  // A password may hold a / of its own, which ends the host for the parser: so no @ anywhere.
+  decode: (value) =>
+    urlIn(value, upstreamUrl) !== undefined && !/[@?#]/.test(String(value)) ? String(value) : undefined,
+  fault: (value) => {
+    if (typeof value !== "string") return undefined
+    if (value.includes("@")) return "a URL with a user or password in it"
+    return /[?#]/.test(value) ? "a URL with a query or fragment" : undefined
+  },
 }
 
 export const proxyUrl: SettingType<string> = {
   allowed:
     "a proxy with its scheme, such as socks5h://proxy.example.org:1080 (socks4, socks4a, socks5, socks5h, http, https)",
-  jsonSchema: { type: "string", format: "uri", pattern: "^(socks(4a?|5h?)|https?)://" },
+  jsonSchema: {
+    type: "string",
+    format: "uri",
+    maxLength: longestUrl,
+    pattern: "^([Ss][Oo][Cc][Kk][Ss](4[Aa]?|5[Hh]?)|[Hh][Tt][Tt][Pp][Ss]?)://",
+  },
   decode: (value) => {
-    const given = urlOf(/^(socks(4a?|5h?)|https?):$/)(value)
-    return given !== undefined && new URL(given).hostname !== "" ? given : undefined
+    const url = urlIn(value, /^(socks(4a?|5h?)|https?):$/)
+    // A path could only be a part of a password that is not percent-encoded.
+    return url !== undefined && /^\/?$/.test(url.pathname) && url.search === "" && url.hash === ""
+      ? String(value)
+      : undefined
   },
 }
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+const timeSpanPattern = /^(\d+(?:\.\d+)?)\s{0,8}(ms|s|m|h)?$/
 
-/** A time span: seconds as a number, or with a unit. */
-export const timeSpan: SettingType<Duration.Duration> = {
-  allowed: "seconds, or a number with a unit: 500ms, 10s, 5m, 1h",
+/**
+ * A time span: seconds as a number, or with a unit.
+ *
+ * @param least milliseconds
+ * @param most milliseconds
+ */
+const timeSpanBetween = (least: number, most: number, limits: string): SettingType<Duration.Duration> => ({
+  allowed: `seconds, or a number with a unit: 500ms, 10s, 5m, 1h; ${limits}`,
   jsonSchema: {
     anyOf: [
-      { type: "number", minimum: 0 },
-      { type: "string", pattern: "^\\s*\\d+(\\.\\d+)?\\s*(ms|s|m|h)?\\s*$" },
+      { type: "number", minimum: least / 1000, maximum: most / 1000 },
+      { type: "string", maxLength: longestNumber, pattern: "^\\s*\\d+(\\.\\d+)?\\s*(ms|s|m|h)?\\s*$" },
     ],
   },
   decode: (value) => {
-    if (typeof value === "number") return Number.isFinite(value) && value >= 0 ? Duration.seconds(value) : undefined
-    const match = typeof value === "string" ? /^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h)?\s*$/.exec(value) : null
-    return match === null ? undefined : Duration.millis(Number(match[1]) * (units[match[2] ?? "s"] ?? 1000))
+    const match = typeof value === "string" && value.length <= longestNumber ? timeSpanPattern.exec(value) : null
+    const milliseconds =
+      typeof value === "number"
+        ? value * 1000
+        : match === null
+          ? Number.NaN
+          : Number(match[1]) * (units[match[2] ?? "s"] ?? 1000)
+    return milliseconds >= least && milliseconds <= most ? Duration.millis(milliseconds) : undefined
   },
-}
+})
 
-export const textList: SettingType<ReadonlyArray<string>> = {
-  allowed: "a list of texts, or one text with commas between them",
+const hour = 3_600_000
+
+/** How long something is kept or counts: at most a year, in which any proxy is restarted. */
+export const timeSpan = timeSpanBetween(0, 8760 * hour, "at most 8760h")
+
+/** How long an attempt may take. Below the least no response can come; a timer of Node's fires at once beyond 24 days. */
+export const timeout = timeSpanBetween(10, hour, "from 10ms to 1h")
+
+/** The most items of a list: each is compared with something for each request or resource. */
+const longestList = 100
+
+const listOf = (item: SettingType<string>, allowed: string): SettingType<ReadonlyArray<string>> => ({
+  allowed,
   jsonSchema: {
     anyOf: [
-      { type: "array", items: { type: "string", minLength: 1 }, minItems: 1 },
+      { type: "array", items: item.jsonSchema, minItems: 1, maxItems: longestList },
       { type: "string", minLength: 1 },
     ],
   },
   decode: (value) => {
-    const items: unknown = typeof value === "string" ? value.split(",").map((item) => item.trim()) : value
-    return Array.isArray(items) && items.length > 0 && items.every((item) => text.decode(item) !== undefined)
-      ? items
-      : undefined
+    const items: unknown = typeof value === "string" ? value.split(",", longestList + 1) : value
+    if (!Array.isArray(items) || items.length === 0 || items.length > longestList) return undefined
+    const decoded = items.map((one: unknown) => item.decode(typeof one === "string" ? unwrapped(one) : one))
+    return decoded.every((one) => one !== undefined) ? decoded : undefined
   },
+})
+
+export const textList = listOf(text, "a list of texts, or one text with commas between them")
+
+const origin: SettingType<string> = {
+  allowed: "an origin",
+  jsonSchema: { type: "string", format: "uri", pattern: "^https?://[^/@?#]+$" },
+  decode: (value) => {
+    const url = urlIn(value, upstreamUrl)
+    return url !== undefined && url.origin === value ? value : undefined
+  },
+}
+
+/** Of web servers: scheme, host and port as browsers write them. */
+export const originList: SettingType<ReadonlyArray<string>> = {
+  ...listOf(
+    origin,
+    "origins: a scheme, a host in lower case and a port if it is not the scheme's own, such as https://example.org",
+  ),
+  fault: (value) => (String(value).includes("@") ? "a URL with a user or password in it" : undefined),
 }
 
 /** Whether a value is a YAML mapping or a JSON object. */
@@ -175,11 +305,43 @@ export const mapping: SettingType<Readonly<Record<string, unknown>>> = {
   decode: (value) => {
     if (typeof value !== "string") return isMapping(value) ? value : undefined
     try {
-      const parsed: unknown = JSON.parse(value)
-      return isMapping(parsed) ? parsed : undefined
+      JSON.parse(value)
+      // JSON is YAML, whose reader refuses keys that come twice, and what is nested deep.
+      return value.startsWith("{") ? yamlMapping(value) : undefined
     } catch {
       return undefined
     }
+  },
+}
+
+const slug = { type: "string", minLength: 1, pattern: "^[^,]*\\S[^,]*$" }
+
+/** The storage systems; what each of them may be is judged where they are put together. */
+export const systemMapping: SettingType<Readonly<Record<string, unknown>>> = {
+  ...mapping,
+  allowed: "a mapping of names to slugs of offerings, or to {slug, uuid} (in the environment: a JSON object)",
+  jsonSchema: {
+    type: "object",
+    minProperties: 1,
+    maxProperties: longestList,
+    additionalProperties: {
+      anyOf: [
+        slug,
+        {
+          type: "object",
+          required: ["slug"],
+          additionalProperties: false,
+          properties: {
+            slug,
+            uuid: {
+              type: "string",
+              pattern: "^\\s*[0-9A-Fa-f]{8}-?([0-9A-Fa-f]{4}-?){3}[0-9A-Fa-f]{12}\\s*$",
+              description: "The offering's UUID, dashed or not: only its resources are served.",
+            },
+          },
+        },
+      ],
+    },
   },
 }
 

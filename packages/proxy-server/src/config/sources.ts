@@ -1,9 +1,12 @@
-import { readFile } from "node:fs/promises"
+import { constants } from "node:fs"
+import { lstat } from "node:fs/promises"
 import { join } from "node:path"
-import { parseEnv } from "node:util"
 import { Effect } from "effect"
-import { parseDocument } from "yaml"
+import { type FileFacts, readBoundedFile, type UnreadableFile } from "./bounded-file.ts"
 import { ConfigurationInvalid } from "./configuration-invalid.ts"
+import { type Dotenv, parseDotenv } from "./dotenv.ts"
+import { unwrapped } from "./unwrapped.ts"
+import { NoYamlMapping, yamlMapping } from "./yaml-document.ts"
 
 /** Where the configuration comes from. */
 export interface ConfigurationSources {
@@ -22,20 +25,23 @@ export interface Sourced<A> {
 
 /** The sources as they were read. */
 export interface ReadSources {
-  /** A variable of the environment, else of the `.env` file. */
+  /** A variable of the environment, else of the `.env` file, as it was written; `undefined` if nothing but quotes is in it. */
   readonly variable: (name: string) => Sourced<string> | undefined
-  /** The environment over the `.env` file. */
+  /** The environment over the `.env` file, without quotes and white space round values. */
   readonly variables: Readonly<Record<string, string | undefined>>
   /** The YAML file's path; `undefined` where there is none. */
   readonly file: string | undefined
   readonly document: Readonly<Record<string, unknown>>
+  /** What the operator should know of the sources, in words. */
+  readonly warnings: ReadonlyArray<string>
 }
 
-/** Reads the environment, `.env` and the YAML file. Fails where the file cannot be read as a mapping. */
+/** Reads the environment, `.env` and the YAML file. Fails where a file is there and cannot be read as what it should be. */
 export const readSources = Effect.fnUntraced(function* (
   sources: ConfigurationSources,
 ): Effect.fn.Return<ReadSources, ConfigurationInvalid> {
-  const dotenv = yield* readDotenv(join(sources.workingDirectory, ".env"))
+  const { values, unreadable } = yield* readDotenv(join(sources.workingDirectory, ".env"), sources.environment)
+  const dotenv = withoutEmpty(values)
   const environment = withoutEmpty(sources.environment)
   const variable = (name: string): Sourced<string> | undefined => {
     const own = environment[name]
@@ -43,45 +49,82 @@ export const readSources = Effect.fnUntraced(function* (
     const value = dotenv[name]
     return value === undefined ? undefined : { value, source: `${name} in .env` }
   }
-  const file = sources.configPath ?? variable("WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH")?.value
+  const named = variable("WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH")?.value
+  const file = sources.configPath ?? (named === undefined ? undefined : unwrapped(named))
   const document = file === undefined ? {} : yield* readYaml(file)
-  return { variable, variables: { ...dotenv, ...environment }, file, document }
+  const variables = Object.entries({ ...dotenv, ...environment }).map(([name, value]) => [name, unwrapped(value)])
+  const warnings = unreadable.map((line) => `.env: line ${line} is neither a variable nor a comment, and has no effect`)
+  return { variable, variables: Object.fromEntries(variables), file, document, warnings: shortList(warnings) }
 })
 
-/** An empty variable is unset: that is how container platforms write "not given". */
-const withoutEmpty = (variables: Readonly<Record<string, string | undefined>>) =>
-  Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined && value !== ""))
+/** The first of many warnings, and how many more there are. */
+export const shortList = (warnings: ReadonlyArray<string>, most = 20): ReadonlyArray<string> =>
+  warnings.length <= most ? warnings : [...warnings.slice(0, most), `and ${warnings.length - most} more of that kind`]
 
-const readDotenv = (path: string) =>
-  Effect.tryPromise(() => readFile(path, "utf8")).pipe(
-    Effect.map((content) => withoutEmpty(parseEnv(content))),
-    // Most installations have none.
-    Effect.orElseSucceed(() => withoutEmpty({})),
+/** An empty variable is unset: that is how container platforms write "not given". */
+const withoutEmpty = (variables: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(variables).flatMap(([name, value]) =>
+      value === undefined || unwrapped(value) === "" ? [] : [[name, value] as const],
+    ),
   )
+
+/**
+ * Why a `.env` file must not be read; `undefined` if it may be. It lies wherever the process was started, and whoever writes
+ * it chooses who may read the list and where the secrets go.
+ *
+ * @param ownUid of this process; `undefined` on a platform without users
+ */
+export const dotenvFault = ({ uid, mode }: FileFacts, ownUid: number | undefined): string | undefined => {
+  if (ownUid === undefined) return undefined
+  if (uid !== ownUid && uid !== 0) return `it belongs to another user (uid ${uid})`
+  return (mode & 0o022) === 0 ? undefined : `others may write it (mode ${(mode & 0o777).toString(8).padStart(4, "0")})`
+}
+
+const readDotenv = Effect.fnUntraced(function* (
+  path: string,
+  environment: ConfigurationSources["environment"],
+): Effect.fn.Return<Dotenv, ConfigurationInvalid> {
+  const ownUid = process.getuid?.()
+  const found = yield* Effect.promise(() => lstat(path).catch(() => undefined))
+  // Most installations have none, and a directory of that name is often Python's.
+  if (found === undefined || found.isDirectory()) return { values: {}, unreadable: [] }
+  const refused = (reason: string) =>
+    new ConfigurationInvalid({
+      problems: [
+        {
+          path,
+          source: "the file",
+          found: reason,
+          allowed: "a file of ours or root's that nobody else may write (chmod go-w)",
+        },
+      ],
+    })
+  if (found.isSymbolicLink()) {
+    // Its own mode means nothing; who may write the file that it leads to is judged below.
+    const fault = dotenvFault({ uid: found.uid, mode: 0 }, ownUid)
+    if (fault !== undefined) return yield* refused(`a symbolic link: ${fault}`)
+  }
+  const text = yield* readBoundedFile(path, {
+    judge: (facts) => dotenvFault(facts, ownUid),
+    flags: found.isSymbolicLink() ? 0 : constants.O_NOFOLLOW,
+  }).pipe(Effect.mapError(({ reason }) => refused(reason)))
+  return parseDotenv(text, environment)
+})
+
+/** Of a YAML file, in bytes: that of one with a hundred storage systems is 10 kB, and reading takes a second for this. */
+const largestDocument = 256 * 1024
 
 const readYaml = Effect.fnUntraced(function* (
   path: string,
 ): Effect.fn.Return<Readonly<Record<string, unknown>>, ConfigurationInvalid> {
   const unreadable = (found: string) =>
     new ConfigurationInvalid({ problems: [{ path, source: "the file", found, allowed: "a readable YAML mapping" }] })
-  const content = yield* Effect.tryPromise({
-    try: () => readFile(path, "utf8"),
-    catch: (cause) => unreadable(cause instanceof Error ? cause.message : String(cause)),
+  const text = yield* readBoundedFile(path, { most: largestDocument }).pipe(
+    Effect.mapError(({ reason }: UnreadableFile) => unreadable(reason)),
+  )
+  return yield* Effect.try({
+    try: () => yamlMapping(text),
+    catch: (cause) => unreadable(cause instanceof NoYamlMapping ? cause.message : "no YAML"),
   })
-  const document = parseDocument(content)
-  const [error] = document.errors
-  if (error !== undefined) return yield* unreadable(error.message.split("\n")[0] ?? "")
-  const value = yield* Effect.try({
-    try: (): unknown => {
-      const made: unknown = document.toJS()
-      // Fails where an alias leads a value back into itself.
-      JSON.stringify(made)
-      return made
-    },
-    // The fault's own words would show the alias: `*` before a secret that nobody quoted makes it one.
-    catch: () => unreadable("an alias (*name) that leads nowhere, or back to itself"),
-  })
-  if (value === null) return {}
-  if (typeof value !== "object" || Array.isArray(value)) return yield* unreadable("no mapping")
-  return value as Readonly<Record<string, unknown>>
 })

@@ -2,6 +2,7 @@ import { distance } from "fastest-levenshtein"
 import type { ConfigurationProblem } from "./configuration-invalid.ts"
 import { olderHpcUserPaths, settingKeys } from "./setting-keys.ts"
 import { isMapping } from "./setting-types.ts"
+import { shownName } from "./shown-value.ts"
 
 const known = [...Object.values(settingKeys).map(({ path }) => path), ...Object.values(olderHpcUserPaths)]
 const sections = new Set(known.filter((path) => path.includes(".")).map((path) => path.slice(0, path.indexOf("."))))
@@ -30,7 +31,8 @@ export const unknownKeys = (document: Readonly<Record<string, unknown>>, file: s
   const flat = Object.entries(document).filter(
     ([name, value]) => sections.has(name) && value !== null && !isMapping(value),
   )
-  const unknown = paths.filter((path) => ![...known, ...componentKeys].includes(path) && !sections.has(path))
+  const all = new Set([...known, ...componentKeys, ...sections])
+  const unknown = paths.filter((path) => !all.has(path))
   const misspelt = flat.map(
     ([path]): ConfigurationProblem => ({ path, source: file, found: "no mapping", allowed: "a mapping" }),
   )
@@ -38,13 +40,21 @@ export const unknownKeys = (document: Readonly<Record<string, unknown>>, file: s
   for (const path of unknown) {
     const nearest = nearestOf(path)
     if (nearest === undefined) ignored.push(path)
-    else misspelt.push({ path, source: file, found: "an unknown key", allowed: `${nearest}, if that is meant` })
+    else
+      misspelt.push({
+        path: shownName(path),
+        source: file,
+        found: "an unknown key",
+        allowed: `${nearest}, if that is meant`,
+      })
   }
   return { misspelt, ignored }
 }
 
 const nearestOf = (path: string): string | undefined => {
   const candidates = [...known, ...componentKeys, ...sections]
+    // Never nearer than their lengths: a huge key would take long to compare.
+    .filter((candidate) => Math.abs(candidate.length - path.length) <= 2)
     .map((candidate) => ({ candidate, edits: distance(path, candidate) }))
     .filter(({ edits }) => edits <= 2)
   return candidates.sort((a, b) => a.edits - b.edits)[0]?.candidate

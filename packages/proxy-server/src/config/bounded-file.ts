@@ -1,0 +1,85 @@
+import { constants } from "node:fs"
+import { type FileHandle, open } from "node:fs/promises"
+import { Data, Effect } from "effect"
+
+/** The largest file that is read for a setting, in bytes: the certificates of all public authorities take a quarter. */
+const largestFile = 1024 * 1024
+
+/** A file that cannot be read for a setting. */
+export class UnreadableFile extends Data.TaggedError("UnreadableFile")<{
+  /** `ENOENT` and its like; `undefined` if the file itself is not what is wanted. */
+  readonly code: string | undefined
+  /** Why, in words; without the file's path, which could be a secret in the wrong place. */
+  readonly reason: string
+}> {}
+
+/** Who owns a file, and its mode with the bits of its kind. */
+export interface FileFacts {
+  readonly uid: number
+  readonly mode: number
+}
+
+/**
+ * Reads a text file that an operator names. It never waits for a writer and never reads without end: only a regular file
+ * of bounded size in UTF-8 is read. Symbolic links are followed, since Kubernetes mounts secrets as such.
+ *
+ * @param options.most bytes; default 1 MiB
+ * @param options.judge a reason to refuse the open file, in words
+ * @param options.flags of open(2), on top of reading
+ */
+export const readBoundedFile = (
+  path: string,
+  options: {
+    readonly most?: number
+    readonly judge?: (facts: FileFacts) => string | undefined
+    readonly flags?: number
+  } = {},
+): Effect.Effect<string, UnreadableFile> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { most = largestFile, judge = () => undefined, flags = 0 } = options
+      const file = yield* Effect.acquireRelease(
+        // Without O_NONBLOCK the opening of a FIFO waits until somebody writes into it.
+        trying(() => open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | flags)),
+        (opened) => Effect.promise(() => opened.close()),
+      )
+      const facts = yield* trying(() => file.stat())
+      const reason = facts.isFile() ? judge(facts) : "it is no regular file"
+      if (reason !== undefined) return yield* new UnreadableFile({ code: undefined, reason })
+      const bytes = yield* trying(() => readUpTo(file, most + 1))
+      if (bytes.length > most) {
+        return yield* new UnreadableFile({ code: undefined, reason: `it is larger than ${most} bytes` })
+      }
+      return yield* Effect.try({
+        try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
+        catch: () => new UnreadableFile({ code: undefined, reason: "it is no UTF-8 text" }),
+      })
+    }),
+  )
+
+const trying = <A>(operation: () => Promise<A>) =>
+  Effect.tryPromise({
+    try: operation,
+    catch: (cause) => {
+      const code = (cause as NodeJS.ErrnoException).code
+      return new UnreadableFile({ code, reason: reasons[code ?? ""] ?? code ?? "it cannot be read" })
+    },
+  })
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file (ENOENT)",
+  EACCES: "permission denied (EACCES)",
+  EISDIR: "it is a directory (EISDIR)",
+}
+
+// A file's size says nothing below /proc, and may grow while it is read.
+const readUpTo = async (file: FileHandle, most: number): Promise<Uint8Array> => {
+  const chunks: Array<Uint8Array> = []
+  for (let left = most; left > 0; ) {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(Math.min(left, 64 * 1024)), 0)
+    if (bytesRead === 0) break
+    chunks.push(buffer.subarray(0, bytesRead))
+    left -= bytesRead
+  }
+  return Buffer.concat(chunks)
+}

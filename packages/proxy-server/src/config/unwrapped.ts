@@ -1,0 +1,11 @@
+/**
+ * A text without white space round it and without one pair of quotes round the whole, as editors, `docker --env-file` and
+ * templates leave them. Quotes stay if the same quote is inside, too: then they are not a pair round the whole.
+ */
+export const unwrapped = (text: string): string => {
+  const trimmed = text.trim()
+  const quote = trimmed[0]
+  const isQuoted =
+    trimmed.length >= 2 && (quote === '"' || quote === "'") && trimmed.indexOf(quote, 1) === trimmed.length - 1
+  return isQuoted ? trimmed.slice(1, -1).trim() : trimmed
+}
