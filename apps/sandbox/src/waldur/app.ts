@@ -1,4 +1,4 @@
-import { Hono } from "hono"
+import { type Context, Hono } from "hono"
 import { asObject, type Json, type JsonObject } from "../json.ts"
 import type { Exchange } from "../listener.ts"
 import type { WaldurRecord, WaldurToken, World } from "../world/world.ts"
@@ -42,16 +42,18 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
 
   app.get("/api/version/", () => json(200, { version: VERSIONS[control.dialect] }))
 
-  app.get("/api/marketplace-resources/", (c) => {
+  const resources = (c: Context<Env>) => {
     const url = new URL(c.req.url)
     const rows = listing(url.searchParams, c.get("token"))
     if (rows instanceof Response) return rows
     lists += 1
     const arranged = control.arrange?.(rows, { number: lists, query: url.searchParams }) ?? rows
     return sendPage(world, c.env, url, arranged, (row) => shapeResource(control.dialect, row), paceOfResources)
-  })
+  }
 
+  // The consumer's and the provider's list: to staff they show the same.
   for (const collection of ["marketplace-resources", "marketplace-provider-resources"]) {
+    app.get(`/api/${collection}/`, resources)
     app.get(`/api/${collection}/:uuid/`, (c) => {
       const row = findResource(world, plain(c.req.param("uuid")))
       if (row === undefined || !visibility(world, c.get("token"))(row)) return unknown("Resource")
@@ -143,8 +145,7 @@ const ACTION_PATH = new RegExp(
 /** Every path there is, in its right form: with the closing slash. */
 const PATHS = [
   /^\/api\/version\/$/,
-  /^\/api\/marketplace-(provider-)?resources\/[^/]+\/$/,
-  /^\/api\/marketplace-resources\/$/,
+  /^\/api\/marketplace-(provider-)?resources\/([^/]+\/)?$/,
   /^\/api\/marketplace-provider-offerings\/([^/]+\/(customers\/)?)?$/,
   /^\/api\/marketplace-orders\/([^/]+\/)?$/,
   ACTION_PATH,
