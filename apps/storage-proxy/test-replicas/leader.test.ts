@@ -61,7 +61,7 @@ describe("the leader", () => {
     const { leader, others } = await ranked(replicas)
     await sharing(replicas)
     // In the middle of a read of the world as it was.
-    const slow = sandbox.faults.set("waldur", { path: /marketplace-resources/, latencyMs: 300 })
+    const slow = sandbox.faults.set("waldur", { path: /marketplace-provider-resources/, latencyMs: 300 })
     const early = leader.list(noCache)
     await until(() => sandbox.calls.inFlight("waldur") > 0)
     leader.child.kill("SIGSTOP")

@@ -5,6 +5,7 @@ import {
   makeTransport,
   type RetryPolicy,
   type TlsProfile,
+  urlForDisplay,
 } from "@cscs/http-transport"
 import { Context, Duration, Effect, Layer, type Redacted } from "effect"
 import type { GidLookup } from "./answer.ts"
@@ -26,6 +27,8 @@ export interface HpcUserClientOptions {
   readonly scope?: string
   /** The least GID that is believed: those below belong to the system. Default 1000. */
   readonly minGid?: number
+  /** The largest GID that is believed. Default 2147483647; 65534 and 65535, which stand for nobody, never are. */
+  readonly maxGid?: number
   /**
    * One proxy for API and token endpoint, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`, `http://` or `https://`,
    * or what the environment says for each of the two (`environmentProxies` of `@cscs/http-transport`). Default: direct,
@@ -45,6 +48,9 @@ export interface HpcUserClientOptions {
   /** For API and token endpoint alike. Default `defaultRetryPolicy` of `@cscs/http-transport`: four repeats. */
   readonly retry?: RetryPolicy
 }
+
+/** Of an answer: a batch of some 400 names takes a hundredth of it. */
+const maxBodyBytes = 16 * 1024 * 1024
 
 /** The name that failures and spans give the API; its token endpoint has one made of it. */
 const upstream = "hpc-user-api"
@@ -92,6 +98,8 @@ const makeHpcUserClient = Effect.fnUntraced(function* (options: HpcUserClientOpt
   const transport = yield* makeTransport({
     upstream,
     baseUrl,
+    maxBodyBytes,
+    secrets: [options.clientSecret],
     attemptTimeout,
     deadline,
     retry,
@@ -117,7 +125,8 @@ const makeHpcUserClient = Effect.fnUntraced(function* (options: HpcUserClientOpt
     transport,
     tokens,
     minGid: options.minGid ?? 1000,
-    call: `GET ${baseUrl}${exportPath}`,
+    maxGid: options.maxGid,
+    call: `GET ${urlForDisplay(baseUrl)}${exportPath}`,
   })
   const cache = yield* makeGidCache({ ask: projects.ask, plan: (names) => planBatches(baseUrl, names) })
   return HpcUserClient.of({

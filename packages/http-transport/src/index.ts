@@ -20,9 +20,9 @@
  * )
  * ```
  */
-export { tellingNamesOf } from "./body.ts"
+export { readErrorText, readJson, tellingNamesOf } from "./body.ts"
 export { type CallOrigin, CurrentCallOrigin } from "./call-origin.ts"
-export { redactor, urlForDisplay, withoutSecrets } from "./credentials.ts"
+export { redactor, secretsOfUrl, urlForDisplay, withoutSecrets } from "./credentials.ts"
 export { type Endpoint, type EndpointOptions, makeEndpoint } from "./endpoint.ts"
 export { type EnvironmentProxies, environmentProxies } from "./environment-proxies.ts"
 export {

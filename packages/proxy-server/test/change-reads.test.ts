@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest"
 import { type Any, aProxy, asked, type Got, type TestedProxy, until } from "./a-proxy.ts"
 import { aWorld, dashed, rowOf } from "./a-world.ts"
 
-const listPath = "/api/marketplace-resources/"
+const listPath = "/api/marketplace-provider-resources/"
 const byChanges = { CACHE_FULL_REFRESH_EVERY: "10m" }
 
 /** Reads of all resources from their first page. */

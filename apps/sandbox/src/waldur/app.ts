@@ -40,11 +40,15 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
     return next()
   })
 
-  app.get("/api/version/", () => json(200, { version: VERSIONS[control.dialect] }))
+  app.get("/api/version/", (c) =>
+    c.get("token").readsAsProvider ? forbidden() : json(200, { version: VERSIONS[control.dialect] }),
+  )
 
   const resources = (c: Context<Env>) => {
     const url = new URL(c.req.url)
-    const rows = listing(url.searchParams, c.get("token"))
+    const token = c.get("token")
+    const isConsumers = url.pathname === "/api/marketplace-resources/"
+    const rows = listing(url.searchParams, isConsumers && token.readsAsProvider ? { ...token, sees: [] } : token)
     if (rows instanceof Response) return rows
     lists += 1
     const arranged = control.arrange?.(rows, { number: lists, query: url.searchParams }) ?? rows
@@ -98,6 +102,7 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
   app.get("/api/marketplace-provider-offerings/:uuid/customers/", (c) => {
     const offering = findOffering(world, c.get("token"), c.req.param("uuid"))
     if (offering === undefined) return unknown("Offering")
+    if (c.get("token").readsAsProvider) return forbidden()
     return sendPage(world, c.env, new URL(c.req.url), world.customersByOffering.get(String(offering.uuid)) ?? [])
   })
 
@@ -183,6 +188,10 @@ function findOffering(world: World, token: WaldurToken, uuid: string): WaldurRec
 /** Paths take uuids with dashes and without; answers have none. */
 function plain(uuid: string): string {
   return uuid.toLowerCase().replaceAll("-", "")
+}
+
+function forbidden(): Response {
+  return detail(403, "You do not have permission to perform this action.")
 }
 
 function unknown(model: string): Response {

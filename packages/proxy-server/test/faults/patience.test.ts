@@ -10,7 +10,7 @@ beforeAll(async () => {
 })
 afterAll(() => sandbox.close())
 
-const pages = { upstream: "waldur", path: "/api/marketplace-resources/", method: "GET" } as const
+const pages = { upstream: "waldur", path: "/api/marketplace-provider-resources/", method: "GET" } as const
 const api = { upstream: "hpcUserApi", path: /./ } as const
 const token = { upstream: "issuer", path: /\/token$/ } as const
 
