@@ -49,9 +49,6 @@ export interface HpcUserClientOptions {
   readonly retry?: RetryPolicy
 }
 
-/** Of an answer: a batch of some 400 names takes a hundredth of it. */
-const maxBodyBytes = 16 * 1024 * 1024
-
 /** The name that failures and spans give the API; its token endpoint has one made of it. */
 const upstream = "hpc-user-api"
 
@@ -98,7 +95,6 @@ const makeHpcUserClient = Effect.fnUntraced(function* (options: HpcUserClientOpt
   const transport = yield* makeTransport({
     upstream,
     baseUrl,
-    maxBodyBytes,
     secrets: [options.clientSecret],
     attemptTimeout,
     deadline,

@@ -62,7 +62,9 @@ export const makeProjectExport = (options: {
       Effect.catch((error) => {
         if (error._tag === "TransportFailure" && isTooMuch(error) && names.length > 1) {
           const half = Math.ceil(names.length / 2)
-          return Effect.zipWith(ask(names.slice(0, half)), ask(names.slice(half)), together)
+          return Effect.logWarning(`${error.message}; the ${names.length} projects are asked for in halves`).pipe(
+            Effect.andThen(Effect.zipWith(ask(names.slice(0, half)), ask(names.slice(half)), together)),
+          )
         }
         const failure = error._tag === "TransportFailure" ? apiErrorFrom(error) : error
         return Effect.succeed<GidLookup>({

@@ -140,7 +140,12 @@ const requestGrant = (options: TokenOptions, endpoint: Endpoint): Effect.Effect<
           signal,
         },
       )
-      if (response.ok) return { granted: true, body: (await readJson(response, true)).body }
+      if (response.ok) {
+        const { body, bytes } = await readJson(response, true)
+        return bytes === 0
+          ? new TransportFailure({ ...about, reason: "not-json", detail: "an empty body" })
+          : { granted: true, body }
+      }
       return refusalFrom(response, await readErrorText(response), about, redact)
     },
     catch: (thrown) => transportFailureFrom(thrown, about, secrets),

@@ -82,6 +82,11 @@ export const readPage = (
         const within = [Math.max(from, start), Math.min(to, start + of)] as const
         const pages = yield* ask(at, of, wanted.fields).pipe(
           Effect.map((page) => [{ ...page, rows: page.rows.slice(within[0] - start, within[1] - start) }]),
+          Effect.tapError((error) =>
+            isTooLarge(error) && of === size
+              ? Effect.logWarning(`${error.message}; it is read in smaller pages`)
+              : Effect.void,
+          ),
           Effect.catchIf(isTooLarge, () => (of === 1 ? lean(start) : between(...within, Math.floor(of / 2)))),
           // The first page is always there: without it nothing is known, and its 404 is a failure.
           Effect.catchIf(
