@@ -127,7 +127,7 @@ const withoutOrderedLists = (lists: ReadonlyArray<AskedList>): ReadonlyArray<Ask
   lists
     .filter(({ query }) => !orderedQuery(new URLSearchParams(query)))
     .map((list) =>
-      list.path.endsWith("/marketplace-resources/") && !list.query.includes("order_in_progress")
+      list.path.endsWith("/marketplace-provider-resources/") && !list.query.includes("order_in_progress")
         ? { ...list, query: `${list.query}&field=order_in_progress` }
         : list,
     )

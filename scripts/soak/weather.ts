@@ -51,9 +51,9 @@ const waldurPaths = [
   undefined,
   undefined,
   undefined,
-  /\/marketplace-resources\/$/,
-  /\/marketplace-resources\/$/,
-  /\/marketplace-resources\/./,
+  /\/marketplace-provider-resources\/$/,
+  /\/marketplace-provider-resources\/$/,
+  /\/marketplace-provider-resources\/./,
   /\/customers\/$/,
 ]
 

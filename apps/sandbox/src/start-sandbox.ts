@@ -36,6 +36,8 @@ export interface SandboxWaldur extends WaldurControl {
   token: string
   /** Sees capstor only. */
   partialToken: string
+  /** The token of a reader of the provider, the least that a storage proxy needs. */
+  readerToken: string
   /** Sees no offering: 200, `[]` and count 0 everywhere. */
   blindToken: string
   /** Answered 401 "Token has expired.". */
@@ -164,6 +166,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       url: `${waldurListener.origin}/api/`,
       token: TOKENS.staff,
       partialToken: TOKENS.partial,
+      readerToken: TOKENS.reader,
       blindToken: TOKENS.blind,
       expiredToken: TOKENS.expired,
     }),

@@ -49,3 +49,15 @@ test("a role in one offering shows that one's resources, orders and nothing else
   const vast = sandbox.world.offerings.find((offering) => offering.slug === "vast")?.uuid
   expect((await as(token, `marketplace-provider-offerings/${vast}/customers/`)).status).toBe(404)
 })
+
+test("the consumer's and the provider's list show staff the same, a reader of the provider the latter alone", async () => {
+  const all = await as(`Token ${sandbox.waldur.token}`, "marketplace-resources/")
+  expect((await as(`Token ${sandbox.waldur.token}`, "marketplace-provider-resources/")).json).toEqual(all.json)
+  const reader = `Token ${sandbox.waldur.readerToken}`
+  expect((await as(reader, "marketplace-resources/")).headers.get("X-Result-Count")).toBe("0")
+  expect((await as(reader, "marketplace-provider-resources/")).json).toEqual(all.json)
+  const uuid = sandbox.world.offerings[0]?.uuid
+  expect((await as(reader, `marketplace-provider-offerings/${uuid}/`)).status).toBe(200)
+  expect((await as(reader, `marketplace-provider-offerings/${uuid}/customers/`)).status).toBe(403)
+  expect((await as(reader, "version/")).status).toBe(403)
+})

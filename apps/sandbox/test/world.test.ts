@@ -103,5 +103,5 @@ test("100,000 resources can be built", () => {
 test("a world of a caller's own rows has the usual tokens", () => {
   const own = worldOf({ resources: [{ anything: true }] })
   expect(own.resources).toEqual([{ anything: true }])
-  expect(own.tokens.size).toBe(4)
+  expect(own.tokens.size).toBe(5)
 })

@@ -173,7 +173,7 @@ export const fullReads = (sandbox: Sandbox): number =>
     .filter(
       ({ method, path, query }) =>
         method === "GET" &&
-        path.endsWith("/marketplace-resources/") &&
+        path.endsWith("/marketplace-provider-resources/") &&
         !query.has("order_state") &&
         !query.has("state") &&
         !query.has("modified"),

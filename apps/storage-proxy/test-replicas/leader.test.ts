@@ -65,7 +65,7 @@ describe("the leader", () => {
     const { leader, others } = await ranked(replicas)
     await sharing(replicas)
     // In the middle of a read of the world as it was.
-    const slow = sandbox.faults.set("waldur", { path: /marketplace-resources/, latencyMs: 2000 })
+    const slow = sandbox.faults.set("waldur", { path: /marketplace-provider-resources/, latencyMs: 2000 })
     const early = leader.list(noCache)
     await until(() => sandbox.calls.inFlight("waldur") > 0)
     leader.child.kill("SIGSTOP")

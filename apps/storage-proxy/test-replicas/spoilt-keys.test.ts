@@ -127,7 +127,7 @@ describe("keys that are", () => {
     const redis = await aRedis()
     const replicas = await three(() => aReplica(sandbox, redis, { CACHE_KEEP_WARM_FOR: "0" }))
     const { leader, others } = await ranked(replicas)
-    const slow = sandbox.faults.set("waldur", { path: /marketplace-resources/, latencyMs: 300 })
+    const slow = sandbox.faults.set("waldur", { path: /marketplace-provider-resources/, latencyMs: 300 })
     const asked = leader.list(noCache)
     await until(() => sandbox.calls.inFlight("waldur") > 0)
     // The lease is lost for the moment in which it would be said.

@@ -8,7 +8,7 @@ import { aDirectory, aSandbox, environmentOf, run, serving, until } from "./a-pr
 
 const kills = 10
 const list = "/api/storage-resources/?page_size=500"
-const down = { path: "/api/marketplace-resources/", status: 403 } as const
+const down = { path: "/api/marketplace-provider-resources/", status: 403 } as const
 
 const isThere = (path: string) =>
   lstat(path).then(

@@ -5,6 +5,7 @@ import {
   makeTransport,
   type RetryPolicy,
   type TlsProfile,
+  urlForDisplay,
 } from "@cscs/http-transport"
 import { Context, Duration, Effect, Layer, type Redacted } from "effect"
 import type { GidLookup } from "./answer.ts"
@@ -26,6 +27,8 @@ export interface HpcUserClientOptions {
   readonly scope?: string
   /** The least GID that is believed: those below belong to the system. Default 1000. */
   readonly minGid?: number
+  /** The largest GID that is believed. Default 2147483647; 65534 and 65535, which stand for nobody, never are. */
+  readonly maxGid?: number
   /**
    * One proxy for API and token endpoint, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`, `http://` or `https://`,
    * or what the environment says for each of the two (`environmentProxies` of `@cscs/http-transport`). Default: direct,
@@ -92,6 +95,7 @@ const makeHpcUserClient = Effect.fnUntraced(function* (options: HpcUserClientOpt
   const transport = yield* makeTransport({
     upstream,
     baseUrl,
+    secrets: [options.clientSecret],
     attemptTimeout,
     deadline,
     retry,
@@ -117,7 +121,8 @@ const makeHpcUserClient = Effect.fnUntraced(function* (options: HpcUserClientOpt
     transport,
     tokens,
     minGid: options.minGid ?? 1000,
-    call: `GET ${baseUrl}${exportPath}`,
+    maxGid: options.maxGid,
+    call: `GET ${urlForDisplay(baseUrl)}${exportPath}`,
   })
   const cache = yield* makeGidCache({ ask: projects.ask, plan: (names) => planBatches(baseUrl, names) })
   return HpcUserClient.of({

@@ -62,7 +62,7 @@ export type HpcUserApiError = HpcUserApiUnavailable | HpcUserApiRejected | Token
 export const apiErrorFrom = (failure: TransportFailure): HpcUserApiError => {
   switch (failure.reason) {
     case "not-json":
-      return new HpcUserApiUnexpectedAnswer({ call: failure.call, detail: `no JSON but ${failure.detail}` })
+      return new HpcUserApiUnexpectedAnswer({ call: failure.call, detail: `no JSON: ${failure.detail}` })
     case "too-large":
       return new HpcUserApiUnexpectedAnswer({ call: failure.call, detail: failure.detail })
     case "status":

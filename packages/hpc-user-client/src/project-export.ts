@@ -1,25 +1,26 @@
-import type { Transport } from "@cscs/http-transport"
+import { type Transport, type TransportFailure, tellingNamesOf } from "@cscs/http-transport"
 import { Effect, Redacted } from "effect"
-import { type GidLookup, readProjectExport } from "./answer.ts"
+import { type Decided, type GidLookup, parseExport, readProjectExport } from "./answer.ts"
 import { exportPath, exportQuery } from "./batches.ts"
 import { apiErrorFrom, type HpcUserApiError, HpcUserApiUnexpectedAnswer } from "./errors.ts"
 import type { TokenSource } from "./token.ts"
 
 export interface ProjectExport {
   /** One GET for all names; fails as a whole. */
-  readonly get: (names: ReadonlyArray<string>) => Effect.Effect<Pick<GidLookup, "known" | "unknown">, HpcUserApiError>
-  /** As `get`, the failure told name by name; a URL that the server finds too long is asked in halves. */
+  readonly get: (names: ReadonlyArray<string>) => Effect.Effect<Decided, HpcUserApiError>
+  /** As `get`, the failure told name by name; where URL or answer are too long, the names are asked in halves. */
   readonly ask: (names: ReadonlyArray<string>) => Effect.Effect<GidLookup>
 }
 
-/** `414 URI Too Long`, and `431` which Node and some gateways answer in its place. */
-const urlTooLong = [414, 431]
+/** `414 URI Too Long`, and `431` which Node and some gateways answer in its place; or an answer that is too large. */
+const isTooMuch = ({ status, reason }: TransportFailure) => status === 414 || status === 431 || reason === "too-large"
 
 /** The one call of the HPC User API that we make: GIDs of projects, authenticated. */
 export const makeProjectExport = (options: {
   readonly transport: Transport
   readonly tokens: TokenSource
   readonly minGid: number
+  readonly maxGid: number | undefined
   /** The call as failures name it. */
   readonly call: string
 }): ProjectExport => {
@@ -30,9 +31,12 @@ export const makeProjectExport = (options: {
       path: exportPath,
       query: exportQuery(names),
       headers: { authorization: `Bearer ${Redacted.value(token)}` },
+      parse: parseExport,
     })
 
-  const get: ProjectExport["get"] = Effect.fn("HpcUserClient.export")(function* (names) {
+  const exported = Effect.fn("HpcUserClient.export")(function* (
+    names: ReadonlyArray<string>,
+  ): Effect.fn.Return<Decided, HpcUserApiError | TransportFailure> {
     yield* Effect.annotateCurrentSpan("projects", names.length)
     const token = yield* tokens.token()
     const answer = yield* send(names, token).pipe(
@@ -40,9 +44,8 @@ export const makeProjectExport = (options: {
         (failure) => failure.status === 401,
         () => Effect.flatMap(tokens.token(token), (fresh) => send(names, fresh)),
       ),
-      Effect.catchTag("TransportFailure", (failure) => Effect.fail(apiErrorFrom(failure))),
     )
-    const decided = readProjectExport(answer.body, names, options.minGid)
+    const decided = readProjectExport(answer.body, names, options.minGid, options.maxGid)
     if (decided !== undefined) return decided
     return yield* new HpcUserApiUnexpectedAnswer({
       call: options.call,
@@ -50,18 +53,24 @@ export const makeProjectExport = (options: {
     })
   })
 
+  const get: ProjectExport["get"] = (names) =>
+    Effect.catchTag(exported(names), "TransportFailure", (failure) => Effect.fail(apiErrorFrom(failure)))
+
   const ask: ProjectExport["ask"] = (names) =>
-    get(names).pipe(
+    exported(names).pipe(
       Effect.map((decided): GidLookup => ({ ...decided, failed: new Map() })),
       Effect.catch((error) => {
-        if (error._tag === "HpcUserApiRejected" && urlTooLong.includes(error.status) && names.length > 1) {
+        if (error._tag === "TransportFailure" && isTooMuch(error) && names.length > 1) {
           const half = Math.ceil(names.length / 2)
-          return Effect.zipWith(ask(names.slice(0, half)), ask(names.slice(half)), together)
+          return Effect.logWarning(`${error.message}; the ${names.length} projects are asked for in halves`).pipe(
+            Effect.andThen(Effect.zipWith(ask(names.slice(0, half)), ask(names.slice(half)), together)),
+          )
         }
+        const failure = error._tag === "TransportFailure" ? apiErrorFrom(error) : error
         return Effect.succeed<GidLookup>({
           known: new Map(),
           unknown: new Map(),
-          failed: new Map(names.map((name) => [name, error])),
+          failed: new Map(names.map((name) => [name, failure])),
         })
       }),
     )
@@ -75,11 +84,12 @@ const together = (one: GidLookup, other: GidLookup): GidLookup => ({
   failed: new Map([...one.failed, ...other.failed]),
 })
 
-/** What a body is, without its values. */
+/** What a body is, without its values, and of its names those that are nobody's data. */
 const shapeOf = (body: unknown): string => {
   if (body === undefined) return "an empty body"
   if (body === null) return "null"
   if (Array.isArray(body)) return "an array"
   if (typeof body !== "object") return `a ${typeof body}`
-  return `an object with the keys ${Object.keys(body).slice(0, 10).join(", ") || "(none)"}`
+  const names = tellingNamesOf(body)
+  return names.length === 0 ? "an object without it" : `an object with the keys ${names.join(", ")}`
 }

@@ -4,15 +4,15 @@ import { Option, Redacted, Schema } from "effect"
 export interface TokenGrant {
   /** Redacted from the start: a tracer keeps what a span's effect returns. */
   readonly accessToken: Redacted.Redacted
-  /** Seconds from the request on; none where the endpoint does not say. */
+  /** Seconds from the request on, at most a day; none where the endpoint does not say, or says 0 or less. */
   readonly expiresIn: number | undefined
 }
 
 const Grant = Schema.Struct({
   access_token: Schema.NonEmptyString,
   token_type: Schema.String,
-  // RFC 6749 says a number; some servers write it as a string.
-  expires_in: Schema.optionalKey(Schema.Union([Schema.Finite, Schema.FiniteFromString])),
+  // RFC 6749 says a number; some servers write it as a string, and null where they do not say.
+  expires_in: Schema.optionalKey(Schema.NullOr(Schema.Union([Schema.Finite, Schema.FiniteFromString]))),
 })
 const decodeGrant = Schema.decodeUnknownOption(Grant)
 
@@ -32,8 +32,18 @@ const decodeRefusal = Schema.decodeUnknownOption(Schema.fromJsonString(Refusal))
 export const readTokenGrant = (body: unknown): TokenGrant | undefined => {
   const grant = decodeGrant(body)
   if (Option.isNone(grant) || grant.value.token_type.toLowerCase() !== "bearer") return undefined
-  return { accessToken: Redacted.make(grant.value.access_token), expiresIn: grant.value.expires_in }
+  return {
+    accessToken: Redacted.make(grant.value.access_token),
+    expiresIn: lifeOf(grant.value.expires_in ?? undefined),
+  }
 }
+
+/** Seconds: no token is kept for longer than a day, whatever is said of it. */
+const longestLife = 86_400
+
+/** A life that has ended before it began is not believed: it would cost a new token for each call. */
+const lifeOf = (seconds: number | undefined): number | undefined =>
+  seconds === undefined || seconds <= 0 ? undefined : Math.min(seconds, longestLife)
 
 /** Reads a refusal of the token endpoint (RFC 6749 section 5.2); `undefined` where it is none. */
 export const readTokenRefusal = (

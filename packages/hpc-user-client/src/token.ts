@@ -4,11 +4,15 @@ import {
   isRepeatable,
   makeEndpoint,
   type RetryPolicy,
+  readErrorText,
+  readJson,
+  redactor,
   retryAfterSeconds,
+  secretsOfUrl,
   type Transport,
   TransportFailure,
   transportFailureFrom,
-  withoutSecrets,
+  urlForDisplay,
 } from "@cscs/http-transport"
 import { Clock, Deferred, type Duration, Effect, Redacted, type Scope } from "effect"
 import { allowInsecureRequests, ClientSecretPost, clientCredentialsGrantRequest, customFetch } from "oauth4webapi"
@@ -114,13 +118,14 @@ export const makeTokenSource = Effect.fnUntraced(function* (
 })
 
 const requestGrant = (options: TokenOptions, endpoint: Endpoint): Effect.Effect<TokenGrant, HpcUserApiError> => {
-  const shownUrl = options.tokenUrl.replace(/[?#].*$/s, "")
+  const shownUrl = urlForDisplay(options.tokenUrl)
   const { secrets: proxySecrets, ...way } = options.transport.wayTo(options.tokenUrl)
   const about: AboutCall = { upstream: options.upstream, call: `POST ${shownUrl}`, ...way }
-  const secrets = [Redacted.value(options.clientSecret), ...proxySecrets]
+  const secrets = [Redacted.value(options.clientSecret), ...secretsOfUrl(options.tokenUrl), ...proxySecrets]
+  const redact = redactor(secrets)
 
   const attempt = Effect.tryPromise({
-    try: async (signal) => {
+    try: async (signal): Promise<TokenAnswer | TransportFailure> => {
       const response = await clientCredentialsGrantRequest(
         // The endpoint is given directly; its issuer is not known and not needed to ask.
         { issuer: options.tokenUrl, token_endpoint: options.tokenUrl },
@@ -135,15 +140,23 @@ const requestGrant = (options: TokenOptions, endpoint: Endpoint): Effect.Effect<
           signal,
         },
       )
-      return { response, text: await response.text() }
+      if (response.ok) {
+        const { body, bytes } = await readJson(response, true)
+        return bytes === 0
+          ? new TransportFailure({ ...about, reason: "not-json", detail: "an empty body" })
+          : { granted: true, body }
+      }
+      return refusalFrom(response, await readErrorText(response), about, redact)
     },
     catch: (thrown) => transportFailureFrom(thrown, about, secrets),
-  }).pipe(Effect.flatMap(({ response, text }) => answerFrom(response, text, about, secrets)))
+  }).pipe(
+    Effect.flatMap((answer) => (answer instanceof TransportFailure ? Effect.fail(answer) : Effect.succeed(answer))),
+  )
 
   // A grant changes nothing at the endpoint, so unlike other POSTs it may be repeated.
   return endpoint(about, attempt).pipe(
     Effect.mapError(apiErrorFrom),
-    Effect.flatMap((answer) => grantFrom(answer, shownUrl, about, secrets)),
+    Effect.flatMap((answer) => grantFrom(answer, shownUrl, about, redact)),
     Effect.withSpan("HpcUserClient.requestToken"),
   )
 }
@@ -153,37 +166,32 @@ type TokenAnswer =
   | { readonly granted: true; readonly body: unknown }
   | { readonly granted: false; readonly status: number; readonly text: string }
 
-const answerFrom = (
+/** No body goes into a failure: who knows what a broken endpoint repeats of the form it was sent. */
+const refusalFrom = (
   response: Response,
   text: string,
   about: AboutCall,
-  secrets: ReadonlyArray<string>,
-): Effect.Effect<TokenAnswer, TransportFailure> => {
-  // No body goes into a failure: who knows what a broken endpoint repeats of the form it was sent, or grants.
-  if (response.ok) {
-    return Effect.try({
-      try: (): TokenAnswer => ({ granted: true, body: JSON.parse(text) }),
-      catch: () => new TransportFailure({ ...about, reason: "not-json", detail: `${text.length} characters of text` }),
-    })
-  }
+  redact: (text: string) => string,
+): TokenAnswer | TransportFailure => {
   const retryAfter = retryAfterSeconds(response.headers)
   const failure = new TransportFailure({
     ...about,
     reason: "status",
     status: response.status,
-    detail: withoutSecrets(response.statusText, secrets) || "no reason given",
+    detail: redact(response.statusText.slice(0, wordsShown)) || "no reason given",
     ...(retryAfter === undefined ? {} : { retryAfter }),
   })
-  return isRepeatable(failure)
-    ? Effect.fail(failure)
-    : Effect.succeed({ granted: false, status: response.status, text })
+  return isRepeatable(failure) ? failure : { granted: false, status: response.status, text }
 }
+
+/** Characters of what an endpoint says of a refusal. */
+const wordsShown = 200
 
 const grantFrom = (
   answer: TokenAnswer,
   tokenUrl: string,
   about: AboutCall,
-  secrets: ReadonlyArray<string>,
+  redact: (text: string) => string,
 ): Effect.Effect<TokenGrant, HpcUserApiError> => {
   if (answer.granted) {
     const grant = readTokenGrant(answer.body)
@@ -197,7 +205,7 @@ const grantFrom = (
       : Effect.succeed(grant)
   }
   const { error, errorDescription } = readTokenRefusal(answer.text) ?? {}
-  const shown = (text: string) => withoutSecrets(text, secrets)
+  const shown = (text: string) => redact(text).slice(0, wordsShown)
   return Effect.fail(
     new TokenRefused({
       tokenUrl,

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Redacted } from "effect"
-import { readProjectExport } from "../src/answer.ts"
+import fc from "fast-check"
+import { parseExport, readProjectExport } from "../src/answer.ts"
 import { readTokenGrant, readTokenRefusal } from "../src/token-answer.ts"
 
 const read = (records: ReadonlyArray<unknown>, asked: ReadonlyArray<string> = ["a"]) => {
@@ -72,6 +73,112 @@ describe("reading the project export", () => {
   })
 })
 
+/** As an answer comes: a text. */
+const readText = (text: string, asked: ReadonlyArray<string> = ["a"], maxGid?: number) => {
+  const decided = readProjectExport(parseExport(text), asked, 1000, maxGid)
+  return { known: Object.fromEntries(decided?.known ?? []), unknown: Object.fromEntries(decided?.unknown ?? []) }
+}
+const withGid = (written: string) =>
+  `{"projects":[{"posixName":"a","unixGid":${written}},{"posixName":"b","unixGid":31002}]}`
+
+describe("a GID as it is written", () => {
+  it.each([
+    ["1000", 1000],
+    ["31001", 31001],
+    ["65533", 65533],
+    ["65536", 65536],
+    ["2147483647", 2_147_483_647],
+  ] as const)("is known: %s", (written, gid) => {
+    assert.deepStrictEqual(readText(withGid(written), ["a", "b"]), { known: { a: gid, b: 31002 }, unknown: {} })
+  })
+
+  it.each([
+    ["31001.0", 'unixGid is "31001.0", not an integer'],
+    ["31001.5", 'unixGid is "31001.5", not an integer'],
+    ["1e4", 'unixGid is "1e4", not an integer'],
+    ["31001.0000000000000001", 'unixGid is "31001.0000000000000001", not an integer'],
+    ["1e400", 'unixGid is "1e400", not an integer'],
+    ["-0", "unixGid is 0, below 1000"],
+    ["-31001", "unixGid is -31001, below 1000"],
+    ["2147483648", "unixGid is 2147483648, above 2147483647"],
+    ["4294967295", "unixGid is 4294967295, above 2147483647"],
+    ["4294998297", "unixGid is 4294998297, above 2147483647"],
+    ["9007199254740993", "unixGid is 9007199254740992, not an integer"],
+    ["65534", "unixGid is 65534, which stands for nobody"],
+    ["65535", "unixGid is 65535, which stands for nobody"],
+    ['"31001"', 'unixGid is "31001", not an integer'],
+    ["true", "unixGid is true, not an integer"],
+    ["null", "the HPC User API gives it no unixGid"],
+    ["[31001]", 'unixGid is "[31001]", not an integer'],
+    ['{"unixGid":31001}', 'unixGid is "{\\"unixGid\\":31001}", not an integer'],
+  ])("is unknown, and costs no other name its own: %s", (written, why) => {
+    assert.deepStrictEqual(readText(withGid(written), ["a", "b"]), { known: { b: 31002 }, unknown: { a: why } })
+  })
+
+  it("is bounded by a configuration that says less, at both ends", () => {
+    assert.deepStrictEqual(readText(withGid("60000"), ["a"], 60_000).known, { a: 60_000 })
+    assert.deepStrictEqual(readText(withGid("60001"), ["a"], 60_000).unknown, { a: "unixGid is 60001, above 60000" })
+    assert.deepStrictEqual(readText(withGid("65534"), ["a"], 4_294_967_295).known, {})
+  })
+
+  it.each([
+    '{"projects":[{"posixName":"a","unixGid":31001,"unixGid":31002}]}',
+    '{"projects":[{"posixName":"a","posixName":"b","unixGid":31001}]}',
+    '{"projects":[{"posixName":"a","unixGid":31001,"unix\\u0047id":31002}]}',
+    '{"projects":[],"projects":[{"posixName":"a","unixGid":31001}]}',
+  ])("is nobody's where an object holds a name twice: %s", (text) => {
+    assert.throws(() => parseExport(text))
+  })
+
+  it("is read where several objects hold a name once, and where texts look like names", () => {
+    const text =
+      '{"projects":[{"posixName":"a","x":{"posixName":"posixName"},"y":["unixGid","unixGid"],"unixGid":31001}]}'
+    assert.deepStrictEqual(readText(text).known, { a: 31001 })
+    assert.deepStrictEqual(readText('{"projects":[{"posixName":"a\\"}{","unixGid":31001}]}', ['a"}{']).known, {
+      'a"}{': 31001,
+    })
+  })
+
+  it("is found among 100,000 rows that nobody asked for, and in spite of deep and long ones", () => {
+    const extra = Array.from({ length: 100_000 }, (_, index) => ({ posixName: `other${index}`, unixGid: index }))
+    assert.deepStrictEqual(readText(JSON.stringify({ projects: [...extra, a(31001)] })).known, { a: 31001 })
+    const deep = `${"[".repeat(1000)}${"]".repeat(1000)}`
+    assert.deepStrictEqual(readText(withGid(deep), ["a", "b"]).known, { b: 31002 })
+    assert.deepStrictEqual(readText(withGid(`"${"\\\\".repeat(500_000)}"`), ["a", "b"]).known, { b: 31002 })
+  })
+
+  it.each(["a ", " a", "A", "a\\u0000", "\\u0430"])("is not of a name that only looks like it: %j", (name) => {
+    assert.deepStrictEqual(readText(`{"projects":[{"posixName":"${name}","unixGid":31001}]}`).known, {})
+  })
+
+  it("is the same for the other names, whatever one record is", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.jsonValue(), fc.jsonValue(), fc.nat(3), (name, gid, record, place) => {
+        const good = [a(31001), { posixName: "b", unixGid: 31002 }]
+        for (const bad of [record, { posixName: name, unixGid: gid }, { posixName: "c", unixGid: gid }]) {
+          const records = [...good.slice(0, place), bad, ...good.slice(place)]
+          const { known } = readText(JSON.stringify({ projects: records }), ["a", "b", "c"])
+          if (name !== "a" && (bad as { posixName?: unknown } | null)?.posixName !== "a")
+            assert.strictEqual(known.a, 31001)
+          if (name !== "b" && (bad as { posixName?: unknown } | null)?.posixName !== "b")
+            assert.strictEqual(known.b, 31002)
+          for (const value of Object.values(known)) assert.isTrue(Number.isInteger(value) && value >= 1000)
+        }
+      }),
+    )
+  })
+
+  it("takes no answer of another frame for one, whatever it is", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (body) => {
+        const isFrame =
+          typeof body === "object" && body !== null && !Array.isArray(body) && Array.isArray(body.projects)
+        assert.strictEqual(readProjectExport(body, ["a"], 1000) !== undefined, isFrame)
+      }),
+    )
+  })
+})
+
 describe("reading the token endpoint", () => {
   it("a bearer token in any case, with its life as number or text", () => {
     const grant = readTokenGrant({ access_token: "t", token_type: "bearer", expires_in: 300 })
@@ -79,6 +186,21 @@ describe("reading the token endpoint", () => {
     assert.strictEqual(grant?.expiresIn, 300)
     assert.strictEqual(readTokenGrant({ access_token: "t", token_type: "BEARER", expires_in: "60" })?.expiresIn, 60)
     assert.isUndefined(readTokenGrant({ access_token: "t", token_type: "Bearer" })?.expiresIn)
+  })
+
+  it.each([
+    [null, undefined],
+    [0, undefined],
+    [-1, undefined],
+    [-1e300, undefined],
+    ["-5", undefined],
+    [1e300, 86_400],
+    ["9e99", 86_400],
+    [0.5, 0.5],
+  ])("a life of %j seconds is %j", (said, life) => {
+    const grant = readTokenGrant({ access_token: "t", token_type: "Bearer", expires_in: said })
+    assert.isDefined(grant)
+    assert.strictEqual(grant?.expiresIn, life)
   })
 
   it.each([

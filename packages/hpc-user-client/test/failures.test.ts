@@ -60,7 +60,7 @@ describe("what the API's failures are", () => {
       fake.nextApi.push(text("<h1>Login</h1>", 200), text("<h1>Login</h1>", 200), text("<h1>Login</h1>", 200))
       const error = yield* Effect.flip(ping.pipe(clientOf(fake)))
       assert.strictEqual(error._tag, "HpcUserApiUnexpectedAnswer")
-      assert.include(error.message, "no JSON but Login")
+      assert.include(error.message, "no JSON: 14 bytes of text/html, not JSON")
     }),
   )
 
@@ -96,6 +96,105 @@ describe("what the API's failures are", () => {
           ["b", "HpcUserApiUnavailable"],
         ],
       )
+    }),
+  )
+})
+
+describe("an answer that is not what it seems", () => {
+  const body = { projects: [{ posixName: "a", unixGid: 31001, mail: "alice@example.org" }] }
+  const sent =
+    (content: string | Buffer, status = 200, type = "application/json") =>
+    (response: ServerResponse) =>
+      response.writeHead(status, { "content-type": type }).end(content)
+  const text = JSON.stringify(body)
+
+  it.live.each([
+    { what: "partial content", answer: sent(text, 206) },
+    { what: "UTF-16", answer: sent(Buffer.from(text, "utf16le"), 200, "application/json; charset=utf-16") },
+    { what: "HTML", answer: sent(text, 200, "text/html") },
+    { what: "cut", answer: sent(text.slice(0, -6)) },
+    { what: "a name twice", answer: sent(text.replace('"mail"', '"unixGid":31002,"mail"')) },
+    { what: "too deep", answer: sent(`{"projects":${"[".repeat(200_000)}${"]".repeat(200_000)}}`) },
+    { what: "a list", answer: sent(JSON.stringify([body])) },
+    { what: "projects as an object", answer: sent(JSON.stringify({ projects: { alice: 31001 } })) },
+    { what: "another object", answer: sent(JSON.stringify({ "alice@example.org": 31001 })) },
+  ])("is a failure that quotes nothing, and nothing is remembered of it: $what", ({ answer }) =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      fake.gids.set("a", 31001)
+      fake.nextApi.push(answer, answer, answer)
+      yield* Effect.gen(function* () {
+        const gids = HpcUserClient.use((client) => client.gids(["a"]))
+        const error = (yield* gids).failed.get("a")
+        assert.strictEqual(error?._tag, "HpcUserApiUnexpectedAnswer")
+        assert.notMatch(`${error?.message} ${JSON.stringify(error)}`, /alice|31001/)
+        fake.nextApi.length = 0
+        assert.deepStrictEqual([...(yield* gids).known], [["a", 31001]])
+      }).pipe(clientOf(fake))
+    }),
+  )
+
+  it.live("is asked for in halves where it is too large, down to the names that nobody can ask for", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      const names = Array.from({ length: 8 }, (_, index) => `p${index}`)
+      for (const name of names) fake.gids.set(name, 31001)
+      fake.gids.set("p5", "x".repeat(65 * 1024 * 1024))
+      const lookup = yield* HpcUserClient.use((client) => client.gids(names)).pipe(clientOf(fake))
+      assert.deepStrictEqual(
+        [...lookup.known.keys()],
+        names.filter((name) => name !== "p5"),
+      )
+      assert.deepStrictEqual([...lookup.failed.keys()], ["p5"])
+    }),
+  )
+
+  it.live("without any project is an answer: the names are unknown", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      const lookup = yield* HpcUserClient.use((client) => client.gids(["a"])).pipe(clientOf(fake))
+      assert.deepStrictEqual([...lookup.unknown], [["a", "the HPC User API does not know it"]])
+      assert.strictEqual(lookup.failed.size, 0)
+    }),
+  )
+
+  it.live("of the token endpoint is a failure that quotes nothing", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      const grant = JSON.stringify({ access_token: "abcdefghijkl", token_type: "Bearer" })
+      for (const answer of [sent(grant, 206), sent(grant, 200, "text/html"), sent(grant.slice(0, -3))]) {
+        fake.nextToken.push(answer, answer, answer)
+        const error = yield* Effect.flip(ping.pipe(clientOf(fake)))
+        assert.strictEqual(error._tag, "HpcUserApiUnexpectedAnswer")
+        assert.notInclude(`${error.message} ${JSON.stringify(error)}`, "abcd")
+        fake.nextToken.length = 0
+      }
+    }),
+  )
+
+  it.live("with a long refusal is cut, and shows no secret in any guise", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      const basic = Buffer.from(`storage-proxy:${clientSecret}`).toString("base64")
+      fake.nextToken.push(
+        json({ error: basic, error_description: `${encodeURIComponent(clientSecret)} ${"no ".repeat(5000)}` }, 400),
+      )
+      const error = yield* Effect.flip(ping.pipe(clientOf(fake)))
+      assert.strictEqual(error._tag, "TokenRefused")
+      assert.isBelow(error.message.length, 700)
+      assert.notInclude(error.message, basic.slice(24, 32))
+      assert.notInclude(error.message, clientSecret.slice(0, 8))
+    }),
+  )
+
+  it.live("to URLs with a password is a failure without it", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      const secret = (url: string) => url.replace("http://", "http://someone:hunter2-and-more@")
+      for (const more of [{ apiUrl: secret(fake.origin) }, { tokenUrl: secret(`${fake.origin}/token`) }]) {
+        const error = yield* Effect.flip(ping.pipe(clientOf(fake, more)))
+        assert.notMatch(`${error.message} ${JSON.stringify(error)} ${error.stack}`, /hunter2|someone/)
+      }
     }),
   )
 })

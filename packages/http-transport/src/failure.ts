@@ -1,6 +1,7 @@
 import { Schema } from "effect"
+import { NotJson } from "./body.ts"
 import { causesOf, textOf } from "./causes.ts"
-import { withoutSecrets } from "./credentials.ts"
+import { redactor } from "./credentials.ts"
 import { BodyTooLarge } from "./fetch.ts"
 import { ProxyHandshakeError } from "./proxy.ts"
 
@@ -14,7 +15,7 @@ import { ProxyHandshakeError } from "./proxy.ts"
  * - `reset`: the connection ended before the answer did, or what came was not HTTP
  * - `timeout`: no whole answer within the attempt's time, or the deadline passed
  * - `too-large`: the body passed the limit
- * - `not-json`: a success whose body is no JSON (truncated, HTML, garbage)
+ * - `not-json`: a success that is not a whole JSON text in UTF-8 (truncated, a part, HTML, another charset)
  * - `status`: an answer, but not a success; `status` has its code
  * - `unsendable`: a header or URL that HTTP does not allow; nothing was sent
  * - `circuit-open`: the upstream's last calls failed, so it is left alone for some seconds; nothing was sent
@@ -42,14 +43,17 @@ export interface AboutCall {
   readonly proxy?: string
 }
 
-/** A call that gave no usable answer. Holds no header, no query and no credential: it may be logged as it is. */
+/**
+ * A call that gave no usable answer. Holds no header, no query, no credential and nothing of a success's body: it may be
+ * logged as it is.
+ */
 export class TransportFailure extends Schema.TaggedError<TransportFailure>()("TransportFailure", {
   /** The upstream's name, as given to `makeTransport`. */
   upstream: Schema.String,
   /** Method and URL without query: `GET https://waldur.example.org/api/version/`. */
   call: Schema.String,
   reason: TransportFailureReason,
-  /** What came, in words: the system's message, or the start of the answer's body. */
+  /** What came, in words: the system's message, or the start of the body of an answer that is no success. */
   detail: Schema.String,
   status: Schema.optionalKey(Schema.Int),
   /** Seconds that the upstream asks us to wait (`Retry-After`, RFC 9110 section 10.2.3). */
@@ -105,6 +109,9 @@ const reasonByCode: Record<string, TransportFailureReason> = {
   HOSTNAME_MISMATCH: "tls",
 }
 
+/** Characters of a message of the system or a library. */
+const maxDetail = 500
+
 /**
  * The failure behind whatever a `fetch` of this package threw. Node hides the reason in a chain of causes
  * (`TypeError: fetch failed`), so the chain is walked to the first that says something.
@@ -117,7 +124,7 @@ export const transportFailureFrom = (
   secrets: ReadonlyArray<string>,
 ): TransportFailure => {
   const failure = (reason: TransportFailureReason, detail: string) =>
-    new TransportFailure({ ...about, reason, detail: withoutSecrets(detail, secrets) })
+    new TransportFailure({ ...about, reason, detail: redactor(secrets)(detail.slice(0, maxDetail)) })
   let detail = String(thrown)
   for (const cause of causesOf(thrown)) {
     detail = textOf(cause) || detail
@@ -131,6 +138,7 @@ export const transportFailureFrom = (
 
 const reasonOf = (error: Error): TransportFailureReason | undefined => {
   if (error instanceof BodyTooLarge) return "too-large"
+  if (error instanceof NotJson) return "not-json"
   if (error instanceof ProxyHandshakeError) return "proxy"
   if (error.name === "TimeoutError" || error.name === "AbortError") return "timeout"
   const code = (error as NodeJS.ErrnoException).code ?? ""

@@ -20,8 +20,9 @@
  * )
  * ```
  */
+export { readErrorText, readJson, tellingNamesOf } from "./body.ts"
 export { type CallOrigin, CurrentCallOrigin } from "./call-origin.ts"
-export { withoutSecrets } from "./credentials.ts"
+export { redactor, secretsOfUrl, urlForDisplay, withoutSecrets } from "./credentials.ts"
 export { type Endpoint, type EndpointOptions, makeEndpoint } from "./endpoint.ts"
 export { type EnvironmentProxies, environmentProxies } from "./environment-proxies.ts"
 export {
@@ -32,7 +33,7 @@ export {
   transportFailureFrom,
 } from "./failure.ts"
 export { InvalidProxy, proxyForDisplay } from "./proxy.ts"
-export { defaultRetryPolicy, type RetryPolicy, retryAfterSeconds, retrySchedule } from "./retry.ts"
+export { defaultRetryPolicy, httpDate, type RetryPolicy, retryAfterSeconds, retrySchedule } from "./retry.ts"
 export type { TlsProfile } from "./tls-profile.ts"
 export { type HttpAnswer, type HttpCall, makeTransport, type Transport, type TransportOptions } from "./transport.ts"
 export type { Way } from "./way.ts"

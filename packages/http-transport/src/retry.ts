@@ -40,11 +40,27 @@ export const retrySchedule = (policy: RetryPolicy): Schedule.Schedule<unknown, T
     ),
   )
 
-/** `Retry-After` as seconds from now: a number, or an HTTP date (RFC 9110 section 10.2.3). None where it is neither. */
+/** Seconds: nobody is asked to wait longer than a day, whatever a header says. */
+const maxWait = 86_400
+
+/**
+ * `Retry-After` as seconds from now, at most a day: a whole number, or an HTTP date (RFC 9110 section 10.2.3). None where
+ * it is neither, as with a negative one, a fraction, or several.
+ */
 export const retryAfterSeconds = (headers: Headers): number | undefined => {
   const value = headers.get("retry-after")?.trim()
-  if (value === undefined || value === "") return undefined
-  if (/^\d+$/.test(value)) return Math.min(Number(value), Number.MAX_SAFE_INTEGER)
-  const date = Date.parse(value)
-  return Number.isNaN(date) ? undefined : Math.max(0, (date - Date.now()) / 1000)
+  if (value === undefined) return undefined
+  if (/^\d{1,400}$/.test(value)) return Math.min(Number(value), maxWait)
+  const date = httpDate(value)
+  return date === undefined ? undefined : Math.min(Math.max(0, (date - Date.now()) / 1000), maxWait)
+}
+
+/**
+ * A date of a header (`Wed, 21 Oct 2015 07:28:00 GMT`, RFC 9110 section 5.6.7) in ms since 1970; none for anything else.
+ * `Date.parse` alone takes `-5` and `1.5` for dates.
+ */
+export const httpDate = (text: string | null): number | undefined => {
+  if (text === null || !/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(text)) return undefined
+  const date = Date.parse(text)
+  return Number.isNaN(date) ? undefined : date
 }

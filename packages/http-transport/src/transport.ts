@@ -1,10 +1,11 @@
-import { Duration, Effect, type Scope } from "effect"
+import { Duration, Effect, Redacted, type Scope } from "effect"
 import ky from "ky"
+import { excerpt, readErrorText, readJson } from "./body.ts"
 import { originHeaders } from "./call-origin.ts"
-import { secretsOf, withoutSecrets } from "./credentials.ts"
+import { redactor, secretsOf, secretsOfUrl, urlForDisplay } from "./credentials.ts"
 import { type Endpoint, type EndpointOptions, makeEndpoint } from "./endpoint.ts"
 import type { EnvironmentProxies } from "./environment-proxies.ts"
-import { type AboutCall, TransportFailure, transportFailureFrom } from "./failure.ts"
+import { TransportFailure, transportFailureFrom } from "./failure.ts"
 import { makeFetch } from "./fetch.ts"
 import type { InvalidProxy } from "./proxy.ts"
 import { retryAfterSeconds } from "./retry.ts"
@@ -31,6 +32,8 @@ export interface TransportOptions extends EndpointOptions {
   readonly connections?: number
   /** A larger decoded body is refused. Default 64 MiB; a page of 300 full Waldur resources has 1.7 MB. */
   readonly maxBodyBytes?: number
+  /** What no failure may hold, beside the credentials in headers and URLs: an upstream may know them and say them. */
+  readonly secrets?: ReadonlyArray<Redacted.Redacted>
 }
 
 /** One call, relative to the transport's base URL. */
@@ -48,14 +51,18 @@ export interface HttpCall {
    * the transport's own.
    */
   readonly endpoint?: Endpoint
+  /** Reads the text of a success in place of `JSON.parse`; what it throws makes the answer no JSON. */
+  readonly parse?: (text: string) => unknown
 }
 
-/** A success (2xx). */
+/** A success (2xx), whole, in JSON and UTF-8. */
 export interface HttpAnswer {
   readonly status: number
   readonly headers: Headers
   /** The decoded JSON; `undefined` where the body is empty, as with HEAD and 204. */
   readonly body: unknown
+  /** Of the body, decoded. */
+  readonly bytes: number
 }
 
 /** The way to one upstream. */
@@ -64,6 +71,10 @@ export interface Transport {
    * Sends a call and reads its JSON answer. GET and HEAD are repeated as the retry policy says; a POST is sent once, for
    * nobody knows what a lost one did. Redirects are failures: they would carry the credential elsewhere. After three
    * failed calls in a row, calls fail at once (`circuit-open`), save one every 5 seconds.
+   *
+   * A success that is not a whole JSON text in UTF-8 is a failure (`not-json`): a part (206), another media type or
+   * charset, bytes that are not UTF-8. No media type counts as JSON. Of its body nothing is quoted; of that of an error,
+   * 200 characters, masked.
    *
    * The upstream is told of the span that the call is made in (`traceparent`), and of what `CurrentCallOrigin` holds.
    */
@@ -77,6 +88,8 @@ export interface Transport {
   readonly endpoint: Endpoint
   /** What is on the way to a URL, for failures of `fetch`: the proxy may differ from URL to URL. */
   readonly wayTo: (url: string) => Way
+  /** Masks the transport's secrets in a text that the upstream wrote (`redactor`). */
+  readonly redact: (text: string) => string
 }
 
 /**
@@ -113,17 +126,25 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
     ...(options.headers === undefined ? {} : { headers: options.headers }),
   })
   const endpoint = yield* makeEndpoint(options)
+  const ownSecrets = [
+    ...secretsOf(options.headers),
+    ...secretsOfUrl(options.baseUrl),
+    ...(options.secrets ?? []).map(Redacted.value),
+    ...proxySecrets,
+  ]
+  const redact = redactor(ownSecrets)
 
   const callFor = (call: HttpCall) => ({
     upstream: options.upstream,
-    call: `${call.method} ${options.baseUrl.replace(/\/*$/, "/")}${call.path}`,
+    call: `${call.method} ${urlForDisplay(options.baseUrl).replace(/\/$/, "")}/${call.path}`,
     ...way,
   })
 
   const attempt = (call: HttpCall, origin: Readonly<Record<string, string>>) => {
-    const secrets = [...secretsOf(options.headers), ...secretsOf(call.headers), ...proxySecrets]
+    const about = callFor(call)
+    const secrets = [...ownSecrets, ...secretsOf(call.headers)]
     return Effect.tryPromise({
-      try: async (signal) => {
+      try: async (signal): Promise<HttpAnswer | TransportFailure> => {
         const response = await client(call.path, {
           method: call.method,
           signal,
@@ -131,17 +152,30 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
           headers: { ...origin, ...call.headers },
           ...(call.json === undefined ? {} : { json: call.json }),
         })
+        const { status, headers } = response
         // Read even where it is not used: an unread body holds its connection.
-        return { response, text: await response.text() }
+        if (response.ok) return { status, headers, ...(await readJson(response, call.method === "POST", call.parse)) }
+        const retryAfter = retryAfterSeconds(headers)
+        return new TransportFailure({
+          ...about,
+          reason: "status",
+          status,
+          // Error pages for developers repeat the request's headers.
+          detail: redactor(secrets)(excerpt(await readErrorText(response))),
+          ...(retryAfter === undefined ? {} : { retryAfter }),
+        })
       },
-      catch: (thrown) => transportFailureFrom(thrown, callFor(call), secrets),
-    }).pipe(Effect.flatMap(({ response, text }) => answerFrom(response, text, callFor(call), secrets)))
+      catch: (thrown) => transportFailureFrom(thrown, about, secrets),
+    }).pipe(
+      Effect.flatMap((answer) => (answer instanceof TransportFailure ? Effect.fail(answer) : Effect.succeed(answer))),
+    )
   }
 
   return {
     fetch: pool.fetch,
     endpoint,
     wayTo: (url) => wayTo(url, proxyTo),
+    redact,
     call: Effect.fn("Transport.call")(function* (call) {
       yield* Effect.annotateCurrentSpan({ upstream: options.upstream, method: call.method, path: call.path })
       const through = call.endpoint ?? endpoint
@@ -149,44 +183,5 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
     }),
   }
 })
-
-const answerFrom = (
-  response: Response,
-  text: string,
-  about: AboutCall,
-  secrets: ReadonlyArray<string>,
-): Effect.Effect<HttpAnswer, TransportFailure> => {
-  // Error pages for developers repeat the request's headers.
-  const said = () => withoutSecrets(excerpt(text), secrets)
-  if (!response.ok) {
-    const retryAfter = retryAfterSeconds(response.headers)
-    return Effect.fail(
-      new TransportFailure({
-        ...about,
-        reason: "status",
-        status: response.status,
-        detail: said(),
-        ...(retryAfter === undefined ? {} : { retryAfter }),
-      }),
-    )
-  }
-  if (text === "") return Effect.succeed({ status: response.status, headers: response.headers, body: undefined })
-  return Effect.try({
-    try: (): HttpAnswer => ({ status: response.status, headers: response.headers, body: JSON.parse(text) }),
-    catch: () => new TransportFailure({ ...about, reason: "not-json", detail: said() }),
-  })
-}
-
-/** The start of a body for a message: an HTML page without its tags, white space folded, 200 characters. */
-const excerpt = (text: string): string => {
-  const plain = text
-    .slice(0, 4096)
-    .replace(/<(style|script)[\s\S]*?<\/\1>/gi, " ")
-    .replace(/<[^>]*>/g, " ")
-    .replace(/\s+/g, " ")
-    .trim()
-  if (plain === "") return "an empty body"
-  return plain.length > 200 ? `${plain.slice(0, 200)}…` : plain
-}
 
 const millis = (duration: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(duration))

@@ -137,14 +137,25 @@ describe("what a failure says", () => {
     }),
   )
 
-  it.live("an HTML page in place of JSON is not-json and shows its words without tags, styles and scripts", () =>
+  it.live("an HTML page in place of JSON is not-json and says its size and type, none of its words", () =>
     Effect.gen(function* () {
-      const page = "<html><style>p{}</style><script>x()</script><h1>Sign\n in</h1><p>here</p></html>"
-      const server = yield* httpServer((_, response) => response.end(page))
+      const page = "<h1>Sign in, Alice</h1>"
+      const server = yield* httpServer((_, response) =>
+        response.writeHead(200, { "content-type": "text/html; charset=utf-8" }).end(page),
+      )
       const transport = yield* open(server.url)
       const error = yield* Effect.flip(transport.call(get))
       assert.strictEqual(error.reason, "not-json")
-      assert.strictEqual(error.detail, "Sign in here")
+      assert.strictEqual(error.detail, "23 bytes of text/html, not JSON")
+    }),
+  )
+
+  it.live("an error page shows its words without tags, styles and scripts", () =>
+    Effect.gen(function* () {
+      const page = "<html><style>p{}</style><script>x()</script><h1>Sign\n in</h1><p>here</p></html>"
+      const server = yield* httpServer((_, response) => response.writeHead(403).end(page))
+      const transport = yield* open(server.url)
+      assert.strictEqual((yield* Effect.flip(transport.call(get))).detail, "Sign in here")
     }),
   )
 

@@ -22,11 +22,8 @@ export const hpcUserLayer = ({
   hpcUserApi,
   model,
   userAgent,
-}: ProxySettings): Layer.Layer<HpcUserClient, InvalidProxy> | undefined => {
-  if (hpcUserApi === undefined) return undefined
-  const bounds = { minGid: model.minGid, maxGid: model.maxGid }
-  return HpcUserClient.layer({ ...hpcUserApi, ...bounds, userAgent })
-}
+}: ProxySettings): Layer.Layer<HpcUserClient, InvalidProxy> | undefined =>
+  hpcUserApi === undefined ? undefined : HpcUserClient.layer({ ...hpcUserApi, minGid: model.minGid, maxGid: model.maxGid, userAgent })
 
 /** Where the GIDs come from for these settings. */
 export const projectGidsLayer = (settings: ProxySettings): Layer.Layer<ProjectGids, InvalidProxy> => {

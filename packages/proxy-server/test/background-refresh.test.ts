@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest"
 import { type Any, aProxy, asked, type Got, noCache, type TestedProxy, until } from "./a-proxy.ts"
 import { aWorld, dashed, rowOf } from "./a-world.ts"
 
-const listPath = "/api/marketplace-resources/"
+const listPath = "/api/marketplace-provider-resources/"
 const warm = { CACHE_KEEP_WARM_FOR: "5m" }
 const refused = { path: listPath, status: 403 } as const
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest"
 import { type Any, aProxy, asked, type Got, type TestedProxy, until } from "./a-proxy.ts"
 import { aWorld, dashed, rowOf } from "./a-world.ts"
 
-const listPath = "/api/marketplace-resources/"
+const listPath = "/api/marketplace-provider-resources/"
 const byChanges = { CACHE_FULL_REFRESH_EVERY: "10m" }
 
 /** Reads of all resources from their first page. */
@@ -241,10 +241,11 @@ describe("a change", () => {
 
   test("is asked for from the last refresh on, not from the last change", async () => {
     const world = aWorld(20)
-    const { proxy } = await start(world)
+    const { proxy } = await start(world, { CACHE_FULL_REFRESH_EVERY: "24h" })
     const since = () =>
       proxy.sandbox.calls.of("waldur").flatMap(({ query }) => query.getAll("modified").map((text) => Date.parse(text)))
     for (const hour of ["10", "11", "12"]) {
+      await proxy.pass("1 hour")
       world.now = `2026-11-23T${hour}:00:00.000000Z`
       await next(proxy)
     }

@@ -7,7 +7,7 @@ test("lists of customers that fail cost names, not the tree, however many pages 
     world: aWorld(6000),
     prepare: ({ faults }) => {
       faults.set("waldur", { path: /\/customers\/$/, status: 503, headers: { "Retry-After": "3600" } })
-      faults.set("waldur", { path: "/api/marketplace-resources/", method: "GET", latencyMs: 40 })
+      faults.set("waldur", { path: "/api/marketplace-provider-resources/", method: "GET", latencyMs: 40 })
     },
   })
   const { status } = await proxy.hurried(proxy.list())

@@ -242,7 +242,7 @@ const replayServer = async (): Promise<string> => {
       response.end(request.method === "HEAD" ? undefined : JSON.stringify(body))
     }
     switch (pathname) {
-      case "/api/marketplace-resources/":
+      case "/api/marketplace-provider-resources/":
         if (searchParams.get("offering_slug") !== "capstor,vast,iopsstor") return list([])
         return replay("storage-query", response, request.method === "GET")
       case "/api/marketplace-provider-offerings/":

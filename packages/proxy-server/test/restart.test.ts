@@ -21,7 +21,7 @@ import {
 import { aWorld, dashed, rowOf } from "./a-world.ts"
 import { snapshotOf } from "./links-of.ts"
 
-const listPath = "/api/marketplace-resources/"
+const listPath = "/api/marketplace-provider-resources/"
 const refused = { status: 403 } as const
 const down = { path: listPath, status: 403 } as const
 const warm = { CACHE_KEEP_WARM_FOR: "5m" }

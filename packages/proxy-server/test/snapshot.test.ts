@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest"
 import { type Any, aProxy, asked, type TestedProxy, until } from "./a-proxy.ts"
 import { aWorld, dashed, rowOf } from "./a-world.ts"
 
-const listPath = "/api/marketplace-resources/"
+const listPath = "/api/marketplace-provider-resources/"
 /** Reads of resources' pages, as against probes that only count. */
 const pageReads = ({ sandbox }: TestedProxy) =>
   sandbox.calls.of("waldur").filter(({ method, path }) => method === "GET" && path === listPath)

@@ -7,7 +7,7 @@
  * import { buildHierarchy, decodeResources, defaultModelSettings, selectEntries } from "@cscs/storage-model"
  *
  * const tree = buildHierarchy({
- *   decoded: decodeResources([]), // rows of GET /api/marketplace-resources/
+ *   decoded: decodeResources([]), // rows of GET /api/marketplace-provider-resources/
  *   customers: new Map(),
  *   gids: new Map([["climate-sim", { status: "known", gid: 31001 }]]),
  *   settings: { ...defaultModelSettings, storageSystems: [{ name: "capstor", offeringSlug: "capstor" }] },

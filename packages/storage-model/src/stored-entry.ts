@@ -155,24 +155,15 @@ const isServablePath = (path: string, mountRoots: ReadonlyArray<string>): boolea
   return mountRoots.some((root) => path.startsWith(root.endsWith("/") ? root : `${root}/`))
 }
 
-/** Linux takes these two for "nobody" and "no change". */
-const reservedGids = new Set([65_534, 65_535])
-
-/** Whether a GID may be served under these settings. */
-export const isServableGid = (
-  value: unknown,
-  { minGid, maxGid }: Pick<ModelSettings, "minGid" | "maxGid">,
-): value is number => isGid(value, minGid) && value <= maxGid && !reservedGids.has(value)
-
 const isMadeUid = (value: unknown) =>
   typeof value === "number" && Number.isInteger(value) && value >= 20_000 && value < 30_000
 
 const isTargetItem = (targetType: "project" | "user", item: unknown, settings: ModelSettings): boolean => {
   if (!isJsonObject(item) || !isDashedUuid(item.itemId) || nestsDeeper(item, deepestItem)) return false
-  if (targetType === "project") return isServableGid(item.unixGid, settings)
+  if (targetType === "project") return isGid(item.unixGid, settings)
   return (
-    (isServableGid(item.unixUid, settings) || isMadeUid(item.unixUid)) &&
-    isServableGid(property(item.primaryProject, "unixGid"), settings)
+    (isGid(item.unixUid, settings) || isMadeUid(item.unixUid)) &&
+    isGid(property(item.primaryProject, "unixGid"), settings)
   )
 }
 

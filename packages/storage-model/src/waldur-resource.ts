@@ -36,7 +36,7 @@ export const WaldurOrder = Schema.Struct({
 export type WaldurOrder = typeof WaldurOrder.Type
 
 /**
- * A storage resource as `GET /api/marketplace-resources/` sends it, as far as an entry depends on it; other fields are
+ * A storage resource as `GET /api/marketplace-provider-resources/` sends it, as far as an entry depends on it; other fields are
  * ignored. Fields of which an odd value has a rule of its own (`limits`, `options`, ...) are taken as they come.
  */
 export const WaldurResource = Schema.Struct({

@@ -1,4 +1,4 @@
-/** A row of `GET /api/marketplace-resources/`. */
+/** A row of `GET /api/marketplace-provider-resources/`. */
 export type Row = Readonly<Record<string, unknown>>
 
 const served: Row = {

@@ -1,7 +1,8 @@
 import { Effect, Option } from "effect"
-import { fieldQuery, type Query, type WaldurCalls } from "./calls.ts"
+import type { ListPage, WaldurCalls } from "./calls.ts"
 import { judgeWalk, missingFrom, type Walk } from "./consistency.ts"
 import { type WaldurError, WaldurInconsistent } from "./errors.ts"
+import { type Budget, isGone, type PageQuery, readPage } from "./pages.ts"
 import { inTurns } from "./rows.ts"
 
 /**
@@ -13,12 +14,11 @@ const pageSizes = [300, 283, 269, 257] as const
 /** Rows of earlier reads that are asked for one by one at most, per read. */
 const maxConfirmations = 100
 
+/** What one read may take: ten times the rows of the largest marketplace, half a gigabyte, some hundred large rows. */
+const fullBudget: Readonly<Budget> = { rows: 1_000_000, bytes: 512 * 1024 * 1024, tooLarge: 1000 }
+
 /** A list to read whole. */
-export interface Listing {
-  readonly path: string
-  /** Filters and order. */
-  readonly query: Query
-  readonly fields: ReadonlyArray<string>
+export interface Listing extends PageQuery {
   /**
    * Asks for one row by its uuid (32 hex digits): none where it is gone or does not belong to the list any more. Without
    * it, a list that keeps moving is only read again.
@@ -29,20 +29,26 @@ export interface Listing {
 }
 
 export interface WholeList {
-  /** Each row once, as Waldur sent it. */
+  /** Each row once, as Waldur sent it; two rows of one uuid that one page holds and that differ are two. */
   readonly rows: ReadonlyArray<unknown>
+  /** The identities (`rowKey`) of which there are several rows. */
+  readonly several: ReadonlySet<string>
   /** Waldur's count in the last read. */
   readonly total: number
   /** Reads of the whole list; 1 unless rows moved. */
   readonly reads: number
+  /** A page of the last read came out of a cache on its way. */
+  readonly cached: boolean
 }
 
 /**
- * Reads all pages of a list, side by side after the first, and reads them again where rows moved between pages.
+ * Reads all pages of a list, side by side after the first, and reads them again where rows moved between pages. Waldur's
+ * count says how far to go at most; the end is the first page that is not full.
  *
  * A read is good if all its pages told the same count and that many distinct rows came. From the second read on, rows
  * that earlier reads saw and this one lacks are asked for one by one: where they fill it up to Waldur's count, it is
- * good too. After four reads: `WaldurInconsistent`.
+ * good too. After four reads: `WaldurInconsistent`. A read that passes a million rows or 512 MiB ends in
+ * `WaldurUnexpectedAnswer`.
  *
  * What counts cannot show: where within one read a row goes and another comes, the counts agree, and a row that moved up
  * over a border into the gap is missing until the next read.
@@ -57,14 +63,17 @@ export const readAllPages = Effect.fn("readAllPages")(function* (
   let last = { totals: [] as ReadonlyArray<number>, rows: 0 }
   for (const [earlier, pageSize] of pageSizes.entries()) {
     const reads = earlier + 1
-    const judged = yield* judgeWalk(yield* walk(calls, listing, pageSize))
-    if (judged.consistent) return { rows: judged.rows, total: judged.total, reads }
+    const walked = yield* walk(calls, listing, pageSize)
+    const judged = yield* judgeWalk(walked)
+    const { rows, several, total } = judged
+    const read = { rows, several, total, reads, cached: walked.cached }
+    if (judged.consistent) return read
 
     let found: ReadonlyArray<unknown> = []
     if (earlier > 0) {
       found = yield* confirmed(listing, yield* missingFrom(judged, seen))
       if (judged.count + found.length >= judged.total) {
-        return { rows: [...judged.rows, ...found], total: judged.total, reads }
+        return { ...read, rows: [...rows, ...found] }
       }
     }
     yield* inTurns(judged.places.keys(), (key) => seen.add(key))
@@ -80,24 +89,43 @@ const walk = Effect.fnUntraced(function* (
   calls: WaldurCalls,
   listing: Listing,
   pageSize: number,
-): Effect.fn.Return<Walk, WaldurError> {
+): Effect.fn.Return<Walk & { readonly cached: boolean }, WaldurError> {
+  const budget = { ...fullBudget }
   const page = (number: number) =>
-    calls
-      .page(listing.path, [
-        ...listing.query,
-        ["page_size", String(pageSize)],
-        ["page", String(number)],
-        ...fieldQuery(listing.fields),
-      ])
-      .pipe(Effect.tap(({ rows }) => tell(listing, rows)))
+    readPage(calls, listing, budget, number, pageSize).pipe(
+      Effect.tap((parts) => Effect.forEach(parts, ({ rows }) => tell(listing, rows), { discard: true })),
+    )
   const first = yield* page(1)
-  const later = Array.from({ length: Math.max(0, Math.ceil(first.total / pageSize) - 1) }, (_, index) => index + 2)
-  // Unbounded here: how many go at the same time is the gate's to say, over all lists that are read.
-  const rest = yield* Effect.forEach(later, (number) => Effect.map(page(number), Option.some).pipe(noneIfGone), {
-    concurrency: "unbounded",
+  // A number that Waldur says: it bounds what is asked, and nothing is made of it.
+  const last = Math.ceil((first[0]?.total ?? 0) / pageSize)
+  const later: Array<{ readonly number: number; readonly parts: ReadonlyArray<ListPage> }> = []
+  let next = 2
+  let ended = !isFull(first, pageSize)
+  let shrank = false
+  const readOn = Effect.gen(function* () {
+    while (next <= last && !ended) {
+      const number = next++
+      const parts = yield* page(number).pipe(Effect.asSome, noneIfGone)
+      if (Option.isNone(parts)) shrank = true
+      else later.push({ number, parts: parts.value })
+      if (
+        !isFull(
+          Option.getOrElse(parts, () => []),
+          pageSize,
+        )
+      )
+        ended = true
+    }
   })
-  return { pages: [first, ...rest.flatMap(Option.toArray)], shrank: rest.some(Option.isNone) }
+  // How many go at the same time is the gate's to say, over all lists that are read.
+  yield* Effect.forEach(Array.from({ length: calls.concurrency }), () => readOn, { concurrency: "unbounded" })
+  later.sort((one, other) => one.number - other.number)
+  const pages = [...first, ...later.flatMap(({ parts }) => parts)]
+  return { pages, shrank, cached: pages.some((part) => part.cached) }
 })
+
+const isFull = (parts: ReadonlyArray<ListPage>, pageSize: number) =>
+  parts.reduce((sum, { rows }) => sum + rows.length, 0) >= pageSize
 
 /** In a fiber of its own, which neither fails the read nor holds it up, nor ends with it: a hint may be worth finishing. */
 const tell = ({ onRows }: Listing, rows: ReadonlyArray<unknown>): Effect.Effect<void> =>
@@ -109,13 +137,9 @@ const tell = ({ onRows }: Listing, rows: ReadonlyArray<unknown>): Effect.Effect<
         Effect.asVoid,
       )
 
-/** Waldur says 404 "Invalid page." beyond the last page (in its own language): after a good first page, the list shrank. */
+/** After a good first page, a page that is gone says that the list shrank. */
 const noneIfGone = <A>(effect: Effect.Effect<Option.Option<A>, WaldurError>) =>
-  Effect.catchIf(
-    effect,
-    (error) => error._tag === "WaldurRejected" && error.status === 404,
-    () => Effect.succeed(Option.none<A>()),
-  )
+  Effect.catchIf(effect, isGone, () => Effect.succeed(Option.none<A>()))
 
 const confirmed = (
   { confirm }: Listing,

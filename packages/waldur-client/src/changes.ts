@@ -1,13 +1,13 @@
-import { Effect, Option } from "effect"
-import type { WaldurCalls } from "./calls.ts"
+import { Clock, Effect, Option } from "effect"
+import { maxAhead, type WaldurCalls } from "./calls.ts"
 import { replaceRows } from "./consistency.ts"
 import type { WaldurError } from "./errors.ts"
 import {
   cameWithOrder,
   confirmation,
+  isOfOffering,
   listResources,
   listWithOrders,
-  namesOffering,
   path,
   type ResourceQuery,
   type ResourceRead,
@@ -43,6 +43,8 @@ export const readChanges = Effect.fn("WaldurClient.readChanges")(function* (
   const selected = selectedBy(query)
   const { slugs } = selected
   if (last.asOf === undefined || slugs.length === 0) return Option.none()
+  // A time that is to come, of a gateway's clock or since our own was set back: what changed before it would be missed.
+  if (!(last.asOf >= overlap && last.asOf <= (yield* Clock.currentTimeMillis) + maxAhead)) return Option.none()
   yield* Effect.annotateCurrentSpan({ offerings: slugs.join(",") })
   const since = new Date(last.asOf - overlap).toISOString()
 
@@ -56,12 +58,14 @@ export const readChanges = Effect.fn("WaldurClient.readChanges")(function* (
       ],
       { concurrency: "unbounded" },
     )
+    if (changed.several.size + ordered.several.size > 0) return Option.none()
     const merged = yield* merge(calls, selected, last.rows, changed.rows, ordered.rows)
     if (Option.isNone(merged)) return Option.none()
     const rows = merged.value
     if (rows.length === count.total) {
       const reads = Math.max(changed.reads, ordered.reads)
-      return Option.some({ rows, total: count.total, reads, asOf: count.askedAt })
+      const asOf = changed.cached || ordered.cached ? undefined : count.askedAt
+      return Option.some({ rows, total: count.total, reads, asOf })
     }
   }
   return Option.none()
@@ -79,9 +83,9 @@ const merge = Effect.fnUntraced(function* (
   yield* inTurns(changed, (row) => keys.add(rowKey(row)))
   if (keys.has(undefined)) return Option.none()
   yield* inTurns(ordered, (row) => keys.add(rowKey(row)))
-  const fresh = yield* withOrdersOfTheirStates(calls, selected, yield* replaceRows(changed, ordered))
+  const fresh = yield* withOrdersOfTheirStates(calls, selected, yield* replaceRows(changed, ordered), new Set())
   // A few bad rows, or a Waldur that has become too old and gives everybody's: the full read says which.
-  if (fresh.length > 0 && !fresh.some(namesOffering)) return Option.none()
+  if (fresh.length > 0 && !fresh.some(isOfOffering(selected.slugs))) return Option.none()
 
   const ended: Array<string> = []
   yield* inTurns(last, (row) => {

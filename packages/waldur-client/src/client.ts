@@ -5,6 +5,7 @@ import {
   makeTransport,
   type RetryPolicy,
   type TlsProfile,
+  urlForDisplay,
 } from "@cscs/http-transport"
 import { Context, type Duration, Effect, Layer, type Option, Redacted, Schema, Semaphore } from "effect"
 import { makeCalls, type WaldurCalls } from "./calls.ts"
@@ -45,6 +46,11 @@ export interface WaldurClientOptions {
   readonly retry?: RetryPolicy
   /** Reads in flight at most, over all calls of this client; a page is one. Actions do not wait. Default 8, at least 1. */
   readonly concurrency?: number
+  /**
+   * Bytes of an answer at most, decoded; a larger page is read in smaller ones. Default 16 MiB, ten times a page of 300
+   * full resources: as many as `concurrency` at a time must fit into a small process.
+   */
+  readonly maxPageBytes?: number
 }
 
 /**
@@ -64,22 +70,26 @@ export class WaldurClient extends Context.Service<
     readonly version: () => Effect.Effect<string, WaldurError>
 
     /**
-     * Every resource of these offerings that is visible to providers, in whatever state. `GET marketplace-resources/`,
-     * all pages side by side.
+     * Every resource of these offerings that is visible to providers, in whatever state. `GET
+     * marketplace-provider-resources/`, all pages side by side; the consumer's `marketplace-resources/` shows a provider
+     * nothing.
      *
      * A user without a role in the offerings gets no rows and a total of 0, not a refusal.
      *
      * Rows that move between pages while others write are noticed by Waldur's counts, and the pages read again, up to four
      * times; each repeat is logged as a warning.
      *
-     * Fails with `WaldurTooOld` where Waldur cannot select by offering, and with `WaldurInconsistent` where four reads did
-     * not settle it.
+     * A page of more than `maxPageBytes` is read in smaller ones. A row that alone is larger comes with its texts only, and with
+     * a text in the place of the object `attributes`, which no one can take for a good one.
+     *
+     * Fails with `WaldurTooOld` where Waldur cannot select by offering, with `WaldurInconsistent` where four reads did not
+     * settle it, and with `WaldurUnexpectedAnswer` where a read passes a million rows or 512 MiB.
      */
     readonly readResources: (query: ResourceQuery) => Effect.Effect<ResourceRead, WaldurError>
 
     /**
      * What `readResources` would give now, for the price of what has changed since `last`: where that is nothing, three
-     * calls and the pages of the resources with an order in progress. `GET marketplace-resources/` with `modified`, the
+     * calls and the pages of the resources with an order in progress. `GET marketplace-provider-resources/` with `modified`, the
      * same with `order_state`, and a HEAD for the count.
      *
      * Rows whose content did not change are the same objects as in `last.rows`; where nothing changed at all, `rows` is
@@ -104,7 +114,7 @@ export class WaldurClient extends Context.Service<
 
     /**
      * One page of the resources of these offerings, all fields, for troubleshooting: a full page takes Waldur some 15
-     * seconds. `GET marketplace-resources/`. Beyond the last page: no rows, and the total.
+     * seconds. `GET marketplace-provider-resources/`. Beyond the last page: no rows, and the total.
      *
      * Fails with `WaldurTooOld` where Waldur cannot select by offering; a `state` that is none is a 400.
      */
@@ -195,27 +205,37 @@ const make = Effect.fnUntraced(function* ({
   token,
   userAgent = "cscs-waldur-client",
   concurrency = 8,
+  maxPageBytes = 16 * 1024 * 1024,
   ...options
 }: WaldurClientOptions) {
-  const apiUrl = normalizedApiUrl(url)
+  const baseUrl = normalizedApiUrl(url)
+  const apiUrl = urlForDisplay(baseUrl)
   const readsAtOnce = Math.max(1, concurrency)
   const transport = yield* makeTransport({
     ...options,
     upstream: "waldur",
-    baseUrl: apiUrl,
+    baseUrl,
+    maxBodyBytes: maxPageBytes,
     // Some beside the reads, so that no action waits for a page.
     connections: readsAtOnce + 4,
     headers: {
       accept: "application/json",
+      // A gateway's copy of a list is older than it looks.
+      "cache-control": "no-cache",
       authorization: `Token ${Redacted.value(token)}`,
       "user-agent": userAgent,
     },
   })
   const gate = yield* Semaphore.make(readsAtOnce)
-  const calls = makeCalls(transport, { apiUrl }, gate)
+  const about = { apiUrl, concurrency: readsAtOnce, maxPageBytes }
+  const calls = makeCalls(transport, about, gate)
   // Lists of customers give names only: when they fail, the resources must still be asked for.
   const endpoint = yield* makeEndpoint({ ...options, upstream: "waldur-customers" })
-  const customerCalls = makeCalls({ call: (call) => transport.call({ ...call, endpoint }) }, { apiUrl }, gate)
+  const customerCalls = makeCalls(
+    { redact: transport.redact, call: (call) => transport.call({ ...call, endpoint }) },
+    about,
+    gate,
+  )
   const orderAction = (orderUuid: string, action: string, json?: unknown) =>
     calls.action(`marketplace-orders/${encodeURIComponent(orderUuid)}/${action}/`, json)
   const resourceAction = (resourceUuid: string, action: string, json?: unknown) =>
@@ -247,7 +267,7 @@ const make = Effect.fnUntraced(function* ({
 const normalizedApiUrl = (url: string) =>
   `${url
     .trim()
-    .replace(/\/+$/, "")
+    .replace(/(?<!\/)\/+$/, "")
     .replace(/\/api$/, "")}/api/`
 
 const readVersion = Effect.fn("WaldurClient.version")(function* (

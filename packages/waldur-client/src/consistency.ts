@@ -5,15 +5,17 @@ import { inTurns, rowKey } from "./rows.ts"
 
 /** One walk over all pages of a list. */
 export interface Walk {
-  readonly pages: ReadonlyArray<ListPage>
+  readonly pages: ReadonlyArray<Pick<ListPage, "rows" | "total">>
   /** A page that the first page's count promised was gone when it was asked for. */
   readonly shrank: boolean
 }
 
 /** What one walk is worth. */
 export interface Judgement {
-  /** Each row once, in the order of the pages. */
+  /** Each row once, in the order of the pages; rows of one identity that differ are several. */
   readonly rows: ReadonlyArray<unknown>
+  /** The identities of which one page held several rows that differ: each of them is in `rows`. */
+  readonly several: ReadonlySet<string>
   /** Where among them each identity is, for a comparison with other walks. */
   readonly places: ReadonlyMap<string, number>
   /** How many rows these are in Waldur's count. */
@@ -31,25 +33,32 @@ export interface Judgement {
  * places: one then comes twice and another never.
  *
  * A uuid that one page holds twice was doubled by Waldur (a page is one query, in which nothing moves) and is in its
- * count; so it does not speak against the walk, and is still given once. Rows without a usable uuid are counted as they
- * come.
+ * count; so it does not speak against the walk. It is given once where the two are the same, else twice: one of them may
+ * say that the resource lives. Rows without a usable uuid are counted as they come.
  */
 export const judgeWalk = Effect.fnUntraced(function* (walk: Walk): Effect.fn.Return<Judgement> {
   const rows: Array<unknown> = []
   const places = new Map<string, number>()
+  const several = new Set<string>()
   const doubles = new Map<string, number>()
   yield* inTurns(walk.pages, (page) => {
     const onPage = new Map<string, number>()
     for (const row of page.rows) {
       const key = rowKey(row)
-      const place = key === undefined ? undefined : places.get(key)
-      if (place !== undefined) rows[place] = row
-      else {
-        if (key !== undefined) places.set(key, rows.length)
+      if (key === undefined) {
         rows.push(row)
+        continue
       }
-      if (key === undefined) continue
       const before = onPage.get(key) ?? 0
+      const place = places.get(key)
+      if (place === undefined) {
+        places.set(key, rows.length)
+        rows.push(row)
+      } else if (before > 0 && !isSame(rows[place], row)) {
+        several.add(key)
+        rows.push(row)
+        continue
+      } else rows[place] = row
       onPage.set(key, before + 1)
       if (before > 0) doubles.set(key, Math.max(before, doubles.get(key) ?? 0))
     }
@@ -60,6 +69,7 @@ export const judgeWalk = Effect.fnUntraced(function* (walk: Walk): Effect.fn.Ret
   const total = Math.max(0, ...totals)
   return {
     rows,
+    several,
     places,
     count,
     totals,
@@ -86,26 +96,35 @@ export const missingFrom = Effect.fnUntraced(function* (
  *
  * A row that has the same content in both stays the object that it is in `rows`; where that is so of all, `rows` itself
  * comes back.
+ *
+ * @param several identities of which there are several rows: nothing tells which of them one of `instead` is, so it comes
+ *   beside them
  */
 export const replaceRows = Effect.fnUntraced(function* (
   rows: ReadonlyArray<unknown>,
   instead: ReadonlyArray<unknown>,
+  several: ReadonlySet<string> = new Set(),
 ): Effect.fn.Return<ReadonlyArray<unknown>> {
-  const left = new Map<string | undefined, unknown>()
-  yield* inTurns(instead, (row) => left.set(rowKey(row), row))
-  left.delete(undefined)
-  if (left.size === 0) return rows
+  const left = new Map<string, unknown>()
+  const beside: Array<unknown> = []
+  yield* inTurns(instead, (row) => {
+    const key = rowKey(row)
+    if (key === undefined) return
+    if (several.has(key)) beside.push(row)
+    else left.set(key, row)
+  })
+  if (left.size + beside.length === 0) return rows
   const replaced: Array<unknown> = []
   let differ = false
   yield* inTurns(rows, (row) => {
-    const key = rowKey(row)
+    const key = rowKey(row) ?? ""
     const other = left.get(key)
     left.delete(key)
     const changed = other !== undefined && !isSame(row, other)
     if (changed) differ = true
     replaced.push(changed ? other : row)
   })
-  return differ || left.size > 0 ? [...replaced, ...left.values()] : rows
+  return differ || left.size + beside.length > 0 ? [...replaced, ...left.values(), ...beside] : rows
 })
 
 /** Rows nested so deeply that nobody can compare them count as different: to look at them again costs little. */

@@ -2,9 +2,14 @@ import type { TransportFailure } from "@cscs/http-transport"
 import { Option, Schema } from "effect"
 import { WaldurRejected, WaldurUnavailable, WaldurUnexpectedAnswer } from "./errors.ts"
 
-/** What a failed call means with Waldur. */
+/**
+ * What a failed call means with Waldur.
+ *
+ * @param redact masks secrets: in Waldur's words an escape of JSON can hide one until they are read
+ */
 export const errorFromFailure = (
   failure: TransportFailure,
+  redact: (text: string) => string,
 ): WaldurUnavailable | WaldurRejected | WaldurUnexpectedAnswer => {
   const { call, reason, status, detail } = failure
   if (reason === "not-json") {
@@ -14,12 +19,12 @@ export const errorFromFailure = (
     return new WaldurUnexpectedAnswer({ call, came: `a redirect (${status})`, wanted: "an answer in place" })
   }
   if (status !== undefined && status < 500 && status !== 408 && status !== 429) {
-    return new WaldurRejected({ call, status, detail: waldursWords(detail) })
+    return new WaldurRejected({ call, status, detail: redact(waldursWords(detail)) })
   }
   return new WaldurUnavailable({
     call,
     reason,
-    detail: waldursWords(detail),
+    detail: redact(waldursWords(detail)),
     ...(status === undefined ? {} : { status }),
     ...(failure.retryAfter === undefined ? {} : { retryAfter: failure.retryAfter }),
     ...(failure.proxy === undefined ? {} : { proxy: failure.proxy }),

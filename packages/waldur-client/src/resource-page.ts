@@ -1,7 +1,8 @@
 import { Effect } from "effect"
-import type { ListPage, Query, WaldurCalls } from "./calls.ts"
+import type { Query, WaldurCalls } from "./calls.ts"
 import type { WaldurError } from "./errors.ts"
-import { requireOfferingFilter, requireOfferings, resourceQuery, usableSlugs } from "./resources.ts"
+import { type Budget, isGone, readPage } from "./pages.ts"
+import { leanResource, path, requireOfferingFilter, requireOfferings, resourceQuery, usableSlugs } from "./resources.ts"
 
 /** Which page of which resources is wanted. */
 export interface ResourcePageQuery {
@@ -23,10 +24,11 @@ export interface ResourcePage {
   readonly total: number
 }
 
-const path = "marketplace-resources/"
 const maxPageSize = 300
+/** A page that is read in smaller ones is shown as one, to a person. */
+const budget: Readonly<Budget> = { rows: maxPageSize, bytes: 64 * 1024 * 1024, tooLarge: 100 }
 
-/** Reads one page of the resources of some offerings, all fields. */
+/** Reads one page of the resources of some offerings, all fields; of a row that is too large, few. */
 export const resourcePage = Effect.fn("WaldurClient.resourcePage")(function* (
   calls: WaldurCalls,
   query: ResourcePageQuery,
@@ -37,17 +39,19 @@ export const resourcePage = Effect.fn("WaldurClient.resourcePage")(function* (
     ...resourceQuery(slugs),
     ...(query.state === undefined ? [] : [["state", query.state] as const]),
   ]
-  const paging: Query = [
-    // Of 0 Waldur makes 10.
-    ["page_size", String(Math.max(1, Math.min(maxPageSize, query.pageSize)))],
-    ["page", String(query.page)],
-  ]
+  // Of 0 Waldur makes 10.
+  const pageSize = Math.max(1, Math.min(maxPageSize, query.pageSize))
+  const wanted = { path, query: selected, fields: [], lean: leanResource(calls, []) }
   const [page] = yield* Effect.all(
     [
-      calls.page(path, [...selected, ...paging]).pipe(
+      readPage(calls, wanted, { ...budget }, query.page, pageSize).pipe(
+        Effect.map((parts) => ({
+          rows: parts.flatMap(({ rows }) => rows),
+          total: Math.max(0, ...parts.map(({ total }) => total)),
+        })),
         Effect.catchIf(
-          (error) => error._tag === "WaldurRejected" && error.status === 404 && query.page !== 1,
-          () => Effect.map(calls.count(path, selected), ({ total }): ListPage => ({ rows: [], total })),
+          (error) => isGone(error) && query.page !== 1,
+          () => Effect.map(calls.count(path, selected), ({ total }): ResourcePage => ({ rows: [], total })),
         ),
       ),
       requireOfferingFilter(calls),

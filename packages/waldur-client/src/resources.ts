@@ -3,6 +3,7 @@ import { readAllPages, type WholeList } from "./all-pages.ts"
 import { AnyObject, type Count, fieldQuery, type Query, type WaldurCalls } from "./calls.ts"
 import { replaceRows } from "./consistency.ts"
 import { type WaldurError, WaldurTooOld } from "./errors.ts"
+import { isGone, isTooLarge, type Lean, noneIfTooLarge, tooLargeText } from "./pages.ts"
 import { fieldOf, inTurns, rowKey } from "./rows.ts"
 
 /** Which resources are wanted, and what of them. */
@@ -24,6 +25,9 @@ export interface ResourceRead {
   /**
    * Each resource once, as Waldur sent it, undecoded: so that a bad one costs no other its place. In Waldur's order
    * (`created`), but for those that appeared while it was read, or since the last full read, which come last.
+   *
+   * Rows of one uuid that differ are all there. A row of more than `maxPageBytes` comes without its objects, and with a text as
+   * `attributes`; where even its texts are too large, with its uuid, offering and state, or as `null`.
    */
   readonly rows: ReadonlyArray<unknown>
   /** Waldur's own count of them. */
@@ -32,13 +36,15 @@ export interface ResourceRead {
   readonly reads: number
   /**
    * When the read began, by Waldur's own clock, in ms since 1970 (never later, perhaps a little earlier): `readChanges`
-   * goes on from there. `undefined` where Waldur tells no time or cannot select what has changed since, or where there
-   * is no resource, which proves nothing of what it can select.
+   * goes on from there. `undefined` where only full reads can be trusted: Waldur tells no time, or one that is ahead of
+   * our clock; an answer came out of a cache; a uuid has several rows; Waldur cannot select what has changed since; or
+   * there is no resource, which proves nothing of what it can select.
    */
   readonly asOf: number | undefined
 }
 
-export const path = "marketplace-resources/"
+/** The provider's list: the least token that reads it, a reader of the provider, sees nothing in the consumer's. */
+export const path = "marketplace-provider-resources/"
 
 /** States of an order that is neither done nor refused: Waldur then gives it as `order_in_progress`. */
 const statesInProgress = ["pending-consumer", "pending-provider", "pending-project", "pending-start-date", "executing"]
@@ -87,10 +93,45 @@ export const selectedBy = ({ offeringSlugs, fields }: ResourceQuery): Selected =
 
 const orderField = "order_in_progress"
 
+/** Objects, of any size: of a row that is too large they are left out, and what gives its path stays. */
+const largeFields = ["attributes", "limits", "options", "backend_metadata", orderField]
+
+/** What tells a row's path, where no fields were asked for and so all of them came. */
+const protecting = [
+  "uuid",
+  "slug",
+  "state",
+  "created",
+  "offering_uuid",
+  "offering_slug",
+  "provider_slug",
+  "customer_uuid",
+  "customer_slug",
+  "project_uuid",
+  "project_slug",
+  "backend_id",
+]
+
+/** How a resource that is too large is read: marked so that it is bad data, whoever decodes it. */
+export const leanResource = (calls: WaldurCalls, fields: ReadonlyArray<string>): Lean => ({
+  fields: [
+    fields.length === 0 ? protecting : fields.filter((field) => !largeFields.includes(field)),
+    ["uuid", "offering_uuid", "offering_slug", "state"],
+  ],
+  mark: (row) =>
+    typeof row === "object" && row !== null
+      ? {
+          ...row,
+          attributes: tooLargeText(calls),
+          ...(fields.includes(orderField) ? { [orderField]: tooLargeText(calls) } : {}),
+        }
+      : row,
+})
+
 /** Rows have it where they came by the list of resources with an order in progress, and nowhere else. */
 export const cameWithOrder = (row: unknown): boolean => fieldOf(row, orderField) !== undefined
 
-/** Reads a list of resources whole. Fails with `WaldurTooOld` where one is of an offering that was not asked for. */
+/** Reads a list of resources whole. */
 export const listResources = (
   calls: WaldurCalls,
   slugs: ReadonlyArray<string>,
@@ -105,22 +146,37 @@ export const listResources = (
     path,
     query: [...resourceQuery(slugs), ...(list.filter ?? [])],
     fields: list.fields,
+    lean: leanResource(calls, list.fields),
     confirm: confirmation(calls, slugs, list.fields, list.belongs),
     onRows: list.onRows,
-  }).pipe(Effect.tap(({ rows }) => requireNoForeign(calls, slugs, rows)))
+  })
 
 /** The resources with an order in progress, with all fields; none where the query does not ask for orders. */
 export const listWithOrders = (
   calls: WaldurCalls,
   { slugs, fields, wantsOrders }: Selected,
-): Effect.Effect<WholeList, WaldurError> =>
-  wantsOrders
-    ? listResources(calls, slugs, {
-        fields,
-        filter: statesInProgress.map((state) => ["order_state", state] as const),
-        belongs: hasOrder,
-      })
-    : Effect.succeed({ rows: [], total: 0, reads: 1 })
+): Effect.Effect<WholeList, WaldurError> => {
+  const inStates = (states: ReadonlyArray<string>): Effect.Effect<WholeList, WaldurError> =>
+    listResources(calls, slugs, {
+      fields,
+      filter: states.map((state) => ["order_state", state] as const),
+      belongs: hasOrder,
+    }).pipe(
+      Effect.catchIf(isBadRequest, (error) => {
+        // A Waldur that does not know a state of orders has none in it, and names it.
+        const known = states.filter((state) => !error.message.includes(state))
+        return known.length === 0 || known.length === states.length ? Effect.fail(error) : inStates(known)
+      }),
+    )
+  return wantsOrders ? inStates(statesInProgress) : Effect.succeed(noList)
+}
+
+const noList: WholeList = { rows: [], several: new Set(), total: 0, reads: 1, cached: false }
+
+const isBadRequest = (error: WaldurError): boolean => error._tag === "WaldurRejected" && error.status === 400
+
+/** Rows whose order is asked for one by one at most, per read: a page of them; each is a call. */
+const maxOrdersAsked = 300
 
 /** States that come of an order; it may have come between the list of the rows and that of the orders. */
 const statesOfOrders = ["Creating", "Updating", "Terminating"]
@@ -128,38 +184,50 @@ const statesOfOrders = ["Creating", "Updating", "Terminating"]
 /**
  * The rows, those asked for again whose state comes of an order but which came without one: read side by side, a row can be
  * younger than the orders. Served like that, a removal that nobody has agreed to yet would look as if it were to be done.
+ *
+ * @param several identities of several rows, which stay as they are: nobody knows whose the order is
  */
 export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
   calls: WaldurCalls,
   { slugs, fields, wantsOrders }: Selected,
   rows: ReadonlyArray<unknown>,
+  several: ReadonlySet<string>,
 ): Effect.fn.Return<ReadonlyArray<unknown>, WaldurError> {
   if (!wantsOrders) return rows
-  const doubtful = new Set<string | undefined>()
+  const doubtful = new Set<string>()
   yield* inTurns(rows, (row) => {
-    if (!cameWithOrder(row) && statesOfOrders.includes(String(fieldOf(row, "state")))) doubtful.add(rowKey(row))
+    if (cameWithOrder(row) || !isOneOf(statesOfOrders, fieldOf(row, "state"))) return
+    const key = rowKey(row)
+    if (key !== undefined && !several.has(key)) doubtful.add(key)
   })
-  doubtful.delete(undefined)
   if (doubtful.size === 0) return rows
   const filter = statesOfOrders.map((state) => ["state", state] as const)
   const listed = yield* listResources(calls, slugs, { fields, filter })
-  const settled = listed.rows.filter((row) => doubtful.delete(rowKey(row)))
-  // Those that left these states meanwhile, or are gone.
-  const moved = yield* Effect.forEach(doubtful as Set<string>, confirmation(calls, slugs, fields), {
-    concurrency: "unbounded",
-  })
-  const gone = [...doubtful].filter((_, index) => Option.isNone(moved[index] ?? Option.none()))
+  const settled = listed.rows.filter((row) => doubtful.delete(rowKey(row) ?? ""))
+  // Those that left these states meanwhile, or are gone. What is not asked for stays without an order.
+  const asked = [...doubtful].slice(0, maxOrdersAsked)
+  if (asked.length < doubtful.size) {
+    yield* Effect.logWarning(
+      `${doubtful.size} resources are in states that come of an order and are in no list of them; ${asked.length} of them are asked for, the others stay without an order`,
+    )
+  }
+  const moved = yield* Effect.forEach(asked, confirmation(calls, slugs, fields), { concurrency: "unbounded" })
+  const gone = new Set(asked.filter((_, index) => Option.isNone(moved[index] ?? Option.none())))
   const there = yield* replaceRows(rows, [...settled, ...moved.flatMap(Option.toArray)].map(withoutNoOrder))
-  return gone.length === 0 ? there : there.filter((row) => !gone.includes(rowKey(row)))
+  return gone.size === 0 ? there : there.filter((row) => !gone.has(rowKey(row) ?? ""))
 })
 
 /** Rows have `order_in_progress` only where the list of orders would have them: where there is one, in a state of those. */
 export const withoutNoOrder = (row: unknown): unknown => {
-  const isInProgress = statesInProgress.includes(String(fieldOf(fieldOf(row, orderField), "state")))
+  const isInProgress = isOneOf(statesInProgress, fieldOf(fieldOf(row, orderField), "state"))
   if (isInProgress || !cameWithOrder(row)) return row
   const { [orderField]: _, ...rest } = row as Readonly<Record<string, unknown>>
   return rest
 }
+
+/** A value from outside is compared, never made a text of: an object may say how that is done. */
+const isOneOf = (texts: ReadonlyArray<string>, value: unknown): boolean =>
+  typeof value === "string" && texts.includes(value)
 
 /** Found while the two lists were read: the second is no list of orders, and the first lacks them. */
 class OrderStateUnknown extends Data.TaggedError("OrderStateUnknown") {}
@@ -186,7 +254,7 @@ export const readResources = Effect.fn("WaldurClient.readResources")(function* (
   const probes = [requireOfferingFilter(calls), obeys(calls, "modified", farFuture, false)] as const
   const plain = (fields: ReadonlyArray<string>) =>
     listResources(calls, slugs, { fields, onRows: query.onRows }).pipe(
-      Effect.tap(({ rows }) => requireOfferingNamed(calls, rows)),
+      Effect.tap(({ rows }) => requireOfferings(calls, slugs, rows)),
     )
   const inTwo = Effect.gen(function* () {
     const [{ askedAt }, knowsModified, , resources, ordered] = yield* Effect.all(
@@ -198,11 +266,14 @@ export const readResources = Effect.fn("WaldurClient.readResources")(function* (
       ],
       { concurrency: "unbounded" },
     )
+    const several = new Set([...resources.several, ...ordered.several])
+    const merged = yield* replaceRows(resources.rows, ordered.rows, several)
+    const canGoOn = knowsModified && resources.total > 0 && several.size === 0 && !resources.cached && !ordered.cached
     return {
-      rows: yield* withOrdersOfTheirStates(calls, selected, yield* replaceRows(resources.rows, ordered.rows)),
+      rows: yield* withOrdersOfTheirStates(calls, selected, merged, several),
       total: resources.total,
       reads: Math.max(resources.reads, ordered.reads),
-      asOf: knowsModified && resources.total > 0 ? askedAt : undefined,
+      asOf: canGoOn ? askedAt : undefined,
     }
   })
   const inOne = Effect.map(
@@ -229,41 +300,20 @@ export const requireOfferingFilter = Effect.fnUntraced(function* (
   return count
 })
 
-/** Fails with `WaldurTooOld` where rows are of other offerings, or none says which it is of. */
-export const requireOfferings = (calls: WaldurCalls, slugs: ReadonlyArray<string>, rows: ReadonlyArray<unknown>) =>
-  Effect.andThen(requireNoForeign(calls, slugs, rows), requireOfferingNamed(calls, rows))
-
-/** Fails with `WaldurTooOld` where a row is of another offering. */
-const requireNoForeign = Effect.fnUntraced(function* (
+/**
+ * Fails with `WaldurTooOld` where there are rows and none is of an offering that was asked for. A row of another one among
+ * those is that row's own matter: whoever decodes it refuses it.
+ */
+export const requireOfferings = Effect.fnUntraced(function* (
   calls: WaldurCalls,
   slugs: ReadonlyArray<string>,
   rows: ReadonlyArray<unknown>,
 ): Effect.fn.Return<void, WaldurError> {
-  const asked = new Set(slugs)
-  let foreign: string | undefined
-  yield* inTurns(rows, (row) => {
-    const slug = offeringSlugOf(row)
-    if (slug !== undefined && !asked.has(slug)) foreign ??= slug
-  })
-  if (foreign !== undefined) {
-    return yield* new WaldurTooOld({
-      apiUrl: calls.apiUrl,
-      seen: `it ignores the filter offering_slug (asked for ${slugs.join(", ")}, it gives a resource of ${foreign})`,
-    })
-  }
-})
-
-/** Fails with `WaldurTooOld` where there are rows and none says which offering it is of. */
-const requireOfferingNamed = Effect.fnUntraced(function* (
-  calls: WaldurCalls,
-  rows: ReadonlyArray<unknown>,
-): Effect.fn.Return<void, WaldurError> {
-  if (rows.length > 0 && !rows.some(namesOffering)) {
-    return yield* new WaldurTooOld({
-      apiUrl: calls.apiUrl,
-      seen: `none of its ${rows.length} resources has an offering_slug`,
-    })
-  }
+  if (rows.length === 0 || rows.some(isOfOffering(slugs))) return
+  const seen = rows.some((row) => offeringSlugOf(row) !== undefined)
+    ? `it ignores the filter offering_slug (asked for ${slugs.join(", ")}, it gives ${rows.length} resources, none of them of these)`
+    : `none of its ${rows.length} resources has an offering_slug`
+  return yield* new WaldurTooOld({ apiUrl: calls.apiUrl, seen })
 })
 
 const requireOrderState = Effect.fnUntraced(function* (
@@ -280,13 +330,13 @@ const requireOrderState = Effect.fnUntraced(function* (
 const obeys = (calls: WaldurCalls, filter: string, value: string, refused: boolean) =>
   calls.count(path, [[filter, value], ...providersOnly]).pipe(
     Effect.map(({ total }) => total === 0),
-    Effect.catchIf(
-      (error) => error._tag === "WaldurRejected" && error.status === 400,
-      () => Effect.succeed(refused),
-    ),
+    Effect.catchIf(isBadRequest, () => Effect.succeed(refused)),
   )
 
-/** Asks for one resource by its uuid: none where it is gone, is of another offering, or does not belong. */
+/**
+ * Asks for one resource by its uuid: none where it is gone, is of another offering, or does not belong. One that is too
+ * large comes with few fields, in the end with its uuid alone.
+ */
 export const confirmation =
   (
     calls: WaldurCalls,
@@ -294,24 +344,35 @@ export const confirmation =
     fields: ReadonlyArray<string>,
     belongs: (row: unknown) => boolean = () => true,
   ) =>
-  (key: string) =>
-    calls.object(`${path}${key}/`, fieldQuery(fields), AnyObject).pipe(
-      Effect.map((row) =>
-        Option.filter(Option.some<unknown>(row), () => slugs.includes(offeringSlugOf(row) ?? "") && belongs(row)),
+  (key: string): Effect.Effect<Option.Option<unknown>, WaldurError> => {
+    const ask = (some: ReadonlyArray<string>) => calls.object(`${path}${key}/`, fieldQuery(some), AnyObject)
+    const lean = leanResource(calls, fields)
+    const withFew = Effect.gen(function* () {
+      for (const few of lean.fields) {
+        const row = yield* ask(few).pipe(Effect.asSome, noneIfTooLarge)
+        if (Option.isSome(row)) return Option.map(Option.filter(row, isOfOffering(slugs)), lean.mark)
+      }
+      return Option.some(lean.mark({ uuid: key }))
+    })
+    return ask(fields).pipe(
+      Effect.map(
+        (row): Option.Option<unknown> => (isOfOffering(slugs)(row) && belongs(row) ? Option.some(row) : Option.none()),
       ),
-      Effect.catchIf(
-        (error) => error._tag === "WaldurRejected" && error.status === 404,
-        () => Effect.succeed(Option.none<unknown>()),
-      ),
+      Effect.catchIf(isTooLarge, () => withFew),
+      Effect.catchIf(isGone, () => Effect.succeed(Option.none<unknown>())),
     )
+  }
 
 const offeringSlugOf = (row: unknown): string | undefined => {
   const slug = fieldOf(row, "offering_slug")
   return typeof slug === "string" && slug !== "" ? slug : undefined
 }
 
-/** Whether a row says which offering it is of. */
-export const namesOffering = (row: unknown): boolean => offeringSlugOf(row) !== undefined
+/** Whether a row is of one of these offerings. */
+export const isOfOffering =
+  (slugs: ReadonlyArray<string>) =>
+  (row: unknown): boolean =>
+    slugs.includes(offeringSlugOf(row) ?? "")
 
 const hasOrder = (row: unknown): boolean => {
   const order = fieldOf(row, orderField)

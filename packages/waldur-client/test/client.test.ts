@@ -377,7 +377,12 @@ describe("errors", () => {
   )
 
   for (const [what, reply, came, wanted] of [
-    ["a page of HTML", { status: 200, body: "<html><p>Welcome</p></html>" }, "no JSON (Welcome)", "JSON"],
+    [
+      "a page of HTML",
+      { status: 200, body: "<html><p>Welcome</p></html>" },
+      "no JSON (27 bytes of no media type that are no JSON)",
+      "JSON",
+    ],
     ["an object", json(200, { results: [], count: 0 }), 'an object with "results", "count"', "a list"],
     ["an empty body", { status: 200 }, "an empty body", "a list"],
     ["a list without a count", json(200, []), "no X-Result-Count", "X-Result-Count"],

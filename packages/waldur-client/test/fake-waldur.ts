@@ -150,10 +150,10 @@ const answer = (fake: FakeWaldur, request: Seen): Reply => {
   if (path === "version/") return json(200, { version: "8.1.3" })
   if (path === "marketplace-provider-offerings/") return listed(fake.offerings, request)
   if (path.endsWith("/customers/")) return listed(fake.customers, request)
-  if (path === "marketplace-resources/") return resources(fake, request)
-  const detail = /^(marketplace-resources|marketplace-provider-offerings)\/([^/]+)\/$/.exec(path)
+  if (path === "marketplace-provider-resources/") return resources(fake, request)
+  const detail = /^(marketplace-provider-resources|marketplace-provider-offerings)\/([^/]+)\/$/.exec(path)
   if (detail !== null) {
-    const of = detail[1] === "marketplace-resources" ? fake.resources : fake.offerings
+    const of = detail[1] === "marketplace-provider-resources" ? fake.resources : fake.offerings
     const row = of.find(({ uuid }) => uuid === detail[2])
     return row === undefined
       ? json(404, { detail: "No Resource matches the given query." })
@@ -171,12 +171,15 @@ const orderStates = [
   "done",
 ]
 
+/** A database has these as texts, whatever a test puts there. */
+const textOf = (value: unknown): string => (typeof value === "string" ? value : "")
+
 const resources = (fake: FakeWaldur, request: Seen): Reply => {
   let rows = [...fake.resources]
   const asked = request.query.get("offering_slug")
   if (fake.knowsOfferingSlug && asked) {
     const slugs = asked.split(",")
-    rows = rows.filter((row) => slugs.includes(String(row.filed_under ?? row.offering_slug)))
+    rows = rows.filter((row) => slugs.includes(textOf(row.filed_under ?? row.offering_slug)))
   }
   const asOrdered = request.query.getAll("order_state")
   if (fake.orderState !== "ignored" && asOrdered.length > 0) {
@@ -184,13 +187,13 @@ const resources = (fake: FakeWaldur, request: Seen): Reply => {
     if (fake.orderState === "refused" && bad.length > 0) {
       return json(400, { order_state: [`Select a valid choice. ${bad[0]} is not one of the available choices.`] })
     }
-    rows = rows.filter((row) => asOrdered.includes(String(row.order_in_progress?.state)))
+    rows = rows.filter((row) => asOrdered.includes(textOf(row.order_in_progress?.state)))
   }
   const resourceStates = request.query.getAll("state")
-  if (resourceStates.length > 0) rows = rows.filter((row) => resourceStates.includes(String(row.state)))
+  if (resourceStates.length > 0) rows = rows.filter((row) => resourceStates.includes(textOf(row.state)))
   rows = fake.arrange(rows, request)
   if (request.query.get("o") === "created") {
-    rows.sort((a, b) => String(a.created).localeCompare(String(b.created)))
+    rows.sort((a, b) => textOf(a.created).localeCompare(textOf(b.created)))
   }
   return listed(rows, request)
 }

@@ -15,7 +15,7 @@ import {
 const query = { offeringSlugs: ["capstor"], fields: ["uuid", "slug", "offering_slug", "created", "state"] }
 const isPage = ({ method, query: asked }: Seen, page: number) => method === "GET" && asked.get("page") === String(page)
 const uuids = (rows: ReadonlyArray<unknown>) => rows.map((row) => String((row as Row).uuid)).sort()
-const isDetail = ({ path }: Seen) => /\/marketplace-resources\/[0-9a-f]{32}\/$/.test(path)
+const isDetail = ({ path }: Seen) => /\/marketplace-provider-resources\/[0-9a-f]{32}\/$/.test(path)
 
 describe("rows that move between pages", () => {
   it.live("of one moment are read again, and the numbers are said as a warning", () =>

@@ -1,4 +1,4 @@
-import { Hono } from "hono"
+import { type Context, Hono } from "hono"
 import { asObject, type Json, type JsonObject } from "../json.ts"
 import type { Exchange } from "../listener.ts"
 import type { WaldurRecord, WaldurToken, World } from "../world/world.ts"
@@ -40,18 +40,24 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
     return next()
   })
 
-  app.get("/api/version/", () => json(200, { version: VERSIONS[control.dialect] }))
+  app.get("/api/version/", (c) =>
+    c.get("token").readsAsProvider ? forbidden() : json(200, { version: VERSIONS[control.dialect] }),
+  )
 
-  app.get("/api/marketplace-resources/", (c) => {
+  const resources = (c: Context<Env>) => {
     const url = new URL(c.req.url)
-    const rows = listing(url.searchParams, c.get("token"))
+    const token = c.get("token")
+    const isConsumers = url.pathname === "/api/marketplace-resources/"
+    const rows = listing(url.searchParams, isConsumers && token.readsAsProvider ? { ...token, sees: [] } : token)
     if (rows instanceof Response) return rows
     lists += 1
     const arranged = control.arrange?.(rows, { number: lists, query: url.searchParams }) ?? rows
     return sendPage(world, c.env, url, arranged, (row) => shapeResource(control.dialect, row), paceOfResources)
-  })
+  }
 
+  // The consumer's and the provider's list: to staff they show the same.
   for (const collection of ["marketplace-resources", "marketplace-provider-resources"]) {
+    app.get(`/api/${collection}/`, resources)
     app.get(`/api/${collection}/:uuid/`, (c) => {
       const row = findResource(world, plain(c.req.param("uuid")))
       if (row === undefined || !visibility(world, c.get("token"))(row)) return unknown("Resource")
@@ -96,6 +102,7 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
   app.get("/api/marketplace-provider-offerings/:uuid/customers/", (c) => {
     const offering = findOffering(world, c.get("token"), c.req.param("uuid"))
     if (offering === undefined) return unknown("Offering")
+    if (c.get("token").readsAsProvider) return forbidden()
     return sendPage(world, c.env, new URL(c.req.url), world.customersByOffering.get(String(offering.uuid)) ?? [])
   })
 
@@ -144,8 +151,7 @@ const ACTION_PATH = new RegExp(
 /** Every path there is, in its right form: with the closing slash. */
 const PATHS = [
   /^\/api\/version\/$/,
-  /^\/api\/marketplace-(provider-)?resources\/[^/]+\/$/,
-  /^\/api\/marketplace-resources\/$/,
+  /^\/api\/marketplace-(provider-)?resources\/([^/]+\/)?$/,
   /^\/api\/marketplace-provider-offerings\/([^/]+\/(customers\/)?)?$/,
   /^\/api\/marketplace-orders\/([^/]+\/)?$/,
   ACTION_PATH,
@@ -183,6 +189,10 @@ function findOffering(world: World, token: WaldurToken, uuid: string): WaldurRec
 /** Paths take uuids with dashes and without; answers have none. */
 function plain(uuid: string): string {
   return uuid.toLowerCase().replaceAll("-", "")
+}
+
+function forbidden(): Response {
+  return detail(403, "You do not have permission to perform this action.")
 }
 
 function unknown(model: string): Response {

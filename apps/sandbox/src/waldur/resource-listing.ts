@@ -23,7 +23,7 @@ export function resourceListing(
     }
     const kept = new URLSearchParams(query)
     for (const name of PRESENTATION) kept.delete(name)
-    const key = `${control.dialect} ${token.username} ${kept}`
+    const key = `${control.dialect} ${token.username} ${token.sees} ${kept}`
     const known = remembered.get(key)
     if (known !== undefined) return known
     const rows = computeListing(world, control, query, token)

@@ -16,6 +16,8 @@ export interface WaldurToken {
   sees: "all" | string[]
   /** Refused with 401 "Token has expired.". */
   expired: boolean
+  /** A reader of the provider (`CUSTOMER.READER`): sees the provider's lists alone, and neither customers nor the version. */
+  readsAsProvider?: true
 }
 
 /** An edge case of the hand-written part of a world. */
@@ -70,6 +72,8 @@ export const TOKENS = {
   partial: "4026eddc44930371e268c72222b6af0a4ae9184b",
   /** Has no role in any offering: 200, an empty list and count 0 everywhere. */
   blind: "cf8ffa4495abb17590ab5df3e47b0ff55146a5b8",
+  /** A reader of the provider: the least that a storage proxy needs. */
+  reader: "3f8e2b07c1d94a65b8e0f7a2946d1c53e07b9a4f",
   /** Refused since it has expired. */
   expired: "d021ce5027f33b1c7d3175f304c43c388502639b",
 } as const
@@ -93,6 +97,7 @@ export function worldOf(parts: Partial<World>): World {
       [TOKENS.staff, { username: "staff", sees: "all", expired: false }],
       [TOKENS.partial, { username: "capstor-operator", sees: ["capstor"], expired: false }],
       [TOKENS.blind, { username: "newcomer", sees: [], expired: false }],
+      [TOKENS.reader, { username: "provider-reader", sees: "all", expired: false, readsAsProvider: true }],
       [TOKENS.expired, { username: "former-operator", sees: "all", expired: true }],
     ]),
     labels: new Map(),

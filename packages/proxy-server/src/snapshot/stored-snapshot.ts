@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 import {
   isProblem,
-  isServableGid,
+  isGid,
   type ModelSettings,
   type SkipCode,
   storedEntryJudge,
@@ -163,7 +163,7 @@ export const storedReader = (model: ModelSettings): StoredReader => {
     if (!stored.skipped.every(isShort) || !stored.warnings.every(isShort)) {
       return Result.fail("a finding is not one of ours")
     }
-    const wrong = stored.gids.find(([, gid]) => !isServableGid(gid, model))
+    const wrong = stored.gids.find(([, gid]) => !isGid(gid, model))
     if (wrong !== undefined)
       return Result.fail(`the GID ${wrong[1]} of ${JSON.stringify(wrong[0])} is not one to serve`)
     return Result.succeed(stored)

@@ -10,7 +10,7 @@ beforeAll(async () => {
 })
 afterAll(() => sandbox.close())
 
-const pages = { upstream: "waldur", path: "/api/marketplace-resources/", method: "GET" } as const
+const pages = { upstream: "waldur", path: "/api/marketplace-provider-resources/", method: "GET" } as const
 const api = { upstream: "hpcUserApi", path: /./ } as const
 const token = { upstream: "issuer", path: /\/token$/ } as const
 
@@ -56,14 +56,14 @@ test("an answer that comes after longer than an attempt may take is not waited f
 
 describe("more bytes than anybody needs", () => {
   test.each([
-    ["Waldur's pages", pages],
-    ["the HPC User API", api],
-    ["its token endpoint", token],
-  ] as const)("of %s are not taken, and not asked for again", async (_, where) => {
+    ["Waldur's pages", pages, 16],
+    ["the HPC User API", api, 64],
+    ["its token endpoint", token, 64],
+  ] as const)("of %s are not taken, and not asked for again", async (_, where, mib) => {
     const proxy = await anObservedProxy(sandbox, { cold: { row: tooLarge(65), where, times: 1 } })
     await proxy.within(11, async () => (await proxy.list()).status === 200)
     expect(proxy.fault().struck).toBe(1)
-    expect(proxy.logs.some((line) => line.includes("more than 67108864 bytes"))).toBe(true)
+    expect(proxy.logs.some((line) => line.includes(`more than ${mib * 1024 * 1024} bytes`))).toBe(true)
     expectHonest(proxy)
   })
 })

@@ -33,7 +33,7 @@ const badGids: Fault = {
 }
 
 const waldur = { upstream: "waldur", path: /^\/api\/marketplace-/ } as const
-const resources = { upstream: "waldur", path: "/api/marketplace-resources/" } as const
+const resources = { upstream: "waldur", path: "/api/marketplace-provider-resources/" } as const
 const api = { upstream: "hpcUserApi", path: /./ } as const
 
 const production = { CACHE_KEEP_WARM_FOR: "15m", CACHE_EMPTY_GUARD: "1h", CACHE_FULL_REFRESH_EVERY: "0" }

@@ -5,7 +5,7 @@ import { fewFaults } from "./the-faults.ts"
 
 fourCases("Waldur's changes", {
   rows: fewFaults,
-  where: { upstream: "waldur", path: "/api/marketplace-resources/", method: "GET" },
+  where: { upstream: "waldur", path: "/api/marketplace-provider-resources/", method: "GET" },
   upstream: "waldur",
   breaker: "waldur",
   environment: { CACHE_FULL_REFRESH_EVERY: "10h" },

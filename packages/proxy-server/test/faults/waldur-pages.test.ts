@@ -13,7 +13,7 @@ fourCases("Waldur", {
 
 fourCases("Waldur's pages", {
   rows: [...bodies, ...connections, ...only("500", "403")],
-  where: { upstream: "waldur", path: "/api/marketplace-resources/", method: "GET" },
+  where: { upstream: "waldur", path: "/api/marketplace-provider-resources/", method: "GET" },
   upstream: "waldur",
   breaker: "waldur",
   // The counts that go well in between keep it closed.

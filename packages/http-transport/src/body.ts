@@ -1,0 +1,101 @@
+/** Bytes of an answer that is no success that are read at most: enough for its words. */
+const errorBytes = 16 * 1024
+/** Characters of those words in a message. */
+const wordsShown = 200
+/** Characters of a value of a header that are looked at: no media type is longer. */
+const headerShown = 256
+
+/** A success whose body is not a whole JSON text in UTF-8. Its message quotes nothing of the body. */
+export class NotJson extends Error {
+  override readonly name = "NotJson"
+}
+
+/** The body of an answer that is no success, as far as its words go; UTF-8 or what comes near to it. */
+export const readErrorText = async (response: Response): Promise<string> => {
+  const decoder = new TextDecoder()
+  const chunks: Array<string> = []
+  let bytes = 0
+  // Leaving the loop early cancels the body, and its connection.
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength
+    chunks.push(decoder.decode(chunk.subarray(0, errorBytes), { stream: true }))
+    if (bytes >= errorBytes) break
+  }
+  return chunks.join("")
+}
+
+/**
+ * The body of a success as JSON, `undefined` where it is empty, and its size in bytes.
+ *
+ * Throws `NotJson` for what is no whole JSON text: a part of an answer (206) or one that somebody on the way has changed
+ * (203), another media type than JSON, another charset than UTF-8, bytes that are not UTF-8, text that is not JSON. Of a
+ * name that an object holds twice the last value counts, as everywhere.
+ *
+ * @param parse in place of `JSON.parse`; what it throws is `NotJson`
+ */
+export const readJson = async (
+  response: Response,
+  isPost: boolean,
+  parse: (text: string) => unknown = JSON.parse,
+): Promise<{ readonly body: unknown; readonly bytes: number }> => {
+  const { status } = response
+  if (!(isPost ? status !== 206 : wholeStatuses.includes(status))) {
+    await response.body?.cancel()
+    throw new NotJson(`answered ${status}, which is not the whole answer itself`)
+  }
+  const content = new Uint8Array(await response.arrayBuffer())
+  const bytes = content.byteLength
+  if (bytes === 0) return { body: undefined, bytes }
+  const { type, charset } = mediaTypeOf(response)
+  const found = `${bytes} bytes of ${type ?? "no media type"}`
+  if (type !== undefined && !/^[\w.-]+\/([\w.-]+\+)?json$/.test(type)) throw new NotJson(`${found}, not JSON`)
+  if (charset !== undefined && !/^(utf-?8|us-ascii)$/.test(charset)) throw new NotJson(`${found}, not in UTF-8`)
+  let text: string
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(content)
+  } catch {
+    throw new NotJson(`${found}, not in UTF-8`)
+  }
+  try {
+    return { body: parse(text), bytes }
+  } catch {
+    throw new NotJson(`${found} that are no JSON`)
+  }
+}
+
+/** Of a GET or HEAD; a POST may be answered by any success that is whole. */
+const wholeStatuses = [200, 201, 204]
+
+/** Media type and charset in lower case, each only where it is what a header may hold: it is shown. */
+const mediaTypeOf = (
+  response: Response,
+): { readonly type: string | undefined; readonly charset: string | undefined } => {
+  const header = response.headers.get("content-type")
+  if (header === null) return { type: undefined, charset: undefined }
+  const [essence = "", ...parameters] = header.slice(0, headerShown).toLowerCase().split(";")
+  const type = essence.trim()
+  const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith("charset="))
+  return {
+    type: /^[a-z0-9.+-]{1,60}\/[a-z0-9.+-]{1,60}$/.test(type) ? type : "an odd media type",
+    charset: charset?.slice("charset=".length).replaceAll('"', ""),
+  }
+}
+
+/** The start of an error's body for a message: an HTML page without its tags, white space folded, 200 characters. */
+export const excerpt = (text: string): string => {
+  const plain = text
+    .slice(0, 4096)
+    .replace(/<(style|script)[\s\S]*?<\/\1>/gi, " ")
+    .replace(/<[^<>]*>/g, " ")
+    .replace(/\s+/g, " ")
+    .trim()
+  if (plain === "") return "an empty body"
+  return plain.length > wordsShown ? `${plain.slice(0, wordsShown)}…` : plain
+}
+
+/** Names that say what kind of answer an object is, and that are nobody's data. */
+const tellingNames = ["detail", "error", "message", "results", "count", "next", "name", "uuid", "version", "projects"]
+
+/** The names of an object that say what kind of answer it is; any other may be data, which no message quotes. */
+export const tellingNamesOf = (value: object): ReadonlyArray<string> =>
+  tellingNames.filter((name) => Object.hasOwn(value, name))

@@ -1,0 +1,263 @@
+import { brotliCompressSync, gzipSync } from "node:zlib"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { defaultRetryPolicy, makeTransport, retryAfterSeconds, type TransportOptions } from "../src/index.ts"
+import { httpServer, tcpServer } from "./loopback-server.ts"
+
+const once = { ...defaultRetryPolicy, times: 0 }
+const open = (baseUrl: string, options: Partial<TransportOptions> = {}) =>
+  makeTransport({ upstream: "test", baseUrl, retry: once, ...options })
+const get = { method: "GET", path: "a/" } as const
+const name = "Zürich of Alice"
+const list = JSON.stringify([{ name }])
+const utf16 = Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(list, "utf16le")])
+
+interface Answer {
+  readonly what: string
+  readonly status?: number
+  readonly type?: string
+  readonly body: string | Buffer
+}
+
+const answeredBy = Effect.fnUntraced(function* ({ status = 200, type, body }: Omit<Answer, "what">) {
+  const server = yield* httpServer((_, response) =>
+    response.writeHead(status, type === undefined ? {} : { "content-type": type }).end(body),
+  )
+  return yield* open(server.url)
+})
+
+describe("a success that is read", () => {
+  it.live.each<Answer>([
+    { what: "with no media type", body: list },
+    { what: "in UTF-8, said in capitals and quotes", type: 'Application/JSON; Charset="UTF-8"', body: list },
+    { what: "with a JSON media type of its own", type: "application/vnd.waldur+json", body: list },
+    { what: "with a byte order mark", type: "application/json", body: Buffer.from(`\ufeff${list}`) },
+    { what: "with 201", status: 201, body: list },
+  ])("is JSON in UTF-8 $what", (answer) =>
+    Effect.gen(function* () {
+      const transport = yield* answeredBy(answer)
+      const { body, bytes } = yield* transport.call(get)
+      assert.deepStrictEqual(body, [{ name }])
+      assert.strictEqual(bytes, Buffer.byteLength(answer.body))
+    }),
+  )
+
+  it.live("keeps JSON that is nested 100,000 deep", () =>
+    Effect.gen(function* () {
+      const transport = yield* answeredBy({ body: `${"[".repeat(100_000)}${"]".repeat(100_000)}` })
+      assert.isArray((yield* transport.call(get)).body)
+    }),
+  )
+
+  it.live("takes the last value of a name that an object holds twice, and no prototype from it", () =>
+    Effect.gen(function* () {
+      const transport = yield* answeredBy({ body: '{"uuid":"a","uuid":"b","__proto__":{"slug":"evil"}}' })
+      const body = (yield* transport.call(get)).body as Record<string, unknown>
+      assert.strictEqual(body.uuid, "b")
+      assert.isUndefined(body.slug)
+    }),
+  )
+})
+
+describe("a success that is no whole JSON text in UTF-8", () => {
+  it.live.each<Answer & { readonly detail: RegExp }>([
+    { what: "partial content", status: 206, body: list, detail: /^answered 206/ },
+    { what: "changed on its way", status: 203, body: list, detail: /^answered 203/ },
+    { what: "accepted only", status: 202, body: list, detail: /^answered 202/ },
+    { what: "a delta", status: 226, body: list, detail: /^answered 226/ },
+    { what: "Latin-1 that says so", type: "application/json; charset=latin1", body: list, detail: /not in UTF-8$/ },
+    { what: "UTF-16 that says so", type: "application/json;charset=utf-16", body: utf16, detail: /not in UTF-8$/ },
+    { what: "UTF-16 that says nothing", type: "application/json", body: utf16, detail: /not in UTF-8$/ },
+    { what: "Latin-1 that says nothing", body: Buffer.from(list, "latin1"), detail: /not in UTF-8$/ },
+    {
+      what: "Latin-1 that says UTF-8",
+      type: "application/json; charset=utf-8",
+      body: Buffer.from(list, "latin1"),
+      detail: /not in UTF-8$/,
+    },
+    { what: "JSON as HTML", type: "text/html", body: list, detail: /^\d+ bytes of text\/html, not JSON$/ },
+    {
+      what: "JSON as a media type with a name in it",
+      type: "Alice's own",
+      body: list,
+      detail: /of an odd media type, not JSON$/,
+    },
+    {
+      what: "cut JSON",
+      type: "application/json",
+      body: list.slice(0, -4),
+      detail: /^\d+ bytes of application\/json that are no JSON$/,
+    },
+    { what: "two JSON texts", body: `${list}${list}`, detail: /that are no JSON$/ },
+    { what: "NaN", body: `[{"name": "Alice", "quota": NaN}]`, detail: /that are no JSON$/ },
+    { what: "white space alone", body: "   ", detail: /that are no JSON$/ },
+  ])("is not-json and quotes nothing: $what", ({ detail, ...answer }) =>
+    Effect.gen(function* () {
+      const transport = yield* answeredBy(answer)
+      const error = yield* Effect.flip(transport.call(get))
+      assert.strictEqual(error.reason, "not-json")
+      assert.match(error.detail, detail)
+      assert.notMatch(`${error.message} ${JSON.stringify(error)} ${error.stack}`, /Alice|rich/)
+    }),
+  )
+
+  it.live("is not-json where the call's own reading of it throws, whatever it throws", () =>
+    Effect.gen(function* () {
+      const transport = yield* answeredBy({ body: list })
+      const error = yield* Effect.flip(
+        transport.call({
+          ...get,
+          parse: (text) => {
+            throw new RangeError(text)
+          },
+        }),
+      )
+      assert.strictEqual(error.reason, "not-json")
+      assert.notInclude(error.message, "Alice")
+    }),
+  )
+
+  it.live("is a POST's success all the same while it is whole", () =>
+    Effect.gen(function* () {
+      const transport = yield* answeredBy({ status: 202, body: "{}" })
+      assert.strictEqual((yield* transport.call({ method: "POST", path: "" })).status, 202)
+    }),
+  )
+})
+
+describe("an answer without end", () => {
+  const short = { attemptTimeout: "150 millis" } as const
+
+  it.live("that drips a byte now and then ends with the attempt's time", () =>
+    Effect.gen(function* () {
+      const server = yield* httpServer((request, response) => {
+        response.writeHead(200, { "content-type": "application/json" }).write("[")
+        const drip = setInterval(() => response.write(" "), 5)
+        request.socket.once("close", () => clearInterval(drip))
+      })
+      const error = yield* Effect.flip((yield* open(server.url, short)).call(get))
+      assert.strictEqual(error.reason, "timeout")
+    }),
+  )
+
+  it.live("that drips its headers ends with the attempt's time", () =>
+    Effect.gen(function* () {
+      const server = yield* tcpServer((socket) => {
+        socket.write("HTTP/1.1 200 OK\r\nx-a: ")
+        const drip = setInterval(() => socket.write("a"), 5)
+        socket.once("close", () => clearInterval(drip))
+      })
+      const error = yield* Effect.flip((yield* open(server.url, short)).call(get))
+      assert.strictEqual(error.reason, "timeout")
+    }),
+  )
+
+  it.live("of interim answers ends with the attempt's time", () =>
+    Effect.gen(function* () {
+      const server = yield* tcpServer((socket) => {
+        const flood = setInterval(() => socket.write("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"), 1)
+        socket.once("close", () => clearInterval(flood))
+      })
+      const error = yield* Effect.flip((yield* open(server.url, short)).call(get))
+      assert.include(["timeout", "reset"], error.reason)
+    }),
+  )
+
+  it.live("of headers is a failure", () =>
+    Effect.gen(function* () {
+      const server = yield* tcpServer((socket) => {
+        socket.once("data", () => {
+          socket.write("HTTP/1.1 200 OK\r\n")
+          const flood = setInterval(() => socket.write(`set-cookie: ${"a".repeat(1000)}\r\n`), 1)
+          socket.once("close", () => clearInterval(flood))
+        })
+      })
+      const error = yield* Effect.flip((yield* open(server.url)).call(get))
+      assert.strictEqual(error.reason, "reset")
+    }),
+  )
+
+  it.live("that claims to be larger than any disk is read as far as it comes", () =>
+    Effect.gen(function* () {
+      const server = yield* tcpServer((socket) =>
+        socket.once("data", () => socket.end("HTTP/1.1 200 OK\r\ncontent-length: 9007199254740991\r\n\r\n[]")),
+      )
+      const error = yield* Effect.flip((yield* open(server.url)).call(get))
+      assert.strictEqual(error.reason, "reset")
+    }),
+  )
+
+  it.live("that is no success is read for its words only", () =>
+    Effect.gen(function* () {
+      let written = 0
+      const server = yield* httpServer((request, response) => {
+        response.writeHead(500)
+        const pour = () => {
+          if (request.socket.destroyed) return
+          written += 65_536
+          response.write("no ".padEnd(65_536), pour)
+        }
+        pour()
+      })
+      const error = yield* Effect.flip((yield* open(server.url)).call(get))
+      assert.strictEqual(error.detail, "no")
+      assert.isBelow(written, 64 * 1024 * 1024)
+    }),
+  )
+
+  it.live.each([
+    ["gzip", gzipSync(Buffer.alloc(50_000_000))],
+    ["br", brotliCompressSync(Buffer.alloc(50_000_000))],
+    ["gzip, gzip", gzipSync(gzipSync(Buffer.alloc(50_000_000)))],
+  ] as const)("packed small by %s is too-large", ([coding, bomb]) =>
+    Effect.gen(function* () {
+      assert.isBelow(bomb.byteLength, 100_000)
+      const server = yield* httpServer((_, response) =>
+        response.writeHead(200, { "content-encoding": coding }).end(bomb),
+      )
+      const error = yield* Effect.flip((yield* open(server.url, { maxBodyBytes: 1_000_000 })).call(get))
+      assert.strictEqual(error.reason, "too-large")
+    }),
+  )
+
+  it.live("of packed bytes that break off is no success", () =>
+    Effect.gen(function* () {
+      const packed = gzipSync(JSON.stringify(Array.from({ length: 1000 }, (_, index) => index)))
+      const server = yield* httpServer((_, response) =>
+        response.writeHead(200, { "content-encoding": "gzip" }).end(packed.subarray(0, packed.byteLength - 20)),
+      )
+      const error = yield* Effect.flip((yield* open(server.url)).call(get))
+      assert.include(["not-json", "reset"], error.reason)
+    }),
+  )
+})
+
+describe("Retry-After", () => {
+  const seconds = (value: string) => retryAfterSeconds(new Headers({ "retry-after": value }))
+
+  it.each([
+    ["7", 7],
+    [" 7 ", 7],
+    ["86401", 86_400],
+    ["9".repeat(300), 86_400],
+    ["Fri, 31 Dec 9999 23:59:59 GMT", 86_400],
+    ["Thu, 01 Jan 1970 00:00:00 GMT", 0],
+  ])("of %j is %d s", (value, expected) => {
+    assert.strictEqual(seconds(value), expected)
+  })
+
+  it.each([
+    "",
+    "-5",
+    "1.5",
+    "1e3",
+    "0x10",
+    "5, 10",
+    "soon",
+    "Fri, 99 Foo 2026 00:00:00 GMT",
+    "9".repeat(10_000),
+    `${"1".repeat(10_000)}x`,
+  ])("of %j is none", (value) => {
+    assert.isUndefined(seconds(value))
+  })
+})

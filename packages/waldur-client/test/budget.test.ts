@@ -1,0 +1,38 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { readAllPages } from "../src/all-pages.ts"
+import type { ListPage, WaldurCalls } from "../src/calls.ts"
+import { WaldurUnavailable } from "../src/errors.ts"
+
+const unused = () => Effect.die("not asked for")
+/** A Waldur whose pages never end. */
+const endless = (page: ReturnType<WaldurCalls["page"]>): WaldurCalls => ({
+  apiUrl: "https://waldur.example.org/api/",
+  concurrency: 8,
+  maxPageBytes: 1024,
+  page: () => page,
+  count: () => Effect.succeed({ total: 9_007_199_254_740_991, askedAt: undefined }),
+  object: unused,
+  action: unused,
+})
+const page = (bytes: number): ListPage => ({
+  rows: Array.from({ length: 300 }, () => ({})),
+  total: 9_007_199_254_740_991,
+  bytes,
+  cached: false,
+})
+const tooLarge = new WaldurUnavailable({ call: "GET x", reason: "too-large", detail: "" })
+
+describe("a read without end", () => {
+  it.effect.each([
+    ["of small rows", Effect.succeed(page(10)), "more rows than any Waldur has"],
+    ["of large rows", Effect.succeed(page(1_000_000)), "more bytes than fit into memory"],
+    ["of rows that are too large", Effect.fail(tooLarge), "too many rows that are too large"],
+  ] as const)("%s is a typed failure", ([, answer, came]) =>
+    Effect.gen(function* () {
+      const listing = { path: "things/", query: [], fields: ["uuid"] }
+      const error = yield* Effect.flip(readAllPages(endless(answer), listing))
+      expect(error).toMatchObject({ _tag: "WaldurUnexpectedAnswer", came })
+    }),
+  )
+})
