@@ -1,4 +1,4 @@
-/** What counts of a resource of Waldur's, for the entry that it gives. All of it is valid. */
+/** What counts of a resource of Waldur's, for the entry that it gives. All of it is valid unless `bad` says otherwise. */
 import type { JsonObject } from "@cscs/sandbox"
 
 export interface Facts {
@@ -20,6 +20,21 @@ export interface Facts {
   readonly options: JsonObject
   readonly backendId: string
   readonly order: OrderFacts | undefined
+  /** What is wrong with the record, though its data is live. `undefined` for a record that is as it must be. */
+  readonly hostile: HostileRecord | undefined
+}
+
+/** A live record that somebody filled with what the contract refuses. */
+export interface HostileRecord {
+  /** Where its data may be: a removal of this directory, or of one above it, is held back. */
+  readonly protects: string
+  /** The record tells no more than a directory above its data: a removal anywhere below it is held back too. */
+  readonly isVague: boolean
+  /**
+   * What the record costs: nothing (`odd`), its own entry (`bad`), or its say about the tenant and customer above it
+   * too (`malformed`).
+   */
+  readonly costs: "odd" | "bad" | "malformed"
 }
 
 export interface OrderFacts {

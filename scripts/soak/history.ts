@@ -3,7 +3,7 @@
  * `performance.now()`. A change takes a moment, and in it both the old and the new are true.
  */
 import type { Json, JsonObject, World } from "@cscs/sandbox"
-import type { Facts, OrderFacts } from "./facts.ts"
+import type { Facts, HostileRecord, OrderFacts } from "./facts.ts"
 
 /** From when to when something was true; `until` is infinite while it is. */
 export interface Span {
@@ -38,9 +38,11 @@ export interface KnownGid {
   provenAt: number
 }
 
-/** A storage system's role that our user lost. */
+/** A storage system that suddenly has no usable records: a role is lost, or they all went bad. */
 export interface Loss extends Span {
   readonly offeringSlug: string
+  /** Whether a single read may see some of the records good and some bad, which no count shows. */
+  readonly isGradual: boolean
   /** The list that was held when it was lost is no older. */
   readonly heldFrom: number
 }
@@ -52,12 +54,14 @@ export interface History {
   readonly customerNames: ReadonlyMap<string, ReadonlyArray<Named>>
   readonly gids: ReadonlyMap<string, KnownGid>
   readonly losses: ReadonlyArray<Loss>
+  /** Notes that the record of this uuid, which comes with the next change, is hostile. */
+  readonly expectHostile: (uuid: string, hostile: HostileRecord) => void
   /** Grows with every change. */
   readonly revision: () => number
   /** Lets something happen to the world, and notes what is different then. One after the other, never two at once. */
   readonly change: (happening: () => void | Promise<void>) => Promise<void>
-  /** The user's role in a system is lost until the promise of `meanwhile` is kept. */
-  readonly lose: (offeringSlug: string, heldFrom: number) => { readonly regained: () => void }
+  /** A system loses its records until `regained` is called. */
+  readonly lose: (offeringSlug: string, heldFrom: number, isGradual: boolean) => { readonly regained: () => void }
 }
 
 export const overlaps = ({ from, until }: Span, start: number, end: number): boolean => from <= end && until >= start
@@ -70,6 +74,7 @@ export const historyOf = (world: World): History => {
   const gids = new Map<string, KnownGid>()
   const losses: Array<Loss> = []
   const asked = new Set<string>()
+  const hostile = new Map<string, HostileRecord>()
   let revision = 0
 
   const rename = (names: Map<string, Array<Named>>, key: string, name: string, before: number, now: number) => {
@@ -88,7 +93,7 @@ export const historyOf = (world: World): History => {
       gids.set(project, { gid, from: before, isLate: asked.has(project), provenAt: Number.POSITIVE_INFINITY })
     }
     for (const row of world.resources) {
-      const facts = factsOf(row)
+      const facts = factsOf(row, hostile.get(String(row.uuid)))
       const { uuid } = facts
       seen.add(uuid)
       asked.add(facts.projectSlug)
@@ -129,6 +134,7 @@ export const historyOf = (world: World): History => {
     customerNames,
     gids,
     losses,
+    expectHostile: (uuid, record) => void hostile.set(uuid, record),
     revision: () => revision,
     change: async (happening) => {
       const before = performance.now()
@@ -136,8 +142,8 @@ export const historyOf = (world: World): History => {
       note(before, performance.now())
       revision += 1
     },
-    lose: (offeringSlug, heldFrom) => {
-      const loss = { offeringSlug, heldFrom, from: performance.now(), until: Number.POSITIVE_INFINITY }
+    lose: (offeringSlug, heldFrom, isGradual) => {
+      const loss = { offeringSlug, heldFrom, isGradual, from: performance.now(), until: Number.POSITIVE_INFINITY }
       losses.push(loss)
       revision += 1
       return {
@@ -153,7 +159,7 @@ export const historyOf = (world: World): History => {
 const objectOf = (value: Json | undefined): JsonObject | undefined =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined
 
-const factsOf = (row: JsonObject): Facts => {
+const factsOf = (row: JsonObject, hostile: HostileRecord | undefined): Facts => {
   const order = objectOf(row.order_in_progress)
   const attributes = objectOf(row.attributes)
   return {
@@ -172,8 +178,10 @@ const factsOf = (row: JsonObject): Facts => {
     permissions: String(attributes?.permissions),
     limits: { ...objectOf(row.limits) },
     options: { ...objectOf(row.options) },
-    backendId: String(row.backend_id),
+    // A hostile one gives no path to serve.
+    backendId: hostile === undefined ? String(row.backend_id) : "",
     order: order === undefined ? undefined : orderOf(order),
+    hostile,
   }
 }
 

@@ -3,7 +3,7 @@
  * Entries are texts, so that the order of the fields counts too.
  */
 import { createHash } from "node:crypto"
-import type { JsonObject } from "@cscs/sandbox"
+import type { Json, JsonObject } from "@cscs/sandbox"
 import type { Facts, OrderFacts } from "./facts.ts"
 
 export const systems = ["capstor", "vast", "iopsstor"] as const
@@ -26,6 +26,14 @@ const statuses: Readonly<Record<string, string>> = {
 }
 
 export const statusIn = (state: string): string => statuses[state] ?? "pending"
+
+/**
+ * Whether an entry would ask for a removal that no order asks for: it is not served, and its data counts as live, for
+ * a provisioner deletes what it finds as `removing`.
+ */
+export const isHeldBack = ({ state, order }: Pick<Facts, "state" | "order">): boolean =>
+  stateSeen({ state, order }) === "Terminating" &&
+  !(order?.type === "Terminate" && ["pending-provider", "executing"].includes(order.state))
 
 export const isBeingRemoved = (state: string): boolean => state === "Terminating" || state === "Terminated"
 
@@ -110,6 +118,8 @@ export interface Surroundings {
   readonly gid: number
   /** Waldur's address, with `/api/`. */
   readonly api: string
+  /** Whether the loss guard keeps the entry: it then has no callback URLs. */
+  readonly isKept: boolean
 }
 
 /** The entry of a resource that the provider sees. */
@@ -126,25 +136,43 @@ export const resourceEntry = (facts: Facts, around: Surroundings): string => {
     ...(order?.type === "Update" && changesQuotas(order)
       ? {
           oldQuotas: quotasOf({ ...facts.limits, ...order.oldLimits }, { ...facts.options, ...order.oldOptions }),
-          newQuotas: quotasOf({ ...facts.limits, ...order.limits }, { ...facts.options, ...order.newOptions }),
+          newQuotas: quotasOf({ ...facts.limits, ...order.limits }, optionsAfter(facts, order)),
         }
       : {}),
     target: targetOf(facts, status, around),
     ...namesOf(facts),
     parentItemId: dashed(facts.customerUuid),
-    ...(order === undefined ? {} : callbackUrlsOf(facts, order, state, around.api)),
+    ...(around.isKept ? {} : callbackUrlsOf(facts, state, around.api)),
   })
+}
+
+/** Provisioners report the quotas of a limit as options; these do not outlive the limit that they repeat. */
+const optionsAfter = (facts: Facts, order: OrderFacts): Readonly<Record<string, Json | undefined>> => {
+  const options: Record<string, Json | undefined> = { ...facts.options, ...order.newOptions }
+  const before = Number({ ...facts.limits, ...order.oldLimits }.storage ?? 0)
+  const after = Number({ ...facts.limits, ...order.limits }.storage ?? 0)
+  if (order.limits.storage === undefined || after === before) return options
+  const repeated = {
+    soft_quota_space: before,
+    hard_quota_space: before,
+    soft_quota_inodes: inodesOf(before, 1.33),
+    hard_quota_inodes: inodesOf(before, 2),
+  }
+  for (const [name, value] of Object.entries(repeated)) {
+    if (!Object.hasOwn(order.newOptions, name) && Number(options[name]) === value) options[name] = undefined
+  }
+  return options
 }
 
 const changesQuotas = ({ limits, oldLimits, oldOptions, newOptions }: OrderFacts): boolean =>
   [limits, oldLimits, oldOptions, newOptions].some((part) => Object.keys(part).length > 0)
 
-const quotasOf = (limits: JsonObject, options: JsonObject) => {
+const quotasOf = (limits: JsonObject, options: Readonly<Record<string, Json | undefined>>) => {
   const storage = Number(limits.storage ?? 0)
-  const hardSpace = Number(options.hard_quota_space ?? storage)
-  const softSpace = Math.min(Number(options.soft_quota_space ?? storage), hardSpace)
-  const hardInodes = Math.trunc(Number(options.hard_quota_inodes ?? Math.trunc(storage * 1_000_000 * 2)))
-  const softInodes = Math.trunc(Number(options.soft_quota_inodes ?? Math.trunc(storage * 1_000_000 * 1.33)))
+  const hardSpace = override(options.hard_quota_space) ?? storage
+  const softSpace = Math.min(override(options.soft_quota_space) ?? storage, hardSpace)
+  const hardInodes = Math.trunc(override(options.hard_quota_inodes) ?? inodesOf(storage, 2))
+  const softInodes = Math.trunc(override(options.soft_quota_inodes) ?? inodesOf(storage, 1.33))
   if (softSpace <= 0 && hardSpace <= 0) return null
   return [
     { type: "space", quota: softSpace, unit: "tera", enforcementType: "soft" },
@@ -153,6 +181,12 @@ const quotasOf = (limits: JsonObject, options: JsonObject) => {
     { type: "inodes", quota: hardInodes, unit: "none", enforcementType: "hard" },
   ]
 }
+
+/** 0 is no override: every file system reads it as unlimited. */
+const override = (option: Json | undefined): number | undefined => (Number(option) > 0 ? Number(option) : undefined)
+
+const inodesOf = (storage: number, coefficient: number): number =>
+  storage > 0 ? Math.max(1, Math.trunc(storage * 1_000_000 * coefficient)) : 0
 
 const targetOf = ({ slug, dataType, projectSlug }: Facts, status: string, { projectName, gid }: Surroundings) => {
   const active = status === "active"
@@ -177,11 +211,13 @@ const targetOf = ({ slug, dataType, projectSlug }: Facts, status: string, { proj
   }
 }
 
-const callbackUrlsOf = (facts: Facts, order: OrderFacts, state: string, api: string) => {
-  const ofOrder = (action: string) => `${api}marketplace-orders/${order.uuid}/${action}/`
+const callbackUrlsOf = (facts: Facts, state: string, api: string) => {
+  const { order } = facts
+  if (order === undefined && state !== "Erred") return {}
+  const ofOrder = (action: string) => `${api}marketplace-orders/${order?.uuid}/${action}/`
   const ofResource = (action: string) => `${api}marketplace-provider-resources/${dashed(facts.uuid)}/${action}/`
-  const isPending = order.state === "pending-provider"
-  const isExecuting = order.state === "executing"
+  const isPending = order?.state === "pending-provider"
+  const isExecuting = order?.state === "executing"
   return {
     ...(isPending && {
       approve_by_provider_url: ofOrder("approve_by_provider"),

@@ -10,6 +10,7 @@ import {
   customerEntry,
   dashed,
   isBeingRemoved,
+  isHeldBack,
   mountPointOf,
   resourceEntry,
   stateSeen,
@@ -73,20 +74,33 @@ export const truthOf = (history: History, api: string, isTroubled: (window: Wind
     window.from >= gid.provenAt ||
     (window.from >= gid.from + (gid.isLate ? askAgainAfter + 2000 : 0) && !isTroubled(window))
 
-  const entriesOf = (facts: Facts, gid: number, window: Window): ReadonlyArray<string> =>
-    namesIn(history.projectNames.get(facts.projectSlug), window).map((projectName) =>
-      encoded(facts, { projectName, gid, api }),
+  const lossesIn = ({ place }: Past, { from, to }: Window) =>
+    history.losses.filter((loss) => loss.offeringSlug === place.offeringSlug && overlaps(loss, from, to))
+
+  /** Whether a read within the window may have seen some of a system's records good and some bad. */
+  const isTurning = (past: Past, { from, to }: Window): boolean =>
+    lossesIn(past, { from, to }).some(
+      (loss) => loss.isGradual && ((from < loss.from && loss.from <= to) || (from < loss.until && loss.until <= to)),
+    )
+
+  const entriesOf = (facts: Facts, gid: number, window: Window, mayBeKept: boolean): ReadonlyArray<string> =>
+    namesIn(history.projectNames.get(facts.projectSlug), window).flatMap((projectName) =>
+      (mayBeKept ? [false, true] : [false]).map((isKept) => encoded(facts, { projectName, gid, api, isKept })),
     )
 
   return {
     places: (window, filter) => {
       const seen = pastsInOrder()
-        .filter(({ place }) => isWanted(place, filter))
+        // What a hostile record tells of its place need not be true; its data is protected whoever asks.
+        .filter(({ place }) => place.hostile !== undefined || isWanted(place, filter))
         .map((past) => sightOf(past, windowOf(past.place.offeringSlug, window)))
         .filter(({ isEver }) => isEver)
       const live = livePathsOf(seen)
       const places: Array<Place> = []
-      for (const tenant of runsOf(seen, tenantOf)) {
+      const placed = seen.filter(
+        ({ past: { place } }) => place.hostile?.costs !== "malformed" && isWanted(place, filter),
+      )
+      for (const tenant of runsOf(placed, tenantOf)) {
         const parent = (entries: ReadonlyArray<string>, members: ReadonlyArray<Sight>) => {
           const place = parentPlace(entries, members, filter)
           if (place !== undefined) places.push(place)
@@ -102,10 +116,12 @@ export const truthOf = (history: History, api: string, isTroubled: (window: Wind
           for (const member of customer) {
             const gid = history.gids.get(member.past.place.projectSlug)
             if (gid === undefined || gid.from > member.window.to) continue
-            const passing = member.versions.filter((facts) => passes(facts, filter))
+            if (member.past.place.hostile?.costs === "bad") continue
+            const passing = member.versions.filter((facts) => passes(facts, filter) && !isHeldBack(facts))
+            const mayBeKept = lossesIn(member.past, member.window).length > 0
             const entries = passing
               .filter((facts) => !live.alwaysAt(facts, member))
-              .flatMap((facts) => entriesOf(facts, gid.gid, member.window))
+              .flatMap((facts) => entriesOf(facts, gid.gid, member.window, mayBeKept))
             if (entries.length === 0) continue
             places.push({
               key: keyOf(dashed(member.past.uuid), member.past.place),
@@ -114,6 +130,7 @@ export const truthOf = (history: History, api: string, isTroubled: (window: Wind
                 !member.isAlways ||
                 passing.length < member.versions.length ||
                 !isGidSure(gid, member.window) ||
+                isTurning(member.past, window) ||
                 passing.some((facts) => live.everAt(facts, member)),
               projectSlug: member.past.place.projectSlug,
             })
@@ -173,18 +190,31 @@ const livePathsOf = (seen: ReadonlyArray<Sight>) => {
     seen.flatMap((sight) => sight.versions.map((facts) => ({ sight, facts }))),
     ({ facts }) => mountPointOf(facts),
   )
+  const isRemoval = (facts: Facts) => isBeingRemoved(stateSeen(facts) ?? "")
   const othersAt = (facts: Facts, self: Sight) =>
-    isBeingRemoved(stateSeen(facts) ?? "")
-      ? (at.get(mountPointOf(facts)) ?? []).filter(({ sight }) => sight !== self)
-      : []
-  const isLive = (facts: Facts) => !isBeingRemoved(stateSeen(facts) ?? "")
+    isRemoval(facts) ? (at.get(mountPointOf(facts)) ?? []).filter(({ sight }) => sight !== self) : []
+  const isLive = (facts: Facts) => !isRemoval(facts) || isHeldBack(facts)
+  const hostile = seen.flatMap((sight) =>
+    sight.past.place.hostile === undefined ? [] : [{ sight, record: sight.past.place.hostile }],
+  )
+  const hostileAt = (facts: Facts, self: Sight) => {
+    if (!isRemoval(facts)) return []
+    const path = mountPointOf(facts)
+    return hostile.filter(
+      ({ sight, record: { protects, isVague } }) =>
+        sight !== self &&
+        (protects === path || protects.startsWith(`${path}/`) || (isVague && path.startsWith(`${protects}/`))),
+    )
+  }
   return {
-    everAt: (facts: Facts, self: Sight) => othersAt(facts, self).some((other) => isLive(other.facts)),
+    everAt: (facts: Facts, self: Sight) =>
+      othersAt(facts, self).some((other) => isLive(other.facts)) ||
+      hostileAt(facts, self).some(({ sight }) => sight.versions.some(isLive)),
     alwaysAt: (facts: Facts, self: Sight) =>
       othersAt(facts, self).some(
         ({ sight }) =>
           sight.isAlways && sight.versions.every((one) => isLive(one) && mountPointOf(one) === mountPointOf(facts)),
-      ),
+      ) || hostileAt(facts, self).some(({ sight }) => sight.isAlways && sight.versions.every(isLive)),
   }
 }
 
@@ -219,8 +249,9 @@ const encodedBefore = new WeakMap<Facts, Map<string, string>>()
 const encoded = (facts: Facts, around: Parameters<typeof resourceEntry>[1]): string => {
   const known = encodedBefore.get(facts) ?? new Map<string, string>()
   encodedBefore.set(facts, known)
-  const text = known.get(around.projectName) ?? resourceEntry(facts, around)
-  known.set(around.projectName, text)
+  const key = `${around.isKept} ${around.projectName}`
+  const text = known.get(key) ?? resourceEntry(facts, around)
+  known.set(key, text)
   return text
 }
 

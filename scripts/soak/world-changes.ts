@@ -6,12 +6,14 @@ import {
   changeResource,
   type Happening,
   happen,
+  type Json,
   type JsonObject,
   type Sandbox,
   type WaldurCustomer,
   type WaldurRecord,
 } from "@cscs/sandbox"
 import type { Chance } from "./chance.ts"
+import type { HostileRecord } from "./facts.ts"
 import type { History } from "./history.ts"
 import { pause } from "./pause.ts"
 import { isBeingRemoved, systems } from "./true-entry.ts"
@@ -57,9 +59,12 @@ const turnsOf = (around: World) => {
   let regained: Promise<void> = Promise.resolve()
   let giveBack = () => {}
   let made = 0
+  const hostileRows = new Set<WaldurRecord>()
 
+  /** Hostile records stay as they came. */
+  const ordinary = () => world.resources.filter((row) => !hostileRows.has(row))
   const some = (fits: (row: WaldurRecord) => boolean): WaldurRecord | undefined => {
-    const rows = world.resources.filter(fits)
+    const rows = ordinary().filter(fits)
     return rows.length === 0 ? undefined : chance.pick(rows)
   }
   const orderOf = (row: WaldurRecord) => row.order_in_progress as WaldurRecord | null | undefined
@@ -80,13 +85,42 @@ const turnsOf = (around: World) => {
     lastCame = performance.now()
     made += 1
     const old = chance.happens(0.5) ? some((row) => isBeingRemoved(String(row.state))) : undefined
-    const row = newResource(sandbox, chance, old ?? chance.pick(world.resources), made)
+    const row = newResource(sandbox, chance, old ?? chance.pick(ordinary()), made)
     if (old === undefined) {
       placeInProject(row, `soak${String(made).padStart(4, "0")}`)
       // Some the HPC User API gets to know later, and some never.
       if (chance.happens(0.7)) world.gids.set(String(row.project_slug), 60_000 + made)
     }
     world.resources.push(row)
+  }
+
+  /** A live record that somebody filled with what the contract refuses, at the place of another. */
+  const hostileComes = (): void => {
+    if (performance.now() - lastWent < apart || hostileRows.size >= mostHostile) return
+    lastCame = performance.now()
+    made += 1
+    const removing = chance.happens(0.7) ? some((row) => isBeingRemoved(String(row.state))) : undefined
+    const like = removing ?? chance.pick(ordinary())
+    const row = newResource(sandbox, chance, like, made)
+    row.state = "OK"
+    row.order_in_progress = null
+    const { offering_slug: system, provider_slug: tenant, customer_slug: customer, project_slug: project } = row
+    const type = (row.attributes as JsonObject).storage_data_type
+    const own = String(like.backend_id)
+    const path = own.startsWith("/") ? own : `/${system}/${type}/${tenant}/${customer}/${project}`
+    const record = chance.pick(hostileRecords(path))
+    Object.assign(row, record.fields(row))
+    history.expectHostile(String(row.uuid), record)
+    hostileRows.add(row)
+    world.resources.push(row)
+  }
+  const hostileGoes = (): void => {
+    const row = [...hostileRows].at(0)
+    if (row === undefined || performance.now() - lastCame < apart) return
+    lastWent = performance.now()
+    hostileRows.delete(row)
+    const at = world.resources.indexOf(row)
+    if (at >= 0) world.resources.splice(at, 1)
   }
 
   /** Each with its weight. */
@@ -96,7 +130,7 @@ const turnsOf = (around: World) => {
       [
         "quotas set",
         async () => {
-          const row = chance.pick(world.resources)
+          const row = chance.pick(ordinary())
           const soft = chance.below(500)
           await post(`marketplace-provider-resources/${row.uuid}/update_options_direct/`, {
             options: {
@@ -138,7 +172,7 @@ const turnsOf = (around: World) => {
       [
         "mount point told",
         async () => {
-          const row = chance.pick(world.resources)
+          const row = chance.pick(ordinary())
           made += 1
           const { offering_slug: system, provider_slug: tenant, customer_slug: customer } = row
           const type = (row.attributes as JsonObject).storage_data_type
@@ -191,6 +225,8 @@ const turnsOf = (around: World) => {
     [3, ["order done, as Waldur has it", () => sandboxDoes("order-ends")]],
     [6, ["order ended unseen", () => sandboxDoes("order-ends-unseen")]],
     [10, ["resource came", comes]],
+    [6, ["hostile record came", hostileComes]],
+    [3, ["hostile record went", hostileGoes]],
     [
       3,
       [
@@ -218,7 +254,7 @@ const turnsOf = (around: World) => {
       [
         "project renamed",
         () => {
-          const { project_slug } = chance.pick(world.resources)
+          const { project_slug } = chance.pick(ordinary())
           made += 1
           for (const row of world.resources) if (row.project_slug === project_slug) row.project_name = `Renamed ${made}`
         },
@@ -230,7 +266,7 @@ const turnsOf = (around: World) => {
         "customer renamed",
         () => {
           made += 1
-          renameCustomer(sandbox, String(chance.pick(world.resources).customer_uuid), `Renamed "${made}" ÄÖ`)
+          renameCustomer(sandbox, String(chance.pick(ordinary()).customer_uuid), `Renamed "${made}" ÄÖ`)
         },
       ],
     ],
@@ -243,12 +279,28 @@ const turnsOf = (around: World) => {
     const token = world.tokens.get(waldur.token)
     const slug = chance.pick(systems)
     if (token === undefined) return
-    const loss = history.lose(slug, heldFrom())
+    const loss = history.lose(slug, heldFrom(), false)
     token.sees = systems.filter((one) => one !== slug)
     const stop = new AbortController()
     giveBack = () => stop.abort()
     regained = pause(chance.between(2000, 8000), stop.signal).then(() => {
       token.sees = "all"
+      loss.regained()
+      giveBack = () => {}
+    })
+  }
+  /** Waldur suddenly sends a field of each record of a system in another form, until somebody mends it. */
+  const fieldChangesForm = async (): Promise<void> => {
+    const slug = chance.pick(systems)
+    const loss = history.lose(slug, heldFrom(), true)
+    const rows = world.resources.filter((row) => row.offering_slug === slug && typeof row.slug === "string")
+    for (const row of rows) changeResource(world, row, { slug: [row.slug ?? null] })
+    const stop = new AbortController()
+    giveBack = () => stop.abort()
+    regained = pause(chance.between(2000, 8000), stop.signal).then(() => {
+      for (const row of world.resources) {
+        if (Array.isArray(row.slug)) changeResource(world, row, { slug: row.slug[0] ?? null })
+      }
       loss.regained()
       giveBack = () => {}
     })
@@ -259,8 +311,13 @@ const turnsOf = (around: World) => {
     next: async (): Promise<void> => {
       if (performance.now() - lastLoss > 25_000 && chance.happens(0.1)) {
         lastLoss = performance.now()
-        await loseRole()
-        count(counts, "role lost")
+        await regained
+        const [name, lose] = chance.pick([
+          ["role lost", loseRole],
+          ["field changed its form", fieldChangesForm],
+        ] as const)
+        await lose()
+        count(counts, name)
         return
       }
       const [name, happening] = chance.weighed(happenings)
@@ -329,6 +386,43 @@ const newResource = ({ world }: Sandbox, chance: Chance, like: WaldurRecord, num
     order_in_progress: orderState === "done" ? null : order,
     creation_order: order,
   }
+}
+
+/** At once there may be so many: each is looked at for each removal. */
+const mostHostile = 20
+
+const deeplyNested = (depth: number): Json => {
+  let value: Json = { itemId: "5b2b9f5e-0000-4000-8000-000000000000", unixGid: 4242 }
+  for (let level = 0; level < depth; level++) value = { level: value }
+  return value
+}
+
+/** Ways to spoil a live record whose data is at `path`, and what each costs by the contract. */
+const hostileRecords = (
+  path: string,
+): ReadonlyArray<HostileRecord & { readonly fields: (row: WaldurRecord) => WaldurRecord }> => {
+  const spelledOddly = `${path.replaceAll("/", "//")}/./`
+  const customer = path.slice(0, path.lastIndexOf("/"))
+  const exact = { protects: path, isVague: false } as const
+  return [
+    { ...exact, costs: "odd", fields: () => ({ backend_id: spelledOddly }) },
+    {
+      ...exact,
+      costs: "odd",
+      fields: () => ({ backend_id: `${path}/`, backend_metadata: { project_item: deeplyNested(2000) } }),
+    },
+    {
+      ...exact,
+      costs: "malformed",
+      fields: ({ attributes }) => ({
+        backend_id: ` ${path}/`,
+        attributes: { ...(attributes as JsonObject), storage_data_type: 7 },
+      }),
+    },
+    { ...exact, costs: "malformed", fields: () => ({ backend_id: spelledOddly, slug: null }) },
+    { ...exact, costs: "malformed", fields: () => ({ backend_id: path, attributes: "x".repeat(100_000) }) },
+    { protects: customer, isVague: true, costs: "bad", fields: () => ({ backend_id: "", project_slug: "../.." }) },
+  ]
 }
 
 const placeInProject = (row: WaldurRecord, slug: string): void => {
