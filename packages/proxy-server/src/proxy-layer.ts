@@ -23,7 +23,9 @@ export const hpcUserLayer = ({
   model,
   userAgent,
 }: ProxySettings): Layer.Layer<HpcUserClient, InvalidProxy> | undefined =>
-  hpcUserApi === undefined ? undefined : HpcUserClient.layer({ ...hpcUserApi, minGid: model.minGid, maxGid: model.maxGid, userAgent })
+  hpcUserApi === undefined
+    ? undefined
+    : HpcUserClient.layer({ ...hpcUserApi, minGid: model.minGid, maxGid: model.maxGid, userAgent })
 
 /** Where the GIDs come from for these settings. */
 export const projectGidsLayer = (settings: ProxySettings): Layer.Layer<ProjectGids, InvalidProxy> => {

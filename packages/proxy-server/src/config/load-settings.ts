@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto"
 import { Effect, Exit } from "effect"
+import { masker } from "../observability/mask-secrets.ts"
 import { assembleSettings, type SettingValues } from "./assemble-settings.ts"
 import { readBoundedFile } from "./bounded-file.ts"
 import { ConfigurationInvalid, type ConfigurationProblem } from "./configuration-invalid.ts"
@@ -65,7 +66,7 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
     certificates,
   })
   problems.push(...assembled.problems)
-  const withoutSecrets = masking(secretsGiven(sources))
+  const withoutSecrets = masker(secretsGiven(sources).map(unwrapped))
   if (assembled.settings === undefined || problems.length > 0) {
     return yield* new ConfigurationInvalid({
       problems: problems.map((problem) => ({ ...problem, found: withoutSecrets(problem.found) })),
@@ -106,15 +107,6 @@ const secretsGiven = ({ variables, document }: ReadSources): ReadonlyArray<strin
       valueAt(document, olderHpcUserPaths[path] ?? path),
     ])
     .filter((value) => typeof value === "string")
-
-/** Of a shorter secret nothing would be told apart. */
-const shortestMasked = 6
-
-const masking = (secrets: ReadonlyArray<string>) => (text: string) =>
-  secrets
-    .map(unwrapped)
-    .filter((secret) => secret.length >= shortestMasked)
-    .reduce((rest, secret) => rest.replaceAll(secret, "***"), text)
 
 /** A setting's value as it was given, from the first source that has it. */
 const givenValue = Effect.fnUntraced(function* (

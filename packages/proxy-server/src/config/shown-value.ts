@@ -1,5 +1,5 @@
 import { Duration, Redacted } from "effect"
-import { maskSecrets } from "../observability/mask-secrets.ts"
+import { maskValue } from "../observability/mask-secrets.ts"
 import type { SettingKey } from "./setting-keys.ts"
 
 const mask = "***"
@@ -12,7 +12,7 @@ export const shownValue = (value: unknown, key: SettingKey<unknown>): string => 
   if (value === undefined) return "nothing"
   if (key.isSecret || Redacted.isRedacted(value)) return secret
   if (Duration.isDuration(value)) return `${Duration.toSeconds(value)}s`
-  return shortened(JSON.stringify(withoutLogins(maskSecrets(value))) ?? String(value))
+  return shortened(JSON.stringify(withoutLogins(maskValue(value))) ?? String(value))
 }
 
 /**

@@ -3,6 +3,7 @@
  * the values of fields whose name says so, credentials inside URLs, and the configuration's own secrets in any spelling.
  * All of it is linear in the text, and never throws.
  */
+import { redactor } from "@cscs/http-transport"
 import { Redacted } from "effect"
 
 export const mask = "***"
@@ -163,99 +164,11 @@ const maskLogins = (text: string): string => {
   return done === 0 ? text : result + text.slice(done)
 }
 
-/** Of a secret that was cut at a text's end so much is told apart; shorter secrets are masked only as a whole. */
-const telling = 8
-/** Characters: a shorter secret would mask half of all words. */
-const shortestSecret = 4
-
-/**
- * Masks known secrets in a text, whole or cut off at its end, as they are and in base64, percent-encoding, hexadecimal, JSON
- * and HTML; and what `maskText` does.
- */
+/** Masks known secrets in a text, whole or in pieces, in any spelling (`redactor`), and what `maskText` masks. */
 export const masker = (secrets: ReadonlyArray<string>): ((text: string) => string) => {
-  const known = [...new Set(secrets.flatMap((secret) => [secret, percentDecoded(secret)]))].filter(
-    ({ length }) => length >= shortestSecret,
-  )
-  if (known.length === 0) return maskText
-  const spelt = [...new Set(known.flatMap(spellings))].sort((one, other) => other.length - one.length)
-  const anywhere = new RegExp(spelt.map(escaped).join("|"), "gi")
-  const starts = [...new Set(spelt.map((one) => one.slice(0, telling).toLowerCase()))]
-  const isCut = (rest: string) => spelt.some((one) => one.toLowerCase().startsWith(rest))
-  const cutEnd = (text: string): string => {
-    const tail = text.replace(/…$/, "").toLowerCase()
-    const from = starts
-      .map((start) => (start.length < telling ? -1 : tail.lastIndexOf(start)))
-      .filter((index) => index >= 0 && isCut(tail.slice(index)))
-    return from.length === 0 ? text : `${text.slice(0, Math.min(...from))}${mask}`
-  }
-  /** Each character may be written as a code of its own. */
-  const inCodes = (text: string): string =>
-    /%[0-9a-f]{2}|\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|&#/i.test(text)
-      ? text.replace(/\S+/g, (word) => {
-          const plain = withoutCodes(word)
-          return plain !== word && known.some((secret) => plain.includes(secret)) ? mask : word
-        })
-      : text
-  return (text) => maskText(inCodes(cutEnd(text.replace(anywhere, mask))))
+  const withoutKnown = redactor(secrets)
+  return (text) => maskText(withoutKnown(text))
 }
-
-/** A secret as other texts may write it. */
-const spellings = (secret: string): ReadonlyArray<string> => {
-  const bytes = Buffer.from(secret)
-  const base64 = [0, 1, 2].flatMap((shift) => {
-    // Behind one or two other bytes it looks otherwise, as in the credentials of Basic; the edges depend on neighbours.
-    const text = Buffer.concat([Buffer.alloc(shift), bytes])
-      .toString("base64")
-      .replace(/=+$/, "")
-    const inner = text.slice(shift === 0 ? 0 : 4, (shift + bytes.length) % 3 === 0 ? undefined : -1)
-    return [inner, inner.replaceAll("+", "-").replaceAll("/", "_"), encodeURIComponent(inner)]
-  })
-  const html = secret.replace(
-    /[&<>"']/g,
-    (one) => `&${{ "&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "#39" }[one]};`,
-  )
-  return [
-    secret,
-    percentEncoded(secret),
-    new URLSearchParams({ v: secret }).toString().slice(2),
-    JSON.stringify(secret).slice(1, -1),
-    html,
-    ...[...base64, bytes.toString("hex")].filter(({ length }) => length >= telling),
-  ]
-}
-
-const withoutCodes = (word: string): string =>
-  percentDecoded(
-    word
-      .replace(/\\u([0-9a-f]{4})|\\x([0-9a-f]{2})|&#x([0-9a-f]{1,6});/gi, (_, ...codes) =>
-        character(
-          Number.parseInt(
-            codes.slice(0, 3).find((code) => code !== undefined),
-            16,
-          ),
-        ),
-      )
-      .replace(/&#(\d{1,7});/g, (_, code) => character(Number(code))),
-  )
-
-const character = (code: number): string => (code <= 0x10ffff ? String.fromCodePoint(code) : "")
-
-/** As it is for what is no percent-encoding of UTF-8. */
-const percentDecoded = (text: string): string =>
-  text.includes("%")
-    ? text.replace(/(?:%[0-9a-f]{2})+/gi, (codes) => Buffer.from(codes.replaceAll("%", ""), "hex").toString())
-    : text
-
-const percentEncoded = (text: string): string => {
-  try {
-    return encodeURIComponent(text)
-  } catch {
-    // A lone surrogate.
-    return text
-  }
-}
-
-const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
 
 /**
  * All secrets in the settings: what is wrapped there, passwords in URLs, and the headers of `OTEL_*` variables.

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 import {
-  isProblem,
   isGid,
+  isProblem,
   type ModelSettings,
   type SkipCode,
   storedEntryJudge,
