@@ -231,7 +231,12 @@ describe("a JWKS document that is junk is never 500, and is healed by itself:", 
       await settled(proxy)
     }
     const later = await proxy.sandbox.issuer.issueToken()
-    await until(async () => (await proxy.bearing(later)).status === 200)
+    await until(async () => {
+      const { status } = await proxy.bearing(later)
+      // If the fetch failed, which a busy machine can bring about, the next one comes after a pause; and the clock stands.
+      if (status === 503) await proxy.pass("5 seconds")
+      return status === 200
+    })
     for (const line of proxy.logs) for (const part of token.split(".")) expect(line).not.toContain(part)
   })
 
