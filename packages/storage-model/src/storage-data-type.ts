@@ -25,13 +25,15 @@ export const dataTypeOf = (
   if (found !== undefined && found !== null && typeof found !== "string") {
     return Result.fail(problem(field, found, "expected a text"))
   }
-  const given = found?.trim().toLowerCase() ?? ""
-  if (given === "") {
+  const trimmed = found?.trim() ?? ""
+  if (trimmed === "") {
     note?.("data type", "store", field, "missing, null or empty: store")
     return Result.succeed("store")
   }
-  const invalid = invalidComponent(field, given)
+  // Before it is lowercased: the Kelvin sign, say, would become a k, and another type's directory its own.
+  const invalid = invalidComponent(field, trimmed)
   if (invalid !== undefined) return Result.fail(invalid)
+  const given = trimmed.toLowerCase()
   note?.("data type", given, field, given === found ? "as Waldur has it" : "trimmed and in lower case")
   return Result.succeed(given)
 }

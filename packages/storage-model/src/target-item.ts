@@ -7,9 +7,22 @@ import type { ProjectItem, Target, UserItem } from "./storage-entry.ts"
 import { dashedUuid, deterministicId, stableHash } from "./uuid.ts"
 import type { WaldurResource } from "./waldur-resource.ts"
 
-/** Whether `value` is a Unix group id that may be served: an integer of at least `minGid`. */
-export const isGid = (value: unknown, minGid: number): value is number =>
-  typeof value === "number" && Number.isSafeInteger(value) && value >= minGid
+/** The GIDs that may be served, both ends included. */
+export interface GidRange {
+  readonly minGid: number
+  readonly maxGid: number
+}
+
+// "nobody" and (gid_t) -1 in 16 bits.
+const reservedGids = new Set([65_534, 65_535])
+
+/** Whether `value` is a Unix group id that may be served: an integer in the range that is not reserved. */
+export const isGid = (value: unknown, { minGid, maxGid }: GidRange): value is number =>
+  typeof value === "number" &&
+  Number.isSafeInteger(value) &&
+  value >= minGid &&
+  value <= maxGid &&
+  !reservedGids.has(value)
 
 /** A project's GID for development, 30000 to 39999: made up, and the same wherever it is made. */
 export const mockGid = (projectSlug: string): number => 30_000 + (stableHash(projectSlug) % 10_000)
@@ -20,7 +33,7 @@ const targetTypes = { project: "project_item", user: "user_item" } as const
 export const itemFromWaldur = (
   resource: WaldurResource,
   targetType: "project" | "user",
-  minGid: number,
+  range: GidRange,
   warn: Warn,
   note?: Note,
 ): Readonly<Record<string, unknown>> | undefined => {
@@ -35,7 +48,7 @@ export const itemFromWaldur = (
           ["primaryProject.unixGid", property(property(item, "primaryProject"), "unixGid")] as const,
         ]
   const itemId = dashedUuid(property(item, "itemId"))
-  const wrong = itemId === undefined ? "itemId" : gids.find(([, gid]) => !isGid(gid, minGid))?.[0]
+  const wrong = itemId === undefined ? "itemId" : gids.find(([, gid]) => !isGid(gid, range))?.[0]
   if (wrong === undefined && isJsonObject(item)) {
     const source = `backend_metadata.${key}`
     note?.("target item", itemId ?? null, source, "a whole item of Waldur's is served as it stands, its UUID dashed")
@@ -54,7 +67,7 @@ export const itemFromWaldur = (
     problem(
       `backend_metadata.${key}`,
       item,
-      `ignored for its ${wrong}; expected an object with a UUID itemId and ${gids.map(([name]) => name).join(", ")} of at least ${minGid}`,
+      `ignored for its ${wrong}; expected an object with a UUID itemId and ${gids.map(([name]) => name).join(", ")} from ${range.minGid} to ${range.maxGid}`,
     ),
   )
   return undefined

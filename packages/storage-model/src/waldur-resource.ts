@@ -43,6 +43,7 @@ export const WaldurResource = Schema.Struct({
   customer_uuid: perhaps(Uuid),
   customer_slug: Text.annotateKey(required("a text")),
   customer_name: perhaps(Schema.String),
+  project_uuid: Schema.optionalKey(Schema.Unknown),
   project_slug: Text.annotateKey(required("a text")),
   project_name: perhaps(Schema.String),
   attributes: perhaps(JsonObject),

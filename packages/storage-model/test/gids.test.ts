@@ -12,10 +12,12 @@ describe("a GID", () => {
     [1000, 1000],
     [1001, 1000],
     [31_001, 1000],
-    [Number.MAX_SAFE_INTEGER, 1000],
+    [2_147_483_647, 1000],
+    [65_533, 1000],
+    [65_536, 1000],
     [1, 1],
   ])("may be %d where the smallest is %d", (gid, smallest) => {
-    expect(isGid(gid, smallest)).toBe(true)
+    expect(isGid(gid, { minGid: smallest, maxGid: 2_147_483_647 })).toBe(true)
     expect(
       entryWith({}, { ...answers({ status: "known", gid }), settings: { minGid: smallest } }).target.targetItem,
     ).toMatchObject({ unixGid: gid })
@@ -30,8 +32,11 @@ describe("a GID", () => {
     [Number.NaN, 1000],
     [Number.POSITIVE_INFINITY, 1000],
     [2 ** 53, 1000],
+    [2 ** 31, 1000],
+    [65_534, 1000],
+    [65_535, 1000],
   ])("is not %d where the smallest is %d: it is unknown", (gid, smallest) => {
-    expect(isGid(gid, smallest)).toBe(false)
+    expect(isGid(gid, { minGid: smallest, maxGid: 2_147_483_647 })).toBe(false)
     expect(refusalWith({}, { ...answers({ status: "known", gid }), settings: { minGid: smallest } })).toMatchObject({
       code: "gid-unknown",
       field: "project_slug",
@@ -40,7 +45,7 @@ describe("a GID", () => {
   })
 
   it.each(["31001", null, undefined, true, [31_001], {}, 31_001n])("is not %o", (gid) => {
-    expect(isGid(gid, 1000)).toBe(false)
+    expect(isGid(gid, { minGid: 1000, maxGid: 2_147_483_647 })).toBe(false)
   })
 
   it("that the API does not know leaves out the project's resources alone, with the reason", () => {

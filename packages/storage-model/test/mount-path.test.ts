@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { aResource, dashedNumber, resourceId, uuidNumber } from "./a-resource.ts"
+import { aResource, dashedNumber, type Row, resourceId, uuidNumber } from "./a-resource.ts"
 import {
   entriesOf,
   entryWith,
@@ -123,8 +123,11 @@ describe("a backend_id", () => {
     expect(entryWith({ backend_id }).mountPoint.default).toBe(backend_id)
   })
 
-  it("that is a path stands for a project whose slug is none", () => {
-    expect(entryWith({ backend_id: "/a/b/c", project_slug: "not a component" }).mountPoint.default).toBe("/a/b/c")
+  it.each<[string, Row]>([
+    ["project_slug", { project_slug: "not a component" }],
+    ["slug", { slug: "a@b.example", attributes: { storage_data_type: "users" } }],
+  ])("that is a path does not stand for a %s that is served and is no component", (field, changes) => {
+    expect(refusalWith({ backend_id: "/a/b/c", ...changes })).toMatchObject({ code: "bad-data", field })
   })
 
   it.each([
@@ -217,8 +220,16 @@ describe("a backend_id", () => {
       })
     })
 
-    it.each(["", "relative/path", "/one", "/a/../b"])("they do not concern %j, which is no path", (backend_id) => {
-      expect(entryWith({ backend_id }, { settings: { mountRoots: ["/elsewhere"] } }).mountPoint.default).toBe(
+    it.each(["", "relative/path", "/one", "/a/../b"])("they forbid the directory of the names beside %j", (backend_id) => {
+      const settings = { mountRoots: ["/elsewhere"] }
+      expect(treeWith({ backend_id }, { settings }).entries).toEqual([])
+      expect(refusalWith({ backend_id }, { settings })).toMatchObject({
+        code: "bad-data",
+        field: "backend_id",
+        found: backend_id,
+        reason: expect.stringContaining("/capstor/store/cscs/university-physics/climate-sim"),
+      })
+      expect(entryWith({ backend_id }, { settings: { mountRoots: ["/capstor"] } }).mountPoint.default).toBe(
         "/capstor/store/cscs/university-physics/climate-sim",
       )
     })

@@ -102,7 +102,7 @@ describe("tenants and customers", () => {
     const rows = rowsOf({ backend_id: "/fs/t/c/one" }, { backend_id: "/other/t/c/two" })
     expect(
       mountPointsOf(treeOf(rows, { settings: { mountRoots: ["/fs"] } }).entries.map(({ entry }) => entry)),
-    ).toEqual([tenantDefault, physicsDefault, "/fs/t/c/one"])
+    ).toEqual(["/fs/t/c/one"])
   })
 
   it("count resources that are removed or have erred", () => {

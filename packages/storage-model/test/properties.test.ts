@@ -185,7 +185,7 @@ describe("of any tree", () => {
           targetType === "project"
             ? property(targetItem, "unixGid")
             : property(property(targetItem, "primaryProject"), "unixGid")
-        expect(isGid(gid, settings.minGid)).toBe(true)
+        expect(isGid(gid, settings)).toBe(true)
         const sources = rows.filter((row) => dashedUuid(property(row, "uuid")) === itemId)
         const fromWaldur =
           !settings.useMockTargetItems &&

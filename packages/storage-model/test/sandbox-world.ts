@@ -27,7 +27,7 @@ export const sandboxInput: HierarchyInput = {
 function answerOf(sent: unknown): GidAnswer {
   const values = new Set(Array.isArray(sent) ? sent : [sent])
   const [gid] = values
-  return values.size === 1 && isGid(gid, 1000)
+  return values.size === 1 && isGid(gid, settingsWith())
     ? { status: "known", gid }
     : { status: "unknown", reason: "the HPC User API has no usable GID" }
 }
