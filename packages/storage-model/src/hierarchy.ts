@@ -303,7 +303,11 @@ function* distinct(
     }
     const [better, dropped] = preference(other, resource) <= 0 ? [other, resource] : [resource, other]
     kept.set(uuid, better)
-    drop(dropped, "duplicate", problem("uuid", uuid, "Waldur sent this resource more than once; a live record goes before"))
+    drop(
+      dropped,
+      "duplicate",
+      problem("uuid", uuid, "Waldur sent this resource more than once; a live record goes before"),
+    )
   })
   return valuesOf(byUuid.values())
 }

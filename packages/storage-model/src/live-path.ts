@@ -42,6 +42,8 @@ const anywhere: PathRule = () => undefined
 export interface Whereabouts {
   /** Directories, as the record names them. */
   readonly paths: ReadonlyArray<string>
+  /** Directories to which bad names lead whoever takes them as they stand: a project_slug `../other` leads beside. */
+  readonly misread: ReadonlyArray<string>
   /** Where a name is bad: the directory with `*` in place of each bad name. */
   readonly pattern: string | undefined
 }
@@ -55,7 +57,8 @@ export interface Whereabouts {
 export const whereaboutsOf = (record: unknown, rule: PathRule = anywhere): Whereabouts => {
   const backendId = property(record, "backend_id")
   const valid = backendMountPath(backendId, rule, () => {})
-  if (Result.isSuccess(valid) && valid.success !== undefined) return { paths: [valid.success], pattern: undefined }
+  if (Result.isSuccess(valid) && valid.success !== undefined)
+    return { paths: [valid.success], misread: [], pattern: undefined }
 
   const attributes = property(record, "attributes")
   const unreadable = attributes !== undefined && attributes !== null && !isJsonObject(attributes)
@@ -72,12 +75,12 @@ export const whereaboutsOf = (record: unknown, rule: PathRule = anywhere): Where
   )
   const named = `/${components.join("/")}`
   const read = pathsReadIn(backendId)
-  if (!components.includes(anyName)) return { paths: [named, ...read], pattern: undefined }
-  // As whoever made the directory may have read the bad names: a project_slug "../other" is beside.
-  const climbing = names.includes(undefined) ? [] : pathsReadIn(`/${names.join("/")}`)
+  if (!components.includes(anyName)) return { paths: [named, ...read], misread: [], pattern: undefined }
+  const taken = names.includes(undefined) ? [] : pathsReadIn(`/${names.join("/")}`)
+  const misread = taken.filter((path) => !`${named}/`.startsWith(`${path}/`))
   // A record that names neither its offering nor its project tells of no directory: it would be any.
   const tells = components.at(0) !== anyName || components.at(-1) !== anyName
-  return { paths: [...read, ...climbing], pattern: tells ? named : undefined }
+  return { paths: read, misread, pattern: tells ? named : undefined }
 }
 
 /** Where data is that somebody may want to keep, and where any resource is. */
@@ -126,13 +129,21 @@ const emptyDirectory = (): Directory => ({
 })
 
 /** A directory where data may be, and whose. */
-type Claim = readonly [path: string, who: string]
+interface Claim {
+  readonly path: string
+  readonly who: string
+  /** Whether the record names it as its own. */
+  readonly owns: boolean
+}
 
-const byPath = ([path, who]: Claim, [otherPath, other]: Claim) => compare(path, otherPath) || compare(who, other)
+const byPath = (a: Claim, b: Claim) => compare(a.path, b.path) || compare(a.who, b.who) || compare(+b.owns, +a.owns)
 
 const claimsOf = (record: unknown, who: string, rule: PathRule): ReadonlyArray<Claim> => {
-  const { paths, pattern } = whereaboutsOf(record, rule)
-  return (pattern === undefined ? paths : [...paths, pattern]).map((path) => [path, who])
+  const { paths, misread, pattern } = whereaboutsOf(record, rule)
+  return [
+    ...paths.map((path) => ({ path, who, owns: true })),
+    ...(pattern === undefined ? misread : [...misread, pattern]).map((path) => ({ path, who, owns: false })),
+  ]
 }
 
 const isPattern = (path: string) => path.split("/").includes(anyName)
@@ -179,9 +190,9 @@ export function* livePathsOf(
       known.count += 1
     }
   }
-  const keep = (path: string, who: string) => {
+  const keep = (path: string, who: string, owns: boolean) => {
     const directory = enter(path, `holds ${shown(path)}, where ${who} may be live`)
-    own(directory, path, who)
+    if (owns) own(directory, path, who)
     directory.kept ??= who
   }
 
@@ -197,26 +208,27 @@ export function* livePathsOf(
     }
     if (place === undefined) doubtful.push(...claimsOf(resource, uuid, rule))
     else {
-      if (isGoing) doubtful.push([place, uuid])
+      if (isGoing) doubtful.push({ path: place, who: uuid, owns: true })
       else live(place, uuid)
-      if (!pathFromWaldur) for (const read of pathsReadIn(resource.backend_id)) doubtful.push([read, uuid])
+      if (!pathFromWaldur)
+        for (const read of pathsReadIn(resource.backend_id)) doubtful.push({ path: read, who: uuid, owns: true })
     }
   })
   yield* eachInSteps(unlocated, (record) => {
     if (!recordMayBeLive(record)) return
     const claims = claimsOf(record, dashedUuid(property(record, "uuid")) ?? "a resource whose record is bad", rule)
     const isCertain = claims.length === 1 && property(record, "state") !== "Terminating"
-    for (const claim of claims) (isCertain && !isPattern(claim[0]) ? certain : doubtful).push(claim)
+    for (const claim of claims) (isCertain && claim.owns ? certain : doubtful).push(claim)
   })
   yield* eachInSteps(protectedPaths, ({ path, by }) => {
     const who = String(shown(by))
     const normalized = normalizedPath(path)
-    if (normalized !== undefined && normalized !== "/") doubtful.push([normalized, who])
-    for (const read of pathsReadIn(path)) doubtful.push([read, who])
+    if (normalized !== undefined && normalized !== "/") doubtful.push({ path: normalized, who, owns: true })
+    for (const read of pathsReadIn(path)) doubtful.push({ path: read, who, owns: true })
   })
-  yield* eachInSteps(yield* sortInSteps(certain, byPath), ([path, who]) => live(path, who))
-  yield* eachInSteps(yield* sortInSteps(doubtful, byPath), ([path, who]) => {
-    if (!isPattern(path)) return keep(path, who)
+  yield* eachInSteps(yield* sortInSteps(certain, byPath), ({ path, who }) => live(path, who))
+  yield* eachInSteps(yield* sortInSteps(doubtful, byPath), ({ path, who, owns }) => {
+    if (!isPattern(path)) return keep(path, who, owns)
     const region = enter(path, `holds the directory of ${who}, which is known as ${shown(path)} only`)
     region.region ??= `may be or lie in the directory of ${who}, which is known as ${shown(path)} only`
   })

@@ -220,19 +220,22 @@ describe("a backend_id", () => {
       })
     })
 
-    it.each(["", "relative/path", "/one", "/a/../b"])("they forbid the directory of the names beside %j", (backend_id) => {
-      const settings = { mountRoots: ["/elsewhere"] }
-      expect(treeWith({ backend_id }, { settings }).entries).toEqual([])
-      expect(refusalWith({ backend_id }, { settings })).toMatchObject({
-        code: "bad-data",
-        field: "backend_id",
-        found: backend_id,
-        reason: expect.stringContaining("/capstor/store/cscs/university-physics/climate-sim"),
-      })
-      expect(entryWith({ backend_id }, { settings: { mountRoots: ["/capstor"] } }).mountPoint.default).toBe(
-        "/capstor/store/cscs/university-physics/climate-sim",
-      )
-    })
+    it.each(["", "relative/path", "/one", "/a/../b"])(
+      "they forbid the directory of the names beside %j",
+      (backend_id) => {
+        const settings = { mountRoots: ["/elsewhere"] }
+        expect(treeWith({ backend_id }, { settings }).entries).toEqual([])
+        expect(refusalWith({ backend_id }, { settings })).toMatchObject({
+          code: "bad-data",
+          field: "backend_id",
+          found: backend_id,
+          reason: expect.stringContaining("/capstor/store/cscs/university-physics/climate-sim"),
+        })
+        expect(entryWith({ backend_id }, { settings: { mountRoots: ["/capstor"] } }).mountPoint.default).toBe(
+          "/capstor/store/cscs/university-physics/climate-sim",
+        )
+      },
+    )
   })
 })
 
