@@ -67,24 +67,21 @@ export const locator = (
         problem("offering_uuid", resource.offering_uuid, `another offering with the slug ${slug}; ours is: ${own}`),
       )
     }
-    return locate(resource, system.at, settings, rule, warn, note)
+    const name = settings.storageSystems[system.at]?.name ?? ""
+    if (system.uuids === undefined) {
+      note?.("storage system", name, "offering_slug", `storage_systems names ${slug} as its offering`)
+    } else note?.("storage system", name, "offering_uuid", `the offering of storage_systems with the slug ${slug}`)
+    return locate(resource, system.at, rule, warn, note)
   }
 }
 
 const locate = (
   resource: WaldurResource,
   system: number,
-  settings: ModelSettings,
   rule: PathRule,
   warn: Warn,
   note: Note | undefined,
 ): Result.Result<Located, Refusal> => {
-  note?.(
-    "storage system",
-    settings.storageSystems[system]?.name ?? "",
-    "offering_slug",
-    `storage_systems names ${resource.offering_slug} as its offering`,
-  )
   const view = providerView(resource.state, resource.order_in_progress, note)
   if (!view.visible) {
     const state = resource.order_in_progress?.state

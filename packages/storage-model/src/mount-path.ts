@@ -176,6 +176,9 @@ export const pathsReadIn = (text: unknown): ReadonlyArray<string> => {
   const paths = new Set<string>()
   // An invisible character may be noise within a name, or the border between two.
   for (const reading of new Set([plain, plain.replace(invisible, "")])) {
+    // As a whole, for `..` after a name that is none takes that away; but `*` is no name, so that no text is a pattern.
+    const whole = normalizedPath(reading)?.slice(0, longestPath)
+    if (whole !== undefined && whole !== "/" && !whole.includes("*")) paths.add(whole)
     for (const [spelled] of reading.matchAll(spelledPath)) {
       const path = normalizedPath(spelled)?.slice(0, longestPath)
       if (path !== undefined && path !== "/") paths.add(path)

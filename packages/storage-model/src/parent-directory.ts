@@ -1,4 +1,4 @@
-import { problem, type Warn } from "./finding.ts"
+import { problem, shown, type Warn } from "./finding.ts"
 import type { LivePaths } from "./live-path.ts"
 import type { Group } from "./located-groups.ts"
 import type { PathRule } from "./mount-path.ts"
@@ -53,8 +53,8 @@ export const parentDirectories =
 
 const reasonOf = ({ first, against }: Group): string => {
   const pathless = first.pathFromWaldur ? against : first
-  if (pathless?.pathFromWaldur === false) return `backend_id of ${pathless.resource.slug} gives no path`
+  if (pathless?.pathFromWaldur === false) return `backend_id of ${shown(pathless.resource.slug)} gives no path`
   return against === first || against === undefined
     ? "by backend_id it would be /"
-    : `backend_id of ${first.resource.slug} and of ${against.resource.slug} do not lie in the same directory`
+    : `backend_id of ${shown(first.resource.slug)} and of ${shown(against.resource.slug)} do not lie in the same directory`
 }

@@ -71,7 +71,8 @@ export const resourceEntry = (
     const around = about.live.around(mountPoint)
     if (around !== undefined)
       warn("nested-mount-point", problem(field, mountPoint, `is being removed inside ${around}`))
-    note?.("removal", mountPoint, field, "no live resource is at its mount point or below it: its data may go")
+    const asked = state === "Terminated" ? "it is gone in Waldur" : "its order at the provider asks for it"
+    note?.("removal", mountPoint, field, `${asked}, and nothing at its mount point or below it is or may be live`)
   } else {
     const others = about.live.othersAt(mountPoint, resource.uuid)
     if (others !== undefined) {

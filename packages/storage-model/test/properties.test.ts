@@ -15,7 +15,7 @@ import {
   StorageEntry,
   selectEntries,
 } from "../src/index.ts"
-import type { Row } from "./a-resource.ts"
+import { dashedNumber, type Row } from "./a-resource.ts"
 import { entriesOf, resourcesOf } from "./a-tree.ts"
 import { anyRow, jsonRow, malformedRow, type Surrounding, surrounding } from "./hostile-rows.ts"
 
@@ -137,7 +137,7 @@ describe("of any tree", () => {
           // The nearest of the parent's kind is the parent: it stands right before what is below it. One that has no
           // directory below the mount roots has no entry.
           const parent = seen.findLast(({ target }) => target.targetType === wanted)
-          if (settings.mountRoots.length === 0 || parent?.itemId === entry.parentItemId) {
+          if (settings.mountRoots.length === 0) {
             expect(parent?.itemId).toBe(entry.parentItemId)
             expect(parent?.storageSystem).toEqual(entry.storageSystem)
             expect(parent?.storageDataType).toEqual(entry.storageDataType)
@@ -308,6 +308,35 @@ describe("of any tree", () => {
         expect(finding.uuid === null || dashedUuid(finding.uuid) === finding.uuid).toBe(true)
       }
     })
+  })
+})
+
+describe("a row more", () => {
+  // Whom a customer is known as is what all below it say together.
+  const ofOthers = (tree: Hierarchy) =>
+    new Map(resourcesOf(tree).map((entry) => [entry.itemId, JSON.stringify({ ...entry, parentItemId: null })]))
+  const stranger = dashedNumber(0xfffff)
+
+  it("changes no other resource's entry, but may hold its removal back, or name the customer of one that nobody named", () => {
+    const aRowMore = jsonRow.map((row) =>
+      typeof row === "object" && row !== null && !Array.isArray(row) ? { ...row, uuid: stranger } : row,
+    )
+    fc.assert(
+      fc.property(jsonRows, surrounding, aRowMore, fc.nat(24), (rows, around, row, at) => {
+        const before = build(rows, around)
+        const after = build(rows.toSpliced(at, 0, row), around)
+        const [served, now] = [ofOthers(before), ofOthers(after)]
+        const held = new Set(
+          after.skipped.filter(({ code }) => code === "removal-of-live-path").map(({ uuid }) => uuid),
+        )
+        for (const [uuid, entry] of served) if (!held.has(uuid)) expect(now.get(uuid)).toBe(entry)
+        const unnamed = new Set(
+          before.skipped.filter(({ field }) => field.startsWith("customer_")).map(({ uuid }) => uuid),
+        )
+        for (const uuid of now.keys()) expect(uuid === stranger || served.has(uuid) || unnamed.has(uuid)).toBe(true)
+      }),
+      { numRuns: 1500 },
+    )
   })
 })
 
