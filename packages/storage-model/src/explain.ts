@@ -1,9 +1,10 @@
 import type { Skipped, Warning } from "./finding.ts"
 import { type Hearing, type HierarchyInput, hierarchySteps, type Listener } from "./hierarchy.ts"
 import { property } from "./json-object.ts"
-import { recordedPathOf } from "./live-path.ts"
+import { whereaboutsOf } from "./live-path.ts"
 import { type CustomerGroup, membersOf, type TenantGroup } from "./located-groups.ts"
 import type { Located } from "./located-resource.ts"
+import { normalizedPath } from "./mount-path.ts"
 import { type NextStep, nextOfEntry, nextOfSkipped } from "./next-step.ts"
 import type { Noted } from "./note.ts"
 import type { StorageEntry } from "./storage-entry.ts"
@@ -16,15 +17,9 @@ export type Ask = { readonly uuid: string } | { readonly slug: string } | { read
 /** What somebody typed as an `Ask`: a path begins with a slash, a UUID is one with or without dashes, all else is a slug. */
 export const askOf = (text: string): Ask => {
   const uuid = dashedUuid(text)
-  // A closing slash says nothing of a directory, and no mount point has one.
-  return text.startsWith("/") ? { path: withoutClosingSlashes(text) } : uuid === undefined ? { slug: text } : { uuid }
-}
-
-/** Not by an expression: one that looks for closing slashes starts again at each slash. */
-const withoutClosingSlashes = (path: string): string => {
-  let end = path.length
-  while (end > 1 && path.at(end - 1) === "/") end -= 1
-  return path.slice(0, end)
+  const path = normalizedPath(text)
+  if (path !== undefined) return { path }
+  return uuid === undefined ? { slug: text } : { uuid }
 }
 
 /** A tenant or customer above a resource. */
@@ -192,7 +187,7 @@ const hearingOf = (account: Account): Hearing => ({
 const asksForRecord = (ask: Ask, record: unknown): boolean => {
   if ("uuid" in ask) return dashedUuid(property(record, "uuid")) === ask.uuid
   if ("slug" in ask) return property(record, "slug") === ask.slug || property(record, "project_slug") === ask.slug
-  return recordedPathOf(record) === ask.path
+  return whereaboutsOf(record).paths.includes(ask.path)
 }
 
 const asksForMalformed = (ask: Ask, { slug }: Skipped, record: unknown): boolean =>

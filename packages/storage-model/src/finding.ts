@@ -8,9 +8,9 @@ export type SkipCode =
   | "gid-unknown"
   /** The HPC User API could not be asked, and the resource was not served before. */
   | "gid-unavailable"
-  /** It is being removed, while another resource lives at its mount point. */
+  /** It is being removed, while something is or may be live at its mount point or below it. */
   | "removal-of-live-path"
-  /** It is being removed, and no order that we know asks for it. */
+  /** It is being removed, and no Terminate order at the provider asks for it. */
   | "removal-without-order"
   /** Its order has not reached the provider yet. */
   | "order-not-approved"

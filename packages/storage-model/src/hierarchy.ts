@@ -4,23 +4,18 @@ import { customerDirectory, type OfferingCustomer } from "./customer-directory.t
 import { type Problem, problem, type SkipCode, type Skipped, type Warn, type Warning } from "./finding.ts"
 import { getOrMake } from "./get-or-make.ts"
 import { jsonText } from "./json-object.ts"
-import { stateOf } from "./lifecycle.ts"
-import { livePathsOf } from "./live-path.ts"
-import {
-  type CustomerGroup,
-  directoryReason,
-  type Group,
-  groupsOf,
-  membersOf,
-  type TenantGroup,
-} from "./located-groups.ts"
-import { type Located, locate } from "./located-resource.ts"
-import { invalidComponent } from "./mount-path.ts"
+import { isRemoval, mayBeLive, providerView, stateOf } from "./lifecycle.ts"
+import { livePathsOf, type ProtectedPath } from "./live-path.ts"
+import { type CustomerGroup, type Group, groupsOf, membersOf, type TenantGroup } from "./located-groups.ts"
+import { type Located, locator } from "./located-resource.ts"
+import { invalidComponent, pathRule } from "./mount-path.ts"
 import type { Note } from "./note.ts"
+import { type ParentDirectory, parentDirectories } from "./parent-directory.ts"
 import { defaultPermissions } from "./permissions.ts"
 import { ofOneRecord } from "./refusal.ts"
 import { type GidAnswer, resourceEntry } from "./resource-entry.ts"
 import type { ModelSettings } from "./settings.ts"
+import { sharedGids, sharedProjectSlugs } from "./shared-identity.ts"
 import { eachInSteps, findInSteps, type Steps, sortInSteps, stepSize } from "./steps.ts"
 import type { StorageEntry } from "./storage-entry.ts"
 import { type StorageNames, storageNames } from "./storage-names.ts"
@@ -39,15 +34,11 @@ export interface HierarchyInput {
    * same slug is `foreign-offering`. `undefined`: any offering with a configured slug is served.
    */
   readonly offerings?: ReadonlyMap<string, ReadonlySet<string>>
-  /** Directories that are live though no row says so: of entries that a guard keeps, or whose offering is invisible. */
+  /**
+   * Directories of projects and users that are live though no row says so: of entries that a guard keeps, or whose
+   * offering is invisible. Not those of tenants and customers, which hold many.
+   */
   readonly protectedPaths?: ReadonlyArray<ProtectedPath>
-}
-
-/** A directory that must not be removed. */
-export interface ProtectedPath {
-  readonly path: string
-  /** Whose it is, in words, for findings. */
-  readonly by: string
 }
 
 /** An entry and what filters ask of it. */
@@ -106,7 +97,7 @@ export const buildHierarchy = (input: HierarchyInput): Hierarchy => {
  * @returns what was left out or is odd
  */
 export function* hierarchySteps(
-  { decoded, customers, gids, settings }: HierarchyInput,
+  { decoded, customers, gids, settings, offerings, protectedPaths = [] }: HierarchyInput,
   listener?: Listener,
 ): Generator<ReadonlyArray<PlacedEntry>, Omit<Hierarchy, "entries">> {
   const skipped: Array<Skipped> = [...decoded.skipped]
@@ -124,21 +115,34 @@ export function* hierarchySteps(
       listener?.resource(resource)?.warned(finding)
     }
 
-  const located: Array<Located> = []
-  const badButLive = [...decoded.malformed]
-  yield* eachInSteps(yield* distinct(decoded.resources, skip), (resource) => {
-    const place = ofOneRecord(() => locate(resource, settings, warnOf(resource), listener?.resource(resource)?.note))
-    if (Result.isSuccess(place)) located.push(place.success)
-    else {
-      skip(resource, place.failure.code, place.failure.problem)
-      if (place.failure.code === "bad-data") badButLive.push(resource)
+  const rule = pathRule(settings.mountRoots)
+  const locate = locator(settings, offerings, rule)
+  const warnAbove = (heard: Hearing | undefined, { first }: Group): Warn => {
+    const warn = warnOf(first.resource)
+    return (code, found) => {
+      warn(code, found)
+      heard?.warned({ code, ...identityOf(first.resource), ...found })
     }
+  }
+
+  const located: Array<Located> = []
+  const unlocated = [...decoded.malformed]
+  const drop = (resource: WaldurResource, code: SkipCode, found: Problem) => {
+    skip(resource, code, found)
+    unlocated.push(resource)
+  }
+  yield* eachInSteps(yield* distinct(decoded.resources, drop), (resource) => {
+    const place = locate(resource, warnOf(resource), listener?.resource(resource)?.note)
+    if (Result.isSuccess(place)) located.push(place.success)
+    else drop(resource, place.failure.code, place.failure.problem)
   })
 
   const tenants = yield* groupsOf(located)
-  const live = yield* livePathsOf(membersOf(tenants), badButLive)
+  const live = yield* livePathsOf(membersOf(tenants), unlocated, protectedPaths, rule)
+  const directoryOf = parentDirectories(live, rule)
   const customerOf = yield* customerDirectory(customers)
   const statesOf = loneStates()
+  const shared = sharedGids()
 
   for (const tenant of tenants) {
     const { resource, tenantPath } = tenant.first
@@ -157,18 +161,17 @@ export function* hierarchySteps(
         isNamed ? firstNamed : "none has a name",
       )
     }
-    const placed = parentEntry(
+    yield parentEntry(
       tenant,
       {
         targetType: "tenant",
         targetItem: tenantItem,
-        mountPoint: tenant.sharedDirectory ?? tenantPath,
+        directory: directoryOf(tenant, "tenant", tenantPath, warnAbove(hearing, tenant)),
         names,
         parentItemId: null,
       },
       hearing,
     )
-    yield [placed]
 
     for (const group of tenant.customers) {
       const slug = group.first.resource.customer_slug
@@ -182,24 +185,19 @@ export function* hierarchySteps(
       }
       const { itemId, name, from, reason, warning } = customer.success
       heard?.note("customer", name, from, reason)
-      if (warning !== undefined) {
-        const { resource } = group.first
-        warnOf(resource)(warning.code, warning.problem)
-        heard?.warned({ code: warning.code, ...identityOf(resource), ...warning.problem })
-      }
-      let step = [
-        parentEntry(
-          group,
-          {
-            targetType: "customer",
-            targetItem: { itemId, key: slug, name },
-            mountPoint: group.sharedDirectory ?? `${tenantPath}/${slug}`,
-            names,
-            parentItemId: tenantItem.itemId,
-          },
-          heard,
-        ),
-      ]
+      const warn = warnAbove(heard, group)
+      if (warning !== undefined) warn(warning.code, warning.problem)
+      let step = parentEntry(
+        group,
+        {
+          targetType: "customer",
+          targetItem: { itemId, key: slug, name },
+          directory: directoryOf(group, "customer", `${tenantPath}/${slug}`, warn),
+          names,
+          parentItemId: tenantItem.itemId,
+        },
+        heard,
+      )
       for (const [at, member] of group.members.entries()) {
         // The customer's own entry is one of the first step's.
         if ((at + 1) % stepSize === 0) {
@@ -214,6 +212,7 @@ export function* hierarchySteps(
         if (Result.isFailure(made)) skip(resource, made.failure.code, made.failure.problem)
         else {
           listening?.made(made.success)
+          shared.add(resource, made.success)
           step.push({
             offeringSlug: resource.offering_slug,
             states: statesOf(stateOf(resource.state)),
@@ -224,27 +223,32 @@ export function* hierarchySteps(
       yield step
     }
   }
+  yield* shared.warnings(gids, settings, warnOf)
+  yield* sharedProjectSlugs(located, unlocated, warnOf)
   return { skipped: yield* sortInSteps(skipped, byIdentity), warnings: yield* sortInSteps(warnings, byIdentity) }
 }
 
 const firstNamed = "of the first resource that names its provider"
 
-/** The entry of a tenant or customer. */
+/** The entry of a tenant or customer; none if it has no directory that may be served. */
 const parentEntry = (
   group: Group,
   about: {
     readonly targetType: "tenant" | "customer"
     readonly targetItem: { readonly itemId: string; readonly key: string; readonly name: string }
-    readonly mountPoint: string
+    readonly directory: ParentDirectory
     readonly names: StorageNames
     readonly parentItemId: string | null
   },
   hearing: Hearing | undefined,
-): PlacedEntry => {
+): Array<PlacedEntry> => {
+  const { path, from, reason } = about.directory
+  hearing?.note("path", path ?? null, from, reason)
+  if (path === undefined) return []
   const entry: StorageEntry = {
     itemId: about.targetItem.itemId,
     status: "pending",
-    mountPoint: { default: about.mountPoint },
+    mountPoint: { default: path },
     permission: { permissionType: "octal", value: defaultPermissions },
     quotas: null,
     target: { targetType: about.targetType, targetItem: about.targetItem },
@@ -252,12 +256,11 @@ const parentEntry = (
     parentItemId: about.parentItemId,
   }
   if (hearing !== undefined) {
-    hearing.note("path", about.mountPoint, ...directoryReason(group, about.targetType))
     hearing.note("permission", defaultPermissions, "fixed", "a parent's directory always has these")
     hearing.note("status", "pending", "fixed", "a parent is always pending")
     hearing.made(entry)
   }
-  return { offeringSlug: group.first.resource.offering_slug, states: group.states, entry }
+  return [{ offeringSlug: group.first.resource.offering_slug, states: group.states, entry }]
 }
 
 /** The states of single resources: one set for all that are in the same state, since there are few of them. */
@@ -281,10 +284,13 @@ const byIdentity = (a: Skipped | Warning, b: Skipped | Warning): number =>
   compare(jsonText(a.found), jsonText(b.found)) ||
   compare(a.reason, b.reason)
 
-/** One record for each uuid. Where records of one uuid differ, the choice depends on their content alone. */
+/**
+ * One record for each uuid: of those that differ the live one, so that no order of rows makes a removal of it. Else the
+ * choice depends on their content alone.
+ */
 function* distinct(
   resources: ReadonlyArray<WaldurResource>,
-  skip: (resource: WaldurResource, code: SkipCode, found: Problem) => void,
+  drop: (resource: WaldurResource, code: SkipCode, found: Problem) => void,
 ): Steps<Iterable<WaldurResource>> {
   // In many maps by the first two digits: one of all uuids would take ten milliseconds to grow.
   const byUuid = new Map<string, Map<string, WaldurResource>>()
@@ -296,12 +302,33 @@ function* distinct(
       kept.set(uuid, resource)
       return
     }
-    const [better, dropped] = jsonText(other) <= jsonText(resource) ? [other, resource] : [resource, other]
+    const [better, dropped] = preference(other, resource) <= 0 ? [other, resource] : [resource, other]
     kept.set(uuid, better)
-    skip(dropped, "duplicate", problem("uuid", uuid, "Waldur sent this resource more than once"))
+    drop(
+      dropped,
+      "duplicate",
+      problem("uuid", uuid, "Waldur sent this resource more than once; a live record goes before"),
+    )
   })
   return valuesOf(byUuid.values())
 }
+
+const preference = (a: WaldurResource, b: WaldurResource): number =>
+  livelinessOf(b) - livelinessOf(a) || compare(contentOf(a), contentOf(b))
+
+/** The more certain it is that a record's data stays, the higher. */
+const livelinessOf = ({ state, order_in_progress: order }: WaldurResource): number => {
+  const view = providerView(state, order)
+  if (!view.visible) return 1
+  return isRemoval(view.state) ? (mayBeLive(view.state, order) ? 2 : 0) : 3
+}
+
+// Field by field: one that is no JSON leaves the others to choose by.
+const contentOf = (resource: WaldurResource): string =>
+  Object.entries(resource)
+    .toSorted(([a], [b]) => compare(a, b))
+    .map(([field, value]) => `${field}: ${jsonText(value)}`)
+    .join("\n")
 
 function* valuesOf<A>(maps: Iterable<ReadonlyMap<string, A>>): Generator<A, void> {
   for (const map of maps) yield* map.values()

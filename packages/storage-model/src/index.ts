@@ -32,9 +32,9 @@ export {
   type HierarchyInput,
   hierarchySteps,
   type PlacedEntry,
-  type ProtectedPath,
 } from "./hierarchy.ts"
 export { type EntryStatus, entryStatuses, statusOf, type WaldurState, waldurStates } from "./lifecycle.ts"
+export type { ProtectedPath } from "./live-path.ts"
 export { invalidComponent } from "./mount-path.ts"
 export type { NextCode, NextStep } from "./next-step.ts"
 export type { Decided, Noted, Part } from "./note.ts"

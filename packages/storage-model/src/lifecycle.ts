@@ -35,8 +35,25 @@ export const statusOf = (state: string, note?: Note): EntryStatus => {
   return known ?? "pending"
 }
 
-/** Whether a resource in a Waldur state has data that somebody wants to keep. */
-export const isLiveState = (state: string): boolean => state !== "Terminating" && state !== "Terminated"
+/** Whether a resource in a state is being removed, or is gone. */
+export const isRemoval = (state: string): boolean => state === "Terminating" || state === "Terminated"
+
+/** The states of an order that has reached the provider and is not at its end. */
+const atProvider = new Set(["pending-provider", "executing"])
+
+/**
+ * Whether a resource is being removed although no order in progress that we know asks for it: none at all, one of
+ * another type, or one in a state that we do not know, such as a state of a later Waldur. Compared exactly, so that what
+ * is doubtful is not removed.
+ *
+ * @param state as the provider sees it
+ */
+export const lacksRemovalOrder = (state: string, order: WaldurOrder | null | undefined): boolean =>
+  state === "Terminating" && !(order?.type === "Terminate" && atProvider.has(order.state ?? ""))
+
+/** Whether a resource has data that somebody may want to keep: that of a removal which lacks its order, too. */
+export const mayBeLive = (state: string, order: WaldurOrder | null | undefined): boolean =>
+  !isRemoval(state) || lacksRemovalOrder(state, order)
 
 /** Order states in which the consumer's side still has to agree: no business of the provider's yet. */
 const beforeProvider = new Set(["pending-consumer", "pending-project", "pending-start-date"])

@@ -1,54 +1,98 @@
 import { Result } from "effect"
 import { compare } from "./code-unit-order.ts"
-import { getOrMake } from "./get-or-make.ts"
-import { property } from "./json-object.ts"
-import { isLiveState, providerView } from "./lifecycle.ts"
+import { shown } from "./finding.ts"
+import { isJsonObject, property } from "./json-object.ts"
+import { isRemoval, mayBeLive, providerView } from "./lifecycle.ts"
 import type { Located } from "./located-resource.ts"
-import { backendMountPath, parentDirectory, projectMountPath, tenantMountPath } from "./mount-path.ts"
+import { backendMountPath, invalidComponent, normalizedPath, type PathRule, pathsReadIn } from "./mount-path.ts"
 import { eachInSteps, type Steps, sortInSteps } from "./steps.ts"
 import { dataTypeOf } from "./storage-data-type.ts"
+import { dashedUuid } from "./uuid.ts"
+import type { WaldurOrder } from "./waldur-resource.ts"
 
-const textIn = (record: unknown, key: string): string => {
+/** A directory that must not be removed, though no resource in the tree says so. */
+export interface ProtectedPath {
+  readonly path: string
+  /** Whose it is, in words, for findings. */
+  readonly by: string
+}
+
+/** In place of a component of which nothing is known. */
+const anyName = "*"
+
+/**
+ * Whether a record's data may have to stay, as far as it tells: a state that cannot be read is no removal, and an order
+ * that cannot be read asks for none.
+ */
+export const recordMayBeLive = (record: unknown): boolean => {
+  const order = property(record, "order_in_progress")
+  const known: WaldurOrder = { state: textIn(order, "state") ?? null, type: textIn(order, "type") ?? null }
+  const view = providerView(property(record, "state"), known)
+  return view.visible && mayBeLive(view.state, known)
+}
+
+const textIn = (record: unknown, key: string): string | undefined => {
   const value = property(record, key)
-  return typeof value === "string" ? value : ""
+  return typeof value === "string" ? value : undefined
+}
+
+const anywhere: PathRule = () => undefined
+
+/** Where a record's data may be. */
+export interface Whereabouts {
+  /** Directories, as the record names them. */
+  readonly paths: ReadonlyArray<string>
+  /** Directories to which bad names lead whoever takes them as they stand: a project_slug `../other` leads beside. */
+  readonly misread: ReadonlyArray<string>
+  /** Where a name is bad: the directory with `*` in place of each bad name. */
+  readonly pattern: string | undefined
 }
 
 /**
- * The mount point of a live resource whose record is bad, as far as the record still tells: what another resource that
- * is being removed must not take with it. `undefined` where it is not live or tells no path.
+ * All directories where the data of a record may be, however bad the record is. A valid path in `backend_id` is the only
+ * one; else it is the directory of the names, and whatever `backend_id` can be read as.
+ *
+ * @param rule where paths may be served: a valid path elsewhere is doubtful
  */
-export const livePathOf = (record: unknown): string | undefined => {
-  const orderState = property(property(record, "order_in_progress"), "state")
-  const order = typeof orderState === "string" ? { state: orderState } : null
-  const view = providerView(textIn(record, "state"), order)
-  return view.visible && isLiveState(view.state) ? recordedPathOf(record) : undefined
-}
+export const whereaboutsOf = (record: unknown, rule: PathRule = anywhere): Whereabouts => {
+  const backendId = property(record, "backend_id")
+  const valid = backendMountPath(backendId, rule, () => {})
+  if (Result.isSuccess(valid) && valid.success !== undefined)
+    return { paths: [valid.success], misread: [], pattern: undefined }
 
-/** The mount point that a record tells, however bad the rest of it is; `undefined` where it tells none. */
-export const recordedPathOf = (record: unknown): string | undefined => {
-  const fromWaldur = backendMountPath(property(record, "backend_id"), [], () => {})
-  if (Result.isFailure(fromWaldur)) return undefined
-  if (fromWaldur.success !== undefined) return fromWaldur.success
-  const names = {
-    offering_slug: textIn(record, "offering_slug"),
-    provider_slug: textIn(record, "provider_slug"),
-    customer_slug: textIn(record, "customer_slug"),
-    project_slug: textIn(record, "project_slug"),
-  }
-  const places = { attributes: property(record, "attributes"), options: property(record, "options") }
-  const path = dataTypeOf(places).pipe(
-    Result.flatMap((dataType) => tenantMountPath(names, dataType.name)),
-    Result.flatMap((tenantPath) => projectMountPath(tenantPath, names)),
+  const attributes = property(record, "attributes")
+  const unreadable = attributes !== undefined && attributes !== null && !isJsonObject(attributes)
+  const dataType = Result.getOrUndefined(dataTypeOf({ attributes, options: property(record, "options") }))
+  const names = [
+    textIn(record, "offering_slug"),
+    unreadable ? undefined : dataType?.name,
+    textIn(record, "provider_slug"),
+    textIn(record, "customer_slug"),
+    textIn(record, "project_slug"),
+  ]
+  const components = names.map((name) =>
+    name === undefined || invalidComponent("", name) !== undefined ? anyName : name,
   )
-  return Result.isSuccess(path) ? path.success : undefined
+  const named = `/${components.join("/")}`
+  const read = pathsReadIn(backendId)
+  if (!components.includes(anyName)) return { paths: [named, ...read], misread: [], pattern: undefined }
+  const taken = names.includes(undefined) ? [] : pathsReadIn(`/${names.join("/")}`)
+  const misread = taken.filter((path) => !`${named}/`.startsWith(`${path}/`))
+  // A record that names neither its offering nor its project tells of no directory: it would be any.
+  const tells = components.at(0) !== anyName || components.at(-1) !== anyName
+  return { paths: read, misread, pattern: tells ? named : undefined }
 }
 
-/** Where live resources are: data that somebody wants to keep. */
+/** Where data is that somebody may want to keep, and where any resource is. */
 export interface LivePaths {
-  /** Who else is at `path`, in words; `undefined` where nobody is. */
+  /** Who else is live at `path`, in words; `undefined` if nobody is. */
   readonly othersAt: (path: string, self: string) => string | undefined
-  /** A live mount point in the directory `path` or below it, not `path` itself; `undefined` where there is none. */
-  readonly below: (path: string) => string | undefined
+  /** Why the directory `path` must not be removed; `undefined` if it may be. */
+  readonly against: (path: string) => string | undefined
+  /** The live directory around `path`, in words; `undefined` if there is none. */
+  readonly around: (path: string) => string | undefined
+  /** The resource, live or not, whose directory `path` is or lies in, in words; `undefined` if there is none. */
+  readonly ownerOf: (path: string) => string | undefined
 }
 
 interface Occupants {
@@ -57,48 +101,188 @@ interface Occupants {
   count: number
 }
 
+/** A directory of the disk. Descending by components takes time linear in the path's length, and no prefix misleads. */
+interface Directory {
+  /** By name, the name `*` for a bad one; made when needed, for most directories hold none. */
+  entries: Map<string, Directory> | undefined
+  /** Who is live here for certain. */
+  live: Occupants | undefined
+  /** Who may be live here, in words. */
+  kept: string | undefined
+  /** Who may be live here or anywhere below, in words. */
+  region: string | undefined
+  /** What is live below, in words. */
+  holds: string | undefined
+  /** A resource, live or not, whose directory this is. */
+  owner: string | undefined
+}
+
+const named = (one: string, { count }: Occupants) => (count > 2 ? `${one} and others (${count} in all)` : one)
+
+const emptyDirectory = (): Directory => ({
+  entries: undefined,
+  live: undefined,
+  kept: undefined,
+  region: undefined,
+  holds: undefined,
+  owner: undefined,
+})
+
+/** A directory where data may be, and whose. */
+interface Claim {
+  readonly path: string
+  readonly who: string
+  /** Whether the record names it as its own. */
+  readonly owns: boolean
+}
+
+const byPath = (a: Claim, b: Claim) => compare(a.path, b.path) || compare(a.who, b.who) || compare(+b.owns, +a.owns)
+
+const claimsOf = (record: unknown, who: string, rule: PathRule): ReadonlyArray<Claim> => {
+  const { paths, misread, pattern } = whereaboutsOf(record, rule)
+  return [
+    ...paths.map((path) => ({ path, who, owns: true })),
+    ...(pattern === undefined ? misread : [...misread, pattern]).map((path) => ({ path, who, owns: false })),
+  ]
+}
+
+const isPattern = (path: string) => path.split("/").includes(anyName)
+
+const componentsOf = (path: string) => path.split("/").filter((component) => component !== "")
+
 /**
- * Keeps who lives where. Judged over all records: also what is left out, or too bad to locate, is data on a disk.
+ * Keeps who lives where. Judged over all records: also what is skipped, or too bad to locate, is data on a disk.
  * The questions cost the same however many share a path.
  *
  * @param located in the order in which they are named where there are many
+ * @param unlocated records that have no place in the tree
  */
-export function* livePathsOf(located: Iterable<Located>, badButLive: Iterable<unknown>): Steps<LivePaths> {
-  // By directory, then by path: one map of all paths would take ten milliseconds to grow.
-  const at = new Map<string, Map<string, Occupants>>()
-  const below = new Map<string, string>()
-  const add = (path: string, who: string) => {
-    const directory = parentDirectory(path)
-    const paths = getOrMake(at, directory, () => new Map<string, Occupants>())
-    const known = paths.get(path)
-    if (known === undefined) paths.set(path, { first: who, second: undefined, count: 1 })
-    else {
+export function* livePathsOf(
+  located: Iterable<Located>,
+  unlocated: Iterable<unknown>,
+  protectedPaths: ReadonlyArray<ProtectedPath>,
+  rule: PathRule,
+): Steps<LivePaths> {
+  const root = emptyDirectory()
+  const enter = (path: string, holds: string | undefined): Directory => {
+    let directory = root
+    for (const component of componentsOf(path)) {
+      if (holds !== undefined) directory.holds ??= holds
+      directory.entries ??= new Map()
+      const known = directory.entries.get(component)
+      const next = known ?? emptyDirectory()
+      if (known === undefined) directory.entries.set(component, next)
+      directory = next
+    }
+    return directory
+  }
+  const own = (directory: Directory, path: string, who: string) => {
+    // A path of one component is no mount point, so that nobody's directory is all of a file system.
+    if (path.includes("/", 1)) directory.owner ??= who
+  }
+  const live = (path: string, who: string) => {
+    const directory = enter(path, `holds the mount point ${shown(path)}, which is live`)
+    own(directory, path, who)
+    const known = directory.live
+    if (known === undefined) directory.live = { first: who, second: undefined, count: 1 }
+    else if (known.first !== who) {
       known.second ??= who
       known.count += 1
     }
-    // Where a directory is entered, so are those above it.
-    for (let above = directory; above !== "/" && !below.has(above); above = parentDirectory(above)) {
-      below.set(above, path)
-    }
+  }
+  const keep = (path: string, who: string, owns: boolean) => {
+    const directory = enter(path, `holds ${shown(path)}, where ${who} may be live`)
+    if (owns) own(directory, path, who)
+    directory.kept ??= who
   }
 
-  yield* eachInSteps(located, ({ state, path, resource }) => {
-    if (isLiveState(state) && Result.isSuccess(path)) add(path.success, resource.uuid)
+  const certain: Array<Claim> = []
+  const doubtful: Array<Claim> = []
+  yield* eachInSteps(located, ({ state, path, pathFromWaldur, resource }) => {
+    const { uuid } = resource
+    const place = Result.getOrUndefined(path)
+    const isGoing = isRemoval(state)
+    if (!mayBeLive(state, resource.order_in_progress)) {
+      if (place !== undefined) own(enter(place, undefined), place, uuid)
+      return
+    }
+    if (place === undefined) doubtful.push(...claimsOf(resource, uuid, rule))
+    else {
+      if (isGoing) doubtful.push({ path: place, who: uuid, owns: true })
+      else live(place, uuid)
+      if (!pathFromWaldur)
+        for (const read of pathsReadIn(resource.backend_id)) doubtful.push({ path: read, who: uuid, owns: true })
+    }
   })
-  const badPaths: Array<string> = []
-  yield* eachInSteps(badButLive, (record) => {
-    const path = livePathOf(record)
-    if (path !== undefined) badPaths.push(path)
+  yield* eachInSteps(unlocated, (record) => {
+    if (!recordMayBeLive(record)) return
+    const claims = claimsOf(record, dashedUuid(property(record, "uuid")) ?? "a resource whose record is bad", rule)
+    const isCertain = claims.length === 1 && property(record, "state") !== "Terminating"
+    for (const claim of claims) (isCertain && claim.owns ? certain : doubtful).push(claim)
   })
-  yield* eachInSteps(yield* sortInSteps(badPaths, compare), (path) => add(path, "a resource whose record is bad"))
+  yield* eachInSteps(protectedPaths, ({ path, by }) => {
+    const who = String(shown(by))
+    const normalized = normalizedPath(path)
+    if (normalized !== undefined && normalized !== "/") doubtful.push({ path: normalized, who, owns: true })
+    for (const read of pathsReadIn(path)) doubtful.push({ path: read, who, owns: true })
+  })
+  yield* eachInSteps(yield* sortInSteps(certain, byPath), ({ path, who }) => live(path, who))
+  yield* eachInSteps(yield* sortInSteps(doubtful, byPath), ({ path, who, owns }) => {
+    if (!isPattern(path)) return keep(path, who, owns)
+    const region = enter(path, `holds the directory of ${who}, which is known as ${shown(path)} only`)
+    region.region ??= `may be or lie in the directory of ${who}, which is known as ${shown(path)} only`
+  })
 
+  const at = (path: string): Directory | undefined => {
+    let directory: Directory | undefined = root
+    for (const component of componentsOf(path)) directory = directory?.entries?.get(component)
+    return directory
+  }
+  /** The first answer on the way to `path`, `path` excluded. */
+  const onTheWay = (path: string, answer: (directory: Directory, at: string) => string | undefined) => {
+    let directory: Directory | undefined = root
+    let above = ""
+    for (const component of componentsOf(path)) {
+      const found = directory === undefined ? undefined : answer(directory, above)
+      if (directory === undefined || found !== undefined) return found
+      directory = directory.entries?.get(component)
+      above += `/${component}`
+    }
+    return undefined
+  }
   return {
     othersAt: (path, self) => {
-      const known = at.get(parentDirectory(path))?.get(path)
+      const known = at(path)?.live
       const other = known?.first === self ? known.second : known?.first
-      if (known === undefined || other === undefined) return undefined
-      return known.count > 2 ? `${other} and others (${known.count} in all)` : other
+      return known === undefined || other === undefined ? undefined : named(other, known)
     },
-    below: (path) => below.get(path),
+    against: (path) => {
+      const known = at(path)?.live
+      if (known !== undefined) return `is the mount point of ${named(known.first, known)}, which is live`
+      // More than one only where a bad name could be this one or that: five names have few.
+      let candidates = [root]
+      for (const component of componentsOf(path)) {
+        const next: Array<Directory> = []
+        for (const { entries } of candidates) {
+          for (const name of [component, anyName]) {
+            const entry = entries?.get(name)
+            if (entry !== undefined) next.push(entry)
+          }
+        }
+        candidates = next
+        for (const { region } of candidates) if (region !== undefined) return region
+      }
+      for (const { kept, holds } of candidates) {
+        if (kept !== undefined) return `is where ${kept} may be live`
+        if (holds !== undefined) return holds
+      }
+      return undefined
+    },
+    around: (path) =>
+      onTheWay(path, ({ live, kept }, above) => {
+        const who = live?.first ?? kept
+        return who === undefined ? undefined : `${shown(above)}, the directory of ${who}`
+      }),
+    ownerOf: (path) => onTheWay(path, ({ owner }) => owner) ?? at(path)?.owner,
   }
 }

@@ -84,21 +84,4 @@ const summary = (directoryOf: (path: string) => string) => {
   }
 }
 
-/** Which fields decided over the directory of a tenant or customer, and why they. */
-export const directoryReason = (
-  { first, sharedDirectory, against }: Group,
-  level: "tenant" | "customer",
-): readonly [from: string, reason: string] => {
-  if (sharedDirectory !== undefined) return ["backend_id", "every resource below has such a path, and all lie in it"]
-  const pathless = first.pathFromWaldur ? against : first
-  const why =
-    pathless?.pathFromWaldur === false
-      ? `backend_id of ${pathless.resource.slug} gives no path`
-      : against === first || against === undefined
-        ? "by backend_id it would be /"
-        : `backend_id of ${first.resource.slug} and of ${against.resource.slug} do not lie in the same directory`
-  const names = `offering_slug, ${first.dataTypeField}, provider_slug`
-  return [level === "tenant" ? names : `${names}, customer_slug`, `made of the names, for ${why}`]
-}
-
 const grandparent = (path: string) => parentDirectory(parentDirectory(path))

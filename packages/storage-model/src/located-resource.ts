@@ -3,11 +3,12 @@ import { compare } from "./code-unit-order.ts"
 import { type Problem, problem, type Warn } from "./finding.ts"
 import { microsecondsOf } from "./instant.ts"
 import { providerView } from "./lifecycle.ts"
-import { backendMountPath, projectMountPath, tenantMountPath } from "./mount-path.ts"
+import { backendMountPath, namedMountPath, type PathRule, tenantMountPath } from "./mount-path.ts"
 import type { Note } from "./note.ts"
 import { badData, type Refusal, refuse } from "./refusal.ts"
 import type { ModelSettings } from "./settings.ts"
 import { dataTypeOf } from "./storage-data-type.ts"
+import { dashedUuid } from "./uuid.ts"
 import type { WaldurResource } from "./waldur-resource.ts"
 
 /** A resource whose tenant is known. */
@@ -29,23 +30,60 @@ export interface Located {
 }
 
 /** Finds a resource's place in the tree, or why it has none. */
-export const locate = (
-  resource: WaldurResource,
+export type Locate = (resource: WaldurResource, warn: Warn, note?: Note) => Result.Result<Located, Refusal>
+
+// A configuration may name any number of systems, and a user provide any number of offerings; a finding names a few.
+const namesInFinding = 5
+
+const few = (names: ReadonlyArray<string>) =>
+  names.length > namesInFinding
+    ? `${names.slice(0, namesInFinding).join(", ")} and ${names.length - namesInFinding} more`
+    : names.join(", ")
+
+/**
+ * @param offerings the dashed UUIDs of the offerings that the token's user provides, by slug; a storage system whose
+ *   offering the configuration names by its UUID is that one alone
+ */
+export const locator = (
   settings: ModelSettings,
-  warn: Warn,
-  note?: Note,
-): Result.Result<Located, Refusal> => {
-  const system = settings.storageSystems.findIndex(({ offeringSlug }) => offeringSlug === resource.offering_slug)
-  if (system < 0) {
-    const wanted = settings.storageSystems.map(({ offeringSlug }) => offeringSlug).join(", ")
-    return refuse("foreign-offering", problem("offering_slug", resource.offering_slug, `expected one of: ${wanted}`))
+  offerings: ReadonlyMap<string, ReadonlySet<string>> | undefined,
+  rule: PathRule,
+): Locate => {
+  const systems = new Map<string, { readonly at: number; readonly uuids: ReadonlySet<string> | undefined }>()
+  for (const [at, { offeringSlug, offeringUuid }] of settings.storageSystems.entries()) {
+    if (systems.has(offeringSlug)) continue
+    const configured = offeringUuid === undefined ? undefined : new Set([offeringUuid])
+    const own = configured ?? (offerings && (offerings.get(offeringSlug) ?? new Set<string>()))
+    systems.set(offeringSlug, { at, uuids: own && new Set(Array.from(own, (uuid) => dashedUuid(uuid) ?? uuid)) })
   }
-  note?.(
-    "storage system",
-    settings.storageSystems[system]?.name ?? "",
-    "offering_slug",
-    `storage_systems names ${resource.offering_slug} as its offering`,
-  )
+  return (resource, warn, note) => {
+    const slug = resource.offering_slug
+    const system = systems.get(slug)
+    if (system === undefined) {
+      return refuse("foreign-offering", problem("offering_slug", slug, `expected one of: ${few([...systems.keys()])}`))
+    }
+    if (system.uuids?.has(resource.offering_uuid) === false) {
+      const own = system.uuids.size === 0 ? "none that the token's user provides" : few([...system.uuids].toSorted())
+      return refuse(
+        "foreign-offering",
+        problem("offering_uuid", resource.offering_uuid, `another offering with the slug ${slug}; ours is: ${own}`),
+      )
+    }
+    const name = settings.storageSystems[system.at]?.name ?? ""
+    if (system.uuids === undefined) {
+      note?.("storage system", name, "offering_slug", `storage_systems names ${slug} as its offering`)
+    } else note?.("storage system", name, "offering_uuid", `the offering of storage_systems with the slug ${slug}`)
+    return locate(resource, system.at, rule, warn, note)
+  }
+}
+
+const locate = (
+  resource: WaldurResource,
+  system: number,
+  rule: PathRule,
+  warn: Warn,
+  note: Note | undefined,
+): Result.Result<Located, Refusal> => {
   const view = providerView(resource.state, resource.order_in_progress, note)
   if (!view.visible) {
     const state = resource.order_in_progress?.state
@@ -55,7 +93,7 @@ export const locate = (
   if (Result.isFailure(dataType)) return Result.fail(badData(dataType.failure))
   const tenantPath = tenantMountPath(resource, dataType.success.name)
   if (Result.isFailure(tenantPath)) return Result.fail(badData(tenantPath.failure))
-  const fromWaldur = backendMountPath(resource.backend_id, settings.mountRoots, warn, note)
+  const fromWaldur = backendMountPath(resource.backend_id, rule, warn, note)
   const pathFromWaldur = Result.isSuccess(fromWaldur) && fromWaldur.success !== undefined
   return Result.succeed({
     resource,
@@ -69,7 +107,7 @@ export const locate = (
     path: Result.flatMap(fromWaldur, (path) =>
       path !== undefined
         ? Result.succeed(path)
-        : projectMountPath(tenantPath.success, resource, dataType.success.field, note),
+        : namedMountPath(tenantPath.success, resource, dataType.success.field, rule, note),
     ),
   })
 }

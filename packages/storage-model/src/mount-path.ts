@@ -6,12 +6,54 @@ import type { Note } from "./note.ts"
 const component = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/
 // PATH_MAX of Linux. Components are ASCII, so characters are bytes.
 const longestPath = 4096
+// Where the operating system lives; `/lib` with whatever follows in the same component belongs to it too.
+const systemDirectories = new Set(["bin", "boot", "dev", "etc", "proc", "root", "run", "sbin", "sys", "usr", "var"])
+// A configuration may hold any number of roots; a finding names a few.
+const rootsInFinding = 5
 
 const wanted = "a path component: 1 to 255 of A-Z a-z 0-9 . _ -, not beginning with . or -"
 
 /** What is wrong with `value` as one component of a mount point; `undefined` where nothing is. */
 export const invalidComponent = (field: string, value: string): Problem | undefined =>
   component.test(value) ? undefined : problem(field, value, `expected ${wanted}`)
+
+/** What forbids serving the absolute path of valid components; `undefined` if nothing does. */
+export type PathRule = (path: string) => string | undefined
+
+/**
+ * Where a path may be served: strictly below one of the roots, or if there is none that is narrower than `/`, anywhere
+ * but in a system directory. A root that is no absolute path allows nothing.
+ */
+export const pathRule = (mountRoots: ReadonlyArray<string>): PathRule => {
+  const given = mountRoots.map(normalizedPath)
+  if (given.every((root) => root === "/")) {
+    return (path) => {
+      const [, first = ""] = path.split("/", 2)
+      const isSystem = systemDirectories.has(first) || first.startsWith("lib")
+      return isSystem ? `/${first} is a system directory; expected a path outside of it` : undefined
+    }
+  }
+  const above = given.flatMap((root) => (root === undefined || root === "/" ? [] : [`${root}/`]))
+  const named = mountRoots.slice(0, rootsInFinding).join(" or ")
+  const wanted = mountRoots.length > rootsInFinding ? `${named} or ${mountRoots.length - rootsInFinding} more` : named
+  return (path) => (above.some((root) => path.startsWith(root)) ? undefined : `expected a path below ${wanted}`)
+}
+
+/**
+ * An absolute path without white space around it, empty components, `.` and `..`, in time linear in its length.
+ *
+ * @returns `undefined` if it is not absolute
+ */
+export const normalizedPath = (text: string): string | undefined => {
+  const trimmed = text.trim()
+  if (!trimmed.startsWith("/")) return undefined
+  const components: Array<string> = []
+  for (const component of trimmed.split("/")) {
+    if (component === "..") components.pop()
+    else if (component !== "" && component !== ".") components.push(component)
+  }
+  return `/${components.join("/")}`
+}
 
 /** The names that a resource's directory and those above it are made of. */
 export interface PathNames {
@@ -36,14 +78,33 @@ export const tenantMountPath = (
 export const projectMountPath = (
   tenantPath: string,
   names: Pick<PathNames, "customer_slug" | "project_slug">,
-  dataTypeField = "attributes.storage_data_type",
+): Result.Result<string, Problem> =>
+  Result.map(
+    mountPath(["customer_slug", names.customer_slug], ["project_slug", names.project_slug]),
+    (below) => `${tenantPath}${below}`,
+  )
+
+/**
+ * The directory that the names make for a resource that `backend_id` gives no path: bad data if it may not be served.
+ *
+ * @param dataTypeField the field that names the data type
+ */
+export const namedMountPath = (
+  tenantPath: string,
+  names: PathNames & { readonly backend_id?: unknown },
+  dataTypeField: string,
+  rule: PathRule,
   note?: Note,
 ): Result.Result<string, Problem> =>
-  Result.map(mountPath(["customer_slug", names.customer_slug], ["project_slug", names.project_slug]), (below) => {
-    const path = `${tenantPath}${below}`
+  Result.flatMap(projectMountPath(tenantPath, names), (path) => {
+    const forbidden = rule(path)
+    if (forbidden !== undefined) {
+      const reason = `gives no path, and the directory made of the names is ${path}: ${forbidden}`
+      return Result.fail(problem("backend_id", names.backend_id, reason))
+    }
     const from = `offering_slug, ${dataTypeField}, provider_slug, customer_slug, project_slug`
     note?.("path", path, from, "made of the names, for backend_id is no absolute path of two or more components")
-    return path
+    return Result.succeed(path)
   })
 
 /** `/a/b/c` of components, each with the field that it came from. */
@@ -62,12 +123,12 @@ const mountPath = (
 /**
  * The mount point that Waldur's `backend_id` names: an absolute path of two or more valid components.
  *
- * @param mountRoots directories below one of which it must lie; empty where any will do
+ * @param rule where paths may be served: elsewhere it is bad data
  * @returns `undefined` where `backend_id` is no such path and so says nothing about the disk
  */
 export const backendMountPath = (
   backendId: unknown,
-  mountRoots: ReadonlyArray<string>,
+  rule: PathRule,
   warn: Warn,
   note?: Note,
 ): Result.Result<string | undefined, Problem> => {
@@ -84,20 +145,48 @@ export const backendMountPath = (
   if (backendId.length > longestPath) {
     return Result.fail(problem("backend_id", backendId, `${backendId.length} bytes; expected at most ${longestPath}`))
   }
-  if (mountRoots.length > 0 && !mountRoots.some((root) => isBelow(backendId, root))) {
-    return Result.fail(problem("backend_id", backendId, `expected a path below ${mountRoots.join(" or ")}`))
-  }
-  const where = mountRoots.length === 0 ? "" : ", below one of backend_settings.mount_roots"
-  note?.(
-    "path",
-    backendId,
-    "backend_id",
-    `an absolute path of two or more components${where}: it goes before the names`,
-  )
+  const forbidden = rule(backendId)
+  if (forbidden !== undefined) return Result.fail(problem("backend_id", backendId, forbidden))
+  note?.("path", backendId, "backend_id", "an absolute path of two or more components: it goes before the names")
   return Result.succeed(backendId)
 }
 
-const isBelow = (path: string, root: string) => path.startsWith(root.endsWith("/") ? root : `${root}/`)
-
 /** The directory that holds `path`: `/` for a path of one component. */
 export const parentDirectory = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/"
+
+// A text longer than this is no path of `longestPath` bytes, even if each of them is percent-encoded.
+const longestSpelling = 4 * longestPath
+// Encoded, and encoded again by another program on the way.
+const encodings = 2
+// What NFKC does not make of them: characters that look like a slash, and the slash of Windows.
+const slashes = /[\\\u2044\u2215\u29f8]/g
+const percentEncoded = /%([0-9a-f]{2})/gi
+// Control characters, formats such as a zero-width space, and separators.
+const invisible = /[\p{C}\p{Z}]/gu
+const spelledPath = /(?<![A-Za-z0-9._-])\/[A-Za-z0-9._/-]*/g
+
+/**
+ * The absolute paths that a text can be read as, however it is spelt: with white space, control or full-width characters,
+ * percent-encoded, quoted, as a URL, several in one text. Parsed strictly to serve and leniently to protect: a reading too
+ * many holds a removal back, one too few loses data. Letter case counts, and letters that only look alike differ.
+ */
+export const pathsReadIn = (text: unknown): ReadonlyArray<string> => {
+  if (typeof text !== "string") return []
+  let plain = text.slice(0, longestSpelling).normalize("NFKC")
+  for (let round = 0; round < encodings; round += 1) {
+    plain = plain.replace(percentEncoded, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16))).normalize("NFKC")
+  }
+  plain = plain.replace(slashes, "/")
+  const paths = new Set<string>()
+  // An invisible character may be noise within a name, or the border between two.
+  for (const reading of new Set([plain, plain.replace(invisible, "")])) {
+    // As a whole, for `..` after a name that is none takes that away; but `*` is no name, so that no text is a pattern.
+    const whole = normalizedPath(reading)?.slice(0, longestPath)
+    if (whole !== undefined && whole !== "/" && !whole.includes("*")) paths.add(whole)
+    for (const [spelled] of reading.matchAll(spelledPath)) {
+      const path = normalizedPath(spelled)?.slice(0, longestPath)
+      if (path !== undefined && path !== "/") paths.add(path)
+    }
+  }
+  return [...paths]
+}

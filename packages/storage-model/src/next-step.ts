@@ -57,12 +57,12 @@ const afterSkip: Readonly<Record<SkipCode, (skipped: Skipped) => NextStep>> = {
   "removal-of-live-path": ({ found }) => ({
     code: "free-path",
     by: "provider",
-    what: `Give the live resource another backend_id than ${String(found)} in Waldur, or let it go too`,
+    what: `Keep ${String(found)}, or free it in Waldur: what is or may be live there gets another backend_id, goes too, or has its record mended`,
   }),
   "removal-without-order": () => ({
     code: "set-state",
     by: "provider",
-    what: "find out in Waldur why it is Terminating without an order; nothing is removed until one asks for it",
+    what: "Find out in Waldur why it is Terminating without an order that asks for it, and order its removal or set its state: nothing is removed until then",
   }),
   "order-not-approved": ({ found }) => ({ ...approval(String(found)) }),
   "foreign-offering": ({ found }) => ({

@@ -1,9 +1,10 @@
 import { Result } from "effect"
 import { callbackUrlsOf } from "./callback-urls.ts"
-import { problem, type Warn } from "./finding.ts"
-import { isLiveState, providerView, statusOf } from "./lifecycle.ts"
+import { type Problem, problem, type Warn } from "./finding.ts"
+import { isRemoval, lacksRemovalOrder, providerView, statusOf } from "./lifecycle.ts"
 import type { LivePaths } from "./live-path.ts"
 import type { Located } from "./located-resource.ts"
+import { invalidComponent } from "./mount-path.ts"
 import type { Note } from "./note.ts"
 import { permissionsOf } from "./permissions.ts"
 import { quotasOf } from "./quotas.ts"
@@ -13,7 +14,7 @@ import { type DataType, dataTypeOf, targetTypeOf } from "./storage-data-type.ts"
 import type { StorageEntry } from "./storage-entry.ts"
 import type { StorageNames } from "./storage-names.ts"
 import { type GidRange, isGid, itemFromWaldur, projectTarget, userTarget, wantedGid } from "./target-item.ts"
-import type { DecodedResources, WaldurResource } from "./waldur-resource.ts"
+import type { DecodedResources, WaldurOrder, WaldurResource } from "./waldur-resource.ts"
 
 /** What is known of a project's GID. */
 export type GidAnswer =
@@ -66,18 +67,23 @@ export const resourceEntry = (
   if (Result.isFailure(permission)) return Result.fail(badData(permission.failure))
 
   const field = member.pathFromWaldur ? "backend_id" : "project_slug"
-  const others = about.live.othersAt(mountPoint, resource.uuid)
-  if (isLiveState(state)) {
+  if (isRemoval(state)) {
+    const order = resource.order_in_progress
+    if (lacksRemovalOrder(state, order)) {
+      return refuse("removal-without-order", missingOrder(order))
+    }
+    const against = about.live.against(mountPoint)
+    if (against !== undefined) return refuse("removal-of-live-path", problem(field, mountPoint, against))
+    const around = about.live.around(mountPoint)
+    if (around !== undefined)
+      warn("nested-mount-point", problem(field, mountPoint, `is being removed inside ${around}`))
+    const asked = state === "Terminated" ? "it is gone in Waldur" : "its order at the provider asks for it"
+    note?.("removal", mountPoint, field, `${asked}, and nothing at its mount point or below it is or may be live`)
+  } else {
+    const others = about.live.othersAt(mountPoint, resource.uuid)
     if (others !== undefined) {
       warn("shared-mount-point", problem(field, mountPoint, `is also the mount point of ${others}`))
     }
-  } else {
-    const held = others ?? about.live.below(mountPoint)
-    if (held !== undefined) {
-      const what = others === undefined ? "holds the mount point" : "is the mount point of"
-      return refuse("removal-of-live-path", problem(field, mountPoint, `${what} ${held}, which is live`))
-    }
-    note?.("removal", mountPoint, field, "no live resource is at its mount point or below it: its data may go")
   }
 
   const known = targetTypeOf(dataType, note)
@@ -87,6 +93,8 @@ export const resourceEntry = (
   const status = statusOf(state, note)
   const targetType = known ?? "project"
   const item = ownItem(resource, dataType, settings, warn, note)
+  const invalidSlug = item === undefined ? servedSlugProblem(resource, targetType) : undefined
+  if (invalidSlug !== undefined) return Result.fail(badData(invalidSlug))
   const target =
     item !== undefined
       ? Result.succeed({ targetType, targetItem: item })
@@ -111,6 +119,23 @@ export const resourceEntry = (
     ...callbackUrlsOf(resource, state, settings, warn, note),
   }))
 }
+
+/** What is wrong with the order of a resource that is being removed and may not be. */
+const missingOrder = (order: WaldurOrder | null | undefined): Problem => {
+  if (order === undefined || order === null) {
+    return problem("order_in_progress", null, "Terminating, but no order in progress asks for it; held back")
+  }
+  if (order.type !== "Terminate") {
+    return problem("order_in_progress.type", order.type, "Terminating, but its order is no Terminate; held back")
+  }
+  const reason = "Terminating, but its order is in no state of pending-provider and executing; held back"
+  return problem("order_in_progress.state", order.state, reason)
+}
+
+/** What is wrong with the slugs that a target item which the model makes would carry. */
+const servedSlugProblem = (resource: WaldurResource, targetType: "project" | "user"): Problem | undefined =>
+  invalidComponent("project_slug", resource.project_slug) ??
+  (targetType === "user" ? invalidComponent("slug", resource.slug) : undefined)
 
 const ownItem = (resource: WaldurResource, dataType: DataType, settings: ModelSettings, warn: Warn, note?: Note) =>
   settings.useMockTargetItems

@@ -4,7 +4,7 @@ import type { InodeSettings } from "./quotas.ts"
 export interface StorageSystem {
   readonly name: string
   readonly offeringSlug: string
-  /** The offering's dashed UUID, if the configuration names it. */
+  /** The offering's UUID, if the configuration names it: then it is that one alone. */
   readonly offeringUuid?: string
 }
 
@@ -16,7 +16,7 @@ export interface ModelSettings extends InodeSettings {
   readonly storageFileSystem: string
   /** Ignore target items in `backend_metadata` and make them. Default `false`. */
   readonly useMockTargetItems: boolean
-  /** Directories below one of which an absolute `backend_id` must lie. Default none: anywhere. */
+  /** Directories below one of which each served path lies. Default none: anywhere but in a system directory. */
   readonly mountRoots: ReadonlyArray<string>
   /** The smallest GID that is served. Default 1000: below live the system's own groups. */
   readonly minGid: number

@@ -5,7 +5,7 @@
 import { type Problem, problem } from "./finding.ts"
 import { isJsonObject, property } from "./json-object.ts"
 import { entryStatuses } from "./lifecycle.ts"
-import { invalidComponent } from "./mount-path.ts"
+import { invalidComponent, type PathRule, pathRule } from "./mount-path.ts"
 import type { ModelSettings } from "./settings.ts"
 import { dataTypeNames, fileSystemName, systemName } from "./storage-names.ts"
 import { isGid } from "./target-item.ts"
@@ -40,6 +40,7 @@ export const storedEntryJudge = (
   const systems = new Map(settings.storageSystems.map(({ offeringSlug }) => [offeringSlug, systemName(offeringSlug)]))
   const fileSystem = fileSystemName(settings)
   const origins = callbackOriginsOf(settings)
+  const rule = pathRule(settings.mountRoots)
   const dataTypes = new Map<string, ReturnType<typeof dataTypeNames>>()
   const namesOf = (dataType: string) => {
     const known = dataTypes.get(dataType)
@@ -64,7 +65,7 @@ export const storedEntryJudge = (
     if (typeof status !== "string" || !statuses.has(status))
       return wrong("status", status, `one of ${entryStatuses.join(", ")}`)
     const path = property(entry.mountPoint, "default")
-    if (typeof path !== "string" || !isServablePath(path, settings.mountRoots)) {
+    if (typeof path !== "string" || !isServablePath(path, rule)) {
       return wrong("mountPoint.default", path, "a path that is served under the current settings")
     }
     const permission = property(entry.permission, "value")
@@ -143,17 +144,9 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const isDashedUuid = (value: unknown): value is string =>
   typeof value === "string" && value.length === 36 && uuid.test(value)
 
-const systemDirectories = new Set(["bin", "boot", "dev", "etc", "proc", "root", "run", "sbin", "sys", "usr", "var"])
-
-/** Whether a mount point may be served: valid components, below a mount root if there are any, else in no system directory. */
-const isServablePath = (path: string, mountRoots: ReadonlyArray<string>): boolean => {
-  if (path.length > longestPath || !path.startsWith("/")) return false
-  const components = path.slice(1).split("/")
-  if (!components.every(isComponent)) return false
-  const [first = ""] = components
-  if (mountRoots.length === 0) return !systemDirectories.has(first) && !first.startsWith("lib")
-  return mountRoots.some((root) => path.startsWith(root.endsWith("/") ? root : `${root}/`))
-}
+/** Whether a mount point has valid components and may be served by the rule. */
+const isServablePath = (path: string, rule: PathRule): boolean =>
+  path.length <= longestPath && path.startsWith("/") && path.slice(1).split("/").every(isComponent) && !rule(path)
 
 const isMadeUid = (value: unknown) =>
   typeof value === "number" && Number.isInteger(value) && value >= 20_000 && value < 30_000

@@ -51,6 +51,7 @@ export const WaldurResource = Schema.Struct({
   customer_uuid: perhaps(Uuid),
   customer_slug: Text.annotateKey(required("a text")),
   customer_name: perhaps(AnyText),
+  project_uuid: Schema.optionalKey(Schema.Unknown),
   project_slug: Text.annotateKey(required("a text")),
   project_name: perhaps(AnyText),
   attributes: perhaps(JsonObject),

@@ -13,6 +13,7 @@ const served: Row = {
   customer_uuid: "ae3b26cfe7e85fb1ba5a056af79c371f",
   customer_slug: "university-physics",
   customer_name: "University Physics",
+  project_uuid: "5a1c0f0d3b2e4c6f8d7e9a0b1c2d3e4f",
   project_slug: "climate-sim",
   project_name: "Climate Simulation",
   attributes: { permissions: "2770", storage_data_type: "store" },
@@ -50,3 +51,9 @@ export const anOrder = (changes: Row = {}): Row =>
     attributes: {},
     ...changes,
   })
+
+/** What makes a row one that is being removed, as an order at the provider asks. */
+export const terminating: Row = {
+  state: "Terminating",
+  order_in_progress: anOrder({ type: "Terminate", state: "executing" }),
+}

@@ -6,6 +6,7 @@ import {
   type Hierarchy,
   type ModelSettings,
   type OfferingCustomer,
+  type ProtectedPath,
   type Skipped,
   type StorageEntry,
 } from "../src/index.ts"
@@ -16,6 +17,8 @@ export interface Surroundings {
   readonly customers?: ReadonlyMap<string, ReadonlyArray<OfferingCustomer>>
   readonly gids?: ReadonlyMap<string, GidAnswer>
   readonly settings?: Partial<ModelSettings>
+  readonly offerings?: ReadonlyMap<string, ReadonlySet<string>>
+  readonly protectedPaths?: ReadonlyArray<ProtectedPath>
 }
 
 export const settingsWith = (changes: Partial<ModelSettings> = {}): ModelSettings => ({
@@ -31,9 +34,12 @@ export const listedCustomers: ReadonlyMap<string, ReadonlyArray<OfferingCustomer
   [offeringId, [{ uuid: customerId, slug: "university-physics", name: "University of Physics" }]],
 ])
 
-/** GID 31001 for every project of the rows. */
-export const gidsOf = (rows: ReadonlyArray<unknown>): ReadonlyMap<string, GidAnswer> =>
-  new Map(rows.map((row) => [String((row as Row | null)?.project_slug), { status: "known", gid: 31_001 }]))
+/** A GID for every project of the rows, whatever their order; 31001 for that of `aResource`. */
+export const gidsOf = (rows: ReadonlyArray<unknown>): ReadonlyMap<string, GidAnswer> => {
+  const slugs = new Set(rows.map((row) => String((row as Row | null)?.project_slug)))
+  const gidAt = (slug: string, at: number) => (slug === "climate-sim" ? 31_001 : 31_002 + at)
+  return new Map([...slugs].toSorted().map((slug, at) => [slug, { status: "known", gid: gidAt(slug, at) }]))
+}
 
 export const treeOf = (rows: ReadonlyArray<unknown>, around: Surroundings = {}): Hierarchy =>
   buildHierarchy({
@@ -41,6 +47,8 @@ export const treeOf = (rows: ReadonlyArray<unknown>, around: Surroundings = {}):
     customers: around.customers ?? listedCustomers,
     gids: around.gids ?? gidsOf(rows),
     settings: settingsWith(around.settings),
+    ...(around.offerings !== undefined && { offerings: around.offerings }),
+    ...(around.protectedPaths !== undefined && { protectedPaths: around.protectedPaths }),
   })
 
 export const entriesOf = (tree: Hierarchy): ReadonlyArray<StorageEntry> => tree.entries.map(({ entry }) => entry)

@@ -1,5 +1,11 @@
 import fc from "fast-check"
-import { type GidAnswer, type ModelSettings, type OfferingCustomer, waldurResourceFields } from "../src/index.ts"
+import {
+  type GidAnswer,
+  type ModelSettings,
+  type OfferingCustomer,
+  type ProtectedPath,
+  waldurResourceFields,
+} from "../src/index.ts"
 import { anOrder, aResource, dashedNumber, type Row, uuidNumber } from "./a-resource.ts"
 import { settingsWith } from "./a-tree.ts"
 
@@ -102,7 +108,10 @@ const orderStates = [
   "pending-start-date",
   "pending-provider",
   "executing",
+  "executing",
   "done",
+  "Executing",
+  "of-a-later-waldur",
 ]
 const dataTypes = ["store", "archive", "users", "scratch", " Store ", "media", "", null]
 const paths = [
@@ -110,7 +119,19 @@ const paths = [
   "/fs/t/c/two",
   "/fs/t/d/one",
   "/fs/u",
+  "/fs/t/c/one/below",
+  "/fs/t",
+  "/fs",
   "/elsewhere/x",
+  "/etc/cron.d/x",
+  "/lib64/x",
+  "/fs/t/c/one/",
+  "//fs//t/c/one",
+  "/fs/./t/c/../c/two",
+  " /fs/t/c/two\n",
+  "/fs/t%2Fc/one",
+  "\uff0ffs/t/c/\u200bone",
+  "/capstor/store/cscs/customer-0",
   "/capstor/store/cscs/customer-0/project-0",
 ]
 const space = fc.oneof(
@@ -167,7 +188,7 @@ const order = fc.oneof(
 const plausibleRow: fc.Arbitrary<Row> = fc
   .record({
     uuid: fc.integer({ min: 1, max: 40 }).map(uuidNumber),
-    slug: fc.constantFrom("r-1", "r-2", "r-3"),
+    slug: fc.oneof({ weight: 9, arbitrary: fc.constantFrom("r-1", "r-2", "r-3") }, fc.constantFrom("a b", "größe")),
     state: fc.constantFrom(...states),
     created: fc.constantFrom(
       "2025-01-01T00:00:00Z",
@@ -185,7 +206,11 @@ const plausibleRow: fc.Arbitrary<Row> = fc
     customer: fc.constantFrom(...customers),
     customer_uuid: fc.option(fc.constant(true), { nil: null, freq: 8 }),
     customer_name: fc.constantFrom("A Customer", "Its Old Name", null),
-    project_slug: fc.constantFrom(...projects),
+    project_uuid: fc.constantFrom(uuidNumber(0xd0), dashedNumber(0xd0), uuidNumber(0xd1), null),
+    project_slug: fc.oneof(
+      { weight: 12, arbitrary: fc.constantFrom(...projects) },
+      fc.constantFrom("..", "../project-0", "not a name"),
+    ),
     project_name: fc.oneof({ weight: 9, arbitrary: fc.constant("A Project") }, fc.constant(null)),
     permissions: fc.oneof({ weight: 5, arbitrary: fc.constantFrom("775", "2770", null) }, fc.constantFrom("rwx", 775)),
     storage_data_type: fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...dataTypes) }, fc.constant(5)),
@@ -289,6 +314,8 @@ export interface Surrounding {
   readonly customers: ReadonlyMap<string, ReadonlyArray<OfferingCustomer>>
   readonly gids: ReadonlyMap<string, GidAnswer>
   readonly settings: ModelSettings
+  readonly offerings?: ReadonlyMap<string, ReadonlySet<string>>
+  readonly protectedPaths?: ReadonlyArray<ProtectedPath>
 }
 
 const listed: fc.Arbitrary<OfferingCustomer> = fc.record({
@@ -305,22 +332,38 @@ const gidAnswer: fc.Arbitrary<GidAnswer> = fc.oneof(
   fc.record({ status: fc.constantFrom("unknown" as const, "unavailable" as const), reason: text }),
 )
 
-export const surrounding: fc.Arbitrary<Surrounding> = fc.record({
-  customers: fc
-    .dictionary(fc.constantFrom(dashedNumber(0xa0), dashedNumber(0xa1)), fc.array(listed, { maxLength: 6 }))
-    .map((lists) => new Map(Object.entries(lists))),
-  gids: fc
-    .dictionary(fc.constantFrom(...projects, "__proto__"), gidAnswer, { minKeys: 3, maxKeys: 7 })
-    .map((answers) => new Map(Object.entries(answers))),
-  settings: fc
-    .record({
-      useMockTargetItems: fc.boolean(),
-      mountRoots: fc.constantFrom([], [], ["/fs"], ["/fs/", "/capstor"]),
-      minGid: fc.constantFrom(1000, 1000, 1005),
-      storageSystems: fc.constantFrom(
-        ["capstor", "vast"].map((name) => ({ name, offeringSlug: name })),
-        ["vast", "capstor"].map((name) => ({ name: `the ${name}`, offeringSlug: name })),
-      ),
-    })
-    .map(settingsWith),
-})
+const own = (...numbers: ReadonlyArray<number>) => new Set(numbers.map(dashedNumber))
+
+export const surrounding: fc.Arbitrary<Surrounding> = fc.record(
+  {
+    customers: fc
+      .dictionary(fc.constantFrom(dashedNumber(0xa0), dashedNumber(0xa1)), fc.array(listed, { maxLength: 6 }))
+      .map((lists) => new Map(Object.entries(lists))),
+    gids: fc
+      .dictionary(fc.constantFrom(...projects, "__proto__"), gidAnswer, { minKeys: 3, maxKeys: 7 })
+      .map((answers) => new Map(Object.entries(answers))),
+    settings: fc
+      .record({
+        useMockTargetItems: fc.boolean(),
+        mountRoots: fc.constantFrom([], [], ["/"], ["/fs"], [" //fs/./ ", "/capstor"], ["/fs/t"], ["fs"]),
+        minGid: fc.constantFrom(1000, 1000, 1005),
+        storageSystems: fc.constantFrom(
+          ["capstor", "vast"].map((name) => ({ name, offeringSlug: name })),
+          ["vast", "capstor"].map((name) => ({ name: `the ${name}`, offeringSlug: name })),
+        ),
+      })
+      .map(settingsWith),
+    offerings: fc.constantFrom(
+      new Map([
+        ["capstor", own(0xa0)],
+        ["vast", own(0xa1)],
+      ]),
+      new Map([["capstor", own(0xa0, 0xa1)]]),
+    ),
+    protectedPaths: fc.array(
+      fc.record({ path: fc.oneof(fc.constantFrom(...paths), text), by: fc.constantFrom("a guard", "an offering") }),
+      { maxLength: 2 },
+    ),
+  },
+  { requiredKeys: ["customers", "gids", "settings"] },
+)

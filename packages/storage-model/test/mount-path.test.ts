@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { aResource, dashedNumber, resourceId, uuidNumber } from "./a-resource.ts"
+import { aResource, dashedNumber, type Row, resourceId, uuidNumber } from "./a-resource.ts"
 import {
   entriesOf,
   entryWith,
@@ -123,8 +123,11 @@ describe("a backend_id", () => {
     expect(entryWith({ backend_id }).mountPoint.default).toBe(backend_id)
   })
 
-  it("that is a path stands for a project whose slug is none", () => {
-    expect(entryWith({ backend_id: "/a/b/c", project_slug: "not a component" }).mountPoint.default).toBe("/a/b/c")
+  it.each<[string, Row]>([
+    ["project_slug", { project_slug: "not a component" }],
+    ["slug", { slug: "a@b.example", attributes: { storage_data_type: "users" } }],
+  ])("that is a path does not stand for a %s that is served and is no component", (field, changes) => {
+    expect(refusalWith({ backend_id: "/a/b/c", ...changes })).toMatchObject({ code: "bad-data", field })
   })
 
   it.each([
@@ -217,11 +220,72 @@ describe("a backend_id", () => {
       })
     })
 
-    it.each(["", "relative/path", "/one", "/a/../b"])("they do not concern %j, which is no path", (backend_id) => {
-      expect(entryWith({ backend_id }, { settings: { mountRoots: ["/elsewhere"] } }).mountPoint.default).toBe(
-        "/capstor/store/cscs/university-physics/climate-sim",
-      )
+    it.each(["", "relative/path", "/one", "/a/../b"])(
+      "they forbid the directory of the names beside %j",
+      (backend_id) => {
+        const settings = { mountRoots: ["/elsewhere"] }
+        expect(treeWith({ backend_id }, { settings }).entries).toEqual([])
+        expect(refusalWith({ backend_id }, { settings })).toMatchObject({
+          code: "bad-data",
+          field: "backend_id",
+          found: backend_id,
+          reason: expect.stringContaining("/capstor/store/cscs/university-physics/climate-sim"),
+        })
+        expect(entryWith({ backend_id }, { settings: { mountRoots: ["/capstor"] } }).mountPoint.default).toBe(
+          "/capstor/store/cscs/university-physics/climate-sim",
+        )
+      },
+    )
+  })
+})
+
+describe("a system directory", () => {
+  const system = "bin boot dev etc lib lib64 libx32 library proc root run sbin sys usr var".split(" ")
+
+  it.each(system)("/%s holds no mount point, whatever made it", (directory) => {
+    expect(refusalWith({ backend_id: `/${directory}/t/c/p` })).toMatchObject({ code: "bad-data", field: "backend_id" })
+    const settings = { storageSystems: [{ name: "capstor", offeringSlug: directory }] }
+    const tree = treeWith({ offering_slug: directory }, { settings })
+    expect(tree.entries).toEqual([])
+    expect(tree.skipped).toEqual([expect.objectContaining({ code: "bad-data", field: "backend_id" })])
+    expect(tree.warnings.map(({ code }) => code)).toEqual(["ignored-value", "ignored-value"])
+  })
+
+  it.each(["/home/t/c/p", "/fs/etc/c/p", "/etcetera/c/p", "/Etc/c/p", "/li/b"])("is not %s", (backend_id) => {
+    expect(entryWith({ backend_id }).mountPoint.default).toBe(backend_id)
+  })
+
+  it("may be a mount root", () => {
+    const settings = { mountRoots: ["/var/lustre"] }
+    expect(entryWith({ backend_id: "/var/lustre/p" }, { settings }).mountPoint.default).toBe("/var/lustre/p")
+    expect(refusalWith({ backend_id: "/var/log/p" }, { settings })).toMatchObject({ code: "bad-data" })
+  })
+})
+
+describe("mount roots that are not written as a path is", () => {
+  it.each([
+    [["//fs//x/"], "/fs/x/p", "/fs/xy/p"],
+    [[" /fs/./x/../y "], "/fs/y/p", "/fs/x/p"],
+    [["/fs/x", "fs"], "/fs/x/p", "/fs/p"],
+    [["/", "/fs/x"], "/fs/x/p", "/fs/p"],
+    [["//", "/fs/.."], "/fs/p", "/etc/p"],
+  ])("%j allow %s and not %s", (mountRoots, allowed, forbidden) => {
+    expect(entryWith({ backend_id: allowed }, { settings: { mountRoots } }).mountPoint.default).toBe(allowed)
+    expect(refusalWith({ backend_id: forbidden }, { settings: { mountRoots } })).toMatchObject({ code: "bad-data" })
+  })
+
+  it.each([[[""]], [["fs"]], [["", "fs"]]])("%j are no paths and allow nothing", (mountRoots) => {
+    const tree = treeOf([aResource(), aResource({ uuid: uuidNumber(2), backend_id: "/fs/t/c/p" })], {
+      settings: { mountRoots },
     })
+    expect(tree.entries).toEqual([])
+  })
+
+  it("of any number are named by a few", () => {
+    const mountRoots = Array.from({ length: 1000 }, (_, at) => `/fs/${at}`)
+    expect(refusalWith({ backend_id: "/other/p" }, { settings: { mountRoots } }).reason).toBe(
+      "expected a path below /fs/0 or /fs/1 or /fs/2 or /fs/3 or /fs/4 or 995 more",
+    )
   })
 })
 

@@ -102,7 +102,7 @@ describe("tenants and customers", () => {
     const rows = rowsOf({ backend_id: "/fs/t/c/one" }, { backend_id: "/other/t/c/two" })
     expect(
       mountPointsOf(treeOf(rows, { settings: { mountRoots: ["/fs"] } }).entries.map(({ entry }) => entry)),
-    ).toEqual([tenantDefault, physicsDefault, "/fs/t/c/one"])
+    ).toEqual(["/fs/t/c/one"])
   })
 
   it("count resources that are removed or have erred", () => {
@@ -117,5 +117,81 @@ describe("tenants and customers", () => {
       physicsDefault,
       "/fs/t/c/one",
     ])
+  })
+
+  describe("take no directory that is not theirs:", () => {
+    const entriesBelow = (mountRoots: ReadonlyArray<string>, ...changes: ReadonlyArray<Row>) => {
+      const tree = treeOf(rowsOf(...changes), { settings: { mountRoots } })
+      return {
+        paths: mountPointsOf(tree.entries.map(({ entry }) => entry)),
+        warnings: tree.warnings.map(({ code, field, found }) => [code, field, found]),
+      }
+    }
+
+    it("none above a mount root, nor the root itself", () => {
+      const { paths, warnings } = entriesBelow(["/mnt/fs1/data"], { backend_id: "/mnt/fs1/data/one" })
+      expect(paths).toEqual(["/mnt/fs1/data/one"])
+      expect(warnings).toEqual([
+        ["ignored-value", "backend_id", "/mnt/fs1"],
+        ["ignored-value", "backend_id", "/mnt/fs1/data"],
+      ])
+    })
+
+    it("that of the names, if that lies below a mount root", () => {
+      expect(entriesBelow(["/mnt/fs1/data", "/capstor"], { backend_id: "/mnt/fs1/data/one" })).toEqual({
+        paths: [tenantDefault, physicsDefault, "/mnt/fs1/data/one"],
+        warnings: [
+          ["ignored-value", "backend_id", "/mnt/fs1"],
+          ["ignored-value", "backend_id", "/mnt/fs1/data"],
+        ],
+      })
+    })
+
+    it("that below a mount root, though the one above it is none", () => {
+      const { paths } = entriesBelow(["/mnt/fs1"], { backend_id: "/mnt/fs1/c/one" })
+      expect(paths).toEqual(["/mnt/fs1/c", "/mnt/fs1/c/one"])
+    })
+
+    it("no system directory", () => {
+      const { paths } = entriesBelow([], { backend_id: "/srv/c/one" })
+      expect(paths).toEqual(["/srv", "/srv/c", "/srv/c/one"])
+      expect(entriesBelow(["/var/fs"], { backend_id: "/var/fs/one" }).paths).toEqual(["/var/fs/one"])
+    })
+
+    const biology = { customer_slug: "biology", customer_uuid: uuidNumber(99), project_slug: "cells" }
+    it.each<[string, Row]>([
+      ["is", { backend_id: "/fs/t/c/one/stolen" }],
+      ["lies in", { backend_id: "/fs/t/c/one/deeper/stolen" }],
+    ])("none that %s another customer's project", (_, thief) => {
+      const { paths, warnings } = entriesBelow([], { backend_id: "/fs/t/c/one" }, { ...biology, ...thief })
+      expect(paths).not.toContain("/fs/t/c/one/deeper")
+      expect(paths.filter((path) => path === "/fs/t/c/one")).toHaveLength(1)
+      expect(paths).toContain("/capstor/store/cscs/biology")
+      expect(warnings).toContainEqual([
+        "ignored-value",
+        "backend_id",
+        thief.backend_id?.toString().replace(/\/stolen$/, ""),
+      ])
+    })
+
+    it.each<[string, Row]>([
+      ["removed", { state: "Terminated" }],
+      ["skipped", { attributes: { permissions: "rwx" } }],
+      ["spelt otherwise", { backend_id: "/fs/t/c/one/" }],
+      ["undecodable", { slug: 5 }],
+    ])("none of a project that is %s", (_, changes) => {
+      const { paths } = entriesBelow(
+        [],
+        { backend_id: "/fs/t/c/one", ...changes },
+        { ...biology, backend_id: "/fs/t/c/one/stolen" },
+      )
+      expect(paths).toContain("/capstor/store/cscs/biology")
+    })
+
+    it("and say so where the names' own directory is a resource's", () => {
+      const { paths, warnings } = entriesBelow([], {}, { ...biology, backend_id: physicsDefault })
+      expect(paths.filter((path) => path === physicsDefault)).toHaveLength(2)
+      expect(warnings).toContainEqual(["shared-mount-point", "customer_slug", physicsDefault])
+    })
   })
 })

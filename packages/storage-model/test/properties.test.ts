@@ -1,3 +1,4 @@
+import { posix } from "node:path"
 import { Result, Schema } from "effect"
 import fc from "fast-check"
 import { describe, expect, it, vi } from "vitest"
@@ -14,7 +15,7 @@ import {
   StorageEntry,
   selectEntries,
 } from "../src/index.ts"
-import type { Row } from "./a-resource.ts"
+import { dashedNumber, type Row } from "./a-resource.ts"
 import { entriesOf, resourcesOf } from "./a-tree.ts"
 import { anyRow, jsonRow, malformedRow, type Surrounding, surrounding } from "./hostile-rows.ts"
 
@@ -46,6 +47,42 @@ const property = (value: unknown, key: string): unknown =>
 /** All that is below a value, itself included. */
 const within = (value: unknown): ReadonlyArray<unknown> =>
   typeof value === "object" && value !== null ? [value, ...Object.values(value).flatMap(within)] : [value]
+
+/** A path as a kernel and a person would read it; written apart from the model's own reading, as its check. */
+const resolved = (text: unknown): string => {
+  if (typeof text !== "string") return ""
+  const plain = text.normalize("NFKC").replaceAll("%2F", "/").replaceAll("\u200b", "").trim()
+  return plain.startsWith("/") ? posix.resolve(plain.replace(/\/+/g, "/")) : ""
+}
+
+/** Whether a row's data may have to stay: all but what is gone, not there yet, or asked to be removed. */
+const maybeLive = (row: unknown): boolean => {
+  const [state, order] = [property(row, "state"), property(row, "order_in_progress")]
+  const [type, orderState] = [property(order, "type"), property(order, "state")]
+  if (state === "Terminated") return false
+  if (state === "Creating")
+    return !["pending-consumer", "pending-project", "pending-start-date"].includes(orderState as string)
+  return !(
+    state === "Terminating" &&
+    type === "Terminate" &&
+    ["pending-provider", "executing"].includes(orderState as string)
+  )
+}
+
+/** Where it may be: by backend_id if that is a clean path, else by whatever that may mean and by its names. */
+const placesOf = (row: unknown): ReadonlyArray<string> => {
+  const byId = property(row, "backend_id")
+  const read = resolved(byId)
+  const names = ["offering_slug", "provider_slug", "customer_slug", "project_slug"].map((key) => property(row, key))
+  const given = property(property(row, "attributes"), "storage_data_type") ?? ""
+  const dataType = typeof given === "string" ? given.trim().toLowerCase() || "store" : undefined
+  const isNamed = [...names, dataType].every(
+    (name) => typeof name === "string" && /^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(name),
+  )
+  const [offering, ...others] = names
+  const named = isNamed ? [`/${[offering, dataType, ...others].join("/")}`] : []
+  return read === byId && read.split("/").length > 2 ? [read] : [read, ...named]
+}
 
 describe("of any rows", () => {
   it("nothing makes the model throw", () => {
@@ -90,18 +127,21 @@ describe("of any rows", () => {
 
 describe("of any tree", () => {
   it("each parent stands earlier, in the same system and data type, and is of the right kind", () => {
-    always((tree) => {
+    always((tree, _, { settings }) => {
       const above = { tenant: undefined, customer: "tenant", project: "customer", user: "customer" } as const
       const seen: Array<StorageEntry> = []
       for (const entry of entriesOf(tree)) {
         const wanted = above[entry.target.targetType]
         if (wanted === undefined) expect(entry.parentItemId).toBeNull()
         else {
-          // The nearest of the parent's kind is the parent: it stands right before what is below it.
+          // The nearest of the parent's kind is the parent: it stands right before what is below it. One that has no
+          // directory below the mount roots has no entry.
           const parent = seen.findLast(({ target }) => target.targetType === wanted)
-          expect(parent?.itemId).toBe(entry.parentItemId)
-          expect(parent?.storageSystem).toEqual(entry.storageSystem)
-          expect(parent?.storageDataType).toEqual(entry.storageDataType)
+          if (settings.mountRoots.length === 0) {
+            expect(parent?.itemId).toBe(entry.parentItemId)
+            expect(parent?.storageSystem).toEqual(entry.storageSystem)
+            expect(parent?.storageDataType).toEqual(entry.storageDataType)
+          }
         }
         seen.push(entry)
       }
@@ -163,16 +203,65 @@ describe("of any tree", () => {
     })
   })
 
-  it("nothing that is live is also removed", () => {
-    always((tree) => {
-      const going = (status: string) => status === "removing" || status === "removed"
-      const alive = new Set(
-        resourcesOf(tree)
-          .filter(({ status }) => !going(status))
-          .map(({ mountPoint }) => mountPoint.default),
+  it("no removal is at or around live data, however that is spelt, nor without an order", () => {
+    always((tree, rows, { protectedPaths = [] }) => {
+      const live = [...decodeResources(rows).resources, ...decodeResources(rows).malformed].flatMap((row) =>
+        maybeLive(row) ? placesOf(row) : [],
       )
-      for (const { status, mountPoint } of resourcesOf(tree)) {
-        if (going(status)) expect(alive).not.toContain(mountPoint.default)
+      const kept = [...live, ...protectedPaths.map(({ path }) => resolved(path))].filter((path) => path.length > 1)
+      for (const { status, itemId, mountPoint } of resourcesOf(tree)) {
+        if (status !== "removing" && status !== "removed") continue
+        const path = mountPoint.default
+        expect(kept.filter((one) => one === path || one.startsWith(`${path}/`))).toEqual([])
+        if (status === "removing") {
+          const orders = rows
+            .filter((row) => dashedUuid(property(row, "uuid")) === itemId)
+            .map((row) => property(row, "order_in_progress"))
+          expect(
+            orders.some(
+              (order) =>
+                property(order, "type") === "Terminate" &&
+                ["pending-provider", "executing"].includes(property(order, "state") as string),
+            ),
+          ).toBe(true)
+        }
+      }
+    }, 2000)
+  })
+
+  it("no path is outside the mount roots, or in a system directory if there are none", () => {
+    always((tree, _, { settings }) => {
+      const roots = settings.mountRoots.map((root) => resolved(root))
+      for (const { mountPoint } of entriesOf(tree)) {
+        const path = mountPoint.default
+        if (roots.every((root) => root === "/"))
+          expect(path).not.toMatch(/^\/(?:bin|boot|dev|etc|lib[^/]*|proc|root|run|sbin|sys|usr|var)(?:\/|$)/)
+        else expect(roots.some((root) => root !== "/" && path.startsWith(`${root}/`))).toBe(true)
+      }
+    }, 1000)
+  })
+
+  it("no tenant or customer takes a directory from backend_id that is or lies in a resource's own", () => {
+    always((tree) => {
+      const taken = resourcesOf(tree).map(({ mountPoint }) => mountPoint.default)
+      for (const { target, mountPoint } of entriesOf(tree)) {
+        const path = mountPoint.default
+        if (!["tenant", "customer"].includes(target.targetType) || /^\/(?:capstor|vast)\//.test(path)) continue
+        expect(taken.filter((one) => path === one || path.startsWith(`${one}/`))).toEqual([])
+      }
+    }, 1000)
+  })
+
+  it("no slug is served that is no path component", () => {
+    always((tree) => {
+      const component = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/
+      for (const { target } of entriesOf(tree)) {
+        const item = target.targetItem as Row
+        if (target.targetType === "tenant" || target.targetType === "customer") expect(item.key).toMatch(component)
+        else if (item.email !== undefined) {
+          expect(item.email).toMatch(/^user-[A-Za-z0-9_][A-Za-z0-9._-]*@example\.com$/)
+          expect(property(item.primaryProject, "name")).toMatch(component)
+        }
       }
     })
   })
@@ -222,6 +311,35 @@ describe("of any tree", () => {
   })
 })
 
+describe("a row more", () => {
+  // Whom a customer is known as is what all below it say together.
+  const ofOthers = (tree: Hierarchy) =>
+    new Map(resourcesOf(tree).map((entry) => [entry.itemId, JSON.stringify({ ...entry, parentItemId: null })]))
+  const stranger = dashedNumber(0xfffff)
+
+  it("changes no other resource's entry, but may hold its removal back, or name the customer of one that nobody named", () => {
+    const aRowMore = jsonRow.map((row) =>
+      typeof row === "object" && row !== null && !Array.isArray(row) ? { ...row, uuid: stranger } : row,
+    )
+    fc.assert(
+      fc.property(jsonRows, surrounding, aRowMore, fc.nat(24), (rows, around, row, at) => {
+        const before = build(rows, around)
+        const after = build(rows.toSpliced(at, 0, row), around)
+        const [served, now] = [ofOthers(before), ofOthers(after)]
+        const held = new Set(
+          after.skipped.filter(({ code }) => code === "removal-of-live-path").map(({ uuid }) => uuid),
+        )
+        for (const [uuid, entry] of served) if (!held.has(uuid)) expect(now.get(uuid)).toBe(entry)
+        const unnamed = new Set(
+          before.skipped.filter(({ field }) => field.startsWith("customer_")).map(({ uuid }) => uuid),
+        )
+        for (const uuid of now.keys()) expect(uuid === stranger || served.has(uuid) || unnamed.has(uuid)).toBe(true)
+      }),
+      { numRuns: 1500 },
+    )
+  })
+})
+
 describe("the bytes", () => {
   it("are the same for the same input", () => {
     always((tree, rows, around) => {
@@ -254,8 +372,13 @@ describe("the bytes", () => {
       fc.property(jsonRows, surrounding, malformedRow, fc.nat(24), (rows, around, malformed, at) => {
         const before = build(rows, around)
         const after = build(rows.toSpliced(at, 0, malformed), around)
-        expect(after.skipped).toHaveLength(before.skipped.length + 1)
-        expect(JSON.stringify(entriesOf(after))).toBe(JSON.stringify(entriesOf(before)))
+        const held = before.entries.length - after.entries.length
+        expect(after.skipped).toHaveLength(before.skipped.length + 1 + held)
+        // It may hold a removal back, and it may be where a tenant or customer would be: nothing else.
+        const whole = (tree: Hierarchy) => entriesOf(tree).filter(({ status }) => !/^remov/.test(status))
+        expect(JSON.stringify(whole(after))).toBe(JSON.stringify(whole(before)))
+        const all = new Set(entriesOf(before).map((entry) => JSON.stringify(entry)))
+        for (const entry of entriesOf(after)) expect(all).toContain(JSON.stringify(entry))
       }),
       { numRuns: 600 },
     )
@@ -288,7 +411,8 @@ describe("filters", () => {
 
   it("by state leave no resource without its parents", () => {
     fc.assert(
-      fc.property(jsonRows, surrounding, fc.constantFrom("OK", "Creating", "Terminated"), (rows, around, state) => {
+      fc.property(jsonRows, surrounding, fc.constantFrom("OK", "Creating", "Terminated"), (rows, any, state) => {
+        const around = { ...any, settings: { ...any.settings, mountRoots: [] } }
         const selected = selectEntries(build(rows, around).entries, { state }).map(({ entry }) => entry)
         for (const [at, { parentItemId }] of selected.entries()) {
           const before = selected.slice(0, at).map(({ itemId }) => itemId)

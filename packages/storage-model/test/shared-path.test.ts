@@ -1,10 +1,13 @@
 import { describe, expect, it } from "vitest"
 import type { GidAnswer } from "../src/index.ts"
-import { anOrder, aResource, dashedNumber, type Row, uuidNumber } from "./a-resource.ts"
+import { anOrder, aResource, dashedNumber, type Row, terminating, uuidNumber } from "./a-resource.ts"
 import { resourcesOf, type Surroundings, treeOf } from "./a-tree.ts"
 
 const live = ["Creating", "OK", "Erred", "Updating", "Unheard-of"]
 const going = ["Terminating", "Terminated"]
+
+/** What puts a resource in a state; its removal is ordered. */
+const inState = (state: string): Row => (state === "Terminating" ? terminating : { state })
 
 /** Resource 1 and resource 2 on one path. */
 const onOnePath = (first: Row, second: Row, around: Surroundings = {}) =>
@@ -16,7 +19,7 @@ describe("two resources on one path", () => {
   it.each(live.flatMap((first) => live.map((second) => [first, second] as const)))(
     "are both served and said where they are %s and %s",
     (first, second) => {
-      const tree = onOnePath({ state: first }, { state: second })
+      const tree = onOnePath(inState(first), inState(second))
       expect(resourcesOf(tree).map(({ itemId }) => itemId)).toEqual([dashedNumber(1), dashedNumber(2)])
       expect(tree.warnings.map(({ code, uuid, found }) => [code, uuid, found])).toEqual(
         [1, 2].map((number) => [
@@ -31,7 +34,7 @@ describe("two resources on one path", () => {
   it.each(live.flatMap((first) => going.map((second) => [first, second] as const)))(
     "are served as the live one alone where they are %s and %s",
     (first, second) => {
-      const tree = onOnePath({ state: first }, { state: second })
+      const tree = onOnePath(inState(first), inState(second))
       expect(resourcesOf(tree).map(({ itemId }) => itemId)).toEqual([dashedNumber(1)])
       expect(tree.skipped).toEqual([
         expect.objectContaining({
@@ -43,14 +46,14 @@ describe("two resources on one path", () => {
           reason: expect.stringContaining(dashedNumber(1)),
         }),
       ])
-      expect(servedIds({ state: second }, { state: first })).toEqual([dashedNumber(2)])
+      expect(servedIds(inState(second), inState(first))).toEqual([dashedNumber(2)])
     },
   )
 
   it.each(going.flatMap((first) => going.map((second) => [first, second] as const)))(
     "are both served where they are %s and %s",
     (first, second) => {
-      const tree = onOnePath({ state: first }, { state: second })
+      const tree = onOnePath(inState(first), inState(second))
       expect(resourcesOf(tree)).toHaveLength(2)
       expect(tree.skipped).toEqual([])
     },
@@ -78,7 +81,7 @@ describe("two resources on one path", () => {
       customer_uuid: uuidNumber(9),
       attributes: { storage_data_type: "users" },
     }
-    expect(servedIds({ backend_id: "/a/b" }, { backend_id: "/a/b", state: "Terminating", ...elsewhere })).toEqual([
+    expect(servedIds({ backend_id: "/a/b" }, { backend_id: "/a/b", ...terminating, ...elsewhere })).toEqual([
       dashedNumber(1),
     ])
   })
@@ -100,7 +103,7 @@ describe("two resources on one path", () => {
   it("are not those on neighbouring paths", () => {
     const tree = onOnePath({ backend_id: "/a/b" }, { backend_id: "/a/b/c", state: "Terminated" })
     expect(resourcesOf(tree)).toHaveLength(2)
-    expect(tree.warnings).toEqual([])
+    expect(tree.warnings.map(({ code }) => code)).toEqual(["nested-mount-point"])
   })
 })
 
@@ -146,7 +149,7 @@ describe("a live resource that is itself left out protects its path", () => {
   })
 
   it.each<[string, Row]>([
-    ["is going itself", { state: "Terminating" }],
+    ["is going itself", terminating],
     ["is not ordered yet", { state: "Creating", order_in_progress: anOrder({ state: "pending-consumer" }) }],
     ["has another path", { backend_id: "/fs/t/c/other" }],
   ])("but not where its row cannot be read and it %s", (_, change) => {
@@ -159,7 +162,7 @@ describe("a removal above a live path", () => {
   const inside = { project_slug: "inside", backend_id: "/fs/t/c/project" }
 
   it.each(["/fs/t/c", "/fs/t"])("at %s is held back: it would take the live data along", (backend_id) => {
-    const tree = onOnePath(inside, { state: "Terminating", backend_id })
+    const tree = onOnePath(inside, { ...terminating, backend_id })
     expect(resourcesOf(tree).map(({ itemId }) => itemId)).toEqual([dashedNumber(1)])
     expect(tree.skipped).toEqual([
       expect.objectContaining({

@@ -82,7 +82,6 @@ describe("a user's target", () => {
     ["climate-sim", 29_165],
     ["ethz-p01", 22_352],
     ["a", 26_610],
-    ["größe", 23_639],
     ["capstor-000", 26_337],
   ])("of the resource %s has the UID %d", (slug, unixUid) => {
     const { target } = entryWith({ slug, attributes: { storage_data_type: "scratch" } })

@@ -1,0 +1,341 @@
+import { describe, expect, it } from "vitest"
+import { buildHierarchy, decodeResources } from "../src/index.ts"
+import { anOrder, aResource, dashedNumber, type Row, terminating, uuidNumber } from "./a-resource.ts"
+import {
+  entriesOf,
+  gidsOf,
+  listedCustomers,
+  mountPointsOf,
+  resourcesOf,
+  type Surroundings,
+  settingsWith,
+  treeOf,
+} from "./a-tree.ts"
+
+const named = "/capstor/store/cscs/university-physics/climate-sim"
+/** A removal of resource 2 at a path; by the names of another project. */
+const goneAt = (backend_id: string, changes: Row = {}) =>
+  aResource({ uuid: uuidNumber(2), state: "Terminated", project_slug: "gone", backend_id, ...changes })
+
+/** What becomes of a removal at a path beside another row: the code by which it is held back, or that of its warning. */
+const removalBeside = (row: unknown, path: string, around: Surroundings = {}) => {
+  const tree = treeOf([row, goneAt(path)], around)
+  const held = tree.skipped.find(({ uuid }) => uuid === dashedNumber(2))
+  const isServed = resourcesOf(tree).some(({ itemId }) => itemId === dashedNumber(2))
+  expect(isServed).toBe(held === undefined)
+  return held?.code ?? tree.warnings.find(({ uuid }) => uuid === dashedNumber(2))?.code ?? "served"
+}
+
+describe("a live backend_id that is not served protects its directory", () => {
+  it.each([
+    "/fs/t/c/live/",
+    "/fs/t/c/live//",
+    "//fs/t/c/live",
+    "/fs//t///c/live",
+    "/fs/./t/c/live/.",
+    "/fs/t/x/../c/live",
+    "/../fs/t/c/live",
+    " /fs/t/c/live",
+    "/fs/t/c/live\n",
+    "\t/fs/t/c/live \r\n",
+    "\u00a0/fs/t/c/live\u2003",
+    "\ufeff/fs/t/c/live",
+    "/fs/t/c/li\u200bve",
+    "/fs/t/c/live\u0000",
+    "/fs/t/c/live\u0000/below",
+    "/fs/t/c/live\u202e",
+    "／fs／t／c／live",
+    "/ｆｓ/t/c/live",
+    "/fs/t/x/．．/c/live",
+    "/fs/t/x/‥/c/live",
+    "/fs\u2215t\u2044c/live",
+    "/fs%2Ft%2fc/live",
+    "%2Ffs/t/c/live",
+    "/fs/t/x/%2e%2E/c/live",
+    "/fs%252Ft/c/live",
+    "/fs％2Ft/c/live",
+    "/fs/tä/../t/c/live",
+    "/fs/t/a b/../c/live",
+    "/fs/*/../t/c/live",
+    "file:///fs/t/c/live",
+    "storage.example.org:/fs/t/c/live",
+    '"/fs/t/c/live"',
+    "/fs/t/c/live, /fs/t/c/other",
+    "/fs/t/c/other;/fs/t/c/live",
+    "\\fs\\t\\c\\live",
+    `/fs/t/c/live/${" ".repeat(10_000)}`,
+  ])("as %j", (backend_id) => {
+    const live = aResource({ uuid: uuidNumber(1), backend_id })
+    expect(removalBeside(live, "/fs/t/c/live")).toBe("removal-of-live-path")
+    expect(removalBeside(live, "/fs/t/c")).toBe("removal-of-live-path")
+    expect(removalBeside(live, "/fs/t/cc")).toBe("served")
+    // The directory of its names, where it is served, as well.
+    expect(removalBeside(live, named)).toBe("removal-of-live-path")
+  })
+
+  it.each(["", "fs/t/c/live", "t/c/live", null, 5, ["/fs/t/c/live"]])(
+    "but not as %j, which is no absolute path",
+    (backend_id) => {
+      const live = aResource({ uuid: uuidNumber(1), backend_id })
+      expect(removalBeside(live, "/fs/t/c/live")).toBe("served")
+      expect(removalBeside(live, named)).toBe("removal-of-live-path")
+    },
+  )
+
+  it("in another letter case it is another directory", () => {
+    expect(removalBeside(aResource({ uuid: uuidNumber(1), backend_id: "/fs/t/c/Live/" }), "/fs/t/c/live")).toBe(
+      "served",
+    )
+  })
+
+  it.each<[string, Row, Surroundings]>([
+    ["outside the mount roots", { backend_id: "/other/t/c/live" }, { settings: { mountRoots: ["/fs", "/capstor"] } }],
+    ["in a system directory", { backend_id: "/etc/ceph/live" }, {}],
+  ])("%s, and the directory of its names too, for it is doubtful which counts", (_, changes, around) => {
+    expect(removalBeside(aResource({ uuid: uuidNumber(1), ...changes }), named, around)).toBe("removal-of-live-path")
+  })
+
+  it("at a mount root, with a warning of what is removed inside of it", () => {
+    const live = aResource({ uuid: uuidNumber(1), backend_id: "/fs/t/c/live" })
+    const settings = { mountRoots: ["/capstor", "/fs/t/c/live"] }
+    expect(removalBeside(live, "/fs/t/c/live/below", { settings })).toBe("nested-mount-point")
+  })
+
+  it("and a valid one alone counts: the directory of the names may go", () => {
+    expect(removalBeside(aResource({ uuid: uuidNumber(1), backend_id: "/fs/t/c/live" }), named)).toBe("served")
+  })
+
+  it("of another offering, too", () => {
+    const foreign = aResource({ uuid: uuidNumber(1), offering_slug: "other", backend_id: "/fs/t/c/live/" })
+    expect(removalBeside(foreign, "/fs/t/c/live")).toBe("removal-of-live-path")
+  })
+})
+
+describe("a live record with bad names protects what its good ones name", () => {
+  const customer = "/capstor/store/cscs/university-physics"
+  it.each<[string, Row, path: string, becomes: string]>([
+    ["project_slug", { project_slug: ".." }, customer, "removal-of-live-path"],
+    ["project_slug", { project_slug: ".." }, "/capstor/store/cscs", "removal-of-live-path"],
+    ["project_slug", { project_slug: ".." }, `${customer}/any`, "removal-of-live-path"],
+    ["project_slug", { project_slug: ".." }, `${customer}/any/below`, "removal-of-live-path"],
+    ["project_slug", { project_slug: "a b" }, "/capstor/store/cscs/biology/any", "served"],
+    ["project_slug", { project_slug: "../biology/cells" }, "/capstor/store/cscs/biology/cells", "removal-of-live-path"],
+    ["project_slug", { project_slug: 5 }, `${customer}/any`, "removal-of-live-path"],
+    ["customer_slug", { customer_slug: "a/b" }, "/capstor/store/cscs", "removal-of-live-path"],
+    ["customer_slug", { customer_slug: "a/b" }, "/capstor/store/cscs/any", "removal-of-live-path"],
+    ["customer_slug", { customer_slug: "" }, "/capstor/store/cscs/any/climate-sim", "removal-of-live-path"],
+    ["customer_slug", { customer_slug: "" }, "/capstor/store/cscs/any/another", "served"],
+    [
+      "provider_slug",
+      { provider_slug: null },
+      `/capstor/store/any/university-physics/climate-sim`,
+      "removal-of-live-path",
+    ],
+    ["provider_slug", { provider_slug: null }, `/capstor/store/any/university-physics/other`, "served"],
+    ["data type", { attributes: { storage_data_type: 5 } }, named, "removal-of-live-path"],
+    [
+      "attributes",
+      { attributes: "store" },
+      "/capstor/scratch/cscs/university-physics/climate-sim",
+      "removal-of-live-path",
+    ],
+    ["offering_slug", { offering_slug: 5 }, named, "removal-of-live-path"],
+    ["offering_slug", { offering_slug: 5 }, `${customer}/other`, "served"],
+    ["two slugs", { customer_slug: 5, project_slug: 5 }, "/capstor/store/cscs/any/any", "removal-of-live-path"],
+    ["two slugs", { customer_slug: 5, project_slug: 5 }, "/capstor/store/psi/any/any", "served"],
+  ])("(%s: %j) from a removal at %s, which is %s", (_, bad, path, becomes) => {
+    expect(removalBeside(aResource({ uuid: uuidNumber(1), ...bad }), path)).toBe(becomes)
+  })
+
+  it.each([null, {}, "row", 5, [], { state: "OK" }])("but %j names nothing and holds nothing back", (row) => {
+    expect(removalBeside(row, named)).toBe("served")
+  })
+
+  it.each<[string, Row]>([
+    ["is being removed as ordered", terminating],
+    ["is gone", { state: "Terminated" }],
+    ["is not there yet", { state: "Creating", order_in_progress: anOrder({ state: "pending-project" }) }],
+  ])("unless it %s", (_, changes) => {
+    expect(removalBeside(aResource({ uuid: uuidNumber(1), project_slug: "..", ...changes }), `${customer}/any`)).toBe(
+      "served",
+    )
+  })
+
+  it.each<[string, Row]>([
+    ["a state that is none", { state: 5 }],
+    ["no state", { state: undefined }],
+    ["a state in other letters", { state: "terminated" }],
+    ["an order that cannot be read", { state: "Terminating", order_in_progress: "Terminate" }],
+    [
+      "an order in a state that cannot be read",
+      { ...terminating, order_in_progress: anOrder({ type: "Terminate", state: 5 }) },
+    ],
+  ])("with %s counts as live", (_, changes) => {
+    expect(removalBeside(aResource({ uuid: uuidNumber(1), slug: 5, ...changes }), named)).toBe("removal-of-live-path")
+  })
+})
+
+describe("a removal inside a live directory", () => {
+  it("is served, with a warning that names both", () => {
+    const live = aResource({ uuid: uuidNumber(1), backend_id: "/fs/t/c/live" })
+    const tree = treeOf([live, goneAt("/fs/t/c/live/scratch")])
+    expect(resourcesOf(tree)).toHaveLength(2)
+    expect(tree.warnings).toEqual([
+      expect.objectContaining({
+        code: "nested-mount-point",
+        uuid: dashedNumber(2),
+        field: "backend_id",
+        found: "/fs/t/c/live/scratch",
+        reason: `is being removed inside /fs/t/c/live, the directory of ${dashedNumber(1)}`,
+      }),
+    ])
+  })
+
+  it("is told by components: a name that begins like it is beside", () => {
+    const live = aResource({ uuid: uuidNumber(1), backend_id: "/fs/t/c/live" })
+    expect(removalBeside(live, "/fs/t/c/live2")).toBe("served")
+    expect(removalBeside(live, "/fs/t/c/liv")).toBe("served")
+  })
+})
+
+describe("a protected path", () => {
+  const protectedPaths = [{ path: "/fs/t/c/kept", by: "an entry that the loss guard keeps" }]
+  it.each([
+    ["/fs/t/c/kept", "removal-of-live-path"],
+    ["/fs/t/c", "removal-of-live-path"],
+    ["/fs/t/c/kept/below", "nested-mount-point"],
+    ["/fs/t/c/kept2", "served"],
+  ])("makes of a removal at %s: %s", (path, becomes) => {
+    expect(removalBeside(aResource({ uuid: uuidNumber(1), project_slug: "other" }), path, { protectedPaths })).toBe(
+      becomes,
+    )
+  })
+
+  it("says whose it is, and warns of no live resource that is there", () => {
+    const tree = treeOf([aResource({ uuid: uuidNumber(1), backend_id: "/fs/t/c/kept" }), goneAt("/fs/t/c")], {
+      protectedPaths,
+    })
+    expect(tree.warnings).toEqual([])
+    const held = treeOf([goneAt("/fs/t/c/kept")], { protectedPaths })
+    expect(held.skipped[0]?.reason).toBe("is where an entry that the loss guard keeps may be live")
+  })
+
+  it("is read leniently", () => {
+    const spelt = [{ path: " //fs/t/c/kept/ ", by: "a guard" }]
+    expect(removalBeside(null, "/fs/t/c/kept", { protectedPaths: spelt })).toBe("removal-of-live-path")
+  })
+})
+
+describe("a removal", () => {
+  const orderFields = (row: Row) => {
+    const tree = treeOf([aResource({ state: "Terminating", ...row })])
+    return [resourcesOf(tree)[0]?.status, tree.skipped[0]?.code, tree.skipped[0]?.field]
+  }
+
+  it.each(["pending-provider", "executing"])("is served if its order is %s", (state) => {
+    expect(orderFields({ order_in_progress: anOrder({ type: "Terminate", state }) })).toEqual([
+      "removing",
+      undefined,
+      undefined,
+    ])
+  })
+
+  it.each<[string, unknown, string]>([
+    ["is null", null, "order_in_progress"],
+    ["is missing", undefined, "order_in_progress"],
+    ["is an Update", anOrder({ type: "Update" }), "order_in_progress.type"],
+    ["has no type", anOrder({ type: undefined }), "order_in_progress.type"],
+    ["has a type in other letters", anOrder({ type: "terminate" }), "order_in_progress.type"],
+    ["has no state", anOrder({ type: "Terminate", state: null }), "order_in_progress.state"],
+    ["is of a later Waldur", anOrder({ type: "Terminate", state: "pending-director" }), "order_in_progress.state"],
+    ["is in other letters", anOrder({ type: "Terminate", state: "Executing " }), "order_in_progress.state"],
+    ...["done", "erred", "canceled", "rejected", ""].map((state): [string, unknown, string] => [
+      `is ${state}`,
+      anOrder({ type: "Terminate", state }),
+      "order_in_progress.state",
+    ]),
+  ])("is held back if its order %s, and its parents stay", (_, order_in_progress, field) => {
+    expect(orderFields({ order_in_progress })).toEqual([undefined, "removal-without-order", field])
+    const tree = treeOf([aResource({ state: "Terminating", order_in_progress })])
+    expect(mountPointsOf(entriesOf(tree))).toEqual(["/capstor/store/cscs", "/capstor/store/cscs/university-physics"])
+  })
+
+  it.each(["Creating", "Updating", "Terminated"])("rule of orders does not concern one that is %s", (state) => {
+    expect(resourcesOf(treeOf([aResource({ state, order_in_progress: null })]))).toHaveLength(1)
+  })
+
+  it("that lacks its order is data that may stay: no other removal takes it", () => {
+    const doubtful = aResource({ uuid: uuidNumber(1), state: "Terminating", backend_id: "/fs/t/c/doubtful" })
+    expect(removalBeside(doubtful, "/fs/t/c/doubtful")).toBe("removal-of-live-path")
+    expect(removalBeside(doubtful, "/fs/t/c")).toBe("removal-of-live-path")
+    const spelt = aResource({ uuid: uuidNumber(1), state: "Terminating", backend_id: "/fs/t/c/doubtful/" })
+    expect(removalBeside(spelt, "/fs/t/c/doubtful")).toBe("removal-of-live-path")
+    expect(removalBeside(spelt, named)).toBe("removal-of-live-path")
+  })
+})
+
+describe("two rows of one uuid", () => {
+  const one = (changes: Row) => aResource({ uuid: uuidNumber(1), ...changes })
+
+  it.each<[string, Row]>([
+    ["gone", { state: "Terminated" }],
+    ["being removed", terminating],
+    ["being removed without an order", { state: "Terminating" }],
+    ["not there yet", { state: "Creating", order_in_progress: anOrder({ state: "pending-consumer" }) }],
+  ])("are the live one, whatever their order, if the other is %s", (_, other) => {
+    // The texts of the two would choose now one, now the other.
+    for (const backend_id of ["/a/b/c", "/z/b/c"]) {
+      const rows = [one({ backend_id }), one({ ...other, backend_id: "/m/b/c", uuid: dashedNumber(1).toUpperCase() })]
+      for (const order of [rows, rows.toReversed()]) {
+        const tree = treeOf(order)
+        expect(resourcesOf(tree).map(({ status, mountPoint }) => [status, mountPoint.default])).toEqual([
+          ["active", backend_id],
+        ])
+        expect(tree.skipped.map(({ code, uuid }) => [code, uuid])).toEqual([["duplicate", dashedNumber(1)]])
+      }
+    }
+  })
+
+  it("protect the paths of both", () => {
+    for (const path of ["/a/b/c", "/z/b/c"]) {
+      const tree = treeOf([one({ backend_id: "/a/b/c" }), one({ backend_id: "/z/b/c" }), goneAt(path)])
+      expect(tree.skipped.map(({ code }) => code)).toEqual(["duplicate", "removal-of-live-path"])
+    }
+  })
+
+  it("of which one cannot be decoded protect the path of that one, also from a removal of the other", () => {
+    const tree = treeOf([goneAt("/fs/t/c/it"), aResource({ uuid: uuidNumber(2), slug: 5, backend_id: "/fs/t/c/it" })])
+    expect(tree.skipped.map(({ code }) => code).toSorted()).toEqual(["bad-data", "removal-of-live-path"])
+  })
+})
+
+describe("of 20,000 records", () => {
+  // In time that grows with the square of their number these would take half a minute each, and at 100,000 many minutes.
+  it.each<[string, (at: number) => Row]>([
+    ["on one path", () => ({ backend_id: "/fs/t/c/one" })],
+    ["each below the other's directory", (at) => ({ backend_id: `/fs/t/c/d${at}/x` })],
+    ["with a path that nobody serves", (at) => ({ backend_id: `/fs/t/c/d${at}/` })],
+    ["with bad names", (at) => ({ project_slug: `a b ${at}` })],
+    ["with one GID", () => ({})],
+    [
+      "that are removed from one live directory",
+      (at) => (at === 0 ? { backend_id: "/fs/t" } : { backend_id: `/fs/t/d${at}`, state: "Terminated" }),
+    ],
+    ["of one project slug and as many projects", (at) => ({ project_slug: "one", project_uuid: uuidNumber(at + 1) })],
+  ])(
+    "%s the tree is made, and each finding is short",
+    (_, changes) => {
+      const rows = Array.from({ length: 20_000 }, (_, at) =>
+        aResource({ uuid: uuidNumber(at + 1), project_slug: `p-${at}`, ...changes(at) }),
+      )
+      const tree = buildHierarchy({
+        decoded: decodeResources(rows),
+        customers: listedCustomers,
+        gids: new Map([...gidsOf(rows).keys()].map((slug) => [slug, { status: "known", gid: 31_001 }])),
+        settings: settingsWith(),
+      })
+      for (const { reason } of [...tree.skipped, ...tree.warnings]) expect(reason.length).toBeLessThan(1000)
+    },
+    120_000,
+  )
+})
