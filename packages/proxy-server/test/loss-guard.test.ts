@@ -1,7 +1,7 @@
 import type { World } from "@cscs/sandbox"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { isOddLoss } from "../src/snapshot/empty-guard.ts"
+import { isOddLoss } from "../src/snapshot/loss-guard.ts"
 import { type Any, aProxy, noCache, type TestedProxy } from "./a-proxy.ts"
 import { aWorld } from "./a-world.ts"
 
@@ -36,7 +36,7 @@ describe("a storage system that Waldur suddenly does not show", () => {
     lose(world, "vast", 0)
     await renewed(proxy)
     expect((await proxy.list("page_size=500")).text).toBe(before)
-    const said = `Waldur shows 0 resources of vast where it showed ${count}`
+    const said = `0 of ${count} live entries of vast (${count} vanish and 0 turn to removing; Waldur shows 0 resources of it where it showed ${count})`
     expect((await proxy.ready()).json.warnings.join("\n")).toContain(said)
     expect(proxy.logs.filter((line) => line.includes(said) && line.includes('"ERROR"')).length).toBe(1)
     await renewed(proxy)
@@ -72,7 +72,7 @@ describe("a storage system that Waldur suddenly does not show", () => {
     await proxy.pass("1 second")
     await renewed(proxy)
     expect(await entriesOf(proxy, "vast")).toEqual([])
-    expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("where it showed")
+    expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("live entries of vast")
   })
 
   test("or until it is there again, which begins the hour anew", async () => {
