@@ -1,9 +1,10 @@
 import type { World } from "@cscs/sandbox"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { isOddLoss } from "../src/snapshot/loss-guard.ts"
-import { type Any, aProxy, noCache, type TestedProxy } from "./a-proxy.ts"
-import { aWorld } from "./a-world.ts"
+import { compareEntries, isOddLoss, type ListedEntry } from "../src/snapshot/loss-guard.ts"
+import type { Loss } from "../src/snapshot/snapshot.ts"
+import { type Any, aProxy, noCache, type ProxyOptions, type TestedProxy } from "./a-proxy.ts"
+import { aWorld, dashed } from "./a-world.ts"
 
 /** Every refresh reads all, and entries are guarded for an hour, as by default. */
 const guarded = { CACHE_EMPTY_GUARD: "1h" }
@@ -111,6 +112,8 @@ describe("a storage system that Waldur suddenly does not show", () => {
 
   test("also where our user has lost its role everywhere; after the hour that is a failure, not an empty list", async () => {
     const world = aWorld(60)
+    // What is removing does not stay.
+    for (const row of world.resources) if (row.state === "Terminating") row.state = "OK"
     const proxy = await aProxy({ world, environment: guarded })
     const before = (await proxy.list("page_size=500")).text
     const rows = world.resources
@@ -140,30 +143,222 @@ describe("a storage system that Waldur suddenly does not show", () => {
 
 const systems = ["capstor", "vast", "iopsstor"]
 
-describe("what is an odd loss", () => {
-  test("all of a system's resources, or more than half of ten or more", () => {
-    const judged = [
-      [0, 0],
-      [1, 0],
-      [1, 1],
-      [9, 1],
-      [9, 4],
-      [10, 5],
-      [10, 4],
-      [11, 6],
-      [11, 5],
-      [1000, 500],
-      [1000, 499],
-    ].map(([before = 0, now = 0]) => [before, now, isOddLoss(before, now)])
-    expect(judged.filter(([, , isOdd]) => isOdd)).toEqual([
-      [1, 0, true],
-      [10, 4, true],
-      [11, 5, true],
-      [1000, 499, true],
-    ])
+const ofVast = (world: World): ReadonlyArray<Any> => world.resources.filter((row) => row.offering_slug === "vast")
+
+/** What happens to all of vast, or to a part of it, and what the log then gives as the reason. */
+const causes: ReadonlyArray<readonly [string, (world: World, proxy: TestedProxy) => void, RegExp]> = [
+  [
+    "all permissions become numbers",
+    (world) =>
+      ofVast(world).forEach((row) => Object.assign(row, { attributes: { ...row.attributes, permissions: 775 } })),
+    /0 of \d+ live entries of vast .*skipped: bad-data \d+/,
+  ],
+  [
+    "a field is renamed",
+    (world) => ofVast(world).forEach((row) => Object.assign(row, { project_slug: undefined, project: "x" })),
+    /0 of \d+ live entries of vast .*skipped: bad-data \d+/,
+  ],
+  [
+    "more than half turn to removing at once",
+    (world) =>
+      ofVast(world)
+        .slice(0, 14)
+        .forEach((row) => Object.assign(row, { state: "Terminating", order_in_progress: terminating })),
+    /[1-7] of \d+ live entries of vast \(\d+ vanish and \d+ turn to removing/,
+  ],
+  [
+    "all projects are others than before",
+    (world) => ofVast(world).forEach((row, index) => Object.assign(row, { project_slug: `another-${index}` })),
+    /0 of \d+ live entries of vast/,
+  ],
+]
+const terminating = { type: "Terminate", state: "executing", url: null, attributes: {}, limits: {} }
+
+describe("the live entries of a storage system stay for an hour, whatever the cause:", () => {
+  test.each(causes)("%s", async (_, cause, said) => {
+    const world = aWorld(60)
+    const proxy = await aProxy({ world, environment: guarded })
+    const before = await entriesOf(proxy, "vast")
+    cause(world, proxy)
+    await renewed(proxy)
+    expect(await entriesOf(proxy, "vast")).toEqual(before)
+    expect((await proxy.ready()).json.warnings.join("\n")).toMatch(said)
+    expect(proxy.logs.filter((line) => said.test(line) && line.includes('"ERROR"')).length).toBe(1)
+    expect((await proxy.list("debug=true")).json.warnings.map(({ reason }: Any) => reason).join("\n")).toMatch(said)
+    expect((await proxy.get("/metrics")).text).toMatch(/guarded_systems(\{[^}]*\})? 1/)
   })
 
-  test("never a gain", () => {
-    fc.assert(fc.property(fc.nat(), fc.nat(), (before, more) => !isOddLoss(before, before + more)))
+  test("a slow loss, two fifths at a time", async () => {
+    const world = aWorld(200)
+    const proxy = await aProxy({ world, environment: guarded })
+    await proxy.list()
+    const count = countOf(world, "vast")
+    lose(world, "vast", Math.ceil(count * 0.6))
+    await renewed(proxy)
+    const left = await entriesOf(proxy, "vast")
+    expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("of vast")
+    await proxy.pass("10 minutes")
+    lose(world, "vast", Math.ceil(count * 0.36))
+    await renewed(proxy)
+    expect(await entriesOf(proxy, "vast")).toEqual(left)
+    expect((await proxy.ready()).json.warnings.join("\n")).toContain(`of ${count} live entries of vast`)
+  })
+
+  test("two fifths in one hour and two fifths of the rest in the next are no loss of one hour", async () => {
+    const world = aWorld(200)
+    const proxy = await aProxy({ world, environment: guarded })
+    await proxy.list()
+    const count = countOf(world, "vast")
+    for (const share of [0.6, 0.36]) {
+      lose(world, "vast", Math.ceil(count * share))
+      await renewed(proxy)
+      await proxy.pass("61 minutes")
+    }
+    expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("of vast")
+  })
+
+  test("also the few of a small one, but a resource may be removed by its order, and get its path while it is created", async () => {
+    const world = aWorld(60)
+    lose(world, "vast", 1)
+    const [row] = ofVast(world)
+    Object.assign(row, { state: "Creating", order_in_progress: null, backend_id: "" })
+    const proxy = await aProxy({ world, environment: guarded })
+    await proxy.list()
+    const resource = async () => (await entriesOf(proxy, "vast")).find(({ itemId }: Any) => itemId === dashed(row.uuid))
+    Object.assign(row, { state: "OK", backend_id: "/vast/by/backend/id" })
+    await renewed(proxy)
+    expect((await resource()).mountPoint.default).toBe("/vast/by/backend/id")
+    Object.assign(row, { state: "Terminating", order_in_progress: terminating })
+    await renewed(proxy)
+    expect((await resource()).status).toBe("removing")
+    Object.assign(row, { state: "OK", order_in_progress: null })
+    await renewed(proxy)
+    Object.assign(row, { attributes: { permissions: 775 } })
+    await renewed(proxy)
+    expect((await resource()).status).toBe("active")
+  })
+})
+
+describe("entries that a guard keeps", () => {
+  const losing = async (prepare: (world: World) => void, options: ProxyOptions = {}) => {
+    const world = aWorld(60)
+    prepare(world)
+    const proxy = await aProxy({ world, environment: guarded, ...options })
+    const before = await entriesOf(proxy, "vast")
+    lose(world, "vast", 0)
+    return { world, proxy, before }
+  }
+
+  test("carry no callback URLs, and their Age is that of the read that gave them", async () => {
+    const { proxy, before } = await losing((world) => {
+      const [row] = ofVast(world)
+      row.state = "Erred"
+      row.order_in_progress = {
+        ...terminating,
+        type: "Update",
+        url: `${waldurUrl}/api/marketplace-orders/${"a".repeat(32)}/`,
+      }
+    })
+    await proxy.pass("5 minutes")
+    await renewed(proxy)
+    const after = await entriesOf(proxy, "vast")
+    expect(after.length).toBe(before.length)
+    expect(JSON.stringify(after)).not.toContain("_url")
+    await proxy.pass("5 seconds")
+    expect((await proxy.list()).headers.get("age")).toBe("305")
+    expect((await proxy.ready()).json.snapshot.age).toBe(305)
+  })
+
+  test("are not removing, and not removed where somebody lives by now", async () => {
+    const { world, proxy, before } = await losing((world) => {
+      const [first, second] = ofVast(world)
+      Object.assign(first, { state: "Terminating", order_in_progress: terminating, backend_id: "/vast/going" })
+      Object.assign(second, { state: "Terminated", order_in_progress: null, backend_id: "/vast/gone" })
+    })
+    const at = (entries: ReadonlyArray<Any>, path: string) =>
+      entries.filter(({ mountPoint }) => mountPoint.default === path)
+    expect(at(before, "/vast/going").length).toBe(1)
+    await renewed(proxy)
+    expect(at(await entriesOf(proxy, "vast"), "/vast/going")).toEqual([])
+    expect(at(await entriesOf(proxy, "vast"), "/vast/gone")).toEqual(at(before, "/vast/gone"))
+    const other = world.resources.find((row) => row.offering_slug === "iopsstor" && row.state === "OK") as Any
+    other.backend_id = "/vast/gone"
+    await renewed(proxy)
+    expect(at(await entriesOf(proxy, "vast"), "/vast/gone")).toEqual([])
+    expect(at(await entriesOf(proxy, "iopsstor"), "/vast/gone").length).toBe(1)
+  })
+})
+
+const waldurUrl = "http://waldur.example.org"
+
+describe("what is an odd loss", () => {
+  const fate = ({ before = 0, vanished = 0, removing = 0 }) => ({ before, vanished, removing })
+
+  test("the last live entry vanishes, or of at least ten less than half stay live", () => {
+    const odd = (before: number, vanished: number, removing: number) => isOddLoss(fate({ before, vanished, removing }))
+    expect([odd(0, 0, 0), odd(1, 0, 0), odd(9, 8, 0), odd(10, 5, 0), odd(10, 0, 5), odd(9, 0, 9)]).toEqual(
+      Array(6).fill(false),
+    )
+    expect([odd(1, 1, 0), odd(9, 9, 0), odd(10, 6, 0), odd(10, 0, 6), odd(10, 3, 3), odd(3, 1, 2)]).toEqual(
+      Array(6).fill(true),
+    )
+  })
+
+  const someListed = fc.record({
+    itemId: fc.constantFrom(..."abcdefghijklmnopqrstuvwxyz"),
+    mountPoint: fc.constantFrom("/a", "/b"),
+    status: fc.constantFrom("active", "pending", "updating", "error", "removing", "removed"),
+  })
+  const someList = fc.uniqueArray(someListed, { maxLength: 26, selector: ({ itemId }) => itemId })
+  const isLive = ({ status }: ListedEntry) => !status.startsWith("remov")
+  const judged = (before: ReadonlyArray<ListedEntry>, after: ReadonlyArray<ListedEntry>) => {
+    const { lost } = compareEntries(before, after, [])
+    const removing = lost.filter(({ isRemoval }) => isRemoval).length
+    return isOddLoss(fate({ before: before.filter(isLive).length, vanished: lost.length - removing, removing }))
+  }
+
+  test("whatever the lists: a list that is not odd leaves half of ten or more where they were, and one of fewer", () => {
+    fc.assert(
+      fc.property(someList, someList, (before, after) => {
+        if (judged(before, after)) return
+        const live = before.filter(isLive)
+        const stays = (entry: ListedEntry) =>
+          after.some(
+            (one) =>
+              isLive(one) &&
+              one.itemId === entry.itemId &&
+              (one.mountPoint === entry.mountPoint || entry.status === "pending"),
+          )
+        const staying = live.filter(stays).length
+        if (live.length >= 10) expect(staying).toBeGreaterThanOrEqual(live.length / 2)
+        const isListed = (entry: ListedEntry) =>
+          stays(entry) || after.some((one) => one.itemId === entry.itemId && one.mountPoint === entry.mountPoint)
+        if (staying === 0) expect(live.every(isListed)).toBe(true)
+      }),
+    )
+  })
+
+  test("never the same list, never more, and no list is odd beside an empty one", () => {
+    fc.assert(
+      fc.property(someList, someList, (before, more) => {
+        const names = new Set(before.map(({ itemId }) => itemId))
+        const after = [...before, ...more.filter(({ itemId }) => !names.has(itemId))]
+        return !judged(before, before) && !judged(before, after) && !judged([], after)
+      }),
+    )
+  })
+
+  test("what was lost earlier and is live again is lost no more", () => {
+    fc.assert(
+      fc.property(someList, (list) => {
+        const losses = list.map(
+          ({ itemId, mountPoint }): Loss => ({ offeringSlug: "vast", itemId, mountPoint, at: 0, isRemoval: false }),
+        )
+        const { stillLost } = compareEntries([], list, losses)
+        expect(stillLost.map(({ itemId }) => itemId)).toEqual(
+          list.filter((one) => !isLive(one)).map(({ itemId }) => itemId),
+        )
+      }),
+    )
   })
 })

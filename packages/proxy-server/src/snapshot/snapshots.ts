@@ -207,8 +207,8 @@ export class Snapshots extends Context.Service<
             return taken === undefined ? Effect.fail(error) : Effect.succeed(taken)
           }),
         )
-      /** Ends when a refresh that must be new may begin. */
-      const turn = Effect.suspend(() => Effect.sleep(Math.max(0, lastRenewal + renewEvery - now())))
+      /** Milliseconds until a refresh may begin that somebody asks for. */
+      const untilTurn = () => Math.max(0, lastRenewal + renewEvery - now())
 
       /**
        * Renews the snapshot as it ages while somebody asks now and then. Until there is one, whether anybody asks or not: a
@@ -236,7 +236,7 @@ export class Snapshots extends Context.Service<
       if (last?.origin === "file") yield* begin(true)
       yield* Effect.forkIn(Effect.forever(keepFresh), scope)
       const joinWanted = source.wanted.pipe(
-        Effect.andThen(turn),
+        Effect.andThen(Effect.suspend(() => Effect.sleep(untilTurn()))),
         Effect.andThen(
           Effect.suspend(() => {
             lastRenewal = now()
@@ -258,17 +258,20 @@ export class Snapshots extends Context.Service<
         }),
         renewed: Effect.suspend(() => {
           const wasWarm = isWarm()
-          lastAsked = now()
+          const calledAt = now()
+          lastAsked = calledAt
           // Callers who insist must not make an upstream that is down be asked as often as they like.
           if (failure !== undefined && failedLately()) return orLastGood(Effect.fail(failure.error))
           const landed = flight === undefined ? Effect.void : Effect.exit(Deferred.await(flight.landing))
-          // Another may begin meanwhile that is content with what another replica read before.
-          const read: Effect.Effect<TakenSnapshot, RefreshError> = Effect.suspend(() =>
-            flight === undefined || flight.mustBeNew
-              ? join(wasWarm, true)
-              : Effect.andThen(Effect.exit(Deferred.await(flight.landing)), read),
-          )
-          return orLastGood(landed.pipe(Effect.andThen(turn), Effect.andThen(read)))
+          const read: Effect.Effect<TakenSnapshot, RefreshError> = Effect.suspend(() => {
+            if (flight?.mustBeNew) return Deferred.await(flight.landing)
+            // Another may begin meanwhile that is content with what another replica read before.
+            if (flight !== undefined) return Effect.andThen(Effect.exit(Deferred.await(flight.landing)), read)
+            if (current !== undefined && current.takenAt > calledAt) return Effect.succeed(current)
+            const wait = untilTurn()
+            return wait > 0 ? Effect.andThen(Effect.sleep(wait), read) : join(wasWarm, true)
+          })
+          return orLastGood(Effect.andThen(landed, read))
         }),
         walkable: (id) => {
           const here = walkable.get(id)
