@@ -264,6 +264,7 @@ describe("a change", () => {
     // Waldur's clock goes on; the next read of changes still begins where the last good one did.
     world.now = "2026-11-23T15:00:00.000000Z"
     fault.clear()
+    await proxy.pass("5 seconds")
     proxy.sandbox.calls.clear()
     const got = await proxy.get("/api/storage-resources/?page_size=500", { headers: { "Cache-Control": "no-cache" } })
     expect([entryOf(got, rowOf(world, 9)).status, fullReads(proxy.sandbox)]).toEqual(["error", 0])
@@ -280,6 +281,7 @@ describe("a change", () => {
     expect((await next(proxy)).text).toBe(first.text)
     expect((await proxy.ready()).json.upstreams.hpc_user_api.status).toBe("failing")
     fault.clear()
+    await proxy.pass("5 seconds")
     const got = await proxy.get("/api/storage-resources/?page_size=500", { headers: { "Cache-Control": "no-cache" } })
     expect(entryOf(got, rowOf(world, 8)).status).toBe("error")
     expect(entryOf(got, rowOf(world, 9)).mountPoint.default).toMatch(/renamed$/)

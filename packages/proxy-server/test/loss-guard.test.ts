@@ -37,7 +37,7 @@ describe("a storage system that Waldur suddenly does not show", () => {
     lose(world, "vast", 0)
     await renewed(proxy)
     expect((await proxy.list("page_size=500")).text).toBe(before)
-    const said = `0 of ${count} live entries of vast (${count} vanish and 0 turn to removing; Waldur shows 0 resources of it where it showed ${count})`
+    const said = `Waldur shows 0 resources of vast where it showed ${count}`
     expect((await proxy.ready()).json.warnings.join("\n")).toContain(said)
     expect(proxy.logs.filter((line) => line.includes(said) && line.includes('"ERROR"')).length).toBe(1)
     await renewed(proxy)
@@ -73,7 +73,7 @@ describe("a storage system that Waldur suddenly does not show", () => {
     await proxy.pass("1 second")
     await renewed(proxy)
     expect(await entriesOf(proxy, "vast")).toEqual([])
-    expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("live entries of vast")
+    expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("where it showed")
   })
 
   test("or until it is there again, which begins the hour anew", async () => {
@@ -145,30 +145,31 @@ const systems = ["capstor", "vast", "iopsstor"]
 
 const ofVast = (world: World): ReadonlyArray<Any> => world.resources.filter((row) => row.offering_slug === "vast")
 
+const change = (world: World, changed: (row: Any, index: number) => Any): void => {
+  for (const [index, row] of ofVast(world).entries()) Object.assign(row, changed(row, index))
+}
+
 /** What happens to all of vast, or to a part of it, and what the log then gives as the reason. */
 const causes: ReadonlyArray<readonly [string, (world: World, proxy: TestedProxy) => void, RegExp]> = [
   [
     "all permissions become numbers",
-    (world) =>
-      ofVast(world).forEach((row) => Object.assign(row, { attributes: { ...row.attributes, permissions: 775 } })),
+    (world) => change(world, (row) => ({ attributes: { ...row.attributes, permissions: 775 } })),
     /0 of \d+ live entries of vast .*skipped: bad-data \d+/,
   ],
   [
     "a field is renamed",
-    (world) => ofVast(world).forEach((row) => Object.assign(row, { project_slug: undefined, project: "x" })),
+    (world) => change(world, () => ({ project_slug: undefined, project: "x" })),
     /0 of \d+ live entries of vast .*skipped: bad-data \d+/,
   ],
   [
     "more than half turn to removing at once",
     (world) =>
-      ofVast(world)
-        .slice(0, 14)
-        .forEach((row) => Object.assign(row, { state: "Terminating", order_in_progress: terminating })),
+      change(world, (_, index) => (index < 14 ? { state: "Terminating", order_in_progress: terminating } : {})),
     /[1-7] of \d+ live entries of vast \(\d+ vanish and \d+ turn to removing/,
   ],
   [
     "all projects are others than before",
-    (world) => ofVast(world).forEach((row, index) => Object.assign(row, { project_slug: `another-${index}` })),
+    (world) => change(world, (_, index) => ({ project_slug: `another-${index}` })),
     /0 of \d+ live entries of vast/,
   ],
 ]

@@ -179,7 +179,7 @@ const whyLost = (slug: string, { skipped, counts }: Tree, previous: Snapshot, { 
   const leading = [...codes].sort(([, a], [, b]) => b - a).slice(0, reasonsNamed)
   return [
     `${vanished} vanish and ${removing} turn to removing`,
-    `Waldur shows ${counts.get(slug) ?? 0} resources of it where it showed ${previous.counts.get(slug) ?? 0}`,
+    `Waldur shows ${counts.get(slug) ?? 0} resources of ${slug} where it showed ${previous.counts.get(slug) ?? 0}`,
     ...(leading.length === 0 ? [] : [`skipped: ${leading.map(([code, count]) => `${code} ${count}`).join(", ")}`]),
   ].join("; ")
 }

@@ -1,4 +1,4 @@
-import { dashedUuid, type StorageSystem, waldurResourceFields } from "@cscs/storage-model"
+import { dashedUuid, type StorageSystem, type WaldurResource, waldurResourceFields } from "@cscs/storage-model"
 import { type OfferingSummary, type ResourceRead, WaldurClient, type WaldurError } from "@cscs/waldur-client"
 import { Clock, Duration, Effect, Option, type Scope } from "effect"
 import { Settings } from "../config/settings.ts"
@@ -107,8 +107,11 @@ const readChanges = Effect.fnUntraced(function* (last: Reading, basis: Basis, ta
     resources.rows === basis.resources.rows
       ? []
       : resources.rows.filter((row, index) => row !== basis.resources.rows[index])
-  const { offerings } = basis
-  const changed = yield* decodeRows(changedRows, model, offerings.own)
+  const changed = yield* decodeRows(changedRows, model, basis.offerings.own)
+  // A resource of another offering may be of one that our user got since: only Waldur knows.
+  const offerings = changed.decoded.resources.some((resource) => isForeign(resource, basis.offerings.own))
+    ? yield* readOfferings(basis.offerings)
+    : basis.offerings
   const desk = yield* lookupDesk(stillGood(basis.lookups, changed.decoded.resources))
   if (changedRows.length === 0) {
     const lookups = yield* desk.complete(basis.needed)
@@ -157,6 +160,10 @@ const finish = Effect.fnUntraced(function* (found: {
   }
   return yield* reading(snapshot, takenAt, { resources, fullReadAt, offerings, needed: rows.needed, lookups }, last)
 })
+
+/** Whether a resource has a configured slug, but is of an offering that is not one of ours. */
+const isForeign = ({ offering_slug, offering_uuid }: WaldurResource, own: OwnOfferings): boolean =>
+  own.get(offering_slug)?.has(offering_uuid) === false
 
 /** A snapshot that is whole now. */
 const reading = (snapshot: Snapshot, takenAt: number, basis: Basis, last: Reading | undefined) =>
