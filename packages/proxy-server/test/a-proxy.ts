@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as turn } from "node:timers/promises"
 import { type Sandbox, startSandbox, type World } from "@cscs/sandbox"
-import { Duration, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
+import { Clock, Duration, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
 import { TestClock } from "effect/testing"
 import type { Hono } from "hono"
 import { onTestFinished } from "vitest"
@@ -62,6 +62,8 @@ export interface TestedProxy {
   /** The list; `query` without its question mark. */
   readonly list: (query?: string) => Promise<Got>
   readonly ready: () => Promise<Got>
+  /** Sets the wall clock by so many milliseconds, forward or back; time itself goes on as it did. */
+  readonly setWallClock: (by: number) => void
   /** Moves the clock. */
   readonly pass: (duration: Duration.Input) => Promise<void>
   /** Lets the clock run, thousandfold, until the promise is settled: for calls that are repeated with waits. */
@@ -98,7 +100,18 @@ export const startProxy = async (options: ProxyOptions = {}): Promise<TestedProx
     loadSettings({ configPath, environment: { ...simple, ...options.environment }, workingDirectory: directory }),
   )
   const logs: Array<string> = []
-  const clock = TestClock.layer({ warningDelay: "1 hour" })
+  let wallAhead = 0
+  const clock = Layer.provideMerge(
+    Layer.effect(
+      Clock.Clock,
+      Effect.map(Clock.Clock, (steady) => ({
+        ...steady,
+        currentTimeMillisUnsafe: () => steady.currentTimeMillisUnsafe() + wallAhead,
+        currentTimeMillis: Effect.map(steady.currentTimeMillis, (millis) => millis + wallAhead),
+      })),
+    ),
+    TestClock.layer({ warningDelay: "1 hour" }),
+  )
   const logging = Layer.merge(
     Logger.layer([Logger.map(Logger.formatJson, (line) => void logs.push(line))]),
     Layer.succeed(References.MinimumLogLevel, "All"),
@@ -138,6 +151,9 @@ export const startProxy = async (options: ProxyOptions = {}): Promise<TestedProx
     getNow,
     list: (query = "") => get(`/api/storage-resources/${query === "" ? "" : `?${query}`}`),
     ready: () => get("/healthz/ready"),
+    setWallClock: (by) => {
+      wallAhead += by
+    },
     pass,
     hurried: async (promise) => {
       let settled = false

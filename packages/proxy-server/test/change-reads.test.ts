@@ -226,7 +226,7 @@ describe("a change", () => {
     const moved = world.resources.filter(({ offering_slug }) => offering_slug === "vast")
     world.resources.splice(0, world.resources.length, ...world.resources.filter((row) => !moved.includes(row)))
     const hidden = world.offerings.findIndex(({ slug }) => slug === "vast")
-    world.offerings.splice(hidden, 1)
+    const offering = world.offerings.splice(hidden, 1)
     const { proxy } = await start(world)
     const isSaid = async () => (await proxy.ready()).json.warnings.some((one: string) => /offering vast/.test(one))
     expect(await isSaid()).toBe(true)
@@ -234,6 +234,7 @@ describe("a change", () => {
     expect(await isSaid()).toBe(true)
     const [row] = moved as [WaldurRecord]
     world.resources.push(row)
+    world.offerings.push(...offering)
     changeResource(world, row, {})
     expect(entryOf(await next(proxy), row)).toBeDefined()
     expect([await isSaid(), fullReads(proxy.sandbox)]).toEqual([false, 0])
