@@ -363,3 +363,45 @@ describe("what is an odd loss", () => {
     )
   })
 })
+
+describe("live entries that the refresh does not show protect their directories from the removals of others:", () => {
+  const path = "/shared/between/systems"
+  /** A live resource of vast, and one of iopsstor that is being removed, at one path. */
+  const aConflict = async (emptyGuard: string) => {
+    const world = aWorld(60)
+    const [live] = ofVast(world)
+    const going = world.resources.find((row) => row.offering_slug === "iopsstor") as Any
+    Object.assign(live, { state: "OK", order_in_progress: null, backend_id: path })
+    Object.assign(going, { state: "Terminating", order_in_progress: terminating, backend_id: path })
+    const proxy = await aProxy({ world, environment: { CACHE_EMPTY_GUARD: emptyGuard } })
+    const removals = async () => {
+      const { json } = await proxy.get("/api/storage-resources/?page_size=500", noCache)
+      return json.resources.filter(
+        ({ mountPoint, status }: Any) => mountPoint.default === path && status === "removing",
+      ).length
+    }
+    expect(await removals()).toBe(0)
+    return { world, proxy, removals }
+  }
+
+  test("those that a guard keeps, until it ends", async () => {
+    const { world, proxy, removals } = await aConflict("1h")
+    lose(world, "vast", 0)
+    expect(await removals()).toBe(0)
+    expect((await proxy.list("debug=true")).json.skipped.map(({ reason }: Any) => reason).join("\n")).toMatch(
+      /an entry of vast that the last good list had/,
+    )
+    await proxy.pass("1 hour")
+    expect(await removals()).toBe(1)
+  })
+
+  test("those of an offering that the token does not see any more, also without a guard, for as long as it is so", async () => {
+    const { world, removals } = await aConflict("0")
+    lose(world, "vast", 0)
+    const offerings = world.offerings
+    world.offerings = offerings.filter(({ slug }) => slug !== "vast")
+    for (let refresh = 0; refresh < 3; refresh += 1) expect(await removals()).toBe(0)
+    world.offerings = offerings
+    expect(await removals()).toBe(1)
+  })
+})

@@ -1,4 +1,4 @@
-import { Effect, Exit, Fiber, Layer, ManagedRuntime } from "effect"
+import { Effect, Exit, Fiber, Layer, Logger, ManagedRuntime } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { Settings, Snapshots } from "../src/index.ts"
@@ -43,6 +43,7 @@ describe("a refresh that dies", () => {
     const proxy = await aProxy({ world: aWorld(10), prepare: ({ faults }) => faults.set("waldur", fault) })
     await until(async () => (await proxy.ready()).json.upstreams.waldur.status === "failing")
     const recover = dying(proxy)
+    proxy.sandbox.faults.clear()
     await passUntil(proxy, () => deaths(proxy, "ERROR") > 0)
     const got = await proxy.list()
     expect([got.status, got.json.error]).toEqual([500, "InternalServerError"])
@@ -60,7 +61,6 @@ describe("a refresh that dies", () => {
     await passUntil(proxy, () => deaths(proxy, "DEBUG") >= 10)
     expect(deaths(proxy, "ERROR")).toBe(1)
     recover()
-    proxy.sandbox.faults.clear()
     await passUntil(proxy, async () => (await proxy.ready()).status === 200)
     expect((await proxy.list()).status).toBe(200)
     expect((await proxy.ready()).json.warnings.length).toBe(1)
@@ -97,6 +97,7 @@ const snapshotsOver = async (renew: Source["renew"]) => {
   const layer = Snapshots.layer.pipe(
     Layer.provide(Layer.mergeAll(Layer.succeed(SnapshotSource)(source), Layer.succeed(Settings)(settings))),
     Layer.provideMerge(TestClock.layer({ warningDelay: "1 hour" })),
+    Layer.provide(Logger.layer([])),
   )
   const runtime = ManagedRuntime.make(layer)
   onTestFinished(() => runtime.dispose())
