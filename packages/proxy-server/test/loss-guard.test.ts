@@ -186,7 +186,9 @@ describe("the live entries of a storage system stay for an hour, whatever the ca
     expect((await proxy.ready()).json.warnings.join("\n")).toMatch(said)
     expect(proxy.logs.filter((line) => said.test(line) && line.includes('"ERROR"')).length).toBe(1)
     expect((await proxy.list("debug=true")).json.warnings.map(({ reason }: Any) => reason).join("\n")).toMatch(said)
-    expect((await proxy.get("/metrics")).text).toMatch(/guarded_systems(\{[^}]*\})? 1/)
+    const metrics = (await proxy.get("/metrics")).text
+    expect(metrics).toMatch(/guarded_systems 1\n/)
+    expect(metrics).toMatch(/guarded_lost_entries\{offering="vast"\} [1-9]/)
   })
 
   test("a slow loss, two fifths at a time", async () => {

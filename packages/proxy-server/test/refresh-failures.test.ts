@@ -1,8 +1,10 @@
+import { WaldurClient } from "@cscs/waldur-client"
 import { Effect, Exit, Fiber, Layer, Logger, ManagedRuntime } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { Settings, Snapshots } from "../src/index.ts"
-import { SnapshotSource, type Source } from "../src/snapshot/snapshot-source.ts"
+import { ProjectGids } from "../src/snapshot/project-gids.ts"
+import { SnapshotSource, type Source, upstreamSource } from "../src/snapshot/snapshot-source.ts"
 import { type Any, aProxy, noCache, type TestedProxy, until } from "./a-proxy.ts"
 import { aSnapshot } from "./a-snapshot.ts"
 import { aWorld } from "./a-world.ts"
@@ -161,6 +163,30 @@ describe("a refresh that does not end", () => {
     await until(() => snapshots.held().failure !== undefined)
     expect(snapshots.held().failure?.error).toMatchObject({ _tag: "RefreshDied", kind: "interrupted" })
     expect(Exit.isFailure(await runtime.runPromise(Effect.exit(snapshots.current)))).toBe(true)
+  })
+})
+
+describe("a read of the upstreams", () => {
+  test("that drips is a failure after half an hour", async () => {
+    const { settings } = await aProxy({ world: aWorld(6) })
+    const layer = Layer.mergeAll(
+      Layer.mock(WaldurClient)({ offerings: () => Effect.never }),
+      Layer.succeed(Settings)(settings),
+      ProjectGids.mockLayer,
+      TestClock.layer({ warningDelay: "1 hour" }),
+    )
+    const runtime = ManagedRuntime.make(layer)
+    onTestFinished(() => runtime.dispose())
+    const source = await runtime.runPromise(upstreamSource)
+    const read = runtime.runFork(source.renew(undefined, true))
+    await runtime.runPromise(TestClock.adjust("29 minutes"))
+    expect(read.pollUnsafe()).toBeUndefined()
+    await runtime.runPromise(TestClock.adjust("1 minute"))
+    expect(await runtime.runPromise(Effect.flip(Fiber.join(read)))).toMatchObject({
+      _tag: "RefreshTimedOut",
+      waitedFor: "upstreams",
+      message: "a read of the upstreams did not end within 30 minutes",
+    })
   })
 })
 

@@ -13,6 +13,9 @@ const mocked = Metric.gauge("mocked_gids", { description: "Projects whose GID is
 const guarded = Metric.gauge("guarded_systems", {
   description: "Storage systems whose last good entries stay, because a refresh would lose or remove too many at once.",
 })
+const lost = Metric.gauge("guarded_lost_entries", {
+  description: "Live entries of a guarded storage system that a refresh would lose, by offering.",
+})
 const failing = Metric.gauge("refresh_failing", {
   description: "1 while the last refresh failed, one that ended in a fault of our own included.",
 })
@@ -62,6 +65,7 @@ export class Gauges extends Context.Service<
       const loop = monitorEventLoopDelay({ resolution: 10 })
       loop.enable()
       const reasons = { skipped: byReason(skipped), warnings: byReason(warnings) }
+      const guardedOnce = new Set<string>()
       let processorSeconds = 0
       const measure = Effect.gen(function* () {
         const { current, failure, slowSince, isLeading } = held()
@@ -74,6 +78,12 @@ export class Gauges extends Context.Service<
           yield* Metric.update(entries, snapshot.entries.size)
           yield* Metric.update(mocked, snapshot.mockedGids)
           yield* Metric.update(guarded, snapshot.guarded.length)
+          for (const { offeringSlug } of snapshot.guarded) guardedOnce.add(offeringSlug)
+          for (const offering of guardedOnce) {
+            const system = snapshot.guarded.find(({ offeringSlug }) => offeringSlug === offering)
+            const count = system === undefined ? 0 : system.before - system.now
+            yield* Metric.update(Metric.withAttributes(lost, { offering }), count)
+          }
           yield* reasons.skipped(snapshot.skipped)
           yield* reasons.warnings(snapshot.warnings)
         }
