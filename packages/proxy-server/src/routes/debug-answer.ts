@@ -4,7 +4,9 @@ import { Effect, Schema } from "effect"
 import { type ProxySettings, Settings } from "../config/settings.ts"
 import { masker, maskFound, maskValue, secretsIn } from "../observability/mask-secrets.ts"
 import { findingFields } from "../snapshot/finding-fields.ts"
+import { guardedInWords } from "../snapshot/loss-guard.ts"
 import { Snapshots } from "../snapshot/snapshots.ts"
+import { steadyMillis } from "../snapshot/steady-clock.ts"
 import { offeringSlugsOf } from "./storage-answer.ts"
 import { defaultPage, defaultPageSize, type StorageQuery } from "./storage-query.ts"
 
@@ -139,6 +141,7 @@ const readOfferings = Effect.fnUntraced(function* (
 /** What the current snapshot left out or found odd. While there is none, why not, in the place of a warning. */
 const currentFindings = Effect.fnUntraced(function* (text: (given: string) => string) {
   const snapshots = yield* Snapshots
+  const now = yield* steadyMillis
   const shown = ({ uuid, slug, offering_slug, field, found, reason }: Skipped | Warning) => ({
     ...maskValue({ uuid, slug, offering_slug, field }, text),
     found: maskFound(field, found, text),
@@ -147,7 +150,17 @@ const currentFindings = Effect.fnUntraced(function* (text: (given: string) => st
   return yield* snapshots.current.pipe(
     Effect.map(({ snapshot }) => ({
       skipped: snapshot.skipped.map(shown),
-      warnings: snapshot.warnings.map(shown),
+      warnings: [
+        ...snapshot.guarded.map((system) => ({
+          uuid: null,
+          slug: null,
+          offering_slug: system.offeringSlug,
+          field: "snapshot",
+          found: system.now,
+          reason: guardedInWords(system, now),
+        })),
+        ...snapshot.warnings.map(shown),
+      ],
     })),
     Effect.catch((error) =>
       Effect.succeed({

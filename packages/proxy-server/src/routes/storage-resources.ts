@@ -10,6 +10,7 @@ import type { EffectRunner } from "../run-effect.ts"
 import { makeSharedCalls } from "../shared-calls.ts"
 import type { TakenSnapshot } from "../snapshot/snapshot.ts"
 import { Snapshots } from "../snapshot/snapshots.ts"
+import { steadyNow } from "../snapshot/steady-clock.ts"
 import { acceptedCoding } from "./content-coding.ts"
 import { debugAnswer } from "./debug-answer.ts"
 import { codedPage, keptPages } from "./kept-pages.ts"
@@ -49,7 +50,7 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
   const keyIn = ({ snapshot }: TakenSnapshot, key: string) => `${snapshot.entries.id} ${key}`
 
   const answerFrom = (c: Context, taken: TakenSnapshot, query: StorageQuery): Response | Promise<Response> => {
-    const now = clock.currentTimeMillisUnsafe()
+    const now = steadyNow(clock)
     if (wantsLines(c)) return linesResponse(c, storageLines(taken.snapshot, query, settings), taken, now)
     const decodedKey = decodedKeyOf(query)
     const key = keyIn(taken, decodedKey)
@@ -82,7 +83,7 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
       const taken = snapshots.ready()
       if (taken !== undefined && (known.snapshot === undefined || known.snapshot === taken.snapshot.entries.id)) {
         const page = pages.get(keyIn(taken, known.key), acceptedCoding(c))
-        if (page !== undefined) return pageResponse(c, await page, taken, clock.currentTimeMillisUnsafe())
+        if (page !== undefined) return pageResponse(c, await page, taken, steadyNow(clock))
       }
     }
     return next()

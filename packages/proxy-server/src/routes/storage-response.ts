@@ -1,6 +1,6 @@
 import type { Context } from "hono"
 import { accepts } from "hono/accepts"
-import type { TakenSnapshot } from "../snapshot/snapshot.ts"
+import { oldestReadAt, type TakenSnapshot } from "../snapshot/snapshot.ts"
 import { isNoneMatchMet } from "./conditional.ts"
 import { longestAccept } from "./content-coding.ts"
 import { type CodedPage, headersOf } from "./kept-pages.ts"
@@ -15,7 +15,7 @@ export const wantsLines = (c: Context): boolean =>
   accepts(c, { header: "Accept", supports: ["application/json", linesType], default: "application/json" }) === linesType
 
 const timesOf = (taken: TakenSnapshot, now: number) => ({
-  Age: String(Math.max(0, Math.floor((now - taken.takenAt) / 1000))),
+  Age: String(Math.max(0, Math.floor((now - oldestReadAt(taken)) / 1000))),
   "Last-Modified": lastModified(taken),
 })
 

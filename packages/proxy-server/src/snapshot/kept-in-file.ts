@@ -1,10 +1,11 @@
-import { Clock, Deferred, Duration, Effect, type Scope, Semaphore } from "effect"
+import { Deferred, Duration, Effect, type Scope, Semaphore } from "effect"
 import { type ProxySettings, Settings } from "../config/settings.ts"
 import { directoryProblem } from "./own-file.ts"
 import { ProjectGids } from "./project-gids.ts"
 import type { TakenSnapshot } from "./snapshot.ts"
 import { readSnapshotFile, SnapshotFileError, setAside, writeSnapshotFile } from "./snapshot-file.ts"
 import type { Source } from "./snapshot-source.ts"
+import { steadyMillis, wallAhead } from "./steady-clock.ts"
 import { storageIdentity } from "./stored-snapshot.ts"
 
 /** Between two writes: what a crash can lose. */
@@ -43,7 +44,8 @@ export const keptInFile = Effect.fnUntraced(function* (
   const writeNewest = Effect.suspend(() => {
     const taken = newest
     if (taken === undefined || taken === written) return Effect.void
-    return Effect.matchEffect(writeSnapshotFile(path, identity, taken), {
+    const write = Effect.flatMap(wallAhead, (ahead) => writeSnapshotFile(path, identity, moved(taken, ahead)))
+    return Effect.matchEffect(write, {
       onFailure: failed,
       onSuccess: () =>
         Effect.sync(() => {
@@ -90,8 +92,9 @@ export const keptInFile = Effect.fnUntraced(function* (
   return {
     ...source,
     earlier: Effect.gen(function* () {
-      const stored = yield* read
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* steadyMillis
+      const found = yield* read
+      const stored = found && moved(found, -(yield* wallAhead))
       const fromFile = stored && agedBy(now, stored, settings.cache)
       if (stored !== undefined && fromFile !== undefined) {
         const { snapshot, takenAt } = stored
@@ -118,6 +121,13 @@ export const keptInFile = Effect.fnUntraced(function* (
   }
 })
 
+/** Between steady time, by which we judge, and the wall clock's, which the next process can compare with its own. */
+const moved = (taken: TakenSnapshot, by: number): TakenSnapshot => ({
+  ...taken,
+  takenAt: taken.takenAt + by,
+  heldSince: taken.heldSince + by,
+})
+
 /** Whether a time in the file is of the future, so that its age is not known. */
 const isAhead = (now: number, { takenAt, heldSince }: TakenSnapshot): boolean =>
   Math.max(takenAt, heldSince) > now + clockSlack
@@ -133,10 +143,16 @@ const agedBy = (
 ): TakenSnapshot => {
   const tooOld = now - Duration.toMillis(freshFor) - Duration.toMillis(staleIfError)
   const latest = isAhead(now, taken) ? tooOld : now
+  const { guarded, losses } = taken.snapshot
   return {
     snapshot: {
       ...taken.snapshot,
-      guarded: taken.snapshot.guarded.map((one) => ({ ...one, since: Math.min(one.since, now) })),
+      guarded: guarded.map((one) => ({
+        ...one,
+        since: Math.min(one.since, now),
+        readAt: Math.min(one.readAt, latest),
+      })),
+      losses: losses.map((one) => ({ ...one, at: Math.min(one.at, now) })),
     },
     takenAt: Math.min(taken.takenAt, latest),
     heldSince: Math.min(taken.heldSince, latest),

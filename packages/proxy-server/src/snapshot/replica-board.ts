@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto"
-import { Clock, Duration, Effect, Option, Schema } from "effect"
+import { Duration, Effect, Option, Schema } from "effect"
 import type { RedisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
 import { RefreshError } from "./refresh-errors.ts"
+import { steadyMillis } from "./steady-clock.ts"
 import { Digest, Moment } from "./stored-snapshot.ts"
 
 /** How long a replica that died keeps the others from reading. */
@@ -12,7 +13,7 @@ const keptFor: Duration.Input = "1 day"
 /** Characters of what is said: an error's text is the longest part of it. */
 const longestSaid = 64 * 1024
 
-/** What came of the last read. All times are in milliseconds since 1970. */
+/** What came of the last read. All times are in steady milliseconds of who wrote it. */
 const Said = Schema.Struct({
   /** A moment, or one more than another number. */
   number: Moment,
@@ -124,7 +125,7 @@ export const makeReplicaBoard = (redis: RedisConnection, key: (name: string) => 
   const run = (script: keyof typeof scripts, keys: ReadonlyArray<string>, values: ReadonlyArray<string>) =>
     redis.run(reading + scripts[script], keys, values)
   const standingOf = Effect.fnUntraced(function* ([written, endsIn, begun, holder]: ReadonlyArray<string | null>) {
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* steadyMillis
     const saidFor = keptMillis - wholeNumber(endsIn)
     const begunNumber = wholeNumber(begun)
     // Nothing can be said of a read that was not begun; where that was lost, what was said stands.
@@ -153,7 +154,7 @@ export const makeReplicaBoard = (redis: RedisConnection, key: (name: string) => 
       return number < 0 ? undefined : number
     }),
     say: Effect.fnUntraced(function* (said) {
-      const written = encodeWritten({ at: yield* Clock.currentTimeMillis, said })
+      const written = encodeWritten({ at: yield* steadyMillis, said })
       yield* run("say", [keys.lease, keys.said], [me, written])
     }),
     look: Effect.flatMap(run("look", [keys.said, keys.begun, keys.lease], []), standingOf),

@@ -1,10 +1,11 @@
 import { gunzipSync, gzipSync } from "node:zlib"
 import type { ModelSettings } from "@cscs/storage-model"
-import { Clock, Duration, Effect, Result } from "effect"
+import { Duration, Effect, Result } from "effect"
 import type { Chunk } from "./entry-table.ts"
 import { inSlices } from "./in-slices.ts"
 import { type RedisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
 import type { Snapshot, TakenSnapshot } from "./snapshot.ts"
+import { steadyMillis } from "./steady-clock.ts"
 import {
   chunkText,
   headerText,
@@ -154,7 +155,7 @@ export const makeSharedStore = (
   return {
     refusal: () => refusal,
     save: Effect.fnUntraced(function* (taken: TakenSnapshot) {
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* steadyMillis
       const digest = storedDigest(taken)
       const { entries } = taken.snapshot
       const names = [keyOfHeader(digest), keyOfEntries(entries.id)]

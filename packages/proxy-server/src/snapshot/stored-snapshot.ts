@@ -77,8 +77,28 @@ const Header = Schema.fromJsonString(
     skipped: findings(keysOf(skipCodes)),
     warnings: findings(keysOf(warningCodes)),
     counts: numbersByName,
-    guarded: Schema.Array(Schema.Struct({ offeringSlug: Schema.String, since: Moment, before: Count, now: Count })),
+    guarded: Schema.Array(
+      Schema.Struct({
+        offeringSlug: Schema.String,
+        since: Moment,
+        readAt: Moment,
+        before: Count,
+        now: Count,
+        why: Schema.String,
+      }),
+    ),
+    losses: Schema.Array(
+      Schema.Struct({
+        offeringSlug: Schema.String,
+        itemId: Schema.String,
+        mountPoint: Schema.String,
+        at: Moment,
+        isRemoval: Schema.Boolean,
+      }),
+    ),
     invisibleOfferings: Schema.Array(Schema.String),
+    invisiblePaths: Schema.Array(Schema.Struct({ offeringSlug: Schema.String, path: Schema.String })),
+    ambiguousOfferings: Schema.Array(Schema.String),
     gidFailure: Schema.NullOr(Schema.String),
     gids: numbersByName,
     gidsReadAt: Schema.NullOr(Moment),
@@ -117,7 +137,8 @@ export const storageIdentity = ({ waldur, model, hpcUserApi }: ProxySettings): s
 
 /** The header as text, on one line. A snapshot with made-up GIDs is never stored. */
 export const headerText = ({ snapshot, takenAt, heldSince, changedAt }: TakenSnapshot): string => {
-  const { entries, skipped, warnings, counts, guarded, invisibleOfferings, gidFailure, gids, gidsReadAt } = snapshot
+  const { entries, skipped, warnings, counts, guarded, losses, gidFailure, gids, gidsReadAt } = snapshot
+  const { invisibleOfferings, invisiblePaths, ambiguousOfferings } = snapshot
   return JSON.stringify({
     takenAt,
     heldSince,
@@ -127,7 +148,10 @@ export const headerText = ({ snapshot, takenAt, heldSince, changedAt }: TakenSna
     warnings,
     counts: [...counts],
     guarded,
+    losses,
     invisibleOfferings,
+    invisiblePaths,
+    ambiguousOfferings,
     gidFailure: gidFailure ?? null,
     gids: [...gids],
     gidsReadAt: gidsReadAt ?? null,
@@ -220,8 +244,11 @@ export const snapshotFrom = (header: StoredHeader, chunks: ReadonlyArray<Chunk>)
   warnings: header.warnings,
   counts: new Map(header.counts),
   guarded: header.guarded,
+  losses: header.losses,
   mockedGids: 0,
   invisibleOfferings: header.invisibleOfferings,
+  invisiblePaths: header.invisiblePaths,
+  ambiguousOfferings: header.ambiguousOfferings,
   gidFailure: header.gidFailure ?? undefined,
   gids: new Map(header.gids),
   gidsReadAt: header.gidsReadAt ?? undefined,
