@@ -2,7 +2,10 @@ import { buildWorld, type WaldurRecord, type World } from "@cscs/sandbox"
 
 const partnersOffering = "627b109b08c85ee5ab1cf7977d03f261"
 
-/** A world of valid resources, all OK and without orders but for the first five, one for each other state of Waldur's. */
+/**
+ * A world of valid resources, all OK and without orders but for the first five, one for each other state of Waldur's; the
+ * one that is Terminating has the order without which it would be held back.
+ */
 export const aWorld = (resources = 40): World => {
   const world = buildWorld({ edgeCases: false, resources })
   // One offering for each slug: two are worth a warning.
@@ -10,6 +13,7 @@ export const aWorld = (resources = 40): World => {
   for (const row of world.resources) Object.assign(row, { state: "OK", order_in_progress: null })
   for (const [index, state] of ["Creating", "Erred", "Updating", "Terminating", "Terminated"].entries()) {
     rowOf(world, index).state = state
+    if (state === "Terminating") rowOf(world, index).order_in_progress = { type: "Terminate", state: "executing" }
   }
   return world
 }

@@ -97,11 +97,13 @@ describe("a setting reaches what it is for", () => {
     expect(made.unixGid).toBe(world.gids.get(String(rowOf(world, 5).project_slug)))
   })
 
-  test("mount_roots bound what an absolute backend_id may be", async () => {
+  test("mount_roots bound where a path may be", async () => {
     const world = aWorld(10)
     Object.assign(rowOf(world, 8), { backend_id: "/allowed/here/a" })
     Object.assign(rowOf(world, 9), { backend_id: "/allowedbut/not/here" })
-    const proxy = await aProxy({ world, document: () => ({ backend_settings: { mount_roots: ["/allowed"] } }) })
+    // The other resources are below the directories of their systems.
+    const mount_roots = ["/allowed", "/capstor", "/vast", "/iopsstor"]
+    const proxy = await aProxy({ world, document: () => ({ backend_settings: { mount_roots } }) })
     const paths = (await proxy.list("page_size=500")).json.resources.map(({ mountPoint }: Any) => mountPoint.default)
     expect(paths).toContain("/allowed/here/a")
     expect(paths).not.toContain("/allowedbut/not/here")
