@@ -4,8 +4,15 @@ import { type Context, Data, type Duration, Effect, Fiber, Semaphore } from "eff
 /** So many calls run already that this one did not begin in time. */
 export class TooBusy extends Data.TaggedError("TooBusy") {}
 
-/** Runs a call, or waits for the equal one that runs. A call ends when the last of those who wait for it leaves. */
-export type SharedCalls = <A, E, R>(key: string, call: Effect.Effect<A, E, R>) => Effect.Effect<A, E | TooBusy, R>
+/** Calls of which equal ones, by their key, are made once. */
+export interface SharedCalls {
+  /** Runs a call, or waits for the equal one that runs. A call ends when the last of those who wait for it leaves. */
+  <A, E, R>(key: string, call: Effect.Effect<A, E, R>): Effect.Effect<A, E | TooBusy, R>
+  /** Whether a call with this key runs or waits for its turn. */
+  readonly has: (key: string) => boolean
+  /** Calls that run or wait for their turn. */
+  readonly count: () => number
+}
 
 /**
  * @param atOnce calls that run at the same time
@@ -31,7 +38,7 @@ export const makeSharedCalls = (atOnce: number, patience: Duration.Input): Share
       return Effect.raceFirst(begun, tooLate)
     })
 
-  return <A, E, R>(key: string, call: Effect.Effect<A, E, R>) =>
+  const share = <A, E, R>(key: string, call: Effect.Effect<A, E, R>) =>
     Effect.contextWith((context: Context.Context<R>) =>
       Effect.acquireUseRelease(
         Effect.sync(() => {
@@ -54,4 +61,5 @@ export const makeSharedCalls = (atOnce: number, patience: Duration.Input): Share
           }),
       ),
     )
+  return Object.assign(share, { has: (key: string) => running.has(key), count: () => running.size })
 }

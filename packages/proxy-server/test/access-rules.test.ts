@@ -135,7 +135,7 @@ describe("an issuer whose public name is not its address", () => {
 })
 
 describe("who bears a token", () => {
-  test("is its preferred_username, or without one its sub, in either mode", async () => {
+  test("is its preferred_username, else its sub, else the client that it was issued to, in either mode", async () => {
     const now = Math.floor(Date.now() / 1000)
     for (const mode of ["jwt", "introspection"]) {
       const proxy = await aLockedProxy({ auth: () => ({ mode }) })
@@ -147,7 +147,14 @@ describe("who bears a token", () => {
       expect(named).toMatchObject({ _tag: "Success", success: { name: "service-account-integrator" } })
       const token = await issue({ preferred_username: undefined, sub: "5a4db0c5-1111" })
       expect(await principalOf(proxy, token)).toMatchObject({ _tag: "Success", success: { name: "5a4db0c5-1111" } })
-      const nobody = await issue({ preferred_username: undefined, sub: undefined })
+      const empty = await issue({ preferred_username: "", sub: "5a4db0c5-1111" })
+      expect(await principalOf(proxy, empty)).toMatchObject({ _tag: "Success", success: { name: "5a4db0c5-1111" } })
+      // Keycloak 25 and later, without the scope `basic`.
+      const client = await issue({ preferred_username: undefined, sub: undefined })
+      expect(await principalOf(proxy, client)).toMatchObject({ _tag: "Success", success: { name: "integrator" } })
+      const older = await issue({ preferred_username: undefined, sub: undefined, azp: undefined, client_id: "older" })
+      expect(await principalOf(proxy, older)).toMatchObject({ _tag: "Success", success: { name: "older" } })
+      const nobody = await issue({ preferred_username: " ", sub: "", azp: "", client_id: "\u200b" })
       expect(await principalOf(proxy, nobody)).toMatchObject({ _tag: "Failure", failure: { _tag: "TokenInvalid" } })
     }
   })

@@ -374,10 +374,34 @@ const attacks: ReadonlyArray<Attack> = [
     { preferred_username: { toString: "admin" } },
     { client_id: [] },
   ].map((claims) => ({ name: JSON.stringify(claims), token: () => issue(claims), detail: malformed })),
-  {
-    name: "that names nobody",
-    token: () => issue({ sub: undefined, preferred_username: undefined }),
+  ...[undefined, "", "  ", "\u200b\u0000"].map((name) => ({
+    name: `that names nobody but ${JSON.stringify(name)}`,
+    token: () => issue({ sub: name, preferred_username: name, client_id: name, azp: name }),
     detail: "The token names nobody",
+  })),
+
+  // A bearer must prove nothing else (RFC 9449 section 7, RFC 8705 section 3).
+  ...[{ jkt: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }, { "x5t#S256": "bwcK0esc3ACC3DB2Y5" }, {}, null, "x"].map(
+    (cnf) => ({
+      name: `bound to a key by ${JSON.stringify(cnf)}`,
+      token: () => issue({ cnf }),
+      detail: "The token is bound to a key and is no bearer token",
+    }),
+  ),
+  {
+    name: "with the header of a DPoP proof",
+    token: () => issue({}, { typ: "dpop+jwt" }),
+    detail: "The token is no bearer access token",
+  },
+  ...["at_hash", "c_hash", "events"].map((claim) => ({
+    name: `of another kind, without typ, by its claim ${claim}`,
+    token: () => issue({ typ: undefined, [claim]: {} }),
+    detail: "The token is no bearer access token",
+  })),
+  {
+    name: "well signed, with a name that nests deep",
+    token: () => issue({ preferred_username: JSON.parse(`${"[".repeat(2000)}${"]".repeat(2000)}`) }),
+    detail: malformed,
   },
 ]
 

@@ -1,5 +1,10 @@
+import { generateKeyPairSync } from "node:crypto"
 import type { Answer, Fault } from "@cscs/sandbox"
+import { Clock, Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
 import { describe, expect, test } from "vitest"
+import { Authentication } from "../src/auth/authentication.ts"
+import { Settings } from "../src/config/settings.ts"
 import {
   aLockedProxy,
   discoveryPath,
@@ -7,7 +12,7 @@ import {
   type LockedProxy,
   type LockedProxyOptions,
 } from "./a-locked-proxy.ts"
-import { type Got, until } from "./a-proxy.ts"
+import { type Got, started, until } from "./a-proxy.ts"
 
 const introspecting = (options: LockedProxyOptions = {}) =>
   aLockedProxy({ ...options, auth: (sandbox) => ({ mode: "introspection", ...options.auth?.(sandbox) }) })
@@ -95,6 +100,15 @@ describe("a token that the issuer is asked about", () => {
       [{ typ: "Refresh" }, 401, "The token is no bearer access token"],
       [{ aud: ["account"], azp: "x", client_id: "x" }, 401, "The token is for another audience"],
       [{ iat: 4_000_000_000 }, 401, "The token is from the future"],
+      [{ nbf: 4_000_000_000 }, 401, "The token is not yet valid"],
+      [{ exp: undefined }, 401, "The token lacks a valid claim exp"],
+      [{ exp: started / 1000 - 30 }, 401, "The token is expired"],
+      [{ iss: "https://evil.example.org/realms/cscs" }, 401, "The token is from another issuer"],
+      [{ cnf: { jkt: "0ZcOCORZNYy" } }, 401, "The token is bound to a key and is no bearer token"],
+      [{ cnf: { "x5t#S256": "bwcK0esc3A" } }, 401, "The token is bound to a key and is no bearer token"],
+      [{ token_type: "DPoP" }, 401, "The token is bound to a key and is no bearer token"],
+      [{ at_hash: "x", typ: undefined }, 401, "The token is no bearer access token"],
+      [{ preferred_username: "", username: "", sub: " ", azp: "", client_id: "" }, 401, "The token names nobody"],
       [{ realm_access: { roles: [] } }, 403, "The token lacks a required role"],
     ] as const
     for (const [members, status, detail] of cases) {
@@ -147,6 +161,127 @@ describe("a token that the issuer is asked about", () => {
   })
 })
 
+/** What anybody can send. */
+const junk = (index: number) => `junk-${index}-${"x".repeat(40)}`
+const manyJunk = (proxy: LockedProxy, count: number, from = 0) =>
+  Promise.all(Array.from({ length: count }, (_, index) => statusOf(proxy.bearing(junk(from + index)))))
+const forgers = generateKeyPairSync("rsa", { modulusLength: 2048 })
+
+describe("tokens that are none", () => {
+  test.each([429, 500, 503])(
+    "for which the issuer answers %i do not keep a good one from being checked",
+    async (status) => {
+      const proxy = await introspecting({
+        prepare: ({ faults }) => faults.set("issuer", { path: introspectionPath, status, times: 10 }),
+      })
+      for (let index = 0; index < 10; index++) expect(await statusOf(proxy.bearing(junk(index)))).toBe(503)
+      expect(await statusOf(proxy.bearing(await proxy.sandbox.issuer.issueToken()))).toBe(200)
+    },
+  )
+
+  test("are asked about less when the issuer answers 429; a token that it signed goes ahead, and is asked about again", async () => {
+    let refused = 0
+    const proxy = await introspecting({
+      prepare: ({ faults }) => faults.set("issuer", { path: introspectionPath, status: 429 }),
+    })
+    for (let index = 0; index < 100; index++) expect(await statusOf(proxy.bearing(junk(index)))).toBe(503)
+    const asked = proxy.introspections()
+    expect(asked).toBeLessThan(30)
+    proxy.sandbox.faults.clear()
+    proxy.sandbox.faults.set("issuer", {
+      path: introspectionPath,
+      rewrite: (answer) => {
+        refused += 1
+        return refused <= 2 ? { ...answer, status: 429 } : answer
+      },
+    })
+    const good = proxy.bearing(await proxy.sandbox.issuer.issueToken())
+    expect(await statusOf(proxy.hurried(good))).toBe(200)
+    // After a while without one, all are asked about again.
+    await proxy.pass("31 seconds")
+    expect(await manyJunk(proxy, 50, 200)).toEqual(Array(50).fill(401))
+  })
+
+  test("and for which the issuer takes its time leave room for those that it signed; forged ones are not asked about", async () => {
+    const proxy = await introspecting({
+      prepare: ({ faults }) => faults.set("issuer", { path: introspectionPath, hang: true, times: 4 }),
+    })
+    const { issuer } = proxy.sandbox
+    const hanging = manyJunk(proxy, 4)
+    await until(() => proxy.introspections() === 4)
+    const waiting = manyJunk(proxy, 100, 10)
+    const [{ kid = "" } = {}] = (
+      (await (await fetch(issuer.jwksUrl)).json()) as { keys: ReadonlyArray<{ kid: string; use: string }> }
+    ).keys.filter(({ use }) => use === "sig")
+    const forged = await issuer.issueToken({}, { kid, key: forgers.privateKey })
+    expect(await statusOf(proxy.bearing(forged))).toBe(401)
+    expect(proxy.introspections()).toBe(4)
+    const good = await issuer.issueToken()
+    expect(await Promise.all([good, good].map((token) => statusOf(proxy.bearing(token))))).toEqual([200, 200])
+    expect(proxy.introspections()).toBe(5)
+    // Nobody waits for ever: five seconds for a turn, or for the issuer.
+    await proxy.pass("5 seconds")
+    expect(await hanging).toEqual([503, 503, 503, 503])
+    for (const status of await proxy.hurried(waiting)) expect([401, 503]).toContain(status)
+  })
+
+  test("by their own words are not asked about: of another issuer, or expired", async () => {
+    const proxy = await introspecting()
+    const { issuer } = proxy.sandbox
+    const tokens = [
+      await issuer.issueToken({ iss: "https://evil.example.org" }),
+      await issuer.issueToken({}, { expiresIn: -31 }),
+    ]
+    for (const token of tokens) {
+      const got = await proxy.bearing(token)
+      expect([got.status, got.json.detail]).toEqual([401, "The token is not active"])
+    }
+    expect(proxy.introspections()).toBe(0)
+  })
+
+  test("do not push out the good ones that are kept", async () => {
+    const proxy = await introspecting()
+    const good = await proxy.sandbox.issuer.issueToken()
+    expect(await statusOf(proxy.bearing(good))).toBe(200)
+    await manyJunk(proxy, 500)
+    proxy.sandbox.faults.set("issuer", { path: introspectionPath, status: 429 })
+    expect(await statusOf(proxy.bearing(good))).toBe(200)
+  })
+})
+
+test("an answer counts for a minute also when the wall clock is set back meanwhile", async () => {
+  const proxy = await introspecting()
+  const { issuer } = proxy.sandbox
+  const token = await issuer.issueToken({}, { expiresIn: 7_200 })
+  let wallAhead = 0
+  const clock = Layer.provideMerge(
+    Layer.effect(
+      Clock.Clock,
+      Effect.map(Clock.Clock, (steady) => ({
+        ...steady,
+        currentTimeMillisUnsafe: () => steady.currentTimeMillisUnsafe() + wallAhead,
+        currentTimeMillis: Effect.map(steady.currentTimeMillis, (millis) => millis + wallAhead),
+      })),
+    ),
+    Layer.provideMerge(Layer.effectDiscard(TestClock.setTime(started)), TestClock.layer()),
+  )
+  const settings = Layer.succeed(Settings)(proxy.settings)
+  const verdicts = Effect.gen(function* () {
+    const { authenticate } = yield* Authentication
+    const verdict = Effect.map(Effect.result(authenticate(`Bearer ${token}`)), ({ _tag }) => _tag)
+    const first = yield* verdict
+    issuer.revokeTokens()
+    wallAhead = -7_200_000 + 3_600_000
+    yield* TestClock.adjust("61 seconds")
+    return [first, yield* verdict]
+  })
+  expect(
+    await Effect.runPromise(
+      Effect.provide(verdicts, Layer.provideMerge(Authentication.layer.pipe(Layer.provide(settings)), clock)),
+    ),
+  ).toEqual(["Success", "Failure"])
+})
+
 describe("an issuer that cannot be asked", () => {
   test("for a wrong client secret is 503, not the caller's fault", async () => {
     const proxy = await introspecting({ auth: () => ({ keycloak_client_secret: "a-wrong-secret" }) })
@@ -196,7 +331,7 @@ describe("an issuer that cannot be asked", () => {
     expectUnavailable(await proxy.bearing(await proxy.sandbox.issuer.issueToken()), proxy)
   })
 
-  const junk: ReadonlyArray<readonly [name: string, fault: Fault]> = [
+  const junkAnswers: ReadonlyArray<readonly [name: string, fault: Fault]> = [
     ["HTML", { body: "html" }],
     ["half of the JSON", { body: "truncated" }],
     ["bytes that are no text", { body: "garbage" }],
@@ -210,7 +345,7 @@ describe("an issuer that cannot be asked", () => {
     ["active as a number", answering({ active: 1 })],
     ["active as null", answering({ active: null })],
   ]
-  test.each(junk)("because its answer is junk is 503, not 500: %s", async (_, fault) => {
+  test.each(junkAnswers)("because its answer is junk is 503, not 500: %s", async (_, fault) => {
     const proxy = await introspecting({
       prepare: ({ faults }) => faults.set("issuer", { path: introspectionPath, ...fault }),
     })

@@ -1,10 +1,11 @@
-import { defaultRetryPolicy, type InvalidProxy, makeTransport } from "@cscs/http-transport"
+import { type InvalidProxy, makeTransport } from "@cscs/http-transport"
 import { Context, Effect, Layer } from "effect"
 import { Settings } from "../config/settings.ts"
 import { bearerToken } from "./bearer-token.ts"
 import type { Principal } from "./claims.ts"
 import { makeIntrospection } from "./introspection.ts"
-import { issuerTimeout, makeIssuer } from "./issuer.ts"
+import { issuerTimeout, makeIssuer, noRetry } from "./issuer.ts"
+import { makeIssuerKeys } from "./issuer-keys.ts"
 import { makeJwtVerification } from "./jwt-verification.ts"
 import type { AuthenticationRefusal, IssuerUnavailable } from "./refusals.ts"
 
@@ -34,15 +35,15 @@ export class Authentication extends Context.Service<
         maxBodyBytes: 1024 * 1024,
         attemptTimeout: issuerTimeout,
         deadline: issuerTimeout,
-        // Callers are told when to come again, and what is known serves on.
-        retry: { ...defaultRetryPolicy, times: 0 },
+        retry: noRetry,
         proxy: auth.proxy,
       })
       const issuer = yield* makeIssuer(transport, auth)
+      const keys = yield* makeIssuerKeys(issuer)
       const { verify, ready } =
         auth.introspection === undefined
-          ? yield* makeJwtVerification(issuer, auth)
-          : yield* makeIntrospection(issuer, auth, auth.introspection)
+          ? makeJwtVerification(keys, auth)
+          : makeIntrospection({ issuer, keys, auth, client: auth.introspection })
       return {
         authenticate: Effect.fn("authenticate")(function* (header) {
           return yield* verify(yield* Effect.fromResult(bearerToken(header)))

@@ -14,17 +14,26 @@ export const TokenClaims = Schema.Struct({
   client_id: Schema.optionalKey(Schema.String),
   exp: Schema.optionalKey(Schema.Finite),
   iat: Schema.optionalKey(Schema.Finite),
+  nbf: Schema.optionalKey(Schema.Finite),
   typ: Schema.optionalKey(Schema.String),
   preferred_username: Schema.optionalKey(Schema.String),
   username: Schema.optionalKey(Schema.String),
   realm_access: Schema.optionalKey(Roles),
   resource_access: Schema.optionalKey(Schema.Record(Schema.String, Roles)),
+  /** The key that the token is bound to (RFC 7800): of DPoP, or of a client certificate. */
+  cnf: Schema.optionalKey(Schema.Unknown),
+  /** Of an introspection's answer. */
+  token_type: Schema.optionalKey(Schema.String),
+  /** Of ID tokens, and of logout tokens. */
+  at_hash: Schema.optionalKey(Schema.Unknown),
+  c_hash: Schema.optionalKey(Schema.Unknown),
+  events: Schema.optionalKey(Schema.Unknown),
 })
 export type TokenClaims = typeof TokenClaims.Type
 
 /** Who asks. */
 export interface Principal {
-  /** `preferred_username`, or the `sub` of a token without one. */
+  /** `preferred_username`, else `sub`, else the client that the token was issued to; as the issuer wrote it. */
   readonly name: string
 }
 
@@ -48,8 +57,8 @@ const shortened = (value: unknown): string => {
 }
 
 /**
- * Judges the claims of a token whose origin is proven: meant for us, an access token, from no later than now, with all
- * required roles.
+ * Judges the claims of a token whose origin is proven: of our issuer, a bearer access token, from no later than now and not
+ * past, meant for us, with all required roles and a name.
  *
  * The audience is `aud`, or failing that `azp`, the client that the token was issued to (OpenID Connect Core section 2):
  * without it any token of the realm would open the list.
@@ -63,9 +72,17 @@ export const judgeClaims = (
 ): Result.Result<Principal, TokenInvalid | RoleMissing> => {
   const invalid = (description: string) =>
     Result.fail(new TokenInvalid({ description, log: selfDescription(claims, auth) }))
-  // An ID token of our own client has our audience too, and is shown to browsers (RFC 8725 section 3.11).
-  if (claims.typ !== undefined && claims.typ !== "Bearer") return invalid("The token is no bearer access token")
-  if (claims.iat !== undefined && claims.iat > now + leeway) return invalid("The token is from the future")
+  const { iss, exp, iat, nbf } = claims
+  if (!isAccessToken(claims)) return invalid("The token is no bearer access token")
+  // Whoever shows it must also prove that the key is theirs (RFC 9449 section 7, RFC 8705 section 3), which we cannot ask.
+  if (claims.cnf !== undefined || !/^bearer$/i.test(claims.token_type ?? "bearer")) {
+    return invalid("The token is bound to a key and is no bearer token")
+  }
+  if (iss !== undefined && iss !== auth.issuer) return invalid("The token is from another issuer")
+  if (exp === undefined) return invalid("The token lacks a valid claim exp")
+  if (exp <= now - leeway) return invalid("The token is expired")
+  if (nbf !== undefined && nbf > now + leeway) return invalid("The token is not yet valid")
+  if (iat !== undefined && iat > now + leeway) return invalid("The token is from the future")
   const audiences = typeof claims.aud === "string" ? [claims.aud] : (claims.aud ?? [])
   const party = claims.azp ?? claims.client_id
   const isMeantForUs =
@@ -78,9 +95,21 @@ export const judgeClaims = (
       new RoleMissing({ log: { ...selfDescription(claims, auth), missing_roles: missing.join(", ") } }),
     )
   }
-  const name = claims.preferred_username ?? claims.username ?? claims.sub
+  const name = [claims.preferred_username, claims.username, claims.sub, claims.azp, claims.client_id].find(
+    (one) => one !== undefined && visible.test(one),
+  )
   return name === undefined ? invalid("The token names nobody") : Result.succeed({ name })
 }
+
+/** White space, control and format characters alone are no name. */
+const visible = /[^\s\p{C}]/u
+
+/**
+ * The issuer signs other tokens with the same key, and an ID token of our own client has our audience too and is shown to
+ * browsers (RFC 8725 section 3.11). Keycloak says the kind in `typ`; others are known by claims that no access token has.
+ */
+const isAccessToken = ({ typ, at_hash, c_hash, events }: TokenClaims): boolean =>
+  (typ === undefined || typ === "Bearer") && [at_hash, c_hash, events].every((claim) => claim === undefined)
 
 /** `role` is a role of the realm, `client:role` one of a client. */
 const hasRole = (claims: TokenClaims, role: string): boolean => {

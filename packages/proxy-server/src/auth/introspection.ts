@@ -1,4 +1,6 @@
-import { Cache, Clock, Duration, Effect, Exit, Redacted, Result, Schema } from "effect"
+import { createHash } from "node:crypto"
+import { Clock, Effect, Redacted, Result, Schedule, Schema } from "effect"
+import { LRUCache } from "lru-cache"
 import {
   allowInsecureRequests,
   ClientSecretPost,
@@ -7,27 +9,55 @@ import {
   processIntrospectionResponse,
 } from "oauth4webapi"
 import type { AuthSettings } from "../config/settings.ts"
-import { judgeClaims, selfDescription, TokenClaims, unverifiedClaims } from "./claims.ts"
-import type { Issuer } from "./issuer.ts"
-import type { TokenVerification } from "./jwt-verification.ts"
-import { TokenInvalid } from "./refusals.ts"
+import { makeSharedCalls } from "../shared-calls.ts"
+import { judgeClaims, leeway, selfDescription, TokenClaims, unverifiedClaims } from "./claims.ts"
+import { elapsedMillis } from "./elapsed.ts"
+import { type Issuer, issuerTimeout } from "./issuer.ts"
+import type { IssuerKeys } from "./issuer-keys.ts"
+import { signatureOf, type TokenVerification } from "./jwt-verification.ts"
+import { IssuerUnavailable, TokenInvalid } from "./refusals.ts"
 
-/** Tokens whose answers are kept at the same time. */
+/** Tokens that are kept, of each kind: junk must not push out those that the issuer called active. */
 const capacity = 10_000
-/** No answer is kept longer, so that a revoked token opens nothing after a minute. */
-const keptAtMost = Duration.minutes(1)
+/** Characters of claims that are kept. */
+const mostClaims = 32 * 1024 * 1024
+/** Milliseconds; no answer counts longer, so that a revoked token opens nothing after a minute. */
+const keptAtMost = 60_000
+
+/**
+ * Questions to the issuer at the same time: about tokens that it called active before or signed itself, and about others,
+ * which anybody can make up. Neither waits for the other.
+ */
+const trustedAtOnce = 8
+const unknownAtOnce = 4
+/** Milliseconds after an answer of 429 in which fewer unknown tokens are asked about: so many in a row, and per second. */
+const restrainedFor = 30_000
+const restrainedInARow = 20
+const restrainedPerSecond = 5
+/** A token that is trusted is asked about again after a 429, which others are the reason of. */
+const again = { times: 3, schedule: Schedule.spaced("500 millis") }
 
 type Introspected = { readonly active: false } | { readonly active: true; readonly claims: TokenClaims }
 
 /**
- * Verifies access tokens by asking the issuer about each (RFC 7662), as our own client. An answer is kept
- * no longer than the token lives and at most a minute; callers with the same token at the same time share one request.
+ * Verifies access tokens by asking the issuer about each (RFC 7662), as our own client. An answer is kept no longer than the
+ * token lives and at most a minute; callers with the same token at the same time share one request.
+ *
+ * Anybody can send tokens that are none. These must not keep good tokens from being checked: whatever can be refused without
+ * a question is; questions about unknown tokens are few at a time; and while they are too many, only those tokens go ahead
+ * that bear the issuer's signature.
  */
-export const makeIntrospection = Effect.fnUntraced(function* (
-  issuer: Issuer,
-  auth: AuthSettings,
-  client: { readonly clientId: string; readonly clientSecret: Redacted.Redacted },
-): Effect.fn.Return<TokenVerification> {
+export const makeIntrospection = ({
+  issuer,
+  keys,
+  auth,
+  client,
+}: {
+  readonly issuer: Issuer
+  readonly keys: IssuerKeys
+  readonly auth: AuthSettings
+  readonly client: { readonly clientId: string; readonly clientSecret: Redacted.Redacted }
+}): TokenVerification => {
   const introspect = Effect.fn("introspect")(function* (token: string) {
     const metadata = yield* issuer.metadata
     const ourselves = { client_id: client.clientId }
@@ -40,24 +70,100 @@ export const makeIntrospection = Effect.fnUntraced(function* (
       })
       return processIntrospectionResponse(metadata, ourselves, response)
     }
-    const answer = yield* issuer.ask("introspection", question, [secret, token])
+    const answer = yield* issuer.askAboutToken(question, [secret, token])
     const claims = decodeClaims(answer)
     return answer.active && Result.isSuccess(claims)
       ? ({ active: true, claims: claims.success } satisfies Introspected)
       : ({ active: false } satisfies Introspected)
   })
 
-  const answers = yield* Cache.makeWith(
-    (token: string) =>
-      Effect.flatMap(introspect(token), (answer) =>
-        Effect.map(Clock.currentTimeMillis, (now) => ({ answer, keptFor: keptFor(answer, now) })),
+  // By digests: a token can have 15 kB.
+  const active = new LRUCache<string, { readonly claims: TokenClaims; readonly until: number }>({
+    max: capacity,
+    maxSize: mostClaims,
+    sizeCalculation: ({ claims }) => JSON.stringify(claims).length + 1,
+  })
+  /** When each is asked about again. */
+  const inactive = new LRUCache<string, number>({ max: capacity })
+
+  const trusted = makeSharedCalls(trustedAtOnce, issuerTimeout)
+  const unknown = makeSharedCalls(unknownAtOnce, issuerTimeout)
+  let restrained: { readonly since: number; countedAt: number; allowed: number } | undefined
+  const isTooMany = (now: number): boolean => {
+    if (restrained === undefined) return false
+    if (now - restrained.since >= restrainedFor) {
+      restrained = undefined
+      return false
+    }
+    const more = ((now - restrained.countedAt) / 1000) * restrainedPerSecond
+    restrained.allowed = Math.min(restrainedInARow, restrained.allowed + more)
+    restrained.countedAt = now
+    return restrained.allowed < 1
+  }
+
+  /** Asks about a token, and keeps the answer. */
+  const askAbout = (token: string, digest: string) =>
+    Effect.gen(function* () {
+      const answer = yield* introspect(token)
+      const now = yield* elapsedMillis
+      if (!answer.active) {
+        active.delete(digest)
+        inactive.set(digest, now + keptAtMost)
+        return answer
+      }
+      const left = (answer.claims.exp ?? 0) * 1000 - (yield* Clock.currentTimeMillis)
+      inactive.delete(digest)
+      active.set(digest, { claims: answer.claims, until: now + Math.max(0, Math.min(keptAtMost, left)) })
+      return answer
+    })
+  const askAboutTrusted = (token: string, digest: string) =>
+    trusted(digest, Effect.retry(askAbout(token, digest), { ...again, while: ({ status }) => status === 429 }))
+  const askAboutUnknown = (token: string, digest: string, now: number) =>
+    unknown(
+      digest,
+      Effect.suspend(() => {
+        if (restrained !== undefined) restrained.allowed -= 1
+        return askAbout(token, digest)
+      }).pipe(
+        Effect.tapError(({ status }) =>
+          Effect.sync(() => {
+            if (status !== 429) return
+            const { countedAt = now, allowed = restrainedInARow } = restrained ?? {}
+            restrained = { since: now, countedAt, allowed }
+          }),
+        ),
       ),
-    { capacity, timeToLive: (exit) => (Exit.isSuccess(exit) ? exit.value.keptFor : Duration.zero) },
-  )
+    )
+
+  const introspected = Effect.fnUntraced(function* (token: string) {
+    const digest = createHash("sha256").update(token).digest("base64url")
+    const now = yield* elapsedMillis
+    const kept = active.get(digest)
+    if (kept !== undefined && now < kept.until) return { active: true, claims: kept.claims } satisfies Introspected
+    if (now < (inactive.get(digest) ?? now)) return inactiveToken
+    // It is a JWT that is none of ours, or over, by its own words.
+    const { iss, exp } = unverifiedClaims(token)
+    const isOver = typeof exp === "number" && exp <= (yield* Clock.currentTimeMillis) / 1000 - leeway
+    if ((iss !== undefined && iss !== auth.issuer) || isOver) return inactiveToken
+    if (kept !== undefined) return yield* askAboutTrusted(token, digest)
+    const isCrowded = unknown.count() >= unknownAtOnce
+    if (unknown.has(digest) || (!isCrowded && !isTooMany(now))) return yield* askAboutUnknown(token, digest, now)
+    switch (iss === undefined ? "unknown" : yield* signatureOf(keys, token)) {
+      case "genuine":
+        return yield* askAboutTrusted(token, digest)
+      case "forged":
+        inactive.set(digest, now + keptAtMost)
+        return inactiveToken
+      default:
+        if (!isTooMany(now)) return yield* askAboutUnknown(token, digest, now)
+        return yield* new IssuerUnavailable({ detail: "it answers 429, so unknown tokens are not all asked about" })
+    }
+  })
 
   const verify: TokenVerification["verify"] = Effect.fn("verifyByIntrospection")(function* (token) {
-    const { answer } = yield* Cache.get(answers, token)
-    const now = yield* Clock.currentTimeMillis
+    const answer = yield* Effect.catchTag(introspected(token), "TooBusy", () =>
+      Effect.fail(new IssuerUnavailable({ detail: "too many tokens wait for its answers" })),
+    )
     if (!answer.active) {
       return yield* new TokenInvalid({
         description: "The token is not active",
@@ -67,16 +173,12 @@ export const makeIntrospection = Effect.fnUntraced(function* (
         },
       })
     }
-    return yield* Effect.fromResult(judgeClaims(answer.claims, auth, now / 1000))
+    return yield* Effect.fromResult(judgeClaims(answer.claims, auth, (yield* Clock.currentTimeMillis) / 1000))
   })
   // No token at all is not active, which an issuer that lets us ask says.
   return { verify, ready: Effect.asVoid(introspect("none")) }
-})
+}
+
+const inactiveToken: Introspected = { active: false }
 
 const decodeClaims = Schema.decodeUnknownResult(TokenClaims)
-
-const keptFor = (answer: Introspected, now: number): Duration.Duration => {
-  const left =
-    answer.active && answer.claims.exp !== undefined ? answer.claims.exp * 1000 - now : Number.POSITIVE_INFINITY
-  return Duration.min(keptAtMost, Duration.millis(Math.max(0, left)))
-}

@@ -1,12 +1,15 @@
 import {
   type AboutCall,
+  defaultRetryPolicy,
+  type Endpoint,
+  makeEndpoint,
   retryAfterSeconds,
   type Transport,
   TransportFailure,
   transportFailureFrom,
   withoutSecrets,
 } from "@cscs/http-transport"
-import { Cache, Effect, Exit, Option, Schema } from "effect"
+import { Effect, Option, Schema, type Scope } from "effect"
 import {
   type AuthorizationServer,
   allowInsecureRequests,
@@ -17,6 +20,8 @@ import {
   WWWAuthenticateChallengeError,
 } from "oauth4webapi"
 import type { AuthSettings } from "../config/settings.ts"
+import { makeSharedCalls } from "../shared-calls.ts"
+import { elapsedMillis } from "./elapsed.ts"
 import { IssuerUnavailable } from "./refusals.ts"
 
 /** The OpenID provider whose tokens we take. */
@@ -25,14 +30,18 @@ export interface Issuer {
   readonly metadata: Effect.Effect<AuthorizationServer, IssuerUnavailable>
   /**
    * One call by `fetch` within its time, under the issuer's circuit breaker; whatever goes wrong means that tokens cannot
-   * be checked. What the issuer says of a token is an answer, not a failure.
+   * be checked.
+   */
+  readonly ask: <A>(what: string, call: (signal: AbortSignal) => Promise<A>) => Effect.Effect<A, IssuerUnavailable>
+  /**
+   * The same about one token, without the breaker: how the issuer fails for one token, which anybody can make up, must not
+   * keep others from being checked. What it says of a token is an answer, not a failure.
    *
    * @param secrets what the request carries and no message may
    */
-  readonly ask: <A>(
-    what: string,
+  readonly askAboutToken: <A>(
     call: (signal: AbortSignal) => Promise<A>,
-    secrets?: ReadonlyArray<string>,
+    secrets: ReadonlyArray<string>,
   ) => Effect.Effect<A, IssuerUnavailable>
   /** Throws for an answer that is no success, save a refusal of a POST: a library reads the reason there. */
   readonly fetch: typeof fetch
@@ -45,7 +54,7 @@ export const issuerTimeout = "5 seconds"
  * Finds an issuer's endpoints by OpenID Connect Discovery. Nothing is asked at start-up, so that a start does not depend
  * on it.
  */
-export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Effect<Issuer> =>
+export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Effect<Issuer, never, Scope.Scope> =>
   Effect.gen(function* () {
     const send: typeof fetch = async (input, init) => {
       const response = await transport.fetch(input, init)
@@ -54,14 +63,28 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
       await response.body?.cancel()
       throw statusFailure(response, ` at ${response.url}`, { upstream: "issuer", call: String(input) })
     }
-    const ask: Issuer["ask"] = (what, call, secrets = []) => {
-      const about = { upstream: "issuer", call: what }
-      const attempt = Effect.tryPromise({ try: call, catch: (thrown) => failureFrom(thrown, about, secrets) })
-      return Effect.mapError(
-        transport.endpoint(about, attempt),
-        ({ reason, detail }) => new IssuerUnavailable({ detail: `${what}: ${reason}: ${detail}` }),
-      )
-    }
+    const unbroken = yield* makeEndpoint({
+      upstream: "issuer",
+      attemptTimeout: issuerTimeout,
+      deadline: issuerTimeout,
+      retry: noRetry,
+      hasBreaker: false,
+    })
+    const askBy =
+      (endpoint: Endpoint) =>
+      <A>(what: string, call: (signal: AbortSignal) => Promise<A>, secrets: ReadonlyArray<string> = []) => {
+        const about = { upstream: "issuer", call: what }
+        const attempt = Effect.tryPromise({ try: call, catch: (thrown) => failureFrom(thrown, about, secrets) })
+        return Effect.mapError(
+          endpoint(about, attempt),
+          ({ reason, detail, status }) =>
+            new IssuerUnavailable({
+              detail: `${what}: ${reason}: ${detail}`,
+              ...(status === undefined ? {} : { status }),
+            }),
+        )
+      }
+    const ask = askBy(transport.endpoint)
     const discover = ask("discovery", async (signal) => {
       const response = await discoveryRequest(new URL(auth.realmUrl), {
         [customFetch]: (url, init) => send(url, init as unknown as RequestInit),
@@ -71,12 +94,37 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
       })
       return processDiscoveryResponse(new URL(auth.issuer), response)
     })
-    const cache = yield* Cache.makeWith(() => discover, {
-      capacity: 1,
-      timeToLive: (exit) => (Exit.isSuccess(exit) ? "365 days" : "1 second"),
+    const shared = makeSharedCalls(1, issuerTimeout)
+    let known: AuthorizationServer | undefined
+    let failed: { readonly at: number; readonly failure: IssuerUnavailable } | undefined
+    const discovered = Effect.gen(function* () {
+      const now = yield* elapsedMillis
+      if (failed !== undefined && now - failed.at < failureKept) return yield* failed.failure
+      known = yield* Effect.tapError(discover, (failure) =>
+        Effect.sync(() => {
+          failed = { at: now, failure }
+        }),
+      )
+      return known
     })
-    return { metadata: Cache.get(cache, "metadata"), ask, fetch: send }
+    const metadata = Effect.suspend(() =>
+      known === undefined
+        ? Effect.catchTag(shared("metadata", discovered), "TooBusy", () => Effect.die("one call alone is in no queue"))
+        : Effect.succeed(known),
+    )
+    return {
+      metadata,
+      ask,
+      askAboutToken: (call, secrets) => askBy(unbroken)("introspection", call, secrets),
+      fetch: send,
+    }
   })
+
+/** Callers are told when to come again, and what is known serves on. */
+export const noRetry = { ...defaultRetryPolicy, times: 0 }
+
+/** Milliseconds for which a failure to find the issuer's endpoints counts. */
+const failureKept = 1000
 
 const statusFailure = ({ status, headers }: Response, detail: string, about: AboutCall): TransportFailure => {
   const retryAfter = retryAfterSeconds(headers)

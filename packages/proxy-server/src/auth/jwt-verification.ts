@@ -1,8 +1,8 @@
-import { Clock, Deferred, Effect, Result, Schema, type Scope } from "effect"
-import { createLocalJWKSet, errors, type JSONWebKeySet, jwtVerify } from "jose"
+import { Clock, Effect, Result, Schema } from "effect"
+import { compactVerify, errors, jwtVerify } from "jose"
 import type { AuthSettings } from "../config/settings.ts"
 import { judgeClaims, leeway, type Principal, selfDescription, TokenClaims, unverifiedClaims } from "./claims.ts"
-import type { Issuer } from "./issuer.ts"
+import type { IssuerKeys, KeySet } from "./issuer-keys.ts"
 import { IssuerUnavailable, type RoleMissing, TokenInvalid } from "./refusals.ts"
 
 /** Asymmetric ones only: with a symmetric one the public key would be the secret (RFC 8725 section 2.1). */
@@ -10,15 +10,6 @@ const algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256
 
 /** The header's `typ` of an access token: Keycloak's, RFC 9068's. The issuer signs other kinds with the same key. */
 const accessTokenType = /^(application\/)?(at\+)?jwt$/i
-
-/** Milliseconds after which the keys are fetched anew, so that a key which the issuer withdrew opens nothing any more. */
-const keysAge = 10 * 60_000
-/** Milliseconds between two fetches for the sake of an unknown key id: anybody can write one into a token. */
-const unknownKeyPause = 30_000
-/** Milliseconds until an issuer that failed is asked again, which is when callers are told to try again. */
-const failurePause = 5_000
-
-type KeySet = ReturnType<typeof createLocalJWKSet>
 
 /** A way to check tokens. */
 export interface TokenVerification {
@@ -28,66 +19,8 @@ export interface TokenVerification {
   readonly ready: Effect.Effect<void, IssuerUnavailable>
 }
 
-/**
- * Verifies signed access tokens (RFC 7519, RFC 8725) by the issuer's published keys. The keys are kept, and fetched anew
- * for an unknown key id (at most every 30 seconds, or 5 after a failure) and every ten minutes. The latter runs beside
- * the request and may fail: an issuer that is away costs nothing as long as its keys are known.
- */
-export const makeJwtVerification = Effect.fnUntraced(function* (
-  issuer: Issuer,
-  auth: AuthSettings,
-): Effect.fn.Return<TokenVerification, never, Scope.Scope> {
-  const scope = yield* Effect.scope
-  let keys: KeySet | undefined
-  let fetchedAt = 0
-  let tried: { readonly at: number; readonly failure?: IssuerUnavailable } = { at: Number.NEGATIVE_INFINITY }
-  let flight: Deferred.Deferred<KeySet, IssuerUnavailable> | undefined
-
-  const fetchFrom = (url: string) =>
-    issuer.ask("keys", async (signal) => {
-      const headers = { accept: "application/json, application/jwk-set+json" }
-      const response = await issuer.fetch(url, { headers, redirect: "manual", signal })
-      const published = (await response.json()) as JSONWebKeySet
-      return createLocalJWKSet(published)
-    })
-  const renew = (now: number) =>
-    Effect.gen(function* () {
-      const { jwks_uri: url } = yield* issuer.metadata
-      if (url === undefined || !URL.canParse(url)) {
-        return yield* new IssuerUnavailable({ detail: "its metadata name no jwks_uri" })
-      }
-      const fetched = yield* fetchFrom(url)
-      keys = fetched
-      fetchedAt = now
-      return fetched
-    }).pipe(
-      Effect.tapError((failure) =>
-        Effect.sync(() => {
-          tried = { at: now, failure }
-        }),
-      ),
-    )
-  /** One fetch for all who wait for it; it runs in the scope, so that whoever leaves takes nobody along. */
-  const fetchKeys = (now: number) =>
-    Effect.suspend(() => {
-      if (flight !== undefined) return Effect.succeed(flight)
-      const landing = Deferred.makeUnsafe<KeySet, IssuerUnavailable>()
-      flight = landing
-      tried = { at: now }
-      return renew(now).pipe(
-        Effect.onExit((exit) => {
-          flight = undefined
-          return Deferred.done(landing, exit)
-        }),
-        Effect.forkIn(scope),
-        Effect.as(landing),
-      )
-    }).pipe(Effect.uninterruptible, Effect.flatMap(Deferred.await))
-  const isPausing = (now: number) => now - tried.at < (tried.failure === undefined ? unknownKeyPause : failurePause)
-  /** For a key that is not among those known: whoever comes while a fetch runs waits for it too. */
-  const fetchUnknown = (now: number, unknown: unknown) =>
-    flight !== undefined || !isPausing(now) ? fetchKeys(now) : Effect.fail(tried.failure ?? unknown)
-
+/** Verifies signed access tokens (RFC 7519, RFC 8725) by the issuer's published keys. */
+export const makeJwtVerification = (keys: IssuerKeys, auth: AuthSettings): TokenVerification => {
   const verify: TokenVerification["verify"] = Effect.fn("verifyJwt")(function* (token) {
     // A token that calls itself another issuer's is worth no look for its key.
     const claimed = unverifiedClaims(token)
@@ -98,10 +31,6 @@ export const makeJwtVerification = Effect.fnUntraced(function* (
       })
     }
     const now = yield* Clock.currentTimeMillis
-    const known = keys ?? (yield* fetchKeys(now))
-    if (now - fetchedAt > keysAge && !isPausing(now) && flight === undefined) {
-      yield* Effect.forkIn(Effect.ignore(fetchKeys(now)), scope)
-    }
     const verifyBy = (set: KeySet) =>
       Effect.tryPromise({
         try: () =>
@@ -114,12 +43,8 @@ export const makeJwtVerification = Effect.fnUntraced(function* (
           }),
         catch: (thrown) => thrown,
       })
-    const { payload, protectedHeader } = yield* verifyBy(known).pipe(
-      Effect.catchIf(
-        (thrown) => thrown instanceof errors.JWKSNoMatchingKey,
-        (thrown) => Effect.flatMap(fetchUnknown(now, thrown), verifyBy),
-      ),
-      Effect.mapError((thrown) => (thrown instanceof IssuerUnavailable ? thrown : invalidToken(thrown, token, auth))),
+    const { payload, protectedHeader } = yield* Effect.mapError(keys.check(verifyBy), (thrown) =>
+      thrown instanceof IssuerUnavailable ? thrown : invalidToken(thrown, token, auth),
     )
     // A logout token, for one, has our audience too (RFC 8725 section 3.11).
     if (protectedHeader.typ !== undefined && !accessTokenType.test(protectedHeader.typ)) {
@@ -132,9 +57,18 @@ export const makeJwtVerification = Effect.fnUntraced(function* (
     if (Result.isFailure(claims)) return yield* invalidToken(claims.failure, token, auth)
     return yield* Effect.fromResult(judgeClaims(claims.success, auth, now / 1000))
   })
-  const ready = Effect.asVoid(Effect.flatMap(Clock.currentTimeMillis, fetchKeys))
-  return { verify, ready }
-})
+  return { verify, ready: keys.renew }
+}
+
+/** Whether the issuer signed a token: "forged" if its own key did not; "unknown" if it is no JWT or has another key. */
+export const signatureOf = (keys: IssuerKeys, token: string): Effect.Effect<"genuine" | "forged" | "unknown"> => {
+  const verifyBy = (set: KeySet) =>
+    Effect.tryPromise({ try: () => compactVerify(token, set, { algorithms }), catch: (thrown) => thrown })
+  return Effect.match(keys.check(verifyBy), {
+    onSuccess: () => "genuine" as const,
+    onFailure: (thrown) => (thrown instanceof errors.JWSSignatureVerificationFailed ? "forged" : "unknown"),
+  })
+}
 
 const decodeClaims = Schema.decodeUnknownResult(TokenClaims)
 
@@ -145,9 +79,18 @@ const invalidToken = (thrown: unknown, token: string, auth: AuthSettings): Token
     // Some reasons quote the token.
     log: {
       ...selfDescription(unverifiedClaims(token), auth),
-      reason: thrown instanceof Error ? thrown.message.slice(0, 200) : "",
+      reason: reasonOf(thrown),
     },
   })
+
+const reasonOf = (thrown: unknown): string => {
+  try {
+    return thrown instanceof Error ? thrown.message.slice(0, 200) : ""
+  } catch {
+    // A message that quotes what nests too deep ends the stack.
+    return "a claim nests too deep"
+  }
+}
 
 const descriptionOf = (thrown: unknown): string => {
   if (thrown instanceof errors.JWTExpired) return "The token is expired"

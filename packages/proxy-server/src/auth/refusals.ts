@@ -16,7 +16,11 @@ export class RoleMissing extends Data.TaggedError("RoleMissing")<{
 }> {}
 
 /** Tokens cannot be checked, because the issuer does not answer as it must. */
-export class IssuerUnavailable extends Data.TaggedError("IssuerUnavailable")<{ readonly detail: string }> {
+export class IssuerUnavailable extends Data.TaggedError("IssuerUnavailable")<{
+  readonly detail: string
+  /** That it answered with, if it answered. */
+  readonly status?: number
+}> {
   override get message() {
     return `The token issuer: ${this.detail}`
   }

@@ -1,0 +1,110 @@
+import { Deferred, Effect, type Scope } from "effect"
+import { createLocalJWKSet, errors, type JSONWebKeySet } from "jose"
+import { elapsedMillis } from "./elapsed.ts"
+import type { Issuer } from "./issuer.ts"
+import { IssuerUnavailable } from "./refusals.ts"
+
+/** Milliseconds after which the keys are fetched anew, so that a key which the issuer withdrew opens nothing any more. */
+const keysAge = 10 * 60_000
+/** Milliseconds between two fetches for the sake of an unknown key id: anybody can write one into a token. */
+const unknownKeyPause = 30_000
+/** Milliseconds until an issuer that failed is asked again, which is when callers are told to try again. */
+const failurePause = 5_000
+
+/** Keys that are looked at: an issuer publishes a handful. */
+const mostKeys = 100
+export type KeySet = ReturnType<typeof createLocalJWKSet>
+
+/** The issuer's published keys. */
+export interface IssuerKeys {
+  /**
+   * Checks a token by the keys that are known; by new ones if its key is not among them. Fails as the check does, or with
+   * `IssuerUnavailable` if there are no keys.
+   */
+  readonly check: <A>(by: (keys: KeySet) => Effect.Effect<A, unknown>) => Effect.Effect<A, unknown>
+  /** Fetches the keys. */
+  readonly renew: Effect.Effect<void, IssuerUnavailable>
+}
+
+/**
+ * Keeps the issuer's keys, and fetches them anew for an unknown key id (at most every 30 seconds, or 5 after a failure) and
+ * every ten minutes. The latter runs beside the request and may fail: an issuer that is away costs nothing as long as its
+ * keys are known.
+ */
+export const makeIssuerKeys = Effect.fnUntraced(function* (
+  issuer: Issuer,
+): Effect.fn.Return<IssuerKeys, never, Scope.Scope> {
+  const scope = yield* Effect.scope
+  let keys: KeySet | undefined
+  let fetchedAt = 0
+  let tried: { readonly at: number; readonly failure?: IssuerUnavailable } = { at: Number.NEGATIVE_INFINITY }
+  let flight: Deferred.Deferred<KeySet, IssuerUnavailable> | undefined
+
+  const fetchFrom = (url: string) =>
+    issuer.ask("keys", async (signal) => {
+      const headers = { accept: "application/json, application/jwk-set+json" }
+      const response = await issuer.fetch(url, { headers, redirect: "manual", signal })
+      return createLocalJWKSet(bounded(await response.json()))
+    })
+  const fetchNow = (now: number) =>
+    Effect.gen(function* () {
+      const { jwks_uri: url } = yield* issuer.metadata
+      if (url === undefined || !URL.canParse(url)) {
+        return yield* new IssuerUnavailable({ detail: "its metadata name no jwks_uri" })
+      }
+      const fetched = yield* fetchFrom(url)
+      keys = fetched
+      fetchedAt = now
+      return fetched
+    }).pipe(
+      Effect.tapError((failure) =>
+        Effect.sync(() => {
+          tried = { at: now, failure }
+        }),
+      ),
+    )
+  /** One fetch for all who wait for it; it runs in the scope, so that whoever leaves takes nobody along. */
+  const fetchKeys = (now: number) =>
+    Effect.suspend(() => {
+      if (flight !== undefined) return Effect.succeed(flight)
+      const landing = Deferred.makeUnsafe<KeySet, IssuerUnavailable>()
+      flight = landing
+      tried = { at: now }
+      return fetchNow(now).pipe(
+        Effect.onExit((exit) => {
+          flight = undefined
+          return Deferred.done(landing, exit)
+        }),
+        Effect.forkIn(scope),
+        Effect.as(landing),
+      )
+    }).pipe(Effect.uninterruptible, Effect.flatMap(Deferred.await))
+  const isPausing = (now: number) => now - tried.at < (tried.failure === undefined ? unknownKeyPause : failurePause)
+  /** For a key that is not among those known: whoever comes while a fetch runs waits for it too. */
+  const fetchUnknown = (now: number, unknown: unknown) =>
+    flight !== undefined || !isPausing(now) ? fetchKeys(now) : Effect.fail(tried.failure ?? unknown)
+
+  return {
+    check: (by) =>
+      Effect.gen(function* () {
+        const now = yield* elapsedMillis
+        const known = keys ?? (yield* fetchKeys(now))
+        if (now - fetchedAt > keysAge && !isPausing(now) && flight === undefined) {
+          yield* Effect.forkIn(Effect.ignore(fetchKeys(now)), scope)
+        }
+        return yield* Effect.catchIf(
+          by(known),
+          (thrown) => thrown instanceof errors.JWKSNoMatchingKey,
+          (thrown) => Effect.flatMap(fetchUnknown(now, thrown), by),
+        )
+      }),
+    renew: Effect.asVoid(Effect.flatMap(elapsedMillis, fetchKeys)),
+  }
+})
+
+/** A published set, of bounded size. The library judges each key when a token names it. */
+const bounded = (published: unknown): JSONWebKeySet => {
+  const keys: unknown = (published as Partial<JSONWebKeySet> | null)?.keys
+  if (!Array.isArray(keys)) throw new errors.JWKSInvalid("it holds no list of keys")
+  return { keys: keys.slice(0, mostKeys) }
+}
