@@ -1,4 +1,5 @@
-import { Clock, Deferred, Duration, Effect, Metric, type Scope, Semaphore } from "effect"
+import { elapsedMillis } from "@cscs/http-transport"
+import { Deferred, Duration, Effect, Metric, type Scope, Semaphore } from "effect"
 import type { GidLookup } from "./answer.ts"
 
 /** The cache as troubleshooting shows it; the keys are those of the original `get_gid_cache_stats()`. */
@@ -56,7 +57,7 @@ export const makeGidCache = Effect.fnUntraced(function* (
   const fly = (batch: ReadonlyArray<string>, flight: Flight) =>
     permits.withPermit(options.ask(batch)).pipe(
       Effect.tap((answer) =>
-        Effect.map(Clock.currentTimeMillis, (now) => {
+        Effect.map(elapsedMillis, (now) => {
           hasAnswered ||= answer.known.size + answer.unknown.size > 0
           for (const [name, gid] of answer.known) known.set(name, gid)
           for (const [name, why] of answer.unknown) misses.set(name, { why, until: now + askAgainAfter })
@@ -72,7 +73,7 @@ export const makeGidCache = Effect.fnUntraced(function* (
 
   /** Sorts names into what is known and whom to wait for, and starts the flights that are missing. */
   const depart = (names: Iterable<string>) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    Effect.flatMap(elapsedMillis, (now) => {
       const found = { known: new Map<string, number>(), unknown: new Map<string, string>() }
       const waiting = new Map<Flight, Array<string>>()
       const absent = new Set<string>()

@@ -1,6 +1,7 @@
 import {
   type AboutCall,
   type Endpoint,
+  elapsedMillis,
   isRepeatable,
   makeEndpoint,
   type RetryPolicy,
@@ -14,7 +15,7 @@ import {
   transportFailureFrom,
   urlForDisplay,
 } from "@cscs/http-transport"
-import { Clock, Deferred, type Duration, Effect, Redacted, type Scope } from "effect"
+import { Deferred, type Duration, Effect, Redacted, type Scope } from "effect"
 import { allowInsecureRequests, ClientSecretPost, clientCredentialsGrantRequest, customFetch } from "oauth4webapi"
 import { apiErrorFrom, type HpcUserApiError, HpcUserApiUnexpectedAnswer, TokenRefused } from "./errors.ts"
 import { readTokenGrant, readTokenRefusal, type TokenGrant } from "./token-answer.ts"
@@ -66,7 +67,7 @@ export const makeTokenSource = Effect.fnUntraced(function* (
   const upstream = `${options.upstream}-token`
   const endpoint = yield* makeEndpoint({ upstream, attemptTimeout, deadline, retry })
   const request = Effect.map(
-    Effect.all([Clock.currentTimeMillis, requestGrant({ ...options, upstream }, endpoint)]),
+    Effect.all([elapsedMillis, requestGrant({ ...options, upstream }, endpoint)]),
     ([asked, grant]): Held => {
       const life = Math.max(0, (grant.expiresIn ?? assumedLifeSeconds) * 1000)
       return {
@@ -95,7 +96,7 @@ export const makeTokenSource = Effect.fnUntraced(function* (
 
   return {
     token: Effect.fnUntraced(function* (refused) {
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* elapsedMillis
       const current = held
       if (current !== undefined && current.token !== refused && now < current.renewAt) return current.token
       const landing = yield* Effect.uninterruptible(

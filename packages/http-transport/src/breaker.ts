@@ -1,5 +1,6 @@
-import { type Duration, Effect, Exit, Layer, Schedule, type Scope } from "effect"
+import { Clock, type Duration, Effect, Exit, Layer, Schedule, type Scope } from "effect"
 import { CircuitBreaker } from "effect/persistence"
+import { elapsedClock } from "./elapsed.ts"
 import { type AboutCall, TransportFailure } from "./failure.ts"
 import { breakerState } from "./metrics.ts"
 
@@ -30,28 +31,28 @@ export const makeBreaker = Effect.fnUntraced(function* (
   const report = Effect.flatMap(Effect.orDie(breaker.state(upstream)), ({ _tag }) => breakerState(upstream, _tag))
   yield* breakerState(upstream, "Closed")
   return (about, call) =>
-    breaker
-      .execute(
-        Effect.tapError(call, (failure) =>
-          Effect.sync(() => {
-            last = `${failure.reason}: ${failure.detail}`
+    Effect.clockWith((clock) => {
+      const told = Effect.tapError(call, (failure) =>
+        Effect.sync(() => {
+          last = `${failure.reason}: ${failure.detail}`
+        }),
+      )
+      // Effect's breaker measures its pause by the wall clock; only the call itself needs that one.
+      return breaker
+        .execute(Effect.provideService(told, Clock.Clock, clock), { key: upstream, classify: outcomeOf })
+        .pipe(Effect.ensuring(report), Effect.provideService(Clock.Clock, elapsedClock(clock)))
+    }).pipe(
+      Effect.retry({ schedule: whileProbed, while: isProbed }),
+      Effect.catchTag("CircuitBreakerError", () =>
+        Effect.fail(
+          new TransportFailure({
+            ...about,
+            reason: "circuit-open",
+            detail: `not asked, for its last calls failed; the last: ${last}`,
           }),
         ),
-        { key: upstream, classify: outcomeOf },
-      )
-      .pipe(
-        Effect.ensuring(report),
-        Effect.retry({ schedule: whileProbed, while: isProbed }),
-        Effect.catchTag("CircuitBreakerError", () =>
-          Effect.fail(
-            new TransportFailure({
-              ...about,
-              reason: "circuit-open",
-              detail: `not asked, for its last calls failed; the last: ${last}`,
-            }),
-          ),
-        ),
-      )
+      ),
+    )
 })
 
 /** While one call finds out whether the upstream is well again, others wait for it. */

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Metric } from "effect"
+import { Clock, Effect, Fiber, Metric } from "effect"
 import { TestClock } from "effect/testing"
 import { makeTransport } from "../src/index.ts"
 import { httpServer } from "./loopback-server.ts"
@@ -25,6 +25,21 @@ const aPatient = Effect.gen(function* () {
     },
   }
 })
+
+/** A clock whose wall time was set back by two hours; the monotonic time goes on. */
+const setBack = (clock: Clock.Clock): Clock.Clock => {
+  const twoHours = 2 * 60 * 60 * 1000
+  const currentTimeMillisUnsafe = () => clock.currentTimeMillisUnsafe() - twoHours
+  return {
+    currentTimeMillisUnsafe,
+    currentTimeMillis: Effect.sync(currentTimeMillisUnsafe),
+    currentTimeNanosUnsafe: () => BigInt(currentTimeMillisUnsafe()) * 1_000_000n,
+    currentTimeNanos: Effect.sync(() => BigInt(currentTimeMillisUnsafe()) * 1_000_000n),
+    monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+    monotonicTimeNanos: clock.monotonicTimeNanos,
+    sleep: (duration) => clock.sleep(duration),
+  }
+}
 
 const turns = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
 const until = (holds: () => boolean) => Effect.repeat(turns, { until: () => holds() })
@@ -70,6 +85,19 @@ describe("a circuit breaker for each upstream", () => {
       const transport = yield* open(server.url)
       for (const _ of [1, 2, 3, 4, 5]) yield* Effect.ignore(transport.call(call))
       assert.strictEqual(server.requests.length, sent)
+    }),
+  )
+
+  it.effect("five seconds pass for it though the wall clock is set back by two hours meanwhile", () =>
+    Effect.gen(function* () {
+      const { server, health } = yield* aPatient
+      const transport = yield* open(server.url)
+      for (const _ of [1, 2, 3]) yield* Effect.ignore(transport.call(call))
+      health.status = 200
+      yield* TestClock.adjust("5 seconds")
+      const late = setBack(yield* Clock.Clock)
+      yield* Effect.provideService(transport.call(call), Clock.Clock, late)
+      assert.strictEqual(server.requests.length, 4)
     }),
   )
 

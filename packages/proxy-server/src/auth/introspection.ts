@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto"
+import { elapsedMillis } from "@cscs/http-transport"
 import { Clock, Effect, Redacted, Result, Schedule, Schema } from "effect"
 import { LRUCache } from "lru-cache"
 import {
@@ -11,7 +12,6 @@ import {
 import type { AuthSettings } from "../config/settings.ts"
 import { makeSharedCalls } from "../shared-calls.ts"
 import { judgeClaims, leeway, selfDescription, TokenClaims, unverifiedClaims } from "./claims.ts"
-import { elapsedMillis } from "./elapsed.ts"
 import { type Issuer, issuerTimeout } from "./issuer.ts"
 import type { IssuerKeys } from "./issuer-keys.ts"
 import { signatureOf, type TokenVerification } from "./jwt-verification.ts"

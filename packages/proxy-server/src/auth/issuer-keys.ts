@@ -1,6 +1,6 @@
+import { elapsedMillis } from "@cscs/http-transport"
 import { Deferred, Effect, type Scope } from "effect"
 import { createLocalJWKSet, errors, type JSONWebKeySet } from "jose"
-import { elapsedMillis } from "./elapsed.ts"
 import type { Issuer } from "./issuer.ts"
 import { IssuerUnavailable } from "./refusals.ts"
 

@@ -2,6 +2,7 @@ import {
   type AboutCall,
   defaultRetryPolicy,
   type Endpoint,
+  elapsedMillis,
   makeEndpoint,
   retryAfterSeconds,
   type Transport,
@@ -21,7 +22,6 @@ import {
 } from "oauth4webapi"
 import type { AuthSettings } from "../config/settings.ts"
 import { makeSharedCalls } from "../shared-calls.ts"
-import { elapsedMillis } from "./elapsed.ts"
 import { IssuerUnavailable } from "./refusals.ts"
 
 /** The OpenID provider whose tokens we take. */

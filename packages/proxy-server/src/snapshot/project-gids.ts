@@ -1,7 +1,9 @@
 import { HpcUserClient } from "@cscs/hpc-user-client"
+import { elapsedMillis } from "@cscs/http-transport"
 import { type GidAnswer, mockGid } from "@cscs/storage-model"
-import { Clock, Context, Duration, Effect, Layer } from "effect"
+import { Context, Duration, Effect, Layer } from "effect"
 import { Settings } from "../config/settings.ts"
+import { steadyMillis } from "./steady-clock.ts"
 
 /**
  * How long GIDs of an earlier process serve while the HPC User API is down, from when that process had them: longer than an
@@ -56,9 +58,9 @@ export class ProjectGids extends Context.Service<
         prepare: client.prepare(),
         hasAnswered: client.hasAnswered(),
         remember: Effect.fnUntraced(function* (gids, readAt) {
-          const age = (yield* Clock.currentTimeMillis) - readAt
+          const age = (yield* steadyMillis) - readAt
           const isUsable = age >= -clockSlack && age < rememberedFor && !(yield* client.hasAnswered())
-          const until = (yield* monotonicMillis) + rememberedFor - Math.max(age, 0)
+          const until = (yield* elapsedMillis) + rememberedFor - Math.max(age, 0)
           remembered = isUsable ? { gids, readAt, until } : undefined
         }),
         of: Effect.fn("ProjectGids.of")(function* (slugs) {
@@ -70,7 +72,7 @@ export class ProjectGids extends Context.Service<
           const [failure] = lookup.failed.values()
           const mocked = new Set(mockGids ? [...lookup.unknown.keys(), ...lookup.failed.keys()] : [])
           for (const slug of mocked) answers.set(slug, mock(slug))
-          const isOver = remembered !== undefined && (yield* monotonicMillis) >= remembered.until
+          const isOver = remembered !== undefined && (yield* elapsedMillis) >= remembered.until
           if (isOver || (yield* client.hasAnswered())) remembered = undefined
           const fromBefore = new Set<string>()
           for (const slug of lookup.failed.keys()) {
@@ -115,8 +117,6 @@ interface Remembered {
   /** By the monotonic clock, in milliseconds. */
   readonly until: number
 }
-
-const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
 /** What an operator is told of GIDs that fail, and of those of an earlier process that serve meanwhile. */
 export const gidFailureInWords = ({ failure, rememberedReadAt }: GidAnswers): string | undefined =>
