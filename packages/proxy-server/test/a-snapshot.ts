@@ -39,7 +39,7 @@ export const aSnapshot = (steps: ReadonlyArray<ReadonlyArray<Made>>, more: Parti
   mockedGids: 0,
   invisibleOfferings: [],
   invisiblePaths: [],
-  ambiguousOfferings: [],
+  offeringWarnings: [],
   gidFailure: undefined,
   gids: new Map(),
   ...more,

@@ -107,7 +107,7 @@ export interface SnapshotInput extends Judged {
   readonly lookups: Lookups
   readonly offerings: OwnOfferings
   readonly invisibleOfferings: ReadonlyArray<string>
-  readonly ambiguousOfferings: ReadonlyArray<string>
+  readonly offeringWarnings: ReadonlyArray<string>
 }
 
 /**
@@ -117,7 +117,7 @@ export interface SnapshotInput extends Judged {
  */
 export const buildSnapshot = (input: SnapshotInput): Effect.Effect<Snapshot> =>
   inSlices(function* () {
-    const { rows, lookups, model, offerings, invisibleOfferings, ambiguousOfferings, previous } = input
+    const { rows, lookups, model, offerings, invisibleOfferings, offeringWarnings, previous } = input
     const { gids } = lookups
     const hierarchy = {
       decoded: rows.decoded,
@@ -145,7 +145,7 @@ export const buildSnapshot = (input: SnapshotInput): Effect.Effect<Snapshot> =>
           mockedGids: gids.mocked.size,
           invisibleOfferings,
           invisiblePaths,
-          ambiguousOfferings,
+          offeringWarnings,
           gidFailure: gids.failure,
           gids: realGids(gids),
         }
