@@ -16,13 +16,15 @@ const rows: ReadonlyArray<WaldurRecord> = [...recorded("resources-page-1.json"),
 const projects = [...new Set(rows.map((row) => String(row.project_slug)))].sort()
 const gids = () => new Map<string, unknown>(projects.map((slug, index) => [slug, 31_001 + index]))
 const capstor = recorded("offering-capstor.json")
-/** One of them was recorded; the others as their resources name them. */
-const offerings: ReadonlyArray<WaldurRecord> = [
+/** One of them was recorded; the others are as their resources name them. */
+const offerings: ReadonlyArray<Any> = [
   capstor,
-  ...Map.groupBy(rows, (row) => row.offering_uuid)
-    .values()
-    .map(([row]) => ({ ...capstor, uuid: row?.offering_uuid, slug: row?.offering_slug, name: row?.offering_name }))
-    .filter(({ uuid }) => uuid !== capstor.uuid),
+  ...Array.from(Map.groupBy(rows, (row) => row.offering_uuid).values(), ([row]) => ({
+    ...capstor,
+    uuid: row?.offering_uuid,
+    slug: row?.offering_slug,
+    name: row?.offering_name,
+  })).filter(({ uuid }) => uuid !== capstor.uuid),
 ]
 
 /** `mount point | target type | key, of a user the slug | status | permission | quotas | GID`, worked out by hand. */

@@ -60,11 +60,24 @@ const readAll = Effect.fnUntraced(function* (last: Reading | undefined, takenAt:
   const { prepare } = yield* ProjectGids
   const desk = yield* lookupDesk(undefined)
   if (last === undefined) yield* Effect.forkScoped(prepare)
-  const offerings = yield* readOfferings(last?.basis?.offerings)
-  const resources = yield* waldur.readResources({
-    ...(yield* resourceQuery),
-    onRows: (rows) => desk.ahead(surelyNeeded(rows, offerings.own)),
-  })
+  const query = yield* resourceQuery
+  let own = last?.basis?.offerings.own
+  // Side by side: where Waldur hangs, the one must not wait for the other to fail.
+  const { offerings, resources } = yield* Effect.all(
+    {
+      offerings: Effect.tap(readOfferings(last?.basis?.offerings), (offerings) =>
+        Effect.sync(() => {
+          own = offerings.own
+        }),
+      ),
+      resources: waldur.readResources({
+        ...query,
+        // Pages that come before the offerings are looked up at the end.
+        onRows: (rows) => (own === undefined ? Effect.void : desk.ahead(surelyNeeded(rows, own))),
+      }),
+    },
+    { concurrency: "unbounded" },
+  )
   const rows = yield* decodeRows(resources.rows, model, offerings.own)
   return yield* finish({ takenAt, fullReadAt: takenAt, resources, rows, offerings, desk, last })
 })
