@@ -61,11 +61,11 @@ const readAll = Effect.fnUntraced(function* (last: Reading | undefined, takenAt:
   const desk = yield* lookupDesk(undefined)
   if (last === undefined) yield* Effect.forkScoped(prepare)
   const query = yield* resourceQuery
-  let own = last?.basis?.offerings.own
-  // Side by side: where Waldur hangs, the one must not wait for the other to fail.
+  const known = last?.basis?.offerings
+  let own = known?.own
   const { offerings, resources } = yield* Effect.all(
     {
-      offerings: Effect.tap(readOfferings(last?.basis?.offerings), (offerings) =>
+      offerings: Effect.tap(readOfferings(known), (offerings) =>
         Effect.sync(() => {
           own = offerings.own
         }),
@@ -76,7 +76,8 @@ const readAll = Effect.fnUntraced(function* (last: Reading | undefined, takenAt:
         onRows: (rows) => (own === undefined ? Effect.void : desk.ahead(surelyNeeded(rows, own))),
       }),
     },
-    { concurrency: "unbounded" },
+    // Without known ones the rows need them first; else, where Waldur hangs, one call must not wait for the other to fail.
+    { concurrency: known === undefined ? 1 : "unbounded" },
   )
   const rows = yield* decodeRows(resources.rows, model, offerings.own)
   return yield* finish({ takenAt, fullReadAt: takenAt, resources, rows, offerings, desk, last })
