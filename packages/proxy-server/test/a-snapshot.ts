@@ -97,7 +97,7 @@ export const aSnapshot = (steps: ReadonlyArray<ReadonlyArray<Made>>, more: Parti
   mockedGids: 0,
   invisibleOfferings: [],
   invisiblePaths: [],
-  ambiguousOfferings: [],
+  offeringWarnings: [],
   gidFailure: undefined,
   gids: new Map(),
   gidsReadAt: undefined,

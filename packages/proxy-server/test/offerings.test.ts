@@ -10,7 +10,7 @@ const offeringsPath = "/api/marketplace-provider-offerings/"
 
 describe("the offerings of a configured slug", () => {
   test("are those that the token's user provides under it; none at all is invisible", () => {
-    const { own, invisible, ambiguous } = configuredOfferings(
+    const { own, invisible, warnings } = configuredOfferings(
       [system, { name: "vast", offeringSlug: "vast" }],
       [offering("capstor", hex("A")), offering("other", hex("b")), offering("vast", "no uuid")],
     )
@@ -20,25 +20,25 @@ describe("the offerings of a configured slug", () => {
         ["vast", new Set()],
       ]),
     )
-    expect([invisible, ambiguous]).toEqual([["vast"], []])
+    expect([invisible, warnings]).toEqual([["vast"], []])
   })
 
   test("two of one slug are a warning that names both", () => {
-    const { own, ambiguous } = configuredOfferings(
+    const { own, warnings } = configuredOfferings(
       [system],
       [offering("capstor", hex("a")), offering("capstor", hex("b"))],
     )
     expect(own.get("capstor")?.size).toBe(2)
-    expect(ambiguous).toEqual([
+    expect(warnings).toEqual([
       expect.stringMatching(new RegExp(`^2 offerings .* capstor .*${dashed(hex("a"))}, ${dashed(hex("b"))}`)),
     ])
   })
 
   test("a thousand of one slug are named briefly, and all are served", () => {
     const many = Array.from({ length: 1000 }, (_, index) => offering("capstor", index.toString(16).padStart(32, "0")))
-    const { own, ambiguous } = configuredOfferings([system], many)
+    const { own, warnings } = configuredOfferings([system], many)
     expect(own.get("capstor")?.size).toBe(1000)
-    expect(ambiguous.join("").length).toBeLessThan(400)
+    expect(warnings.join("").length).toBeLessThan(400)
   })
 
   test("the configured UUID alone counts where there is one, and is invisible where the token does not see it", () => {
@@ -47,7 +47,7 @@ describe("the offerings of a configured slug", () => {
     expect(configuredOfferings([configured], both)).toEqual({
       own: new Map([["capstor", new Set([dashed(hex("b"))])]]),
       invisible: [],
-      ambiguous: [],
+      warnings: [],
     })
     expect(configuredOfferings([configured], both.slice(0, 1)).invisible).toEqual(["capstor"])
   })
@@ -96,8 +96,13 @@ describe("a refresh", () => {
     await proxy.pass("10 seconds")
     const got = await proxy.hurried(proxy.list())
     expect([got.status, got.text]).toEqual([200, before.text])
-    expect((await proxy.ready()).json.upstreams.waldur).toEqual({ status: "ok" })
+    const isSaid = async () => (await proxy.ready()).json.warnings.join().includes("those of the last good read count")
+    expect([(await proxy.ready()).json.upstreams.waldur, await isSaid()]).toEqual([{ status: "ok" }, true])
     expect(proxy.logs.some((line) => line.includes("Offerings cannot be read"))).toBe(true)
+    proxy.sandbox.faults.clear()
+    await proxy.pass("10 seconds")
+    await proxy.list()
+    expect(await isSaid()).toBe(false)
     const cold = await aProxy({ world, prepare: ({ faults }) => faults.set("waldur", down) })
     expect((await cold.hurried(cold.list())).status).toBe(502)
   })

@@ -170,7 +170,7 @@ describe("a read of the upstreams", () => {
   test("that drips is a failure after half an hour", async () => {
     const { settings } = await aProxy({ world: aWorld(6) })
     const layer = Layer.mergeAll(
-      Layer.mock(WaldurClient)({ apiUrl: "", offerings: () => Effect.never }),
+      Layer.mock(WaldurClient)({ apiUrl: "", offerings: () => Effect.never, readResources: () => Effect.never }),
       Layer.succeed(Settings)(settings),
       ProjectGids.mockLayer,
       TestClock.layer({ warningDelay: "1 hour" }),

@@ -215,7 +215,7 @@ const small: TakenSnapshot = {
       ],
       losses: [{ offeringSlug: "vast", itemId: "a", mountPoint: "/a", at: 1_700_000_000_000, isRemoval: true }],
       invisiblePaths: [{ offeringSlug: "vast", path: "/a" }],
-      ambiguousOfferings: ["two offerings have the slug capstor"],
+      offeringWarnings: ["two offerings have the slug capstor"],
       gids: new Map([["bio", 40_001]]),
     },
   ),

@@ -38,9 +38,9 @@ export const logReading = Effect.fnUntraced(function* (
     if (last?.invisibleOfferings.includes(slug)) continue
     yield* Effect.logWarning(invisibleOffering(slug))
   }
-  for (const ambiguous of snapshot.ambiguousOfferings) {
-    if (last?.ambiguousOfferings.includes(ambiguous)) continue
-    yield* Effect.logWarning(ambiguous)
+  for (const warning of snapshot.offeringWarnings) {
+    if (last?.offeringWarnings.includes(warning)) continue
+    yield* Effect.logWarning(warning)
   }
   for (const system of snapshot.guarded) {
     if (last?.guarded.some(({ offeringSlug }) => offeringSlug === system.offeringSlug)) continue

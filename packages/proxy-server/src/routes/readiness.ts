@@ -101,7 +101,7 @@ const warningsOf = (
   for (const slug of snapshot.invisibleOfferings) {
     warnings.push(invisibleOffering(slug))
   }
-  warnings.push(...snapshot.ambiguousOfferings)
+  warnings.push(...snapshot.offeringWarnings)
   for (const system of snapshot.guarded) warnings.push(guardedInWords(system, now))
   if (snapshot.mockedGids > 0) warnings.push(`the GIDs of ${snapshot.mockedGids} projects are made up`)
   for (const [code, what] of Object.entries(conflicts)) {

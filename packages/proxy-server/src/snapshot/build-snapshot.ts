@@ -108,7 +108,7 @@ export interface SnapshotInput extends Judged {
   readonly lookups: Lookups
   readonly offerings: OwnOfferings
   readonly invisibleOfferings: ReadonlyArray<string>
-  readonly ambiguousOfferings: ReadonlyArray<string>
+  readonly offeringWarnings: ReadonlyArray<string>
 }
 
 /**
@@ -118,7 +118,7 @@ export interface SnapshotInput extends Judged {
  */
 export const buildSnapshot = (input: SnapshotInput): Effect.Effect<Snapshot> =>
   inSlices(function* () {
-    const { rows, lookups, model, offerings, invisibleOfferings, ambiguousOfferings, previous } = input
+    const { rows, lookups, model, offerings, invisibleOfferings, offeringWarnings, previous } = input
     const { gids } = lookups
     const hierarchy = {
       decoded: rows.decoded,
@@ -146,7 +146,7 @@ export const buildSnapshot = (input: SnapshotInput): Effect.Effect<Snapshot> =>
           mockedGids: gids.mocked.size,
           invisibleOfferings,
           invisiblePaths,
-          ambiguousOfferings,
+          offeringWarnings,
           gidFailure: gidFailureInWords(gids),
           gids: realGids(gids),
           gidsReadAt: gids.rememberedReadAt,

@@ -60,11 +60,25 @@ const readAll = Effect.fnUntraced(function* (last: Reading | undefined, takenAt:
   const { prepare } = yield* ProjectGids
   const desk = yield* lookupDesk(undefined)
   if (last === undefined) yield* Effect.forkScoped(prepare)
-  const offerings = yield* readOfferings(last?.basis?.offerings)
-  const resources = yield* waldur.readResources({
-    ...(yield* resourceQuery),
-    onRows: (rows) => desk.ahead(surelyNeeded(rows, offerings.own)),
-  })
+  const query = yield* resourceQuery
+  const known = last?.basis?.offerings
+  let own = known?.own
+  const { offerings, resources } = yield* Effect.all(
+    {
+      offerings: Effect.tap(readOfferings(known), (offerings) =>
+        Effect.sync(() => {
+          own = offerings.own
+        }),
+      ),
+      resources: waldur.readResources({
+        ...query,
+        // Pages that come before the offerings are looked up at the end.
+        onRows: (rows) => (own === undefined ? Effect.void : desk.ahead(surelyNeeded(rows, own))),
+      }),
+    },
+    // Without known ones the rows need them first; else, where Waldur hangs, one call must not wait for the other to fail.
+    { concurrency: known === undefined ? 1 : "unbounded" },
+  )
   const rows = yield* decodeRows(resources.rows, model, offerings.own)
   return yield* finish({ takenAt, fullReadAt: takenAt, resources, rows, offerings, desk, last })
 })
@@ -141,7 +155,7 @@ const finish = Effect.fnUntraced(function* (found: {
     model,
     offerings: offerings.own,
     invisibleOfferings: offerings.invisible,
-    ambiguousOfferings: offerings.ambiguous,
+    offeringWarnings: offerings.warnings,
     previous: last?.taken.snapshot,
     previousReadAt: last?.taken.takenAt ?? takenAt,
     takenAt,
@@ -188,8 +202,8 @@ export interface ConfiguredOfferings {
   readonly own: OwnOfferings
   /** Slugs of those that the token does not see: Waldur shows none of their resources, as if they were empty. */
   readonly invisible: ReadonlyArray<string>
-  /** Slugs that several own offerings have, in words. */
-  readonly ambiguous: ReadonlyArray<string>
+  /** What an operator is told of them: slugs that several own offerings have, or that they are not as of now. */
+  readonly warnings: ReadonlyArray<string>
 }
 
 /** Asks Waldur; while it cannot answer, those of the last good read count. */
@@ -214,8 +228,11 @@ const orLast = (error: WaldurError, last: ConfiguredOfferings | undefined) =>
         Effect.logWarning("Offerings cannot be read; those of the last good read count").pipe(
           Effect.annotateLogs({ error: error.message }),
         ),
-        last,
+        { ...last, warnings: [...new Set([...last.warnings, notOfNow])] },
       )
+
+const notOfNow =
+  "Waldur did not name the user's offerings when they were last asked for; those of the last good read count"
 
 /** A text names so many offerings of one slug, and how many there are. */
 const offeringsNamed = 3
@@ -235,7 +252,7 @@ export const configuredOfferings = (
   }
   const own = new Map<string, ReadonlySet<string>>()
   const invisible: Array<string> = []
-  const ambiguous: Array<string> = []
+  const warnings: Array<string> = []
   for (const { name, offeringSlug, offeringUuid } of systems) {
     const provided = [...(uuids.get(offeringSlug) ?? [])].sort()
     const isSeen = offeringUuid === undefined ? provided.length > 0 : provided.includes(offeringUuid)
@@ -244,10 +261,10 @@ export const configuredOfferings = (
     if (offeringUuid === undefined && provided.length > 1) {
       const named = provided.slice(0, offeringsNamed).join(", ")
       const more = provided.length > offeringsNamed ? " and others" : ""
-      ambiguous.push(
+      warnings.push(
         `${provided.length} offerings have the slug ${offeringSlug} (${named}${more}), and the resources of all are served: name the right one as uuid of storage_systems.${name}`,
       )
     }
   }
-  return { own, invisible, ambiguous }
+  return { own, invisible, warnings }
 }

@@ -51,8 +51,8 @@ export interface Snapshot {
   readonly invisibleOfferings: ReadonlyArray<string>
   /** Their last known live mount points: nothing there may be removed, also once their entries are gone. */
   readonly invisiblePaths: ReadonlyArray<InvisiblePath>
-  /** Slugs that more than one offering of the token's user has, in words. */
-  readonly ambiguousOfferings: ReadonlyArray<string>
+  /** What an operator is told of the user's offerings: a slug that several have, for example. */
+  readonly offeringWarnings: ReadonlyArray<string>
   /** What ails the HPC User API though the tree is whole; `undefined` where nothing does. */
   readonly gidFailure: string | undefined
   /** Unix GIDs by project slug, as the HPC User API gave them: none is made up. */

@@ -98,7 +98,7 @@ const Header = Schema.fromJsonString(
     ),
     invisibleOfferings: Schema.Array(Schema.String),
     invisiblePaths: Schema.Array(Schema.Struct({ offeringSlug: Schema.String, path: Schema.String })),
-    ambiguousOfferings: Schema.Array(Schema.String),
+    offeringWarnings: Schema.Array(Schema.String),
     gidFailure: Schema.NullOr(Schema.String),
     gids: numbersByName,
     gidsReadAt: Schema.NullOr(Moment),
@@ -138,7 +138,7 @@ export const storageIdentity = ({ waldur, model, hpcUserApi }: ProxySettings): s
 /** The header as text, on one line. A snapshot with made-up GIDs is never stored. */
 export const headerText = ({ snapshot, takenAt, heldSince, changedAt }: TakenSnapshot): string => {
   const { entries, skipped, warnings, counts, guarded, losses, gidFailure, gids, gidsReadAt } = snapshot
-  const { invisibleOfferings, invisiblePaths, ambiguousOfferings } = snapshot
+  const { invisibleOfferings, invisiblePaths, offeringWarnings } = snapshot
   return JSON.stringify({
     takenAt,
     heldSince,
@@ -151,7 +151,7 @@ export const headerText = ({ snapshot, takenAt, heldSince, changedAt }: TakenSna
     losses,
     invisibleOfferings,
     invisiblePaths,
-    ambiguousOfferings,
+    offeringWarnings,
     gidFailure: gidFailure ?? null,
     gids: [...gids],
     gidsReadAt: gidsReadAt ?? null,
@@ -248,7 +248,7 @@ export const snapshotFrom = (header: StoredHeader, chunks: ReadonlyArray<Chunk>)
   mockedGids: 0,
   invisibleOfferings: header.invisibleOfferings,
   invisiblePaths: header.invisiblePaths,
-  ambiguousOfferings: header.ambiguousOfferings,
+  offeringWarnings: header.offeringWarnings,
   gidFailure: header.gidFailure ?? undefined,
   gids: new Map(header.gids),
   gidsReadAt: header.gidsReadAt ?? undefined,
