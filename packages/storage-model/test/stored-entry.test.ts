@@ -220,7 +220,8 @@ describe("a stored entry", () => {
     let believed = 0
     fc.assert(
       fc.property(fc.constantFrom(...places), value, ([entry, path], other) => {
-        const made = changed(entry, path, other)
+        // As JSON says it: an infinity is null there.
+        const made = JSON.parse(JSON.stringify(changed(entry, path, other)))
         if (!isBelieved(made)) return
         believed += 1
         expect(made.mountPoint.default).toMatch(/^(\/[A-Za-z0-9_][A-Za-z0-9._-]{0,254})+$/)
