@@ -112,8 +112,6 @@ describe("a storage system that Waldur suddenly does not show", () => {
 
   test("also where our user has lost its role everywhere; after the hour that is a failure, not an empty list", async () => {
     const world = aWorld(60)
-    // What is removing does not stay.
-    for (const row of world.resources) if (row.state === "Terminating") row.state = "OK"
     const proxy = await aProxy({ world, environment: guarded })
     const before = (await proxy.list("page_size=500")).text
     const rows = world.resources
@@ -272,23 +270,48 @@ describe("entries that a guard keeps", () => {
     expect((await proxy.ready()).json.snapshot.age).toBe(305)
   })
 
-  test("are not removing, and not removed where somebody lives by now", async () => {
+  const removalsAt = (entries: ReadonlyArray<Any>, path: string) =>
+    entries.filter(({ mountPoint, status }) => mountPoint.default === path && status.startsWith("remov")).length
+
+  test("are not removing nor removed where somebody lives by now", async () => {
     const { world, proxy, before } = await losing((world) => {
       const [first, second] = ofVast(world)
       Object.assign(first, { state: "Terminating", order_in_progress: terminating, backend_id: "/vast/going" })
       Object.assign(second, { state: "Terminated", order_in_progress: null, backend_id: "/vast/gone" })
     })
-    const at = (entries: ReadonlyArray<Any>, path: string) =>
-      entries.filter(({ mountPoint }) => mountPoint.default === path)
-    expect(at(before, "/vast/going").length).toBe(1)
+    const removals = (entries: ReadonlyArray<Any>) => ["/vast/going", "/vast/gone"].map((at) => removalsAt(entries, at))
+    expect(removals(before)).toEqual([1, 1])
     await renewed(proxy)
-    expect(at(await entriesOf(proxy, "vast"), "/vast/going")).toEqual([])
-    expect(at(await entriesOf(proxy, "vast"), "/vast/gone")).toEqual(at(before, "/vast/gone"))
-    const other = world.resources.find((row) => row.offering_slug === "iopsstor" && row.state === "OK") as Any
-    other.backend_id = "/vast/gone"
+    expect(removals(await entriesOf(proxy, "vast"))).toEqual([1, 1])
+    const others = world.resources.filter((row) => row.offering_slug === "iopsstor" && row.state === "OK") as Any
+    Object.assign(others[0], { backend_id: "/vast/going/inside" })
+    Object.assign(others[1], { backend_id: "/vast/gone" })
     await renewed(proxy)
-    expect(at(await entriesOf(proxy, "vast"), "/vast/gone")).toEqual([])
-    expect(at(await entriesOf(proxy, "iopsstor"), "/vast/gone").length).toBe(1)
+    expect(removals(await entriesOf(proxy, "vast"))).toEqual([0, 0])
+    expect(
+      (await entriesOf(proxy, "iopsstor")).some(({ mountPoint }: Any) => mountPoint.default === "/vast/gone"),
+    ).toBe(true)
+  })
+
+  test("are not removing where that is a part of the loss, or where the refresh shows them live", async () => {
+    const world = aWorld(60)
+    const [early, half] = ofVast(world)
+    Object.assign(early, { state: "Terminating", order_in_progress: terminating, backend_id: "/vast/early" })
+    half.backend_id = "/vast/half"
+    const proxy = await aProxy({ world, environment: guarded })
+    await proxy.list()
+    const turn = async (from: number, to: number) => {
+      for (const row of ofVast(world).slice(from, to)) {
+        Object.assign(row, { state: "Terminating", order_in_progress: terminating })
+      }
+      await renewed(proxy)
+      const entries = await entriesOf(proxy, "vast")
+      return ["/vast/early", "/vast/half"].map((at) => removalsAt(entries, at))
+    }
+    expect(await turn(1, 7)).toEqual([1, 1])
+    expect(await turn(7, 14)).toEqual([1, 0])
+    Object.assign(early, { state: "OK", order_in_progress: null })
+    expect(await turn(14, 14)).toEqual([0, 0])
   })
 })
 

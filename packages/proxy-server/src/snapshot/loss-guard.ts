@@ -185,8 +185,9 @@ const whyLost = (slug: string, { skipped, counts }: Tree, previous: Snapshot, { 
 }
 
 /**
- * The last good chunks of a system as a guard keeps them: nothing that is to be acted on, for an old list is not. So no
- * callback URLs, nothing that is removing, and nothing removed at a directory in which somebody lives by now.
+ * The last good chunks of a system as a guard keeps them. Nobody acts on an old list: so without callback URLs, and without
+ * removals that are in doubt, which are those that are a part of the loss itself, those of a resource that the refresh
+ * shows as live, and those at a directory in which somebody lives by now.
  *
  * @param current the refresh's own chunks, of all systems
  */
@@ -196,14 +197,20 @@ export function* keptChunks(
   current: ReadonlyArray<Chunk>,
 ): Generator<void, ReadonlyArray<Chunk>> {
   const chunks = chunksOf(previous.entries.chunks, offeringSlug)
+  const shown: Array<ListedEntry> = []
+  yield* listInto(shown, current)
+  const liveItems = new Set(shown.filter(isLive).map(({ itemId }) => itemId))
+  const lost = new Set(previous.losses.filter((loss) => loss.offeringSlug === offeringSlug).map(keyOf))
   const lived = new Set<string>()
-  for (const path of [...(yield* livePathsIn(chunks)), ...(yield* livePathsIn(current))]) {
+  for (const path of [...(yield* livePathsIn(chunks)), ...shown.filter(isLive).map(({ mountPoint }) => mountPoint)]) {
     for (let at = path; at !== "" && !lived.has(at); at = at.slice(0, at.lastIndexOf("/"))) lived.add(at)
   }
+  const isDoubtful = (entry: ListedEntry) =>
+    !isLive(entry) && (lost.has(keyOf(entry)) || liveItems.has(entry.itemId) || lived.has(entry.mountPoint))
   const kept: Array<Chunk> = []
   for (const chunk of chunks) {
-    const stripped = withoutActions(chunk, lived)
-    if (stripped.facetsAt.length > 0) kept.push(stripped)
+    const left = strippedChunk(chunk, isDoubtful)
+    if (left.facetsAt.length > 0) kept.push(left)
     yield
   }
   return kept
@@ -211,13 +218,14 @@ export function* keptChunks(
 
 const callbackUrl = /_url$/
 
-const withoutActions = (chunk: Chunk, lived: ReadonlySet<string>): Chunk => {
+/** A chunk without callback URLs and some of its entries; the same one if that changes nothing. */
+const strippedChunk = (chunk: Chunk, isLeftOut: (entry: ListedEntry) => boolean): Chunk => {
   const { facets, facetsAt, resources } = chunk
   const lines: Array<string> = []
   const at: Array<number> = []
   const gone = new Set<string>()
   for (const [index, entry] of entriesOf(chunk).entries()) {
-    if (entry.status === "removing" || (entry.status === "removed" && lived.has(entry.mountPoint.default))) {
+    if (isResource(entry) && isLeftOut(listed(entry))) {
       gone.add(entry.itemId)
       continue
     }
@@ -226,13 +234,13 @@ const withoutActions = (chunk: Chunk, lived: ReadonlySet<string>): Chunk => {
     )
     at.push(facetsAt[index] ?? 0)
   }
-  const stripped = chunkOf({
+  const made = chunkOf({
     bytes: Buffer.from(lines.join("")),
     facets,
     facetsAt: Uint8Array.from(at),
     resources: resources.filter((uuid) => !gone.has(uuid)),
   })
-  return stripped.digest === chunk.digest ? chunk : stripped
+  return made.digest === chunk.digest ? chunk : made
 }
 
 /** The mount points of live project and user entries. */
