@@ -119,15 +119,20 @@ const answerTo = (error: RequestError): ErrorAnswer => {
           help: `Start the walk again: GET ${error.startAgainAt}`,
         },
       }
-    default:
+    case "RefreshDied":
+      return internalError
+    default: {
+      const upstream = upstreamOf(error)
+      const who = upstream === undefined ? "Another replica" : upstreamNames[upstream]
       return {
         status: 502,
         body: {
-          detail: `${upstreamNames[upstreamOf(error)]} gives no usable answer, and no good earlier one is held`,
+          detail: `${who} gives no usable answer, and no good earlier one is held`,
           error: "UpstreamServiceError",
           message: "Failed to communicate with an upstream service.",
         },
       }
+    }
   }
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as turn } from "node:timers/promises"
 import { type Sandbox, startSandbox, type World } from "@cscs/sandbox"
-import { type Duration, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
+import { Clock, Duration, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
 import { TestClock } from "effect/testing"
 import type { Hono } from "hono"
 import { onTestFinished } from "vitest"
@@ -55,10 +55,15 @@ export interface TestedProxy {
   readonly settings: ProxySettings
   /** Every line logged so far, as JSON, at every level. */
   readonly logs: ReadonlyArray<string>
+  /** Where it asks for a refresh within a second of the last that did, the clock is moved on first. */
   readonly get: (path: string, init?: RequestInit) => Promise<Got>
+  /** Leaves the clock alone: a refresh that is asked for may have to wait for it. */
+  readonly getNow: (path: string, init?: RequestInit) => Promise<Got>
   /** The list; `query` without its question mark. */
   readonly list: (query?: string) => Promise<Got>
   readonly ready: () => Promise<Got>
+  /** Sets the wall clock by so many milliseconds, forward or back; time itself goes on as it did. */
+  readonly setWallClock: (by: number) => void
   /** Moves the clock. */
   readonly pass: (duration: Duration.Input) => Promise<void>
   /** Lets the clock run, thousandfold, until the promise is settled: for calls that are repeated with waits. */
@@ -73,6 +78,9 @@ export interface TestedProxy {
  * none runs unasked, and what is gone is gone.
  */
 const simple = { CACHE_FULL_REFRESH_EVERY: "0", CACHE_KEEP_WARM_FOR: "0", CACHE_EMPTY_GUARD: "0" }
+
+/** Between two refreshes that callers ask for, in milliseconds. */
+const renewEvery = 1000
 
 /** Asks for a refresh first. */
 export const noCache = { headers: { "Cache-Control": "no-cache" } }
@@ -92,7 +100,18 @@ export const startProxy = async (options: ProxyOptions = {}): Promise<TestedProx
     loadSettings({ configPath, environment: { ...simple, ...options.environment }, workingDirectory: directory }),
   )
   const logs: Array<string> = []
-  const clock = TestClock.layer({ warningDelay: "1 hour" })
+  let wallAhead = 0
+  const clock = Layer.provideMerge(
+    Layer.effect(
+      Clock.Clock,
+      Effect.map(Clock.Clock, (steady) => ({
+        ...steady,
+        currentTimeMillisUnsafe: () => steady.currentTimeMillisUnsafe() + wallAhead,
+        currentTimeMillis: Effect.map(steady.currentTimeMillis, (millis) => millis + wallAhead),
+      })),
+    ),
+    TestClock.layer({ warningDelay: "1 hour" }),
+  )
   const logging = Layer.merge(
     Logger.layer([Logger.map(Logger.formatJson, (line) => void logs.push(line))]),
     Layer.succeed(References.MinimumLogLevel, "All"),
@@ -101,7 +120,20 @@ export const startProxy = async (options: ProxyOptions = {}): Promise<TestedProx
   const runtime = ManagedRuntime.make(Layer.provideMerge(proxyLayer(settings), beneath))
   const app = await runtime.runPromise(makeApp)
 
+  /** Milliseconds of the clock since somebody asked by `no-cache`: the proxy renews for that once a second. */
+  let sinceRenewal = Number.POSITIVE_INFINITY
+  const pass: TestedProxy["pass"] = (duration) => {
+    sinceRenewal += Duration.toMillis(Duration.fromInputUnsafe(duration))
+    return runtime.runPromise(TestClock.adjust(duration))
+  }
   const get: TestedProxy["get"] = async (path, init) => {
+    if (new Headers(init?.headers).get("Cache-Control")?.toLowerCase().includes("no-cache")) {
+      if (sinceRenewal < renewEvery) await pass(renewEvery - sinceRenewal)
+      sinceRenewal = 0
+    }
+    return getNow(path, init)
+  }
+  const getNow: TestedProxy["getNow"] = async (path, init) => {
     const response = await app.request(path, init)
     const text = await response.text()
     let json: unknown
@@ -110,15 +142,18 @@ export const startProxy = async (options: ProxyOptions = {}): Promise<TestedProx
     } catch {}
     return { status: response.status, headers: response.headers, text, json }
   }
-  const pass: TestedProxy["pass"] = (duration) => runtime.runPromise(TestClock.adjust(duration))
   return {
     sandbox,
     app,
     settings,
     logs,
     get,
+    getNow,
     list: (query = "") => get(`/api/storage-resources/${query === "" ? "" : `?${query}`}`),
     ready: () => get("/healthz/ready"),
+    setWallClock: (by) => {
+      wallAhead += by
+    },
     pass,
     hurried: async (promise) => {
       let settled = false

@@ -1,8 +1,12 @@
 import { buildWorld, type WaldurRecord, type World } from "@cscs/sandbox"
 
+const partnersOffering = "627b109b08c85ee5ab1cf7977d03f261"
+
 /** A world of valid resources, all OK and without orders but for the first five, one for each other state of Waldur's. */
 export const aWorld = (resources = 40): World => {
   const world = buildWorld({ edgeCases: false, resources })
+  // One offering for each slug: two are worth a warning.
+  world.offerings = world.offerings.filter(({ uuid }) => uuid !== partnersOffering)
   for (const row of world.resources) Object.assign(row, { state: "OK", order_in_progress: null })
   for (const [index, state] of ["Creating", "Erred", "Updating", "Terminating", "Terminated"].entries()) {
     rowOf(world, index).state = state

@@ -226,7 +226,7 @@ describe("a change", () => {
     const moved = world.resources.filter(({ offering_slug }) => offering_slug === "vast")
     world.resources.splice(0, world.resources.length, ...world.resources.filter((row) => !moved.includes(row)))
     const hidden = world.offerings.findIndex(({ slug }) => slug === "vast")
-    world.offerings.splice(hidden, 1)
+    const offering = world.offerings.splice(hidden, 1)
     const { proxy } = await start(world)
     const isSaid = async () => (await proxy.ready()).json.warnings.some((one: string) => /offering vast/.test(one))
     expect(await isSaid()).toBe(true)
@@ -234,6 +234,7 @@ describe("a change", () => {
     expect(await isSaid()).toBe(true)
     const [row] = moved as [WaldurRecord]
     world.resources.push(row)
+    world.offerings.push(...offering)
     changeResource(world, row, {})
     expect(entryOf(await next(proxy), row)).toBeDefined()
     expect([await isSaid(), fullReads(proxy.sandbox)]).toEqual([false, 0])
@@ -264,6 +265,7 @@ describe("a change", () => {
     // Waldur's clock goes on; the next read of changes still begins where the last good one did.
     world.now = "2026-11-23T15:00:00.000000Z"
     fault.clear()
+    await proxy.pass("5 seconds")
     proxy.sandbox.calls.clear()
     const got = await proxy.get("/api/storage-resources/?page_size=500", { headers: { "Cache-Control": "no-cache" } })
     expect([entryOf(got, rowOf(world, 9)).status, fullReads(proxy.sandbox)]).toEqual(["error", 0])
@@ -280,6 +282,7 @@ describe("a change", () => {
     expect((await next(proxy)).text).toBe(first.text)
     expect((await proxy.ready()).json.upstreams.hpc_user_api.status).toBe("failing")
     fault.clear()
+    await proxy.pass("5 seconds")
     const got = await proxy.get("/api/storage-resources/?page_size=500", { headers: { "Cache-Control": "no-cache" } })
     expect(entryOf(got, rowOf(world, 8)).status).toBe("error")
     expect(entryOf(got, rowOf(world, 9)).mountPoint.default).toMatch(/renamed$/)

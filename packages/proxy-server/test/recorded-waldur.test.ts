@@ -16,6 +16,16 @@ const rows: ReadonlyArray<WaldurRecord> = [...recorded("resources-page-1.json"),
 const projects = [...new Set(rows.map((row) => String(row.project_slug)))].sort()
 const gids = () => new Map<string, unknown>(projects.map((slug, index) => [slug, 31_001 + index]))
 const capstor = recorded("offering-capstor.json")
+/** One of them was recorded; the others are as their resources name them. */
+const offerings: ReadonlyArray<Any> = [
+  capstor,
+  ...Array.from(Map.groupBy(rows, (row) => row.offering_uuid).values(), ([row]) => ({
+    ...capstor,
+    uuid: row?.offering_uuid,
+    slug: row?.offering_slug,
+    name: row?.offering_name,
+  })).filter(({ uuid }) => uuid !== capstor.uuid),
+]
 
 /** `mount point | target type | key, of a user the slug | status | permission | quotas | GID`, worked out by hand. */
 const tree = `
@@ -110,7 +120,7 @@ const aRecordedWaldur = () =>
       apiUrl,
       resources: structuredClone([...rows]),
       orders: recorded("orders.json"),
-      offerings: [capstor],
+      offerings: structuredClone([...offerings]),
       customersByOffering: new Map([[capstor.uuid, recorded("customers-capstor.json")]]),
       gids: gids(),
     }),
@@ -245,7 +255,7 @@ const replayServer = async (): Promise<string> => {
         if (searchParams.get("offering_slug") !== "capstor,vast,iopsstor") return list([])
         return replay("storage-query", response, request.method === "GET")
       case "/api/marketplace-provider-offerings/":
-        return list([capstor])
+        return list(offerings)
       case `/api/marketplace-provider-offerings/${capstor.uuid}/customers/`:
       case `/api/marketplace-provider-offerings/${dashed(capstor.uuid)}/customers/`:
         return list(recorded("customers-capstor.json"))

@@ -116,9 +116,19 @@ const someTaken: fc.Arbitrary<TakenSnapshot> = fc.record({
         skipped: fc.array(someFinding(...skipCodes), { maxLength: 4 }),
         warnings: fc.array(someFinding(...warningCodes), { maxLength: 4 }),
         counts: numbersByName,
-        guarded: fc.array(fc.record({ offeringSlug: someSlug, since: someTime, before: someCount, now: someCount }), {
-          maxLength: 3,
-        }),
+        guarded: fc.array(
+          fc.record({
+            offeringSlug: someSlug,
+            since: someTime,
+            readAt: someTime,
+            before: someCount,
+            now: someCount,
+            why: fc.string(),
+          }),
+          {
+            maxLength: 3,
+          },
+        ),
         invisibleOfferings: fc.array(someSlug, { maxLength: 3 }),
         gidFailure: fc.option(someText, { nil: undefined }),
         gids: numbersByName,
@@ -170,7 +180,19 @@ const small: TakenSnapshot = {
         },
       ],
       counts: new Map([["capstor", 2]]),
-      guarded: [{ offeringSlug: "vast", since: 1_700_000_000_000, before: 12, now: 0 }],
+      guarded: [
+        {
+          offeringSlug: "vast",
+          since: 1_700_000_000_000,
+          readAt: 1_700_000_000_000,
+          before: 12,
+          now: 0,
+          why: "all vanish",
+        },
+      ],
+      losses: [{ offeringSlug: "vast", itemId: "a", mountPoint: "/a", at: 1_700_000_000_000, isRemoval: true }],
+      invisiblePaths: [{ offeringSlug: "vast", path: "/a" }],
+      offeringWarnings: ["two offerings have the slug capstor"],
       gids: new Map([["bio", 40_001]]),
     },
   ),

@@ -14,7 +14,7 @@ import { distance } from "fastest-levenshtein"
 import { type ProxySettings, Settings } from "../config/settings.ts"
 import { decodeRows } from "../snapshot/build-snapshot.ts"
 import { type Lookups, lookupDesk, readLists } from "../snapshot/lookups.ts"
-import { resourceQuery } from "../snapshot/read-snapshot.ts"
+import { readOfferings, resourceQuery } from "../snapshot/read-snapshot.ts"
 import type { RefreshError } from "../snapshot/refresh-errors.ts"
 import { type OnProgress, onceLayer } from "./read-once.ts"
 
@@ -54,14 +54,16 @@ const readInput = Effect.gen(function* () {
   const { model } = settings
   const waldur = yield* WaldurClient
   const desk = yield* lookupDesk(undefined)
+  const { own } = yield* readOfferings(undefined)
   const { rows } = yield* waldur.readResources(yield* resourceQuery)
-  const { decoded, needed } = yield* decodeRows(rows, model)
+  const { decoded, needed } = yield* decodeRows(rows, model, own)
   const lookups = yield* desk.complete(needed)
   const input: HierarchyInput = {
     decoded,
     customers: readLists(lookups),
     gids: gidsWithSource(lookups, settings),
     settings: model,
+    offerings: own,
   }
   return input
 })

@@ -1,7 +1,8 @@
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import type { Finding } from "@cscs/storage-model"
-import { Clock, Context, Effect, Layer, Metric } from "effect"
+import { Context, Effect, Layer, Metric } from "effect"
 import { Snapshots } from "../snapshot/snapshots.ts"
+import { steadyMillis } from "../snapshot/steady-clock.ts"
 import { version } from "../version.ts"
 
 const age = Metric.gauge("snapshot_age_seconds", { description: "Since the read began that gave the snapshot." })
@@ -10,7 +11,16 @@ const skipped = Metric.gauge("snapshot_skipped", { description: "Resources left 
 const warnings = Metric.gauge("snapshot_warnings", { description: "Odd things in the snapshot, by reason." })
 const mocked = Metric.gauge("mocked_gids", { description: "Projects whose GID is made up." })
 const guarded = Metric.gauge("guarded_systems", {
-  description: "Storage systems whose last good entries stay, because Waldur suddenly shows far fewer.",
+  description: "Storage systems whose last good entries stay, because a refresh would lose or remove too many at once.",
+})
+const lost = Metric.gauge("guarded_lost_entries", {
+  description: "Live entries of a guarded storage system that a refresh would lose, by offering.",
+})
+const failing = Metric.gauge("refresh_failing", {
+  description: "1 while the last refresh failed, one that ended in a fault of our own included.",
+})
+const slow = Metric.gauge("refresh_running_seconds", {
+  description: "How long a refresh runs that takes longer than 30 seconds; else 0.",
 })
 const leader = Metric.gauge("is_leader", { description: "1 where this process reads the upstreams itself." })
 const build = Metric.gauge("build_info", { description: "Always 1." })
@@ -55,16 +65,25 @@ export class Gauges extends Context.Service<
       const loop = monitorEventLoopDelay({ resolution: 10 })
       loop.enable()
       const reasons = { skipped: byReason(skipped), warnings: byReason(warnings) }
+      const guardedOnce = new Set<string>()
       let processorSeconds = 0
       const measure = Effect.gen(function* () {
-        const { current, isLeading } = held()
+        const { current, failure, slowSince, isLeading } = held()
+        const now = yield* steadyMillis
+        yield* Metric.update(failing, failure === undefined ? 0 : 1)
+        yield* Metric.update(slow, slowSince === undefined ? 0 : (now - slowSince) / 1000)
         if (current !== undefined) {
           const { snapshot, takenAt } = current
-          const now = yield* Clock.currentTimeMillis
           yield* Metric.update(age, (now - takenAt) / 1000)
           yield* Metric.update(entries, snapshot.entries.size)
           yield* Metric.update(mocked, snapshot.mockedGids)
           yield* Metric.update(guarded, snapshot.guarded.length)
+          for (const { offeringSlug } of snapshot.guarded) guardedOnce.add(offeringSlug)
+          for (const offering of guardedOnce) {
+            const system = snapshot.guarded.find(({ offeringSlug }) => offeringSlug === offering)
+            const count = system === undefined ? 0 : system.before - system.now
+            yield* Metric.update(Metric.withAttributes(lost, { offering }), count)
+          }
           yield* reasons.skipped(snapshot.skipped)
           yield* reasons.warnings(snapshot.warnings)
         }

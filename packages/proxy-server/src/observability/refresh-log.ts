@@ -1,6 +1,6 @@
 import type { Finding } from "@cscs/storage-model"
-import { Effect } from "effect"
-import { guardedInWords } from "../snapshot/empty-guard.ts"
+import { type Cause, Effect } from "effect"
+import { guardedInWords } from "../snapshot/loss-guard.ts"
 import type { Reading } from "../snapshot/read-snapshot.ts"
 import type { RefreshError } from "../snapshot/refresh-errors.ts"
 import { invisibleOffering, type Snapshot, type TakenSnapshot } from "../snapshot/snapshot.ts"
@@ -10,7 +10,7 @@ import { maskFound } from "./mask-secrets.ts"
  * Says what a refresh brought: each finding only when it is new, for a refresh is made every few seconds and an odd record
  * stays odd for days; and nothing at all, but for debugging, where nothing changed.
  *
- * @param at when the refresh ended, in milliseconds since 1970
+ * @param at when the refresh ended, in steady milliseconds
  */
 export const logReading = Effect.fnUntraced(function* (
   { taken: { snapshot, takenAt }, origin }: Reading,
@@ -38,9 +38,13 @@ export const logReading = Effect.fnUntraced(function* (
     if (last?.invisibleOfferings.includes(slug)) continue
     yield* Effect.logWarning(invisibleOffering(slug))
   }
+  for (const warning of snapshot.offeringWarnings) {
+    if (last?.offeringWarnings.includes(warning)) continue
+    yield* Effect.logWarning(warning)
+  }
   for (const system of snapshot.guarded) {
     if (last?.guarded.some(({ offeringSlug }) => offeringSlug === system.offeringSlug)) continue
-    yield* Effect.logError(guardedInWords(system))
+    yield* Effect.logError(guardedInWords(system, at))
   }
   for (const { offeringSlug } of last?.guarded ?? []) {
     if (snapshot.guarded.some((system) => system.offeringSlug === offeringSlug)) continue
@@ -54,6 +58,10 @@ export const logReading = Effect.fnUntraced(function* (
   yield* logNew("Resource left out", skipped, last?.skipped ?? [])
   yield* logNew("Odd resource", warnings, last?.warnings ?? [])
 })
+
+/** Says that a refresh ended in a fault of our own: loudly only when that is news, for it is tried again every few seconds. */
+export const logRefreshDeath = (cause: Cause.Cause<unknown>, isKnown: boolean) =>
+  (isKnown ? Effect.logDebug : Effect.logError)("Refresh ended unexpectedly", cause)
 
 /** Says that a refresh failed, and whether the last good snapshot still answers. */
 export const logRefreshFailure = (error: RefreshError, last: TakenSnapshot | undefined, at: number) =>

@@ -4,7 +4,9 @@ import { Effect, Schema } from "effect"
 import { type ProxySettings, Settings } from "../config/settings.ts"
 import { maskFound, maskSecrets } from "../observability/mask-secrets.ts"
 import { findingFields } from "../snapshot/finding-fields.ts"
+import { guardedInWords } from "../snapshot/loss-guard.ts"
 import { Snapshots } from "../snapshot/snapshots.ts"
+import { steadyMillis } from "../snapshot/steady-clock.ts"
 import { offeringSlugsOf } from "./storage-answer.ts"
 import { defaultPage, defaultPageSize, type StorageQuery } from "./storage-query.ts"
 
@@ -137,6 +139,7 @@ const readOfferings = Effect.fnUntraced(function* (
 /** What the current snapshot left out or found odd. While there is none, why not, in the place of a warning. */
 const currentFindings = Effect.gen(function* () {
   const snapshots = yield* Snapshots
+  const now = yield* steadyMillis
   const shown = ({ uuid, slug, offering_slug, field, found, reason }: Skipped | Warning) => ({
     uuid,
     slug,
@@ -148,7 +151,17 @@ const currentFindings = Effect.gen(function* () {
   return yield* snapshots.current.pipe(
     Effect.map(({ snapshot }) => ({
       skipped: snapshot.skipped.map(shown),
-      warnings: snapshot.warnings.map(shown),
+      warnings: [
+        ...snapshot.guarded.map((system) => ({
+          uuid: null,
+          slug: null,
+          offering_slug: system.offeringSlug,
+          field: "snapshot",
+          found: system.now,
+          reason: guardedInWords(system, now),
+        })),
+        ...snapshot.warnings.map(shown),
+      ],
     })),
     Effect.catch((error) =>
       Effect.succeed({

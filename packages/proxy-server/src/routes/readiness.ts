@@ -1,10 +1,12 @@
-import { Clock, Effect, Schema } from "effect"
+import type { WarningCode } from "@cscs/storage-model"
+import { Effect, Schema } from "effect"
 import { Settings } from "../config/settings.ts"
 import { Lifecycle } from "../lifecycle.ts"
-import { guardedInWords } from "../snapshot/empty-guard.ts"
+import { guardedInWords } from "../snapshot/loss-guard.ts"
 import { upstreamOf } from "../snapshot/refresh-errors.ts"
-import { invisibleOffering } from "../snapshot/snapshot.ts"
+import { invisibleOffering, oldestReadAt } from "../snapshot/snapshot.ts"
 import { type Held, Snapshots } from "../snapshot/snapshots.ts"
+import { steadyMillis } from "../snapshot/steady-clock.ts"
 
 const UpstreamReport = Schema.Struct({
   status: Schema.Literals(["ok", "failing", "unknown", "not configured"]),
@@ -20,7 +22,7 @@ export const ReadinessReport = Schema.Struct({
   warnings: Schema.Array(Schema.String),
   snapshot: Schema.NullOr(
     Schema.Struct({
-      age: Schema.Finite.annotate({ description: "Seconds since the read of Waldur began." }),
+      age: Schema.Finite.annotate({ description: "Seconds since the read began that gave the oldest of the entries." }),
       entries: Schema.Int,
       skipped: Schema.Int,
     }),
@@ -37,7 +39,7 @@ export const readinessReport = Effect.gen(function* () {
   const { held } = yield* Snapshots
   const { isStopping } = yield* Lifecycle
   const state = held()
-  const now = yield* Clock.currentTimeMillis
+  const now = yield* steadyMillis
   const { current } = state
   const report: typeof ReadinessReport.Type = {
     status: isStopping() ? "stopping" : current === undefined ? "starting" : "ready",
@@ -46,7 +48,7 @@ export const readinessReport = Effect.gen(function* () {
       current === undefined
         ? null
         : {
-            age: Math.round((now - current.takenAt) / 100) / 10,
+            age: Math.round((now - oldestReadAt(current)) / 100) / 10,
             entries: current.snapshot.entries.size,
             skipped: current.snapshot.skipped.length,
           },
@@ -62,32 +64,53 @@ const reportOf = (upstream: "waldur" | "hpc-user-api", { current, origin, failur
   if (failure !== undefined && upstreamOf(failure.error) === upstream) {
     return { status: "failing", detail: failure.error.message, since: new Date(failure.since).toISOString() }
   }
-  // What the file says of them is of before the start.
-  if (current === undefined || origin === "file") return { status: "unknown" }
+  // What the file says of them is of before the start; and a refresh that died tells nothing of them.
+  if (current === undefined || origin === "file" || failure?.error._tag === "RefreshDied") return { status: "unknown" }
   const { gidFailure } = current.snapshot
   return upstream === "hpc-user-api" && gidFailure !== undefined
     ? { status: "failing", detail: gidFailure }
     : { status: "ok" }
 }
 
-const warningsOf = ({ current, origin, failure, troubles }: Held, now: number): ReadonlyArray<string> => {
+/** What is said of resources that are served all the same, by code. */
+const conflicts = {
+  "shared-mount-point": "share a mount point with another",
+  "nested-mount-point": "are being removed inside the directory of a live one",
+  "shared-gid": "have a GID that another project has too",
+  "shared-project-slug": "have a project slug that another project has too",
+} as const satisfies Partial<Record<WarningCode, string>>
+
+const warningsOf = (
+  { current, origin, failure, slowSince, isOverdue, troubles }: Held,
+  now: number,
+): ReadonlyArray<string> => {
   const warnings: Array<string> = [...troubles]
   if (failure !== undefined) {
     const since = new Date(failure.since).toISOString()
     warnings.push(`no refresh has succeeded since ${since}: ${failure.error.message}`)
   }
+  if (slowSince !== undefined) {
+    warnings.push(`a refresh runs for ${Math.round((now - slowSince) / 1000)} seconds and has not ended`)
+  }
   if (current === undefined) return warnings
   const { snapshot, takenAt } = current
-  if (failure !== undefined) {
+  if (failure !== undefined || isOverdue) {
     warnings.push(`the data is stale: ${Math.round((now - takenAt) / 1000)} seconds old`)
   }
   if (origin === "file") warnings.push("the list is of before the start: no refresh has ended yet")
   for (const slug of snapshot.invisibleOfferings) {
     warnings.push(invisibleOffering(slug))
   }
-  for (const system of snapshot.guarded) warnings.push(guardedInWords(system))
+  warnings.push(...snapshot.offeringWarnings)
+  for (const system of snapshot.guarded) warnings.push(guardedInWords(system, now))
   if (snapshot.mockedGids > 0) warnings.push(`the GIDs of ${snapshot.mockedGids} projects are made up`)
-  const shared = snapshot.warnings.filter(({ code }) => code === "shared-mount-point").length
-  if (shared > 0) warnings.push(`${shared} resources share a mount point with another; debug mode lists them`)
+  for (const [code, what] of Object.entries(conflicts)) {
+    const count = snapshot.warnings.filter((warning) => warning.code === code).length
+    if (count > 0) warnings.push(`${count} resources ${what}; debug mode lists them`)
+  }
+  const withoutOrder = snapshot.skipped.filter(({ code }) => code === "removal-without-order").length
+  if (withoutOrder > 0) {
+    warnings.push(`${withoutOrder} removals are held back, for no order asks for them; debug mode lists them`)
+  }
   return warnings
 }

@@ -9,6 +9,7 @@ import { dataHeaders } from "../http-headers.ts"
 import type { EffectRunner } from "../run-effect.ts"
 import type { TakenSnapshot } from "../snapshot/snapshot.ts"
 import { Snapshots } from "../snapshot/snapshots.ts"
+import { steadyNow } from "../snapshot/steady-clock.ts"
 import { debugAnswer } from "./debug-answer.ts"
 import { pathOf, storageLines, storagePage } from "./storage-answer.ts"
 import { describeStorage } from "./storage-description.ts"
@@ -34,7 +35,7 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
   const keyOf = ({ snapshot }: TakenSnapshot, c: Context) => `${snapshot.entries.id}${queryText(c)}`
 
   const answerFrom = (c: Context, taken: TakenSnapshot, query: StorageQuery) => {
-    const now = clock.currentTimeMillisUnsafe()
+    const now = steadyNow(clock)
     if (wantsLines(c)) return linesResponse(c, storageLines(taken.snapshot, query, settings), taken, now)
     const key = keyOf(taken, c)
     let page = pages.get(key)
@@ -56,7 +57,7 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
     if (!asksForRenewal(c) && !wantsLines(c)) {
       const taken = snapshots.ready()
       const page = taken && pages.get(keyOf(taken, c))
-      if (taken && page) return pageResponse(c, page, taken, clock.currentTimeMillisUnsafe())
+      if (taken && page) return pageResponse(c, page, taken, steadyNow(clock))
     }
     return next()
   }

@@ -2,7 +2,7 @@ import { Readable } from "node:stream"
 import type { Context } from "hono"
 import { accepts } from "hono/accepts"
 import { dataHeaders } from "../http-headers.ts"
-import type { TakenSnapshot } from "../snapshot/snapshot.ts"
+import { oldestReadAt, type TakenSnapshot } from "../snapshot/snapshot.ts"
 import { isNoneMatchMet } from "./conditional.ts"
 import { acceptedCoding, type Coding, compressed, worthCompressing } from "./content-coding.ts"
 import type { StorageLines, StoragePage } from "./storage-answer.ts"
@@ -24,7 +24,7 @@ const headersOf = (etag: string) => ({
 })
 
 const timesOf = (taken: TakenSnapshot, now: number) => ({
-  Age: String(Math.max(0, Math.floor((now - taken.takenAt) / 1000))),
+  Age: String(Math.max(0, Math.floor((now - oldestReadAt(taken)) / 1000))),
   "Last-Modified": lastModified(taken),
 })
 

@@ -1,16 +1,29 @@
 import {
   type DecodedResources,
+  dashedUuid,
   decodeResources,
+  type Finding,
+  type Hierarchy,
+  type HierarchyInput,
   hierarchySteps,
   type ModelSettings,
   projectsWithoutItem,
+  type Skipped,
 } from "@cscs/storage-model"
 import type { Effect } from "effect"
-import { guardedTree } from "./empty-guard.ts"
 import { type Chunk, chunkEncoder, entryTable } from "./entry-table.ts"
 import { inSlices } from "./in-slices.ts"
 import { type Lookups, type Needed, readLists } from "./lookups.ts"
-import type { Snapshot } from "./snapshot.ts"
+import {
+  chunksOf,
+  invisiblePathsOf,
+  type Judged,
+  judgeLosses,
+  keptChunks,
+  livePathsIn,
+  protectedBy,
+} from "./loss-guard.ts"
+import type { GuardedSystem, Snapshot } from "./snapshot.ts"
 
 /** Resources between two places where other work may have its turn. */
 const stepSize = 256
@@ -23,29 +36,62 @@ export interface DecodedRows {
   readonly counts: ReadonlyMap<string, number>
 }
 
-/** Decodes Waldur's rows, without holding up other work. */
-export const decodeRows = (rows: ReadonlyArray<unknown>, model: ModelSettings): Effect.Effect<DecodedRows> =>
+/** The dashed UUIDs of the offerings that the token's user provides, by slug. */
+export type OwnOfferings = ReadonlyMap<string, ReadonlySet<string>>
+
+/**
+ * Decodes Waldur's rows, without holding up other work. Whatever a row holds, it costs no other its place.
+ *
+ * @param offerings rows of other offerings need nothing; `undefined`: all rows do
+ */
+export const decodeRows = (
+  rows: ReadonlyArray<unknown>,
+  model: ModelSettings,
+  offerings?: OwnOfferings,
+): Effect.Effect<DecodedRows> =>
   inSlices(function* () {
     const resources = []
     const skipped = []
     const malformed = []
-    const offerings = new Set<string>()
+    const needed = { offerings: new Set<string>(), projects: new Set<string>() }
     const counts = new Map<string, number>()
-    const projects = new Set<string>()
-    for (let start = 0; start < rows.length; start += stepSize) {
-      const step = decodeResources(rows.slice(start, start + stepSize))
-      for (const resource of step.resources) {
+    for (const [index, row] of rows.entries()) {
+      const one = decodedRow(row, model)
+      skipped.push(...one.skipped)
+      malformed.push(...one.malformed)
+      for (const resource of one.resources) {
         resources.push(resource)
-        offerings.add(resource.offering_uuid)
-        counts.set(resource.offering_slug, (counts.get(resource.offering_slug) ?? 0) + 1)
+        const { offering_slug, offering_uuid } = resource
+        if (offerings !== undefined && !offerings.get(offering_slug)?.has(offering_uuid)) continue
+        needed.offerings.add(offering_uuid)
+        counts.set(offering_slug, (counts.get(offering_slug) ?? 0) + 1)
+        for (const project of one.projects) needed.projects.add(project)
       }
-      for (const project of projectsWithoutItem(step, model)) projects.add(project)
-      skipped.push(...step.skipped)
-      malformed.push(...step.malformed)
-      yield
+      if ((index + 1) % stepSize === 0) yield
     }
-    return { decoded: { resources, skipped, malformed }, needed: { offerings, projects }, counts }
+    return { decoded: { resources, skipped, malformed }, needed, counts }
   })
+
+/** The model throws at no row that we know of; were there one, it must not cost all others their place. */
+const decodedRow = (row: unknown, model: ModelSettings): DecodedResources & { readonly projects: Iterable<string> } => {
+  try {
+    const decoded = decodeResources([row])
+    return { ...decoded, projects: projectsWithoutItem(decoded, model) }
+  } catch {
+    const { uuid, slug, offering_slug } = (row ?? {}) as Readonly<Record<string, unknown>>
+    const textOrNull = (value: unknown) => (typeof value === "string" ? value : null)
+    const skipped: Skipped = {
+      code: "bad-data",
+      uuid: dashedUuid(uuid) ?? null,
+      slug: textOrNull(slug),
+      offering_slug: textOrNull(offering_slug),
+      field: "",
+      found: null,
+      reason: "the record cannot be judged: it is too deep or too large",
+    }
+    return { resources: [], skipped: [skipped], malformed: [row], projects: [] }
+  }
+}
 
 const realGids = ({ answers, mocked }: Lookups["gids"]): ReadonlyMap<string, number> => {
   const real = new Map<string, number>()
@@ -56,45 +102,113 @@ const realGids = ({ answers, mocked }: Lookups["gids"]): ReadonlyMap<string, num
 }
 
 /** What a snapshot is built from. */
-export interface SnapshotInput {
+export interface SnapshotInput extends Judged {
   readonly rows: DecodedRows
   readonly lookups: Lookups
-  readonly model: ModelSettings
+  readonly offerings: OwnOfferings
   readonly invisibleOfferings: ReadonlyArray<string>
-  /** The last good one: its bytes are used again where they are the same, and its entries stay where Waldur lost them. */
-  readonly previous: Snapshot | undefined
-  /** Milliseconds since 1970. */
-  readonly takenAt: number
-  /** How long entries stay that Waldur suddenly does not show, in milliseconds. */
-  readonly emptyGuard: number
+  readonly offeringWarnings: ReadonlyArray<string>
 }
 
-/** Builds the tree and encodes it, without holding up other work. */
+/**
+ * Builds the tree and encodes it, without holding up other work. The bytes of the last good one are used again where
+ * they are the same. Where a guard keeps entries of the last good one, the tree is built again, so that these protect
+ * their paths from the removals of others.
+ */
 export const buildSnapshot = (input: SnapshotInput): Effect.Effect<Snapshot> =>
   inSlices(function* () {
-    const { rows, lookups, model, invisibleOfferings, previous } = input
+    const { rows, lookups, model, offerings, invisibleOfferings, offeringWarnings, previous } = input
     const { gids } = lookups
-    const customers = readLists(lookups)
-    const encode = chunkEncoder(previous?.entries)
-    const chunks: Array<Chunk> = []
-    const steps = hierarchySteps({ decoded: rows.decoded, customers, gids: gids.answers, settings: model })
+    const hierarchy = {
+      decoded: rows.decoded,
+      customers: readLists(lookups),
+      gids: gids.answers,
+      settings: model,
+      offerings,
+    }
+    const invisiblePaths = yield* invisiblePathsOf(previous, invisibleOfferings)
+    const protectedPaths = invisiblePaths.map(({ offeringSlug, path }) => protectedBy(offeringSlug, path))
+    const kept = new Map<string, KeptSystem>()
     for (;;) {
-      const { done, value } = steps.next()
-      if (done) {
-        const tree = guardedTree({ chunks, ...value, counts: rows.counts }, input)
+      const tree = yield* builtTree({ ...hierarchy, protectedPaths }, previous)
+      const { guarded, losses } = yield* judgeLosses({ ...tree, counts: rows.counts }, input)
+      const more = guarded.filter(({ offeringSlug }) => !kept.has(offeringSlug))
+      if (previous === undefined || more.length === 0) {
         return {
-          entries: entryTable(tree.chunks),
-          skipped: tree.skipped,
-          warnings: tree.warnings,
-          counts: tree.counts,
-          guarded: tree.guarded,
+          ...withKept(tree, kept, model),
+          counts: new Map([
+            ...rows.counts,
+            ...[...kept.keys()].map((slug) => [slug, countIn(previous, slug)] as const),
+          ]),
+          guarded: Array.from(kept.values(), ({ system }) => system),
+          losses,
           mockedGids: gids.mocked.size,
           invisibleOfferings,
+          invisiblePaths,
+          offeringWarnings,
           gidFailure: gids.failure,
           gids: realGids(gids),
         }
       }
-      chunks.push(...encode(value))
-      yield
+      for (const system of more) {
+        const { offeringSlug } = system
+        const chunks = yield* keptChunks(previous, offeringSlug, tree.chunks)
+        kept.set(offeringSlug, { system, chunks, found: tree })
+        for (const path of yield* livePathsIn(chunks)) protectedPaths.push(protectedBy(offeringSlug, path))
+      }
     }
   })
+
+const countIn = (snapshot: Snapshot | undefined, slug: string): number => snapshot?.counts.get(slug) ?? 0
+
+interface Tree extends Omit<Hierarchy, "entries"> {
+  readonly chunks: ReadonlyArray<Chunk>
+}
+
+/** A guarded system: what stays of it, and the tree in which its loss was found, for that one tells why. */
+interface KeptSystem {
+  readonly system: GuardedSystem
+  readonly chunks: ReadonlyArray<Chunk>
+  readonly found: Tree
+}
+
+/** The tree with the kept entries of guarded systems in the place of theirs, in the order of the list. */
+const withKept = (tree: Tree, kept: ReadonlyMap<string, KeptSystem>, { storageSystems }: ModelSettings) => {
+  if (kept.size === 0) return { entries: entryTable(tree.chunks), skipped: tree.skipped, warnings: tree.warnings }
+  const found = <A extends Finding<string>>(of: (tree: Tree) => ReadonlyArray<A>): ReadonlyArray<A> => [
+    ...of(tree).filter(({ offering_slug }) => !kept.has(offering_slug ?? "")),
+    ...[...kept].flatMap(([slug, system]) => of(system.found).filter(({ offering_slug }) => offering_slug === slug)),
+  ]
+  return {
+    entries: entryTable(
+      storageSystems.flatMap(
+        ({ offeringSlug }) => kept.get(offeringSlug)?.chunks ?? chunksOf(tree.chunks, offeringSlug),
+      ),
+    ),
+    skipped: found(({ skipped }) => skipped),
+    warnings: found(({ warnings }) => warnings),
+  }
+}
+
+function* builtTree(input: HierarchyInput, previous: Snapshot | undefined): Generator<void, Tree> {
+  const chunks: Array<Chunk> = []
+  const unencodable: Array<Skipped> = []
+  const encode = chunkEncoder(previous?.entries, ({ entry, offeringSlug }) => {
+    unencodable.push({
+      code: "bad-data",
+      uuid: entry.itemId,
+      slug: null,
+      offering_slug: offeringSlug,
+      field: "",
+      found: null,
+      reason: "the entry cannot be encoded as JSON: it is too deep or too large",
+    })
+  })
+  const steps = hierarchySteps(input)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return { chunks, skipped: [...value.skipped, ...unencodable], warnings: value.warnings }
+    chunks.push(...encode(value))
+    yield
+  }
+}

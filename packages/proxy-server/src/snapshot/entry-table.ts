@@ -1,5 +1,12 @@
 import { createHash } from "node:crypto"
-import { type EntryFacets, type EntryFilter, facetsOf, type PlacedEntry, passesFilter } from "@cscs/storage-model"
+import {
+  type EntryFacets,
+  type EntryFilter,
+  facetsOf,
+  type PlacedEntry,
+  passesFilter,
+  waldurStates,
+} from "@cscs/storage-model"
 import { contentDigest } from "./content-digest.ts"
 
 /**
@@ -87,30 +94,48 @@ const lastNotAbove = (numbers: Uint32Array, limit: number): number => {
 /** Few, for what changes with one entry is kept anew for as long as somebody may be walking through the old pages. */
 const entriesInChunk = 16
 
+/** An entry that cannot be encoded, such as one too deep for JSON: it costs no other its place. */
+export type OnUnencodable = (placed: PlacedEntry) => void
+
 /**
  * Encodes steps of `hierarchySteps`.
  *
  * @param previous the table before: where a chunk of it is the same, that one is given
+ * @param onUnencodable told of each entry that is left out because it cannot be encoded
  */
 export const chunkEncoder = (
   previous: EntryTable | undefined,
+  onUnencodable: OnUnencodable = () => {},
 ): ((step: ReadonlyArray<PlacedEntry>) => ReadonlyArray<Chunk>) => {
   const known = new Map(previous?.chunks.map((chunk) => [chunk.digest, chunk]))
   return (step) => {
     const chunks: Array<Chunk> = []
     for (let start = 0; start < step.length; start += entriesInChunk) {
-      const made = encoded(step.slice(start, start + entriesInChunk))
-      chunks.push(known.get(made.digest) ?? made)
+      const made = encoded(step.slice(start, start + entriesInChunk), onUnencodable)
+      if (made !== undefined) chunks.push(known.get(made.digest) ?? made)
     }
     return chunks
   }
 }
 
-const encoded = (neighbours: ReadonlyArray<PlacedEntry>): Chunk => {
+const encoded = (placed: ReadonlyArray<PlacedEntry>, onUnencodable: OnUnencodable): Chunk | undefined => {
+  const lines: Array<string> = []
+  const neighbours: Array<PlacedEntry> = []
+  for (const one of placed) {
+    const json = jsonOf(one)
+    if (json === undefined) {
+      onUnencodable(one)
+      continue
+    }
+    // JSON holds no newline of its own, so that one ends an entry.
+    lines.push(`${json}\n`)
+    neighbours.push(one)
+  }
+  if (neighbours.length === 0) return undefined
   const facets: Array<EntryFacets> = []
   const numbers = new Map<string, number>()
   const numberOf = (placed: PlacedEntry): number => {
-    const one = facetsOf(placed)
+    const one = facetsOf({ ...placed, states: filteredStates(placed.states) })
     const key = keyOf(one)
     const known = numbers.get(key)
     if (known !== undefined) return known
@@ -119,13 +144,28 @@ const encoded = (neighbours: ReadonlyArray<PlacedEntry>): Chunk => {
   }
   const facetsAt = Uint8Array.from(neighbours, numberOf)
   return chunkOf({
-    // JSON holds no newline of its own, so that one ends an entry.
-    bytes: Buffer.from(neighbours.map(({ entry }) => `${JSON.stringify(entry)}\n`).join("")),
+    bytes: Buffer.from(lines.join("")),
     facets,
     facetsAt,
     resources: neighbours.flatMap(({ entry }) => (isResource(entry.target.targetType) ? [entry.itemId] : [])),
   })
 }
+
+const jsonOf = ({ entry }: PlacedEntry): string | undefined => {
+  try {
+    return JSON.stringify(entry)
+  } catch {
+    return undefined
+  }
+}
+
+/** The states that a filter can ask for: any other text, of any length, is Waldur's own business. */
+const filteredStates = (states: ReadonlySet<string>): ReadonlySet<string> =>
+  new Set(waldurStates.filter((state) => states.has(state)))
+
+/** The JSON of each entry. */
+export const jsonLinesOf = ({ bytes }: Chunk): ReadonlyArray<string> =>
+  new TextDecoder().decode(bytes).split("\n").slice(0, -1)
 
 /** Puts a chunk together from what is kept of it: its digest tells whether that is what was once encoded. */
 export const chunkOf = (kept: Omit<Chunk, "digest" | "ends">): Chunk => {

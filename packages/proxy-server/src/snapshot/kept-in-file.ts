@@ -1,9 +1,10 @@
-import { Clock, Deferred, type Duration, Effect, type Scope, Semaphore } from "effect"
+import { Deferred, type Duration, Effect, type Scope, Semaphore } from "effect"
 import { Settings } from "../config/settings.ts"
 import { ProjectGids } from "./project-gids.ts"
 import type { TakenSnapshot } from "./snapshot.ts"
 import { readSnapshotFile, type SnapshotFileError, setAside, writeSnapshotFile } from "./snapshot-file.ts"
 import type { Source } from "./snapshot-source.ts"
+import { steadyMillis, wallAhead } from "./steady-clock.ts"
 import { storageIdentity } from "./stored-snapshot.ts"
 
 /** Between two writes: what a crash can lose. */
@@ -36,7 +37,8 @@ export const keptInFile = Effect.fnUntraced(function* (
   const writeNewest = Effect.suspend(() => {
     const taken = newest
     if (taken === undefined || taken === written) return Effect.void
-    return Effect.matchEffect(writeSnapshotFile(path, identity, taken), {
+    const write = Effect.flatMap(wallAhead, (ahead) => writeSnapshotFile(path, identity, moved(taken, ahead)))
+    return Effect.matchEffect(write, {
       onFailure: failed,
       onSuccess: () =>
         Effect.sync(() => {
@@ -70,8 +72,9 @@ export const keptInFile = Effect.fnUntraced(function* (
   return {
     ...source,
     earlier: Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      const fromFile = notAheadOf(now, yield* read)
+      const now = yield* steadyMillis
+      const stored = yield* read
+      const fromFile = stored && notAheadOf(now, moved(stored, -(yield* wallAhead)))
       if (fromFile !== undefined) {
         yield* remember(fromFile.snapshot.gids)
         const age = Math.round((now - fromFile.takenAt) / 1000)
@@ -92,11 +95,17 @@ export const keptInFile = Effect.fnUntraced(function* (
   }
 })
 
+/** Between steady time, by which we judge, and the wall clock's, which the next process can compare with its own. */
+const moved = (taken: TakenSnapshot, by: number): TakenSnapshot => ({
+  ...taken,
+  takenAt: taken.takenAt + by,
+  heldSince: taken.heldSince + by,
+})
+
 /** As if it had just been taken where our clock was set back since: else it would stay young for as long. */
-const notAheadOf = (now: number, taken: TakenSnapshot | undefined): TakenSnapshot | undefined =>
-  taken && {
-    snapshot: taken.snapshot,
-    takenAt: Math.min(taken.takenAt, now),
-    heldSince: Math.min(taken.heldSince, now),
-    changedAt: Math.min(taken.changedAt, now),
-  }
+const notAheadOf = (now: number, taken: TakenSnapshot): TakenSnapshot => ({
+  snapshot: taken.snapshot,
+  takenAt: Math.min(taken.takenAt, now),
+  heldSince: Math.min(taken.heldSince, now),
+  changedAt: Math.min(taken.changedAt, now),
+})

@@ -1,6 +1,6 @@
 import { dashedUuid, type GidAnswer, type OfferingCustomer, type WaldurResource } from "@cscs/storage-model"
 import { WaldurClient } from "@cscs/waldur-client"
-import { Effect, Fiber, FiberSet } from "effect"
+import { Cause, Effect, Fiber, FiberSet } from "effect"
 import { type GidAnswers, ProjectGids } from "./project-gids.ts"
 
 /** What the tree needs besides the resources. */
@@ -103,19 +103,20 @@ export const lookupDesk = Effect.fnUntraced(function* (there: Lookups | undefine
   return desk
 })
 
-/** An offering's customers. A list that cannot be read costs names, not the tree: it is said. */
+/** An offering's customers. A list that cannot be read, whatever it holds, costs names, not the tree: it is said. */
 const customersOf = (
   waldur: WaldurClient["Service"],
   offering: string,
 ): Effect.Effect<ReadonlyArray<OfferingCustomer> | undefined> =>
-  Effect.catch(waldur.offeringCustomers(offering), (error) =>
-    Effect.as(
+  Effect.catchCause(waldur.offeringCustomers(offering), (cause) => {
+    const error = Cause.findErrorOption(cause)
+    return Effect.as(
       Effect.logWarning("Customers cannot be read; they are named as their resources name them").pipe(
-        Effect.annotateLogs({ offering, error: error.message }),
+        Effect.annotateLogs({ offering, error: error._tag === "Some" ? error.value.message : "a fault of our own" }),
       ),
       undefined,
-    ),
-  )
+    )
+  })
 
 /**
  * What of earlier lookups still holds when resources changed: GIDs that the API gave us, and the lists of customers that
@@ -128,9 +129,9 @@ export const stillGood = ({ customers, gids }: Lookups, changed: ReadonlyArray<W
     if (answer.status === "known" && isTheApis) answers.set(project, answer)
   }
   const lists = new Map<string, ReadonlyArray<OfferingCustomer>>()
+  const byOffering = Map.groupBy(changed, ({ offering_uuid }) => offering_uuid)
   for (const [offering, list] of customers) {
-    const resources = changed.filter(({ offering_uuid }) => offering_uuid === offering)
-    if (list !== undefined && everyCustomerIn(list, resources)) lists.set(offering, list)
+    if (list !== undefined && everyCustomerIn(list, byOffering.get(offering) ?? [])) lists.set(offering, list)
   }
   return { customers: lists, gids: { answers, mocked: new Set(), remembered: new Set(), failure: undefined } }
 }

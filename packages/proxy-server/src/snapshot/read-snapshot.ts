@@ -1,14 +1,14 @@
-import { dashedUuid, waldurResourceFields } from "@cscs/storage-model"
-import { type ResourceRead, WaldurClient } from "@cscs/waldur-client"
+import { dashedUuid, type StorageSystem, type WaldurResource, waldurResourceFields } from "@cscs/storage-model"
+import { type OfferingSummary, type ResourceRead, WaldurClient, type WaldurError } from "@cscs/waldur-client"
 import { Clock, Duration, Effect, Option, type Scope } from "effect"
 import { Settings } from "../config/settings.ts"
 import { counted } from "../observability/refresh-metrics.ts"
-import { buildSnapshot, type DecodedRows, decodeRows } from "./build-snapshot.ts"
-import { oddLosses } from "./empty-guard.ts"
+import { buildSnapshot, type DecodedRows, decodeRows, type OwnOfferings } from "./build-snapshot.ts"
 import { type LookupDesk, type Lookups, lookupDesk, type Needed, sameLookups, stillGood } from "./lookups.ts"
 import { ProjectGids } from "./project-gids.ts"
 import { GidsUnavailable, OfferingsInvisible, type RefreshError } from "./refresh-errors.ts"
 import type { Snapshot, TakenSnapshot } from "./snapshot.ts"
+import { steadyMillis } from "./steady-clock.ts"
 
 /** How a snapshot came here: from all of Waldur, from what had changed, from another replica, or from our own file. */
 export type Origin = "all" | "changes" | "replica" | "file"
@@ -24,11 +24,10 @@ export interface Reading {
 /** What reads of changes go on from. */
 export interface Basis {
   readonly resources: ResourceRead
-  /** When the last full read began. */
+  /** When the last full read began, in steady milliseconds. */
   readonly fullReadAt: number
+  readonly offerings: ConfiguredOfferings
   readonly needed: Needed
-  /** Waldur's resources by offering slug. */
-  readonly counts: ReadonlyMap<string, number>
   readonly lookups: Lookups
 }
 
@@ -45,7 +44,7 @@ export const readSnapshot = Effect.fn("readSnapshot")(function* (
   last: Reading | undefined,
 ): Effect.fn.Return<Reading, RefreshError, Services | Scope.Scope> {
   const { cache } = yield* Settings
-  const takenAt = yield* Clock.currentTimeMillis
+  const takenAt = yield* steadyMillis
   const isFullDue =
     last?.basis === undefined ||
     takenAt - last.basis.fullReadAt >= Duration.toMillis(cache.fullRefreshEvery) ||
@@ -61,31 +60,53 @@ const readAll = Effect.fnUntraced(function* (last: Reading | undefined, takenAt:
   const { prepare } = yield* ProjectGids
   const desk = yield* lookupDesk(undefined)
   if (last === undefined) yield* Effect.forkScoped(prepare)
-  const resources = yield* waldur.readResources({
-    ...(yield* resourceQuery),
-    onRows: (rows) => desk.ahead(surelyNeeded(rows)),
-  })
-  const rows = yield* decodeRows(resources.rows, model)
-  const invisible = yield* offeringsNotSeen(rows.counts, last?.taken.snapshot, takenAt)
-  return yield* finish({ takenAt, fullReadAt: takenAt, resources, rows, invisible, desk, last })
+  const query = yield* resourceQuery
+  const known = last?.basis?.offerings
+  let own = known?.own
+  const { offerings, resources } = yield* Effect.all(
+    {
+      offerings: Effect.tap(readOfferings(known), (offerings) =>
+        Effect.sync(() => {
+          own = offerings.own
+        }),
+      ),
+      resources: waldur.readResources({
+        ...query,
+        // Pages that come before the offerings are looked up at the end.
+        onRows: (rows) => (own === undefined ? Effect.void : desk.ahead(surelyNeeded(rows, own))),
+      }),
+    },
+    // Without known ones the rows need them first; else, where Waldur hangs, one call must not wait for the other to fail.
+    { concurrency: known === undefined ? 1 : "unbounded" },
+  )
+  const rows = yield* decodeRows(resources.rows, model, offerings.own)
+  return yield* finish({ takenAt, fullReadAt: takenAt, resources, rows, offerings, desk, last })
 })
 
 /**
  * What rows need as far as a glance shows, for they are decoded when all are there. A project whose target item Waldur
  * may hold itself is not asked for ahead, since its GID may not be needed.
  */
-const surelyNeeded = (rows: ReadonlyArray<unknown>): Needed => {
+const surelyNeeded = (rows: ReadonlyArray<unknown>, own: OwnOfferings): Needed => {
   const offerings = new Set<string>()
   const projects = new Set<string>()
   for (const row of rows) {
     if (typeof row !== "object" || row === null) continue
-    const { offering_uuid, project_slug, backend_metadata } = row as Readonly<Record<string, unknown>>
+    const { offering_slug, offering_uuid, project_slug, backend_metadata } = row as Readonly<Record<string, unknown>>
     const offering = dashedUuid(offering_uuid)
-    if (offering !== undefined) offerings.add(offering)
-    const hasNoItem = Object.keys(backend_metadata ?? {}).length === 0
-    if (hasNoItem && typeof project_slug === "string" && project_slug !== "") projects.add(project_slug)
+    if (offering === undefined || typeof offering_slug !== "string" || !own.get(offering_slug)?.has(offering)) continue
+    offerings.add(offering)
+    if (hasNoKey(backend_metadata) && typeof project_slug === "string" && project_slug !== "")
+      projects.add(project_slug)
   }
   return { offerings, projects }
+}
+
+/** Whether a value has no item in it; looks at one key at most, for a text of megabytes has millions. */
+const hasNoKey = (value: unknown): boolean => {
+  if (typeof value !== "object" || value === null) return true
+  for (const _ in value) return false
+  return true
 }
 
 /** What changed since the last reading; `undefined` where only a full read can tell. */
@@ -100,7 +121,11 @@ const readChanges = Effect.fnUntraced(function* (last: Reading, basis: Basis, ta
     resources.rows === basis.resources.rows
       ? []
       : resources.rows.filter((row, index) => row !== basis.resources.rows[index])
-  const changed = yield* decodeRows(changedRows, model)
+  const changed = yield* decodeRows(changedRows, model, basis.offerings.own)
+  // A resource of another offering may be of one that our user got since: only Waldur knows.
+  const offerings = changed.decoded.resources.some((resource) => isForeign(resource, basis.offerings.own))
+    ? yield* readOfferings(basis.offerings)
+    : basis.offerings
   const desk = yield* lookupDesk(stillGood(basis.lookups, changed.decoded.resources))
   if (changedRows.length === 0) {
     const lookups = yield* desk.complete(basis.needed)
@@ -108,12 +133,8 @@ const readChanges = Effect.fnUntraced(function* (last: Reading, basis: Basis, ta
       return yield* reading(snapshot, takenAt, { ...basis, resources }, last)
     }
   }
-  const rows = yield* decodeRows(resources.rows, model)
-  const isFilledAsBefore = sameKeys(rows.counts, basis.counts)
-  const invisible = isFilledAsBefore
-    ? snapshot.invisibleOfferings
-    : yield* offeringsNotSeen(rows.counts, snapshot, takenAt)
-  return yield* finish({ takenAt, fullReadAt: basis.fullReadAt, resources, rows, invisible, desk, last })
+  const rows = yield* decodeRows(resources.rows, model, offerings.own)
+  return yield* finish({ takenAt, fullReadAt: basis.fullReadAt, resources, rows, offerings, desk, last })
 })
 
 const finish = Effect.fnUntraced(function* (found: {
@@ -121,22 +142,29 @@ const finish = Effect.fnUntraced(function* (found: {
   readonly fullReadAt: number
   readonly resources: ResourceRead
   readonly rows: DecodedRows
-  readonly invisible: ReadonlyArray<string>
+  readonly offerings: ConfiguredOfferings
   readonly desk: LookupDesk
   readonly last: Reading | undefined
 }): Effect.fn.Return<Reading, RefreshError, Settings> {
   const { model, cache } = yield* Settings
-  const { takenAt, fullReadAt, resources, rows, invisible, desk, last } = found
+  const { takenAt, fullReadAt, resources, rows, offerings, desk, last } = found
   const lookups = yield* desk.complete(rows.needed)
   const snapshot = yield* buildSnapshot({
     rows,
     lookups,
     model,
-    invisibleOfferings: invisible,
+    offerings: offerings.own,
+    invisibleOfferings: offerings.invisible,
+    offeringWarnings: offerings.warnings,
     previous: last?.taken.snapshot,
+    previousReadAt: last?.taken.takenAt ?? takenAt,
     takenAt,
     emptyGuard: Duration.toMillis(cache.emptyGuard),
   })
+  // That none is seen is a failure, not an empty list, save while the last good entries stay anyway.
+  if (offerings.invisible.length === model.storageSystems.length && snapshot.guarded.length === 0) {
+    return yield* new OfferingsInvisible({ slugs: offerings.invisible })
+  }
   const withoutGid = snapshot.skipped.filter(({ code }) => code === "gid-unavailable")
   const served = withoutGid.length === 0 ? undefined : last?.taken.snapshot.entries.resources()
   const lost = served === undefined ? withoutGid : withoutGid.filter(({ uuid }) => uuid !== null && served.has(uuid))
@@ -144,16 +172,19 @@ const finish = Effect.fnUntraced(function* (found: {
     const detail = lookups.gids.failure ?? lost[0]?.reason ?? ""
     return yield* new GidsUnavailable({ resources: lost.length, detail })
   }
-  const { needed, counts } = rows
-  return yield* reading(snapshot, takenAt, { resources, fullReadAt, needed, counts, lookups }, last)
+  return yield* reading(snapshot, takenAt, { resources, fullReadAt, offerings, needed: rows.needed, lookups }, last)
 })
+
+/** Whether a resource has a configured slug, but is of an offering that is not one of ours. */
+const isForeign = ({ offering_slug, offering_uuid }: WaldurResource, own: OwnOfferings): boolean =>
+  own.get(offering_slug)?.has(offering_uuid) === false
 
 /** A snapshot that is whole now. */
 const reading = (snapshot: Snapshot, takenAt: number, basis: Basis, last: Reading | undefined) =>
-  Effect.map(Clock.currentTimeMillis, (heldSince): Reading => {
+  Effect.map(Effect.all([steadyMillis, Clock.currentTimeMillis]), ([heldSince, wallTime]): Reading => {
     const isSame = last?.taken.snapshot.entries.id === snapshot.entries.id
     return {
-      taken: { snapshot, takenAt, heldSince, changedAt: isSame ? last.taken.changedAt : heldSince },
+      taken: { snapshot, takenAt, heldSince, changedAt: isSame ? last.taken.changedAt : wallTime },
       origin: basis.fullReadAt === takenAt ? "all" : "changes",
       basis,
     }
@@ -165,26 +196,75 @@ export const resourceQuery = Effect.map(Settings, ({ model }) => ({
   fields: waldurResourceFields,
 }))
 
-const sameKeys = (some: ReadonlyMap<string, unknown>, others: ReadonlyMap<string, unknown>) =>
-  some.size === others.size && [...some.keys()].every((key) => others.has(key))
+/** The configured offerings as the token's user has them. */
+export interface ConfiguredOfferings {
+  /** Those whose resources are served. */
+  readonly own: OwnOfferings
+  /** Slugs of those that the token does not see: Waldur shows none of their resources, as if they were empty. */
+  readonly invisible: ReadonlyArray<string>
+  /** What an operator is told of them: slugs that several own offerings have, or that they are not as of now. */
+  readonly warnings: ReadonlyArray<string>
+}
 
-/**
- * Configured offerings without any resource that the token does not see at all. Waldur answers both with an empty list;
- * only the offerings tell a missing role from an empty system. That none is seen fails the refresh, save where the last
- * good entries are guarded anyway.
- */
-const offeringsNotSeen = Effect.fnUntraced(function* (
-  counts: ReadonlyMap<string, number>,
-  previous: Snapshot | undefined,
-  takenAt: number,
-): Effect.fn.Return<ReadonlyArray<string>, RefreshError, WaldurClient | Settings> {
-  const { model, cache } = yield* Settings
+/** Asks Waldur; while it cannot answer, those of the last good read count. */
+export const readOfferings = Effect.fnUntraced(function* (
+  last: ConfiguredOfferings | undefined,
+): Effect.fn.Return<ConfiguredOfferings, WaldurError, WaldurClient | Settings> {
+  const { model } = yield* Settings
   const waldur = yield* WaldurClient
-  const slugs = model.storageSystems.map(({ offeringSlug }) => offeringSlug)
-  if (slugs.every((slug) => counts.has(slug))) return []
-  const seen = new Set((yield* waldur.offerings()).map(({ slug }) => slug))
-  const notSeen = slugs.filter((slug) => !counts.has(slug) && !seen.has(slug))
-  const guarded = oddLosses(counts, { model, previous, takenAt, emptyGuard: Duration.toMillis(cache.emptyGuard) })
-  if (notSeen.length === slugs.length && guarded.length === 0) return yield* new OfferingsInvisible({ slugs })
-  return notSeen
+  return yield* Effect.catchTags(
+    Effect.map(waldur.offerings(), (offerings) => configuredOfferings(model.storageSystems, offerings)),
+    {
+      WaldurUnavailable: (error) => orLast(error, last),
+      WaldurInconsistent: (error) => orLast(error, last),
+    },
+  )
 })
+
+const orLast = (error: WaldurError, last: ConfiguredOfferings | undefined) =>
+  last === undefined
+    ? Effect.fail(error)
+    : Effect.as(
+        Effect.logWarning("Offerings cannot be read; those of the last good read count").pipe(
+          Effect.annotateLogs({ error: error.message }),
+        ),
+        { ...last, warnings: [...new Set([...last.warnings, notOfNow])] },
+      )
+
+const notOfNow =
+  "Waldur did not name the user's offerings when they were last asked for; those of the last good read count"
+
+/** A text names so many offerings of one slug, and how many there are. */
+const offeringsNamed = 3
+
+/** Which offerings each configured slug stands for: all that the user provides under it, or the configured one alone. */
+export const configuredOfferings = (
+  systems: ReadonlyArray<StorageSystem>,
+  offerings: ReadonlyArray<OfferingSummary>,
+): ConfiguredOfferings => {
+  const uuids = new Map<string, Set<string>>()
+  for (const { slug, uuid } of offerings) {
+    const dashed = dashedUuid(uuid)
+    if (dashed === undefined) continue
+    const known = uuids.get(slug)
+    if (known === undefined) uuids.set(slug, new Set([dashed]))
+    else known.add(dashed)
+  }
+  const own = new Map<string, ReadonlySet<string>>()
+  const invisible: Array<string> = []
+  const warnings: Array<string> = []
+  for (const { name, offeringSlug, offeringUuid } of systems) {
+    const provided = [...(uuids.get(offeringSlug) ?? [])].sort()
+    const isSeen = offeringUuid === undefined ? provided.length > 0 : provided.includes(offeringUuid)
+    own.set(offeringSlug, new Set(offeringUuid === undefined ? provided : [offeringUuid]))
+    if (!isSeen) invisible.push(offeringSlug)
+    if (offeringUuid === undefined && provided.length > 1) {
+      const named = provided.slice(0, offeringsNamed).join(", ")
+      const more = provided.length > offeringsNamed ? " and others" : ""
+      warnings.push(
+        `${provided.length} offerings have the slug ${offeringSlug} (${named}${more}), and the resources of all are served: name the right one as uuid of storage_systems.${name}`,
+      )
+    }
+  }
+  return { own, invisible, warnings }
+}

@@ -1,14 +1,15 @@
 import { randomUUID } from "node:crypto"
-import { Clock, Duration, Effect, Option, Schema } from "effect"
+import { Duration, Effect, Option, Schema } from "effect"
 import type { RedisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
 import { RefreshError } from "./refresh-errors.ts"
+import { steadyMillis } from "./steady-clock.ts"
 
 /** How long a replica that died keeps the others from reading. */
 const lease: Duration.Input = "10 seconds"
 /** Longer than any outage that somebody wants to go on from. */
 const keptFor: Duration.Input = "1 day"
 
-/** What came of the last read. All times are in milliseconds since 1970. */
+/** What came of the last read. All times are in steady milliseconds of who wrote it. */
 const Said = Schema.Struct({
   number: Schema.Int,
   failure: Schema.NullOr(RefreshError),
@@ -119,7 +120,7 @@ export const makeReplicaBoard = (redis: RedisConnection, key: (name: string) => 
   const run = (script: keyof typeof scripts, keys: ReadonlyArray<string>, values: ReadonlyArray<string>) =>
     redis.run(reading + scripts[script], keys, values)
   const standingOf = Effect.fnUntraced(function* ([written, endsIn, begun, holder]: ReadonlyArray<string | null>) {
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* steadyMillis
     const saidFor = keptMillis - Number(endsIn)
     return {
       said: Option.getOrUndefined(
@@ -140,7 +141,7 @@ export const makeReplicaBoard = (redis: RedisConnection, key: (name: string) => 
       typeof number === "string" ? Number(number) : undefined,
     ),
     say: Effect.fnUntraced(function* (said) {
-      const written = encodeWritten({ at: yield* Clock.currentTimeMillis, said })
+      const written = encodeWritten({ at: yield* steadyMillis, said })
       yield* run("say", [keys.lease, keys.said], [me, written])
     }),
     look: Effect.flatMap(run("look", [keys.said, keys.begun, keys.lease], []), standingOf),

@@ -1,4 +1,4 @@
-import { Clock, Duration, Effect, Exit, type Redacted, type Scope } from "effect"
+import { Duration, Effect, Exit, type Redacted, type Scope } from "effect"
 import { Settings } from "../config/settings.ts"
 import { counted } from "../observability/refresh-metrics.ts"
 import { ProjectGids } from "./project-gids.ts"
@@ -9,6 +9,7 @@ import { makeReplicaBoard, type NamedSnapshot } from "./replica-board.ts"
 import { makeSharedStore } from "./shared-store.ts"
 import type { TakenSnapshot } from "./snapshot.ts"
 import type { Source } from "./snapshot-source.ts"
+import { steadyMillis } from "./steady-clock.ts"
 import { storageIdentity } from "./stored-snapshot.ts"
 
 /** Several times within a lease. */
@@ -104,7 +105,7 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
     if (said !== undefined && !mustBeNew) {
       const { failure, snapshot } = said
       if (failure !== null && saidFor < failureCountsFor) return yield* Effect.fail(failure)
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* steadyMillis
       const isNews = failure === null && number !== known?.number
       if (isNews && snapshot !== null && now - snapshot.heldSince < freshFor) return yield* take(number, snapshot)
     }

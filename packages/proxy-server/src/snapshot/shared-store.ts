@@ -1,9 +1,10 @@
 import { gunzipSync, gzipSync } from "node:zlib"
-import { Clock, Duration, Effect } from "effect"
+import { Duration, Effect } from "effect"
 import type { Chunk } from "./entry-table.ts"
 import { inSlices } from "./in-slices.ts"
 import { type RedisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
 import type { Snapshot, TakenSnapshot } from "./snapshot.ts"
+import { steadyMillis } from "./steady-clock.ts"
 import { chunkFrom, chunkText, headerFrom, headerText, snapshotFrom, storedDigest } from "./stored-snapshot.ts"
 
 /** What is stored vanishes by itself; what is still in use is stored again in time. A walk takes less. */
@@ -96,7 +97,7 @@ export const makeSharedStore = (redis: RedisConnection, key: (name: string) => s
 
   return {
     save: Effect.fnUntraced(function* (taken) {
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* steadyMillis
       const digest = storedDigest(taken)
       const { entries } = taken.snapshot
       const names = [keyOfHeader(digest), keyOfEntries(entries.id)]

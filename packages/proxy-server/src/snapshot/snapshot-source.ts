@@ -1,9 +1,9 @@
 import type { WaldurClient } from "@cscs/waldur-client"
-import { Context, Effect } from "effect"
+import { Context, Duration, Effect } from "effect"
 import type { Settings } from "../config/settings.ts"
 import type { ProjectGids } from "./project-gids.ts"
 import { type Reading, readSnapshot } from "./read-snapshot.ts"
-import type { RefreshError } from "./refresh-errors.ts"
+import { type RefreshError, RefreshTimedOut } from "./refresh-errors.ts"
 import type { TakenSnapshot } from "./snapshot.ts"
 
 /** Where snapshots come from: the upstreams; and where so configured other replicas, and at the start our own file. */
@@ -29,13 +29,27 @@ export interface Source {
 /** Where `Snapshots` has its snapshots from. */
 export class SnapshotSource extends Context.Service<SnapshotSource, Source>()("@cscs/proxy-server/SnapshotSource") {}
 
+/**
+ * How long a read of the upstreams may take. A hundred thousand resources at 15 seconds a page take 11 minutes; each call
+ * has its own deadline, so only an upstream that drips takes longer.
+ */
+export const longestRead = Duration.minutes(30)
+
 /** Reads the upstreams and knows of nobody else. */
 export const upstreamSource = Effect.map(
   Effect.context<Settings | WaldurClient | ProjectGids>(),
   (context): Source => ({
     isLeading: () => true,
     earlier: Effect.succeed(undefined),
-    renew: (last) => Effect.provideContext(readSnapshot(last), context),
+    renew: (last) =>
+      readSnapshot(last).pipe(
+        Effect.provideContext(context),
+        Effect.timeoutOrElse({
+          duration: longestRead,
+          orElse: () =>
+            Effect.fail(new RefreshTimedOut({ waitedFor: "upstreams", minutes: Duration.toMinutes(longestRead) })),
+        }),
+      ),
     wanted: Effect.never,
     byId: () => Effect.succeed(undefined),
     troubles: () => [],

@@ -1,19 +1,20 @@
-import { Cause, Clock, Context, Deferred, Duration, Effect, Exit, Layer } from "effect"
+import { Cause, Clock, Context, Deferred, Duration, Effect, Layer } from "effect"
 import { Settings } from "../config/settings.ts"
 import { forEverybody } from "../observability/refresh-identity.ts"
-import { logReading, logRefreshFailure } from "../observability/refresh-log.ts"
+import { logReading, logRefreshDeath, logRefreshFailure } from "../observability/refresh-log.ts"
 import type { Origin, Reading } from "./read-snapshot.ts"
-import type { RefreshError } from "./refresh-errors.ts"
+import { RefreshDied, type RefreshError, RefreshTimedOut } from "./refresh-errors.ts"
 import type { TakenSnapshot } from "./snapshot.ts"
-import { SnapshotSource } from "./snapshot-source.ts"
+import { longestRead, SnapshotSource } from "./snapshot-source.ts"
+import { steadyNow } from "./steady-clock.ts"
 import { walkableSnapshots } from "./walkable-snapshots.ts"
 
 /** A refresh that gave nothing. */
 export interface RefreshFailure {
   readonly error: RefreshError
-  /** When it was known, in milliseconds since 1970. */
+  /** When it was known, in steady milliseconds. */
   readonly at: number
-  /** When the first of the failures without a success in between was known, likewise. */
+  /** When the first of the failures without a success in between was known, by the wall clock: it is shown. */
   readonly since: number
 }
 
@@ -24,6 +25,10 @@ export interface Held {
   readonly origin: Origin | undefined
   /** The last refresh, where it failed. */
   readonly failure: RefreshFailure | undefined
+  /** When the refresh began that runs for longer than it should, in steady milliseconds. */
+  readonly slowSince: number | undefined
+  /** Whether the list is older than it should be while somebody asks for it. */
+  readonly isOverdue: boolean
   /** Whether this process reads the upstreams itself. */
   readonly isLeading: boolean
   /** What does not work of keeping and sharing, in words. */
@@ -32,10 +37,18 @@ export interface Held {
 
 /** Milliseconds; as long as a circuit breaker stays open. */
 const longestPause = 5000
+/** Milliseconds that a refresh may take before it is told as slow, and the last good list answers in its place. */
+const longestWait = 30_000
+/** Milliseconds between the starts of two refreshes that callers ask for by `no-cache`, whoever they are. */
+const renewEvery = 1000
+/** For a refresh as a whole: a read of our own, and what it may have to wait for among replicas. */
+const longestRefresh = Duration.sum(longestRead, Duration.minutes(5))
 
 /** A refresh that runs. */
 interface Flight {
   readonly landing: Deferred.Deferred<TakenSnapshot, RefreshError>
+  /** In steady milliseconds. */
+  readonly begunAt: number
   /** Begun as the snapshot became old, because somebody had asked lately: nobody need wait for it. */
   readonly isInTime: boolean
   /** Whether what it gives was read after it began. */
@@ -60,7 +73,10 @@ export class Snapshots extends Context.Service<
      * asking.
      */
     readonly current: Effect.Effect<TakenSnapshot, RefreshError>
-    /** What a refresh gives that begins after the call; while upstreams fail as `current`. */
+    /**
+     * What a refresh gives that begins after the call: at once, or within a second of the last that was asked for so, when
+     * that second is over. Within seconds of a failure, and while a refresh is slow, as `current`.
+     */
     readonly renewed: Effect.Effect<TakenSnapshot, RefreshError>
     /** The snapshot of this id, while a walk through its pages may still go on, here or at another replica. */
     readonly walkable: (id: string) => Effect.Effect<TakenSnapshot | undefined>
@@ -89,14 +105,25 @@ export class Snapshots extends Context.Service<
       let failure: RefreshFailure | undefined
       let flight: Flight | undefined
       let lastAsked = Number.NEGATIVE_INFINITY
+      /** When the last refresh began that must be new. */
+      let lastRenewal = Number.NEGATIVE_INFINITY
 
-      const now = () => clock.currentTimeMillisUnsafe()
+      const now = () => steadyNow(clock)
       const isServable = (taken: TakenSnapshot) => now() - taken.heldSince < freshFor + staleIfError
       // Without a time of freshness there is nothing to keep.
       const isWarm = () => freshFor > 0 && now() - lastAsked < keepWarmFor
+      const isSlow = () => flight !== undefined && now() - flight.begunAt >= longestWait
+      const failedLately = () => failure !== undefined && flight === undefined && now() - failure.at < pause
 
       const refresh = (mustBeNew: boolean) =>
         Effect.suspend(() => source.renew(last, mustBeNew)).pipe(
+          Effect.timeoutOrElse({
+            duration: longestRefresh,
+            orElse: () =>
+              Effect.fail(
+                new RefreshTimedOut({ waitedFor: "another replica", minutes: Duration.toMinutes(longestRefresh) }),
+              ),
+          }),
           Effect.flatMap((reading) => {
             const before = current?.snapshot
             const at = now()
@@ -106,12 +133,16 @@ export class Snapshots extends Context.Service<
             walkable.put(current, at)
             return Effect.as(logReading(reading, before, at), current)
           }),
-          Effect.tapCause((cause) => {
+          // Whatever else it ends in is a fault of our own, and a failure like any other. Where the process stops, nobody sees it.
+          Effect.catchCause((cause) => {
             const error = Cause.findErrorOption(cause)
-            if (error._tag === "None") return Effect.logError("Refresh ended unexpectedly", cause)
+            const failed = error._tag === "Some" ? error.value : new RefreshDied({ kind: kindOf(cause) })
             const at = now()
-            failure = { error: error.value, at, since: failure?.since ?? at }
-            return logRefreshFailure(error.value, current, at)
+            const isKnown = failure?.error.message === failed.message
+            failure = { error: failed, at, since: failure?.since ?? clock.currentTimeMillisUnsafe() }
+            const log =
+              error._tag === "Some" ? logRefreshFailure(error.value, current, at) : logRefreshDeath(cause, isKnown)
+            return Effect.andThen(log, Effect.fail(failed))
           }),
           forEverybody("refresh"),
         )
@@ -121,7 +152,8 @@ export class Snapshots extends Context.Service<
         Effect.suspend(() => {
           if (flight !== undefined) return Effect.succeed(flight.landing)
           const landing = Deferred.makeUnsafe<TakenSnapshot, RefreshError>()
-          flight = { landing, isInTime, mustBeNew }
+          flight = { landing, begunAt: now(), isInTime, mustBeNew }
+          if (mustBeNew) lastRenewal = flight.begunAt
           return refresh(mustBeNew).pipe(
             Effect.provideContext(context),
             Effect.onExit((exit) => {
@@ -145,6 +177,7 @@ export class Snapshots extends Context.Service<
           if (now() - failure.at >= pause && flight === undefined) beginInTime()
           return current
         }
+        if (isSlow() && isServable(current)) return current
         if (failure !== undefined || !isWarm() || !isServable(current)) return undefined
         if (flight === undefined) beginInTime()
         return flight?.isInTime === false ? undefined : current
@@ -156,10 +189,26 @@ export class Snapshots extends Context.Service<
         return taken
       }
 
+      const lastGood = () => (current !== undefined && isServable(current) ? current : undefined)
+      /** What a refresh gives; where it fails or takes long the last good one, as long as there is one. */
       const orLastGood = (refreshed: Effect.Effect<TakenSnapshot, RefreshError>) =>
-        Effect.catch(refreshed, (error) =>
-          current !== undefined && isServable(current) ? Effect.succeed(current) : Effect.fail(error),
+        refreshed.pipe(
+          Effect.raceFirst(
+            Effect.andThen(
+              Effect.sleep(longestWait),
+              Effect.suspend(() => {
+                const taken = lastGood()
+                return taken === undefined ? Effect.never : Effect.succeed(taken)
+              }),
+            ),
+          ),
+          Effect.catch((error) => {
+            const taken = lastGood()
+            return taken === undefined ? Effect.fail(error) : Effect.succeed(taken)
+          }),
         )
+      /** Milliseconds until a refresh may begin that somebody asks for. */
+      const untilTurn = () => Math.max(0, lastRenewal + renewEvery - now())
 
       /**
        * Renews the snapshot as it ages while somebody asks now and then. Until there is one, whether anybody asks or not: a
@@ -170,9 +219,7 @@ export class Snapshots extends Context.Service<
         const wait = current === undefined && failure === undefined ? 0 : due - now()
         if (wait > 0) return yield* Effect.sleep(wait)
         if (current !== undefined && !isWarm()) return yield* Effect.sleep(pause)
-        const exit = yield* Effect.exit(join(true))
-        // A fault of our own, which is in no `failure`, must not end this, nor be met again at once.
-        if (Exit.hasDies(exit)) yield* Effect.sleep(pause)
+        yield* Effect.exit(join(true))
       })
 
       const earlier = yield* source.earlier
@@ -188,7 +235,16 @@ export class Snapshots extends Context.Service<
       // However young: a restart is the cure for what was wrong before.
       if (last?.origin === "file") yield* begin(true)
       yield* Effect.forkIn(Effect.forever(keepFresh), scope)
-      yield* Effect.forkIn(Effect.forever(Effect.andThen(source.wanted, Effect.exit(join(true)))), scope)
+      const joinWanted = source.wanted.pipe(
+        Effect.andThen(Effect.suspend(() => Effect.sleep(untilTurn()))),
+        Effect.andThen(
+          Effect.suspend(() => {
+            lastRenewal = now()
+            return Effect.exit(join(true))
+          }),
+        ),
+      )
+      yield* Effect.forkIn(Effect.forever(joinWanted), scope)
 
       return Snapshots.of({
         ready,
@@ -197,21 +253,24 @@ export class Snapshots extends Context.Service<
           lastAsked = now()
           if (taken !== undefined) return Effect.succeed(taken)
           // An upstream that refuses at once would else be asked as often as we are.
-          if (failure !== undefined && flight === undefined && freshFor > 0 && now() - failure.at < pause) {
-            return Effect.fail(failure.error)
-          }
+          if (failure !== undefined && freshFor > 0 && failedLately()) return Effect.fail(failure.error)
           return orLastGood(join(false))
         }),
         renewed: Effect.suspend(() => {
           const wasWarm = isWarm()
-          lastAsked = now()
+          const calledAt = now()
+          lastAsked = calledAt
+          // Callers who insist must not make an upstream that is down be asked as often as they like.
+          if (failure !== undefined && failedLately()) return orLastGood(Effect.fail(failure.error))
           const landed = flight === undefined ? Effect.void : Effect.exit(Deferred.await(flight.landing))
-          // Another may begin meanwhile that is content with what another replica read before.
-          const read: Effect.Effect<TakenSnapshot, RefreshError> = Effect.suspend(() =>
-            flight === undefined || flight.mustBeNew
-              ? join(wasWarm, true)
-              : Effect.andThen(Effect.exit(Deferred.await(flight.landing)), read),
-          )
+          const read: Effect.Effect<TakenSnapshot, RefreshError> = Effect.suspend(() => {
+            if (flight?.mustBeNew) return Deferred.await(flight.landing)
+            // Another may begin meanwhile that is content with what another replica read before.
+            if (flight !== undefined) return Effect.andThen(Effect.exit(Deferred.await(flight.landing)), read)
+            if (current !== undefined && current.takenAt > calledAt) return Effect.succeed(current)
+            const wait = untilTurn()
+            return wait > 0 ? Effect.andThen(Effect.sleep(wait), read) : join(wasWarm, true)
+          })
           return orLastGood(Effect.andThen(landed, read))
         }),
         walkable: (id) => {
@@ -227,10 +286,23 @@ export class Snapshots extends Context.Service<
           current,
           origin: current === undefined ? undefined : last?.origin,
           failure,
+          slowSince: isSlow() ? flight?.begunAt : undefined,
+          isOverdue:
+            current !== undefined &&
+            isWarm() &&
+            now() - current.heldSince > freshFor + longestWait &&
+            (flight === undefined || isSlow()),
           isLeading: source.isLeading(),
           troubles: source.troubles(),
         }),
       })
     }),
   )
+}
+
+/** The kind of a fault of our own, for those who must not see its message. */
+const kindOf = (cause: Cause.Cause<unknown>): string => {
+  if (Cause.hasInterruptsOnly(cause)) return "interrupted"
+  const defect = Cause.squash(cause)
+  return defect instanceof Error ? defect.constructor.name : typeof defect
 }

@@ -47,9 +47,27 @@ const Header = Schema.fromJsonString(
     warnings: findings(keysOf(warningCodes)),
     counts: numbersByName,
     guarded: Schema.Array(
-      Schema.Struct({ offeringSlug: Schema.String, since: Schema.Int, before: Schema.Int, now: Schema.Int }),
+      Schema.Struct({
+        offeringSlug: Schema.String,
+        since: Schema.Int,
+        readAt: Schema.Int,
+        before: Schema.Int,
+        now: Schema.Int,
+        why: Schema.String,
+      }),
+    ),
+    losses: Schema.Array(
+      Schema.Struct({
+        offeringSlug: Schema.String,
+        itemId: Schema.String,
+        mountPoint: Schema.String,
+        at: Schema.Int,
+        isRemoval: Schema.Boolean,
+      }),
     ),
     invisibleOfferings: Schema.Array(Schema.String),
+    invisiblePaths: Schema.Array(Schema.Struct({ offeringSlug: Schema.String, path: Schema.String })),
+    offeringWarnings: Schema.Array(Schema.String),
     gidFailure: Schema.NullOr(Schema.String),
     gids: numbersByName,
   }),
@@ -84,7 +102,8 @@ export const storageIdentity = ({ waldur, model, hpcUserApi }: ProxySettings): s
 
 /** The header as text, on one line. A snapshot with made-up GIDs is never stored. */
 export const headerText = ({ snapshot, takenAt, heldSince, changedAt }: TakenSnapshot): string => {
-  const { entries, skipped, warnings, counts, guarded, invisibleOfferings, gidFailure, gids } = snapshot
+  const { entries, skipped, warnings, counts, guarded, losses, gidFailure, gids } = snapshot
+  const { invisibleOfferings, invisiblePaths, offeringWarnings } = snapshot
   return JSON.stringify({
     takenAt,
     heldSince,
@@ -94,7 +113,10 @@ export const headerText = ({ snapshot, takenAt, heldSince, changedAt }: TakenSna
     warnings,
     counts: [...counts],
     guarded,
+    losses,
     invisibleOfferings,
+    invisiblePaths,
+    offeringWarnings,
     gidFailure: gidFailure ?? null,
     gids: [...gids],
   } satisfies StoredHeader)
@@ -136,8 +158,11 @@ export const snapshotFrom = (header: StoredHeader, chunks: ReadonlyArray<Chunk>)
   warnings: header.warnings,
   counts: new Map(header.counts),
   guarded: header.guarded,
+  losses: header.losses,
   mockedGids: 0,
   invisibleOfferings: header.invisibleOfferings,
+  invisiblePaths: header.invisiblePaths,
+  offeringWarnings: header.offeringWarnings,
   gidFailure: header.gidFailure ?? undefined,
   gids: new Map(header.gids),
 })

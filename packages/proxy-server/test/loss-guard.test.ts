@@ -1,0 +1,432 @@
+import type { World } from "@cscs/sandbox"
+import fc from "fast-check"
+import { describe, expect, test } from "vitest"
+import { compareEntries, isOddLoss, type ListedEntry } from "../src/snapshot/loss-guard.ts"
+import type { Loss } from "../src/snapshot/snapshot.ts"
+import { type Any, aProxy, noCache, type ProxyOptions, type TestedProxy } from "./a-proxy.ts"
+import { aWorld, dashed } from "./a-world.ts"
+
+/** Every refresh reads all, and entries are guarded for an hour, as by default. */
+const guarded = { CACHE_EMPTY_GUARD: "1h" }
+
+/** Takes resources of an offering out of Waldur's list, all but some. */
+const lose = (world: World, slug: string, left: number): ReadonlyArray<Any> => {
+  const rows = world.resources.filter((row) => row.offering_slug === slug)
+  const lost = new Set<unknown>(rows.slice(left))
+  world.resources = world.resources.filter((row) => !lost.has(row))
+  return [...lost] as Any
+}
+
+const countOf = (world: World, slug: string) => world.resources.filter((row) => row.offering_slug === slug).length
+
+const entriesOf = async (proxy: TestedProxy, slug: string) => {
+  const { json } = await proxy.list(`storage_system=${slug}&page_size=500`)
+  return json.resources
+}
+
+const renewed = async (proxy: TestedProxy) => {
+  expect((await proxy.get("/api/storage-resources/", noCache)).status).toBe(200)
+}
+
+describe("a storage system that Waldur suddenly does not show", () => {
+  test("keeps its last good entries, and it is said in the log and in readiness", async () => {
+    const world = aWorld(60)
+    const proxy = await aProxy({ world, environment: guarded })
+    const before = (await proxy.list("page_size=500")).text
+    const count = countOf(world, "vast")
+    lose(world, "vast", 0)
+    await renewed(proxy)
+    expect((await proxy.list("page_size=500")).text).toBe(before)
+    const said = `Waldur shows 0 resources of vast where it showed ${count}`
+    expect((await proxy.ready()).json.warnings.join("\n")).toContain(said)
+    expect(proxy.logs.filter((line) => line.includes(said) && line.includes('"ERROR"')).length).toBe(1)
+    await renewed(proxy)
+    expect(proxy.logs.filter((line) => line.includes(said)).length).toBe(1)
+  })
+
+  test("while what changes in the others is seen, in the order of the list", async () => {
+    const world = aWorld(60)
+    const proxy = await aProxy({ world, environment: guarded })
+    await proxy.list()
+    lose(world, "vast", 0)
+    const other = world.resources.find((row) => row.offering_slug === "iopsstor" && row.state === "OK") as Any
+    other.state = "Erred"
+    await renewed(proxy)
+    const { resources } = (await proxy.list("page_size=500")).json
+    expect(resources.some((entry: Any) => entry.status === "error" && entry.storageSystem.key === "iopsstor")).toBe(
+      true,
+    )
+    const order = resources.map((entry: Any) => entry.storageSystem.key)
+    expect(order).toEqual(order.toSorted((a: string, b: string) => systems.indexOf(a) - systems.indexOf(b)))
+    expect(order).toContain("vast")
+  })
+
+  test("for an hour; then what Waldur shows counts", async () => {
+    const world = aWorld(60)
+    const proxy = await aProxy({ world, environment: guarded })
+    await proxy.list()
+    lose(world, "vast", 0)
+    await renewed(proxy)
+    await proxy.pass("3599 seconds")
+    await renewed(proxy)
+    expect((await entriesOf(proxy, "vast")).length).toBeGreaterThan(0)
+    await proxy.pass("1 second")
+    await renewed(proxy)
+    expect(await entriesOf(proxy, "vast")).toEqual([])
+    expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("where it showed")
+  })
+
+  test("or until it is there again, which begins the hour anew", async () => {
+    const world = aWorld(60)
+    const proxy = await aProxy({ world, environment: guarded })
+    const before = (await proxy.list("page_size=500")).text
+    const lost = lose(world, "vast", 0)
+    await renewed(proxy)
+    world.resources = [...world.resources, ...lost]
+    await proxy.pass("50 minutes")
+    await renewed(proxy)
+    expect((await proxy.list("page_size=500")).text).toBe(before)
+    expect(proxy.logs.some((line) => line.includes("vast are taken as they are again"))).toBe(true)
+    lose(world, "vast", 0)
+    await renewed(proxy)
+    await proxy.pass("59 minutes")
+    await renewed(proxy)
+    expect((await entriesOf(proxy, "vast")).length).toBeGreaterThan(0)
+  })
+
+  test("also where refreshes read only what changed", async () => {
+    const world = aWorld(60)
+    const proxy = await aProxy({ world, environment: { ...guarded, CACHE_FULL_REFRESH_EVERY: "10h" } })
+    await proxy.list()
+    lose(world, "vast", 0)
+    await renewed(proxy)
+    const other = world.resources.find((row) => row.offering_slug === "iopsstor" && row.state === "OK") as Any
+    Object.assign(other, { state: "Erred", modified: world.now })
+    await renewed(proxy)
+    expect((await entriesOf(proxy, "vast")).length).toBeGreaterThan(0)
+    expect((await proxy.list("storage_system=iopsstor&status=error")).json.pagination.total).toBeGreaterThan(0)
+    await proxy.pass("1 hour")
+    await renewed(proxy)
+    expect(await entriesOf(proxy, "vast")).toEqual([])
+  })
+
+  test("also where our user has lost its role everywhere; after the hour that is a failure, not an empty list", async () => {
+    const world = aWorld(60)
+    const proxy = await aProxy({ world, environment: guarded })
+    const before = (await proxy.list("page_size=500")).text
+    const rows = world.resources
+    world.resources = []
+    const offerings = world.offerings
+    world.offerings = []
+    // Longer than a failing Waldur would be borne with.
+    await proxy.pass("20 minutes")
+    await renewed(proxy)
+    expect((await proxy.list("page_size=500")).text).toBe(before)
+    await proxy.pass("1 hour")
+    expect((await proxy.get("/api/storage-resources/", noCache)).status).toBe(502)
+    Object.assign(world, { resources: rows, offerings })
+    await proxy.pass("10 seconds")
+    expect((await proxy.get("/api/storage-resources/?page_size=500", noCache)).text).toBe(before)
+  })
+
+  test("not where the guard is switched off", async () => {
+    const world = aWorld(60)
+    const proxy = await aProxy({ world, environment: { CACHE_EMPTY_GUARD: "0" } })
+    await proxy.list()
+    lose(world, "vast", 0)
+    await renewed(proxy)
+    expect(await entriesOf(proxy, "vast")).toEqual([])
+  })
+})
+
+const systems = ["capstor", "vast", "iopsstor"]
+
+const ofVast = (world: World): ReadonlyArray<Any> => world.resources.filter((row) => row.offering_slug === "vast")
+
+const change = (world: World, changed: (row: Any, index: number) => Any): void => {
+  for (const [index, row] of ofVast(world).entries()) Object.assign(row, changed(row, index))
+}
+
+/** What happens to all of vast, or to a part of it, and what the log then gives as the reason. */
+const causes: ReadonlyArray<readonly [string, (world: World, proxy: TestedProxy) => void, RegExp]> = [
+  [
+    "all permissions become numbers",
+    (world) => change(world, (row) => ({ attributes: { ...row.attributes, permissions: 775 } })),
+    /0 of \d+ live entries of vast .*skipped: bad-data \d+/,
+  ],
+  [
+    "a field is renamed",
+    (world) => change(world, () => ({ project_slug: undefined, project: "x" })),
+    /0 of \d+ live entries of vast .*skipped: bad-data \d+/,
+  ],
+  [
+    "more than half turn to removing at once",
+    (world) =>
+      change(world, (_, index) => (index < 14 ? { state: "Terminating", order_in_progress: terminating } : {})),
+    /[1-7] of \d+ live entries of vast \(\d+ vanish and \d+ turn to removing/,
+  ],
+  [
+    "all projects are others than before",
+    (world) => change(world, (_, index) => ({ project_slug: `another-${index}` })),
+    /0 of \d+ live entries of vast/,
+  ],
+]
+const terminating = { type: "Terminate", state: "executing", url: null, attributes: {}, limits: {} }
+
+describe("the live entries of a storage system stay for an hour, whatever the cause:", () => {
+  test.each(causes)("%s", async (_, cause, said) => {
+    const world = aWorld(60)
+    const proxy = await aProxy({ world, environment: guarded })
+    const before = await entriesOf(proxy, "vast")
+    cause(world, proxy)
+    await renewed(proxy)
+    expect(await entriesOf(proxy, "vast")).toEqual(before)
+    expect((await proxy.ready()).json.warnings.join("\n")).toMatch(said)
+    expect(proxy.logs.filter((line) => said.test(line) && line.includes('"ERROR"')).length).toBe(1)
+    expect((await proxy.list("debug=true")).json.warnings.map(({ reason }: Any) => reason).join("\n")).toMatch(said)
+    const metrics = (await proxy.get("/metrics")).text
+    expect(metrics).toMatch(/guarded_systems 1\n/)
+    expect(metrics).toMatch(/guarded_lost_entries\{offering="vast"\} [1-9]/)
+  })
+
+  test("a slow loss, two fifths at a time", async () => {
+    const world = aWorld(200)
+    const proxy = await aProxy({ world, environment: guarded })
+    await proxy.list()
+    const count = countOf(world, "vast")
+    lose(world, "vast", Math.ceil(count * 0.6))
+    await renewed(proxy)
+    const left = await entriesOf(proxy, "vast")
+    expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("of vast")
+    await proxy.pass("10 minutes")
+    lose(world, "vast", Math.ceil(count * 0.36))
+    await renewed(proxy)
+    expect(await entriesOf(proxy, "vast")).toEqual(left)
+    expect((await proxy.ready()).json.warnings.join("\n")).toContain(`of ${count} live entries of vast`)
+  })
+
+  test("two fifths in one hour and two fifths of the rest in the next are no loss of one hour", async () => {
+    const world = aWorld(200)
+    const proxy = await aProxy({ world, environment: guarded })
+    await proxy.list()
+    const count = countOf(world, "vast")
+    for (const share of [0.6, 0.36]) {
+      lose(world, "vast", Math.ceil(count * share))
+      await renewed(proxy)
+      await proxy.pass("61 minutes")
+    }
+    expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("of vast")
+  })
+
+  test("also the few of a small one, but a resource may be removed by its order, and get its path while it is created", async () => {
+    const world = aWorld(60)
+    lose(world, "vast", 1)
+    const [row] = ofVast(world)
+    Object.assign(row, { state: "Creating", order_in_progress: null, backend_id: "" })
+    const proxy = await aProxy({ world, environment: guarded })
+    await proxy.list()
+    const resource = async () => (await entriesOf(proxy, "vast")).find(({ itemId }: Any) => itemId === dashed(row.uuid))
+    Object.assign(row, { state: "OK", backend_id: "/vast/by/backend/id" })
+    await renewed(proxy)
+    expect((await resource()).mountPoint.default).toBe("/vast/by/backend/id")
+    Object.assign(row, { state: "Terminating", order_in_progress: terminating })
+    await renewed(proxy)
+    expect((await resource()).status).toBe("removing")
+    Object.assign(row, { state: "OK", order_in_progress: null })
+    await renewed(proxy)
+    Object.assign(row, { attributes: { permissions: 775 } })
+    await renewed(proxy)
+    expect((await resource()).status).toBe("active")
+  })
+})
+
+describe("entries that a guard keeps", () => {
+  const losing = async (prepare: (world: World) => void, options: ProxyOptions = {}) => {
+    const world = aWorld(60)
+    prepare(world)
+    const proxy = await aProxy({ world, environment: guarded, ...options })
+    const before = await entriesOf(proxy, "vast")
+    lose(world, "vast", 0)
+    return { world, proxy, before }
+  }
+
+  test("carry no callback URLs, and their Age is that of the read that gave them", async () => {
+    const { proxy, before } = await losing((world) => {
+      const [row] = ofVast(world)
+      row.state = "Erred"
+      row.order_in_progress = {
+        ...terminating,
+        type: "Update",
+        url: `${waldurUrl}/api/marketplace-orders/${"a".repeat(32)}/`,
+      }
+    })
+    await proxy.pass("5 minutes")
+    await renewed(proxy)
+    const after = await entriesOf(proxy, "vast")
+    expect(after.length).toBe(before.length)
+    expect(JSON.stringify(after)).not.toContain("_url")
+    await proxy.pass("5 seconds")
+    expect((await proxy.list()).headers.get("age")).toBe("305")
+    expect((await proxy.ready()).json.snapshot.age).toBe(305)
+  })
+
+  const removalsAt = (entries: ReadonlyArray<Any>, path: string) =>
+    entries.filter(({ mountPoint, status }) => mountPoint.default === path && status.startsWith("remov")).length
+
+  test("are not removing nor removed where somebody lives by now", async () => {
+    const { world, proxy, before } = await losing((world) => {
+      const [first, second] = ofVast(world)
+      Object.assign(first, { state: "Terminating", order_in_progress: terminating, backend_id: "/vast/going" })
+      Object.assign(second, { state: "Terminated", order_in_progress: null, backend_id: "/vast/gone" })
+    })
+    const removals = (entries: ReadonlyArray<Any>) => ["/vast/going", "/vast/gone"].map((at) => removalsAt(entries, at))
+    expect(removals(before)).toEqual([1, 1])
+    await renewed(proxy)
+    expect(removals(await entriesOf(proxy, "vast"))).toEqual([1, 1])
+    const others = world.resources.filter((row) => row.offering_slug === "iopsstor" && row.state === "OK") as Any
+    Object.assign(others[0], { backend_id: "/vast/going/inside" })
+    Object.assign(others[1], { backend_id: "/vast/gone" })
+    await renewed(proxy)
+    expect(removals(await entriesOf(proxy, "vast"))).toEqual([0, 0])
+    expect(
+      (await entriesOf(proxy, "iopsstor")).some(({ mountPoint }: Any) => mountPoint.default === "/vast/gone"),
+    ).toBe(true)
+  })
+
+  test("are not removing where that is a part of the loss, or where the refresh shows them live", async () => {
+    const world = aWorld(60)
+    const [early, half] = ofVast(world)
+    Object.assign(early, { state: "Terminating", order_in_progress: terminating, backend_id: "/vast/early" })
+    half.backend_id = "/vast/half"
+    const proxy = await aProxy({ world, environment: guarded })
+    await proxy.list()
+    const turn = async (from: number, to: number) => {
+      for (const row of ofVast(world).slice(from, to)) {
+        Object.assign(row, { state: "Terminating", order_in_progress: terminating })
+      }
+      await renewed(proxy)
+      const entries = await entriesOf(proxy, "vast")
+      return ["/vast/early", "/vast/half"].map((at) => removalsAt(entries, at))
+    }
+    expect(await turn(1, 7)).toEqual([1, 1])
+    expect(await turn(7, 14)).toEqual([1, 0])
+    Object.assign(early, { state: "OK", order_in_progress: null })
+    expect(await turn(14, 14)).toEqual([0, 0])
+  })
+})
+
+const waldurUrl = "http://waldur.example.org"
+
+describe("what is an odd loss", () => {
+  const fate = ({ before = 0, vanished = 0, removing = 0 }) => ({ before, vanished, removing })
+
+  test("the last live entry vanishes, or of at least ten less than half stay live", () => {
+    const odd = (before: number, vanished: number, removing: number) => isOddLoss(fate({ before, vanished, removing }))
+    expect([odd(0, 0, 0), odd(1, 0, 0), odd(9, 8, 0), odd(10, 5, 0), odd(10, 0, 5), odd(9, 0, 9)]).toEqual(
+      Array(6).fill(false),
+    )
+    expect([odd(1, 1, 0), odd(9, 9, 0), odd(10, 6, 0), odd(10, 0, 6), odd(10, 3, 3), odd(3, 1, 2)]).toEqual(
+      Array(6).fill(true),
+    )
+  })
+
+  const someListed = fc.record({
+    itemId: fc.constantFrom(..."abcdefghijklmnopqrstuvwxyz"),
+    mountPoint: fc.constantFrom("/a", "/b"),
+    status: fc.constantFrom("active", "pending", "updating", "error", "removing", "removed"),
+  })
+  const someList = fc.uniqueArray(someListed, { maxLength: 26, selector: ({ itemId }) => itemId })
+  const isLive = ({ status }: ListedEntry) => !status.startsWith("remov")
+  const judged = (before: ReadonlyArray<ListedEntry>, after: ReadonlyArray<ListedEntry>) => {
+    const { lost } = compareEntries(before, after, [])
+    const removing = lost.filter(({ isRemoval }) => isRemoval).length
+    return isOddLoss(fate({ before: before.filter(isLive).length, vanished: lost.length - removing, removing }))
+  }
+
+  test("whatever the lists: a list that is not odd leaves half of ten or more where they were, and one of fewer", () => {
+    fc.assert(
+      fc.property(someList, someList, (before, after) => {
+        if (judged(before, after)) return
+        const live = before.filter(isLive)
+        const stays = (entry: ListedEntry) =>
+          after.some(
+            (one) =>
+              isLive(one) &&
+              one.itemId === entry.itemId &&
+              (one.mountPoint === entry.mountPoint || entry.status === "pending"),
+          )
+        const staying = live.filter(stays).length
+        if (live.length >= 10) expect(staying).toBeGreaterThanOrEqual(live.length / 2)
+        const isListed = (entry: ListedEntry) =>
+          stays(entry) || after.some((one) => one.itemId === entry.itemId && one.mountPoint === entry.mountPoint)
+        if (staying === 0) expect(live.every(isListed)).toBe(true)
+      }),
+    )
+  })
+
+  test("never the same list, never more, and no list is odd beside an empty one", () => {
+    fc.assert(
+      fc.property(someList, someList, (before, more) => {
+        const names = new Set(before.map(({ itemId }) => itemId))
+        const after = [...before, ...more.filter(({ itemId }) => !names.has(itemId))]
+        return !judged(before, before) && !judged(before, after) && !judged([], after)
+      }),
+    )
+  })
+
+  test("what was lost earlier and is live again is lost no more", () => {
+    fc.assert(
+      fc.property(someList, (list) => {
+        const losses = list.map(
+          ({ itemId, mountPoint }): Loss => ({ offeringSlug: "vast", itemId, mountPoint, at: 0, isRemoval: false }),
+        )
+        const { stillLost } = compareEntries([], list, losses)
+        expect(stillLost.map(({ itemId }) => itemId)).toEqual(
+          list.filter((one) => !isLive(one)).map(({ itemId }) => itemId),
+        )
+      }),
+    )
+  })
+})
+
+describe("live entries that the refresh does not show protect their directories from the removals of others:", () => {
+  const path = "/shared/between/systems"
+  /** A live resource of vast, and one of iopsstor that is being removed, at one path. */
+  const aConflict = async (emptyGuard: string) => {
+    const world = aWorld(60)
+    const [live] = ofVast(world)
+    const going = world.resources.find((row) => row.offering_slug === "iopsstor") as Any
+    Object.assign(live, { state: "OK", order_in_progress: null, backend_id: path })
+    Object.assign(going, { state: "Terminating", order_in_progress: terminating, backend_id: path })
+    const proxy = await aProxy({ world, environment: { CACHE_EMPTY_GUARD: emptyGuard } })
+    const removals = async () => {
+      const { json } = await proxy.get("/api/storage-resources/?page_size=500", noCache)
+      return json.resources.filter(
+        ({ mountPoint, status }: Any) => mountPoint.default === path && status === "removing",
+      ).length
+    }
+    expect(await removals()).toBe(0)
+    return { world, proxy, removals }
+  }
+
+  test("those that a guard keeps, until it ends", async () => {
+    const { world, proxy, removals } = await aConflict("1h")
+    lose(world, "vast", 0)
+    expect(await removals()).toBe(0)
+    expect((await proxy.list("debug=true")).json.skipped.map(({ reason }: Any) => reason).join("\n")).toMatch(
+      /an entry of vast that the last good list had/,
+    )
+    await proxy.pass("1 hour")
+    expect(await removals()).toBe(1)
+  })
+
+  test("those of an offering that the token does not see any more, also without a guard, for as long as it is so", async () => {
+    const { world, removals } = await aConflict("0")
+    lose(world, "vast", 0)
+    const offerings = world.offerings
+    world.offerings = offerings.filter(({ slug }) => slug !== "vast")
+    for (let refresh = 0; refresh < 3; refresh += 1) expect(await removals()).toBe(0)
+    world.offerings = offerings
+    expect(await removals()).toBe(1)
+  })
+})

@@ -1,0 +1,109 @@
+import { describe, expect, test } from "vitest"
+import { configuredOfferings } from "../src/snapshot/read-snapshot.ts"
+import { type Any, aProxy, noCache, type TestedProxy } from "./a-proxy.ts"
+import { aWorld, dashed } from "./a-world.ts"
+
+const hex = (digit: string) => digit.repeat(32)
+const system = { name: "capstor", offeringSlug: "capstor" }
+const offering = (slug: string, uuid: string) => ({ slug, uuid, name: slug })
+const offeringsPath = "/api/marketplace-provider-offerings/"
+
+describe("the offerings of a configured slug", () => {
+  test("are those that the token's user provides under it; none at all is invisible", () => {
+    const { own, invisible, warnings } = configuredOfferings(
+      [system, { name: "vast", offeringSlug: "vast" }],
+      [offering("capstor", hex("A")), offering("other", hex("b")), offering("vast", "no uuid")],
+    )
+    expect(own).toEqual(
+      new Map([
+        ["capstor", new Set([dashed(hex("a"))])],
+        ["vast", new Set()],
+      ]),
+    )
+    expect([invisible, warnings]).toEqual([["vast"], []])
+  })
+
+  test("two of one slug are a warning that names both", () => {
+    const { own, warnings } = configuredOfferings(
+      [system],
+      [offering("capstor", hex("a")), offering("capstor", hex("b"))],
+    )
+    expect(own.get("capstor")?.size).toBe(2)
+    expect(warnings).toEqual([
+      expect.stringMatching(new RegExp(`^2 offerings .* capstor .*${dashed(hex("a"))}, ${dashed(hex("b"))}`)),
+    ])
+  })
+
+  test("a thousand of one slug are named briefly, and all are served", () => {
+    const many = Array.from({ length: 1000 }, (_, index) => offering("capstor", index.toString(16).padStart(32, "0")))
+    const { own, warnings } = configuredOfferings([system], many)
+    expect(own.get("capstor")?.size).toBe(1000)
+    expect(warnings.join("").length).toBeLessThan(400)
+  })
+
+  test("the configured UUID alone counts where there is one, and is invisible where the token does not see it", () => {
+    const configured = { ...system, offeringUuid: dashed(hex("b")) }
+    const both = [offering("capstor", hex("a")), offering("capstor", hex("b"))]
+    expect(configuredOfferings([configured], both)).toEqual({
+      own: new Map([["capstor", new Set([dashed(hex("b"))])]]),
+      invisible: [],
+      warnings: [],
+    })
+    expect(configuredOfferings([configured], both.slice(0, 1)).invisible).toEqual(["capstor"])
+  })
+})
+
+const customerCalls = ({ sandbox }: TestedProxy) =>
+  sandbox.calls.of("waldur").filter(({ path }) => path.endsWith("/customers/")).length
+
+describe("a refresh", () => {
+  test("looks up nothing for resources of an offering that is not the user's own, and leaves them out", async () => {
+    const world = aWorld(20)
+    const strangers = world.resources.filter((row) => row.offering_slug === "vast").slice(0, 3) as ReadonlyArray<Any>
+    strangers.forEach((row, index) => {
+      Object.assign(row, { offering_uuid: hex(String(index + 1)), project_slug: `stranger-${index}` })
+    })
+    const proxy = await aProxy({ world })
+    const { resources } = (await proxy.list("page_size=500")).json
+    expect(customerCalls(proxy)).toBe(3)
+    expect(proxy.sandbox.calls.of("hpcUserApi").some(({ query }) => String(query).includes("stranger"))).toBe(false)
+    expect(resources.some(({ itemId }: Any) => strangers.some(({ uuid }) => dashed(uuid) === itemId))).toBe(false)
+    const { skipped } = (await proxy.list("debug=true")).json
+    expect(skipped.filter(({ field }: Any) => field.startsWith("offering")).length).toBe(3)
+  })
+
+  test("says once that two own offerings have one slug, in the log and in readiness as long as it is so", async () => {
+    const world = aWorld(20)
+    const [first] = world.offerings as [Any]
+    world.offerings.push({ ...first, uuid: hex("c") })
+    const proxy = await aProxy({ world })
+    await proxy.list()
+    await proxy.get("/api/storage-resources/", noCache)
+    const said = new RegExp(`2 offerings have the slug ${first.slug}`)
+    expect((await proxy.ready()).json.warnings.filter((one: string) => said.test(one)).length).toBe(1)
+    expect(proxy.logs.filter((line) => said.test(line)).length).toBe(1)
+    world.offerings.pop()
+    await proxy.get("/api/storage-resources/", noCache)
+    expect((await proxy.ready()).json.warnings.filter((one: string) => said.test(one))).toEqual([])
+  })
+
+  test("goes on with the offerings of the last good read while Waldur cannot name them; on a cold start it fails", async () => {
+    const down = { path: offeringsPath, status: 503 } as const
+    const world = aWorld(20)
+    const proxy = await aProxy({ world })
+    const before = await proxy.list()
+    proxy.sandbox.faults.set("waldur", down)
+    await proxy.pass("10 seconds")
+    const got = await proxy.hurried(proxy.list())
+    expect([got.status, got.text]).toEqual([200, before.text])
+    const isSaid = async () => (await proxy.ready()).json.warnings.join().includes("those of the last good read count")
+    expect([(await proxy.ready()).json.upstreams.waldur, await isSaid()]).toEqual([{ status: "ok" }, true])
+    expect(proxy.logs.some((line) => line.includes("Offerings cannot be read"))).toBe(true)
+    proxy.sandbox.faults.clear()
+    await proxy.pass("10 seconds")
+    await proxy.list()
+    expect(await isSaid()).toBe(false)
+    const cold = await aProxy({ world, prepare: ({ faults }) => faults.set("waldur", down) })
+    expect((await cold.hurried(cold.list())).status).toBe(502)
+  })
+})
