@@ -13,7 +13,9 @@ export const aWorld = (resources = 40): World => {
   for (const row of world.resources) Object.assign(row, { state: "OK", order_in_progress: null })
   for (const [index, state] of ["Creating", "Erred", "Updating", "Terminating", "Terminated"].entries()) {
     rowOf(world, index).state = state
-    if (state === "Terminating") rowOf(world, index).order_in_progress = { type: "Terminate", state: "executing" }
+    if (state !== "Terminating") continue
+    const row = rowOf(world, index)
+    row.order_in_progress = { ...(row.creation_order as WaldurRecord), type: "Terminate", state: "executing" }
   }
   return world
 }
@@ -44,3 +46,6 @@ export const mountPointsOf = (rows: ReadonlyArray<WaldurRecord>): ReadonlySet<st
   })
   return new Set(paths)
 }
+
+/** A list's text as a guard keeps it: an Erred entry has callback URLs, and a kept one has none. */
+export const withoutCallbackUrls = (text: string): string => text.replace(/,"\w+_url":"[^"]*"/g, "")

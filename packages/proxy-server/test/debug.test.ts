@@ -337,7 +337,8 @@ describe("secrets", () => {
         })
       },
     })
-    const { warnings } = await debug("", small)
+    const { warnings: all } = await debug("", small)
+    const warnings = all.filter(({ field }: Any) => field === "backend_metadata.project_item")
     expect(warnings.length).toBe(2)
     expect(JSON.stringify(warnings)).not.toContain("hunter2")
     expect(JSON.stringify(warnings)).toContain("shown")
@@ -430,11 +431,17 @@ describe("many who ask for it at once", () => {
     const busy = await aProxy({ world: aWorld(5), environment: { CACHE_FRESH_FOR: "3600" } })
     await busy.list()
     busy.sandbox.faults.set("waldur", slow)
+    const before = busy.sandbox.calls.of("waldur").length
     const leaving = new AbortController()
     const left = ["storage_system=capstor", "storage_system=vast"].map((query) =>
       busy.get(`/api/storage-resources/?debug=true&${query}`, { signal: leaving.signal }).catch(() => undefined),
     )
-    await until(() => busy.sandbox.calls.of("waldur").filter(({ path }) => path === slow.path).length === 2)
+    const reads = () =>
+      busy.sandbox.calls
+        .of("waldur")
+        .slice(before)
+        .filter(({ path }) => path === slow.path)
+    await until(() => reads().length === 2)
     leaving.abort()
     await Promise.all(left)
     busy.sandbox.faults.clear()

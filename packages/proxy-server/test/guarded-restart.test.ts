@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { startSandbox, type World } from "@cscs/sandbox"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { type Any, noCache, startProxy, type TestedProxy } from "./a-proxy.ts"
-import { aWorld } from "./a-world.ts"
+import { aWorld, withoutCallbackUrls } from "./a-world.ts"
 
 /** Proxies over one sandbox, one after the other, that keep their list in one file. */
 const aHouse = async (world: World) => {
@@ -50,7 +50,8 @@ describe("a restart", () => {
       const house = await aHouse(world)
       let before: ReadonlyArray<Any> = []
       await house.started("1h", async (proxy) => {
-        before = (await renewedList(proxy)).filter(isLive)
+        const live = (await renewedList(proxy)).filter(isLive)
+        before = JSON.parse(withoutCallbackUrls(JSON.stringify(live)))
         expect(before.length).toBeGreaterThan(40)
       })
       cause(world)
