@@ -65,6 +65,8 @@ describe("an entry table", () => {
         for (const filter of [{}, ...filters]) {
           const there = [...table.select(filter)].map((position) => entries[position])
           expect(there).toEqual(selectEntries(entries, filter))
+          const found = [...table.jsonOf(filter)].map((json) => Buffer.from(json).toString())
+          expect(found).toEqual(there.map((one) => JSON.stringify(one?.entry)))
         }
       }),
       { numRuns: 200 },

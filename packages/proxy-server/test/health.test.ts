@@ -203,3 +203,20 @@ describe("checkUpstreams", () => {
     expect((await (await aProxy({ world })).check()).every(({ ok }) => ok)).toBe(true)
   })
 })
+
+describe("readiness", () => {
+  test("shows no credential of an upstream's answer, neither in a URL nor in another spelling of our own", async () => {
+    const proxy = await aProxy({
+      world: aWorld(5),
+      prepare: ({ faults, waldur }) => {
+        const detail = `https://me:hunter2-pw@host and ${Buffer.from(`x${waldur.token}`).toString("base64")} client_secret=hunter2-cs`
+        faults.set("waldur", { status: 403, body: { json: { detail } } })
+      },
+    })
+    await proxy.list()
+    const { text } = await proxy.ready()
+    expect(text).toContain("***")
+    expect(text).not.toMatch(/hunter2/)
+    expect(text).not.toContain(Buffer.from(proxy.sandbox.waldur.token).toString("base64").slice(4, 20))
+  })
+})

@@ -180,7 +180,7 @@ describe("tokens that are none", () => {
   )
 
   test("are asked about less when the issuer answers 429; a token that it signed goes ahead, and is asked about again", async () => {
-    let quota = 0
+    let refused = 0
     const proxy = await introspecting({
       prepare: ({ faults }) => faults.set("issuer", { path: introspectionPath, status: 429 }),
     })
@@ -190,7 +190,10 @@ describe("tokens that are none", () => {
     proxy.sandbox.faults.clear()
     proxy.sandbox.faults.set("issuer", {
       path: introspectionPath,
-      rewrite: (answer) => ((quota += 1) <= 2 ? { ...answer, status: 429 } : answer),
+      rewrite: (answer) => {
+        refused += 1
+        return refused <= 2 ? { ...answer, status: 429 } : answer
+      },
     })
     const good = proxy.bearing(await proxy.sandbox.issuer.issueToken())
     expect(await statusOf(proxy.hurried(good))).toBe(200)

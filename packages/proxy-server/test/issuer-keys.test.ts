@@ -210,6 +210,11 @@ const junk: ReadonlyArray<readonly [name: string, fault: Fault, status: 200 | 40
   ["the key twice under its id", withKeys((keys) => [...keys, ...keys]), 401],
   ["keys for encryption only", withKeys((keys) => keys.filter(({ use }) => use === "enc")), 401],
   ["the key without an id", withKeys((keys) => keys.map(({ kid: _, ...key }) => key)), 401],
+  [
+    "the key before a thousand of another kind",
+    withKeys((keys) => [...keys, ...Array.from({ length: 1000 }, () => ({ kty: "oct", kid: "x", k: "AAAA" }))]),
+    200,
+  ],
   ["the key with members that nobody knows", withKeys((keys) => keys.map((key) => ({ ...key, x5c: 5, "": {} }))), 200],
 ]
 

@@ -24,7 +24,8 @@ export const requestSpans = (routes: ReadonlySet<string>): Effect.Effect<Request
   Effect.map(Effect.context<never>(), (context): RequestSpans => {
     const clock = Context.get(context, Clock.Clock)
     const begin = (c: HonoContext, { parent }: ObservedRequest): Tracer.Span => {
-      const { method } = c.req
+      // Those that HTTP knows name spans; what else a caller makes up is one name.
+      const method = methods.has(c.req.method) ? c.req.method : "_OTHER"
       const route = routes.has(c.req.path) ? c.req.path : undefined
       return Effect.runSyncWith(context)(
         Effect.makeSpan(route === undefined ? method : `${method} ${route}`, {
@@ -54,6 +55,8 @@ export const requestSpans = (routes: ReadonlySet<string>): Effect.Effect<Request
       },
     }
   })
+
+const methods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"])
 
 /** Longest path that is shown. */
 const shownPath = 200

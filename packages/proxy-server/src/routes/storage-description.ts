@@ -11,7 +11,7 @@ import { linesType } from "./storage-response.ts"
 const text = { schema: { type: "string" } } as const
 const link = {
   description:
-    "first, prev, next and last page (RFC 8288), relative. All but first are of the same snapshot, so that a walk sees one list though it changes.",
+    "first, prev, next and last page (RFC 8288), as queries relative to the list's URL. All but first are of the same snapshot, so that a walk sees one list though it changes.",
   ...text,
 } as const
 const snapshotHeaders = {
@@ -79,7 +79,8 @@ export const describeStorage = ({ auth }: ProxySettings): MiddlewareHandler =>
       500: { description: "A fault of the proxy.", content: jsonContent(ErrorBody) },
       502: { description: "An upstream fails and no good answer is held.", content: jsonContent(ErrorBody) },
       503: {
-        description: "Access tokens cannot be checked, because their issuer does not answer.",
+        description:
+          "Access tokens cannot be checked, because their issuer does not answer; or others' reads with debug=true are served now.",
         headers: { "Retry-After": { description: "Seconds.", required: true, schema: { type: "integer" } } },
         content: jsonContent(ErrorBody),
       },
