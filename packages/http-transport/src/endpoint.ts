@@ -1,5 +1,5 @@
 import { Duration, Effect, Exit, Option, type Scope } from "effect"
-import { type Breaker, makeBreaker } from "./breaker.ts"
+import { makeBreaker } from "./breaker.ts"
 import { type AboutCall, TransportFailure } from "./failure.ts"
 import { callEnded, callRepeated } from "./metrics.ts"
 import { defaultRetryPolicy, type RetryPolicy, retrySchedule } from "./retry.ts"
@@ -14,8 +14,6 @@ export interface EndpointOptions {
   readonly deadline?: Duration.Input
   /** Default `defaultRetryPolicy`: four repeats. */
   readonly retry?: RetryPolicy
-  /** Whether failed calls in a row keep others from being sent for a while. Default true. */
-  readonly hasBreaker?: boolean
 }
 
 /**
@@ -42,7 +40,7 @@ export const makeEndpoint = Effect.fnUntraced(function* (
   const deadline =
     options.deadline ?? Duration.max(Duration.minutes(3), Duration.times(Duration.fromInputUnsafe(attemptTimeout), 3))
   const schedule = retrySchedule(options.retry ?? defaultRetryPolicy)
-  const breaker: Breaker = options.hasBreaker === false ? (_, call) => call : yield* makeBreaker(upstream)
+  const breaker = yield* makeBreaker(upstream)
   // A series that is not there yet looks like one that nobody measures.
   yield* callRepeated(upstream, 0)
 

@@ -210,7 +210,7 @@ describe("readiness", () => {
       world: aWorld(5),
       prepare: ({ faults, waldur }) => {
         const detail = `https://me:hunter2-pw@host and ${Buffer.from(`x${waldur.token}`).toString("base64")} client_secret=hunter2-cs`
-        faults.set("waldur", { status: 403, body: { json: { detail } } })
+        faults.set("waldur", { method: "GET", status: 403, body: { json: { detail } } })
       },
     })
     await proxy.list()

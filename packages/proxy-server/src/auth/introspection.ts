@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto"
-import { Clock, Effect, Redacted, Result, Schedule, Schema } from "effect"
+import { Clock, Effect, Redacted, Result, Schema } from "effect"
 import { LRUCache } from "lru-cache"
 import {
   allowInsecureRequests,
@@ -30,12 +30,10 @@ const keptAtMost = 60_000
  */
 const trustedAtOnce = 8
 const unknownAtOnce = 4
-/** Milliseconds after an answer of 429 in which fewer unknown tokens are asked about: so many in a row, and per second. */
+/** Milliseconds after an answer of 429, 500 and the like in which fewer unknown tokens are asked about: so many in a row, and per second. */
 const restrainedFor = 30_000
 const restrainedInARow = 20
 const restrainedPerSecond = 5
-/** A token that is trusted is asked about again after a 429, which others are the reason of. */
-const again = { times: 3, schedule: Schedule.spaced("500 millis") }
 
 type Introspected = { readonly active: false } | { readonly active: true; readonly claims: TokenClaims }
 
@@ -44,8 +42,8 @@ type Introspected = { readonly active: false } | { readonly active: true; readon
  * token lives and at most a minute; callers with the same token at the same time share one request.
  *
  * Anybody can send tokens that are none. These must not keep good tokens from being checked: whatever can be refused without
- * a question is; questions about unknown tokens are few at a time; and while they are too many, only those tokens go ahead
- * that bear the issuer's signature.
+ * a question is; questions about unknown tokens are few at a time, and how they fail does not open the circuit breaker; and
+ * while they are many or fail, tokens that bear the issuer's signature go ahead of them.
  */
 export const makeIntrospection = ({
   issuer,
@@ -58,7 +56,7 @@ export const makeIntrospection = ({
   readonly auth: AuthSettings
   readonly client: { readonly clientId: string; readonly clientSecret: Redacted.Redacted }
 }): TokenVerification => {
-  const introspect = Effect.fn("introspect")(function* (token: string) {
+  const introspect = Effect.fn("introspect")(function* (token: string, isTrusted: boolean) {
     const metadata = yield* issuer.metadata
     const ourselves = { client_id: client.clientId }
     const secret = Redacted.value(client.clientSecret)
@@ -70,7 +68,7 @@ export const makeIntrospection = ({
       })
       return processIntrospectionResponse(metadata, ourselves, response)
     }
-    const answer = yield* issuer.askAboutToken(question, [secret, token])
+    const answer = yield* issuer.ask("introspection", question, { secrets: [secret, token], countsStatus: isTrusted })
     const claims = decodeClaims(answer)
     return answer.active && Result.isSuccess(claims)
       ? ({ active: true, claims: claims.success } satisfies Introspected)
@@ -89,22 +87,20 @@ export const makeIntrospection = ({
   const trusted = makeSharedCalls(trustedAtOnce, issuerTimeout)
   const unknown = makeSharedCalls(unknownAtOnce, issuerTimeout)
   let restrained: { readonly since: number; countedAt: number; allowed: number } | undefined
-  const isTooMany = (now: number): boolean => {
-    if (restrained === undefined) return false
-    if (now - restrained.since >= restrainedFor) {
-      restrained = undefined
-      return false
-    }
+  /** Whether the issuer refused to answer lately. */
+  const isRestrained = (now: number): boolean => restrained !== undefined && now - restrained.since < restrainedFor
+  const mayAsk = (now: number): boolean => {
+    if (restrained === undefined || !isRestrained(now)) return true
     const more = ((now - restrained.countedAt) / 1000) * restrainedPerSecond
     restrained.allowed = Math.min(restrainedInARow, restrained.allowed + more)
     restrained.countedAt = now
-    return restrained.allowed < 1
+    return restrained.allowed >= 1
   }
 
   /** Asks about a token, and keeps the answer. */
-  const askAbout = (token: string, digest: string) =>
+  const askAbout = (token: string, digest: string, isTrusted: boolean) =>
     Effect.gen(function* () {
-      const answer = yield* introspect(token)
+      const answer = yield* introspect(token, isTrusted)
       const now = yield* elapsedMillis
       if (!answer.active) {
         active.delete(digest)
@@ -115,24 +111,26 @@ export const makeIntrospection = ({
       inactive.delete(digest)
       active.set(digest, { claims: answer.claims, until: now + Math.max(0, Math.min(keptAtMost, left)) })
       return answer
-    })
-  const askAboutTrusted = (token: string, digest: string) =>
-    trusted(digest, Effect.retry(askAbout(token, digest), { ...again, while: ({ status }) => status === 429 }))
-  const askAboutUnknown = (token: string, digest: string, now: number) =>
+    }).pipe(
+      Effect.tapError(({ status }) =>
+        Effect.map(elapsedMillis, (now) => {
+          // An issuer that does not answer at all is left alone by the breaker.
+          if (status === undefined) return
+          restrained =
+            isRestrained(now) && restrained !== undefined
+              ? { ...restrained, since: now }
+              : { since: now, countedAt: now, allowed: restrainedInARow }
+        }),
+      ),
+    )
+  const askAboutTrusted = (token: string, digest: string) => trusted(digest, askAbout(token, digest, true))
+  const askAboutUnknown = (token: string, digest: string) =>
     unknown(
       digest,
       Effect.suspend(() => {
         if (restrained !== undefined) restrained.allowed -= 1
-        return askAbout(token, digest)
-      }).pipe(
-        Effect.tapError(({ status }) =>
-          Effect.sync(() => {
-            if (status !== 429) return
-            const { countedAt = now, allowed = restrainedInARow } = restrained ?? {}
-            restrained = { since: now, countedAt, allowed }
-          }),
-        ),
-      ),
+        return askAbout(token, digest, false)
+      }),
     )
 
   const introspected = Effect.fnUntraced(function* (token: string) {
@@ -146,8 +144,8 @@ export const makeIntrospection = ({
     const isOver = typeof exp === "number" && exp <= (yield* Clock.currentTimeMillis) / 1000 - leeway
     if ((iss !== undefined && iss !== auth.issuer) || isOver) return inactiveToken
     if (kept !== undefined) return yield* askAboutTrusted(token, digest)
-    const isCrowded = unknown.count() >= unknownAtOnce
-    if (unknown.has(digest) || (!isCrowded && !isTooMany(now))) return yield* askAboutUnknown(token, digest, now)
+    const isCalm = unknown.count() < unknownAtOnce && !isRestrained(now)
+    if (isCalm || unknown.has(digest)) return yield* askAboutUnknown(token, digest)
     switch (iss === undefined ? "unknown" : yield* signatureOf(keys, token)) {
       case "genuine":
         return yield* askAboutTrusted(token, digest)
@@ -155,8 +153,10 @@ export const makeIntrospection = ({
         inactive.set(digest, now + keptAtMost)
         return inactiveToken
       default:
-        if (!isTooMany(now)) return yield* askAboutUnknown(token, digest, now)
-        return yield* new IssuerUnavailable({ detail: "it answers 429, so unknown tokens are not all asked about" })
+        if (mayAsk(now)) return yield* askAboutUnknown(token, digest)
+        return yield* new IssuerUnavailable({
+          detail: "it refused to answer lately, so not all unknown tokens are asked about",
+        })
     }
   })
 
@@ -176,7 +176,7 @@ export const makeIntrospection = ({
     return yield* Effect.fromResult(judgeClaims(answer.claims, auth, (yield* Clock.currentTimeMillis) / 1000))
   })
   // No token at all is not active, which an issuer that lets us ask says.
-  return { verify, ready: Effect.asVoid(introspect("none")) }
+  return { verify, ready: Effect.asVoid(introspect("none", true)) }
 }
 
 const inactiveToken: Introspected = { active: false }

@@ -1,15 +1,13 @@
 import {
   type AboutCall,
   defaultRetryPolicy,
-  type Endpoint,
-  makeEndpoint,
   retryAfterSeconds,
   type Transport,
   TransportFailure,
   transportFailureFrom,
   withoutSecrets,
 } from "@cscs/http-transport"
-import { Effect, Option, Schema, type Scope } from "effect"
+import { Effect, Option, Schema } from "effect"
 import {
   type AuthorizationServer,
   allowInsecureRequests,
@@ -30,18 +28,20 @@ export interface Issuer {
   readonly metadata: Effect.Effect<AuthorizationServer, IssuerUnavailable>
   /**
    * One call by `fetch` within its time, under the issuer's circuit breaker; whatever goes wrong means that tokens cannot
-   * be checked.
+   * be checked. What the issuer says of a token is an answer, not a failure.
    */
-  readonly ask: <A>(what: string, call: (signal: AbortSignal) => Promise<A>) => Effect.Effect<A, IssuerUnavailable>
-  /**
-   * The same about one token, without the breaker: how the issuer fails for one token, which anybody can make up, must not
-   * keep others from being checked. What it says of a token is an answer, not a failure.
-   *
-   * @param secrets what the request carries and no message may
-   */
-  readonly askAboutToken: <A>(
+  readonly ask: <A>(
+    what: string,
     call: (signal: AbortSignal) => Promise<A>,
-    secrets: ReadonlyArray<string>,
+    options?: {
+      /** What the request carries and no message may. Default none. */
+      readonly secrets?: ReadonlyArray<string>
+      /**
+       * Whether a status that is no success counts for the circuit breaker. Not for what anybody can make us ask: it would
+       * keep us from all other calls. Default true.
+       */
+      readonly countsStatus?: boolean
+    },
   ) => Effect.Effect<A, IssuerUnavailable>
   /** Throws for an answer that is no success, save a refusal of a POST: a library reads the reason there. */
   readonly fetch: typeof fetch
@@ -54,7 +54,7 @@ export const issuerTimeout = "5 seconds"
  * Finds an issuer's endpoints by OpenID Connect Discovery. Nothing is asked at start-up, so that a start does not depend
  * on it.
  */
-export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Effect<Issuer, never, Scope.Scope> =>
+export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Effect<Issuer> =>
   Effect.gen(function* () {
     const send: typeof fetch = async (input, init) => {
       const response = await transport.fetch(input, init)
@@ -63,28 +63,31 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
       await response.body?.cancel()
       throw statusFailure(response, ` at ${response.url}`, { upstream: "issuer", call: String(input) })
     }
-    const unbroken = yield* makeEndpoint({
-      upstream: "issuer",
-      attemptTimeout: issuerTimeout,
-      deadline: issuerTimeout,
-      retry: noRetry,
-      hasBreaker: false,
-    })
-    const askBy =
-      (endpoint: Endpoint) =>
-      <A>(what: string, call: (signal: AbortSignal) => Promise<A>, secrets: ReadonlyArray<string> = []) => {
-        const about = { upstream: "issuer", call: what }
-        const attempt = Effect.tryPromise({ try: call, catch: (thrown) => failureFrom(thrown, about, secrets) })
-        return Effect.mapError(
-          endpoint(about, attempt),
-          ({ reason, detail, status }) =>
-            new IssuerUnavailable({
-              detail: `${what}: ${reason}: ${detail}`,
-              ...(status === undefined ? {} : { status }),
-            }),
-        )
-      }
-    const ask = askBy(transport.endpoint)
+    const ask: Issuer["ask"] = (what, call, { secrets = [], countsStatus = true } = {}) => {
+      const about = { upstream: "issuer", call: what }
+      const attempt = Effect.tryPromise({ try: call, catch: (thrown) => failureFrom(thrown, about, secrets) })
+      const judged = countsStatus
+        ? transport.endpoint(about, attempt)
+        : // A defect tells the breaker nothing.
+          transport
+            .endpoint(
+              about,
+              Effect.catchIf(
+                attempt,
+                ({ reason }) => reason === "status",
+                (failure) => Effect.die(failure),
+              ),
+            )
+            .pipe(
+              Effect.catchDefect((defect) =>
+                defect instanceof TransportFailure ? Effect.fail(defect) : Effect.die(defect),
+              ),
+            )
+      return Effect.mapError(
+        judged,
+        ({ reason, detail, status }) => new IssuerUnavailable({ detail: `${what}: ${reason}: ${detail}`, status }),
+      )
+    }
     const discover = ask("discovery", async (signal) => {
       const response = await discoveryRequest(new URL(auth.realmUrl), {
         [customFetch]: (url, init) => send(url, init as unknown as RequestInit),
@@ -112,12 +115,7 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
         ? Effect.catchTag(shared("metadata", discovered), "TooBusy", () => Effect.die("one call alone is in no queue"))
         : Effect.succeed(known),
     )
-    return {
-      metadata,
-      ask,
-      askAboutToken: (call, secrets) => askBy(unbroken)("introspection", call, secrets),
-      fetch: send,
-    }
+    return { metadata, ask, fetch: send }
   })
 
 /** Callers are told when to come again, and what is known serves on. */

@@ -19,7 +19,7 @@ export class RoleMissing extends Data.TaggedError("RoleMissing")<{
 export class IssuerUnavailable extends Data.TaggedError("IssuerUnavailable")<{
   readonly detail: string
   /** That it answered with, if it answered. */
-  readonly status?: number
+  readonly status?: number | undefined
 }> {
   override get message() {
     return `The token issuer: ${this.detail}`
