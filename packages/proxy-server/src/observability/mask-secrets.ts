@@ -72,11 +72,20 @@ export const maskFound = (field: string, found: unknown, text: (given: string) =
  * A text without the secrets that it shows by their form: what follows a secret name and a colon or an equals sign
  * (`"api_key":"…"`, `token=…`), and user and password in a URL.
  */
-export const maskText = (text: string): string => maskLogins(maskAssignments(text))
+export const maskText = (text: string): string => (/[:=%]/.test(text) ? maskLogins(maskAssignments(text)) : text)
 
 /** Characters of a name that are looked at: a longer one is judged by its end. */
 const longestName = 128
-const nameCharacter = /[\p{L}\p{N}_.$-]/u
+/** Whether a name without quotes may hold a character: any letter or digit, and `_ . $ -`. */
+const isInName = (code: number): boolean =>
+  code > 127 ||
+  (code >= 97 && code <= 122) ||
+  (code >= 65 && code <= 90) ||
+  (code >= 48 && code <= 57) ||
+  code === 95 ||
+  code === 46 ||
+  code === 45 ||
+  code === 36
 
 const maskAssignments = (text: string): string => {
   let result = ""
@@ -102,7 +111,7 @@ const nameBefore = (text: string, separator: number): string => {
     return named.slice(named.lastIndexOf(quote) + 1)
   }
   let begin = before.length
-  while (begin > 0 && nameCharacter.test(before[begin - 1] ?? "")) begin -= 1
+  while (begin > 0 && isInName(before.charCodeAt(begin - 1))) begin -= 1
   return before.slice(begin)
 }
 
@@ -180,6 +189,8 @@ export const masker = (secrets: ReadonlyArray<string>): ((text: string) => strin
   const spelt = [...new Set(known.flatMap(spellings))].sort((one, other) => other.length - one.length)
   const anywhere = new RegExp(spelt.map(escaped).join("|"), "gi")
   const starts = [...new Set(spelt.map((one) => one.slice(0, telling).toLowerCase()))]
+  /** Most texts hold no secret, which this tells in a fraction of the time. */
+  const anyStart = new RegExp(starts.map(escaped).join("|"), "i")
   const isCut = (rest: string) => spelt.some((one) => one.toLowerCase().startsWith(rest))
   const cutEnd = (text: string): string => {
     const tail = text.replace(/…$/, "").toLowerCase()
@@ -188,15 +199,16 @@ export const masker = (secrets: ReadonlyArray<string>): ((text: string) => strin
       .filter((index) => index >= 0 && isCut(tail.slice(index)))
     return from.length === 0 ? text : `${text.slice(0, Math.min(...from))}${mask}`
   }
+  const asSpelt = (text: string) => (anyStart.test(text) ? cutEnd(text.replace(anywhere, mask)) : text)
   /** Each character may be written as a code of its own. */
   const inCodes = (text: string): string =>
-    /%[0-9a-f]{2}|\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|&#/i.test(text)
+    /[%\\]|&#/.test(text)
       ? text.replace(/\S+/g, (word) => {
           const plain = withoutCodes(word)
           return plain !== word && known.some((secret) => plain.includes(secret)) ? mask : word
         })
       : text
-  return (text) => maskText(inCodes(cutEnd(text.replace(anywhere, mask))))
+  return (text) => (text.length < shortestSecret ? text : maskText(inCodes(asSpelt(text))))
 }
 
 /** A secret as other texts may write it. */
