@@ -21,7 +21,7 @@ export const redactor = (secrets: ReadonlyArray<string | Redacted.Redacted>): ((
   let known: Guises | undefined
   return (text) => {
     known ??= guisesOf(secrets.map((secret) => (typeof secret === "string" ? secret : Redacted.value(secret))))
-    if (known.whole === undefined) return text
+    if (known.whole === undefined || (!mayHold(text, known) && !escapes.test(text))) return text
     const first = masked(text, known)
     const plain = unescaped(first)
     const second = masked(plain, known)
@@ -44,7 +44,29 @@ interface Guises {
   readonly whole: RegExp | undefined
   /** All pieces of `telling` characters, in lower case. */
   readonly pieces: ReadonlySet<string>
+  /** Which hashes the beginnings of pieces have: most places of most texts are passed over by these. */
+  readonly starts: Uint8Array
+  /** The guises that are too short to have a piece. */
+  readonly short: RegExp | undefined
 }
+
+/** What a text has that spells characters in another way: JSON, URLs, HTML. */
+const escapes = /[%\\]|&#/
+
+const startOf = (text: string, at: number): number =>
+  ((text.charCodeAt(at) * 31 + text.charCodeAt(at + 1)) * 31 + text.charCodeAt(at + 2)) & 0x7fff
+
+/** Where the first piece of a secret begins in a text in lower case; -1 if there is none. */
+const firstPiece = (lower: string, { pieces, starts }: Guises): number => {
+  for (let at = 0; at + telling <= lower.length; at++) {
+    if (starts[startOf(lower, at)] === 1 && pieces.has(lower.slice(at, at + telling))) return at
+  }
+  return -1
+}
+
+/** Whether a text may hold a secret; most do not, which this tells at little cost. */
+const mayHold = (text: string, known: Guises): boolean =>
+  known.short?.test(text) === true || firstPiece(text.toLowerCase(), known) >= 0
 
 const guisesOf = (secrets: ReadonlyArray<string>): Guises => {
   const all = [...new Set(secrets.flatMap(guises))].filter((guise) => guise.length >= shortest)
@@ -53,8 +75,22 @@ const guisesOf = (secrets: ReadonlyArray<string>): Guises => {
     const lower = guise.slice(0, longest).toLowerCase()
     for (let at = 0; at + telling <= lower.length; at++) pieces.add(lower.slice(at, at + telling))
   }
-  const whole = all.sort((a, b) => b.length - a.length).map((guise) => guise.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"))
-  return { whole: whole.length === 0 ? undefined : new RegExp(whole.join("|"), "gi"), pieces }
+  const starts = new Uint8Array(0x8000)
+  for (const piece of pieces) starts[startOf(piece, 0)] = 1
+  const anyOf = (some: ReadonlyArray<string>, flags: string) =>
+    some.length === 0
+      ? undefined
+      : new RegExp(some.map((guise) => guise.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"), flags)
+  const longestFirst = all.toSorted((a, b) => b.length - a.length)
+  return {
+    whole: anyOf(longestFirst, "gi"),
+    pieces,
+    starts,
+    short: anyOf(
+      all.filter((guise) => guise.length < telling),
+      "i",
+    ),
+  }
 }
 
 const guises = (secret: string): ReadonlyArray<string> => {
@@ -82,14 +118,11 @@ const guises = (secret: string): ReadonlyArray<string> => {
 }
 
 /** Whole secrets first: one may hold white space. Then each word from the first piece of a secret in it to its end. */
-const masked = (text: string, { whole, pieces }: Guises): string => {
-  if (whole === undefined) return text
-  return text.replace(whole, mask).replace(/\S+/g, (word) => {
-    const lower = word.toLowerCase()
-    for (let at = 0; at + telling <= lower.length; at++) {
-      if (pieces.has(lower.slice(at, at + telling))) return `${word.slice(0, at)}${mask}`
-    }
-    return word
+const masked = (text: string, known: Guises): string => {
+  if (known.whole === undefined) return text
+  return text.replace(known.whole, mask).replace(/\S+/g, (word) => {
+    const at = firstPiece(word.toLowerCase(), known)
+    return at < 0 ? word : `${word.slice(0, at)}${mask}`
   })
 }
 

@@ -73,11 +73,20 @@ export const maskFound = (field: string, found: unknown, text: (given: string) =
  * A text without the secrets that it shows by their form: what follows a secret name and a colon or an equals sign
  * (`"api_key":"…"`, `token=…`), and user and password in a URL.
  */
-export const maskText = (text: string): string => maskLogins(maskAssignments(text))
+export const maskText = (text: string): string => (/[:=%]/.test(text) ? maskLogins(maskAssignments(text)) : text)
 
 /** Characters of a name that are looked at: a longer one is judged by its end. */
 const longestName = 128
-const nameCharacter = /[\p{L}\p{N}_.$-]/u
+/** Whether a name without quotes may hold a character: any letter or digit, and `_ . $ -`. */
+const isInName = (code: number): boolean =>
+  code > 127 ||
+  (code >= 97 && code <= 122) ||
+  (code >= 65 && code <= 90) ||
+  (code >= 48 && code <= 57) ||
+  code === 95 ||
+  code === 46 ||
+  code === 45 ||
+  code === 36
 
 const maskAssignments = (text: string): string => {
   let result = ""
@@ -103,7 +112,7 @@ const nameBefore = (text: string, separator: number): string => {
     return named.slice(named.lastIndexOf(quote) + 1)
   }
   let begin = before.length
-  while (begin > 0 && nameCharacter.test(before[begin - 1] ?? "")) begin -= 1
+  while (begin > 0 && isInName(before.charCodeAt(begin - 1))) begin -= 1
   return before.slice(begin)
 }
 
