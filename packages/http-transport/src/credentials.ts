@@ -16,8 +16,15 @@ const mask = "***"
  *
  * A secret of fewer than four characters is ignored. The time is linear in the text. The guises are made once, when the
  * function is first called.
+ *
+ * @param options `pieces: "at the end"` looks for a piece only where the text ends in it: for texts of our own, which may
+ *   share words with a secret such as `storage-proxy-2026`, and which are cut at their end only
  */
-export const redactor = (secrets: ReadonlyArray<string | Redacted.Redacted>): ((text: string) => string) => {
+export const redactor = (
+  secrets: ReadonlyArray<string | Redacted.Redacted>,
+  { pieces = "anywhere" }: { readonly pieces?: "anywhere" | "at the end" } = {},
+): ((text: string) => string) => {
+  const masked = pieces === "anywhere" ? withoutPieces : withoutCutEnd
   let known: Guises | undefined
   return (text) => {
     known ??= guisesOf(secrets.map((secret) => (typeof secret === "string" ? secret : Redacted.value(secret))))
@@ -46,6 +53,8 @@ interface Guises {
   readonly pieces: ReadonlySet<string>
   /** Which hashes the beginnings of pieces have: most places of most texts are passed over by these. */
   readonly starts: Uint8Array
+  /** All guises that have a piece, in lower case. */
+  readonly long: ReadonlyArray<string>
   /** The guises that are too short to have a piece. */
   readonly short: RegExp | undefined
 }
@@ -86,6 +95,7 @@ const guisesOf = (secrets: ReadonlyArray<string>): Guises => {
     whole: anyOf(longestFirst, "gi"),
     pieces,
     starts,
+    long: all.filter((guise) => guise.length >= telling).map((guise) => guise.slice(0, longest).toLowerCase()),
     short: anyOf(
       all.filter((guise) => guise.length < telling),
       "i",
@@ -118,12 +128,24 @@ const guises = (secret: string): ReadonlyArray<string> => {
 }
 
 /** Whole secrets first: one may hold white space. Then each word from the first piece of a secret in it to its end. */
-const masked = (text: string, known: Guises): string => {
+const withoutPieces = (text: string, known: Guises): string => {
   if (known.whole === undefined) return text
   return text.replace(known.whole, mask).replace(/\S+/g, (word) => {
     const at = firstPiece(word.toLowerCase(), known)
     return at < 0 ? word : `${word.slice(0, at)}${mask}`
   })
+}
+
+/** Whole secrets, and one that is cut where the text ends. */
+const withoutCutEnd = (text: string, { whole, long }: Guises): string => {
+  if (whole === undefined) return text
+  const rest = text.replace(whole, mask)
+  const lower = rest.replace(/…$/, "").toLowerCase()
+  for (const guise of long) {
+    const at = lower.lastIndexOf(guise.slice(0, telling))
+    if (at >= 0 && guise.startsWith(lower.slice(at))) return `${rest.slice(0, at)}${mask}`
+  }
+  return rest
 }
 
 /** The text with escapes of JSON (`\u0041`), of URLs (`%41`) and of HTML (`&#65;`, `&#x41;`) undone. */

@@ -173,9 +173,9 @@ const maskLogins = (text: string): string => {
   return done === 0 ? text : result + text.slice(done)
 }
 
-/** Masks known secrets in a text, whole or in pieces, in any spelling (`redactor`), and what `maskText` masks. */
+/** Masks known secrets in a text, whole or cut at its end, in any spelling (`redactor`), and what `maskText` masks. */
 export const masker = (secrets: ReadonlyArray<string>): ((text: string) => string) => {
-  const withoutKnown = redactor(secrets)
+  const withoutKnown = redactor(secrets, { pieces: "at the end" })
   return (text) => maskText(withoutKnown(text))
 }
 
