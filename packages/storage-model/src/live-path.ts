@@ -2,11 +2,19 @@ import { Result } from "effect"
 import { compare } from "./code-unit-order.ts"
 import { shown } from "./finding.ts"
 import { isJsonObject, property } from "./json-object.ts"
-import { isRemoval, mayBeLive, providerView } from "./lifecycle.ts"
+import { isRemoval, mayBeLive, providerView, stateOf } from "./lifecycle.ts"
 import type { Located } from "./located-resource.ts"
-import { backendMountPath, invalidComponent, normalizedPath, type PathRule, pathsReadIn } from "./mount-path.ts"
+import {
+  backendMountPath,
+  invalidComponent,
+  normalizedPath,
+  type PathRule,
+  pathsReadIn,
+  projectMountPath,
+  tenantMountPath,
+} from "./mount-path.ts"
 import { eachInSteps, type Steps, sortInSteps } from "./steps.ts"
-import { dataTypeOf } from "./storage-data-type.ts"
+import { dataTypeOf, dataTypesNamedBy } from "./storage-data-type.ts"
 import { dashedUuid } from "./uuid.ts"
 import type { WaldurOrder } from "./waldur-resource.ts"
 
@@ -78,8 +86,8 @@ export const whereaboutsOf = (record: unknown, rule: PathRule = anywhere): Where
   if (!components.includes(anyName)) return { paths: [named, ...read], misread: [], pattern: undefined }
   const taken = names.includes(undefined) ? [] : pathsReadIn(`/${names.join("/")}`)
   const misread = taken.filter((path) => !`${named}/`.startsWith(`${path}/`))
-  // A record that names neither its offering nor its project tells of no directory: it would be any.
-  const tells = components.at(0) !== anyName || components.at(-1) !== anyName
+  // A record without a good slug tells of no directory: it would be any. A data type alone tells none either.
+  const tells = components.some((component, at) => component !== anyName && at !== 1)
   return { paths: read, misread, pattern: tells ? named : undefined }
 }
 
@@ -156,10 +164,12 @@ const componentsOf = (path: string) => path.split("/").filter((component) => com
  *
  * @param located in the order in which they are named where there are many
  * @param unlocated records that have no place in the tree
+ * @param contested UUIDs of which there are several records, a live one among them: the paths of all of them protect
  */
 export function* livePathsOf(
   located: Iterable<Located>,
   unlocated: Iterable<unknown>,
+  contested: ReadonlySet<string>,
   protectedPaths: ReadonlyArray<ProtectedPath>,
   rule: PathRule,
 ): Steps<LivePaths> {
@@ -198,11 +208,11 @@ export function* livePathsOf(
 
   const certain: Array<Claim> = []
   const doubtful: Array<Claim> = []
-  yield* eachInSteps(located, ({ state, path, pathFromWaldur, resource }) => {
+  yield* eachInSteps(located, ({ state, path, pathFromWaldur, dataType, resource }) => {
     const { uuid } = resource
     const place = Result.getOrUndefined(path)
     const isGoing = isRemoval(state)
-    if (!mayBeLive(state, resource.order_in_progress)) {
+    if (!mayBeLive(state, resource.order_in_progress) && !contested.has(uuid)) {
       if (place !== undefined) own(enter(place, undefined), place, uuid)
       return
     }
@@ -210,14 +220,22 @@ export function* livePathsOf(
     else {
       if (isGoing) doubtful.push({ path: place, who: uuid, owns: true })
       else live(place, uuid)
-      if (!pathFromWaldur)
-        for (const read of pathsReadIn(resource.backend_id)) doubtful.push({ path: read, who: uuid, owns: true })
+      if (pathFromWaldur) return
+      for (const read of pathsReadIn(resource.backend_id)) doubtful.push({ path: read, who: uuid, owns: true })
+      for (const name of dataTypesNamedBy(resource)) {
+        const other = Result.flatMap(tenantMountPath(resource, name), (above) => projectMountPath(above, resource))
+        if (name !== dataType && Result.isSuccess(other)) {
+          doubtful.push({ path: other.success, who: uuid, owns: false })
+        }
+      }
     }
   })
   yield* eachInSteps(unlocated, (record) => {
-    if (!recordMayBeLive(record)) return
-    const claims = claimsOf(record, dashedUuid(property(record, "uuid")) ?? "a resource whose record is bad", rule)
-    const isCertain = claims.length === 1 && property(record, "state") !== "Terminating"
+    const uuid = dashedUuid(property(record, "uuid"))
+    const isLive = recordMayBeLive(record)
+    if (!isLive && !contested.has(uuid ?? "")) return
+    const claims = claimsOf(record, uuid ?? "a resource whose record is bad", rule)
+    const isCertain = claims.length === 1 && isLive && !isRemoval(stateOf(property(record, "state")))
     for (const claim of claims) (isCertain && claim.owns ? certain : doubtful).push(claim)
   })
   yield* eachInSteps(protectedPaths, ({ path, by }) => {
