@@ -1,3 +1,4 @@
+import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { buildHierarchy, decodeResources } from "../src/index.ts"
 import { anOrder, aResource, dashedNumber, type Row, terminating, uuidNumber } from "./a-resource.ts"
@@ -395,6 +396,51 @@ describe("two rows of one uuid", () => {
     const tree = treeOf([goneAt("/fs/t/c/it"), aResource({ uuid: uuidNumber(2), slug: 5, backend_id: "/fs/t/c/it" })])
     expect(tree.skipped.map(({ code }) => code).toSorted()).toEqual(["bad-data", "removal-of-live-path"])
   })
+})
+
+describe("paths that part anywhere", () => {
+  const path = fc
+    .array(fc.constantFrom("a", "b", "aa", "a.b"), { minLength: 2, maxLength: 6 })
+    .map((names) => `/${names.join("/")}`)
+  const someRows = fc.array(fc.record({ backend_id: path, isLive: fc.boolean(), isClean: fc.boolean() }), {
+    maxLength: 12,
+  })
+
+  it("protect what is at or below a removal, and warn of what is around it", () => {
+    fc.assert(
+      fc.property(someRows, (some) => {
+        const rows = some.map(({ backend_id, isLive, isClean }, at) =>
+          aResource({
+            uuid: uuidNumber(at + 1),
+            project_slug: `p-${at}`,
+            backend_id: isLive && !isClean ? `${backend_id}/` : backend_id,
+            ...(isLive ? {} : { state: "Terminated" }),
+          }),
+        )
+        const tree = treeOf(rows)
+        const live = some.filter(({ isLive }) => isLive).map(({ backend_id }) => `${backend_id}/`)
+        some.forEach(({ backend_id, isLive }, at) => {
+          if (isLive) return
+          const uuid = dashedNumber(at + 1)
+          const isHeld = live.some((one) => one.startsWith(`${backend_id}/`))
+          const isInside = !isHeld && live.some((one) => `${backend_id}/`.startsWith(one))
+          expect(tree.skipped.some((one) => one.uuid === uuid)).toBe(isHeld)
+          expect(tree.warnings.some((one) => one.uuid === uuid && one.code === "nested-mount-point")).toBe(isInside)
+        })
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it("cost memory by their number and length, not by their depth", () => {
+    // A directory for each component of these would be gigabytes.
+    const rows = Array.from({ length: 4000 }, (_, at) =>
+      aResource({ uuid: uuidNumber(at + 1), backend_id: `/fs/d${at}${"/a".repeat(2000)}` }),
+    )
+    expect(resourcesOf(treeOf(rows))).toHaveLength(4000)
+    expect(removalBeside(rows[0], `/fs/d0${"/a".repeat(1999)}`)).toBe("removal-of-live-path")
+    expect(removalBeside(rows[0], `/fs/d0${"/a".repeat(1999)}/b`)).toBe("served")
+  }, 120_000)
 })
 
 describe("of 20,000 records", () => {
