@@ -41,9 +41,11 @@ export function* customerDirectory(lists: ReadonlyMap<string, ReadonlyArray<Offe
   for (const [offering, listed] of lists) {
     const directory: Directory = { byUuid: new Map(), bySlug: new Map() }
     yield* eachInSteps(listed, (customer) => {
-      if (customer.name.length > longestText) return
+      if (customer.name.length > longestText || customer.slug.length > longestText) return
       const uuid = dashedUuid(customer.uuid)
-      if (uuid !== undefined) keepOne(directory.byUuid, uuid, customer)
+      // It could only take the place of a good one.
+      if (uuid === undefined) return
+      keepOne(directory.byUuid, uuid, customer)
       keepOne(directory.bySlug, customer.slug, customer)
     })
     directories.set(dashedUuid(offering) ?? offering, directory)

@@ -3,9 +3,9 @@ import { compare } from "./code-unit-order.ts"
 import { customerDirectory, type OfferingCustomer } from "./customer-directory.ts"
 import { type Problem, problem, type SkipCode, type Skipped, type Warn, type Warning } from "./finding.ts"
 import { getOrMake } from "./get-or-make.ts"
-import { jsonText } from "./json-object.ts"
+import { jsonText, property } from "./json-object.ts"
 import { isRemoval, mayBeLive, providerView, stateOf } from "./lifecycle.ts"
-import { livePathsOf, type ProtectedPath } from "./live-path.ts"
+import { livePathsOf, type ProtectedPath, recordMayBeLive } from "./live-path.ts"
 import { type CustomerGroup, type Group, groupsOf, membersOf, type TenantGroup } from "./located-groups.ts"
 import { type Located, locator } from "./located-resource.ts"
 import { invalidComponent, pathRule } from "./mount-path.ts"
@@ -19,6 +19,7 @@ import { sharedGids, sharedProjectSlugs } from "./shared-identity.ts"
 import { eachInSteps, findInSteps, type Steps, sortInSteps, stepSize } from "./steps.ts"
 import type { StorageEntry } from "./storage-entry.ts"
 import { type StorageNames, storageNames } from "./storage-names.ts"
+import { dashedUuid } from "./uuid.ts"
 import type { DecodedResources, WaldurResource } from "./waldur-resource.ts"
 
 /** All that the tree is made of. */
@@ -131,14 +132,16 @@ export function* hierarchySteps(
     skip(resource, code, found)
     unlocated.push(resource)
   }
-  yield* eachInSteps(yield* distinct(decoded.resources, drop), (resource) => {
+  const { malformed, contested } = yield* contestedAmong(decoded.malformed)
+  yield* eachInSteps(yield* distinct(decoded.resources, drop, contested), (resource) => {
+    if (malformed.has(resource.uuid) && livelinessOf(resource) > 0) contested.add(resource.uuid)
     const place = locate(resource, warnOf(resource), listener?.resource(resource)?.note)
     if (Result.isSuccess(place)) located.push(place.success)
     else drop(resource, place.failure.code, place.failure.problem)
   })
 
   const tenants = yield* groupsOf(located)
-  const live = yield* livePathsOf(membersOf(tenants), unlocated, protectedPaths, rule)
+  const live = yield* livePathsOf(membersOf(tenants), unlocated, contested, protectedPaths, rule)
   const directoryOf = parentDirectories(live, rule)
   const customerOf = yield* customerDirectory(customers)
   const statesOf = loneStates()
@@ -284,37 +287,68 @@ const byIdentity = (a: Skipped | Warning, b: Skipped | Warning): number =>
   compare(jsonText(a.found), jsonText(b.found)) ||
   compare(a.reason, b.reason)
 
+/** The UUIDs of the records that could not be decoded, and those of them that may be live. */
+function* contestedAmong(
+  records: ReadonlyArray<unknown>,
+): Steps<{ readonly malformed: ReadonlySet<string>; readonly contested: Set<string> }> {
+  const malformed = new Set<string>()
+  const contested = new Set<string>()
+  yield* eachInSteps(records, (record) => {
+    const uuid = dashedUuid(property(record, "uuid"))
+    if (uuid === undefined) return
+    malformed.add(uuid)
+    if (recordMayBeLive(record)) contested.add(uuid)
+  })
+  return { malformed, contested }
+}
+
+interface Candidate {
+  readonly resource: WaldurResource
+  /** Made when it is needed, and once: one large record may have any number of small ones beside it. */
+  content: string | undefined
+}
+
 /**
  * One record for each uuid: of those that differ the live one, so that no order of rows makes a removal of it. Else the
  * choice depends on their content alone.
+ *
+ * @param contested gets the UUIDs of which a record that may be live is preferred
  */
 function* distinct(
   resources: ReadonlyArray<WaldurResource>,
   drop: (resource: WaldurResource, code: SkipCode, found: Problem) => void,
+  contested: Set<string>,
 ): Steps<Iterable<WaldurResource>> {
   // In many maps by the first two digits: one of all uuids would take ten milliseconds to grow.
-  const byUuid = new Map<string, Map<string, WaldurResource>>()
+  const byUuid = new Map<string, Map<string, Candidate>>()
   yield* eachInSteps(resources, (resource) => {
     const { uuid } = resource
-    const kept = getOrMake(byUuid, uuid.slice(0, 2), () => new Map<string, WaldurResource>())
+    const kept = getOrMake(byUuid, uuid.slice(0, 2), () => new Map<string, Candidate>())
+    const candidate: Candidate = { resource, content: undefined }
     const other = kept.get(uuid)
     if (other === undefined) {
-      kept.set(uuid, resource)
+      kept.set(uuid, candidate)
       return
     }
-    const [better, dropped] = preference(other, resource) <= 0 ? [other, resource] : [resource, other]
+    const [better, dropped] = preference(other, candidate) <= 0 ? [other, candidate] : [candidate, other]
     kept.set(uuid, better)
+    if (livelinessOf(better.resource) > 0) contested.add(uuid)
     drop(
-      dropped,
+      dropped.resource,
       "duplicate",
       problem("uuid", uuid, "Waldur sent this resource more than once; a live record goes before"),
     )
   })
-  return valuesOf(byUuid.values())
+  return keptIn(byUuid.values())
 }
 
-const preference = (a: WaldurResource, b: WaldurResource): number =>
-  livelinessOf(b) - livelinessOf(a) || compare(contentOf(a), contentOf(b))
+const preference = (a: Candidate, b: Candidate): number => {
+  const byLiveliness = livelinessOf(b.resource) - livelinessOf(a.resource)
+  if (byLiveliness !== 0) return byLiveliness
+  a.content ??= contentOf(a.resource)
+  b.content ??= contentOf(b.resource)
+  return compare(a.content, b.content)
+}
 
 /** The more certain it is that a record's data stays, the higher. */
 const livelinessOf = ({ state, order_in_progress: order }: WaldurResource): number => {
@@ -330,6 +364,6 @@ const contentOf = (resource: WaldurResource): string =>
     .map(([field, value]) => `${field}: ${jsonText(value)}`)
     .join("\n")
 
-function* valuesOf<A>(maps: Iterable<ReadonlyMap<string, A>>): Generator<A, void> {
-  for (const map of maps) yield* map.values()
+function* keptIn(maps: Iterable<ReadonlyMap<string, Candidate>>): Generator<WaldurResource, void> {
+  for (const map of maps) for (const { resource } of map.values()) yield resource
 }

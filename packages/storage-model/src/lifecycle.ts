@@ -43,13 +43,20 @@ const atProvider = new Set(["pending-provider", "executing"])
 
 /**
  * Whether a resource is being removed although no order in progress that we know asks for it: none at all, one of
- * another type, or one in a state that we do not know, such as a state of a later Waldur. Compared exactly, so that what
- * is doubtful is not removed.
+ * another type, or one in a state that we do not know, such as a state of a later Waldur. One that is gone needs no
+ * order, but an order in progress of a type that we do not know, such as its restoration, speaks against its removal.
+ * Compared exactly, so that what is doubtful is not removed.
  *
  * @param state as the provider sees it
  */
-export const lacksRemovalOrder = (state: string, order: WaldurOrder | null | undefined): boolean =>
-  state === "Terminating" && !(order?.type === "Terminate" && atProvider.has(order.state ?? ""))
+export const lacksRemovalOrder = (state: string, order: WaldurOrder | null | undefined): boolean => {
+  if (order?.type === "Terminate" && atProvider.has(order.state ?? "")) return false
+  return state === "Terminating" || (state === "Terminated" && isInProgress(order) && !knowsType(order))
+}
+
+const orderTypes = new Set(["Create", "Update", "Terminate"])
+/** An order without a type asks for nothing else than the state says. */
+const knowsType = ({ type }: WaldurOrder) => type === undefined || type === null || type === "" || orderTypes.has(type)
 
 /** Whether a resource has data that somebody may want to keep: that of a removal which lacks its order, too. */
 export const mayBeLive = (state: string, order: WaldurOrder | null | undefined): boolean =>

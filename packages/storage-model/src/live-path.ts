@@ -2,11 +2,19 @@ import { Result } from "effect"
 import { compare } from "./code-unit-order.ts"
 import { shown } from "./finding.ts"
 import { isJsonObject, property } from "./json-object.ts"
-import { isRemoval, mayBeLive, providerView } from "./lifecycle.ts"
+import { isRemoval, mayBeLive, providerView, stateOf } from "./lifecycle.ts"
 import type { Located } from "./located-resource.ts"
-import { backendMountPath, invalidComponent, normalizedPath, type PathRule, pathsReadIn } from "./mount-path.ts"
+import {
+  backendMountPath,
+  invalidComponent,
+  normalizedPath,
+  type PathRule,
+  pathsReadIn,
+  projectMountPath,
+  tenantMountPath,
+} from "./mount-path.ts"
 import { eachInSteps, type Steps, sortInSteps } from "./steps.ts"
-import { dataTypeOf } from "./storage-data-type.ts"
+import { dataTypeOf, dataTypesNamedBy } from "./storage-data-type.ts"
 import { dashedUuid } from "./uuid.ts"
 import type { WaldurOrder } from "./waldur-resource.ts"
 
@@ -78,8 +86,8 @@ export const whereaboutsOf = (record: unknown, rule: PathRule = anywhere): Where
   if (!components.includes(anyName)) return { paths: [named, ...read], misread: [], pattern: undefined }
   const taken = names.includes(undefined) ? [] : pathsReadIn(`/${names.join("/")}`)
   const misread = taken.filter((path) => !`${named}/`.startsWith(`${path}/`))
-  // A record that names neither its offering nor its project tells of no directory: it would be any.
-  const tells = components.at(0) !== anyName || components.at(-1) !== anyName
+  // A record without a good slug tells of no directory: it would be any. A data type alone tells none either.
+  const tells = components.some((component, at) => component !== anyName && at !== 1)
   return { paths: read, misread, pattern: tells ? named : undefined }
 }
 
@@ -101,25 +109,68 @@ interface Occupants {
   count: number
 }
 
-/** A directory of the disk. Descending by components takes time linear in the path's length, and no prefix misleads. */
+/** In words, which are made only when somebody asks. */
+type Words = () => string
+
+/**
+ * A directory of the disk of which something is known, or below which ways part. Descending by components takes time
+ * linear in the path's length, and no prefix misleads. One for each path, however deep, and so many for no record.
+ */
 interface Directory {
-  /** By name, the name `*` for a bad one; made when needed, for most directories hold none. */
+  /** Its path below the directory that has it as an entry: names, the name `*` for a bad one, with `/` between them. */
+  run: string
+  /** By the first name of each; made when needed, for most directories hold none. */
   entries: Map<string, Directory> | undefined
   /** Who is live here for certain. */
   live: Occupants | undefined
   /** Who may be live here, in words. */
   kept: string | undefined
-  /** Who may be live here or anywhere below, in words. */
-  region: string | undefined
-  /** What is live below, in words. */
-  holds: string | undefined
+  /** Who may be live here or anywhere below. */
+  region: Words | undefined
+  /** What is live here or below. */
+  holds: Words | undefined
   /** A resource, live or not, whose directory this is. */
   owner: string | undefined
 }
 
+/** A place on the way to a directory: so many characters of its run, all of them where it is the directory itself. */
+interface Place {
+  readonly directory: Directory
+  readonly at: number
+}
+
+/** The directory at a place; `undefined` if the place is but on the way to one. */
+const directoryAt = ({ directory, at }: Place): Directory | undefined =>
+  at === directory.run.length ? directory : undefined
+
+/** The place of an entry; `undefined` if nothing is known of it, nor of what is below. */
+const entryOf = ({ directory, at }: Place, name: string): Place | undefined => {
+  if (at === directory.run.length) {
+    const entry = directory.entries?.get(name)
+    return entry && { directory: entry, at: name.length }
+  }
+  const start = at + 1
+  const end = start + name.length
+  const isEntry = directory.run.startsWith(name, start) && (end === directory.run.length || directory.run[end] === "/")
+  return isEntry ? { directory, at: end } : undefined
+}
+
+const firstName = (run: string) => run.split("/", 1)[0] ?? ""
+
+/** Makes a place a directory. */
+const directoryMadeAt = ({ directory, at }: Place): Directory => {
+  if (at === directory.run.length) return directory
+  const below = { ...directory, run: directory.run.slice(at + 1) }
+  const { holds } = directory
+  Object.assign(directory, emptyDirectory(directory.run.slice(0, at)), { holds })
+  directory.entries = new Map([[firstName(below.run), below]])
+  return directory
+}
+
 const named = (one: string, { count }: Occupants) => (count > 2 ? `${one} and others (${count} in all)` : one)
 
-const emptyDirectory = (): Directory => ({
+const emptyDirectory = (run: string): Directory => ({
+  run,
   entries: undefined,
   live: undefined,
   kept: undefined,
@@ -156,32 +207,43 @@ const componentsOf = (path: string) => path.split("/").filter((component) => com
  *
  * @param located in the order in which they are named where there are many
  * @param unlocated records that have no place in the tree
+ * @param contested UUIDs of which there are several records, a live one among them: the paths of all of them protect
  */
 export function* livePathsOf(
   located: Iterable<Located>,
   unlocated: Iterable<unknown>,
+  contested: ReadonlySet<string>,
   protectedPaths: ReadonlyArray<ProtectedPath>,
   rule: PathRule,
 ): Steps<LivePaths> {
-  const root = emptyDirectory()
-  const enter = (path: string, holds: string | undefined): Directory => {
-    let directory = root
-    for (const component of componentsOf(path)) {
-      if (holds !== undefined) directory.holds ??= holds
-      directory.entries ??= new Map()
-      const known = directory.entries.get(component)
-      const next = known ?? emptyDirectory()
-      if (known === undefined) directory.entries.set(component, next)
-      directory = next
+  const root = emptyDirectory("")
+  const enter = (path: string, holds: Words | undefined): Directory => {
+    const names = componentsOf(path)
+    let place: Place = { directory: root, at: 0 }
+    let passed = 0
+    for (const name of names) {
+      const next = entryOf(place, name)
+      if (next === undefined) break
+      if (next.directory !== place.directory) place.directory.holds ??= holds
+      place = next
+      passed += 1
     }
-    return directory
+    const known = directoryMadeAt(place)
+    known.holds ??= holds
+    const [name] = names.slice(passed, passed + 1)
+    if (name === undefined) return known
+    const made = emptyDirectory(names.slice(passed).join("/"))
+    made.holds = holds
+    known.entries ??= new Map()
+    known.entries.set(name, made)
+    return made
   }
   const own = (directory: Directory, path: string, who: string) => {
     // A path of one component is no mount point, so that nobody's directory is all of a file system.
     if (path.includes("/", 1)) directory.owner ??= who
   }
   const live = (path: string, who: string) => {
-    const directory = enter(path, `holds the mount point ${shown(path)}, which is live`)
+    const directory = enter(path, () => `holds the mount point ${shown(path)}, which is live`)
     own(directory, path, who)
     const known = directory.live
     if (known === undefined) directory.live = { first: who, second: undefined, count: 1 }
@@ -191,18 +253,18 @@ export function* livePathsOf(
     }
   }
   const keep = (path: string, who: string, owns: boolean) => {
-    const directory = enter(path, `holds ${shown(path)}, where ${who} may be live`)
+    const directory = enter(path, () => `holds ${shown(path)}, where ${who} may be live`)
     if (owns) own(directory, path, who)
     directory.kept ??= who
   }
 
   const certain: Array<Claim> = []
   const doubtful: Array<Claim> = []
-  yield* eachInSteps(located, ({ state, path, pathFromWaldur, resource }) => {
+  yield* eachInSteps(located, ({ state, path, pathFromWaldur, dataType, resource }) => {
     const { uuid } = resource
     const place = Result.getOrUndefined(path)
     const isGoing = isRemoval(state)
-    if (!mayBeLive(state, resource.order_in_progress)) {
+    if (!mayBeLive(state, resource.order_in_progress) && !contested.has(uuid)) {
       if (place !== undefined) own(enter(place, undefined), place, uuid)
       return
     }
@@ -210,14 +272,22 @@ export function* livePathsOf(
     else {
       if (isGoing) doubtful.push({ path: place, who: uuid, owns: true })
       else live(place, uuid)
-      if (!pathFromWaldur)
-        for (const read of pathsReadIn(resource.backend_id)) doubtful.push({ path: read, who: uuid, owns: true })
+      if (pathFromWaldur) return
+      for (const read of pathsReadIn(resource.backend_id)) doubtful.push({ path: read, who: uuid, owns: true })
+      for (const name of dataTypesNamedBy(resource)) {
+        const other = Result.flatMap(tenantMountPath(resource, name), (above) => projectMountPath(above, resource))
+        if (name !== dataType && Result.isSuccess(other)) {
+          doubtful.push({ path: other.success, who: uuid, owns: false })
+        }
+      }
     }
   })
   yield* eachInSteps(unlocated, (record) => {
-    if (!recordMayBeLive(record)) return
-    const claims = claimsOf(record, dashedUuid(property(record, "uuid")) ?? "a resource whose record is bad", rule)
-    const isCertain = claims.length === 1 && property(record, "state") !== "Terminating"
+    const uuid = dashedUuid(property(record, "uuid"))
+    const isLive = recordMayBeLive(record)
+    if (!isLive && !contested.has(uuid ?? "")) return
+    const claims = claimsOf(record, uuid ?? "a resource whose record is bad", rule)
+    const isCertain = claims.length === 1 && isLive && !isRemoval(stateOf(property(record, "state")))
     for (const claim of claims) (isCertain && claim.owns ? certain : doubtful).push(claim)
   })
   yield* eachInSteps(protectedPaths, ({ path, by }) => {
@@ -229,24 +299,26 @@ export function* livePathsOf(
   yield* eachInSteps(yield* sortInSteps(certain, byPath), ({ path, who }) => live(path, who))
   yield* eachInSteps(yield* sortInSteps(doubtful, byPath), ({ path, who, owns }) => {
     if (!isPattern(path)) return keep(path, who, owns)
-    const region = enter(path, `holds the directory of ${who}, which is known as ${shown(path)} only`)
-    region.region ??= `may be or lie in the directory of ${who}, which is known as ${shown(path)} only`
+    const region = enter(path, () => `holds the directory of ${who}, which is known as ${shown(path)} only`)
+    region.region ??= () => `may be or lie in the directory of ${who}, which is known as ${shown(path)} only`
   })
 
   const at = (path: string): Directory | undefined => {
-    let directory: Directory | undefined = root
-    for (const component of componentsOf(path)) directory = directory?.entries?.get(component)
-    return directory
+    let place: Place | undefined = { directory: root, at: 0 }
+    for (const name of componentsOf(path)) place = place && entryOf(place, name)
+    return place && directoryAt(place)
   }
   /** The first answer on the way to `path`, `path` excluded. */
   const onTheWay = (path: string, answer: (directory: Directory, at: string) => string | undefined) => {
-    let directory: Directory | undefined = root
+    let place: Place | undefined = { directory: root, at: 0 }
     let above = ""
-    for (const component of componentsOf(path)) {
-      const found = directory === undefined ? undefined : answer(directory, above)
-      if (directory === undefined || found !== undefined) return found
-      directory = directory.entries?.get(component)
-      above += `/${component}`
+    for (const name of componentsOf(path)) {
+      const directory = directoryAt(place)
+      const found = directory && answer(directory, above)
+      if (found !== undefined) return found
+      place = entryOf(place, name)
+      if (place === undefined) return undefined
+      above += `/${name}`
     }
     return undefined
   }
@@ -260,21 +332,26 @@ export function* livePathsOf(
       const known = at(path)?.live
       if (known !== undefined) return `is the mount point of ${named(known.first, known)}, which is live`
       // More than one only where a bad name could be this one or that: five names have few.
-      let candidates = [root]
+      let candidates: ReadonlyArray<Place> = [{ directory: root, at: 0 }]
       for (const component of componentsOf(path)) {
-        const next: Array<Directory> = []
-        for (const { entries } of candidates) {
+        const next: Array<Place> = []
+        for (const candidate of candidates) {
           for (const name of [component, anyName]) {
-            const entry = entries?.get(name)
+            const entry = entryOf(candidate, name)
             if (entry !== undefined) next.push(entry)
           }
         }
         candidates = next
-        for (const { region } of candidates) if (region !== undefined) return region
+        for (const candidate of candidates) {
+          const region = directoryAt(candidate)?.region
+          if (region !== undefined) return region()
+        }
       }
-      for (const { kept, holds } of candidates) {
+      for (const candidate of candidates) {
+        const kept = directoryAt(candidate)?.kept
         if (kept !== undefined) return `is where ${kept} may be live`
-        if (holds !== undefined) return holds
+        const { holds } = candidate.directory
+        if (holds !== undefined) return holds()
       }
       return undefined
     },

@@ -49,24 +49,31 @@ export const locator = (
   offerings: ReadonlyMap<string, ReadonlySet<string>> | undefined,
   rule: PathRule,
 ): Locate => {
-  const systems = new Map<string, { readonly at: number; readonly uuids: ReadonlySet<string> | undefined }>()
+  const systems = new Map<string, { at: number; uuids: ReadonlySet<string> | undefined; ours: string }>()
   for (const [at, { offeringSlug, offeringUuid }] of settings.storageSystems.entries()) {
     if (systems.has(offeringSlug)) continue
-    const configured = offeringUuid === undefined ? undefined : new Set([offeringUuid])
-    const own = configured ?? (offerings && (offerings.get(offeringSlug) ?? new Set<string>()))
-    systems.set(offeringSlug, { at, uuids: own && new Set(Array.from(own, (uuid) => dashedUuid(uuid) ?? uuid)) })
+    const named = offeringUuid === undefined ? undefined : new Set([offeringUuid])
+    const own = named ?? (offerings && (offerings.get(offeringSlug) ?? new Set<string>()))
+    const uuids = own && new Set(Array.from(own, (uuid) => dashedUuid(uuid) ?? uuid))
+    // Once, not for each of any number of resources.
+    const ours = uuids?.size === 0 ? "none that the token's user provides" : few([...(uuids ?? [])].toSorted())
+    systems.set(offeringSlug, { at, uuids, ours })
   }
+  const configured = few([...systems.keys()])
   return (resource, warn, note) => {
     const slug = resource.offering_slug
     const system = systems.get(slug)
     if (system === undefined) {
-      return refuse("foreign-offering", problem("offering_slug", slug, `expected one of: ${few([...systems.keys()])}`))
+      return refuse("foreign-offering", problem("offering_slug", slug, `expected one of: ${configured}`))
     }
     if (system.uuids?.has(resource.offering_uuid) === false) {
-      const own = system.uuids.size === 0 ? "none that the token's user provides" : few([...system.uuids].toSorted())
       return refuse(
         "foreign-offering",
-        problem("offering_uuid", resource.offering_uuid, `another offering with the slug ${slug}; ours is: ${own}`),
+        problem(
+          "offering_uuid",
+          resource.offering_uuid,
+          `another offering with the slug ${slug}; ours is: ${system.ours}`,
+        ),
       )
     }
     const name = settings.storageSystems[system.at]?.name ?? ""

@@ -160,7 +160,9 @@ const longestSpelling = 4 * longestPath
 const encodings = 2
 // What NFKC does not make of them: characters that look like a slash, and the slash of Windows.
 const slashes = /[\\\u2044\u2215\u29f8]/g
-const percentEncoded = /%([0-9a-f]{2})/gi
+const percentEncoded = /(?:%[0-9a-f]{2})+/gi
+// The host of a URL.
+const authority = /:\/\/[^/]*/g
 // Control characters, formats such as a zero-width space, and separators.
 const invisible = /[\p{C}\p{Z}]/gu
 const spelledPath = /(?<![A-Za-z0-9._-])\/[A-Za-z0-9._/-]*/g
@@ -174,19 +176,23 @@ export const pathsReadIn = (text: unknown): ReadonlyArray<string> => {
   if (typeof text !== "string") return []
   let plain = text.slice(0, longestSpelling).normalize("NFKC")
   for (let round = 0; round < encodings; round += 1) {
-    plain = plain.replace(percentEncoded, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16))).normalize("NFKC")
+    plain = plain
+      .replace(percentEncoded, (bytes) => Buffer.from(bytes.replaceAll("%", ""), "hex").toString())
+      .normalize("NFKC")
   }
   plain = plain.replace(slashes, "/")
   const paths = new Set<string>()
+  const add = (path: string | undefined) => {
+    // `*` is no name, so that no text is a pattern.
+    if (path !== undefined && path !== "/" && !path.includes("*")) paths.add(path.slice(0, longestPath))
+  }
+  // What is taken away here may be longer than any spelling.
+  add(normalizedPath(text))
   // An invisible character may be noise within a name, or the border between two.
-  for (const reading of new Set([plain, plain.replace(invisible, "")])) {
-    // As a whole, for `..` after a name that is none takes that away; but `*` is no name, so that no text is a pattern.
-    const whole = normalizedPath(reading)?.slice(0, longestPath)
-    if (whole !== undefined && whole !== "/" && !whole.includes("*")) paths.add(whole)
-    for (const [spelled] of reading.matchAll(spelledPath)) {
-      const path = normalizedPath(spelled)?.slice(0, longestPath)
-      if (path !== undefined && path !== "/") paths.add(path)
-    }
+  for (const reading of new Set([plain, plain.replace(invisible, ""), plain.replace(authority, ":")])) {
+    // As a whole, for `..` after a name that is none takes that away.
+    add(normalizedPath(reading))
+    for (const [spelled] of reading.matchAll(spelledPath)) add(normalizedPath(spelled))
   }
   return [...paths]
 }

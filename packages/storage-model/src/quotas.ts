@@ -64,7 +64,8 @@ const settingOf = { softInodes: "inodeSoftCoefficient", hardInodes: "inodeHardCo
 const byLimit = (part: Override, limit: Amount, settings: InodeSettings): Amount => {
   if (part === "softSpace" || part === "hardSpace") return limit
   const inodes = limit.value * settings.inodeBaseMultiplier * settings[settingOf[part]]
-  return { value: wholeInodes(inodes), field: limit.field, rule: byCoefficient }
+  // So small a limit that doubles make 0 of it is a limit all the same.
+  return { value: limit.value > 0 ? wholeInodes(Math.max(inodes, 1)) : 0, field: limit.field, rule: byCoefficient }
 }
 
 /**

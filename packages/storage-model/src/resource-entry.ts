@@ -70,7 +70,7 @@ export const resourceEntry = (
   if (isRemoval(state)) {
     const order = resource.order_in_progress
     if (lacksRemovalOrder(state, order)) {
-      return refuse("removal-without-order", missingOrder(order))
+      return refuse("removal-without-order", missingOrder(state, order))
     }
     const against = about.live.against(mountPoint)
     if (against !== undefined) return refuse("removal-of-live-path", problem(field, mountPoint, against))
@@ -121,14 +121,15 @@ export const resourceEntry = (
 }
 
 /** What is wrong with the order of a resource that is being removed and may not be. */
-const missingOrder = (order: WaldurOrder | null | undefined): Problem => {
+const missingOrder = (state: string, order: WaldurOrder | null | undefined): Problem => {
+  const because = (reason: string) => `${state}, but ${reason}; held back`
   if (order === undefined || order === null) {
-    return problem("order_in_progress", null, "Terminating, but no order in progress asks for it; held back")
+    return problem("order_in_progress", null, because("no order in progress asks for it"))
   }
   if (order.type !== "Terminate") {
-    return problem("order_in_progress.type", order.type, "Terminating, but its order is no Terminate; held back")
+    return problem("order_in_progress.type", order.type, because("its order is no Terminate"))
   }
-  const reason = "Terminating, but its order is in no state of pending-provider and executing; held back"
+  const reason = because("its order is in no state of pending-provider and executing")
   return problem("order_in_progress.state", order.state, reason)
 }
 

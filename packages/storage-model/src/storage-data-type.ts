@@ -1,6 +1,6 @@
 import { Result } from "effect"
 import { type Problem, problem } from "./finding.ts"
-import { property } from "./json-object.ts"
+import { isJsonObject, property } from "./json-object.ts"
 import { invalidComponent } from "./mount-path.ts"
 import type { Note } from "./note.ts"
 import { placesIn } from "./storage-folder.ts"
@@ -48,6 +48,29 @@ export const dataTypeOf = (
     note?.("data type", "store", field, "missing, null or empty: store")
     return Result.succeed({ name: "store", field })
   })
+
+/**
+ * All storage data types that a resource names, in whatever place, as its order does: its data may be under one of them
+ * that no longer counts, or does not yet.
+ */
+export const dataTypesNamedBy = (resource: {
+  readonly attributes?: unknown
+  readonly options?: unknown
+  readonly order_in_progress?: unknown
+}): ReadonlySet<string> => {
+  const ordered = property(resource.order_in_progress, "attributes")
+  const names = new Set<string>()
+  for (const values of [resource.options, resource.attributes].concat(
+    ["old_options", "new_options"].map((key) => property(ordered, key)),
+  )) {
+    for (const place of isJsonObject(values) ? [values, ...Object.values(values)] : []) {
+      const found = property(place, "storage_data_type")
+      const given = typeof found === "string" ? found.trim() : ""
+      if (invalidComponent("", given) === undefined) names.add(given.toLowerCase())
+    }
+  }
+  return names
+}
 
 /** Whom a data type's directories belong to; `undefined` for a type without a meaning of its own. */
 export const targetTypeOf = ({ name, field }: DataType, note?: Note): "project" | "user" | undefined => {

@@ -99,6 +99,13 @@ describe("a customer", () => {
     expect(only(resourcesOf(tree)).parentItemId).toBe(customerId)
   })
 
+  it("is found by its slug beside a listed one without a usable uuid, which comes before it in any order", () => {
+    for (const uuid of ["", "!", "none"]) {
+      const tree = treeWith({ customer_uuid: null }, listing({ ...physics, uuid }, physics))
+      expect(only(customersOf(tree)).itemId).toBe(customerId)
+    }
+  })
+
   it.each<[string, Row]>([
     ["customer_uuid", { customer_uuid: null }],
     ["customer_uuid", { customer_uuid: undefined }],

@@ -1,3 +1,4 @@
+import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { buildHierarchy, decodeResources } from "../src/index.ts"
 import { anOrder, aResource, dashedNumber, type Row, terminating, uuidNumber } from "./a-resource.ts"
@@ -54,6 +55,11 @@ describe("a live backend_id that is not served protects its directory", () => {
     "/fs/t/x/%2e%2E/c/live",
     "/fs%252Ft/c/live",
     "/fs％2Ft/c/live",
+    "%EF%BC%8Ffs%EF%BC%8Ft/c/live",
+    "nfs://storage.example.org/fs/t/c/live",
+    "https://user@storage.example.org:8443/fs/t/c/live",
+    `${" ".repeat(20_000)}/fs/t/c/live`,
+    `${"/".repeat(20_000)}fs/t/c/live`,
     "file:///fs/t/c/live",
     "storage.example.org:/fs/t/c/live",
     '"/fs/t/c/live"',
@@ -148,6 +154,9 @@ describe("a live record with bad names protects what its good ones name", () => 
     ["offering_slug", { offering_slug: 5 }, `${customer}/other`, "served"],
     ["two slugs", { customer_slug: 5, project_slug: 5 }, "/capstor/store/cscs/any/any", "removal-of-live-path"],
     ["two slugs", { customer_slug: 5, project_slug: 5 }, "/capstor/store/psi/any/any", "served"],
+    ["two slugs", { offering_slug: "a b", project_slug: "a b" }, named, "removal-of-live-path"],
+    ["two slugs", { offering_slug: 5, project_slug: 5 }, "/capstor/store/cscs/biology/any", "served"],
+    ["all but the customer's", { offering_slug: 5, provider_slug: 5, project_slug: 5 }, named, "removal-of-live-path"],
   ])("(%s: %j) from a removal at %s, which is %s", (_, bad, path, becomes) => {
     expect(removalBeside(aResource({ uuid: uuidNumber(1), ...bad }), path)).toBe(becomes)
   })
@@ -177,6 +186,30 @@ describe("a live record with bad names protects what its good ones name", () => 
     ],
   ])("with %s counts as live", (_, changes) => {
     expect(removalBeside(aResource({ uuid: uuidNumber(1), slug: 5, ...changes }), named)).toBe("removal-of-live-path")
+  })
+})
+
+describe("a live resource that names two data types", () => {
+  const archive = "/capstor/archive/cscs/university-physics/climate-sim"
+  const folder = { storage_data_type: "archive", permissions: "775" }
+  const update = (attributes: Row) => ({ state: "Updating", order_in_progress: anOrder({ attributes }) })
+
+  it.each<[string, Row]>([
+    ["its attributes, which an option goes before", { options: { storage_data_type: "archive" } }],
+    ["a storage folder, which a flat value goes before", { attributes: { storage_data_type: "store", folder } }],
+    ["a storage folder of the options", { options: { folder } }],
+    ["the options that its order sets", update({ new_options: { storage_data_type: "Archive " } })],
+    ["the folder that its order sets", update({ new_options: { folder } })],
+    ["the options before its order", update({ old_options: { folder } })],
+  ])("protects the directories of both: %s", (_, changes) => {
+    const live = aResource({ uuid: uuidNumber(1), ...changes })
+    for (const path of [named, archive]) expect(removalBeside(live, path)).toBe("removal-of-live-path")
+    expect(removalBeside(live, "/capstor/scratch/cscs/university-physics/climate-sim")).toBe("served")
+  })
+
+  it("protects neither where backend_id gives its path", () => {
+    const live = aResource({ uuid: uuidNumber(1), backend_id: "/fs/t/c/live", options: { folder } })
+    for (const path of [named, archive]) expect(removalBeside(live, path)).toBe("served")
   })
 })
 
@@ -269,6 +302,16 @@ describe("a removal", () => {
     expect(resourcesOf(treeOf([aResource({ state, order_in_progress: null })]))).toHaveLength(1)
   })
 
+  it.each(["Restore", "restore", "Terminate "])(
+    "that is gone is held back while an order of type %j wants it",
+    (type) => {
+      const row = { state: "Terminated", order_in_progress: anOrder({ type, state: "executing" }) }
+      expect(orderFields(row)).toEqual([undefined, "removal-without-order", "order_in_progress.type"])
+      expect(removalBeside(aResource({ uuid: uuidNumber(1), ...row }), named)).toBe("removal-of-live-path")
+      expect(orderFields({ ...row, order_in_progress: anOrder({ type, state: "done" }) })[0]).toBe("removed")
+    },
+  )
+
   it("that lacks its order is data that may stay: no other removal takes it", () => {
     const doubtful = aResource({ uuid: uuidNumber(1), state: "Terminating", backend_id: "/fs/t/c/doubtful" })
     expect(removalBeside(doubtful, "/fs/t/c/doubtful")).toBe("removal-of-live-path")
@@ -308,10 +351,96 @@ describe("two rows of one uuid", () => {
     }
   })
 
+  it.each<[string, Row]>([
+    ["gone", { state: "Terminated" }],
+    ["being removed", terminating],
+  ])("protect the paths of both, the one that is %s too", (_, going) => {
+    for (const malformed of [{}, { slug: 5 }]) {
+      const rows = [
+        one({ backend_id: "/a/b/c" }),
+        one({ ...going, ...malformed, backend_id: "/z/b/c" }),
+        goneAt("/z/b/c"),
+      ]
+      for (const order of [rows, rows.toReversed()]) {
+        const tree = treeOf(order)
+        expect(mountPointsOf(resourcesOf(tree))).toEqual(["/a/b/c"])
+        expect(tree.skipped.map(({ code }) => code)).toContain("removal-of-live-path")
+      }
+    }
+  })
+
+  it("of which the live one cannot be decoded: the other is not removed, though its path is another", () => {
+    const dashed = { slug: 5, backend_id: "/a/b/c", uuid: dashedNumber(1).toUpperCase() }
+    const tree = treeOf([one({ ...terminating, backend_id: "/z/b/c" }), one(dashed)])
+    expect(resourcesOf(tree)).toEqual([])
+    expect(tree.skipped.map(({ code }) => code)).toEqual(["bad-data", "removal-of-live-path"])
+  })
+
+  it("that are both being removed are one removal", () => {
+    for (const malformed of [{}, { slug: 5 }]) {
+      const tree = treeOf([one({ ...terminating, ...malformed, backend_id: "/a/b/c" }), one({ ...terminating })])
+      expect(resourcesOf(tree)).toHaveLength(1)
+    }
+  })
+
+  it("are compared in time that grows with their number, though the one that stays is large", () => {
+    const large = one({ attributes: { note: "x".repeat(1_000_000) } })
+    // Comparing the large one with each of these would take minutes.
+    const rows = Array.from({ length: 20_000 }, (_, at) =>
+      one({ project_name: `Project ${at}`, attributes: { z: at } }),
+    )
+    expect(resourcesOf(treeOf([large, ...rows]))).toHaveLength(1)
+  }, 60_000)
+
   it("of which one cannot be decoded protect the path of that one, also from a removal of the other", () => {
     const tree = treeOf([goneAt("/fs/t/c/it"), aResource({ uuid: uuidNumber(2), slug: 5, backend_id: "/fs/t/c/it" })])
     expect(tree.skipped.map(({ code }) => code).toSorted()).toEqual(["bad-data", "removal-of-live-path"])
   })
+})
+
+describe("paths that part anywhere", () => {
+  const path = fc
+    .array(fc.constantFrom("a", "b", "aa", "a.b"), { minLength: 2, maxLength: 6 })
+    .map((names) => `/${names.join("/")}`)
+  const someRows = fc.array(fc.record({ backend_id: path, isLive: fc.boolean(), isClean: fc.boolean() }), {
+    maxLength: 12,
+  })
+
+  it("protect what is at or below a removal, and warn of what is around it", () => {
+    fc.assert(
+      fc.property(someRows, (some) => {
+        const rows = some.map(({ backend_id, isLive, isClean }, at) =>
+          aResource({
+            uuid: uuidNumber(at + 1),
+            project_slug: `p-${at}`,
+            backend_id: isLive && !isClean ? `${backend_id}/` : backend_id,
+            ...(isLive ? {} : { state: "Terminated" }),
+          }),
+        )
+        const tree = treeOf(rows)
+        const live = some.filter(({ isLive }) => isLive).map(({ backend_id }) => `${backend_id}/`)
+        some.forEach(({ backend_id, isLive }, at) => {
+          if (isLive) return
+          const uuid = dashedNumber(at + 1)
+          const isHeld = live.some((one) => one.startsWith(`${backend_id}/`))
+          const isInside = !isHeld && live.some((one) => `${backend_id}/`.startsWith(one))
+          expect(tree.skipped.some((one) => one.uuid === uuid)).toBe(isHeld)
+          expect(tree.warnings.some((one) => one.uuid === uuid && one.code === "nested-mount-point")).toBe(isInside)
+        })
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it("cost memory by their number and length, not by their depth", () => {
+    // A directory for each component of these would be gigabytes.
+    const rows = Array.from({ length: 4000 }, (_, at) =>
+      aResource({ uuid: uuidNumber(at + 1), backend_id: `/fs/d${at}${"/a".repeat(2000)}` }),
+    )
+    expect(resourcesOf(treeOf(rows))).toHaveLength(4000)
+    expect(removalBeside(rows[0], `/fs/d0${"/a".repeat(1999)}`)).toBe("removal-of-live-path")
+    expect(removalBeside(rows[0], `/fs/d0${"/a".repeat(1999)}/b`)).toBe("served")
+  }, 120_000)
 })
 
 describe("of 20,000 records", () => {

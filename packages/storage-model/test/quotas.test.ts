@@ -132,6 +132,10 @@ describe("the quotas", () => {
     expect(quotasOf({ limits: { storage }, options: { soft_quota_space: storage } })).toBeNull()
   })
 
+  it("of a limit that a small multiplier makes 0 of give at least one inode, too", () => {
+    expect(quotasOf({ limits: { storage: 5e-324 } }, { inodeBaseMultiplier: 0.4 })?.slice(2)).toEqual([1, 1])
+  })
+
   it.each([1e-9, 5e-324, "1e-300"])("of a limit of %j give at least one inode: 0 means unlimited", (storage) => {
     expect(quotasOf({ limits: { storage } })).toEqual([Number(storage), Number(storage), 1, 1])
   })
