@@ -10,7 +10,7 @@ import {
   transportFailureFrom,
   withoutSecrets,
 } from "@cscs/http-transport"
-import { Effect, Option, Schema, type Scope } from "effect"
+import { Clock, Effect, Option, Schema, type Scope } from "effect"
 import {
   type AuthorizationServer,
   allowInsecureRequests,
@@ -43,9 +43,23 @@ export interface Issuer {
     call: (signal: AbortSignal) => Promise<A>,
     secrets: ReadonlyArray<string>,
   ) => Effect.Effect<A, IssuerUnavailable>
+  /** How the last question to it ended. */
+  readonly health: () => IssuerHealth
   /** Throws for an answer that is no success, save a refusal of a POST: a library reads the reason there. */
   readonly fetch: typeof fetch
 }
+
+/** How the last question to the issuer ended; `undefined` if it was not asked yet. */
+export type IssuerHealth =
+  | { readonly status: "ok" }
+  | {
+      readonly status: "failing"
+      /** Why, in our own words alone: whoever asks for readiness sees it. */
+      readonly detail: string
+      /** When the first of the failures without a success in between was known, in milliseconds since 1970. */
+      readonly since: number
+    }
+  | undefined
 
 /** For one answer of the issuer: a caller waits for it. */
 export const issuerTimeout = "5 seconds"
@@ -70,13 +84,24 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
       retry: noRetry,
       hasBreaker: false,
     })
+    let health: IssuerHealth
+    const noteFailure = (what: string, { reason, status }: TransportFailure) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        const detail = `${what}: ${status === undefined ? reason : `answered ${status}`}`
+        health = { status: "failing", detail, since: health?.status === "failing" ? health.since : now }
+      })
     const askBy =
       (endpoint: Endpoint) =>
       <A>(what: string, call: (signal: AbortSignal) => Promise<A>, secrets: ReadonlyArray<string> = []) => {
         const about = { upstream: "issuer", call: what }
         const attempt = Effect.tryPromise({ try: call, catch: (thrown) => failureFrom(thrown, about, secrets) })
+        const answered = Effect.tap(endpoint(about, attempt), () =>
+          Effect.sync(() => {
+            health = { status: "ok" }
+          }),
+        )
         return Effect.mapError(
-          endpoint(about, attempt),
+          Effect.tapError(answered, (failure) => noteFailure(what, failure)),
           ({ reason, detail, status }) =>
             new IssuerUnavailable({
               detail: `${what}: ${reason}: ${detail}`,
@@ -116,6 +141,7 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
       metadata,
       ask,
       askAboutToken: (call, secrets) => askBy(unbroken)("introspection", call, secrets),
+      health: () => health,
       fetch: send,
     }
   })
