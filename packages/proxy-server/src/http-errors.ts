@@ -18,8 +18,8 @@ export class MethodNotAllowed extends Data.TaggedError("MethodNotAllowed")<{ rea
 
 /** The snapshot whose pages the caller walks through is no longer held. */
 export class SnapshotGone extends Data.TaggedError("SnapshotGone")<{
-  /** The first page of the same query: a reference relative to the list's URL. */
-  readonly startAgainAt: string
+  /** The first page of the same query, relative to the list's URL; `undefined` if that is too long for a header. */
+  readonly startAgainAt: string | undefined
 }> {}
 
 /** All that a request can fail with. */
@@ -114,11 +114,11 @@ const answerTo = (error: RequestError): ErrorAnswer => {
     case "SnapshotGone":
       return {
         status: 410,
-        headers: { Link: `<${error.startAgainAt}>; rel="first"` },
+        ...(error.startAgainAt === undefined ? {} : { headers: { Link: `<${error.startAgainAt}>; rel="first"` } }),
         body: {
           detail: "The snapshot is no longer held: its pages would not be those of one list",
           error: "SnapshotGone",
-          help: `Start the walk again: GET ${error.startAgainAt}`,
+          help: `Start the walk again: GET ${error.startAgainAt ?? "the first page of the same query"}`,
         },
       }
     case "TooBusy":

@@ -52,7 +52,8 @@ const snapshotSource = Layer.effect(
 export const proxyLayer = (settings: ProxySettings): Layer.Layer<AppServices, InvalidProxy> =>
   Gauges.layer.pipe(
     Layer.provideMerge(Snapshots.layer),
-    Layer.provide(snapshotSource.pipe(Layer.provide(projectGidsLayer(settings)))),
+    Layer.provide(snapshotSource),
+    Layer.provideMerge(projectGidsLayer(settings)),
     Layer.provideMerge(waldurLayer(settings)),
     Layer.provideMerge(Layer.succeed(Settings)(settings)),
     Layer.merge(Layer.sync(Lifecycle)(makeLifecycle)),

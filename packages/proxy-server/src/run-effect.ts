@@ -9,10 +9,11 @@ import type { Lifecycle } from "./lifecycle.ts"
 import type { Gauges } from "./observability/gauges.ts"
 import { observedRequest } from "./observability/observed-request.ts"
 import type { RequestSpans } from "./observability/request-span.ts"
+import type { ProjectGids } from "./snapshot/project-gids.ts"
 import type { Snapshots } from "./snapshot/snapshots.ts"
 
 /** What the app's handlers use. */
-export type AppServices = Settings | WaldurClient | Snapshots | Gauges | Lifecycle | Authentication
+export type AppServices = Settings | WaldurClient | ProjectGids | Snapshots | Gauges | Lifecycle | Authentication
 
 /** Runs a handler's effects. A caller who leaves interrupts them; a failure is logged. */
 export interface EffectRunner {

@@ -34,19 +34,35 @@ describe("/healthz/ready", () => {
       status: "starting",
       warnings: [disabled],
       snapshot: null,
-      upstreams: { waldur: { status: "unknown" }, hpc_user_api: { status: "unknown" } },
+      upstreams: {
+        waldur: { status: "unknown" },
+        hpc_user_api: { status: "unknown" },
+        issuer: { status: "not configured" },
+      },
+      gid_cache: { total_entries: 0, cache_policy: "Persists until server restart", projects: [] },
     })
     const total = (await proxy.list()).json.pagination.total
     const ready = await proxy.ready()
     expect(ready.status).toBe(200)
-    expect(keys(ready.json)).toEqual(["status", "warnings", "snapshot", "upstreams"])
+    const projects = [...new Set(proxy.sandbox.world.resources.map((row) => row.project_slug))]
+    expect(keys(ready.json)).toEqual(["status", "warnings", "snapshot", "upstreams", "gid_cache"])
     expect(ready.json).toEqual({
       status: "ready",
       warnings: [disabled],
       snapshot: { age: 0, entries: total, skipped: 0 },
-      upstreams: { waldur: { status: "ok" }, hpc_user_api: { status: "ok" } },
+      upstreams: { waldur: { status: "ok" }, hpc_user_api: { status: "ok" }, issuer: { status: "not configured" } },
+      gid_cache: { total_entries: projects.length, cache_policy: "Persists until server restart", projects },
     })
     expect(keys(ready.json.snapshot)).toEqual(["age", "entries", "skipped"])
+  })
+
+  test("the GID cache is the running process's: names while they are ten or fewer, else their number", async () => {
+    const proxy = await aProxy({ world: aWorld(40) })
+    await proxy.list()
+    const { gid_cache } = (await proxy.ready()).json
+    const projects = new Set(proxy.sandbox.world.resources.map((row) => row.project_slug))
+    expect(projects.size).toBeGreaterThan(10)
+    expect(gid_cache).toMatchObject({ total_entries: projects.size, projects: projects.size })
   })
 
   test("asks nobody, and its age grows with the clock", async () => {

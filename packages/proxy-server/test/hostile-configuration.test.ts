@@ -397,27 +397,32 @@ describe("an error", () => {
     ],
   ].flat()
 
-  test("shows no secret, whichever key it was put under and in whatever form", async () => {
-    const secret = "Sw0rdfish-4711-x"
-    for (const path of keys) {
-      for (const value of [
-        secret,
-        token,
-        `https://user:${secret}@host/a/b?c`,
-        `https://host/?token=${secret}`,
-        `user:${secret}@host`,
-        [secret],
-        { [secret.toLowerCase()]: secret, a: { password: secret } },
-        `\n${secret}\u0000`,
-      ]) {
-        const given = placed(path, value)
-        // Where the value is allowed, another key is wrong.
-        const yaml = { ...(given.yaml as object), debug: path === "debug" ? value : "perhaps" }
-        const shown = JSON.stringify(await problemsOf({ yaml }))
-        expect([path, shown]).toEqual([path, expect.not.stringMatching(new RegExp(`${secret}|${token}|0rdfish`, "i"))])
+  test.each(["Sw0rdfish-4711-x", "correct-horse-battery", "918273645546372819"])(
+    "shows no secret, whichever key it was put under and in whatever form: %s",
+    async (secret) => {
+      for (const path of keys) {
+        for (const value of [
+          secret,
+          token,
+          `https://user:${secret}@host/a/b?c`,
+          `https://host/?token=${secret}`,
+          `user:${secret}@host`,
+          [secret],
+          { [secret.toLowerCase()]: secret, a: { password: secret } },
+          `\n${secret}\u0000`,
+        ]) {
+          const given = placed(path, value)
+          // Where the value is allowed, another key is wrong.
+          const yaml = { ...(given.yaml as object), debug: path === "debug" ? value : "perhaps" }
+          const shown = JSON.stringify(await problemsOf({ yaml }))
+          expect([path, shown]).toEqual([
+            path,
+            expect.not.stringMatching(new RegExp(`${secret}|${token}|0rdfish`, "i")),
+          ])
+        }
       }
-    }
-  })
+    },
+  )
 
   test("shows no secret that stands at its own key elsewhere", async () => {
     const yaml = { ...least, hpc_user_api: { ...hpcUser, client_secret: "correcthorse", fallback: "correcthorse" } }

@@ -20,6 +20,42 @@ const settled = async (proxy: LockedProxy) => {
   await proxy.pass(0)
 }
 
+describe("readiness of the issuer", () => {
+  test("is unknown before the first token, failing with its reason while it does not answer, then ok", async () => {
+    const proxy = await aLockedProxy({
+      prepare: ({ faults }) => faults.set("issuer", { path: /certs/, status: 500, body: "html" }),
+    })
+    const health = async () => (await proxy.ready()).json.upstreams.issuer
+    expect(await health()).toEqual({ status: "unknown" })
+    const token = await proxy.sandbox.issuer.issueToken()
+    expect(await statusOf(proxy.bearing(token))).toBe(503)
+    const failing = await health()
+    expect(failing).toEqual({ status: "failing", detail: "keys: answered 500", since: expect.any(String) })
+    await proxy.pass("6 seconds")
+    expect(await statusOf(proxy.bearing(token))).toBe(503)
+    expect(await health()).toEqual(failing)
+    proxy.sandbox.faults.clear()
+    await proxy.pass("6 seconds")
+    expect(await statusOf(proxy.bearing(token))).toBe(200)
+    expect(await health()).toEqual({ status: "ok" })
+  })
+
+  test("quotes nothing of what the issuer answered, its issuer included", async () => {
+    const proxy = await aLockedProxy({
+      prepare: ({ faults }) =>
+        faults.set("issuer", {
+          path: /well-known/,
+          status: 200,
+          body: { json: { issuer: "https://quoted.example.org" } },
+        }),
+    })
+    expect(await statusOf(proxy.bearing(await proxy.sandbox.issuer.issueToken()))).toBe(503)
+    const { json, text } = await proxy.ready()
+    expect(json.upstreams.issuer.status).toBe("failing")
+    expect(text).not.toContain("quoted")
+  })
+})
+
 describe("the keys", () => {
   test("are not asked for before the first token, and the issuer may be down at start-up", async () => {
     const proxy = await aLockedProxy({

@@ -160,6 +160,12 @@ describe("a walk", () => {
 describe("a snapshot that is no longer held", () => {
   const unknown = ["", "x", "constructor", "__proto__", "A".repeat(22), "%00", "a%26page%3D1", "x".repeat(4000)]
 
+  test("is 410 without a Link that is too long for a header", async () => {
+    const proxy = await aProxy({ world: aWorld(6) })
+    const { status, headers, json } = await proxy.list(`snapshot=gone&data_type=${"(".repeat(10_000)}`)
+    expect([status, headers.get("link"), json.help.length < 200]).toEqual([410, null, true])
+  })
+
   test("is 410, whatever it is called", async () => {
     const proxy = await aProxy({ world: aWorld(6) })
     await proxy.list()

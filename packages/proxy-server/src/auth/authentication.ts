@@ -4,7 +4,7 @@ import { Settings } from "../config/settings.ts"
 import { bearerToken } from "./bearer-token.ts"
 import type { Principal } from "./claims.ts"
 import { makeIntrospection } from "./introspection.ts"
-import { issuerTimeout, makeIssuer, noRetry } from "./issuer.ts"
+import { type IssuerHealth, issuerTimeout, makeIssuer, noRetry } from "./issuer.ts"
 import { makeIssuerKeys } from "./issuer-keys.ts"
 import { makeJwtVerification } from "./jwt-verification.ts"
 import type { AuthenticationRefusal, IssuerUnavailable } from "./refusals.ts"
@@ -17,6 +17,8 @@ export class Authentication extends Context.Service<
     readonly authenticate: (header: string | undefined) => Effect.Effect<Principal, AuthenticationRefusal>
     /** Tries for real whether tokens could be checked now. */
     readonly ready: Effect.Effect<void, IssuerUnavailable>
+    /** How the last question to the issuer ended; `undefined` if there was none. */
+    readonly issuerHealth: () => IssuerHealth
   }
 >()("@cscs/proxy-server/Authentication") {
   /** By the configured mode. Asks the issuer for nothing before the first token. */
@@ -24,7 +26,13 @@ export class Authentication extends Context.Service<
     Authentication,
     Effect.gen(function* () {
       const { auth, userAgent } = yield* Settings
-      if (auth.disabled) return { authenticate: () => Effect.succeed({ name: "anonymous" }), ready: Effect.void }
+      if (auth.disabled) {
+        return {
+          authenticate: () => Effect.succeed({ name: "anonymous" }),
+          ready: Effect.void,
+          issuerHealth: () => undefined,
+        }
+      }
       const transport = yield* makeTransport({
         upstream: "issuer",
         baseUrl: auth.realmUrl,
@@ -49,6 +57,7 @@ export class Authentication extends Context.Service<
           return yield* verify(yield* Effect.fromResult(bearerToken(header)))
         }),
         ready,
+        issuerHealth: issuer.health,
       }
     }),
   )

@@ -8,7 +8,7 @@ import {
   transportFailureFrom,
   withoutSecrets,
 } from "@cscs/http-transport"
-import { Effect, Option, Schema } from "effect"
+import { Clock, Effect, Option, Schema } from "effect"
 import {
   type AuthorizationServer,
   allowInsecureRequests,
@@ -43,9 +43,23 @@ export interface Issuer {
       readonly countsStatus?: boolean
     },
   ) => Effect.Effect<A, IssuerUnavailable>
+  /** How the last question to it ended. */
+  readonly health: () => IssuerHealth
   /** Throws for an answer that is no success, save a refusal of a POST: a library reads the reason there. */
   readonly fetch: typeof fetch
 }
+
+/** How the last question to the issuer ended; `undefined` if it was not asked yet. */
+export type IssuerHealth =
+  | { readonly status: "ok" }
+  | {
+      readonly status: "failing"
+      /** Why, in our own words alone: whoever asks for readiness sees it. */
+      readonly detail: string
+      /** When the first of the failures without a success in between was known, in milliseconds since 1970. */
+      readonly since: number
+    }
+  | undefined
 
 /** For one answer of the issuer: a caller waits for it. */
 export const issuerTimeout = "5 seconds"
@@ -63,6 +77,15 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
       await response.body?.cancel()
       throw statusFailure(response, ` at ${response.url}`, { upstream: "issuer", call: String(input) })
     }
+    let health: IssuerHealth
+    const noteSuccess = Effect.sync(() => {
+      health = { status: "ok" }
+    })
+    const noteFailure = (what: string, { reason, status }: TransportFailure) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        const detail = `${what}: ${status === undefined ? reason : `answered ${status}`}`
+        health = { status: "failing", detail, since: health?.status === "failing" ? health.since : now }
+      })
     const ask: Issuer["ask"] = (what, call, { secrets = [], countsStatus = true } = {}) => {
       const about = { upstream: "issuer", call: what }
       const attempt = Effect.tryPromise({ try: call, catch: (thrown) => failureFrom(thrown, about, secrets) })
@@ -83,9 +106,12 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
                 defect instanceof TransportFailure ? Effect.fail(defect) : Effect.die(defect),
               ),
             )
-      return Effect.mapError(
-        judged,
-        ({ reason, detail, status }) => new IssuerUnavailable({ detail: `${what}: ${reason}: ${detail}`, status }),
+      return judged.pipe(
+        Effect.tap(noteSuccess),
+        Effect.tapError((failure) => noteFailure(what, failure)),
+        Effect.mapError(
+          ({ reason, detail, status }) => new IssuerUnavailable({ detail: `${what}: ${reason}: ${detail}`, status }),
+        ),
       )
     }
     const discover = ask("discovery", async (signal) => {
@@ -115,7 +141,7 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
         ? Effect.catchTag(shared("metadata", discovered), "TooBusy", () => Effect.die("one call alone is in no queue"))
         : Effect.succeed(known),
     )
-    return { metadata, ask, fetch: send }
+    return { metadata, ask, health: () => health, fetch: send }
   })
 
 /** Callers are told when to come again, and what is known serves on. */

@@ -8,6 +8,7 @@ import { Authentication } from "../auth/authentication.ts"
 import { type ProxySettings, Settings } from "../config/settings.ts"
 import { shortList } from "../config/sources.ts"
 import { hpcUserLayer, waldurLayer } from "../proxy-layer.ts"
+import { emptyGidCache } from "../snapshot/project-gids.ts"
 import { checkCache } from "./check-cache.ts"
 import type { CheckResult } from "./check-result.ts"
 
@@ -167,9 +168,6 @@ const checkIssuer = (settings: ProxySettings): Effect.Effect<ReadonlyArray<Check
     ),
   )
 }
-
-/** A cache that nothing is in: that of a proxy without an HPC User API, for mocks are never cached. */
-const emptyGidCache: GidCacheStats = { total_entries: 0, cache_policy: "Persists until server restart", projects: [] }
 
 /** What the GID cache of a process with these settings holds at its start; readiness has that of the running one. */
 export const gidCacheStats = (settings: ProxySettings): Effect.Effect<GidCacheStats> => {

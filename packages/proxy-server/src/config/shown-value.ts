@@ -40,9 +40,12 @@ const harmless = (text: string): string =>
       .replace(/[^\s.,:;/()[\]{}"'<>|?#@]+/g, (word) => (isTelling(word) ? mask : word)),
   )
 
+/** Characters of a word that is surely no password: the longest value that a setting can have, "introspection", has 13. */
+const longestWord = 16
+
 // "socks5h" and "fs1" are names; "hunter2" may be a password.
 const isTelling = (word: string) =>
-  word !== mask && (word.length > 32 || (word.length > 5 && isMixed(word) && !/^socks(4a?|5h?)$/i.test(word)))
+  word !== mask && (word.length > longestWord || (word.length > 5 && isMixed(word) && !/^socks(4a?|5h?)$/i.test(word)))
 
 const isMixed = (word: string) => /\d/.test(word) && /[^\d+-]/.test(word)
 

@@ -1,8 +1,11 @@
 import type { WarningCode } from "@cscs/storage-model"
 import { Effect, Schema } from "effect"
+import { Authentication } from "../auth/authentication.ts"
+import type { IssuerHealth } from "../auth/issuer.ts"
 import { Settings } from "../config/settings.ts"
 import { Lifecycle } from "../lifecycle.ts"
 import { guardedInWords } from "../snapshot/loss-guard.ts"
+import { ProjectGids } from "../snapshot/project-gids.ts"
 import { upstreamOf } from "../snapshot/refresh-errors.ts"
 import { invisibleOffering, oldestReadAt } from "../snapshot/snapshot.ts"
 import { type Held, Snapshots } from "../snapshot/snapshots.ts"
@@ -27,7 +30,14 @@ export const ReadinessReport = Schema.Struct({
       skipped: Schema.Int,
     }),
   ),
-  upstreams: Schema.Struct({ waldur: UpstreamReport, hpc_user_api: UpstreamReport }),
+  upstreams: Schema.Struct({ waldur: UpstreamReport, hpc_user_api: UpstreamReport, issuer: UpstreamReport }),
+  gid_cache: Schema.Struct({
+    total_entries: Schema.Int,
+    cache_policy: Schema.String,
+    projects: Schema.Union([Schema.Array(Schema.String), Schema.Int]).annotate({
+      description: "The projects whose GID is cached; their number if there are more than ten.",
+    }),
+  }),
 }).annotate({ identifier: "Readiness" })
 
 /**
@@ -38,6 +48,8 @@ export const readinessReport = Effect.gen(function* () {
   const settings = yield* Settings
   const { held } = yield* Snapshots
   const { isStopping } = yield* Lifecycle
+  const { issuerHealth } = yield* Authentication
+  const { cacheStats } = yield* ProjectGids
   const state = held()
   const now = yield* steadyMillis
   const { current } = state
@@ -55,10 +67,19 @@ export const readinessReport = Effect.gen(function* () {
     upstreams: {
       waldur: reportOf("waldur", state),
       hpc_user_api: settings.hpcUserApi === undefined ? { status: "not configured" } : reportOf("hpc-user-api", state),
+      issuer: settings.auth.disabled ? { status: "not configured" } : issuerReport(issuerHealth()),
     },
+    gid_cache: yield* cacheStats,
   }
   return report
 })
+
+/** A token is checked by what is known of the issuer, so it is asked, and its health known, only when that is not enough. */
+const issuerReport = (health: IssuerHealth): UpstreamReport => {
+  if (health?.status !== "failing") return { status: health?.status ?? "unknown" }
+  const { detail, since } = health
+  return { status: "failing", detail, since: new Date(since).toISOString() }
+}
 
 const reportOf = (upstream: "waldur" | "hpc-user-api", { current, origin, failure }: Held): UpstreamReport => {
   if (failure !== undefined && upstreamOf(failure.error) === upstream) {

@@ -146,8 +146,14 @@ const linkHeader = (query: StorageQuery, snapshot: string, { current, pages }: P
   ].join(", ")
 }
 
+/** The first page of this query, of the newest snapshot; `undefined` if that is too long for a `Link` header. */
+export const firstPageOf = (query: StorageQuery): string | undefined => {
+  const reference = queryOf(query, 1)
+  return reference.length > longestLink ? undefined : reference
+}
+
 /** A page of this query, of the given snapshot or of the newest: a reference relative to the list's own URL. */
-export const queryOf = (query: StorageQuery, page: number, snapshot?: string): string => {
+const queryOf = (query: StorageQuery, page: number, snapshot?: string): string => {
   const parameters = new URLSearchParams()
   for (const name of ["storage_system", "data_type", "status", "state", "page_size"] as const) {
     const value = query[name]

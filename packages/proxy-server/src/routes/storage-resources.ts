@@ -14,7 +14,7 @@ import { steadyNow } from "../snapshot/steady-clock.ts"
 import { acceptedCoding } from "./content-coding.ts"
 import { debugAnswer } from "./debug-answer.ts"
 import { codedPage, keptPages } from "./kept-pages.ts"
-import { queryOf, storageLines, storagePage } from "./storage-answer.ts"
+import { firstPageOf, storageLines, storagePage } from "./storage-answer.ts"
 import { describeStorage } from "./storage-description.ts"
 import { defaultPage, queryProblem, type StorageQuery, storageQuerySchema } from "./storage-query.ts"
 import { linesResponse, pageResponse, wantsLines } from "./storage-response.ts"
@@ -127,7 +127,7 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
         const walked = Effect.filterOrFail(
           snapshotId.test(snapshot) ? snapshots.walkable(snapshot) : Effect.undefined,
           (taken) => taken !== undefined,
-          () => new SnapshotGone({ startAgainAt: queryOf(query, 1) }),
+          () => new SnapshotGone({ startAgainAt: firstPageOf(query) }),
         )
         return answerFor(c, walked, query)
       }

@@ -1,4 +1,4 @@
-import { HpcUserClient } from "@cscs/hpc-user-client"
+import { type GidCacheStats, HpcUserClient } from "@cscs/hpc-user-client"
 import { elapsedMillis } from "@cscs/http-transport"
 import { type GidAnswer, mockGid } from "@cscs/storage-model"
 import { Context, Duration, Effect, Layer } from "effect"
@@ -12,6 +12,13 @@ import { steadyMillis } from "./steady-clock.ts"
 const rememberedFor = Duration.toMillis("1 day")
 /** How far a time that another process wrote may be ahead of our clock, in milliseconds. */
 const clockSlack = 60_000
+
+/** A cache that nothing is in: that of a proxy without an HPC User API, for mocks are never cached. */
+export const emptyGidCache: GidCacheStats = {
+  total_entries: 0,
+  cache_policy: "Persists until server restart",
+  projects: [],
+}
 
 /** The GIDs of some projects, and how they were come by. */
 export interface GidAnswers {
@@ -46,6 +53,8 @@ export class ProjectGids extends Context.Service<
     readonly remember: (gids: ReadonlyMap<string, number>, readAt: number) => Effect.Effect<void>
     /** Whether the HPC User API has answered since our start. */
     readonly hasAnswered: Effect.Effect<boolean>
+    /** What the cache of GIDs holds. */
+    readonly cacheStats: Effect.Effect<GidCacheStats>
   }
 >()("@cscs/proxy-server/ProjectGids") {
   static readonly layer: Layer.Layer<ProjectGids, never, Settings | HpcUserClient> = Layer.effect(
@@ -57,6 +66,7 @@ export class ProjectGids extends Context.Service<
       return ProjectGids.of({
         prepare: client.prepare(),
         hasAnswered: client.hasAnswered(),
+        cacheStats: client.getGidCacheStats(),
         remember: Effect.fnUntraced(function* (gids, readAt) {
           const age = (yield* steadyMillis) - readAt
           const isUsable = age >= -clockSlack && age < rememberedFor && !(yield* client.hasAnswered())
@@ -99,6 +109,7 @@ export class ProjectGids extends Context.Service<
     prepare: Effect.void,
     remember: () => Effect.void,
     hasAnswered: Effect.succeed(false),
+    cacheStats: Effect.succeed(emptyGidCache),
     of: (slugs) =>
       Effect.succeed({
         answers: new Map(Array.from(slugs, (slug) => [slug, mock(slug)])),
