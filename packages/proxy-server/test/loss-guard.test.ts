@@ -112,8 +112,8 @@ describe("a storage system that Waldur suddenly does not show", () => {
 
   test("also where our user has lost its role everywhere; after the hour that is a failure, not an empty list", async () => {
     const world = aWorld(60)
-    // What is removing does not stay.
-    for (const row of world.resources) if (row.state === "Terminating") row.state = "OK"
+    // What is removing does not stay, nor do the callback URLs of what is Erred.
+    for (const row of world.resources) if (row.state === "Terminating" || row.state === "Erred") row.state = "OK"
     const proxy = await aProxy({ world, environment: guarded })
     const before = (await proxy.list("page_size=500")).text
     const rows = world.resources
@@ -220,6 +220,22 @@ describe("the live entries of a storage system stay for an hour, whatever the ca
     expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("of vast")
   })
 
+  test("the few of a small one that are all Terminated from one refresh to the next: no order was seen to ask for it", async () => {
+    const world = aWorld(60)
+    lose(world, "vast", 3)
+    change(world, () => ({ state: "OK", order_in_progress: null }))
+    const proxy = await aProxy({ world, environment: guarded })
+    const before = await entriesOf(proxy, "vast")
+    change(world, () => ({ state: "Terminated" }))
+    await renewed(proxy)
+    expect(await entriesOf(proxy, "vast")).toEqual(before)
+    await proxy.pass("1 hour")
+    await renewed(proxy)
+    expect(new Set((await entriesOf(proxy, "vast")).map(({ status }: Any) => status))).toEqual(
+      new Set(["pending", "removed"]),
+    )
+  })
+
   test("also the few of a small one, but a resource may be removed by its order, and get its path while it is created", async () => {
     const world = aWorld(60)
     lose(world, "vast", 1)
@@ -289,6 +305,25 @@ describe("entries that a guard keeps", () => {
     await renewed(proxy)
     expect(at(await entriesOf(proxy, "vast"), "/vast/gone")).toEqual([])
     expect(at(await entriesOf(proxy, "iopsstor"), "/vast/gone").length).toBe(1)
+  })
+})
+
+describe("a kept entry that is removed", () => {
+  test("is left out while a live record that is bad data may lie at its directory", async () => {
+    const world = aWorld(60)
+    const [first] = ofVast(world)
+    Object.assign(first, { state: "Terminated", order_in_progress: null, backend_id: "/vast/gone" })
+    const proxy = await aProxy({ world, environment: guarded })
+    const gone = async () =>
+      (await entriesOf(proxy, "vast")).filter(({ mountPoint }: Any) => mountPoint.default === "/vast/gone").length
+    expect(await gone()).toBe(1)
+    lose(world, "vast", 0)
+    await renewed(proxy)
+    expect(await gone()).toBe(1)
+    const other = world.resources.find((row) => row.offering_slug === "iopsstor" && row.state === "OK") as Any
+    Object.assign(other, { backend_id: "/vast/gone//", attributes: { permissions: 775 } })
+    await renewed(proxy)
+    expect(await gone()).toBe(0)
   })
 })
 

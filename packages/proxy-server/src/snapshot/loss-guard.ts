@@ -9,15 +9,16 @@ const oddFrom = 10
 export interface Fate {
   /** Those of the last good list, and those lost since within the guard's time. */
   readonly before: number
-  /** Of these: no longer listed at their mount point. */
+  /** Of these: no longer listed at their mount point, or as removed. */
   readonly vanished: number
-  /** Of these: listed as removing or removed. */
+  /** Of these: listed as removing. */
   readonly removing: number
 }
 
 /**
  * Whether a loss is more likely a fault upstream than the truth: the last live entry vanishes, or of at least ten less
- * than half stay live. Fewer than ten may all turn to removing: each has an order of its own.
+ * than half stay live. Fewer than ten may all turn to removing: each has an order of its own. One that is removed from
+ * one refresh to the next has none that was ever seen, so it counts as vanished.
  */
 export const isOddLoss = ({ before, vanished, removing }: Fate): boolean => {
   const left = before - vanished - removing
@@ -47,7 +48,7 @@ export const compareEntries = (
     if (isLive(entry)) {
       live.add(keyOf(entry))
       liveItems.add(entry.itemId)
-    } else removing.add(keyOf(entry))
+    } else if (entry.status === "removing") removing.add(keyOf(entry))
   }
   const lost: Array<Pick<Loss, "itemId" | "mountPoint" | "isRemoval">> = []
   for (const entry of before) {
@@ -188,21 +189,21 @@ const whyLost = (slug: string, { skipped, counts }: Tree, previous: Snapshot, { 
  * The last good chunks of a system as a guard keeps them: nothing that is to be acted on, for an old list is not. So no
  * callback URLs, nothing that is removing, and nothing removed at a directory in which somebody lives by now.
  *
- * @param current the refresh's own chunks, of all systems
+ * @param protects why the refresh would not let a directory be removed; `undefined` if it would
  */
 export function* keptChunks(
   previous: Snapshot,
   offeringSlug: string,
-  current: ReadonlyArray<Chunk>,
+  protects: (path: string) => string | undefined,
 ): Generator<void, ReadonlyArray<Chunk>> {
   const chunks = chunksOf(previous.entries.chunks, offeringSlug)
   const lived = new Set<string>()
-  for (const path of [...(yield* livePathsIn(chunks)), ...(yield* livePathsIn(current))]) {
+  for (const path of yield* livePathsIn(chunks)) {
     for (let at = path; at !== "" && !lived.has(at); at = at.slice(0, at.lastIndexOf("/"))) lived.add(at)
   }
   const kept: Array<Chunk> = []
   for (const chunk of chunks) {
-    const stripped = withoutActions(chunk, lived)
+    const stripped = withoutActions(chunk, (path) => !lived.has(path) && protects(path) === undefined)
     if (stripped.facetsAt.length > 0) kept.push(stripped)
     yield
   }
@@ -211,13 +212,13 @@ export function* keptChunks(
 
 const callbackUrl = /_url$/
 
-const withoutActions = (chunk: Chunk, lived: ReadonlySet<string>): Chunk => {
+const withoutActions = (chunk: Chunk, mayBeGone: (path: string) => boolean): Chunk => {
   const { facets, facetsAt, resources } = chunk
   const lines: Array<string> = []
   const at: Array<number> = []
   const gone = new Set<string>()
   for (const [index, entry] of entriesOf(chunk).entries()) {
-    if (entry.status === "removing" || (entry.status === "removed" && lived.has(entry.mountPoint.default))) {
+    if (entry.status === "removing" || (entry.status === "removed" && !mayBeGone(entry.mountPoint.default))) {
       gone.add(entry.itemId)
       continue
     }
