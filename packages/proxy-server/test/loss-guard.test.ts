@@ -173,6 +173,7 @@ const causes: ReadonlyArray<readonly [string, (world: World, proxy: TestedProxy)
     /0 of \d+ live entries of vast/,
   ],
 ]
+const isResource = ({ target }: Any) => target.targetType === "project" || target.targetType === "user"
 const terminating = { type: "Terminate", state: "executing", url: null, attributes: {}, limits: {} }
 
 describe("the live entries of a storage system stay for an hour, whatever the cause:", () => {
@@ -205,6 +206,29 @@ describe("the live entries of a storage system stay for an hour, whatever the ca
     await renewed(proxy)
     expect(await entriesOf(proxy, "vast")).toEqual(left)
     expect((await proxy.ready()).json.warnings.join("\n")).toContain(`of ${count} live entries of vast`)
+  })
+
+  test("a slow move: what is at another path than before is lost, and no gain that makes up for it", async () => {
+    const world = aWorld(200)
+    const proxy = await aProxy({ world, environment: guarded })
+    await proxy.list()
+    const count = (await entriesOf(proxy, "vast")).filter(isResource).length
+    const move = (from: number, to: number) =>
+      change(world, (row, index) =>
+        index >= count * from && index < count * to ? { backend_id: `/moved/to/${row.uuid}` } : {},
+      )
+    move(0, 0.4)
+    await renewed(proxy)
+    const left = await entriesOf(proxy, "vast")
+    expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("live entries of vast")
+    await proxy.pass("10 minutes")
+    move(0.4, 0.7)
+    await renewed(proxy)
+    expect((await entriesOf(proxy, "vast")).filter(isResource)).toEqual(left.filter(isResource))
+    expect((await proxy.ready()).json.warnings.join("\n")).toContain("live entries of vast")
+    await proxy.pass("1 hour")
+    await renewed(proxy)
+    expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("live entries of vast")
   })
 
   test("two fifths in one hour and two fifths of the rest in the next are no loss of one hour", async () => {

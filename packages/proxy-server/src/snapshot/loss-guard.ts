@@ -122,11 +122,13 @@ export function* judgeLosses(
       .map((loss) => ({ ...loss, at: Math.min(loss.at, judged.takenAt) }))
     const { lost, stillLost } = compareEntries(before, after, lostEarlier)
 
-    const all = [...stillLost, ...lost]
-    const removing = all.filter(({ isRemoval }) => isRemoval).length
+    // By resource: one that moved is lost where it was, and live elsewhere is no gain that makes up for it.
+    const lostBefore = new Set(stillLost.map(({ itemId }) => itemId))
+    const all = new Map([...stillLost, ...lost].map(({ itemId, isRemoval }) => [itemId, isRemoval]))
+    const removing = [...all.values()].filter((isRemoval) => isRemoval).length
     const fate = {
-      before: chunksBefore.reduce((sum, chunk) => sum + liveIn(chunk), stillLost.length),
-      vanished: all.length - removing,
+      before: chunksBefore.reduce((sum, chunk) => sum + liveIn(chunk, lostBefore), lostBefore.size),
+      vanished: all.size - removing,
       removing,
     }
     if (!isOddLoss(fate))
@@ -138,7 +140,7 @@ export function* judgeLosses(
         since,
         readAt: Math.min(guard?.readAt ?? judged.previousReadAt, since),
         before: fate.before,
-        now: fate.before - all.length,
+        now: fate.before - all.size,
         why: whyLost(offeringSlug, tree, previous, fate),
       })
     }
@@ -146,11 +148,14 @@ export function* judgeLosses(
   return { guarded, losses }
 }
 
-/** Live project and user entries; tenants and customers are always pending. */
-const liveIn = ({ facets, facetsAt, resources }: Chunk): number => {
-  let dead = 0
-  for (const at of facetsAt) if (!isLive(facets[at] ?? { status: "" })) dead += 1
-  return resources.length - dead
+/** Live project and user entries but some. */
+const liveIn = ({ facets, facetsAt, resources }: Chunk, but: ReadonlySet<string>): number => {
+  // A tenant or customer stands before what is below it.
+  const first = facetsAt.length - resources.length
+  return resources.filter((uuid, index) => {
+    const facet = facets[facetsAt[first + index] ?? 0]
+    return facet !== undefined && isLive(facet) && !but.has(uuid)
+  }).length
 }
 
 function* listInto(list: Array<ListedEntry>, chunks: ReadonlyArray<Chunk>): Generator<void, void> {
