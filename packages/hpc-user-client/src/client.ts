@@ -52,6 +52,12 @@ export interface HpcUserClientOptions {
 /** The name that failures and spans give the API; its token endpoint has one made of it. */
 const upstream = "hpc-user-api"
 
+/**
+ * Bytes of an answer: a batch is of some 360 names at most, and a record has some hundred bytes. Each value in it is
+ * looked at, which takes a second for as many as fit into this.
+ */
+const longestAnswer = 2 * 1024 * 1024
+
 /** The least that one can ask: a project that nobody has. Its absence in the answer is the answer that is hoped for. */
 const pingName = "storage-proxy-ping"
 
@@ -96,6 +102,7 @@ const makeHpcUserClient = Effect.fnUntraced(function* (options: HpcUserClientOpt
     upstream,
     baseUrl,
     secrets: [options.clientSecret],
+    maxBodyBytes: longestAnswer,
     attemptTimeout,
     deadline,
     retry,

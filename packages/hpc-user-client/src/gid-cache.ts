@@ -60,7 +60,15 @@ export const makeGidCache = Effect.fnUntraced(function* (
         Effect.map(elapsedMillis, (now) => {
           hasAnswered ||= answer.known.size + answer.unknown.size > 0
           for (const [name, gid] of answer.known) known.set(name, gid)
-          for (const [name, why] of answer.unknown) misses.set(name, { why, until: now + askAgainAfter })
+          // The oldest come first, for each is there once and all stay equally long.
+          for (const [name, { until }] of misses) {
+            if (now < until) break
+            misses.delete(name)
+          }
+          for (const [name, why] of answer.unknown) {
+            misses.delete(name)
+            misses.set(name, { why, until: now + askAgainAfter })
+          }
         }),
       ),
       Effect.tap(() => Metric.update(cachedGids, known.size)),

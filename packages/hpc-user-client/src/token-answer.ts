@@ -8,8 +8,13 @@ export interface TokenGrant {
   readonly expiresIn: number | undefined
 }
 
+/** Characters of a token: a longer one fits into no request that a server takes. */
+const longestToken = 16 * 1024
+/** What may follow `Bearer` (RFC 6750 section 2.1) and anything else that a header can carry: kept, another would fail every call. */
+const Token = Schema.String.check(Schema.isPattern(/^[\x21-\x7e]+$/), Schema.isMaxLength(longestToken))
+
 const Grant = Schema.Struct({
-  access_token: Schema.NonEmptyString,
+  access_token: Token,
   token_type: Schema.String,
   // RFC 6749 says a number; some servers write it as a string, and null where they do not say.
   expires_in: Schema.optionalKey(Schema.NullOr(Schema.Union([Schema.Finite, Schema.FiniteFromString]))),

@@ -1,6 +1,9 @@
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Scheduler } from "effect"
 import { TestClock } from "effect/testing"
+import { makeGidCache } from "../src/gid-cache.ts"
 import { type GidLookup, HpcUserClient, type HpcUserClientOptions } from "../src/index.ts"
 import { type FakeHpcUser, fakeHpcUser, held, json, text } from "./fake-hpc-user.ts"
 
@@ -12,6 +15,12 @@ const plain = (lookup: GidLookup) => ({
   unknown: Object.fromEntries(lookup.unknown),
   failed: [...lookup.failed.keys()],
 })
+/** Of the heap, once nothing is on it that nobody holds. */
+const usedMegabytes = (): number => {
+  setFlagsFromString("--expose-gc")
+  runInNewContext("gc")()
+  return process.memoryUsage().heapUsed / 1e6
+}
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `project${index}`)
 
 describe("asking", () => {
@@ -116,6 +125,16 @@ describe("asking", () => {
     }),
   )
 
+  it.effect("an answer of megabytes, which no batch has, is not looked through: its names have failed", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      const body = `{"projects":[${"[],".repeat(1_000_000)}{"posixName":"a","unixGid":31001}]}`
+      fake.nextApi.push((response) => response.writeHead(200, { "content-type": "application/json" }).end(body))
+      const lookup = yield* gids("a").pipe(clientOf(fake))
+      assert.include(lookup.failed.get("a")?.message, "more than 2097152 bytes")
+    }),
+  )
+
   it.live("one batch that fails costs the others nothing", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
@@ -156,6 +175,31 @@ describe("remembering", () => {
         yield* TestClock.adjust("1 second")
         assert.deepStrictEqual(plain(yield* gids("a")).known, { a: 31001 })
       }).pipe(clientOf(fake))
+    }),
+  )
+
+  it.effect("unknown names are forgotten after their minute: others each time do not fill the memory", () =>
+    Effect.gen(function* () {
+      const cache = yield* makeGidCache({
+        ask: (names) =>
+          Effect.succeed({
+            known: new Map(),
+            unknown: new Map(names.map((name) => [name, "the HPC User API does not know it"])),
+            failed: new Map(),
+          }),
+        plan: (names) => ({ batches: [[...names]], tooLong: [] }),
+      })
+      const before = usedMegabytes()
+      for (let round = 0; round < 50; round++) {
+        // Each name has its own 4,000 bytes: a part of a longer text would have none.
+        const names = Array.from({ length: 1000 }, (_, index) =>
+          Buffer.alloc(4000, `${round}-${index}.`).toString("latin1"),
+        )
+        assert.strictEqual((yield* cache.gids(names)).unknown.size, 1000)
+        yield* TestClock.adjust("61 seconds")
+      }
+      // All of them are 200.
+      assert.isBelow(usedMegabytes() - before, 50)
     }),
   )
 

@@ -153,6 +153,21 @@ describe("asking for a token", () => {
   )
 })
 
+describe("a token that no header can carry", () => {
+  it.live("is unexpected, and none that is kept: the next call asks for another", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      for (const access_token of ["a\nb: c", "a b", "tok\u00e9n", "\u0001", "t".repeat(20_000)]) {
+        fake.nextToken.push(json({ access_token, token_type: "Bearer", expires_in: 86_400 }))
+        yield* Effect.gen(function* () {
+          assert.strictEqual((yield* Effect.flip(ping))._tag, "HpcUserApiUnexpectedAnswer")
+          yield* ping
+        }).pipe(clientOf(fake))
+      }
+    }),
+  )
+})
+
 describe("keeping a token", () => {
   it.effect("one of an hour is renewed five minutes before its end", () =>
     Effect.gen(function* () {

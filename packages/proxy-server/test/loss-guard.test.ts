@@ -171,6 +171,7 @@ const causes: ReadonlyArray<readonly [string, (world: World, proxy: TestedProxy)
     /0 of \d+ live entries of vast/,
   ],
 ]
+const isResource = ({ target }: Any) => target.targetType === "project" || target.targetType === "user"
 const terminating = { type: "Terminate", state: "executing", url: null, attributes: {}, limits: {} }
 
 describe("the live entries of a storage system stay for an hour, whatever the cause:", () => {
@@ -205,6 +206,29 @@ describe("the live entries of a storage system stay for an hour, whatever the ca
     expect((await proxy.ready()).json.warnings.join("\n")).toContain(`of ${count} live entries of vast`)
   })
 
+  test("a slow move: what is at another path than before is lost, and no gain that makes up for it", async () => {
+    const world = aWorld(200)
+    const proxy = await aProxy({ world, environment: guarded })
+    await proxy.list()
+    const count = (await entriesOf(proxy, "vast")).filter(isResource).length
+    const move = (from: number, to: number) =>
+      change(world, (row, index) =>
+        index >= count * from && index < count * to ? { backend_id: `/moved/to/${row.uuid}` } : {},
+      )
+    move(0, 0.4)
+    await renewed(proxy)
+    const left = await entriesOf(proxy, "vast")
+    expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("live entries of vast")
+    await proxy.pass("10 minutes")
+    move(0.4, 0.7)
+    await renewed(proxy)
+    expect((await entriesOf(proxy, "vast")).filter(isResource)).toEqual(left.filter(isResource))
+    expect((await proxy.ready()).json.warnings.join("\n")).toContain("live entries of vast")
+    await proxy.pass("1 hour")
+    await renewed(proxy)
+    expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("live entries of vast")
+  })
+
   test("two fifths in one hour and two fifths of the rest in the next are no loss of one hour", async () => {
     const world = aWorld(200)
     const proxy = await aProxy({ world, environment: guarded })
@@ -216,6 +240,22 @@ describe("the live entries of a storage system stay for an hour, whatever the ca
       await proxy.pass("61 minutes")
     }
     expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("of vast")
+  })
+
+  test("the few of a small one that are all Terminated from one refresh to the next: no order was seen to ask for it", async () => {
+    const world = aWorld(60)
+    lose(world, "vast", 3)
+    change(world, () => ({ state: "OK", order_in_progress: null }))
+    const proxy = await aProxy({ world, environment: guarded })
+    const before = await entriesOf(proxy, "vast")
+    change(world, () => ({ state: "Terminated" }))
+    await renewed(proxy)
+    expect(await entriesOf(proxy, "vast")).toEqual(before)
+    await proxy.pass("1 hour")
+    await renewed(proxy)
+    expect(new Set((await entriesOf(proxy, "vast")).map(({ status }: Any) => status))).toEqual(
+      new Set(["pending", "removed"]),
+    )
   })
 
   test("also the few of a small one, but a resource may be removed by its order, and get its path while it is created", async () => {
@@ -312,6 +352,25 @@ describe("entries that a guard keeps", () => {
     expect(await turn(7, 14)).toEqual([1, 0])
     Object.assign(early, { state: "OK", order_in_progress: null })
     expect(await turn(14, 14)).toEqual([0, 0])
+  })
+})
+
+describe("a kept entry that is removed", () => {
+  test("is left out while a live record that is bad data may lie at its directory", async () => {
+    const world = aWorld(60)
+    const [first] = ofVast(world)
+    Object.assign(first, { state: "Terminated", order_in_progress: null, backend_id: "/vast/gone" })
+    const proxy = await aProxy({ world, environment: guarded })
+    const gone = async () =>
+      (await entriesOf(proxy, "vast")).filter(({ mountPoint }: Any) => mountPoint.default === "/vast/gone").length
+    expect(await gone()).toBe(1)
+    lose(world, "vast", 0)
+    await renewed(proxy)
+    expect(await gone()).toBe(1)
+    const other = world.resources.find((row) => row.offering_slug === "iopsstor" && row.state === "OK") as Any
+    Object.assign(other, { backend_id: "/vast/gone//", attributes: { permissions: 775 } })
+    await renewed(proxy)
+    expect(await gone()).toBe(0)
   })
 })
 

@@ -57,6 +57,12 @@ export interface Hierarchy {
   readonly warnings: ReadonlyArray<Warning>
 }
 
+/** What is known when the last entry is made. */
+export interface HierarchyEnd extends Omit<Hierarchy, "entries"> {
+  /** Why a directory must not be removed, by what rows, whatever they are, and protected paths say; `undefined` if it may be. */
+  readonly protects: (path: string) => string | undefined
+}
+
 /** Takes all that comes of one resource, tenant or customer while the tree is built. */
 export interface Hearing {
   readonly note: Note
@@ -84,7 +90,7 @@ export const buildHierarchy = (input: HierarchyInput): Hierarchy => {
   const steps = hierarchySteps(input)
   for (;;) {
     const step = steps.next()
-    if (step.done) return { entries, ...step.value }
+    if (step.done) return { entries, skipped: step.value.skipped, warnings: step.value.warnings }
     entries.push(...step.value)
   }
 }
@@ -95,12 +101,12 @@ export const buildHierarchy = (input: HierarchyInput): Hierarchy => {
  * A tenant's own entry comes alone. Where a customer's entries are cut depends on that customer's resources alone.
  *
  * @param listener who hears why; the tree is the same with and without
- * @returns what was left out or is odd
+ * @returns what was left out or is odd, and what protects from removals
  */
 export function* hierarchySteps(
   { decoded, customers, gids, settings, offerings, protectedPaths = [] }: HierarchyInput,
   listener?: Listener,
-): Generator<ReadonlyArray<PlacedEntry>, Omit<Hierarchy, "entries">> {
+): Generator<ReadonlyArray<PlacedEntry>, HierarchyEnd> {
   const skipped: Array<Skipped> = [...decoded.skipped]
   const warnings: Array<Warning> = []
   const skip = (resource: WaldurResource, code: SkipCode, found: Problem) => {
@@ -228,7 +234,11 @@ export function* hierarchySteps(
   }
   yield* shared.warnings(gids, settings, warnOf)
   yield* sharedProjectSlugs(located, unlocated, warnOf)
-  return { skipped: yield* sortInSteps(skipped, byIdentity), warnings: yield* sortInSteps(warnings, byIdentity) }
+  return {
+    skipped: yield* sortInSteps(skipped, byIdentity),
+    warnings: yield* sortInSteps(warnings, byIdentity),
+    protects: live.against,
+  }
 }
 
 const firstNamed = "of the first resource that names its provider"

@@ -29,6 +29,7 @@ export type { Finding, Problem, SkipCode, Skipped, Warning, WarningCode } from "
 export {
   buildHierarchy,
   type Hierarchy,
+  type HierarchyEnd,
   type HierarchyInput,
   hierarchySteps,
   type PlacedEntry,

@@ -29,7 +29,8 @@ const drained = <A, B>(steps: Generator<A, B>): { readonly yielded: ReadonlyArra
 
 const treeIn = (input: HierarchyInput) => {
   const { yielded, returned } = drained(hierarchySteps(input))
-  return { steps: yielded.filter((step) => step.length > 0), tree: { entries: yielded.flat(), ...returned } }
+  const { skipped, warnings } = returned
+  return { steps: yielded.filter((step) => step.length > 0), tree: { entries: yielded.flat(), skipped, warnings } }
 }
 
 const inputOf = (rows: ReadonlyArray<unknown>): HierarchyInput => ({

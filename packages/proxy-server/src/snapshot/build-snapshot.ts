@@ -3,7 +3,7 @@ import {
   dashedUuid,
   decodeResources,
   type Finding,
-  type Hierarchy,
+  type HierarchyEnd,
   type HierarchyInput,
   hierarchySteps,
   type ModelSettings,
@@ -154,7 +154,7 @@ export const buildSnapshot = (input: SnapshotInput): Effect.Effect<Snapshot> =>
       }
       for (const system of more) {
         const { offeringSlug } = system
-        const chunks = yield* keptChunks(previous, offeringSlug, tree.chunks)
+        const chunks = yield* keptChunks(previous, offeringSlug, tree.chunks, tree.protects)
         kept.set(offeringSlug, { system, chunks, found: tree })
         for (const path of yield* livePathsIn(chunks)) protectedPaths.push(protectedBy(offeringSlug, path))
       }
@@ -163,7 +163,7 @@ export const buildSnapshot = (input: SnapshotInput): Effect.Effect<Snapshot> =>
 
 const countIn = (snapshot: Snapshot | undefined, slug: string): number => snapshot?.counts.get(slug) ?? 0
 
-interface Tree extends Omit<Hierarchy, "entries"> {
+interface Tree extends HierarchyEnd {
   readonly chunks: ReadonlyArray<Chunk>
 }
 
@@ -209,7 +209,7 @@ function* builtTree(input: HierarchyInput, previous: Snapshot | undefined): Gene
   const steps = hierarchySteps(input)
   for (;;) {
     const { done, value } = steps.next()
-    if (done) return { chunks, skipped: [...value.skipped, ...unencodable], warnings: value.warnings }
+    if (done) return { ...value, chunks, skipped: [...value.skipped, ...unencodable] }
     chunks.push(...encode(value))
     yield
   }

@@ -9,15 +9,16 @@ const oddFrom = 10
 export interface Fate {
   /** Those of the last good list, and those lost since within the guard's time. */
   readonly before: number
-  /** Of these: no longer listed at their mount point. */
+  /** Of these: no longer listed at their mount point, or as removed. */
   readonly vanished: number
-  /** Of these: listed as removing or removed. */
+  /** Of these: listed as removing. */
   readonly removing: number
 }
 
 /**
  * Whether a loss is more likely a fault upstream than the truth: the last live entry vanishes, or of at least ten less
- * than half stay live. Fewer than ten may all turn to removing: each has an order of its own.
+ * than half stay live. Fewer than ten may all turn to removing: each has an order of its own. One that is removed from
+ * one refresh to the next has none that was ever seen, so it counts as vanished.
  */
 export const isOddLoss = ({ before, vanished, removing }: Fate): boolean => {
   const left = before - vanished - removing
@@ -47,7 +48,7 @@ export const compareEntries = (
     if (isLive(entry)) {
       live.add(keyOf(entry))
       liveItems.add(entry.itemId)
-    } else removing.add(keyOf(entry))
+    } else if (entry.status === "removing") removing.add(keyOf(entry))
   }
   const lost: Array<Pick<Loss, "itemId" | "mountPoint" | "isRemoval">> = []
   for (const entry of before) {
@@ -121,11 +122,13 @@ export function* judgeLosses(
       .map((loss) => ({ ...loss, at: Math.min(loss.at, judged.takenAt) }))
     const { lost, stillLost } = compareEntries(before, after, lostEarlier)
 
-    const all = [...stillLost, ...lost]
-    const removing = all.filter(({ isRemoval }) => isRemoval).length
+    // By resource: one that moved is lost where it was, and live elsewhere is no gain that makes up for it.
+    const lostBefore = new Set(stillLost.map(({ itemId }) => itemId))
+    const all = new Map([...stillLost, ...lost].map(({ itemId, isRemoval }) => [itemId, isRemoval]))
+    const removing = [...all.values()].filter((isRemoval) => isRemoval).length
     const fate = {
-      before: chunksBefore.reduce((sum, chunk) => sum + liveIn(chunk), stillLost.length),
-      vanished: all.length - removing,
+      before: chunksBefore.reduce((sum, chunk) => sum + liveIn(chunk, lostBefore), lostBefore.size),
+      vanished: all.size - removing,
       removing,
     }
     if (!isOddLoss(fate))
@@ -137,7 +140,7 @@ export function* judgeLosses(
         since,
         readAt: Math.min(guard?.readAt ?? judged.previousReadAt, since),
         before: fate.before,
-        now: fate.before - all.length,
+        now: fate.before - all.size,
         why: whyLost(offeringSlug, tree, previous, fate),
       })
     }
@@ -145,11 +148,14 @@ export function* judgeLosses(
   return { guarded, losses }
 }
 
-/** Live project and user entries; tenants and customers are always pending. */
-const liveIn = ({ facets, facetsAt, resources }: Chunk): number => {
-  let dead = 0
-  for (const at of facetsAt) if (!isLive(facets[at] ?? { status: "" })) dead += 1
-  return resources.length - dead
+/** Live project and user entries but some. */
+const liveIn = ({ facets, facetsAt, resources }: Chunk, but: ReadonlySet<string>): number => {
+  // A tenant or customer stands before what is below it.
+  const first = facetsAt.length - resources.length
+  return resources.filter((uuid, index) => {
+    const facet = facets[facetsAt[first + index] ?? 0]
+    return facet !== undefined && isLive(facet) && !but.has(uuid)
+  }).length
 }
 
 function* listInto(list: Array<ListedEntry>, chunks: ReadonlyArray<Chunk>): Generator<void, void> {
@@ -190,11 +196,13 @@ const whyLost = (slug: string, { skipped, counts }: Tree, previous: Snapshot, { 
  * shows as live, and those at a directory in which somebody lives by now.
  *
  * @param current the refresh's own chunks, of all systems
+ * @param protects why the refresh would not let a directory be removed; `undefined` if it would
  */
 export function* keptChunks(
   previous: Snapshot,
   offeringSlug: string,
   current: ReadonlyArray<Chunk>,
+  protects: (path: string) => string | undefined,
 ): Generator<void, ReadonlyArray<Chunk>> {
   const chunks = chunksOf(previous.entries.chunks, offeringSlug)
   const shown: Array<ListedEntry> = []
@@ -202,11 +210,15 @@ export function* keptChunks(
   const liveItems = new Set(shown.filter(isLive).map(({ itemId }) => itemId))
   const lost = new Set(previous.losses.filter((loss) => loss.offeringSlug === offeringSlug).map(keyOf))
   const lived = new Set<string>()
-  for (const path of [...(yield* livePathsIn(chunks)), ...shown.filter(isLive).map(({ mountPoint }) => mountPoint)]) {
+  for (const path of yield* livePathsIn(chunks)) {
     for (let at = path; at !== "" && !lived.has(at); at = at.slice(0, at.lastIndexOf("/"))) lived.add(at)
   }
   const isDoubtful = (entry: ListedEntry) =>
-    !isLive(entry) && (lost.has(keyOf(entry)) || liveItems.has(entry.itemId) || lived.has(entry.mountPoint))
+    !isLive(entry) &&
+    (lost.has(keyOf(entry)) ||
+      liveItems.has(entry.itemId) ||
+      lived.has(entry.mountPoint) ||
+      protects(entry.mountPoint) !== undefined)
   const kept: Array<Chunk> = []
   for (const chunk of chunks) {
     const left = strippedChunk(chunk, isDoubtful)

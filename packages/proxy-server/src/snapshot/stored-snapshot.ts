@@ -27,8 +27,8 @@ export const longestChunk = 8 * 1024 * 1024
 export const mostChunks = 200_000
 /** Bytes of all of it, unpacked: 100,000 entries are about 110 MB. */
 export const mostBytes = 512 * 1024 * 1024
-/** Characters of what a finding found, as JSON: the model cuts it at 200. */
-const longestFound = 1000
+/** Characters of what a finding found, as JSON: the model cuts it at 200, and an escape such as `\u0001` takes six. */
+const longestFound = 2000
 /** The last moment that a `Date` can tell. */
 const lastMoment = 8.64e15
 
