@@ -67,7 +67,7 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
 
   const begun = performance.now()
   const { wasTroubled } = weather
-  const referee = refereeOf({ history, truth, wasTroubled, failedAt: log.failedAt, begun })
+  const referee = refereeOf({ history, truth, wasTroubled, log, begun })
   const happened: Counts = new Map()
   const kept: Array<Kept> = []
   let metrics = ""
@@ -95,7 +95,8 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
     if (at % 10 === 0) say(progress(at, referee, rss))
     if (at >= seconds) isOver.abort()
   }, 1000)
-  const world = { sandbox, history, heldFrom: referee.newestTaken, counts: happened, chance: chanceOf(seed, "world") }
+  const isCalm = () => !wasTroubled({ from: performance.now() - calmAfter, to: performance.now() }, ["waldur"])
+  const world = { sandbox, history, isCalm, counts: happened, chance: chanceOf(seed, "world") }
   await Promise.all([
     changeWorld(world, isOver.signal),
     weather.change(isOver.signal),

@@ -26,13 +26,16 @@ export type Counts = Map<string, number>
  * Waldur's counts agree and a row that moved over the border is missing until the next reading, as documented.
  */
 const apart = 20_000
+/** So many times 10 ms without a call of the proxy, and none of its reads is under way. */
+const silentTries = 12
+const never = new AbortController().signal
 
 interface World {
   readonly sandbox: Sandbox
   readonly history: History
   readonly chance: Chance
-  /** The list that is held is no older, by `performance.now()`. */
-  readonly heldFrom: () => number
+  /** Whether no upstream failed for so long that the proxy waits with no call. */
+  readonly isCalm: () => boolean
   readonly counts: Counts
 }
 
@@ -52,7 +55,7 @@ export const changeWorld = async (world: World, stop: AbortSignal): Promise<void
 }
 
 const turnsOf = (around: World) => {
-  const { sandbox, history, chance, heldFrom, counts } = around
+  const { sandbox, history, chance, isCalm, counts } = around
   const { world, waldur } = sandbox
   let lastCame = Number.NEGATIVE_INFINITY
   let lastWent = Number.NEGATIVE_INFINITY
@@ -274,42 +277,70 @@ const turnsOf = (around: World) => {
     [3, ["an hour passed", () => sandboxDoes("an-hour-passes")]],
   ]
 
-  /** Not one of the others: it lasts. */
-  const loseRole = async (): Promise<void> => {
-    const token = world.tokens.get(waldur.token)
-    const slug = chance.pick(systems)
-    if (token === undefined) return
-    const loss = history.lose(slug, heldFrom(), false)
-    token.sees = systems.filter((one) => one !== slug)
-    const stop = new AbortController()
-    giveBack = () => stop.abort()
-    regained = pause(chance.between(2000, 8000), stop.signal).then(() => {
-      token.sees = "all"
-      loss.regained()
-      giveBack = () => {}
-    })
+  /** Does it between two reads of the proxy, if it can; tells whether it may have been in the middle of one. */
+  const tearing = async (change: () => void): Promise<boolean> => {
+    const tries = 200
+    let silent = 0
+    for (let tried = 0; tried < tries && silent < silentTries; tried++) {
+      await pause(10, never)
+      silent = sandbox.calls.inFlight("waldur") === 0 ? silent + 1 : 0
+    }
+    change()
+    return silent < silentTries || !isCalm()
   }
+
+  /** Not one of the others: it lasts. */
+  const losing = (about: {
+    readonly isGradual: boolean
+    readonly lose: (slug: string) => void
+    readonly giveBack: () => void
+  }) => {
+    return async (): Promise<void> => {
+      const slug = chance.pick(systems)
+      // What is not lost in one moment may be lost in the middle of a read.
+      const isTorn = await tearing(() => about.lose(slug))
+      const loss = history.lose(slug, about.isGradual && isTorn)
+      const stop = new AbortController()
+      giveBack = () => stop.abort()
+      regained = pause(chance.between(4000, 9000), stop.signal).then(async () => {
+        const isTornToo = await tearing(about.giveBack)
+        loss.regained(about.isGradual && isTornToo)
+        giveBack = () => {}
+      })
+    }
+  }
+  const seesAll = () => {
+    const token = world.tokens.get(waldur.token)
+    if (token !== undefined) token.sees = "all"
+  }
+  const loseRole = losing({
+    isGradual: false,
+    lose: (slug) => {
+      const token = world.tokens.get(waldur.token)
+      if (token !== undefined) token.sees = systems.filter((one) => one !== slug)
+    },
+    giveBack: seesAll,
+  })
   /** Waldur suddenly sends a field of each record of a system in another form, until somebody mends it. */
-  const fieldChangesForm = async (): Promise<void> => {
-    const slug = chance.pick(systems)
-    const loss = history.lose(slug, heldFrom(), true)
-    const rows = world.resources.filter((row) => row.offering_slug === slug && typeof row.slug === "string")
-    for (const row of rows) changeResource(world, row, { slug: [row.slug ?? null] })
-    const stop = new AbortController()
-    giveBack = () => stop.abort()
-    regained = pause(chance.between(2000, 8000), stop.signal).then(() => {
+  const fieldChangesForm = losing({
+    isGradual: true,
+    lose: (slug) => {
+      for (const row of world.resources) {
+        if (row.offering_slug !== slug || typeof row.slug !== "string") continue
+        changeResource(world, row, { slug: [row.slug] })
+      }
+    },
+    giveBack: () => {
       for (const row of world.resources) {
         if (Array.isArray(row.slug)) changeResource(world, row, { slug: row.slug[0] ?? null })
       }
-      loss.regained()
-      giveBack = () => {}
-    })
-  }
-  let lastLoss = performance.now()
+    },
+  })
+  let lastLoss = performance.now() - 15_000
 
   return {
     next: async (): Promise<void> => {
-      if (performance.now() - lastLoss > 25_000 && chance.happens(0.1)) {
+      if (performance.now() - lastLoss > 25_000 && chance.happens(0.2)) {
         lastLoss = performance.now()
         await regained
         const [name, lose] = chance.pick([
