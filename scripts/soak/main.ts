@@ -95,8 +95,9 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
     if (at % 10 === 0) say(progress(at, referee, rss))
     if (at >= seconds) isOver.abort()
   }, 1000)
-  const isCalm = () => !wasTroubled({ from: performance.now() - calmAfter, to: performance.now() }, ["waldur"])
-  const world = { sandbox, history, isCalm, counts: happened, chance: chanceOf(seed, "world") }
+  const isCalmFor = (milliseconds: number) =>
+    !wasTroubled({ from: performance.now() - milliseconds, to: performance.now() }, ["waldur"])
+  const world = { sandbox, history, isCalmFor, counts: happened, chance: chanceOf(seed, "world") }
   await Promise.all([
     changeWorld(world, isOver.signal),
     weather.change(isOver.signal),

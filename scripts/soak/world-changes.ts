@@ -15,6 +15,7 @@ import {
 import type { Chance } from "./chance.ts"
 import type { HostileRecord } from "./facts.ts"
 import type { History } from "./history.ts"
+import { calmAfter } from "./pace.ts"
 import { pause } from "./pause.ts"
 import { isBeingRemoved, systems } from "./true-entry.ts"
 
@@ -34,8 +35,8 @@ interface World {
   readonly sandbox: Sandbox
   readonly history: History
   readonly chance: Chance
-  /** Whether no upstream failed for so long that the proxy waits with no call. */
-  readonly isCalm: () => boolean
+  /** Whether Waldur has not failed for so many milliseconds. */
+  readonly isCalmFor: (milliseconds: number) => boolean
   readonly counts: Counts
 }
 
@@ -55,7 +56,7 @@ export const changeWorld = async (world: World, stop: AbortSignal): Promise<void
 }
 
 const turnsOf = (around: World) => {
-  const { sandbox, history, chance, isCalm, counts } = around
+  const { sandbox, history, chance, isCalmFor, counts } = around
   const { world, waldur } = sandbox
   let lastCame = Number.NEGATIVE_INFINITY
   let lastWent = Number.NEGATIVE_INFINITY
@@ -111,6 +112,9 @@ const turnsOf = (around: World) => {
     const type = (row.attributes as JsonObject).storage_data_type
     const own = String(like.backend_id)
     const path = own.startsWith("/") ? own : `/${system}/${type}/${tenant}/${customer}/${project}`
+    // Elsewhere by its names, so that nothing but what is odd about it leads to the path.
+    placeInProject(row, `hostile${made}`)
+    world.gids.set(String(row.project_slug), 60_000 + made)
     const record = chance.pick(hostileRecords(path))
     Object.assign(row, record.fields(row))
     history.expectHostile(String(row.uuid), record)
@@ -134,7 +138,7 @@ const turnsOf = (around: World) => {
         "quotas set",
         async () => {
           const row = chance.pick(ordinary())
-          const soft = chance.below(500)
+          const soft = chance.happens(0.15) ? 0 : chance.below(500)
           await post(`marketplace-provider-resources/${row.uuid}/update_options_direct/`, {
             options: {
               soft_quota_space: soft,
@@ -222,6 +226,41 @@ const turnsOf = (around: World) => {
         },
       ],
     ],
+    [
+      4,
+      [
+        "other limit asked for, quotas reported before",
+        () => {
+          const row = some((row) => isIdle(row) && row.state === "OK")
+          const before = Number((row?.limits as JsonObject | undefined)?.storage ?? 0)
+          if (row === undefined || before <= 0) return
+          const order = newOrder(world, chance, row, { type: "Update", state: "pending-provider" })
+          order.limits = { storage: before + chance.below(200) }
+          order.attributes = { old_limits: { storage: before } }
+          const reported = {
+            soft_quota_space: before,
+            hard_quota_space: before,
+            soft_quota_inodes: Math.trunc(before * 1_000_000 * 1.33),
+            hard_quota_inodes: before * 2_000_000,
+          }
+          changeResource(world, row, { state: "Updating", options: { ...(row.options as JsonObject), ...reported } })
+          row.order_in_progress = order
+        },
+      ],
+    ],
+    [
+      5,
+      [
+        "order of a removal ended unseen",
+        () => {
+          const row = some((row) => row.state === "Terminating" && !isIdle(row))
+          const order = orderOf(row ?? {})
+          if (row === undefined || !order) return
+          order.state = "canceled"
+          row.order_in_progress = null
+        },
+      ],
+    ],
     [6, ["order approved", actOnOrder("pending-provider", "approve_by_provider")]],
     [3, ["order rejected", actOnOrder("pending-provider", "reject_by_provider")]],
     [8, ["order done", finishOrder]],
@@ -286,7 +325,7 @@ const turnsOf = (around: World) => {
       silent = sandbox.calls.inFlight("waldur") === 0 ? silent + 1 : 0
     }
     change()
-    return silent < silentTries || !isCalm()
+    return silent < silentTries || !isCalmFor(calmAfter)
   }
 
   /** Not one of the others: it lasts. */
@@ -303,6 +342,8 @@ const turnsOf = (around: World) => {
       const stop = new AbortController()
       giveBack = () => stop.abort()
       regained = pause(chance.between(4000, 9000), stop.signal).then(async () => {
+        // A loss that the proxy never saw is none.
+        for (let left = 12; left > 0 && !isCalmFor(4000) && !stop.signal.aborted; left--) await pause(1000, stop.signal)
         const isTornToo = await tearing(about.giveBack)
         loss.regained(about.isGradual && isTornToo)
         giveBack = () => {}
