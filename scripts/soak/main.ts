@@ -65,9 +65,10 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
   if (first.status !== 200) throw new Error(`The first answer is ${first.status}: ${first.body.toString()}`)
   const rssAtStart = canBeMeasured ? residentMemory(proxy.pid) : 0
 
+  const firstRead = (Number(first.header("age")) + 1) * 1000
   const begun = performance.now()
   const { wasTroubled } = weather
-  const referee = refereeOf({ history, truth, wasTroubled, log, begun })
+  const referee = refereeOf({ history, truth, wasTroubled, log, firstRead, begun })
   const happened: Counts = new Map()
   const kept: Array<Kept> = []
   let metrics = ""

@@ -70,9 +70,11 @@ export const refereeOf = (about: {
   readonly truth: Truth
   readonly wasTroubled: (window: Window, upstreams: ReadonlyArray<Upstream>) => boolean
   readonly log: Pick<LogReader, "failedAt" | "guardedSince">
+  /** Milliseconds that the first refresh took, with nothing to start from. */
+  readonly firstRead: number
   readonly begun: number
 }): Referee => {
-  const { history, truth, wasTroubled, begun } = about
+  const { history, truth, wasTroubled, firstRead, begun } = about
   const { failedAt, guardedSince } = about.log
   const wrongs: Array<WrongAnswer> = []
   const statuses: Counts = new Map()
@@ -82,7 +84,7 @@ export const refereeOf = (about: {
   let newestTaken = Number.NEGATIVE_INFINITY
   let oldest = 0
   /** Milliseconds that an answer took lately: where the machine has no time for the proxy, its refreshes take longer too. */
-  let slowest = 0
+  let slowest = (2 * firstRead) / refreshInAnswers
   /** The newest list that was shown: when it was read at the latest, and when it was held at the latest. */
   let shown = { takenBy: Number.NEGATIVE_INFINITY, heldBy: Number.NEGATIVE_INFINITY }
 
@@ -192,7 +194,7 @@ export const refereeOf = (about: {
       setTimeout(() => {
         if (guardedSince.get(systemOf(acting)) !== since) return
         wrong(reply, { what: "an entry that a guard keeps is to be acted on", came: acting })
-      }, toldLate)
+      }, toldLate + slowest)
     },
     sizes: (window, filter) => {
       const places = truth.places(window, filter)
