@@ -41,10 +41,11 @@ export interface KnownGid {
 /** A storage system that suddenly has no usable records: a role is lost, or they all went bad. */
 export interface Loss extends Span {
   readonly offeringSlug: string
-  /** Whether a single read may see some of the records good and some bad, which no count shows. */
-  readonly isGradual: boolean
-  /** The list that was held when it was lost is no older. */
-  readonly heldFrom: number
+  /**
+   * Whether a single read may have seen some of its records good and some bad, which no count shows: a loss of less than
+   * half is believed, and a guard then keeps what was left.
+   */
+  isTorn: boolean
 }
 
 export interface History {
@@ -61,7 +62,7 @@ export interface History {
   /** Lets something happen to the world, and notes what is different then. One after the other, never two at once. */
   readonly change: (happening: () => void | Promise<void>) => Promise<void>
   /** A system loses its records until `regained` is called. */
-  readonly lose: (offeringSlug: string, heldFrom: number, isGradual: boolean) => { readonly regained: () => void }
+  readonly lose: (offeringSlug: string, isTorn: boolean) => { readonly regained: (isTorn: boolean) => void }
 }
 
 export const overlaps = ({ from, until }: Span, start: number, end: number): boolean => from <= end && until >= start
@@ -142,13 +143,14 @@ export const historyOf = (world: World): History => {
       note(before, performance.now())
       revision += 1
     },
-    lose: (offeringSlug, heldFrom, isGradual) => {
-      const loss = { offeringSlug, heldFrom, isGradual, from: performance.now(), until: Number.POSITIVE_INFINITY }
+    lose: (offeringSlug, isTorn) => {
+      const loss = { offeringSlug, isTorn, from: performance.now(), until: Number.POSITIVE_INFINITY }
       losses.push(loss)
       revision += 1
       return {
-        regained: () => {
+        regained: (isTornToo) => {
           loss.until = performance.now()
+          loss.isTorn ||= isTornToo
           revision += 1
         },
       }

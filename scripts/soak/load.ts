@@ -154,7 +154,13 @@ const walk: Way = async ({ asker, chance, referee }) => {
   referee.list(first.reply, first.window, { entries, filter, page: undefined })
 }
 
-const nextIn = (reply: Reply): string | undefined => /<([^<>]*)>; rel="next"/.exec(reply.header("link") ?? "")?.[1]
+/** References of a query only, since a path prefix may be in front of the proxy: taken as any client takes them. */
+const nextIn = (reply: Reply): string | undefined => {
+  const reference = /<([^<>]*)>; rel="next"/.exec(reply.header("link") ?? "")?.[1]
+  if (reference === undefined) return undefined
+  const { pathname, search } = new URL(reference, new URL(reply.question.path, "http://proxy"))
+  return pathname + search
+}
 
 const lines: Way = async (caller) => {
   const { asker, chance, referee } = caller

@@ -12,23 +12,31 @@ export interface LogReader {
   readonly messages: Counts
   /** When the last failed refresh was told, by `performance.now()`. */
   readonly failedAt: () => number
+  /** Since when the proxy says that it keeps the last good entries of a system; of those that it keeps now, by slug. */
+  readonly guardedSince: ReadonlyMap<string, number>
 }
 
 export const logReader = (sandbox: Sandbox): LogReader => {
   const holdsSecret = secretsIn(sandbox)
   const faulty: Array<{ readonly why: string; readonly line: string }> = []
   const messages: Counts = new Map()
+  const guardedSince = new Map<string, number>()
   let failedAt = Number.NEGATIVE_INFINITY
   return {
     faulty,
     messages,
     failedAt: () => failedAt,
+    guardedSince,
     read: (line) => {
       const message = messageOf(line)
       if (holdsSecret(line)) faulty.push({ why: "a secret is in the log", line })
       else if (faults.test(line)) faulty.push({ why: "a fault of the proxy's own", line })
       else if (message === undefined) faulty.push({ why: "no line of the log's form", line })
       if (message === "Refresh failed") failedAt = performance.now()
+      const [, guarded] = /^A refresh would leave \d+ of \d+ live entries of (\w+) /.exec(message ?? "") ?? []
+      if (guarded !== undefined) guardedSince.set(guarded, performance.now())
+      const [, asIs] = /^Waldur's resources of (\w+) are taken as they are again/.exec(message ?? "") ?? []
+      if (asIs !== undefined) guardedSince.delete(asIs)
       if (message !== undefined) count(messages, nameOf(message))
     },
   }

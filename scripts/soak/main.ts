@@ -65,9 +65,10 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
   if (first.status !== 200) throw new Error(`The first answer is ${first.status}: ${first.body.toString()}`)
   const rssAtStart = canBeMeasured ? residentMemory(proxy.pid) : 0
 
+  const firstRead = (Number(first.header("age")) + 1) * 1000
   const begun = performance.now()
   const { wasTroubled } = weather
-  const referee = refereeOf({ history, truth, wasTroubled, failedAt: log.failedAt, begun })
+  const referee = refereeOf({ history, truth, wasTroubled, log, firstRead, begun })
   const happened: Counts = new Map()
   const kept: Array<Kept> = []
   let metrics = ""
@@ -95,7 +96,9 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
     if (at % 10 === 0) say(progress(at, referee, rss))
     if (at >= seconds) isOver.abort()
   }, 1000)
-  const world = { sandbox, history, heldFrom: referee.newestTaken, counts: happened, chance: chanceOf(seed, "world") }
+  const isCalmFor = (milliseconds: number) =>
+    !wasTroubled({ from: performance.now() - milliseconds, to: performance.now() }, ["waldur"])
+  const world = { sandbox, history, isCalmFor, counts: happened, chance: chanceOf(seed, "world") }
   await Promise.all([
     changeWorld(world, isOver.signal),
     weather.change(isOver.signal),

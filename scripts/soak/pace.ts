@@ -3,6 +3,8 @@
 export const freshFor = 1000
 export const staleIfError = 8000
 export const fullRefreshEvery = 10_000
+/** Longer than any loss lasts, and so short that what a long run loses bit by bit is never half of a system. */
+export const emptyGuard = 60_000
 /** Short, so that the proxy is silent soon after the load has stopped. */
 export const keepWarmFor = 3000
 /** For one attempt at a call of an upstream. */

@@ -8,7 +8,7 @@ import type { Sandbox } from "@cscs/sandbox"
 import { end, hasEnded, watch } from "../bench/processes.ts"
 import { environmentOf, stagesOf } from "../deploy-checks/dockerfile.ts"
 import { sandboxEnvironment } from "../sandbox-environment.ts"
-import { callTimeout, freshFor, fullRefreshEvery, keepWarmFor, staleIfError } from "./pace.ts"
+import { callTimeout, emptyGuard, freshFor, fullRefreshEvery, keepWarmFor, staleIfError } from "./pace.ts"
 
 export interface SoakedProxy {
   readonly pid: number
@@ -43,6 +43,7 @@ export const startSoakedProxy = async (about: {
         CACHE_FRESH_FOR: `${freshFor}ms`,
         CACHE_STALE_IF_ERROR: `${staleIfError}ms`,
         CACHE_FULL_REFRESH_EVERY: `${fullRefreshEvery}ms`,
+        CACHE_EMPTY_GUARD: `${emptyGuard}ms`,
         CACHE_KEEP_WARM_FOR: `${keepWarmFor}ms`,
       },
     }),

@@ -2,8 +2,9 @@
 import { createHash } from "node:crypto"
 import type { Upstream } from "@cscs/sandbox"
 import type { Reply } from "./asking.ts"
-import type { History } from "./history.ts"
+import { type History, overlaps } from "./history.ts"
 import { judge, type Listed, type Wrong } from "./judge.ts"
+import type { LogReader } from "./log-reader.ts"
 import { calmAfter, freshFor, longestRefresh, oldestInCalm, staleIfError } from "./pace.ts"
 import type { Filter, Truth, Window } from "./truth.ts"
 import { type Counts, count } from "./world-changes.ts"
@@ -36,8 +37,6 @@ export interface Referee {
   /** One ETag means one body, and of pages the other way round too. */
   readonly etag: (reply: Reply, isPage: boolean) => void
   readonly wrong: (reply: Reply | undefined, wrong: Wrong) => void
-  /** When the newest list was read at the earliest that any answer has shown. */
-  readonly newestTaken: () => number
   readonly wrongs: ReadonlyArray<WrongAnswer>
   /** Answers by status, and `left` for callers who left. */
   readonly statuses: Counts
@@ -52,18 +51,31 @@ const slack = 50
 const refreshInAnswers = 10
 /** `Age` is in seconds: two lists that were read within one look like one list. */
 const shownLate = 3000
+/** A line of the log is read so much later than it was true. */
+const toldLate = 1000
 /** More say no more. */
 const mostWrongs = 1000
+
+const systemOf = (entry: unknown): string => (entry as { storageSystem?: { key?: string } }).storageSystem?.key ?? ""
+
+/** Whether an entry of one of these systems has callback URLs, or is to be removed. */
+const isToBeActedOn = (entry: unknown, systems: ReadonlyArray<string>): boolean => {
+  if (!systems.includes(systemOf(entry))) return false
+  const { status } = entry as { status?: string }
+  return status === "removing" || Object.keys(entry as object).some((key) => key.endsWith("_url"))
+}
 
 export const refereeOf = (about: {
   readonly history: History
   readonly truth: Truth
   readonly wasTroubled: (window: Window, upstreams: ReadonlyArray<Upstream>) => boolean
-  /** When the last failed refresh was told. */
-  readonly failedAt: () => number
+  readonly log: Pick<LogReader, "failedAt" | "guardedSince">
+  /** Milliseconds that the first refresh took, with nothing to start from. */
+  readonly firstRead: number
   readonly begun: number
 }): Referee => {
-  const { history, truth, wasTroubled, failedAt, begun } = about
+  const { history, truth, wasTroubled, firstRead, begun } = about
+  const { failedAt, guardedSince } = about.log
   const wrongs: Array<WrongAnswer> = []
   const statuses: Counts = new Map()
   const checks: Counts = new Map()
@@ -72,7 +84,7 @@ export const refereeOf = (about: {
   let newestTaken = Number.NEGATIVE_INFINITY
   let oldest = 0
   /** Milliseconds that an answer took lately: where the machine has no time for the proxy, its refreshes take longer too. */
-  let slowest = 0
+  let slowest = (2 * firstRead) / refreshInAnswers
   /** The newest list that was shown: when it was read at the latest, and when it was held at the latest. */
   let shown = { takenBy: Number.NEGATIVE_INFINITY, heldBy: Number.NEGATIVE_INFINITY }
 
@@ -104,7 +116,6 @@ export const refereeOf = (about: {
     wrongs,
     statuses,
     checks,
-    newestTaken: () => newestTaken,
     oldest: () => oldest,
     wrong,
     windowOf,
@@ -141,7 +152,9 @@ export const refereeOf = (about: {
       // Of a refresh that succeeded since, an answer shows a newer list.
       const isFailing = reply.sent > failedAt() && takenBy < failedAt()
       const heldFor = reply.sent - shown.heldBy
-      if (isFailing && heldFor > freshFor + staleIfError + shownLate + slowest) {
+      // What a guard keeps is as old as what it was lost from, and so is the list.
+      const guarded = history.losses.filter((loss) => overlaps(loss, reply.came - age * 1000, reply.came))
+      if (guarded.length === 0 && isFailing && heldFor > freshFor + staleIfError + shownLate + slowest) {
         wrong(reply, {
           what: "an old list is given for too long while refreshes fail",
           came: `it was held ${(heldFor / 1000).toFixed(1)} s before at least`,
@@ -149,7 +162,10 @@ export const refereeOf = (about: {
         })
       }
       const isCalm = !wasTroubled({ from: reply.sent - calmAfter, to: reply.came }, ["waldur", "hpcUserApi", "issuer"])
-      const most = isCalm ? oldestInCalm + refreshInAnswers * slowest : freshFor + staleIfError + longestRefresh
+      const listMost = isCalm ? oldestInCalm + refreshInAnswers * slowest : freshFor + staleIfError + longestRefresh
+      // A guard ends with the first list after its loss.
+      const lasting = guarded.filter(({ until }) => until > reply.came - listMost).map(({ from }) => reply.came - from)
+      const most = listMost + Math.max(0, ...lasting)
       if (age * 1000 > most) {
         const why = isCalm ? `no upstream failed for ${calmAfter / 1000} s` : "whatever the upstreams do"
         wrong(reply, {
@@ -168,6 +184,17 @@ export const refereeOf = (about: {
         if (gid !== undefined) gid.provenAt = Math.min(gid.provenAt, reply.came)
       }
       if (verdict.wrong !== undefined) wrong(reply, verdict.wrong)
+
+      const kept = [...guardedSince].flatMap(([system, since]) => (since < reply.sent - toldLate ? [system] : []))
+      const acting = listed.entries.find((entry) => isToBeActedOn(entry, kept))
+      if (kept.length > 0) count(checks, "lists of a guard")
+      if (acting === undefined) return
+      const since = guardedSince.get(systemOf(acting))
+      // Only where the proxy does not say meanwhile that it had ended.
+      setTimeout(() => {
+        if (guardedSince.get(systemOf(acting)) !== since) return
+        wrong(reply, { what: "an entry that a guard keeps is to be acted on", came: acting })
+      }, toldLate + slowest)
     },
     sizes: (window, filter) => {
       const places = truth.places(window, filter)

@@ -4,7 +4,7 @@
  * ways, since Waldur is not read in one moment.
  */
 import type { Facts } from "./facts.ts"
-import { type History, type KnownGid, type Named, overlaps, type Past } from "./history.ts"
+import { type History, type KnownGid, type Loss, type Named, overlaps, type Past } from "./history.ts"
 import { askAgainAfter, fullRefreshEvery } from "./pace.ts"
 import {
   customerEntry,
@@ -55,17 +55,6 @@ export const truthOf = (history: History, api: string, isTroubled: (window: Wind
     return sorted
   }
 
-  /** Where a role was lost meanwhile, the system's list may be the one of before. */
-  const windowOf = (offeringSlug: string, { from, to }: Window): Window =>
-    history.losses
-      .filter((loss) => loss.offeringSlug === offeringSlug)
-      .reduceRight(
-        (seen, loss) => {
-          return overlaps(loss, seen.from, seen.to) ? { from: Math.min(seen.from, loss.heldFrom), to } : seen
-        },
-        { from, to },
-      )
-
   /** What Waldur does not date is read with all the rest only. */
   const namesIn = (names: ReadonlyArray<Named> | undefined, { from, to }: Window): ReadonlyArray<string> =>
     (names ?? []).filter((one) => overlaps(one, from - fullRefreshEvery - 1000, to)).map(({ name }) => name)
@@ -74,18 +63,15 @@ export const truthOf = (history: History, api: string, isTroubled: (window: Wind
     window.from >= gid.provenAt ||
     (window.from >= gid.from + (gid.isLate ? askAgainAfter + 2000 : 0) && !isTroubled(window))
 
+  /** A guard's entries are as old as the list says, so that a loss which they outlast is in its window. */
   const lossesIn = ({ place }: Past, { from, to }: Window) =>
     history.losses.filter((loss) => loss.offeringSlug === place.offeringSlug && overlaps(loss, from, to))
 
-  /** Whether a read within the window may have seen some of a system's records good and some bad. */
-  const isTurning = (past: Past, { from, to }: Window): boolean =>
-    lossesIn(past, { from, to }).some(
-      (loss) => loss.isGradual && ((from < loss.from && loss.from <= to) || (from < loss.until && loss.until <= to)),
-    )
-
   const entriesOf = (facts: Facts, gid: number, window: Window, mayBeKept: boolean): ReadonlyArray<string> =>
     namesIn(history.projectNames.get(facts.projectSlug), window).flatMap((projectName) =>
-      (mayBeKept ? [false, true] : [false]).map((isKept) => encoded(facts, { projectName, gid, api, isKept })),
+      (mayBeKept && !isRemoving(facts) ? [false, true] : [false]).map((isKept) =>
+        encoded(facts, { projectName, gid, api, isKept }),
+      ),
     )
 
   return {
@@ -93,7 +79,7 @@ export const truthOf = (history: History, api: string, isTroubled: (window: Wind
       const seen = pastsInOrder()
         // What a hostile record tells of its place need not be true; its data is protected whoever asks.
         .filter(({ place }) => place.hostile !== undefined || isWanted(place, filter))
-        .map((past) => sightOf(past, windowOf(past.place.offeringSlug, window)))
+        .map((past) => sightOf(past, window, lossesIn(past, window)))
         .filter(({ isEver }) => isEver)
       const live = livePathsOf(seen)
       const places: Array<Place> = []
@@ -107,21 +93,20 @@ export const truthOf = (history: History, api: string, isTroubled: (window: Wind
         }
         parent([tenantEntry((tenant[0] as Sight).past.place)], tenant)
         for (const customer of runsOf(tenant, ({ past }) => past.place.customerSlug)) {
-          const { past, window: own } = customer[0] as Sight
-          const names = namesIn(history.customerNames.get(past.place.customerUuid), own)
+          const { past } = customer[0] as Sight
+          const names = namesIn(history.customerNames.get(past.place.customerUuid), window)
           parent(
             names.map((name) => customerEntry(past.place, name)),
             customer,
           )
           for (const member of customer) {
             const gid = history.gids.get(member.past.place.projectSlug)
-            if (gid === undefined || gid.from > member.window.to) continue
+            if (gid === undefined || gid.from > window.to) continue
             if (member.past.place.hostile?.costs === "bad") continue
             const passing = member.versions.filter((facts) => passes(facts, filter) && !isHeldBack(facts))
-            const mayBeKept = lossesIn(member.past, member.window).length > 0
             const entries = passing
               .filter((facts) => !live.alwaysAt(facts, member))
-              .flatMap((facts) => entriesOf(facts, gid.gid, member.window, mayBeKept))
+              .flatMap((facts) => entriesOf(facts, gid.gid, window, member.mayBeKept))
             if (entries.length === 0) continue
             places.push({
               key: keyOf(dashed(member.past.uuid), member.past.place),
@@ -129,9 +114,9 @@ export const truthOf = (history: History, api: string, isTroubled: (window: Wind
               isOptional:
                 !member.isAlways ||
                 passing.length < member.versions.length ||
-                !isGidSure(gid, member.window) ||
-                isTurning(member.past, window) ||
-                passing.some((facts) => live.everAt(facts, member)),
+                !isGidSure(gid, window) ||
+                member.mayBeTorn ||
+                passing.some((facts) => live.everAt(facts, member) || mayBeLeftOut(facts, member)),
               projectSlug: member.past.place.projectSlug,
             })
           }
@@ -145,14 +130,17 @@ export const truthOf = (history: History, api: string, isTroubled: (window: Wind
 /** A resource as it may have been seen within a window. */
 interface Sight {
   readonly past: Past
-  readonly window: Window
+  /** Whether a guard may keep its entry of before. */
+  readonly mayBeKept: boolean
+  /** Whether one read may have seen only a part of its system. */
+  readonly mayBeTorn: boolean
   /** As the provider sees it, in any way that it may have been read. */
   readonly versions: ReadonlyArray<Facts>
   readonly isEver: boolean
   readonly isAlways: boolean
 }
 
-const sightOf = (past: Past, window: Window): Sight => {
+const sightOf = (past: Past, window: Window, losses: ReadonlyArray<Loss>): Sight => {
   const valid = past.versions.filter((version) => overlaps(version, window.from, window.to))
   const known = valid.flatMap(({ facts }) => facts ?? [])
   const versions = known.filter((facts) => !isHidden(facts))
@@ -167,7 +155,8 @@ const sightOf = (past: Past, window: Window): Sight => {
   }
   return {
     past,
-    window,
+    mayBeKept: losses.length > 0,
+    mayBeTorn: losses.some(({ isTorn }) => isTorn),
     versions,
     isEver: versions.length > 0,
     isAlways: valid.every(({ facts }) => facts !== undefined && stateSeen(facts) !== undefined),
@@ -183,6 +172,9 @@ const withoutOrder = (facts: Facts): Facts => {
 }
 
 const isHidden = (facts: Facts): boolean => stateSeen(facts) === undefined
+const isRemoving = (facts: Facts): boolean => stateSeen(facts) === "Terminating"
+/** What is to be removed is not asked for by an old list. */
+const mayBeLeftOut = (facts: Facts, { mayBeKept }: Sight): boolean => mayBeKept && isRemoving(facts)
 
 /** Where live data is: what is being removed there is not listed. */
 const livePathsOf = (seen: ReadonlyArray<Sight>) => {
@@ -230,7 +222,11 @@ const parentPlace = (
   return {
     key: keyOf((JSON.parse(entries[0] ?? "{}") as { itemId: string }).itemId, past.place),
     entries: new Set(entries),
-    isOptional: !members.some(({ isAlways, versions }) => isAlways && versions.every(passesState)),
+    isOptional: !members.some(
+      (member) =>
+        member.isAlways &&
+        member.versions.every((facts) => passesState(facts) && !(state && mayBeLeftOut(facts, member))),
+    ),
     projectSlug: undefined,
   }
 }

@@ -15,6 +15,7 @@ import {
 import type { Chance } from "./chance.ts"
 import type { HostileRecord } from "./facts.ts"
 import type { History } from "./history.ts"
+import { calmAfter } from "./pace.ts"
 import { pause } from "./pause.ts"
 import { isBeingRemoved, systems } from "./true-entry.ts"
 
@@ -26,13 +27,16 @@ export type Counts = Map<string, number>
  * Waldur's counts agree and a row that moved over the border is missing until the next reading, as documented.
  */
 const apart = 20_000
+/** So many times 10 ms without a call of the proxy, and none of its reads is under way. */
+const silentTries = 12
+const never = new AbortController().signal
 
 interface World {
   readonly sandbox: Sandbox
   readonly history: History
   readonly chance: Chance
-  /** The list that is held is no older, by `performance.now()`. */
-  readonly heldFrom: () => number
+  /** Whether Waldur has not failed for so many milliseconds. */
+  readonly isCalmFor: (milliseconds: number) => boolean
   readonly counts: Counts
 }
 
@@ -52,7 +56,7 @@ export const changeWorld = async (world: World, stop: AbortSignal): Promise<void
 }
 
 const turnsOf = (around: World) => {
-  const { sandbox, history, chance, heldFrom, counts } = around
+  const { sandbox, history, chance, isCalmFor, counts } = around
   const { world, waldur } = sandbox
   let lastCame = Number.NEGATIVE_INFINITY
   let lastWent = Number.NEGATIVE_INFINITY
@@ -108,6 +112,9 @@ const turnsOf = (around: World) => {
     const type = (row.attributes as JsonObject).storage_data_type
     const own = String(like.backend_id)
     const path = own.startsWith("/") ? own : `/${system}/${type}/${tenant}/${customer}/${project}`
+    // Elsewhere by its names, so that nothing but what is odd about it leads to the path.
+    placeInProject(row, `hostile${made}`)
+    world.gids.set(String(row.project_slug), 60_000 + made)
     const record = chance.pick(hostileRecords(path))
     Object.assign(row, record.fields(row))
     history.expectHostile(String(row.uuid), record)
@@ -131,7 +138,7 @@ const turnsOf = (around: World) => {
         "quotas set",
         async () => {
           const row = chance.pick(ordinary())
-          const soft = chance.below(500)
+          const soft = chance.happens(0.15) ? 0 : chance.below(500)
           await post(`marketplace-provider-resources/${row.uuid}/update_options_direct/`, {
             options: {
               soft_quota_space: soft,
@@ -219,6 +226,53 @@ const turnsOf = (around: World) => {
         },
       ],
     ],
+    [
+      4,
+      [
+        "other limit asked for, quotas reported before",
+        () => {
+          const row = some((row) => isIdle(row) && row.state === "OK")
+          const before = Number((row?.limits as JsonObject | undefined)?.storage ?? 0)
+          if (row === undefined || before <= 0) return
+          const order = newOrder(world, chance, row, { type: "Update", state: "pending-provider" })
+          order.limits = { storage: before + chance.below(200) }
+          order.attributes = { old_limits: { storage: before } }
+          const reported = {
+            soft_quota_space: before,
+            hard_quota_space: before,
+            soft_quota_inodes: Math.trunc(before * 1_000_000 * 1.33),
+            hard_quota_inodes: before * 2_000_000,
+          }
+          changeResource(world, row, { state: "Updating", options: { ...(row.options as JsonObject), ...reported } })
+          row.order_in_progress = order
+        },
+      ],
+    ],
+    [
+      8,
+      [
+        "removal lost its order",
+        () => {
+          // Rather one that is where another was removed: both may be gone, were it not for the order.
+          const isFit = (row: WaldurRecord) => isIdle(row) && row.state === "OK"
+          const row = some((row) => isFit(row) && String(row.slug).startsWith("soak-")) ?? some(isFit)
+          if (row !== undefined) changeResource(world, row, { state: "Terminating" })
+        },
+      ],
+    ],
+    [
+      4,
+      [
+        "order of a removal ended unseen",
+        () => {
+          const row = some((row) => row.state === "Terminating" && !isIdle(row))
+          const order = orderOf(row ?? {})
+          if (row === undefined || !order) return
+          order.state = "canceled"
+          row.order_in_progress = null
+        },
+      ],
+    ],
     [6, ["order approved", actOnOrder("pending-provider", "approve_by_provider")]],
     [3, ["order rejected", actOnOrder("pending-provider", "reject_by_provider")]],
     [8, ["order done", finishOrder]],
@@ -274,42 +328,72 @@ const turnsOf = (around: World) => {
     [3, ["an hour passed", () => sandboxDoes("an-hour-passes")]],
   ]
 
-  /** Not one of the others: it lasts. */
-  const loseRole = async (): Promise<void> => {
-    const token = world.tokens.get(waldur.token)
-    const slug = chance.pick(systems)
-    if (token === undefined) return
-    const loss = history.lose(slug, heldFrom(), false)
-    token.sees = systems.filter((one) => one !== slug)
-    const stop = new AbortController()
-    giveBack = () => stop.abort()
-    regained = pause(chance.between(2000, 8000), stop.signal).then(() => {
-      token.sees = "all"
-      loss.regained()
-      giveBack = () => {}
-    })
+  /** Does it between two reads of the proxy, if it can; tells whether it may have been in the middle of one. */
+  const tearing = async (change: () => void): Promise<boolean> => {
+    const tries = 200
+    let silent = 0
+    for (let tried = 0; tried < tries && silent < silentTries; tried++) {
+      await pause(10, never)
+      silent = sandbox.calls.inFlight("waldur") === 0 ? silent + 1 : 0
+    }
+    change()
+    return silent < silentTries || !isCalmFor(calmAfter)
   }
+
+  /** Not one of the others: it lasts. */
+  const losing = (about: {
+    readonly isGradual: boolean
+    readonly lose: (slug: string) => void
+    readonly giveBack: () => void
+  }) => {
+    return async (): Promise<void> => {
+      const slug = chance.pick(systems)
+      // What is not lost in one moment may be lost in the middle of a read.
+      const isTorn = await tearing(() => about.lose(slug))
+      const loss = history.lose(slug, about.isGradual && isTorn)
+      const stop = new AbortController()
+      giveBack = () => stop.abort()
+      regained = pause(chance.between(4000, 9000), stop.signal).then(async () => {
+        // A loss that the proxy never saw is none.
+        for (let left = 12; left > 0 && !isCalmFor(4000) && !stop.signal.aborted; left--) await pause(1000, stop.signal)
+        const isTornToo = await tearing(about.giveBack)
+        loss.regained(about.isGradual && isTornToo)
+        giveBack = () => {}
+      })
+    }
+  }
+  const seesAll = () => {
+    const token = world.tokens.get(waldur.token)
+    if (token !== undefined) token.sees = "all"
+  }
+  const loseRole = losing({
+    isGradual: false,
+    lose: (slug) => {
+      const token = world.tokens.get(waldur.token)
+      if (token !== undefined) token.sees = systems.filter((one) => one !== slug)
+    },
+    giveBack: seesAll,
+  })
   /** Waldur suddenly sends a field of each record of a system in another form, until somebody mends it. */
-  const fieldChangesForm = async (): Promise<void> => {
-    const slug = chance.pick(systems)
-    const loss = history.lose(slug, heldFrom(), true)
-    const rows = world.resources.filter((row) => row.offering_slug === slug && typeof row.slug === "string")
-    for (const row of rows) changeResource(world, row, { slug: [row.slug ?? null] })
-    const stop = new AbortController()
-    giveBack = () => stop.abort()
-    regained = pause(chance.between(2000, 8000), stop.signal).then(() => {
+  const fieldChangesForm = losing({
+    isGradual: true,
+    lose: (slug) => {
+      for (const row of world.resources) {
+        if (row.offering_slug !== slug || typeof row.slug !== "string") continue
+        changeResource(world, row, { slug: [row.slug] })
+      }
+    },
+    giveBack: () => {
       for (const row of world.resources) {
         if (Array.isArray(row.slug)) changeResource(world, row, { slug: row.slug[0] ?? null })
       }
-      loss.regained()
-      giveBack = () => {}
-    })
-  }
-  let lastLoss = performance.now()
+    },
+  })
+  let lastLoss = performance.now() - 15_000
 
   return {
     next: async (): Promise<void> => {
-      if (performance.now() - lastLoss > 25_000 && chance.happens(0.1)) {
+      if (performance.now() - lastLoss > 25_000 && chance.happens(0.2)) {
         lastLoss = performance.now()
         await regained
         const [name, lose] = chance.pick([
