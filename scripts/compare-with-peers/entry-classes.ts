@@ -380,6 +380,26 @@ const entryClasses: ReadonlyArray<EntryClass> = [
     "One that is removing or removed is left out while another with that path is neither: a provisioner would delete live data.",
     "removal-of-live-path",
   ),
+  leftOutClass(
+    "removal-without-order-served",
+    "a removal that no order asks for",
+    "2",
+    "A removal whose order is in a state that we do not know, or that has no order in progress at all, is held back",
+    "removal-without-order",
+  ),
+  {
+    name: "erred-without-urls",
+    theirs: "no callback URL for an Erred resource without an order",
+    section: "2",
+    line: "An Erred resource has `set_state_ok_url` and `set_backend_id_url` with or without an order",
+    peers: ["0.10.0"],
+    kinds: ["field"],
+    explains: ({ path, ours, theirs, row }) =>
+      ["set_state_ok_url", "set_backend_id_url"].includes(path) &&
+      row?.state === "Erred" &&
+      typeof ours === "string" &&
+      theirs === undefined,
+  },
   {
     name: "no-number-left-out",
     theirs: "the resource left out where `limits.storage` is inf or nan",
@@ -571,8 +591,29 @@ const habitClasses: ReadonlyArray<HabitClass> = [
     name: "negative-option-taken",
     theirs: "negative overrides taken",
     section: "2",
-    line: "an override that is no number, or negative, is ignored with a warning",
+    line: "an override that is no number, negative or 0 is ignored with a warning naming that override",
     peers: ["0.7.7"],
+  },
+  {
+    name: "zero-option-taken",
+    theirs: "overrides of 0 taken",
+    section: "2",
+    line: "an override that is no number, negative or 0 is ignored with a warning naming that override",
+    peers: both,
+  },
+  {
+    name: "no-inode-left",
+    theirs: "inode quotas of 0 for a small limit",
+    section: "2",
+    line: "A positive limit never gives an inode quota of 0: at least 1.",
+    peers: both,
+  },
+  {
+    name: "repeated-option-kept",
+    theirs: "in `newQuotas` an option that repeats what the old limit gave",
+    section: "2",
+    line: "an option that merely repeats what the old limit gave is no override in `newQuotas`",
+    peers: ["0.10.0"],
   },
   {
     name: "order-options-replace",

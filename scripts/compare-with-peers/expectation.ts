@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto"
 import { dirname } from "node:path/posix"
 import type { World } from "@cscs/sandbox"
-import { expectedQuotas } from "./expected-quotas.ts"
+import { expectedQuotas, hasEnded } from "./expected-quotas.ts"
 import { at, isObject, type JsonObject, textAt } from "./json-values.ts"
 import { dashed, keyOf } from "./listings.ts"
 import { offeringSlugs } from "./services.ts"
@@ -19,6 +19,7 @@ export type LeftOut =
   | "bad-permissions"
   | "no-usable-gid"
   | "removal-of-live-path"
+  | "removal-without-order"
 
 export interface ExpectedEntry {
   readonly key: string
@@ -144,9 +145,13 @@ const permissionsOf = (row: JsonObject): string | undefined => {
 export const resourceAction = (row: JsonObject, action: string): string =>
   `${textAt(row.order_in_progress, "url")?.split("/marketplace-orders/")[0]}/marketplace-provider-resources/${dashed(row.uuid)}/${action}/`
 
-const callbacksOf = (row: JsonObject): JsonObject => {
-  const url = textAt(row.order_in_progress, "url") ?? ""
-  if (!/^https?:/.test(url)) return {}
+const callbacksOf = (row: JsonObject, api: string): JsonObject => {
+  const url = hasEnded(row.order_in_progress) ? "" : (textAt(row.order_in_progress, "url") ?? "")
+  if (!/^https?:/.test(url)) {
+    if (stateOf(row) !== "Erred") return {}
+    const resource = `${api}marketplace-provider-resources/${dashed(row.uuid)}`
+    return { set_backend_id_url: `${resource}/set_backend_id/`, set_state_ok_url: `${resource}/set_state_ok/` }
+  }
   const state = at(row.order_in_progress, "state")
   const ofOrder = (action: string) => `${url.replace(/\/$/, "")}/${action}/`
   const pending = state === "pending-provider"
@@ -196,6 +201,14 @@ const place = (row: JsonObject): LeftOut | Omit<Placed, "path" | "fromWaldur"> =
 }
 
 const isGoing = (row: JsonObject) => ["Terminating", "Terminated"].includes(stateOf(row))
+
+/** Whether it is being removed though no order at the provider asks for that: then its data counts as live. */
+const lacksOrder = (row: JsonObject): boolean => {
+  const order = row.order_in_progress
+  const isAsked =
+    at(order, "type") === "Terminate" && ["pending-provider", "executing"].includes(String(at(order, "state")))
+  return stateOf(row) === "Terminating" && !isAsked
+}
 
 /** The tree for these rows of the world's, links in them as the servers send them. */
 export const expectationOf = (rows: ReadonlyArray<JsonObject>, world: World): Expectation => {
@@ -303,7 +316,7 @@ export const expectationOf = (rows: ReadonlyArray<JsonObject>, world: World): Ex
             target,
             ...names,
             parentItemId: itemId,
-            ...callbacksOf(one.row),
+            ...callbacksOf(one.row, world.apiUrl),
           },
           [one.row],
         )
@@ -317,7 +330,10 @@ const reasonAgainst = (one: Placed, all: ReadonlyArray<Placed>, permissions: unk
   if (!one.fromWaldur && !isComponent(one.row.project_slug)) return "bad-path-component"
   if (Buffer.byteLength(one.path) > 4096) return "path-too-long"
   if (permissions === undefined) return "bad-permissions"
-  const takenByLive = all.some((other) => other !== one && other.path === one.path && !isGoing(other.row))
+  if (lacksOrder(one.row)) return "removal-without-order"
+  const takenByLive = all.some(
+    (other) => other !== one && other.path === one.path && (!isGoing(other.row) || lacksOrder(other.row)),
+  )
   return isGoing(one.row) && takenByLive ? "removal-of-live-path" : undefined
 }
 

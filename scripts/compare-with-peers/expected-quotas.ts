@@ -9,6 +9,9 @@ export type QuotaHabit =
   | "indoes-unread"
   | "true-is-one"
   | "negative-option-taken"
+  | "zero-option-taken"
+  | "no-inode-left"
+  | "repeated-option-kept"
   | "order-options-replace"
 
 const decimal = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i
@@ -36,18 +39,64 @@ export const expectedQuotas = (
   const limits = field === "oldQuotas" ? change.oldLimits : change.newLimits
   const options = field === "oldQuotas" ? change.oldOptions : change.newOptions
   const replaces = habits.has("order-options-replace") && Object.keys(options).length > 0
+  const all = { ...(replaces ? {} : objectIn(row.options)), ...options }
+  const isRepeated = field === "newQuotas" && !habits.has("repeated-option-kept")
   return quotas(
     { ...objectIn(row.limits), ...limits },
-    { ...(replaces ? {} : objectIn(row.options)), ...options },
+    isRepeated ? withoutRepeated(all, objectIn(row.limits), change) : all,
     habits,
   )
 }
 
+/** Without the options that repeat what the limit before gave, where the order changes it and does not name them. */
+const withoutRepeated = (
+  options: JsonObject,
+  limits: JsonObject,
+  { oldLimits, newLimits, newOptions }: Change,
+): JsonObject => {
+  const storageOf = (over: JsonObject) => Math.max(numberIn({ ...limits, ...over }.storage) ?? 0, 0)
+  const before = storageOf(oldLimits)
+  if (storageOf(newLimits) === before) return options
+  const [softSpace, hardSpace, softInodes, hardInodes] = [
+    before,
+    before,
+    inodesOf(before * 1_000_000 * 1.33),
+    inodesOf(before * 1_000_000 * 2),
+  ]
+  const repeated: Readonly<Record<string, number>> = {
+    soft_quota_space: softSpace,
+    hard_quota_space: hardSpace,
+    soft_quota_inodes: softInodes,
+    soft_quota_indoes: softInodes,
+    hard_quota_inodes: hardInodes,
+    hard_quota_indoes: hardInodes,
+  }
+  return Object.fromEntries(
+    Object.entries(options).filter(
+      ([name, value]) => Object.hasOwn(newOptions, name) || numberIn(value) !== repeated[name],
+    ),
+  )
+}
+
+/** At least one of what is not nothing. */
+const inodesOf = (amount: number): number => (amount > 0 ? Math.max(1, Math.trunc(amount)) : 0)
+
+/** Whether nothing more comes of an order. */
+export const hasEnded = (order: unknown): boolean =>
+  ["done", "erred", "canceled", "rejected"].includes(String(at(order, "state")))
+
 const objectIn = (value: unknown): JsonObject => (isObject(value) ? value : {})
 
-const changeIn = (row: JsonObject) => {
+interface Change {
+  readonly oldLimits: JsonObject
+  readonly newLimits: JsonObject
+  readonly oldOptions: JsonObject
+  readonly newOptions: JsonObject
+}
+
+const changeIn = (row: JsonObject): Change | undefined => {
   const order = row.order_in_progress
-  if (at(order, "type") !== "Update") return undefined
+  if (at(order, "type") !== "Update" || hasEnded(order)) return undefined
   const change = {
     oldLimits: objectIn(at(order, "attributes.old_limits")),
     newLimits: objectIn(at(order, "limits")),
@@ -66,6 +115,7 @@ const quotas = (
   const storage = Math.max(limit, 0)
   const option = (name: string) => {
     const number = numberIn(options[name])
+    if (number === 0) return habits.has("zero-option-taken") ? 0 : undefined
     return number === undefined || (number < 0 && !habits.has("negative-option-taken")) ? undefined : number
   }
   const inodes = (side: "soft" | "hard", coefficient: number) =>
@@ -79,8 +129,9 @@ const quotas = (
     (habits.has("soft-space-option-unread") ? undefined : option("soft_quota_space")) ?? storage,
     hardSpace,
   )
-  const hardInodes = Math.trunc(inodes("hard", 2))
-  const softInodes = Math.trunc(lowered(inodes("soft", 1.33), hardInodes))
+  const whole = habits.has("no-inode-left") || habits.has("negative-option-taken") ? Math.trunc : inodesOf
+  const hardInodes = whole(inodes("hard", 2))
+  const softInodes = lowered(whole(inodes("soft", 1.33)), hardInodes)
   if (softSpace <= 0 && hardSpace <= 0) return null
   return [
     { type: "space", quota: softSpace, unit: "tera", enforcementType: "soft" },

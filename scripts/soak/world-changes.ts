@@ -103,7 +103,10 @@ const turnsOf = (around: World) => {
     if (performance.now() - lastWent < apart || hostileRows.size >= mostHostile) return
     lastCame = performance.now()
     made += 1
-    const removing = chance.happens(0.7) ? some((row) => isBeingRemoved(String(row.state))) : undefined
+    // Where a removal would be served, were it not for this one.
+    const isServed = (row: WaldurRecord) =>
+      row.state === "Terminated" || (row.state === "Terminating" && hasOrder("executing")(row))
+    const removing = chance.happens(0.8) ? some(isServed) : undefined
     const like = removing ?? chance.pick(ordinary())
     const row = newResource(sandbox, chance, like, made)
     row.state = "OK"
@@ -279,7 +282,7 @@ const turnsOf = (around: World) => {
     [3, ["order done, as Waldur has it", () => sandboxDoes("order-ends")]],
     [6, ["order ended unseen", () => sandboxDoes("order-ends-unseen")]],
     [10, ["resource came", comes]],
-    [6, ["hostile record came", hostileComes]],
+    [12, ["hostile record came", hostileComes]],
     [3, ["hostile record went", hostileGoes]],
     [
       3,
