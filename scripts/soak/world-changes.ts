@@ -64,6 +64,8 @@ const turnsOf = (around: World) => {
   let giveBack = () => {}
   let made = 0
   const hostileRows = new Set<WaldurRecord>()
+  // Each kind in its turn, so that a short run has several.
+  let hostileCame = 0
 
   /** Hostile records stay as they came. */
   const ordinary = () => world.resources.filter((row) => !hostileRows.has(row))
@@ -105,7 +107,9 @@ const turnsOf = (around: World) => {
     made += 1
     // Where a removal would be served, were it not for this one.
     const isServed = (row: WaldurRecord) =>
-      row.state === "Terminated" || (row.state === "Terminating" && hasOrder("executing")(row))
+      (row.state === "Terminated" || (row.state === "Terminating" && hasOrder("executing")(row))) &&
+      world.gids.has(String(row.project_slug)) &&
+      world.resources.every((other) => other === row || other.project_slug !== row.project_slug)
     const removing = chance.happens(0.8) ? some(isServed) : undefined
     const like = removing ?? chance.pick(ordinary())
     const row = newResource(sandbox, chance, like, made)
@@ -118,7 +122,8 @@ const turnsOf = (around: World) => {
     // Elsewhere by its names, so that nothing but what is odd about it leads to the path.
     placeInProject(row, `hostile${made}`)
     world.gids.set(String(row.project_slug), 60_000 + made)
-    const record = chance.pick(hostileRecords(path))
+    const records = hostileRecords(path)
+    const record = records[hostileCame++ % records.length] as (typeof records)[number]
     Object.assign(row, record.fields(row))
     history.expectHostile(String(row.uuid), record)
     hostileRows.add(row)
@@ -493,6 +498,8 @@ const hostileRecords = (
   const exact = { protects: path, isVague: false } as const
   return [
     { ...exact, costs: "odd", fields: () => ({ backend_id: spelledOddly }) },
+    { ...exact, costs: "malformed", fields: () => ({ backend_id: spelledOddly, slug: null }) },
+    { protects: customer, isVague: true, costs: "bad", fields: () => ({ backend_id: "", project_slug: "../.." }) },
     {
       ...exact,
       costs: "odd",
@@ -506,9 +513,7 @@ const hostileRecords = (
         attributes: { ...(attributes as JsonObject), storage_data_type: 7 },
       }),
     },
-    { ...exact, costs: "malformed", fields: () => ({ backend_id: spelledOddly, slug: null }) },
     { ...exact, costs: "malformed", fields: () => ({ backend_id: path, attributes: "x".repeat(100_000) }) },
-    { protects: customer, isVague: true, costs: "bad", fields: () => ({ backend_id: "", project_slug: "../.." }) },
   ]
 }
 
