@@ -58,12 +58,9 @@ const mostWrongs = 1000
 
 const systemOf = (entry: unknown): string => (entry as { storageSystem?: { key?: string } }).storageSystem?.key ?? ""
 
-/** Whether an entry of one of these systems has callback URLs, or is to be removed. */
-const isToBeActedOn = (entry: unknown, systems: ReadonlyArray<string>): boolean => {
-  if (!systems.includes(systemOf(entry))) return false
-  const { status } = entry as { status?: string }
-  return status === "removing" || Object.keys(entry as object).some((key) => key.endsWith("_url"))
-}
+/** Whether an entry of one of these systems has callback URLs. */
+const isToBeActedOn = (entry: unknown, systems: ReadonlyArray<string>): boolean =>
+  systems.includes(systemOf(entry)) && Object.keys(entry as object).some((key) => key.endsWith("_url"))
 
 export const refereeOf = (about: {
   readonly history: History
