@@ -20,6 +20,7 @@ const overApi = <A>(
   const client = {
     prepare: () => Effect.void,
     hasAnswered: () => Effect.sync(() => hasAnswered),
+    getGidCacheStats: () => Effect.succeed({ total_entries: 0, cache_policy: "", projects: [] }),
     gids: (names: Iterable<string>) =>
       Effect.sync((): GidLookup => {
         const lookup = { known: new Map(), unknown: new Map(), failed: new Map() }
