@@ -96,6 +96,7 @@ export const parseExport = (text: string): unknown => {
 }
 
 /** Each token of JSON that matters here: a text, with the colon behind it where it is a name, and brackets. */
+// safe-regex: only for what JSON.parse has taken, where each text ends
 const jsonTokens = /"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?|[{}]/gs
 
 const requireDistinctNames = (text: string): void => {

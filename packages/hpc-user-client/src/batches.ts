@@ -17,7 +17,7 @@ export const planBatches = (
   apiUrl: string,
   names: Iterable<string>,
 ): { readonly batches: ReadonlyArray<ReadonlyArray<string>>; readonly tooLong: ReadonlyArray<string> } => {
-  const base = new URL(`${apiUrl.replace(/\/*$/, "/")}${exportPath}`).href.length
+  const base = new URL(`${apiUrl.replace(/(?<!\/)\/+$/, "")}/${exportPath}`).href.length
   const batches: Array<Array<string>> = []
   const tooLong: Array<string> = []
   let batch: Array<string> = []

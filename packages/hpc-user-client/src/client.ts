@@ -97,7 +97,7 @@ const makeHpcUserClient = Effect.fnUntraced(function* (options: HpcUserClientOpt
   const deadline =
     options.deadline ?? Duration.max(Duration.minutes(2), Duration.times(Duration.fromInputUnsafe(attemptTimeout), 3))
   const retry = options.retry ?? defaultRetryPolicy
-  const baseUrl = options.apiUrl.replace(/\/*$/, "/")
+  const baseUrl = `${options.apiUrl.replace(/(?<!\/)\/+$/, "")}/`
   const transport = yield* makeTransport({
     upstream,
     baseUrl,

@@ -80,7 +80,8 @@ export const basicCredentials = ({ user, password }: { readonly user: string; re
 const loginSecrets = (written: string, url: URL): ReadonlyArray<string> => {
   const login = proxyLogin(url)
   if (login === undefined) return []
-  const asWritten = /\/\/(.*)@/s.exec(written)?.[1] ?? ""
+  const [from, to] = [written.indexOf("//") + 2, written.lastIndexOf("@")]
+  const asWritten = from > 1 && to > from ? written.slice(from, to) : ""
   const forms = [login.password, login.user].flatMap((one) => [one, encodeURIComponent(one)])
   const all = [asWritten, basicCredentials(login).slice("Basic ".length), url.password, url.username, ...forms]
   return [...new Set(all)].filter((one) => one !== "")

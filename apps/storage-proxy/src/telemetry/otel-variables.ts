@@ -100,7 +100,7 @@ const destinationOf = (
   const all = read("OTEL_EXPORTER_OTLP_ENDPOINT", url)
   const to =
     read(`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`, url) ??
-    (all === undefined ? undefined : `${all.replace(/\/*$/, "")}/v1/${signal.toLowerCase()}`)
+    (all === undefined ? undefined : `${all.replace(/(?<!\/)\/+$/, "")}/v1/${signal.toLowerCase()}`)
   if (to === undefined) return undefined
   return {
     url: to,
@@ -171,7 +171,7 @@ const milliseconds: Kind<number> = {
 
 const ratio: Kind<number> = {
   allowed: "a number from 0 to 1",
-  decode: (given) => (/^(\d+\.?\d*|\.\d+)$/.test(given) && Number(given) <= 1 ? Number(given) : undefined),
+  decode: (given) => (/^(\d+(\.\d*)?|\.\d+)$/.test(given) && Number(given) <= 1 ? Number(given) : undefined),
 }
 
 const pairs: Kind<Readonly<Record<string, string>>> = {

@@ -95,7 +95,7 @@ export const assembleSettings = (
   ) {
     return { settings: undefined, problems }
   }
-  const realmUrl = `${values.keycloakUrl.replace(/\/+$/, "")}/realms/${encodeURIComponent(values.keycloakRealm)}`
+  const realmUrl = `${values.keycloakUrl.replace(/(?<!\/)\/+$/, "")}/realms/${encodeURIComponent(values.keycloakRealm)}`
 
   const mockGids =
     values.gidFallback === "mock" || values.developmentMode || values.hpcUserDevelopmentMode || hpcUserApi === undefined

@@ -96,6 +96,7 @@ const maskAssignments = (text: string): string => {
     const begin = index + 1 + (/^\s*/.exec(text.slice(index + 1, index + 1 + longestName))?.[0].length ?? 0)
     const end = valueEnd(text, begin)
     if (end === begin) continue
+    // safe-regex: 128 characters at most
     const quote = /\\*"$/.exec(text.slice(Math.max(0, index - longestName), index).trimEnd())?.[0] ?? ""
     result += text.slice(done, begin) + maskedAs(text.slice(begin, end), quote)
     done = end
@@ -108,6 +109,7 @@ const nameBefore = (text: string, separator: number): string => {
   const before = text.slice(Math.max(0, separator - longestName), separator).trimEnd()
   const quote = before.at(-1)
   if (quote === '"' || quote === "'") {
+    // safe-regex: 128 characters at most
     const named = before.slice(0, -1).replace(/\\+$/, "")
     return named.slice(named.lastIndexOf(quote) + 1)
   }

@@ -57,8 +57,8 @@ test("an answer that comes after longer than an attempt may take is not waited f
 describe("more bytes than anybody needs", () => {
   test.each([
     ["Waldur's pages", pages, 16],
-    ["the HPC User API", api, 64],
-    ["its token endpoint", token, 64],
+    ["the HPC User API", api, 2],
+    ["its token endpoint", token, 2],
   ] as const)("of %s are not taken, and not asked for again", async (_, where, mib) => {
     const proxy = await anObservedProxy(sandbox, { cold: { row: tooLarge(65), where, times: 1 } })
     await proxy.within(11, async () => (await proxy.list()).status === 200)
