@@ -13,6 +13,9 @@ export interface OfferingCustomer {
   readonly name: string
 }
 
+/** An offering's list of customers; `refused` where the token may not read it, so that nobody need be told again. */
+export type CustomerList = ReadonlyArray<OfferingCustomer> | "refused"
+
 /** Who the customer of some resources is. */
 export interface Customer {
   readonly itemId: string
@@ -34,11 +37,15 @@ interface Directory {
 /**
  * Finds the customer of resources of one customer slug: by UUID in their offering's own list, by slug where the
  * resources give no UUID. A customer that is not there, or whose list could not be read, is named as the resource
- * itself names it, with a warning: the tree stays whole.
+ * itself names it, with a warning unless the token may not read the list: the tree stays whole.
  */
-export function* customerDirectory(lists: ReadonlyMap<string, ReadonlyArray<OfferingCustomer>>): Steps<CustomerOf> {
-  const directories = new Map<string, Directory>()
+export function* customerDirectory(lists: ReadonlyMap<string, CustomerList>): Steps<CustomerOf> {
+  const directories = new Map<string, Directory | "refused">()
   for (const [offering, listed] of lists) {
+    if (listed === "refused") {
+      directories.set(dashedUuid(offering) ?? offering, listed)
+      continue
+    }
     const directory: Directory = { byUuid: new Map(), bySlug: new Map() }
     yield* eachInSteps(listed, (customer) => {
       if (customer.name.length > longestText || customer.slug.length > longestText) return
@@ -83,9 +90,11 @@ const contentOf = ({ uuid, slug, name }: OfferingCustomer) => jsonText([uuid, sl
 
 const namedBy = (
   resource: WaldurResource,
-  directories: ReadonlyMap<string, Directory>,
+  directories: ReadonlyMap<string, Directory | "refused">,
 ): Result.Result<Customer, Problem> => {
-  const directory = directories.get(resource.offering_uuid)
+  const list = directories.get(resource.offering_uuid)
+  const isRefused = list === "refused"
+  const directory = isRefused ? undefined : list
   const listed =
     resource.customer_uuid == null
       ? directory?.bySlug.get(resource.customer_slug)
@@ -104,12 +113,14 @@ const namedBy = (
   if (resource.customer_name == null) {
     return Result.fail(problem("customer_name", resource.customer_name, "missing, and not in the offering's list"))
   }
-  const reason = `${directory === undefined ? "the offering's list of customers could not be read" : "not in the offering's list of customers"}; named as the resource names it`
+  const reason = `${isRefused ? "the token may not read the offering's list of customers" : directory === undefined ? "the offering's list of customers could not be read" : "not in the offering's list of customers"}; named as the resource names it`
   return Result.succeed({
     itemId,
     name: resource.customer_name,
     from: "customer_name",
     reason,
-    warning: { code: "customer-fallback", problem: problem("customer_uuid", resource.customer_uuid, reason) },
+    ...(!isRefused && {
+      warning: { code: "customer-fallback", problem: problem("customer_uuid", resource.customer_uuid, reason) },
+    }),
   })
 }

@@ -1,6 +1,6 @@
 import { Result } from "effect"
 import { compare } from "./code-unit-order.ts"
-import { customerDirectory, type OfferingCustomer } from "./customer-directory.ts"
+import { type CustomerList, customerDirectory } from "./customer-directory.ts"
 import { type Problem, problem, type SkipCode, type Skipped, type Warn, type Warning } from "./finding.ts"
 import { getOrMake } from "./get-or-make.ts"
 import { jsonText, property } from "./json-object.ts"
@@ -25,8 +25,8 @@ import type { DecodedResources, WaldurResource } from "./waldur-resource.ts"
 /** All that the tree is made of. */
 export interface HierarchyInput {
   readonly decoded: DecodedResources
-  /** Each offering's own list of customers, by the offering's dashed UUID; without a key where it could not be read. */
-  readonly customers: ReadonlyMap<string, ReadonlyArray<OfferingCustomer>>
+  /** Each offering's own list of customers, by the offering's dashed UUID; `refused`, or without a key where it could not be read. */
+  readonly customers: ReadonlyMap<string, CustomerList>
   /** By project slug; see `projectsWithoutItem` for which are needed. */
   readonly gids: ReadonlyMap<string, GidAnswer>
   readonly settings: ModelSettings

@@ -15,7 +15,7 @@
  * const active = selectEntries(tree.entries, { status: "active" }).map(({ entry }) => entry)
  * ```
  */
-export type { OfferingCustomer } from "./customer-directory.ts"
+export type { CustomerList, OfferingCustomer } from "./customer-directory.ts"
 export {
   type Ask,
   askOf,

@@ -1,5 +1,6 @@
 import {
   buildHierarchy,
+  type CustomerList,
   decodeResources,
   defaultModelSettings,
   type GidAnswer,
@@ -14,7 +15,7 @@ import { aResource, customerId, offeringId, type Row } from "./a-resource.ts"
 
 /** What an example sets up around its rows. */
 export interface Surroundings {
-  readonly customers?: ReadonlyMap<string, ReadonlyArray<OfferingCustomer>>
+  readonly customers?: ReadonlyMap<string, CustomerList>
   readonly gids?: ReadonlyMap<string, GidAnswer>
   readonly settings?: Partial<ModelSettings>
   readonly offerings?: ReadonlyMap<string, ReadonlySet<string>>

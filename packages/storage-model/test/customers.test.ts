@@ -99,6 +99,15 @@ describe("a customer", () => {
     expect(only(resourcesOf(tree)).parentItemId).toBe(customerId)
   })
 
+  it("is named as the resource names it where the token may not read the list, without a warning", () => {
+    const refused = { customers: new Map([[offeringId, "refused" as const]]) }
+    const tree = treeWith({}, refused)
+    expect(only(customersOf(tree)).target.targetItem).toMatchObject({ itemId: customerId, name: "University Physics" })
+    expect(tree.warnings).toEqual([])
+    expect(refusalWith({ customer_uuid: null }, refused)).toMatchObject({ code: "bad-data", field: "customer_uuid" })
+    expect(refusalWith({ customer_name: null }, refused)).toMatchObject({ code: "bad-data", field: "customer_name" })
+  })
+
   it("is found by its slug beside a listed one without a usable uuid, which comes before it in any order", () => {
     for (const uuid of ["", "!", "none"]) {
       const tree = treeWith({ customer_uuid: null }, listing({ ...physics, uuid }, physics))

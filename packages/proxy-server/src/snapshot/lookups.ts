@@ -1,4 +1,4 @@
-import { dashedUuid, type GidAnswer, type OfferingCustomer, type WaldurResource } from "@cscs/storage-model"
+import { type CustomerList, dashedUuid, type GidAnswer, type WaldurResource } from "@cscs/storage-model"
 import { WaldurClient } from "@cscs/waldur-client"
 import { Cause, Effect, Fiber, FiberSet } from "effect"
 import { type GidAnswers, ProjectGids } from "./project-gids.ts"
@@ -6,7 +6,7 @@ import { type GidAnswers, ProjectGids } from "./project-gids.ts"
 /** What the tree needs besides the resources. */
 export interface Lookups {
   /** Each offering's customers, by its dashed UUID; `undefined` where the list could not be read. */
-  readonly customers: ReadonlyMap<string, ReadonlyArray<OfferingCustomer> | undefined>
+  readonly customers: ReadonlyMap<string, CustomerList | undefined>
   readonly gids: GidAnswers
 }
 
@@ -18,8 +18,8 @@ export interface Needed {
   readonly projects: ReadonlySet<string>
 }
 
-/** The lists of customers that could be read. */
-export const readLists = ({ customers }: Lookups): ReadonlyMap<string, ReadonlyArray<OfferingCustomer>> =>
+/** The lists of customers that could be read, or are refused. */
+export const readLists = ({ customers }: Lookups): ReadonlyMap<string, CustomerList> =>
   new Map([...customers].flatMap(([offering, list]) => (list === undefined ? [] : [[offering, list]])))
 
 /** Looks up for one refresh: nothing twice, and everything beside whatever else runs. */
@@ -38,7 +38,7 @@ export const lookupDesk = Effect.fnUntraced(function* (there: Lookups | undefine
   const waldur = yield* WaldurClient
   // Begun and noted in one go: whoever completes must not find a question without its fiber.
   const begin = yield* FiberSet.makeRuntime<never>()
-  const lists = new Map<string, Fiber.Fiber<ReadonlyArray<OfferingCustomer> | undefined>>()
+  const lists = new Map<string, Fiber.Fiber<CustomerList | undefined>>()
   const asked = new Set(there?.gids.answers.keys())
   const answers = new Map(there?.gids.answers)
   const mocked = new Set(there?.gids.mocked)
@@ -85,7 +85,7 @@ export const lookupDesk = Effect.fnUntraced(function* (there: Lookups | undefine
         for (const project of remembered) answers.set(project, { status: "unavailable", reason: failure ?? "" })
         remembered.clear()
       }
-      const customers = new Map<string, ReadonlyArray<OfferingCustomer> | undefined>()
+      const customers = new Map<string, CustomerList | undefined>()
       for (const offering of offerings) {
         const fiber = lists.get(offering)
         customers.set(offering, fiber === undefined ? there?.customers.get(offering) : yield* Fiber.join(fiber))
@@ -113,12 +113,12 @@ export const lookupDesk = Effect.fnUntraced(function* (there: Lookups | undefine
 })
 
 /** An offering's customers. A list that cannot be read, whatever it holds, costs names, not the tree: it is said. */
-const customersOf = (
-  waldur: WaldurClient["Service"],
-  offering: string,
-): Effect.Effect<ReadonlyArray<OfferingCustomer> | undefined> =>
+const customersOf = (waldur: WaldurClient["Service"], offering: string): Effect.Effect<CustomerList | undefined> =>
   Effect.catchCause(waldur.offeringCustomers(offering), (cause) => {
     const error = Cause.findErrorOption(cause)
+    // A reader of the provider, whose token suffices, may not read it: nothing is wrong.
+    const isRefused = error._tag === "Some" && error.value._tag === "WaldurRejected" && error.value.status === 403
+    if (isRefused) return Effect.succeed("refused")
     return Effect.as(
       Effect.logWarning("Customers cannot be read; they are named as their resources name them").pipe(
         Effect.annotateLogs({ offering, error: error._tag === "Some" ? error.value.message : "a fault of our own" }),
@@ -137,7 +137,7 @@ export const stillGood = ({ customers, gids }: Lookups, changed: ReadonlyArray<W
     const isTheApis = !gids.mocked.has(project) && !gids.remembered.has(project)
     if (answer.status === "known" && isTheApis) answers.set(project, answer)
   }
-  const lists = new Map<string, ReadonlyArray<OfferingCustomer>>()
+  const lists = new Map<string, CustomerList>()
   const byOffering = Map.groupBy(changed, ({ offering_uuid }) => offering_uuid)
   for (const [offering, list] of customers) {
     if (list !== undefined && everyCustomerIn(list, byOffering.get(offering) ?? [])) lists.set(offering, list)
@@ -148,7 +148,9 @@ export const stillGood = ({ customers, gids }: Lookups, changed: ReadonlyArray<W
   }
 }
 
-const everyCustomerIn = (list: ReadonlyArray<OfferingCustomer>, resources: ReadonlyArray<WaldurResource>): boolean => {
+const everyCustomerIn = (list: CustomerList, resources: ReadonlyArray<WaldurResource>): boolean => {
+  // The next full read asks for it again.
+  if (list === "refused") return true
   const uuids = new Set(list.map(({ uuid }) => dashedUuid(uuid)))
   const slugs = new Set(list.map(({ slug }) => slug))
   return resources.every(({ customer_uuid, customer_slug }) =>
