@@ -6,6 +6,7 @@
 import { redactor } from "@cscs/http-transport"
 import { Redacted } from "effect"
 
+/** What stands in the place of a secret. */
 export const mask = "***"
 
 /**
