@@ -5,7 +5,11 @@ import { aRedis } from "./a-redis.ts"
 import { type Any, aReplica, noCache, type Replica, sharing, three } from "./a-replica.ts"
 
 const idIn = (headers: Headers) => /snapshot=([^&>]+)/.exec(headers.get("link") ?? "")?.[1] ?? ""
-const nextIn = (headers: Headers) => /<([^>]*)>; rel="next"/.exec(headers.get("link") ?? "")?.[1]
+/** The next page's path: its link is a reference of a query only. */
+const nextIn = (headers: Headers) => {
+  const query = /<([^>]*)>; rel="next"/.exec(headers.get("link") ?? "")?.[1]
+  return query === undefined ? undefined : `/api/storage-resources/${query}`
+}
 
 /** A walk that asks another replica for each page; `between` happens after each. */
 const walk = async (replicas: ReadonlyArray<Replica>, between: (step: number) => Promise<void>) => {

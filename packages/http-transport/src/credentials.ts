@@ -30,10 +30,16 @@ export const redactor = (
     known ??= guisesOf(secrets.map((secret) => (typeof secret === "string" ? secret : Redacted.value(secret))))
     if (known.whole === undefined || (!mayHold(text, known) && !escapes.test(text))) return text
     const first = masked(text, known)
-    const plain = unescaped(first)
-    const second = masked(plain, known)
     // Where a text spells a secret by escapes, what is shown is the text without them: nothing else can be masked in it.
-    return second === plain ? first : second
+    let plain = first
+    for (let level = 0; level < escapedAtMost; level++) {
+      const less = unescaped(plain)
+      if (less === plain) break
+      plain = less
+      const second = masked(plain, known)
+      if (second !== plain) return second
+    }
+    return first
   }
 }
 
@@ -59,8 +65,8 @@ interface Guises {
   readonly short: RegExp | undefined
 }
 
-/** What a text has that spells characters in another way: JSON, URLs, HTML. */
-const escapes = /[%\\]|&#/
+/** What a text has that spells characters in another way (JSON, programs, URLs, HTML), or hides some that show nothing. */
+const escapes = /[%\\]|&#|[^\P{Cc}\s]|\p{Cf}/u
 
 const startOf = (text: string, at: number): number =>
   ((text.charCodeAt(at) * 31 + text.charCodeAt(at + 1)) * 31 + text.charCodeAt(at + 2)) & 0x7fff
@@ -149,14 +155,24 @@ const withoutCutEnd = (text: string, { whole, long }: Guises): string => {
   return rest
 }
 
-/** The text with escapes of JSON (`\u0041`), of URLs (`%41`) and of HTML (`&#65;`, `&#x41;`) undone. */
+/** How often a text may be escaped, one escape inside of another: a gateway quotes another that quotes the request. */
+const escapedAtMost = 3
+
+/**
+ * The text with escapes of JSON (`\u0041`), of programs (`\x41`), of URLs (`%41`) and of HTML (`&#65;`, `&#x41;`) undone once,
+ * and without the characters that show nothing.
+ */
 const unescaped = (text: string): string =>
-  text.replace(/\\u([0-9a-f]{4})|((?:%[0-9a-f]{2})+)|&#x([0-9a-f]{1,6});|&#(\d{1,7});/gi, (whole, ...found) => {
-    const [json, url, hex, decimal] = found as Array<string | undefined>
+  text.replace(unseen, "").replace(escaped, (whole, ...found) => {
+    const [json, program, url, hex, decimal] = found as Array<string | undefined>
     if (url !== undefined) return Buffer.from(url.replaceAll("%", ""), "hex").toString()
-    const code = decimal === undefined ? Number.parseInt(json ?? hex ?? "", 16) : Number(decimal)
+    const code = decimal === undefined ? Number.parseInt(json ?? program ?? hex ?? "", 16) : Number(decimal)
     return code <= 0x10ffff ? String.fromCodePoint(code) : whole
   })
+
+const escaped = /\\u([0-9a-f]{4})|\\x([0-9a-f]{2})|((?:%[0-9a-f]{2})+)|&#x([0-9a-f]{1,6});|&#(\d{1,7});/gi
+/** Characters that show nothing, as between letters in UTF-16 that is read as UTF-8; white space parts words, and stays. */
+const unseen = /[^\P{Cc}\s]|\p{Cf}/gu
 
 const percentDecoded = (text: string) => {
   try {

@@ -55,6 +55,13 @@ const guises: ReadonlyArray<readonly [what: string, guise: (secret: string) => s
   ],
   ["in HTML escapes alone", (secret) => [...secret].map((c) => `&#x${c.charCodeAt(0).toString(16)};`).join("")],
   ["in decimal HTML escapes", (secret) => [...secret].map((c) => `&#${c.charCodeAt(0)};`).join("")],
+  ["in a program's escapes", (secret) => [...secret].map((c) => `\\x${c.charCodeAt(0).toString(16)}`).join("")],
+  [
+    "percent-encoded twice",
+    (secret) => [...Buffer.from(secret)].map((byte) => `%25${byte.toString(16).padStart(2, "0")}`).join(""),
+  ],
+  ["in UTF-16", (secret) => [...secret].join("\u0000")],
+  ["with characters between that show nothing", (secret) => [...secret].join("\u200b")],
   ["in base64", (secret) => Buffer.from(secret).toString("base64")],
   ["in base64url", (secret) => Buffer.from(secret).toString("base64url")],
   ["in the base64 of Basic", (secret) => `Basic ${Buffer.from(`storage-proxy:${secret}`).toString("base64")}`],

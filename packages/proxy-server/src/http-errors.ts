@@ -152,6 +152,12 @@ const internalError: ErrorAnswer = {
   body: { detail: "Internal Server Error", error: "InternalServerError" },
 }
 
+const stopping: ErrorAnswer = {
+  status: 503,
+  headers: { "Retry-After": retryAfterSeconds },
+  body: { detail: "The proxy stops; ask again", error: "Stopping" },
+}
+
 const responseOf = ({ status, body, headers }: ErrorAnswer): Response =>
   Response.json(body, { status, headers: { ...dataHeaders, ...headers } })
 
@@ -160,13 +166,16 @@ export const refusal = (error: RequestError): Response => responseOf(answerTo(er
 
 /** A failed request's response. With `refusal` the one place where errors become HTTP. */
 export const failureResponse = (cause: Cause.Cause<RequestError>): Response => {
+  // A caller who left sees no response, so this one waited for something that ended with the process.
+  if (Cause.hasInterruptsOnly(cause)) return responseOf(stopping)
   const error = Cause.findErrorOption(cause)
   return error._tag === "Some" ? refusal(error.value) : responseOf(internalError)
 }
 
 /** Says of a failed request what its answer does not: the upstream's words, or the fault in our own code. */
 export const logFailure = (cause: Cause.Cause<RequestError>): Effect.Effect<void> => {
-  if (Cause.hasInterruptsOnly(cause)) return Effect.logDebug("The caller left before the answer")
+  if (Cause.hasInterruptsOnly(cause))
+    return Effect.logDebug("The caller left, or the process stopped, before the answer")
   const error = Cause.findErrorOption(cause)
   if (error._tag === "None") return Effect.logError("Internal error", cause)
   const { value } = error

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { type Any, aProxy, asked, started, startProxy, type TestedProxy } from "./a-proxy.ts"
+import { type Any, aProxy, asked, started, startProxy, type TestedProxy, until } from "./a-proxy.ts"
 import { aWorld } from "./a-world.ts"
 
 let proxy: TestedProxy
@@ -279,6 +279,16 @@ describe("with authentication on", () => {
     for (const path of ["/healthz/live", "/openapi.json", "/docs/"]) expect((await closed.get(path)).status).toBe(200)
     expect([200, 503]).toContain((await closed.ready()).status)
   })
+})
+
+test("a request that waits when the process stops is 503 with Retry-After, and no fault of ours", async () => {
+  const proxy = await startProxy({ world: aWorld(5), prepare: ({ faults }) => faults.set("waldur", { hang: true }) })
+  const open = proxy.list()
+  await until(() => asked(proxy.sandbox, "waldur").length > 0)
+  await proxy.close()
+  const { status, headers, json } = await open
+  expect([status, json.error]).toEqual([503, "Stopping"])
+  expect(Number(headers.get("retry-after"))).toBeGreaterThan(0)
 })
 
 describe("a failing upstream with nothing held", () => {
