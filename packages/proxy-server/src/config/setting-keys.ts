@@ -224,14 +224,14 @@ export const settingKeys = {
   }),
   emptyGuard: keyWithDefault("cache.empty_guard", timeSpan, Duration.hours(1), {
     description:
-      "The loss guard: how long the last good entries of a storage system stay if a refresh would leave none or less than half of at least ten of them, or turn more than half of at least ten to removing. `0s` turns the guard off.",
+      "The loss guard: how long the last good entries of a storage system stay if a refresh would lose its last live one, or leave fewer than half of at least ten live. `0s` turns the guard off.",
   }),
   staleIfError: keyWithDefault("cache.stale_if_error", timeSpan, Duration.minutes(5), {
     description: "How long the last good tree is given while an upstream fails.",
   }),
   cachePath: key("cache.path", text, {
     description:
-      "A file that keeps the last good tree and its GIDs over a restart: only we may read it, and its directory must be ours to write.",
+      "A file that keeps the last good tree and its GIDs over a restart: a regular file that only we may write, in a directory that is ours to write.",
   }),
   cacheUrl: key("cache.url", redisUrl, {
     description:
