@@ -69,9 +69,7 @@ export const truthOf = (history: History, api: string, isTroubled: (window: Wind
 
   const entriesOf = (facts: Facts, gid: number, window: Window, mayBeKept: boolean): ReadonlyArray<string> =>
     namesIn(history.projectNames.get(facts.projectSlug), window).flatMap((projectName) =>
-      (mayBeKept ? [false, true] : [false]).map((isKept) =>
-        encoded(facts, { projectName, gid, api, isKept }),
-      ),
+      (mayBeKept ? [false, true] : [false]).map((isKept) => encoded(facts, { projectName, gid, api, isKept })),
     )
 
   return {

@@ -49,6 +49,12 @@ export { proxyLayer } from "./proxy-layer.ts"
 export type { AppServices } from "./run-effect.ts"
 export type { Chunk, EntryTable } from "./snapshot/entry-table.ts"
 export type { Origin } from "./snapshot/read-snapshot.ts"
-export { GidsUnavailable, OfferingsInvisible, RefreshDied, RefreshError, RefreshTimedOut } from "./snapshot/refresh-errors.ts"
+export {
+  GidsUnavailable,
+  OfferingsInvisible,
+  RefreshDied,
+  RefreshError,
+  RefreshTimedOut,
+} from "./snapshot/refresh-errors.ts"
 export type { GuardedSystem, InvisiblePath, Loss, Snapshot, TakenSnapshot } from "./snapshot/snapshot.ts"
 export { type Held, type RefreshFailure, Snapshots } from "./snapshot/snapshots.ts"
