@@ -317,7 +317,7 @@ describe("a list of customers that could not be read", () => {
     const proxy = await aProxy({
       world,
       environment: byChanges,
-      prepare: ({ faults }) => faults.set("waldur", { path: /customers/, status: 403, times: 1 }),
+      prepare: ({ faults }) => faults.set("waldur", { path: /customers/, status: 404, times: 1 }),
     })
     const names = ({ json }: Got) =>
       json.resources.flatMap(({ target }: Any) => (target.targetType === "customer" ? [target.targetItem.name] : []))

@@ -106,7 +106,7 @@ const steps: Readonly<Record<string, Happen>> = {
     await steps["new-customer"]?.(sandbox, number, renew)
     // Else what was read without the lists could stay as the last good: of each proxy, without those that it read.
     sandbox.faults.clear("hpcUserApi")
-    const fault = sandbox.faults.set("waldur", { path: /customers/, status: 403 })
+    const fault = sandbox.faults.set("waldur", { path: /customers/, status: 404 })
     await renew()
     fault.clear()
     await renew()
