@@ -36,7 +36,7 @@ export {
 } from "./hierarchy.ts"
 export { type EntryStatus, entryStatuses, statusOf, type WaldurState, waldurStates } from "./lifecycle.ts"
 export type { ProtectedPath } from "./live-path.ts"
-export { invalidComponent } from "./mount-path.ts"
+export { invalidComponent, systemDirectoryOf } from "./mount-path.ts"
 export type { NextCode, NextStep } from "./next-step.ts"
 export type { Decided, Noted, Part } from "./note.ts"
 export type { InodeSettings } from "./quotas.ts"

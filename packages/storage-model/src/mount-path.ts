@@ -17,6 +17,12 @@ const wanted = "a path component: 1 to 255 of A-Z a-z 0-9 . _ -, not beginning w
 export const invalidComponent = (field: string, value: string): Problem | undefined =>
   component.test(value) ? undefined : problem(field, value, `expected ${wanted}`)
 
+/** The system directory that an absolute path of valid components is or lies in; `undefined` if it is in none. */
+export const systemDirectoryOf = (path: string): string | undefined => {
+  const [, first = ""] = path.split("/", 2)
+  return systemDirectories.has(first) || first.startsWith("lib") ? `/${first}` : undefined
+}
+
 /** What forbids serving the absolute path of valid components; `undefined` if nothing does. */
 export type PathRule = (path: string) => string | undefined
 
@@ -28,9 +34,8 @@ export const pathRule = (mountRoots: ReadonlyArray<string>): PathRule => {
   const given = mountRoots.map(normalizedPath)
   if (given.every((root) => root === "/")) {
     return (path) => {
-      const [, first = ""] = path.split("/", 2)
-      const isSystem = systemDirectories.has(first) || first.startsWith("lib")
-      return isSystem ? `/${first} is a system directory; expected a path outside of it` : undefined
+      const directory = systemDirectoryOf(path)
+      return directory && `${directory} is a system directory; expected a path outside of it`
     }
   }
   const above = given.flatMap((root) => (root === undefined || root === "/" ? [] : [`${root}/`]))

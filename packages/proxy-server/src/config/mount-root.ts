@@ -1,7 +1,4 @@
-import { invalidComponent } from "@cscs/storage-model"
-
-/** Where a system has its own files, and no storage system mounts anything. */
-const systemDirectory = /^\/(bin|boot|dev|etc|lib[^/]*|proc|root|run|sbin|sys|usr|var)(?=\/|$)/
+import { invalidComponent, systemDirectoryOf } from "@cscs/storage-model"
 
 /** As Linux has it. */
 const longestPath = 4096
@@ -22,11 +19,11 @@ export const mountRoot = (given: string): { readonly path: string } | { readonly
         "normalised paths: each component 1 to 255 of A-Z a-z 0-9 . _ -, not beginning with . or -; no // and no ..",
     }
   }
-  return systemDirectory.exec(path)?.[0] === path ? { wanted: "no directory of the system" } : { path }
+  return systemDirectoryOf(path) === path ? { wanted: "no directory of the system" } : { path }
 }
 
 /** A warning for each root that lies inside a directory of the system. */
 export const systemRoots = (roots: ReadonlyArray<string>): ReadonlyArray<string> =>
   roots
-    .filter((root) => systemDirectory.test(root))
+    .filter((root) => systemDirectoryOf(root) !== undefined)
     .map((root) => `backend_settings.mount_roots: ${root} lies inside a directory of the system`)
