@@ -8,6 +8,7 @@ import type { RedisConnection } from "../src/snapshot/redis-connection.ts"
 import { makeReplicaBoard } from "../src/snapshot/replica-board.ts"
 import { makeSharedStore } from "../src/snapshot/shared-store.ts"
 import type { TakenSnapshot } from "../src/snapshot/snapshot.ts"
+import { steadyMillis } from "../src/snapshot/steady-clock.ts"
 import { headerText, storedDigest } from "../src/snapshot/stored-snapshot.ts"
 import { aProxy, noCache, type TestedProxy } from "./a-proxy.ts"
 import { type Answer, aList, aRespServer } from "./a-resp-server.ts"
@@ -168,18 +169,22 @@ describe("what replicas are told", () => {
   const day = Duration.toMillis("1 day")
   /** How things stand where this was said so many milliseconds before now. */
   const standing = async (text: string | null, begun = "5", saidFor = 0) => {
-    const before = Date.now()
+    const before = await Effect.runPromise(steadyMillis)
     const found = await Effect.runPromise(boardOf([text, String(day - saidFor), begun, null]).look)
-    return { ...found, before }
+    return { ...found, before, after: await Effect.runPromise(steadyMillis) }
   }
 
   test("is dated by how old it was when it was said, whatever the other clock shows", async () => {
     for (const offset of [0, 1e9, 1e12]) {
       const times = { takenAt: 1000 + offset, heldSince: 1100 + offset }
-      const { said, before } = await standing(written({ snapshot: snapshotSaid(times) }, 2000 + offset), "5", 3000)
-      const age = before - (said?.snapshot?.heldSince ?? 0)
-      expect(age).toBeGreaterThan(3000 + 900 - 100)
-      expect(age).toBeLessThan(3000 + 900 + 1)
+      const { said, before, after } = await standing(
+        written({ snapshot: snapshotSaid(times) }, 2000 + offset),
+        "5",
+        3000,
+      )
+      const heldSince = said?.snapshot?.heldSince ?? 0
+      expect(before - heldSince).toBeLessThanOrEqual(3000 + 900)
+      expect(after - heldSince).toBeGreaterThanOrEqual(3000 + 900)
     }
   })
 
@@ -243,7 +248,7 @@ describe("what replicas are told", () => {
         for (const ask of [board.look, board.want(5)]) {
           const { said, begun } = await Effect.runPromise(ask)
           expect(begun).toBeGreaterThanOrEqual(-1)
-          if (said?.snapshot) expect(said.snapshot.heldSince).toBeLessThanOrEqual(Date.now())
+          if (said?.snapshot) expect(said.snapshot.heldSince).toBeLessThanOrEqual(await Effect.runPromise(steadyMillis))
         }
         for (const ask of [board.lead, board.keep, board.release, board.begin, board.isWanted])
           await Effect.runPromise(ask)
