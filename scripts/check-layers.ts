@@ -2,7 +2,7 @@
  * Holds the picture of the house (ARCHITECTURE.md): imports point only down the layers, no cycle, one door per package,
  * and what is shipped never sees the sandbox. Ends with exit code 1 and a line for each import that is not allowed.
  */
-import { readdirSync } from "node:fs"
+import { readdirSync, readFileSync, statSync } from "node:fs"
 import { cruise, type ICruiseResult, type IForbiddenRuleType } from "dependency-cruiser"
 
 /** For each workspace the others whose door its sources may use; the tests of any may use the sandbox too. */
@@ -21,6 +21,28 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   "apps/sandbox": [],
 }
 
+/** The folders of proxy-server, the highest first: each imports only from those below it. Files beside them are above all. */
+const proxyServer = "packages/proxy-server/src"
+const foldersFromTheTop = [
+  "commands",
+  "wiring",
+  "routes",
+  "openapi",
+  "http",
+  "auth",
+  "serving",
+  "replication",
+  "persistence",
+  "refresh",
+  "snapshot",
+  "config",
+  "config-sources",
+  "concurrency",
+  "observability",
+]
+/** A folder that holds more of the package's lines than this share holds several concerns. */
+const largestShare = 0.2
+
 const workspaces = Object.keys(mayImport)
 const unlisted = ["packages", "apps"]
   .flatMap((parent) => readdirSync(parent).map((name) => `${parent}/${name}`))
@@ -31,6 +53,14 @@ const doorOf = (workspace: string) => `^${workspace}/src/index\\.ts$`
 const forbidden: Array<IForbiddenRuleType> = [
   { name: "no-cycle", severity: "error", from: {}, to: { circular: true } },
   { name: "no-unresolved-import", severity: "error", from: {}, to: { couldNotResolve: true } },
+  ...foldersFromTheTop.map(
+    (folder, index): IForbiddenRuleType => ({
+      name: `${folder}-of-proxy-server-imports-only-down`,
+      severity: "error",
+      from: { path: `^${proxyServer}/${folder}/` },
+      to: { path: `^${proxyServer}/`, pathNot: `^${proxyServer}/(${foldersFromTheTop.slice(index).join("|")})/` },
+    }),
+  ),
   ...workspaces.flatMap((workspace): Array<IForbiddenRuleType> => {
     const allowed = mayImport[workspace] ?? []
     return [
@@ -59,6 +89,19 @@ const forbidden: Array<IForbiddenRuleType> = [
   }),
 ]
 
+const linesOf = (path: string): number =>
+  statSync(path).isDirectory()
+    ? readdirSync(path).reduce((sum, name) => sum + linesOf(`${path}/${name}`), 0)
+    : readFileSync(path, "utf8").split("\n").length - 1
+const tooLarge = foldersFromTheTop.filter(
+  (folder) => linesOf(`${proxyServer}/${folder}`) > largestShare * linesOf(proxyServer),
+)
+const unlistedFolders = readdirSync(proxyServer, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && !foldersFromTheTop.includes(entry.name))
+  .map(({ name }) => name)
+if (unlistedFolders.length > 0)
+  throw new Error(`List in scripts/check-layers.ts where ${unlistedFolders.join(", ")} of proxy-server belongs`)
+
 const { output } = await cruise(["packages", "apps", "scripts"], {
   ruleSet: { forbidden },
   validate: true,
@@ -74,4 +117,6 @@ for (const { rule, from, to } of summary.violations) console.log(`${rule.name}: 
 console.log(
   `${summary.totalCruised} modules, ${summary.totalDependenciesCruised} imports, ${summary.error} not allowed`,
 )
-process.exitCode = summary.error > 0 ? 1 : 0
+for (const folder of tooLarge)
+  console.log(`${proxyServer}/${folder} holds more than ${largestShare * 100} % of the package's lines`)
+process.exitCode = summary.error > 0 || tooLarge.length > 0 ? 1 : 0

@@ -28,7 +28,6 @@ export {
   listedEntries,
 } from "./commands/listed-entries.ts"
 export { type OnProgress, snapshotOnce } from "./commands/read-once.ts"
-export { ConfigurationInvalid, ConfigurationProblem } from "./config/configuration-invalid.ts"
 export { loadSettings } from "./config/load-settings.ts"
 export { configurationReference, configurationSchema } from "./config/reference.ts"
 export {
@@ -40,21 +39,22 @@ export {
   type WaldurSettings,
   type WayOut,
 } from "./config/settings.ts"
-export type { ConfigurationSources } from "./config/sources.ts"
-export { Lifecycle } from "./lifecycle.ts"
-export { Gauges } from "./observability/gauges.ts"
+export { ConfigurationInvalid, ConfigurationProblem } from "./config-sources/configuration-invalid.ts"
+export type { ConfigurationSources } from "./config-sources/sources.ts"
+export { Lifecycle } from "./http/lifecycle.ts"
+export type { AppServices } from "./http/run-effect.ts"
 export { isSecretName, mask, masker, maskValue, secretsIn } from "./observability/mask-secrets.ts"
 export { metricName } from "./observability/metric-name.ts"
-export { proxyLayer } from "./proxy-layer.ts"
-export type { AppServices } from "./run-effect.ts"
-export type { Chunk, EntryTable } from "./snapshot/entry-table.ts"
-export type { Origin } from "./snapshot/read-snapshot.ts"
+export type { Origin } from "./refresh/read-snapshot.ts"
 export {
   GidsUnavailable,
   OfferingsInvisible,
   RefreshDied,
   RefreshError,
   RefreshTimedOut,
-} from "./snapshot/refresh-errors.ts"
+} from "./refresh/refresh-errors.ts"
+export { Gauges } from "./serving/gauges.ts"
+export { type Held, type RefreshFailure, Snapshots } from "./serving/snapshots.ts"
+export type { Chunk, EntryTable } from "./snapshot/entry-table.ts"
 export type { GuardedSystem, InvisiblePath, Loss, Snapshot, TakenSnapshot } from "./snapshot/snapshot.ts"
-export { type Held, type RefreshFailure, Snapshots } from "./snapshot/snapshots.ts"
+export { proxyLayer } from "./wiring/proxy-layer.ts"

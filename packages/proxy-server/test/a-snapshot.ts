@@ -5,9 +5,9 @@ import {
   type ModelSettings,
   type PlacedEntry,
 } from "@cscs/storage-model"
+import { storedDigest } from "../src/persistence/stored-snapshot.ts"
 import { chunkEncoder, entryTable } from "../src/snapshot/entry-table.ts"
 import type { Snapshot, TakenSnapshot } from "../src/snapshot/snapshot.ts"
-import { storedDigest } from "../src/snapshot/stored-snapshot.ts"
 
 /** Slugs of offerings, odd ones among them. */
 export const offeringSlugs = ["capstor", "vast", "__proto__", "constructor"] as const

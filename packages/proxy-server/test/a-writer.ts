@@ -5,7 +5,7 @@
  */
 import { writeSync } from "node:fs"
 import { Effect } from "effect"
-import { writeSnapshotFile } from "../src/snapshot/snapshot-file.ts"
+import { writeSnapshotFile } from "../src/persistence/snapshot-file.ts"
 import { numberedSnapshot } from "./a-numbered-snapshot.ts"
 
 const [path = "", identity = "", first = "", count = ""] = process.argv.slice(2)

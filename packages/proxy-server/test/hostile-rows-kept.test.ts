@@ -8,8 +8,8 @@ import {
 import { Effect, Result } from "effect"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { buildSnapshot, decodeRows } from "../src/snapshot/build-snapshot.ts"
-import { chunkText, headerText, storedReader } from "../src/snapshot/stored-snapshot.ts"
+import { chunkText, headerText, storedReader } from "../src/persistence/stored-snapshot.ts"
+import { buildSnapshot, decodeRows } from "../src/refresh/build-snapshot.ts"
 import type { Any } from "./a-proxy.ts"
 import { aWorld } from "./a-world.ts"
 

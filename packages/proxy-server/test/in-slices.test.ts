@@ -1,6 +1,6 @@
 import { Deferred, Effect, Exit, Fiber } from "effect"
 import { describe, expect, test } from "vitest"
-import { inSlices } from "../src/snapshot/in-slices.ts"
+import { inSlices } from "../src/concurrency/in-slices.ts"
 
 /** Keeps the thread until so many milliseconds of it are over. */
 const work = (millis: number): void => {

@@ -1,7 +1,7 @@
 import type { World } from "@cscs/sandbox"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { compareEntries, isOddLoss, type ListedEntry } from "../src/snapshot/loss-guard.ts"
+import { compareEntries, isOddLoss, type ListedEntry } from "../src/refresh/loss-guard.ts"
 import type { Loss } from "../src/snapshot/snapshot.ts"
 import { type Any, aProxy, noCache, type ProxyOptions, type TestedProxy } from "./a-proxy.ts"
 import { aWorld, dashed, withoutCallbackUrls } from "./a-world.ts"

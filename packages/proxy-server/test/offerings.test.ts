@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { configuredOfferings } from "../src/snapshot/read-snapshot.ts"
+import { configuredOfferings } from "../src/refresh/read-snapshot.ts"
 import { type Any, aProxy, noCache, type TestedProxy } from "./a-proxy.ts"
 import { aWorld, dashed } from "./a-world.ts"
 

@@ -1,7 +1,7 @@
 import type { Sandbox } from "@cscs/sandbox"
 import { Schema } from "effect"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { ErrorBody, QueryErrorBody } from "../src/http-errors.ts"
+import { ErrorBody, QueryErrorBody } from "../src/http/http-errors.ts"
 import { DebugAnswer } from "../src/routes/debug-answer.ts"
 import { ReadinessReport } from "../src/routes/readiness.ts"
 import { StorageAnswer } from "../src/routes/storage-answer.ts"

@@ -3,8 +3,8 @@ import { WaldurClient } from "@cscs/waldur-client"
 import { Effect, Layer } from "effect"
 import { describe, expect, test } from "vitest"
 import { Settings } from "../src/index.ts"
-import { lookupDesk, sameLookups, stillGood } from "../src/snapshot/lookups.ts"
-import { ProjectGids } from "../src/snapshot/project-gids.ts"
+import { lookupDesk, sameLookups, stillGood } from "../src/refresh/lookups.ts"
+import { ProjectGids } from "../src/refresh/project-gids.ts"
 import type { Any } from "./a-proxy.ts"
 
 /** What the HPC User API says of each project: a GID, `"unknown"`, or nothing at all, for it is down. */

@@ -5,9 +5,9 @@ import { startSandbox, type World } from "@cscs/sandbox"
 import { Duration, Effect, Result } from "effect"
 import { describe, expect, onTestFinished, test } from "vitest"
 import type { ProxySettings } from "../src/index.ts"
+import { readSnapshotFile, writeSnapshotFile } from "../src/persistence/snapshot-file.ts"
+import { storageIdentity } from "../src/persistence/stored-snapshot.ts"
 import type { TakenSnapshot } from "../src/snapshot/snapshot.ts"
-import { readSnapshotFile, writeSnapshotFile } from "../src/snapshot/snapshot-file.ts"
-import { storageIdentity } from "../src/snapshot/stored-snapshot.ts"
 import {
   type Any,
   hpcUserSection,

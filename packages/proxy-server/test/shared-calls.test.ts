@@ -1,7 +1,7 @@
 import { Deferred, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect, test } from "vitest"
-import { makeSharedCalls } from "../src/shared-calls.ts"
+import { makeSharedCalls } from "../src/concurrency/shared-calls.ts"
 
 const run = <A, E>(effect: Effect.Effect<A, E>) => Effect.runPromise(Effect.provide(effect, TestClock.layer()))
 const settle = Effect.repeat(Effect.yieldNow, { times: 20 })

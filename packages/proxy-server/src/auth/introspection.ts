@@ -9,8 +9,8 @@ import {
   introspectionRequest,
   processIntrospectionResponse,
 } from "oauth4webapi"
+import { makeSharedCalls } from "../concurrency/shared-calls.ts"
 import type { AuthSettings } from "../config/settings.ts"
-import { makeSharedCalls } from "../shared-calls.ts"
 import { judgeClaims, leeway, selfDescription, TokenClaims, unverifiedClaims } from "./claims.ts"
 import { type Issuer, issuerTimeout } from "./issuer.ts"
 import type { IssuerKeys } from "./issuer-keys.ts"

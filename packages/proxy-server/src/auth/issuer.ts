@@ -18,8 +18,8 @@ import {
   ResponseBodyError,
   WWWAuthenticateChallengeError,
 } from "oauth4webapi"
+import { makeSharedCalls } from "../concurrency/shared-calls.ts"
 import type { AuthSettings } from "../config/settings.ts"
-import { makeSharedCalls } from "../shared-calls.ts"
 import { IssuerUnavailable } from "./refusals.ts"
 
 /** The OpenID provider whose tokens we take. */

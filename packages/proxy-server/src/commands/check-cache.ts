@@ -2,8 +2,8 @@ import { access, constants } from "node:fs/promises"
 import { dirname } from "node:path"
 import { Effect, Logger } from "effect"
 import type { ProxySettings } from "../config/settings.ts"
-import { directoryProblem, mustBeReplaceable } from "../snapshot/own-file.ts"
-import { redisConnection } from "../snapshot/redis-connection.ts"
+import { directoryProblem, mustBeReplaceable } from "../persistence/own-file.ts"
+import { redisConnection } from "../replication/redis-connection.ts"
 import type { CheckResult } from "./check-result.ts"
 
 /** Whether what `cache.path` and `cache.url` name can be used; nothing where neither is configured. Writes nothing. */

@@ -2,11 +2,11 @@ import type { InvalidProxy } from "@cscs/http-transport"
 import { type ResourceQuery, WaldurClient } from "@cscs/waldur-client"
 import { Effect, Layer } from "effect"
 import { type ProxySettings, Settings } from "../config/settings.ts"
-import { projectGidsLayer, waldurLayer } from "../proxy-layer.ts"
-import type { ProjectGids } from "../snapshot/project-gids.ts"
-import { readSnapshot } from "../snapshot/read-snapshot.ts"
-import type { RefreshError } from "../snapshot/refresh-errors.ts"
+import type { ProjectGids } from "../refresh/project-gids.ts"
+import { readSnapshot } from "../refresh/read-snapshot.ts"
+import type { RefreshError } from "../refresh/refresh-errors.ts"
 import type { Snapshot } from "../snapshot/snapshot.ts"
+import { projectGidsLayer, waldurLayer } from "../wiring/proxy-layer.ts"
 
 /** How far a read is, for somebody who waits: resources that came so far, and how many there are. */
 export type OnProgress = (resources: number, total: number) => void

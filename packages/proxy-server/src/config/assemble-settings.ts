@@ -1,13 +1,13 @@
 import { environmentProxies } from "@cscs/http-transport"
 import { dashedUuid, type StorageSystem } from "@cscs/storage-model"
-import { version } from "../version.ts"
-import type { ConfigurationProblem } from "./configuration-invalid.ts"
+import type { ConfigurationProblem } from "../config-sources/configuration-invalid.ts"
+import { unwrapped } from "../config-sources/unwrapped.ts"
 import { mountRoot, systemRoots } from "./mount-root.ts"
 import type { SettingKey, settingKeys } from "./setting-keys.ts"
 import { isMapping } from "./setting-types.ts"
 import type { HpcUserApiSettings, ProxySettings, WayOut } from "./settings.ts"
 import { foundValue, shownName } from "./shown-value.ts"
-import { unwrapped } from "./unwrapped.ts"
+import { version } from "./version.ts"
 
 /** Each setting's value: decoded, or its default; `undefined` where it was not given, or not as it must be. */
 export type SettingValues = {

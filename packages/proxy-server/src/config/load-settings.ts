@@ -1,15 +1,21 @@
 import { X509Certificate } from "node:crypto"
 import { Effect, Exit } from "effect"
+import { readBoundedFile } from "../config-sources/bounded-file.ts"
+import { ConfigurationInvalid, type ConfigurationProblem } from "../config-sources/configuration-invalid.ts"
+import {
+  type ConfigurationSources,
+  type ReadSources,
+  readSources,
+  type Sourced,
+  shortList,
+} from "../config-sources/sources.ts"
+import { unwrapped } from "../config-sources/unwrapped.ts"
 import { masker } from "../observability/mask-secrets.ts"
 import { assembleSettings, type SettingValues } from "./assemble-settings.ts"
-import { readBoundedFile } from "./bounded-file.ts"
-import { ConfigurationInvalid, type ConfigurationProblem } from "./configuration-invalid.ts"
 import { olderHpcUserPaths, type SettingKey, settingKeys } from "./setting-keys.ts"
 import type { ProxySettings } from "./settings.ts"
 import { foundValue, shownName, shownValue } from "./shown-value.ts"
-import { type ConfigurationSources, type ReadSources, readSources, type Sourced, shortList } from "./sources.ts"
 import { unknownKeys } from "./unknown-keys.ts"
-import { unwrapped } from "./unwrapped.ts"
 
 /**
  * Reads the configuration: the environment, then `.env`, then the YAML file, then defaults, key by key. Fails with all

@@ -1,6 +1,6 @@
 import { Duration, Redacted } from "effect"
-import { unwrapped } from "./unwrapped.ts"
-import { yamlMapping } from "./yaml-document.ts"
+import { unwrapped } from "../config-sources/unwrapped.ts"
+import { yamlMapping } from "../config-sources/yaml-document.ts"
 
 /**
  * A type that a setting can have. Each takes what YAML gives (true, 10, a list) and what an environment variable gives (a

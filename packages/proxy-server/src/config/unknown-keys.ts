@@ -1,5 +1,5 @@
 import { distance } from "fastest-levenshtein"
-import type { ConfigurationProblem } from "./configuration-invalid.ts"
+import type { ConfigurationProblem } from "../config-sources/configuration-invalid.ts"
 import { olderHpcUserPaths, settingKeys } from "./setting-keys.ts"
 import { isMapping } from "./setting-types.ts"
 import { shownName } from "./shown-value.ts"

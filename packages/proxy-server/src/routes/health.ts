@@ -2,9 +2,9 @@ import { Effect, Schema } from "effect"
 import { Hono } from "hono"
 import { describeRoute } from "hono-openapi"
 import type { ProxySettings } from "../config/settings.ts"
+import type { EffectRunner } from "../http/run-effect.ts"
 import { masker, maskValue, secretsIn } from "../observability/mask-secrets.ts"
 import { jsonContent } from "../openapi/effect-schemas.ts"
-import type { EffectRunner } from "../run-effect.ts"
 import { ReadinessReport, readinessReport } from "./readiness.ts"
 
 const Liveness = Schema.Struct({ status: Schema.Literal("live") }).annotate({ identifier: "Liveness" })

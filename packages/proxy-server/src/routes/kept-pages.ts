@@ -3,7 +3,7 @@
  * keys, headers and compressed forms included.
  */
 import { LRUCache } from "lru-cache"
-import { dataHeaders } from "../http-headers.ts"
+import { dataHeaders } from "../http/http-headers.ts"
 import { type Coding, compressed, worthCompressing } from "./content-coding.ts"
 import type { StoragePage } from "./storage-answer.ts"
 

@@ -2,9 +2,9 @@ import { Effect } from "effect"
 import { PrometheusMetrics } from "effect/observability"
 import { Hono } from "hono"
 import { describeRoute } from "hono-openapi"
-import { Gauges } from "../observability/gauges.ts"
+import type { EffectRunner } from "../http/run-effect.ts"
 import { metricName } from "../observability/metric-name.ts"
-import type { EffectRunner } from "../run-effect.ts"
+import { Gauges } from "../serving/gauges.ts"
 
 /** `/metrics`, for Prometheus: open to everybody, for it names no project, no customer and no address. */
 export const metrics = (run: EffectRunner): Hono => {

@@ -1,10 +1,10 @@
 import { type EntryFilter, Pagination, paginate, StorageEntry } from "@cscs/storage-model"
 import { Schema } from "effect"
 import type { ProxySettings } from "../config/settings.ts"
+import { version } from "../config/version.ts"
 import { contentDigest } from "../snapshot/content-digest.ts"
 import type { EntryTable } from "../snapshot/entry-table.ts"
 import type { Snapshot } from "../snapshot/snapshot.ts"
-import { version } from "../version.ts"
 import { defaultPage, defaultPageSize, type StorageQuery } from "./storage-query.ts"
 
 const given = Schema.NullOr(Schema.String).annotate({ description: "As it was asked for; null where it was not." })

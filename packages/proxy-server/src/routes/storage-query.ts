@@ -1,6 +1,7 @@
 import { type StorageSystem, type WaldurState, waldurStates } from "@cscs/storage-model"
 import { Schema, SchemaTransformation } from "effect"
 import { parseFlag } from "../config/setting-types.ts"
+import type { QueryProblem } from "../http/http-errors.ts"
 
 /** Storage systems that the parameter always names, configured or not (the reference document's list). */
 const documentedSystems = ["capstor", "vast", "iopsstor"]
@@ -137,15 +138,6 @@ export const storageQuerySchema = (configured: ReadonlyArray<StorageSystem>) =>
       ),
     ),
   })
-
-/** One thing that is wrong with a query, in the form that FastAPI gives it. */
-export interface QueryProblem {
-  readonly type: string
-  readonly loc: readonly ["query", string]
-  readonly msg: string
-  readonly input?: string
-  readonly ctx?: { readonly allowed_values: ReadonlyArray<string>; readonly help: string }
-}
 
 /**
  * The problem of one parameter.

@@ -2,13 +2,13 @@ import { dashedUuid, type StorageSystem, type WaldurResource, waldurResourceFiel
 import { type OfferingSummary, type ResourceRead, WaldurClient, type WaldurError } from "@cscs/waldur-client"
 import { Clock, Duration, Effect, Option, type Scope } from "effect"
 import { Settings } from "../config/settings.ts"
-import { counted } from "../observability/refresh-metrics.ts"
+import type { Snapshot, TakenSnapshot } from "../snapshot/snapshot.ts"
+import { steadyMillis } from "../snapshot/steady-clock.ts"
 import { buildSnapshot, type DecodedRows, decodeRows, type OwnOfferings } from "./build-snapshot.ts"
 import { type LookupDesk, type Lookups, lookupDesk, type Needed, sameLookups, stillGood } from "./lookups.ts"
 import { ProjectGids } from "./project-gids.ts"
 import { GidsUnavailable, OfferingsInvisible, type RefreshError } from "./refresh-errors.ts"
-import type { Snapshot, TakenSnapshot } from "./snapshot.ts"
-import { steadyMillis } from "./steady-clock.ts"
+import { counted } from "./refresh-metrics.ts"
 
 /** How a snapshot came here: from all of Waldur, from what had changed, from another replica, or from our own file. */
 export type Origin = "all" | "changes" | "replica" | "file"

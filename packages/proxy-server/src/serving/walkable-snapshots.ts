@@ -1,4 +1,4 @@
-import type { TakenSnapshot } from "./snapshot.ts"
+import type { TakenSnapshot } from "../snapshot/snapshot.ts"
 
 /** A walk takes its time: so long are its pages there after a newer snapshot took the place of theirs, in milliseconds. */
 export const walkTime = 5 * 60 * 1000

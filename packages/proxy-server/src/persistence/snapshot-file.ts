@@ -9,10 +9,10 @@ import { pipeline } from "node:stream/promises"
 import { createGunzip, createGzip } from "node:zlib"
 import type { ModelSettings } from "@cscs/storage-model"
 import { Effect, Result, Schema } from "effect"
-import type { Chunk } from "./entry-table.ts"
-import { sliceTurns } from "./in-slices.ts"
+import { sliceTurns } from "../concurrency/in-slices.ts"
+import type { Chunk } from "../snapshot/entry-table.ts"
+import type { TakenSnapshot } from "../snapshot/snapshot.ts"
 import { mustBeReplaceable, openOwnFile } from "./own-file.ts"
-import type { TakenSnapshot } from "./snapshot.ts"
 import {
   chunkText,
   headerText,

@@ -1,9 +1,9 @@
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import type { Finding } from "@cscs/storage-model"
 import { Context, Effect, Layer, Metric } from "effect"
-import { Snapshots } from "../snapshot/snapshots.ts"
+import { version } from "../config/version.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
-import { version } from "../version.ts"
+import { Snapshots } from "./snapshots.ts"
 
 const age = Metric.gauge("snapshot_age_seconds", { description: "Since the read began that gave the snapshot." })
 const entries = Metric.gauge("snapshot_entries", { description: "Entries of the snapshot." })

@@ -1,9 +1,8 @@
 import { Cause, Data, Effect, Schema } from "effect"
-import type { AuthenticationRefusal } from "./auth/refusals.ts"
+import type { AuthenticationRefusal } from "../auth/refusals.ts"
+import type { TooBusy } from "../concurrency/shared-calls.ts"
+import { type RefreshError, upstreamOf } from "../refresh/refresh-errors.ts"
 import { dataHeaders } from "./http-headers.ts"
-import type { QueryProblem } from "./routes/storage-query.ts"
-import type { TooBusy } from "./shared-calls.ts"
-import { type RefreshError, upstreamOf } from "./snapshot/refresh-errors.ts"
 
 /** The query has parameters that are not as they must be. */
 export class InvalidQuery extends Data.TaggedError("InvalidQuery")<{
@@ -54,6 +53,9 @@ export const QueryErrorBody = Schema.Struct({
     }),
   ),
 }).annotate({ identifier: "QueryError" })
+
+/** One thing that is wrong with a query, in the form that FastAPI gives it. */
+export type QueryProblem = (typeof QueryErrorBody.Type)["detail"][number]
 
 interface ErrorAnswer {
   readonly status: number

@@ -1,11 +1,11 @@
 import { Deferred, Duration, Effect, type Scope, Semaphore } from "effect"
 import { type ProxySettings, Settings } from "../config/settings.ts"
+import { ProjectGids } from "../refresh/project-gids.ts"
+import type { Source } from "../refresh/snapshot-source.ts"
+import type { TakenSnapshot } from "../snapshot/snapshot.ts"
+import { steadyMillis, wallAhead } from "../snapshot/steady-clock.ts"
 import { directoryProblem } from "./own-file.ts"
-import { ProjectGids } from "./project-gids.ts"
-import type { TakenSnapshot } from "./snapshot.ts"
 import { readSnapshotFile, SnapshotFileError, setAside, writeSnapshotFile } from "./snapshot-file.ts"
-import type { Source } from "./snapshot-source.ts"
-import { steadyMillis, wallAhead } from "./steady-clock.ts"
 import { storageIdentity } from "./stored-snapshot.ts"
 
 /** Between two writes: what a crash can lose. */

@@ -3,7 +3,7 @@ import { elapsedMillis } from "@cscs/http-transport"
 import { type GidAnswer, mockGid } from "@cscs/storage-model"
 import { Context, Duration, Effect, Layer } from "effect"
 import { Settings } from "../config/settings.ts"
-import { steadyMillis } from "./steady-clock.ts"
+import { steadyMillis } from "../snapshot/steady-clock.ts"
 
 /**
  * How long GIDs of an earlier process serve while the HPC User API is down, from when that process had them: longer than an

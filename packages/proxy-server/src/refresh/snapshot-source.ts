@@ -1,10 +1,10 @@
 import type { WaldurClient } from "@cscs/waldur-client"
 import { Context, Duration, Effect } from "effect"
 import type { Settings } from "../config/settings.ts"
+import type { TakenSnapshot } from "../snapshot/snapshot.ts"
 import type { ProjectGids } from "./project-gids.ts"
 import { type Reading, readSnapshot } from "./read-snapshot.ts"
 import { type RefreshError, RefreshTimedOut } from "./refresh-errors.ts"
-import type { TakenSnapshot } from "./snapshot.ts"
 
 /** Where snapshots come from: the upstreams; and where so configured other replicas, and at the start our own file. */
 export interface Source {

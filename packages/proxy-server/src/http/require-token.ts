@@ -1,9 +1,9 @@
 import { Exit } from "effect"
 import type { MiddlewareHandler } from "hono"
-import { failureResponse } from "../http-errors.ts"
+import { Authentication } from "../auth/authentication.ts"
 import { observedRequest } from "../observability/observed-request.ts"
-import type { EffectRunner } from "../run-effect.ts"
-import { Authentication } from "./authentication.ts"
+import { failureResponse } from "./http-errors.ts"
+import type { EffectRunner } from "./run-effect.ts"
 
 /** Lets a request pass whose token opens the list, and refuses any other before anything else is looked at. */
 export const requireToken = (run: EffectRunner): MiddlewareHandler =>

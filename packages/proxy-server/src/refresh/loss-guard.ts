@@ -1,6 +1,6 @@
 import type { ModelSettings, ProtectedPath, Skipped, StorageEntry } from "@cscs/storage-model"
-import { type Chunk, chunkOf, jsonLinesOf } from "./entry-table.ts"
-import type { GuardedSystem, InvisiblePath, Loss, Snapshot } from "./snapshot.ts"
+import { type Chunk, chunkOf, jsonLinesOf } from "../snapshot/entry-table.ts"
+import type { GuardedSystem, InvisiblePath, Loss, Snapshot } from "../snapshot/snapshot.ts"
 
 /** Below so many live entries, half of them can go at once and nothing is odd about it. */
 const oddFrom = 10

@@ -1,10 +1,10 @@
 import type { Finding } from "@cscs/storage-model"
 import { type Cause, Effect } from "effect"
-import { guardedInWords } from "../snapshot/loss-guard.ts"
-import type { Reading } from "../snapshot/read-snapshot.ts"
-import type { RefreshError } from "../snapshot/refresh-errors.ts"
+import { maskFound } from "../observability/mask-secrets.ts"
 import { invisibleOffering, type Snapshot, type TakenSnapshot } from "../snapshot/snapshot.ts"
-import { maskFound } from "./mask-secrets.ts"
+import { guardedInWords } from "./loss-guard.ts"
+import type { Reading } from "./read-snapshot.ts"
+import type { RefreshError } from "./refresh-errors.ts"
 
 /**
  * Says what a refresh brought: each finding only when it is new, for a refresh is made every few seconds and an odd record

@@ -1,11 +1,7 @@
 import { gunzipSync, gzipSync } from "node:zlib"
 import type { ModelSettings } from "@cscs/storage-model"
 import { Duration, Effect, Result } from "effect"
-import type { Chunk } from "./entry-table.ts"
-import { inSlices } from "./in-slices.ts"
-import { type RedisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
-import type { Snapshot, TakenSnapshot } from "./snapshot.ts"
-import { steadyMillis } from "./steady-clock.ts"
+import { inSlices } from "../concurrency/in-slices.ts"
 import {
   chunkText,
   headerText,
@@ -17,7 +13,11 @@ import {
   snapshotFrom,
   storedDigest,
   storedReader,
-} from "./stored-snapshot.ts"
+} from "../persistence/stored-snapshot.ts"
+import type { Chunk } from "../snapshot/entry-table.ts"
+import type { Snapshot, TakenSnapshot } from "../snapshot/snapshot.ts"
+import { steadyMillis } from "../snapshot/steady-clock.ts"
+import { type RedisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
 
 /** What is stored vanishes by itself; what is still in use is stored again in time. A walk takes less. */
 const storedFor: Duration.Input = "20 minutes"

@@ -9,11 +9,11 @@ import {
 } from "@cscs/storage-model"
 import { Option, Result, Schema } from "effect"
 import type { ProxySettings } from "../config/settings.ts"
-import { version } from "../version.ts"
-import { contentDigest } from "./content-digest.ts"
-import { type Chunk, chunkOf, entriesInChunk, entryTable } from "./entry-table.ts"
-import { findingFields } from "./finding-fields.ts"
-import type { Snapshot, TakenSnapshot } from "./snapshot.ts"
+import { version } from "../config/version.ts"
+import { contentDigest } from "../snapshot/content-digest.ts"
+import { type Chunk, chunkOf, entriesInChunk, entryTable } from "../snapshot/entry-table.ts"
+import { findingFields } from "../snapshot/finding-fields.ts"
+import type { Snapshot, TakenSnapshot } from "../snapshot/snapshot.ts"
 
 /*
  * What a stored snapshot may need at most. What is larger is not stored, for it could not be read back; what is larger and

@@ -11,8 +11,9 @@ import {
   type Skipped,
 } from "@cscs/storage-model"
 import type { Effect } from "effect"
-import { type Chunk, chunkEncoder, entryTable } from "./entry-table.ts"
-import { inSlices } from "./in-slices.ts"
+import { inSlices } from "../concurrency/in-slices.ts"
+import { type Chunk, chunkEncoder, entryTable } from "../snapshot/entry-table.ts"
+import type { GuardedSystem, Snapshot } from "../snapshot/snapshot.ts"
 import { type Lookups, type Needed, readLists } from "./lookups.ts"
 import {
   chunksOf,
@@ -24,7 +25,6 @@ import {
   protectedBy,
 } from "./loss-guard.ts"
 import { gidFailureInWords } from "./project-gids.ts"
-import type { GuardedSystem, Snapshot } from "./snapshot.ts"
 
 /** Resources between two places where other work may have its turn. */
 const stepSize = 256

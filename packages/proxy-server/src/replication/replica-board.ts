@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto"
 import { Duration, Effect, Option, Schema } from "effect"
+import { Digest, Moment } from "../persistence/stored-snapshot.ts"
+import { RefreshError } from "../refresh/refresh-errors.ts"
+import { steadyMillis } from "../snapshot/steady-clock.ts"
 import type { RedisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
-import { RefreshError } from "./refresh-errors.ts"
-import { steadyMillis } from "./steady-clock.ts"
-import { Digest, Moment } from "./stored-snapshot.ts"
 
 /** How long a replica that died keeps the others from reading. */
 const lease: Duration.Input = "10 seconds"
