@@ -8,6 +8,19 @@ import { logReading, logRefreshDeath, logRefreshFailure } from "../refresh/refre
 import { longestRead, SnapshotSource } from "../refresh/snapshot-source.ts"
 import type { TakenSnapshot } from "../snapshot/snapshot.ts"
 import { steadyNow } from "../snapshot/steady-clock.ts"
+import {
+  type Decision,
+  decide,
+  type FreshnessPolicy,
+  type FreshnessState,
+  failedLately,
+  isOverdue,
+  isServable,
+  isSlow,
+  isWarm,
+  nextRefreshIn,
+  type RunningRefresh,
+} from "./freshness.ts"
 import { walkableSnapshots } from "./walkable-snapshots.ts"
 
 /** A refresh that gave nothing. */
@@ -38,21 +51,16 @@ export interface Held {
 
 /** Milliseconds; as long as a circuit breaker stays open. */
 const longestPause = 5000
-/** Milliseconds that a refresh may take before it is told as slow, and the last good list answers in its place. */
-const longestWait = 30_000
-/** Milliseconds between the starts of two refreshes that callers ask for by `no-cache`, whoever they are. */
+/** Milliseconds after which a refresh is slow. */
+const slowAfter = 30_000
+/** Milliseconds between the starts of two refreshes that callers ask for by `no-cache`. */
 const renewEvery = 1000
 /** For a refresh as a whole: a read of our own, and what it may have to wait for among replicas. */
 const longestRefresh = Duration.sum(longestRead, Duration.minutes(5))
 
-/** A refresh that runs. */
-interface Flight {
-  readonly landing: Deferred.Deferred<TakenSnapshot, RefreshError>
-  /** In steady milliseconds. */
-  readonly begunAt: number
-  /** Begun as the snapshot became old, because somebody had asked lately: nobody need wait for it. */
-  readonly isInTime: boolean
-  /** Whether what it gives was read after it began. */
+interface InFlight extends RunningRefresh {
+  readonly result: Deferred.Deferred<TakenSnapshot, RefreshError>
+  /** Whether its list is read after the refresh began. */
   readonly mustBeNew: boolean
 }
 
@@ -91,10 +99,14 @@ export class Snapshots extends Context.Service<
     Effect.gen(function* () {
       const { cache } = yield* Settings
       const freshFor = Duration.toMillis(cache.freshFor)
-      const staleIfError = Duration.toMillis(cache.staleIfError)
-      const keepWarmFor = Duration.toMillis(cache.keepWarmFor)
-      /** Between a failure and the next try: an upstream that is well again is noticed within seconds. */
-      const pause = Math.min(Math.max(freshFor, 1000), longestPause)
+      const policy: FreshnessPolicy = {
+        freshFor,
+        staleIfError: Duration.toMillis(cache.staleIfError),
+        keepWarmFor: Duration.toMillis(cache.keepWarmFor),
+        // An upstream that recovers is noticed within seconds.
+        retryAfter: Math.min(Math.max(freshFor, 1000), longestPause),
+        slowAfter,
+      }
       const source = yield* SnapshotSource
       const context = yield* Effect.context<never>()
       const clock = yield* Clock.Clock
@@ -102,20 +114,21 @@ export class Snapshots extends Context.Service<
       const walkable = walkableSnapshots()
       const fetches = makeSharedCalls(2, "5 seconds")
       let last: Reading | undefined
-      /** May answer: whole, and not too old when it came. */
+      /** Complete, and young enough to be served when it arrived. */
       let current: TakenSnapshot | undefined
       let failure: RefreshFailure | undefined
-      let flight: Flight | undefined
-      let lastAsked = Number.NEGATIVE_INFINITY
-      /** When the last refresh began that must be new. */
+      let inFlight: InFlight | undefined
+      let lastAskedAt = Number.NEGATIVE_INFINITY
+      /** When the last refresh with `mustBeNew` began. */
       let lastRenewal = Number.NEGATIVE_INFINITY
 
       const now = () => steadyNow(clock)
-      const isServable = (taken: TakenSnapshot) => now() - taken.heldSince < freshFor + staleIfError
-      // Without a time of freshness there is nothing to keep.
-      const isWarm = () => freshFor > 0 && now() - lastAsked < keepWarmFor
-      const isSlow = () => flight !== undefined && now() - flight.begunAt >= longestWait
-      const failedLately = () => failure !== undefined && flight === undefined && now() - failure.at < pause
+      const state = (): FreshnessState => ({
+        readEndedAt: current?.heldSince,
+        failedAt: failure?.at,
+        refresh: inFlight,
+        lastAskedAt,
+      })
 
       const refresh = (mustBeNew: boolean) =>
         Effect.suspend(() => source.renew(last, mustBeNew)).pipe(
@@ -149,55 +162,43 @@ export class Snapshots extends Context.Service<
           forEverybody("refresh"),
         )
 
-      /** Begins a refresh unless one runs. It belongs to the layer, so that no caller's leaving ends it. */
-      const begin = (isInTime: boolean, mustBeNew = false) =>
+      /** Begins a refresh unless one runs. It belongs to the layer: a caller that disconnects does not end it. */
+      const begin = (isBackground: boolean, mustBeNew = false) =>
         Effect.suspend(() => {
-          if (flight !== undefined) return Effect.succeed(flight.landing)
-          const landing = Deferred.makeUnsafe<TakenSnapshot, RefreshError>()
-          flight = { landing, begunAt: now(), isInTime, mustBeNew }
-          if (mustBeNew) lastRenewal = flight.begunAt
+          if (inFlight !== undefined) return Effect.succeed(inFlight.result)
+          const result = Deferred.makeUnsafe<TakenSnapshot, RefreshError>()
+          inFlight = { result, startedAt: now(), isBackground, mustBeNew }
+          if (mustBeNew) lastRenewal = inFlight.startedAt
           return refresh(mustBeNew).pipe(
             Effect.provideContext(context),
             Effect.onExit((exit) => {
-              flight = undefined
-              return Deferred.done(landing, exit)
+              inFlight = undefined
+              return Deferred.done(result, exit)
             }),
             Effect.forkIn(scope),
-            Effect.as(landing),
-            // An interruption before the start would leave a flight that nobody flies.
+            Effect.as(result),
+            // An interruption here would leave an in-flight refresh that never starts.
             Effect.uninterruptible,
           )
         })
-      const join = (isInTime: boolean, mustBeNew = false) => Effect.flatMap(begin(isInTime, mustBeNew), Deferred.await)
-      const beginInTime = () => Effect.runForkWith(context)(begin(true))
+      const join = (isBackground: boolean, mustBeNew = false) =>
+        Effect.flatMap(begin(isBackground, mustBeNew), Deferred.await)
 
-      const withoutWaiting = (): TakenSnapshot | undefined => {
-        if (current === undefined || now() - current.heldSince < freshFor) return current
-        // Where every request is to read Waldur, one that fails is waited for too.
-        if (failure !== undefined && isServable(current) && freshFor > 0) {
-          // While an upstream fails, nobody waits for its deadlines: the next try runs beside the answer.
-          if (now() - failure.at >= pause && flight === undefined) beginInTime()
-          return current
-        }
-        if (isSlow() && isServable(current)) return current
-        if (failure !== undefined || !isWarm() || !isServable(current)) return undefined
-        if (flight === undefined) beginInTime()
-        return flight?.isInTime === false ? undefined : current
-      }
-      const ready = (): TakenSnapshot | undefined => {
-        const taken = withoutWaiting()
-        // Who must wait has not been answered yet: if he counted already, the list would be warm when he asks for `current`.
-        if (taken !== undefined) lastAsked = now()
-        return taken
+      const serve = (decision: Decision): TakenSnapshot | undefined => {
+        if (decision === "serve-and-refresh") Effect.runForkWith(context)(begin(true))
+        if (decision === "wait" || decision === "fail") return undefined
+        // A request that must wait does not count here: it comes again as `current`, which must not find the list warm.
+        lastAskedAt = now()
+        return current
       }
 
-      const lastGood = () => (current !== undefined && isServable(current) ? current : undefined)
-      /** What a refresh gives; where it fails or takes long the last good one, as long as there is one. */
+      const lastGood = () => (isServable(state(), policy, now()) ? current : undefined)
+      /** The result of a refresh; if it fails or is slow, the last good list while there is one. */
       const orLastGood = (refreshed: Effect.Effect<TakenSnapshot, RefreshError>) =>
         refreshed.pipe(
           Effect.raceFirst(
             Effect.andThen(
-              Effect.sleep(longestWait),
+              Effect.sleep(slowAfter),
               Effect.suspend(() => {
                 const taken = lastGood()
                 return taken === undefined ? Effect.never : Effect.succeed(taken)
@@ -209,30 +210,23 @@ export class Snapshots extends Context.Service<
             return taken === undefined ? Effect.fail(error) : Effect.succeed(taken)
           }),
         )
-      /** Milliseconds until a refresh may begin that somebody asks for. */
+      /** Milliseconds until a refresh with `mustBeNew` may begin. */
       const untilTurn = () => Math.max(0, lastRenewal + renewEvery - now())
 
-      /**
-       * Renews the snapshot as it ages while somebody asks now and then. Until there is one, whether anybody asks or not: a
-       * balancer sends nobody to a replica that is not ready.
-       */
-      const keepFresh = Effect.gen(function* () {
-        const due = failure === undefined ? (current?.heldSince ?? 0) + freshFor : failure.at + pause
-        const wait = current === undefined && failure === undefined ? 0 : due - now()
-        if (wait > 0) return yield* Effect.sleep(wait)
-        if (current !== undefined && !isWarm()) return yield* Effect.sleep(pause)
-        yield* Effect.exit(join(true))
+      const keepFresh = Effect.suspend(() => {
+        const wait = nextRefreshIn(state(), policy, now())
+        return wait === 0 ? Effect.exit(join(true)) : Effect.sleep(wait ?? policy.retryAfter)
       })
 
       const earlier = yield* source.earlier
       // An older one tells nothing of what Waldur may have lost since.
-      const rememberedFor = Math.max(freshFor + staleIfError, Duration.toMillis(cache.emptyGuard))
+      const rememberedFor = Math.max(freshFor + policy.staleIfError, Duration.toMillis(cache.emptyGuard))
       if (earlier !== undefined && now() - earlier.taken.heldSince < rememberedFor) last = earlier
-      if (last !== undefined && isServable(last.taken)) {
+      if (last !== undefined && isServable({ ...state(), readEndedAt: last.taken.heldSince }, policy, now())) {
         current = last.taken
         walkable.put(current, now())
-        // As if somebody had asked: it answers while the first refresh runs.
-        lastAsked = now()
+        // As if a request had come: the list is served while the first refresh runs.
+        lastAskedAt = now()
       }
       // However young: a restart is the cure for what was wrong before.
       if (last?.origin === "file") yield* begin(true)
@@ -249,31 +243,31 @@ export class Snapshots extends Context.Service<
       yield* Effect.forkIn(Effect.forever(joinWanted), scope)
 
       return Snapshots.of({
-        ready,
+        ready: () => serve(decide(state(), policy, now())),
         current: Effect.suspend(() => {
-          const taken = ready()
-          lastAsked = now()
+          const decision = decide(state(), policy, now())
+          const taken = serve(decision)
+          lastAskedAt = now()
           if (taken !== undefined) return Effect.succeed(taken)
-          // An upstream that refuses at once would else be asked as often as we are.
-          if (failure !== undefined && freshFor > 0 && failedLately()) return Effect.fail(failure.error)
-          return orLastGood(join(false))
+          return decision === "fail" && failure !== undefined ? Effect.fail(failure.error) : orLastGood(join(false))
         }),
         renewed: Effect.suspend(() => {
-          const wasWarm = isWarm()
           const calledAt = now()
-          lastAsked = calledAt
-          // Callers who insist must not make an upstream that is down be asked as often as they like.
-          if (failure !== undefined && failedLately()) return orLastGood(Effect.fail(failure.error))
-          const landed = flight === undefined ? Effect.void : Effect.exit(Deferred.await(flight.landing))
+          const wasWarm = isWarm(state(), policy, calledAt)
+          lastAskedAt = calledAt
+          // Callers that insist must not make a failed upstream be asked as often as they like.
+          if (failure !== undefined && failedLately(state(), policy, calledAt))
+            return orLastGood(Effect.fail(failure.error))
+          const ended = inFlight === undefined ? Effect.void : Effect.exit(Deferred.await(inFlight.result))
           const read: Effect.Effect<TakenSnapshot, RefreshError> = Effect.suspend(() => {
-            if (flight?.mustBeNew) return Deferred.await(flight.landing)
-            // Another may begin meanwhile that is content with what another replica read before.
-            if (flight !== undefined) return Effect.andThen(Effect.exit(Deferred.await(flight.landing)), read)
+            if (inFlight?.mustBeNew) return Deferred.await(inFlight.result)
+            // Meanwhile another may begin that accepts what another replica read before.
+            if (inFlight !== undefined) return Effect.andThen(Effect.exit(Deferred.await(inFlight.result)), read)
             if (current !== undefined && current.takenAt > calledAt) return Effect.succeed(current)
             const wait = untilTurn()
             return wait > 0 ? Effect.andThen(Effect.sleep(wait), read) : join(wasWarm, true)
           })
-          return orLastGood(Effect.andThen(landed, read))
+          return orLastGood(Effect.andThen(ended, read))
         }),
         walkable: (id) => {
           const here = walkable.get(id)
@@ -290,12 +284,8 @@ export class Snapshots extends Context.Service<
           current,
           origin: current === undefined ? undefined : last?.origin,
           failure,
-          slowSince: isSlow() ? flight?.begunAt : undefined,
-          isOverdue:
-            current !== undefined &&
-            isWarm() &&
-            now() - current.heldSince > freshFor + longestWait &&
-            (flight === undefined || isSlow()),
+          slowSince: isSlow(state(), policy, now()) ? inFlight?.startedAt : undefined,
+          isOverdue: isOverdue(state(), policy, now()),
           isLeading: source.isLeading(),
           troubles: source.troubles(),
         }),
