@@ -75,7 +75,7 @@ describe("the leader", () => {
     changeResource(world, world.resources[0] ?? {}, { state: "Erred" })
     await polled(others, async () => (await leadersOf(others)).length === 1)
     for (const one of others) expect(statusOf(await one.list(noCache), world, 0)).toBe("error")
-    const said = async () => JSON.parse(await redis.say("GET", (await redis.keys("*:said"))[0] ?? "")).said.number
+    const said = async () => JSON.parse(await redis.say("GET", (await redis.keys("*:outcome"))[0] ?? "")).outcome.number
     const number = await said()
     leader.child.kill("SIGCONT")
     await early

@@ -33,7 +33,7 @@ describe("keys that are", () => {
     const redis = await aRedis()
     const replicas = await three(() => aReplica(sandbox, redis))
     // Each kind of key alone, and all together.
-    const kinds = ["chunk:*", "snapshot:*", "entries:*", "said", "begun", "wanted", "lease", "*"]
+    const kinds = ["chunk:*", "snapshot:*", "entries:*", "outcome", "begun", "wanted", "lease", "*"]
     for (const [index, kind] of kinds.entries()) {
       await sharing(replicas)
       const before = (await replicas[0].list()).json.resources
@@ -112,7 +112,7 @@ describe("keys that are", () => {
     const redis = await aRedis()
     const replicas = await three(() => aReplica(sandbox, redis, { CACHE_KEEP_WARM_FOR: "0" }))
     const { leader, others } = await ranked(replicas)
-    for (const [index, kind] of ["said", "begun", "wanted", "*"].entries()) {
+    for (const [index, kind] of ["outcome", "begun", "wanted", "*"].entries()) {
       for (const init of [{}, noCache]) {
         await redis.each(`*:${kind}`, "if not string.find(key, ':lease') then redis.call('del', key) end")
         changeResource(world, world.resources[index] ?? {}, { limits: { storage: Math.floor(performance.now()) } })

@@ -5,8 +5,8 @@ import { TestClock } from "effect/testing"
 import fc from "fast-check"
 import { beforeAll, describe, expect, test } from "vitest"
 import { headerText, storedDigest } from "../src/persistence/stored-snapshot.ts"
+import { makeLeaseStore } from "../src/replication/lease-store.ts"
 import type { RedisConnection } from "../src/replication/redis-connection.ts"
-import { makeReplicaBoard } from "../src/replication/replica-board.ts"
 import { makeSharedStore } from "../src/replication/shared-store.ts"
 import type { TakenSnapshot } from "../src/snapshot/snapshot.ts"
 import { steadyMillis } from "../src/snapshot/steady-clock.ts"
@@ -151,38 +151,36 @@ describe("a snapshot of the shared cache", () => {
   })
 })
 
-const snapshotSaid = (more: object = {}) => ({
+const namedSnapshot = (more: object = {}) => ({
   digest: "d".repeat(43),
   takenAt: 1000,
   heldSince: 1100,
   changedAt: 900,
   ...more,
 })
-const written = (said: object, at = 2000) => JSON.stringify({ at, said: { number: 5, failure: null, ...said } })
+const written = (outcome: object, at = 2000) =>
+  JSON.stringify({ at, outcome: { number: 5, failure: null, ...outcome } })
 
 describe("what replicas are told", () => {
-  const boardOf = (reply: ReadonlyArray<string | null>) =>
-    makeReplicaBoard(
-      { run: () => Effect.succeed(reply) } as Partial<RedisConnection> as RedisConnection,
-      (name) => name,
-    )
+  const leaseStoreOf = (reply: ReadonlyArray<string | null>) =>
+    makeLeaseStore({ run: () => Effect.succeed(reply) } as Partial<RedisConnection> as RedisConnection, (name) => name)
   const day = Duration.toMillis("1 day")
   /** How things stand where this was said so many milliseconds before now. */
-  const standing = async (text: string | null, begun = "5", saidFor = 0) => {
+  const standing = async (text: string | null, begun = "5", outcomeAge = 0) => {
     const before = await Effect.runPromise(steadyMillis)
-    const found = await Effect.runPromise(boardOf([text, String(day - saidFor), begun, null]).look)
+    const found = await Effect.runPromise(leaseStoreOf([text, String(day - outcomeAge), begun, null]).read)
     return { ...found, before, after: await Effect.runPromise(steadyMillis) }
   }
 
   test("is dated by how old it was when it was said, whatever the other clock shows", async () => {
     for (const offset of [0, 1e9, 1e12]) {
       const times = { takenAt: 1000 + offset, heldSince: 1100 + offset }
-      const { said, before, after } = await standing(
-        written({ snapshot: snapshotSaid(times) }, 2000 + offset),
+      const { outcome, before, after } = await standing(
+        written({ snapshot: namedSnapshot(times) }, 2000 + offset),
         "5",
         3000,
       )
-      const heldSince = said?.snapshot?.heldSince ?? 0
+      const heldSince = outcome?.snapshot?.heldSince ?? 0
       expect(before - heldSince).toBeLessThanOrEqual(3000 + 900)
       expect(after - heldSince).toBeGreaterThanOrEqual(3000 + 900)
     }
@@ -196,16 +194,16 @@ describe("what replicas are told", () => {
     ["a number beyond all time", written({ number: 2 ** 53, snapshot: null }), "-1"],
     ["a negative number", written({ number: -1, snapshot: null }), "5"],
     ["half a number", written({ number: 0.5, snapshot: null }), "5"],
-    ["a time beyond all time", written({ snapshot: snapshotSaid({ changedAt: 2 ** 53 }) }), "5"],
-    ["a negative time", written({ snapshot: snapshotSaid({ takenAt: -1 }) }), "5"],
-    ["a digest that is a key", written({ snapshot: snapshotSaid({ digest: "}:lease" }) }), "5"],
+    ["a time beyond all time", written({ snapshot: namedSnapshot({ changedAt: 2 ** 53 }) }), "5"],
+    ["a negative time", written({ snapshot: namedSnapshot({ takenAt: -1 }) }), "5"],
+    ["a digest that is a key", written({ snapshot: namedSnapshot({ digest: "}:lease" }) }), "5"],
   ])("is nothing where it is %s", async (_, text, begun) => {
-    expect((await standing(text, begun)).said).toBeUndefined()
+    expect((await standing(text, begun)).outcome).toBeUndefined()
   })
 
   test("of a snapshot that was read after it was spoken of names none: its age is not known", async () => {
     for (const more of [{ takenAt: 2001 }, { heldSince: 2001 }, { heldSince: 8e15 }]) {
-      expect((await standing(written({ snapshot: snapshotSaid(more) }))).said).toMatchObject({
+      expect((await standing(written({ snapshot: namedSnapshot(more) }))).outcome).toMatchObject({
         number: 5,
         snapshot: null,
       })
@@ -215,7 +213,7 @@ describe("what replicas are told", () => {
   test("stands where the last number that was begun is lost", async () => {
     for (const begun of ["-1", "1e300", "nan", "", "-inf", "99999999999999999999"]) {
       const found = await standing(written({ snapshot: null }), begun)
-      expect([begun, found.said?.number, found.begun]).toEqual([begun, 5, -1])
+      expect([begun, found.outcome?.number, found.begun]).toEqual([begun, 5, -1])
     }
   })
 
@@ -230,7 +228,7 @@ describe("what replicas are told", () => {
     ["what is no number", ["nan", null, "5"], false],
     ["nothing", [], false],
   ])("of a wish is believed, or not: of %s", async (_, reply, isWanted) => {
-    expect(await Effect.runPromise(boardOf(reply).isWanted)).toBe(isWanted)
+    expect(await Effect.runPromise(leaseStoreOf(reply).isWanted)).toBe(isWanted)
   })
 
   test("in any form breaks nothing, and gives no time of the future", async () => {
@@ -240,17 +238,24 @@ describe("what replicas are told", () => {
       fc.constantFrom("kept", "taken", "said", "1e300", "-inf", "9".repeat(40)),
       fc
         .tuple(fc.nat(20), fc.maxSafeInteger(), fc.maxSafeInteger())
-        .map(([number, takenAt, at]) => written({ number, snapshot: snapshotSaid({ takenAt }) }, at)),
+        .map(([number, takenAt, at]) => written({ number, snapshot: namedSnapshot({ takenAt }) }, at)),
     )
     await fc.assert(
       fc.asyncProperty(fc.array(fc.option(text), { maxLength: 5 }), async (reply) => {
-        const board = boardOf(reply)
-        for (const ask of [board.look, board.want(5)]) {
-          const { said, begun } = await Effect.runPromise(ask)
+        const leaseStore = leaseStoreOf(reply)
+        for (const ask of [leaseStore.read, leaseStore.requestNewer(5)]) {
+          const { outcome, begun } = await Effect.runPromise(ask)
           expect(begun).toBeGreaterThanOrEqual(-1)
-          if (said?.snapshot) expect(said.snapshot.heldSince).toBeLessThanOrEqual(await Effect.runPromise(steadyMillis))
+          if (outcome?.snapshot)
+            expect(outcome.snapshot.heldSince).toBeLessThanOrEqual(await Effect.runPromise(steadyMillis))
         }
-        for (const ask of [board.lead, board.keep, board.release, board.begin, board.isWanted])
+        for (const ask of [
+          leaseStore.acquireLease,
+          leaseStore.renewLease,
+          leaseStore.release,
+          leaseStore.begin,
+          leaseStore.isWanted,
+        ])
           await Effect.runPromise(ask)
       }),
       { numRuns: 1000 },
@@ -272,7 +277,7 @@ const sharingThrough = async (onScript: (script: string) => Answer, world = aWor
 /** What each script is, told by what only it does. */
 const kindOf = (script: string): "lead" | "standing" | "values" | "other" => {
   if (script.includes("'taken'")) return "lead"
-  if (script.includes("return {said, written(redis.call('pttl'")) return "standing"
+  if (script.includes("return {outcome, written(redis.call('pttl'")) return "standing"
   return script.includes("mget") ? "values" : "other"
 }
 
@@ -314,7 +319,7 @@ describe("a replica", () => {
     const proxy = await sharingThrough((script) => {
       if (kindOf(script) === "lead") return aList([null])
       number += 1
-      const said = JSON.stringify({ at: 1000, said: { number, failure, snapshot: null } })
+      const said = JSON.stringify({ at: 1000, outcome: { number, failure, snapshot: null } })
       return kindOf(script) === "standing" ? aList([said, String(86_400_000), String(number), "somebody"]) : aList([])
     })
     let got = await total(proxy)

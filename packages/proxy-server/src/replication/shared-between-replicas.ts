@@ -1,3 +1,6 @@
+/**
+ * A snapshot source for several replicas: the holder of the lease reads the upstreams, the others take its snapshot.
+ */
 import { Duration, Effect, Exit, type Redacted, type Scope } from "effect"
 import { Settings } from "../config/settings.ts"
 import { storageIdentity } from "../persistence/stored-snapshot.ts"
@@ -8,28 +11,28 @@ import { counted } from "../refresh/refresh-metrics.ts"
 import type { Source } from "../refresh/snapshot-source.ts"
 import type { TakenSnapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
+import { makeLeaseStore, type NamedSnapshot } from "./lease-store.ts"
 import { redisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
-import { makeReplicaBoard, type NamedSnapshot } from "./replica-board.ts"
 import { makeSharedStore } from "./shared-store.ts"
 
-/** Several times within a lease. */
-const keepLeaseEvery: Duration.Input = "2 seconds"
-/** Between two looks at what others want or have said. */
-const lookEvery: Duration.Input = "150 millis"
-/** A failure that is no older counts for all: not each replica shall try by itself. In milliseconds. */
+/** Between two renewals of the lease: several within its life. */
+const renewLeaseEvery: Duration.Input = "2 seconds"
+/** Between two reads of the shared state. */
+const pollEvery: Duration.Input = "150 millis"
+/** Milliseconds for which one replica's failure counts for all, so that they do not all try again. */
 const failureCountsFor = 5000
-/** So often a leader may fail before another replica has its turn. */
+/** Failures in a row after which the leader gives up the lease. */
 const triesInARow = 3
-/** For what another replica reads, in all: a full read of a large Waldur takes less, and a lease can be held for ever. */
+/** How long to wait for another replica's read: a full read of a large Waldur takes less, and a lease can be held for ever. */
 const followFor: Duration.Input = "1 minute"
-/** So often in a row another replica's failure counts for us before we try ourselves. */
-const mostToldFailures = 5
-/** Turns between leading and following in one refresh: each takes a leader that died, or somebody who plays with the lease. */
+/** Failures of others in a row that are taken over; after the next the replica reads by itself. */
+const mostSharedFailures = 5
+/** Changes between leading and following in one refresh: each needs a leader that died, or an intruder in the cache. */
 const mostTurns = 10
 
 /**
- * Shares what one replica reads: whoever has the lease reads `upstreams`, the others take what it made. Where the Valkey
- * or Redis fails, each replica reads for itself.
+ * The leader reads `upstreams`, the other replicas take its snapshots. If the Valkey or Redis fails, each replica reads the
+ * upstreams itself.
  */
 export const sharedBetweenReplicas = Effect.fnUntraced(function* (
   upstreams: Source,
@@ -41,23 +44,23 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
   const redis = yield* redisConnection(url)
   // Braces: one slot of a cluster, which a script over several keys needs.
   const key = (name: string) => `storage-proxy:{${storageIdentity(settings)}}:${name}`
-  const board = makeReplicaBoard(redis, key)
+  const leaseStore = makeLeaseStore(redis, key)
   const store = makeSharedStore(redis, key, settings.model)
 
   let isLeading = false
-  /** Reads of ours in a row that failed. */
+  /** Own reads that failed in a row. */
   let failures = 0
-  /** Failures of others in a row that counted for us. */
-  let toldFailures = 0
-  /** What had been said when we gave up waiting for more, as long as there is no more. */
+  /** Failures of others in a row that were taken over. */
+  let sharedFailures = 0
+  /** The outcome at which waiting for the leader ended, while there is no newer one. */
   let stuckAt: { readonly number: number | undefined } | undefined
-  /** The last snapshot that was said, by us or by another. */
+  /** The last published snapshot, from this replica or another. */
   let known: { readonly number: number; readonly named: NamedSnapshot; readonly taken: TakenSnapshot } | undefined
 
-  /** Takes the snapshot that was said, unless it is here already. */
+  /** Takes a published snapshot; loads it unless it is here already. */
   const take = Effect.fnUntraced(function* (number: number, named: NamedSnapshot) {
     const { digest, takenAt, heldSince, changedAt } = named
-    toldFailures = 0
+    sharedFailures = 0
     const snapshot = known?.named.digest === digest ? known.taken.snapshot : yield* store.load(digest, known?.taken)
     const taken = { snapshot, takenAt, heldSince, changedAt }
     known = { number, named, taken }
@@ -65,93 +68,95 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
     return { taken, origin: "replica", basis: undefined } satisfies Reading
   })
 
-  /** What to go on from: what another replica said last, where that is newer than our own. */
+  /** The newest known list: the published one if it is newer than our own. */
   const newest = Effect.fnUntraced(function* (last: Reading | undefined) {
-    const { said } = yield* board.look
-    if (!said?.snapshot || said.number === known?.number) return last
-    if (said.snapshot.takenAt <= (last?.taken.takenAt ?? 0)) return last
-    return yield* Effect.orElseSucceed(take(said.number, said.snapshot), () => last)
+    const { outcome } = yield* leaseStore.read
+    if (!outcome?.snapshot || outcome.number === known?.number) return last
+    if (outcome.snapshot.takenAt <= (last?.taken.takenAt ?? 0)) return last
+    return yield* Effect.orElseSucceed(take(outcome.number, outcome.snapshot), () => last)
   })
 
-  /** Lets another replica read. */
+  /** Leaves the lease to another replica. */
   const giveUp = Effect.suspend(() => {
     isLeading = false
-    return board.release
+    return leaseStore.release
   })
 
-  /** Reads the upstreams and says what came of it; `undefined` where the lease is lost. */
+  /** Reads the upstreams and publishes the outcome; `undefined` if the lease is lost. */
   const lead = Effect.fnUntraced(function* (last: Reading | undefined) {
-    const number = yield* board.begin
+    const number = yield* leaseStore.begin
     if (number === undefined) return undefined
     const exit = yield* Effect.exit(upstreams.renew(last, true))
-    // The read is good also where nobody can be told of it.
-    yield* Effect.ignore(Exit.isSuccess(exit) ? sayTaken(number, exit.value.taken) : sayFailed(number, exit))
+    // The read is good even if it cannot be published.
+    yield* Effect.ignore(
+      Exit.isSuccess(exit) ? publishSnapshot(number, exit.value.taken) : publishFailure(number, exit),
+    )
     return yield* exit
   })
 
-  const sayTaken = Effect.fnUntraced(function* (number: number, taken: TakenSnapshot) {
+  const publishSnapshot = Effect.fnUntraced(function* (number: number, taken: TakenSnapshot) {
     failures = 0
     const { takenAt, heldSince, changedAt } = taken
     const named = { digest: yield* store.save(taken), takenAt, heldSince, changedAt }
     known = { number, named, taken }
-    yield* board.say({ number, failure: null, snapshot: named })
+    yield* leaseStore.publish({ number, failure: null, snapshot: named })
   })
 
-  const sayFailed = Effect.fnUntraced(function* (number: number, exit: Exit.Exit<unknown, RefreshError>) {
+  const publishFailure = Effect.fnUntraced(function* (number: number, exit: Exit.Exit<unknown, RefreshError>) {
     const error = Exit.findErrorOption(exit)
-    // A fault of our own: nobody shall wait for us.
+    // A fault of our own: no replica should wait for this one.
     if (error._tag === "None") return yield* giveUp
-    // As long as it is named it must be there.
+    // A named snapshot must be there.
     if (known !== undefined) yield* store.save(known.taken)
-    yield* board.say({ number, failure: error.value, snapshot: known?.named ?? null })
+    yield* leaseStore.publish({ number, failure: error.value, snapshot: known?.named ?? null })
     failures += 1
-    // It may be us alone whom they do not answer.
+    // The upstreams may fail for this replica only.
     if (failures % triesInARow === 0) yield* giveUp
   })
 
-  /** Another replica's failure counts for us, but not for ever: it may be that one alone which fails. */
-  const toldFailure = (failure: RefreshError) =>
+  /** Takes over another replica's failure, but not for ever: it may be the only one that fails. */
+  const sharedFailure = (failure: RefreshError) =>
     Effect.suspend((): Effect.Effect<never, RefreshError | SharedCacheUnavailable> => {
-      toldFailures += 1
-      if (toldFailures <= mostToldFailures) return Effect.fail(failure)
-      toldFailures = 0
+      sharedFailures += 1
+      if (sharedFailures <= mostSharedFailures) return Effect.fail(failure)
+      sharedFailures = 0
       return Effect.fail(new SharedCacheUnavailable({ detail: "another replica only fails" }))
     })
 
-  /** Takes what the leader makes; `undefined` where there is no leader any more. */
-  const followed = Effect.fnUntraced(function* (mustBeNew: boolean) {
-    const { said, saidFor, begun } = yield* board.look
-    if (stuckAt !== undefined && said?.number === stuckAt.number) return yield* stuck
+  /** Takes the leader's snapshot; `undefined` if there is no leader any more. */
+  const fromLeader = Effect.fnUntraced(function* (mustBeNew: boolean) {
+    const { outcome, outcomeAge, begun } = yield* leaseStore.read
+    if (stuckAt !== undefined && outcome?.number === stuckAt.number) return yield* stuck
     stuckAt = undefined
-    const number = said?.number ?? 0
-    if (said !== undefined && !mustBeNew) {
-      const { failure, snapshot } = said
-      if (failure !== null && saidFor < failureCountsFor) return yield* toldFailure(failure)
+    const number = outcome?.number ?? 0
+    if (outcome !== undefined && !mustBeNew) {
+      const { failure, snapshot } = outcome
+      if (failure !== null && outcomeAge < failureCountsFor) return yield* sharedFailure(failure)
       const now = yield* steadyMillis
-      const isNews = failure === null && number !== known?.number
-      if (isNews && snapshot !== null && now - snapshot.heldSince < freshFor) return yield* take(number, snapshot)
+      const isNewer = failure === null && number !== known?.number
+      if (isNewer && snapshot !== null && now - snapshot.heldSince < freshFor) return yield* take(number, snapshot)
     }
-    // A read that runs will do, unless it must begin after now.
+    // A read that runs already is enough, unless it must begin after now.
     const above = mustBeNew ? Math.max(begun, number) : number
     for (;;) {
-      const { said, hasLeader } = yield* board.want(above)
-      if (said !== undefined && said.number > above) {
-        if (said.failure !== null) return yield* toldFailure(said.failure)
-        if (said.snapshot !== null) return yield* take(said.number, said.snapshot)
+      const { outcome, hasLeader } = yield* leaseStore.requestNewer(above)
+      if (outcome !== undefined && outcome.number > above) {
+        if (outcome.failure !== null) return yield* sharedFailure(outcome.failure)
+        if (outcome.snapshot !== null) return yield* take(outcome.number, outcome.snapshot)
         return yield* new SharedCacheUnavailable({ detail: "another replica's list is of no known age" })
       }
       if (!hasLeader) return undefined
-      yield* Effect.sleep(lookEvery)
+      yield* Effect.sleep(pollEvery)
     }
   })
 
   const follow = (mustBeNew: boolean) =>
-    Effect.timeoutOrElse(followed(mustBeNew), {
+    Effect.timeoutOrElse(fromLeader(mustBeNew), {
       duration: followFor,
       orElse: () =>
         Effect.gen(function* () {
-          const { said } = yield* board.look
-          stuckAt = { number: said?.number }
+          const { outcome } = yield* leaseStore.read
+          stuckAt = { number: outcome?.number }
           yield* Effect.logWarning(
             "Another replica holds the lease and reads nothing; this one reads the upstreams itself",
           )
@@ -161,7 +166,7 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
 
   const renewed = Effect.fnUntraced(function* (last: Reading | undefined, mustBeNew: boolean) {
     for (let turn = 0; turn < mostTurns; turn += 1) {
-      const role = yield* board.lead
+      const role = yield* leaseStore.acquireLease
       isLeading = role !== undefined
       if (isLeading) stuckAt = undefined
       const reading =
@@ -173,11 +178,11 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
     return yield* new SharedCacheUnavailable({ detail: "the lease changes hands all the time" })
   })
 
-  yield* Effect.addFinalizer(() => Effect.ignore(board.release))
+  yield* Effect.addFinalizer(() => Effect.ignore(leaseStore.release))
   const keepLease = Effect.gen(function* () {
-    if (isLeading) isLeading = yield* board.keep
+    if (isLeading) isLeading = yield* leaseStore.renewLease
   })
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(keepLeaseEvery), Effect.ignore(keepLease))))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(renewLeaseEvery), Effect.ignore(keepLease))))
 
   return {
     ...upstreams,
@@ -186,12 +191,12 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
       Effect.catchTag(renewed(last, mustBeNew), "SharedCacheUnavailable", () => upstreams.renew(last, mustBeNew)),
     wanted: Effect.gen(function* () {
       for (;;) {
-        yield* Effect.sleep(lookEvery)
-        if (isLeading && (yield* Effect.orElseSucceed(board.isWanted, () => false))) return
+        yield* Effect.sleep(pollEvery)
+        if (isLeading && (yield* Effect.orElseSucceed(leaseStore.isWanted, () => false))) return
       }
     }),
     byId: (id) => Effect.orElseSucceed(store.byId(id, known?.taken), () => undefined),
-    // Without a leader that works, a replica reads the upstreams itself.
+    // Without a known leader, a replica reads the upstreams itself.
     isLeading: () => isLeading || stuckAt !== undefined || redis.trouble() !== undefined,
     troubles: () => {
       const refusal = store.refusal()

@@ -1,0 +1,202 @@
+/**
+ * The state that replicas share in a Valkey or Redis: who holds the lease, which reads have begun, and the outcome of the
+ * last one. Each step is one script, so that a replica that has lost the lease changes nothing.
+ */
+import { randomUUID } from "node:crypto"
+import { Duration, Effect, Option, Schema } from "effect"
+import { Digest, Moment } from "../persistence/stored-snapshot.ts"
+import { RefreshError } from "../refresh/refresh-errors.ts"
+import { steadyMillis } from "../snapshot/steady-clock.ts"
+import type { RedisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
+
+/** How long the lease of a replica that died keeps the others from reading. */
+const lease: Duration.Input = "10 seconds"
+/** Longer than any outage after which the last list is still of use. */
+const keptFor: Duration.Input = "1 day"
+
+/** Characters of a stored outcome; an error's message is its longest part. */
+const longestOutcome = 64 * 1024
+
+/** The outcome of the last read. All times are in steady milliseconds of the replica that wrote it. */
+const ReadOutcome = Schema.Struct({
+  /** The time at which the read began, or one more than the number before. */
+  number: Moment,
+  failure: Schema.NullOr(RefreshError),
+  /** The last good snapshot, of this read or of an earlier one. */
+  snapshot: Schema.NullOr(
+    Schema.Struct({
+      /** `storedDigest`. */
+      digest: Digest,
+      takenAt: Moment,
+      heldSince: Moment,
+      changedAt: Moment,
+    }),
+  ),
+})
+export type ReadOutcome = typeof ReadOutcome.Type
+/** A snapshot by its digest and times. */
+export type NamedSnapshot = NonNullable<ReadOutcome["snapshot"]>
+
+/** The stored form: with the time of writing, by the clock of the replica that wrote it. */
+const Written = Schema.fromJsonString(Schema.Struct({ at: Moment, outcome: ReadOutcome }))
+const encodeWritten = Schema.encodeSync(Written)
+const decodeWritten = Schema.decodeUnknownOption(Written)
+
+/** The state that the replicas share, as one of them reads it. */
+export interface ClusterState {
+  /** With its times by our clock, however far the writer's clock is off. */
+  readonly outcome: ReadOutcome | undefined
+  /** Milliseconds since the outcome was written. */
+  readonly outcomeAge: number
+  /** The number of the last read that began; below 0 if unknown. */
+  readonly begun: number
+  readonly hasLeader: boolean
+}
+
+type Reply<A> = Effect.Effect<A, SharedCacheUnavailable>
+
+/**
+ * Replicas agree here on which of them reads the upstreams. Reads have numbers that only grow, also across a flush, so "a
+ * read that begins after now" needs no clock that two machines share.
+ */
+export interface LeaseStore {
+  /** Takes the lease or renews it; `undefined` if another replica holds it. */
+  readonly acquireLease: Reply<"kept" | "taken" | undefined>
+  /** Extends the lease; false if it is lost. */
+  readonly renewLease: Reply<boolean>
+  /** Gives up the lease. */
+  readonly release: Reply<void>
+  /** The number of a read that begins now; `undefined` if the lease is lost. */
+  readonly begin: Reply<number | undefined>
+  /** Stores the outcome of a read; does nothing if the lease is lost. */
+  readonly publish: (outcome: ReadOutcome) => Reply<void>
+  /** The current state. */
+  readonly read: Reply<ClusterState>
+  /** Asks the leader for a read with a higher number; the request expires unless it is repeated. */
+  readonly requestNewer: (above: number) => Reply<ClusterState>
+  /** Whether a replica has requested a read that is newer than the stored outcome. */
+  readonly isWanted: Reply<boolean>
+}
+
+const leaseMillis = Duration.toMillis(lease)
+const keptMillis = Duration.toMillis(keptFor)
+
+// A value that is no text or has no expiry in time is not ours, nor is a number of the far future: it would block new ones
+// for ever.
+const scriptLibrary = `
+  local function text(key, longest)
+    local value = redis.pcall('get', key)
+    local left = redis.call('pttl', key)
+    if type(value) == 'string' and #value <= ${longestOutcome} and left > 0 and left <= longest then return value end
+    redis.call('del', key)
+    return false
+  end
+  local time = redis.call('time')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local function number(key)
+    local value = tonumber(text(key, ${keptMillis}))
+    return value and value < now + ${keptMillis} and value or -1
+  end
+  local function written(number) return string.format('%.0f', number) end
+`
+const clusterState = `
+  local outcome = text(KEYS[1], ${keptMillis})
+  return {outcome, written(redis.call('pttl', KEYS[1])), written(number(KEYS[2])), text(KEYS[3], ${leaseMillis})}`
+const withLease = (script: string) => `if text(KEYS[1], ${leaseMillis}) ~= ARGV[1] then return {false} end ${script}`
+const scripts = {
+  acquireLease: `
+    local holder = text(KEYS[1], ${leaseMillis})
+    if holder and holder ~= ARGV[1] then return {false} end
+    redis.call('set', KEYS[1], ARGV[1], 'PX', ${leaseMillis})
+    return {holder and 'kept' or 'taken'}`,
+  renewLease: withLease(`redis.call('pexpire', KEYS[1], ${leaseMillis}) return {'kept'}`),
+  release: withLease("redis.call('del', KEYS[1]) return {}"),
+  begin: withLease(`
+    local begun = written(math.max(now, number(KEYS[2]) + 1))
+    redis.call('set', KEYS[2], begun, 'PX', ${keptMillis})
+    return {begun}`),
+  publish: withLease(`redis.call('set', KEYS[2], ARGV[2], 'PX', ${keptMillis}) return {'published'}`),
+  read: clusterState,
+  requestNewer: `
+    redis.call('set', KEYS[4], written(math.max(ARGV[1], number(KEYS[4]))), 'PX', ${leaseMillis})
+    ${clusterState}`,
+  isWanted: `return {written(number(KEYS[1])), text(KEYS[2], ${keptMillis}), written(number(KEYS[3]))}`,
+}
+
+/** @param key gives the full name of a key, with our prefix */
+export const makeLeaseStore = (redis: RedisConnection, key: (name: string) => string): LeaseStore => {
+  const me = randomUUID()
+  const keys = { lease: key("lease"), outcome: key("outcome"), begun: key("begun"), wanted: key("wanted") }
+  const run = (script: keyof typeof scripts, keys: ReadonlyArray<string>, values: ReadonlyArray<string>) =>
+    redis.run(scriptLibrary + scripts[script], keys, values)
+  const clusterStateFrom = Effect.fnUntraced(function* ([written, endsIn, begun, holder]: ReadonlyArray<
+    string | null
+  >) {
+    const now = yield* steadyMillis
+    const outcomeAge = keptMillis - wholeNumber(endsIn)
+    const begunNumber = wholeNumber(begun)
+    // A read that never began has no outcome. If the last number was lost, the outcome is believed.
+    const isOurs = (number: number) => begunNumber < 0 || number <= begunNumber
+    const isDated = outcomeAge >= 0 && outcomeAge <= keptMillis
+    return {
+      outcome: Option.getOrUndefined(
+        decodeWritten(written).pipe(
+          Option.filter(({ outcome }) => isDated && isOurs(outcome.number)),
+          Option.map(({ at, outcome }) => convertTimes(outcome, at, now - outcomeAge)),
+        ),
+      ),
+      outcomeAge,
+      begun: begunNumber,
+      hasLeader: typeof holder === "string",
+    } satisfies ClusterState
+  })
+  return {
+    acquireLease: Effect.map(run("acquireLease", [keys.lease], [me]), ([role]) =>
+      role === "kept" || role === "taken" ? role : undefined,
+    ),
+    renewLease: Effect.map(run("renewLease", [keys.lease], [me]), ([kept]) => kept === "kept"),
+    release: Effect.asVoid(run("release", [keys.lease], [me])),
+    begin: Effect.map(run("begin", [keys.lease, keys.begun], [me]), ([text]) => {
+      const number = wholeNumber(text)
+      return number < 0 ? undefined : number
+    }),
+    publish: Effect.fnUntraced(function* (outcome) {
+      const written = encodeWritten({ at: yield* steadyMillis, outcome })
+      yield* run("publish", [keys.lease, keys.outcome], [me, written])
+    }),
+    read: Effect.flatMap(run("read", [keys.outcome, keys.begun, keys.lease], []), clusterStateFrom),
+    requestNewer: (above) =>
+      Effect.flatMap(
+        run("requestNewer", [keys.outcome, keys.begun, keys.lease, keys.wanted], [String(above)]),
+        clusterStateFrom,
+      ),
+    isWanted: Effect.map(run("isWanted", [keys.wanted, keys.outcome, keys.begun], []), ([wanted, written, begun]) => {
+      const outcome = Option.match(decodeWritten(written), {
+        onNone: () => -1,
+        onSome: ({ outcome }) => outcome.number,
+      })
+      const above = wholeNumber(wanted)
+      // A waiting replica knows the last number: a higher one would make the leader read for ever.
+      return above >= 0 && above <= Math.max(wholeNumber(begun), outcome, 0) && outcome <= above
+    }),
+  }
+}
+
+/** A number that a script wrote; below 0 for anything else. */
+const wholeNumber = (text: string | null | undefined): number => (/^[0-9]{1,16}$/.test(text ?? "") ? Number(text) : -1)
+
+/**
+ * Converts the times of another clock to ours: the age at the time of writing is the writer's, the time since is ours. A
+ * snapshot dated after the time of writing has no known age and is dropped. `changedAt` is served to callers, so it stays
+ * the same on all replicas.
+ *
+ * @param at the time of writing, by the writer's clock
+ * @param writtenAt the same moment by our clock
+ */
+const convertTimes = (outcome: ReadOutcome, at: number, writtenAt: number): ReadOutcome => {
+  if (outcome.snapshot === null) return outcome
+  const { takenAt, heldSince } = outcome.snapshot
+  if (takenAt > at || heldSince > at) return { ...outcome, snapshot: null }
+  const times = { takenAt: writtenAt - (at - takenAt), heldSince: writtenAt - (at - heldSince) }
+  return { ...outcome, snapshot: { ...outcome.snapshot, ...times } }
+}
