@@ -1,6 +1,6 @@
 import type { WarningCode } from "@cscs/storage-model"
 import { Effect, Schema } from "effect"
-import { Authentication } from "../auth/authentication.ts"
+import { Authentication, type RefusedInARow } from "../auth/authentication.ts"
 import type { IssuerHealth } from "../auth/issuer.ts"
 import { Settings } from "../config/settings.ts"
 import { Lifecycle } from "../lifecycle.ts"
@@ -48,14 +48,14 @@ export const readinessReport = Effect.gen(function* () {
   const settings = yield* Settings
   const { held } = yield* Snapshots
   const { isStopping } = yield* Lifecycle
-  const { issuerHealth } = yield* Authentication
+  const { issuerHealth, refusedInARow } = yield* Authentication
   const { cacheStats } = yield* ProjectGids
   const state = held()
   const now = yield* steadyMillis
   const { current } = state
   const report: typeof ReadinessReport.Type = {
     status: isStopping() ? "stopping" : current === undefined ? "starting" : "ready",
-    warnings: [...settings.warnings, ...warningsOf(state, now)],
+    warnings: [...settings.warnings, ...refusalWarning(refusedInARow()), ...warningsOf(state, now)],
     snapshot:
       current === undefined
         ? null
@@ -73,6 +73,17 @@ export const readinessReport = Effect.gen(function* () {
   }
   return report
 })
+
+/** Tokens refused in a row that are worth a warning: one or two are somebody's mistake, not ours. */
+const suspiciousRefusals = 5
+
+const refusalWarning = (refused: RefusedInARow | undefined): ReadonlyArray<string> =>
+  refused === undefined || refused.count < suspiciousRefusals
+    ? []
+    : [
+        `no access token has been accepted since ${new Date(refused.since).toISOString()}: ${refused.count} were refused, ` +
+          `the last as ${refused.reason}; the log has each (Token refused)`,
+      ]
 
 /** A token is checked by what is known of the issuer, so it is asked, and its health known, only when that is not enough. */
 const issuerReport = (health: IssuerHealth): UpstreamReport => {
