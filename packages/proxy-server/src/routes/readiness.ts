@@ -1,9 +1,10 @@
 import type { WarningCode } from "@cscs/storage-model"
-import { Effect, Schema } from "effect"
+import { Clock, Effect, Schema } from "effect"
 import { Authentication, type RefusedInARow } from "../auth/authentication.ts"
 import type { IssuerHealth } from "../auth/issuer.ts"
 import { Settings } from "../config/settings.ts"
 import { Lifecycle } from "../lifecycle.ts"
+import { slowCalls } from "../observability/slow-calls.ts"
 import { guardedInWords } from "../snapshot/loss-guard.ts"
 import { ProjectGids } from "../snapshot/project-gids.ts"
 import { upstreamOf } from "../snapshot/refresh-errors.ts"
@@ -12,7 +13,7 @@ import { type Held, Snapshots } from "../snapshot/snapshots.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 
 const UpstreamReport = Schema.Struct({
-  status: Schema.Literals(["ok", "failing", "unknown", "not configured"]),
+  status: Schema.Literals(["ok", "slow", "failing", "unknown", "not configured"]),
   detail: Schema.optionalKey(Schema.String),
   /** ISO 8601. */
   since: Schema.optionalKey(Schema.String),
@@ -52,6 +53,8 @@ export const readinessReport = Effect.gen(function* () {
   const { cacheStats } = yield* ProjectGids
   const state = held()
   const now = yield* steadyMillis
+  const slow = yield* slowCalls
+  const wallClock = yield* Clock.currentTimeMillis
   const { current } = state
   const report: typeof ReadinessReport.Type = {
     status: isStopping() ? "stopping" : current === undefined ? "starting" : "ready",
@@ -65,8 +68,11 @@ export const readinessReport = Effect.gen(function* () {
             skipped: current.snapshot.skipped.length,
           },
     upstreams: {
-      waldur: reportOf("waldur", state),
-      hpc_user_api: settings.hpcUserApi === undefined ? { status: "not configured" } : reportOf("hpc-user-api", state),
+      waldur: orSlow(reportOf("waldur", state), ["waldur", "waldur-customers"], slow, wallClock),
+      hpc_user_api:
+        settings.hpcUserApi === undefined
+          ? { status: "not configured" }
+          : orSlow(reportOf("hpc-user-api", state), ["hpc-user-api", "hpc-user-api-token"], slow, wallClock),
       issuer: settings.auth.disabled ? { status: "not configured" } : issuerReport(issuerHealth()),
     },
     gid_cache: yield* cacheStats,
@@ -104,6 +110,19 @@ const reportOf = (upstream: "waldur" | "hpc-user-api", { current, origin, failur
     : { status: "ok" }
 }
 
+/** A server that takes requests and never answers has not failed yet. The issuer has: it is given five seconds. */
+const orSlow = (
+  report: UpstreamReport,
+  names: ReadonlyArray<string>,
+  slow: ReadonlyMap<string, number>,
+  wallClock: number,
+): UpstreamReport => {
+  const length = Math.max(...names.map((name) => slow.get(name) ?? 0))
+  if (length === 0 || report.status === "failing") return report
+  const detail = `a call has run for ${Math.round(length / 1000)} seconds and has not ended`
+  return { status: "slow", detail, since: new Date(wallClock - length).toISOString() }
+}
+
 /** What is said of resources that are served all the same, by code. */
 const conflicts = {
   "shared-mount-point": "share a mount point with another",
@@ -125,9 +144,9 @@ const warningsOf = (
     warnings.push(`a refresh runs for ${Math.round((now - slowSince) / 1000)} seconds and has not ended`)
   }
   if (current === undefined) return warnings
-  const { snapshot, takenAt } = current
+  const { snapshot } = current
   if (failure !== undefined || isOverdue) {
-    warnings.push(`the data is stale: ${Math.round((now - takenAt) / 1000)} seconds old`)
+    warnings.push(`the data is stale: ${Math.round((now - oldestReadAt(current)) / 1000)} seconds old`)
   }
   if (origin === "file") warnings.push("the list is of before the start: no refresh has ended yet")
   for (const slug of snapshot.invisibleOfferings) {

@@ -1,7 +1,8 @@
 import { Cause, Clock, Context, Deferred, Duration, Effect, Layer } from "effect"
 import { Settings } from "../config/settings.ts"
 import { forEverybody } from "../observability/refresh-identity.ts"
-import { logReading, logRefreshDeath, logRefreshFailure } from "../observability/refresh-log.ts"
+import { logReading, logRefreshDeath, logRefreshFailure, logSlowRefresh } from "../observability/refresh-log.ts"
+import { slowAfter } from "../observability/slow-calls.ts"
 import { makeSharedCalls } from "../shared-calls.ts"
 import type { Origin, Reading } from "./read-snapshot.ts"
 import { RefreshDied, type RefreshError, RefreshTimedOut } from "./refresh-errors.ts"
@@ -39,7 +40,7 @@ export interface Held {
 /** Milliseconds; as long as a circuit breaker stays open. */
 const longestPause = 5000
 /** Milliseconds that a refresh may take before it is told as slow, and the last good list answers in its place. */
-const longestWait = 30_000
+const longestWait = slowAfter
 /** Milliseconds between the starts of two refreshes that callers ask for by `no-cache`, whoever they are. */
 const renewEvery = 1000
 /** For a refresh as a whole: a read of our own, and what it may have to wait for among replicas. */
@@ -117,8 +118,10 @@ export class Snapshots extends Context.Service<
       const isSlow = () => flight !== undefined && now() - flight.begunAt >= longestWait
       const failedLately = () => failure !== undefined && flight === undefined && now() - failure.at < pause
 
+      const slowWarning = Effect.suspend(() => logSlowRefresh(current, now()))
       const refresh = (mustBeNew: boolean) =>
-        Effect.suspend(() => source.renew(last, mustBeNew)).pipe(
+        Effect.forkChild(Effect.delay(slowWarning, longestWait)).pipe(
+          Effect.andThen(Effect.suspend(() => source.renew(last, mustBeNew))),
           Effect.timeoutOrElse({
             duration: longestRefresh,
             orElse: () =>
@@ -262,10 +265,11 @@ export class Snapshots extends Context.Service<
           const wasWarm = isWarm()
           const calledAt = now()
           lastAsked = calledAt
-          // Callers who insist must not make an upstream that is down be asked as often as they like.
-          if (failure !== undefined && failedLately()) return orLastGood(Effect.fail(failure.error))
           const landed = flight === undefined ? Effect.void : Effect.exit(Deferred.await(flight.landing))
           const read: Effect.Effect<TakenSnapshot, RefreshError> = Effect.suspend(() => {
+            // Callers who insist must not make an upstream that is down be asked as often as they like, nor may those who
+            // waited for a refresh that failed.
+            if (failure !== undefined && failedLately()) return Effect.fail(failure.error)
             if (flight?.mustBeNew) return Deferred.await(flight.landing)
             // Another may begin meanwhile that is content with what another replica read before.
             if (flight !== undefined) return Effect.andThen(Effect.exit(Deferred.await(flight.landing)), read)
