@@ -41,6 +41,7 @@ export class Authentication extends Context.Service<
     Authentication,
     Effect.gen(function* () {
       const { auth, userAgent } = yield* Settings
+      yield* countRefusals
       if (auth.disabled) {
         return {
           authenticate: () => Effect.succeed({ name: "anonymous" }),
@@ -68,7 +69,6 @@ export class Authentication extends Context.Service<
         auth.introspection === undefined
           ? makeJwtVerification(keys, auth)
           : makeIntrospection({ issuer, keys, auth, client: auth.introspection })
-      yield* countRefusals
       const scope = yield* Effect.scope
       let refused: RefusedInARow | undefined
       let lookedAt = Number.NEGATIVE_INFINITY
