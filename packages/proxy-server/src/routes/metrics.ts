@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import { PrometheusMetrics } from "effect/observability"
 import { Hono } from "hono"
 import { describeRoute } from "hono-openapi"
+import { neverStored } from "../http-headers.ts"
 import { Gauges } from "../observability/gauges.ts"
 import { metricName } from "../observability/metric-name.ts"
 import type { EffectRunner } from "../run-effect.ts"
@@ -9,6 +10,7 @@ import type { EffectRunner } from "../run-effect.ts"
 /** `/metrics`, for Prometheus: open to everybody, for it names no project, no customer and no address. */
 export const metrics = (run: EffectRunner): Hono => {
   const app = new Hono()
+  app.use("/metrics", neverStored)
   app.get(
     "/metrics",
     describeRoute({
