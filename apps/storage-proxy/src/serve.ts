@@ -1,11 +1,12 @@
-import type { Server } from "node:http"
+import { createServer, type Server } from "node:http"
 import { Gauges, Lifecycle, makeApp, proxyLayer, Snapshots } from "@cscs/proxy-server"
-import { serve as listen, type ServerType } from "@hono/node-server"
+import { getRequestListener } from "@hono/node-server"
 import { Cause, Data, Effect, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Hono } from "hono"
 import { configFlag, logging, settingsFrom } from "./configuration.ts"
 import { lastWords } from "./last-words.ts"
+import { isTargetUnderstood } from "./request-target.ts"
 import { holdHeapSmall } from "./small-heap.ts"
 import { closeStalledReaders } from "./stalled-readers.ts"
 import { Telemetry, telemetryFor } from "./telemetry/telemetry.ts"
@@ -47,14 +48,19 @@ const serverOptions = {
 const mostConnections = 2_000
 
 const open = (app: Hono, host: string, port: number) =>
-  Effect.callback<ServerType, CannotListen>((resume) => {
+  Effect.callback<Server, CannotListen>((resume) => {
     const failed = (error: NodeJS.ErrnoException) =>
       resume(Effect.fail(new CannotListen({ host, port, code: error.code ?? error.message })))
     try {
-      const server = listen({ fetch: app.fetch, hostname: host, port, serverOptions })
+      const respond = getRequestListener(app.fetch)
+      const server = createServer(serverOptions, (request, response) => {
+        if (isTargetUnderstood(request)) void respond(request, response)
+        else response.writeHead(400, { Connection: "close", "Content-Length": 0 }).end()
+      })
       server.maxConnections = mostConnections
       server.once("listening", () => resume(Effect.succeed(server)))
       server.once("error", failed)
+      server.listen(port, host)
     } catch (error) {
       // A port that none can be is thrown, not told.
       failed(error as NodeJS.ErrnoException)
@@ -62,7 +68,7 @@ const open = (app: Hono, host: string, port: number) =>
   })
 
 /** Lets open requests finish, ten seconds at most. */
-const close = (server: ServerType) =>
+const close = (server: Server) =>
   Effect.callback<void>((resume) => {
     server.close(() => resume(Effect.void))
   }).pipe(Effect.timeoutOption("10 seconds"))
@@ -81,7 +87,7 @@ const httpServer = (host: string, port: number) =>
       })
       const { stop } = yield* Lifecycle
       const server = yield* Effect.acquireRelease(open(app, host, port), close)
-      const readers = closeStalledReaders(server as Server)
+      const readers = closeStalledReaders(server)
       // Released before the server: readiness turns first.
       yield* Effect.addFinalizer(() =>
         Effect.andThen(

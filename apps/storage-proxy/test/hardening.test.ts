@@ -115,8 +115,9 @@ describe("what is not HTTP as it should be", () => {
       [request(list, [`Authorization: Bearer ${token.slice(0, 40)}\0${token.slice(40)}`]), 400],
       [request(list, ["Transfer-Encoding: chunked", "Content-Length: 5"]), 400],
       [request(list, ["Content-Length: 5", "Content-Length: 6"]), 400],
-      // No answer depends on the host.
-      [request(list, ["Host: other.example.org"]), 401],
+      // Two hosts (RFC 9112 section 3.2).
+      [request(list, ["Host: other.example.org"]), 400],
+      [request(list, ["host: proxy.example.org"]), 400],
       [`GET ${list} HTTP/1.1\r\nConnection: close\r\n\r\n`, 400],
       [`GET ${list} HTTP/9.9\r\nHost: x\r\n\r\n`, 400],
       ["\u0016\u0003\u0001\u0002\u0000\u0001", 400],

@@ -3,6 +3,7 @@ import { makeBreaker } from "./breaker.ts"
 import { type AboutCall, TransportFailure } from "./failure.ts"
 import { callEnded, callRepeated } from "./metrics.ts"
 import { defaultRetryPolicy, type RetryPolicy, retrySchedule } from "./retry.ts"
+import { CurrentRunningCalls } from "./running-calls.ts"
 
 /** How patiently an endpoint is asked. */
 export interface EndpointOptions {
@@ -43,6 +44,7 @@ export const makeEndpoint = Effect.fnUntraced(function* (
   const breaker = yield* makeBreaker(upstream)
   // A series that is not there yet looks like one that nobody measures.
   yield* callRepeated(upstream, 0)
+  const counted = (yield* CurrentRunningCalls).during(upstream)
 
   return Effect.fnUntraced(function* (about, attempt, { isSafe = true } = {}) {
     const within = (duration: Duration.Input, detail: () => string) =>
@@ -66,7 +68,7 @@ export const makeEndpoint = Effect.fnUntraced(function* (
     const withRepeats = (isSafe ? Effect.retry(once, schedule) : once).pipe(
       within(deadline, () => `no answer within the deadline of ${display(deadline)}${last}`),
     )
-    const [took, exit] = yield* Effect.timed(Effect.exit(breaker(about, withRepeats)))
+    const [took, exit] = yield* counted(Effect.timed(Effect.exit(breaker(about, withRepeats))))
     const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
     if (Exit.isSuccess(exit) || failure !== undefined) yield* callEnded(upstream, failure, took)
     return yield* exit

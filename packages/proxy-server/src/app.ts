@@ -56,6 +56,8 @@ export const makeApp = Effect.gen(function* () {
           description: "Storage resources of Waldur for the storage management systems.",
           license: { name: "MIT", identifier: "MIT" },
         },
+        // Where this document is, so that it holds behind a path prefix.
+        servers: [{ url: "." }],
         components: { securitySchemes: { bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" } } },
       },
     }),

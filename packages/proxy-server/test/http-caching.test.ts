@@ -517,3 +517,32 @@ describe("pages that are kept", () => {
     expect(preflight.headers.get("access-control-expose-headers")).toContain("ETag")
   })
 })
+
+describe("a cache on the way", () => {
+  test("may store no error, health, metric or debug response, and a page only to ask whether it still holds", async () => {
+    const proxy = await aProxy({ world: aWorld(6) })
+    await proxy.list()
+    for (const [asks, init, status, control] of [
+      [path, {}, 200, "private, no-cache"],
+      [path, { headers: { "If-None-Match": "*" } }, 304, "private, no-cache"],
+      [path, { headers: { Accept: lines } }, 200, "private, no-cache"],
+      [`${path}?debug=true`, {}, 200, "no-store"],
+      [`${path}?page=0`, {}, 422, "no-store"],
+      [`${path}?snapshot=gone`, {}, 410, "no-store"],
+      [path, { method: "POST" }, 405, "no-store"],
+      ["/nothing", {}, 404, "no-store"],
+      ["/healthz/live", {}, 200, "no-store"],
+      ["/healthz/ready", { method: "HEAD" }, 200, "no-store"],
+      ["/metrics", {}, 200, "no-store"],
+    ] as const) {
+      const got = await proxy.get(asks, init)
+      expect([asks, got.status, got.headers.get("cache-control")]).toEqual([asks, status, control])
+    }
+    proxy.sandbox.faults.set("waldur", { status: 403 })
+    const starting = await aProxy({ sandbox: proxy.sandbox })
+    const failed = await starting.list()
+    const unready = await starting.ready()
+    for (const got of [failed, unready]) expect(got.headers.get("cache-control")).toBe("no-store")
+    expect([failed.status, unready.status]).toEqual([502, 503])
+  })
+})

@@ -308,6 +308,8 @@ describe("entries that a guard keeps", () => {
     await proxy.pass("5 seconds")
     expect((await proxy.list()).headers.get("age")).toBe("305")
     expect((await proxy.ready()).json.snapshot.age).toBe(305)
+    const metrics = (await proxy.get("/metrics")).text
+    expect(metrics.match(/^storage_proxy_snapshot_age_seconds (.*)$/m)?.[1]).toBe("305")
   })
 
   const removalsAt = (entries: ReadonlyArray<Any>, path: string) =>

@@ -121,6 +121,8 @@ describe("Accept", () => {
     [`${type};q=0, */*`, false],
     [`text/html, ${type}`, true],
     [`*/*;q=0.1, ${type}`, true],
+    [`*/*, ${type};q=0.1`, false],
+    [`application/json;q=0, ${type};q=0.1`, true],
     ["application/x-ndjson-seq", false],
     [`"${type}"`, false],
     ["text/html", false],

@@ -70,6 +70,8 @@ describe("/openapi.json", () => {
       "externalDocs",
     ]
     for (const key of Object.keys(document)) expect(allowed).toContain(key)
+    // Relative to the document's own URL (section 4.8.5): behind a path prefix a reader finds the API all the same.
+    expect(document.servers).toEqual([{ url: "." }])
     expect(Object.keys(document.paths).sort()).toEqual([
       "/api/storage-resources/",
       "/healthz/live",

@@ -1,5 +1,5 @@
-import { type InvalidProxy, makeTransport } from "@cscs/http-transport"
-import { Context, Effect, Layer } from "effect"
+import { elapsedMillis, type InvalidProxy, makeTransport } from "@cscs/http-transport"
+import { Clock, Context, Effect, Layer } from "effect"
 import { Settings } from "../config/settings.ts"
 import { bearerToken } from "./bearer-token.ts"
 import type { Principal } from "./claims.ts"
@@ -7,7 +7,20 @@ import { makeIntrospection } from "./introspection.ts"
 import { type IssuerHealth, issuerTimeout, makeIssuer, noRetry } from "./issuer.ts"
 import { makeIssuerKeys } from "./issuer-keys.ts"
 import { makeJwtVerification } from "./jwt-verification.ts"
-import type { AuthenticationRefusal, IssuerUnavailable } from "./refusals.ts"
+import { type AuthenticationRefusal, type IssuerUnavailable, type RefusalReason, reasonOf } from "./refusals.ts"
+import { countRefusals, tokenRefused } from "./token-metrics.ts"
+
+/** Tokens that were refused one after the other. */
+export interface RefusedInARow {
+  readonly count: number
+  /** When the first was, in milliseconds since 1970. */
+  readonly since: number
+  /** What was wrong with the last. */
+  readonly reason: RefusalReason
+}
+
+/** Milliseconds between two looks at whether the issuer is there at all, for the sake of tokens of another one. */
+const lookEvery = 30_000
 
 /** Says who sends a request, or why nobody who may. */
 export class Authentication extends Context.Service<
@@ -19,6 +32,8 @@ export class Authentication extends Context.Service<
     readonly ready: Effect.Effect<void, IssuerUnavailable>
     /** How the last question to the issuer ended; `undefined` if there was none. */
     readonly issuerHealth: () => IssuerHealth
+    /** The tokens that were refused since one was last accepted; `undefined` if there are none. */
+    readonly refusedInARow: () => RefusedInARow | undefined
   }
 >()("@cscs/proxy-server/Authentication") {
   /** By the configured mode. Asks the issuer for nothing before the first token. */
@@ -26,11 +41,13 @@ export class Authentication extends Context.Service<
     Authentication,
     Effect.gen(function* () {
       const { auth, userAgent } = yield* Settings
+      yield* countRefusals
       if (auth.disabled) {
         return {
           authenticate: () => Effect.succeed({ name: "anonymous" }),
           ready: Effect.void,
           issuerHealth: () => undefined,
+          refusedInARow: () => undefined,
         }
       }
       const transport = yield* makeTransport({
@@ -52,12 +69,34 @@ export class Authentication extends Context.Service<
         auth.introspection === undefined
           ? makeJwtVerification(keys, auth)
           : makeIntrospection({ issuer, keys, auth, client: auth.introspection })
+      const scope = yield* Effect.scope
+      let refused: RefusedInARow | undefined
+      let lookedAt = Number.NEGATIVE_INFINITY
+      // Such a token is refused without a question. If the configured realm or host is wrong, it may be ours that is not there.
+      const lookForIssuer = Effect.gen(function* () {
+        const now = yield* elapsedMillis
+        if (issuer.health()?.status === "ok" || now - lookedAt < lookEvery) return
+        lookedAt = now
+        yield* Effect.forkIn(Effect.ignore(issuer.metadata), scope)
+      })
+      const noteRefusal = Effect.fnUntraced(function* (refusal: AuthenticationRefusal) {
+        const reason = reasonOf(refusal)
+        yield* tokenRefused(reason)
+        if (reason === "other-issuer") yield* lookForIssuer
+        // Who shows no token says nothing of tokens; and readiness has the issuer that does not answer.
+        if (reason === "no-token" || reason === "issuer") return
+        const now = yield* Clock.currentTimeMillis
+        refused = { count: (refused?.count ?? 0) + 1, since: refused?.since ?? now, reason }
+      })
       return {
         authenticate: Effect.fn("authenticate")(function* (header) {
-          return yield* verify(yield* Effect.fromResult(bearerToken(header)))
-        }),
+          const principal = yield* verify(yield* Effect.fromResult(bearerToken(header)))
+          refused = undefined
+          return principal
+        }, Effect.tapError(noteRefusal)),
         ready,
         issuerHealth: issuer.health,
+        refusedInARow: () => refused,
       }
     }),
   )

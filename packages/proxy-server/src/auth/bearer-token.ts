@@ -16,7 +16,7 @@ export const bearerToken = (header: string | undefined): Result.Result<string, T
   return token === undefined
     ? Result.fail(
         new TokenInvalid({
-          description: "The Authorization header must be: Bearer, a space, and one access token",
+          fault: "not-a-token",
           log: { reason: "what follows Bearer is not one token" },
         }),
       )

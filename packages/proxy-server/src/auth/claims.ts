@@ -1,7 +1,7 @@
 import { Result, Schema } from "effect"
 import { decodeJwt, type JWTPayload } from "jose"
 import type { AuthSettings } from "../config/settings.ts"
-import { RoleMissing, TokenInvalid } from "./refusals.ts"
+import { RoleMissing, type TokenFault, TokenInvalid } from "./refusals.ts"
 
 const Roles = Schema.Struct({ roles: Schema.optionalKey(Schema.Array(Schema.String)) })
 
@@ -70,25 +70,27 @@ export const judgeClaims = (
   auth: AuthSettings,
   now: number,
 ): Result.Result<Principal, TokenInvalid | RoleMissing> => {
-  const invalid = (description: string) =>
-    Result.fail(new TokenInvalid({ description, log: selfDescription(claims, auth) }))
+  const invalid = (fault: TokenFault, claim?: string) =>
+    Result.fail(
+      new TokenInvalid({ fault, ...(claim === undefined ? {} : { claim }), log: selfDescription(claims, auth) }),
+    )
   const { iss, exp, iat, nbf } = claims
-  if (!isAccessToken(claims)) return invalid("The token is no bearer access token")
+  if (!isAccessToken(claims)) return invalid("other-kind")
   // Whoever shows it must also prove that the key is theirs (RFC 9449 section 7, RFC 8705 section 3), which we cannot ask.
   if (claims.cnf !== undefined || !/^bearer$/i.test(claims.token_type ?? "bearer")) {
-    return invalid("The token is bound to a key and is no bearer token")
+    return invalid("bound-to-key")
   }
-  if (iss !== undefined && iss !== auth.issuer) return invalid("The token is from another issuer")
-  if (exp === undefined) return invalid("The token lacks a valid claim exp")
-  if (exp <= now - leeway) return invalid("The token is expired")
-  if (nbf !== undefined && nbf > now + leeway) return invalid("The token is not yet valid")
-  if (iat !== undefined && iat > now + leeway) return invalid("The token is from the future")
+  if (iss !== undefined && iss !== auth.issuer) return invalid("other-issuer")
+  if (exp === undefined) return invalid("lacks-claim", "exp")
+  if (exp <= now - leeway) return invalid("expired")
+  if (nbf !== undefined && nbf > now + leeway) return invalid("not-yet-valid")
+  if (iat !== undefined && iat > now + leeway) return invalid("from-the-future")
   const audiences = typeof claims.aud === "string" ? [claims.aud] : (claims.aud ?? [])
   const party = claims.azp ?? claims.client_id
   const isMeantForUs =
     audiences.some((audience) => auth.audience.includes(audience)) ||
     (party !== undefined && auth.audience.includes(party))
-  if (!isMeantForUs) return invalid("The token is for another audience")
+  if (!isMeantForUs) return invalid("other-audience")
   const missing = auth.requiredRoles.filter((role) => !hasRole(claims, role))
   if (missing.length > 0) {
     return Result.fail(
@@ -98,7 +100,7 @@ export const judgeClaims = (
   const name = [claims.preferred_username, claims.username, claims.sub, claims.azp, claims.client_id].find(
     (one) => one !== undefined && visible.test(one),
   )
-  return name === undefined ? invalid("The token names nobody") : Result.succeed({ name })
+  return name === undefined ? invalid("nameless") : Result.succeed({ name })
 }
 
 /** White space, control and format characters alone are no name. */

@@ -166,7 +166,7 @@ export const makeIntrospection = ({
     )
     if (!answer.active) {
       return yield* new TokenInvalid({
-        description: "The token is not active",
+        fault: "inactive",
         log: {
           ...selfDescription(unverifiedClaims(token), auth),
           reason: `the issuer does not call it active for ${client.clientId}`,

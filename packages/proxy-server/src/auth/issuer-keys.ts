@@ -1,7 +1,7 @@
 import { elapsedMillis } from "@cscs/http-transport"
 import { Deferred, Effect, type Scope } from "effect"
-import { createLocalJWKSet, errors, type JSONWebKeySet } from "jose"
-import type { Issuer } from "./issuer.ts"
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWK } from "jose"
+import { hasKeysAt, type Issuer, namesNoKeys } from "./issuer.ts"
 import { IssuerUnavailable } from "./refusals.ts"
 
 /** Milliseconds after which the keys are fetched anew, so that a key which the issuer withdrew opens nothing any more. */
@@ -41,17 +41,22 @@ export const makeIssuerKeys = Effect.fnUntraced(function* (
   let flight: Deferred.Deferred<KeySet, IssuerUnavailable> | undefined
 
   const fetchFrom = (url: string) =>
-    issuer.ask("keys", async (signal) => {
-      const headers = { accept: "application/json, application/jwk-set+json" }
-      const response = await issuer.fetch(url, { headers, redirect: "manual", signal })
-      return createLocalJWKSet(bounded(await response.json()))
-    })
+    issuer
+      .ask(
+        "keys",
+        async (signal) => {
+          const headers = { accept: "application/json, application/jwk-set+json" }
+          const response = await issuer.fetch(url, { headers, redirect: "manual", signal })
+          const published = bounded(await response.json())
+          return { published, keys: createLocalJWKSet(published) }
+        },
+        { flaw: ({ published }) => (published.keys.some(isOfUse) ? undefined : "none of them can check a signature") },
+      )
+      .pipe(Effect.map(({ keys }) => keys))
   const fetchNow = (now: number) =>
     Effect.gen(function* () {
       const { jwks_uri: url } = yield* issuer.metadata
-      if (url === undefined || !URL.canParse(url)) {
-        return yield* new IssuerUnavailable({ detail: "its metadata name no jwks_uri" })
-      }
+      if (!hasKeysAt(url)) return yield* new IssuerUnavailable({ detail: namesNoKeys })
       const fetched = yield* fetchFrom(url)
       keys = fetched
       fetchedAt = now
@@ -108,3 +113,6 @@ const bounded = (published: unknown): JSONWebKeySet => {
   if (!Array.isArray(keys)) throw new errors.JWKSInvalid("it holds no list of keys")
   return { keys: keys.slice(0, mostKeys) }
 }
+
+/** Whether a key may check a signature of an algorithm that we take. */
+const isOfUse = ({ kty, use }: JWK): boolean => ["RSA", "EC", "OKP"].includes(kty ?? "") && use !== "enc"

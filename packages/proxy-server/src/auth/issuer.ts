@@ -5,6 +5,7 @@ import {
   retryAfterSeconds,
   type Transport,
   TransportFailure,
+  type TransportFailureReason,
   transportFailureFrom,
   withoutSecrets,
 } from "@cscs/http-transport"
@@ -41,6 +42,8 @@ export interface Issuer {
        * keep us from all other calls. Default true.
        */
       readonly countsStatus?: boolean
+      /** Why an answer, whole as it is, is of no use, in words that anybody may read; for health alone. Default: it is of use. */
+      readonly flaw?: (answer: A) => string | undefined
     },
   ) => Effect.Effect<A, IssuerUnavailable>
   /** How the last question to it ended. */
@@ -81,12 +84,16 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
     const noteSuccess = Effect.sync(() => {
       health = { status: "ok" }
     })
-    const noteFailure = (what: string, { reason, status }: TransportFailure) =>
+    const noteFailing = (detail: string) =>
       Effect.map(Clock.currentTimeMillis, (now) => {
-        const detail = `${what}: ${status === undefined ? reason : `answered ${status}`}`
         health = { status: "failing", detail, since: health?.status === "failing" ? health.since : now }
       })
-    const ask: Issuer["ask"] = (what, call, { secrets = [], countsStatus = true } = {}) => {
+    const noteFailure = (what: string, failure: TransportFailure) => {
+      // It was not asked: why it is left alone is known already.
+      if (failure.reason === "circuit-open" && health?.status === "failing") return Effect.void
+      return noteFailing(`${what}: ${inWords(failure)}`)
+    }
+    const ask: Issuer["ask"] = (what, call, { secrets = [], countsStatus = true, flaw } = {}) => {
       const about = { upstream: "issuer", call: what }
       const attempt = Effect.tryPromise({ try: call, catch: (thrown) => failureFrom(thrown, about, secrets) })
       const judged = countsStatus
@@ -107,22 +114,29 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
               ),
             )
       return judged.pipe(
-        Effect.tap(noteSuccess),
+        Effect.tap((answer) => {
+          const found = flaw?.(answer)
+          return found === undefined ? noteSuccess : noteFailing(`${what}: ${found}`)
+        }),
         Effect.tapError((failure) => noteFailure(what, failure)),
         Effect.mapError(
           ({ reason, detail, status }) => new IssuerUnavailable({ detail: `${what}: ${reason}: ${detail}`, status }),
         ),
       )
     }
-    const discover = ask("discovery", async (signal) => {
-      const response = await discoveryRequest(new URL(auth.realmUrl), {
-        [customFetch]: (url, init) => send(url, init as unknown as RequestInit),
-        // A URL that says http:// was written so on purpose: a test system or a tunnel.
-        [allowInsecureRequests]: auth.realmUrl.startsWith("http://"),
-        signal,
-      })
-      return processDiscoveryResponse(new URL(auth.issuer), response)
-    })
+    const discover = ask(
+      "discovery",
+      async (signal) => {
+        const response = await discoveryRequest(new URL(auth.realmUrl), {
+          [customFetch]: (url, init) => send(url, init as unknown as RequestInit),
+          // A URL that says http:// was written so on purpose: a test system or a tunnel.
+          [allowInsecureRequests]: auth.realmUrl.startsWith("http://"),
+          signal,
+        })
+        return processDiscoveryResponse(new URL(auth.issuer), response)
+      },
+      { flaw: ({ jwks_uri: url }) => (hasKeysAt(url) || auth.introspection !== undefined ? undefined : namesNoKeys) },
+    )
     const shared = makeSharedCalls(1, issuerTimeout)
     let known: AuthorizationServer | undefined
     let failed: { readonly at: number; readonly failure: IssuerUnavailable } | undefined
@@ -182,8 +196,34 @@ const failureFrom = (thrown: unknown, about: AboutCall, secrets: ReadonlyArray<s
   if (isOfTheNetwork || failure.reason !== "reset") return failure
   // A library's judgement of an answer that came whole.
   const { message, cause } = thrown instanceof Error ? thrown : new Error(String(thrown))
-  return new TransportFailure({ ...about, reason: "not-json", detail: `${message}${foundBy(cause)}` })
+  const detail = `${message}${foundBy(cause)}`
+  return Option.isSome(decodeMismatch(cause))
+    ? new OtherIssuer({ ...about, reason: "not-json", detail })
+    : new TransportFailure({ ...about, reason: "not-json", detail })
 }
+
+/** Its metadata name another issuer than the configured one. */
+class OtherIssuer extends TransportFailure {}
+
+/** A failure in our own words alone. */
+const inWords = (failure: TransportFailure): string => {
+  if (failure instanceof OtherIssuer) return "the issuer there has another name than the configured one"
+  if (failure.status !== undefined) return `answered ${failure.status}`
+  return reasonsInWords[failure.reason] ?? failure.reason
+}
+
+const reasonsInWords: Partial<Record<TransportFailureReason, string>> = {
+  dns: "its name has no address",
+  connect: "no connection",
+  tls: "its certificate is refused, or it does not speak TLS",
+  reset: "the connection ended before the answer",
+  timeout: "no answer in time",
+  "not-json": "the answer is not what it must be",
+}
+
+/** Whether metadata name a place of keys. */
+export const hasKeysAt = (url: string | undefined): url is string => url !== undefined && URL.canParse(url)
+export const namesNoKeys = "its metadata name no jwks_uri"
 
 const foundBy = (cause: unknown): string => {
   if (cause instanceof Response) return ` (it answered ${cause.status} at ${cause.url})`

@@ -3,7 +3,7 @@ import { compactVerify, errors, jwtVerify } from "jose"
 import type { AuthSettings } from "../config/settings.ts"
 import { judgeClaims, leeway, type Principal, selfDescription, TokenClaims, unverifiedClaims } from "./claims.ts"
 import type { IssuerKeys, KeySet } from "./issuer-keys.ts"
-import { IssuerUnavailable, type RoleMissing, TokenInvalid } from "./refusals.ts"
+import { IssuerUnavailable, type RoleMissing, type TokenFault, TokenInvalid } from "./refusals.ts"
 
 /** Asymmetric ones only: with a symmetric one the public key would be the secret (RFC 8725 section 2.1). */
 const algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
@@ -26,7 +26,7 @@ export const makeJwtVerification = (keys: IssuerKeys, auth: AuthSettings): Token
     const claimed = unverifiedClaims(token)
     if (claimed.iss !== undefined && claimed.iss !== auth.issuer) {
       return yield* new TokenInvalid({
-        description: "The token is from another issuer",
+        fault: "other-issuer",
         log: selfDescription(claimed, auth),
       })
     }
@@ -49,7 +49,7 @@ export const makeJwtVerification = (keys: IssuerKeys, auth: AuthSettings): Token
     // A logout token, for one, has our audience too (RFC 8725 section 3.11).
     if (protectedHeader.typ !== undefined && !accessTokenType.test(protectedHeader.typ)) {
       return yield* new TokenInvalid({
-        description: "The token is no bearer access token",
+        fault: "other-kind",
         log: selfDescription(payload, auth),
       })
     }
@@ -75,7 +75,7 @@ const decodeClaims = Schema.decodeUnknownResult(TokenClaims)
 /** A fault of the token: a fixed sentence for its bearer, for the operator what it said of itself. */
 const invalidToken = (thrown: unknown, token: string, auth: AuthSettings): TokenInvalid =>
   new TokenInvalid({
-    description: descriptionOf(thrown),
+    ...faultOf(thrown),
     // Some reasons quote the token.
     log: {
       ...selfDescription(unverifiedClaims(token), auth),
@@ -92,22 +92,22 @@ const reasonOf = (thrown: unknown): string => {
   }
 }
 
-const descriptionOf = (thrown: unknown): string => {
-  if (thrown instanceof errors.JWTExpired) return "The token is expired"
+const faultOf = (thrown: unknown): { readonly fault: TokenFault; readonly claim?: string } => {
+  if (thrown instanceof errors.JWTExpired) return { fault: "expired" }
   if (thrown instanceof errors.JWTClaimValidationFailed) {
     switch (thrown.claim) {
       case "iss":
-        return "The token is from another issuer"
+        return { fault: "other-issuer" }
       case "nbf":
-        return "The token is not yet valid"
+        return { fault: "not-yet-valid" }
       default:
-        return `The token lacks a valid claim ${thrown.claim.replace(/[^\w]/g, "")}`
+        return { fault: "lacks-claim", claim: thrown.claim.replace(/[^\w]/g, "") }
     }
   }
-  if (thrown instanceof errors.JOSEAlgNotAllowed) return "The token's algorithm is not allowed"
+  if (thrown instanceof errors.JOSEAlgNotAllowed) return { fault: "algorithm" }
   if (thrown instanceof errors.JWKSNoMatchingKey || thrown instanceof errors.JWKSMultipleMatchingKeys) {
-    return "The token's key is unknown"
+    return { fault: "unknown-key" }
   }
-  if (thrown instanceof errors.JWSSignatureVerificationFailed) return "The token's signature is wrong"
-  return "The token is malformed"
+  if (thrown instanceof errors.JWSSignatureVerificationFailed) return { fault: "signature" }
+  return { fault: "malformed" }
 }

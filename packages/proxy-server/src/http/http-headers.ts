@@ -7,6 +7,8 @@ import { secureHeaders } from "hono/secure-headers"
  * from elsewhere. On each answer of the list as it is written: setting them afterwards would cost more than the answer.
  */
 export const dataHeaders = {
+  // A cache on the way may keep a 404, 405 or 410 by itself (RFC 9110 section 15.1). The list's own pages say otherwise.
+  "Cache-Control": "no-store",
   "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
   // Another origin reads an answer where CORS lets it, and nowhere else.
   "Cross-Origin-Resource-Policy": "same-origin",
@@ -32,6 +34,12 @@ export const documentHeaders: MiddlewareHandler = secureHeaders({
   xFrameOptions: "DENY",
   crossOriginResourcePolicy: "same-origin",
 })
+
+/** For what is of the moment: a cache on the way must not answer in our place. */
+export const neverStored: MiddlewareHandler = async (c, next) => {
+  await next()
+  c.res.headers.set("Cache-Control", "no-store")
+}
 
 /** Lets pages of the given origins read answers. Tokens travel in a header of the page's own, never as a cookie. */
 export const crossOrigin = (origins: ReadonlyArray<string>): MiddlewareHandler =>

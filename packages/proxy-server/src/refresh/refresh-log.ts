@@ -1,10 +1,11 @@
 import type { Finding } from "@cscs/storage-model"
 import { type Cause, Effect } from "effect"
 import { maskFound } from "../observability/mask-secrets.ts"
-import { invisibleOffering, type Snapshot, type TakenSnapshot } from "../snapshot/snapshot.ts"
+import { invisibleOffering, oldestReadAt, type Snapshot, type TakenSnapshot } from "../snapshot/snapshot.ts"
 import { guardedInWords } from "./loss-guard.ts"
 import type { Reading } from "./read-snapshot.ts"
 import type { RefreshError } from "./refresh-errors.ts"
+import { oldestCalls, slowAfter } from "./slow-calls.ts"
 
 /**
  * Says what a refresh brought: each finding only when it is new, for a refresh is made every few seconds and an odd record
@@ -69,9 +70,26 @@ export const logRefreshFailure = (error: RefreshError, last: TakenSnapshot | und
     Effect.annotateLogs({
       error: error._tag,
       detail: error.message,
-      last_good: last === undefined ? "none" : `${Math.round((at - last.takenAt) / 1000)} s old`,
+      last_good: lastGood(last, at),
     }),
   )
+
+/** Says that a refresh runs for longer than it should, and what it may wait for. */
+export const logSlowRefresh = (last: TakenSnapshot | undefined, at: number) =>
+  Effect.flatMap(oldestCalls, (lengths) => {
+    const running = [...lengths].filter(([, length]) => length > 0)
+    const waited = running.map(([upstream, length]) => `${upstream} for ${Math.round(length / 1000)} s`)
+    return Effect.logWarning("Refresh is slow").pipe(
+      Effect.annotateLogs({
+        seconds: slowAfter / 1000,
+        waits_for: waited.join(", ") || "no call",
+        last_good: lastGood(last, at),
+      }),
+    )
+  })
+
+const lastGood = (last: TakenSnapshot | undefined, at: number): string =>
+  last === undefined ? "none" : `${Math.round((at - oldestReadAt(last)) / 1000)} s old`
 
 const logNew = (
   message: string,

@@ -1,32 +1,14 @@
 import { promisify } from "node:util"
 import { brotliCompress, constants, gzip } from "node:zlib"
 import type { Context } from "hono"
-import { accepts } from "hono/accepts"
+import { preferred } from "./negotiation.ts"
 
 const codings = ["identity", "gzip", "br"] as const
 /** How an answer's bytes are encoded on their way (RFC 9110 section 8.4). */
 export type Coding = (typeof codings)[number]
 
-/** Characters of an `Accept` or `Accept-Encoding`; a longer one, which no program of use sends, counts as not given. */
-export const longestAccept = 1024
-
-/** The coding that the caller likes best; the bytes as they are if it does not say. */
-export const acceptedCoding = (c: Context): Coding =>
-  (c.req.header("Accept-Encoding")?.length ?? Number.POSITIVE_INFINITY) > longestAccept
-    ? "identity"
-    : (accepts(c, { header: "Accept-Encoding", supports: [...codings], default: "identity", match: bestOf }) as Coding)
-
-const bestOf: NonNullable<Parameters<typeof accepts>[1]["match"]> = (accepted) => {
-  const named = accepted.map(({ type, q }) => ({ type: type.toLowerCase(), q }))
-  // These come best first; of equals the caller's first.
-  const best = named.find(({ type, q }) => q > 0 && isCoding(type))
-  if (best !== undefined) return best.type
-  const isRefused = (coding: Coding) => named.some(({ type }) => type === coding)
-  const takesAny = named.some(({ type, q }) => type === "*" && q > 0)
-  return (takesAny ? codings.find((coding) => !isRefused(coding)) : undefined) ?? "identity"
-}
-
-const isCoding = (name: string) => (codings as ReadonlyArray<string>).includes(name)
+/** The coding that the caller likes best; the bytes as they are if it does not say, or refuses all that there are. */
+export const acceptedCoding = (c: Context): Coding => preferred(c, "Accept-Encoding", codings) ?? "identity"
 
 /** In bytes: below, an answer with its headers fits into a packet or two anyway. */
 export const worthCompressing = 1024

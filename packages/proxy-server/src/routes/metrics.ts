@@ -2,13 +2,14 @@ import { Effect } from "effect"
 import { PrometheusMetrics } from "effect/observability"
 import { Hono } from "hono"
 import { describeRoute } from "hono-openapi"
-import type { EffectRunner } from "../http/run-effect.ts"
+import { neverStored } from "../http/http-headers.ts"
 import { metricName } from "../observability/metric-name.ts"
-import { Gauges } from "../serving/gauges.ts"
+import { Gauges, Gauges } from "../serving/gauges.ts"
 
 /** `/metrics`, for Prometheus: open to everybody, for it names no project, no customer and no address. */
 export const metrics = (run: EffectRunner): Hono => {
   const app = new Hono()
+  app.use("/metrics", neverStored)
   app.get(
     "/metrics",
     describeRoute({

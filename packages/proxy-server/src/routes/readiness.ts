@@ -1,18 +1,18 @@
 import type { WarningCode } from "@cscs/storage-model"
-import { Effect, Schema } from "effect"
-import { Authentication } from "../auth/authentication.ts"
+import { Clock, Effect, Schema } from "effect"
+import { Authentication, type RefusedInARow } from "../auth/authentication.ts"
 import type { IssuerHealth } from "../auth/issuer.ts"
 import { Settings } from "../config/settings.ts"
 import { Lifecycle } from "../http/lifecycle.ts"
 import { guardedInWords } from "../refresh/loss-guard.ts"
 import { ProjectGids } from "../refresh/project-gids.ts"
 import { upstreamOf } from "../refresh/refresh-errors.ts"
-import { type Held, Snapshots } from "../serving/snapshots.ts"
+import { slowCalls } from "../refresh/slow-calls.ts"
 import { invisibleOffering, oldestReadAt } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 
 const UpstreamReport = Schema.Struct({
-  status: Schema.Literals(["ok", "failing", "unknown", "not configured"]),
+  status: Schema.Literals(["ok", "slow", "failing", "unknown", "not configured"]),
   detail: Schema.optionalKey(Schema.String),
   /** ISO 8601. */
   since: Schema.optionalKey(Schema.String),
@@ -48,14 +48,16 @@ export const readinessReport = Effect.gen(function* () {
   const settings = yield* Settings
   const { held } = yield* Snapshots
   const { isStopping } = yield* Lifecycle
-  const { issuerHealth } = yield* Authentication
+  const { issuerHealth, refusedInARow } = yield* Authentication
   const { cacheStats } = yield* ProjectGids
   const state = held()
   const now = yield* steadyMillis
+  const slow = yield* slowCalls
+  const wallClock = yield* Clock.currentTimeMillis
   const { current } = state
   const report: typeof ReadinessReport.Type = {
     status: isStopping() ? "stopping" : current === undefined ? "starting" : "ready",
-    warnings: [...settings.warnings, ...warningsOf(state, now)],
+    warnings: [...settings.warnings, ...refusalWarning(refusedInARow()), ...warningsOf(state, now)],
     snapshot:
       current === undefined
         ? null
@@ -65,14 +67,28 @@ export const readinessReport = Effect.gen(function* () {
             skipped: current.snapshot.skipped.length,
           },
     upstreams: {
-      waldur: reportOf("waldur", state),
-      hpc_user_api: settings.hpcUserApi === undefined ? { status: "not configured" } : reportOf("hpc-user-api", state),
+      waldur: orSlow(reportOf("waldur", state), ["waldur", "waldur-customers"], slow, wallClock),
+      hpc_user_api:
+        settings.hpcUserApi === undefined
+          ? { status: "not configured" }
+          : orSlow(reportOf("hpc-user-api", state), ["hpc-user-api", "hpc-user-api-token"], slow, wallClock),
       issuer: settings.auth.disabled ? { status: "not configured" } : issuerReport(issuerHealth()),
     },
     gid_cache: yield* cacheStats,
   }
   return report
 })
+
+/** Tokens refused in a row that are worth a warning: one or two are somebody's mistake, not ours. */
+const suspiciousRefusals = 5
+
+const refusalWarning = (refused: RefusedInARow | undefined): ReadonlyArray<string> =>
+  refused === undefined || refused.count < suspiciousRefusals
+    ? []
+    : [
+        `no access token has been accepted since ${new Date(refused.since).toISOString()}: ${refused.count} were refused, ` +
+          `the last as ${refused.reason}; the log has each (Token refused)`,
+      ]
 
 /** A token is checked by what is known of the issuer, so it is asked, and its health known, only when that is not enough. */
 const issuerReport = (health: IssuerHealth): UpstreamReport => {
@@ -91,6 +107,19 @@ const reportOf = (upstream: "waldur" | "hpc-user-api", { current, origin, failur
   return upstream === "hpc-user-api" && gidFailure !== undefined
     ? { status: "failing", detail: gidFailure }
     : { status: "ok" }
+}
+
+/** A server that takes requests and never answers has not failed yet. The issuer has: it is given five seconds. */
+const orSlow = (
+  report: UpstreamReport,
+  names: ReadonlyArray<string>,
+  slow: ReadonlyMap<string, number>,
+  wallClock: number,
+): UpstreamReport => {
+  const length = Math.max(...names.map((name) => slow.get(name) ?? 0))
+  if (length === 0 || report.status === "failing") return report
+  const detail = `a call has run for ${Math.round(length / 1000)} seconds and has not ended`
+  return { status: "slow", detail, since: new Date(wallClock - length).toISOString() }
 }
 
 /** What is said of resources that are served all the same, by code. */
@@ -114,9 +143,9 @@ const warningsOf = (
     warnings.push(`a refresh runs for ${Math.round((now - slowSince) / 1000)} seconds and has not ended`)
   }
   if (current === undefined) return warnings
-  const { snapshot, takenAt } = current
+  const { snapshot } = current
   if (failure !== undefined || isOverdue) {
-    warnings.push(`the data is stale: ${Math.round((now - takenAt) / 1000)} seconds old`)
+    warnings.push(`the data is stale: ${Math.round((now - oldestReadAt(current)) / 1000)} seconds old`)
   }
   if (origin === "file") warnings.push("the list is of before the start: no refresh has ended yet")
   for (const slug of snapshot.invisibleOfferings) {

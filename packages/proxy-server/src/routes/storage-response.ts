@@ -1,18 +1,14 @@
 import type { Context } from "hono"
-import { accepts } from "hono/accepts"
 import { oldestReadAt, type TakenSnapshot } from "../snapshot/snapshot.ts"
 import { isNoneMatchMet } from "./conditional.ts"
-import { longestAccept } from "./content-coding.ts"
 import { type CodedPage, headersOf } from "./kept-pages.ts"
+import { preferred } from "./negotiation.ts"
 import type { StorageLines } from "./storage-answer.ts"
 
 export const linesType = "application/x-ndjson"
 
-/** Whether the caller wants the whole list, one entry to a line, rather than a page. */
-export const wantsLines = (c: Context): boolean =>
-  (c.req.header("Accept")?.length ?? 0) <= longestAccept &&
-  c.req.header("Accept")?.toLowerCase().includes(linesType) === true &&
-  accepts(c, { header: "Accept", supports: ["application/json", linesType], default: "application/json" }) === linesType
+/** Whether the caller likes the whole list, one entry to a line, better than a page. */
+export const wantsLines = (c: Context): boolean => preferred(c, "Accept", ["application/json", linesType]) === linesType
 
 const timesOf = (taken: TakenSnapshot, now: number) => ({
   Age: String(Math.max(0, Math.floor((now - oldestReadAt(taken)) / 1000))),

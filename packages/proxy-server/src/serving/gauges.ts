@@ -2,10 +2,14 @@ import { monitorEventLoopDelay } from "node:perf_hooks"
 import type { Finding } from "@cscs/storage-model"
 import { Context, Effect, Layer, Metric } from "effect"
 import { version } from "../config/version.ts"
+import { slowCalls } from "../refresh/slow-calls.ts"
+import { oldestReadAt } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 import { Snapshots } from "./snapshots.ts"
 
-const age = Metric.gauge("snapshot_age_seconds", { description: "Since the read began that gave the snapshot." })
+const age = Metric.gauge("snapshot_age_seconds", {
+  description: "Since the read began that gave the oldest of the entries.",
+})
 const entries = Metric.gauge("snapshot_entries", { description: "Entries of the snapshot." })
 const skipped = Metric.gauge("snapshot_skipped", { description: "Resources left out of the snapshot, by reason." })
 const warnings = Metric.gauge("snapshot_warnings", { description: "Odd things in the snapshot, by reason." })
@@ -21,6 +25,9 @@ const failing = Metric.gauge("refresh_failing", {
 })
 const slow = Metric.gauge("refresh_running_seconds", {
   description: "How long a refresh runs that takes longer than 30 seconds; else 0.",
+})
+const waiting = Metric.gauge("upstream_waiting_seconds", {
+  description: "How long the oldest running call to an upstream has run, if longer than 30 seconds; else 0.",
 })
 const leader = Metric.gauge("is_leader", { description: "1 where this process reads the upstreams itself." })
 const build = Metric.gauge("build_info", { description: "Always 1." })
@@ -72,9 +79,12 @@ export class Gauges extends Context.Service<
         const now = yield* steadyMillis
         yield* Metric.update(failing, failure === undefined ? 0 : 1)
         yield* Metric.update(slow, slowSince === undefined ? 0 : (now - slowSince) / 1000)
+        for (const [upstream, length] of yield* slowCalls) {
+          yield* Metric.update(Metric.withAttributes(waiting, { upstream }), length / 1000)
+        }
         if (current !== undefined) {
-          const { snapshot, takenAt } = current
-          yield* Metric.update(age, (now - takenAt) / 1000)
+          const { snapshot } = current
+          yield* Metric.update(age, (now - oldestReadAt(current)) / 1000)
           yield* Metric.update(entries, snapshot.entries.size)
           yield* Metric.update(mocked, snapshot.mockedGids)
           yield* Metric.update(guarded, snapshot.guarded.length)

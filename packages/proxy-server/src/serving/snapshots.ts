@@ -4,7 +4,8 @@ import { Settings } from "../config/settings.ts"
 import type { Origin, Reading } from "../refresh/read-snapshot.ts"
 import { RefreshDied, type RefreshError, RefreshTimedOut } from "../refresh/refresh-errors.ts"
 import { forEverybody } from "../refresh/refresh-identity.ts"
-import { logReading, logRefreshDeath, logRefreshFailure } from "../refresh/refresh-log.ts"
+import { logReading, logRefreshDeath, logRefreshFailure, logSlowRefresh } from "../refresh/refresh-log.ts"
+import { slowAfter } from "../refresh/slow-calls.ts"
 import { longestRead, SnapshotSource } from "../refresh/snapshot-source.ts"
 import type { TakenSnapshot } from "../snapshot/snapshot.ts"
 import { steadyNow } from "../snapshot/steady-clock.ts"
@@ -51,8 +52,6 @@ export interface Held {
 
 /** Milliseconds; as long as a circuit breaker stays open. */
 const longestPause = 5000
-/** Milliseconds after which a refresh is slow. */
-const slowAfter = 30_000
 /** Milliseconds between the starts of two refreshes that callers ask for by `no-cache`. */
 const renewEvery = 1000
 /** For a refresh as a whole: a read of our own, and what it may have to wait for among replicas. */
@@ -130,8 +129,10 @@ export class Snapshots extends Context.Service<
         lastAskedAt,
       })
 
+      const slowWarning = Effect.suspend(() => logSlowRefresh(current, now()))
       const refresh = (mustBeNew: boolean) =>
-        Effect.suspend(() => source.renew(last, mustBeNew)).pipe(
+        Effect.forkChild(Effect.delay(slowWarning, slowAfter)).pipe(
+          Effect.andThen(Effect.suspend(() => source.renew(last, mustBeNew))),
           Effect.timeoutOrElse({
             duration: longestRefresh,
             orElse: () =>
@@ -255,11 +256,11 @@ export class Snapshots extends Context.Service<
           const calledAt = now()
           const wasWarm = isWarm(state(), policy, calledAt)
           lastAskedAt = calledAt
-          // Callers that insist must not make a failed upstream be asked as often as they like.
-          if (failure !== undefined && failedLately(state(), policy, calledAt))
-            return orLastGood(Effect.fail(failure.error))
           const ended = inFlight === undefined ? Effect.void : Effect.exit(Deferred.await(inFlight.result))
           const read: Effect.Effect<TakenSnapshot, RefreshError> = Effect.suspend(() => {
+            // Callers that insist must not make a failed upstream be asked as often as they like, nor may those that waited
+            // for the refresh that failed.
+            if (failure !== undefined && failedLately(state(), policy, now())) return Effect.fail(failure.error)
             if (inFlight?.mustBeNew) return Deferred.await(inFlight.result)
             // Meanwhile another may begin that accepts what another replica read before.
             if (inFlight !== undefined) return Effect.andThen(Effect.exit(Deferred.await(inFlight.result)), read)

@@ -1,5 +1,5 @@
 import { HpcUserClient } from "@cscs/hpc-user-client"
-import type { InvalidProxy } from "@cscs/http-transport"
+import { CurrentRunningCalls, type InvalidProxy, makeRunningCalls } from "@cscs/http-transport"
 import { WaldurClient } from "@cscs/waldur-client"
 import { Effect, Layer } from "effect"
 import { Authentication } from "../auth/authentication.ts"
@@ -58,4 +58,5 @@ export const proxyLayer = (settings: ProxySettings): Layer.Layer<AppServices, In
     Layer.provideMerge(Layer.succeed(Settings)(settings)),
     Layer.merge(Layer.sync(Lifecycle)(makeLifecycle)),
     Layer.merge(Authentication.layer.pipe(Layer.provide(Layer.succeed(Settings)(settings)))),
+    Layer.provideMerge(Layer.sync(CurrentRunningCalls)(makeRunningCalls)),
   )

@@ -1,0 +1,17 @@
+import { Effect, Metric } from "effect"
+import { type RefusalReason, refusalReasons } from "./refusals.ts"
+
+const refused = Metric.counter("refused_tokens_total", {
+  description: "Requests of the list that were refused for the sake of their access token, by reason.",
+  incremental: true,
+})
+
+const count = (reason: RefusalReason, times: number) => Metric.update(Metric.withAttributes(refused, { reason }), times)
+
+/** Counts a refused request. */
+export const tokenRefused = (reason: RefusalReason): Effect.Effect<void> => count(reason, 1)
+
+/** Begins to count: of a series that is not there yet, the first refusals would not show as a growth. */
+export const countRefusals: Effect.Effect<void> = Effect.forEach(refusalReasons, (reason) => count(reason, 0), {
+  discard: true,
+})
