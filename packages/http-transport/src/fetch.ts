@@ -1,6 +1,7 @@
-import { Agent, type Dispatcher, Dispatcher1Wrapper } from "undici"
-import { httpProxyPool, type PoolLimits } from "./http-proxy.ts"
-import type { ProxyServer } from "./proxy.ts"
+import { Agent, Dispatcher1Wrapper } from "undici"
+import { connectorFor } from "./connector.ts"
+import { httpProxyPool, type PoolLimits, type RequestPool } from "./http-proxy.ts"
+import { atProxy, InvalidProxy, type ProxyServer } from "./proxy.ts"
 import { socksConnector } from "./socks-proxy.ts"
 import { type TlsProfile, upstreamTls } from "./tls-profile.ts"
 import type { ProxyTo } from "./way.ts"
@@ -30,10 +31,11 @@ export const makeFetch = (options: FetchOptions): { fetch: typeof fetch; close: 
   // Deadlines are the caller's, one for all phases: a second clock here would only contradict it.
   const limits: PoolLimits = { connections: options.connections, headersTimeout: 0, bodyTimeout: 0 }
   const timeout = options.connectTimeout
-  const direct = new Agent({ ...limits, connect: { ...tls, allowH2: false, timeout } })
-  const pools = new Map<string, Dispatcher>()
-  const poolBehind = (proxy: ProxyServer | undefined): Dispatcher => {
+  const direct = new Agent({ ...limits, connect: connectorFor(tls, timeout) })
+  const pools = new Map<string, RequestPool>()
+  const poolBehind = (proxy: ProxyServer | InvalidProxy | undefined): RequestPool => {
     if (proxy === undefined) return direct
+    if (proxy instanceof InvalidProxy) return unusable(proxy)
     const { url } = proxy
     const kept = pools.get(url.href)
     if (kept !== undefined) return kept
@@ -60,6 +62,14 @@ export const makeFetch = (options: FetchOptions): { fetch: typeof fetch; close: 
     },
   }
 }
+
+/** In place of a pool behind a proxy that cannot be: nothing is sent, least of all past it. */
+const unusable = (proxy: InvalidProxy): RequestPool => ({
+  dispatch: () => {
+    throw atProxy(proxy)
+  },
+  destroy: async () => {},
+})
 
 /**
  * Counts decoded bytes: undici's own limit counts those on the wire, and a small gzip body can hold a huge one.
