@@ -1,5 +1,5 @@
 import { EventEmitter } from "node:events"
-import { lookup } from "node:dns/promises"
+import dns from "node:dns/promises"
 import { isIP, type Socket } from "node:net"
 import { SocksProxyAgent } from "socks-proxy-agent"
 import type { buildConnector } from "undici"
@@ -24,7 +24,7 @@ export const socksConnector = (proxy: URL, tls: UpstreamTls, timeout: number): b
   const isResolvedHere = proxy.protocol === "socks4:" || proxy.protocol === "socks5:"
   const addressesOf = async (host: string): Promise<ReadonlyArray<string>> => {
     if (!isResolvedHere || isIP(host) !== 0) return [host]
-    const found = await lookup(host, { all: true, family: proxy.protocol === "socks4:" ? 4 : 0 })
+    const found = await dns.lookup(host, { all: true, family: proxy.protocol === "socks4:" ? 4 : 0 })
     return found.slice(0, mostAddresses).map(({ address }) => address)
   }
   const tunnelTo = async (host: string, port: number, patience: number): Promise<Socket> => {
