@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto"
 import { mkdir, readFile, symlink, truncate, writeFile } from "node:fs/promises"
 import { createServer } from "node:https"
 import type { AddressInfo } from "node:net"
@@ -13,8 +14,9 @@ const fixture = (name: string) =>
   readFile(new URL(`../../../packages/http-transport/test/fixtures/${name}`, import.meta.url), "utf8")
 
 const before = getCACertificates("default")
-/** What is trusted, each once. */
-const trusted = () => new Set(getCACertificates("default").map((one) => one.trim()))
+/** Each certificate in PEM is written in several ways, with other line ends or lengths. */
+const fingerprint = (pem: string) => new X509Certificate(pem).fingerprint256
+const trusted = () => new Set(getCACertificates("default").map(fingerprint))
 const trustedBefore = trusted()
 afterEach(() => setDefaultCACertificates(before))
 
@@ -44,7 +46,7 @@ describe("authorities that the environment names", () => {
     for (const environment of [{ SSL_CERT_FILE: ` ${file}\n` }, { SSL_CERT_DIR: `${directory}:` }]) {
       expect(trustAuthorities(environment)).toEqual({ added: 1, warnings: [] })
       expect(await failureOfCall()).toBe("none")
-      expect(trusted()).toEqual(new Set([...trustedBefore, (await fixture("localhost.cert.pem")).trim()]))
+      expect(trusted()).toEqual(new Set([...trustedBefore, fingerprint(await fixture("localhost.cert.pem"))]))
       // Once more, as when the settings are read again.
       expect(trustAuthorities(environment)).toEqual({ added: 0, warnings: [] })
       setDefaultCACertificates(before)
