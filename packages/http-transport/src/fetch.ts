@@ -1,7 +1,7 @@
-import { Agent, Dispatcher1Wrapper } from "undici"
+import { Agent, type Dispatcher, Dispatcher1Wrapper } from "undici"
 import { connectorFor } from "./connector.ts"
-import { httpProxyPool, type PoolLimits, type RequestPool } from "./http-proxy.ts"
-import { atProxy, InvalidProxy, type ProxyServer } from "./proxy.ts"
+import { httpProxyPool, isForwarded, type PoolLimits, type RequestPool } from "./http-proxy.ts"
+import { atProxy, InvalidProxy, ProxyHandshakeError, type ProxyServer } from "./proxy.ts"
 import { socksConnector } from "./socks-proxy.ts"
 import { type TlsProfile, upstreamTls } from "./tls-profile.ts"
 import type { ProxyTo } from "./way.ts"
@@ -47,7 +47,12 @@ export const makeFetch = (options: FetchOptions): { fetch: typeof fetch; close: 
   }
   // Chosen here and not in `fetch`, so that a redirect that is followed goes the way of its own URL.
   const routed = direct.compose(
-    () => (request, handler) => poolBehind(options.proxyTo(String(request.origin))).dispatch(request, handler),
+    () => (request, handler) => {
+      const origin = String(request.origin)
+      const proxy = options.proxyTo(origin)
+      const goesToProxy = proxy !== undefined && !(proxy instanceof InvalidProxy) && isForwarded(origin, proxy.url)
+      return poolBehind(proxy).dispatch(request, blamingProxy(handler, goesToProxy))
+    },
   )
   // Node's own fetch speaks an older dispatcher interface than undici 8's pools.
   const dispatcher = new Dispatcher1Wrapper(routed)
@@ -60,6 +65,33 @@ export const makeFetch = (options: FetchOptions): { fetch: typeof fetch; close: 
     close: async () => {
       await Promise.all([direct, ...pools.values()].map((pool) => pool.destroy()))
     },
+  }
+}
+
+/**
+ * A request's handler, with what a proxy did as the proxy's failure. A 407 is one, whether or not we know of the proxy; by
+ * itself fetch fails at it without a word.
+ *
+ * @param goesToProxy whether the request is one to the proxy, in absolute form. Then whatever fails before the response is
+ *   the proxy's: there is no other connection than that to it, and for its own to the upstream it has a response (502)
+ */
+const blamingProxy = (handler: Dispatcher.DispatchHandler, goesToProxy: boolean): Dispatcher.DispatchHandler => {
+  let answered = false
+  return {
+    onRequestStart: (controller, context) => handler.onRequestStart?.(controller, context),
+    onBodySent: (chunk) => handler.onBodySent?.(chunk),
+    onRequestSent: () => handler.onRequestSent?.(),
+    onResponseStarted: () => handler.onResponseStarted?.(),
+    onResponseStart: (controller, status, headers, message) => {
+      if (status === 407) return controller.abort(new ProxyHandshakeError("Proxy Authentication Required (407)"))
+      // An interim response is the first of several.
+      answered = status >= 200
+      handler.onResponseStart?.(controller, status, headers, message)
+    },
+    onResponseData: (controller, chunk) => handler.onResponseData?.(controller, chunk),
+    onResponseEnd: (controller, trailers) => handler.onResponseEnd?.(controller, trailers),
+    onResponseError: (controller, error) =>
+      handler.onResponseError?.(controller, goesToProxy && !answered ? atProxy(error) : error),
   }
 }
 

@@ -68,7 +68,7 @@ export const httpProxyPool = (proxy: URL, tls: UpstreamTls, limits: PoolLimits, 
           headers: { ...(request.headers as Record<string, string>), host, ...headers },
           ...pinned,
         },
-        failingAtProxy(handler),
+        handler,
       )
     },
     destroy: () => Promise.all([tunnels.destroy(), forwarding.destroy()]),
@@ -81,29 +81,6 @@ export const httpProxyPool = (proxy: URL, tls: UpstreamTls, limits: PoolLimits, 
  */
 export const isForwarded = (url: string, proxy: URL): boolean =>
   /^https?:$/.test(proxy.protocol) && URL.canParse(url) && new URL(url).protocol === "http:"
-
-/**
- * The handler of a request in absolute form, for which what fails before the response is the proxy's: there is no other
- * connection than that to it, and for its own to the upstream it has a response (502). A 407 is the proxy's, too.
- */
-const failingAtProxy = (handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandler => {
-  let answered = false
-  return {
-    onRequestStart: (controller, context) => handler.onRequestStart?.(controller, context),
-    onBodySent: (chunk) => handler.onBodySent?.(chunk),
-    onRequestSent: () => handler.onRequestSent?.(),
-    onResponseStarted: () => handler.onResponseStarted?.(),
-    onResponseStart: (controller, status, headers, message) => {
-      if (status === 407) return controller.abort(new ProxyHandshakeError("Proxy Authentication Required (407)"))
-      // An interim response is the first of several.
-      answered = status >= 200
-      handler.onResponseStart?.(controller, status, headers, message)
-    },
-    onResponseData: (controller, chunk) => handler.onResponseData?.(controller, chunk),
-    onResponseEnd: (controller, trailers) => handler.onResponseEnd?.(controller, trailers),
-    onResponseError: (controller, error) => handler.onResponseError?.(controller, answered ? error : atProxy(error)),
-  }
-}
 
 /**
  * A connection to the proxy on which it has opened a tunnel: any success of CONNECT, whatever its headers are, after any
