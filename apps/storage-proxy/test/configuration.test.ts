@@ -68,7 +68,13 @@ describe("the environment's own variables", () => {
       },
     })
     const logged = stderr()
-    for (const variable of ["ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_HEADERS"]) {
+    for (const variable of [
+      "ALL_PROXY",
+      "NO_PROXY",
+      "SSL_CERT_FILE",
+      "OTEL_TRACES_EXPORTER",
+      "OTEL_EXPORTER_OTLP_HEADERS",
+    ]) {
       expect(logged.split("\n").filter((line) => line.includes(`"${variable}`)).length).toBe(1)
     }
     // A proxy without scheme is one by HTTP.

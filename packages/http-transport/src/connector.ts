@@ -19,7 +19,8 @@ const addressesTried = 4
  * @param connectTimeout milliseconds for the whole connection
  * @returns milliseconds
  */
-export const addressTimeout = (connectTimeout: number): number => Math.max(1, Math.ceil(connectTimeout / addressesTried))
+export const addressTimeout = (connectTimeout: number): number =>
+  Math.max(1, Math.ceil(connectTimeout / addressesTried))
 
 /** An address without the brackets that a URL has round it. */
 export const unbracketed = (host: string): string => host.replace(/^\[(.*)\]$/, "$1")

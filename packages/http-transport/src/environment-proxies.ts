@@ -39,7 +39,9 @@ export const environmentProxies = (environment: Readonly<Record<string, string |
  * Which of the proxies is for a URL: `http` or `https` by its scheme, `all` if there is none for that, `undefined` if it is
  * reached directly. An entry of `no` that can be read as nothing matches nothing.
  */
-export const environmentChoice = (proxies: EnvironmentProxies): ((url: URL) => "http" | "https" | "all" | undefined) => {
+export const environmentChoice = (
+  proxies: EnvironmentProxies,
+): ((url: URL) => "http" | "https" | "all" | undefined) => {
   const exceptions = entriesOf(proxies).map((entry) => exceptionFrom(entry) ?? (() => false))
   return (url) => {
     const scheme = url.protocol === "https:" ? "https" : url.protocol === "http:" ? "http" : undefined

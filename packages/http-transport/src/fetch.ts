@@ -46,14 +46,12 @@ export const makeFetch = (options: FetchOptions): { fetch: typeof fetch; close: 
     return pool
   }
   // Chosen here and not in `fetch`, so that a redirect that is followed goes the way of its own URL.
-  const routed = direct.compose(
-    () => (request, handler) => {
-      const origin = String(request.origin)
-      const proxy = options.proxyTo(origin)
-      const goesToProxy = proxy !== undefined && !(proxy instanceof InvalidProxy) && isForwarded(origin, proxy.url)
-      return poolBehind(proxy).dispatch(request, blamingProxy(handler, goesToProxy))
-    },
-  )
+  const routed = direct.compose(() => (request, handler) => {
+    const origin = String(request.origin)
+    const proxy = options.proxyTo(origin)
+    const goesToProxy = proxy !== undefined && !(proxy instanceof InvalidProxy) && isForwarded(origin, proxy.url)
+    return poolBehind(proxy).dispatch(request, blamingProxy(handler, goesToProxy))
+  })
   // Node's own fetch speaks an older dispatcher interface than undici 8's pools.
   const dispatcher = new Dispatcher1Wrapper(routed)
   return {

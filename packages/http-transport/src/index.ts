@@ -22,9 +22,9 @@
  */
 export { readErrorText, readJson, tellingNamesOf } from "./body.ts"
 export { type CallOrigin, CurrentCallOrigin } from "./call-origin.ts"
+export { addressTimeout, serverName } from "./connector.ts"
 export { redactor, secretsOfUrl, urlForDisplay, withoutSecrets } from "./credentials.ts"
 export { elapsedMillis } from "./elapsed.ts"
-export { addressTimeout, serverName } from "./connector.ts"
 export { type Endpoint, type EndpointOptions, makeEndpoint } from "./endpoint.ts"
 export { type EnvironmentProxies, environmentProxies } from "./environment-proxies.ts"
 export {

@@ -1,5 +1,5 @@
-import { EventEmitter } from "node:events"
 import dns from "node:dns/promises"
+import { EventEmitter } from "node:events"
 import { isIP, type Socket } from "node:net"
 import { SocksProxyAgent } from "socks-proxy-agent"
 import type { buildConnector } from "undici"

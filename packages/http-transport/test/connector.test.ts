@@ -16,7 +16,10 @@ const open = (baseUrl: string, proxy?: string, ca = certificate) =>
 /** The machine's names, for as long as a test runs. */
 const resolve = (names: Readonly<Record<string, ReadonlyArray<string>>>) => {
   const found = (name: string) =>
-    (isIP(name) === 0 ? (names[name] ?? []) : [name]).map((address) => ({ address, family: address.includes(":") ? 6 : 4 }))
+    (isIP(name) === 0 ? (names[name] ?? []) : [name]).map((address) => ({
+      address,
+      family: address.includes(":") ? 6 : 4,
+    }))
   const missing = (name: string) => Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), { code: "ENOTFOUND" })
   const lookup = (name: string, options: dns.LookupOptions, done: (...result: ReadonlyArray<unknown>) => void) => {
     const all = found(name)
@@ -52,7 +55,9 @@ describe("the name that TLS asks for", () => {
       const proxy = yield* proxyOf()
       const transport = yield* open(`https://localhost.:${server.port}/`, proxy)
       assert.deepStrictEqual((yield* transport.call(call)).body, [1])
-      const text = yield* Effect.promise(async () => (await transport.fetch(`https://localhost.:${server.port}/`)).text())
+      const text = yield* Effect.promise(async () =>
+        (await transport.fetch(`https://localhost.:${server.port}/`)).text(),
+      )
       assert.strictEqual(text, "[1]")
       assert.deepStrictEqual([...new Set(server.serverNames)], ["localhost"])
     }),
@@ -133,14 +138,17 @@ describe("a host with several addresses", () => {
     }),
   )
 
-  it.live.each([["127.0.0.1", "::1"], ["::1", "127.0.0.1"]].map((addresses) => ({ addresses })))(
-    "is reached at the one that lives: $addresses",
-    ({ addresses }) =>
-      Effect.gen(function* () {
-        resolve({ "host.test": addresses })
-        const server = yield* httpServer((_, response) => response.end("[1]"))
-        assert.deepStrictEqual((yield* (yield* open(`http://host.test:${server.port}/`)).call(call)).body, [1])
-      }),
+  it.live.each(
+    [
+      ["127.0.0.1", "::1"],
+      ["::1", "127.0.0.1"],
+    ].map((addresses) => ({ addresses })),
+  )("is reached at the one that lives: $addresses", ({ addresses }) =>
+    Effect.gen(function* () {
+      resolve({ "host.test": addresses })
+      const server = yield* httpServer((_, response) => response.end("[1]"))
+      assert.deepStrictEqual((yield* (yield* open(`http://host.test:${server.port}/`)).call(call)).body, [1])
+    }),
   )
 
   it.live.each(["socks4", "socks5"])("is reached through %s, which is asked for one after the other", (scheme) =>

@@ -43,11 +43,14 @@ describe("a response as gateways change it", () => {
     { what: "without length", bytes: `${ok}Connection: close\r\n\r\n[1]`, ends: true },
     { what: "with a length, closed after it", bytes: ok + list, ends: true },
     { what: "with trailers", bytes: `${ok}Trailer: X-A\r\n${chunked}X-A: 1\r\n\r\n` },
-    { what: "chunked in capitals", bytes: ok + chunked.toUpperCase() + "\r\n" },
+    { what: "chunked in capitals", bytes: `${ok}${chunked.toUpperCase()}\r\n` },
     { what: "with headers in odd case", bytes: `${ok}cOnTeNt-TyPe: application/json\r\nCONTENT-LENGTH: 3\r\n\r\n[1]` },
     { what: "without a reason", bytes: `HTTP/1.1 200\r\n${list}` },
     { what: "with a header in Latin-1", bytes: Buffer.from(`${ok}X-A: é\r\n${list}`, "latin1") },
-    { what: "with an offer to upgrade", bytes: `${ok}Upgrade: h2c\r\nConnection: Upgrade\r\nAlt-Svc: h3=":443"\r\n${list}` },
+    {
+      what: "with an offer to upgrade",
+      bytes: `${ok}Upgrade: h2c\r\nConnection: Upgrade\r\nAlt-Svc: h3=":443"\r\n${list}`,
+    },
     { what: "that is not kept alive", bytes: `${ok}Keep-Alive: timeout=0\r\n${list}` },
     { what: "with its media type twice", bytes: `${ok}Content-Type: application/json\r\n${list}` },
     { what: "with an empty media type", bytes: `${ok}Content-Type: \r\nContent-Length: 3\r\n\r\n[1]` },
@@ -75,14 +78,39 @@ describe("a response as gateways change it", () => {
   )
 
   it.live.each([
-    { what: "an interim 100 that nobody asked for", bytes: `HTTP/1.1 100 Continue\r\n\r\n${ok}${list}`, said: /^reset: .* interim one \(100\)/ },
-    { what: "a coding that it is not in", bytes: `${ok}Content-Encoding: gzip\r\n${list}`, said: /^not-json: .* the body is not in the content coding/ },
+    {
+      what: "an interim 100 that nobody asked for",
+      bytes: `HTTP/1.1 100 Continue\r\n\r\n${ok}${list}`,
+      said: /^reset: .* interim one \(100\)/,
+    },
+    {
+      what: "a coding that it is not in",
+      bytes: `${ok}Content-Encoding: gzip\r\n${list}`,
+      said: /^not-json: .* the body is not in the content coding/,
+    },
     { what: "two lengths", bytes: `${ok}Content-Length: 2\r\n${list}`, said: /^reset: .*content-length/ },
-    { what: "two media types", bytes: `${ok}Content-Type: text/html\r\n${list}`, said: /^not-json: .* an odd media type/ },
-    { what: "407 of a proxy that we do not know of", bytes: `HTTP/1.1 407 x\r\n${list}`, said: /^proxy: Proxy Authentication Required \(407\)$/ },
+    {
+      what: "two media types",
+      bytes: `${ok}Content-Type: text/html\r\n${list}`,
+      said: /^not-json: .* an odd media type/,
+    },
+    {
+      what: "407 of a proxy that we do not know of",
+      bytes: `HTTP/1.1 407 x\r\n${list}`,
+      said: /^proxy: Proxy Authentication Required \(407\)$/,
+    },
     { what: "a way to log in", bytes: `HTTP/1.1 302 x\r\nLocation: /login\r\n${list}`, said: /^status: \[1\]$/ },
-    { what: "an error in a coding that it is not in", bytes: `HTTP/1.1 502 x\r\nContent-Encoding: gzip\r\n${list}`, said: /^status: a body that cannot be read$/ },
-    { what: "an error that breaks off", bytes: "HTTP/1.1 404 x\r\nContent-Length: 9\r\n\r\n[1]", ends: true, said: /^status: a body that cannot be read$/ },
+    {
+      what: "an error in a coding that it is not in",
+      bytes: `HTTP/1.1 502 x\r\nContent-Encoding: gzip\r\n${list}`,
+      said: /^status: a body that cannot be read$/,
+    },
+    {
+      what: "an error that breaks off",
+      bytes: "HTTP/1.1 404 x\r\nContent-Length: 9\r\n\r\n[1]",
+      ends: true,
+      said: /^status: a body that cannot be read$/,
+    },
   ])("is a failure that says why: $what", ({ bytes, said, ends = false }) =>
     Effect.gen(function* () {
       for (const result of yield* calls(bytes, { ends })) {
