@@ -3,6 +3,7 @@ import { Effect, Layer, Logger, Option, References } from "effect"
 import { Flag } from "effect/cli"
 import { jsonLine, type MaskText, terminalLine } from "./log-lines.ts"
 import { makeLogWriter } from "./log-writer.ts"
+import { trustAuthorities } from "./trusted-authorities.ts"
 
 /** `--config FILE`, as every command takes it. */
 export const configFlag = Flag.String("config").pipe(
@@ -10,13 +11,24 @@ export const configFlag = Flag.String("config").pipe(
   Flag.optional,
 )
 
-/** The configuration of this process. */
+/** The configuration of this process, which from then on trusts the authorities that its environment names. */
 export const settingsFrom = (config: Option.Option<string>) =>
-  loadSettings({
-    ...(Option.isSome(config) ? { configPath: config.value } : {}),
-    environment: process.env,
-    workingDirectory: process.cwd(),
-  })
+  Effect.map(
+    loadSettings({
+      ...(Option.isSome(config) ? { configPath: config.value } : {}),
+      environment: process.env,
+      workingDirectory: process.cwd(),
+    }),
+    (settings): ProxySettings => {
+      const { added, warnings } = trustAuthorities(process.env)
+      const authorities = { path: "SSL_CERT_FILE", value: `${added} more authorities`, source: "environment" }
+      return {
+        ...settings,
+        effective: added === 0 ? settings.effective : [...settings.effective, authorities],
+        warnings: [...settings.warnings, ...warnings],
+      }
+    },
+  )
 
 /**
  * Logs for people on a terminal, else as JSON lines; on standard error, where a command's own output is not. No line holds

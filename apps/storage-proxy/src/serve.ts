@@ -114,7 +114,7 @@ export const serve = Command.make(
   },
   Effect.fn(function* ({ config, host, port }) {
     const settings = yield* settingsFrom(config)
-    const telemetry = yield* telemetryFor(settings)
+    const telemetry = telemetryFor(settings)
     const { effective } = settings
     const configuration = Effect.logInfo("Configuration").pipe(
       Effect.annotateLogs(

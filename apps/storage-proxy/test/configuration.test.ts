@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { describe, expect, test } from "vitest"
-import { aDirectory, aFile, aSandbox, environmentOf, finished } from "./a-process.ts"
+import { aDirectory, aFile, aSandbox, environmentOf, finished, serving } from "./a-process.ts"
 
 const commands = [["serve", "--port", "0"], ["check"], ["export"]] as const
 
@@ -51,6 +51,35 @@ describe("a bad configuration", () => {
     const { code, stderr } = await finished(["serve", "--port", "0"], { environment })
     expect(code).toBe(2)
     expect(stderr).toContain("hpc_user_api.client_secret")
+  })
+})
+
+describe("the environment's own variables", () => {
+  test("never end it, however wrong: each that is ignored is a line of the log, without a secret", async () => {
+    const { stderr } = await serving([], {
+      environment: {
+        ...environmentOf(await aSandbox()),
+        HTTPS_PROXY: "bob:hunter2@proxy.example.org:3128",
+        ALL_PROXY: "ftp://bob:hunter2@proxy.example.org",
+        NO_PROXY: "127.0.0.1,<local>",
+        SSL_CERT_FILE: "/nowhere/ca.pem",
+        OTEL_TRACES_EXPORTER: "zipkin",
+        OTEL_EXPORTER_OTLP_HEADERS: "a b=hunter2",
+      },
+    })
+    const logged = stderr()
+    for (const variable of [
+      "ALL_PROXY",
+      "NO_PROXY",
+      "SSL_CERT_FILE",
+      "OTEL_TRACES_EXPORTER",
+      "OTEL_EXPORTER_OTLP_HEADERS",
+    ]) {
+      expect(logged.split("\n").filter((line) => line.includes(`"${variable}`)).length).toBe(1)
+    }
+    // A proxy without scheme is one by HTTP.
+    expect(logged).not.toContain('"HTTPS_PROXY')
+    expect(logged).not.toContain("hunter2")
   })
 })
 

@@ -71,8 +71,11 @@ const mediaTypeOf = (
   response: Response,
 ): { readonly type: string | undefined; readonly charset: string | undefined } => {
   const header = response.headers.get("content-type")
-  if (header === null) return { type: undefined, charset: undefined }
-  const [essence = "", ...parameters] = header.slice(0, headerShown).toLowerCase().split(";")
+  const values = (header ?? "").slice(0, headerShown).toLowerCase().split(",")
+  // A gateway may have written it once more.
+  const value = values.every((one) => one.trim() === values[0]?.trim()) ? values[0] : header
+  if (!value?.trim()) return { type: undefined, charset: undefined }
+  const [essence = "", ...parameters] = value.split(";")
   const type = essence.trim()
   const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith("charset="))
   return {

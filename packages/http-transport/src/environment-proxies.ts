@@ -1,14 +1,18 @@
 import { BlockList, isIP } from "node:net"
+import { domainToASCII } from "node:url"
+import { unbracketed } from "./connector.ts"
 
-/** What the variables `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say. Decided for each URL that is asked. */
+/** What the variables `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say. Decided for each URL that is asked. */
 export interface EnvironmentProxies {
-  /** The proxy for `http://` URLs, of any kind that is allowed. Default: direct. */
+  /** The proxy for `http://` URLs, of any kind that is allowed; `http://` if it has no scheme. Default: `all`. */
   readonly http?: string
-  /** The proxy for `https://` URLs, of any kind that is allowed. Default: direct. */
+  /** The proxy for `https://` URLs, likewise. Default: `all`. */
   readonly https?: string
+  /** The proxy for URLs of a scheme without a proxy of its own. Default: direct. */
+  readonly all?: string
   /**
-   * Hosts that are reached directly, separated by commas: `example.org` and `.example.org` with all below, `host:port`,
-   * addresses, blocks of addresses (`10.0.0.0/8`), `*` for all. Default: none.
+   * Hosts that are reached directly, separated by commas: `example.org`, `.example.org` and `*.example.org` with all below,
+   * `host:port`, addresses, blocks of addresses (`10.0.0.0/8`, `10.*`), `*` for all. Default: none.
    */
   readonly no?: string
 }
@@ -22,32 +26,39 @@ export interface EnvironmentProxies {
 export const environmentProxies = (environment: Readonly<Record<string, string | undefined>>): EnvironmentProxies => {
   const read = (...names: ReadonlyArray<string>) =>
     names.map((name) => environment[name]?.trim()).find((value) => value !== undefined && value !== "")
-  const http = environment.REQUEST_METHOD === undefined ? read("http_proxy", "HTTP_PROXY") : read("http_proxy")
-  const https = read("https_proxy", "HTTPS_PROXY")
-  const no = read("no_proxy", "NO_PROXY")
-  return {
-    ...(http === undefined ? {} : { http }),
-    ...(https === undefined ? {} : { https }),
-    ...(no === undefined ? {} : { no }),
+  const values = {
+    http: environment.REQUEST_METHOD === undefined ? read("http_proxy", "HTTP_PROXY") : read("http_proxy"),
+    https: read("https_proxy", "HTTPS_PROXY"),
+    all: read("all_proxy", "ALL_PROXY"),
+    no: read("no_proxy", "NO_PROXY"),
   }
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
 }
 
 /**
- * Which of the proxies is for a URL: `http` or `https` by its scheme, `undefined` where it goes direct. An entry of `no`
- * that can be read as nothing matches nothing.
+ * Which of the proxies is for a URL: `http` or `https` by its scheme, `all` if there is none for that, `undefined` if it is
+ * reached directly. An entry of `no` that can be read as nothing matches nothing.
  */
-export const environmentChoice = (proxies: EnvironmentProxies): ((url: URL) => "http" | "https" | undefined) => {
-  const exceptions = (proxies.no ?? "")
-    .split(/[\s,]+/)
-    .filter((entry) => entry !== "")
-    .map(exceptionFrom)
+export const environmentChoice = (
+  proxies: EnvironmentProxies,
+): ((url: URL) => "http" | "https" | "all" | undefined) => {
+  const exceptions = entriesOf(proxies).map((entry) => exceptionFrom(entry) ?? (() => false))
   return (url) => {
     const scheme = url.protocol === "https:" ? "https" : url.protocol === "http:" ? "http" : undefined
-    if (scheme === undefined || proxies[scheme] === undefined) return undefined
+    if (scheme === undefined) return undefined
+    const choice = proxies[scheme] === undefined ? "all" : scheme
+    if (proxies[choice] === undefined) return undefined
     const host = { name: hostName(url.hostname), port: url.port || (scheme === "https" ? "443" : "80") }
-    return exceptions.some((matches) => matches(host)) ? undefined : scheme
+    return exceptions.some((matches) => matches(host)) ? undefined : choice
   }
 }
+
+/** The entries of `no` that can be read as nothing. */
+export const unreadableExceptions = (proxies: EnvironmentProxies): ReadonlyArray<string> =>
+  entriesOf(proxies).filter((entry) => exceptionFrom(entry) === undefined)
+
+/** Commas and blanks are usual; `;` and `|` are Windows' and Java's. */
+const entriesOf = ({ no = "" }: EnvironmentProxies) => no.split(/[\s,;|]+/).filter((entry) => entry !== "")
 
 interface Host {
   /** A name in lower case without closing dot, or an address without brackets. */
@@ -55,27 +66,34 @@ interface Host {
   readonly port: string
 }
 
-const hostName = (host: string) =>
-  host
-    .toLowerCase()
-    .replace(/^\[(.*)\]$/, "$1")
-    .replace(/\.$/, "")
+const hostName = (host: string) => unbracketed(host.toLowerCase()).replace(/\.$/, "")
 
 const family = (address: string) => (isIP(address) === 6 ? "ipv6" : "ipv4")
 
-const exceptionFrom = (entry: string): ((host: Host) => boolean) => {
+type Exception = (host: Host) => boolean
+
+const exceptionFrom = (entry: string): Exception | undefined => {
   if (entry === "*") return () => true
   const [, network = "", prefix = ""] = /^(.+)\/(\d{1,3})$/.exec(entry) ?? []
   if (network !== "") return blockFrom(hostName(network), Number(prefix))
+  // `10.*`, as `10.0.0.0/8` is written elsewhere.
+  const [, octets = ""] = /^(\d{1,3}(?:\.\d{1,3}){0,2})(?:\.\*)+$/.exec(entry) ?? []
+  if (octets !== "") {
+    const given = octets.split(".")
+    return blockFrom([...given, "0", "0", "0"].slice(0, 4).join("."), given.length * 8)
+  }
   // An IPv6 address with a port has brackets; without them all of its colons are its own.
   const [, host = entry, port] = isIP(entry) === 6 ? [] : (/^(.+):(\d+)$/.exec(entry) ?? [])
-  const matches = hostFrom(hostName(host).replace(/^\./, ""))
-  return (asked) => (port === undefined || Number(port) === Number(asked.port)) && matches(asked.name)
+  const matches = hostFrom(hostName(host).replace(/^\*?\./, ""))
+  return matches && ((asked) => (port === undefined || Number(port) === Number(asked.port)) && matches(asked.name))
 }
 
-const hostFrom = (wanted: string): ((name: string) => boolean) => {
+const hostFrom = (wanted: string): ((name: string) => boolean) | undefined => {
   if (isIP(wanted) === 0) {
-    return (name) => wanted !== "" && isIP(name) === 0 && (name === wanted || name.endsWith(`.${wanted}`))
+    // As URLs have it, in ASCII.
+    const name = /[*:/]/.test(wanted) ? "" : domainToASCII(wanted)
+    if (name === "") return undefined
+    return (asked) => isIP(asked) === 0 && (asked === name || asked.endsWith(`.${name}`))
   }
   // One IPv6 address can be written in several ways.
   const list = new BlockList()
@@ -83,8 +101,8 @@ const hostFrom = (wanted: string): ((name: string) => boolean) => {
   return (name) => isIP(name) !== 0 && list.check(name, family(name))
 }
 
-const blockFrom = (network: string, prefix: number): ((host: Host) => boolean) => {
-  if (isIP(network) === 0 || prefix > (isIP(network) === 6 ? 128 : 32)) return () => false
+const blockFrom = (network: string, prefix: number): Exception | undefined => {
+  if (isIP(network) === 0 || prefix > (isIP(network) === 6 ? 128 : 32)) return undefined
   const list = new BlockList()
   list.addSubnet(network, prefix, family(network))
   return ({ name }) => isIP(name) !== 0 && list.check(name, family(name))

@@ -107,6 +107,13 @@ const reasonByCode: Record<string, TransportFailureReason> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "tls",
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: "tls",
   HOSTNAME_MISMATCH: "tls",
+  Z_DATA_ERROR: "not-json",
+}
+
+/** What messages mean that do not say it themselves. */
+const explanations: Readonly<Record<string, string>> = {
+  "bad response": "a response without a request, or an interim one (100) that nobody asked for",
+  "incorrect header check": "the body is not in the content coding that its header names",
 }
 
 /** Characters of a message of the system or a library. */
@@ -127,7 +134,8 @@ export const transportFailureFrom = (
     new TransportFailure({ ...about, reason, detail: redactor(secrets)(detail.slice(0, maxDetail)) })
   let detail = String(thrown)
   for (const cause of causesOf(thrown)) {
-    detail = textOf(cause) || detail
+    const text = textOf(cause)
+    detail = (Object.hasOwn(explanations, text) ? `${text}: ${explanations[text]}` : text) || detail
     const reason = reasonOf(cause)
     if (reason !== undefined) return failure(reason, detail)
   }

@@ -1,6 +1,7 @@
 import { Agent, type Dispatcher, Dispatcher1Wrapper } from "undici"
-import { httpProxyPool, type PoolLimits } from "./http-proxy.ts"
-import type { ProxyServer } from "./proxy.ts"
+import { connectorFor } from "./connector.ts"
+import { httpProxyPool, isForwarded, type PoolLimits, type RequestPool } from "./http-proxy.ts"
+import { atProxy, InvalidProxy, ProxyHandshakeError, type ProxyServer } from "./proxy.ts"
 import { socksConnector } from "./socks-proxy.ts"
 import { type TlsProfile, upstreamTls } from "./tls-profile.ts"
 import type { ProxyTo } from "./way.ts"
@@ -30,10 +31,11 @@ export const makeFetch = (options: FetchOptions): { fetch: typeof fetch; close: 
   // Deadlines are the caller's, one for all phases: a second clock here would only contradict it.
   const limits: PoolLimits = { connections: options.connections, headersTimeout: 0, bodyTimeout: 0 }
   const timeout = options.connectTimeout
-  const direct = new Agent({ ...limits, connect: { ...tls, allowH2: false, timeout } })
-  const pools = new Map<string, Dispatcher>()
-  const poolBehind = (proxy: ProxyServer | undefined): Dispatcher => {
+  const direct = new Agent({ ...limits, connect: connectorFor(tls, timeout) })
+  const pools = new Map<string, RequestPool>()
+  const poolBehind = (proxy: ProxyServer | InvalidProxy | undefined): RequestPool => {
     if (proxy === undefined) return direct
+    if (proxy instanceof InvalidProxy) return unusable(proxy)
     const { url } = proxy
     const kept = pools.get(url.href)
     if (kept !== undefined) return kept
@@ -44,9 +46,12 @@ export const makeFetch = (options: FetchOptions): { fetch: typeof fetch; close: 
     return pool
   }
   // Chosen here and not in `fetch`, so that a redirect that is followed goes the way of its own URL.
-  const routed = direct.compose(
-    () => (request, handler) => poolBehind(options.proxyTo(String(request.origin))).dispatch(request, handler),
-  )
+  const routed = direct.compose(() => (request, handler) => {
+    const origin = String(request.origin)
+    const proxy = options.proxyTo(origin)
+    const goesToProxy = proxy !== undefined && !(proxy instanceof InvalidProxy) && isForwarded(origin, proxy.url)
+    return poolBehind(proxy).dispatch(request, blamingProxy(handler, goesToProxy))
+  })
   // Node's own fetch speaks an older dispatcher interface than undici 8's pools.
   const dispatcher = new Dispatcher1Wrapper(routed)
   return {
@@ -60,6 +65,41 @@ export const makeFetch = (options: FetchOptions): { fetch: typeof fetch; close: 
     },
   }
 }
+
+/**
+ * A request's handler, with what a proxy did as the proxy's failure. A 407 is one, whether or not we know of the proxy; by
+ * itself fetch fails at it without a word.
+ *
+ * @param goesToProxy whether the request is one to the proxy, in absolute form. Then whatever fails before the response is
+ *   the proxy's: there is no other connection than that to it, and for its own to the upstream it has a response (502)
+ */
+const blamingProxy = (handler: Dispatcher.DispatchHandler, goesToProxy: boolean): Dispatcher.DispatchHandler => {
+  let answered = false
+  return {
+    onRequestStart: (controller, context) => handler.onRequestStart?.(controller, context),
+    onBodySent: (chunk) => handler.onBodySent?.(chunk),
+    onRequestSent: () => handler.onRequestSent?.(),
+    onResponseStarted: () => handler.onResponseStarted?.(),
+    onResponseStart: (controller, status, headers, message) => {
+      if (status === 407) return controller.abort(new ProxyHandshakeError("Proxy Authentication Required (407)"))
+      // An interim response is the first of several.
+      answered = status >= 200
+      handler.onResponseStart?.(controller, status, headers, message)
+    },
+    onResponseData: (controller, chunk) => handler.onResponseData?.(controller, chunk),
+    onResponseEnd: (controller, trailers) => handler.onResponseEnd?.(controller, trailers),
+    onResponseError: (controller, error) =>
+      handler.onResponseError?.(controller, goesToProxy && !answered ? atProxy(error) : error),
+  }
+}
+
+/** In place of a pool behind a proxy that cannot be: nothing is sent, least of all past it. */
+const unusable = (proxy: InvalidProxy): RequestPool => ({
+  dispatch: () => {
+    throw atProxy(proxy)
+  },
+  destroy: async () => {},
+})
 
 /**
  * Counts decoded bytes: undici's own limit counts those on the wire, and a small gzip body can hold a huge one.

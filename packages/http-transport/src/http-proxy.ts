@@ -1,7 +1,8 @@
 import { STATUS_CODES } from "node:http"
-import { isIP } from "node:net"
+import type { Socket } from "node:net"
 import { getCACertificates } from "node:tls"
-import { type buildConnector, type Dispatcher, Pool, ProxyAgent } from "undici"
+import { Agent, type buildConnector, type Dispatcher, Pool } from "undici"
+import { connectorFor, unbracketed } from "./connector.ts"
 import { atProxy, basicCredentials, ProxyHandshakeError, proxyLogin } from "./proxy.ts"
 import type { UpstreamTls } from "./tls-profile.ts"
 
@@ -12,6 +13,16 @@ export interface PoolLimits {
   readonly bodyTimeout: number
 }
 
+/** Connections that requests are sent on. */
+export interface RequestPool {
+  readonly dispatch: Dispatcher["dispatch"]
+  /** Ends the connections and whatever is under way on them. */
+  readonly destroy: () => Promise<unknown>
+}
+
+/** Bytes of a proxy's responses to one CONNECT: interim ones and headers. As many as Node takes of headers. */
+const mostHeaderBytes = 16 * 1024
+
 /**
  * The pool behind an HTTP proxy: https upstreams in a tunnel (CONNECT, RFC 9110 section 9.3.6), http ones by requests in
  * absolute form (RFC 9112 section 3.2.2), as curl and httpx do.
@@ -19,30 +30,49 @@ export interface PoolLimits {
  * The profile `tls` is the upstream's. The certificate of an `https://` proxy is always checked, by the system's
  * authorities and those of the profile: one that serves the upstream alone would otherwise shut the proxy out.
  *
- * @param timeout milliseconds for the tunnel, the proxy's answer to CONNECT included, and again for the upstream's TLS
+ * @param timeout milliseconds for the tunnel, the proxy's response to CONNECT included, and again for the upstream's TLS
  */
-export const httpProxyPool = (proxy: URL, tls: UpstreamTls, limits: PoolLimits, timeout: number): Dispatcher => {
+export const httpProxyPool = (proxy: URL, tls: UpstreamTls, limits: PoolLimits, timeout: number): RequestPool => {
   const login = proxyLogin(proxy)
-  const pool = new ProxyAgent({
-    ...limits,
-    // Without the login, which a URL in somebody's error would tell, and without a path, which a proxy does not have.
-    uri: `${proxy.protocol}//${proxy.host}`,
-    ...(login === undefined ? {} : { token: basicCredentials(login) }),
-    requestTls: { ...tls, allowH2: false, timeout },
-    proxyTls: {
-      ...(tls.ca === undefined ? {} : { ca: [...getCACertificates("default"), tls.ca] }),
+  const headers = login === undefined ? {} : { "proxy-authorization": basicCredentials(login) }
+  const toProxy = connectorFor(
+    {
       rejectUnauthorized: true,
-      allowH2: false,
-      timeout,
+      ...(tls.ca === undefined ? {} : { ca: [...getCACertificates("default"), tls.ca] }),
     },
-    clientFactory: (origin, given) => tunnelling(new Pool(origin, withoutIpServername(given)), timeout),
-    // undici forgets the limits on the way to its pool for requests in absolute form.
-    factory: (origin, given) => new Pool(origin, { ...limits, ...withoutIpServername(given) }),
-  })
-  return pool.compose(
-    (dispatch) => (request, handler) =>
-      dispatch(request, isForwarded(String(request.origin), proxy) ? failingAtProxy(handler) : handler),
+    timeout,
   )
+  const toUpstream = connectorFor(tls, timeout)
+  const tunnels = new Agent({
+    ...limits,
+    connect: (options, callback) => {
+      openTunnel(toProxy, proxy, options, headers, timeout).then(
+        (httpSocket) => toUpstream({ ...options, httpSocket }, callback),
+        (cause: unknown) => callback(atProxy(cause), null),
+      )
+    },
+  })
+  // One for all requests, so that a connection is kept from upstream to upstream.
+  const pinned = { servername: proxy.hostname }
+  // Without the login, which a URL in somebody's error would tell, and without a path, which a proxy does not have.
+  const forwarding = new Pool(`${proxy.protocol}//${proxy.host}`, { ...limits, connect: toProxy })
+  return {
+    dispatch: (request, handler) => {
+      if (!isForwarded(String(request.origin), proxy)) return tunnels.dispatch(request, handler)
+      const { origin, host } = new URL(String(request.origin))
+      return forwarding.dispatch(
+        {
+          ...request,
+          path: `${origin}${request.path}`,
+          // fetch has them as an object.
+          headers: { ...(request.headers as Record<string, string>), host, ...headers },
+          ...pinned,
+        },
+        handler,
+      )
+    },
+    destroy: () => Promise.all([tunnels.destroy(), forwarding.destroy()]),
+  }
 }
 
 /**
@@ -53,55 +83,75 @@ export const isForwarded = (url: string, proxy: URL): boolean =>
   /^https?:$/.test(proxy.protocol) && URL.canParse(url) && new URL(url).protocol === "http:"
 
 /**
- * The handler of a request in absolute form, for which what fails before the answer is the proxy's: there is no other
- * connection than that to it, and for its own to the upstream it has an answer (502). A 407 undici makes a failure.
+ * A connection to the proxy on which it has opened a tunnel: any success of CONNECT, whatever its headers are, after any
+ * number of interim responses. (undici and node:http take the first response for the last, and undici wants exactly 200.)
+ *
+ * Fails with what the proxy responded, if it is no success.
  */
-const failingAtProxy = (handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandler => {
-  let answered = false
-  return {
-    onRequestStart: (controller, context) => handler.onRequestStart?.(controller, context),
-    onBodySent: (chunk) => handler.onBodySent?.(chunk),
-    onRequestSent: () => handler.onRequestSent?.(),
-    onResponseStarted: () => handler.onResponseStarted?.(),
-    onResponseStart: (controller, status, headers, message) => {
-      answered = true
-      handler.onResponseStart?.(controller, status, headers, message)
-    },
-    onResponseData: (controller, chunk) => handler.onResponseData?.(controller, chunk),
-    onResponseEnd: (controller, trailers) => handler.onResponseEnd?.(controller, trailers),
-    onResponseError: (controller, error) => handler.onResponseError?.(controller, answered ? error : atProxy(error)),
-  }
-}
-
-/**
- * The pool of connections to the proxy with failures of CONNECT as the proxy's. As undici has them, a refused connection
- * looks like the upstream's, and an answer that is no 200 like an abort of the caller.
- */
-const tunnelling = (pool: Pool, timeout: number): Pool => {
-  const open = pool.connect.bind(pool) as (options: Dispatcher.ConnectOptions) => Promise<Dispatcher.ConnectData>
-  const connect = async (options: Dispatcher.ConnectOptions): Promise<Dispatcher.ConnectData> => {
-    const signal = AbortSignal.timeout(timeout)
-    const answer = await open({ ...options, signal }).catch((cause: unknown) => {
-      throw signal.aborted ? new ProxyHandshakeError(`no tunnel within ${timeout / 1000} s`) : atProxy(cause)
+const openTunnel = (
+  toProxy: buildConnector.connector,
+  { protocol, hostname, host, port }: URL,
+  target: buildConnector.Options,
+  headers: Readonly<Record<string, string>>,
+  timeout: number,
+): Promise<Socket> =>
+  new Promise((resolve, reject) => {
+    let opened: Socket | undefined
+    let isOver = false
+    const end = (failure?: Error) => {
+      if (isOver) return
+      isOver = true
+      clearTimeout(timer)
+      opened?.removeAllListeners("data").off("close", closed)
+      if (failure === undefined) return
+      opened?.destroy()
+      reject(failure)
+    }
+    const timer = setTimeout(() => end(new ProxyHandshakeError(`no tunnel within ${timeout / 1000} s`)), timeout)
+    const closed = () => end(new ProxyHandshakeError("it closed the connection without a response to CONNECT"))
+    const reader = responseReader()
+    const read = (socket: Socket) => (chunk: Buffer) => {
+      const response = reader(chunk)
+      if (response === undefined) return
+      if (response instanceof Error) return end(response)
+      end()
+      socket.pause()
+      if (response.rest.length > 0) socket.unshift(response.rest)
+      resolve(socket)
+    }
+    toProxy({ protocol, hostname: unbracketed(hostname), host, port }, (failure, socket) => {
+      if (failure !== null) return end(failure)
+      socket.on("error", end)
+      if (isOver) return void socket.destroy()
+      opened = socket
+      socket.once("close", closed).on("data", read(socket))
+      const authority = target.port ? target.host : `${target.host}:443`
+      const lines = Object.entries({ host: authority, "proxy-connection": "keep-alive", ...headers })
+      const fields = lines.map(([name, value]) => `${name}: ${value}\r\n`).join("")
+      socket.write(`CONNECT ${authority} HTTP/1.1\r\n${fields}\r\n`, "latin1")
     })
-    if (answer.statusCode === 200) return answer
-    answer.socket.on("error", () => {}).destroy()
-    throw new ProxyHandshakeError(
-      `CONNECT was answered ${answer.statusCode} ${STATUS_CODES[answer.statusCode] ?? ""}`.trim(),
-    )
-  }
-  return Object.assign(pool, { connect })
-}
+  })
 
-/** The pool's options with a connector that sends no address as server name, which TLS forbids (RFC 6066 section 3). */
-const withoutIpServername = (given: object): Pool.Options => {
-  const { connect, ...options } = given as { readonly connect: buildConnector.connector }
-  return {
-    ...options,
-    connect: ({ servername, ...rest }, callback) => {
-      // undici passes null for none, whatever its types say.
-      const isName = servername && isIP(servername.replace(/^\[(.*)\]$/, "$1")) === 0
-      connect(isName ? { ...rest, servername } : rest, callback)
-    },
+/** Reads what comes after a CONNECT; gives what follows a success, a failure, or nothing as long as more must come. */
+const responseReader = (): ((chunk: Buffer) => { readonly rest: Buffer } | Error | undefined) => {
+  let text = ""
+  let bytes = 0
+  return (chunk) => {
+    bytes += chunk.length
+    if (bytes > mostHeaderBytes) {
+      return new ProxyHandshakeError(`CONNECT was answered with more than ${mostHeaderBytes} bytes of headers`)
+    }
+    text += chunk.toString("latin1")
+    for (;;) {
+      const blank = /\r?\n\r?\n/.exec(text)
+      if (blank === null) return undefined
+      const status = /^HTTP\/1\.[01] (\d{3})\b/.exec(text)?.[1]
+      if (status === undefined) return new ProxyHandshakeError("what it answered to CONNECT is not HTTP")
+      text = text.slice(blank.index + blank[0].length)
+      const isInterim = status.startsWith("1") && status !== "101"
+      if (isInterim) continue
+      if (status.startsWith("2")) return { rest: Buffer.from(text, "latin1") }
+      return new ProxyHandshakeError(`CONNECT was answered ${status} ${STATUS_CODES[status] ?? ""}`.trim())
+    }
   }
 }

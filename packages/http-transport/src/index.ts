@@ -22,6 +22,7 @@
  */
 export { readErrorText, readJson, tellingNamesOf } from "./body.ts"
 export { type CallOrigin, CurrentCallOrigin } from "./call-origin.ts"
+export { addressTimeout, serverName } from "./connector.ts"
 export { redactor, secretsOfUrl, urlForDisplay, withoutSecrets } from "./credentials.ts"
 export { elapsedMillis } from "./elapsed.ts"
 export { type Endpoint, type EndpointOptions, makeEndpoint } from "./endpoint.ts"
@@ -38,4 +39,4 @@ export { defaultRetryPolicy, httpDate, type RetryPolicy, retryAfterSeconds, retr
 export { CurrentRunningCalls, makeRunningCalls, type RunningCalls } from "./running-calls.ts"
 export type { TlsProfile } from "./tls-profile.ts"
 export { type HttpAnswer, type HttpCall, makeTransport, type Transport, type TransportOptions } from "./transport.ts"
-export type { Way } from "./way.ts"
+export { environmentProxyWarnings, type Way } from "./way.ts"

@@ -8,7 +8,7 @@ export class InvalidProxy extends Schema.TaggedError<InvalidProxy>()("InvalidPro
   found: Schema.String,
   reason: Schema.String,
   /** The variable that says so, where the setting is `EnvironmentProxies`. */
-  variable: Schema.optionalKey(Schema.Literals(["HTTP_PROXY", "HTTPS_PROXY"])),
+  variable: Schema.optionalKey(Schema.Literals(["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])),
 }) {
   override get message() {
     const where = this.variable === undefined ? "" : `${this.variable}: `

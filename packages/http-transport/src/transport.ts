@@ -156,12 +156,14 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
         // Read even where it is not used: an unread body holds its connection.
         if (response.ok) return { status, headers, ...(await readJson(response, call.method === "POST", call.parse)) }
         const retryAfter = retryAfterSeconds(headers)
+        // Its status counts even if its page breaks off, or is not in the coding that it names.
+        const text = await readErrorText(response).catch(() => "a body that cannot be read")
         return new TransportFailure({
           ...about,
           reason: "status",
           status,
           // Error pages for developers repeat the request's headers.
-          detail: redactor(secrets)(excerpt(await readErrorText(response))),
+          detail: redactor(secrets)(excerpt(text)),
           ...(retryAfter === undefined ? {} : { retryAfter }),
         })
       },

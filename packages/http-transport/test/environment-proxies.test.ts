@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { environmentChoice } from "../src/environment-proxies.ts"
-import { environmentProxies } from "../src/index.ts"
+import { environmentProxies, environmentProxyWarnings } from "../src/index.ts"
 
 describe("the variables", () => {
   it.each([
@@ -44,7 +44,9 @@ describe("the variables", () => {
       environment: { REQUEST_METHOD: "GET", http_proxy: "a", HTTP_PROXY: "http://evil:1" },
       read: { http: "a" },
     },
-    { why: "ALL_PROXY and others are not read", environment: { ALL_PROXY: "a", FTP_PROXY: "b" }, read: {} },
+    { why: "ALL_PROXY has its place", environment: { ALL_PROXY: "a" }, read: { all: "a" } },
+    { why: "all_proxy counts before ALL_PROXY", environment: { all_proxy: "a", ALL_PROXY: "A" }, read: { all: "a" } },
+    { why: "others are not read", environment: { FTP_PROXY: "b", SOCKS_PROXY: "c" }, read: {} },
   ])("$why", ({ environment, read }) => {
     assert.deepStrictEqual(environmentProxies(environment), read)
   })
@@ -58,6 +60,12 @@ describe("the scheme of a URL", () => {
     { proxies: { https: "b" }, url: "http://example.org/", choice: undefined },
     { proxies: { http: "a", https: "b" }, url: "ftp://example.org/", choice: undefined },
     { proxies: {}, url: "https://example.org/", choice: undefined },
+    { proxies: { all: "c" }, url: "https://example.org/", choice: "all" },
+    { proxies: { all: "c" }, url: "http://example.org/", choice: "all" },
+    { proxies: { http: "a", all: "c" }, url: "http://example.org/", choice: "http" },
+    { proxies: { http: "a", all: "c" }, url: "https://example.org/", choice: "all" },
+    { proxies: { all: "c", no: "example.org" }, url: "https://example.org/", choice: undefined },
+    { proxies: { all: "c" }, url: "ftp://example.org/", choice: undefined },
   ])("chooses $choice for $url of $proxies", ({ proxies, url, choice }) => {
     assert.strictEqual(environmentChoice(proxies)(new URL(url)), choice)
   })
@@ -93,7 +101,14 @@ describe("NO_PROXY", () => {
     { no: "*", url: "https://example.org/", direct: true },
     { no: " * ", url: "http://127.0.0.1/", direct: true },
     { no: "a.test,*", url: "https://[::1]/", direct: true },
-    { no: "*.example.org", url: "https://api.example.org/", direct: false },
+    { no: "*.example.org", url: "https://api.example.org/", direct: true },
+    { no: "*.example.org", url: "https://notexample.org/", direct: false },
+    { no: "*.example.org:8443", url: "https://api.example.org:8443/", direct: true },
+    { no: "*.", url: "https://example.org/", direct: false },
+    { no: "api.*", url: "https://api.example.org/", direct: false },
+    { no: "bücher.example", url: "https://www.bücher.example/", direct: true },
+    { no: "a.test;b.test|example.org", url: "https://example.org/", direct: true },
+    { no: "https://example.org", url: "https://example.org/", direct: false },
     // ports
     { no: "example.org:8443", url: "https://example.org:8443/", direct: true },
     { no: ".example.org:8443", url: "https://api.example.org:8443/", direct: true },
@@ -124,6 +139,11 @@ describe("NO_PROXY", () => {
     { no: "192.168.1.0/25", url: "https://192.168.1.128/", direct: false },
     { no: "0.0.0.0/0", url: "https://203.0.113.9/", direct: true },
     { no: "0.0.0.0/0", url: "https://example.org/", direct: false },
+    { no: "10.*", url: "https://10.200.3.4/", direct: true },
+    { no: "10.*.*.*", url: "https://10.200.3.4/", direct: true },
+    { no: "192.168.*", url: "https://192.168.3.4/", direct: true },
+    { no: "192.168.*", url: "https://192.169.3.4/", direct: false },
+    { no: "10.*", url: "https://10.example.org/", direct: false },
     { no: "fd00::/8", url: "https://[fd12::1]/", direct: true },
     { no: "[fd00::]/8", url: "https://[fd12::1]/", direct: true },
     { no: "fd00::/8", url: "https://[fe80::1]/", direct: false },
@@ -162,6 +182,45 @@ describe("NO_PROXY", () => {
     { no: Schema.String, url: Schema.Literals(["http://a.test/", "https://[::1]:8/"]) },
     ({ no, url }) => {
       assert.isBoolean(goesDirect(no, url))
+    },
+  )
+})
+
+describe("warnings of the environment's proxies", () => {
+  it("nothing is wrong with values as people write them", () => {
+    const warnings = environmentProxyWarnings({
+      http: "proxy.example.org:3128",
+      https: "someone:hunter2@localhost:3128",
+      all: "socks://127.0.0.1:1080/",
+      no: "localhost,127.0.0.1,::1,.svc,*.cluster.local,10.0.0.0/8;192.168.*,169.254.169.254,[fd00::1]:8443",
+    })
+    assert.deepStrictEqual(warnings, [])
+  })
+
+  it("each variable that is no proxy is named once, without its login", () => {
+    const warnings = environmentProxyWarnings({
+      http: "ftp://someone:hunter2@proxy.example.org",
+      https: "someone:hunter2%@proxy.example.org",
+      all: "not a proxy",
+    })
+    assert.deepStrictEqual(
+      warnings.map((one) => one.split(": ")[0]),
+      ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"],
+    )
+    assert.notMatch(warnings.join(), /hunter2|someone/)
+  })
+
+  it("the entries of NO_PROXY that match no host are named, five at most", () => {
+    const [warning, ...more] = environmentProxyWarnings({ no: "a.test,10.0.0.0/33,api.*,<local>,a:b,c://d,e*f,g:h" })
+    assert.deepStrictEqual(more, [])
+    assert.strictEqual(warning, "NO_PROXY: no host is matched by 10.0.0.0/33, api.*, <local>, a:b, c://d, …")
+  })
+
+  it.prop(
+    "no values are an error",
+    { http: Schema.String, https: Schema.String, all: Schema.String, no: Schema.String },
+    (proxies) => {
+      assert.isArray(environmentProxyWarnings(proxies))
     },
   )
 })

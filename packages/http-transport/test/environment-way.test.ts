@@ -131,16 +131,57 @@ describe("proxies of the environment", () => {
     }),
   )
 
-  it.live.each([
-    { proxies: { https: "proxy.example.org:3128" }, variable: "HTTPS_PROXY", reason: "it has no scheme" },
-    { proxies: { http: "ftp://someone:hunter2@proxy.example.org" }, variable: "HTTP_PROXY", reason: "ftp://" },
-  ])("a value that is no proxy is refused with its variable $variable: $reason", ({ proxies, variable, reason }) =>
+  it.live("a value without scheme is an HTTP proxy", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(open("http://127.0.0.1/", { ...proxies, no: "*" }))
-      assert.strictEqual(error._tag, "InvalidProxy")
-      assert.strictEqual(error.variable, variable)
-      assert.match(error.message, new RegExp(`^${variable}: .* is not a proxy: .*${reason}`))
+      const { plain, secure, http } = yield* world
+      const proxies = environmentProxies({
+        HTTP_PROXY: `someone:hunter2@127.0.0.1:${http.port}`,
+        HTTPS_PROXY: `localhost:${http.port}`,
+      })
+      assert.deepStrictEqual((yield* (yield* open(plain.url, proxies)).call(call)).body, [1])
+      const transport = yield* open(secure.url, proxies)
+      assert.deepStrictEqual((yield* transport.call(call)).body, [2])
+      assert.deepStrictEqual(
+        http.asked.map(({ form, credentials }) => [form, credentials]),
+        [
+          ["absolute", `Basic ${Buffer.from("someone:hunter2").toString("base64")}`],
+          ["CONNECT", undefined],
+        ],
+      )
+    }),
+  )
+
+  it.live.each(["socks", "socks5", "http"])("ALL_PROXY=%s://… is on the way to URLs of both schemes", (scheme) =>
+    Effect.gen(function* () {
+      const { plain, secure, http, socks } = yield* world
+      const port = scheme === "http" ? http.port : socks.port
+      const proxies = environmentProxies({ all_proxy: `${scheme}://127.0.0.1:${port}` })
+      assert.deepStrictEqual((yield* (yield* open(plain.url, proxies)).call(call)).body, [1])
+      assert.deepStrictEqual((yield* (yield* open(secure.url, proxies)).call(call)).body, [2])
+      assert.strictEqual(http.asked.length + socks.asked.length, 2)
+    }),
+  )
+
+  it.live("a value that is no proxy is no failure as long as no URL needs it", () =>
+    Effect.gen(function* () {
+      const { plain } = yield* world
+      const transport = yield* open(plain.url, { https: "ftp://someone:hunter2@proxy.example.org" })
+      assert.deepStrictEqual((yield* transport.call(call)).body, [1])
+    }),
+  )
+
+  it.live.each([
+    { proxies: { http: "ftp://someone:hunter2@proxy.example.org" }, variable: "HTTP_PROXY", reason: "ftp://" },
+    { proxies: { all: "someone:hunter2%@proxy.example.org" }, variable: "ALL_PROXY", reason: "percent-encoding" },
+  ])("a value that is no proxy fails the calls that need it, and nobody goes past it: $variable", (sample) =>
+    Effect.gen(function* () {
+      const { plain } = yield* world
+      const error = yield* Effect.flip((yield* open(plain.url, sample.proxies)).call(call))
+      assert.strictEqual(error._tag, "TransportFailure")
+      assert.strictEqual(error._tag === "TransportFailure" && error.reason, "proxy")
+      assert.match(error.message, new RegExp(`${sample.variable}: .* is not a proxy: .*${sample.reason}`))
       assert.notMatch(error.message, /hunter2|someone/)
+      assert.deepStrictEqual(plain.requests, [])
     }),
   )
 })

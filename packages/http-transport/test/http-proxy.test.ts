@@ -1,3 +1,4 @@
+import { connect } from "node:net"
 import { rootCertificates } from "node:tls"
 import { inspect } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
@@ -172,6 +173,84 @@ describe("traffic through an HTTP proxy", () => {
         }),
       )
       assert.instanceOf(yield* Effect.promise(() => begun.ended), Error)
+    }),
+  )
+})
+
+describe("a tunnel through an HTTP proxy", () => {
+  const early = "HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n"
+  it.live.each([
+    { what: "HTTP/1.0", opening: "HTTP/1.0 200 OK\r\n\r\n" },
+    { what: "201", opening: "HTTP/1.1 201 Created\r\n\r\n" },
+    { what: "204 without reason", opening: "HTTP/1.1 204 \r\nVia: a\r\n\r\n" },
+    { what: "299 without blank", opening: "HTTP/1.1 299\r\n\r\n" },
+    { what: "200 with a length", opening: "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" },
+    { what: "200 that is chunked", opening: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" },
+    { what: "200 that closes", opening: "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" },
+    { what: "bare line feeds", opening: "HTTP/1.1 200 OK\nVia: a\n\n" },
+    { what: "100 before 200", opening: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n" },
+    { what: "102 and 103 before 200", opening: `HTTP/1.1 102 Processing\r\n\r\n${early}HTTP/1.1 200 OK\r\n\r\n` },
+  ])("is open after $what", ({ opening }) =>
+    Effect.gen(function* () {
+      const server = yield* httpsServer((_, response) => response.end("[1]"))
+      const proxy = yield* recordingHttpProxy({ opening })
+      const transport = yield* open(server.url, `http://127.0.0.1:${proxy.port}`, { tls: { ca: certificate } })
+      assert.deepStrictEqual((yield* transport.call(call)).body, [1])
+    }),
+  )
+
+  it.live("is open when its response comes byte by byte", () =>
+    Effect.gen(function* () {
+      const server = yield* httpsServer((_, response) => response.end("[1]"))
+      const proxy = yield* tcpServer((socket) =>
+        socket.once("data", async () => {
+          socket.pause()
+          for (const byte of `${early}HTTP/1.1 200 OK\r\n\r\n`) {
+            await new Promise((done) => socket.write(byte, done))
+            await new Promise(setImmediate)
+          }
+          const target = connect(server.port, "127.0.0.1", () => socket.pipe(target).pipe(socket))
+        }),
+      )
+      const transport = yield* open(server.url, proxy.url, { tls: { ca: certificate } })
+      assert.deepStrictEqual((yield* transport.call(call)).body, [1])
+    }),
+  )
+
+  it.live.each([
+    { status: "302 Found\r\nLocation: http://login.example.org/", said: "CONNECT was answered 302 Found" },
+    { status: "101 Switching Protocols", said: "CONNECT was answered 101 Switching Protocols" },
+    { status: "407 x", said: "CONNECT was answered 407 Proxy Authentication Required" },
+    { status: "503 x\r\nContent-Length: 100000", said: "CONNECT was answered 503 Service Unavailable" },
+    { status: "999 x", said: "CONNECT was answered 999" },
+    { status: "20 x", said: "what it answered to CONNECT is not HTTP" },
+    { status: `200 ${"x".repeat(17_000)}`, said: "CONNECT was answered with more than 16384 bytes of headers" },
+  ])("is refused by $status", ({ status, said }) =>
+    Effect.gen(function* () {
+      const proxy = yield* tcpServer((socket) =>
+        socket.once("data", () => socket.write(`${early}HTTP/1.1 ${status}\r\n\r\n`)),
+      )
+      const error = yield* Effect.flip((yield* open("https://127.0.0.1:8080/", proxy.url)).call(call))
+      assert.strictEqual(error.reason, "proxy")
+      assert.strictEqual(error.detail, said)
+    }),
+  )
+
+  it.live("is refused by interim responses without end, and its connection is closed", () =>
+    Effect.gen(function* () {
+      let close = () => {}
+      const closed = new Promise<void>((resolve) => {
+        close = resolve
+      })
+      const proxy = yield* tcpServer((socket) => {
+        const more = () => {
+          while (socket.writable && socket.write(early)) {}
+        }
+        socket.once("data", more).on("drain", more).on("close", close)
+      })
+      const error = yield* Effect.flip((yield* open("https://127.0.0.1:8080/", proxy.url)).call(call))
+      assert.strictEqual(error.detail, "CONNECT was answered with more than 16384 bytes of headers")
+      yield* Effect.promise(() => closed)
     }),
   )
 })

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs"
 import { createServer as createHttpServer, type RequestListener } from "node:http"
 import { createServer as createHttpsServer } from "node:https"
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net"
+import type { TLSSocket } from "node:tls"
 import { Effect } from "effect"
 
 const fixture = (name: string) => readFileSync(new URL(`./fixtures/${name}`, import.meta.url), "utf8")
@@ -42,15 +43,17 @@ export const httpServer = Effect.fnUntraced(function* (answer: RequestListener) 
   return { url: `http://127.0.0.1:${port}/`, port, requests }
 })
 
-/** The same over TLS, with `certificate`. `handshakes` counts connections, whether or not they come to a request. */
+/** The same over TLS, with `certificate`. `connections` are counted whether or not they come to a request; `serverNames` are those asked for (SNI). */
 export const httpsServer = Effect.fnUntraced(function* (answer: RequestListener) {
   const requests: Array<string> = []
   const connections: Array<number> = []
+  const serverNames: Array<string | false> = []
   const server = createHttpsServer({ cert: certificate, key }, recording(requests, answer))
+  server.on("secureConnection", (socket: TLSSocket) => serverNames.push(socket.servername ?? false))
   server.on("connection", () => connections.push(connections.length))
   server.on("tlsClientError", () => {})
   const port = yield* listening(server)
-  return { url: `https://127.0.0.1:${port}/`, port, requests, connections }
+  return { url: `https://127.0.0.1:${port}/`, port, requests, connections, serverNames }
 })
 
 /** A server below HTTP, for answers that no HTTP server gives. */

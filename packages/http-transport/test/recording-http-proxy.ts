@@ -34,6 +34,8 @@ export const recordingHttpProxy = Effect.fnUntraced(function* (
     readonly credentials?: string
     readonly refusal?: number
     readonly tls?: "localhost" | "other.example.org"
+    /** What opens a tunnel, in place of a plain 200: any success after any interim responses. */
+    readonly opening?: string
   } = {},
 ) {
   const asked: Array<AskedHttp> = []
@@ -87,7 +89,7 @@ export const recordingHttpProxy = Effect.fnUntraced(function* (
     const { hostname, port } = new URL(`tunnel://${request.url}`)
     const target = connect({ host: resolved(hostname), port: Number(port) })
     target.once("connect", () => {
-      client.write("HTTP/1.1 200 Connection established\r\n\r\n")
+      client.write(settings.opening ?? "HTTP/1.1 200 Connection established\r\n\r\n")
       client.pipe(target).pipe(client)
     })
     target.on("error", () => refuse(502))
@@ -106,4 +108,4 @@ const page = (status: number, request: IncomingMessage) => {
   return `<h1>${STATUS_CODES[status]}</h1><p>you sent ${shown.join(" and ")}</p>`
 }
 
-const resolved = (host: string) => (host === "localhost" || host.endsWith(".example.org") ? "127.0.0.1" : host)
+const resolved = (host: string) => (/^localhost\.?$|\.example\.org\.?$/.test(host) ? "127.0.0.1" : host)

@@ -92,7 +92,7 @@ const serve5 = async (
 }
 
 const pipe = (client: Socket, host: string, port: number, reply: (open: boolean) => Buffer) => {
-  const local = host === "localhost" || host.endsWith(".example.org")
+  const local = /^localhost\.?$|\.example\.org\.?$/.test(host)
   const target = connect({ host: local ? "127.0.0.1" : host, port, lookup: refuseLookup })
   target.once("connect", () => {
     client.write(reply(true))

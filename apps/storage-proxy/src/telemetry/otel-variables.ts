@@ -1,7 +1,5 @@
 import { hostname } from "node:os"
 import { proxyForDisplay } from "@cscs/http-transport"
-import { ConfigurationInvalid, type ConfigurationProblem } from "@cscs/proxy-server"
-import { Effect } from "effect"
 import manifest from "../../package.json" with { type: "json" }
 import type { Sampler } from "./sampling.ts"
 
@@ -31,34 +29,39 @@ export interface OpenTelemetry {
  * Effect's own layers read some of them; they would be silent about the protocol and the sampler, end the process with a
  * stack trace where a value cannot be, and send nothing unless `OTEL_TRACES_EXPORTER` and its like are given.
  *
- * Traces and metrics go out where there is an endpoint for them. Logs do where `OTEL_LOGS_EXPORTER` says `otlp`, too: they
- * are on standard error already, and whoever collects them there would have them twice.
+ * Traces and metrics go out if there is an endpoint for them. Logs do if `OTEL_LOGS_EXPORTER` is `otlp`, too: they are on
+ * standard error already, and whoever collects them there would have them twice.
+ *
+ * As the specification has it, a value that is unknown is a warning, and the default counts. Only an endpoint has none: what
+ * was meant for another is not sent anywhere, nor are its headers.
  */
 export const readOtelVariables = (
   variables: Readonly<Record<string, string>>,
-): Effect.Effect<OpenTelemetry, ConfigurationInvalid> =>
-  Effect.suspend(() => {
-    const { read, problems } = reader(variables)
-    if (read("OTEL_SDK_DISABLED", flag) === true) return Effect.succeed({ resource: resourceOf(read) })
-    const traces = destinationOf("TRACES", "otlp", variables, read)
-    const metrics = destinationOf("METRICS", "otlp", variables, read)
-    const logs = destinationOf("LOGS", "none", variables, read)
-    const settings = {
-      resource: resourceOf(read),
-      ...(traces && {
-        traces: {
-          ...traces,
-          sampler: samplerOf(read),
-          interval: read("OTEL_BSP_SCHEDULE_DELAY", milliseconds) ?? 5000,
-        },
-      }),
-      ...(metrics && {
-        metrics: { ...metrics, interval: read("OTEL_METRIC_EXPORT_INTERVAL", milliseconds) ?? 60_000 },
-      }),
-      ...(logs && { logs }),
-    }
-    return problems.length === 0 ? Effect.succeed(settings) : Effect.fail(new ConfigurationInvalid({ problems }))
-  })
+): OpenTelemetry & { readonly warnings: ReadonlyArray<string> } => {
+  const { read, readList, warnings, unread } = reader(variables)
+  if (read("OTEL_SDK_DISABLED", flag) === true) return { resource: resourceOf(read), warnings }
+  const destination = (signal: "TRACES" | "METRICS" | "LOGS", byDefault: "otlp" | "none") => {
+    const exporters = readList(`OTEL_${signal}_EXPORTER`, ["otlp", "none"])
+    const to = destinationOf(signal, variables, read)
+    return exporters.includes("otlp") || (byDefault === "otlp" && exporters.length === 0) ? to : undefined
+  }
+  const traces = destination("TRACES", "otlp")
+  const metrics = destination("METRICS", "otlp")
+  const logs = destination("LOGS", "none")
+  const sampler = samplerOf(read)
+  const tracesInterval = read("OTEL_BSP_SCHEDULE_DELAY", milliseconds) ?? 5000
+  const metricsInterval = read("OTEL_METRIC_EXPORT_INTERVAL", milliseconds) ?? 60_000
+  // The trace's context is all that is passed on; of a caller's baggage nothing is used.
+  readList("OTEL_PROPAGATORS", ["tracecontext", "baggage"])
+  const resource = resourceOf(read)
+  return {
+    resource,
+    ...(traces && { traces: { ...traces, sampler, interval: tracesInterval } }),
+    ...(metrics && { metrics: { ...metrics, interval: metricsInterval } }),
+    ...(logs && { logs }),
+    warnings: traces || metrics || logs ? [...warnings, ...unread()] : warnings,
+  }
+}
 
 /** What a variable may be. */
 interface Kind<A> {
@@ -70,45 +73,71 @@ interface Kind<A> {
 
 type Read = <A>(name: string, kind: Kind<A>) => A | undefined
 
+/** Names of variables in one line of the log. */
+const mostNames = 10
+
 const reader = (variables: Readonly<Record<string, string>>) => {
-  const problems: Array<ConfigurationProblem> = []
-  const read: Read = (name, { allowed, decode, isSecret }) => {
-    const text = variables[name]
+  const warnings: Array<string> = []
+  const names = new Set<string>()
+  /** An empty variable is unset. */
+  const given = (name: string): string | undefined => {
+    names.add(name)
+    return variables[name]?.trim() || undefined
+  }
+  const warn = (name: string, text: string, { allowed, isSecret }: Kind<unknown>) => {
+    const found = isSecret ? "*** (a secret)" : JSON.stringify(proxyForDisplay(text)).slice(0, 200)
+    const warning = `${name} is ignored: found ${found}; expected ${allowed}`
+    if (!warnings.includes(warning)) warnings.push(warning)
+  }
+  const read: Read = (name, kind) => {
+    const text = given(name)
     if (text === undefined) return undefined
-    const value = decode(text.trim())
-    if (value === undefined && !problems.some(({ path }) => path === name)) {
-      const found = isSecret ? "*** (a secret)" : JSON.stringify(proxyForDisplay(text)).slice(0, 200)
-      problems.push({ path: name, source: "environment variable", found, allowed })
-    }
+    const value = kind.decode(text)
+    if (value === undefined) warn(name, text, kind)
     return value
   }
-  return { read, problems }
+  /** Those words of a list, separated by commas, that are known. */
+  const readList = (name: string, known: ReadonlyArray<string>): ReadonlyArray<string> => {
+    const words = (given(name) ?? "").split(",").flatMap((word) => word.trim().toLowerCase() || [])
+    const unknown = words.filter((word) => !known.includes(word))
+    if (unknown.length > 0) warn(name, unknown.join(","), { allowed: known.join(", "), decode: () => undefined })
+    return words.filter((word) => known.includes(word))
+  }
+  /** What is set for others, or for more than is done here. */
+  const unread = (): ReadonlyArray<string> => {
+    const others = Object.keys(variables).filter((name) => !names.has(name))
+    const shown = others.slice(0, mostNames).map((name) => name.slice(0, 100))
+    return others.length === 0
+      ? []
+      : [`Without effect here: ${shown.join(", ")}${others.length > mostNames ? ", …" : ""}`]
+  }
+  return { read, readList, warnings, unread }
 }
 
 const destinationOf = (
   signal: "TRACES" | "METRICS" | "LOGS",
-  byDefault: "otlp" | "none",
   variables: Readonly<Record<string, string>>,
   read: Read,
 ): Destination | undefined => {
-  /** What is said for this signal counts before what is said for all. */
+  /** What is set for this signal counts before what is set for all, even if it is ignored. */
   const own = <A>(name: string, kind: Kind<A>) => {
+    const forAll = read(`OTEL_EXPORTER_OTLP_${name}`, kind)
     const special = `OTEL_EXPORTER_OTLP_${signal}_${name}`
-    return read(variables[special] === undefined ? `OTEL_EXPORTER_OTLP_${name}` : special, kind)
+    const value = read(special, kind)
+    return variables[special]?.trim() ? { value, isSpecial: true } : { value: forAll, isSpecial: false }
   }
-  if ((read(`OTEL_${signal}_EXPORTER`, exporter) ?? byDefault) === "none") return undefined
-  const all = read("OTEL_EXPORTER_OTLP_ENDPOINT", url)
-  const to =
-    read(`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`, url) ??
-    (all === undefined ? undefined : `${all.replace(/(?<!\/)\/+$/, "")}/v1/${signal.toLowerCase()}`)
-  if (to === undefined) return undefined
-  return {
-    url: to,
-    headers: own("HEADERS", headers) ?? {},
-    encoding: own("PROTOCOL", protocol) ?? "protobuf",
-    compression: own("COMPRESSION", compression) ?? "none",
-    timeout: own("TIMEOUT", milliseconds) ?? 10_000,
-  }
+  const endpoint = own("ENDPOINT", url)
+  const destination = {
+    headers: own("HEADERS", headers).value ?? {},
+    encoding: own("PROTOCOL", protocol).value ?? "protobuf",
+    compression: own("COMPRESSION", compression).value ?? "none",
+    timeout: own("TIMEOUT", milliseconds).value ?? 10_000,
+  } as const
+  if (endpoint.value === undefined) return undefined
+  const to = endpoint.isSpecial
+    ? endpoint.value
+    : `${endpoint.value.replace(/(?<!\/)\/+$/, "")}/v1/${signal.toLowerCase()}`
+  return { url: to, ...destination }
 }
 
 const resourceOf = (read: Read): OpenTelemetry["resource"] => {
@@ -127,17 +156,16 @@ const resourceOf = (read: Read): OpenTelemetry["resource"] => {
 
 const samplerOf = (read: Read): Sampler => {
   const { isParentBased, kind } = read("OTEL_TRACES_SAMPLER", sampler) ?? { isParentBased: true, kind: "always_on" }
-  if (kind !== "traceidratio") return { isParentBased, ratio: kind === "always_on" ? 1 : 0 }
-  return { isParentBased, ratio: read("OTEL_TRACES_SAMPLER_ARG", ratio) ?? 1 }
+  const share = read("OTEL_TRACES_SAMPLER_ARG", ratio) ?? 1
+  return { isParentBased, ratio: { always_on: 1, always_off: 0, traceidratio: share }[kind] }
 }
 
 const oneOf = <const A>(words: Readonly<Record<string, A>>, but = ""): Kind<A> => ({
-  allowed: `one of: ${Object.keys(words).join(", ")}${but}`,
+  allowed: `one of ${Object.keys(words).join(", ")}${but}`,
   decode: (given) => (Object.hasOwn(words, given.toLowerCase()) ? words[given.toLowerCase()] : undefined),
 })
 
 const flag = oneOf({ true: true, false: false })
-const exporter = oneOf({ otlp: "otlp", none: "none" })
 const compression = oneOf({ gzip: "gzip", none: "none" })
 const protocol = oneOf(
   { "http/protobuf": "protobuf", "http/json": "json" },
@@ -171,7 +199,8 @@ const milliseconds: Kind<number> = {
 
 const ratio: Kind<number> = {
   allowed: "a number from 0 to 1",
-  decode: (given) => (/^(\d+(\.\d*)?|\.\d+)$/.test(given) && Number(given) <= 1 ? Number(given) : undefined),
+  decode: (given) =>
+    /^(\d+(\.\d*)?|\.\d+)(e-?\d{1,3})?$/i.test(given) && Number(given) <= 1 ? Number(given) : undefined,
 }
 
 const pairs: Kind<Readonly<Record<string, string>>> = {

@@ -1,5 +1,5 @@
 import type { InvalidProxy } from "@cscs/http-transport"
-import type { ConfigurationInvalid, ProxySettings } from "@cscs/proxy-server"
+import type { ProxySettings } from "@cscs/proxy-server"
 import { Context, Effect, Exit, Fiber, Layer, Logger, Redacted, Scope } from "effect"
 import { makeDelivery } from "./delivery.ts"
 import { type OpenTelemetry, readOtelVariables } from "./otel-variables.ts"
@@ -29,14 +29,13 @@ export class Telemetry extends Context.Service<
 const longestFarewell = 2000
 
 /**
- * A layer for these settings; with it come a tracer and further loggers. Fails where a variable cannot be. What is not
- * configured is not even loaded.
+ * A layer for these settings; with it come a tracer and further loggers. It logs what of the variables `OTEL_*` is ignored.
+ * What is not configured is not even loaded.
  */
-export const telemetryFor = Effect.fnUntraced(function* (
-  settings: ProxySettings,
-): Effect.fn.Return<Layer.Layer<Telemetry, InvalidProxy>, ConfigurationInvalid> {
+export const telemetryFor = (settings: ProxySettings): Layer.Layer<Telemetry, InvalidProxy> => {
   const { sentry, variables } = settings.telemetry
-  const given = yield* readOtelVariables(variables)
+  const { warnings, ...given } = readOtelVariables(variables)
+  const warn = Effect.forEach(warnings, (warning) => Effect.logWarning(warning), { discard: true })
   const dsn = sentry === undefined ? undefined : Redacted.value(sentry.dsn)
   const otel: OpenTelemetry =
     dsn !== undefined && sentry !== undefined && sentry.tracesSampleRate > 0 && given.traces === undefined
@@ -45,11 +44,12 @@ export const telemetryFor = Effect.fnUntraced(function* (
   const hasOtel = otel.traces !== undefined || otel.metrics !== undefined || otel.logs !== undefined
   const scrub = scrubberOf(settings)
   if (!hasOtel && dsn === undefined) {
-    return Layer.succeed(Telemetry)({ watch: () => {}, scrub, end: Effect.void })
+    return Layer.effect(Telemetry, Effect.as(warn, { watch: () => {}, scrub, end: Effect.void }))
   }
 
   return Layer.effectContext(
     Effect.gen(function* () {
+      yield* warn
       const deliver = yield* makeDelivery(settings, scrub)
       const scope = yield* Scope.make("parallel")
       const end = Scope.close(scope, Exit.void).pipe(
@@ -86,4 +86,4 @@ export const telemetryFor = Effect.fnUntraced(function* (
       })
     }),
   )
-})
+}

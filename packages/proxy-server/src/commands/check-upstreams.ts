@@ -1,6 +1,6 @@
 import { connect } from "node:net"
 import { type GidCacheStats, HpcUserClient } from "@cscs/hpc-user-client"
-import { proxyForDisplay } from "@cscs/http-transport"
+import { addressTimeout, proxyForDisplay } from "@cscs/http-transport"
 import { dashedUuid, type StorageSystem } from "@cscs/storage-model"
 import { type OfferingSummary, WaldurClient } from "@cscs/waldur-client"
 import { type Context, Effect, Layer } from "effect"
@@ -214,10 +214,18 @@ const checkProxies = ({ waldur, hpcUserApi, auth }: ProxySettings): Effect.Effec
 
 const defaultPorts: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 }
 
+/** Milliseconds until a proxy must accept a connection: somebody waits for it. */
+const connectTimeout = 5_000
+
 const connects = (host: string, port: number): Effect.Effect<void, string> =>
   Effect.callback<void, string>((resume) => {
-    const socket = connect({ host, port })
+    const socket = connect({ host, port, autoSelectFamilyAttemptTimeout: addressTimeout(connectTimeout) })
     socket.once("connect", () => resume(Effect.void))
     socket.once("error", (error) => resume(Effect.fail(error.message)))
     return Effect.sync(() => socket.destroy())
-  }).pipe(Effect.timeoutOrElse({ duration: "5 seconds", orElse: () => Effect.fail("no connection within 5 seconds") }))
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: connectTimeout,
+      orElse: () => Effect.fail(`no connection within ${connectTimeout / 1000} seconds`),
+    }),
+  )

@@ -1,4 +1,4 @@
-import { environmentProxies } from "@cscs/http-transport"
+import { environmentProxies, environmentProxyWarnings } from "@cscs/http-transport"
 import { dashedUuid, type StorageSystem } from "@cscs/storage-model"
 import type { ConfigurationProblem } from "../config-sources/configuration-invalid.ts"
 import { unwrapped } from "../config-sources/unwrapped.ts"
@@ -178,6 +178,7 @@ export const assembleSettings = (
         ...(hpcUserApi === undefined ? ["no HPC User API is configured: all GIDs are made up"] : []),
         ...(mockGids && hpcUserApi !== undefined ? ["GIDs that the HPC User API does not give are made up"] : []),
         ...systemRoots(mountRoots),
+        ...environmentProxyWarnings(fromEnvironment),
         ...(mockGids && (values.cachePath !== undefined || values.cacheUrl !== undefined)
           ? ["cache.path and cache.url have no effect: where GIDs are made up, nothing is kept or shared"]
           : []),

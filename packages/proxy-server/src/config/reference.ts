@@ -61,7 +61,8 @@ storage_systems:
   vast: { slug: vast-prod, uuid: 0f2c4f0a-3f54-4c0e-8a43-6f1f3d1c2b5e }
 \`\`\`
 
-Without a proxy setting, \`HTTPS_PROXY\`, \`HTTP_PROXY\` and \`NO_PROXY\` count for each upstream.
+Without a proxy setting, \`HTTPS_PROXY\`, \`HTTP_PROXY\`, \`ALL_PROXY\` and \`NO_PROXY\` count for each upstream, and
+\`SSL_CERT_FILE\` and \`SSL_CERT_DIR\` add to the system's authorities: see [operations.md](operations.md#connections-to-upstreams).
 \`CSCS_KEYCLOAK_REDIRECT_URL\` and \`DEVELOPMENT_MODE\` are accepted and have no effect.
 
 Where the file has no section \`hpc_user_api\`, its settings are also read from where 0.7.7 had them:

@@ -73,7 +73,7 @@ export const settingKeys = {
     description: "A PEM file with the certificates that Waldur's is checked against, in place of the system's.",
   }),
   waldurSocksProxy: key("waldur_socks_proxy", proxyUrl, {
-    description: "The proxy on the way to Waldur; default what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.",
+    description: "The proxy on the way to Waldur; default what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say.",
   }),
   waldurTimeout: keyWithDefault("waldur_timeout", timeout, Duration.seconds(60), {
     description: "How long one attempt at a call may take; a full page of a real Waldur can take 15 seconds.",

@@ -1,3 +1,4 @@
+import { addressTimeout, serverName } from "@cscs/http-transport"
 import { Clock, Duration, Effect, Metric, Redacted, Schema, type Scope } from "effect"
 
 /** The Valkey or Redis gave no answer, or refused. */
@@ -102,7 +103,7 @@ export const redisConnection = Effect.fnUntraced(function* (
         // While it is away each replica reads for itself: nothing may wait for it.
         disableOfflineQueue: true,
         socket: {
-          connectTimeout: Duration.toMillis(patience),
+          ...addressing(Redacted.value(url)),
           reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 2000) + Math.random() * 200,
         },
       }).on("error", (error) => {
@@ -177,6 +178,17 @@ export const redisConnection = Effect.fnUntraced(function* (
       ),
   }
 })
+
+/** How one of its addresses is found, within the time for all; and its name for TLS, which the library does not ask for. */
+const addressing = (url: string) => {
+  const connectTimeout = Duration.toMillis(patience)
+  const servername = URL.canParse(url) ? serverName(new URL(url).hostname) : undefined
+  return {
+    connectTimeout,
+    autoSelectFamilyAttemptTimeout: addressTimeout(connectTimeout),
+    ...(servername === undefined ? {} : { servername }),
+  }
+}
 
 /** Takes the password of a URL out of a text, as it stands there and decoded; and what makes the text long or odd. */
 const passwordMask = (url: string): ((text: string) => string) => {

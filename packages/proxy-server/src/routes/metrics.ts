@@ -3,8 +3,9 @@ import { PrometheusMetrics } from "effect/observability"
 import { Hono } from "hono"
 import { describeRoute } from "hono-openapi"
 import { neverStored } from "../http/http-headers.ts"
+import type { EffectRunner } from "../http/run-effect.ts"
 import { metricName } from "../observability/metric-name.ts"
-import { Gauges, Gauges } from "../serving/gauges.ts"
+import { Gauges } from "../serving/gauges.ts"
 
 /** `/metrics`, for Prometheus: open to everybody, for it names no project, no customer and no address. */
 export const metrics = (run: EffectRunner): Hono => {

@@ -8,6 +8,7 @@ import { guardedInWords } from "../refresh/loss-guard.ts"
 import { ProjectGids } from "../refresh/project-gids.ts"
 import { upstreamOf } from "../refresh/refresh-errors.ts"
 import { slowCalls } from "../refresh/slow-calls.ts"
+import { type Held, Snapshots } from "../serving/snapshots.ts"
 import { invisibleOffering, oldestReadAt } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 

@@ -1,0 +1,85 @@
+import { X509Certificate } from "node:crypto"
+import { readdirSync, readFileSync, statSync } from "node:fs"
+import { delimiter, join } from "node:path"
+import { getCACertificates, setDefaultCACertificates } from "node:tls"
+
+/** Bytes of one file: a system's whole bundle has some 250 kB. */
+const mostBytes = 8 * 1024 * 1024
+/** Files of a directory: a system's has some 300, each certificate under two names. */
+const mostFiles = 2_000
+
+/**
+ * Trusts the authorities of `SSL_CERT_FILE` and `SSL_CERT_DIR` beside the system's, on each connection of this process that
+ * has no authorities of its own. OpenSSL, Python and Go read these variables; Node reads `NODE_EXTRA_CA_CERTS` alone.
+ *
+ * @returns how many were added, and one line for each thing that is ignored
+ */
+export const trustAuthorities = (
+  environment: Readonly<Record<string, string | undefined>>,
+): { readonly added: number; readonly warnings: ReadonlyArray<string> } => {
+  const warnings: Array<string> = []
+  const found = new Set<string>()
+  const read = (variable: string, path: string, certificatesIn: (path: string) => ReadonlyArray<string>) => {
+    try {
+      const certificates = certificatesIn(path)
+      for (const certificate of certificates) found.add(certificate)
+      if (certificates.length === 0) warnings.push(`${variable} is ignored: ${path} holds no certificate in PEM`)
+    } catch (error) {
+      warnings.push(`${variable} is ignored: ${path} cannot be read: ${reasonOf(error)}`)
+    }
+  }
+  const file = given(environment.SSL_CERT_FILE)
+  if (file !== undefined) read("SSL_CERT_FILE", file, certificatesOfFile)
+  for (const directory of given(environment.SSL_CERT_DIR)?.split(delimiter) ?? []) {
+    if (directory !== "") read("SSL_CERT_DIR", directory, certificatesOfDirectory)
+  }
+  for (const variable of ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]) {
+    const path = given(environment[variable])
+    if (path !== undefined && path !== file) warnings.push(`${variable} is not read: name the file in SSL_CERT_FILE`)
+  }
+  const known = getCACertificates("default")
+  const trusted = new Set(known.map((certificate) => certificate.trim()))
+  const added = [...found].filter((certificate) => !trusted.has(certificate))
+  if (added.length > 0) setDefaultCACertificates([...known, ...added])
+  return { added: added.length, warnings }
+}
+
+const given = (value: string | undefined) => value?.trim() || undefined
+
+const certificatesOfFile = (path: string): ReadonlyArray<string> => {
+  const { size } = regular(path)
+  if (size > mostBytes) throw new Error(`more than ${mostBytes} bytes`)
+  // safe-regex: no two parts of it match the same text
+  const blocks = readFileSync(path, "latin1").match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  return blocks.flatMap((block) => {
+    try {
+      // As Node writes it, so that what it trusts already is recognised.
+      return [new X509Certificate(block).toString().trim()]
+    } catch {
+      return []
+    }
+  })
+}
+
+const certificatesOfDirectory = (path: string): ReadonlyArray<string> => {
+  const names = readdirSync(path).toSorted()
+  if (names.length > mostFiles) throw new Error(`more than ${mostFiles} files`)
+  return names.flatMap((name) => {
+    try {
+      return certificatesOfFile(join(path, name))
+    } catch {
+      // A directory, or a link whose file is gone, as system updates leave them.
+      return []
+    }
+  })
+}
+
+/** Anything else, such as a pipe, might never end. */
+const regular = (path: string) => {
+  const stat = statSync(path)
+  if (!stat.isFile()) throw new Error("it is no regular file")
+  return stat
+}
+
+const reasonOf = (error: unknown): string =>
+  error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.message) : String(error)
