@@ -1,11 +1,12 @@
 import type { Server } from "node:http"
-import { Gauges, Lifecycle, makeApp, proxyLayer, Snapshots } from "@cscs/proxy-server"
+import { Gauges, Lifecycle, makeApp, proxyLayer, rotatingSettings, Snapshots } from "@cscs/proxy-server"
 import { serve as listen, type ServerType } from "@hono/node-server"
 import { Cause, Data, Effect, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Hono } from "hono"
-import { configFlag, logging, settingsFrom } from "./configuration.ts"
+import { configFlag, logging, logThreshold, settingsFrom } from "./configuration.ts"
 import { lastWords } from "./last-words.ts"
+import { rereadSettings, takeHangUps } from "./reread.ts"
 import { holdHeapSmall } from "./small-heap.ts"
 import { closeStalledReaders } from "./stalled-readers.ts"
 import { Telemetry, telemetryFor } from "./telemetry/telemetry.ts"
@@ -23,7 +24,9 @@ export class CannotListen extends Data.TaggedError("CannotListen")<{
 
 const reasons: Readonly<Record<string, string>> = {
   EADDRINUSE: "another process listens there; choose another --port",
-  ERR_SOCKET_BAD_PORT: "a port is a number from 0 to 65535",
+  EACCES: "permission denied; ports below 1024 need CAP_NET_BIND_SERVICE",
+  EADDRNOTAVAIL: "this host does not have the address; choose another --host",
+  ENOTFOUND: "the name has no address; choose another --host",
 }
 
 /** A fault of ours ended it. */
@@ -50,15 +53,10 @@ const open = (app: Hono, host: string, port: number) =>
   Effect.callback<ServerType, CannotListen>((resume) => {
     const failed = (error: NodeJS.ErrnoException) =>
       resume(Effect.fail(new CannotListen({ host, port, code: error.code ?? error.message })))
-    try {
-      const server = listen({ fetch: app.fetch, hostname: host, port, serverOptions })
-      server.maxConnections = mostConnections
-      server.once("listening", () => resume(Effect.succeed(server)))
-      server.once("error", failed)
-    } catch (error) {
-      // A port that none can be is thrown, not told.
-      failed(error as NodeJS.ErrnoException)
-    }
+    const server = listen({ fetch: app.fetch, hostname: host, port, serverOptions })
+    server.maxConnections = mostConnections
+    server.once("listening", () => resume(Effect.succeed(server)))
+    server.once("error", failed)
   })
 
 /** Lets open requests finish, ten seconds at most. */
@@ -67,10 +65,11 @@ const close = (server: ServerType) =>
     server.close(() => resume(Effect.void))
   }).pipe(Effect.timeoutOption("10 seconds"))
 
-const httpServer = (host: string, port: number) =>
+const httpServer = (host: string, port: number, reread: ReturnType<typeof rereadSettings>) =>
   Layer.effectDiscard(
     Effect.gen(function* () {
       yield* Effect.forkScoped(holdHeapSmall)
+      yield* reread
       const app = yield* makeApp
       const { held } = yield* Snapshots
       const { watch } = yield* Telemetry
@@ -103,11 +102,31 @@ export const serve = Command.make(
   "serve",
   {
     config: configFlag,
-    host: Flag.String("host").pipe(Flag.withDescription("The address to listen at"), Flag.withDefault("127.0.0.1")),
-    port: Flag.Int("port").pipe(Flag.withDescription("The port; 0 for any"), Flag.withDefault(8080)),
+    host: Flag.String("host").pipe(
+      Flag.withDescription("The address to listen at; :: for all, of IPv6 and IPv4"),
+      Flag.filter(
+        // Node would listen at all addresses: an unset variable in a script must not open the list.
+        (host) => host.trim() !== "",
+        () => "Expected an address or a name, got an empty text",
+      ),
+      Flag.withDefault("127.0.0.1"),
+    ),
+    port: Flag.Int("port").pipe(
+      Flag.withDescription("The port, 0 to 65535; 0 for any that is free"),
+      Flag.filter(
+        (port) => port >= 0 && port <= 65_535,
+        (port) => `Expected a port from 0 to 65535, got ${port}`,
+      ),
+      Flag.withDefault(8080),
+    ),
   },
   Effect.fn(function* ({ config, host, port }) {
-    const settings = yield* settingsFrom(config)
+    const hangUps = takeHangUps()
+    const load = settingsFrom(config)
+    const rotating = rotatingSettings(yield* load)
+    const { settings } = rotating
+    const threshold = yield* logThreshold(settings)
+    const reread = rereadSettings({ hangUps, rotating, load, setLogLevel: threshold.set })
     const telemetry = yield* telemetryFor(settings)
     const { effective } = settings
     const configuration = Effect.logInfo("Configuration").pipe(
@@ -119,12 +138,12 @@ export const serve = Command.make(
     yield* configuration.pipe(
       Effect.andThen(said),
       Effect.andThen(lastWords),
-      Effect.andThen(Layer.launch(httpServer(host, port).pipe(Layer.provide(proxyLayer(settings))))),
+      Effect.andThen(Layer.launch(httpServer(host, port, reread).pipe(Layer.provide(proxyLayer(settings))))),
       Effect.tapCauseIf(Cause.hasDies, (cause) => Effect.logFatal("Ended unexpectedly", cause)),
       Effect.scoped,
       Effect.catchDefect(() => Effect.fail(new EndedUnexpectedly())),
       Effect.provide(telemetry),
-      Effect.provide(logging(settings)),
+      Effect.provide(logging(settings, threshold.now)),
     )
   }),
 ).pipe(

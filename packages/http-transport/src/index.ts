@@ -35,6 +35,7 @@ export {
 } from "./failure.ts"
 export { InvalidProxy, proxyForDisplay } from "./proxy.ts"
 export { defaultRetryPolicy, httpDate, type RetryPolicy, retryAfterSeconds, retrySchedule } from "./retry.ts"
+export { RotatingSecret, type Secret, secretNow } from "./secret.ts"
 export type { TlsProfile } from "./tls-profile.ts"
 export { type HttpAnswer, type HttpCall, makeTransport, type Transport, type TransportOptions } from "./transport.ts"
 export type { Way } from "./way.ts"

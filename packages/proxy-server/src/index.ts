@@ -31,6 +31,7 @@ export { type OnProgress, snapshotOnce } from "./commands/read-once.ts"
 export { ConfigurationInvalid, ConfigurationProblem } from "./config/configuration-invalid.ts"
 export { loadSettings } from "./config/load-settings.ts"
 export { configurationReference, configurationSchema } from "./config/reference.ts"
+export { type Adopted, type RotatingSettings, rotatingSettings } from "./config/rotating-settings.ts"
 export {
   type AuthSettings,
   type HpcUserApiSettings,
@@ -43,6 +44,7 @@ export {
 export type { ConfigurationSources } from "./config/sources.ts"
 export { Lifecycle } from "./lifecycle.ts"
 export { Gauges } from "./observability/gauges.ts"
+export { LogThreshold } from "./observability/log-threshold.ts"
 export { isSecretName, mask, masker, maskValue, secretsIn } from "./observability/mask-secrets.ts"
 export { metricName } from "./observability/metric-name.ts"
 export { proxyLayer } from "./proxy-layer.ts"

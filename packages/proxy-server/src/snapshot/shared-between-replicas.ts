@@ -1,4 +1,5 @@
-import { Duration, Effect, Exit, type Redacted, type Scope } from "effect"
+import type { Secret } from "@cscs/http-transport"
+import { Duration, Effect, Exit, type Scope } from "effect"
 import { Settings } from "../config/settings.ts"
 import { counted } from "../observability/refresh-metrics.ts"
 import { ProjectGids } from "./project-gids.ts"
@@ -33,7 +34,7 @@ const mostTurns = 10
  */
 export const sharedBetweenReplicas = Effect.fnUntraced(function* (
   upstreams: Source,
-  url: Redacted.Redacted,
+  url: Secret,
 ): Effect.fn.Return<Source, never, Settings | ProjectGids | Scope.Scope> {
   const settings = yield* Settings
   const { remember } = yield* ProjectGids
