@@ -59,6 +59,21 @@ const open = (app: Hono, host: string, port: number) =>
     server.once("error", failed)
   })
 
+/** What a kernel without IPv6 says to a socket of it. */
+const withoutIpv6 = new Set(["EAFNOSUPPORT", "EADDRNOTAVAIL"])
+
+/** `::` is all addresses: where there is no IPv6, all of IPv4. */
+export const openAt = <A, R>(
+  host: string,
+  openHost: (host: string) => Effect.Effect<A, CannotListen, R>,
+): Effect.Effect<A, CannotListen, R> =>
+  openHost(host).pipe(
+    Effect.catchIf(
+      ({ code }) => host === "::" && withoutIpv6.has(code),
+      () => Effect.andThen(Effect.logInfo("This host has no IPv6: listening at 0.0.0.0"), openHost("0.0.0.0")),
+    ),
+  )
+
 /** Lets open requests finish, ten seconds at most. */
 const close = (server: ServerType) =>
   Effect.callback<void>((resume) => {
@@ -79,7 +94,10 @@ const httpServer = (host: string, port: number, reread: ReturnType<typeof reread
         measure: gauges.measure,
       })
       const { stop } = yield* Lifecycle
-      const server = yield* Effect.acquireRelease(open(app, host, port), close)
+      const server = yield* Effect.acquireRelease(
+        openAt(host, (at) => open(app, at, port)),
+        close,
+      )
       const readers = closeStalledReaders(server as Server)
       // Released before the server: readiness turns first.
       yield* Effect.addFinalizer(() =>

@@ -30,7 +30,7 @@ export {
 export { type OnProgress, snapshotOnce } from "./commands/read-once.ts"
 export { ConfigurationInvalid, ConfigurationProblem } from "./config/configuration-invalid.ts"
 export { loadSettings } from "./config/load-settings.ts"
-export { configurationReference, configurationSchema } from "./config/reference.ts"
+export { chartConfigSchema, configurationReference, configurationSchema } from "./config/reference.ts"
 export { type Adopted, type RotatingSettings, rotatingSettings } from "./config/rotating-settings.ts"
 export {
   type AuthSettings,
