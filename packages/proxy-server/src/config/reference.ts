@@ -46,6 +46,11 @@ for a secret it is said. \`""\` in the file is an error if a default would repla
 read as python-dotenv reads it, and refused if another user owns it or may write it. In YAML, merge keys (\`<<\`) count.
 Files are regular files: the YAML file of at most 256 KiB, others of at most 1 MiB.
 
+\`serve\` reads the configuration again at SIGHUP, and within some seconds of a change of a file that a secret was read from
+(a \`*_FILE\`, \`.env\` or the YAML file). The Waldur token, the two client secrets, the password in \`cache.url\` and
+\`log_level\` count at once; other settings that changed are named in the log, and count from the next start on. What is
+wrong is refused as a whole: the log and readiness name the keys, and what counted before goes on.
+
 [configuration.schema.json](configuration.schema.json) is the same for editors: begin the YAML file with
 \`# yaml-language-server: $schema=<its path or address>\`.
 
