@@ -35,10 +35,7 @@ const refusals: ReadonlyArray<readonly [arguments_: ReadonlyArray<string>, words
   [["--set=config.backend_settings.hpc_user_client_secret=0123"], /hpc_user_client_secret/],
   [["--set=extraEnv[0].name=WALDUR_API_TOKEN,extraEnv[0].value=0123"], /extraEnv/],
   [["--set=host=everywhere"], /host/],
-  [
-    ['--set-json=networkPolicy={"enabled":true,"egress":[{"ports":[{"port":80}]}]}'],
-    /nothing out at port 443, which /,
-  ],
+  [['--set-json=networkPolicy={"enabled":true,"egress":[{"ports":[{"port":80}]}]}'], /nothing out at port 443, which /],
   [
     [
       '--set-json=networkPolicy={"enabled":true,"egress":[{"ports":[{"port":443}]}]}',
