@@ -27,12 +27,60 @@ const refusals: ReadonlyArray<readonly [arguments_: ReadonlyArray<string>, words
   [["--set=valkey.enabled=true,valkey.auth.existingSecret=a,secrets.cacheUrl.existingSecret=b"], /choose one/],
   [["--set=terminationGracePeriodSeconds=14"], /terminationGracePeriodSeconds/],
   [["--set=replicas=3"], /replicas/],
+  [["--set=config.waldur_apy_url=https://waldur.example.org"], /waldur_apy_url/],
+  [["--set=config.cache.fresh_vor=10s"], /fresh_vor/],
+  [["--set=config.cache.fresh_for=soon"], /fresh_for/],
+  [["--set=config.auth.mode=jvt"], /mode/],
+  [["--set=config.sentry.dsn=https://key@sentry.example.org/1"], /dsn/],
+  [["--set=config.backend_settings.hpc_user_client_secret=0123"], /hpc_user_client_secret/],
+  [["--set=extraEnv[0].name=WALDUR_API_TOKEN,extraEnv[0].value=0123"], /extraEnv/],
+  [["--set=host=everywhere"], /host/],
+  [['--set-json=networkPolicy={"enabled":true,"egress":[{"ports":[{"port":80}]}]}'], /nothing out at port 443, which /],
+  [
+    [
+      '--set-json=networkPolicy={"enabled":true,"egress":[{"ports":[{"port":443}]}]}',
+      "--set=env.OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318",
+    ],
+    /nothing out at port 4318, which env\.OTEL_EXPORTER_OTLP_ENDPOINT/,
+  ],
 ]
+
+/** What the chart makes of values, and what must be (or, with `!`, must not be) in it. */
+const renderings: ReadonlyArray<readonly [values: string, more: ReadonlyArray<string>, words: ReadonlyArray<string>]> =
+  [
+    ["minimal.yaml", [], ["runAsUser: 10001", "fsGroupChangePolicy: OnRootMismatch", '--host, "::"', "emptyDir:"]],
+    ["minimal.yaml", ["--set=podSecurityContext.runAsUser=null"], ["!runAsUser", "runAsGroup: 10001"]],
+    ["minimal.yaml", ["--set=podSecurityContext=null,securityContext=null"], ["!securityContext", "!runAsNonRoot"]],
+    ["minimal.yaml", ["--set=host=0.0.0.0"], ['--host, "0.0.0.0"']],
+    ["minimal.yaml", ["--set=nameOverride=other"], ["name: storage-proxy-other\n", "app.kubernetes.io/name: other\n"]],
+    [
+      "openshift.yaml",
+      [],
+      [
+        "!runAsUser",
+        "!runAsGroup",
+        "!fsGroup:",
+        "fsGroupChangePolicy: OnRootMismatch",
+        "name: storage-entries\n",
+        "!storage-proxy-storage",
+        "example.org/cost-center: storage",
+        "persistentVolumeClaim:",
+        "!emptyDir",
+        "name: sidecar",
+        "runtimeClassName: gvisor",
+        "ipFamilyPolicy: PreferDualStack",
+      ],
+    ],
+    // DNS, the chart's own Valkey, the collector and the upstreams: all ways out that it needs, and no other.
+    ["own-valkey.yaml", [], ["port: 53,", "port: 6379,", "port: 4318,", "port: 443,", "component: valkey"]],
+    ["own-valkey.yaml", ["--set=config.hpc_user_api.socks_proxy=socks5h://proxy"], ["port: 1080,"]],
+    ["own-valkey.yaml", ["--set=config.waldur_api_url=https://[2001:db8::1]:8443/api/"], ["port: 8443,"]],
+  ]
 
 const render = (helm: string, chart: string, values: string, ...more: ReadonlyArray<string>) =>
   said(helm, ["template", "storage-proxy", chart, "--values", values, ...more])
 
-/** Each of the chart's examples passes `helm lint`, and what must be refused is. Returns a line for people. */
+/** Each of the chart's examples passes `helm lint`, what must be refused is, and values come out where they should. Returns a line for people. */
 export const lintChart = async (helm: string, chart: string): Promise<string> => {
   const examples = await readdir(join(chart, "ci"))
   for (const example of examples)
@@ -48,12 +96,19 @@ export const lintChart = async (helm: string, chart: string): Promise<string> =>
       throw new Error(`${more.join(" ")} was not refused with ${words}: ${refused ?? "it was taken"}`)
     }
   }
+  for (const [values, more, words] of renderings) {
+    const made = render(helm, chart, join(chart, "ci", values), ...more)
+    for (const word of words) {
+      if (made.includes(word.replace(/^!/, "")) === word.startsWith("!"))
+        throw new Error(`${values} ${more.join(" ")}: what the chart makes of it fails ${JSON.stringify(word)}`)
+    }
+  }
   const [{ appVersion } = { appVersion: "" }] = readYaml<{ appVersion: string }>(
     await readFile(join(chart, "Chart.yaml"), "utf8"),
   )
   const { version } = JSON.parse(await readFile(join(chart, "../../../apps/storage-proxy/package.json"), "utf8"))
   const note = appVersion === version ? "" : `; but its appVersion is ${appVersion}, and the app's version ${version}`
-  return `${examples.join(", ")}; ${refusals.length} wrong ones refused${note}`
+  return `${examples.join(", ")}; ${renderings.length} renderings; ${refusals.length} wrong ones refused${note}`
 }
 
 /** What the chart makes of each example is valid for Kubernetes. Returns kubeconform's own summaries. */

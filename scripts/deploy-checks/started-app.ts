@@ -40,7 +40,7 @@ const until = async <A>(
 export const startApp = async (workspace: string, app: string, scratch: string, config: string) => {
   const [, stage = []] = await stagesOf(`${workspace}/deploy/Dockerfile`)
   const [, ...entryPoint] = wordsOf(stage, "ENTRYPOINT").map((word) => word.replace(/^\/app\//, `${app}/`))
-  const [command = "", ...flags] = wordsOf(stage, "CMD").map((word) => word.replace(/^0\.0\.0\.0$/, "127.0.0.1"))
+  const [command = "", ...flags] = wordsOf(stage, "CMD").map((word) => word.replace(/^::$/, "127.0.0.1"))
   const [, ...healthCheck] = wordsOf(stage, "HEALTHCHECK")
 
   const { etc, state, node } = { etc: `${scratch}/etc`, state: `${scratch}/state`, node: `${scratch}/node` }

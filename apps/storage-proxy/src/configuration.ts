@@ -1,6 +1,6 @@
-import { loadSettings, masker, type ProxySettings, secretsIn } from "@cscs/proxy-server"
-import { Effect, Layer, Logger, Option, References } from "effect"
-import { Flag } from "effect/cli"
+import { LogThreshold, loadSettings, masker, type ProxySettings, secretsIn } from "@cscs/proxy-server"
+import { Effect, Layer, Logger, LogLevel, Option, References } from "effect"
+import { Flag, GlobalFlag } from "effect/cli"
 import { jsonLine, type MaskText, terminalLine } from "./log-lines.ts"
 import { makeLogWriter } from "./log-writer.ts"
 import { trustAuthorities } from "./trusted-authorities.ts"
@@ -30,15 +30,45 @@ export const settingsFrom = (config: Option.Option<string>) =>
     },
   )
 
+/** The least that is logged: what `--log-level` says, else the configuration; `serve` can set it anew. */
+export const logThreshold = Effect.fnUntraced(function* (settings: ProxySettings) {
+  const flag = yield* GlobalFlag.LogLevel
+  let level = Option.getOrElse(flag, () => levels[settings.logLevel])
+  return {
+    now: () => level,
+    /** Has no effect beside the flag. */
+    set: (next: ProxySettings["logLevel"]) => {
+      if (Option.isNone(flag)) level = levels[next]
+    },
+  }
+})
+
 /**
  * Logs for people on a terminal, else as JSON lines; on standard error, where a command's own output is not. No line holds
  * a secret of the settings.
+ *
+ * @param threshold the least that is logged, asked for each line; default `logThreshold`
  */
-export const logging = (settings: ProxySettings) =>
-  Layer.merge(
-    Logger.layer([standardError(masker(secretsIn(settings)))]),
-    Layer.succeed(References.MinimumLogLevel, levels[settings.logLevel]),
+export const logging = (settings: ProxySettings, threshold?: () => LogLevel.LogLevel) =>
+  Layer.unwrap(
+    Effect.map(
+      threshold === undefined ? Effect.map(logThreshold(settings), ({ now }) => now) : Effect.succeed(threshold),
+      (least) =>
+        Layer.mergeAll(
+          Logger.layer([Effect.map(standardError(masker(secretsIn(settings))), (logger) => fromLevel(least, logger))]),
+          Layer.succeed(LogThreshold, least),
+          // The threshold decides, and this one is fixed.
+          Layer.succeed(References.MinimumLogLevel, "All" as const),
+        ),
+    ),
   )
+
+/** A logger that passes over what is below the threshold. */
+export const fromLevel = <A>(
+  threshold: () => LogLevel.LogLevel,
+  logger: Logger.Logger<unknown, A>,
+): Logger.Logger<unknown, A | undefined> =>
+  Logger.make((options) => (LogLevel.isGreaterThan(threshold(), options.logLevel) ? undefined : logger.log(options)))
 
 const standardError = Effect.fnUntraced(function* (text: MaskText) {
   const { stderr } = process

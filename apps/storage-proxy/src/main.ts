@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import "./ignored-signals.ts"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit } from "effect"

@@ -1,12 +1,13 @@
 import { createServer, type Server } from "node:http"
-import { Gauges, Lifecycle, makeApp, proxyLayer, Snapshots } from "@cscs/proxy-server"
+import { Gauges, Lifecycle, makeApp, proxyLayer, rotatingSettings, Snapshots } from "@cscs/proxy-server"
 import { getRequestListener } from "@hono/node-server"
 import { Cause, Data, Effect, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Hono } from "hono"
-import { configFlag, logging, settingsFrom } from "./configuration.ts"
+import { configFlag, logging, logThreshold, settingsFrom } from "./configuration.ts"
 import { lastWords } from "./last-words.ts"
 import { isTargetUnderstood } from "./request-target.ts"
+import { rereadSettings, takeHangUps } from "./reread.ts"
 import { holdHeapSmall } from "./small-heap.ts"
 import { closeStalledReaders } from "./stalled-readers.ts"
 import { Telemetry, telemetryFor } from "./telemetry/telemetry.ts"
@@ -24,7 +25,9 @@ export class CannotListen extends Data.TaggedError("CannotListen")<{
 
 const reasons: Readonly<Record<string, string>> = {
   EADDRINUSE: "another process listens there; choose another --port",
-  ERR_SOCKET_BAD_PORT: "a port is a number from 0 to 65535",
+  EACCES: "permission denied; ports below 1024 need CAP_NET_BIND_SERVICE",
+  EADDRNOTAVAIL: "this host does not have the address; choose another --host",
+  ENOTFOUND: "the name has no address; choose another --host",
 }
 
 /** A fault of ours ended it. */
@@ -51,21 +54,31 @@ const open = (app: Hono, host: string, port: number) =>
   Effect.callback<Server, CannotListen>((resume) => {
     const failed = (error: NodeJS.ErrnoException) =>
       resume(Effect.fail(new CannotListen({ host, port, code: error.code ?? error.message })))
-    try {
-      const respond = getRequestListener(app.fetch)
-      const server = createServer(serverOptions, (request, response) => {
-        if (isTargetUnderstood(request)) void respond(request, response)
-        else response.writeHead(400, { Connection: "close", "Content-Length": 0 }).end()
-      })
-      server.maxConnections = mostConnections
-      server.once("listening", () => resume(Effect.succeed(server)))
-      server.once("error", failed)
-      server.listen(port, host)
-    } catch (error) {
-      // A port that none can be is thrown, not told.
-      failed(error as NodeJS.ErrnoException)
-    }
+    const respond = getRequestListener(app.fetch)
+    const server = createServer(serverOptions, (request, response) => {
+      if (isTargetUnderstood(request)) void respond(request, response)
+      else response.writeHead(400, { Connection: "close", "Content-Length": 0 }).end()
+    })
+    server.maxConnections = mostConnections
+    server.once("listening", () => resume(Effect.succeed(server)))
+    server.once("error", failed)
+    server.listen(port, host)
   })
+
+/** What a kernel without IPv6 says to a socket of it. */
+const withoutIpv6 = new Set(["EAFNOSUPPORT", "EADDRNOTAVAIL"])
+
+/** `::` is all addresses: where there is no IPv6, all of IPv4. */
+export const openAt = <A, R>(
+  host: string,
+  openHost: (host: string) => Effect.Effect<A, CannotListen, R>,
+): Effect.Effect<A, CannotListen, R> =>
+  openHost(host).pipe(
+    Effect.catchIf(
+      ({ code }) => host === "::" && withoutIpv6.has(code),
+      () => Effect.andThen(Effect.logInfo("This host has no IPv6: listening at 0.0.0.0"), openHost("0.0.0.0")),
+    ),
+  )
 
 /** Lets open requests finish, ten seconds at most. */
 const close = (server: Server) =>
@@ -73,10 +86,11 @@ const close = (server: Server) =>
     server.close(() => resume(Effect.void))
   }).pipe(Effect.timeoutOption("10 seconds"))
 
-const httpServer = (host: string, port: number) =>
+const httpServer = (host: string, port: number, reread: ReturnType<typeof rereadSettings>) =>
   Layer.effectDiscard(
     Effect.gen(function* () {
       yield* Effect.forkScoped(holdHeapSmall)
+      yield* reread
       const app = yield* makeApp
       const { held } = yield* Snapshots
       const { watch } = yield* Telemetry
@@ -86,7 +100,10 @@ const httpServer = (host: string, port: number) =>
         measure: gauges.measure,
       })
       const { stop } = yield* Lifecycle
-      const server = yield* Effect.acquireRelease(open(app, host, port), close)
+      const server = yield* Effect.acquireRelease(
+        openAt(host, (at) => open(app, at, port)),
+        close,
+      )
       const readers = closeStalledReaders(server)
       // Released before the server: readiness turns first.
       yield* Effect.addFinalizer(() =>
@@ -109,11 +126,31 @@ export const serve = Command.make(
   "serve",
   {
     config: configFlag,
-    host: Flag.String("host").pipe(Flag.withDescription("The address to listen at"), Flag.withDefault("127.0.0.1")),
-    port: Flag.Int("port").pipe(Flag.withDescription("The port; 0 for any"), Flag.withDefault(8080)),
+    host: Flag.String("host").pipe(
+      Flag.withDescription("The address to listen at; :: for all, of IPv6 and IPv4"),
+      Flag.filter(
+        // Node would listen at all addresses: an unset variable in a script must not open the list.
+        (host) => host.trim() !== "",
+        () => "Expected an address or a name, got an empty text",
+      ),
+      Flag.withDefault("127.0.0.1"),
+    ),
+    port: Flag.Int("port").pipe(
+      Flag.withDescription("The port, 0 to 65535; 0 for any that is free"),
+      Flag.filter(
+        (port) => port >= 0 && port <= 65_535,
+        (port) => `Expected a port from 0 to 65535, got ${port}`,
+      ),
+      Flag.withDefault(8080),
+    ),
   },
   Effect.fn(function* ({ config, host, port }) {
-    const settings = yield* settingsFrom(config)
+    const hangUps = takeHangUps()
+    const load = settingsFrom(config)
+    const rotating = rotatingSettings(yield* load)
+    const { settings } = rotating
+    const threshold = yield* logThreshold(settings)
+    const reread = rereadSettings({ hangUps, rotating, load, setLogLevel: threshold.set })
     const telemetry = telemetryFor(settings)
     const { effective } = settings
     const configuration = Effect.logInfo("Configuration").pipe(
@@ -125,12 +162,12 @@ export const serve = Command.make(
     yield* configuration.pipe(
       Effect.andThen(said),
       Effect.andThen(lastWords),
-      Effect.andThen(Layer.launch(httpServer(host, port).pipe(Layer.provide(proxyLayer(settings))))),
+      Effect.andThen(Layer.launch(httpServer(host, port, reread).pipe(Layer.provide(proxyLayer(settings))))),
       Effect.tapCauseIf(Cause.hasDies, (cause) => Effect.logFatal("Ended unexpectedly", cause)),
       Effect.scoped,
       Effect.catchDefect(() => Effect.fail(new EndedUnexpectedly())),
       Effect.provide(telemetry),
-      Effect.provide(logging(settings)),
+      Effect.provide(logging(settings, threshold.now)),
     )
   }),
 ).pipe(

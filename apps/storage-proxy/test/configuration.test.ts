@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { describe, expect, test } from "vitest"
-import { aDirectory, aFile, aSandbox, environmentOf, finished, serving } from "./a-process.ts"
+import { aDirectory, aSandbox, environmentOf, finished, serving } from "./a-process.ts"
 
 const commands = [["serve", "--port", "0"], ["check"], ["export"]] as const
 
@@ -84,12 +84,30 @@ describe("the environment's own variables", () => {
 })
 
 describe("the command line", () => {
-  test("an unknown flag or command, or a port that is none, is exit code 2", async () => {
-    const file = await aFile(await aSandbox())
-    const wrong = [["serve", "--prot", "1"], ["sreve"], ["serve", "--config", file, "--port", "http"]]
-    const all = await Promise.all(wrong.map((args) => finished(args)))
-    expect(all.map(({ code }, index) => [wrong[index], code])).toEqual(wrong.map((args) => [args, 2]))
-    for (const { output } of all) expect(output).not.toMatch(/^\s+at /m)
+  test.each([
+    ["an unknown flag", ["serve", "--prot", "1"]],
+    ["an unknown command", ["sreve"]],
+    ["a port that is no number", ["serve", "--port", "http"]],
+    ["a port above 65535", ["serve", "--port", "99999"]],
+    ["a port one above the last", ["serve", "--port=65536"]],
+    ["a negative port", ["serve", "--port", "-1"]],
+    ["a port with a fraction", ["serve", "--port", "80.5"]],
+    ["an empty port", ["serve", "--port", ""]],
+    ["a flag without its value", ["serve", "--port"]],
+    ["an empty host", ["serve", "--host", ""]],
+    ["an empty configuration path", ["serve", "--config", ""]],
+    ["an argument too many", ["serve", "now"]],
+    ["an argument too few", ["explain"]],
+    ["a format that is none", ["export", "--format", "xml"]],
+    ["a log level that is none", ["serve", "--log-level", "loud"]],
+    ["a configuration file that does not exist", ["check", "--config", "/nowhere/config.yaml"]],
+    ["no command", []],
+  ])("%s is exit code 2, with the reason on standard error", async (_, args) => {
+    const environment = environmentOf(await aSandbox())
+    const { code, stdout, stderr } = await finished(args, { environment })
+    expect([args, code]).toEqual([args, 2])
+    expect(stdout + stderr).not.toMatch(/^\s+at |node:internal/m)
+    if (args.length > 0) expect(stderr).not.toBe("")
   })
 
   test("--help and --version are answered with exit code 0", async () => {
@@ -99,11 +117,15 @@ describe("the command line", () => {
     expect(version.stdout).toMatch(/\d+\.\d+\.\d+/)
   })
 
-  test("a port out of range is refused in words", async () => {
+  test("an address that cannot be listened at is exit code 1, in one sentence", async () => {
     const environment = environmentOf(await aSandbox())
-    const { code, stderr } = await finished(["serve", "--port=65536"], { environment })
-    expect(code).toBe(1)
-    expect(stderr).not.toMatch(/^\s+at |node:internal/m)
-    expect(stderr).toContain("Cannot listen at 127.0.0.1:65536: a port is a number from 0 to 65535")
+    // TEST-NET-1 is on no host (RFC 5737), and .invalid is no name (RFC 6761).
+    const hosts = { "192.0.2.1": "this host does not have the address", "no.invalid": "the name has no address" }
+    for (const [host, reason] of Object.entries(hosts)) {
+      const { code, stderr } = await finished(["serve", "--host", host, "--port", "0"], { environment })
+      expect([host, code]).toEqual([host, 1])
+      expect(stderr).toContain(`Cannot listen at ${host}:0: ${reason}`)
+      expect(stderr).not.toMatch(/^\s+at |node:internal/m)
+    }
   })
 })

@@ -4,10 +4,11 @@ import {
   type InvalidProxy,
   makeTransport,
   type RetryPolicy,
+  type Secret,
   type TlsProfile,
   urlForDisplay,
 } from "@cscs/http-transport"
-import { Context, Duration, Effect, Layer, type Redacted } from "effect"
+import { Context, Duration, Effect, Layer } from "effect"
 import type { GidLookup } from "./answer.ts"
 import { exportPath, planBatches } from "./batches.ts"
 import type { HpcUserApiError } from "./errors.ts"
@@ -20,7 +21,8 @@ export interface HpcUserClientOptions {
   /** Where the API is, without `/api/v1/...`, with or without a closing slash. */
   readonly apiUrl: string
   readonly clientId: string
-  readonly clientSecret: Redacted.Redacted
+  /** One that rotates is read with each request for a token; a token of an earlier one is dropped. */
+  readonly clientSecret: Secret
   /** The OAuth 2.0 token endpoint itself; no discovery. `http://` is accepted for test systems. */
   readonly tokenUrl: string
   /** Asked for with the token. Default `openid`. */

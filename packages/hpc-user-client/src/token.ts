@@ -9,13 +9,15 @@ import {
   readJson,
   redactor,
   retryAfterSeconds,
+  type Secret,
+  secretNow,
   secretsOfUrl,
   type Transport,
   TransportFailure,
   transportFailureFrom,
   urlForDisplay,
 } from "@cscs/http-transport"
-import { Deferred, type Duration, Effect, Redacted, type Scope } from "effect"
+import { Deferred, type Duration, Effect, type Redacted, type Scope } from "effect"
 import { allowInsecureRequests, ClientSecretPost, clientCredentialsGrantRequest, customFetch } from "oauth4webapi"
 import { apiErrorFrom, type HpcUserApiError, HpcUserApiUnexpectedAnswer, TokenRefused } from "./errors.ts"
 import { readTokenGrant, readTokenRefusal, type TokenGrant } from "./token-answer.ts"
@@ -26,7 +28,7 @@ export interface TokenOptions {
   readonly upstream: string
   readonly tokenUrl: string
   readonly clientId: string
-  readonly clientSecret: Redacted.Redacted
+  readonly clientSecret: Secret
   readonly scope: string
   readonly userAgent: string | undefined
   readonly attemptTimeout: Duration.Input
@@ -44,6 +46,8 @@ export interface TokenSource {
 
 interface Held {
   readonly token: Redacted.Redacted
+  /** What it was granted for: after a rotation it counts no longer. */
+  readonly clientSecret: string
   /** Milliseconds of the clock. */
   readonly renewAt: number
   readonly endsAt: number
@@ -66,30 +70,34 @@ export const makeTokenSource = Effect.fnUntraced(function* (
   const { attemptTimeout, deadline, retry } = options
   const upstream = `${options.upstream}-token`
   const endpoint = yield* makeEndpoint({ upstream, attemptTimeout, deadline, retry })
-  const request = Effect.map(
-    Effect.all([elapsedMillis, requestGrant({ ...options, upstream }, endpoint)]),
-    ([asked, grant]): Held => {
+  const grantFor = requestGrant({ ...options, upstream }, endpoint)
+  const request = (clientSecret: string) =>
+    Effect.map(Effect.all([elapsedMillis, grantFor(clientSecret)]), ([asked, grant]): Held => {
       const life = Math.max(0, (grant.expiresIn ?? assumedLifeSeconds) * 1000)
       return {
         token: grant.accessToken,
+        clientSecret,
         renewAt: asked + (life < shortLife ? life / 2 : life - renewBefore),
         endsAt: asked + life,
       }
-    },
-  )
+    })
   let held: Held | undefined
-  let flight: Deferred.Deferred<Held, HpcUserApiError> | undefined
+  interface Flight {
+    readonly landing: Deferred.Deferred<Held, HpcUserApiError>
+    readonly clientSecret: string
+  }
+  let flight: Flight | undefined
 
-  const depart = (landing: Deferred.Deferred<Held, HpcUserApiError>) =>
-    request.pipe(
+  const depart = (departing: Flight) =>
+    request(departing.clientSecret).pipe(
       Effect.tap((renewed) =>
         Effect.sync(() => {
-          held = renewed
+          if (flight === departing) held = renewed
         }),
       ),
       Effect.onExit((exit) => {
-        flight = undefined
-        return Deferred.done(landing, exit)
+        if (flight === departing) flight = undefined
+        return Deferred.done(departing.landing, exit)
       }),
       Effect.forkIn(scope),
     )
@@ -97,14 +105,15 @@ export const makeTokenSource = Effect.fnUntraced(function* (
   return {
     token: Effect.fnUntraced(function* (refused) {
       const now = yield* elapsedMillis
-      const current = held
+      const clientSecret = secretNow(options.clientSecret)
+      const current = held?.clientSecret === clientSecret ? held : undefined
       if (current !== undefined && current.token !== refused && now < current.renewAt) return current.token
       const landing = yield* Effect.uninterruptible(
         Effect.suspend(() => {
-          if (flight !== undefined) return Effect.succeed(flight)
-          const started = Deferred.makeUnsafe<Held, HpcUserApiError>()
-          flight = started
-          return Effect.as(depart(started), started)
+          if (flight?.clientSecret === clientSecret) return Effect.succeed(flight.landing)
+          const landing = Deferred.makeUnsafe<Held, HpcUserApiError>()
+          flight = { landing, clientSecret }
+          return Effect.as(depart(flight), landing)
         }),
       )
       const renewed = Deferred.await(landing)
@@ -118,48 +127,53 @@ export const makeTokenSource = Effect.fnUntraced(function* (
   }
 })
 
-const requestGrant = (options: TokenOptions, endpoint: Endpoint): Effect.Effect<TokenGrant, HpcUserApiError> => {
+const requestGrant = (
+  options: TokenOptions,
+  endpoint: Endpoint,
+): ((clientSecret: string) => Effect.Effect<TokenGrant, HpcUserApiError>) => {
   const shownUrl = urlForDisplay(options.tokenUrl)
   const { secrets: proxySecrets, ...way } = options.transport.wayTo(options.tokenUrl)
   const about: AboutCall = { upstream: options.upstream, call: `POST ${shownUrl}`, ...way }
-  const secrets = [Redacted.value(options.clientSecret), ...secretsOfUrl(options.tokenUrl), ...proxySecrets]
+  const secrets = [options.clientSecret, ...secretsOfUrl(options.tokenUrl), ...proxySecrets]
   const redact = redactor(secrets)
 
-  const attempt = Effect.tryPromise({
-    try: async (signal): Promise<TokenAnswer | TransportFailure> => {
-      const response = await clientCredentialsGrantRequest(
-        // The endpoint is given directly; its issuer is not known and not needed to ask.
-        { issuer: options.tokenUrl, token_endpoint: options.tokenUrl },
-        { client_id: options.clientId },
-        ClientSecretPost(Redacted.value(options.clientSecret)),
-        { scope: options.scope },
-        {
-          [customFetch]: (url, init) => options.transport.fetch(url, init as RequestInit),
-          // A URL that says http:// was written so on purpose: a test system or a tunnel.
-          [allowInsecureRequests]: options.tokenUrl.startsWith("http://"),
-          ...(options.userAgent === undefined ? {} : { headers: { "user-agent": options.userAgent } }),
-          signal,
-        },
-      )
-      if (response.ok) {
-        const { body, bytes } = await readJson(response, true)
-        return bytes === 0
-          ? new TransportFailure({ ...about, reason: "not-json", detail: "an empty body" })
-          : { granted: true, body }
-      }
-      return refusalFrom(response, await readErrorText(response), about, redact)
-    },
-    catch: (thrown) => transportFailureFrom(thrown, about, secrets),
-  }).pipe(
-    Effect.flatMap((answer) => (answer instanceof TransportFailure ? Effect.fail(answer) : Effect.succeed(answer))),
-  )
+  const attempt = (clientSecret: string) =>
+    Effect.tryPromise({
+      try: async (signal): Promise<TokenAnswer | TransportFailure> => {
+        const response = await clientCredentialsGrantRequest(
+          // The endpoint is given directly; its issuer is not known and not needed to ask.
+          { issuer: options.tokenUrl, token_endpoint: options.tokenUrl },
+          { client_id: options.clientId },
+          ClientSecretPost(clientSecret),
+          { scope: options.scope },
+          {
+            [customFetch]: (url, init) => options.transport.fetch(url, init as RequestInit),
+            // A URL that says http:// was written so on purpose: a test system or a tunnel.
+            [allowInsecureRequests]: options.tokenUrl.startsWith("http://"),
+            ...(options.userAgent === undefined ? {} : { headers: { "user-agent": options.userAgent } }),
+            signal,
+          },
+        )
+        if (response.ok) {
+          const { body, bytes } = await readJson(response, true)
+          return bytes === 0
+            ? new TransportFailure({ ...about, reason: "not-json", detail: "an empty body" })
+            : { granted: true, body }
+        }
+        return refusalFrom(response, await readErrorText(response), about, redact)
+      },
+      catch: (thrown) => transportFailureFrom(thrown, about, secrets),
+    }).pipe(
+      Effect.flatMap((answer) => (answer instanceof TransportFailure ? Effect.fail(answer) : Effect.succeed(answer))),
+    )
 
   // A grant changes nothing at the endpoint, so unlike other POSTs it may be repeated.
-  return endpoint(about, attempt).pipe(
-    Effect.mapError(apiErrorFrom),
-    Effect.flatMap((answer) => grantFrom(answer, shownUrl, about, redact)),
-    Effect.withSpan("HpcUserClient.requestToken"),
-  )
+  return (clientSecret) =>
+    endpoint(about, attempt(clientSecret)).pipe(
+      Effect.mapError(apiErrorFrom),
+      Effect.flatMap((answer) => grantFrom(answer, shownUrl, about, redact)),
+      Effect.withSpan("HpcUserClient.requestToken"),
+    )
 }
 
 /** What the endpoint decided, as against a stumble that is worth a repeat. */

@@ -1,5 +1,6 @@
+import { RotatingSecret } from "@cscs/http-transport"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { HpcUserClient, type HpcUserClientOptions } from "../src/index.ts"
 import { clientSecret, type FakeHpcUser, fakeHpcUser, held, json, text } from "./fake-hpc-user.ts"
@@ -300,6 +301,58 @@ describe("a token that the API refuses", () => {
       assert.strictEqual(error._tag, "HpcUserApiRejected")
       assert.strictEqual(fake.tokenRequests.length, 2)
       assert.strictEqual(fake.apiRequests.length, 2)
+    }),
+  )
+})
+
+describe("a client secret that rotates", () => {
+  it.live("is used with the next call, and the token that the old one was granted is dropped", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      const rotating = new RotatingSecret(Redacted.make(clientSecret))
+      yield* Effect.gen(function* () {
+        yield* ping
+        yield* ping
+        assert.strictEqual(fake.tokenRequests.length, 1)
+        rotating.replace(Redacted.make("another-secret"))
+        yield* ping
+      }).pipe(clientOf(fake, { clientSecret: rotating }))
+      assert.deepStrictEqual(
+        fake.tokenRequests.map(({ form }) => form.client_secret),
+        [clientSecret, "another-secret"],
+      )
+      assert.strictEqual(new Set(fake.apiRequests.map(({ token }) => token)).size, 2)
+    }),
+  )
+
+  it.live("is not kept waiting by a request for a token with the old one", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      const rotating = new RotatingSecret(Redacted.make(clientSecret))
+      const first = held(json({ access_token: "token-of-the-old", token_type: "Bearer" }))
+      fake.nextToken.push(first.hold)
+      yield* Effect.gen(function* () {
+        const before = yield* Effect.forkChild(Effect.exit(ping))
+        yield* first.arrived
+        rotating.replace(Redacted.make("another-secret"))
+        yield* ping
+        assert.strictEqual(fake.tokenRequests.length, 2)
+        yield* Fiber.interrupt(before)
+      }).pipe(clientOf(fake, { clientSecret: rotating }))
+    }),
+  )
+
+  it.live("is masked in a refusal, and so is the one before it", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeHpcUser()
+      const rotating = new RotatingSecret(Redacted.make(clientSecret))
+      yield* Effect.gen(function* () {
+        rotating.replace(Redacted.make("another-secret"))
+        fake.nextToken.push(json({ error: "x", error_description: `${clientSecret} and another-secret` }, 400))
+        const error = yield* Effect.flip(ping)
+        assert.notInclude(error.message, clientSecret.slice(0, 8))
+        assert.notInclude(error.message, "another-secret")
+      }).pipe(clientOf(fake, { clientSecret: rotating }))
     }),
   )
 })

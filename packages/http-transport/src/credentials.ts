@@ -1,4 +1,4 @@
-import { Redacted } from "effect"
+import { RotatingSecret, type Secret, secretNow } from "./secret.ts"
 
 /** Characters of a secret that tell it: a text may have been cut anywhere, and a shorter piece gives nothing away. */
 const telling = 8
@@ -14,20 +14,27 @@ const mask = "***"
  * and in the other guises in which it comes back: percent-encoded, in JSON or HTML, base64 (also inside a longer text,
  * as in `Basic`), hex, in another case, backwards, or cut, of which eight characters in a row are enough.
  *
- * A secret of fewer than four characters is ignored. The time is linear in the text. The guises are made once, when the
- * function is first called.
+ * A secret of fewer than four characters is ignored. The time is linear in the text. The guises are made when the function is
+ * first called, and again after a secret was replaced; the values before are masked too.
  *
  * @param options `pieces: "at the end"` looks for a piece only where the text ends in it: for texts of our own, which may
  *   share words with a secret such as `storage-proxy-2026`, and which are cut at their end only
  */
 export const redactor = (
-  secrets: ReadonlyArray<string | Redacted.Redacted>,
+  secrets: ReadonlyArray<string | Secret>,
   { pieces = "anywhere" }: { readonly pieces?: "anywhere" | "at the end" } = {},
 ): ((text: string) => string) => {
   const masked = pieces === "anywhere" ? withoutPieces : withoutCutEnd
+  const rotating = secrets.filter((secret) => secret instanceof RotatingSecret)
+  const rotationsNow = () => rotating.reduce((sum, { rotations }) => sum + rotations, 0)
   let known: Guises | undefined
+  let knownAt = 0
   return (text) => {
-    known ??= guisesOf(secrets.map((secret) => (typeof secret === "string" ? secret : Redacted.value(secret))))
+    const rotations = rotationsNow()
+    if (known === undefined || rotations !== knownAt) {
+      known = guisesOf(secrets.flatMap(valuesOf))
+      knownAt = rotations
+    }
     if (known.whole === undefined || (!mayHold(text, known) && !escapes.test(text))) return text
     const first = masked(text, known)
     // Where a text spells a secret by escapes, what is shown is the text without them: nothing else can be masked in it.
@@ -43,10 +50,15 @@ export const redactor = (
   }
 }
 
-const redactors = new WeakMap<ReadonlyArray<string>, (text: string) => string>()
+const valuesOf = (secret: string | Secret): ReadonlyArray<string> => {
+  if (typeof secret === "string") return [secret]
+  return secret instanceof RotatingSecret ? secret.known : [secretNow(secret)]
+}
+
+const redactors = new WeakMap<ReadonlyArray<string | Secret>, (text: string) => string>()
 
 /** `redactor` of a list of secrets that is used for many texts: made once for each array. */
-export const withoutSecrets = (text: string, secrets: ReadonlyArray<string>): string => {
+export const withoutSecrets = (text: string, secrets: ReadonlyArray<string | Secret>): string => {
   const known = redactors.get(secrets) ?? redactor(secrets)
   redactors.set(secrets, known)
   return known(text)

@@ -4,6 +4,7 @@ import { causesOf, textOf } from "./causes.ts"
 import { redactor } from "./credentials.ts"
 import { BodyTooLarge } from "./fetch.ts"
 import { ProxyHandshakeError } from "./proxy.ts"
+import type { Secret } from "./secret.ts"
 
 /**
  * Why a call failed.
@@ -128,7 +129,7 @@ const maxDetail = 500
 export const transportFailureFrom = (
   thrown: unknown,
   about: AboutCall,
-  secrets: ReadonlyArray<string>,
+  secrets: ReadonlyArray<string | Secret>,
 ): TransportFailure => {
   const failure = (reason: TransportFailureReason, detail: string) =>
     new TransportFailure({ ...about, reason, detail: redactor(secrets)(detail.slice(0, maxDetail)) })

@@ -37,6 +37,7 @@ export {
 export { InvalidProxy, proxyForDisplay } from "./proxy.ts"
 export { defaultRetryPolicy, httpDate, type RetryPolicy, retryAfterSeconds, retrySchedule } from "./retry.ts"
 export { CurrentRunningCalls, makeRunningCalls, type RunningCalls } from "./running-calls.ts"
+export { RotatingSecret, type Secret, secretNow } from "./secret.ts"
 export type { TlsProfile } from "./tls-profile.ts"
 export { type HttpAnswer, type HttpCall, makeTransport, type Transport, type TransportOptions } from "./transport.ts"
 export { environmentProxyWarnings, type Way } from "./way.ts"

@@ -1,4 +1,4 @@
-import { Duration, Effect, Redacted, type Scope } from "effect"
+import { Duration, Effect, type Scope } from "effect"
 import ky from "ky"
 import { excerpt, readErrorText, readJson } from "./body.ts"
 import { originHeaders } from "./call-origin.ts"
@@ -9,6 +9,7 @@ import { TransportFailure, transportFailureFrom } from "./failure.ts"
 import { makeFetch } from "./fetch.ts"
 import type { InvalidProxy } from "./proxy.ts"
 import { retryAfterSeconds } from "./retry.ts"
+import type { Secret } from "./secret.ts"
 import type { TlsProfile } from "./tls-profile.ts"
 import { readProxySetting, type Way, wayTo } from "./way.ts"
 
@@ -18,8 +19,8 @@ export interface TransportOptions extends EndpointOptions {
   readonly upstream: string
   /** What each call's path is joined to: `https://waldur.example.org/api/`. */
   readonly baseUrl: string
-  /** Sent with each call. Default none. */
-  readonly headers?: Readonly<Record<string, string>>
+  /** Sent with each call; a function is asked at each, so that a secret in them can be replaced. Default none. */
+  readonly headers?: Readonly<Record<string, string>> | (() => Readonly<Record<string, string>>)
   /**
    * One proxy for all, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`, `http://` or `https://`, or what the
    * environment says for each URL (`environmentProxies`). Default: direct, whatever the environment says.
@@ -33,7 +34,7 @@ export interface TransportOptions extends EndpointOptions {
   /** A larger decoded body is refused. Default 64 MiB; a page of 300 full Waldur resources has 1.7 MB. */
   readonly maxBodyBytes?: number
   /** What no failure may hold, beside the credentials in headers and URLs: an upstream may know them and say them. */
-  readonly secrets?: ReadonlyArray<Redacted.Redacted>
+  readonly secrets?: ReadonlyArray<Secret>
 }
 
 /** One call, relative to the transport's base URL. */
@@ -123,13 +124,14 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
     // Both are Effect's, in one place: see below.
     retry: 0,
     timeout: false,
-    ...(options.headers === undefined ? {} : { headers: options.headers }),
   })
+  const { headers: given } = options
+  const headersNow = () => (typeof given === "function" ? given() : given)
   const endpoint = yield* makeEndpoint(options)
   const ownSecrets = [
-    ...secretsOf(options.headers),
+    ...secretsOf(headersNow()),
     ...secretsOfUrl(options.baseUrl),
-    ...(options.secrets ?? []).map(Redacted.value),
+    ...(options.secrets ?? []),
     ...proxySecrets,
   ]
   const redact = redactor(ownSecrets)
@@ -149,7 +151,7 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
           method: call.method,
           signal,
           ...(call.query === undefined ? {} : { searchParams: call.query.map((pair) => [...pair]) }),
-          headers: { ...origin, ...call.headers },
+          headers: { ...headersNow(), ...origin, ...call.headers },
           ...(call.json === undefined ? {} : { json: call.json }),
         })
         const { status, headers } = response

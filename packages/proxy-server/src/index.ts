@@ -29,7 +29,8 @@ export {
 } from "./commands/listed-entries.ts"
 export { type OnProgress, snapshotOnce } from "./commands/read-once.ts"
 export { loadSettings } from "./config/load-settings.ts"
-export { configurationReference, configurationSchema } from "./config/reference.ts"
+export { chartConfigSchema, configurationReference, configurationSchema } from "./config/reference.ts"
+export { type Adopted, type RotatingSettings, rotatingSettings } from "./config/rotating-settings.ts"
 export {
   type AuthSettings,
   type HpcUserApiSettings,
@@ -43,6 +44,7 @@ export { ConfigurationInvalid, ConfigurationProblem } from "./config-sources/con
 export type { ConfigurationSources } from "./config-sources/sources.ts"
 export { Lifecycle } from "./http/lifecycle.ts"
 export type { AppServices } from "./http/run-effect.ts"
+export { LogThreshold } from "./observability/log-threshold.ts"
 export { isSecretName, mask, masker, maskValue, secretsIn } from "./observability/mask-secrets.ts"
 export { metricName } from "./observability/metric-name.ts"
 export type { Origin } from "./refresh/read-snapshot.ts"

@@ -1,7 +1,8 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Effect, Exit, Redacted } from "effect"
+import { secretNow } from "@cscs/http-transport"
+import { Effect, Exit } from "effect"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { type ConfigurationProblem, configurationReference, configurationSchema, loadSettings } from "../src/index.ts"
 
@@ -51,7 +52,7 @@ describe("a secret in a file", () => {
       WALDUR_API_TOKEN: undefined,
       WALDUR_API_TOKEN_FILE: file,
     })
-    expect(Redacted.value(waldur.token)).toBe("f".repeat(40))
+    expect(secretNow(waldur.token)).toBe("f".repeat(40))
     expect(effective.find(({ path }) => path === "waldur_api_token")).toEqual({
       path: "waldur_api_token",
       value: "*** (a secret)",

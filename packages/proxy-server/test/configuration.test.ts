@@ -1,7 +1,8 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Duration, Effect, Exit, Redacted } from "effect"
+import { type Secret, secretNow } from "@cscs/http-transport"
+import { Duration, Effect, Exit } from "effect"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { type ConfigurationInvalid, loadSettings, type ProxySettings } from "../src/index.ts"
 import type { Any } from "./a-proxy.ts"
@@ -87,7 +88,7 @@ describe("defaults", () => {
     })
     expect(settings.waldur).toMatchObject({ tls: { verify: true }, proxy: {} })
     expect(Duration.toSeconds(settings.waldur.attemptTimeout)).toBe(60)
-    expect(Redacted.value(settings.waldur.token)).toBe(token)
+    expect(secretNow(settings.waldur.token)).toBe(token)
     expect(settings.logLevel).toBe("info")
     expect(settings.hpcUserApi).toBeUndefined()
     expect(settings.mockGids).toBe(true)
@@ -165,7 +166,7 @@ type Row = readonly [
   seen: (settings: ProxySettings) => unknown,
   wanted: readonly [unknown, unknown, unknown],
 ]
-const secretOf = (redacted: Redacted.Redacted | undefined) => redacted && Redacted.value(redacted)
+const secretOf = (secret: Secret | undefined) => secret && secretNow(secret)
 const row = (
   name: string,
   path: string,

@@ -2,7 +2,8 @@ import { execFileSync } from "node:child_process"
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Effect, Exit, Redacted } from "effect"
+import { secretNow } from "@cscs/http-transport"
+import { Effect, Exit } from "effect"
 import fc from "fast-check"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { parseDotenv } from "../src/config-sources/dotenv.ts"
@@ -309,12 +310,12 @@ describe("a text", () => {
         directory,
       })
       expect(waldur.apiUrl).toBe(least.waldur_api_url)
-      expect(Redacted.value(waldur.token)).toBe(token)
+      expect(secretNow(waldur.token)).toBe(token)
       expect(waldur.tls.verify).toBe(false)
       expect(auth.realmUrl).toBe("https://a/realms/other")
       expect(auth.audience).toEqual(["a"])
       expect(hpcUserApi?.clientId).toBe("hpc-client")
-      expect(hpcUserApi && Redacted.value(hpcUserApi.clientSecret)).toBe("hunter2-hunter2")
+      expect(hpcUserApi && secretNow(hpcUserApi.clientSecret)).toBe("hunter2-hunter2")
       expect(model.inodeSoftCoefficient).toBe(1.2)
       expect(model.storageSystems).toEqual([{ name: "vast", offeringSlug: "v" }])
     }

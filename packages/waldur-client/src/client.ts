@@ -4,10 +4,12 @@ import {
   makeEndpoint,
   makeTransport,
   type RetryPolicy,
+  type Secret,
+  secretNow,
   type TlsProfile,
   urlForDisplay,
 } from "@cscs/http-transport"
-import { Context, type Duration, Effect, Layer, type Option, Redacted, Schema, Semaphore } from "effect"
+import { Context, type Duration, Effect, Layer, type Option, Schema, Semaphore } from "effect"
 import { makeCalls, type WaldurCalls } from "./calls.ts"
 import { readChanges } from "./changes.ts"
 import type { WaldurError } from "./errors.ts"
@@ -25,8 +27,8 @@ import { type ResourceQuery, type ResourceRead, readResources } from "./resource
 export interface WaldurClientOptions {
   /** `https://waldur.example.org`, with or without `/api`, with or without a closing slash. */
   readonly apiUrl: string
-  /** An API token of Waldur: 40 hex digits. No error, log or span ever holds it. */
-  readonly token: Redacted.Redacted
+  /** An API token of Waldur: 40 hex digits. No error, log or span ever holds it. One that rotates is read at each call. */
+  readonly token: Secret
   /** Default `cscs-waldur-client`. */
   readonly userAgent?: string
   /**
@@ -218,13 +220,14 @@ const make = Effect.fnUntraced(function* ({
     maxBodyBytes: maxPageBytes,
     // Some beside the reads, so that no action waits for a page.
     connections: readsAtOnce + 4,
-    headers: {
+    secrets: [token],
+    headers: () => ({
       accept: "application/json",
       // A gateway's copy of a list is older than it looks.
       "cache-control": "no-cache",
-      authorization: `Token ${Redacted.value(token)}`,
+      authorization: `Token ${secretNow(token)}`,
       "user-agent": userAgent,
-    },
+    }),
   })
   const gate = yield* Semaphore.make(readsAtOnce)
   const about = { apiUrl, concurrency: readsAtOnce, maxPageBytes }

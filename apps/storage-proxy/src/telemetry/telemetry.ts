@@ -1,6 +1,7 @@
 import type { InvalidProxy } from "@cscs/http-transport"
-import type { ProxySettings } from "@cscs/proxy-server"
+import { LogThreshold, type ProxySettings } from "@cscs/proxy-server"
 import { Context, Effect, Exit, Fiber, Layer, Logger, Redacted, Scope } from "effect"
+import { fromLevel } from "../configuration.ts"
 import { makeDelivery } from "./delivery.ts"
 import { type OpenTelemetry, readOtelVariables } from "./otel-variables.ts"
 import { type Scrub, scrubberOf } from "./scrubber.ts"
@@ -77,7 +78,9 @@ export const telemetryFor = (settings: ProxySettings): Layer.Layer<Telemetry, In
       // One after the other, for each that brings a logger adds it to those that are there.
       const all = layers.reduce((before, layer) => Layer.provideMerge(layer, before), Layer.empty as Layer.Layer<never>)
       const context = yield* Layer.buildWithScope(all, scope)
-      return Context.add(context, Telemetry, {
+      const threshold = yield* LogThreshold
+      const loggers = [...Context.get(context, Logger.CurrentLoggers)].map((logger) => fromLevel(threshold, logger))
+      return Context.add(Context.add(context, Logger.CurrentLoggers, new Set(loggers)), Telemetry, {
         watch: (proxy) => {
           watched = proxy
         },

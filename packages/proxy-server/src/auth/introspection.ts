@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto"
-import { elapsedMillis } from "@cscs/http-transport"
-import { Clock, Effect, Redacted, Result, Schema } from "effect"
+import { elapsedMillis, type Secret, secretNow } from "@cscs/http-transport"
+import { Clock, Effect, Result, Schema } from "effect"
 import { LRUCache } from "lru-cache"
 import {
   allowInsecureRequests,
@@ -54,12 +54,12 @@ export const makeIntrospection = ({
   readonly issuer: Issuer
   readonly keys: IssuerKeys
   readonly auth: AuthSettings
-  readonly client: { readonly clientId: string; readonly clientSecret: Redacted.Redacted }
+  readonly client: { readonly clientId: string; readonly clientSecret: Secret }
 }): TokenVerification => {
   const introspect = Effect.fn("introspect")(function* (token: string, isTrusted: boolean) {
     const metadata = yield* issuer.metadata
     const ourselves = { client_id: client.clientId }
-    const secret = Redacted.value(client.clientSecret)
+    const secret = secretNow(client.clientSecret)
     const question = async (signal: AbortSignal) => {
       const response = await introspectionRequest(metadata, ourselves, ClientSecretPost(secret), token, {
         [customFetch]: (url, init) => issuer.fetch(url, init as RequestInit),

@@ -21,6 +21,8 @@ export interface ConfigurationSources {
 export interface Sourced<A> {
   readonly value: A
   readonly source: string
+  /** The file that it stood in, if it was one. */
+  readonly file?: string | undefined
 }
 
 /** The sources as they were read. */
@@ -40,14 +42,15 @@ export interface ReadSources {
 export const readSources = Effect.fnUntraced(function* (
   sources: ConfigurationSources,
 ): Effect.fn.Return<ReadSources, ConfigurationInvalid> {
-  const { values, unreadable } = yield* readDotenv(join(sources.workingDirectory, ".env"), sources.environment)
+  const dotenvPath = join(sources.workingDirectory, ".env")
+  const { values, unreadable } = yield* readDotenv(dotenvPath, sources.environment)
   const dotenv = withoutEmpty(values)
   const environment = withoutEmpty(sources.environment)
   const variable = (name: string): Sourced<string> | undefined => {
     const own = environment[name]
     if (own !== undefined) return { value: own, source: `environment variable ${name}` }
     const value = dotenv[name]
-    return value === undefined ? undefined : { value, source: `${name} in .env` }
+    return value === undefined ? undefined : { value, source: `${name} in .env`, file: dotenvPath }
   }
   const named = variable("WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH")?.value
   const file = sources.configPath ?? (named === undefined ? undefined : unwrapped(named))

@@ -38,7 +38,7 @@ export const assembleSettings = (
   values: SettingValues,
   facts: SourceFacts,
 ): {
-  readonly settings: Omit<ProxySettings, "effective"> | undefined
+  readonly settings: Omit<ProxySettings, "effective" | "secretFiles"> | undefined
   readonly problems: ReadonlyArray<ConfigurationProblem>
 } => {
   const problems: Array<ConfigurationProblem> = []

@@ -82,8 +82,13 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
   const trimmed = [...given].flatMap(([path, { source, taken }]) =>
     taken === "more" ? [`${path} (${source}): white space or quotes round the secret were taken off`] : [],
   )
+  const secretFiles = Object.values<SettingKey<unknown>>(settingKeys).flatMap(({ path, isSecret }) => {
+    const secretFile = isSecret ? given.get(path)?.file : undefined
+    return secretFile === undefined ? [] : [secretFile]
+  })
   return {
     ...assembled.settings,
+    secretFiles: [...new Set(secretFiles)],
     warnings: [...sources.warnings, ...shortList(ignored), ...trimmed, ...assembled.settings.warnings],
     effective: Object.entries<SettingKey<unknown>>(settingKeys).map(([name, key]) => {
       const note = given.get(key.path)?.taken === undefined ? "" : ", without the white space or quotes round it"
@@ -101,6 +106,8 @@ interface Given extends Sourced<unknown> {
   readonly path: string
   /** What was round a secret and is no part of it: the line's end of a file, or more. */
   readonly taken?: "line end" | "more"
+  /** The file that it stood in; `undefined` if it came from the environment, which does not change. */
+  readonly file?: string
 }
 
 /** Every secret as it was given, wherever: also if it is refused, or if another source goes before it. */
@@ -133,24 +140,25 @@ const givenValue = Effect.fnUntraced(function* (
   if (named !== undefined) {
     const path = unwrapped(named.value)
     const value = yield* readText(path, { path: key.path, source: named.source })
-    return withoutWrapping(key, { value, source: `${named.source}, ${path}` }, key.path)
+    return withoutWrapping(key, { value, source: `${named.source}, ${path}`, file: path }, key.path)
   }
   const older = olderHpcUserPaths[key.path]
   const path = older !== undefined && !Object.hasOwn(document, "hpc_user_api") ? older : key.path
   const value = valueAt(document, path)
   if (value === undefined || value === null) return undefined
-  const read = withoutWrapping(key, { value, source: file ?? "" }, path)
+  const read = withoutWrapping(key, { value, source: file ?? "", file }, path)
   // In a file made by a template "" is "not given". But a default must not replace in silence what was meant to be something.
   const hasDefault = key.fallback !== undefined && !(Array.isArray(key.fallback) && key.fallback.length === 0)
   return read.value === "" && !hasDefault ? undefined : read
 })
 
 /** A text counts without the white space and quotes round it. */
-const withoutWrapping = (key: SettingKey<unknown>, { value, source }: Sourced<unknown>, path: string): Given => {
-  if (typeof value !== "string") return { value, source, path }
+const withoutWrapping = (key: SettingKey<unknown>, { value, source, file }: Sourced<unknown>, path: string): Given => {
+  const given = { source, path, ...(file === undefined ? {} : { file }) }
+  if (typeof value !== "string") return { value, ...given }
   const text = unwrapped(value)
-  if (text === value || !key.isSecret) return { value: text, source, path }
-  return { value: text, source, path, taken: text === value.replace(/\r?\n$/, "") ? "line end" : "more" }
+  if (text === value || !key.isSecret) return { value: text, ...given }
+  return { value: text, ...given, taken: text === value.replace(/\r?\n$/, "") ? "line end" : "more" }
 }
 
 const readText = (path: string, about: { readonly path: string; readonly source: string }) =>

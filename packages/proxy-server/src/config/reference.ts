@@ -46,6 +46,11 @@ for a secret it is said. \`""\` in the file is an error if a default would repla
 read as python-dotenv reads it, and refused if another user owns it or may write it. In YAML, merge keys (\`<<\`) count.
 Files are regular files: the YAML file of at most 256 KiB, others of at most 1 MiB.
 
+\`serve\` reads the configuration again at SIGHUP, and within some seconds of a change of a file that a secret was read from
+(a \`*_FILE\`, \`.env\` or the YAML file). The Waldur token, the two client secrets, the password in \`cache.url\` and
+\`log_level\` count at once; other settings that changed are named in the log, and count from the next start on. What is
+wrong is refused as a whole: the log and readiness name the keys, and what counted before goes on.
+
 [configuration.schema.json](configuration.schema.json) is the same for editors: begin the YAML file with
 \`# yaml-language-server: $schema=<its path or address>\`.
 
@@ -106,4 +111,49 @@ export const configurationSchema = (): Readonly<Record<string, unknown>> => {
     type: "object",
     properties,
   }
+}
+
+/**
+ * JSON Schema of the chart's value `config`: the YAML file without its secrets and `storage_systems`, which the chart takes
+ * elsewhere. Unlike the file, where it is a warning, a key that no setting has is refused: nobody upgrades an old file here.
+ */
+export const chartConfigSchema = (): Readonly<Record<string, unknown>> => {
+  const schema = configurationSchema() as { readonly properties: Readonly<Record<string, SchemaOfSection>> }
+  const elsewhere = new Map<string, object>(
+    keys
+      .filter(({ isSecret }) => isSecret)
+      .flatMap(({ path }) => [path, olderHpcUserPaths[path] ?? path])
+      .map((path) => [path, { not: {}, description: "A secret: name it under `secrets` instead." }]),
+  )
+  elsewhere.set("storage_systems", { not: {}, description: "Helm would sort them: storageSystems." })
+  elsewhere.set("cache.url", {
+    type: "string",
+    pattern: "^rediss?://[^@]*$",
+    description: "Without a password; with one, it is a secret: secrets.cacheUrl.",
+  })
+  const closed = (properties: Readonly<Record<string, object>>, prefix: string) =>
+    Object.fromEntries(
+      Object.entries(properties).map(([name, inner]) => [name, elsewhere.get(`${prefix}${name}`) ?? inner]),
+    )
+  return {
+    description: "Written from the settings' own table by scripts/write-chart-files.ts; not by hand.",
+    type: "object",
+    additionalProperties: false,
+    properties: Object.fromEntries(
+      Object.entries(closed(schema.properties, "")).map(([name, inner]) => {
+        const { properties } = inner as SchemaOfSection
+        const isSection = keys.some(({ path }) => path.startsWith(`${name}.`))
+        return [
+          name,
+          isSection && properties !== undefined
+            ? { ...inner, additionalProperties: false, properties: closed(properties, `${name}.`) }
+            : inner,
+        ]
+      }),
+    ),
+  }
+}
+
+interface SchemaOfSection {
+  readonly properties?: Readonly<Record<string, object>>
 }

@@ -1,4 +1,4 @@
-import type { EnvironmentProxies, TlsProfile } from "@cscs/http-transport"
+import type { EnvironmentProxies, Secret, TlsProfile } from "@cscs/http-transport"
 import type { ModelSettings } from "@cscs/storage-model"
 import { Context, type Duration, type Redacted } from "effect"
 
@@ -12,7 +12,7 @@ export interface WayOut {
 /** How Waldur is reached. */
 export interface WaldurSettings extends WayOut {
   readonly apiUrl: string
-  readonly token: Redacted.Redacted
+  readonly token: Secret
   /** For one attempt at a call. */
   readonly attemptTimeout: Duration.Duration
 }
@@ -21,7 +21,7 @@ export interface WaldurSettings extends WayOut {
 export interface HpcUserApiSettings extends WayOut {
   readonly apiUrl: string
   readonly clientId: string
-  readonly clientSecret: Redacted.Redacted
+  readonly clientSecret: Secret
   readonly tokenUrl: string
   readonly scope: string
   /** For one attempt at a call. */
@@ -40,7 +40,7 @@ export interface AuthSettings extends WayOut {
   /** A token has all of these: `role` of the realm, `client:role` of a client. */
   readonly requiredRoles: ReadonlyArray<string>
   /** The client that asks about tokens; `undefined` where they are verified by the issuer's keys. */
-  readonly introspection: { readonly clientId: string; readonly clientSecret: Redacted.Redacted } | undefined
+  readonly introspection: { readonly clientId: string; readonly clientSecret: Secret } | undefined
 }
 
 /** Where else it is told how we are doing. */
@@ -83,7 +83,7 @@ export interface ProxySettings {
     /** The file that keeps the last good tree over a restart. */
     readonly path: string | undefined
     /** Of the Valkey or Redis through which replicas share. */
-    readonly url: Redacted.Redacted | undefined
+    readonly url: Secret | undefined
   }
   readonly telemetry: TelemetrySettings
   /** As debug mode shows them. */
@@ -91,6 +91,8 @@ export interface ProxySettings {
     readonly settings: Readonly<Record<string, unknown>>
     readonly components: Readonly<Record<string, unknown>>
   }
+  /** The files that a secret was read from: the one that `<name>_FILE` names, `.env`, or the YAML file. */
+  readonly secretFiles: ReadonlyArray<string>
   /** What the operator should know of the configuration, in words. */
   readonly warnings: ReadonlyArray<string>
   /** Each setting as it counts and where it came from, for the log: secrets are masked. */

@@ -3,7 +3,7 @@
  * the values of fields whose name says so, credentials inside URLs, and the configuration's own secrets in any spelling.
  * All of it is linear in the text, and never throws.
  */
-import { redactor } from "@cscs/http-transport"
+import { RotatingSecret, redactor } from "@cscs/http-transport"
 import { Redacted } from "effect"
 
 /** What stands in the place of a secret. */
@@ -177,18 +177,21 @@ const maskLogins = (text: string): string => {
 }
 
 /** Masks known secrets in a text, whole or cut at its end, in any spelling (`redactor`), and what `maskText` masks. */
-export const masker = (secrets: ReadonlyArray<string>): ((text: string) => string) => {
+export const masker = (secrets: ReadonlyArray<string | RotatingSecret>): ((text: string) => string) => {
   const withoutKnown = redactor(secrets, { pieces: "at the end" })
   return (text) => maskText(withoutKnown(text))
 }
 
 /**
- * All secrets in the settings: what is wrapped there, passwords in URLs, and the headers of `OTEL_*` variables.
+ * All secrets in the settings: what is wrapped there, passwords in URLs, and the headers of `OTEL_*` variables. One that
+ * rotates is given itself: what is masked follows its values.
  */
-export const secretsIn = (settings: unknown): ReadonlyArray<string> => {
+export const secretsIn = (settings: unknown): ReadonlyArray<string | RotatingSecret> => {
   const found: Array<string> = []
+  const rotating: Array<RotatingSecret> = []
   const walk = (value: unknown, name: string): void => {
-    if (Redacted.isRedacted(value)) {
+    if (value instanceof RotatingSecret) rotating.push(value)
+    else if (Redacted.isRedacted(value)) {
       const secret = String(Redacted.value(value))
       found.push(secret, ...loginIn(secret))
     } else if (typeof value === "string") {
@@ -199,11 +202,11 @@ export const secretsIn = (settings: unknown): ReadonlyArray<string> => {
     }
   }
   walk(settings, "")
-  return [...new Set(found.map((secret) => secret.trim()).filter((secret) => secret !== ""))]
+  return [...new Set(found.map((secret) => secret.trim()).filter((secret) => secret !== "")), ...rotating]
 }
 
 /** The password in a URL; the user if there is none, for in a DSN that is the secret. */
-const loginIn = (url: string): ReadonlyArray<string> => {
+export const loginIn = (url: string): ReadonlyArray<string> => {
   if (!url.includes("@") || !URL.canParse(url)) return []
   const { username, password } = new URL(url)
   return [password || username]

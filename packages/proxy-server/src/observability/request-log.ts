@@ -1,6 +1,7 @@
 import { type OutgoingHttpHeaders, ServerResponse } from "node:http"
 import { Context, Effect, LogLevel, References, Tracer } from "effect"
 import type { Context as HonoContext, MiddlewareHandler } from "hono"
+import { LogThreshold } from "./log-threshold.ts"
 import { type ObservedRequest, observedRequest } from "./observed-request.ts"
 import { pathOf, type RequestSpans } from "./request-span.ts"
 
@@ -26,15 +27,19 @@ export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Ef
     const quietPaths = new Set(quiet)
     const shownParameters = new Set(parameters)
     const minimum = Context.get(context, References.MinimumLogLevel)
+    const threshold = Context.get(context, LogThreshold)
     const annotations = Context.get(context, References.CurrentLogAnnotations)
-    const line = (level: LogLevel.Severity) =>
-      LogLevel.isGreaterThan(minimum, level) ? undefined : Effect.logWithLevel(level)("Request")
+    const line = (level: LogLevel.Severity) => {
+      const log = Effect.logWithLevel(level)("Request")
+      return () =>
+        LogLevel.isGreaterThan(minimum, level) || LogLevel.isGreaterThan(threshold(), level) ? undefined : log
+    }
     const lines = { quiet: line("Debug"), answered: line("Info"), failed: line("Warn") }
 
     const ended = (c: HonoContext, request: ObservedRequest, began: number, status: number, bytes: unknown): void => {
       spans.end(request, status)
       // Why an answer is 5xx has a line of its own, and that is the error.
-      const said = quietPaths.has(c.req.path) ? lines.quiet : status < 500 ? lines.answered : lines.failed
+      const said = (quietPaths.has(c.req.path) ? lines.quiet : status < 500 ? lines.answered : lines.failed)()
       if (said === undefined) return
       const { method, raw } = c.req
       const traceId = spans.traceId(request)

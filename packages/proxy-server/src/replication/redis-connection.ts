@@ -1,5 +1,5 @@
-import { addressTimeout, serverName } from "@cscs/http-transport"
-import { Clock, Duration, Effect, Metric, Redacted, Schema, type Scope } from "effect"
+import { addressTimeout, type Secret, secretNow, serverName } from "@cscs/http-transport"
+import { Clock, Duration, Effect, Metric, Schema, type Scope } from "effect"
 
 /** The Valkey or Redis gave no answer, or refused. */
 export class SharedCacheUnavailable extends Schema.TaggedError<SharedCacheUnavailable>()("SharedCacheUnavailable", {
@@ -68,11 +68,11 @@ const texts = Schema.decodeUnknownEffect(Schema.Array(Schema.NullOr(Schema.Strin
 
 /** Connects, and waits a moment for it. The library is loaded only here, for few need it. */
 export const redisConnection = Effect.fnUntraced(function* (
-  url: Redacted.Redacted,
+  url: Secret,
 ): Effect.fn.Return<RedisConnection, never, Scope.Scope> {
   let trouble: string | undefined
   let since = 0
-  const withoutPassword = passwordMask(Redacted.value(url))
+  const withoutPassword = (text: string) => passwordMask(secretNow(url))(text)
   const failing = Effect.fnUntraced(function* (cause: unknown) {
     const detail = withoutPassword(cause instanceof Error ? cause.message || cause.name : String(cause))
     const isNews = trouble === undefined
@@ -97,13 +97,13 @@ export const redisConnection = Effect.fnUntraced(function* (
   const client = yield* Effect.acquireRelease(
     Effect.sync(() =>
       createClient({
-        url: Redacted.value(url),
+        ...withCredentials(url),
         RESP: 2,
         name: "storage-proxy",
         // While it is away each replica reads for itself: nothing may wait for it.
         disableOfflineQueue: true,
         socket: {
-          ...addressing(Redacted.value(url)),
+          ...addressing(secretNow(url)),
           reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 2000) + Math.random() * 200,
         },
       }).on("error", (error) => {
@@ -188,6 +188,27 @@ const addressing = (url: string) => {
     autoSelectFamilyAttemptTimeout: addressTimeout(connectTimeout),
     ...(servername === undefined ? {} : { servername }),
   }
+}
+
+/** The URL without its login, and the login as it is when a connection begins: a password that rotates needs no new client. */
+const withCredentials = (url: Secret) => {
+  const bare = new URL(secretNow(url))
+  if (bare.username === "" && bare.password === "") return { url: bare.href }
+  bare.username = ""
+  bare.password = ""
+  return {
+    url: bare.href,
+    credentialsProvider: {
+      type: "async-credentials-provider",
+      credentials: async () => {
+        const { username, password } = new URL(secretNow(url))
+        return {
+          ...(username === "" ? {} : { username: decodeURIComponent(username) }),
+          ...(password === "" ? {} : { password: decodeURIComponent(password) }),
+        }
+      },
+    },
+  } as const
 }
 
 /** Takes the password of a URL out of a text, as it stands there and decoded; and what makes the text long or odd. */

@@ -1,7 +1,8 @@
 /**
  * A snapshot source for several replicas: the holder of the lease reads the upstreams, the others take its snapshot.
  */
-import { Duration, Effect, Exit, type Redacted, type Scope } from "effect"
+import type { Secret } from "@cscs/http-transport"
+import { Duration, Effect, Exit, type Scope } from "effect"
 import { Settings } from "../config/settings.ts"
 import { storageIdentity } from "../persistence/stored-snapshot.ts"
 import { ProjectGids } from "../refresh/project-gids.ts"
@@ -36,7 +37,7 @@ const mostTurns = 10
  */
 export const sharedBetweenReplicas = Effect.fnUntraced(function* (
   upstreams: Source,
-  url: Redacted.Redacted,
+  url: Secret,
 ): Effect.fn.Return<Source, never, Settings | ProjectGids | Scope.Scope> {
   const settings = yield* Settings
   const { remember } = yield* ProjectGids

@@ -86,6 +86,8 @@ export class Snapshots extends Context.Service<
      * that second is over. Within seconds of a failure, and while a refresh is slow, as `current`.
      */
     readonly renewed: Effect.Effect<TakenSnapshot, RefreshError>
+    /** Refreshes now if the last refresh failed: its cause, such as a secret that was refused, may be gone. */
+    readonly retryNow: Effect.Effect<void>
     /** The snapshot of this id, while a walk through its pages may still go on, here or at another replica. */
     readonly walkable: (id: string) => Effect.Effect<TakenSnapshot | undefined>
     /** What is held, without waiting for anything. */
@@ -269,6 +271,13 @@ export class Snapshots extends Context.Service<
             return wait > 0 ? Effect.andThen(Effect.sleep(wait), read) : join(wasWarm, true)
           })
           return orLastGood(Effect.andThen(ended, read))
+        }),
+        retryNow: Effect.suspend(() => {
+          const ended = inFlight === undefined ? Effect.void : Effect.exit(Deferred.await(inFlight.result))
+          return Effect.andThen(
+            ended,
+            Effect.suspend(() => (failure === undefined ? Effect.void : Effect.asVoid(begin(true, true)))),
+          )
         }),
         walkable: (id) => {
           const here = walkable.get(id)

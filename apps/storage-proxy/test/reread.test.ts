@@ -1,0 +1,205 @@
+import { mkdir, rename, rm, symlink, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import type { Sandbox } from "@cscs/sandbox"
+import { describe, expect, test } from "vitest"
+import { aDirectory, aFile, aSandbox, environmentOf, finished, type Running, run, serving, until } from "./a-process.ts"
+
+const list = "/api/storage-resources/"
+const newToken = "d1ce5ec2e7d1ce5ec2e7d1ce5ec2e7d1ce5ec2e7"
+const newSecret = "a-new-Client-Secret-7f3a9c2e51"
+
+/** The sandbox's Waldur takes another token from now on, and the old one no more. */
+const rotateToken = ({ waldur, world }: Sandbox, to: string) => {
+  const user = world.tokens.get(waldur.token)
+  if (user === undefined) throw new Error("the sandbox knows no such token")
+  world.tokens.delete(waldur.token)
+  world.tokens.set(to, user)
+}
+
+interface Readiness {
+  readonly status: string
+  readonly warnings: ReadonlyArray<string>
+  readonly upstreams: Readonly<Record<string, { readonly status: string }>>
+}
+const readinessOf = async (url: string) => (await (await fetch(`${url}/healthz/ready`)).json()) as Readiness
+
+interface Line {
+  readonly message: string
+  readonly level: string
+  readonly annotations: Readonly<Record<string, unknown>>
+}
+const linesOf = ({ stderr }: Pick<Running, "stderr">, message: string): ReadonlyArray<Line> =>
+  stderr()
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line) as Line)
+    .filter((line) => line.message === message)
+
+const isListServed = async (url: string) => (await fetch(url + list)).status === 200
+/** Each request reads Waldur. */
+const alwaysReads = { CACHE_FRESH_FOR: "0s" }
+
+const withTokenFile = async (more: Record<string, string> = {}) => {
+  const sandbox = await aSandbox()
+  const { WALDUR_API_TOKEN: token = "", ...environment } = environmentOf(sandbox)
+  const file = join(await aDirectory(), "token")
+  await writeFile(file, `${token}\n`)
+  const running = await serving([], {
+    environment: { ...environment, ...alwaysReads, WALDUR_API_TOKEN_FILE: file, ...more },
+  })
+  await until(() => isListServed(running.url))
+  return { ...running, sandbox, file, token }
+}
+
+describe("SIGHUP", () => {
+  test("a new Waldur token in its file is used with the next call", async () => {
+    const { child, url, sandbox, file, token, stderr } = await withTokenFile()
+    rotateToken(sandbox, newToken)
+    await writeFile(file, `${newToken}\n`)
+    child.kill("SIGHUP")
+    await until(() => linesOf({ stderr }, "Secrets re-read: 1 changed").length > 0)
+    await until(async () => (await readinessOf(url)).upstreams.waldur?.status === "ok")
+    expect(linesOf({ stderr }, "Secrets re-read: 1 changed").at(-1)?.annotations.changed).toBe("waldur_api_token")
+    const used = sandbox.calls.of("waldur").at(-1)
+    expect(used?.status).toBe(200)
+    for (const secret of [token, newToken]) expect(stderr()).not.toContain(secret)
+    expect(child.exitCode).toBe(null)
+  })
+
+  test("a new client secret of the HPC User API drops the token that the old one was granted", async () => {
+    const sandbox = await aSandbox()
+    const file = await aFile(sandbox)
+    const running = await serving(["--config", file], { environment: alwaysReads })
+    await until(() => isListServed(running.url))
+    sandbox.issuer.settings.clients.set(sandbox.hpcUserApi.clientId, newSecret)
+    const { waldur, hpcUserApi } = sandbox
+    await writeFile(
+      file,
+      JSON.stringify({
+        waldur_api_url: waldur.url,
+        waldur_api_token: waldur.token,
+        storage_systems: { capstor: "capstor", vast: "vast", iopsstor: "iopsstor" },
+        hpc_user_api: {
+          api_url: hpcUserApi.url,
+          client_id: hpcUserApi.clientId,
+          client_secret: newSecret,
+          oidc_token_url: hpcUserApi.tokenUrl,
+        },
+        auth: { disable_auth: true },
+      }),
+    )
+    running.child.kill("SIGHUP")
+    await until(() => linesOf(running, "Secrets re-read: 1 changed").length > 0)
+    expect(linesOf(running, "Secrets re-read: 1 changed")[0]?.annotations.changed).toBe("hpc_user_api.client_secret")
+    expect(running.stderr()).not.toContain(newSecret)
+  })
+
+  test("a re-read that is refused keeps what counted before, and names the key and no secret", async () => {
+    const { child, url, file, token, stderr } = await withTokenFile()
+    const wrong = `${token.slice(0, 20)}hunter2`
+    await writeFile(file, wrong)
+    child.kill("SIGHUP")
+    const message = "The configuration was read again and refused; what counted before goes on"
+    await until(() => linesOf({ stderr }, message).length > 0)
+    expect(String(linesOf({ stderr }, message)[0]?.annotations.problems)).toContain("waldur_api_token")
+    expect(stderr()).not.toContain("hunter2")
+    expect(stderr()).not.toContain(token.slice(0, 20))
+    expect(await isListServed(url)).toBe(true)
+    expect((await readinessOf(url)).warnings.join()).toContain("refused (waldur_api_token)")
+
+    await writeFile(file, token)
+    child.kill("SIGHUP")
+    await until(() => linesOf({ stderr }, "Secrets re-read: 0 changed").length > 0)
+    expect((await readinessOf(url)).warnings.join()).not.toContain("refused")
+  })
+
+  test("the log level of the file counts at once, and other settings are named as waiting for a start", async () => {
+    const sandbox = await aSandbox()
+    const directory = await aDirectory()
+    const file = join(directory, "config.yaml")
+    const write = (more: string) => writeFile(file, `auth: { disable_auth: true }\n${more}\n`)
+    await write("")
+    const environment = environmentOf(sandbox)
+    const running = await serving(["--config", file], { environment })
+    await until(() => isListServed(running.url))
+    expect(linesOf(running, "Request").some(({ level }) => level === "DEBUG")).toBe(false)
+    await write("log_level: debug\ncache: { fresh_for: 7s }")
+    running.child.kill("SIGHUP")
+    const message = "Settings changed that count from the next start on"
+    await until(() => linesOf(running, message).length > 0)
+    expect(linesOf(running, message)[0]?.annotations.settings).toBe("cache.fresh_for")
+    await fetch(`${running.url}/healthz/live`)
+    await until(() => linesOf(running, "Request").some(({ level }) => level === "DEBUG"))
+  })
+})
+
+describe("the process", () => {
+  test("is not ended or opened to a debugger by SIGUSR1, SIGUSR2 or SIGPIPE", async () => {
+    const { child, url, stderr } = await serving([], { environment: environmentOf(await aSandbox()) })
+    for (const signal of ["SIGUSR1", "SIGUSR2", "SIGPIPE"] as const) child.kill(signal)
+    await until(() => isListServed(url))
+    expect(child.exitCode).toBe(null)
+    expect(stderr()).not.toMatch(/Debugger listening|inspector/i)
+  })
+
+  test("other commands end at SIGHUP, as a closed terminal wants", async () => {
+    const sandbox = await aSandbox()
+    sandbox.faults.set("waldur", { hang: true })
+    const { child, ended } = await run(["check"], { environment: environmentOf(sandbox) })
+    await until(() => sandbox.calls.of("waldur").length > 0)
+    child.kill("SIGHUP")
+    expect(await ended).toBe("SIGHUP")
+  })
+})
+
+describe("--log-level", () => {
+  test("goes before the configuration in serve, also after a re-read", async () => {
+    const sandbox = await aSandbox()
+    const file = await aFile(sandbox, { log_level: "error" })
+    const running = await serving(["--config", file, "--log-level", "debug"])
+    await fetch(`${running.url}/healthz/live`)
+    await until(() => linesOf(running, "Request").some(({ level }) => level === "DEBUG"))
+    running.child.kill("SIGHUP")
+    await until(() => linesOf(running, "Secrets re-read: 0 changed").length > 0)
+  })
+
+  test("quiets a command's log, and leaves its output as it is", async () => {
+    const sandbox = await aSandbox()
+    // Lists of customers that fail are a warning.
+    sandbox.faults.set("waldur", { path: /\/customers\/$/, status: 500 })
+    const environment = environmentOf(sandbox)
+    const [loud, quiet] = await Promise.all(
+      ["debug", "none"].map((level) => finished(["export", "--log-level", level], { environment })),
+    )
+    expect([loud?.code, quiet?.code]).toEqual([0, 0])
+    expect(quiet?.stdout).toBe(loud?.stdout)
+    expect(loud?.stderr).not.toBe("")
+    expect(quiet?.stderr).toBe("")
+  })
+})
+
+describe("a secret's file", () => {
+  test("that Kubernetes swaps by its link is read again without a signal", async () => {
+    const sandbox = await aSandbox()
+    const { WALDUR_API_TOKEN: token = "", ...environment } = environmentOf(sandbox)
+    const volume = await aDirectory()
+    const put = async (name: string, value: string) => {
+      await mkdir(join(volume, name))
+      await writeFile(join(volume, name, "token"), value)
+      await symlink(name, join(volume, "..data_tmp"))
+      await rename(join(volume, "..data_tmp"), join(volume, "..data"))
+    }
+    await put("..1", token)
+    await symlink("..data/token", join(volume, "token"))
+    const { url, stderr } = await serving([], {
+      environment: { ...environment, ...alwaysReads, WALDUR_API_TOKEN_FILE: join(volume, "token") },
+    })
+    await until(() => isListServed(url))
+    rotateToken(sandbox, newToken)
+    await put("..2", newToken)
+    await rm(join(volume, "..1"), { recursive: true })
+    await until(() => linesOf({ stderr }, "Secrets re-read: 1 changed").length > 0)
+    expect(linesOf({ stderr }, "Secrets re-read: 1 changed")[0]?.annotations.reason).toBe("a secret's file changed")
+    await until(async () => (await readinessOf(url)).upstreams.waldur?.status === "ok")
+  })
+})

@@ -1,0 +1,113 @@
+import { RotatingSecret, type Secret, secretNow } from "@cscs/http-transport"
+import { Redacted } from "effect"
+import { loginIn } from "../observability/mask-secrets.ts"
+import type { ProxySettings } from "./settings.ts"
+
+/** Settings whose secrets can be replaced while the process runs. */
+export interface RotatingSettings {
+  /** What the process runs with: the secrets in it rotate, all else stays as it was at start. */
+  readonly settings: ProxySettings
+  /** Takes the secrets of a later read of the configuration. Returns the keys, never a value. */
+  readonly adopt: (later: ProxySettings) => Adopted
+  /** A later read was refused: readiness says so until one is adopted. */
+  readonly refuse: (keys: ReadonlyArray<string>) => void
+}
+
+/** What a later read of the configuration came to, by the settings' keys. */
+export interface Adopted {
+  /** Secrets that changed, and count from the next call on. */
+  readonly secrets: ReadonlyArray<string>
+  /** Settings that changed, and count from the next start on. */
+  readonly needRestart: ReadonlyArray<string>
+}
+
+/** The secrets that rotate, by key. */
+const rotatingKeys: Readonly<Record<string, (settings: ProxySettings) => Secret | undefined>> = {
+  waldur_api_token: ({ waldur }) => waldur.token,
+  "hpc_user_api.client_secret": ({ hpcUserApi }) => hpcUserApi?.clientSecret,
+  "auth.keycloak_client_secret": ({ auth }) => auth.introspection?.clientSecret,
+  "cache.url": ({ cache }) => cache.url,
+}
+
+/** Settings that count from the next start on, and whose values `effective` does not show. */
+const shownElsewhere: Readonly<Record<string, (settings: ProxySettings) => unknown>> = {
+  waldur_ca_file: ({ waldur }) => waldur.tls.ca,
+  "hpc_user_api.ca_file": ({ hpcUserApi }) => hpcUserApi?.tls.ca,
+  "auth.ca_file": ({ auth }) => auth.tls.ca,
+  "sentry.dsn": ({ telemetry: { sentry } }) => (sentry === undefined ? undefined : Redacted.value(sentry.dsn)),
+}
+
+/** The log level changes with its own threshold, outside of the settings. */
+const appliedAtOnce = new Set(["log_level", "debug"])
+
+/** Makes the secrets of settings rotate. */
+export const rotatingSettings = (first: ProxySettings): RotatingSettings => {
+  let refused: ReadonlyArray<string> = []
+  const { waldur, hpcUserApi, auth, cache } = first
+  const rotating = (secret: Secret) => new RotatingSecret(Redacted.make(secretNow(secret)), loginIn)
+  const settings: ProxySettings = {
+    ...first,
+    waldur: { ...waldur, token: rotating(waldur.token) },
+    hpcUserApi:
+      hpcUserApi === undefined ? undefined : { ...hpcUserApi, clientSecret: rotating(hpcUserApi.clientSecret) },
+    auth: {
+      ...auth,
+      introspection:
+        auth.introspection === undefined
+          ? undefined
+          : { ...auth.introspection, clientSecret: rotating(auth.introspection.clientSecret) },
+    },
+    cache: { ...cache, url: cache.url === undefined ? undefined : rotating(cache.url) },
+    get warnings() {
+      return refused.length === 0
+        ? first.warnings
+        : [
+            ...first.warnings,
+            `the configuration was read again and refused (${refused.join(", ")}): the old secrets count`,
+          ]
+    },
+  }
+  return {
+    settings,
+    refuse: (keys) => {
+      refused = keys
+    },
+    adopt: (later) => {
+      refused = []
+      const secrets: Array<string> = []
+      const needRestart: Array<string> = []
+      for (const [key, secretOf] of Object.entries(rotatingKeys)) {
+        const [current, next] = [secretOf(settings), secretOf(later)]
+        if (!(current instanceof RotatingSecret) || next === undefined) {
+          if (current !== undefined || next !== undefined) needRestart.push(key)
+          continue
+        }
+        const value = secretNow(next)
+        if (value === current.current) continue
+        if (key === "cache.url" && !isSameButPassword(value, current.current)) needRestart.push(key)
+        else {
+          current.replace(Redacted.make(value))
+          secrets.push(key)
+        }
+      }
+      const before = new Map(first.effective.map(({ path, value }) => [path, value]))
+      for (const { path, value } of later.effective) {
+        if (!appliedAtOnce.has(path) && before.get(path) !== value) needRestart.push(path)
+      }
+      for (const [key, value] of Object.entries(shownElsewhere)) {
+        if (value(first) !== value(later)) needRestart.push(key)
+      }
+      return { secrets, needRestart: [...new Set(needRestart)] }
+    },
+  }
+}
+
+/** Whether two URLs of a Valkey lead to the same one, with the same user or none before: a connection can go on. */
+const isSameButPassword = (one: string, other: string): boolean => {
+  const [a, b] = [new URL(one), new URL(other)]
+  const hadLogin = (url: URL) => url.username !== "" || url.password !== ""
+  if (hadLogin(a) !== hadLogin(b)) return false
+  a.password = b.password = ""
+  a.username = b.username = ""
+  return a.href === b.href
+}

@@ -1,0 +1,156 @@
+import { once } from "node:events"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { type AddressInfo, createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { RotatingSecret, secretNow } from "@cscs/http-transport"
+import { Effect, Redacted } from "effect"
+import fc from "fast-check"
+import { describe, expect, onTestFinished, test } from "vitest"
+import { rotatingSettings } from "../src/config/rotating-settings.ts"
+import { loadSettings, masker, secretsIn } from "../src/index.ts"
+import { redisConnection } from "../src/replication/redis-connection.ts"
+
+const token = "0123456789abcdef0123456789abcdef01234567"
+const environment = {
+  WALDUR_API_URL: "https://waldur.example.org",
+  WALDUR_API_TOKEN: token,
+  STORAGE_SYSTEMS: '{"capstor":"capstor"}',
+  HPC_USER_API_URL: "https://hpc.example.org",
+  HPC_USER_CLIENT_ID: "storage-proxy",
+  HPC_USER_CLIENT_SECRET: "an-hpc-user-secret",
+  HPC_USER_OIDC_TOKEN_URL: "https://auth.example.org/token",
+  AUTH_MODE: "introspection",
+  CSCS_KEYCLOAK_CLIENT_ID: "storage-proxy",
+  CSCS_KEYCLOAK_CLIENT_SECRET: "a-keycloak-secret",
+  CACHE_URL: "redis://proxy:a-valkey-password@valkey:6379/0",
+}
+const load = (more: Readonly<Record<string, string>> = {}, workingDirectory = "/nowhere") =>
+  Effect.runPromise(loadSettings({ environment: { ...environment, ...more }, workingDirectory }))
+
+describe("settings whose secrets rotate", () => {
+  test("every secret of a later read counts in place of the first, and both are masked", async () => {
+    const { settings, adopt } = rotatingSettings(await load())
+    const mask = masker(secretsIn(settings))
+    const before = ["an-hpc-user-secret", "a-keycloak-secret", "a-valkey-password", token]
+    for (const secret of before) expect(mask(`It is ${secret}!`)).not.toContain(secret)
+    const adopted = adopt(
+      await load({
+        WALDUR_API_TOKEN: "f".repeat(40),
+        HPC_USER_CLIENT_SECRET: "new-hpc-user-secret",
+        CSCS_KEYCLOAK_CLIENT_SECRET: "new-keycloak-secret",
+        CACHE_URL: "redis://proxy:new-valkey-password@valkey:6379/0",
+      }),
+    )
+    expect(adopted).toEqual({
+      secrets: ["waldur_api_token", "hpc_user_api.client_secret", "auth.keycloak_client_secret", "cache.url"],
+      needRestart: [],
+    })
+    expect(secretNow(settings.waldur.token)).toBe("f".repeat(40))
+    expect(settings.hpcUserApi && secretNow(settings.hpcUserApi.clientSecret)).toBe("new-hpc-user-secret")
+    expect(settings.auth.introspection && secretNow(settings.auth.introspection.clientSecret)).toBe(
+      "new-keycloak-secret",
+    )
+    const after = ["f".repeat(40), "new-hpc-user-secret", "new-keycloak-secret", "new-valkey-password"]
+    for (const secret of [...before, ...after]) expect(mask(`It is ${secret}!`)).not.toContain(secret)
+    expect(JSON.stringify(settings)).not.toMatch(/f{40}|new-/)
+  })
+
+  test("a later read without change changes nothing", async () => {
+    const { adopt } = rotatingSettings(await load())
+    expect(adopt(await load())).toEqual({ secrets: [], needRestart: [] })
+  })
+
+  test("what is no secret counts from the next start on, and is named", async () => {
+    const { settings, adopt } = rotatingSettings(await load())
+    const later = await load({
+      CACHE_FRESH_FOR: "7s",
+      WALDUR_API_URL: "https://other.example.org",
+      CACHE_URL: "redis://proxy:a-valkey-password@other:6379/0",
+      SENTRY_DSN: "https://key@sentry.example.org/1",
+      LOG_LEVEL: "debug",
+    })
+    expect(adopt(later).needRestart.toSorted()).toEqual([
+      "cache.fresh_for",
+      "cache.url",
+      "sentry.dsn",
+      "waldur_api_url",
+    ])
+    expect(settings.waldur.apiUrl).toBe("https://waldur.example.org")
+    expect(settings.cache.url && secretNow(settings.cache.url)).toContain("valkey:6379")
+  })
+
+  test("a refused read is a warning until one is adopted", async () => {
+    const { settings, adopt, refuse } = rotatingSettings(await load())
+    const { warnings } = settings
+    refuse(["waldur_api_token"])
+    expect(settings.warnings.at(-1)).toContain("refused (waldur_api_token)")
+    adopt(await load())
+    expect(settings.warnings).toEqual(warnings)
+  })
+
+  test("the files of secrets are known, whether a variable names one or the secret stands in it", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "rotating-"))
+    onTestFinished(() => rm(directory, { recursive: true }))
+    const file = join(directory, "hpc")
+    await writeFile(file, "from-a-file")
+    await writeFile(join(directory, ".env"), "CSCS_KEYCLOAK_CLIENT_SECRET=from-dotenv\n")
+    const more = { HPC_USER_CLIENT_SECRET: "", HPC_USER_CLIENT_SECRET_FILE: file, CSCS_KEYCLOAK_CLIENT_SECRET: "" }
+    const { secretFiles } = await load(more, directory)
+    expect(secretFiles).toEqual([file, join(directory, ".env")])
+  })
+
+  test("whatever the values, no text shows one of the last eight", () => {
+    const secret = fc
+      .string({ minLength: 8, maxLength: 40 })
+      .filter((text) => text.trim() === text && !/\*{3}/.test(text))
+    fc.assert(
+      fc.property(fc.array(secret, { minLength: 2, maxLength: 8 }), ([first = "", ...later]) => {
+        const rotating = new RotatingSecret(Redacted.make(first))
+        const mask = masker([rotating])
+        mask("before")
+        for (const next of later) rotating.replace(Redacted.make(next))
+        for (const one of [first, ...later]) expect(mask(`x ${one} y`)).not.toContain(` ${one} `)
+      }),
+      { numRuns: 50 },
+    )
+  })
+})
+
+describe("a Valkey whose password rotates", () => {
+  test("is given the new one with the next connection", async () => {
+    const logins: Array<ReadonlyArray<string>> = []
+    const server = createServer((socket) => {
+      socket.on("error", () => undefined)
+      socket.on("data", (data) => {
+        for (const [, login = ""] of data.toString().matchAll(/AUTH\r\n((?:\$\d+\r\n[^\r]*\r\n){1,2})/g)) {
+          const words = login.split("\r\n").filter((_, index) => index % 2 === 1)
+          logins.push(words)
+          if (words.at(-1) === "first") {
+            // It goes away, as it does when it is started anew with another password.
+            rotating.replace(Redacted.make(`redis://proxy:second%21@127.0.0.1:${port}`))
+            return void socket.destroy()
+          }
+        }
+        for (const _ of data.toString().matchAll(/\*\d+\r\n/g)) socket.write("+OK\r\n")
+      })
+    })
+    server.listen(0, "127.0.0.1")
+    await once(server, "listening")
+    onTestFinished(() => void server.close())
+    const { port } = server.address() as AddressInfo
+    const rotating = new RotatingSecret(Redacted.make(`redis://proxy:first@127.0.0.1:${port}`))
+    await Effect.runPromise(
+      Effect.scoped(
+        Effect.gen(function* () {
+          yield* redisConnection(rotating)
+          while (logins.length < 2) yield* Effect.sleep("5 millis")
+        }),
+      ),
+    )
+    expect(logins.slice(0, 2)).toEqual([
+      ["proxy", "first"],
+      ["proxy", "second!"],
+    ])
+  })
+})
