@@ -103,11 +103,13 @@ test("the worker that has a delay comes after it", () => {
   expect(done).toEqual(["at once", "late"])
 })
 
-test("the approval of a Create moves nothing of its resource, modified least of all", async () => {
+test("the approval of a Create moves nothing of its resource, modified least of all, and leaves nothing to the worker", async () => {
+  sandbox.waldur.worker.delay = "held"
   const before = structuredClone(rowOf("create-pending-provider"))
   expect((await post(sandbox, orderPath("create-pending-provider", "approve_by_provider"))).status).toBe(200)
   const { order_in_progress: _, creation_order: __, ...plain } = rowOf("create-pending-provider")
   expect(before).toMatchObject(plain)
+  expect(sandbox.waldur.worker.work()).toBe(0)
 })
 
 test("a Terminate that erred leaves its resource OK", async () => {

@@ -93,10 +93,10 @@ function isExpired(world: World, { resource }: FoundOrder): boolean {
   return typeof end === "string" && end <= world.now.slice(0, 10)
 }
 
-/** The worker moves the resource, whatever becomes of the order until then. */
+/** The worker moves the resource, whatever becomes of the order until then. One that is Creating already is where it has to be. */
 function leaveToWorker(world: World, found: FoundOrder, worker: WaldurWorker): void {
   const fields = stateWhileExecuting(found)
-  worker.later(() => setResource(world, found, fields))
+  if (found.resource?.state !== fields.state) worker.later(() => setResource(world, found, fields))
 }
 
 /** The end of an order moves `modified` of its resource, whether it changes or not. */
