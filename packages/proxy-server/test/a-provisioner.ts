@@ -111,7 +111,7 @@ export const rules: ReadonlyArray<Rule> = [
     row: [
       "`pending`, `updating`, `removing`, `error`",
       "`approve_by_provider_url`",
-      "Approve the order, or reject it. Leave the disk alone",
+      "Approve the order, or reject it. Touch nothing on the disk",
     ],
     fits: (entry) => isPending(entry) && ["pending", "updating", "removing", "error"].includes(entry.status),
     act: approve,
@@ -120,7 +120,7 @@ export const rules: ReadonlyArray<Rule> = [
     row: [
       "`pending`",
       "`set_state_erred_url`",
-      "Create the directory [as listed](#as-listed). Then report done (`set_state_done_url`)",
+      "Create the directory [as listed](#as-listed), then report the order done (`set_state_done_url`)",
     ],
     fits: has("pending", isExecuting),
     act: (around, entry) => finish(around, entry, () => keepAsListed(around, entry)),
@@ -130,7 +130,7 @@ export const rules: ReadonlyArray<Rule> = [
     row: [
       "`active`",
       "`approve_by_provider_url`",
-      "Keep the directory as listed, with `quotas`. Approve the order, or reject it: an Update if there are `newQuotas`, else mostly a Terminate",
+      "Keep the directory as listed, with `quotas`. Approve the order, or reject it. With `newQuotas` it is an Update; without them, most likely a Terminate",
     ],
     fits: has("active", isPending),
     act: async (around, entry) => {
@@ -142,7 +142,7 @@ export const rules: ReadonlyArray<Rule> = [
     row: [
       "`active`",
       "`set_state_erred_url`",
-      "Keep the directory as listed, with `quotas`. Report nothing: Waldur's worker has not begun the order yet",
+      "Keep the directory as listed, with `quotas`. Report nothing: Waldur's worker has not started the order yet",
     ],
     fits: has("active", isExecuting),
     act: (around, entry) => void tried(() => keepAsListed(around, entry)),
@@ -156,7 +156,7 @@ export const rules: ReadonlyArray<Rule> = [
     row: [
       "`updating`",
       "`set_state_erred_url`",
-      "Keep the directory as listed, but with `newQuotas` if there are any. Then report done",
+      "Keep the directory as listed, but with `newQuotas` if there are any, then report the order done",
     ],
     fits: has("updating", isExecuting),
     act: (around, entry) =>
@@ -165,7 +165,7 @@ export const rules: ReadonlyArray<Rule> = [
       ),
   },
   {
-    row: ["`updating`", "neither", "Nothing. If it stays so, its order has ended without it: a person looks"],
+    row: ["`updating`", "neither", "Nothing. If it stays so, its order ended before the worker came: a person looks"],
     fits: has("updating"),
     act: nothing,
   },
@@ -173,7 +173,7 @@ export const rules: ReadonlyArray<Rule> = [
     row: [
       "`removing`",
       "`set_state_erred_url`",
-      "Move the directory of this `itemId` to the trash, and no other. Then report done",
+      "Move the directory of this `itemId`, and no other, to the trash, then report the order done",
     ],
     fits: has("removing", isExecuting),
     act: (around, entry) =>
@@ -185,7 +185,7 @@ export const rules: ReadonlyArray<Rule> = [
   },
   { row: ["`removing`", "neither", "Nothing"], fits: has("removing"), act: nothing },
   {
-    row: ["`error`", "any other", "Nothing by yourself. A person mends what is wrong, and `set_state_ok_url` ends it"],
+    row: ["`error`", "any other", "Nothing. A person mends what is wrong and posts to `set_state_ok_url`"],
     fits: has("error"),
     act: nothing,
   },
@@ -193,7 +193,7 @@ export const rules: ReadonlyArray<Rule> = [
     row: [
       "`removed`",
       "any",
-      "Nothing, also if the directory is still there: tell a person. The entry stays in the list for good",
+      "Nothing, even if the directory is still there: a person looks. The entry stays in the list for good",
     ],
     fits: has("removed"),
     act: nothing,

@@ -1,9 +1,20 @@
-import { buildWorld, startSandbox, type WaldurRecord, type World } from "@cscs/sandbox"
+import { readFileSync } from "node:fs"
+import { buildWorld, type PlacedOrder, placeOrder, startSandbox, type WaldurRecord, type World } from "@cscs/sandbox"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { aDisk, type Disk } from "./a-disk.ts"
-import { type Around, actOn, type Report, type Rule, rules } from "./a-provisioner.ts"
-import { type Any, noCache, startProxy } from "./a-proxy.ts"
+import {
+  type Around,
+  actOn,
+  approve,
+  finish,
+  keepAsListed,
+  type Report,
+  type Rule,
+  reportOptions,
+  rules,
+} from "./a-provisioner.ts"
+import { type Any, aProxy, noCache, startProxy } from "./a-proxy.ts"
 import { type Chance, type End, itemIdOf, type Life, lives, placeInProject, storageOf } from "./order-lives.ts"
 
 /** Valid resources of the two systems whose offerings leave all to the provider, each OK and in a project of its own. */
@@ -56,7 +67,7 @@ const mishaps = [
   { status: 429 },
   { status: 500, body: "html" as const },
 ]
-/** Those after which the report has not arrived, whatever it was. */
+/** Those before which nothing has arrived. */
 const unarrived = mishaps.filter((one) => !("rewrite" in one))
 
 interface Setting {
@@ -240,14 +251,255 @@ const holds = async (settings: fc.Arbitrary<Setting>, runs: number): Promise<voi
     { numRuns: numRuns(runs), endOnFailure: true },
   )
 
+/** Each value as the only one. */
+const mapped = <A extends object>(record: A) =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, fc.constant(value)])) as {
+    [Name in keyof A]: fc.Arbitrary<A[Name]>
+  }
+
 const everyLife = Object.keys(lives)
 
 describe("a provisioner that does what each row of the document says ends with all as ordered and no data lost", () => {
   test.each(everyLife)("after %s", async (name) => {
-    await holds(fc.record({ names: fc.constant([name, name]), ...someSeed }), 3)
+    await holds(fc.record({ names: fc.constant([name, name]), ...someSeed }), 2)
   })
 
   test("after all of these at once", async () => {
     await holds(fc.record({ names: fc.constant(everyLife), ...someSeed }), 10)
+  })
+})
+
+const document = readFileSync(new URL("../../../docs/integrators.md", import.meta.url), "utf8")
+/** The rows of the first table below a heading, without its head, cell by cell. */
+const tableBelow = (heading: string): ReadonlyArray<ReadonlyArray<string>> => {
+  const lines = document.slice(document.indexOf(`\n${heading}\n`)).split("\n")
+  const first = lines.findIndex((line) => line.startsWith("|"))
+  const rest = lines.slice(first)
+  return rest
+    .slice(
+      2,
+      rest.findIndex((line) => !line.startsWith("|")),
+    )
+    .map((line) =>
+      line
+        .slice(1, -1)
+        .split("|")
+        .map((cell) => cell.trim()),
+    )
+}
+
+describe("the document's table", () => {
+  test("what to do has the rows that the tested provisioner follows, in their order", () => {
+    expect(tableBelow("## What to do")).toEqual(rules.map(({ row }) => row))
+  })
+
+  test("of Waldur's responses has each that befalls the tested provisioner", () => {
+    const known = tableBelow("### What Waldur answers").flatMap(([response = ""]) => response.split(", "))
+    const met = mishaps.flatMap((one) => (one.status === undefined ? [] : [one.status]))
+    expect([200, 409, ...met].filter((status) => !known.includes(status >= 500 ? "5xx" : String(status)))).toEqual([])
+  })
+
+  test("every entry that has a status of the contract fits a row", () => {
+    const urls = ["approve_by_provider_url", "set_state_erred_url", "set_state_ok_url"]
+    for (const status of ["pending", "active", "updating", "removing", "error", "removed"]) {
+      for (const url of urls) {
+        const entry = { status, [url]: "http://waldur/", target: { targetType: "project" } }
+        expect(rules.some(({ fits }) => fits(entry))).toBe(true)
+      }
+    }
+  })
+})
+
+/** The rules, but for one row. */
+const but = (status: string, urls: string, act: Rule["act"]): ReadonlyArray<Rule> => {
+  const changed = rules.map((rule) =>
+    rule.row[0].includes(status) && rule.row[1].includes(urls) ? { ...rule, act } : rule,
+  )
+  if (changed.every((rule, index) => rule === rules[index])) throw new Error(`no row of ${status} with ${urls}`)
+  return changed
+}
+const approves = "approve_by_provider_url"
+const executes = "set_state_erred_url"
+const asListed: Rule["act"] = (around, entry) => void keepAsListed(around, entry)
+
+interface Deviation extends Pick<Setting, "by" | "besides"> {
+  /** Where the first seeds do not show it. */
+  readonly firstSeed?: number
+}
+
+/** Those who do not follow a row, and in which life it comes out. */
+const deviations: ReadonlyArray<readonly [what: string, life: string, by: Deviation]> = [
+  ["approves no order of an active entry", "an Update of limits", { by: but("`active`", approves, asListed) }],
+  [
+    "approves no order of an entry that is in error",
+    "a Create that errs and is given up",
+    {
+      by: but("`error`", approves, (around, entry) => (entry.status === "error" ? undefined : approve(around, entry))),
+    },
+  ],
+  [
+    "reports an Update done right after its approval",
+    "an Update of limits",
+    {
+      by: but("`active`", approves, async (around, entry) => {
+        keepAsListed(around, entry, entry.newQuotas)
+        await approve(around, entry)
+        await around.report(entry.set_state_done_url)
+      }),
+    },
+  ],
+  [
+    "removes and reports done before the worker came",
+    "a Terminate",
+    {
+      by: but("`active`", executes, (around, entry) =>
+        finish(around, entry, () => {
+          around.disk.moveToTrash(around.disk.pathOf(entry.itemId) ?? "")
+          return true
+        }),
+      ),
+    },
+  ],
+  [
+    "sets the quotas of before where it is updating",
+    "an Update of limits",
+    { by: but("`updating`", executes, (around, entry) => finish(around, entry, () => keepAsListed(around, entry))) },
+  ],
+  [
+    "goes on after a 409 as after a 200",
+    "a Create that is taken back",
+    {
+      firstSeed: 5,
+      by: but("`pending`", approves, async (around, entry) => {
+        const status = await around.report(entry.approve_by_provider_url)
+        if (entry.status === "pending" && (status === 200 || status === 409)) keepAsListed(around, entry)
+      }),
+    },
+  ],
+  [
+    "makes a directory anew where a known one has another mount point",
+    "a directory that is given another place",
+    {
+      by: but("`active`", "neither", ({ disk }, entry) => {
+        const path = entry.mountPoint.default
+        const known = disk.pathOf(entry.itemId)
+        if (known !== undefined && known !== path) disk.directories.delete(known)
+        keepAsListed({ disk } as Around, entry)
+      }),
+    },
+  ],
+  [
+    "takes what is not in the list for removed",
+    "a Terminate that somebody reports done too early",
+    {
+      besides: (entries, disk) => {
+        const listed = new Set(entries.map(({ itemId }) => itemId))
+        for (const [path, { itemId }] of disk.directories) {
+          if (!listed.has(itemId)) disk.directories.delete(path)
+        }
+      },
+    },
+  ],
+  [
+    "removes what is listed as removed",
+    "a resource that is terminated without the provisioner",
+    {
+      by: but("`removed`", "any", ({ disk }, { itemId }) => {
+        const path = disk.pathOf(itemId)
+        if (path !== undefined) disk.moveToTrash(path)
+      }),
+    },
+  ],
+  [
+    "takes nothing back from the trash",
+    "a Terminate that errs",
+    {
+      firstSeed: 20,
+      // As one who deletes.
+      besides: (_, disk) => disk.trash.clear(),
+    },
+  ],
+]
+
+describe("a provisioner that", () => {
+  test.each(deviations)("%s is found out", async (_, life, { firstSeed = 1, ...deviation }) => {
+    for (let seed = firstSeed; seed < firstSeed + 25; seed += 1) {
+      const names = [life, life, life, life]
+      const wrong = await wrongAfter({ names, seed, wildCycles: 12, reportsPaths: false, ...deviation })
+      if (wrong.length > 0) return
+    }
+    expect.unreachable("25 seeds do not show it")
+  })
+})
+
+describe("quotas that are reported as options", () => {
+  const chain = ["two Updates of limits", "a Create", "an Update of limits", "an Update that is taken back"]
+  const setting = { names: chain, wildCycles: 20, reportsPaths: false, reportsOptions: true }
+
+  test("do not hold back a later limit where each approval that was answered 200 is followed by a report", async () => {
+    await holds(fc.record({ ...mapped(setting), seed: fc.integer({ min: 1 }) }), 5)
+  })
+
+  test("do, where they are reported after any approval", async () => {
+    const careless: Rule["act"] = async (around, entry) => {
+      await around.report(entry.approve_by_provider_url)
+      await reportOptions(around, entry)
+    }
+    for (let seed = 15; seed < 40; seed += 1) {
+      const by = but("`active`", approves, careless)
+      if ((await wrongAfter({ ...setting, seed, by })).length > 0) return
+    }
+    expect.unreachable("25 seeds do not show it")
+  })
+})
+
+describe("entries that a guard keeps", () => {
+  test("are left alone: nothing is reported and nothing on the disk changes until Waldur shows them again", async () => {
+    const world = aQuietWorld(30)
+    const ofCapstor = world.resources.filter((row) => row.offering_slug === "capstor")
+    const [removing = {}, updating = {}, pending = {}] = ofCapstor
+    expect(ofCapstor.length).toBeGreaterThan(10)
+    const proxy = await aProxy({ world, environment: { CACHE_EMPTY_GUARD: "1h" } })
+    const disk = aDisk()
+    const reports: Array<string> = []
+    const around: Around = {
+      disk,
+      report: async (url) => void reports.push(url),
+      rejects: () => false,
+      reportsOptions: false,
+      reportsPaths: false,
+      failures: new Map(),
+    }
+    const cycle = async () => {
+      const { json } = await proxy.get("/api/storage-resources/?page_size=500", noCache)
+      await actOn(json.resources, around, () => false)
+      return json.resources
+    }
+    await cycle()
+    disk.moveToTrash(pathOf(pending))
+    disk.trash.clear()
+    const execute = (row: WaldurRecord, state: string, type: PlacedOrder["type"], limits: WaldurRecord = {}): void => {
+      const uuid = String(row.uuid).replace(/^./, "e")
+      placeOrder(world, row, { uuid, type, state: "executing", limits, attributes: {} })
+      row.state = state
+    }
+    execute(removing, "Terminating", "Terminate")
+    execute(updating, "Updating", "Update", { storage: 99 })
+    execute(pending, "Creating", "Create")
+    // The proxy has read them, and nobody has acted on them.
+    await proxy.get("/api/storage-resources/?page_size=500", noCache)
+    const rows = world.resources
+    world.resources = rows.filter((row) => row.offering_slug !== "capstor")
+    const before = [...disk.directories]
+    const kept = await cycle()
+    const statusOf = (row: WaldurRecord) => kept.find(({ itemId }: Any) => itemId === itemIdOf(row))?.status
+    expect([removing, updating, pending].map(statusOf)).toEqual([undefined, "updating", "pending"])
+    expect([reports, [...disk.directories]]).toEqual([[], before])
+    world.resources = rows
+    await cycle()
+    expect(reports).toHaveLength(3)
+    expect(disk.pathOf(itemIdOf(removing))).toBeUndefined()
+    expect(disk.directories.get(pathOf(updating))?.quotas).toEqual(orderedQuotas(99))
+    expect(disk.pathOf(itemIdOf(pending))).toBe(pathOf(pending))
   })
 })
