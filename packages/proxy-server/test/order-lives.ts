@@ -1,4 +1,12 @@
-import { cancelOrder, changeResource, placeOrder, type Sandbox, type WaldurRecord, type World } from "@cscs/sandbox"
+import {
+  cancelOrder,
+  changeResource,
+  placeOrder,
+  type Sandbox,
+  TOKENS,
+  type WaldurRecord,
+  type World,
+} from "@cscs/sandbox"
 import type { Disk } from "./a-disk.ts"
 import { dashed } from "./a-world.ts"
 
@@ -64,7 +72,7 @@ const update = (lived: Lived, storage: number) =>
 const somebody = async ({ sandbox }: Lived, path: string, body: object = {}): Promise<number> => {
   const response = await fetch(`${sandbox.waldur.url}${path}/`, {
     method: "POST",
-    headers: { Authorization: `Token ${sandbox.waldur.token}`, "Content-Type": "application/json" },
+    headers: { Authorization: `Token ${TOKENS.staff}`, "Content-Type": "application/json" },
     body: JSON.stringify(body),
   })
   await response.arrayBuffer()

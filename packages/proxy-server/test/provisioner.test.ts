@@ -1,5 +1,13 @@
 import { readFileSync } from "node:fs"
-import { buildWorld, type PlacedOrder, placeOrder, startSandbox, type WaldurRecord, type World } from "@cscs/sandbox"
+import {
+  buildWorld,
+  type PlacedOrder,
+  placeOrder,
+  startSandbox,
+  TOKENS,
+  type WaldurRecord,
+  type World,
+} from "@cscs/sandbox"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { aDisk, type Disk } from "./a-disk.ts"
@@ -129,7 +137,7 @@ const wrongAfter = async (setting: Setting): Promise<ReadonlyArray<string>> => {
     const before = order?.state
     const response = await fetch(url, {
       method: "POST",
-      headers: { Authorization: `Token ${sandbox.waldur.token}`, "Content-Type": "application/json" },
+      headers: { Authorization: `Token ${TOKENS.staff}`, "Content-Type": "application/json" },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     }).catch(() => undefined)
     await response?.arrayBuffer()
