@@ -15,6 +15,7 @@ const USAGE = `Usage: node apps/sandbox/src/main.ts [options]
   --issuer-port P
   --dialect 8.x|7.0.7    which Waldur is imitated (default 8.x)
   --latency-ms N         every answer of every server comes so much later
+  --worker-delay-ms N    Waldur moves a resource so much later than its order is approved
   --pace real            Waldur's resource list takes as long per row as a real one
 `
 
@@ -35,6 +36,7 @@ async function run(): Promise<void> {
       "issuer-port": { type: "string" },
       dialect: { type: "string" },
       "latency-ms": { type: "string" },
+      "worker-delay-ms": { type: "string" },
       pace: { type: "string" },
       help: { type: "boolean" },
     },
@@ -53,6 +55,7 @@ async function run(): Promise<void> {
   if (dialect !== "8.x" && dialect !== "7.0.7") throw new Error(`--dialect is "${dialect}", wanted is 8.x or 7.0.7`)
   if (pace !== undefined && pace !== "real") throw new Error(`--pace is "${pace}", wanted is real`)
   const latencyMs = integer("latency-ms", 0)
+  const workerDelayMs = integer("worker-delay-ms", 0)
 
   const sandbox = await startSandbox({
     seed: integer("seed", 1),
@@ -66,6 +69,7 @@ async function run(): Promise<void> {
     logCalls: false,
     worldChangesByHand: false,
   })
+  sandbox.waldur.worker.delay = workerDelayMs
   for (const upstream of ["waldur", "hpcUserApi", "issuer"] satisfies Upstream[]) {
     if (latencyMs > 0) sandbox.faults.set(upstream, { latencyMs })
   }

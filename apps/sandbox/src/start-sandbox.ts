@@ -7,6 +7,7 @@ import { startListener } from "./listener.ts"
 import { createWaldurApp } from "./waldur/app.ts"
 import type { WaldurControl } from "./waldur/control.ts"
 import type { Dialect } from "./waldur/dialect.ts"
+import { waldurWorker } from "./waldur/worker.ts"
 import { buildWorld } from "./world/build-world.ts"
 import { TOKENS, type World } from "./world/world.ts"
 
@@ -108,6 +109,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const control: WaldurControl = {
     dialect: options.dialect ?? "8.x",
     arrange: undefined,
+    worker: waldurWorker(),
     worldChangesByHand: options.worldChangesByHand ?? true,
   }
   let issuerUrl = ""

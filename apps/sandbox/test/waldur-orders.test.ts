@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, expect, test } from "vitest"
-import { type Sandbox, startSandbox, worldOf } from "../src/index.ts"
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest"
+import { cancelOrder, placeOrder, type Sandbox, startSandbox, worldOf } from "../src/index.ts"
 import { asObject } from "../src/json.ts"
+import { waldurWorker } from "../src/waldur/worker.ts"
 import { ask, post, uuidOfCase } from "./waldur-client.ts"
 
 let sandbox: Sandbox
@@ -46,6 +47,142 @@ test("an order that is rejected without a change of its resource leaves modified
   const { modified } = rowOf("ok-update-pending-provider")
   expect((await post(sandbox, orderPath("ok-update-pending-provider", "reject_by_provider"))).status).toBe(200)
   expect(rowOf("ok-update-pending-provider")).toMatchObject({ state: "OK", order_in_progress: null, modified })
+})
+
+test("rejecting the Terminate of an Erred resource makes it OK", async () => {
+  const row = rowOf("erred-without-order")
+  placeOrder(sandbox.world, row, { uuid: "e".repeat(32), type: "Terminate", state: "pending-provider", limits: {} })
+  expect((await post(sandbox, orderPath("erred-without-order", "reject_by_provider"))).status).toBe(200)
+  expect(row).toMatchObject({ state: "OK", order_in_progress: null })
+})
+
+const atProvider = [
+  ["ok-update-pending-provider", "Updating"],
+  ["ok-terminate-pending-provider", "Terminating"],
+] as const
+
+test.each(atProvider)(
+  "of %s the approval sets the order alone to executing, the worker moves the resource",
+  async (label, state) => {
+    sandbox.waldur.worker.delay = "held"
+    const { modified } = rowOf(label)
+    expect((await post(sandbox, orderPath(label, "approve_by_provider"))).status).toBe(200)
+    expect(rowOf(label)).toMatchObject({ state: "OK", order_in_progress: { state: "executing" }, modified })
+    expect(sandbox.waldur.worker.work()).toBe(1)
+    expect(rowOf(label)).toMatchObject({ state, order_in_progress: { state: "executing" } })
+    expect(sandbox.waldur.worker.work()).toBe(0)
+  },
+)
+
+test.each(atProvider)(
+  "an order of %s that is done before the worker came leaves its resource %s for good",
+  async (label, state) => {
+    sandbox.waldur.worker.delay = "held"
+    const path = orderPath(label)
+    await post(sandbox, `${path}approve_by_provider/`)
+    expect((await post(sandbox, `${path}set_state_done/`)).status).toBe(200)
+    sandbox.waldur.worker.work()
+    expect(rowOf(label)).toMatchObject({ state, order_in_progress: null })
+    expect((await ask(sandbox, path)).json.state).toBe("done")
+    expect((await post(sandbox, `${path}set_state_done/`)).status).toBe(409)
+  },
+)
+
+test("the worker that has a delay comes after it", () => {
+  vi.useFakeTimers()
+  onTestFinished(() => void vi.useRealTimers())
+  const worker = waldurWorker()
+  const done: Array<string> = []
+  worker.delay = 200
+  worker.later(() => done.push("late"))
+  worker.delay = 0
+  worker.later(() => done.push("at once"))
+  vi.advanceTimersByTime(199)
+  expect(done).toEqual(["at once"])
+  vi.advanceTimersByTime(1)
+  expect(done).toEqual(["at once", "late"])
+})
+
+test("the approval of a Create moves nothing of its resource, modified least of all, and leaves nothing to the worker", async () => {
+  sandbox.waldur.worker.delay = "held"
+  const before = structuredClone(rowOf("create-pending-provider"))
+  expect((await post(sandbox, orderPath("create-pending-provider", "approve_by_provider"))).status).toBe(200)
+  const { order_in_progress: _, creation_order: __, ...plain } = rowOf("create-pending-provider")
+  expect(before).toMatchObject(plain)
+  expect(sandbox.waldur.worker.work()).toBe(0)
+})
+
+test("a Terminate that erred leaves its resource OK", async () => {
+  await post(sandbox, orderPath("ok-terminate-pending-provider", "approve_by_provider"))
+  const path = orderPath("ok-terminate-pending-provider", "set_state_erred")
+  expect((await post(sandbox, path, { error_message: "busy", error_traceback: "" })).status).toBe(200)
+  expect(rowOf("ok-terminate-pending-provider")).toMatchObject({ state: "OK", order_in_progress: null })
+})
+
+test("set_state_ok leaves an order in progress as it is", async () => {
+  await post(sandbox, orderPath("ok-terminate-pending-provider", "approve_by_provider"))
+  const order = structuredClone(rowOf("ok-terminate-pending-provider").order_in_progress)
+  expect((await post(sandbox, resourcePath("ok-terminate-pending-provider", "set_state_ok"))).status).toBe(200)
+  expect(rowOf("ok-terminate-pending-provider")).toMatchObject({ state: "OK", order_in_progress: order })
+})
+
+test("approve and reject are a 400 while the customer is blocked", async () => {
+  const row = rowOf("ok-update-pending-provider")
+  const customers = sandbox.world.customersByOffering.get(String(row.offering_uuid)) ?? []
+  const customer = customers.find(({ uuid }) => uuid === row.customer_uuid) ?? {}
+  customer.blocked = true
+  for (const action of ["approve_by_provider", "reject_by_provider"]) {
+    const refused = await post(sandbox, orderPath("ok-update-pending-provider", action))
+    expect([refused.status, refused.json]).toEqual([400, ["Blocked organization is not available."]])
+  }
+  expect(row).toMatchObject({ state: "OK", order_in_progress: { state: "pending-provider" } })
+  customer.blocked = false
+  expect((await post(sandbox, orderPath("ok-update-pending-provider", "approve_by_provider"))).status).toBe(200)
+})
+
+test("approve alone is a 400 once the project has expired", async () => {
+  const row = rowOf("ok-update-pending-provider")
+  row.project_end_date = sandbox.world.now.slice(0, 10)
+  expect((await post(sandbox, orderPath("ok-update-pending-provider", "approve_by_provider"))).status).toBe(400)
+  row.project_end_date = "2999-01-01"
+  expect((await post(sandbox, orderPath("update-pending-provider", "approve_by_provider"))).status).toBe(200)
+  row.project_end_date = "2020-01-01"
+  expect((await post(sandbox, orderPath("ok-update-pending-provider", "reject_by_provider"))).status).toBe(200)
+})
+
+test.each([
+  ["set_state_ok", () => resourcePath("erred-without-order", "set_state_ok"), "erred-without-order"],
+  ["set_backend_id", () => resourcePath("capstor-store", "set_backend_id"), "capstor-store"],
+  ["done, though it changes nothing,", () => orderPath("update-none-of-four", "set_state_done"), "update-none-of-four"],
+  ["erred", () => orderPath("update-limits", "set_state_erred"), "update-limits"],
+])("%s moves modified", async (_, path, label) => {
+  const row = rowOf(label)
+  // What done would make of it, were it not for the order.
+  if (label === "update-none-of-four") row.state = "OK"
+  const before = String(row.modified)
+  const body = { backend_id: "/capstor/store/new", error_message: "no", error_traceback: "" }
+  expect((await post(sandbox, path(), body)).status).toBe(200)
+  expect(String(row.modified) > before).toBe(true)
+})
+
+test("an order placed or taken back by the consumer leaves its resource alone, but a Create that is taken back ends it", () => {
+  const { world } = sandbox
+  const row = rowOf("capstor-store")
+  const before = structuredClone(row)
+  const order = placeOrder(world, row, {
+    uuid: "d".repeat(32),
+    type: "Update",
+    state: "pending-consumer",
+    limits: { storage: 9 },
+    attributes: { old_limits: { storage: 8 } },
+  })
+  expect(row.order_in_progress).toBe(order)
+  expect(world.orders).toContain(order)
+  cancelOrder(world, row)
+  expect(row).toEqual(before)
+  expect(order).toMatchObject({ state: "canceled", type: "Update", marketplace_resource_uuid: row.uuid })
+  cancelOrder(world, rowOf("create-pending-provider"))
+  expect(rowOf("create-pending-provider")).toMatchObject({ state: "Terminated", order_in_progress: null })
 })
 
 test("set_state_executing works once", async () => {

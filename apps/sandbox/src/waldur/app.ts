@@ -128,7 +128,7 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
     const found = findOrder(world, plain(c.req.param("uuid")))
     if (!found?.copies.some(visibility(world, c.get("token")))) return unknown("Order")
     const body = bodyOf(await c.req.text())
-    return body instanceof Response ? body : action(world, found, body)
+    return body instanceof Response ? body : action(world, found, body, control.worker)
   })
 
   // A path that exists, but not with this method.

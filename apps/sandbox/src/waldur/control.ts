@@ -1,5 +1,6 @@
 import type { WaldurRecord } from "../world/world.ts"
 import type { Dialect } from "./dialect.ts"
+import type { WaldurWorker } from "./worker.ts"
 
 /**
  * Asked for every request of the resource list, after filtering and ordering and before the page is cut: gives the rows
@@ -16,6 +17,7 @@ export interface WaldurControl {
   dialect: Dialect
   /** Default: as ordered, ties in the order of `World.resources`. */
   arrange: Arrange | undefined
+  readonly worker: WaldurWorker
   /**
    * True: somebody may change rows between any two requests, so every page is filtered anew (some 20 ms at 100,000
    * resources). False promises that only POSTs change the world, so a list is filtered once until the next POST.

@@ -1,6 +1,7 @@
 import { asObject } from "../json.ts"
 import { type Random, random } from "../world/random.ts"
 import type { WaldurRecord, World } from "../world/world.ts"
+import { placeOrder } from "./consumer-orders.ts"
 import { secondsLater } from "./instants.ts"
 import { change } from "./world-changes.ts"
 
@@ -15,8 +16,8 @@ const HAPPENINGS = {
   "order-appears": (world, chance) => {
     const row = pick(chance, world.resources, (row) => orderOf(row) === undefined && row.state === "OK")
     if (row === undefined) return
-    const type = chance.pick(["Update", "Terminate"])
-    row.order_in_progress = addOrder(world, chance, row, type, "pending-consumer")
+    const type = chance.pick(["Update", "Terminate"] as const)
+    placeOrder(world, row, { uuid: chance.uuid(), type, state: "pending-consumer" })
   },
   "order-moves": (world, chance) => {
     const order = orderOf(pick(chance, world.resources, (row) => orderOf(row) !== undefined))
@@ -74,25 +75,10 @@ function addResource(world: World, chance: Random, ordered: boolean): void {
     state: ordered ? "Creating" : "OK",
     order_in_progress: null,
   }
-  row.creation_order = addOrder(world, chance, row, "Create", ordered ? "pending-provider" : "done")
-  if (ordered) row.order_in_progress = row.creation_order
+  const state = ordered ? "pending-provider" : "done"
+  row.creation_order = placeOrder(world, row, { uuid: chance.uuid(), type: "Create", state })
+  if (!ordered) row.order_in_progress = null
   world.resources.push(row)
-}
-
-function addOrder(world: World, chance: Random, row: WaldurRecord, type: string, state: string): WaldurRecord {
-  const uuid = chance.uuid()
-  const order: WaldurRecord = {
-    ...structuredClone(asObject(row.creation_order)),
-    uuid,
-    url: `${world.apiUrl}marketplace-orders/${uuid}/`,
-    marketplace_resource_uuid: row.uuid ?? null,
-    created: world.now,
-    modified: world.now,
-    type,
-    state,
-  }
-  world.orders.push(order)
-  return order
 }
 
 function endOrder(row: WaldurRecord, state: string): void {

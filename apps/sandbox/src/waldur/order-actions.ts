@@ -1,17 +1,20 @@
 import { isDeepStrictEqual } from "node:util"
 import { asObject, type JsonObject } from "../json.ts"
 import type { WaldurRecord, World } from "../world/world.ts"
-import { detail, methodNotAllowed, serverErrorPage } from "./errors.ts"
+import { detail, json, methodNotAllowed, serverErrorPage } from "./errors.ts"
+import type { WaldurWorker } from "./worker.ts"
 import { change, type FoundOrder } from "./world-changes.ts"
 
 /** Offering types whose orders Waldur does not let a provider set to erred. */
 export const TYPES_WITHOUT_SET_STATE_ERRED: readonly unknown[] = ["Marketplace.Basic", "Marketplace.Booking"]
 
-type Action = (world: World, found: FoundOrder, body: JsonObject) => Response
+type Action = (world: World, found: FoundOrder, body: JsonObject, worker: WaldurWorker) => Response
 
 /** What a provider can POST to `/api/marketplace-orders/{uuid}/<action>/`. */
 export const ORDER_ACTIONS: Record<string, Action> = {
-  approve_by_provider: from(["pending-provider"], (world, found, body) => {
+  approve_by_provider: from(["pending-provider"], (world, found, body, worker) => {
+    if (isBlocked(world, found)) return refusal("Blocked organization is not available.")
+    if (isExpired(world, found)) return refusal(`Project '${found.resource?.project_name}' is expired.`)
     const attributes = asObject(body.attributes)
     const [order] = found.copies
     change(world, found.copies, {
@@ -19,31 +22,33 @@ export const ORDER_ACTIONS: Record<string, Action> = {
       provider_reviewed_at: world.now,
       ...(attributes === undefined ? {} : { attributes: { ...asObject(order?.attributes), ...attributes } }),
     })
-    setResource(world, found, stateWhileExecuting(found))
+    leaveToWorker(world, found, worker)
     return done()
   }),
 
   reject_by_provider: from(["pending-provider"], (world, found) => {
+    if (isBlocked(world, found)) return refusal("Blocked organization is not available.")
     const rejectedCreate = found.copies[0]?.type === "Create"
     change(world, found.copies, { state: "rejected", provider_reviewed_at: world.now })
     setResource(world, found, { state: rejectedCreate ? "Terminated" : "OK", order_in_progress: null })
     return done()
   }),
 
-  set_state_executing: from(["pending-provider", "erred"], (world, found) => {
+  set_state_executing: from(["pending-provider", "erred"], (world, found, _, worker) => {
     change(world, found.copies, { state: "executing" })
-    setResource(world, found, { ...stateWhileExecuting(found), order_in_progress: found.copies[0] ?? null })
+    setResource(world, found, { order_in_progress: found.copies[0] ?? null })
+    leaveToWorker(world, found, worker)
     return done()
   }),
 
   set_state_done: from(["executing"], (world, found) => {
     const [order] = found.copies
     change(world, found.copies, { state: "done" })
-    setResource(world, found, { ...outcome(order, found.resource), order_in_progress: null })
+    endOrder(world, found, outcome(order, found.resource))
     return done()
   }),
 
-  set_state_erred: (world, found, body) => {
+  set_state_erred: (world, found, body, worker) => {
     const [order] = found.copies
     const type = order?.offering_type ?? found.resource?.offering_type
     if (TYPES_WITHOUT_SET_STATE_ERRED.includes(type)) return methodNotAllowed("POST", "GET, HEAD, OPTIONS")
@@ -52,17 +57,18 @@ export const ORDER_ACTIONS: Record<string, Action> = {
     return from(["executing", "pending-provider"], () => {
       const error = { error_message: body.error_message, error_traceback: body.error_traceback }
       change(world, found.copies, { state: "erred", ...error })
-      setResource(world, found, { state: "Erred", ...error, order_in_progress: null })
+      // Data whose removal failed is still in service.
+      endOrder(world, found, { state: order?.type === "Terminate" ? "OK" : "Erred", ...error })
       return done()
-    })(world, found, body)
+    })(world, found, body, worker)
   },
 }
 
 /** The action, open only in these states of the order; in any other a 409 that names them. */
 function from(states: string[], action: Action): Action {
-  return (world, found, body) =>
+  return (world, found, body, worker) =>
     states.includes(String(found.copies[0]?.state))
-      ? action(world, found, body)
+      ? action(world, found, body, worker)
       : detail(409, `Valid states for operation: ${states.join(", ")}.`)
 }
 
@@ -71,7 +77,34 @@ function done(): Response {
   return new Response(null, { status: 200 })
 }
 
-/** What happens to an order moves `modified` of its resource only where the resource itself changes. */
+/** A refusal by a rule of Waldur's own: 400 with a list of texts. */
+function refusal(text: string): Response {
+  return json(400, [text])
+}
+
+function isBlocked(world: World, { resource }: FoundOrder): boolean {
+  const customers = world.customersByOffering.get(String(resource?.offering_uuid)) ?? []
+  return customers.some(({ uuid, blocked }) => uuid === resource?.customer_uuid && blocked === true)
+}
+
+/** `project_end_date` is the first day on which the project is expired. */
+function isExpired(world: World, { resource }: FoundOrder): boolean {
+  const end = resource?.project_end_date
+  return typeof end === "string" && end <= world.now.slice(0, 10)
+}
+
+/** The worker moves the resource, whatever becomes of the order until then. One that is Creating already is where it has to be. */
+function leaveToWorker(world: World, found: FoundOrder, worker: WaldurWorker): void {
+  const fields = stateWhileExecuting(found)
+  if (found.resource?.state !== fields.state) worker.later(() => setResource(world, found, fields))
+}
+
+/** The end of an order moves `modified` of its resource, whether it changes or not. */
+function endOrder(world: World, { resource }: FoundOrder, fields: WaldurRecord): void {
+  if (resource !== undefined) change(world, [resource], { ...fields, order_in_progress: null })
+}
+
+/** What happens to an order in progress moves `modified` of its resource only where the resource itself changes. */
 function setResource(world: World, { resource }: FoundOrder, fields: WaldurRecord): void {
   if (resource === undefined) return
   const { order_in_progress: order, ...plain } = fields

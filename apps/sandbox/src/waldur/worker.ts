@@ -1,0 +1,37 @@
+/**
+ * Waldur's background worker. An approval only sets the order to executing; the worker moves its resource to Updating or
+ * Terminating later, whatever became of the order since. An order that is done or erred in between leaves its resource
+ * in that state for good, without an order.
+ */
+export interface WaldurWorker {
+  /**
+   * Milliseconds from an approval to the move of its resource; `"held"`: not before `work()`. Default 0: within the
+   * approval. It counts for the approvals that follow.
+   */
+  delay: number | "held"
+  /** Does all that waits, oldest first; returns how many jobs that were. */
+  work(): number
+  /** Leaves a job to the worker. */
+  later(job: () => void): void
+}
+
+export function waldurWorker(): WaldurWorker {
+  const waiting = new Set<() => void>()
+  const perform = (job: () => void): void => {
+    if (waiting.delete(job)) job()
+  }
+  return {
+    delay: 0,
+    work() {
+      const jobs = [...waiting]
+      for (const job of jobs) perform(job)
+      return jobs.length
+    },
+    later(job) {
+      waiting.add(job)
+      if (this.delay === 0) perform(job)
+      // A process that ends does not wait for it.
+      else if (this.delay !== "held") setTimeout(() => perform(job), this.delay).unref()
+    },
+  }
+}
