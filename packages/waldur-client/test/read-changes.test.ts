@@ -471,7 +471,8 @@ describe("failures", () => {
       const { sandbox, waldur } = yield* start()
       const last = yield* waldur.readResources(query)
       sandbox.waldur.dialect = "7.0.7"
-      expect(yield* Effect.flip(waldur.readChanges(query, last))).toMatchObject({ _tag: "WaldurRejected", status: 400 })
+      // It refuses what changes are asked for by: the full read says why.
+      expect(Option.isNone(yield* waldur.readChanges(query, last))).toBe(true)
       expect(yield* Effect.flip(waldur.readResources(query))).toMatchObject({ _tag: "WaldurTooOld" })
     }),
   )
