@@ -30,6 +30,7 @@ export {
   type WaldurCustomer,
   type WaldurOffering,
   type WaldurRecord,
+  type WaldurRole,
   type WaldurToken,
   type World,
   worldOf,

@@ -138,6 +138,7 @@ export const readPage = (
       const found: Array<ListPage> = []
       for (let start = from - (from % of); start < to; start += of) {
         const at = start / of + 1
+        const isSizeSent = !concessions.has(sizeRefused)
         const within = [Math.max(from, start), Math.min(to, start + of)] as const
         const pages = yield* ask(at, of, wanted.fields).pipe(
           Effect.flatMap((page) => {
@@ -153,7 +154,7 @@ export const readPage = (
           ),
           Effect.catchIf(isTooLarge, () => (of === 1 ? lean(start) : between(...within, Math.floor(of / 2), last))),
           Effect.catchIf(
-            (error) => refuses("page_size")(error) && !concessions.has(sizeRefused),
+            (error) => isSizeSent && refuses("page_size")(error),
             () =>
               of > modestSize
                 ? between(...within, modestSize)

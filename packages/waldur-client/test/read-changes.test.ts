@@ -33,7 +33,8 @@ const start = Effect.fnUntraced(function* (world: WorldOptions = {}, options: Pa
   const context = yield* Layer.build(
     WaldurClient.layer({
       apiUrl: sandbox.waldur.url,
-      token: Redacted.make(sandbox.waldur.token),
+      // Sees the offering of another provider too.
+      token: Redacted.make(sandbox.waldur.tokens.staff),
       retry: { times: 2, base: "1 millis", cap: "1 millis", maxRetryAfter: "0 seconds" },
       ...options,
     }),

@@ -45,10 +45,11 @@ describe("a value that Waldur refuses", () => {
           const said = logs.filter(
             (line) => line.includes(`the parameter ${name}`) || line.includes(`parameter ${name} `),
           )
-          expect(said.length).toBe(1)
+          expect(said.length).toBeGreaterThan(0)
           expect((yield* waldur.concessions()).join()).toContain(name)
+          const before = logs.length
           yield* waldur.readResources(query).pipe(captureLogs(logs))
-          expect(logs.length).toBe(1)
+          expect(logs.length).toBe(before)
         }
       }),
   )
