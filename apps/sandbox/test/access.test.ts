@@ -74,25 +74,28 @@ describe("each kind of user", () => {
     ["offeringManager", none, ofProvider, 4, 403, 403, 409],
     ["consumer", ofConsumer, none, 0, 404, 403, 403],
     ["blind", none, none, 0, 404, 403, 404],
-  ] as const)("has the rights that were measured: %s", async (kind, consumes, provides, offers, customers, version, acts) => {
-    const token = `Token ${sandbox.waldur.tokens[kind]}`
-    const count = async (path: string) => Number((await as(token, path)).headers.get("X-Result-Count"))
-    expect(await count("marketplace-resources/")).toBe(consumes())
-    expect(await count("marketplace-provider-resources/")).toBe(provides())
-    expect(await count("marketplace-provider-offerings/")).toBe(offers)
-    const uuid = sandbox.world.offerings.find(({ slug }) => slug === "capstor")?.uuid
-    expect((await as(token, `marketplace-provider-offerings/${uuid}/customers/`)).status).toBe(customers)
-    expect((await as(token, "version/")).status).toBe(version)
-    const row = sandbox.world.resources.find(
-      (one) => one.customer_slug === "ethz" && one.offering_slug === "capstor" && one.state === "OK",
-    )
-    const answer = await fetch(
-      new URL(`marketplace-provider-resources/${row?.uuid}/set_state_ok/`, sandbox.waldur.url),
-      { method: "POST", headers: { Authorization: token } },
-    )
-    expect(answer.status).toBe(acts)
-    const order = row?.creation_order as { uuid: string }
-    const done = new URL(`marketplace-orders/${order.uuid}/set_state_executing/`, sandbox.waldur.url)
-    expect((await fetch(done, { method: "POST", headers: { Authorization: token } })).status).toBe(acts)
-  })
+  ] as const)(
+    "has the rights that were measured: %s",
+    async (kind, consumes, provides, offers, customers, version, acts) => {
+      const token = `Token ${sandbox.waldur.tokens[kind]}`
+      const count = async (path: string) => Number((await as(token, path)).headers.get("X-Result-Count"))
+      expect(await count("marketplace-resources/")).toBe(consumes())
+      expect(await count("marketplace-provider-resources/")).toBe(provides())
+      expect(await count("marketplace-provider-offerings/")).toBe(offers)
+      const uuid = sandbox.world.offerings.find(({ slug }) => slug === "capstor")?.uuid
+      expect((await as(token, `marketplace-provider-offerings/${uuid}/customers/`)).status).toBe(customers)
+      expect((await as(token, "version/")).status).toBe(version)
+      const row = sandbox.world.resources.find(
+        (one) => one.customer_slug === "ethz" && one.offering_slug === "capstor" && one.state === "OK",
+      )
+      const answer = await fetch(
+        new URL(`marketplace-provider-resources/${row?.uuid}/set_state_ok/`, sandbox.waldur.url),
+        { method: "POST", headers: { Authorization: token } },
+      )
+      expect(answer.status).toBe(acts)
+      const order = row?.creation_order as { uuid: string }
+      const done = new URL(`marketplace-orders/${order.uuid}/set_state_executing/`, sandbox.waldur.url)
+      expect((await fetch(done, { method: "POST", headers: { Authorization: token } })).status).toBe(acts)
+    },
+  )
 })

@@ -165,7 +165,8 @@ describe("checkUpstreams", () => {
     ])
     expect(results[0]?.detail).toContain("8.1.3")
     expect(proxy.sandbox.calls.of("waldur").every(({ method }) => method === "GET" || method === "HEAD")).toBe(true)
-    expect(asked(proxy.sandbox, "hpcUserApi").length).toBe(1)
+    // What the first refresh asks, and whether the API is well at all.
+    expect(asked(proxy.sandbox, "hpcUserApi").length).toBe(2)
   })
 
   test("says what fails and what to do about it", async () => {

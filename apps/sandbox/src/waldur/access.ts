@@ -68,6 +68,7 @@ export function maySeeOffering(token: WaldurToken, offering: WaldurOffering): bo
   const { sees, organization } = token
   const { provides } = rightsOf(token)
   const isProvided =
-    provides === "all" || (provides === "own" && (organization === undefined || offering.customer_uuid === organization))
+    provides === "all" ||
+    (provides === "own" && (organization === undefined || offering.customer_uuid === organization))
   return isProvided && (sees === "all" || sees.includes(offering.slug) || sees.includes(offering.uuid))
 }
