@@ -7,12 +7,11 @@ import {
   tellingNamesOf,
 } from "@cscs/http-transport"
 import { Clock, Duration, Effect, Option, Schema, type Semaphore } from "effect"
-import type { Concessions } from "./concessions.ts"
+import type { Concessions, Query } from "./concessions.ts"
 import { isBadRequest, refuses, type WaldurError, WaldurUnexpectedAnswer } from "./errors.ts"
 import { errorFromFailure } from "./refusal.ts"
 
-/** Query parameters in order; where Waldur wants several values of a name, the name is repeated. */
-export type Query = ReadonlyArray<readonly [name: string, value: string]>
+export type { Query } from "./concessions.ts"
 
 /** `field=a&field=b`: Waldur then sends these fields only. Comma-joined it does not understand them. */
 export const fieldQuery = (fields: ReadonlyArray<string>): Query => fields.map((field) => ["field", field] as const)

@@ -1,6 +1,8 @@
 import { elapsedMillis } from "@cscs/http-transport"
 import { Duration, Effect } from "effect"
-import type { Query } from "./calls.ts"
+
+/** Query parameters in order; where Waldur wants several values of a name, the name is repeated. */
+export type Query = ReadonlyArray<readonly [name: string, value: string]>
 
 /** How long lists are counted by GET after a HEAD failed; then HEAD is tried again, should a gateway have learnt it. */
 const headPause = Duration.toMillis("10 minutes")
