@@ -66,7 +66,7 @@ const post = async (path: string, body: unknown = {}): Promise<void> => {
   const { waldur } = started()
   const response = await fetch(waldur.url + path, {
     method: "POST",
-    headers: { Authorization: `Token ${waldur.token}`, "Content-Type": "application/json" },
+    headers: { Authorization: `Token ${waldur.actingToken}`, "Content-Type": "application/json" },
     body: JSON.stringify(body),
   })
   const text = await response.text()

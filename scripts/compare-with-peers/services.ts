@@ -70,7 +70,7 @@ export const startPeer = async (
       ? { WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH: config }
       : {
           WALDUR_API_URL: waldur.url,
-          WALDUR_API_TOKEN: waldur.token,
+          WALDUR_API_TOKEN: waldur.tokens.staff,
           STORAGE_SYSTEMS: storageSystems,
           HPC_USER_API_URL: hpcUserApi.url.replace(/\/$/, ""),
           HPC_USER_CLIENT_ID: hpcUserApi.clientId,
@@ -98,7 +98,7 @@ const writeConfig = async (folder: string, { waldur, hpcUserApi }: Sandbox): Pro
     `${JSON.stringify(
       {
         waldur_api_url: waldur.url,
-        waldur_api_token: waldur.token,
+        waldur_api_token: waldur.tokens.staff,
         backend_settings: {
           storage_file_system: "lustre",
           inode_soft_coefficient: 1.33,

@@ -45,7 +45,7 @@ export const logReader = (sandbox: Sandbox): LogReader => {
 /** Whether a text holds a secret that the sandbox knows, or any token of its issuer. */
 export const secretsIn = ({ world, waldur, hpcUserApi, issuer }: Sandbox): ((text: string) => boolean) => {
   const secrets = [
-    waldur.token,
+    ...Object.values(waldur.tokens),
     hpcUserApi.clientSecret,
     issuer.audience.clientSecret,
     issuer.integrator.clientSecret,

@@ -428,10 +428,10 @@ export const count = (counts: Counts, what: string, more = 1): void => {
   counts.set(what, (counts.get(what) ?? 0) + more)
 }
 
-const postTo = async ({ url, token }: Sandbox["waldur"], path: string, body: JsonObject): Promise<void> => {
+const postTo = async ({ url, actingToken }: Sandbox["waldur"], path: string, body: JsonObject): Promise<void> => {
   const response = await fetch(url + path, {
     method: "POST",
-    headers: { Authorization: `Token ${token}`, "Content-Type": "application/json" },
+    headers: { Authorization: `Token ${actingToken}`, "Content-Type": "application/json" },
     body: JSON.stringify(body),
   })
   const text = await response.text()

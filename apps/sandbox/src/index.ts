@@ -32,6 +32,7 @@ export {
   type WaldurCustomer,
   type WaldurOffering,
   type WaldurRecord,
+  type WaldurRole,
   type WaldurToken,
   type World,
   worldOf,

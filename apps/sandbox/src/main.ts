@@ -82,7 +82,7 @@ async function run(): Promise<void> {
     const { waldur, hpcUserApi, issuer, world } = sandbox
     return {
       resources: world.resources.length,
-      waldur: { url: waldur.url, token: waldur.token, dialect },
+      waldur: { url: waldur.url, token: waldur.token, actingToken: waldur.actingToken, tokens: waldur.tokens, dialect },
       hpcUserApi: {
         url: hpcUserApi.url,
         clientId: hpcUserApi.clientId,

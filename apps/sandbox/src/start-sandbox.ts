@@ -33,12 +33,14 @@ export interface SandboxOptions {
 export interface SandboxWaldur extends WaldurControl {
   /** `http://127.0.0.1:<port>/api/` */
   url: string
-  /** Sees every offering. */
+  /** The token of a reader of the provider: the least that a storage proxy needs. It cannot act on orders. */
   token: string
-  /** Sees capstor only. */
+  /** The token of a manager of the provider, who acts on orders and resources. */
+  actingToken: string
+  /** A token for each kind of user, and some more. */
+  tokens: typeof TOKENS
+  /** A manager's who sees capstor only. */
   partialToken: string
-  /** The token of a reader of the provider, the least that a storage proxy needs. */
-  readerToken: string
   /** Sees no offering: 200, `[]` and count 0 everywhere. */
   blindToken: string
   /** Answered 401 "Token has expired.". */
@@ -166,9 +168,10 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     world,
     waldur: Object.assign(control, {
       url: `${waldurListener.origin}/api/`,
-      token: TOKENS.staff,
+      token: TOKENS.reader,
+      actingToken: TOKENS.manager,
+      tokens: TOKENS,
       partialToken: TOKENS.partial,
-      readerToken: TOKENS.reader,
       blindToken: TOKENS.blind,
       expiredToken: TOKENS.expired,
     }),

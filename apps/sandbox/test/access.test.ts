@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "vitest"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { type Sandbox, startSandbox } from "../src/index.ts"
 import { got } from "./waldur-client.ts"
 
@@ -43,21 +43,59 @@ test("a role in one offering shows that one's resources, orders and nothing else
   const token = `Token ${sandbox.waldur.partialToken}`
   const slugs = async (path: string, name: string): Promise<Set<unknown>> =>
     new Set((await as(token, `${path}?page_size=300`)).json.map((row: Record<string, unknown>) => row[name]))
-  expect(await slugs("marketplace-resources/", "offering_slug")).toEqual(new Set(["capstor"]))
+  expect(await slugs("marketplace-provider-resources/", "offering_slug")).toEqual(new Set(["capstor"]))
   expect(await slugs("marketplace-orders/", "offering_name")).toEqual(new Set(["Capstor"]))
   expect(await slugs("marketplace-provider-offerings/", "slug")).toEqual(new Set(["capstor"]))
   const vast = sandbox.world.offerings.find((offering) => offering.slug === "vast")?.uuid
   expect((await as(token, `marketplace-provider-offerings/${vast}/customers/`)).status).toBe(404)
 })
 
-test("the consumer's and the provider's list show staff the same, a reader of the provider the latter alone", async () => {
-  const all = await as(`Token ${sandbox.waldur.token}`, "marketplace-resources/")
-  expect((await as(`Token ${sandbox.waldur.token}`, "marketplace-provider-resources/")).json).toEqual(all.json)
-  const reader = `Token ${sandbox.waldur.readerToken}`
-  expect((await as(reader, "marketplace-resources/")).headers.get("X-Result-Count")).toBe("0")
-  expect((await as(reader, "marketplace-provider-resources/")).json).toEqual(all.json)
-  const uuid = sandbox.world.offerings[0]?.uuid
-  expect((await as(reader, `marketplace-provider-offerings/${uuid}/`)).status).toBe(200)
-  expect((await as(reader, `marketplace-provider-offerings/${uuid}/customers/`)).status).toBe(403)
-  expect((await as(reader, "version/")).status).toBe(403)
+test("the consumer's and the provider's list show staff the same", async () => {
+  const all = await as(`Token ${sandbox.waldur.tokens.staff}`, "marketplace-resources/?page_size=300")
+  const asProvider = await as(`Token ${sandbox.waldur.tokens.staff}`, "marketplace-provider-resources/?page_size=300")
+  expect(asProvider.json).toEqual(all.json)
+})
+
+describe("each kind of user", () => {
+  const total = () => sandbox.world.resources.length
+  const ofProvider = () => total() - ofPartner()
+  const ofPartner = () => sandbox.world.resources.filter((row) => row.offering_uuid === partners()).length
+  const partners = () => sandbox.world.offerings.find(({ name }) => name === "IOPSStor (partners)")?.uuid
+  const ofConsumer = () => sandbox.world.resources.filter((row) => row.customer_slug === "ethz").length
+  const none = () => 0
+  // Consumer's list, provider's list, offerings, customers of one, version, an order's action (409: it may, but not now).
+  test.each([
+    ["staff", total, total, 5, 200, 200, 409],
+    ["support", total, total, 5, 403, 200, 403],
+    ["owner", none, ofProvider, 4, 200, 403, 409],
+    ["manager", none, ofProvider, 4, 403, 403, 409],
+    ["providerSupport", none, ofProvider, 4, 403, 403, 403],
+    ["reader", none, ofProvider, 4, 403, 403, 403],
+    ["offeringManager", none, ofProvider, 4, 403, 403, 409],
+    ["consumer", ofConsumer, none, 0, 404, 403, 403],
+    ["blind", none, none, 0, 404, 403, 404],
+  ] as const)(
+    "has the rights that were measured: %s",
+    async (kind, consumes, provides, offers, customers, version, acts) => {
+      const token = `Token ${sandbox.waldur.tokens[kind]}`
+      const count = async (path: string) => Number((await as(token, path)).headers.get("X-Result-Count"))
+      expect(await count("marketplace-resources/")).toBe(consumes())
+      expect(await count("marketplace-provider-resources/")).toBe(provides())
+      expect(await count("marketplace-provider-offerings/")).toBe(offers)
+      const uuid = sandbox.world.offerings.find(({ slug }) => slug === "capstor")?.uuid
+      expect((await as(token, `marketplace-provider-offerings/${uuid}/customers/`)).status).toBe(customers)
+      expect((await as(token, "version/")).status).toBe(version)
+      const row = sandbox.world.resources.find(
+        (one) => one.customer_slug === "ethz" && one.offering_slug === "capstor" && one.state === "OK",
+      )
+      const answer = await fetch(
+        new URL(`marketplace-provider-resources/${row?.uuid}/set_state_ok/`, sandbox.waldur.url),
+        { method: "POST", headers: { Authorization: token } },
+      )
+      expect(answer.status).toBe(acts)
+      const order = row?.creation_order as { uuid: string }
+      const done = new URL(`marketplace-orders/${order.uuid}/set_state_executing/`, sandbox.waldur.url)
+      expect((await fetch(done, { method: "POST", headers: { Authorization: token } })).status).toBe(acts)
+    },
+  )
 })

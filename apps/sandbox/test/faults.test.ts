@@ -65,7 +65,7 @@ test("hang never answers, or stops in the middle", async () => {
   sandbox.faults.set("waldur", { hang: true, times: 1 })
   await expect(version({ signal: AbortSignal.timeout(60) })).rejects.toThrow("timeout")
   sandbox.faults.set("waldur", { hang: "mid-body", times: 1 })
-  const headers = { Authorization: `Token ${sandbox.waldur.token}` }
+  const headers = { Authorization: `Token ${sandbox.waldur.tokens.staff}` }
   // The headers may take their time on a busy machine; from then on it is silent.
   const patience = new AbortController()
   const response = await fetch(`${sandbox.waldur.url}version/`, { headers, signal: patience.signal })
@@ -124,7 +124,7 @@ test("calls are logged with what was asked and what was answered", async () => {
   const [first, second] = sandbox.calls.of("waldur")
   expect(first).toMatchObject({ upstream: "waldur", method: "GET", path: "/api/marketplace-resources/", status: 200 })
   expect(first?.query.getAll("state")).toEqual(["OK", "Erred"])
-  expect(first?.headers.get("authorization")).toBe(`Token ${sandbox.waldur.token}`)
+  expect(first?.headers.get("authorization")).toBe(`Token ${sandbox.waldur.tokens.staff}`)
   expect(first?.bytes).toBeGreaterThan(1000)
   expect(second).toMatchObject({ method: "POST", status: 404, body: "{}" })
   expect(second?.startedAt).toBe((first?.startedAt ?? 0) + 1)

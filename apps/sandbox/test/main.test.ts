@@ -20,8 +20,8 @@ test.each(["SIGTERM", "SIGINT"] as const)(
     await once(reader, "line")
     const { resources, waldur, hpcUserApi, issuer } = JSON.parse(String(lines[0]))
     expect(resources).toBe(400)
-    const headers = { Authorization: `Token ${waldur.token}` }
-    const answer = await fetch(`${waldur.url}marketplace-resources/?field=uuid`, { headers })
+    const headers = { Authorization: `Token ${waldur.tokens.staff}` }
+    const answer = await fetch(`${waldur.url}marketplace-provider-resources/?field=uuid`, { headers })
     expect(answer.headers.get("X-Result-Count")).toBe("400")
     expect(hpcUserApi.tokenUrl).toBe(issuer.tokenUrl)
     expect((await fetch(issuer.jwksUrl)).status).toBe(200)

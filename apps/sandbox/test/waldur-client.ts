@@ -11,7 +11,7 @@ export interface Got {
 
 /** A request to the sandbox's Waldur, below `/api/`, with the token that sees everything. */
 export async function ask(sandbox: Sandbox, path: string, init: RequestInit = {}): Promise<Got> {
-  const headers = { Authorization: `Token ${sandbox.waldur.token}`, "Content-Type": "application/json" }
+  const headers = { Authorization: `Token ${sandbox.waldur.tokens.staff}`, "Content-Type": "application/json" }
   const response = await fetch(new URL(path, sandbox.waldur.url), { redirect: "manual", headers, ...init })
   return got(response)
 }

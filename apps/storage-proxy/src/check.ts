@@ -1,4 +1,4 @@
-import { checkUpstreams, configurationWarnings, gidCacheStats } from "@cscs/proxy-server"
+import { checked, configurationWarnings } from "@cscs/proxy-server"
 import { Data, Effect } from "effect"
 import { Command } from "effect/cli"
 import { configFlag, settingsFrom } from "./configuration.ts"
@@ -19,12 +19,11 @@ export const check = Command.make(
   { config: configFlag, json: jsonFlag("Print the results as JSON") },
   Effect.fn(function* ({ config, json }) {
     const settings = yield* settingsFrom(config)
-    const results = yield* checkUpstreams(settings)
+    const { results, gidCache } = yield* checked(settings)
     const count = results.filter(({ ok }) => !ok).length
     const warnings = configurationWarnings(settings)
     if (json) {
-      const gid_cache = yield* gidCacheStats(settings)
-      yield* printJson({ ok: count === 0, warnings, checks: results, gid_cache })
+      yield* printJson({ ok: count === 0, warnings, checks: results, gid_cache: gidCache })
     } else {
       const lines = [`${said.ok}  configuration`, ...warnings.map((warning) => `${said.warn}  ${harmless(warning)}`)]
       for (const { name, ok, isDoubtful, detail, advice } of results) {

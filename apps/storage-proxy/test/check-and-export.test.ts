@@ -22,19 +22,16 @@ describe("check", () => {
       "ok    Waldur",
       "ok    offering capstor",
       "ok    offering vast",
-      // Of that slug the token sees another provider's, too.
-      "warn  offering iopsstor",
+      "ok    offering iopsstor",
       "ok    HPC User API",
       "ok    token issuer",
     ])
     const { stdout: json } = await finished(["check", "--json"], { environment })
     expect(JSON.parse(json)).toMatchObject({ ok: true, warnings: [], checks: Array(6).fill({ ok: true }) })
-    expect(JSON.parse(json).gid_cache).toEqual({
-      total_entries: 0,
-      cache_policy: "Persists until server restart",
-      projects: [],
-    })
-    expect(stdout).toMatch(/ok {4}Waldur: version 8\.1\.3/)
+    // Of its own reads.
+    expect(JSON.parse(json).gid_cache).toMatchObject({ cache_policy: "Persists until server restart" })
+    expect(JSON.parse(json).gid_cache.total_entries).toBeGreaterThan(0)
+    expect(stdout).toMatch(/ok {4}Waldur: a version that the token's user may not know/)
     expect(stdout).toMatch(/ok {4}offering capstor: \d+ resources/)
   })
 

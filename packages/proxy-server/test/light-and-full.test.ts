@@ -97,7 +97,7 @@ const steps: Readonly<Record<string, Happen>> = {
     const url = `${waldur.url}marketplace-orders/${object(row.order_in_progress).uuid}/${action}/`
     const answer = await fetch(url, {
       method: "POST",
-      headers: { Authorization: `Token ${waldur.token}`, "Content-Type": "application/json" },
+      headers: { Authorization: `Token ${waldur.actingToken}`, "Content-Type": "application/json" },
       body: JSON.stringify({ error_message: "no", error_traceback: "" }),
     })
     await answer.arrayBuffer()

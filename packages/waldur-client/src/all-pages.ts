@@ -1,8 +1,8 @@
 import { Effect, Option } from "effect"
 import type { ListPage, WaldurCalls } from "./calls.ts"
-import { judgeWalk, missingFrom, type Walk } from "./consistency.ts"
-import { type WaldurError, WaldurInconsistent } from "./errors.ts"
-import { type Budget, isGone, type PageQuery, readPage } from "./pages.ts"
+import { type Judgement, judgeWalk, missingFrom, sawTheSame, type Walk } from "./consistency.ts"
+import { type WaldurError, WaldurInconsistent, WaldurUnexpectedAnswer } from "./errors.ts"
+import { type Budget, isGone, isRepeated, type PageQuery, readPage, rowsOf } from "./pages.ts"
 import { inTurns } from "./rows.ts"
 
 /**
@@ -14,8 +14,11 @@ const pageSizes = [300, 283, 269, 257] as const
 /** Rows of earlier reads that are asked for one by one at most, per read. */
 const maxConfirmations = 100
 
-/** What one read may take: ten times the rows of the largest marketplace, half a gigabyte, some hundred large rows. */
-const fullBudget: Readonly<Budget> = { rows: 1_000_000, bytes: 512 * 1024 * 1024, tooLarge: 1000 }
+/**
+ * What one read may take: ten times the rows of the largest marketplace, twice its pages at the smallest size that is
+ * usual (10 rows), half a gigabyte, some hundred large rows.
+ */
+const fullBudget: Readonly<Budget> = { rows: 1_000_000, pages: 20_000, bytes: 512 * 1024 * 1024, tooLarge: 1000 }
 
 /** A list to read whole. */
 export interface Listing extends PageQuery {
@@ -24,6 +27,8 @@ export interface Listing extends PageQuery {
    * it, a list that keeps moving is only read again.
    */
   readonly confirm?: (key: string) => Effect.Effect<Option.Option<unknown>, WaldurError>
+  /** An empty list is believed without a count too; otherwise anything that gives `[]` would pass for a Waldur. */
+  readonly mayBeEmpty?: boolean
   /** Told of the rows of each page as it comes, whatever becomes of the read; it runs beside the read. */
   readonly onRows?: ((rows: ReadonlyArray<unknown>) => Effect.Effect<void>) | undefined
 }
@@ -33,8 +38,10 @@ export interface WholeList {
   readonly rows: ReadonlyArray<unknown>
   /** The identities (`rowKey`) of which there are several rows. */
   readonly several: ReadonlySet<string>
-  /** Waldur's count in the last read. */
+  /** Waldur's count in the last read; where it lacks or is too low, the number of rows that came. */
   readonly total: number
+  /** Waldur's count is that of the rows. */
+  readonly counted: boolean
   /** Reads of the whole list; 1 unless rows moved. */
   readonly reads: number
   /** A page of the last read came out of a cache on its way. */
@@ -43,12 +50,14 @@ export interface WholeList {
 
 /**
  * Reads all pages of a list, side by side after the first, and reads them again where rows moved between pages. Waldur's
- * count says how far to go at most; the end is the first page that is not full.
+ * count says how far to go; the end is the first page that is not full. Where the count lacks or is too low, or `Link` names
+ * a further page, the rows say how far.
  *
- * A read is good if all its pages told the same count and that many distinct rows came. From the second read on, rows
- * that earlier reads saw and this one lacks are asked for one by one: where they fill it up to Waldur's count, it is
- * good too. After four reads: `WaldurInconsistent`. A read that passes a million rows or 512 MiB ends in
- * `WaldurUnexpectedAnswer`.
+ * A read is good if all counts that its pages told are the same and that many distinct rows came. From the second read on,
+ * rows that earlier reads saw and this one lacks are asked for one by one: where they fill it up to Waldur's count, it is
+ * good too. Without a usable count two reads in a row must have the same rows, none of them on two pages; a count that
+ * is higher than what comes is never overruled. After four reads: `WaldurInconsistent`. A read that passes a million rows
+ * or 512 MiB ends in `WaldurUnexpectedAnswer`.
  *
  * What counts cannot show: where within one read a row goes and another comes, the counts agree, and a row that moved up
  * over a border into the gap is missing until the next read.
@@ -61,35 +70,61 @@ export const readAllPages = Effect.fn("readAllPages")(function* (
   const call = `GET ${calls.apiUrl}${listing.path}`
   const seen = new Set<string>()
   let last = { totals: [] as ReadonlyArray<number>, rows: 0 }
+  let before: Judgement | undefined
   for (const [earlier, pageSize] of pageSizes.entries()) {
     const reads = earlier + 1
     const walked = yield* walk(calls, listing, pageSize)
     const judged = yield* judgeWalk(walked)
     const { rows, several, total } = judged
-    const read = { rows, several, total, reads, cached: walked.cached }
+    const read = { rows, several, total, counted: true, reads, cached: walked.cached }
     if (judged.consistent) return read
+    if (judged.settled && before?.settled === true && sawTheSame(before, judged)) {
+      const came = walked.pages.find((part) => part.total === undefined)?.countCame
+      if (came !== undefined && judged.count === 0 && listing.mayBeEmpty !== true) {
+        return yield* new WaldurUnexpectedAnswer({
+          call,
+          came,
+          wanted: "the header X-Result-Count with a whole number",
+        })
+      }
+      const found = came ?? `an X-Result-Count of ${judged.totals.join(", then ")}`
+      yield* calls.concessions.make(
+        `${listing.path} counts`,
+        `${call} comes with ${found} for ${judged.count} rows: its lists are read until two reads agree, and each refresh reads all`,
+      )
+      return { ...read, total: judged.count, counted: false }
+    }
+    before = judged
 
     let found: ReadonlyArray<unknown> = []
     if (earlier > 0) {
       found = yield* confirmed(listing, yield* missingFrom(judged, seen))
-      if (judged.count + found.length >= judged.total) {
+      if (judged.totals.length > 0 && judged.count <= judged.total && judged.count + found.length >= judged.total) {
         return { ...read, rows: [...rows, ...found] }
       }
     }
     yield* inTurns(judged.places.keys(), (key) => seen.add(key))
     last = { totals: judged.totals, rows: judged.count + found.length }
     yield* Effect.logWarning(
-      `Waldur's rows moved between pages of ${call}: read ${reads} of at most ${pageSizes.length} gave ${last.rows} rows where Waldur counts ${last.totals.join(", then ")}`,
+      judged.settled
+        ? `${call} gave ${judged.count} rows without a count that fits; it is read again, to compare`
+        : `Waldur's rows moved between pages of ${call}: read ${reads} of at most ${pageSizes.length} gave ${last.rows} rows where Waldur counts ${last.totals.join(", then ")}`,
     )
   }
   return yield* new WaldurInconsistent({ call, reads: pageSizes.length, ...last })
 })
 
+interface PagesRead extends Walk {
+  readonly pages: ReadonlyArray<ListPage>
+  /** A page came out of a cache on its way. */
+  readonly cached: boolean
+}
+
 const walk = Effect.fnUntraced(function* (
   calls: WaldurCalls,
   listing: Listing,
   pageSize: number,
-): Effect.fn.Return<Walk & { readonly cached: boolean }, WaldurError> {
+): Effect.fn.Return<PagesRead, WaldurError> {
   const budget = { ...fullBudget }
   const page = (number: number) =>
     readPage(calls, listing, budget, number, pageSize).pipe(
@@ -120,12 +155,30 @@ const walk = Effect.fnUntraced(function* (
   // How many go at the same time is the gate's to say, over all lists that are read.
   yield* Effect.forEach(Array.from({ length: calls.concurrency }), () => readOn, { concurrency: "unbounded" })
   later.sort((one, other) => one.number - other.number)
+  // Beyond the count, or without one, there may be no further page.
+  let rows = [first, ...later.map(({ parts }) => parts)].reduce((sum, parts) => sum + rowsOf(parts), 0)
+  let end = later.at(-1)?.parts ?? first
+  while (!ended && goesOn(end, rows)) {
+    const number = Math.max(next, last + 1)
+    next = number + 1
+    const parts = yield* page(number).pipe(Effect.asSome, noneIfGone)
+    if (Option.isNone(parts)) break
+    later.push({ number, parts: parts.value })
+    rows += rowsOf(parts.value)
+    ended = !isFull(parts.value, pageSize) || isRepeated(end.at(-1), parts.value.at(-1))
+    end = parts.value
+  }
   const pages = [...first, ...later.flatMap(({ parts }) => parts)]
   return { pages, shrank, cached: pages.some((part) => part.cached) }
 })
 
-const isFull = (parts: ReadonlyArray<ListPage>, pageSize: number) =>
-  parts.reduce((sum, { rows }) => sum + rows.length, 0) >= pageSize
+const isFull = (parts: ReadonlyArray<ListPage>, pageSize: number) => rowsOf(parts) >= pageSize
+
+/** Whether rows may follow a full page that the count has for the last one. */
+const goesOn = (parts: ReadonlyArray<ListPage>, rows: number): boolean => {
+  const { total, hasNext } = parts.at(-1) ?? {}
+  return hasNext === true || (total === undefined ? hasNext !== false : total < rows)
+}
 
 /** In a fiber of its own, which neither fails the read nor holds it up, nor ends with it: a hint may be worth finishing. */
 const tell = ({ onRows }: Listing, rows: ReadonlyArray<unknown>): Effect.Effect<void> =>

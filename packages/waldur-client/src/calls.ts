@@ -1,10 +1,17 @@
-import { type HttpAnswer, type HttpCall, httpDate, type Transport, tellingNamesOf } from "@cscs/http-transport"
+import {
+  type Endpoint,
+  type HttpAnswer,
+  type HttpCall,
+  httpDate,
+  type Transport,
+  tellingNamesOf,
+} from "@cscs/http-transport"
 import { Clock, Duration, Effect, Option, Schema, type Semaphore } from "effect"
-import { type WaldurError, WaldurUnexpectedAnswer } from "./errors.ts"
+import type { Concessions, Query } from "./concessions.ts"
+import { isBadRequest, refuses, type WaldurError, WaldurUnexpectedAnswer } from "./errors.ts"
 import { errorFromFailure } from "./refusal.ts"
 
-/** Query parameters in order; where Waldur wants several values of a name, the name is repeated. */
-export type Query = ReadonlyArray<readonly [name: string, value: string]>
+export type { Query } from "./concessions.ts"
 
 /** `field=a&field=b`: Waldur then sends these fields only. Comma-joined it does not understand them. */
 export const fieldQuery = (fields: ReadonlyArray<string>): Query => fields.map((field) => ["field", field] as const)
@@ -18,8 +25,12 @@ export const AnyObject = Schema.declare(
 /** One page of a list. */
 export interface ListPage {
   readonly rows: ReadonlyArray<unknown>
-  /** `X-Result-Count`: rows of the whole list, as Waldur says. Believed only as far as rows come. */
-  readonly total: number
+  /** `X-Result-Count`: rows of the whole list, as Waldur says. Believed only as far as rows come; `undefined` if it lacks. */
+  readonly total: number | undefined
+  /** What came in place of a count, in words. */
+  readonly countCame: string
+  /** Whether `Link` names a next page; `undefined` without that header. Where it leads does not matter: a gateway may rewrite it. */
+  readonly hasNext: boolean | undefined
   /** Of the answer's body. */
   readonly bytes: number
   /** It came out of a cache on its way (`Age`, `X-Cache`), so it may be older than its `Date`. */
@@ -29,10 +40,12 @@ export interface ListPage {
 /** Milliseconds by which a `Date` may be ahead of our own clock: two clocks that are kept differ by less. */
 export const maxAhead = 60_000
 
-/** What a HEAD of a list tells. */
+/** What counting a list tells. */
 export interface Count {
-  /** `X-Result-Count`: rows of the whole list. */
+  /** `X-Result-Count`: rows of the whole list. Where Waldur does not count, the rows that came: 0, or 1 for any number. */
   readonly total: number
+  /** Waldur counted. */
+  readonly isCounted: boolean
   /**
    * A moment at or before that at which the count was asked for, by Waldur's own clock, in ms since 1970: the header
    * `Date`, less what has passed here between asking and having the answer.
@@ -52,10 +65,18 @@ export interface WaldurCalls {
   readonly concurrency: number
   /** Of an answer; a larger one fails as `too-large`. */
   readonly maxPageBytes: number
-  /** GET of a list: the array and its count. */
+  readonly concessions: Concessions
+  /** GET of a list: the array and its count. What a list can do without is left out where Waldur refuses it by name. */
   readonly page: (path: string, query: Query) => Effect.Effect<ListPage, WaldurError>
-  /** HEAD of a list: its count, for the price of one row. */
-  readonly count: (path: string, query: Query) => Effect.Effect<Count, WaldurError>
+  /** HEAD of a list, or GET where HEAD does not work: its count, for the price of one row. */
+  readonly count: (
+    path: string,
+    query: Query,
+    options?: {
+      /** A 400 is enough, and need not name its parameter: only the body of a GET could. Default false. */
+      readonly isRefusalEnough?: boolean
+    },
+  ) => Effect.Effect<Count, WaldurError>
   /** GET of one object that `schema` decodes; `wanted` says it in words. */
   readonly object: <A>(
     path: string,
@@ -69,9 +90,22 @@ export interface WaldurCalls {
 
 const decodeRows = Option.liftPredicate((body: unknown): body is ReadonlyArray<unknown> => Array.isArray(body))
 /** Digits alone: not empty, negative, hex, with a fraction, or two headers joined. */
-const decodeCount = (header: string | null): Option.Option<number> => {
+const decodeCount = (header: string | null): number | undefined => {
   const count = header !== null && /^\d{1,16}$/.test(header) ? Number(header) : Number.NaN
-  return Number.isSafeInteger(count) ? Option.some(count) : Option.none()
+  return Number.isSafeInteger(count) ? count : undefined
+}
+
+/** RFC 8288: whether one of the links is of the relation `next`. Read as far as a Waldur's four links are long. */
+const hasNext = (headers: Headers): boolean | undefined => {
+  const link = headers.get("link")
+  return link === null ? undefined : /rel\s*=\s*"?next\b/i.test(link.slice(0, 16_384))
+}
+
+/** Refusals of a HEAD that a GET would share: anything else may be a gateway's dislike of the method. */
+const sharedByGet: ReadonlyArray<number | undefined> = [401, 429, 500, 503]
+const isOfHead = (error: WaldurError): boolean => {
+  if (error._tag === "WaldurRejected") return !sharedByGet.includes(error.status)
+  return error._tag !== "WaldurUnavailable" || error.reason !== "status" || !sharedByGet.includes(error.status)
 }
 
 /** Whether an answer came out of a cache: by `Age` (RFC 9111 section 5.1), or by what gateways say beside it. */
@@ -85,15 +119,28 @@ const isCached = (headers: Headers): boolean =>
  * @param about `apiUrl` for messages, `concurrency` the permits of the gate, `maxPageBytes` the transport's limit
  * @param gate bounds the reads in flight, whoever asks: a Waldur answers a page in seconds, not in milliseconds, so a
  *   crowd of them would only queue up there and run into their timeouts
+ * @param headEndpoint what HEADs are sent through: they fail by themselves where a gateway does not let them pass
  */
 export const makeCalls = (
   transport: Pick<Transport, "call" | "redact">,
-  about: Pick<WaldurCalls, "apiUrl" | "concurrency" | "maxPageBytes">,
+  about: Pick<WaldurCalls, "apiUrl" | "concurrency" | "maxPageBytes" | "concessions">,
   gate: Semaphore.Semaphore,
+  headEndpoint?: Endpoint,
 ): WaldurCalls => {
+  const { concessions } = about
   const send = (call: HttpCall): Effect.Effect<HttpAnswer, WaldurError> =>
     Effect.mapError(transport.call(call), (failure) => errorFromFailure(failure, transport.redact))
   const read = (call: HttpCall) => gate.withPermit(send(call))
+  /** Without what is refused by name, if it can be done without; each round leaves out one more, so it ends. */
+  const readLeniently = (call: HttpCall, query: Query): Effect.Effect<HttpAnswer, WaldurError> =>
+    Effect.suspend(() => {
+      const sent = concessions.apply(call.path, query)
+      return Effect.catchIf(read({ ...call, query: sent }), isBadRequest, (error) =>
+        Effect.flatMap(concessions.leaveOut(call.path, sent, error.parameters ?? []), (leftOut) =>
+          leftOut ? readLeniently(call, query) : Effect.fail(error),
+        ),
+      )
+    })
 
   const wanted = <A>(call: HttpCall, found: Option.Option<A>, words: string, came: () => string) =>
     Option.match(found, {
@@ -107,14 +154,51 @@ export const makeCalls = (
           }),
         ),
     })
-  const countOf = (call: HttpCall, answer: HttpAnswer) => {
-    const header = answer.headers.get("x-result-count")
-    return wanted(call, decodeCount(header), "the header X-Result-Count with a whole number", () =>
-      header === null
-        ? "no X-Result-Count"
-        : `X-Result-Count: ${JSON.stringify(transport.redact(header.slice(0, 40)))}`,
-    )
+  const countCame = (headers: Headers): string => {
+    const header = headers.get("x-result-count")
+    return header === null
+      ? "no X-Result-Count"
+      : `X-Result-Count: ${JSON.stringify(transport.redact(header.slice(0, 40)))}`
   }
+  const listPage = Effect.fnUntraced(function* (path: string, query: Query) {
+    const call: HttpCall = { method: "GET", path }
+    const answer = yield* readLeniently(call, query)
+    const { headers } = answer
+    const rows = yield* wanted(call, decodeRows(answer.body), "a list", () => inWords(answer.body))
+    const page: ListPage = {
+      rows,
+      total: decodeCount(headers.get("x-result-count")),
+      countCame: countCame(headers),
+      hasNext: hasNext(headers),
+      bytes: answer.bytes,
+      cached: isCached(headers),
+    }
+    return { page, headers }
+  })
+  /** `undefined` where HEAD does not work. */
+  const countByHead = Effect.fnUntraced(function* (path: string, query: Query, isRefusalEnough: boolean) {
+    if (!(yield* concessions.mayHead)) return undefined
+    const head = read({
+      method: "HEAD",
+      path,
+      query: concessions.apply(path, query),
+      ...(headEndpoint === undefined ? {} : { endpoint: headEndpoint }),
+    })
+    const answer = yield* Effect.asSome(head).pipe(
+      Effect.catchIf(isOfHead, (error) => {
+        // A 400 is of the query; only a GET's body says of what.
+        const isOfQuery = isBadRequest(error)
+        if (isOfQuery && isRefusalEnough) return Effect.fail(error)
+        return Effect.as(isOfQuery ? Effect.void : concessions.avoidHead(inShort(error)), Option.none<HttpAnswer>())
+      }),
+    )
+    if (Option.isNone(answer)) return undefined
+    const { headers } = answer.value
+    const total = decodeCount(headers.get("x-result-count"))
+    if (total === undefined) return undefined
+    yield* concessions.useHead
+    return { total, isCounted: true, headers }
+  })
   let wasAhead = false
   const dateOf = Effect.fnUntraced(function* (headers: Headers) {
     const date = httpDate(headers.get("date"))
@@ -131,31 +215,47 @@ export const makeCalls = (
 
   return {
     ...about,
-    page: Effect.fnUntraced(function* (path, query) {
-      const call: HttpCall = { method: "GET", path, query }
-      const answer = yield* read(call)
-      const rows = yield* wanted(call, decodeRows(answer.body), "a list", () => inWords(answer.body))
-      return { rows, total: yield* countOf(call, answer), bytes: answer.bytes, cached: isCached(answer.headers) }
-    }),
-    count: Effect.fnUntraced(function* (path, query) {
-      const call: HttpCall = {
-        method: "HEAD",
-        path,
-        query: [...query, ["page_size", "1"], ["field", "uuid"]],
-      }
-      const [passed, answer] = yield* Effect.timed(read(call))
-      const date = yield* dateOf(answer.headers)
+    page: (path, query) => Effect.map(listPage(path, query), ({ page }) => page),
+    count: Effect.fnUntraced(function* (path, query, { isRefusalEnough = false } = {}) {
+      const any: Query = [...query, ["field", "uuid"]]
+      const one: Query = [...any, ["page_size", "1"]]
+      // A refused size costs some rows more.
+      const byGetOf = Effect.catchIf(listPage(path, one), refuses("page_size"), () => listPage(path, any))
+      const [byHead, found] = yield* Effect.timed(countByHead(path, one, isRefusalEnough))
+      const [byGet, { total, isCounted, headers }] =
+        found === undefined
+          ? yield* Effect.timed(
+              Effect.map(byGetOf, ({ page, headers }) => ({
+                total: page.total ?? page.rows.length,
+                isCounted: page.total !== undefined,
+                headers,
+              })),
+            )
+          : [byHead, found]
+      const date = yield* dateOf(headers)
       return {
-        total: yield* countOf(call, answer),
-        askedAt: date === undefined ? undefined : Math.floor(date - Duration.toMillis(passed)),
+        total,
+        isCounted,
+        askedAt: date === undefined ? undefined : Math.floor(date - Duration.toMillis(byGet)),
       }
     }),
     object: Effect.fnUntraced(function* (path, query, schema, words = "an object") {
-      const call: HttpCall = { method: "GET", path, query }
-      const answer = yield* read(call)
+      const call: HttpCall = { method: "GET", path }
+      const answer = yield* readLeniently(call, query)
       return yield* wanted(call, Schema.decodeUnknownOption(schema)(answer.body), words, () => inWords(answer.body))
     }),
     action: (path, json) => Effect.asVoid(send({ method: "POST", path, ...(json === undefined ? {} : { json }) })),
+  }
+}
+
+const inShort = (error: WaldurError): string => {
+  switch (error._tag) {
+    case "WaldurRejected":
+      return String(error.status)
+    case "WaldurUnavailable":
+      return error.status === undefined ? error.reason : String(error.status)
+    default:
+      return "an unexpected response"
   }
 }
 

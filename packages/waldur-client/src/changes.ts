@@ -1,13 +1,14 @@
 import { Clock, Effect, Option } from "effect"
 import { maxAhead, type WaldurCalls } from "./calls.ts"
 import { replaceRows } from "./consistency.ts"
-import type { WaldurError } from "./errors.ts"
+import { isBadRequest, type WaldurError } from "./errors.ts"
 import {
   cameWithOrder,
   confirmation,
   isOfOffering,
   listResources,
   listWithOrders,
+  type OrderStateUnusable,
   path,
   type ResourceQuery,
   type ResourceRead,
@@ -35,11 +36,24 @@ const maxEnded = 50
  * had one and is in neither list now has lost it, and is asked for alone. What was deleted shows in the count alone, as
  * does a resource that came between the calls: so where the count differs, all is asked once more.
  */
-export const readChanges = Effect.fn("WaldurClient.readChanges")(function* (
+export const readChanges = (
   calls: WaldurCalls,
   query: ResourceQuery,
   last: ResourceRead,
-): Effect.fn.Return<Option.Option<ResourceRead>, WaldurError> {
+): Effect.Effect<Option.Option<ResourceRead>, WaldurError> =>
+  changesSince(calls, query, last).pipe(
+    // Something of the query is refused by now: a full read finds out what, and does without it if it can.
+    Effect.catchIf(
+      (error) => error._tag === "OrderStateUnusable" || isBadRequest(error),
+      () => Effect.succeed(Option.none<ResourceRead>()),
+    ),
+  )
+
+const changesSince = Effect.fn("WaldurClient.readChanges")(function* (
+  calls: WaldurCalls,
+  query: ResourceQuery,
+  last: ResourceRead,
+): Effect.fn.Return<Option.Option<ResourceRead>, WaldurError | OrderStateUnusable> {
   const selected = selectedBy(query)
   const { slugs } = selected
   if (last.asOf === undefined || slugs.length === 0) return Option.none()
@@ -58,6 +72,7 @@ export const readChanges = Effect.fn("WaldurClient.readChanges")(function* (
       ],
       { concurrency: "unbounded" },
     )
+    if (!count.isCounted || !changed.counted || !ordered.counted) return Option.none()
     if (changed.several.size + ordered.several.size > 0) return Option.none()
     const merged = yield* merge(calls, selected, last.rows, changed.rows, ordered.rows)
     if (Option.isNone(merged)) return Option.none()

@@ -9,9 +9,10 @@ import {
   type TlsProfile,
   urlForDisplay,
 } from "@cscs/http-transport"
-import { Context, type Duration, Effect, Layer, type Option, Schema, Semaphore } from "effect"
+import { Context, Duration, Effect, Layer, type Option, Schema, Semaphore } from "effect"
 import { makeCalls, type WaldurCalls } from "./calls.ts"
 import { readChanges } from "./changes.ts"
+import { makeConcessions } from "./concessions.ts"
 import type { WaldurError } from "./errors.ts"
 import {
   type OfferingCustomer,
@@ -68,6 +69,12 @@ export class WaldurClient extends Context.Service<
     /** Where calls go, ends in `/api/`. */
     readonly apiUrl: string
 
+    /**
+     * What this Waldur, or a gateway before it, refuses of this client's queries, and what is done instead: one sentence
+     * each, for an operator. All of it is asked for again with each `readResources`. Each is logged once, as a warning.
+     */
+    readonly concessions: () => Effect.Effect<ReadonlyArray<string>>
+
     /** Waldur's own version, such as `8.1.3`. `GET version/`. */
     readonly version: () => Effect.Effect<string, WaldurError>
 
@@ -92,7 +99,7 @@ export class WaldurClient extends Context.Service<
     /**
      * What `readResources` would give now, for the price of what has changed since `last`: where that is nothing, three
      * calls and the pages of the resources with an order in progress. `GET marketplace-provider-resources/` with `modified`, the
-     * same with `order_state`, and a HEAD for the count.
+     * same with `order_state`, and a HEAD, or GET, for the count.
      *
      * Rows whose content did not change are the same objects as in `last.rows`; where nothing changed at all, `rows` is
      * `last.rows` itself. New resources come last.
@@ -202,6 +209,9 @@ export class WaldurClient extends Context.Service<
   }
 }
 
+/** For a HEAD with its repeats; a list is counted in a second or two, and counted by GET after that. */
+const headTimeout = Duration.seconds(15)
+
 const make = Effect.fnUntraced(function* ({
   apiUrl: url,
   token,
@@ -230,8 +240,17 @@ const make = Effect.fnUntraced(function* ({
     }),
   })
   const gate = yield* Semaphore.make(readsAtOnce)
-  const about = { apiUrl, concurrency: readsAtOnce, maxPageBytes }
-  const calls = makeCalls(transport, about, gate)
+  const concessions = makeConcessions()
+  const about = { apiUrl, concurrency: readsAtOnce, maxPageBytes, concessions }
+  // A gateway that lets HEADs hang, or closes their connections, must neither stop the GETs nor be waited for as long.
+  const headPatience = Duration.min(headTimeout, Duration.fromInputUnsafe(options.attemptTimeout ?? headTimeout))
+  const headEndpoint = yield* makeEndpoint({
+    ...options,
+    upstream: "waldur-counts",
+    attemptTimeout: headPatience,
+    deadline: headPatience,
+  })
+  const calls = makeCalls(transport, about, gate, headEndpoint)
   // Lists of customers give names only: when they fail, the resources must still be asked for.
   const endpoint = yield* makeEndpoint({ ...options, upstream: "waldur-customers" })
   const customerCalls = makeCalls(
@@ -246,6 +265,7 @@ const make = Effect.fnUntraced(function* ({
 
   return WaldurClient.of({
     apiUrl,
+    concessions: () => Effect.sync(concessions.all),
     version: () => readVersion(calls),
     readResources: (query) => readResources(calls, query),
     readChanges: (query, last) => readChanges(calls, query, last),

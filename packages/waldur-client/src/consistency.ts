@@ -20,12 +20,17 @@ export interface Judgement {
   readonly places: ReadonlyMap<string, number>
   /** How many rows these are in Waldur's count. */
   readonly count: number
-  /** The counts that the pages told, each once, in the order of the pages. */
+  /** The counts that the pages told, each once, in the order of the pages; none where no page told one. */
   readonly totals: ReadonlyArray<number>
   /** How many rows there must be: the highest of the counts, so that a doubt never costs a row. */
   readonly total: number
-  /** All pages told one count, and that many rows came: nothing is lost and nothing doubled. */
+  /** All counts that pages told are one, and that many rows came: nothing is lost and nothing doubled. */
   readonly consistent: boolean
+  /**
+   * Nothing moved as far as the rows show: none came on two pages, and no count promises more. Where counts lack or are too
+   * low, two such walks with the same rows are as good as one that is consistent: their pages have different borders.
+   */
+  readonly settled: boolean
 }
 
 /**
@@ -41,6 +46,7 @@ export const judgeWalk = Effect.fnUntraced(function* (walk: Walk): Effect.fn.Ret
   const places = new Map<string, number>()
   const several = new Set<string>()
   const doubles = new Map<string, number>()
+  let isSplit = false
   yield* inTurns(walk.pages, (page) => {
     const onPage = new Map<string, number>()
     for (const row of page.rows) {
@@ -54,7 +60,10 @@ export const judgeWalk = Effect.fnUntraced(function* (walk: Walk): Effect.fn.Ret
       if (place === undefined) {
         places.set(key, rows.length)
         rows.push(row)
-      } else if (before > 0 && !isSame(rows[place], row)) {
+      } else if (before === 0) {
+        isSplit = true
+        rows[place] = row
+      } else if (!isSame(rows[place], row)) {
         several.add(key)
         rows.push(row)
         continue
@@ -65,7 +74,7 @@ export const judgeWalk = Effect.fnUntraced(function* (walk: Walk): Effect.fn.Ret
   })
   let count = rows.length
   for (const more of doubles.values()) count += more
-  const totals = [...new Set(walk.pages.map((page) => page.total))]
+  const totals = [...new Set(walk.pages.flatMap(({ total }) => (total === undefined ? [] : [total])))]
   const total = Math.max(0, ...totals)
   return {
     rows,
@@ -75,8 +84,15 @@ export const judgeWalk = Effect.fnUntraced(function* (walk: Walk): Effect.fn.Ret
     totals,
     total,
     consistent: !walk.shrank && totals.length === 1 && count === total,
+    settled: !walk.shrank && !isSplit && count >= total,
   }
 })
+
+/** Whether two walks saw the same rows, by their identities; rows without one by their number. */
+export const sawTheSame = (some: Judgement, others: Judgement): boolean =>
+  some.count === others.count &&
+  some.places.size === others.places.size &&
+  [...some.places.keys()].every((key) => others.places.has(key))
 
 /** Rows of earlier walks that this one does not have: lost between its pages, or gone from Waldur. */
 export const missingFrom = Effect.fnUntraced(function* (

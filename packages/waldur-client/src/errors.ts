@@ -31,6 +31,8 @@ export class WaldurRejected extends Schema.TaggedError<WaldurRejected>()("Waldur
   status: Schema.Int,
   /** Waldur's own words: its `detail`, its messages by field (`state: …`), or the start of a page of HTML. */
   detail: Schema.String,
+  /** The parameters or fields that a 400 names. */
+  parameters: Schema.optionalKey(Schema.Array(Schema.String)),
 }) {
   override get message() {
     switch (this.status) {
@@ -82,6 +84,16 @@ export class WaldurInconsistent extends Schema.TaggedError<WaldurInconsistent>()
     return `Waldur's rows moved between pages in each of ${this.reads} reads of ${this.call}: the last gave ${this.rows} rows where Waldur counts ${this.totals.join(", then ")}`
   }
 }
+
+/** Waldur refuses a value, or the whole query. */
+export const isBadRequest = (error: WaldurError): error is WaldurRejected =>
+  error._tag === "WaldurRejected" && error.status === 400
+
+/** Waldur refuses the value of this parameter. */
+export const refuses =
+  (parameter: string) =>
+  (error: WaldurError): error is WaldurRejected =>
+    isBadRequest(error) && error.parameters?.includes(parameter) === true
 
 /** All that a call of this package fails with. */
 export const WaldurError = Schema.Union([

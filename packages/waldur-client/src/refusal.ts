@@ -19,7 +19,12 @@ export const errorFromFailure = (
     return new WaldurUnexpectedAnswer({ call, came: `a redirect (${status})`, wanted: "an answer in place" })
   }
   if (status !== undefined && status < 500 && status !== 408 && status !== 429) {
-    return new WaldurRejected({ call, status, detail: redact(waldursWords(detail)) })
+    return new WaldurRejected({
+      call,
+      status,
+      detail: redact(waldursWords(detail)),
+      ...(status === 400 ? { parameters: namedIn(detail) } : {}),
+    })
   }
   return new WaldurUnavailable({
     call,
@@ -29,6 +34,22 @@ export const errorFromFailure = (
     ...(failure.retryAfter === undefined ? {} : { retryAfter: failure.retryAfter }),
     ...(failure.proxy === undefined ? {} : { proxy: failure.proxy }),
   })
+}
+
+/** Parameters whose names are no words of any language, so that a sentence may name them. */
+const unmistakable = ["offering_slug", "order_state", "page_size", "visible_to_providers"]
+
+/**
+ * The parameters that a 400 names: the keys of `{"order_state": ["…"]}`, whose text may be cut; failing those, the names in
+ * quotes or unmistakable in `{"detail": "…"}` or whatever else it is.
+ */
+const namedIn = (detail: string): ReadonlyArray<string> => {
+  const keys = [...detail.matchAll(/(?<!\\)"([A-Za-z_]{1,64})(?<!\\)"\s{0,8}:/g)].map(([, name = ""]) => name)
+  const named = keys.filter((name) => name !== "detail" && name !== "non_field_errors")
+  if (named.length > 0) return [...new Set(named)]
+  const quoted = [...detail.matchAll(/[`'"]([a-z_]{1,64})\\?[`'"]/g)].map(([, name = ""]) => name)
+  // safe-regex: fixed words
+  return [...new Set([...quoted, ...unmistakable.filter((name) => new RegExp(`\\b${name}\\b`).test(detail))])]
 }
 
 const decodeRefusal = Schema.decodeUnknownOption(

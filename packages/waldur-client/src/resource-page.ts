@@ -26,7 +26,7 @@ export interface ResourcePage {
 
 const maxPageSize = 300
 /** A page that is read in smaller ones is shown as one, to a person. */
-const budget: Readonly<Budget> = { rows: maxPageSize, bytes: 64 * 1024 * 1024, tooLarge: 100 }
+const budget: Readonly<Budget> = { rows: maxPageSize, pages: 1000, bytes: 64 * 1024 * 1024, tooLarge: 100 }
 
 /** Reads one page of the resources of some offerings, all fields; of a row that is too large, few. */
 export const resourcePage = Effect.fn("WaldurClient.resourcePage")(function* (
@@ -47,7 +47,8 @@ export const resourcePage = Effect.fn("WaldurClient.resourcePage")(function* (
       readPage(calls, wanted, { ...budget }, query.page, pageSize).pipe(
         Effect.map((parts) => ({
           rows: parts.flatMap(({ rows }) => rows),
-          total: Math.max(0, ...parts.map(({ total }) => total)),
+          // Where Waldur does not count, as many as are known of.
+          total: Math.max(...parts.map(({ rows, total }) => total ?? (query.page - 1) * pageSize + rows.length), 0),
         })),
         Effect.catchIf(
           (error) => isGone(error) && query.page !== 1,

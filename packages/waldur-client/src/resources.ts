@@ -2,7 +2,7 @@ import { Data, Effect, Option } from "effect"
 import { readAllPages, type WholeList } from "./all-pages.ts"
 import { AnyObject, type Count, fieldQuery, type Query, type WaldurCalls } from "./calls.ts"
 import { replaceRows } from "./consistency.ts"
-import { type WaldurError, WaldurTooOld } from "./errors.ts"
+import { isBadRequest, refuses, type WaldurError, WaldurTooOld } from "./errors.ts"
 import { isGone, isTooLarge, type Lean, noneIfTooLarge, tooLargeText } from "./pages.ts"
 import { fieldOf, inTurns, rowKey } from "./rows.ts"
 
@@ -49,11 +49,17 @@ export const path = "marketplace-provider-resources/"
 /** States of an order that is neither done nor refused: Waldur then gives it as `order_in_progress`. */
 const statesInProgress = ["pending-consumer", "pending-provider", "pending-project", "pending-start-date", "executing"]
 
+/** Those that every Waldur has: if one of them is refused, `order_state` is not what it seems. */
+const statesOfEveryWaldur = ["pending-provider", "executing"]
+
 /** No slug and no state: Django makes slugs without underscores, and order states are fixed. */
 const impossible = "__impossible__"
 
-/** Nothing was modified at or after it. Not the last year that there is: with a zone added, Python knows no time. */
-const farFuture = "2999-12-31T00:00:00Z"
+/**
+ * Nothing was modified at or after it; written as the times that changes are asked for. Not the last year that there is: with
+ * a zone added, Python knows no time.
+ */
+const farFuture = "2999-12-31T00:00:00.000Z"
 
 const providersOnly: Query = [["visible_to_providers", "true"]]
 
@@ -131,7 +137,7 @@ export const leanResource = (calls: WaldurCalls, fields: ReadonlyArray<string>):
 /** Rows have it where they came by the list of resources with an order in progress, and nowhere else. */
 export const cameWithOrder = (row: unknown): boolean => fieldOf(row, orderField) !== undefined
 
-/** Reads a list of resources whole. */
+/** Reads a list of resources whole. No row has an order that is none. */
 export const listResources = (
   calls: WaldurCalls,
   slugs: ReadonlyArray<string>,
@@ -147,33 +153,60 @@ export const listResources = (
     query: [...resourceQuery(slugs), ...(list.filter ?? [])],
     fields: list.fields,
     lean: leanResource(calls, list.fields),
+    mayBeEmpty: list.filter !== undefined,
     confirm: confirmation(calls, slugs, list.fields, list.belongs),
     onRows: list.onRows,
-  })
+  }).pipe(
+    // Whole objects, if `field` is refused, have it even if it was not asked for.
+    Effect.map((read) => (read.rows.some(cameWithOrder) ? { ...read, rows: read.rows.map(withoutNoOrder) } : read)),
+  )
 
-/** The resources with an order in progress, with all fields; none where the query does not ask for orders. */
-export const listWithOrders = (
+/**
+ * The resources with an order in progress, with all fields; none where the query does not ask for orders.
+ *
+ * A state that this Waldur refuses is left out: it has no order in it. Fails with `OrderStateUnusable` where it refuses
+ * one that every Waldur has, or several at once.
+ */
+export const listWithOrders = Effect.fnUntraced(function* (
   calls: WaldurCalls,
   { slugs, fields, wantsOrders }: Selected,
-): Effect.Effect<WholeList, WaldurError> => {
-  const inStates = (states: ReadonlyArray<string>): Effect.Effect<WholeList, WaldurError> =>
+): Effect.fn.Return<WholeList, WaldurError | OrderStateUnusable> {
+  if (!wantsOrders) return noList
+  const { concessions } = calls
+  const keyOf = (state: string) => `${path}?order_state=${state}`
+  const inStates = (states: ReadonlyArray<string>) =>
     listResources(calls, slugs, {
       fields,
       filter: states.map((state) => ["order_state", state] as const),
       belongs: hasOrder,
-    }).pipe(
-      Effect.catchIf(isBadRequest, (error) => {
-        // A Waldur that does not know a state of orders has none in it, and names it.
-        const known = states.filter((state) => !error.message.includes(state))
-        return known.length === 0 || known.length === states.length ? Effect.fail(error) : inStates(known)
-      }),
-    )
-  return wantsOrders ? inStates(statesInProgress) : Effect.succeed(noList)
-}
+    })
+  const states = statesInProgress.filter((state) => !concessions.has(keyOf(state)))
+  return yield* Effect.catchIf(inStates(states), refuses("order_state"), () =>
+    Effect.gen(function* () {
+      // The message names one of them, perhaps beside all that there are; so each is asked for alone.
+      const isKnown = (state: string) =>
+        calls.count(path, [["order_state", state], ...providersOnly]).pipe(
+          Effect.as(true),
+          Effect.catchIf(refuses("order_state"), () => Effect.succeed(false)),
+        )
+      const known = yield* Effect.filter(states, isKnown, { concurrency: "unbounded" })
+      const isUsable = known.length < states.length && statesOfEveryWaldur.every((state) => known.includes(state))
+      if (!isUsable) return yield* new OrderStateUnusable({ isRefused: true })
+      for (const state of states) {
+        if (known.includes(state)) continue
+        yield* concessions.make(
+          keyOf(state),
+          `Waldur does not know the order state ${state}: it is left out, for no order can be in it`,
+        )
+      }
+      return yield* Effect.catchIf(inStates(known), refuses("order_state"), () =>
+        Effect.fail(new OrderStateUnusable({ isRefused: true })),
+      )
+    }),
+  )
+})
 
-const noList: WholeList = { rows: [], several: new Set(), total: 0, reads: 1, cached: false }
-
-const isBadRequest = (error: WaldurError): boolean => error._tag === "WaldurRejected" && error.status === 400
+const noList: WholeList = { rows: [], several: new Set(), total: 0, counted: true, reads: 1, cached: false }
 
 /** Rows whose order is asked for one by one at most, per read: a page of them; each is a call. */
 const maxOrdersAsked = 300
@@ -202,7 +235,14 @@ export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
   })
   if (doubtful.size === 0) return rows
   const filter = statesOfOrders.map((state) => ["state", state] as const)
-  const listed = yield* listResources(calls, slugs, { fields, filter })
+  const listed = yield* listResources(calls, slugs, { fields, filter }).pipe(
+    Effect.catchIf(refuses("state"), () =>
+      Effect.andThen(
+        calls.concessions.make(`${path}?state`, `Waldur refuses the parameter state of ${path}: it is left out`),
+        listResources(calls, slugs, { fields }),
+      ),
+    ),
+  )
   const settled = listed.rows.filter((row) => doubtful.delete(rowKey(row) ?? ""))
   // Those that left these states meanwhile, or are gone. What is not asked for stays without an order.
   const asked = [...doubtful].slice(0, maxOrdersAsked)
@@ -230,7 +270,10 @@ const isOneOf = (texts: ReadonlyArray<string>, value: unknown): boolean =>
   typeof value === "string" && texts.includes(value)
 
 /** Found while the two lists were read: the second is no list of orders, and the first lacks them. */
-class OrderStateUnknown extends Data.TaggedError("OrderStateUnknown") {}
+export class OrderStateUnusable extends Data.TaggedError("OrderStateUnusable")<{
+  /** Otherwise the filter is ignored. */
+  readonly isRefused: boolean
+}> {}
 
 /**
  * Reads every resource of some offerings that is visible to providers.
@@ -250,14 +293,15 @@ export const readResources = Effect.fn("WaldurClient.readResources")(function* (
   if (slugs.length === 0) return { rows: [], total: 0, reads: 1, asOf: undefined }
   yield* Effect.annotateCurrentSpan({ offerings: slugs.join(",") })
 
+  yield* calls.concessions.reset
   // Asked for first, so that `askedAt` is before every list.
-  const probes = [requireOfferingFilter(calls), obeys(calls, "modified", farFuture, false)] as const
+  const probes = [requireOfferingFilter(calls), knowsModifiedSince(calls)] as const
   const plain = (fields: ReadonlyArray<string>) =>
     listResources(calls, slugs, { fields, onRows: query.onRows }).pipe(
       Effect.tap(({ rows }) => requireOfferings(calls, slugs, rows)),
     )
   const inTwo = Effect.gen(function* () {
-    const [{ askedAt }, knowsModified, , resources, ordered] = yield* Effect.all(
+    const [{ askedAt, isCounted }, knowsModified, , resources, ordered] = yield* Effect.all(
       [
         ...probes,
         wantsOrders ? requireOrderState(calls) : Effect.void,
@@ -268,7 +312,9 @@ export const readResources = Effect.fn("WaldurClient.readResources")(function* (
     )
     const several = new Set([...resources.several, ...ordered.several])
     const merged = yield* replaceRows(resources.rows, ordered.rows, several)
-    const canGoOn = knowsModified && resources.total > 0 && several.size === 0 && !resources.cached && !ordered.cached
+    const canBeCounted = isCounted && resources.counted && ordered.counted
+    const canGoOn =
+      knowsModified && canBeCounted && resources.total > 0 && several.size === 0 && !resources.cached && !ordered.cached
     return {
       rows: yield* withOrdersOfTheirStates(calls, selected, merged, several),
       total: resources.total,
@@ -280,8 +326,30 @@ export const readResources = Effect.fn("WaldurClient.readResources")(function* (
     Effect.all([requireOfferingFilter(calls), plain(selected.fields)], { concurrency: "unbounded" }),
     ([, { rows, total, reads }]): ResourceRead => ({ rows, total, reads, asOf: undefined }),
   )
-  return yield* Effect.catchTag(inTwo, "OrderStateUnknown", () => inOne)
+  return yield* Effect.catchTag(inTwo, "OrderStateUnusable", ({ isRefused }) =>
+    Effect.andThen(
+      isRefused
+        ? calls.concessions.make(
+            `${path}?order_state`,
+            `Waldur refuses the parameter order_state of ${path}: orders are read with all resources, and each refresh reads all`,
+          )
+        : Effect.void,
+      inOne,
+    ),
+  )
 })
+
+/** Whether changes can be asked for. A Waldur that takes a date only, or does not know the filter, is read in full each time. */
+const knowsModifiedSince = (calls: WaldurCalls): Effect.Effect<boolean, WaldurError> =>
+  Effect.catchIf(obeys(calls, "modified", farFuture), refuses("modified"), () =>
+    Effect.as(
+      calls.concessions.make(
+        `${path}?modified`,
+        `Waldur refuses times in the parameter modified of ${path}: each refresh reads all`,
+      ),
+      false,
+    ),
+  )
 
 /**
  * Fails with `WaldurTooOld` where Waldur does not obey the filter `offering_slug`: an unknown filter is ignored in
@@ -290,7 +358,12 @@ export const readResources = Effect.fn("WaldurClient.readResources")(function* (
 export const requireOfferingFilter = Effect.fnUntraced(function* (
   calls: WaldurCalls,
 ): Effect.fn.Return<Count, WaldurError> {
-  const count = yield* calls.count(path, [["offering_slug", impossible], ...providersOnly])
+  // A Waldur that refuses a slug that nothing has knows the filter.
+  const count = yield* Effect.catchIf(
+    calls.count(path, [["offering_slug", impossible], ...providersOnly]),
+    refuses("offering_slug"),
+    () => Effect.succeed<Count>({ total: 0, isCounted: false, askedAt: undefined }),
+  )
   if (count.total > 0) {
     return yield* new WaldurTooOld({
       apiUrl: calls.apiUrl,
@@ -318,20 +391,24 @@ export const requireOfferings = Effect.fnUntraced(function* (
 
 const requireOrderState = Effect.fnUntraced(function* (
   calls: WaldurCalls,
-): Effect.fn.Return<void, WaldurError | OrderStateUnknown> {
-  if (!(yield* obeys(calls, "order_state", impossible, true))) return yield* new OrderStateUnknown()
+): Effect.fn.Return<void, WaldurError | OrderStateUnusable> {
+  // A refusal of a value that is none is what a Waldur that knows the filter gives.
+  const isKnown = yield* Effect.catchIf(
+    obeys(calls, "order_state", impossible, { isRefusalEnough: true }),
+    isBadRequest,
+    () => Effect.succeed(true),
+  )
+  if (!isKnown) return yield* new OrderStateUnusable({ isRefused: false })
 })
 
-/**
- * Whether Waldur obeys a filter, by a value that selects nothing; a filter that it does not know, it ignores.
- *
- * @param refused what a refusal (400) of the value means
- */
-const obeys = (calls: WaldurCalls, filter: string, value: string, refused: boolean) =>
-  calls.count(path, [[filter, value], ...providersOnly]).pipe(
-    Effect.map(({ total }) => total === 0),
-    Effect.catchIf(isBadRequest, () => Effect.succeed(refused)),
-  )
+/** Whether Waldur obeys a filter, by a value that selects nothing; a filter that it does not know, it ignores. */
+const obeys = (
+  calls: WaldurCalls,
+  filter: string,
+  value: string,
+  options: Parameters<WaldurCalls["count"]>[2] = {},
+): Effect.Effect<boolean, WaldurError> =>
+  Effect.map(calls.count(path, [[filter, value], ...providersOnly], options), ({ total }) => total === 0)
 
 /**
  * Asks for one resource by its uuid: none where it is gone, is of another offering, or does not belong. One that is too

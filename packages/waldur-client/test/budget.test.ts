@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readAllPages } from "../src/all-pages.ts"
 import type { ListPage, WaldurCalls } from "../src/calls.ts"
+import { makeConcessions } from "../src/concessions.ts"
 import { WaldurUnavailable } from "../src/errors.ts"
 
 const unused = () => Effect.die("not asked for")
@@ -11,13 +12,16 @@ const endless = (page: ReturnType<WaldurCalls["page"]>): WaldurCalls => ({
   concurrency: 8,
   maxPageBytes: 1024,
   page: () => page,
-  count: () => Effect.succeed({ total: 9_007_199_254_740_991, askedAt: undefined }),
+  concessions: makeConcessions(),
+  count: () => Effect.succeed({ total: 9_007_199_254_740_991, isCounted: true, askedAt: undefined }),
   object: unused,
   action: unused,
 })
 const page = (bytes: number): ListPage => ({
   rows: Array.from({ length: 300 }, () => ({})),
   total: 9_007_199_254_740_991,
+  countCame: "X-Result-Count: 9007199254740991",
+  hasNext: undefined,
   bytes,
   cached: false,
 })

@@ -1,4 +1,4 @@
-import type { WaldurOffering, WaldurRecord, WaldurToken, World } from "../world/world.ts"
+import type { WaldurOffering, WaldurRecord, WaldurRole, WaldurToken, World } from "../world/world.ts"
 import { detail } from "./errors.ts"
 
 /** The user behind `Authorization: Token …`, or the 401 that Waldur gives. */
@@ -15,18 +15,60 @@ export function authenticate(world: World, authorization: string | undefined): W
   return token.expired ? detail(401, "Token has expired.") : token
 }
 
-/** Whether the user has a role in the offering that a row (an offering, a resource or an order) belongs to. */
-export function visibility(world: World, token: WaldurToken): (row: WaldurRecord) => boolean {
-  const { sees } = token
-  if (sees === "all") return () => true
-  const known = new Set<unknown>(sees)
-  // Orders name their offering by uuid only.
-  for (const offering of world.offerings) if (known.has(offering.slug)) known.add(offering.uuid)
-  return (row) => known.has(row.offering_uuid) || known.has(row.offering_slug)
+interface Rights {
+  /** Whose offerings `marketplace-provider-*` shows, with their resources and orders. */
+  provides: "all" | "own" | "none"
+  /** What the consumer's list, `marketplace-resources/`, shows. */
+  consumes: "all" | "own" | "none"
+  /** Acts on orders and resources. */
+  acts: boolean
+  /** Reads the customers of an offering; otherwise 403. */
+  customers: boolean
+  version: boolean
 }
 
-/** Whether the user has a role in this offering. */
+/** As measured. */
+const RIGHTS: Record<WaldurRole, Rights> = {
+  staff: { provides: "all", consumes: "all", acts: true, customers: true, version: true },
+  support: { provides: "all", consumes: "all", acts: false, customers: false, version: true },
+  owner: { provides: "own", consumes: "none", acts: true, customers: true, version: false },
+  manager: { provides: "own", consumes: "none", acts: true, customers: false, version: false },
+  "provider-support": { provides: "own", consumes: "none", acts: false, customers: false, version: false },
+  reader: { provides: "own", consumes: "none", acts: false, customers: false, version: false },
+  "offering-manager": { provides: "own", consumes: "none", acts: true, customers: false, version: false },
+  consumer: { provides: "none", consumes: "own", acts: false, customers: false, version: false },
+  nobody: { provides: "none", consumes: "none", acts: false, customers: false, version: false },
+}
+
+export function rightsOf(token: WaldurToken): Rights {
+  return RIGHTS[token.role]
+}
+
+/** Whether the user sees a resource or an order as one of its provider, by the offering that it is of. */
+export function visibility(world: World, token: WaldurToken): (row: WaldurRecord) => boolean {
+  const { provides } = rightsOf(token)
+  if (provides === "none") return () => false
+  if (token.sees === "all" && (provides === "all" || token.organization === undefined)) return () => true
+  // Orders name their offering by uuid only.
+  const known = new Set<unknown>(token.sees === "all" ? [] : token.sees)
+  for (const offering of world.offerings) if (maySeeOffering(token, offering)) known.add(offering.uuid)
+  const offered = new Set<unknown>(world.offerings.map(({ uuid }) => uuid))
+  return ({ offering_uuid: uuid, offering_slug: slug }) =>
+    known.has(uuid) || (known.has(slug) && !offered.has(uuid)) || (token.sees === "all" && !offered.has(uuid))
+}
+
+/** Whether the user sees a resource as one who uses it: in the consumer's list. */
+export function consumerVisibility(token: WaldurToken): (row: WaldurRecord) => boolean {
+  const { consumes } = rightsOf(token)
+  return (row) => consumes === "all" || (consumes === "own" && row.customer_uuid === token.organization)
+}
+
+/** Whether the user sees this offering as one of its provider. */
 export function maySeeOffering(token: WaldurToken, offering: WaldurOffering): boolean {
-  const { sees } = token
-  return sees === "all" || sees.includes(offering.slug) || sees.includes(offering.uuid)
+  const { sees, organization } = token
+  const { provides } = rightsOf(token)
+  const isProvided =
+    provides === "all" ||
+    (provides === "own" && (organization === undefined || offering.customer_uuid === organization))
+  return isProvided && (sees === "all" || sees.includes(offering.slug) || sees.includes(offering.uuid))
 }

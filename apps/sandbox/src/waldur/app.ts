@@ -2,7 +2,7 @@ import { type Context, Hono } from "hono"
 import { asObject, type Json, type JsonObject } from "../json.ts"
 import type { Exchange } from "../listener.ts"
 import type { WaldurRecord, WaldurToken, World } from "../world/world.ts"
-import { authenticate, maySeeOffering, visibility } from "./access.ts"
+import { authenticate, consumerVisibility, maySeeOffering, rightsOf, visibility } from "./access.ts"
 import type { WaldurControl } from "./control.ts"
 import { shapeOrder, shapeResource, VERSIONS } from "./dialect.ts"
 import { detail, invalidField, json, methodNotAllowed, notFoundPage } from "./errors.ts"
@@ -41,14 +41,14 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
   })
 
   app.get("/api/version/", (c) =>
-    c.get("token").readsAsProvider ? forbidden() : json(200, { version: VERSIONS[control.dialect] }),
+    rightsOf(c.get("token")).version ? json(200, { version: VERSIONS[control.dialect] }) : forbidden(),
   )
 
   const resources = (c: Context<Env>) => {
     const url = new URL(c.req.url)
     const token = c.get("token")
     const isConsumers = url.pathname === "/api/marketplace-resources/"
-    const rows = listing(url.searchParams, isConsumers && token.readsAsProvider ? { ...token, sees: [] } : token)
+    const rows = listing(url.searchParams, token, isConsumers ? "consumer" : "provider")
     if (rows instanceof Response) return rows
     lists += 1
     const arranged = control.arrange?.(rows, { number: lists, query: url.searchParams }) ?? rows
@@ -60,7 +60,9 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
     app.get(`/api/${collection}/`, resources)
     app.get(`/api/${collection}/:uuid/`, (c) => {
       const row = findResource(world, plain(c.req.param("uuid")))
-      if (row === undefined || !visibility(world, c.get("token"))(row)) return unknown("Resource")
+      const token = c.get("token")
+      const sees = collection === "marketplace-resources" ? consumerVisibility(token) : visibility(world, token)
+      if (row === undefined || !sees(row)) return unknown("Resource")
       const { searchParams } = new URL(c.req.url)
       const shaped = shapeResource(control.dialect, row)
       const fields = askedFields(searchParams, [shaped])
@@ -76,7 +78,9 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
       return notFoundPage()
     }
     const row = findResource(world, plain(c.req.param("uuid")))
-    if (row === undefined || !visibility(world, c.get("token"))(row)) return unknown("Resource")
+    if (row === undefined) return unknown("Resource")
+    const refusal = mayAct(world, c.get("token"), row, row)
+    if (refusal !== undefined) return refusal === 403 ? forbidden() : unknown("Resource")
     const body = bodyOf(await c.req.text())
     return body instanceof Response ? body : action(world, row, body)
   })
@@ -102,7 +106,7 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
   app.get("/api/marketplace-provider-offerings/:uuid/customers/", (c) => {
     const offering = findOffering(world, c.get("token"), c.req.param("uuid"))
     if (offering === undefined) return unknown("Offering")
-    if (c.get("token").readsAsProvider) return forbidden()
+    if (!rightsOf(c.get("token")).customers) return forbidden()
     return sendPage(world, c.env, new URL(c.req.url), world.customersByOffering.get(String(offering.uuid)) ?? [])
   })
 
@@ -126,7 +130,10 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
     const action = ORDER_ACTIONS[c.req.param("action")]
     if (action === undefined) return notFoundPage()
     const found = findOrder(world, plain(c.req.param("uuid")))
-    if (!found?.copies.some(visibility(world, c.get("token")))) return unknown("Order")
+    const [order] = found?.copies ?? []
+    if (found === undefined || order === undefined) return unknown("Order")
+    const refusal = mayAct(world, c.get("token"), order, found.resource)
+    if (refusal !== undefined) return refusal === 403 ? forbidden() : unknown("Order")
     const body = bodyOf(await c.req.text())
     return body instanceof Response ? body : action(world, found, body, control.worker)
   })
@@ -189,6 +196,17 @@ function findOffering(world: World, token: WaldurToken, uuid: string): WaldurRec
 /** Paths take uuids with dashes and without; answers have none. */
 function plain(uuid: string): string {
   return uuid.toLowerCase().replaceAll("-", "")
+}
+
+/** 403 to who sees it without the right to act, a consumer among them; 404 to a stranger. */
+function mayAct(
+  world: World,
+  token: WaldurToken,
+  row: WaldurRecord,
+  resource: WaldurRecord | undefined,
+): 403 | 404 | undefined {
+  if (visibility(world, token)(row)) return rightsOf(token).acts ? undefined : 403
+  return resource !== undefined && consumerVisibility(token)(resource) ? 403 : 404
 }
 
 function forbidden(): Response {

@@ -1,8 +1,9 @@
 import { customerLists } from "./customer-lists.ts"
 import { addHandWrittenResources, HAND_WRITTEN_COUNT } from "./hand-written.ts"
-import { API_URL, OFFERINGS, offeringRecord } from "./offerings.ts"
+import { API_URL, CSCS, OFFERINGS, offeringRecord } from "./offerings.ts"
 import { addOrdinaryResources } from "./ordinary.ts"
-import { type World, worldOf } from "./world.ts"
+import { ORGANISATIONS } from "./organisations.ts"
+import { tokensOf, type World, worldOf } from "./world.ts"
 
 export interface WorldOptions {
   /** Any integer. Decides over the ordinary resources only. Default 1. */
@@ -19,7 +20,8 @@ export interface WorldOptions {
 /** A world that depends on the options alone: no clock, no chance. Never fails. */
 export function buildWorld(options: WorldOptions = {}): World {
   const { seed = 1, resources = 60, edgeCases = true } = options
-  const world = worldOf({ seed, apiUrl: API_URL })
+  const tokens = tokensOf({ provider: CSCS.uuid, consumer: ORGANISATIONS.ethz.uuid })
+  const world = worldOf({ seed, apiUrl: API_URL, tokens })
   const customers = customerLists()
   if (edgeCases) addHandWrittenResources(world, customers)
   addOrdinaryResources(world, customers, resources - (edgeCases ? HAND_WRITTEN_COUNT : 0))

@@ -22,7 +22,8 @@ export interface Offering {
   provider: Provider
 }
 
-const CSCS: Provider = { slug: "cscs", name: "CSCS", uuid: uuidOf("provider cscs") }
+/** The provider that runs the storage proxy. */
+export const CSCS: Provider = { slug: "cscs", name: "CSCS", uuid: uuidOf("provider cscs") }
 const ALPS: Provider = { slug: "alps-partner", name: "Alps Partner Platform", uuid: uuidOf("provider alps-partner") }
 
 function offering(key: string, slug: string, name: string, type: string, provider: Provider): Offering {

@@ -9,15 +9,32 @@ export type WaldurOffering = JsonObject & { uuid: string; slug: string }
 /** A row of `/api/marketplace-provider-offerings/{uuid}/customers/`. */
 export type WaldurCustomer = JsonObject
 
+/**
+ * What a user is in Waldur: of the whole of it (`staff`, `support`), of the provider's organization (`CUSTOMER.OWNER`,
+ * `.MANAGER`, `.SUPPORT`, `.READER`), of one of its offerings (`OFFERING.MANAGER`), of an organization that uses them, or
+ * nothing. `waldur/access.ts` has what each may do.
+ */
+export type WaldurRole =
+  | "staff"
+  | "support"
+  | "owner"
+  | "manager"
+  | "provider-support"
+  | "reader"
+  | "offering-manager"
+  | "consumer"
+  | "nobody"
+
 /** Who a Waldur token belongs to. */
 export interface WaldurToken {
   username: string
-  /** `"all"`, or the slugs and uuids of the only offerings that the user has a role in. `[]`: none. */
+  role: WaldurRole
+  /** UUID of the organization of an owner, manager, reader, ... or consumer. Without one, a provider's user sees every offering. */
+  organization?: string
+  /** `"all"` that the role shows, or the slugs and uuids of the only offerings of them. `[]`: none. */
   sees: "all" | string[]
   /** Refused with 401 "Token has expired.". */
   expired: boolean
-  /** A reader of the provider (`CUSTOMER.READER`): sees the provider's lists alone, and neither customers nor the version. */
-  readsAsProvider?: true
 }
 
 /** An edge case of the hand-written part of a world. */
@@ -68,7 +85,13 @@ export interface World {
 export const TOKENS = {
   /** Sees every offering, the foreign one too. */
   staff: "db5cdd1fcb36870abf664ee9ad7d873f2341de0e",
-  /** Sees capstor only. */
+  support: "5b1d7c20e94f63a8d0b2c7e61f9835a47d20be6c",
+  owner: "91c4e7ab05d2f8366c1be94a70d53f82c6a9e01d",
+  manager: "0e6f42d9b8c7513aa94df0632b7e81c55f3da7e2",
+  providerSupport: "c83a19f5e07b4d62921fa6de5b08c37f4ae2610b",
+  offeringManager: "7ad05e3b96c1f8240be37d9a6c52f180e4b9d36f",
+  consumer: "2c9f6ab3407e8d51f6b08e2d93a7c415d8e60fb7",
+  /** A manager of the provider with a role in capstor only. */
   partial: "4026eddc44930371e268c72222b6af0a4ae9184b",
   /** Has no role in any offering: 200, an empty list and count 0 everywhere. */
   blind: "cf8ffa4495abb17590ab5df3e47b0ff55146a5b8",
@@ -93,15 +116,35 @@ export function worldOf(parts: Partial<World>): World {
     orders: [],
     gids: new Map(),
     strayGidEntries: [],
-    tokens: new Map<string, WaldurToken>([
-      [TOKENS.staff, { username: "staff", sees: "all", expired: false }],
-      [TOKENS.partial, { username: "capstor-operator", sees: ["capstor"], expired: false }],
-      [TOKENS.blind, { username: "newcomer", sees: [], expired: false }],
-      [TOKENS.reader, { username: "provider-reader", sees: "all", expired: false, readsAsProvider: true }],
-      [TOKENS.expired, { username: "former-operator", sees: "all", expired: true }],
-    ]),
+    tokens: tokensOf({}),
     labels: new Map(),
     cases: new Map(),
     ...parts,
   }
+}
+
+/** Whose the tokens of `TOKENS` are; without an organization, a provider's user provides every offering there is. */
+export function tokensOf(of: { provider?: string; consumer?: string }): Map<string, WaldurToken> {
+  const user = (username: string, role: WaldurRole, more: Partial<WaldurToken> = {}): WaldurToken => ({
+    username,
+    role,
+    sees: "all",
+    expired: false,
+    ...more,
+  })
+  const provides = of.provider === undefined ? {} : { organization: of.provider }
+  const consumes = of.consumer === undefined ? {} : { organization: of.consumer }
+  return new Map([
+    [TOKENS.staff, user("staff", "staff")],
+    [TOKENS.support, user("support", "support")],
+    [TOKENS.owner, user("provider-owner", "owner", provides)],
+    [TOKENS.manager, user("provider-manager", "manager", provides)],
+    [TOKENS.providerSupport, user("provider-support", "provider-support", provides)],
+    [TOKENS.reader, user("provider-reader", "reader", provides)],
+    [TOKENS.offeringManager, user("offering-manager", "offering-manager", provides)],
+    [TOKENS.consumer, user("consumer", "consumer", consumes)],
+    [TOKENS.partial, user("capstor-operator", "manager", { ...provides, sees: ["capstor"] })],
+    [TOKENS.blind, user("newcomer", "nobody", { sees: [] })],
+    [TOKENS.expired, user("former-operator", "reader", { expired: true })],
+  ])
 }

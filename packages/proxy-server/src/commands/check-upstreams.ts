@@ -7,22 +7,46 @@ import { type Context, Effect, Layer } from "effect"
 import { Authentication } from "../auth/authentication.ts"
 import { type ProxySettings, Settings } from "../config/settings.ts"
 import { shortList } from "../config-sources/sources.ts"
-import { emptyGidCache } from "../refresh/project-gids.ts"
-import { hpcUserLayer, waldurLayer } from "../wiring/proxy-layer.ts"
+import { emptyGidCache, ProjectGids } from "../refresh/project-gids.ts"
+import { firstRead } from "../refresh/read-snapshot.ts"
+import { emptyOffering, type Snapshot } from "../snapshot/snapshot.ts"
+import { hpcUserLayer } from "../wiring/proxy-layer.ts"
 import { checkCache } from "./check-cache.ts"
 import type { CheckResult } from "./check-result.ts"
+import { onceLayer } from "./read-once.ts"
+
+/** What a check showed. */
+export interface Checked {
+  readonly results: ReadonlyArray<CheckResult>
+  /** The GIDs that its own read of the upstreams gave. */
+  readonly gidCache: GidCacheStats
+}
 
 /**
- * Tries each upstream for real: the proxies on the way, Waldur and its token, whether it can select by offering, each
- * configured offering, the HPC User API with its token endpoint, the issuer of callers' tokens, the file and the shared
- * cache where they are configured. Never fails: what does not work is a result. Changes nothing anywhere.
+ * Tries each upstream for real: the proxies on the way; Waldur and the HPC User API by what the first refresh of `serve`
+ * asks, in the same queries, and by what it makes of each configured offering; the HPC User API's token endpoint, the
+ * issuer of callers' tokens, the file and the shared cache where they are configured. Never fails: what does not work is a
+ * result. Changes nothing anywhere.
  */
+export const checked = (settings: ProxySettings): Effect.Effect<Checked> =>
+  Effect.gen(function* () {
+    let gidCache = emptyGidCache
+    const results = yield* checksOf(settings, (stats) => {
+      gidCache = stats
+    })
+    return { results, gidCache }
+  })
+
+/** The results of `checked` alone. */
 export const checkUpstreams = (settings: ProxySettings): Effect.Effect<ReadonlyArray<CheckResult>> =>
+  Effect.map(checked(settings), ({ results }) => results)
+
+const checksOf = (settings: ProxySettings, onGidCache: (stats: GidCacheStats) => void) =>
   Effect.map(
     Effect.all(
       [
         checkProxies(settings),
-        checkWaldur(settings),
+        checkWaldur(settings, onGidCache),
         checkHpcUserApi(settings),
         checkIssuer(settings),
         checkCache(settings),
@@ -36,23 +60,39 @@ const failed = (name: string, error: { readonly message: string }, advice: strin
   { name, ok: false, detail: error.message, advice },
 ]
 
-const checkWaldur = (settings: ProxySettings): Effect.Effect<ReadonlyArray<CheckResult>> =>
+const checkWaldur = (
+  settings: ProxySettings,
+  onGidCache: (stats: GidCacheStats) => void,
+): Effect.Effect<ReadonlyArray<CheckResult>> =>
   Effect.gen(function* () {
     const waldur = yield* WaldurClient
+    const { cacheStats } = yield* ProjectGids
     const version = yield* versionOf(waldur)
     const offerings = yield* waldur.offerings()
-    const systems = yield* Effect.forEach(
-      settings.model.storageSystems,
-      (system) =>
-        Effect.map(
-          waldur.resourcePage({ offeringSlugs: [system.offeringSlug], page: 1, pageSize: 1 }),
-          ({ total }): CheckResult => checkOffering(system, offerings, total),
-        ),
-      { concurrency: 2 },
-    )
-    return [{ name: "Waldur", ok: true, detail: `${version} at ${waldur.apiUrl}` }, ...systems]
+    const { snapshot, resources } = yield* firstRead
+    onGidCache(yield* cacheStats)
+    const systems = settings.model.storageSystems.map((system) => checkOffering(system, offerings, snapshot))
+    const reads = resources.reads === 1 ? "" : ` in ${resources.reads} reads`
+    return [
+      {
+        name: "Waldur",
+        ok: true,
+        detail: `${version} at ${waldur.apiUrl}; ${resources.rows.length} resources read${reads}, ${snapshot.skipped.length} of them skipped`,
+      },
+      ...(yield* waldur.concessions()).map(
+        (detail): CheckResult => ({
+          name: "Waldur's queries",
+          ok: true,
+          isDoubtful: true,
+          detail,
+          advice: "The list is read all the same; see whether a gateway or an old Waldur is the cause.",
+        }),
+      ),
+      ...systems,
+    ]
   }).pipe(
-    Effect.provide(waldurLayer(settings)),
+    Effect.scoped,
+    Effect.provide(onceLayer(settings)),
     Effect.catch((error) => Effect.succeed(failed("Waldur", error, adviceOn(error)))),
   )
 
@@ -69,14 +109,16 @@ const versionOf = ({ version }: Context.Service.Shape<typeof WaldurClient>) =>
 const checkOffering = (
   { name: system, offeringSlug, offeringUuid }: StorageSystem,
   offerings: ReadonlyArray<OfferingSummary>,
-  total: number,
+  { counts, skipped, offeringWarnings }: Snapshot,
 ): CheckResult => {
   const name = `offering ${offeringSlug}`
   const own = offerings.filter(({ slug }) => slug === offeringSlug)
   const named = own.map(
     ({ uuid, name: title, customerName }) => `${dashedUuid(uuid) ?? uuid} (${customerName ?? title})`,
   )
-  const detail = total === 0 ? "visible, without any resource" : `${total} resources`
+  const total = counts.get(offeringSlug) ?? 0
+  const left = skipped.filter((finding) => finding.offering_slug === offeringSlug).length
+  const detail = `${total} resources${left === 0 ? "" : `, ${left} records skipped`}`
   if (own.length === 0) {
     return {
       name,
@@ -102,6 +144,15 @@ const checkOffering = (
       advice: `Name the one that is meant: storage_systems: {${system}: {slug: ${offeringSlug}, uuid: …}}.`,
     }
   }
+  if (offeringWarnings.includes(emptyOffering(offeringSlug))) {
+    return {
+      name,
+      ok: true,
+      isDoubtful: true,
+      detail: "visible, without any resource",
+      advice: "If it has resources, give the token's user the role CUSTOMER.READER in the provider's organization.",
+    }
+  }
   return { name, ok: true, detail }
 }
 
@@ -112,7 +163,9 @@ const adviceOn = (error: { readonly _tag: string; readonly status?: number }): s
     case "WaldurRejected":
       return error.status === 401
         ? "Set waldur_api_token to a valid token of a Waldur user."
-        : "Give the token's user the rights of a provider in Waldur."
+        : error.status === 400
+          ? "See what the parameter is that Waldur refuses: nothing can be read without it."
+          : "Give the token's user the role CUSTOMER.READER in the provider's organization."
     case "WaldurUnexpectedAnswer":
       return "Check that waldur_api_url is the address of a Waldur, and what stands before it."
     case "InvalidProxy":
@@ -166,17 +219,6 @@ const checkIssuer = (settings: ProxySettings): Effect.Effect<ReadonlyArray<Check
         ),
       ),
     ),
-  )
-}
-
-/** What the GID cache of a process with these settings holds at its start; readiness has that of the running one. */
-export const gidCacheStats = (settings: ProxySettings): Effect.Effect<GidCacheStats> => {
-  const layer = hpcUserLayer(settings)
-  if (layer === undefined) return Effect.succeed(emptyGidCache)
-  return HpcUserClient.use((client) => client.getGidCacheStats()).pipe(
-    Effect.provide(layer),
-    // A proxy that cannot be is a result of the checks.
-    Effect.orElseSucceed(() => emptyGidCache),
   )
 }
 

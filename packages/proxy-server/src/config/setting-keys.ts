@@ -66,7 +66,8 @@ export const settingKeys = {
 
   waldurApiUrl: key("waldur_api_url", httpUrl, { description: "Waldur's address, with or without `/api`. Required." }),
   waldurApiToken: key("waldur_api_token", waldurToken, {
-    description: "The API token of a Waldur user with a role in the offerings. Required.",
+    description:
+      "The API token of a Waldur user; a reader of the provider (CUSTOMER.READER in its organization) suffices. Required.",
   }),
   waldurVerifySsl: keyWithDefault("waldur_verify_ssl", flag, true, { description: "Check Waldur's certificate." }),
   waldurCaFile: key("waldur_ca_file", text, {

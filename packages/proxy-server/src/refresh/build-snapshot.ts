@@ -13,7 +13,7 @@ import {
 import type { Effect } from "effect"
 import { inSlices } from "../concurrency/in-slices.ts"
 import { type Chunk, chunkEncoder, entryTable } from "../snapshot/entry-table.ts"
-import type { GuardedSystem, Snapshot } from "../snapshot/snapshot.ts"
+import { emptyOffering, type GuardedSystem, type Snapshot } from "../snapshot/snapshot.ts"
 import { type Lookups, type Needed, readLists } from "./lookups.ts"
 import {
   chunksOf,
@@ -135,18 +135,22 @@ export const buildSnapshot = (input: SnapshotInput): Effect.Effect<Snapshot> =>
       const { guarded, losses } = yield* judgeLosses({ ...tree, counts: rows.counts }, input)
       const more = guarded.filter(({ offeringSlug }) => !kept.has(offeringSlug))
       if (previous === undefined || more.length === 0) {
+        const counts = new Map([
+          ...rows.counts,
+          ...[...kept.keys()].map((slug) => [slug, countIn(previous, slug)] as const),
+        ])
         return {
           ...withKept(tree, kept, model),
-          counts: new Map([
-            ...rows.counts,
-            ...[...kept.keys()].map((slug) => [slug, countIn(previous, slug)] as const),
-          ]),
+          counts,
           guarded: Array.from(kept.values(), ({ system }) => system),
           losses,
           mockedGids: gids.mocked.size,
           invisibleOfferings,
           invisiblePaths,
-          offeringWarnings,
+          offeringWarnings: [
+            ...offeringWarnings,
+            ...emptyOfferings(offerings, counts, tree.skipped).map(emptyOffering),
+          ],
           gidFailure: gidFailureInWords(gids),
           gids: realGids(gids),
           gidsReadAt: gids.rememberedReadAt,
@@ -160,6 +164,18 @@ export const buildSnapshot = (input: SnapshotInput): Effect.Effect<Snapshot> =>
       }
     }
   })
+
+/** Slugs of offerings that the token sees, and of which Waldur shows nothing at all, not even a bad row. */
+const emptyOfferings = (
+  offerings: OwnOfferings,
+  counts: ReadonlyMap<string, number>,
+  skipped: ReadonlyArray<Skipped>,
+): ReadonlyArray<string> => {
+  const shown = new Set<string | null>(skipped.map(({ offering_slug }) => offering_slug))
+  return [...offerings]
+    .filter(([slug, uuids]) => uuids.size > 0 && (counts.get(slug) ?? 0) === 0 && !shown.has(slug))
+    .map(([slug]) => slug)
+}
 
 const countIn = (snapshot: Snapshot | undefined, slug: string): number => snapshot?.counts.get(slug) ?? 0
 

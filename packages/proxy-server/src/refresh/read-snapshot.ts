@@ -53,8 +53,21 @@ export const readSnapshot = Effect.fn("readSnapshot")(function* (
   return changed ?? (yield* counted("all")(readAll(last, takenAt)))
 }, Effect.scoped)
 
-/** All of Waldur; customers and GIDs are looked up while pages still arrive. */
+/** All of Waldur. */
 const readAll = Effect.fnUntraced(function* (last: Reading | undefined, takenAt: number) {
+  return yield* finish(yield* upstreamsRead(last, takenAt))
+})
+
+/**
+ * What the first refresh of a process asks, in the same queries, and the tree that comes of it, whether or not it may be
+ * served: for `check`.
+ */
+export const firstRead = Effect.gen(function* () {
+  return yield* treeOf(yield* upstreamsRead(undefined, yield* steadyMillis))
+})
+
+/** Reads all of Waldur; customers and GIDs are looked up while pages still arrive. */
+const upstreamsRead = Effect.fnUntraced(function* (last: Reading | undefined, takenAt: number) {
   const { model } = yield* Settings
   const waldur = yield* WaldurClient
   const { prepare } = yield* ProjectGids
@@ -80,7 +93,7 @@ const readAll = Effect.fnUntraced(function* (last: Reading | undefined, takenAt:
     { concurrency: known === undefined ? 1 : "unbounded" },
   )
   const rows = yield* decodeRows(resources.rows, model, offerings.own)
-  return yield* finish({ takenAt, fullReadAt: takenAt, resources, rows, offerings, desk, last })
+  return { takenAt, fullReadAt: takenAt, resources, rows, offerings, desk, last }
 })
 
 /**
@@ -137,7 +150,8 @@ const readChanges = Effect.fnUntraced(function* (last: Reading, basis: Basis, ta
   return yield* finish({ takenAt, fullReadAt: basis.fullReadAt, resources, rows, offerings, desk, last })
 })
 
-const finish = Effect.fnUntraced(function* (found: {
+/** All that was read for a tree. */
+interface Found {
   readonly takenAt: number
   readonly fullReadAt: number
   readonly resources: ResourceRead
@@ -145,9 +159,10 @@ const finish = Effect.fnUntraced(function* (found: {
   readonly offerings: ConfiguredOfferings
   readonly desk: LookupDesk
   readonly last: Reading | undefined
-}): Effect.fn.Return<Reading, RefreshError, Settings> {
+}
+
+const treeOf = Effect.fnUntraced(function* ({ takenAt, rows, offerings, desk, last, resources }: Found) {
   const { model, cache } = yield* Settings
-  const { takenAt, fullReadAt, resources, rows, offerings, desk, last } = found
   const lookups = yield* desk.complete(rows.needed)
   const snapshot = yield* buildSnapshot({
     rows,
@@ -161,6 +176,13 @@ const finish = Effect.fnUntraced(function* (found: {
     takenAt,
     emptyGuard: Duration.toMillis(cache.emptyGuard),
   })
+  return { snapshot, lookups, offerings, resources }
+})
+
+const finish = Effect.fnUntraced(function* (found: Found): Effect.fn.Return<Reading, RefreshError, Settings> {
+  const { model } = yield* Settings
+  const { takenAt, fullReadAt, resources, rows, offerings, last } = found
+  const { snapshot, lookups } = yield* treeOf(found)
   // That none is seen is a failure, not an empty list, save while the last good entries stay anyway.
   if (offerings.invisible.length === model.storageSystems.length && snapshot.guarded.length === 0) {
     return yield* new OfferingsInvisible({ slugs: offerings.invisible })

@@ -82,3 +82,7 @@ export const oldestReadAt = ({ snapshot: { guarded }, takenAt }: TakenSnapshot):
 /** What an operator is told of an offering that the token does not see. */
 export const invisibleOffering = (slug: string): string =>
   `Waldur's token does not see the offering ${slug}: its user needs a role in it, or the slug is wrong`
+
+/** What an operator is told of an offering of which Waldur shows no resource: it has none, or the rights do not suffice. */
+export const emptyOffering = (slug: string): string =>
+  `Waldur shows no resource of the offering ${slug}, which its token sees: if it has any, give the token's user the role CUSTOMER.READER in the provider's organization`

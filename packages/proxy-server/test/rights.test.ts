@@ -1,0 +1,113 @@
+import { describe, expect, test } from "vitest"
+import { aProxy, asked, noCache } from "./a-proxy.ts"
+import { aWorld } from "./a-world.ts"
+
+describe("a token of each kind of user", () => {
+  const listOf = async (
+    kind:
+      | "staff"
+      | "support"
+      | "owner"
+      | "manager"
+      | "providerSupport"
+      | "reader"
+      | "offeringManager"
+      | "consumer"
+      | "blind",
+  ) => {
+    const proxy = await aProxy({
+      world: aWorld(60),
+      document: ({ waldur }) => ({ waldur_api_token: waldur.tokens[kind] }),
+    })
+    const got = await proxy.hurried(proxy.list("page_size=500"))
+    // Links in the rows lead to each sandbox's own port.
+    return { proxy, status: got.status, text: got.text.replaceAll(proxy.sandbox.waldur.url, "http://waldur/api/") }
+  }
+
+  test.each(["support", "owner", "manager", "providerSupport", "reader", "offeringManager"] as const)(
+    "that sees the provider's resources gives the bytes that staff's gives, without a warning: %s",
+    async (kind) => {
+      const [staff, other] = [await listOf("staff"), await listOf(kind)]
+      expect([other.status, other.text]).toEqual([200, staff.text])
+      expect((await other.proxy.ready()).json.warnings).toEqual((await staff.proxy.ready()).json.warnings)
+    },
+  )
+
+  test.each(["consumer", "blind"] as const)(
+    "that sees none of them is a failure that names the remedy: %s",
+    async (kind) => {
+      const { proxy, status } = await listOf(kind)
+      expect(status).toBe(502)
+      expect((await proxy.ready()).json.warnings.join()).toMatch(/sees none of the offerings .*needs a role/)
+      expect((await proxy.check()).filter(({ ok }) => !ok).map(({ name }) => name)).toContain("offering capstor")
+    },
+  )
+})
+
+describe("an offering that is seen and shows nothing", () => {
+  const withoutVast = () => {
+    const world = aWorld(40)
+    world.resources = world.resources.filter((row) => row.offering_slug !== "vast")
+    return world
+  }
+
+  test("is a warning in the log, readiness and check, with the remedy, from a cold start on", async () => {
+    const proxy = await aProxy({ world: withoutVast() })
+    await proxy.list()
+    const said = /shows no resource of the offering vast.*CUSTOMER\.READER/
+    expect((await proxy.ready()).json.warnings.filter((line: string) => said.test(line)).length).toBe(1)
+    await proxy.get("/api/storage-resources/", noCache)
+    expect(proxy.logs.filter((line) => said.test(line)).length).toBe(1)
+    expect((await proxy.check()).find(({ name }) => name === "offering vast")).toMatchObject({
+      ok: true,
+      isDoubtful: true,
+      advice: expect.stringContaining("CUSTOMER.READER"),
+    })
+  })
+
+  test("is none where bad rows are all that it has", async () => {
+    const world = withoutVast()
+    const [row] = world.resources
+    world.resources.push({ ...row, uuid: "f".repeat(32), offering_slug: "vast", project_slug: null })
+    const proxy = await aProxy({ world })
+    await proxy.list()
+    expect((await proxy.ready()).json.warnings.join()).not.toContain("shows no resource")
+  })
+})
+
+describe("check", () => {
+  test("asks Waldur what the first refresh of a process asks, and the version and offerings besides", async () => {
+    const proxy = await aProxy({ world: aWorld(40) })
+    await proxy.list()
+    const first = new Set(asked(proxy.sandbox, "waldur"))
+    proxy.sandbox.calls.clear()
+    await proxy.check()
+    const checks = new Set(asked(proxy.sandbox, "waldur"))
+    expect([...checks].filter((call) => !first.has(call))).toEqual(["GET /api/version/?"])
+    expect([...first].filter((call) => !checks.has(call))).toEqual([])
+  })
+
+  test("reports a value that Waldur refuses, and is green where serve does without it", async () => {
+    const proxy = await aProxy({
+      world: aWorld(40),
+      prepare: ({ faults }) =>
+        faults.set("waldur", {
+          path: "/api/marketplace-provider-resources/",
+          method: "HEAD",
+          status: 405,
+        }),
+    })
+    const results = await proxy.check()
+    expect(results.every(({ ok }) => ok)).toBe(true)
+    expect(results.map(({ detail }) => detail).join()).toContain("counted by GET")
+    expect((await proxy.list()).status).toBe(200)
+  })
+
+  test("finds customers' lists refused and the version refused no fault", async () => {
+    const proxy = await aProxy({ world: aWorld(20) })
+    const [waldur, ...others] = await proxy.check()
+    expect(waldur).toMatchObject({ ok: true, detail: expect.stringMatching(/may not know.*20 resources read/) })
+    expect(others.every(({ ok }) => ok)).toBe(true)
+    expect(proxy.logs.filter((line) => line.includes("Customers cannot be read"))).toEqual([])
+  })
+})
