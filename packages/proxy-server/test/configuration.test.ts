@@ -400,7 +400,7 @@ describe("where a setting comes from", () => {
     const environment = { CSCS_KEYCLOAK_REDIRECT_URL: "not an address", DEVELOPMENT_MODE: "perhaps" }
     const settings = await settingsOf({ ...over({ hpc_user_api: hpcUser }), environment })
     const without = await settingsOf(over({ hpc_user_api: hpcUser }))
-    const values = ({ effective, ...rest }: ProxySettings) =>
+    const values = ({ effective, secretFiles: _, ...rest }: ProxySettings) =>
       JSON.stringify([rest, effective.map(({ path, value }) => [path, value])])
     expect(values(settings)).toBe(values(without))
     expect(settings.mockGids).toBe(false)

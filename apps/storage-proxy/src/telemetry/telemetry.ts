@@ -79,7 +79,11 @@ export const telemetryFor = (settings: ProxySettings): Layer.Layer<Telemetry, In
       const all = layers.reduce((before, layer) => Layer.provideMerge(layer, before), Layer.empty as Layer.Layer<never>)
       const context = yield* Layer.buildWithScope(all, scope)
       const threshold = yield* LogThreshold
-      const loggers = [...Context.get(context, Logger.CurrentLoggers)].map((logger) => fromLevel(threshold, logger))
+      // Without a logger of telemetry's own, those that are there already.
+      const outer = yield* Effect.context<never>()
+      const loggers = [...Context.get(Context.merge(outer, context), Logger.CurrentLoggers)].map((logger) =>
+        fromLevel(threshold, logger),
+      )
       return Context.add(Context.add(context, Logger.CurrentLoggers, new Set(loggers)), Telemetry, {
         watch: (proxy) => {
           watched = proxy
