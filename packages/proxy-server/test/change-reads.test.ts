@@ -33,7 +33,11 @@ const entryOf = ({ json }: Got, row: WaldurRecord): Any =>
   json.resources.find(({ itemId }: Any) => itemId === dashed(row.uuid))
 
 const start = async (world: World, environment: Readonly<Record<string, string>> = byChanges) => {
-  const proxy = await aProxy({ world, environment })
+  const proxy = await aProxy({
+    document: ({ waldur }) => ({ waldur_api_token: waldur.tokens.owner }),
+    world,
+    environment,
+  })
   return { proxy, first: await proxy.list("page_size=500") }
 }
 
@@ -315,6 +319,7 @@ describe("a list of customers that could not be read", () => {
     const world = aWorld(20)
     for (const list of world.customersByOffering.values()) for (const customer of list) customer.name = "of the list"
     const proxy = await aProxy({
+      document: ({ waldur }) => ({ waldur_api_token: waldur.tokens.owner }),
       world,
       environment: byChanges,
       prepare: ({ faults }) => faults.set("waldur", { path: /customers/, status: 404, times: 1 }),

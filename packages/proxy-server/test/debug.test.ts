@@ -5,7 +5,7 @@ import { aWorld, dashed, rowOf } from "./a-world.ts"
 let proxy: TestedProxy
 // The world of all edge cases.
 beforeAll(async () => {
-  proxy = await startProxy()
+  proxy = await startProxy({ document: ({ waldur }) => ({ waldur_api_token: waldur.tokens.staff }) })
 })
 afterAll(() => proxy.close())
 

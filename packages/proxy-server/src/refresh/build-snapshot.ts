@@ -149,7 +149,10 @@ export const buildSnapshot = (input: SnapshotInput): Effect.Effect<Snapshot> =>
           invisiblePaths,
           offeringWarnings: [
             ...offeringWarnings,
-            ...emptyOfferings(offerings, counts, tree.skipped).map(emptyOffering),
+            ...emptyOfferings(offerings, counts, tree.skipped)
+              .map(emptyOffering)
+              // One that showed something before is the loss guard's matter.
+              .filter((words) => previous?.offeringWarnings.includes(words) ?? true),
           ],
           gidFailure: gidFailureInWords(gids),
           gids: realGids(gids),
