@@ -112,6 +112,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     dialect: options.dialect ?? "8.x",
     arrange: undefined,
     worker: waldurWorker(),
+    trimsNested: false,
     worldChangesByHand: options.worldChangesByHand ?? true,
   }
   let issuerUrl = ""

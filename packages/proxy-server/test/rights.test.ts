@@ -44,6 +44,24 @@ describe("a token of each kind of user", () => {
   )
 })
 
+test("a Waldur that trims nested orders by `field=` too gives the same list, with its callback URLs", async () => {
+  const texts = await Promise.all(
+    [false, true].map(async (trimsNested) => {
+      const proxy = await aProxy({
+        document: ({ waldur }) => {
+          waldur.trimsNested = trimsNested
+          return {}
+        },
+      })
+      const { status, text } = await proxy.hurried(proxy.list("page_size=500"))
+      expect(status).toBe(200)
+      return text.replaceAll(proxy.sandbox.waldur.url, "http://waldur/api/")
+    }),
+  )
+  expect(texts[0]?.includes("approve_by_provider_url")).toBe(true)
+  expect(texts[1] === texts[0]).toBe(true)
+})
+
 describe("an offering that is seen and shows nothing", () => {
   const withoutVast = () => {
     const world = aWorld(40)

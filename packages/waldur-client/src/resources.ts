@@ -89,15 +89,19 @@ export interface Selected {
 export const selectedBy = ({ offeringSlugs, fields }: ResourceQuery): Selected => {
   const all = [...new Set(["uuid", "offering_slug", ...fields])]
   const fieldsWithoutOrder = all.filter((field) => field !== orderField)
+  const wantsOrders = fieldsWithoutOrder.length < all.length
   return {
     slugs: usableSlugs(offeringSlugs),
-    fields: all,
-    wantsOrders: fieldsWithoutOrder.length < all.length,
+    fields: wantsOrders ? [...new Set([...all, ...fieldsOfOrders])] : all,
+    wantsOrders,
     fieldsWithoutOrder,
   }
 }
 
 const orderField = "order_in_progress"
+
+/** What an order is judged by. Some Waldurs apply `field=` to nested objects too, so a list with orders asks for these. */
+const fieldsOfOrders = ["url", "type", "state", "limits", "attributes"]
 
 /** Objects, of any size: of a row that is too large they are left out, and what gives its path stays. */
 const largeFields = ["attributes", "limits", "options", "backend_metadata", orderField]

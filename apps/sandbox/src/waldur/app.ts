@@ -8,7 +8,7 @@ import { shapeOrder, shapeResource, VERSIONS } from "./dialect.ts"
 import { detail, invalidField, json, methodNotAllowed, notFoundPage } from "./errors.ts"
 import { ORDER_ACTIONS } from "./order-actions.ts"
 import { paceOfResources } from "./pace.ts"
-import { askedFields, send, sendPage, trim } from "./pages.ts"
+import { askedFields, send, sendPage, trim, trimOrder } from "./pages.ts"
 import { RESOURCE_ACTIONS, RESOURCE_ACTIONS_OF_8 } from "./resource-actions.ts"
 import { ORDER_STATES, type Test } from "./resource-filters.ts"
 import { resourceListing } from "./resource-listing.ts"
@@ -52,7 +52,8 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
     if (rows instanceof Response) return rows
     lists += 1
     const arranged = control.arrange?.(rows, { number: lists, query: url.searchParams }) ?? rows
-    return sendPage(world, c.env, url, arranged, (row) => shapeResource(control.dialect, row), paceOfResources)
+    const cut: typeof trim = control.trimsNested ? (row, fields) => trim(trimOrder(row, fields), fields) : trim
+    return sendPage(world, c.env, url, arranged, (row) => shapeResource(control.dialect, row), paceOfResources, cut)
   }
 
   // The consumer's and the provider's list: to staff they show the same.

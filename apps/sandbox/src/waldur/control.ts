@@ -18,6 +18,8 @@ export interface WaldurControl {
   /** Default: as ordered, ties in the order of `World.resources`. */
   arrange: Arrange | undefined
   readonly worker: WaldurWorker
+  /** Whether `field=` also trims the objects that are nested in a row, as a 7.0.7 does. */
+  trimsNested: boolean
   /**
    * True: somebody may change rows between any two requests, so every page is filtered anew (some 20 ms at 100,000
    * resources). False promises that only POSTs change the world, so a list is filtered once until the next POST.

@@ -1,3 +1,4 @@
+import { asObject } from "../json.ts"
 import type { Exchange } from "../listener.ts"
 import type { WaldurRecord, World } from "../world/world.ts"
 import { detail } from "./errors.ts"
@@ -70,6 +71,12 @@ export function trim(row: WaldurRecord, fields: ReadonlySet<string> | undefined)
   return trimmed
 }
 
+/** The same for the order that is nested in a resource. */
+export function trimOrder(row: WaldurRecord, fields: ReadonlySet<string> | undefined): WaldurRecord {
+  const order = asObject(row.order_in_progress)
+  return order === undefined ? row : { ...row, order_in_progress: trim(order, fields) }
+}
+
 /** A value as Waldur sends it: the links in it lead to the address by which the client called. */
 export function send(world: World, exchange: Exchange, value: unknown, headers: Record<string, string> = {}): Response {
   const text = JSON.stringify(value)
@@ -88,6 +95,7 @@ export function sendPage(
   rows: readonly WaldurRecord[],
   shape: (row: WaldurRecord) => WaldurRecord = (row) => row,
   pace: (rows: number, fields: ReadonlySet<string> | undefined) => number = () => 0,
+  cut: typeof trim = trim,
 ): Response {
   const page = cutPage(rows, url)
   if (page instanceof Response) return page
@@ -97,7 +105,7 @@ export function sendPage(
   return send(
     world,
     exchange,
-    shaped.map((row) => trim(row, fields)),
+    shaped.map((row) => cut(row, fields)),
     { "X-Result-Count": String(page.count), Link: page.link, Allow: "GET, POST, HEAD, OPTIONS" },
   )
 }
