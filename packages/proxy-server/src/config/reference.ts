@@ -25,7 +25,7 @@ export const configurationReference = (): string => {
   const older = Object.entries(olderHpcUserPaths).map(([path, old]) => `- ${inCode(old)} for ${inCode(path)}`)
   return `# Configuration
 
-Written from the settings' own table by \`node scripts/write-configuration-reference.ts\`; not by hand.
+Written from the settings' own table by \`node tools/docs/src/write-configuration-reference.ts\`; not by hand.
 
 A setting is taken from the first of these that has it:
 
