@@ -43,6 +43,7 @@ export {
 export type { ConfigurationSources } from "./config/sources.ts"
 export { Lifecycle } from "./lifecycle.ts"
 export { Gauges } from "./observability/gauges.ts"
+export { type LogEvent, logEvent, logEvents } from "./observability/log-events.ts"
 export { isSecretName, mask, masker, maskValue, secretsIn } from "./observability/mask-secrets.ts"
 export { metricName } from "./observability/metric-name.ts"
 export { proxyLayer } from "./proxy-layer.ts"

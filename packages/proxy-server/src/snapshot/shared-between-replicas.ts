@@ -1,5 +1,6 @@
 import { Duration, Effect, Exit, type Redacted, type Scope } from "effect"
 import { Settings } from "../config/settings.ts"
+import { logEvent } from "../observability/log-events.ts"
 import { counted } from "../observability/refresh-metrics.ts"
 import { ProjectGids } from "./project-gids.ts"
 import type { Reading } from "./read-snapshot.ts"
@@ -154,7 +155,7 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
           stuckAt = { number: said?.number }
           yield* Effect.logWarning(
             "Another replica holds the lease and reads nothing; this one reads the upstreams itself",
-          )
+          ).pipe(logEvent("lease-idle"))
           return yield* stuck
         }),
     })
