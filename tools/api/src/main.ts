@@ -4,7 +4,7 @@
  * Ends with exit code 1 and Schemathesis' report if an answer is outside the document, or if Schemathesis cannot be had.
  */
 
-import { startProxy } from "@cscs/harness"
+import { sandboxEnvironment, startProxy } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
 import { type Findings, pythonWithSchemathesis, runSchemathesis } from "./schemathesis.ts"
 
@@ -29,7 +29,7 @@ const check = async (name: string, authentication: boolean): Promise<void> => {
   const began = Date.now()
   const sandbox = await startSandbox({ worldChangesByHand: false })
   try {
-    const proxy = await startProxy(sandbox, authentication)
+    const proxy = await startProxy({ environment: sandboxEnvironment(sandbox, authentication), isReady: true })
     try {
       const { ok, words } = judged(await runSchemathesis(python, proxy.url, await sandbox.issuer.issueToken()))
       console.log(`${ok ? "ok  " : "FAIL"}  ${name} (${((Date.now() - began) / 1000).toFixed(1)} s): ${words}`)

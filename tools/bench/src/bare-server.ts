@@ -5,7 +5,7 @@
 import { once } from "node:events"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-import { answer } from "./commands.ts"
+import { serveCommands } from "./helpers.ts"
 
 const commands = {
   /** Sends this body to whoever asks for anything; gives the origin. */
@@ -24,4 +24,4 @@ const commands = {
 
 export type BareServerCommands = typeof commands
 
-answer(commands)
+serveCommands(commands)

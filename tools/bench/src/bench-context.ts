@@ -1,9 +1,9 @@
 /** What every measure is given. */
 import type { BuiltProxy } from "@cscs/harness"
-import type { Helper } from "./commands.ts"
+import type { Helper } from "./helpers.ts"
 import type { LoadCommands } from "./load-process.ts"
-import { type RunningProxy, startProxy } from "./proxy-process.ts"
-import type { Distance, SandboxAddresses, SandboxCommands } from "./sandbox-process.ts"
+import { type BenchedProxy, startBenchedProxy } from "./proxy-process.ts"
+import type { Distance, SandboxCommands } from "./sandbox-process.ts"
 import { firstAnswer, pageOf100 } from "./storage-list.ts"
 
 /** How long and how often. */
@@ -26,7 +26,8 @@ export interface Bench {
   readonly resources: number
   readonly proxy: BuiltProxy
   readonly folder: string
-  readonly addresses: SandboxAddresses
+  /** The proxy's settings for the sandbox. */
+  readonly environment: Readonly<Record<string, string>>
   readonly sandbox: Helper<SandboxCommands>
   readonly load: Helper<LoadCommands>
   readonly effort: Effort
@@ -40,15 +41,15 @@ export const freshForLong = { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "
 
 /** Starts a proxy against the bench's sandbox and hands it to `use`, with its first answer there. It ends in any case. */
 export const withProxy = async <A>(
-  { proxy, folder, addresses }: Bench,
+  { proxy, folder, environment }: Bench,
   settings: Readonly<Record<string, string>>,
-  use: (running: RunningProxy) => Promise<A>,
+  use: (running: BenchedProxy) => Promise<A>,
 ): Promise<A> => {
-  const running = await startProxy({ main: proxy.main, folder, addresses, settings })
+  const running = await startBenchedProxy({ main: proxy.main, folder, environment, settings })
   try {
-    await firstAnswer(`${running.origin}${pageOf100}`)
+    await firstAnswer(`${running.url}${pageOf100}`)
     return await use(running)
   } finally {
-    await running.end()
+    await running.stop()
   }
 }

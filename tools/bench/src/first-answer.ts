@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url"
 import { watch } from "@cscs/harness"
 import { type Bench, freshForLong } from "./bench-context.ts"
 import { median, milliseconds, oneDecimal, seconds, times, whole } from "./figures.ts"
-import { startProxy } from "./proxy-process.ts"
+import { startBenchedProxy } from "./proxy-process.ts"
 import type { AskedList, Distance } from "./sandbox-process.ts"
 import { type Findings, target } from "./section.ts"
 import { firstAnswer, pageOf100 } from "./storage-list.ts"
@@ -111,14 +111,14 @@ export const measureFirstAnswer = async (
 
 const sum = (values: ReadonlyArray<number>) => values.reduce((total, value) => total + value, 0)
 
-const coldStart = async ({ proxy, folder, addresses }: Bench): Promise<Took> => {
-  const running = await startProxy({ main: proxy.main, folder, addresses, settings: freshForLong })
+const coldStart = async ({ proxy, folder, environment }: Bench): Promise<Took> => {
+  const running = await startBenchedProxy({ main: proxy.main, folder, environment, settings: freshForLong })
   try {
-    const answer = await firstAnswer(`${running.origin}${pageOf100}`)
+    const answer = await firstAnswer(`${running.url}${pageOf100}`)
     const fromSpawn = performance.now() - running.spawnedAt
     return { fromSpawn, inProcess: running.snapshots[0]?.milliseconds ?? Number.NaN, bytes: answer.body.length }
   } finally {
-    await running.end()
+    await running.stop()
   }
 }
 
@@ -135,10 +135,10 @@ const withoutOrderedLists = (lists: ReadonlyArray<AskedList>): ReadonlyArray<Ask
 const plainReader = fileURLToPath(new URL("plain-read.mjs", import.meta.url))
 
 const readPlainly =
-  ({ addresses }: Bench) =>
+  ({ environment }: Bench) =>
   async (lists: ReadonlyArray<AskedList>): Promise<Took> => {
-    const { origin } = new URL(addresses.waldur.url)
-    const task = JSON.stringify({ origin, token: addresses.waldur.token, lists })
+    const { origin } = new URL(environment.WALDUR_API_URL ?? "")
+    const task = JSON.stringify({ origin, token: environment.WALDUR_API_TOKEN, lists })
     const spawnedAt = performance.now()
     const child = watch(
       spawn(process.execPath, [plainReader, task], {

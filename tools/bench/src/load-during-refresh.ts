@@ -30,7 +30,7 @@ const alwaysRefreshing = { CACHE_FRESH_FOR: "1s", CACHE_FULL_REFRESH_EVERY: "1s"
 export const measureDuringRefresh = async (bench: Bench): Promise<Findings> => {
   const { resources, sandbox, effort, say } = bench
   await sandbox.ask("distance", near)
-  return withProxy(bench, alwaysRefreshing, async ({ pid, origin, snapshots }) => {
+  return withProxy(bench, alwaysRefreshing, async ({ pid, url: origin, snapshots }) => {
     const changing = await startChanging(bench)
     try {
       const rows: Array<ReadonlyArray<string>> = []

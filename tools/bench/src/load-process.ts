@@ -5,7 +5,7 @@
  */
 import { createHistogram, performance } from "node:perf_hooks"
 import { Client, type Dispatcher } from "undici"
-import { answer } from "./commands.ts"
+import { serveCommands } from "./helpers.ts"
 
 export interface Load {
   /** The origin, without a slash at the end. */
@@ -120,4 +120,4 @@ const commands = { run }
 
 export type LoadCommands = typeof commands
 
-answer(commands)
+serveCommands(commands)

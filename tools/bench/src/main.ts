@@ -13,8 +13,8 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { buildProxy, endAllChildren } from "@cscs/harness"
 import type { Bench, Effort } from "./bench-context.ts"
-import { startHelper } from "./commands.ts"
 import { twoDecimals } from "./figures.ts"
+import { startHelper } from "./helpers.ts"
 import type { LoadCommands } from "./load-process.ts"
 import { surroundings } from "./machine.ts"
 import { type Options, readOptions, usage } from "./options.ts"
@@ -69,8 +69,8 @@ const main = async (): Promise<void> => {
     say(`${resources} resources`)
     const sandbox = startHelper<SandboxCommands>(new URL("sandbox-process.ts", import.meta.url))
     try {
-      const addresses = await sandbox.ask("start", resources)
-      await use({ resources, proxy, folder, addresses, sandbox, load, effort, say })
+      const environment = await sandbox.ask("start", resources)
+      await use({ resources, proxy, folder, environment, sandbox, load, effort, say })
     } finally {
       await sandbox.end()
     }

@@ -40,7 +40,7 @@ const withinLimit = (resources: number, when: string, peak: number): ReadonlyArr
 export const measureMemory = async (bench: Bench): Promise<Findings> => {
   const { resources, sandbox, effort, load } = bench
   await sandbox.ask("distance", near)
-  return withProxy(bench, freshForLong, async ({ pid, origin }) => {
+  return withProxy(bench, freshForLong, async ({ pid, url: origin }) => {
     const size = whole(resources)
     const line = (after: string, { rss, peak }: Memory) => [size, after, shown(rss), shown(peak)]
     const rows = [line("the first answer", memoryOf(pid))]
@@ -97,7 +97,7 @@ const soak = (bench: Bench, { kind, refreshes, every, warmUp, settings, pauseMs 
   const { resources, sandbox, say } = bench
   const name = `${whole(refreshes)} ${kind}`
   const flat = `${whole(resources)} resources: memory flat over ${name} refreshes (last quarter at most 10 % above the first)`
-  return withProxy(bench, settings, async ({ pid, origin }) => {
+  return withProxy(bench, settings, async ({ pid, url: origin }) => {
     await sandbox.ask("distance", near)
     const uuids = await sandbox.ask("pick", { kind: "options", count: refreshes })
     const samples: Array<number> = []

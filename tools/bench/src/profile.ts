@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rename } from "node:fs/promises"
 import { join } from "node:path"
 import { type Bench, freshForLong, near } from "./bench-context.ts"
 import { milliseconds, oneDecimal } from "./figures.ts"
-import { type RunningProxy, startProxy } from "./proxy-process.ts"
+import { type BenchedProxy, startBenchedProxy } from "./proxy-process.ts"
 import { firstAnswer, pageOf100 } from "./storage-list.ts"
 
 const profiles = [
@@ -14,22 +14,22 @@ const profiles = [
 
 /** Writes `<name>-<resources>.cpuprofile` and, where wanted, `.heapsnapshot` into `target`; prints who took the time. */
 export const writeProfiles = async (bench: Bench, target: string, heapSnapshot: boolean): Promise<void> => {
-  const { proxy, folder, addresses, load, resources, effort, say, sandbox } = bench
+  const { proxy, folder, environment, load, resources, effort, say, sandbox } = bench
   await mkdir(target, { recursive: true })
   await sandbox.ask("distance", near)
   for (const { name, settings, loaded } of profiles) {
     say(`Profile of ${resources} resources: ${name}`)
-    const running = await startProxy({
+    const running = await startBenchedProxy({
       main: proxy.main,
       folder,
-      addresses,
+      environment,
       settings,
       nodeFlags: ["--cpu-prof", "--heapsnapshot-signal=SIGUSR2"],
     })
     try {
-      await firstAnswer(running.origin + pageOf100)
+      await firstAnswer(running.url + pageOf100)
       await load.ask("run", {
-        origin: running.origin,
+        origin: running.url,
         path: pageOf100,
         headers: {},
         connections: 8,
@@ -38,18 +38,18 @@ export const writeProfiles = async (bench: Bench, target: string, heapSnapshot: 
       })
       if (heapSnapshot) await moveHeapSnapshot(running, join(target, `${name}-${resources}.heapsnapshot`))
     } finally {
-      await running.end()
+      await running.stop()
     }
     const found = (await readdir(running.folder)).find((file) => file.endsWith(".cpuprofile"))
-    if (found === undefined) throw new Error(`No profile was written:\n${running.log()}`)
+    if (found === undefined) throw new Error(`No profile was written:\n${running.stderr()}`)
     const file = join(target, `${name}-${resources}.cpuprofile`)
     await rename(join(running.folder, found), file)
     console.log(`\n${file}\n${await mostSelfTime(file)}`)
   }
 }
 
-const moveHeapSnapshot = async ({ kill, folder }: RunningProxy, file: string): Promise<void> => {
-  kill("SIGUSR2")
+const moveHeapSnapshot = async ({ signal, folder }: BenchedProxy, file: string): Promise<void> => {
+  signal("SIGUSR2")
   for (let tries = 0; tries < 1200; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 100))
     const found = (await readdir(folder)).find((name) => name.endsWith(".heapsnapshot"))

@@ -2,15 +2,10 @@
  * The sandbox in a process of its own, so that imitating Waldur takes no time from the one that measures. Run by
  * `startHelper`; what it can be asked is `SandboxCommands`.
  */
+import { sandboxEnvironment } from "@cscs/harness"
 import { buildWorld, type Call, type Sandbox, startSandbox, type WaldurRecord } from "@cscs/sandbox"
-import { answer } from "./commands.ts"
+import { serveCommands } from "./helpers.ts"
 import { kindOfCall } from "./upstream-calls.ts"
-
-/** What a proxy must know of the sandbox to be configured with it. */
-export interface SandboxAddresses {
-  readonly waldur: { readonly url: string; readonly token: string }
-  readonly hpcUserApi: Pick<Sandbox["hpcUserApi"], "url" | "clientId" | "clientSecret" | "tokenUrl" | "scope">
-}
 
 /** A Waldur as near or as slow as wanted. */
 export interface Distance {
@@ -102,15 +97,10 @@ const measured = (): ReadonlyArray<Call> =>
   started().calls.all.filter(({ method, upstream }) => upstream === "issuer" || method !== "POST")
 
 const commands = {
-  /** Builds a world of exactly so many resources, all of them valid, and serves it. */
-  start: async (resources: number): Promise<SandboxAddresses> => {
+  /** Builds a world of exactly so many resources, all of them valid, and serves it; returns the proxy's settings for it. */
+  start: async (resources: number): Promise<Readonly<Record<string, string>>> => {
     sandbox = await startSandbox({ world: buildWorld({ resources, edgeCases: false }), worldChangesByHand: false })
-    const { waldur, hpcUserApi } = sandbox
-    const { url, clientId, clientSecret, tokenUrl, scope } = hpcUserApi
-    return {
-      waldur: { url: waldur.url, token: waldur.token },
-      hpcUserApi: { url, clientId, clientSecret, tokenUrl, scope },
-    }
+    return sandboxEnvironment(sandbox)
   },
 
   /** Forgets the calls. */
@@ -171,4 +161,4 @@ const commands = {
 
 export type SandboxCommands = typeof commands
 
-answer(commands)
+serveCommands(commands)

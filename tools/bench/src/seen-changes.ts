@@ -1,7 +1,7 @@
 /** How long it takes until what changed in Waldur is in the answers, while somebody asks all the time. */
 import { type Bench, near, withProxy } from "./bench-context.ts"
 import { median, seconds, whole } from "./figures.ts"
-import type { RunningProxy } from "./proxy-process.ts"
+import type { BenchedProxy } from "./proxy-process.ts"
 import type { ChangeKind } from "./sandbox-process.ts"
 import { type Findings, type Target, target } from "./section.ts"
 import { ask, bodyOf, listPath } from "./storage-list.ts"
@@ -58,7 +58,7 @@ export const measureChanges = async (bench: Bench): Promise<Findings> => {
 /** Milliseconds from the change until the entry is not as it was. */
 const untilSeen = async (
   { sandbox }: Bench,
-  { origin }: RunningProxy,
+  { url: origin }: BenchedProxy,
   kind: ChangeKind,
   uuid: string,
 ): Promise<number> => {

@@ -1,7 +1,7 @@
 /** What the proxy asks of Waldur and of the HPC User API: for a whole read, for a refresh, for a crowd. */
 import { type Bench, freshForLong, near, withProxy } from "./bench-context.ts"
 import { median, megabytes, milliseconds, twoDecimals, whole } from "./figures.ts"
-import { startProxy } from "./proxy-process.ts"
+import { startBenchedProxy } from "./proxy-process.ts"
 import type { CallCount } from "./sandbox-process.ts"
 import { type Findings, notSupported, type Target, target, unsupported } from "./section.ts"
 import { ask, pageOf100, refresh } from "./storage-list.ts"
@@ -20,7 +20,7 @@ export const measureUpstream = async (bench: Bench): Promise<Findings> => {
   const targets: Array<Target> = []
 
   await sandbox.ask("clear", null)
-  const { full, quiet, took } = await withProxy(bench, freshForLong, async ({ origin }) => {
+  const { full, quiet, took } = await withProxy(bench, freshForLong, async ({ url: origin }) => {
     const full = await callsUntilQuiet(bench)
     const quiet: Array<ReadonlyArray<CallCount>> = []
     const took: Array<number> = []
@@ -101,14 +101,14 @@ const callsUntilQuiet = async ({ sandbox }: Bench): Promise<ReadonlyArray<CallCo
 }
 
 const callsOfACrowd = async (bench: Bench) => {
-  const { proxy, folder, addresses, sandbox } = bench
+  const { proxy, folder, environment, sandbox } = bench
   await sandbox.ask("clear", null)
-  const running = await startProxy({ main: proxy.main, folder, addresses, settings: freshForLong })
+  const running = await startBenchedProxy({ main: proxy.main, folder, environment, settings: freshForLong })
   try {
-    const answers = await Promise.all(Array.from({ length: crowd }, () => ask(running.origin + pageOf100)))
+    const answers = await Promise.all(Array.from({ length: crowd }, () => ask(running.url + pageOf100)))
     const statuses = [...new Set(answers.map(({ status }) => status))].join(", ")
     return { calls: await callsUntilQuiet(bench), statuses }
   } finally {
-    await running.end()
+    await running.stop()
   }
 }

@@ -3,8 +3,8 @@
 import { cpuSecondsOf } from "@cscs/harness"
 import type { BareServerCommands } from "./bare-server.ts"
 import { type Bench, freshForLong, near, withProxy } from "./bench-context.ts"
-import { startHelper } from "./commands.ts"
 import { median, milliseconds, oneDecimal, times, twoDecimals, whole } from "./figures.ts"
+import { startHelper } from "./helpers.ts"
 import type { Load, LoadResult } from "./load-process.ts"
 import { type Findings, notSupported, type Target, target, unsupported } from "./section.ts"
 import { ask, header, pageOf100 } from "./storage-list.ts"
@@ -99,7 +99,7 @@ export interface WarmFindings extends Findings {
 export const measureWarm = async (bench: Bench): Promise<WarmFindings> => {
   const { resources, sandbox, effort, say } = bench
   await sandbox.ask("distance", near)
-  return withProxy(bench, freshForLong, async ({ pid, origin }) => {
+  return withProxy(bench, freshForLong, async ({ pid, url: origin }) => {
     const bare = startHelper<BareServerCommands>(new URL("bare-server.ts", import.meta.url))
     try {
       const page = await ask(origin + pageOf100)

@@ -9,7 +9,7 @@ export const walkHead = ["resources", "way", "time", "requests", "entries", "byt
 export const measureWalk = async (bench: Bench): Promise<Findings> => {
   const size = whole(bench.resources)
   await bench.sandbox.ask("distance", near)
-  return withProxy(bench, freshForLong, async ({ origin }) => {
+  return withProxy(bench, freshForLong, async ({ url: origin }) => {
     await walk(origin)
     const pages = await walk(origin)
     if (pages.entries !== pages.total) throw new Error(`The walk found ${pages.entries} of ${pages.total} entries`)

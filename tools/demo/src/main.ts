@@ -2,9 +2,7 @@
  * `pnpm demo`: the sandbox and the storage proxy side by side on loopback. Prints the tree as text and curl lines to try,
  * and serves until it is stopped.
  */
-import { spawn } from "node:child_process"
-import { createServer } from "node:net"
-import { fileURLToPath } from "node:url"
+import { sandboxEnvironment, startProxy } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
@@ -18,52 +16,24 @@ const port = 8080
 const origin = `http://${host}:${port}`
 const list = `${origin}/api/storage-resources/`
 
-const isFree = await new Promise<boolean>((resolve) => {
-  const probe = createServer()
-  probe.once("error", () => resolve(false))
-  probe.listen(port, host, () => probe.close(() => resolve(true)))
-})
-if (!isFree) {
-  console.error(`Port ${port} of ${host} is taken by another process. Stop that one, then start the demo again.`)
-  process.exit(1)
-}
-
 const sandbox = await startSandbox({ worldChangesByHand: false })
-const proxy = spawn(
-  process.execPath,
-  [
-    fileURLToPath(new URL("../../../apps/storage-proxy/src/main.ts", import.meta.url)),
-    "serve",
-    "--host",
-    host,
-    "--port",
-    String(port),
-  ],
-  {
-    stdio: ["ignore", "inherit", "pipe"],
-    // A configuration of its own, by the environment alone: whatever this shell has set does not count.
-    env: {
-      PATH: process.env.PATH,
-      DISABLE_AUTH: "true",
-      WALDUR_API_URL: sandbox.waldur.url,
-      WALDUR_API_TOKEN: sandbox.waldur.token,
-      STORAGE_SYSTEMS: JSON.stringify({ capstor: "capstor", vast: "vast", iopsstor: "iopsstor" }),
-      HPC_USER_API_URL: sandbox.hpcUserApi.url,
-      HPC_USER_CLIENT_ID: sandbox.hpcUserApi.clientId,
-      HPC_USER_CLIENT_SECRET: sandbox.hpcUserApi.clientSecret,
-      HPC_USER_OIDC_TOKEN_URL: sandbox.hpcUserApi.tokenUrl,
-    },
-  },
-)
-let log = ""
-proxy.stderr.setEncoding("utf8").on("data", (text: string) => {
-  log += text
+// A configuration of its own: whatever this shell has set does not count.
+const proxy = await startProxy({
+  args: ["--host", host, "--port", String(port)],
+  environment: sandboxEnvironment(sandbox),
+  isReady: true,
+}).catch(async (error: Error) => {
+  // The proxy's last words say why.
+  console.error(`The demo does not start. ${error.message.trim().split("\n").at(-1)}`)
+  await sandbox.close()
+  process.exit(1)
 })
-proxy.once("exit", (code) => {
-  if (code !== 0) console.error(`${log}\nThe proxy ended with exit code ${code}.`)
-  void sandbox.close().then(() => process.exit(code ?? 1))
+void proxy.ended.then(async (code) => {
+  if (code !== 0) console.error(`${proxy.stderr()}\nThe proxy ended with ${code}.`)
+  await sandbox.close()
+  process.exit(code === 0 ? 0 : 1)
 })
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => proxy.kill("SIGTERM"))
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => proxy.signal("SIGTERM"))
 
 interface Entry {
   readonly status: string
@@ -91,16 +61,6 @@ const page = async (number: number): Promise<Answer> => {
   return (await response.json()) as Answer
 }
 
-const untilReady = async (): Promise<void> => {
-  for (const end = Date.now() + 120_000; Date.now() < end; ) {
-    const ready = await fetch(`${origin}/healthz/ready`).catch(() => undefined)
-    await ready?.body?.cancel()
-    if (ready?.ok) return
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-  throw new Error(`The proxy was not ready within two minutes. Its log:\n${log}`)
-}
-
 const line = ({ status, mountPoint, permission, quotas, target }: Entry): string => {
   const depth = { tenant: 0, customer: 1 }[target.targetType] ?? 2
   const item = target.targetItem
@@ -120,7 +80,6 @@ const line = ({ status, mountPoint, permission, quotas, target }: Entry): string
 }
 
 try {
-  await untilReady()
   const first = await page(1)
   const rest = await Promise.all(Array.from({ length: first.pagination.pages - 1 }, (_, index) => page(index + 2)))
   for (const entry of [first, ...rest].flatMap(({ resources }) => resources)) console.log(line(entry))
@@ -136,5 +95,5 @@ ${first.pagination.total} entries, made of ${sandbox.world.resources.length} res
 API reference: ${origin}/docs/     Stop with Ctrl+C.`)
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)
-  proxy.kill("SIGTERM")
+  proxy.signal("SIGTERM")
 }

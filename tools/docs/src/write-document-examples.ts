@@ -1,6 +1,6 @@
 import { readdir, readFile, writeFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
-import { startProxy } from "@cscs/harness"
+import { sandboxEnvironment, startProxy } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
 
 /**
@@ -20,7 +20,7 @@ const marked = /<!-- (.+?) -->\n\n?```json\n[\s\S]*?```/g
 type Json = any
 
 const sandbox = await startSandbox()
-const proxy = await startProxy(sandbox, false)
+const proxy = await startProxy({ environment: sandboxEnvironment(sandbox), isReady: true })
 
 const entries: ReadonlyArray<Json> = (
   await (await fetch(`${proxy.url}/api/storage-resources/`, { headers: { Accept: "application/x-ndjson" } })).text()

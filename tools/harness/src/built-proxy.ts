@@ -2,11 +2,10 @@
  * The proxy as production runs it: the folder of the image, made by the very script that the Dockerfile runs. Nothing in
  * it leads back to the workspace, so whoever builds there meanwhile does not change what is measured.
  */
-import { spawn } from "node:child_process"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { watch } from "./processes.ts"
+import { run } from "./run.ts"
 
 export interface BuiltProxy {
   /** What Node is to run. */
@@ -19,18 +18,10 @@ const script = fileURLToPath(new URL("../../../deploy/make-app-folder.ts", impor
 
 /** Builds the process and lays it out in `folder`, which must not be there yet. */
 export const buildProxy = async (folder: string): Promise<BuiltProxy> => {
-  await run(process.execPath, script, folder)
+  // A cold build of all packages on a busy machine.
+  await run(process.execPath, [script, folder], { timeout: 900_000 })
   return { main: join(folder, "dist", "main.js"), versions: await versionsIn(folder) }
 }
-
-const run = (program: string, ...parameters: ReadonlyArray<string>): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const child = watch(spawn(program, parameters, { stdio: ["ignore", "ignore", "inherit"], detached: true }), "group")
-    child.once("error", reject)
-    child.once("exit", (code) =>
-      code === 0 ? resolve() : reject(new Error(`${program} ${parameters.join(" ")}: exit code ${code}`)),
-    )
-  })
 
 const shown = ["effect", "hono", "@hono/node-server", "undici", "ky"]
 

@@ -1,3 +1,4 @@
+/** What deploy/Dockerfile says, for those who do the same without Docker. */
 import { readFile } from "node:fs/promises"
 
 /** One instruction of a Dockerfile: `RUN`, and all that follows it, lines put together. */
@@ -6,8 +7,10 @@ export interface Instruction {
   readonly text: string
 }
 
-/** The instructions of each stage, in their order; what stands before the first FROM is left out. */
-export const stagesOf = async (dockerfile: string): Promise<ReadonlyArray<ReadonlyArray<Instruction>>> => {
+const ours = new URL("../../../deploy/Dockerfile", import.meta.url)
+
+/** The instructions of each stage, in their order; those before the first FROM are skipped. */
+export const stagesOf = async (dockerfile: string | URL = ours): Promise<ReadonlyArray<ReadonlyArray<Instruction>>> => {
   const text = (await readFile(dockerfile, "utf8")).replaceAll(/^[ \t]*#.*\n/gm, "").replaceAll(/\\\n/g, " ")
   const stages: Array<Array<Instruction>> = []
   for (const [, name = "", rest = ""] of text.matchAll(/^([A-Z]+)\s+(.*)$/gm)) {
@@ -17,13 +20,15 @@ export const stagesOf = async (dockerfile: string): Promise<ReadonlyArray<Readon
   return stages
 }
 
-/** The variables that a stage sets: `ENV NODE_ENV=production`. None of their values has a space. */
-export const environmentOf = (stage: ReadonlyArray<Instruction>): Readonly<Record<string, string>> =>
-  Object.fromEntries(
-    stage
+/** The variables that the image sets, such as `NODE_ENV`. None of their values has a space. */
+export const imageEnvironment = async (): Promise<Readonly<Record<string, string>>> => {
+  const image = (await stagesOf()).at(-1) ?? []
+  return Object.fromEntries(
+    image
       .filter(({ name }) => name === "ENV")
       .flatMap(({ text }) => [...text.matchAll(/\b(\w+)=(\S+)/g)].map(([, name = "", value = ""]) => [name, value])),
   )
+}
 
 /** The words of an instruction in JSON form, such as `CMD ["serve"]`. */
 export const wordsOf = (stage: ReadonlyArray<Instruction>, name: string): ReadonlyArray<string> => {

@@ -1,5 +1,5 @@
 /** What Linux says of a process: memory and time. */
-import { readdirSync, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 
 export interface Memory {
   /** Resident now, in MB (1,000,000 bytes). */
@@ -29,17 +29,3 @@ export const cpuSecondsOf = (pid: number): number => {
   const fields = statFields(pid)
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
 }
-
-/** Our child whose command line holds this text. */
-export const childWith = (text: string): number | undefined =>
-  readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .find((pid) => {
-      try {
-        return Number(statFields(pid)[1]) === process.pid && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(text)
-      } catch {
-        // Gone between the listing and the reading.
-        return false
-      }
-    })

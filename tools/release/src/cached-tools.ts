@@ -2,7 +2,8 @@ import { existsSync } from "node:fs"
 import { mkdir, rename, rm, writeFile } from "node:fs/promises"
 import { homedir } from "node:os"
 import { join } from "node:path"
-import { cleanEnvironment, run } from "./commands.ts"
+import { run } from "@cscs/harness"
+import { cleanEnvironment } from "./environment.ts"
 
 /** Nothing of it lies in the repository, and a second run fetches nothing. */
 const cache = join(homedir(), ".cache", "cscs-storage-proxy", "release-rehearsal")

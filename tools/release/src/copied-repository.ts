@@ -1,6 +1,6 @@
 import { cp, mkdir, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
-import { type Environment, run } from "./commands.ts"
+import { type Environment, run } from "@cscs/harness"
 
 /** The names of changed and new files: what a rehearsal of HEAD does not see. */
 export const uncommitted = async (workspace: string, env: Environment): Promise<ReadonlyArray<string>> =>

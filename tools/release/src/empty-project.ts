@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { type Environment, run } from "@cscs/harness"
 import { readmeExample } from "../../../readme-example.ts"
-import { type Environment, run } from "./commands.ts"
 import { addToNpmrc } from "./copied-repository.ts"
 
 /** A package as the repository has it. */

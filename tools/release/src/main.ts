@@ -12,12 +12,12 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { sandboxEnvironment } from "@cscs/harness"
+import { type Environment, endAllChildren, run, sandboxEnvironment } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
 import { nodeOf } from "./cached-tools.ts"
-import { cleanEnvironment, type Environment, ending, run, withNode, withPath } from "./commands.ts"
 import { addToNpmrc, copyRepository, uncommitted } from "./copied-repository.ts"
 import { importOnly, type LibraryFolder, makeProject, runExample, typecheck, versionsSeen } from "./empty-project.ts"
+import { cleanEnvironment, withNode, withPath } from "./environment.ts"
 import { proxyByNpx } from "./proxy-by-npx.ts"
 import { type Registry, startRegistry } from "./registry.ts"
 import { addChangeset, moves, publish, publishedVersions, type Versions, version } from "./releases.ts"
@@ -38,7 +38,7 @@ const cleanUp = async () => {
 }
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.once(signal, () => {
-    ending.abort()
+    endAllChildren()
     void cleanUp().finally(() => process.exit(1))
   })
 }

@@ -1,12 +1,10 @@
 import { spawn } from "node:child_process"
-import { once } from "node:events"
 import { openSync } from "node:fs"
 import { mkdir, readFile, writeFile } from "node:fs/promises"
-import { type AddressInfo, createServer } from "node:net"
 import { join } from "node:path"
-import { setTimeout as wait } from "node:timers/promises"
+import { end, freePort, hasEnded, until, watch } from "@cscs/harness"
 import { verdaccio } from "./cached-tools.ts"
-import { cleanEnvironment } from "./commands.ts"
+import { cleanEnvironment } from "./environment.ts"
 
 /** A registry on loopback that knows the packages which were published to it, and no others. */
 export interface Registry {
@@ -29,15 +27,6 @@ export interface PublishedManifest {
   readonly dist: { readonly tarball: string; readonly integrity: string }
 }
 
-const freePort = async (): Promise<number> => {
-  const probe = createServer().listen(0, "127.0.0.1")
-  await once(probe, "listening")
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, "close")
-  return port
-}
-
 /** Starts Verdaccio with an empty storage in a folder of its own. */
 export const startRegistry = async (folder: string): Promise<Registry> => {
   const script = await verdaccio()
@@ -58,25 +47,24 @@ export const startRegistry = async (folder: string): Promise<Registry> => {
   const url = `http://127.0.0.1:${port}`
   const logFile = join(folder, "log")
   const log = openSync(logFile, "w")
-  const child = spawn(
-    process.execPath,
-    [script, "--config", join(folder, "config.yaml"), "--listen", `127.0.0.1:${port}`],
-    { cwd: folder, env: cleanEnvironment, stdio: ["ignore", log, log] },
+  const child = watch(
+    spawn(process.execPath, [script, "--config", join(folder, "config.yaml"), "--listen", `127.0.0.1:${port}`], {
+      cwd: folder,
+      env: cleanEnvironment,
+      stdio: ["ignore", log, log],
+    }),
   )
-  const ended = once(child, "close")
-  const close = async () => {
-    child.kill("SIGKILL")
-    await ended
+  const close = () => end(child)
+  const responds = async () => {
+    if (hasEnded(child)) throw new Error("it ended")
+    const response = await fetch(`${url}/-/ping`).catch(() => undefined)
+    await response?.body?.cancel()
+    return response?.ok
   }
-  for (const end = Date.now() + 120_000; ; await wait(100)) {
-    const answer = await fetch(`${url}/-/ping`).catch(() => undefined)
-    await answer?.body?.cancel()
-    if (answer?.ok) break
-    if (child.exitCode !== null || Date.now() > end) {
-      await close()
-      throw new Error(`Verdaccio does not start. It said:\n${(await readFile(logFile, "utf8")).slice(-3000)}`)
-    }
-  }
+  await until("Verdaccio responds", responds, 120_000).catch(async (error) => {
+    await close()
+    throw new Error(`${error.message}. Its log ends:\n${(await readFile(logFile, "utf8")).slice(-3000)}`)
+  })
   return {
     url,
     // A client publishes nothing without a token, whatever the registry thinks of it.

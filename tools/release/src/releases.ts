@@ -1,6 +1,6 @@
 import { mkdtemp, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { type Environment, run } from "./commands.ts"
+import { type Environment, run } from "@cscs/harness"
 import { commit } from "./copied-repository.ts"
 import type { Registry } from "./registry.ts"
 

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs"
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises"
 import { isBuiltin } from "node:module"
 import { dirname, join, normalize } from "node:path"
-import { type Environment, run } from "./commands.ts"
+import { type Environment, run } from "@cscs/harness"
 import type { Packument } from "./registry.ts"
 
 interface Manifest {

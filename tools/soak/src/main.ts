@@ -11,7 +11,7 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { buildProxy, endAllChildren } from "@cscs/harness"
+import { buildProxy, endAllChildren, hasEnded } from "@cscs/harness"
 import { buildWorld, startSandbox } from "@cscs/sandbox"
 import { type Asker, askerOf, listPath } from "./asking.ts"
 import { chanceOf } from "./chance.ts"
@@ -58,7 +58,7 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
   const log = logReader(sandbox)
   const proxy = await startSoakedProxy({ main: built, folder, sandbox, onLine: log.read })
   const connectionsAtStart = canBeMeasured ? connectionsOf(proxy.pid).length : 0
-  const asker = askerOf(proxy.origin)
+  const asker = askerOf(proxy.url)
   // Nothing is held yet, so that it comes with the first list.
   const first = await asker.ask({ path: listPath })
   if (first.status !== 200) throw new Error(`The first answer is ${first.status}: ${first.body.toString()}`)
@@ -89,7 +89,7 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
   const samples: Array<Sample> = []
   const clock = setInterval(() => {
     const at = Math.round((performance.now() - begun) / 1000)
-    if (proxy.hasFallen()) return isOver.abort()
+    if (hasEnded(proxy.child)) return isOver.abort()
     const rss = canBeMeasured ? residentMemory(proxy.pid) : undefined
     if (rss !== undefined) samples.push({ at, rss })
     if (at % 10 === 0) say(progress(at, referee, rss))
@@ -106,17 +106,17 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
   clearInterval(clock)
 
   const faults: Array<string> = []
-  if (proxy.hasFallen()) faults.push("the proxy has ended")
+  if (hasEnded(proxy.child)) faults.push("the proxy has ended")
   else {
     await catchUp(asker, referee, performance.now())
     onMetrics((await asker.ask({ path: "/metrics" })).body.toString())
   }
   await asker.close()
-  const isThere = canBeMeasured && !proxy.hasFallen()
+  const isThere = canBeMeasured && !hasEnded(proxy.child)
   const left = isThere ? await connectionsWhenSilent(proxy.pid) : []
   const connectionsAtEnd = left.length
   const rssAtEnd = isThere ? residentMemory(proxy.pid) : 0
-  await proxy.end()
+  await proxy.stop()
   await sandbox.close()
 
   const peak = Math.max(rssAtStart, rssAtEnd, ...samples.map(({ rss }) => rss))
@@ -143,7 +143,7 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
   const memory = isThere ? memoryFault(samples) : undefined
   if (memory !== undefined) faults.push(memory)
   if (left.length > 0) {
-    const ports = `Waldur is ${portOf(sandbox.waldur.url)}, the HPC User API ${portOf(sandbox.hpcUserApi.url)}, the issuer ${portOf(sandbox.issuer.url)}, the proxy ${portOf(proxy.origin)}`
+    const ports = `Waldur is ${portOf(sandbox.waldur.url)}, the HPC User API ${portOf(sandbox.hpcUserApi.url)}, the issuer ${portOf(sandbox.issuer.url)}, the proxy ${portOf(proxy.url)}`
     faults.push(`connections stay open: ${left.join("; ")} (${ports})`)
   }
   for (const { why, line } of log.faulty.slice(0, 10)) faults.push(`${why}: ${line}`)

@@ -39,7 +39,7 @@ export const summary = ({ referee, log, happened, struck, metrics, vital }: Summ
     table("What happened in the world", happened),
     table("Requests that faults struck", struck),
     table("Refreshes", refreshesIn(metrics)),
-    table("The proxy's log", log.messages),
+    table("The proxy's log", log.events),
     `Oldest list that was given: ${referee.oldest()} s`,
     vital === undefined
       ? "Memory and sockets were not looked at: there is no /proc here."

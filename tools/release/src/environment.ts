@@ -1,11 +1,6 @@
-import { execFile } from "node:child_process"
+/** The environments that commands of the rehearsal get. */
 import { delimiter, dirname } from "node:path"
-import { promisify } from "node:util"
-
-const execute = promisify(execFile)
-
-/** A process's variables. */
-export type Environment = Readonly<Record<string, string | undefined>>
+import type { Environment } from "@cscs/harness"
 
 /**
  * This process's variables without what belongs to this workspace (`pnpm run` sets npm_*, and node_modules on the PATH) and
@@ -38,29 +33,3 @@ export const withPath = (environment: Environment, ...places: ReadonlyArray<stri
 
 /** So that `node`, and whatever is started by it, is this one. */
 export const withNode = (environment: Environment, node: string): Environment => withPath(environment, dirname(node))
-
-/** Aborted when the rehearsal is broken off: nothing that it started may live on. */
-export const ending = new AbortController()
-
-/** Runs a command to its end and gives what it said. Fails with its words where its exit code is not 0. */
-export const run = async (
-  command: string,
-  args: ReadonlyArray<string>,
-  options: { readonly cwd: string; readonly env: Environment },
-): Promise<string> => {
-  const { cwd, env } = options
-  try {
-    const { stdout } = await execute(command, args, {
-      cwd,
-      env,
-      signal: ending.signal,
-      maxBuffer: 64 * 1024 * 1024,
-      timeout: 300_000,
-    })
-    return stdout
-  } catch (error) {
-    const { stdout = "", stderr = "", message } = error as { stdout?: string; stderr?: string; message: string }
-    const words = `${stdout}${stderr}`.trim().slice(-4000)
-    throw new Error(`${command} ${args.join(" ")}\n${words === "" ? message : words}`)
-  }
-}
