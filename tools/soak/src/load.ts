@@ -1,21 +1,18 @@
 /** The callers: mixed questions, each answer looked at. */
+
+import { type Filter, type History, type ListedEntries, overlaps, systems, type Window } from "@cscs/oracle"
 import type { Asker, Question, Reply } from "./asking.ts"
 import { listPath } from "./asking.ts"
 import type { Chance } from "./chance.ts"
-import type { History } from "./history.ts"
-import { overlaps } from "./history.ts"
-import type { Listed } from "./judge.ts"
+import type { Checker, Kept } from "./checker.ts"
+import { count } from "./mutations.ts"
 import { pause } from "./pause.ts"
-import type { Kept, Referee } from "./referee.ts"
-import { systems } from "./true-entry.ts"
-import type { Filter, Window } from "./truth.ts"
-import { count } from "./world-changes.ts"
 
 export interface Caller {
   readonly asker: Asker
   readonly chance: Chance
   readonly history: History
-  readonly referee: Referee
+  readonly checker: Checker
   /** Answers that callers have. */
   readonly kept: Array<Kept>
   readonly holdsSecret: (text: string) => boolean
@@ -25,14 +22,14 @@ export interface Caller {
 
 /** Asks one thing after another until `stop`. */
 export const call = async (caller: Caller, stop: AbortSignal): Promise<void> => {
-  const { chance, referee } = caller
+  const { chance, checker } = caller
   while (!stop.aborted) {
     const way = chance.weighed(ways)
     try {
       await way(caller)
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : ""
-      referee.wrong(undefined, { what: `no answer to ${way.name}`, came: `${error}${cause}` })
+      checker.wrong(undefined, { what: `no answer to ${way.name}`, came: `${error}${cause}` })
       await pause(500, stop)
     }
     await pause(chance.between(20, 150), stop)
@@ -70,7 +67,7 @@ interface Body {
 }
 
 /** A page's body, with what it says of itself held against what was asked. */
-const pageIn = (referee: Referee, reply: Reply, filter: Filter): Listed => {
+const pageIn = (checker: Checker, reply: Reply, filter: Filter): ListedEntries => {
   const body = JSON.parse(reply.body.toString()) as Body
   const { current, limit, offset, pages, total, has_next } = body.pagination
   const query = new URL(reply.question.path, "http://proxy").searchParams
@@ -86,12 +83,12 @@ const pageIn = (referee: Referee, reply: Reply, filter: Filter): Listed => {
     )
   if (!agrees) {
     const { pagination, filters_applied } = body
-    referee.wrong(reply, { what: "the page says something else of itself", came: { pagination, filters_applied } })
+    checker.wrong(reply, { what: "the page says something else of itself", came: { pagination, filters_applied } })
   }
   return { entries: body.resources, filter, page: { offset, limit, total } }
 }
 
-const keep = ({ kept, chance }: Caller, reply: Reply, listed: Listed): void => {
+const keep = ({ kept, chance }: Caller, reply: Reply, listed: ListedEntries): void => {
   const etag = reply.header("etag")
   if (etag === undefined) return
   const one = { path: reply.question.path, headers: reply.question.headers ?? {}, etag, listed }
@@ -100,18 +97,18 @@ const keep = ({ kept, chance }: Caller, reply: Reply, listed: Listed): void => {
 }
 
 const onePage = async (caller: Caller, headers: Readonly<Record<string, string>>): Promise<void> => {
-  const { asker, chance, referee } = caller
+  const { asker, chance, checker } = caller
   const filter = randomFilter(chance)
   const path = pathOf(filter, {
     ...(chance.happens(0.8) && { page_size: String(chance.pick([1, 7, 20, 50, 100, 100, 250, 500])) }),
     ...(chance.happens(0.4) && { page: String(1 + chance.below(6)) }),
   })
   const reply = await asker.ask({ path, headers })
-  if (!referee.isAnswered(reply, 502)) return
-  const listed = pageIn(referee, reply, filter)
-  referee.age(reply)
-  referee.etag(reply, true)
-  referee.list(reply, referee.windowOf(reply), listed)
+  if (!checker.isAnswered(reply, 502)) return
+  const listed = pageIn(checker, reply, filter)
+  checker.age(reply)
+  checker.etag(reply, true)
+  checker.list(reply, checker.windowOf(reply), listed)
   keep(caller, reply, listed)
 }
 
@@ -120,7 +117,7 @@ const page: Way = (caller) => onePage(caller, randomCoding(caller.chance))
 const renewedPage: Way = (caller) => onePage(caller, { "Cache-Control": "no-cache" })
 
 /** All pages through `Link: rel="next"`: together they are one list, the one of when the first page came. */
-const walk: Way = async ({ asker, chance, referee }) => {
+const walk: Way = async ({ asker, chance, checker }) => {
   const filter = chance.happens(0.5) ? {} : randomFilter(chance)
   const headers = randomCoding(chance)
   const entries: Array<unknown> = []
@@ -128,30 +125,30 @@ const walk: Way = async ({ asker, chance, referee }) => {
   let path: string | undefined = pathOf(filter, { page_size: String(20 + chance.below(150)) })
   while (path !== undefined) {
     const reply: Reply = await asker.ask({ path, headers })
-    if (!referee.isAnswered(reply, ...(first === undefined ? [502] : []))) return
-    const { entries: some, page } = pageIn(referee, reply, filter)
+    if (!checker.isAnswered(reply, ...(first === undefined ? [502] : []))) return
+    const { entries: some, page } = pageIn(checker, reply, filter)
     const total = page?.total ?? 0
     if (first === undefined) {
-      referee.age(reply)
-      first = { reply, window: referee.windowOf(reply), total }
+      checker.age(reply)
+      first = { reply, window: checker.windowOf(reply), total }
     } else if (first.total !== total) {
-      referee.wrong(reply, { what: "pages of one walk have two totals", came: total, truth: first.total })
+      checker.wrong(reply, { what: "pages of one walk have two totals", came: total, truth: first.total })
     }
-    referee.etag(reply, true)
+    checker.etag(reply, true)
     entries.push(...some)
     path = nextIn(reply)
     if (chance.happens(0.5)) await new Promise((resolve) => setTimeout(resolve, chance.between(0, 800)))
   }
   if (first === undefined) return
-  count(referee.checks, "walks")
+  count(checker.checks, "walks")
   if (entries.length !== first.total) {
-    referee.wrong(first.reply, {
+    checker.wrong(first.reply, {
       what: "a walk has not as many entries as it says",
       came: entries.length,
       truth: first.total,
     })
   }
-  referee.list(first.reply, first.window, { entries, filter, page: undefined })
+  checker.list(first.reply, first.window, { entries, filter, page: undefined })
 }
 
 /** References of a query only, since a path prefix may be in front of the proxy: taken as any client takes them. */
@@ -163,19 +160,19 @@ const nextIn = (reply: Reply): string | undefined => {
 }
 
 const lines: Way = async (caller) => {
-  const { asker, chance, referee } = caller
+  const { asker, chance, checker } = caller
   const filter = chance.happens(0.6) ? {} : randomFilter(chance)
   const headers = { Accept: "application/x-ndjson", ...randomCoding(chance) }
   const reply = await asker.ask({ path: pathOf(filter), headers })
-  if (!referee.isAnswered(reply, 502)) return
+  if (!checker.isAnswered(reply, 502)) return
   if (!reply.header("content-type")?.includes("ndjson")) {
-    referee.wrong(reply, { what: "the answer is no NDJSON", came: reply.header("content-type") })
+    checker.wrong(reply, { what: "the answer is no NDJSON", came: reply.header("content-type") })
     return
   }
   const text = reply.body.toString()
   if (text !== "" && !text.endsWith("\n"))
-    referee.wrong(reply, { what: "the last line has no end", came: text.slice(-200) })
-  const listed: Listed = {
+    checker.wrong(reply, { what: "the last line has no end", came: text.slice(-200) })
+  const listed: ListedEntries = {
     entries: text
       .split("\n")
       .slice(0, -1)
@@ -183,10 +180,10 @@ const lines: Way = async (caller) => {
     filter,
     page: undefined,
   }
-  count(referee.checks, "NDJSON lists")
-  referee.age(reply)
-  referee.etag(reply, false)
-  referee.list(reply, referee.windowOf(reply), listed)
+  count(checker.checks, "NDJSON lists")
+  checker.age(reply)
+  checker.etag(reply, false)
+  checker.list(reply, checker.windowOf(reply), listed)
   keep(caller, reply, listed)
 }
 
@@ -194,7 +191,7 @@ const lines: Way = async (caller) => {
 const conditional =
   (method: "GET" | "HEAD"): Way =>
   async (caller) => {
-    const { asker, chance, kept, referee } = caller
+    const { asker, chance, kept, checker } = caller
     if (kept.length === 0) return
     const one = chance.pick(kept)
     const isConditional = method === "GET" || chance.happens(0.5)
@@ -204,22 +201,22 @@ const conditional =
       headers: { ...one.headers, ...(isConditional && { "If-None-Match": one.etag }) },
     }
     const reply = await asker.ask(question)
-    const isWhole = referee.isAnswered(reply, 502, 304)
+    const isWhole = checker.isAnswered(reply, 502, 304)
     if (!isWhole && reply.status !== 304) return
-    referee.age(reply)
-    count(referee.checks, isWhole ? "changed since" : "unchanged since")
+    checker.age(reply)
+    count(checker.checks, isWhole ? "changed since" : "unchanged since")
     const isSame = reply.header("etag") === one.etag
     if (isConditional && isWhole === isSame) {
-      referee.wrong(reply, { what: isSame ? "200 though nothing changed" : "304 with another ETag", came: one.etag })
+      checker.wrong(reply, { what: isSame ? "200 though nothing changed" : "304 with another ETag", came: one.etag })
     }
     if ((method === "HEAD" || !isWhole) && reply.body.length > 0) {
-      referee.wrong(reply, { what: "a body where none may be", came: reply.body.toString().slice(0, 200) })
+      checker.wrong(reply, { what: "a body where none may be", came: reply.body.toString().slice(0, 200) })
     }
-    if (isSame) referee.list(reply, referee.windowOf(reply), one.listed)
+    if (isSame) checker.list(reply, checker.windowOf(reply), one.listed)
     else if (method === "GET" && one.headers.Accept === undefined) {
-      const listed = pageIn(referee, reply, one.listed.filter)
-      referee.etag({ ...reply, question: { ...question, headers: one.headers } }, true)
-      referee.list(reply, referee.windowOf(reply), listed)
+      const listed = pageIn(checker, reply, one.listed.filter)
+      checker.etag({ ...reply, question: { ...question, headers: one.headers } }, true)
+      checker.list(reply, checker.windowOf(reply), listed)
       keep(caller, { ...reply, question: { path: one.path, headers: one.headers } }, listed)
     }
   }
@@ -227,7 +224,7 @@ const conditional =
 const unchangedSince = conditional("GET")
 const headOnly = conditional("HEAD")
 
-const leaving: Way = async ({ asker, chance, referee }) => {
+const leaving: Way = async ({ asker, chance, checker }) => {
   const headers = chance.happens(0.5) ? { Accept: "application/x-ndjson" } : randomCoding(chance)
   await asker.leave(
     {
@@ -236,7 +233,7 @@ const leaving: Way = async ({ asker, chance, referee }) => {
     },
     chance.between(0, 30),
   )
-  count(referee.statuses, "left")
+  count(checker.statuses, "left")
 }
 
 const badQueries = [
@@ -253,34 +250,34 @@ const badQueries = [
   "page=0&page_size=x&state=Gone",
 ]
 
-const badQuery: Way = async ({ asker, chance, referee }) => {
+const badQuery: Way = async ({ asker, chance, checker }) => {
   const query = chance.pick(badQueries)
   const reply = await asker.ask({ path: `${listPath}?${query}` })
-  if (referee.isAnswered(reply, 422)) referee.wrong(reply, { what: "200 for a bad query" })
+  if (checker.isAnswered(reply, 422)) checker.wrong(reply, { what: "200 for a bad query" })
   else if (reply.status === 422) {
-    count(referee.checks, "bad queries")
+    count(checker.checks, "bad queries")
     const { detail } = JSON.parse(reply.body.toString()) as { detail: ReadonlyArray<{ loc: ReadonlyArray<string> }> }
     const named = detail.map(({ loc }) => loc[1]).sort()
     const asked = [...new URLSearchParams(query).keys()].sort()
-    if (named.join() !== asked.join()) referee.wrong(reply, { what: "422 names others", came: named, truth: asked })
+    if (named.join() !== asked.join()) checker.wrong(reply, { what: "422 names others", came: named, truth: asked })
   }
 }
 
-const goneWalk: Way = async ({ asker, referee }) => {
+const goneWalk: Way = async ({ asker, checker }) => {
   const reply = await asker.ask({ path: `${listPath}?page=2&snapshot=none-of-ours` })
-  if (referee.isAnswered(reply, 410)) referee.wrong(reply, { what: "200 for a snapshot that never was" })
+  if (checker.isAnswered(reply, 410)) checker.wrong(reply, { what: "200 for a snapshot that never was" })
 }
 
 /** Waldur's own rows, as they were while the question was under way. */
-const debugging: Way = async ({ asker, chance, referee, history, holdsSecret }) => {
+const debugging: Way = async ({ asker, chance, checker, history, holdsSecret }) => {
   const filter: Filter = chance.happens(0.5) ? { storage_system: chance.pick(systems) } : {}
   const reply = await asker.ask({
     path: pathOf(filter, { debug: "true", page_size: "40", page: String(1 + chance.below(3)) }),
   })
   const text = reply.body.toString()
-  if (holdsSecret(text)) referee.wrong(reply, { what: "a secret is in the answer" })
-  if (!referee.isAnswered(reply, 502)) return
-  count(referee.checks, "debug answers")
+  if (holdsSecret(text)) checker.wrong(reply, { what: "a secret is in the answer" })
+  if (!checker.isAnswered(reply, 502)) return
+  count(checker.checks, "debug answers")
   const { raw_resources } = JSON.parse(text) as {
     raw_resources: { resources: ReadonlyArray<Record<string, unknown>> }
   }
@@ -288,28 +285,28 @@ const debugging: Way = async ({ asker, chance, referee, history, holdsSecret }) 
     const versions = history.pasts.get(String(uuid))?.versions ?? []
     const now = versions.filter((version) => overlaps(version, reply.sent, reply.came))
     if (now.some(({ facts }) => facts?.state === state && facts?.projectSlug === project_slug)) continue
-    referee.wrong(reply, { what: "a row is not Waldur's", came: { uuid, state, project_slug }, truth: now })
+    checker.wrong(reply, { what: "a row is not Waldur's", came: { uuid, state, project_slug }, truth: now })
   }
 }
 
-const health: Way = async ({ asker, referee }) => {
-  if (!referee.isAnswered(await asker.ask({ path: "/healthz/live" }))) return
+const health: Way = async ({ asker, checker }) => {
+  if (!checker.isAnswered(await asker.ask({ path: "/healthz/live" }))) return
   const reply = await asker.ask({ path: "/healthz/ready" })
-  if (!referee.isAnswered(reply)) return
-  count(referee.checks, "health")
+  if (!checker.isAnswered(reply)) return
+  count(checker.checks, "health")
   const { snapshot } = JSON.parse(reply.body.toString()) as { snapshot: { age: number; entries: number } }
-  const { least, most } = referee.sizes({ from: reply.sent - snapshot.age * 1000 - 150, to: reply.came }, {})
+  const { least, most } = checker.sizes({ from: reply.sent - snapshot.age * 1000 - 150, to: reply.came }, {})
   if (snapshot.entries < least || snapshot.entries > most) {
-    referee.wrong(reply, { what: "readiness tells another size", came: snapshot, truth: `${least} to ${most} entries` })
+    checker.wrong(reply, { what: "readiness tells another size", came: snapshot, truth: `${least} to ${most} entries` })
   }
 }
 
-const metrics: Way = async ({ asker, referee, onMetrics }) => {
+const metrics: Way = async ({ asker, checker, onMetrics }) => {
   const reply = await asker.ask({ path: "/metrics" })
-  if (!referee.isAnswered(reply)) return
+  if (!checker.isAnswered(reply)) return
   const text = reply.body.toString()
   onMetrics(text)
-  if (!text.includes("storage_proxy_refreshes_total")) referee.wrong(reply, { what: "metrics without refreshes" })
+  if (!text.includes("storage_proxy_refreshes_total")) checker.wrong(reply, { what: "metrics without refreshes" })
 }
 
 const ways: ReadonlyArray<readonly [number, Way]> = [

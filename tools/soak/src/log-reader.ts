@@ -1,7 +1,7 @@
 /** What of the proxy's log is a fault, and what it tells of refreshes. */
 import { parseLogLine } from "@cscs/harness"
 import type { Sandbox } from "@cscs/sandbox"
-import { type Counts, count } from "./world-changes.ts"
+import { type Counts, count } from "./mutations.ts"
 
 /** Events that are faults of the proxy; and what Node writes to standard error by itself. */
 const faultEvents = ["refresh-crashed", "internal-error", "crashed"]

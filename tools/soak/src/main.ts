@@ -12,19 +12,20 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { buildProxy, endAllChildren, hasEnded } from "@cscs/harness"
+import { historyOf, oracleOf } from "@cscs/oracle"
 import { buildWorld, startSandbox } from "@cscs/sandbox"
 import { type Asker, askerOf, listPath } from "./asking.ts"
 import { chanceOf } from "./chance.ts"
-import { historyOf } from "./history.ts"
+import { type Checker, checkerOf, type Kept } from "./checker.ts"
+import { faultInjection } from "./fault-injection.ts"
 import { call } from "./load.ts"
 import { logReader, secretsIn } from "./log-reader.ts"
+import { type Counts, mutateWorld } from "./mutations.ts"
 import { type Options, readOptions, usage } from "./options.ts"
-import { calmAfter, keepWarmFor } from "./pace.ts"
+import { askAgainAfter, calmAfter, fullRefreshEvery, keepWarmFor } from "./pace.ts"
 import { pause } from "./pause.ts"
 import { startSoakedProxy } from "./proxy.ts"
-import { type Kept, type Referee, refereeOf } from "./referee.ts"
-import { progress, summary, wrongAnswers } from "./report.ts"
-import { truthOf } from "./truth.ts"
+import { progress, summary, wrongResponses } from "./report.ts"
 import {
   canBeMeasured,
   connectionsOf,
@@ -33,8 +34,6 @@ import {
   residentMemory,
   type Sample,
 } from "./vital-signs.ts"
-import { weatherOf } from "./weather.ts"
-import { type Counts, changeWorld } from "./world-changes.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "storage-proxy-soak-"))
 const callers = 8
@@ -51,10 +50,15 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
   // Its tokens end while the soak runs.
   sandbox.issuer.settings.expiresIn = 20
   const history = historyOf(sandbox.world)
-  const weather = weatherOf(sandbox, chanceOf(seed, "weather"), seconds)
-  const truth = truthOf(history, sandbox.waldur.url, ({ from, to }) =>
-    weather.wasTroubled({ from: from - calmAfter, to }, ["hpcUserApi", "issuer"]),
-  )
+  const injection = faultInjection(sandbox, chanceOf(seed, "faults"), seconds)
+  const { wasFailing } = injection
+  const oracle = oracleOf({
+    history,
+    api: sandbox.waldur.url,
+    fullRefreshEvery,
+    askAgainAfter,
+    wasFailing: ({ from, to }) => wasFailing({ from: from - calmAfter, to }, ["hpcUserApi", "issuer"]),
+  })
   const log = logReader(sandbox)
   const proxy = await startSoakedProxy({ main: built, folder, sandbox, onLine: log.read })
   const connectionsAtStart = canBeMeasured ? connectionsOf(proxy.pid).length : 0
@@ -66,8 +70,7 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
 
   const firstRead = (Number(first.header("age")) + 1) * 1000
   const begun = performance.now()
-  const { wasTroubled } = weather
-  const referee = refereeOf({ history, truth, wasTroubled, log, firstRead, begun })
+  const checker = checkerOf({ history, oracle, wasFailing, log, firstRead, begun })
   const happened: Counts = new Map()
   const kept: Array<Kept> = []
   let metrics = ""
@@ -78,7 +81,7 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
   const caller = (number: number) => ({
     asker,
     history,
-    referee,
+    checker,
     kept,
     holdsSecret,
     onMetrics,
@@ -92,15 +95,15 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
     if (hasEnded(proxy.child)) return isOver.abort()
     const rss = canBeMeasured ? residentMemory(proxy.pid) : undefined
     if (rss !== undefined) samples.push({ at, rss })
-    if (at % 10 === 0) say(progress(at, referee, rss))
+    if (at % 10 === 0) say(progress(at, checker, rss))
     if (at >= seconds) isOver.abort()
   }, 1000)
   const isCalmFor = (milliseconds: number) =>
-    !wasTroubled({ from: performance.now() - milliseconds, to: performance.now() }, ["waldur"])
+    !wasFailing({ from: performance.now() - milliseconds, to: performance.now() }, ["waldur"])
   const world = { sandbox, history, isCalmFor, counts: happened, chance: chanceOf(seed, "world") }
   await Promise.all([
-    changeWorld(world, isOver.signal),
-    weather.change(isOver.signal),
+    mutateWorld(world, isOver.signal),
+    injection.change(isOver.signal),
     ...Array.from({ length: callers }, (_, number) => call(caller(number), isOver.signal)),
   ])
   clearInterval(clock)
@@ -108,7 +111,7 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
   const faults: Array<string> = []
   if (hasEnded(proxy.child)) faults.push("the proxy has ended")
   else {
-    await catchUp(asker, referee, performance.now())
+    await catchUp(asker, checker, performance.now())
     onMetrics((await asker.ask({ path: "/metrics" })).body.toString())
   }
   await asker.close()
@@ -123,10 +126,10 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
   say("")
   say(
     summary({
-      referee,
+      checker,
       log,
       happened,
-      struck: weather.struck(),
+      struck: injection.struck(),
       metrics,
       vital: canBeMeasured
         ? {
@@ -147,7 +150,8 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
     faults.push(`connections stay open: ${left.join("; ")} (${ports})`)
   }
   for (const { why, line } of log.faulty.slice(0, 10)) faults.push(`${why}: ${line}`)
-  if (referee.wrongs.length > 0) faults.push(`wrong answers: ${referee.wrongs.length}\n${wrongAnswers(referee.wrongs)}`)
+  if (checker.wrongs.length > 0)
+    faults.push(`wrong answers: ${checker.wrongs.length}\n${wrongResponses(checker.wrongs)}`)
   say("")
   for (const fault of faults) say(`WRONG ${fault}`)
   say(faults.length === 0 ? "Nothing is wrong." : `Again: ${repeat}`)
@@ -157,19 +161,19 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
 const portOf = (url: string) => new URL(url).port
 
 /** When all is well again and nothing changes, the truth of now is given before long. */
-const catchUp = async (asker: Asker, referee: Referee, since: number): Promise<void> => {
+const catchUp = async (asker: Asker, checker: Checker, since: number): Promise<void> => {
   const headers = { Accept: "application/x-ndjson" }
   for (;;) {
     const reply = await asker.ask({ path: listPath, headers })
-    const window = referee.windowOf(reply)
+    const window = checker.windowOf(reply)
     const isNew = reply.status === 200 && window.from > since
     if (isNew) {
       const entries = reply.body.toString().split("\n").slice(0, -1)
-      referee.list(reply, window, { entries: entries.map((line) => JSON.parse(line)), filter: {}, page: undefined })
+      checker.list(reply, window, { entries: entries.map((line) => JSON.parse(line)), filter: {}, page: undefined })
       return
     }
     if (performance.now() - since > calmAfter * 2) {
-      return referee.wrong(reply, { what: "no new list though all is well again", truth: `since ${calmAfter * 2} ms` })
+      return checker.wrong(reply, { what: "no new list though all is well again", truth: `since ${calmAfter * 2} ms` })
     }
     await pause(200, never)
   }

@@ -1,18 +1,19 @@
 /** What the soak tells of a run. */
+
+import type { Checker, WrongResponse } from "./checker.ts"
 import type { LogReader } from "./log-reader.ts"
-import type { Referee, WrongAnswer } from "./referee.ts"
-import type { Counts } from "./world-changes.ts"
+import type { Counts } from "./mutations.ts"
 
 const whole = (value: number): string => value.toLocaleString("en-US", { maximumFractionDigits: 0 })
 
-/** Wrong answers that are told in full. */
+/** Fault answers that are told in full. */
 const shownWrongs = 5
 
-export const progress = (second: number, referee: Referee, rss: number | undefined): string =>
-  `${String(second).padStart(5)} s  ${inOrder(referee.statuses)}; wrong: ${referee.wrongs.length}${rss === undefined ? "" : `; ${whole(rss)} MB`}`
+export const progress = (second: number, checker: Checker, rss: number | undefined): string =>
+  `${String(second).padStart(5)} s  ${inOrder(checker.statuses)}; wrong: ${checker.wrongs.length}${rss === undefined ? "" : `; ${whole(rss)} MB`}`
 
 export interface Summary {
-  readonly referee: Referee
+  readonly checker: Checker
   readonly log: LogReader
   readonly happened: Counts
   readonly struck: Counts
@@ -31,16 +32,16 @@ export interface Summary {
     | undefined
 }
 
-export const summary = ({ referee, log, happened, struck, metrics, vital }: Summary): string => {
+export const summary = ({ checker, log, happened, struck, metrics, vital }: Summary): string => {
   const table = (name: string, counts: Counts) => `${name}\n${lines(counts)}`
   return [
-    table("Answers", referee.statuses),
-    table("Checked", referee.checks),
+    table("Answers", checker.statuses),
+    table("Checked", checker.checks),
     table("What happened in the world", happened),
     table("Requests that faults struck", struck),
     table("Refreshes", refreshesIn(metrics)),
     table("The proxy's log", log.events),
-    `Oldest list that was given: ${referee.oldest()} s`,
+    `Oldest list that was given: ${checker.oldest()} s`,
     vital === undefined
       ? "Memory and sockets were not looked at: there is no /proc here."
       : `Memory: ${whole(vital.rssAtStart)} MB at the start, ${whole(vital.rssAtEnd)} at the end, ${whole(vital.rssPeak)} at most${
@@ -69,13 +70,13 @@ const inOrder = (counts: Counts): string =>
     .map(([name, value]) => `${name}: ${whole(value)}`)
     .join(", ")
 
-export const wrongAnswers = (wrongs: ReadonlyArray<WrongAnswer>): string =>
+export const wrongResponses = (wrongs: ReadonlyArray<WrongResponse>): string =>
   [
     ...wrongs.slice(0, shownWrongs).map((wrong) => JSON.stringify(wrong, null, 2)),
     ...(wrongs.length > shownWrongs ? [`and ${wrongs.length - shownWrongs} more:`, kindsOf(wrongs)] : []),
   ].join("\n")
 
-const kindsOf = (wrongs: ReadonlyArray<WrongAnswer>): string => {
+const kindsOf = (wrongs: ReadonlyArray<WrongResponse>): string => {
   const kinds: Counts = new Map()
   for (const { what } of wrongs) {
     const kind = what.replaceAll(/\d+/g, "…")

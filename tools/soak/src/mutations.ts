@@ -2,6 +2,8 @@
  * What happens in Waldur and in the HPC User API while the soak runs: through the sandbox's own actions, so that every
  * trace that they leave in a real Waldur is there.
  */
+
+import { type History, type HostileRecord, isBeingRemoved, systems } from "@cscs/oracle"
 import {
   changeResource,
   type Happening,
@@ -13,11 +15,8 @@ import {
   type WaldurRecord,
 } from "@cscs/sandbox"
 import type { Chance } from "./chance.ts"
-import type { HostileRecord } from "./facts.ts"
-import type { History } from "./history.ts"
 import { calmAfter } from "./pace.ts"
 import { pause } from "./pause.ts"
-import { isBeingRemoved, systems } from "./true-entry.ts"
 
 /** What happened, and how often. */
 export type Counts = Map<string, number>
@@ -31,6 +30,9 @@ const apart = 20_000
 const silentTries = 12
 const never = new AbortController().signal
 
+/** A mutation by its name, and how likely it is. */
+const mutation = (weight: number, name: string, act: () => void | Promise<void>) => [weight, [name, act]] as const
+
 interface World {
   readonly sandbox: Sandbox
   readonly history: History
@@ -41,7 +43,7 @@ interface World {
 }
 
 /** Lets the world change until `stop`; resolves when it stands still, with all roles given back. */
-export const changeWorld = async (world: World, stop: AbortSignal): Promise<void> => {
+export const mutateWorld = async (world: World, stop: AbortSignal): Promise<void> => {
   const { chance } = world
   const turns = turnsOf(world)
   while (!stop.aborted) {
@@ -139,201 +141,117 @@ const turnsOf = (around: World) => {
   }
 
   /** Each with its weight. */
-  const happenings: ReadonlyArray<readonly [number, readonly [string, () => void | Promise<void>]]> = [
-    [
-      8,
-      [
-        "quotas set",
-        async () => {
-          const row = chance.pick(ordinary())
-          const soft = chance.happens(0.15) ? 0 : chance.below(500)
-          await post(`marketplace-provider-resources/${row.uuid}/update_options_direct/`, {
-            options: {
-              soft_quota_space: soft,
-              hard_quota_space: Math.max(0, soft + chance.below(20) - 5),
-              ...(chance.happens(0.3) && {
-                soft_quota_inodes: chance.below(1e6),
-                hard_quota_inodes: chance.below(1e7),
-              }),
-              ...(chance.happens(0.3) && { permissions: chance.pick(["700", "2750", "0770"]) }),
-            },
-          })
+  const mutations: ReadonlyArray<ReturnType<typeof mutation>> = [
+    mutation(8, "quotas set", async () => {
+      const row = chance.pick(ordinary())
+      const soft = chance.happens(0.15) ? 0 : chance.below(500)
+      await post(`marketplace-provider-resources/${row.uuid}/update_options_direct/`, {
+        options: {
+          soft_quota_space: soft,
+          hard_quota_space: Math.max(0, soft + chance.below(20) - 5),
+          ...(chance.happens(0.3) && {
+            soft_quota_inodes: chance.below(1e6),
+            hard_quota_inodes: chance.below(1e7),
+          }),
+          ...(chance.happens(0.3) && { permissions: chance.pick(["700", "2750", "0770"]) }),
         },
-      ],
-    ],
-    [6, ["limits and state changed", () => sandboxDoes("resource-changes")]],
-    [
-      4,
-      [
-        "removed or erred",
-        () => {
-          const row = some(isIdle)
-          if (row !== undefined) changeResource(world, row, { state: chance.pick(["Terminated", "Erred"]) })
-        },
-      ],
-    ],
-    [
-      4,
-      [
-        "recovered",
-        async () => {
-          const row = some(({ state }) => state === "Erred")
-          if (row !== undefined) await post(`marketplace-provider-resources/${row.uuid}/set_state_ok/`)
-        },
-      ],
-    ],
-    [
-      3,
-      [
-        "mount point told",
-        async () => {
-          const row = chance.pick(ordinary())
-          made += 1
-          const { offering_slug: system, provider_slug: tenant, customer_slug: customer } = row
-          const type = (row.attributes as JsonObject).storage_data_type
-          const path = chance.happens(0.2) ? "" : `/${system}/${type}/${tenant}/${customer}/moved-${made}`
-          await post(`marketplace-provider-resources/${row.uuid}/set_backend_id/`, { backend_id: path })
-        },
-      ],
-    ],
-    [8, ["order appeared", () => sandboxDoes("order-appears")]],
-    [
-      8,
-      [
-        "order moved",
-        () => {
-          // An order to create may bring its resource into the list.
-          if (performance.now() - lastWent < apart) return
-          lastCame = performance.now()
-          sandboxDoes("order-moves")
-        },
-      ],
-    ],
-    [
-      3,
-      [
-        "order waits for the consumer",
-        () => {
-          const order = orderOf(
-            some((row) => ["Updating", "Terminating"].includes(String(row.state)) && !isIdle(row)) ?? {},
-          )
-          if (order) order.state = chance.pick(["pending-consumer", "pending-project", "pending-start-date"])
-        },
-      ],
-    ],
-    [
-      4,
-      [
-        "removal asked for, not agreed to",
-        () => {
-          const row = some((row) => isIdle(row) && row.state === "OK")
-          if (row === undefined) return
-          const order = newOrder(world, chance, row, { type: "Terminate", state: "pending-consumer" })
-          changeResource(world, row, { state: "Terminating" })
-          row.order_in_progress = order
-        },
-      ],
-    ],
-    [
-      4,
-      [
-        "other limit asked for, quotas reported before",
-        () => {
-          const row = some((row) => isIdle(row) && row.state === "OK")
-          const before = Number((row?.limits as JsonObject | undefined)?.storage ?? 0)
-          if (row === undefined || before <= 0) return
-          const order = newOrder(world, chance, row, { type: "Update", state: "pending-provider" })
-          order.limits = { storage: before + chance.below(200) }
-          order.attributes = { old_limits: { storage: before } }
-          const reported = {
-            soft_quota_space: before,
-            hard_quota_space: before,
-            soft_quota_inodes: Math.trunc(before * 1_000_000 * 1.33),
-            hard_quota_inodes: before * 2_000_000,
-          }
-          changeResource(world, row, { state: "Updating", options: { ...(row.options as JsonObject), ...reported } })
-          row.order_in_progress = order
-        },
-      ],
-    ],
-    [
-      8,
-      [
-        "removal lost its order",
-        () => {
-          // Rather one that is where another was removed: both may be gone, were it not for the order.
-          const isFit = (row: WaldurRecord) => isIdle(row) && row.state === "OK"
-          const row = some((row) => isFit(row) && String(row.slug).startsWith("soak-")) ?? some(isFit)
-          if (row !== undefined) changeResource(world, row, { state: "Terminating" })
-        },
-      ],
-    ],
-    [
-      4,
-      [
-        "order of a removal ended unseen",
-        () => {
-          const row = some((row) => row.state === "Terminating" && !isIdle(row))
-          const order = orderOf(row ?? {})
-          if (row === undefined || !order) return
-          order.state = "canceled"
-          row.order_in_progress = null
-        },
-      ],
-    ],
-    [6, ["order approved", actOnOrder("pending-provider", "approve_by_provider")]],
-    [3, ["order rejected", actOnOrder("pending-provider", "reject_by_provider")]],
-    [8, ["order done", finishOrder]],
-    [3, ["order done, as Waldur has it", () => sandboxDoes("order-ends")]],
-    [6, ["order ended unseen", () => sandboxDoes("order-ends-unseen")]],
-    [10, ["resource came", comes]],
-    [12, ["hostile record came", hostileComes]],
-    [3, ["hostile record went", hostileGoes]],
-    [
-      3,
-      [
-        "resource went",
-        () => {
-          if (performance.now() - lastCame < apart || world.resources.length < 40) return
-          lastWent = performance.now()
-          sandboxDoes("resource-disappears")
-        },
-      ],
-    ],
-    [
-      3,
-      [
-        "GID told late",
-        () => {
-          const row = some(({ project_slug }) => !world.gids.has(String(project_slug)))
-          made += 1
-          if (row !== undefined) world.gids.set(String(row.project_slug), 60_000 + made)
-        },
-      ],
-    ],
-    [
-      2,
-      [
-        "project renamed",
-        () => {
-          const { project_slug } = chance.pick(ordinary())
-          made += 1
-          for (const row of world.resources) if (row.project_slug === project_slug) row.project_name = `Renamed ${made}`
-        },
-      ],
-    ],
-    [
-      2,
-      [
-        "customer renamed",
-        () => {
-          made += 1
-          renameCustomer(sandbox, String(chance.pick(ordinary()).customer_uuid), `Renamed "${made}" ÄÖ`)
-        },
-      ],
-    ],
+      })
+    }),
+    mutation(6, "limits and state changed", () => sandboxDoes("resource-changes")),
+    mutation(4, "removed or erred", () => {
+      const row = some(isIdle)
+      if (row !== undefined) changeResource(world, row, { state: chance.pick(["Terminated", "Erred"]) })
+    }),
+    mutation(4, "recovered", async () => {
+      const row = some(({ state }) => state === "Erred")
+      if (row !== undefined) await post(`marketplace-provider-resources/${row.uuid}/set_state_ok/`)
+    }),
+    mutation(3, "mount point told", async () => {
+      const row = chance.pick(ordinary())
+      made += 1
+      const { offering_slug: system, provider_slug: tenant, customer_slug: customer } = row
+      const type = (row.attributes as JsonObject).storage_data_type
+      const path = chance.happens(0.2) ? "" : `/${system}/${type}/${tenant}/${customer}/moved-${made}`
+      await post(`marketplace-provider-resources/${row.uuid}/set_backend_id/`, { backend_id: path })
+    }),
+    mutation(8, "order appeared", () => sandboxDoes("order-appears")),
+    mutation(8, "order moved", () => {
+      // An order to create may bring its resource into the list.
+      if (performance.now() - lastWent < apart) return
+      lastCame = performance.now()
+      sandboxDoes("order-moves")
+    }),
+    mutation(3, "order waits for the consumer", () => {
+      const order = orderOf(
+        some((row) => ["Updating", "Terminating"].includes(String(row.state)) && !isIdle(row)) ?? {},
+      )
+      if (order) order.state = chance.pick(["pending-consumer", "pending-project", "pending-start-date"])
+    }),
+    mutation(4, "removal asked for, not agreed to", () => {
+      const row = some((row) => isIdle(row) && row.state === "OK")
+      if (row === undefined) return
+      const order = newOrder(world, chance, row, { type: "Terminate", state: "pending-consumer" })
+      changeResource(world, row, { state: "Terminating" })
+      row.order_in_progress = order
+    }),
+    mutation(4, "other limit asked for, quotas reported before", () => {
+      const row = some((row) => isIdle(row) && row.state === "OK")
+      const before = Number((row?.limits as JsonObject | undefined)?.storage ?? 0)
+      if (row === undefined || before <= 0) return
+      const order = newOrder(world, chance, row, { type: "Update", state: "pending-provider" })
+      order.limits = { storage: before + chance.below(200) }
+      order.attributes = { old_limits: { storage: before } }
+      const reported = {
+        soft_quota_space: before,
+        hard_quota_space: before,
+        soft_quota_inodes: Math.trunc(before * 1_000_000 * 1.33),
+        hard_quota_inodes: before * 2_000_000,
+      }
+      changeResource(world, row, { state: "Updating", options: { ...(row.options as JsonObject), ...reported } })
+      row.order_in_progress = order
+    }),
+    mutation(8, "removal lost its order", () => {
+      // Rather one that is where another was removed: both may be gone, were it not for the order.
+      const isFit = (row: WaldurRecord) => isIdle(row) && row.state === "OK"
+      const row = some((row) => isFit(row) && String(row.slug).startsWith("soak-")) ?? some(isFit)
+      if (row !== undefined) changeResource(world, row, { state: "Terminating" })
+    }),
+    mutation(4, "order of a removal ended unseen", () => {
+      const row = some((row) => row.state === "Terminating" && !isIdle(row))
+      const order = orderOf(row ?? {})
+      if (row === undefined || !order) return
+      order.state = "canceled"
+      row.order_in_progress = null
+    }),
+    mutation(6, "order approved", actOnOrder("pending-provider", "approve_by_provider")),
+    mutation(3, "order rejected", actOnOrder("pending-provider", "reject_by_provider")),
+    mutation(8, "order done", finishOrder),
+    mutation(3, "order done, as Waldur has it", () => sandboxDoes("order-ends")),
+    mutation(6, "order ended unseen", () => sandboxDoes("order-ends-unseen")),
+    mutation(10, "resource came", comes),
+    mutation(12, "hostile record came", hostileComes),
+    mutation(3, "hostile record went", hostileGoes),
+    mutation(3, "resource went", () => {
+      if (performance.now() - lastCame < apart || world.resources.length < 40) return
+      lastWent = performance.now()
+      sandboxDoes("resource-disappears")
+    }),
+    mutation(3, "GID told late", () => {
+      const row = some(({ project_slug }) => !world.gids.has(String(project_slug)))
+      made += 1
+      if (row !== undefined) world.gids.set(String(row.project_slug), 60_000 + made)
+    }),
+    mutation(2, "project renamed", () => {
+      const { project_slug } = chance.pick(ordinary())
+      made += 1
+      for (const row of world.resources) if (row.project_slug === project_slug) row.project_name = `Renamed ${made}`
+    }),
+    mutation(2, "customer renamed", () => {
+      made += 1
+      renameCustomer(sandbox, String(chance.pick(ordinary()).customer_uuid), `Renamed "${made}" ÄÖ`)
+    }),
     // The overlap of two readings does not hide what comes after it.
-    [3, ["an hour passed", () => sandboxDoes("an-hour-passes")]],
+    mutation(3, "an hour passed", () => sandboxDoes("an-hour-passes")),
   ]
 
   /** Does it between two reads of the proxy, if it can; tells whether it may have been in the middle of one. */
@@ -412,9 +330,9 @@ const turnsOf = (around: World) => {
         count(counts, name)
         return
       }
-      const [name, happening] = chance.weighed(happenings)
+      const [name, act] = chance.weighed(mutations)
       const before = history.revision()
-      await history.change(happening)
+      await history.change(act)
       if (history.revision() !== before) count(counts, name)
     },
     end: async (): Promise<void> => {

@@ -1,15 +1,22 @@
 /** Looks at every answer: its status, its age, what it lists, its ETag; keeps what was wrong, and counts. */
 import { createHash } from "node:crypto"
+import {
+  checkList,
+  type Filter,
+  type History,
+  type ListedEntries,
+  type Mismatch,
+  type Oracle,
+  overlaps,
+  type Window,
+} from "@cscs/oracle"
 import type { Upstream } from "@cscs/sandbox"
 import type { Reply } from "./asking.ts"
-import { type History, overlaps } from "./history.ts"
-import { judge, type Listed, type Wrong } from "./judge.ts"
 import type { LogReader } from "./log-reader.ts"
+import { type Counts, count } from "./mutations.ts"
 import { calmAfter, freshFor, longestRefresh, oldestInCalm, staleIfError } from "./pace.ts"
-import type { Filter, Truth, Window } from "./truth.ts"
-import { type Counts, count } from "./world-changes.ts"
 
-export interface WrongAnswer extends Wrong {
+export interface WrongResponse extends Mismatch {
   /** Seconds since the load began. */
   readonly at: number
   readonly asked: string
@@ -21,23 +28,23 @@ export interface Kept {
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly etag: string
-  readonly listed: Listed
+  readonly listed: ListedEntries
 }
 
-export interface Referee {
+export interface Checker {
   /** Counts the status; whether the answer is a 200. Another status than these is wrong. */
   readonly isAnswered: (reply: Reply, ...others: ReadonlyArray<number>) => boolean
   /** The span in which what a reply lists was read, by its `Age`. */
   readonly windowOf: (reply: Reply) => Window
   /** Whether the age of a list is right; not for a walk's later pages, which are as old as its first. */
   readonly age: (reply: Reply) => void
-  readonly list: (reply: Reply, window: Window, listed: Listed) => void
+  readonly list: (reply: Reply, window: Window, listed: ListedEntries) => void
   /** How many entries such a list may have. */
   readonly sizes: (window: Window, filter: Filter) => { readonly least: number; readonly most: number }
   /** One ETag means one body, and of pages the other way round too. */
   readonly etag: (reply: Reply, isPage: boolean) => void
-  readonly wrong: (reply: Reply | undefined, wrong: Wrong) => void
-  readonly wrongs: ReadonlyArray<WrongAnswer>
+  readonly wrong: (reply: Reply | undefined, wrong: Mismatch) => void
+  readonly wrongs: ReadonlyArray<WrongResponse>
   /** Answers by status, and `left` for callers who left. */
   readonly statuses: Counts
   readonly checks: Counts
@@ -62,18 +69,18 @@ const systemOf = (entry: unknown): string => (entry as { storageSystem?: { key?:
 const isToBeActedOn = (entry: unknown, systems: ReadonlyArray<string>): boolean =>
   systems.includes(systemOf(entry)) && Object.keys(entry as object).some((key) => key.endsWith("_url"))
 
-export const refereeOf = (about: {
+export const checkerOf = (about: {
   readonly history: History
-  readonly truth: Truth
-  readonly wasTroubled: (window: Window, upstreams: ReadonlyArray<Upstream>) => boolean
+  readonly oracle: Oracle
+  readonly wasFailing: (window: Window, upstreams: ReadonlyArray<Upstream>) => boolean
   readonly log: Pick<LogReader, "failedAt" | "guardedSince">
   /** Milliseconds that the first refresh took, with nothing to start from. */
   readonly firstRead: number
   readonly begun: number
-}): Referee => {
-  const { history, truth, wasTroubled, firstRead, begun } = about
+}): Checker => {
+  const { history, oracle, wasFailing, firstRead, begun } = about
   const { failedAt, guardedSince } = about.log
-  const wrongs: Array<WrongAnswer> = []
+  const wrongs: Array<WrongResponse> = []
   const statuses: Counts = new Map()
   const checks: Counts = new Map()
   const bodies = new Map<string, string>()
@@ -85,7 +92,7 @@ export const refereeOf = (about: {
   /** The newest list that was shown: when it was read at the latest, and when it was held at the latest. */
   let shown = { takenBy: Number.NEGATIVE_INFINITY, heldBy: Number.NEGATIVE_INFINITY }
 
-  const wrong = (reply: Reply | undefined, found: Wrong): void => {
+  const wrong = (reply: Reply | undefined, found: Mismatch): void => {
     if (wrongs.length >= mostWrongs) return
     const { question, status, header } = reply ?? {}
     wrongs.push({
@@ -158,7 +165,7 @@ export const refereeOf = (about: {
           truth: `${(freshFor + staleIfError) / 1000} s at most`,
         })
       }
-      const isCalm = !wasTroubled({ from: reply.sent - calmAfter, to: reply.came }, ["waldur", "hpcUserApi", "issuer"])
+      const isCalm = !wasFailing({ from: reply.sent - calmAfter, to: reply.came }, ["waldur", "hpcUserApi", "issuer"])
       const listMost = isCalm ? oldestInCalm + refreshInAnswers * slowest : freshFor + staleIfError + longestRefresh
       // A guard ends with the first list after its loss.
       const lasting = guarded.filter(({ until }) => until > reply.came - listMost).map(({ from }) => reply.came - from)
@@ -173,7 +180,7 @@ export const refereeOf = (about: {
       }
     },
     list: (reply, window, listed) => {
-      const verdict = judge(truth, window, listed)
+      const verdict = checkList(oracle, window, listed)
       count(checks, verdict.isExact ? "lists, one right" : "lists, while something changed")
       count(checks, "entries", verdict.entries)
       for (const project of verdict.projects) {
@@ -194,7 +201,7 @@ export const refereeOf = (about: {
       }, toldLate + slowest)
     },
     sizes: (window, filter) => {
-      const places = truth.places(window, filter)
+      const places = oracle.places(window, filter)
       return { least: places.filter(({ isOptional }) => !isOptional).length, most: places.length }
     },
     etag: (reply, isPage) => {

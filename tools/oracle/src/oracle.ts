@@ -3,21 +3,21 @@
  * changed in that span there is one list only; where something did, a place may be taken or not, and in one of several
  * ways, since Waldur is not read in one moment.
  */
-import type { Facts } from "./facts.ts"
-import { type History, type KnownGid, type Loss, type Named, overlaps, type Past } from "./history.ts"
-import { askAgainAfter, fullRefreshEvery } from "./pace.ts"
+
 import {
   customerEntry,
   dashed,
+  expectedEntry,
   isBeingRemoved,
   isHeldBack,
   mountPointOf,
-  resourceEntry,
   stateSeen,
   statusIn,
   systems,
   tenantEntry,
-} from "./true-entry.ts"
+} from "./expected-entry.ts"
+import type { Facts } from "./facts.ts"
+import { type History, type KnownGid, type Loss, type Named, overlaps, type Past } from "./history.ts"
 
 /** The list is no older than `from` and was there at `to`, by `performance.now()`. */
 export interface Window {
@@ -43,12 +43,24 @@ export interface Place {
   readonly projectSlug: string | undefined
 }
 
-export interface Truth {
+export interface Oracle {
   readonly places: (window: Window, filter: Filter) => ReadonlyArray<Place>
 }
 
-/** @param isTroubled whether the HPC User API or its issuer could not be asked at some time in the window */
-export const truthOf = (history: History, api: string, isTroubled: (window: Window) => boolean): Truth => {
+/**
+ * @param about.api Waldur's address, with `/api/`
+ * @param about.fullRefreshEvery, about.askAgainAfter the proxy's own times in milliseconds: between two reads of all of Waldur,
+ *   and until the HPC User API is asked again for a project that it does not know
+ * @param about.wasFailing whether the HPC User API or its issuer could not be asked at some time in the window
+ */
+export const oracleOf = (about: {
+  readonly history: History
+  readonly api: string
+  readonly fullRefreshEvery: number
+  readonly askAgainAfter: number
+  readonly wasFailing: (window: Window) => boolean
+}): Oracle => {
+  const { history, api, fullRefreshEvery, askAgainAfter, wasFailing } = about
   let sorted: ReadonlyArray<Past> = []
   const pastsInOrder = () => {
     if (sorted.length !== history.pasts.size) sorted = [...history.pasts.values()].sort(byPlace)
@@ -61,7 +73,7 @@ export const truthOf = (history: History, api: string, isTroubled: (window: Wind
 
   const isGidSure = (gid: KnownGid, window: Window): boolean =>
     window.from >= gid.provenAt ||
-    (window.from >= gid.from + (gid.isLate ? askAgainAfter + 2000 : 0) && !isTroubled(window))
+    (window.from >= gid.from + (gid.isLate ? askAgainAfter + 2000 : 0) && !wasFailing(window))
 
   /** A guard's entries are as old as the list says, so that a loss which they outlast is in its window. */
   const lossesIn = ({ place }: Past, { from, to }: Window) =>
@@ -240,11 +252,11 @@ export const keyOf = (itemId: string, { offeringSlug, dataType }: Pick<Facts, "o
 
 /** Encoded once for each way in which it is asked for. */
 const encodedBefore = new WeakMap<Facts, Map<string, string>>()
-const encoded = (facts: Facts, around: Parameters<typeof resourceEntry>[1]): string => {
+const encoded = (facts: Facts, around: Parameters<typeof expectedEntry>[1]): string => {
   const known = encodedBefore.get(facts) ?? new Map<string, string>()
   encodedBefore.set(facts, known)
   const key = `${around.isKept} ${around.projectName}`
-  const text = known.get(key) ?? resourceEntry(facts, around)
+  const text = known.get(key) ?? expectedEntry(facts, around)
   known.set(key, text)
   return text
 }

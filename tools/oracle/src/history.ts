@@ -2,8 +2,8 @@
  * What was true in the sandbox's world, and when: every version of every resource, of names, GIDs and roles. Times are
  * `performance.now()`. A change takes a moment, and in it both the old and the new are true.
  */
-import type { Json, JsonObject, World } from "@cscs/sandbox"
-import type { Facts, HostileRecord, OrderFacts } from "./facts.ts"
+import type { World } from "@cscs/sandbox"
+import { type Facts, factsOf, type HostileRecord } from "./facts.ts"
 
 /** From when to when something was true; `until` is infinite while it is. */
 export interface Span {
@@ -60,7 +60,7 @@ export interface History {
   /** Grows with every change. */
   readonly revision: () => number
   /** Lets something happen to the world, and notes what is different then. One after the other, never two at once. */
-  readonly change: (happening: () => void | Promise<void>) => Promise<void>
+  readonly change: (mutation: () => void | Promise<void>) => Promise<void>
   /** A system loses its records until `regained` is called. */
   readonly lose: (offeringSlug: string, isTorn: boolean) => { readonly regained: (isTorn: boolean) => void }
 }
@@ -137,9 +137,9 @@ export const historyOf = (world: World): History => {
     losses,
     expectHostile: (uuid, record) => void hostile.set(uuid, record),
     revision: () => revision,
-    change: async (happening) => {
+    change: async (mutation) => {
       const before = performance.now()
-      await happening()
+      await mutation()
       note(before, performance.now())
       revision += 1
     },
@@ -155,47 +155,5 @@ export const historyOf = (world: World): History => {
         },
       }
     },
-  }
-}
-
-const objectOf = (value: Json | undefined): JsonObject | undefined =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined
-
-const factsOf = (row: JsonObject, hostile: HostileRecord | undefined): Facts => {
-  const order = objectOf(row.order_in_progress)
-  const attributes = objectOf(row.attributes)
-  return {
-    uuid: String(row.uuid),
-    slug: String(row.slug),
-    offeringUuid: String(row.offering_uuid),
-    offeringSlug: String(row.offering_slug),
-    providerSlug: String(row.provider_slug),
-    providerName: String(row.provider_name),
-    customerUuid: String(row.customer_uuid),
-    customerSlug: String(row.customer_slug),
-    projectSlug: String(row.project_slug),
-    dataType: String(attributes?.storage_data_type),
-    created: String(row.created),
-    state: String(row.state),
-    permissions: String(attributes?.permissions),
-    limits: { ...objectOf(row.limits) },
-    options: { ...objectOf(row.options) },
-    // A hostile one gives no path to serve.
-    backendId: hostile === undefined ? String(row.backend_id) : "",
-    order: order === undefined ? undefined : orderOf(order),
-    hostile,
-  }
-}
-
-const orderOf = (order: JsonObject): OrderFacts => {
-  const attributes = objectOf(order.attributes)
-  return {
-    uuid: String(order.uuid),
-    type: String(order.type),
-    state: String(order.state),
-    limits: { ...objectOf(order.limits) },
-    oldLimits: { ...objectOf(attributes?.old_limits) },
-    oldOptions: { ...objectOf(attributes?.old_options) },
-    newOptions: { ...objectOf(attributes?.new_options) },
   }
 }

@@ -1,14 +1,14 @@
 /** Faults of the upstreams that come and go. */
+
+import { overlaps, type Span, type Window } from "@cscs/oracle"
 import type { Fault, Sandbox, Upstream } from "@cscs/sandbox"
 import type { Chance } from "./chance.ts"
-import { overlaps, type Span } from "./history.ts"
+import { type Counts, count } from "./mutations.ts"
 import { pause } from "./pause.ts"
-import type { Window } from "./truth.ts"
-import { type Counts, count } from "./world-changes.ts"
 
-export interface Weather {
+export interface FaultInjection {
   /** Whether a fault of one of these upstreams was set at some time in the window. */
-  readonly wasTroubled: (window: Window, upstreams: ReadonlyArray<Upstream>) => boolean
+  readonly wasFailing: (window: Window, upstreams: ReadonlyArray<Upstream>) => boolean
   /** Requests that faults have struck, by upstream and kind. */
   readonly struck: () => Counts
   /** Lets faults come and go until `stop`; resolves when all are healed. */
@@ -57,7 +57,7 @@ const waldurPaths = [
   /\/customers\/$/,
 ]
 
-export const weatherOf = (sandbox: Sandbox, chance: Chance, seconds: number): Weather => {
+export const faultInjection = (sandbox: Sandbox, chance: Chance, seconds: number): FaultInjection => {
   const spans: Array<Span & { readonly upstream: Upstream }> = []
   const counts: Counts = new Map()
   const begun = performance.now()
@@ -109,7 +109,7 @@ export const weatherOf = (sandbox: Sandbox, chance: Chance, seconds: number): We
   }
 
   return {
-    wasTroubled: ({ from, to }, upstreams) =>
+    wasFailing: ({ from, to }, upstreams) =>
       spans.some((span) => upstreams.includes(span.upstream) && overlaps(span, from, to)),
     struck: () => counts,
     change: async (stop) => {

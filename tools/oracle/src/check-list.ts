@@ -1,8 +1,8 @@
 /** Whether an answer is right. Says nothing where it is, and what is wrong with it where it is not. */
-import type { Filter, Place, Truth, Window } from "./truth.ts"
+import type { Filter, Oracle, Place, Window } from "./oracle.ts"
 
 /** A page of a list, or a whole list. */
-export interface Listed {
+export interface ListedEntries {
   readonly entries: ReadonlyArray<unknown>
   readonly filter: Filter
   /** Entries before these, and how many there are in all; `undefined` for a list that is whole. */
@@ -10,15 +10,15 @@ export interface Listed {
 }
 
 /** What is wrong with an answer. */
-export interface Wrong {
+export interface Mismatch {
   readonly what: string
   /** What came, and what was true. */
   readonly came?: unknown
   readonly truth?: unknown
 }
 
-export interface Judgement {
-  readonly wrong: Wrong | undefined
+export interface Verdict {
+  readonly wrong: Mismatch | undefined
   /** Whether only one list could be right: nothing had changed in the window. */
   readonly isExact: boolean
   readonly entries: number
@@ -26,8 +26,8 @@ export interface Judgement {
   readonly projects: ReadonlySet<string>
 }
 
-export const judge = (truth: Truth, window: Window, listed: Listed): Judgement => {
-  const places = truth.places(window, listed.filter)
+export const checkList = (oracle: Oracle, window: Window, listed: ListedEntries): Verdict => {
+  const places = oracle.places(window, listed.filter)
   const projects = new Set<string>()
   return {
     wrong: fault(places, listed, projects),
@@ -37,7 +37,11 @@ export const judge = (truth: Truth, window: Window, listed: Listed): Judgement =
   }
 }
 
-const fault = (places: ReadonlyArray<Place>, { entries, page }: Listed, projects: Set<string>): Wrong | undefined => {
+const fault = (
+  places: ReadonlyArray<Place>,
+  { entries, page }: ListedEntries,
+  projects: Set<string>,
+): Mismatch | undefined => {
   const indexes = new Map(places.map(({ key }, index) => [key, index]))
   const required = requiredBefore(places)
   let last = -1

@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto"
 import type { Json, JsonObject } from "@cscs/sandbox"
+import { v5 } from "uuid"
 import type { Facts, OrderFacts } from "./facts.ts"
 
 export const systems = ["capstor", "vast", "iopsstor"] as const
@@ -39,24 +40,9 @@ export const isBeingRemoved = (state: string): boolean => state === "Terminating
 
 export const dashed = (uuid: string): string => uuid.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
 
-const ids = new Map<string, string>()
-
 /** UUID version 5 of `scope:name` in the OID namespace. */
-const namedUuid = (scope: string, name: string): string => {
-  const text = `${scope}:${name}`
-  const known = ids.get(text)
-  if (known !== undefined) return known
-  const bytes = createHash("sha1")
-    .update(Buffer.from("6ba7b8129dad11d180b400c04fd430c8", "hex"))
-    .update(text)
-    .digest()
-    .subarray(0, 16)
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x50
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
-  const id = dashed(bytes.toString("hex"))
-  ids.set(text, id)
-  return id
-}
+const namedUuid = (scope: string, name: string): string => v5(`${scope}:${name}`, oidNamespace)
+const oidNamespace = "6ba7b812-9dad-11d1-80b4-00c04fd430c8"
 
 const nameOf = (scope: string, name: string) => ({
   itemId: namedUuid(scope, name),
@@ -123,7 +109,7 @@ export interface Surroundings {
 }
 
 /** The entry of a resource that the provider sees. */
-export const resourceEntry = (facts: Facts, around: Surroundings): string => {
+export const expectedEntry = (facts: Facts, around: Surroundings): string => {
   const state = stateSeen(facts) ?? ""
   const status = statusIn(state)
   const { order } = facts
