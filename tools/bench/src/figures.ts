@@ -13,7 +13,7 @@ const withCommas = (digits: number) => (value: number) =>
 export const whole = withCommas(0)
 export const oneDecimal = withCommas(1)
 export const twoDecimals = withCommas(2)
-export const threeDecimals = withCommas(3)
+const threeDecimals = withCommas(3)
 
 /** Seconds from milliseconds. */
 export const seconds = (milliseconds: number): string =>

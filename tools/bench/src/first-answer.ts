@@ -31,8 +31,7 @@ export interface FirstAnswer {
   readonly inProcess: number
 }
 
-export const nameOf = ({ latencyMs, realPace }: Distance): string =>
-  realPace ? "at a real Waldur's pace" : `${latencyMs} ms`
+const nameOf = ({ latencyMs, realPace }: Distance): string => (realPace ? "at a real Waldur's pace" : `${latencyMs} ms`)
 
 interface Took {
   readonly fromSpawn: number

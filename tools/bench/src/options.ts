@@ -2,7 +2,7 @@
 import { resolve } from "node:path"
 import { parseArgs } from "node:util"
 
-export const questions = ["first-answer", "warm", "refresh", "walk", "upstream", "changes", "memory", "soak"] as const
+const questions = ["first-answer", "warm", "refresh", "walk", "upstream", "changes", "memory", "soak"] as const
 export type Question = (typeof questions)[number]
 
 export interface Options {

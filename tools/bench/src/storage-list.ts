@@ -41,7 +41,7 @@ export const firstAnswer = async (url: string, giveUpAfterMs = patienceMs): Prom
   throw new Error(`${url} does not answer: ${last}`)
 }
 
-export interface Entry {
+interface Entry {
   readonly itemId: string
   readonly status: string
 }

@@ -1,10 +1,10 @@
 /**
- * Judges what the documents point at: files and headings behind relative links, and in blocks of shell commands the scripts,
- * files, subcommands and flags that they name. Ends with exit code 1 where something is not there.
+ * Checks the shell commands in the documents: the scripts, files, subcommands and flags that they name exist. (Their links
+ * are checked by remark-validate-links, in `lint` too.) Ends with exit code 1 if something does not exist.
  */
 import { execFileSync } from "node:child_process"
 import { existsSync, globSync, readFileSync } from "node:fs"
-import { dirname, join, normalize } from "node:path"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("../../..", import.meta.url))
@@ -15,29 +15,6 @@ const documents = globSync("**/*.md", {
 const text = (path: string): string => readFileSync(join(root, path), "utf8")
 
 const problems: Array<string> = []
-
-/** The anchors that GitHub makes of headings. */
-const anchorsOf = (path: string): ReadonlySet<string> =>
-  new Set(
-    [...text(path).matchAll(/^#{1,6} (.+)$/gm)].map(([, heading = ""]) =>
-      heading
-        .toLowerCase()
-        .replaceAll(/[^\p{L}\p{N} _-]/gu, "")
-        .replaceAll(" ", "-"),
-    ),
-  )
-
-const checkLinks = (document: string) => {
-  const prose = text(document).replaceAll(/```[\s\S]*?```/g, "")
-  for (const [, target = ""] of prose.matchAll(/\]\(([^()\s]+)\)/g)) {
-    if (/^[a-z]+:/.test(target)) continue
-    const [path = "", anchor] = target.split("#")
-    const file = path === "" ? document : normalize(join(dirname(document), path))
-    if (!existsSync(join(root, file))) problems.push(`${document}: ${target} is not there`)
-    else if (anchor !== undefined && !anchorsOf(file).has(anchor))
-      problems.push(`${document}: ${target} has no such heading`)
-  }
-}
 
 const scriptsOf = (manifest: string): ReadonlySet<string> =>
   new Set(Object.keys(JSON.parse(text(manifest)).scripts ?? {}))
@@ -90,7 +67,6 @@ const checkCommand = (document: string, line: string) => {
 }
 
 for (const document of documents) {
-  checkLinks(document)
   for (const [, block = ""] of text(document).matchAll(/```(?:bash|sh|shell|console)\n([\s\S]*?)```/g)) {
     for (const line of block.replaceAll(/\\\n\s*/g, " ").split("\n")) checkCommand(document, line)
   }

@@ -2,6 +2,7 @@ import { readdir, readFile, writeFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { sandboxEnvironment, startProxy } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
+import stringify from "json-stringify-pretty-compact"
 
 /**
  * Writes the JSON examples of docs/ as the real proxy gives them over the sandbox; with `--check` only sees whether they
@@ -60,28 +61,12 @@ const exampleOf = async (what: string): Promise<Json> => {
   }
 }
 
-const lineLength = 110
-
-/** As people write JSON: what fits on a line stands on one. */
-const laidOut = (value: Json, indent = ""): string => {
-  const flat = JSON.stringify(value)
-    // safe-regex: JSON has no text without an end
-    .replaceAll(/("(?:[^"\\]|\\.)*")|([:,])/g, (_, text, mark) => text ?? `${mark} `)
-    // safe-regex: JSON has no text without an end
-    .replaceAll(/("(?:[^"\\]|\\.)*")|([{}])/g, (_, text, brace) => text ?? (brace === "{" ? "{ " : " }"))
-    .replaceAll("{  }", "{}")
-  if (indent.length + flat.length <= lineLength || typeof value !== "object" || value === null) return flat
-  const deeper = `${indent}  `
-  const parts = Array.isArray(value)
-    ? value.map((one) => laidOut(one, deeper))
-    : Object.entries(value).map(([name, one]) => `${JSON.stringify(name)}: ${laidOut(one, deeper)}`)
-  const [open, close] = Array.isArray(value) ? ["[", "]"] : ["{", "}"]
-  return `${open}\n${parts.map((part) => deeper + part).join(",\n")}\n${indent}${close}`
-}
+/** What fits on a line of so many characters stands on one. */
+const maxLength = 128
 
 /** Ports differ from run to run, and versions from release to release; the world is the same. */
 const shown = (value: Json): string =>
-  laidOut(typeof value?.version === "string" ? { ...value, version: "…" } : value).replaceAll(
+  stringify(typeof value?.version === "string" ? { ...value, version: "…" } : value, { maxLength }).replaceAll(
     new URL(sandbox.waldur.url).origin,
     "https://waldur.example.org",
   )

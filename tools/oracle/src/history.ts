@@ -12,7 +12,7 @@ export interface Span {
 }
 
 /** `undefined` while there is no such resource. */
-export interface Version extends Span {
+interface Version extends Span {
   readonly facts: Facts | undefined
 }
 

@@ -247,7 +247,7 @@ const isWanted = (place: Facts, { storage_system, data_type }: Filter): boolean 
 const passes = (facts: Facts, { state, status }: Filter): boolean =>
   (!state || facts.state === state) && (!status || statusIn(stateSeen(facts) ?? "") === status)
 
-export const keyOf = (itemId: string, { offeringSlug, dataType }: Pick<Facts, "offeringSlug" | "dataType">): string =>
+const keyOf = (itemId: string, { offeringSlug, dataType }: Pick<Facts, "offeringSlug" | "dataType">): string =>
   `${itemId} ${offeringSlug} ${dataType}`
 
 /** Encoded once for each way in which it is asked for. */

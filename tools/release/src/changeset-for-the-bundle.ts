@@ -4,6 +4,7 @@
  * bundle and none names the process, one is added that moves the process by a patch.
  */
 import { globSync, readFileSync, writeFileSync } from "node:fs"
+import { readChangesets } from "@changesets/read"
 
 const BUNDLE = "@cscs/storage-proxy"
 
@@ -32,11 +33,7 @@ const add = (names: ReadonlyArray<string>): void => {
 add(Object.keys(manifests.get(BUNDLE)?.devDependencies ?? {}))
 if (bundled.size === 0) throw new Error(`${BUNDLE} has none of our packages in it: this script is out of date`)
 
-const named = globSync(".changeset/*.md").flatMap((path) => {
-  const [, head = ""] = /^---\n([\s\S]*?)^---$/m.exec(readFileSync(path, "utf8")) ?? []
-  // safe-regex: a changeset of ours
-  return [...head.matchAll(/^["']?([^"':]+)["']?: *(?:major|minor|patch)$/gm)].map(([, name = ""]) => name)
-})
+const named = (await readChangesets(process.cwd())).flatMap(({ releases }) => releases.map(({ name }) => name))
 const changed = [...bundled].filter((name) => named.includes(name)).sort()
 if (changed.length > 0 && !named.includes(BUNDLE)) {
   writeFileSync(".changeset/bundled.md", `---\n"${BUNDLE}": patch\n---\n\nHas in it the new ${changed.join(", ")}.\n`)

@@ -22,7 +22,7 @@ export interface Packument {
   readonly versions: Readonly<Record<string, PublishedManifest>>
 }
 
-export interface PublishedManifest {
+interface PublishedManifest {
   readonly dependencies?: Readonly<Record<string, string>>
   readonly dist: { readonly tarball: string; readonly integrity: string }
 }
