@@ -1,12 +1,9 @@
 import { execFileSync } from "node:child_process"
 import { existsSync } from "node:fs"
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises"
-import { homedir } from "node:os"
+import { readFile, writeFile } from "node:fs/promises"
 import { delimiter, join } from "node:path"
+import { cachedFolder } from "@cscs/harness"
 import { readYaml } from "./read-yaml.ts"
-
-/** Nothing of it lies in the repository, and a second run fetches nothing. */
-const cache = join(homedir(), ".cache", "cscs-storage-proxy", "deploy-checks")
 
 /** Kubernetes as old as the chart allows, and as new as there are schemas. */
 export const KUBERNETES_VERSIONS = ["1.30.0", "1.37.0"]
@@ -19,24 +16,12 @@ const found = (command: string, ...places: ReadonlyArray<string>): string | unde
 const python = found("python3")
 export const systemdAnalyze = found("systemd-analyze")
 
-/** Makes a directory of the cache once: whole or not at all. Undefined, with a line that says so, where it cannot be had. */
-const once = async (name: string, make: (directory: string) => Promise<void> | void): Promise<string | undefined> => {
-  const directory = join(cache, name)
-  if (existsSync(directory)) return directory
-  const unfinished = `${directory}.${process.pid}.tmp`
-  console.log(`      fetching ${name}`)
-  try {
-    await mkdir(unfinished, { recursive: true })
-    await make(unfinished)
-    await rename(unfinished, directory)
-    return directory
-  } catch (error) {
-    console.log(`      ${name} cannot be had here: ${error instanceof Error ? error.message.slice(0, 500) : error}`)
-    await rm(unfinished, { recursive: true, force: true })
-    // Another run can have been quicker.
-    return existsSync(directory) ? directory : undefined
-  }
-}
+/** Makes a folder of the cache once; `undefined`, with a line that says so, if it cannot be had. */
+const once = (name: string, make: (folder: string) => Promise<void> | void): Promise<string | undefined> =>
+  cachedFolder(`deploy-checks/${name}`, make).catch((error: Error) => {
+    console.log(`      ${name} cannot be had here: ${error.message.slice(0, 500)}`)
+    return undefined
+  })
 
 /** This machine's, else one of PyPI: what distributions ship is often too old for these programs. */
 const goCommand = async (): Promise<string | undefined> => {

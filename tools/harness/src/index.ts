@@ -1,5 +1,6 @@
 /** The processes that tools and tests start: the proxy, from its sources or as it is built for the image, and what runs beside it. */
 export { type BuiltProxy, buildProxy } from "./built-proxy.ts"
+export { cachedFolder } from "./cached-folder.ts"
 export { type Instruction, imageEnvironment, stagesOf, wordsOf } from "./dockerfile.ts"
 export { freePort } from "./free-port.ts"
 export { type LogLine, parseLogLine } from "./log-line.ts"

@@ -1,31 +1,14 @@
-import { existsSync } from "node:fs"
-import { mkdir, rename, rm, writeFile } from "node:fs/promises"
-import { homedir } from "node:os"
+import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { run } from "@cscs/harness"
+import { cachedFolder, run } from "@cscs/harness"
 import { cleanEnvironment } from "./environment.ts"
 
-/** Nothing of it lies in the repository, and a second run fetches nothing. */
-const cache = join(homedir(), ".cache", "cscs-storage-proxy", "release-rehearsal")
-
-/** A folder with these packages of npm installed. Made once: whole or not at all. */
-const installed = async (name: string, manifest: object, ...flags: ReadonlyArray<string>): Promise<string> => {
-  const folder = join(cache, name)
-  if (existsSync(folder)) return folder
-  console.log(`      fetching ${name}`)
-  const unfinished = `${folder}.${process.pid}.tmp`
-  await mkdir(unfinished, { recursive: true })
-  try {
-    await writeFile(join(unfinished, "package.json"), JSON.stringify({ private: true, ...manifest }))
-    await run("npm", ["install", "--no-audit", "--no-fund", ...flags], { cwd: unfinished, env: cleanEnvironment })
-    await rename(unfinished, folder)
-  } catch (error) {
-    await rm(unfinished, { recursive: true, force: true })
-    // Another run can have been quicker.
-    if (!existsSync(folder)) throw error
-  }
-  return folder
-}
+/** A folder with these packages of npm installed. */
+const installed = (name: string, manifest: object, ...flags: ReadonlyArray<string>): Promise<string> =>
+  cachedFolder(`release-rehearsal/${name}`, async (folder) => {
+    await writeFile(join(folder, "package.json"), JSON.stringify({ private: true, ...manifest }))
+    await run("npm", ["install", "--no-audit", "--no-fund", ...flags], { cwd: folder, env: cleanEnvironment })
+  })
 
 /** The script that starts Verdaccio. It brings 320 packages along: too many for the workspace itself. */
 export const verdaccio = async (): Promise<string> => {
