@@ -1,4 +1,4 @@
-import { LogThreshold, loadSettings, masker, type ProxySettings, secretsIn } from "@cscs/proxy-server"
+import { type LogEvent, LogThreshold, loadSettings, masker, type ProxySettings, secretsIn } from "@cscs/proxy-server"
 import { Effect, Layer, Logger, LogLevel, Option, References } from "effect"
 import { Flag, GlobalFlag } from "effect/cli"
 import { jsonLine, type MaskText, terminalLine } from "./log-lines.ts"
@@ -78,7 +78,7 @@ const standardError = Effect.fnUntraced(function* (text: MaskText) {
       message: "Log lines were dropped",
       level: "WARN",
       timestamp: new Date().toISOString(),
-      annotations: { lines },
+      annotations: { event: "log-lines-dropped" satisfies LogEvent, lines },
     }),
   )
   return Logger.map(line, write)

@@ -1,3 +1,4 @@
+import { logEvent } from "@cscs/proxy-server"
 import { Cause, Effect } from "effect"
 import { Telemetry } from "./telemetry/telemetry.ts"
 
@@ -13,7 +14,9 @@ export const lastWords = Effect.gen(function* () {
     if (hasBegun) return process.exit(1)
     hasBegun = true
     const fault = Cause.die(presentable(thrown, scrub))
-    Effect.runForkWith(context)(Effect.andThen(Effect.logFatal(what, fault), end)).addObserver(() => process.exit(1))
+    Effect.runForkWith(context)(
+      Effect.andThen(Effect.logFatal(what, fault).pipe(logEvent("crashed")), end),
+    ).addObserver(() => process.exit(1))
   }
   const exception = dieOf("Uncaught exception")
   const rejection = dieOf("Unhandled rejection")

@@ -1,6 +1,12 @@
 import { closeSync, openSync } from "node:fs"
 import { stat } from "node:fs/promises"
-import { type ConfigurationInvalid, type ProxySettings, type RotatingSettings, Snapshots } from "@cscs/proxy-server"
+import {
+  type ConfigurationInvalid,
+  logEvent,
+  type ProxySettings,
+  type RotatingSettings,
+  Snapshots,
+} from "@cscs/proxy-server"
 import { Effect, Queue } from "effect"
 
 /** Milliseconds between two looks at the files of secrets: a few calls of stat(2), so that a new secret counts within seconds. */
@@ -34,12 +40,14 @@ export const rereadSettings = Effect.fnUntraced(function* (options: {
     setLogLevel(later.logLevel)
     files = later.secretFiles
     yield* Effect.logInfo(`Secrets re-read: ${secrets.length} changed`).pipe(
+      logEvent("secrets-reread"),
       Effect.annotateLogs({ reason, changed: secrets.join(", "), log_level: later.logLevel }),
     )
     const news = later.warnings.filter((warning) => !rotating.settings.warnings.includes(warning))
-    for (const warning of news) yield* Effect.logWarning(warning)
+    for (const warning of news) yield* Effect.logWarning(warning).pipe(logEvent("configuration-warning"))
     if (needRestart.length > 0) {
       yield* Effect.logWarning("Settings changed that count from the next start on").pipe(
+        logEvent("restart-needed"),
         Effect.annotateLogs({ settings: needRestart.join(", ") }),
       )
     }
@@ -49,6 +57,7 @@ export const rereadSettings = Effect.fnUntraced(function* (options: {
     Effect.catchTag(reread(reason), "ConfigurationInvalid", (error) => {
       rotating.refuse(error.problems.map(({ path }) => path))
       return Effect.logError("The configuration was read again and refused; what counted before goes on").pipe(
+        logEvent("configuration-refused"),
         Effect.annotateLogs({ reason, problems: error.message }),
       )
     })

@@ -1,5 +1,5 @@
 import { createServer, type Server } from "node:http"
-import { Gauges, Lifecycle, makeApp, proxyLayer, rotatingSettings, Snapshots } from "@cscs/proxy-server"
+import { Gauges, Lifecycle, logEvent, makeApp, proxyLayer, rotatingSettings, Snapshots } from "@cscs/proxy-server"
 import { getRequestListener } from "@hono/node-server"
 import { Cause, Data, Effect, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
@@ -108,7 +108,7 @@ const httpServer = (host: string, port: number, reread: ReturnType<typeof reread
       // Released before the server: readiness turns first.
       yield* Effect.addFinalizer(() =>
         Effect.andThen(
-          Effect.logInfo("Stopping"),
+          Effect.logInfo("Stopping").pipe(logEvent("stopping")),
           Effect.sync(() => {
             stop()
             readers.stop()
@@ -117,7 +117,8 @@ const httpServer = (host: string, port: number, reread: ReturnType<typeof reread
       )
       const address = server.address()
       const shown = typeof address === "object" && address !== null ? address.port : port
-      yield* Effect.logInfo(`Serving at http://${host.includes(":") ? `[${host}]` : host}:${shown}`)
+      const url = `http://${host.includes(":") ? `[${host}]` : host}:${shown}`
+      yield* Effect.logInfo(`Serving at ${url}`).pipe(logEvent("listening"), Effect.annotateLogs({ url }))
     }),
   )
 
@@ -154,16 +155,23 @@ export const serve = Command.make(
     const telemetry = telemetryFor(settings)
     const { effective } = settings
     const configuration = Effect.logInfo("Configuration").pipe(
+      logEvent("configuration"),
       Effect.annotateLogs(
         Object.fromEntries(effective.map(({ path, value, source }) => [path, `${value} (${source})`])),
       ),
     )
-    const said = Effect.forEach(settings.warnings, (warning) => Effect.logWarning(warning), { discard: true })
+    const said = Effect.forEach(
+      settings.warnings,
+      (warning) => Effect.logWarning(warning).pipe(logEvent("configuration-warning")),
+      { discard: true },
+    )
     yield* configuration.pipe(
       Effect.andThen(said),
       Effect.andThen(lastWords),
       Effect.andThen(Layer.launch(httpServer(host, port, reread).pipe(Layer.provide(proxyLayer(settings))))),
-      Effect.tapCauseIf(Cause.hasDies, (cause) => Effect.logFatal("Ended unexpectedly", cause)),
+      Effect.tapCauseIf(Cause.hasDies, (cause) =>
+        Effect.logFatal("Ended unexpectedly", cause).pipe(logEvent("crashed")),
+      ),
       Effect.scoped,
       Effect.catchDefect(() => Effect.fail(new EndedUnexpectedly())),
       Effect.provide(telemetry),

@@ -43,7 +43,7 @@ describe("a Redis", () => {
     for (const one of replicas) {
       expect(await one.metric("shared_cache_up")).toBe(0)
       // Said once, not with each refresh.
-      expect(one.log().match(/The shared cache fails/g)?.length).toBe(1)
+      expect(one.log().match(/"event":"shared-cache-unavailable"/g)?.length).toBe(1)
     }
     await redis.start()
     await sharing(replicas)
@@ -164,7 +164,7 @@ describe("a Redis", () => {
     await redis.each("*:chunk:*", "redis.call('del', key)")
     const late = await aReplica(sandbox, { url })
     expect((await late.list()).status).toBe(200)
-    for (const one of [...replicas, late]) expect(one.log()).not.toContain("The shared cache fails")
+    for (const one of [...replicas, late]) expect(one.log()).not.toContain('"event":"shared-cache-unavailable"')
     expect(await redis.say("ACL", "LOG")).not.toMatch(/reason\ncommand\n/)
   })
 

@@ -1,9 +1,15 @@
-import { type ChildProcess, spawn } from "node:child_process"
-import { once } from "node:events"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { setTimeout as turn } from "node:timers/promises"
+import * as harness from "@cscs/harness"
+import {
+  type ProxyOptions,
+  type RunningProxy,
+  type SpawnedProxy,
+  sandboxEnvironment,
+  spawnProxy,
+  startProxy,
+} from "@cscs/harness"
 import { buildWorld, type Sandbox, type SandboxOptions, startSandbox } from "@cscs/sandbox"
 import { inject, onTestFinished } from "vitest"
 
@@ -25,17 +31,8 @@ export const aDirectory = async (): Promise<string> => {
   return directory
 }
 
-/** A configuration for the sandbox as environment variables. */
-export const environmentOf = ({ waldur, hpcUserApi }: Sandbox): Record<string, string> => ({
-  WALDUR_API_URL: waldur.url,
-  WALDUR_API_TOKEN: waldur.token,
-  STORAGE_SYSTEMS: '{"capstor":"capstor","vast":"vast","iopsstor":"iopsstor"}',
-  DISABLE_AUTH: "true",
-  HPC_USER_API_URL: hpcUserApi.url,
-  HPC_USER_CLIENT_ID: hpcUserApi.clientId,
-  HPC_USER_CLIENT_SECRET: hpcUserApi.clientSecret,
-  HPC_USER_OIDC_TOKEN_URL: hpcUserApi.tokenUrl,
-})
+/** A configuration for the sandbox as environment variables, without authentication. */
+export const environmentOf = (sandbox: Sandbox): Record<string, string> => sandboxEnvironment(sandbox)
 
 /** A configuration file for the sandbox; `more` is laid over it. Returns its path. */
 export const aFile = async (sandbox: Sandbox, more: object = {}): Promise<string> => {
@@ -58,40 +55,25 @@ export const aFile = async (sandbox: Sandbox, more: object = {}): Promise<string
   return path
 }
 
-export interface Running {
-  readonly child: ChildProcess
-  readonly stdout: () => string
-  readonly stderr: () => string
-  /** Exit code, or the signal that ended it. */
-  readonly ended: Promise<number | string>
+export type Running = SpawnedProxy
+
+interface Options {
+  readonly environment?: Record<string, string>
+  readonly directory?: string
 }
 
+const about = async (args: ReadonlyArray<string>, { environment, directory }: Options): Promise<ProxyOptions> => ({
+  main,
+  args,
+  directory: directory ?? (await aDirectory()),
+  environment: { NO_COLOR: "1", NODE_COMPILE_CACHE: compileCache, ...environment },
+})
+
 /** The real executable, bundled. It ends with the test. */
-export const run = async (
-  args: ReadonlyArray<string>,
-  options: { readonly environment?: Record<string, string>; readonly directory?: string } = {},
-): Promise<Running> => {
-  const child = spawn(process.execPath, [main, ...args], {
-    cwd: options.directory ?? (await aDirectory()),
-    // Nothing of this process's own environment: it may hold variables of the proxy.
-    env: { PATH: process.env.PATH ?? "", NO_COLOR: "1", NODE_COMPILE_CACHE: compileCache, ...options.environment },
-    stdio: ["ignore", "pipe", "pipe"],
-  })
-  let stdout = ""
-  let stderr = ""
-  child.stdout.setEncoding("utf8").on("data", (text) => {
-    stdout += text
-  })
-  child.stderr.setEncoding("utf8").on("data", (text) => {
-    stderr += text
-  })
-  // "close", not "exit": only then has all output been read.
-  const ended = once(child, "close").then(([code, signal]) => (code ?? signal) as number | string)
-  onTestFinished(async () => {
-    child.kill("SIGKILL")
-    await ended
-  })
-  return { child, stdout: () => stdout, stderr: () => stderr, ended }
+export const run = async (args: ReadonlyArray<string>, options: Options = {}): Promise<Running> => {
+  const running = spawnProxy(await about(args, options))
+  onTestFinished(async () => void (await running.stop("SIGKILL")))
+  return running
 }
 
 /** Runs it to its end. */
@@ -102,19 +84,13 @@ export const finished = async (...given: Parameters<typeof run>) => {
 }
 
 /** Starts `serve` at a free port; resolves when it listens. */
-export const serving = async (
-  args: ReadonlyArray<string>,
-  options: Parameters<typeof run>[1] = {},
-): Promise<Running & { readonly url: string }> => {
-  const running = await run(["serve", "--port", "0", ...args], options)
-  const address = /Serving at (http:\/\/[^\s"]+)/
-  await until(() => address.test(running.stderr()) || running.child.exitCode !== null)
-  const [, url] = address.exec(running.stderr()) ?? []
-  if (url === undefined) throw new Error(`it does not serve: ${running.stderr()}`)
-  return { ...running, url }
+export const serving = async (args: ReadonlyArray<string>, options: Options = {}): Promise<RunningProxy> => {
+  const running = await startProxy(await about(args, options))
+  onTestFinished(async () => void (await running.stop("SIGKILL")))
+  return running
 }
 
 /** Resolves when the condition holds; the test's own deadline is the only other end. */
 export const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
-  while (!(await holds())) await turn(5)
+  await harness.until("the condition", holds)
 }

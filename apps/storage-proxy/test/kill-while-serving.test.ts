@@ -58,7 +58,7 @@ test(`kill -9 at ${kills} random moments from the start on: the next one starts 
     const found = await answerOf(next.url)
     if (isDown && !kept) expect([kill, found.status]).toEqual([kill, 502])
     else expect({ kill, ...found }).toEqual({ kill, ...right })
-    expect(next.stderr()).not.toMatch(/damaged|cannot be kept|"level":"FATAL"/)
+    expect(next.stderr()).not.toMatch(/"event":"snapshot-(damaged|not-kept)"|"level":"FATAL"/)
     next.child.kill("SIGKILL")
     await next.ended
     fault?.clear()

@@ -5,7 +5,7 @@ import { Writable } from "node:stream"
 import { text } from "node:stream/consumers"
 import { setTimeout as turn } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
-import { masker } from "@cscs/proxy-server"
+import { type LogEvent, masker } from "@cscs/proxy-server"
 import { Cause, Effect, Exit, Logger, References, Scope } from "effect"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { jsonLine, terminalLine } from "../src/log-lines.ts"
@@ -19,12 +19,12 @@ interface Line {
   readonly level: string
   readonly annotations: Readonly<Record<string, unknown>>
 }
-const linesOf = ({ stderr }: Running, message = "Request"): ReadonlyArray<Line> =>
+const linesOf = ({ stderr }: Running, event: LogEvent = "request"): ReadonlyArray<Line> =>
   stderr()
     .split("\n")
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as Line)
-    .filter((line) => line.message === message)
+    .filter((line) => line.annotations.event === event)
 
 const aServer = async (more: Record<string, string> = {}) => {
   const sandbox = await aSandbox()
@@ -82,7 +82,7 @@ describe("requests to a process", () => {
     expect(await server.ended).toBe(0)
     // Those that were still on their way to us when they were counted first are none of the 300.
     expect(linesOf(server).length - before).toBeGreaterThanOrEqual(300)
-    expect(linesOf(server, "Stopping").length).toBe(1)
+    expect(linesOf(server, "stopping").length).toBe(1)
     expect(server.stderr().endsWith("\n")).toBe(true)
   })
 

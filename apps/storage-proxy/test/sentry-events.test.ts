@@ -1,3 +1,4 @@
+import { logEvent } from "@cscs/proxy-server"
 import { Cause, Effect, Logger } from "effect"
 import { expect, test } from "vitest"
 import { type Report, reportingLogger } from "../src/telemetry/sentry-events.ts"
@@ -20,7 +21,8 @@ const minutes = 60_000
 
 test("an outage is reported once, the next one again unless it looks the same within ten minutes", () => {
   const { state, said, log } = aLog()
-  const failed = (error: string) => log(Effect.annotateLogs(Effect.logError("Refresh failed"), { error }))
+  const failed = (error: string) =>
+    log(Effect.logError("The read failed").pipe(logEvent("refresh-failed"), Effect.annotateLogs({ error })))
   state.outageSince = 1
   failed("TransportFailure")
   state.now = 60 * minutes
@@ -41,7 +43,7 @@ test("an outage is reported once, the next one again unless it looks the same wi
 
 test("requests that an outage fails are not reported, nor what is no error", () => {
   const { said, log } = aLog()
-  log(Effect.logError("Answered 502"))
+  log(Effect.logError("No list for this one").pipe(logEvent("request-failed")))
   log(Effect.logWarning("Odd resource"))
   log(Effect.logInfo("Snapshot taken", Cause.die(new Error("lost"))))
   expect(said()).toEqual([])

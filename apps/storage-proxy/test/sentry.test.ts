@@ -76,7 +76,7 @@ describe("Sentry", () => {
     await until(isReady(url))
     const ask = async () => (await fetch(`${url}/api/storage-resources/?secret=in-a-query`)).text()
     sandbox.faults.set("waldur", { status: 401, body: { json: { detail: `no ${sandbox.waldur.token}` } } })
-    const failures = () => stderr().match(/"Refresh failed"/g)?.length ?? 0
+    const failures = () => stderr().match(/"event":"refresh-failed"/g)?.length ?? 0
     while (failures() < 3) await ask()
     await until(() => sentry.events().length > 0)
     const before = failures()

@@ -60,7 +60,7 @@ describe("serve", () => {
     const open = fetch(`${url}/api/storage-resources/`)
     await until(() => fault.struck > 0)
     child.kill("SIGTERM")
-    await until(() => stderr().includes("Stopping"))
+    await until(() => stderr().includes('"event":"stopping"'))
     await until(() =>
       fetch(`${url}/healthz/live`).then(
         () => false,

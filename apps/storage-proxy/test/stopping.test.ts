@@ -18,7 +18,7 @@ describe("stopping", () => {
     )
     await until(() => sandbox.calls.of("waldur").length > 0)
     child.kill(signal)
-    await until(() => stderr().includes("Stopping"))
+    await until(() => stderr().includes('"event":"stopping"'))
     child.kill(signal)
     expect(await ended).toBe(code)
     expect(await open).toBe("dropped")
@@ -33,7 +33,7 @@ describe("stopping", () => {
     // When nothing goes out any more.
     for (let before = -1; before !== lines(); await turn(300)) before = lines()
     child.kill("SIGTERM")
-    await until(() => stderr().includes("Stopping"))
+    await until(() => stderr().includes('"event":"stopping"'))
     const began = performance.now()
     expect(await ended).toBe(0)
     // Ten seconds are for callers who read.
@@ -51,7 +51,7 @@ describe("stopping", () => {
     await until(() => sandbox.calls.of("waldur").length > 0)
     const began = performance.now()
     child.kill("SIGTERM")
-    await until(() => stderr().includes("Stopping"))
+    await until(() => stderr().includes('"event":"stopping"'))
     expect(await ended).toBe(0)
     await open
     // Ten seconds for requests, two for telemetry, and a busy machine's own.

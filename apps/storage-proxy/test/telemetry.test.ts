@@ -75,7 +75,7 @@ describe("OpenTelemetry", () => {
         OTEL_EXPORTER_OTLP_HEADERS: "api-key=key-of-the-collector",
       },
     })
-    await until(() => stderr().includes('"Refresh failed"'))
+    await until(() => stderr().includes('"event":"refresh-failed"'))
     child.kill("SIGTERM")
     expect(await ended).toBe(0)
     const bodies = collector.delivered.map(({ body }) => body.toString()).join()
@@ -136,8 +136,8 @@ describe("OpenTelemetry", () => {
     for (const { child } of both) child.kill("SIGTERM")
     expect(await Promise.all(both.map(({ ended }) => ended))).toEqual([0, 0])
     const logs = collector.at("/v1/logs").map((one) => JSON.stringify(one))
-    expect(logs.join()).toContain("Snapshot taken")
-    expect(logs.join()).toContain("Stopping")
+    expect(logs.join()).toContain("snapshot-taken")
+    expect(logs.join()).toContain("stopping")
     expect(logs.every((one) => one.includes('"loud"'))).toBe(true)
   })
 
@@ -180,7 +180,7 @@ describe("OpenTelemetry", () => {
     const said = () =>
       stderr()
         .split("\n")
-        .filter((line) => line.includes("Telemetry cannot be delivered"))
+        .filter((line) => line.includes('"event":"telemetry-unavailable"'))
     await until(() => said().length === 2)
     expect((await fetch(`${url}/api/storage-resources/`)).status).toBe(200)
     const began = performance.now()

@@ -45,7 +45,7 @@ describe("what does not open the list", () => {
     expectRefused(answer, "The token is for another audience")
     const told = answer.text + JSON.stringify([...answer.headers])
     for (const secret of ["stranger", "account", "storage-proxy", keycloak.url]) expect(told).not.toContain(secret)
-    const lines = proxy.logs.filter((line) => line.includes("Token refused")).map((line) => JSON.parse(line))
+    const lines = proxy.logs.filter((line) => line.includes('"event":"token-refused"')).map((line) => JSON.parse(line))
     expect(lines.map(({ annotations }) => annotations)).toEqual([
       expect.objectContaining({
         aud: '"account"',

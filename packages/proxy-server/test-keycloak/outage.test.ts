@@ -12,7 +12,7 @@ const expectUnavailable = ({ status, headers, text, json }: Answer) => {
   expect(text).not.toContain(stage.keycloak.url)
 }
 
-const internalErrors = ({ logs }: GuardedProxy) => logs.filter((line) => line.includes("Internal error"))
+const internalErrors = ({ logs }: GuardedProxy) => logs.filter((line) => line.includes('"event":"internal-error"'))
 
 test("a proxy starts without Keycloak, answers 503, and recovers by itself", async () => {
   const { keycloak, sandbox } = stage

@@ -1,4 +1,4 @@
-/** The clients and the user of `realms/`, as the tests and `scripts/keycloak.ts` need them. */
+/** The clients and the user of `realms/`, as the tests and `main.ts` need them. */
 import cscs from "./realms/cscs-realm.json" with { type: "json" }
 import other from "./realms/other-realm.json" with { type: "json" }
 

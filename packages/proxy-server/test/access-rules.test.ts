@@ -31,7 +31,7 @@ describe("required roles", () => {
       'Bearer error="insufficient_scope", error_description="The token lacks a required role"',
     )
     expect(`${text}${[...headers]}`).not.toMatch(/storage-reader|127\.0\.0\.1/)
-    const [line = ""] = proxy.logs.filter((one) => one.includes("Token without a required role"))
+    const [line = ""] = proxy.logs.filter((one) => one.includes('"event":"role-missing"'))
     expect(JSON.parse(line).annotations).toMatchObject({ missing_roles: "storage-reader", azp: '"integrator"' })
     for (const part of token.split(".")) expect(proxy.logs.join("\n")).not.toContain(part)
   })

@@ -30,7 +30,7 @@ const settled = async ({ sandbox }: TestedProxy) => {
   await until(() => sandbox.calls.inFlight("waldur") === 0)
 }
 
-const failures = ({ logs }: TestedProxy) => logs.filter((line) => line.includes("Refresh failed")).length
+const failures = ({ logs }: TestedProxy) => logs.filter((line) => line.includes('"event":"refresh-failed"')).length
 
 const renewing = (proxy: TestedProxy) => proxy.get("/api/storage-resources/", noCache)
 
@@ -180,7 +180,7 @@ describe("a fault of our own in a refresh", () => {
       throw new Error("a fault of our own")
     }
     Object.defineProperty(model, "storageSystems", { configurable: true, get: fail })
-    const faults = () => proxy.logs.filter((line) => line.includes("Refresh ended unexpectedly")).length
+    const faults = () => proxy.logs.filter((line) => line.includes('"event":"refresh-crashed"')).length
     const passUntil = (holds: () => boolean | Promise<boolean>) =>
       until(async () => {
         await proxy.pass("5 seconds")

@@ -80,10 +80,10 @@ describe("a refresh where nothing changed", () => {
     await next(proxy)
     const lines = proxy.logs.slice(said).map((line) => JSON.parse(line))
     const told = lines.filter(
-      ({ level, message }: Any) => level !== "DEBUG" && level !== "TRACE" && message !== "Request",
+      ({ level, annotations }: Any) => level !== "DEBUG" && level !== "TRACE" && annotations.event !== "request",
     )
     expect(told).toEqual([])
-    const taken = lines.filter(({ message }: Any) => JSON.stringify(message).includes("Snapshot taken"))
+    const taken = lines.filter(({ annotations }: Any) => annotations.event === "snapshot-taken")
     expect(taken.map(({ annotations }: Any) => annotations.read)).toEqual(["changes"])
   })
 })

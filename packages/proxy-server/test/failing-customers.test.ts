@@ -11,6 +11,6 @@ test("lists of customers that fail cost names, not the tree, however many pages 
     },
   })
   const { status } = await proxy.hurried(proxy.list())
-  const why = proxy.logs.filter((line) => line.includes("Refresh failed"))
+  const why = proxy.logs.filter((line) => line.includes('"event":"refresh-failed"'))
   expect([status, why]).toEqual([200, []])
 })

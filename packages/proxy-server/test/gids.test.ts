@@ -193,7 +193,7 @@ describe("made-up GIDs", () => {
       expect(made).not.toBe(world.gids.get(slugOf(world, 1)))
       const { json } = await proxy.ready()
       expect(json.warnings.some((one: string) => /GIDs of \d+ projects are made up/.test(one))).toBe(true)
-      expect(proxy.logs.some((line) => /"level":"WARN"/.test(line) && /made up/.test(line))).toBe(true)
+      expect(proxy.logs.some((line) => /"level":"WARN"/.test(line) && /"event":"gids-mocked"/.test(line))).toBe(true)
       expect(proxy.settings.warnings.some((one) => /made up/.test(one))).toBe(true)
 
       proxy.sandbox.faults.clear()
@@ -232,7 +232,7 @@ describe("made-up GIDs", () => {
     const report = (await proxy.ready()).json
     expect(report.warnings.join(" ")).toMatch(/made up/)
     expect(report.upstreams.hpc_user_api).toEqual({ status: "not configured" })
-    expect(proxy.logs.some((line) => /"level":"WARN"/.test(line) && /made up/.test(line))).toBe(true)
+    expect(proxy.logs.some((line) => /"level":"WARN"/.test(line) && /"event":"gids-mocked"/.test(line))).toBe(true)
   })
 
   test("are not served by fallback: none, which is the default", async () => {

@@ -184,7 +184,7 @@ describe("what is no file of ours", () => {
       const proxy = await startProxy({ world: aWorld(6), environment: { CACHE_PATH: path } })
       try {
         expect((await proxy.list()).status).toBe(200)
-        const said = proxy.logs.filter((line) => line.includes("The snapshot cannot be kept")).join("\n")
+        const said = proxy.logs.filter((line) => line.includes('"event":"snapshot-not-kept"')).join("\n")
         expect(said).toMatch(word)
         const { json } = await proxy.ready()
         expect(json.warnings.join("\n")).toMatch(word)
@@ -407,7 +407,7 @@ describe("a stored entry that would not be served", () => {
     const proxy = await startProxy({ sandbox, environment })
     try {
       expect((await proxy.list()).status).toBe(502)
-      const said = proxy.logs.filter((line: string) => line.includes("The kept snapshot is damaged"))
+      const said = proxy.logs.filter((line: string) => line.includes('"event":"snapshot-damaged"'))
       expect(said.join("\n")).toContain("GID 0 of")
       expect((await proxy.ready()).json.warnings.join("\n")).toMatch(/not used: .*GID 0 of .*set aside/)
     } finally {

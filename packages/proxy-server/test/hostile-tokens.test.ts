@@ -57,7 +57,7 @@ const piecesOf = (authorization = "") =>
 const refusalsSince = (before: number): ReadonlyArray<{ line: string; annotations: Any }> =>
   proxy.logs
     .slice(before)
-    .filter((line) => line.includes("Token refused"))
+    .filter((line) => line.includes('"event":"token-refused"'))
     .map((line) => ({ line, annotations: JSON.parse(line).annotations }))
 
 describe("the Authorization header", () => {

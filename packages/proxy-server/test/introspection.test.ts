@@ -91,7 +91,7 @@ describe("a token that the issuer is asked about", () => {
         for (const line of proxy.logs) expect(line).not.toContain(part)
       }
     }
-    expect(proxy.logs.filter((line) => line.includes("Token refused")).length).toBe(tokens.length)
+    expect(proxy.logs.filter((line) => line.includes('"event":"token-refused"')).length).toBe(tokens.length)
   })
 
   test("is judged as a JWT is: another kind, another audience, from the future, without a role", async () => {
@@ -279,7 +279,7 @@ describe("an issuer that cannot be asked", () => {
   test("for a wrong client secret is 503, not the caller's fault", async () => {
     const proxy = await introspecting({ auth: () => ({ keycloak_client_secret: "a-wrong-secret" }) })
     expectUnavailable(await proxy.bearing(await proxy.sandbox.issuer.issueToken()), proxy)
-    expect(proxy.logs.some((line) => line.includes("Answered 503"))).toBe(true)
+    expect(proxy.logs.some((line) => line.includes('"event":"request-failed"'))).toBe(true)
     for (const line of proxy.logs) expect(line).not.toContain("a-wrong-secret")
   })
 

@@ -11,7 +11,9 @@ const expectUnavailable = ({ status, headers, text, json }: Got, proxy: LockedPr
   expect(Number(headers.get("retry-after"))).toBeGreaterThan(0)
   expect(headers.get("www-authenticate")).toBeNull()
   expect(text).not.toMatch(/127\.0\.0\.1|http|realms|localhost/)
-  expect(proxy.logs.some((line) => line.includes("Answered 503") && line.includes("IssuerUnavailable"))).toBe(true)
+  expect(
+    proxy.logs.some((line) => line.includes('"event":"request-failed"') && line.includes("IssuerUnavailable")),
+  ).toBe(true)
 }
 
 /** Lets whatever the last request left running come to its end. */

@@ -86,7 +86,7 @@ describe("a storage system that Waldur suddenly does not show", () => {
     await proxy.pass("50 minutes")
     await renewed(proxy)
     expect((await proxy.list("page_size=500")).text).toBe(before)
-    expect(proxy.logs.some((line) => line.includes("vast are taken as they are again"))).toBe(true)
+    expect(proxy.logs.some((line) => line.includes('"event":"system-released"'))).toBe(true)
     lose(world, "vast", 0)
     await renewed(proxy)
     await proxy.pass("59 minutes")

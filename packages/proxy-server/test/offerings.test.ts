@@ -98,7 +98,7 @@ describe("a refresh", () => {
     expect([got.status, got.text]).toEqual([200, before.text])
     const isSaid = async () => (await proxy.ready()).json.warnings.join().includes("those of the last good read count")
     expect([(await proxy.ready()).json.upstreams.waldur, await isSaid()]).toEqual([{ status: "ok" }, true])
-    expect(proxy.logs.some((line) => line.includes("Offerings cannot be read"))).toBe(true)
+    expect(proxy.logs.some((line) => line.includes('"event":"offerings-unavailable"'))).toBe(true)
     proxy.sandbox.faults.clear()
     await proxy.pass("10 seconds")
     await proxy.list()

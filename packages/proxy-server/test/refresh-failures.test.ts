@@ -22,7 +22,7 @@ const dying = ({ settings: { model } }: TestedProxy) => {
 }
 
 const deaths = ({ logs }: TestedProxy, level: string) =>
-  logs.filter((line) => line.includes("Refresh ended unexpectedly") && line.includes(`"${level}"`)).length
+  logs.filter((line) => line.includes('"event":"refresh-crashed"') && line.includes(`"${level}"`)).length
 
 /** Lets the pauses between tries pass until it holds. */
 const passUntil = (proxy: TestedProxy, holds: () => boolean | Promise<boolean>) =>

@@ -1,6 +1,7 @@
 import { Context, Effect, Layer, Logger, References, Tracer } from "effect"
 import { Hono } from "hono"
 import { describe, expect, test } from "vitest"
+import type { LogEvent } from "../src/observability/log-events.ts"
 import { logRequests } from "../src/observability/request-log.ts"
 import { requestSpans } from "../src/observability/request-span.ts"
 import { aLockedProxy } from "./a-locked-proxy.ts"
@@ -12,9 +13,9 @@ const list = "/api/storage-resources/"
 const traceId = "0af7651916cd43dd8448eb211c80319c"
 const spanId = "b7ad6b7169203331"
 
-const lines = (proxy: TestedProxy, message = "Request"): ReadonlyArray<Any> =>
-  proxy.logs.map((line) => JSON.parse(line)).filter((line) => line.message === message)
-const last = (proxy: TestedProxy, message?: string) => lines(proxy, message).at(-1)?.annotations
+const lines = (proxy: TestedProxy, event: LogEvent = "request"): ReadonlyArray<Any> =>
+  proxy.logs.map((line) => JSON.parse(line)).filter((line) => line.annotations.event === event)
+const last = (proxy: TestedProxy, event?: LogEvent) => lines(proxy, event).at(-1)?.annotations
 const withId = (id: string) => ({ headers: { "X-Request-Id": id } })
 
 /** What Waldur was asked while `act` ran, by its headers. */
@@ -79,7 +80,7 @@ describe("the request's id", () => {
     proxy.sandbox.faults.set("waldur", { status: 403 })
     await proxy.pass("1 day")
     expect((await proxy.get(list, withId("mine-too"))).status).toBe(502)
-    expect(last(proxy, "Answered 502").request_id).toBe("mine-too")
+    expect(last(proxy, "request-failed").request_id).toBe("mine-too")
   })
 
   test("a refresh has its own, whoever began it", async () => {
@@ -89,7 +90,7 @@ describe("the request's id", () => {
     const header = await told(proxy, () => proxy.get(list, { headers }))
     expect(header("x-request-id")).toEqual([expect.stringMatching(uuid)])
     expect(header("traceparent").join()).not.toContain(traceId)
-    expect(last(proxy, "Snapshot taken").request_id).toBe("mine")
+    expect(last(proxy, "snapshot-taken").request_id).toBe("mine")
   })
 })
 
@@ -201,7 +202,7 @@ describe("the request's line", () => {
     expect(lines(proxy).map(({ level }) => level)).toEqual(["DEBUG", "DEBUG", "DEBUG"])
     await proxy.list()
     expect(lines(proxy).at(-1).level).toBe("WARN")
-    expect(lines(proxy, "Answered 502").map(({ level }) => level)).toEqual(["ERROR"])
+    expect(lines(proxy, "request-failed").map(({ level }) => level)).toEqual(["ERROR"])
   })
 
   test("names whom the token names, and shows no token", async () => {
@@ -213,7 +214,7 @@ describe("the request's line", () => {
     const refused = await proxy.asking("Bearer no.token.atall")
     expect(refused.status).toBe(401)
     expect(last(proxy)).not.toHaveProperty("caller")
-    expect(last(proxy, "Token refused").request_id).toBe(refused.headers.get("x-request-id"))
+    expect(last(proxy, "token-refused").request_id).toBe(refused.headers.get("x-request-id"))
     for (const secret of [token, "no.token.atall"]) expect(proxy.logs.join()).not.toContain(secret)
   })
 })

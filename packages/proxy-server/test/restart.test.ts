@@ -108,7 +108,7 @@ const gidsOf = (json: Any, world: World) => world.resources.map((_, index) => gi
 const slugOf = (world: World, index: number) => String(rowOf(world, index).project_slug)
 const warningsOf = async (proxy: TestedProxy): Promise<string> => (await proxy.ready()).json.warnings.join("\n")
 const linesWith = ({ logs }: TestedProxy, words: string) => logs.filter((line) => line.includes(words))
-const failures = (proxy: TestedProxy) => linesWith(proxy, "Refresh failed").length
+const failures = (proxy: TestedProxy) => linesWith(proxy, '"event":"refresh-failed"').length
 
 /** A process that has kept its list in the file, and ended. */
 const closedOnce = async (house: Awaited<ReturnType<typeof aHouse>>) => {
@@ -254,7 +254,7 @@ describe("a restart while all is well", () => {
     const report = (await proxy.ready()).json
     expect([report.status, report.upstreams.waldur.status]).toEqual(["ready", "unknown"])
     expect(report.warnings.join("\n")).toContain(beforeTheStart)
-    const [line = ""] = linesWith(proxy, "Snapshot read from the file")
+    const [line = ""] = linesWith(proxy, '"event":"snapshot-restored"')
     expect(JSON.parse(line)).toMatchObject({ annotations: { age: 20, entries: got.json.pagination.total } })
     // What hangs is given up in time, and asked again.
     fault.clear()
@@ -320,7 +320,7 @@ describe("a restart while all is well", () => {
       const fault = house.sandbox.faults.set("waldur", down)
       const proxy = await house.start()
       expect([ahead, (await list(proxy)).status]).toEqual([ahead, 502])
-      const [line = ""] = linesWith(proxy, "Snapshot read from the file")
+      const [line = ""] = linesWith(proxy, '"event":"snapshot-restored"')
       expect(JSON.parse(line)).toMatchObject({ annotations: { age: "unknown" } })
       await house.stop()
       fault.clear()
@@ -652,7 +652,7 @@ describe("made-up GIDs", () => {
     const bytes = await readFile(house.path)
     const again = await house.start(mock)
     expect((await list(again)).status).toBe(502)
-    expect(linesWith(again, "Snapshot read from the file")).toEqual([])
+    expect(linesWith(again, '"event":"snapshot-restored"')).toEqual([])
     house.sandbox.faults.clear()
     await again.pass("10 seconds")
     expect((await list(again)).status).toBe(200)

@@ -613,7 +613,7 @@ const isThere = (path: string) =>
     () => false,
   )
 const linesWith = ({ logs }: TestedProxy, words: string) => logs.filter((line) => line.includes(words))
-const notKept = "The snapshot cannot be kept"
+const notKept = '"event":"snapshot-not-kept"'
 const keptWarnings = async (proxy: TestedProxy): Promise<ReadonlyArray<string>> =>
   (await proxy.ready()).json.warnings.filter((one: string) => one.includes("the snapshot is not kept"))
 /** A minute passes, and somebody asked: there is something new to keep. */
@@ -683,7 +683,7 @@ describe("a damaged file at the start", () => {
     try {
       expect((await proxy.list()).text).toBe(good.text)
       expect(await readFile(`${path}.damaged`)).toEqual(half)
-      const said = linesWith(proxy, "The kept snapshot is damaged").map((line) => JSON.parse(line))
+      const said = linesWith(proxy, '"event":"snapshot-damaged"').map((line) => JSON.parse(line))
       expect(said).toMatchObject([{ level: "ERROR", annotations: { set_aside_as: `${path}.damaged` } }])
       await until(() => isThere(path))
       expect(typeof (await given(path, storageIdentity(proxy.settings), [], proxy.settings.model))).toBe("object")

@@ -282,7 +282,7 @@ describe("a failing Waldur", () => {
   test("logs its failure with what Waldur said", async () => {
     const proxy = await aProxy({ world: aWorld(10), prepare: ({ faults }) => faults.set("waldur", { status: 403 }) })
     await proxy.list()
-    const line = proxy.logs.find((one) => one.includes("Refresh failed")) ?? ""
+    const line = proxy.logs.find((one) => one.includes('"event":"refresh-failed"')) ?? ""
     expect(JSON.parse(line)).toMatchObject({
       level: "ERROR",
       annotations: { error: "WaldurRejected", last_good: "none" },
@@ -326,7 +326,7 @@ describe("customers", () => {
       expect(projects.length).toBe(world.resources.length)
       const { warnings } = (await proxy.list("debug=true")).json
       expect(warnings.some(({ reason }: Any) => reason.includes("list of customers"))).toBe(isSaid)
-      expect(proxy.logs.some((line) => line.includes("Customers cannot be read"))).toBe(isSaid)
+      expect(proxy.logs.some((line) => line.includes('"event":"customers-unavailable"'))).toBe(isSaid)
     },
   )
 })
@@ -436,10 +436,10 @@ describe("a malformed row", () => {
       await proxy.list()
       await proxy.pass("10 seconds")
     }
-    const lines = proxy.logs.filter((line) => line.includes("Resource left out"))
+    const lines = proxy.logs.filter((line) => line.includes('"event":"resource-skipped"'))
     expect(lines.length).toBe(1)
     expect(lines[0]).toContain(dashed(rowOf(world, 9).uuid))
     expect(lines[0]).toContain("attributes.permissions")
-    expect(proxy.logs.filter((line) => line.includes("Snapshot taken")).length).toBe(4)
+    expect(proxy.logs.filter((line) => line.includes('"event":"snapshot-taken"')).length).toBe(4)
   })
 })

@@ -1,5 +1,5 @@
 import { makeTransport, transportFailureFrom } from "@cscs/http-transport"
-import type { ProxySettings } from "@cscs/proxy-server"
+import { logEvent, type ProxySettings } from "@cscs/proxy-server"
 import { Effect } from "effect"
 import type { Scrub } from "./scrubber.ts"
 
@@ -31,7 +31,12 @@ export const makeDelivery = Effect.fnUntraced(function* ({ telemetry }: ProxySet
     const failed = (why: string) => {
       if (isFailing) return
       isFailing = true
-      say(Effect.logWarning("Telemetry cannot be delivered").pipe(Effect.annotateLogs({ what, why: scrub.text(why) })))
+      say(
+        Effect.logWarning("Telemetry cannot be delivered").pipe(
+          logEvent("telemetry-unavailable"),
+          Effect.annotateLogs({ what, why: scrub.text(why) }),
+        ),
+      )
     }
     return async (input, init) => {
       const signals = [AbortSignal.timeout(timeout), ...(init?.signal ? [init.signal] : [])]
@@ -40,7 +45,12 @@ export const makeDelivery = Effect.fnUntraced(function* ({ telemetry }: ProxySet
         if (!response.ok) failed(`it is answered ${response.status}`)
         else if (isFailing) {
           isFailing = false
-          say(Effect.logInfo("Telemetry is delivered again").pipe(Effect.annotateLogs({ what })))
+          say(
+            Effect.logInfo("Telemetry is delivered again").pipe(
+              logEvent("telemetry-available"),
+              Effect.annotateLogs({ what }),
+            ),
+          )
         }
         return response
       } catch (thrown) {

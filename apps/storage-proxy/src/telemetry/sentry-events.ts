@@ -1,3 +1,4 @@
+import type { LogEvent } from "@cscs/proxy-server"
 import { Cause, Logger, References } from "effect"
 
 /** What Sentry is told of one line of the log. */
@@ -42,13 +43,14 @@ export const reportingLogger = (
     const [first] = Array.isArray(message) ? message : [message]
     const text = typeof first === "string" ? first : "An error that says nothing"
     const details = fiber.getRef(References.CurrentLogAnnotations)
+    const event = details.event as LogEvent | undefined
     // Its outage has been reported; an issuer that fails is no fault of ours and has its alert.
-    if (/^Answered \d/.test(text)) return
-    if (text === "Refresh failed") {
+    if (event === "request-failed") return
+    if (event === "refresh-failed") {
       const since = outageSince()
       if (since !== undefined && since === lastOutage) return
       lastOutage = since
-      const fingerprint = [text, String(details.error)]
+      const fingerprint = [event, String(details.error)]
       // An upstream that comes and goes is one event too.
       if (isNews(fingerprint.join(" "))) report({ message: text, level: "error", errors: [], details, fingerprint })
       return

@@ -1,5 +1,5 @@
 import type { InvalidProxy } from "@cscs/http-transport"
-import { LogThreshold, type ProxySettings } from "@cscs/proxy-server"
+import { LogThreshold, logEvent, type ProxySettings } from "@cscs/proxy-server"
 import { Context, Effect, Exit, Fiber, Layer, Logger, Redacted, Scope } from "effect"
 import { fromLevel } from "../configuration.ts"
 import { makeDelivery } from "./delivery.ts"
@@ -36,7 +36,11 @@ const longestFarewell = 2000
 export const telemetryFor = (settings: ProxySettings): Layer.Layer<Telemetry, InvalidProxy> => {
   const { sentry, variables } = settings.telemetry
   const { warnings, ...given } = readOtelVariables(variables)
-  const warn = Effect.forEach(warnings, (warning) => Effect.logWarning(warning), { discard: true })
+  const warn = Effect.forEach(
+    warnings,
+    (warning) => Effect.logWarning(warning).pipe(logEvent("configuration-warning")),
+    { discard: true },
+  )
   const dsn = sentry === undefined ? undefined : Redacted.value(sentry.dsn)
   const otel: OpenTelemetry =
     dsn !== undefined && sentry !== undefined && sentry.tracesSampleRate > 0 && given.traces === undefined

@@ -25,7 +25,7 @@ export const configurationReference = (): string => {
   const older = Object.entries(olderHpcUserPaths).map(([path, old]) => `- ${inCode(old)} for ${inCode(path)}`)
   return `# Configuration
 
-Written from the settings' own table by \`node scripts/write-configuration-reference.ts\`; not by hand.
+Written from the settings' own table by \`node tools/docs/src/write-configuration-reference.ts\`; not by hand.
 
 A setting is taken from the first of these that has it:
 
@@ -136,7 +136,7 @@ export const chartConfigSchema = (): Readonly<Record<string, unknown>> => {
       Object.entries(properties).map(([name, inner]) => [name, elsewhere.get(`${prefix}${name}`) ?? inner]),
     )
   return {
-    description: "Written from the settings' own table by scripts/write-chart-files.ts; not by hand.",
+    description: "Written from the settings' own table by tools/docs/src/write-chart-files.ts; not by hand.",
     type: "object",
     additionalProperties: false,
     properties: Object.fromEntries(

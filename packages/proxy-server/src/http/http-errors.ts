@@ -1,6 +1,7 @@
 import { Cause, Data, Effect, Schema } from "effect"
 import type { AuthenticationRefusal } from "../auth/refusals.ts"
 import type { TooBusy } from "../concurrency/shared-calls.ts"
+import { logEvent } from "../observability/log-events.ts"
 import { type RefreshError, upstreamOf } from "../refresh/refresh-errors.ts"
 import { dataHeaders } from "./http-headers.ts"
 
@@ -177,9 +178,9 @@ export const failureResponse = (cause: Cause.Cause<RequestError>): Response => {
 /** Says of a failed request what its answer does not: the upstream's words, or the fault in our own code. */
 export const logFailure = (cause: Cause.Cause<RequestError>): Effect.Effect<void> => {
   if (Cause.hasInterruptsOnly(cause))
-    return Effect.logDebug("The caller left, or the process stopped, before the answer")
+    return Effect.logDebug("The caller left, or the process stopped, before the answer").pipe(logEvent("caller-left"))
   const error = Cause.findErrorOption(cause)
-  if (error._tag === "None") return Effect.logError("Internal error", cause)
+  if (error._tag === "None") return Effect.logError("Internal error", cause).pipe(logEvent("internal-error"))
   const { value } = error
   switch (value._tag) {
     case "InvalidQuery":
@@ -190,12 +191,19 @@ export const logFailure = (cause: Cause.Cause<RequestError>): Effect.Effect<void
     case "TooBusy":
       return Effect.void
     case "TokenInvalid":
-      return Effect.logInfo("Token refused").pipe(Effect.annotateLogs({ ...value.log, why: value.description }))
+      return Effect.logInfo("Token refused").pipe(
+        logEvent("token-refused"),
+        Effect.annotateLogs({ ...value.log, why: value.description }),
+      )
     case "RoleMissing":
-      return Effect.logInfo("Token without a required role").pipe(Effect.annotateLogs(value.log))
+      return Effect.logInfo("Token without a required role").pipe(
+        logEvent("role-missing"),
+        Effect.annotateLogs(value.log),
+      )
     default: {
       const { status } = answerTo(value)
       return Effect.logError(`Answered ${status}`).pipe(
+        logEvent("request-failed"),
         Effect.annotateLogs({ error: value._tag, detail: value.message }),
       )
     }

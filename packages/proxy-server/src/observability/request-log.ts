@@ -1,6 +1,7 @@
 import { type OutgoingHttpHeaders, ServerResponse } from "node:http"
 import { Context, Effect, LogLevel, References, Tracer } from "effect"
 import type { Context as HonoContext, MiddlewareHandler } from "hono"
+import type { LogEvent } from "./log-events.ts"
 import { LogThreshold } from "./log-threshold.ts"
 import { type ObservedRequest, observedRequest } from "./observed-request.ts"
 import { pathOf, type RequestSpans } from "./request-span.ts"
@@ -45,7 +46,11 @@ export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Ef
       const traceId = spans.traceId(request)
       const query = shownQuery(raw.url, shownParameters)
       // Filled in step by step: this is a part of what a kept page costs.
-      const about: Record<string, unknown> = { ...annotations, request_id: request.id }
+      const about: Record<string, unknown> = {
+        ...annotations,
+        event: "request" satisfies LogEvent,
+        request_id: request.id,
+      }
       if (traceId !== undefined) about.trace_id = traceId
       about.method = method
       about.path = pathOf(raw.url)

@@ -1,5 +1,6 @@
 import { Deferred, Duration, Effect, type Scope, Semaphore } from "effect"
 import { type ProxySettings, Settings } from "../config/settings.ts"
+import { logEvent } from "../observability/log-events.ts"
 import { ProjectGids } from "../refresh/project-gids.ts"
 import type { Source } from "../refresh/snapshot-source.ts"
 import type { TakenSnapshot } from "../snapshot/snapshot.ts"
@@ -38,7 +39,10 @@ export const keptInFile = Effect.fnUntraced(function* (
     const isNews = trouble === undefined
     trouble = error.message
     return isNews
-      ? Effect.logError("The snapshot cannot be kept").pipe(Effect.annotateLogs({ error: trouble }))
+      ? Effect.logError("The snapshot cannot be kept").pipe(
+          logEvent("snapshot-not-kept"),
+          Effect.annotateLogs({ error: trouble }),
+        )
       : Effect.void
   }
   const writeNewest = Effect.suspend(() => {
@@ -68,6 +72,7 @@ export const keptInFile = Effect.fnUntraced(function* (
       Effect.flatMap(setAside(path), (aside) => {
         refused = `${damage.message}; it was set aside as ${aside}`
         return Effect.logError("The kept snapshot is damaged").pipe(
+          logEvent("snapshot-damaged"),
           Effect.annotateLogs({ error: damage.message, set_aside_as: aside }),
           Effect.as(undefined),
         )
@@ -78,6 +83,7 @@ export const keptInFile = Effect.fnUntraced(function* (
   const unsafe = yield* Effect.promise(() => directoryProblem(path))
   if (unsafe !== undefined) {
     yield* Effect.logWarning("The directory of cache.path is not ours alone").pipe(
+      logEvent("snapshot-directory-unsafe"),
       Effect.annotateLogs({ error: unsafe }),
     )
   }
@@ -101,6 +107,7 @@ export const keptInFile = Effect.fnUntraced(function* (
         yield* remember(snapshot.gids, snapshot.gidsReadAt ?? takenAt)
         const age = isAhead(now, stored) ? "unknown" : Math.round((now - fromFile.takenAt) / 1000)
         yield* Effect.logInfo("Snapshot read from the file").pipe(
+          logEvent("snapshot-restored"),
           Effect.annotateLogs({ entries: snapshot.entries.size, age }),
         )
       }

@@ -1,6 +1,7 @@
 import { type CustomerList, dashedUuid, type GidAnswer, type WaldurResource } from "@cscs/storage-model"
 import { WaldurClient } from "@cscs/waldur-client"
 import { Cause, Effect, Fiber, FiberSet } from "effect"
+import { logEvent } from "../observability/log-events.ts"
 import { type GidAnswers, ProjectGids } from "./project-gids.ts"
 
 /** What the tree needs besides the resources. */
@@ -121,6 +122,7 @@ const customersOf = (waldur: WaldurClient["Service"], offering: string): Effect.
     if (isRefused) return Effect.succeed("refused")
     return Effect.as(
       Effect.logWarning("Customers cannot be read; they are named as their resources name them").pipe(
+        logEvent("customers-unavailable"),
         Effect.annotateLogs({ offering, error: error._tag === "Some" ? error.value.message : "a fault of our own" }),
       ),
       undefined,

@@ -2,6 +2,7 @@ import { dashedUuid, type StorageSystem, type WaldurResource, waldurResourceFiel
 import { type OfferingSummary, type ResourceRead, WaldurClient, type WaldurError } from "@cscs/waldur-client"
 import { Clock, Duration, Effect, Option, type Scope } from "effect"
 import { Settings } from "../config/settings.ts"
+import { logEvent } from "../observability/log-events.ts"
 import type { Snapshot, TakenSnapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 import { buildSnapshot, type DecodedRows, decodeRows, type OwnOfferings } from "./build-snapshot.ts"
@@ -248,6 +249,7 @@ const orLast = (error: WaldurError, last: ConfiguredOfferings | undefined) =>
     ? Effect.fail(error)
     : Effect.as(
         Effect.logWarning("Offerings cannot be read; those of the last good read count").pipe(
+          logEvent("offerings-unavailable"),
           Effect.annotateLogs({ error: error.message }),
         ),
         { ...last, warnings: [...new Set([...last.warnings, notOfNow])] },

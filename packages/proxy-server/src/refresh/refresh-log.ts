@@ -1,5 +1,6 @@
 import type { Finding } from "@cscs/storage-model"
 import { type Cause, Effect } from "effect"
+import { type LogEvent, logEvent } from "../observability/log-events.ts"
 import { maskFound } from "../observability/mask-secrets.ts"
 import { invisibleOffering, oldestReadAt, type Snapshot, type TakenSnapshot } from "../snapshot/snapshot.ts"
 import { guardedInWords } from "./loss-guard.ts"
@@ -21,6 +22,7 @@ export const logReading = Effect.fnUntraced(function* (
   const { entries, skipped, warnings } = snapshot
   const isNews = origin === "all" || entries.id !== last?.entries.id
   yield* (isNews ? Effect.logInfo : Effect.logDebug)("Snapshot taken").pipe(
+    logEvent("snapshot-taken"),
     Effect.annotateLogs({
       id: entries.id,
       read: origin,
@@ -33,40 +35,50 @@ export const logReading = Effect.fnUntraced(function* (
   )
   if (snapshot === last) return
   if (snapshot.mockedGids > 0 && last?.mockedGids !== snapshot.mockedGids) {
-    yield* Effect.logWarning(`GIDs of ${snapshot.mockedGids} projects are made up: never use them in production`)
+    yield* Effect.logWarning(`GIDs of ${snapshot.mockedGids} projects are made up: never use them in production`).pipe(
+      logEvent("gids-mocked"),
+    )
   }
   for (const slug of snapshot.invisibleOfferings) {
     if (last?.invisibleOfferings.includes(slug)) continue
-    yield* Effect.logWarning(invisibleOffering(slug))
+    yield* Effect.logWarning(invisibleOffering(slug)).pipe(logEvent("offering-invisible"))
   }
   for (const warning of snapshot.offeringWarnings) {
     if (last?.offeringWarnings.includes(warning)) continue
-    yield* Effect.logWarning(warning)
+    yield* Effect.logWarning(warning).pipe(logEvent("offering-warning"))
   }
   for (const system of snapshot.guarded) {
     if (last?.guarded.some(({ offeringSlug }) => offeringSlug === system.offeringSlug)) continue
-    yield* Effect.logError(guardedInWords(system, at))
+    yield* Effect.logError(guardedInWords(system, at)).pipe(
+      logEvent("system-guarded"),
+      Effect.annotateLogs({ offering: system.offeringSlug }),
+    )
   }
   for (const { offeringSlug } of last?.guarded ?? []) {
     if (snapshot.guarded.some((system) => system.offeringSlug === offeringSlug)) continue
-    yield* Effect.logWarning(`Waldur's resources of ${offeringSlug} are taken as they are again`)
+    yield* Effect.logWarning(`Waldur's resources of ${offeringSlug} are taken as they are again`).pipe(
+      logEvent("system-released"),
+      Effect.annotateLogs({ offering: offeringSlug }),
+    )
   }
   if (snapshot.gidFailure !== undefined && last?.gidFailure !== snapshot.gidFailure) {
     yield* Effect.logWarning("The HPC User API cannot be asked for some projects").pipe(
+      logEvent("gids-unavailable"),
       Effect.annotateLogs({ error: snapshot.gidFailure }),
     )
   }
-  yield* logNew("Resource left out", skipped, last?.skipped ?? [])
-  yield* logNew("Odd resource", warnings, last?.warnings ?? [])
+  yield* logNew("resource-skipped", "Resource left out", skipped, last?.skipped ?? [])
+  yield* logNew("resource-warning", "Odd resource", warnings, last?.warnings ?? [])
 })
 
 /** Says that a refresh ended in a fault of our own: loudly only when that is news, for it is tried again every few seconds. */
 export const logRefreshDeath = (cause: Cause.Cause<unknown>, isKnown: boolean) =>
-  (isKnown ? Effect.logDebug : Effect.logError)("Refresh ended unexpectedly", cause)
+  (isKnown ? Effect.logDebug : Effect.logError)("Refresh ended unexpectedly", cause).pipe(logEvent("refresh-crashed"))
 
 /** Says that a refresh failed, and whether the last good snapshot still answers. */
 export const logRefreshFailure = (error: RefreshError, last: TakenSnapshot | undefined, at: number) =>
   Effect.logError("Refresh failed").pipe(
+    logEvent("refresh-failed"),
     Effect.annotateLogs({
       error: error._tag,
       detail: error.message,
@@ -80,6 +92,7 @@ export const logSlowRefresh = (last: TakenSnapshot | undefined, at: number) =>
     const running = [...lengths].filter(([, length]) => length > 0)
     const waited = running.map(([upstream, length]) => `${upstream} for ${Math.round(length / 1000)} s`)
     return Effect.logWarning("Refresh is slow").pipe(
+      logEvent("refresh-slow"),
       Effect.annotateLogs({
         seconds: slowAfter / 1000,
         waits_for: waited.join(", ") || "no call",
@@ -92,6 +105,7 @@ const lastGood = (last: TakenSnapshot | undefined, at: number): string =>
   last === undefined ? "none" : `${Math.round((at - oldestReadAt(last)) / 1000)} s old`
 
 const logNew = (
+  event: LogEvent,
   message: string,
   now: ReadonlyArray<Finding<string>>,
   before: ReadonlyArray<Finding<string>>,
@@ -101,6 +115,7 @@ const logNew = (
     now.filter((finding) => !said.has(identity(finding))),
     (finding) =>
       Effect.logWarning(message).pipe(
+        logEvent(event),
         Effect.annotateLogs({ ...finding, found: maskFound(finding.field, finding.found) }),
       ),
     { discard: true },

@@ -1,5 +1,6 @@
 import { addressTimeout, type Secret, secretNow, serverName } from "@cscs/http-transport"
 import { Clock, Duration, Effect, Metric, Schema, type Scope } from "effect"
+import { logEvent } from "../observability/log-events.ts"
 
 /** The Valkey or Redis gave no answer, or refused. */
 export class SharedCacheUnavailable extends Schema.TaggedError<SharedCacheUnavailable>()("SharedCacheUnavailable", {
@@ -81,6 +82,7 @@ export const redisConnection = Effect.fnUntraced(function* (
       since = yield* Clock.currentTimeMillis
       yield* Metric.update(up, 0)
       yield* Effect.logError("The shared cache fails; this replica reads the upstreams itself").pipe(
+        logEvent("shared-cache-unavailable"),
         Effect.annotateLogs({ error: detail }),
       )
     }
@@ -89,7 +91,10 @@ export const redisConnection = Effect.fnUntraced(function* (
   const working = Effect.suspend(() => {
     if (trouble === undefined) return Effect.void
     trouble = undefined
-    return Effect.andThen(Metric.update(up, 1), Effect.logInfo("The shared cache works again"))
+    return Effect.andThen(
+      Metric.update(up, 1),
+      Effect.logInfo("The shared cache works again").pipe(logEvent("shared-cache-available")),
+    )
   })
 
   const { createClient, RESP_TYPES } = yield* Effect.promise(() => import("@redis/client"))

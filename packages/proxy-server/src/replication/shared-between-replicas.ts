@@ -4,6 +4,7 @@
 import type { Secret } from "@cscs/http-transport"
 import { Duration, Effect, Exit, type Scope } from "effect"
 import { Settings } from "../config/settings.ts"
+import { logEvent } from "../observability/log-events.ts"
 import { storageIdentity } from "../persistence/stored-snapshot.ts"
 import { ProjectGids } from "../refresh/project-gids.ts"
 import type { Reading } from "../refresh/read-snapshot.ts"
@@ -160,7 +161,7 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
           stuckAt = { number: outcome?.number }
           yield* Effect.logWarning(
             "Another replica holds the lease and reads nothing; this one reads the upstreams itself",
-          )
+          ).pipe(logEvent("lease-idle"))
           return yield* stuck
         }),
     })

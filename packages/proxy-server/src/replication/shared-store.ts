@@ -2,6 +2,7 @@ import { gunzipSync, gzipSync } from "node:zlib"
 import type { ModelSettings } from "@cscs/storage-model"
 import { Duration, Effect, Result } from "effect"
 import { inSlices } from "../concurrency/in-slices.ts"
+import { logEvent } from "../observability/log-events.ts"
 import {
   chunkText,
   headerText,
@@ -127,7 +128,10 @@ export const makeSharedStore = (
     const isFirst = refusal === undefined
     refusal = problem
     const said = isFirst
-      ? Effect.logWarning("What the shared cache holds is refused").pipe(Effect.annotateLogs({ error: problem }))
+      ? Effect.logWarning("What the shared cache holds is refused").pipe(
+          logEvent("shared-cache-refused"),
+          Effect.annotateLogs({ error: problem }),
+        )
       : Effect.void
     return Effect.andThen(said, removed(digest, chunks))
   }

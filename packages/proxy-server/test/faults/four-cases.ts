@@ -121,7 +121,7 @@ export const fourCases = (title: string, question: Question): void => {
     })
     expectHonest(proxy)
   }
-  const failures = ({ logs }: ObservedProxy) => logs.filter((line) => line.includes("Refresh failed"))
+  const failures = ({ logs }: ObservedProxy) => logs.filter((line) => line.includes('"event":"refresh-failed"'))
 
   describe.each(rows)(`${title}: $name`, (row) => {
     const [failed, stumble, tries] = patience[row.taken]

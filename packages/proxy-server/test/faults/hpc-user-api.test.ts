@@ -33,7 +33,7 @@ fourCases("its token endpoint", {
   blameless: "hpc-user-api",
   opensBy: ["an empty body"],
   isAskedAhead: true,
-  said: /"Refresh failed".*\/openid-connect\/token/,
+  said: /\/openid-connect\/token.*"event":"refresh-failed"/,
   happens: (sandbox) => {
     const back = newProject(sandbox)
     // Early, by what its answer said: the API refuses the token, and a new one must be had.

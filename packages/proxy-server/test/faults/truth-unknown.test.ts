@@ -47,9 +47,9 @@ describe("an answer that is well formed, and not the truth", () => {
   const cases: ReadonlyArray<readonly [name: string, Where, Fault, cold: number, said: RegExp]> = [
     ["Waldur shows nothing at all", waldur, nothing, 502, /shows 0 resources of (capstor|vast|iopsstor)/],
     ["Waldur shows no resources", resources, nothing, 200, /shows 0 resources of (capstor|vast|iopsstor)/],
-    ["the HPC User API knows no project", api, noProjects, 200, /Resource left out/],
-    ["the HPC User API speaks of others", api, strangers, 200, /Resource left out/],
-    ["the HPC User API gives numbers that are no GIDs", api, badGids, 200, /Resource left out/],
+    ["the HPC User API knows no project", api, noProjects, 200, /"event":"resource-skipped"/],
+    ["the HPC User API speaks of others", api, strangers, 200, /"event":"resource-skipped"/],
+    ["the HPC User API gives numbers that are no GIDs", api, badGids, 200, /"event":"resource-skipped"/],
   ]
   test.each(cases)("%s: cold, nothing is made up", async (_, where, fault, status) => {
     const row = { name: "", taken: "told", fault: () => fault } as const

@@ -110,7 +110,7 @@ describe.each(upstreams)("%s", (_, status, at) => {
     const [got, seconds] = await proxy.timed(proxy.get("/api/storage-resources/", { headers }))
     expect(got.status).toBe(status)
     expect(got.text).not.toMatch(/127\.0\.0\.1|invalid|certificate/)
-    expect(proxy.logs.some((line) => said.test(line) && /Refresh failed|Answered 503/.test(line))).toBe(true)
+    expect(proxy.logs.some((line) => said.test(line) && /"event":"(refresh|request)-failed"/.test(line))).toBe(true)
     if (!isRepeated) {
       expect(seconds).toBeLessThanOrEqual(1)
       // Five calls go side by side, of the refresh at the start and of the one that the request asks for.

@@ -1,0 +1,59 @@
+/**
+ * The codes of log lines. Programs (Sentry, alerts on logs, tests) decide by a line's `event`; its message is for people and
+ * may change. A code keeps its meaning, which is in docs/operations.md.
+ */
+import { Effect } from "effect"
+
+export const logEvents = [
+  // The process.
+  "configuration",
+  "configuration-warning",
+  "secrets-reread",
+  "configuration-refused",
+  "restart-needed",
+  "listening",
+  "stopping",
+  "crashed",
+  "log-lines-dropped",
+  // Requests.
+  "request",
+  "request-failed",
+  "caller-left",
+  "internal-error",
+  "token-refused",
+  "role-missing",
+  // Refreshes, and what they find.
+  "snapshot-taken",
+  "refresh-failed",
+  "refresh-slow",
+  "refresh-crashed",
+  "resource-skipped",
+  "resource-warning",
+  "system-guarded",
+  "system-released",
+  "offering-invisible",
+  "offering-warning",
+  "offerings-unavailable",
+  "customers-unavailable",
+  "gids-unavailable",
+  "gids-mocked",
+  // The snapshot in a file.
+  "snapshot-restored",
+  "snapshot-not-kept",
+  "snapshot-damaged",
+  "snapshot-directory-unsafe",
+  // The cache that replicas share.
+  "shared-cache-unavailable",
+  "shared-cache-available",
+  "shared-cache-refused",
+  "lease-idle",
+  // OpenTelemetry and Sentry.
+  "telemetry-unavailable",
+  "telemetry-available",
+] as const
+
+/** A code of the catalogue. */
+export type LogEvent = (typeof logEvents)[number]
+
+/** Puts an event code on the lines that an effect logs. */
+export const logEvent = (event: LogEvent) => Effect.annotateLogs({ event })

@@ -1,0 +1,28 @@
+import { globSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { expect, test } from "vitest"
+import { logEvents } from "../src/observability/log-events.ts"
+
+const root = join(import.meta.dirname, "../../..")
+const text = (path: string) => readFileSync(join(root, path), "utf8")
+
+test("docs/operations.md documents each event code of the log, and no other", () => {
+  const [, table = ""] = /\n\| `event` \|.*\n\|---\|---\|\n((?:\|.*\n)+)/.exec(text("docs/operations.md")) ?? []
+  const firstCells = table.split("\n").map((row) => row.split("|")[1] ?? "")
+  const documented = firstCells.flatMap((cell) => Array.from(cell.matchAll(/`([a-z-]+)`/g), ([, code]) => code))
+  expect(documented.toSorted()).toEqual(logEvents.toSorted())
+})
+
+test("every line that the server and the process log has an event code", () => {
+  const sources = globSync("{packages/proxy-server,apps/storage-proxy}/src/**/*.ts", { cwd: root })
+  const bare = sources.flatMap((path) => {
+    const statements = text(path).split(/(?=\bEffect\.log(?:Info|Warning|Error|Fatal|Debug)\b)/)
+    return statements.slice(1).flatMap((statement, index) => {
+      // A choice between two levels is one line: `(isNew ? Effect.logInfo : Effect.logDebug)("…")`.
+      const isChoice = /^Effect\.log\w+ :/.test(statement)
+      return isChoice || statement.includes("logEvent(") ? [] : [`${path}: ${statements[index + 1]?.slice(0, 60)}`]
+    })
+  })
+  expect(sources.length).toBeGreaterThan(50)
+  expect(bare).toEqual([])
+})

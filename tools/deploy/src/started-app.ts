@@ -1,0 +1,107 @@
+import { chown, copyFile, mkdir, readdir, writeFile } from "node:fs/promises"
+import { imageEnvironment, run, stagesOf, startProxy, wordsOf } from "@cscs/harness"
+import { startSandbox } from "@cscs/sandbox"
+
+/** As the image runs it. */
+const UID = 10001
+
+const must = (holds: boolean, otherwise: string): void => {
+  if (!holds) throw new Error(otherwise)
+}
+
+/**
+ * Starts the folder as the image does: entry point, command and health check are the Dockerfile's, secrets come as files,
+ * and the user is nobody in particular. In place of the read-only root there is Node's permission model: the process may
+ * read its own folder, its configuration and its secrets, write below its state directory, and start nothing.
+ *
+ * @param app the folder that the image would hold as /app
+ * @param scratch a directory for the rest, which everybody may enter
+ * @param config a text for config.yaml; the sandbox's addresses are laid over it
+ * @returns what was seen, for people, and the names of the metrics, where there are any
+ */
+export const startApp = async (workspace: string, app: string, scratch: string, config: string) => {
+  const [, stage = []] = await stagesOf(`${workspace}/deploy/Dockerfile`)
+  const [, ...entryPoint] = wordsOf(stage, "ENTRYPOINT").map((word) => word.replace(/^\/app\//, `${app}/`))
+  const [command = "", ...flags] = wordsOf(stage, "CMD").map((word) => word.replace(/^(0\.0\.0\.0|::)$/, "127.0.0.1"))
+  must(command === "serve", `the image's command is ${command}`)
+  const [, ...healthCheck] = wordsOf(stage, "HEALTHCHECK")
+
+  const { etc, state, node } = { etc: `${scratch}/etc`, state: `${scratch}/state`, node: `${scratch}/node` }
+  for (const directory of [etc, state]) await mkdir(directory)
+  // The workspace's own node can lie where only root may go.
+  await copyFile(process.execPath, node)
+  const user = process.getuid?.() === 0 ? { uid: UID, gid: UID } : {}
+  if (user.uid !== undefined) await chown(state, UID, UID)
+
+  const sandbox = await startSandbox()
+  const { waldur, hpcUserApi } = sandbox
+  await writeFile(`${etc}/config.yaml`, config)
+  await writeFile(`${etc}/waldur-api-token`, waldur.token)
+  await writeFile(`${etc}/hpc-user-client-secret`, hpcUserApi.clientSecret)
+
+  let log = () => ""
+  let kill = () => {}
+  try {
+    const running = await startProxy({
+      command: [
+        node,
+        "--permission",
+        ...[`${app}/`, `${etc}/`, `${state}/`].map((directory) => `--allow-fs-read=${directory}*`),
+        `--allow-fs-write=${state}/*`,
+        ...entryPoint,
+      ],
+      args: [
+        "--config",
+        `${etc}/config.yaml`,
+        ...flags.filter((_, at) => flags[at] !== "--port" && flags[at - 1] !== "--port"),
+      ],
+      user,
+      directory: state,
+      environment: {
+        ...(await imageEnvironment()),
+        WALDUR_API_URL: waldur.url,
+        WALDUR_API_TOKEN_FILE: `${etc}/waldur-api-token`,
+        HPC_USER_API_URL: hpcUserApi.url,
+        HPC_USER_CLIENT_ID: hpcUserApi.clientId,
+        HPC_USER_CLIENT_SECRET_FILE: `${etc}/hpc-user-client-secret`,
+        HPC_USER_OIDC_TOKEN_URL: hpcUserApi.tokenUrl,
+        CACHE_PATH: `${state}/snapshot`,
+        DISABLE_AUTH: "true",
+      },
+      isReady: true,
+    })
+    log = running.stderr
+    kill = () => running.signal("SIGKILL")
+    const get = async (path: string) => {
+      const response = await fetch(running.url + path)
+      return { status: response.status, text: await response.text() }
+    }
+    const list = await get("/api/storage-resources/")
+    must(list.status === 200, `the list is ${list.status}`)
+    const { total } = JSON.parse(list.text).pagination
+    must(total > 0, "the list is empty")
+    for (const path of ["/openapi.json", "/docs/"]) must((await get(path)).status === 200, `${path} is not answered`)
+    await run(
+      node,
+      healthCheck.map((word) => word.replace("http://127.0.0.1:8080", running.url)),
+      user,
+    )
+    const metrics = await get("/metrics")
+    const unknown = log().match(/the key \S+ is unknown/g) ?? []
+    must(unknown.length === 0, `of the chart's config.yaml ${unknown.join(", ")}`)
+
+    const code = await running.stop()
+    must(code === 0, `after SIGTERM it ended with ${code}`)
+    const written = await readdir(state)
+    must(written.join() === "snapshot", `in place of cache.path alone it wrote ${written.join(", ") || "nothing"}`)
+    return {
+      seen: `${total} entries, health check passed, exit code 0 after SIGTERM, the snapshot kept`,
+      metrics: metrics.status === 200 ? new Set(metrics.text.match(/(?<=^# TYPE )\S+/gm)) : undefined,
+    }
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : error}\n${log().slice(-3000)}`)
+  } finally {
+    kill()
+    await sandbox.close()
+  }
+}

@@ -1,0 +1,37 @@
+import { join } from "node:path"
+import { imageEnvironment, stagesOf, wordsOf } from "@cscs/harness"
+import { expect, test } from "vitest"
+import { contextFiles } from "../src/docker-context.ts"
+import { checkMonitoring, dashboardQuestions } from "../src/monitoring.ts"
+import { readYaml } from "../src/read-yaml.ts"
+
+const workspace = join(import.meta.dirname, "../../..")
+
+test("the Dockerfile has a stage that builds and one that serves", async () => {
+  const [build = [], image = []] = await stagesOf()
+  expect(build.some(({ name, text }) => name === "RUN" && text.includes("make-app-folder.ts /app"))).toBe(true)
+  expect(wordsOf(image, "ENTRYPOINT")).toEqual(["node", "/app/dist/main.js"])
+  expect(() => wordsOf(image, "ONBUILD")).toThrow(/no ONBUILD/)
+  expect(await imageEnvironment()).toMatchObject({ NODE_ENV: "production", MALLOC_ARENA_MAX: "2" })
+})
+
+test("the build stage sees the sources and the manifests, and no test and no tool but the one that tests depend on", async () => {
+  const files = await contextFiles(workspace)
+  const has = (path: string) => files.some((file) => file.startsWith(path))
+  const seen = ["package.json", "pnpm-lock.yaml", "packages/proxy-server/src/", "tools/harness/package.json"]
+  const hidden = ["tools/soak/", "docs/", "packages/proxy-server/test/", "apps/storage-proxy/test-replicas/"]
+  expect([seen.filter((path) => !has(path)), hidden.filter(has)]).toEqual([[], []])
+})
+
+test("alerts and dashboard hold, and a metric that nothing measures is found out", async () => {
+  expect(await checkMonitoring(workspace, undefined)).toMatch(/\d+ alerts/)
+  await expect(checkMonitoring(workspace, new Set())).rejects.toThrow(/nothing measures storage_proxy_/)
+  const { groups } = JSON.parse(await dashboardQuestions(workspace))
+  expect(groups[0].rules.length).toBeGreaterThan(5)
+  expect(JSON.stringify(groups)).not.toContain("$")
+})
+
+test("documents of YAML are read without the empty ones, and a fault is thrown", () => {
+  expect(readYaml("a: 1\n---\n---\nb: 2\n")).toEqual([{ a: 1 }, { b: 2 }])
+  expect(() => readYaml("a: [")).toThrow()
+})

@@ -1,0 +1,76 @@
+/**
+ * Checks the shell commands in the documents: the scripts, files, subcommands and flags that they name exist. (Their links
+ * are checked by remark-validate-links, in `lint` too.) Ends with exit code 1 if something does not exist.
+ */
+import { execFileSync } from "node:child_process"
+import { existsSync, globSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("../../..", import.meta.url))
+const documents = globSync("**/*.md", {
+  cwd: root,
+  exclude: (path) => /(^|\/)(node_modules|dist|\.changeset|CHANGELOG\.md)(\/|$)/.test(path),
+})
+const text = (path: string): string => readFileSync(join(root, path), "utf8")
+
+const problems: Array<string> = []
+
+const scriptsOf = (manifest: string): ReadonlySet<string> =>
+  new Set(Object.keys(JSON.parse(text(manifest)).scripts ?? {}))
+const manifests = new Map(
+  globSync("{package.json,packages/*/package.json,apps/*/package.json,tools/*/package.json}", { cwd: root }).map(
+    (path) => [JSON.parse(text(path)).name as string, path],
+  ),
+)
+/** What pnpm does by itself. */
+const ownCommands = new Set(["install", "exec", "changeset"])
+
+const helps = new Map<string, string>()
+const helpOf = (subcommand: string): string => {
+  const known = helps.get(subcommand)
+  if (known !== undefined) return known
+  const args = [join(root, "apps/storage-proxy/src/main.ts"), subcommand, "--help"]
+  let help = ""
+  try {
+    help = execFileSync(process.execPath, args, { encoding: "utf8", env: { NO_COLOR: "1" }, stdio: "pipe" })
+  } catch {}
+  helps.set(subcommand, help)
+  return help
+}
+
+const checkCommand = (document: string, line: string) => {
+  const [command = ""] = line.split(/\s#\s/)
+  const wrong = (what: string): void => {
+    problems.push(`${document}: \`${command.trim()}\`: ${what}`)
+  }
+
+  const [, filter, script] = /npx -y pnpm@12 (?:--filter (\S+) )?([\w:-]+)/.exec(command) ?? []
+  if (script !== undefined && !ownCommands.has(script)) {
+    const manifest = filter === undefined ? "package.json" : manifests.get(filter)
+    if (manifest === undefined) wrong(`there is no workspace ${filter}`)
+    else if (!scriptsOf(manifest).has(script)) wrong(`${manifest} has no script ${script}`)
+  }
+
+  const [, file] = /(?:^|\s)node (?:--\S+ )*((?:tools|deploy|apps|packages)\/\S+)/.exec(command) ?? []
+  if (file !== undefined && !existsSync(join(root, file))) wrong(`${file} is not there`)
+
+  // safe-regex: a line of our own documents
+  const [, subcommand, rest = ""] = /storage-proxy (serve|[a-z]+)((?: .*)?)$/.exec(command.split("|")[0] ?? "") ?? []
+  if (subcommand === undefined || !/(^|\/|\s)storage-proxy (?!\S*[=:/])/.test(command)) return
+  if (/(docker|helm|systemctl|kubectl|install|cp|useradd)\b/.test(command)) return
+  const help = helpOf(subcommand)
+  if (help === "") wrong(`there is no subcommand ${subcommand}`)
+  for (const [, flag = ""] of rest.matchAll(/\s(--[a-z-]+)/g)) {
+    if (!help.includes(flag)) wrong(`${subcommand} has no ${flag}`)
+  }
+}
+
+for (const document of documents) {
+  for (const [, block = ""] of text(document).matchAll(/```(?:bash|sh|shell|console)\n([\s\S]*?)```/g)) {
+    for (const line of block.replaceAll(/\\\n\s*/g, " ").split("\n")) checkCommand(document, line)
+  }
+}
+for (const problem of problems) console.error(problem)
+if (documents.length < 5) console.error(`only ${documents.length} documents were found`)
+process.exitCode = problems.length > 0 || documents.length < 5 ? 1 : 0

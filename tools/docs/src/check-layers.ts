@@ -1,0 +1,132 @@
+/**
+ * Holds the picture of the house (ARCHITECTURE.md): imports point only down the layers, no cycle, one door per package,
+ * and what is shipped never sees the sandbox. Ends with exit code 1 and a line for each import that is not allowed.
+ */
+import { readdirSync, readFileSync, statSync } from "node:fs"
+import { cruise, type ICruiseResult, type IForbiddenRuleType } from "dependency-cruiser"
+
+/** For each workspace the others whose door its sources may use; the tests of any may use the sandbox and the harness too. */
+const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "packages/storage-model": [],
+  "packages/http-transport": [],
+  "packages/waldur-client": ["packages/http-transport"],
+  "packages/hpc-user-client": ["packages/http-transport"],
+  "packages/proxy-server": [
+    "packages/storage-model",
+    "packages/http-transport",
+    "packages/waldur-client",
+    "packages/hpc-user-client",
+  ],
+  "apps/storage-proxy": ["packages/proxy-server", "packages/http-transport"],
+  "apps/sandbox": [],
+  "tools/harness": ["apps/sandbox"],
+  "tools/oracle": ["apps/sandbox"],
+  "tools/soak": ["tools/harness", "tools/oracle", "apps/sandbox"],
+  "tools/bench": ["tools/harness", "apps/sandbox"],
+  "tools/release": ["tools/harness", "apps/sandbox"],
+  "tools/deploy": ["tools/harness", "apps/sandbox"],
+  "tools/api": ["tools/harness", "apps/sandbox"],
+  "tools/api-reference": [],
+  "tools/docs": ["packages/proxy-server", "tools/harness", "apps/sandbox"],
+  "tools/demo": ["tools/harness", "apps/sandbox"],
+}
+
+/** The folders of proxy-server, the highest first: each imports only from those below it. Files beside them are above all. */
+const proxyServer = "packages/proxy-server/src"
+const foldersFromTheTop = [
+  "commands",
+  "wiring",
+  "routes",
+  "openapi",
+  "http",
+  "auth",
+  "serving",
+  "replication",
+  "persistence",
+  "refresh",
+  "snapshot",
+  "config",
+  "config-sources",
+  "concurrency",
+  "observability",
+]
+/** A folder that holds more of the package's lines than this share holds several concerns. */
+const largestShare = 0.2
+
+const workspaces = Object.keys(mayImport)
+const unlisted = ["packages", "apps", "tools"]
+  .flatMap((parent) => readdirSync(parent).map((name) => `${parent}/${name}`))
+  .filter((workspace) => !workspaces.includes(workspace))
+if (unlisted.length > 0) throw new Error(`Say in tools/docs/src/check-layers.ts what ${unlisted.join(", ")} may import`)
+
+const doorOf = (workspace: string) => `^${workspace}/src/index\\.ts$`
+const forbidden: Array<IForbiddenRuleType> = [
+  { name: "no-cycle", severity: "error", from: {}, to: { circular: true } },
+  { name: "no-unresolved-import", severity: "error", from: {}, to: { couldNotResolve: true } },
+  ...foldersFromTheTop.map(
+    (folder, index): IForbiddenRuleType => ({
+      name: `${folder}-of-proxy-server-imports-only-down`,
+      severity: "error",
+      from: { path: `^${proxyServer}/${folder}/` },
+      to: { path: `^${proxyServer}/`, pathNot: `^${proxyServer}/(${foldersFromTheTop.slice(index).join("|")})/` },
+    }),
+  ),
+  ...workspaces.flatMap((workspace): Array<IForbiddenRuleType> => {
+    const allowed = mayImport[workspace] ?? []
+    return [
+      {
+        name: `sources-of-${workspace}-import-only-down`,
+        severity: "error",
+        from: { path: `^${workspace}/src/` },
+        to: { path: "^(packages|apps|tools)/", pathNot: [`^${workspace}/`, ...allowed.map(doorOf)] },
+      },
+      {
+        name: `tests-of-${workspace}-import-only-down`,
+        severity: "error",
+        from: { path: `^${workspace}/test[a-z-]*/` },
+        to: {
+          path: "^(packages|apps|tools)/",
+          pathNot: [`^${workspace}/`, ...[...allowed, "apps/sandbox", "tools/harness"].map(doorOf)],
+        },
+      },
+      {
+        name: `sources-of-${workspace}-import-no-test`,
+        severity: "error",
+        from: { path: `^${workspace}/src/`, pathNot: "\\.test\\.ts$" },
+        to: { path: "^[^/]+/[^/]+/test[a-z-]*/" },
+      },
+    ]
+  }),
+]
+
+const linesOf = (path: string): number =>
+  statSync(path).isDirectory()
+    ? readdirSync(path).reduce((sum, name) => sum + linesOf(`${path}/${name}`), 0)
+    : readFileSync(path, "utf8").split("\n").length - 1
+const tooLarge = foldersFromTheTop.filter(
+  (folder) => linesOf(`${proxyServer}/${folder}`) > largestShare * linesOf(proxyServer),
+)
+const unlistedFolders = readdirSync(proxyServer, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && !foldersFromTheTop.includes(entry.name))
+  .map(({ name }) => name)
+if (unlistedFolders.length > 0)
+  throw new Error(`List in tools/docs/src/check-layers.ts where ${unlistedFolders.join(", ")} of proxy-server belongs`)
+
+const { output } = await cruise(["packages", "apps", "tools"], {
+  ruleSet: { forbidden },
+  validate: true,
+  exclude: { path: "(^|/)(dist|node_modules)/" },
+  tsPreCompilationDeps: true,
+  preserveSymlinks: false,
+  enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "default"] },
+})
+const { summary } = output as ICruiseResult
+// With a TypeScript that it cannot read, dependency-cruiser finds no module, and so no fault.
+if (summary.totalCruised < 50) throw new Error(`Only ${summary.totalCruised} modules were read: the check is blind`)
+for (const { rule, from, to } of summary.violations) console.log(`${rule.name}: ${from} -> ${to}`)
+console.log(
+  `${summary.totalCruised} modules, ${summary.totalDependenciesCruised} imports, ${summary.error} not allowed`,
+)
+for (const folder of tooLarge)
+  console.log(`${proxyServer}/${folder} holds more than ${largestShare * 100} % of the package's lines`)
+process.exitCode = summary.error > 0 || tooLarge.length > 0 ? 1 : 0

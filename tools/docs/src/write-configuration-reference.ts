@@ -1,0 +1,19 @@
+/**
+ * Writes docs/configuration.md and docs/configuration.schema.json from the settings' own table. With `--check` it writes
+ * nothing, and ends with exit code 1 where they are not as they would be written.
+ */
+import { readFileSync, writeFileSync } from "node:fs"
+import { configurationReference, configurationSchema } from "@cscs/proxy-server"
+
+const files = {
+  "docs/configuration.md": configurationReference(),
+  "docs/configuration.schema.json": `${JSON.stringify(configurationSchema(), null, 2)}\n`,
+}
+
+for (const [path, content] of Object.entries(files)) {
+  if (!process.argv.includes("--check")) writeFileSync(path, content)
+  else if (readFileSync(path, "utf8") !== content) {
+    console.error(`${path} is not what the settings say; run: node tools/docs/src/write-configuration-reference.ts`)
+    process.exitCode = 1
+  }
+}

@@ -1,0 +1,95 @@
+import { readdir, readFile, writeFile } from "node:fs/promises"
+import { fileURLToPath } from "node:url"
+import { sandboxEnvironment, startProxy } from "@cscs/harness"
+import { startSandbox } from "@cscs/sandbox"
+import stringify from "json-stringify-pretty-compact"
+
+/**
+ * Writes the JSON examples of docs/ as the real proxy gives them over the sandbox; with `--check` only sees whether they
+ * are as they would be written. An example is a block of JSON after one of these comments:
+ *
+ * - `<!-- entry LABEL -->`: the entry of the sandbox's resource with this label; `tenant of LABEL`, `customer of LABEL`
+ * - `<!-- fields LABEL: a, b -->`: some fields of it
+ * - `<!-- GET PATH -->`: the body of the answer
+ */
+const docs = fileURLToPath(new URL("../../../docs/", import.meta.url))
+const isCheck = process.argv.includes("--check")
+// safe-regex: our own documents
+const marked = /<!-- (.+?) -->\n\n?```json\n[\s\S]*?```/g
+
+// biome-ignore lint/suspicious/noExplicitAny: answers of any shape.
+type Json = any
+
+const sandbox = await startSandbox()
+const proxy = await startProxy({ environment: sandboxEnvironment(sandbox), isReady: true })
+
+const entries: ReadonlyArray<Json> = (
+  await (await fetch(`${proxy.url}/api/storage-resources/`, { headers: { Accept: "application/x-ndjson" } })).text()
+)
+  .trim()
+  .split("\n")
+  .map((line) => JSON.parse(line))
+
+const entryOf = (label: string): Json => {
+  const [uuid] = [...sandbox.world.labels].find(([, one]) => one === label) ?? []
+  const found = entries.find(({ itemId }) => itemId.replaceAll("-", "") === uuid)
+  if (found === undefined) throw new Error(`the sandbox's list has no ${label}`)
+  return found
+}
+/** The customer is the nearest entry above its resource, the tenant the nearest above that. */
+const above = (label: string, targetType: string): Json =>
+  entries.slice(0, entries.indexOf(entryOf(label))).findLast(({ target }) => target.targetType === targetType)
+
+const exampleOf = async (what: string): Promise<Json> => {
+  const [, verb, rest = ""] = /^(entry|tenant of|customer of|fields|GET) (.+)$/.exec(what) ?? []
+  switch (verb) {
+    case "entry":
+      return entryOf(rest)
+    case "tenant of":
+      return above(rest, "tenant")
+    case "customer of":
+      return above(rest, "customer")
+    case "fields": {
+      const [label = "", names = ""] = rest.split(": ")
+      const entry = entryOf(label)
+      return Object.fromEntries(names.split(", ").map((name) => [name, entry[name]]))
+    }
+    case "GET":
+      return (await fetch(proxy.url + rest)).json()
+    default:
+      throw new Error(`not known what to show for <!-- ${what} -->`)
+  }
+}
+
+/** What fits on a line of so many characters stands on one. */
+const maxLength = 128
+
+/** Ports differ from run to run, and versions from release to release; the world is the same. */
+const shown = (value: Json): string =>
+  stringify(typeof value?.version === "string" ? { ...value, version: "…" } : value, { maxLength }).replaceAll(
+    new URL(sandbox.waldur.url).origin,
+    "https://waldur.example.org",
+  )
+
+let stale = 0
+try {
+  for (const name of (await readdir(docs)).filter((one) => one.endsWith(".md"))) {
+    const text = await readFile(docs + name, "utf8")
+    let fresh = text
+    for (const [block, what = ""] of text.matchAll(marked)) {
+      const written = `<!-- ${what} -->\n\n\`\`\`json\n${shown(await exampleOf(what))}\n\`\`\``
+      fresh = fresh.replace(block, () => written)
+    }
+    if (fresh === text) continue
+    stale += 1
+    if (isCheck)
+      console.error(
+        `docs/${name}: an example is not what the proxy gives; run node tools/docs/src/write-document-examples.ts`,
+      )
+    else await writeFile(docs + name, fresh)
+  }
+} finally {
+  await proxy.stop()
+  await sandbox.close()
+}
+process.exitCode = isCheck && stale > 0 ? 1 : 0

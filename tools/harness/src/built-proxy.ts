@@ -1,0 +1,36 @@
+/**
+ * The proxy as production runs it: the folder of the image, made by the very script that the Dockerfile runs. Nothing in
+ * it leads back to the workspace, so whoever builds there meanwhile does not change what is measured.
+ */
+import { readFile } from "node:fs/promises"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { run } from "./run.ts"
+
+export interface BuiltProxy {
+  /** What Node is to run. */
+  readonly main: string
+  /** Library -> version, as bundled. */
+  readonly versions: Readonly<Record<string, string>>
+}
+
+const script = fileURLToPath(new URL("../../../deploy/make-app-folder.ts", import.meta.url))
+
+/** Builds the process and lays it out in `folder`, which must not be there yet. */
+export const buildProxy = async (folder: string): Promise<BuiltProxy> => {
+  // A cold build of all packages on a busy machine.
+  await run(process.execPath, [script, folder], { timeout: 900_000 })
+  return { main: join(folder, "dist", "main.js"), versions: await versionsIn(folder) }
+}
+
+const shown = ["effect", "hono", "@hono/node-server", "undici", "ky"]
+
+/** The licences beside the bundle say what is in it: `hono 4.13.19 (MIT)`. */
+const versionsIn = async (folder: string): Promise<Readonly<Record<string, string>>> => {
+  const bundled = await readFile(join(folder, "dist", "THIRD-PARTY-LICENSES.txt"), "utf8")
+  return Object.fromEntries(
+    [...bundled.matchAll(/^(\S+) (\d\S+) \(.*\)$/gm)].flatMap(([, name, version]) =>
+      name !== undefined && version !== undefined && shown.includes(name) ? [[name, version]] : [],
+    ),
+  )
+}

@@ -1,0 +1,40 @@
+/** What deploy/Dockerfile says, for those who do the same without Docker. */
+import { readFile } from "node:fs/promises"
+
+/** One instruction of a Dockerfile: `RUN`, and all that follows it, lines put together. */
+export interface Instruction {
+  readonly name: string
+  readonly text: string
+}
+
+const ours = new URL("../../../deploy/Dockerfile", import.meta.url)
+
+/** The instructions of each stage, in their order; those before the first FROM are skipped. */
+export const stagesOf = async (dockerfile: string | URL = ours): Promise<ReadonlyArray<ReadonlyArray<Instruction>>> => {
+  const text = (await readFile(dockerfile, "utf8")).replaceAll(/^[ \t]*#.*\n/gm, "").replaceAll(/\\\n/g, " ")
+  const stages: Array<Array<Instruction>> = []
+  for (const [, name = "", rest = ""] of text.matchAll(/^([A-Z]+)\s+(.*)$/gm)) {
+    if (name === "FROM") stages.push([])
+    stages.at(-1)?.push({ name, text: rest.trim() })
+  }
+  return stages
+}
+
+/** The variables that the image sets, such as `NODE_ENV`. None of their values has a space. */
+export const imageEnvironment = async (): Promise<Readonly<Record<string, string>>> => {
+  const image = (await stagesOf()).at(-1) ?? []
+  return Object.fromEntries(
+    image
+      .filter(({ name }) => name === "ENV")
+      .flatMap(({ text }) => [...text.matchAll(/\b(\w+)=(\S+)/g)].map(([, name = "", value = ""]) => [name, value])),
+  )
+}
+
+/** The words of an instruction in JSON form, such as `CMD ["serve"]`. */
+export const wordsOf = (stage: ReadonlyArray<Instruction>, name: string): ReadonlyArray<string> => {
+  const found = stage.find((instruction) => instruction.name === name)
+  // safe-regex: a line of our own Dockerfile
+  const list = found === undefined ? undefined : /\[.*\]$/.exec(found.text)?.[0]
+  if (list === undefined) throw new Error(`The Dockerfile has no ${name} in JSON form`)
+  return JSON.parse(list)
+}

@@ -1,0 +1,12 @@
+/** The processes that tools and tests start: the proxy, from its sources or as it is built for the image, and what runs beside it. */
+export { type BuiltProxy, buildProxy } from "./built-proxy.ts"
+export { cachedFolder } from "./cached-folder.ts"
+export { type Instruction, imageEnvironment, stagesOf, wordsOf } from "./dockerfile.ts"
+export { freePort } from "./free-port.ts"
+export { type LogLine, parseLogLine } from "./log-line.ts"
+export { cpuSecondsOf, type Memory, memoryOf } from "./proc-stats.ts"
+export { end, endAllChildren, hasEnded, watch } from "./processes.ts"
+export { type Environment, run } from "./run.ts"
+export { sandboxEnvironment } from "./sandbox-environment.ts"
+export { type ProxyOptions, type RunningProxy, type SpawnedProxy, spawnProxy, startProxy } from "./start-proxy.ts"
+export { until } from "./until.ts"

@@ -1,0 +1,25 @@
+/** A line of the proxy's log, as programs read it: by its event code. */
+export interface LogLine {
+  readonly message: string
+  readonly level: string
+  /** The code, of those that docs/operations.md lists. */
+  readonly event: string | undefined
+  readonly annotations: Readonly<Record<string, unknown>>
+}
+
+/** Parses a line of JSON; `undefined` if it is none of the proxy's. */
+export const parseLogLine = (text: string): LogLine | undefined => {
+  try {
+    const { message, level, annotations } = JSON.parse(text)
+    if (message === undefined || level === undefined) return undefined
+    const { event } = annotations ?? {}
+    return {
+      message: [message].flat().map(String).join(" "),
+      level,
+      event: typeof event === "string" ? event : undefined,
+      annotations: annotations ?? {},
+    }
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,31 @@
+/** What Linux says of a process: memory and time. */
+import { readFileSync } from "node:fs"
+
+export interface Memory {
+  /** Resident now, in MB (1,000,000 bytes). */
+  readonly rss: number
+  /** The most that it ever was. */
+  readonly peak: number
+}
+
+export const memoryOf = (pid: number): Memory => {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8")
+  // safe-regex: a file of the kernel's, asked for two names
+  const megabytes = (name: string) => (Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1]) * 1024) / 1e6
+  return { rss: megabytes("VmRSS"), peak: megabytes("VmHWM") }
+}
+
+/** Linux counts in hundredths of a second on every platform that Node runs on. */
+const ticksPerSecond = 100
+
+/** After the name, which may hold anything. */
+const statFields = (pid: number): ReadonlyArray<string> => {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+}
+
+/** Seconds on a core since the process began, its own and the system's for it. */
+export const cpuSecondsOf = (pid: number): number => {
+  const fields = statFields(pid)
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
+}

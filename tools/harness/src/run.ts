@@ -1,0 +1,44 @@
+import { execFile } from "node:child_process"
+import { promisify } from "node:util"
+import { watch } from "./processes.ts"
+
+/** A process's variables. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+const execute = promisify(execFile)
+
+/** Characters of its output that are in the error of a command that failed. */
+const shown = 4000
+
+/**
+ * Runs a command to its end, and returns what it wrote to standard output.
+ *
+ * @param options.input written to its standard input, which is empty otherwise
+ * @param options.timeout milliseconds; default five minutes
+ * @throws with the end of its output if its exit code is not 0
+ */
+export const run = async (
+  command: string,
+  args: ReadonlyArray<string>,
+  options: {
+    readonly cwd?: string
+    readonly env?: Environment
+    readonly input?: string
+    readonly timeout?: number
+    readonly uid?: number
+    readonly gid?: number
+  } = {},
+): Promise<string> => {
+  const { input = "", ...given } = options
+  try {
+    const running = execute(command, args, { maxBuffer: 64 * 1024 * 1024, timeout: 300_000, ...given })
+    watch(running.child)
+    // A command that does not read its input closes it.
+    running.child.stdin?.on("error", () => {}).end(input)
+    return (await running).stdout
+  } catch (error) {
+    const { stdout = "", stderr = "", message } = error as { stdout?: string; stderr?: string; message: string }
+    const output = `${stdout}${stderr}`.trim().slice(-shown)
+    throw new Error(`${command} ${args.join(" ")}\n${output === "" ? message : output}`, { cause: error })
+  }
+}

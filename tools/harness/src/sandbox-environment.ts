@@ -1,0 +1,26 @@
+import type { Sandbox } from "@cscs/sandbox"
+
+/** The storage systems of the sandbox, each under the slug of its offering. */
+const systems = { capstor: "capstor", vast: "vast", iopsstor: "iopsstor" }
+
+/** The proxy's settings for the sandbox as variables of the environment; without authentication unless it is wanted. */
+export const sandboxEnvironment = (
+  { waldur, hpcUserApi, issuer }: Pick<Sandbox, "waldur" | "hpcUserApi" | "issuer">,
+  authentication = false,
+) => ({
+  WALDUR_API_URL: waldur.url,
+  WALDUR_API_TOKEN: waldur.token,
+  STORAGE_SYSTEMS: JSON.stringify(systems),
+  HPC_USER_API_URL: hpcUserApi.url,
+  HPC_USER_CLIENT_ID: hpcUserApi.clientId,
+  HPC_USER_CLIENT_SECRET: hpcUserApi.clientSecret,
+  HPC_USER_OIDC_TOKEN_URL: hpcUserApi.tokenUrl,
+  ...(authentication
+    ? {
+        DISABLE_AUTH: "false",
+        CSCS_KEYCLOAK_URL: issuer.baseUrl,
+        CSCS_KEYCLOAK_REALM: issuer.realm,
+        CSCS_KEYCLOAK_CLIENT_ID: issuer.audience.clientId,
+      }
+    : { DISABLE_AUTH: "true" }),
+})

@@ -1,0 +1,157 @@
+/** Starts the storage proxy as a process. Nothing else does: the demo, the tools and the tests all come here. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import { parseLogLine } from "./log-line.ts"
+import { end, watch } from "./processes.ts"
+import { until } from "./until.ts"
+
+/** Milliseconds that a start may take: machines in CI are busy. */
+const startWithin = 120_000
+/** Milliseconds until a process that was asked to stop is killed: open requests have ten seconds, a CPU profile takes some. */
+const stopWithin = 60_000
+
+const sources = fileURLToPath(new URL("../../../apps/storage-proxy/src/main.ts", import.meta.url))
+
+export interface ProxyOptions {
+  /** The executable's entry point; default the sources. */
+  readonly main?: string
+  /** What runs in place of `node MAIN`: a program and its first arguments. */
+  readonly command?: readonly [program: string, ...args: ReadonlyArray<string>]
+  /** Arguments of the proxy; for `startProxy` those after `serve --port 0`. */
+  readonly args?: ReadonlyArray<string>
+  /** The whole environment but PATH: nothing of this process's own, which may hold the proxy's variables. */
+  readonly environment?: Readonly<Record<string, string | undefined>>
+  readonly directory?: string
+  readonly user?: { readonly uid?: number; readonly gid?: number }
+  /** Whether it gets a process group of its own, which `signal` then reaches as a terminal's Ctrl+C does. */
+  readonly hasGroup?: boolean
+  /** Called with each line of the log. */
+  readonly onLine?: (text: string) => void
+  /** Characters of the log that are kept for `stderr`, the newest; default all. Under load the log grows by megabytes each second. */
+  readonly logKept?: number
+}
+
+/** A process of the proxy, whatever its subcommand. */
+export interface SpawnedProxy {
+  readonly child: ChildProcess
+  readonly pid: number
+  /** When it was spawned, by `performance.now()`. */
+  readonly spawnedAt: number
+  readonly stdout: () => string
+  readonly stderr: () => string
+  /** Exit code, or the signal that ended it; once all output has been read. */
+  readonly ended: Promise<number | string>
+  readonly signal: (name: NodeJS.Signals) => void
+  /** Asks it to end, and kills it after a minute; resolves as `ended`. */
+  readonly stop: (name?: NodeJS.Signals) => Promise<number | string>
+}
+
+/** A proxy that serves. */
+export interface RunningProxy extends SpawnedProxy {
+  /** Without a slash at the end. */
+  readonly url: string
+}
+
+/** Spawns the proxy with any subcommand. */
+export const spawnProxy = (options: ProxyOptions): SpawnedProxy => {
+  const {
+    main = sources,
+    args = [],
+    environment,
+    directory,
+    user,
+    hasGroup = false,
+    onLine,
+    logKept = Number.POSITIVE_INFINITY,
+  } = options
+  const [program, ...first] = options.command ?? [process.execPath, main]
+  const spawnedAt = performance.now()
+  const child = watch(
+    spawn(program, [...first, ...args], {
+      ...user,
+      ...(directory === undefined ? {} : { cwd: directory }),
+      env: { PATH: process.env.PATH, ...environment },
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: hasGroup,
+    }),
+    hasGroup ? "group" : "alone",
+  )
+  let stdout = ""
+  let stderr = ""
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text
+    if (stderr.length > 2 * logKept) stderr = stderr.slice(-logKept)
+  })
+  if (onLine !== undefined) {
+    createInterface({ input: child.stderr }).on("line", onLine)
+  }
+  // "close", not "exit": only then has all output been read.
+  const ended = once(child, "close").then(([code, signal]) => (code ?? signal) as number | string)
+  // Reported by whatever waits for it.
+  ended.catch(() => {})
+  const signal = (name: NodeJS.Signals) => {
+    try {
+      if (hasGroup && child.pid !== undefined) process.kill(-child.pid, name)
+      else child.kill(name)
+    } catch {
+      // It has ended.
+    }
+  }
+  const stop = async (name: NodeJS.Signals = "SIGTERM") => {
+    signal(name)
+    const tooLong = setTimeout(() => signal("SIGKILL"), stopWithin)
+    return ended.finally(() => clearTimeout(tooLong))
+  }
+  return { child, pid: child.pid ?? 0, spawnedAt, stdout: () => stdout, stderr: () => stderr, ended, signal, stop }
+}
+
+const listeningAt = (text: string): string | undefined => {
+  const line = parseLogLine(text)
+  return line?.event === "listening" ? String(line.annotations.url) : undefined
+}
+
+/**
+ * Starts `serve` at a free port, or at the one of `args`; resolves when the log has the event `listening`, or with `isReady` when it is ready too.
+ *
+ * @throws with the end of the log if it ends before, or does not start within two minutes
+ */
+export const startProxy = async (options: ProxyOptions & { readonly isReady?: boolean }): Promise<RunningProxy> => {
+  const { args = [] } = options
+  let url: string | undefined
+  let failure: unknown
+  const running = spawnProxy({
+    ...options,
+    args: ["serve", ...(args.includes("--port") ? [] : ["--port", "0"]), ...args],
+    onLine: (text) => {
+      url ??= listeningAt(text)
+      options.onLine?.(text)
+    },
+  })
+  running.ended.then(
+    (code) => {
+      failure ??= new Error(`it ended with ${code}`)
+    },
+    (error: unknown) => {
+      failure = error
+    },
+  )
+  const started = async () => {
+    if (failure !== undefined) throw failure
+    if (url === undefined || !options.isReady) return url
+    const ready = await fetch(`${url}/healthz/ready`)
+    await ready.body?.cancel()
+    return ready.ok ? url : undefined
+  }
+  try {
+    return { ...running, url: await until("the proxy has started", started, startWithin) }
+  } catch (error) {
+    running.signal("SIGKILL")
+    await end(running.child)
+    throw new Error(`${error instanceof Error ? error.message : error}\n${running.stderr().slice(-3000)}`)
+  }
+}

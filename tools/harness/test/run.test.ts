@@ -1,0 +1,54 @@
+import { createServer } from "node:net"
+import { describe, expect, test } from "vitest"
+import { freePort, parseLogLine, run, until } from "../src/index.ts"
+
+const node = (source: string, options?: Parameters<typeof run>[2]) => run(process.execPath, ["-e", source], options)
+
+describe("run", () => {
+  test("returns standard output, given the input", async () => {
+    const echo = "process.stdin.on('data', (text) => process.stdout.write(text + process.env.MORE))"
+    expect(await node(echo, { input: "in ", env: { MORE: "and out" } })).toBe("in and out")
+  })
+
+  test("fails with the command and what it wrote if its exit code is not 0", async () => {
+    const failing = "console.log('one'); console.error('two'); process.exit(1)"
+    await expect(node(failing)).rejects.toThrow(/\none\ntwo$/)
+  })
+
+  test("ends a command that takes too long", async () => {
+    await expect(node("setInterval(() => {}, 1000)", { timeout: 200 })).rejects.toThrow(/Command failed/)
+  })
+})
+
+describe("until", () => {
+  test("returns the first value that is neither undefined nor false", async () => {
+    const values = [undefined, false, 0, 1]
+    expect(await until("a value", () => values.shift())).toBe(0)
+  })
+
+  test("fails when the time is over, and with whatever the look throws", async () => {
+    await expect(until("the impossible", () => false, 30)).rejects.toThrow("the impossible: not within 0.03 seconds")
+    await expect(until("it", () => Promise.reject(new Error("broken")))).rejects.toThrow("broken")
+  })
+})
+
+test("a free port can be listened at", async () => {
+  const port = await freePort()
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve))
+  server.close()
+})
+
+test.each([
+  ["no JSON", undefined],
+  ["[]", undefined],
+  ["null", undefined],
+  ['{"a":1}', undefined],
+  ['{"message":["a",1],"level":"INFO"}', { message: "a 1", level: "INFO", event: undefined, annotations: {} }],
+  [
+    '{"message":"a","level":"WARN","annotations":{"event":"stopping","n":1}}',
+    { message: "a", level: "WARN", event: "stopping", annotations: { event: "stopping", n: 1 } },
+  ],
+])("a log line is parsed to its event, if it is one: %s", (text, line) => {
+  expect(parseLogLine(text)).toEqual(line)
+})

@@ -1,0 +1,109 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { describe, expect, onTestFinished, test } from "vitest"
+import { spawnProxy, startProxy, until } from "../src/index.ts"
+
+/** A program that stands for the proxy: only what it writes and how it ends matter here. */
+const aProgram = async (source: string) => {
+  const folder = await mkdtemp(join(tmpdir(), "harness-"))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const main = join(folder, "main.mjs")
+  await writeFile(main, source)
+  return main
+}
+
+const line = (annotations: object) => JSON.stringify({ message: "any words", level: "INFO", annotations })
+const listening = (url: string) => `console.error(${JSON.stringify(line({ event: "listening", url }))})`
+const living = "setInterval(() => {}, 1000)"
+
+describe("startProxy", () => {
+  test("takes the address from the event `listening`, whatever other lines say", async () => {
+    const main = await aProgram(`
+      console.error("Serving at http://127.0.0.1:1")
+      console.error(${JSON.stringify(line({ event: "configuration", url: "http://127.0.0.1:2" }))})
+      ${listening("http://127.0.0.1:3")}
+      ${living}`)
+    const lines: Array<string> = []
+    const running = await startProxy({ main, onLine: (text) => lines.push(text) })
+    expect(running.url).toBe("http://127.0.0.1:3")
+    expect(lines.length).toBe(3)
+    expect(await running.stop()).toBe("SIGTERM")
+  })
+
+  test("waits for readiness if that is wanted", async () => {
+    const main = await aProgram(`
+      import { createServer } from "node:http"
+      let asked = 0
+      const server = createServer((request, response) => {
+        asked += 1
+        response.writeHead(asked < 3 ? 503 : 200).end(String(asked))
+      }).listen(0, "127.0.0.1", () => {
+        const url = "http://127.0.0.1:" + server.address().port
+        console.error(JSON.stringify({ message: "", level: "INFO", annotations: { event: "listening", url } }))
+      })`)
+    const { url, stop } = await startProxy({ main, isReady: true })
+    expect(await (await fetch(url)).text()).toBe("4")
+    await stop()
+  })
+
+  test("fails with the end of the log if the process ends before it listens", async () => {
+    const main = await aProgram(`console.error("the reason"); process.exitCode = 3`)
+    await expect(startProxy({ main })).rejects.toThrow(/it ended with 3\nthe reason/)
+  })
+
+  test("fails if the program is not there", async () => {
+    await expect(startProxy({ command: ["/no/such/program"] })).rejects.toThrow(/ENOENT/)
+  })
+
+  test("passes `serve`, a free port and the arguments, and of this process's environment PATH alone", async () => {
+    const main = await aProgram(`console.log(JSON.stringify([process.argv.slice(2), Object.keys(process.env)]))
+      ${listening("http://x")}
+      ${living}`)
+    const { stdout, stop } = await startProxy({
+      main,
+      args: ["--config", "a"],
+      environment: { ONE: "1", NOT: undefined },
+    })
+    await until("its output", () => stdout().endsWith("\n"))
+    const [args, names] = JSON.parse(stdout())
+    expect(args).toEqual(["serve", "--port", "0", "--config", "a"])
+    expect(names.toSorted()).toEqual(["ONE", "PATH"])
+    await stop()
+  })
+})
+
+describe("spawnProxy", () => {
+  test("gives all output and the exit code of a process that ends by itself", async () => {
+    const main = await aProgram(`console.log("out"); console.error("err"); process.exit(process.argv.length)`)
+    const { ended, stdout, stderr } = spawnProxy({ main, args: ["check", "--json"] })
+    expect(await ended).toBe(4)
+    expect([stdout(), stderr()]).toEqual(["out\n", "err\n"])
+  })
+
+  test("keeps the newest of a long log", async () => {
+    const main = await aProgram(`for (let at = 0; at < 2000; at++) console.error("line " + at)`)
+    const { ended, stderr } = spawnProxy({ main, logKept: 1000 })
+    await ended
+    expect(stderr().length).toBeLessThanOrEqual(2000 + 65_536)
+    expect(stderr()).toMatch(/line 1999\n$/)
+  })
+
+  test("signals the whole group of a process that has one", async () => {
+    const main = await aProgram(`
+      import { spawn } from "node:child_process"
+      const child = spawn(process.execPath, ["-e", "console.log(process.pid); setInterval(() => {}, 1000)"], { stdio: ["ignore", "inherit", "inherit"] })
+      ${living}`)
+    const { stdout, stop } = spawnProxy({ main, hasGroup: true })
+    const pid = Number(await until("the child's pid", () => /^\d+\n/.exec(stdout())?.[0]))
+    await stop("SIGINT")
+    await until("the child has ended", () => {
+      try {
+        process.kill(pid, 0)
+        return false
+      } catch {
+        return true
+      }
+    })
+  })
+})

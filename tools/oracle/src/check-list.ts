@@ -1,0 +1,105 @@
+/** Whether an answer is right. Says nothing where it is, and what is wrong with it where it is not. */
+import type { Filter, Oracle, Place, Window } from "./oracle.ts"
+
+/** A page of a list, or a whole list. */
+export interface ListedEntries {
+  readonly entries: ReadonlyArray<unknown>
+  readonly filter: Filter
+  /** Entries before these, and how many there are in all; `undefined` for a list that is whole. */
+  readonly page: { readonly offset: number; readonly limit: number; readonly total: number } | undefined
+}
+
+/** What is wrong with an answer. */
+export interface Mismatch {
+  readonly what: string
+  /** What came, and what was true. */
+  readonly came?: unknown
+  readonly truth?: unknown
+}
+
+export interface Verdict {
+  readonly wrong: Mismatch | undefined
+  /** Whether only one list could be right: nothing had changed in the window. */
+  readonly isExact: boolean
+  readonly entries: number
+  /** Slugs of projects whose entries were among them. */
+  readonly projects: ReadonlySet<string>
+}
+
+export const checkList = (oracle: Oracle, window: Window, listed: ListedEntries): Verdict => {
+  const places = oracle.places(window, listed.filter)
+  const projects = new Set<string>()
+  return {
+    wrong: fault(places, listed, projects),
+    isExact: places.every(({ entries, isOptional }) => !isOptional && entries.size === 1),
+    entries: listed.entries.length,
+    projects,
+  }
+}
+
+const fault = (
+  places: ReadonlyArray<Place>,
+  { entries, page }: ListedEntries,
+  projects: Set<string>,
+): Mismatch | undefined => {
+  const indexes = new Map(places.map(({ key }, index) => [key, index]))
+  const required = requiredBefore(places)
+  let last = -1
+  let first = places.length
+  for (const [at, entry] of entries.entries()) {
+    const text = JSON.stringify(entry)
+    const index = indexes.get(keyIn(entry))
+    const place = places[index ?? -1]
+    if (index === undefined || place === undefined) {
+      return { what: `entry ${at} is none of the list`, came: entry, truth: "no such entry" }
+    }
+    if (!place.entries.has(text)) {
+      const truths = [...place.entries].map((one) => JSON.parse(one) as unknown)
+      return { what: `entry ${at} says what is not true`, came: entry, truth: truths }
+    }
+    if (index <= last) return { what: `entry ${at} comes twice, or not in its order`, came: entry }
+    if (at === 0) first = index
+    const skipped = at === 0 ? undefined : places.slice(last + 1, index).find(({ isOptional }) => !isOptional)
+    if (skipped !== undefined) return { what: `an entry is missing before entry ${at}`, truth: shown(skipped) }
+    last = index
+    if (place.projectSlug !== undefined) projects.add(place.projectSlug)
+  }
+
+  const all = required[places.length] ?? 0
+  if (page === undefined) {
+    const missing =
+      places.slice(0, first).find(({ isOptional }) => !isOptional) ??
+      (entries.length === 0 ? undefined : places.slice(last + 1).find(({ isOptional }) => !isOptional))
+    return missing === undefined ? undefined : { what: "an entry is missing", truth: shown(missing) }
+  }
+  const { offset, limit, total } = page
+  if (total < all || total > places.length) {
+    return { what: "the total is wrong", came: total, truth: `${all} to ${places.length}` }
+  }
+  const expected = Math.max(0, Math.min(limit, total - offset))
+  if (entries.length !== expected) {
+    return { what: "the page has not as many entries as it says", came: entries.length, truth: expected }
+  }
+  if (entries.length > 0 && (offset < (required[first] ?? 0) || offset > first)) {
+    return { what: "the page begins elsewhere", came: offset, truth: `${required[first]} to ${first}` }
+  }
+  return undefined
+}
+
+/** How many of the places before each must be taken. */
+const requiredBefore = (places: ReadonlyArray<Place>): ReadonlyArray<number> => {
+  const before = [0]
+  for (const { isOptional } of places) before.push((before.at(-1) ?? 0) + (isOptional ? 0 : 1))
+  return before
+}
+
+const shown = ({ entries }: Place): ReadonlyArray<unknown> => [...entries].map((one) => JSON.parse(one) as unknown)
+
+const keyIn = (entry: unknown): string => {
+  const { itemId, storageSystem, storageDataType } = entry as {
+    itemId?: string
+    storageSystem?: { key?: string }
+    storageDataType?: { key?: string }
+  }
+  return `${itemId} ${storageSystem?.key} ${storageDataType?.key}`
+}

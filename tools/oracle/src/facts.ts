@@ -1,0 +1,91 @@
+/** What counts of a resource of Waldur's, for the entry that it gives. All of it is valid unless `bad` says otherwise. */
+import type { Json, JsonObject } from "@cscs/sandbox"
+
+export interface Facts {
+  /** 32 hex digits, as the others. */
+  readonly uuid: string
+  readonly slug: string
+  readonly offeringUuid: string
+  readonly offeringSlug: string
+  readonly providerSlug: string
+  readonly providerName: string
+  readonly customerUuid: string
+  readonly customerSlug: string
+  readonly projectSlug: string
+  readonly dataType: string
+  readonly created: string
+  readonly state: string
+  readonly permissions: string
+  readonly limits: JsonObject
+  readonly options: JsonObject
+  readonly backendId: string
+  readonly order: OrderFacts | undefined
+  /** What is wrong with the record, though its data is live. `undefined` for a record that is as it must be. */
+  readonly hostile: HostileRecord | undefined
+}
+
+/** A live record that somebody filled with what the contract refuses. */
+export interface HostileRecord {
+  /** Where its data may be: a removal of this directory, or of one above it, is held back. */
+  readonly protects: string
+  /** The record tells no more than a directory above its data: a removal anywhere below it is held back too. */
+  readonly isVague: boolean
+  /**
+   * What the record costs: nothing (`odd`), its own entry (`bad`), or its say about the tenant and customer above it
+   * too (`malformed`).
+   */
+  readonly costs: "odd" | "bad" | "malformed"
+}
+
+export interface OrderFacts {
+  readonly uuid: string
+  readonly type: string
+  readonly state: string
+  readonly limits: JsonObject
+  readonly oldLimits: JsonObject
+  readonly oldOptions: JsonObject
+  readonly newOptions: JsonObject
+}
+
+const objectOf = (value: Json | undefined): JsonObject | undefined =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined
+
+/** Takes from a row of Waldur's what counts. */
+export const factsOf = (row: JsonObject, hostile?: HostileRecord): Facts => {
+  const order = objectOf(row.order_in_progress)
+  const attributes = objectOf(row.attributes)
+  return {
+    uuid: String(row.uuid),
+    slug: String(row.slug),
+    offeringUuid: String(row.offering_uuid),
+    offeringSlug: String(row.offering_slug),
+    providerSlug: String(row.provider_slug),
+    providerName: String(row.provider_name),
+    customerUuid: String(row.customer_uuid),
+    customerSlug: String(row.customer_slug),
+    projectSlug: String(row.project_slug),
+    dataType: String(attributes?.storage_data_type),
+    created: String(row.created),
+    state: String(row.state),
+    permissions: String(attributes?.permissions),
+    limits: { ...objectOf(row.limits) },
+    options: { ...objectOf(row.options) },
+    // A hostile one gives no path to serve.
+    backendId: hostile === undefined ? String(row.backend_id) : "",
+    order: order === undefined ? undefined : orderOf(order),
+    hostile,
+  }
+}
+
+const orderOf = (order: JsonObject): OrderFacts => {
+  const attributes = objectOf(order.attributes)
+  return {
+    uuid: String(order.uuid),
+    type: String(order.type),
+    state: String(order.state),
+    limits: { ...objectOf(order.limits) },
+    oldLimits: { ...objectOf(attributes?.old_limits) },
+    oldOptions: { ...objectOf(attributes?.old_options) },
+    newOptions: { ...objectOf(attributes?.new_options) },
+  }
+}

@@ -1,0 +1,9 @@
+/**
+ * What a list of the proxy must be, computed from Waldur's rows by the contract, and by none of the proxy's code: a rule that
+ * both got wrong in the same way would have to be misread twice.
+ */
+export { checkList, type ListedEntries, type Mismatch, type Verdict } from "./check-list.ts"
+export { expectedEntry, isBeingRemoved, type Surroundings, systems } from "./expected-entry.ts"
+export { type Facts, factsOf, type HostileRecord } from "./facts.ts"
+export { type History, historyOf, overlaps, type Span } from "./history.ts"
+export { type Filter, type Oracle, oracleOf, type Place, type Window } from "./oracle.ts"

@@ -1,0 +1,286 @@
+/**
+ * What a list may say that was read within a span of time: place after place, in the order of the list. Where nothing
+ * changed in that span there is one list only; where something did, a place may be taken or not, and in one of several
+ * ways, since Waldur is not read in one moment.
+ */
+
+import {
+  customerEntry,
+  dashed,
+  expectedEntry,
+  isBeingRemoved,
+  isHeldBack,
+  mountPointOf,
+  stateSeen,
+  statusIn,
+  systems,
+  tenantEntry,
+} from "./expected-entry.ts"
+import type { Facts } from "./facts.ts"
+import { type History, type KnownGid, type Loss, type Named, overlaps, type Past } from "./history.ts"
+
+/** The list is no older than `from` and was there at `to`, by `performance.now()`. */
+export interface Window {
+  readonly from: number
+  readonly to: number
+}
+
+export interface Filter {
+  readonly storage_system?: string
+  readonly data_type?: string
+  readonly status?: string
+  readonly state?: string
+}
+
+/** A place in the list. */
+export interface Place {
+  /** One entry's: its item, its storage system and its data type. */
+  readonly key: string
+  /** What may stand here. */
+  readonly entries: ReadonlySet<string>
+  /** Whether nothing may stand here too. */
+  readonly isOptional: boolean
+  readonly projectSlug: string | undefined
+}
+
+export interface Oracle {
+  readonly places: (window: Window, filter: Filter) => ReadonlyArray<Place>
+}
+
+/**
+ * @param about.api Waldur's address, with `/api/`
+ * @param about.fullRefreshEvery, about.askAgainAfter the proxy's own times in milliseconds: between two reads of all of Waldur,
+ *   and until the HPC User API is asked again for a project that it does not know
+ * @param about.wasFailing whether the HPC User API or its issuer could not be asked at some time in the window
+ */
+export const oracleOf = (about: {
+  readonly history: History
+  readonly api: string
+  readonly fullRefreshEvery: number
+  readonly askAgainAfter: number
+  readonly wasFailing: (window: Window) => boolean
+}): Oracle => {
+  const { history, api, fullRefreshEvery, askAgainAfter, wasFailing } = about
+  let sorted: ReadonlyArray<Past> = []
+  const pastsInOrder = () => {
+    if (sorted.length !== history.pasts.size) sorted = [...history.pasts.values()].sort(byPlace)
+    return sorted
+  }
+
+  /** What Waldur does not date is read with all the rest only. */
+  const namesIn = (names: ReadonlyArray<Named> | undefined, { from, to }: Window): ReadonlyArray<string> =>
+    (names ?? []).filter((one) => overlaps(one, from - fullRefreshEvery - 1000, to)).map(({ name }) => name)
+
+  const isGidSure = (gid: KnownGid, window: Window): boolean =>
+    window.from >= gid.provenAt ||
+    (window.from >= gid.from + (gid.isLate ? askAgainAfter + 2000 : 0) && !wasFailing(window))
+
+  /** A guard's entries are as old as the list says, so that a loss which they outlast is in its window. */
+  const lossesIn = ({ place }: Past, { from, to }: Window) =>
+    history.losses.filter((loss) => loss.offeringSlug === place.offeringSlug && overlaps(loss, from, to))
+
+  const entriesOf = (facts: Facts, gid: number, window: Window, mayBeKept: boolean): ReadonlyArray<string> =>
+    namesIn(history.projectNames.get(facts.projectSlug), window).flatMap((projectName) =>
+      (mayBeKept ? [false, true] : [false]).map((isKept) => encoded(facts, { projectName, gid, api, isKept })),
+    )
+
+  return {
+    places: (window, filter) => {
+      const seen = pastsInOrder()
+        // What a hostile record tells of its place need not be true; its data is protected whoever asks.
+        .filter(({ place }) => place.hostile !== undefined || isWanted(place, filter))
+        .map((past) => sightOf(past, window, lossesIn(past, window)))
+        .filter(({ isEver }) => isEver)
+      const live = livePathsOf(seen)
+      const places: Array<Place> = []
+      const placed = seen.filter(
+        ({ past: { place } }) => place.hostile?.costs !== "malformed" && isWanted(place, filter),
+      )
+      for (const tenant of runsOf(placed, tenantOf)) {
+        const parent = (entries: ReadonlyArray<string>, members: ReadonlyArray<Sight>) => {
+          const place = parentPlace(entries, members, filter)
+          if (place !== undefined) places.push(place)
+        }
+        parent([tenantEntry((tenant[0] as Sight).past.place)], tenant)
+        for (const customer of runsOf(tenant, ({ past }) => past.place.customerSlug)) {
+          const { past } = customer[0] as Sight
+          const names = namesIn(history.customerNames.get(past.place.customerUuid), window)
+          parent(
+            names.map((name) => customerEntry(past.place, name)),
+            customer,
+          )
+          for (const member of customer) {
+            const gid = history.gids.get(member.past.place.projectSlug)
+            if (gid === undefined || gid.from > window.to) continue
+            if (member.past.place.hostile?.costs === "bad") continue
+            const passing = member.versions.filter((facts) => passes(facts, filter) && !isHeldBack(facts))
+            const entries = passing
+              .filter((facts) => !live.alwaysAt(facts, member))
+              .flatMap((facts) => entriesOf(facts, gid.gid, window, member.mayBeKept))
+            if (entries.length === 0) continue
+            places.push({
+              key: keyOf(dashed(member.past.uuid), member.past.place),
+              entries: new Set(entries),
+              isOptional:
+                !member.isAlways ||
+                passing.length < member.versions.length ||
+                !isGidSure(gid, window) ||
+                member.mayBeTorn ||
+                passing.some((facts) => live.everAt(facts, member) || mayBeLeftOut(facts, member)),
+              projectSlug: member.past.place.projectSlug,
+            })
+          }
+        }
+      }
+      return places
+    },
+  }
+}
+
+/** A resource as it may have been seen within a window. */
+interface Sight {
+  readonly past: Past
+  /** Whether a guard may keep its entry of before. */
+  readonly mayBeKept: boolean
+  /** Whether one read may have seen only a part of its system. */
+  readonly mayBeTorn: boolean
+  /** As the provider sees it, in any way that it may have been read. */
+  readonly versions: ReadonlyArray<Facts>
+  readonly isEver: boolean
+  readonly isAlways: boolean
+}
+
+const sightOf = (past: Past, window: Window, losses: ReadonlyArray<Loss>): Sight => {
+  const valid = past.versions.filter((version) => overlaps(version, window.from, window.to))
+  const known = valid.flatMap(({ facts }) => facts ?? [])
+  const versions = known.filter((facts) => !isHidden(facts))
+  const isRemoved = versions.some((facts) => isBeingRemoved(stateSeen(facts) ?? ""))
+  // Resources and their orders come by two lists: one may be read before a change, and the other after it. Whatever
+  // comes of that, what nobody may remove yet must not look as if it were to be removed.
+  if (known.length < valid.length || known.some((facts) => facts.order === undefined || isHidden(facts))) {
+    for (const facts of known) {
+      if (facts.order === undefined || (isBeingRemoved(facts.state) && !isRemoved)) continue
+      versions.push(withoutOrder(facts))
+    }
+  }
+  return {
+    past,
+    mayBeKept: losses.length > 0,
+    mayBeTorn: losses.some(({ isTorn }) => isTorn),
+    versions,
+    isEver: versions.length > 0,
+    isAlways: valid.every(({ facts }) => facts !== undefined && stateSeen(facts) !== undefined),
+  }
+}
+
+/** The same object for the same facts, since what is encoded of them is kept. */
+const orderless = new WeakMap<Facts, Facts>()
+const withoutOrder = (facts: Facts): Facts => {
+  const known = orderless.get(facts) ?? { ...facts, order: undefined }
+  orderless.set(facts, known)
+  return known
+}
+
+const isHidden = (facts: Facts): boolean => stateSeen(facts) === undefined
+const isRemoving = (facts: Facts): boolean => stateSeen(facts) === "Terminating"
+/** What is to be removed is not asked for by an old list. */
+const mayBeLeftOut = (facts: Facts, { mayBeKept }: Sight): boolean => mayBeKept && isRemoving(facts)
+
+/** Where live data is: what is being removed there is not listed. */
+const livePathsOf = (seen: ReadonlyArray<Sight>) => {
+  const at = Map.groupBy(
+    seen.flatMap((sight) => sight.versions.map((facts) => ({ sight, facts }))),
+    ({ facts }) => mountPointOf(facts),
+  )
+  const isRemoval = (facts: Facts) => isBeingRemoved(stateSeen(facts) ?? "")
+  const othersAt = (facts: Facts, self: Sight) =>
+    isRemoval(facts) ? (at.get(mountPointOf(facts)) ?? []).filter(({ sight }) => sight !== self) : []
+  const isLive = (facts: Facts) => !isRemoval(facts) || isHeldBack(facts)
+  const hostile = seen.flatMap((sight) =>
+    sight.past.place.hostile === undefined ? [] : [{ sight, record: sight.past.place.hostile }],
+  )
+  const hostileAt = (facts: Facts, self: Sight) => {
+    if (!isRemoval(facts)) return []
+    const path = mountPointOf(facts)
+    return hostile.filter(
+      ({ sight, record: { protects, isVague } }) =>
+        sight !== self &&
+        (protects === path || protects.startsWith(`${path}/`) || (isVague && path.startsWith(`${protects}/`))),
+    )
+  }
+  return {
+    everAt: (facts: Facts, self: Sight) =>
+      othersAt(facts, self).some((other) => isLive(other.facts)) ||
+      hostileAt(facts, self).some(({ sight }) => sight.versions.some(isLive)),
+    alwaysAt: (facts: Facts, self: Sight) =>
+      othersAt(facts, self).some(
+        ({ sight }) =>
+          sight.isAlways && sight.versions.every((one) => isLive(one) && mountPointOf(one) === mountPointOf(facts)),
+      ) || hostileAt(facts, self).some(({ sight }) => sight.isAlways && sight.versions.every(isLive)),
+  }
+}
+
+const parentPlace = (
+  entries: ReadonlyArray<string>,
+  members: ReadonlyArray<Sight>,
+  { state, status }: Filter,
+): Place | undefined => {
+  const { past } = members[0] as Sight
+  // Waldur's own state, as the filter takes it.
+  const passesState = (facts: Facts) => !state || facts.state === state
+  if ((status && status !== "pending") || !members.some(({ versions }) => versions.some(passesState))) return undefined
+  return {
+    key: keyOf((JSON.parse(entries[0] ?? "{}") as { itemId: string }).itemId, past.place),
+    entries: new Set(entries),
+    isOptional: !members.some(
+      (member) =>
+        member.isAlways &&
+        member.versions.every((facts) => passesState(facts) && !(state && mayBeLeftOut(facts, member))),
+    ),
+    projectSlug: undefined,
+  }
+}
+
+const isWanted = (place: Facts, { storage_system, data_type }: Filter): boolean =>
+  (!storage_system || place.offeringSlug === storage_system) && (!data_type || place.dataType === data_type)
+
+const passes = (facts: Facts, { state, status }: Filter): boolean =>
+  (!state || facts.state === state) && (!status || statusIn(stateSeen(facts) ?? "") === status)
+
+const keyOf = (itemId: string, { offeringSlug, dataType }: Pick<Facts, "offeringSlug" | "dataType">): string =>
+  `${itemId} ${offeringSlug} ${dataType}`
+
+/** Encoded once for each way in which it is asked for. */
+const encodedBefore = new WeakMap<Facts, Map<string, string>>()
+const encoded = (facts: Facts, around: Parameters<typeof expectedEntry>[1]): string => {
+  const known = encodedBefore.get(facts) ?? new Map<string, string>()
+  encodedBefore.set(facts, known)
+  const key = `${around.isKept} ${around.projectName}`
+  const text = known.get(key) ?? expectedEntry(facts, around)
+  known.set(key, text)
+  return text
+}
+
+const tenantOf = ({ past }: Sight) => `${past.place.offeringSlug} ${past.place.dataType} ${past.place.providerSlug}`
+
+/** Neighbours that are alike. */
+function* runsOf<A>(sorted: ReadonlyArray<A>, likeness: (one: A) => string): Generator<ReadonlyArray<A>> {
+  let start = 0
+  for (let index = 1; index <= sorted.length; index++) {
+    const next = sorted[index]
+    if (next !== undefined && likeness(next) === likeness(sorted[start] as A)) continue
+    if (index > start) yield sorted.slice(start, index)
+    start = index
+  }
+}
+
+/** System as configured, data type, tenant, customer, then age. */
+const byPlace = ({ place: a }: Past, { place: b }: Past): number =>
+  systems.indexOf(a.offeringSlug as never) - systems.indexOf(b.offeringSlug as never) ||
+  compare(a.dataType, b.dataType) ||
+  compare(a.providerSlug, b.providerSlug) ||
+  compare(a.customerSlug, b.customerSlug) ||
+  compare(a.created, b.created) ||
+  compare(a.uuid, b.uuid)
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

@@ -1,0 +1,41 @@
+/**
+ * Part of `pnpm version-packages`, before changesets does its work: the process is one file with our packages in it, and
+ * those are its development dependencies, which make no release of it. So where a changeset names a package that is in the
+ * bundle and none names the process, one is added that moves the process by a patch.
+ */
+import { globSync, readFileSync, writeFileSync } from "node:fs"
+import { readChangesets } from "@changesets/read"
+
+const BUNDLE = "@cscs/storage-proxy"
+
+interface Manifest {
+  readonly name: string
+  readonly private?: boolean
+  readonly dependencies?: Readonly<Record<string, string>>
+  readonly devDependencies?: Readonly<Record<string, string>>
+}
+
+const manifests = new Map(
+  globSync("{packages,apps}/*/package.json")
+    .map((path): Manifest => JSON.parse(readFileSync(path, "utf8")))
+    .filter((manifest) => !manifest.private)
+    .map((manifest) => [manifest.name, manifest]),
+)
+
+const bundled = new Set<string>()
+const add = (names: ReadonlyArray<string>): void => {
+  for (const name of names) {
+    if (bundled.has(name) || !manifests.has(name)) continue
+    bundled.add(name)
+    add(Object.keys(manifests.get(name)?.dependencies ?? {}))
+  }
+}
+add(Object.keys(manifests.get(BUNDLE)?.devDependencies ?? {}))
+if (bundled.size === 0) throw new Error(`${BUNDLE} has none of our packages in it: this script is out of date`)
+
+const named = (await readChangesets(process.cwd())).flatMap(({ releases }) => releases.map(({ name }) => name))
+const changed = [...bundled].filter((name) => named.includes(name)).sort()
+if (changed.length > 0 && !named.includes(BUNDLE)) {
+  writeFileSync(".changeset/bundled.md", `---\n"${BUNDLE}": patch\n---\n\nHas in it the new ${changed.join(", ")}.\n`)
+  console.log(`${BUNDLE} moves by a patch, for it has ${changed.join(", ")} in it.`)
+}

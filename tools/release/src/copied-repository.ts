@@ -1,0 +1,48 @@
+import { cp, mkdir, writeFile } from "node:fs/promises"
+import { dirname, join } from "node:path"
+import { type Environment, run } from "@cscs/harness"
+
+/** The names of changed and new files: what a rehearsal of HEAD does not see. */
+export const uncommitted = async (workspace: string, env: Environment): Promise<ReadonlyArray<string>> =>
+  (await run("git", ["status", "--porcelain"], { cwd: workspace, env })).split("\n").filter((line) => line !== "")
+
+/**
+ * The repository in a folder of its own, with one commit and nowhere to push to: changesets commits, tags and rewrites
+ * there as it likes.
+ *
+ * @param asItStands what is in the working tree, in place of HEAD
+ */
+export const copyRepository = async (
+  workspace: string,
+  copy: string,
+  asItStands: boolean,
+  env: Environment,
+): Promise<void> => {
+  await mkdir(copy)
+  if (asItStands) {
+    const options = { cwd: workspace, env }
+    const listed = await run("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], options)
+    const gone = new Set((await run("git", ["ls-files", "-z", "--deleted"], options)).split("\0"))
+    for (const file of listed.split("\0").filter((file) => file !== "" && !gone.has(file))) {
+      await mkdir(dirname(join(copy, file)), { recursive: true })
+      await cp(join(workspace, file), join(copy, file))
+    }
+  } else {
+    const archive = `${copy}.tar`
+    await run("git", ["archive", "--output", archive, "HEAD"], { cwd: workspace, env })
+    await run("tar", ["-xf", archive, "-C", copy], { cwd: workspace, env })
+  }
+  await run("git", ["init", "--quiet", "--initial-branch", "main"], { cwd: copy, env })
+  await commit(copy, "The repository", env)
+}
+
+/** Commits all there is in the copy. */
+export const commit = async (copy: string, message: string, env: Environment): Promise<void> => {
+  const as = ["-c", "user.name=rehearsal", "-c", "user.email=rehearsal@example.org", "-c", "commit.gpgsign=false"]
+  await run("git", ["add", "--all"], { cwd: copy, env })
+  await run("git", [...as, "commit", "--quiet", "--no-verify", "--message", message], { cwd: copy, env })
+}
+
+/** Lays lines into the .npmrc of a folder, after those that it has. */
+export const addToNpmrc = (folder: string, lines: string): Promise<void> =>
+  writeFile(join(folder, ".npmrc"), lines, { flag: "a" })

@@ -1,0 +1,113 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { type Environment, run } from "@cscs/harness"
+import { readmeExample } from "../../../readme-example.ts"
+import { addToNpmrc } from "./copied-repository.ts"
+
+/** A package as the repository has it. */
+export interface LibraryFolder {
+  readonly name: string
+  readonly folder: string
+}
+
+const fileOf = ({ name }: LibraryFolder) => `${name.replace(/^.*\//, "")}.ts`
+
+/** What a README's `npm install` line names. */
+const installed = async ({ folder }: LibraryFolder): Promise<ReadonlyArray<string>> => {
+  const readme = await readFile(join(folder, "README.md"), "utf8")
+  const [, words = ""] = /^npm install (.*)$/m.exec(readme) ?? []
+  if (words === "") throw new Error(`${folder}/README.md does not say how to install it`)
+  return words.split(" ")
+}
+
+/** Installs the libraries in an empty project as their READMEs say, and lays the READMEs' examples beside them. */
+export const makeProject = async (
+  project: string,
+  libraries: ReadonlyArray<LibraryFolder>,
+  npmrc: string,
+  typesOfNode: string,
+  env: Environment,
+): Promise<void> => {
+  await mkdir(project)
+  await writeFile(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }))
+  await addToNpmrc(project, npmrc)
+  const wanted = new Set((await Promise.all(libraries.map(installed))).flat())
+  const flags = ["--no-audit", "--no-fund", "--prefer-offline", "--ignore-scripts"]
+  await run("npm", ["install", ...flags, ...wanted, `@types/node@${typesOfNode}`], { cwd: project, env })
+  for (const library of libraries) {
+    const { source } = await readmeExample(library.folder)
+    await writeFile(join(project, fileOf(library)), source)
+  }
+}
+
+/**
+ * The versions of a package that the project and our packages see. What others have below themselves is theirs: hono-openapi
+ * has an Effect 3 of its own for a converter that we do not use.
+ */
+export const versionsSeen = async (project: string, name: string): Promise<ReadonlyArray<string>> => {
+  const { packages } = JSON.parse(await readFile(join(project, "package-lock.json"), "utf8")) as {
+    readonly packages: Readonly<Record<string, { readonly version: string }>>
+  }
+  return Object.entries(packages)
+    .filter(
+      ([place]) => /^(node_modules\/@cscs\/[^/]+\/)?node_modules\/[^/]+$/.test(place) && place.endsWith(`/${name}`),
+    )
+    .map(([, { version }]) => version)
+}
+
+/** Type-checks the examples, and the types of all that they use, as a project with this kind of resolution does. */
+export const typecheck = async (
+  project: string,
+  tsc: string,
+  resolution: "nodenext" | "bundler",
+  env: Environment,
+): Promise<void> => {
+  const file = `tsconfig.${resolution}.json`
+  const compilerOptions = {
+    // With it comes the DOM's library, which effect's types need.
+    target: "es2023",
+    module: resolution === "nodenext" ? "nodenext" : "esnext",
+    moduleResolution: resolution,
+    moduleDetection: "force",
+    types: ["node"],
+    strict: true,
+    skipLibCheck: false,
+    noEmit: true,
+  }
+  await writeFile(join(project, file), JSON.stringify({ compilerOptions, include: ["*.ts"] }))
+  await run("node", [tsc, "--project", file], { cwd: project, env })
+}
+
+/** Runs a README's example. Fails where it prints nothing, or something else than the README says. */
+export const runExample = async (project: string, library: LibraryFolder, env: Environment): Promise<void> => {
+  const { prints } = await readmeExample(library.folder)
+  const printed = await run("node", [fileOf(library)], { cwd: project, env })
+  if (prints === undefined ? printed.trim() === "" : printed !== prints) {
+    throw new Error(`The example of ${library.name} printed:\n${printed}\nin place of:\n${prints ?? "anything"}`)
+  }
+}
+
+/** Imports a package and fails where that alone changed anything that others can see, or keeps the process alive. */
+export const importOnly = async (project: string, name: string, env: Environment): Promise<void> => {
+  const source = `
+    const listeners = () => process.eventNames().map((event) => String(event) + process.listenerCount(event)).sort().join()
+    const seen = () => ({
+      // Node's own fetch lays its pool there when it is first touched; whether undici or Node does so is all the same.
+      globals: Reflect.ownKeys(globalThis).map(String).filter((key) => !key.includes("undici.globalDispatcher")).join(),
+      prototypes: [Object, Array, Promise, Function, Map, String].map((one) => Reflect.ownKeys(one.prototype).length).join(),
+      listeners: listeners(),
+      environment: JSON.stringify(process.env),
+      open: process.getActiveResourcesInfo().sort().join(),
+    })
+    // Opened when they are first touched, and \`debug\` looks whether it is a terminal that it would speak to.
+    for (const stream of [process.stdout, process.stderr]) stream.isTTY
+    const before = seen()
+    const door = await import(${JSON.stringify(name)})
+    const after = seen()
+    for (const key of Object.keys(before)) {
+      if (before[key] !== after[key]) throw new Error("importing it changed " + key + ": " + before[key] + " -> " + after[key])
+    }
+    if (Object.keys(door).length === 0) throw new Error("its door is empty")`
+  const said = await run("node", ["--input-type=module", "--eval", source], { cwd: project, env })
+  if (said !== "") throw new Error(`importing ${name} printed ${said}`)
+}

@@ -1,0 +1,35 @@
+/** The environments that commands of the rehearsal get. */
+import { delimiter, dirname } from "node:path"
+import type { Environment } from "@cscs/harness"
+
+/**
+ * This process's variables without what belongs to this workspace (`pnpm run` sets npm_*, and node_modules on the PATH) and
+ * without whatever could publish to a real registry.
+ */
+export const cleanEnvironment: Environment = {
+  ...Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) =>
+        !/^(npm_|pnpm_|turbo_|node_(?!extra_ca_certs$|use_system_ca$)|init_cwd$|actions_id_token|.*_token$|.*_otp$)/i.test(
+          name,
+        ),
+    ),
+  ),
+  PATH: (process.env.PATH ?? "")
+    .split(delimiter)
+    .filter((place) => !place.includes("node_modules"))
+    .join(delimiter),
+  CI: "true",
+  NO_COLOR: "1",
+  TURBO_TELEMETRY_DISABLED: "1",
+  DO_NOT_TRACK: "1",
+}
+
+/** The same environment with these places before all others on the PATH. */
+export const withPath = (environment: Environment, ...places: ReadonlyArray<string>): Environment => ({
+  ...environment,
+  PATH: [...places, environment.PATH].join(delimiter),
+})
+
+/** So that `node`, and whatever is started by it, is this one. */
+export const withNode = (environment: Environment, node: string): Environment => withPath(environment, dirname(node))

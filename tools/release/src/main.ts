@@ -1,0 +1,230 @@
+/**
+ * `pnpm rehearse`: a release from beginning to end, against a registry of npm on loopback. In a copy of the repository the
+ * packages get their versions, are built and published; each tarball is judged; empty projects on the oldest Node that we
+ * promise and on our own install them by name, type-check and run the READMEs' examples, and start the proxy by npx. Then one
+ * package is bumped, and only it and what needs it may move.
+ *
+ * HEAD is rehearsed; with `--working-tree`, what is in the working tree; with `--quick`, one step of a version less. Ends with exit code 1 at the first thing that is wrong.
+ */
+import { globSync, readFileSync } from "node:fs"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import { type Environment, endAllChildren, run, sandboxEnvironment } from "@cscs/harness"
+import { startSandbox } from "@cscs/sandbox"
+import { nodeOf } from "./cached-tools.ts"
+import { addToNpmrc, copyRepository, uncommitted } from "./copied-repository.ts"
+import { importOnly, type LibraryFolder, makeProject, runExample, typecheck, versionsSeen } from "./empty-project.ts"
+import { cleanEnvironment, withNode, withPath } from "./environment.ts"
+import { proxyByNpx } from "./proxy-by-npx.ts"
+import { type Registry, startRegistry } from "./registry.ts"
+import { addChangeset, moves, publish, publishedVersions, type Versions, version } from "./releases.ts"
+import { judgeTarball } from "./tarball.ts"
+
+const OLDEST_NODE = "22.19.0"
+const APP = "@cscs/storage-proxy"
+
+const { values: options } = parseArgs({
+  options: { "working-tree": { type: "boolean", default: false }, quick: { type: "boolean", default: false } },
+})
+const workspace = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "")
+
+/** What is to be undone, the last first. */
+const cleanups: Array<() => Promise<unknown>> = []
+const cleanUp = async () => {
+  for (const undo of cleanups.splice(0).reverse()) await undo()
+}
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, () => {
+    endAllChildren()
+    void cleanUp().finally(() => process.exit(1))
+  })
+}
+
+/** Does one thing and says what came of it. */
+const step = async <A>(
+  name: string,
+  act: () => Promise<A>,
+  words: (result: A) => string = () => "done",
+): Promise<A> => {
+  const began = Date.now()
+  const line = (mark: string, text: string) =>
+    console.log(`${mark}  ${name} (${((Date.now() - began) / 1000).toFixed(1)} s): ${text}`)
+  try {
+    const result = await act()
+    line("ok  ", words(result))
+    return result
+  } catch (error) {
+    line("FAIL", error instanceof Error ? error.message : String(error))
+    throw new Rehearsed()
+  }
+}
+/** Thrown after what is wrong was said. */
+class Rehearsed extends Error {}
+
+const sameSet = (found: ReadonlyArray<string>, wanted: ReadonlyArray<string>, what: string) => {
+  if (found.toSorted().join() !== wanted.toSorted().join()) {
+    throw new Error(`${what}\n      found:  ${found.join(", ") || "nothing"}\n      wanted: ${wanted.join(", ")}`)
+  }
+}
+
+const indented = (lines: ReadonlyArray<string>) => lines.map((line) => `\n      ${line}`).join("")
+
+try {
+  await rehearse()
+} catch (error) {
+  if (!(error instanceof Rehearsed)) console.error(error)
+  process.exitCode = 1
+} finally {
+  await cleanUp()
+}
+
+async function rehearse(): Promise<void> {
+  const scratch = await mkdtemp(join(tmpdir(), "storage-proxy-release-"))
+  cleanups.push(() => rm(scratch, { recursive: true, force: true, maxRetries: 5 }))
+  const copy = join(scratch, "repository")
+
+  const thirdParty = (await run("npm", ["config", "get", "registry"], { cwd: workspace, env: process.env })).trim()
+  const pnpm = (
+    await run("npx", ["-y", "-p", "pnpm@12", "-c", "command -v pnpm"], { cwd: scratch, env: cleanEnvironment })
+  )
+    .trim()
+    .split("\n")
+    .at(-1)
+  const ownNode = join(workspace, "node_modules/node/bin/node")
+  const env = withPath(withNode(cleanEnvironment, ownNode), join(copy, "node_modules/.bin"), dirname(pnpm ?? ""))
+
+  const changes = await uncommitted(workspace, env)
+  if (changes.length > 0 && !options["working-tree"]) {
+    console.log(`note  HEAD is rehearsed, without the ${changes.length} files that are not committed (--working-tree).`)
+  }
+
+  const registry = await step(
+    "Verdaccio",
+    () => startRegistry(join(scratch, "registry")),
+    ({ url }) => `${url}; all but @cscs comes from ${thirdParty}`,
+  )
+  cleanups.push(registry.close)
+  const npmrc = `registry=${thirdParty}\n${registry.npmrc}`
+
+  await step("the repository, in a copy", async () => {
+    await copyRepository(workspace, copy, options["working-tree"], env)
+    await addToNpmrc(copy, npmrc)
+    await run("pnpm", ["install", "--frozen-lockfile", "--prefer-offline"], { cwd: copy, env })
+  })
+  const folders = publishable(copy)
+  const names = folders.map(({ name }) => name)
+  const libraries = folders.filter(({ name }) => name !== APP)
+
+  if (globSync(join(copy, ".changeset/*.md")).length > 0) await step("changeset version", () => version(copy, env))
+  const first = await step("build, changeset pack and publish", () => release(copy, registry, names, env), words)
+  sameSet([...first.keys()], names, "The registry does not have what is not private")
+
+  await step(
+    "the tarballs",
+    async () => {
+      const judged = await Promise.all(
+        names.map(async (name) => {
+          const packument = await registry.packument(name)
+          if (packument === undefined) throw new Error(`${name} is not in the registry`)
+          return judgeTarball(name, packument, join(scratch, "tarballs", name), env)
+        }),
+      )
+      const faults = judged.flatMap(({ faults }) => faults)
+      if (faults.length > 0) throw new Error(indented(faults))
+      return judged.map(({ seen }) => seen)
+    },
+    indented,
+  )
+
+  const sandbox = await startSandbox({ worldChangesByHand: false })
+  cleanups.push(() => sandbox.close())
+  const configuration = sandboxEnvironment(sandbox)
+  const typesOfNode: string = JSON.parse(
+    readFileSync(join(copy, "node_modules/@types/node/package.json"), "utf8"),
+  ).version
+  const nodes = { [OLDEST_NODE]: await nodeOf(OLDEST_NODE), [process.versions.node]: ownNode }
+  for (const [version, node] of Object.entries(nodes)) {
+    const here = withNode(cleanEnvironment, node)
+    const project = join(scratch, `project-${version}`)
+    await step(
+      `Node ${version}: npm install by name`,
+      async () => {
+        await makeProject(project, libraries, npmrc, typesOfNode, here)
+        const effects = await versionsSeen(project, "effect")
+        if (effects.length !== 1) throw new Error(`There is more than one effect: ${effects.join(", ")}`)
+        return effects
+      },
+      ([effect]) => `${libraries.length} packages, one effect (${effect})`,
+    )
+    if (node === ownNode) {
+      for (const resolution of ["nodenext", "bundler"] as const) {
+        const tsc = join(copy, "node_modules/typescript/bin/tsc")
+        await step(`types of the examples, ${resolution}`, () => typecheck(project, tsc, resolution, here))
+      }
+    }
+    await step(
+      `Node ${version}: the READMEs' examples`,
+      () => Promise.all(libraries.map((library) => runExample(project, library, { ...here, ...configuration }))),
+      () => `${libraries.length} ran`,
+    )
+    await step(
+      `Node ${version}: an import alone`,
+      () => Promise.all(libraries.map(({ name }) => importOnly(project, name, here))),
+      () => "changes nothing",
+    )
+    await step(
+      `Node ${version}: npx ${APP} serve`,
+      () => proxyByNpx(join(scratch, `npx-${version}`), npmrc, { ...here, ...configuration }),
+      (seen) => seen,
+    )
+  }
+
+  // Whoever has `^` of what stays in range gets the new one by itself; the process has it inside, and must move.
+  const second = await bump("a patch of", "patch", first, ["@cscs/waldur-client", APP])
+  if (!options.quick) await bump("a major step of", "major", second, ["@cscs/waldur-client", "@cscs/proxy-server", APP])
+
+  async function bump(what: string, kind: "patch" | "major", before: Versions, wanted: ReadonlyArray<string>) {
+    return step(
+      `${what} @cscs/waldur-client`,
+      async () => {
+        await addChangeset(copy, "@cscs/waldur-client", kind)
+        await version(copy, env)
+        const after = await release(copy, registry, names, env)
+        const moved = moves(before, after).map((move) => move.replace(/: .*/, ""))
+        sameSet(moved, wanted, "What moved is not it and what needs it")
+        const dependent = await registry.packument("@cscs/proxy-server")
+        const range = dependent?.versions[dependent["dist-tags"].latest]?.dependencies?.["@cscs/waldur-client"]
+        const inRange = kind === "patch" ? first : after
+        if (range !== `^${inRange.get("@cscs/waldur-client")}`) throw new Error(`@cscs/proxy-server asks for ${range}`)
+        return after
+      },
+      (after) => {
+        const still = names.length - wanted.length
+        return `${indented(moves(before, after))}\n      and the other ${still} stayed`
+      },
+    )
+  }
+  console.log("The release can be made.")
+}
+
+/** Builds and publishes; gives what the registry then has. */
+async function release(copy: string, registry: Registry, names: ReadonlyArray<string>, env: Environment) {
+  await publish(copy, registry, env)
+  return publishedVersions(registry, names)
+}
+
+function words(versions: Versions): string {
+  return indented([...versions].map(([name, version]) => `${name} ${version}`))
+}
+
+/** What the repository publishes: all that is not private. */
+function publishable(copy: string): ReadonlyArray<LibraryFolder> {
+  return globSync(join(copy, "{packages,apps}/*/package.json"))
+    .map((path) => ({ folder: dirname(path), manifest: JSON.parse(readFileSync(path, "utf8")) }))
+    .filter(({ manifest }) => manifest.private !== true)
+    .map(({ folder, manifest }) => ({ folder, name: manifest.name as string }))
+    .sort((one, other) => (one.name < other.name ? -1 : 1))
+}

@@ -1,0 +1,80 @@
+import { spawn } from "node:child_process"
+import { openSync } from "node:fs"
+import { mkdir, readFile, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { end, freePort, hasEnded, until, watch } from "@cscs/harness"
+import { verdaccio } from "./cached-tools.ts"
+import { cleanEnvironment } from "./environment.ts"
+
+/** A registry on loopback that knows the packages which were published to it, and no others. */
+export interface Registry {
+  /** Without a closing slash. */
+  readonly url: string
+  /** The lines for an .npmrc by which our packages, and nothing else, come from here and go here. */
+  readonly npmrc: string
+  /** All that it knows of a package; `undefined` where it was never published. */
+  readonly packument: (name: string) => Promise<Packument | undefined>
+  readonly close: () => Promise<void>
+}
+
+export interface Packument {
+  readonly "dist-tags": { readonly latest: string }
+  readonly versions: Readonly<Record<string, PublishedManifest>>
+}
+
+interface PublishedManifest {
+  readonly dependencies?: Readonly<Record<string, string>>
+  readonly dist: { readonly tarball: string; readonly integrity: string }
+}
+
+/** Starts Verdaccio with an empty storage in a folder of its own. */
+export const startRegistry = async (folder: string): Promise<Registry> => {
+  const script = await verdaccio()
+  await mkdir(folder)
+  const everybody = { access: "$all", publish: "$all", unpublish: "$all" }
+  const config = {
+    storage: join(folder, "storage"),
+    auth: { htpasswd: { file: join(folder, "htpasswd"), max_users: -1 } },
+    // No uplink: what is not published here is not here.
+    uplinks: {},
+    packages: { "@cscs/*": everybody },
+    web: { enable: false },
+    log: { type: "stdout", format: "pretty", level: "warn" },
+  }
+  // JSON is YAML too.
+  await writeFile(join(folder, "config.yaml"), JSON.stringify(config))
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const logFile = join(folder, "log")
+  const log = openSync(logFile, "w")
+  const child = watch(
+    spawn(process.execPath, [script, "--config", join(folder, "config.yaml"), "--listen", `127.0.0.1:${port}`], {
+      cwd: folder,
+      env: cleanEnvironment,
+      stdio: ["ignore", log, log],
+    }),
+  )
+  const close = () => end(child)
+  const responds = async () => {
+    if (hasEnded(child)) throw new Error("it ended")
+    const response = await fetch(`${url}/-/ping`).catch(() => undefined)
+    await response?.body?.cancel()
+    return response?.ok
+  }
+  await until("Verdaccio responds", responds, 120_000).catch(async (error) => {
+    await close()
+    throw new Error(`${error.message}. Its log ends:\n${(await readFile(logFile, "utf8")).slice(-3000)}`)
+  })
+  return {
+    url,
+    // A client publishes nothing without a token, whatever the registry thinks of it.
+    npmrc: `@cscs:registry=${url}/\n//127.0.0.1:${port}/:_authToken=of-the-rehearsal\n`,
+    packument: async (name) => {
+      const answer = await fetch(`${url}/${name.replace("/", "%2f")}`)
+      if (answer.status === 404) return undefined
+      if (!answer.ok) throw new Error(`${answer.url} answered ${answer.status}: ${await answer.text()}`)
+      return (await answer.json()) as Packument
+    },
+    close,
+  }
+}

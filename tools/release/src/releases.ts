@@ -1,0 +1,42 @@
+import { mkdtemp, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { type Environment, run } from "@cscs/harness"
+import { commit } from "./copied-repository.ts"
+import type { Registry } from "./registry.ts"
+
+/** The newest versions in the registry, by package; those that are not there are left out. */
+export type Versions = ReadonlyMap<string, string>
+
+export const publishedVersions = async (registry: Registry, names: ReadonlyArray<string>): Promise<Versions> => {
+  const all = await Promise.all(
+    names.map(async (name) => [name, (await registry.packument(name))?.["dist-tags"].latest ?? ""] as const),
+  )
+  return new Map(all.filter(([, version]) => version !== ""))
+}
+
+/** Makes new versions of what the changesets name, by the command that the release workflow uses. */
+export const version = async (copy: string, env: Environment): Promise<void> => {
+  await run("pnpm", ["run", "version-packages"], { cwd: copy, env })
+  await commit(copy, "Version packages", env)
+}
+
+/** Builds, packs what the registry does not have yet, and publishes these tarballs: what the release workflow does. */
+export const publish = async (copy: string, registry: Registry, env: Environment): Promise<void> => {
+  await run("turbo", ["run", "build", "--output-logs=errors-only"], { cwd: copy, env })
+  // Twice said, for nothing of it may ever get out: the whole of it goes here, not our scope alone.
+  const onlyHere = { ...env, npm_config_registry: registry.url, pnpm_config_registry: registry.url }
+  const tarballs = await mkdtemp(`${copy}-packed-`)
+  await run("changeset", ["pack", "--out-dir", tarballs], { cwd: copy, env: onlyHere })
+  await run("changeset", ["publish", "--from-pack-dir", tarballs], { cwd: copy, env: onlyHere })
+}
+
+/** Writes a changeset as `changeset add` does. */
+export const addChangeset = (copy: string, name: string, step: "major" | "minor" | "patch"): Promise<void> =>
+  writeFile(join(copy, ".changeset/of-the-rehearsal.md"), `---\n"${name}": ${step}\n---\n\nOf the rehearsal.\n`)
+
+/** What moved, as `name: 0.1.0 -> 0.1.1`, by name. */
+export const moves = (before: Versions, after: Versions): ReadonlyArray<string> =>
+  [...after]
+    .filter(([name, version]) => before.get(name) !== version)
+    .map(([name, version]) => `${name}: ${before.get(name) ?? "nothing"} -> ${version}`)
+    .sort()

@@ -1,0 +1,73 @@
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { type Environment, run } from "@cscs/harness"
+import type { Packument } from "./registry.ts"
+
+interface Manifest {
+  readonly license?: string
+  readonly type?: string
+  readonly sideEffects?: boolean
+  readonly repository?: { readonly directory?: string }
+  readonly exports?: Readonly<Record<string, string | Readonly<Record<string, string>>>>
+  readonly bin?: Readonly<Record<string, string>>
+  readonly dependencies?: Readonly<Record<string, string>>
+  readonly optionalDependencies?: Readonly<Record<string, string>>
+}
+
+/** What every tarball has beside `dist`, and all that it may have. */
+const beside = ["CHANGELOG.md", "LICENSE", "README.md", "package.json"]
+
+/**
+ * Judges the newest tarball of a package as the registry hands it out, and lays what is in it into a folder. That its doors
+ * lead to files is judged by publint and attw in the build, that it lists what it imports by knip in `lint`.
+ *
+ * @returns what is wrong, in words; and what was seen, for people
+ */
+export const judgeTarball = async (
+  name: string,
+  packument: Packument,
+  folder: string,
+  env: Environment,
+): Promise<{ readonly faults: ReadonlyArray<string>; readonly seen: string }> => {
+  const faults: Array<string> = []
+  const must = (holds: boolean, otherwise: string) => {
+    if (!holds) faults.push(`${name}: ${otherwise}`)
+  }
+  await mkdir(folder, { recursive: true })
+  const { latest } = packument["dist-tags"]
+  const answer = await fetch(packument.versions[latest]?.dist.tarball ?? "")
+  const bytes = Buffer.from(await answer.arrayBuffer())
+  await writeFile(join(folder, "it.tgz"), bytes)
+  await run("tar", ["-xzf", "it.tgz"], { cwd: folder, env })
+  const root = join(folder, "package")
+
+  const files = (await readdir(root, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1))
+  for (const file of files) must(file.startsWith("dist/") || beside.includes(file), `${file} is in the tarball`)
+  for (const file of beside) must(files.includes(file), `there is no ${file} in the tarball`)
+
+  const text = await readFile(join(root, "package.json"), "utf8")
+  const manifest: Manifest = JSON.parse(text)
+  const { exports = {}, bin = {}, dependencies = {} } = manifest
+  for (const protocol of ["workspace:", "catalog:", "link:", "file:"]) {
+    must(!text.includes(`"${protocol}`), `its package.json has a dependency by ${protocol}`)
+  }
+  must(manifest.license === "MIT", `its licence is ${manifest.license}`)
+  must(manifest.type === "module", "it is not ESM")
+  must(manifest.repository?.directory !== undefined, "it does not say its place in the repository; provenance needs it")
+
+  // One door, with types; or none, and a command.
+  const doors = Object.keys(exports).filter((door) => door !== "./package.json")
+  const isProgram = Object.keys(bin).length > 0
+  must(doors.join() === (isProgram ? "" : "."), `its doors are ${doors.join(", ") || "none"}`)
+  if (!isProgram) {
+    must(typeof exports["."] === "object" && exports["."].types?.endsWith(".d.ts") === true, "its door has no types")
+    must(manifest.sideEffects === false, "it does not say that it has no side effects")
+  }
+
+  must(Object.keys(manifest.optionalDependencies ?? {}).length === 0, "it has optional dependencies")
+
+  const size = `${(bytes.length / 1024).toFixed(0)} KB`
+  return { faults, seen: `${name} ${latest}: ${size}, ${Object.keys(dependencies).length} dependencies` }
+}

@@ -1,0 +1,57 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { run } from "@cscs/harness"
+import { describe, expect, onTestFinished, test } from "vitest"
+import { cleanEnvironment, withPath } from "../src/environment.ts"
+import { moves } from "../src/releases.ts"
+
+const script = join(import.meta.dirname, "../src/changeset-for-the-bundle.ts")
+
+/** A repository with the process, a package in its bundle, one below that, and one that is not in it. */
+const aRepository = async (changeset: string) => {
+  const folder = await mkdtemp(join(tmpdir(), "release-"))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const manifests = {
+    "apps/storage-proxy": { name: "@cscs/storage-proxy", devDependencies: { "@cscs/proxy-server": "workspace:*" } },
+    "packages/proxy-server": { name: "@cscs/proxy-server", dependencies: { "@cscs/storage-model": "workspace:^" } },
+    "packages/storage-model": { name: "@cscs/storage-model" },
+    "packages/other": { name: "@cscs/other" },
+  }
+  for (const [path, manifest] of Object.entries(manifests)) {
+    await mkdir(join(folder, path), { recursive: true })
+    await writeFile(join(folder, path, "package.json"), JSON.stringify(manifest))
+  }
+  await mkdir(join(folder, ".changeset"))
+  await writeFile(join(folder, ".changeset/one.md"), changeset)
+  await run(process.execPath, [script], { cwd: folder })
+  return readFile(join(folder, ".changeset/bundled.md"), "utf8").catch(() => undefined)
+}
+const changeset = (...names: ReadonlyArray<string>) =>
+  `---\n${names.map((name) => `"${name}": minor\n`).join("")}---\n\nWords.\n`
+
+describe("the changeset of the bundle", () => {
+  test("moves the process by a patch if a package that is in it moves, at any depth", async () => {
+    expect(await aRepository(changeset("@cscs/storage-model"))).toContain('"@cscs/storage-proxy": patch')
+  })
+
+  test.each([
+    ["a package that is not in it moves", ["@cscs/other"]],
+    ["the process is named already", ["@cscs/storage-model", "@cscs/storage-proxy"]],
+  ])("is not written if %s", async (_, names) => {
+    expect(await aRepository(changeset(...names))).toBeUndefined()
+  })
+})
+
+test("the rehearsal's environment has nothing of this workspace and no token", () => {
+  const names = Object.keys(cleanEnvironment).map((name) => name.toLowerCase())
+  expect(names.filter((name) => /^npm_|^pnpm_|_token$/.test(name))).toEqual([])
+  expect(cleanEnvironment.PATH).not.toContain("node_modules")
+  expect(withPath({ PATH: "/b" }, "/a").PATH).toBe("/a:/b")
+})
+
+test("moves are the versions that differ, by name", () => {
+  const before = new Map(Object.entries({ a: "1.0.0", b: "1.0.0" }))
+  const after = new Map(Object.entries({ c: "0.1.0", b: "1.0.0", a: "1.0.1" }))
+  expect(moves(before, after)).toEqual(["a: 1.0.0 -> 1.0.1", "c: nothing -> 0.1.0"])
+})

@@ -1,0 +1,225 @@
+/** Looks at every answer: its status, its age, what it lists, its ETag; keeps what was wrong, and counts. */
+import { createHash } from "node:crypto"
+import {
+  checkList,
+  type Filter,
+  type History,
+  type ListedEntries,
+  type Mismatch,
+  type Oracle,
+  overlaps,
+  type Window,
+} from "@cscs/oracle"
+import type { Upstream } from "@cscs/sandbox"
+import type { Reply } from "./asking.ts"
+import type { LogReader } from "./log-reader.ts"
+import { type Counts, count } from "./mutations.ts"
+import { calmAfter, freshFor, longestRefresh, oldestInCalm, staleIfError } from "./pace.ts"
+
+export interface WrongResponse extends Mismatch {
+  /** Seconds since the load began. */
+  readonly at: number
+  readonly asked: string
+  readonly answered: string
+}
+
+/** An answer that a caller has, and may ask about again. */
+export interface Kept {
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly etag: string
+  readonly listed: ListedEntries
+}
+
+export interface Checker {
+  /** Counts the status; whether the answer is a 200. Another status than these is wrong. */
+  readonly isAnswered: (reply: Reply, ...others: ReadonlyArray<number>) => boolean
+  /** The span in which what a reply lists was read, by its `Age`. */
+  readonly windowOf: (reply: Reply) => Window
+  /** Whether the age of a list is right; not for a walk's later pages, which are as old as its first. */
+  readonly age: (reply: Reply) => void
+  readonly list: (reply: Reply, window: Window, listed: ListedEntries) => void
+  /** How many entries such a list may have. */
+  readonly sizes: (window: Window, filter: Filter) => { readonly least: number; readonly most: number }
+  /** One ETag means one body, and of pages the other way round too. */
+  readonly etag: (reply: Reply, isPage: boolean) => void
+  readonly wrong: (reply: Reply | undefined, wrong: Mismatch) => void
+  readonly wrongs: ReadonlyArray<WrongResponse>
+  /** Answers by status, and `left` for callers who left. */
+  readonly statuses: Counts
+  readonly checks: Counts
+  /** Seconds. */
+  readonly oldest: () => number
+}
+
+/** For the clock of the machine, and for a callback that comes late. */
+const slack = 50
+/** A refresh takes as long as so many answers from memory: some six calls one after the other, and the building. */
+const refreshInAnswers = 10
+/** `Age` is in seconds: two lists that were read within one look like one list. */
+const shownLate = 3000
+/** A line of the log is read so much later than it was true. */
+const toldLate = 1000
+/** More say no more. */
+const mostWrongs = 1000
+
+const systemOf = (entry: unknown): string => (entry as { storageSystem?: { key?: string } }).storageSystem?.key ?? ""
+
+/** Whether an entry of one of these systems has callback URLs. */
+const isToBeActedOn = (entry: unknown, systems: ReadonlyArray<string>): boolean =>
+  systems.includes(systemOf(entry)) && Object.keys(entry as object).some((key) => key.endsWith("_url"))
+
+export const checkerOf = (about: {
+  readonly history: History
+  readonly oracle: Oracle
+  readonly wasFailing: (window: Window, upstreams: ReadonlyArray<Upstream>) => boolean
+  readonly log: Pick<LogReader, "failedAt" | "guardedSince">
+  /** Milliseconds that the first refresh took, with nothing to start from. */
+  readonly firstRead: number
+  readonly begun: number
+}): Checker => {
+  const { history, oracle, wasFailing, firstRead, begun } = about
+  const { failedAt, guardedSince } = about.log
+  const wrongs: Array<WrongResponse> = []
+  const statuses: Counts = new Map()
+  const checks: Counts = new Map()
+  const bodies = new Map<string, string>()
+  const etags = new Map<string, string>()
+  let newestTaken = Number.NEGATIVE_INFINITY
+  let oldest = 0
+  /** Milliseconds that an answer took lately: where the machine has no time for the proxy, its refreshes take longer too. */
+  let slowest = (2 * firstRead) / refreshInAnswers
+  /** The newest list that was shown: when it was read at the latest, and when it was held at the latest. */
+  let shown = { takenBy: Number.NEGATIVE_INFINITY, heldBy: Number.NEGATIVE_INFINITY }
+
+  const wrong = (reply: Reply | undefined, found: Mismatch): void => {
+    if (wrongs.length >= mostWrongs) return
+    const { question, status, header } = reply ?? {}
+    wrongs.push({
+      at: Math.round(performance.now() - begun) / 1000,
+      asked:
+        question === undefined
+          ? ""
+          : `${question.method ?? "GET"} ${question.path} ${JSON.stringify(question.headers ?? {})}`,
+      answered:
+        reply === undefined
+          ? ""
+          : `${status}, Age ${header?.("age")}, ETag ${header?.("etag")}, ${Math.round(reply.came - reply.sent)} ms`,
+      ...found,
+    })
+  }
+
+  const windowOf = (reply: Reply): Window => {
+    const age = reply.header("age")
+    if (age === undefined || !/^\d+$/.test(age)) wrong(reply, { what: "the answer has no Age", came: age })
+    // `Age` is in whole seconds, rounded down.
+    return { from: reply.sent - (Number(age ?? 0) + 1) * 1000 - slack, to: reply.came + slack }
+  }
+
+  return {
+    wrongs,
+    statuses,
+    checks,
+    oldest: () => oldest,
+    wrong,
+    windowOf,
+    isAnswered: (reply, ...others) => {
+      const { status, came } = reply
+      count(statuses, String(status))
+      // Who asks for a renewed list waits for more than the machine.
+      if (reply.question.headers?.["Cache-Control"] === undefined) {
+        slowest = Math.max(came - reply.sent, slowest * 0.995)
+      }
+      if (status === 200) return true
+      if (!others.includes(status)) {
+        wrong(reply, { what: `the status ${status} is wrong here`, came: reply.body.toString().slice(0, 500) })
+      } else if (
+        status === 502 &&
+        !reply.question.path.includes("debug=") &&
+        came < newestTaken + freshFor + staleIfError - slack
+      ) {
+        wrong(reply, {
+          what: "502 though a list was held that may still be given",
+          came: `a list was read ${((came - newestTaken) / 1000).toFixed(1)} s before at most`,
+        })
+      }
+      return false
+    },
+    age: (reply) => {
+      count(checks, "ages")
+      const { from } = windowOf(reply)
+      newestTaken = Math.max(newestTaken, from)
+      const age = Number(reply.header("age"))
+      oldest = Math.max(oldest, age)
+      const takenBy = reply.came - age * 1000
+      if (from > shown.takenBy) shown = { takenBy, heldBy: reply.came }
+      // Of a refresh that succeeded since, an answer shows a newer list.
+      const isFailing = reply.sent > failedAt() && takenBy < failedAt()
+      const heldFor = reply.sent - shown.heldBy
+      // What a guard keeps is as old as what it was lost from, and so is the list.
+      const guarded = history.losses.filter((loss) => overlaps(loss, reply.came - age * 1000, reply.came))
+      if (guarded.length === 0 && isFailing && heldFor > freshFor + staleIfError + shownLate + slowest) {
+        wrong(reply, {
+          what: "an old list is given for too long while refreshes fail",
+          came: `it was held ${(heldFor / 1000).toFixed(1)} s before at least`,
+          truth: `${(freshFor + staleIfError) / 1000} s at most`,
+        })
+      }
+      const isCalm = !wasFailing({ from: reply.sent - calmAfter, to: reply.came }, ["waldur", "hpcUserApi", "issuer"])
+      const listMost = isCalm ? oldestInCalm + refreshInAnswers * slowest : freshFor + staleIfError + longestRefresh
+      // A guard ends with the first list after its loss.
+      const lasting = guarded.filter(({ until }) => until > reply.came - listMost).map(({ from }) => reply.came - from)
+      const most = listMost + Math.max(0, ...lasting)
+      if (age * 1000 > most) {
+        const why = isCalm ? `no upstream failed for ${calmAfter / 1000} s` : "whatever the upstreams do"
+        wrong(reply, {
+          what: "the list is too old",
+          came: `${age} s`,
+          truth: `${(most / 1000).toFixed(1)} s at most: ${why}`,
+        })
+      }
+    },
+    list: (reply, window, listed) => {
+      const verdict = checkList(oracle, window, listed)
+      count(checks, verdict.isExact ? "lists, one right" : "lists, while something changed")
+      count(checks, "entries", verdict.entries)
+      for (const project of verdict.projects) {
+        const gid = history.gids.get(project)
+        if (gid !== undefined) gid.provenAt = Math.min(gid.provenAt, reply.came)
+      }
+      if (verdict.wrong !== undefined) wrong(reply, verdict.wrong)
+
+      const kept = [...guardedSince].flatMap(([system, since]) => (since < reply.sent - toldLate ? [system] : []))
+      const acting = listed.entries.find((entry) => isToBeActedOn(entry, kept))
+      if (kept.length > 0) count(checks, "lists of a guard")
+      if (acting === undefined) return
+      const since = guardedSince.get(systemOf(acting))
+      // Only where the proxy does not say meanwhile that it had ended.
+      setTimeout(() => {
+        if (guardedSince.get(systemOf(acting)) !== since) return
+        wrong(reply, { what: "an entry that a guard keeps is to be acted on", came: acting })
+      }, toldLate + slowest)
+    },
+    sizes: (window, filter) => {
+      const places = oracle.places(window, filter)
+      return { least: places.filter(({ isOptional }) => !isOptional).length, most: places.length }
+    },
+    etag: (reply, isPage) => {
+      count(checks, "ETags")
+      const etag = reply.header("etag")
+      if (etag === undefined) return wrong(reply, { what: "the answer has no ETag" })
+      const { path, headers } = reply.question
+      const asked = `${path} ${headers?.Accept ?? ""} ${reply.header("content-encoding") ?? ""}`
+      const body = createHash("sha1").update(reply.body).digest("base64url")
+      const before = bodies.get(`${asked} ${etag}`)
+      bodies.set(`${asked} ${etag}`, body)
+      if (before !== undefined && before !== body) wrong(reply, { what: "one ETag for two bodies", came: etag })
+      if (!isPage) return
+      const other = etags.get(`${asked} ${body}`)
+      etags.set(`${asked} ${body}`, etag)
+      if (other !== undefined && other !== etag) {
+        wrong(reply, { what: "two ETags for one body", came: etag, truth: other })
+      }
+    },
+  }
+}

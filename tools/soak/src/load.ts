@@ -1,0 +1,325 @@
+/** The callers: mixed questions, each answer looked at. */
+
+import { type Filter, type History, type ListedEntries, overlaps, systems, type Window } from "@cscs/oracle"
+import type { Asker, Question, Reply } from "./asking.ts"
+import { listPath } from "./asking.ts"
+import type { Chance } from "./chance.ts"
+import type { Checker, Kept } from "./checker.ts"
+import { count } from "./mutations.ts"
+import { pause } from "./pause.ts"
+
+export interface Caller {
+  readonly asker: Asker
+  readonly chance: Chance
+  readonly history: History
+  readonly checker: Checker
+  /** Answers that callers have. */
+  readonly kept: Array<Kept>
+  readonly holdsSecret: (text: string) => boolean
+  /** Told of what `/metrics` says. */
+  readonly onMetrics: (text: string) => void
+}
+
+/** Asks one thing after another until `stop`. */
+export const call = async (caller: Caller, stop: AbortSignal): Promise<void> => {
+  const { chance, checker } = caller
+  while (!stop.aborted) {
+    const way = chance.weighed(ways)
+    try {
+      await way(caller)
+    } catch (error) {
+      const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : ""
+      checker.wrong(undefined, { what: `no answer to ${way.name}`, came: `${error}${cause}` })
+      await pause(500, stop)
+    }
+    await pause(chance.between(20, 150), stop)
+  }
+}
+
+type Way = (caller: Caller) => Promise<void>
+
+const codings = ["gzip", "br", "gzip, br;q=0.5"]
+
+const randomFilter = (chance: Chance): Filter => ({
+  ...(chance.happens(0.3) && { storage_system: chance.pick(systems) }),
+  ...(chance.happens(0.2) && { data_type: chance.pick(["store", "archive", "users", "scratch", "tape"]) }),
+  ...(chance.happens(0.2) && {
+    status: chance.pick(["active", "pending", "error", "removing", "removed", "updating"]),
+  }),
+  ...(chance.happens(0.2) && {
+    state: chance.pick(["OK", "Creating", "Erred", "Updating", "Terminating", "Terminated"]),
+  }),
+})
+
+const pathOf = (filter: Filter, more: Readonly<Record<string, string>> = {}): string =>
+  `${listPath}?${new URLSearchParams({ ...(filter as Record<string, string>), ...more })}`
+
+const randomCoding = (chance: Chance): Readonly<Record<string, string>> =>
+  chance.happens(0.3) ? { "Accept-Encoding": chance.pick(codings) } : {}
+
+interface Body {
+  readonly status: unknown
+  readonly resources: ReadonlyArray<unknown>
+  readonly pagination: Readonly<Record<"current" | "limit" | "offset" | "pages" | "total", number>> & {
+    readonly has_next: boolean
+  }
+  readonly filters_applied: Readonly<Record<string, unknown>>
+}
+
+/** A page's body, with what it says of itself held against what was asked. */
+const pageIn = (checker: Checker, reply: Reply, filter: Filter): ListedEntries => {
+  const body = JSON.parse(reply.body.toString()) as Body
+  const { current, limit, offset, pages, total, has_next } = body.pagination
+  const query = new URL(reply.question.path, "http://proxy").searchParams
+  const agrees =
+    body.status === "success" &&
+    current === Number(query.get("page") ?? 1) &&
+    limit === Number(query.get("page_size") ?? 100) &&
+    offset === (current - 1) * limit &&
+    pages === Math.ceil(total / limit) &&
+    has_next === current < pages &&
+    ["storage_system", "data_type", "status", "state"].every(
+      (name) => body.filters_applied[name] === (filter[name as keyof Filter] ?? null),
+    )
+  if (!agrees) {
+    const { pagination, filters_applied } = body
+    checker.wrong(reply, { what: "the page says something else of itself", came: { pagination, filters_applied } })
+  }
+  return { entries: body.resources, filter, page: { offset, limit, total } }
+}
+
+const keep = ({ kept, chance }: Caller, reply: Reply, listed: ListedEntries): void => {
+  const etag = reply.header("etag")
+  if (etag === undefined) return
+  const one = { path: reply.question.path, headers: reply.question.headers ?? {}, etag, listed }
+  if (kept.length < 50) kept.push(one)
+  else kept[chance.below(kept.length)] = one
+}
+
+const onePage = async (caller: Caller, headers: Readonly<Record<string, string>>): Promise<void> => {
+  const { asker, chance, checker } = caller
+  const filter = randomFilter(chance)
+  const path = pathOf(filter, {
+    ...(chance.happens(0.8) && { page_size: String(chance.pick([1, 7, 20, 50, 100, 100, 250, 500])) }),
+    ...(chance.happens(0.4) && { page: String(1 + chance.below(6)) }),
+  })
+  const reply = await asker.ask({ path, headers })
+  if (!checker.isAnswered(reply, 502)) return
+  const listed = pageIn(checker, reply, filter)
+  checker.age(reply)
+  checker.etag(reply, true)
+  checker.list(reply, checker.windowOf(reply), listed)
+  keep(caller, reply, listed)
+}
+
+const page: Way = (caller) => onePage(caller, randomCoding(caller.chance))
+
+const renewedPage: Way = (caller) => onePage(caller, { "Cache-Control": "no-cache" })
+
+/** All pages through `Link: rel="next"`: together they are one list, the one of when the first page came. */
+const walk: Way = async ({ asker, chance, checker }) => {
+  const filter = chance.happens(0.5) ? {} : randomFilter(chance)
+  const headers = randomCoding(chance)
+  const entries: Array<unknown> = []
+  let first: { readonly reply: Reply; readonly window: Window; readonly total: number } | undefined
+  let path: string | undefined = pathOf(filter, { page_size: String(20 + chance.below(150)) })
+  while (path !== undefined) {
+    const reply: Reply = await asker.ask({ path, headers })
+    if (!checker.isAnswered(reply, ...(first === undefined ? [502] : []))) return
+    const { entries: some, page } = pageIn(checker, reply, filter)
+    const total = page?.total ?? 0
+    if (first === undefined) {
+      checker.age(reply)
+      first = { reply, window: checker.windowOf(reply), total }
+    } else if (first.total !== total) {
+      checker.wrong(reply, { what: "pages of one walk have two totals", came: total, truth: first.total })
+    }
+    checker.etag(reply, true)
+    entries.push(...some)
+    path = nextIn(reply)
+    if (chance.happens(0.5)) await new Promise((resolve) => setTimeout(resolve, chance.between(0, 800)))
+  }
+  if (first === undefined) return
+  count(checker.checks, "walks")
+  if (entries.length !== first.total) {
+    checker.wrong(first.reply, {
+      what: "a walk has not as many entries as it says",
+      came: entries.length,
+      truth: first.total,
+    })
+  }
+  checker.list(first.reply, first.window, { entries, filter, page: undefined })
+}
+
+/** References of a query only, since a path prefix may be in front of the proxy: taken as any client takes them. */
+const nextIn = (reply: Reply): string | undefined => {
+  const reference = /<([^<>]*)>; rel="next"/.exec(reply.header("link") ?? "")?.[1]
+  if (reference === undefined) return undefined
+  const { pathname, search } = new URL(reference, new URL(reply.question.path, "http://proxy"))
+  return pathname + search
+}
+
+const lines: Way = async (caller) => {
+  const { asker, chance, checker } = caller
+  const filter = chance.happens(0.6) ? {} : randomFilter(chance)
+  const headers = { Accept: "application/x-ndjson", ...randomCoding(chance) }
+  const reply = await asker.ask({ path: pathOf(filter), headers })
+  if (!checker.isAnswered(reply, 502)) return
+  if (!reply.header("content-type")?.includes("ndjson")) {
+    checker.wrong(reply, { what: "the answer is no NDJSON", came: reply.header("content-type") })
+    return
+  }
+  const text = reply.body.toString()
+  if (text !== "" && !text.endsWith("\n"))
+    checker.wrong(reply, { what: "the last line has no end", came: text.slice(-200) })
+  const listed: ListedEntries = {
+    entries: text
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as unknown),
+    filter,
+    page: undefined,
+  }
+  count(checker.checks, "NDJSON lists")
+  checker.age(reply)
+  checker.etag(reply, false)
+  checker.list(reply, checker.windowOf(reply), listed)
+  keep(caller, reply, listed)
+}
+
+/** What a caller has is asked about again: a 304 says that it is true still. */
+const conditional =
+  (method: "GET" | "HEAD"): Way =>
+  async (caller) => {
+    const { asker, chance, kept, checker } = caller
+    if (kept.length === 0) return
+    const one = chance.pick(kept)
+    const isConditional = method === "GET" || chance.happens(0.5)
+    const question: Question = {
+      path: one.path,
+      method,
+      headers: { ...one.headers, ...(isConditional && { "If-None-Match": one.etag }) },
+    }
+    const reply = await asker.ask(question)
+    const isWhole = checker.isAnswered(reply, 502, 304)
+    if (!isWhole && reply.status !== 304) return
+    checker.age(reply)
+    count(checker.checks, isWhole ? "changed since" : "unchanged since")
+    const isSame = reply.header("etag") === one.etag
+    if (isConditional && isWhole === isSame) {
+      checker.wrong(reply, { what: isSame ? "200 though nothing changed" : "304 with another ETag", came: one.etag })
+    }
+    if ((method === "HEAD" || !isWhole) && reply.body.length > 0) {
+      checker.wrong(reply, { what: "a body where none may be", came: reply.body.toString().slice(0, 200) })
+    }
+    if (isSame) checker.list(reply, checker.windowOf(reply), one.listed)
+    else if (method === "GET" && one.headers.Accept === undefined) {
+      const listed = pageIn(checker, reply, one.listed.filter)
+      checker.etag({ ...reply, question: { ...question, headers: one.headers } }, true)
+      checker.list(reply, checker.windowOf(reply), listed)
+      keep(caller, { ...reply, question: { path: one.path, headers: one.headers } }, listed)
+    }
+  }
+
+const unchangedSince = conditional("GET")
+const headOnly = conditional("HEAD")
+
+const leaving: Way = async ({ asker, chance, checker }) => {
+  const headers = chance.happens(0.5) ? { Accept: "application/x-ndjson" } : randomCoding(chance)
+  await asker.leave(
+    {
+      path: pathOf(randomFilter(chance), { page_size: "500", ...(chance.happens(0.1) && { debug: "true" }) }),
+      headers,
+    },
+    chance.between(0, 30),
+  )
+  count(checker.statuses, "left")
+}
+
+const badQueries = [
+  "page=0",
+  "page=-1",
+  "page=one",
+  "page_size=0",
+  "page_size=501",
+  "page_size=1.5",
+  "state=ok",
+  "storage_system=",
+  "storage_system=tape",
+  "debug=maybe",
+  "page=0&page_size=x&state=Gone",
+]
+
+const badQuery: Way = async ({ asker, chance, checker }) => {
+  const query = chance.pick(badQueries)
+  const reply = await asker.ask({ path: `${listPath}?${query}` })
+  if (checker.isAnswered(reply, 422)) checker.wrong(reply, { what: "200 for a bad query" })
+  else if (reply.status === 422) {
+    count(checker.checks, "bad queries")
+    const { detail } = JSON.parse(reply.body.toString()) as { detail: ReadonlyArray<{ loc: ReadonlyArray<string> }> }
+    const named = detail.map(({ loc }) => loc[1]).sort()
+    const asked = [...new URLSearchParams(query).keys()].sort()
+    if (named.join() !== asked.join()) checker.wrong(reply, { what: "422 names others", came: named, truth: asked })
+  }
+}
+
+const goneWalk: Way = async ({ asker, checker }) => {
+  const reply = await asker.ask({ path: `${listPath}?page=2&snapshot=none-of-ours` })
+  if (checker.isAnswered(reply, 410)) checker.wrong(reply, { what: "200 for a snapshot that never was" })
+}
+
+/** Waldur's own rows, as they were while the question was under way. */
+const debugging: Way = async ({ asker, chance, checker, history, holdsSecret }) => {
+  const filter: Filter = chance.happens(0.5) ? { storage_system: chance.pick(systems) } : {}
+  const reply = await asker.ask({
+    path: pathOf(filter, { debug: "true", page_size: "40", page: String(1 + chance.below(3)) }),
+  })
+  const text = reply.body.toString()
+  if (holdsSecret(text)) checker.wrong(reply, { what: "a secret is in the answer" })
+  if (!checker.isAnswered(reply, 502)) return
+  count(checker.checks, "debug answers")
+  const { raw_resources } = JSON.parse(text) as {
+    raw_resources: { resources: ReadonlyArray<Record<string, unknown>> }
+  }
+  for (const { uuid, state, project_slug } of raw_resources.resources) {
+    const versions = history.pasts.get(String(uuid))?.versions ?? []
+    const now = versions.filter((version) => overlaps(version, reply.sent, reply.came))
+    if (now.some(({ facts }) => facts?.state === state && facts?.projectSlug === project_slug)) continue
+    checker.wrong(reply, { what: "a row is not Waldur's", came: { uuid, state, project_slug }, truth: now })
+  }
+}
+
+const health: Way = async ({ asker, checker }) => {
+  if (!checker.isAnswered(await asker.ask({ path: "/healthz/live" }))) return
+  const reply = await asker.ask({ path: "/healthz/ready" })
+  if (!checker.isAnswered(reply)) return
+  count(checker.checks, "health")
+  const { snapshot } = JSON.parse(reply.body.toString()) as { snapshot: { age: number; entries: number } }
+  const { least, most } = checker.sizes({ from: reply.sent - snapshot.age * 1000 - 150, to: reply.came }, {})
+  if (snapshot.entries < least || snapshot.entries > most) {
+    checker.wrong(reply, { what: "readiness tells another size", came: snapshot, truth: `${least} to ${most} entries` })
+  }
+}
+
+const metrics: Way = async ({ asker, checker, onMetrics }) => {
+  const reply = await asker.ask({ path: "/metrics" })
+  if (!checker.isAnswered(reply)) return
+  const text = reply.body.toString()
+  onMetrics(text)
+  if (!text.includes("storage_proxy_refreshes_total")) checker.wrong(reply, { what: "metrics without refreshes" })
+}
+
+const ways: ReadonlyArray<readonly [number, Way]> = [
+  [30, page],
+  [6, renewedPage],
+  [10, walk],
+  [12, lines],
+  [20, unchangedSince],
+  [6, headOnly],
+  [6, leaving],
+  [4, badQuery],
+  [1, goneWalk],
+  [2, debugging],
+  [2, health],
+  [1, metrics],
+]

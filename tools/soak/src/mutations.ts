@@ -1,0 +1,456 @@
+/**
+ * What happens in Waldur and in the HPC User API while the soak runs: through the sandbox's own actions, so that every
+ * trace that they leave in a real Waldur is there.
+ */
+
+import { type History, type HostileRecord, isBeingRemoved, systems } from "@cscs/oracle"
+import {
+  changeResource,
+  type Happening,
+  happen,
+  type Json,
+  type JsonObject,
+  type Sandbox,
+  type WaldurCustomer,
+  type WaldurRecord,
+} from "@cscs/sandbox"
+import type { Chance } from "./chance.ts"
+import { calmAfter } from "./pace.ts"
+import { pause } from "./pause.ts"
+
+/** What happened, and how often. */
+export type Counts = Map<string, number>
+
+/**
+ * Milliseconds between something that goes and something that comes. Where both fall into one reading of two pages,
+ * Waldur's counts agree and a row that moved over the border is missing until the next reading, as documented.
+ */
+const apart = 20_000
+/** So many times 10 ms without a call of the proxy, and none of its reads is under way. */
+const silentTries = 12
+const never = new AbortController().signal
+
+/** A mutation by its name, and how likely it is. */
+const mutation = (weight: number, name: string, act: () => void | Promise<void>) => [weight, [name, act]] as const
+
+interface World {
+  readonly sandbox: Sandbox
+  readonly history: History
+  readonly chance: Chance
+  /** Whether Waldur has not failed for so many milliseconds. */
+  readonly isCalmFor: (milliseconds: number) => boolean
+  readonly counts: Counts
+}
+
+/** Lets the world change until `stop`; resolves when it stands still, with all roles given back. */
+export const mutateWorld = async (world: World, stop: AbortSignal): Promise<void> => {
+  const { chance } = world
+  const turns = turnsOf(world)
+  while (!stop.aborted) {
+    // Then it stands still for a while, so that there is but one right answer.
+    for (let left = 5 + chance.below(15); left > 0 && !stop.aborted; left--) {
+      await turns.next()
+      await pause(chance.between(50, 600), stop)
+    }
+    await pause(chance.between(3000, 7000), stop)
+  }
+  await turns.end()
+}
+
+const turnsOf = (around: World) => {
+  const { sandbox, history, chance, isCalmFor, counts } = around
+  const { world, waldur } = sandbox
+  let lastCame = Number.NEGATIVE_INFINITY
+  let lastWent = Number.NEGATIVE_INFINITY
+  let regained: Promise<void> = Promise.resolve()
+  let giveBack = () => {}
+  let made = 0
+  const hostileRows = new Set<WaldurRecord>()
+  // Each kind in its turn, so that a short run has several.
+  let hostileCame = 0
+
+  /** Hostile records stay as they came. */
+  const ordinary = () => world.resources.filter((row) => !hostileRows.has(row))
+  const some = (fits: (row: WaldurRecord) => boolean): WaldurRecord | undefined => {
+    const rows = ordinary().filter(fits)
+    return rows.length === 0 ? undefined : chance.pick(rows)
+  }
+  const orderOf = (row: WaldurRecord) => row.order_in_progress as WaldurRecord | null | undefined
+  const isIdle = (row: WaldurRecord) => orderOf(row) === null
+  const hasOrder = (state: string) => (row: WaldurRecord) => orderOf(row)?.state === state
+  const post = (path: string, body: JsonObject = {}) => postTo(waldur, path, body)
+  const sandboxDoes = (what: Happening) => happen(world, what, chance.below(2 ** 31))
+
+  const actOnOrder = (state: string, action: string, body?: JsonObject) => async () => {
+    const row = some(hasOrder(state))
+    if (row !== undefined) await post(`marketplace-orders/${orderOf(row)?.uuid}/${action}/`, body)
+  }
+  const finishOrder = actOnOrder("executing", "set_state_done")
+
+  /** A resource of a project of its own, or at the place of one that is being removed. */
+  const comes = (): void => {
+    if (performance.now() - lastWent < apart) return
+    lastCame = performance.now()
+    made += 1
+    const old = chance.happens(0.5) ? some((row) => isBeingRemoved(String(row.state))) : undefined
+    const row = newResource(sandbox, chance, old ?? chance.pick(ordinary()), made)
+    if (old === undefined) {
+      placeInProject(row, `soak${String(made).padStart(4, "0")}`)
+      // Some the HPC User API gets to know later, and some never.
+      if (chance.happens(0.7)) world.gids.set(String(row.project_slug), 60_000 + made)
+    }
+    world.resources.push(row)
+  }
+
+  /** A live record that somebody filled with what the contract refuses, at the place of another. */
+  const hostileComes = (): void => {
+    if (performance.now() - lastWent < apart || hostileRows.size >= mostHostile) return
+    lastCame = performance.now()
+    made += 1
+    // Where a removal would be served, were it not for this one.
+    const isServed = (row: WaldurRecord) =>
+      (row.state === "Terminated" || (row.state === "Terminating" && hasOrder("executing")(row))) &&
+      world.gids.has(String(row.project_slug)) &&
+      world.resources.every((other) => other === row || other.project_slug !== row.project_slug)
+    const removing = chance.happens(0.8) ? some(isServed) : undefined
+    const like = removing ?? chance.pick(ordinary())
+    const row = newResource(sandbox, chance, like, made)
+    row.state = "OK"
+    row.order_in_progress = null
+    const { offering_slug: system, provider_slug: tenant, customer_slug: customer, project_slug: project } = row
+    const type = (row.attributes as JsonObject).storage_data_type
+    const own = String(like.backend_id)
+    const path = own.startsWith("/") ? own : `/${system}/${type}/${tenant}/${customer}/${project}`
+    // Elsewhere by its names, so that nothing but what is odd about it leads to the path.
+    placeInProject(row, `hostile${made}`)
+    world.gids.set(String(row.project_slug), 60_000 + made)
+    const records = hostileRecords(path)
+    const record = records[hostileCame++ % records.length] as (typeof records)[number]
+    Object.assign(row, record.fields(row))
+    history.expectHostile(String(row.uuid), record)
+    hostileRows.add(row)
+    world.resources.push(row)
+  }
+  const hostileGoes = (): void => {
+    const row = [...hostileRows].at(0)
+    if (row === undefined || performance.now() - lastCame < apart) return
+    lastWent = performance.now()
+    hostileRows.delete(row)
+    const at = world.resources.indexOf(row)
+    if (at >= 0) world.resources.splice(at, 1)
+  }
+
+  /** Each with its weight. */
+  const mutations: ReadonlyArray<ReturnType<typeof mutation>> = [
+    mutation(8, "quotas set", async () => {
+      const row = chance.pick(ordinary())
+      const soft = chance.happens(0.15) ? 0 : chance.below(500)
+      await post(`marketplace-provider-resources/${row.uuid}/update_options_direct/`, {
+        options: {
+          soft_quota_space: soft,
+          hard_quota_space: Math.max(0, soft + chance.below(20) - 5),
+          ...(chance.happens(0.3) && {
+            soft_quota_inodes: chance.below(1e6),
+            hard_quota_inodes: chance.below(1e7),
+          }),
+          ...(chance.happens(0.3) && { permissions: chance.pick(["700", "2750", "0770"]) }),
+        },
+      })
+    }),
+    mutation(6, "limits and state changed", () => sandboxDoes("resource-changes")),
+    mutation(4, "removed or erred", () => {
+      const row = some(isIdle)
+      if (row !== undefined) changeResource(world, row, { state: chance.pick(["Terminated", "Erred"]) })
+    }),
+    mutation(4, "recovered", async () => {
+      const row = some(({ state }) => state === "Erred")
+      if (row !== undefined) await post(`marketplace-provider-resources/${row.uuid}/set_state_ok/`)
+    }),
+    mutation(3, "mount point told", async () => {
+      const row = chance.pick(ordinary())
+      made += 1
+      const { offering_slug: system, provider_slug: tenant, customer_slug: customer } = row
+      const type = (row.attributes as JsonObject).storage_data_type
+      const path = chance.happens(0.2) ? "" : `/${system}/${type}/${tenant}/${customer}/moved-${made}`
+      await post(`marketplace-provider-resources/${row.uuid}/set_backend_id/`, { backend_id: path })
+    }),
+    mutation(8, "order appeared", () => sandboxDoes("order-appears")),
+    mutation(8, "order moved", () => {
+      // An order to create may bring its resource into the list.
+      if (performance.now() - lastWent < apart) return
+      lastCame = performance.now()
+      sandboxDoes("order-moves")
+    }),
+    mutation(3, "order waits for the consumer", () => {
+      const order = orderOf(
+        some((row) => ["Updating", "Terminating"].includes(String(row.state)) && !isIdle(row)) ?? {},
+      )
+      if (order) order.state = chance.pick(["pending-consumer", "pending-project", "pending-start-date"])
+    }),
+    mutation(4, "removal asked for, not agreed to", () => {
+      const row = some((row) => isIdle(row) && row.state === "OK")
+      if (row === undefined) return
+      const order = newOrder(world, chance, row, { type: "Terminate", state: "pending-consumer" })
+      changeResource(world, row, { state: "Terminating" })
+      row.order_in_progress = order
+    }),
+    mutation(4, "other limit asked for, quotas reported before", () => {
+      const row = some((row) => isIdle(row) && row.state === "OK")
+      const before = Number((row?.limits as JsonObject | undefined)?.storage ?? 0)
+      if (row === undefined || before <= 0) return
+      const order = newOrder(world, chance, row, { type: "Update", state: "pending-provider" })
+      order.limits = { storage: before + chance.below(200) }
+      order.attributes = { old_limits: { storage: before } }
+      const reported = {
+        soft_quota_space: before,
+        hard_quota_space: before,
+        soft_quota_inodes: Math.trunc(before * 1_000_000 * 1.33),
+        hard_quota_inodes: before * 2_000_000,
+      }
+      changeResource(world, row, { state: "Updating", options: { ...(row.options as JsonObject), ...reported } })
+      row.order_in_progress = order
+    }),
+    mutation(8, "removal lost its order", () => {
+      // Rather one that is where another was removed: both may be gone, were it not for the order.
+      const isFit = (row: WaldurRecord) => isIdle(row) && row.state === "OK"
+      const row = some((row) => isFit(row) && String(row.slug).startsWith("soak-")) ?? some(isFit)
+      if (row !== undefined) changeResource(world, row, { state: "Terminating" })
+    }),
+    mutation(4, "order of a removal ended unseen", () => {
+      const row = some((row) => row.state === "Terminating" && !isIdle(row))
+      const order = orderOf(row ?? {})
+      if (row === undefined || !order) return
+      order.state = "canceled"
+      row.order_in_progress = null
+    }),
+    mutation(6, "order approved", actOnOrder("pending-provider", "approve_by_provider")),
+    mutation(3, "order rejected", actOnOrder("pending-provider", "reject_by_provider")),
+    mutation(8, "order done", finishOrder),
+    mutation(3, "order done, as Waldur has it", () => sandboxDoes("order-ends")),
+    mutation(6, "order ended unseen", () => sandboxDoes("order-ends-unseen")),
+    mutation(10, "resource came", comes),
+    mutation(12, "hostile record came", hostileComes),
+    mutation(3, "hostile record went", hostileGoes),
+    mutation(3, "resource went", () => {
+      if (performance.now() - lastCame < apart || world.resources.length < 40) return
+      lastWent = performance.now()
+      sandboxDoes("resource-disappears")
+    }),
+    mutation(3, "GID told late", () => {
+      const row = some(({ project_slug }) => !world.gids.has(String(project_slug)))
+      made += 1
+      if (row !== undefined) world.gids.set(String(row.project_slug), 60_000 + made)
+    }),
+    mutation(2, "project renamed", () => {
+      const { project_slug } = chance.pick(ordinary())
+      made += 1
+      for (const row of world.resources) if (row.project_slug === project_slug) row.project_name = `Renamed ${made}`
+    }),
+    mutation(2, "customer renamed", () => {
+      made += 1
+      renameCustomer(sandbox, String(chance.pick(ordinary()).customer_uuid), `Renamed "${made}" ÄÖ`)
+    }),
+    // The overlap of two readings does not hide what comes after it.
+    mutation(3, "an hour passed", () => sandboxDoes("an-hour-passes")),
+  ]
+
+  /** Does it between two reads of the proxy, if it can; tells whether it may have been in the middle of one. */
+  const tearing = async (change: () => void): Promise<boolean> => {
+    const tries = 200
+    let silent = 0
+    for (let tried = 0; tried < tries && silent < silentTries; tried++) {
+      await pause(10, never)
+      silent = sandbox.calls.inFlight("waldur") === 0 ? silent + 1 : 0
+    }
+    change()
+    return silent < silentTries || !isCalmFor(calmAfter)
+  }
+
+  /** Not one of the others: it lasts. */
+  const losing = (about: {
+    readonly isGradual: boolean
+    readonly lose: (slug: string) => void
+    readonly giveBack: () => void
+  }) => {
+    return async (): Promise<void> => {
+      const slug = chance.pick(systems)
+      // What is not lost in one moment may be lost in the middle of a read.
+      const isTorn = await tearing(() => about.lose(slug))
+      const loss = history.lose(slug, about.isGradual && isTorn)
+      const stop = new AbortController()
+      giveBack = () => stop.abort()
+      regained = pause(chance.between(4000, 9000), stop.signal).then(async () => {
+        // A loss that the proxy never saw is none.
+        for (let left = 12; left > 0 && !isCalmFor(4000) && !stop.signal.aborted; left--) await pause(1000, stop.signal)
+        const isTornToo = await tearing(about.giveBack)
+        loss.regained(about.isGradual && isTornToo)
+        giveBack = () => {}
+      })
+    }
+  }
+  const seesAll = () => {
+    const token = world.tokens.get(waldur.token)
+    if (token !== undefined) token.sees = "all"
+  }
+  const loseRole = losing({
+    isGradual: false,
+    lose: (slug) => {
+      const token = world.tokens.get(waldur.token)
+      if (token !== undefined) token.sees = systems.filter((one) => one !== slug)
+    },
+    giveBack: seesAll,
+  })
+  /** Waldur suddenly sends a field of each record of a system in another form, until somebody mends it. */
+  const fieldChangesForm = losing({
+    isGradual: true,
+    lose: (slug) => {
+      for (const row of world.resources) {
+        if (row.offering_slug !== slug || typeof row.slug !== "string") continue
+        changeResource(world, row, { slug: [row.slug] })
+      }
+    },
+    giveBack: () => {
+      for (const row of world.resources) {
+        if (Array.isArray(row.slug)) changeResource(world, row, { slug: row.slug[0] ?? null })
+      }
+    },
+  })
+  let lastLoss = performance.now() - 15_000
+
+  return {
+    next: async (): Promise<void> => {
+      if (performance.now() - lastLoss > 25_000 && chance.happens(0.2)) {
+        lastLoss = performance.now()
+        await regained
+        const [name, lose] = chance.pick([
+          ["role lost", loseRole],
+          ["field changed its form", fieldChangesForm],
+        ] as const)
+        await lose()
+        count(counts, name)
+        return
+      }
+      const [name, act] = chance.weighed(mutations)
+      const before = history.revision()
+      await history.change(act)
+      if (history.revision() !== before) count(counts, name)
+    },
+    end: async (): Promise<void> => {
+      giveBack()
+      await regained
+    },
+  }
+}
+
+export const count = (counts: Counts, what: string, more = 1): void => {
+  counts.set(what, (counts.get(what) ?? 0) + more)
+}
+
+const postTo = async ({ url, actingToken }: Sandbox["waldur"], path: string, body: JsonObject): Promise<void> => {
+  const response = await fetch(url + path, {
+    method: "POST",
+    headers: { Authorization: `Token ${actingToken}`, "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  })
+  const text = await response.text()
+  // Some offerings' orders cannot be set to erred, some states allow nothing: then nothing happened.
+  if (response.status >= 500) throw new Error(`POST ${path}: ${response.status} ${text.slice(0, 300)}`)
+}
+
+/** An order of a resource, with the contents of the one that created it. */
+const newOrder = (
+  world: Sandbox["world"],
+  chance: Chance,
+  row: WaldurRecord,
+  about: { readonly type: string; readonly state: string },
+): WaldurRecord => {
+  const uuid = hex(chance)
+  const order: WaldurRecord = {
+    ...structuredClone(row.creation_order as WaldurRecord),
+    ...about,
+    uuid,
+    url: `${world.apiUrl}marketplace-orders/${uuid}/`,
+    marketplace_resource_uuid: row.uuid ?? null,
+    created: world.now,
+    modified: world.now,
+  }
+  world.orders.push(order)
+  return order
+}
+
+/** As `like`, with a name of its own, at once there or with an order that creates it. */
+const newResource = ({ world }: Sandbox, chance: Chance, like: WaldurRecord, number: number): WaldurRecord => {
+  const uuid = hex(chance)
+  const orderState = chance.pick(["done", "pending-consumer", "pending-provider", "executing"])
+  const slug = `soak-${String(number).padStart(6, "0")}`
+  const order = newOrder(world, chance, { ...like, uuid }, { type: "Create", state: orderState })
+  return {
+    ...structuredClone(like),
+    uuid,
+    slug,
+    name: slug,
+    url: `${world.apiUrl}marketplace-resources/${uuid}/`,
+    created: world.now,
+    modified: world.now,
+    state: orderState === "done" ? "OK" : "Creating",
+    order_in_progress: orderState === "done" ? null : order,
+    creation_order: order,
+  }
+}
+
+/** At once there may be so many: each is looked at for each removal. */
+const mostHostile = 20
+
+const deeplyNested = (depth: number): Json => {
+  let value: Json = { itemId: "5b2b9f5e-0000-4000-8000-000000000000", unixGid: 4242 }
+  for (let level = 0; level < depth; level++) value = { level: value }
+  return value
+}
+
+/** Ways to spoil a live record whose data is at `path`, and what each costs by the contract. */
+const hostileRecords = (
+  path: string,
+): ReadonlyArray<HostileRecord & { readonly fields: (row: WaldurRecord) => WaldurRecord }> => {
+  const spelledOddly = `${path.replaceAll("/", "//")}/./`
+  const customer = path.slice(0, path.lastIndexOf("/"))
+  const exact = { protects: path, isVague: false } as const
+  return [
+    { ...exact, costs: "odd", fields: () => ({ backend_id: spelledOddly }) },
+    { ...exact, costs: "malformed", fields: () => ({ backend_id: spelledOddly, slug: null }) },
+    { protects: customer, isVague: true, costs: "bad", fields: () => ({ backend_id: "", project_slug: "../.." }) },
+    {
+      ...exact,
+      costs: "odd",
+      fields: () => ({ backend_id: `${path}/`, backend_metadata: { project_item: deeplyNested(2000) } }),
+    },
+    {
+      ...exact,
+      costs: "malformed",
+      fields: ({ attributes }) => ({
+        backend_id: ` ${path}/`,
+        attributes: { ...(attributes as JsonObject), storage_data_type: 7 },
+      }),
+    },
+    { ...exact, costs: "malformed", fields: () => ({ backend_id: path, attributes: "x".repeat(100_000) }) },
+  ]
+}
+
+const placeInProject = (row: WaldurRecord, slug: string): void => {
+  row.project_slug = slug
+  row.project_name = `Project ${slug}`
+  row.backend_id = ""
+}
+
+const hex = (chance: Chance): string => {
+  const digits = Array.from({ length: 32 }, () => chance.below(16).toString(16))
+  digits[12] = "4"
+  digits[16] = "8"
+  return digits.join("")
+}
+
+const renameCustomer = ({ world }: Sandbox, uuid: string, name: string): void => {
+  for (const list of world.customersByOffering.values()) {
+    for (const customer of list as Array<WaldurCustomer>) if (customer.uuid === uuid) customer.name = name
+  }
+  for (const row of world.resources) if (row.customer_uuid === uuid) row.customer_name = name
+}

@@ -1,0 +1,86 @@
+import { type Sandbox, startSandbox } from "@cscs/sandbox"
+import { expect, onTestFinished, test } from "vitest"
+import { chanceOf } from "../src/chance.ts"
+import { faultInjection } from "../src/fault-injection.ts"
+import { logReader } from "../src/log-reader.ts"
+import { readOptions } from "../src/options.ts"
+import { growthInSecondHalf, memoryFault } from "../src/vital-signs.ts"
+
+const aSandbox = async (): Promise<Sandbox> => {
+  const sandbox = await startSandbox({ worldChangesByHand: false, logCalls: false })
+  onTestFinished(() => sandbox.close())
+  return sandbox
+}
+
+test("chance is the same for the same seed and purpose, and another for another purpose", () => {
+  const drawn = (seed: number, purpose: string) => {
+    const chance = chanceOf(seed, purpose)
+    return Array.from({ length: 20 }, () => chance.below(1000))
+  }
+  expect(drawn(1, "a")).toEqual(drawn(1, "a"))
+  expect(drawn(1, "a")).not.toEqual(drawn(1, "b"))
+  expect(drawn(1, "a")).not.toEqual(drawn(2, "a"))
+  expect(
+    chanceOf(1, "a").weighed([
+      [0, "never"],
+      [1, "always"],
+    ]),
+  ).toBe("always")
+})
+
+test("options are checked, and a wrong one is named", () => {
+  expect(readOptions(["--seconds", "30", "--seed", "7"])).toMatchObject({ seconds: 30, seed: 7, resources: 300 })
+  expect(() => readOptions(["--seconds", "19"])).toThrow(/--seconds: "19"/)
+  expect(() => readOptions(["--seed", "x"])).toThrow(/--seed/)
+  expect(readOptions(["--help"])).toBeUndefined()
+})
+
+test("memory that grows steadily is a fault, and one that swings is none", () => {
+  const samples = (rss: (at: number) => number) => Array.from({ length: 300 }, (_, at) => ({ at, rss: rss(at) }))
+  expect(memoryFault(samples((at) => 100 + at / 2))).toMatch(/grows/)
+  expect(memoryFault(samples((at) => 150 + 40 * Math.sin(at)))).toBeUndefined()
+  expect(memoryFault(samples(() => 500))).toMatch(/rose to 500 MB/)
+  expect(growthInSecondHalf(samples((at) => at).slice(0, 100))).toBeUndefined()
+})
+
+test("the log's faults are found by event, by level and by secrets; guards and failures by event", async () => {
+  const sandbox = await aSandbox()
+  const log = logReader(sandbox)
+  const line = (event: string, more: object = {}, level = "INFO", message = "words") =>
+    log.read(JSON.stringify({ message, level, annotations: { event, ...more } }))
+  line("snapshot-taken")
+  line("request", {}, "INFO", "Refresh failed")
+  expect([log.faulty, log.failedAt()]).toEqual([[], Number.NEGATIVE_INFINITY])
+  line("refresh-failed", {}, "ERROR")
+  line("system-guarded", { offering: "vast" })
+  expect(log.failedAt()).toBeGreaterThan(0)
+  expect([...log.guardedSince.keys()]).toEqual(["vast"])
+  line("system-released", { offering: "vast" })
+  expect(log.guardedSince.size).toBe(0)
+  line("refresh-crashed")
+  line("request", {}, "FATAL")
+  line("request", { path: sandbox.waldur.token })
+  log.read("(node:1) MaxListenersExceededWarning")
+  log.read("no JSON")
+  expect(log.faulty.map(({ why }) => why.split(" ").at(-1))).toEqual(["own", "own", "log", "own", "form"])
+  expect(log.events.get("request")).toBe(3)
+})
+
+test("injected faults strike the upstreams, are remembered with their time, and are healed at the end", async () => {
+  const sandbox = await aSandbox()
+  const stop = new AbortController()
+  const injection = faultInjection(sandbox, chanceOf(3, "test"), 60)
+  const begun = performance.now()
+  const changing = injection.change(stop.signal)
+  const every = ["waldur", "hpcUserApi", "issuer"] as const
+  const wasFailing = () => injection.wasFailing({ from: begun, to: performance.now() }, every)
+  expect(wasFailing()).toBe(false)
+  while (!wasFailing()) await new Promise((resolve) => setTimeout(resolve, 20))
+  stop.abort()
+  await changing
+  const healed = performance.now()
+  await new Promise((resolve) => setTimeout(resolve, 2))
+  expect(injection.wasFailing({ from: healed + 1, to: healed + 2 }, every)).toBe(false)
+  const headers = { Authorization: `Token ${sandbox.waldur.token}` }
+  expect((await fetch(`${sandbox.waldur.url}marketplace-provider-resources/`, { headers })).status).toBe(200)
+})
