@@ -9,6 +9,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { reportedStep, Unavailable } from "@cscs/harness"
 import { buildApp } from "./built-app.ts"
 import { configOf, lintChart, said, validateChart } from "./chart.ts"
 import * as linters from "./linters.ts"
@@ -23,32 +24,13 @@ const scratch = await mkdtemp(join(tmpdir(), "storage-proxy-deployment-"))
 
 const isAllWanted = process.argv.includes("--all")
 
-class NotHere extends Error {}
 const needed = (tool: string | undefined): string => {
-  if (tool === undefined) throw new NotHere()
+  if (tool === undefined) throw new Unavailable("not checked, for its linter cannot be had here")
   return tool
 }
 
-/** Runs one check and says what came of it. Returns what the check gave, if it passed. */
-const check = async <A>(name: string, judge: () => Promise<A> | A, words: (result: A) => string = String) => {
-  const began = Date.now()
-  const line = (mark: string, text: string) =>
-    console.log(`${mark}  ${name} (${((Date.now() - began) / 1000).toFixed(1)} s): ${text}`)
-  try {
-    const result = await judge()
-    line("ok  ", words(result))
-    return result
-  } catch (error) {
-    if (error instanceof NotHere) {
-      line(isAllWanted ? "FAIL" : "-   ", "not checked, for its linter cannot be had here")
-      if (isAllWanted) process.exitCode = 1
-    } else {
-      line("FAIL", error instanceof Error ? error.message : String(error))
-      process.exitCode = 1
-    }
-    return undefined
-  }
-}
+const check = <A>(name: string, judge: () => Promise<A> | A, words?: (result: A) => string) =>
+  reportedStep(name, judge, words, !isAllWanted)
 
 try {
   await mkdir(`${scratch}/image`)

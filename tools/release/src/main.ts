@@ -12,7 +12,7 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { type Environment, endAllChildren, run, sandboxEnvironment } from "@cscs/harness"
+import { type Environment, endAllChildren, reportedStep, run, sandboxEnvironment } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
 import { nodeOf } from "./cached-tools.ts"
 import { addToNpmrc, copyRepository, uncommitted } from "./copied-repository.ts"
@@ -43,26 +43,23 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   })
 }
 
-/** Does one thing and says what came of it. */
+/** Thrown after a step failed, and was reported: those after it need it. */
+class StepFailed extends Error {}
+
+/** Does one thing and reports what came of it. */
 const step = async <A>(
   name: string,
   act: () => Promise<A>,
   words: (result: A) => string = () => "done",
 ): Promise<A> => {
-  const began = Date.now()
-  const line = (mark: string, text: string) =>
-    console.log(`${mark}  ${name} (${((Date.now() - began) / 1000).toFixed(1)} s): ${text}`)
-  try {
-    const result = await act()
-    line("ok  ", words(result))
-    return result
-  } catch (error) {
-    line("FAIL", error instanceof Error ? error.message : String(error))
-    throw new Rehearsed()
-  }
+  const done = await reportedStep(
+    name,
+    async () => ({ result: await act() }),
+    ({ result }) => words(result),
+  )
+  if (done === undefined) throw new StepFailed()
+  return done.result
 }
-/** Thrown after what is wrong was said. */
-class Rehearsed extends Error {}
 
 const sameSet = (found: ReadonlyArray<string>, wanted: ReadonlyArray<string>, what: string) => {
   if (found.toSorted().join() !== wanted.toSorted().join()) {
@@ -75,7 +72,7 @@ const indented = (lines: ReadonlyArray<string>) => lines.map((line) => `\n      
 try {
   await rehearse()
 } catch (error) {
-  if (!(error instanceof Rehearsed)) console.error(error)
+  if (!(error instanceof StepFailed)) console.error(error)
   process.exitCode = 1
 } finally {
   await cleanUp()
