@@ -7,12 +7,10 @@
  * HEAD is rehearsed; with `--working-tree`, what is in the working tree; with `--quick`, one step of a version less. Ends with exit code 1 at the first thing that is wrong.
  */
 import { globSync, readFileSync } from "node:fs"
-import { mkdtemp, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { type Environment, endAllChildren, reportedStep, run, sandboxEnvironment } from "@cscs/harness"
+import { type Environment, reportedStep, run, sandboxEnvironment, scratchFolder } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
 import { nodeOf } from "./cached-tools.ts"
 import { addToNpmrc, copyRepository, uncommitted } from "./copied-repository.ts"
@@ -30,18 +28,6 @@ const { values: options } = parseArgs({
   options: { "working-tree": { type: "boolean", default: false }, quick: { type: "boolean", default: false } },
 })
 const workspace = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "")
-
-/** What is to be undone, the last first. */
-const cleanups: Array<() => Promise<unknown>> = []
-const cleanUp = async () => {
-  for (const undo of cleanups.splice(0).reverse()) await undo()
-}
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.once(signal, () => {
-    endAllChildren()
-    void cleanUp().finally(() => process.exit(1))
-  })
-}
 
 /** Thrown after a step failed, and was reported: those after it need it. */
 class StepFailed extends Error {}
@@ -74,13 +60,12 @@ try {
 } catch (error) {
   if (!(error instanceof StepFailed)) console.error(error)
   process.exitCode = 1
-} finally {
-  await cleanUp()
 }
+// The sandbox still listens, and the registry runs; they end with this process.
+process.exit()
 
 async function rehearse(): Promise<void> {
-  const scratch = await mkdtemp(join(tmpdir(), "storage-proxy-release-"))
-  cleanups.push(() => rm(scratch, { recursive: true, force: true, maxRetries: 5 }))
+  const scratch = scratchFolder("release")
   const copy = join(scratch, "repository")
 
   const thirdParty = (await run("npm", ["config", "get", "registry"], { cwd: workspace, env: process.env })).trim()
@@ -103,7 +88,6 @@ async function rehearse(): Promise<void> {
     () => startRegistry(join(scratch, "registry")),
     ({ url }) => `${url}; all but @cscs comes from ${thirdParty}`,
   )
-  cleanups.push(registry.close)
   const npmrc = `registry=${thirdParty}\n${registry.npmrc}`
 
   await step("the repository, in a copy", async () => {
@@ -137,7 +121,6 @@ async function rehearse(): Promise<void> {
   )
 
   const sandbox = await startSandbox({ worldChangesByHand: false })
-  cleanups.push(() => sandbox.close())
   const configuration = sandboxEnvironment(sandbox)
   const typesOfNode: string = JSON.parse(
     readFileSync(join(copy, "node_modules/@types/node/package.json"), "utf8"),
