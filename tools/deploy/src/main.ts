@@ -28,8 +28,8 @@ const needed = (tool: string | undefined): string => {
   return tool
 }
 
-const check = <A>(name: string, judge: () => Promise<A> | A, words?: (result: A) => string) =>
-  reportedStep(name, judge, words, !isAllWanted)
+const check = <A>(name: string, act: () => Promise<A> | A, words?: (result: A) => string) =>
+  reportedStep(name, act, words, !isAllWanted)
 
 await mkdir(`${scratch}/image`)
 // Not for root alone: the image's user goes through it.
