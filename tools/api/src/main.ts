@@ -4,7 +4,7 @@
  * Ends with exit code 1 and Schemathesis' report if an answer is outside the document, or if Schemathesis cannot be had.
  */
 
-import { sandboxEnvironment, startProxy } from "@cscs/harness"
+import { reportedStep, sandboxEnvironment, startProxy } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
 import { type Findings, pythonWithSchemathesis, runSchemathesis } from "./schemathesis.ts"
 
@@ -14,33 +14,29 @@ const python = await pythonWithSchemathesis().catch((error) => {
   process.exit(1)
 })
 
-/** What was done, in Schemathesis' own words, or what is wrong with it. A run that asked nothing has not passed. */
-const judged = ({ passed, report }: Findings): { readonly ok: boolean; readonly words: string } => {
+/** What was done, in Schemathesis' own words. A run that asked nothing has not passed. */
+const summary = ({ passed, report }: Findings): string => {
   const [, selected, all] = /Selected: (\d+)\/(\d+)/.exec(report) ?? []
   const [, tested] = /Tested: (\d+)/.exec(report) ?? []
   const [requests = ""] = /\b\d+ generated.*/.exec(report) ?? []
-  if (!passed) return { ok: false, words: `\n${report}` }
-  return tested !== undefined && tested === all && selected === all && Number.parseInt(requests, 10) > 100
-    ? { ok: true, words: `${tested} operations, requests: ${requests}` }
-    : { ok: false, words: `it did not test everything\n${report}` }
+  if (!passed) throw new Error(`\n${report}`)
+  const isWhole = tested !== undefined && tested === all && selected === all && Number.parseInt(requests, 10) > 100
+  if (!isWhole) throw new Error(`it did not test everything\n${report}`)
+  return `${tested} operations, requests: ${requests}`
 }
 
-const check = async (name: string, authentication: boolean): Promise<void> => {
-  const began = Date.now()
-  const sandbox = await startSandbox({ worldChangesByHand: false })
-  try {
-    const proxy = await startProxy({ environment: sandboxEnvironment(sandbox, authentication), isReady: true })
+for (const authentication of [true, false]) {
+  await reportedStep(`${authentication ? "with" : "without"} authentication`, async () => {
+    const sandbox = await startSandbox({ worldChangesByHand: false })
     try {
-      const { ok, words } = judged(await runSchemathesis(python, proxy.url, await sandbox.issuer.issueToken()))
-      console.log(`${ok ? "ok  " : "FAIL"}  ${name} (${((Date.now() - began) / 1000).toFixed(1)} s): ${words}`)
-      if (!ok) process.exitCode = 1
+      const proxy = await startProxy({ environment: sandboxEnvironment(sandbox, authentication), isReady: true })
+      try {
+        return summary(await runSchemathesis(python, proxy.url, await sandbox.issuer.issueToken()))
+      } finally {
+        await proxy.stop()
+      }
     } finally {
-      await proxy.stop()
+      await sandbox.close()
     }
-  } finally {
-    await sandbox.close()
-  }
+  })
 }
-
-await check("with authentication", true)
-await check("without authentication", false)

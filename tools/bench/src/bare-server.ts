@@ -8,7 +8,7 @@ import type { AddressInfo } from "node:net"
 import { serveCommands } from "./helpers.ts"
 
 const commands = {
-  /** Sends this body to whoever asks for anything; gives the origin. */
+  /** Responds to every request with this body; returns the origin. */
   serve: async ({ body, contentType }: { body: Uint8Array; contentType: string }): Promise<string> => {
     const bytes = Buffer.from(body)
     const headers = { "Content-Type": contentType, "Content-Length": bytes.length }

@@ -6,12 +6,10 @@
  *
  * Needs Linux (/proc) and npx. Exit code 1 where a target is missed.
  */
-import { mkdtempSync, rmSync } from "node:fs"
 import { mkdir, readFile, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { buildProxy, endAllChildren } from "@cscs/harness"
+import { buildProxy, scratchFolder } from "@cscs/harness"
 import type { Bench, Effort } from "./bench-context.ts"
 import { twoDecimals } from "./figures.ts"
 import { startHelper } from "./helpers.ts"
@@ -25,7 +23,7 @@ import type { SandboxCommands } from "./sandbox-process.ts"
 
 const document = fileURLToPath(new URL("../../../docs/benchmarks.md", import.meta.url))
 const notes = new URL("notes.md", import.meta.url)
-const folder = mkdtempSync(join(tmpdir(), "storage-proxy-bench-"))
+const folder = scratchFolder("bench")
 const say = (text: string) => console.error(text)
 
 const thorough: Effort = {
@@ -113,19 +111,11 @@ const tell = async ({ write }: Options, text: string): Promise<void> => {
   say(`Written: ${document}`)
 }
 
-// However the run ends, nothing stays behind.
-process.once("exit", () => {
-  endAllChildren()
-  rmSync(folder, { recursive: true, force: true })
-})
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.once(signal, () => process.exit(130))
-}
 try {
   await main()
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)
   process.exitCode = 1
 }
-// The helpers still listen; the handler above ends them.
+// The helpers still listen; they end with this process.
 process.exit()

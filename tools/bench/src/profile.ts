@@ -8,7 +8,7 @@ import { firstAnswer, pageOf100 } from "./storage-list.ts"
 
 const profiles = [
   { name: "warm-load", settings: freshForLong, loaded: true },
-  // The first read and those that follow it without a pause, and nobody who asks but to keep it awake.
+  // The first read and those that follow it without a pause, with requests only to keep it awake.
   { name: "rebuild", settings: { CACHE_FRESH_FOR: "1s", CACHE_FULL_REFRESH_EVERY: "1s" }, loaded: false },
 ] as const
 

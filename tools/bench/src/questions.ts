@@ -25,7 +25,7 @@ const asked: ReadonlyArray<Asked> = [
     question: "How soon is the first answer there?",
     how: `From the spawn of the process until a page of 100 is there whole, beside a cold Node process that reads the same lists
 with the same fields by bare \`fetch\`, 8 pages side by side, with JSON.parse and nothing else (as many bytes: checked; the
-GIDs, which it does not ask for, aside). In turn; medians; the ratio is the median of the ratios of neighbours. The log's \`Snapshot taken\` and the reader's own clock
+GIDs, which it does not ask for, aside). In turn; medians; the ratio is the median of the ratios of neighbours. The log's \`snapshot-taken\` and the reader's own clock
 tell the time without the start of the process. "One list with all fields" is a reader that does not know how to ask for
 resources with an order by themselves, so that every row is as slow as one with an order.`,
     head: firstAnswerHead,

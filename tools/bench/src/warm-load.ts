@@ -1,4 +1,4 @@
-/** How fast a warm proxy answers, beside a bare server that sends the same bytes; and that it then asks nobody. */
+/** How fast a warm proxy responds, beside a bare server that sends the same bytes; and that it then calls no upstream. */
 
 import { cpuSecondsOf } from "@cscs/harness"
 import type { BareServerCommands } from "./bare-server.ts"

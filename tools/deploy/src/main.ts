@@ -5,10 +5,10 @@
  * gate, it is a fault too.
  */
 import { globSync } from "node:fs"
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { chmod, mkdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { reportedStep, scratchFolder, Unavailable } from "@cscs/harness"
 import { buildApp } from "./built-app.ts"
 import { configOf, lintChart, said, validateChart } from "./chart.ts"
 import * as linters from "./linters.ts"
@@ -19,95 +19,72 @@ import { checkUnit } from "./systemd-unit.ts"
 const workspace = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "")
 const deploy = join(workspace, "deploy")
 const chart = join(deploy, "helm/storage-proxy")
-const scratch = await mkdtemp(join(tmpdir(), "storage-proxy-deployment-"))
+const scratch = scratchFolder("deployment")
 
 const isAllWanted = process.argv.includes("--all")
 
-class NotHere extends Error {}
 const needed = (tool: string | undefined): string => {
-  if (tool === undefined) throw new NotHere()
+  if (tool === undefined) throw new Unavailable("not checked, for its linter cannot be had here")
   return tool
 }
 
-/** Runs one check and says what came of it. Returns what the check gave, if it passed. */
-const check = async <A>(name: string, judge: () => Promise<A> | A, words: (result: A) => string = String) => {
-  const began = Date.now()
-  const line = (mark: string, text: string) =>
-    console.log(`${mark}  ${name} (${((Date.now() - began) / 1000).toFixed(1)} s): ${text}`)
-  try {
-    const result = await judge()
-    line("ok  ", words(result))
-    return result
-  } catch (error) {
-    if (error instanceof NotHere) {
-      line(isAllWanted ? "FAIL" : "-   ", "not checked, for its linter cannot be had here")
-      if (isAllWanted) process.exitCode = 1
-    } else {
-      line("FAIL", error instanceof Error ? error.message : String(error))
-      process.exitCode = 1
-    }
-    return undefined
-  }
-}
+const check = <A>(name: string, act: () => Promise<A> | A, words?: (result: A) => string) =>
+  reportedStep(name, act, words, !isAllWanted)
 
-try {
-  await mkdir(`${scratch}/image`)
-  // Not for root alone: the image's user goes through it.
-  await chmod(scratch, 0o755)
-  const app = await check(
-    "the Dockerfile's build, in a clean copy",
-    () => buildApp(workspace, `${scratch}/image`),
-    () => "made the folder of the image",
+await mkdir(`${scratch}/image`)
+// Not for root alone: the image's user goes through it.
+await chmod(scratch, 0o755)
+const app = await check(
+  "the Dockerfile's build, in a clean copy",
+  () => buildApp(workspace, `${scratch}/image`),
+  () => "made the folder of the image",
+)
+const helm = await linters.helm()
+const config = await check(
+  "Helm chart: config.yaml",
+  () => configOf(needed(helm), chart, scratch),
+  () => "in order",
+)
+const started =
+  app === undefined
+    ? undefined
+    : await check(
+        "the folder, started as the image does",
+        async () => startApp(workspace, app, `${scratch}/image`, config ?? (await plainConfig())),
+        ({ seen }) => seen,
+      )
+await check("alerts and dashboard", () => checkMonitoring(workspace, started?.metrics))
+await check("Dockerfile: hadolint", async () => {
+  const hadolint = needed(await linters.hadolint())
+  return said(hadolint, ["--no-color", "--failure-threshold", "info", join(deploy, "Dockerfile")]) || "nothing to say"
+})
+await check("workflows: actionlint", async () => {
+  const actionlint = needed(await linters.actionlint())
+  const workflows = globSync(join(workspace, ".github/workflows/*.yml"))
+  return said(actionlint, ["-no-color", ...workflows]) || "nothing to say"
+})
+await check("systemd unit", () => checkUnit(needed(linters.systemdAnalyze), workspace, scratch))
+await check("Helm chart: helm lint", () => lintChart(needed(helm), chart))
+await check("Helm chart: kubeconform", async () => {
+  const kubernetes = needed(await linters.kubernetesSchemas())
+  const operator = needed(await linters.operatorSchemas())
+  const schema = "{{.ResourceKind}}{{.KindSuffix}}.json"
+  return validateChart(
+    needed(helm),
+    needed(await linters.kubeconform()),
+    [`${kubernetes}/{{.NormalizedKubernetesVersion}}-local{{.StrictSuffix}}/${schema}`, `${operator}/${schema}`],
+    chart,
   )
-  const helm = await linters.helm()
-  const config = await check(
-    "Helm chart: config.yaml",
-    () => configOf(needed(helm), chart, scratch),
-    () => "in order",
-  )
-  const started =
-    app === undefined
-      ? undefined
-      : await check(
-          "the folder, started as the image does",
-          async () => startApp(workspace, app, `${scratch}/image`, config ?? (await plainConfig())),
-          ({ seen }) => seen,
-        )
-  await check("alerts and dashboard", () => checkMonitoring(workspace, started?.metrics))
-  await check("Dockerfile: hadolint", async () => {
-    const hadolint = needed(await linters.hadolint())
-    return said(hadolint, ["--no-color", "--failure-threshold", "info", join(deploy, "Dockerfile")]) || "nothing to say"
-  })
-  await check("workflows: actionlint", async () => {
-    const actionlint = needed(await linters.actionlint())
-    const workflows = globSync(join(workspace, ".github/workflows/*.yml"))
-    return said(actionlint, ["-no-color", ...workflows]) || "nothing to say"
-  })
-  await check("systemd unit", () => checkUnit(needed(linters.systemdAnalyze), workspace, scratch))
-  await check("Helm chart: helm lint", () => lintChart(needed(helm), chart))
-  await check("Helm chart: kubeconform", async () => {
-    const kubernetes = needed(await linters.kubernetesSchemas())
-    const operator = needed(await linters.operatorSchemas())
-    const schema = "{{.ResourceKind}}{{.KindSuffix}}.json"
-    return validateChart(
-      needed(helm),
-      needed(await linters.kubeconform()),
-      [`${kubernetes}/{{.NormalizedKubernetesVersion}}-local{{.StrictSuffix}}/${schema}`, `${operator}/${schema}`],
-      chart,
-    )
-  })
-  await check("alerts, their tests, and the dashboard's questions: promtool", async () => {
-    const promtool = needed(await linters.promtool())
-    const questions = `${scratch}/questions.yaml`
-    await writeFile(questions, await dashboardQuestions(workspace))
-    const rules = said(promtool, ["check", "rules", "--lint=all", join(deploy, "prometheus/alerts.yaml")])
-    const tests = said(promtool, ["test", "rules", join(deploy, "prometheus/alerts.test.yaml")])
-    const asked = said(promtool, ["check", "rules", "--lint=none", questions])
-    return `${rules} ${tests} ${asked}`.match(/SUCCESS.*/g)?.join(", ") ?? ""
-  })
-} finally {
-  await rm(scratch, { recursive: true, force: true })
-}
+})
+await check("alerts, their tests, and the dashboard's questions: promtool", async () => {
+  const promtool = needed(await linters.promtool())
+  const questions = `${scratch}/questions.yaml`
+  await writeFile(questions, await dashboardQuestions(workspace))
+  const rules = said(promtool, ["check", "rules", "--lint=all", join(deploy, "prometheus/alerts.yaml")])
+  const tests = said(promtool, ["test", "rules", join(deploy, "prometheus/alerts.test.yaml")])
+  const asked = said(promtool, ["check", "rules", "--lint=none", questions])
+  return `${rules} ${tests} ${asked}`.match(/SUCCESS.*/g)?.join(", ") ?? ""
+})
 
 /** Where there is no Helm to make one. */
 function plainConfig(): Promise<string> {

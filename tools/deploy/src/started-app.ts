@@ -11,7 +11,7 @@ const must = (holds: boolean, otherwise: string): void => {
 
 /**
  * Starts the folder as the image does: entry point, command and health check are the Dockerfile's, secrets come as files,
- * and the user is nobody in particular. In place of the read-only root there is Node's permission model: the process may
+ * and the user is an arbitrary one. In place of the read-only root there is Node's permission model: the process may
  * read its own folder, its configuration and its secrets, write below its state directory, and start nothing.
  *
  * @param app the folder that the image would hold as /app

@@ -2,10 +2,10 @@
  * Checks the shell commands in the documents: the scripts, files, subcommands and flags that they name exist. (Their links
  * are checked by remark-validate-links, in `lint` too.) Ends with exit code 1 if something does not exist.
  */
-import { execFileSync } from "node:child_process"
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { spawnProxy } from "@cscs/harness"
 
 const root = fileURLToPath(new URL("../../..", import.meta.url))
 const documents = globSync("**/*.md", {
@@ -26,20 +26,18 @@ const manifests = new Map(
 /** What pnpm does by itself. */
 const ownCommands = new Set(["install", "exec", "changeset"])
 
-const helps = new Map<string, string>()
-const helpOf = (subcommand: string): string => {
+/** What each subcommand prints with --help; empty if there is none. */
+const helps = new Map<string, Promise<string>>()
+const helpOf = (subcommand: string): Promise<string> => {
   const known = helps.get(subcommand)
   if (known !== undefined) return known
-  const args = [join(root, "apps/storage-proxy/src/main.ts"), subcommand, "--help"]
-  let help = ""
-  try {
-    help = execFileSync(process.execPath, args, { encoding: "utf8", env: { NO_COLOR: "1" }, stdio: "pipe" })
-  } catch {}
+  const { ended, stdout } = spawnProxy({ args: [subcommand, "--help"], environment: { NO_COLOR: "1" } })
+  const help = ended.then((code) => (code === 0 ? stdout() : ""))
   helps.set(subcommand, help)
   return help
 }
 
-const checkCommand = (document: string, line: string) => {
+const checkCommand = async (document: string, line: string): Promise<void> => {
   const [command = ""] = line.split(/\s#\s/)
   const wrong = (what: string): void => {
     problems.push(`${document}: \`${command.trim()}\`: ${what}`)
@@ -59,7 +57,7 @@ const checkCommand = (document: string, line: string) => {
   const [, subcommand, rest = ""] = /storage-proxy (serve|[a-z]+)((?: .*)?)$/.exec(command.split("|")[0] ?? "") ?? []
   if (subcommand === undefined || !/(^|\/|\s)storage-proxy (?!\S*[=:/])/.test(command)) return
   if (/(docker|helm|systemctl|kubectl|install|cp|useradd)\b/.test(command)) return
-  const help = helpOf(subcommand)
+  const help = await helpOf(subcommand)
   if (help === "") wrong(`there is no subcommand ${subcommand}`)
   for (const [, flag = ""] of rest.matchAll(/\s(--[a-z-]+)/g)) {
     if (!help.includes(flag)) wrong(`${subcommand} has no ${flag}`)
@@ -68,7 +66,7 @@ const checkCommand = (document: string, line: string) => {
 
 for (const document of documents) {
   for (const [, block = ""] of text(document).matchAll(/```(?:bash|sh|shell|console)\n([\s\S]*?)```/g)) {
-    for (const line of block.replaceAll(/\\\n\s*/g, " ").split("\n")) checkCommand(document, line)
+    for (const line of block.replaceAll(/\\\n\s*/g, " ").split("\n")) await checkCommand(document, line)
   }
 }
 for (const problem of problems) console.error(problem)

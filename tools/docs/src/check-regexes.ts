@@ -13,7 +13,7 @@ import { parseSync, Visitor } from "rolldown/utils"
 interface Expression {
   readonly file: string
   readonly line: number
-  /** As written; undefined if it is made at run time, so that nobody can judge it here. */
+  /** As written; undefined if it is made at run time, so that it cannot be judged here. */
   readonly pattern: { readonly source: string; readonly flags: string } | undefined
   readonly isJustified: boolean
 }

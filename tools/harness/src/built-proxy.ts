@@ -1,6 +1,6 @@
 /**
  * The proxy as production runs it: the folder of the image, made by the very script that the Dockerfile runs. Nothing in
- * it leads back to the workspace, so whoever builds there meanwhile does not change what is measured.
+ * it leads back to the workspace, so a build there meanwhile does not change what is measured.
  */
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"

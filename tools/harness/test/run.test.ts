@@ -1,6 +1,6 @@
 import { createServer } from "node:net"
-import { describe, expect, test } from "vitest"
-import { freePort, parseLogLine, run, until } from "../src/index.ts"
+import { describe, expect, test, vi } from "vitest"
+import { freePort, parseLogLine, reportedStep, run, Unavailable, until } from "../src/index.ts"
 
 const node = (source: string, options?: Parameters<typeof run>[2]) => run(process.execPath, ["-e", source], options)
 
@@ -51,4 +51,28 @@ test.each([
   ],
 ])("a log line is parsed to its event, if it is one: %s", (text, line) => {
   expect(parseLogLine(text)).toEqual(line)
+})
+
+test("a step is a line with its mark; one that fails sets the exit code, one that is unavailable only if that matters", async () => {
+  const lines: Array<string> = []
+  const log = vi.spyOn(console, "log").mockImplementation((line) => void lines.push(line))
+  const before = process.exitCode
+  try {
+    expect(await reportedStep("one", () => 1)).toBe(1)
+    const missing = () => {
+      throw new Unavailable("no tool")
+    }
+    expect(await reportedStep("two", missing, String, true)).toBeUndefined()
+    expect(process.exitCode).toBe(before)
+    expect(await reportedStep("three", missing)).toBeUndefined()
+    expect(process.exitCode).toBe(1)
+  } finally {
+    process.exitCode = before
+    log.mockRestore()
+  }
+  expect(lines.map((line) => line.replace(/\([\d.]+ s\)/, "()"))).toEqual([
+    "ok    one (): 1",
+    "-     two (): no tool",
+    "FAIL  three (): no tool",
+  ])
 })

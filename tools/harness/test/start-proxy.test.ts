@@ -1,3 +1,4 @@
+import { globSync, readFileSync } from "node:fs"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -106,4 +107,15 @@ describe("spawnProxy", () => {
       }
     })
   })
+})
+
+test("nothing but the harness names the process's entry point to start it", () => {
+  const root = join(import.meta.dirname, "../../..")
+  const sources = globSync("{apps,packages,tools,deploy,.ci}/**/*.{ts,mjs}", {
+    cwd: root,
+    exclude: (path) => /(^|\/)(node_modules|dist)$/.test(path),
+  })
+  const naming = sources.filter((path) => readFileSync(join(root, path), "utf8").includes("storage-proxy/src/main.ts"))
+  expect(sources.length).toBeGreaterThan(300)
+  expect(naming.filter((path) => !path.startsWith("tools/harness/"))).toEqual([])
 })

@@ -87,7 +87,7 @@ export const oracleOf = (about: {
   return {
     places: (window, filter) => {
       const seen = pastsInOrder()
-        // What a hostile record tells of its place need not be true; its data is protected whoever asks.
+        // The place that a hostile record names need not be true; its data is protected under every filter.
         .filter(({ place }) => place.hostile !== undefined || isWanted(place, filter))
         .map((past) => sightOf(past, window, lossesIn(past, window)))
         .filter(({ isEver }) => isEver)
@@ -156,7 +156,7 @@ const sightOf = (past: Past, window: Window, losses: ReadonlyArray<Loss>): Sight
   const versions = known.filter((facts) => !isHidden(facts))
   const isRemoved = versions.some((facts) => isBeingRemoved(stateSeen(facts) ?? ""))
   // Resources and their orders come by two lists: one may be read before a change, and the other after it. Whatever
-  // comes of that, what nobody may remove yet must not look as if it were to be removed.
+  // comes of that, what may not be removed yet must not look as if it were to be removed.
   if (known.length < valid.length || known.some((facts) => facts.order === undefined || isHidden(facts))) {
     for (const facts of known) {
       if (facts.order === undefined || (isBeingRemoved(facts.state) && !isRemoved)) continue

@@ -7,12 +7,10 @@
  * HEAD is rehearsed; with `--working-tree`, what is in the working tree; with `--quick`, one step of a version less. Ends with exit code 1 at the first thing that is wrong.
  */
 import { globSync, readFileSync } from "node:fs"
-import { mkdtemp, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { type Environment, endAllChildren, run, sandboxEnvironment } from "@cscs/harness"
+import { type Environment, reportedStep, run, sandboxEnvironment, scratchFolder } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
 import { nodeOf } from "./cached-tools.ts"
 import { addToNpmrc, copyRepository, uncommitted } from "./copied-repository.ts"
@@ -31,38 +29,23 @@ const { values: options } = parseArgs({
 })
 const workspace = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "")
 
-/** What is to be undone, the last first. */
-const cleanups: Array<() => Promise<unknown>> = []
-const cleanUp = async () => {
-  for (const undo of cleanups.splice(0).reverse()) await undo()
-}
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.once(signal, () => {
-    endAllChildren()
-    void cleanUp().finally(() => process.exit(1))
-  })
-}
+/** Thrown after a step failed, and was reported: those after it need it. */
+class StepFailed extends Error {}
 
-/** Does one thing and says what came of it. */
+/** Does one thing and reports what came of it. */
 const step = async <A>(
   name: string,
   act: () => Promise<A>,
   words: (result: A) => string = () => "done",
 ): Promise<A> => {
-  const began = Date.now()
-  const line = (mark: string, text: string) =>
-    console.log(`${mark}  ${name} (${((Date.now() - began) / 1000).toFixed(1)} s): ${text}`)
-  try {
-    const result = await act()
-    line("ok  ", words(result))
-    return result
-  } catch (error) {
-    line("FAIL", error instanceof Error ? error.message : String(error))
-    throw new Rehearsed()
-  }
+  const done = await reportedStep(
+    name,
+    async () => ({ result: await act() }),
+    ({ result }) => words(result),
+  )
+  if (done === undefined) throw new StepFailed()
+  return done.result
 }
-/** Thrown after what is wrong was said. */
-class Rehearsed extends Error {}
 
 const sameSet = (found: ReadonlyArray<string>, wanted: ReadonlyArray<string>, what: string) => {
   if (found.toSorted().join() !== wanted.toSorted().join()) {
@@ -75,15 +58,14 @@ const indented = (lines: ReadonlyArray<string>) => lines.map((line) => `\n      
 try {
   await rehearse()
 } catch (error) {
-  if (!(error instanceof Rehearsed)) console.error(error)
+  if (!(error instanceof StepFailed)) console.error(error)
   process.exitCode = 1
-} finally {
-  await cleanUp()
 }
+// The sandbox still listens, and the registry runs; they end with this process.
+process.exit()
 
 async function rehearse(): Promise<void> {
-  const scratch = await mkdtemp(join(tmpdir(), "storage-proxy-release-"))
-  cleanups.push(() => rm(scratch, { recursive: true, force: true, maxRetries: 5 }))
+  const scratch = scratchFolder("release")
   const copy = join(scratch, "repository")
 
   const thirdParty = (await run("npm", ["config", "get", "registry"], { cwd: workspace, env: process.env })).trim()
@@ -106,7 +88,6 @@ async function rehearse(): Promise<void> {
     () => startRegistry(join(scratch, "registry")),
     ({ url }) => `${url}; all but @cscs comes from ${thirdParty}`,
   )
-  cleanups.push(registry.close)
   const npmrc = `registry=${thirdParty}\n${registry.npmrc}`
 
   await step("the repository, in a copy", async () => {
@@ -140,7 +121,6 @@ async function rehearse(): Promise<void> {
   )
 
   const sandbox = await startSandbox({ worldChangesByHand: false })
-  cleanups.push(() => sandbox.close())
   const configuration = sandboxEnvironment(sandbox)
   const typesOfNode: string = JSON.parse(
     readFileSync(join(copy, "node_modules/@types/node/package.json"), "utf8"),

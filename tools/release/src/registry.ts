@@ -14,7 +14,6 @@ export interface Registry {
   readonly npmrc: string
   /** All that it knows of a package; `undefined` where it was never published. */
   readonly packument: (name: string) => Promise<Packument | undefined>
-  readonly close: () => Promise<void>
 }
 
 export interface Packument {
@@ -54,7 +53,6 @@ export const startRegistry = async (folder: string): Promise<Registry> => {
       stdio: ["ignore", log, log],
     }),
   )
-  const close = () => end(child)
   const responds = async () => {
     if (hasEnded(child)) throw new Error("it ended")
     const response = await fetch(`${url}/-/ping`).catch(() => undefined)
@@ -62,7 +60,7 @@ export const startRegistry = async (folder: string): Promise<Registry> => {
     return response?.ok
   }
   await until("Verdaccio responds", responds, 120_000).catch(async (error) => {
-    await close()
+    await end(child)
     throw new Error(`${error.message}. Its log ends:\n${(await readFile(logFile, "utf8")).slice(-3000)}`)
   })
   return {
@@ -75,6 +73,5 @@ export const startRegistry = async (folder: string): Promise<Registry> => {
       if (!answer.ok) throw new Error(`${answer.url} answered ${answer.status}: ${await answer.text()}`)
       return (await answer.json()) as Packument
     },
-    close,
   }
 }

@@ -8,10 +8,8 @@
  * Exit code 1 where an answer was wrong, the log shows a fault, or memory or sockets grew. The same seed lets the same
  * things happen; in which order they meet the proxy's own work is the machine's.
  */
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { buildProxy, endAllChildren, hasEnded } from "@cscs/harness"
+import { buildProxy, hasEnded, scratchFolder } from "@cscs/harness"
 import { historyOf, oracleOf } from "@cscs/oracle"
 import { buildWorld, startSandbox } from "@cscs/sandbox"
 import { type Asker, askerOf, listPath } from "./asking.ts"
@@ -35,7 +33,7 @@ import {
   type Sample,
 } from "./vital-signs.ts"
 
-const folder = mkdtempSync(join(tmpdir(), "storage-proxy-soak-"))
+const folder = scratchFolder("soak")
 const callers = 8
 const say = (text: string) => console.log(text)
 const never = new AbortController().signal
@@ -189,11 +187,6 @@ const connectionsWhenSilent = async (pid: number): Promise<ReadonlyArray<string>
   }
 }
 
-process.once("exit", () => {
-  endAllChildren()
-  rmSync(folder, { recursive: true, force: true })
-})
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(130))
 try {
   const options = readOptions(process.argv.slice(2))
   if (options === undefined) say(usage)

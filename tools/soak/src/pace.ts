@@ -1,4 +1,4 @@
-/** The proxy's times, short so that much happens, and what the judge makes of them. In milliseconds. */
+/** The proxy's times, short so that much happens, and what the checker concludes from them. In milliseconds. */
 
 export const freshFor = 1000
 export const staleIfError = 8000

@@ -1,0 +1,32 @@
+/** Wanted for a step, and not on this machine: a program that a test of its own would install. */
+export class Unavailable extends Error {}
+
+/**
+ * Runs one step of a check, and prints a line: a mark, the name, the seconds that it took, and what came of it.
+ *
+ * @param describe the result in words
+ * @param mayBeUnavailable whether a step that throws `Unavailable` is only reported
+ * @returns the step's result; `undefined` if it failed, which also sets the exit code to 1
+ */
+export const reportedStep = async <A>(
+  name: string,
+  act: () => Promise<A> | A,
+  describe: (result: A) => string = String,
+  mayBeUnavailable = false,
+): Promise<A | undefined> => {
+  const began = Date.now()
+  const line = (mark: string, text: string) =>
+    console.log(`${mark.padEnd(4)}  ${name} (${((Date.now() - began) / 1000).toFixed(1)} s): ${text}`)
+  try {
+    const result = await act()
+    line("ok", describe(result))
+    return result
+  } catch (error) {
+    if (error instanceof Unavailable && mayBeUnavailable) line("-", error.message)
+    else {
+      line("FAIL", error instanceof Error ? error.message : String(error))
+      process.exitCode = 1
+    }
+    return undefined
+  }
+}

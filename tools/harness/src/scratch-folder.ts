@@ -1,0 +1,15 @@
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { endAllChildren } from "./processes.ts"
+
+/** A temporary folder of a tool. When the tool ends, by itself or by a signal, it is removed and no child lives on. */
+export const scratchFolder = (name: string): string => {
+  const folder = mkdtempSync(join(tmpdir(), `storage-proxy-${name}-`))
+  process.once("exit", () => {
+    endAllChildren()
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  })
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(130))
+  return folder
+}
