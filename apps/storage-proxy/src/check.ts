@@ -4,7 +4,7 @@ import { Command } from "effect/cli"
 import { configFlag, settingsFrom } from "./configuration.ts"
 import { jsonFlag } from "./json-flag.ts"
 import { print, printJson } from "./standard-output.ts"
-import { colored, harmless } from "./terminal-text.ts"
+import { colored, escapeControls } from "./terminal-text.ts"
 
 /** Something does not work; what, has been printed. */
 class CheckFailed extends Data.TaggedError("CheckFailed")<{ readonly count: number }> {
@@ -25,10 +25,13 @@ export const check = Command.make(
     if (json) {
       yield* printJson({ ok: count === 0, warnings, checks: results, gid_cache: gidCache })
     } else {
-      const lines = [`${said.ok}  configuration`, ...warnings.map((warning) => `${said.warn}  ${harmless(warning)}`)]
+      const lines = [
+        `${said.ok}  configuration`,
+        ...warnings.map((warning) => `${said.warn}  ${escapeControls(warning)}`),
+      ]
       for (const { name, ok, isDoubtful, detail, advice } of results) {
-        lines.push(`${ok ? (isDoubtful ? said.warn : said.ok) : said.fail}  ${harmless(`${name}: ${detail}`)}`)
-        if (advice !== undefined) lines.push(`      ${harmless(advice)}`)
+        lines.push(`${ok ? (isDoubtful ? said.warn : said.ok) : said.fail}  ${escapeControls(`${name}: ${detail}`)}`)
+        if (advice !== undefined) lines.push(`      ${escapeControls(advice)}`)
       }
       yield* print([`${lines.join("\n")}\n`])
     }

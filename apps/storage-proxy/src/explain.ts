@@ -5,7 +5,7 @@ import { configFlag, logging, settingsFrom } from "./configuration.ts"
 import { jsonFlag } from "./json-flag.ts"
 import { readingProgress } from "./progress.ts"
 import { print, printJson } from "./standard-output.ts"
-import { colored, harmless, shownValue, statusColor } from "./terminal-text.ts"
+import { colored, escapeControls, shownValue, statusColor } from "./terminal-text.ts"
 
 type Explained = EntryExplanation["found"][number]
 
@@ -13,8 +13,8 @@ type Explained = EntryExplanation["found"][number]
 class NotInTheList extends Data.TaggedError("NotInTheList")<{ readonly asked: string; readonly found: number }> {
   override get message() {
     return this.found === 0
-      ? `Nothing found for ${harmless(this.asked)}`
-      : `${harmless(this.asked)} is not in the list: the reason stands above`
+      ? `Nothing found for ${escapeControls(this.asked)}`
+      : `${escapeControls(this.asked)} is not in the list: the reason stands above`
   }
 }
 
@@ -66,7 +66,7 @@ function* textOf({ ask, found, lookedAt, offerings, nearest }: EntryExplanation)
     yield `${lookedAt.malformed} bad records, ${lookedAt.tenants} tenants and ${lookedAt.customers} customers `
     yield `of ${offerings.join(", ")}.\n`
     yield "Waldur does not show a provider what the consumer's side has yet to approve, nor what its token may not see.\n"
-    if (nearest.length > 0) yield `Did you mean ${nearest.map(harmless).join(", or ")}?\n`
+    if (nearest.length > 0) yield `Did you mean ${nearest.map(escapeControls).join(", or ")}?\n`
     return
   }
   for (const [index, one] of found.entries()) {
@@ -80,26 +80,27 @@ const mostBelow = 20
 
 function* blockOf(one: Explained): Generator<string> {
   const { kind, uuid, slug, offeringSlug, entry, parents, below, notes, skipped, warnings, next } = one
-  const name = colored("bold", harmless(slug ?? "without a slug"))
-  yield `${kind} ${name}  ${uuid ?? "without a uuid"}  offering ${harmless(offeringSlug ?? "unknown")}\n`
+  const name = colored("bold", escapeControls(slug ?? "without a slug"))
+  yield `${kind} ${name}  ${uuid ?? "without a uuid"}  offering ${escapeControls(offeringSlug ?? "unknown")}\n`
   if (entry !== null) {
     const status = colored(statusColor[entry.status] ?? "reset", entry.status)
     yield `  served as ${status} at ${entry.mountPoint.default}\n`
   } else yield `  ${colored("red", "not in the list")}\n`
-  for (const parent of parents) yield `  below the ${parent.kind} ${harmless(parent.name)} at ${parent.mountPoint}\n`
+  for (const parent of parents)
+    yield `  below the ${parent.kind} ${escapeControls(parent.name)} at ${parent.mountPoint}\n`
   if (skipped !== null) yield finding(skipped, "red")
   for (const warning of warnings) yield finding(warning, "yellow")
   if (next !== null)
-    yield `  ${colored("bold", "next")} ${next.by === "nobody" ? "" : `(${next.by}) `}${harmless(next.what)}\n`
+    yield `  ${colored("bold", "next")} ${next.by === "nobody" ? "" : `(${next.by}) `}${escapeControls(next.what)}\n`
   const longest = Math.max(0, ...notes.map(({ part }) => part.length))
   for (const { part, value, from, reason } of notes) {
     yield `  ${part.padEnd(longest)}  ${colored("cyan", value === null ? "none" : shownValue(value))}\n`
-    yield `  ${" ".repeat(longest)}  ${colored("gray", harmless(`${from}: ${reason}`))}\n`
+    yield `  ${" ".repeat(longest)}  ${colored("gray", escapeControls(`${from}: ${reason}`))}\n`
   }
   if (below.length === 0) return
   yield `  ${below.length} below\n`
   for (const { slug, mountPoint, status, skipped } of below.slice(0, mostBelow)) {
-    yield `    ${harmless(slug)}  ${skipped === null ? `${status} at ${mountPoint}` : `left out: ${skipped}`}\n`
+    yield `    ${escapeControls(slug)}  ${skipped === null ? `${status} at ${mountPoint}` : `left out: ${skipped}`}\n`
   }
   if (below.length > mostBelow) yield `    and ${below.length - mostBelow} more (--json names all)\n`
 }
@@ -112,4 +113,4 @@ const finding = (
     reason,
   }: Pick<NonNullable<Explained["skipped"]>, "field" | "found" | "reason"> & { code: string },
   color: "red" | "yellow",
-) => `  ${colored(color, code)} ${harmless(field)} is ${shownValue(found)}: ${harmless(reason)}\n`
+) => `  ${colored(color, code)} ${escapeControls(field)} is ${shownValue(found)}: ${escapeControls(reason)}\n`

@@ -1,10 +1,10 @@
 import { checkSelection, type EntrySelection, listedEntries, type Snapshot, snapshotOnce } from "@cscs/proxy-server"
 import { Console, Data, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import { saveWhole } from "./atomic-write.ts"
 import { configFlag, logging, settingsFrom } from "./configuration.ts"
 import { jsonFlag } from "./json-flag.ts"
 import { readingProgress } from "./progress.ts"
-import { saveWhole } from "./save-whole.ts"
 import { print, printJson } from "./standard-output.ts"
 
 /** Flags that do not go together. */

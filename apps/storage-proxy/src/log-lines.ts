@@ -1,6 +1,6 @@
 import { maskValue } from "@cscs/proxy-server"
 import { Formatter, Logger, References } from "effect"
-import { harmless } from "./terminal-text.ts"
+import { escapeControls } from "./terminal-text.ts"
 
 /** Masks the secrets in a text of the log. */
 export type MaskText = (text: string) => string
@@ -30,7 +30,7 @@ export const jsonLine = (text: MaskText): Logger.Logger<unknown, string> =>
           fiberId: `#${fiber.id}`,
         })
       : Formatter.formatJson(maskedLine(options, text))
-    return harmless(line)
+    return escapeControls(line)
   })
 
 const isScalar = (value: unknown): boolean =>
@@ -53,7 +53,7 @@ const maskedLine = (options: Logger.Options<unknown>, text: MaskText) => {
 /** A line for people, as `Logger.formatLogFmt` writes it, the level in colour where the terminal has any. */
 export const terminalLine = (hasColors: boolean, text: MaskText): Logger.Logger<unknown, string> =>
   Logger.make((options) => {
-    const line = harmless(text(Logger.formatLogFmt.log(options)))
+    const line = escapeControls(text(Logger.formatLogFmt.log(options)))
     const color = colors[options.logLevel]
     return hasColors && color !== undefined
       ? line.replace(/level=(\w+)/, (level) => `\u001b[${color}m${level}\u001b[0m`)

@@ -5,10 +5,10 @@ import { Cause, Data, Effect, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Hono } from "hono"
 import { configFlag, logging, logThreshold, settingsFrom } from "./configuration.ts"
-import { lastWords } from "./last-words.ts"
+import { lastWords } from "./crash-handler.ts"
+import { holdHeapSmall } from "./heap-limits.ts"
 import { isTargetUnderstood } from "./request-target.ts"
 import { rereadSettings, takeHangUps } from "./reread.ts"
-import { holdHeapSmall } from "./small-heap.ts"
 import { closeStalledReaders } from "./stalled-readers.ts"
 import { Telemetry, telemetryFor } from "./telemetry/telemetry.ts"
 
@@ -76,7 +76,11 @@ export const openAt = <A, R>(
   openHost(host).pipe(
     Effect.catchIf(
       ({ code }) => host === "::" && withoutIpv6.has(code),
-      () => Effect.andThen(Effect.logInfo("This host has no IPv6: listening at 0.0.0.0"), openHost("0.0.0.0")),
+      () =>
+        Effect.andThen(
+          Effect.logInfo("This host has no IPv6: listening at 0.0.0.0").pipe(logEvent("listening-ipv4-only")),
+          openHost("0.0.0.0"),
+        ),
     ),
   )
 
@@ -92,11 +96,11 @@ const httpServer = (host: string, port: number, reread: ReturnType<typeof reread
       yield* Effect.forkScoped(holdHeapSmall)
       yield* reread
       const app = yield* makeApp
-      const { held } = yield* Snapshots
+      const { state } = yield* Snapshots
       const { watch } = yield* Telemetry
       const gauges = yield* Gauges
       watch({
-        outageSince: () => held().failure?.since,
+        outageSince: () => state().failure?.since,
         measure: gauges.measure,
       })
       const { stop } = yield* Lifecycle

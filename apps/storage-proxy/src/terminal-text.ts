@@ -20,9 +20,9 @@ export const statusColor: Readonly<Record<string, Color>> = {
 const controls = /[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/gu
 
 /** Text from elsewhere as a terminal or a log may have it: such characters are written out as JSON escapes them. */
-export const harmless = (text: string): string =>
+export const escapeControls = (text: string): string =>
   text.replace(controls, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
 /** A value of Waldur's for people: texts as they are, all else as JSON. */
 export const shownValue = (value: unknown): string =>
-  harmless(typeof value === "string" ? value : (JSON.stringify(value) ?? "nothing"))
+  escapeControls(typeof value === "string" ? value : (JSON.stringify(value) ?? "nothing"))

@@ -13,7 +13,7 @@ import { configFlag, logging, settingsFrom } from "./configuration.ts"
 import { jsonFlag } from "./json-flag.ts"
 import { readingProgress } from "./progress.ts"
 import { print, printJson } from "./standard-output.ts"
-import { colored, harmless, statusColor } from "./terminal-text.ts"
+import { colored, escapeControls, statusColor } from "./terminal-text.ts"
 
 type Entry = ListedEntry["entry"]
 
@@ -117,7 +117,7 @@ function* textOf(tenants: ReadonlyArray<Node>, depth: number): Generator<string>
   for (const tenant of tenants) {
     const { storageSystem, storageDataType } = tenant.entry
     const place = `${storageSystem.key} ${storageDataType.key}`
-    if (place !== last) yield `${last === "" ? "" : "\n"}${colored("bold", harmless(place))}\n`
+    if (place !== last) yield `${last === "" ? "" : "\n"}${colored("bold", escapeControls(place))}\n`
     last = place
     yield* linesOf(tenant, depth, "", "")
   }
@@ -144,7 +144,7 @@ const sizeOf = (nodes: ReadonlyArray<Node>): number => nodes.reduce((sum, { belo
 
 const lineOf = (entry: Entry): string => {
   const { status, mountPoint, quotas } = entry
-  const name = harmless(nameOf(entry))
+  const name = escapeControls(nameOf(entry))
   if (levelOf(entry) < 2) return `${colored("bold", name)}  ${mountPoint.default}`
   return [
     name,
@@ -155,7 +155,7 @@ const lineOf = (entry: Entry): string => {
   ].join("  ")
 }
 
-const plainLineOf = (entry: Entry): string => `${harmless(nameOf(entry))}  ${entry.mountPoint.default}`
+const plainLineOf = (entry: Entry): string => `${escapeControls(nameOf(entry))}  ${entry.mountPoint.default}`
 
 /** The items of Waldur's own are served as they stand there: a field may be anything. */
 const fieldOf = (value: unknown, key: string): unknown =>

@@ -60,11 +60,11 @@ describe("a walk over all replicas", () => {
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
     const replicas = await three(() => aReplica(sandbox, redis))
-    for (const trouble of ["flush", "freeze", "stop"]) {
+    for (const degradation of ["flush", "freeze", "stop"]) {
       await sharing(replicas)
       const { headers, json } = await replicas[0].list()
-      if (trouble === "flush") await redis.say("FLUSHALL")
-      else if (trouble === "freeze") redis.freeze()
+      if (degradation === "flush") await redis.say("FLUSHALL")
+      else if (degradation === "freeze") redis.freeze()
       else await redis.stop()
       changeResource(world, world.resources[json.resources.length % 7] ?? {}, { limits: { storage: 4711 } })
       for (const one of replicas) {
@@ -74,7 +74,7 @@ describe("a walk over all replicas", () => {
         if (page.status === 200) expect(page.json.resources).toEqual(json.resources)
       }
       redis.thaw()
-      if (trouble === "stop") await redis.start()
+      if (degradation === "stop") await redis.start()
     }
   })
 

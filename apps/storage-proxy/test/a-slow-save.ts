@@ -1,6 +1,6 @@
 /** `node a-slow-save.ts FILE TEXT LINES`: saves that many lines of a text, for a test that kills it. */
 import { Effect } from "effect"
-import { saveWhole } from "../src/save-whole.ts"
+import { saveWhole } from "../src/atomic-write.ts"
 
 const [, , path = "", text = "", lines = "0"] = process.argv
 

@@ -1,9 +1,9 @@
 import {
   type AboutCall,
-  type Endpoint,
+  type CallPolicy,
   elapsedMillis,
   isRepeatable,
-  makeEndpoint,
+  makeCallPolicy,
   type RetryPolicy,
   readErrorText,
   readJson,
@@ -23,7 +23,7 @@ import { apiErrorFrom, type HpcUserApiError, HpcUserApiUnexpectedAnswer, TokenRe
 import { readTokenGrant, readTokenRefusal, type TokenGrant } from "./token-answer.ts"
 
 export interface TokenOptions {
-  readonly transport: Pick<Transport, "fetch" | "wayTo">
+  readonly transport: Pick<Transport, "fetch" | "routeTo">
   /** The API's name; the token endpoint, which is often not even its neighbour, has one of its own after it. */
   readonly upstream: string
   readonly tokenUrl: string
@@ -69,7 +69,7 @@ export const makeTokenSource = Effect.fnUntraced(function* (
   const scope = yield* Effect.scope
   const { attemptTimeout, deadline, retry } = options
   const upstream = `${options.upstream}-token`
-  const endpoint = yield* makeEndpoint({ upstream, attemptTimeout, deadline, retry })
+  const endpoint = yield* makeCallPolicy({ upstream, attemptTimeout, deadline, retry })
   const grantFor = requestGrant({ ...options, upstream }, endpoint)
   const request = (clientSecret: string) =>
     Effect.map(Effect.all([elapsedMillis, grantFor(clientSecret)]), ([asked, grant]): Held => {
@@ -129,10 +129,10 @@ export const makeTokenSource = Effect.fnUntraced(function* (
 
 const requestGrant = (
   options: TokenOptions,
-  endpoint: Endpoint,
+  endpoint: CallPolicy,
 ): ((clientSecret: string) => Effect.Effect<TokenGrant, HpcUserApiError>) => {
   const shownUrl = urlForDisplay(options.tokenUrl)
-  const { secrets: proxySecrets, ...way } = options.transport.wayTo(options.tokenUrl)
+  const { secrets: proxySecrets, ...way } = options.transport.routeTo(options.tokenUrl)
   const about: AboutCall = { upstream: options.upstream, call: `POST ${shownUrl}`, ...way }
   const secrets = [options.clientSecret, ...secretsOfUrl(options.tokenUrl), ...proxySecrets]
   const redact = redactor(secrets)

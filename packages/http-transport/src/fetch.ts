@@ -2,9 +2,9 @@ import { Agent, type Dispatcher, Dispatcher1Wrapper } from "undici"
 import { connectorFor } from "./connector.ts"
 import { httpProxyPool, isForwarded, type PoolLimits, type RequestPool } from "./http-proxy.ts"
 import { atProxy, InvalidProxy, ProxyHandshakeError, type ProxyServer } from "./proxy.ts"
+import type { ProxyTo } from "./route.ts"
 import { socksConnector } from "./socks-proxy.ts"
 import { type TlsProfile, upstreamTls } from "./tls-profile.ts"
-import type { ProxyTo } from "./way.ts"
 
 export interface FetchOptions {
   readonly proxyTo: ProxyTo

@@ -22,10 +22,10 @@
  */
 export { readErrorText, readJson, tellingNamesOf } from "./body.ts"
 export { type CallOrigin, CurrentCallOrigin } from "./call-origin.ts"
+export { type CallPolicy, type CallPolicyOptions, makeCallPolicy } from "./call-policy.ts"
 export { addressTimeout, serverName } from "./connector.ts"
 export { redactor, secretsOfUrl, urlForDisplay, withoutSecrets } from "./credentials.ts"
 export { elapsedMillis } from "./elapsed.ts"
-export { type Endpoint, type EndpointOptions, makeEndpoint } from "./endpoint.ts"
 export { type EnvironmentProxies, environmentProxies } from "./environment-proxies.ts"
 export {
   type AboutCall,
@@ -36,8 +36,8 @@ export {
 } from "./failure.ts"
 export { InvalidProxy, proxyForDisplay } from "./proxy.ts"
 export { defaultRetryPolicy, httpDate, type RetryPolicy, retryAfterSeconds, retrySchedule } from "./retry.ts"
+export { environmentProxyWarnings, type Route } from "./route.ts"
 export { CurrentRunningCalls, makeRunningCalls, type RunningCalls } from "./running-calls.ts"
 export { RotatingSecret, type Secret, secretNow } from "./secret.ts"
 export type { TlsProfile } from "./tls-profile.ts"
 export { type HttpAnswer, type HttpCall, makeTransport, type Transport, type TransportOptions } from "./transport.ts"
-export { environmentProxyWarnings, type Way } from "./way.ts"

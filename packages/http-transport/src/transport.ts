@@ -2,19 +2,19 @@ import { Duration, Effect, type Scope } from "effect"
 import ky from "ky"
 import { excerpt, readErrorText, readJson } from "./body.ts"
 import { originHeaders } from "./call-origin.ts"
+import { type CallPolicy, type CallPolicyOptions, makeCallPolicy } from "./call-policy.ts"
 import { redactor, secretsOf, secretsOfUrl, urlForDisplay } from "./credentials.ts"
-import { type Endpoint, type EndpointOptions, makeEndpoint } from "./endpoint.ts"
 import type { EnvironmentProxies } from "./environment-proxies.ts"
 import { TransportFailure, transportFailureFrom } from "./failure.ts"
 import { makeFetch } from "./fetch.ts"
 import type { InvalidProxy } from "./proxy.ts"
 import { retryAfterSeconds } from "./retry.ts"
+import { type Route, readProxySetting, routeTo } from "./route.ts"
 import type { Secret } from "./secret.ts"
 import type { TlsProfile } from "./tls-profile.ts"
-import { readProxySetting, type Way, wayTo } from "./way.ts"
 
 /** Where calls go, and how patiently. */
-export interface TransportOptions extends EndpointOptions {
+export interface TransportOptions extends CallPolicyOptions {
   /** The name that failures, metrics, logs and spans give the upstream: `waldur`, `hpc-user-api`. */
   readonly upstream: string
   /** What each call's path is joined to: `https://waldur.example.org/api/`. */
@@ -48,10 +48,10 @@ export interface HttpCall {
   /** Sent as a JSON body. */
   readonly json?: unknown
   /**
-   * What it is sent through, where its failures shall say nothing of the upstream's other calls (`makeEndpoint`). Default:
+   * What it is sent through, where its failures shall say nothing of the upstream's other calls (`makeCallPolicy`). Default:
    * the transport's own.
    */
-  readonly endpoint?: Endpoint
+  readonly callPolicy?: CallPolicy
   /** Reads the text of a success in place of `JSON.parse`; what it throws makes the answer no JSON. */
   readonly parse?: (text: string) => unknown
 }
@@ -82,13 +82,13 @@ export interface Transport {
   readonly call: (call: HttpCall) => Effect.Effect<HttpAnswer, TransportFailure>
   /**
    * The same way out for a library that brings its own protocol, such as oauth4webapi. By itself without repeats, deadline
-   * and breaker: send it through `endpoint`, or through one of its own (`makeEndpoint`) where it is for another server.
+   * and breaker: send it through `callPolicy`, or through one of its own (`makeCallPolicy`) where it is for another server.
    */
   readonly fetch: typeof fetch
   /** What `call` sends its attempts through. */
-  readonly endpoint: Endpoint
+  readonly callPolicy: CallPolicy
   /** What is on the way to a URL, for failures of `fetch`: the proxy may differ from URL to URL. */
-  readonly wayTo: (url: string) => Way
+  readonly routeTo: (url: string) => Route
   /** Masks the transport's secrets in a text that the upstream wrote (`redactor`). */
   readonly redact: (text: string) => string
 }
@@ -103,7 +103,7 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
 ): Effect.fn.Return<Transport, InvalidProxy, Scope.Scope> {
   const proxyTo = yield* Effect.fromResult(readProxySetting(options.proxy))
   // A call's path changes neither scheme nor host, so all calls go the same way.
-  const { secrets: proxySecrets, ...way } = wayTo(options.baseUrl, proxyTo)
+  const { secrets: proxySecrets, ...way } = routeTo(options.baseUrl, proxyTo)
   const pool = yield* Effect.acquireRelease(
     Effect.sync(() =>
       makeFetch({
@@ -127,7 +127,7 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
   })
   const { headers: given } = options
   const headersNow = () => (typeof given === "function" ? given() : given)
-  const endpoint = yield* makeEndpoint(options)
+  const callPolicy = yield* makeCallPolicy(options)
   const ownSecrets = [
     ...secretsOf(headersNow()),
     ...secretsOfUrl(options.baseUrl),
@@ -177,12 +177,12 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
 
   return {
     fetch: pool.fetch,
-    endpoint,
-    wayTo: (url) => wayTo(url, proxyTo),
+    callPolicy,
+    routeTo: (url) => routeTo(url, proxyTo),
     redact,
     call: Effect.fn("Transport.call")(function* (call) {
       yield* Effect.annotateCurrentSpan({ upstream: options.upstream, method: call.method, path: call.path })
-      const through = call.endpoint ?? endpoint
+      const through = call.callPolicy ?? callPolicy
       return yield* through(callFor(call), attempt(call, yield* originHeaders), { isSafe: call.method !== "POST" })
     }),
   }

@@ -147,7 +147,7 @@ describe("proxies of the environment", () => {
       for (const log of [socks.log(), http.log()]) assert.notInclude(log, `:${token.port}`)
       assert.notInclude(socks.log(), `:${api.port}`)
       assert.notInclude(http.log(), `:${waldur.port}`)
-      assert.isUndefined(apiWay.wayTo(tokenUrl).proxy)
+      assert.isUndefined(apiWay.routeTo(tokenUrl).proxy)
     }),
   )
 

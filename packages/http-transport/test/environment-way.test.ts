@@ -26,7 +26,7 @@ const world = Effect.gen(function* () {
 })
 
 describe("proxies of the environment", () => {
-  it.live("each URL goes by the proxy of its scheme, through call and fetch, and wayTo names it", () =>
+  it.live("each URL goes by the proxy of its scheme, through call and fetch, and routeTo names it", () =>
     Effect.gen(function* () {
       const { plain, secure, http, socks, environment } = yield* world
       const transport = yield* open(secure.url, environmentProxies(environment))
@@ -39,8 +39,8 @@ describe("proxies of the environment", () => {
         [`GET ${plain.url}token`],
       )
       assert.strictEqual(socks.asked.length, 1)
-      assert.strictEqual(transport.wayTo(secure.url).proxy, environment.HTTPS_PROXY)
-      assert.strictEqual(transport.wayTo(plain.url).proxy, environment.HTTP_PROXY)
+      assert.strictEqual(transport.routeTo(secure.url).proxy, environment.HTTPS_PROXY)
+      assert.strictEqual(transport.routeTo(plain.url).proxy, environment.HTTP_PROXY)
     }),
   )
 
@@ -50,7 +50,7 @@ describe("proxies of the environment", () => {
       const proxies = environmentProxies({ ...environment, NO_PROXY: `127.0.0.1:${secure.port},127.0.0.1:1` })
       const direct = yield* open(secure.url, proxies)
       assert.deepStrictEqual((yield* direct.call(call)).body, [2])
-      assert.isUndefined(direct.wayTo(secure.url).proxy)
+      assert.isUndefined(direct.routeTo(secure.url).proxy)
       assert.deepStrictEqual(socks.asked, [])
       assert.deepStrictEqual((yield* (yield* open(plain.url, proxies)).call(call)).body, [1])
       assert.strictEqual(http.asked.length, 1)

@@ -66,7 +66,7 @@ describe("traffic through an HTTP proxy", () => {
         { form: "CONNECT", target: `localhost:${server.port}`, credentials: basic(login.user, login.password) },
       ])
       assert.notInclude(headers, "proxy-authorization")
-      assert.strictEqual(transport.wayTo(url).proxy, `http://***@127.0.0.1:${proxy.port}`)
+      assert.strictEqual(transport.routeTo(url).proxy, `http://***@127.0.0.1:${proxy.port}`)
     }),
   )
 

@@ -81,7 +81,7 @@ describe("traffic through a SOCKS proxy", () => {
       const transport = yield* open(server.url, `socks5h://${credentials}@127.0.0.1:${proxy.port}`)
       assert.deepStrictEqual((yield* transport.call(call)).body, [1])
       assert.deepStrictEqual(proxy.users, [login.user])
-      assert.strictEqual(transport.wayTo(server.url).proxy, `socks5h://***@127.0.0.1:${proxy.port}`)
+      assert.strictEqual(transport.routeTo(server.url).proxy, `socks5h://***@127.0.0.1:${proxy.port}`)
     }),
   )
 })
@@ -210,7 +210,7 @@ describe("a proxy's URL", () => {
       Effect.gen(function* () {
         const proxy = `${scheme}://proxy.example.org:1080`
         const transport = yield* open("http://127.0.0.1/", proxy)
-        assert.strictEqual(transport.wayTo("http://127.0.0.1/").proxy, proxy)
+        assert.strictEqual(transport.routeTo("http://127.0.0.1/").proxy, proxy)
       }),
   )
 

@@ -33,12 +33,12 @@ export { chartConfigSchema, configurationReference, configurationSchema } from "
 export { type Adopted, type RotatingSettings, rotatingSettings } from "./config/rotating-settings.ts"
 export {
   type AuthSettings,
+  type Egress,
   type HpcUserApiSettings,
   type ProxySettings,
   Settings,
   type TelemetrySettings,
   type WaldurSettings,
-  type WayOut,
 } from "./config/settings.ts"
 export { ConfigurationInvalid, ConfigurationProblem } from "./config-sources/configuration-invalid.ts"
 export type { ConfigurationSources } from "./config-sources/sources.ts"
@@ -57,7 +57,7 @@ export {
   RefreshTimedOut,
 } from "./refresh/refresh-errors.ts"
 export { Gauges } from "./serving/gauges.ts"
-export { type Held, type RefreshFailure, Snapshots } from "./serving/snapshots.ts"
+export { type RefreshFailure, type SnapshotState, Snapshots } from "./serving/snapshots.ts"
 export type { Chunk, EntryTable } from "./snapshot/entry-table.ts"
-export type { GuardedSystem, InvisiblePath, Loss, Snapshot, TakenSnapshot } from "./snapshot/snapshot.ts"
+export type { GuardedSystem, InvisiblePath, Loss, Snapshot, TimedSnapshot } from "./snapshot/snapshot.ts"
 export { proxyLayer } from "./wiring/proxy-layer.ts"

@@ -1,5 +1,5 @@
 import { createCipheriv, createHash } from "node:crypto"
-import type { TakenSnapshot } from "../src/snapshot/snapshot.ts"
+import type { TimedSnapshot } from "../src/snapshot/snapshot.ts"
 import { aSnapshot, type Made } from "./a-snapshot.ts"
 
 const entries = 600
@@ -12,7 +12,7 @@ const firstGid = 100_000
 const digestOf = (texts: ReadonlyArray<string>) => createHash("sha256").update(texts.join("\n")).digest("hex")
 
 /** A snapshot of some megabyte that has its number in every part, and a checksum of its own entries as its last one. */
-export const numberedSnapshot = (number: number): TakenSnapshot => {
+export const numberedSnapshot = (number: number): TimedSnapshot => {
   const key = createHash("sha256").update(String(number)).digest()
   const stream = createCipheriv("aes-256-ctr", key, Buffer.alloc(16))
   const zeros = Buffer.alloc(noise)
@@ -33,25 +33,25 @@ export const numberedSnapshot = (number: number): TakenSnapshot => {
       counts: new Map([["capstor", number]]),
       gids: new Map([["project", firstGid + number]]),
     }),
-    takenAt: number,
-    heldSince: number,
+    readStartedAt: number,
+    readEndedAt: number,
     changedAt: number,
   }
 }
 
 /** The number of a snapshot that is whole; what is wrong with it, in words, where it is not. */
-export const numberOf = ({ snapshot, takenAt, heldSince, changedAt }: TakenSnapshot): number | string => {
+export const numberOf = ({ snapshot, readStartedAt, readEndedAt, changedAt }: TimedSnapshot): number | string => {
   const texts: Array<string> = []
   for (let position = 0; position < snapshot.entries.size - 1; position += 1) {
     const { key, name } = JSON.parse(Buffer.from(snapshot.entries.jsonAt(position)).toString()).target.targetItem
-    if (key !== `${takenAt} ${position}`) return `entry ${position} of ${takenAt} is ${key}`
+    if (key !== `${readStartedAt} ${position}`) return `entry ${position} of ${readStartedAt} is ${key}`
     texts.push(name)
   }
-  if (texts.length !== entries) return `${takenAt} has ${texts.length} entries`
+  if (texts.length !== entries) return `${readStartedAt} has ${texts.length} entries`
   const last = JSON.parse(Buffer.from(snapshot.entries.jsonAt(entries)).toString())
-  if (last.target.targetItem.name !== digestOf([String(takenAt), ...texts]))
-    return `the checksum of ${takenAt} is wrong`
+  if (last.target.targetItem.name !== digestOf([String(readStartedAt), ...texts]))
+    return `the checksum of ${readStartedAt} is wrong`
   const gid = (snapshot.gids.get("project") ?? 0) - firstGid
-  const numbers = [takenAt, heldSince, changedAt, snapshot.counts.get("capstor"), gid]
-  return numbers.every((one) => one === takenAt) ? takenAt : `numbers differ: ${numbers}`
+  const numbers = [readStartedAt, readEndedAt, changedAt, snapshot.counts.get("capstor"), gid]
+  return numbers.every((one) => one === readStartedAt) ? readStartedAt : `numbers differ: ${numbers}`
 }

@@ -7,7 +7,7 @@ import {
 } from "@cscs/storage-model"
 import { storedDigest } from "../src/persistence/stored-snapshot.ts"
 import { chunkEncoder, entryTable } from "../src/snapshot/entry-table.ts"
-import type { Snapshot, TakenSnapshot } from "../src/snapshot/snapshot.ts"
+import type { Snapshot, TimedSnapshot } from "../src/snapshot/snapshot.ts"
 
 /** Slugs of offerings, odd ones among them. */
 export const offeringSlugs = ["capstor", "vast", "__proto__", "constructor"] as const
@@ -105,7 +105,7 @@ export const aSnapshot = (steps: ReadonlyArray<ReadonlyArray<Made>>, more: Parti
 })
 
 /** All that a snapshot can answer, as plain values that compare. */
-export const answersOf = ({ snapshot, ...times }: TakenSnapshot, filters: ReadonlyArray<EntryFilter> = []) => {
+export const answersOf = ({ snapshot, ...times }: TimedSnapshot, filters: ReadonlyArray<EntryFilter> = []) => {
   const { entries, skipped, warnings, counts, gids, ...rest } = snapshot
   const positions = Array.from({ length: entries.size }, (_, position) => position)
   return {

@@ -8,7 +8,7 @@ import { headerText, storedDigest } from "../src/persistence/stored-snapshot.ts"
 import { makeLeaseStore } from "../src/replication/lease-store.ts"
 import type { RedisConnection } from "../src/replication/redis-connection.ts"
 import { makeSharedStore } from "../src/replication/shared-store.ts"
-import type { TakenSnapshot } from "../src/snapshot/snapshot.ts"
+import type { TimedSnapshot } from "../src/snapshot/snapshot.ts"
 import { steadyMillis } from "../src/snapshot/steady-clock.ts"
 import { aProxy, noCache, type TestedProxy } from "./a-proxy.ts"
 import { type Answer, aList, aRespServer } from "./a-resp-server.ts"
@@ -24,10 +24,10 @@ const made: Made = {
   status: "active",
   states: ["OK"],
 }
-const takenOf = (entries: ReadonlyArray<Made>, more = {}): TakenSnapshot => ({
+const takenOf = (entries: ReadonlyArray<Made>, more = {}): TimedSnapshot => ({
   snapshot: aSnapshot([entries.slice(0, 1), entries.slice(1)], { gids: new Map([["climate", 40_001]]), ...more }),
-  takenAt: 1_700_000_000_000,
-  heldSince: 1_700_000_000_123,
+  readStartedAt: 1_700_000_000_000,
+  readEndedAt: 1_700_000_000_123,
   changedAt: 1_600_000_000_000,
 })
 const good = takenOf([made, { ...made, itemId: "weather" }])
@@ -50,7 +50,7 @@ const aMemory = (getAll?: RedisConnection["getAll"]) => {
     areThere: (keys) => Effect.sync(() => keys.every((key) => values.has(key))),
     removeAll: (keys) => Effect.sync(() => keys.forEach((key) => void values.delete(key))),
     run: () => Effect.succeed([]),
-    trouble: () => undefined,
+    degradation: () => undefined,
   } satisfies RedisConnection
   return { values, redis, store: makeSharedStore(redis, (name) => name, testModel) }
 }
@@ -71,7 +71,7 @@ describe("a snapshot of the shared cache", () => {
     expect(answersOf({ ...good, snapshot: Result.getOrThrow(result) })).toEqual(answersOf(good))
   })
 
-  test.each<[string, TakenSnapshot, RegExp]>([
+  test.each<[string, TimedSnapshot, RegExp]>([
     ["an entry at /etc", takenOf([{ ...made, mountPoint: "/etc" }]), /\/etc/],
     ["an entry of root's group", takenOf([{ ...made, gid: 0 }]), /targetItem/],
     ["an entry of a group above the largest", takenOf([{ ...made, gid: 2 ** 31 }]), /targetItem/],
@@ -153,8 +153,8 @@ describe("a snapshot of the shared cache", () => {
 
 const namedSnapshot = (more: object = {}) => ({
   digest: "d".repeat(43),
-  takenAt: 1000,
-  heldSince: 1100,
+  readStartedAt: 1000,
+  readEndedAt: 1100,
   changedAt: 900,
   ...more,
 })
@@ -174,15 +174,15 @@ describe("what replicas are told", () => {
 
   test("is dated by how old it was when it was said, whatever the other clock shows", async () => {
     for (const offset of [0, 1e9, 1e12]) {
-      const times = { takenAt: 1000 + offset, heldSince: 1100 + offset }
+      const times = { readStartedAt: 1000 + offset, readEndedAt: 1100 + offset }
       const { outcome, before, after } = await standing(
         written({ snapshot: namedSnapshot(times) }, 2000 + offset),
         "5",
         3000,
       )
-      const heldSince = outcome?.snapshot?.heldSince ?? 0
-      expect(before - heldSince).toBeLessThanOrEqual(3000 + 900)
-      expect(after - heldSince).toBeGreaterThanOrEqual(3000 + 900)
+      const readEndedAt = outcome?.snapshot?.readEndedAt ?? 0
+      expect(before - readEndedAt).toBeLessThanOrEqual(3000 + 900)
+      expect(after - readEndedAt).toBeGreaterThanOrEqual(3000 + 900)
     }
   })
 
@@ -195,14 +195,14 @@ describe("what replicas are told", () => {
     ["a negative number", written({ number: -1, snapshot: null }), "5"],
     ["half a number", written({ number: 0.5, snapshot: null }), "5"],
     ["a time beyond all time", written({ snapshot: namedSnapshot({ changedAt: 2 ** 53 }) }), "5"],
-    ["a negative time", written({ snapshot: namedSnapshot({ takenAt: -1 }) }), "5"],
+    ["a negative time", written({ snapshot: namedSnapshot({ readStartedAt: -1 }) }), "5"],
     ["a digest that is a key", written({ snapshot: namedSnapshot({ digest: "}:lease" }) }), "5"],
   ])("is nothing where it is %s", async (_, text, begun) => {
     expect((await standing(text, begun)).outcome).toBeUndefined()
   })
 
   test("of a snapshot that was read after it was spoken of names none: its age is not known", async () => {
-    for (const more of [{ takenAt: 2001 }, { heldSince: 2001 }, { heldSince: 8e15 }]) {
+    for (const more of [{ readStartedAt: 2001 }, { readEndedAt: 2001 }, { readEndedAt: 8e15 }]) {
       expect((await standing(written({ snapshot: namedSnapshot(more) }))).outcome).toMatchObject({
         number: 5,
         snapshot: null,
@@ -238,7 +238,7 @@ describe("what replicas are told", () => {
       fc.constantFrom("kept", "taken", "said", "1e300", "-inf", "9".repeat(40)),
       fc
         .tuple(fc.nat(20), fc.maxSafeInteger(), fc.maxSafeInteger())
-        .map(([number, takenAt, at]) => written({ number, snapshot: namedSnapshot({ takenAt }) }, at)),
+        .map(([number, readStartedAt, at]) => written({ number, snapshot: namedSnapshot({ readStartedAt }) }, at)),
     )
     await fc.assert(
       fc.asyncProperty(fc.array(fc.option(text), { maxLength: 5 }), async (reply) => {
@@ -247,7 +247,7 @@ describe("what replicas are told", () => {
           const { outcome, begun } = await Effect.runPromise(ask)
           expect(begun).toBeGreaterThanOrEqual(-1)
           if (outcome?.snapshot)
-            expect(outcome.snapshot.heldSince).toBeLessThanOrEqual(await Effect.runPromise(steadyMillis))
+            expect(outcome.snapshot.readEndedAt).toBeLessThanOrEqual(await Effect.runPromise(steadyMillis))
         }
         for (const ask of [
           leaseStore.acquireLease,

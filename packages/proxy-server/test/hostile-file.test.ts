@@ -24,7 +24,7 @@ import { describe, expect, onTestFinished, test } from "vitest"
 import { readSnapshotFile, setAside, writeSnapshotFile } from "../src/persistence/snapshot-file.ts"
 import { chunkText, headerText, storedReader } from "../src/persistence/stored-snapshot.ts"
 import { chunkOf, entryTable } from "../src/snapshot/entry-table.ts"
-import type { TakenSnapshot } from "../src/snapshot/snapshot.ts"
+import type { TimedSnapshot } from "../src/snapshot/snapshot.ts"
 import { type Any, startProxy } from "./a-proxy.ts"
 import { answersOf, aSnapshot, type Made, testModel } from "./a-snapshot.ts"
 import { aWorld } from "./a-world.ts"
@@ -32,7 +32,7 @@ import { aWorld } from "./a-world.ts"
 const ours = "ours"
 const run = <A, E>(effect: Effect.Effect<A, E>): Promise<Result.Result<A, E>> =>
   Effect.runPromise(Effect.result(effect))
-const write = (path: string, taken: TakenSnapshot) => run(writeSnapshotFile(path, ours, taken))
+const write = (path: string, taken: TimedSnapshot) => run(writeSnapshotFile(path, ours, taken))
 const read = (path: string) => run(readSnapshotFile(path, ours, testModel))
 const messageOf = (result: Result.Result<unknown, Error>): string =>
   Result.isFailure(result) ? result.failure.message : "it succeeded"
@@ -53,10 +53,10 @@ const made: Made = {
   states: ["OK"],
 }
 const tenant: Made = { ...made, itemId: "tenant", mountPoint: "/capstor/store/cscs", targetType: "tenant" }
-const takenOf = (entries: ReadonlyArray<Made>, more = {}): TakenSnapshot => ({
+const takenOf = (entries: ReadonlyArray<Made>, more = {}): TimedSnapshot => ({
   snapshot: aSnapshot([entries], { gids: new Map([["climate", 40_001]]), ...more }),
-  takenAt: 1_700_000_000_000,
-  heldSince: 1_700_000_000_123,
+  readStartedAt: 1_700_000_000_000,
+  readEndedAt: 1_700_000_000_123,
   changedAt: 1_600_000_000_000,
 })
 const good = takenOf([tenant, made])
@@ -256,7 +256,7 @@ describe("a file that is too large", () => {
     const path = await aPath()
     await write(path, good)
     const [chunk] = good.snapshot.entries.chunks
-    const withChunks = (chunks: ReadonlyArray<Any>): TakenSnapshot => ({
+    const withChunks = (chunks: ReadonlyArray<Any>): TimedSnapshot => ({
       ...good,
       snapshot: { ...good.snapshot, entries: { ...good.snapshot.entries, chunks } },
     })
@@ -272,7 +272,7 @@ describe("a file that is too large", () => {
       expect(message).toMatch(word)
       expect(await readdir(join(path, ".."))).toEqual(["kept"])
     }
-    expect(answersOf(Result.getOrThrow(await read(path)) as TakenSnapshot)).toEqual(answersOf(good))
+    expect(answersOf(Result.getOrThrow(await read(path)) as TimedSnapshot)).toEqual(answersOf(good))
   })
 })
 
@@ -305,10 +305,10 @@ describe("a stored entry that would not be served", () => {
   test("is what makes the difference: with none of them the file is believed", async () => {
     const path = await aPath()
     await forge(path, (parts) => parts)
-    expect(answersOf(Result.getOrThrow(await read(path)) as TakenSnapshot)).toEqual(answersOf(good))
+    expect(answersOf(Result.getOrThrow(await read(path)) as TimedSnapshot)).toEqual(answersOf(good))
   })
 
-  test.each<[string, TakenSnapshot, RegExp]>([
+  test.each<[string, TimedSnapshot, RegExp]>([
     ["at /etc", takenOf([tenant, { ...made, mountPoint: "/etc" }]), /mountPoint.*\/etc/],
     ["at a path with ..", takenOf([{ ...made, mountPoint: "/capstor/../root" }]), /mountPoint/],
     ["of root's group", takenOf([{ ...made, gid: 0 }]), /targetItem/],
@@ -445,7 +445,8 @@ describe("whatever is stored", () => {
         const result = reader.header(some)
         if (Result.isFailure(result)) return
         for (const [, gid] of result.success.gids) expect(gid).toBeGreaterThanOrEqual(1000)
-        for (const time of [result.success.takenAt, result.success.heldSince]) expect(time).toBeGreaterThanOrEqual(0)
+        for (const time of [result.success.readStartedAt, result.success.readEndedAt])
+          expect(time).toBeGreaterThanOrEqual(0)
       }),
       { numRuns: 3000 },
     )

@@ -47,11 +47,11 @@ const treeOf = async (rows: ReadonlyArray<Any>, names: ReadonlyArray<string> = [
       model,
       previous: undefined,
       previousReadAt: 0,
-      takenAt: 0,
+      readStartedAt: 0,
       emptyGuard: 3_600_000,
     }),
   )
-  return { snapshot, takenAt: 1, heldSince: 2, changedAt: 3 }
+  return { snapshot, readStartedAt: 1, readEndedAt: 2, changedAt: 3 }
 }
 
 /** Why what is kept of a snapshot would be refused when it is read; `undefined` if it would not. */

@@ -205,7 +205,7 @@ describe("the stream of lines", () => {
         }
       },
     }
-    const taken: Any = { snapshot: { guarded: [] }, takenAt: 0, changedAt: 0 }
+    const taken: Any = { snapshot: { guarded: [] }, readStartedAt: 0, changedAt: 0 }
     const app = new Hono().get("/", (c) => linesResponse(c, lines, taken, 0))
     return { seen, app }
   }

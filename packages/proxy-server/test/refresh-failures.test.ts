@@ -90,7 +90,7 @@ const snapshotsOver = async (renew: Source["renew"]) => {
     wanted: Effect.never,
     byId: () => Effect.succeed(undefined),
     isLeading: () => true,
-    troubles: () => [],
+    degradations: () => [],
   }
   const { settings } = await aProxy({
     world: aWorld(6),
@@ -111,8 +111,8 @@ const snapshotsOver = async (renew: Source["renew"]) => {
   }
 }
 
-const reading = (takenAt: number): Any => ({
-  taken: { snapshot: aSnapshot([]), takenAt, heldSince: takenAt, changedAt: takenAt },
+const reading = (readStartedAt: number): Any => ({
+  taken: { snapshot: aSnapshot([]), readStartedAt, readEndedAt: readStartedAt, changedAt: readStartedAt },
   origin: "all",
   basis: undefined,
 })
@@ -128,14 +128,14 @@ describe("a refresh that does not end", () => {
     await pass("10 seconds")
     await until(() => renewals === 2)
     await pass("29 seconds")
-    expect(snapshots.held()).toMatchObject({ slowSince: undefined, failure: undefined })
+    expect(snapshots.state()).toMatchObject({ slowSince: undefined, failure: undefined })
     await pass("2 seconds")
-    expect(snapshots.held()).toMatchObject({ slowSince: 10_000, isOverdue: true })
-    expect((await runtime.runPromise(snapshots.current)).takenAt).toBe(0)
-    expect(snapshots.ready()?.takenAt).toBe(0)
+    expect(snapshots.state()).toMatchObject({ slowSince: 10_000, isOverdue: true })
+    expect((await runtime.runPromise(snapshots.current)).readStartedAt).toBe(0)
+    expect(snapshots.ready()?.readStartedAt).toBe(0)
     await pass("35 minutes")
-    expect(snapshots.held().failure?.error).toMatchObject({ _tag: "RefreshTimedOut", waitedFor: "another replica" })
-    expect(snapshots.ready()?.takenAt).toBe(0)
+    expect(snapshots.state().failure?.error).toMatchObject({ _tag: "RefreshTimedOut", waitedFor: "another replica" })
+    expect(snapshots.ready()?.readStartedAt).toBe(0)
   })
 
   test("keeps who asks for a new one no longer than half a minute while there is a good one", async () => {
@@ -160,8 +160,8 @@ describe("a refresh that does not end", () => {
       renewals += 1
       return renewals === 1 ? Effect.interrupt : Effect.succeed(reading(0))
     })
-    await until(() => snapshots.held().failure !== undefined)
-    expect(snapshots.held().failure?.error).toMatchObject({ _tag: "RefreshDied", kind: "interrupted" })
+    await until(() => snapshots.state().failure !== undefined)
+    expect(snapshots.state().failure?.error).toMatchObject({ _tag: "RefreshDied", kind: "interrupted" })
     expect(Exit.isFailure(await runtime.runPromise(Effect.exit(snapshots.current)))).toBe(true)
   })
 })

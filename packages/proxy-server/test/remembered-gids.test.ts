@@ -3,7 +3,7 @@ import { WaldurClient } from "@cscs/waldur-client"
 import { Effect, Layer } from "effect"
 import { describe, expect, test } from "vitest"
 import { Settings } from "../src/index.ts"
-import { lookupDesk, sameLookups, stillGood } from "../src/refresh/lookups.ts"
+import { lookupSession, sameLookups, stillGood } from "../src/refresh/lookups.ts"
 import { ProjectGids } from "../src/refresh/project-gids.ts"
 import type { Any } from "./a-proxy.ts"
 
@@ -117,7 +117,7 @@ describe("a refresh", () => {
     overApi((api) =>
       Effect.gen(function* () {
         yield* (yield* ProjectGids).remember(fromFile, Date.now())
-        const desk = yield* lookupDesk(undefined)
+        const desk = yield* lookupSession(undefined)
         yield* desk.ahead(need("bio"))
         yield* settle
         api.says = { other: "unknown" }
@@ -131,7 +131,7 @@ describe("a refresh", () => {
     overApi(() =>
       Effect.gen(function* () {
         yield* (yield* ProjectGids).remember(fromFile, Date.now())
-        const desk = yield* lookupDesk(undefined)
+        const desk = yield* lookupSession(undefined)
         yield* desk.ahead(need("bio", "chem"))
         // Of those that turn out not to be needed nothing is said.
         const { gids } = yield* desk.complete(need("bio"))
@@ -147,14 +147,14 @@ describe("a refresh", () => {
     overApi((api) =>
       Effect.gen(function* () {
         yield* (yield* ProjectGids).remember(fromFile, Date.now())
-        const first = yield* (yield* lookupDesk(undefined)).complete(need("bio", "chem"))
+        const first = yield* (yield* lookupSession(undefined)).complete(need("bio", "chem"))
         const held = stillGood(first, [])
         expect([held.gids.answers.size, held.gids.remembered.size]).toEqual([0, 0])
-        const still = yield* (yield* lookupDesk(held)).complete(need("bio", "chem"))
+        const still = yield* (yield* lookupSession(held)).complete(need("bio", "chem"))
         expect(sameLookups(still, first)).toBe(true)
         // The same numbers, but now from the API: not the same, or the next would not know.
         api.says = { bio: 40_001, chem: 40_002 }
-        const back = yield* (yield* lookupDesk(stillGood(still, []))).complete(need("bio", "chem"))
+        const back = yield* (yield* lookupSession(stillGood(still, []))).complete(need("bio", "chem"))
         expect(sameLookups(back, first)).toBe(false)
         expect([...stillGood(back, []).gids.answers]).toEqual([
           ["bio", known(40_001)],

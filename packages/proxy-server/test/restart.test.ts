@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test } from "vitest"
 import type { ProxySettings } from "../src/index.ts"
 import { readSnapshotFile, writeSnapshotFile } from "../src/persistence/snapshot-file.ts"
 import { storageIdentity } from "../src/persistence/stored-snapshot.ts"
-import type { TakenSnapshot } from "../src/snapshot/snapshot.ts"
+import type { TimedSnapshot } from "../src/snapshot/snapshot.ts"
 import {
   type Any,
   hpcUserSection,
@@ -68,13 +68,13 @@ const aHouse = async (world: World = aWorld(20), options: Omit<ProxyOptions, "sa
       const identity = storageIdentity(proxy.settings)
       const taken = await keptAs(path, proxy.settings)
       if (taken === undefined) throw new Error("nothing is kept")
-      const by = started - Duration.toMillis(age) - taken.heldSince
-      const { snapshot, takenAt, heldSince, changedAt } = taken
+      const by = started - Duration.toMillis(age) - taken.readEndedAt
+      const { snapshot, readStartedAt, readEndedAt, changedAt } = taken
       const gidsReadAt = snapshot.gidsReadAt === undefined ? undefined : snapshot.gidsReadAt + by
       const moved = {
         snapshot: { ...snapshot, gidsReadAt },
-        takenAt: takenAt + by,
-        heldSince: heldSince + by,
+        readStartedAt: readStartedAt + by,
+        readEndedAt: readEndedAt + by,
         changedAt: changedAt + by,
       }
       await Effect.runPromise(writeSnapshotFile(path, identity, moved))
@@ -82,7 +82,7 @@ const aHouse = async (world: World = aWorld(20), options: Omit<ProxyOptions, "sa
   }
 }
 
-const keptAs = async (path: string, settings: ProxySettings): Promise<TakenSnapshot | undefined> => {
+const keptAs = async (path: string, settings: ProxySettings): Promise<TimedSnapshot | undefined> => {
   const reading = readSnapshotFile(path, storageIdentity(settings), settings.model)
   const result = await Effect.runPromise(Effect.result(reading))
   return Result.isSuccess(result) ? result.success : undefined
@@ -214,7 +214,7 @@ describe("a restart while Waldur is down", () => {
       expect((await list(proxy)).status).toBe(502)
     }
     const kept = await house.kept(before)
-    expect(kept?.heldSince).toBe(started - 100_000)
+    expect(kept?.readEndedAt).toBe(started - 100_000)
   })
 
   test("is said: the list is of before the start, and why there is no newer", async () => {
@@ -394,7 +394,7 @@ describe("what the first refresh is held against after a restart", () => {
     const second = await house.start()
     await second.get("/api/storage-resources/", noCache)
     await house.stop()
-    const kept = (await house.kept(before)) as TakenSnapshot
+    const kept = (await house.kept(before)) as TimedSnapshot
     const [guard] = kept.snapshot.guarded
     const ahead = [{ ...guard, since: started + 1e12 }] as typeof kept.snapshot.guarded
     const forged = { ...kept, snapshot: { ...kept.snapshot, guarded: ahead } }
@@ -643,7 +643,7 @@ describe("made-up GIDs", () => {
   test.each(mocking)("(%s) are not mixed with what is kept: the file is not read, and stands", async (_, mock) => {
     const house = await aHouse(aWorld(10))
     const { proxy: before } = await closedOnce(house)
-    const taken = (await house.kept(before)) as TakenSnapshot
+    const taken = (await house.kept(before)) as TimedSnapshot
     house.sandbox.faults.set("waldur", down)
     const proxy = await house.start(mock)
     // As if it were its own, whatever tells the two apart.
@@ -679,7 +679,7 @@ describe("when the file is written", () => {
     const house = await aHouse(aWorld(6))
     const proxy = await house.start()
     await until(() => isThere(house.path))
-    expect((await house.kept(proxy))?.takenAt).toBe(started)
+    expect((await house.kept(proxy))?.readStartedAt).toBe(started)
     expect(linesWith(proxy, "GET")).toEqual([])
   })
 
@@ -697,11 +697,11 @@ describe("when the file is written", () => {
     await proxy.pass("9999 millis")
     // A round trip of our own: what was set off before is done by then.
     await list(proxy)
-    expect([await writtenAs(house.path), (await house.kept(proxy))?.takenAt]).toEqual([first, started])
+    expect([await writtenAs(house.path), (await house.kept(proxy))?.readStartedAt]).toEqual([first, started])
     await proxy.pass("1 millis")
     await until(async () => (await writtenAs(house.path)) !== first)
     const kept = await house.kept(proxy)
-    expect(kept?.takenAt).toBe(started + 50_000)
+    expect(kept?.readStartedAt).toBe(started + 50_000)
     expect(kept?.snapshot.entries.select({ status: "error" }).length).toBe(2)
     expect((await readdir(house.directory)).length).toBe(1)
   })
@@ -727,10 +727,13 @@ describe("when the file is written", () => {
     rowOf(house.world, 9).state = "Erred"
     await proxy.pass("10 seconds")
     expect(await statusOf(proxy, house.world)).toBe("error")
-    expect((await house.kept(proxy))?.takenAt).toBe(started)
+    expect((await house.kept(proxy))?.readStartedAt).toBe(started)
     await house.stop()
     const kept = await house.kept(proxy)
-    expect([kept?.takenAt, kept?.snapshot.entries.select({ status: "error" }).length]).toEqual([started + 10_000, 2])
+    expect([kept?.readStartedAt, kept?.snapshot.entries.select({ status: "error" }).length]).toEqual([
+      started + 10_000,
+      2,
+    ])
     house.sandbox.faults.set("waldur", down)
     await house.age(proxy, "0 seconds")
     expect(await statusOf(await house.start(), house.world)).toBe("error")

@@ -10,14 +10,14 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import type { ProxySettings } from "../src/index.ts"
 import { readSnapshotFile, setAside, writeSnapshotFile } from "../src/persistence/snapshot-file.ts"
 import { storageIdentity } from "../src/persistence/stored-snapshot.ts"
-import type { TakenSnapshot } from "../src/snapshot/snapshot.ts"
+import type { TimedSnapshot } from "../src/snapshot/snapshot.ts"
 import { type Any, aProxy, startProxy, type TestedProxy, until } from "./a-proxy.ts"
 import { answersOf, aSnapshot, type Made, offeringSlugs, testModel } from "./a-snapshot.ts"
 import { aWorld } from "./a-world.ts"
 
 const ours = "ours"
 
-const write = (path: string, taken: TakenSnapshot, identity = ours) =>
+const write = (path: string, taken: TimedSnapshot, identity = ours) =>
   Effect.runPromise(Effect.result(writeSnapshotFile(path, identity, taken)))
 const read = (path: string, identity = ours, model = testModel) =>
   Effect.runPromise(Effect.result(readSnapshotFile(path, identity, model)))
@@ -128,7 +128,7 @@ const gidsByName = fc
   .map((pairs) => new Map(pairs))
 const numbersByName = fc.array(fc.tuple(someSlug, someCount), { maxLength: 5 }).map((pairs) => new Map(pairs))
 
-const someTaken: fc.Arbitrary<TakenSnapshot> = fc.record({
+const someTaken: fc.Arbitrary<TimedSnapshot> = fc.record({
   // Above sixteen neighbours are two chunks.
   snapshot: fc
     .tuple(
@@ -157,13 +157,13 @@ const someTaken: fc.Arbitrary<TakenSnapshot> = fc.record({
       }),
     )
     .map(([steps, more]) => aSnapshot(steps, more)),
-  takenAt: someTime,
-  heldSince: someTime,
+  readStartedAt: someTime,
+  readEndedAt: someTime,
   changedAt: someTime,
 })
 
 /** One of each in every part of it. */
-const small: TakenSnapshot = {
+const small: TimedSnapshot = {
   snapshot: aSnapshot(
     [
       [
@@ -219,8 +219,8 @@ const small: TakenSnapshot = {
       gids: new Map([["bio", 40_001]]),
     },
   ),
-  takenAt: 1_700_000_000_000,
-  heldSince: 1_700_000_000_123,
+  readStartedAt: 1_700_000_000_000,
+  readEndedAt: 1_700_000_000_123,
   changedAt: 1_600_000_000_000,
 }
 
@@ -275,7 +275,7 @@ describe("a kept snapshot", () => {
     await until(() => isThere(path))
     const identity = storageIdentity(proxy.settings)
     const text = gunzipSync(await readFile(path)).toString()
-    const taken = Result.getOrThrow(await read(path, identity, proxy.settings.model)) as TakenSnapshot
+    const taken = Result.getOrThrow(await read(path, identity, proxy.settings.model)) as TimedSnapshot
     const { snapshot } = taken
     // Else it would show little.
     expect(Math.min(snapshot.skipped.length, snapshot.warnings.length, snapshot.counts.size)).toBeGreaterThan(2)
@@ -348,7 +348,7 @@ describe("a file that is not as it was written", () => {
     const size = { maxLength: 40, size: "max" } as const
     const someLarge = fc
       .array(someStep(size), { ...size, minLength: 5 })
-      .map((steps): TakenSnapshot => ({ ...small, snapshot: aSnapshot(steps) }))
+      .map((steps): TimedSnapshot => ({ ...small, snapshot: aSnapshot(steps) }))
     const place = fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true })
     const someChange = fc.oneof(
       fc.record({ what: fc.constant("cut" as const), place, bytes: fc.constant(new Uint8Array()) }),
@@ -423,8 +423,8 @@ describe("a file that is not as it was written", () => {
     })
 
     test.each<[string, (header: Any) => unknown]>([
-      ["no time", ({ takenAt: _, ...rest }) => rest],
-      ["a time that is none", (header) => ({ ...header, heldSince: "now" })],
+      ["no time", ({ readStartedAt: _, ...rest }) => rest],
+      ["a time that is none", (header) => ({ ...header, readEndedAt: "now" })],
       ["half a millisecond", (header) => ({ ...header, changedAt: 0.5 })],
       ["a GID that is a text", (header) => ({ ...header, gids: [["bio", "40001"]] })],
       ["a GID that is no whole number", (header) => ({ ...header, gids: [["bio", 40_001.5]] })],

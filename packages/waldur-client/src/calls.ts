@@ -1,5 +1,5 @@
 import {
-  type Endpoint,
+  type CallPolicy,
   type HttpAnswer,
   type HttpCall,
   httpDate,
@@ -119,13 +119,13 @@ const isCached = (headers: Headers): boolean =>
  * @param about `apiUrl` for messages, `concurrency` the permits of the gate, `maxPageBytes` the transport's limit
  * @param gate bounds the reads in flight, whoever asks: a Waldur answers a page in seconds, not in milliseconds, so a
  *   crowd of them would only queue up there and run into their timeouts
- * @param headEndpoint what HEADs are sent through: they fail by themselves where a gateway does not let them pass
+ * @param headCallPolicy what HEADs are sent through: they fail by themselves where a gateway does not let them pass
  */
 export const makeCalls = (
   transport: Pick<Transport, "call" | "redact">,
   about: Pick<WaldurCalls, "apiUrl" | "concurrency" | "maxPageBytes" | "concessions">,
   gate: Semaphore.Semaphore,
-  headEndpoint?: Endpoint,
+  headCallPolicy?: CallPolicy,
 ): WaldurCalls => {
   const { concessions } = about
   const send = (call: HttpCall): Effect.Effect<HttpAnswer, WaldurError> =>
@@ -182,7 +182,7 @@ export const makeCalls = (
       method: "HEAD",
       path,
       query: concessions.apply(path, query),
-      ...(headEndpoint === undefined ? {} : { endpoint: headEndpoint }),
+      ...(headCallPolicy === undefined ? {} : { callPolicy: headCallPolicy }),
     })
     const answer = yield* Effect.asSome(head).pipe(
       Effect.catchIf(isOfHead, (error) => {

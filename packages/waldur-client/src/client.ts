@@ -1,7 +1,7 @@
 import {
   type EnvironmentProxies,
   type InvalidProxy,
-  makeEndpoint,
+  makeCallPolicy,
   makeTransport,
   type RetryPolicy,
   type Secret,
@@ -244,17 +244,17 @@ const make = Effect.fnUntraced(function* ({
   const about = { apiUrl, concurrency: readsAtOnce, maxPageBytes, concessions }
   // A gateway that lets HEADs hang, or closes their connections, must neither stop the GETs nor be waited for as long.
   const headPatience = Duration.min(headTimeout, Duration.fromInputUnsafe(options.attemptTimeout ?? headTimeout))
-  const headEndpoint = yield* makeEndpoint({
+  const headCallPolicy = yield* makeCallPolicy({
     ...options,
     upstream: "waldur-counts",
     attemptTimeout: headPatience,
     deadline: headPatience,
   })
-  const calls = makeCalls(transport, about, gate, headEndpoint)
+  const calls = makeCalls(transport, about, gate, headCallPolicy)
   // Lists of customers give names only: when they fail, the resources must still be asked for.
-  const endpoint = yield* makeEndpoint({ ...options, upstream: "waldur-customers" })
+  const callPolicy = yield* makeCallPolicy({ ...options, upstream: "waldur-customers" })
   const customerCalls = makeCalls(
-    { redact: transport.redact, call: (call) => transport.call({ ...call, endpoint }) },
+    { redact: transport.redact, call: (call) => transport.call({ ...call, callPolicy }) },
     about,
     gate,
   )

@@ -30,7 +30,7 @@ export const reportingLogger = (
   now: () => number = Date.now,
 ): Logger.Logger<unknown, void> => {
   const said = new Map<string, number>()
-  const isNews = (what: string) => {
+  const isFirst = (what: string) => {
     const oldest = now() - quietTime
     for (const [earlier, at] of said) if (at <= oldest) said.delete(earlier)
     if (said.has(what) || said.size >= most) return false
@@ -52,12 +52,12 @@ export const reportingLogger = (
       lastOutage = since
       const fingerprint = [event, String(details.error)]
       // An upstream that comes and goes is one event too.
-      if (isNews(fingerprint.join(" "))) report({ message: text, level: "error", errors: [], details, fingerprint })
+      if (isFirst(fingerprint.join(" "))) report({ message: text, level: "error", errors: [], details, fingerprint })
       return
     }
     const errors = Cause.prettyErrors(cause)
     const fingerprint = [text, ...errors.map(({ name, message }) => `${name}: ${message.replace(/\d+/g, "0")}`)]
-    if (!isNews(fingerprint.join(" "))) return
+    if (!isFirst(fingerprint.join(" "))) return
     report({ message: text, level: logLevel === "Fatal" ? "fatal" : "error", errors, details, fingerprint })
   })
 }

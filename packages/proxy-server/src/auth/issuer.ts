@@ -97,10 +97,10 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
       const about = { upstream: "issuer", call: what }
       const attempt = Effect.tryPromise({ try: call, catch: (thrown) => failureFrom(thrown, about, secrets) })
       const judged = countsStatus
-        ? transport.endpoint(about, attempt)
+        ? transport.callPolicy(about, attempt)
         : // A defect tells the breaker nothing.
           transport
-            .endpoint(
+            .callPolicy(
               about,
               Effect.catchIf(
                 attempt,

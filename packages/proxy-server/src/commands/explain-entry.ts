@@ -13,7 +13,7 @@ import { Effect } from "effect"
 import { distance } from "fastest-levenshtein"
 import { type ProxySettings, Settings } from "../config/settings.ts"
 import { decodeRows } from "../refresh/build-snapshot.ts"
-import { type Lookups, lookupDesk, readLists } from "../refresh/lookups.ts"
+import { type Lookups, lookupSession, readLists } from "../refresh/lookups.ts"
 import { readOfferings, resourceQuery } from "../refresh/read-snapshot.ts"
 import type { RefreshError } from "../refresh/refresh-errors.ts"
 import { type OnProgress, onceLayer } from "./read-once.ts"
@@ -53,7 +53,7 @@ const readInput = Effect.gen(function* () {
   const settings = yield* Settings
   const { model } = settings
   const waldur = yield* WaldurClient
-  const desk = yield* lookupDesk(undefined)
+  const desk = yield* lookupSession(undefined)
   const { own } = yield* readOfferings(undefined)
   const { rows } = yield* waldur.readResources(yield* resourceQuery)
   const { decoded, needed } = yield* decodeRows(rows, model, own)

@@ -5,7 +5,7 @@ import { unwrapped } from "../config-sources/unwrapped.ts"
 import { mountRoot, systemRoots } from "./mount-root.ts"
 import type { SettingKey, settingKeys } from "./setting-keys.ts"
 import { isMapping } from "./setting-types.ts"
-import type { HpcUserApiSettings, ProxySettings, WayOut } from "./settings.ts"
+import type { Egress, HpcUserApiSettings, ProxySettings } from "./settings.ts"
 import { foundValue, shownName } from "./shown-value.ts"
 import { version } from "./version.ts"
 
@@ -71,7 +71,7 @@ export const assembleSettings = (
     wrong("hpc_user_api.max_gid", String(values.maxGid), `at least min_gid, which is ${values.minGid}`)
   }
   const fromEnvironment = environmentProxies(facts.variables)
-  const wayOut = (verify: boolean, ca: string | undefined, proxy: string | undefined): WayOut => ({
+  const egress = (verify: boolean, ca: string | undefined, proxy: string | undefined): Egress => ({
     tls: { verify, ...(ca === undefined ? {} : { ca }) },
     proxy: proxy ?? fromEnvironment,
   })
@@ -79,7 +79,7 @@ export const assembleSettings = (
   const hpcUserApi = hpcUserApiOf(
     values,
     facts,
-    wayOut(values.hpcUserVerifySsl, certificates.hpcUserApi, values.hpcUserSocksProxy),
+    egress(values.hpcUserVerifySsl, certificates.hpcUserApi, values.hpcUserSocksProxy),
     wrong,
   )
   const audience = values.audience ?? (values.keycloakClientId === undefined ? [] : [values.keycloakClientId])
@@ -121,7 +121,7 @@ export const assembleSettings = (
         apiUrl: values.waldurApiUrl,
         token: values.waldurApiToken,
         attemptTimeout: values.waldurTimeout,
-        ...wayOut(values.waldurVerifySsl, certificates.waldur, values.waldurSocksProxy),
+        ...egress(values.waldurVerifySsl, certificates.waldur, values.waldurSocksProxy),
       },
       model,
       hpcUserApi,
@@ -133,7 +133,7 @@ export const assembleSettings = (
         audience,
         requiredRoles: values.requiredRoles,
         introspection,
-        ...wayOut(values.authVerifySsl, certificates.auth, values.authSocksProxy),
+        ...egress(values.authVerifySsl, certificates.auth, values.authSocksProxy),
       },
       cors: { allowedOrigins: values.corsAllowedOrigins },
       cache: {
@@ -272,7 +272,7 @@ const introspectionOf = (values: SettingValues, missing: (path: string, allowed:
 const hpcUserApiOf = (
   values: SettingValues,
   facts: SourceFacts,
-  wayOut: WayOut,
+  egress: Egress,
   wrong: Wrong,
 ): HpcUserApiSettings | undefined => {
   const needed = {
@@ -295,7 +295,7 @@ const hpcUserApiOf = (
       tokenUrl: hpcUserTokenUrl,
       scope: values.hpcUserScope,
       attemptTimeout: values.hpcUserTimeout,
-      ...wayOut,
+      ...egress,
     }
   }
   const connection = [...Object.keys(needed), "hpc_user_api.oidc_scope", "hpc_user_api.socks_proxy"]

@@ -3,14 +3,14 @@ import type { ModelSettings } from "@cscs/storage-model"
 import { Context, type Duration, type Redacted } from "effect"
 
 /** The way out to one upstream. */
-export interface WayOut {
+export interface Egress {
   readonly tls: TlsProfile
   /** The proxy on the way; where none is configured, what the environment's variables say of each host. */
   readonly proxy: string | EnvironmentProxies
 }
 
 /** How Waldur is reached. */
-export interface WaldurSettings extends WayOut {
+export interface WaldurSettings extends Egress {
   readonly apiUrl: string
   readonly token: Secret
   /** For one attempt at a call. */
@@ -18,7 +18,7 @@ export interface WaldurSettings extends WayOut {
 }
 
 /** How the HPC User API is reached. */
-export interface HpcUserApiSettings extends WayOut {
+export interface HpcUserApiSettings extends Egress {
   readonly apiUrl: string
   readonly clientId: string
   readonly clientSecret: Secret
@@ -29,7 +29,7 @@ export interface HpcUserApiSettings extends WayOut {
 }
 
 /** Who may ask. */
-export interface AuthSettings extends WayOut {
+export interface AuthSettings extends Egress {
   readonly disabled: boolean
   /** Where the realm is asked: `https://auth.example.org/realms/cscs`. */
   readonly realmUrl: string

@@ -25,7 +25,7 @@ export const foundValue = (value: unknown, key?: SettingKey<unknown>): string =>
   if (key?.isSecret) return secret
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list"
   if (typeof value === "object" && value !== null) return "a mapping"
-  return typeof value === "string" ? JSON.stringify(harmless(value)) : String(value)
+  return typeof value === "string" ? JSON.stringify(escapeControls(value)) : String(value)
 }
 
 /** A name that the configuration gives to something, for paths in errors and warnings. */
@@ -33,7 +33,7 @@ export const shownName = (name: string): string =>
   shortened(name.replace(/[^\s.,:/_-]{16,}/g, (word) => (isMixed(word) ? mask : word)))
 
 /** A text with what could be a secret masked. */
-const harmless = (text: string): string =>
+const escapeControls = (text: string): string =>
   shortened(
     withoutLogin(text)
       .replace(/[?#].*$/s, (rest) => `${rest[0]}${mask}`)

@@ -12,6 +12,7 @@ export const logEvents = [
   "configuration-refused",
   "restart-needed",
   "listening",
+  "listening-ipv4-only",
   "stopping",
   "crashed",
   "log-lines-dropped",

@@ -3,7 +3,7 @@ import { type ProxySettings, Settings } from "../config/settings.ts"
 import { logEvent } from "../observability/log-events.ts"
 import { ProjectGids } from "../refresh/project-gids.ts"
 import type { Source } from "../refresh/snapshot-source.ts"
-import type { TakenSnapshot } from "../snapshot/snapshot.ts"
+import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis, wallAhead } from "../snapshot/steady-clock.ts"
 import { directoryProblem } from "./own-file.ts"
 import { readSnapshotFile, SnapshotFileError, setAside, writeSnapshotFile } from "./snapshot-file.ts"
@@ -29,19 +29,19 @@ export const keptInFile = Effect.fnUntraced(function* (
   const identity = storageIdentity(settings)
   const oneAtATime = yield* Semaphore.make(1)
   const isThere = yield* Deferred.make<void>()
-  let newest: TakenSnapshot | undefined
-  let written: TakenSnapshot | undefined
-  let trouble: string | undefined
+  let newest: TimedSnapshot | undefined
+  let written: TimedSnapshot | undefined
+  let degradation: string | undefined
   /** Why the file of the start was set aside, until there is another. */
   let refused: string | undefined
 
   const failed = (error: SnapshotFileError) => {
-    const isNews = trouble === undefined
-    trouble = error.message
-    return isNews
+    const isFirst = degradation === undefined
+    degradation = error.message
+    return isFirst
       ? Effect.logError("The snapshot cannot be kept").pipe(
           logEvent("snapshot-not-kept"),
-          Effect.annotateLogs({ error: trouble }),
+          Effect.annotateLogs({ error: degradation }),
         )
       : Effect.void
   }
@@ -54,7 +54,7 @@ export const keptInFile = Effect.fnUntraced(function* (
       onSuccess: () =>
         Effect.sync(() => {
           written = taken
-          trouble = undefined
+          degradation = undefined
           refused = undefined
         }),
     })
@@ -103,16 +103,17 @@ export const keptInFile = Effect.fnUntraced(function* (
       const stored = found && moved(found, -(yield* wallAhead))
       const fromFile = stored && agedBy(now, stored, settings.cache)
       if (stored !== undefined && fromFile !== undefined) {
-        const { snapshot, takenAt } = stored
-        yield* remember(snapshot.gids, snapshot.gidsReadAt ?? takenAt)
-        const age = isAhead(now, stored) ? "unknown" : Math.round((now - fromFile.takenAt) / 1000)
+        const { snapshot, readStartedAt } = stored
+        yield* remember(snapshot.gids, snapshot.gidsReadAt ?? readStartedAt)
+        const age = isAhead(now, stored) ? "unknown" : Math.round((now - fromFile.readStartedAt) / 1000)
         yield* Effect.logInfo("Snapshot read from the file").pipe(
           logEvent("snapshot-restored"),
           Effect.annotateLogs({ entries: snapshot.entries.size, age }),
         )
       }
       const other = yield* source.earlier
-      if (fromFile === undefined || (other !== undefined && other.taken.takenAt >= fromFile.takenAt)) return other
+      if (fromFile === undefined || (other !== undefined && other.taken.readStartedAt >= fromFile.readStartedAt))
+        return other
       return { taken: fromFile, origin: "file", basis: undefined }
     }),
     renew: (last, mustBeNew) =>
@@ -120,24 +121,24 @@ export const keptInFile = Effect.fnUntraced(function* (
         newest = taken
         return Deferred.succeed(isThere, undefined)
       }),
-    troubles: () => [
-      ...source.troubles(),
+    degradations: () => [
+      ...source.degradations(),
       ...(refused === undefined ? [] : [`the list kept before the start is not used: ${refused}`]),
-      ...(trouble === undefined ? [] : [`the snapshot is not kept: ${trouble}`]),
+      ...(degradation === undefined ? [] : [`the snapshot is not kept: ${degradation}`]),
     ],
   }
 })
 
 /** Between steady time, by which we judge, and the wall clock's, which the next process can compare with its own. */
-const moved = (taken: TakenSnapshot, by: number): TakenSnapshot => ({
+const moved = (taken: TimedSnapshot, by: number): TimedSnapshot => ({
   ...taken,
-  takenAt: taken.takenAt + by,
-  heldSince: taken.heldSince + by,
+  readStartedAt: taken.readStartedAt + by,
+  readEndedAt: taken.readEndedAt + by,
 })
 
 /** Whether a time in the file is of the future, so that its age is not known. */
-const isAhead = (now: number, { takenAt, heldSince }: TakenSnapshot): boolean =>
-  Math.max(takenAt, heldSince) > now + clockSlack
+const isAhead = (now: number, { readStartedAt, readEndedAt }: TimedSnapshot): boolean =>
+  Math.max(readStartedAt, readEndedAt) > now + clockSlack
 
 /**
  * A stored snapshot with times that are not in the future. If its age is not known it counts as too old to answer; what
@@ -145,9 +146,9 @@ const isAhead = (now: number, { takenAt, heldSince }: TakenSnapshot): boolean =>
  */
 const agedBy = (
   now: number,
-  taken: TakenSnapshot,
+  taken: TimedSnapshot,
   { freshFor, staleIfError }: Pick<ProxySettings["cache"], "freshFor" | "staleIfError">,
-): TakenSnapshot => {
+): TimedSnapshot => {
   const tooOld = now - Duration.toMillis(freshFor) - Duration.toMillis(staleIfError)
   const latest = isAhead(now, taken) ? tooOld : now
   const { guarded, losses } = taken.snapshot
@@ -161,8 +162,8 @@ const agedBy = (
       })),
       losses: losses.map((one) => ({ ...one, at: Math.min(one.at, now) })),
     },
-    takenAt: Math.min(taken.takenAt, latest),
-    heldSince: Math.min(taken.heldSince, latest),
+    readStartedAt: Math.min(taken.readStartedAt, latest),
+    readEndedAt: Math.min(taken.readEndedAt, latest),
     changedAt: Math.min(taken.changedAt, now),
   }
 }

@@ -11,7 +11,7 @@ import type { ModelSettings } from "@cscs/storage-model"
 import { Effect, Result, Schema } from "effect"
 import { sliceTurns } from "../concurrency/in-slices.ts"
 import type { Chunk } from "../snapshot/entry-table.ts"
-import type { TakenSnapshot } from "../snapshot/snapshot.ts"
+import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 import { mustBeReplaceable, openOwnFile } from "./own-file.ts"
 import {
   chunkText,
@@ -66,7 +66,7 @@ const failed = (path: string) => (cause: unknown) =>
 export const writeSnapshotFile = (
   path: string,
   identity: string,
-  taken: TakenSnapshot,
+  taken: TimedSnapshot,
 ): Effect.Effect<void, SnapshotFileError> =>
   Effect.tryPromise({
     try: async () => {
@@ -87,7 +87,7 @@ export const writeSnapshotFile = (
     catch: failed(path),
   })
 
-const write = async (file: FileHandle, identity: string, taken: TakenSnapshot): Promise<void> => {
+const write = async (file: FileHandle, identity: string, taken: TimedSnapshot): Promise<void> => {
   // A umask can take from the mode above what we need ourselves. (Where Node's permission model is on, it may not be set.)
   if (((await file.stat()).mode & 0o777) !== 0o600) await file.chmod(0o600)
   await pipeline(Readable.from(linesToWrite(identity, taken)), createGzip({ level: 1 }), (packed) =>
@@ -98,7 +98,7 @@ const write = async (file: FileHandle, identity: string, taken: TakenSnapshot): 
   await file.sync()
 }
 
-function* linesToWrite(identity: string, taken: TakenSnapshot): Generator<string, void> {
+function* linesToWrite(identity: string, taken: TimedSnapshot): Generator<string, void> {
   const { chunks } = taken.snapshot.entries
   if (chunks.length > mostChunks) throw new Error(tooLarge("chunks", chunks.length, mostChunks))
   let bytes = 0
@@ -137,7 +137,7 @@ export const readSnapshotFile = (
   path: string,
   identity: string,
   model: ModelSettings,
-): Effect.Effect<TakenSnapshot | undefined, SnapshotFileError | SnapshotFileDamaged> =>
+): Effect.Effect<TimedSnapshot | undefined, SnapshotFileError | SnapshotFileDamaged> =>
   Effect.tryPromise({
     try: async (signal) => {
       const file = await openOwnFile(path)
@@ -160,10 +160,10 @@ const readFrom = async (
   identity: string,
   reader: StoredReader,
   signal: AbortSignal,
-): Promise<TakenSnapshot | undefined> => {
+): Promise<TimedSnapshot | undefined> => {
   const { size } = await file.stat()
   if (size > largestFile) throw new Damage(`it has ${size} bytes, more than any that we write`)
-  let outcome: { readonly taken: TakenSnapshot | undefined } | undefined
+  let outcome: { readonly taken: TimedSnapshot | undefined } | undefined
   try {
     await pipeline(
       file.createReadStream({ autoClose: false, start: 0, end: largestFile }),
@@ -189,7 +189,7 @@ const parsed = async (
   identity: string,
   reader: StoredReader,
   signal: AbortSignal,
-): Promise<TakenSnapshot | undefined> => {
+): Promise<TimedSnapshot | undefined> => {
   const turn = sliceTurns()
   const next = async (): Promise<string> => {
     await turn()
@@ -209,8 +209,8 @@ const parsed = async (
   for (const digest of header.chunks) chunks.push(orDamage(reader.chunk(await next(), digest)))
   // The checksum comes last.
   if (!(await lines.next()).done) throw new Damage("it goes on after its end")
-  const { takenAt, heldSince, changedAt } = header
-  return { snapshot: snapshotFrom(header, chunks), takenAt, heldSince, changedAt }
+  const { readStartedAt, readEndedAt, changedAt } = header
+  return { snapshot: snapshotFrom(header, chunks), readStartedAt, readEndedAt, changedAt }
 }
 
 const orDamage = <A>(result: Result.Result<A, string>): A => {

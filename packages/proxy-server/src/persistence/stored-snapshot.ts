@@ -13,7 +13,7 @@ import { version } from "../config/version.ts"
 import { contentDigest } from "../snapshot/content-digest.ts"
 import { type Chunk, chunkOf, entriesInChunk, entryTable } from "../snapshot/entry-table.ts"
 import { findingFields } from "../snapshot/finding-fields.ts"
-import type { Snapshot, TakenSnapshot } from "../snapshot/snapshot.ts"
+import type { Snapshot, TimedSnapshot } from "../snapshot/snapshot.ts"
 
 /*
  * What a stored snapshot may need at most. What is larger is not stored, for it could not be read back; what is larger and
@@ -69,8 +69,8 @@ const numbersByName = Schema.Array(Schema.Tuple([Schema.String, Count]))
 
 const Header = Schema.fromJsonString(
   Schema.Struct({
-    takenAt: Moment,
-    heldSince: Moment,
+    readStartedAt: Moment,
+    readEndedAt: Moment,
     changedAt: Moment,
     /** Digests of the chunks, in their order. */
     chunks: Schema.Array(Digest).check(Schema.isMaxLength(mostChunks)),
@@ -136,12 +136,12 @@ export const storageIdentity = ({ waldur, model, hpcUserApi }: ProxySettings): s
   contentDigest(JSON.stringify([version, waldur.apiUrl, model, hpcUserApi?.apiUrl ?? null]))
 
 /** The header as text, on one line. A snapshot with made-up GIDs is never stored. */
-export const headerText = ({ snapshot, takenAt, heldSince, changedAt }: TakenSnapshot): string => {
+export const headerText = ({ snapshot, readStartedAt, readEndedAt, changedAt }: TimedSnapshot): string => {
   const { entries, skipped, warnings, counts, guarded, losses, gidFailure, gids, gidsReadAt } = snapshot
   const { invisibleOfferings, invisiblePaths, offeringWarnings } = snapshot
   return JSON.stringify({
-    takenAt,
-    heldSince,
+    readStartedAt,
+    readEndedAt,
     changedAt,
     chunks: entries.chunks.map(({ digest }) => digest),
     skipped,
@@ -255,10 +255,10 @@ export const snapshotFrom = (header: StoredHeader, chunks: ReadonlyArray<Chunk>)
 })
 
 /** A digest of all that a snapshot says, not only of its entries. The same in every process that has it. */
-export const storedDigest = ({ snapshot }: Pick<TakenSnapshot, "snapshot">): string => {
+export const storedDigest = ({ snapshot }: Pick<TimedSnapshot, "snapshot">): string => {
   let digest = digests.get(snapshot)
   if (digest === undefined) {
-    const text = headerText({ snapshot, takenAt: 0, heldSince: 0, changedAt: 0 })
+    const text = headerText({ snapshot, readStartedAt: 0, readEndedAt: 0, changedAt: 0 })
     digest = createHash("sha256").update(text).digest("base64url")
     digests.set(snapshot, digest)
   }

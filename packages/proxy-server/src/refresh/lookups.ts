@@ -24,7 +24,7 @@ export const readLists = ({ customers }: Lookups): ReadonlyMap<string, CustomerL
   new Map([...customers].flatMap(([offering, list]) => (list === undefined ? [] : [[offering, list]])))
 
 /** Looks up for one refresh: nothing twice, and everything beside whatever else runs. */
-export interface LookupDesk {
+export interface LookupSession {
   /** Begins to look up what is new, and returns: for a reader that has seen a part of the resources. */
   readonly ahead: (needed: Needed) => Effect.Effect<void>
   /** All that is needed and no more, once it is there. */
@@ -34,7 +34,7 @@ export interface LookupDesk {
 /**
  * @param there what need not be looked up
  */
-export const lookupDesk = Effect.fnUntraced(function* (there: Lookups | undefined) {
+export const lookupSession = Effect.fnUntraced(function* (there: Lookups | undefined) {
   const projectGids = yield* ProjectGids
   const waldur = yield* WaldurClient
   // Begun and noted in one go: whoever completes must not find a question without its fiber.
@@ -70,7 +70,7 @@ export const lookupDesk = Effect.fnUntraced(function* (there: Lookups | undefine
     questions.push(begin(question))
   }
 
-  const desk: LookupDesk = {
+  const desk: LookupSession = {
     ahead: ({ offerings, projects }) =>
       Effect.sync(() => {
         readLists(offerings)

@@ -76,7 +76,7 @@ export interface Judged {
   readonly previous: Snapshot | undefined
   readonly previousReadAt: number
   /** When the read of the tree began. All times in steady milliseconds. */
-  readonly takenAt: number
+  readonly readStartedAt: number
   /** How long entries stay, and for how long losses add up, in milliseconds; 0: nothing is guarded. */
   readonly emptyGuard: number
 }
@@ -116,10 +116,10 @@ export function* judgeLosses(
 
     const guard = previous.guarded.find((one) => one.offeringSlug === offeringSlug)
     // A time of the future is of a clock that was set back since: it counts as now, lest the guard never end.
-    const since = Math.min(guard?.since ?? judged.takenAt, judged.takenAt)
+    const since = Math.min(guard?.since ?? judged.readStartedAt, judged.readStartedAt)
     const lostEarlier = previous.losses
       .filter((loss) => loss.offeringSlug === offeringSlug && loss.at > since - emptyGuard)
-      .map((loss) => ({ ...loss, at: Math.min(loss.at, judged.takenAt) }))
+      .map((loss) => ({ ...loss, at: Math.min(loss.at, judged.readStartedAt) }))
     const { lost, stillLost } = compareEntries(before, after, lostEarlier)
 
     // By resource: one that moved is lost where it was, and live elsewhere is no gain that makes up for it.
@@ -132,8 +132,8 @@ export function* judgeLosses(
       removing,
     }
     if (!isOddLoss(fate))
-      losses.push(...stillLost, ...lost.map((loss) => ({ ...loss, offeringSlug, at: judged.takenAt })))
-    else if (judged.takenAt - since < emptyGuard) {
+      losses.push(...stillLost, ...lost.map((loss) => ({ ...loss, offeringSlug, at: judged.readStartedAt })))
+    else if (judged.readStartedAt - since < emptyGuard) {
       losses.push(...lostEarlier)
       guarded.push({
         offeringSlug,

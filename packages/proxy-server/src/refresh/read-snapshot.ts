@@ -3,10 +3,10 @@ import { type OfferingSummary, type ResourceRead, WaldurClient, type WaldurError
 import { Clock, Duration, Effect, Option, type Scope } from "effect"
 import { Settings } from "../config/settings.ts"
 import { logEvent } from "../observability/log-events.ts"
-import type { Snapshot, TakenSnapshot } from "../snapshot/snapshot.ts"
+import type { Snapshot, TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 import { buildSnapshot, type DecodedRows, decodeRows, type OwnOfferings } from "./build-snapshot.ts"
-import { type LookupDesk, type Lookups, lookupDesk, type Needed, sameLookups, stillGood } from "./lookups.ts"
+import { type LookupSession, type Lookups, lookupSession, type Needed, sameLookups, stillGood } from "./lookups.ts"
 import { ProjectGids } from "./project-gids.ts"
 import { GidsUnavailable, OfferingsInvisible, type RefreshError } from "./refresh-errors.ts"
 import { counted } from "./refresh-metrics.ts"
@@ -15,15 +15,15 @@ import { counted } from "./refresh-metrics.ts"
 export type Origin = "all" | "changes" | "replica" | "file"
 
 /** What a refresh gave, and what the next one starts from. */
-export interface Reading {
-  readonly taken: TakenSnapshot
+export interface ReadResult {
+  readonly taken: TimedSnapshot
   readonly origin: Origin
   /** `undefined` where the snapshot was read by another process: the next read is then of all. */
-  readonly basis: Basis | undefined
+  readonly basis: DeltaBasis | undefined
 }
 
 /** What reads of changes go on from. */
-export interface Basis {
+export interface DeltaBasis {
   readonly resources: ResourceRead
   /** When the last full read began, in steady milliseconds. */
   readonly fullReadAt: number
@@ -42,21 +42,21 @@ type Services = WaldurClient | ProjectGids | Settings
  *   resource is concerned that was served, so that a new project does not stop the others
  */
 export const readSnapshot = Effect.fn("readSnapshot")(function* (
-  last: Reading | undefined,
-): Effect.fn.Return<Reading, RefreshError, Services | Scope.Scope> {
+  last: ReadResult | undefined,
+): Effect.fn.Return<ReadResult, RefreshError, Services | Scope.Scope> {
   const { cache } = yield* Settings
-  const takenAt = yield* steadyMillis
+  const readStartedAt = yield* steadyMillis
   const isFullDue =
     last?.basis === undefined ||
-    takenAt - last.basis.fullReadAt >= Duration.toMillis(cache.fullRefreshEvery) ||
-    last.taken.snapshot.guarded.some(({ since }) => takenAt - since >= Duration.toMillis(cache.emptyGuard))
-  const changed = isFullDue ? undefined : yield* counted("changes")(readChanges(last, last.basis, takenAt))
-  return changed ?? (yield* counted("all")(readAll(last, takenAt)))
+    readStartedAt - last.basis.fullReadAt >= Duration.toMillis(cache.fullRefreshEvery) ||
+    last.taken.snapshot.guarded.some(({ since }) => readStartedAt - since >= Duration.toMillis(cache.emptyGuard))
+  const changed = isFullDue ? undefined : yield* counted("changes")(readChanges(last, last.basis, readStartedAt))
+  return changed ?? (yield* counted("all")(readAll(last, readStartedAt)))
 }, Effect.scoped)
 
 /** All of Waldur. */
-const readAll = Effect.fnUntraced(function* (last: Reading | undefined, takenAt: number) {
-  return yield* finish(yield* upstreamsRead(last, takenAt))
+const readAll = Effect.fnUntraced(function* (last: ReadResult | undefined, readStartedAt: number) {
+  return yield* finish(yield* upstreamsRead(last, readStartedAt))
 })
 
 /**
@@ -68,11 +68,11 @@ export const firstRead = Effect.gen(function* () {
 })
 
 /** Reads all of Waldur; customers and GIDs are looked up while pages still arrive. */
-const upstreamsRead = Effect.fnUntraced(function* (last: Reading | undefined, takenAt: number) {
+const upstreamsRead = Effect.fnUntraced(function* (last: ReadResult | undefined, readStartedAt: number) {
   const { model } = yield* Settings
   const waldur = yield* WaldurClient
   const { prepare } = yield* ProjectGids
-  const desk = yield* lookupDesk(undefined)
+  const desk = yield* lookupSession(undefined)
   if (last === undefined) yield* Effect.forkScoped(prepare)
   const query = yield* resourceQuery
   const known = last?.basis?.offerings
@@ -94,7 +94,7 @@ const upstreamsRead = Effect.fnUntraced(function* (last: Reading | undefined, ta
     { concurrency: known === undefined ? 1 : "unbounded" },
   )
   const rows = yield* decodeRows(resources.rows, model, offerings.own)
-  return { takenAt, fullReadAt: takenAt, resources, rows, offerings, desk, last }
+  return { readStartedAt, fullReadAt: readStartedAt, resources, rows, offerings, desk, last }
 })
 
 /**
@@ -124,7 +124,7 @@ const hasNoKey = (value: unknown): boolean => {
 }
 
 /** What changed since the last reading; `undefined` where only a full read can tell. */
-const readChanges = Effect.fnUntraced(function* (last: Reading, basis: Basis, takenAt: number) {
+const readChanges = Effect.fnUntraced(function* (last: ReadResult, basis: DeltaBasis, readStartedAt: number) {
   const { model } = yield* Settings
   const { snapshot } = last.taken
   const waldur = yield* WaldurClient
@@ -140,29 +140,29 @@ const readChanges = Effect.fnUntraced(function* (last: Reading, basis: Basis, ta
   const offerings = changed.decoded.resources.some((resource) => isForeign(resource, basis.offerings.own))
     ? yield* readOfferings(basis.offerings)
     : basis.offerings
-  const desk = yield* lookupDesk(stillGood(basis.lookups, changed.decoded.resources))
+  const desk = yield* lookupSession(stillGood(basis.lookups, changed.decoded.resources))
   if (changedRows.length === 0) {
     const lookups = yield* desk.complete(basis.needed)
     if (sameLookups(lookups, basis.lookups)) {
-      return yield* reading(snapshot, takenAt, { ...basis, resources }, last)
+      return yield* reading(snapshot, readStartedAt, { ...basis, resources }, last)
     }
   }
   const rows = yield* decodeRows(resources.rows, model, offerings.own)
-  return yield* finish({ takenAt, fullReadAt: basis.fullReadAt, resources, rows, offerings, desk, last })
+  return yield* finish({ readStartedAt, fullReadAt: basis.fullReadAt, resources, rows, offerings, desk, last })
 })
 
 /** All that was read for a tree. */
 interface Found {
-  readonly takenAt: number
+  readonly readStartedAt: number
   readonly fullReadAt: number
   readonly resources: ResourceRead
   readonly rows: DecodedRows
   readonly offerings: ConfiguredOfferings
-  readonly desk: LookupDesk
-  readonly last: Reading | undefined
+  readonly desk: LookupSession
+  readonly last: ReadResult | undefined
 }
 
-const treeOf = Effect.fnUntraced(function* ({ takenAt, rows, offerings, desk, last, resources }: Found) {
+const treeOf = Effect.fnUntraced(function* ({ readStartedAt, rows, offerings, desk, last, resources }: Found) {
   const { model, cache } = yield* Settings
   const lookups = yield* desk.complete(rows.needed)
   const snapshot = yield* buildSnapshot({
@@ -173,16 +173,16 @@ const treeOf = Effect.fnUntraced(function* ({ takenAt, rows, offerings, desk, la
     invisibleOfferings: offerings.invisible,
     offeringWarnings: offerings.warnings,
     previous: last?.taken.snapshot,
-    previousReadAt: last?.taken.takenAt ?? takenAt,
-    takenAt,
+    previousReadAt: last?.taken.readStartedAt ?? readStartedAt,
+    readStartedAt,
     emptyGuard: Duration.toMillis(cache.emptyGuard),
   })
   return { snapshot, lookups, offerings, resources }
 })
 
-const finish = Effect.fnUntraced(function* (found: Found): Effect.fn.Return<Reading, RefreshError, Settings> {
+const finish = Effect.fnUntraced(function* (found: Found): Effect.fn.Return<ReadResult, RefreshError, Settings> {
   const { model } = yield* Settings
-  const { takenAt, fullReadAt, resources, rows, offerings, last } = found
+  const { readStartedAt, fullReadAt, resources, rows, offerings, last } = found
   const { snapshot, lookups } = yield* treeOf(found)
   // That none is seen is a failure, not an empty list, save while the last good entries stay anyway.
   if (offerings.invisible.length === model.storageSystems.length && snapshot.guarded.length === 0) {
@@ -195,7 +195,12 @@ const finish = Effect.fnUntraced(function* (found: Found): Effect.fn.Return<Read
     const detail = lookups.gids.failure ?? lost[0]?.reason ?? ""
     return yield* new GidsUnavailable({ resources: lost.length, detail })
   }
-  return yield* reading(snapshot, takenAt, { resources, fullReadAt, offerings, needed: rows.needed, lookups }, last)
+  return yield* reading(
+    snapshot,
+    readStartedAt,
+    { resources, fullReadAt, offerings, needed: rows.needed, lookups },
+    last,
+  )
 })
 
 /** Whether a resource has a configured slug, but is of an offering that is not one of ours. */
@@ -203,12 +208,12 @@ const isForeign = ({ offering_slug, offering_uuid }: WaldurResource, own: OwnOff
   own.get(offering_slug)?.has(offering_uuid) === false
 
 /** A snapshot that is whole now. */
-const reading = (snapshot: Snapshot, takenAt: number, basis: Basis, last: Reading | undefined) =>
-  Effect.map(Effect.all([steadyMillis, Clock.currentTimeMillis]), ([heldSince, wallTime]): Reading => {
+const reading = (snapshot: Snapshot, readStartedAt: number, basis: DeltaBasis, last: ReadResult | undefined) =>
+  Effect.map(Effect.all([steadyMillis, Clock.currentTimeMillis]), ([readEndedAt, wallTime]): ReadResult => {
     const isSame = last?.taken.snapshot.entries.id === snapshot.entries.id
     return {
-      taken: { snapshot, takenAt, heldSince, changedAt: isSame ? last.taken.changedAt : wallTime },
-      origin: basis.fullReadAt === takenAt ? "all" : "changes",
+      taken: { snapshot, readStartedAt, readEndedAt, changedAt: isSame ? last.taken.changedAt : wallTime },
+      origin: basis.fullReadAt === readStartedAt ? "all" : "changes",
       basis,
     }
   })

@@ -2,9 +2,9 @@ import type { Finding } from "@cscs/storage-model"
 import { type Cause, Effect } from "effect"
 import { type LogEvent, logEvent } from "../observability/log-events.ts"
 import { maskFound } from "../observability/mask-secrets.ts"
-import { invisibleOffering, oldestReadAt, type Snapshot, type TakenSnapshot } from "../snapshot/snapshot.ts"
+import { invisibleOffering, oldestReadAt, type Snapshot, type TimedSnapshot } from "../snapshot/snapshot.ts"
 import { guardedInWords } from "./loss-guard.ts"
-import type { Reading } from "./read-snapshot.ts"
+import type { ReadResult } from "./read-snapshot.ts"
 import type { RefreshError } from "./refresh-errors.ts"
 import { oldestCalls, slowAfter } from "./slow-calls.ts"
 
@@ -15,13 +15,13 @@ import { oldestCalls, slowAfter } from "./slow-calls.ts"
  * @param at when the refresh ended, in steady milliseconds
  */
 export const logReading = Effect.fnUntraced(function* (
-  { taken: { snapshot, takenAt }, origin }: Reading,
+  { taken: { snapshot, readStartedAt }, origin }: ReadResult,
   last: Snapshot | undefined,
   at: number,
 ) {
   const { entries, skipped, warnings } = snapshot
-  const isNews = origin === "all" || entries.id !== last?.entries.id
-  yield* (isNews ? Effect.logInfo : Effect.logDebug)("Snapshot taken").pipe(
+  const isFirst = origin === "all" || entries.id !== last?.entries.id
+  yield* (isFirst ? Effect.logInfo : Effect.logDebug)("Snapshot taken").pipe(
     logEvent("snapshot-taken"),
     Effect.annotateLogs({
       id: entries.id,
@@ -30,7 +30,7 @@ export const logReading = Effect.fnUntraced(function* (
       skipped: skipped.length,
       warnings: warnings.length,
       mocked_gids: snapshot.mockedGids,
-      milliseconds: at - takenAt,
+      milliseconds: at - readStartedAt,
     }),
   )
   if (snapshot === last) return
@@ -76,7 +76,7 @@ export const logRefreshDeath = (cause: Cause.Cause<unknown>, isKnown: boolean) =
   (isKnown ? Effect.logDebug : Effect.logError)("Refresh ended unexpectedly", cause).pipe(logEvent("refresh-crashed"))
 
 /** Says that a refresh failed, and whether the last good snapshot still answers. */
-export const logRefreshFailure = (error: RefreshError, last: TakenSnapshot | undefined, at: number) =>
+export const logRefreshFailure = (error: RefreshError, last: TimedSnapshot | undefined, at: number) =>
   Effect.logError("Refresh failed").pipe(
     logEvent("refresh-failed"),
     Effect.annotateLogs({
@@ -87,7 +87,7 @@ export const logRefreshFailure = (error: RefreshError, last: TakenSnapshot | und
   )
 
 /** Says that a refresh runs for longer than it should, and what it may wait for. */
-export const logSlowRefresh = (last: TakenSnapshot | undefined, at: number) =>
+export const logSlowRefresh = (last: TimedSnapshot | undefined, at: number) =>
   Effect.flatMap(oldestCalls, (lengths) => {
     const running = [...lengths].filter(([, length]) => length > 0)
     const waited = running.map(([upstream, length]) => `${upstream} for ${Math.round(length / 1000)} s`)
@@ -101,7 +101,7 @@ export const logSlowRefresh = (last: TakenSnapshot | undefined, at: number) =>
     )
   })
 
-const lastGood = (last: TakenSnapshot | undefined, at: number): string =>
+const lastGood = (last: TimedSnapshot | undefined, at: number): string =>
   last === undefined ? "none" : `${Math.round((at - oldestReadAt(last)) / 1000)} s old`
 
 const logNew = (

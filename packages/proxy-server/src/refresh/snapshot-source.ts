@@ -1,29 +1,29 @@
 import type { WaldurClient } from "@cscs/waldur-client"
 import { Context, Duration, Effect } from "effect"
 import type { Settings } from "../config/settings.ts"
-import type { TakenSnapshot } from "../snapshot/snapshot.ts"
+import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 import type { ProjectGids } from "./project-gids.ts"
-import { type Reading, readSnapshot } from "./read-snapshot.ts"
+import { type ReadResult, readSnapshot } from "./read-snapshot.ts"
 import { type RefreshError, RefreshTimedOut } from "./refresh-errors.ts"
 
 /** Where snapshots come from: the upstreams; and where so configured other replicas, and at the start our own file. */
 export interface Source {
   /** What an earlier process or another replica left: nothing newer is known yet. */
-  readonly earlier: Effect.Effect<Reading | undefined>
+  readonly earlier: Effect.Effect<ReadResult | undefined>
   /**
    * A snapshot that is newer than the last one.
    *
    * @param mustBeNew whether the read that gives it must begin after the call
    */
-  readonly renew: (last: Reading | undefined, mustBeNew: boolean) => Effect.Effect<Reading, RefreshError>
+  readonly renew: (last: ReadResult | undefined, mustBeNew: boolean) => Effect.Effect<ReadResult, RefreshError>
   /** Ends when another replica waits for a read that this one would do. */
   readonly wanted: Effect.Effect<void>
   /** A snapshot that another replica has, by the id of its entries. */
-  readonly byId: (id: string) => Effect.Effect<TakenSnapshot | undefined>
+  readonly byId: (id: string) => Effect.Effect<TimedSnapshot | undefined>
   /** Whether this process reads the upstreams itself. */
   readonly isLeading: () => boolean
   /** What does not work of keeping and sharing, in words. */
-  readonly troubles: () => ReadonlyArray<string>
+  readonly degradations: () => ReadonlyArray<string>
 }
 
 /** Where `Snapshots` has its snapshots from. */
@@ -52,6 +52,6 @@ export const upstreamSource = Effect.map(
       ),
     wanted: Effect.never,
     byId: () => Effect.succeed(undefined),
-    troubles: () => [],
+    degradations: () => [],
   }),
 )

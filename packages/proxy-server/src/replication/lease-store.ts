@@ -27,8 +27,8 @@ const ReadOutcome = Schema.Struct({
     Schema.Struct({
       /** `storedDigest`. */
       digest: Digest,
-      takenAt: Moment,
-      heldSince: Moment,
+      readStartedAt: Moment,
+      readEndedAt: Moment,
       changedAt: Moment,
     }),
   ),
@@ -195,8 +195,8 @@ const wholeNumber = (text: string | null | undefined): number => (/^[0-9]{1,16}$
  */
 const convertTimes = (outcome: ReadOutcome, at: number, writtenAt: number): ReadOutcome => {
   if (outcome.snapshot === null) return outcome
-  const { takenAt, heldSince } = outcome.snapshot
-  if (takenAt > at || heldSince > at) return { ...outcome, snapshot: null }
-  const times = { takenAt: writtenAt - (at - takenAt), heldSince: writtenAt - (at - heldSince) }
+  const { readStartedAt, readEndedAt } = outcome.snapshot
+  if (readStartedAt > at || readEndedAt > at) return { ...outcome, snapshot: null }
+  const times = { readStartedAt: writtenAt - (at - readStartedAt), readEndedAt: writtenAt - (at - readEndedAt) }
   return { ...outcome, snapshot: { ...outcome.snapshot, ...times } }
 }

@@ -40,7 +40,7 @@ export interface RedisConnection {
     values: ReadonlyArray<string>,
   ) => Reply<ReadonlyArray<string | null>>
   /** What ails it, in words; `undefined` where nothing does. */
-  readonly trouble: () => string | undefined
+  readonly degradation: () => string | undefined
 }
 
 /** For a call, and for the first connection: whoever waits longer had better read the upstreams himself. */
@@ -71,14 +71,14 @@ const texts = Schema.decodeUnknownEffect(Schema.Array(Schema.NullOr(Schema.Strin
 export const redisConnection = Effect.fnUntraced(function* (
   url: Secret,
 ): Effect.fn.Return<RedisConnection, never, Scope.Scope> {
-  let trouble: string | undefined
+  let degradation: string | undefined
   let since = 0
   const withoutPassword = (text: string) => passwordMask(secretNow(url))(text)
   const failing = Effect.fnUntraced(function* (cause: unknown) {
     const detail = withoutPassword(cause instanceof Error ? cause.message || cause.name : String(cause))
-    const isNews = trouble === undefined
-    trouble = detail
-    if (isNews) {
+    const isFirst = degradation === undefined
+    degradation = detail
+    if (isFirst) {
       since = yield* Clock.currentTimeMillis
       yield* Metric.update(up, 0)
       yield* Effect.logError("The shared cache fails; this replica reads the upstreams itself").pipe(
@@ -89,8 +89,8 @@ export const redisConnection = Effect.fnUntraced(function* (
     return yield* new SharedCacheUnavailable({ detail })
   })
   const working = Effect.suspend(() => {
-    if (trouble === undefined) return Effect.void
-    trouble = undefined
+    if (degradation === undefined) return Effect.void
+    degradation = undefined
     return Effect.andThen(
       Metric.update(up, 1),
       Effect.logInfo("The shared cache works again").pipe(logEvent("shared-cache-available")),
@@ -147,8 +147,10 @@ export const redisConnection = Effect.fnUntraced(function* (
   yield* Effect.ignore(call(() => connecting))
 
   return {
-    trouble: () =>
-      trouble === undefined ? undefined : `the shared cache fails since ${new Date(since).toISOString()}: ${trouble}`,
+    degradation: () =>
+      degradation === undefined
+        ? undefined
+        : `the shared cache fails since ${new Date(since).toISOString()}: ${degradation}`,
     getAll: (keys, { each, inAll }) =>
       keys.length === 0
         ? Effect.succeed([])

@@ -7,11 +7,11 @@ import { Settings } from "../config/settings.ts"
 import { logEvent } from "../observability/log-events.ts"
 import { storageIdentity } from "../persistence/stored-snapshot.ts"
 import { ProjectGids } from "../refresh/project-gids.ts"
-import type { Reading } from "../refresh/read-snapshot.ts"
+import type { ReadResult } from "../refresh/read-snapshot.ts"
 import type { RefreshError } from "../refresh/refresh-errors.ts"
 import { counted } from "../refresh/refresh-metrics.ts"
 import type { Source } from "../refresh/snapshot-source.ts"
-import type { TakenSnapshot } from "../snapshot/snapshot.ts"
+import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 import { makeLeaseStore, type NamedSnapshot } from "./lease-store.ts"
 import { redisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
@@ -57,24 +57,24 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
   /** The outcome at which waiting for the leader ended, while there is no newer one. */
   let stuckAt: { readonly number: number | undefined } | undefined
   /** The last published snapshot, from this replica or another. */
-  let known: { readonly number: number; readonly named: NamedSnapshot; readonly taken: TakenSnapshot } | undefined
+  let known: { readonly number: number; readonly named: NamedSnapshot; readonly taken: TimedSnapshot } | undefined
 
   /** Takes a published snapshot; loads it unless it is here already. */
   const take = Effect.fnUntraced(function* (number: number, named: NamedSnapshot) {
-    const { digest, takenAt, heldSince, changedAt } = named
+    const { digest, readStartedAt, readEndedAt, changedAt } = named
     sharedFailures = 0
     const snapshot = known?.named.digest === digest ? known.taken.snapshot : yield* store.load(digest, known?.taken)
-    const taken = { snapshot, takenAt, heldSince, changedAt }
+    const taken = { snapshot, readStartedAt, readEndedAt, changedAt }
     known = { number, named, taken }
-    yield* remember(snapshot.gids, snapshot.gidsReadAt ?? takenAt)
-    return { taken, origin: "replica", basis: undefined } satisfies Reading
+    yield* remember(snapshot.gids, snapshot.gidsReadAt ?? readStartedAt)
+    return { taken, origin: "replica", basis: undefined } satisfies ReadResult
   })
 
   /** The newest known list: the published one if it is newer than our own. */
-  const newest = Effect.fnUntraced(function* (last: Reading | undefined) {
+  const newest = Effect.fnUntraced(function* (last: ReadResult | undefined) {
     const { outcome } = yield* leaseStore.read
     if (!outcome?.snapshot || outcome.number === known?.number) return last
-    if (outcome.snapshot.takenAt <= (last?.taken.takenAt ?? 0)) return last
+    if (outcome.snapshot.readStartedAt <= (last?.taken.readStartedAt ?? 0)) return last
     return yield* Effect.orElseSucceed(take(outcome.number, outcome.snapshot), () => last)
   })
 
@@ -85,7 +85,7 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
   })
 
   /** Reads the upstreams and publishes the outcome; `undefined` if the lease is lost. */
-  const lead = Effect.fnUntraced(function* (last: Reading | undefined) {
+  const lead = Effect.fnUntraced(function* (last: ReadResult | undefined) {
     const number = yield* leaseStore.begin
     if (number === undefined) return undefined
     const exit = yield* Effect.exit(upstreams.renew(last, true))
@@ -96,10 +96,10 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
     return yield* exit
   })
 
-  const publishSnapshot = Effect.fnUntraced(function* (number: number, taken: TakenSnapshot) {
+  const publishSnapshot = Effect.fnUntraced(function* (number: number, taken: TimedSnapshot) {
     failures = 0
-    const { takenAt, heldSince, changedAt } = taken
-    const named = { digest: yield* store.save(taken), takenAt, heldSince, changedAt }
+    const { readStartedAt, readEndedAt, changedAt } = taken
+    const named = { digest: yield* store.save(taken), readStartedAt, readEndedAt, changedAt }
     known = { number, named, taken }
     yield* leaseStore.publish({ number, failure: null, snapshot: named })
   })
@@ -136,7 +136,7 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
       if (failure !== null && outcomeAge < failureCountsFor) return yield* sharedFailure(failure)
       const now = yield* steadyMillis
       const isNewer = failure === null && number !== known?.number
-      if (isNewer && snapshot !== null && now - snapshot.heldSince < freshFor) return yield* take(number, snapshot)
+      if (isNewer && snapshot !== null && now - snapshot.readEndedAt < freshFor) return yield* take(number, snapshot)
     }
     // A read that runs already is enough, unless it must begin after now.
     const above = mustBeNew ? Math.max(begun, number) : number
@@ -166,7 +166,7 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
         }),
     })
 
-  const renewed = Effect.fnUntraced(function* (last: Reading | undefined, mustBeNew: boolean) {
+  const renewed = Effect.fnUntraced(function* (last: ReadResult | undefined, mustBeNew: boolean) {
     for (let turn = 0; turn < mostTurns; turn += 1) {
       const role = yield* leaseStore.acquireLease
       isLeading = role !== undefined
@@ -199,15 +199,15 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
     }),
     byId: (id) => Effect.orElseSucceed(store.byId(id, known?.taken), () => undefined),
     // Without a known leader, a replica reads the upstreams itself.
-    isLeading: () => isLeading || stuckAt !== undefined || redis.trouble() !== undefined,
-    troubles: () => {
+    isLeading: () => isLeading || stuckAt !== undefined || redis.degradation() !== undefined,
+    degradations: () => {
       const refusal = store.refusal()
       return [
-        ...upstreams.troubles(),
-        redis.trouble(),
+        ...upstreams.degradations(),
+        redis.degradation(),
         refusal && `what the shared cache holds is refused: ${refusal}`,
         stuckAt && "another replica holds the lease in the shared cache and reads nothing",
-      ].filter((trouble) => trouble !== undefined)
+      ].filter((degradation) => degradation !== undefined)
     },
   }
 })

@@ -16,7 +16,7 @@ import {
   storedReader,
 } from "../persistence/stored-snapshot.ts"
 import type { Chunk } from "../snapshot/entry-table.ts"
-import type { Snapshot, TakenSnapshot } from "../snapshot/snapshot.ts"
+import type { Snapshot, TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 import { type RedisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
 
@@ -37,15 +37,15 @@ const within: Duration.Input = "30 seconds"
  */
 export interface SharedStore {
   /** Stores a snapshot; gives its `storedDigest`. */
-  readonly save: (taken: TakenSnapshot) => Effect.Effect<string, SharedCacheUnavailable>
+  readonly save: (taken: TimedSnapshot) => Effect.Effect<string, SharedCacheUnavailable>
   /**
    * The snapshot with this `storedDigest`.
    *
    * @param near one that shares most of its chunks
    */
-  readonly load: (digest: string, near: TakenSnapshot | undefined) => Effect.Effect<Snapshot, SharedCacheUnavailable>
+  readonly load: (digest: string, near: TimedSnapshot | undefined) => Effect.Effect<Snapshot, SharedCacheUnavailable>
   /** A snapshot with this id of its entries, and the times that it was stored with. */
-  readonly byId: (id: string, near: TakenSnapshot | undefined) => Effect.Effect<TakenSnapshot, SharedCacheUnavailable>
+  readonly byId: (id: string, near: TimedSnapshot | undefined) => Effect.Effect<TimedSnapshot, SharedCacheUnavailable>
   /** Why what was stored was refused, in words; `undefined` once something was stored or loaded well. */
   readonly refusal: () => string | undefined
 }
@@ -136,7 +136,7 @@ export const makeSharedStore = (
     return Effect.andThen(said, removed(digest, chunks))
   }
 
-  const load = Effect.fnUntraced(function* (digest: string, near: TakenSnapshot | undefined) {
+  const load = Effect.fnUntraced(function* (digest: string, near: TimedSnapshot | undefined) {
     if (!isDigest(digest)) return yield* incomplete
     const [packed] = yield* redis.getAll([keyOfHeader(digest)], { each: longestHeader, inAll: longestHeader })
     if (packed === undefined) return yield* removed(digest)
@@ -149,8 +149,8 @@ export const makeSharedStore = (
     if (problem !== undefined) return yield* refused(problem, digest, lost.slice(0, mostRemoved))
     if (lost.length > 0) return yield* removed(digest, lost.slice(0, mostRemoved))
     const whole = chunks.filter((chunk) => chunk !== undefined)
-    const { takenAt, heldSince, changedAt } = header.success
-    const taken = { snapshot: snapshotFrom(header.success, whole), takenAt, heldSince, changedAt }
+    const { readStartedAt, readEndedAt, changedAt } = header.success
+    const taken = { snapshot: snapshotFrom(header.success, whole), readStartedAt, readEndedAt, changedAt }
     if (storedDigest(taken) !== digest) return yield* refused("a header is not the one that was stored", digest)
     refusal = undefined
     return taken
@@ -158,7 +158,7 @@ export const makeSharedStore = (
 
   return {
     refusal: () => refusal,
-    save: Effect.fnUntraced(function* (taken: TakenSnapshot) {
+    save: Effect.fnUntraced(function* (taken: TimedSnapshot) {
       const now = yield* steadyMillis
       const digest = storedDigest(taken)
       const { entries } = taken.snapshot

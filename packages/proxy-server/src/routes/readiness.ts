@@ -8,7 +8,7 @@ import { guardedInWords } from "../refresh/loss-guard.ts"
 import { ProjectGids } from "../refresh/project-gids.ts"
 import { upstreamOf } from "../refresh/refresh-errors.ts"
 import { slowCalls } from "../refresh/slow-calls.ts"
-import { type Held, Snapshots } from "../serving/snapshots.ts"
+import { type SnapshotState, Snapshots } from "../serving/snapshots.ts"
 import { invisibleOffering, oldestReadAt } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 
@@ -47,11 +47,11 @@ export const ReadinessReport = Schema.Struct({
  */
 export const readinessReport = Effect.gen(function* () {
   const settings = yield* Settings
-  const { held } = yield* Snapshots
+  const snapshots = yield* Snapshots
   const { isStopping } = yield* Lifecycle
   const { issuerHealth, refusedInARow } = yield* Authentication
   const { cacheStats } = yield* ProjectGids
-  const state = held()
+  const state = snapshots.state()
   const now = yield* steadyMillis
   const slow = yield* slowCalls
   const wallClock = yield* Clock.currentTimeMillis
@@ -98,7 +98,7 @@ const issuerReport = (health: IssuerHealth): UpstreamReport => {
   return { status: "failing", detail, since: new Date(since).toISOString() }
 }
 
-const reportOf = (upstream: "waldur" | "hpc-user-api", { current, origin, failure }: Held): UpstreamReport => {
+const reportOf = (upstream: "waldur" | "hpc-user-api", { current, origin, failure }: SnapshotState): UpstreamReport => {
   if (failure !== undefined && upstreamOf(failure.error) === upstream) {
     return { status: "failing", detail: failure.error.message, since: new Date(failure.since).toISOString() }
   }
@@ -132,10 +132,10 @@ const conflicts = {
 } as const satisfies Partial<Record<WarningCode, string>>
 
 const warningsOf = (
-  { current, origin, failure, slowSince, isOverdue, troubles }: Held,
+  { current, origin, failure, slowSince, isOverdue, degradations }: SnapshotState,
   now: number,
 ): ReadonlyArray<string> => {
-  const warnings: Array<string> = [...troubles]
+  const warnings: Array<string> = [...degradations]
   if (failure !== undefined) {
     const since = new Date(failure.since).toISOString()
     warnings.push(`no refresh has succeeded since ${since}: ${failure.error.message}`)

@@ -9,7 +9,7 @@ import { dataHeaders } from "../http/http-headers.ts"
 import { requireToken } from "../http/require-token.ts"
 import type { EffectRunner } from "../http/run-effect.ts"
 import { Snapshots } from "../serving/snapshots.ts"
-import type { TakenSnapshot } from "../snapshot/snapshot.ts"
+import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyNow } from "../snapshot/steady-clock.ts"
 import { acceptedCoding } from "./content-coding.ts"
 import { debugAnswer } from "./debug-answer.ts"
@@ -47,9 +47,9 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
     max: knownQueries,
   })
   const debugReads = makeSharedCalls(debugReadsAtOnce, debugPatience)
-  const keyIn = ({ snapshot }: TakenSnapshot, key: string) => `${snapshot.entries.id} ${key}`
+  const keyIn = ({ snapshot }: TimedSnapshot, key: string) => `${snapshot.entries.id} ${key}`
 
-  const answerFrom = (c: Context, taken: TakenSnapshot, query: StorageQuery): Response | Promise<Response> => {
+  const answerFrom = (c: Context, taken: TimedSnapshot, query: StorageQuery): Response | Promise<Response> => {
     const now = steadyNow(clock)
     if (wantsLines(c)) return linesResponse(c, storageLines(taken.snapshot, query, settings), taken, now)
     const decodedKey = decodedKeyOf(query)
@@ -70,7 +70,7 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
       : pageResponse(c, page, taken, now)
   }
 
-  const answerFor = (c: Context, found: Effect.Effect<TakenSnapshot, RequestError>, query: StorageQuery) =>
+  const answerFor = (c: Context, found: Effect.Effect<TimedSnapshot, RequestError>, query: StorageQuery) =>
     run.response(
       c,
       Effect.flatMap(found, (taken) => Effect.promise(async () => answerFrom(c, taken, query))),
@@ -125,7 +125,7 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
       if (query.snapshot !== undefined) {
         const { snapshot } = query
         const walked = Effect.filterOrFail(
-          snapshotId.test(snapshot) ? snapshots.walkable(snapshot) : Effect.undefined,
+          snapshotId.test(snapshot) ? snapshots.retained(snapshot) : Effect.undefined,
           (taken) => taken !== undefined,
           () => new SnapshotGone({ startAgainAt: firstPageOf(query) }),
         )

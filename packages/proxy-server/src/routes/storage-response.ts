@@ -1,5 +1,5 @@
 import type { Context } from "hono"
-import { oldestReadAt, type TakenSnapshot } from "../snapshot/snapshot.ts"
+import { oldestReadAt, type TimedSnapshot } from "../snapshot/snapshot.ts"
 import { isNoneMatchMet } from "./conditional.ts"
 import { type CodedPage, headersOf } from "./kept-pages.ts"
 import { preferred } from "./negotiation.ts"
@@ -10,15 +10,15 @@ export const linesType = "application/x-ndjson"
 /** Whether the caller likes the whole list, one entry to a line, better than a page. */
 export const wantsLines = (c: Context): boolean => preferred(c, "Accept", ["application/json", linesType]) === linesType
 
-const timesOf = (taken: TakenSnapshot, now: number) => ({
+const timesOf = (taken: TimedSnapshot, now: number) => ({
   Age: String(Math.max(0, Math.floor((now - oldestReadAt(taken)) / 1000))),
   "Last-Modified": lastModified(taken),
 })
 
-const httpDates = new WeakMap<TakenSnapshot, string>()
+const httpDates = new WeakMap<TimedSnapshot, string>()
 
 /** An HTTP date, written once: for a poll it would be a part of the cost that shows. */
-const lastModified = (taken: TakenSnapshot): string => {
+const lastModified = (taken: TimedSnapshot): string => {
   let date = httpDates.get(taken)
   if (date === undefined) {
     date = new Date(taken.changedAt).toUTCString()
@@ -28,7 +28,7 @@ const lastModified = (taken: TakenSnapshot): string => {
 }
 
 /** A page as a response: 304 if the caller has it already. */
-export const pageResponse = (c: Context, page: CodedPage, taken: TakenSnapshot, now: number): Response => {
+export const pageResponse = (c: Context, page: CodedPage, taken: TimedSnapshot, now: number): Response => {
   const { body, etag, headers, headersWithoutBody } = page
   const times = timesOf(taken, now)
   return isNoneMatchMet(c.req.header("If-None-Match"), etag)
@@ -37,7 +37,7 @@ export const pageResponse = (c: Context, page: CodedPage, taken: TakenSnapshot, 
 }
 
 /** The whole list as a stream: a block is made when the caller has read the one before, and no other waits. */
-export const linesResponse = (c: Context, lines: StorageLines, taken: TakenSnapshot, now: number): Response => {
+export const linesResponse = (c: Context, lines: StorageLines, taken: TimedSnapshot, now: number): Response => {
   const etag = `"${lines.digest}"`
   const headers = { ...headersOf(etag), ...timesOf(taken, now) }
   if (isNoneMatchMet(c.req.header("If-None-Match"), etag)) return new Response(null, { status: 304, headers })

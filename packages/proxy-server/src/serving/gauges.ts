@@ -68,14 +68,14 @@ export class Gauges extends Context.Service<
   static readonly layer: Layer.Layer<Gauges, never, Snapshots> = Layer.effect(
     Gauges,
     Effect.gen(function* () {
-      const { held } = yield* Snapshots
+      const { state } = yield* Snapshots
       const loop = monitorEventLoopDelay({ resolution: 10 })
       loop.enable()
       const reasons = { skipped: byReason(skipped), warnings: byReason(warnings) }
       const guardedOnce = new Set<string>()
       let processorSeconds = 0
       const measure = Effect.gen(function* () {
-        const { current, failure, slowSince, isLeading } = held()
+        const { current, failure, slowSince, isLeading } = state()
         const now = yield* steadyMillis
         yield* Metric.update(failing, failure === undefined ? 0 : 1)
         yield* Metric.update(slow, slowSince === undefined ? 0 : (now - slowSince) / 1000)

@@ -1,13 +1,13 @@
 import { Cause, Clock, Context, Deferred, Duration, Effect, Layer } from "effect"
 import { makeSharedCalls } from "../concurrency/shared-calls.ts"
 import { Settings } from "../config/settings.ts"
-import type { Origin, Reading } from "../refresh/read-snapshot.ts"
+import type { Origin, ReadResult } from "../refresh/read-snapshot.ts"
 import { RefreshDied, type RefreshError, RefreshTimedOut } from "../refresh/refresh-errors.ts"
 import { forEverybody } from "../refresh/refresh-identity.ts"
 import { logReading, logRefreshDeath, logRefreshFailure, logSlowRefresh } from "../refresh/refresh-log.ts"
 import { slowAfter } from "../refresh/slow-calls.ts"
 import { longestRead, SnapshotSource } from "../refresh/snapshot-source.ts"
-import type { TakenSnapshot } from "../snapshot/snapshot.ts"
+import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyNow } from "../snapshot/steady-clock.ts"
 import {
   type Decision,
@@ -22,7 +22,7 @@ import {
   nextRefreshIn,
   type RunningRefresh,
 } from "./freshness.ts"
-import { walkableSnapshots } from "./walkable-snapshots.ts"
+import { retainedSnapshots } from "./retained-snapshots.ts"
 
 /** A refresh that gave nothing. */
 export interface RefreshFailure {
@@ -34,8 +34,8 @@ export interface RefreshFailure {
 }
 
 /** What is held right now. */
-export interface Held {
-  readonly current: TakenSnapshot | undefined
+export interface SnapshotState {
+  readonly current: TimedSnapshot | undefined
   /** How the current one came here. */
   readonly origin: Origin | undefined
   /** The last refresh, where it failed. */
@@ -47,7 +47,7 @@ export interface Held {
   /** Whether this process reads the upstreams itself. */
   readonly isLeading: boolean
   /** What does not work of keeping and sharing, in words. */
-  readonly troubles: ReadonlyArray<string>
+  readonly degradations: ReadonlyArray<string>
 }
 
 /** Milliseconds; as long as a circuit breaker stays open. */
@@ -58,7 +58,7 @@ const renewEvery = 1000
 const longestRefresh = Duration.sum(longestRead, Duration.minutes(5))
 
 interface InFlight extends RunningRefresh {
-  readonly result: Deferred.Deferred<TakenSnapshot, RefreshError>
+  readonly result: Deferred.Deferred<TimedSnapshot, RefreshError>
   /** Whether its list is read after the refresh began. */
   readonly mustBeNew: boolean
 }
@@ -75,23 +75,23 @@ export class Snapshots extends Context.Service<
      * the background, or while upstreams fail the last good one, up to `cache.stale_if_error`. `undefined` where a
      * refresh must be waited for. Counts as somebody asking where it answers.
      */
-    readonly ready: () => TakenSnapshot | undefined
+    readonly ready: () => TimedSnapshot | undefined
     /**
      * As `ready`, and where that is nothing what the next refresh gives, or why it gives nothing. Counts as somebody
      * asking.
      */
-    readonly current: Effect.Effect<TakenSnapshot, RefreshError>
+    readonly current: Effect.Effect<TimedSnapshot, RefreshError>
     /**
      * What a refresh gives that begins after the call: at once, or within a second of the last that was asked for so, when
      * that second is over. Within seconds of a failure, and while a refresh is slow, as `current`.
      */
-    readonly renewed: Effect.Effect<TakenSnapshot, RefreshError>
+    readonly renewed: Effect.Effect<TimedSnapshot, RefreshError>
     /** Refreshes now if the last refresh failed: its cause, such as a secret that was refused, may be gone. */
     readonly retryNow: Effect.Effect<void>
     /** The snapshot of this id, while a walk through its pages may still go on, here or at another replica. */
-    readonly walkable: (id: string) => Effect.Effect<TakenSnapshot | undefined>
+    readonly retained: (id: string) => Effect.Effect<TimedSnapshot | undefined>
     /** What is held, without waiting for anything. */
-    readonly held: () => Held
+    readonly state: () => SnapshotState
   }
 >()("@cscs/proxy-server/Snapshots") {
   /** The first refresh begins when the layer is built. */
@@ -112,11 +112,11 @@ export class Snapshots extends Context.Service<
       const context = yield* Effect.context<never>()
       const clock = yield* Clock.Clock
       const scope = yield* Effect.scope
-      const walkable = walkableSnapshots()
+      const retained = retainedSnapshots()
       const fetches = makeSharedCalls(2, "5 seconds")
-      let last: Reading | undefined
+      let last: ReadResult | undefined
       /** Complete, and young enough to be served when it arrived. */
-      let current: TakenSnapshot | undefined
+      let current: TimedSnapshot | undefined
       let failure: RefreshFailure | undefined
       let inFlight: InFlight | undefined
       let lastAskedAt = Number.NEGATIVE_INFINITY
@@ -124,8 +124,8 @@ export class Snapshots extends Context.Service<
       let lastRenewal = Number.NEGATIVE_INFINITY
 
       const now = () => steadyNow(clock)
-      const state = (): FreshnessState => ({
-        readEndedAt: current?.heldSince,
+      const freshness = (): FreshnessState => ({
+        readEndedAt: current?.readEndedAt,
         failedAt: failure?.at,
         refresh: inFlight,
         lastAskedAt,
@@ -148,7 +148,7 @@ export class Snapshots extends Context.Service<
             last = reading
             current = reading.taken
             failure = undefined
-            walkable.put(current, at)
+            retained.put(current, at)
             return Effect.as(logReading(reading, before, at), current)
           }),
           // Whatever else it ends in is a fault of our own, and a failure like any other. Where the process stops, nobody sees it.
@@ -169,7 +169,7 @@ export class Snapshots extends Context.Service<
       const begin = (isBackground: boolean, mustBeNew = false) =>
         Effect.suspend(() => {
           if (inFlight !== undefined) return Effect.succeed(inFlight.result)
-          const result = Deferred.makeUnsafe<TakenSnapshot, RefreshError>()
+          const result = Deferred.makeUnsafe<TimedSnapshot, RefreshError>()
           inFlight = { result, startedAt: now(), isBackground, mustBeNew }
           if (mustBeNew) lastRenewal = inFlight.startedAt
           return refresh(mustBeNew).pipe(
@@ -187,7 +187,7 @@ export class Snapshots extends Context.Service<
       const join = (isBackground: boolean, mustBeNew = false) =>
         Effect.flatMap(begin(isBackground, mustBeNew), Deferred.await)
 
-      const serve = (decision: Decision): TakenSnapshot | undefined => {
+      const serve = (decision: Decision): TimedSnapshot | undefined => {
         if (decision === "serve-and-refresh") Effect.runForkWith(context)(begin(true))
         if (decision === "wait" || decision === "fail") return undefined
         // A request that must wait does not count here: it comes again as `current`, which must not find the list warm.
@@ -195,9 +195,9 @@ export class Snapshots extends Context.Service<
         return current
       }
 
-      const lastGood = () => (isServable(state(), policy, now()) ? current : undefined)
+      const lastGood = () => (isServable(freshness(), policy, now()) ? current : undefined)
       /** The result of a refresh; if it fails or is slow, the last good list while there is one. */
-      const orLastGood = (refreshed: Effect.Effect<TakenSnapshot, RefreshError>) =>
+      const orLastGood = (refreshed: Effect.Effect<TimedSnapshot, RefreshError>) =>
         refreshed.pipe(
           Effect.raceFirst(
             Effect.andThen(
@@ -217,17 +217,17 @@ export class Snapshots extends Context.Service<
       const untilTurn = () => Math.max(0, lastRenewal + renewEvery - now())
 
       const keepFresh = Effect.suspend(() => {
-        const wait = nextRefreshIn(state(), policy, now())
+        const wait = nextRefreshIn(freshness(), policy, now())
         return wait === 0 ? Effect.exit(join(true)) : Effect.sleep(wait ?? policy.retryAfter)
       })
 
       const earlier = yield* source.earlier
       // An older one tells nothing of what Waldur may have lost since.
       const rememberedFor = Math.max(freshFor + policy.staleIfError, Duration.toMillis(cache.emptyGuard))
-      if (earlier !== undefined && now() - earlier.taken.heldSince < rememberedFor) last = earlier
-      if (last !== undefined && isServable({ ...state(), readEndedAt: last.taken.heldSince }, policy, now())) {
+      if (earlier !== undefined && now() - earlier.taken.readEndedAt < rememberedFor) last = earlier
+      if (last !== undefined && isServable({ ...freshness(), readEndedAt: last.taken.readEndedAt }, policy, now())) {
         current = last.taken
-        walkable.put(current, now())
+        retained.put(current, now())
         // As if a request had come: the list is served while the first refresh runs.
         lastAskedAt = now()
       }
@@ -246,9 +246,9 @@ export class Snapshots extends Context.Service<
       yield* Effect.forkIn(Effect.forever(joinWanted), scope)
 
       return Snapshots.of({
-        ready: () => serve(decide(state(), policy, now())),
+        ready: () => serve(decide(freshness(), policy, now())),
         current: Effect.suspend(() => {
-          const decision = decide(state(), policy, now())
+          const decision = decide(freshness(), policy, now())
           const taken = serve(decision)
           lastAskedAt = now()
           if (taken !== undefined) return Effect.succeed(taken)
@@ -256,17 +256,17 @@ export class Snapshots extends Context.Service<
         }),
         renewed: Effect.suspend(() => {
           const calledAt = now()
-          const wasWarm = isWarm(state(), policy, calledAt)
+          const wasWarm = isWarm(freshness(), policy, calledAt)
           lastAskedAt = calledAt
           const ended = inFlight === undefined ? Effect.void : Effect.exit(Deferred.await(inFlight.result))
-          const read: Effect.Effect<TakenSnapshot, RefreshError> = Effect.suspend(() => {
+          const read: Effect.Effect<TimedSnapshot, RefreshError> = Effect.suspend(() => {
             // Callers that insist must not make a failed upstream be asked as often as they like, nor may those that waited
             // for the refresh that failed.
-            if (failure !== undefined && failedLately(state(), policy, now())) return Effect.fail(failure.error)
+            if (failure !== undefined && failedLately(freshness(), policy, now())) return Effect.fail(failure.error)
             if (inFlight?.mustBeNew) return Deferred.await(inFlight.result)
             // Meanwhile another may begin that accepts what another replica read before.
             if (inFlight !== undefined) return Effect.andThen(Effect.exit(Deferred.await(inFlight.result)), read)
-            if (current !== undefined && current.takenAt > calledAt) return Effect.succeed(current)
+            if (current !== undefined && current.readStartedAt > calledAt) return Effect.succeed(current)
             const wait = untilTurn()
             return wait > 0 ? Effect.andThen(Effect.sleep(wait), read) : join(wasWarm, true)
           })
@@ -279,25 +279,25 @@ export class Snapshots extends Context.Service<
             Effect.suspend(() => (failure === undefined ? Effect.void : Effect.asVoid(begin(true, true)))),
           )
         }),
-        walkable: (id) => {
-          const here = walkable.get(id)
+        retained: (id) => {
+          const here = retained.get(id)
           if (here !== undefined) return Effect.succeed(here)
           const fetched = Effect.tap(source.byId(id), (found) =>
             Effect.sync(() => {
-              if (found !== undefined) walkable.putEarlier(found, now())
+              if (found !== undefined) retained.putEarlier(found, now())
             }),
           )
           // A whole list for each of many who ask for it would fill the memory.
           return Effect.catch(fetches(id, fetched), () => Effect.undefined)
         },
-        held: () => ({
+        state: () => ({
           current,
           origin: current === undefined ? undefined : last?.origin,
           failure,
-          slowSince: isSlow(state(), policy, now()) ? inFlight?.startedAt : undefined,
-          isOverdue: isOverdue(state(), policy, now()),
+          slowSince: isSlow(freshness(), policy, now()) ? inFlight?.startedAt : undefined,
+          isOverdue: isOverdue(freshness(), policy, now()),
           isLeading: source.isLeading(),
-          troubles: source.troubles(),
+          degradations: source.degradations(),
         }),
       })
     }),

@@ -65,19 +65,19 @@ export interface Snapshot {
 }
 
 /** A snapshot, and the times that go with it. */
-export interface TakenSnapshot {
+export interface TimedSnapshot {
   readonly snapshot: Snapshot
   /** When the last read began that gave it, in steady milliseconds: it is no older. */
-  readonly takenAt: number
+  readonly readStartedAt: number
   /** When that read had ended, likewise: a slow Waldur shall not make it stale before it is there. */
-  readonly heldSince: number
+  readonly readEndedAt: number
   /** When its entries were first like this, by the wall clock, in milliseconds since 1970: it is told to callers. */
   readonly changedAt: number
 }
 
 /** When the read began that gave the oldest of the entries, in steady milliseconds: a guard keeps older ones. */
-export const oldestReadAt = ({ snapshot: { guarded }, takenAt }: TakenSnapshot): number =>
-  guarded.reduce((oldest, { readAt }) => Math.min(oldest, readAt), takenAt)
+export const oldestReadAt = ({ snapshot: { guarded }, readStartedAt }: TimedSnapshot): number =>
+  guarded.reduce((oldest, { readAt }) => Math.min(oldest, readAt), readStartedAt)
 
 /** What an operator is told of an offering that the token does not see. */
 export const invisibleOffering = (slug: string): string =>

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Metric } from "effect"
 import { TestClock } from "effect/testing"
-import { makeEndpoint, makeTransport, TransportFailure, type TransportFailureReason } from "../src/index.ts"
+import { makeCallPolicy, makeTransport, TransportFailure, type TransportFailureReason } from "../src/index.ts"
 import { httpServer } from "./loopback-server.ts"
 import { withRecordedWaits } from "./recorded-waits.ts"
 
@@ -33,7 +33,7 @@ const seriesOf = (name: string, attributes: Readonly<Record<string, string>>) =>
 describe("an endpoint, whatever sends its attempts", () => {
   it.effect("repeats what may pass, and counts calls and repeats under its name", () =>
     Effect.gen(function* () {
-      const endpoint = yield* makeEndpoint({ upstream: "repeated" })
+      const endpoint = yield* makeCallPolicy({ upstream: "repeated" })
       const { made, attempt } = anAttempt(failure("reset"), 2)
       const { result, waits } = yield* withRecordedWaits(endpoint(about, attempt))
       assert.strictEqual(result._tag, "Success")
@@ -45,7 +45,7 @@ describe("an endpoint, whatever sends its attempts", () => {
 
   it.effect("sends once what is not safe to send again", () =>
     Effect.gen(function* () {
-      const endpoint = yield* makeEndpoint({ upstream: "unsafe" })
+      const endpoint = yield* makeCallPolicy({ upstream: "unsafe" })
       const { made, attempt } = anAttempt(failure("reset"))
       yield* Effect.flip(endpoint(about, attempt, { isSafe: false }))
       assert.strictEqual(made.times, 1)
@@ -55,8 +55,8 @@ describe("an endpoint, whatever sends its attempts", () => {
   it.live("gives an attempt its time and a call its deadline", () =>
     Effect.gen(function* () {
       const hanging = { upstream: "hanging", retry: once }
-      const impatient = yield* makeEndpoint({ ...hanging, attemptTimeout: "10 millis" })
-      const late = yield* makeEndpoint({ ...hanging, deadline: "10 millis" })
+      const impatient = yield* makeCallPolicy({ ...hanging, attemptTimeout: "10 millis" })
+      const late = yield* makeCallPolicy({ ...hanging, deadline: "10 millis" })
       assert.strictEqual(
         (yield* Effect.flip(impatient(about, Effect.never))).message,
         `library: ${about.call} timeout: no whole answer within 0.01 s`,
@@ -70,7 +70,7 @@ describe("an endpoint, whatever sends its attempts", () => {
 
   it.effect("is left alone after three failed calls in a row, save one every five seconds", () =>
     Effect.gen(function* () {
-      const endpoint = yield* makeEndpoint({ upstream: "ill", retry: once })
+      const endpoint = yield* makeCallPolicy({ upstream: "ill", retry: once })
       const { made, attempt } = anAttempt(failure("timeout"), 4)
       for (const _ of [1, 2, 3]) yield* Effect.flip(endpoint(about, attempt))
       const left = yield* Effect.flip(endpoint(about, attempt))
@@ -87,7 +87,7 @@ describe("an endpoint, whatever sends its attempts", () => {
 
   it.effect("is well where it refuses", () =>
     Effect.gen(function* () {
-      const endpoint = yield* makeEndpoint({ upstream: "refusing", retry: once })
+      const endpoint = yield* makeCallPolicy({ upstream: "refusing", retry: once })
       const { made, attempt } = anAttempt(failure("status", 401))
       for (const _ of [1, 2, 3, 4, 5]) yield* Effect.flip(endpoint(about, attempt))
       assert.strictEqual(made.times, 5)
@@ -98,7 +98,7 @@ describe("an endpoint, whatever sends its attempts", () => {
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => response.end("[1]"))
       const transport = yield* makeTransport({ upstream: "neighbour", baseUrl: server.url })
-      const endpoint = yield* makeEndpoint({ upstream: "neighbour-token", retry: once })
+      const endpoint = yield* makeCallPolicy({ upstream: "neighbour-token", retry: once })
       for (const _ of [1, 2, 3, 4]) yield* Effect.flip(endpoint(about, Effect.fail(failure("connect"))))
       assert.deepInclude(yield* seriesOf("breaker_state", { upstream: "neighbour-token" }), { value: 2 })
       assert.deepInclude(yield* seriesOf("breaker_state", { upstream: "neighbour" }), { value: 0 })
@@ -109,7 +109,7 @@ describe("an endpoint, whatever sends its attempts", () => {
   it.effect("is the transport's own for calls that a library sends by its fetch", () =>
     Effect.gen(function* () {
       const transport = yield* makeTransport({ upstream: "shared", baseUrl: "http://127.0.0.1:1/", retry: once })
-      for (const _ of [1, 2, 3]) yield* Effect.flip(transport.endpoint(about, Effect.fail(failure("reset"))))
+      for (const _ of [1, 2, 3]) yield* Effect.flip(transport.callPolicy(about, Effect.fail(failure("reset"))))
       assert.strictEqual((yield* Effect.flip(transport.call({ method: "GET", path: "" }))).reason, "circuit-open")
     }),
   )

@@ -9,9 +9,9 @@ import { Effect, Schedule } from "effect"
  */
 export const holdHeapSmall = Effect.gen(function* () {
   setFlagsFromString("--semi-space-growth-factor=1")
-  const { held } = yield* Snapshots
+  const { state } = yield* Snapshots
   yield* Effect.repeat(
-    Effect.sync(() => held().current !== undefined),
+    Effect.sync(() => state().current !== undefined),
     { until: (isThere) => isThere, schedule: Schedule.spaced("100 millis") },
   )
   setFlagsFromString("--heap-growing-percent=30")

@@ -6,7 +6,7 @@ import { defaultRetryPolicy, type RetryPolicy, retrySchedule } from "./retry.ts"
 import { CurrentRunningCalls } from "./running-calls.ts"
 
 /** How patiently an endpoint is asked. */
-export interface EndpointOptions {
+export interface CallPolicyOptions {
   /** The name that metrics give it: `waldur`, `hpc-user-token`. */
   readonly upstream: string
   /** For one attempt, from the connection to the last byte. Default 60 seconds: a full page of a real Waldur takes 15. */
@@ -21,7 +21,7 @@ export interface EndpointOptions {
  * Makes a call by an effect that sends one attempt of it: within the endpoint's deadlines, repeated as its policy says,
  * not at all while its circuit breaker is open, and counted under its name.
  */
-export type Endpoint = <A>(
+export type CallPolicy = <A>(
   about: AboutCall,
   attempt: Effect.Effect<A, TransportFailure>,
   options?: {
@@ -34,9 +34,9 @@ export type Endpoint = <A>(
  * Deadlines, repeats, a circuit breaker and metrics for one endpoint, whatever sends the attempts. A transport has one for
  * its own calls; use it for another server that is reached by the same `fetch`, so that neither is blamed for the other.
  */
-export const makeEndpoint = Effect.fnUntraced(function* (
-  options: EndpointOptions,
-): Effect.fn.Return<Endpoint, never, Scope.Scope> {
+export const makeCallPolicy = Effect.fnUntraced(function* (
+  options: CallPolicyOptions,
+): Effect.fn.Return<CallPolicy, never, Scope.Scope> {
   const { upstream, attemptTimeout = "60 seconds" } = options
   const deadline =
     options.deadline ?? Duration.max(Duration.minutes(3), Duration.times(Duration.fromInputUnsafe(attemptTimeout), 3))

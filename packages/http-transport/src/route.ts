@@ -67,14 +67,14 @@ export const environmentProxyWarnings = (proxies: EnvironmentProxies): ReadonlyA
 const mostShown = 5
 
 /** What is on the way to a URL, for the failures of calls to it. */
-export interface Way {
+export interface Route {
   /** The proxy, without credentials; none where calls go direct. */
   readonly proxy?: string
   /** What a text that came back may hold of the proxy's user and password: its error page may repeat its request. */
   readonly secrets: ReadonlyArray<string>
 }
 
-export const wayTo = (url: string, proxyTo: ProxyTo): Way => {
+export const routeTo = (url: string, proxyTo: ProxyTo): Route => {
   const proxy = proxyTo(url)
   if (proxy === undefined) return { secrets: [] }
   if (proxy instanceof InvalidProxy) return { proxy: proxy.found, secrets: [] }
