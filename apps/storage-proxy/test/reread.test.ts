@@ -60,8 +60,10 @@ describe("SIGHUP", () => {
     await until(() => linesOf({ stderr }, "Secrets re-read: 1 changed").length > 0)
     await until(async () => (await readinessOf(url)).upstreams.waldur?.status === "ok")
     expect(linesOf({ stderr }, "Secrets re-read: 1 changed").at(-1)?.annotations.changed).toBe("waldur_api_token")
-    const used = sandbox.calls.of("waldur").at(-1)
-    expect(used?.status).toBe(200)
+    // The reader of a provider is refused customers' lists, whatever its token.
+    const lists = sandbox.calls.of("waldur").filter(({ path }) => path.endsWith("/marketplace-provider-resources/"))
+    expect(lists.at(-1)?.headers.get("authorization")).toBe(`Token ${newToken}`)
+    expect(lists.at(-1)?.status).toBe(200)
     for (const secret of [token, newToken]) expect(stderr()).not.toContain(secret)
     expect(child.exitCode).toBe(null)
   })

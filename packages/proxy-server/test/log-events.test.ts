@@ -9,7 +9,7 @@ const text = (path: string) => readFileSync(join(root, path), "utf8")
 test("docs/operations.md documents each event code of the log, and no other", () => {
   const [, table = ""] = /\n\| `event` \|.*\n\|---\|---\|\n((?:\|.*\n)+)/.exec(text("docs/operations.md")) ?? []
   const firstCells = table.split("\n").map((row) => row.split("|")[1] ?? "")
-  const documented = firstCells.flatMap((cell) => Array.from(cell.matchAll(/`([a-z-]+)`/g), ([, code]) => code))
+  const documented = firstCells.flatMap((cell) => Array.from(cell.matchAll(/`([a-z0-9-]+)`/g), ([, code]) => code))
   expect(documented.toSorted()).toEqual(logEvents.toSorted())
 })
 
