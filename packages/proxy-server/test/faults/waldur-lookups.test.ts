@@ -2,6 +2,8 @@ import { fourCases } from "./four-cases.ts"
 import { fewFaults } from "./the-faults.ts"
 
 fourCases("the lists of customers", {
+  // A reader of the provider, the default, is refused them.
+  document: ({ waldur }) => ({ waldur_api_token: waldur.tokens.owner }),
   rows: fewFaults,
   where: { upstream: "waldur", path: /\/customers\/$/ },
   upstream: "waldur",
