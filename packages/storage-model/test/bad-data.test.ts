@@ -1,7 +1,7 @@
 import { Result } from "effect"
 import { describe, expect, it } from "vitest"
 import { decodeResources, waldurResourceFields } from "../src/index.ts"
-import { ofOneRecord } from "../src/refusal.ts"
+import { ofOneRecord } from "../src/rules/refusal.ts"
 import { anOrder, aResource, dashedNumber, type Row, resourceId, uuidNumber } from "./a-resource.ts"
 import { gidsOf, only, refusalWith, resourcesOf, treeOf, treeWith } from "./a-tree.ts"
 

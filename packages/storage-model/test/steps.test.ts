@@ -9,7 +9,7 @@ import {
   type PlacedEntry,
   type WaldurResource,
 } from "../src/index.ts"
-import { sortInSteps } from "../src/steps.ts"
+import { sortInSteps } from "../src/tree/steps.ts"
 import { aResource, dashedNumber, type Row, uuidNumber } from "./a-resource.ts"
 import { gidsOf, listedCustomers, settingsWith } from "./a-tree.ts"
 import { anyRow, surrounding } from "./hostile-rows.ts"

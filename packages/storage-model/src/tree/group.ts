@@ -1,9 +1,9 @@
 import { Result } from "effect"
+import { stateOf } from "../rules/lifecycle.ts"
+import { parentDirectory } from "../rules/mount-path.ts"
 import { compare } from "./code-unit-order.ts"
 import { getOrMake } from "./get-or-make.ts"
-import { stateOf } from "./lifecycle.ts"
-import { byAge, byTenant, type Located } from "./located-resource.ts"
-import { parentDirectory } from "./mount-path.ts"
+import { byAge, byTenant, type Located } from "./place.ts"
 import { eachInSteps, type Steps, sortInSteps } from "./steps.ts"
 
 /** Resources that have a tenant or customer in common, and what they say together: those left out included. */

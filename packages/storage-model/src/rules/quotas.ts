@@ -1,12 +1,12 @@
 import { Result } from "effect"
-import { finiteDecimal } from "./decimal.ts"
-import { type Problem, problem, type Warn } from "./finding.ts"
-import { isJsonObject, property } from "./json-object.ts"
+import type { Quota } from "../entry/storage-entry.ts"
+import { type Problem, problem, type Warn } from "../report/finding.ts"
+import type { Note, QuotaPart } from "../report/note.ts"
+import { finiteDecimal } from "../waldur/decimal.ts"
+import { isJsonObject, property } from "../waldur/json-object.ts"
+import type { WaldurOrder, WaldurResource } from "../waldur/resource.ts"
 import { isInProgress } from "./lifecycle.ts"
-import type { Note, QuotaPart } from "./note.ts"
-import type { Quota } from "./storage-entry.ts"
 import { type Layer, type Places, placesOf } from "./storage-folder.ts"
-import type { WaldurOrder, WaldurResource } from "./waldur-resource.ts"
 
 /** How many inodes a terabyte brings. */
 export interface InodeSettings {

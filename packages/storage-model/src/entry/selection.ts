@@ -1,9 +1,9 @@
 import { Result, Schema } from "effect"
-import type { PlacedEntry } from "./hierarchy.ts"
-import { providerView, statusOf } from "./lifecycle.ts"
-import { ofOneRecord } from "./refusal.ts"
-import { dataTypeOf } from "./storage-data-type.ts"
-import { decodeResources, type WaldurResource } from "./waldur-resource.ts"
+import { dataTypeOf } from "../rules/data-type.ts"
+import { providerView, statusOf } from "../rules/lifecycle.ts"
+import { ofOneRecord } from "../rules/refusal.ts"
+import type { PlacedEntry } from "../tree/hierarchy.ts"
+import { decodeResources, type WaldurResource } from "../waldur/resource.ts"
 
 /** Which entries a caller wants; what is left out does not restrict. Values compare exactly. */
 export interface EntryFilter {

@@ -1,6 +1,6 @@
 import { Result } from "effect"
-import { cut, type Problem, problem, type Warn } from "./finding.ts"
-import { isJsonObject, jsonText, property } from "./json-object.ts"
+import { cut, type Problem, problem, type Warn } from "../report/finding.ts"
+import { isJsonObject, jsonText, property } from "../waldur/json-object.ts"
 
 /** A JSON object of Waldur's and the path that findings give it. */
 export interface Layer {

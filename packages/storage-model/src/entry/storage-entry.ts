@@ -1,5 +1,5 @@
 import { Schema } from "effect"
-import { entryStatuses } from "./lifecycle.ts"
+import { entryStatuses } from "../rules/lifecycle.ts"
 
 const Uuid = Schema.String.annotate({ format: "uuid", description: "A UUID, lowercase and dashed." })
 const Gid = Schema.Int.annotate({ description: "The project's Unix group id, from the HPC User API." })

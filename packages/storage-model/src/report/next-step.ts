@@ -1,7 +1,7 @@
+import type { StorageEntry } from "../entry/storage-entry.ts"
+import { waitsForConsumer } from "../rules/lifecycle.ts"
+import type { WaldurOrder } from "../waldur/resource.ts"
 import type { SkipCode, Skipped } from "./finding.ts"
-import { waitsForConsumer } from "./lifecycle.ts"
-import type { StorageEntry } from "./storage-entry.ts"
-import type { WaldurOrder } from "./waldur-resource.ts"
 
 /** What kind of thing must happen next. */
 export type NextCode =

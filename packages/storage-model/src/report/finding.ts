@@ -1,4 +1,4 @@
-import { jsonPrefix } from "./json-object.ts"
+import { jsonPrefix } from "../waldur/json-object.ts"
 
 /** Why a resource of Waldur's is not in the list. */
 export type SkipCode =

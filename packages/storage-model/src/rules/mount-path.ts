@@ -1,6 +1,6 @@
 import { Result } from "effect"
-import { type Problem, problem, type Warn } from "./finding.ts"
-import type { Note } from "./note.ts"
+import { type Problem, problem, type Warn } from "../report/finding.ts"
+import type { Note } from "../report/note.ts"
 
 // Somebody creates these paths as root: no "..", no hidden file, nothing that a shell or a URL reads as more than a name.
 const component = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/

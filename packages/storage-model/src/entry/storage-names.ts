@@ -1,7 +1,7 @@
-import type { Located } from "./located-resource.ts"
-import type { ModelSettings } from "./settings.ts"
+import type { ModelSettings } from "../settings.ts"
+import type { Located } from "../tree/place.ts"
+import { deterministicId } from "../waldur/uuid.ts"
 import type { StorageDataType, StorageName } from "./storage-entry.ts"
-import { deterministicId } from "./uuid.ts"
 
 /** The three names that an entry and all below it share. */
 export interface StorageNames {

@@ -1,9 +1,7 @@
 import { Result } from "effect"
-import { compare } from "./code-unit-order.ts"
-import { shown } from "./finding.ts"
-import { isJsonObject, property } from "./json-object.ts"
-import { isRemoval, mayBeLive, providerView, stateOf } from "./lifecycle.ts"
-import type { Located } from "./located-resource.ts"
+import { shown } from "../report/finding.ts"
+import { dataTypeOf, dataTypesNamedBy } from "../rules/data-type.ts"
+import { isRemoval, mayBeLive, providerView, stateOf } from "../rules/lifecycle.ts"
 import {
   backendMountPath,
   invalidComponent,
@@ -12,11 +10,13 @@ import {
   pathsReadIn,
   projectMountPath,
   tenantMountPath,
-} from "./mount-path.ts"
+} from "../rules/mount-path.ts"
+import { isJsonObject, property } from "../waldur/json-object.ts"
+import type { WaldurOrder } from "../waldur/resource.ts"
+import { dashedUuid } from "../waldur/uuid.ts"
+import { compare } from "./code-unit-order.ts"
+import type { Located } from "./place.ts"
 import { eachInSteps, type Steps, sortInSteps } from "./steps.ts"
-import { dataTypeOf, dataTypesNamedBy } from "./storage-data-type.ts"
-import { dashedUuid } from "./uuid.ts"
-import type { WaldurOrder } from "./waldur-resource.ts"
 
 /** A directory that must not be removed, though no resource in the tree says so. */
 export interface ProtectedPath {

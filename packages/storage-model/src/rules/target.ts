@@ -1,11 +1,11 @@
 import { Result } from "effect"
-import { type Problem, problem, type Warn } from "./finding.ts"
-import { isJsonObject, jsonPrefix, property } from "./json-object.ts"
+import type { ProjectItem, Target, UserItem } from "../entry/storage-entry.ts"
+import { type Problem, problem, type Warn } from "../report/finding.ts"
+import type { Note } from "../report/note.ts"
+import { isJsonObject, jsonPrefix, property } from "../waldur/json-object.ts"
+import type { WaldurResource } from "../waldur/resource.ts"
+import { dashedUuid, deterministicId, stableHash } from "../waldur/uuid.ts"
 import type { EntryStatus } from "./lifecycle.ts"
-import type { Note } from "./note.ts"
-import type { ProjectItem, Target, UserItem } from "./storage-entry.ts"
-import { dashedUuid, deterministicId, stableHash } from "./uuid.ts"
-import type { WaldurResource } from "./waldur-resource.ts"
 
 /** Which Unix group ids may be served. */
 export interface GidRange {

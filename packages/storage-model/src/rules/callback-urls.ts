@@ -1,9 +1,9 @@
-import { problem, type Warn } from "./finding.ts"
+import type { CallbackUrls } from "../entry/storage-entry.ts"
+import { problem, type Warn } from "../report/finding.ts"
+import type { Note } from "../report/note.ts"
+import type { ModelSettings } from "../settings.ts"
+import type { WaldurOrder } from "../waldur/resource.ts"
 import { isInProgress } from "./lifecycle.ts"
-import type { Note } from "./note.ts"
-import type { ModelSettings } from "./settings.ts"
-import type { CallbackUrls } from "./storage-entry.ts"
-import type { WaldurOrder } from "./waldur-resource.ts"
 
 type Addresses = Pick<ModelSettings, "waldurApiUrl" | "callbackOrigins">
 

@@ -1,7 +1,7 @@
 import { Result, Schema, SchemaIssue, SchemaTransformation } from "effect"
-import { cut, type Problem, problem, type Skipped } from "./finding.ts"
+import { cut, type Problem, problem, type Skipped } from "../report/finding.ts"
+import { badData, ofOneRecord } from "../rules/refusal.ts"
 import { property } from "./json-object.ts"
-import { badData, ofOneRecord } from "./refusal.ts"
 import { dashedUuid, isUuid } from "./uuid.ts"
 
 const required = (wanted: string) => ({ messageMissingKey: `missing; expected ${wanted}` })

@@ -1,5 +1,5 @@
-import type { Note } from "./note.ts"
-import type { WaldurOrder } from "./waldur-resource.ts"
+import type { Note } from "../report/note.ts"
+import type { WaldurOrder } from "../waldur/resource.ts"
 
 /** The states of a marketplace resource in Waldur, as the `state` filter takes them. */
 export const waldurStates = ["Creating", "OK", "Erred", "Updating", "Terminating", "Terminated"] as const

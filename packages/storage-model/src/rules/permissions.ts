@@ -1,7 +1,7 @@
 import { Result } from "effect"
-import { type Problem, problem, type Warn } from "./finding.ts"
-import { property } from "./json-object.ts"
-import type { Note } from "./note.ts"
+import { type Problem, problem, type Warn } from "../report/finding.ts"
+import type { Note } from "../report/note.ts"
+import { property } from "../waldur/json-object.ts"
 import { placesIn, warnOfBrokenFolders } from "./storage-folder.ts"
 
 export const defaultPermissions = "775"

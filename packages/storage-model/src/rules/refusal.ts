@@ -1,5 +1,5 @@
 import { Result } from "effect"
-import { type Problem, problem, type SkipCode } from "./finding.ts"
+import { type Problem, problem, type SkipCode } from "../report/finding.ts"
 
 /** Why a resource is left out. */
 export interface Refusal {

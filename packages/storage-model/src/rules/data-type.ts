@@ -1,8 +1,8 @@
 import { Result } from "effect"
-import { type Problem, problem } from "./finding.ts"
-import { isJsonObject, property } from "./json-object.ts"
+import { type Problem, problem } from "../report/finding.ts"
+import type { Note } from "../report/note.ts"
+import { isJsonObject, property } from "../waldur/json-object.ts"
 import { invalidComponent } from "./mount-path.ts"
-import type { Note } from "./note.ts"
 import { placesIn } from "./storage-folder.ts"
 
 export type TargetType = "tenant" | "customer" | "project" | "user"

@@ -2,13 +2,13 @@
  * Judges entries that an earlier process or another replica stored. A file and a shared cache can be changed by others,
  * so a stored entry is believed no more than a record of Waldur's: the same rules for paths, GIDs, URLs and values.
  */
-import { type Problem, problem } from "./finding.ts"
-import { isJsonObject, property } from "./json-object.ts"
-import { entryStatuses } from "./lifecycle.ts"
-import { invalidComponent, type PathRule, pathRule } from "./mount-path.ts"
-import type { ModelSettings } from "./settings.ts"
+import { type Problem, problem } from "../report/finding.ts"
+import { entryStatuses } from "../rules/lifecycle.ts"
+import { invalidComponent, type PathRule, pathRule } from "../rules/mount-path.ts"
+import { isGid } from "../rules/target.ts"
+import type { ModelSettings } from "../settings.ts"
+import { isJsonObject, property } from "../waldur/json-object.ts"
 import { dataTypeNames, fileSystemName, systemName } from "./storage-names.ts"
-import { isGid } from "./target-item.ts"
 
 /** What a stored entry turned out to be. */
 export interface StoredEntry {

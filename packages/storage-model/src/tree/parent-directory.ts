@@ -1,7 +1,7 @@
-import { problem, shown, type Warn } from "./finding.ts"
-import type { LivePaths } from "./live-path.ts"
-import type { Group } from "./located-groups.ts"
-import type { PathRule } from "./mount-path.ts"
+import { problem, shown, type Warn } from "../report/finding.ts"
+import type { PathRule } from "../rules/mount-path.ts"
+import type { Group } from "./group.ts"
+import type { LivePaths } from "./occupancy.ts"
 
 /** Where a tenant's or customer's directory is. */
 export interface ParentDirectory {

@@ -1,10 +1,10 @@
 import { Result } from "effect"
-import { type Problem, problem, type WarningCode } from "./finding.ts"
-import { jsonText } from "./json-object.ts"
-import type { CustomerGroup } from "./located-groups.ts"
+import { type Problem, problem, type WarningCode } from "../report/finding.ts"
+import { jsonText } from "../waldur/json-object.ts"
+import { longestText, type WaldurResource } from "../waldur/resource.ts"
+import { dashedUuid } from "../waldur/uuid.ts"
+import type { CustomerGroup } from "./group.ts"
 import { eachInSteps, findInSteps, type Steps } from "./steps.ts"
-import { dashedUuid } from "./uuid.ts"
-import { longestText, type WaldurResource } from "./waldur-resource.ts"
 
 /** A customer in an offering's own list (`/api/marketplace-provider-offerings/<uuid>/customers/`). */
 export interface OfferingCustomer {
