@@ -22,6 +22,7 @@
  */
 export { readErrorText, readJson, tellingNamesOf } from "./body.ts"
 export { type CallOrigin, CurrentCallOrigin } from "./call-origin.ts"
+export { cooperatively, turnIfDue } from "./cooperatively.ts"
 export { redactor, secretsOfUrl, urlForDisplay, withoutSecrets } from "./credentials.ts"
 export { elapsedMillis } from "./elapsed.ts"
 export { type Endpoint, type EndpointOptions, makeEndpoint } from "./endpoint.ts"

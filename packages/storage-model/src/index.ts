@@ -30,33 +30,47 @@ export {
 export { type CallbackUrls, ProjectItem, Quota, StorageEntry, Target, UserItem } from "./entry/storage-entry.ts"
 export { isProblem, type StoredEntry, storedEntryJudge } from "./entry/stored-entry.ts"
 export {
-  type Ask,
-  askOf,
+  type DecidedValue,
+  type Decision,
   type Explained,
   type ExplainedParent,
   type Explanation,
   explain,
+  type Lookup,
+  parseLookup,
   type ResourceBelow,
 } from "./report/explain.ts"
-export type { Finding, Problem, SkipCode, Skipped, Warning, WarningCode } from "./report/finding.ts"
+export {
+  type Finding,
+  type Problem,
+  SkipCode,
+  Skipped,
+  skipCodes,
+  Warning,
+  WarningCode,
+  warningCodes,
+} from "./report/finding.ts"
 export type { NextCode, NextStep } from "./report/next-step.ts"
-export type { Decided, Noted, Part } from "./report/note.ts"
+export { rules } from "./report/rules.ts"
 export { knownDataTypes } from "./rules/data-type.ts"
 export { type EntryStatus, entryStatuses, statusOf, type WaldurState, waldurStates } from "./rules/lifecycle.ts"
 export { invalidComponent, systemDirectoryOf } from "./rules/mount-path.ts"
 export type { InodeSettings } from "./rules/quotas.ts"
 export { type GidRange, isGid, mockGid } from "./rules/target.ts"
 export { defaultModelSettings, type ModelSettings, type StorageSystem } from "./settings.ts"
+export type { PlacedEntry } from "./tree/customer-tree.ts"
 export type { CustomerList, OfferingCustomer } from "./tree/customers.ts"
 export {
   buildHierarchy,
   type Hierarchy,
   type HierarchyEnd,
   type HierarchyInput,
-  hierarchySteps,
-  type PlacedEntry,
+  type HierarchyWork,
+  hierarchyPasses,
+  type Pass,
 } from "./tree/hierarchy.ts"
 export type { ProtectedPath } from "./tree/occupancy.ts"
+export type { BuiltPart } from "./tree/parts.ts"
 export { type GidAnswer, projectsWithoutItem } from "./tree/resource-entry.ts"
 export {
   type DecodedResources,

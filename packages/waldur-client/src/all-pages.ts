@@ -1,9 +1,9 @@
+import { cooperatively } from "@cscs/http-transport"
 import { Effect, Option } from "effect"
 import type { ListPage, WaldurCalls } from "./calls.ts"
 import { judgeWalk, missingFrom, type Walk } from "./consistency.ts"
 import { type WaldurError, WaldurInconsistent } from "./errors.ts"
 import { type Budget, isGone, type PageQuery, readPage } from "./pages.ts"
-import { inTurns } from "./rows.ts"
 
 /**
  * Rows per page, one number per read: 300 is Waldur's largest. Each later read puts the borders between pages elsewhere,
@@ -76,7 +76,7 @@ export const readAllPages = Effect.fn("readAllPages")(function* (
         return { ...read, rows: [...rows, ...found] }
       }
     }
-    yield* inTurns(judged.places.keys(), (key) => seen.add(key))
+    yield* cooperatively(judged.places.keys(), (key) => seen.add(key))
     last = { totals: judged.totals, rows: judged.count + found.length }
     yield* Effect.logWarning(
       `Waldur's rows moved between pages of ${call}: read ${reads} of at most ${pageSizes.length} gave ${last.rows} rows where Waldur counts ${last.totals.join(", then ")}`,

@@ -7,10 +7,10 @@ import { dirname } from "node:path"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { createGunzip, createGzip } from "node:zlib"
+import { turnIfDue } from "@cscs/http-transport"
 import type { ModelSettings } from "@cscs/storage-model"
 import { Effect, Result, Schema } from "effect"
 import type { Chunk } from "./entry-table.ts"
-import { sliceTurns } from "./in-slices.ts"
 import { mustBeReplaceable, openOwnFile } from "./own-file.ts"
 import type { TakenSnapshot } from "./snapshot.ts"
 import {
@@ -190,9 +190,8 @@ const parsed = async (
   reader: StoredReader,
   signal: AbortSignal,
 ): Promise<TakenSnapshot | undefined> => {
-  const turn = sliceTurns()
   const next = async (): Promise<string> => {
-    await turn()
+    await turnIfDue()
     signal.throwIfAborted()
     const { value } = await lines.next()
     if (value === undefined) throw new Damage("it ends too early")

@@ -1,8 +1,8 @@
-import { Result, Schema } from "effect"
+import { Schema } from "effect"
 import { dataTypeOf } from "../rules/data-type.ts"
 import { providerView, statusOf } from "../rules/lifecycle.ts"
-import { ofOneRecord } from "../rules/refusal.ts"
-import type { PlacedEntry } from "../tree/hierarchy.ts"
+import { isRefusal, ofOneRecord } from "../rules/ruling.ts"
+import type { PlacedEntry } from "../tree/customer-tree.ts"
 import { decodeResources, type WaldurResource } from "../waldur/resource.ts"
 
 /** Which entries a caller wants; what is left out does not restrict. Values compare exactly. */
@@ -80,15 +80,14 @@ export const selectRows = (
   rows.filter((row) => {
     const [resource] = decodeResources([row]).resources
     if (resource === undefined) return true
-    const passes = ofOneRecord(() => Result.succeed(rowPasses(resource, dataType, status)))
-    return Result.isFailure(passes) || passes.success
+    return ofOneRecord(() => rowPasses(resource, dataType, status)) !== false
   })
 
 const rowPasses = (resource: WaldurResource, dataType: string | undefined, status: string | undefined): boolean => {
   const view = providerView(resource.state, resource.order_in_progress)
   const type = dataTypeOf(resource)
   return (
-    (dataType === undefined || Result.isFailure(type) || type.success.name === dataType) &&
+    (dataType === undefined || isRefusal(type) || type.value === dataType) &&
     (status === undefined || !view.visible || statusOf(view.state) === status)
   )
 }

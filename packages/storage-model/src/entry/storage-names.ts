@@ -1,5 +1,4 @@
 import type { ModelSettings } from "../settings.ts"
-import type { Located } from "../tree/place.ts"
 import { deterministicId } from "../waldur/uuid.ts"
 import type { StorageDataType, StorageName } from "./storage-entry.ts"
 
@@ -10,8 +9,9 @@ export interface StorageNames {
   readonly storageDataType: StorageDataType
 }
 
-export const storageNames = ({ resource, dataType }: Located, settings: ModelSettings): StorageNames => ({
-  storageSystem: systemName(resource.offering_slug),
+/** @param dataType normalized */
+export const storageNames = (offeringSlug: string, dataType: string, settings: ModelSettings): StorageNames => ({
+  storageSystem: systemName(offeringSlug),
   storageFileSystem: fileSystemName(settings),
   storageDataType: dataTypeNames(dataType),
 })

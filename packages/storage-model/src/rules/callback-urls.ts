@@ -1,9 +1,10 @@
+/** Where a provisioner reports back: URLs of Waldur, served only on addresses that the configuration trusts. */
 import type { CallbackUrls } from "../entry/storage-entry.ts"
-import { problem, type Warn } from "../report/finding.ts"
-import type { Note } from "../report/note.ts"
+import { type Remark, remark } from "../report/finding.ts"
 import type { ModelSettings } from "../settings.ts"
 import type { WaldurOrder } from "../waldur/resource.ts"
 import { isInProgress } from "./lifecycle.ts"
+import { type Ruling, ruling } from "./ruling.ts"
 
 type Addresses = Pick<ModelSettings, "waldurApiUrl" | "callbackOrigins">
 
@@ -21,11 +22,10 @@ export const callbackUrlsOf = (
   resource: { readonly uuid: string; readonly order_in_progress?: WaldurOrder | null },
   state: string,
   addresses: Addresses,
-  warn: Warn,
-  note?: Note,
-): CallbackUrls => {
+): Ruling<CallbackUrls> => {
+  const remarks: Array<Remark> = []
   const order = isInProgress(resource.order_in_progress) ? resource.order_in_progress : undefined
-  const of = order === undefined ? undefined : servedOrder(order, addresses, warn)
+  const of = order === undefined ? undefined : servedOrder(order, addresses, remarks)
   const isErred = state === "Erred"
   const api = of?.api ?? (isErred ? apiAt(addresses.waldurApiUrl) : undefined)
   const ofOrder = (action: string) => `${of?.order}/${action}/`
@@ -45,19 +45,11 @@ export const callbackUrlsOf = (
       ...((isErred || mayBecomeOk.has(state)) && { set_state_ok_url: ofResource("set_state_ok") }),
     }),
   }
-  if (note !== undefined) {
-    const ofResourceState = `the resource ${state === "" ? "in no state" : state}`
-    const why =
-      order === undefined
-        ? `no order is in progress, ${ofResourceState}`
-        : of === undefined
-          ? `the order has no URL that is served, ${ofResourceState}`
-          : `the order is ${order.state ?? "in no state"}, ${ofResourceState}`
-    const names = Object.keys(urls).join(", ")
-    const from = of !== undefined ? "order_in_progress" : names === "" ? urlField : "waldur_api_url"
-    note("callback URLs", names === "" ? null : names, from, why)
-  }
-  return urls
+  const rule =
+    order === undefined ? "callback-urls/no-order" : of === undefined ? "callback-urls/no-url" : "callback-urls/order"
+  const field = of !== undefined ? "order_in_progress" : api === undefined ? urlField : "waldur_api_url"
+  const facts = { order: order?.state ?? "in no state", state: state === "" ? "in no state" : state }
+  return ruling("callback URLs", urls, field, rule, facts, remarks)
 }
 
 /** An order's URL without its closing slash, and the API that it is below. */
@@ -74,14 +66,14 @@ const longestUrl = 2048
  */
 const plainUrl = /^https?:\/\/[a-z0-9._:[\]-]+(\/[a-z0-9._~/-]*)?\/marketplace-orders\/([a-z0-9_-]+)\/?$/i
 
-const servedOrder = (order: WaldurOrder, addresses: Addresses, warn: Warn): ServedOrder | undefined => {
+const servedOrder = (order: WaldurOrder, addresses: Addresses, remarks: Array<Remark>): ServedOrder | undefined => {
   const refused = (reason: string) => {
-    warn("ignored-value", problem(urlField, order.url, `${reason}; no callback URLs of the order`))
+    remarks.push(remark("ignored-value", urlField, order.url, `${reason}; no callback URLs of the order`))
     return undefined
   }
   if (order.type === undefined || order.type === null || order.type === "") {
     const reason = "missing; expected Create, Update or Terminate: no old and new quotas are known"
-    warn("ignored-value", problem("order_in_progress.type", order.type, reason))
+    remarks.push(remark("ignored-value", "order_in_progress.type", order.type, reason))
   }
   const { url } = order
   if (url === undefined || url === null || url === "") return refused("missing; expected the order's URL")

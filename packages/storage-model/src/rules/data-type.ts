@@ -1,13 +1,15 @@
+/** Storage data types: which one a resource names, and whom its directories belong to. */
 import { Result } from "effect"
-import { type Problem, problem } from "../report/finding.ts"
-import type { Note } from "../report/note.ts"
+import { problem, remark } from "../report/finding.ts"
 import { isJsonObject, property } from "../waldur/json-object.ts"
 import { invalidComponent } from "./mount-path.ts"
+import { badData, type Refusal, type Ruling, ruling } from "./ruling.ts"
 import { placesIn } from "./storage-folder.ts"
 
-export type TargetType = "tenant" | "customer" | "project" | "user"
+/** Whom a resource's directory belongs to. */
+export type TargetType = "project" | "user"
 
-const targetByType: Readonly<Record<string, "project" | "user">> = {
+const targetByType: Readonly<Record<string, TargetType>> = {
   store: "project",
   archive: "project",
   users: "user",
@@ -17,37 +19,32 @@ const targetByType: Readonly<Record<string, "project" | "user">> = {
 /** The data types that have a meaning of their own. */
 export const knownDataTypes: ReadonlyArray<string> = Object.keys(targetByType)
 
-/** A storage data type, and the field that names it. */
-export interface DataType {
-  /** Trimmed and in lower case, one component of a path. */
-  readonly name: string
-  readonly field: string
-}
+const noField = "attributes.storage_data_type"
+const byDefault = ruling("data type", "store", noField, "data-type/default")
 
-/** What a resource's `storage_data_type` says; `store` where it is missing, null or empty in every place that has one. */
-export const dataTypeOf = (
-  resource: { readonly attributes?: unknown; readonly options?: unknown },
-  note?: Note,
-): Result.Result<DataType, Problem> =>
-  Result.flatMap(placesIn(resource), ({ options, further }) => {
-    for (const { path, values } of [...options, ...further]) {
-      const field = `${path}.storage_data_type`
-      const found = property(values, "storage_data_type")
-      if (found === undefined || found === null) continue
-      if (typeof found !== "string") return Result.fail(problem(field, found, "expected a text"))
-      const given = found.trim()
-      if (given === "") continue
-      // Judged before it is put in lower case: letters beyond ASCII become ASCII ones then, such as the Kelvin sign.
-      const invalid = invalidComponent(field, given)
-      if (invalid !== undefined) return Result.fail(invalid)
-      const name = given.toLowerCase()
-      note?.("data type", name, field, name === found ? "as Waldur has it" : "trimmed and in lower case")
-      return Result.succeed({ name, field })
-    }
-    const field = "attributes.storage_data_type"
-    note?.("data type", "store", field, "missing, null or empty: store")
-    return Result.succeed({ name: "store", field })
-  })
+/** What a resource's `storage_data_type` says; `store` if it is missing, null or empty in every place that has one. */
+export const dataTypeOf = (resource: {
+  readonly attributes?: unknown
+  readonly options?: unknown
+}): Ruling<string> | Refusal => {
+  const places = placesIn(resource)
+  if (Result.isFailure(places)) return badData(places.failure)
+  const { options, further } = places.success
+  for (const { path, values } of [...options, ...further]) {
+    const found = property(values, "storage_data_type")
+    if (found === undefined || found === null) continue
+    const field = `${path}.storage_data_type`
+    if (typeof found !== "string") return badData(problem(field, found, "expected a text"))
+    const given = found.trim()
+    if (given === "") continue
+    // Judged before it is put in lower case: letters beyond ASCII become ASCII ones then, such as the Kelvin sign.
+    const invalid = invalidComponent(field, given)
+    if (invalid !== undefined) return badData(invalid)
+    const name = given.toLowerCase()
+    return ruling("data type", name, field, name === found ? "data-type/as-given" : "data-type/normalized")
+  }
+  return byDefault
+}
 
 /**
  * All storage data types that a resource names, in whatever place, as its order does: its data may be under one of them
@@ -72,14 +69,10 @@ export const dataTypesNamedBy = (resource: {
   return names
 }
 
-/** Whom a data type's directories belong to; `undefined` for a type without a meaning of its own. */
-export const targetTypeOf = ({ name, field }: DataType, note?: Note): "project" | "user" | undefined => {
-  const known = Object.hasOwn(targetByType, name) ? targetByType[name] : undefined
-  note?.(
-    "target",
-    known ?? "project",
-    field,
-    known === undefined ? "a type that is not known is served as a project's" : `${name} belongs to a ${known}`,
-  )
-  return known
+/** Whom a data type's directories belong to: a project if the type has no meaning of its own. */
+export const targetTypeOf = ({ value: dataType, field }: Ruling<string>): Ruling<TargetType> => {
+  const target = Object.hasOwn(targetByType, dataType) ? targetByType[dataType] : undefined
+  if (target !== undefined) return ruling("target", target, field, "target/by-data-type", { dataType, target })
+  const unknown = remark("unknown-data-type", field, dataType, "not a known type; served as a project's")
+  return ruling("target", "project", field, "target/unknown-data-type", undefined, [unknown])
 }

@@ -1,5 +1,7 @@
-import type { Note } from "../report/note.ts"
-import type { WaldurOrder } from "../waldur/resource.ts"
+/** States: what Waldur's mean for the provider, which status each becomes, and which removals may be acted on. */
+import { problem } from "../report/finding.ts"
+import type { WaldurOrder, WaldurResource } from "../waldur/resource.ts"
+import { type Refusal, type Ruling, refuse, ruling } from "./ruling.ts"
 
 /** The states of a marketplace resource in Waldur, as the `state` filter takes them. */
 export const waldurStates = ["Creating", "OK", "Erred", "Updating", "Terminating", "Terminated"] as const
@@ -23,17 +25,20 @@ const statusByState: Readonly<Record<string, EntryStatus>> = {
 /** A resource's state as a text; empty, and so no state that we know, where Waldur gives none or something else. */
 export const stateOf = (state: unknown): string => (typeof state === "string" ? state : "")
 
+const unknownStatus = ruling<EntryStatus>("status", "pending", "state", "status/unknown-state")
+const statusRulings: Readonly<Record<string, Ruling<EntryStatus>>> = Object.fromEntries(
+  Object.entries(statusByState).map(([state, status]) => [
+    state,
+    ruling("status", status, "state", "status/by-state", { state, status }),
+  ]),
+)
+
+/** An entry's status for a Waldur state, and why it is that one. */
+export const statusRuling = (state: string): Ruling<EntryStatus> =>
+  (Object.hasOwn(statusRulings, state) ? statusRulings[state] : undefined) ?? unknownStatus
+
 /** An entry's status for a Waldur state; `pending` for a state that we do not know. */
-export const statusOf = (state: string, note?: Note): EntryStatus => {
-  const known = Object.hasOwn(statusByState, state) ? statusByState[state] : undefined
-  note?.(
-    "status",
-    known ?? "pending",
-    "state",
-    known === undefined ? "a state that is not one of Waldur's is pending" : `a resource that is ${state} is ${known}`,
-  )
-  return known ?? "pending"
-}
+export const statusOf = (state: string): EntryStatus => statusRuling(state).value
 
 /** Whether a resource in a state is being removed, or is gone. */
 export const isRemoval = (state: string): boolean => state === "Terminating" || state === "Terminated"
@@ -72,20 +77,30 @@ export type ProviderView = { readonly visible: false } | { readonly visible: tru
  * A change that the consumer's side has not agreed to has not happened yet: a resource whose update or removal waits
  * there counts as OK, and one whose creation waits there does not exist (Waldur's `visible_to_providers` hides it too).
  */
-export const providerView = (state: unknown, order: WaldurOrder | null | undefined, note?: Note): ProviderView => {
+export const providerView = (state: unknown, order: WaldurOrder | null | undefined): ProviderView => {
   const waits = waitsForConsumer(order)
   if (waits && state === "Creating") return { visible: false }
-  if (waits && (state === "Updating" || state === "Terminating")) {
-    note?.(
-      "state",
-      "OK",
-      "order_in_progress.state",
-      `${state} in Waldur, but its order is ${order?.state} and has not reached the provider: so it counts as OK`,
+  const isPostponed = waits && (state === "Updating" || state === "Terminating")
+  return { visible: true, state: isPostponed ? "OK" : stateOf(state) }
+}
+
+const asGiven = new Map(
+  waldurStates.map((state) => [state as string, ruling("state", state as string, "state", "state/as-given")]),
+)
+
+/** The state of a resource as the provider sees it; refused if the provider does not see the resource yet. */
+export const stateRuling = ({ state, order_in_progress: order }: WaldurResource): Ruling<string> | Refusal => {
+  const view = providerView(state, order)
+  if (!view.visible) {
+    return refuse(
+      "order-not-approved",
+      problem("order_in_progress.state", order?.state, "has not reached the provider yet"),
     )
-    return { visible: true, state: "OK" }
   }
-  note?.("state", stateOf(state), "state", "as Waldur has it")
-  return { visible: true, state: stateOf(state) }
+  const given = stateOf(state)
+  if (view.state === given) return asGiven.get(given) ?? ruling("state", given, "state", "state/as-given")
+  const facts = { state: given, order: order?.state ?? "" }
+  return ruling("state", view.state, "order_in_progress.state", "state/before-provider", facts)
 }
 
 /** Whether the consumer's side still has to agree to an order, so that it has not reached the provider. */

@@ -1,6 +1,7 @@
+/** Mount points: which path is safe to make as root, which one a resource has, and what any text can be read as. */
 import { Result } from "effect"
-import { type Problem, problem, type Warn } from "../report/finding.ts"
-import type { Note } from "../report/note.ts"
+import { type Problem, problem, type Remark, remark } from "../report/finding.ts"
+import { badData, none, type Refusal, type Ruling, ruling } from "./ruling.ts"
 
 // Somebody creates these paths as root: no "..", no hidden file, nothing that a shell or a URL reads as more than a name.
 const component = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/
@@ -89,29 +90,6 @@ export const projectMountPath = (
     (below) => `${tenantPath}${below}`,
   )
 
-/**
- * The directory that the names make for a resource that `backend_id` gives no path: bad data if it may not be served.
- *
- * @param dataTypeField the field that names the data type
- */
-export const namedMountPath = (
-  tenantPath: string,
-  names: PathNames & { readonly backend_id?: unknown },
-  dataTypeField: string,
-  rule: PathRule,
-  note?: Note,
-): Result.Result<string, Problem> =>
-  Result.flatMap(projectMountPath(tenantPath, names), (path) => {
-    const forbidden = rule(path)
-    if (forbidden !== undefined) {
-      const reason = `gives no path, and the directory made of the names is ${path}: ${forbidden}`
-      return Result.fail(problem("backend_id", names.backend_id, reason))
-    }
-    const from = `offering_slug, ${dataTypeField}, provider_slug, customer_slug, project_slug`
-    note?.("path", path, from, "made of the names, for backend_id is no absolute path of two or more components")
-    return Result.succeed(path)
-  })
-
 /** `/a/b/c` of components, each with the field that it came from. */
 const mountPath = (
   ...components: ReadonlyArray<readonly [field: string, value: string]>
@@ -129,32 +107,54 @@ const mountPath = (
  * The mount point that Waldur's `backend_id` names: an absolute path of two or more valid components.
  *
  * @param rule where paths may be served: elsewhere it is bad data
- * @returns `undefined` where `backend_id` is no such path and so says nothing about the disk
+ * @returns a list of remarks if `backend_id` is no such path and so says nothing about the disk
  */
 export const backendMountPath = (
   backendId: unknown,
   rule: PathRule,
-  warn: Warn,
-  note?: Note,
-): Result.Result<string | undefined, Problem> => {
-  if (typeof backendId !== "string" || !backendId.startsWith("/")) return Result.succeed(undefined)
+): Ruling<string> | Refusal | ReadonlyArray<Remark> => {
+  if (typeof backendId !== "string" || !backendId.startsWith("/")) return none
   // Not one expression for the whole path: on a very long text it exhausts the stack.
   const components = backendId.slice(1).split("/")
   if (components.length < 2 || !components.every((one) => component.test(one))) {
-    warn(
-      "ignored-value",
-      problem("backend_id", backendId, `no usable path, ignored; expected / before each of 2 or more: ${wanted}`),
-    )
-    return Result.succeed(undefined)
+    const reason = `no usable path, ignored; expected / before each of 2 or more: ${wanted}`
+    return [remark("ignored-value", "backend_id", backendId, reason)]
   }
   if (backendId.length > longestPath) {
-    return Result.fail(problem("backend_id", backendId, `${backendId.length} bytes; expected at most ${longestPath}`))
+    return badData(problem("backend_id", backendId, `${backendId.length} bytes; expected at most ${longestPath}`))
   }
   const forbidden = rule(backendId)
-  if (forbidden !== undefined) return Result.fail(problem("backend_id", backendId, forbidden))
-  note?.("path", backendId, "backend_id", "an absolute path of two or more components: it goes before the names")
-  return Result.succeed(backendId)
+  if (forbidden !== undefined) return badData(problem("backend_id", backendId, forbidden))
+  return ruling("path", backendId, "backend_id", "path/backend-id")
 }
+
+/**
+ * A resource's mount point: that of `backend_id` if it gives one, else the directory that the names make, which is bad
+ * data if it may not be served.
+ *
+ * @param tenantPath the tenant's directory, as its names make it
+ * @param dataTypeField the field that names the data type
+ */
+export const resourceMountPath = (
+  names: PathNames & { readonly backend_id?: unknown },
+  tenantPath: string,
+  dataTypeField: string,
+  rule: PathRule,
+): Ruling<string> | Refusal => {
+  const given = backendMountPath(names.backend_id, rule)
+  if (!isRemarks(given)) return given
+  const named = projectMountPath(tenantPath, names)
+  if (Result.isFailure(named)) return badData(named.failure, none, given)
+  const forbidden = rule(named.success)
+  if (forbidden !== undefined) {
+    const reason = `gives no path, and the directory made of the names is ${named.success}: ${forbidden}`
+    return badData(problem("backend_id", names.backend_id, reason), none, given)
+  }
+  const from = `offering_slug, ${dataTypeField}, provider_slug, customer_slug, project_slug`
+  return ruling("path", named.success, from, "path/names", undefined, given)
+}
+
+const isRemarks = (found: object): found is ReadonlyArray<Remark> => Array.isArray(found)
 
 /** The directory that holds `path`: `/` for a path of one component. */
 export const parentDirectory = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/"

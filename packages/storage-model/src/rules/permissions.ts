@@ -1,8 +1,8 @@
-import { Result } from "effect"
-import { type Problem, problem, type Warn } from "../report/finding.ts"
-import type { Note } from "../report/note.ts"
+/** The mode of a resource's directory. */
+import { problem, type Remark, remark } from "../report/finding.ts"
 import { property } from "../waldur/json-object.ts"
-import { placesIn, warnOfBrokenFolders } from "./storage-folder.ts"
+import { badData, type Refusal, type Ruling, ruling } from "./ruling.ts"
+import { brokenFolders, type Places } from "./storage-folder.ts"
 
 export const defaultPermissions = "775"
 
@@ -13,32 +13,29 @@ const isSet = (value: unknown) => value !== undefined && value !== null && value
 const isOctal = (value: unknown): value is string => typeof value === "string" && octal.test(value)
 
 /**
- * The directory's mode in octal: of the options where one is valid, else of the attributes, else 775; in each, the flat
+ * The directory's mode in octal: of the options if one is valid, else of the attributes, else 775; in each, the flat
  * value before the storage folder's. A bad attribute is bad data unless an option overrides it; a bad option is ignored,
- * with a warning.
+ * with a remark.
  */
-export const permissionsOf = (
-  resource: { readonly attributes?: unknown; readonly options?: unknown },
-  warn: Warn,
-  note?: Note,
-): Result.Result<string, Problem> =>
-  Result.flatMap(placesIn(resource), ({ options, further }) => {
-    warnOfBrokenFolders([...options, { path: "attributes", values: resource.attributes }], warn)
-    for (const { path, values } of [...options, ...further]) {
-      const field = `${path}.permissions`
-      const found = property(values, "permissions")
-      if (!isSet(found)) continue
-      const isOption = path.startsWith("options")
-      if (isOctal(found)) {
-        const rule = isOption
-          ? "a valid option goes before the attribute"
-          : "as Waldur has it: no valid option goes before it"
-        note?.("permission", found, field, rule)
-        return Result.succeed(found)
-      }
-      if (!isOption) return Result.fail(problem(field, found, wanted))
-      warn("ignored-value", problem(field, found, `${wanted}; ignored`))
+export const permissionsOf = ({ options, further }: Places, attributes: unknown): Ruling<string> | Refusal => {
+  const remarks: Array<Remark> = [...brokenFolders([...options, { path: "attributes", values: attributes }])]
+  for (const { path, values } of [...options, ...further]) {
+    const found = property(values, "permissions")
+    if (!isSet(found)) continue
+    const field = `${path}.permissions`
+    const isOption = path.startsWith("options")
+    if (isOctal(found)) {
+      return ruling(
+        "permission",
+        found,
+        field,
+        isOption ? "permission/option" : "permission/attribute",
+        undefined,
+        remarks,
+      )
     }
-    note?.("permission", defaultPermissions, "attributes.permissions", `missing, null or empty: ${defaultPermissions}`)
-    return Result.succeed(defaultPermissions)
-  })
+    if (!isOption) return badData(problem(field, found, wanted), [], remarks)
+    remarks.push(remark("ignored-value", field, found, `${wanted}; ignored`))
+  }
+  return ruling("permission", defaultPermissions, "attributes.permissions", "permission/default", undefined, remarks)
+}

@@ -1,11 +1,13 @@
+/** Quotas: of the limit, of options and attributes that override it, and before and after an Update. */
 import { Result } from "effect"
 import type { Quota } from "../entry/storage-entry.ts"
-import { type Problem, problem, type Warn } from "../report/finding.ts"
-import type { Note, QuotaPart } from "../report/note.ts"
+import { type Remark, remark } from "../report/finding.ts"
+import type { Reason, RuleId } from "../report/rules.ts"
 import { finiteDecimal } from "../waldur/decimal.ts"
 import { isJsonObject, property } from "../waldur/json-object.ts"
 import type { WaldurOrder, WaldurResource } from "../waldur/resource.ts"
 import { isInProgress } from "./lifecycle.ts"
+import { badData, type Decided, type DecidedField, none, type Refusal, type Ruling, ruling } from "./ruling.ts"
 import { type Layer, type Places, placesOf } from "./storage-folder.ts"
 
 /** How many inodes a terabyte brings. */
@@ -24,10 +26,10 @@ interface Origin {
 }
 
 /** An amount, the field that it comes from, and by what rule. */
-interface Amount {
+interface Amount extends Reason {
   readonly value: number
   readonly field: string
-  readonly rule: string
+  readonly remarks: ReadonlyArray<Remark>
 }
 
 /** What the four quotas of an entry are of: the resource as it is, or before or after an Update. */
@@ -58,14 +60,23 @@ const overrides = {
 } as const
 type Override = keyof typeof overrides
 
-const settingOf = { softInodes: "inodeSoftCoefficient", hardInodes: "inodeHardCoefficient" } as const
-
 /** What the limit alone gives: as space, or as inodes by a coefficient. */
 const byLimit = (part: Override, limit: Amount, settings: InodeSettings): Amount => {
   if (part === "softSpace" || part === "hardSpace") return limit
-  const inodes = limit.value * settings.inodeBaseMultiplier * settings[settingOf[part]]
-  // So small a limit that doubles make 0 of it is a limit all the same.
-  return { value: limit.value > 0 ? wholeInodes(Math.max(inodes, 1)) : 0, field: limit.field, rule: byCoefficient }
+  const [setting, coefficient] =
+    part === "softInodes"
+      ? ["inode_soft_coefficient", settings.inodeSoftCoefficient]
+      : ["inode_hard_coefficient", settings.inodeHardCoefficient]
+  const multiplier = settings.inodeBaseMultiplier
+  const inodes = limit.value * multiplier * coefficient
+  return {
+    // So small a limit that doubles make 0 of it is a limit all the same.
+    value: limit.value > 0 ? wholeInodes(Math.max(inodes, 1)) : 0,
+    field: limit.field,
+    rule: "quota/inodes-by-limit",
+    facts: { multiplier, setting, coefficient },
+    remarks: none,
+  }
 }
 
 /**
@@ -75,9 +86,11 @@ const byLimit = (part: Override, limit: Amount, settings: InodeSettings): Amount
 const wholeInodes = (inodes: number): number =>
   inodes > 0 ? Math.min(Math.max(1, Math.trunc(inodes)), Number.MAX_SAFE_INTEGER) : 0
 
+type Quotas = ReadonlyArray<Quota> | null
+
 /**
  * The quotas for layered `limits` and the places of overrides: space in TB (`tera`), inodes as a count (`none`), each
- * soft before hard. `null` where neither space quota is above 0.
+ * soft before hard. `null` if neither space quota is above 0.
  *
  * @param unlessRepeating the limit before an Update that changes it: what repeats it is no override
  */
@@ -85,93 +98,104 @@ const quotasFor = (
   limits: ReadonlyArray<Layer>,
   places: Places,
   settings: InodeSettings,
-  warn: Warn,
   which: Which,
-  note: Note | undefined,
   unlessRepeating?: Amount,
-): ReadonlyArray<Quota> | null => {
-  const storage = storageLimit(limits, settings, warn)
+): Decided<Quotas> => {
+  const storage = storageLimit(limits, settings)
+  const remarks: Array<Remark> = [...storage.remarks]
   const amountOf = (part: Override): Amount => {
     const old = unlessRepeating === undefined ? undefined : byLimit(part, unlessRepeating, settings).value
-    return overrideFrom(places, part, old, warn) ?? byLimit(part, storage, settings)
+    return overrideFrom(places, part, old, remarks) ?? byLimit(part, storage, settings)
   }
   const [softSpace, hardSpace] = [amountOf("softSpace"), amountOf("hardSpace")]
   const [softInodes, hardInodes] = [amountOf("softInodes"), amountOf("hardInodes")]
-
-  const lowered = (what: string, soft: Amount, hard: Amount) => {
-    if (soft.value <= hard.value) return soft.value
-    const reason = `the soft ${what} quota is above the hard one of ${hard.value}; lowered to it`
-    warn("soft-above-hard", problem(soft.field, soft.value, reason))
-    return hard.value
+  const space = notAbove(hardSpace, softSpace, "space", remarks)
+  if (space.value <= 0 && hardSpace.value <= 0) {
+    const rulings = [ruling(`${which}quotas`, null, hardSpace.field, "quota/none", { by: hardSpace })]
+    return { value: null, rulings, remarks }
   }
-  const space = lowered("space", softSpace, hardSpace)
-  if (space <= 0 && hardSpace.value <= 0) {
-    note?.(
-      `${which}quotas`,
-      null,
-      hardSpace.field,
-      `neither space quota is above 0, so none is known: ${hardSpace.rule}`,
-    )
-    return null
+  const inodes = notAbove(hardInodes, softInodes, "inode", remarks)
+  const { softSpace: ss, hardSpace: hs, softInodes: si, hardInodes: hi } = partNames[which]
+  return {
+    value: [
+      { type: "space", quota: space.value, unit: "tera", enforcementType: "soft" },
+      { type: "space", quota: hardSpace.value, unit: "tera", enforcementType: "hard" },
+      { type: "inodes", quota: inodes.value, unit: "none", enforcementType: "soft" },
+      { type: "inodes", quota: hardInodes.value, unit: "none", enforcementType: "hard" },
+    ],
+    rulings: [rulingOf(ss, space), rulingOf(hs, hardSpace), rulingOf(si, inodes), rulingOf(hi, hardInodes)],
+    remarks,
   }
-  const softInode = lowered("inode", softInodes, hardInodes)
-  const hardInode = hardInodes.value
-  if (note !== undefined) {
-    const tell = (part: QuotaPart, quota: number, amount: Amount, hard: Amount, factors = "") => {
-      const rule = `${amount.rule}${amount.rule === byCoefficient ? factors : ""}`
-      const lower = amount.value > hard.value ? "; above the hard one, so lowered to it" : ""
-      note(`${which}${part}`, quota, amount.field, `${rule}${lower}`)
-    }
-    const { inodeBaseMultiplier, inodeSoftCoefficient, inodeHardCoefficient } = settings
-    const times = (name: string, coefficient: number) =>
-      ` backend_settings.inode_base_multiplier (${inodeBaseMultiplier}) and backend_settings.${name} (${coefficient})`
-    tell("space soft", space, softSpace, hardSpace)
-    tell("space hard", hardSpace.value, hardSpace, hardSpace)
-    tell("inodes soft", softInode, softInodes, hardInodes, times("inode_soft_coefficient", inodeSoftCoefficient))
-    tell("inodes hard", hardInode, hardInodes, hardInodes, times("inode_hard_coefficient", inodeHardCoefficient))
-  }
-  return [
-    { type: "space", quota: space, unit: "tera", enforcementType: "soft" },
-    { type: "space", quota: hardSpace.value, unit: "tera", enforcementType: "hard" },
-    { type: "inodes", quota: softInode, unit: "none", enforcementType: "soft" },
-    { type: "inodes", quota: hardInode, unit: "none", enforcementType: "hard" },
-  ]
 }
 
-const byCoefficient = "the limit in TB, whatever space an option gives, times"
+const partsNamed = <W extends Which>(which: W) =>
+  ({
+    softSpace: `${which}space soft`,
+    hardSpace: `${which}space hard`,
+    softInodes: `${which}inodes soft`,
+    hardInodes: `${which}inodes hard`,
+  }) as const
+const partNames: Readonly<Record<Which, Readonly<Record<Override, DecidedField>>>> = {
+  "": partsNamed(""),
+  "old ": partsNamed("old "),
+  "new ": partsNamed("new "),
+}
 
-const storageLimit = (limits: ReadonlyArray<Layer>, settings: InodeSettings, warn: Warn): Amount => {
+const rulingOf = (decides: DecidedField, { value, field, rule, facts }: Amount): Ruling<number> =>
+  ruling(decides, value, field, rule, facts)
+
+/** A soft quota, lowered to the hard one if it is above it. */
+const notAbove = (hard: Amount, soft: Amount, what: string, remarks: Array<Remark>): Amount => {
+  if (soft.value <= hard.value) return soft
+  const reason = `the soft ${what} quota is above the hard one of ${hard.value}; lowered to it`
+  remarks.push(remark("soft-above-hard", soft.field, soft.value, reason))
+  return { ...soft, value: hard.value, rule: "quota/soft-above-hard", facts: { by: soft } }
+}
+
+const storageLimit = (limits: ReadonlyArray<Layer>, settings: InodeSettings): Amount => {
   const [origin] = originsOf(limits, ["storage"])
   const field = origin?.field ?? "limits.storage"
-  if (origin === undefined || origin.found === null)
-    return { value: 0, field, rule: "the limit is missing or null: 0 TB" }
+  const limit = (value: number, rule: RuleId, ...reasons: ReadonlyArray<string>): Amount => ({
+    value,
+    field,
+    rule,
+    facts: undefined,
+    remarks: reasons.map((reason) => remark("ignored-value", field, origin?.found, reason)),
+  })
+  if (origin === undefined || origin.found === null) return limit(0, "quota/limit-missing")
   const value = finiteDecimal(origin.found)
   if (value === undefined || value < 0) {
-    warn("ignored-value", problem(field, origin.found, "expected a number of TB, not negative; taken as 0"))
-    return { value: 0, field, rule: "the limit is not a number of TB that can be: taken as 0" }
+    return limit(0, "quota/limit-unusable", "expected a number of TB, not negative; taken as 0")
   }
-  if (value * settings.inodeBaseMultiplier * settings.inodeHardCoefficient > Number.MAX_SAFE_INTEGER) {
-    const reason = `gives more inodes than can be told exactly; each inode quota of it is ${Number.MAX_SAFE_INTEGER} at most`
-    warn("ignored-value", problem(field, origin.found, reason))
+  if (value * settings.inodeBaseMultiplier * settings.inodeHardCoefficient <= Number.MAX_SAFE_INTEGER) {
+    return limit(value, "quota/limit")
   }
-  return { value, field, rule: "the limit in TB: no valid option goes before it" }
+  const most = Number.MAX_SAFE_INTEGER
+  return limit(
+    value,
+    "quota/limit",
+    `gives more inodes than can be told exactly; each inode quota of it is ${most} at most`,
+  )
 }
 
-/** @param old the amount that is no override where a place other than the order's own has it */
-const overrideFrom = (places: Places, part: Override, old: number | undefined, warn: Warn): Amount | undefined => {
+/** @param old the amount that is no override if a place other than the order's own has it */
+const overrideFrom = (
+  places: Places,
+  part: Override,
+  old: number | undefined,
+  remarks: Array<Remark>,
+): Amount | undefined => {
   for (const { field, found } of originsIn(places, part)) {
     if (found === null) continue
     const given = finiteDecimal(found)
     if (given === undefined || given <= 0) {
-      warn("ignored-value", problem(field, found, "expected a number above 0; ignored"))
+      remarks.push(remark("ignored-value", field, found, "expected a number above 0; ignored"))
       continue
     }
     const value = part === "softInodes" || part === "hardInodes" ? wholeInodes(given) : given
     if (value === old && !field.startsWith(inOrder)) continue
-    const rule = field.startsWith("attributes")
-      ? "an attribute of the order form goes before the limit"
-      : "a valid option goes before the limit"
-    return { value, field, rule }
+    const rule = field.startsWith("attributes") ? "quota/attribute" : "quota/option"
+    return { value, field, rule, facts: undefined, remarks: none }
   }
   return undefined
 }
@@ -197,58 +221,72 @@ export interface EntryQuotas {
   readonly newQuotas?: ReadonlyArray<Quota> | null
 }
 
-/** The quotas of a project entry. Inodes follow `limits.storage` alone: space that an option overrides does not count. */
+/**
+ * The quotas of a project entry. Inodes follow `limits.storage` alone: space that an option overrides does not count.
+ *
+ * @param places where the resource itself has overrides
+ */
 export const quotasOf = (
   resource: WaldurResource,
+  places: Places,
   settings: InodeSettings,
-  warn: Warn,
-  note?: Note,
-): Result.Result<EntryQuotas, Problem> => {
-  const told = new Set<string>()
-  // The old and the new quotas read the resource's own values again.
-  const once: Warn = (code, found: Problem) => {
-    const key = `${code} ${found.field}`
-    if (!told.has(key)) warn(code, found)
-    told.add(key)
-  }
-  const limits = layer("limits", resource.limits, once)
-  const options = layer("options", resource.options, once)
-  const now = placesOf([options], resource.attributes)
-  if (Result.isFailure(now)) return Result.fail(now.failure)
-  const quotas = quotasFor([limits], now.success, settings, once, "", note)
-  const change = changeOf(resource.order_in_progress, once)
-  if (change === undefined) return Result.succeed({ quotas })
-  const old = placesOf([options, change.oldOptions], resource.attributes)
-  if (Result.isFailure(old)) return Result.fail(old.failure)
-  const young = placesOf([options, change.newOptions], resource.attributes)
-  if (Result.isFailure(young)) return Result.fail(young.failure)
+): Decided<EntryQuotas> | Refusal => {
+  const remarks: Array<Remark> = []
+  const limits = layer("limits", resource.limits, remarks)
+  const options = layer("options", resource.options, remarks)
+  const now = quotasFor([limits], places, settings, "")
+  remarks.push(...now.remarks)
+  const change = changeOf(resource.order_in_progress, remarks)
+  if (change === undefined) return { value: { quotas: now.value }, rulings: now.rulings, remarks: once(remarks) }
+
+  const oldPlaces = placesOf([options, change.oldOptions], resource.attributes)
+  if (Result.isFailure(oldPlaces)) return badData(oldPlaces.failure, now.rulings, once(remarks))
+  const newPlaces = placesOf([options, change.newOptions], resource.attributes)
+  if (Result.isFailure(newPlaces)) return badData(newPlaces.failure, now.rulings, once(remarks))
   const oldLimits = [limits, change.oldLimits]
   const newLimits = [limits, change.newLimits]
-  const oldQuotas = quotasFor(oldLimits, old.success, settings, once, "old ", note)
+  const before = quotasFor(oldLimits, oldPlaces.success, settings, "old ")
   // Provisioners report the quotas that they set as options: such a one must not outlive the limit that it came from.
-  const before = storageLimit(oldLimits, settings, once)
-  const isChanged = storageLimit(newLimits, settings, once).value !== before.value
-  const newQuotas = quotasFor(newLimits, young.success, settings, once, "new ", note, isChanged ? before : undefined)
-  return Result.succeed({ quotas, oldQuotas, newQuotas })
+  const oldLimit = storageLimit(oldLimits, settings)
+  const newLimit = storageLimit(newLimits, settings)
+  const replaced = newLimit.value === oldLimit.value ? undefined : oldLimit
+  const after = quotasFor(newLimits, newPlaces.success, settings, "new ", replaced)
+  remarks.push(...before.remarks, ...newLimit.remarks, ...after.remarks)
+  return {
+    value: { quotas: now.value, oldQuotas: before.value, newQuotas: after.value },
+    rulings: [...now.rulings, ...before.rulings, ...after.rulings],
+    remarks: once(remarks),
+  }
 }
 
-const layer = (path: string, values: unknown, warn: Warn): Layer => {
+/** One remark for each code and field: the old and the new quotas read the resource's own values again. */
+const once = (remarks: ReadonlyArray<Remark>): ReadonlyArray<Remark> => {
+  if (remarks.length < 2) return remarks
+  const known = new Map<string, Remark>()
+  for (const one of remarks) {
+    const key = `${one.code} ${one.problem.field}`
+    if (!known.has(key)) known.set(key, one)
+  }
+  return [...known.values()]
+}
+
+const layer = (path: string, values: unknown, remarks: Array<Remark>): Layer => {
   if (values !== undefined && values !== null && !isJsonObject(values)) {
-    warn("ignored-value", problem(path, values, "expected an object; ignored"))
+    remarks.push(remark("ignored-value", path, values, "expected an object; ignored"))
   }
   return { path, values }
 }
 
-/** What an Update order in progress says it changes; `undefined` where it says nothing of limits or options. */
-const changeOf = (order: WaldurOrder | null | undefined, warn: Warn) => {
+/** What an Update order in progress changes; `undefined` if it holds neither limits nor options. */
+const changeOf = (order: WaldurOrder | null | undefined, remarks: Array<Remark>) => {
   if (order?.type !== "Update" || !isInProgress(order)) return undefined
-  const part = (path: string, values: unknown) => layer(`${inOrder}${path}`, values, warn)
+  const part = (path: string, values: unknown) => layer(`${inOrder}${path}`, values, remarks)
   const change = {
     oldLimits: part("attributes.old_limits", property(order.attributes, "old_limits")),
     newLimits: part("limits", order.limits),
     oldOptions: part("attributes.old_options", property(order.attributes, "old_options")),
     newOptions: part("attributes.new_options", property(order.attributes, "new_options")),
   }
-  const says = ({ values }: Layer) => isJsonObject(values) && Object.keys(values).length > 0
-  return Object.values(change).some(says) ? change : undefined
+  const isGiven = ({ values }: Layer) => isJsonObject(values) && Object.keys(values).length > 0
+  return Object.values(change).some(isGiven) ? change : undefined
 }

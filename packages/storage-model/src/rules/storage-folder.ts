@@ -1,5 +1,5 @@
 import { Result } from "effect"
-import { cut, type Problem, problem, type Warn } from "../report/finding.ts"
+import { cut, type Problem, problem, type Remark, remark } from "../report/finding.ts"
 import { isJsonObject, jsonText, property } from "../waldur/json-object.ts"
 
 /** A JSON object of Waldur's and the path that findings give it. */
@@ -74,12 +74,11 @@ const contentOf = ({ values }: Layer) => jsonText(folderFields.map((field) => pr
 
 const isBrokenFolder = (value: unknown) => property(value, "storage_data_type") !== undefined && !isFolder(value)
 
-/** Warns of an object that looks like a storage folder and is none, for its values do not count: of the first in each layer. */
-export const warnOfBrokenFolders = (layers: ReadonlyArray<Layer>, warn: Warn): void => {
-  for (const { path, values } of layers) {
+/** Remarks on objects that look like a storage folder and are none, for their values do not count: on the first in each layer. */
+export const brokenFolders = (layers: ReadonlyArray<Layer>): ReadonlyArray<Remark> =>
+  layers.flatMap(({ path, values }) => {
     const key = optionKeys(values).find((key) => isBrokenFolder(property(values, key)))
-    if (key === undefined) continue
+    if (key === undefined) return []
     const reason = "no storage folder, ignored; expected texts in its storage_data_type and permissions"
-    warn("ignored-value", problem(`${path}.${cut(key)}`, property(values, key), reason))
-  }
-}
+    return [remark("ignored-value", `${path}.${cut(key)}`, property(values, key), reason)]
+  })

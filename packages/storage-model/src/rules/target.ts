@@ -1,11 +1,12 @@
-import { Result } from "effect"
-import type { ProjectItem, Target, UserItem } from "../entry/storage-entry.ts"
-import { type Problem, problem, type Warn } from "../report/finding.ts"
-import type { Note } from "../report/note.ts"
+/** Whom a directory belongs to, and which Unix group: an item of Waldur's own, or one that is made. */
+import type { ProjectItem, UserItem } from "../entry/storage-entry.ts"
+import { problem, remark } from "../report/finding.ts"
 import { isJsonObject, jsonPrefix, property } from "../waldur/json-object.ts"
 import type { WaldurResource } from "../waldur/resource.ts"
 import { dashedUuid, deterministicId, stableHash } from "../waldur/uuid.ts"
+import type { TargetType } from "./data-type.ts"
 import type { EntryStatus } from "./lifecycle.ts"
+import { badData, type Decided, none, type Refusal, ruling } from "./ruling.ts"
 
 /** Which Unix group ids may be served. */
 export interface GidRange {
@@ -31,70 +32,66 @@ export const wantedGid = ({ minGid, maxGid }: GidRange): string =>
 /** A project's GID for development, 30000 to 39999: made up, and the same wherever it is made. */
 export const mockGid = (projectSlug: string): number => 30_000 + (stableHash(projectSlug) % 10_000)
 
-const targetTypes = { project: "project_item", user: "user_item" } as const
+const itemKeys = { project: "project_item", user: "user_item" } as const
 
 /** How deep an item of Waldur's may nest, the item itself being the first level: one has two. */
 const deepestItem = 20
 /** How many bytes of JSON in UTF-8 an item of Waldur's may be: it is served as it stands, and one has some 300. */
 const largestItem = 64_000
 
-/** The target item that Waldur's `backend_metadata` holds, where it is complete: as it stands, its UUID dashed. */
+type Item = Readonly<Record<string, unknown>>
+const noItem: Decided<undefined> = { value: undefined, rulings: none, remarks: none }
+
+/** The target item that Waldur's `backend_metadata` holds, if it is complete: as it stands, its UUID dashed. */
 export const itemFromWaldur = (
   resource: WaldurResource,
-  targetType: "project" | "user",
+  targetType: TargetType,
   range: GidRange,
-  warn: Warn,
-  note?: Note,
-): Readonly<Record<string, unknown>> | undefined => {
-  const key = targetTypes[targetType]
+): Decided<Item | undefined> => {
+  const key = itemKeys[targetType]
   const source = `backend_metadata.${key}`
   const item = property(resource.backend_metadata, key)
-  if (item === undefined || item === null) return undefined
-  const ignored = (reason: string) => {
-    warn("ignored-value", problem(source, item, `ignored ${reason}`))
-    return undefined
-  }
+  if (item === undefined || item === null) return noItem
+  const ignored = (reason: string): Decided<undefined> => ({
+    ...noItem,
+    remarks: [remark("ignored-value", source, item, `ignored ${reason}`)],
+  })
   const { text, isWhole, levels } = jsonPrefix(item, largestItem)
   if (levels > deepestItem) return ignored(`for its depth; expected at most ${deepestItem} levels`)
   if (!isWhole || Buffer.byteLength(text) > largestItem) {
     return ignored(`for its size; expected at most ${largestItem} bytes of JSON`)
   }
-  const gids =
+  const ids: ReadonlyArray<readonly ["gid" | "uid", string, unknown]> =
     targetType === "project"
-      ? [["unixGid", property(item, "unixGid")] as const]
+      ? [["gid", "unixGid", property(item, "unixGid")]]
       : [
-          ["unixUid", property(item, "unixUid")] as const,
-          ["primaryProject.unixGid", property(property(item, "primaryProject"), "unixGid")] as const,
+          ["uid", "unixUid", property(item, "unixUid")],
+          ["gid", "primaryProject.unixGid", property(property(item, "primaryProject"), "unixGid")],
         ]
   const itemId = dashedUuid(property(item, "itemId"))
-  const wrong = itemId === undefined ? "itemId" : gids.find(([, gid]) => !isGid(gid, range))?.[0]
+  const wrong = itemId === undefined ? "itemId" : ids.find(([, , id]) => !isGid(id, range))?.[1]
   if (wrong !== undefined || !isJsonObject(item)) {
-    const wanted = `a UUID itemId and as ${gids.map(([name]) => name).join(", ")} ${wantedGid(range)}`
+    const wanted = `a UUID itemId and as ${ids.map(([, name]) => name).join(", ")} ${wantedGid(range)}`
     return ignored(`for its ${wrong}; expected an object with ${wanted}`)
   }
-  note?.("target item", itemId ?? null, source, "a whole item of Waldur's is served as it stands, its UUID dashed")
-  for (const [name, gid] of gids) {
-    note?.(
-      name === "unixUid" ? "uid" : "gid",
-      gid as number,
-      `${source}.${name}`,
-      "of Waldur's own item: the HPC User API is not asked",
-    )
-  }
-  return { ...item, itemId }
+  const value = { ...item, itemId }
+  const rulings = [
+    ruling("target item", value, source, "target-item/waldur"),
+    ...ids.map(([decides, name, id]) => ruling(decides, id, `${source}.${name}`, "id/waldur-item")),
+  ]
+  return { value, rulings, remarks: none }
 }
 
-/** The target of a project's directory (`store`, `archive`, ...), as the model makes it. */
-export const projectTarget = (
+/** The target item of a project's directory (`store`, `archive`, ...), as the model makes it. */
+export const projectItem = (
   resource: WaldurResource,
   status: EntryStatus,
   unixGid: number,
-  note?: Note,
-): Result.Result<Target, Problem> => {
+): Decided<ProjectItem> | Refusal => {
   if (resource.project_name === undefined || resource.project_name === null) {
-    return Result.fail(problem("project_name", resource.project_name, "missing; expected a text"))
+    return badData(problem("project_name", resource.project_name, "missing; expected a text"))
   }
-  const targetItem: ProjectItem = {
+  const value: ProjectItem = {
     itemId: deterministicId("project", resource.slug),
     key: resource.project_slug,
     name: resource.project_name,
@@ -102,19 +99,13 @@ export const projectTarget = (
     unixGid,
     active: status === "active",
   }
-  note?.(
-    "target item",
-    targetItem.itemId,
-    "slug",
-    "made: a UUID v5 of the resource's slug, with the project's slug and name",
-  )
-  return Result.succeed({ targetType: "project", targetItem })
+  return { value, rulings: [ruling("target item", value, "slug", "target-item/project")], remarks: none }
 }
 
-/** The target of a user's directory (`users`, `scratch`). No API gives a user's UID or address: both are made up. */
-export const userTarget = (resource: WaldurResource, status: EntryStatus, unixGid: number, note?: Note): Target => {
+/** The target item of a user's directory (`users`, `scratch`). No API gives a user's UID or address: both are made up. */
+export const userItem = (resource: WaldurResource, status: EntryStatus, unixGid: number): Decided<UserItem> => {
   const active = status === "active"
-  const targetItem: UserItem = {
+  const value: UserItem = {
     itemId: deterministicId("user", resource.slug),
     status,
     email: `user-${resource.slug}@example.com`,
@@ -122,7 +113,9 @@ export const userTarget = (resource: WaldurResource, status: EntryStatus, unixGi
     primaryProject: { name: resource.project_slug, unixGid, active },
     active,
   }
-  note?.("target item", targetItem.itemId, "slug", "made: a UUID v5 of the resource's slug, and an address of it")
-  note?.("uid", targetItem.unixUid, "slug", "made up of the resource's slug, 20000 to 29999: no API gives a user's UID")
-  return { targetType: "user", targetItem }
+  const rulings = [
+    ruling("target item", value, "slug", "target-item/user"),
+    ruling("uid", value.unixUid, "slug", "uid/made-up"),
+  ]
+  return { value, rulings, remarks: none }
 }

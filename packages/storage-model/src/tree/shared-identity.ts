@@ -1,17 +1,18 @@
+/** Identities that must be one project's alone and are not: GIDs and project slugs. */
+
 import type { StorageEntry } from "../entry/storage-entry.ts"
-import { problem, shown, type Warn } from "../report/finding.ts"
+import { type Remark, remark, shown } from "../report/finding.ts"
 import { isRemoval } from "../rules/lifecycle.ts"
 import { isGid } from "../rules/target.ts"
 import type { ModelSettings } from "../settings.ts"
 import { property } from "../waldur/json-object.ts"
 import type { WaldurResource } from "../waldur/resource.ts"
 import { dashedUuid } from "../waldur/uuid.ts"
-import { compare } from "./code-unit-order.ts"
 import { getOrMake } from "./get-or-make.ts"
-import { recordMayBeLive } from "./occupancy.ts"
-import type { Located } from "./place.ts"
+import { compare } from "./order.ts"
+import type { PlacedResource } from "./place.ts"
 import type { GidAnswer } from "./resource-entry.ts"
-import { eachInSteps, type Steps } from "./steps.ts"
+import { recordMayBeLive } from "./whereabouts.ts"
 
 /** Different texts, of which the least two are named, and how many there are. */
 interface Names {
@@ -20,7 +21,7 @@ interface Names {
   second: string | undefined
 }
 
-/** Gathers texts by a key, and tells in constant time which others a key has. */
+/** Gathers texts by a key, and finds in constant time which others a key has. */
 const namesByKey = () => {
   const known = new Map<string, Names>()
   return {
@@ -42,65 +43,63 @@ const namesByKey = () => {
   }
 }
 
-type WarnOf = (resource: WaldurResource) => Warn
-
 const servedGid = ({ target: { targetType, targetItem } }: StorageEntry): string =>
   String(property(targetType === "user" ? property(targetItem, "primaryProject") : targetItem, "unixGid"))
 
+/** A resource and the GID that it is served with. */
+export interface ServedGid {
+  readonly resource: WaldurResource
+  readonly gid: string
+}
+
 /** Finds GIDs that two project slugs have, wherever they are from: each project can read the other's data. */
-export const sharedGids = () => {
-  const served: Array<readonly [resource: WaldurResource, gid: string]> = []
+export const sharedGids = (settings: ModelSettings) => {
+  const projects = namesByKey()
+  const served: Array<ServedGid> = []
   return {
-    add: (resource: WaldurResource, entry: StorageEntry) => {
-      served.push([resource, servedGid(entry)])
+    addAnswer: ([project, answer]: readonly [string, GidAnswer]): void => {
+      if (answer.status === "known" && isGid(answer.gid, settings)) projects.add(String(answer.gid), project)
     },
-    /** Warns of each resource that is served with such a GID. */
-    warnings: function* (gids: ReadonlyMap<string, GidAnswer>, settings: ModelSettings, warnOf: WarnOf): Steps<void> {
-      const projects = namesByKey()
-      yield* eachInSteps(gids, ([project, answer]) => {
-        if (answer.status === "known" && isGid(answer.gid, settings)) projects.add(String(answer.gid), project)
-      })
-      yield* eachInSteps(served, ([resource, gid]) => projects.add(gid, resource.project_slug))
-      yield* eachInSteps(served, ([resource, gid]) => {
-        const others = projects.others(gid, resource.project_slug)
-        if (others === undefined) return
-        warnOf(resource)(
-          "shared-gid",
-          problem("project_slug", resource.project_slug, `its GID ${gid} is also that of ${others}`),
-        )
-      })
+    addServed: (resource: WaldurResource, entry: StorageEntry): void => {
+      const gid = servedGid(entry)
+      served.push({ resource, gid })
+      projects.add(gid, resource.project_slug)
+    },
+    served: served as Iterable<ServedGid>,
+    /** What is odd about a resource's GID once all are added. */
+    remarkOn: ({ resource: { project_slug: slug }, gid }: ServedGid): Remark | undefined => {
+      const others = projects.others(gid, slug)
+      if (others === undefined) return undefined
+      return remark("shared-gid", "project_slug", slug, `its GID ${gid} is also that of ${others}`)
     },
   }
 }
 
 /**
- * Warns of each live resource whose project slug two projects have: the HPC User API knows projects by their slug, so
- * that both get the same GID. Records that have no place in the tree are known as well.
+ * Finds live resources whose project slug two projects have: the HPC User API knows projects by their slug, so that both
+ * get the same GID. Records that have no place in the tree are known as well.
  */
-export function* sharedProjectSlugs(
-  located: ReadonlyArray<Located>,
-  unlocated: ReadonlyArray<unknown>,
-  warnOf: WarnOf,
-): Steps<void> {
+export const sharedProjectSlugs = () => {
   const uuids = namesByKey()
   const add = (record: unknown) => {
     const slug = property(record, "project_slug")
     const uuid = dashedUuid(property(record, "project_uuid"))
     if (typeof slug === "string" && uuid !== undefined) uuids.add(slug, uuid)
   }
-  const live = ({ state }: Located) => !isRemoval(state)
-  yield* eachInSteps(located, (one) => {
-    if (live(one)) add(one.resource)
-  })
-  yield* eachInSteps(unlocated, (record) => {
-    if (recordMayBeLive(record)) add(record)
-  })
-  yield* eachInSteps(located, (one) => {
-    const { project_slug: slug, project_uuid } = one.resource
-    const uuid = dashedUuid(project_uuid)
-    const others = live(one) && uuid !== undefined ? uuids.others(slug, uuid) : undefined
-    if (others === undefined) return
-    const reason = `the project ${uuid} and the project ${others} have this slug, and so one GID`
-    warnOf(one.resource)("shared-project-slug", problem("project_slug", slug, reason))
-  })
+  return {
+    addPlaced: ({ state, resource }: PlacedResource): void => {
+      if (!isRemoval(state.value)) add(resource)
+    },
+    addUnplaced: (record: unknown): void => {
+      if (recordMayBeLive(record)) add(record)
+    },
+    /** What is odd about a resource's project slug once all are added. */
+    remarkOn: ({ state, resource: { project_slug: slug, project_uuid } }: PlacedResource): Remark | undefined => {
+      const uuid = isRemoval(state.value) ? undefined : dashedUuid(project_uuid)
+      const others = uuid === undefined ? undefined : uuids.others(slug, uuid)
+      if (others === undefined) return undefined
+      const reason = `the project ${uuid} and the project ${others} have this slug, and so one GID`
+      return remark("shared-project-slug", "project_slug", slug, reason)
+    },
+  }
 }

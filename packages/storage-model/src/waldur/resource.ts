@@ -1,6 +1,6 @@
 import { Result, Schema, SchemaIssue, SchemaTransformation } from "effect"
 import { cut, type Problem, problem, type Skipped } from "../report/finding.ts"
-import { badData, ofOneRecord } from "../rules/refusal.ts"
+import { badData, isRefusal, ofOneRecord } from "../rules/ruling.ts"
 import { property } from "./json-object.ts"
 import { dashedUuid, isUuid } from "./uuid.ts"
 
@@ -83,10 +83,13 @@ export const decodeResources = (rows: ReadonlyArray<unknown>): DecodedResources 
   const skipped: Array<Skipped> = []
   const malformed: Array<unknown> = []
   for (const row of rows) {
-    const decoded = ofOneRecord(() => Result.mapError(decodeRow(row), ({ issue }) => badData(problemOf(row, issue))))
-    if (Result.isSuccess(decoded)) resources.push(decoded.success)
+    const decoded = ofOneRecord(() => {
+      const result = decodeRow(row)
+      return Result.isSuccess(result) ? result.success : badData(problemOf(row, result.failure.issue))
+    })
+    if (!isRefusal(decoded)) resources.push(decoded)
     else {
-      skipped.push({ code: decoded.failure.code, ...identityOf(row), ...decoded.failure.problem })
+      skipped.push({ code: decoded.code, ...identityOf(row), ...decoded.problem })
       malformed.push(row)
     }
   }

@@ -1,6 +1,6 @@
 import { Deferred, Effect, Exit, Fiber } from "effect"
 import { describe, expect, test } from "vitest"
-import { inSlices } from "../src/snapshot/in-slices.ts"
+import { cooperatively } from "../src/index.ts"
 
 /** Keeps the thread until so many milliseconds of it are over. */
 const work = (millis: number): void => {
@@ -8,11 +8,24 @@ const work = (millis: number): void => {
   while (performance.now() < end) {}
 }
 
-describe("inSlices", () => {
+/** The steps of a generator as items, and what it returns. */
+const inTurns = <A>(steps: () => Generator<unknown, A>): Effect.Effect<A> =>
+  Effect.suspend(() => {
+    let result: { readonly of: A } | undefined
+    const items = (function* () {
+      result = { of: yield* steps() }
+    })()
+    return Effect.map(
+      cooperatively(items, () => {}),
+      () => (result as { readonly of: A }).of,
+    )
+  })
+
+describe("cooperatively", () => {
   test("gives what the generator returns, and takes each of its steps once", async () => {
     const steps: Array<number> = []
     const result = await Effect.runPromise(
-      inSlices(function* () {
+      inTurns(function* () {
         for (let step = 0; step < 1000; step += 1) {
           steps.push(step)
           yield
@@ -25,12 +38,12 @@ describe("inSlices", () => {
   })
 
   test("runs a generator that never gets to a yield, and one that returns nothing", async () => {
-    const never = inSlices(function* () {
+    const never = inTurns(function* () {
       if (performance.now() < 0) yield
       return 42
     })
     expect(await Effect.runPromise(never)).toBe(42)
-    const nothing = inSlices(function* () {
+    const nothing = inTurns(function* () {
       yield
     })
     expect(await Effect.runPromise(nothing)).toBeUndefined()
@@ -38,7 +51,7 @@ describe("inSlices", () => {
 
   test("begins anew each time it is run", async () => {
     let begun = 0
-    const sliced = inSlices(function* () {
+    const sliced = inTurns(function* () {
       begun += 1
       yield
       return begun
@@ -51,7 +64,7 @@ describe("inSlices", () => {
     for (const before of [0, 10]) {
       const fault = new RangeError("a fault of ours")
       const exit = await Effect.runPromiseExit(
-        inSlices(function* () {
+        inTurns(function* () {
           work(before)
           yield
           throw fault
@@ -71,7 +84,7 @@ describe("inSlices", () => {
     }
     setImmediate(tick)
     await Effect.runPromise(
-      inSlices(function* () {
+      inTurns(function* () {
         for (let step = 0; step < 5; step += 1) {
           work(6)
           seen.push("step")
@@ -96,7 +109,7 @@ describe("inSlices", () => {
     }
     setImmediate(tick)
     await Effect.runPromise(
-      inSlices(function* () {
+      inTurns(function* () {
         work(6)
         for (let step = 0; step < 10_000; step += 1) yield
       }),
@@ -111,7 +124,7 @@ describe("inSlices", () => {
     const program = Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
       const fiber = yield* Effect.forkChild(
-        inSlices(function* () {
+        inTurns(function* () {
           for (;;) {
             steps += 1
             Deferred.doneUnsafe(begun, Exit.void)
