@@ -1,9 +1,8 @@
-import { dashedUuid, type Skipped, selectRows, type Warning } from "@cscs/storage-model"
+import { dashedUuid, Skipped, selectRows, type Warning } from "@cscs/storage-model"
 import { WaldurClient, type WaldurError } from "@cscs/waldur-client"
 import { Effect, Schema } from "effect"
 import { type ProxySettings, Settings } from "../config/settings.ts"
 import { masker, maskFound, maskValue, secretsIn } from "../observability/mask-secrets.ts"
-import { findingFields } from "../snapshot/finding-fields.ts"
 import { guardedInWords } from "../snapshot/loss-guard.ts"
 import { Snapshots } from "../snapshot/snapshots.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
@@ -12,6 +11,7 @@ import { defaultPage, defaultPageSize, type StorageQuery } from "./storage-query
 
 const AnyObject = Schema.Record(Schema.String, Schema.Unknown)
 const given = Schema.NullOr(Schema.String)
+const { code: _, ...findingFields } = Skipped.fields
 const Findings = Schema.Array(Schema.Struct(findingFields))
 
 /** The answer of `GET /api/storage-resources/?debug=true`: the reference document's shape. */

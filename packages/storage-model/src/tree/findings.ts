@@ -16,6 +16,7 @@ export const findingOf = <Code extends string>(
 export const treeFindings = () => {
   const skipped: Array<Skipped> = []
   const warnings: Array<Warning> = []
+  const sorted: { skipped: Array<Skipped>; warnings: Array<Warning> } = { skipped: [], warnings: [] }
   const shared: Array<{ readonly resource: WaldurResource; readonly warning: Warning }> = []
   const addSkipped = (one: Skipped) => collect(skipped, one, byIdentity)
   const skip = (resource: WaldurResource, refusal: Refusal) => addSkipped(findingOf(resource, refusal))
@@ -42,8 +43,11 @@ export const treeFindings = () => {
       }
     },
     shared,
+    sorted,
     skippedInOrder: inOrder(skipped, byIdentity),
     warningsInOrder: inOrder(warnings, byIdentity),
+    addToSkipped: (one: Skipped) => void sorted.skipped.push(one),
+    addToWarnings: (one: Warning) => void sorted.warnings.push(one),
   }
 }
 

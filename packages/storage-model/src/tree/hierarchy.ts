@@ -102,7 +102,6 @@ export const inOneGo = <A>(items: Iterable<A>, visit: (item: A) => void): void =
 export const hierarchyPasses = (input: HierarchyInput, take: (part: BuiltPart) => void): HierarchyWork => {
   const { decoded, settings } = input
   const findings = treeFindings()
-  const [skipped, warnings]: [Array<Skipped>, Array<Warning>] = [[], []]
   const refused: Array<RefusedResource> = []
   const unplaced: Array<unknown> = [...decoded.malformed]
   const skip = (resource: WaldurResource, refusal: Refusal) => {
@@ -132,17 +131,10 @@ export const hierarchyPasses = (input: HierarchyInput, take: (part: BuiltPart) =
     occupancy.addPlaced(placed)
     slugs.addPlaced(placed)
   }
-  const protectUnplaced = (record: unknown) => {
-    occupancy.addUnplaced(record)
-    slugs.addUnplaced(record)
-  }
   const build = (part: TenantGroup | CustomerSlice) => {
     const built = builtPart(part, context)
     findings.add(built)
-    for (const [at, { placed }] of built.outcomes.entries()) {
-      const resource = built.members[at]?.resource
-      if (placed !== undefined && resource !== undefined) gids.addServed(resource, placed.entry)
-    }
+    gids.addPart(built)
     take(built)
   }
   return {
@@ -152,7 +144,8 @@ export const hierarchyPasses = (input: HierarchyInput, take: (part: BuiltPart) =
       pass(records.kept, place),
       pass(customersIn(input.customers), customers.add),
       pass(list.inListOrder, group),
-      pass(unplaced, protectUnplaced),
+      pass(unplaced, occupancy.addUnplaced),
+      pass(unplaced, slugs.addUnplaced),
       pass(input.protectedPaths ?? [], occupancy.protect),
       pass(occupancy.claims, occupancy.enter),
       pass(partsOf(groups.tenants), build),
@@ -160,12 +153,12 @@ export const hierarchyPasses = (input: HierarchyInput, take: (part: BuiltPart) =
       pass(gids.served, (served) => findings.warnShared(served.resource, gids.remarkOn(served))),
       pass(membersOf(groups.tenants), (placed) => findings.warnShared(placed.resource, slugs.remarkOn(placed))),
       pass(decoded.skipped, findings.addSkipped),
-      pass(findings.skippedInOrder, (one) => skipped.push(one)),
-      pass(findings.warningsInOrder, (one) => warnings.push(one)),
+      pass(findings.skippedInOrder, findings.addToSkipped),
+      pass(findings.warningsInOrder, findings.addToWarnings),
     ],
     refused,
     shared: findings.shared,
-    end: () => ({ skipped, warnings, protects: occupancy.against }),
+    end: () => ({ ...findings.sorted, protects: occupancy.against }),
   }
 }
 

@@ -10,6 +10,7 @@ import type { WaldurResource } from "../waldur/resource.ts"
 import { dashedUuid } from "../waldur/uuid.ts"
 import { getOrMake } from "./get-or-make.ts"
 import { compare } from "./order.ts"
+import type { BuiltPart } from "./parts.ts"
 import type { PlacedResource } from "./place.ts"
 import type { GidAnswer } from "./resource-entry.ts"
 import { recordMayBeLive } from "./whereabouts.ts"
@@ -60,10 +61,14 @@ export const sharedGids = (settings: ModelSettings) => {
     addAnswer: ([project, answer]: readonly [string, GidAnswer]): void => {
       if (answer.status === "known" && isGid(answer.gid, settings)) projects.add(String(answer.gid), project)
     },
-    addServed: (resource: WaldurResource, entry: StorageEntry): void => {
-      const gid = servedGid(entry)
-      served.push({ resource, gid })
-      projects.add(gid, resource.project_slug)
+    addPart: ({ members, outcomes }: BuiltPart): void => {
+      for (const [at, { placed }] of outcomes.entries()) {
+        const resource = members[at]?.resource
+        if (placed === undefined || resource === undefined) continue
+        const gid = servedGid(placed.entry)
+        served.push({ resource, gid })
+        projects.add(gid, resource.project_slug)
+      }
     },
     served: served as Iterable<ServedGid>,
     /** What is odd about a resource's GID once all are added. */
