@@ -71,7 +71,7 @@ export const mayBeLive = (state: string, order: WaldurOrder | null | undefined):
 const beforeProvider = new Set(["pending-consumer", "pending-project", "pending-start-date"])
 
 /** What a resource's state means for the provider. */
-export type ProviderView = { readonly visible: false } | { readonly visible: true; readonly state: string }
+type ProviderView = { readonly visible: false } | { readonly visible: true; readonly state: string }
 
 /**
  * A change that the consumer's side has not agreed to has not happened yet: a resource whose update or removal waits

@@ -62,7 +62,7 @@ export const normalizedPath = (text: string): string | undefined => {
 }
 
 /** The names that a resource's directory and those above it are made of. */
-export interface PathNames {
+interface PathNames {
   readonly offering_slug: string
   readonly provider_slug: string
   readonly customer_slug: string

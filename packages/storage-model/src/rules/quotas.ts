@@ -215,7 +215,7 @@ const originsIn = (places: Places, part: Override): ReadonlyArray<Origin> => {
 const inOrder = "order_in_progress."
 
 /** The quotas of an entry; `oldQuotas` and `newQuotas` only while an Update order says from what to what. */
-export interface EntryQuotas {
+interface EntryQuotas {
   readonly quotas: ReadonlyArray<Quota> | null
   readonly oldQuotas?: ReadonlyArray<Quota> | null
   readonly newQuotas?: ReadonlyArray<Quota> | null

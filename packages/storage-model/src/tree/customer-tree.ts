@@ -51,7 +51,7 @@ export interface CustomerSlice {
 }
 
 /** What became of the resources of a slice, and in the first one of the customer itself. */
-export interface BuiltCustomer {
+interface BuiltCustomer {
   readonly customer: Outcome | undefined
   readonly members: ReadonlyArray<Outcome>
 }

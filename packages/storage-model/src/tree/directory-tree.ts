@@ -7,7 +7,7 @@ export interface Occupants {
 }
 
 /** In words, which are made only when somebody asks. */
-export type Words = () => string
+type Words = () => string
 
 /**
  * A directory of the disk of which something is known, or below which ways part. Descending by components takes time

@@ -56,7 +56,7 @@ export interface HierarchyEnd extends Omit<Hierarchy, "entries"> {
 export type Pass = <R>(go: <A>(items: Iterable<A>, visit: (item: A) => void) => R) => R
 
 /** A resource that has no place in the tree. */
-export interface RefusedResource {
+interface RefusedResource {
   readonly resource: WaldurResource
   readonly refusal: Refusal
 }

@@ -1,7 +1,7 @@
 /**
  * Order without a pause: lists that are sorted piece by piece while items come in, and taken item by item. Neither adding
- * an item nor taking the next one costs more than a few hundred comparisons, so that whoever goes through a hundred
- * thousand of them can stop at any.
+ * an item nor taking the next one costs more than a few hundred comparisons, so that a loop over a hundred
+ * thousand of them can pause at any.
  */
 
 /** Orders texts by code units, not by a locale's rules: the same on every machine. */

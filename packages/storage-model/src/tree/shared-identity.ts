@@ -48,7 +48,7 @@ const servedGid = ({ target: { targetType, targetItem } }: StorageEntry): string
   String(property(targetType === "user" ? property(targetItem, "primaryProject") : targetItem, "unixGid"))
 
 /** A resource and the GID that it is served with. */
-export interface ServedGid {
+interface ServedGid {
   readonly resource: WaldurResource
   readonly gid: string
 }

@@ -29,10 +29,10 @@ const textIn = (record: unknown, key: string): string | undefined => {
 const anywhere: PathRule = () => undefined
 
 /** Where a record's data may be. */
-export interface Whereabouts {
+interface Whereabouts {
   /** Directories, as the record names them. */
   readonly paths: ReadonlyArray<string>
-  /** Directories to which bad names lead whoever takes them as they stand: a project_slug `../other` leads beside. */
+  /** Directories to which bad names lead if they are taken as they stand: a project_slug `../other` leads beside. */
   readonly misread: ReadonlyArray<string>
   /** Where a name is bad: the directory with `*` in place of each bad name. */
   readonly pattern: string | undefined

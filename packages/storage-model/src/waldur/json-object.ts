@@ -10,7 +10,7 @@ export const property = (value: unknown, key: string): unknown =>
 const notJson = "(not JSON)"
 
 /** The beginning of a value's JSON text. */
-export interface JsonPrefix {
+interface JsonPrefix {
   readonly text: string
   /** Whether `text` is all of it, and all of it is JSON. */
   readonly isWhole: boolean
