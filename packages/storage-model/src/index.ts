@@ -15,32 +15,7 @@
  * const active = selectEntries(tree.entries, { status: "active" }).map(({ entry }) => entry)
  * ```
  */
-export type { CustomerList, OfferingCustomer } from "./customer-directory.ts"
-export {
-  type Ask,
-  askOf,
-  type Explained,
-  type ExplainedParent,
-  type Explanation,
-  explain,
-  type ResourceBelow,
-} from "./explain.ts"
-export type { Finding, Problem, SkipCode, Skipped, Warning, WarningCode } from "./finding.ts"
-export {
-  buildHierarchy,
-  type Hierarchy,
-  type HierarchyEnd,
-  type HierarchyInput,
-  hierarchySteps,
-  type PlacedEntry,
-} from "./hierarchy.ts"
-export { type EntryStatus, entryStatuses, statusOf, type WaldurState, waldurStates } from "./lifecycle.ts"
-export type { ProtectedPath } from "./live-path.ts"
-export { invalidComponent, systemDirectoryOf } from "./mount-path.ts"
-export type { NextCode, NextStep } from "./next-step.ts"
-export type { Decided, Noted, Part } from "./note.ts"
-export type { InodeSettings } from "./quotas.ts"
-export { type GidAnswer, projectsWithoutItem } from "./resource-entry.ts"
+
 export {
   type EntryFacets,
   type EntryFilter,
@@ -51,17 +26,57 @@ export {
   passesFilter,
   selectEntries,
   selectRows,
-} from "./selection.ts"
+} from "./entry/selection.ts"
+export { type CallbackUrls, ProjectItem, Quota, StorageEntry, Target, UserItem } from "./entry/storage-entry.ts"
+export { isProblem, type StoredEntry, storedEntryJudge } from "./entry/stored-entry.ts"
+export {
+  type DecidedValue,
+  type Decision,
+  type Explained,
+  type ExplainedParent,
+  type Explanation,
+  explain,
+  type Lookup,
+  parseLookup,
+  type ResourceBelow,
+} from "./report/explain.ts"
+export {
+  type Finding,
+  type Problem,
+  SkipCode,
+  Skipped,
+  skipCodes,
+  Warning,
+  WarningCode,
+  warningCodes,
+} from "./report/finding.ts"
+export type { NextCode, NextStep } from "./report/next-step.ts"
+export { rules } from "./report/rules.ts"
+export { knownDataTypes } from "./rules/data-type.ts"
+export { type EntryStatus, entryStatuses, statusOf, type WaldurState, waldurStates } from "./rules/lifecycle.ts"
+export { invalidComponent, systemDirectoryOf } from "./rules/mount-path.ts"
+export type { InodeSettings } from "./rules/quotas.ts"
+export { type GidRange, isGid, mockGid } from "./rules/target.ts"
 export { defaultModelSettings, type ModelSettings, type StorageSystem } from "./settings.ts"
-export { knownDataTypes } from "./storage-data-type.ts"
-export { type CallbackUrls, ProjectItem, Quota, StorageEntry, Target, UserItem } from "./storage-entry.ts"
-export { isProblem, type StoredEntry, storedEntryJudge } from "./stored-entry.ts"
-export { type GidRange, isGid, mockGid } from "./target-item.ts"
-export { dashedUuid, deterministicId } from "./uuid.ts"
+export type { PlacedEntry } from "./tree/customer-tree.ts"
+export type { CustomerList, OfferingCustomer } from "./tree/customers.ts"
+export {
+  buildHierarchy,
+  type Hierarchy,
+  type HierarchyEnd,
+  type HierarchyInput,
+  type HierarchyWork,
+  hierarchyPasses,
+  type Pass,
+} from "./tree/hierarchy.ts"
+export type { ProtectedPath } from "./tree/occupancy.ts"
+export type { BuiltPart } from "./tree/parts.ts"
+export { type GidAnswer, projectsWithoutItem } from "./tree/resource-entry.ts"
 export {
   type DecodedResources,
   decodeResources,
   WaldurOrder,
   WaldurResource,
   waldurResourceFields,
-} from "./waldur-resource.ts"
+} from "./waldur/resource.ts"
+export { dashedUuid, deterministicId } from "./waldur/uuid.ts"

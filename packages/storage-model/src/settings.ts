@@ -1,4 +1,4 @@
-import type { InodeSettings } from "./quotas.ts"
+import type { InodeSettings } from "./rules/quotas.ts"
 
 /** A storage system: the name that callers filter by, and its offering in Waldur. */
 export interface StorageSystem {

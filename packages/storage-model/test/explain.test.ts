@@ -1,15 +1,13 @@
 import fc from "fast-check"
 import { describe, expect, it, test, vi } from "vitest"
 import {
-  askOf,
   buildHierarchy,
   dashedUuid,
   decodeResources,
   type Explained,
   explain,
   type HierarchyInput,
-  hierarchySteps,
-  type PlacedEntry,
+  parseLookup,
   type StorageEntry,
 } from "../src/index.ts"
 import { aResource, dashedNumber, resourceId, terminating, uuidNumber } from "./a-resource.ts"
@@ -120,11 +118,11 @@ describe("what is asked for", () => {
     ["/capstor/store/cscs/", { path: "/capstor/store/cscs" }],
     ["/", { path: "/" }],
   ])("%s is %j", (text, ask) => {
-    expect(askOf(text)).toEqual(ask)
+    expect(parseLookup(text)).toEqual(ask)
   })
 
   const input = inputOf([aResource()])
-  const kinds = (text: string) => explain(input, askOf(text)).found.map(({ kind }) => kind)
+  const kinds = (text: string) => explain(input, parseLookup(text)).found.map(({ kind }) => kind)
 
   test.each([
     ["a resource's uuid", resourceId, ["resource"]],
@@ -156,7 +154,7 @@ describe("a path that several claim", () => {
     aResource({ uuid: uuidNumber(4), state: "Creating", order_in_progress: { state: "pending-consumer" } }),
     aResource({ uuid: uuidNumber(5), project_slug: "elsewhere" }),
   ]
-  const { found } = explain(inputOf(rows), askOf("/capstor/store/cscs/university-physics/climate-sim"))
+  const { found } = explain(inputOf(rows), parseLookup("/capstor/store/cscs/university-physics/climate-sim"))
 
   it("finds each of them: served, held back, too bad, and not there yet", () => {
     expect(found.map(({ uuid, skipped }) => [uuid, skipped?.code])).toEqual([
@@ -262,29 +260,6 @@ describe("of any world", () => {
       { numRuns },
     )
 
-  it("a listener changes nothing", () => {
-    always(
-      anyRow,
-      (input) => {
-        const ignore = () => {}
-        const hearing = { note: ignore, warned: ignore, skipped: ignore, made: ignore }
-        const all = () => hearing
-        const steps = hierarchySteps(input, { resource: all, tenant: all, customer: all })
-        const entries: Array<PlacedEntry> = []
-        for (;;) {
-          const step = steps.next()
-          if (step.done) {
-            const { skipped, warnings } = step.value
-            expect({ entries, skipped, warnings }).toEqual(buildHierarchy(input))
-            return
-          }
-          entries.push(...step.value)
-        }
-      },
-      300,
-    )
-  })
-
   it("an explanation has the tree's own entry, findings and reasons", () => {
     always(
       jsonRow,
@@ -341,7 +316,7 @@ describe("of any world", () => {
     fc.assert(
       fc.property(worlds(anyRow), fc.string(), ([rows, around], text) => {
         const input = { decoded: decodeResources(rows), ...around }
-        for (const ask of [askOf(text), { slug: "r-1" }, { path: "/fs/t/c/one" }]) explain(input, ask)
+        for (const ask of [parseLookup(text), { slug: "r-1" }, { path: "/fs/t/c/one" }]) explain(input, ask)
       }),
       { numRuns: 300 },
     )

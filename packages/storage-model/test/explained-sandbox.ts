@@ -1,4 +1,4 @@
-import type { Decided, NextCode, Part, SkipCode, WarningCode } from "../src/index.ts"
+import type { DecidedValue, Decision, NextCode, SkipCode, WarningCode } from "../src/index.ts"
 
 const theNames = "offering_slug, attributes.storage_data_type, provider_slug, customer_slug, project_slug"
 const whilePending =
@@ -149,7 +149,7 @@ export const odd: ReadonlyArray<readonly [label: string, ...ReadonlyArray<readon
 
 /** What of each that is served is decided out of the ordinary, or could have been: what comes next, and part, value, source. */
 export const served: ReadonlyArray<
-  readonly [label: string, next: NextCode, ...ReadonlyArray<readonly [Part, Decided, from: string]>]
+  readonly [label: string, next: NextCode, ...ReadonlyArray<readonly [Decision["part"], DecidedValue, from: string]>]
 > = [
   ["capstor-store", "none", ["target", "project", "attributes.storage_data_type"]],
   ["capstor-archive", "none", ["target", "project", "attributes.storage_data_type"]],

@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, it, vi } from "vitest"
-import { askOf, decodeResources, explain, projectsWithoutItem, selectRows } from "../src/index.ts"
+import { decodeResources, explain, parseLookup, projectsWithoutItem, selectRows } from "../src/index.ts"
 import { anOrder, aResource, dashedNumber, type Row, uuidNumber } from "./a-resource.ts"
 import { entriesOf, gidsOf, listedCustomers, settingsWith, treeOf } from "./a-tree.ts"
 import { hostileValue } from "./hostile-rows.ts"
@@ -130,11 +130,11 @@ describe("a text of a million characters", () => {
   })
 
   it.each(texts)("(%s) can be asked for", (_, text) => {
-    expect(askOf(text)).toBeDefined()
+    expect(parseLookup(text)).toBeDefined()
   })
 
   it("of slashes alone, or behind a path, asks for the path", () => {
-    expect(askOf("/".repeat(length))).toEqual({ path: "/" })
-    expect(askOf(`/a/b${"/".repeat(length)}`)).toEqual({ path: "/a/b" })
+    expect(parseLookup("/".repeat(length))).toEqual({ path: "/" })
+    expect(parseLookup(`/a/b${"/".repeat(length)}`)).toEqual({ path: "/a/b" })
   })
 })

@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { jsonPrefix, jsonText } from "../src/json-object.ts"
+import { jsonPrefix, jsonText } from "../src/waldur/json-object.ts"
 
 const nested = (depth: number, end: unknown = null): unknown => {
   let value = end

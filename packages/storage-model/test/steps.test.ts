@@ -5,11 +5,11 @@ import {
   decodeResources,
   type Hierarchy,
   type HierarchyInput,
-  hierarchySteps,
+  hierarchyPasses,
   type PlacedEntry,
   type WaldurResource,
 } from "../src/index.ts"
-import { sortInSteps } from "../src/steps.ts"
+import { collect, inOrder } from "../src/tree/order.ts"
 import { aResource, dashedNumber, type Row, uuidNumber } from "./a-resource.ts"
 import { gidsOf, listedCustomers, settingsWith } from "./a-tree.ts"
 import { anyRow, surrounding } from "./hostile-rows.ts"
@@ -17,20 +17,16 @@ import { anyRow, surrounding } from "./hostile-rows.ts"
 // Many runs on a busy machine are slow, not wrong.
 vi.setConfig({ testTimeout: 120_000 })
 
-/** All steps, and what comes at their end. */
-const drained = <A, B>(steps: Generator<A, B>): { readonly yielded: ReadonlyArray<A>; readonly returned: B } => {
-  const yielded: Array<A> = []
-  for (;;) {
-    const step = steps.next()
-    if (step.done) return { yielded, returned: step.value }
-    yielded.push(step.value)
-  }
-}
-
 const treeIn = (input: HierarchyInput) => {
-  const { yielded, returned } = drained(hierarchySteps(input))
-  const { skipped, warnings } = returned
-  return { steps: yielded.filter((step) => step.length > 0), tree: { entries: yielded.flat(), skipped, warnings } }
+  const steps: Array<ReadonlyArray<PlacedEntry>> = []
+  const { passes, end } = hierarchyPasses(input, ({ entries }) => steps.push(entries))
+  for (const pass of passes) {
+    pass((items, visit) => {
+      for (const item of items) visit(item)
+    })
+  }
+  const { skipped, warnings } = end()
+  return { steps: steps.filter((step) => step.length > 0), tree: { entries: steps.flat(), skipped, warnings } }
 }
 
 const inputOf = (rows: ReadonlyArray<unknown>): HierarchyInput => ({
@@ -67,7 +63,7 @@ const sameTree = (one: Hierarchy, other: Hierarchy) => {
   expect(one.entries.map(({ states }) => [...states])).toEqual(other.entries.map(({ states }) => [...states]))
 }
 
-describe("the steps of a tree", () => {
+describe("the parts of a tree", () => {
   it("give together what the tree built at once has", () => {
     fc.assert(
       fc.property(anyInput, (input) => sameTree(treeIn(input).tree, buildHierarchy(input))),
@@ -170,15 +166,34 @@ describe("the steps of a tree", () => {
       },
     }
     const resources = input.decoded.resources.map((resource) => new Proxy(resource, watch))
-    const steps = hierarchySteps({ ...input, decoded: { ...input.decoded, resources } })
-    let most = 0
-    for (let before = 0; !steps.next().done; before = reads) most = Math.max(most, reads - before)
+    const { passes } = hierarchyPasses({ ...input, decoded: { ...input.decoded, resources } }, () => {})
+    let [most, before] = [0, 0]
+    const count = () => {
+      most = Math.max(most, reads - before)
+      before = reads
+    }
+    for (const pass of passes) {
+      pass((items, visit) => {
+        for (const item of items) {
+          count()
+          visit(item)
+          count()
+        }
+        count()
+      })
+    }
     expect(most).toBeLessThan(15_000)
   })
 })
 
-describe("a sort in steps", () => {
+describe("a list that is sorted while it is collected", () => {
   const byKey = (a: { key: number }, b: { key: number }) => a.key - b.key
+
+  const sorted = (items: ReadonlyArray<{ key: number; at: number }>) => {
+    const collected: Array<{ key: number; at: number }> = []
+    for (const item of items) collect(collected, item, byKey)
+    return inOrder(collected, byKey)
+  }
 
   it("gives what a sort gives, equal ones as they came", () => {
     const lists = fc.oneof(
@@ -188,27 +203,36 @@ describe("a sort in steps", () => {
     fc.assert(
       fc.property(lists, (keys) => {
         const items = keys.map((key, at) => ({ key, at }))
-        expect(drained(sortInSteps(items, byKey)).returned).toEqual(items.toSorted(byKey))
+        expect([...sorted(items)]).toEqual(items.toSorted(byKey))
       }),
       { numRuns: 200 },
     )
   })
 
-  it("leaves what it is given as it is", () => {
-    const items = [{ key: 2 }, { key: 1 }]
-    drained(sortInSteps(items, byKey))
-    expect(items).toEqual([{ key: 2 }, { key: 1 }])
+  it("gives the same each time that it is gone through", () => {
+    const items = Array.from({ length: 700 }, (_, at) => ({ key: (at * 7919) % 101, at }))
+    const order = sorted(items)
+    expect([...order]).toEqual([...order])
   })
 
-  it("compares some thousand times in a step at most", () => {
+  it("compares some thousand times at most before it goes on", () => {
     const items = Array.from({ length: 5000 }, (_, at) => ({ key: (at * 7919) % 5003 }))
-    let compared = 0
-    const steps = sortInSteps(items, (a, b) => {
+    let [compared, last] = [0, 0]
+    const perStep: Array<number> = []
+    const count = () => {
+      perStep.push(compared - last)
+      last = compared
+    }
+    const order = (a: { key: number }, b: { key: number }) => {
       compared += 1
       return byKey(a, b)
-    })
-    const perStep: Array<number> = []
-    for (let last = 0; !steps.next().done; last = compared) perStep.push(compared - last)
+    }
+    const collected: Array<{ key: number }> = []
+    for (const item of items) {
+      collect(collected, item, order)
+      count()
+    }
+    for (const _ of inOrder(collected, order)) count()
     expect(Math.max(...perStep)).toBeLessThan(3000)
   })
 })

@@ -1,9 +1,9 @@
+import { cooperatively } from "@cscs/http-transport"
 import { Effect, Option } from "effect"
 import type { ListPage, WaldurCalls } from "./calls.ts"
 import { type Judgement, judgeWalk, missingFrom, sawTheSame, type Walk } from "./consistency.ts"
 import { type WaldurError, WaldurInconsistent, WaldurUnexpectedAnswer } from "./errors.ts"
 import { type Budget, isGone, isRepeated, type PageQuery, readPage, rowsOf } from "./pages.ts"
-import { inTurns } from "./rows.ts"
 
 /**
  * Rows per page, one number per read: 300 is Waldur's largest. Each later read puts the borders between pages elsewhere,
@@ -103,7 +103,7 @@ export const readAllPages = Effect.fn("readAllPages")(function* (
         return { ...read, rows: [...rows, ...found] }
       }
     }
-    yield* inTurns(judged.places.keys(), (key) => seen.add(key))
+    yield* cooperatively(judged.places.keys(), (key) => seen.add(key))
     last = { totals: judged.totals, rows: judged.count + found.length }
     yield* Effect.logWarning(
       judged.settled

@@ -1,3 +1,4 @@
+import { cooperatively } from "@cscs/http-transport"
 import { Clock, Effect, Option } from "effect"
 import { maxAhead, type WaldurCalls } from "./calls.ts"
 import { replaceRows } from "./consistency.ts"
@@ -18,7 +19,7 @@ import {
   withOrdersOfTheirStates,
   withoutNoOrder,
 } from "./resources.ts"
-import { inTurns, rowKey } from "./rows.ts"
+import { rowKey } from "./rows.ts"
 
 /**
  * Milliseconds before the last read from which changes are asked for once more: `modified` is set before a transaction
@@ -95,15 +96,15 @@ const merge = Effect.fnUntraced(function* (
   ordered: ReadonlyArray<unknown>,
 ): Effect.fn.Return<Option.Option<ReadonlyArray<unknown>>, WaldurError> {
   const keys = new Set<string | undefined>()
-  yield* inTurns(changed, (row) => keys.add(rowKey(row)))
+  yield* cooperatively(changed, (row) => keys.add(rowKey(row)))
   if (keys.has(undefined)) return Option.none()
-  yield* inTurns(ordered, (row) => keys.add(rowKey(row)))
+  yield* cooperatively(ordered, (row) => keys.add(rowKey(row)))
   const fresh = yield* withOrdersOfTheirStates(calls, selected, yield* replaceRows(changed, ordered), new Set())
   // A few bad rows, or a Waldur that has become too old and gives everybody's: the full read says which.
   if (fresh.length > 0 && !fresh.some(isOfOffering(selected.slugs))) return Option.none()
 
   const ended: Array<string> = []
-  yield* inTurns(last, (row) => {
+  yield* cooperatively(last, (row) => {
     const key = cameWithOrder(row) ? rowKey(row) : undefined
     if (key !== undefined && !keys.has(key)) ended.push(key)
   })

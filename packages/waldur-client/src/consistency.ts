@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from "node:util"
+import { cooperatively } from "@cscs/http-transport"
 import { Effect } from "effect"
 import type { ListPage } from "./calls.ts"
-import { inTurns, rowKey } from "./rows.ts"
+import { rowKey } from "./rows.ts"
 
 /** One walk over all pages of a list. */
 export interface Walk {
@@ -47,7 +48,7 @@ export const judgeWalk = Effect.fnUntraced(function* (walk: Walk): Effect.fn.Ret
   const several = new Set<string>()
   const doubles = new Map<string, number>()
   let isSplit = false
-  yield* inTurns(walk.pages, (page) => {
+  yield* cooperatively(walk.pages, (page) => {
     const onPage = new Map<string, number>()
     for (const row of page.rows) {
       const key = rowKey(row)
@@ -100,7 +101,7 @@ export const missingFrom = Effect.fnUntraced(function* (
   seenEarlier: ReadonlySet<string>,
 ): Effect.fn.Return<ReadonlyArray<string>> {
   const missing: Array<string> = []
-  yield* inTurns(seenEarlier, (key) => {
+  yield* cooperatively(seenEarlier, (key) => {
     if (!judged.places.has(key)) missing.push(key)
   })
   return missing
@@ -123,7 +124,7 @@ export const replaceRows = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ReadonlyArray<unknown>> {
   const left = new Map<string, unknown>()
   const beside: Array<unknown> = []
-  yield* inTurns(instead, (row) => {
+  yield* cooperatively(instead, (row) => {
     const key = rowKey(row)
     if (key === undefined) return
     if (several.has(key)) beside.push(row)
@@ -132,7 +133,7 @@ export const replaceRows = Effect.fnUntraced(function* (
   if (left.size + beside.length === 0) return rows
   const replaced: Array<unknown> = []
   let differ = false
-  yield* inTurns(rows, (row) => {
+  yield* cooperatively(rows, (row) => {
     const key = rowKey(row) ?? ""
     const other = left.get(key)
     left.delete(key)

@@ -1,10 +1,11 @@
+import { cooperatively } from "@cscs/http-transport"
 import { Data, Effect, Option } from "effect"
 import { readAllPages, type WholeList } from "./all-pages.ts"
 import { AnyObject, type Count, fieldQuery, type Query, type WaldurCalls } from "./calls.ts"
 import { replaceRows } from "./consistency.ts"
 import { isBadRequest, refuses, type WaldurError, WaldurTooOld } from "./errors.ts"
 import { isGone, isTooLarge, type Lean, noneIfTooLarge, tooLargeText } from "./pages.ts"
-import { fieldOf, inTurns, rowKey } from "./rows.ts"
+import { fieldOf, rowKey } from "./rows.ts"
 
 /** Which resources are wanted, and what of them. */
 export interface ResourceQuery {
@@ -232,7 +233,7 @@ export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ReadonlyArray<unknown>, WaldurError> {
   if (!wantsOrders) return rows
   const doubtful = new Set<string>()
-  yield* inTurns(rows, (row) => {
+  yield* cooperatively(rows, (row) => {
     if (cameWithOrder(row) || !isOneOf(statesOfOrders, fieldOf(row, "state"))) return
     const key = rowKey(row)
     if (key !== undefined && !several.has(key)) doubtful.add(key)

@@ -4,9 +4,9 @@ import * as consistency from "../src/consistency.ts"
 import { rowKey } from "../src/rows.ts"
 import { seeded, shuffled, uuidOf } from "./fake-waldur.ts"
 
-const judgeWalk = (walk: consistency.Walk) => Effect.runSync(consistency.judgeWalk(walk))
+const judgeWalk = (walk: consistency.Walk) => Effect.runPromise(consistency.judgeWalk(walk))
 const replaceRows = (rows: ReadonlyArray<unknown>, instead: ReadonlyArray<unknown>) =>
-  Effect.runSync(consistency.replaceRows(rows, instead))
+  Effect.runPromise(consistency.replaceRows(rows, instead))
 
 const row = (number: number, rest: object = {}) => ({ uuid: uuidOf(number), ...rest })
 const page = (total: number, ...numbers: ReadonlyArray<number>) => ({ total, rows: numbers.map((n) => row(n)) })
@@ -29,37 +29,37 @@ describe("rowKey", () => {
 })
 
 describe("judgeWalk", () => {
-  it("finds pages that agree and have every row consistent", () => {
-    const judged = judgeWalk({ pages: [page(5, 1, 2), page(5, 3, 4), page(5, 5)], shrank: false })
+  it("finds pages that agree and have every row consistent", async () => {
+    const judged = await judgeWalk({ pages: [page(5, 1, 2), page(5, 3, 4), page(5, 5)], shrank: false })
     expect(judged.consistent).toBe(true)
     expect(judged.rows).toEqual([1, 2, 3, 4, 5].map((n) => row(n)))
     expect(judged.total).toBe(5)
   })
 
-  it("finds an empty list consistent", () => {
-    expect(judgeWalk({ pages: [page(0)], shrank: false })).toMatchObject({ consistent: true, rows: [], total: 0 })
+  it("finds an empty list consistent", async () => {
+    expect(await judgeWalk({ pages: [page(0)], shrank: false })).toMatchObject({ consistent: true, rows: [], total: 0 })
   })
 
-  it("finds a doubled row in the place of a lost one inconsistent, and gives it once", () => {
-    const judged = judgeWalk({ pages: [page(4, 1, 2), page(4, 2, 4)], shrank: false })
+  it("finds a doubled row in the place of a lost one inconsistent, and gives it once", async () => {
+    const judged = await judgeWalk({ pages: [page(4, 1, 2), page(4, 2, 4)], shrank: false })
     expect(judged.consistent).toBe(false)
     expect(judged.count).toBe(3)
     expect(judged.rows).toEqual([1, 2, 4].map((n) => row(n)))
   })
 
-  it("finds pages that told different counts inconsistent, and goes by the highest", () => {
-    const judged = judgeWalk({ pages: [page(4, 1, 2), page(3, 3)], shrank: false })
+  it("finds pages that told different counts inconsistent, and goes by the highest", async () => {
+    const judged = await judgeWalk({ pages: [page(4, 1, 2), page(3, 3)], shrank: false })
     expect(judged).toMatchObject({ consistent: false, total: 4, totals: [4, 3] })
   })
 
-  it("finds a walk whose last page was gone inconsistent, even if its rows add up", () => {
-    expect(judgeWalk({ pages: [page(2, 1, 2)], shrank: true }).consistent).toBe(false)
+  it("finds a walk whose last page was gone inconsistent, even if its rows add up", async () => {
+    expect((await judgeWalk({ pages: [page(2, 1, 2)], shrank: true })).consistent).toBe(false)
   })
 
-  it("takes rows that differ only in how the uuid is written as one", () => {
+  it("takes rows that differ only in how the uuid is written as one", async () => {
     const dashed = { uuid: "f3083110-b30e-5455-a584-ed0c27922a71" }
     const bare = { uuid: "F3083110B30E5455A584ED0C27922A71" }
-    const judged = judgeWalk({
+    const judged = await judgeWalk({
       pages: [
         { total: 2, rows: [dashed] },
         { total: 2, rows: [bare] },
@@ -69,20 +69,20 @@ describe("judgeWalk", () => {
     expect(judged).toMatchObject({ consistent: false, count: 1, rows: [bare] })
   })
 
-  it("counts rows without a usable uuid as they come and keeps them in place", () => {
+  it("counts rows without a usable uuid as they come and keeps them in place", async () => {
     const rows = [{ uuid: null }, row(1), "junk", { uuid: null }]
-    const judged = judgeWalk({ pages: [{ total: 4, rows }], shrank: false })
+    const judged = await judgeWalk({ pages: [{ total: 4, rows }], shrank: false })
     expect(judged.consistent).toBe(true)
     expect(judged.rows).toEqual(rows)
   })
 
-  it("does not hold against a walk that Waldur itself doubles a row within a page", () => {
-    const judged = judgeWalk({ pages: [page(3, 1, 1, 2)], shrank: false })
+  it("does not hold against a walk that Waldur itself doubles a row within a page", async () => {
+    const judged = await judgeWalk({ pages: [page(3, 1, 1, 2)], shrank: false })
     expect(judged).toMatchObject({ consistent: true, count: 3 })
     expect(judged.rows).toEqual([row(1), row(2)])
   })
 
-  it("finds a walk consistent exactly if no row is lost, however ties are shuffled between its pages", () => {
+  it("finds a walk consistent exactly if no row is lost, however ties are shuffled between its pages", async () => {
     for (let seed = 1; seed <= 500; seed++) {
       const random = seeded(seed)
       const count = Math.floor(random() * 12)
@@ -92,7 +92,7 @@ describe("judgeWalk", () => {
         total: count,
         rows: (random() < 0.5 ? all : shuffled(all, random)).slice(index * size, (index + 1) * size),
       }))
-      const judged = judgeWalk({ pages, shrank: false })
+      const judged = await judgeWalk({ pages, shrank: false })
       const came = new Set(pages.flatMap(({ rows }) => rows.map(({ uuid }) => uuid)))
       expect(judged.consistent, `seed ${seed}`).toBe(came.size === count)
       expect(judged.rows.length, `seed ${seed}`).toBe(came.size)
@@ -101,40 +101,40 @@ describe("judgeWalk", () => {
 })
 
 describe("missingFrom", () => {
-  it("names what earlier walks saw and this one lacks", () => {
-    const judged = judgeWalk({ pages: [page(3, 1, 2)], shrank: false })
+  it("names what earlier walks saw and this one lacks", async () => {
+    const judged = await judgeWalk({ pages: [page(3, 1, 2)], shrank: false })
     const missing = consistency.missingFrom(judged, new Set([uuidOf(1), uuidOf(7), uuidOf(9)]))
-    expect(Effect.runSync(missing)).toEqual([uuidOf(7), uuidOf(9)])
+    expect(await Effect.runPromise(missing)).toEqual([uuidOf(7), uuidOf(9)])
   })
 })
 
 describe("replaceRows", () => {
-  it("puts rows in the place of those of the same uuid and adds the others at the end", () => {
+  it("puts rows in the place of those of the same uuid and adds the others at the end", async () => {
     const ordered = [row(2, { order: true }), row(9, { order: true })]
-    expect(replaceRows([row(1), row(2), row(3)], ordered)).toEqual([row(1), ordered[0], row(3), ordered[1]])
+    expect(await replaceRows([row(1), row(2), row(3)], ordered)).toEqual([row(1), ordered[0], row(3), ordered[1]])
   })
 
-  it("takes rows without a usable uuid from the first list alone", () => {
+  it("takes rows without a usable uuid from the first list alone", async () => {
     const plain = [{ uuid: null, slug: "a" }, row(1), { uuid: null, slug: "b" }]
-    expect(replaceRows(plain, [{ uuid: null, slug: "b", order: true }])).toEqual(plain)
-    expect(replaceRows([row(1)], [{ uuid: null }])).toEqual([row(1)])
+    expect(await replaceRows(plain, [{ uuid: null, slug: "b", order: true }])).toEqual(plain)
+    expect(await replaceRows([row(1)], [{ uuid: null }])).toEqual([row(1)])
   })
 
-  it("keeps the objects of rows with the same content, in whatever order their fields are", () => {
+  it("keeps the objects of rows with the same content, in whatever order their fields are", async () => {
     const last = [row(1, { limits: { a: 1, b: [2] } }), row(2, { state: "OK" }), row(3)]
     const fresh = [{ limits: { b: [2], a: 1 }, uuid: uuidOf(1) }, row(2, { state: "Erred" })]
-    const replaced = replaceRows(last, fresh)
+    const replaced = await replaceRows(last, fresh)
     expect(replaced[0]).toBe(last[0])
     expect(replaced[1]).toBe(fresh[1])
     expect(replaced[2]).toBe(last[2])
   })
 
-  it("gives the very list where nothing differs, and another where one came", () => {
+  it("gives the very list where nothing differs, and another where one came", async () => {
     const last = [row(1, { order: null }), row(2)]
-    expect(replaceRows(last, [])).toBe(last)
-    expect(replaceRows(last, structuredClone(last))).toBe(last)
-    expect(replaceRows(last, [row(1)])).not.toBe(last)
-    expect(replaceRows(last, [row(3)])).toEqual([...last, row(3)])
+    expect(await replaceRows(last, [])).toBe(last)
+    expect(await replaceRows(last, structuredClone(last))).toBe(last)
+    expect(await replaceRows(last, [row(1)])).not.toBe(last)
+    expect(await replaceRows(last, [row(3)])).toEqual([...last, row(3)])
   })
 })
 

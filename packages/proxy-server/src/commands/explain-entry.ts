@@ -1,12 +1,12 @@
 import type { InvalidProxy } from "@cscs/http-transport"
 import {
-  type Ask,
-  askOf,
   buildHierarchy,
   type Explanation,
   explain,
   type GidAnswer,
   type HierarchyInput,
+  type Lookup,
+  parseLookup,
 } from "@cscs/storage-model"
 import { WaldurClient } from "@cscs/waldur-client"
 import { Effect } from "effect"
@@ -31,7 +31,7 @@ export interface EntryExplanation extends Explanation {
  * from that `text` asks for, or why they are absent. Changes nothing anywhere, and keeps nothing. Unlike a refresh it goes
  * on where the HPC User API cannot be asked: that is then a reason.
  *
- * @param text a UUID, a slug or a mount point, as somebody types it; see `askOf` of the model
+ * @param text a UUID, a slug or a mount point, as somebody types it; see `parseLookup` of the model
  */
 export const explainEntry = (
   settings: ProxySettings,
@@ -39,7 +39,7 @@ export const explainEntry = (
   onProgress?: OnProgress,
 ): Effect.Effect<EntryExplanation, RefreshError | InvalidProxy> =>
   Effect.map(readInput, (input): EntryExplanation => {
-    const explanation = explain(input, askOf(text))
+    const explanation = explain(input, parseLookup(text))
     const isFound = explanation.found.length > 0
     return {
       ...explanation,
@@ -84,7 +84,7 @@ const gidsWithSource = (
 }
 
 /** As many wrong letters as somebody may type, of names that are there. */
-const nearestTo = (ask: Ask, input: HierarchyInput): ReadonlyArray<string> => {
+const nearestTo = (ask: Lookup, input: HierarchyInput): ReadonlyArray<string> => {
   const asked = "path" in ask ? ask.path : "uuid" in ask ? ask.uuid : ask.slug
   const most = Math.max(2, Math.ceil(asked.length / 4))
   return (
@@ -99,7 +99,7 @@ const nearestTo = (ask: Ask, input: HierarchyInput): ReadonlyArray<string> => {
   )
 }
 
-const namesFor = (ask: Ask, input: HierarchyInput): ReadonlyArray<string> => {
+const namesFor = (ask: Lookup, input: HierarchyInput): ReadonlyArray<string> => {
   const { resources } = input.decoded
   if ("uuid" in ask) return resources.map(({ uuid }) => uuid)
   if ("path" in ask) return buildHierarchy(input).entries.map(({ entry }) => entry.mountPoint.default)

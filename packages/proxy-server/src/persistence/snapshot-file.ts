@@ -7,9 +7,9 @@ import { dirname } from "node:path"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { createGunzip, createGzip } from "node:zlib"
+import { turnIfDue } from "@cscs/http-transport"
 import type { ModelSettings } from "@cscs/storage-model"
 import { Effect, Result, Schema } from "effect"
-import { sliceTurns } from "../concurrency/in-slices.ts"
 import type { Chunk } from "../snapshot/entry-table.ts"
 import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 import { mustBeReplaceable, openOwnFile } from "./own-file.ts"
@@ -190,9 +190,8 @@ const parsed = async (
   reader: StoredReader,
   signal: AbortSignal,
 ): Promise<TimedSnapshot | undefined> => {
-  const turn = sliceTurns()
   const next = async (): Promise<string> => {
-    await turn()
+    await turnIfDue()
     signal.throwIfAborted()
     const { value } = await lines.next()
     if (value === undefined) throw new Damage("it ends too early")

@@ -1,18 +1,10 @@
 import { createHash } from "node:crypto"
-import {
-  isGid,
-  isProblem,
-  type ModelSettings,
-  type SkipCode,
-  storedEntryJudge,
-  type WarningCode,
-} from "@cscs/storage-model"
+import { isGid, isProblem, type ModelSettings, Skipped, storedEntryJudge, Warning } from "@cscs/storage-model"
 import { Option, Result, Schema } from "effect"
 import type { ProxySettings } from "../config/settings.ts"
 import { version } from "../config/version.ts"
 import { contentDigest } from "../snapshot/content-digest.ts"
 import { type Chunk, chunkOf, entriesInChunk, entryTable } from "../snapshot/entry-table.ts"
-import { findingFields } from "../snapshot/finding-fields.ts"
 import type { Snapshot, TimedSnapshot } from "../snapshot/snapshot.ts"
 
 /*
@@ -39,31 +31,6 @@ const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 export const Digest = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{43}$/))
 export const isDigest = Schema.is(Digest)
 
-const skipCodes: Record<SkipCode, true> = {
-  "removal-without-order": true,
-  "bad-data": true,
-  "gid-unknown": true,
-  "gid-unavailable": true,
-  "removal-of-live-path": true,
-  "order-not-approved": true,
-  "foreign-offering": true,
-  duplicate: true,
-}
-const warningCodes: Record<WarningCode, true> = {
-  "nested-mount-point": true,
-  "shared-gid": true,
-  "shared-project-slug": true,
-  "unknown-data-type": true,
-  "ignored-value": true,
-  "soft-above-hard": true,
-  "customer-fallback": true,
-  "shared-mount-point": true,
-}
-const keysOf = <K extends string>(codes: Record<K, true>) =>
-  Schema.Literals(Object.keys(codes) as unknown as ReadonlyArray<K>)
-
-const findings = <S extends Schema.Top>(code: S) => Schema.Array(Schema.Struct({ code, ...findingFields }))
-
 // Pairs: a name can be one that an object has already.
 const numbersByName = Schema.Array(Schema.Tuple([Schema.String, Count]))
 
@@ -74,8 +41,8 @@ const Header = Schema.fromJsonString(
     changedAt: Moment,
     /** Digests of the chunks, in their order. */
     chunks: Schema.Array(Digest).check(Schema.isMaxLength(mostChunks)),
-    skipped: findings(keysOf(skipCodes)),
-    warnings: findings(keysOf(warningCodes)),
+    skipped: Schema.Array(Skipped),
+    warnings: Schema.Array(Warning),
     counts: numbersByName,
     guarded: Schema.Array(
       Schema.Struct({

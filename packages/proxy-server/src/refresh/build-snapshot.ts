@@ -1,3 +1,4 @@
+import { cooperatively } from "@cscs/http-transport"
 import {
   type DecodedResources,
   dashedUuid,
@@ -5,13 +6,13 @@ import {
   type Finding,
   type HierarchyEnd,
   type HierarchyInput,
-  hierarchySteps,
+  hierarchyPasses,
   type ModelSettings,
   projectsWithoutItem,
   type Skipped,
+  type WaldurResource,
 } from "@cscs/storage-model"
-import type { Effect } from "effect"
-import { inSlices } from "../concurrency/in-slices.ts"
+import { Effect } from "effect"
 import { type Chunk, chunkEncoder, entryTable } from "../snapshot/entry-table.ts"
 import { emptyOffering, type GuardedSystem, type Snapshot } from "../snapshot/snapshot.ts"
 import { type Lookups, type Needed, readLists } from "./lookups.ts"
@@ -25,9 +26,6 @@ import {
   protectedBy,
 } from "./loss-guard.ts"
 import { gidFailureInWords } from "./project-gids.ts"
-
-/** Resources between two places where other work may have its turn. */
-const stepSize = 256
 
 /** Waldur's rows decoded, and what their tree needs besides. */
 export interface DecodedRows {
@@ -45,33 +43,31 @@ export type OwnOfferings = ReadonlyMap<string, ReadonlySet<string>>
  *
  * @param offerings rows of other offerings need nothing; `undefined`: all rows do
  */
-export const decodeRows = (
+export const decodeRows = Effect.fnUntraced(function* (
   rows: ReadonlyArray<unknown>,
   model: ModelSettings,
   offerings?: OwnOfferings,
-): Effect.Effect<DecodedRows> =>
-  inSlices(function* () {
-    const resources = []
-    const skipped = []
-    const malformed = []
-    const needed = { offerings: new Set<string>(), projects: new Set<string>() }
-    const counts = new Map<string, number>()
-    for (const [index, row] of rows.entries()) {
-      const one = decodedRow(row, model)
-      skipped.push(...one.skipped)
-      malformed.push(...one.malformed)
-      for (const resource of one.resources) {
-        resources.push(resource)
-        const { offering_slug, offering_uuid } = resource
-        if (offerings !== undefined && !offerings.get(offering_slug)?.has(offering_uuid)) continue
-        needed.offerings.add(offering_uuid)
-        counts.set(offering_slug, (counts.get(offering_slug) ?? 0) + 1)
-        for (const project of one.projects) needed.projects.add(project)
-      }
-      if ((index + 1) % stepSize === 0) yield
+): Effect.fn.Return<DecodedRows> {
+  const resources: Array<WaldurResource> = []
+  const skipped: Array<Skipped> = []
+  const malformed: Array<unknown> = []
+  const needed = { offerings: new Set<string>(), projects: new Set<string>() }
+  const counts = new Map<string, number>()
+  yield* cooperatively(rows, (row) => {
+    const one = decodedRow(row, model)
+    skipped.push(...one.skipped)
+    malformed.push(...one.malformed)
+    for (const resource of one.resources) {
+      resources.push(resource)
+      const { offering_slug, offering_uuid } = resource
+      if (offerings !== undefined && !offerings.get(offering_slug)?.has(offering_uuid)) continue
+      needed.offerings.add(offering_uuid)
+      counts.set(offering_slug, (counts.get(offering_slug) ?? 0) + 1)
+      for (const project of one.projects) needed.projects.add(project)
     }
-    return { decoded: { resources, skipped, malformed }, needed, counts }
   })
+  return { decoded: { resources, skipped, malformed }, needed, counts }
+})
 
 /** The model throws at no row that we know of; were there one, it must not cost all others their place. */
 const decodedRow = (row: unknown, model: ModelSettings): DecodedResources & { readonly projects: Iterable<string> } => {
@@ -116,57 +112,56 @@ export interface SnapshotInput extends Judged {
  * they are the same. Where a guard keeps entries of the last good one, the tree is built again, so that these protect
  * their paths from the removals of others.
  */
-export const buildSnapshot = (input: SnapshotInput): Effect.Effect<Snapshot> =>
-  inSlices(function* () {
-    const { rows, lookups, model, offerings, invisibleOfferings, offeringWarnings, previous } = input
-    const { gids } = lookups
-    const hierarchy = {
-      decoded: rows.decoded,
-      customers: readLists(lookups),
-      gids: gids.answers,
-      settings: model,
-      offerings,
-    }
-    const invisiblePaths = yield* invisiblePathsOf(previous, invisibleOfferings)
-    const protectedPaths = invisiblePaths.map(({ offeringSlug, path }) => protectedBy(offeringSlug, path))
-    const kept = new Map<string, KeptSystem>()
-    for (;;) {
-      const tree = yield* builtTree({ ...hierarchy, protectedPaths }, previous)
-      const { guarded, losses } = yield* judgeLosses({ ...tree, counts: rows.counts }, input)
-      const more = guarded.filter(({ offeringSlug }) => !kept.has(offeringSlug))
-      if (previous === undefined || more.length === 0) {
-        const counts = new Map([
-          ...rows.counts,
-          ...[...kept.keys()].map((slug) => [slug, countIn(previous, slug)] as const),
-        ])
-        return {
-          ...withKept(tree, kept, model),
-          counts,
-          guarded: Array.from(kept.values(), ({ system }) => system),
-          losses,
-          mockedGids: gids.mocked.size,
-          invisibleOfferings,
-          invisiblePaths,
-          offeringWarnings: [
-            ...offeringWarnings,
-            ...emptyOfferings(offerings, counts, tree.skipped)
-              .map(emptyOffering)
-              // One that showed something before is the loss guard's matter.
-              .filter((words) => previous?.offeringWarnings.includes(words) ?? true),
-          ],
-          gidFailure: gidFailureInWords(gids),
-          gids: realGids(gids),
-          gidsReadAt: gids.rememberedReadAt,
-        }
-      }
-      for (const system of more) {
-        const { offeringSlug } = system
-        const chunks = yield* keptChunks(previous, offeringSlug, tree.chunks, tree.protects)
-        kept.set(offeringSlug, { system, chunks, found: tree })
-        for (const path of yield* livePathsIn(chunks)) protectedPaths.push(protectedBy(offeringSlug, path))
+export const buildSnapshot = Effect.fnUntraced(function* (input: SnapshotInput): Effect.fn.Return<Snapshot> {
+  const { rows, lookups, model, offerings, invisibleOfferings, offeringWarnings, previous } = input
+  const { gids } = lookups
+  const hierarchy = {
+    decoded: rows.decoded,
+    customers: readLists(lookups),
+    gids: gids.answers,
+    settings: model,
+    offerings,
+  }
+  const invisiblePaths = yield* invisiblePathsOf(previous, invisibleOfferings)
+  const protectedPaths = invisiblePaths.map(({ offeringSlug, path }) => protectedBy(offeringSlug, path))
+  const kept = new Map<string, KeptSystem>()
+  for (;;) {
+    const tree = yield* builtTree({ ...hierarchy, protectedPaths }, previous)
+    const { guarded, losses } = yield* judgeLosses({ ...tree, counts: rows.counts }, input)
+    const more = guarded.filter(({ offeringSlug }) => !kept.has(offeringSlug))
+    if (previous === undefined || more.length === 0) {
+      const counts = new Map([
+        ...rows.counts,
+        ...[...kept.keys()].map((slug) => [slug, countIn(previous, slug)] as const),
+      ])
+      return {
+        ...withKept(tree, kept, model),
+        counts,
+        guarded: Array.from(kept.values(), ({ system }) => system),
+        losses,
+        mockedGids: gids.mocked.size,
+        invisibleOfferings,
+        invisiblePaths,
+        offeringWarnings: [
+          ...offeringWarnings,
+          ...emptyOfferings(offerings, counts, tree.skipped)
+            .map(emptyOffering)
+            // One that showed something before is the loss guard's matter.
+            .filter((words) => previous?.offeringWarnings.includes(words) ?? true),
+        ],
+        gidFailure: gidFailureInWords(gids),
+        gids: realGids(gids),
+        gidsReadAt: gids.rememberedReadAt,
       }
     }
-  })
+    for (const system of more) {
+      const { offeringSlug } = system
+      const chunks = yield* keptChunks(previous, offeringSlug, tree.chunks, tree.protects)
+      kept.set(offeringSlug, { system, chunks, found: tree })
+      for (const path of yield* livePathsIn(chunks)) protectedPaths.push(protectedBy(offeringSlug, path))
+    }
+  }
+})
 
 /** Slugs of offerings that the token sees, and of which Waldur shows nothing at all, not even a bad row. */
 const emptyOfferings = (
@@ -211,7 +206,7 @@ const withKept = (tree: Tree, kept: ReadonlyMap<string, KeptSystem>, { storageSy
   }
 }
 
-function* builtTree(input: HierarchyInput, previous: Snapshot | undefined): Generator<void, Tree> {
+const builtTree = Effect.fnUntraced(function* (input: HierarchyInput, previous: Snapshot | undefined) {
   const chunks: Array<Chunk> = []
   const unencodable: Array<Skipped> = []
   const encode = chunkEncoder(previous?.entries, ({ entry, offeringSlug }) => {
@@ -225,11 +220,8 @@ function* builtTree(input: HierarchyInput, previous: Snapshot | undefined): Gene
       reason: "the entry cannot be encoded as JSON: it is too deep or too large",
     })
   })
-  const steps = hierarchySteps(input)
-  for (;;) {
-    const { done, value } = steps.next()
-    if (done) return { ...value, chunks, skipped: [...value.skipped, ...unencodable] }
-    chunks.push(...encode(value))
-    yield
-  }
-}
+  const { passes, end } = hierarchyPasses(input, ({ entries }) => chunks.push(...encode(entries)))
+  for (const pass of passes) yield* pass(cooperatively)
+  const { skipped, warnings, protects } = end()
+  return { warnings, protects, chunks, skipped: [...skipped, ...unencodable] } satisfies Tree
+})

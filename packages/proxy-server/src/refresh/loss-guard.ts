@@ -1,4 +1,6 @@
+import { cooperatively } from "@cscs/http-transport"
 import type { ModelSettings, ProtectedPath, Skipped, StorageEntry } from "@cscs/storage-model"
+import { Effect } from "effect"
 import { type Chunk, chunkOf, jsonLinesOf } from "../snapshot/entry-table.ts"
 import type { GuardedSystem, InvisiblePath, Loss, Snapshot } from "../snapshot/snapshot.ts"
 
@@ -91,10 +93,10 @@ export const chunksOf = (chunks: ReadonlyArray<Chunk>, offeringSlug: string): Re
  * Judges what a refresh would lose, system by system, over all losses within the guard's time: a slow loss is one too.
  * Reads only chunks that changed. A system that is not configured any more is not judged.
  */
-export function* judgeLosses(
+export const judgeLosses = Effect.fnUntraced(function* (
   tree: Tree,
   judged: Judged,
-): Generator<void, { readonly guarded: ReadonlyArray<GuardedSystem>; readonly losses: ReadonlyArray<Loss> }> {
+): Effect.fn.Return<{ readonly guarded: ReadonlyArray<GuardedSystem>; readonly losses: ReadonlyArray<Loss> }> {
   const { model, previous, emptyGuard } = judged
   const guarded: Array<GuardedSystem> = []
   const losses: Array<Loss> = []
@@ -103,16 +105,8 @@ export function* judgeLosses(
   const made = new Set(tree.chunks.map(({ digest }) => digest))
   for (const { offeringSlug } of model.storageSystems) {
     const chunksBefore = chunksOf(previous.entries.chunks, offeringSlug)
-    const before: Array<ListedEntry> = []
-    const after: Array<ListedEntry> = []
-    yield* listInto(
-      before,
-      chunksBefore.filter(({ digest }) => !made.has(digest)),
-    )
-    yield* listInto(
-      after,
-      chunksOf(tree.chunks, offeringSlug).filter(({ digest }) => !kept.has(digest)),
-    )
+    const before = yield* listedIn(chunksBefore.filter(({ digest }) => !made.has(digest)))
+    const after = yield* listedIn(chunksOf(tree.chunks, offeringSlug).filter(({ digest }) => !kept.has(digest)))
 
     const guard = previous.guarded.find((one) => one.offeringSlug === offeringSlug)
     // A time of the future is of a clock that was set back since: it counts as now, lest the guard never end.
@@ -146,7 +140,7 @@ export function* judgeLosses(
     }
   }
   return { guarded, losses }
-}
+})
 
 /** Live project and user entries but some. */
 const liveIn = ({ facets, facetsAt, resources }: Chunk, but: ReadonlySet<string>): number => {
@@ -158,12 +152,13 @@ const liveIn = ({ facets, facetsAt, resources }: Chunk, but: ReadonlySet<string>
   }).length
 }
 
-function* listInto(list: Array<ListedEntry>, chunks: ReadonlyArray<Chunk>): Generator<void, void> {
-  for (const chunk of chunks) {
+const listedIn = Effect.fnUntraced(function* (chunks: ReadonlyArray<Chunk>) {
+  const list: Array<ListedEntry> = []
+  yield* cooperatively(chunks, (chunk) => {
     for (const entry of entriesOf(chunk)) if (isResource(entry)) list.push(listed(entry))
-    yield
-  }
-}
+  })
+  return list
+})
 
 const entriesOf = (chunk: Chunk): ReadonlyArray<StorageEntry> =>
   jsonLinesOf(chunk).map((line) => JSON.parse(line) as StorageEntry)
@@ -198,15 +193,14 @@ const whyLost = (slug: string, { skipped, counts }: Tree, previous: Snapshot, { 
  * @param current the refresh's own chunks, of all systems
  * @param protects why the refresh would not let a directory be removed; `undefined` if it would
  */
-export function* keptChunks(
+export const keptChunks = Effect.fnUntraced(function* (
   previous: Snapshot,
   offeringSlug: string,
   current: ReadonlyArray<Chunk>,
   protects: (path: string) => string | undefined,
-): Generator<void, ReadonlyArray<Chunk>> {
+): Effect.fn.Return<ReadonlyArray<Chunk>> {
   const chunks = chunksOf(previous.entries.chunks, offeringSlug)
-  const shown: Array<ListedEntry> = []
-  yield* listInto(shown, current)
+  const shown = yield* listedIn(current)
   const liveItems = new Set(shown.filter(isLive).map(({ itemId }) => itemId))
   const lost = new Set(previous.losses.filter((loss) => loss.offeringSlug === offeringSlug).map(keyOf))
   const lived = new Set<string>()
@@ -220,13 +214,12 @@ export function* keptChunks(
       lived.has(entry.mountPoint) ||
       protects(entry.mountPoint) !== undefined)
   const kept: Array<Chunk> = []
-  for (const chunk of chunks) {
+  yield* cooperatively(chunks, (chunk) => {
     const left = strippedChunk(chunk, isDoubtful)
     if (left.facetsAt.length > 0) kept.push(left)
-    yield
-  }
+  })
   return kept
-}
+})
 
 const callbackUrl = /_url$/
 
@@ -256,17 +249,14 @@ const strippedChunk = (chunk: Chunk, isLeftOut: (entry: ListedEntry) => boolean)
 }
 
 /** The mount points of live project and user entries. */
-export function* livePathsIn(chunks: ReadonlyArray<Chunk>): Generator<void, ReadonlyArray<string>> {
-  const entries: Array<ListedEntry> = []
-  yield* listInto(entries, chunks)
-  return entries.filter(isLive).map(({ mountPoint }) => mountPoint)
-}
+export const livePathsIn = (chunks: ReadonlyArray<Chunk>): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.map(listedIn(chunks), (entries) => entries.filter(isLive).map(({ mountPoint }) => mountPoint))
 
 /** Where live entries of invisible offerings are, as far as was ever known. */
-export function* invisiblePathsOf(
+export const invisiblePathsOf = Effect.fnUntraced(function* (
   previous: Snapshot | undefined,
   invisibleOfferings: ReadonlyArray<string>,
-): Generator<void, ReadonlyArray<InvisiblePath>> {
+): Effect.fn.Return<ReadonlyArray<InvisiblePath>> {
   if (previous === undefined) return []
   const paths: Array<InvisiblePath> = []
   for (const offeringSlug of invisibleOfferings) {
@@ -276,7 +266,7 @@ export function* invisiblePathsOf(
     for (const path of known) paths.push({ offeringSlug, path })
   }
   return paths
-}
+})
 
 /** What protects paths of entries that a guard keeps, or whose offering is invisible, in words. */
 export const protectedBy = (offeringSlug: string, path: string): ProtectedPath => ({

@@ -1,7 +1,7 @@
 import { gunzipSync, gzipSync } from "node:zlib"
+import { cooperatively } from "@cscs/http-transport"
 import type { ModelSettings } from "@cscs/storage-model"
 import { Duration, Effect, Result } from "effect"
-import { inSlices } from "../concurrency/in-slices.ts"
 import { logEvent } from "../observability/log-events.ts"
 import {
   chunkText,
@@ -74,18 +74,15 @@ export const makeSharedStore = (
         some.map(({ digest }) => keyOfChunk(digest)),
         storedFor,
       )
-      const packed = yield* inSlices(function* () {
-        const values: Array<readonly [string, Buffer]> = []
-        for (const [index, chunk] of some.entries()) {
-          if (areThere[index]) continue
-          const text = chunkText(chunk)
-          if (text.length > longestChunk) return undefined
-          values.push([keyOfChunk(chunk.digest), gzipSync(text, { level: 1 })])
-          yield
-        }
-        return values
+      const packed: Array<readonly [string, Buffer]> = []
+      let isTooLarge = false
+      yield* cooperatively(some.entries(), ([index, chunk]) => {
+        if (areThere[index] || isTooLarge) return
+        const text = chunkText(chunk)
+        if (text.length > longestChunk) isTooLarge = true
+        else packed.push([keyOfChunk(chunk.digest), gzipSync(text, { level: 1 })])
       })
-      if (packed === undefined) return yield* tooLarge
+      if (isTooLarge) return yield* tooLarge
       yield* redis.setAll(packed, storedFor)
     }
   })
@@ -99,18 +96,14 @@ export const makeSharedStore = (
     for (let start = 0; start < missing.length; start += atOnce) {
       const some = missing.slice(start, start + atOnce)
       const packed = yield* redis.getAll(some.map(keyOfChunk), { each: longestChunk, inAll: mostAtOnce })
-      yield* inSlices(function* () {
-        for (const [index, digest] of some.entries()) {
-          const value = packed[index]
-          if (value !== undefined) {
-            const chunk = Result.flatMap(unpacked(value, longestChunk), (text) => reader.chunk(text, digest))
-            if (Result.isFailure(chunk)) problem ??= chunk.failure
-            else {
-              found.set(digest, chunk.success)
-              bytes += chunk.success.bytes.length
-            }
-          }
-          yield
+      yield* cooperatively(some.entries(), ([index, digest]) => {
+        const value = packed[index]
+        if (value === undefined) return
+        const chunk = Result.flatMap(unpacked(value, longestChunk), (text) => reader.chunk(text, digest))
+        if (Result.isFailure(chunk)) problem ??= chunk.failure
+        else {
+          found.set(digest, chunk.success)
+          bytes += chunk.success.bytes.length
         }
       })
       if (bytes > mostBytes) problem = "it is larger than any that we store"

@@ -1,17 +1,17 @@
-import { dashedUuid, type Skipped, selectRows, type Warning } from "@cscs/storage-model"
+import { dashedUuid, Skipped, selectRows, type Warning } from "@cscs/storage-model"
 import { WaldurClient, type WaldurError } from "@cscs/waldur-client"
 import { Effect, Schema } from "effect"
 import { type ProxySettings, Settings } from "../config/settings.ts"
 import { masker, maskFound, maskValue, secretsIn } from "../observability/mask-secrets.ts"
 import { guardedInWords } from "../refresh/loss-guard.ts"
 import { Snapshots } from "../serving/snapshots.ts"
-import { findingFields } from "../snapshot/finding-fields.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 import { offeringSlugsOf } from "./storage-answer.ts"
 import { defaultPage, defaultPageSize, type StorageQuery } from "./storage-query.ts"
 
 const AnyObject = Schema.Record(Schema.String, Schema.Unknown)
 const given = Schema.NullOr(Schema.String)
+const { code: _, ...findingFields } = Skipped.fields
 const Findings = Schema.Array(Schema.Struct(findingFields))
 
 /** The answer of `GET /api/storage-resources/?debug=true`: the reference document's shape. */

@@ -108,7 +108,7 @@ export const entriesInChunk = 16
 export type OnUnencodable = (placed: PlacedEntry) => void
 
 /**
- * Encodes steps of `hierarchySteps`.
+ * Encodes the entries of parts of a tree, of which each has one of `hierarchyPasses`.
  *
  * @param previous the table before: where a chunk of it is the same, that one is given
  * @param onUnencodable told of each entry that is left out because it cannot be encoded

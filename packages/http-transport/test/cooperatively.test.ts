@@ -1,0 +1,150 @@
+import { Deferred, Effect, Exit, Fiber } from "effect"
+import { describe, expect, test } from "vitest"
+import { cooperatively } from "../src/index.ts"
+
+/** Keeps the thread until so many milliseconds of it are over. */
+const work = (millis: number): void => {
+  const end = performance.now() + millis
+  while (performance.now() < end) {}
+}
+
+/** The steps of a generator as items, and what it returns. */
+const inTurns = <A>(steps: () => Generator<unknown, A>): Effect.Effect<A> =>
+  Effect.suspend(() => {
+    let result: { readonly of: A } | undefined
+    const items = (function* () {
+      result = { of: yield* steps() }
+    })()
+    return Effect.map(
+      cooperatively(items, () => {}),
+      () => (result as { readonly of: A }).of,
+    )
+  })
+
+describe("cooperatively", () => {
+  test("gives what the generator returns, and takes each of its steps once", async () => {
+    const steps: Array<number> = []
+    const result = await Effect.runPromise(
+      inTurns(function* () {
+        for (let step = 0; step < 1000; step += 1) {
+          steps.push(step)
+          yield
+        }
+        return "done"
+      }),
+    )
+    expect(result).toBe("done")
+    expect(steps).toEqual(Array.from({ length: 1000 }, (_, step) => step))
+  })
+
+  test("runs a generator that never gets to a yield, and one that returns nothing", async () => {
+    const never = inTurns(function* () {
+      if (performance.now() < 0) yield
+      return 42
+    })
+    expect(await Effect.runPromise(never)).toBe(42)
+    const nothing = inTurns(function* () {
+      yield
+    })
+    expect(await Effect.runPromise(nothing)).toBeUndefined()
+  })
+
+  test("begins anew each time it is run", async () => {
+    let begun = 0
+    const sliced = inTurns(function* () {
+      begun += 1
+      yield
+      return begun
+    })
+    expect(begun).toBe(0)
+    expect([await Effect.runPromise(sliced), await Effect.runPromise(sliced)]).toEqual([1, 2])
+  })
+
+  test("what the generator throws is a defect with that very error, before and after a slice", async () => {
+    for (const before of [0, 10]) {
+      const fault = new RangeError("a fault of ours")
+      const exit = await Effect.runPromiseExit(
+        inTurns(function* () {
+          work(before)
+          yield
+          throw fault
+        }),
+      )
+      expect(exit).toEqual(Exit.die(fault))
+    }
+  })
+
+  test("others have their turn between the slices of long work, and none within one", async () => {
+    const seen: Array<string> = []
+    let left = 5
+    const tick = () => {
+      seen.push("turn")
+      left -= 1
+      if (left > 0) setImmediate(tick)
+    }
+    setImmediate(tick)
+    await Effect.runPromise(
+      inTurns(function* () {
+        for (let step = 0; step < 5; step += 1) {
+          work(6)
+          seen.push("step")
+          yield
+        }
+        seen.push("end")
+      }),
+    )
+    // A step is longer than a slice: so a turn of the event loop follows each.
+    expect(seen.filter((one) => one === "step").length).toBe(5)
+    expect(seen.indexOf("turn")).toBeGreaterThan(-1)
+    expect(seen.indexOf("turn")).toBeLessThan(seen.lastIndexOf("step"))
+    expect(seen.slice(0, seen.indexOf("end")).filter((one) => one === "turn").length).toBeGreaterThanOrEqual(4)
+  })
+
+  test("a slice has many steps where they are short: not each waits for its turn", async () => {
+    let turns = 0
+    let isRunning = true
+    const tick = () => {
+      turns += 1
+      if (isRunning) setImmediate(tick)
+    }
+    setImmediate(tick)
+    await Effect.runPromise(
+      inTurns(function* () {
+        work(6)
+        for (let step = 0; step < 10_000; step += 1) yield
+      }),
+    )
+    isRunning = false
+    expect(turns).toBeGreaterThan(0)
+    expect(turns).toBeLessThan(5_000)
+  })
+
+  test("an interruption ends it at the end of a slice: no step more", async () => {
+    let steps = 0
+    const program = Effect.gen(function* () {
+      const begun = yield* Deferred.make<void>()
+      const fiber = yield* Effect.forkChild(
+        inTurns(function* () {
+          for (;;) {
+            steps += 1
+            Deferred.doneUnsafe(begun, Exit.void)
+            work(5)
+            yield
+          }
+        }),
+      )
+      yield* Deferred.await(begun)
+      yield* Fiber.interrupt(fiber)
+      return yield* Fiber.await(fiber)
+    })
+    const exit = await Effect.runPromise(program)
+    expect(Exit.hasInterrupts(exit)).toBe(true)
+    const there = steps
+    for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+    // It may have been within a slice when it was told.
+    expect(steps).toBeLessThanOrEqual(there + 1)
+    const later = steps
+    for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+    expect(steps).toBe(later)
+  })
+})

@@ -1,0 +1,93 @@
+import { Schema } from "effect"
+import { dataTypeOf } from "../rules/data-type.ts"
+import { providerView, statusOf } from "../rules/lifecycle.ts"
+import { isRefusal, ofOneRecord } from "../rules/ruling.ts"
+import type { PlacedEntry } from "../tree/customer-tree.ts"
+import { decodeResources, type WaldurResource } from "../waldur/resource.ts"
+
+/** Which entries a caller wants; what is left out does not restrict. Values compare exactly. */
+export interface EntryFilter {
+  /** The Waldur slug of the storage system's offering. */
+  readonly offeringSlug?: string
+  /** A Waldur state: project entries of resources in it, and the tenants and customers above them. */
+  readonly state?: string
+  /** `storageDataType.key`. */
+  readonly dataType?: string
+  /** The entry's own status; tenants and customers are always `pending`. */
+  readonly status?: string
+}
+
+/** What filters ask of an entry: few of these are different, however many entries there are. */
+export interface EntryFacets {
+  readonly offeringSlug: string
+  readonly states: ReadonlySet<string>
+  readonly dataType: string
+  readonly status: string
+}
+
+/** What filters ask of an entry. */
+export const facetsOf = ({ entry, offeringSlug, states }: PlacedEntry): EntryFacets => ({
+  offeringSlug,
+  states,
+  dataType: entry.storageDataType.key,
+  status: entry.status,
+})
+
+/** Whether what has these facets passes every part of the filter. */
+export const passesFilter = (facets: EntryFacets, { offeringSlug, state, dataType, status }: EntryFilter): boolean =>
+  (offeringSlug === undefined || facets.offeringSlug === offeringSlug) &&
+  (state === undefined || facets.states.has(state)) &&
+  (dataType === undefined || facets.dataType === dataType) &&
+  (status === undefined || facets.status === status)
+
+/** The entries that pass every part of the filter, in their order. */
+export const selectEntries = (entries: ReadonlyArray<PlacedEntry>, filter: EntryFilter): ReadonlyArray<PlacedEntry> =>
+  entries.filter((placed) => passesFilter(facetsOf(placed), filter))
+
+/** A page's place in a list. */
+export const Pagination = Schema.Struct({
+  current: Schema.Int.annotate({ description: "The page's number, from 1." }),
+  limit: Schema.Int.annotate({ description: "Entries on a page at most." }),
+  offset: Schema.Int.annotate({ description: "Entries before the page." }),
+  pages: Schema.Int.annotate({ description: "Pages in all; 0 where there is no entry." }),
+  total: Schema.Int.annotate({ description: "Entries in all." }),
+  has_next: Schema.Boolean,
+}).annotate({ identifier: "Pagination" })
+export type Pagination = typeof Pagination.Type
+
+/**
+ * Where page `page` of `total` entries lies. Pages past the end exist, and are empty.
+ *
+ * @param page from 1
+ * @param pageSize from 1
+ */
+export const paginate = (total: number, page: number, pageSize: number): Pagination => {
+  const pages = Math.ceil(total / pageSize)
+  return { current: page, limit: pageSize, offset: (page - 1) * pageSize, pages, total, has_next: page < pages }
+}
+
+/** The entries of one page. */
+export const pageOf = <A>(entries: ReadonlyArray<A>, { offset, limit }: Pagination): ReadonlyArray<A> =>
+  entries.slice(offset, offset + limit)
+
+/**
+ * Waldur's own rows that would pass the filter as entries, for troubleshooting. A row too odd to tell passes.
+ */
+export const selectRows = (
+  rows: ReadonlyArray<unknown>,
+  { dataType, status }: Pick<EntryFilter, "dataType" | "status">,
+): ReadonlyArray<unknown> =>
+  rows.filter((row) => {
+    const [resource] = decodeResources([row]).resources
+    if (resource === undefined) return true
+    return ofOneRecord(() => rowPasses(resource, dataType, status)) !== false
+  })
+
+const rowPasses = (resource: WaldurResource, dataType: string | undefined, status: string | undefined): boolean => {
+  const view = providerView(resource.state, resource.order_in_progress)
+  const type = dataTypeOf(resource)
+  return (
+    (dataType === undefined || isRefusal(type) || type.value === dataType) &&
+    (status === undefined || !view.visible || statusOf(view.state) === status)
+  )
+}

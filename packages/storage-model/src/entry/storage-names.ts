@@ -1,0 +1,35 @@
+import type { ModelSettings } from "../settings.ts"
+import { deterministicId } from "../waldur/uuid.ts"
+import type { StorageDataType, StorageName } from "./storage-entry.ts"
+
+/** The three names that an entry and all below it share. */
+export interface StorageNames {
+  readonly storageSystem: StorageName
+  readonly storageFileSystem: StorageName
+  readonly storageDataType: StorageDataType
+}
+
+/** @param dataType normalized */
+export const storageNames = (offeringSlug: string, dataType: string, settings: ModelSettings): StorageNames => ({
+  storageSystem: systemName(offeringSlug),
+  storageFileSystem: fileSystemName(settings),
+  storageDataType: dataTypeNames(dataType),
+})
+
+export const systemName = (offeringSlug: string): StorageName => storageName("storage_system", offeringSlug)
+
+export const fileSystemName = ({ storageFileSystem }: Pick<ModelSettings, "storageFileSystem">): StorageName =>
+  storageName("storage_file_system", storageFileSystem)
+
+/** @param dataType normalized */
+export const dataTypeNames = (dataType: string): StorageDataType => ({
+  ...storageName("storage_data_type", dataType),
+  path: dataType,
+})
+
+const storageName = (scope: string, name: string): StorageName => ({
+  itemId: deterministicId(scope, name),
+  key: name.toLowerCase(),
+  name: name.toUpperCase(),
+  active: true,
+})

@@ -1,0 +1,308 @@
+/**
+ * Explains entries: which rule gave each value, why a resource is skipped, and what must happen next. It renders the
+ * rulings that the tree itself was made of.
+ */
+import type { StorageEntry } from "../entry/storage-entry.ts"
+import { normalizedPath } from "../rules/mount-path.ts"
+import type { DecidedField, Refusal, Ruling } from "../rules/ruling.ts"
+import type { Outcome } from "../tree/customer-tree.ts"
+import { findingOf } from "../tree/findings.ts"
+import type { Group } from "../tree/group.ts"
+import { type HierarchyInput, hierarchyPasses, inOneGo } from "../tree/hierarchy.ts"
+import type { BuiltPart } from "../tree/parts.ts"
+import { type PlacedResource, placementRulings } from "../tree/place.ts"
+import { whereaboutsOf } from "../tree/whereabouts.ts"
+import { property } from "../waldur/json-object.ts"
+import type { WaldurResource } from "../waldur/resource.ts"
+import { dashedUuid } from "../waldur/uuid.ts"
+import type { Skipped, Warning } from "./finding.ts"
+import { type NextStep, nextOfEntry, nextOfSkipped } from "./next-step.ts"
+import { sentenceOf } from "./rules.ts"
+
+/** What a rule decided: texts, numbers (space in TB, inodes as a count), `null` if there is no such value. */
+export type DecidedValue = string | number | null
+
+/** What a rule decided, and why. */
+export interface Decision {
+  readonly part: DecidedField
+  readonly value: DecidedValue
+  /** The field of Waldur's record by its path, a setting's path, or another source by its name. */
+  readonly from: string
+  /** The rule's sentence. */
+  readonly reason: string
+}
+
+/** What is asked for: a UUID of a resource, customer or offering; a slug of one of them or of a project; a mount point. */
+export type Lookup = { readonly uuid: string } | { readonly slug: string } | { readonly path: string }
+
+/** What somebody typed as an `Lookup`: a path begins with a slash, a UUID is one with or without dashes, all else is a slug. */
+export const parseLookup = (text: string): Lookup => {
+  const uuid = dashedUuid(text)
+  const path = normalizedPath(text)
+  if (path !== undefined) return { path }
+  return uuid === undefined ? { slug: text } : { uuid }
+}
+
+/** A tenant or customer above a resource. */
+export interface ExplainedParent {
+  readonly kind: "tenant" | "customer"
+  readonly itemId: string
+  readonly name: string
+  readonly mountPoint: string
+}
+
+/** A resource below a tenant or customer: served at a mount point, or left out. */
+export interface ResourceBelow {
+  readonly uuid: string
+  readonly slug: string
+  readonly mountPoint: string | null
+  readonly status: string | null
+  readonly skipped: Skipped["code"] | null
+}
+
+/** Where one entry comes from, or why there is none. */
+export interface Explained {
+  readonly kind: "tenant" | "customer" | "resource"
+  /** The offering's, customer's or resource's, dashed; `null` where the record does not tell. */
+  readonly uuid: string | null
+  readonly slug: string | null
+  readonly offeringSlug: string | null
+  /** `null` where it is left out. */
+  readonly entry: StorageEntry | null
+  /** From the tenant down; empty for a tenant. */
+  readonly parents: ReadonlyArray<ExplainedParent>
+  /** The resources that make a tenant or customer, in the order of the list; empty for a resource. */
+  readonly below: ReadonlyArray<ResourceBelow>
+  /** What each rule decided, as it decided it. */
+  readonly notes: ReadonlyArray<Decision>
+  /** Why it is left out; `null` where it is served. */
+  readonly skipped: Skipped | null
+  readonly warnings: ReadonlyArray<Warning>
+  /** What must happen for it to appear or to move on; `null` for a tenant or customer, which follow what is below. */
+  readonly next: NextStep | null
+}
+
+/** All that an `Lookup` finds. */
+export interface Explanation {
+  readonly ask: Lookup
+  /** In the order: tenants, customers, resources as the list has them, records that are left out. */
+  readonly found: ReadonlyArray<Explained>
+  /** How many there were to look at. */
+  readonly lookedAt: {
+    readonly resources: number
+    /** Records too bad to be decoded, which were looked at as far as they tell. */
+    readonly malformed: number
+    readonly tenants: number
+    readonly customers: number
+  }
+}
+
+/**
+ * Explains where entries come from: by which rule each value, why a resource is skipped, and what must happen next. It
+ * builds the whole tree, as `buildHierarchy` does. A path that several resources claim finds each of them. Pure, and never
+ * throws; the result can be written as JSON.
+ *
+ * @param input all resources, so that conflicts show, with their lookups
+ */
+export const explain = (input: HierarchyInput, ask: Lookup): Explanation => {
+  const { decoded } = input
+  const found = foundIn(ask)
+  const { passes, refused, shared } = hierarchyPasses(input, found.add)
+  for (const pass of passes) pass(inOneGo)
+  for (const { resource, warning } of shared) found.warn(resource, warning)
+  return {
+    ask,
+    found: [
+      ...found.parents,
+      ...found.resources.values(),
+      ...refused
+        .filter(({ resource }) => asksForRecord(ask, resource))
+        .map(({ resource, refusal }) =>
+          explainedResource(resource, { refusal, rulings: refusal.rulings, warnings: [] }),
+        ),
+      ...decoded.skipped
+        .filter((skipped, index) => asksForMalformed(ask, skipped, decoded.malformed[index]))
+        .map(explainedMalformed),
+    ],
+    lookedAt: {
+      resources: decoded.resources.length,
+      malformed: decoded.skipped.length,
+      ...found.counts,
+    },
+  }
+}
+
+/** A tenant or customer that is asked for, and the resources below it as far as they are known. */
+interface OpenParent extends Explained {
+  readonly below: Array<ResourceBelow>
+}
+
+/** A tenant or customer with what became of it. */
+interface Parent {
+  readonly group: Group
+  readonly outcome: Outcome
+  /** Its explanation, if it is asked for. */
+  readonly asked: OpenParent | undefined
+  readonly above: ReadonlyArray<ExplainedParent>
+}
+
+/** Picks what is asked for from the parts of a tree that come in the order of the list. */
+const foundIn = (ask: Lookup) => {
+  const parents: Array<Explained> = []
+  const resources = new Map<WaldurResource, Explained & { readonly warnings: Array<Warning> }>()
+  const counts = { tenants: 0, customers: 0 }
+  let [tenant, customer]: [Parent | undefined, Parent | undefined] = [undefined, undefined]
+
+  const parentOf = (kind: "tenant" | "customer", group: Group, outcome: Outcome, above: Parent | undefined): Parent => {
+    const entry = outcome.placed?.entry
+    const asked = asksForParent(ask, kind, group.first.resource, entry)
+      ? explainedParent(kind, group, outcome, above?.above ?? [])
+      : undefined
+    if (asked !== undefined) parents.push(asked)
+    const self = entry && { kind, itemId: entry.itemId, name: nameOf(entry), mountPoint: entry.mountPoint.default }
+    return { group, outcome, asked, above: [...(above?.above ?? []), ...(self === undefined ? [] : [self])] }
+  }
+  const addMember = (member: PlacedResource, outcome: Outcome) => {
+    const { resource } = member
+    const { placed, refusal } = outcome
+    for (const parent of [tenant, customer]) parent?.asked?.below.push(belowOf(resource, outcome))
+    if (!asksForRecord(ask, resource)) return
+    const firstOf = [tenant, customer].filter((parent) => parent?.group.first === member)
+    const remarks = [member.path, ...firstOf.map((parent) => parent?.outcome), outcome].flatMap(
+      (decided) => decided?.remarks ?? [],
+    )
+    const rulings = [...placementRulings(member), ...outcome.rulings]
+    const warnings = remarks.map((remark) => findingOf(resource, remark))
+    const account = { entry: placed?.entry, refusal, rulings, warnings }
+    resources.set(resource, { ...explainedResource(resource, account, customer?.above), warnings })
+  }
+  return {
+    parents,
+    resources,
+    counts,
+    add: (part: BuiltPart): void => {
+      if (part.parent !== undefined && part.customer === undefined) {
+        counts.tenants += 1
+        tenant = parentOf("tenant", part.tenant, part.parent, undefined)
+      } else if (part.parent !== undefined && part.customer !== undefined) {
+        counts.customers += 1
+        customer = parentOf("customer", part.customer, part.parent, tenant)
+      }
+      for (const [at, outcome] of part.outcomes.entries()) addMember(part.members[at] as PlacedResource, outcome)
+    },
+    warn: (resource: WaldurResource, warning: Warning): void => {
+      resources.get(resource)?.warnings.push(warning)
+    },
+  }
+}
+
+const belowOf = ({ uuid, slug }: WaldurResource, { placed, refusal }: Outcome): ResourceBelow => ({
+  uuid,
+  slug,
+  mountPoint: placed?.entry.mountPoint.default ?? null,
+  status: placed?.entry.status ?? null,
+  skipped: refusal?.code ?? null,
+})
+
+/** A ruling as an explanation shows it. */
+const decisionOf = (ruling: Ruling): Decision => ({
+  part: ruling.decides,
+  value: shownValue(ruling),
+  from: ruling.field,
+  reason: sentenceOf(ruling),
+})
+
+const shownValue = ({ decides, value }: Ruling): DecidedValue => {
+  if (typeof value === "string" || typeof value === "number") return value
+  if (decides === "target item") return String(property(value, "itemId"))
+  if (decides === "customer") return String(property(value, "name"))
+  if (decides === "callback URLs") return Object.keys(value as object).join(", ") || null
+  return null
+}
+
+/** Whether a record is asked for, as far as it tells which it is. */
+const asksForRecord = (ask: Lookup, record: unknown): boolean => {
+  if ("uuid" in ask) return dashedUuid(property(record, "uuid")) === ask.uuid
+  if ("slug" in ask) return property(record, "slug") === ask.slug || property(record, "project_slug") === ask.slug
+  return whereaboutsOf(record).paths.includes(ask.path)
+}
+
+const asksForMalformed = (ask: Lookup, { slug }: Skipped, record: unknown): boolean =>
+  asksForRecord(ask, record) || ("slug" in ask && slug === ask.slug)
+
+const asksForParent = (
+  ask: Lookup,
+  kind: "tenant" | "customer",
+  first: WaldurResource,
+  entry: StorageEntry | undefined,
+): boolean => {
+  if ("path" in ask) return entry?.mountPoint.default === ask.path
+  const [uuid, slug] =
+    kind === "tenant" ? [first.offering_uuid, first.provider_slug] : [first.customer_uuid, first.customer_slug]
+  return "uuid" in ask ? (entry?.itemId ?? uuid) === ask.uuid : slug === ask.slug
+}
+
+const explainedParent = (
+  kind: "tenant" | "customer",
+  { first: { resource } }: Group,
+  { placed, refusal, rulings, remarks }: Outcome,
+  parents: ReadonlyArray<ExplainedParent>,
+): OpenParent => {
+  const skipped = refusal === undefined ? null : findingOf(resource, refusal)
+  return {
+    kind,
+    uuid: placed?.entry.itemId ?? (kind === "tenant" ? resource.offering_uuid : resource.customer_uuid) ?? null,
+    slug: kind === "tenant" ? resource.provider_slug : resource.customer_slug,
+    offeringSlug: resource.offering_slug,
+    entry: placed?.entry ?? null,
+    parents,
+    below: [],
+    notes: rulings.map(decisionOf),
+    skipped,
+    warnings: remarks.map((remark) => findingOf(resource, remark)),
+    next: skipped === null ? null : nextOfSkipped(skipped),
+  }
+}
+
+const explainedResource = (
+  resource: WaldurResource,
+  account: {
+    readonly entry?: StorageEntry | undefined
+    readonly refusal: Refusal | undefined
+    readonly rulings: ReadonlyArray<Ruling>
+    readonly warnings: ReadonlyArray<Warning>
+  },
+  parents: ReadonlyArray<ExplainedParent> = [],
+): Explained => {
+  const { entry, refusal, rulings, warnings } = account
+  const skipped = refusal === undefined ? null : findingOf(resource, refusal)
+  return {
+    kind: "resource",
+    uuid: resource.uuid,
+    slug: resource.slug,
+    offeringSlug: resource.offering_slug,
+    entry: entry ?? null,
+    parents,
+    below: [],
+    notes: rulings.map(decisionOf),
+    skipped,
+    warnings,
+    next: entry !== undefined ? nextOfEntry(entry, resource.order_in_progress) : skipped && nextOfSkipped(skipped),
+  }
+}
+
+const explainedMalformed = (skipped: Skipped): Explained => ({
+  kind: "resource",
+  uuid: skipped.uuid,
+  slug: skipped.slug,
+  offeringSlug: skipped.offering_slug,
+  entry: null,
+  parents: [],
+  below: [],
+  notes: [],
+  skipped,
+  warnings: [],
+  next: nextOfSkipped(skipped),
+})
+
+const nameOf = ({ target: { targetItem } }: StorageEntry): string => String(property(targetItem, "name") ?? "")

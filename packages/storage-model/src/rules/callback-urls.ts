@@ -1,0 +1,124 @@
+/** Where a provisioner reports back: URLs of Waldur, served only on addresses that the configuration trusts. */
+import type { CallbackUrls } from "../entry/storage-entry.ts"
+import { type Remark, remark } from "../report/finding.ts"
+import type { ModelSettings } from "../settings.ts"
+import type { WaldurOrder } from "../waldur/resource.ts"
+import { isInProgress } from "./lifecycle.ts"
+import { type Ruling, ruling } from "./ruling.ts"
+
+type Addresses = Pick<ModelSettings, "waldurApiUrl" | "callbackOrigins">
+
+const mayBecomeOk = new Set(["Creating", "Updating", "Terminating"])
+const urlField = "order_in_progress.url"
+
+/**
+ * Where to report what became of a resource's order: actions of the order below its own URL, actions of the resource
+ * (`/api/marketplace-provider-resources/<uuid>/...`) below the same API. Only while an order is in progress that has a
+ * URL of Waldur's; an Erred resource can be reported without one, below `waldurApiUrl`.
+ *
+ * @param state the resource's state as the provider sees it
+ */
+export const callbackUrlsOf = (
+  resource: { readonly uuid: string; readonly order_in_progress?: WaldurOrder | null },
+  state: string,
+  addresses: Addresses,
+): Ruling<CallbackUrls> => {
+  const remarks: Array<Remark> = []
+  const order = isInProgress(resource.order_in_progress) ? resource.order_in_progress : undefined
+  const of = order === undefined ? undefined : servedOrder(order, addresses, remarks)
+  const isErred = state === "Erred"
+  const api = of?.api ?? (isErred ? apiAt(addresses.waldurApiUrl) : undefined)
+  const ofOrder = (action: string) => `${of?.order}/${action}/`
+  const ofResource = (action: string) => `${api}/marketplace-provider-resources/${resource.uuid}/${action}/`
+  const pending = of !== undefined && order?.state === "pending-provider"
+  const executing = of !== undefined && order?.state === "executing"
+  const urls = {
+    ...(pending && {
+      approve_by_provider_url: ofOrder("approve_by_provider"),
+      reject_by_provider_url: ofOrder("reject_by_provider"),
+    }),
+    ...((pending || executing) && { set_state_done_url: ofOrder("set_state_done") }),
+    ...(executing && { set_state_erred_url: ofOrder("set_state_erred") }),
+    ...(pending && { update_resource_options_url: ofResource("update_options_direct") }),
+    ...(api !== undefined && {
+      set_backend_id_url: ofResource("set_backend_id"),
+      ...((isErred || mayBecomeOk.has(state)) && { set_state_ok_url: ofResource("set_state_ok") }),
+    }),
+  }
+  const rule =
+    order === undefined ? "callback-urls/no-order" : of === undefined ? "callback-urls/no-url" : "callback-urls/order"
+  const field = of !== undefined ? "order_in_progress" : api === undefined ? urlField : "waldur_api_url"
+  const facts = { order: order?.state ?? "in no state", state: state === "" ? "in no state" : state }
+  return ruling("callback URLs", urls, field, rule, facts, remarks)
+}
+
+/** An order's URL without its closing slash, and the API that it is below. */
+interface ServedOrder {
+  readonly order: string
+  readonly api: string
+}
+
+/** In characters: what browsers and gateways take. An order's URL has some 100. */
+const longestUrl = 2048
+/**
+ * A URL without user, query, fragment, control character, backslash or escape, so that every reader reads it alike. The
+ * order's own name is one component: a Waldur gives it a UUID, and whatever else it were would be no other resource.
+ */
+const plainUrl = /^https?:\/\/[a-z0-9._:[\]-]+(\/[a-z0-9._~/-]*)?\/marketplace-orders\/([a-z0-9_-]+)\/?$/i
+
+const servedOrder = (order: WaldurOrder, addresses: Addresses, remarks: Array<Remark>): ServedOrder | undefined => {
+  const refused = (reason: string) => {
+    remarks.push(remark("ignored-value", urlField, order.url, `${reason}; no callback URLs of the order`))
+    return undefined
+  }
+  if (order.type === undefined || order.type === null || order.type === "") {
+    const reason = "missing; expected Create, Update or Terminate: no old and new quotas are known"
+    remarks.push(remark("ignored-value", "order_in_progress.type", order.type, reason))
+  }
+  const { url } = order
+  if (url === undefined || url === null || url === "") return refused("missing; expected the order's URL")
+  const match = typeof url === "string" && url.length <= longestUrl ? plainUrl.exec(url) : null
+  if (match === null || !URL.canParse(match[0])) {
+    return refused("expected a plain http(s) URL: <Waldur's API>/marketplace-orders/<order>/")
+  }
+  const parsed = new URL(match[0])
+  const [, above = "", name] = match
+  const path = `${above}/marketplace-orders/${name}`
+  // What `URL` reads otherwise, such as "..", others may read otherwise still.
+  if (parsed.pathname.replace(/\/$/, "") !== path || path.includes("//")) {
+    return refused("expected a path without . or .. or empty components")
+  }
+  const origin = servedOrigin(parsed, addresses)
+  if (origin === undefined) {
+    return refused("expected a URL on the host and port of waldur_api_url, or on one of callback_origins")
+  }
+  return { order: `${origin}${path}`, api: `${origin}${above}` }
+}
+
+/** The origin under which a URL is served; `undefined` where it is on none that is trusted. */
+const servedOrigin = (url: URL, { waldurApiUrl, callbackOrigins }: Addresses): string | undefined => {
+  const waldur = parsedUrl(waldurApiUrl)
+  // Behind a gateway that ends TLS, Waldur writes http without a port: the scheme is the one that is configured.
+  const isSamePort = waldur !== undefined && (url.port === waldur.port || portOf(url) === portOf(waldur))
+  if (isSamePort && hostOf(url) === hostOf(waldur)) return waldur.origin
+  return callbackOrigins
+    .map(parsedUrl)
+    .find((one) => one?.protocol === url.protocol && one.port === url.port && hostOf(one) === hostOf(url))?.origin
+}
+
+/** The host without the closing dot of a fully qualified name. */
+const hostOf = ({ hostname }: URL) => hostname.replace(/\.$/, "")
+const portOf = ({ port, protocol }: URL) => port || (protocol === "https:" ? "443" : "80")
+const parsedUrl = (text: string | undefined) => {
+  const trimmed = text?.trim() ?? ""
+  return /^https?:/i.test(trimmed) && URL.canParse(trimmed) ? new URL(trimmed) : undefined
+}
+
+/** Waldur's API: `https://waldur.example.org/api` for an address with or without `/api`. */
+const apiAt = (waldurApiUrl: string | undefined): string | undefined => {
+  const url = parsedUrl(waldurApiUrl)
+  if (url === undefined) return undefined
+  const components = url.pathname.split("/").filter((component) => component !== "")
+  if (components.at(-1) !== "api") components.push("api")
+  return [url.origin, ...components].join("/")
+}

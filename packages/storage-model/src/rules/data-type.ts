@@ -1,0 +1,78 @@
+/** Storage data types: which one a resource names, and whom its directories belong to. */
+import { Result } from "effect"
+import { problem, remark } from "../report/finding.ts"
+import { isJsonObject, property } from "../waldur/json-object.ts"
+import { invalidComponent } from "./mount-path.ts"
+import { badData, type Refusal, type Ruling, ruling } from "./ruling.ts"
+import { placesIn } from "./storage-folder.ts"
+
+/** Whom a resource's directory belongs to. */
+export type TargetType = "project" | "user"
+
+const targetByType: Readonly<Record<string, TargetType>> = {
+  store: "project",
+  archive: "project",
+  users: "user",
+  scratch: "user",
+}
+
+/** The data types that have a meaning of their own. */
+export const knownDataTypes: ReadonlyArray<string> = Object.keys(targetByType)
+
+const noField = "attributes.storage_data_type"
+const byDefault = ruling("data type", "store", noField, "data-type/default")
+
+/** What a resource's `storage_data_type` says; `store` if it is missing, null or empty in every place that has one. */
+export const dataTypeOf = (resource: {
+  readonly attributes?: unknown
+  readonly options?: unknown
+}): Ruling<string> | Refusal => {
+  const places = placesIn(resource)
+  if (Result.isFailure(places)) return badData(places.failure)
+  const { options, further } = places.success
+  for (const { path, values } of [...options, ...further]) {
+    const found = property(values, "storage_data_type")
+    if (found === undefined || found === null) continue
+    const field = `${path}.storage_data_type`
+    if (typeof found !== "string") return badData(problem(field, found, "expected a text"))
+    const given = found.trim()
+    if (given === "") continue
+    // Judged before it is put in lower case: letters beyond ASCII become ASCII ones then, such as the Kelvin sign.
+    const invalid = invalidComponent(field, given)
+    if (invalid !== undefined) return badData(invalid)
+    const name = given.toLowerCase()
+    return ruling("data type", name, field, name === found ? "data-type/as-given" : "data-type/normalized")
+  }
+  return byDefault
+}
+
+/**
+ * All storage data types that a resource names, in whatever place, as its order does: its data may be under one of them
+ * that no longer counts, or does not yet.
+ */
+export const dataTypesNamedBy = (resource: {
+  readonly attributes?: unknown
+  readonly options?: unknown
+  readonly order_in_progress?: unknown
+}): ReadonlySet<string> => {
+  const ordered = property(resource.order_in_progress, "attributes")
+  const names = new Set<string>()
+  for (const values of [resource.options, resource.attributes].concat(
+    ["old_options", "new_options"].map((key) => property(ordered, key)),
+  )) {
+    for (const place of isJsonObject(values) ? [values, ...Object.values(values)] : []) {
+      const found = property(place, "storage_data_type")
+      const given = typeof found === "string" ? found.trim() : ""
+      if (invalidComponent("", given) === undefined) names.add(given.toLowerCase())
+    }
+  }
+  return names
+}
+
+/** Whom a data type's directories belong to: a project if the type has no meaning of its own. */
+export const targetTypeOf = ({ value: dataType, field }: Ruling<string>): Ruling<TargetType> => {
+  const target = Object.hasOwn(targetByType, dataType) ? targetByType[dataType] : undefined
+  if (target !== undefined) return ruling("target", target, field, "target/by-data-type", { dataType, target })
+  const unknown = remark("unknown-data-type", field, dataType, "not a known type; served as a project's")
+  return ruling("target", "project", field, "target/unknown-data-type", undefined, [unknown])
+}

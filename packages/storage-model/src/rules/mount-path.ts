@@ -1,0 +1,203 @@
+/** Mount points: which path is safe to make as root, which one a resource has, and what any text can be read as. */
+import { Result } from "effect"
+import { type Problem, problem, type Remark, remark } from "../report/finding.ts"
+import { badData, none, type Refusal, type Ruling, ruling } from "./ruling.ts"
+
+// Somebody creates these paths as root: no "..", no hidden file, nothing that a shell or a URL reads as more than a name.
+const component = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/
+// PATH_MAX of Linux. Components are ASCII, so characters are bytes.
+const longestPath = 4096
+// Where the operating system lives; `/lib` with whatever follows in the same component belongs to it too.
+const systemDirectories = new Set(["bin", "boot", "dev", "etc", "proc", "root", "run", "sbin", "sys", "usr", "var"])
+// A configuration may hold any number of roots; a finding names a few.
+const rootsInFinding = 5
+
+const wanted = "a path component: 1 to 255 of A-Z a-z 0-9 . _ -, not beginning with . or -"
+
+/** What is wrong with `value` as one component of a mount point; `undefined` where nothing is. */
+export const invalidComponent = (field: string, value: string): Problem | undefined =>
+  component.test(value) ? undefined : problem(field, value, `expected ${wanted}`)
+
+/** The system directory that an absolute path of valid components is or lies in; `undefined` if it is in none. */
+export const systemDirectoryOf = (path: string): string | undefined => {
+  const [, first = ""] = path.split("/", 2)
+  return systemDirectories.has(first) || first.startsWith("lib") ? `/${first}` : undefined
+}
+
+/** What forbids serving the absolute path of valid components; `undefined` if nothing does. */
+export type PathRule = (path: string) => string | undefined
+
+/**
+ * Where a path may be served: strictly below one of the roots, or if there is none that is narrower than `/`, anywhere
+ * but in a system directory. A root that is no absolute path allows nothing.
+ */
+export const pathRule = (mountRoots: ReadonlyArray<string>): PathRule => {
+  const given = mountRoots.map(normalizedPath)
+  if (given.every((root) => root === "/")) {
+    return (path) => {
+      const directory = systemDirectoryOf(path)
+      return directory && `${directory} is a system directory; expected a path outside of it`
+    }
+  }
+  const above = given.flatMap((root) => (root === undefined || root === "/" ? [] : [`${root}/`]))
+  const named = mountRoots.slice(0, rootsInFinding).join(" or ")
+  const wanted = mountRoots.length > rootsInFinding ? `${named} or ${mountRoots.length - rootsInFinding} more` : named
+  return (path) => (above.some((root) => path.startsWith(root)) ? undefined : `expected a path below ${wanted}`)
+}
+
+/**
+ * An absolute path without white space around it, empty components, `.` and `..`, in time linear in its length.
+ *
+ * @returns `undefined` if it is not absolute
+ */
+export const normalizedPath = (text: string): string | undefined => {
+  const trimmed = text.trim()
+  if (!trimmed.startsWith("/")) return undefined
+  const components: Array<string> = []
+  for (const component of trimmed.split("/")) {
+    if (component === "..") components.pop()
+    else if (component !== "" && component !== ".") components.push(component)
+  }
+  return `/${components.join("/")}`
+}
+
+/** The names that a resource's directory and those above it are made of. */
+interface PathNames {
+  readonly offering_slug: string
+  readonly provider_slug: string
+  readonly customer_slug: string
+  readonly project_slug: string
+}
+
+/** `/{storage_system}/{data_type}/{tenant}`: a tenant's directory, each component checked. */
+export const tenantMountPath = (
+  names: Pick<PathNames, "offering_slug" | "provider_slug">,
+  dataType: string,
+): Result.Result<string, Problem> =>
+  mountPath(
+    ["offering_slug", names.offering_slug],
+    ["attributes.storage_data_type", dataType],
+    ["provider_slug", names.provider_slug],
+  )
+
+/** `{tenant's directory}/{customer}/{project}`: a resource's directory, each component checked. */
+export const projectMountPath = (
+  tenantPath: string,
+  names: Pick<PathNames, "customer_slug" | "project_slug">,
+): Result.Result<string, Problem> =>
+  Result.map(
+    mountPath(["customer_slug", names.customer_slug], ["project_slug", names.project_slug]),
+    (below) => `${tenantPath}${below}`,
+  )
+
+/** `/a/b/c` of components, each with the field that it came from. */
+const mountPath = (
+  ...components: ReadonlyArray<readonly [field: string, value: string]>
+): Result.Result<string, Problem> => {
+  let path = ""
+  for (const [field, value] of components) {
+    const invalid = invalidComponent(field, value)
+    if (invalid !== undefined) return Result.fail(invalid)
+    path += `/${value}`
+  }
+  return Result.succeed(path)
+}
+
+/**
+ * The mount point that Waldur's `backend_id` names: an absolute path of two or more valid components.
+ *
+ * @param rule where paths may be served: elsewhere it is bad data
+ * @returns a list of remarks if `backend_id` is no such path and so says nothing about the disk
+ */
+export const backendMountPath = (
+  backendId: unknown,
+  rule: PathRule,
+): Ruling<string> | Refusal | ReadonlyArray<Remark> => {
+  if (typeof backendId !== "string" || !backendId.startsWith("/")) return none
+  // Not one expression for the whole path: on a very long text it exhausts the stack.
+  const components = backendId.slice(1).split("/")
+  if (components.length < 2 || !components.every((one) => component.test(one))) {
+    const reason = `no usable path, ignored; expected / before each of 2 or more: ${wanted}`
+    return [remark("ignored-value", "backend_id", backendId, reason)]
+  }
+  if (backendId.length > longestPath) {
+    return badData(problem("backend_id", backendId, `${backendId.length} bytes; expected at most ${longestPath}`))
+  }
+  const forbidden = rule(backendId)
+  if (forbidden !== undefined) return badData(problem("backend_id", backendId, forbidden))
+  return ruling("path", backendId, "backend_id", "path/backend-id")
+}
+
+/**
+ * A resource's mount point: that of `backend_id` if it gives one, else the directory that the names make, which is bad
+ * data if it may not be served.
+ *
+ * @param tenantPath the tenant's directory, as its names make it
+ * @param dataTypeField the field that names the data type
+ */
+export const resourceMountPath = (
+  names: PathNames & { readonly backend_id?: unknown },
+  tenantPath: string,
+  dataTypeField: string,
+  rule: PathRule,
+): Ruling<string> | Refusal => {
+  const given = backendMountPath(names.backend_id, rule)
+  if (!isRemarks(given)) return given
+  const named = projectMountPath(tenantPath, names)
+  if (Result.isFailure(named)) return badData(named.failure, none, given)
+  const forbidden = rule(named.success)
+  if (forbidden !== undefined) {
+    const reason = `gives no path, and the directory made of the names is ${named.success}: ${forbidden}`
+    return badData(problem("backend_id", names.backend_id, reason), none, given)
+  }
+  const from = `offering_slug, ${dataTypeField}, provider_slug, customer_slug, project_slug`
+  return ruling("path", named.success, from, "path/names", undefined, given)
+}
+
+const isRemarks = (found: object): found is ReadonlyArray<Remark> => Array.isArray(found)
+
+/** The directory that holds `path`: `/` for a path of one component. */
+export const parentDirectory = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/"
+
+// A text longer than this is no path of `longestPath` bytes, even if each of them is percent-encoded.
+const longestSpelling = 4 * longestPath
+// Encoded, and encoded again by another program on the way.
+const encodings = 2
+// What NFKC does not make of them: characters that look like a slash, and the slash of Windows.
+const slashes = /[\\\u2044\u2215\u29f8]/g
+const percentEncoded = /(?:%[0-9a-f]{2})+/gi
+// The host of a URL.
+const authority = /:\/\/[^/]*/g
+// Control characters, formats such as a zero-width space, and separators.
+const invisible = /[\p{C}\p{Z}]/gu
+const spelledPath = /(?<![A-Za-z0-9._-])\/[A-Za-z0-9._/-]*/g
+
+/**
+ * The absolute paths that a text can be read as, however it is spelt: with white space, control or full-width characters,
+ * percent-encoded, quoted, as a URL, several in one text. Parsed strictly to serve and leniently to protect: a reading too
+ * many holds a removal back, one too few loses data. Letter case counts, and letters that only look alike differ.
+ */
+export const pathsReadIn = (text: unknown): ReadonlyArray<string> => {
+  if (typeof text !== "string") return []
+  let plain = text.slice(0, longestSpelling).normalize("NFKC")
+  for (let round = 0; round < encodings; round += 1) {
+    plain = plain
+      .replace(percentEncoded, (bytes) => Buffer.from(bytes.replaceAll("%", ""), "hex").toString())
+      .normalize("NFKC")
+  }
+  plain = plain.replace(slashes, "/")
+  const paths = new Set<string>()
+  const add = (path: string | undefined) => {
+    // `*` is no name, so that no text is a pattern.
+    if (path !== undefined && path !== "/" && !path.includes("*")) paths.add(path.slice(0, longestPath))
+  }
+  // What is taken away here may be longer than any spelling.
+  add(normalizedPath(text))
+  // An invisible character may be noise within a name, or the border between two.
+  for (const reading of new Set([plain, plain.replace(invisible, ""), plain.replace(authority, ":")])) {
+    // As a whole, for `..` after a name that is none takes that away.
+    add(normalizedPath(reading))
+    for (const [spelled] of reading.matchAll(spelledPath)) add(normalizedPath(spelled))
+  }
+  return [...paths]
+}

@@ -1,0 +1,41 @@
+/** The mode of a resource's directory. */
+import { problem, type Remark, remark } from "../report/finding.ts"
+import { property } from "../waldur/json-object.ts"
+import { badData, type Refusal, type Ruling, ruling } from "./ruling.ts"
+import { brokenFolders, type Places } from "./storage-folder.ts"
+
+export const defaultPermissions = "775"
+
+const octal = /^[0-7]{3,4}$/
+const wanted = 'expected 3 or 4 octal digits in a text, such as "2770"'
+
+const isSet = (value: unknown) => value !== undefined && value !== null && value !== ""
+const isOctal = (value: unknown): value is string => typeof value === "string" && octal.test(value)
+
+/**
+ * The directory's mode in octal: of the options if one is valid, else of the attributes, else 775; in each, the flat
+ * value before the storage folder's. A bad attribute is bad data unless an option overrides it; a bad option is ignored,
+ * with a remark.
+ */
+export const permissionsOf = ({ options, further }: Places, attributes: unknown): Ruling<string> | Refusal => {
+  const remarks: Array<Remark> = [...brokenFolders([...options, { path: "attributes", values: attributes }])]
+  for (const { path, values } of [...options, ...further]) {
+    const found = property(values, "permissions")
+    if (!isSet(found)) continue
+    const field = `${path}.permissions`
+    const isOption = path.startsWith("options")
+    if (isOctal(found)) {
+      return ruling(
+        "permission",
+        found,
+        field,
+        isOption ? "permission/option" : "permission/attribute",
+        undefined,
+        remarks,
+      )
+    }
+    if (!isOption) return badData(problem(field, found, wanted), [], remarks)
+    remarks.push(remark("ignored-value", field, found, `${wanted}; ignored`))
+  }
+  return ruling("permission", defaultPermissions, "attributes.permissions", "permission/default", undefined, remarks)
+}

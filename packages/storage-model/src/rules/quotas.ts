@@ -1,0 +1,292 @@
+/** Quotas: of the limit, of options and attributes that override it, and before and after an Update. */
+import { Result } from "effect"
+import type { Quota } from "../entry/storage-entry.ts"
+import { type Remark, remark } from "../report/finding.ts"
+import type { Reason, RuleId } from "../report/rules.ts"
+import { finiteDecimal } from "../waldur/decimal.ts"
+import { isJsonObject, property } from "../waldur/json-object.ts"
+import type { WaldurOrder, WaldurResource } from "../waldur/resource.ts"
+import { isInProgress } from "./lifecycle.ts"
+import { badData, type Decided, type DecidedField, none, type Refusal, type Ruling, ruling } from "./ruling.ts"
+import { type Layer, type Places, placesOf } from "./storage-folder.ts"
+
+/** How many inodes a terabyte brings. */
+export interface InodeSettings {
+  /** Inodes per TB before the coefficients. Default 1,000,000. */
+  readonly inodeBaseMultiplier: number
+  /** Default 1.33. */
+  readonly inodeSoftCoefficient: number
+  /** Default 2.0. */
+  readonly inodeHardCoefficient: number
+}
+
+interface Origin {
+  readonly field: string
+  readonly found: unknown
+}
+
+/** An amount, the field that it comes from, and by what rule. */
+interface Amount extends Reason {
+  readonly value: number
+  readonly field: string
+  readonly remarks: ReadonlyArray<Remark>
+}
+
+/** What the four quotas of an entry are of: the resource as it is, or before or after an Update. */
+type Which = "" | "old " | "new "
+
+/**
+ * What the layers say under the keys and where, the most telling first: a later layer's before an earlier one's, and
+ * within a layer in the order of the keys: the others are misspellings that Waldur's forms have in use.
+ */
+const originsOf = (layers: ReadonlyArray<Layer>, keys: ReadonlyArray<string>): ReadonlyArray<Origin> => {
+  const origins: Array<Origin & { readonly key: string }> = []
+  for (const { path, values } of layers.toReversed()) {
+    for (const key of keys) {
+      const found = property(values, key)
+      if (found === undefined || origins.some((origin) => origin.key === key)) continue
+      origins.push({ key, field: `${path}.${key}`, found })
+    }
+  }
+  return origins
+}
+
+/** Where an override stands: an option, in each of its spellings; a field of the storage folder or of the attributes. */
+const overrides = {
+  softSpace: { option: ["soft_quota_space"], field: undefined },
+  hardSpace: { option: ["hard_quota_space"], field: "hard_quota_space" },
+  softInodes: { option: ["soft_quota_inodes", "soft_quota_indoes"], field: "soft_quota_inodes" },
+  hardInodes: { option: ["hard_quota_inodes", "hard_quota_indoes"], field: "hard_quota_inodes" },
+} as const
+type Override = keyof typeof overrides
+
+/** What the limit alone gives: as space, or as inodes by a coefficient. */
+const byLimit = (part: Override, limit: Amount, settings: InodeSettings): Amount => {
+  if (part === "softSpace" || part === "hardSpace") return limit
+  const [setting, coefficient] =
+    part === "softInodes"
+      ? ["inode_soft_coefficient", settings.inodeSoftCoefficient]
+      : ["inode_hard_coefficient", settings.inodeHardCoefficient]
+  const multiplier = settings.inodeBaseMultiplier
+  const inodes = limit.value * multiplier * coefficient
+  return {
+    // So small a limit that doubles make 0 of it is a limit all the same.
+    value: limit.value > 0 ? wholeInodes(Math.max(inodes, 1)) : 0,
+    field: limit.field,
+    rule: "quota/inodes-by-limit",
+    facts: { multiplier, setting, coefficient },
+    remarks: none,
+  }
+}
+
+/**
+ * Whole inodes: at least 1 of anything, since file systems read 0 as unlimited, and at most 2^53 - 1, up to which a
+ * double is exact.
+ */
+const wholeInodes = (inodes: number): number =>
+  inodes > 0 ? Math.min(Math.max(1, Math.trunc(inodes)), Number.MAX_SAFE_INTEGER) : 0
+
+type Quotas = ReadonlyArray<Quota> | null
+
+/**
+ * The quotas for layered `limits` and the places of overrides: space in TB (`tera`), inodes as a count (`none`), each
+ * soft before hard. `null` if neither space quota is above 0.
+ *
+ * @param unlessRepeating the limit before an Update that changes it: what repeats it is no override
+ */
+const quotasFor = (
+  limits: ReadonlyArray<Layer>,
+  places: Places,
+  settings: InodeSettings,
+  which: Which,
+  unlessRepeating?: Amount,
+): Decided<Quotas> => {
+  const storage = storageLimit(limits, settings)
+  const remarks: Array<Remark> = [...storage.remarks]
+  const amountOf = (part: Override): Amount => {
+    const old = unlessRepeating === undefined ? undefined : byLimit(part, unlessRepeating, settings).value
+    return overrideFrom(places, part, old, remarks) ?? byLimit(part, storage, settings)
+  }
+  const [softSpace, hardSpace] = [amountOf("softSpace"), amountOf("hardSpace")]
+  const [softInodes, hardInodes] = [amountOf("softInodes"), amountOf("hardInodes")]
+  const space = notAbove(hardSpace, softSpace, "space", remarks)
+  if (space.value <= 0 && hardSpace.value <= 0) {
+    const rulings = [ruling(`${which}quotas`, null, hardSpace.field, "quota/none", { by: hardSpace })]
+    return { value: null, rulings, remarks }
+  }
+  const inodes = notAbove(hardInodes, softInodes, "inode", remarks)
+  const { softSpace: ss, hardSpace: hs, softInodes: si, hardInodes: hi } = partNames[which]
+  return {
+    value: [
+      { type: "space", quota: space.value, unit: "tera", enforcementType: "soft" },
+      { type: "space", quota: hardSpace.value, unit: "tera", enforcementType: "hard" },
+      { type: "inodes", quota: inodes.value, unit: "none", enforcementType: "soft" },
+      { type: "inodes", quota: hardInodes.value, unit: "none", enforcementType: "hard" },
+    ],
+    rulings: [rulingOf(ss, space), rulingOf(hs, hardSpace), rulingOf(si, inodes), rulingOf(hi, hardInodes)],
+    remarks,
+  }
+}
+
+const partsNamed = <W extends Which>(which: W) =>
+  ({
+    softSpace: `${which}space soft`,
+    hardSpace: `${which}space hard`,
+    softInodes: `${which}inodes soft`,
+    hardInodes: `${which}inodes hard`,
+  }) as const
+const partNames: Readonly<Record<Which, Readonly<Record<Override, DecidedField>>>> = {
+  "": partsNamed(""),
+  "old ": partsNamed("old "),
+  "new ": partsNamed("new "),
+}
+
+const rulingOf = (decides: DecidedField, { value, field, rule, facts }: Amount): Ruling<number> =>
+  ruling(decides, value, field, rule, facts)
+
+/** A soft quota, lowered to the hard one if it is above it. */
+const notAbove = (hard: Amount, soft: Amount, what: string, remarks: Array<Remark>): Amount => {
+  if (soft.value <= hard.value) return soft
+  const reason = `the soft ${what} quota is above the hard one of ${hard.value}; lowered to it`
+  remarks.push(remark("soft-above-hard", soft.field, soft.value, reason))
+  return { ...soft, value: hard.value, rule: "quota/soft-above-hard", facts: { by: soft } }
+}
+
+const storageLimit = (limits: ReadonlyArray<Layer>, settings: InodeSettings): Amount => {
+  const [origin] = originsOf(limits, ["storage"])
+  const field = origin?.field ?? "limits.storage"
+  const limit = (value: number, rule: RuleId, ...reasons: ReadonlyArray<string>): Amount => ({
+    value,
+    field,
+    rule,
+    facts: undefined,
+    remarks: reasons.map((reason) => remark("ignored-value", field, origin?.found, reason)),
+  })
+  if (origin === undefined || origin.found === null) return limit(0, "quota/limit-missing")
+  const value = finiteDecimal(origin.found)
+  if (value === undefined || value < 0) {
+    return limit(0, "quota/limit-unusable", "expected a number of TB, not negative; taken as 0")
+  }
+  if (value * settings.inodeBaseMultiplier * settings.inodeHardCoefficient <= Number.MAX_SAFE_INTEGER) {
+    return limit(value, "quota/limit")
+  }
+  const most = Number.MAX_SAFE_INTEGER
+  return limit(
+    value,
+    "quota/limit",
+    `gives more inodes than can be told exactly; each inode quota of it is ${most} at most`,
+  )
+}
+
+/** @param old the amount that is no override if a place other than the order's own has it */
+const overrideFrom = (
+  places: Places,
+  part: Override,
+  old: number | undefined,
+  remarks: Array<Remark>,
+): Amount | undefined => {
+  for (const { field, found } of originsIn(places, part)) {
+    if (found === null) continue
+    const given = finiteDecimal(found)
+    if (given === undefined || given <= 0) {
+      remarks.push(remark("ignored-value", field, found, "expected a number above 0; ignored"))
+      continue
+    }
+    const value = part === "softInodes" || part === "hardInodes" ? wholeInodes(given) : given
+    if (value === old && !field.startsWith(inOrder)) continue
+    const rule = field.startsWith("attributes") ? "quota/attribute" : "quota/option"
+    return { value, field, rule, facts: undefined, remarks: none }
+  }
+  return undefined
+}
+
+/** What the places say of an override, the first that counts first. */
+const originsIn = (places: Places, part: Override): ReadonlyArray<Origin> => {
+  const { option, field } = overrides[part]
+  const origins = [...originsOf(places.options, option)]
+  if (field === undefined) return origins
+  for (const { path, values } of places.further) {
+    const found = property(values, field)
+    if (found !== undefined) origins.push({ field: `${path}.${field}`, found })
+  }
+  return origins
+}
+
+const inOrder = "order_in_progress."
+
+/** The quotas of an entry; `oldQuotas` and `newQuotas` only while an Update order says from what to what. */
+interface EntryQuotas {
+  readonly quotas: ReadonlyArray<Quota> | null
+  readonly oldQuotas?: ReadonlyArray<Quota> | null
+  readonly newQuotas?: ReadonlyArray<Quota> | null
+}
+
+/**
+ * The quotas of a project entry. Inodes follow `limits.storage` alone: space that an option overrides does not count.
+ *
+ * @param places where the resource itself has overrides
+ */
+export const quotasOf = (
+  resource: WaldurResource,
+  places: Places,
+  settings: InodeSettings,
+): Decided<EntryQuotas> | Refusal => {
+  const remarks: Array<Remark> = []
+  const limits = layer("limits", resource.limits, remarks)
+  const options = layer("options", resource.options, remarks)
+  const now = quotasFor([limits], places, settings, "")
+  remarks.push(...now.remarks)
+  const change = changeOf(resource.order_in_progress, remarks)
+  if (change === undefined) return { value: { quotas: now.value }, rulings: now.rulings, remarks: once(remarks) }
+
+  const oldPlaces = placesOf([options, change.oldOptions], resource.attributes)
+  if (Result.isFailure(oldPlaces)) return badData(oldPlaces.failure, now.rulings, once(remarks))
+  const newPlaces = placesOf([options, change.newOptions], resource.attributes)
+  if (Result.isFailure(newPlaces)) return badData(newPlaces.failure, now.rulings, once(remarks))
+  const oldLimits = [limits, change.oldLimits]
+  const newLimits = [limits, change.newLimits]
+  const before = quotasFor(oldLimits, oldPlaces.success, settings, "old ")
+  // Provisioners report the quotas that they set as options: such a one must not outlive the limit that it came from.
+  const oldLimit = storageLimit(oldLimits, settings)
+  const newLimit = storageLimit(newLimits, settings)
+  const replaced = newLimit.value === oldLimit.value ? undefined : oldLimit
+  const after = quotasFor(newLimits, newPlaces.success, settings, "new ", replaced)
+  remarks.push(...before.remarks, ...newLimit.remarks, ...after.remarks)
+  return {
+    value: { quotas: now.value, oldQuotas: before.value, newQuotas: after.value },
+    rulings: [...now.rulings, ...before.rulings, ...after.rulings],
+    remarks: once(remarks),
+  }
+}
+
+/** One remark for each code and field: the old and the new quotas read the resource's own values again. */
+const once = (remarks: ReadonlyArray<Remark>): ReadonlyArray<Remark> => {
+  if (remarks.length < 2) return remarks
+  const known = new Map<string, Remark>()
+  for (const one of remarks) {
+    const key = `${one.code} ${one.problem.field}`
+    if (!known.has(key)) known.set(key, one)
+  }
+  return [...known.values()]
+}
+
+const layer = (path: string, values: unknown, remarks: Array<Remark>): Layer => {
+  if (values !== undefined && values !== null && !isJsonObject(values)) {
+    remarks.push(remark("ignored-value", path, values, "expected an object; ignored"))
+  }
+  return { path, values }
+}
+
+/** What an Update order in progress changes; `undefined` if it holds neither limits nor options. */
+const changeOf = (order: WaldurOrder | null | undefined, remarks: Array<Remark>) => {
+  if (order?.type !== "Update" || !isInProgress(order)) return undefined
+  const part = (path: string, values: unknown) => layer(`${inOrder}${path}`, values, remarks)
+  const change = {
+    oldLimits: part("attributes.old_limits", property(order.attributes, "old_limits")),
+    newLimits: part("limits", order.limits),
+    oldOptions: part("attributes.old_options", property(order.attributes, "old_options")),
+    newOptions: part("attributes.new_options", property(order.attributes, "new_options")),
+  }
+  const isGiven = ({ values }: Layer) => isJsonObject(values) && Object.keys(values).length > 0
+  return Object.values(change).some(isGiven) ? change : undefined
+}

@@ -1,0 +1,121 @@
+/** Whom a directory belongs to, and which Unix group: an item of Waldur's own, or one that is made. */
+import type { ProjectItem, UserItem } from "../entry/storage-entry.ts"
+import { problem, remark } from "../report/finding.ts"
+import { isJsonObject, jsonPrefix, property } from "../waldur/json-object.ts"
+import type { WaldurResource } from "../waldur/resource.ts"
+import { dashedUuid, deterministicId, stableHash } from "../waldur/uuid.ts"
+import type { TargetType } from "./data-type.ts"
+import type { EntryStatus } from "./lifecycle.ts"
+import { badData, type Decided, none, type Refusal, ruling } from "./ruling.ts"
+
+/** Which Unix group ids may be served. */
+export interface GidRange {
+  readonly minGid: number
+  readonly maxGid: number
+}
+
+/** `nobody` and the -1 of 16 bits: `chown` and NFS read these as nobody's or as "leave it as it is". */
+const reservedGids: ReadonlySet<number> = new Set([65_534, 65_535])
+
+/** Whether `value` is a Unix group id that may be served: an integer from `minGid` to `maxGid`, not 65534 or 65535. */
+export const isGid = (value: unknown, { minGid, maxGid }: GidRange): value is number =>
+  typeof value === "number" &&
+  Number.isSafeInteger(value) &&
+  value >= minGid &&
+  value <= maxGid &&
+  !reservedGids.has(value)
+
+/** What `isGid` wants, in words. */
+export const wantedGid = ({ minGid, maxGid }: GidRange): string =>
+  `an integer from ${minGid} to ${maxGid}, not 65534 or 65535`
+
+/** A project's GID for development, 30000 to 39999: made up, and the same wherever it is made. */
+export const mockGid = (projectSlug: string): number => 30_000 + (stableHash(projectSlug) % 10_000)
+
+const itemKeys = { project: "project_item", user: "user_item" } as const
+
+/** How deep an item of Waldur's may nest, the item itself being the first level: one has two. */
+const deepestItem = 20
+/** How many bytes of JSON in UTF-8 an item of Waldur's may be: it is served as it stands, and one has some 300. */
+const largestItem = 64_000
+
+type Item = Readonly<Record<string, unknown>>
+const noItem: Decided<undefined> = { value: undefined, rulings: none, remarks: none }
+
+/** The target item that Waldur's `backend_metadata` holds, if it is complete: as it stands, its UUID dashed. */
+export const itemFromWaldur = (
+  resource: WaldurResource,
+  targetType: TargetType,
+  range: GidRange,
+): Decided<Item | undefined> => {
+  const key = itemKeys[targetType]
+  const source = `backend_metadata.${key}`
+  const item = property(resource.backend_metadata, key)
+  if (item === undefined || item === null) return noItem
+  const ignored = (reason: string): Decided<undefined> => ({
+    ...noItem,
+    remarks: [remark("ignored-value", source, item, `ignored ${reason}`)],
+  })
+  const { text, isWhole, levels } = jsonPrefix(item, largestItem)
+  if (levels > deepestItem) return ignored(`for its depth; expected at most ${deepestItem} levels`)
+  if (!isWhole || Buffer.byteLength(text) > largestItem) {
+    return ignored(`for its size; expected at most ${largestItem} bytes of JSON`)
+  }
+  const ids: ReadonlyArray<readonly ["gid" | "uid", string, unknown]> =
+    targetType === "project"
+      ? [["gid", "unixGid", property(item, "unixGid")]]
+      : [
+          ["uid", "unixUid", property(item, "unixUid")],
+          ["gid", "primaryProject.unixGid", property(property(item, "primaryProject"), "unixGid")],
+        ]
+  const itemId = dashedUuid(property(item, "itemId"))
+  const wrong = itemId === undefined ? "itemId" : ids.find(([, , id]) => !isGid(id, range))?.[1]
+  if (wrong !== undefined || !isJsonObject(item)) {
+    const wanted = `a UUID itemId and as ${ids.map(([, name]) => name).join(", ")} ${wantedGid(range)}`
+    return ignored(`for its ${wrong}; expected an object with ${wanted}`)
+  }
+  const value = { ...item, itemId }
+  const rulings = [
+    ruling("target item", value, source, "target-item/waldur"),
+    ...ids.map(([decides, name, id]) => ruling(decides, id, `${source}.${name}`, "id/waldur-item")),
+  ]
+  return { value, rulings, remarks: none }
+}
+
+/** The target item of a project's directory (`store`, `archive`, ...), as the model makes it. */
+export const projectItem = (
+  resource: WaldurResource,
+  status: EntryStatus,
+  unixGid: number,
+): Decided<ProjectItem> | Refusal => {
+  if (resource.project_name === undefined || resource.project_name === null) {
+    return badData(problem("project_name", resource.project_name, "missing; expected a text"))
+  }
+  const value: ProjectItem = {
+    itemId: deterministicId("project", resource.slug),
+    key: resource.project_slug,
+    name: resource.project_name,
+    status,
+    unixGid,
+    active: status === "active",
+  }
+  return { value, rulings: [ruling("target item", value, "slug", "target-item/project")], remarks: none }
+}
+
+/** The target item of a user's directory (`users`, `scratch`). No API gives a user's UID or address: both are made up. */
+export const userItem = (resource: WaldurResource, status: EntryStatus, unixGid: number): Decided<UserItem> => {
+  const active = status === "active"
+  const value: UserItem = {
+    itemId: deterministicId("user", resource.slug),
+    status,
+    email: `user-${resource.slug}@example.com`,
+    unixUid: 20_000 + (stableHash(resource.slug) % 10_000),
+    primaryProject: { name: resource.project_slug, unixGid, active },
+    active,
+  }
+  const rulings = [
+    ruling("target item", value, "slug", "target-item/user"),
+    ruling("uid", value.unixUid, "slug", "uid/made-up"),
+  ]
+  return { value, rulings, remarks: none }
+}

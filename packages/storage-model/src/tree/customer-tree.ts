@@ -1,0 +1,146 @@
+/** The entries of one tenant or customer, from its placed resources and a small context alone. */
+import type { StorageEntry } from "../entry/storage-entry.ts"
+import type { StorageNames } from "../entry/storage-names.ts"
+import type { Remark } from "../report/finding.ts"
+import { stateOf, waldurStates } from "../rules/lifecycle.ts"
+import { invalidComponent, type PathRule } from "../rules/mount-path.ts"
+import { defaultPermissions } from "../rules/permissions.ts"
+import {
+  badData,
+  type Decided,
+  isRefusal,
+  none,
+  ofOneRecord,
+  type Refusal,
+  type Ruling,
+  ruling,
+} from "../rules/ruling.ts"
+import { type CustomerDirectories, customerOf } from "./customers.ts"
+import type { CustomerGroup, Group, TenantGroup } from "./group.ts"
+import { parentDirectoryOf } from "./parent-directory.ts"
+import type { PlacedResource } from "./place.ts"
+import { type EntryContext, resourceEntry } from "./resource-entry.ts"
+
+/** What the entries of a customer depend on besides its placed resources. */
+export interface TreeContext extends EntryContext {
+  readonly rule: PathRule
+  readonly customers: CustomerDirectories
+}
+
+/** An entry and what filters ask of it. */
+export interface PlacedEntry {
+  readonly entry: StorageEntry
+  readonly offeringSlug: string
+  /** The Waldur states of the resource, or of all resources below a tenant or customer, the skipped ones included. */
+  readonly states: ReadonlySet<string>
+}
+
+/** What became of a tenant, a customer or a resource: its entry, or why there is none, and what was decided on the way. */
+export interface Outcome {
+  readonly placed: PlacedEntry | undefined
+  readonly refusal: Refusal | undefined
+  readonly rulings: ReadonlyArray<Ruling>
+  readonly remarks: ReadonlyArray<Remark>
+}
+
+/** Some of the resources of a customer, in their order. */
+export interface CustomerSlice {
+  readonly customer: CustomerGroup
+  readonly from: number
+  readonly members: ReadonlyArray<PlacedResource>
+}
+
+/** What became of the resources of a slice, and in the first one of the customer itself. */
+interface BuiltCustomer {
+  readonly customer: Outcome | undefined
+  readonly members: ReadonlyArray<Outcome>
+}
+
+/** The entry of a tenant; none, with a remark, if it has no directory that may be served. */
+export const buildTenant = (tenant: TenantGroup, context: TreeContext): Outcome => {
+  const { resource, tenantPath } = tenant.first
+  const key = resource.provider_slug
+  const name = ruling(
+    "tenant",
+    tenant.named?.provider_name ?? key.toUpperCase(),
+    tenant.named === undefined ? "provider_slug" : "provider_name",
+    tenant.named === undefined ? "tenant/provider-slug" : "tenant/provider-name",
+  )
+  const directory = parentDirectoryOf(tenant, "tenant", tenantPath, context)
+  const targetItem = { itemId: resource.offering_uuid, key, name: name.value }
+  return parentOutcome(tenant, { targetType: "tenant", targetItem }, name, directory, tenant.names, null)
+}
+
+/** The entries of a customer, its own before those of its resources; or of one slice of its resources. */
+export const buildCustomer = ({ customer, from, members }: CustomerSlice, context: TreeContext): BuiltCustomer => {
+  const { tenant, first } = customer
+  const slug = first.resource.customer_slug
+  const invalidSlug = invalidComponent("customer_slug", slug)
+  const known =
+    invalidSlug === undefined ? customerOf(customer, first.resource, context.customers) : badData(invalidSlug)
+  if (isRefusal(known)) {
+    const skipped: Outcome = { placed: undefined, refusal: known, rulings: none, remarks: none }
+    return { customer: from === 0 ? skipped : undefined, members: members.map(() => skipped) }
+  }
+  const { itemId, name } = known.value
+  const above = { names: tenant.names, itemId }
+  const outcomes = members.map((member) => memberOutcome(member, context, above))
+  if (from > 0) return { customer: undefined, members: outcomes }
+  const directory = parentDirectoryOf(customer, "customer", `${first.tenantPath}/${slug}`, context)
+  const target = { targetType: "customer", targetItem: { itemId, key: slug, name } } as const
+  const parent = parentOutcome(customer, target, known, directory, tenant.names, tenant.first.resource.offering_uuid)
+  return { customer: parent, members: outcomes }
+}
+
+/** The outcome of a tenant or customer; without an entry if it has no directory that may be served. */
+const parentOutcome = (
+  group: Group,
+  target: {
+    readonly targetType: "tenant" | "customer"
+    readonly targetItem: { readonly itemId: string; readonly key: string; readonly name: string }
+  },
+  name: Ruling,
+  directory: Ruling<string | undefined>,
+  names: StorageNames,
+  parentItemId: string | null,
+): Outcome => {
+  const remarks = [...name.remarks, ...directory.remarks]
+  const path = directory.value
+  if (path === undefined) return { placed: undefined, refusal: undefined, rulings: [name, directory], remarks }
+  const entry: StorageEntry = {
+    itemId: target.targetItem.itemId,
+    status: parentStatus.value,
+    mountPoint: { default: path },
+    permission: { permissionType: "octal", value: parentPermission.value },
+    quotas: null,
+    target,
+    ...names,
+    parentItemId,
+  }
+  const placed = { offeringSlug: group.first.resource.offering_slug, states: group.states, entry }
+  return { placed, refusal: undefined, rulings: [name, directory, parentPermission, parentStatus], remarks }
+}
+
+const parentPermission = ruling("permission", defaultPermissions, "fixed", "permission/parent")
+const parentStatus = ruling<StorageEntry["status"]>("status", "pending", "fixed", "status/parent")
+
+const memberOutcome = (
+  member: PlacedResource,
+  context: TreeContext,
+  above: { readonly names: StorageNames; readonly itemId: string },
+): Outcome => {
+  const made: Decided<StorageEntry> | Refusal = ofOneRecord(() => resourceEntry(member, context, above))
+  const { rulings, remarks } = made
+  if (isRefusal(made)) return { placed: undefined, refusal: made, rulings, remarks }
+  const { offering_slug: offeringSlug, state } = member.resource
+  return {
+    placed: { offeringSlug, states: loneState(stateOf(state)), entry: made.value },
+    refusal: undefined,
+    rulings,
+    remarks,
+  }
+}
+
+const loneStates = new Map<string, ReadonlySet<string>>(waldurStates.map((state) => [state, new Set([state])]))
+/** One set for all resources in the same state. */
+const loneState = (state: string): ReadonlySet<string> => loneStates.get(state) ?? new Set([state])

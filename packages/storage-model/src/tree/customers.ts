@@ -1,0 +1,146 @@
+/** Who a customer is: as the offering's own list names it, or else as its resources do. */
+import { problem, remark } from "../report/finding.ts"
+import { sentenceOf } from "../report/rules.ts"
+import { badData, isRefusal, type Refusal, type Ruling, ruling } from "../rules/ruling.ts"
+import { jsonText } from "../waldur/json-object.ts"
+import { longestText, type WaldurResource } from "../waldur/resource.ts"
+import { dashedUuid } from "../waldur/uuid.ts"
+
+/** A customer in an offering's own list (`/api/marketplace-provider-offerings/<uuid>/customers/`). */
+export interface OfferingCustomer {
+  readonly uuid: string
+  readonly slug: string
+  readonly name: string
+}
+
+/** An offering's list of customers; `refused` if the token may not read it, so that it is no finding. */
+export type CustomerList = ReadonlyArray<OfferingCustomer> | "refused"
+
+/** Who the customer of some resources is. */
+export interface Customer {
+  readonly itemId: string
+  readonly name: string
+}
+
+interface Directory {
+  readonly byUuid: Map<string, OfferingCustomer>
+  readonly bySlug: Map<string, OfferingCustomer>
+}
+
+/** Who the customers of resources are, by the lists of their offerings. */
+export interface CustomerDirectories {
+  readonly isNamedBy: (resource: WaldurResource) => boolean
+  /** The customer as a resource names it. */
+  readonly namedBy: (resource: WaldurResource) => Ruling<Customer> | Refusal
+}
+
+/**
+ * Gathers the customers of all lists. A list in which one uuid or slug is twice is read by its content alone, never by
+ * its order.
+ */
+export const customerDirectories = (lists: ReadonlyMap<string, CustomerList>) => {
+  const directories = new Map<string, Directory | "refused">()
+  for (const [offering, list] of lists) {
+    const directory = list === "refused" ? list : { byUuid: new Map(), bySlug: new Map() }
+    directories.set(dashedUuid(offering) ?? offering, directory)
+  }
+  const add = ({ offering, customer }: { readonly offering: string; readonly customer: OfferingCustomer }): void => {
+    const directory = directories.get(dashedUuid(offering) ?? offering)
+    if (directory === undefined || directory === "refused") return
+    if (customer.name.length > longestText || customer.slug.length > longestText) return
+    const uuid = dashedUuid(customer.uuid)
+    // It could only take the place of a good one.
+    if (uuid === undefined) return
+    keepOne(directory.byUuid, uuid, customer)
+    keepOne(directory.bySlug, customer.slug, customer)
+  }
+  const namedBy = (resource: WaldurResource) => customerNamedBy(resource, directories.get(resource.offering_uuid))
+  return { add, namedBy, isNamedBy: (resource: WaldurResource) => !isRefusal(namedBy(resource)) }
+}
+
+const keepOne = (customers: Map<string, OfferingCustomer>, key: string, customer: OfferingCustomer) => {
+  const other = customers.get(key)
+  if (other === undefined || contentOf(other) < contentOf(customer)) customers.set(key, customer)
+}
+
+const contentOf = ({ uuid, slug, name }: OfferingCustomer) => jsonText([uuid, slug, name])
+
+/** Which of a customer's resources may name it: the first that names it well, of those with a customer UUID before others. */
+export interface NamingCandidates {
+  /** The first with a UUID, and the first of these that names the customer. */
+  firstWithUuid: WaldurResource | undefined
+  namingWithUuid: WaldurResource | undefined
+  namingWithoutUuid: WaldurResource | undefined
+  /** The first two customer UUIDs that differ. */
+  readonly uuids: Array<string>
+}
+
+export const noCandidates = (): NamingCandidates => ({
+  firstWithUuid: undefined,
+  namingWithUuid: undefined,
+  namingWithoutUuid: undefined,
+  uuids: [],
+})
+
+/** Adds a resource of a customer, in the order of the list. */
+export const consider = (group: NamingCandidates, resource: WaldurResource, directories: CustomerDirectories) => {
+  const uuid = resource.customer_uuid
+  if (uuid === undefined || uuid === null) {
+    if (group.namingWithUuid === undefined && group.namingWithoutUuid === undefined && directories.isNamedBy(resource))
+      group.namingWithoutUuid = resource
+    return
+  }
+  group.firstWithUuid ??= resource
+  if (group.namingWithUuid === undefined && directories.isNamedBy(resource)) group.namingWithUuid = resource
+  if (group.uuids.length < 2 && group.uuids[0] !== uuid) group.uuids.push(uuid)
+}
+
+/**
+ * The customer of resources of one customer slug: by UUID in their offering's own list, by slug if the resources give no
+ * UUID. A customer that is not there, or whose list could not be read, is named as the resource itself names it, with a
+ * remark unless the token may not read the list: the tree stays whole.
+ */
+export const customerOf = (
+  { firstWithUuid, namingWithUuid, namingWithoutUuid, uuids }: NamingCandidates,
+  first: WaldurResource,
+  { namedBy }: CustomerDirectories,
+): Ruling<Customer> | Refusal => {
+  const naming = namingWithUuid ?? namingWithoutUuid ?? firstWithUuid ?? first
+  const customer = namedBy(naming)
+  if (isRefusal(customer) || customer.remarks.length > 0) return customer
+  const { itemId } = customer.value
+  const conflicting = uuids.find((uuid) => uuid !== itemId)
+  if (conflicting === undefined) return customer
+  const reason = `two customers have this slug and share a directory: ${itemId} and ${conflicting}`
+  const conflict = remark("shared-mount-point", "customer_slug", first.customer_slug, reason)
+  return { ...customer, remarks: [conflict] }
+}
+
+const customerNamedBy = (
+  resource: WaldurResource,
+  list: Directory | "refused" | undefined,
+): Ruling<Customer> | Refusal => {
+  const { customer_uuid: uuid, customer_name: name } = resource
+  const isRefused = list === "refused"
+  const directory = isRefused ? undefined : list
+  const hasNoUuid = uuid === undefined || uuid === null
+  const listed = hasNoUuid ? directory?.bySlug.get(resource.customer_slug) : directory?.byUuid.get(uuid)
+  const itemId = uuid ?? dashedUuid(listed?.uuid)
+  if (itemId === undefined) return badData(problem("customer_uuid", uuid, "missing; expected a UUID"))
+  if (listed !== undefined) {
+    const rule = hasNoUuid ? "customer/listed-by-slug" : "customer/listed-by-uuid"
+    return ruling("customer", { itemId, name: listed.name }, "the offering's list of customers", rule)
+  }
+  if (name === undefined || name === null) {
+    return badData(problem("customer_name", name, "missing, and not in the offering's list"))
+  }
+  const rule = isRefused
+    ? "customer/list-refused"
+    : directory === undefined
+      ? "customer/list-unread"
+      : "customer/unlisted"
+  const remarks = isRefused
+    ? []
+    : [remark("customer-fallback", "customer_uuid", uuid, sentenceOf({ rule, facts: undefined }))]
+  return ruling("customer", { itemId, name }, "customer_name", rule, undefined, remarks)
+}

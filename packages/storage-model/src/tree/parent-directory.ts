@@ -1,0 +1,63 @@
+/** The directories of tenants and customers. */
+import { remark, shown } from "../report/finding.ts"
+import { sentenceOf } from "../report/rules.ts"
+import type { PathRule } from "../rules/mount-path.ts"
+import { type Ruling, ruling } from "../rules/ruling.ts"
+import { type Group, sharedDirectoryOf } from "./group.ts"
+import type { Occupancy } from "./occupancy.ts"
+import { isFromWaldur } from "./place.ts"
+
+type Level = "tenant" | "customer"
+
+/**
+ * Chooses the directory of a tenant or customer: that which all paths below share, if Waldur gave every one of them, and
+ * it may be served and is in no resource's own directory; else that of the names. If the names give none that may be
+ * served, there is none, with a remark.
+ *
+ * @param named the directory that the names make
+ */
+export const parentDirectoryOf = (
+  group: Group,
+  level: Level,
+  named: string,
+  { occupancy, rule }: { readonly occupancy: Occupancy; readonly rule: PathRule },
+): Ruling<string | undefined> => {
+  const shared = sharedDirectoryOf(group)
+  const inside = (path: string) => {
+    const owner = occupancy.ownerOf(path)
+    return owner === undefined ? undefined : `is or lies in the directory of ${owner}`
+  }
+  const wrong = shared === undefined ? undefined : (rule(shared) ?? inside(shared))
+  if (shared !== undefined && wrong === undefined) {
+    return ruling("path", shared, "backend_id", "path/shared-by-all-below")
+  }
+
+  const names = `offering_slug, ${group.first.dataType.field}, provider_slug`
+  const from = level === "tenant" ? names : `${names}, customer_slug`
+  const why =
+    wrong === undefined ? whyNotShared(group) : `${shared}, which the paths below share, does not do: ${wrong}`
+  const forbidden = rule(named)
+  if (forbidden !== undefined) {
+    const none = ruling("path", undefined, from, "path/none-for-parent", { level, why, named, forbidden })
+    return { ...none, remarks: [remark("ignored-value", "backend_id", shared, sentenceOf(none))] }
+  }
+  const remarks =
+    wrong === undefined
+      ? []
+      : [remark("ignored-value", "backend_id", shared, `no directory of the ${level}: ${wrong}; ${named} is taken`)]
+  const conflict = inside(named)
+  if (conflict !== undefined) {
+    remarks.push(remark("shared-mount-point", `${level === "tenant" ? "provider" : "customer"}_slug`, named, conflict))
+  }
+  return ruling("path", named, from, "path/names-of-parent", { why }, remarks)
+}
+
+const whyNotShared = (group: Group): string => {
+  const { first } = group
+  const against = group.against ?? first
+  const pathless = isFromWaldur(first.path) ? against : first
+  if (!isFromWaldur(pathless.path)) return `backend_id of ${shown(pathless.resource.slug)} gives no path`
+  return against === first
+    ? "by backend_id it would be /"
+    : `backend_id of ${shown(first.resource.slug)} and of ${shown(against.resource.slug)} do not lie in the same directory`
+}

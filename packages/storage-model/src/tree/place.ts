@@ -1,0 +1,132 @@
+/** A resource's place in the tree: its storage system, data type and directories, or why it has none. */
+import { Result } from "effect"
+import { problem } from "../report/finding.ts"
+import { dataTypeOf } from "../rules/data-type.ts"
+import { stateRuling } from "../rules/lifecycle.ts"
+import { type PathRule, resourceMountPath, tenantMountPath } from "../rules/mount-path.ts"
+import { badData, isRefusal, type Refusal, type Ruling, refuse, ruling } from "../rules/ruling.ts"
+import type { ModelSettings } from "../settings.ts"
+import { microsecondsOf } from "../waldur/instant.ts"
+import type { WaldurResource } from "../waldur/resource.ts"
+import { dashedUuid } from "../waldur/uuid.ts"
+import { compare } from "./order.ts"
+
+/** A resource whose tenant is known. */
+export interface PlacedResource {
+  readonly resource: WaldurResource
+  /** The number of its storage system in the configuration. */
+  readonly system: number
+  readonly storageSystem: Ruling<string>
+  /** The Waldur state as the provider sees it. */
+  readonly state: Ruling<string>
+  readonly dataType: Ruling<string>
+  /** Its mount point. */
+  readonly path: Ruling<string> | Refusal
+  /** Microseconds since 1970; infinity if Waldur gives no time. */
+  readonly created: number
+  /** The tenant's directory, as its names make it. */
+  readonly tenantPath: string
+}
+
+/** Whether a path is an absolute one that Waldur's `backend_id` gave. */
+export const isFromWaldur = (path: Ruling<string> | Refusal): path is Ruling<string> =>
+  !isRefusal(path) && path.rule === "path/backend-id"
+
+/** What was decided over a placed resource. */
+export const placementRulings = ({ storageSystem, state, dataType, path }: PlacedResource): ReadonlyArray<Ruling> => [
+  storageSystem,
+  state,
+  dataType,
+  ...(isRefusal(path) ? [] : [path]),
+]
+
+// A configuration may name any number of systems, and a user provide any number of offerings; a finding names a few.
+const namesInFinding = 5
+
+const few = (names: ReadonlyArray<string>) =>
+  names.length > namesInFinding
+    ? `${names.slice(0, namesInFinding).join(", ")} and ${names.length - namesInFinding} more`
+    : names.join(", ")
+
+/** A configured storage system, and which offerings are its own. */
+interface OwnSystem {
+  readonly at: number
+  readonly uuids: ReadonlySet<string> | undefined
+  /** The offerings in words: made once, not for each of any number of resources. */
+  readonly offerings: string
+  readonly ruling: Ruling<string>
+}
+
+const systemsBySlug = (
+  { storageSystems }: ModelSettings,
+  offerings: ReadonlyMap<string, ReadonlySet<string>> | undefined,
+): ReadonlyMap<string, OwnSystem> => {
+  const systems = new Map<string, OwnSystem>()
+  for (const [at, { name, offeringSlug: slug, offeringUuid }] of storageSystems.entries()) {
+    if (systems.has(slug)) continue
+    const own = offeringUuid === undefined ? offerings && (offerings.get(slug) ?? new Set<string>()) : [offeringUuid]
+    const uuids = own && new Set(Array.from(own, (uuid) => dashedUuid(uuid) ?? uuid))
+    const names = uuids?.size === 0 ? "none that the token's user provides" : few([...(uuids ?? [])].toSorted())
+    const by = uuids === undefined ? "offering_slug" : "offering_uuid"
+    const rule = uuids === undefined ? "storage-system/offering-slug" : "storage-system/offering-uuid"
+    systems.set(slug, { at, uuids, offerings: names, ruling: ruling("storage system", name, by, rule, { slug }) })
+  }
+  return systems
+}
+
+/**
+ * Makes the function that places a resource.
+ *
+ * @param offerings the dashed UUIDs of the offerings that the token's user provides, by slug; a storage system whose
+ *   offering the configuration names by its UUID is that one alone
+ */
+export const resourcePlacer = (
+  settings: ModelSettings,
+  offerings: ReadonlyMap<string, ReadonlySet<string>> | undefined,
+  rule: PathRule,
+): ((resource: WaldurResource) => PlacedResource | Refusal) => {
+  const systems = systemsBySlug(settings, offerings)
+  const configured = few([...systems.keys()])
+  return (resource) => {
+    const { offering_slug: slug, offering_uuid: uuid } = resource
+    const system = systems.get(slug)
+    if (system === undefined) {
+      return refuse("foreign-offering", problem("offering_slug", slug, `expected one of: ${configured}`))
+    }
+    if (system.uuids?.has(uuid) === false) {
+      const reason = `another offering with the slug ${slug}; ours is: ${system.offerings}`
+      return refuse("foreign-offering", problem("offering_uuid", uuid, reason))
+    }
+    return placeResource(resource, system, rule)
+  }
+}
+
+const placeResource = (resource: WaldurResource, system: OwnSystem, rule: PathRule): PlacedResource | Refusal => {
+  const storageSystem = system.ruling
+  const state = stateRuling(resource)
+  if (isRefusal(state)) return { ...state, rulings: [storageSystem] }
+  const dataType = dataTypeOf(resource)
+  if (isRefusal(dataType)) return { ...dataType, rulings: [storageSystem, state] }
+  const tenantPath = tenantMountPath(resource, dataType.value)
+  if (Result.isFailure(tenantPath)) return badData(tenantPath.failure, [storageSystem, state, dataType])
+  return {
+    resource,
+    system: system.at,
+    storageSystem,
+    state,
+    dataType,
+    path: resourceMountPath(resource, tenantPath.success, dataType.field, rule),
+    created: microsecondsOf(resource.created ?? "") ?? Number.POSITIVE_INFINITY,
+    tenantPath: tenantPath.success,
+  }
+}
+
+/** The order of tenants in the list: system, data type, tenant. */
+export const byTenant = (a: PlacedResource, b: PlacedResource): number =>
+  a.system - b.system ||
+  compare(a.dataType.value, b.dataType.value) ||
+  compare(a.resource.provider_slug, b.resource.provider_slug)
+
+/** The order of a customer's resources: age, and if it is the same, the uuid. */
+export const byAge = (a: PlacedResource, b: PlacedResource): number =>
+  compare(a.created, b.created) || compare(a.resource.uuid, b.resource.uuid)

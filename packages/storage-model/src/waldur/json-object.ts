@@ -1,0 +1,94 @@
+/** A JSON object of unknown content; a list is none. */
+export const isJsonObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** An own property of what may be a JSON object; `undefined` where it is none or has no such key. */
+export const property = (value: unknown, key: string): unknown =>
+  isJsonObject(value) && Object.hasOwn(value, key) ? value[key] : undefined
+
+/** What stands in a JSON text for what is no JSON value, such as a cycle. */
+const notJson = "(not JSON)"
+
+/** The beginning of a value's JSON text. */
+interface JsonPrefix {
+  readonly text: string
+  /** Whether `text` is all of it, and all of it is JSON. */
+  readonly isWhole: boolean
+  /** How many objects and lists are inside each other in `text` at most; 0 for a scalar. */
+  readonly levels: number
+}
+
+/** An object or list whose text has begun. */
+interface Open {
+  readonly value: object
+  readonly keys: ReadonlyArray<string> | undefined
+  readonly length: number
+  next: number
+  isEmpty: boolean
+}
+
+/**
+ * The first `longest` characters of a value's JSON text. The work is bounded by `longest` and the number of one
+ * object's keys, whatever the value's depth and size: no recursion, which a value from outside could exhaust.
+ */
+export const jsonPrefix = (value: unknown, longest: number): JsonPrefix => {
+  const open: Array<Open> = []
+  // For cycles, which no JSON has.
+  const around = new Set<object>()
+  let [text, levels, isJson] = ["", 0, true]
+  const begin = (one: unknown) => {
+    if (typeof one !== "object" || one === null) {
+      const scalar = scalarText(one, longest)
+      if (scalar === undefined) isJson = false
+      text += scalar ?? JSON.stringify(notJson)
+      return
+    }
+    if (around.has(one)) {
+      isJson = false
+      text += JSON.stringify(notJson)
+      return
+    }
+    const keys = Array.isArray(one) ? undefined : Object.keys(one)
+    const { length } = keys ?? (one as ReadonlyArray<unknown>)
+    open.push({ value: one, keys, length, next: 0, isEmpty: true })
+    around.add(one)
+    levels = Math.max(levels, open.length)
+    text += keys === undefined ? "[" : "{"
+  }
+  begin(value)
+  while (open.length > 0 && text.length <= longest) {
+    const container = open[open.length - 1] as Open
+    if (container.next === container.length) {
+      open.pop()
+      around.delete(container.value)
+      text += container.keys === undefined ? "]" : "}"
+      continue
+    }
+    const key = container.keys?.[container.next]
+    const item = Reflect.get(container.value, key ?? container.next)
+    container.next += 1
+    // A key without a value is not there in JSON.
+    if (key !== undefined && item === undefined) continue
+    if (!container.isEmpty) text += ","
+    container.isEmpty = false
+    if (key !== undefined) text += `${scalarText(key, longest)}:`
+    begin(item)
+  }
+  return { text: text.slice(0, longest), isWhole: isJson && open.length === 0 && text.length <= longest, levels }
+}
+
+/** The JSON of what is neither object nor list, its beginning where it is longer than `longest`. */
+const scalarText = (value: unknown, longest: number): string | undefined => {
+  if (typeof value === "string") return JSON.stringify(value.length > longest ? value.slice(0, longest + 1) : value)
+  if (typeof value === "number" && !Number.isFinite(value)) return undefined
+  return value === null || typeof value === "number" || typeof value === "boolean" ? JSON.stringify(value) : undefined
+}
+
+/** `value` as JSON text, however deep it is; `(not JSON)` in the place of what JSON has not. */
+export const jsonText = (value: unknown): string => {
+  try {
+    return JSON.stringify(value) ?? "null"
+  } catch {
+    return jsonPrefix(value, Number.POSITIVE_INFINITY).text
+  }
+}

@@ -1,0 +1,121 @@
+import { Result, Schema, SchemaIssue, SchemaTransformation } from "effect"
+import { cut, type Problem, problem, type Skipped } from "../report/finding.ts"
+import { badData, isRefusal, ofOneRecord } from "../rules/ruling.ts"
+import { property } from "./json-object.ts"
+import { dashedUuid, isUuid } from "./uuid.ts"
+
+const required = (wanted: string) => ({ messageMissingKey: `missing; expected ${wanted}` })
+
+const Uuid = Schema.String.check(Schema.makeFilter((text: string) => isUuid(text), { expected: "a UUID" })).pipe(
+  Schema.decodeTo(
+    Schema.String,
+    SchemaTransformation.transform({ decode: (text: string) => dashedUuid(text) ?? text, encode: (text) => text }),
+  ),
+)
+/** In characters; Waldur's own columns take 500 at most. A longer one would be repeated in each entry below it. */
+export const longestText = 1000
+const textOf = (shortest: 0 | 1, expected: string) =>
+  Schema.String.check(
+    Schema.makeFilter((text: string) => text.length >= shortest && text.length <= longestText, { expected }),
+  )
+const AnyText = textOf(0, `a text of at most ${longestText} characters`)
+const Text = textOf(1, `a text of 1 to ${longestText} characters`)
+const JsonObject = Schema.Record(Schema.String, Schema.Unknown)
+
+/** Waldur leaves a field out, or sends null, where there is nothing to say. */
+const perhaps = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
+
+/** The order that Waldur nests in a resource while it is under way (`OrderDetails` in Waldur's API, 8.x). */
+export const WaldurOrder = Schema.Struct({
+  type: perhaps(AnyText),
+  state: perhaps(AnyText),
+  url: Schema.optionalKey(Schema.Unknown),
+  limits: Schema.optionalKey(Schema.Unknown),
+  attributes: Schema.optionalKey(Schema.Unknown),
+})
+export type WaldurOrder = typeof WaldurOrder.Type
+
+/**
+ * A storage resource as `GET /api/marketplace-provider-resources/` sends it, as far as an entry depends on it; other fields are
+ * ignored. Fields of which an odd value has a rule of its own (`limits`, `options`, ...) are taken as they come.
+ */
+export const WaldurResource = Schema.Struct({
+  uuid: Uuid.annotateKey(required("a UUID")),
+  slug: Text.annotateKey(required("a text")),
+  state: Schema.optionalKey(Schema.Unknown),
+  created: perhaps(AnyText),
+  offering_uuid: Uuid.annotateKey(required("a UUID")),
+  offering_slug: Text.annotateKey(required("a text")),
+  provider_slug: Text.annotateKey(required("a text")),
+  provider_name: perhaps(AnyText),
+  customer_uuid: perhaps(Uuid),
+  customer_slug: Text.annotateKey(required("a text")),
+  customer_name: perhaps(AnyText),
+  project_uuid: Schema.optionalKey(Schema.Unknown),
+  project_slug: Text.annotateKey(required("a text")),
+  project_name: perhaps(AnyText),
+  attributes: perhaps(JsonObject),
+  limits: Schema.optionalKey(Schema.Unknown),
+  options: Schema.optionalKey(Schema.Unknown),
+  backend_id: Schema.optionalKey(Schema.Unknown),
+  backend_metadata: Schema.optionalKey(Schema.Unknown),
+  order_in_progress: perhaps(WaldurOrder),
+})
+export type WaldurResource = typeof WaldurResource.Type
+
+/** The names of all fields that the model reads: what to ask Waldur for with `field=`. */
+export const waldurResourceFields: ReadonlyArray<string> = Object.keys(WaldurResource.fields)
+
+/** What `decodeResources` made of Waldur's rows. */
+export interface DecodedResources {
+  readonly resources: ReadonlyArray<WaldurResource>
+  readonly skipped: ReadonlyArray<Skipped>
+  /** The rows of `skipped` as they came, in its order: where one of them lives, nothing may be removed. */
+  readonly malformed: ReadonlyArray<unknown>
+}
+
+/**
+ * Decodes Waldur's rows one by one: a row that is not as it must be is skipped with its reason and costs no other its
+ * place. Never throws, whatever the rows are.
+ */
+export const decodeResources = (rows: ReadonlyArray<unknown>): DecodedResources => {
+  const resources: Array<WaldurResource> = []
+  const skipped: Array<Skipped> = []
+  const malformed: Array<unknown> = []
+  for (const row of rows) {
+    const decoded = ofOneRecord(() => {
+      const result = decodeRow(row)
+      return Result.isSuccess(result) ? result.success : badData(problemOf(row, result.failure.issue))
+    })
+    if (!isRefusal(decoded)) resources.push(decoded)
+    else {
+      skipped.push({ code: decoded.code, ...identityOf(row), ...decoded.problem })
+      malformed.push(row)
+    }
+  }
+  return { resources, skipped, malformed }
+}
+
+// The first issue tells a good row from a bad one; the others are looked for in a bad one only.
+const decodeRow = Schema.decodeUnknownResult(WaldurResource)
+const decodeForAllIssues = Schema.decodeUnknownResult(WaldurResource, { errors: "all" })
+const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const problemOf = (row: unknown, first: SchemaIssue.Issue): Problem => {
+  const all = decodeForAllIssues(row)
+  const { issues } = issuesOf(Result.isFailure(all) ? all.failure.issue : first)
+  const [{ path = [], message } = { message: "not a Waldur resource" }, ...others] = issues
+  const found = path.reduce<unknown>((value, key) => property(value, String(key)), row)
+  const also = others.map((other) => `; also ${(other.path ?? []).map(String).join(".")}: ${inWords(other.message)}`)
+  return problem(path.map(String).join("."), found, `${inWords(message)}${also.join("")}`)
+}
+
+const inWords = (message: string) => message.replace(/^Expected/, "expected")
+
+const identityOf = (row: unknown) => ({
+  uuid: dashedUuid(property(row, "uuid")) ?? null,
+  slug: textOrNull(property(row, "slug")),
+  offering_slug: textOrNull(property(row, "offering_slug")),
+})
+
+const textOrNull = (value: unknown) => (typeof value === "string" ? cut(value) : null)

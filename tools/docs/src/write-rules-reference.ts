@@ -1,0 +1,55 @@
+/**
+ * Writes docs/rules.md from the model's own catalogue. With `--check` it writes nothing, and ends with exit code 1 if the
+ * page is not as it would be written.
+ */
+import { readFileSync, writeFileSync } from "node:fs"
+import { rules, skipCodes, warningCodes } from "@cscs/storage-model"
+
+const path = "docs/rules.md"
+
+const table = (head: string, rows: ReadonlyArray<readonly [string, string]>) =>
+  [`| ${head} | |`, "|---|---|", ...rows.map(([name, sentence]) => `| \`${name}\` | ${sentence} |`)].join("\n")
+
+/** A name in braces stands for a fact of the case. */
+const withFacts = (sentence: string) => sentence.replace(/\{(\w+)\}/g, (_, fact: string) => `*${fact}*`)
+
+const titleOf = (group: string) => `${group.slice(0, 1).toUpperCase()}${group.slice(1).replaceAll("-", " ")}`
+
+const groups = Map.groupBy(Object.entries(rules), ([id]) => id.split("/", 1)[0] ?? "")
+
+const page = `# Rules
+
+Every value of an entry is decided by one of these rules; \`storage-proxy explain\` names the field that decided and gives
+the sentence, with the facts of the case in place of what is in italics here. The page is written from the catalogue in
+\`packages/storage-model/src/report/rules.ts\`.
+
+${[...groups]
+  .map(([group, found]) =>
+    [
+      `## ${titleOf(group)}`,
+      table(
+        "rule",
+        found.map(([id, sentence]) => [id.slice(group.length + 1), withFacts(sentence)]),
+      ),
+    ].join("\n\n"),
+  )
+  .join("\n\n")}
+
+## Skipped resources
+
+The codes in logs, metrics and debug mode of resources that are not in the list.
+
+${table("code", Object.entries(skipCodes))}
+
+## Warnings
+
+The codes of what is odd about a resource or customer that is served all the same.
+
+${table("code", Object.entries(warningCodes))}
+`
+
+if (!process.argv.includes("--check")) writeFileSync(path, page)
+else if (readFileSync(path, "utf8") !== page) {
+  console.error(`${path} is not what the model's catalogue gives; run: node tools/docs/src/write-rules-reference.ts`)
+  process.exitCode = 1
+}
