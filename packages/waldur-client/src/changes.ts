@@ -113,6 +113,6 @@ const merge = Effect.fnUntraced(function* (
     yield* Effect.forEach(ended, confirmation(calls, selected.slugs, selected.fields), { concurrency: "unbounded" }),
   )
   return yield* Effect.transposeOption(
-    Option.map(found, (rows) => replaceRows(last, [...fresh, ...rows.map(withoutNoOrder)])),
+    Option.map(found, (rows) => replaceRows(last, [...fresh, ...rows.map(withoutNoOrder(selected.added))])),
   )
 })

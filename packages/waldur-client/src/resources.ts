@@ -82,6 +82,8 @@ export interface Selected {
   readonly slugs: ReadonlyArray<string>
   /** Those of a resource with an order in progress. */
   readonly fields: ReadonlyArray<string>
+  /** Those of them that are for the order alone; a row without an order has them no more. */
+  readonly added: ReadonlyArray<string>
   readonly wantsOrders: boolean
   /** Those of the pages where the orders come by a list of their own. */
   readonly fieldsWithoutOrder: ReadonlyArray<string>
@@ -91,9 +93,11 @@ export const selectedBy = ({ offeringSlugs, fields }: ResourceQuery): Selected =
   const all = [...new Set(["uuid", "offering_slug", ...fields])]
   const fieldsWithoutOrder = all.filter((field) => field !== orderField)
   const wantsOrders = fieldsWithoutOrder.length < all.length
+  const added = wantsOrders ? fieldsOfOrders.filter((field) => !all.includes(field)) : []
   return {
     slugs: usableSlugs(offeringSlugs),
-    fields: wantsOrders ? [...new Set([...all, ...fieldsOfOrders])] : all,
+    fields: [...all, ...added],
+    added,
     wantsOrders,
     fieldsWithoutOrder,
   }
@@ -148,6 +152,7 @@ export const listResources = (
   slugs: ReadonlyArray<string>,
   list: {
     readonly fields: ReadonlyArray<string>
+    readonly added?: ReadonlyArray<string>
     readonly filter?: Query
     readonly belongs?: (row: unknown) => boolean
     readonly onRows?: ResourceQuery["onRows"]
@@ -163,7 +168,9 @@ export const listResources = (
     onRows: list.onRows,
   }).pipe(
     // Whole objects, if `field` is refused, have it even if it was not asked for.
-    Effect.map((read) => (read.rows.some(cameWithOrder) ? { ...read, rows: read.rows.map(withoutNoOrder) } : read)),
+    Effect.map((read) =>
+      read.rows.some(cameWithOrder) ? { ...read, rows: read.rows.map(withoutNoOrder(list.added ?? [])) } : read,
+    ),
   )
 
 /**
@@ -174,7 +181,7 @@ export const listResources = (
  */
 export const listWithOrders = Effect.fnUntraced(function* (
   calls: WaldurCalls,
-  { slugs, fields, wantsOrders }: Selected,
+  { slugs, fields, added, wantsOrders }: Selected,
 ): Effect.fn.Return<WholeList, WaldurError | OrderStateUnusable> {
   if (!wantsOrders) return noList
   const { concessions } = calls
@@ -182,6 +189,7 @@ export const listWithOrders = Effect.fnUntraced(function* (
   const inStates = (states: ReadonlyArray<string>) =>
     listResources(calls, slugs, {
       fields,
+      added,
       filter: states.map((state) => ["order_state", state] as const),
       belongs: hasOrder,
     })
@@ -227,7 +235,7 @@ const statesOfOrders = ["Creating", "Updating", "Terminating"]
  */
 export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
   calls: WaldurCalls,
-  { slugs, fields, wantsOrders }: Selected,
+  { slugs, fields, added, wantsOrders }: Selected,
   rows: ReadonlyArray<unknown>,
   several: ReadonlySet<string>,
 ): Effect.fn.Return<ReadonlyArray<unknown>, WaldurError> {
@@ -240,11 +248,11 @@ export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
   })
   if (doubtful.size === 0) return rows
   const filter = statesOfOrders.map((state) => ["state", state] as const)
-  const listed = yield* listResources(calls, slugs, { fields, filter }).pipe(
+  const listed = yield* listResources(calls, slugs, { fields, added, filter }).pipe(
     Effect.catchIf(refuses("state"), () =>
       Effect.andThen(
         calls.concessions.make(`${path}?state`, `Waldur refuses the parameter state of ${path}: it is left out`),
-        listResources(calls, slugs, { fields }),
+        listResources(calls, slugs, { fields, added }),
       ),
     ),
   )
@@ -258,17 +266,22 @@ export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
   }
   const moved = yield* Effect.forEach(asked, confirmation(calls, slugs, fields), { concurrency: "unbounded" })
   const gone = new Set(asked.filter((_, index) => Option.isNone(moved[index] ?? Option.none())))
-  const there = yield* replaceRows(rows, [...settled, ...moved.flatMap(Option.toArray)].map(withoutNoOrder))
+  const there = yield* replaceRows(rows, [...settled, ...moved.flatMap(Option.toArray)].map(withoutNoOrder(added)))
   return gone.size === 0 ? there : there.filter((row) => !gone.has(rowKey(row) ?? ""))
 })
 
-/** Rows have `order_in_progress` only where the list of orders would have them: where there is one, in a state of those. */
-export const withoutNoOrder = (row: unknown): unknown => {
-  const isInProgress = isOneOf(statesInProgress, fieldOf(fieldOf(row, orderField), "state"))
-  if (isInProgress || !cameWithOrder(row)) return row
-  const { [orderField]: _, ...rest } = row as Readonly<Record<string, unknown>>
-  return rest
-}
+/**
+ * Rows have `order_in_progress`, and what was added for it, only if the list of orders would have them: if there is one,
+ * in a state of those.
+ */
+export const withoutNoOrder =
+  (added: ReadonlyArray<string>) =>
+  (row: unknown): unknown => {
+    const isInProgress = isOneOf(statesInProgress, fieldOf(fieldOf(row, orderField), "state"))
+    const unwanted = isInProgress ? [] : [orderField, ...added].filter((field) => fieldOf(row, field) !== undefined)
+    if (unwanted.length === 0) return row
+    return Object.fromEntries(Object.entries(row as object).filter(([field]) => !unwanted.includes(field)))
+  }
 
 /** A value from outside is compared, never made a text of: an object may say how that is done. */
 const isOneOf = (texts: ReadonlyArray<string>, value: unknown): boolean =>
@@ -301,8 +314,8 @@ export const readResources = Effect.fn("WaldurClient.readResources")(function* (
   yield* calls.concessions.reset
   // Asked for first, so that `askedAt` is before every list.
   const probes = [requireOfferingFilter(calls), knowsModifiedSince(calls)] as const
-  const plain = (fields: ReadonlyArray<string>) =>
-    listResources(calls, slugs, { fields, onRows: query.onRows }).pipe(
+  const plain = ({ fields, added }: Pick<Selected, "fields"> & Partial<Selected>) =>
+    listResources(calls, slugs, { fields, ...(added === undefined ? {} : { added }), onRows: query.onRows }).pipe(
       Effect.tap(({ rows }) => requireOfferings(calls, slugs, rows)),
     )
   const inTwo = Effect.gen(function* () {
@@ -310,7 +323,7 @@ export const readResources = Effect.fn("WaldurClient.readResources")(function* (
       [
         ...probes,
         wantsOrders ? requireOrderState(calls) : Effect.void,
-        plain(selected.fieldsWithoutOrder),
+        plain({ fields: selected.fieldsWithoutOrder }),
         listWithOrders(calls, selected),
       ],
       { concurrency: "unbounded" },
@@ -328,7 +341,7 @@ export const readResources = Effect.fn("WaldurClient.readResources")(function* (
     }
   })
   const inOne = Effect.map(
-    Effect.all([requireOfferingFilter(calls), plain(selected.fields)], { concurrency: "unbounded" }),
+    Effect.all([requireOfferingFilter(calls), plain(selected)], { concurrency: "unbounded" }),
     ([, { rows, total, reads }]): ResourceRead => ({ rows, total, reads, asOf: undefined }),
   )
   return yield* Effect.catchTag(inTwo, "OrderStateUnusable", ({ isRefused }) =>
