@@ -59,7 +59,9 @@ describe("check", () => {
     expect(wrongToken).toMatch(/FAIL {2}Waldur: .*\n +.*waldur_api_token/)
     expect(wrongToken).toMatch(/ok {4}HPC User API/)
     for (const slug of ["capstor", "vast", "iopsstor"]) {
-      expect(blind).toMatch(new RegExp(`FAIL {2}offering ${slug}: .*token sees no such offering.*\\n +.*role`))
+      expect(blind).toMatch(
+        new RegExp(`FAIL {2}offering ${slug}: .*token sees no such offering.*\\n +.*CUSTOMER.READER`),
+      )
     }
     expect(partial).toMatch(/ok {4}offering capstor/)
     expect(partial).toMatch(/FAIL {2}offering vast/)

@@ -124,7 +124,8 @@ const checkOffering = (
       name,
       ok: false,
       detail: "the token sees no such offering; its list would be empty whatever it holds",
-      advice: "Give the token's user a role in the offering, or correct the slug in storage_systems.",
+      advice:
+        "Give the token's user the role CUSTOMER.READER in the provider's organization, or correct the slug in storage_systems.",
     }
   }
   if (offeringUuid !== undefined && !own.some(({ uuid }) => dashedUuid(uuid) === offeringUuid)) {
@@ -132,7 +133,7 @@ const checkOffering = (
       name,
       ok: false,
       detail: `the token's user does not provide ${offeringUuid}, but ${shortList(named, 5).join(" and ")}`,
-      advice: `Correct storage_systems.${system}.uuid, or give the token's user a role in that offering.`,
+      advice: `Correct storage_systems.${system}.uuid, or give the token's user the role CUSTOMER.READER in its provider's organization.`,
     }
   }
   if (offeringUuid === undefined && own.length > 1) {
