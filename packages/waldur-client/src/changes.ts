@@ -3,6 +3,7 @@ import { maxAhead, type WaldurCalls } from "./calls.ts"
 import { replaceRows } from "./consistency.ts"
 import { isBadRequest, type WaldurError } from "./errors.ts"
 import {
+  asListed,
   cameWithOrder,
   confirmation,
   isOfOffering,
@@ -16,7 +17,6 @@ import {
   type Selected,
   selectedBy,
   withOrdersOfTheirStates,
-  withoutNoOrder,
 } from "./resources.ts"
 import { inTurns, rowKey } from "./rows.ts"
 
@@ -112,6 +112,6 @@ const merge = Effect.fnUntraced(function* (
     yield* Effect.forEach(ended, confirmation(calls, selected.slugs, selected.fields), { concurrency: "unbounded" }),
   )
   return yield* Effect.transposeOption(
-    Option.map(found, (rows) => replaceRows(last, [...fresh, ...rows.map(withoutNoOrder)])),
+    Option.map(found, (rows) => replaceRows(last, [...fresh, ...rows.map(asListed(selected))])),
   )
 })

@@ -226,10 +226,11 @@ const statesOfOrders = ["Creating", "Updating", "Terminating"]
  */
 export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
   calls: WaldurCalls,
-  { slugs, fields, wantsOrders }: Selected,
+  selected: Selected,
   rows: ReadonlyArray<unknown>,
   several: ReadonlySet<string>,
 ): Effect.fn.Return<ReadonlyArray<unknown>, WaldurError> {
+  const { slugs, fields, wantsOrders } = selected
   if (!wantsOrders) return rows
   const doubtful = new Set<string>()
   yield* inTurns(rows, (row) => {
@@ -257,7 +258,7 @@ export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
   }
   const moved = yield* Effect.forEach(asked, confirmation(calls, slugs, fields), { concurrency: "unbounded" })
   const gone = new Set(asked.filter((_, index) => Option.isNone(moved[index] ?? Option.none())))
-  const there = yield* replaceRows(rows, [...settled, ...moved.flatMap(Option.toArray)].map(withoutNoOrder))
+  const there = yield* replaceRows(rows, [...settled, ...moved.flatMap(Option.toArray)].map(asListed(selected)))
   return gone.size === 0 ? there : there.filter((row) => !gone.has(rowKey(row) ?? ""))
 })
 
@@ -268,6 +269,19 @@ export const withoutNoOrder = (row: unknown): unknown => {
   const { [orderField]: _, ...rest } = row as Readonly<Record<string, unknown>>
   return rest
 }
+
+/**
+ * A row that was asked for with the fields of orders, as the lists have it: without order, it has none of the fields that
+ * are asked for the order's sake alone.
+ */
+export const asListed =
+  ({ fields, fieldsWithoutOrder }: Selected) =>
+  (row: unknown): unknown => {
+    const there = withoutNoOrder(row)
+    const isPlain = typeof there === "object" && there !== null && !cameWithOrder(there)
+    const forOrders = fields.filter((field) => !fieldsWithoutOrder.includes(field))
+    return isPlain ? Object.fromEntries(Object.entries(there).filter(([name]) => !forOrders.includes(name))) : there
+  }
 
 /** A value from outside is compared, never made a text of: an object may say how that is done. */
 const isOneOf = (texts: ReadonlyArray<string>, value: unknown): boolean =>
