@@ -185,13 +185,15 @@ export const listWithOrders = Effect.fnUntraced(function* (
       belongs: hasOrder,
     })
   const states = statesInProgress.filter((state) => !concessions.has(keyOf(state)))
-  return yield* Effect.catchIf(inStates(states), refuses("order_state"), () =>
+  // Without a word on what it refuses, the states are what this list alone is asked for.
+  const mayRefuseState = (error: WaldurError) => refuses("order_state")(error) || isUnnamed(error)
+  return yield* Effect.catchIf(inStates(states), mayRefuseState, () =>
     Effect.gen(function* () {
       // The message names one of them, perhaps beside all that there are; so each is asked for alone.
       const isKnown = (state: string) =>
         calls.count(path, [["order_state", state], ...providersOnly]).pipe(
           Effect.as(true),
-          Effect.catchIf(refuses("order_state"), () => Effect.succeed(false)),
+          Effect.catchIf(mayRefuseState, () => Effect.succeed(false)),
         )
       const known = yield* Effect.filter(states, isKnown, { concurrency: "unbounded" })
       const isUsable = known.length < states.length && statesOfEveryWaldur.every((state) => known.includes(state))
@@ -203,12 +205,16 @@ export const listWithOrders = Effect.fnUntraced(function* (
           `Waldur does not know the order state ${state}: it is left out, for no order can be in it`,
         )
       }
-      return yield* Effect.catchIf(inStates(known), refuses("order_state"), () =>
+      return yield* Effect.catchIf(inStates(known), mayRefuseState, () =>
         Effect.fail(new OrderStateUnusable({ isRefused: true })),
       )
     }),
   )
 })
+
+/** A 400 without the name of a parameter, as gateways and proxies give it. */
+const isUnnamed = (error: WaldurError): boolean =>
+  isBadRequest(error) && error._tag === "WaldurRejected" && (error.parameters ?? []).length === 0
 
 const noList: WholeList = { rows: [], several: new Set(), total: 0, counted: true, reads: 1, cached: false }
 
@@ -359,14 +365,17 @@ export const readResources = Effect.fn("WaldurClient.readResources")(function* (
 
 /** Whether changes can be asked for. A Waldur that takes a date only, or does not know the filter, is read in full each time. */
 const knowsModifiedSince = (calls: WaldurCalls): Effect.Effect<boolean, WaldurError> =>
-  Effect.catchIf(obeys(calls, "modified", farFuture), refuses("modified"), () =>
-    Effect.as(
-      calls.concessions.make(
-        `${path}?modified`,
-        `Waldur refuses times in the parameter modified of ${path}: each refresh reads all`,
+  Effect.catchIf(
+    obeys(calls, "modified", farFuture),
+    (error) => refuses("modified")(error) || isUnnamed(error),
+    () =>
+      Effect.as(
+        calls.concessions.make(
+          `${path}?modified`,
+          `Waldur refuses times in the parameter modified of ${path}: each refresh reads all`,
+        ),
+        false,
       ),
-      false,
-    ),
   )
 
 /**
