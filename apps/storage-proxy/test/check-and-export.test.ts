@@ -80,6 +80,14 @@ describe("check", () => {
     expect(JSON.parse(json.stdout).warnings.join()).toContain("mount_roots is not set")
   })
 
+  test("--json is JSON alone on standard output, whatever is logged meanwhile", async () => {
+    const sandbox = await aSandbox()
+    sandbox.faults.set("waldur", { method: "HEAD", status: 405 })
+    const { code, stdout, stderr } = await finished(["check", "--json"], { environment: environmentOf(sandbox) })
+    expect([code, JSON.parse(stdout).ok]).toEqual([0, true])
+    expect(stderr).toContain("counted by GET")
+  })
+
   test("two offerings of one slug are a warning that names both, and a UUID that is none of them fails", async () => {
     const world = buildWorld({ edgeCases: false, resources: 20 })
     const [capstor] = world.offerings.filter(({ slug }) => slug === "capstor")
