@@ -7,7 +7,7 @@ import type { Hono } from "hono"
 import { configFlag, logging, logThreshold, settingsFrom } from "./configuration.ts"
 import { lastWords } from "./last-words.ts"
 import { isTargetUnderstood } from "./request-target.ts"
-import { rereadSettings, takeHangUps } from "./reread.ts"
+import { rereadSettings, stampOf, takeHangUps } from "./reread.ts"
 import { holdHeapSmall } from "./small-heap.ts"
 import { closeStalledReaders } from "./stalled-readers.ts"
 import { Telemetry, telemetryFor } from "./telemetry/telemetry.ts"
@@ -149,8 +149,9 @@ export const serve = Command.make(
     const load = settingsFrom(config)
     const rotating = rotatingSettings(yield* load)
     const { settings } = rotating
+    const stamp = yield* stampOf(settings.secretFiles)
     const threshold = yield* logThreshold(settings)
-    const reread = rereadSettings({ hangUps, rotating, load, setLogLevel: threshold.set })
+    const reread = rereadSettings({ hangUps, rotating, load, setLogLevel: threshold.set, stamp })
     const telemetry = telemetryFor(settings)
     const { effective } = settings
     const configuration = Effect.logInfo("Configuration").pipe(

@@ -1,7 +1,9 @@
+import { once } from "node:events"
 import { mkdir, rename, rm, symlink, writeFile } from "node:fs/promises"
+import { type AddressInfo, createServer } from "node:net"
 import { join } from "node:path"
 import type { Sandbox } from "@cscs/sandbox"
-import { describe, expect, test } from "vitest"
+import { describe, expect, onTestFinished, test } from "vitest"
 import { aDirectory, aFile, aSandbox, environmentOf, finished, type Running, run, serving, until } from "./a-process.ts"
 
 const list = "/api/storage-resources/"
@@ -60,7 +62,8 @@ describe("SIGHUP", () => {
     await until(() => linesOf({ stderr }, "Secrets re-read: 1 changed").length > 0)
     await until(async () => (await readinessOf(url)).upstreams.waldur?.status === "ok")
     expect(linesOf({ stderr }, "Secrets re-read: 1 changed").at(-1)?.annotations.changed).toBe("waldur_api_token")
-    const used = sandbox.calls.of("waldur").at(-1)
+    // The lists of customers are refused to a reader.
+    const used = sandbox.calls.of("waldur").findLast(({ path }) => path.endsWith("/marketplace-provider-resources/"))
     expect(used?.status).toBe(200)
     for (const secret of [token, newToken]) expect(stderr()).not.toContain(secret)
     expect(child.exitCode).toBe(null)
@@ -179,6 +182,25 @@ describe("--log-level", () => {
 })
 
 describe("a secret's file", () => {
+  test("that changes while the process starts is read again", async () => {
+    const sandbox = await aSandbox()
+    const { WALDUR_API_TOKEN: token = "", ...environment } = environmentOf(sandbox)
+    const file = join(await aDirectory(), "token")
+    await writeFile(file, newToken)
+    // A shared cache that never answers makes the start slow.
+    const silent = createServer().listen(0, "127.0.0.1")
+    onTestFinished(() => void silent.close())
+    await once(silent, "listening")
+    const cache = `redis://127.0.0.1:${(silent.address() as AddressInfo).port}`
+    const { stderr } = await run(["serve", "--port", "0"], {
+      environment: { ...environment, WALDUR_API_TOKEN_FILE: file, CACHE_URL: cache },
+    })
+    await until(() => linesOf({ stderr }, "Configuration").length > 0)
+    expect(stderr()).not.toContain("Serving at")
+    await writeFile(file, token)
+    await until(() => linesOf({ stderr }, "Secrets re-read: 1 changed").length > 0)
+  })
+
   test("that Kubernetes swaps by its link is read again without a signal", async () => {
     const sandbox = await aSandbox()
     const { WALDUR_API_TOKEN: token = "", ...environment } = environmentOf(sandbox)
