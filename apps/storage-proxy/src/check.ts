@@ -1,7 +1,7 @@
 import { checked, configurationWarnings } from "@cscs/proxy-server"
 import { Data, Effect } from "effect"
 import { Command } from "effect/cli"
-import { configFlag, settingsFrom } from "./configuration.ts"
+import { configFlag, logging, settingsFrom } from "./configuration.ts"
 import { jsonFlag } from "./json-flag.ts"
 import { print, printJson } from "./standard-output.ts"
 import { colored, escapeControls } from "./terminal-text.ts"
@@ -19,7 +19,7 @@ export const check = Command.make(
   { config: configFlag, json: jsonFlag("Print the results as JSON") },
   Effect.fn(function* ({ config, json }) {
     const settings = yield* settingsFrom(config)
-    const { results, gidCache } = yield* checked(settings)
+    const { results, gidCache } = yield* Effect.provide(checked(settings), logging(settings))
     const count = results.filter(({ ok }) => !ok).length
     const warnings = configurationWarnings(settings)
     if (json) {

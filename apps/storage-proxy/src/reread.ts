@@ -21,12 +21,14 @@ type Reason = "SIGHUP" | "a secret's file changed"
  *
  * @param load reads it
  * @param setLogLevel called with what was read
+ * @param stamp of the files when they were read first: one may change while the process starts
  */
 export const rereadSettings = Effect.fnUntraced(function* (options: {
   readonly hangUps: HangUps
   readonly rotating: RotatingSettings
   readonly load: Effect.Effect<ProxySettings, ConfigurationInvalid>
   readonly setLogLevel: (level: ProxySettings["logLevel"]) => void
+  readonly stamp: string
 }) {
   const { hangUps, rotating, load, setLogLevel } = options
   const { retryNow } = yield* Snapshots
@@ -72,7 +74,7 @@ export const rereadSettings = Effect.fnUntraced(function* (options: {
   yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(wanted), rereadOrKeep)))
 
   // A file that is being written changes from look to look: it is read when two looks are the same.
-  let counted = yield* stampOf(files)
+  let counted = options.stamp
   let before = counted
   const look = Effect.gen(function* () {
     yield* Effect.sleep(lookEvery)
@@ -87,7 +89,7 @@ export const rereadSettings = Effect.fnUntraced(function* (options: {
 })
 
 /** What tells one content of the files from another. Links are followed: Kubernetes swaps the one of the directory. */
-const stampOf = (files: ReadonlyArray<string>): Effect.Effect<string> =>
+export const stampOf = (files: ReadonlyArray<string>): Effect.Effect<string> =>
   Effect.map(
     Effect.promise(() => Promise.all(files.map((file) => stat(file, { bigint: true }).catch(() => undefined)))),
     (found) =>

@@ -8,7 +8,7 @@ import { configFlag, logging, logThreshold, settingsFrom } from "./configuration
 import { lastWords } from "./crash-handler.ts"
 import { holdHeapSmall } from "./heap-limits.ts"
 import { isTargetUnderstood } from "./request-target.ts"
-import { rereadSettings, takeHangUps } from "./reread.ts"
+import { rereadSettings, stampOf, takeHangUps } from "./reread.ts"
 import { closeStalledReaders } from "./stalled-readers.ts"
 import { Telemetry, telemetryFor } from "./telemetry/telemetry.ts"
 
@@ -154,8 +154,9 @@ export const serve = Command.make(
     const load = settingsFrom(config)
     const rotating = rotatingSettings(yield* load)
     const { settings } = rotating
+    const stamp = yield* stampOf(settings.secretFiles)
     const threshold = yield* logThreshold(settings)
-    const reread = rereadSettings({ hangUps, rotating, load, setLogLevel: threshold.set })
+    const reread = rereadSettings({ hangUps, rotating, load, setLogLevel: threshold.set, stamp })
     const telemetry = telemetryFor(settings)
     const { effective } = settings
     const configuration = Effect.logInfo("Configuration").pipe(

@@ -82,6 +82,21 @@ describe("check", () => {
     expect(JSON.parse(json.stdout).warnings.join()).toContain("mount_roots is not set")
   })
 
+  test("--json is JSON alone on standard output, whatever is logged meanwhile", async () => {
+    const sandbox = await aSandbox()
+    sandbox.faults.set("waldur", { method: "HEAD", status: 405 })
+    const { code, stdout, stderr } = await finished(["check", "--json"], { environment: environmentOf(sandbox) })
+    expect([code, JSON.parse(stdout).ok]).toEqual([0, true])
+    expect(stderr).toContain("counted by GET")
+  })
+
+  test.each([404, 500])("a version/ that is %i is no failure, for serve does not ask for it", async (status) => {
+    const sandbox = await aSandbox()
+    sandbox.faults.set("waldur", { path: /version/, status })
+    const { code, stdout } = await finished(["check"], { environment: environmentOf(sandbox) })
+    expect([code, stdout]).toEqual([0, expect.stringContaining("ok    Waldur: a version that is not known")])
+  })
+
   test("two offerings of one slug are a warning that names both, and a UUID that is none of them fails", async () => {
     const world = buildWorld({ edgeCases: false, resources: 20 })
     const [capstor] = world.offerings.filter(({ slug }) => slug === "capstor")

@@ -1,7 +1,9 @@
+import { once } from "node:events"
 import { mkdir, rename, rm, symlink, writeFile } from "node:fs/promises"
+import { type AddressInfo, createServer } from "node:net"
 import { join } from "node:path"
 import type { Sandbox } from "@cscs/sandbox"
-import { describe, expect, test } from "vitest"
+import { describe, expect, onTestFinished, test } from "vitest"
 import { aDirectory, aFile, aSandbox, environmentOf, finished, type Running, run, serving, until } from "./a-process.ts"
 
 const list = "/api/storage-resources/"
@@ -181,6 +183,25 @@ describe("--log-level", () => {
 })
 
 describe("a secret's file", () => {
+  test("that changes while the process starts is read again", async () => {
+    const sandbox = await aSandbox()
+    const { WALDUR_API_TOKEN: token = "", ...environment } = environmentOf(sandbox)
+    const file = join(await aDirectory(), "token")
+    await writeFile(file, newToken)
+    // A shared cache that never answers makes the start slow.
+    const silent = createServer().listen(0, "127.0.0.1")
+    onTestFinished(() => void silent.close())
+    await once(silent, "listening")
+    const cache = `redis://127.0.0.1:${(silent.address() as AddressInfo).port}`
+    const { stderr } = await run(["serve", "--port", "0"], {
+      environment: { ...environment, WALDUR_API_TOKEN_FILE: file, CACHE_URL: cache },
+    })
+    await until(() => linesOf({ stderr }, "Configuration").length > 0)
+    expect(stderr()).not.toContain("Serving at")
+    await writeFile(file, token)
+    await until(() => linesOf({ stderr }, "Secrets re-read: 1 changed").length > 0)
+  })
+
   test("that Kubernetes swaps by its link is read again without a signal", async () => {
     const sandbox = await aSandbox()
     const { WALDUR_API_TOKEN: token = "", ...environment } = environmentOf(sandbox)

@@ -493,7 +493,7 @@ hpc_user_api:
     expect(waldur.proxy).toEqual({})
   })
 
-  test("with a key that comes twice, a bomb of aliases, an unknown tag or too deep a nesting is an error", async () => {
+  test("with a key that comes twice, a bomb of aliases, an unknown tag, a second document or too deep a nesting is an error", async () => {
     const bomb = Array.from({ length: 12 }, (_, i) =>
       i === 0
         ? "a0: &a0 [x, x, x, x, x, x, x, x, x]"
@@ -510,6 +510,8 @@ hpc_user_api:
       `waldur_api_token: !vault ${token}`,
       "{a: 1}: 2",
       "? [a]\n: 1",
+      "debug: true\n---\nbackend_settings: { mount_roots: [/capstor] }",
+      "debug: true\n---\n",
     ]
     for (const yaml of bad) {
       const problems = await problemsOf({ yaml })

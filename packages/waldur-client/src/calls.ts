@@ -6,7 +6,7 @@ import {
   type Transport,
   tellingNamesOf,
 } from "@cscs/http-transport"
-import { Clock, Duration, Effect, Option, Schema, type Semaphore } from "effect"
+import { Clock, Duration, Effect, Option, Result, Schema, type Semaphore } from "effect"
 import type { Concessions, Query } from "./concessions.ts"
 import { isBadRequest, refuses, type WaldurError, WaldurUnexpectedAnswer } from "./errors.ts"
 import { errorFromFailure } from "./refusal.ts"
@@ -101,12 +101,10 @@ const hasNext = (headers: Headers): boolean | undefined => {
   return link === null ? undefined : /rel\s*=\s*"?next\b/i.test(link.slice(0, 16_384))
 }
 
-/** Refusals of a HEAD that a GET would share: anything else may be a gateway's dislike of the method. */
+/** Refusals of a HEAD that a GET may share: anything else is a gateway's dislike of the method. */
 const sharedByGet: ReadonlyArray<number | undefined> = [401, 429, 500, 503]
-const isOfHead = (error: WaldurError): boolean => {
-  if (error._tag === "WaldurRejected") return !sharedByGet.includes(error.status)
-  return error._tag !== "WaldurUnavailable" || error.reason !== "status" || !sharedByGet.includes(error.status)
-}
+const mayBeShared = (error: WaldurError): boolean =>
+  (error._tag === "WaldurRejected" || error._tag === "WaldurUnavailable") && sharedByGet.includes(error.status)
 
 /** Whether an answer came out of a cache: by `Age` (RFC 9111 section 5.1), or by what gateways say beside it. */
 const isCached = (headers: Headers): boolean =>
@@ -175,29 +173,37 @@ export const makeCalls = (
     }
     return { page, headers }
   })
-  /** `undefined` where HEAD does not work. */
-  const countByHead = Effect.fnUntraced(function* (path: string, query: Query, isRefusalEnough: boolean) {
-    if (!(yield* concessions.mayHead)) return undefined
+  /** Where HEAD does not work, whether it is to be avoided if a GET succeeds, and why. */
+  const countByHead = Effect.fnUntraced(function* (
+    path: string,
+    query: Query,
+    isRefusalEnough: boolean,
+  ): Effect.fn.Return<
+    { readonly found?: Pick<Count, "total" | "isCounted"> & { readonly headers: Headers }; readonly avoid?: string },
+    WaldurError
+  > {
+    if (!(yield* concessions.mayHead)) return {}
     const head = read({
       method: "HEAD",
       path,
       query: concessions.apply(path, query),
       ...(headCallPolicy === undefined ? {} : { callPolicy: headCallPolicy }),
     })
-    const answer = yield* Effect.asSome(head).pipe(
-      Effect.catchIf(isOfHead, (error) => {
-        // A 400 is of the query; only a GET's body says of what.
-        const isOfQuery = isBadRequest(error)
-        if (isOfQuery && isRefusalEnough) return Effect.fail(error)
-        return Effect.as(isOfQuery ? Effect.void : concessions.avoidHead(inShort(error)), Option.none<HttpAnswer>())
-      }),
-    )
-    if (Option.isNone(answer)) return undefined
-    const { headers } = answer.value
+    const answer = yield* Effect.result(head)
+    if (Result.isFailure(answer)) {
+      const error = answer.failure
+      // A 400 is of the query; only a GET's body says of what.
+      if (isBadRequest(error)) return isRefusalEnough ? yield* error : {}
+      // Only a GET can tell whether Waldur is down, or a gateway says so of a method that it does not like.
+      if (mayBeShared(error)) return { avoid: inShort(error) }
+      yield* concessions.avoidHead(inShort(error))
+      return {}
+    }
+    const { headers } = answer.success
     const total = decodeCount(headers.get("x-result-count"))
-    if (total === undefined) return undefined
+    if (total === undefined) return {}
     yield* concessions.useHead
-    return { total, isCounted: true, headers }
+    return { found: { total, isCounted: true, headers } }
   })
   let wasAhead = false
   const dateOf = Effect.fnUntraced(function* (headers: Headers) {
@@ -221,7 +227,7 @@ export const makeCalls = (
       const one: Query = [...any, ["page_size", "1"]]
       // A refused size costs some rows more.
       const byGetOf = Effect.catchIf(listPage(path, one), refuses("page_size"), () => listPage(path, any))
-      const [byHead, found] = yield* Effect.timed(countByHead(path, one, isRefusalEnough))
+      const [byHead, { found, avoid }] = yield* Effect.timed(countByHead(path, one, isRefusalEnough))
       const [byGet, { total, isCounted, headers }] =
         found === undefined
           ? yield* Effect.timed(
@@ -232,6 +238,7 @@ export const makeCalls = (
               })),
             )
           : [byHead, found]
+      if (avoid !== undefined) yield* concessions.avoidHead(avoid)
       const date = yield* dateOf(headers)
       return {
         total,

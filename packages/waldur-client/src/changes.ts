@@ -4,6 +4,7 @@ import { maxAhead, type WaldurCalls } from "./calls.ts"
 import { replaceRows } from "./consistency.ts"
 import { isBadRequest, type WaldurError } from "./errors.ts"
 import {
+  asListed,
   cameWithOrder,
   confirmation,
   isOfOffering,
@@ -17,7 +18,6 @@ import {
   type Selected,
   selectedBy,
   withOrdersOfTheirStates,
-  withoutNoOrder,
 } from "./resources.ts"
 import { rowKey } from "./rows.ts"
 
@@ -113,6 +113,6 @@ const merge = Effect.fnUntraced(function* (
     yield* Effect.forEach(ended, confirmation(calls, selected.slugs, selected.fields), { concurrency: "unbounded" }),
   )
   return yield* Effect.transposeOption(
-    Option.map(found, (rows) => replaceRows(last, [...fresh, ...rows.map(withoutNoOrder(selected.added))])),
+    Option.map(found, (rows) => replaceRows(last, [...fresh, ...rows.map(asListed(selected))])),
   )
 })

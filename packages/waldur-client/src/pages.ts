@@ -127,6 +127,22 @@ export const readPage = (
       Effect.tapError((error) => (isTooLarge(error) ? take("tooLarge", 1) : Effect.void)),
     )
 
+  /**
+   * Whether nothing follows a page that is not full, of a size that has worked. Where neither a count nor `Link` tells, the
+   * next page does; a smaller size would not, if the server has one of its own.
+   */
+  const isLast = (page: ListPage, at: number, of: number, { tried }: Attempt): Effect.Effect<boolean, WaldurError> =>
+    page.total !== undefined ||
+    page.hasNext !== undefined ||
+    page.rows.length >= of ||
+    (tried === 0 && of !== concessions.pageCap(wanted.path))
+      ? Effect.succeed(false)
+      : ask(at + 1, of, wanted.fields).pipe(
+          Effect.map(({ rows }) => rows.length === 0),
+          Effect.catchIf(isGone, () => Effect.succeed(true)),
+          Effect.catchIf(isTooLarge, () => Effect.succeed(false)),
+        )
+
   /** The rows at the places from `from` up to and without `to`, from 0, by pages of this size. */
   const between = (
     from: number,
@@ -141,12 +157,14 @@ export const readPage = (
         const isSizeSent = !concessions.has(sizeRefused)
         const within = [Math.max(from, start), Math.min(to, start + of)] as const
         const pages = yield* ask(at, of, wanted.fields).pipe(
-          Effect.flatMap((page) => {
-            const used = sizeUsed(page, start, of, last)
-            return used === undefined
-              ? Effect.succeed([{ ...page, rows: page.rows.slice(within[0] - start, within[1] - start) }])
-              : between(...within, used, { tried: last.tried + 1, end: start + page.rows.length })
-          }),
+          Effect.flatMap((page) =>
+            Effect.gen(function* () {
+              const used = sizeUsed(page, start, of, last)
+              return used === undefined || (yield* isLast(page, at, of, last))
+                ? [{ ...page, rows: page.rows.slice(within[0] - start, within[1] - start) }]
+                : yield* between(...within, used, { tried: last.tried + 1, end: start + page.rows.length })
+            }),
+          ),
           Effect.tapError((error) =>
             isTooLarge(error) && of === size
               ? Effect.logWarning(`${error.message}; it is read in smaller pages`)

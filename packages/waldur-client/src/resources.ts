@@ -82,8 +82,6 @@ export interface Selected {
   readonly slugs: ReadonlyArray<string>
   /** Those of a resource with an order in progress. */
   readonly fields: ReadonlyArray<string>
-  /** Those of them that are for the order alone; a row without an order has them no more. */
-  readonly added: ReadonlyArray<string>
   readonly wantsOrders: boolean
   /** Those of the pages where the orders come by a list of their own. */
   readonly fieldsWithoutOrder: ReadonlyArray<string>
@@ -93,11 +91,9 @@ export const selectedBy = ({ offeringSlugs, fields }: ResourceQuery): Selected =
   const all = [...new Set(["uuid", "offering_slug", ...fields])]
   const fieldsWithoutOrder = all.filter((field) => field !== orderField)
   const wantsOrders = fieldsWithoutOrder.length < all.length
-  const added = wantsOrders ? fieldsOfOrders.filter((field) => !all.includes(field)) : []
   return {
     slugs: usableSlugs(offeringSlugs),
-    fields: [...all, ...added],
-    added,
+    fields: wantsOrders ? [...new Set([...all, ...fieldsOfOrders])] : all,
     wantsOrders,
     fieldsWithoutOrder,
   }
@@ -152,7 +148,6 @@ export const listResources = (
   slugs: ReadonlyArray<string>,
   list: {
     readonly fields: ReadonlyArray<string>
-    readonly added?: ReadonlyArray<string>
     readonly filter?: Query
     readonly belongs?: (row: unknown) => boolean
     readonly onRows?: ResourceQuery["onRows"]
@@ -168,9 +163,7 @@ export const listResources = (
     onRows: list.onRows,
   }).pipe(
     // Whole objects, if `field` is refused, have it even if it was not asked for.
-    Effect.map((read) =>
-      read.rows.some(cameWithOrder) ? { ...read, rows: read.rows.map(withoutNoOrder(list.added ?? [])) } : read,
-    ),
+    Effect.map((read) => (read.rows.some(cameWithOrder) ? { ...read, rows: read.rows.map(withoutNoOrder) } : read)),
   )
 
 /**
@@ -181,7 +174,7 @@ export const listResources = (
  */
 export const listWithOrders = Effect.fnUntraced(function* (
   calls: WaldurCalls,
-  { slugs, fields, added, wantsOrders }: Selected,
+  { slugs, fields, wantsOrders }: Selected,
 ): Effect.fn.Return<WholeList, WaldurError | OrderStateUnusable> {
   if (!wantsOrders) return noList
   const { concessions } = calls
@@ -189,18 +182,19 @@ export const listWithOrders = Effect.fnUntraced(function* (
   const inStates = (states: ReadonlyArray<string>) =>
     listResources(calls, slugs, {
       fields,
-      added,
       filter: states.map((state) => ["order_state", state] as const),
       belongs: hasOrder,
     })
   const states = statesInProgress.filter((state) => !concessions.has(keyOf(state)))
-  return yield* Effect.catchIf(inStates(states), refuses("order_state"), () =>
+  // Without a word on what it refuses, the states are what this list alone is asked for.
+  const mayRefuseState = (error: WaldurError) => refuses("order_state")(error) || isUnnamed(error)
+  return yield* Effect.catchIf(inStates(states), mayRefuseState, () =>
     Effect.gen(function* () {
       // The message names one of them, perhaps beside all that there are; so each is asked for alone.
       const isKnown = (state: string) =>
         calls.count(path, [["order_state", state], ...providersOnly]).pipe(
           Effect.as(true),
-          Effect.catchIf(refuses("order_state"), () => Effect.succeed(false)),
+          Effect.catchIf(mayRefuseState, () => Effect.succeed(false)),
         )
       const known = yield* Effect.filter(states, isKnown, { concurrency: "unbounded" })
       const isUsable = known.length < states.length && statesOfEveryWaldur.every((state) => known.includes(state))
@@ -212,12 +206,16 @@ export const listWithOrders = Effect.fnUntraced(function* (
           `Waldur does not know the order state ${state}: it is left out, for no order can be in it`,
         )
       }
-      return yield* Effect.catchIf(inStates(known), refuses("order_state"), () =>
+      return yield* Effect.catchIf(inStates(known), mayRefuseState, () =>
         Effect.fail(new OrderStateUnusable({ isRefused: true })),
       )
     }),
   )
 })
+
+/** A 400 without the name of a parameter, as gateways and proxies give it. */
+const isUnnamed = (error: WaldurError): boolean =>
+  isBadRequest(error) && error._tag === "WaldurRejected" && (error.parameters ?? []).length === 0
 
 const noList: WholeList = { rows: [], several: new Set(), total: 0, counted: true, reads: 1, cached: false }
 
@@ -235,10 +233,11 @@ const statesOfOrders = ["Creating", "Updating", "Terminating"]
  */
 export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
   calls: WaldurCalls,
-  { slugs, fields, added, wantsOrders }: Selected,
+  selected: Selected,
   rows: ReadonlyArray<unknown>,
   several: ReadonlySet<string>,
 ): Effect.fn.Return<ReadonlyArray<unknown>, WaldurError> {
+  const { slugs, fields, wantsOrders } = selected
   if (!wantsOrders) return rows
   const doubtful = new Set<string>()
   yield* cooperatively(rows, (row) => {
@@ -248,11 +247,11 @@ export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
   })
   if (doubtful.size === 0) return rows
   const filter = statesOfOrders.map((state) => ["state", state] as const)
-  const listed = yield* listResources(calls, slugs, { fields, added, filter }).pipe(
+  const listed = yield* listResources(calls, slugs, { fields, filter }).pipe(
     Effect.catchIf(refuses("state"), () =>
       Effect.andThen(
         calls.concessions.make(`${path}?state`, `Waldur refuses the parameter state of ${path}: it is left out`),
-        listResources(calls, slugs, { fields, added }),
+        listResources(calls, slugs, { fields }),
       ),
     ),
   )
@@ -266,21 +265,29 @@ export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
   }
   const moved = yield* Effect.forEach(asked, confirmation(calls, slugs, fields), { concurrency: "unbounded" })
   const gone = new Set(asked.filter((_, index) => Option.isNone(moved[index] ?? Option.none())))
-  const there = yield* replaceRows(rows, [...settled, ...moved.flatMap(Option.toArray)].map(withoutNoOrder(added)))
+  const there = yield* replaceRows(rows, [...settled, ...moved.flatMap(Option.toArray)].map(asListed(selected)))
   return gone.size === 0 ? there : there.filter((row) => !gone.has(rowKey(row) ?? ""))
 })
 
+/** Rows have `order_in_progress` only where the list of orders would have them: where there is one, in a state of those. */
+export const withoutNoOrder = (row: unknown): unknown => {
+  const isInProgress = isOneOf(statesInProgress, fieldOf(fieldOf(row, orderField), "state"))
+  if (isInProgress || !cameWithOrder(row)) return row
+  const { [orderField]: _, ...rest } = row as Readonly<Record<string, unknown>>
+  return rest
+}
+
 /**
- * Rows have `order_in_progress`, and what was added for it, only if the list of orders would have them: if there is one,
- * in a state of those.
+ * A row that was asked for with the fields of orders, as the lists have it: without order, it has none of the fields that
+ * are asked for the order's sake alone.
  */
-export const withoutNoOrder =
-  (added: ReadonlyArray<string>) =>
+export const asListed =
+  ({ fields, fieldsWithoutOrder }: Selected) =>
   (row: unknown): unknown => {
-    const isInProgress = isOneOf(statesInProgress, fieldOf(fieldOf(row, orderField), "state"))
-    const unwanted = isInProgress ? [] : [orderField, ...added].filter((field) => fieldOf(row, field) !== undefined)
-    if (unwanted.length === 0) return row
-    return Object.fromEntries(Object.entries(row as object).filter(([field]) => !unwanted.includes(field)))
+    const there = withoutNoOrder(row)
+    const isPlain = typeof there === "object" && there !== null && !cameWithOrder(there)
+    const forOrders = fields.filter((field) => !fieldsWithoutOrder.includes(field))
+    return isPlain ? Object.fromEntries(Object.entries(there).filter(([name]) => !forOrders.includes(name))) : there
   }
 
 /** A value from outside is compared, never made a text of: an object may say how that is done. */
@@ -314,8 +321,8 @@ export const readResources = Effect.fn("WaldurClient.readResources")(function* (
   yield* calls.concessions.reset
   // Asked for first, so that `askedAt` is before every list.
   const probes = [requireOfferingFilter(calls), knowsModifiedSince(calls)] as const
-  const plain = ({ fields, added }: Pick<Selected, "fields"> & Partial<Selected>) =>
-    listResources(calls, slugs, { fields, ...(added === undefined ? {} : { added }), onRows: query.onRows }).pipe(
+  const plain = (fields: ReadonlyArray<string>) =>
+    listResources(calls, slugs, { fields, onRows: query.onRows }).pipe(
       Effect.tap(({ rows }) => requireOfferings(calls, slugs, rows)),
     )
   const inTwo = Effect.gen(function* () {
@@ -323,7 +330,7 @@ export const readResources = Effect.fn("WaldurClient.readResources")(function* (
       [
         ...probes,
         wantsOrders ? requireOrderState(calls) : Effect.void,
-        plain({ fields: selected.fieldsWithoutOrder }),
+        plain(selected.fieldsWithoutOrder),
         listWithOrders(calls, selected),
       ],
       { concurrency: "unbounded" },
@@ -341,7 +348,7 @@ export const readResources = Effect.fn("WaldurClient.readResources")(function* (
     }
   })
   const inOne = Effect.map(
-    Effect.all([requireOfferingFilter(calls), plain(selected)], { concurrency: "unbounded" }),
+    Effect.all([requireOfferingFilter(calls), plain(selected.fields)], { concurrency: "unbounded" }),
     ([, { rows, total, reads }]): ResourceRead => ({ rows, total, reads, asOf: undefined }),
   )
   return yield* Effect.catchTag(inTwo, "OrderStateUnusable", ({ isRefused }) =>
@@ -359,14 +366,17 @@ export const readResources = Effect.fn("WaldurClient.readResources")(function* (
 
 /** Whether changes can be asked for. A Waldur that takes a date only, or does not know the filter, is read in full each time. */
 const knowsModifiedSince = (calls: WaldurCalls): Effect.Effect<boolean, WaldurError> =>
-  Effect.catchIf(obeys(calls, "modified", farFuture), refuses("modified"), () =>
-    Effect.as(
-      calls.concessions.make(
-        `${path}?modified`,
-        `Waldur refuses times in the parameter modified of ${path}: each refresh reads all`,
+  Effect.catchIf(
+    obeys(calls, "modified", farFuture),
+    (error) => refuses("modified")(error) || isUnnamed(error),
+    () =>
+      Effect.as(
+        calls.concessions.make(
+          `${path}?modified`,
+          `Waldur refuses times in the parameter modified of ${path}: each refresh reads all`,
+        ),
+        false,
       ),
-      false,
-    ),
   )
 
 /**

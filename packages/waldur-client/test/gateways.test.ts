@@ -90,25 +90,27 @@ const linkOf = ({ query }: Passing, count: number, to: string): string => {
 }
 
 describe("a HEAD that a gateway does not let pass", () => {
-  it.live.each([403, 404, 405, 400, 501, 502, "close"] as const)("is replaced by a GET: %s", (verdict) =>
-    Effect.gen(function* () {
-      const logs: Array<string> = []
-      const { fake, waldur } = yield* behind(12, {
-        request: ({ method }) => (method === "HEAD" ? verdict : undefined),
-        response: (headers) => {
-          headers.date = new Date().toUTCString()
-        },
-      })
-      const read = yield* waldur.readResources(query).pipe(captureLogs(logs))
-      expect([uuids(read), read.total, read.reads]).toEqual([uuids({ ...read, rows: tied(12) }), 12, 1])
-      // Changes are counted likewise.
-      const last = { ...read, asOf: Date.now() }
-      expect(Option.isSome(yield* waldur.readChanges(query, last).pipe(captureLogs(logs)))).toBe(true)
-      expect(fake.seen.some(({ method }) => method === "HEAD")).toBe(false)
-      if (verdict === 400) return
-      expect(logs.filter((line) => line.includes("counted by GET")).length).toBe(1)
-      expect(yield* waldur.concessions()).toEqual([expect.stringContaining("counted by GET")])
-    }),
+  it.live.each([401, 403, 404, 405, 400, 429, 500, 501, 502, 503, "close"] as const)(
+    "is replaced by a GET: %s",
+    (verdict) =>
+      Effect.gen(function* () {
+        const logs: Array<string> = []
+        const { fake, waldur } = yield* behind(12, {
+          request: ({ method }) => (method === "HEAD" ? verdict : undefined),
+          response: (headers) => {
+            headers.date = new Date().toUTCString()
+          },
+        })
+        const read = yield* waldur.readResources(query).pipe(captureLogs(logs))
+        expect([uuids(read), read.total, read.reads]).toEqual([uuids({ ...read, rows: tied(12) }), 12, 1])
+        // Changes are counted likewise.
+        const last = { ...read, asOf: Date.now() }
+        expect(Option.isSome(yield* waldur.readChanges(query, last).pipe(captureLogs(logs)))).toBe(true)
+        expect(fake.seen.some(({ method }) => method === "HEAD")).toBe(false)
+        if (verdict === 400) return
+        expect(logs.filter((line) => line.includes("counted by GET")).length).toBe(1)
+        expect(yield* waldur.concessions()).toEqual([expect.stringContaining("counted by GET")])
+      }),
   )
 
   it.live("is not waited for longer than an attempt may take: one that hangs", () =>
@@ -180,6 +182,25 @@ describe("page_size that a gateway cuts", () => {
         },
       })
       expect((yield* waldur.readResources(query).pipe(captureLogs([]))).rows.length).toBe(700)
+    }),
+  )
+})
+
+describe("a gateway with pages of its own size, without X-Result-Count and Link", () => {
+  it.live.each([6, 7, 14, 20, 21])("costs no row: %i resources in pages of 7", (count) =>
+    Effect.gen(function* () {
+      const { waldur } = yield* behind(count, {
+        request: ({ query }) => {
+          query.set("page_size", "7")
+          return undefined
+        },
+        response: (headers) => {
+          headers["x-result-count"] = []
+          headers.link = []
+        },
+      })
+      const read = yield* waldur.readResources({ ...query, fields: ["slug"] }).pipe(captureLogs([]))
+      expect(uuids(read)).toEqual(uuids({ ...read, rows: tied(count) }))
     }),
   )
 })

@@ -441,7 +441,7 @@ describe("failures", () => {
   )
 
   for (const [method, fault, error] of [
-    ["HEAD", { status: 503 }, { _tag: "WaldurUnavailable", status: 503 }],
+    ["GET", { status: 503 }, { _tag: "WaldurUnavailable", status: 503 }],
     ["GET", { status: 401 }, { _tag: "WaldurRejected", status: 401 }],
     ["GET", { reset: true }, { _tag: "WaldurUnavailable", reason: "reset" }],
     ["GET", { body: "empty" }, { _tag: "WaldurUnexpectedAnswer" }],

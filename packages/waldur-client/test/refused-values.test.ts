@@ -54,6 +54,21 @@ describe("a value that Waldur refuses", () => {
       }),
   )
 
+  it.live.each(["modified", "order_state", "order_state=pending-project"])(
+    "is left out though the 400 names nothing: %s",
+    (name) =>
+      Effect.gen(function* () {
+        const fake = yield* startFakeWaldur
+        fake.resources = tied(25)
+        const { instead } = refusing([name])
+        fake.instead = (seen) => (instead(seen) === undefined ? undefined : { status: 400, body: "Bad Request" })
+        const waldur = yield* clientOf(fake)
+        const read = yield* waldur.readResources(query).pipe(captureLogs([]))
+        expect(bySlug(read.rows)).toEqual(bySlug(fake.resources))
+        expect((yield* waldur.concessions()).join()).toContain(name.replace("order_state=", ""))
+      }),
+  )
+
   it.live("is asked for again by each full read, so that an upgrade is noticed", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur

@@ -71,6 +71,12 @@ const renderings: ReadonlyArray<readonly [values: string, more: ReadonlyArray<st
         "ipFamilyPolicy: PreferDualStack",
       ],
     ],
+    // Helm has whole numbers of a file as floats, which its `quote` writes as 1e+06.
+    [
+      "minimal.yaml",
+      ['--set-json=env={"CACHE_FRESH_FOR":1000000,"DEBUG":true}'],
+      ['value: "1000000"', 'value: "true"'],
+    ],
     // DNS, the chart's own Valkey, the collector and the upstreams: all ways out that it needs, and no other.
     ["own-valkey.yaml", [], ["port: 53,", "port: 6379,", "port: 4318,", "port: 443,", "component: valkey"]],
     ["own-valkey.yaml", ["--set=config.hpc_user_api.socks_proxy=socks5h://proxy"], ["port: 1080,"]],

@@ -67,8 +67,9 @@ const checkWaldur = (
   Effect.gen(function* () {
     const waldur = yield* WaldurClient
     const { cacheStats } = yield* ProjectGids
-    const version = yield* versionOf(waldur)
-    const offerings = yield* waldur.offerings()
+    const [version, offerings] = yield* Effect.all([versionOf(waldur), waldur.offerings()], {
+      concurrency: "unbounded",
+    })
     const { snapshot, resources } = yield* firstRead
     onGidCache(yield* cacheStats)
     const systems = settings.model.storageSystems.map((system) => checkOffering(system, offerings, snapshot))
@@ -96,12 +97,15 @@ const checkWaldur = (
     Effect.catch((error) => Effect.succeed(failed("Waldur", error, adviceOn(error)))),
   )
 
-/** Waldur's version, which nothing else depends on: a user without a role for it may use all the rest. */
+/** Waldur's version, on which nothing else depends: serve does not ask for it. */
 const versionOf = ({ version }: Context.Service.Shape<typeof WaldurClient>) =>
   Effect.map(version(), (number) => `version ${number}`).pipe(
-    Effect.catchIf(
-      (error) => error._tag === "WaldurRejected" && error.status === 403,
-      () => Effect.succeed("a version that the token's user may not know"),
+    Effect.catch((error) =>
+      Effect.succeed(
+        error._tag === "WaldurRejected" && error.status === 403
+          ? "a version that the token's user may not know"
+          : "a version that is not known",
+      ),
     ),
   )
 

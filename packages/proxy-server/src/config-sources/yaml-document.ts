@@ -36,7 +36,7 @@ const mappingOf = (text: string): Readonly<Record<string, unknown>> => {
     return ` at line ${line}, column ${col}`
   }
   // Its own search for keys that come twice takes quadratic time.
-  const document = parseDocument(text, { merge: true, uniqueKeys: false, lineCounter, logLevel: "silent" })
+  const document = parseDocument(text, { merge: true, uniqueKeys: false, lineCounter, logLevel: "error" })
   const [fault] = [...document.errors, ...document.warnings]
   if (fault !== undefined) {
     throw new NoYamlMapping(`bad YAML${at(fault.pos[0])} (${fault.code.toLowerCase().replaceAll("_", " ")})`)
