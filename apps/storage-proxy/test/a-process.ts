@@ -34,6 +34,12 @@ export const aDirectory = async (): Promise<string> => {
 /** A configuration for the sandbox as environment variables, without authentication. */
 export const environmentOf = (sandbox: Sandbox): Record<string, string> => sandboxEnvironment(sandbox)
 
+/** The same with a staff token, which sees the offerings of all providers. */
+export const staffEnvironmentOf = (sandbox: Sandbox): Record<string, string> => ({
+  ...environmentOf(sandbox),
+  WALDUR_API_TOKEN: sandbox.waldur.tokens.staff,
+})
+
 /** A configuration file for the sandbox; `more` is laid over it. Returns its path. */
 export const aFile = async (sandbox: Sandbox, more: object = {}): Promise<string> => {
   const path = join(await aDirectory(), "config.yaml")

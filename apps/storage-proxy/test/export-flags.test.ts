@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { buildWorld } from "@cscs/sandbox"
 import { describe, expect, test } from "vitest"
 import { progressBar } from "../src/progress.ts"
-import { aDirectory, aSandbox, environmentOf, finished } from "./a-process.ts"
+import { aDirectory, aSandbox, environmentOf, finished, staffEnvironmentOf } from "./a-process.ts"
 
 interface Entry {
   readonly itemId: string
@@ -30,7 +30,7 @@ describe("export", () => {
 
   test("of one storage system, or one offering, has the entries of no other", async () => {
     const world = buildWorld()
-    const environment = environmentOf(await aSandbox({ world }))
+    const environment = staffEnvironmentOf(await aSandbox({ world }))
     const partner = world.offerings.find(({ uuid, slug }) => {
       const own = world.cases.get("second-provider")?.row.offering_uuid
       return uuid === own && slug === "iopsstor"
@@ -47,7 +47,7 @@ describe("export", () => {
   })
 
   test("as a dry run writes nothing and says how much it would be", async () => {
-    const environment = environmentOf(await aSandbox({ world: buildWorld() }))
+    const environment = staffEnvironmentOf(await aSandbox({ world: buildWorld() }))
     const directory = await aDirectory()
     const elsewhere = await aDirectory()
     const args = ["export", "--out", "entries.json"]

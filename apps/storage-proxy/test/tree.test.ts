@@ -1,6 +1,6 @@
 import { buildWorld } from "@cscs/sandbox"
 import { describe, expect, test } from "vitest"
-import { aSandbox, environmentOf, finished, run, serving } from "./a-process.ts"
+import { aSandbox, environmentOf, finished, run, serving, staffEnvironmentOf } from "./a-process.ts"
 
 interface Node {
   readonly entry: { readonly itemId: string; readonly parentItemId: string | null; readonly status: string }
@@ -12,7 +12,7 @@ const flat = (nodes: ReadonlyArray<Node>): ReadonlyArray<Node> => nodes.flatMap(
 
 const shown = async (...args: ReadonlyArray<string>) => {
   const sandbox = await aSandbox({ world: buildWorld() })
-  return finished(["tree", ...args], { environment: environmentOf(sandbox) })
+  return finished(["tree", ...args], { environment: staffEnvironmentOf(sandbox) })
 }
 
 describe("tree", () => {

@@ -271,7 +271,9 @@ export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
 
 /** Rows have `order_in_progress` only where the list of orders would have them: where there is one, in a state of those. */
 export const withoutNoOrder = (row: unknown): unknown => {
-  const isInProgress = isOneOf(statesInProgress, fieldOf(fieldOf(row, orderField), "state"))
+  const state = fieldOf(fieldOf(row, orderField), "state")
+  // An order without its state stays: Waldur gives it as one in progress, and the model warns of what it lacks.
+  const isInProgress = isOneOf(statesInProgress, state) || (state === undefined && hasOrder(row))
   if (isInProgress || !cameWithOrder(row)) return row
   const { [orderField]: _, ...rest } = row as Readonly<Record<string, unknown>>
   return rest

@@ -22,6 +22,29 @@ const refusing = (refused: ReadonlyArray<string>, words: "keys" | "sentence" = "
   },
 })
 
+describe("an order that lacks its state", () => {
+  it.live("stays with its resource", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      fake.resources = tied(1).map((row) => ({
+        ...row,
+        state: "Updating",
+        order_in_progress: { state: "executing", type: "Update" },
+      }))
+      fake.instead = ({ method, query: asked }) => {
+        if (method !== "GET" || !asked.has("order_state") || asked.has("order_state", "__impossible__"))
+          return undefined
+        const trimmed = fake.resources.map((row) => ({ ...row, order_in_progress: { type: "Update" } }))
+        const { body = "" } = json(200, trimmed)
+        return { status: 200, body, headers: { "content-type": "application/json", "x-result-count": "1" } }
+      }
+      const waldur = yield* clientOf(fake)
+      const { rows } = yield* waldur.readResources(query).pipe(captureLogs([]))
+      expect(rows).toMatchObject([{ order_in_progress: { type: "Update" } }])
+    }),
+  )
+})
+
 describe("a value that Waldur refuses", () => {
   it.live.each(["o", "visible_to_providers", "field", "page_size", "modified", "state", "order_state"])(
     "is left out where a list can do without it, and said: %s",

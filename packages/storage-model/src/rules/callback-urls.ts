@@ -75,6 +75,10 @@ const servedOrder = (order: WaldurOrder, addresses: Addresses, remarks: Array<Re
     const reason = "missing; expected Create, Update or Terminate: no old and new quotas are known"
     remarks.push(remark("ignored-value", "order_in_progress.type", order.type, reason))
   }
+  if (order.state === undefined || order.state === null || order.state === "") {
+    const reason = "missing; without it the order cannot be approved or reported as done"
+    remarks.push(remark("ignored-value", "order_in_progress.state", order.state, reason))
+  }
   const { url } = order
   if (url === undefined || url === null || url === "") return refused("missing; expected the order's URL")
   const match = typeof url === "string" && url.length <= longestUrl ? plainUrl.exec(url) : null
