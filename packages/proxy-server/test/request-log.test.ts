@@ -160,6 +160,7 @@ describe("the request's line", () => {
         message: "Request",
         level: "INFO",
         annotations: {
+          event: "request",
           request_id: "mine",
           method: "GET",
           path: list,
