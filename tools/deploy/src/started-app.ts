@@ -83,7 +83,7 @@ export const startApp = async (workspace: string, app: string, scratch: string, 
     for (const path of ["/openapi.json", "/docs/"]) must((await get(path)).status === 200, `${path} is not answered`)
     await run(
       node,
-      healthCheck.map((word) => word.replace("http://127.0.0.1:8080", running.url)),
+      healthCheck.map((word) => word.replace("http://localhost:8080", running.url)),
       user,
     )
     const metrics = await get("/metrics")
