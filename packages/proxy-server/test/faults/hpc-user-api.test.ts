@@ -3,7 +3,7 @@ import { rowOf } from "../a-world.ts"
 import { fourCases } from "./four-cases.ts"
 import { fewFaults, only, someFaults, taken } from "./the-faults.ts"
 
-/** A project that is new: GIDs that are known are not asked for again. */
+/** A new project: known GIDs are not looked up again. */
 const newProject = ({ world }: Sandbox) => {
   const added = { ...rowOf(world, 9), uuid: `${"0".repeat(31)}1`, slug: "added", project_slug: "newcomer" }
   world.resources.push(added)
@@ -36,7 +36,7 @@ fourCases("its token endpoint", {
   said: /\/openid-connect\/token.*"event":"refresh-failed"/,
   happens: (sandbox) => {
     const back = newProject(sandbox)
-    // Early, by what its answer said: the API refuses the token, and a new one must be had.
+    // Earlier than its response announced: the API refuses the token, and a new one is needed.
     sandbox.hpcUserApi.revokeTokens()
     return back
   },

@@ -4,7 +4,7 @@ import type { Answer, Fault, Sandbox } from "@cscs/sandbox"
  * How a call takes a fault.
  *
  * - `repeated`: it is sent again within seconds
- * - `told`: it is not sent again, and what was wrong is said at once
+ * - `told`: it is not sent again, and the cause is reported at once
  * - `awaited`: its time passes first, then it is sent again
  */
 export type Taken = "repeated" | "told" | "awaited"
@@ -13,7 +13,7 @@ export interface FaultRow {
   readonly name: string
   readonly fault: (sandbox: Sandbox) => Fault
   readonly taken: Taken
-  /** Seconds after which the answer comes. */
+  /** Seconds until the response comes. */
   readonly late?: number
 }
 
@@ -23,13 +23,13 @@ const row = (name: string, taken: Taken, fault: Fault | ((sandbox: Sandbox) => F
   fault: typeof fault === "function" ? fault : () => fault,
 })
 
-/** An answer that is right, and comes after so many seconds. */
+/** A correct response that comes after so many seconds. */
 export const late = (seconds: number): FaultRow => ({
   ...row(`an answer after ${seconds} seconds`, "awaited", { latencyMs: 30 }),
   late: seconds,
 })
 
-/** An error page that repeats the last request of this upstream, as those for developers do. */
+/** An error page that echoes the last request of this upstream, as developer pages do. */
 const repeatingTheRequest =
   (status: number) =>
   ({ calls }: Sandbox): Fault => ({
@@ -72,7 +72,7 @@ export const bodies: ReadonlyArray<FaultRow> = [
   row("null", "told", { body: { json: null } }),
 ]
 
-/** A right answer with so many bytes before it that nobody needs. */
+/** A correct response after so many superfluous bytes. */
 export const tooLarge = (megabytes: number): FaultRow =>
   row("more bytes than anybody needs", "told", { oversizeBytes: megabytes * 1024 * 1024 })
 
@@ -85,7 +85,7 @@ export const only = (...names: ReadonlyArray<string>): ReadonlyArray<FaultRow> =
     return found
   })
 
-/** The rows, some of them taken otherwise here. */
+/** The rows, some of them with another `taken`. */
 export const taken = (rows: ReadonlyArray<FaultRow>, otherwise: Readonly<Record<string, Taken>>) => {
   const names = new Set(rows.map(({ name }) => name))
   for (const name of Object.keys(otherwise)) if (!names.has(name)) throw new Error(`no fault is called ${name}`)
