@@ -10,13 +10,15 @@ import {
 import type { Disk } from "./a-disk.ts"
 import { dashed } from "./a-world.ts"
 
-/** A number from 0 to `below` - 1 that decides what happens; 0 is the calm choice, and the only one in the end. */
+/**
+ * A number from 0 to `below` - 1 that decides what happens; 0 is the undisturbed choice, and the only one at the end.
+ */
 export type Chance = (below: number) => number
 
 export interface Lived {
   readonly sandbox: Sandbox
   readonly row: WaldurRecord
-  /** Of this life alone: names and paths are made of it. */
+  /** Unique to this life: names and paths are derived from it. */
   readonly number: number
   readonly disk: Disk
   readonly chance: Chance
@@ -24,16 +26,16 @@ export interface Lived {
   readonly rejected: Set<string>
 }
 
-/** What is to be true of a resource when its life is over. */
+/** The expected state of a resource when its life is over. */
 export interface End {
   readonly state: "OK" | "Terminated"
-  /** `gone` has no directory, its data is in the trash; `kept` has a directory somewhere, with its data. */
+  /** `gone`: no directory, its data is in the trash; `kept`: a directory somewhere, with its data. */
   readonly directory: "as listed" | "gone" | "kept"
-  /** What was ordered last and agreed to, in TB; of one that is OK. */
+  /** The storage ordered last and agreed to, in TB, if the resource is OK. */
   readonly storage?: number
 }
 
-/** A life stops where it waits: for a condition, or so many rounds. */
+/** A life yields while it waits: for a condition, or for so many rounds. */
 export type Life = AsyncGenerator<number | (() => boolean), End>
 
 export const itemIdOf = (row: WaldurRecord): string => dashed(row.uuid)
@@ -44,7 +46,7 @@ const hex = (letter: string, number: number) => number.toString(16).padStart(32,
 
 let orders = 0
 
-/** Orders as the consumer does; from then on the order waits for somebody of the consumer's side, or for the provider. */
+/** Orders as the consumer does; the order then waits for a user on the consumer's side, or for the provider. */
 const order = ({ sandbox, row, chance }: Lived, type: "Update" | "Terminate", changes: Partial<WaldurRecord> = {}) => {
   const state = chance(3) === 1 ? "pending-consumer" : "pending-provider"
   orders += 1
@@ -68,7 +70,7 @@ const update = (lived: Lived, storage: number) =>
     attributes: { old_limits: structuredClone(lived.row.limits as WaldurRecord) },
   })
 
-/** A report of somebody else's, such as an operator who means well. */
+/** A report from outside the provisioner, such as one by a well-meaning operator. */
 const somebody = async ({ sandbox }: Lived, path: string, body: object = {}): Promise<number> => {
   const response = await fetch(`${sandbox.waldur.url}${path}/`, {
     method: "POST",
@@ -83,7 +85,7 @@ const onOrder = (lived: Lived, { uuid }: WaldurRecord, action: string, body?: ob
 const setOk = (lived: Lived) => somebody(lived, `marketplace-provider-resources/${lived.row.uuid}/set_state_ok`)
 const reason = { error_message: "by hand", error_traceback: "" }
 
-/** Makes it a resource that is only ordered, at the place of its own project. */
+/** Makes it a resource that is only ordered, in its own project. */
 const orderedAnew = ({ sandbox: { world }, row }: Lived): WaldurRecord => {
   Object.assign(row, { state: "Creating" })
   orders += 1
@@ -98,7 +100,7 @@ const orderedAnew = ({ sandbox: { world }, row }: Lived): WaldurRecord => {
   return placed
 }
 
-/** A project of its own with a GID of its own. */
+/** Places it in a project of its own, with a GID of its own. */
 export const placeInProject = (world: World, row: WaldurRecord, slug: string, gid: number): void => {
   world.gids.set(slug, gid)
   Object.assign(row, { project_slug: slug, project_name: `Project ${slug}` })
@@ -127,7 +129,7 @@ async function* terminated(lived: Lived): Life {
   return gone
 }
 
-/** Ends as ordered where the provider was quicker than the one who takes back. */
+/** Ends as ordered if the provider was faster than the cancellation. */
 async function* cancelled(lived: Lived, placed: WaldurRecord, otherwise: End, agreed: End): Life {
   yield* agree(lived, placed)
   yield lived.chance(4)
@@ -162,7 +164,7 @@ async function* erred(lived: Lived, type: "Create" | "Update" | "Terminate"): As
   disk.broken.delete(itemId)
 }
 
-/** Somebody reports an order done that he has just approved. */
+/** Reports an order done that was only just approved. */
 async function* doneTooEarly(lived: Lived, placed: WaldurRecord): AsyncGenerator<number | (() => boolean)> {
   yield () => placed.state === "pending-provider" || placed.state === "executing"
   await onOrder(lived, placed, "approve_by_provider")
@@ -172,7 +174,7 @@ async function* doneTooEarly(lived: Lived, placed: WaldurRecord): AsyncGenerator
   yield 1 + lived.chance(4)
 }
 
-/** Every way that an order can go, with a resource that is OK and has a directory at its beginning. */
+/** Every course that an order can take, starting from an OK resource with a directory. */
 export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
   "a resource without an order": async function* ({ row }) {
     yield 1
@@ -257,7 +259,7 @@ export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
     yield () => row.state === "Updating" || placed.state === "done"
     await setOk(lived)
     yield 2 + lived.chance(3)
-    // The order is left open, and the provisioner waits: somebody ends it.
+    // The order is left open, and the provisioner waits until it is ended from outside.
     await onOrder(lived, placed, "set_state_erred", reason)
     if (row.state === "Erred") await setOk(lived)
     return asOrdered(placed.state === "done" ? storage + 6 : storage)
