@@ -91,10 +91,10 @@ describe("a table's id", () => {
   const base: Made = { name: "a" }
   const others: ReadonlyArray<readonly [string, ReadonlyArray<Made>]> = [
     ["an entry's content", [{ name: "b" }]],
-    ["an entry more", [base, { name: "b" }]],
+    ["an additional entry", [base, { name: "b" }]],
     ["no entry", []],
     ["another offering", [{ ...base, offeringSlug: "vast" }]],
-    ["a state more", [{ ...base, states: ["OK", "Erred"] }]],
+    ["an additional state", [{ ...base, states: ["OK", "Erred"] }]],
     ["another state", [{ ...base, states: ["Erred"] }]],
     ["no state", [{ ...base, states: [] }]],
     ["the order", [{ name: "b" }, base]],

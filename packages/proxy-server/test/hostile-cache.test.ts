@@ -187,7 +187,7 @@ describe("the published outcome", () => {
   })
 
   test.each<[string, string | null, string]>([
-    ["no JSON", "garbage", "5"],
+    ["text that is not JSON", "garbage", "5"],
     ["other JSON", '{"number":1}', "5"],
     ["nothing", null, "5"],
     ["a number beyond the last that was begun", written({ number: 6, snapshot: null }), "5"],
@@ -218,16 +218,16 @@ describe("the published outcome", () => {
   })
 
   test.each<[string, ReadonlyArray<string | null>, boolean]>([
-    ["who has what was said last", ["5", written({ snapshot: null }), "5"], true],
-    ["who has it already", ["4", written({ snapshot: null }), "5"], false],
-    ["who has seen a read begin", ["7", written({ snapshot: null }), "7"], true],
-    ["who has seen nothing", ["0", null, "-1"], true],
-    ["who has seen what there never was", ["8", written({ snapshot: null }), "7"], false],
-    ["who wants all there will be", ["9007199254740991", written({ snapshot: null }), "5"], false],
-    ["nobody", ["-1", written({ snapshot: null }), "5"], false],
-    ["what is no number", ["nan", null, "5"], false],
-    ["nothing", [], false],
-  ])("that a replica requests is believed, or not: %s", async (_, reply, isWanted) => {
+    ["newer than the last outcome", ["5", written({ snapshot: null }), "5"], true],
+    ["newer than an earlier outcome", ["4", written({ snapshot: null }), "5"], false],
+    ["newer than a read in flight", ["7", written({ snapshot: null }), "7"], true],
+    ["before any outcome", ["0", null, "-1"], true],
+    ["newer than a read that never began", ["8", written({ snapshot: null }), "7"], false],
+    ["newer than any number to come", ["9007199254740991", written({ snapshot: null }), "5"], false],
+    ["a negative number", ["-1", written({ snapshot: null }), "5"], false],
+    ["text that is not a number", ["nan", null, "5"], false],
+    ["no reply", [], false],
+  ])("is requested anew or not: %s", async (_, reply, isWanted) => {
     expect(await Effect.runPromise(leaseStoreOf(reply).isWanted)).toBe(isWanted)
   })
 
@@ -338,7 +338,7 @@ describe("a replica", () => {
   const raw: ReadonlyArray<readonly [string, Answer]> = [
     ["nothing", undefined],
     ["an error that repeats the password", `-ERR ${password} is wrong\r\n`],
-    ["an error that repeats it as it stands in the URL", `-ERR ${encodeURIComponent(password)}\r\n`],
+    ["an error that repeats it as encoded in the URL", `-ERR ${encodeURIComponent(password)}\r\n`],
     ["a number beyond all", ":9223372036854775807\r\n"],
     ["a text in place of a list", "$5\r\nhello\r\n"],
     ["an empty list", "*0\r\n"],
@@ -347,7 +347,7 @@ describe("a replica", () => {
     ["a list of large numbers", aList(["9007199254740993", "1e300", "-1", null])],
     ["a text of three gigabytes that never comes", "$3000000000\r\n"],
     ["a list of a billion that never comes", "*1000000000\r\n"],
-    ["what is no RESP", "HTTP/1.1 400 Bad Request\r\n\r\n"],
+    ["text that is not RESP", "HTTP/1.1 400 Bad Request\r\n\r\n"],
   ]
   /** On the real clock, since its start waits as well. */
   const aLiveProxy = (port: number) =>

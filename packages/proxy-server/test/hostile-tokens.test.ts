@@ -186,7 +186,7 @@ const attacks: ReadonlyArray<Attack> = [
     detail: unknownKey,
   },
   {
-    name: "an algorithm that nobody knows",
+    name: "an unknown algorithm",
     token: async () => `${encoded({ alg: "RS257" })}.${encoded(claimsOf(await issue()))}.AAAA`,
     detail: wrongAlgorithm,
   },
@@ -275,12 +275,12 @@ const attacks: ReadonlyArray<Attack> = [
     detail: wrongSignature,
   },
   {
-    name: "a header that is no object",
+    name: "a header that is not an object",
     token: async () => `${encoded(["RS256"])}.${encoded({})}.AAAA`,
     detail: malformed,
   },
   {
-    name: "claims that are no object, well signed",
+    name: "claims that are not an object, well signed",
     token: async () => `${encoded({ alg: "RS256" })}.${encoded("claims")}.AAAA`,
     detail: wrongSignature,
   },
@@ -334,15 +334,15 @@ const attacks: ReadonlyArray<Attack> = [
     detail: "The token lacks a valid claim exp",
   },
   { name: "without any audience", token: () => issue({ aud: undefined }), detail: wrongAudience },
-  { name: "for nobody", token: () => issue({ aud: [] }), detail: wrongAudience },
+  { name: "with an empty audience", token: () => issue({ aud: [] }), detail: wrongAudience },
   {
-    name: "for others",
+    name: "for another audience",
     token: () => issue({ aud: ["account", "storage-proxy2", "Storage-Proxy", ""] }),
     detail: wrongAudience,
   },
   { name: "for another", token: () => issue({ aud: "account" }), detail: wrongAudience },
   {
-    name: "for one whose name holds ours",
+    name: "for an audience whose name contains ours",
     token: () => issue({ aud: "storage-proxy,account" }),
     detail: wrongAudience,
   },

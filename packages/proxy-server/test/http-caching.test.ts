@@ -106,7 +106,7 @@ describe("an ETag", () => {
 describe("If-None-Match", () => {
   const met: ReadonlyArray<readonly [string, (own: string) => string]> = [
     ["the tag", (own) => own],
-    ["the tag with spaces about it", (own) => `  ${own} `],
+    ["the tag with spaces around it", (own) => `  ${own} `],
     ["any", () => "*"],
     ["any with spaces", () => " * "],
     ["the weak tag", (own) => `W/${own}`],
@@ -122,7 +122,7 @@ describe("If-None-Match", () => {
     ["the tag in small letters", (own) => own.toLowerCase()],
     ["the beginning of the tag", (own) => `${own.slice(0, -2)}"`],
     ["the tag and more", (own) => `${own.slice(0, -1)}x"`],
-    ["that of a coding that is not the answer's", (own) => `${own.slice(0, -1)}-gzip"`],
+    ["the tag of a coding that is not the response's", (own) => `${own.slice(0, -1)}-gzip"`],
     ["a tag that has it within", (own) => `"a${own.slice(1, -1)}b"`],
     ["any in quotes", () => '"*"'],
     ["any beside others", () => '"a", "*"'],

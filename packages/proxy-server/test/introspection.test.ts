@@ -327,7 +327,7 @@ describe("an issuer that cannot be queried", () => {
   const junkAnswers: ReadonlyArray<readonly [name: string, fault: Fault]> = [
     ["HTML", { body: "html" }],
     ["half of the JSON", { body: "truncated" }],
-    ["bytes that are no text", { body: "garbage" }],
+    ["bytes that are not text", { body: "garbage" }],
     ["nothing", { body: "empty" }],
     ["half, then the end of the connection", { truncate: true }],
     ["65 MB", { oversizeBytes: 65 * 1024 * 1024 }],

@@ -215,14 +215,14 @@ const junk: ReadonlyArray<readonly [name: string, fault: Fault, status: 200 | 40
   ["a page of HTML", { body: "html" }, 503],
   ["no JSON", withBody("keys: none"), 503],
   ["half of the JSON", { body: "truncated" }, 503],
-  ["bytes that are no text", { body: "garbage" }, 503],
+  ["bytes that are not text", { body: "garbage" }, 503],
   ["nothing", { body: "empty" }, 503],
   ["half, then the end of the connection", { truncate: true }, 503],
   ["a list", withBody("[]"), 503],
   ["null", withBody("null"), 503],
   ["an object without keys", withBody("{}"), 503],
   ["keys that are an object", withKeys(() => ({ 0: {} })), 503],
-  ["keys that are no objects", withKeys(() => [1, "key", null]), 503],
+  ["keys that are not objects", withKeys(() => [1, "key", null]), 503],
   ["a good key beside junk", withKeys((keys) => [...keys, null]), 503],
   ["65 MB", { oversizeBytes: 65 * 1024 * 1024 }, 503],
   ["500", { status: 500 }, 503],
@@ -237,7 +237,7 @@ const junk: ReadonlyArray<readonly [name: string, fault: Fault, status: 200 | 40
   ["no keys at all", withKeys(() => []), 401],
   ["keys of empty objects", withKeys(() => [{}, {}]), 401],
   ["keys of junk members", withKeys((keys) => keys.map((key) => ({ ...key, n: 5, e: {} }))), 401],
-  ["a modulus that is no number", withKeys((keys) => keys.map((key) => ({ ...key, n: "*" }))), 401],
+  ["a modulus that is not a number", withKeys((keys) => keys.map((key) => ({ ...key, n: "*" }))), 401],
   ["a key that is too short to be safe", withKeys((keys) => keys.map((key) => ({ ...key, n: "AQAB" }))), 401],
   ["keys of an unknown type", withKeys((keys) => keys.map((key) => ({ ...key, kty: "quantum" }))), 401],
   [
@@ -253,7 +253,7 @@ const junk: ReadonlyArray<readonly [name: string, fault: Fault, status: 200 | 40
     withKeys((keys) => [...keys, ...Array.from({ length: 1000 }, () => ({ kty: "oct", kid: "x", k: "AAAA" }))]),
     200,
   ],
-  ["the key with members that nobody knows", withKeys((keys) => keys.map((key) => ({ ...key, x5c: 5, "": {} }))), 200],
+  ["the key with unknown members", withKeys((keys) => keys.map((key) => ({ ...key, x5c: 5, "": {} }))), 200],
 ]
 
 describe("a JWKS document that is junk is never 500, and the proxy recovers by itself:", () => {
@@ -284,7 +284,7 @@ describe("a JWKS document that is junk is never 500, and the proxy recovers by i
     for (const line of proxy.logs) for (const part of token.split(".")) expect(line).not.toContain(part)
   })
 
-  test("a JWKS document that never arrives is given up after five seconds", async () => {
+  test("one that never arrives is given up after five seconds", async () => {
     for (const hang of [true, "mid-body"] as const) {
       const proxy = await aLockedProxy({ prepare: ({ faults }) => faults.set("issuer", { path: jwksPath, hang }) })
       const token = await proxy.sandbox.issuer.issueToken()
@@ -300,7 +300,7 @@ describe("the issuer's metadata", () => {
   const wrong: ReadonlyArray<readonly [name: string, fault: Fault]> = [
     ["a page of HTML", { body: "html" }],
     ["500", { status: 500 }],
-    ["404, as of a realm that is not there", { status: 404 }],
+    ["404, as of a missing realm", { status: 404 }],
     ["a redirect", { status: 301, headers: { Location: "http://127.0.0.1:1/" } }],
     ["another issuer's", withBody('{"issuer":"https://evil.example.org","jwks_uri":"https://evil.example.org/keys"}')],
     ["no issuer", withBody('{"jwks_uri":"https://evil.example.org/keys"}')],

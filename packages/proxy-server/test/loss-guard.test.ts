@@ -166,7 +166,7 @@ const causes: ReadonlyArray<readonly [string, (world: World, proxy: TestedProxy)
     /[1-7] of \d+ live entries of vast \(\d+ vanish and \d+ turn to removing/,
   ],
   [
-    "all projects are others than before",
+    "all projects are replaced",
     (world) => change(world, (_, index) => ({ project_slug: `another-${index}` })),
     /0 of \d+ live entries of vast/,
   ],

@@ -185,8 +185,8 @@ export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
     yield* rejected(lived, orderedAnew(lived), gone)
     return gone
   },
-  "a Create that is taken back": (lived) => cancelled(lived, orderedAnew(lived), gone, asOrdered(storageOf(lived.row))),
-  "a Create that errs and is mended": async function* (lived) {
+  "a Create that is cancelled": (lived) => cancelled(lived, orderedAnew(lived), gone, asOrdered(storageOf(lived.row))),
+  "a Create that errs and is repaired": async function* (lived) {
     yield* erred(lived, "Create")
     await setOk(lived)
     return asOrdered(storageOf(lived.row))
@@ -224,17 +224,17 @@ export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
     const storage = storageOf(lived.row)
     return yield* rejected(lived, update(lived, storage + 5), asOrdered(storage))
   },
-  "an Update that is taken back": (lived) => {
+  "an Update that is cancelled": (lived) => {
     const storage = storageOf(lived.row)
     return cancelled(lived, update(lived, storage + 3), asOrdered(storage), asOrdered(storage + 3))
   },
-  "an Update that errs and is mended": async function* (lived) {
+  "an Update that errs and is repaired": async function* (lived) {
     const storage = storageOf(lived.row)
     yield* erred(lived, "Update")
     await setOk(lived)
     return asOrdered(storage)
   },
-  "an Update that somebody else approves as well": async function* (lived) {
+  "an Update that is also approved from outside": async function* (lived) {
     const storage = storageOf(lived.row) + 2
     const placed = update(lived, storage)
     yield* agree(lived, placed)
@@ -242,7 +242,7 @@ export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
     yield has(lived.row, "OK")
     return asOrdered(storage)
   },
-  "an Update that somebody reports done too early": async function* (lived) {
+  "an Update that is reported done too early from outside": async function* (lived) {
     const { row } = lived
     const storage = storageOf(row) + 4
     const placed = update(lived, storage)
@@ -251,7 +251,7 @@ export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
     if (row.state === "Updating") await setOk(lived)
     return asOrdered(storage)
   },
-  "an Update whose resource somebody sets OK": async function* (lived) {
+  "an Update whose resource is set OK from outside": async function* (lived) {
     const { row } = lived
     const storage = storageOf(row)
     const placed = update(lived, storage + 6)
@@ -267,7 +267,7 @@ export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
   "a Terminate": terminated,
   "a Terminate that is rejected": (lived) =>
     rejected(lived, order(lived, "Terminate"), asOrdered(storageOf(lived.row))),
-  "a Terminate that is taken back": (lived) =>
+  "a Terminate that is cancelled": (lived) =>
     cancelled(lived, order(lived, "Terminate"), asOrdered(storageOf(lived.row)), gone),
   "a Terminate that errs": async function* (lived) {
     yield* erred(lived, "Terminate")
@@ -283,7 +283,7 @@ export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
     yield* rejected(lived, order(lived, "Terminate"), asOrdered(storage))
     return asOrdered(storage)
   },
-  "a Terminate that somebody reports done too early": async function* (lived) {
+  "a Terminate that is reported done too early from outside": async function* (lived) {
     const { row, disk } = lived
     const placed = order(lived, "Terminate")
     yield* agree(lived, placed)
@@ -299,7 +299,7 @@ export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
     changeResource(lived.sandbox.world, lived.row, { state: "Terminated" })
     return kept
   },
-  "a resource that is made again at the place of one that was removed": async function* (lived) {
+  "a resource that is created at the path of a removed one": async function* (lived) {
     const { sandbox, row, number } = lived
     const like = structuredClone(row)
     yield* terminated(lived)
@@ -335,7 +335,7 @@ export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
     yield has(row, "OK")
     return asOrdered(placed.state === "done" ? storage + 9 : storage)
   },
-  "a directory that is given another place": async function* (lived) {
+  "a directory that moves to another path": async function* (lived) {
     const { sandbox, row, number } = lived
     yield lived.chance(3)
     changeResource(sandbox.world, row, { backend_id: `/pool/moved/place-${number}` })

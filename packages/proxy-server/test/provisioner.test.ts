@@ -360,7 +360,7 @@ const deviations: ReadonlyArray<readonly [what: string, life: string, by: Deviat
     },
   ],
   [
-    "removes and reports done before the worker came",
+    "removes and reports done before the worker has come",
     "a Terminate",
     {
       by: but("`active`", executes, (around, entry) =>
@@ -372,13 +372,13 @@ const deviations: ReadonlyArray<readonly [what: string, life: string, by: Deviat
     },
   ],
   [
-    "sets the quotas of before where it is updating",
+    "sets the old quotas while the entry is updating",
     "an Update of limits",
     { by: but("`updating`", executes, (around, entry) => finish(around, entry, () => keepAsListed(around, entry))) },
   ],
   [
-    "goes on after a 409 as after a 200",
-    "a Create that is taken back",
+    "continues after a 409 as after a 200",
+    "a Create that is cancelled",
     {
       firstSeed: 5,
       by: but("`pending`", approves, async (around, entry) => {
@@ -388,8 +388,8 @@ const deviations: ReadonlyArray<readonly [what: string, life: string, by: Deviat
     },
   ],
   [
-    "makes a directory anew where a known one has another mount point",
-    "a directory that is given another place",
+    "creates a new directory if a known one has another mount point",
+    "a directory that moves to another path",
     {
       by: but("`active`", "neither", ({ disk }, entry) => {
         const path = entry.mountPoint.default
@@ -400,8 +400,8 @@ const deviations: ReadonlyArray<readonly [what: string, life: string, by: Deviat
     },
   ],
   [
-    "takes what is not in the list for removed",
-    "a Terminate that somebody reports done too early",
+    "treats entries missing from the list as removed",
+    "a Terminate that is reported done too early from outside",
     {
       besides: (entries, disk) => {
         const listed = new Set(entries.map(({ itemId }) => itemId))
@@ -422,7 +422,7 @@ const deviations: ReadonlyArray<readonly [what: string, life: string, by: Deviat
     },
   ],
   [
-    "takes nothing back from the trash",
+    "restores nothing from the trash",
     "a Terminate that errs",
     {
       firstSeed: 20,
@@ -444,7 +444,7 @@ describe("a provisioner that", () => {
 })
 
 describe("quotas that are reported as options", () => {
-  const chain = ["two Updates of limits", "a Create", "an Update of limits", "an Update that is taken back"]
+  const chain = ["two Updates of limits", "a Create", "an Update of limits", "an Update that is cancelled"]
   const setting = { names: chain, wildCycles: 20, reportsPaths: false, reportsOptions: true }
 
   test("do not hold back a later limit if each approval with a 200 is followed by a report", async () => {

@@ -224,7 +224,7 @@ describe("with authentication on", () => {
     }
   })
 
-  test("any other request is refused before its query is read", async () => {
+  test("any other request is 401 before its query is validated", async () => {
     const closed = await locked()
     await closed.list()
     const attempts: ReadonlyArray<readonly [RequestInit, string | RegExp]> = [

@@ -104,16 +104,16 @@ const wrongIssuers: ReadonlyArray<
     "discovery: its name has no address",
   ],
   [
-    "a port where nobody listens",
+    "a port that refuses connections",
     (_, { closed }) => ({ keycloak_url: `http://127.0.0.1:${closed}/` }),
     "discovery: no connection",
   ],
   [
-    "a server that speaks no TLS",
+    "a server without TLS",
     (_, { plain }) => ({ keycloak_url: `https://127.0.0.1:${plain}/` }),
     "discovery: its certificate is refused, or it does not speak TLS",
   ],
-  ["a realm that is not there", () => ({ keycloak_realm: "nowhere" }), "discovery: answered 404"],
+  ["a missing realm", () => ({ keycloak_realm: "nowhere" }), "discovery: answered 404"],
   [
     "another name than the issuer's own",
     () => ({ issuer: "https://auth.example.org/realms/cscs" }),

@@ -140,7 +140,7 @@ describe("the request's trace", () => {
     }
   })
 
-  test("is sent without a state that no upstream can be sent", async () => {
+  test("goes on without a state that cannot be sent upstream", async () => {
     const proxy = await aProxy({ world: aWorld(5) })
     await proxy.list()
     for (const tracestate of ["é=1", `a=${"1".repeat(600)}`]) {
@@ -219,7 +219,7 @@ describe("the request's log line", () => {
   })
 })
 
-describe("the app in any context", () => {
+describe("request logging in any context", () => {
   /** What a small app logs and traces, with the given services in its context. */
   const observing = async (more: Layer.Layer<never> = Layer.empty) => {
     const logged: Array<Any> = []
@@ -283,7 +283,7 @@ describe("the app in any context", () => {
     expect(logged.map(({ annotations }) => annotations.trace_id)).toEqual([traceId, second?.traceId])
   })
 
-  test("has without a tracer no span for a cached page", async () => {
+  test("has no span without a tracer", async () => {
     const { app, logged } = await observing()
     await app.request("/known")
     expect(logged[0].annotations).not.toHaveProperty("trace_id")

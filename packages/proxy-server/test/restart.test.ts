@@ -200,7 +200,7 @@ describe("a restart while Waldur is down", () => {
     expect((await list(proxy)).text).toBe(got.text)
   })
 
-  test("serves the same list again and again, but no longer for that", async () => {
+  test("that is repeated serves the same list, but for no longer in total", async () => {
     const house = await aHouse()
     const { proxy: before, got } = await closedOnce(house)
     await house.age(before, "100 seconds")
@@ -431,23 +431,26 @@ describe("the first refresh after a restart", () => {
   test.each([
     ["30 minutes", 200],
     ["61 minutes", 502],
-  ] as const)("uses a list of %s before for GIDs: with the API down, a new project returns %i", async (age, status) => {
-    const house = await aHouse(aWorld(20), guarded)
-    const { world } = house
-    const { proxy: before, got } = await closedOnce(house)
-    await house.age(before, age)
-    const added = { ...rowOf(world, 9), uuid: `${"0".repeat(31)}1`, slug: "added", project_slug: "newcomer" }
-    world.resources.push(added)
-    world.gids.set("newcomer", 46_000)
-    house.sandbox.faults.set("hpcUserApi", refused)
-    const proxy = await house.start()
-    const during = await list(proxy)
-    expect(during.status).toBe(status)
-    if (status === 200) expect(during.text).toBe(got.text)
-    house.sandbox.faults.clear()
-    await proxy.pass("10 seconds")
-    expect(gidOf((await list(proxy)).json, world, 20)).toBe(46_000)
-  })
+  ] as const)(
+    "is compared with a list of %s before for GIDs: with the API down, a new project causes %i",
+    async (age, status) => {
+      const house = await aHouse(aWorld(20), guarded)
+      const { world } = house
+      const { proxy: before, got } = await closedOnce(house)
+      await house.age(before, age)
+      const added = { ...rowOf(world, 9), uuid: `${"0".repeat(31)}1`, slug: "added", project_slug: "newcomer" }
+      world.resources.push(added)
+      world.gids.set("newcomer", 46_000)
+      house.sandbox.faults.set("hpcUserApi", refused)
+      const proxy = await house.start()
+      const during = await list(proxy)
+      expect(during.status).toBe(status)
+      if (status === 200) expect(during.text).toBe(got.text)
+      house.sandbox.faults.clear()
+      await proxy.pass("10 seconds")
+      expect(gidOf((await list(proxy)).json, world, 20)).toBe(46_000)
+    },
+  )
 })
 
 describe("GIDs from before a restart", () => {
@@ -666,7 +669,7 @@ describe("mock GIDs", () => {
     expect(await readFile(house.path)).toEqual(bytes)
   })
 
-  test("cause no such warning for a list with the API's own GIDs", async () => {
+  test("cause no warning if the list has the API's own GIDs", async () => {
     const house = await aHouse(aWorld(6))
     const proxy = await house.start()
     await proxy.list()
@@ -754,7 +757,7 @@ describe("the file is written", () => {
     expect(await readdir(house.directory)).toEqual([])
   })
 
-  test("only with cache.path, without which nothing is lost", async () => {
+  test("only if cache.path is set", async () => {
     const house = await aHouse(aWorld(6))
     const proxy = await house.start({ environment: { CACHE_PATH: "" } })
     await list(proxy)

@@ -225,7 +225,7 @@ const small: TimedSnapshot = {
 }
 
 describe("a stored snapshot", () => {
-  test("is read as it was written, in every response that it can give", async () => {
+  test("is read as it was written, in everything that it can return", async () => {
     const path = join(shared, "round-trip")
     const someFilters = fc.array(
       fc.record(
@@ -285,7 +285,7 @@ describe("a stored snapshot", () => {
     expect(gunzipSync(await readFile(again)).toString()).toBe(text)
   })
 
-  test("has every existing code", async () => {
+  test("may have any finding code", async () => {
     const path = join(await aDirectory(), "kept")
     const found = { uuid: null, slug: null, offering_slug: null, field: "f", found: 1, reason: "r" }
     const snapshot = aSnapshot([], {
@@ -389,7 +389,7 @@ describe("an altered file", () => {
     for (const other of others) expect(await altered(Buffer.from(other))).toBe("damaged")
   })
 
-  describe("a file that is packed soundly", () => {
+  describe("that is packed soundly", () => {
     const repacked = (change: (lines: Array<string>) => ReadonlyArray<string>) =>
       altered(gzipSync(change(gunzipSync(whole).toString().split("\n")).join("\n")))
     const withHeader = (change: (header: Any) => unknown) =>
@@ -410,7 +410,7 @@ describe("an altered file", () => {
 
     test.each<[string, (chunk: Any) => unknown]>([
       ["an entry", (chunk) => ({ ...chunk, entries: chunk.entries.replace("cscs", "cscx") })],
-      ["an entry more", (chunk) => ({ ...chunk, entries: chunk.entries.repeat(2), facetsAt: [0, 0] })],
+      ["an additional entry", (chunk) => ({ ...chunk, entries: chunk.entries.repeat(2), facetsAt: [0, 0] })],
       ["no entry", (chunk) => ({ ...chunk, entries: "", facetsAt: [] })],
       ["another state", (chunk) => ({ ...chunk, facets: [{ ...chunk.facets[0], states: ["OK"] }] })],
       ["another system", (chunk) => ({ ...chunk, facets: [{ ...chunk.facets[0], offeringSlug: "vast" }] })],
@@ -427,7 +427,7 @@ describe("an altered file", () => {
       ["a time that is none", (header) => ({ ...header, readEndedAt: "now" })],
       ["half a millisecond", (header) => ({ ...header, changedAt: 0.5 })],
       ["a GID that is a text", (header) => ({ ...header, gids: [["bio", "40001"]] })],
-      ["a GID that is no whole number", (header) => ({ ...header, gids: [["bio", 40_001.5]] })],
+      ["a GID that is not an integer", (header) => ({ ...header, gids: [["bio", 40_001.5]] })],
       ["a code that there is not", (header) => ({ ...header, skipped: [{ ...header.skipped[0], code: "odd" }] })],
       ["a chunk more", (header) => ({ ...header, chunks: [...header.chunks, header.chunks[0]] })],
       ["chunks in another order", (header) => ({ ...header, chunks: header.chunks.toReversed() })],
@@ -456,7 +456,7 @@ describe("an altered file", () => {
     })
   })
 
-  test("there is no snapshot without a file", async () => {
+  test("that does not exist means no snapshot", async () => {
     expect(await given(join(shared, "nobody"))).toBe("none")
     expect(await given(join(shared, "no directory", "nobody"))).toBe("none")
   })
@@ -469,7 +469,7 @@ describe("another version or configuration", () => {
     expect([await given(path, "theirs"), await given(path)]).toEqual(["none", answersOf(small)])
   })
 
-  test("has another address, another model or another HPC User API; secrets and times do not count", async () => {
+  test("is one with another address, another model or another HPC User API; secrets and times do not count", async () => {
     const { settings } = await aProxy({ world: aWorld(6) })
     const identityWith = (more: Partial<ProxySettings>) => storageIdentity({ ...settings, ...more })
     const { waldur, model, cache } = settings

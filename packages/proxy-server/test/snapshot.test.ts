@@ -309,7 +309,7 @@ describe("customers", () => {
     { status: 404, isSaid: true },
     { status: 403, isSaid: false },
   ])(
-    "whose list returns $status keep the names of their resources; said: $isSaid",
+    "whose list returns $status keep the names of their resources; reported: $isSaid",
     async ({ status: answer, isSaid }) => {
       const world = aWorld(10)
       for (const list of world.customersByOffering.values()) for (const customer of list) customer.name = "of the list"

@@ -50,7 +50,7 @@ export interface Question {
 }
 
 /** An upstream that refuses us is healthy, and so is one whose responses only we do not understand. */
-const wellMeant = ["401", "401 that repeats our request", "403", "404", "a redirect", "an empty body"]
+const wellMeant = ["401", "401 that echoes our request", "403", "404", "a redirect", "an empty body"]
 const closedBy = [...wellMeant, "JSON of another shape", "null"]
 
 /** As in production, except that each refresh is a full one; and less patient, for fewer steps of the clock. */

@@ -15,13 +15,13 @@ const newProject = ({ world }: Sandbox) => {
 }
 
 fourCases("the HPC User API", {
-  rows: [...someFaults, ...only("401", "404", "half an answer, then nothing", "bytes that are no text")],
+  rows: [...someFaults, ...only("401", "404", "half a response, then nothing", "bytes that are not text")],
   where: { upstream: "hpcUserApi", path: /./ },
   upstream: "hpc_user_api",
   breaker: "hpc-user-api",
   blameless: "hpc-user-api-token",
   happens: newProject,
-  renewed: ["401", "401 that repeats our request"],
+  renewed: ["401", "401 that echoes our request"],
   patience: { repeated: [4.5, 1.5, 5], told: [0.5, 0.5, 2], awaited: [106, 22, 5] },
 })
 

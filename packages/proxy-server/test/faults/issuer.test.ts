@@ -77,7 +77,7 @@ const recovery = async (row: FaultRow, proxy: ObservedProxy, token: string): Pro
   return seconds
 }
 
-const wellMeant = ["401 that repeats our request", "403", "more bytes than anybody needs"]
+const wellMeant = ["401 that echoes our request", "403", "an oversized response"]
 
 const faults = [...someFaults, tooLarge(2)]
 

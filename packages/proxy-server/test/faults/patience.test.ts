@@ -33,9 +33,9 @@ describe("an upstream that asks for a delay once gets it", () => {
     ["the HPC User API, 429, 7 seconds", api, saying(429, () => "7"), 200, 7, 8],
     ["the HPC User API, 503, a date in 25 seconds", api, saying(503, inSeconds(25)), 200, 15, 26],
     ["its token endpoint, 429, 7 seconds", token, saying(429, () => "7"), 200, 7, 8],
-    ["Waldur, an answer after 40 seconds", pages, late(40), 200, 40, 41],
-    ["the HPC User API, an answer after 40 seconds", api, late(40), 200, 40, 41],
-    ["its token endpoint, an answer after 40 seconds", token, late(40), 200, 40, 41],
+    ["Waldur, a response after 40 seconds", pages, late(40), 200, 40, 41],
+    ["the HPC User API, a response after 40 seconds", api, late(40), 200, 40, 41],
+    ["its token endpoint, a response after 40 seconds", token, late(40), 200, 40, 41],
   ] as const)("%s", async (_, where, row, status, least, most) => {
     const proxy = await anObservedProxy(sandbox, { cold: { row, where, times: 1 } })
     const [got, seconds] = await proxy.timed(proxy.list())

@@ -46,10 +46,10 @@ export const statuses: ReadonlyArray<FaultRow> = [
   row("500", "repeated", { status: 500 }),
   row("502 with a page of HTML", "repeated", { status: 502, body: "html" }),
   row("503", "repeated", { status: 503 }),
-  row("500 that repeats our request", "repeated", repeatingTheRequest(500)),
+  row("500 that echoes our request", "repeated", repeatingTheRequest(500)),
   row("429", "repeated", { status: 429 }),
   row("401", "told", { status: 401 }),
-  row("401 that repeats our request", "told", repeatingTheRequest(401)),
+  row("401 that echoes our request", "told", repeatingTheRequest(401)),
   row("403", "told", { status: 403 }),
   row("404", "told", { status: 404 }),
   row("a redirect", "told", { status: 302, headers: { Location: "http://127.0.0.1:1/" } }),
@@ -59,13 +59,13 @@ export const statuses: ReadonlyArray<FaultRow> = [
 export const connections: ReadonlyArray<FaultRow> = [
   row("a reset connection", "repeated", { reset: true }),
   row("half of the body", "repeated", { truncate: true }),
-  row("no answer at all", "awaited", { hang: true }),
-  row("half an answer, then nothing", "awaited", { hang: "mid-body" }),
+  row("no response at all", "awaited", { hang: true }),
+  row("half a response, then nothing", "awaited", { hang: "mid-body" }),
 ]
 
 export const bodies: ReadonlyArray<FaultRow> = [
   row("half of the JSON", "repeated", { body: "truncated" }),
-  row("bytes that are no text", "repeated", { body: "garbage" }),
+  row("bytes that are not text", "repeated", { body: "garbage" }),
   row("a page of HTML", "repeated", { body: "html" }),
   row("an empty body", "told", { body: "empty" }),
   row("JSON of another shape", "told", { body: { json: { detail: "no" } } }),
@@ -74,7 +74,7 @@ export const bodies: ReadonlyArray<FaultRow> = [
 
 /** A correct response after so many superfluous bytes. */
 export const tooLarge = (megabytes: number): FaultRow =>
-  row("more bytes than anybody needs", "told", { oversizeBytes: megabytes * 1024 * 1024 })
+  row("an oversized response", "told", { oversizeBytes: megabytes * 1024 * 1024 })
 
 const everyFault = [...statuses, ...connections, ...bodies]
 
@@ -95,14 +95,14 @@ export const taken = (rows: ReadonlyArray<FaultRow>, otherwise: Readonly<Record<
 /** One or two of each kind. */
 export const someFaults = only(
   "502 with a page of HTML",
-  "500 that repeats our request",
+  "500 that echoes our request",
   "429",
-  "401 that repeats our request",
+  "401 that echoes our request",
   "403",
   "503 for an hour",
   "a reset connection",
   "half of the body",
-  "no answer at all",
+  "no response at all",
   "half of the JSON",
   "an empty body",
   "JSON of another shape",
@@ -110,10 +110,10 @@ export const someFaults = only(
 
 /** One of each kind. */
 export const fewFaults = only(
-  "500 that repeats our request",
-  "401 that repeats our request",
+  "500 that echoes our request",
+  "401 that echoes our request",
   "a reset connection",
-  "no answer at all",
+  "no response at all",
   "half of the JSON",
   "JSON of another shape",
 )

@@ -48,8 +48,8 @@ describe("a well-formed but wrong response", () => {
     ["Waldur shows nothing at all", waldur, nothing, 502, /shows 0 resources of (capstor|vast|iopsstor)/],
     ["Waldur shows no resources", resources, nothing, 200, /shows 0 resources of (capstor|vast|iopsstor)/],
     ["the HPC User API knows no project", api, noProjects, 200, /"event":"resource-skipped"/],
-    ["the HPC User API speaks of others", api, strangers, 200, /"event":"resource-skipped"/],
-    ["the HPC User API gives numbers that are no GIDs", api, badGids, 200, /"event":"resource-skipped"/],
+    ["the HPC User API returns other projects", api, strangers, 200, /"event":"resource-skipped"/],
+    ["the HPC User API returns numbers that are not GIDs", api, badGids, 200, /"event":"resource-skipped"/],
   ]
   test.each(cases)("%s: a cold proxy invents nothing", async (_, where, fault, status) => {
     const row = { name: "", taken: "told", fault: () => fault } as const

@@ -65,9 +65,9 @@ const ways: ReadonlyArray<readonly [name: string, place: () => Promise<Place>, s
     /dns|no-such-host\.invalid/,
     true,
   ],
-  ["where nobody listens", nobody, /connect/, true],
+  ["that refuses connections", nobody, /connect/, true],
   [
-    "with a certificate of its own",
+    "with a self-signed certificate",
     () => behind(ownCertificate("2020-01-01", "2049-01-01")),
     /tls.*self-signed/,
     false,

@@ -20,6 +20,6 @@ fourCases("the offerings", {
   where: { upstream: "waldur", path: "/api/marketplace-provider-offerings/" },
   upstream: "waldur",
   breaker: "waldur",
-  keptWarm: ["500 that repeats our request", "a reset connection", "no answer at all"],
+  keptWarm: ["500 that echoes our request", "a reset connection", "no response at all"],
   patience: { repeated: [4.5, 1.5, 5], told: [0.5, 0.5, 1], awaited: [106, 22, 5] },
 })

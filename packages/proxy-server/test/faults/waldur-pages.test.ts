@@ -2,7 +2,7 @@ import { fourCases } from "./four-cases.ts"
 import { bodies, connections, only, statuses } from "./the-faults.ts"
 
 fourCases("Waldur", {
-  rows: [...statuses, ...only("a reset connection", "no answer at all")],
+  rows: [...statuses, ...only("a reset connection", "no response at all")],
   where: { upstream: "waldur", path: /./ },
   upstream: "waldur",
   breaker: "waldur",
