@@ -6,7 +6,7 @@ import { pipeline } from "node:stream/promises"
 import type { Hono } from "hono"
 import { onTestFinished } from "vitest"
 
-/** An app behind a real socket, as plainly as Node can serve it. */
+/** An app behind a real socket, served by plain Node. */
 export interface ServedApp {
   /** Resolves when the headers arrive; the body must be read or destroyed. */
   readonly ask: (path: string, headers?: Readonly<Record<string, string>>, method?: string) => Promise<IncomingMessage>

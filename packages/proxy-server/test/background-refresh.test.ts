@@ -298,7 +298,7 @@ describe("Cache-Control: no-cache", () => {
     },
   )
 
-  test("requires a read that began after the request: the one in flight does not count, and all who wait share the next", async () => {
+  test("requires a read that began after the request: the one in flight does not count, and all waiting callers share the next", async () => {
     const world = aWorld(10)
     const proxy = await aProxy({ world })
     await proxy.list()
@@ -325,7 +325,7 @@ describe("Cache-Control: no-cache", () => {
     expect(reads(proxy)).toBe(2)
   })
 
-  test("does not delay callers without it, who wait for no read while the list is fresh or warm", async () => {
+  test("does not delay callers without it: they wait for no read while the list is fresh or warm", async () => {
     for (const [environment, later] of [
       [{}, "1 second"],
       [warm, "10 seconds"],

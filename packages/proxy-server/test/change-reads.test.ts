@@ -340,7 +340,7 @@ describe("a list of customers that could not be read", () => {
 })
 
 describe("a mock GID", () => {
-  test("is generated anew by each refresh, reported while it lasts, and gone once the API knows the project", async () => {
+  test("is generated again by each refresh, reported while it lasts, and gone once the API knows the project", async () => {
     const world = aWorld(20)
     const row = rowOf(world, 9)
     row.project_slug = "nobody-knows"

@@ -89,7 +89,7 @@ describe("a request for the list", () => {
       const text = Object.entries(named).map(([dimension, name]) => `${dimension} ${name}`)
       return [text.join(", "), named, rowOf(named)?.[0]] as const
     }),
-  )("with %s is decided as the table has it", (_, named, decision) => {
+  )("with %s is decided as in the table", (_, named, decision) => {
     const { state, policy } = made(named)
     expect(decide(state, policy, now)).toBe(decision)
   })

@@ -591,7 +591,7 @@ test("STORAGE_SYSTEMS with a duplicate name is an error", async () => {
 })
 
 describe(".env", () => {
-  // What python-dotenv 1.2.4 makes of these.
+  // Results of python-dotenv 1.2.4.
   // biome-ignore-start lint/suspicious/noTemplateCurlyInString: that is what is read.
   const vectors: ReadonlyArray<readonly [string, Readonly<Record<string, string | undefined>>]> = [
     ["A=pass#word", { A: "pass#word" }],

@@ -33,7 +33,7 @@ describe("an entry that cannot be encoded", () => {
 })
 
 describe("unknown states", () => {
-  test("are no facets, however long or many they are", () => {
+  test("never become facets, however long or many they are", () => {
     const long = "x".repeat(1_000_000)
     const states = Array.from({ length: 300 }, (_, index) => `state ${index}`)
     const [chunk] = chunkEncoder(undefined)([

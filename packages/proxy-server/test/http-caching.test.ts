@@ -37,7 +37,7 @@ const decoded = ({ headers, body }: Bytes): string => {
 
 const tag = ({ headers }: Bytes | Got): string => headers.get("etag") ?? ""
 
-/** For tests that change nothing. */
+/** For read-only tests. */
 const world = aWorld(40)
 let proxy: TestedProxy
 beforeAll(async () => {

@@ -23,7 +23,7 @@ const settled = async (proxy: LockedProxy) => {
 }
 
 describe("readiness of the issuer", () => {
-  test("is unknown before the first token, failing with its reason while it does not answer, then ok", async () => {
+  test("is unknown before the first token, failing with its reason while it does not respond, then ok", async () => {
     const proxy = await aLockedProxy({
       prepare: ({ faults }) => faults.set("issuer", { path: /certs/, status: 500, body: "html" }),
     })

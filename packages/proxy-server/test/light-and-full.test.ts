@@ -216,7 +216,7 @@ function withoutTwins(world: World): World {
   return world
 }
 
-describe("a refresh by changes and a full one give the same, byte for byte", () => {
+describe("a refresh by changes and a full one return the same, byte for byte", () => {
   test.each(settings)("with %s", async (_, setting, numRuns) => {
     let byChanges = 0
     await fc.assert(

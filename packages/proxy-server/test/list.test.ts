@@ -200,7 +200,7 @@ const linksOf = (header: string | null): Record<string, string> =>
   )
 
 describe("the Link header", () => {
-  test("leads from the first page over each next one to the last, and back", async () => {
+  test("leads from the first page through each next one to the last, and back", async () => {
     const wanted = (await all())
       .filter((entry) => entry.status === "active")
       .map(({ mountPoint }) => mountPoint.default)
@@ -301,7 +301,7 @@ describe("filters", () => {
     }
   })
 
-  test("match data_type and status exactly, with case; other values give an empty list", async () => {
+  test("match data_type and status exactly, with case; other values select nothing", async () => {
     for (const query of ["data_type=Store", "data_type=%20store", "data_type=stor", "status=Active", "status=OK"]) {
       const { status, json } = await proxy.list(query)
       expect([query, status, json.resources, json.pagination.total]).toEqual([query, 200, [], 0])

@@ -76,7 +76,7 @@ describe("a storage system that Waldur suddenly does not show", () => {
     expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("where it showed")
   })
 
-  test("keeps its entries until Waldur shows it again, which starts the hour anew", async () => {
+  test("keeps its entries until Waldur shows it again, which restarts the hour", async () => {
     const world = aWorld(60)
     const proxy = await aProxy({ world, environment: guarded })
     const before = (await proxy.list("page_size=500")).text

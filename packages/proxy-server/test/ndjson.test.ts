@@ -128,7 +128,7 @@ describe("Accept", () => {
     ["text/html", false],
   ]
 
-  test.each(wanted)("%j: lines %j", async (accept, isLines) => {
+  test.each(wanted)("%j selects lines: %j", async (accept, isLines) => {
     const headers = accept === undefined ? {} : { Accept: accept }
     for (const query of ["page_size=3", "page_size=3", "page_size=3&page=2"]) {
       const got = await proxy.get(`${path}?${query}`, { headers })

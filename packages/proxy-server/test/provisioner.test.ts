@@ -262,7 +262,7 @@ const holds = async (settings: fc.Arbitrary<Setting>, runs: number): Promise<voi
     { numRuns: numRuns(runs), endOnFailure: true },
   )
 
-/** Each value as the only one. */
+/** Each value as a constant. */
 const mapped = <A extends object>(record: A) =>
   Object.fromEntries(Object.entries(record).map(([name, value]) => [name, fc.constant(value)])) as {
     [Name in keyof A]: fc.Arbitrary<A[Name]>

@@ -555,7 +555,7 @@ describe("GIDs from before a restart", () => {
     expect(linesWith(proxy, '"read":"changes"').length).toBeGreaterThan(0)
   })
 
-  test("are looked up anew once the API is back, even if it returns the same: nothing old is retained", async () => {
+  test("are looked up again once the API is back, even if it returns the same: nothing old is retained", async () => {
     const house = await aHouse(aWorld(20), light)
     const { world } = house
     const { got } = await closedOnce(house)

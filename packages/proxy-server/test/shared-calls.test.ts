@@ -83,7 +83,7 @@ describe("shared calls", () => {
       }),
     ))
 
-  test("fail for all waiting callers with the failure of the call, and are made anew for the next", () =>
+  test("fail for all waiting callers with the failure of the call, and are made again for the next", () =>
     run(
       Effect.gen(function* () {
         const shared = makeSharedCalls(1, "5 seconds")
