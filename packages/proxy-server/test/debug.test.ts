@@ -62,7 +62,7 @@ describe("the debug document", () => {
     }
   })
 
-  test("shows with storage_system that offering, with all attributes but secret_options", async () => {
+  test("shows that offering with storage_system, all attributes but secret_options", async () => {
     const { agent_offering_config, waldur_offering_details } = await debug("storage_system=capstor")
     expect(agent_offering_config).toMatchObject({
       uuid: dashed(offering("capstor").uuid),
@@ -75,7 +75,7 @@ describe("the debug document", () => {
     expect(Object.keys(waldur_offering_details).length).toBeGreaterThan(50)
   })
 
-  test("shows without storage_system all offerings by slug, and no uuid", async () => {
+  test("shows all offerings by slug without storage_system, and no uuid", async () => {
     const { agent_offering_config, waldur_offering_details } = await debug()
     expect(agent_offering_config.uuid).toBeNull()
     expect(Object.keys(waldur_offering_details)).toEqual(["capstor", "vast", "iopsstor"])

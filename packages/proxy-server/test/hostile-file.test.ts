@@ -201,7 +201,7 @@ describe("a path that is not our file", () => {
     },
   )
 
-  test("is reported in a directory that others may write, and the list is kept", async () => {
+  test("in a directory that others may write is reported, and the list is kept", async () => {
     const path = await aPath()
     const directory = join(path, "..")
     await chmod(directory, 0o777)

@@ -97,7 +97,7 @@ describe("the list response", () => {
     expect(bare.headers.get("link")).toBe(slashed.headers.get("link"))
   })
 
-  test("to HEAD is that to GET, without a body", async () => {
+  test("is the same for HEAD as for GET, without a body", async () => {
     const head = await proxy.get("/api/storage-resources/?page_size=7", { method: "HEAD" })
     const get = await proxy.list("page_size=7")
     expect([head.status, head.text]).toEqual([200, ""])
@@ -258,7 +258,7 @@ describe("the Link header", () => {
     })
   })
 
-  test("has past the end a prev to the last page that has entries", async () => {
+  test("has, past the end, a prev to the last page that has entries", async () => {
     const links = linksOf((await proxy.list("page=77")).headers.get("link"))
     expect(links).toEqual({
       first: "?page=1",
@@ -308,7 +308,7 @@ describe("filters", () => {
     }
   })
 
-  test("select by data_type finished entries on every level, in their order", async () => {
+  test("select finished entries on every level by data_type, in their order", async () => {
     for (const type of ["store", "archive", "users", "scratch"]) {
       const wanted = (await all()).filter((entry) => entry.storageDataType.key === type)
       expect(wanted.length).toBeGreaterThan(2)
@@ -328,7 +328,7 @@ describe("filters", () => {
     }
   })
 
-  test("select with each of Waldur's states its resources and the parents above them, and no others", async () => {
+  test("select, by each of Waldur's states, its resources and the parents above them, and no others", async () => {
     const whole = paths({ resources: await all() })
     for (const state of ["Creating", "OK", "Erred", "Updating", "Terminating", "Terminated"]) {
       const wanted = mountPointsOf(world.resources.filter((row) => row.state === state))
@@ -363,7 +363,7 @@ describe("filters", () => {
     expect((await proxy.list("data_type=store&data_type=")).json).toEqual((await proxy.list()).json)
   })
 
-  test("select with storage_system the offering slug that the name maps to", async () => {
+  test("select by storage_system the offering slug that the name maps to", async () => {
     const renamed = await aProxy({
       world: aWorld(60),
       document: () => ({ storage_systems: { flash: "iopsstor", vast: "capstor", tape: "no-such-offering" } }),

@@ -179,7 +179,7 @@ test("an Update in progress has old and new quotas, and no other order has", asy
         `${mountPoint.default} | ${quotasInShort(oldQuotas)} | ${quotasInShort(newQuotas)}`,
     ),
   ).toEqual([
-    // The options override space and inodes; if they repeat what the old limit gave, the limit that doubles counts.
+    // The options override space and inodes; if they repeat the values from the old limit, the limit that doubles counts.
     "/capstor/archive/cscs/empa/empa-p01 | 100/200 TB 150000000/200000000 | 200/200 TB 150000000/400000000",
     "/capstor/scratch/cscs/psi/psi-p03 | 5/5 TB 6650000/10000000 | 10/10 TB 13300000/20000000",
     "/capstor/store/cscs/mch/mch-p01 | 250/250 TB 332500000/500000000 | 500/500 TB 665000000/1000000000",

@@ -175,7 +175,7 @@ describe("the request's log line", () => {
     expect(last(proxy)).not.toHaveProperty("bytes")
   })
 
-  test("shows of a query only what is known, and never too much", async () => {
+  test("shows only known parts of a query, and never too much of anything", async () => {
     const proxy = await aProxy({ world: aWorld(5) })
     await proxy.list(`access_token=hunter2&data_type=${"d".repeat(500)}&hunter2&PAGE=hunter2&page%5Fsize=hunter2`)
     expect(last(proxy).query).toBe(`data_type=${"d".repeat(80)}…`)
@@ -256,7 +256,7 @@ describe("request logging in any context", () => {
     expect(logged[0].annotations).toMatchObject({ replica: "a", path: "/known" })
   })
 
-  test("has with a tracer a span for each request, under the caller's, as OpenTelemetry describes it", async () => {
+  test("has a span for each request with a tracer, under the caller's, as OpenTelemetry describes it", async () => {
     const spans: Array<Tracer.NativeSpan> = []
     const tracer = Tracer.make({
       span: (options) => {

@@ -164,20 +164,23 @@ describe("a restart while Waldur is down", () => {
     ["20 seconds", "289 seconds"],
     ["200 seconds", "109 seconds"],
     ["309 seconds", "0 seconds"],
-  ] as const)("serves a list of %s before for %s more, counted from when it was held; then 502", async (age, more) => {
-    const house = await aHouse()
-    const { proxy: before, got } = await closedOnce(house)
-    await house.age(before, age)
-    house.sandbox.faults.set("waldur", down)
-    const proxy = await house.start()
-    const first = await list(proxy)
-    expect([first.status, first.text, first.headers.get("age")]).toEqual([200, got.text, age.split(" ")[0]])
-    await proxy.pass(more)
-    const last = await list(proxy)
-    expect([last.status, last.text, last.headers.get("age")]).toEqual([200, got.text, "309"])
-    await proxy.pass("1 second")
-    expect((await list(proxy)).status).toBe(502)
-  })
+  ] as const)(
+    "serves a list that is %s old for %s more, counted from when it was held; then 502",
+    async (age, more) => {
+      const house = await aHouse()
+      const { proxy: before, got } = await closedOnce(house)
+      await house.age(before, age)
+      house.sandbox.faults.set("waldur", down)
+      const proxy = await house.start()
+      const first = await list(proxy)
+      expect([first.status, first.text, first.headers.get("age")]).toEqual([200, got.text, age.split(" ")[0]])
+      await proxy.pass(more)
+      const last = await list(proxy)
+      expect([last.status, last.text, last.headers.get("age")]).toEqual([200, got.text, "309"])
+      await proxy.pass("1 second")
+      expect((await list(proxy)).status).toBe(502)
+    },
+  )
 
   test("returns 502 at once if the list is too old, and is not ready; the file remains for when Waldur is back", async () => {
     // Neither keep-warm nor the empty guard makes the list fit to serve.
@@ -375,7 +378,7 @@ describe("the first refresh after a restart", () => {
     // Of unknown age: it protects like a new one.
     ["-2 days", true],
   ] as const)(
-    "is compared with a list of %s before, even if that is not served: a lost system stays: %s",
+    "is compared with a list that is %s old, even if that is not served: a lost system stays: %s",
     async (age, stays) => {
       const house = await aHouse(aWorld(60), guarded)
       const { proxy: before } = await closedOnce(house)
@@ -432,7 +435,7 @@ describe("the first refresh after a restart", () => {
     ["30 minutes", 200],
     ["61 minutes", 502],
   ] as const)(
-    "is compared with a list of %s before for GIDs: with the API down, a new project causes %i",
+    "is compared with a list that is %s old for GIDs: with the API down, a new project causes %i",
     async (age, status) => {
       const house = await aHouse(aWorld(20), guarded)
       const { world } = house
@@ -506,7 +509,7 @@ describe("GIDs from before a restart", () => {
     expect((await list(third)).status).toBe(502)
   })
 
-  test.each(["25 hours", "-1 day"] as const)("are not taken from a list of %s before", async (age) => {
+  test.each(["25 hours", "-1 day"] as const)("are not taken from a list that is %s old", async (age) => {
     const house = await aHouse()
     const { proxy: before } = await closedOnce(house)
     await house.age(before, age)

@@ -178,7 +178,7 @@ export const fourCases = (title: string, question: Question): void => {
       },
     )
 
-    test("a permanent fault, warm: the last good list at once, until it is over", async () => {
+    test("a permanent fault, warm: the last good list is served at once, until the fault is over", async () => {
       const proxy = await anObservedProxy(sandbox, options())
       expect(named((await proxy.timed(proxy.list()))[0].text)).toBe("the list")
       change()
