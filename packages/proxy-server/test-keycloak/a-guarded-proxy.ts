@@ -14,9 +14,9 @@ import { realmClient } from "./realms.ts"
 export interface GuardedProxy {
   /** Every line logged so far, as JSON, at every level. */
   readonly logs: ReadonlyArray<string>
-  /** Asks for the list. */
+  /** Requests the list. */
   readonly list: (token: string) => Promise<Answer>
-  /** Puts the proxy's clock ahead of Keycloak's. Time itself goes on as it is: sockets and timeouts are real. */
+  /** Sets the proxy's clock ahead of Keycloak's. Elapsed time is unaffected: sockets and timeouts are real. */
   readonly leap: (duration: Duration.Input) => void
 }
 
@@ -27,7 +27,7 @@ export interface Answer {
   readonly json: Any
 }
 
-/** A proxy that ends with the test. `auth` is laid over a section that is right for the realm. */
+/** A proxy that is closed when the test ends. `auth` overrides the section that fits the realm. */
 export const aGuardedProxy = async (
   sandbox: Sandbox,
   keycloak: Keycloak,
@@ -36,7 +36,7 @@ export const aGuardedProxy = async (
   const directory = await mkdtemp(join(tmpdir(), "guarded-proxy-"))
   const configPath = join(directory, "config.yaml")
   const section = { keycloak_url: keycloak.url, keycloak_client_id: "storage-proxy", ...auth }
-  // JSON is YAML.
+  // JSON is valid YAML.
   await writeFile(configPath, JSON.stringify({ ...documentOf(sandbox), auth: section }))
   const settings = await Effect.runPromise(loadSettings({ configPath, environment: {}, workingDirectory: directory }))
 
@@ -69,7 +69,7 @@ export const aGuardedProxy = async (
   }
 }
 
-/** The same proxy, asking Keycloak about each token. */
+/** The same proxy, with Keycloak introspecting each token. */
 export const anIntrospectingProxy = (
   sandbox: Sandbox,
   keycloak: Keycloak,
@@ -81,7 +81,7 @@ export const anIntrospectingProxy = (
     ...auth,
   })
 
-/** Asks until the answer has that status; the test's own deadline is the only other end. */
+/** Repeats the request until the response has that status; bounded only by the test's own timeout. */
 export const untilStatus = async (status: number, ask: () => Promise<Answer>): Promise<Answer> => {
   while (true) {
     const answer = await ask()
@@ -90,7 +90,7 @@ export const untilStatus = async (status: number, ask: () => Promise<Answer>): P
   }
 }
 
-/** The system's clock, so many milliseconds ahead. */
+/** The system's clock, ahead by so many milliseconds. */
 const clockAhead = (ahead: () => number): Clock.Clock => {
   const system = Effect.runSync(Clock.clockWith(Effect.succeed))
   const millis = () => system.currentTimeMillisUnsafe() + ahead()

@@ -3,13 +3,13 @@ import { afterAll, beforeAll } from "vitest"
 import { aWorld } from "../test/a-world.ts"
 import { type Keycloak, startKeycloak } from "./keycloak.ts"
 
-/** What the tests of one file share. */
+/** Shared by the tests of one file. */
 export interface Stage {
   readonly keycloak: Keycloak
   readonly sandbox: Sandbox
 }
 
-/** A Keycloak and a sandbox from the first test of a file to its last. */
+/** A Keycloak and a sandbox that run from the first test of a file to its last. */
 export const aStage = (): Stage => {
   const stage: { -readonly [name in keyof Stage]?: Stage[name] } = {}
   beforeAll(async () => {

@@ -14,7 +14,7 @@ const expectNotActive = ({ status, headers, json }: Answer) => {
   )
 }
 
-test("a client's token and a person's open the list", async () => {
+test("a client's token and a user's token open the list", async () => {
   const { keycloak } = stage
   const proxy = await aProxy()
   for (const token of [await clientToken(keycloak), (await userTokens(keycloak)).accessToken]) {
@@ -23,8 +23,8 @@ test("a client's token and a person's open the list", async () => {
   }
 })
 
-describe("a token that was taken back", () => {
-  test("is refused at once where it was never seen", async () => {
+describe("a revoked token", () => {
+  test("is refused at once if it has not been seen before", async () => {
     const { keycloak } = stage
     const proxy = await aProxy()
     const token = await clientToken(keycloak)
@@ -32,7 +32,7 @@ describe("a token that was taken back", () => {
     expectNotActive(await proxy.list(token))
   })
 
-  test("is refused after a minute at most where it was seen", async () => {
+  test("is refused after at most a minute if it has been seen before", async () => {
     const { keycloak } = stage
     const proxy = await aProxy()
     const token = await clientToken(keycloak)
@@ -43,7 +43,7 @@ describe("a token that was taken back", () => {
     expectNotActive(await proxy.list(token))
   })
 
-  test("is refused where its person was logged out", async () => {
+  test("is refused once its user is logged out", async () => {
     const { keycloak } = stage
     const proxy = await aProxy()
     const { accessToken } = await userTokens(keycloak)
@@ -51,7 +51,7 @@ describe("a token that was taken back", () => {
     expectNotActive(await proxy.list(accessToken))
   })
 
-  test("is refused where its key was withdrawn", async () => {
+  test("is refused once its key is withdrawn", async () => {
     const { keycloak } = stage
     const proxy = await aProxy()
     const token = await clientToken(keycloak)
@@ -61,8 +61,8 @@ describe("a token that was taken back", () => {
   })
 })
 
-describe("what does not open the list", () => {
-  test("a token without our client in its aud, whatever else it says", async () => {
+describe("the list refuses", () => {
+  test("a token without our client in its aud, whatever its other claims", async () => {
     const stranger = await clientToken(stage.keycloak, "stranger")
     for (const audience of [["storage-proxy"], ["storage-proxy", "stranger"]]) {
       const proxy = await aProxy({ audience })
@@ -70,18 +70,18 @@ describe("what does not open the list", () => {
     }
   })
 
-  test("a token of another realm, and none at all", async () => {
+  test("a token of another realm, and a request without a token", async () => {
     const proxy = await aProxy()
     expectNotActive(await proxy.list(await clientToken(stage.keycloak, "provisioner", "other")))
     expectNotActive(await proxy.list("none"))
   })
 
-  test("a token of our own client that does not name it in its aud: Keycloak wants it there", async () => {
+  test("a token of our own client that does not name it in its aud: Keycloak requires it there", async () => {
     const proxy = await aProxy()
     expectNotActive(await proxy.list(await clientToken(stage.keycloak, "storage-proxy")))
   })
 
-  test("an ID token of our own client, which Keycloak calls active", async () => {
+  test("an ID token of our own client, which Keycloak reports as active", async () => {
     const proxy = await aProxy()
     const { idToken } = await userTokens(stage.keycloak, "storage-proxy")
     const { status, json } = await proxy.list(idToken)
@@ -105,7 +105,7 @@ describe("what does not open the list", () => {
 describe("a wrong secret of our own client", () => {
   const wrong = { keycloak_client_secret: "not-the-secret" }
 
-  test("is no fault of the token: 503, of which the log says more than the answer", async () => {
+  test("is not the token's fault: 503, with more detail in the log than in the response", async () => {
     const proxy = await aProxy(wrong)
     const { status, headers, text, json } = await proxy.list(await clientToken(stage.keycloak))
     expect([status, json.error]).toEqual([503, "AuthenticationUnavailable"])
@@ -116,8 +116,8 @@ describe("a wrong secret of our own client", () => {
     expect(proxy.logs.join()).not.toContain("not-the-secret")
   })
 
-  // Keycloak says 401 {"error":"invalid_client"}: the operator should not have to guess it.
-  test("is named in the log, as Keycloak names it", async () => {
+  // Keycloak returns 401 {"error":"invalid_client"}: the operator should not have to guess it.
+  test("is named in the log as Keycloak names it", async () => {
     const proxy = await aProxy(wrong)
     await proxy.list(await clientToken(stage.keycloak))
     expect(proxy.logs.join()).toMatch(/401|invalid_client|unauthorized_client/)

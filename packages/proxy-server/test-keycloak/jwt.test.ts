@@ -12,33 +12,33 @@ const expectRefused = ({ status, headers, json }: Answer, description: string) =
   expect(headers.get("www-authenticate")).toBe(`Bearer error="invalid_token", error_description="${description}"`)
 }
 
-describe("whose token opens the list", () => {
-  test("a client's, by its client credentials", async () => {
+describe("the list accepts", () => {
+  test("a client's token, obtained with client credentials", async () => {
     const proxy = await aProxy()
     const { status, json } = await proxy.list(await clientToken(stage.keycloak))
     expect([status, json.status]).toEqual([200, "success"])
     expect(json.resources.length).toBeGreaterThan(0)
   })
 
-  test("a person's, by a password", async () => {
+  test("a user's token, obtained with a password", async () => {
     const proxy = await aProxy()
     expect((await proxy.list((await userTokens(stage.keycloak)).accessToken)).status).toBe(200)
   })
 
-  test("one that was issued to our own client", async () => {
+  test("a token issued to our own client", async () => {
     const proxy = await aProxy()
     expect((await proxy.list(await clientToken(stage.keycloak, "storage-proxy"))).status).toBe(200)
   })
 
-  test("that of a client whose azp is allowed, though its aud is not", async () => {
+  test("a token of a client whose azp is allowed, though its aud is not", async () => {
     const proxy = await aProxy({ audience: ["storage-proxy", "stranger"] })
     expect((await proxy.list(await clientToken(stage.keycloak, "stranger"))).status).toBe(200)
     expect((await proxy.list(await clientToken(stage.keycloak))).status).toBe(200)
   })
 })
 
-describe("what does not open the list", () => {
-  test("a token for others; the log names its aud, azp, iss and what is allowed, the answer does not", async () => {
+describe("the list refuses", () => {
+  test("a token for another audience; the log names its aud, azp, iss and what is allowed, the response does not", async () => {
     const { keycloak } = stage
     const proxy = await aProxy()
     const answer = await proxy.list(await clientToken(keycloak, "stranger"))
@@ -57,7 +57,7 @@ describe("what does not open the list", () => {
     ])
   })
 
-  test("an ID token, also of our own client", async () => {
+  test("an ID token, even one of our own client", async () => {
     const proxy = await aProxy({ audience: ["storage-proxy", "provisioner"] })
     for (const client of ["storage-proxy", "provisioner"] as const) {
       const { accessToken, idToken } = await userTokens(stage.keycloak, client)
@@ -72,7 +72,7 @@ describe("what does not open the list", () => {
     expectRefused(await proxy.list(refreshToken), "The token's algorithm is not allowed")
   })
 
-  test("a token of another realm, though it names our audience", async () => {
+  test("a token of another realm, even if it names our audience", async () => {
     const proxy = await aProxy()
     const elsewhere = await clientToken(stage.keycloak, "provisioner", "other")
     expectRefused(await proxy.list(elsewhere), "The token is from another issuer")
@@ -80,7 +80,7 @@ describe("what does not open the list", () => {
     expect((await there.list(elsewhere)).status).toBe(200)
     const misled = await aProxy({ keycloak_realm: "other", issuer: stage.keycloak.realmUrl })
     expectRefused(await misled.list(elsewhere), "The token is from another issuer")
-    // The realm that is asked calls itself another than the one that is expected.
+    // The realm that is queried reports another name than the expected one.
     expect((await misled.list(await clientToken(stage.keycloak))).status).toBe(503)
   })
 
@@ -92,7 +92,7 @@ describe("what does not open the list", () => {
     expectRefused(await proxy.list(forged), "The token's signature is wrong")
   })
 
-  test("an expired token, once the clocks' difference is allowed for", async () => {
+  test("an expired token, once the clock tolerance is over", async () => {
     const { keycloak } = stage
     const proxy = await aProxy()
     await keycloak.admin.setAccessTokenLifespan(5)
@@ -109,7 +109,7 @@ describe("required roles", () => {
     expect((await proxy.list(await clientToken(stage.keycloak))).status).toBe(200)
   })
 
-  test("one that lacks any is 403 insufficient_scope; the log names the role", async () => {
+  test("a token that lacks any of them is 403 insufficient_scope, and the log names the role", async () => {
     const token = await clientToken(stage.keycloak)
     for (const missing of ["storage-writer", "storage-proxy:delete", "account:list", "list", "storage-proxy"]) {
       const proxy = await aProxy({ required_roles: ["storage-reader", missing] })
@@ -121,14 +121,14 @@ describe("required roles", () => {
     }
   })
 
-  test("the roles of a person count, not those of the client", async () => {
+  test("the user's roles count, not the client's", async () => {
     const proxy = await aProxy({ required_roles: ["storage-reader"] })
     expect((await proxy.list((await userTokens(stage.keycloak)).accessToken)).status).toBe(403)
   })
 })
 
 describe("when the realm's keys are rotated", () => {
-  test("the first token of a new key is good within 30 seconds, and then one of the withdrawn key no more", async () => {
+  test("the first token of a new key is accepted within 30 seconds, and from then on the withdrawn key is refused", async () => {
     const { keycloak } = stage
     const proxy = await aProxy()
     const old = await clientToken(keycloak)
@@ -137,12 +137,12 @@ describe("when the realm's keys are rotated", () => {
     await keycloak.admin.rotateKeys()
     const fresh = await clientToken(keycloak)
     await untilStatus(200, () => proxy.list(fresh))
-    // What is left over thirty seconds is a busy machine's own.
+    // The rest above thirty seconds allows for a busy machine.
     expect(performance.now() - keysKnown).toBeLessThan(90_000)
     expectRefused(await proxy.list(old), "The token's key is unknown")
   })
 
-  test("a new key costs no wait where the keys are half a minute old", async () => {
+  test("a new key causes no wait if the known keys are half a minute old", async () => {
     const { keycloak } = stage
     const proxy = await aProxy()
     expect((await proxy.list(await clientToken(keycloak))).status).toBe(200)
@@ -151,7 +151,7 @@ describe("when the realm's keys are rotated", () => {
     expect((await proxy.list(await clientToken(keycloak))).status).toBe(200)
   })
 
-  test("a withdrawn key opens nothing after ten minutes, also where no token of a new one comes", async () => {
+  test("a withdrawn key is refused after ten minutes, even if no token of a new key arrives", async () => {
     const { keycloak } = stage
     const proxy = await aProxy()
     const old = await clientToken(keycloak)

@@ -1,9 +1,9 @@
-/** What the tests change in a running Keycloak, by its admin REST API. */
+/** Changes to a running Keycloak, through its admin REST API. */
 
 export interface KeycloakAdmin {
   /** Gives the realm `cscs` a new signing key and withdraws all earlier ones. */
   readonly rotateKeys: () => Promise<void>
-  /** How long access tokens of the realm `cscs` live from now on. */
+  /** Sets the lifetime of the access tokens of the realm `cscs`. */
   readonly setAccessTokenLifespan: (seconds: number) => Promise<void>
   /** Ends all sessions of a user. */
   readonly logOut: (username: string) => Promise<void>
@@ -19,7 +19,7 @@ export const keycloakAdmin = (
   const realm = `${url}/admin/realms/cscs`
 
   const call = async (method: string, at: string, body?: unknown): Promise<unknown> => {
-    // A new token each time: Keycloak's own administrators have short ones.
+    // A new token each time: those of Keycloak's own administrators are short-lived.
     const { access_token: token } = (await answerOf(
       fetch(`${url}/realms/master/protocol/openid-connect/token`, {
         method: "POST",

@@ -1,6 +1,6 @@
 /**
- * A Keycloak on this machine's disk, ready to start: fetched once from Maven Central, checked, unpacked and built into a
- * cache folder that every later start uses.
+ * Installs a Keycloak on this machine: downloaded once from Maven Central, verified, unpacked and built into a cache
+ * folder that every later start uses.
  */
 import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
@@ -10,7 +10,7 @@ import { homedir } from "node:os"
 import { dirname, join, resolve } from "node:path"
 import { pipeline } from "node:stream/promises"
 
-/** Which Keycloak is fetched. For another version change these two lines. */
+/** The Keycloak to download. For another version change these two lines. */
 export const keycloakVersion = "26.7.3"
 const sha256 = "27a6535553c3cdcd083872ba40629efafb3475e3b758e0c6f691395561dd0f1f"
 
@@ -18,13 +18,13 @@ const artifact = `org.keycloak:keycloak-quarkus-dist:${keycloakVersion}:zip`
 const dependencyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 const oldestJava = 17
 
-/** Where it lies: `KEYCLOAK_CACHE`, else below the home directory. */
+/** The cache folder: `KEYCLOAK_CACHE`, else below the home directory. */
 export const keycloakCache = (): string =>
   resolve(process.env.KEYCLOAK_CACHE || join(homedir(), ".cache", "cscs-storage-proxy", `keycloak-${keycloakVersion}`))
 
 /**
- * Keycloak's variables are options of it, and Java's would be added to ours: neither may come from the shell that runs
- * the tests.
+ * An environment without Keycloak's variables, which are options of it, and without Java's, which would be added to
+ * ours: neither may come from the shell that runs the tests.
  */
 export const keycloakEnvironment = (added: Readonly<Record<string, string>>): NodeJS.ProcessEnv => ({
   ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(KC_|KEYCLOAK_|JAVA_OPTS)/.test(name))),
@@ -32,9 +32,9 @@ export const keycloakEnvironment = (added: Readonly<Record<string, string>>): No
 })
 
 /**
- * The folder of a built Keycloak. The first call on a machine takes about a minute; two at the same time do no harm.
+ * The folder of a built Keycloak. The first call on a machine takes about a minute; concurrent calls are safe.
  *
- * @throws Error in plain words, where Java or Maven is missing or the download is not what it should be
+ * @throws Error with a readable message if Java or Maven is missing or the download is not the expected one
  */
 export const installKeycloak = async (report: (line: string) => void = () => {}): Promise<string> => {
   await requireJava()
@@ -50,7 +50,7 @@ export const installKeycloak = async (report: (line: string) => void = () => {})
     await maven(workshop, "unpack", [`-DoutputDirectory=${workshop}`, `-DmarkersDirectory=${workshop}/markers`, "-o"])
     const unpacked = join(workshop, `keycloak-${keycloakVersion}`)
     await run(join(unpacked, "bin", "kc.sh"), ["build", "--db=dev-mem"], workshop)
-    // Only what is complete gets the name that the next start looks for.
+    // The name that the next start looks for is given only to a complete folder.
     await rename(unpacked, home).catch(async (error: unknown) => {
       if (!(await exists(join(home, "bin", "kc.sh")))) throw error
     })
@@ -67,7 +67,7 @@ const exists = (path: string): Promise<boolean> =>
   )
 
 const requireJava = async (): Promise<void> => {
-  // kc.sh prefers JAVA_HOME likewise.
+  // kc.sh prefers JAVA_HOME too.
   const java = process.env.JAVA_HOME ? join(process.env.JAVA_HOME, "bin", "java") : "java"
   const said = await run(java, ["-version"]).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error
@@ -99,7 +99,7 @@ const checkDownload = async (path: string): Promise<void> => {
   if (found !== sha256) throw new Error(`${artifact} has the SHA-256 ${found}, and should have ${sha256}. Not used.`)
 }
 
-/** What a command printed; fails with it where the command does. */
+/** What a command printed; fails with that output if the command fails. */
 const run = (command: string, args: ReadonlyArray<string>, directory?: string): Promise<string> =>
   new Promise((settle, reject) => {
     const child = spawn(command, args, {

@@ -1,6 +1,6 @@
 /**
- * A real Keycloak on a free loopback port, for tests and for trying things out. It holds the realms of `realms/` and
- * forgets all else when it stops: after a restart it has other signing keys, and knows no session of before.
+ * A real Keycloak on a free loopback port, for tests and experiments. It has the realms of `realms/` and loses all
+ * other state when it stops: after a restart it has other signing keys and no earlier session.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
@@ -16,32 +16,32 @@ const host = "127.0.0.1"
 const startsWithin = 300_000
 const stopsWithin = 20_000
 
-/** Signs in to the admin console and its API, on loopback only. */
+/** Credentials for the admin console and its API, on loopback only. */
 export const administrator = { username: "admin", password: "admin" } as const
 
-/** Small and quick to start; the collector cannot be appended, so all of the default is replaced. */
+/** Small and quick to start. The garbage collector cannot be appended, so the whole default is replaced. */
 const javaOptions = "-Xms256m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 
 export interface KeycloakOptions {
-  /** Default: a free one. */
+  /** Default: a free port. */
   readonly port?: number
-  /** Told what takes time. */
+  /** Reports slow steps. */
   readonly report?: (line: string) => void
 }
 
 export interface Keycloak {
-  /** Without a closing slash. */
+  /** Without a trailing slash. */
   readonly url: string
-  /** The realm `cscs`. */
+  /** The URL of the realm `cscs`. */
   readonly realmUrl: string
   readonly admin: KeycloakAdmin
-  /** Starts it again on the same port. */
+  /** Starts Keycloak again on the same port. */
   readonly start: () => Promise<void>
-  /** Does nothing where it is stopped. */
+  /** Does nothing if Keycloak is stopped. */
   readonly stop: () => Promise<void>
 }
 
-/** Installs Keycloak where needed, and starts it. Whoever starts it stops it; if he dies, it dies with him. */
+/** Installs Keycloak if needed, and starts it. The caller stops it; if the calling process dies, Keycloak ends too. */
 export const startKeycloak = async (options: KeycloakOptions = {}): Promise<Keycloak> => {
   const home = await installKeycloak(options.report)
   await cp(new URL("./realms", import.meta.url), join(home, "data", "import"), { recursive: true })
@@ -56,7 +56,7 @@ export const startKeycloak = async (options: KeycloakOptions = {}): Promise<Keyc
   }
   const start = async () => {
     if (running !== undefined) return
-    // Keycloak itself notices a taken port only at the end of its start.
+    // Keycloak itself notices a port in use only at the end of its start.
     await requireFree(port)
     options.report?.("Starting Keycloak ...")
     running = spawnKeycloak(home, port, url)
@@ -72,8 +72,8 @@ export const startKeycloak = async (options: KeycloakOptions = {}): Promise<Keyc
 }
 
 /**
- * Runs it in a process group of its own, with a watcher that ends the group when our end of its standard input closes:
- * so nothing is left over, not even where a test runner is killed.
+ * Runs Keycloak in a process group of its own, with a watcher that ends the group when our end of its standard input
+ * closes. Nothing is left running even if a test runner is killed.
  */
 const spawnKeycloak = (home: string, port: number, url: string): ChildProcess => {
   const watched = 'exec 3<&0; (cat <&3; kill -KILL 0) >/dev/null 2>&1 & exec "$@" </dev/null 3<&-'
@@ -136,7 +136,7 @@ const endGroup = async (child: ChildProcess): Promise<void> => {
       await ended
     }
   }
-  // Lets the watcher go where it is the only one left.
+  // Ends the watcher if it is the only process left.
   child.stdin?.destroy()
 }
 

@@ -1,6 +1,7 @@
 /**
- * `node packages/proxy-server/test-keycloak/main.ts [--port <port>]`: a real Keycloak on loopback, with the realm that the proxy's tests use, until it is
- * stopped. The first start on a machine fetches it from Maven Central; needs Java and Maven.
+ * `node packages/proxy-server/test-keycloak/main.ts [--port <port>]`: runs a real Keycloak on loopback, with the realm
+ * of the proxy's tests, until it is stopped. Needs Java and Maven; the first start on a machine downloads Keycloak from
+ * Maven Central.
  */
 import { parseArgs } from "node:util"
 import { administrator, startKeycloak } from "./keycloak.ts"

@@ -14,7 +14,7 @@ const expectUnavailable = ({ status, headers, text, json }: Answer) => {
 
 const internalErrors = ({ logs }: GuardedProxy) => logs.filter((line) => line.includes('"event":"internal-error"'))
 
-test("a proxy starts without Keycloak, answers 503, and recovers by itself", async () => {
+test("a proxy starts without Keycloak, returns 503, and recovers without a restart", async () => {
   const { keycloak, sandbox } = stage
   await keycloak.start()
   const old = await clientToken(keycloak)
@@ -29,7 +29,7 @@ test("a proxy starts without Keycloak, answers 503, and recovers by itself", asy
   const fresh = await clientToken(keycloak)
   for (const proxy of proxies) {
     await untilStatus(200, () => proxy.list(fresh))
-    // Its key was lost in the restart.
+    // Its signing key was lost in the restart.
     expect((await proxy.list(old)).status).toBe(401)
     expect(internalErrors(proxy)).toEqual([])
   }
@@ -47,7 +47,7 @@ test("callers see only 200, 401 and 503 while Keycloak is stopped and started, a
   const callers = old.flatMap((token) => proxies.map((proxy) => ({ proxy, token, statuses: [] as Array<number> })))
 
   let isOver = false
-  /** Asks with its token until all is over, and for a new token when this one is refused. */
+  /** Sends requests with its token until the test is over; gets a new token when this one is refused. */
   const call = async (caller: (typeof callers)[number]) => {
     while (!isOver && !signal.aborted) {
       const { status } = await caller.proxy.list(caller.token)
@@ -56,7 +56,7 @@ test("callers see only 200, 401 and 503 while Keycloak is stopped and started, a
       await pause(20)
     }
   }
-  /** Waits until each caller has had so many more answers. */
+  /** Waits until each caller has received so many more responses. */
   const answers = async (count: number) => {
     const goals = callers.map(({ statuses }) => statuses.length + count)
     while (callers.some(({ statuses }, index) => statuses.length < (goals[index] ?? 0))) {
@@ -64,7 +64,7 @@ test("callers see only 200, 401 and 503 while Keycloak is stopped and started, a
       await pause(10)
     }
   }
-  /** The statuses that each proxy gives now, apart from answers that were already under way. */
+  /** The statuses that each proxy returns from now on, without responses already in flight. */
   const statusesNow = async (underWay: number) => {
     await answers(underWay)
     const from = callers.map(({ statuses }) => statuses.length)
@@ -79,9 +79,9 @@ test("callers see only 200, 401 and 503 while Keycloak is stopped and started, a
     expect(await statusesNow(1)).toEqual({ byKeys: new Set([200]), byAsking: new Set([200]) })
 
     await keycloak.stop()
-    // What is remembered of tokens is too old now, and the keys are due.
+    // Cached introspection results are too old now, and the keys are due.
     for (const proxy of proxies) proxy.leap("11 minutes")
-    // Known keys need no issuer; asking does.
+    // Cached keys need no issuer; introspection does.
     expect(await statusesNow(1)).toEqual({ byKeys: new Set([200]), byAsking: new Set([503]) })
 
     await keycloak.start()
@@ -90,7 +90,7 @@ test("callers see only 200, 401 and 503 while Keycloak is stopped and started, a
       await untilStatus(200, () => proxy.list(fresh))
       for (const token of old) await untilStatus(401, () => proxy.list(token))
     }
-    // By the second answer each caller has been refused, and has a new token.
+    // By the second response each caller has been refused and has a new token.
     expect(await statusesNow(2)).toEqual({ byKeys: new Set([200]), byAsking: new Set([200]) })
   } finally {
     isOver = true

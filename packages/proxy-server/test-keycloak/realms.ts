@@ -1,4 +1,4 @@
-/** The clients and the user of `realms/`, as the tests and `main.ts` need them. */
+/** The clients and the user of `realms/`, for the tests and `main.ts`. */
 import cscs from "./realms/cscs-realm.json" with { type: "json" }
 import other from "./realms/other-realm.json" with { type: "json" }
 
@@ -13,12 +13,12 @@ export interface RealmClient {
 /** The clients of the realm `cscs`. */
 export const realmClients: ReadonlyArray<RealmClient> = cscs.clients
 
-/** One of them. */
+/** A client of the realm `cscs`, by its ID. */
 export const realmClient = (clientId: "storage-proxy" | "provisioner" | "stranger"): RealmClient => {
   const client = realmClients.find((each) => each.clientId === clientId)
   if (client === undefined) throw new Error(`realms/cscs-realm.json has no client ${clientId}`)
   return client
 }
 
-/** A person, who signs in with a password. */
+/** A user with a password. */
 export const realmUser = { username: "ada", password: "password-of-ada" } as const

@@ -1,10 +1,10 @@
-/** Asks a Keycloak for tokens, and takes them back. */
+/** Gets tokens from a Keycloak, and revokes them. */
 import type { Keycloak } from "./keycloak.ts"
 import { realmClient, realmUser } from "./realms.ts"
 
 type ClientId = Parameters<typeof realmClient>[0]
 
-/** What a password gets. */
+/** The tokens that a password sign-in returns. */
 export interface UserTokens {
   readonly accessToken: string
   readonly idToken: string
@@ -20,7 +20,7 @@ const post = async (url: string, form: Readonly<Record<string, string>>): Promis
   return text
 }
 
-/** An access token of a client itself. */
+/** An access token of the client itself. */
 export const clientToken = async (
   { url }: Keycloak,
   clientId: ClientId = "provisioner",
@@ -33,7 +33,7 @@ export const clientToken = async (
   return JSON.parse(answer).access_token
 }
 
-/** The tokens of a person, who signs in with that client. */
+/** The tokens of a user who signs in through that client. */
 export const userTokens = async ({ realmUrl }: Keycloak, clientId: ClientId = "provisioner"): Promise<UserTokens> => {
   const answer = await post(`${realmUrl}/protocol/openid-connect/token`, {
     grant_type: "password",
@@ -45,7 +45,7 @@ export const userTokens = async ({ realmUrl }: Keycloak, clientId: ClientId = "p
   return { accessToken, idToken, refreshToken }
 }
 
-/** RFC 7009, by the client that the token was issued to. */
+/** Revokes a token (RFC 7009) as the client that it was issued to. */
 export const revoke = async ({ realmUrl }: Keycloak, token: string, clientId: ClientId = "provisioner") => {
   await post(`${realmUrl}/protocol/openid-connect/revoke`, { token, ...credentialsOf(clientId) })
 }

@@ -1,6 +1,6 @@
 import { dirname } from "node:path"
 
-/** What is set on a directory: mode, Unix group and quotas, the latter as space soft and hard, inodes soft and hard. */
+/** What is set on a directory: mode, Unix group and quotas (space soft and hard, inodes soft and hard). */
 export interface Settings {
   readonly mode: string
   readonly gid: number
@@ -8,7 +8,7 @@ export interface Settings {
 }
 
 interface Directory extends Settings {
-  /** The mark of ownership: the `itemId` that it was made for. */
+  /** The mark of ownership: the `itemId` that the directory was created for. */
   readonly itemId: string
   readonly data: ReadonlyArray<string>
 }
@@ -17,14 +17,14 @@ export type Disk = ReturnType<typeof aDisk>
 
 /** A file system that a provisioner acts on: directories by path, and a trash. It outlives the provisioner. */
 export const aDisk = () => {
-  /** Of projects and users. */
+  /** Directories of projects and users. */
   const directories = new Map<string, Directory>()
-  /** Of tenants and customers. */
+  /** Directories of tenants and customers. */
   const parents = new Set<string>(["/"])
   const trash = new Map<string, Directory>()
-  /** Every file that a user ever wrote, by `itemId`. */
+  /** All files that users ever wrote, by `itemId`. */
   const written = new Map<string, Array<string>>()
-  /** Directories on which no operation succeeds, by `itemId`. */
+  /** Directories on which every operation fails, by `itemId`. */
   const broken = new Set<string>()
 
   const pathOf = (itemId: string) => [...directories].find(([, one]) => one.itemId === itemId)?.[0]
@@ -78,7 +78,7 @@ export const aDisk = () => {
       trash.delete(itemId)
       directories.set(to, one)
     },
-    /** The users of a directory write a file, if there is one. */
+    /** The users of a directory write a file, if the directory exists. */
     write: (itemId: string, file: string): void => {
       const path = pathOf(itemId)
       const one = path === undefined ? undefined : directories.get(path)

@@ -4,20 +4,20 @@ import { onTestFinished } from "vitest"
 import { asked, type Document, type Got, started, startProxy, type TestedProxy } from "./a-proxy.ts"
 import { aWorld } from "./a-world.ts"
 
-/** A proxy that wants tokens of the sandbox's issuer, whose clock goes with the proxy's. */
+/** A proxy that requires tokens of the sandbox's issuer, whose clock follows the proxy's. */
 export interface LockedProxy extends TestedProxy {
-  /** The list, asked with this `Authorization`. */
+  /** Requests the list with this `Authorization` header. */
   readonly asking: (authorization?: string) => Promise<Got>
   readonly bearing: (token: string) => Promise<Got>
-  /** How often the keys were fetched. */
+  /** Number of times that the keys were fetched. */
   readonly keyFetches: () => number
-  /** How often the issuer was asked about a token. */
+  /** Number of introspection requests. */
   readonly introspections: () => number
 }
 
 export interface LockedProxyOptions {
   readonly prepare?: (sandbox: Sandbox) => void
-  /** Laid over the `auth` section. */
+  /** Overrides for the `auth` section. */
   readonly auth?: (sandbox: Sandbox) => Document
 }
 
@@ -25,7 +25,7 @@ export const jwksPath = "/realms/cscs/protocol/openid-connect/certs"
 export const introspectionPath = "/realms/cscs/protocol/openid-connect/token/introspect"
 export const discoveryPath = "/realms/cscs/.well-known/openid-configuration"
 
-/** Whoever starts it closes it; `aLockedProxy` does so by itself. */
+/** The caller closes it; `aLockedProxy` does so itself. */
 export const startLockedProxy = async ({ prepare, auth }: LockedProxyOptions = {}): Promise<LockedProxy> => {
   let now = started
   const sandbox = await startSandbox({ world: aWorld(6), now: () => now })
@@ -63,7 +63,7 @@ export const startLockedProxy = async ({ prepare, auth }: LockedProxyOptions = {
   }
 }
 
-/** A locked proxy that ends with the test. */
+/** A locked proxy that is closed when the test ends. */
 export const aLockedProxy = async (options: LockedProxyOptions = {}): Promise<LockedProxy> => {
   const proxy = await startLockedProxy(options)
   onTestFinished(() => proxy.close())

@@ -3,15 +3,17 @@ import type { TimedSnapshot } from "../src/snapshot/snapshot.ts"
 import { aSnapshot, type Made } from "./a-snapshot.ts"
 
 const entries = 600
-/** Bytes of noise in each: what cannot be packed takes its time to write. */
+/** Bytes of noise in each: incompressible data takes its time to write. */
 const noise = 1800
 
-/** GIDs that are served. */
+/** GIDs in the served range. */
 const firstGid = 100_000
 
 const digestOf = (texts: ReadonlyArray<string>) => createHash("sha256").update(texts.join("\n")).digest("hex")
 
-/** A snapshot of some megabyte that has its number in every part, and a checksum of its own entries as its last one. */
+/**
+ * A snapshot of about a megabyte that has its number in every part, and a checksum of its own entries as its last one.
+ */
 export const numberedSnapshot = (number: number): TimedSnapshot => {
   const key = createHash("sha256").update(String(number)).digest()
   const stream = createCipheriv("aes-256-ctr", key, Buffer.alloc(16))
@@ -39,7 +41,7 @@ export const numberedSnapshot = (number: number): TimedSnapshot => {
   }
 }
 
-/** The number of a snapshot that is whole; what is wrong with it, in words, where it is not. */
+/** The number of an intact snapshot; otherwise a description of what is wrong with it. */
 export const numberOf = ({ snapshot, readStartedAt, readEndedAt, changedAt }: TimedSnapshot): number | string => {
   const texts: Array<string> = []
   for (let position = 0; position < snapshot.entries.size - 1; position += 1) {

@@ -1,31 +1,31 @@
 import type { Disk } from "./a-disk.ts"
 import type { Any } from "./a-proxy.ts"
 
-/** Sends a report to Waldur; the status of its response, or `undefined` where none came. */
+/** Sends a report to Waldur; returns the status of its response, or `undefined` if none came. */
 export type Report = (url: string, body?: object) => Promise<number | undefined>
 
-/** What a provisioner that follows the document has at hand. */
+/** The context of a provisioner that follows the document. */
 export interface Around {
   readonly disk: Disk
   readonly report: Report
-  /** Whether an order is one that this provider rejects. */
+  /** Whether this provider rejects the entry's order. */
   readonly rejects: (entry: Any) => boolean
-  /** Whether it reports what it will set as options. */
+  /** Whether it reports the quotas that it will set as options. */
   readonly reportsOptions: boolean
-  /** Whether it reports where a directory is before it reports an order done. */
+  /** Whether it reports a directory's path before it reports an order done. */
   readonly reportsPaths: boolean
-  /** Failures of its own work so far, by `itemId`: lost when it restarts. */
+  /** Failures of its own work so far, by `itemId`; lost when it restarts. */
   readonly failures: Map<string, number>
 }
 
 export interface Rule {
-  /** The row of the table in docs/integrators.md, as it stands there. */
+  /** The row of the table in docs/integrators.md, verbatim. */
   readonly row: readonly [status: string, callbackUrls: string, whatToDo: string]
   readonly fits: (entry: Any) => boolean
   readonly act: (around: Around, entry: Any) => Promise<void> | void
 }
 
-/** So often its own work fails before it reports the order erred. */
+/** Failures of its own work before it reports the order erred. */
 const mostFailures = 3
 
 const isAbove = ({ target }: Any) => target.targetType === "tenant" || target.targetType === "customer"
@@ -40,7 +40,7 @@ export const quotasOf = (quotas: Any): ReadonlyArray<number> | null => quotas?.m
 
 const gidOf = ({ target: { targetItem } }: Any): number => targetItem.unixGid ?? targetItem.primaryProject.unixGid
 
-/** The directory as listed: at its mount point, with its owner, mode and quotas. Returns whether it is so. */
+/** Keeps the directory as listed: at its mount point, with its owner, mode and quotas. Returns whether it succeeded. */
 export const keepAsListed = ({ disk }: Around, entry: Any, quotas: Any = entry.quotas): boolean => {
   const path: string = entry.mountPoint.default
   const known = disk.pathOf(entry.itemId)
@@ -54,7 +54,7 @@ export const keepAsListed = ({ disk }: Around, entry: Any, quotas: Any = entry.q
   return true
 }
 
-/** Asks Waldur to let the order begin, or to refuse it. */
+/** Asks Waldur to start the order, or to reject it. */
 export const approve = async (around: Around, entry: Any): Promise<void> => {
   if (around.rejects(entry)) return void (await around.report(entry.reject_by_provider_url))
   const status = await around.report(entry.approve_by_provider_url)
@@ -76,7 +76,7 @@ export const reportOptions = async ({ report, reportsOptions }: Around, entry: A
   }
 }
 
-/** Does the order's work and then reports it done; where the work fails again and again, erred. */
+/** Does the order's work and then reports it done; reports it erred if the work fails again and again. */
 export const finish = async (around: Around, entry: Any, work: () => boolean): Promise<void> => {
   const { failures, report, reportsPaths } = around
   try {
@@ -96,7 +96,7 @@ export const finish = async (around: Around, entry: Any, work: () => boolean): P
 
 const nothing = () => {}
 
-/** The table "What to do" of docs/integrators.md, row by row; the first that fits counts. */
+/** The table "What to do" of docs/integrators.md, row by row; the first match applies. */
 export const rules: ReadonlyArray<Rule> = [
   {
     row: [
@@ -200,14 +200,14 @@ export const rules: ReadonlyArray<Rule> = [
   },
 ]
 
-/** What fails is tried again in the next cycle. */
+/** Failed work is tried again in the next cycle. */
 const tried = (work: () => unknown): void => {
   try {
     work()
   } catch {}
 }
 
-/** One cycle: each entry of a whole list by the first rule that fits; ends early where `dies` says so. */
+/** One cycle: applies the first matching rule to each entry of a complete list; ends early if `dies` returns true. */
 export const actOn = async (
   entries: ReadonlyArray<Any>,
   around: Around,

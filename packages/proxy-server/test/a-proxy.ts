@@ -9,13 +9,13 @@ import type { Hono } from "hono"
 import { onTestFinished } from "vitest"
 import { checkUpstreams, Lifecycle, loadSettings, makeApp, type ProxySettings, proxyLayer } from "../src/index.ts"
 
-// biome-ignore lint/suspicious/noExplicitAny: the tests look into answers of any shape.
+// biome-ignore lint/suspicious/noExplicitAny: the tests look into responses of any shape.
 export type Any = any
 
-/** Keys of the YAML file laid over `documentOf`; `undefined` takes one away. */
+/** Keys of the YAML file, merged over `documentOf`; `undefined` removes one. */
 export type Document = Readonly<Record<string, unknown>>
 
-/** A configuration file that is right for the sandbox: three systems, its HPC User API, nobody asked for a token. */
+/** A configuration file that fits the sandbox: three systems, its HPC User API, authentication off. */
 export const documentOf = (sandbox: Sandbox) => ({
   waldur_api_url: sandbox.waldur.url,
   waldur_api_token: sandbox.waldur.token,
@@ -32,14 +32,14 @@ export const hpcUserSection = ({ hpcUserApi }: Sandbox) => ({
 })
 
 export interface ProxyOptions {
-  /** A sandbox that runs already; it is then not closed with the proxy. */
+  /** A running sandbox, which is then not closed with the proxy. */
   readonly sandbox?: Sandbox
   readonly world?: World
-  /** Before the proxy starts: faults, another dialect. */
+  /** Runs before the proxy starts: faults, another dialect. */
   readonly prepare?: (sandbox: Sandbox) => void
   readonly document?: (sandbox: Sandbox) => Document
   readonly environment?: Readonly<Record<string, string>>
-  /** The real clock: for what must end by itself. `pass` and `hurried` are then of no use. */
+  /** Uses the real clock, for what must end by itself. `pass` and `hurried` do not work then. */
   readonly isLive?: boolean
 }
 
@@ -50,7 +50,7 @@ export interface Got {
   readonly json: Any
 }
 
-/** The app over the sandbox, with real sockets and a clock that only moves when told. */
+/** The app over the sandbox, with real sockets and a clock that moves only on demand. */
 export interface TestedProxy {
   readonly sandbox: Sandbox
   readonly app: Hono
@@ -58,20 +58,20 @@ export interface TestedProxy {
   /** Every line logged so far, as JSON, at every level. */
   readonly logs: ReadonlyArray<string>
   /**
-   * A path; or the query of a link, which is relative to the list. Where it asks for a refresh within a second of the last
-   * that did, the clock is moved on first.
+   * Requests a path, or the query of a link, which is relative to the list. If it asks for a refresh within a second of
+   * the last such request, the clock is moved on first.
    */
   readonly get: (path: string, init?: RequestInit) => Promise<Got>
-  /** Leaves the clock alone: a refresh that is asked for may have to wait for it. */
+  /** Does not move the clock: a requested refresh may have to wait for it. */
   readonly getNow: (path: string, init?: RequestInit) => Promise<Got>
-  /** The list; `query` without its question mark. */
+  /** Requests the list; `query` has no question mark. */
   readonly list: (query?: string) => Promise<Got>
   readonly ready: () => Promise<Got>
-  /** Sets the wall clock by so many milliseconds, forward or back; time itself goes on as it did. */
+  /** Moves the wall clock by so many milliseconds, forward or back; the monotonic clock is unaffected. */
   readonly setWallClock: (by: number) => void
-  /** Moves the clock. */
+  /** Moves the clock forward. */
   readonly pass: (duration: Duration.Input) => Promise<void>
-  /** Lets the clock run, thousandfold, until the promise is settled: for calls that are repeated with waits. */
+  /** Runs the clock a thousand times faster until the promise is settled, for calls that are retried with waits. */
   readonly hurried: <A>(promise: Promise<A>) => Promise<A>
   readonly stop: () => Promise<void>
   readonly check: () => Promise<ReadonlyArray<{ name: string; ok: boolean; detail: string; advice?: string }>>
@@ -79,27 +79,27 @@ export interface TestedProxy {
 }
 
 /**
- * Most tests change the world by hand, behind Waldur's back, and ask what the next request sees: each refresh reads all,
- * none runs unasked, and what is gone is gone.
+ * Most tests change the world directly, behind Waldur's back, and check what the next request sees: each refresh is a
+ * full one, none runs in the background, and lost entries disappear at once.
  */
 const simple = { CACHE_FULL_REFRESH_EVERY: "0", CACHE_KEEP_WARM_FOR: "0", CACHE_EMPTY_GUARD: "0" }
 
-/** Between two refreshes that callers ask for, in milliseconds. */
+/** Between two refreshes that callers request, in milliseconds. */
 const renewEvery = 1000
 
-/** Asks for a refresh first. */
+/** A request that asks for a refresh first. */
 export const noCache = { headers: { "Cache-Control": "no-cache" } }
 
-/** When the clock of a tested proxy starts, in milliseconds since 1970. */
+/** Start of a tested proxy's clock, in milliseconds since 1970. */
 export const started = Date.parse("2026-11-23T09:00:00Z")
 
-/** Whoever starts it closes it; `aProxy` does so by itself. */
+/** The caller closes it; `aProxy` does so itself. */
 export const startProxy = async (options: ProxyOptions = {}): Promise<TestedProxy> => {
   const sandbox = options.sandbox ?? (await startSandbox(options.world === undefined ? {} : { world: options.world }))
   options.prepare?.(sandbox)
   const directory = await mkdtemp(join(tmpdir(), "proxy-"))
   const configPath = join(directory, "config.yaml")
-  // JSON is YAML, and leaves out what is undefined.
+  // JSON is valid YAML, and omits undefined keys.
   await writeFile(configPath, JSON.stringify({ ...documentOf(sandbox), ...options.document?.(sandbox) }))
   const settings = await Effect.runPromise(
     loadSettings({ configPath, environment: { ...simple, ...options.environment }, workingDirectory: directory }),
@@ -128,7 +128,7 @@ export const startProxy = async (options: ProxyOptions = {}): Promise<TestedProx
   const runtime = ManagedRuntime.make(Layer.provideMerge(proxyLayer(settings), beneath))
   const app = await runtime.runPromise(makeApp)
 
-  /** Milliseconds of the clock since somebody asked by `no-cache`: the proxy renews for that once a second. */
+  /** Milliseconds of the clock since the last `no-cache` request: the proxy refreshes for those once a second. */
   let sinceRenewal = Number.POSITIVE_INFINITY
   const pass: TestedProxy["pass"] = (duration) => {
     sinceRenewal += Duration.toMillis(Duration.fromInputUnsafe(duration))
@@ -185,18 +185,18 @@ export const startProxy = async (options: ProxyOptions = {}): Promise<TestedProx
   }
 }
 
-/** A proxy that ends with the test. */
+/** A proxy that is closed when the test ends. */
 export const aProxy = async (options: ProxyOptions = {}): Promise<TestedProxy> => {
   const proxy = await startProxy(options)
   onTestFinished(() => proxy.close())
   return proxy
 }
 
-/** Resolves when the condition holds; the test's own deadline is the only other end. */
+/** Resolves when the condition holds; bounded only by the test's own timeout. */
 export const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
   while (!(await holds())) await turn(2)
 }
 
-/** What the sandbox was asked, as `METHOD path?query`. */
+/** The requests that an upstream of the sandbox received, as `METHOD path?query`. */
 export const asked = (sandbox: Sandbox, upstream: "waldur" | "hpcUserApi" | "issuer"): ReadonlyArray<string> =>
   sandbox.calls.of(upstream).map(({ method, path, query }) => `${method} ${path}?${query}`)

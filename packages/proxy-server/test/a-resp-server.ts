@@ -2,13 +2,13 @@ import { once } from "node:events"
 import { createServer, type Socket } from "node:net"
 import { onTestFinished } from "vitest"
 
-/** What a server answers: raw bytes of RESP, or nothing at all. */
+/** The reply of a server: raw bytes of RESP, or none. */
 export type Answer = Buffer | string | undefined
 
 /**
- * A server that speaks as much of Redis's protocol as a client needs to send commands, and answers what it is told to.
+ * A server that speaks as much of Redis's protocol as a client needs to send commands, with scripted replies.
  *
- * @param answer what to a command of these words
+ * @param answer the reply to a command of these words
  */
 export const aRespServer = async (answer: (...words: ReadonlyArray<string>) => Answer) => {
   const sockets = new Set<Socket>()
@@ -35,7 +35,7 @@ export const aRespServer = async (answer: (...words: ReadonlyArray<string>) => A
   return { port: (server.address() as { port: number }).port }
 }
 
-/** A list of texts, `null` for what is not there. */
+/** An array of strings in RESP; `null` for a missing value. */
 export const aList = (texts: ReadonlyArray<string | null>): string =>
   `*${texts.length}\r\n${texts.map((text) => (text === null ? "$-1\r\n" : `$${Buffer.byteLength(text)}\r\n${text}\r\n`)).join("")}`
 

@@ -6,13 +6,13 @@ import { pipeline } from "node:stream/promises"
 import type { Hono } from "hono"
 import { onTestFinished } from "vitest"
 
-/** An app behind a real socket, as plainly as Node can serve it. */
+/** An app behind a real socket, served by plain Node. */
 export interface ServedApp {
-  /** The answer as its headers come; its body is to be read or destroyed. */
+  /** Resolves when the headers arrive; the body must be read or destroyed. */
   readonly ask: (path: string, headers?: Readonly<Record<string, string>>, method?: string) => Promise<IncomingMessage>
 }
 
-/** Ends with the test. */
+/** Closed when the test ends. */
 export const aServedApp = async (app: Hono): Promise<ServedApp> => {
   const server = createServer(async (incoming, outgoing) => {
     const gone = new AbortController()
@@ -25,7 +25,7 @@ export const aServedApp = async (app: Hono): Promise<ServedApp> => {
     const response = await app.fetch(request)
     outgoing.writeHead(response.status, Object.fromEntries(response.headers))
     if (response.body === null) outgoing.end()
-    // A caller who leaves is no fault.
+    // A caller that disconnects is not an error.
     else await pipeline(Readable.fromWeb(response.body as never), outgoing).catch(() => undefined)
   })
   server.listen(0, "127.0.0.1")
@@ -40,7 +40,7 @@ export const aServedApp = async (app: Hono): Promise<ServedApp> => {
     ask: (path, headers = {}, method = "GET") =>
       new Promise((resolve, reject) => {
         const asked = httpRequest({ host: "127.0.0.1", port, path, headers, method, agent: false }, (answer) => {
-          // Destroyed by the test, it tells of a reset; nobody need hear of it.
+          // A response that the test destroys emits a reset; ignore it.
           answer.on("error", () => undefined)
           resolve(answer)
         })

@@ -9,18 +9,18 @@ import { storedDigest } from "../src/persistence/stored-snapshot.ts"
 import { chunkEncoder, entryTable } from "../src/snapshot/entry-table.ts"
 import type { Snapshot, TimedSnapshot } from "../src/snapshot/snapshot.ts"
 
-/** Slugs of offerings, odd ones among them. */
+/** Slugs of offerings, including odd ones. */
 export const offeringSlugs = ["capstor", "vast", "__proto__", "constructor"] as const
 
-/** The settings under which entries that are made here are believed. */
+/** Settings under which the entries made here are accepted. */
 export const testModel: ModelSettings = {
   ...defaultModelSettings,
   storageSystems: offeringSlugs.map((slug) => ({ name: slug, offeringSlug: slug })),
 }
 
-/** What differs among the entries of a test. */
+/** What differs between the entries of a test. */
 export interface Made {
-  /** Any text: the entry's id is made of it. */
+  /** Any text: the entry's id is derived from it. */
   readonly itemId: string
   /** A path that is served. */
   readonly mountPoint: string
@@ -86,7 +86,7 @@ const placed = (made: Made): PlacedEntry => {
   } as any
 }
 
-/** A snapshot of these steps; `more` is laid over one in which nothing was odd. */
+/** A snapshot of these steps; `more` overrides parts of one without findings. */
 export const aSnapshot = (steps: ReadonlyArray<ReadonlyArray<Made>>, more: Partial<Snapshot> = {}): Snapshot => ({
   entries: entryTable(steps.map((step) => step.map(placed)).flatMap(chunkEncoder(undefined))),
   skipped: [],
@@ -104,7 +104,7 @@ export const aSnapshot = (steps: ReadonlyArray<ReadonlyArray<Made>>, more: Parti
   ...more,
 })
 
-/** All that a snapshot can answer, as plain values that compare. */
+/** Everything that a snapshot can return, as plain values that compare. */
 export const answersOf = ({ snapshot, ...times }: TimedSnapshot, filters: ReadonlyArray<EntryFilter> = []) => {
   const { entries, skipped, warnings, counts, gids, ...rest } = snapshot
   const positions = Array.from({ length: entries.size }, (_, position) => position)
@@ -121,7 +121,7 @@ export const answersOf = ({ snapshot, ...times }: TimedSnapshot, filters: Readon
       [...ends],
       [...facetsAt],
     ]),
-    // As they are shown: JSON tells no -0 from 0.
+    // As shown to callers: JSON does not distinguish -0 from 0.
     findings: JSON.stringify([skipped, warnings]),
     counts: [...counts],
     gids: [...gids],

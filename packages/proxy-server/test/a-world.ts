@@ -3,12 +3,12 @@ import { buildWorld, type WaldurRecord, type World } from "@cscs/sandbox"
 const partnersOffering = "627b109b08c85ee5ab1cf7977d03f261"
 
 /**
- * A world of valid resources, all OK and without orders but for the first five, one for each other state of Waldur's; the
- * one that is Terminating has the order without which it would be held back.
+ * A world of valid resources, all OK and without orders except the first five, one for each other state of Waldur's;
+ * the Terminating one has the order without which it would be held back.
  */
 export const aWorld = (resources = 40): World => {
   const world = buildWorld({ edgeCases: false, resources })
-  // One offering for each slug: two are worth a warning.
+  // One offering for each slug: two cause a warning.
   world.offerings = world.offerings.filter(({ uuid }) => uuid !== partnersOffering)
   for (const row of world.resources) Object.assign(row, { state: "OK", order_in_progress: null })
   for (const [index, state] of ["Creating", "Erred", "Updating", "Terminating", "Terminated"].entries()) {
@@ -37,7 +37,7 @@ const placeOf = (row: WaldurRecord) => ({
   project: String(row.project_slug),
 })
 
-/** The mount points of the tree above and at these rows, as the contract makes them; in no order. */
+/** The mount points of the tree above and at these rows, by the contract; unordered. */
 export const mountPointsOf = (rows: ReadonlyArray<WaldurRecord>): ReadonlySet<string> => {
   const paths = rows.flatMap((row) => {
     const { system, type, provider, customer, project } = placeOf(row)
@@ -47,5 +47,5 @@ export const mountPointsOf = (rows: ReadonlyArray<WaldurRecord>): ReadonlySet<st
   return new Set(paths)
 }
 
-/** A list's text as a guard keeps it: an Erred entry has callback URLs, and a kept one has none. */
+/** The text of a list as a guard keeps it: an Erred entry has callback URLs, a kept one has none. */
 export const withoutCallbackUrls = (text: string): string => text.replace(/,"\w+_url":"[^"]*"/g, "")

@@ -5,7 +5,7 @@ import { Settings } from "../src/config/settings.ts"
 import { aLockedProxy, discoveryPath, type LockedProxy } from "./a-locked-proxy.ts"
 import { type Document, started } from "./a-proxy.ts"
 
-/** Who the token's bearer is, by the service itself; its clock is the real one. */
+/** The principal of a token, from the service itself; its clock is the real one. */
 const principalOf = (proxy: LockedProxy, token: string) => {
   const settings = Layer.succeed(Settings)(proxy.settings)
   return Effect.runPromise(
@@ -22,7 +22,7 @@ describe("required roles", () => {
   const realm = (...roles: ReadonlyArray<string>) => ({ realm_access: { roles } })
   const client = (id: string, ...roles: ReadonlyArray<string>) => ({ resource_access: { [id]: { roles } } })
 
-  test("a token without one is 403, and told no more than that", async () => {
+  test("a token without one is 403, with no more detail than that", async () => {
     const proxy = await required("storage-reader")
     const token = await proxy.sandbox.issuer.issueToken(realm("somebody"))
     const { status, headers, text, json } = await proxy.bearing(token)
@@ -36,7 +36,7 @@ describe("required roles", () => {
     for (const part of token.split(".")) expect(proxy.logs.join("\n")).not.toContain(part)
   })
 
-  test("a role of the realm is one of the realm's, not of a client's", async () => {
+  test("a realm role must be one of the realm's, not of a client's", async () => {
     const proxy = await required("storage-reader")
     expect(await statusWith(proxy, realm("x", "storage-reader"))).toBe(200)
     for (const claims of [
@@ -50,7 +50,7 @@ describe("required roles", () => {
     }
   })
 
-  test("a role of a client is one of that client's, not of another's", async () => {
+  test("a client role must be one of that client's, not of another's", async () => {
     const proxy = await required("storage-proxy:reader")
     expect(await statusWith(proxy, client("storage-proxy", "reader"))).toBe(200)
     for (const claims of [
@@ -65,7 +65,7 @@ describe("required roles", () => {
     }
   })
 
-  test("all that are required are needed", async () => {
+  test("every required role is needed", async () => {
     const proxy = await required("one", "storage-proxy:two", "three")
     const two = client("storage-proxy", "two")
     expect(await statusWith(proxy, { ...realm("three", "one"), ...two })).toBe(200)
@@ -74,13 +74,13 @@ describe("required roles", () => {
     expect(await statusWith(proxy, realm())).toBe(403)
   })
 
-  test("no name of an object's own makes a role", async () => {
+  test("names that every JavaScript object has are no roles", async () => {
     const proxy = await required("__proto__:admin", "constructor:name")
     const claims = { resource_access: JSON.parse('{"__proto__":{"__proto__":{"roles":["admin"]}}}') }
     expect(await statusWith(proxy, claims)).toBe(403)
   })
 
-  test("a token that is bad is 401 before any role is looked at", async () => {
+  test("a bad token is 401 before any role is checked", async () => {
     const proxy = await required("storage-reader")
     const { issuer } = proxy.sandbox
     expect((await proxy.bearing(await issuer.issueToken(realm("storage-reader"), { key: "unknown" }))).status).toBe(401)
@@ -89,7 +89,7 @@ describe("required roles", () => {
 })
 
 describe("audiences", () => {
-  test("each of several opens the list, and the client id then does not by itself", async () => {
+  test("each of several opens the list, and the client id alone then does not", async () => {
     const proxy = await aLockedProxy({ auth: () => ({ audience: ["https://storage.example.org", "storage-readers"] }) })
     const { issuer } = proxy.sandbox
     for (const [aud, status] of [
@@ -103,7 +103,7 @@ describe("audiences", () => {
     }
   })
 
-  test("without any that is configured the proxy does not start", async () => {
+  test("the proxy does not start if none is configured", async () => {
     await expect(aLockedProxy({ auth: () => ({ keycloak_client_id: undefined }) })).rejects.toThrow(
       /keycloak_client_id/,
     )
@@ -119,14 +119,14 @@ describe("an issuer whose public name is not its address", () => {
         faults.set("issuer", { path: discoveryPath, body: { json: { issuer: publicName, jwks_uri: issuer.jwksUrl } } }),
     })
 
-  test("is asked at its address, and its tokens carry its name", async () => {
+  test("is reached at its address, and its tokens carry its public name", async () => {
     const proxy = await behind()
     const { issuer } = proxy.sandbox
     expect((await proxy.bearing(await issuer.issueToken({ iss: publicName }))).status).toBe(200)
     expect((await proxy.bearing(await issuer.issueToken())).json.detail).toBe("The token is from another issuer")
   })
 
-  test("that says another name is not believed", async () => {
+  test("is not trusted if it reports another name", async () => {
     const proxy = await aLockedProxy({ auth: () => ({ issuer: publicName }) })
     const { issuer } = proxy.sandbox
     expect((await proxy.bearing(await issuer.issueToken({ iss: publicName }))).status).toBe(503)
@@ -134,12 +134,12 @@ describe("an issuer whose public name is not its address", () => {
   })
 })
 
-describe("who bears a token", () => {
+describe("the principal of a token", () => {
   test("is its preferred_username, else its sub, else the client that it was issued to, in either mode", async () => {
     const now = Math.floor(Date.now() / 1000)
     for (const mode of ["jwt", "introspection"]) {
       const proxy = await aLockedProxy({ auth: () => ({ mode }) })
-      // The issuer's clock stands at the start of the test's.
+      // The issuer's clock stays at the start of the test's.
       const iat = mode === "jwt" ? now : Math.min(now, started / 1000)
       const times = { iat, exp: now + 86_400 * 365 }
       const issue = (claims: Document) => proxy.sandbox.issuer.issueToken({ ...times, ...claims })

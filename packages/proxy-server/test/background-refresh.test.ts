@@ -21,10 +21,10 @@ const statusOf = ({ json }: Got, world: World, index = 9): string =>
 
 const ageOf = ({ headers }: Got) => Number(headers.get("age"))
 
-/** Ends when a refresh that began at this moment of the clock has. */
+/** Resolves when a refresh that starts now has ended. */
 const renewed = (proxy: TestedProxy) => until(async () => (await proxy.ready()).json.snapshot.age === 0)
 
-/** Ends when a call that was set off before has arrived: a round trip of our own goes the same way. */
+/** Resolves when calls sent before have arrived, by a round trip of our own on the same path. */
 const settled = async ({ sandbox }: TestedProxy) => {
   await fetch(sandbox.issuer.discoveryUrl)
   await until(() => sandbox.calls.inFlight("waldur") === 0)
@@ -34,8 +34,8 @@ const failures = ({ logs }: TestedProxy) => logs.filter((line) => line.includes(
 
 const renewing = (proxy: TestedProxy) => proxy.get("/api/storage-resources/", noCache)
 
-describe("while somebody asks", () => {
-  test("the list is renewed as it ages, unasked: the next request sees the change and waits for nothing", async () => {
+describe("while requests come", () => {
+  test("the list is refreshed in the background as it ages: the next request sees the change without waiting", async () => {
     const world = aWorld(20)
     const proxy = await aProxy({ world, environment: warm })
     await proxy.list()
@@ -51,7 +51,7 @@ describe("while somebody asks", () => {
     expect([statusOf(got, world), ageOf(got)]).toEqual(["error", 0])
   })
 
-  test("who asks during a background refresh is answered at once from the list before, in every form", async () => {
+  test("a request during a background refresh is served at once from the previous list, in every form", async () => {
     const world = aWorld(20)
     const proxy = await aProxy({ world, environment: warm })
     const before = await proxy.list()
@@ -69,20 +69,20 @@ describe("while somebody asks", () => {
     expect(ageOf(await proxy.list())).toBe(30)
   })
 
-  test("it stays fresh for long; only what is asked of the list counts, kept or not", async () => {
+  test("the list stays fresh for long; only requests for the list count, for a kept page or not", async () => {
     const world = aWorld(10)
     const proxy = await aProxy({ world, environment: warm })
     await proxy.list()
     for (let step = 1; step <= 100; step += 1) {
       await proxy.pass("10 seconds")
       await renewed(proxy)
-      // Every four minutes somebody: five are enough.
+      // A request every four minutes: every five would be enough.
       if (step % 24 === 0) expect(ageOf(await proxy.list(step % 48 === 0 ? "" : "page_size=3"))).toBe(0)
     }
     expect(reads(proxy)).toBe(101)
   })
 
-  test("and for keep_warm_for after the last request, then no more until the next, who waits and sees what is", async () => {
+  test("the list is refreshed for keep_warm_for after the last request, then not until the next, which waits for current data", async () => {
     const world = aWorld(10)
     const proxy = await aProxy({ world, environment: { CACHE_KEEP_WARM_FOR: "25s" } })
     await proxy.list()
@@ -93,7 +93,7 @@ describe("while somebody asks", () => {
     }
     for (let step = 0; step < 30; step += 1) {
       await proxy.pass("10 seconds")
-      // Health checks are nobody asking.
+      // Health checks do not count as requests.
       await proxy.ready()
       await proxy.get("/healthz/live")
     }
@@ -102,13 +102,13 @@ describe("while somebody asks", () => {
     rowOf(world, 9).state = "Erred"
     const got = await proxy.list()
     expect([statusOf(got, world), ageOf(got), reads(proxy)]).toEqual(["error", 0, 4])
-    // And it is kept warm again.
+    // From now on the list is kept warm again.
     await proxy.pass("10 seconds")
     await until(() => reads(proxy) === 5)
     await renewed(proxy)
   })
 
-  test("with keep_warm_for 0, or not above fresh_for, nothing is read unasked", async () => {
+  test("nothing is read in the background if keep_warm_for is 0 or not above fresh_for", async () => {
     for (const keep of ["0", "5s", "10s"]) {
       const proxy = await aProxy({ world: aWorld(6), environment: { CACHE_KEEP_WARM_FOR: keep } })
       await proxy.list()
@@ -119,7 +119,7 @@ describe("while somebody asks", () => {
     }
   })
 
-  test("nobody having asked yet, nothing is read but the first", async () => {
+  test("only the first refresh runs before the first request", async () => {
     const proxy = await aProxy({ world: aWorld(6), environment: warm })
     await until(async () => (await proxy.ready()).status === 200)
     for (let step = 0; step < 20; step += 1) await proxy.pass("10 seconds")
@@ -127,7 +127,7 @@ describe("while somebody asks", () => {
     expect(reads(proxy)).toBe(1)
   })
 
-  test("a Waldur that fails costs nobody a wait; the list ages, and is renewed when it is back", async () => {
+  test("a failing Waldur makes no caller wait; the list ages, and is refreshed when Waldur is back", async () => {
     const world = aWorld(20)
     const proxy = await aProxy({ world, environment: warm })
     await proxy.list()
@@ -147,7 +147,7 @@ describe("while somebody asks", () => {
     expect((await proxy.ready()).json.upstreams.waldur).toEqual({ status: "ok" })
   })
 
-  test("a failing Waldur is asked every five seconds, and past stale_if_error the answer is 502", async () => {
+  test("a failing Waldur is tried every five seconds, and past stale_if_error the response is 502", async () => {
     const proxy = await aProxy({ world: aWorld(10), environment: { ...warm, CACHE_KEEP_WARM_FOR: "1h" } })
     await proxy.list()
     proxy.sandbox.faults.set("waldur", { status: 403 })
@@ -169,7 +169,7 @@ describe("while somebody asks", () => {
   })
 })
 
-describe("a fault of our own in a refresh", () => {
+describe("an internal error in a refresh", () => {
   test("does not end the background refreshes", async () => {
     const world = aWorld(10)
     const proxy = await aProxy({ world, environment: { ...warm, CACHE_FULL_REFRESH_EVERY: "2m" } })
@@ -188,7 +188,7 @@ describe("a fault of our own in a refresh", () => {
         return holds()
       })
     await passUntil(() => faults() >= 2)
-    // Nobody asks any more, so nobody but the background sets it right.
+    // No requests come any more, so only a background refresh can recover.
     Object.defineProperty(model, "storageSystems", { configurable: true, value: storageSystems })
     Object.assign(rowOf(world, 9), { state: "Erred", modified: world.now })
     const { calls } = proxy.sandbox
@@ -198,8 +198,8 @@ describe("a fault of our own in a refresh", () => {
   })
 })
 
-describe("one flight for all", () => {
-  test("200 callers on a cold start make one read, and then none while it is fresh", async () => {
+describe("one refresh for all callers", () => {
+  test("200 callers on a cold start share one read, and no other follows while the list is fresh", async () => {
     const proxy = await aProxy({ world: aWorld(60), environment: { ...warm, CACHE_FULL_REFRESH_EVERY: "10m" } })
     const kinds: ReadonlyArray<RequestInit> = [{}, { method: "HEAD" }, { headers: { Accept: "application/x-ndjson" } }]
     const got = await Promise.all(
@@ -220,11 +220,11 @@ describe("one flight for all", () => {
     expect(asked(proxy.sandbox, "hpcUserApi")).toEqual([])
   })
 
-  test.each([{}, warm])("200 callers of an old list make one read, and none is given the old one: %j", async (more) => {
+  test.each([{}, warm])("200 callers of an old list share one read, and none gets the old list: %j", async (more) => {
     const world = aWorld(20)
     const proxy = await aProxy({ world, environment: more })
     await proxy.list()
-    // Nobody asked for long, so nothing was read since.
+    // No requests for long, so nothing was read since.
     for (let minute = 0; minute < 20; minute += 1) {
       await proxy.pass("1 minute")
       await settled(proxy)
@@ -237,7 +237,7 @@ describe("one flight for all", () => {
     expect(reads(proxy)).toBe(there + 1)
   })
 
-  test("with fresh_for 0 every request reads, and those at the same time read once", async () => {
+  test("with fresh_for 0 every request causes a read, and concurrent requests share one", async () => {
     const world = aWorld(10)
     const proxy = await aProxy({ world, environment: { ...warm, CACHE_FRESH_FOR: "0" } })
     await proxy.list()
@@ -253,7 +253,7 @@ describe("one flight for all", () => {
     expect(reads(proxy)).toBe(first + 4)
   })
 
-  test("with fresh_for 0 a failure gives the last good list, and the first request after it sees Waldur again", async () => {
+  test("with fresh_for 0 a failure returns the last good list, and the first request after it sees Waldur again", async () => {
     const world = aWorld(10)
     const proxy = await aProxy({ world, environment: { CACHE_FRESH_FOR: "0" } })
     await proxy.list()
@@ -275,7 +275,7 @@ describe("one flight for all", () => {
 
 describe("Cache-Control: no-cache", () => {
   test.each(["no-cache", "No-Cache", "max-age=0, no-cache", "no-cache,no-store", " no-cache "])(
-    "as %j asks for a read",
+    "as %j causes a read",
     async (given) => {
       const world = aWorld(10)
       const proxy = await aProxy({ world })
@@ -283,19 +283,22 @@ describe("Cache-Control: no-cache", () => {
       rowOf(world, 9).state = "Erred"
       const got = await proxy.get("/api/storage-resources/", { headers: { "Cache-Control": given } })
       expect([statusOf(got, world), reads(proxy)]).toEqual(["error", 2])
-      // Everybody has it.
+      // All callers have it.
       expect([statusOf(await proxy.list(), world), reads(proxy)]).toEqual(["error", 2])
     },
   )
 
-  test.each(["max-age=0", "no-store", "x-no-cache", "no-cachet", "private=no", ""])("as %j does not", async (given) => {
-    const proxy = await aProxy({ world: aWorld(6) })
-    await proxy.list()
-    await proxy.get("/api/storage-resources/", { headers: { "Cache-Control": given } })
-    expect(reads(proxy)).toBe(1)
-  })
+  test.each(["max-age=0", "no-store", "x-no-cache", "no-cachet", "private=no", ""])(
+    "as %j causes no read",
+    async (given) => {
+      const proxy = await aProxy({ world: aWorld(6) })
+      await proxy.list()
+      await proxy.get("/api/storage-resources/", { headers: { "Cache-Control": given } })
+      expect(reads(proxy)).toBe(1)
+    },
+  )
 
-  test("wants a read that began after the request: one that runs is not it, and all who wait share the next", async () => {
+  test("requires a read that began after the request: the one in flight does not count, and all waiting callers share the next", async () => {
     const world = aWorld(10)
     const proxy = await aProxy({ world })
     await proxy.list()
@@ -305,7 +308,7 @@ describe("Cache-Control: no-cache", () => {
     const others = Array.from({ length: 20 }, () => proxy.getNow("/api/storage-resources/", noCache))
     await first
     expect(reads(proxy)).toBe(2)
-    // Only now, and still in time for those who wait for the next.
+    // Only now, and still in time for callers that wait for the next read.
     rowOf(world, 9).state = "Erred"
     const got = await proxy.hurried(Promise.all(others))
     fault.clear()
@@ -313,7 +316,7 @@ describe("Cache-Control: no-cache", () => {
     expect(reads(proxy)).toBe(3)
   })
 
-  test("at a cold start is not content with the read that began before it", async () => {
+  test("on a cold start does not accept the read that began before it", async () => {
     const proxy = await aProxy({ world: aWorld(10), prepare: ({ faults }) => faults.set("waldur", { latencyMs: 30 }) })
     await until(() => proxy.sandbox.calls.inFlight("waldur") > 0)
     const now = () => proxy.getNow("/api/storage-resources/", noCache)
@@ -322,7 +325,7 @@ describe("Cache-Control: no-cache", () => {
     expect(reads(proxy)).toBe(2)
   })
 
-  test("who does not ask for it waits for nobody's read while the list is fresh, or warm", async () => {
+  test("does not delay callers without it: they wait for no read while the list is fresh or warm", async () => {
     for (const [environment, later] of [
       [{}, "1 second"],
       [warm, "10 seconds"],
@@ -340,7 +343,7 @@ describe("Cache-Control: no-cache", () => {
     }
   })
 
-  test("while Waldur fails gives the last good list with its age, past stale_if_error 502", async () => {
+  test("while Waldur fails returns the last good list with its age, past stale_if_error 502", async () => {
     const world = aWorld(10)
     const proxy = await aProxy({ world })
     await proxy.list()
@@ -348,10 +351,10 @@ describe("Cache-Control: no-cache", () => {
     await proxy.pass("3 seconds")
     const got = await renewing(proxy)
     expect([got.status, ageOf(got), fault.struck > 0]).toEqual([200, 3, true])
-    // The list is fresh all the same.
+    // The list is still fresh.
     expect([(await proxy.list()).status, ageOf(await proxy.list())]).toEqual([200, 3])
     const { struck } = fault
-    // Within five seconds of a failure nobody asks Waldur again.
+    // Within five seconds of a failure Waldur is not tried again.
     await Promise.all(Array.from({ length: 300 }, () => proxy.getNow("/api/storage-resources/", noCache)))
     expect([fault.struck, failures(proxy)]).toEqual([struck, 1])
     await proxy.pass("5 seconds")
@@ -367,7 +370,7 @@ describe("Cache-Control: no-cache", () => {
     expect(statusOf(await renewing(proxy), world)).toBe("error")
   })
 
-  test("counts as somebody asking", async () => {
+  test("counts as a request that keeps the list warm", async () => {
     const proxy = await aProxy({ world: aWorld(10), environment: { CACHE_KEEP_WARM_FOR: "15s" } })
     await until(async () => (await proxy.ready()).status === 200)
     await renewing(proxy)
@@ -377,7 +380,7 @@ describe("Cache-Control: no-cache", () => {
     await renewed(proxy)
   })
 
-  test("may be sent by a caller who leaves: the read goes on for the others", async () => {
+  test("may come from a caller that disconnects: the read goes on for the others", async () => {
     const proxy = await aProxy({ world: aWorld(10) })
     await proxy.list()
     proxy.sandbox.faults.set("waldur", { latencyMs: 40 })

@@ -6,7 +6,7 @@ import { aWorld, dashed, rowOf } from "./a-world.ts"
 const listPath = "/api/marketplace-provider-resources/"
 const byChanges = { CACHE_FULL_REFRESH_EVERY: "10m" }
 
-/** Reads of all resources from their first page. */
+/** Reads of all resources, from their first page. */
 const fullReads = ({ calls }: Sandbox) =>
   calls
     .of("waldur")
@@ -22,7 +22,7 @@ const fullReads = ({ calls }: Sandbox) =>
 
 const customerReads = (sandbox: Sandbox) => asked(sandbox, "waldur").filter((url) => url.includes("/customers/"))
 
-/** The list after a refresh that began now, and what it asked of the upstreams. */
+/** The list after a refresh that starts now; the sandbox's calls are then those of this refresh. */
 const next = async (proxy: TestedProxy): Promise<Got> => {
   await proxy.pass("10 seconds")
   proxy.sandbox.calls.clear()
@@ -41,8 +41,8 @@ const start = async (world: World, environment: Readonly<Record<string, string>>
   return { proxy, first: await proxy.list("page_size=500") }
 }
 
-describe("a refresh where nothing changed", () => {
-  test("asks at most five things, reads no page of all, and is the same snapshot to the last byte", async () => {
+describe("a refresh when nothing changed", () => {
+  test("sends at most five requests, reads no page of all, and returns a byte-identical snapshot", async () => {
     const { proxy, first } = await start(aWorld(400))
     for (let refresh = 0; refresh < 3; refresh += 1) {
       const got = await next(proxy)
@@ -58,7 +58,7 @@ describe("a refresh where nothing changed", () => {
     expect((await proxy.ready()).json.snapshot.age).toBe(0)
   })
 
-  test("stays so with orders in progress, projects that nobody knows and records that are bad", async () => {
+  test("does so with orders in progress, unknown projects and bad records too", async () => {
     const world = aWorld(40)
     rowOf(world, 7).project_slug = "unknown"
     Object.assign(rowOf(world, 8).attributes as object, { permissions: "rwx" })
@@ -67,14 +67,14 @@ describe("a refresh where nothing changed", () => {
     const got = await next(proxy)
     expect(got.text).toBe(first.text)
     expect(proxy.sandbox.calls.all.length).toBeLessThanOrEqual(5)
-    // The minute of the unknown project is over: it is asked for again, alone.
+    // The minute of the unknown project is over: it alone is looked up again.
     await proxy.pass("50 seconds")
     expect((await next(proxy)).text).toBe(first.text)
     expect(asked(proxy.sandbox, "hpcUserApi")).toEqual([expect.stringMatching(/\?projects=unknown$/)])
     expect(proxy.sandbox.calls.all.length).toBeLessThanOrEqual(5)
   })
 
-  test("says nothing in the log but for debugging", async () => {
+  test("logs only at debug level", async () => {
     const { proxy } = await start(aWorld(10))
     const said = proxy.logs.length
     await next(proxy)
@@ -88,8 +88,8 @@ describe("a refresh where nothing changed", () => {
   })
 })
 
-describe("all of Waldur is read", () => {
-  test.each([false, true])("every full_refresh_every, from the beginning of the last; changes: %s", async (changes) => {
+describe("a full refresh", () => {
+  test.each([false, true])("runs full_refresh_every after the start of the last one; changes: %s", async (changes) => {
     const world = aWorld(10)
     const { proxy } = await start(world, { CACHE_FULL_REFRESH_EVERY: "60s" })
     const full: Array<number> = []
@@ -101,7 +101,7 @@ describe("all of Waldur is read", () => {
     expect(full).toEqual([60, 120, 180])
   })
 
-  test("each time with full_refresh_every 0", async () => {
+  test("runs each time with full_refresh_every 0", async () => {
     const { proxy } = await start(aWorld(10), { CACHE_FULL_REFRESH_EVERY: "0" })
     for (let refresh = 0; refresh < 3; refresh += 1) {
       await next(proxy)
@@ -109,7 +109,7 @@ describe("all of Waldur is read", () => {
     }
   })
 
-  test("where a resource is gone, or one came in the place of another", async () => {
+  test("runs if a resource is gone, or if another took its place", async () => {
     const world = aWorld(20)
     const { proxy, first } = await start(world)
     const [gone] = world.resources.splice(9, 1) as [WaldurRecord]
@@ -128,7 +128,7 @@ describe("all of Waldur is read", () => {
     expect(with_.text).not.toBe(first.text)
   })
 
-  test("where an offering empties: its entries go, and it is not taken for one that the token does not see", async () => {
+  test("runs if an offering empties: its entries go, and it is not taken for one that the token does not see", async () => {
     const world = aWorld(20)
     const { proxy } = await start(world)
     const kept = world.resources.filter(({ offering_slug }) => offering_slug !== "vast")
@@ -138,7 +138,7 @@ describe("all of Waldur is read", () => {
     expect((await proxy.ready()).json.warnings.join(" ")).not.toContain("vast")
   })
 
-  test("and shows what no change tells of: a customer's new name", async () => {
+  test("shows what no change reveals: a customer's new name", async () => {
     const world = aWorld(20)
     const { proxy, first } = await start(world, { CACHE_FULL_REFRESH_EVERY: "25s" })
     for (const list of world.customersByOffering.values()) for (const customer of list) customer.name = "renamed"
@@ -164,7 +164,7 @@ describe("a change", () => {
     ["permissions", { options: { permissions: "700" } }, ({ permission }) => permission.value, "700"],
   ]
 
-  test.each(bends)("of %s shows, for the price of one row", async (_, fields, seen, value) => {
+  test.each(bends)("of %s shows, at the cost of one row", async (_, fields, seen, value) => {
     const world = aWorld(40)
     const { proxy } = await start(world)
     const row = rowOf(world, 9)
@@ -179,7 +179,7 @@ describe("a change", () => {
     ])
   })
 
-  test("that makes a record bad takes its entry, and one that mends it gives it back", async () => {
+  test("that makes a record bad removes its entry, and one that corrects it restores it", async () => {
     const world = aWorld(20)
     const { proxy, first } = await start(world)
     const row = rowOf(world, 9)
@@ -192,7 +192,7 @@ describe("a change", () => {
     expect((await proxy.ready()).json.snapshot.skipped).toBe(0)
   })
 
-  test("of a project asks for that project's GID alone", async () => {
+  test("of a project looks up the GID of that project alone", async () => {
     const world = aWorld(20)
     const { proxy } = await start(world)
     world.gids.set("newcomer", 50_001)
@@ -204,14 +204,14 @@ describe("a change", () => {
   })
 
   test.each(["newcust", "that of another"])(
-    "to a customer that is new reads the list of that offering alone, and no other change does: slug %s",
+    "to a new customer reads the list of that offering alone, and no other change does: slug %s",
     async (given) => {
       const world = aWorld(30)
       const { proxy } = await start(world)
       const row = rowOf(world, 9)
       const uuid = "c".repeat(32)
       const list = world.customersByOffering.get(String(row.offering_uuid))
-      // Two customers can share a slug; a UUID they cannot.
+      // Two customers can share a slug, but not a UUID.
       const slug = given === "newcust" ? given : String(row.customer_slug)
       list?.push({ ...structuredClone(list[0]), uuid, slug, name: "Of the list" })
       changeResource(world, row, { customer_uuid: uuid, customer_slug: slug, customer_name: "Of the resource" })
@@ -244,7 +244,7 @@ describe("a change", () => {
     expect([await isSaid(), fullReads(proxy.sandbox)]).toEqual([false, 0])
   })
 
-  test("is asked for from the last refresh on, not from the last change", async () => {
+  test("is looked for since the last refresh, not since the last change", async () => {
     const world = aWorld(20)
     const { proxy } = await start(world, { CACHE_FULL_REFRESH_EVERY: "24h" })
     const since = () =>
@@ -255,19 +255,19 @@ describe("a change", () => {
       await next(proxy)
     }
     const [from = 0] = since()
-    // By Waldur's clock, less what may be committed late.
+    // By Waldur's clock, minus a margin for late commits.
     expect(from).toBeLessThan(Date.parse("2026-11-23T11:00:00Z"))
     expect(from).toBeGreaterThan(Date.parse("2026-11-23T10:50:00Z"))
   })
 
-  test("is not lost where the refresh fails that would have seen it", async () => {
+  test("is not lost if the refresh that would have seen it fails", async () => {
     const world = aWorld(20)
     const { proxy, first } = await start(world)
     world.now = "2026-11-23T12:00:00.000000Z"
     changeResource(world, rowOf(world, 9), { state: "Erred" })
     const fault = proxy.sandbox.faults.set("waldur", { path: listPath, status: 403 })
     expect((await next(proxy)).text).toBe(first.text)
-    // Waldur's clock goes on; the next read of changes still begins where the last good one did.
+    // Waldur's clock goes on; the next read of changes still starts at the last good one.
     world.now = "2026-11-23T15:00:00.000000Z"
     fault.clear()
     await proxy.pass("5 seconds")
@@ -276,7 +276,7 @@ describe("a change", () => {
     expect([entryOf(got, rowOf(world, 9)).status, fullReads(proxy.sandbox)]).toEqual(["error", 0])
   })
 
-  test("whose GID cannot be asked for leaves the last good list, and shows once it can", async () => {
+  test("whose GID lookup fails keeps the last good list, and shows once the lookup works", async () => {
     const world = aWorld(20)
     const { proxy, first } = await start(world)
     const fault = proxy.sandbox.faults.set("hpcUserApi", { status: 403 })
@@ -294,7 +294,7 @@ describe("a change", () => {
     expect(fullReads(proxy.sandbox)).toBe(0)
   })
 
-  test("that nobody made: a GID that could not be asked for comes in when it can, and then the failure is forgotten", async () => {
+  test("is not needed for a GID whose lookup failed: it is added once the lookup works, and the failure is forgotten", async () => {
     const world = aWorld(20)
     const { proxy } = await start(world)
     const fault = proxy.sandbox.faults.set("hpcUserApi", { status: 403 })
@@ -304,7 +304,7 @@ describe("a change", () => {
     changeResource(world, row, {})
     expect(entryOf(await next(proxy), row)).toBeUndefined()
     expect((await proxy.ready()).json.upstreams.hpc_user_api.status).toBe("failing")
-    // Still failing: it is asked each time, and the list stands.
+    // Still failing: it is looked up each time, and the list is unchanged.
     expect(entryOf(await next(proxy), row)).toBeUndefined()
     expect(asked(proxy.sandbox, "hpcUserApi").length).toBe(1)
     fault.clear()
@@ -315,7 +315,7 @@ describe("a change", () => {
 })
 
 describe("a list of customers that could not be read", () => {
-  test("is read again with the next refresh though nothing changed, and then no more", async () => {
+  test("is read again by the next refresh although nothing changed, and not after that", async () => {
     const world = aWorld(20)
     for (const list of world.customersByOffering.values()) for (const customer of list) customer.name = "of the list"
     const proxy = await aProxy({
@@ -336,8 +336,8 @@ describe("a list of customers that could not be read", () => {
   })
 })
 
-describe("a made-up GID", () => {
-  test("is made up anew by each refresh, said as long as it is, and goes once the API knows the project", async () => {
+describe("a mock GID", () => {
+  test("is generated again by each refresh, reported while it lasts, and gone once the API knows the project", async () => {
     const world = aWorld(20)
     const row = rowOf(world, 9)
     row.project_slug = "nobody-knows"
@@ -359,8 +359,8 @@ describe("a made-up GID", () => {
   })
 })
 
-describe("a GID that turns out to be what was made up", () => {
-  test("is made up no more", async () => {
+describe("a GID that turns out to equal its mock", () => {
+  test("is no longer reported as a mock", async () => {
     const world = aWorld(20)
     rowOf(world, 9).project_slug = "nobody-knows"
     world.gids.delete("nobody-knows")
@@ -375,8 +375,8 @@ describe("a GID that turns out to be what was made up", () => {
   })
 })
 
-describe("an API that fails where GIDs are made up", () => {
-  test("is told of though the list stays to the last byte, and told of no more once it works", async () => {
+describe("an API that fails while GIDs are mocked", () => {
+  test("is reported though the list stays byte-identical, and no longer once it works", async () => {
     const world = aWorld(20)
     rowOf(world, 9).project_slug = "nobody-knows"
     const proxy = await aProxy({ world, environment: { ...byChanges, HPC_USER_API_FALLBACK: "mock" } })
@@ -393,12 +393,12 @@ describe("an API that fails where GIDs are made up", () => {
 })
 
 describe("a full read", () => {
-  test("asks for customers and GIDs while pages still arrive", async () => {
+  test("looks up customers and GIDs while pages still arrive", async () => {
     const world = aWorld(700)
     const proxy = await aProxy({
       world,
       prepare: (sandbox) => {
-        // Every page after the first never comes.
+        // No page after the first ever arrives.
         sandbox.waldur.arrange = (rows, { query }) => {
           if (
             !query.has("order_state") &&
@@ -416,7 +416,7 @@ describe("a full read", () => {
     expect((await proxy.ready()).status).toBe(503)
   })
 
-  test("asks for nothing twice: no page, no list, no project", async () => {
+  test("requests nothing twice: no page, no list, no project", async () => {
     const proxy = await aProxy({ world: aWorld(1300) })
     expect((await proxy.list()).status).toBe(200)
     const urls = asked(proxy.sandbox, "waldur")
@@ -427,9 +427,9 @@ describe("a full read", () => {
     expect(new Set(projects)).toEqual(new Set(proxy.sandbox.world.resources.map(({ project_slug }) => project_slug)))
   })
 
-  test("does not ask an API that fails for each page again: the rest is asked for once, at the end", async () => {
+  test("does not retry a failing API for each page: the rest is looked up once, at the end", async () => {
     const world = aWorld(1300)
-    // Few enough on a page that many pages' would go into one request.
+    // So few on a page that those of many pages would go into one request.
     for (const [index, row] of world.resources.entries()) row.project_slug = `project-${index >> 4}`
     let isHeldUp = true
     const proxy = await aProxy({
@@ -437,7 +437,7 @@ describe("a full read", () => {
       environment: { HPC_USER_API_FALLBACK: "mock" },
       prepare: (sandbox) => {
         sandbox.faults.set("hpcUserApi", { status: 403 })
-        // Pages after the first come only once the API has failed.
+        // Pages after the first arrive only once the API has failed.
         sandbox.waldur.arrange = (rows, { query }) => {
           if (
             isHeldUp &&

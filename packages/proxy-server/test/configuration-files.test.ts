@@ -36,7 +36,7 @@ const problemsOf = async (
   return error.value.problems
 }
 
-// Made for these tests; it stands for nothing.
+// Made for these tests only.
 const certificate = `-----BEGIN CERTIFICATE-----
 MIIBXzCCAQWgAwIBAgIUB7f7rAVKkn6wTgzdbE0cKDgtXmQwCgYIKoZIzj0EAwIw
 DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjMwMDAwMDBaGA8yMTI2MTAzMDAwMDAw
@@ -44,7 +44,7 @@ DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjMwMDAwMDBaGA8yMTI2MTAzMDAwMDAw
 `
 
 describe("a secret in a file", () => {
-  test("is read without the line's end that editors leave", async () => {
+  test("is read without the trailing newline that editors leave", async () => {
     const file = join(await aDirectory(), "token")
     await writeFile(file, `${"f".repeat(40)}\n`)
     const { waldur, effective, warnings } = await settingsOf({
@@ -61,14 +61,14 @@ describe("a secret in a file", () => {
     expect(warnings.join()).not.toContain("WALDUR_API_TOKEN")
   })
 
-  test("that is not there is one problem, which names the file", async () => {
+  test("is one problem, which names the file, if the file is missing", async () => {
     const problems = await problemsOf({ ...least, WALDUR_API_TOKEN: "", WALDUR_API_TOKEN_FILE: "/nowhere/token" })
     expect(problems).toMatchObject([
       { path: "waldur_api_token", found: expect.stringContaining("/nowhere/token"), allowed: expect.any(String) },
     ])
   })
 
-  test("beside the same secret in a variable is a problem: which one counts would be a guess", async () => {
+  test("is a problem if the same secret is in a variable too: which one counts would be a guess", async () => {
     const file = join(await aDirectory(), "token")
     await writeFile(file, "other")
     const [problem] = await problemsOf({ ...least, WALDUR_API_TOKEN_FILE: file })
@@ -79,7 +79,7 @@ describe("a secret in a file", () => {
 
 describe("a file of certificates", () => {
   test.each(["WALDUR_CA_FILE", "HPC_USER_API_CA_FILE", "AUTH_CA_FILE"])(
-    "that is no such is refused: %s",
+    "is refused if it is not one: %s",
     async (name) => {
       const file = join(await aDirectory(), "ca.pem")
       await writeFile(file, certificate.replace("MIIB", "????"))
@@ -92,8 +92,8 @@ describe("a file of certificates", () => {
   )
 })
 
-describe("proxies of the environment", () => {
-  test("count where no setting names one", async () => {
+describe("proxy variables of the environment", () => {
+  test("count if no setting names a proxy", async () => {
     const { waldur, auth } = await settingsOf({
       ...least,
       https_proxy: "http://lower:1",
@@ -115,11 +115,11 @@ describe("introspection", () => {
     CSCS_KEYCLOAK_CLIENT_SECRET: "hush",
   }
 
-  test("asks as our client", async () => {
+  test("authenticates as our client", async () => {
     expect((await settingsOf(introspecting)).auth.introspection?.clientId).toBe("storage-proxy")
   })
 
-  test("needs the client and its secret", async () => {
+  test("requires the client and its secret", async () => {
     const without = {
       ...introspecting,
       CSCS_KEYCLOAK_CLIENT_ID: "",
@@ -133,7 +133,7 @@ describe("introspection", () => {
   })
 })
 
-describe("the reference", () => {
+describe("the configuration reference", () => {
   test("has a row for each setting, and every setting has a place in the schema", async () => {
     const { effective } = await settingsOf(least)
     const page = configurationReference()

@@ -8,11 +8,11 @@ import { type ConfigurationInvalid, loadSettings, type ProxySettings } from "../
 import type { Any } from "./a-proxy.ts"
 
 interface Given {
-  /** As YAML text, or as what JSON makes of it. */
+  /** YAML text, or a value that is written as JSON. */
   readonly yaml?: string | object
   readonly dotenv?: string
   readonly environment?: Readonly<Record<string, string>>
-  /** By `--config`; else by the environment. */
+  /** Whether `--config` names the file; otherwise the environment does. */
   readonly flag?: boolean
 }
 
@@ -67,7 +67,7 @@ const problemsOf = async (given: Given) => (await refusalOf(given)).problems
 const pathsOf = async (given: Given) => (await problemsOf(given)).map(({ path }) => path)
 
 describe("defaults", () => {
-  test("are those of the document", async () => {
+  test("are the documented ones", async () => {
     const settings = await settingsOf({ yaml: least })
     expect(settings.model).toMatchObject({
       storageSystems: [{ name: "capstor", offeringSlug: "capstor" }],
@@ -96,7 +96,7 @@ describe("defaults", () => {
     expect((await settingsOf(over({ hpc_user_api: hpcUser }))).mockGids).toBe(false)
   })
 
-  test("the YAML of the document is taken as it stands", async () => {
+  test("the documented YAML is accepted verbatim", async () => {
     const settings = await settingsOf({
       yaml: `
 waldur_api_url: https://waldur.example.org
@@ -149,14 +149,14 @@ hpc_user_api:
     })
   })
 
-  test("an empty file and no file at all lack the same", async () => {
+  test("an empty file and no file at all lack the same settings", async () => {
     const missing = ["waldur_api_url", "waldur_api_token", "storage_systems", "auth.keycloak_client_id"]
     expect(await pathsOf({ yaml: "" })).toEqual(missing)
     expect(await pathsOf({})).toEqual(missing)
   })
 })
 
-/** Each name: a value for the environment, another for `.env`, another as YAML, and where it shows. */
+/** Each name, with a value for the environment, another for `.env`, another as YAML, and where it shows. */
 type Row = readonly [
   name: string,
   path: string,
@@ -330,9 +330,9 @@ const placed = (path: string, value: unknown): object => {
   return { ...document, [section]: { ...document[section], [key]: value } }
 }
 
-describe("where a setting comes from", () => {
+describe("the source of a setting", () => {
   for (const [name, path, variable, dotenv, yaml, seen, [fromVariable, fromDotenv, fromYaml]] of names) {
-    test(`${name} goes before .env, that before ${path} in the file`, async () => {
+    test(`${name} overrides .env, which overrides ${path} in the file`, async () => {
       const whole = { yaml: placed(path, yaml) }
       expect(seen(await settingsOf(whole))).toEqual(fromYaml)
       expect(seen(await settingsOf({ ...whole, dotenv: `${name}='${dotenv}'\n` }))).toEqual(fromDotenv)
@@ -350,7 +350,7 @@ describe("where a setting comes from", () => {
     CSCS_KEYCLOAK_CLIENT_ID: "storage-proxy",
   }
 
-  test("the environment alone is enough, and so is .env, and so is the file", async () => {
+  test("the environment alone is enough, as is .env, as is the file", async () => {
     const seen = ({ waldur, model, auth }: ProxySettings) => [waldur.apiUrl, model.storageSystems, auth.audience]
     const wanted = ["https://waldur.example.org", [{ name: "capstor", offeringSlug: "capstor" }], ["storage-proxy"]]
     expect(seen(await settingsOf({ environment: variables }))).toEqual(wanted)
@@ -359,7 +359,7 @@ describe("where a setting comes from", () => {
     expect(seen(await settingsOf({ yaml: { ...least, waldur_api_url: "https://waldur.example.org" } }))).toEqual(wanted)
   })
 
-  test("the file is named by WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH, unless --config names one", async () => {
+  test("WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH names the file, unless --config does", async () => {
     expect((await settingsOf({ yaml: least, flag: false })).waldur.apiUrl).toBe(least.waldur_api_url)
     const elsewhere = { WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH: "/no/such/file.yaml" }
     expect((await settingsOf({ yaml: least, environment: elsewhere })).waldur.apiUrl).toBe(least.waldur_api_url)
@@ -368,14 +368,14 @@ describe("where a setting comes from", () => {
     expect((await settingsOf({ environment: unset })).waldur.apiUrl).toBe("https://waldur.example.org")
   })
 
-  test("a variable mends a bad value of the file", async () => {
+  test("a variable overrides a bad value of the file", async () => {
     const yaml = { ...least, backend_settings: { inode_soft_coefficient: "lots" } }
     expect(
       (await settingsOf({ yaml, environment: { INODE_SOFT_COEFFICIENT: "1.2" } })).model.inodeSoftCoefficient,
     ).toBe(1.2)
   })
 
-  test("a level of logging wins over debug, and what is none is said", async () => {
+  test("a log level overrides debug, and an invalid one is reported", async () => {
     expect((await settingsOf({ yaml: { ...least, debug: true, log_level: "error" } })).logLevel).toBe("error")
     for (const level of ["verbose", "trace", 1, true]) {
       expect(await pathsOf({ yaml: { ...least, log_level: level } })).toEqual(["log_level"])
@@ -417,7 +417,7 @@ describe("the HPC User API", () => {
     hpc_user_socks_proxy: "socks5://older:1",
   }
 
-  test("is read at its older place where there is no section", async () => {
+  test("is read at its older path if there is no section", async () => {
     const { hpcUserApi, mockGids, warnings } = await settingsOf(over({ backend_settings: older }))
     expect(hpcUserApi).toMatchObject({
       apiUrl: "https://older.example.org",
@@ -430,7 +430,7 @@ describe("the HPC User API", () => {
     expect([mockGids, warnings]).toEqual([false, []])
   })
 
-  test("is not read at its older place where there is a section", async () => {
+  test("is not read at its older path if there is a section", async () => {
     const settings = await settingsOf(over({ backend_settings: older, hpc_user_api: hpcUser }))
     expect(settings.hpcUserApi).toMatchObject({ apiUrl: "https://hpc.example.org", scope: "openid" })
     expect(settings.hpcUserApi?.proxy).toEqual({})
@@ -440,7 +440,7 @@ describe("the HPC User API", () => {
     ])
   })
 
-  test("variables go before the older place", async () => {
+  test("is read from variables before the older path", async () => {
     const { hpcUserApi } = await settingsOf({
       ...over({ backend_settings: older }),
       environment: { HPC_USER_API_URL: "https://newer.example.org" },
@@ -448,7 +448,7 @@ describe("the HPC User API", () => {
     expect([hpcUserApi?.apiUrl, hpcUserApi?.clientId]).toEqual(["https://newer.example.org", "older-id"])
   })
 
-  test("configured in part is an error that names what is missing, never mocks", async () => {
+  test("is an error that names what is missing if configured in part, and is never mocked then", async () => {
     for (const missing of ["api_url", "client_id", "client_secret", "oidc_token_url"]) {
       for (const nothing of [undefined, null, ""]) {
         expect(await pathsOf(over({ hpc_user_api: { ...hpcUser, [missing]: nothing } }))).toEqual([
@@ -466,12 +466,12 @@ describe("the HPC User API", () => {
     for (const section of [null, {}, "https://hpc.example.org", []]) {
       expect((await pathsOf(over({ hpc_user_api: section }))).length).toBeGreaterThan(0)
     }
-    // Asking for mocks as well does not make half of a configuration whole.
+    // Requesting mocks as well does not complete a partial configuration.
     const { client_secret: _, ...half } = hpcUser
     expect(await pathsOf(over({ hpc_user_api: { ...half, fallback: "mock" } }))).toEqual(["hpc_user_api.client_secret"])
   })
 
-  test("nowhere configured is mocks, and it is said", async () => {
+  test("is mocked if it is not configured at all, and that is reported", async () => {
     for (const more of [{}, { hpc_user_api: { fallback: "mock" } }]) {
       const { hpcUserApi, mockGids, warnings } = await settingsOf(over(more))
       expect([hpcUserApi, mockGids]).toEqual([undefined, true])
@@ -479,14 +479,14 @@ describe("the HPC User API", () => {
     }
   })
 
-  test("fallback is none or mock", async () => {
+  test("has none or mock as its fallback", async () => {
     for (const fallback of ["mocks", true, "MOCK", 1]) {
       expect(await pathsOf(over({ hpc_user_api: { ...hpcUser, fallback } }))).toEqual(["hpc_user_api.fallback"])
     }
   })
 })
 
-describe("what is checked", () => {
+describe("validation", () => {
   const refused = async (more: object, path: string, found: RegExp, allowed: RegExp) => {
     const problems = await problemsOf(over(more))
     expect(problems.map((one) => one.path)).toEqual([path])
@@ -507,7 +507,7 @@ describe("what is checked", () => {
     }
   })
 
-  test("the hard coefficient is not below the soft one, also where one is a default", async () => {
+  test("the hard coefficient is not below the soft one, even if one is a default", async () => {
     const path = "backend_settings.inode_hard_coefficient"
     await refused(
       { backend_settings: { inode_soft_coefficient: 1.5, inode_hard_coefficient: 1.4 } },
@@ -542,7 +542,7 @@ describe("what is checked", () => {
     }
   })
 
-  test("names and slugs are not empty and without comma, and no slug comes twice", async () => {
+  test("names and slugs are not empty and have no comma, and no slug comes twice", async () => {
     await refused({ storage_systems: { "a,b": "c" } }, "storage_systems.a,b", /a,b/, /comma/)
     await refused({ storage_systems: { " ": "c" } }, "storage_systems. ", /" "/, /not empty/)
     await refused({ storage_systems: { "": "c" } }, "storage_systems.", /""/, /not empty/)
@@ -552,7 +552,7 @@ describe("what is checked", () => {
     await refused({ storage_systems: { one: "same", two: "same" } }, "storage_systems.two", /same/, /one has the same/)
   })
 
-  test("backend_components may be missing; where given it holds storage, in TB with unit_factor 1", async () => {
+  test("backend_components may be missing; if given it contains storage, in TB with unit_factor 1", async () => {
     const storage = (more: object) => ({
       backend_components: { storage: { measured_unit: "TB", unit_factor: 1, ...more } },
     })
@@ -574,12 +574,12 @@ describe("what is checked", () => {
     }
   })
 
-  test("an audience that names nobody is refused, also beside a client id", async () => {
+  test("an empty audience is refused, even beside a client id", async () => {
     const { problems } = await refusalOf(over({ auth: { keycloak_client_id: "storage-proxy", audience: [] } }))
     expect(problems.map(({ path }) => path)).toEqual(["auth.audience"])
   })
 
-  test("with authentication on there is keycloak_client_id or auth.audience", async () => {
+  test("authentication requires keycloak_client_id or auth.audience", async () => {
     for (const auth of [undefined, null, {}, { disable_auth: false }, { keycloak_client_id: "" }]) {
       const [problem] = await problemsOf(over({ auth }))
       expect(problem).toMatchObject({ path: "auth.keycloak_client_id", found: "nothing" })
@@ -592,7 +592,7 @@ describe("what is checked", () => {
     )
   })
 
-  test("a proxy has a scheme", async () => {
+  test("a proxy's URL has a scheme", async () => {
     for (const proxy of ["localhost:12345", "proxy.example.org", "10.0.0.1:1080", "//a:1", "ftp://a:1", "socks5:"]) {
       await refused({ waldur_socks_proxy: proxy }, "waldur_socks_proxy", /./, /scheme.*socks5/)
       await refused(
@@ -671,7 +671,7 @@ describe("unknown keys", () => {
     })
   }
 
-  test("further away are warnings that name them, so an old file still starts", async () => {
+  test("that resemble no setting are warnings that name them, so an old file still starts", async () => {
     const { warnings } = await settingsOf(
       over({
         offerings: [{ name: "x" }],
@@ -685,15 +685,15 @@ describe("unknown keys", () => {
     }
   })
 
-  test("names of storage systems are no keys", async () => {
+  test("do not include the names of storage systems", async () => {
     expect((await settingsOf(over({ storage_systems: { auth: "a", debugg: "b" } }))).warnings.join()).not.toMatch(
       /debugg/,
     )
   })
 })
 
-describe("what is wrong", () => {
-  test("is said at once, each with path, found, allowed and source", async () => {
+describe("a configuration error", () => {
+  test("is reported with all others at once, each with path, found, allowed and source", async () => {
     const error = await refusalOf({
       yaml: {
         waldur_api_url: "waldur",
@@ -732,7 +732,7 @@ describe("what is wrong", () => {
     expect(error.message).toMatch(/14 problems/)
   })
 
-  test("names the older place where the value stands there", async () => {
+  test("names the older path if the value is there", async () => {
     expect(await pathsOf(over({ backend_settings: { ...older(), hpc_user_api_url: "hpc" } }))).toEqual([
       "backend_settings.hpc_user_api_url",
     ])
@@ -745,7 +745,7 @@ describe("what is wrong", () => {
     }
   })
 
-  test("holds no secret", async () => {
+  test("contains no secret", async () => {
     const secret = "hunter2"
     const attempts: ReadonlyArray<Given> = [
       over({ waldur_api_token: [secret] }),
@@ -775,7 +775,7 @@ describe("what is wrong", () => {
     }
   })
 
-  test("a file that is no YAML mapping is one problem, which names the file", async () => {
+  test("a file that is not a YAML mapping is one problem, which names the file", async () => {
     for (const yaml of ["a: [", "- a", "5", "a: 1\na: 2", "a: *nowhere", "\t- x", "a: &x [*x]", "--- a\n--- b"]) {
       const { exit, file } = await loaded({ yaml })
       const error = Exit.findErrorOption(exit)

@@ -3,7 +3,7 @@ import { type Any, aProxy, hpcUserSection, startProxy, type TestedProxy, until }
 import { aWorld, dashed, rowOf } from "./a-world.ts"
 
 let proxy: TestedProxy
-// The world of all edge cases.
+// The world with all edge cases.
 beforeAll(async () => {
   proxy = await startProxy({ document: ({ waldur }) => ({ waldur_api_token: waldur.tokens.staff }) })
 })
@@ -25,11 +25,11 @@ const withoutSecrets = (record: Any) => {
   return shown
 }
 
-/** Links in what Waldur serves lead to its own address. */
+/** Links in Waldur's data point to the sandbox's own address. */
 const asServed = (value: unknown) =>
   JSON.parse(JSON.stringify(value).replaceAll(proxy.sandbox.world.apiUrl, proxy.sandbox.waldur.url))
 
-describe("the shape of the document", () => {
+describe("the debug document", () => {
   test("has its keys in order, on every level", async () => {
     for (const query of ["", "storage_system=capstor", "storage_system=vast&data_type=store&state=OK&status=active"]) {
       const json = await debug(query)
@@ -62,7 +62,7 @@ describe("the shape of the document", () => {
     }
   })
 
-  test("with storage_system it shows that offering, all attributes but secret_options", async () => {
+  test("shows that offering with storage_system, all attributes but secret_options", async () => {
     const { agent_offering_config, waldur_offering_details } = await debug("storage_system=capstor")
     expect(agent_offering_config).toMatchObject({
       uuid: dashed(offering("capstor").uuid),
@@ -75,7 +75,7 @@ describe("the shape of the document", () => {
     expect(Object.keys(waldur_offering_details).length).toBeGreaterThan(50)
   })
 
-  test("without storage_system it shows all offerings by slug, and no uuid", async () => {
+  test("shows all offerings by slug without storage_system, and no uuid", async () => {
     const { agent_offering_config, waldur_offering_details } = await debug()
     expect(agent_offering_config.uuid).toBeNull()
     expect(Object.keys(waldur_offering_details)).toEqual(["capstor", "vast", "iopsstor"])
@@ -85,7 +85,7 @@ describe("the shape of the document", () => {
     expect(JSON.stringify(waldur_offering_details)).not.toContain("secret")
   })
 
-  test("an allowed system that is not configured shows nothing, with 200", async () => {
+  test("shows nothing for an allowed system that is not configured, with 200", async () => {
     const other = await aProxy({ world: aWorld(5), document: () => ({ storage_systems: { capstor: "capstor" } }) })
     const json = await debug("storage_system=vast", other)
     expect(json.waldur_offering_details).toEqual({})
@@ -94,7 +94,7 @@ describe("the shape of the document", () => {
     expect(json.raw_resources.pagination).toEqual({ current: 1, limit: 100, offset: 0, pages: 0, total: 0 })
   })
 
-  test("an offering that cannot be read is an error in its place, and the rest goes on", async () => {
+  test("reports an offering that cannot be read as an error in its place, and contains the rest", async () => {
     const other = await aProxy({ world: aWorld(10) })
     const { uuid } = other.sandbox.world.offerings.find(({ slug }) => slug === "vast") ?? {}
     const fault = other.sandbox.faults.set("waldur", {
@@ -112,7 +112,7 @@ describe("the shape of the document", () => {
     expect(one.raw_resources.pagination.total).toBeGreaterThan(0)
   })
 
-  test("an offering that the token does not see is an error in its place", async () => {
+  test("reports an offering that the token does not see as an error in its place", async () => {
     const partial = await aProxy({
       world: aWorld(10),
       document: ({ waldur }) => ({ waldur_api_token: waldur.partialToken }),
@@ -122,7 +122,7 @@ describe("the shape of the document", () => {
     expect(waldur_offering_details.vast).toEqual({ error: expect.stringContaining("does not see") })
   })
 
-  test("the list of offerings that cannot be read costs the details only", async () => {
+  test("lacks only the details if the list of offerings cannot be read", async () => {
     const other = await aProxy({ world: aWorld(10) })
     other.sandbox.faults.set("waldur", { path: "/api/marketplace-provider-offerings/", status: 403 })
     const json = await debug("", other)
@@ -154,7 +154,7 @@ describe("raw resources", () => {
     expect(resources.some(({ uuid }: Any) => /^[0-9a-f]{32}$/.test(uuid))).toBe(true)
   })
 
-  test("a page holds 300 at most, however many were asked for", async () => {
+  test("come 300 to a page at most, however many were requested", async () => {
     const large = await aProxy({ world: aWorld(301) })
     const { resources, pagination } = (await debug("page_size=500", large)).raw_resources
     expect(pagination).toEqual({ current: 1, limit: 300, offset: 0, pages: 2, total: 301 })
@@ -164,7 +164,7 @@ describe("raw resources", () => {
     expect(second.resources.length).toBe(1)
   })
 
-  test("pages 1 to n are all of them; a page past the end is empty and still counts", async () => {
+  test("come complete with pages 1 to n; a page past the end is empty and still counts", async () => {
     const names: Array<unknown> = []
     const total = visible().length
     for (let page = 1; page <= Math.ceil(total / 90); page += 1) {
@@ -188,7 +188,7 @@ describe("raw resources", () => {
     expect(past.pagination).toMatchObject({ current: 1000000, total, pages: Math.ceil(total / 90) })
   })
 
-  test("storage_system and state are Waldur's filters: they change the counts", async () => {
+  test("are filtered by Waldur for storage_system and state: these change the counts", async () => {
     const wanted = visible().filter(({ offering_slug, state }) => offering_slug === "vast" && state === "OK")
     const { resources, pagination, filters_applied } = (await debug("storage_system=vast&state=OK&page_size=300"))
       .raw_resources
@@ -197,7 +197,7 @@ describe("raw resources", () => {
     expect(filters_applied).toEqual({ storage_system: "vast", data_type: null, status: null, state: "OK" })
   })
 
-  test("data_type and status are applied to the page and leave the counts alone", async () => {
+  test("are filtered per page for data_type and status: these leave the counts alone", async () => {
     const small = await aProxy({ world: aWorld(30) })
     const whole = (await debug("page_size=300", small)).raw_resources
     const page = (await debug("page=2&page_size=10", small)).raw_resources
@@ -247,7 +247,7 @@ describe("skipped and warnings", () => {
     }
   })
 
-  test("name the resource, the field by Waldur's path, what was found and what is wanted", async () => {
+  test("name the resource, the field by Waldur's path, what was found and what is expected", async () => {
     const { skipped } = await debug()
     const bad = proxy.sandbox.world.cases.get("bad-permissions")?.row
     expect(skipped).toContainEqual({
@@ -260,7 +260,7 @@ describe("skipped and warnings", () => {
     })
   })
 
-  test("tell of a resource without a uuid what is known", async () => {
+  test("show what is known of a resource without a uuid", async () => {
     const { skipped } = await debug()
     const slug = proxy.sandbox.world.cases.get("uuid-missing")?.row.slug
     const found = skipped.find((one: Any) => one.slug === slug)
@@ -316,7 +316,7 @@ describe("secrets", () => {
     expect([row.token, row.tokens, row.api_key, row.secret]).toEqual(["***", "***", "***", null])
   })
 
-  test("are masked in what a finding shows, and in the log of it", async () => {
+  test("are masked in the value that a finding shows, and in its log line", async () => {
     const item = {
       itemId: "no uuid",
       admin_password: "hunter2",
@@ -345,7 +345,7 @@ describe("secrets", () => {
     expect(small.logs.join("\n")).not.toContain("hunter2")
   })
 
-  test("of the configuration are nowhere in the answer or the log", async () => {
+  test("of the configuration are neither in the response nor in the log", async () => {
     const old = await aProxy({
       world: aWorld(6),
       document: (sandbox) => {
@@ -370,8 +370,8 @@ describe("secrets", () => {
   })
 })
 
-describe("while upstreams fail", () => {
-  test("it works without the HPC User API, though nothing is held, and says why", async () => {
+describe("debug mode while upstreams fail", () => {
+  test("works without the HPC User API, though no list is held, and reports why", async () => {
     const cold = await aProxy({ world: aWorld(5), prepare: ({ faults }) => faults.set("hpcUserApi", { status: 403 }) })
     expect((await cold.list()).status).toBe(502)
     const json = await debug("", cold)
@@ -384,7 +384,7 @@ describe("while upstreams fail", () => {
     expect(Object.keys(json.warnings[0])).toEqual(["uuid", "slug", "offering_slug", "field", "found", "reason"])
   })
 
-  test("of Waldur it is 502, though a good list is held", async () => {
+  test("is 502 if Waldur fails, though a good list is held", async () => {
     const warm = await aProxy({ world: aWorld(5) })
     await warm.list()
     warm.sandbox.faults.set("waldur", { status: 403 })
@@ -394,10 +394,10 @@ describe("while upstreams fail", () => {
   })
 })
 
-describe("many who ask for it at once", () => {
+describe("many concurrent debug requests", () => {
   const slow = { method: "GET", path: "/api/marketplace-provider-offerings/", hang: true } as const
 
-  test("read Waldur twice at most; equal ones share a read, others are 503 after five seconds, and the list goes on", async () => {
+  test("read Waldur twice at most; equal ones share a read, others are 503 after five seconds, and the list is unaffected", async () => {
     const busy = await aProxy({ world: aWorld(5), environment: { CACHE_FRESH_FOR: "3600" } })
     await busy.list()
     busy.sandbox.faults.set("waldur", slow)
@@ -423,11 +423,11 @@ describe("many who ask for it at once", () => {
       expect([headers.get("retry-after"), json.error]).toEqual(["5", "TooBusy"])
       expect(Object.keys(json)).toEqual(["detail", "error"])
     }
-    // Two reads for the other twenty, whatever became of them.
+    // Two reads for the other twenty, however they ended.
     expect(new Set(got.filter(({ status }) => status !== 503).map(({ text }) => text)).size).toBeLessThanOrEqual(2)
   })
 
-  test("leave nothing behind when they leave: their read ends, and the next one has its turn", async () => {
+  test("leave nothing behind when their callers disconnect: their read ends, and the next one has its turn", async () => {
     const busy = await aProxy({ world: aWorld(5), environment: { CACHE_FRESH_FOR: "3600" } })
     await busy.list()
     busy.sandbox.faults.set("waldur", slow)

@@ -17,7 +17,7 @@ interface Made {
   readonly states?: ReadonlyArray<string>
 }
 
-/** An entry as far as a table looks at it. */
+/** The fields of an entry that a table uses. */
 const placed = ({ name, offeringSlug = "capstor", dataType = "store", status = "active", states = ["OK"] }: Made) =>
   ({
     offeringSlug,
@@ -55,7 +55,7 @@ const someFilter: fc.Arbitrary<EntryFilter> = fc.record(
 )
 
 describe("an entry table", () => {
-  test("holds each entry's own JSON in order, and selects as the model does, whatever came before it", () => {
+  test("holds each entry's own JSON in order, and selects as the model does, whatever table came before it", () => {
     fc.assert(
       fc.property(someSteps, someSteps, fc.array(someFilter, { maxLength: 6 }), (before, steps, filters) => {
         const table = tableOf(steps, tableOf([...before, ...steps.slice(0, 2)]))
@@ -73,7 +73,7 @@ describe("an entry table", () => {
     )
   })
 
-  test("is empty without entries; there is nothing at a position that it does not have", () => {
+  test("is empty without entries, and has nothing at a position out of range", () => {
     const table = tableOf([[], []])
     expect([table.size, table.select({}).length]).toEqual([0, 0])
     expect(() => table.jsonAt(0)).toThrow(RangeError)
@@ -81,7 +81,7 @@ describe("an entry table", () => {
     expect(() => tableOf([[placed({ name: "a" })]]).jsonAt(-1)).toThrow(RangeError)
   })
 
-  test("an empty step is no step", () => {
+  test("ignores an empty step", () => {
     const steps = [[placed({ name: "a" })], [placed({ name: "b" })]]
     expect(tableOf([[], ...steps.flatMap((step) => [step, []])]).id).toBe(tableOf(steps).id)
   })
@@ -91,26 +91,26 @@ describe("a table's id", () => {
   const base: Made = { name: "a" }
   const others: ReadonlyArray<readonly [string, ReadonlyArray<Made>]> = [
     ["an entry's content", [{ name: "b" }]],
-    ["an entry more", [base, { name: "b" }]],
+    ["an additional entry", [base, { name: "b" }]],
     ["no entry", []],
     ["another offering", [{ ...base, offeringSlug: "vast" }]],
-    ["a state more", [{ ...base, states: ["OK", "Erred"] }]],
+    ["an additional state", [{ ...base, states: ["OK", "Erred"] }]],
     ["another state", [{ ...base, states: ["Erred"] }]],
     ["no state", [{ ...base, states: [] }]],
     ["the order", [{ name: "b" }, base]],
     ["the other order", [base, { name: "b" }, { name: "c" }]],
   ]
 
-  test.each(others)("says %s", (_, made) => {
+  test.each(others)("depends on %s", (_, made) => {
     expect(tableOf([made.map(placed)]).id).not.toBe(tableOf([[placed(base)]]).id)
   })
 
-  test("is different for each of them", () => {
+  test("differs for each of these", () => {
     const ids = [[base], ...others.map(([, made]) => made)].map((made) => tableOf([made.map(placed)]).id)
     expect(new Set(ids).size).toBe(ids.length)
   })
 
-  test("does not depend on the order in which states were met, and is safe in a URL", () => {
+  test("does not depend on the order in which states appear, and is safe in a URL", () => {
     const one = tableOf([[placed({ name: "a", states: ["OK", "Erred"] })]])
     const other = tableOf([[placed({ name: "a", states: ["Erred", "OK"] })]])
     expect(one.id).toBe(other.id)
@@ -119,21 +119,21 @@ describe("a table's id", () => {
   })
 
   test("is the same in every process", () => {
-    // Reckoned once; another number means that replicas of two versions send their callers back to the first page.
+    // Computed once; a different value means that replicas of two versions send their callers back to the first page.
     expect(tableOf([]).id).toBe("47DEQpj8HBSa-_TImW-5JC")
   })
 })
 
-describe("what a table shares with the one before", () => {
+describe("a table that follows another", () => {
   const step = (...names: ReadonlyArray<string>) => names.map((name) => placed({ name }))
 
-  test("are the very bytes of steps that did not change", () => {
+  test("shares the very bytes of steps that did not change", () => {
     const first = tableOf([step("a", "b"), step("c"), step("d")])
     const second = tableOf([step("a", "b"), step("x"), step("d")], first)
     expect(second.chunks.map((chunk, at) => chunk === first.chunks[at])).toEqual([true, false, true])
   })
 
-  test("is not what filters ask: the same bytes with other states are not the same", () => {
+  test("shares no filter results: equal bytes with other states are not the same", () => {
     const before = tableOf([[placed({ name: "tenant", states: ["OK"] })]])
     const after = tableOf([[placed({ name: "tenant", states: ["Erred"] })]], before)
     expect([after.select({ state: "Erred" }).length, after.select({ state: "OK" }).length]).toEqual([1, 0])
@@ -141,7 +141,7 @@ describe("what a table shares with the one before", () => {
     expect(after.id).not.toBe(before.id)
   })
 
-  test("does not keep the table before alive: refreshes go on for months", async () => {
+  test("does not keep the previous table alive: refreshes go on for months", async () => {
     setFlagsFromString("--expose-gc")
     const collect = runInNewContext("gc") as () => void
     let table = tableOf([step("a"), step("0")])
@@ -150,7 +150,7 @@ describe("what a table shares with the one before", () => {
       earlier.push(new WeakRef(table))
       table = tableOf([step("a"), step(String(refresh))], table)
     }
-    // What a WeakRef was asked for lives to the end of the turn.
+    // A WeakRef that was dereferenced lives until the end of the turn.
     await new Promise((resolve) => setImmediate(resolve))
     collect()
     expect(earlier.filter((one) => one.deref() !== undefined).length).toBeLessThanOrEqual(1)

@@ -2,7 +2,7 @@ import { expect, test } from "vitest"
 import { aProxy } from "./a-proxy.ts"
 import { aWorld } from "./a-world.ts"
 
-test("lists of customers that fail cost names, not the tree, however many pages there are", async () => {
+test("failing customer lists cost names, not the tree, however many pages there are", async () => {
   const proxy = await aProxy({
     world: aWorld(6000),
     prepare: ({ faults }) => {

@@ -44,7 +44,7 @@ const allNamed = Object.entries(dimensions).reduce<ReadonlyArray<Partial<Named>>
     states.flatMap((state) => Object.keys(values).map((name) => ({ ...state, [dimension]: name }))),
   [{}],
 ) as ReadonlyArray<Named>
-// A list of any age is past a time of freshness of 0.
+// A list of any age is past a fresh_for of 0.
 const possible = allNamed.filter(({ freshFor, list }) => !(freshFor === "zero" && list === "fresh"))
 
 const valueIn = <D extends Dimension>(named: Named, dimension: D) =>
@@ -89,7 +89,7 @@ describe("a request for the list", () => {
       const text = Object.entries(named).map(([dimension, name]) => `${dimension} ${name}`)
       return [text.join(", "), named, rowOf(named)?.[0]] as const
     }),
-  )("with %s is decided as the table has it", (_, named, decision) => {
+  )("with %s is decided as in the table", (_, named, decision) => {
     const { state, policy } = made(named)
     expect(decide(state, policy, now)).toBe(decision)
   })
@@ -137,7 +137,7 @@ describe("in any state", () => {
       fc.property(anyState, anyPolicy, fc.nat(3_000_000), (state, policy, now) => {
         const wait = nextRefreshIn(state, policy, now)
         if (wait !== undefined) expect(wait).toBeGreaterThanOrEqual(0)
-        // Without a list it is tried for ever.
+        // Without a list, refreshes are retried forever.
         if (state.readEndedAt === undefined) expect(wait).toBeDefined()
       }),
     )
@@ -152,7 +152,7 @@ describe("the next background refresh", () => {
     lastAskedAt: Number.NEGATIVE_INFINITY,
   }
 
-  test("is now before the first list, though no request came", () => {
+  test("is now before the first list, even without a request", () => {
     expect(nextRefreshIn(idle, policy, now)).toBe(0)
   })
 

@@ -14,7 +14,7 @@ const gidOf = (json: Any, world: World, index: number): number | undefined => {
 const list = async (proxy: TestedProxy) => (await proxy.list("page_size=500")).json
 const slugOf = (world: World, index: number) => String(rowOf(world, index).project_slug)
 
-/** A resource of a project that nobody else has: the last one of a world, made into a project's. */
+/** A resource of a project that no other has: the last one of a world, made into a project's. */
 const alone = (world: World, slug: string): number => {
   const index = world.resources.length - 1
   const row = rowOf(world, index)
@@ -24,7 +24,7 @@ const alone = (world: World, slug: string): number => {
 }
 
 describe("GIDs", () => {
-  test("are those of the HPC User API, in one request for all projects", async () => {
+  test("come from the HPC User API, in one request for all projects", async () => {
     const world = aWorld()
     const proxy = await aProxy({ world })
     const json = await list(proxy)
@@ -34,7 +34,7 @@ describe("GIDs", () => {
     expect(asked(proxy.sandbox, "hpcUserApi").length).toBe(1)
   })
 
-  test("that are known are asked for once, until restart", async () => {
+  test("that are known are looked up once, until restart", async () => {
     const proxy = await aProxy({ world: aWorld(10) })
     await proxy.list()
     await proxy.pass("1 hour")
@@ -42,7 +42,7 @@ describe("GIDs", () => {
     expect(asked(proxy.sandbox, "hpcUserApi").length).toBe(1)
   })
 
-  test("unknown leave their resources out, and are asked for again after a minute", async () => {
+  test("that are unknown exclude their resources, and are looked up again after a minute", async () => {
     const world = aWorld(10)
     const index = alone(world, "latecomer")
     const proxy = await aProxy({ world })
@@ -59,7 +59,7 @@ describe("GIDs", () => {
     expect(asked(proxy.sandbox, "hpcUserApi")[1]).toMatch(/projects=latecomer$/)
   })
 
-  test("below hpc_user_api.min_gid are none", async () => {
+  test("below hpc_user_api.min_gid do not count", async () => {
     const world = aWorld(10)
     const index = alone(world, "small")
     world.gids.set("small", 1999)
@@ -72,7 +72,7 @@ describe("GIDs", () => {
     expect(gidOf(await list(proxy), world, index)).toBe(1999)
   })
 
-  test("of a target item in Waldur are not looked up, and served where the API is down", async () => {
+  test("of a target item in Waldur are not looked up, and are served while the API is down", async () => {
     const world = aWorld(6)
     for (const row of world.resources) {
       row.attributes = { ...(row.attributes as object), storage_data_type: "store" }
@@ -85,7 +85,7 @@ describe("GIDs", () => {
 })
 
 describe("a failing HPC User API", () => {
-  test("on a cold start is 502, not made-up GIDs", async () => {
+  test("on a cold start is 502, not mock GIDs", async () => {
     const proxy = await aProxy({ world: aWorld(10), prepare: ({ faults }) => faults.set("hpcUserApi", refusing) })
     expect((await proxy.list()).status).toBe(502)
     const { status, json } = await proxy.ready()
@@ -94,7 +94,7 @@ describe("a failing HPC User API", () => {
     expect(json.upstreams.waldur.status).not.toBe("failing")
   })
 
-  test("on a cold start is asked again without any request, until readiness turns 200", async () => {
+  test("on a cold start is retried without any request, until readiness is 200", async () => {
     const proxy = await aProxy({ world: aWorld(10), prepare: ({ faults }) => faults.set("hpcUserApi", refusing) })
     await until(async () => (await proxy.ready()).json.upstreams.hpc_user_api.status === "failing")
     proxy.sandbox.faults.clear()
@@ -105,7 +105,7 @@ describe("a failing HPC User API", () => {
     expect((await proxy.list()).status).toBe(200)
   })
 
-  test("serves known GIDs on; a new project is left out until it works, and everything else is current", async () => {
+  test("does not affect known GIDs; a new project is skipped until it works, and everything else is current", async () => {
     const world = aWorld(10)
     const proxy = await aProxy({ world })
     const before = await list(proxy)
@@ -123,13 +123,13 @@ describe("a failing HPC User API", () => {
     expect([status, json.upstreams.hpc_user_api.status, json.snapshot.skipped]).toEqual([200, "failing", 1])
     expect((await proxy.list("debug=true")).json.skipped[0]).toMatchObject({ field: "project_slug", found: "newcomer" })
     fault.clear()
-    // A failure is not remembered: no minute has to pass.
+    // A failure is not cached: no minute has to pass.
     await proxy.pass("10 seconds")
     expect(gidOf(await list(proxy), world, 10)).toBe(46_000)
     expect((await proxy.ready()).json.upstreams.hpc_user_api).toEqual({ status: "ok" })
   })
 
-  test("that costs a served resource its GID leaves the last good list, then 502", async () => {
+  test("that costs a served resource its GID keeps the last good list, then is 502", async () => {
     const world = aWorld(10)
     const proxy = await aProxy({ world })
     const good = await list(proxy)
@@ -155,7 +155,7 @@ describe("a failing HPC User API", () => {
     await second.close()
   })
 
-  test("with wrong credentials is 502, and says so without the secret", async () => {
+  test("with wrong credentials is 502, and the message does not contain the secret", async () => {
     const proxy = await aProxy({
       world: aWorld(10),
       document: (sandbox) => ({ hpc_user_api: { ...hpcUserSection(sandbox), client_secret: "hunter2" } }),
@@ -167,10 +167,10 @@ describe("a failing HPC User API", () => {
   })
 })
 
-// Reckoned elsewhere: 30000 + the first four bytes of SHA-256, big-endian, mod 10000.
+// Computed elsewhere: 30000 + the first four bytes of SHA-256, big-endian, mod 10000.
 const mocked = { nwp0001: 33_265, md0004: 33_447 }
 
-describe("made-up GIDs", () => {
+describe("mock GIDs", () => {
   const spellings: ReadonlyArray<readonly [string, Parameters<typeof aProxy>[0]]> = [
     [
       "hpc_user_api.fallback: mock",
@@ -182,7 +182,7 @@ describe("made-up GIDs", () => {
   ]
 
   for (const [name, options] of spellings) {
-    test(`${name} serves them for unknown projects and while the API fails, loudly, and caches none`, async () => {
+    test(`${name} serves them for unknown projects and while the API fails, with warnings, and caches none`, async () => {
       const world = aWorld(10)
       const index = alone(world, "nobody-knows")
       const proxy = await aProxy({ ...options, world, prepare: ({ faults }) => faults.set("hpcUserApi", refusing) })
@@ -200,7 +200,7 @@ describe("made-up GIDs", () => {
       await proxy.pass("10 seconds")
       const warm = await list(proxy)
       expect(gidOf(warm, world, 1)).toBe(world.gids.get(slugOf(world, 1)))
-      // Still unknown to the API that works: made up, and the same number.
+      // Still unknown to the working API: mocked, with the same number.
       expect(gidOf(warm, world, index)).toBe(gidOf(cold, world, index))
       expect((await proxy.ready()).json.warnings.join(" ")).toMatch(/GIDs of 1 projects are made up/)
       world.gids.set("nobody-knows", 47_000)
@@ -209,7 +209,7 @@ describe("made-up GIDs", () => {
     })
   }
 
-  test("are 30000 and the project's hash, the same on every replica", async () => {
+  test("are 30000 plus the project's hash, the same on every replica", async () => {
     const proxy = await aProxy({ world: aWorld(10), document: () => ({ hpc_user_api: undefined }) })
     const json = await list(proxy)
     for (const [slug, gid] of Object.entries(mocked)) {
@@ -218,7 +218,7 @@ describe("made-up GIDs", () => {
     }
   })
 
-  test("are served without any HPC User API setting, and said at start, in the log and in readiness", async () => {
+  test("are served without any HPC User API setting, and reported at start, in the log and in readiness", async () => {
     const world = aWorld(10)
     const proxy = await aProxy({ world, document: () => ({ hpc_user_api: undefined }) })
     const json = await list(proxy)
@@ -235,7 +235,7 @@ describe("made-up GIDs", () => {
     expect(proxy.logs.some((line) => /"level":"WARN"/.test(line) && /"event":"gids-mocked"/.test(line))).toBe(true)
   })
 
-  test("are not served by fallback: none, which is the default", async () => {
+  test("are not served with fallback: none, the default", async () => {
     const proxy = await aProxy({
       world: aWorld(10),
       document: (sandbox) => ({ hpc_user_api: { ...hpcUserSection(sandbox), fallback: "none" } }),

@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from "vitest"
 import { type Any, noCache, startProxy, type TestedProxy } from "./a-proxy.ts"
 import { aWorld, withoutCallbackUrls } from "./a-world.ts"
 
-/** Proxies over one sandbox, one after the other, that keep their list in one file. */
+/** Proxies over one sandbox, one after the other, with one snapshot file. */
 const aHouse = async (world: World) => {
   const directory = await mkdtemp(join(tmpdir(), "guard-"))
   const sandbox = await startSandbox({ world })
@@ -30,7 +30,7 @@ const renewedList = async (proxy: TestedProxy) =>
 const isLive = ({ target, status }: Any) =>
   (target.targetType === "project" || target.targetType === "user") && !status.startsWith("remov")
 
-/** What takes a list's entries away at a restart, by its name. */
+/** What removes a list's entries at a restart, by name. */
 const causes: ReadonlyArray<readonly [string, (world: World) => void]> = [
   ["the HPC User API knows no project any more", (world) => world.gids.clear()],
   [
@@ -44,10 +44,10 @@ const causes: ReadonlyArray<readonly [string, (world: World) => void]> = [
 
 describe("a restart", () => {
   test.each(causes)(
-    "at which %s leaves the last good live entries, and one with empty_guard 0s does not",
+    "at which %s keeps the last good live entries, and one with empty_guard 0s does not",
     async (_, cause) => {
       const world = aWorld(60)
-      // Its callback URLs would not stay.
+      // Its callback URLs would not be kept.
       for (const row of world.resources) if (row.state === "Erred") row.state = "OK"
       const house = await aHouse(world)
       let before: ReadonlyArray<Any> = []

@@ -21,9 +21,9 @@ const slowLines = ({ logs }: TestedProxy) => logs.filter((line) => line.includes
 const upstreamOf = async (proxy: TestedProxy, name: "waldur" | "hpc_user_api") =>
   (await proxy.ready()).json.upstreams[name]
 
-/** Such as a process that was stopped by SIGSTOP: the system takes the connection, and nothing comes. */
-describe("an upstream that takes requests and never answers", () => {
-  test("is named after half a minute by readiness, a gauge and one line of the log: Waldur", async () => {
+/** For example a process stopped by SIGSTOP: the system accepts the connection, and no response comes. */
+describe("an upstream that accepts requests and never responds", () => {
+  test("is named after half a minute by readiness, a gauge and one log line: Waldur", async () => {
     const proxy = await aProxy({ world: aWorld(10), environment: { CACHE_KEEP_WARM_FOR: "1h" } })
     await proxy.list()
     expect(await upstreamOf(proxy, "waldur")).toEqual({ status: "ok" })
@@ -49,7 +49,7 @@ describe("an upstream that takes requests and never answers", () => {
       level: "WARN",
       annotations: { seconds: 30, waits_for: "waldur for 30 s", last_good: "40 s old" },
     })
-    // The last good list answers meanwhile.
+    // The last good list is served meanwhile.
     expect((await proxy.list()).headers.get("age")).toBe("41")
     await proxy.pass("20 seconds")
     expect(slowLines(proxy).length).toBe(1)
@@ -74,7 +74,7 @@ describe("an upstream that takes requests and never answers", () => {
     expect(slowLines(proxy)[0]).toContain(`${name} for 30 s`)
   })
 
-  test("is named while a live read of debug mode waits for it, though no refresh does", async () => {
+  test("is named while a live read of debug mode waits for it, even if no refresh does", async () => {
     const proxy = await aProxy({ world: aWorld(10) })
     await proxy.list()
     proxy.sandbox.faults.set("waldur", hang)
@@ -88,16 +88,16 @@ describe("an upstream that takes requests and never answers", () => {
   })
 })
 
-describe("callers who ask for a new list while Waldur is down", () => {
+describe("callers that request a new list while Waldur is down", () => {
   test.each([
     ["refuses", { status: 403 } satisfies Fault],
     ["closes each connection", { reset: true } satisfies Fault],
-  ])("join the last failure: 300 requests cost a handful of tries, if it %s", async (_, fault) => {
+  ])("share the last failure: 300 requests cost a handful of attempts, if it %s", async (_, fault) => {
     const proxy = await aProxy({ world: aWorld(10) })
     const before = await proxy.list()
     proxy.sandbox.faults.set("waldur", fault)
     const failures = () => proxy.logs.filter((line) => line.includes("Refresh failed")).length
-    // Ten a second for half a minute.
+    // Ten requests a second for half a minute.
     for (let second = 0; second < 30; second += 1) {
       const asked = Array.from({ length: 10 }, () => proxy.getNow("/api/storage-resources/", noCache))
       for (const got of await proxy.hurried(Promise.all(asked)))
@@ -105,7 +105,7 @@ describe("callers who ask for a new list while Waldur is down", () => {
       await proxy.pass("1 second")
     }
     expect(failures()).toBeGreaterThan(0)
-    // One in five seconds at most; the clock ran on for the repeats of each try.
+    // One in five seconds at most; the clock ran on for the retries of each attempt.
     const elapsed = (Number((await proxy.ready()).json.snapshot.age) + 5) / 5
     expect(failures()).toBeLessThanOrEqual(elapsed)
     expect(failures()).toBeLessThan(30)

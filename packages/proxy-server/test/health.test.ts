@@ -8,7 +8,7 @@ const keys = (json: Any) => Object.keys(json)
 const disabled = "authentication is disabled: everybody may read the list"
 
 describe("/healthz/live", () => {
-  test("is 200 while the process serves, also while upstreams fail and while it stops", async () => {
+  test("is 200 while the process serves, even while upstreams fail and while it stops", async () => {
     const proxy = await aProxy({ world: aWorld(6), prepare: ({ faults }) => faults.set("waldur", { status: 403 }) })
     const live = () => proxy.get("/healthz/live")
     expect([(await live()).status, (await live()).json]).toEqual([200, { status: "live" }])
@@ -20,7 +20,7 @@ describe("/healthz/live", () => {
 })
 
 describe("/healthz/ready", () => {
-  test("the first refresh begins at start, without any request", async () => {
+  test("waits for no request: the first refresh begins at start", async () => {
     const proxy = await aProxy({ world: aWorld(6) })
     await until(() => asked(proxy.sandbox, "waldur").length > 0)
     await until(async () => (await proxy.ready()).status === 200)
@@ -56,7 +56,7 @@ describe("/healthz/ready", () => {
     expect(keys(ready.json.snapshot)).toEqual(["age", "entries", "skipped"])
   })
 
-  test("the GID cache is the running process's: names while they are ten or fewer, else their number", async () => {
+  test("shows the GID cache of the running process: names up to ten, above that their number", async () => {
     const proxy = await aProxy({ world: aWorld(40) })
     await proxy.list()
     const { gid_cache } = (await proxy.ready()).json
@@ -65,7 +65,7 @@ describe("/healthz/ready", () => {
     expect(gid_cache).toMatchObject({ total_entries: projects.size, projects: projects.size })
   })
 
-  test("asks nobody, and its age grows with the clock", async () => {
+  test("sends no request upstream, and its age grows with the clock", async () => {
     const proxy = await aProxy({ world: aWorld(6) })
     await proxy.list()
     const before = proxy.sandbox.calls.all.length
@@ -75,7 +75,7 @@ describe("/healthz/ready", () => {
     expect(proxy.sandbox.calls.all.length).toBe(before)
   })
 
-  test("is 503 while stopping, and requests are still answered", async () => {
+  test("is 503 while stopping, and requests are still served", async () => {
     const proxy = await aProxy({ world: aWorld(6) })
     await proxy.list()
     await proxy.stop()
@@ -84,7 +84,7 @@ describe("/healthz/ready", () => {
     expect((await proxy.list()).status).toBe(200)
   })
 
-  test("a configuration that is safe has no warning", async () => {
+  test("has no warning for a safe configuration", async () => {
     const proxy = await aProxy({
       world: aWorld(6),
       document: ({ issuer }) => ({ auth: { keycloak_url: issuer.baseUrl, keycloak_client_id: "x" } }),
@@ -93,7 +93,7 @@ describe("/healthz/ready", () => {
     expect((await proxy.ready()).json.warnings).toEqual([])
   })
 
-  test("stale data is a warning that says since when and why, and not 503", async () => {
+  test("warns of stale data with since when and why, and is not 503", async () => {
     const proxy = await aProxy({ world: aWorld(6) })
     await proxy.list()
     proxy.sandbox.faults.set("waldur", { status: 403 })
@@ -114,7 +114,7 @@ describe("/healthz/ready", () => {
     ])
   })
 
-  test("two resources at one mount point are a warning, in the log and in debug mode too", async () => {
+  test("warns of two resources at one mount point, as do the log and debug mode", async () => {
     const world = aWorld(10)
     Object.assign(rowOf(world, 8), { backend_id: "/one/shared/path" })
     Object.assign(rowOf(world, 9), { backend_id: "/one/shared/path" })
@@ -129,7 +129,7 @@ describe("/healthz/ready", () => {
     expect(warnings.filter(({ found }: Any) => found === "/one/shared/path").length).toBe(2)
   })
 
-  test("a key that has no effect is a warning", async () => {
+  test("warns of a key that has no effect", async () => {
     const proxy = await aProxy({ world: aWorld(6), document: () => ({ timezone: "CET" }) })
     await proxy.list()
     expect((await proxy.ready()).json.warnings.join(" ")).toMatch(/timezone is unknown and has no effect/)
@@ -165,11 +165,11 @@ describe("checkUpstreams", () => {
     ])
     expect(results[0]?.detail).toContain("a version that the token's user may not know")
     expect(proxy.sandbox.calls.of("waldur").every(({ method }) => method === "GET" || method === "HEAD")).toBe(true)
-    // What the first refresh asks, and whether the API is well at all.
+    // What the first refresh requests, and whether the API works at all.
     expect(asked(proxy.sandbox, "hpcUserApi").length).toBe(2)
   })
 
-  test("says what fails and what to do about it", async () => {
+  test("reports what fails and its remedy", async () => {
     const advice = async (options: Parameters<typeof aProxy>[0]) =>
       (await (await aProxy({ world: aWorld(6), ...options })).check()).filter(({ ok }) => !ok)
     expect(await advice({ prepare: ({ waldur }) => Object.assign(waldur, { dialect: "7.0.7" }) })).toEqual([
@@ -186,7 +186,7 @@ describe("checkUpstreams", () => {
     ])
   })
 
-  test("tries the file's directory and the shared cache, where they are configured", async () => {
+  test("tries the file's directory and the shared cache, if they are configured", async () => {
     const world = aWorld(6)
     const { settings } = await aProxy({ world })
     const kept = async (more: Partial<typeof settings.cache>) => {
@@ -214,7 +214,7 @@ describe("checkUpstreams", () => {
     ])
   })
 
-  test("an empty offering that is visible is ok", async () => {
+  test("reports an empty offering that is visible as ok", async () => {
     const world = aWorld(6)
     world.resources.length = 0
     expect((await (await aProxy({ world })).check()).every(({ ok }) => ok)).toBe(true)
@@ -222,7 +222,7 @@ describe("checkUpstreams", () => {
 })
 
 describe("readiness", () => {
-  test("shows no credential of an upstream's answer, neither in a URL nor in another spelling of our own", async () => {
+  test("shows no credential from an upstream's response, neither in a URL nor in another spelling of our own", async () => {
     const proxy = await aProxy({
       world: aWorld(5),
       prepare: ({ faults, waldur }) => {

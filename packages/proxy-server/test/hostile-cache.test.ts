@@ -32,7 +32,7 @@ const takenOf = (entries: ReadonlyArray<Made>, more = {}): TimedSnapshot => ({
 })
 const good = takenOf([made, { ...made, itemId: "weather" }])
 
-/** A Redis in memory, as far as the store asks for it. */
+/** A Redis in memory, as far as the store needs it. */
 const aMemory = (getAll?: RedisConnection["getAll"]) => {
   const values = new Map<string, Buffer>()
   const redis = {
@@ -63,7 +63,7 @@ const loaded = async ({ redis }: ReturnType<typeof aMemory>, digest: string) => 
 }
 
 describe("a snapshot of the shared cache", () => {
-  test("is the one that was stored", async () => {
+  test("equals the one that was stored", async () => {
     const memory = aMemory()
     const digest = await Effect.runPromise(memory.store.save(good))
     const { result, refusal } = await loaded(memory, digest)
@@ -76,13 +76,13 @@ describe("a snapshot of the shared cache", () => {
     ["an entry of root's group", takenOf([{ ...made, gid: 0 }]), /targetItem/],
     ["an entry of a group above the largest", takenOf([{ ...made, gid: 2 ** 31 }]), /targetItem/],
     ["a GID of root's group", takenOf([made], { gids: new Map([["climate", 0]]) }), /GID 0/],
-  ])("with %s is refused, and that is said; digests and names are right", async (_, taken, word) => {
+  ])("with %s is refused, and that is reported, even if digests and names are right", async (_, taken, word) => {
     const memory = aMemory()
     const digest = await Effect.runPromise(memory.store.save(taken))
     const { result, refusal } = await loaded(memory, digest)
     expect(result).toMatchObject({ _tag: "Failure", failure: { _tag: "SharedCacheUnavailable" } })
     expect(refusal).toMatch(word)
-    // Whoever leads stores a good one in its place.
+    // The lease holder stores a good one in its place.
     expect(memory.values.has(`snapshot:${digest}`)).toBe(false)
   })
 
@@ -98,7 +98,7 @@ describe("a snapshot of the shared cache", () => {
     }
   })
 
-  test("whose values are anything at all is the one that was stored, or none", async () => {
+  test("with arbitrary values is the one that was stored, or none", async () => {
     const memory = aMemory()
     const digest = await Effect.runPromise(memory.store.save(good))
     const whole = new Map(memory.values)
@@ -123,7 +123,7 @@ describe("a snapshot of the shared cache", () => {
     )
   })
 
-  test("of which each part comes late is given up in time", async () => {
+  test("is given up in time if each part comes late", async () => {
     const chunks = Array.from({ length: 100_000 }, (_, index) => String(index).padStart(43, "A"))
     const header = JSON.stringify({ ...JSON.parse(headerText(good)), chunks })
     const late: RedisConnection["getAll"] = (keys) =>
@@ -141,7 +141,7 @@ describe("a snapshot of the shared cache", () => {
     expect(Result.isFailure(result) && result.failure.detail).toMatch(/in time/)
   })
 
-  test("by an id that is none of ours is none", async () => {
+  test("is not found by a foreign id", async () => {
     const { store } = aMemory()
     await fc.assert(
       fc.asyncProperty(fc.string({ unit: "binary" }), async (id) => {
@@ -161,18 +161,18 @@ const namedSnapshot = (more: object = {}) => ({
 const written = (outcome: object, at = 2000) =>
   JSON.stringify({ at, outcome: { number: 5, failure: null, ...outcome } })
 
-describe("what replicas are told", () => {
+describe("the published outcome", () => {
   const leaseStoreOf = (reply: ReadonlyArray<string | null>) =>
     makeLeaseStore({ run: () => Effect.succeed(reply) } as Partial<RedisConnection> as RedisConnection, (name) => name)
   const day = Duration.toMillis("1 day")
-  /** How things stand where this was said so many milliseconds before now. */
+  /** The cluster state if this outcome was published so many milliseconds before now. */
   const standing = async (text: string | null, begun = "5", outcomeAge = 0) => {
     const before = await Effect.runPromise(steadyMillis)
     const found = await Effect.runPromise(leaseStoreOf([text, String(day - outcomeAge), begun, null]).read)
     return { ...found, before, after: await Effect.runPromise(steadyMillis) }
   }
 
-  test("is dated by how old it was when it was said, whatever the other clock shows", async () => {
+  test("is dated by its age at publication, whatever the other clock shows", async () => {
     for (const offset of [0, 1e9, 1e12]) {
       const times = { readStartedAt: 1000 + offset, readEndedAt: 1100 + offset }
       const { outcome, before, after } = await standing(
@@ -187,7 +187,7 @@ describe("what replicas are told", () => {
   })
 
   test.each<[string, string | null, string]>([
-    ["no JSON", "garbage", "5"],
+    ["text that is not JSON", "garbage", "5"],
     ["other JSON", '{"number":1}', "5"],
     ["nothing", null, "5"],
     ["a number beyond the last that was begun", written({ number: 6, snapshot: null }), "5"],
@@ -197,11 +197,11 @@ describe("what replicas are told", () => {
     ["a time beyond all time", written({ snapshot: namedSnapshot({ changedAt: 2 ** 53 }) }), "5"],
     ["a negative time", written({ snapshot: namedSnapshot({ readStartedAt: -1 }) }), "5"],
     ["a digest that is a key", written({ snapshot: namedSnapshot({ digest: "}:lease" }) }), "5"],
-  ])("is nothing where it is %s", async (_, text, begun) => {
+  ])("is ignored if it is %s", async (_, text, begun) => {
     expect((await standing(text, begun)).outcome).toBeUndefined()
   })
 
-  test("of a snapshot that was read after it was spoken of names none: its age is not known", async () => {
+  test("names no snapshot if that was read after the publication: its age is unknown", async () => {
     for (const more of [{ readStartedAt: 2001 }, { readEndedAt: 2001 }, { readEndedAt: 8e15 }]) {
       expect((await standing(written({ snapshot: namedSnapshot(more) }))).outcome).toMatchObject({
         number: 5,
@@ -210,7 +210,7 @@ describe("what replicas are told", () => {
     }
   })
 
-  test("stands where the last number that was begun is lost", async () => {
+  test("counts even if the last number that was begun is lost", async () => {
     for (const begun of ["-1", "1e300", "nan", "", "-inf", "99999999999999999999"]) {
       const found = await standing(written({ snapshot: null }), begun)
       expect([begun, found.outcome?.number, found.begun]).toEqual([begun, 5, -1])
@@ -218,20 +218,20 @@ describe("what replicas are told", () => {
   })
 
   test.each<[string, ReadonlyArray<string | null>, boolean]>([
-    ["who has what was said last", ["5", written({ snapshot: null }), "5"], true],
-    ["who has it already", ["4", written({ snapshot: null }), "5"], false],
-    ["who has seen a read begin", ["7", written({ snapshot: null }), "7"], true],
-    ["who has seen nothing", ["0", null, "-1"], true],
-    ["who has seen what there never was", ["8", written({ snapshot: null }), "7"], false],
-    ["who wants all there will be", ["9007199254740991", written({ snapshot: null }), "5"], false],
-    ["nobody", ["-1", written({ snapshot: null }), "5"], false],
-    ["what is no number", ["nan", null, "5"], false],
-    ["nothing", [], false],
-  ])("of a wish is believed, or not: of %s", async (_, reply, isWanted) => {
+    ["newer than the last outcome", ["5", written({ snapshot: null }), "5"], true],
+    ["newer than an earlier outcome", ["4", written({ snapshot: null }), "5"], false],
+    ["newer than a read in flight", ["7", written({ snapshot: null }), "7"], true],
+    ["before any outcome", ["0", null, "-1"], true],
+    ["newer than a read that never began", ["8", written({ snapshot: null }), "7"], false],
+    ["newer than any number to come", ["9007199254740991", written({ snapshot: null }), "5"], false],
+    ["a negative number", ["-1", written({ snapshot: null }), "5"], false],
+    ["text that is not a number", ["nan", null, "5"], false],
+    ["no reply", [], false],
+  ])("is requested again or not: %s", async (_, reply, isWanted) => {
     expect(await Effect.runPromise(leaseStoreOf(reply).isWanted)).toBe(isWanted)
   })
 
-  test("in any form breaks nothing, and gives no time of the future", async () => {
+  test("in any form breaks nothing, and returns no time of the future", async () => {
     const text = fc.oneof(
       fc.string({ unit: "binary" }),
       fc.json(),
@@ -266,7 +266,7 @@ describe("what replicas are told", () => {
 const password = "swordfish 4711"
 const urlOf = (port: number) => `redis://:${encodeURIComponent(password)}@127.0.0.1:${port}`
 
-/** A proxy that shares through a server that answers scripts like this. */
+/** A proxy that shares through a server with these responses to scripts. */
 const sharingThrough = async (onScript: (script: string) => Answer, world = aWorld(6)): Promise<TestedProxy> => {
   const { port } = await aRespServer((command = "", script = "") =>
     command.toUpperCase() === "EVAL" ? onScript(script) : "+OK\r\n",
@@ -274,7 +274,7 @@ const sharingThrough = async (onScript: (script: string) => Answer, world = aWor
   return aProxy({ world, environment: { CACHE_URL: urlOf(port) } })
 }
 
-/** What each script is, told by what only it does. */
+/** The kind of a script, recognised by what only it does. */
 const kindOf = (script: string): "lead" | "standing" | "values" | "other" => {
   if (script.includes("'taken'")) return "lead"
   if (script.includes("return {outcome, written(redis.call('pttl'")) return "standing"
@@ -297,7 +297,7 @@ beforeAll(async () => {
 })
 
 describe("a replica", () => {
-  test("under a lease that somebody holds for ever reads the upstreams itself, and says why", async () => {
+  test("under a lease that is never released reads the upstreams itself, and reports why", async () => {
     const proxy = await sharingThrough((script) => {
       const kind = kindOf(script)
       if (kind === "lead") return aList([null])
@@ -307,13 +307,13 @@ describe("a replica", () => {
     const { json } = await proxy.ready()
     expect(json.warnings.join("\n")).toContain("holds the lease")
     expect(proxy.logs.join("\n")).toContain("holds the lease")
-    // Known by now: the next one does not wait for it again.
+    // The lease is known to be stuck: the next request does not wait for it again.
     const before = proxy.sandbox.calls.of("waldur").length
     expect((await proxy.get("/api/storage-resources/", noCache)).status).toBe(200)
     expect(proxy.sandbox.calls.of("waldur").length).toBeGreaterThan(before)
   })
 
-  test("that is told of nothing but failures tries itself in the end", async () => {
+  test("that reads nothing but failures finally tries itself", async () => {
     let number = 0
     const failure = { _tag: "OfferingsInvisible", slugs: ["capstor"] }
     const proxy = await sharingThrough((script) => {
@@ -338,7 +338,7 @@ describe("a replica", () => {
   const raw: ReadonlyArray<readonly [string, Answer]> = [
     ["nothing", undefined],
     ["an error that repeats the password", `-ERR ${password} is wrong\r\n`],
-    ["an error that repeats it as it stands in the URL", `-ERR ${encodeURIComponent(password)}\r\n`],
+    ["an error that repeats it as encoded in the URL", `-ERR ${encodeURIComponent(password)}\r\n`],
     ["a number beyond all", ":9223372036854775807\r\n"],
     ["a text in place of a list", "$5\r\nhello\r\n"],
     ["an empty list", "*0\r\n"],
@@ -347,9 +347,9 @@ describe("a replica", () => {
     ["a list of large numbers", aList(["9007199254740993", "1e300", "-1", null])],
     ["a text of three gigabytes that never comes", "$3000000000\r\n"],
     ["a list of a billion that never comes", "*1000000000\r\n"],
-    ["what is no RESP", "HTTP/1.1 400 Bad Request\r\n\r\n"],
+    ["text that is not RESP", "HTTP/1.1 400 Bad Request\r\n\r\n"],
   ]
-  /** By the real clock, for its start waits as well. */
+  /** On the real clock, since its start waits as well. */
   const aLiveProxy = (port: number) =>
     aProxy({ world: aWorld(6), environment: { CACHE_URL: urlOf(port) }, isLive: true })
   const totalOf = async (proxy: TestedProxy) => {
@@ -357,7 +357,7 @@ describe("a replica", () => {
     return [status, json.pagination?.total]
   }
 
-  test.each(raw)("that is answered %s reads the upstreams itself, and never says the password", async (_, answer) => {
+  test.each(raw)("that gets %s reads the upstreams itself, and never logs the password", async (_, answer) => {
     const { port } = await aRespServer((command = "") => (command.toUpperCase() === "EVAL" ? answer : "+OK\r\n"))
     const proxy = await aLiveProxy(port)
     expect(await totalOf(proxy)).toEqual(expected)
@@ -367,7 +367,7 @@ describe("a replica", () => {
     if (typeof answer === "string" && answer.startsWith("-")) expect(said).toContain("***")
   })
 
-  test("whose password is refused with the password in the answer does not say it, nor does check", async () => {
+  test("whose password is refused with the password in the response does not log it, nor does check report it", async () => {
     const { port } = await aRespServer(() => `-WRONGPASS ${password}\u001b[31m is not it\r\n`)
     const proxy = await aLiveProxy(port)
     expect(await totalOf(proxy)).toEqual(expected)

@@ -32,7 +32,7 @@ const aDirectory = async () => {
 }
 
 interface Given {
-  /** As YAML text, or as what JSON makes of it. */
+  /** YAML text, or a value that is written as JSON. */
   readonly yaml?: string | object
   readonly environment?: Readonly<Record<string, string>>
   readonly directory?: string
@@ -62,7 +62,7 @@ const placed = (path: string, value: unknown): Given => {
   return { yaml: { ...document, [section]: { ...(document[section] as object), [key]: value } } }
 }
 
-/** A FIFO at which nobody writes: opening it as a file waits for ever. */
+/** A FIFO without a writer: opening it as a file blocks forever. */
 const aFifo = async (directory: string, name: string) => {
   const path = join(directory, name)
   execFileSync("mkfifo", [path])
@@ -84,7 +84,7 @@ describe("a storage system", () => {
     expect(without.model.storageSystems).toEqual([{ name: "capstor", offeringSlug: "c" }])
   })
 
-  test("whose UUID is none, or that another system has, is an error, and so is a key that is unknown there", async () => {
+  test("whose UUID is invalid, or that of another system, is an error, and so is an unknown key in it", async () => {
     const wrong: ReadonlyArray<readonly [object, string]> = [
       [{ a: { slug: "a", uuid: "ed0ce88e" } }, "storage_systems.a.uuid"],
       [{ a: { slug: "a", uuid: 5 } }, "storage_systems.a.uuid"],
@@ -100,7 +100,7 @@ describe("a storage system", () => {
     }
   })
 
-  test("has a name and a slug of its own when white space is off, and the slug in any case", async () => {
+  test("has a unique name and slug, compared without surrounding white space, the slug in any case", async () => {
     for (const storage_systems of [
       { a: "x", b: " x" },
       { a: "x", " a": "y" },
@@ -112,7 +112,7 @@ describe("a storage system", () => {
     expect(model.storageSystems).toEqual([{ name: "a", offeringSlug: "x" }])
   })
 
-  test("is one of at most a hundred", async () => {
+  test("is an error if there are more than a hundred", async () => {
     const storage_systems = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`s${i}`, `s${i}`]))
     expect(await pathsOf({ yaml: { ...least, storage_systems } })).toEqual(["storage_systems"])
   })
@@ -146,7 +146,7 @@ describe("the URL of an upstream", () => {
     }
   })
 
-  test("has a scheme, two slashes and a host, and nothing in it that a parser passes over", async () => {
+  test("has a scheme, two slashes and a host, and nothing that a parser ignores", async () => {
     for (const url of [
       "https:host",
       "https:///host",
@@ -202,7 +202,7 @@ describe("callback_origins", () => {
 })
 
 describe("a GID's bounds", () => {
-  test("are in order, and of 32 bits", async () => {
+  test("are in order, and fit in 32 bits", async () => {
     expect((await settingsOf(placed("hpc_user_api.max_gid", 60_000))).model.maxGid).toBe(60_000)
     expect((await settingsOf({})).model.maxGid).toBe(2_147_483_647)
     const both = { ...hpcUser, min_gid: 5000, max_gid: 4999 }
@@ -215,7 +215,7 @@ describe("a GID's bounds", () => {
 })
 
 describe("numbers and time spans", () => {
-  test("are bounded: no coefficient makes infinity, and no span exceeds what a timer takes", async () => {
+  test("are bounded: no coefficient yields infinity, and no span exceeds what a timer takes", async () => {
     const wrong: ReadonlyArray<readonly [string, unknown]> = [
       ["backend_settings.inode_soft_coefficient", 1e308],
       ["backend_settings.inode_hard_coefficient", "1e300"],
@@ -237,7 +237,7 @@ describe("numbers and time spans", () => {
 })
 
 describe("mount roots", () => {
-  test("are absolute, normalised and narrower than /, and no directory of the system", async () => {
+  test("are absolute, normalised and narrower than /, and not a system directory", async () => {
     const path = "backend_settings.mount_roots"
     expect((await settingsOf(placed(path, ["/capstor", "/mnt/fs1/data/"]))).model.mountRoots).toEqual([
       "/capstor",
@@ -275,14 +275,14 @@ describe("mount roots", () => {
     }
   })
 
-  test("inside a directory of the system are a warning", async () => {
+  test("inside a system directory cause a warning", async () => {
     const { warnings } = await settingsOf(placed("backend_settings.mount_roots", ["/var/storage"]))
     expect(warnings.join()).toMatch(/mount_roots: \/var\/storage lies inside a directory of the system/)
   })
 })
 
-describe("a text", () => {
-  test("counts without white space, a line's end and a pair of quotes round it, from every source", async () => {
+describe("a text setting", () => {
+  test("is stripped of white space, a newline and a pair of quotes round it, from every source", async () => {
     const directory = await aDirectory()
     const file = join(directory, "secret")
     for (const [left, right] of [
@@ -321,7 +321,7 @@ describe("a text", () => {
     }
   })
 
-  test("that is a secret and had more than a line's end round it is said, and not shown", async () => {
+  test("that is a secret is reported, and not shown, if more than a newline was stripped", async () => {
     const said = await settingsOf({ environment: { WALDUR_API_TOKEN: `"${token}"` } })
     expect(said.warnings).toContain(
       "waldur_api_token (environment variable WALDUR_API_TOKEN): white space or quotes round the secret were taken off",
@@ -330,7 +330,7 @@ describe("a text", () => {
     expect((await settingsOf({ environment: { WALDUR_API_TOKEN: token } })).warnings.join()).not.toMatch(/taken off/)
   })
 
-  test("keeps quotes that are not a pair round the whole, and what is inside", () => {
+  test("keeps quotes that are not a pair round the whole, and quotes inside", () => {
     for (const text of ['a"b', '"a', "'a\"", '"a"b"', "it's", '"a" and "b"']) expect(unwrapped(text)).toBe(text)
     fc.assert(
       fc.property(fc.string(), (text) => {
@@ -348,7 +348,7 @@ describe("a text", () => {
     }
   })
 
-  test("that is empty in the file is an error if a default would replace it in silence", async () => {
+  test("that is empty in the file is an error if a default would silently replace it", async () => {
     for (const path of ["backend_settings.storage_file_system", "hpc_user_api.oidc_scope", "auth.keycloak_realm"]) {
       expect(await pathsOf(placed(path, ""))).toEqual([path])
       expect(await pathsOf(placed(path, "''"))).toEqual([path])
@@ -356,7 +356,7 @@ describe("a text", () => {
     await settingsOf(placed("waldur_socks_proxy", ""))
   })
 
-  test("has no control character and a bounded length, wherever it goes", async () => {
+  test("has no control character and a bounded length, wherever it is used", async () => {
     for (const path of ["agent_header", "auth.keycloak_client_id", "hpc_user_api.oidc_scope", "cache.path"]) {
       for (const value of ["a\nX-Evil: 1", "a\u0000b", "a\u001b[2J", "x".repeat(5000)]) {
         expect([path, await pathsOf(placed(path, value))]).toEqual([path, [path]])
@@ -371,7 +371,7 @@ describe("a text", () => {
     }
   })
 
-  test("that is no token of Waldur's is an error at the start", async () => {
+  test("that cannot be a Waldur token is an error at the start", async () => {
     for (const bad of ["hunter2", token.slice(1), `${token}0`, `Token ${token}`, `g${token.slice(1)}`]) {
       const problems = await problemsOf(placed("waldur_api_token", bad))
       expect(problems).toMatchObject([{ path: "waldur_api_token", found: "*** (a secret)" }])
@@ -380,7 +380,7 @@ describe("a text", () => {
   })
 })
 
-describe("an error", () => {
+describe("a configuration error", () => {
   const keys = [
     ["debug", "log_level", "agent_header", "waldur_api_url", "waldur_api_token", "waldur_verify_ssl", "waldur_ca_file"],
     ["waldur_socks_proxy", "waldur_timeout", "callback_origins", "storage_systems", "backend_components"],
@@ -399,7 +399,7 @@ describe("an error", () => {
   ].flat()
 
   test.each(["Sw0rdfish-4711-x", "correct-horse-battery", "918273645546372819"])(
-    "shows no secret, whichever key it was put under and in whatever form: %s",
+    "shows no secret, whatever key it is under and in whatever form: %s",
     async (secret) => {
       for (const path of keys) {
         for (const value of [
@@ -413,7 +413,7 @@ describe("an error", () => {
           `\n${secret}\u0000`,
         ]) {
           const given = placed(path, value)
-          // Where the value is allowed, another key is wrong.
+          // If the value is allowed, another key is wrong.
           const yaml = { ...(given.yaml as object), debug: path === "debug" ? value : "perhaps" }
           const shown = JSON.stringify(await problemsOf({ yaml }))
           expect([path, shown]).toEqual([
@@ -425,7 +425,7 @@ describe("an error", () => {
     },
   )
 
-  test("shows no secret that stands at its own key elsewhere", async () => {
+  test("shows no secret that is also at its own key elsewhere", async () => {
     const yaml = { ...least, hpc_user_api: { ...hpcUser, client_secret: "correcthorse", fallback: "correcthorse" } }
     expect(JSON.stringify(await problemsOf({ yaml }))).not.toContain("correcthorse")
   })
@@ -440,7 +440,7 @@ describe("an error", () => {
     }
   })
 
-  test("is one line for each of many unknown keys at most", async () => {
+  test("is one line at most for each of many unknown keys", async () => {
     const many = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`some_key_of_another_${i}`, 1]))
     const { warnings } = await settingsOf({ yaml: { ...least, ...many, ["x".repeat(100_000)]: 1 } })
     expect(warnings.length).toBeLessThan(40)
@@ -448,8 +448,8 @@ describe("an error", () => {
   })
 })
 
-describe("a file", () => {
-  test("that is a FIFO, a device, a directory or too large is an error and keeps nobody waiting", async () => {
+describe("a configured file", () => {
+  test("that is a FIFO, a device, a directory or too large is an error and blocks nothing", async () => {
     const directory = await aDirectory()
     const large = join(directory, "large")
     await writeFile(large, "x".repeat(2 * 1024 * 1024))
@@ -472,7 +472,7 @@ describe("a file", () => {
 })
 
 describe("the YAML file", () => {
-  test("has merge keys, which count", async () => {
+  test("has merge keys, which take effect", async () => {
     const { waldur, hpcUserApi } = await settingsOf({
       yaml: `
 common: &common { socks_proxy: "socks5h://proxy:1080", timeout: 20s }
@@ -493,7 +493,7 @@ hpc_user_api:
     expect(waldur.proxy).toEqual({})
   })
 
-  test("with a key that comes twice, a bomb of aliases, an unknown tag, a second document or too deep a nesting is an error", async () => {
+  test("with a duplicate key, an alias bomb, an unknown tag, a second document or too deep a nesting is an error", async () => {
     const bomb = Array.from({ length: 12 }, (_, i) =>
       i === 0
         ? "a0: &a0 [x, x, x, x, x, x, x, x, x]"
@@ -524,7 +524,7 @@ hpc_user_api:
     }
   })
 
-  test("of any text gives settings or typed problems, never a defect", async () => {
+  test("with any text yields settings or typed problems, never a defect", async () => {
     const piece = fc.constantFrom(
       "a",
       ": ",
@@ -559,7 +559,7 @@ hpc_user_api:
     )
   })
 
-  test("of any value at any key gives settings or typed problems, never a defect", async () => {
+  test("with any value at any key yields settings or typed problems, never a defect", async () => {
     const path = fc.constantFrom(
       "agent_header",
       "waldur_api_url",
@@ -585,13 +585,13 @@ hpc_user_api:
   })
 })
 
-test("STORAGE_SYSTEMS with a name that comes twice is an error", async () => {
+test("STORAGE_SYSTEMS with a duplicate name is an error", async () => {
   expect(await pathsOf({ environment: { STORAGE_SYSTEMS: '{"a":"x","a":"y"}' } })).toEqual(["storage_systems"])
   expect(await pathsOf({ environment: { STORAGE_SYSTEMS: `${'{"a":'.repeat(20_000)}` } })).toEqual(["storage_systems"])
 })
 
 describe(".env", () => {
-  // What python-dotenv 1.2.4 makes of these.
+  // Results of python-dotenv 1.2.4.
   // biome-ignore-start lint/suspicious/noTemplateCurlyInString: that is what is read.
   const vectors: ReadonlyArray<readonly [string, Readonly<Record<string, string | undefined>>]> = [
     ["A=pass#word", { A: "pass#word" }],
@@ -628,7 +628,7 @@ describe(".env", () => {
     }
   })
 
-  test("of any text is read in linear time and without a fault", () => {
+  test("with any text is read in linear time and without a fault", () => {
     for (const piece of ["${", "A='", 'A="\\', "${:", "${a:b", "#", " #", "'", "A ", "\\", "\n"]) {
       parseDotenv(`A=${piece.repeat(300_000)}`, {})
       parseDotenv(`${piece}\n`.repeat(100_000), {})
@@ -636,7 +636,7 @@ describe(".env", () => {
     fc.assert(fc.property(fc.string({ unit: "grapheme" }), (text) => void parseDotenv(text, {})))
   })
 
-  test("with a line that is neither a variable nor a comment is a warning that names the line only", async () => {
+  test("with a line that is neither a variable nor a comment causes a warning that names the line only", async () => {
     const directory = await aDirectory()
     await writeFile(join(directory, ".env"), "LOG_LEVEL=error\n'hunter2\n", { mode: 0o600 })
     const { warnings, logLevel } = await settingsOf({ directory })
@@ -665,7 +665,7 @@ describe(".env", () => {
     }
   })
 
-  test("of another user is refused, of root's is read", () => {
+  test("of another user is refused, one of root is read", () => {
     const mode = 0o100644
     expect(dotenvFault({ uid: 1000, mode }, 1000)).toBeUndefined()
     expect(dotenvFault({ uid: 0, mode }, 1000)).toBeUndefined()
@@ -674,7 +674,7 @@ describe(".env", () => {
     expect(dotenvFault({ uid: 1000, mode: 0o100664 }, 1000)).toMatch(/write/)
   })
 
-  test("may be a symbolic link, and a directory of that name is none", async () => {
+  test("may be a symbolic link, and a directory of that name counts as none", async () => {
     const directory = await aDirectory()
     await writeFile(join(directory, "real"), "LOG_LEVEL=error", { mode: 0o600 })
     await symlink("real", join(directory, ".env"))

@@ -61,7 +61,7 @@ const takenOf = (entries: ReadonlyArray<Made>, more = {}): TimedSnapshot => ({
 })
 const good = takenOf([tenant, made])
 
-/** Each puts something at a path that is no file of ours, and gives that path and the word for it. */
+/** Each puts something at a path that is not our file, and returns that path and the expected word. */
 const notOurs: ReadonlyArray<readonly [string, RegExp, (path: string) => Promise<string>]> = [
   [
     "a FIFO",
@@ -111,7 +111,7 @@ const notOurs: ReadonlyArray<readonly [string, RegExp, (path: string) => Promise
     "another user's file",
     /belongs to user/,
     async (path) => {
-      // Only root can give a file away; for anybody else there is always one of root's.
+      // Only root can give a file away; for other users there is always one of root's.
       if (process.geteuid?.() !== 0) return "/etc/passwd"
       await write(path, good)
       await chown(path, 65_534, 65_534)
@@ -132,7 +132,7 @@ const notOurs: ReadonlyArray<readonly [string, RegExp, (path: string) => Promise
   ),
 ]
 
-describe("what is no file of ours", () => {
+describe("a path that is not our file", () => {
   test.each(notOurs)("is neither read nor replaced nor moved: %s", async (_, word, put) => {
     const path = await put(await aPath())
     const before = await lstat(path)
@@ -144,7 +144,7 @@ describe("what is no file of ours", () => {
     for (const result of results) {
       expect(Result.isFailure(result) && result.failure).toMatchObject({ _tag: "SnapshotFileError", path })
       expect(messageOf(result)).toMatch(word)
-      // The remedy.
+      // The message names the remedy.
       expect(messageOf(result)).toMatch(/remove it/)
     }
     const after = await lstat(path)
@@ -157,7 +157,7 @@ describe("what is no file of ours", () => {
   })
 
   test.each(notOurs.filter(([name]) => !/device|another user/.test(name)))(
-    "is not removed in the place of an unfinished file: %s",
+    "is not removed in place of an unfinished file: %s",
     async (_, word, put) => {
       const path = await aPath()
       await write(path, good)
@@ -168,7 +168,7 @@ describe("what is no file of ours", () => {
     },
   )
 
-  test("is not replaced by a damaged file that is set aside", async () => {
+  test("is not replaced when a damaged file is set aside", async () => {
     const path = await aPath()
     await writeFile(path, "damaged", { mode: 0o600 })
     await writeFile(`${path}.elsewhere`, "of another use")
@@ -178,7 +178,7 @@ describe("what is no file of ours", () => {
   })
 
   test.each(notOurs.filter(([name]) => !/device|another user/.test(name)))(
-    "holds up no start, and is said with its remedy in the log, by readiness and by check: %s",
+    "does not block a start, and is reported with its remedy in the log, by readiness and by check: %s",
     async (_, word, put) => {
       const path = await put(await aPath())
       const proxy = await startProxy({ world: aWorld(6), environment: { CACHE_PATH: path } })
@@ -201,7 +201,7 @@ describe("what is no file of ours", () => {
     },
   )
 
-  test("lies in a directory that others may write: that is said, and the list is kept", async () => {
+  test("in a directory that others may write is reported, and the list is kept", async () => {
     const path = await aPath()
     const directory = join(path, "..")
     await chmod(directory, 0o777)
@@ -211,7 +211,7 @@ describe("what is no file of ours", () => {
       expect(proxy.logs.join("\n")).toContain(`chmod go-w ${directory}`)
       const found = async () => (await proxy.check()).find(({ name }) => name === "cache.path")
       expect(await found()).toMatchObject({ ok: true, detail: expect.stringContaining(`chmod go-w ${directory}`) })
-      // As /tmp is: others cannot take away what is ours.
+      // As /tmp is: others cannot remove our file.
       await chmod(directory, 0o1777)
       expect((await found())?.detail).not.toContain("chmod")
     } finally {
@@ -221,7 +221,7 @@ describe("what is no file of ours", () => {
   })
 })
 
-/** Bytes that unpack to many times as many: members of gzip, one behind the other. */
+/** Bytes that unpack to many times their size: gzip members, one after the other. */
 const bomb = (start: string, filling: Buffer, times: number): Buffer => {
   const member = gzipSync(filling, { level: 9 })
   return Buffer.concat([gzipSync(start), ...Array.from({ length: times }, () => member)])
@@ -235,7 +235,7 @@ describe("a file that is too large", () => {
     ["in its first line", "", /a line is longer/],
     ["in its header", first, /a line is longer/],
     ["in a chunk", `${first}${headerText(good)}\n`, /a line is longer/],
-  ])("when it is unpacked is given up before it is, %s", async (_, start, word) => {
+  ])("is given up before it is unpacked: %s", async (_, start, word) => {
     const path = await aPath()
     const file = bomb(start, mebibytes(64), 64)
     expect(file.length).toBeLessThan(8 * 1024 * 1024)
@@ -252,7 +252,7 @@ describe("a file that is too large", () => {
     expect(messageOf(await read(path))).toMatch(/more than any that we write/)
   })
 
-  test("is not written, and what stood there stands", async () => {
+  test("is not written, and the existing file is unchanged", async () => {
     const path = await aPath()
     await write(path, good)
     const [chunk] = good.snapshot.entries.chunks
@@ -276,7 +276,7 @@ describe("a file that is too large", () => {
   })
 })
 
-/** Writes a snapshot whose only chunk holds other parts, with all digests as they must be. */
+/** Writes a snapshot whose only chunk has other parts, with all digests correct. */
 const forge = async (path: string, change: (parts: Any) => Any) => {
   const [chunk] = good.snapshot.entries.chunks
   const { bytes, facets, facetsAt, resources } = chunk as Any
@@ -302,7 +302,7 @@ const forge = async (path: string, change: (parts: Any) => Any) => {
 }
 
 describe("a stored entry that would not be served", () => {
-  test("is what makes the difference: with none of them the file is believed", async () => {
+  test("makes the difference: without one the file is accepted", async () => {
     const path = await aPath()
     await forge(path, (parts) => parts)
     expect(answersOf(Result.getOrThrow(await read(path)) as TimedSnapshot)).toEqual(answersOf(good))
@@ -318,7 +318,7 @@ describe("a stored entry that would not be served", () => {
     ["and a GID of root's group", takenOf([made], { gids: new Map([["climate", 0]]) }), /GID 0 of "climate"/],
     ["and a reserved GID", takenOf([made], { gids: new Map([["climate", 65_534]]) }), /GID 65534/],
     ["and a finding that is too long", takenOf([made], { warnings: [aFinding("x".repeat(2000))] }), /a finding/],
-  ])("costs the whole file its belief: %s", async (_, taken, word) => {
+  ])("makes the whole file damaged: %s", async (_, taken, word) => {
     const path = await aPath()
     await write(path, taken)
     expect(messageOf(await read(path))).toMatch(/holds no whole snapshot/)
@@ -383,13 +383,13 @@ describe("a stored entry that would not be served", () => {
         facets: parts.facets.map((one: Any) => ({ ...one, states: Array.from({ length: 1000 }, String) })),
       }),
     ],
-  ])("costs the whole file its belief, with digests that are right: %s", async (_, change) => {
+  ])("makes the whole file damaged even if its digests are right: %s", async (_, change) => {
     const path = await aPath()
     await forge(path, change)
     expect(messageOf(await read(path))).toMatch(/holds no whole snapshot/)
   })
 
-  test("costs the start nothing but the kept list, which is set aside, and said", async () => {
+  test("costs the start only the kept list, which is set aside, and that is reported", async () => {
     const path = await aPath()
     const environment = { CACHE_PATH: path }
     const sandbox = await startSandbox({ world: aWorld(6) })
@@ -420,7 +420,7 @@ function aFinding(found: unknown): Any {
   return { code: "ignored-value", uuid: null, slug: null, offering_slug: null, field: "f", found, reason: "r" }
 }
 
-describe("whatever is stored", () => {
+describe("any stored data", () => {
   const reader = storedReader(testModel)
   const header = headerText(good)
   const [chunk] = good.snapshot.entries.chunks
@@ -433,13 +433,13 @@ describe("whatever is stored", () => {
     fc
       .tuple(fc.nat(whole.length), fc.nat(30), fc.oneof(someText, fc.constantFrom("9", "e9", "\\", '"', "/etc", "-")))
       .map(([at, length, into]) => whole.slice(0, at) + into + whole.slice(at + length))
-  /** JSON with the value of one of its keys changed. */
+  /** JSON with the value of one key changed. */
   const changed = (whole: string) =>
     fc
       .tuple(fc.constantFrom(...Object.keys(JSON.parse(whole))), fc.jsonValue())
       .map(([key, value]) => JSON.stringify({ ...JSON.parse(whole), [key]: value }))
 
-  test("as a header is read without throwing, and gives no GID that is not served", () => {
+  test("is read as a header without throwing, and yields no GID that is not served", () => {
     fc.assert(
       fc.property(fc.oneof(someText, altered(header), changed(header)), (some) => {
         const result = reader.header(some)
@@ -452,7 +452,7 @@ describe("whatever is stored", () => {
     )
   })
 
-  test("as a header with a finding thousands deep is refused without throwing", () => {
+  test("is refused as a header with a finding thousands deep, without throwing", () => {
     const deepest = headerText(takenOf([made], { warnings: [aFinding("deep")] })).replace(
       '"deep"',
       `${"[".repeat(100_000)}${"]".repeat(100_000)}`,
@@ -460,7 +460,7 @@ describe("whatever is stored", () => {
     expect(reader.header(deepest)).toMatchObject({ _tag: "Failure", failure: "a finding is not one of ours" })
   })
 
-  test("as a chunk is read without throwing, and is the one that was stored, or none", () => {
+  test("is read as a chunk without throwing, and is the one that was stored, or none", () => {
     fc.assert(
       fc.property(fc.oneof(someText, altered(text), changed(text)), (some) => {
         const result = reader.chunk(some, digest)
@@ -470,7 +470,7 @@ describe("whatever is stored", () => {
     )
   })
 
-  test("as a file is the snapshot that was stored, or none; nothing of it throws or hangs", async () => {
+  test("is read as a file without throwing or hanging, and is the snapshot that was stored, or none", async () => {
     const path = await aPath()
     await write(path, good)
     const whole = gunzipSync(await readFile(path)).toString()
@@ -487,7 +487,7 @@ describe("whatever is stored", () => {
         const result = await read(path)
         if (Result.isFailure(result)) expect(result.failure._tag).toBe("SnapshotFileDamaged")
         else if (result.success !== undefined) {
-          // Times and counts are the header's own to say; its entries are not.
+          // Times and counts come from the header alone; entries do not.
           expect(result.success.snapshot.entries.id).toBe(good.snapshot.entries.id)
         }
       }),

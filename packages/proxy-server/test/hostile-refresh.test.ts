@@ -18,7 +18,7 @@ const placed = (itemId: string, entry: Any = {}, states: ReadonlyArray<string> =
 })
 
 describe("an entry that cannot be encoded", () => {
-  test("costs no other its place and is told", () => {
+  test("is skipped and reported, and costs no other entry its place", () => {
     let deep: Any = {}
     for (let level = 0; level < 100_000; level += 1) deep = { deep }
     const told: Array<string> = []
@@ -32,8 +32,8 @@ describe("an entry that cannot be encoded", () => {
   })
 })
 
-describe("states that are none of Waldur's", () => {
-  test("are no facets, however long or many they are", () => {
+describe("unknown states", () => {
+  test("never become facets, however long or many they are", () => {
     const long = "x".repeat(1_000_000)
     const states = Array.from({ length: 300 }, (_, index) => `state ${index}`)
     const [chunk] = chunkEncoder(undefined)([

@@ -19,7 +19,7 @@ const model: ModelSettings = {
   storageSystems: ["capstor", "vast", "iopsstor"].map((slug) => ({ name: slug, offeringSlug: slug })),
 }
 
-/** The tree of some rows, every project with a GID of its own. */
+/** The tree of some rows, each project with a GID of its own. */
 const treeOf = async (rows: ReadonlyArray<Any>, names: ReadonlyArray<string> = []) => {
   const decoded = await Effect.runPromise(decodeRows(rows, model))
   const offerings = new Map<string, Set<string>>()
@@ -54,7 +54,7 @@ const treeOf = async (rows: ReadonlyArray<Any>, names: ReadonlyArray<string> = [
   return { snapshot, readStartedAt: 1, readEndedAt: 2, changedAt: 3 }
 }
 
-/** Why what is kept of a snapshot would be refused when it is read; `undefined` if it would not. */
+/** Why the stored form of a snapshot would be refused when it is read; `undefined` if it would not. */
 const refusalOf = (taken: Awaited<ReturnType<typeof treeOf>>): string | undefined => {
   const reader = storedReader(model)
   const header = reader.header(headerText(taken))
@@ -125,14 +125,14 @@ const someRow = fc.oneof(
   })),
 )
 
-describe("what is kept of a list", () => {
-  test("has findings of any text: two hundred characters that JSON must escape are no damage", async () => {
+describe("a stored list", () => {
+  test("may have findings of any text: two hundred characters that JSON must escape are no damage", async () => {
     const [row, ...rows] = aWorld(16).resources
     const changed = [{ ...row, attributes: { permissions: "\u0001".repeat(1000) } }, ...rows]
     expect(refusalOf(await treeOf(changed))).toBeUndefined()
   })
 
-  test("whatever Waldur's rows and customers hold can be read back: nothing of them costs a restart its list", async () => {
+  test("can be read back whatever Waldur's rows and customers contain: none of it costs a restart its list", async () => {
     const rows = aWorld(16).resources
     await fc.assert(
       fc.asyncProperty(

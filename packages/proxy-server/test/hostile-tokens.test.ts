@@ -11,7 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => proxy.close())
 
-/** A key pair of the attacker's. */
+/** A key pair of the attacker. */
 const theirs = generateKeyPairSync("rsa", { modulusLength: 2048 })
 
 const issue = (...given: Parameters<LockedProxy["sandbox"]["issuer"]["issueToken"]>) =>
@@ -23,7 +23,7 @@ const signedWithTheirs = (header: object, claims: object) => {
   const content = `${encoded(header)}.${encoded(claims)}`
   return `${content}.${sign("sha256", Buffer.from(content), theirs.privateKey).toString("base64url")}`
 }
-/** A good token's claims under a header and a signature of the attacker's. */
+/** A good token's claims with a header and a signature of the attacker. */
 const signedByThem = async (header: object) => signedWithTheirs(header, claimsOf(await issue()))
 
 const publishedKeys = async (): Promise<ReadonlyArray<JsonWebKey & { kid: string; use: string }>> =>
@@ -31,14 +31,14 @@ const publishedKeys = async (): Promise<ReadonlyArray<JsonWebKey & { kid: string
 const signingKey = async () => (await publishedKeys()).find(({ use }) => use === "sig") as JsonWebKey & { kid: string }
 const encryptionKey = async () => (await publishedKeys()).find(({ use }) => use === "enc") as { kid: string }
 
-/** What an answer to a request without a good token looks like, whatever was wrong. */
+/** The expected response to a request without a good token, whatever was wrong. */
 const expectRefusal = ({ status, headers, text, json }: Got, authorization: string | undefined) => {
   expect(status).toBe(401)
   expect(Object.keys(json)).toEqual(["detail", "error", "help"])
   expect(json.error).toBe("AuthenticationError")
   expect(headers.get("content-type")).toMatch(/^application\/json/)
   const challenge = headers.get("www-authenticate") ?? ""
-  // RFC 6750 section 3: what a quoted description may hold.
+  // RFC 6750 section 3: the characters allowed in a quoted description.
   expect(challenge).toMatch(/^Bearer( error="invalid_token", error_description="[\x20-\x21\x23-\x5b\x5d-\x7e]+")?$/)
   if (challenge !== "Bearer") expect(challenge).toContain(`error_description="${json.detail}"`)
   const said = `${text}\n${[...headers].join("\n")}`
@@ -49,11 +49,11 @@ const expectRefusal = ({ status, headers, text, json }: Got, authorization: stri
   }
 }
 
-/** Whatever of a credential is long enough to be told from a word. */
+/** Every part of a credential that is long enough to differ from a word. */
 const piecesOf = (authorization = "") =>
   authorization.split(/[\s,.:="]+/).filter((piece) => piece.length >= 6 && !/^bearer$|^digest$/i.test(piece))
 
-/** The lines that a request made, as objects. Others (a refresh) may stand between. */
+/** The refusals that a request logged, as objects. Other lines (a refresh) may be in between. */
 const refusalsSince = (before: number): ReadonlyArray<{ line: string; annotations: Any }> =>
   proxy.logs
     .slice(before)
@@ -61,7 +61,7 @@ const refusalsSince = (before: number): ReadonlyArray<{ line: string; annotation
     .map((line) => ({ line, annotations: JSON.parse(line).annotations }))
 
 describe("the Authorization header", () => {
-  test("without any credential the challenge has no error", async () => {
+  test("gets a challenge without an error if it is missing", async () => {
     for (const authorization of [undefined, "", " ", "\t"]) {
       const before = proxy.logs.length
       const got = await proxy.asking(authorization)
@@ -71,14 +71,14 @@ describe("the Authorization header", () => {
     }
   })
 
-  test("the scheme is taken in any case, with any number of spaces", async () => {
+  test("takes the scheme in any case, with any number of spaces", async () => {
     const token = await issue()
     for (const scheme of ["Bearer", "bearer", "BEARER", "bEaReR", "Bearer   ", "  bearer "]) {
       expect([scheme, (await proxy.asking(`${scheme} ${token}`)).status]).toEqual([scheme, 200])
     }
   })
 
-  test("whatever is not one bearer token is refused, and nothing of it is repeated anywhere", async () => {
+  test("is refused if it is not exactly one bearer token, and no part of it is repeated anywhere", async () => {
     const token = await issue()
     const basic = Buffer.from("provisioner:correct-horse").toString("base64")
     const hostile = [
@@ -88,7 +88,7 @@ describe("the Authorization header", () => {
       "Token 0123456789abcdef0123456789abcdef01234567",
       `DPoP ${token}`,
       `Digest username="provisioner", response="6629fae49393a05397450978507c4ef1"`,
-      // No scheme at all: what stands first is the secret itself.
+      // No scheme at all: the first word is the secret itself.
       token,
       "correct-horse-battery",
       `"${token}"`,
@@ -124,7 +124,7 @@ describe("the Authorization header", () => {
 interface Attack {
   readonly name: string
   readonly token: () => Promise<string>
-  /** What the caller reads. */
+  /** The description in the response. */
   readonly detail: string
 }
 
@@ -137,7 +137,7 @@ const wrongIssuer = "The token is from another issuer"
 const expired = "The token is expired"
 
 const attacks: ReadonlyArray<Attack> = [
-  // Algorithms (RFC 8725 section 3.1, 3.2).
+  // Algorithms (RFC 8725 sections 3.1 and 3.2).
   { name: "alg none", token: () => issue({}, { alg: "none" }), detail: wrongAlgorithm },
   ...["None", "NONE", "nOnE", ""].map((alg) => ({
     name: `alg ${JSON.stringify(alg)}`,
@@ -186,7 +186,7 @@ const attacks: ReadonlyArray<Attack> = [
     detail: unknownKey,
   },
   {
-    name: "an algorithm that nobody knows",
+    name: "an unknown algorithm",
     token: async () => `${encoded({ alg: "RS257" })}.${encoded(claimsOf(await issue()))}.AAAA`,
     detail: wrongAlgorithm,
   },
@@ -249,7 +249,7 @@ const attacks: ReadonlyArray<Attack> = [
     detail: malformed,
   })),
 
-  // The shape.
+  // Shape.
   { name: "three parts of junk", token: async () => "abc.def.ghi", detail: malformed },
   { name: "one part of junk", token: async () => "abcdefghijkl", detail: malformed },
   { name: "two points", token: async () => "..", detail: malformed },
@@ -275,12 +275,12 @@ const attacks: ReadonlyArray<Attack> = [
     detail: wrongSignature,
   },
   {
-    name: "a header that is no object",
+    name: "a header that is not an object",
     token: async () => `${encoded(["RS256"])}.${encoded({})}.AAAA`,
     detail: malformed,
   },
   {
-    name: "claims that are no object, well signed",
+    name: "claims that are not an object, well signed",
     token: async () => `${encoded({ alg: "RS256" })}.${encoded("claims")}.AAAA`,
     detail: wrongSignature,
   },
@@ -334,15 +334,15 @@ const attacks: ReadonlyArray<Attack> = [
     detail: "The token lacks a valid claim exp",
   },
   { name: "without any audience", token: () => issue({ aud: undefined }), detail: wrongAudience },
-  { name: "for nobody", token: () => issue({ aud: [] }), detail: wrongAudience },
+  { name: "with an empty audience", token: () => issue({ aud: [] }), detail: wrongAudience },
   {
-    name: "for others",
+    name: "for another audience",
     token: () => issue({ aud: ["account", "storage-proxy2", "Storage-Proxy", ""] }),
     detail: wrongAudience,
   },
   { name: "for another", token: () => issue({ aud: "account" }), detail: wrongAudience },
   {
-    name: "for one whose name holds ours",
+    name: "for an audience whose name contains ours",
     token: () => issue({ aud: "storage-proxy,account" }),
     detail: wrongAudience,
   },
@@ -361,7 +361,7 @@ const attacks: ReadonlyArray<Attack> = [
   })),
   { name: "of a kind that is a list", token: () => issue({ typ: ["Bearer"] }), detail: malformed },
 
-  // Claims of junk types.
+  // Claims of invalid types.
   ...[
     { realm_access: "admin" },
     { realm_access: { roles: "admin" } },
@@ -380,7 +380,7 @@ const attacks: ReadonlyArray<Attack> = [
     detail: "The token names nobody",
   })),
 
-  // A bearer must prove nothing else (RFC 9449 section 7, RFC 8705 section 3).
+  // Tokens that need another proof than possession (RFC 9449 section 7, RFC 8705 section 3).
   ...[{ jkt: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }, { "x5t#S256": "bwcK0esc3ACC3DB2Y5" }, {}, null, "x"].map(
     (cnf) => ({
       name: `bound to a key by ${JSON.stringify(cnf)}`,
@@ -405,9 +405,9 @@ const attacks: ReadonlyArray<Attack> = [
   },
 ]
 
-describe("a hostile token is 401, and neither answer nor log repeats it:", () => {
+describe("a hostile token is 401, and neither the response nor the log repeats it:", () => {
   test.each(attacks)("$name", async ({ token: make, detail }) => {
-    // The keys are known, as they are to a proxy that runs.
+    // The keys are known, as they are to a running proxy.
     expect((await proxy.bearing(await issue())).status).toBe(200)
     const token = await make()
     const before = proxy.logs.length
@@ -433,7 +433,7 @@ describe("a hostile token is 401, and neither answer nor log repeats it:", () =>
     }
   })
 
-  test("what a token says of itself is in the log, cut where it is long", async () => {
+  test("a token's own claims are in the log, truncated if they are long", async () => {
     const before = proxy.logs.length
     const long = "https://evil.example.org/".repeat(200)
     await proxy.bearing(await issue({ iss: long, aud: ["somebody", long], azp: "another-client" }))
@@ -444,7 +444,7 @@ describe("a hostile token is 401, and neither answer nor log repeats it:", () =>
     expect([annotations.aud.length, annotations.iss.length]).toEqual([200, 200])
   })
 
-  test("a line break in a claim makes no line of the log", async () => {
+  test("a line break in a claim starts no new line of the log", async () => {
     const before = proxy.logs.length
     await proxy.bearing(await issue({ iss: 'x\n{"level":"INFO","message":"Token accepted"}\r\n\u2028\u001b[31m' }))
     const [{ line } = { line: "" }] = refusalsSince(before)
@@ -452,7 +452,7 @@ describe("a hostile token is 401, and neither answer nor log repeats it:", () =>
   })
 })
 
-describe("a token that is good in spite of its looks is 200:", () => {
+describe("a token that looks odd but is good is 200:", () => {
   const good: ReadonlyArray<readonly [name: string, token: () => Promise<string>]> = [
     ["as Keycloak writes it", () => issue()],
     ["without a key id, while one key only can have signed it", () => issue({}, { kid: null })],
@@ -483,7 +483,7 @@ describe("a token that is good in spite of its looks is 200:", () => {
 })
 
 describe("a token with a genuine signature and a hostile header", () => {
-  /** For once the attacker's key is the one that the issuer publishes, so that it can sign any header. */
+  /** Here the attacker's key is published by the issuer, so that it can sign any header. */
   let owned: LockedProxy
   beforeAll(async () => {
     const published = { ...theirs.publicKey.export({ format: "jwk" }), kid: "issuer-key", use: "sig", alg: "RS256" }
@@ -499,7 +499,7 @@ describe("a token with a genuine signature and a hostile header", () => {
     return owned.bearing(signedWithTheirs({ alg: "RS256", kid: "issuer-key", ...header }, payload))
   }
 
-  test("is 200 where nothing of the header is hostile, or what is so is not looked at", async () => {
+  test("is 200 if nothing in the header is hostile, or only parts that are not read", async () => {
     expect((await answerTo({})).status).toBe(200)
     const url = `${owned.sandbox.waldur.url}attacker/keys`
     const before = owned.sandbox.calls.of("waldur").length
@@ -507,14 +507,14 @@ describe("a token with a genuine signature and a hostile header", () => {
     expect(owned.sandbox.calls.of("waldur").length).toBe(before)
   })
 
-  test("is 401 where the header says that it is a token of another kind (RFC 8725 section 3.11)", async () => {
+  test("is 401 if the header declares another kind of token (RFC 8725 section 3.11)", async () => {
     for (const typ of ["logout+jwt", "secevent+jwt", "dpop+jwt", "token-introspection+jwt", "oauth-authz-req+jwt"]) {
       const { status, json } = await answerTo({ typ }, { typ: undefined })
       expect([typ, status, json.detail]).toEqual([typ, 401, "The token is no bearer access token"])
     }
   })
 
-  test("is 401 where a claim that we read is nested thousands deep", async () => {
+  test("is 401 if a claim that we read is nested thousands deep", async () => {
     const deep: unknown = JSON.parse(`${"[".repeat(3000)}${"]".repeat(3000)}`)
     for (const claim of ["aud", "azp", "sub", "realm_access", "resource_access"]) {
       const { status, json } = await answerTo({}, { [claim]: deep })
@@ -524,7 +524,7 @@ describe("a token with a genuine signature and a hostile header", () => {
     expect((await answerTo({}, { scope: deep })).status).toBe(200)
   })
 
-  test("is 401 where the header wants something understood that is not (RFC 7515 section 4.1.11)", async () => {
+  test("is 401 if the header requires an extension that is not understood (RFC 7515 section 4.1.11)", async () => {
     for (const header of [
       { crit: ["exp"], exp: 1 },
       { crit: [] },
@@ -538,7 +538,7 @@ describe("a token with a genuine signature and a hostile header", () => {
   })
 })
 
-test("a token by a published key of 1024 bits is 401 (RFC 8725 section 3.2)", async () => {
+test("a token signed by a published key of 1024 bits is 401 (RFC 8725 section 3.2)", async () => {
   const short = generateKeyPairSync("rsa", { modulusLength: 1024 })
   const key = { ...short.publicKey.export({ format: "jwk" }), kid: "short", use: "sig", alg: "RS256" } as Any
   const weak = await startLockedProxy({

@@ -16,14 +16,14 @@ interface Bytes {
   readonly body: Buffer
 }
 
-/** An answer's bytes as they are sent. */
+/** The bytes of a response as they are sent. */
 const bytesOf = async (
   { app }: Pick<TestedProxy, "app">,
   query: string,
   headers: Readonly<Record<string, string>> = {},
   method = "GET",
 ): Promise<Bytes> => {
-  // The same id each time, for it comes back with the answer.
+  // The same id each time, since the response repeats it.
   const identified = { "X-Request-Id": "same", ...headers }
   const response = await app.request(query === "" ? path : `${path}?${query}`, { headers: identified, method })
   return { status: response.status, headers: response.headers, body: Buffer.from(await response.arrayBuffer()) }
@@ -37,7 +37,7 @@ const decoded = ({ headers, body }: Bytes): string => {
 
 const tag = ({ headers }: Bytes | Got): string => headers.get("etag") ?? ""
 
-/** For tests that change nothing. */
+/** For read-only tests. */
 const world = aWorld(40)
 let proxy: TestedProxy
 beforeAll(async () => {
@@ -59,7 +59,7 @@ describe("an ETag", () => {
     expect(tag(await bytesOf(other, "", { Accept: lines }))).toBe(tag(await bytesOf(proxy, "", { Accept: lines })))
   })
 
-  test("is another for other bytes: each page, filter, form and coding has its own", async () => {
+  test("differs for other bytes: each page, filter, form and coding has its own", async () => {
     const queries = ["page_size=7", "page=2&page_size=7", "page_size=8", "status=active", "state=OK", "page=99"]
     const tags: Array<string> = []
     for (const query of queries) {
@@ -75,7 +75,7 @@ describe("an ETag", () => {
     expect(tags.length).toBeGreaterThan(20)
   })
 
-  test("holds while the page's content does, whatever happens elsewhere and however often it is read", async () => {
+  test("is stable while the page's content is, whatever happens elsewhere and however often it is read", async () => {
     const changing = aWorld(40)
     const proxy = await aProxy({ world: changing, ...everChanging })
     const vast = await bytesOf(proxy, "storage_system=vast")
@@ -92,7 +92,7 @@ describe("an ETag", () => {
     expect((await bytesOf(proxy, "storage_system=vast", has)).status).toBe(304)
   })
 
-  test("of all lines is another once there are none", async () => {
+  test("of all lines changes once there are none", async () => {
     const changing = aWorld(20)
     const proxy = await aProxy({ world: changing, ...everChanging })
     const before = await bytesOf(proxy, "state=Terminated", { Accept: lines })
@@ -106,7 +106,7 @@ describe("an ETag", () => {
 describe("If-None-Match", () => {
   const met: ReadonlyArray<readonly [string, (own: string) => string]> = [
     ["the tag", (own) => own],
-    ["the tag with spaces about it", (own) => `  ${own} `],
+    ["the tag with spaces around it", (own) => `  ${own} `],
     ["any", () => "*"],
     ["any with spaces", () => " * "],
     ["the weak tag", (own) => `W/${own}`],
@@ -122,7 +122,7 @@ describe("If-None-Match", () => {
     ["the tag in small letters", (own) => own.toLowerCase()],
     ["the beginning of the tag", (own) => `${own.slice(0, -2)}"`],
     ["the tag and more", (own) => `${own.slice(0, -1)}x"`],
-    ["that of a coding that is not the answer's", (own) => `${own.slice(0, -1)}-gzip"`],
+    ["the tag of a coding that is not the response's", (own) => `${own.slice(0, -1)}-gzip"`],
     ["a tag that has it within", (own) => `"a${own.slice(1, -1)}b"`],
     ["any in quotes", () => '"*"'],
     ["any beside others", () => '"a", "*"'],
@@ -139,7 +139,7 @@ describe("If-None-Match", () => {
     })
   }
 
-  test.each(unmet)("as %s is a whole answer", async (_, given) => {
+  test.each(unmet)("as %s gets a whole response", async (_, given) => {
     const whole = await bytesOf(proxy, "page_size=7")
     for (const headers of [{}, { Accept: lines }]) {
       const own = tag(await bytesOf(proxy, "page_size=7", headers))
@@ -149,7 +149,7 @@ describe("If-None-Match", () => {
     }
   })
 
-  test("with the tag of another coding is a whole answer, with its own a 304", async () => {
+  test("gets a whole response with the tag of another coding, and a 304 with its own", async () => {
     for (const [asks, has, status] of [
       ["gzip", "gzip", 304],
       ["br", "br", 304],
@@ -167,7 +167,7 @@ describe("If-None-Match", () => {
     expect([got.status, tag(got)]).toEqual([304, tag(either[1] as Bytes)])
   })
 
-  test("of lines is not that of a page", async () => {
+  test("does not match a page with the tag of lines", async () => {
     const [page, all] = [await bytesOf(proxy, ""), await bytesOf(proxy, "", { Accept: lines })]
     expect((await bytesOf(proxy, "", { Accept: lines, "If-None-Match": tag(page) })).status).toBe(200)
     expect((await bytesOf(proxy, "", { "If-None-Match": tag(all) })).status).toBe(200)
@@ -175,7 +175,7 @@ describe("If-None-Match", () => {
     expect([got.status, got.body.length]).toEqual([304, 0])
   })
 
-  test("that is met says all that the whole answer would, but of a body", async () => {
+  test("that matches gets all headers of the whole response, without a body", async () => {
     for (const accept of ["application/json", lines]) {
       const whole = await bytesOf(proxy, "page_size=7", { Accept: accept, "Accept-Encoding": "br" })
       const headers = { Accept: accept, "Accept-Encoding": "br", "If-None-Match": "*" }
@@ -192,7 +192,7 @@ describe("If-None-Match", () => {
     }
   })
 
-  test("hides no change, and is met again once all is as before", async () => {
+  test("hides no change, and matches again once all is as before", async () => {
     const changing = aWorld(10)
     const proxy = await aProxy({ world: changing, ...everChanging })
     const whole = await bytesOf(proxy, "")
@@ -204,7 +204,7 @@ describe("If-None-Match", () => {
     expect((await bytesOf(proxy, "", has)).status).toBe(304)
   })
 
-  test("does not keep the list from being renewed, nor an error from being told", async () => {
+  test("neither prevents a refresh nor hides an error", async () => {
     const proxy = await aProxy({ world: aWorld(10), document: () => ({ cache: { stale_if_error: 0 } }) })
     const has = { "If-None-Match": tag(await bytesOf(proxy, "")) }
     await proxy.pass("10 seconds")
@@ -217,14 +217,14 @@ describe("If-None-Match", () => {
     expect((await bytesOf(proxy, "", has)).status).toBe(502)
   })
 
-  test("a caller's If-Modified-Since alone changes nothing: whole seconds can hide a change", async () => {
+  test("a caller's If-Modified-Since alone has no effect: whole seconds can hide a change", async () => {
     const got = await bytesOf(proxy, "", { "If-Modified-Since": "Fri, 01 Jan 2038 00:00:00 GMT" })
     expect(got.status).toBe(200)
   })
 })
 
 describe("Age and Last-Modified", () => {
-  test("say how old the read is, and when the list was first like this", async () => {
+  test("show how old the read is, and since when the list is like this", async () => {
     const changing: World = aWorld(10)
     const proxy = await aProxy({ world: changing })
     const times = async (query = "") => {
@@ -234,10 +234,10 @@ describe("Age and Last-Modified", () => {
     expect(await times()).toEqual(["0", "09:00:00"])
     await proxy.pass("1999 millis")
     expect(await times()).toEqual(["1", "09:00:00"])
-    // A query that nobody asked before is of the same read.
+    // A query that is new belongs to the same read.
     expect(await times("page_size=3")).toEqual(["1", "09:00:00"])
     await proxy.pass("9 seconds")
-    // Read again, and not changed.
+    // Read again, without a change.
     expect(await times()).toEqual(["0", "09:00:00"])
     await proxy.pass("20 seconds")
     rowOf(changing, 9).state = "Erred"
@@ -249,7 +249,7 @@ describe("Age and Last-Modified", () => {
     expect(await times()).toEqual(["100", "09:00:30"])
   })
 
-  test("Age is from the beginning of the read, not from its end", async () => {
+  test("Age counts from the start of the read, not from its end", async () => {
     const proxy = await aProxy({
       world: aWorld(10),
       prepare: ({ faults }) => faults.set("waldur", { status: 503, headers: { "Retry-After": "2" }, times: 1 }),
@@ -314,7 +314,7 @@ describe("Accept-Encoding", () => {
     ["identity;q=0, gzip", "gzip"],
     ["identity;q=0, *", "gzip"],
     ["identity;q=0, gzip;q=0, *;q=0.1", "br"],
-    // None is left: an answer that it can refuse is better than none.
+    // None is left: a response that the caller can refuse is better than none.
     ["identity;q=0", null],
     ["*;q=0", null],
     ["gzip;q=nonsense", "gzip"],
@@ -322,7 +322,7 @@ describe("Accept-Encoding", () => {
     ["gzipped, brotli", null],
   ]
 
-  test.each(wanted)("%j gives %j", async (accepted, coding) => {
+  test.each(wanted)("%j selects %j", async (accepted, coding) => {
     const headers = accepted === undefined ? undefined : { "Accept-Encoding": accepted }
     const plain = await bytesOf(proxy, "page_size=7")
     for (const query of ["page_size=7", "page_size=7", `page_size=7&${encodeURIComponent(accepted ?? "none")}`]) {
@@ -343,7 +343,7 @@ describe("Accept-Encoding", () => {
     }
   })
 
-  test("of a small answer, of lines, of an error or of debug mode is not heeded", async () => {
+  test("is ignored for a small response, for lines, for an error and for debug mode", async () => {
     for (const [query, accept] of [
       ["data_type=nothing", "*/*"],
       ["", lines],
@@ -358,7 +358,7 @@ describe("Accept-Encoding", () => {
     }
   })
 
-  test("of many callers at once, in all codings, gives each his own", async () => {
+  test("of many concurrent callers, in all codings, gets each its own", async () => {
     const proxy = await aProxy({ world: aWorld(40) })
     const codings = ["gzip", "br", "identity"]
     const got = await Promise.all(
@@ -373,8 +373,8 @@ describe("Accept-Encoding", () => {
   })
 })
 
-describe("pages that are kept", () => {
-  test("say the same as those that are made, with all headers of a first answer", async () => {
+describe("cached pages", () => {
+  test("equal newly made ones, with all headers of a first response", async () => {
     for (const query of ["", "page_size=7&page=2", "page=2&page_size=7", "status=active&foo=bar", "?", "=", "&"]) {
       const fresh = await aProxy({ sandbox: proxy.sandbox })
       const [first, second] = [await bytesOf(fresh, query), await bytesOf(fresh, query)]
@@ -383,7 +383,7 @@ describe("pages that are kept", () => {
     }
   })
 
-  test("are told apart by every letter of the query", async () => {
+  test("are distinguished by every letter of the query", async () => {
     const pages: ReadonlyArray<readonly [string, number]> = [
       ["page=1&page=2&page_size=5", 2],
       ["page=2&page=1&page_size=5", 1],
@@ -407,7 +407,7 @@ describe("pages that are kept", () => {
     }
   })
 
-  test("are those of the list that is current, whatever was asked before", async () => {
+  test("are those of the current list, whatever was requested before", async () => {
     const changing = aWorld(20)
     const proxy = await aProxy({ world: changing, ...everChanging })
     const row = rowOf(changing, 9)
@@ -423,7 +423,7 @@ describe("pages that are kept", () => {
     expect(new Set(seen.values()).size).toBe(3)
   })
 
-  test("have no part in what is refused, nor in debug mode, which reads Waldur each time", async () => {
+  test("are not used for what is refused, nor for debug mode, which reads Waldur each time", async () => {
     const proxy = await aProxy({ world: aWorld(10) })
     for (const query of ["page=0", "storage_system=", "state=ok", "page_size=501&page=1"]) {
       const [first, second] = [await proxy.list(query), await proxy.list(query)]
@@ -442,7 +442,7 @@ describe("pages that are kept", () => {
     expect(lastRefusal.status).toBe(422)
   })
 
-  test("are not given where the form is another: Accept counts before what is kept", async () => {
+  test("are not returned in another form: Accept is checked before the cache", async () => {
     const proxy = await aProxy({ world: aWorld(10) })
     for (const [accept, type] of [
       ["*/*", "application/json"],
@@ -456,7 +456,7 @@ describe("pages that are kept", () => {
     }
   })
 
-  test("are given to nobody without a good token, in no form and to no method", async () => {
+  test("are never returned without a good token, in no form and to no method", async () => {
     const locked = await aLockedProxy()
     const good = { Authorization: `Bearer ${await locked.sandbox.issuer.issueToken()}` }
     const whole = await bytesOf(locked, "", good)
@@ -489,12 +489,12 @@ describe("pages that are kept", () => {
         }
       }
     }
-    // One that was good when the page was kept, and is so no more.
+    // A token that was good when the page was cached, and has expired since.
     await locked.pass("10 minutes")
     expect((await bytesOf(locked, "", good)).status).toBe(401)
   })
 
-  test("vary by origin too, where other origins may read", async () => {
+  test("vary by origin too if other origins may read", async () => {
     const proxy = await aProxy({
       world: aWorld(10),
       document: () => ({ cors: { allowed_origins: ["https://a.example", "https://b.example"] } }),
@@ -518,8 +518,8 @@ describe("pages that are kept", () => {
   })
 })
 
-describe("a cache on the way", () => {
-  test("may store no error, health, metric or debug response, and a page only to ask whether it still holds", async () => {
+describe("an intermediate cache", () => {
+  test("may store no error, health, metric or debug response, and must revalidate a page", async () => {
     const proxy = await aProxy({ world: aWorld(6) })
     await proxy.list()
     for (const [asks, init, status, control] of [

@@ -26,7 +26,7 @@ const expectUnavailable = ({ status, headers, text, json }: Got, proxy: LockedPr
   expect(proxy.logs.join("\n")).not.toContain(proxy.sandbox.issuer.audience.clientSecret)
 }
 
-/** The issuer's own answer with these members over it. */
+/** The issuer's own response, overridden with these members. */
 const answering = (members: object): Fault => ({
   path: introspectionPath,
   rewrite: (answer: Answer) => ({
@@ -35,8 +35,8 @@ const answering = (members: object): Fault => ({
   }),
 })
 
-describe("a token that the issuer is asked about", () => {
-  test("opens the list where it is active, and the issuer is asked as our client, with the token in the body", async () => {
+describe("an introspected token", () => {
+  test("opens the list if it is active; the request authenticates as our client, with the token in the body", async () => {
     const proxy = await introspecting()
     const { issuer } = proxy.sandbox
     const token = await issuer.issueToken()
@@ -52,7 +52,7 @@ describe("a token that the issuer is asked about", () => {
     expect(proxy.keyFetches()).toBe(0)
   })
 
-  test("opens the list also where it is no JWT", async () => {
+  test("opens the list even if it is no JWT", async () => {
     const proxy = await introspecting()
     const { issuer } = proxy.sandbox
     issuer.settings.tokenFormat = "opaque"
@@ -66,7 +66,7 @@ describe("a token that the issuer is asked about", () => {
     expect(await statusOf(proxy.bearing(token))).toBe(200)
   })
 
-  test("is 401 where it is inactive, unknown, expired, forged or for another client", async () => {
+  test("is 401 if it is inactive, unknown, expired, forged or for another client", async () => {
     const proxy = await introspecting()
     const { issuer } = proxy.sandbox
     const revoked = await issuer.issueToken()
@@ -94,7 +94,7 @@ describe("a token that the issuer is asked about", () => {
     expect(proxy.logs.filter((line) => line.includes('"event":"token-refused"')).length).toBe(tokens.length)
   })
 
-  test("is judged as a JWT is: another kind, another audience, from the future, without a role", async () => {
+  test("is checked as a JWT is: another kind, another audience, from the future, without a role", async () => {
     const cases = [
       [{ typ: "ID" }, 401, "The token is no bearer access token"],
       [{ typ: "Refresh" }, 401, "The token is no bearer access token"],
@@ -121,7 +121,7 @@ describe("a token that the issuer is asked about", () => {
     }
   })
 
-  test("is asked about once for many callers at the same time", async () => {
+  test("is introspected once for many concurrent callers", async () => {
     const proxy = await introspecting({
       prepare: ({ faults }) => faults.set("issuer", { path: introspectionPath, latencyMs: 40 }),
     })
@@ -131,7 +131,7 @@ describe("a token that the issuer is asked about", () => {
     expect(proxy.introspections()).toBe(1)
   })
 
-  test("is asked about again after a minute, so that a revoked one opens nothing then", async () => {
+  test("is introspected again after a minute, so that a revoked one is then refused", async () => {
     const proxy = await introspecting()
     const { issuer } = proxy.sandbox
     const token = await issuer.issueToken({}, { expiresIn: 86_400 })
@@ -143,12 +143,12 @@ describe("a token that the issuer is asked about", () => {
     await proxy.pass("1 millis")
     expect(await statusOf(proxy.bearing(token))).toBe(401)
     expect(proxy.introspections()).toBe(2)
-    // What is not active is kept for as long: nobody makes us ask by repeating it.
+    // An inactive token is cached as long: repeating it causes no requests.
     expect(await statusOf(proxy.bearing(token))).toBe(401)
     expect(proxy.introspections()).toBe(2)
   })
 
-  test("is asked about again when it has ended, however young the answer is", async () => {
+  test("is introspected again when it has expired, however young the response is", async () => {
     const proxy = await introspecting()
     const token = await proxy.sandbox.issuer.issueToken({}, { expiresIn: 20 })
     expect(await statusOf(proxy.bearing(token))).toBe(200)
@@ -161,15 +161,15 @@ describe("a token that the issuer is asked about", () => {
   })
 })
 
-/** What anybody can send. */
+/** A token that any caller can send. */
 const junk = (index: number) => `junk-${index}-${"x".repeat(40)}`
 const manyJunk = (proxy: LockedProxy, count: number, from = 0) =>
   Promise.all(Array.from({ length: count }, (_, index) => statusOf(proxy.bearing(junk(from + index)))))
 const forgers = generateKeyPairSync("rsa", { modulusLength: 2048 })
 
-describe("tokens that are none", () => {
+describe("junk tokens", () => {
   test.each([429, 500, 503])(
-    "for which the issuer answers %i do not keep a good one from being checked",
+    "for which the issuer returns %i do not prevent a good one from being checked",
     async (status) => {
       const proxy = await introspecting({
         prepare: ({ faults }) => faults.set("issuer", { path: introspectionPath, status, times: 10 }),
@@ -179,7 +179,7 @@ describe("tokens that are none", () => {
     },
   )
 
-  test("are asked about less when the issuer answers 429, and a token that it signed goes ahead of them", async () => {
+  test("are introspected less often when the issuer returns 429, and a token that it signed goes ahead of them", async () => {
     const proxy = await introspecting({
       prepare: ({ faults }) => faults.set("issuer", { path: introspectionPath, status: 429 }),
     })
@@ -190,12 +190,12 @@ describe("tokens that are none", () => {
     expect(await statusOf(proxy.bearing(await proxy.sandbox.issuer.issueToken()))).toBe(200)
     expect(await statusOf(proxy.bearing(junk(101)))).toBe(503)
     expect(proxy.introspections()).toBe(asked + 1)
-    // After a while without one, all are asked about again.
+    // After a while without a 429, all are introspected again.
     await proxy.pass("31 seconds")
     expect(await manyJunk(proxy, 50, 200)).toEqual(Array(50).fill(401))
   })
 
-  test("and for which the issuer takes its time leave room for those that it signed; forged ones are not asked about", async () => {
+  test("for which the issuer takes long leave room for those that it signed; forged ones are not introspected", async () => {
     const proxy = await introspecting({
       prepare: ({ faults }) => faults.set("issuer", { path: introspectionPath, hang: true, times: 4 }),
     })
@@ -212,13 +212,13 @@ describe("tokens that are none", () => {
     const good = await issuer.issueToken()
     expect(await Promise.all([good, good].map((token) => statusOf(proxy.bearing(token))))).toEqual([200, 200])
     expect(proxy.introspections()).toBe(5)
-    // Nobody waits for ever: five seconds for a turn, or for the issuer.
+    // Every wait ends: five seconds for a turn, or for the issuer.
     await proxy.pass("5 seconds")
     expect(await hanging).toEqual([503, 503, 503, 503])
     for (const status of await proxy.hurried(waiting)) expect([401, 503]).toContain(status)
   })
 
-  test("by their own words are not asked about: of another issuer, or expired", async () => {
+  test("that name another issuer or have expired are not introspected", async () => {
     const proxy = await introspecting()
     const { issuer } = proxy.sandbox
     const tokens = [
@@ -232,7 +232,7 @@ describe("tokens that are none", () => {
     expect(proxy.introspections()).toBe(0)
   })
 
-  test("do not push out the good ones that are kept", async () => {
+  test("do not evict cached good ones", async () => {
     const proxy = await introspecting()
     const good = await proxy.sandbox.issuer.issueToken()
     expect(await statusOf(proxy.bearing(good))).toBe(200)
@@ -242,7 +242,7 @@ describe("tokens that are none", () => {
   })
 })
 
-test("an answer counts for a minute also when the wall clock is set back meanwhile", async () => {
+test("an introspection result counts for a minute even if the wall clock is set back meanwhile", async () => {
   const proxy = await introspecting()
   const { issuer } = proxy.sandbox
   const token = await issuer.issueToken({}, { expiresIn: 7_200 })
@@ -275,8 +275,8 @@ test("an answer counts for a minute also when the wall clock is set back meanwhi
   ).toEqual(["Success", "Failure"])
 })
 
-describe("an issuer that cannot be asked", () => {
-  test("for a wrong client secret is 503, not the caller's fault", async () => {
+describe("an issuer that cannot be queried", () => {
+  test("because of a wrong client secret is 503, not the caller's fault", async () => {
     const proxy = await introspecting({ auth: () => ({ keycloak_client_secret: "a-wrong-secret" }) })
     expectUnavailable(await proxy.bearing(await proxy.sandbox.issuer.issueToken()), proxy)
     expect(proxy.logs.some((line) => line.includes('"event":"request-failed"'))).toBe(true)
@@ -291,12 +291,12 @@ describe("an issuer that cannot be asked", () => {
       const token = await proxy.sandbox.issuer.issueToken()
       expectUnavailable(await proxy.bearing(token), proxy)
       proxy.sandbox.faults.clear()
-      // A failure is not kept.
+      // A failure is not cached.
       expect(await statusOf(proxy.bearing(token))).toBe(200)
     }
   })
 
-  test("keeps to what it said within the last minute", async () => {
+  test("leaves its results of the last minute valid", async () => {
     const proxy = await introspecting()
     const token = await proxy.sandbox.issuer.issueToken()
     expect(await statusOf(proxy.bearing(token))).toBe(200)
@@ -306,7 +306,7 @@ describe("an issuer that cannot be asked", () => {
     expectUnavailable(await proxy.bearing(token), proxy)
   })
 
-  test("because it never answers is 503 after five seconds", async () => {
+  test("because it never responds is 503 after five seconds", async () => {
     const proxy = await introspecting({
       prepare: ({ faults }) => faults.set("issuer", { path: introspectionPath, hang: true }),
     })
@@ -327,7 +327,7 @@ describe("an issuer that cannot be asked", () => {
   const junkAnswers: ReadonlyArray<readonly [name: string, fault: Fault]> = [
     ["HTML", { body: "html" }],
     ["half of the JSON", { body: "truncated" }],
-    ["bytes that are no text", { body: "garbage" }],
+    ["bytes that are not text", { body: "garbage" }],
     ["nothing", { body: "empty" }],
     ["half, then the end of the connection", { truncate: true }],
     ["65 MB", { oversizeBytes: 65 * 1024 * 1024 }],
@@ -338,14 +338,14 @@ describe("an issuer that cannot be asked", () => {
     ["active as a number", answering({ active: 1 })],
     ["active as null", answering({ active: null })],
   ]
-  test.each(junkAnswers)("because its answer is junk is 503, not 500: %s", async (_, fault) => {
+  test.each(junkAnswers)("because its response is junk is 503, not 500: %s", async (_, fault) => {
     const proxy = await introspecting({
       prepare: ({ faults }) => faults.set("issuer", { path: introspectionPath, ...fault }),
     })
     expectUnavailable(await proxy.bearing(await proxy.sandbox.issuer.issueToken()), proxy)
   })
 
-  test("but calls a token of junk claims active: it opens nothing, and is never 500", async () => {
+  test("that reports a token of junk claims as active opens nothing, and is never 500", async () => {
     const deep: unknown = JSON.parse(`${"[".repeat(3000)}${"]".repeat(3000)}`)
     const all = [{ aud: 5 }, { aud: deep, azp: "x" }, { realm_access: "admin" }, { exp: "never" }, { sub: {} }]
     for (const members of all) {

@@ -16,14 +16,14 @@ const expectUnavailable = ({ status, headers, text, json }: Got, proxy: LockedPr
   ).toBe(true)
 }
 
-/** Lets whatever the last request left running come to its end. */
+/** Waits until everything that the last request started has ended. */
 const settled = async (proxy: LockedProxy) => {
   await until(() => proxy.sandbox.calls.inFlight("issuer") === 0)
   await proxy.pass(0)
 }
 
 describe("readiness of the issuer", () => {
-  test("is unknown before the first token, failing with its reason while it does not answer, then ok", async () => {
+  test("is unknown before the first token, failing with its reason while it does not respond, then ok", async () => {
     const proxy = await aLockedProxy({
       prepare: ({ faults }) => faults.set("issuer", { path: /certs/, status: 500, body: "html" }),
     })
@@ -42,7 +42,7 @@ describe("readiness of the issuer", () => {
     expect(await health()).toEqual({ status: "ok" })
   })
 
-  test("quotes nothing of what the issuer answered, its issuer included", async () => {
+  test("quotes nothing of the issuer's response, its issuer included", async () => {
     const proxy = await aLockedProxy({
       prepare: ({ faults }) =>
         faults.set("issuer", {
@@ -58,8 +58,8 @@ describe("readiness of the issuer", () => {
   })
 })
 
-describe("the keys", () => {
-  test("are not asked for before the first token, and the issuer may be down at start-up", async () => {
+describe("the issuer's keys", () => {
+  test("are not requested before the first token, and the issuer may be down at startup", async () => {
     const proxy = await aLockedProxy({
       prepare: ({ faults }) => faults.set("issuer", { path: /realms.*(known|certs)/, reset: true }),
     })
@@ -70,7 +70,7 @@ describe("the keys", () => {
     expect(asked(proxy.sandbox, "issuer").filter((call) => call.startsWith("GET"))).toEqual([])
   })
 
-  test("are kept: no request fetches them again, nor the issuer's metadata", async () => {
+  test("are cached: no request fetches them again, nor the issuer's metadata", async () => {
     const proxy = await aLockedProxy()
     const { issuer } = proxy.sandbox
     const tokens = await Promise.all(Array.from({ length: 20 }, () => issuer.issueToken()))
@@ -86,7 +86,7 @@ describe("the keys", () => {
     ])
   })
 
-  test("are fetched for an unknown key id at most every 30 seconds, whoever sends it", async () => {
+  test("are fetched for an unknown key id at most every 30 seconds, from whatever caller", async () => {
     const proxy = await aLockedProxy()
     const { issuer } = proxy.sandbox
     expect(await statusOf(proxy.bearing(await issuer.issueToken()))).toBe(200)
@@ -110,7 +110,7 @@ describe("the keys", () => {
     expect(proxy.keyFetches()).toBe(2)
   })
 
-  test("that are new are found by the first token that has one, and by those that come with it", async () => {
+  test("are fetched when a token has a new one, for that token and those that come with it", async () => {
     const proxy = await aLockedProxy()
     const { issuer } = proxy.sandbox
     const old = await issuer.issueToken()
@@ -126,7 +126,7 @@ describe("the keys", () => {
     expect(await statusOf(proxy.bearing(old))).toBe(200)
   })
 
-  test("that the issuer withdrew open nothing after the next fetch", async () => {
+  test("are refused after the next fetch if the issuer withdrew them", async () => {
     const proxy = await aLockedProxy()
     const { issuer } = proxy.sandbox
     const old = await issuer.issueToken({}, { expiresIn: 86_400 })
@@ -138,7 +138,7 @@ describe("the keys", () => {
     expect(await statusOf(proxy.bearing(old))).toBe(401)
   })
 
-  test("that the issuer withdrew open nothing after ten minutes, while requests come", async () => {
+  test("are refused after ten minutes, while requests come, if the issuer withdrew them", async () => {
     const proxy = await aLockedProxy()
     const { issuer } = proxy.sandbox
     const old = await issuer.issueToken({}, { expiresIn: 86_400 })
@@ -148,7 +148,7 @@ describe("the keys", () => {
     expect(await statusOf(proxy.bearing(old))).toBe(200)
     expect(proxy.keyFetches()).toBe(1)
     await proxy.pass("1 second")
-    // This one finds that the keys are old; it does not wait for new ones.
+    // This request finds that the keys are old; it does not wait for new ones.
     await proxy.bearing(old)
     await until(() => proxy.keyFetches() === 2)
     await settled(proxy)
@@ -156,7 +156,7 @@ describe("the keys", () => {
     expect(proxy.keyFetches()).toBe(2)
   })
 
-  test("that are known serve on while the issuer is down, for hours, and it is asked at most every 5 seconds", async () => {
+  test("that are known stay valid for hours while the issuer is down, and it is tried at most every 5 seconds", async () => {
     const proxy = await aLockedProxy()
     const { issuer } = proxy.sandbox
     const token = await issuer.issueToken({}, { expiresIn: 86_400 })
@@ -178,7 +178,7 @@ describe("the keys", () => {
     }
   })
 
-  test("that are unknown while the issuer is down are 503, and it is asked at most every 5 seconds", async () => {
+  test("that are unknown while the issuer is down are 503, and it is tried at most every 5 seconds", async () => {
     const proxy = await aLockedProxy()
     const { issuer } = proxy.sandbox
     const known = await issuer.issueToken({}, { expiresIn: 3600 })
@@ -215,14 +215,14 @@ const junk: ReadonlyArray<readonly [name: string, fault: Fault, status: 200 | 40
   ["a page of HTML", { body: "html" }, 503],
   ["no JSON", withBody("keys: none"), 503],
   ["half of the JSON", { body: "truncated" }, 503],
-  ["bytes that are no text", { body: "garbage" }, 503],
+  ["bytes that are not text", { body: "garbage" }, 503],
   ["nothing", { body: "empty" }, 503],
   ["half, then the end of the connection", { truncate: true }, 503],
   ["a list", withBody("[]"), 503],
   ["null", withBody("null"), 503],
   ["an object without keys", withBody("{}"), 503],
   ["keys that are an object", withKeys(() => ({ 0: {} })), 503],
-  ["keys that are no objects", withKeys(() => [1, "key", null]), 503],
+  ["keys that are not objects", withKeys(() => [1, "key", null]), 503],
   ["a good key beside junk", withKeys((keys) => [...keys, null]), 503],
   ["65 MB", { oversizeBytes: 65 * 1024 * 1024 }, 503],
   ["500", { status: 500 }, 503],
@@ -237,7 +237,7 @@ const junk: ReadonlyArray<readonly [name: string, fault: Fault, status: 200 | 40
   ["no keys at all", withKeys(() => []), 401],
   ["keys of empty objects", withKeys(() => [{}, {}]), 401],
   ["keys of junk members", withKeys((keys) => keys.map((key) => ({ ...key, n: 5, e: {} }))), 401],
-  ["a modulus that is no number", withKeys((keys) => keys.map((key) => ({ ...key, n: "*" }))), 401],
+  ["a modulus that is not a number", withKeys((keys) => keys.map((key) => ({ ...key, n: "*" }))), 401],
   ["a key that is too short to be safe", withKeys((keys) => keys.map((key) => ({ ...key, n: "AQAB" }))), 401],
   ["keys of an unknown type", withKeys((keys) => keys.map((key) => ({ ...key, kty: "quantum" }))), 401],
   [
@@ -253,10 +253,10 @@ const junk: ReadonlyArray<readonly [name: string, fault: Fault, status: 200 | 40
     withKeys((keys) => [...keys, ...Array.from({ length: 1000 }, () => ({ kty: "oct", kid: "x", k: "AAAA" }))]),
     200,
   ],
-  ["the key with members that nobody knows", withKeys((keys) => keys.map((key) => ({ ...key, x5c: 5, "": {} }))), 200],
+  ["the key with unknown members", withKeys((keys) => keys.map((key) => ({ ...key, x5c: 5, "": {} }))), 200],
 ]
 
-describe("a JWKS document that is junk is never 500, and is healed by itself:", () => {
+describe("a JWKS document that is junk is never 500, and the proxy recovers by itself:", () => {
   test.each(junk)("%s", async (_, fault, expected) => {
     const proxy = await aLockedProxy({ prepare: ({ faults }) => faults.set("issuer", { path: jwksPath, ...fault }) })
     const token = await proxy.sandbox.issuer.issueToken()
@@ -264,10 +264,10 @@ describe("a JWKS document that is junk is never 500, and is healed by itself:", 
     expect(got.status).toBe(expected)
     if (expected === 503) expectUnavailable(got, proxy)
     if (expected === 401) expect(Object.keys(got.json)).toEqual(["detail", "error", "help"])
-    // A token that no key could help is 401 or 503 too.
+    // A token that no key could verify is 401 or 503 too.
     expect([401, 503]).toContain((await proxy.bearing("abc.def.ghi")).status)
     proxy.sandbox.faults.clear()
-    // Keys without any use are replaced as others are: for a key id that is unknown, or by age.
+    // Keys without a usable one are replaced like others: for an unknown key id, or by age.
     if (expected === 401) {
       await proxy.pass("601 seconds")
       await proxy.bearing(token)
@@ -276,15 +276,15 @@ describe("a JWKS document that is junk is never 500, and is healed by itself:", 
     const later = await proxy.sandbox.issuer.issueToken()
     await until(async () => {
       const { status } = await proxy.bearing(later)
-      // If a fetch of keys (503) or the first refresh (502) failed when the clock was moved on, the next one comes after a
-      // pause; and the clock stands.
+      // If a fetch of keys (503) or the first refresh (502) failed when the clock was moved on, the next one comes
+      // after a pause, and the clock does not move.
       if (status >= 500) await proxy.pass("5 seconds")
       return status === 200
     })
     for (const line of proxy.logs) for (const part of token.split(".")) expect(line).not.toContain(part)
   })
 
-  test("one that never comes is given up after five seconds", async () => {
+  test("one that never arrives is given up after five seconds", async () => {
     for (const hang of [true, "mid-body"] as const) {
       const proxy = await aLockedProxy({ prepare: ({ faults }) => faults.set("issuer", { path: jwksPath, hang }) })
       const token = await proxy.sandbox.issuer.issueToken()
@@ -300,7 +300,7 @@ describe("the issuer's metadata", () => {
   const wrong: ReadonlyArray<readonly [name: string, fault: Fault]> = [
     ["a page of HTML", { body: "html" }],
     ["500", { status: 500 }],
-    ["404, as of a realm that is not there", { status: 404 }],
+    ["404, as of a missing realm", { status: 404 }],
     ["a redirect", { status: 301, headers: { Location: "http://127.0.0.1:1/" } }],
     ["another issuer's", withBody('{"issuer":"https://evil.example.org","jwks_uri":"https://evil.example.org/keys"}')],
     ["no issuer", withBody('{"jwks_uri":"https://evil.example.org/keys"}')],
@@ -308,7 +308,7 @@ describe("the issuer's metadata", () => {
     ["half of the JSON", { body: "truncated" }],
     ["a reset connection", { reset: true }],
   ]
-  test.each(wrong)("%s: 503, and asked again after a second", async (_, fault) => {
+  test.each(wrong)("%s: 503, and requested again after a second", async (_, fault) => {
     const proxy = await aLockedProxy({
       prepare: ({ faults }) => faults.set("issuer", { path: discoveryPath, ...fault }),
     })
@@ -339,7 +339,7 @@ describe("the issuer's metadata", () => {
     }
   })
 
-  test("that never come are given up after five seconds, and a later request succeeds", async () => {
+  test("that never arrive are given up after five seconds, and a later request succeeds", async () => {
     const proxy = await aLockedProxy({
       prepare: ({ faults }) => faults.set("issuer", { path: discoveryPath, hang: true }),
     })

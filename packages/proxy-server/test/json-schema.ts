@@ -1,8 +1,8 @@
 import type { Any } from "./a-proxy.ts"
 
 /**
- * What of `value` is not as a JSON Schema of the OpenAPI document wants it, as `path: why`. Knows the keywords that the
- * document uses; another one is a violation itself, so that nothing passes unread.
+ * The violations in `value` of a JSON Schema from the OpenAPI document, as `path: why`. Knows the keywords that the
+ * document uses; any other is a violation itself, so that nothing passes unchecked.
  */
 export const violations = (value: unknown, schema: Any, document: Any, path = "$"): ReadonlyArray<string> => {
   if (schema === true || schema === undefined) return schema === undefined ? [`${path}: not described`] : []

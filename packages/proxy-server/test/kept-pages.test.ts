@@ -17,7 +17,7 @@ const aPage = (body: Buffer<ArrayBuffer>, link = "<?page=1>"): StoragePage => ({
 })
 const bound = 16 * 1024 * 1024
 
-describe("kept pages", () => {
+describe("cached pages", () => {
   test("take a bounded number of bytes, whatever their keys, bodies, headers and codings are", async () => {
     const pages = keptPages(() => 0)
     for (let index = 0; index < 3000; index++) {
@@ -27,7 +27,7 @@ describe("kept pages", () => {
       )
       expect(pages.bytes()).toBeLessThanOrEqual(bound)
     }
-    // Noise, which does not get smaller: a compressed form is as large as the page itself.
+    // Noise, which does not compress: its compressed form is as large as the page itself.
     for (let index = 0; index < 40; index++) {
       pages.put(`noise ${index}`, aPage(randomBytes(500_000)))
       await pages.get(`noise ${index}`, "gzip")
@@ -39,7 +39,7 @@ describe("kept pages", () => {
     expect(pages.get("last", "gzip")).toBe(compressed)
   })
 
-  test("are compressed two at a time, and so often only: what is more goes out as it is", async () => {
+  test("are compressed two at a time; beyond that, pages are sent uncompressed", async () => {
     let now = 0
     const pages = keptPages(() => now)
     const codingsOf = async (from: number, count: number) => {
@@ -69,7 +69,7 @@ describe("kept pages", () => {
     expect((await codingsOf(1000, 30)).filter((coding) => coding === "br").length).toBe(20)
   })
 
-  test("serve each the page of its key in a coding that was wanted, whatever was asked for before", async () => {
+  test("serve the page of their key in an accepted coding, whatever was requested before", async () => {
     const step = fc.record({
       key: fc.integer({ min: 0, max: 30 }),
       size: fc.integer({ min: 1, max: 3000 }),
@@ -96,7 +96,7 @@ describe("kept pages", () => {
 })
 
 describe("the list", () => {
-  test("survives more long queries than fit into its memory, and still serves what was kept", async () => {
+  test("survives more long queries than its memory holds, and still serves cached pages", async () => {
     const proxy = await aProxy({ world: aWorld(20), environment: { CACHE_FRESH_FOR: "3600" } })
     const etag = (await proxy.list()).headers.get("etag")
     const before = process.memoryUsage()
@@ -108,11 +108,11 @@ describe("the list", () => {
     }
     globalThis.gc?.()
     const after = process.memoryUsage()
-    // Their texts alone have 45 MB, and the pages that were kept under each of them had 100 MB.
+    // Their texts alone take 45 MB, and the pages cached under each of them took 100 MB.
     expect(after.external + after.arrayBuffers - before.external - before.arrayBuffers).toBeLessThan(60 * 1024 * 1024)
   })
 
-  test("decodes hostile queries without ado: thousands of parameters, broken codes, names that objects have", async () => {
+  test("decodes hostile queries without a fault: thousands of parameters, broken codes, names that objects have", async () => {
     const proxy = await aProxy({ world: aWorld(6) })
     const queries = [
       "a=1&".repeat(4000),
@@ -138,7 +138,7 @@ describe("the list", () => {
     )
   })
 
-  test("takes headers with thousands of entries for not given", async () => {
+  test("ignores headers with thousands of entries", async () => {
     const proxy = await aProxy({ world: aWorld(6) })
     const path = "/api/storage-resources/"
     const many = Array.from({ length: 3000 }, (_, index) => `"${index}"`).join(",")

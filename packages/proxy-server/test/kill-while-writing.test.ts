@@ -32,10 +32,10 @@ beforeAll(async () => {
 })
 const identity = "ours"
 const kills = 200
-/** Writers at the same time, each with a file of its own. */
+/** Concurrent writers, each with a file of its own. */
 const lanes = 2
 
-/** mulberry32: numbers from 0 to 1 that the seed decides. */
+/** mulberry32: numbers from 0 to 1, determined by the seed. */
 const numbersFrom = (seed: number) => {
   let state = seed
   return () => {
@@ -48,7 +48,7 @@ const numbersFrom = (seed: number) => {
 
 const aWriter = (path: string, first: number, count = 1_000_000) => {
   const child = spawn(process.execPath, [writer, path, identity, String(first), String(count)], {
-    // Node compiles it once, not anew in each process.
+    // Node compiles it once, not again in each process.
     env: { NODE_COMPILE_CACHE: join(tmpdir(), "storage-proxy-tests-compile-cache") },
     stdio: ["ignore", "pipe", "inherit"],
   })
@@ -56,7 +56,7 @@ const aWriter = (path: string, first: number, count = 1_000_000) => {
   child.stdout.setEncoding("utf8").on("data", (text) => {
     said += text
   })
-  // "close", not "exit": only then has all that it said been read.
+  // "close", not "exit": only then has all its output been read.
   const ended = once(child, "close")
   const last = (word: string) => Number(said.match(new RegExp(`${word} (\\d+)\\n(?![^]*${word} )`))?.[1] ?? 0)
   return { child, ended, begun: () => last("begun"), written: () => last("written") }
@@ -68,20 +68,20 @@ const isThere = (path: string) =>
     () => false,
   )
 
-/** The number of the snapshot in the file, 0 where there is none, and in words what is wrong with it. */
+/** The number of the snapshot in the file, 0 if there is none; otherwise what is wrong with it. */
 const keptIn = async (path: string): Promise<number | string> => {
   const result = await Effect.runPromise(Effect.result(readSnapshotFile(path, identity, testModel)))
   if (Result.isFailure(result)) return result.failure.message
   return result.success === undefined ? 0 : numberOf(result.success)
 }
 
-/** Starts a writer, kills it at some moment, and sees what is in the file; again and again. */
+/** Starts a writer, kills it at a random moment and checks the file, again and again. */
 const killed = async (directory: string, times: number, chance: () => number) => {
   const found = { unfinished: 0, none: 0, before: 0, last: 0 }
-  // How long a write takes here, in milliseconds: the moments are spread over more than one.
+  // How long a write takes here, in milliseconds: the kills are spread over more than one write.
   let took = 30
   for (let kill = 0, kept = 0; kill < times; kill += 1) {
-    // Now and then a new file, for the first one has none before it.
+    // A new file now and then, since the first write has no previous file.
     const path = join(directory, String(Math.floor(kill / 10)))
     if (kill % 10 === 0) kept = 0
     const { child, ended, begun, written } = aWriter(path, kept + 1)
@@ -98,7 +98,8 @@ const killed = async (directory: string, times: number, chance: () => number) =>
     if (await isThere(`${path}.tmp`)) found.unfinished += 1
     const now = await keptIn(path)
     const good = Math.max(kept, written())
-    // What had been written is there, or the one after it whose place was taken at that very moment.
+    // The file has the snapshot that was written last, or the next one if it was renamed into place at that very
+    // moment.
     expect({ kill, now }).toEqual({ kill, now: now === begun() ? begun() : good })
     if (now === 0) found.none += 1
     else if (now === begun() && now !== written()) found.last += 1
@@ -112,7 +113,7 @@ test(`kill -9 at ${kills} random moments while the file is written leaves the la
   const seed = Math.floor(Math.random() * 2 ** 31)
   const directory = await mkdtemp(join(tmpdir(), "kill-"))
   onTestFinished(() => rm(directory, { recursive: true }))
-  // One that ends by itself, for only such a one leaves node's compile cache for the others.
+  // One that ends by itself, since only such a process leaves node's compile cache for the others.
   const one = join(directory, "one")
   expect(await aWriter(one, 1, 1).ended).toEqual([0, null])
   expect(await keptIn(one)).toBe(1)
@@ -123,6 +124,6 @@ test(`kill -9 at ${kills} random moments while the file is written leaves the la
   )
   const unfinished = found.reduce((sum, one) => sum + one.unfinished, 0)
   process.stderr.write(`seed ${seed}: ${unfinished} of ${kills} kills hit a write; ${JSON.stringify(found)}\n`)
-  // Else the test would not meet what it is for.
+  // Otherwise the test would not exercise what it is for.
   expect(unfinished).toBeGreaterThan(20)
 }, 600_000)

@@ -14,7 +14,7 @@ import { describe, expect, test } from "vitest"
 import { type Any, hpcUserSection, noCache, startProxy, type TestedProxy } from "./a-proxy.ts"
 import { aWorld } from "./a-world.ts"
 
-/** What befalls the upstreams between two refreshes; the number decides to whom. */
+/** What happens to the upstreams between two refreshes; the number selects the target. */
 type Step = readonly [what: string, number: number]
 
 const pick = <A>(from: ReadonlyArray<A>, number: number): A | undefined => from[number % from.length]
@@ -104,7 +104,7 @@ const steps: Readonly<Record<string, Happen>> = {
   },
   "lists-of-customers-fail": async (sandbox, number, renew) => {
     await steps["new-customer"]?.(sandbox, number, renew)
-    // Else what was read without the lists could stay as the last good: of each proxy, without those that it read.
+    // Otherwise data that was read without the lists could stay as the last good one: a different one for each proxy.
     sandbox.faults.clear("hpcUserApi")
     const fault = sandbox.faults.set("waldur", { path: /customers/, status: 404 })
     await renew()
@@ -130,10 +130,10 @@ const queries = [
   "status=active&data_type=store",
 ]
 
-/** Short, for who reads where two differ. */
+/** Short, for reading where two differ. */
 const digestOf = (text: string) => createHash("sha256").update(text).digest("hex")
 
-/** All that a proxy says of its list, its times aside. */
+/** Everything that a proxy reports about its list, except times. */
 const saidBy = async (proxy: TestedProxy): Promise<ReadonlyArray<unknown>> => {
   const said: Array<unknown> = []
   for (const accept of ["application/json", "application/x-ndjson"]) {
@@ -172,7 +172,7 @@ const compared = async ({ world, fallback }: Setting, rounds: ReadonlyArray<Read
   // Both at the same moments: what is served while an API fails depends on what was served before.
   let waldursTime = Date.parse(sandbox.world.now)
   const renew = async () => {
-    // A Waldur that is ahead of the proxy's clock is read whole.
+    // A Waldur ahead of the proxy's clock is read in full.
     const passed = Date.parse(sandbox.world.now) - waldursTime
     waldursTime += passed
     for (const proxy of [light, full]) await proxy.pass(passed)
@@ -183,10 +183,10 @@ const compared = async ({ world, fallback }: Setting, rounds: ReadonlyArray<Read
     for (const round of rounds) {
       for (const [what, number] of round) {
         await steps[what]?.(sandbox, number, renew)
-        // Changes come one by one, and some at once.
+        // Some changes come one by one, some at once.
         if (number % 3 === 0) await renew()
       }
-      // After a minute both ask again for the projects that they did not find.
+      // After a minute both look up again the projects that they did not find.
       for (const proxy of [light, full]) await proxy.pass("61 seconds")
       await renew()
       expect(await saidBy(light)).toEqual(await saidBy(full))
@@ -206,17 +206,17 @@ const someRounds = fc.array(
 const settings: ReadonlyArray<readonly [string, Setting, number]> = [
   ["an ordinary Waldur", { world: () => aWorld(40), fallback: "none" }, 8],
   ["a Waldur of odd records", { world: () => withoutTwins(buildWorld({ resources: 270 })), fallback: "none" }, 3],
-  ["made-up GIDs where the API gives none", { world: () => aWorld(40), fallback: "mock" }, 5],
+  ["mock GIDs for projects that the API does not know", { world: () => aWorld(40), fallback: "mock" }, 5],
 ]
 
-/** Without a second row of one uuid: while there is one, only a full read can tell whose an order is. */
+/** Removes second rows of one uuid: with one, only a full read can tell whose an order is. */
 function withoutTwins(world: World): World {
   const seen = new Set<unknown>()
   world.resources = world.resources.filter(({ uuid }) => !seen.has(uuid) && seen.add(uuid))
   return world
 }
 
-describe("a refresh by changes and one of all give the same, byte for byte", () => {
+describe("a refresh by changes and a full one return the same, byte for byte", () => {
   test.each(settings)("with %s", async (_, setting, numRuns) => {
     let byChanges = 0
     await fc.assert(
@@ -225,7 +225,7 @@ describe("a refresh by changes and one of all give the same, byte for byte", () 
       }),
       { numRuns, seed: 20_261_123, endOnFailure: true },
     )
-    // Not because both read all.
+    // Not because both are full reads.
     expect(byChanges).toBeGreaterThan(numRuns)
   })
 })

@@ -7,6 +7,6 @@ export const linksOf = (headers: Headers): Readonly<Record<string, string>> =>
     }),
   )
 
-/** The snapshot that a page's own links lead on in. */
+/** The snapshot that a page's own links refer to. */
 export const snapshotOf = (headers: Headers): string =>
   new URL(linksOf(headers).last ?? "", "http://x").searchParams.get("snapshot") ?? ""

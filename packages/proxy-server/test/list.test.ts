@@ -16,7 +16,7 @@ const all = async () => (await proxy.list("page_size=500")).json.resources as Re
 const nobody = { storage_system: null, data_type: null, status: null, state: null }
 const everywhere = ["capstor", "vast", "iopsstor"]
 
-describe("the answer", () => {
+describe("the list response", () => {
   test("has its keys in the order of the contract, and the version of the package", async () => {
     const { status, headers, json } = await proxy.list()
     expect(status).toBe(200)
@@ -41,7 +41,7 @@ describe("the answer", () => {
     expect(new Set(found)).toEqual(wanted)
   })
 
-  test("an entry has its keys in the order of the contract", async () => {
+  test("has the keys of each entry in the order of the contract", async () => {
     const keys = [
       "itemId",
       "status",
@@ -55,7 +55,7 @@ describe("the answer", () => {
       "parentItemId",
     ]
     for (const entry of await all()) {
-      // An Erred resource can be reported without an order; what is removing has one that executes.
+      // An Erred resource can be reported without an order; a removing one has an order that executes.
       const always = ["set_backend_id_url", "set_state_ok_url"]
       const byStatus: Readonly<Record<string, ReadonlyArray<string>>> = {
         error: always,
@@ -66,7 +66,7 @@ describe("the answer", () => {
     }
   })
 
-  test("a parent stands right before what is below it, and systems come as configured", async () => {
+  test("places a parent right before its children, and systems as configured", async () => {
     const entries = await all()
     const systems = entries.map(({ storageSystem }) => storageSystem.key)
     expect([...new Set(systems)]).toEqual(everywhere)
@@ -84,12 +84,12 @@ describe("the answer", () => {
     }
   })
 
-  test("two replicas give the same bytes", async () => {
+  test("has the same bytes on two replicas", async () => {
     const other = await aProxy({ sandbox: proxy.sandbox })
     expect((await other.list("page_size=500")).text).toBe((await proxy.list("page_size=500")).text)
   })
 
-  test("the path answers with and without its closing slash, with the same bytes", async () => {
+  test("has the same bytes with and without a trailing slash in the path", async () => {
     const slashed = await proxy.get("/api/storage-resources/?page_size=7")
     const bare = await proxy.get("/api/storage-resources?page_size=7")
     expect(bare.status).toBe(200)
@@ -97,7 +97,7 @@ describe("the answer", () => {
     expect(bare.headers.get("link")).toBe(slashed.headers.get("link"))
   })
 
-  test("HEAD answers as GET, without a body", async () => {
+  test("is the same for HEAD as for GET, without a body", async () => {
     const head = await proxy.get("/api/storage-resources/?page_size=7", { method: "HEAD" })
     const get = await proxy.list("page_size=7")
     expect([head.status, head.text]).toEqual([200, ""])
@@ -105,7 +105,7 @@ describe("the answer", () => {
     expect(head.headers.get("content-type")).toBe(get.headers.get("content-type"))
   })
 
-  test("unknown parameters are ignored, whatever their name", async () => {
+  test("ignores unknown parameters, whatever their name", async () => {
     const plain = await proxy.list()
     for (const query of ["pages=2", "foo[]=1", "__proto__=1", "constructor=x&toString=y", "Page=0", "=", "&&"]) {
       const got = await proxy.list(query)
@@ -114,8 +114,8 @@ describe("the answer", () => {
   })
 })
 
-describe("pages", () => {
-  test("page is 1 and page_size 100 unless given", async () => {
+describe("pagination", () => {
+  test("defaults to page 1 and page_size 100", async () => {
     const total = mountPointsOf(world.resources).size
     expect(total).toBeGreaterThan(100)
     const { json } = await proxy.list()
@@ -123,13 +123,12 @@ describe("pages", () => {
     expect(json.resources.length).toBe(100)
   })
 
-  test("pages 1 to n are the whole list in its order, for every page size", async () => {
+  test("covers the whole list in its order with pages 1 to n, for every page size", async () => {
     const whole = await all()
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 500 }), async (size) => {
         const pages = Math.ceil(whole.length / size)
         const got: Array<Any> = []
-        // One by one for large pages; a few pages of many for small ones.
         for (let page = 1; page <= pages; page += 1) {
           const { json } = await proxy.list(`page=${page}&page_size=${size}`)
           expect(json.pagination).toEqual({
@@ -148,14 +147,14 @@ describe("pages", () => {
     )
   })
 
-  test.each(["999999999999999", `1${"0".repeat(40)}`])("page %s is one past the end", async (page) => {
+  test.each(["999999999999999", `1${"0".repeat(40)}`])("returns page %s as one past the end", async (page) => {
     const { status, json } = await proxy.list(`page=${page}`)
     expect(status).toBe(200)
     expect(json.resources).toEqual([])
     expect(json.pagination).toMatchObject({ current: Math.min(Number(page), Number.MAX_SAFE_INTEGER), has_next: false })
   })
 
-  test("a page past the end is an empty list that still counts", async () => {
+  test("returns an empty list that still counts for a page past the end", async () => {
     const total = (await all()).length
     for (const page of [3, 999, 1_000_000_000]) {
       const { status, json } = await proxy.list(`page=${page}`)
@@ -172,12 +171,12 @@ describe("pages", () => {
     }
   })
 
-  test("nothing selected is no page", async () => {
+  test("has no page if nothing is selected", async () => {
     const { json } = await proxy.list("data_type=nothing")
     expect(json.pagination).toEqual({ current: 1, limit: 100, offset: 0, pages: 0, total: 0, has_next: false })
   })
 
-  test("total and pages count what the filters left, over everything", async () => {
+  test("counts total and pages over everything that the filters leave", async () => {
     const chosen = (await all()).filter((entry) => entry.storageDataType.key === "store")
     const { json } = await proxy.list("data_type=store&page=2&page_size=3")
     expect(json.pagination).toEqual({
@@ -201,7 +200,7 @@ const linksOf = (header: string | null): Record<string, string> =>
   )
 
 describe("the Link header", () => {
-  test("leads from the first page over each next one to the last, and back", async () => {
+  test("leads from the first page through each next one to the last, and back", async () => {
     const wanted = (await all())
       .filter((entry) => entry.status === "active")
       .map(({ mountPoint }) => mountPoint.default)
@@ -230,7 +229,7 @@ describe("the Link header", () => {
     expect(linksOf(got.headers.get("link")).next).toBeDefined()
   })
 
-  test("is a query only, and names first and last on every page, prev and next where there is one", async () => {
+  test("is a query only, with first and last on every page, prev and next if there is one", async () => {
     const relations = async (query: string) => {
       const header = (await proxy.list(query)).headers.get("link")
       const links = linksOf(header)
@@ -246,7 +245,7 @@ describe("the Link header", () => {
     expect(await relations("data_type=nothing")).toEqual(["first", "last"])
   })
 
-  test("keeps every filter, in a form that survives odd characters", async () => {
+  test("keeps every filter, encoded so that special characters survive", async () => {
     const filters = "storage_system=capstor&data_type=a%26page%3D9%3E%2C+%22&status=active&state=OK"
     const { first = "" } = linksOf((await proxy.list(`${filters}&page_size=3`)).headers.get("link"))
     expect(Object.fromEntries(new URL(first, "http://x").searchParams)).toEqual({
@@ -259,7 +258,7 @@ describe("the Link header", () => {
     })
   })
 
-  test("past the end, prev leads to the last page that has entries", async () => {
+  test("has, past the end, a prev to the last page that has entries", async () => {
     const links = linksOf((await proxy.list("page=77")).headers.get("link"))
     expect(links).toEqual({
       first: "?page=1",
@@ -268,7 +267,7 @@ describe("the Link header", () => {
     })
   })
 
-  test("is there for every query that can select anything, and not so long that clients refuse the response", async () => {
+  test("is present for every query that can select anything, and short enough for clients to accept the response", async () => {
     for (const length of [255, 4000, 15_000]) {
       const { status, headers, json } = await proxy.list(`data_type=${"%26".repeat(length)}`)
       expect([status, json.pagination.total]).toEqual([200, 0])
@@ -280,11 +279,11 @@ describe("the Link header", () => {
 })
 
 describe("filters", () => {
-  test("what was not given is null in filters_applied", async () => {
+  test("are null in filters_applied if not given", async () => {
     expect((await proxy.list()).json.filters_applied).toEqual({ ...nobody, offering_slugs: everywhere })
   })
 
-  test("what was given is said in filters_applied", async () => {
+  test("are repeated in filters_applied if given", async () => {
     const { json } = await proxy.list("storage_system=vast&data_type=store&status=active&state=OK")
     expect(json.filters_applied).toEqual({
       storage_system: "vast",
@@ -295,21 +294,21 @@ describe("filters", () => {
     })
   })
 
-  test("an empty data_type or status is no filter", async () => {
+  test("do not include an empty data_type or status", async () => {
     const plain = (await proxy.list()).json
     for (const query of ["data_type=", "status=", "data_type=&status=", "data_type&status"]) {
       expect((await proxy.list(query)).json).toEqual(plain)
     }
   })
 
-  test("data_type and status are exact and case-sensitive; other values give an empty list", async () => {
+  test("match data_type and status exactly, with case; other values select nothing", async () => {
     for (const query of ["data_type=Store", "data_type=%20store", "data_type=stor", "status=Active", "status=OK"]) {
       const { status, json } = await proxy.list(query)
       expect([query, status, json.resources, json.pagination.total]).toEqual([query, 200, [], 0])
     }
   })
 
-  test("data_type selects finished entries on every level, in their order", async () => {
+  test("select finished entries on every level by data_type, in their order", async () => {
     for (const type of ["store", "archive", "users", "scratch"]) {
       const wanted = (await all()).filter((entry) => entry.storageDataType.key === type)
       expect(wanted.length).toBeGreaterThan(2)
@@ -317,7 +316,7 @@ describe("filters", () => {
     }
   })
 
-  test("status=active leaves no tenants and customers: they are pending", async () => {
+  test("exclude tenants and customers with status=active: they are pending", async () => {
     const active = (await proxy.list("status=active&page_size=500")).json.resources as ReadonlyArray<Any>
     expect(active.length).toBe(world.resources.length - 5)
     expect(active.every(({ target }) => ["project", "user"].includes(target.targetType))).toBe(true)
@@ -329,7 +328,7 @@ describe("filters", () => {
     }
   })
 
-  test("each state of Waldur's selects its resources and the parents above them, and no others", async () => {
+  test("select, by each of Waldur's states, its resources and the parents above them, and no others", async () => {
     const whole = paths({ resources: await all() })
     for (const state of ["Creating", "OK", "Erred", "Updating", "Terminating", "Terminated"]) {
       const wanted = mountPointsOf(world.resources.filter((row) => row.state === state))
@@ -340,7 +339,7 @@ describe("filters", () => {
     }
   })
 
-  test("filters are taken together", async () => {
+  test("are combined", async () => {
     const wanted = mountPointsOf(world.resources.filter((row) => row.state === "OK" && row.offering_slug === "vast"))
     const expected = (await all()).filter(
       (entry) => wanted.has(entry.mountPoint.default) && entry.storageDataType.key === "archive",
@@ -353,7 +352,7 @@ describe("filters", () => {
     )
   })
 
-  test("of a repeated parameter the last counts", async () => {
+  test("use the last value of a repeated parameter", async () => {
     const wanted = await proxy.list("storage_system=vast&data_type=store&state=OK&page=1&page_size=5")
     const got = await proxy.list(
       "storage_system=nonsense&data_type=users&state=nonsense&page=x&page_size=0&debug=perhaps&" +
@@ -364,7 +363,7 @@ describe("filters", () => {
     expect((await proxy.list("data_type=store&data_type=")).json).toEqual((await proxy.list()).json)
   })
 
-  test("storage_system selects the offering slug that the name maps to", async () => {
+  test("select by storage_system the offering slug that the name maps to", async () => {
     const renamed = await aProxy({
       world: aWorld(60),
       document: () => ({ storage_systems: { flash: "iopsstor", vast: "capstor", tape: "no-such-offering" } }),

@@ -6,10 +6,10 @@ import type { Loss } from "../src/snapshot/snapshot.ts"
 import { type Any, aProxy, noCache, type ProxyOptions, type TestedProxy } from "./a-proxy.ts"
 import { aWorld, dashed, withoutCallbackUrls } from "./a-world.ts"
 
-/** Every refresh reads all, and entries are guarded for an hour, as by default. */
+/** Every refresh is a full one, and entries are guarded for an hour, as by default. */
 const guarded = { CACHE_EMPTY_GUARD: "1h" }
 
-/** Takes resources of an offering out of Waldur's list, all but some. */
+/** Removes resources of an offering from Waldur's list, all but `left`. */
 const lose = (world: World, slug: string, left: number): ReadonlyArray<Any> => {
   const rows = world.resources.filter((row) => row.offering_slug === slug)
   const lost = new Set<unknown>(rows.slice(left))
@@ -29,7 +29,7 @@ const renewed = async (proxy: TestedProxy) => {
 }
 
 describe("a storage system that Waldur suddenly does not show", () => {
-  test("keeps its last good entries, and it is said in the log and in readiness", async () => {
+  test("keeps its last good entries, as reported in the log and in readiness", async () => {
     const world = aWorld(60)
     const proxy = await aProxy({ world, environment: guarded })
     const before = (await proxy.list("page_size=500")).text
@@ -44,7 +44,7 @@ describe("a storage system that Waldur suddenly does not show", () => {
     expect(proxy.logs.filter((line) => line.includes(said)).length).toBe(1)
   })
 
-  test("while what changes in the others is seen, in the order of the list", async () => {
+  test("does not hide changes in the others, in the order of the list", async () => {
     const world = aWorld(60)
     const proxy = await aProxy({ world, environment: guarded })
     await proxy.list()
@@ -61,7 +61,7 @@ describe("a storage system that Waldur suddenly does not show", () => {
     expect(order).toContain("vast")
   })
 
-  test("for an hour; then what Waldur shows counts", async () => {
+  test("keeps its entries for an hour; then what Waldur shows counts", async () => {
     const world = aWorld(60)
     const proxy = await aProxy({ world, environment: guarded })
     await proxy.list()
@@ -76,7 +76,7 @@ describe("a storage system that Waldur suddenly does not show", () => {
     expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("where it showed")
   })
 
-  test("or until it is there again, which begins the hour anew", async () => {
+  test("keeps its entries until Waldur shows it again, which restarts the hour", async () => {
     const world = aWorld(60)
     const proxy = await aProxy({ world, environment: guarded })
     const before = (await proxy.list("page_size=500")).text
@@ -94,7 +94,7 @@ describe("a storage system that Waldur suddenly does not show", () => {
     expect((await entriesOf(proxy, "vast")).length).toBeGreaterThan(0)
   })
 
-  test("also where refreshes read only what changed", async () => {
+  test("keeps its entries even if refreshes read only changes", async () => {
     const world = aWorld(60)
     const proxy = await aProxy({ world, environment: { ...guarded, CACHE_FULL_REFRESH_EVERY: "10h" } })
     await proxy.list()
@@ -110,7 +110,7 @@ describe("a storage system that Waldur suddenly does not show", () => {
     expect(await entriesOf(proxy, "vast")).toEqual([])
   })
 
-  test("also where our user has lost its role everywhere; after the hour that is a failure, not an empty list", async () => {
+  test("keeps its entries even if our user has lost its role everywhere; after the hour that is a failure, not an empty list", async () => {
     const world = aWorld(60)
     const proxy = await aProxy({ world, environment: guarded })
     const before = (await proxy.list("page_size=500")).text
@@ -118,7 +118,7 @@ describe("a storage system that Waldur suddenly does not show", () => {
     world.resources = []
     const offerings = world.offerings
     world.offerings = []
-    // Longer than a failing Waldur would be borne with.
+    // Longer than a failing Waldur would be tolerated.
     await proxy.pass("20 minutes")
     await renewed(proxy)
     expect((await proxy.list("page_size=500")).text).toBe(withoutCallbackUrls(before))
@@ -129,7 +129,7 @@ describe("a storage system that Waldur suddenly does not show", () => {
     expect((await proxy.get("/api/storage-resources/?page_size=500", noCache)).text).toBe(before)
   })
 
-  test("not where the guard is switched off", async () => {
+  test("loses its entries at once if the guard is switched off", async () => {
     const world = aWorld(60)
     const proxy = await aProxy({ world, environment: { CACHE_EMPTY_GUARD: "0" } })
     await proxy.list()
@@ -147,7 +147,7 @@ const change = (world: World, changed: (row: Any, index: number) => Any): void =
   for (const [index, row] of ofVast(world).entries()) Object.assign(row, changed(row, index))
 }
 
-/** What happens to all of vast, or to a part of it, and what the log then gives as the reason. */
+/** What happens to all or part of vast, and the reason in the log. */
 const causes: ReadonlyArray<readonly [string, (world: World, proxy: TestedProxy) => void, RegExp]> = [
   [
     "all permissions become numbers",
@@ -166,7 +166,7 @@ const causes: ReadonlyArray<readonly [string, (world: World, proxy: TestedProxy)
     /[1-7] of \d+ live entries of vast \(\d+ vanish and \d+ turn to removing/,
   ],
   [
-    "all projects are others than before",
+    "all projects are replaced",
     (world) => change(world, (_, index) => ({ project_slug: `another-${index}` })),
     /0 of \d+ live entries of vast/,
   ],
@@ -206,7 +206,7 @@ describe("the live entries of a storage system stay for an hour, whatever the ca
     expect((await proxy.ready()).json.warnings.join("\n")).toContain(`of ${count} live entries of vast`)
   })
 
-  test("a slow move: what is at another path than before is lost, and no gain that makes up for it", async () => {
+  test("a slow move: an entry at another path counts as lost, and not as a gain that makes up for it", async () => {
     const world = aWorld(200)
     const proxy = await aProxy({ world, environment: guarded })
     await proxy.list()
@@ -229,7 +229,7 @@ describe("the live entries of a storage system stay for an hour, whatever the ca
     expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("live entries of vast")
   })
 
-  test("two fifths in one hour and two fifths of the rest in the next are no loss of one hour", async () => {
+  test("two fifths in one hour and two fifths of the rest in the next do not count as a loss of one hour", async () => {
     const world = aWorld(200)
     const proxy = await aProxy({ world, environment: guarded })
     await proxy.list()
@@ -242,7 +242,7 @@ describe("the live entries of a storage system stay for an hour, whatever the ca
     expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("of vast")
   })
 
-  test("the few of a small one that are all Terminated from one refresh to the next: no order was seen to ask for it", async () => {
+  test("all of a small system become Terminated from one refresh to the next, without an order seen for it", async () => {
     const world = aWorld(60)
     lose(world, "vast", 3)
     change(world, () => ({ state: "OK", order_in_progress: null }))
@@ -258,7 +258,7 @@ describe("the live entries of a storage system stay for an hour, whatever the ca
     )
   })
 
-  test("also the few of a small one, but a resource may be removed by its order, and get its path while it is created", async () => {
+  test("all of a small system vanish; but a resource may be removed by its order, and get its path while it is created", async () => {
     const world = aWorld(60)
     lose(world, "vast", 1)
     const [row] = ofVast(world)
@@ -290,7 +290,7 @@ describe("entries that a guard keeps", () => {
     return { world, proxy, before }
   }
 
-  test("carry no callback URLs, and their Age is that of the read that gave them", async () => {
+  test("have no callback URLs, and their Age is that of the read that returned them", async () => {
     const { proxy, before } = await losing((world) => {
       const [row] = ofVast(world)
       row.state = "Erred"
@@ -315,7 +315,7 @@ describe("entries that a guard keeps", () => {
   const removalsAt = (entries: ReadonlyArray<Any>, path: string) =>
     entries.filter(({ mountPoint, status }) => mountPoint.default === path && status.startsWith("remov")).length
 
-  test("are not removing nor removed where somebody lives by now", async () => {
+  test("are neither removing nor removed at a path that is in use by now", async () => {
     const { world, proxy, before } = await losing((world) => {
       const [first, second] = ofVast(world)
       Object.assign(first, { state: "Terminating", order_in_progress: terminating, backend_id: "/vast/going" })
@@ -335,7 +335,7 @@ describe("entries that a guard keeps", () => {
     ).toBe(true)
   })
 
-  test("are not removing where that is a part of the loss, or where the refresh shows them live", async () => {
+  test("are not removing if that is a part of the loss, or if the refresh shows them live", async () => {
     const world = aWorld(60)
     const [early, half] = ofVast(world)
     Object.assign(early, { state: "Terminating", order_in_progress: terminating, backend_id: "/vast/early" })
@@ -358,7 +358,7 @@ describe("entries that a guard keeps", () => {
 })
 
 describe("a kept entry that is removed", () => {
-  test("is left out while a live record that is bad data may lie at its directory", async () => {
+  test("is skipped while a malformed live record may lie at its directory", async () => {
     const world = aWorld(60)
     const [first] = ofVast(world)
     Object.assign(first, { state: "Terminated", order_in_progress: null, backend_id: "/vast/gone" })
@@ -378,10 +378,10 @@ describe("a kept entry that is removed", () => {
 
 const waldurUrl = "http://waldur.example.org"
 
-describe("what is an odd loss", () => {
+describe("a suspicious loss", () => {
   const fate = ({ before = 0, vanished = 0, removing = 0 }) => ({ before, vanished, removing })
 
-  test("the last live entry vanishes, or of at least ten less than half stay live", () => {
+  test("is that of the last live entry, or of more than half of at least ten", () => {
     const odd = (before: number, vanished: number, removing: number) => isOddLoss(fate({ before, vanished, removing }))
     expect([odd(0, 0, 0), odd(1, 0, 0), odd(9, 8, 0), odd(10, 5, 0), odd(10, 0, 5), odd(9, 0, 9)]).toEqual(
       Array(6).fill(false),
@@ -404,7 +404,7 @@ describe("what is an odd loss", () => {
     return isOddLoss(fate({ before: before.filter(isLive).length, vanished: lost.length - removing, removing }))
   }
 
-  test("whatever the lists: a list that is not odd leaves half of ten or more where they were, and one of fewer", () => {
+  test("is absent only if half of ten or more stay where they were, or one of fewer, whatever the lists", () => {
     fc.assert(
       fc.property(someList, someList, (before, after) => {
         if (judged(before, after)) return
@@ -425,7 +425,7 @@ describe("what is an odd loss", () => {
     )
   })
 
-  test("never the same list, never more, and no list is odd beside an empty one", () => {
+  test("is never found in an unchanged or growing list, nor after an empty one", () => {
     fc.assert(
       fc.property(someList, someList, (before, more) => {
         const names = new Set(before.map(({ itemId }) => itemId))
@@ -435,7 +435,7 @@ describe("what is an odd loss", () => {
     )
   })
 
-  test("what was lost earlier and is live again is lost no more", () => {
+  test("ends for an entry that is live again", () => {
     fc.assert(
       fc.property(someList, (list) => {
         const losses = list.map(
@@ -470,7 +470,7 @@ describe("live entries that the refresh does not show protect their directories 
     return { world, proxy, removals }
   }
 
-  test("those that a guard keeps, until it ends", async () => {
+  test("entries that a guard keeps, until it ends", async () => {
     const { world, proxy, removals } = await aConflict("1h")
     lose(world, "vast", 0)
     expect(await removals()).toBe(0)
@@ -481,7 +481,7 @@ describe("live entries that the refresh does not show protect their directories 
     expect(await removals()).toBe(1)
   })
 
-  test("those of an offering that the token does not see any more, also without a guard, for as long as it is so", async () => {
+  test("entries of an offering that the token no longer sees, even without a guard, for as long as it does not", async () => {
     const { world, removals } = await aConflict("0")
     lose(world, "vast", 0)
     const offerings = world.offerings

@@ -5,7 +5,7 @@ import { isSecretName, masker, maskFound, maskText, maskValue, secretsIn } from 
 
 const hidden = "hunter2-and-more"
 
-describe("the name of a field", () => {
+describe("a field name", () => {
   test.each([
     "client_secret",
     "secrets",
@@ -30,7 +30,7 @@ describe("the name of a field", () => {
     expect(masked.empty).toEqual({ [name]: null })
   })
 
-  test.each(["name", "keyboard", "path", "slug", "key", "keys", "backend_id"])("%s does not", (name) => {
+  test.each(["name", "keyboard", "path", "slug", "key", "keys", "backend_id"])("%s does not name a secret", (name) => {
     expect(isSecretName(name)).toBe(false)
     expect(maskValue({ [name]: hidden })).toEqual({ [name]: hidden })
   })
@@ -50,7 +50,7 @@ describe("a text", () => {
     `"https:\\/\\/user:${hidden}@host"`,
     `?next=https%3A%2F%2Fuser%3A${hidden}%40host`,
     `redis://:${hidden}@valkey:6379/0`,
-  ])("shows no secret by its form: %s", (text) => {
+  ])("shows no secret of a known form: %s", (text) => {
     expect(maskText(text)).not.toContain(hidden)
     expect(maskText(text)).toContain("***")
   })
@@ -61,7 +61,7 @@ describe("a text", () => {
     "Waldur refused the API token (it is wrong, or it has expired): HEAD http://127.0.0.1:1/api/x/ answered 401",
     '{"token":null,"name":"a","key_count":3}',
     "a@b.example.org, https://host/path and //nothing",
-  ])("without a secret stays as it is: %s", (text) => {
+  ])("without a secret is unchanged: %s", (text) => {
     expect(maskText(text)).toBe(text)
   })
 
@@ -75,7 +75,7 @@ describe("a text", () => {
     )
   })
 
-  test("is masked in linear time, whatever it is made of", () => {
+  test("is masked in linear time, whatever it consists of", () => {
     const mask = masker(["a-secret-of-the-settings", "aaaaaaaaaaaaaaaa"])
     const long = 200_000
     for (const piece of [
@@ -110,14 +110,14 @@ describe("a text", () => {
 })
 
 describe("a finding", () => {
-  test("whose field is a secret's shows a mask, whatever was found", () => {
+  test("of a secret field shows a mask, whatever was found", () => {
     for (const field of ["attributes.api_key", "attributes.credentials.user", "options.private_key", "tokens[0].a"]) {
       for (const found of [hidden, { a: hidden }, [hidden], 5]) expect(maskFound(field, found)).toBe("***")
       expect(maskFound(field, null)).toBeNull()
     }
   })
 
-  test("whose field is none shows what was found, without the secrets in it", () => {
+  test("of another field shows what was found, without the secrets in it", () => {
     expect(maskFound("attributes.permissions", "abc")).toBe("abc")
     expect(maskFound("attributes", { api_key: hidden, b: 1 })).toEqual({ api_key: "***", b: 1 })
   })
@@ -166,13 +166,13 @@ describe("a secret of the settings", () => {
     }
   })
 
-  test("that is cut off at the end of a text is masked there", () => {
+  test("that is truncated at the end of a text is masked there", () => {
     expect(mask("answered 0123456789abc…")).toBe("answered ***")
     expect(mask("answered 0123456789abcdef")).toBe("answered ***")
     expect(mask("answered 01234567-and-more")).toBe("answered 01234567-and-more")
   })
 
-  test("is nowhere in a value of any shape", () => {
+  test("is absent from a value of any shape", () => {
     fc.assert(
       fc.property(fc.anything({ withDate: true, withMap: true, withTypedArray: true }), (value) => {
         const shown = maskValue({ value, deep: [{ at: "x proxy-pass y" }] }, mask)
@@ -183,7 +183,7 @@ describe("a secret of the settings", () => {
     )
   })
 
-  test("does not keep a value of any depth or width from being shown", () => {
+  test("does not prevent a value of any depth or width from being shown", () => {
     let deep: unknown = "proxy-pass"
     for (let level = 0; level < 100_000; level++) deep = level % 2 === 0 ? [deep] : { deep }
     expect(JSON.stringify(maskValue(deep, mask))).not.toContain("proxy-pass")

@@ -14,7 +14,7 @@ const seriesOf = async (proxy: TestedProxy): Promise<ReadonlyMap<string, number>
   )
 }
 
-/** How much series grew, for metrics are the process's and other tests have counted too. */
+/** How much series grew, since metrics belong to the process and other tests have counted too. */
 const growth = async (proxy: TestedProxy, act: () => Promise<unknown>) => {
   const before = await seriesOf(proxy)
   await act()
@@ -26,7 +26,7 @@ const requests = (route: string, status: number, method = "GET") =>
   `storage_proxy_http_requests_total{route="${route}",method="${method}",status="${status}"}`
 
 describe("/metrics", () => {
-  test("counts requests by route, method and status; nobody can make up a label", async () => {
+  test("counts requests by route, method and status, and callers cannot invent a label", async () => {
     const proxy = await aProxy({ world: aWorld(10) })
     const grown = await growth(proxy, async () => {
       for (const _ of [1, 2, 3]) await proxy.list()
@@ -43,7 +43,7 @@ describe("/metrics", () => {
     expect(grown('storage_proxy_http_request_duration_seconds_count{route="other"}')).toBe(3)
   })
 
-  test("says how old and how large the list is, and what is left out and why", async () => {
+  test("shows how old and how large the list is, and what is skipped and why", async () => {
     const world = aWorld(10)
     Object.assign(world.resources[9] as object, { attributes: { permissions: "rwx" } })
     const proxy = await aProxy({ world })
@@ -61,7 +61,7 @@ describe("/metrics", () => {
     expect((await seriesOf(proxy)).get('storage_proxy_snapshot_skipped{reason="bad-data"}')).toBe(0)
   })
 
-  test("counts what was read of the upstreams, and how that ended", async () => {
+  test("counts the reads of the upstreams by outcome", async () => {
     const world = aWorld(10)
     const proxy = await aProxy({ world, environment: { CACHE_FULL_REFRESH_EVERY: "1h" } })
     await proxy.list()
@@ -81,7 +81,7 @@ describe("/metrics", () => {
     expect(failed('storage_proxy_upstream_calls_total{upstream="waldur",outcome="status"}')).toBeGreaterThan(0)
   })
 
-  test("says of the process what Prometheus knows of every one", async () => {
+  test("shows the standard process metrics of Prometheus", async () => {
     const proxy = await aProxy({ world: aWorld(10) })
     await proxy.list()
     const series = await seriesOf(proxy)

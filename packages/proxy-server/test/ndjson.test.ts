@@ -40,7 +40,7 @@ describe("the list as lines", () => {
     }
   })
 
-  test("is empty where nothing is selected", async () => {
+  test("is empty if nothing is selected", async () => {
     for (const query of ["data_type=nothing", "status=OK"]) {
       const { status, text, headers } = await linesOf(proxy, query)
       expect([status, text, headers.get("content-type")]).toEqual([200, "", type])
@@ -75,7 +75,7 @@ describe("the list as lines", () => {
     expect([status, json.error]).toEqual([502, "UpstreamServiceError"])
   })
 
-  test("is as fresh as a page: past fresh_for it is read anew, before it is not, and no-cache reads", async () => {
+  test("is as fresh as a page: read again past fresh_for, not before, and at once with no-cache", async () => {
     const changing = aWorld(10)
     const proxy = await aProxy({ world: changing })
     const first = await linesOf(proxy)
@@ -88,7 +88,7 @@ describe("the list as lines", () => {
     expect((await linesOf(proxy)).text).toBe(first.text)
   })
 
-  test("is held for a walk too, and counts as somebody asking", async () => {
+  test("is held for a walk too, and counts as a request that keeps the list warm", async () => {
     const changing = aWorld(10)
     const proxy = await aProxy({ world: changing, environment: { CACHE_KEEP_WARM_FOR: "1m" } })
     const id = snapshotOf((await proxy.list()).headers)
@@ -128,7 +128,7 @@ describe("Accept", () => {
     ["text/html", false],
   ]
 
-  test.each(wanted)("%j: lines %j", async (accept, isLines) => {
+  test.each(wanted)("%j selects lines: %j", async (accept, isLines) => {
     const headers = accept === undefined ? {} : { Accept: accept }
     for (const query of ["page_size=3", "page_size=3", "page_size=3&page=2"]) {
       const got = await proxy.get(`${path}?${query}`, { headers })
@@ -139,7 +139,7 @@ describe("Accept", () => {
 })
 
 describe("over a socket", () => {
-  test("lines come whole and HEAD says what GET does, without a body", async () => {
+  test("lines come whole, and HEAD has the headers of GET, without a body", async () => {
     const { ask } = await aServedApp(proxy.app)
     const got = await ask(path, { accept: type })
     expect((await bodyOf(got)).toString()).toBe((await linesOf(proxy)).text)
@@ -159,7 +159,7 @@ describe("over a socket", () => {
     expect([met.statusCode, (await bodyOf(met)).length]).toEqual([304, 0])
   })
 
-  test("lines are of one list, though it is replaced while they are sent", async () => {
+  test("lines are of one list, even if it is replaced while they are sent", async () => {
     const changing = aWorld(3000)
     const proxy = await aProxy({ world: changing, environment: { CACHE_FRESH_FOR: "0" } })
     const whole = (await linesOf(proxy)).text
@@ -171,7 +171,7 @@ describe("over a socket", () => {
     expect((await bodyOf(answer)).toString()).toBe(whole)
   })
 
-  test("a caller who leaves in the middle of the lines is no fault, and costs no other his answer", async () => {
+  test("a caller that disconnects in the middle of the lines is no fault, and affects no other response", async () => {
     const proxy = await aProxy({ world: aWorld(3000) })
     const whole = (await linesOf(proxy)).text
     const { ask } = await aServedApp(proxy.app)
@@ -189,7 +189,7 @@ describe("over a socket", () => {
 })
 
 describe("the stream of lines", () => {
-  /** Lines without end, and what becomes of them. */
+  /** Endless lines, and what becomes of them. */
   const endless = () => {
     const seen = { blocks: 0, ended: false }
     const lines = {
@@ -213,7 +213,7 @@ describe("the stream of lines", () => {
     for (let count = 0; count < 50; count += 1) await turn()
   }
 
-  test("is made as the caller reads, not ahead of him", async () => {
+  test("is produced as the caller reads, not ahead of it", async () => {
     const { seen, app } = endless()
     const response = await app.request("/")
     await turns()
@@ -227,7 +227,7 @@ describe("the stream of lines", () => {
     await reader.cancel()
   })
 
-  test("ends where the caller leaves", async () => {
+  test("ends when the caller disconnects", async () => {
     const { seen, app } = endless()
     const reader = ((await app.request("/")).body as ReadableStream<Uint8Array>).getReader()
     await reader.read()
@@ -239,7 +239,7 @@ describe("the stream of lines", () => {
     expect(seen.blocks).toBe(blocks)
   })
 
-  test("that a caller never reads, who leaves over a socket, ends too", async () => {
+  test("ends if a caller that never reads it disconnects from the socket", async () => {
     const { seen, app } = endless()
     const { ask } = await aServedApp(app as unknown as Hono)
     const answer = await ask("/")

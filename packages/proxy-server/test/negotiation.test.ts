@@ -6,7 +6,7 @@ import { preferred } from "../src/routes/negotiation.ts"
 const types = ["application/json", "application/x-ndjson"] as const
 const codings = ["identity", "gzip", "br"] as const
 
-/** What is chosen for headers that came one after another. */
+/** The choice for headers that arrived one after another. */
 const chosen = async (header: "Accept" | "Accept-Encoding", values: ReadonlyArray<string>) => {
   const offers: ReadonlyArray<string> = header === "Accept" ? types : codings
   const app = new Hono().get("/", (c) => c.json(preferred(c, header, offers) ?? null))
@@ -37,7 +37,7 @@ describe("Accept", () => {
     ["APPLICATION/X-NDJSON ; Q=0.9 , Application/Json;q=0.8", "application/x-ndjson"],
     ['application/x-ndjson;charset="utf-8";q=0.9, application/json;q=0.8', "application/x-ndjson"],
     ['text/html;a=", application/x-ndjson, ", application/json', "application/json"],
-    // A q that is no number is 1.
+    // An invalid q is 1.
     ["application/x-ndjson;q=high, application/json;q=0.9", "application/x-ndjson"],
     ["application/x-ndjson;q=, application/json;q=0.9", "application/x-ndjson"],
     // As browsers, curl, Java and Python send it.
@@ -45,11 +45,11 @@ describe("Accept", () => {
     ["text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", "application/json"],
     ["*/*", "application/json"],
     ["application/json, text/plain, */*", "application/json"],
-  ])("%j chooses %j", async (accept, expected) => {
+  ])("%j selects %j", async (accept, expected) => {
     expect(await chosen("Accept", [accept])).toBe(expected)
   })
 
-  test("is one list, in however many headers it comes", async () => {
+  test("is one list, in however many headers it arrives", async () => {
     expect(await chosen("Accept", ["*/*", "application/x-ndjson;q=0.1"])).toBe("application/json")
     expect(await chosen("Accept", ["application/json;q=0.1", "application/x-ndjson"])).toBe("application/x-ndjson")
   })
@@ -63,12 +63,12 @@ describe("Accept-Encoding", () => {
     ["*/*", "identity"],
     ["identity;q=0, *;q=0", null],
     ["gzip, *;q=0", "gzip"],
-  ])("%j chooses %j", async (accept, expected) => {
+  ])("%j selects %j", async (accept, expected) => {
     expect(await chosen("Accept-Encoding", [accept])).toBe(expected)
   })
 })
 
-/** RFC 9110 sections 12.5.1 and 12.5.3, word by word. */
+/** RFC 9110 sections 12.5.1 and 12.5.3, literally. */
 const byTheRfc = (
   ranges: ReadonlyArray<{ readonly range: string; readonly q: number }>,
   offers: ReadonlyArray<string>,
@@ -102,7 +102,7 @@ const rangesOf = (names: ReadonlyArray<string>) =>
 test.each([
   ["Accept", ["*/*", "application/*", "text/*", "text/html", "application/xml", ...types], types],
   ["Accept-Encoding", ["*", "deflate", "zstd", ...codings], codings],
-] as const)("%s is read as the RFC has it, whatever the ranges and their qualities", async (header, names, offers) => {
+] as const)("%s follows the RFC, whatever the ranges and their qualities", async (header, names, offers) => {
   await fc.assert(
     fc.asyncProperty(rangesOf(names), async (given) => {
       const ranges = given.map(({ range, q }) => ({ range, q: q / 10 }))
@@ -113,7 +113,7 @@ test.each([
   )
 })
 
-test("any text at all chooses an offer or none, and never fails", async () => {
+test("of any text selects an offer or none, and never fails", async () => {
   await fc.assert(
     fc.asyncProperty(fc.string({ unit: fc.constantFrom(...'apl/*ijnsox-;q=0.1, \t"\\') }), async (value) => {
       expect([...types, null]).toContain(await chosen("Accept", [value]))

@@ -23,7 +23,7 @@ describe("the offerings of a configured slug", () => {
     expect([invisible, warnings]).toEqual([["vast"], []])
   })
 
-  test("two of one slug are a warning that names both", () => {
+  test("cause a warning that names both if there are two", () => {
     const { own, warnings } = configuredOfferings(
       [system],
       [offering("capstor", hex("a")), offering("capstor", hex("b"))],
@@ -34,14 +34,14 @@ describe("the offerings of a configured slug", () => {
     ])
   })
 
-  test("a thousand of one slug are named briefly, and all are served", () => {
+  test("are named briefly if there are a thousand, and all are served", () => {
     const many = Array.from({ length: 1000 }, (_, index) => offering("capstor", index.toString(16).padStart(32, "0")))
     const { own, warnings } = configuredOfferings([system], many)
     expect(own.get("capstor")?.size).toBe(1000)
     expect(warnings.join("").length).toBeLessThan(400)
   })
 
-  test("the configured UUID alone counts where there is one, and is invisible where the token does not see it", () => {
+  test("are reduced to the configured UUID if there is one, and invisible if the token does not see it", () => {
     const configured = { ...system, offeringUuid: dashed(hex("b")) }
     const both = [offering("capstor", hex("a")), offering("capstor", hex("b"))]
     expect(configuredOfferings([configured], both)).toEqual({
@@ -57,7 +57,7 @@ const customerCalls = ({ sandbox }: TestedProxy) =>
   sandbox.calls.of("waldur").filter(({ path }) => path.endsWith("/customers/")).length
 
 describe("a refresh", () => {
-  test("looks up nothing for resources of an offering that is not the user's own, and leaves them out", async () => {
+  test("looks up nothing for resources of an offering that the user does not own, and skips them", async () => {
     const world = aWorld(20)
     const strangers = world.resources.filter((row) => row.offering_slug === "vast").slice(0, 3) as ReadonlyArray<Any>
     strangers.forEach((row, index) => {
@@ -72,7 +72,7 @@ describe("a refresh", () => {
     expect(skipped.filter(({ field }: Any) => field.startsWith("offering")).length).toBe(3)
   })
 
-  test("says once that two own offerings have one slug, in the log and in readiness as long as it is so", async () => {
+  test("logs once that two own offerings have one slug, and readiness shows it while it lasts", async () => {
     const world = aWorld(20)
     const [first] = world.offerings as [Any]
     world.offerings.push({ ...first, uuid: hex("c") })
@@ -87,7 +87,7 @@ describe("a refresh", () => {
     expect((await proxy.ready()).json.warnings.filter((one: string) => said.test(one))).toEqual([])
   })
 
-  test("goes on with the offerings of the last good read while Waldur cannot name them; on a cold start it fails", async () => {
+  test("uses the offerings of the last good read while Waldur cannot return them; on a cold start it fails", async () => {
     const down = { path: offeringsPath, status: 503 } as const
     const world = aWorld(20)
     const proxy = await aProxy({ world })

@@ -12,7 +12,7 @@ import { violations } from "./json-schema.ts"
 let proxy: TestedProxy
 let document: Any
 beforeAll(async () => {
-  // The world of all edge cases: what is odd is served somehow, and must match too.
+  // The world with all edge cases: odd data is served somehow, and must match too.
   proxy = await startProxy()
   document = (await proxy.get("/openapi.json")).json
 })
@@ -33,7 +33,7 @@ const operation = () => document.paths["/api/storage-resources/"].get
 const described = (path: string, status: number) =>
   document.paths[path].get.responses[status]?.content["application/json"].schema
 
-/** The answer is as the document describes it, and as the Effect schema that made the description. */
+/** The response matches the document, and the Effect schema that generated the description. */
 const matches = (got: Got, path: string, schema: Schema.Top) => {
   expect(violations(got.json, described(path, got.status), document)).toEqual([])
   Schema.decodeUnknownSync(schema as Schema.Codec<unknown>, { onExcessProperty: "error", errors: "all" })(got.json)
@@ -43,7 +43,7 @@ const withAuthentication = ({ issuer }: Sandbox) => ({
   auth: { keycloak_url: issuer.baseUrl, keycloak_client_id: "x" },
 })
 
-/** Whoever reads the document may count on a header that it says is always there. */
+/** Readers of the document may rely on headers that it declares as always present. */
 const hasItsHeaders = (got: Got, path: string) => {
   const headers = Object.entries<Any>(document.paths[path].get.responses[got.status].headers)
   const required = headers.flatMap(([name, { required }]) => (required ? [name] : []))
@@ -70,7 +70,7 @@ describe("/openapi.json", () => {
       "externalDocs",
     ]
     for (const key of Object.keys(document)) expect(allowed).toContain(key)
-    // Relative to the document's own URL (section 4.8.5): behind a path prefix a reader finds the API all the same.
+    // Relative to the document's own URL (section 4.8.5), so that it works behind a path prefix.
     expect(document.servers).toEqual([{ url: "." }])
     expect(Object.keys(document.paths).sort()).toEqual([
       "/api/storage-resources/",
@@ -80,7 +80,7 @@ describe("/openapi.json", () => {
     ])
   })
 
-  test("every $ref resolves", () => {
+  test("has only $ref values that resolve", () => {
     let found = 0
     everyNode(document, (node, path) => {
       if (typeof node.$ref !== "string") return
@@ -91,7 +91,7 @@ describe("/openapi.json", () => {
     for (const name of Object.keys(document.components.schemas)) expect(name).toMatch(/^[A-Za-z0-9._-]+$/)
   })
 
-  test("has in each operation a summary and responses, each with a description, and names no OpenAPI 3.0 key", () => {
+  test("has in each operation a summary and responses, each with a description, and no OpenAPI 3.0 key", () => {
     for (const [path, item] of Object.entries<Any>(document.paths)) {
       for (const [method, one] of Object.entries<Any>(item)) {
         expect([path, method]).toEqual([path, "get"])
@@ -109,7 +109,7 @@ describe("/openapi.json", () => {
     })
   })
 
-  test("lists each parameter with its range and what it defaults to", () => {
+  test("describes each parameter with its range and default", () => {
     const parameters: ReadonlyArray<Any> = operation().parameters.filter((one: Any) => one.in === "query")
     const by = Object.fromEntries(parameters.map((one) => [one.name, one]))
     expect(parameters.map(({ name }) => name).sort()).toEqual(
@@ -143,13 +143,13 @@ describe("/openapi.json", () => {
     expect(system.schema.enum).toEqual(["capstor", "vast", "iopsstor", "tape"])
   })
 
-  test("bounds no integer by what a double holds", () => {
+  test("does not bound integers by the range of a double", () => {
     everyNode(document, (node, path) => {
       expect([path, Math.abs(node.minimum ?? 0), Math.abs(node.maximum ?? 0)]).not.toContain(Number.MAX_SAFE_INTEGER)
     })
   })
 
-  test("says that the list wants a bearer token, or may do without where authentication is off", async () => {
+  test("declares that the list requires a bearer token, or may do without if authentication is off", async () => {
     expect(operation().security).toEqual([{}, { bearer: [] }])
     const closed = await aProxy({ world: aWorld(6), document: withAuthentication })
     const { paths } = (await closed.get("/openapi.json")).json
@@ -159,7 +159,7 @@ describe("/openapi.json", () => {
   })
 })
 
-describe("every real answer matches its description", () => {
+describe("the description matches", () => {
   const list = "/api/storage-resources/"
 
   test("the list, in every selection", async () => {
@@ -171,7 +171,7 @@ describe("every real answer matches its description", () => {
     expect((await proxy.list("page_size=500")).json.resources.length).toBeGreaterThan(200)
   })
 
-  test("the list describes only what it holds: a stray key or a wrong type is seen", async () => {
+  test("only what the list contains: a stray key or a wrong type is detected", async () => {
     const { json } = await proxy.list("page_size=3")
     const schema = described(list, 200)
     const [first] = json.resources
@@ -204,13 +204,13 @@ describe("every real answer matches its description", () => {
     hasItsHeaders(got, list)
   })
 
-  test("a page beyond what a double holds", async () => {
+  test("a page number beyond the range of a double", async () => {
     const got = await proxy.list("page=99999999999999999999")
     expect(got.status).toBe(200)
     expect(violations(got.json, described(list, 200), document)).toEqual([])
   })
 
-  test("304 has no body, and the headers", async () => {
+  test("304, without a body and with its headers", async () => {
     const { headers } = await proxy.list()
     const got = await proxy.get(list, { headers: { "If-None-Match": headers.get("ETag") ?? "" } })
     expect([got.status, got.text]).toEqual([304, ""])
@@ -261,7 +261,7 @@ describe("/docs/", () => {
     expect(text).not.toMatch(/<script(?![^>]* src=)|<style|\son\w+=|javascript:|https?:\/\//)
   })
 
-  test("its script renders this proxy's own description", async () => {
+  test("has a script that renders this proxy's own description", async () => {
     const { text, headers } = await proxy.get("/docs/start.js")
     expect(headers.get("content-type")).toMatch(/^text\/javascript/)
     const [, url = ""] = /url: "([^"]*)"/.exec(text) ?? []
@@ -269,7 +269,7 @@ describe("/docs/", () => {
     expect(text).not.toMatch(/https?:/)
   })
 
-  test("/docs leads to /docs/", async () => {
+  test("is the target of /docs", async () => {
     const { status, headers } = await proxy.get("/docs")
     expect(status).toBeGreaterThanOrEqual(301)
     expect(status).toBeLessThan(309)

@@ -10,13 +10,15 @@ import {
 import type { Disk } from "./a-disk.ts"
 import { dashed } from "./a-world.ts"
 
-/** A number from 0 to `below` - 1 that decides what happens; 0 is the calm choice, and the only one in the end. */
+/**
+ * A number from 0 to `below` - 1 that decides what happens; 0 is the undisturbed choice, and the only one at the end.
+ */
 export type Chance = (below: number) => number
 
 export interface Lived {
   readonly sandbox: Sandbox
   readonly row: WaldurRecord
-  /** Of this life alone: names and paths are made of it. */
+  /** Unique to this life: names and paths are derived from it. */
   readonly number: number
   readonly disk: Disk
   readonly chance: Chance
@@ -24,16 +26,16 @@ export interface Lived {
   readonly rejected: Set<string>
 }
 
-/** What is to be true of a resource when its life is over. */
+/** The expected state of a resource when its life is over. */
 export interface End {
   readonly state: "OK" | "Terminated"
-  /** `gone` has no directory, its data is in the trash; `kept` has a directory somewhere, with its data. */
+  /** `gone`: no directory, its data is in the trash; `kept`: a directory somewhere, with its data. */
   readonly directory: "as listed" | "gone" | "kept"
-  /** What was ordered last and agreed to, in TB; of one that is OK. */
+  /** The storage ordered last and agreed to, in TB, if the resource is OK. */
   readonly storage?: number
 }
 
-/** A life stops where it waits: for a condition, or so many rounds. */
+/** A life yields while it waits: for a condition, or for so many rounds. */
 export type Life = AsyncGenerator<number | (() => boolean), End>
 
 export const itemIdOf = (row: WaldurRecord): string => dashed(row.uuid)
@@ -44,7 +46,7 @@ const hex = (letter: string, number: number) => number.toString(16).padStart(32,
 
 let orders = 0
 
-/** Orders as the consumer does; from then on the order waits for somebody of the consumer's side, or for the provider. */
+/** Orders as the consumer does; the order then waits for a user on the consumer's side, or for the provider. */
 const order = ({ sandbox, row, chance }: Lived, type: "Update" | "Terminate", changes: Partial<WaldurRecord> = {}) => {
   const state = chance(3) === 1 ? "pending-consumer" : "pending-provider"
   orders += 1
@@ -68,7 +70,7 @@ const update = (lived: Lived, storage: number) =>
     attributes: { old_limits: structuredClone(lived.row.limits as WaldurRecord) },
   })
 
-/** A report of somebody else's, such as an operator who means well. */
+/** A report from outside the provisioner, such as one by a well-meaning operator. */
 const somebody = async ({ sandbox }: Lived, path: string, body: object = {}): Promise<number> => {
   const response = await fetch(`${sandbox.waldur.url}${path}/`, {
     method: "POST",
@@ -83,7 +85,7 @@ const onOrder = (lived: Lived, { uuid }: WaldurRecord, action: string, body?: ob
 const setOk = (lived: Lived) => somebody(lived, `marketplace-provider-resources/${lived.row.uuid}/set_state_ok`)
 const reason = { error_message: "by hand", error_traceback: "" }
 
-/** Makes it a resource that is only ordered, at the place of its own project. */
+/** Makes it a resource that is only ordered, in its own project. */
 const orderedAnew = ({ sandbox: { world }, row }: Lived): WaldurRecord => {
   Object.assign(row, { state: "Creating" })
   orders += 1
@@ -98,7 +100,7 @@ const orderedAnew = ({ sandbox: { world }, row }: Lived): WaldurRecord => {
   return placed
 }
 
-/** A project of its own with a GID of its own. */
+/** Places it in a project of its own, with a GID of its own. */
 export const placeInProject = (world: World, row: WaldurRecord, slug: string, gid: number): void => {
   world.gids.set(slug, gid)
   Object.assign(row, { project_slug: slug, project_name: `Project ${slug}` })
@@ -127,7 +129,7 @@ async function* terminated(lived: Lived): Life {
   return gone
 }
 
-/** Ends as ordered where the provider was quicker than the one who takes back. */
+/** Ends as ordered if the provider was faster than the cancellation. */
 async function* cancelled(lived: Lived, placed: WaldurRecord, otherwise: End, agreed: End): Life {
   yield* agree(lived, placed)
   yield lived.chance(4)
@@ -162,7 +164,7 @@ async function* erred(lived: Lived, type: "Create" | "Update" | "Terminate"): As
   disk.broken.delete(itemId)
 }
 
-/** Somebody reports an order done that he has just approved. */
+/** Reports an order done that was only just approved. */
 async function* doneTooEarly(lived: Lived, placed: WaldurRecord): AsyncGenerator<number | (() => boolean)> {
   yield () => placed.state === "pending-provider" || placed.state === "executing"
   await onOrder(lived, placed, "approve_by_provider")
@@ -172,7 +174,7 @@ async function* doneTooEarly(lived: Lived, placed: WaldurRecord): AsyncGenerator
   yield 1 + lived.chance(4)
 }
 
-/** Every way that an order can go, with a resource that is OK and has a directory at its beginning. */
+/** Every course that an order can take, starting from an OK resource with a directory. */
 export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
   "a resource without an order": async function* ({ row }) {
     yield 1
@@ -183,8 +185,8 @@ export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
     yield* rejected(lived, orderedAnew(lived), gone)
     return gone
   },
-  "a Create that is taken back": (lived) => cancelled(lived, orderedAnew(lived), gone, asOrdered(storageOf(lived.row))),
-  "a Create that errs and is mended": async function* (lived) {
+  "a Create that is cancelled": (lived) => cancelled(lived, orderedAnew(lived), gone, asOrdered(storageOf(lived.row))),
+  "a Create that errs and is repaired": async function* (lived) {
     yield* erred(lived, "Create")
     await setOk(lived)
     return asOrdered(storageOf(lived.row))
@@ -222,17 +224,17 @@ export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
     const storage = storageOf(lived.row)
     return yield* rejected(lived, update(lived, storage + 5), asOrdered(storage))
   },
-  "an Update that is taken back": (lived) => {
+  "an Update that is cancelled": (lived) => {
     const storage = storageOf(lived.row)
     return cancelled(lived, update(lived, storage + 3), asOrdered(storage), asOrdered(storage + 3))
   },
-  "an Update that errs and is mended": async function* (lived) {
+  "an Update that errs and is repaired": async function* (lived) {
     const storage = storageOf(lived.row)
     yield* erred(lived, "Update")
     await setOk(lived)
     return asOrdered(storage)
   },
-  "an Update that somebody else approves as well": async function* (lived) {
+  "an Update that is also approved from outside": async function* (lived) {
     const storage = storageOf(lived.row) + 2
     const placed = update(lived, storage)
     yield* agree(lived, placed)
@@ -240,7 +242,7 @@ export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
     yield has(lived.row, "OK")
     return asOrdered(storage)
   },
-  "an Update that somebody reports done too early": async function* (lived) {
+  "an Update that is reported done too early from outside": async function* (lived) {
     const { row } = lived
     const storage = storageOf(row) + 4
     const placed = update(lived, storage)
@@ -249,7 +251,7 @@ export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
     if (row.state === "Updating") await setOk(lived)
     return asOrdered(storage)
   },
-  "an Update whose resource somebody sets OK": async function* (lived) {
+  "an Update whose resource is set OK from outside": async function* (lived) {
     const { row } = lived
     const storage = storageOf(row)
     const placed = update(lived, storage + 6)
@@ -257,7 +259,7 @@ export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
     yield () => row.state === "Updating" || placed.state === "done"
     await setOk(lived)
     yield 2 + lived.chance(3)
-    // The order is left open, and the provisioner waits: somebody ends it.
+    // The order is left open, and the provisioner waits until it is ended from outside.
     await onOrder(lived, placed, "set_state_erred", reason)
     if (row.state === "Erred") await setOk(lived)
     return asOrdered(placed.state === "done" ? storage + 6 : storage)
@@ -265,7 +267,7 @@ export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
   "a Terminate": terminated,
   "a Terminate that is rejected": (lived) =>
     rejected(lived, order(lived, "Terminate"), asOrdered(storageOf(lived.row))),
-  "a Terminate that is taken back": (lived) =>
+  "a Terminate that is cancelled": (lived) =>
     cancelled(lived, order(lived, "Terminate"), asOrdered(storageOf(lived.row)), gone),
   "a Terminate that errs": async function* (lived) {
     yield* erred(lived, "Terminate")
@@ -281,7 +283,7 @@ export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
     yield* rejected(lived, order(lived, "Terminate"), asOrdered(storage))
     return asOrdered(storage)
   },
-  "a Terminate that somebody reports done too early": async function* (lived) {
+  "a Terminate that is reported done too early from outside": async function* (lived) {
     const { row, disk } = lived
     const placed = order(lived, "Terminate")
     yield* agree(lived, placed)
@@ -297,7 +299,7 @@ export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
     changeResource(lived.sandbox.world, lived.row, { state: "Terminated" })
     return kept
   },
-  "a resource that is made again at the place of one that was removed": async function* (lived) {
+  "a resource that is created at the path of a removed one": async function* (lived) {
     const { sandbox, row, number } = lived
     const like = structuredClone(row)
     yield* terminated(lived)
@@ -333,7 +335,7 @@ export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
     yield has(row, "OK")
     return asOrdered(placed.state === "done" ? storage + 9 : storage)
   },
-  "a directory that is given another place": async function* (lived) {
+  "a directory that moves to another path": async function* (lived) {
     const { sandbox, row, number } = lived
     yield lived.chance(3)
     changeResource(sandbox.world, row, { backend_id: `/pool/moved/place-${number}` })

@@ -25,7 +25,10 @@ import {
 import { type Any, aProxy, noCache, startProxy } from "./a-proxy.ts"
 import { type Chance, type End, itemIdOf, type Life, lives, placeInProject, storageOf } from "./order-lives.ts"
 
-/** Valid resources of the two systems whose offerings leave all to the provider, each OK and in a project of its own. */
+/**
+ * Valid resources of the two systems whose offerings leave everything to the provider, each OK and in a project of its
+ * own.
+ */
 const aQuietWorld = (count: number): World => {
   const world = buildWorld({ edgeCases: false, resources: count * 3 })
   const isOurs = ({ offering_slug }: WaldurRecord) => offering_slug === "capstor" || offering_slug === "vast"
@@ -44,7 +47,7 @@ const aQuietWorld = (count: number): World => {
   return world
 }
 
-/** By the rules of the contract and by nothing of the proxy's code. */
+/** By the rules of the contract, without any of the proxy's code. */
 const pathOf = (row: WaldurRecord): string => {
   if (String(row.backend_id).startsWith("/")) return String(row.backend_id)
   const { offering_slug, provider_slug, customer_slug, project_slug } = row
@@ -62,7 +65,7 @@ const quotasOfRow = (row: WaldurRecord, reportsOptions: boolean): ReadonlyArray<
   return orderedQuotas(storageOf(row), reportsOptions ? undefined : (hard_quota_space as number | undefined))
 }
 
-/** What befalls a report on its way; each once. */
+/** What happens to a report on its way; each once. */
 const mishaps = [
   { status: 503 },
   { rewrite: (answer: { headers: Headers }) => ({ ...answer, status: 504, body: new Uint8Array() }) },
@@ -75,25 +78,25 @@ const mishaps = [
   { status: 429 },
   { status: 500, body: "html" as const },
 ]
-/** Those before which nothing has arrived. */
+/** Mishaps before which nothing has arrived. */
 const unarrived = mishaps.filter((one) => !("rewrite" in one))
 
 interface Setting {
   readonly names: ReadonlyArray<string>
-  /** Decides over all that goes wrong. */
+  /** Determines everything that goes wrong. */
   readonly seed: number
-  /** For so many cycles things go wrong; then they go right until all lives are over. */
+  /** Faults occur for so many cycles; then there are none until all lives are over. */
   readonly wildCycles: number
   readonly reportsPaths: boolean
   readonly reportsOptions?: boolean
   readonly by?: ReadonlyArray<Rule>
-  /** Done to the disk after each cycle, beside the rules. */
+  /** Done to the disk after each cycle, in addition to the rules. */
   readonly besides?: (entries: ReadonlyArray<Any>, disk: Disk) => void
 }
 
 const mostCalmRounds = 40
 
-/** Numbers of 32 bits without a sign that follow from the seed. */
+/** Unsigned 32-bit numbers that follow from the seed. */
 const xorshift = (seed: number) => {
   let word = seed | 0 || 1
   const next = (): number => {
@@ -107,7 +110,7 @@ const xorshift = (seed: number) => {
   return next
 }
 
-/** Lives the lives until all are over and all is quiet; what is then not as ordered. */
+/** Runs the lives until all are over and all is quiet; returns what is then not as ordered. */
 const wrongAfter = async (setting: Setting): Promise<ReadonlyArray<string>> => {
   const { names, seed, wildCycles, reportsPaths, reportsOptions = false, by = rules, besides } = setting
   let isWild = true
@@ -145,7 +148,7 @@ const wrongAfter = async (setting: Setting): Promise<ReadonlyArray<string>> => {
     if (before === "executing" && order?.state === "done") judgeDone(order)
     return response?.status
   }
-  /** What is reported done must be true at that moment. */
+  /** An order that is reported done must be done at that moment. */
   const judgeDone = (order: WaldurRecord) => {
     const row = world.resources.find(({ uuid }) => uuid === order.marketplace_resource_uuid) as WaldurRecord
     const directory = disk.directories.get(disk.pathOf(itemIdOf(row)) ?? "")
@@ -159,14 +162,14 @@ const wrongAfter = async (setting: Setting): Promise<ReadonlyArray<string>> => {
   let list: ReadonlyArray<Any> = []
   const read = async (): Promise<void> => {
     const kind = chance(6)
-    // The list of before, once more.
+    // The previous list, once more.
     if (kind === 1) return
     if (kind === 2) sandbox.faults.set("waldur", { method: "GET", status: 403 })
     if (kind === 3) await proxy.pass("11 seconds")
     const got = proxy.get("/api/storage-resources/?page_size=500", kind === 3 ? undefined : noCache)
     const { status, json } = await (kind === 2 ? proxy.hurried(got) : got)
     sandbox.faults.clear("waldur")
-    // The circuit of an upstream that failed is closed again.
+    // Closes the circuit of an upstream that failed.
     if (kind === 2) await proxy.pass("61 seconds")
     if (status === 200) list = json.resources
   }
@@ -224,7 +227,7 @@ const wrongAfter = async (setting: Setting): Promise<ReadonlyArray<string>> => {
   }
 }
 
-/** What of a resource's state and directory is not as it has to end; above all, whether data is lost. */
+/** What is not as expected at the end in a resource's state and directory; above all, whether data is lost. */
 const wrongWith = (row: WaldurRecord, end: End, disk: Disk, reportsOptions: boolean): ReadonlyArray<string> => {
   const itemId = itemIdOf(row)
   const path = disk.pathOf(itemId)
@@ -243,7 +246,7 @@ const wrongWith = (row: WaldurRecord, end: End, disk: Disk, reportsOptions: bool
   return gid === gidOf(row) ? wrong : [...wrong, `group ${gid}`]
 }
 
-/** Each project of these worlds has a number, and its GID follows from it; a renamed one keeps its own. */
+/** Each project of these worlds has a number, from which its GID follows; a renamed one keeps its GID. */
 const gidOf = ({ project_slug }: WaldurRecord): number => {
   const [, kind, number] = /^(loop|renamed|other)-(\d+)$/.exec(String(project_slug)) ?? []
   return (kind === "other" ? 58_000 : 51_000) + Number(number)
@@ -259,7 +262,7 @@ const holds = async (settings: fc.Arbitrary<Setting>, runs: number): Promise<voi
     { numRuns: numRuns(runs), endOnFailure: true },
   )
 
-/** Each value as the only one. */
+/** Each value as a constant. */
 const mapped = <A extends object>(record: A) =>
   Object.fromEntries(Object.entries(record).map(([name, value]) => [name, fc.constant(value)])) as {
     [Name in keyof A]: fc.Arbitrary<A[Name]>
@@ -267,7 +270,7 @@ const mapped = <A extends object>(record: A) =>
 
 const everyLife = Object.keys(lives)
 
-describe("a provisioner that does what each row of the document says ends with all as ordered and no data lost", () => {
+describe("a provisioner that follows each row of the document ends with all as ordered and no data lost", () => {
   test.each(everyLife)("after %s", async (name) => {
     await holds(fc.record({ names: fc.constant([name, name]), ...someSeed }), 2)
   })
@@ -297,17 +300,17 @@ const tableBelow = (heading: string): ReadonlyArray<ReadonlyArray<string>> => {
 }
 
 describe("the document's table", () => {
-  test("what to do has the rows that the tested provisioner follows, in their order", () => {
+  test("of what to do has the rows that the tested provisioner follows, in their order", () => {
     expect(tableBelow("## What to do")).toEqual(rules.map(({ row }) => row))
   })
 
-  test("of Waldur's responses has each that befalls the tested provisioner", () => {
+  test("of Waldur's responses has each response that the tested provisioner gets", () => {
     const known = tableBelow("### What Waldur answers").flatMap(([response = ""]) => response.split(", "))
     const met = mishaps.flatMap((one) => (one.status === undefined ? [] : [one.status]))
     expect([200, 409, ...met].filter((status) => !known.includes(status >= 500 ? "5xx" : String(status)))).toEqual([])
   })
 
-  test("every entry that has a status of the contract fits a row", () => {
+  test("has a row for every entry with a status of the contract", () => {
     const urls = ["approve_by_provider_url", "set_state_erred_url", "set_state_ok_url"]
     for (const status of ["pending", "active", "updating", "removing", "error", "removed"]) {
       for (const url of urls) {
@@ -318,7 +321,7 @@ describe("the document's table", () => {
   })
 })
 
-/** The rules, but for one row. */
+/** The rules, with one row replaced. */
 const but = (status: string, urls: string, act: Rule["act"]): ReadonlyArray<Rule> => {
   const changed = rules.map((rule) =>
     rule.row[0].includes(status) && rule.row[1].includes(urls) ? { ...rule, act } : rule,
@@ -331,11 +334,11 @@ const executes = "set_state_erred_url"
 const asListed: Rule["act"] = (around, entry) => void keepAsListed(around, entry)
 
 interface Deviation extends Pick<Setting, "by" | "besides"> {
-  /** Where the first seeds do not show it. */
+  /** If the first seeds do not show it. */
   readonly firstSeed?: number
 }
 
-/** Those who do not follow a row, and in which life it comes out. */
+/** Provisioners that do not follow a row, and the life that reveals it. */
 const deviations: ReadonlyArray<readonly [what: string, life: string, by: Deviation]> = [
   ["approves no order of an active entry", "an Update of limits", { by: but("`active`", approves, asListed) }],
   [
@@ -357,7 +360,7 @@ const deviations: ReadonlyArray<readonly [what: string, life: string, by: Deviat
     },
   ],
   [
-    "removes and reports done before the worker came",
+    "removes and reports done before the worker has come",
     "a Terminate",
     {
       by: but("`active`", executes, (around, entry) =>
@@ -369,13 +372,13 @@ const deviations: ReadonlyArray<readonly [what: string, life: string, by: Deviat
     },
   ],
   [
-    "sets the quotas of before where it is updating",
+    "sets the old quotas while the entry is updating",
     "an Update of limits",
     { by: but("`updating`", executes, (around, entry) => finish(around, entry, () => keepAsListed(around, entry))) },
   ],
   [
-    "goes on after a 409 as after a 200",
-    "a Create that is taken back",
+    "continues after a 409 as after a 200",
+    "a Create that is cancelled",
     {
       firstSeed: 5,
       by: but("`pending`", approves, async (around, entry) => {
@@ -385,8 +388,8 @@ const deviations: ReadonlyArray<readonly [what: string, life: string, by: Deviat
     },
   ],
   [
-    "makes a directory anew where a known one has another mount point",
-    "a directory that is given another place",
+    "creates a new directory if a known one has another mount point",
+    "a directory that moves to another path",
     {
       by: but("`active`", "neither", ({ disk }, entry) => {
         const path = entry.mountPoint.default
@@ -397,8 +400,8 @@ const deviations: ReadonlyArray<readonly [what: string, life: string, by: Deviat
     },
   ],
   [
-    "takes what is not in the list for removed",
-    "a Terminate that somebody reports done too early",
+    "treats entries missing from the list as removed",
+    "a Terminate that is reported done too early from outside",
     {
       besides: (entries, disk) => {
         const listed = new Set(entries.map(({ itemId }) => itemId))
@@ -419,18 +422,18 @@ const deviations: ReadonlyArray<readonly [what: string, life: string, by: Deviat
     },
   ],
   [
-    "takes nothing back from the trash",
+    "restores nothing from the trash",
     "a Terminate that errs",
     {
       firstSeed: 20,
-      // As one who deletes.
+      // As a provisioner that deletes.
       besides: (_, disk) => disk.trash.clear(),
     },
   ],
 ]
 
 describe("a provisioner that", () => {
-  test.each(deviations)("%s is found out", async (_, life, { firstSeed = 1, ...deviation }) => {
+  test.each(deviations)("%s is detected", async (_, life, { firstSeed = 1, ...deviation }) => {
     for (let seed = firstSeed; seed < firstSeed + 25; seed += 1) {
       const names = [life, life, life, life]
       const wrong = await wrongAfter({ names, seed, wildCycles: 12, reportsPaths: false, ...deviation })
@@ -441,14 +444,14 @@ describe("a provisioner that", () => {
 })
 
 describe("quotas that are reported as options", () => {
-  const chain = ["two Updates of limits", "a Create", "an Update of limits", "an Update that is taken back"]
+  const chain = ["two Updates of limits", "a Create", "an Update of limits", "an Update that is cancelled"]
   const setting = { names: chain, wildCycles: 20, reportsPaths: false, reportsOptions: true }
 
-  test("do not hold back a later limit where each approval that was answered 200 is followed by a report", async () => {
+  test("do not hold back a later limit if each approval with a 200 is followed by a report", async () => {
     await holds(fc.record({ ...mapped(setting), seed: fc.integer({ min: 1 }) }), 5)
   })
 
-  test("do, where they are reported after any approval", async () => {
+  test("hold back a later limit if they are reported after any approval", async () => {
     const careless: Rule["act"] = async (around, entry) => {
       await around.report(entry.approve_by_provider_url)
       await reportOptions(around, entry)
@@ -494,7 +497,7 @@ describe("entries that a guard keeps", () => {
     execute(removing, "Terminating", "Terminate")
     execute(updating, "Updating", "Update", { storage: 99 })
     execute(pending, "Creating", "Create")
-    // The proxy has read them, and nobody has acted on them.
+    // The proxy has read them, and no provisioner has acted on them.
     await proxy.get("/api/storage-resources/?page_size=500", noCache)
     const rows = world.resources
     world.resources = rows.filter((row) => row.offering_slug !== "capstor")

@@ -6,10 +6,10 @@ import { expect, onTestFinished, test } from "vitest"
 import { type Any, aProxy, type TestedProxy } from "./a-proxy.ts"
 import { dashed } from "./a-world.ts"
 
-/** Answers of a real Waldur, recorded on 2026-11-23. */
+/** Responses of a real Waldur, recorded on 2026-11-23. */
 const fixture = (name: string) => readFileSync(new URL(`fixtures/recorded-waldur/${name}`, import.meta.url), "utf8")
 const recorded = (name: string): Any => JSON.parse(fixture(name))
-/** What links in the records start with. */
+/** The start of all links in the recordings. */
 const apiUrl = "http://127.0.0.1:8001/api/"
 
 const rows: ReadonlyArray<WaldurRecord> = [...recorded("resources-page-1.json"), ...recorded("resources-page-2.json")]
@@ -27,7 +27,7 @@ const offerings: ReadonlyArray<Any> = [
   })).filter(({ uuid }) => uuid !== capstor.uuid),
 ]
 
-/** `mount point | target type | key, of a user the slug | status | permission | quotas | GID`, worked out by hand. */
+/** `mount point | target type | key, of a user the slug | status | permission | quotas | GID`, derived by hand. */
 const tree = `
 /capstor/archive/cscs | tenant | cscs | pending | 775 | none | -
 /capstor/archive/cscs/empa | customer | empa | pending | 775 | none | -
@@ -132,7 +132,7 @@ const entriesOf = async (proxy: TestedProxy): Promise<ReadonlyArray<Any>> => {
   return json.resources
 }
 
-test("the recorded Waldur gives these 71 entries, in this order", async () => {
+test("the recorded Waldur yields these 71 entries, in this order", async () => {
   const entries = await entriesOf(await aRecordedWaldur())
   expect(entries.map(lineOf)).toEqual(tree)
 })
@@ -144,7 +144,7 @@ test("no recorded row is skipped", async () => {
   expect(raw_resources.pagination.total).toBe(39)
 })
 
-test("itemIds are those of offering, customer and resource, and each entry's parent stands above it", async () => {
+test("itemIds are those of offering, customer and resource, and each entry's parent precedes it", async () => {
   const entries = await entriesOf(await aRecordedWaldur())
   const byPath = new Map(entries.map((entry) => [entry.mountPoint.default, entry]))
   const above = (path: string) => path.slice(0, path.lastIndexOf("/"))
@@ -179,7 +179,7 @@ test("an Update in progress has old and new quotas, and no other order has", asy
         `${mountPoint.default} | ${quotasInShort(oldQuotas)} | ${quotasInShort(newQuotas)}`,
     ),
   ).toEqual([
-    // The options override space and inodes; where they repeat what the old limit gave, the limit that doubles counts.
+    // The options override space and inodes; if they repeat the values from the old limit, the limit that doubles counts.
     "/capstor/archive/cscs/empa/empa-p01 | 100/200 TB 150000000/200000000 | 200/200 TB 150000000/400000000",
     "/capstor/scratch/cscs/psi/psi-p03 | 5/5 TB 6650000/10000000 | 10/10 TB 13300000/20000000",
     "/capstor/store/cscs/mch/mch-p01 | 250/250 TB 332500000/500000000 | 500/500 TB 665000000/1000000000",
@@ -192,7 +192,7 @@ test("an Update in progress has old and new quotas, and no other order has", asy
   }
 })
 
-test("an order in progress brings the callback URLs of its state, and no other entry has any but an Erred one", async () => {
+test("an order in progress has the callback URLs of its state, and of other entries only an Erred one has any", async () => {
   const proxy = await aRecordedWaldur()
   const entries = await entriesOf(proxy)
   const found = entries.flatMap((entry) => {
@@ -201,7 +201,7 @@ test("an order in progress brings the callback URLs of its state, and no other e
   })
   const wanted = rows.flatMap((row) => {
     const order = row.order_in_progress as Any
-    // A Creating resource whose order has not reached the provider is not served at all.
+    // A Creating resource whose order has not reached the provider is not served.
     if (row.state === "Creating" && order?.state === "pending-consumer") return []
     if (order === null && row.state !== "Erred") return []
     const api = proxy.sandbox.waldur.url
@@ -234,7 +234,7 @@ test("an order in progress brings the callback URLs of its state, and no other e
   expect(Object.fromEntries(found)).toEqual(Object.fromEntries(wanted))
 })
 
-/** Sends a recorded answer with its recorded headers, byte by byte. */
+/** Sends a recorded response with its recorded headers, byte by byte. */
 const replay = (name: string, response: ServerResponse, withBody: boolean) => {
   for (const line of fixture(`${name}.headers.txt`).trim().split(/\r?\n/).slice(1)) {
     const [header = "", value = ""] = line.split(/: (.*)/s)
@@ -243,7 +243,7 @@ const replay = (name: string, response: ServerResponse, withBody: boolean) => {
   response.end(withBody ? fixture(`${name}.json`) : undefined)
 }
 
-/** The Waldur of the recording itself: of 8.x it has `offering_slug` and `visible_to_providers`, not `order_state`. */
+/** The recorded Waldur: of 8.x it has `offering_slug` and `visible_to_providers`, not `order_state`. */
 const replayServer = async (): Promise<string> => {
   const answer = (request: IncomingMessage, response: ServerResponse) => {
     const { pathname, searchParams } = new URL(request.url ?? "/", "http://waldur")
@@ -274,7 +274,7 @@ const replayServer = async (): Promise<string> => {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/`
 }
 
-test("the recorded bytes with their recorded headers give the same 71 entries, without any filter by order", async () => {
+test("the recorded bytes with their recorded headers yield the same 71 entries, without any filter by order", async () => {
   const url = await replayServer()
   const proxy = await aProxy({
     world: worldOf({ gids: gids() }),

@@ -7,14 +7,14 @@ import { redisConnection } from "../src/replication/redis-connection.ts"
 
 const fixture = (name: string) => readFileSync(new URL(`../../http-transport/test/fixtures/${name}`, import.meta.url))
 
-/** The name that a connection to the cache at `host` asks for, and how long it tries each of its addresses. */
+/** The server name that a connection to the cache at `host` sends, and the timeout for each of its addresses. */
 const connectionTo = (host: string) =>
   Effect.gen(function* () {
     const asked = yield* Deferred.make<string | false>()
     const server = yield* Effect.acquireRelease(
       Effect.callback<ReturnType<typeof createServer>>((resume) => {
         const listening = createServer({ cert: fixture("localhost.cert.pem"), key: fixture("localhost.key.pem") })
-        // No name is no callback: what is left of a client that refuses the certificate is its error.
+        // Without a name there is no SNI callback; a client that refuses the certificate leaves only its error.
         listening.on("tlsClientError", (_, socket) =>
           Deferred.doneUnsafe(asked, Effect.succeed((socket as { readonly servername?: string }).servername ?? false)),
         )
@@ -38,12 +38,12 @@ const connectionTo = (host: string) =>
 
 afterEach(() => vi.restoreAllMocks())
 
-describe("a connection to the shared cache by TLS", () => {
-  it("asks for the cache's name, and leaves each of its addresses a quarter of the time", async () => {
+describe("a TLS connection to the shared cache", () => {
+  it("sends the cache's name, and gives each of its addresses a quarter of the time", async () => {
     expect(await connectionTo("localhost")).toEqual({ serverName: "localhost", timeout: 500 })
   })
 
-  it("asks for no name if the URL has an address", async () => {
+  it("sends no name if the URL has an address", async () => {
     expect(await connectionTo("127.0.0.1")).toEqual({ serverName: false, timeout: 500 })
   })
 })

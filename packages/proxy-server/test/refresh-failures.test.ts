@@ -9,7 +9,7 @@ import { type Any, aProxy, noCache, type TestedProxy, until } from "./a-proxy.ts
 import { aSnapshot } from "./a-snapshot.ts"
 import { aWorld } from "./a-world.ts"
 
-/** Makes each refresh die until it is called again. */
+/** Makes each refresh die until the returned function is called. */
 const dying = ({ settings: { model } }: TestedProxy) => {
   const { storageSystems } = model
   Object.defineProperty(model, "storageSystems", {
@@ -24,7 +24,7 @@ const dying = ({ settings: { model } }: TestedProxy) => {
 const deaths = ({ logs }: TestedProxy, level: string) =>
   logs.filter((line) => line.includes('"event":"refresh-crashed"') && line.includes(`"${level}"`)).length
 
-/** Lets the pauses between tries pass until it holds. */
+/** Lets the pauses between attempts pass until the condition holds. */
 const passUntil = (proxy: TestedProxy, holds: () => boolean | Promise<boolean>) =>
   until(async () => {
     await proxy.pass("5 seconds")
@@ -40,7 +40,7 @@ const metric = async (proxy: TestedProxy, name: string) =>
   )
 
 describe("a refresh that dies", () => {
-  test("on a cold start is a failure that everybody sees, and nobody is told its words; then it recovers", async () => {
+  test("is a failure for every caller on a cold start, without its message in any response; then it recovers", async () => {
     const fault = { path: "/api/marketplace-provider-offerings/", status: 403 }
     const proxy = await aProxy({ world: aWorld(10), prepare: ({ faults }) => faults.set("waldur", fault) })
     await until(async () => (await proxy.ready()).json.upstreams.waldur.status === "failing")
@@ -69,7 +69,7 @@ describe("a refresh that dies", () => {
     expect(await metric(proxy, "refresh_failing")).toBe(0)
   })
 
-  test("while a good list is there leaves that one with its age, and readiness says that it is stale", async () => {
+  test("leaves a good list in place with its age, and readiness reports it as stale", async () => {
     const proxy = await aProxy({ world: aWorld(10) })
     const before = await proxy.list()
     const recover = dying(proxy)
@@ -82,7 +82,7 @@ describe("a refresh that dies", () => {
   })
 })
 
-/** `Snapshots` over a source of the test's own. */
+/** `Snapshots` over a source of the test. */
 const snapshotsOver = async (renew: Source["renew"]) => {
   const source: Source = {
     earlier: Effect.succeed(undefined),
@@ -118,7 +118,7 @@ const reading = (readStartedAt: number): Any => ({
 })
 
 describe("a refresh that does not end", () => {
-  test("is told after half a minute; meanwhile the last good list answers at once, and in the end it is a failure", async () => {
+  test("is reported after half a minute; meanwhile the last good list is served at once, and in the end it fails", async () => {
     let renewals = 0
     const { runtime, snapshots, pass } = await snapshotsOver(() => {
       renewals += 1
@@ -138,7 +138,7 @@ describe("a refresh that does not end", () => {
     expect(snapshots.ready()?.readStartedAt).toBe(0)
   })
 
-  test("keeps who asks for a new one no longer than half a minute while there is a good one", async () => {
+  test("delays callers that request a new one by half a minute at most if there is a good one", async () => {
     let renewals = 0
     const { runtime, snapshots, pass } = await snapshotsOver(() => {
       renewals += 1
@@ -154,7 +154,7 @@ describe("a refresh that does not end", () => {
     expect(Exit.isSuccess(await runtime.runPromise(Fiber.await(waiting)))).toBe(true)
   })
 
-  test("is over when it is interrupted from within: a failure like any other", async () => {
+  test("ends if it is interrupted from within: a failure like any other", async () => {
     let renewals = 0
     const { runtime, snapshots } = await snapshotsOver(() => {
       renewals += 1
@@ -167,7 +167,7 @@ describe("a refresh that does not end", () => {
 })
 
 describe("a read of the upstreams", () => {
-  test("that drips is a failure after half an hour", async () => {
+  test("that drips fails after half an hour", async () => {
     const { settings } = await aProxy({ world: aWorld(6) })
     const layer = Layer.mergeAll(
       Layer.mock(WaldurClient)({ apiUrl: "", offerings: () => Effect.never, readResources: () => Effect.never }),
@@ -190,11 +190,11 @@ describe("a read of the upstreams", () => {
   })
 })
 
-describe("callers who ask for a new list", () => {
+describe("callers that request a new list", () => {
   test("share one refresh a second, however many they are", async () => {
     const proxy = await aProxy({ world: aWorld(10) })
     await proxy.list()
-    // One for each read of all.
+    // One for each full refresh.
     const reads = () =>
       proxy.sandbox.calls.of("waldur").filter(({ path }) => path === "/api/marketplace-provider-offerings/").length
     const before = reads()

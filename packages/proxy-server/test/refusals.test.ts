@@ -37,7 +37,7 @@ const refused = async (query: string) => {
 describe("storage_system", () => {
   const help = "Use: ?storage_system=capstor or ?storage_system=vast or ?storage_system=iopsstor"
 
-  test("another value is refused with the body of the document", async () => {
+  test("is refused for another value with the documented body", async () => {
     for (const value of ["bogus", "Capstor", "capstor%20", "constructor", "capstor%2Cvast", "%00"]) {
       expect(await refused(`storage_system=${value}`)).toEqual([
         {
@@ -50,7 +50,7 @@ describe("storage_system", () => {
     }
   })
 
-  test("an empty one is refused with the body of the document", async () => {
+  test("is refused if empty with the documented body", async () => {
     for (const query of ["storage_system=", "storage_system", "storage_system=vast&storage_system="]) {
       expect(await refused(query)).toEqual([
         {
@@ -68,7 +68,7 @@ describe("storage_system", () => {
 })
 
 describe("integers", () => {
-  test("what is no integer is refused with what was given", async () => {
+  test("are refused with the given value if they are not integers", async () => {
     for (const name of ["page", "page_size"]) {
       for (const input of [
         "",
@@ -92,7 +92,7 @@ describe("integers", () => {
     }
   })
 
-  test("what is too small or too large is refused with what was given", async () => {
+  test("are refused with the given value if they are too small or too large", async () => {
     for (const name of ["page", "page_size"]) {
       for (const input of ["0", "-0", "+0", "-1", "-99999999999999999999999", "000"]) {
         expect(await refused(`${name}=${encodeURIComponent(input)}`)).toEqual([tooSmall(name, input)])
@@ -103,7 +103,7 @@ describe("integers", () => {
     }
   })
 
-  test("a sign and leading zeros are no obstacle", async () => {
+  test("may have a sign and leading zeros", async () => {
     const plain = (await proxy.list("page=2&page_size=5")).json
     for (const query of ["page=%2B2&page_size=%2B5", "page=002&page_size=0000000000000005"]) {
       const { status, json } = await proxy.list(query)
@@ -115,13 +115,13 @@ describe("integers", () => {
   })
 })
 
-test("an unknown state is refused, also an empty one and one in another case", async () => {
+test("an unknown state is refused, including an empty one and one in another case", async () => {
   for (const input of ["", "ok", "active", "Deleted", "OK "]) {
     expect(await refused(`state=${encodeURIComponent(input)}`)).toEqual([noState(input)])
   }
 })
 
-test("debug takes its eight words in any case, and nothing else", async () => {
+test("debug accepts its eight words in any case, and nothing else", async () => {
   for (const word of ["true", "TRUE", "True", "1", "yes", "YES", "on", "oN"]) {
     const { status, json } = await proxy.list(`debug=${word}`)
     expect([word, status, json.debug_mode]).toEqual([word, 200, true])
@@ -135,7 +135,7 @@ test("debug takes its eight words in any case, and nothing else", async () => {
   }
 })
 
-test("everything that is wrong is said at once", async () => {
+test("all problems of a query are reported at once", async () => {
   const detail = await refused("debug=maybe&page_size=501&page=zero&state=gone&storage_system=tape&status=x&data_type=")
   expect(new Map(detail.map((one) => [one.loc[1], one]))).toEqual(
     new Map([
@@ -149,12 +149,12 @@ test("everything that is wrong is said at once", async () => {
   expect(detail.length).toBe(5)
 })
 
-test("of a repeated parameter the last is judged", async () => {
+test("the last value of a repeated parameter is validated", async () => {
   expect(await refused("page=1&page=2&page=last")).toEqual([notAnInteger("page", "last")])
   expect(await refused("debug=true&debug=huh")).toEqual([noFlag("huh")])
 })
 
-test("a refused query asks no upstream", async () => {
+test("a refused query calls no upstream", async () => {
   const before = proxy.sandbox.calls.all.length
   await refused("page=0&debug=true&storage_system=bogus")
   expect(proxy.sandbox.calls.all.length).toBe(before)
@@ -168,7 +168,7 @@ describe("other paths and methods", () => {
     }
   })
 
-  test("another method is 405 with Allow, on every path there is", async () => {
+  test("another method is 405 with Allow, on every existing path", async () => {
     const every = [
       "/api/storage-resources/",
       "/api/storage-resources",
@@ -191,7 +191,7 @@ describe("other paths and methods", () => {
     }
   })
 
-  test("a fault of our own is 500 and gives nothing away", async () => {
+  test("an internal error is 500 and reveals nothing", async () => {
     const broken = await aProxy({ world: aWorld(5) })
     broken.app.get("/broken", () => {
       throw new Error("the password is hunter2")
@@ -212,7 +212,7 @@ describe("with authentication on", () => {
       }),
     })
 
-  test("a token of the issuer that is meant for us opens the list, and debug mode", async () => {
+  test("a token of the issuer for our audience opens the list, and debug mode", async () => {
     const closed = await locked()
     const now = started / 1000
     const token = await closed.sandbox.issuer.issueToken({ iat: now, exp: now + 300 })
@@ -224,7 +224,7 @@ describe("with authentication on", () => {
     }
   })
 
-  test("nothing else does, and no query is looked at first", async () => {
+  test("any other request is 401 before its query is validated", async () => {
     const closed = await locked()
     await closed.list()
     const attempts: ReadonlyArray<readonly [RequestInit, string | RegExp]> = [
@@ -274,14 +274,14 @@ describe("with authentication on", () => {
     expect(asked(closed.sandbox, "waldur").length).toBe(before)
   })
 
-  test("health and the API's description stay open", async () => {
+  test("health and the API's description stay public", async () => {
     const closed = await locked()
     for (const path of ["/healthz/live", "/openapi.json", "/docs/"]) expect((await closed.get(path)).status).toBe(200)
     expect([200, 503]).toContain((await closed.ready()).status)
   })
 })
 
-test("a request that waits when the process stops is 503 with Retry-After, and no fault of ours", async () => {
+test("a request that waits when the process stops is 503 with Retry-After, and not an internal error", async () => {
   const proxy = await startProxy({ world: aWorld(5), prepare: ({ faults }) => faults.set("waldur", { hang: true }) })
   const open = proxy.list()
   await until(() => asked(proxy.sandbox, "waldur").length > 0)
@@ -291,7 +291,7 @@ test("a request that waits when the process stops is 503 with Retry-After, and n
   expect(Number(headers.get("retry-after"))).toBeGreaterThan(0)
 })
 
-describe("a failing upstream with nothing held", () => {
+describe("an upstream failure with no list held", () => {
   test("is 502 UpstreamServiceError with a message, and names no host", async () => {
     const failing = await aProxy({ world: aWorld(5), prepare: ({ faults }) => faults.set("waldur", { status: 403 }) })
     const { status, text, json } = await failing.list()
@@ -300,11 +300,11 @@ describe("a failing upstream with nothing held", () => {
     expect(json.error).toBe("UpstreamServiceError")
     expect(json.message).not.toBe("")
     expect(text).not.toMatch(/127\.0\.0\.1|http|localhost|permission/)
-    // What the answer keeps to itself is in the log.
+    // The log has what the response omits.
     expect(failing.logs.some((line) => line.includes("403") && line.includes(failing.sandbox.waldur.url))).toBe(true)
   })
 
-  test("of the HPC User API is 502 as well, and names no host", async () => {
+  test("is 502 for the HPC User API as well, and names no host", async () => {
     const failing = await aProxy({
       world: aWorld(5),
       prepare: ({ faults }) => faults.set("hpcUserApi", { status: 403 }),

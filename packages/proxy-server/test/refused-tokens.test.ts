@@ -51,7 +51,7 @@ describe("refused tokens", () => {
     })
   })
 
-  test("have reasons that no token can make up, and descriptions that a header can hold", () => {
+  test("have reasons that no token can influence, and descriptions that are valid in a header", () => {
     for (const fault of refusalReasons) {
       if (fault === "no-token" || fault === "role" || fault === "issuer") continue
       const refusal = new TokenInvalid({ fault, log: {} })
@@ -60,7 +60,7 @@ describe("refused tokens", () => {
     }
   })
 
-  test("five in a row with none accepted are a warning of readiness, which the next good token ends", async () => {
+  test("cause a warning of readiness if five in a row are refused with none accepted; the next good token ends it", async () => {
     const proxy = await aLockedProxy()
     const { issuer } = proxy.sandbox
     const warnings = async () => (await proxy.ready()).json.warnings.filter((one: string) => one.includes("token"))
@@ -78,7 +78,7 @@ describe("refused tokens", () => {
   })
 })
 
-/** Speaks HTTP where TLS is expected. */
+/** Speaks HTTP on a port that should speak TLS. */
 const aPlainServer = async () => {
   const server = createServer((_, response) => response.end("{}"))
   server.listen(0, "127.0.0.1")
@@ -87,7 +87,7 @@ const aPlainServer = async () => {
   return { server, port: (server.address() as AddressInfo).port }
 }
 
-/** Where nobody listens any more. */
+/** A port that nothing listens on any more. */
 const aClosedPort = async () => {
   const { server, port } = await aPlainServer()
   server.close()
@@ -104,16 +104,16 @@ const wrongIssuers: ReadonlyArray<
     "discovery: its name has no address",
   ],
   [
-    "a port where nobody listens",
+    "a port that refuses connections",
     (_, { closed }) => ({ keycloak_url: `http://127.0.0.1:${closed}/` }),
     "discovery: no connection",
   ],
   [
-    "a server that speaks no TLS",
+    "a server without TLS",
     (_, { plain }) => ({ keycloak_url: `https://127.0.0.1:${plain}/` }),
     "discovery: its certificate is refused, or it does not speak TLS",
   ],
-  ["a realm that is not there", () => ({ keycloak_realm: "nowhere" }), "discovery: answered 404"],
+  ["a missing realm", () => ({ keycloak_realm: "nowhere" }), "discovery: answered 404"],
   [
     "another name than the issuer's own",
     () => ({ issuer: "https://auth.example.org/realms/cscs" }),
@@ -121,7 +121,7 @@ const wrongIssuers: ReadonlyArray<
   ],
 ]
 
-describe("readiness names an issuer that is configured wrongly as soon as a token comes:", () => {
+describe("readiness names a misconfigured issuer as soon as a token arrives:", () => {
   test.each(wrongIssuers)("%s", async (_, auth, detail) => {
     const ports = { closed: await aClosedPort(), plain: (await aPlainServer()).port }
     const proxy = await aLockedProxy({ auth: (sandbox) => auth(sandbox, ports) })
@@ -132,7 +132,7 @@ describe("readiness names an issuer that is configured wrongly as soon as a toke
     expect(await issuerOf(proxy)).toEqual({ status: "failing", detail, since: "2026-11-23T09:00:00.000Z" })
   })
 
-  test("it is looked for once in half a minute, however many tokens come, until it is there", async () => {
+  test("a missing issuer is looked for once in half a minute, however many tokens arrive, until it is there", async () => {
     const proxy = await aLockedProxy({
       auth: () => ({ issuer: "https://auth.example.org/realms/cscs" }),
       prepare: ({ faults }) => faults.set("issuer", { path: discoveryPath, status: 500 }),
@@ -180,7 +180,7 @@ describe("readiness names an issuer", () => {
     expect(await issuerOf({ sandbox, ...proxy })).toMatchObject({ detail: "discovery: its metadata name no jwks_uri" })
   })
 
-  test("that is left alone by its circuit breaker with what went wrong before", async () => {
+  test("whose circuit breaker is open, with the failure that opened it", async () => {
     const proxy = await aLockedProxy({
       prepare: ({ faults }) => faults.set("issuer", { path: discoveryPath, status: 503 }),
     })
@@ -193,7 +193,7 @@ describe("readiness names an issuer", () => {
     expect([breaker, (await issuerOf(proxy)).detail]).toEqual(["2", "discovery: answered 503"])
   })
 
-  test("that hangs, by keys, metadata and introspection", async () => {
+  test("that hangs, for keys, metadata and introspection", async () => {
     for (const [mode, path, what] of [
       ["jwt", discoveryPath, "discovery"],
       ["jwt", jwksPath, "keys"],

@@ -7,10 +7,10 @@ import { lookupSession, sameLookups, stillGood } from "../src/refresh/lookups.ts
 import { ProjectGids } from "../src/refresh/project-gids.ts"
 import type { Any } from "./a-proxy.ts"
 
-/** What the HPC User API says of each project: a GID, `"unknown"`, or nothing at all, for it is down. */
+/** The HPC User API's result for each project: a GID, `"unknown"`, or none if the API is down. */
 type Says = Readonly<Record<string, number | "unknown">>
 
-/** GIDs from an API that says something else with each step. */
+/** GIDs from an API with other results at each step. */
 const overApi = <A>(
   act: (api: { says: Says }) => Effect.Effect<A, never, ProjectGids | WaldurClient | Any>,
   mockGids = false,
@@ -52,8 +52,8 @@ const projects = (...names: ReadonlyArray<string>) => new Set(names)
 const need = (...names: ReadonlyArray<string>) => ({ offerings: new Set<string>(), projects: projects(...names) })
 const settle = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
 
-describe("GIDs of before the start", () => {
-  test("serve for those that the API fails for, and are told apart", () =>
+describe("GIDs from before the start", () => {
+  test("are served for projects that the API fails for, and are marked", () =>
     overApi(() =>
       Effect.gen(function* () {
         const gids = yield* ProjectGids
@@ -68,7 +68,7 @@ describe("GIDs of before the start", () => {
   test.each<[string, Says]>([
     ["a GID", { other: 41_000 }],
     ["that it knows nothing", { other: "unknown" }],
-  ])("are forgotten once it says %s of anybody, in the same question or before it", (_, says) =>
+  ])("are forgotten once it returns %s for any project, in the same lookup or before it", (_, says) =>
     overApi((api) =>
       Effect.gen(function* () {
         const gids = yield* ProjectGids
@@ -80,14 +80,14 @@ describe("GIDs of before the start", () => {
         api.says = {}
         const later = yield* gids.of(projects("bio", "chem"))
         expect([...later.answers.values()].map(({ status }) => status)).toEqual(["unavailable", "unavailable"])
-        // Nor do they come back.
+        // They do not come back.
         yield* gids.remember(fromFile, Date.now())
         expect((yield* gids.of(projects("bio"))).remembered.size).toBe(0)
       }),
     ),
   )
 
-  test("are no match for what the API itself says", () =>
+  test("give way to the API's own results", () =>
     overApi((api) =>
       Effect.gen(function* () {
         const gids = yield* ProjectGids
@@ -99,7 +99,7 @@ describe("GIDs of before the start", () => {
       }),
     ))
 
-  test("are no match for a mock where those are wanted", () =>
+  test("give way to a mock if mocks are enabled", () =>
     overApi(
       () =>
         Effect.gen(function* () {
@@ -113,7 +113,7 @@ describe("GIDs of before the start", () => {
 })
 
 describe("a refresh", () => {
-  test("in which the API answers after it failed has no GID of before the start at its end", () =>
+  test("in which the API responds after a failure ends without a GID from before the start", () =>
     overApi((api) =>
       Effect.gen(function* () {
         yield* (yield* ProjectGids).remember(fromFile, Date.now())
@@ -127,13 +127,13 @@ describe("a refresh", () => {
       }),
     ))
 
-  test("while the API is down has them, and says of which", () =>
+  test("while the API is down has them, and reports for which projects", () =>
     overApi(() =>
       Effect.gen(function* () {
         yield* (yield* ProjectGids).remember(fromFile, Date.now())
         const desk = yield* lookupSession(undefined)
         yield* desk.ahead(need("bio", "chem"))
-        // Of those that turn out not to be needed nothing is said.
+        // Those that turn out not to be needed are not reported.
         const { gids } = yield* desk.complete(need("bio"))
         expect([[...gids.answers], [...gids.remembered], gids.failure]).toEqual([
           [["bio", known(40_001)]],
@@ -143,7 +143,7 @@ describe("a refresh", () => {
       }),
     ))
 
-  test("that goes on from one with them asks again for each; only the API's own are held on to", () =>
+  test("that continues one with such GIDs looks each up again; only the API's own are retained", () =>
     overApi((api) =>
       Effect.gen(function* () {
         yield* (yield* ProjectGids).remember(fromFile, Date.now())
@@ -152,7 +152,7 @@ describe("a refresh", () => {
         expect([held.gids.answers.size, held.gids.remembered.size]).toEqual([0, 0])
         const still = yield* (yield* lookupSession(held)).complete(need("bio", "chem"))
         expect(sameLookups(still, first)).toBe(true)
-        // The same numbers, but now from the API: not the same, or the next would not know.
+        // The same numbers, but now from the API: if they counted as equal, the next refresh would not know.
         api.says = { bio: 40_001, chem: 40_002 }
         const back = yield* (yield* lookupSession(stillGood(still, []))).complete(need("bio", "chem"))
         expect(sameLookups(back, first)).toBe(false)

@@ -18,7 +18,7 @@ const lines = (proxy: TestedProxy, event: LogEvent = "request"): ReadonlyArray<A
 const last = (proxy: TestedProxy, event?: LogEvent) => lines(proxy, event).at(-1)?.annotations
 const withId = (id: string) => ({ headers: { "X-Request-Id": id } })
 
-/** What Waldur was asked while `act` ran, by its headers. */
+/** The requests to Waldur while `act` ran, by their headers. */
 const told = async ({ sandbox }: TestedProxy, act: () => Promise<unknown>) => {
   const before = sandbox.calls.of("waldur").length
   await act()
@@ -30,8 +30,8 @@ const told = async ({ sandbox }: TestedProxy, act: () => Promise<unknown>) => {
   return (name: string) => [...new Set(headers.map((each) => each.get(name)))]
 }
 
-describe("the request's id", () => {
-  test("is answered with whatever is answered, and is in one line", async () => {
+describe("the request ID", () => {
+  test("is in every response, and in one log line", async () => {
     const proxy = await aProxy({ world: aWorld(10) })
     proxy.app.get("/broken", () => {
       throw new Error("broken")
@@ -60,7 +60,7 @@ describe("the request's id", () => {
     }
   })
 
-  test("is a new one where the caller's is none that every log and server takes", async () => {
+  test("is a new one unless every log and server accepts the caller's", async () => {
     const proxy = await aProxy({ world: aWorld(5) })
     const given = ["", "a b", "a,b", "é", "a/b", '"a"', "$(id)", "a\tb", "x".repeat(129)]
     const answered = await Promise.all(
@@ -72,7 +72,7 @@ describe("the request's id", () => {
     expect((await proxy.get("/healthz/live", withId(longest))).headers.get("x-request-id")).toBe(longest)
   })
 
-  test("is in what a handler logs, and goes on to the upstreams that it asks", async () => {
+  test("is in what a handler logs, and in the requests that it sends to upstreams", async () => {
     const proxy = await aProxy({ world: aWorld(5) })
     await proxy.list()
     const header = await told(proxy, () => proxy.get(`${list}?debug=true`, withId("mine")))
@@ -83,7 +83,7 @@ describe("the request's id", () => {
     expect(last(proxy, "request-failed").request_id).toBe("mine-too")
   })
 
-  test("a refresh has its own, whoever began it", async () => {
+  test("differs for a refresh, whichever request started it", async () => {
     const proxy = await aProxy({ world: aWorld(5) })
     await proxy.list()
     const headers = { ...noCache.headers, ...withId("mine").headers, traceparent: `00-${traceId}-${spanId}-01` }
@@ -100,7 +100,7 @@ describe("the request's trace", () => {
   const spansOf = (header: (name: string) => ReadonlyArray<string | null>) =>
     header("traceparent").map((value) => /^00-([0-9a-f]{32})-([0-9a-f]{16})-(0[01])$/.exec(value ?? "")?.slice(1))
 
-  test("goes on to upstreams under spans of our own, with its flag and its state", async () => {
+  test("continues upstream under our own spans, with its flag and its state", async () => {
     const proxy = await aProxy({ world: aWorld(5) })
     await proxy.list()
     await proxy.list()
@@ -114,7 +114,7 @@ describe("the request's trace", () => {
     }
   })
 
-  test("is a new one where none comes, or one that is not as it must be", async () => {
+  test("is a new one if none comes, or an invalid one", async () => {
     const proxy = await aProxy({ world: aWorld(5) })
     await proxy.list()
     const malformed = [
@@ -140,7 +140,7 @@ describe("the request's trace", () => {
     }
   })
 
-  test("a state that no upstream could be sent is left out, and the call goes out", async () => {
+  test("goes on without a state that cannot be sent upstream", async () => {
     const proxy = await aProxy({ world: aWorld(5) })
     await proxy.list()
     for (const tracestate of ["é=1", `a=${"1".repeat(600)}`]) {
@@ -151,8 +151,8 @@ describe("the request's trace", () => {
   })
 })
 
-describe("the request's line", () => {
-  test("says method, path, known parameters, status and time", async () => {
+describe("the request's log line", () => {
+  test("has method, path, known parameters, status and time", async () => {
     const proxy = await aProxy({ world: aWorld(5) })
     await proxy.get(`${list}?page_size=2&status=active&page=x`, withId("mine"))
     expect(lines(proxy)).toEqual([
@@ -176,7 +176,7 @@ describe("the request's line", () => {
     expect(last(proxy)).not.toHaveProperty("bytes")
   })
 
-  test("shows of a query what is known, and of anything not too much", async () => {
+  test("shows only known parts of a query, and never too much of anything", async () => {
     const proxy = await aProxy({ world: aWorld(5) })
     await proxy.list(`access_token=hunter2&data_type=${"d".repeat(500)}&hunter2&PAGE=hunter2&page%5Fsize=hunter2`)
     expect(last(proxy).query).toBe(`data_type=${"d".repeat(80)}…`)
@@ -197,7 +197,7 @@ describe("the request's line", () => {
     expect(lines(proxy).length).toBe(4)
   })
 
-  test("of probes is for debugging; that of a 5xx is a warning beside the error", async () => {
+  test("is at debug level for probes; for a 5xx it is a warning beside the error", async () => {
     const proxy = await aProxy({ world: aWorld(5), prepare: ({ faults }) => faults.set("waldur", { status: 403 }) })
     for (const path of ["/healthz/live", "/healthz/ready", "/metrics"]) await proxy.get(path)
     expect(lines(proxy).map(({ level }) => level)).toEqual(["DEBUG", "DEBUG", "DEBUG"])
@@ -206,7 +206,7 @@ describe("the request's line", () => {
     expect(lines(proxy, "request-failed").map(({ level }) => level)).toEqual(["ERROR"])
   })
 
-  test("names whom the token names, and shows no token", async () => {
+  test("names the principal of the token, and shows no token", async () => {
     const proxy = await aLockedProxy()
     const token = await proxy.sandbox.issuer.issueToken({ preferred_username: `robot\n${"x".repeat(200)}` })
     const { status, headers } = await proxy.bearing(token)
@@ -220,8 +220,8 @@ describe("the request's line", () => {
   })
 })
 
-describe("in whatever context the app is made", () => {
-  /** What a small app says and traces, with the given services in its context. */
+describe("request logging in any context", () => {
+  /** What a small app logs and traces, with the given services in its context. */
   const observing = async (more: Layer.Layer<never> = Layer.empty) => {
     const logged: Array<Any> = []
     const logger = Logger.map(Logger.formatStructured, (line) => void logged.push(line))
@@ -240,7 +240,7 @@ describe("in whatever context the app is made", () => {
     for (const path of ["/known", "/quiet", "/known?status=500"]) await app.request(path)
   }
 
-  test("lines below the least level are not said", async () => {
+  test("logs no lines below the minimum level", async () => {
     const said = async (level: "Debug" | "Warn" | "Error") => {
       const { app, logged } = await observing(levels(level))
       await ask(app)
@@ -251,13 +251,13 @@ describe("in whatever context the app is made", () => {
     expect(await said("Error")).toEqual([])
   })
 
-  test("annotations of that context stay", async () => {
+  test("keeps annotations of that context", async () => {
     const { app, logged } = await observing(Layer.succeed(References.CurrentLogAnnotations, { replica: "a" }))
     await app.request("/known")
     expect(logged[0].annotations).toMatchObject({ replica: "a", path: "/known" })
   })
 
-  test("with a tracer each request has a span, under the caller's, as OpenTelemetry describes it", async () => {
+  test("has a span for each request with a tracer, under the caller's, as OpenTelemetry describes it", async () => {
     const spans: Array<Tracer.NativeSpan> = []
     const tracer = Tracer.make({
       span: (options) => {
@@ -284,7 +284,7 @@ describe("in whatever context the app is made", () => {
     expect(logged.map(({ annotations }) => annotations.trace_id)).toEqual([traceId, second?.traceId])
   })
 
-  test("without one a page that is there costs no span", async () => {
+  test("has no span without a tracer", async () => {
     const { app, logged } = await observing()
     await app.request("/known")
     expect(logged[0].annotations).not.toHaveProperty("trace_id")

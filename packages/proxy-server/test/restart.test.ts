@@ -27,7 +27,7 @@ const down = { path: listPath, status: 403 } as const
 const warm = { CACHE_KEEP_WARM_FOR: "5m" }
 const beforeTheStart = "the list is of before the start"
 
-/** One Waldur, one file, and processes over them one after the other; all ends with the test. */
+/** One Waldur, one file, and consecutive processes over them; all end with the test. */
 const aHouse = async (world: World = aWorld(20), options: Omit<ProxyOptions, "sandbox" | "world"> = {}) => {
   const sandbox = await startSandbox({ world })
   onTestFinished(() => sandbox.close())
@@ -56,12 +56,12 @@ const aHouse = async (world: World = aWorld(20), options: Omit<ProxyOptions, "sa
     path,
     start,
     stop,
-    /** Ends the process that runs and starts another. */
+    /** Ends the running process and starts another. */
     restart: async (more: Parameters<typeof start>[0] = {}) => {
       await stop()
       return start(more)
     },
-    /** What is in the file, as this process would read it. */
+    /** The content of the file, as this process would read it. */
     kept: (proxy: TestedProxy) => keptAs(path, proxy.settings),
     /** Moves the file into the past: every process of a test starts at the same moment of its own clock. */
     age: async (proxy: TestedProxy, age: Duration.Input) => {
@@ -94,7 +94,7 @@ const isThere = (path: string) =>
     () => false,
   )
 
-/** The list whole. */
+/** The whole list. */
 const list = (proxy: TestedProxy) => proxy.list("page_size=500")
 const entryOf = (json: Any, world: World, index: number): Any =>
   json.resources.find(({ itemId }: Any) => itemId === dashed(rowOf(world, index).uuid))
@@ -110,7 +110,7 @@ const warningsOf = async (proxy: TestedProxy): Promise<string> => (await proxy.r
 const linesWith = ({ logs }: TestedProxy, words: string) => logs.filter((line) => line.includes(words))
 const failures = (proxy: TestedProxy) => linesWith(proxy, '"event":"refresh-failed"').length
 
-/** A process that has kept its list in the file, and ended. */
+/** A process that has stored its list in the file, and ended. */
 const closedOnce = async (house: Awaited<ReturnType<typeof aHouse>>) => {
   const proxy = await house.start()
   const got = await list(proxy)
@@ -136,7 +136,7 @@ const queries = [
 ]
 
 describe("a restart while Waldur is down", () => {
-  test("gives every answer as before: bytes, ETag, links, times", async () => {
+  test("returns every response as before: bytes, ETag, links, times", async () => {
     const house = await aHouse(aWorld(60))
     const said = async (proxy: TestedProxy) => {
       const all: Array<unknown> = []
@@ -164,23 +164,26 @@ describe("a restart while Waldur is down", () => {
     ["20 seconds", "289 seconds"],
     ["200 seconds", "109 seconds"],
     ["309 seconds", "0 seconds"],
-  ] as const)("serves a list of %s before for %s more, counted from when it was held; then 502", async (age, more) => {
-    const house = await aHouse()
-    const { proxy: before, got } = await closedOnce(house)
-    await house.age(before, age)
-    house.sandbox.faults.set("waldur", down)
-    const proxy = await house.start()
-    const first = await list(proxy)
-    expect([first.status, first.text, first.headers.get("age")]).toEqual([200, got.text, age.split(" ")[0]])
-    await proxy.pass(more)
-    const last = await list(proxy)
-    expect([last.status, last.text, last.headers.get("age")]).toEqual([200, got.text, "309"])
-    await proxy.pass("1 second")
-    expect((await list(proxy)).status).toBe(502)
-  })
+  ] as const)(
+    "serves a list that is %s old for %s more, counted from when it was held; then 502",
+    async (age, more) => {
+      const house = await aHouse()
+      const { proxy: before, got } = await closedOnce(house)
+      await house.age(before, age)
+      house.sandbox.faults.set("waldur", down)
+      const proxy = await house.start()
+      const first = await list(proxy)
+      expect([first.status, first.text, first.headers.get("age")]).toEqual([200, got.text, age.split(" ")[0]])
+      await proxy.pass(more)
+      const last = await list(proxy)
+      expect([last.status, last.text, last.headers.get("age")]).toEqual([200, got.text, "309"])
+      await proxy.pass("1 second")
+      expect((await list(proxy)).status).toBe(502)
+    },
+  )
 
-  test("gives 502 at once where the list is too old, and is not ready; the file stands for when it is back", async () => {
-    // Kept warm, and held on to for the empty guard: neither makes it one that may answer.
+  test("returns 502 at once if the list is too old, and is not ready; the file remains for when Waldur is back", async () => {
+    // Neither keep-warm nor the empty guard makes the list fit to serve.
     const house = await aHouse(aWorld(20), { environment: { ...warm, CACHE_EMPTY_GUARD: "1h" } })
     const { proxy: before, got } = await closedOnce(house)
     await house.age(before, "310 seconds")
@@ -200,7 +203,7 @@ describe("a restart while Waldur is down", () => {
     expect((await list(proxy)).text).toBe(got.text)
   })
 
-  test("again and again serves the same list on, but no longer for that", async () => {
+  test("that is repeated serves the same list, but for no longer in total", async () => {
     const house = await aHouse()
     const { proxy: before, got } = await closedOnce(house)
     await house.age(before, "100 seconds")
@@ -217,7 +220,7 @@ describe("a restart while Waldur is down", () => {
     expect(kept?.readEndedAt).toBe(started - 100_000)
   })
 
-  test("is said: the list is of before the start, and why there is no newer", async () => {
+  test("is reported: the list is from before the start, and why there is no newer one", async () => {
     const house = await aHouse()
     const { proxy: before } = await closedOnce(house)
     await house.age(before, "20 seconds")
@@ -239,7 +242,7 @@ describe("a restart while Waldur is down", () => {
 })
 
 describe("a restart while all is well", () => {
-  test("answers at once from the file while the first refresh runs, then from that", async () => {
+  test("serves the file at once while the first refresh runs, then its result", async () => {
     const house = await aHouse()
     const { proxy: before, got } = await closedOnce(house)
     await house.age(before, "20 seconds")
@@ -256,7 +259,7 @@ describe("a restart while all is well", () => {
     expect(report.warnings.join("\n")).toContain(beforeTheStart)
     const [line = ""] = linesWith(proxy, '"event":"snapshot-restored"')
     expect(JSON.parse(line)).toMatchObject({ annotations: { age: 20, entries: got.json.pagination.total } })
-    // What hangs is given up in time, and asked again.
+    // A hanging call is given up in time, and sent again.
     fault.clear()
     await until(async () => {
       await proxy.pass("1 second")
@@ -266,7 +269,7 @@ describe("a restart while all is well", () => {
     expect((await proxy.ready()).json.upstreams.waldur).toEqual({ status: "ok" })
   })
 
-  test("tells on since when the list is like this", async () => {
+  test("still reports since when the list is like this", async () => {
     const house = await aHouse()
     const { proxy: before, got } = await closedOnce(house)
     await house.age(before, "20 seconds")
@@ -276,7 +279,7 @@ describe("a restart while all is well", () => {
     expect(Date.parse(fresh.headers.get("last-modified") ?? "")).toBe(started - 20_000)
   })
 
-  test("a walk through the pages that began before goes on after it", async () => {
+  test("lets a walk through the pages that began before go on", async () => {
     const house = await aHouse(aWorld(60))
     const before = await house.start()
     const first = await before.list("page_size=10")
@@ -290,7 +293,7 @@ describe("a restart while all is well", () => {
     expect([again.status, again.text]).toEqual([200, second.text])
   })
 
-  test("with fresh_for 0 nothing of the file answers while Waldur works", async () => {
+  test("serves nothing from the file with fresh_for 0 while Waldur works", async () => {
     const house = await aHouse(aWorld(10), { environment: { CACHE_FRESH_FOR: "0", ...warm } })
     const { proxy: before } = await closedOnce(house)
     for (const [age, state, status] of [
@@ -312,7 +315,7 @@ describe("a restart while all is well", () => {
     expect((await list(proxy)).status).toBe(502)
   })
 
-  test("a file from a clock that went ahead is of no known age: it does not answer, however far ahead", async () => {
+  test("does not serve a file from a clock that was ahead: its age is unknown, however far ahead", async () => {
     const house = await aHouse()
     const { proxy: before } = await closedOnce(house)
     for (const ahead of ["-2 minutes", "-2 days", "-100000 days"] as const) {
@@ -329,7 +332,7 @@ describe("a restart while all is well", () => {
     expect(await statusOf(await house.start(), house.world)).toBe("error")
   })
 
-  test("a file of a moment ahead, as after a clock was set right, is as good as new and no younger", async () => {
+  test("treats a file slightly ahead, as after a clock correction, as new and no younger", async () => {
     const house = await aHouse()
     const { proxy: before, got } = await closedOnce(house)
     await house.age(before, "-50 seconds")
@@ -342,7 +345,7 @@ describe("a restart while all is well", () => {
     expect((await list(proxy)).status).toBe(502)
   })
 
-  test("another configuration starts as if nothing were kept, and keeps its own", async () => {
+  test("with another configuration starts without a stored list, and stores its own", async () => {
     const house = await aHouse()
     const { proxy: before } = await closedOnce(house)
     const fault = house.sandbox.faults.set("waldur", down)
@@ -359,7 +362,7 @@ describe("a restart while all is well", () => {
   })
 })
 
-describe("what the first refresh is held against after a restart", () => {
+describe("the first refresh after a restart", () => {
   const lose = (world: World, slug: string) => {
     world.resources = world.resources.filter((row) => row.offering_slug !== slug)
   }
@@ -372,22 +375,25 @@ describe("what the first refresh is held against after a restart", () => {
     ["59 minutes", true],
     ["60 minutes", false],
     ["2 days", false],
-    // Of no known age: it protects, as one that is new.
+    // Of unknown age: it protects like a new one.
     ["-2 days", true],
-  ] as const)("is a list of %s before, though it is not served: a lost system stays: %s", async (age, stays) => {
-    const house = await aHouse(aWorld(60), guarded)
-    const { proxy: before } = await closedOnce(house)
-    const good = await inSystem(await house.start(), "vast")
-    await house.stop()
-    expect(good.length).toBeGreaterThan(3)
-    await house.age(before, age)
-    lose(house.world, "vast")
-    const proxy = await house.start()
-    expect(await inSystem(proxy, "vast")).toEqual(stays ? good : [])
-    expect((await warningsOf(proxy)).includes("Waldur shows 0 resources of vast")).toBe(stays)
-  })
+  ] as const)(
+    "is compared with a list that is %s old, even if that is not served: a lost system stays: %s",
+    async (age, stays) => {
+      const house = await aHouse(aWorld(60), guarded)
+      const { proxy: before } = await closedOnce(house)
+      const good = await inSystem(await house.start(), "vast")
+      await house.stop()
+      expect(good.length).toBeGreaterThan(3)
+      await house.age(before, age)
+      lose(house.world, "vast")
+      const proxy = await house.start()
+      expect(await inSystem(proxy, "vast")).toEqual(stays ? good : [])
+      expect((await warningsOf(proxy)).includes("Waldur shows 0 resources of vast")).toBe(stays)
+    },
+  )
 
-  test("is no loss of the future: a guard that began there ends as one that begins now", async () => {
+  test("finds no loss in the future: a guard that began there ends as one that begins now", async () => {
     const house = await aHouse(aWorld(60), guarded)
     const { proxy: before } = await closedOnce(house)
     lose(house.world, "vast")
@@ -407,7 +413,7 @@ describe("what the first refresh is held against after a restart", () => {
     expect(await inSystem(third, "vast")).toEqual([])
   })
 
-  test("is how long a system is lost already: a restart does not begin that anew", async () => {
+  test("continues the time for which a system is lost", async () => {
     const house = await aHouse(aWorld(60), guarded)
     const { proxy: before } = await closedOnce(house)
     lose(house.world, "vast")
@@ -428,39 +434,42 @@ describe("what the first refresh is held against after a restart", () => {
   test.each([
     ["30 minutes", 200],
     ["61 minutes", 502],
-  ] as const)("is a list of %s before for GIDs: with the API down, a new project gives %i", async (age, status) => {
-    const house = await aHouse(aWorld(20), guarded)
-    const { world } = house
-    const { proxy: before, got } = await closedOnce(house)
-    await house.age(before, age)
-    const added = { ...rowOf(world, 9), uuid: `${"0".repeat(31)}1`, slug: "added", project_slug: "newcomer" }
-    world.resources.push(added)
-    world.gids.set("newcomer", 46_000)
-    house.sandbox.faults.set("hpcUserApi", refused)
-    const proxy = await house.start()
-    const during = await list(proxy)
-    expect(during.status).toBe(status)
-    if (status === 200) expect(during.text).toBe(got.text)
-    house.sandbox.faults.clear()
-    await proxy.pass("10 seconds")
-    expect(gidOf((await list(proxy)).json, world, 20)).toBe(46_000)
-  })
+  ] as const)(
+    "is compared with a list that is %s old for GIDs: with the API down, a new project causes %i",
+    async (age, status) => {
+      const house = await aHouse(aWorld(20), guarded)
+      const { world } = house
+      const { proxy: before, got } = await closedOnce(house)
+      await house.age(before, age)
+      const added = { ...rowOf(world, 9), uuid: `${"0".repeat(31)}1`, slug: "added", project_slug: "newcomer" }
+      world.resources.push(added)
+      world.gids.set("newcomer", 46_000)
+      house.sandbox.faults.set("hpcUserApi", refused)
+      const proxy = await house.start()
+      const during = await list(proxy)
+      expect(during.status).toBe(status)
+      if (status === 200) expect(during.text).toBe(got.text)
+      house.sandbox.faults.clear()
+      await proxy.pass("10 seconds")
+      expect(gidOf((await list(proxy)).json, world, 20)).toBe(46_000)
+    },
+  )
 })
 
-describe("GIDs of before a restart", () => {
-  /** Kept for a day, and full reads only at the start: what is renewed is a light refresh. */
+describe("GIDs from before a restart", () => {
+  /** Kept for a day, and full refreshes only at the start: later ones are light. */
   const light = { environment: { CACHE_FULL_REFRESH_EVERY: "24h" } }
   const changed = (world: World, index: number, more: object) =>
     Object.assign(rowOf(world, index), more, { modified: world.now })
 
-  test("serve while the HPC User API is down; what else changed in Waldur is seen", async () => {
+  test("are served while the HPC User API is down; other changes in Waldur show", async () => {
     const house = await aHouse()
     const { world } = house
     const { proxy: before, got } = await closedOnce(house)
     rowOf(world, 9).state = "Erred"
     house.sandbox.faults.set("hpcUserApi", refused)
     for (const age of ["20 seconds", "11 hours", "11 hours"] as const) {
-      // Also those that a process kept which had them from the file itself.
+      // This also holds for GIDs stored by a process that had them from the file itself.
       await house.stop()
       await house.age(before, age)
       const proxy = await house.start()
@@ -476,7 +485,7 @@ describe("GIDs of before a restart", () => {
     }
   })
 
-  test("serve no longer than a day after the API gave them, over however many restarts", async () => {
+  test("are served no longer than a day after the API returned them, over however many restarts", async () => {
     const house = await aHouse()
     const { proxy: before } = await closedOnce(house)
     house.sandbox.faults.set("hpcUserApi", refused)
@@ -487,7 +496,7 @@ describe("GIDs of before a restart", () => {
     await second.pass("59 minutes")
     expect((await list(second)).headers.get("age")).toBe("0")
     await second.pass("1 minute")
-    // What is held is served as long as any good list; it is not renewed.
+    // A held list is served as long as any good one; it is not renewed.
     await list(second)
     expect((await second.ready()).json.upstreams.hpc_user_api.status).toBe("failing")
     await until(() => failures(second) > 0)
@@ -500,7 +509,7 @@ describe("GIDs of before a restart", () => {
     expect((await list(third)).status).toBe(502)
   })
 
-  test.each(["25 hours", "-1 day"] as const)("are not taken from a list of %s before", async (age) => {
+  test.each(["25 hours", "-1 day"] as const)("are not taken from a list that is %s old", async (age) => {
     const house = await aHouse()
     const { proxy: before } = await closedOnce(house)
     await house.age(before, age)
@@ -509,7 +518,7 @@ describe("GIDs of before a restart", () => {
     expect((await list(proxy)).status).toBe(502)
   })
 
-  test("that changed in the API meanwhile are the new ones where it answers", async () => {
+  test("are replaced by the API's new ones if it responds", async () => {
     const house = await aHouse()
     const { world } = house
     const { proxy: before, got } = await closedOnce(house)
@@ -531,7 +540,7 @@ describe("GIDs of before a restart", () => {
     const proxy = await house.start()
     await proxy.pass("10 seconds")
     await list(proxy)
-    // While it is down a light refresh has no others.
+    // While the API is down, a light refresh has no others.
     await proxy.pass("10 seconds")
     expect(gidsOf((await list(proxy)).json, world)).toEqual(gidsOf(got.json, world))
     world.gids.set(other, 45_123)
@@ -549,7 +558,7 @@ describe("GIDs of before a restart", () => {
     expect(linesWith(proxy, '"read":"changes"').length).toBeGreaterThan(0)
   })
 
-  test("are taken anew where the API is back and says the same: nothing of before is held on to", async () => {
+  test("are looked up again once the API is back, even if it returns the same: nothing old is retained", async () => {
     const house = await aHouse(aWorld(20), light)
     const { world } = house
     const { got } = await closedOnce(house)
@@ -568,7 +577,7 @@ describe("GIDs of before a restart", () => {
     expect(entryOf(json, world, 9).status).toBe("error")
   })
 
-  /** Names so long that one request to the API cannot carry all. */
+  /** Names so long that one request to the API cannot carry them all. */
   const longNamed = (resources: number): World => {
     const world = aWorld(resources)
     const longer = (slug: string) => `${slug}${"x".repeat(200)}`
@@ -582,7 +591,7 @@ describe("GIDs of before a restart", () => {
   test.each([
     ["known", false],
     ["unknown", true],
-  ])("serve no more once the API has answered %s for others, though it fails for theirs", async (_, forget) => {
+  ])("are no longer served once the API has returned %s for others, though it fails for theirs", async (_, forget) => {
     const house = await aHouse(longNamed(60))
     const { world } = house
     const { got } = await closedOnce(house)
@@ -592,7 +601,7 @@ describe("GIDs of before a restart", () => {
     await proxy.pass("10 seconds")
     expect((await list(proxy)).headers.get("age")).toBe("0")
     expect(gidsOf((await list(proxy)).json, world)).toEqual(gidsOf(got.json, world))
-    // The next time one request fails and the others are answered.
+    // The next time one request fails and the others succeed.
     proxy.sandbox.calls.clear()
     if (forget) world.gids.clear()
     house.sandbox.faults.clear()
@@ -601,7 +610,7 @@ describe("GIDs of before a restart", () => {
     await proxy.list()
     await until(() => failures(proxy) > 0)
     expect([fault.struck, exports(proxy).length > 1]).toEqual([1, true])
-    // And then it fails for all that are not known by now.
+    // Then it fails for all that are not known by now.
     house.sandbox.faults.set("hpcUserApi", refused)
     await proxy.pass("300 seconds")
     expect((await list(proxy)).status).toBe(502)
@@ -614,7 +623,7 @@ describe("GIDs of before a restart", () => {
   })
 })
 
-describe("made-up GIDs", () => {
+describe("mock GIDs", () => {
   const mocking: ReadonlyArray<readonly [string, Omit<ProxyOptions, "sandbox" | "world">]> = [
     [
       "hpc_user_api.fallback: mock",
@@ -624,29 +633,32 @@ describe("made-up GIDs", () => {
     ["development_mode", { document: () => ({ backend_settings: { development_mode: true } }) }],
   ]
 
-  test.each(mocking)("(%s) are never kept, with the API up or down, and that is said at the start", async (_, mock) => {
-    const house = await aHouse(aWorld(10), mock)
-    for (const fault of [undefined, refused]) {
-      if (fault !== undefined) house.sandbox.faults.set("hpcUserApi", fault)
-      const proxy = await house.start()
-      expect((await list(proxy)).status).toBe(200)
-      await proxy.pass("1 minute")
-      expect((await list(proxy)).status).toBe(200)
-      const said = /cache\.path.*no effect.*made up/
-      expect(proxy.settings.warnings.some((one) => said.test(one))).toBe(true)
-      expect(await warningsOf(proxy)).toMatch(said)
-      await house.stop()
-      expect(await readdir(house.directory)).toEqual([])
-    }
-  })
+  test.each(mocking)(
+    "(%s) are never stored, with the API up or down, and that is reported at the start",
+    async (_, mock) => {
+      const house = await aHouse(aWorld(10), mock)
+      for (const fault of [undefined, refused]) {
+        if (fault !== undefined) house.sandbox.faults.set("hpcUserApi", fault)
+        const proxy = await house.start()
+        expect((await list(proxy)).status).toBe(200)
+        await proxy.pass("1 minute")
+        expect((await list(proxy)).status).toBe(200)
+        const said = /cache\.path.*no effect.*made up/
+        expect(proxy.settings.warnings.some((one) => said.test(one))).toBe(true)
+        expect(await warningsOf(proxy)).toMatch(said)
+        await house.stop()
+        expect(await readdir(house.directory)).toEqual([])
+      }
+    },
+  )
 
-  test.each(mocking)("(%s) are not mixed with what is kept: the file is not read, and stands", async (_, mock) => {
+  test.each(mocking)("(%s) are not mixed with stored ones: the file is neither read nor changed", async (_, mock) => {
     const house = await aHouse(aWorld(10))
     const { proxy: before } = await closedOnce(house)
     const taken = (await house.kept(before)) as TimedSnapshot
     house.sandbox.faults.set("waldur", down)
     const proxy = await house.start(mock)
-    // As if it were its own, whatever tells the two apart.
+    // As if the file were its own, whatever distinguishes the two.
     await house.stop()
     await Effect.runPromise(writeSnapshotFile(house.path, storageIdentity(proxy.settings), taken))
     const bytes = await readFile(house.path)
@@ -660,7 +672,7 @@ describe("made-up GIDs", () => {
     expect(await readFile(house.path)).toEqual(bytes)
   })
 
-  test("a list with the API's own GIDs has no such warning", async () => {
+  test("cause no warning if the list has the API's own GIDs", async () => {
     const house = await aHouse(aWorld(6))
     const proxy = await house.start()
     await proxy.list()
@@ -668,14 +680,14 @@ describe("made-up GIDs", () => {
   })
 })
 
-describe("when the file is written", () => {
-  /** Another one with each write; an inode alone can come again. */
+describe("the file is written", () => {
+  /** Changes with each write; an inode alone can be reused. */
   const writtenAs = async (path: string) => {
     const { ino, mtimeNs } = await lstat(path, { bigint: true })
     return `${ino} ${mtimeNs}`
   }
 
-  test("at the first snapshot, without anybody having asked", async () => {
+  test("at the first snapshot, without any request", async () => {
     const house = await aHouse(aWorld(6))
     const proxy = await house.start()
     await until(() => isThere(house.path))
@@ -683,7 +695,7 @@ describe("when the file is written", () => {
     expect(linesWith(proxy, "GET")).toEqual([])
   })
 
-  test("once a minute where there is something newer", async () => {
+  test("once a minute if there is something newer", async () => {
     const house = await aHouse(aWorld(20))
     const proxy = await house.start()
     await list(proxy)
@@ -695,7 +707,7 @@ describe("when the file is written", () => {
       expect(await statusOf(proxy, house.world)).toBe("error")
     }
     await proxy.pass("9999 millis")
-    // A round trip of our own: what was set off before is done by then.
+    // A round trip of our own: calls sent before have ended by then.
     await list(proxy)
     expect([await writtenAs(house.path), (await house.kept(proxy))?.readStartedAt]).toEqual([first, started])
     await proxy.pass("1 millis")
@@ -706,7 +718,7 @@ describe("when the file is written", () => {
     expect((await readdir(house.directory)).length).toBe(1)
   })
 
-  test("not where there is nothing newer", async () => {
+  test("only if there is something newer", async () => {
     const house = await aHouse(aWorld(6))
     const proxy = await house.start()
     await until(async () => (await house.kept(proxy)) !== undefined)
@@ -739,7 +751,7 @@ describe("when the file is written", () => {
     expect(await statusOf(await house.start(), house.world)).toBe("error")
   })
 
-  test("not at an end before any refresh, nor in the place of one that is not ours", async () => {
+  test("neither at an end before any refresh, nor in place of a file that is not ours", async () => {
     const house = await aHouse(aWorld(6))
     house.sandbox.faults.set("waldur", down)
     const proxy = await house.start()
@@ -748,7 +760,7 @@ describe("when the file is written", () => {
     expect(await readdir(house.directory)).toEqual([])
   })
 
-  test("also where nothing was lost by it: without cache.path there is no file", async () => {
+  test("only if cache.path is set", async () => {
     const house = await aHouse(aWorld(6))
     const proxy = await house.start({ environment: { CACHE_PATH: "" } })
     await list(proxy)
@@ -769,7 +781,7 @@ describe("the first refresh", () => {
     await closedOnce(house)
     world.gids.set(slugOf(world, 9), 45_123)
     const proxy = await house.start()
-    // Nobody asks, and no time passes: a restart is the cure for a wrong GID.
+    // No request comes, and no time passes: a restart is the cure for a wrong GID.
     await until(async () => (await proxy.ready()).json.upstreams.waldur.status === "ok")
     expect(gidOf((await list(proxy)).json, world, 9)).toBe(45_123)
   })

@@ -20,12 +20,12 @@ describe("a token of each kind of user", () => {
       document: ({ waldur }) => ({ waldur_api_token: waldur.tokens[kind] }),
     })
     const got = await proxy.hurried(proxy.list("page_size=500"))
-    // Links in the rows lead to each sandbox's own port.
+    // Links in the rows contain each sandbox's own port.
     return { proxy, status: got.status, text: got.text.replaceAll(proxy.sandbox.waldur.url, "http://waldur/api/") }
   }
 
   test.each(["support", "owner", "manager", "providerSupport", "reader", "offeringManager"] as const)(
-    "that sees the provider's resources gives the bytes that staff's gives, without a warning: %s",
+    "that sees the provider's resources returns the bytes that staff's returns, without a warning: %s",
     async (kind) => {
       const [staff, other] = [await listOf("staff"), await listOf(kind)]
       expect([other.status, other.text]).toEqual([200, staff.text])
@@ -44,7 +44,7 @@ describe("a token of each kind of user", () => {
   )
 })
 
-test("a Waldur that trims nested orders by `field=` too gives the same list, with its callback URLs", async () => {
+test("returns the same list, with its callback URLs, from a Waldur that trims nested orders by `field=` too", async () => {
   const texts = await Promise.all(
     [false, true].map(async (trimsNested) => {
       const proxy = await aProxy({
@@ -62,14 +62,14 @@ test("a Waldur that trims nested orders by `field=` too gives the same list, wit
   expect(texts[1] === texts[0]).toBe(true)
 })
 
-describe("an offering that is seen and shows nothing", () => {
+describe("an offering that is visible but shows no resources", () => {
   const withoutVast = () => {
     const world = aWorld(40)
     world.resources = world.resources.filter((row) => row.offering_slug !== "vast")
     return world
   }
 
-  test("is a warning in the log, readiness and check, with the remedy, from a cold start on", async () => {
+  test("causes a warning in the log, readiness and check, with the remedy, from a cold start on", async () => {
     const proxy = await aProxy({ world: withoutVast() })
     await proxy.list()
     const said = /shows no resource of the offering vast.*CUSTOMER\.READER/
@@ -83,7 +83,7 @@ describe("an offering that is seen and shows nothing", () => {
     })
   })
 
-  test("is none where bad rows are all that it has", async () => {
+  test("causes none if bad rows are all that it has", async () => {
     const world = withoutVast()
     const [row] = world.resources
     world.resources.push({ ...row, uuid: "f".repeat(32), offering_slug: "vast", project_slug: null })
@@ -94,7 +94,7 @@ describe("an offering that is seen and shows nothing", () => {
 })
 
 describe("check", () => {
-  test("asks Waldur what the first refresh of a process asks, and the version and offerings besides", async () => {
+  test("requests from Waldur what the first refresh of a process does, and the version and offerings besides", async () => {
     const proxy = await aProxy({ world: aWorld(40) })
     await proxy.list()
     const first = new Set(asked(proxy.sandbox, "waldur"))
@@ -105,7 +105,7 @@ describe("check", () => {
     expect([...first].filter((call) => !checks.has(call))).toEqual([])
   })
 
-  test("reports a value that Waldur refuses, and is green where serve does without it", async () => {
+  test("reports a value that Waldur refuses, and is green if serve works without it", async () => {
     const proxy = await aProxy({
       world: aWorld(40),
       prepare: ({ faults }) =>
@@ -121,7 +121,7 @@ describe("check", () => {
     expect((await proxy.list()).status).toBe(200)
   })
 
-  test("finds customers' lists refused and the version refused no fault", async () => {
+  test("reports no fault if customers' lists and the version are refused", async () => {
     const proxy = await aProxy({ world: aWorld(20) })
     const [waldur, ...others] = await proxy.check()
     expect(waldur).toMatchObject({ ok: true, detail: expect.stringMatching(/may not know.*20 resources read/) })

@@ -28,8 +28,8 @@ const environment = {
 const load = (more: Readonly<Record<string, string>> = {}, workingDirectory = "/nowhere") =>
   Effect.runPromise(loadSettings({ environment: { ...environment, ...more }, workingDirectory }))
 
-describe("settings whose secrets rotate", () => {
-  test("every secret of a later read counts in place of the first, and both are masked", async () => {
+describe("settings with rotating secrets", () => {
+  test("use every secret of a later read in place of the first, and mask both", async () => {
     const { settings, adopt } = rotatingSettings(await load())
     const mask = masker(secretsIn(settings))
     const before = ["an-hpc-user-secret", "a-keycloak-secret", "a-valkey-password", token]
@@ -56,12 +56,12 @@ describe("settings whose secrets rotate", () => {
     expect(JSON.stringify(settings)).not.toMatch(/f{40}|new-/)
   })
 
-  test("a later read without change changes nothing", async () => {
+  test("are unchanged by a later read without change", async () => {
     const { adopt } = rotatingSettings(await load())
     expect(adopt(await load())).toEqual({ secrets: [], needRestart: [] })
   })
 
-  test("what is no secret counts from the next start on, and is named", async () => {
+  test("that are not secret take effect at the next start, and are named", async () => {
     const { settings, adopt } = rotatingSettings(await load())
     const later = await load({
       CACHE_FRESH_FOR: "7s",
@@ -80,7 +80,7 @@ describe("settings whose secrets rotate", () => {
     expect(settings.cache.url && secretNow(settings.cache.url)).toContain("valkey:6379")
   })
 
-  test("a refused read is a warning until one is adopted", async () => {
+  test("that are refused in a later read cause a warning until one is adopted", async () => {
     const { settings, adopt, refuse } = rotatingSettings(await load())
     const { warnings } = settings
     refuse(["waldur_api_token"])
@@ -89,7 +89,7 @@ describe("settings whose secrets rotate", () => {
     expect(settings.warnings).toEqual(warnings)
   })
 
-  test("the files of secrets are known, whether a variable names one or the secret stands in it", async () => {
+  test("know the files of secrets, whether a variable names the file or the secret is in it", async () => {
     const directory = await mkdtemp(join(tmpdir(), "rotating-"))
     onTestFinished(() => rm(directory, { recursive: true }))
     const file = join(directory, "hpc")
@@ -100,7 +100,7 @@ describe("settings whose secrets rotate", () => {
     expect(secretFiles).toEqual([file, join(directory, ".env")])
   })
 
-  test("whatever the values, no text shows one of the last eight", () => {
+  test("show none of the last eight secrets in any text, whatever the values", () => {
     const secret = fc
       .string({ minLength: 8, maxLength: 40 })
       .filter((text) => text.trim() === text && !/\*{3}/.test(text))
@@ -117,8 +117,8 @@ describe("settings whose secrets rotate", () => {
   })
 })
 
-describe("a Valkey whose password rotates", () => {
-  test("is given the new one with the next connection", async () => {
+describe("a Valkey with a rotating password", () => {
+  test("gets the new one with the next connection", async () => {
     const logins: Array<ReadonlyArray<string>> = []
     const server = createServer((socket) => {
       socket.on("error", () => undefined)
@@ -127,7 +127,7 @@ describe("a Valkey whose password rotates", () => {
           const words = login.split("\r\n").filter((_, index) => index % 2 === 1)
           logins.push(words)
           if (words.at(-1) === "first") {
-            // It goes away, as it does when it is started anew with another password.
+            // It closes, as when it is restarted with another password.
             rotating.replace(Redacted.make(`redis://proxy:second%21@127.0.0.1:${port}`))
             return void socket.destroy()
           }

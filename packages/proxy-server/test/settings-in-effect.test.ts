@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest"
 import { type Any, aProxy, asked, hpcUserSection } from "./a-proxy.ts"
 import { aWorld, dashed, rowOf } from "./a-world.ts"
 
-describe("a setting reaches what it is for", () => {
+describe("the effect of a setting", () => {
   test("agent_header is the User-Agent of every request to every upstream", async () => {
     const proxy = await aProxy({ world: aWorld(6), environment: { AGENT_HEADER: "storage-proxy-test/1" } })
     await proxy.list()
@@ -10,7 +10,7 @@ describe("a setting reaches what it is for", () => {
     for (const { headers } of proxy.sandbox.calls.all) expect(headers.get("user-agent")).toBe("storage-proxy-test/1")
   })
 
-  test("Waldur's address works with /api and without, with a closing slash and without", async () => {
+  test("Waldur's address works with and without /api, and with and without a trailing slash", async () => {
     for (const ending of ["", "/", "/api", "/api/"]) {
       const proxy = await aProxy({
         world: aWorld(6),
@@ -20,7 +20,7 @@ describe("a setting reaches what it is for", () => {
     }
   })
 
-  test("Waldur's token goes to Waldur, and only there", async () => {
+  test("Waldur's token is sent to Waldur only", async () => {
     const proxy = await aProxy({ world: aWorld(6) })
     await proxy.list()
     for (const { upstream, headers } of proxy.sandbox.calls.all) {
@@ -28,8 +28,8 @@ describe("a setting reaches what it is for", () => {
     }
   })
 
-  test("a SOCKS proxy is used or the upstream is not reached at all", async () => {
-    // Nothing listens at port 1.
+  test("a SOCKS proxy is used, or the upstream is not reached at all", async () => {
+    // Nothing listens on port 1.
     const toWaldur = await aProxy({
       world: aWorld(6),
       document: () => ({ waldur_socks_proxy: "socks5://127.0.0.1:1" }),
@@ -46,7 +46,7 @@ describe("a setting reaches what it is for", () => {
     expect(asked(toHpcUser.sandbox, "waldur").length).toBeGreaterThan(0)
   })
 
-  test("the scope is asked for with the HPC User API's token", async () => {
+  test("the scope is requested with the HPC User API's token", async () => {
     const proxy = await aProxy({ world: aWorld(6), environment: { HPC_USER_OIDC_SCOPE: "openid profile" } })
     await proxy.list()
     const [call] = proxy.sandbox.calls.of("issuer")
@@ -57,7 +57,7 @@ describe("a setting reaches what it is for", () => {
     })
   })
 
-  test("file system, coefficients and multiplier shape each entry", async () => {
+  test("file system, coefficients and multiplier determine each entry", async () => {
     const world = aWorld(6)
     Object.assign(rowOf(world, 5), { limits: { storage: 3 }, options: {} })
     const proxy = await aProxy({
@@ -80,7 +80,7 @@ describe("a setting reaches what it is for", () => {
     ])
   })
 
-  test("use_mock_target_items makes target items where Waldur holds them", async () => {
+  test("use_mock_target_items mocks target items in place of those in Waldur", async () => {
     const world = aWorld(6)
     const item = { itemId: "7b1e4a52-3c0f-4d1a-9c55-1f0e2a3b4c5d", unixGid: 45_001, of: "Waldur" }
     Object.assign(rowOf(world, 5), {
@@ -97,7 +97,7 @@ describe("a setting reaches what it is for", () => {
     expect(made.unixGid).toBe(world.gids.get(String(rowOf(world, 5).project_slug)))
   })
 
-  test("mount_roots bound where a path may be", async () => {
+  test("mount_roots limit the allowed paths", async () => {
     const world = aWorld(10)
     Object.assign(rowOf(world, 8), { backend_id: "/allowed/here/a" })
     Object.assign(rowOf(world, 9), { backend_id: "/allowedbut/not/here" })

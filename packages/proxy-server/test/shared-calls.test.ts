@@ -6,7 +6,7 @@ import { makeSharedCalls } from "../src/concurrency/shared-calls.ts"
 const run = <A, E>(effect: Effect.Effect<A, E>) => Effect.runPromise(Effect.provide(effect, TestClock.layer()))
 const settle = Effect.repeat(Effect.yieldNow, { times: 20 })
 
-/** A call that runs until it is let go. */
+/** A call that runs until it is released. */
 const aCall = () => {
   const seen = { begun: 0, running: 0, most: 0 }
   const gate = Deferred.makeUnsafe<string>()
@@ -26,7 +26,7 @@ const aCall = () => {
 }
 
 describe("shared calls", () => {
-  test("run at most so many at once, share equal ones, and refuse those that do not begin in time", () =>
+  test("run at most so many at once, share equal ones, and refuse those that do not start in time", () =>
     run(
       Effect.gen(function* () {
         const shared = makeSharedCalls(2, "5 seconds")
@@ -43,13 +43,13 @@ describe("shared calls", () => {
         yield* letGo
         const exits = yield* Effect.forEach(fibers, (fiber) => Fiber.join(fiber))
         expect(exits.map(Exit.isSuccess)).toEqual([true, true, true, false, false, true])
-        // Their turns are free again.
+        // Their slots are free again.
         expect(yield* shared("e", Effect.succeed(5))).toBe(5)
         expect(seen).toEqual({ begun: 2, running: 0, most: 2 })
       }),
     ))
 
-  test("end when the last who waits leaves, and not before", () =>
+  test("end when the last waiting caller leaves, and not before", () =>
     run(
       Effect.gen(function* () {
         const shared = makeSharedCalls(1, "5 seconds")
@@ -65,7 +65,7 @@ describe("shared calls", () => {
       }),
     ))
 
-  test("that wait for their turn leave no turn taken when their callers leave", () =>
+  test("leave no slot taken if their callers leave while they wait for one", () =>
     run(
       Effect.gen(function* () {
         const shared = makeSharedCalls(1, "5 seconds")
@@ -83,7 +83,7 @@ describe("shared calls", () => {
       }),
     ))
 
-  test("fail for all who wait with what the call failed with, and are made anew for the next", () =>
+  test("fail for all waiting callers with the failure of the call, and are made again for the next", () =>
     run(
       Effect.gen(function* () {
         const shared = makeSharedCalls(1, "5 seconds")

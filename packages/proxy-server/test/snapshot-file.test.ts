@@ -22,7 +22,7 @@ const write = (path: string, taken: TimedSnapshot, identity = ours) =>
 const read = (path: string, identity = ours, model = testModel) =>
   Effect.runPromise(Effect.result(readSnapshotFile(path, identity, model)))
 
-/** What a file gives, in a word or as all that it can answer. */
+/** The result of reading a file: one word, or everything that it can return. */
 const given = async (
   path: string,
   identity = ours,
@@ -34,14 +34,14 @@ const given = async (
   return result.success === undefined ? "none" : answersOf(result.success, filters)
 }
 
-/** A directory that ends with the test. */
+/** A directory that is removed when the test ends. */
 const aDirectory = async () => {
   const directory = await mkdtemp(join(tmpdir(), "snapshot-file-"))
   onTestFinished(() => rm(directory, { recursive: true }))
   return directory
 }
 
-/** One directory for all the runs of the properties. */
+/** One directory for all runs of the properties. */
 let shared = ""
 beforeAll(async () => {
   shared = await mkdtemp(join(tmpdir(), "snapshot-file-"))
@@ -86,13 +86,13 @@ const someEntry: fc.Arbitrary<Made> = fc.record({
   states: fc.uniqueArray(fc.oneof(fc.constantFrom("OK", "Erred", "Creating"), someText), { maxLength: 3 }),
 })
 
-/** Neighbours, which are of one storage system. */
+/** Neighbours, which belong to one storage system. */
 const someStep = (size: fc.ArrayConstraints) =>
   fc
     .tuple(fc.constantFrom(...offeringSlugs), fc.array(someEntry, size))
     .map(([offeringSlug, entries]) => entries.map((entry) => ({ ...entry, offeringSlug })))
 
-// By its text, for so an object can have `__proto__` as a key.
+// Parsed from text, since an object can then have `__proto__` as a key.
 const someJson = fc.oneof(
   fc.json().filter((text) => text.length < 500),
   fc.constantFrom('{"__proto__":{"a":1}}', "-0", "1e400", '["\\u2028"]', "null"),
@@ -129,7 +129,7 @@ const gidsByName = fc
 const numbersByName = fc.array(fc.tuple(someSlug, someCount), { maxLength: 5 }).map((pairs) => new Map(pairs))
 
 const someTaken: fc.Arbitrary<TimedSnapshot> = fc.record({
-  // Above sixteen neighbours are two chunks.
+  // More than sixteen neighbours make two chunks.
   snapshot: fc
     .tuple(
       fc.array(someStep({ maxLength: 20, size: "medium" }), { maxLength: 5 }),
@@ -162,7 +162,7 @@ const someTaken: fc.Arbitrary<TimedSnapshot> = fc.record({
   changedAt: someTime,
 })
 
-/** One of each in every part of it. */
+/** One element in every part of it. */
 const small: TimedSnapshot = {
   snapshot: aSnapshot(
     [
@@ -224,8 +224,8 @@ const small: TimedSnapshot = {
   changedAt: 1_600_000_000_000,
 }
 
-describe("a kept snapshot", () => {
-  test("is read as it was written, in every answer that it can give", async () => {
+describe("a stored snapshot", () => {
+  test("is read as it was written, in everything that it can return", async () => {
     const path = join(shared, "round-trip")
     const someFilters = fc.array(
       fc.record(
@@ -236,7 +236,7 @@ describe("a kept snapshot", () => {
     )
     await fc.assert(
       fc.asyncProperty(someTaken, someFilters, someText, async (taken, some, identity) => {
-        // And those that do select something.
+        // Those that select something, too.
         const facets = taken.snapshot.entries.chunks.flatMap((chunk) => chunk.facets)
         const filters = [
           ...some,
@@ -254,7 +254,7 @@ describe("a kept snapshot", () => {
     )
   })
 
-  test("takes the place of the one before, whichever is larger, and leaves nothing beside it", async () => {
+  test("replaces the previous one, whichever is larger, and leaves nothing beside it", async () => {
     const directory = await aDirectory()
     const path = join(directory, "kept")
     const large = { ...small, snapshot: aSnapshot([Array.from({ length: 500 }, (_, at) => made(`entry ${at}`))]) }
@@ -265,9 +265,9 @@ describe("a kept snapshot", () => {
     }
   })
 
-  test("of a world of oddities says the same when it is written again by who read it", async () => {
+  test("of a world of oddities is the same when its reader writes it again", async () => {
     const path = join(await aDirectory(), "kept")
-    // A path that is never served is another test's.
+    // Another test covers a path that is never served.
     const world = buildWorld()
     world.resources = world.resources.filter(({ backend_id }) => !String(backend_id).startsWith("/etc"))
     const proxy = await aProxy({ world, environment: { CACHE_PATH: path } })
@@ -277,7 +277,7 @@ describe("a kept snapshot", () => {
     const text = gunzipSync(await readFile(path)).toString()
     const taken = Result.getOrThrow(await read(path, identity, proxy.settings.model)) as TimedSnapshot
     const { snapshot } = taken
-    // Else it would show little.
+    // Otherwise it would show little.
     expect(Math.min(snapshot.skipped.length, snapshot.warnings.length, snapshot.counts.size)).toBeGreaterThan(2)
     expect(snapshot.gids.size).toBeGreaterThan(10)
     const again = `${path} again`
@@ -285,7 +285,7 @@ describe("a kept snapshot", () => {
     expect(gunzipSync(await readFile(again)).toString()).toBe(text)
   })
 
-  test("has every code that there is", async () => {
+  test("may have any finding code", async () => {
     const path = join(await aDirectory(), "kept")
     const found = { uuid: null, slug: null, offering_slug: null, field: "f", found: 1, reason: "r" }
     const snapshot = aSnapshot([], {
@@ -307,8 +307,8 @@ const made = (itemId: string): Made => ({
   states: ["OK"],
 })
 
-describe("a file that is not as it was written", () => {
-  /** The small one's bytes. */
+describe("an altered file", () => {
+  /** The bytes of the small snapshot. */
   let whole = Buffer.alloc(0)
   const path = () => join(shared, "altered")
   const altered = async (bytes: Uint8Array) => {
@@ -320,7 +320,7 @@ describe("a file that is not as it was written", () => {
     whole = await readFile(path())
   })
 
-  test("cut off anywhere is damaged", async () => {
+  test("that is truncated anywhere is damaged", async () => {
     for (let length = 0; length < whole.length; length += 1) {
       expect([length, await altered(whole.subarray(0, length))]).toEqual([length, "damaged"])
     }
@@ -330,7 +330,7 @@ describe("a file that is not as it was written", () => {
   test("with any one byte changed is damaged, or what was written", async () => {
     const said = answersOf(small)
     let damaged = 0
-    // A step that meets every bit at every eighth place, and is the same each time.
+    // A step that meets every bit at every eighth place, and is deterministic.
     for (let at = 0; at < whole.length; at += 1) {
       for (const mask of [1 << (at % 8), 0xff - (at % 0xff)]) {
         const bytes = Buffer.from(whole)
@@ -340,11 +340,11 @@ describe("a file that is not as it was written", () => {
         else expect([at, mask, found]).toEqual([at, mask, said])
       }
     }
-    // Only the header of gzip says things that nobody asks, as when it was packed.
+    // Only the gzip header has fields that are not read, such as the time of packing.
     expect(damaged).toBeGreaterThan(2 * (whole.length - 10))
   })
 
-  test("cut, changed, lengthened or overwritten in part, however large it was, is never another one", async () => {
+  test("that is truncated, changed, extended or partly overwritten is never another one, however large it was", async () => {
     const size = { maxLength: 40, size: "max" } as const
     const someLarge = fc
       .array(someStep(size), { ...size, minLength: 5 })
@@ -389,7 +389,7 @@ describe("a file that is not as it was written", () => {
     for (const other of others) expect(await altered(Buffer.from(other))).toBe("damaged")
   })
 
-  describe("though packed soundly", () => {
+  describe("that is packed soundly", () => {
     const repacked = (change: (lines: Array<string>) => ReadonlyArray<string>) =>
       altered(gzipSync(change(gunzipSync(whole).toString().split("\n")).join("\n")))
     const withHeader = (change: (header: Any) => unknown) =>
@@ -402,7 +402,7 @@ describe("a file that is not as it was written", () => {
         ...rest,
       ])
 
-    test("is what it was where nothing was changed", async () => {
+    test("is intact if nothing was changed", async () => {
       expect(await repacked((lines) => lines)).toEqual(answersOf(small))
       expect(await withHeader((header) => header)).toEqual(answersOf(small))
       expect(await withChunk((chunk) => chunk)).toEqual(answersOf(small))
@@ -410,7 +410,7 @@ describe("a file that is not as it was written", () => {
 
     test.each<[string, (chunk: Any) => unknown]>([
       ["an entry", (chunk) => ({ ...chunk, entries: chunk.entries.replace("cscs", "cscx") })],
-      ["an entry more", (chunk) => ({ ...chunk, entries: chunk.entries.repeat(2), facetsAt: [0, 0] })],
+      ["an additional entry", (chunk) => ({ ...chunk, entries: chunk.entries.repeat(2), facetsAt: [0, 0] })],
       ["no entry", (chunk) => ({ ...chunk, entries: "", facetsAt: [] })],
       ["another state", (chunk) => ({ ...chunk, facets: [{ ...chunk.facets[0], states: ["OK"] }] })],
       ["another system", (chunk) => ({ ...chunk, facets: [{ ...chunk.facets[0], offeringSlug: "vast" }] })],
@@ -418,7 +418,7 @@ describe("a file that is not as it was written", () => {
       ["a resource", (chunk) => ({ ...chunk, resources: ["tenant"] })],
       ["a missing part", ({ entries, facets, facetsAt }) => ({ entries, facets, facetsAt })],
       ["nothing", () => null],
-    ])("is damaged where a chunk has another content: %s", async (_, change) => {
+    ])("is damaged if a chunk has another content: %s", async (_, change) => {
       expect(await withChunk(change)).toBe("damaged")
     })
 
@@ -427,23 +427,23 @@ describe("a file that is not as it was written", () => {
       ["a time that is none", (header) => ({ ...header, readEndedAt: "now" })],
       ["half a millisecond", (header) => ({ ...header, changedAt: 0.5 })],
       ["a GID that is a text", (header) => ({ ...header, gids: [["bio", "40001"]] })],
-      ["a GID that is no whole number", (header) => ({ ...header, gids: [["bio", 40_001.5]] })],
+      ["a GID that is not an integer", (header) => ({ ...header, gids: [["bio", 40_001.5]] })],
       ["a code that there is not", (header) => ({ ...header, skipped: [{ ...header.skipped[0], code: "odd" }] })],
       ["a chunk more", (header) => ({ ...header, chunks: [...header.chunks, header.chunks[0]] })],
       ["chunks in another order", (header) => ({ ...header, chunks: header.chunks.toReversed() })],
       ["a list in its place", (header) => [header]],
-    ])("is damaged where the header has %s", async (_, change) => {
+    ])("is damaged if the header has %s", async (_, change) => {
       expect(await withHeader(change)).toBe("damaged")
     })
 
-    test("is damaged where lines are gone, or the last is cut", async () => {
+    test("is damaged if lines are gone, or the last is truncated", async () => {
       for (const gone of [1, 2, 3]) expect(await repacked((lines) => lines.toSpliced(gone, 1))).toBe("damaged")
       for (const kept of [1, 2, 3]) expect(await repacked((lines) => lines.slice(0, kept))).toBe("damaged")
       // All but the last newline.
       expect(await repacked((lines) => lines.slice(0, 4))).toBe("damaged")
     })
 
-    test("of a format to come is none of ours: it is read as if it were not there", async () => {
+    test("of a future format is not ours: it is ignored", async () => {
       const format = gunzipSync(whole).toString().split("\n")[0] ?? ""
       expect(JSON.parse(format)).toEqual(["storage-proxy snapshot 1", ours])
       for (const line of [format.replace("snapshot 1", "snapshot 2"), '["storage-proxy snapshot 7",{"anything":1}]']) {
@@ -456,20 +456,20 @@ describe("a file that is not as it was written", () => {
     })
   })
 
-  test("there is none where no file is", async () => {
+  test("that does not exist means no snapshot", async () => {
     expect(await given(join(shared, "nobody"))).toBe("none")
     expect(await given(join(shared, "no directory", "nobody"))).toBe("none")
   })
 })
 
 describe("another version or configuration", () => {
-  test("reads what is kept as if nothing were", async () => {
+  test("ignores a stored snapshot", async () => {
     const path = join(await aDirectory(), "kept")
     await write(path, small)
     expect([await given(path, "theirs"), await given(path)]).toEqual(["none", answersOf(small)])
   })
 
-  test("is one where another address, another model or another HPC User API counts; secrets and times do not", async () => {
+  test("is one with another address, another model or another HPC User API; secrets and times do not count", async () => {
     const { settings } = await aProxy({ world: aWorld(6) })
     const identityWith = (more: Partial<ProxySettings>) => storageIdentity({ ...settings, ...more })
     const { waldur, model, cache } = settings
@@ -497,21 +497,24 @@ describe("another version or configuration", () => {
   })
 })
 
-describe("who may read it", () => {
+describe("read access to the file", () => {
   const modeOf = async (path: string) => ((await lstat(path)).mode & 0o7777).toString(8)
 
-  test.each([0, 0o022, 0o077, 0o177, 0o277, 0o777])("is we alone, whatever the umask is: %o", async (mask) => {
-    const path = join(await aDirectory(), "kept")
-    const before = process.umask(mask)
-    try {
-      await write(path, small)
-    } finally {
-      process.umask(before)
-    }
-    expect(await modeOf(path)).toBe("600")
-  })
+  test.each([0, 0o022, 0o077, 0o177, 0o277, 0o777])(
+    "is limited to our user, whatever the umask is: %o",
+    async (mask) => {
+      const path = join(await aDirectory(), "kept")
+      const before = process.umask(mask)
+      try {
+        await write(path, small)
+      } finally {
+        process.umask(before)
+      }
+      expect(await modeOf(path)).toBe("600")
+    },
+  )
 
-  test("is we alone, though others could read what lay there before", async () => {
+  test("is limited to our user, even if others could read the previous file", async () => {
     const path = join(await aDirectory(), "kept")
     await writeFile(path, "for all to read")
     await writeFile(`${path}.tmp`, "half of it".repeat(100_000))
@@ -521,7 +524,7 @@ describe("who may read it", () => {
     expect([await modeOf(path), await given(path)]).toEqual(["600", answersOf(small)])
   })
 
-  test("also of a damaged one that was set aside", async () => {
+  test("is limited for a damaged file that was set aside, too", async () => {
     const path = join(await aDirectory(), "kept")
     await write(path, small)
     await Effect.runPromise(setAside(path))
@@ -529,8 +532,8 @@ describe("who may read it", () => {
   })
 })
 
-describe("what lies in the way", () => {
-  test("as a directory is an error that names the file, and the last good one stands", async () => {
+describe("an obstacle at the path", () => {
+  test("that is a directory is an error that names the file, and the last good one is unchanged", async () => {
     const path = join(await aDirectory(), "kept")
     await write(path, small)
     await mkdir(`${path}.tmp`)
@@ -548,7 +551,7 @@ describe("what lies in the way", () => {
   })
 })
 
-/** Root may do everything: it steps down for the while. */
+/** Root may do everything, so it drops its rights meanwhile. */
 const asNobody = async <A>(act: () => Promise<A>): Promise<A> => {
   if (process.getuid?.() !== 0) return act()
   process.seteuid?.(65_534)
@@ -559,8 +562,8 @@ const asNobody = async <A>(act: () => Promise<A>): Promise<A> => {
   }
 }
 
-describe("what we have no right to", () => {
-  test("is an error with its reason; what stands there stands", async () => {
+describe("a missing permission", () => {
+  test("is an error with its reason, and the existing file is unchanged", async () => {
     const directory = await aDirectory()
     const path = join(directory, "kept")
     await write(path, small)
@@ -582,7 +585,7 @@ describe("what we have no right to", () => {
 })
 
 describe("a write that fails half way", () => {
-  test("leaves what stood there, and the next one is whole", async () => {
+  test("leaves the existing file, and the next write is complete", async () => {
     const path = join(await aDirectory(), "kept")
     await write(path, small)
     const steps = Array.from({ length: 2000 }, (_, at) => [made(`entry ${at}`)])
@@ -616,14 +619,14 @@ const linesWith = ({ logs }: TestedProxy, words: string) => logs.filter((line) =
 const notKept = '"event":"snapshot-not-kept"'
 const keptWarnings = async (proxy: TestedProxy): Promise<ReadonlyArray<string>> =>
   (await proxy.ready()).json.warnings.filter((one: string) => one.includes("the snapshot is not kept"))
-/** A minute passes, and somebody asked: there is something new to keep. */
+/** Lets a minute pass, with a request: there is something new to store. */
 const anotherMinute = async (proxy: TestedProxy) => {
   await proxy.pass("1 minute")
   expect((await proxy.list()).status).toBe(200)
 }
 
-describe("a file that cannot be kept", () => {
-  test("for want of its directory is said once, readiness warns, and the service goes on until it can", async () => {
+describe("a snapshot file that cannot be written", () => {
+  test("for lack of its directory is logged once, readiness warns, and the service goes on until it can", async () => {
     const directory = join(await aDirectory(), "sub")
     const path = join(directory, "kept")
     const proxy = await aProxy({ world: aWorld(6), environment: { CACHE_PATH: path } })
@@ -641,7 +644,7 @@ describe("a file that cannot be kept", () => {
     })
     await until(async () => (await keptWarnings(proxy)).length === 0)
 
-    // And again, for it worked in between.
+    // Logged again, since it worked in between.
     await rm(directory, { recursive: true })
     await until(async () => {
       await anotherMinute(proxy)
@@ -653,7 +656,7 @@ describe("a file that cannot be kept", () => {
   test.each([
     ["whose directory is a file", async (path: string) => writeFile(join(path, ".."), "a file")],
     ["that is a directory", async (path: string) => mkdir(path, { recursive: true })],
-  ])("%s is said once, at the start; the service goes on, and ends", async (_, prepare) => {
+  ])("%s is logged once, at the start; the service goes on, and ends", async (_, prepare) => {
     const path = join(await aDirectory(), "sub", "kept")
     await prepare(path)
     const proxy = await startProxy({ world: aWorld(6), environment: { CACHE_PATH: path } })
@@ -669,7 +672,7 @@ describe("a file that cannot be kept", () => {
 })
 
 describe("a damaged file at the start", () => {
-  test("is set aside and said once; the first refresh is waited for, and kept in its place", async () => {
+  test("is set aside and logged once; the first refresh is waited for, and stored in its place", async () => {
     const directory = await aDirectory()
     const path = join(directory, "kept")
     const sandboxed = await aProxy({ world: aWorld(6), environment: { CACHE_PATH: path } })
@@ -693,7 +696,7 @@ describe("a damaged file at the start", () => {
     }
   })
 
-  test("that cannot be set aside is said too; the service goes on", async () => {
+  test("that cannot be set aside is logged too; the service goes on", async () => {
     const path = join(await aDirectory(), "kept")
     await writeFile(path, "")
     await mkdir(`${path}.damaged`)
@@ -704,7 +707,7 @@ describe("a damaged file at the start", () => {
     await until(async () => (await keptWarnings(proxy)).length === 0)
   })
 
-  test("of another configuration is not set aside, nor said to be damaged", async () => {
+  test("of another configuration is neither set aside nor reported as damaged", async () => {
     const directory = await aDirectory()
     const path = join(directory, "kept")
     await write(path, small)
@@ -715,7 +718,7 @@ describe("a damaged file at the start", () => {
     })
     expect((await proxy.list()).status).toBe(502)
     expect([await readdir(directory), linesWith(proxy, "damaged")]).toEqual([["kept"], []])
-    // It stands until there is one to take its place.
+    // It stays until there is one to replace it.
     expect(await given(path)).toEqual(answersOf(small))
     proxy.sandbox.faults.clear()
     await until(async () => {

@@ -14,8 +14,8 @@ const entryOf = (json: Any, world: World, index: number): Any =>
 
 const down = { path: listPath, status: 403 } as const
 
-describe("one read for all", () => {
-  test("50 callers on a cold start make one read of Waldur and one of the HPC User API", async () => {
+describe("one read for all callers", () => {
+  test("50 callers on a cold start share one read of Waldur and one of the HPC User API", async () => {
     const proxy = await aProxy({ world: aWorld() })
     const got = await Promise.all(Array.from({ length: 50 }, () => proxy.list()))
     expect(new Set(got.map(({ status, text }) => `${status} ${text}`)).size).toBe(1)
@@ -23,7 +23,7 @@ describe("one read for all", () => {
     const gets = pageReads(proxy)
     expect(gets.filter(({ query }) => !query.has("order_state") && !query.has("state")).length).toBe(1)
     expect(gets.filter(({ query }) => query.has("order_state")).length).toBe(1)
-    // Three offerings and their customers; every URL was asked for once.
+    // Three offerings and their customers; every URL was requested once.
     const urls = asked(proxy.sandbox, "waldur")
     expect(new Set(urls).size).toBe(urls.length)
     expect(urls.filter((url) => url.includes("/customers/")).length).toBe(3)
@@ -31,7 +31,7 @@ describe("one read for all", () => {
     expect(asked(proxy.sandbox, "issuer").length).toBe(1)
   })
 
-  test("50 callers after the snapshot has aged make one read again", async () => {
+  test("50 callers after the snapshot has aged share one read again", async () => {
     const proxy = await aProxy({ world: aWorld() })
     await proxy.list()
     await proxy.pass("10 seconds")
@@ -40,7 +40,7 @@ describe("one read for all", () => {
     expect(pageReads(proxy).filter(({ query }) => !query.has("order_state") && !query.has("state")).length).toBe(1)
   })
 
-  test("a caller who leaves does not take the refresh with him", async () => {
+  test("a caller that disconnects does not end the refresh", async () => {
     const proxy = await aProxy({ world: aWorld(10), prepare: ({ faults }) => faults.set("waldur", { latencyMs: 60 }) })
     const leaving = new AbortController()
     const first = proxy.get("/api/storage-resources/", { signal: leaving.signal })
@@ -48,12 +48,12 @@ describe("one read for all", () => {
     await until(() => proxy.sandbox.calls.inFlight("waldur") > 0)
     leaving.abort()
     expect((await second).status).toBe(200)
-    // Nobody sees it; the log does.
+    // Only the log shows it.
     expect((await first).status).toBe(503)
     expect(pageReads(proxy).filter(({ query }) => !query.has("order_state") && !query.has("state")).length).toBe(1)
   })
 
-  test("order_in_progress is asked for only where there is one", async () => {
+  test("order_in_progress is requested only if there is an order", async () => {
     const world = aWorld()
     Object.assign(rowOf(world, 9), {
       state: "Updating",
@@ -88,7 +88,7 @@ describe("one read for all", () => {
 })
 
 describe("freshness", () => {
-  test("within cache.fresh_for no upstream is called; after it a changed state shows", async () => {
+  test("no upstream is called within cache.fresh_for; after it a changed state shows", async () => {
     const world = aWorld()
     const proxy = await aProxy({ world })
     const before = await proxy.list("page_size=500")
@@ -106,7 +106,7 @@ describe("freshness", () => {
     expect(calls(proxy)).toBeGreaterThan(asked)
   })
 
-  test("cache.fresh_for is a setting, also in the environment", async () => {
+  test("cache.fresh_for is a setting, in the environment too", async () => {
     const world = aWorld(10)
     const proxy = await aProxy({ world, environment: { CACHE_FRESH_FOR: "2m" } })
     await proxy.list()
@@ -117,7 +117,7 @@ describe("freshness", () => {
     expect(entryOf((await proxy.list()).json, world, 9).status).toBe("error")
   })
 
-  test("with fresh_for 0 every request sees Waldur as it is", async () => {
+  test("every request sees the current Waldur with fresh_for 0", async () => {
     const world = aWorld(10)
     const proxy = await aProxy({ world, document: () => ({ cache: { fresh_for: 0 } }) })
     for (const [state, status] of [
@@ -156,14 +156,14 @@ describe("a failing Waldur", () => {
       expect(status).toBe(200)
       expect(json.warnings.some((warning: string) => /stale/.test(warning))).toBe(true)
     }
-    // 309 seconds after the read; ten seconds are fresh, five minutes are stale.
+    // 309 seconds after the read: fresh for ten seconds, stale for five minutes.
     await proxy.pass("1 second")
     const { status, json } = await proxy.list()
     expect([status, json.error]).toEqual([502, "UpstreamServiceError"])
     expect((await proxy.ready()).status).toBe(200)
   })
 
-  test("that works again gives new data by itself, and readiness forgets the failure", async () => {
+  test("that recovers yields new data without any request, and readiness forgets the failure", async () => {
     const world = aWorld()
     const proxy = await aProxy({ world })
     await proxy.list()
@@ -174,7 +174,7 @@ describe("a failing Waldur", () => {
     fault.clear()
     rowOf(world, 9).state = "Erred"
     await proxy.pass("10 seconds")
-    // Whoever asks first does not wait for an upstream that failed a moment ago.
+    // The first request does not wait for an upstream that failed a moment ago.
     await proxy.list()
     await until(async () => entryOf((await proxy.list("page_size=500")).json, world, 9).status === "error")
     const { json } = await proxy.ready()
@@ -182,7 +182,7 @@ describe("a failing Waldur", () => {
     expect(json.warnings).toEqual(["authentication is disabled: everybody may read the list"])
   })
 
-  test("after a 502 it is asked again five seconds later, however many ask; then the list is there", async () => {
+  test("is tried again five seconds after a 502, however many requests come; then the list is there", async () => {
     const proxy = await aProxy({ world: aWorld() })
     const good = await proxy.list()
     const fault = proxy.sandbox.faults.set("waldur", down)
@@ -198,7 +198,7 @@ describe("a failing Waldur", () => {
     expect(text).toBe(good.text)
   })
 
-  test("is asked once per fresh_for at most while the last good list is served", async () => {
+  test("is tried once per fresh_for at most while the last good list is served", async () => {
     const proxy = await aProxy({ world: aWorld() })
     await proxy.list()
     const fault = proxy.sandbox.faults.set("waldur", { status: 403 })
@@ -208,7 +208,7 @@ describe("a failing Waldur", () => {
     const { struck } = fault
     for (let request = 0; request < 20; request += 1) {
       await proxy.list()
-      // A round trip of our own: a call that the request set off has arrived by then.
+      // A round trip of our own: a call that the request started has arrived by then.
       await fetch(proxy.sandbox.issuer.discoveryUrl)
     }
     expect(fault.struck).toBe(struck)
@@ -235,7 +235,7 @@ describe("a failing Waldur", () => {
     expect((await proxy.list()).status).toBe(200)
   })
 
-  test("on a cold start is asked again without any request, until readiness turns 200", async () => {
+  test("on a cold start is retried without any request, until readiness is 200", async () => {
     const proxy = await aProxy({ world: aWorld(10), prepare: ({ faults }) => faults.set("waldur", { status: 403 }) })
     await until(async () => (await proxy.ready()).json.upstreams.waldur.status === "failing")
     expect((await proxy.ready()).status).toBe(503)
@@ -251,7 +251,7 @@ describe("a failing Waldur", () => {
     expect((await proxy.list()).status).toBe(200)
   })
 
-  test("that stumbles is asked again before anybody notices", async () => {
+  test("that fails briefly is retried before callers notice", async () => {
     for (const fault of [{ status: 503 }, { reset: true }, { status: 502, body: "html" }] as const) {
       const proxy = await aProxy({
         world: aWorld(10),
@@ -261,7 +261,7 @@ describe("a failing Waldur", () => {
     }
   })
 
-  test("whose answers are no lists is 502, whatever they are", async () => {
+  test("whose responses are not lists is 502, whatever they are", async () => {
     for (const fault of [
       { body: "html" },
       { body: "garbage" },
@@ -279,7 +279,7 @@ describe("a failing Waldur", () => {
     }
   })
 
-  test("logs its failure with what Waldur said", async () => {
+  test("is logged with Waldur's message", async () => {
     const proxy = await aProxy({ world: aWorld(10), prepare: ({ faults }) => faults.set("waldur", { status: 403 }) })
     await proxy.list()
     const line = proxy.logs.find((one) => one.includes('"event":"refresh-failed"')) ?? ""
@@ -297,7 +297,7 @@ describe("customers", () => {
     for (const list of world.customersByOffering.values()) {
       for (const customer of list) customer.name = `${customer.name}, renamed`
     }
-    // Refused to a reader; an owner may read it.
+    // A reader may not read it; an owner may.
     const document = ({ waldur }: Sandbox) => ({ waldur_api_token: waldur.tokens.owner })
     const { json } = await (await aProxy({ world, document })).list("page_size=500")
     const names = json.resources.filter(({ target }: Any) => target.targetType === "customer")
@@ -309,7 +309,7 @@ describe("customers", () => {
     { status: 404, isSaid: true },
     { status: 403, isSaid: false },
   ])(
-    "whose list is answered $status keep the names of their resources; said: $isSaid",
+    "whose list returns $status keep the names of their resources; reported: $isSaid",
     async ({ status: answer, isSaid }) => {
       const world = aWorld(10)
       for (const list of world.customersByOffering.values()) for (const customer of list) customer.name = "of the list"
@@ -331,8 +331,8 @@ describe("customers", () => {
   )
 })
 
-describe("a Waldur that cannot do it", () => {
-  test("for being too old is 502, in plain words in the log and in readiness", async () => {
+describe("an unsuitable Waldur", () => {
+  test("that is too old is 502, in plain words in the log and in readiness", async () => {
     const proxy = await aProxy({
       world: aWorld(10),
       prepare: ({ waldur }) => Object.assign(waldur, { dialect: "7.0.7" }),
@@ -347,7 +347,7 @@ describe("a Waldur that cannot do it", () => {
     expect((await proxy.list("debug=true")).status).toBe(502)
   })
 
-  test("for a token without any role is 502, and the missing role is said", async () => {
+  test("whose token has no role is 502, and the missing role is reported", async () => {
     const proxy = await aProxy({
       world: aWorld(10),
       document: ({ waldur }) => ({ waldur_api_token: waldur.blindToken }),
@@ -359,7 +359,7 @@ describe("a Waldur that cannot do it", () => {
     expect(proxy.logs.join(" ")).toContain("OfferingsInvisible")
   })
 
-  test("for a token with a role in one offering serves that one, with a warning for each other", async () => {
+  test("whose token has a role in one offering serves that one, with a warning for each other", async () => {
     const proxy = await aProxy({
       world: aWorld(),
       document: ({ waldur }) => ({ waldur_api_token: waldur.partialToken }),
@@ -372,7 +372,7 @@ describe("a Waldur that cannot do it", () => {
     expect(warnings.some((one: string) => /capstor/.test(one))).toBe(false)
   })
 
-  test("a visible marketplace without resources is an empty list, not a failure", async () => {
+  test("that shows a marketplace without resources is an empty list, not a failure", async () => {
     const world = aWorld(10)
     world.resources.length = 0
     const proxy = await aProxy({ world })
@@ -387,7 +387,7 @@ describe("a Waldur that cannot do it", () => {
     expect(asked(proxy.sandbox, "hpcUserApi")).toEqual([])
   })
 
-  test("a token that expired is 502", async () => {
+  test("whose token expired is 502", async () => {
     const proxy = await aProxy({
       world: aWorld(6),
       document: ({ waldur }) => ({ waldur_api_token: waldur.expiredToken }),
@@ -398,7 +398,7 @@ describe("a Waldur that cannot do it", () => {
 })
 
 describe("a malformed row", () => {
-  test("costs no other its place", async () => {
+  test("costs no other row its place", async () => {
     const world = aWorld(20)
     const proxy = await aProxy({ world })
     const good = (await proxy.list("page_size=500")).json.resources as ReadonlyArray<Any>
@@ -428,7 +428,7 @@ describe("a malformed row", () => {
     }
   })
 
-  test("is said in the log once, not with every refresh", async () => {
+  test("is logged once, not with every refresh", async () => {
     const world = aWorld(10)
     Object.assign(rowOf(world, 9).attributes as object, { permissions: "rwx" })
     const proxy = await aProxy({ world })

@@ -8,7 +8,7 @@ describe("a wall clock that is set", () => {
   test.each([
     ["back by two hours", -hours(2)],
     ["forward by two hours", hours(2)],
-  ])("%s changes no age: the list is renewed when it is due and no earlier", async (_, by) => {
+  ])("%s changes no age: the list is refreshed when it is due and no earlier", async (_, by) => {
     const world = aWorld(10)
     const proxy = await aProxy({ world, environment: { CACHE_KEEP_WARM_FOR: "5m" } })
     await proxy.list()
@@ -24,7 +24,7 @@ describe("a wall clock that is set", () => {
     expect(await statusOf()).toBe("error")
   })
 
-  test("forward by two hours does not expire the last good list, nor back keep it for longer than it may", async () => {
+  test("forward by two hours does not expire the last good list, and back does not keep it longer than allowed", async () => {
     for (const by of [hours(2), -hours(2)]) {
       const proxy = await aProxy({ world: aWorld(10) })
       await proxy.list()
@@ -37,7 +37,7 @@ describe("a wall clock that is set", () => {
     }
   })
 
-  test("does not end a guard, nor keep it for longer", async () => {
+  test("neither ends a guard nor prolongs it", async () => {
     for (const by of [hours(2), -hours(2)]) {
       const world = aWorld(60)
       const proxy = await aProxy({ world, environment: { CACHE_EMPTY_GUARD: "1h" } })
@@ -54,7 +54,7 @@ describe("a wall clock that is set", () => {
     }
   })
 
-  test("is told to callers all the same: Last-Modified is when the list changed by the wall clock", async () => {
+  test("shows in the response: Last-Modified is the time of the list's change by the wall clock", async () => {
     const world = aWorld(10)
     const proxy = await aProxy({ world })
     await proxy.list()

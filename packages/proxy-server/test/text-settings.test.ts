@@ -8,7 +8,7 @@ import { describe, expect, onTestFinished, test } from "vitest"
 import { type SettingKey, settingKeys } from "../src/config/setting-keys.ts"
 import { loadSettings, type ProxySettings } from "../src/index.ts"
 
-/** A text for each setting that takes one, in the spelling that its type wants. */
+/** A text for each setting that takes one, in the form that its type requires. */
 const texts: Readonly<Record<string, string>> = {
   agent_header: "an-agent",
   waldur_api_url: "https://waldur.example.org/api",
@@ -45,7 +45,7 @@ const aDirectory = async () => {
   return directory
 }
 
-/** Without what differs between sources by their nature: where a value came from, and what was taken off it. */
+/** Omits what differs between sources by nature: where a value came from, and what was stripped from it. */
 const comparable = ({ effective, warnings, secretFiles, ...settings }: ProxySettings) =>
   JSON.stringify(settings, (_, value: unknown) =>
     Redacted.isRedacted(value) || value instanceof RotatingSecret ? `secret ${secretNow(value as never)}` : value,
@@ -69,7 +69,7 @@ const yamlOf = (wrapped: (text: string) => string, systemsOf = { capstor: wrappe
   return JSON.stringify(document)
 }
 
-/** What editors, shells, `docker --env-file`, templates and `echo` leave round a value. */
+/** What editors, shells, `docker --env-file`, templates and `echo` leave around a value. */
 const wrappings = fc
   .tuple(
     fc.constantFrom("", " ", "\t", "\uFEFF", "  "),
@@ -83,8 +83,8 @@ const wrappings = fc
         `${before}${quote}${inside}${text}${inside}${quote}${after}`,
   )
 
-describe("a text setting, whatever is left round it", () => {
-  test("counts the same from the environment, from the file and from the file of a secret", async () => {
+describe("a text setting, whatever is around it", () => {
+  test("is the same from the environment, from the file and from the file of a secret", async () => {
     const directory = await aDirectory()
     const plain = comparable(await load({ ...systems, ...given((text) => text) }, directory))
     await fc.assert(
@@ -108,7 +108,7 @@ describe("a text setting, whatever is left round it", () => {
     )
   })
 
-  test("counts without a byte order mark and with Windows' line ends, in each kind of file", async () => {
+  test("is read without a byte order mark and with Windows line endings, in each kind of file", async () => {
     const directory = await aDirectory()
     const plain = comparable(await load({ ...systems, ...given((text) => text) }, directory))
     const asWindows = (text: string) => `\uFEFF${text.replaceAll("\n", "\r\n")}`

@@ -4,7 +4,7 @@ import { type Any, aProxy, type Got, type TestedProxy } from "./a-proxy.ts"
 import { aWorld, rowOf } from "./a-world.ts"
 import { linksOf, snapshotOf } from "./links-of.ts"
 
-/** Every request reads Waldur anew, so that each page could be of another list. */
+/** Every request reads Waldur again, so each page could be of another list. */
 const everChanging = { environment: { CACHE_FRESH_FOR: "0" } }
 
 const linesOf = async (proxy: TestedProxy, query = ""): Promise<ReadonlyArray<Any>> => {
@@ -16,13 +16,13 @@ const linesOf = async (proxy: TestedProxy, query = ""): Promise<ReadonlyArray<An
 }
 
 let changes = 0
-/** Something else each time. */
+/** Makes a different change each time. */
 const change = (world: World): void => {
   changes += 1
   rowOf(world, 10).limits = { storage: changes }
 }
 
-/** The list after another change, and the id of its snapshot. */
+/** The id of the list's snapshot after another change. */
 const another = async (proxy: TestedProxy): Promise<string> => {
   change(proxy.sandbox.world)
   return snapshotOf((await proxy.list()).headers)
@@ -59,7 +59,7 @@ describe("a walk", () => {
       const { next } = linksOf(got.headers)
       if (next === undefined) break
       happenings[step % happenings.length]?.(world, step)
-      // Somebody else sees the change meanwhile.
+      // Another caller sees the change meanwhile.
       expect(snapshotOf((await proxy.list()).headers)).not.toBe([...ids][0])
       got = await proxy.get(next)
     }
@@ -68,7 +68,7 @@ describe("a walk", () => {
     expect(await linesOf(proxy)).not.toEqual(whole)
   })
 
-  test("back from the last page sees it too, with filters", async () => {
+  test("back from the last page sees one list too, with filters", async () => {
     const world = aWorld(40)
     const proxy = await aProxy({ world, ...everChanging })
     const filter = "storage_system=capstor&status=active&page_size=3"
@@ -86,7 +86,7 @@ describe("a walk", () => {
     expect(seen).toEqual(whole)
   })
 
-  test("begins anew at first, which is the newest list", async () => {
+  test("restarts at first, which is the newest list", async () => {
     const world = aWorld(20)
     const proxy = await aProxy({ world, ...everChanging })
     const before = await proxy.list("page_size=5")
@@ -99,7 +99,7 @@ describe("a walk", () => {
     expect(again.json.pagination.total).toBeLessThan(second.json.pagination.total)
   })
 
-  test("may be made by any replica that saw the same list", async () => {
+  test("can be served by any replica that saw the same list", async () => {
     const world = aWorld(20)
     const one = await aProxy({ world, ...everChanging })
     const other = await aProxy({ sandbox: one.sandbox, ...everChanging })
@@ -109,7 +109,7 @@ describe("a walk", () => {
     expect([there.status, there.text, there.headers.get("etag")]).toEqual([200, here.text, here.headers.get("etag")])
   })
 
-  test("goes on while Waldur fails, longer than the list itself is given; Age and Last-Modified say of when it is", async () => {
+  test("goes on while Waldur fails, longer than the list itself is served; Age and Last-Modified are those of its list", async () => {
     const proxy = await aProxy({ world: aWorld(20) })
     const { next = "" } = linksOf((await proxy.list("page_size=5")).headers)
     proxy.sandbox.faults.set("waldur", { status: 403 })
@@ -141,7 +141,7 @@ describe("a walk", () => {
     ])
   })
 
-  test("reads nothing of Waldur for a page of a snapshot, also where no-cache is asked for or all lines are", async () => {
+  test("reads nothing from Waldur for a page of a snapshot, even with no-cache or if all lines are requested", async () => {
     const proxy = await aProxy({ world: aWorld(20), ...everChanging })
     const whole = await linesOf(proxy)
     const id = snapshotOf((await proxy.list()).headers)
@@ -160,13 +160,13 @@ describe("a walk", () => {
 describe("a snapshot that is no longer held", () => {
   const unknown = ["", "x", "constructor", "__proto__", "A".repeat(22), "%00", "a%26page%3D1", "x".repeat(4000)]
 
-  test("is 410 without a Link that is too long for a header", async () => {
+  test("is 410 without a Link if that is too long for a header", async () => {
     const proxy = await aProxy({ world: aWorld(6) })
     const { status, headers, json } = await proxy.list(`snapshot=gone&data_type=${"(".repeat(10_000)}`)
     expect([status, headers.get("link"), json.help.length < 200]).toEqual([410, null, true])
   })
 
-  test("is 410, whatever it is called", async () => {
+  test("is 410, whatever its id is", async () => {
     const proxy = await aProxy({ world: aWorld(6) })
     await proxy.list()
     for (const query of unknown.flatMap((id) => [`snapshot=${id}`, `page=2&snapshot=${id}`, `snapshot=${id}&foo=1`])) {
@@ -176,7 +176,7 @@ describe("a snapshot that is no longer held", () => {
     }
   })
 
-  test("is said with the way to start again: the same query's first page, which is there", async () => {
+  test("is reported with the way to restart: the same query's first page, which exists", async () => {
     const proxy = await aProxy({ world: aWorld(20) })
     const query = "storage_system=capstor&data_type=a%26b&status=active&state=OK&page_size=7"
     const got = await proxy.list(`${query}&page=3&foo=1&snapshot=gone`)
@@ -189,11 +189,11 @@ describe("a snapshot that is no longer held", () => {
       help: `Start the walk again: GET ${start}`,
     })
     expect((await proxy.get(start)).status).toBe(200)
-    // Nobody's fault, and nothing to look at.
+    // Not a fault, and nothing to investigate.
     expect(proxy.logs.filter((line) => /"level":"(WARN|ERROR)"/.test(line) && /410|Gone/.test(line))).toEqual([])
   })
 
-  test("is 410 to HEAD, to lines and to a caller who has some tag; a bad parameter is 422 first", async () => {
+  test("is 410 for HEAD, for lines and for a caller with some tag; a bad parameter is 422 first", async () => {
     const proxy = await aProxy({ world: aWorld(6) })
     const path = "/api/storage-resources/?snapshot=gone"
     const get = await proxy.get(path)
@@ -205,7 +205,7 @@ describe("a snapshot that is no longer held", () => {
     expect((await proxy.list("snapshot=gone&debug=true")).status).toBe(200)
   })
 
-  test("of a repeated snapshot the last counts, here too", async () => {
+  test("is looked up by the last value of a repeated snapshot parameter", async () => {
     const proxy = await aProxy({ world: aWorld(20), ...everChanging })
     const old = await another(proxy)
     const newest = await another(proxy)
@@ -219,8 +219,8 @@ describe("a snapshot that is no longer held", () => {
   })
 })
 
-describe("how long a snapshot is held", () => {
-  test("the last three are, however long ago they were replaced; a fourth is gone", async () => {
+describe("a replaced snapshot", () => {
+  test("is held as one of the last three, however long ago it was replaced; a fourth is gone", async () => {
     const proxy = await aProxy({ world: aWorld(20), ...everChanging })
     const ids: Array<string> = []
     for (let index = 0; index < 4; index += 1) {
@@ -231,10 +231,10 @@ describe("how long a snapshot is held", () => {
     expect(await Promise.all(ids.map((id) => statusOf(proxy, id)))).toEqual([410, 200, 200, 200])
   })
 
-  test("each is for five minutes after it was replaced, however many came since", async () => {
+  test("is held for five minutes, however many came since", async () => {
     const proxy = await aProxy({ world: aWorld(20), ...everChanging })
     const first = await another(proxy)
-    // Not from when it came: it was there for long.
+    // Counted from its replacement, not its creation: it was current for long.
     await proxy.pass("10 minutes")
     const later: Array<string> = []
     for (let index = 0; index < 10; index += 1) {
@@ -247,7 +247,7 @@ describe("how long a snapshot is held", () => {
     expect(await statusOf(proxy, later[9] ?? "")).toBe(200)
   })
 
-  test("a refresh that changes nothing replaces nothing", async () => {
+  test("does not result from a refresh that changes nothing", async () => {
     const proxy = await aProxy({ world: aWorld(20), ...everChanging })
     const old = [await another(proxy), await another(proxy), await another(proxy)]
     for (let index = 0; index < 10; index += 1) {
@@ -255,7 +255,7 @@ describe("how long a snapshot is held", () => {
       expect(snapshotOf((await proxy.list()).headers)).toBe(old[2])
     }
     expect(await Promise.all(old.map((id) => statusOf(proxy, id)))).toEqual([200, 200, 200])
-    // It has been the newest until now.
+    // It was the newest until now.
     for (let index = 0; index < 5; index += 1) await another(proxy)
     await proxy.pass("299 seconds")
     await another(proxy)
@@ -263,7 +263,7 @@ describe("how long a snapshot is held", () => {
     expect(await statusOf(proxy, old[1] ?? "")).toBe(410)
   })
 
-  test("one that comes back is new again: it counts once, and its five minutes begin when it goes", async () => {
+  test("that comes back is new again: it counts once, and its five minutes begin when it goes", async () => {
     const world = aWorld(20)
     const proxy = await aProxy({ world, ...everChanging })
     const row = rowOf(world, 10)
@@ -276,7 +276,7 @@ describe("how long a snapshot is held", () => {
     await proxy.pass("4 minutes")
     const back = await list(1001)
     expect(snapshotOf(back.headers)).toBe(snapshotOf(a.headers))
-    // It was first like this again now.
+    // The list first became like this again now.
     expect(back.headers.get("last-modified")).toBe("Mon, 23 Nov 2026 09:04:00 GMT")
     await proxy.pass("4 minutes")
     for (const storage of [1003, 1004, 1005, 1006]) await list(storage)
@@ -289,7 +289,7 @@ describe("how long a snapshot is held", () => {
     expect(await statusOf(proxy, snapshotOf(a.headers))).toBe(410)
   })
 
-  test("it counts once among the last three", async () => {
+  test("that comes back counts once among the last three", async () => {
     const world = aWorld(20)
     const proxy = await aProxy({ world, ...everChanging })
     const ids: Array<string> = []

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomBytes, sign } from "node:crypto"
 
-/** What a certificate of one's own is shown with. */
+/** What a server needs to present a certificate of its own. */
 export interface OwnCertificate {
   readonly cert: string
   readonly key: string
@@ -16,7 +16,7 @@ const sequence = (...parts: ReadonlyArray<Uint8Array>) => der(0x30, ...parts)
 const objectId = (hex: string) => der(0x06, Buffer.from(hex, "hex"))
 const utcTime = (date: string) => der(0x17, Buffer.from(`${date.replace(/\D/g, "").slice(2)}000000Z`))
 
-/** A self-signed certificate (RFC 5280 section 4.1) for 127.0.0.1, made now: no key lies in the repository. */
+/** A self-signed certificate (RFC 5280 section 4.1) for 127.0.0.1, generated now: no key is in the repository. */
 export const ownCertificate = (from: string, until: string): OwnCertificate => {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" })
   const ecdsaWithSha256 = sequence(objectId("2a8648ce3d040302"))

@@ -5,23 +5,23 @@ import { type Any, type Got, type ProxyOptions, startProxy, type TestedProxy } f
 import { dashed } from "../a-world.ts"
 import type { FaultRow } from "./the-faults.ts"
 
-/** A proxy whose clock moves only while nothing is under way that takes real time: what passes is its own patience. */
+/** A proxy whose clock moves only while nothing in flight takes real time: only its own patience passes. */
 export interface ObservedProxy extends TestedProxy {
   /** Sets a fault. */
   readonly strike: (blow: Blow) => SetFault
-  /** The fault that was there from the start, or was set last. */
+  /** The fault that was set at the start, or the last one set. */
   readonly fault: () => SetFault
-  /** Waits for a promise, and says in how many seconds it came. */
+  /** Waits for a promise; returns its value and the seconds it took. */
   readonly timed: <A>(promise: Promise<A>) => Promise<readonly [A, number]>
-  /** Lets so many seconds go by, asking now and then. */
+  /** Lets so many seconds pass, and calls `now` at intervals. */
   readonly spend: (seconds: number, now?: () => Promise<unknown>) => Promise<void>
-  /** The seconds until it holds; fails where they are more than these. */
+  /** The seconds until the condition holds; fails if there are more than `seconds`. */
   readonly within: (seconds: number, holds: () => boolean | Promise<boolean>) => Promise<number>
-  /** All that was answered, readiness included. */
+  /** All responses, readiness included. */
   readonly answers: ReadonlyArray<Got>
 }
 
-/** Which requests a fault strikes. */
+/** Which requests a fault affects. */
 export interface Where {
   readonly upstream: "waldur" | "hpcUserApi" | "issuer"
   readonly path: string | RegExp
@@ -31,18 +31,18 @@ export interface Where {
 export interface Blow {
   readonly row: FaultRow
   readonly where: Where
-  /** How many requests; default all. */
+  /** Number of requests; default all. */
   readonly times?: number
 }
 
 export interface ObserverOptions extends ProxyOptions {
-  /** What is wrong from the start. */
+  /** A fault from the start. */
   readonly cold?: Blow
 }
 
 const upstreams = ["waldur", "hpcUserApi", "issuer"] as const
 
-/** @param sandbox serves all cases of a file: making its keys takes longer than most of them */
+/** @param sandbox serves all cases of a file: generating its keys takes longer than most of them */
 export const anObservedProxy = async (
   sandbox: Sandbox,
   { cold, ...options }: ObserverOptions = {},
@@ -72,11 +72,11 @@ export const anObservedProxy = async (
     await proxy.pass(`${Math.round(seconds * 1000)} millis`)
     elapsed += seconds
   }
-  /** Returns once nothing moves but by the clock. */
+  /** Resolves once only the clock can make progress. */
   const settled = async (): Promise<void> => {
     let [before, still] = ["", 0]
     while (still < (isHanging ? 3 : 5)) {
-      // Where calls hang, whether others are under way shows only in what happens within moments.
+      // If calls hang, only a short wait shows whether others are in flight.
       await (isHanging ? soon(1) : nextTurn())
       if (late !== undefined && late.fault.struck > late.struck) {
         late.struck = late.fault.struck
@@ -141,7 +141,7 @@ export const anObservedProxy = async (
   }
 }
 
-/** Fails where an answer or a line of the log says what nobody may know, or an answer what is not in the world. */
+/** Fails if a response or a log line contains a secret, or a list an entry that is not in the world. */
 export const expectHonest = ({ sandbox, answers, logs }: ObservedProxy): void => {
   const { world, waldur, hpcUserApi, issuer, calls } = sandbox
   const bearers = calls.all.map(({ headers }) => headers.get("authorization")?.replace(/^\S+ /, "") ?? "")
@@ -155,7 +155,7 @@ export const expectHonest = ({ sandbox, answers, logs }: ObservedProxy): void =>
   for (const { json } of lists.values()) expect(strangersAmong(json.resources, world)).toEqual([])
 }
 
-/** Entries whose resource, GID or customer's name the world does not have. */
+/** Entries whose resource, GID or customer name is not in the world. */
 const strangersAmong = (entries: ReadonlyArray<Any>, world: World): ReadonlyArray<Any> => {
   const gids = new Set(world.gids.values())
   const resources = new Set(world.resources.map(({ uuid }) => dashed(uuid)))
@@ -169,7 +169,7 @@ const strangersAmong = (entries: ReadonlyArray<Any>, world: World): ReadonlyArra
   })
 }
 
-/** The body of a 502, to the byte. */
+/** The exact body of a 502. */
 export const noAnswerOf = (upstream: "Waldur" | "The HPC User API") =>
   JSON.stringify({
     detail: `${upstream} gives no usable answer, and no good earlier one is held`,
@@ -177,7 +177,7 @@ export const noAnswerOf = (upstream: "Waldur" | "The HPC User API") =>
     message: "Failed to communicate with an upstream service.",
   })
 
-/** 0 closed, 1 half open, 2 open. */
+/** State of a circuit breaker: 0 closed, 1 half open, 2 open. */
 export const breakerOf = async (proxy: TestedProxy, upstream: string): Promise<number> => {
   const { text } = await proxy.get("/metrics")
   return Number(text.split(`storage_proxy_breaker_state{upstream="${upstream}"} `)[1]?.split("\n")[0])

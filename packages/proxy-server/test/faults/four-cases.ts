@@ -13,44 +13,47 @@ import {
 } from "./a-patient-observer.ts"
 import type { FaultRow, Taken } from "./the-faults.ts"
 
-/** What is asked of an upstream, and how patiently. */
+/** A request to an upstream, and the patience with it. */
 export interface Question {
   readonly rows: ReadonlyArray<FaultRow>
   readonly where: Where
-  /** The key of its state in readiness. */
+  /** The key of the upstream's state in readiness. */
   readonly upstream: "waldur" | "hpc_user_api"
   readonly breaker: "waldur" | "hpc-user-api" | "hpc-user-api-token"
-  /** By how a fault is taken: seconds until a call has failed, seconds that a stumble costs, requests until a failure. */
+  /**
+   * By how a fault is taken: seconds until a call has failed, seconds that a single fault costs, requests until a
+   * failure.
+   */
   readonly patience: Readonly<Record<Taken, readonly [failed: number, stumble: number, tries: number]>>
-  /** False where the list does without the answer. Default true. */
+  /** False if the list does not need the response. Default true. */
   readonly isNeeded?: boolean
-  /** Faults that a proxy with a list goes on with what it knows in spite of. */
+  /** Faults in spite of which a proxy with a list goes on with what it knows. */
   readonly keptWarm?: ReadonlyArray<string>
-  /** False where a proxy without a list does not ask it. Default true. */
+  /** False if a proxy without a list does not send it. Default true. */
   readonly isAskedCold?: boolean
-  /** What is refused once, and granted when asked again in another way. */
+  /** Faults that refuse a request once, and grant it when it is sent in another way. */
   readonly renewed?: ReadonlyArray<string>
-  /** Whether it is asked before it is needed, so that a refusal may be over by then. */
+  /** Whether it is sent before it is needed, so that a refusal may be over by then. */
   readonly isAskedAhead?: boolean
-  /** Faults that open the circuit breaker though they do not elsewhere; `false` where other calls keep it closed. */
+  /** Faults that open the circuit breaker though they do not elsewhere; `false` if other calls keep it closed. */
   readonly opensBy?: ReadonlyArray<string> | false
-  /** A circuit breaker that has nothing to do with it. */
+  /** An unrelated circuit breaker. */
   readonly blameless?: string
-  /** What the log says while it lasts. */
+  /** Matches a log line while the fault lasts. */
   readonly said?: RegExp
-  /** What of the world makes it necessary to ask. */
+  /** Changes the world so that the request is necessary. */
   readonly world?: (world: World) => void
-  /** What happens in the world so that a warm proxy asks again; gives the way back. */
+  /** Changes the world so that a warm proxy sends the request again; returns how to undo it. */
   readonly happens?: (sandbox: Sandbox) => () => void
   readonly environment?: Readonly<Record<string, string>>
   readonly document?: (sandbox: Sandbox) => Document
 }
 
-/** An upstream that refuses us is well, and so is one whose answers only we do not understand. */
-const wellMeant = ["401", "401 that repeats our request", "403", "404", "a redirect", "an empty body"]
+/** An upstream that refuses us is healthy, and so is one whose responses only we do not understand. */
+const wellMeant = ["401", "401 that echoes our request", "403", "404", "a redirect", "an empty body"]
 const closedBy = [...wellMeant, "JSON of another shape", "null"]
 
-/** As in production, but that each refresh reads all; and less patient, for fewer steps of the clock. */
+/** As in production, except that each refresh is a full one; and less patient, for fewer steps of the clock. */
 const quietly = {
   CACHE_KEEP_WARM_FOR: "15m",
   CACHE_EMPTY_GUARD: "1h",
@@ -59,7 +62,7 @@ const quietly = {
   HPC_USER_API_TIMEOUT: "20s",
 }
 
-/** Four tests of each fault: a stumble and one for good, of a proxy that has no list yet and of one that has. */
+/** Four tests of each fault: a single and a permanent one, for a proxy without a list and for one with a list. */
 export const fourCases = (title: string, question: Question): void => {
   const {
     rows,
@@ -89,7 +92,7 @@ export const fourCases = (title: string, question: Question): void => {
     await proxy.close()
     return text
   }
-  /** A text for an assertion: a list is too long to be compared in a message. */
+  /** A short text for an assertion: a list is too long for a message. */
   const named = (text: string) =>
     text === before ? "the list" : text === after ? "the changed list" : text === failed502 ? "502" : text.slice(0, 300)
   const change = () => {
@@ -108,11 +111,11 @@ export const fourCases = (title: string, question: Question): void => {
   })
   afterAll(() => sandbox.close())
 
-  /** Asks until the list is the one of an undisturbed proxy. */
+  /** Requests the list until it is that of an undisturbed proxy. */
   const expectHealed = async (proxy: ObservedProxy, list: string, row: FaultRow) => {
-    // A failed refresh is tried again after five seconds; what the list does without, with the next refresh after ten.
+    // A failed refresh is retried after five seconds; what the list does not need, with the next refresh after ten.
     const soon = isNeeded && upstream === "waldur" ? 8 : 11
-    // What hangs goes on hanging until its time is up.
+    // A hanging call hangs until its time is up.
     await proxy.within(row.taken === "awaited" ? patience.awaited[1] * 1.5 + soon : soon, async () => {
       const { status, text } = await proxy.list()
       if (text !== list) expect([status, named(text)]).toEqual(status === 200 ? [200, "the list"] : [502, "502"])
@@ -124,7 +127,8 @@ export const fourCases = (title: string, question: Question): void => {
   const failures = ({ logs }: ObservedProxy) => logs.filter((line) => line.includes('"event":"refresh-failed"'))
 
   describe.each(rows)(`${title}: $name`, (row) => {
-    // While a call hangs, the clock may run ahead of other calls on a busy machine: by less than a second attempt would take.
+    // While a call hangs, the clock may run ahead of other calls on a busy machine: by less than a second attempt would
+    // take.
     const slack = row.taken === "awaited" ? 1.5 : 1
     const [failed, stumble] = patience[row.taken].map((seconds) => seconds * slack) as [number, number]
     const [, , tries] = patience[row.taken]
@@ -135,40 +139,46 @@ export const fourCases = (title: string, question: Question): void => {
       if (isAskedCold) test(name, run)
     }
 
-    testCold(`once, cold: ${isRiddenOut ? "nobody notices" : "502, and seconds later the list"}`, async () => {
-      const times = row.taken === "repeated" ? 2 : 1
-      const proxy = await anObservedProxy(sandbox, options({ cold: { row, where, times } }))
-      const [{ status, text }, seconds] = await proxy.timed(proxy.list())
-      const isGood = isRiddenOut || (isAskedAhead && status === 200)
-      expect([status, named(text)]).toEqual(isGood ? [200, "the list"] : [502, "502"])
-      expect(seconds).toBeLessThanOrEqual(isGood ? stumble : failed)
-      expect(failures(proxy).length).toBe(isGood ? 0 : 1)
-      await expectHealed(proxy, before, row)
-    })
+    testCold(
+      `a single fault, cold: ${isRiddenOut ? "callers do not notice" : "502, and seconds later the list"}`,
+      async () => {
+        const times = row.taken === "repeated" ? 2 : 1
+        const proxy = await anObservedProxy(sandbox, options({ cold: { row, where, times } }))
+        const [{ status, text }, seconds] = await proxy.timed(proxy.list())
+        const isGood = isRiddenOut || (isAskedAhead && status === 200)
+        expect([status, named(text)]).toEqual(isGood ? [200, "the list"] : [502, "502"])
+        expect(seconds).toBeLessThanOrEqual(isGood ? stumble : failed)
+        expect(failures(proxy).length).toBe(isGood ? 0 : 1)
+        await expectHealed(proxy, before, row)
+      },
+    )
 
-    testCold(`for good, cold: ${isNeeded ? "502" : "the list does without"}, until it is over`, async () => {
-      const proxy = await anObservedProxy(sandbox, options({ cold: { row, where } }))
-      const [{ status, text }, seconds] = await proxy.timed(proxy.list())
-      expect([status, named(text)]).toEqual(isNeeded ? [502, "502"] : [200, "the list"])
-      expect(seconds).toBeLessThanOrEqual(failed)
-      expect(proxy.fault().struck).toBeGreaterThan(0)
-      expect(proxy.fault().struck).toBeLessThanOrEqual(tries)
-      if (isNeeded) {
-        // Three calls that hang to their end take minutes, and say no more of the breaker than others do.
-        if (row.taken !== "awaited") {
-          await proxy.within(60, () => failures(proxy).length > 2)
-          expect((await breakerOf(proxy, breaker)) > 0).toBe(opens)
+    testCold(
+      `a permanent fault, cold: ${isNeeded ? "502" : "the list does not need it"}, until it is over`,
+      async () => {
+        const proxy = await anObservedProxy(sandbox, options({ cold: { row, where } }))
+        const [{ status, text }, seconds] = await proxy.timed(proxy.list())
+        expect([status, named(text)]).toEqual(isNeeded ? [502, "502"] : [200, "the list"])
+        expect(seconds).toBeLessThanOrEqual(failed)
+        expect(proxy.fault().struck).toBeGreaterThan(0)
+        expect(proxy.fault().struck).toBeLessThanOrEqual(tries)
+        if (isNeeded) {
+          // Three calls that hang to their end take minutes, and show no more about the breaker than others do.
+          if (row.taken !== "awaited") {
+            await proxy.within(60, () => failures(proxy).length > 2)
+            expect((await breakerOf(proxy, breaker)) > 0).toBe(opens)
+          }
+          const ready = await proxy.ready()
+          expect([ready.status, ready.json.upstreams[upstream].status]).toEqual([503, "failing"])
         }
-        const ready = await proxy.ready()
-        expect([ready.status, ready.json.upstreams[upstream].status]).toEqual([503, "failing"])
-      }
-      if (blameless !== undefined) expect(await breakerOf(proxy, blameless)).toBe(0)
-      expect(proxy.logs.some((line) => said.test(line))).toBe(true)
-      proxy.fault().clear()
-      await expectHealed(proxy, before, row)
-    })
+        if (blameless !== undefined) expect(await breakerOf(proxy, blameless)).toBe(0)
+        expect(proxy.logs.some((line) => said.test(line))).toBe(true)
+        proxy.fault().clear()
+        await expectHealed(proxy, before, row)
+      },
+    )
 
-    test("for good, warm: the last good list at once, until it is over", async () => {
+    test("a permanent fault, warm: the last good list is served at once, until the fault is over", async () => {
       const proxy = await anObservedProxy(sandbox, options())
       expect(named((await proxy.timed(proxy.list()))[0].text)).toBe("the list")
       change()
@@ -187,7 +197,7 @@ export const fourCases = (title: string, question: Question): void => {
       await expectHealed(proxy, after, row)
     })
 
-    test("once, warm: the list is never gone", async () => {
+    test("a single fault, warm: the list is always available", async () => {
       const proxy = await anObservedProxy(sandbox, options())
       await proxy.timed(proxy.list())
       change()

@@ -3,7 +3,7 @@ import { rowOf } from "../a-world.ts"
 import { fourCases } from "./four-cases.ts"
 import { fewFaults, only, someFaults, taken } from "./the-faults.ts"
 
-/** A project that is new: GIDs that are known are not asked for again. */
+/** A new project: known GIDs are not looked up again. */
 const newProject = ({ world }: Sandbox) => {
   const added = { ...rowOf(world, 9), uuid: `${"0".repeat(31)}1`, slug: "added", project_slug: "newcomer" }
   world.resources.push(added)
@@ -15,13 +15,13 @@ const newProject = ({ world }: Sandbox) => {
 }
 
 fourCases("the HPC User API", {
-  rows: [...someFaults, ...only("401", "404", "half an answer, then nothing", "bytes that are no text")],
+  rows: [...someFaults, ...only("401", "404", "half a response, then nothing", "bytes that are not text")],
   where: { upstream: "hpcUserApi", path: /./ },
   upstream: "hpc_user_api",
   breaker: "hpc-user-api",
   blameless: "hpc-user-api-token",
   happens: newProject,
-  renewed: ["401", "401 that repeats our request"],
+  renewed: ["401", "401 that echoes our request"],
   patience: { repeated: [4.5, 1.5, 5], told: [0.5, 0.5, 2], awaited: [106, 22, 5] },
 })
 
@@ -36,7 +36,7 @@ fourCases("its token endpoint", {
   said: /\/openid-connect\/token.*"event":"refresh-failed"/,
   happens: (sandbox) => {
     const back = newProject(sandbox)
-    // Early, by what its answer said: the API refuses the token, and a new one must be had.
+    // Earlier than its response announced: the API refuses the token, and a new one is needed.
     sandbox.hpcUserApi.revokeTokens()
     return back
   },

@@ -32,7 +32,7 @@ const locked = (mode: "jwt" | "introspection", more: ObserverOptions = {}): Obse
 })
 
 const newToken = () => sandbox.issuer.issueToken({}, { expiresIn: 86_400 })
-/** The answer, for which the clock does not move. */
+/** The response, for which the clock does not move. */
 const bearing = (proxy: ObservedProxy, token: string) =>
   proxy.get("/api/storage-resources/", { headers: { Authorization: `Bearer ${token}` } })
 
@@ -47,16 +47,16 @@ const expectUnavailable = ({ status, headers, text }: Got) => {
   ])
 }
 
-/** The proxy's own list is there, so that only the token is in question. */
+/** The proxy has its own list, so only the token is in question. */
 const ready = (proxy: ObservedProxy) => proxy.within(5, async () => (await proxy.ready()).status === 200)
 
-/** Neither a token nor a part of one is in the log. */
+/** The log contains neither a token nor a part of one. */
 const expectSilent = (proxy: ObservedProxy, token: string) => {
   expectHonest(proxy)
   for (const part of token.split(".")) expect(proxy.logs.filter((line) => line.includes(part))).toEqual([])
 }
 
-/** The answer while the issuer is at fault: at once, or after the five seconds that a caller waits at most. */
+/** The response during an issuer fault: at once, or after the five seconds that a caller waits at most. */
 const meeting = async (row: FaultRow, proxy: ObservedProxy, token: string): Promise<Got> => {
   if (row.taken !== "awaited") return bearing(proxy, token)
   const [got, seconds] = await proxy.timed(bearing(proxy, token))
@@ -64,9 +64,9 @@ const meeting = async (row: FaultRow, proxy: ObservedProxy, token: string): Prom
   return got
 }
 
-/** Seconds until the list is opened again. */
+/** Seconds until the list is open again. */
 const recovery = async (row: FaultRow, proxy: ObservedProxy, token: string): Promise<number> => {
-  // What hangs goes on hanging until its time is up.
+  // A hanging call hangs until its time is up.
   if (row.taken === "awaited") await proxy.spend(5)
   let seconds = 0
   while ((await bearing(proxy, token)).status !== 200) {
@@ -77,7 +77,7 @@ const recovery = async (row: FaultRow, proxy: ObservedProxy, token: string): Pro
   return seconds
 }
 
-const wellMeant = ["401 that repeats our request", "403", "more bytes than anybody needs"]
+const wellMeant = ["401 that echoes our request", "403", "an oversized response"]
 
 const faults = [...someFaults, tooLarge(2)]
 
@@ -88,10 +88,10 @@ const questions = [
 ] as const
 
 for (const [what, mode, path, rows] of questions) {
-  describe.each(rows)(`an issuer that is asked for ${what}: $name`, (row: FaultRow) => {
+  describe.each(rows)(`an issuer fault in the response for ${what}: $name`, (row: FaultRow) => {
     const where = { upstream: "issuer", path } as const
 
-    test("once, cold: 503 at worst, and soon the list", async () => {
+    test("a single fault, cold: 503 at worst, and soon the list", async () => {
       const proxy = await anObservedProxy(sandbox, locked(mode, { cold: { row, where, times: 1 } }))
       await ready(proxy)
       const token = await newToken()
@@ -100,7 +100,7 @@ for (const [what, mode, path, rows] of questions) {
       expectSilent(proxy, token)
     })
 
-    test("for good, cold: 503, and the issuer is left alone", async () => {
+    test("a permanent fault, cold: 503, and few requests to the issuer", async () => {
       const proxy = await anObservedProxy(sandbox, locked(mode, { cold: { row, where } }))
       await ready(proxy)
       const token = await newToken()
@@ -117,13 +117,13 @@ for (const [what, mode, path, rows] of questions) {
       expectSilent(proxy, token)
     })
 
-    test("for good, warm: what is known opens the list", async () => {
+    test("a permanent fault, warm: what is cached opens the list", async () => {
       const proxy = await anObservedProxy(sandbox, locked(mode))
       await ready(proxy)
       const token = await newToken()
       expect((await bearing(proxy, token)).status).toBe(200)
       proxy.strike({ row, where })
-      // An answer about a token is good for a minute, keys are good until there are others.
+      // An introspection result is good for a minute, keys are good until there are others.
       const ends = mode === "jwt" ? 600 : 58
       for (const seconds of [1, ends - 20, 18]) {
         await proxy.pass(`${seconds} seconds`)
@@ -140,8 +140,8 @@ for (const [what, mode, path, rows] of questions) {
   })
 }
 
-describe("tokens that are refused", () => {
-  test("are no failures of the issuer, however many", async () => {
+describe("refused tokens", () => {
+  test("are not failures of the issuer, however many", async () => {
     const proxy = await anObservedProxy(sandbox, locked("introspection"))
     await ready(proxy)
     for (const token of Array.from({ length: 10 }, (_, index) => `unknown-${index}`)) {
@@ -151,7 +151,7 @@ describe("tokens that are refused", () => {
     expect((await bearing(proxy, await newToken())).status).toBe(200)
   })
 
-  test("many at once that wait for one fetch of the keys that fails are one failure", async () => {
+  test("count as one failure if many at once wait for one failing fetch of the keys", async () => {
     const [row] = only("503")
     if (row === undefined) throw new Error("nothing is called 503")
     const where = { upstream: "issuer", path: jwksPath } as const

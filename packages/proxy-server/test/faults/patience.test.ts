@@ -19,10 +19,10 @@ const saying = (status: number, retryAfter: () => string): FaultRow => ({
   taken: "repeated",
   fault: (): Fault => ({ status, headers: { "Retry-After": retryAfter() } }),
 })
-// A date of the real clock, which an answer's header is read by: it loses up to a second, and a busy machine some more.
+// A date of the real clock, by which a response header is read: it loses up to a second, more on a busy machine.
 const inSeconds = (seconds: number) => () => new Date(Date.now() + seconds * 1000).toUTCString()
 
-describe("an upstream that asks for time once is given it", () => {
+describe("an upstream that asks for a delay once gets it", () => {
   test.each([
     ["Waldur, 429, 7 seconds", pages, saying(429, () => "7"), 200, 7, 8],
     ["Waldur, 503, 30 seconds", pages, saying(503, () => "30"), 200, 30, 31],
@@ -33,9 +33,9 @@ describe("an upstream that asks for time once is given it", () => {
     ["the HPC User API, 429, 7 seconds", api, saying(429, () => "7"), 200, 7, 8],
     ["the HPC User API, 503, a date in 25 seconds", api, saying(503, inSeconds(25)), 200, 15, 26],
     ["its token endpoint, 429, 7 seconds", token, saying(429, () => "7"), 200, 7, 8],
-    ["Waldur, an answer after 40 seconds", pages, late(40), 200, 40, 41],
-    ["the HPC User API, an answer after 40 seconds", api, late(40), 200, 40, 41],
-    ["its token endpoint, an answer after 40 seconds", token, late(40), 200, 40, 41],
+    ["Waldur, a response after 40 seconds", pages, late(40), 200, 40, 41],
+    ["the HPC User API, a response after 40 seconds", api, late(40), 200, 40, 41],
+    ["its token endpoint, a response after 40 seconds", token, late(40), 200, 40, 41],
   ] as const)("%s", async (_, where, row, status, least, most) => {
     const proxy = await anObservedProxy(sandbox, { cold: { row, where, times: 1 } })
     const [got, seconds] = await proxy.timed(proxy.list())
@@ -44,26 +44,26 @@ describe("an upstream that asks for time once is given it", () => {
   })
 })
 
-test("an answer that comes after longer than an attempt may take is not waited for", async () => {
+test("a response that takes longer than an attempt may is not waited for", async () => {
   const proxy = await anObservedProxy(sandbox, { cold: { row: late(70), where: pages, times: 1 } })
   expect((await proxy.timed(proxy.list()))[0].status).toBe(200)
   const lists = sandbox.calls
     .of("waldur")
     .filter(({ method, path, query }) => method === "GET" && path === pages.path && !query.has("state"))
-  // One of the two lists was asked for again.
+  // One of the two lists was requested again.
   expect(lists.length).toBe(3)
 })
 
-describe("more bytes than anybody needs", () => {
+describe("an oversized response", () => {
   test.each([
     ["Waldur's pages", pages, 16],
     ["the HPC User API", api, 2],
     ["its token endpoint", token, 2],
-  ] as const)("of %s are not taken, and not asked for again", async (_, where, mib) => {
+  ] as const)("from %s is not read to its end, and not requested again", async (_, where, mib) => {
     const proxy = await anObservedProxy(sandbox, { cold: { row: tooLarge(65), where, times: 1 } })
     await proxy.within(11, async () => (await proxy.list()).status === 200)
     expect(proxy.fault().struck).toBe(1)
-    // A token is asked for ahead of its first use; that it came at the second try is told by metrics alone.
+    // A token is requested ahead of its first use; only metrics show that it came with the second attempt.
     if (where !== token) {
       expect(proxy.logs.some((line) => line.includes(`more than ${mib * 1024 * 1024} bytes`))).toBe(true)
     }
@@ -75,7 +75,7 @@ describe("the last good list", () => {
   test.each([
     ["Waldur", pages, "Waldur", 310],
     ["Waldur", { upstream: "waldur", path: /./ }, "Waldur", 310],
-  ] as const)("of %s answers for five minutes after it was fresh, then 502: %j", async (_, where, name, seconds) => {
+  ] as const)("of %s is served for five minutes after it was fresh, then 502: %j", async (_, where, name, seconds) => {
     const proxy = await anObservedProxy(sandbox, { environment: { CACHE_KEEP_WARM_FOR: "15m" } })
     const good = (await proxy.timed(proxy.list()))[0]
     const [row] = only("503")

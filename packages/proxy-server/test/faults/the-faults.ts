@@ -4,7 +4,7 @@ import type { Answer, Fault, Sandbox } from "@cscs/sandbox"
  * How a call takes a fault.
  *
  * - `repeated`: it is sent again within seconds
- * - `told`: it is not sent again, and what was wrong is said at once
+ * - `told`: it is not sent again, and the cause is reported at once
  * - `awaited`: its time passes first, then it is sent again
  */
 export type Taken = "repeated" | "told" | "awaited"
@@ -13,7 +13,7 @@ export interface FaultRow {
   readonly name: string
   readonly fault: (sandbox: Sandbox) => Fault
   readonly taken: Taken
-  /** Seconds after which the answer comes. */
+  /** Seconds until the response comes. */
   readonly late?: number
 }
 
@@ -23,13 +23,13 @@ const row = (name: string, taken: Taken, fault: Fault | ((sandbox: Sandbox) => F
   fault: typeof fault === "function" ? fault : () => fault,
 })
 
-/** An answer that is right, and comes after so many seconds. */
+/** A correct response that comes after so many seconds. */
 export const late = (seconds: number): FaultRow => ({
   ...row(`an answer after ${seconds} seconds`, "awaited", { latencyMs: 30 }),
   late: seconds,
 })
 
-/** An error page that repeats the last request of this upstream, as those for developers do. */
+/** An error page that echoes the last request of this upstream, as developer pages do. */
 const repeatingTheRequest =
   (status: number) =>
   ({ calls }: Sandbox): Fault => ({
@@ -46,10 +46,10 @@ export const statuses: ReadonlyArray<FaultRow> = [
   row("500", "repeated", { status: 500 }),
   row("502 with a page of HTML", "repeated", { status: 502, body: "html" }),
   row("503", "repeated", { status: 503 }),
-  row("500 that repeats our request", "repeated", repeatingTheRequest(500)),
+  row("500 that echoes our request", "repeated", repeatingTheRequest(500)),
   row("429", "repeated", { status: 429 }),
   row("401", "told", { status: 401 }),
-  row("401 that repeats our request", "told", repeatingTheRequest(401)),
+  row("401 that echoes our request", "told", repeatingTheRequest(401)),
   row("403", "told", { status: 403 }),
   row("404", "told", { status: 404 }),
   row("a redirect", "told", { status: 302, headers: { Location: "http://127.0.0.1:1/" } }),
@@ -59,22 +59,22 @@ export const statuses: ReadonlyArray<FaultRow> = [
 export const connections: ReadonlyArray<FaultRow> = [
   row("a reset connection", "repeated", { reset: true }),
   row("half of the body", "repeated", { truncate: true }),
-  row("no answer at all", "awaited", { hang: true }),
-  row("half an answer, then nothing", "awaited", { hang: "mid-body" }),
+  row("no response at all", "awaited", { hang: true }),
+  row("half a response, then nothing", "awaited", { hang: "mid-body" }),
 ]
 
 export const bodies: ReadonlyArray<FaultRow> = [
   row("half of the JSON", "repeated", { body: "truncated" }),
-  row("bytes that are no text", "repeated", { body: "garbage" }),
+  row("bytes that are not text", "repeated", { body: "garbage" }),
   row("a page of HTML", "repeated", { body: "html" }),
   row("an empty body", "told", { body: "empty" }),
   row("JSON of another shape", "told", { body: { json: { detail: "no" } } }),
   row("null", "told", { body: { json: null } }),
 ]
 
-/** A right answer with so many bytes before it that nobody needs. */
+/** A correct response after so many superfluous bytes. */
 export const tooLarge = (megabytes: number): FaultRow =>
-  row("more bytes than anybody needs", "told", { oversizeBytes: megabytes * 1024 * 1024 })
+  row("an oversized response", "told", { oversizeBytes: megabytes * 1024 * 1024 })
 
 const everyFault = [...statuses, ...connections, ...bodies]
 
@@ -85,7 +85,7 @@ export const only = (...names: ReadonlyArray<string>): ReadonlyArray<FaultRow> =
     return found
   })
 
-/** The rows, some of them taken otherwise here. */
+/** The rows, some of them with another `taken`. */
 export const taken = (rows: ReadonlyArray<FaultRow>, otherwise: Readonly<Record<string, Taken>>) => {
   const names = new Set(rows.map(({ name }) => name))
   for (const name of Object.keys(otherwise)) if (!names.has(name)) throw new Error(`no fault is called ${name}`)
@@ -95,14 +95,14 @@ export const taken = (rows: ReadonlyArray<FaultRow>, otherwise: Readonly<Record<
 /** One or two of each kind. */
 export const someFaults = only(
   "502 with a page of HTML",
-  "500 that repeats our request",
+  "500 that echoes our request",
   "429",
-  "401 that repeats our request",
+  "401 that echoes our request",
   "403",
   "503 for an hour",
   "a reset connection",
   "half of the body",
-  "no answer at all",
+  "no response at all",
   "half of the JSON",
   "an empty body",
   "JSON of another shape",
@@ -110,10 +110,10 @@ export const someFaults = only(
 
 /** One of each kind. */
 export const fewFaults = only(
-  "500 that repeats our request",
-  "401 that repeats our request",
+  "500 that echoes our request",
+  "401 that echoes our request",
   "a reset connection",
-  "no answer at all",
+  "no response at all",
   "half of the JSON",
   "JSON of another shape",
 )

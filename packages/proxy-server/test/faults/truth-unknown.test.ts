@@ -9,7 +9,7 @@ beforeAll(async () => {
 })
 afterAll(() => sandbox.close())
 
-/** Waldur's answer to a user who has lost its role: no error, and nothing. */
+/** Waldur's response to a user that has lost its role: no error, and no rows. */
 const nothing: Fault = {
   rewrite: (answer) => {
     const headers = new Headers(answer.headers)
@@ -38,27 +38,27 @@ const api = { upstream: "hpcUserApi", path: /./ } as const
 
 const production = { CACHE_KEEP_WARM_FOR: "15m", CACHE_EMPTY_GUARD: "1h", CACHE_FULL_REFRESH_EVERY: "0" }
 
-/** Entries that are somebody's storage, as against the directories above them. */
+/** Entries of projects and users, as against the directories above them. */
 const owned = (json: { resources: ReadonlyArray<{ target: { targetType: string } }> }) =>
   json.resources.filter(({ target }) => ["project", "user"].includes(target.targetType)).length
 
-describe("an answer that is well formed, and not the truth", () => {
-  // What the upstream says, where; what a proxy without a list answers; whether one with a list keeps it.
+describe("a well-formed but wrong response", () => {
+  // What the upstream returns, and where; the status of a proxy without a list; what its log contains.
   const cases: ReadonlyArray<readonly [name: string, Where, Fault, cold: number, said: RegExp]> = [
     ["Waldur shows nothing at all", waldur, nothing, 502, /shows 0 resources of (capstor|vast|iopsstor)/],
     ["Waldur shows no resources", resources, nothing, 200, /shows 0 resources of (capstor|vast|iopsstor)/],
     ["the HPC User API knows no project", api, noProjects, 200, /"event":"resource-skipped"/],
-    ["the HPC User API speaks of others", api, strangers, 200, /"event":"resource-skipped"/],
-    ["the HPC User API gives numbers that are no GIDs", api, badGids, 200, /"event":"resource-skipped"/],
+    ["the HPC User API returns other projects", api, strangers, 200, /"event":"resource-skipped"/],
+    ["the HPC User API returns numbers that are not GIDs", api, badGids, 200, /"event":"resource-skipped"/],
   ]
-  test.each(cases)("%s: cold, nothing is made up", async (_, where, fault, status) => {
+  test.each(cases)("%s: a cold proxy invents nothing", async (_, where, fault, status) => {
     const row = { name: "", taken: "told", fault: () => fault } as const
     const proxy = await anObservedProxy(sandbox, { environment: production, cold: { row, where } })
     const [got] = await proxy.timed(proxy.list())
     expect(got.status).toBe(status)
     if (status === 200) expect(owned(got.json)).toBe(0)
     proxy.fault().clear()
-    // What the API does not know is asked again after a minute.
+    // A project that the API does not know is looked up again after a minute.
     await proxy.within(72, async () => {
       const { status, json } = await proxy.list()
       return status === 200 && owned(json) === 12
@@ -66,7 +66,7 @@ describe("an answer that is well formed, and not the truth", () => {
     expectHonest(proxy)
   })
 
-  test.each(cases)("%s: warm, the list stays", async (_, where, fault, __, said) => {
+  test.each(cases)("%s: a warm proxy keeps its list", async (_, where, fault, __, said) => {
     const row = { name: "", taken: "told", fault: () => fault } as const
     const proxy = await anObservedProxy(sandbox, { environment: production })
     const { text } = (await proxy.timed(proxy.list()))[0]
@@ -75,7 +75,7 @@ describe("an answer that is well formed, and not the truth", () => {
       const [got, waited] = await proxy.timed(proxy.list())
       expect([got.status, withoutCallbackUrls(got.text) === withoutCallbackUrls(text), waited]).toEqual([200, true, 0])
     })
-    // GIDs that are known are not asked for again.
+    // Known GIDs are not looked up again.
     if (where.upstream === "waldur") {
       expect(proxy.fault().struck).toBeGreaterThan(0)
       expect(proxy.logs.some((line) => said.test(line))).toBe(true)

@@ -23,12 +23,12 @@ afterAll(async () => {
 
 interface Place {
   readonly url: string
-  /** The file of the authority that is trusted. */
+  /** The certificate file of the trusted authority. */
   readonly authority?: string
   readonly connections?: () => number
 }
 
-/** A server behind TLS that nobody gets to ask. */
+/** A TLS server that no request reaches. */
 const behind = async ({ cert, key }: OwnCertificate): Promise<Required<Omit<Place, "authority">>> => {
   let connections = 0
   const server = createServer({ cert, key }, (_, response) => response.end("{}"))
@@ -57,7 +57,7 @@ const expired = async (): Promise<Place> => {
   return { ...(await behind(certificate)), authority }
 }
 
-// What is wrong with the way there, the word for it, and whether it is tried again.
+// What is wrong with the connection, the log's word for it, and whether it is retried.
 const ways: ReadonlyArray<readonly [name: string, place: () => Promise<Place>, said: RegExp, isRepeated: boolean]> = [
   [
     "whose name has no address",
@@ -65,9 +65,9 @@ const ways: ReadonlyArray<readonly [name: string, place: () => Promise<Place>, s
     /dns|no-such-host\.invalid/,
     true,
   ],
-  ["where nobody listens", nobody, /connect/, true],
+  ["that refuses connections", nobody, /connect/, true],
   [
-    "with a certificate of its own",
+    "with a self-signed certificate",
     () => behind(ownCertificate("2020-01-01", "2049-01-01")),
     /tls.*self-signed/,
     false,
@@ -102,7 +102,7 @@ const upstreams: ReadonlyArray<readonly [name: string, status: number, at: At]> 
 ]
 
 describe.each(upstreams)("%s", (_, status, at) => {
-  test.each(ways)("%s is told, and not made up for", async (_, place, said, isRepeated) => {
+  test.each(ways)("%s is reported, not hidden", async (_, place, said, isRepeated) => {
     const there = await place()
     const proxy = await anObservedProxy(sandbox, { document: (box) => at(there, box) })
     const token = await sandbox.issuer.issueToken()
@@ -113,7 +113,7 @@ describe.each(upstreams)("%s", (_, status, at) => {
     expect(proxy.logs.some((line) => said.test(line) && /"event":"(refresh|request)-failed"/.test(line))).toBe(true)
     if (!isRepeated) {
       expect(seconds).toBeLessThanOrEqual(1)
-      // Five calls go side by side, of the refresh at the start and of the one that the request asks for.
+      // Five calls run in parallel: those of the refresh at the start and of the one that the request causes.
       expect(there.connections?.()).toBeLessThanOrEqual(10)
     }
     expectHonest(proxy)

@@ -2,11 +2,11 @@ import { fourCases } from "./four-cases.ts"
 import { bodies, connections, only, statuses } from "./the-faults.ts"
 
 fourCases("Waldur", {
-  rows: [...statuses, ...only("a reset connection", "no answer at all")],
+  rows: [...statuses, ...only("a reset connection", "no response at all")],
   where: { upstream: "waldur", path: /./ },
   upstream: "waldur",
   breaker: "waldur",
-  // Two lists and three counts are read side by side.
+  // Two lists and three counts are read in parallel.
   patience: { repeated: [4.5, 1.5, 25], told: [0.5, 0.5, 5], awaited: [106, 22, 25] },
   said: /(GET|HEAD).*"event":"refresh-failed"/,
 })
@@ -16,7 +16,7 @@ fourCases("Waldur's pages", {
   where: { upstream: "waldur", path: "/api/marketplace-provider-resources/", method: "GET" },
   upstream: "waldur",
   breaker: "waldur",
-  // The counts that go well in between keep it closed.
+  // Successful counts in between keep it closed.
   opensBy: false,
   patience: { repeated: [4.5, 1.5, 10], told: [0.5, 0.5, 2], awaited: [106, 22, 10] },
 })
