@@ -5,24 +5,24 @@ import { logEvent } from "../observability/log-events.ts"
 import { type RefreshError, upstreamOf } from "../refresh/refresh-errors.ts"
 import { dataHeaders } from "./http-headers.ts"
 
-/** The query has parameters that are not as they must be. */
+/** Query parameters are invalid. */
 export class InvalidQuery extends Data.TaggedError("InvalidQuery")<{
   readonly problems: ReadonlyArray<QueryProblem>
 }> {}
 
-/** No such path. */
+/** The path does not exist. */
 export class NotFound extends Data.TaggedError("NotFound") {}
 
-/** The path is there, the method is not. */
+/** The path exists, but not with this method. */
 export class MethodNotAllowed extends Data.TaggedError("MethodNotAllowed")<{ readonly allow: string }> {}
 
-/** The snapshot whose pages the caller walks through is no longer held. */
+/** The snapshot that the caller walks through is no longer kept. */
 export class SnapshotGone extends Data.TaggedError("SnapshotGone")<{
-  /** The first page of the same query, relative to the list's URL; `undefined` if that is too long for a header. */
+  /** The first page of the same query, relative to the list's URL; `undefined` if it is too long for a header. */
   readonly startAgainAt: string | undefined
 }> {}
 
-/** All that a request can fail with. */
+/** Every error of a request. */
 export type RequestError =
   | AuthenticationRefusal
   | InvalidQuery
@@ -32,7 +32,7 @@ export type RequestError =
   | TooBusy
   | RefreshError
 
-/** The body of every error but 422. */
+/** The body of every error except 422. */
 export const ErrorBody = Schema.Struct({
   detail: Schema.String.annotate({ description: "What went wrong, for a person." }),
   error: Schema.String.annotate({ description: "What went wrong, for a program." }),
@@ -55,7 +55,7 @@ export const QueryErrorBody = Schema.Struct({
   ),
 }).annotate({ identifier: "QueryError" })
 
-/** One thing that is wrong with a query, in the form that FastAPI gives it. */
+/** One invalid parameter, in FastAPI's form. */
 export type QueryProblem = (typeof QueryErrorBody.Type)["detail"][number]
 
 interface ErrorAnswer {
@@ -66,7 +66,7 @@ interface ErrorAnswer {
 
 const upstreamNames = { waldur: "Waldur", "hpc-user-api": "The HPC User API" } as const
 
-/** When to try again while the issuer does not answer, or others' costly calls are served. */
+/** When to try again if the issuer does not respond, or if other callers' expensive calls are running. */
 const retryAfterSeconds = "5"
 
 /** RFC 6750 section 3. */
@@ -82,7 +82,7 @@ const unauthenticated = (authenticate: string, detail: string): ErrorAnswer => (
   },
 })
 
-/** What each error is in HTTP. Says nothing of where upstreams are or what they answered: that is in the log. */
+/** The HTTP form of each error. It contains neither upstream addresses nor upstream responses: those are in the log. */
 const answerTo = (error: RequestError): ErrorAnswer => {
   switch (error._tag) {
     case "TokenMissing":
@@ -167,15 +167,15 @@ const responseOf = ({ status, body, headers }: ErrorAnswer): Response =>
 /** The response that refuses a request. */
 export const refusal = (error: RequestError): Response => responseOf(answerTo(error))
 
-/** A failed request's response. With `refusal` the one place where errors become HTTP. */
+/** The response for a failed request. Errors become HTTP only here and in `refusal`. */
 export const failureResponse = (cause: Cause.Cause<RequestError>): Response => {
-  // A caller who left sees no response, so this one waited for something that ended with the process.
+  // If the caller has disconnected, this response is never seen. So the work was interrupted by shutdown.
   if (Cause.hasInterruptsOnly(cause)) return responseOf(stopping)
   const error = Cause.findErrorOption(cause)
   return error._tag === "Some" ? refusal(error.value) : responseOf(internalError)
 }
 
-/** Says of a failed request what its answer does not: the upstream's words, or the fault in our own code. */
+/** Logs what the response omits: the upstream's message, or the fault in our own code. */
 export const logFailure = (cause: Cause.Cause<RequestError>): Effect.Effect<void> => {
   if (Cause.hasInterruptsOnly(cause))
     return Effect.logDebug("The caller left, or the process stopped, before the answer").pipe(logEvent("caller-left"))

@@ -9,8 +9,8 @@ import type { RefreshError } from "./refresh-errors.ts"
 import { oldestCalls, slowAfter } from "./slow-calls.ts"
 
 /**
- * Says what a refresh brought: each finding only when it is new, for a refresh is made every few seconds and an odd record
- * stays odd for days; and nothing at all, but for debugging, where nothing changed.
+ * Logs the result of a refresh. A finding is logged only when it is new, because refreshes run every few seconds and an
+ * odd record stays odd for days. If nothing changed, only a debug line is logged.
  *
  * @param at when the refresh ended, in steady milliseconds
  */
@@ -71,11 +71,14 @@ export const logReading = Effect.fnUntraced(function* (
   yield* logNew("resource-warning", "Odd resource", warnings, last?.warnings ?? [])
 })
 
-/** Says that a refresh ended in a fault of our own: loudly only when that is news, for it is tried again every few seconds. */
+/**
+ * Logs that a refresh ended in a fault of our own: as an error only the first time, because it is retried every few
+ * seconds.
+ */
 export const logRefreshDeath = (cause: Cause.Cause<unknown>, isKnown: boolean) =>
   (isKnown ? Effect.logDebug : Effect.logError)("Refresh ended unexpectedly", cause).pipe(logEvent("refresh-crashed"))
 
-/** Says that a refresh failed, and whether the last good snapshot still answers. */
+/** Logs that a refresh failed, and the age of the last good snapshot. */
 export const logRefreshFailure = (error: RefreshError, last: TimedSnapshot | undefined, at: number) =>
   Effect.logError("Refresh failed").pipe(
     logEvent("refresh-failed"),
@@ -86,7 +89,7 @@ export const logRefreshFailure = (error: RefreshError, last: TimedSnapshot | und
     }),
   )
 
-/** Says that a refresh runs for longer than it should, and what it may wait for. */
+/** Logs that a refresh takes longer than it should, and which calls it may wait for. */
 export const logSlowRefresh = (last: TimedSnapshot | undefined, at: number) =>
   Effect.flatMap(oldestCalls, (lengths) => {
     const running = [...lengths].filter(([, length]) => length > 0)

@@ -11,9 +11,9 @@ const durations = Metric.histogram("refresh_duration_seconds", {
 })
 
 /**
- * Counts a refresh and times it.
+ * Counts and times a refresh.
  *
- * @param read of all, of changes, or what another replica read; one that gives nothing is inconclusive
+ * @param read all, only changes, or what another replica read; a read without a result is inconclusive
  */
 export const counted =
   (read: "all" | "changes" | "shared") =>

@@ -14,7 +14,7 @@ const given = Schema.NullOr(Schema.String)
 const { code: _, ...findingFields } = Skipped.fields
 const Findings = Schema.Array(Schema.Struct(findingFields))
 
-/** The answer of `GET /api/storage-resources/?debug=true`: the reference document's shape. */
+/** The response of `GET /api/storage-resources/?debug=true`, in the reference document's shape. */
 export const DebugAnswer = Schema.Struct({
   status: Schema.Literal("success"),
   debug_mode: Schema.Literal(true),
@@ -44,10 +44,10 @@ export const DebugAnswer = Schema.Struct({
   warnings: Findings,
 }).annotate({ identifier: "Debug" })
 
-// Waldur cuts larger pages without a word.
+// Waldur silently truncates larger pages.
 const largestPage = 300
 
-/** Waldur's own data, read live: what an operator compares an entry with. Secrets are masked. */
+/** Waldur's own data, read live, to compare an entry with. Secrets are masked. */
 export const debugAnswer = Effect.fn("debugAnswer")(function* (
   query: StorageQuery,
 ): Effect.fn.Return<typeof DebugAnswer.Type, WaldurError, Settings | WaldurClient | Snapshots> {
@@ -115,7 +115,7 @@ export const debugAnswer = Effect.fn("debugAnswer")(function* (
 const systemsByName = (settings: ProxySettings) =>
   Object.fromEntries(settings.model.storageSystems.map(({ name, offeringSlug }) => [name, offeringSlug]))
 
-/** Each offering with all its attributes but the secret ones, by slug; `{error}` for one that cannot be read. */
+/** Each offering by slug, with all attributes except secret ones; `{error}` for one that cannot be read. */
 const readOfferings = Effect.fnUntraced(function* (
   slugs: ReadonlyArray<string>,
 ): Effect.fn.Return<Readonly<Record<string, Readonly<Record<string, unknown>>>>, never, WaldurClient> {
@@ -138,7 +138,7 @@ const readOfferings = Effect.fnUntraced(function* (
   return Object.fromEntries(slugs.map((slug, index) => [slug, details[index] ?? {}]))
 })
 
-/** What the current snapshot left out or found odd. While there is none, why not, in the place of a warning. */
+/** Resources that the current snapshot skipped or warns about. Without a snapshot, a warning contains the reason. */
 const currentFindings = Effect.fnUntraced(function* (text: (given: string) => string) {
   const snapshots = yield* Snapshots
   const now = yield* steadyMillis

@@ -10,7 +10,7 @@ import { ReadinessReport, readinessReport } from "./readiness.ts"
 
 const Liveness = Schema.Struct({ status: Schema.Literal("live") }).annotate({ identifier: "Liveness" })
 
-/** `/healthz/live` and `/healthz/ready`, open to everybody. */
+/** `/healthz/live` and `/healthz/ready`, without authentication. */
 export const health = (settings: ProxySettings, run: EffectRunner): Hono => {
   const masked = masker(secretsIn(settings))
   const app = new Hono()

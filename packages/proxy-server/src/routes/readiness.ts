@@ -20,7 +20,7 @@ const UpstreamReport = Schema.Struct({
 })
 type UpstreamReport = typeof UpstreamReport.Type
 
-/** The readiness report, in words that help at night. */
+/** The readiness report, for an operator on call. */
 export const ReadinessReport = Schema.Struct({
   status: Schema.Literals(["ready", "starting", "stopping"]),
   warnings: Schema.Array(Schema.String),
@@ -42,8 +42,8 @@ export const ReadinessReport = Schema.Struct({
 }).annotate({ identifier: "Readiness" })
 
 /**
- * Ready once there is a snapshot and until the process stops. What is only a pity is a warning: if stale data made a
- * replica unready, all of them would leave the balancer just when the last good data is needed.
+ * Ready from the first snapshot until shutdown begins. Degradations are only warnings: if stale data made a replica
+ * unready, all replicas would leave the load balancer just when the last good data is needed.
  */
 export const readinessReport = Effect.gen(function* () {
   const settings = yield* Settings
@@ -80,7 +80,7 @@ export const readinessReport = Effect.gen(function* () {
   return report
 })
 
-/** Tokens refused in a row that are worth a warning: one or two are somebody's mistake, not ours. */
+/** Consecutive refused tokens that justify a warning: one or two are a caller's mistake. */
 const suspiciousRefusals = 5
 
 const refusalWarning = (refused: RefusedInARow | undefined): ReadonlyArray<string> =>
@@ -91,7 +91,10 @@ const refusalWarning = (refused: RefusedInARow | undefined): ReadonlyArray<strin
           `the last as ${refused.reason}; the log has each (Token refused)`,
       ]
 
-/** A token is checked by what is known of the issuer, so it is asked, and its health known, only when that is not enough. */
+/**
+ * Tokens are checked with cached issuer data. The issuer is called, and its health known, only when that does not
+ * suffice.
+ */
 const issuerReport = (health: IssuerHealth): UpstreamReport => {
   if (health?.status !== "failing") return { status: health?.status ?? "unknown" }
   const { detail, since } = health
@@ -102,7 +105,7 @@ const reportOf = (upstream: "waldur" | "hpc-user-api", { current, origin, failur
   if (failure !== undefined && upstreamOf(failure.error) === upstream) {
     return { status: "failing", detail: failure.error.message, since: new Date(failure.since).toISOString() }
   }
-  // What the file says of them is of before the start; and a refresh that died tells nothing of them.
+  // The file's data about them is from before the start, and a refresh that died is no evidence about them.
   if (current === undefined || origin === "file" || failure?.error._tag === "RefreshDied") return { status: "unknown" }
   const { gidFailure } = current.snapshot
   return upstream === "hpc-user-api" && gidFailure !== undefined
@@ -110,7 +113,10 @@ const reportOf = (upstream: "waldur" | "hpc-user-api", { current, origin, failur
     : { status: "ok" }
 }
 
-/** A server that takes requests and never answers has not failed yet. The issuer has: it is given five seconds. */
+/**
+ * Reports an upstream that accepts requests and never responds, which is no failure yet. The issuer is not included: it
+ * has a timeout of five seconds.
+ */
 const orSlow = (
   report: UpstreamReport,
   names: ReadonlyArray<string>,
@@ -123,7 +129,7 @@ const orSlow = (
   return { status: "slow", detail, since: new Date(wallClock - length).toISOString() }
 }
 
-/** What is said of resources that are served all the same, by code. */
+/** Warnings for resources that are served in spite of a conflict, by code. */
 const conflicts = {
   "shared-mount-point": "share a mount point with another",
   "nested-mount-point": "are being removed inside the directory of a live one",

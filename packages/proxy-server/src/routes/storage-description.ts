@@ -21,14 +21,14 @@ const snapshotHeaders = {
 } as const
 const challenge = { "WWW-Authenticate": { description: "RFC 6750 section 3.", required: true, ...text } } as const
 
-/** What the API's document says of `GET /api/storage-resources/`. */
+/** The OpenAPI description of `GET /api/storage-resources/`. */
 export const describeStorage = ({ auth }: ProxySettings): MiddlewareHandler =>
   describeRoute({
     summary: "Storage resources",
     description:
       "The tree tenant, customer, project of every storage system as a list, a parent right before what is below it. " +
       "`Cache-Control: no-cache` asks for a list that is read after the request came.",
-    // Where nobody is asked who he is, a token may be sent all the same.
+    // Without authentication a token may still be sent.
     security: [...(auth.disabled ? [{}] : []), { bearer: [] }],
     parameters: [
       { name: "If-None-Match", in: "header", description: "The ETag of an answer that the caller has.", ...text },
@@ -40,7 +40,7 @@ export const describeStorage = ({ auth }: ProxySettings): MiddlewareHandler =>
       200: {
         description: "A page of entries, or the whole list, one to a line; with debug=true Waldur's own data.",
         headers: {
-          // Debug mode has none of these, and the whole list no pages.
+          // Debug mode has none of these headers, and the whole list has no pages.
           Link: link,
           ...snapshotHeaders,
         },
@@ -89,7 +89,7 @@ export const describeStorage = ({ auth }: ProxySettings): MiddlewareHandler =>
 
 type Responses = NonNullable<DescribeRouteOptions["responses"]>
 
-/** Every answer bears the id of its request. */
+/** Every response carries its request's id. */
 const identified = (responses: Responses): Responses =>
   Object.fromEntries(
     Object.entries(responses).map(([status, response]) => [

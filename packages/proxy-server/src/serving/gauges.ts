@@ -40,7 +40,7 @@ const delay = Metric.gauge("nodejs_eventloop_delay_seconds", {
   description: "How long work waited for the event loop, since the last scrape: the 99th percentile.",
 })
 
-/** Sets a gauge for each reason, and to 0 where one is gone. */
+/** Sets a gauge for each reason, and to 0 once a reason has disappeared. */
 const byReason = (gauge: Metric.Gauge<number>) => {
   const seen = new Set<string>()
   return (findings: ReadonlyArray<Finding<string>>) => {
@@ -57,11 +57,11 @@ const byReason = (gauge: Metric.Gauge<number>) => {
   }
 }
 
-/** What is measured only when somebody looks: what is held, and the process. */
+/** Metrics that are measured on demand: the current snapshot and the process. */
 export class Gauges extends Context.Service<
   Gauges,
   {
-    /** Brings them up to date, for whoever reads Effect's metrics next. */
+    /** Updates the gauges; call it before Effect's metrics are read. */
     readonly measure: Effect.Effect<void>
   }
 >()("@cscs/proxy-server/Gauges") {
