@@ -11,7 +11,7 @@ const count = (reason: RefusalReason, times: number) => Metric.update(Metric.wit
 /** Counts a refused request. */
 export const tokenRefused = (reason: RefusalReason): Effect.Effect<void> => count(reason, 1)
 
-/** Begins to count: of a series that is not there yet, the first refusals would not show as a growth. */
+/** Starts all series at 0: the first refusals of a new series would not show as an increase. */
 export const countRefusals: Effect.Effect<void> = Effect.forEach(refusalReasons, (reason) => count(reason, 0), {
   discard: true,
 })

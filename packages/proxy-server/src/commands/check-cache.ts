@@ -6,7 +6,7 @@ import { directoryProblem, mustBeReplaceable } from "../persistence/own-file.ts"
 import { redisConnection } from "../replication/redis-connection.ts"
 import type { CheckResult } from "./check-result.ts"
 
-/** Whether what `cache.path` and `cache.url` name can be used; nothing where neither is configured. Writes nothing. */
+/** Checks that `cache.path` and `cache.url` are usable; returns nothing if neither is configured. Writes nothing. */
 export const checkCache = ({ cache: { path, url } }: ProxySettings): Effect.Effect<ReadonlyArray<CheckResult>> =>
   Effect.map(
     Effect.all([path === undefined ? noResult : checkPath(path), url === undefined ? noResult : checkShared(url)]),
@@ -53,7 +53,7 @@ const checkShared = (url: NonNullable<ProxySettings["cache"]["url"]>): Effect.Ef
       ]),
     ),
     Effect.scoped,
-    // What it would log is the result.
+    // The result contains what would be logged.
     Effect.provide(Logger.layer([])),
   )
 }

@@ -15,18 +15,18 @@ import { checkCache } from "./check-cache.ts"
 import type { CheckResult } from "./check-result.ts"
 import { onceLayer } from "./read-once.ts"
 
-/** What a check showed. */
+/** The result of all checks. */
 export interface Checked {
   readonly results: ReadonlyArray<CheckResult>
-  /** The GIDs that its own read of the upstreams gave. */
+  /** The GIDs from its own read of the upstreams. */
   readonly gidCache: GidCacheStats
 }
 
 /**
- * Tries each upstream for real: the proxies on the way; Waldur and the HPC User API by what the first refresh of `serve`
- * asks, in the same queries, and by what it makes of each configured offering; the HPC User API's token endpoint, the
- * issuer of callers' tokens, the file and the shared cache where they are configured. Never fails: what does not work is a
- * result. Changes nothing anywhere.
+ * Tests each upstream: the proxies on the way; Waldur and the HPC User API with the queries of the first refresh of
+ * `serve`, including the result for each configured offering; the HPC User API's token endpoint; the issuer of callers'
+ * tokens, the file and the shared cache if they are configured. Never fails: a failure is a result. Changes nothing
+ * anywhere.
  */
 export const checked = (settings: ProxySettings): Effect.Effect<Checked> =>
   Effect.gen(function* () {
@@ -97,7 +97,7 @@ const checkWaldur = (
     Effect.catch((error) => Effect.succeed(failed("Waldur", error, adviceOn(error)))),
   )
 
-/** Waldur's version, on which nothing else depends: serve does not ask for it. */
+/** Waldur's version. Nothing else depends on it: `serve` does not request it. */
 const versionOf = ({ version }: Context.Service.Shape<typeof WaldurClient>) =>
   Effect.map(version(), (number) => `version ${number}`).pipe(
     Effect.catch((error) =>
@@ -227,7 +227,7 @@ const checkIssuer = (settings: ProxySettings): Effect.Effect<ReadonlyArray<Check
   )
 }
 
-/** What the operator should know of the settings that only a person can judge, in words. */
+/** Warnings about settings that only a person can judge. */
 export const configurationWarnings = ({ warnings, model }: ProxySettings): ReadonlyArray<string> => [
   ...warnings,
   ...(model.mountRoots.length > 0
@@ -237,7 +237,9 @@ export const configurationWarnings = ({ warnings, model }: ProxySettings): Reado
       ]),
 ]
 
-/** Each configured proxy, once: whether anybody listens there. What it lets through shows in the other checks. */
+/**
+ * Checks once for each configured proxy that it accepts connections. What it lets through shows in the other checks.
+ */
 const checkProxies = ({ waldur, hpcUserApi, auth }: ProxySettings): Effect.Effect<ReadonlyArray<CheckResult>> => {
   const proxies = [waldur.proxy, hpcUserApi?.proxy, auth.disabled ? undefined : auth.proxy].filter(
     (proxy) => typeof proxy === "string",
@@ -261,7 +263,7 @@ const checkProxies = ({ waldur, hpcUserApi, auth }: ProxySettings): Effect.Effec
 
 const defaultPorts: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 }
 
-/** Milliseconds until a proxy must accept a connection: somebody waits for it. */
+/** Milliseconds until a proxy must accept a connection: short, because an operator waits for it. */
 const connectTimeout = 5_000
 
 const connects = (host: string, port: number): Effect.Effect<void, string> =>

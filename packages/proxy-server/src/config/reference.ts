@@ -114,8 +114,9 @@ export const configurationSchema = (): Readonly<Record<string, unknown>> => {
 }
 
 /**
- * JSON Schema of the chart's value `config`: the YAML file without its secrets and `storage_systems`, which the chart takes
- * elsewhere. Unlike the file, where it is a warning, a key that no setting has is refused: nobody upgrades an old file here.
+ * JSON Schema of the chart's value `config`: the YAML file without its secrets and `storage_systems`, for which the
+ * chart has other values. An unknown key is an error here and only a warning in the file, because this is never an old
+ * file.
  */
 export const chartConfigSchema = (): Readonly<Record<string, unknown>> => {
   const schema = configurationSchema() as { readonly properties: Readonly<Record<string, SchemaOfSection>> }

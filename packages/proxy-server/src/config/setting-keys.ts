@@ -24,11 +24,11 @@ import {
   waldurToken,
 } from "./setting-types.ts"
 
-/** One setting: where it stands in the YAML file and the environment, what it may be, and what it is if not given. */
+/** One setting: its place in the YAML file and the environment, its type, and its default. */
 export interface SettingKey<A> {
   /** In the YAML file: `cache.fresh_for`. */
   readonly path: string
-  /** In the environment. A secret is also read from the file that the variable `<name>_FILE` names. */
+  /** In the environment. A secret can also be given in a file, named by the variable `<name>_FILE`. */
   readonly variable: string
   readonly type: SettingType<unknown>
   readonly fallback: A
@@ -37,7 +37,7 @@ export interface SettingKey<A> {
 }
 
 interface About {
-  /** Where the peers have named it otherwise than by its path in capitals. */
+  /** If the other implementations use a different name from the path in capitals. */
   readonly variable?: string
   readonly description: string
 }
@@ -54,7 +54,7 @@ const keyWithDefault = <A>(path: string, type: SettingType<A>, fallback: A, abou
 const key = <A>(path: string, type: SettingType<A>, about: About): SettingKey<A | undefined> =>
   keyWithDefault<A | undefined>(path, type, undefined, about)
 
-/** All settings there are. What is not here is unknown. */
+/** All settings. Any other key is unknown. */
 export const settingKeys = {
   debug: keyWithDefault("debug", flag, false, { description: "The same as `log_level: debug`." }),
   logLevel: key("log_level", logLevel, {
@@ -251,7 +251,7 @@ export const settingKeys = {
   }),
 } as const
 
-/** The older place of the HPC User API's settings (0.7.7), read where there is no `hpc_user_api` section. */
+/** The older place of the HPC User API's settings (0.7.7), read if there is no `hpc_user_api` section. */
 export const olderHpcUserPaths: Readonly<Record<string, string>> = {
   "hpc_user_api.api_url": "backend_settings.hpc_user_api_url",
   "hpc_user_api.client_id": "backend_settings.hpc_user_client_id",

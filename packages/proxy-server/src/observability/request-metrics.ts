@@ -11,9 +11,9 @@ const durations = Metric.histogram("http_request_duration_seconds", {
 })
 
 /**
- * Counts requests and times them.
+ * Counts and times requests.
  *
- * @param routes what may stand as a route: any other path is `other`, so that nobody can make up labels
+ * @param routes allowed route labels; any other path is `other`, so that callers cannot create labels
  */
 export const countRequests = (routes: Iterable<string>): Effect.Effect<MiddlewareHandler> =>
   Effect.map(Effect.context<never>(), (context) => {

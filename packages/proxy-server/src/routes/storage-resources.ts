@@ -62,7 +62,7 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
       pages.put(key, made)
       page = pages.get(key, coding) ?? codedPage(made, "identity", made.body)
     }
-    // Caches a copy of the text: a slice would keep the whole URL.
+    // The key is a slice, which keeps the whole URL in memory, so only short URLs are cached.
     if (c.req.url.length <= longestKnownUrl) decoded.set(queryText(c), { key: decodedKey, snapshot: query.snapshot })
     return page instanceof Promise
       ? page.then((coded) => pageResponse(c, coded, taken, now))
