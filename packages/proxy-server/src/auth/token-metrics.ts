@@ -2,7 +2,7 @@ import { Effect, Metric } from "effect"
 import { type RefusalReason, refusalReasons } from "./refusals.ts"
 
 const refused = Metric.counter("refused_tokens_total", {
-  description: "Requests of the list that were refused for the sake of their access token, by reason.",
+  description: "Requests refused because of their access token, by reason.",
   incremental: true,
 })
 

@@ -102,7 +102,7 @@ export const rotatingSettings = (first: ProxySettings): RotatingSettings => {
   }
 }
 
-/** Whether two Valkey URLs differ in nothing but the password, or the first has no user: the connection can stay. */
+/** Whether two Valkey URLs differ only in their login, and both or neither have one: the connection can stay. */
 const isSameButPassword = (one: string, other: string): boolean => {
   const [a, b] = [new URL(one), new URL(other)]
   const hadLogin = (url: URL) => url.username !== "" || url.password !== ""

@@ -333,7 +333,7 @@ export const systemMapping: SettingType<Readonly<Record<string, unknown>>> = {
             uuid: {
               type: "string",
               pattern: "^\\s*[0-9A-Fa-f]{8}-?([0-9A-Fa-f]{4}-?){3}[0-9A-Fa-f]{12}\\s*$",
-              description: "The offering's UUID, dashed or not: only its resources are served.",
+              description: "The offering's UUID, dashed or not; only its resources are served.",
             },
           },
         },

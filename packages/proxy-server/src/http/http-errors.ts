@@ -34,9 +34,9 @@ export type RequestError =
 
 /** The body of every error except 422. */
 export const ErrorBody = Schema.Struct({
-  detail: Schema.String.annotate({ description: "What went wrong, for a person." }),
-  error: Schema.String.annotate({ description: "What went wrong, for a program." }),
-  help: Schema.optionalKey(Schema.String.annotate({ description: "What to do." })),
+  detail: Schema.String.annotate({ description: "What went wrong, for people." }),
+  error: Schema.String.annotate({ description: "What went wrong, for programs." }),
+  help: Schema.optionalKey(Schema.String.annotate({ description: "The remedy." })),
   message: Schema.optionalKey(Schema.String),
 }).annotate({ identifier: "Error" })
 

@@ -48,7 +48,7 @@ export interface RedisConnection {
 /** For a call, and for the first connection: after that, reading the upstreams is the better choice. */
 const patience: Duration.Input = "2 seconds"
 
-const up = Metric.gauge("shared_cache_up", { description: "1 where the Valkey or Redis of cache.url answers." })
+const up = Metric.gauge("shared_cache_up", { description: "1 if the Valkey or Redis of cache.url responds." })
 
 /** Characters of an error that are shown: a server can send any text. */
 const longestDetail = 300

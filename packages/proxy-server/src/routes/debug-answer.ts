@@ -27,7 +27,7 @@ export const DebugAnswer = Schema.Struct({
     storage_systems: Schema.Record(Schema.String, Schema.String),
   }),
   waldur_offering_details: AnyObject.annotate({
-    description: "The offering with storage_system, else each by its slug; {error} where one cannot be read.",
+    description: "The offering of storage_system, else all by slug; {error} for one that cannot be read.",
   }),
   raw_resources: Schema.Struct({
     resources: Schema.Array(Schema.Unknown),
@@ -40,7 +40,7 @@ export const DebugAnswer = Schema.Struct({
     }),
     filters_applied: Schema.Struct({ storage_system: given, data_type: given, status: given, state: given }),
   }),
-  skipped: Findings.annotate({ description: "Resources that the current snapshot leaves out, and why." }),
+  skipped: Findings.annotate({ description: "Resources that the current snapshot skips, and why." }),
   warnings: Findings,
 }).annotate({ identifier: "Debug" })
 

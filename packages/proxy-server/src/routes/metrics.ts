@@ -14,7 +14,7 @@ export const metrics = (run: EffectRunner): Hono => {
   app.get(
     "/metrics",
     describeRoute({
-      summary: "What is counted, for Prometheus",
+      summary: "Metrics for Prometheus",
       responses: {
         200: {
           description: "Prometheus' text format, 0.0.4.",

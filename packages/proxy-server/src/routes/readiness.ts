@@ -26,7 +26,7 @@ export const ReadinessReport = Schema.Struct({
   warnings: Schema.Array(Schema.String),
   snapshot: Schema.NullOr(
     Schema.Struct({
-      age: Schema.Finite.annotate({ description: "Seconds since the read began that gave the oldest of the entries." }),
+      age: Schema.Finite.annotate({ description: "Age of the oldest entries in seconds, since their read began." }),
       entries: Schema.Int,
       skipped: Schema.Int,
     }),

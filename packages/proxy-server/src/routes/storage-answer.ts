@@ -7,7 +7,7 @@ import type { EntryTable } from "../snapshot/entry-table.ts"
 import type { Snapshot } from "../snapshot/snapshot.ts"
 import { defaultPage, defaultPageSize, type StorageQuery } from "./storage-query.ts"
 
-const given = Schema.NullOr(Schema.String).annotate({ description: "As it was asked for; null where it was not." })
+const given = Schema.NullOr(Schema.String).annotate({ description: "As requested; null if absent." })
 
 /** The response of `GET /api/storage-resources/`. */
 export const StorageAnswer = Schema.Struct({
@@ -20,7 +20,7 @@ export const StorageAnswer = Schema.Struct({
     data_type: given,
     status: given,
     state: given,
-    offering_slugs: Schema.Array(Schema.String).annotate({ description: "The Waldur offerings that were looked at." }),
+    offering_slugs: Schema.Array(Schema.String).annotate({ description: "The Waldur offerings covered by the query." }),
   }),
 }).annotate({ identifier: "StorageResources" })
 

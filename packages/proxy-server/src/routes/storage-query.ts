@@ -108,18 +108,18 @@ export const storageQuerySchema = (configured: ReadonlyArray<StorageSystem>) =>
       literals(
         waldurStates,
         `enum: Input should be ${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`,
-        "Only resources in this state of Waldur's, and the tenants and customers above them.",
+        "Only resources in this Waldur state, and the tenants and customers above them.",
       ),
     ),
     page: Schema.optionalKey(
       integer(1, undefined, { description: "The page, from 1. A page past the end is empty.", default: defaultPage }),
     ),
     page_size: Schema.optionalKey(
-      integer(1, largestPageSize, { description: "Entries on a page.", default: defaultPageSize }),
+      integer(1, largestPageSize, { description: "Entries per page.", default: defaultPageSize }),
     ),
     snapshot: Schema.optionalKey(
       Parameter.annotate({
-        description: "The snapshot that the page is to be of, as the Link header names it; the newest where not given.",
+        description: "The snapshot to page through, as named in the Link header; default the newest.",
       }),
     ),
     debug: Schema.optionalKey(
@@ -130,7 +130,7 @@ export const storageQuerySchema = (configured: ReadonlyArray<StorageSystem>) =>
       ).pipe(
         Schema.decodeTo(
           Schema.Boolean.annotate({
-            description: "Waldur's own data instead, read live, for troubleshooting.",
+            description: "Return Waldur's own data, read live, for troubleshooting.",
             default: false,
           }),
           SchemaTransformation.transform({ decode: (text: string) => parseFlag(text) ?? false, encode: String }),
