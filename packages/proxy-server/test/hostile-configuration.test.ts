@@ -324,10 +324,10 @@ describe("a text", () => {
   test("that is a secret and had more than a line's end round it is said, and not shown", async () => {
     const said = await settingsOf({ environment: { WALDUR_API_TOKEN: `"${token}"` } })
     expect(said.warnings).toContain(
-      "waldur_api_token (environment variable WALDUR_API_TOKEN): white space or quotes round the secret were taken off",
+      "waldur_api_token (environment variable WALDUR_API_TOKEN): white space or quotes around the secret were stripped",
     )
     expect(JSON.stringify([said.warnings, said.effective])).not.toContain(token)
-    expect((await settingsOf({ environment: { WALDUR_API_TOKEN: token } })).warnings.join()).not.toMatch(/taken off/)
+    expect((await settingsOf({ environment: { WALDUR_API_TOKEN: token } })).warnings.join()).not.toMatch(/stripped/)
   })
 
   test("keeps quotes that are not a pair round the whole, and what is inside", () => {

@@ -25,7 +25,7 @@ const listPath = "/api/marketplace-provider-resources/"
 const refused = { status: 403 } as const
 const down = { path: listPath, status: 403 } as const
 const warm = { CACHE_KEEP_WARM_FOR: "5m" }
-const beforeTheStart = "the list is of before the start"
+const beforeTheStart = "the list is from before the start"
 
 /** One Waldur, one file, and processes over them one after the other; all ends with the test. */
 const aHouse = async (world: World = aWorld(20), options: Omit<ProxyOptions, "sandbox" | "world"> = {}) => {
@@ -217,7 +217,7 @@ describe("a restart while Waldur is down", () => {
     expect(kept?.readEndedAt).toBe(started - 100_000)
   })
 
-  test("is said: the list is of before the start, and why there is no newer", async () => {
+  test("is said: the list is from before the start, and why there is no newer", async () => {
     const house = await aHouse()
     const { proxy: before } = await closedOnce(house)
     await house.age(before, "20 seconds")
@@ -632,7 +632,7 @@ describe("made-up GIDs", () => {
       expect((await list(proxy)).status).toBe(200)
       await proxy.pass("1 minute")
       expect((await list(proxy)).status).toBe(200)
-      const said = /cache\.path.*no effect.*made up/
+      const said = /cache\.path.*no effect.*mock/
       expect(proxy.settings.warnings.some((one) => said.test(one))).toBe(true)
       expect(await warningsOf(proxy)).toMatch(said)
       await house.stop()

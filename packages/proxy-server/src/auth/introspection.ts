@@ -158,21 +158,21 @@ export const makeIntrospection = ({
       default:
         if (mayAsk(now)) return yield* askAboutUnknown(token, digest)
         return yield* new IssuerUnavailable({
-          detail: "it refused to answer lately, so not all unknown tokens are asked about",
+          detail: "it refused to answer recently, so calls about unknown tokens are limited",
         })
     }
   })
 
   const verify: TokenVerification["verify"] = Effect.fn("verifyByIntrospection")(function* (token) {
     const answer = yield* Effect.catchTag(introspected(token), "TooBusy", () =>
-      Effect.fail(new IssuerUnavailable({ detail: "too many tokens wait for its answers" })),
+      Effect.fail(new IssuerUnavailable({ detail: "too many tokens wait for its response" })),
     )
     if (!answer.active) {
       return yield* new TokenInvalid({
         fault: "inactive",
         log: {
           ...selfDescription(unverifiedClaims(token), auth),
-          reason: `the issuer does not call it active for ${client.clientId}`,
+          reason: `the issuer does not report it as active for ${client.clientId}`,
         },
       })
     }

@@ -207,7 +207,7 @@ class OtherIssuer extends TransportFailure {}
 
 /** A failure in our own words only. */
 const inWords = (failure: TransportFailure): string => {
-  if (failure instanceof OtherIssuer) return "the issuer there has another name than the configured one"
+  if (failure instanceof OtherIssuer) return "the issuer has another name than the configured one"
   if (failure.status !== undefined) return `answered ${failure.status}`
   return reasonsInWords[failure.reason] ?? failure.reason
 }
@@ -216,9 +216,9 @@ const reasonsInWords: Partial<Record<TransportFailureReason, string>> = {
   dns: "its name has no address",
   connect: "no connection",
   tls: "its certificate is refused, or it does not speak TLS",
-  reset: "the connection ended before the answer",
-  timeout: "no answer in time",
-  "not-json": "the answer is not what it must be",
+  reset: "the connection ended before the response",
+  timeout: "no response in time",
+  "not-json": "the response is invalid",
 }
 
 /** Whether metadata contain a usable key URL. */

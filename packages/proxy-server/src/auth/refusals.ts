@@ -19,7 +19,7 @@ const faults = {
   "not-yet-valid": "The token is not yet valid",
   "from-the-future": "The token is from the future",
   "lacks-claim": "The token lacks a valid claim",
-  nameless: "The token names nobody",
+  nameless: "The token contains no name",
 } as const
 export type TokenFault = keyof typeof faults
 

@@ -30,7 +30,7 @@ const checkPath = (path: string): Effect.Effect<ReadonlyArray<CheckResult>> => {
     } catch (cause) {
       return failed(
         inWords(cause),
-        "The proxy neither reads nor replaces it: only a file of its own user that nobody else may write.",
+        "The proxy neither reads nor replaces it: only a file of its own user that no other user may write.",
       )
     }
     const unsafe = await directoryProblem(path)
@@ -46,7 +46,7 @@ const checkShared = (url: NonNullable<ProxySettings["cache"]["url"]>): Effect.Ef
   const name = "cache.url"
   return redisConnection(url).pipe(
     Effect.flatMap(({ getAll }) => getAll(["storage-proxy:check"], { each: 1, inAll: 1 })),
-    Effect.as([{ name, ok: true, detail: "it answers" }]),
+    Effect.as([{ name, ok: true, detail: "it responds" }]),
     Effect.catch(({ detail }) =>
       Effect.succeed([
         { name, ok: false, detail, advice: "Check cache.url, its password, its certificate, and the way there." },

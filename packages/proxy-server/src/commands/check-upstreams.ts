@@ -104,7 +104,7 @@ const versionOf = ({ version }: Context.Service.Shape<typeof WaldurClient>) =>
       Effect.succeed(
         error._tag === "WaldurRejected" && error.status === 403
           ? "a version that the token's user may not know"
-          : "a version that is not known",
+          : "an unknown version",
       ),
     ),
   )
@@ -154,7 +154,7 @@ const checkOffering = (
       name,
       ok: true,
       isDoubtful: true,
-      detail: "visible, without any resource",
+      detail: "visible, but without resources",
       advice: "If it has resources, give the token's user the role CUSTOMER.READER in the provider's organization.",
     }
   }
@@ -172,7 +172,7 @@ const adviceOn = (error: { readonly _tag: string; readonly status?: number }): s
           ? "See what the parameter is that Waldur refuses: nothing can be read without it."
           : "Give the token's user the role CUSTOMER.READER in the provider's organization."
     case "WaldurUnexpectedAnswer":
-      return "Check that waldur_api_url is the address of a Waldur, and what stands before it."
+      return "Check that waldur_api_url is the address of a Waldur, and check any gateway in front of it."
     case "InvalidProxy":
       return "Correct waldur_socks_proxy."
     default:
@@ -184,10 +184,10 @@ const checkHpcUserApi = (settings: ProxySettings): Effect.Effect<ReadonlyArray<C
   const name = "HPC User API"
   const layer = hpcUserLayer(settings)
   if (layer === undefined) {
-    return Effect.succeed([{ name, ok: true, detail: "not configured: all GIDs are made up, for development only" }])
+    return Effect.succeed([{ name, ok: true, detail: "not configured: all GIDs are mocks, for development only" }])
   }
   return HpcUserClient.use((client) => client.ping()).pipe(
-    Effect.as<ReadonlyArray<CheckResult>>([{ name, ok: true, detail: "token and answer received" }]),
+    Effect.as<ReadonlyArray<CheckResult>>([{ name, ok: true, detail: "token and response received" }]),
     Effect.provide(layer),
     Effect.catch((error) =>
       Effect.succeed(
@@ -209,7 +209,7 @@ const checkIssuer = (settings: ProxySettings): Effect.Effect<ReadonlyArray<Check
   if (auth.disabled) {
     return Effect.succeed([{ name, ok: true, detail: "not asked: authentication is disabled, for development only" }])
   }
-  const how = auth.introspection === undefined ? "its keys were fetched" : "it lets us ask about tokens"
+  const how = auth.introspection === undefined ? "its keys were fetched" : "introspection works"
   return Authentication.use(({ ready }) => ready).pipe(
     Effect.as<ReadonlyArray<CheckResult>>([
       { name, ok: true, detail: `${auth.issuer}: ${how}; tokens must be for ${auth.audience.join(" or ")}` },

@@ -73,8 +73,7 @@ const gidsWithSource = (
   { gids: { answers, mocked } }: Lookups,
   { hpcUserApi }: ProxySettings,
 ): ReadonlyMap<string, GidAnswer> => {
-  const from =
-    hpcUserApi === undefined ? "made up: no HPC User API is configured" : "made up: hpc_user_api.fallback is mock"
+  const from = hpcUserApi === undefined ? "mock: no HPC User API is configured" : "mock: hpc_user_api.fallback is mock"
   return new Map(
     Array.from(answers, ([project, answer]): readonly [string, GidAnswer] => [
       project,

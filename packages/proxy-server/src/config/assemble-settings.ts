@@ -174,13 +174,15 @@ export const assembleSettings = (
         components: values.backendComponents ?? {},
       },
       warnings: [
-        ...(values.disableAuth ? ["authentication is disabled: everybody may read the list"] : []),
-        ...(hpcUserApi === undefined ? ["no HPC User API is configured: all GIDs are made up"] : []),
-        ...(mockGids && hpcUserApi !== undefined ? ["GIDs that the HPC User API does not give are made up"] : []),
+        ...(values.disableAuth ? ["authentication is disabled: anyone can read the list"] : []),
+        ...(hpcUserApi === undefined ? ["no HPC User API is configured: all GIDs are mocks"] : []),
+        ...(mockGids && hpcUserApi !== undefined
+          ? ["a mock replaces any GID that the HPC User API does not have"]
+          : []),
         ...systemRoots(mountRoots),
         ...environmentProxyWarnings(fromEnvironment),
         ...(mockGids && (values.cachePath !== undefined || values.cacheUrl !== undefined)
-          ? ["cache.path and cache.url have no effect: where GIDs are made up, nothing is kept or shared"]
+          ? ["cache.path and cache.url have no effect: with mock GIDs nothing is stored or shared"]
           : []),
       ],
     },

@@ -80,7 +80,7 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
   }
   const ignored = unknown.ignored.map((path) => `${file}: the key ${shownName(path)} is unknown and has no effect`)
   const trimmed = [...given].flatMap(([path, { source, taken }]) =>
-    taken === "more" ? [`${path} (${source}): white space or quotes round the secret were taken off`] : [],
+    taken === "more" ? [`${path} (${source}): white space or quotes around the secret were stripped`] : [],
   )
   const secretFiles = Object.values<SettingKey<unknown>>(settingKeys).flatMap(({ path, isSecret }) => {
     const secretFile = isSecret ? given.get(path)?.file : undefined
@@ -91,7 +91,7 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
     secretFiles: [...new Set(secretFiles)],
     warnings: [...sources.warnings, ...shortList(ignored), ...trimmed, ...assembled.settings.warnings],
     effective: Object.entries<SettingKey<unknown>>(settingKeys).map(([name, key]) => {
-      const note = given.get(key.path)?.taken === undefined ? "" : ", without the white space or quotes round it"
+      const note = given.get(key.path)?.taken === undefined ? "" : ", without the white space or quotes around it"
       return {
         path: key.path,
         value: withoutSecrets(shownValue(values[name], key)),

@@ -100,7 +100,7 @@ const answerTo = (error: RequestError): ErrorAnswer => {
         status: 503,
         headers: { "Retry-After": retryAfterSeconds },
         body: {
-          detail: "Access tokens cannot be checked now, because their issuer does not answer",
+          detail: "Access tokens cannot be checked now, because their issuer does not respond",
           error: "AuthenticationUnavailable",
         },
       }
@@ -119,7 +119,7 @@ const answerTo = (error: RequestError): ErrorAnswer => {
         status: 410,
         ...(error.startAgainAt === undefined ? {} : { headers: { Link: `<${error.startAgainAt}>; rel="first"` } }),
         body: {
-          detail: "The snapshot is no longer held: its pages would not be those of one list",
+          detail: "The snapshot is no longer available: further pages would belong to another list",
           error: "SnapshotGone",
           help: `Start the walk again: GET ${error.startAgainAt ?? "the first page of the same query"}`,
         },
@@ -129,7 +129,7 @@ const answerTo = (error: RequestError): ErrorAnswer => {
         status: 503,
         headers: { "Retry-After": retryAfterSeconds },
         body: {
-          detail: "Others' reads of Waldur with debug=true are served now; this one did not begin in time",
+          detail: "Too many reads of Waldur with debug=true are running; this one did not begin in time",
           error: "TooBusy",
         },
       }
@@ -141,7 +141,7 @@ const answerTo = (error: RequestError): ErrorAnswer => {
       return {
         status: 502,
         body: {
-          detail: `${who} gives no usable answer, and no good earlier one is held`,
+          detail: `${who} is unavailable and no cached list exists yet`,
           error: "UpstreamServiceError",
           message: "Failed to communicate with an upstream service.",
         },
@@ -158,7 +158,7 @@ const internalError: ErrorAnswer = {
 const stopping: ErrorAnswer = {
   status: 503,
   headers: { "Retry-After": retryAfterSeconds },
-  body: { detail: "The proxy stops; ask again", error: "Stopping" },
+  body: { detail: "The proxy is stopping; try again", error: "Stopping" },
 }
 
 const responseOf = ({ status, body, headers }: ErrorAnswer): Response =>
@@ -178,7 +178,9 @@ export const failureResponse = (cause: Cause.Cause<RequestError>): Response => {
 /** Logs what the response omits: the upstream's message, or the fault in our own code. */
 export const logFailure = (cause: Cause.Cause<RequestError>): Effect.Effect<void> => {
   if (Cause.hasInterruptsOnly(cause))
-    return Effect.logDebug("The caller left, or the process stopped, before the answer").pipe(logEvent("caller-left"))
+    return Effect.logDebug("The caller disconnected, or the process stopped, before the response").pipe(
+      logEvent("caller-left"),
+    )
   const error = Cause.findErrorOption(cause)
   if (error._tag === "None") return Effect.logError("Internal error", cause).pipe(logEvent("internal-error"))
   const { value } = error

@@ -39,7 +39,7 @@ export const keptInFile = Effect.fnUntraced(function* (
     const isFirst = degradation === undefined
     degradation = error.message
     return isFirst
-      ? Effect.logError("The snapshot cannot be kept").pipe(
+      ? Effect.logError("The snapshot cannot be written").pipe(
           logEvent("snapshot-not-kept"),
           Effect.annotateLogs({ error: degradation }),
         )
@@ -65,13 +65,12 @@ export const keptInFile = Effect.fnUntraced(function* (
   const read = readSnapshotFile(path, identity, settings.model).pipe(
     Effect.timeoutOrElse({
       duration: readWithin,
-      orElse: () =>
-        Effect.fail(new SnapshotFileError({ path, detail: "reading it takes too long; it is not waited for" })),
+      orElse: () => Effect.fail(new SnapshotFileError({ path, detail: "reading it takes too long" })),
     }),
     Effect.catchTag("SnapshotFileDamaged", (damage) =>
       Effect.flatMap(setAside(path), (aside) => {
         refused = `${damage.message}; it was set aside as ${aside}`
-        return Effect.logError("The kept snapshot is damaged").pipe(
+        return Effect.logError("The stored snapshot is damaged").pipe(
           logEvent("snapshot-damaged"),
           Effect.annotateLogs({ error: damage.message, set_aside_as: aside }),
           Effect.as(undefined),
@@ -82,7 +81,7 @@ export const keptInFile = Effect.fnUntraced(function* (
   )
   const unsafe = yield* Effect.promise(() => directoryProblem(path))
   if (unsafe !== undefined) {
-    yield* Effect.logWarning("The directory of cache.path is not ours alone").pipe(
+    yield* Effect.logWarning("The directory of cache.path is not safe").pipe(
       logEvent("snapshot-directory-unsafe"),
       Effect.annotateLogs({ error: unsafe }),
     )
@@ -123,7 +122,7 @@ export const keptInFile = Effect.fnUntraced(function* (
       }),
     degradations: () => [
       ...source.degradations(),
-      ...(refused === undefined ? [] : [`the list kept before the start is not used: ${refused}`]),
+      ...(refused === undefined ? [] : [`the list stored before the start is not used: ${refused}`]),
       ...(degradation === undefined ? [] : [`the snapshot is not kept: ${degradation}`]),
     ],
   }

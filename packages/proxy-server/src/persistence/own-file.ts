@@ -56,7 +56,7 @@ const notOurs = (path: string, stats: Stats): string | undefined => {
     return `${path} belongs to user ${stats.uid}, and this process is user ${ours}; ${remove}`
   }
   if ((stats.mode & writableByOthers) === 0 || ours === undefined) return undefined
-  return `others may write ${path} (mode ${octal(stats)}); remove it, or if nobody else wrote it: chmod 600 ${path}`
+  return `others may write ${path} (mode ${octal(stats)}); remove it, or if no one else wrote it: chmod 600 ${path}`
 }
 
 const kindOf = (stats: Stats): string => {

@@ -202,13 +202,13 @@ const parsed = async (
   if (whose !== JSON.stringify([format, identity])) {
     await lines.return()
     if (whose.startsWith(`["storage-proxy snapshot `)) return undefined
-    throw new Damage("it begins as none of ours does")
+    throw new Damage("it does not begin like a snapshot file")
   }
   const header: StoredHeader = orDamage(reader.header(await next()))
   const chunks: Array<Chunk> = []
   for (const digest of header.chunks) chunks.push(orDamage(reader.chunk(await next(), digest)))
   // The checksum comes last.
-  if (!(await lines.next()).done) throw new Damage("it goes on after its end")
+  if (!(await lines.next()).done) throw new Damage("it has data after its end")
   const { readStartedAt, readEndedAt, changedAt } = header
   return { snapshot: snapshotFrom(header, chunks), readStartedAt, readEndedAt, changedAt }
 }

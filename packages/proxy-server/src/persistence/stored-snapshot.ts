@@ -176,7 +176,7 @@ export const storedReader = (model: ModelSettings): StoredReader => {
       const entry = judge(line, facet.offeringSlug)
       if (isProblem(entry)) return Result.fail(`${entry.field} of an entry is ${shownAs(entry.found)}; ${entry.reason}`)
       if (entry.status !== facet.status || entry.dataType !== facet.dataType) {
-        return Result.fail(`filters would not tell the entry ${entry.itemId} for what it is`)
+        return Result.fail(`filters would misclassify the entry ${entry.itemId}`)
       }
       if (entry.isResource) found.push(entry.itemId)
     }

@@ -120,7 +120,7 @@ const customersOf = (waldur: WaldurClient["Service"], offering: string): Effect.
     const isRefused = error._tag === "Some" && error.value._tag === "WaldurRejected" && error.value.status === 403
     if (isRefused) return Effect.succeed("refused")
     return Effect.as(
-      Effect.logWarning("Customers cannot be read; they are named as their resources name them").pipe(
+      Effect.logWarning("Customers cannot be read; their names come from the resources instead").pipe(
         logEvent("customers-unavailable"),
         Effect.annotateLogs({ offering, error: error._tag === "Some" ? error.value.message : "a fault of our own" }),
       ),

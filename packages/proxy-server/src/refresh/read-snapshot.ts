@@ -255,15 +255,14 @@ const orLast = (error: WaldurError, last: ConfiguredOfferings | undefined) =>
   last === undefined
     ? Effect.fail(error)
     : Effect.as(
-        Effect.logWarning("Offerings cannot be read; those of the last good read count").pipe(
+        Effect.logWarning("Offerings cannot be read; those of the last good read are used").pipe(
           logEvent("offerings-unavailable"),
           Effect.annotateLogs({ error: error.message }),
         ),
         { ...last, warnings: [...new Set([...last.warnings, notOfNow])] },
       )
 
-const notOfNow =
-  "Waldur did not name the user's offerings when they were last asked for; those of the last good read count"
+const notOfNow = "Waldur did not return the user's offerings at the last attempt; those of the last good read are used"
 
 /** How many offerings of one slug a message names. */
 const offeringsNamed = 3

@@ -35,7 +35,7 @@ export const logReading = Effect.fnUntraced(function* (
   )
   if (snapshot === last) return
   if (snapshot.mockedGids > 0 && last?.mockedGids !== snapshot.mockedGids) {
-    yield* Effect.logWarning(`GIDs of ${snapshot.mockedGids} projects are made up: never use them in production`).pipe(
+    yield* Effect.logWarning(`GIDs of ${snapshot.mockedGids} projects are mocks: never use them in production`).pipe(
       logEvent("gids-mocked"),
     )
   }
@@ -56,10 +56,9 @@ export const logReading = Effect.fnUntraced(function* (
   }
   for (const { offeringSlug } of last?.guarded ?? []) {
     if (snapshot.guarded.some((system) => system.offeringSlug === offeringSlug)) continue
-    yield* Effect.logWarning(`Waldur's resources of ${offeringSlug} are taken as they are again`).pipe(
-      logEvent("system-released"),
-      Effect.annotateLogs({ offering: offeringSlug }),
-    )
+    yield* Effect.logWarning(
+      `The guard of ${offeringSlug} has ended: Waldur's resources are served unchanged again`,
+    ).pipe(logEvent("system-released"), Effect.annotateLogs({ offering: offeringSlug }))
   }
   if (snapshot.gidFailure !== undefined && last?.gidFailure !== snapshot.gidFailure) {
     yield* Effect.logWarning("The HPC User API cannot be asked for some projects").pipe(
@@ -67,7 +66,7 @@ export const logReading = Effect.fnUntraced(function* (
       Effect.annotateLogs({ error: snapshot.gidFailure }),
     )
   }
-  yield* logNew("resource-skipped", "Resource left out", skipped, last?.skipped ?? [])
+  yield* logNew("resource-skipped", "Resource skipped", skipped, last?.skipped ?? [])
   yield* logNew("resource-warning", "Odd resource", warnings, last?.warnings ?? [])
 })
 

@@ -83,7 +83,7 @@ export const redisConnection = Effect.fnUntraced(function* (
     if (isFirst) {
       since = yield* Clock.currentTimeMillis
       yield* Metric.update(up, 0)
-      yield* Effect.logError("The shared cache fails; this replica reads the upstreams itself").pipe(
+      yield* Effect.logError("The shared cache has failed; this replica reads the upstreams itself").pipe(
         logEvent("shared-cache-unavailable"),
         Effect.annotateLogs({ error: detail }),
       )
@@ -152,7 +152,7 @@ export const redisConnection = Effect.fnUntraced(function* (
     degradation: () =>
       degradation === undefined
         ? undefined
-        : `the shared cache fails since ${new Date(since).toISOString()}: ${degradation}`,
+        : `the shared cache has failed since ${new Date(since).toISOString()}: ${degradation}`,
     getAll: (keys, { each, inAll }) =>
       keys.length === 0
         ? Effect.succeed([])
@@ -160,7 +160,7 @@ export const redisConnection = Effect.fnUntraced(function* (
             Effect.flatMap((reply: unknown) =>
               Array.isArray(reply) && reply.length === keys.length
                 ? Effect.succeed(reply.map((one: unknown) => (Buffer.isBuffer(one) ? one : undefined)))
-                : failing("it gives no list of values"),
+                : failing("it does not return a list of values"),
             ),
           ),
     setAll: (values, livesFor) => {

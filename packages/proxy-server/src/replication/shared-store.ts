@@ -121,7 +121,7 @@ export const makeSharedStore = (
     const isFirst = refusal === undefined
     refusal = problem
     const said = isFirst
-      ? Effect.logWarning("What the shared cache holds is refused").pipe(
+      ? Effect.logWarning("Data in the shared cache is refused").pipe(
           logEvent("shared-cache-refused"),
           Effect.annotateLogs({ error: problem }),
         )
@@ -188,7 +188,7 @@ const mostRemoved = 1000
 const longestName = 64
 
 /** It was flushed, has expired, or is not ours. */
-const incomplete = new SharedCacheUnavailable({ detail: "a snapshot is not there, or not whole" })
+const incomplete = new SharedCacheUnavailable({ detail: "a snapshot is missing or incomplete" })
 const tooLarge = new SharedCacheUnavailable({ detail: "the snapshot is larger than any that can be read back" })
 const tooSlow = new SharedCacheUnavailable({ detail: "a snapshot is not stored or loaded in time" })
 

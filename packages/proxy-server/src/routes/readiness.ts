@@ -147,27 +147,27 @@ const warningsOf = (
     warnings.push(`no refresh has succeeded since ${since}: ${failure.error.message}`)
   }
   if (slowSince !== undefined) {
-    warnings.push(`a refresh runs for ${Math.round((now - slowSince) / 1000)} seconds and has not ended`)
+    warnings.push(`a refresh has run for ${Math.round((now - slowSince) / 1000)} seconds and has not ended`)
   }
   if (current === undefined) return warnings
   const { snapshot } = current
   if (failure !== undefined || isOverdue) {
     warnings.push(`the data is stale: ${Math.round((now - oldestReadAt(current)) / 1000)} seconds old`)
   }
-  if (origin === "file") warnings.push("the list is of before the start: no refresh has ended yet")
+  if (origin === "file") warnings.push("the list is from before the start: no refresh has ended yet")
   for (const slug of snapshot.invisibleOfferings) {
     warnings.push(invisibleOffering(slug))
   }
   warnings.push(...snapshot.offeringWarnings)
   for (const system of snapshot.guarded) warnings.push(guardedInWords(system, now))
-  if (snapshot.mockedGids > 0) warnings.push(`the GIDs of ${snapshot.mockedGids} projects are made up`)
+  if (snapshot.mockedGids > 0) warnings.push(`the GIDs of ${snapshot.mockedGids} projects are mocks`)
   for (const [code, what] of Object.entries(conflicts)) {
     const count = snapshot.warnings.filter((warning) => warning.code === code).length
     if (count > 0) warnings.push(`${count} resources ${what}; debug mode lists them`)
   }
   const withoutOrder = snapshot.skipped.filter(({ code }) => code === "removal-without-order").length
   if (withoutOrder > 0) {
-    warnings.push(`${withoutOrder} removals are held back, for no order asks for them; debug mode lists them`)
+    warnings.push(`${withoutOrder} removals are held back, because no order requests them; debug mode lists them`)
   }
   return warnings
 }

@@ -172,7 +172,7 @@ const strangersAmong = (entries: ReadonlyArray<Any>, world: World): ReadonlyArra
 /** The body of a 502, to the byte. */
 export const noAnswerOf = (upstream: "Waldur" | "The HPC User API") =>
   JSON.stringify({
-    detail: `${upstream} gives no usable answer, and no good earlier one is held`,
+    detail: `${upstream} is unavailable and no cached list exists yet`,
     error: "UpstreamServiceError",
     message: "Failed to communicate with an upstream service.",
   })
