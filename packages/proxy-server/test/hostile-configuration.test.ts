@@ -277,7 +277,7 @@ describe("mount roots", () => {
 
   test("inside a directory of the system are a warning", async () => {
     const { warnings } = await settingsOf(placed("backend_settings.mount_roots", ["/var/storage"]))
-    expect(warnings.join()).toMatch(/mount_roots: \/var\/storage lies inside a directory of the system/)
+    expect(warnings.join()).toMatch(/mount_roots: \/var\/storage is inside a system directory/)
   })
 })
 

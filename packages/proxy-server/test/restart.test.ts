@@ -483,7 +483,7 @@ describe("GIDs of before a restart", () => {
     await house.age(before, "23 hours")
     const second = await house.start()
     expect((await list(second)).status).toBe(200)
-    expect((await second.ready()).text).toContain("an earlier process read serve until 2026-11-23T10:00:00.000Z")
+    expect((await second.ready()).text).toContain("an earlier process read are used until 2026-11-23T10:00:00.000Z")
     await second.pass("59 minutes")
     expect((await list(second)).headers.get("age")).toBe("0")
     await second.pass("1 minute")

@@ -23,7 +23,7 @@ const checkPath = (path: string): Effect.Effect<ReadonlyArray<CheckResult>> => {
     try {
       await access(directory, constants.W_OK | constants.X_OK)
     } catch (cause) {
-      return failed(inWords(cause), `Create ${directory}, for the user who runs the proxy, with the mode 0700.`)
+      return failed(inWords(cause), `Create ${directory}, owned by the proxy's user, with mode 0700.`)
     }
     try {
       for (const one of [path, `${path}.tmp`]) await mustBeReplaceable(one)
@@ -49,7 +49,7 @@ const checkShared = (url: NonNullable<ProxySettings["cache"]["url"]>): Effect.Ef
     Effect.as([{ name, ok: true, detail: "it responds" }]),
     Effect.catch(({ detail }) =>
       Effect.succeed([
-        { name, ok: false, detail, advice: "Check cache.url, its password, its certificate, and the way there." },
+        { name, ok: false, detail, advice: "Check cache.url, its password, its certificate, and the network path." },
       ]),
     ),
     Effect.scoped,

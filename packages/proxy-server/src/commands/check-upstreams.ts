@@ -86,7 +86,7 @@ const checkWaldur = (
           ok: true,
           isDoubtful: true,
           detail,
-          advice: "The list is read all the same; see whether a gateway or an old Waldur is the cause.",
+          advice: "The list is read anyway; check whether a gateway or an old Waldur is the cause.",
         }),
       ),
       ...systems,
@@ -127,7 +127,7 @@ const checkOffering = (
     return {
       name,
       ok: false,
-      detail: "the token sees no such offering; its list would be empty whatever it holds",
+      detail: "the token sees no such offering; its list would always be empty",
       advice:
         "Give the token's user the role CUSTOMER.READER in the provider's organization, or correct the slug in storage_systems.",
     }
@@ -146,7 +146,7 @@ const checkOffering = (
       ok: true,
       isDoubtful: true,
       detail: `${detail}, of ${own.length} offerings with this slug: ${shortList(named, 5).join(" and ")}`,
-      advice: `Name the one that is meant: storage_systems: {${system}: {slug: ${offeringSlug}, uuid: …}}.`,
+      advice: `Name the intended one: storage_systems: {${system}: {slug: ${offeringSlug}, uuid: …}}.`,
     }
   }
   if (offeringWarnings.includes(emptyOffering(offeringSlug))) {
@@ -169,14 +169,14 @@ const adviceOn = (error: { readonly _tag: string; readonly status?: number }): s
       return error.status === 401
         ? "Set waldur_api_token to a valid token of a Waldur user."
         : error.status === 400
-          ? "See what the parameter is that Waldur refuses: nothing can be read without it."
+          ? "Check which parameter Waldur refuses: nothing can be read without it."
           : "Give the token's user the role CUSTOMER.READER in the provider's organization."
     case "WaldurUnexpectedAnswer":
       return "Check that waldur_api_url is the address of a Waldur, and check any gateway in front of it."
     case "InvalidProxy":
       return "Correct waldur_socks_proxy."
     default:
-      return "Check waldur_api_url, waldur_socks_proxy, waldur_verify_ssl and the way there."
+      return "Check waldur_api_url, waldur_socks_proxy, waldur_verify_ssl and the network path."
   }
 }
 
@@ -196,7 +196,7 @@ const checkHpcUserApi = (settings: ProxySettings): Effect.Effect<ReadonlyArray<C
           error,
           error._tag === "TokenRefused"
             ? "Correct hpc_user_api.client_id and client_secret."
-            : "Check hpc_user_api.api_url, oidc_token_url, socks_proxy and the way there.",
+            : "Check hpc_user_api.api_url, oidc_token_url, socks_proxy and the network path.",
         ),
       ),
     ),
@@ -220,7 +220,7 @@ const checkIssuer = (settings: ProxySettings): Effect.Effect<ReadonlyArray<Check
         failed(
           name,
           error,
-          "Check auth.keycloak_url, keycloak_realm, issuer, socks_proxy and the way there; for introspection the client and its secret too.",
+          "Check auth.keycloak_url, keycloak_realm, issuer, socks_proxy and the network path; for introspection also the client and its secret.",
         ),
       ),
     ),
@@ -233,7 +233,7 @@ export const configurationWarnings = ({ warnings, model }: ProxySettings): Reado
   ...(model.mountRoots.length > 0
     ? []
     : [
-        "backend_settings.mount_roots is not set: a mount point may be anywhere but in a directory of the system; name the directories that hold the storage",
+        "backend_settings.mount_roots is not set: a mount point may be anywhere except in a system directory; name the directories that contain the storage",
       ]),
 ]
 

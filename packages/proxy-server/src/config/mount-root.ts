@@ -19,11 +19,11 @@ export const mountRoot = (given: string): { readonly path: string } | { readonly
         "normalised paths: each component 1 to 255 of A-Z a-z 0-9 . _ -, not beginning with . or -; no // and no ..",
     }
   }
-  return systemDirectoryOf(path) === path ? { wanted: "no directory of the system" } : { path }
+  return systemDirectoryOf(path) === path ? { wanted: "no system directory" } : { path }
 }
 
 /** A warning for each root inside a system directory. */
 export const systemRoots = (roots: ReadonlyArray<string>): ReadonlyArray<string> =>
   roots
     .filter((root) => systemDirectoryOf(root) !== undefined)
-    .map((root) => `backend_settings.mount_roots: ${root} lies inside a directory of the system`)
+    .map((root) => `backend_settings.mount_roots: ${root} is inside a system directory`)

@@ -141,7 +141,7 @@ const answerTo = (error: RequestError): ErrorAnswer => {
       return {
         status: 502,
         body: {
-          detail: `${who} is unavailable and no cached list exists yet`,
+          detail: `${who} returns no usable response, and no usable list is cached`,
           error: "UpstreamServiceError",
           message: "Failed to communicate with an upstream service.",
         },

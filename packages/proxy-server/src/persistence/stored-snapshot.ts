@@ -8,8 +8,8 @@ import { type Chunk, chunkOf, entriesInChunk, entryTable } from "../snapshot/ent
 import type { Snapshot, TimedSnapshot } from "../snapshot/snapshot.ts"
 
 /*
- * What a stored snapshot may need at most. What is larger is not stored, for it could not be read back; what is larger and
- * stored all the same is not ours, and must not take the memory of the process.
+ * Limits of a stored snapshot. A larger one is not stored, because it could not be read back. If a larger one is found, it
+ * is not ours, and must not exhaust the memory of the process.
  */
 /** Characters of the header: 100,000 entries take about 5 MB, with a finding for each of them about 30 MB. */
 export const longestHeader = 32 * 1024 * 1024

@@ -133,6 +133,6 @@ interface Remembered {
 export const gidFailureInWords = ({ failure, rememberedReadAt }: GidAnswers): string | undefined =>
   failure === undefined || rememberedReadAt === undefined
     ? failure
-    : `${failure}; GIDs that an earlier process read serve until ${new Date(rememberedReadAt + rememberedFor).toISOString()}`
+    : `${failure}; GIDs that an earlier process read are used until ${new Date(rememberedReadAt + rememberedFor).toISOString()}`
 
 const mock = (slug: string): GidAnswer => ({ status: "known", gid: mockGid(slug) })

@@ -57,7 +57,7 @@ const longestDetail = 300
 const getScript = `
   local found, left = {}, tonumber(ARGV[2])
   for index, key in ipairs(KEYS) do
-    -- One by one, so that no more than one that is too large is ever held; "mget", for it takes no offence at another type.
+    -- One at a time, so that at most one oversized value is held; "mget", because it does not fail for other types.
     local value = redis.call('mget', key)[1]
     found[index] = false
     if value and #value <= tonumber(ARGV[1]) and #value <= left then

@@ -172,7 +172,7 @@ const strangersAmong = (entries: ReadonlyArray<Any>, world: World): ReadonlyArra
 /** The body of a 502, to the byte. */
 export const noAnswerOf = (upstream: "Waldur" | "The HPC User API") =>
   JSON.stringify({
-    detail: `${upstream} is unavailable and no cached list exists yet`,
+    detail: `${upstream} returns no usable response, and no usable list is cached`,
     error: "UpstreamServiceError",
     message: "Failed to communicate with an upstream service.",
   })
