@@ -1,3 +1,4 @@
+/** The Hono app: middleware, routes, and the OpenAPI document. */
 import { Effect } from "effect"
 import { Hono } from "hono"
 import { openAPIRouteHandler } from "hono-openapi"

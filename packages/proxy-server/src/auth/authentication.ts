@@ -1,3 +1,4 @@
+/** Authenticates requests by their access token, in the configured mode. */
 import { elapsedMillis, type InvalidProxy, makeTransport } from "@cscs/http-transport"
 import { Clock, Context, Effect, Layer } from "effect"
 import { Settings } from "../config/settings.ts"

@@ -1,3 +1,4 @@
+/** The rules for the claims of an access token: which tokens are accepted, and the caller's name. */
 import { Result, Schema } from "effect"
 import { decodeJwt, type JWTPayload } from "jose"
 import type { AuthSettings } from "../config/settings.ts"

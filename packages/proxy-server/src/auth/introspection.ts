@@ -1,3 +1,4 @@
+/** Verification of access tokens by the issuer (RFC 7662), with a cache and limits against floods of invalid tokens. */
 import { createHash } from "node:crypto"
 import { elapsedMillis, type Secret, secretNow } from "@cscs/http-transport"
 import { Clock, Effect, Result, Schema } from "effect"

@@ -1,3 +1,4 @@
+/** Fetches and caches the issuer's public keys. */
 import { elapsedMillis } from "@cscs/http-transport"
 import { Deferred, Effect, type Scope } from "effect"
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWK } from "jose"

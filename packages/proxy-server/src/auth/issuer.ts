@@ -1,3 +1,4 @@
+/** Calls to the token issuer: discovery of its endpoints, its circuit breaker and its health. */
 import {
   type AboutCall,
   defaultRetryPolicy,

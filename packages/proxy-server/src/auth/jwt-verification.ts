@@ -1,3 +1,4 @@
+/** Verification of signed access tokens with the issuer's public keys. */
 import { Clock, Effect, Result, Schema } from "effect"
 import { compactVerify, errors, jwtVerify } from "jose"
 import type { AuthSettings } from "../config/settings.ts"

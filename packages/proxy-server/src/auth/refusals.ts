@@ -1,3 +1,4 @@
+/** The reasons to refuse a request because of its access token. */
 import { Data } from "effect"
 
 /** The request contains no credentials (RFC 6750 section 3.1: no error code in this case). */

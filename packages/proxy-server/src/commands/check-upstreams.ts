@@ -1,3 +1,4 @@
+/** The checks of `storage-proxy check`: every upstream is tested for real. */
 import { connect } from "node:net"
 import { type GidCacheStats, HpcUserClient } from "@cscs/hpc-user-client"
 import { addressTimeout, proxyForDisplay } from "@cscs/http-transport"

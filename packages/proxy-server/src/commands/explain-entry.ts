@@ -1,3 +1,4 @@
+/** Explains for a command where an entry comes from, or why it is absent. */
 import type { InvalidProxy } from "@cscs/http-transport"
 import {
   buildHierarchy,

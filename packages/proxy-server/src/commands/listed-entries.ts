@@ -1,3 +1,4 @@
+/** Filters and lists the entries of a snapshot for a command. */
 import { dashedUuid, type StorageEntry } from "@cscs/storage-model"
 import { Data, Result, Schema } from "effect"
 import type { ProxySettings } from "../config/settings.ts"

@@ -1,3 +1,4 @@
+/** Reads the upstreams once, for a command. */
 import type { InvalidProxy } from "@cscs/http-transport"
 import { type ResourceQuery, WaldurClient } from "@cscs/waldur-client"
 import { Effect, Layer } from "effect"

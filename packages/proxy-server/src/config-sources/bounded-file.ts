@@ -1,3 +1,4 @@
+/** Reads files that settings name, with limits. */
 import { constants } from "node:fs"
 import { type FileHandle, open } from "node:fs/promises"
 import { Data, Effect } from "effect"

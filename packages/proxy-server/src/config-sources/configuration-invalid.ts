@@ -1,3 +1,4 @@
+/** The error of an invalid configuration. */
 import { Schema } from "effect"
 
 /** One problem of the configuration. */

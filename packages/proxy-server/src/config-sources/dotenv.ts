@@ -1,3 +1,4 @@
+/** A parser for `.env` files, compatible with python-dotenv. */
 type Variables = Readonly<Record<string, string | undefined>>
 
 /** The content of a `.env` file. */

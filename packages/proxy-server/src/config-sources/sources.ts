@@ -1,3 +1,4 @@
+/** Reads the sources of the configuration: the environment, `.env` and the YAML file. */
 import { constants } from "node:fs"
 import { lstat } from "node:fs/promises"
 import { join } from "node:path"

@@ -1,3 +1,4 @@
+/** Parses YAML mappings strictly, within limits, and without quoting their content in errors. */
 import { isMap, isNode, isScalar, LineCounter, parseDocument, visit } from "yaml"
 
 /** Why a text is no YAML mapping, in words that quote nothing of the text, because it may contain a secret. */

@@ -1,3 +1,4 @@
+/** Assembles the settings from decoded values, and checks the rules that span several of them. */
 import { environmentProxies, environmentProxyWarnings } from "@cscs/http-transport"
 import { dashedUuid, type StorageSystem } from "@cscs/storage-model"
 import type { ConfigurationProblem } from "../config-sources/configuration-invalid.ts"

@@ -1,3 +1,4 @@
+/** Loads the configuration from its sources. */
 import { X509Certificate } from "node:crypto"
 import { Effect, Exit } from "effect"
 import { readBoundedFile } from "../config-sources/bounded-file.ts"

@@ -1,3 +1,4 @@
+/** Generates the reference documentation and the JSON Schemas of the settings. */
 import { Duration } from "effect"
 import { olderHpcUserPaths, type SettingKey, settingKeys } from "./setting-keys.ts"
 

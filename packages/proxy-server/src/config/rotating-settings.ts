@@ -1,3 +1,4 @@
+/** Replaces secrets at runtime, without a restart. */
 import { RotatingSecret, type Secret, secretNow } from "@cscs/http-transport"
 import { Redacted } from "effect"
 import { loginIn } from "../observability/mask-secrets.ts"

@@ -1,3 +1,4 @@
+/** The table of all settings: path, environment variable, type, default and description. */
 import { Duration } from "effect"
 import {
   flag,

@@ -1,3 +1,4 @@
+/** The types of settings: what is allowed, how it is decoded, and its JSON Schema. */
 import { Duration, Redacted } from "effect"
 import { unwrapped } from "../config-sources/unwrapped.ts"
 import { yamlMapping } from "../config-sources/yaml-document.ts"

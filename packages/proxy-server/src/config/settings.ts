@@ -1,3 +1,4 @@
+/** The validated configuration, as the rest of the proxy uses it. */
 import type { EnvironmentProxies, Secret, TlsProfile } from "@cscs/http-transport"
 import type { ModelSettings } from "@cscs/storage-model"
 import { Context, type Duration, type Redacted } from "effect"
@@ -60,7 +61,7 @@ export interface TelemetrySettings {
     | undefined
 }
 
-/** The whole configuration, checked. */
+/** The whole validated configuration. */
 export interface ProxySettings {
   /** The lowest level that is logged. */
   readonly logLevel: "debug" | "info" | "warning" | "error"

@@ -1,3 +1,4 @@
+/** How values of settings appear in logs and errors: no value that could be a secret is shown. */
 import { Duration, Redacted } from "effect"
 import { maskValue } from "../observability/mask-secrets.ts"
 import type { SettingKey } from "./setting-keys.ts"
@@ -32,7 +33,7 @@ export const foundValue = (value: unknown, key?: SettingKey<unknown>): string =>
 export const shownName = (name: string): string =>
   shortened(name.replace(/[^\s.,:/_-]{16,}/g, (word) => (isMixed(word) ? mask : word)))
 
-/** A text with what could be a secret masked. */
+/** Masks everything in a text that could be a secret. */
 const escapeControls = (text: string): string =>
   shortened(
     withoutLogin(text)

@@ -1,3 +1,4 @@
+/** Finds keys of a YAML file that no setting has. */
 import { distance } from "fastest-levenshtein"
 import type { ConfigurationProblem } from "../config-sources/configuration-invalid.ts"
 import { olderHpcUserPaths, settingKeys } from "./setting-keys.ts"

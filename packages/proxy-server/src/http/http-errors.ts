@@ -1,3 +1,4 @@
+/** Maps every error of a request to its HTTP response and its log line. */
 import { Cause, Data, Effect, Schema } from "effect"
 import type { AuthenticationRefusal } from "../auth/refusals.ts"
 import type { TooBusy } from "../concurrency/shared-calls.ts"

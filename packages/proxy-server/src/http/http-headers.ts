@@ -1,3 +1,4 @@
+/** Security, caching and CORS headers. */
 import type { MiddlewareHandler } from "hono"
 import { cors } from "hono/cors"
 import { secureHeaders } from "hono/secure-headers"

@@ -1,3 +1,4 @@
+/** Runs effects in Hono handlers. */
 import { CurrentCallOrigin } from "@cscs/http-transport"
 import type { WaldurClient } from "@cscs/waldur-client"
 import { Context, Effect, Exit, References, Tracer } from "effect"

@@ -1,3 +1,4 @@
+/** The id, trace and caller of a request. */
 import { randomUUID } from "node:crypto"
 import { Option, type Tracer } from "effect"
 import * as Headers from "effect/http/Headers"

@@ -1,3 +1,4 @@
+/** The access log, and the `X-Request-Id` of responses. */
 import { type OutgoingHttpHeaders, ServerResponse } from "node:http"
 import { Context, Effect, LogLevel, References, Tracer } from "effect"
 import type { Context as HonoContext, MiddlewareHandler } from "hono"

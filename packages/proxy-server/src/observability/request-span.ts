@@ -1,3 +1,4 @@
+/** OpenTelemetry spans of requests. */
 import { Clock, Context, Effect, Exit, Tracer } from "effect"
 import type { Context as HonoContext } from "hono"
 import type { ObservedRequest } from "./observed-request.ts"

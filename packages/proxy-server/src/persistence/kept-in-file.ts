@@ -1,3 +1,4 @@
+/** Adds the file of `cache.path` to a snapshot source. */
 import { Deferred, Duration, Effect, type Scope, Semaphore } from "effect"
 import { type ProxySettings, Settings } from "../config/settings.ts"
 import { logEvent } from "../observability/log-events.ts"

@@ -1,3 +1,4 @@
+/** The stored form of a snapshot, in the file and in the shared cache: its text, its limits, and its validation. */
 import { createHash } from "node:crypto"
 import { isGid, isProblem, type ModelSettings, Skipped, storedEntryJudge, Warning } from "@cscs/storage-model"
 import { Option, Result, Schema } from "effect"

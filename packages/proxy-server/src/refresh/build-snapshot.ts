@@ -1,3 +1,4 @@
+/** Builds a snapshot from Waldur's rows and the lookups: decodes, applies the loss guard and encodes. */
 import { cooperatively } from "@cscs/http-transport"
 import {
   type DecodedResources,
@@ -98,7 +99,7 @@ const realGids = ({ answers, mocked }: Lookups["gids"]): ReadonlyMap<string, num
   return real
 }
 
-/** What a snapshot is built from. */
+/** The input of a snapshot. */
 export interface SnapshotInput extends Judged {
   readonly rows: DecodedRows
   readonly lookups: Lookups

@@ -1,3 +1,4 @@
+/** Looks up the Unix GIDs of projects. */
 import { type GidCacheStats, HpcUserClient } from "@cscs/hpc-user-client"
 import { elapsedMillis } from "@cscs/http-transport"
 import { type GidAnswer, mockGid } from "@cscs/storage-model"

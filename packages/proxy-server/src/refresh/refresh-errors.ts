@@ -1,3 +1,4 @@
+/** The errors of a refresh. */
 import { WaldurError } from "@cscs/waldur-client"
 import { Schema } from "effect"
 

@@ -1,3 +1,4 @@
+/** The log lines of refreshes. */
 import type { Finding } from "@cscs/storage-model"
 import { type Cause, Effect } from "effect"
 import { type LogEvent, logEvent } from "../observability/log-events.ts"

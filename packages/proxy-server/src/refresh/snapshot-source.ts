@@ -1,3 +1,4 @@
+/** The interface of snapshot sources, and the source that reads the upstreams. */
 import type { WaldurClient } from "@cscs/waldur-client"
 import { Context, Duration, Effect } from "effect"
 import type { Settings } from "../config/settings.ts"

@@ -1,3 +1,4 @@
+/** A connection to the Valkey or Redis that replicas share. */
 import { addressTimeout, type Secret, secretNow, serverName } from "@cscs/http-transport"
 import { Clock, Duration, Effect, Metric, Schema, type Scope } from "effect"
 import { logEvent } from "../observability/log-events.ts"

@@ -1,3 +1,4 @@
+/** Snapshots in the Valkey or Redis that replicas share. */
 import { gunzipSync, gzipSync } from "node:zlib"
 import { cooperatively } from "@cscs/http-transport"
 import type { ModelSettings } from "@cscs/storage-model"

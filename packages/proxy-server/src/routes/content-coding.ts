@@ -1,3 +1,4 @@
+/** Compression of responses. */
 import { promisify } from "node:util"
 import { brotliCompress, constants, gzip } from "node:zlib"
 import type { Context } from "hono"

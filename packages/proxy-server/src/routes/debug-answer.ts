@@ -1,3 +1,4 @@
+/** The response with `debug=true`: Waldur's own data, for troubleshooting. */
 import { dashedUuid, Skipped, selectRows, type Warning } from "@cscs/storage-model"
 import { WaldurClient, type WaldurError } from "@cscs/waldur-client"
 import { Effect, Schema } from "effect"

@@ -1,3 +1,4 @@
+/** The readiness report: state, warnings and the health of the upstreams. */
 import type { WarningCode } from "@cscs/storage-model"
 import { Clock, Effect, Schema } from "effect"
 import { Authentication, type RefusedInARow } from "../auth/authentication.ts"

@@ -1,3 +1,4 @@
+/** Selects, pages and encodes the entries for a query. */
 import { type EntryFilter, Pagination, paginate, StorageEntry } from "@cscs/storage-model"
 import { Schema } from "effect"
 import type { ProxySettings } from "../config/settings.ts"

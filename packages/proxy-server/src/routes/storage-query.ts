@@ -1,3 +1,4 @@
+/** The query parameters of the list, and the errors of invalid ones. */
 import { type StorageSystem, type WaldurState, waldurStates } from "@cscs/storage-model"
 import { Schema, SchemaTransformation } from "effect"
 import { parseFlag } from "../config/setting-types.ts"

@@ -1,3 +1,4 @@
+/** The route of the list. */
 import { Clock, Effect, Schema } from "effect"
 import { type Context, Hono, type MiddlewareHandler } from "hono"
 import { validator } from "hono-openapi"

@@ -1,3 +1,4 @@
+/** HTTP responses with entries: pages, 304, and the whole list as a stream. */
 import type { Context } from "hono"
 import { oldestReadAt, type TimedSnapshot } from "../snapshot/snapshot.ts"
 import { isNoneMatchMet } from "./conditional.ts"

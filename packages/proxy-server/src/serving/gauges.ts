@@ -1,3 +1,4 @@
+/** The gauges of the proxy. */
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import type { Finding } from "@cscs/storage-model"
 import { Context, Effect, Layer, Metric } from "effect"

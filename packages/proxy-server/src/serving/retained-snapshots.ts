@@ -1,3 +1,4 @@
+/** Keeps replaced snapshots for callers that are walking through their pages. */
 import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 
 /** How long the pages of a replaced snapshot stay available to a walk, in milliseconds. */

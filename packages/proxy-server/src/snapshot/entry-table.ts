@@ -1,3 +1,4 @@
+/** The encoded entries of a snapshot, in chunks that successive snapshots share. */
 import { createHash } from "node:crypto"
 import {
   type EntryFacets,

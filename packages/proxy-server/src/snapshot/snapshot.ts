@@ -1,3 +1,4 @@
+/** The types of a snapshot. */
 import type { Skipped, Warning } from "@cscs/storage-model"
 import type { EntryTable } from "./entry-table.ts"
 

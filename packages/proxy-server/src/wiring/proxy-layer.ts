@@ -1,3 +1,4 @@
+/** Wires the services of the app. */
 import { HpcUserClient } from "@cscs/hpc-user-client"
 import { CurrentRunningCalls, type InvalidProxy, makeRunningCalls } from "@cscs/http-transport"
 import { WaldurClient } from "@cscs/waldur-client"
