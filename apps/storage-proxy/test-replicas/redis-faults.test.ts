@@ -19,7 +19,7 @@ import {
 
 const aWorld = () => buildWorld({ edgeCases: false, resources: 20 })
 
-const complaint = "the shared cache fails since"
+const complaint = "the shared cache has failed since"
 const everyoneComplains = (replicas: ReadonlyArray<Replica>) => async () =>
   (await Promise.all(replicas.map((one) => one.warnings()))).every((one) => one.includes(complaint))
 

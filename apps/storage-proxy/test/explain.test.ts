@@ -69,7 +69,7 @@ describe("explain", () => {
     ])
     expect(HPC_USER_API_URL).toBeDefined()
     expect(mocked.code).toBe(0)
-    expect(mocked.stdout).toMatch(/^ {2}gid +3\d{4}\n +made up: no HPC User API is configured/m)
+    expect(mocked.stdout).toMatch(/^ {2}gid +3\d{4}\n +mock: no HPC User API is configured/m)
     expect(down.code).toBe(3)
     expect(down.stdout).toMatch(/^ {2}gid-unavailable project_slug/m)
     expect(down.stdout).toMatch(/^ {2}next \(operator\) Bring the HPC User API back/m)

@@ -114,7 +114,7 @@ describe("serve", () => {
       .filter((line) => line.includes('"level":"WARN"'))
       .join("\n")
     expect(warnings).toContain("authentication is disabled")
-    expect(warnings).toContain("made up")
+    expect(warnings).toContain("mock")
   })
 
   test("logs are JSON lines on standard error; DEBUG adds what helps to find a fault", async () => {

@@ -1,3 +1,4 @@
+/** The Hono app: middleware, routes, and the OpenAPI document. */
 import { Effect } from "effect"
 import { Hono } from "hono"
 import { openAPIRouteHandler } from "hono-openapi"
@@ -16,15 +17,15 @@ import { metrics } from "./routes/metrics.ts"
 import { storageQuerySchema } from "./routes/storage-query.ts"
 import { storageResources } from "./routes/storage-resources.ts"
 
-/** Answered with and without its closing slash; documented as the reference document writes it. */
+/** Served with and without the trailing slash; documented with it, as in the reference document. */
 const storagePaths = ["/api/storage-resources/", "/api/storage-resources"]
-/** Asked for by machines all the time. */
+/** Polled by machines. */
 const probedPaths = ["/healthz/live", "/healthz/ready", "/metrics"]
 const getOnly = [...storagePaths, ...probedPaths, "/openapi.json", ...referencePaths]
 
 /**
- * The storage proxy as a Hono app: `app.fetch` answers a request. It takes its services from the context that it is made
- * in and owns nothing that would have to be closed.
+ * The storage proxy as a Hono app: `app.fetch` handles a request. It takes its services from the context in which it is
+ * created and owns nothing that needs closing.
  */
 export const makeApp = Effect.gen(function* () {
   const settings = yield* Settings
@@ -38,7 +39,7 @@ export const makeApp = Effect.gen(function* () {
   app.use(yield* logRequests({ spans, quiet: probedPaths, parameters }))
   app.use(yield* countRequests(getOnly))
   if (settings.cors.allowedOrigins.length > 0) app.use(crossOrigin(settings.cors.allowedOrigins))
-  // First: a page that is there already goes through nothing else.
+  // First, so that a cached page skips all other middleware.
   for (const path of storagePaths) app.route(path, storage)
   app.use(documentHeaders)
   app.route("/healthz", health(settings, run))
@@ -47,7 +48,7 @@ export const makeApp = Effect.gen(function* () {
     "/openapi.json",
     openAPIRouteHandler(app, {
       exclude: storagePaths.slice(1),
-      // A query that fails is a 422, which its route describes.
+      // An invalid query returns 422, which its route documents.
       defaultValidationErrorResponse: false,
       documentation: {
         info: {
@@ -56,7 +57,7 @@ export const makeApp = Effect.gen(function* () {
           description: "Storage resources of Waldur for the storage management systems.",
           license: { name: "MIT", identifier: "MIT" },
         },
-        // Where this document is, so that it holds behind a path prefix.
+        // Relative to this document, so that it also holds behind a path prefix.
         servers: [{ url: "." }],
         components: { securitySchemes: { bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" } } },
       },

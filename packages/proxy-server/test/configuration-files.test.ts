@@ -56,7 +56,7 @@ describe("a secret in a file", () => {
     expect(effective.find(({ path }) => path === "waldur_api_token")).toEqual({
       path: "waldur_api_token",
       value: "*** (a secret)",
-      source: `environment variable WALDUR_API_TOKEN_FILE, ${file}, without the white space or quotes round it`,
+      source: `environment variable WALDUR_API_TOKEN_FILE, ${file}, without the white space or quotes around it`,
     })
     expect(warnings.join()).not.toContain("WALDUR_API_TOKEN")
   })

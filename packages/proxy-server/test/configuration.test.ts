@@ -133,7 +133,7 @@ hpc_user_api:
   socks_proxy: "socks5://localhost:12345"
 `,
     })
-    expect(settings.warnings).toEqual(["authentication is disabled: everybody may read the list"])
+    expect(settings.warnings).toEqual(["authentication is disabled: anyone can read the list"])
     expect(settings.waldur).toMatchObject({ tls: { verify: false }, proxy: "socks5://localhost:12345" })
     expect(settings.model.storageSystems.map(({ name }) => name)).toEqual(["capstor", "vast", "iopsstor"])
     expect(settings.model).toMatchObject({
@@ -475,7 +475,7 @@ describe("the HPC User API", () => {
     for (const more of [{}, { hpc_user_api: { fallback: "mock" } }]) {
       const { hpcUserApi, mockGids, warnings } = await settingsOf(over(more))
       expect([hpcUserApi, mockGids]).toEqual([undefined, true])
-      expect(warnings.join(" ")).toMatch(/made up/)
+      expect(warnings.join(" ")).toMatch(/mocks/)
     }
   })
 

@@ -192,9 +192,9 @@ describe("mock GIDs", () => {
       expect(made).toBeLessThan(40_000)
       expect(made).not.toBe(world.gids.get(slugOf(world, 1)))
       const { json } = await proxy.ready()
-      expect(json.warnings.some((one: string) => /GIDs of \d+ projects are made up/.test(one))).toBe(true)
+      expect(json.warnings.some((one: string) => /GIDs of \d+ projects are mocks/.test(one))).toBe(true)
       expect(proxy.logs.some((line) => /"level":"WARN"/.test(line) && /"event":"gids-mocked"/.test(line))).toBe(true)
-      expect(proxy.settings.warnings.some((one) => /made up/.test(one))).toBe(true)
+      expect(proxy.settings.warnings.some((one) => /mock/.test(one))).toBe(true)
 
       proxy.sandbox.faults.clear()
       await proxy.pass("10 seconds")
@@ -202,7 +202,7 @@ describe("mock GIDs", () => {
       expect(gidOf(warm, world, 1)).toBe(world.gids.get(slugOf(world, 1)))
       // Still unknown to the working API: mocked, with the same number.
       expect(gidOf(warm, world, index)).toBe(gidOf(cold, world, index))
-      expect((await proxy.ready()).json.warnings.join(" ")).toMatch(/GIDs of 1 projects are made up/)
+      expect((await proxy.ready()).json.warnings.join(" ")).toMatch(/GIDs of 1 projects are mocks/)
       world.gids.set("nobody-knows", 47_000)
       await proxy.pass("61 seconds")
       expect(gidOf(await list(proxy), world, index)).toBe(47_000)
@@ -228,9 +228,9 @@ describe("mock GIDs", () => {
     })
     expect(asked(proxy.sandbox, "hpcUserApi")).toEqual([])
     expect(asked(proxy.sandbox, "issuer")).toEqual([])
-    expect(proxy.settings.warnings.join(" ")).toMatch(/no HPC User API is configured.*made up/)
+    expect(proxy.settings.warnings.join(" ")).toMatch(/no HPC User API is configured.*mocks/)
     const report = (await proxy.ready()).json
-    expect(report.warnings.join(" ")).toMatch(/made up/)
+    expect(report.warnings.join(" ")).toMatch(/mocks/)
     expect(report.upstreams.hpc_user_api).toEqual({ status: "not configured" })
     expect(proxy.logs.some((line) => /"level":"WARN"/.test(line) && /"event":"gids-mocked"/.test(line))).toBe(true)
   })

@@ -44,7 +44,9 @@ describe("an upstream that accepts requests and never responds", () => {
       since: "2026-11-23T09:00:10.000Z",
     })
     expect(await waiting(proxy, "waldur")).toBe(31)
-    expect((await proxy.ready()).json.warnings.join("\n")).toContain("a refresh runs for 31 seconds and has not ended")
+    expect((await proxy.ready()).json.warnings.join("\n")).toContain(
+      "a refresh has run for 31 seconds and has not ended",
+    )
     expect(JSON.parse(slowLines(proxy)[0] ?? "")).toMatchObject({
       level: "WARN",
       annotations: { seconds: 30, waits_for: "waldur for 30 s", last_good: "40 s old" },

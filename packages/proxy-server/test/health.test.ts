@@ -5,7 +5,7 @@ import { type Any, aProxy, asked, until } from "./a-proxy.ts"
 import { aWorld, rowOf } from "./a-world.ts"
 
 const keys = (json: Any) => Object.keys(json)
-const disabled = "authentication is disabled: everybody may read the list"
+const disabled = "authentication is disabled: anyone can read the list"
 
 describe("/healthz/live", () => {
   test("is 200 while the process serves, even while upstreams fail and while it stops", async () => {

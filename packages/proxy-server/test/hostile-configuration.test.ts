@@ -277,7 +277,7 @@ describe("mount roots", () => {
 
   test("inside a system directory cause a warning", async () => {
     const { warnings } = await settingsOf(placed("backend_settings.mount_roots", ["/var/storage"]))
-    expect(warnings.join()).toMatch(/mount_roots: \/var\/storage lies inside a directory of the system/)
+    expect(warnings.join()).toMatch(/mount_roots: \/var\/storage is inside a system directory/)
   })
 })
 
@@ -324,10 +324,10 @@ describe("a text setting", () => {
   test("that is a secret is reported, and not shown, if more than a newline was stripped", async () => {
     const said = await settingsOf({ environment: { WALDUR_API_TOKEN: `"${token}"` } })
     expect(said.warnings).toContain(
-      "waldur_api_token (environment variable WALDUR_API_TOKEN): white space or quotes round the secret were taken off",
+      "waldur_api_token (environment variable WALDUR_API_TOKEN): white space or quotes around the secret were stripped",
     )
     expect(JSON.stringify([said.warnings, said.effective])).not.toContain(token)
-    expect((await settingsOf({ environment: { WALDUR_API_TOKEN: token } })).warnings.join()).not.toMatch(/taken off/)
+    expect((await settingsOf({ environment: { WALDUR_API_TOKEN: token } })).warnings.join()).not.toMatch(/stripped/)
   })
 
   test("keeps quotes that are not a pair round the whole, and quotes inside", () => {

@@ -377,7 +377,7 @@ const attacks: ReadonlyArray<Attack> = [
   ...[undefined, "", "  ", "\u200b\u0000"].map((name) => ({
     name: `that names nobody but ${JSON.stringify(name)}`,
     token: () => issue({ sub: name, preferred_username: name, client_id: name, azp: name }),
-    detail: "The token names nobody",
+    detail: "The token contains no name",
   })),
 
   // Tokens that need another proof than possession (RFC 9449 section 7, RFC 8705 section 3).

@@ -108,7 +108,7 @@ describe("an introspected token", () => {
       [{ cnf: { "x5t#S256": "bwcK0esc3A" } }, 401, "The token is bound to a key and is no bearer token"],
       [{ token_type: "DPoP" }, 401, "The token is bound to a key and is no bearer token"],
       [{ at_hash: "x", typ: undefined }, 401, "The token is no bearer access token"],
-      [{ preferred_username: "", username: "", sub: " ", azp: "", client_id: "" }, 401, "The token names nobody"],
+      [{ preferred_username: "", username: "", sub: " ", azp: "", client_id: "" }, 401, "The token contains no name"],
       [{ realm_access: { roles: [] } }, 403, "The token lacks a required role"],
     ] as const
     for (const [members, status, detail] of cases) {

@@ -96,7 +96,8 @@ describe("a refresh", () => {
     await proxy.pass("10 seconds")
     const got = await proxy.hurried(proxy.list())
     expect([got.status, got.text]).toEqual([200, before.text])
-    const isSaid = async () => (await proxy.ready()).json.warnings.join().includes("those of the last good read count")
+    const isSaid = async () =>
+      (await proxy.ready()).json.warnings.join().includes("those of the last good read are used")
     expect([(await proxy.ready()).json.upstreams.waldur, await isSaid()]).toEqual([{ status: "ok" }, true])
     expect(proxy.logs.some((line) => line.includes('"event":"offerings-unavailable"'))).toBe(true)
     proxy.sandbox.faults.clear()

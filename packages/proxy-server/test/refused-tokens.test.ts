@@ -117,7 +117,7 @@ const wrongIssuers: ReadonlyArray<
   [
     "another name than the issuer's own",
     () => ({ issuer: "https://auth.example.org/realms/cscs" }),
-    "discovery: the issuer there has another name than the configured one",
+    "discovery: the issuer has another name than the configured one",
   ],
 ]
 
@@ -207,7 +207,7 @@ describe("readiness names an issuer", () => {
       await until(() => proxy.sandbox.calls.of("issuer").some((call) => call.path === path))
       await proxy.pass("5 seconds")
       expect((await open).status).toBe(503)
-      expect(await issuerOf(proxy)).toMatchObject({ status: "failing", detail: `${what}: no answer in time` })
+      expect(await issuerOf(proxy)).toMatchObject({ status: "failing", detail: `${what}: no response in time` })
     }
   })
 })

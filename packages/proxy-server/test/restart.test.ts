@@ -25,7 +25,7 @@ const listPath = "/api/marketplace-provider-resources/"
 const refused = { status: 403 } as const
 const down = { path: listPath, status: 403 } as const
 const warm = { CACHE_KEEP_WARM_FOR: "5m" }
-const beforeTheStart = "the list is of before the start"
+const beforeTheStart = "the list is from before the start"
 
 /** One Waldur, one file, and consecutive processes over them; all end with the test. */
 const aHouse = async (world: World = aWorld(20), options: Omit<ProxyOptions, "sandbox" | "world"> = {}) => {
@@ -492,7 +492,7 @@ describe("GIDs from before a restart", () => {
     await house.age(before, "23 hours")
     const second = await house.start()
     expect((await list(second)).status).toBe(200)
-    expect((await second.ready()).text).toContain("an earlier process read serve until 2026-11-23T10:00:00.000Z")
+    expect((await second.ready()).text).toContain("an earlier process read are used until 2026-11-23T10:00:00.000Z")
     await second.pass("59 minutes")
     expect((await list(second)).headers.get("age")).toBe("0")
     await second.pass("1 minute")
@@ -643,7 +643,7 @@ describe("mock GIDs", () => {
         expect((await list(proxy)).status).toBe(200)
         await proxy.pass("1 minute")
         expect((await list(proxy)).status).toBe(200)
-        const said = /cache\.path.*no effect.*made up/
+        const said = /cache\.path.*no effect.*mock/
         expect(proxy.settings.warnings.some((one) => said.test(one))).toBe(true)
         expect(await warningsOf(proxy)).toMatch(said)
         await house.stop()

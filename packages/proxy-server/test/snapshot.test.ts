@@ -179,7 +179,7 @@ describe("a failing Waldur", () => {
     await until(async () => entryOf((await proxy.list("page_size=500")).json, world, 9).status === "error")
     const { json } = await proxy.ready()
     expect(json.upstreams.waldur).toEqual({ status: "ok" })
-    expect(json.warnings).toEqual(["authentication is disabled: everybody may read the list"])
+    expect(json.warnings).toEqual(["authentication is disabled: anyone can read the list"])
   })
 
   test("is tried again five seconds after a 502, however many requests come; then the list is there", async () => {
@@ -381,7 +381,7 @@ describe("an unsuitable Waldur", () => {
     const ready = await proxy.ready()
     expect(ready.status).toBe(200)
     expect(ready.json.warnings).toEqual([
-      "authentication is disabled: everybody may read the list",
+      "authentication is disabled: anyone can read the list",
       ...["capstor", "vast", "iopsstor"].map((slug) => expect.stringContaining(`no resource of the offering ${slug}`)),
     ])
     expect(asked(proxy.sandbox, "hpcUserApi")).toEqual([])

@@ -184,7 +184,7 @@ describe("a snapshot that is no longer held", () => {
     expect(got.status).toBe(410)
     expect(linksOf(got.headers)).toEqual({ first: start })
     expect(got.json).toEqual({
-      detail: expect.stringMatching(/no longer held/),
+      detail: expect.stringMatching(/no longer available/),
       error: "SnapshotGone",
       help: `Start the walk again: GET ${start}`,
     })

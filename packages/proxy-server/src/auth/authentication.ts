@@ -1,3 +1,4 @@
+/** Authenticates requests by their access token, in the configured mode. */
 import { elapsedMillis, type InvalidProxy, makeTransport } from "@cscs/http-transport"
 import { Clock, Context, Effect, Layer } from "effect"
 import { Settings } from "../config/settings.ts"
@@ -10,33 +11,33 @@ import { makeJwtVerification } from "./jwt-verification.ts"
 import { type AuthenticationRefusal, type IssuerUnavailable, type RefusalReason, reasonOf } from "./refusals.ts"
 import { countRefusals, tokenRefused } from "./token-metrics.ts"
 
-/** Tokens that were refused one after the other. */
+/** Consecutive refused tokens. */
 export interface RefusedInARow {
   readonly count: number
-  /** When the first was, in milliseconds since 1970. */
+  /** When the first was refused, in milliseconds since 1970. */
   readonly since: number
-  /** What was wrong with the last. */
+  /** Why the last was refused. */
   readonly reason: RefusalReason
 }
 
-/** Milliseconds between two looks at whether the issuer is there at all, for the sake of tokens of another one. */
+/** Milliseconds between two checks that the issuer exists at all, triggered by tokens of another issuer. */
 const lookEvery = 30_000
 
-/** Says who sends a request, or why nobody who may. */
+/** Authenticates requests, or reports why they are refused. */
 export class Authentication extends Context.Service<
   Authentication,
   {
-    /** @param header the request's `Authorization`, `undefined` where it has none */
+    /** @param header the request's `Authorization`; `undefined` if it has none */
     readonly authenticate: (header: string | undefined) => Effect.Effect<Principal, AuthenticationRefusal>
-    /** Tries for real whether tokens could be checked now. */
+    /** Makes a real attempt: fails if tokens could not be checked now. */
     readonly ready: Effect.Effect<void, IssuerUnavailable>
-    /** How the last question to the issuer ended; `undefined` if there was none. */
+    /** The outcome of the last call to the issuer; `undefined` if there was none. */
     readonly issuerHealth: () => IssuerHealth
-    /** The tokens that were refused since one was last accepted; `undefined` if there are none. */
+    /** The tokens refused since one was last accepted; `undefined` if there are none. */
     readonly refusedInARow: () => RefusedInARow | undefined
   }
 >()("@cscs/proxy-server/Authentication") {
-  /** By the configured mode. Asks the issuer for nothing before the first token. */
+  /** Built for the configured mode. Makes no call to the issuer before the first token. */
   static readonly layer: Layer.Layer<Authentication, InvalidProxy, Settings> = Layer.effect(
     Authentication,
     Effect.gen(function* () {
@@ -56,7 +57,7 @@ export class Authentication extends Context.Service<
         headers: { "user-agent": userAgent },
         tls: auth.tls,
         connectTimeout: issuerTimeout,
-        // Keys and metadata have some thousand bytes, and callers can make us ask.
+        // Keys and metadata have a few thousand bytes, and callers can trigger these calls.
         maxBodyBytes: 1024 * 1024,
         attemptTimeout: issuerTimeout,
         deadline: issuerTimeout,
@@ -72,7 +73,7 @@ export class Authentication extends Context.Service<
       const scope = yield* Effect.scope
       let refused: RefusedInARow | undefined
       let lookedAt = Number.NEGATIVE_INFINITY
-      // Such a token is refused without a question. If the configured realm or host is wrong, it may be ours that is not there.
+      // Such a token is refused without a call. If the configured realm or host is wrong, our own issuer may not exist.
       const lookForIssuer = Effect.gen(function* () {
         const now = yield* elapsedMillis
         if (issuer.health()?.status === "ok" || now - lookedAt < lookEvery) return
@@ -83,7 +84,8 @@ export class Authentication extends Context.Service<
         const reason = reasonOf(refusal)
         yield* tokenRefused(reason)
         if (reason === "other-issuer") yield* lookForIssuer
-        // Who shows no token says nothing of tokens; and readiness has the issuer that does not answer.
+        // A request without a token is no evidence about tokens, and readiness already reports an issuer that does not
+        // respond.
         if (reason === "no-token" || reason === "issuer") return
         const now = yield* Clock.currentTimeMillis
         refused = { count: (refused?.count ?? 0) + 1, since: refused?.since ?? now, reason }

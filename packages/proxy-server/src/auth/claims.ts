@@ -1,3 +1,4 @@
+/** The rules for the claims of an access token: which tokens are accepted, and the caller's name. */
 import { Result, Schema } from "effect"
 import { decodeJwt, type JWTPayload } from "jose"
 import type { AuthSettings } from "../config/settings.ts"
@@ -5,7 +6,7 @@ import { RoleMissing, type TokenFault, TokenInvalid } from "./refusals.ts"
 
 const Roles = Schema.Struct({ roles: Schema.optionalKey(Schema.Array(Schema.String)) })
 
-/** What decides of a token, as Keycloak writes it into the token itself and into an introspection's answer. */
+/** The claims that decide about a token, as Keycloak writes them into tokens and introspection responses. */
 export const TokenClaims = Schema.Struct({
   iss: Schema.optionalKey(Schema.String),
   sub: Schema.optionalKey(Schema.String),
@@ -20,27 +21,27 @@ export const TokenClaims = Schema.Struct({
   username: Schema.optionalKey(Schema.String),
   realm_access: Schema.optionalKey(Roles),
   resource_access: Schema.optionalKey(Schema.Record(Schema.String, Roles)),
-  /** The key that the token is bound to (RFC 7800): of DPoP, or of a client certificate. */
+  /** The key that the token is bound to (RFC 7800): of DPoP or of a client certificate. */
   cnf: Schema.optionalKey(Schema.Unknown),
-  /** Of an introspection's answer. */
+  /** In introspection responses. */
   token_type: Schema.optionalKey(Schema.String),
-  /** Of ID tokens, and of logout tokens. */
+  /** In ID tokens and logout tokens. */
   at_hash: Schema.optionalKey(Schema.Unknown),
   c_hash: Schema.optionalKey(Schema.Unknown),
   events: Schema.optionalKey(Schema.Unknown),
 })
 export type TokenClaims = typeof TokenClaims.Type
 
-/** Who asks. */
+/** The caller. */
 export interface Principal {
   /** `preferred_username`, else `sub`, else the client that the token was issued to; as the issuer wrote it. */
   readonly name: string
 }
 
-/** Seconds by which clocks may differ. */
+/** Tolerated clock skew, in seconds. */
 export const leeway = 30
 
-/** What a token says of itself, for the operator's log. */
+/** A token's own claims, for the operator's log. */
 export const selfDescription = ({ aud, azp, iss }: Partial<TokenClaims>, auth: AuthSettings) => ({
   aud: shortened(aud),
   azp: shortened(azp),
@@ -49,7 +50,8 @@ export const selfDescription = ({ aud, azp, iss }: Partial<TokenClaims>, auth: A
   allowed_issuer: auth.issuer,
 })
 
-// An unverified token says what it likes: it shall not flood the log, nor end us by lists nested thousands deep.
+// An unverified token can contain anything: it must neither flood the log nor overflow the stack with lists nested
+// thousands deep.
 const shortened = (value: unknown): string => {
   if (value === undefined) return "none"
   const isFlat = [value].flat().every((item) => typeof item !== "object" || item === null)
@@ -57,11 +59,11 @@ const shortened = (value: unknown): string => {
 }
 
 /**
- * Judges the claims of a token whose origin is proven: of our issuer, a bearer access token, from no later than now and not
- * past, meant for us, with all required roles and a name.
+ * Checks the claims of a token of proven origin: our issuer, a bearer access token, valid now, for our audience, with
+ * all required roles and a name.
  *
- * The audience is `aud`, or failing that `azp`, the client that the token was issued to (OpenID Connect Core section 2):
- * without it any token of the realm would open the list.
+ * The audience is `aud` or, failing that, `azp`, the client that the token was issued to (OpenID Connect Core section
+ * 2). Without this check any token of the realm would give access to the list.
  *
  * @param now seconds since 1970
  */
@@ -76,7 +78,7 @@ export const judgeClaims = (
     )
   const { iss, exp, iat, nbf } = claims
   if (!isAccessToken(claims)) return invalid("other-kind")
-  // Whoever shows it must also prove that the key is theirs (RFC 9449 section 7, RFC 8705 section 3), which we cannot ask.
+  // Its bearer must also prove possession of the key (RFC 9449 section 7, RFC 8705 section 3), which we cannot check.
   if (claims.cnf !== undefined || !/^bearer$/i.test(claims.token_type ?? "bearer")) {
     return invalid("bound-to-key")
   }
@@ -107,13 +109,14 @@ export const judgeClaims = (
 const visible = /[^\s\p{C}]/u
 
 /**
- * The issuer signs other tokens with the same key, and an ID token of our own client has our audience too and is shown to
- * browsers (RFC 8725 section 3.11). Keycloak says the kind in `typ`; others are known by claims that no access token has.
+ * The issuer signs other tokens with the same key; an ID token of our own client has our audience too and is exposed to
+ * browsers (RFC 8725 section 3.11). Keycloak names the kind in `typ`; others are recognised by claims that no access
+ * token has.
  */
 const isAccessToken = ({ typ, at_hash, c_hash, events }: TokenClaims): boolean =>
   (typ === undefined || typ === "Bearer") && [at_hash, c_hash, events].every((claim) => claim === undefined)
 
-/** `role` is a role of the realm, `client:role` one of a client. */
+/** `role` is a realm role, `client:role` a client role. */
 const hasRole = (claims: TokenClaims, role: string): boolean => {
   const colon = role.indexOf(":")
   if (claims.realm_access?.roles?.includes(role)) return true
@@ -127,7 +130,7 @@ const hasRole = (claims: TokenClaims, role: string): boolean => {
   )
 }
 
-/** What a token says that nobody has verified yet, for the log alone; nothing where it cannot be read. */
+/** The claims of an unverified token, for the log only; empty if it cannot be read. */
 export const unverifiedClaims = (token: string): Partial<TokenClaims> => {
   try {
     const claims: JWTPayload = decodeJwt(token)

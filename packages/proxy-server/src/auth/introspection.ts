@@ -1,3 +1,4 @@
+/** Verification of access tokens by the issuer (RFC 7662), with a cache and limits against floods of invalid tokens. */
 import { createHash } from "node:crypto"
 import { elapsedMillis, type Secret, secretNow } from "@cscs/http-transport"
 import { Clock, Effect, Result, Schema } from "effect"
@@ -17,20 +18,23 @@ import type { IssuerKeys } from "./issuer-keys.ts"
 import { signatureOf, type TokenVerification } from "./jwt-verification.ts"
 import { IssuerUnavailable, TokenInvalid } from "./refusals.ts"
 
-/** Tokens that are kept, of each kind: junk must not push out those that the issuer called active. */
+/** Cached tokens of each kind, active and inactive: junk must not evict tokens that the issuer called active. */
 const capacity = 10_000
-/** Characters of claims that are kept. */
+/** Cached characters of claims. */
 const mostClaims = 32 * 1024 * 1024
-/** Milliseconds; no answer counts longer, so that a revoked token opens nothing after a minute. */
+/** Milliseconds; no response is cached longer, so that a revoked token is refused after a minute. */
 const keptAtMost = 60_000
 
 /**
- * Questions to the issuer at the same time: about tokens that it called active before or signed itself, and about others,
- * which anybody can make up. Neither waits for the other.
+ * Concurrent calls to the issuer: about tokens that it called active before or signed itself, and about others, which
+ * anyone can invent. Neither kind waits for the other.
  */
 const trustedAtOnce = 8
 const unknownAtOnce = 4
-/** Milliseconds after an answer of 429, 500 and the like in which fewer unknown tokens are asked about: so many in a row, and per second. */
+/**
+ * Milliseconds after a response of 429, 500 and the like in which calls about unknown tokens are limited, to a burst
+ * and a rate per second.
+ */
 const restrainedFor = 30_000
 const restrainedInARow = 20
 const restrainedPerSecond = 5
@@ -38,12 +42,12 @@ const restrainedPerSecond = 5
 type Introspected = { readonly active: false } | { readonly active: true; readonly claims: TokenClaims }
 
 /**
- * Verifies access tokens by asking the issuer about each (RFC 7662), as our own client. An answer is kept no longer than the
- * token lives and at most a minute; callers with the same token at the same time share one request.
+ * Verifies access tokens by introspection (RFC 7662), as our own client. A response is cached for the token's lifetime,
+ * and for at most a minute; concurrent callers with the same token share one call.
  *
- * Anybody can send tokens that are none. These must not keep good tokens from being checked: whatever can be refused without
- * a question is; questions about unknown tokens are few at a time, and how they fail does not open the circuit breaker; and
- * while they are many or fail, tokens that bear the issuer's signature go ahead of them.
+ * Anyone can send invalid tokens. They must not keep good tokens from being checked. So whatever can be refused without
+ * a call is refused; few calls about unknown tokens run at once, and their failures do not open the circuit breaker;
+ * and while there are many of them, or they fail, tokens with the issuer's signature take precedence.
  */
 export const makeIntrospection = ({
   issuer,
@@ -75,19 +79,19 @@ export const makeIntrospection = ({
       : ({ active: false } satisfies Introspected)
   })
 
-  // By digests: a token can have 15 kB.
+  // By digest: a token can have 15 kB.
   const active = new LRUCache<string, { readonly claims: TokenClaims; readonly until: number }>({
     max: capacity,
     maxSize: mostClaims,
     sizeCalculation: ({ claims }) => JSON.stringify(claims).length + 1,
   })
-  /** When each is asked about again. */
+  /** When each is due for another call. */
   const inactive = new LRUCache<string, number>({ max: capacity })
 
   const trusted = makeSharedCalls(trustedAtOnce, issuerTimeout)
   const unknown = makeSharedCalls(unknownAtOnce, issuerTimeout)
   let restrained: { readonly since: number; countedAt: number; allowed: number } | undefined
-  /** Whether the issuer refused to answer lately. */
+  /** Whether the issuer refused to answer recently. */
   const isRestrained = (now: number): boolean => restrained !== undefined && now - restrained.since < restrainedFor
   const mayAsk = (now: number): boolean => {
     if (restrained === undefined || !isRestrained(now)) return true
@@ -97,7 +101,7 @@ export const makeIntrospection = ({
     return restrained.allowed >= 1
   }
 
-  /** Asks about a token, and keeps the answer. */
+  /** Introspects a token and caches the response. */
   const askAbout = (token: string, digest: string, isTrusted: boolean) =>
     Effect.gen(function* () {
       const answer = yield* introspect(token, isTrusted)
@@ -114,7 +118,7 @@ export const makeIntrospection = ({
     }).pipe(
       Effect.tapError(({ status }) =>
         Effect.map(elapsedMillis, (now) => {
-          // An issuer that does not answer at all is left alone by the breaker.
+          // An issuer that does not respond at all is handled by the breaker.
           if (status === undefined) return
           restrained =
             isRestrained(now) && restrained !== undefined
@@ -139,7 +143,7 @@ export const makeIntrospection = ({
     const kept = active.get(digest)
     if (kept !== undefined && now < kept.until) return { active: true, claims: kept.claims } satisfies Introspected
     if (now < (inactive.get(digest) ?? now)) return inactiveToken
-    // It is a JWT that is none of ours, or over, by its own words.
+    // A JWT that by its own claims is from another issuer or expired.
     const { iss, exp } = unverifiedClaims(token)
     const isOver = typeof exp === "number" && exp <= (yield* Clock.currentTimeMillis) / 1000 - leeway
     if ((iss !== undefined && iss !== auth.issuer) || isOver) return inactiveToken
@@ -155,27 +159,27 @@ export const makeIntrospection = ({
       default:
         if (mayAsk(now)) return yield* askAboutUnknown(token, digest)
         return yield* new IssuerUnavailable({
-          detail: "it refused to answer lately, so not all unknown tokens are asked about",
+          detail: "it refused to answer recently, so calls about unknown tokens are limited",
         })
     }
   })
 
   const verify: TokenVerification["verify"] = Effect.fn("verifyByIntrospection")(function* (token) {
     const answer = yield* Effect.catchTag(introspected(token), "TooBusy", () =>
-      Effect.fail(new IssuerUnavailable({ detail: "too many tokens wait for its answers" })),
+      Effect.fail(new IssuerUnavailable({ detail: "too many tokens wait for its response" })),
     )
     if (!answer.active) {
       return yield* new TokenInvalid({
         fault: "inactive",
         log: {
           ...selfDescription(unverifiedClaims(token), auth),
-          reason: `the issuer does not call it active for ${client.clientId}`,
+          reason: `the issuer does not report it as active for ${client.clientId}`,
         },
       })
     }
     return yield* Effect.fromResult(judgeClaims(answer.claims, auth, (yield* Clock.currentTimeMillis) / 1000))
   })
-  // No token at all is not active, which an issuer that lets us ask says.
+  // "none" is no active token, which an issuer that accepts our calls confirms.
   return { verify, ready: Effect.asVoid(introspect("none", true)) }
 }
 

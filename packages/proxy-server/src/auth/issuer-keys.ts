@@ -1,24 +1,25 @@
+/** Fetches and caches the issuer's public keys. */
 import { elapsedMillis } from "@cscs/http-transport"
 import { Deferred, Effect, type Scope } from "effect"
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWK } from "jose"
 import { hasKeysAt, type Issuer, namesNoKeys } from "./issuer.ts"
 import { IssuerUnavailable } from "./refusals.ts"
 
-/** Milliseconds after which the keys are fetched anew, so that a key which the issuer withdrew opens nothing any more. */
+/** Milliseconds after which the keys are fetched anew, so that a withdrawn key is no longer accepted. */
 const keysAge = 10 * 60_000
-/** Milliseconds between two fetches for the sake of an unknown key id: anybody can write one into a token. */
+/** Milliseconds between two fetches for unknown key ids: anyone can write one into a token. */
 const unknownKeyPause = 30_000
-/** Milliseconds until an issuer that failed is asked again, which is when callers are told to try again. */
+/** Milliseconds until an issuer that failed is asked again, which equals the `Retry-After` of responses. */
 const failurePause = 5_000
 
-/** Keys that are looked at: an issuer publishes a handful. */
+/** Keys that are considered: an issuer publishes a handful. */
 const mostKeys = 100
 export type KeySet = ReturnType<typeof createLocalJWKSet>
 
 /** The issuer's published keys. */
 export interface IssuerKeys {
   /**
-   * Checks a token by the keys that are known; by new ones if its key is not among them. Fails as the check does, or with
+   * Checks a token with the known keys; with new ones if its key is not among them. Fails as the check does, or with
    * `IssuerUnavailable` if there are no keys.
    */
   readonly check: <A>(by: (keys: KeySet) => Effect.Effect<A, unknown>) => Effect.Effect<A, unknown>
@@ -27,9 +28,9 @@ export interface IssuerKeys {
 }
 
 /**
- * Keeps the issuer's keys, and fetches them anew for an unknown key id (at most every 30 seconds, or 5 after a failure) and
- * every ten minutes. The latter runs beside the request and may fail: an issuer that is away costs nothing as long as its
- * keys are known.
+ * Caches the issuer's keys, and fetches them anew for an unknown key id (at most every 30 seconds, or 5 after a
+ * failure) and every ten minutes. The latter runs beside the request and may fail: while the keys are known, an
+ * unavailable issuer has no effect.
  */
 export const makeIssuerKeys = Effect.fnUntraced(function* (
   issuer: Issuer,
@@ -68,7 +69,7 @@ export const makeIssuerKeys = Effect.fnUntraced(function* (
         }),
       ),
     )
-  /** One fetch for all who wait for it; it runs in the scope, so that whoever leaves takes nobody along. */
+  /** One fetch for all that wait for it. It runs in the scope, so that a caller that disconnects does not end it. */
   const fetchKeys = (now: number) =>
     Effect.suspend(() => {
       if (flight !== undefined) return Effect.succeed(flight)
@@ -85,7 +86,7 @@ export const makeIssuerKeys = Effect.fnUntraced(function* (
       )
     }).pipe(Effect.uninterruptible, Effect.flatMap(Deferred.await))
   const isPausing = (now: number) => now - tried.at < (tried.failure === undefined ? unknownKeyPause : failurePause)
-  /** For a key that is not among those known: whoever comes while a fetch runs waits for it too. */
+  /** For an unknown key: callers that arrive during a fetch wait for it too. */
   const fetchUnknown = (now: number, unknown: unknown) =>
     flight !== undefined || !isPausing(now) ? fetchKeys(now) : Effect.fail(tried.failure ?? unknown)
 
@@ -107,12 +108,12 @@ export const makeIssuerKeys = Effect.fnUntraced(function* (
   }
 })
 
-/** A published set, of bounded size. The library judges each key when a token names it. */
+/** A published key set, of bounded size. The library checks each key when a token names it. */
 const bounded = (published: unknown): JSONWebKeySet => {
   const keys: unknown = (published as Partial<JSONWebKeySet> | null)?.keys
   if (!Array.isArray(keys)) throw new errors.JWKSInvalid("it holds no list of keys")
   return { keys: keys.slice(0, mostKeys) }
 }
 
-/** Whether a key may check a signature of an algorithm that we take. */
+/** Whether a key may verify a signature of a supported algorithm. */
 const isOfUse = ({ kty, use }: JWK): boolean => ["RSA", "EC", "OKP"].includes(kty ?? "") && use !== "enc"

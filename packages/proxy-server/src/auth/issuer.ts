@@ -1,3 +1,4 @@
+/** Calls to the token issuer: discovery of its endpoints, its circuit breaker and its health. */
 import {
   type AboutCall,
   defaultRetryPolicy,
@@ -23,52 +24,54 @@ import { makeSharedCalls } from "../concurrency/shared-calls.ts"
 import type { AuthSettings } from "../config/settings.ts"
 import { IssuerUnavailable } from "./refusals.ts"
 
-/** The OpenID provider whose tokens we take. */
+/** The OpenID provider whose tokens are accepted. */
 export interface Issuer {
-  /** Its metadata, asked for when first needed, kept until restart; a failure is asked again after a second. */
+  /** Its metadata, fetched when first needed and kept until restart; after a failure, fetched again after a second. */
   readonly metadata: Effect.Effect<AuthorizationServer, IssuerUnavailable>
   /**
-   * One call by `fetch` within its time, under the issuer's circuit breaker; whatever goes wrong means that tokens cannot
-   * be checked. What the issuer says of a token is an answer, not a failure.
+   * One call with `fetch`, within its timeout and under the issuer's circuit breaker. Any failure means that tokens
+   * cannot be checked. The issuer's verdict on a token is a result, not a failure.
    */
   readonly ask: <A>(
     what: string,
     call: (signal: AbortSignal) => Promise<A>,
     options?: {
-      /** What the request carries and no message may. Default none. */
+      /** Texts that the request contains and no message may contain. Default none. */
       readonly secrets?: ReadonlyArray<string>
       /**
-       * Whether a status that is no success counts for the circuit breaker. Not for what anybody can make us ask: it would
-       * keep us from all other calls. Default true.
+       * Whether an error status counts for the circuit breaker. Not for calls that anyone can trigger: they would block
+       * all other calls. Default true.
        */
       readonly countsStatus?: boolean
-      /** Why an answer, whole as it is, is of no use, in words that anybody may read; for health alone. Default: it is of use. */
+      /**
+       * Why a complete response is unusable, in words that are safe to publish; for health only. Default: it is usable.
+       */
       readonly flaw?: (answer: A) => string | undefined
     },
   ) => Effect.Effect<A, IssuerUnavailable>
-  /** How the last question to it ended. */
+  /** The outcome of the last call. */
   readonly health: () => IssuerHealth
-  /** Throws for an answer that is no success, save a refusal of a POST: a library reads the reason there. */
+  /** Throws for an error response, except a rejected POST: the library reads the reason there. */
   readonly fetch: typeof fetch
 }
 
-/** How the last question to the issuer ended; `undefined` if it was not asked yet. */
+/** The outcome of the last call to the issuer; `undefined` if there was none. */
 export type IssuerHealth =
   | { readonly status: "ok" }
   | {
       readonly status: "failing"
-      /** Why, in our own words alone: whoever asks for readiness sees it. */
+      /** The reason, in our own words only, because readiness is public. */
       readonly detail: string
-      /** When the first of the failures without a success in between was known, in milliseconds since 1970. */
+      /** When the current run of failures began, in milliseconds since 1970. */
       readonly since: number
     }
   | undefined
 
-/** For one answer of the issuer: a caller waits for it. */
+/** For one response of the issuer, since a caller waits for it. */
 export const issuerTimeout = "5 seconds"
 
 /**
- * Finds an issuer's endpoints by OpenID Connect Discovery. Nothing is asked at start-up, so that a start does not depend
+ * Finds an issuer's endpoints by OpenID Connect Discovery. No call is made at start, so that the start does not depend
  * on it.
  */
 export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Effect<Issuer> =>
@@ -89,7 +92,7 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
         health = { status: "failing", detail, since: health?.status === "failing" ? health.since : now }
       })
     const noteFailure = (what: string, failure: TransportFailure) => {
-      // It was not asked: why it is left alone is known already.
+      // No call was made, and the reason is known already.
       if (failure.reason === "circuit-open" && health?.status === "failing") return Effect.void
       return noteFailing(`${what}: ${inWords(failure)}`)
     }
@@ -129,7 +132,7 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
       async (signal) => {
         const response = await discoveryRequest(new URL(auth.realmUrl), {
           [customFetch]: (url, init) => send(url, init as unknown as RequestInit),
-          // A URL that says http:// was written so on purpose: a test system or a tunnel.
+          // A URL with http:// is a deliberate choice: a test system or a tunnel.
           [allowInsecureRequests]: auth.realmUrl.startsWith("http://"),
           signal,
         })
@@ -158,10 +161,10 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
     return { metadata, ask, health: () => health, fetch: send }
   })
 
-/** Callers are told when to come again, and what is known serves on. */
+/** Callers get a `Retry-After`, and what is cached remains in use. */
 export const noRetry = { ...defaultRetryPolicy, times: 0 }
 
-/** Milliseconds for which a failure to find the issuer's endpoints counts. */
+/** Milliseconds for which a failed discovery counts. */
 const failureKept = 1000
 
 const statusFailure = ({ status, headers }: Response, detail: string, about: AboutCall): TransportFailure => {
@@ -175,9 +178,7 @@ const statusFailure = ({ status, headers }: Response, detail: string, about: Abo
   })
 }
 
-/**
- * Why a call failed, for the operator: the network hides its reason in causes, and so do the libraries what they found.
- */
+/** Why a call failed, for the operator: the network and the libraries put their reasons into causes. */
 const failureFrom = (thrown: unknown, about: AboutCall, secrets: ReadonlyArray<string>): TransportFailure => {
   if (thrown instanceof TransportFailure) return thrown
   if (thrown instanceof ResponseBodyError) {
@@ -187,14 +188,14 @@ const failureFrom = (thrown: unknown, about: AboutCall, secrets: ReadonlyArray<s
   if (thrown instanceof WWWAuthenticateChallengeError) {
     return statusFailure(thrown.response, ", and wants other credentials", about)
   }
-  // A refusal without the words of OAuth.
+  // A rejection without OAuth's error fields.
   if (thrown instanceof Error && thrown.cause instanceof Response && !thrown.cause.ok) {
     return statusFailure(thrown.cause, ` at ${thrown.cause.url}`, about)
   }
   const failure = transportFailureFrom(thrown, about, secrets)
   const isOfTheNetwork = thrown instanceof TypeError || (thrown instanceof Error && thrown.cause instanceof TypeError)
   if (isOfTheNetwork || failure.reason !== "reset") return failure
-  // A library's judgement of an answer that came whole.
+  // A library's verdict on a complete response.
   const { message, cause } = thrown instanceof Error ? thrown : new Error(String(thrown))
   const detail = `${message}${foundBy(cause)}`
   return Option.isSome(decodeMismatch(cause))
@@ -205,9 +206,9 @@ const failureFrom = (thrown: unknown, about: AboutCall, secrets: ReadonlyArray<s
 /** Its metadata name another issuer than the configured one. */
 class OtherIssuer extends TransportFailure {}
 
-/** A failure in our own words alone. */
+/** A failure in our own words only. */
 const inWords = (failure: TransportFailure): string => {
-  if (failure instanceof OtherIssuer) return "the issuer there has another name than the configured one"
+  if (failure instanceof OtherIssuer) return "the issuer has another name than the configured one"
   if (failure.status !== undefined) return `answered ${failure.status}`
   return reasonsInWords[failure.reason] ?? failure.reason
 }
@@ -216,12 +217,12 @@ const reasonsInWords: Partial<Record<TransportFailureReason, string>> = {
   dns: "its name has no address",
   connect: "no connection",
   tls: "its certificate is refused, or it does not speak TLS",
-  reset: "the connection ended before the answer",
-  timeout: "no answer in time",
-  "not-json": "the answer is not what it must be",
+  reset: "the connection ended before the response",
+  timeout: "no response in time",
+  "not-json": "the response is invalid",
 }
 
-/** Whether metadata name a place of keys. */
+/** Whether metadata contain a usable key URL. */
 export const hasKeysAt = (url: string | undefined): url is string => url !== undefined && URL.canParse(url)
 export const namesNoKeys = "its metadata name no jwks_uri"
 

@@ -1,3 +1,4 @@
+/** Verification of signed access tokens with the issuer's public keys. */
 import { Clock, Effect, Result, Schema } from "effect"
 import { compactVerify, errors, jwtVerify } from "jose"
 import type { AuthSettings } from "../config/settings.ts"
@@ -5,24 +6,24 @@ import { judgeClaims, leeway, type Principal, selfDescription, TokenClaims, unve
 import type { IssuerKeys, KeySet } from "./issuer-keys.ts"
 import { IssuerUnavailable, type RoleMissing, type TokenFault, TokenInvalid } from "./refusals.ts"
 
-/** Asymmetric ones only: with a symmetric one the public key would be the secret (RFC 8725 section 2.1). */
+/** Only asymmetric ones: with a symmetric one the public key would be the secret (RFC 8725 section 2.1). */
 const algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
 
-/** The header's `typ` of an access token: Keycloak's, RFC 9068's. The issuer signs other kinds with the same key. */
+/** The header's `typ` of an access token: Keycloak's and RFC 9068's. The issuer signs other kinds with the same key. */
 const accessTokenType = /^(application\/)?(at\+)?jwt$/i
 
 /** A way to check tokens. */
 export interface TokenVerification {
-  /** Says who bears a token. */
+  /** Returns the bearer of a token. */
   readonly verify: (token: string) => Effect.Effect<Principal, TokenInvalid | RoleMissing | IssuerUnavailable>
-  /** Tries for real whether tokens could be checked now. */
+  /** Makes a real attempt: fails if tokens could not be checked now. */
   readonly ready: Effect.Effect<void, IssuerUnavailable>
 }
 
-/** Verifies signed access tokens (RFC 7519, RFC 8725) by the issuer's published keys. */
+/** Verifies signed access tokens (RFC 7519, RFC 8725) with the issuer's published keys. */
 export const makeJwtVerification = (keys: IssuerKeys, auth: AuthSettings): TokenVerification => {
   const verify: TokenVerification["verify"] = Effect.fn("verifyJwt")(function* (token) {
-    // A token that calls itself another issuer's is worth no look for its key.
+    // If a token names another issuer, its key is not looked up.
     const claimed = unverifiedClaims(token)
     if (claimed.iss !== undefined && claimed.iss !== auth.issuer) {
       return yield* new TokenInvalid({
@@ -46,7 +47,7 @@ export const makeJwtVerification = (keys: IssuerKeys, auth: AuthSettings): Token
     const { payload, protectedHeader } = yield* Effect.mapError(keys.check(verifyBy), (thrown) =>
       thrown instanceof IssuerUnavailable ? thrown : invalidToken(thrown, token, auth),
     )
-    // A logout token, for one, has our audience too (RFC 8725 section 3.11).
+    // Other kinds have our audience too, for example a logout token (RFC 8725 section 3.11).
     if (protectedHeader.typ !== undefined && !accessTokenType.test(protectedHeader.typ)) {
       return yield* new TokenInvalid({
         fault: "other-kind",
@@ -72,7 +73,7 @@ export const signatureOf = (keys: IssuerKeys, token: string): Effect.Effect<"gen
 
 const decodeClaims = Schema.decodeUnknownResult(TokenClaims)
 
-/** A fault of the token: a fixed sentence for its bearer, for the operator what it said of itself. */
+/** A fault of the token: a fixed sentence for its bearer; for the operator, its own claims. */
 const invalidToken = (thrown: unknown, token: string, auth: AuthSettings): TokenInvalid =>
   new TokenInvalid({
     ...faultOf(thrown),
@@ -87,7 +88,7 @@ const reasonOf = (thrown: unknown): string => {
   try {
     return thrown instanceof Error ? thrown.message.slice(0, 200) : ""
   } catch {
-    // A message that quotes what nests too deep ends the stack.
+    // A message that quotes deeply nested data overflows the stack.
     return "a claim nests too deep"
   }
 }

@@ -1,9 +1,10 @@
+/** The reasons to refuse a request because of its access token. */
 import { Data } from "effect"
 
-/** The request shows no credential at all (RFC 6750 section 3.1: no error code then). */
+/** The request contains no credentials (RFC 6750 section 3.1: no error code in this case). */
 export class TokenMissing extends Data.TaggedError("TokenMissing") {}
 
-/** What can be wrong with a token, in the words that its bearer gets: printable ASCII without quotes (RFC 6750 section 3). */
+/** The possible faults of a token, as its bearer sees them: printable ASCII without quotes (RFC 6750 section 3). */
 const faults = {
   "not-a-token": "The Authorization header must be: Bearer, a space, and one access token",
   malformed: "The token is malformed",
@@ -19,11 +20,11 @@ const faults = {
   "not-yet-valid": "The token is not yet valid",
   "from-the-future": "The token is from the future",
   "lacks-claim": "The token lacks a valid claim",
-  nameless: "The token names nobody",
+  nameless: "The token contains no name",
 } as const
 export type TokenFault = keyof typeof faults
 
-/** Every reason for which a request is refused for the sake of its token, as metrics name them. */
+/** All reasons to refuse a request because of its token, as in metrics. */
 export const refusalReasons = [
   ...(Object.keys(faults) as ReadonlyArray<TokenFault>),
   "no-token",
@@ -32,12 +33,12 @@ export const refusalReasons = [
 ] as const
 export type RefusalReason = (typeof refusalReasons)[number]
 
-/** The token opens nothing here. */
+/** The token is invalid here. */
 export class TokenInvalid extends Data.TaggedError("TokenInvalid")<{
   readonly fault: TokenFault
   /** The claim that it lacks. */
   readonly claim?: string
-  /** For the operator: what the token said of itself. */
+  /** For the operator: the token's own claims. */
   readonly log: Readonly<Record<string, unknown>>
 }> {
   /** For the caller. */
@@ -46,15 +47,15 @@ export class TokenInvalid extends Data.TaggedError("TokenInvalid")<{
   }
 }
 
-/** The token is good, but its bearer lacks a role. */
+/** The token is valid, but its bearer lacks a role. */
 export class RoleMissing extends Data.TaggedError("RoleMissing")<{
   readonly log: Readonly<Record<string, unknown>>
 }> {}
 
-/** Tokens cannot be checked, because the issuer does not answer as it must. */
+/** Tokens cannot be checked, because the issuer does not respond properly. */
 export class IssuerUnavailable extends Data.TaggedError("IssuerUnavailable")<{
   readonly detail: string
-  /** That it answered with, if it answered. */
+  /** The status of its response, if there was one. */
   readonly status?: number | undefined
 }> {
   override get message() {

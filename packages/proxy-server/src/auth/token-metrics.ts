@@ -2,7 +2,7 @@ import { Effect, Metric } from "effect"
 import { type RefusalReason, refusalReasons } from "./refusals.ts"
 
 const refused = Metric.counter("refused_tokens_total", {
-  description: "Requests of the list that were refused for the sake of their access token, by reason.",
+  description: "Requests refused because of their access token, by reason.",
   incremental: true,
 })
 
@@ -11,7 +11,7 @@ const count = (reason: RefusalReason, times: number) => Metric.update(Metric.wit
 /** Counts a refused request. */
 export const tokenRefused = (reason: RefusalReason): Effect.Effect<void> => count(reason, 1)
 
-/** Begins to count: of a series that is not there yet, the first refusals would not show as a growth. */
+/** Starts all series at 0: the first refusals of a new series would not show as an increase. */
 export const countRefusals: Effect.Effect<void> = Effect.forEach(refusalReasons, (reason) => count(reason, 0), {
   discard: true,
 })

@@ -6,7 +6,7 @@ import { directoryProblem, mustBeReplaceable } from "../persistence/own-file.ts"
 import { redisConnection } from "../replication/redis-connection.ts"
 import type { CheckResult } from "./check-result.ts"
 
-/** Whether what `cache.path` and `cache.url` name can be used; nothing where neither is configured. Writes nothing. */
+/** Checks that `cache.path` and `cache.url` are usable; returns nothing if neither is configured. Writes nothing. */
 export const checkCache = ({ cache: { path, url } }: ProxySettings): Effect.Effect<ReadonlyArray<CheckResult>> =>
   Effect.map(
     Effect.all([path === undefined ? noResult : checkPath(path), url === undefined ? noResult : checkShared(url)]),
@@ -23,14 +23,14 @@ const checkPath = (path: string): Effect.Effect<ReadonlyArray<CheckResult>> => {
     try {
       await access(directory, constants.W_OK | constants.X_OK)
     } catch (cause) {
-      return failed(inWords(cause), `Create ${directory}, for the user who runs the proxy, with the mode 0700.`)
+      return failed(inWords(cause), `Create ${directory}, owned by the proxy's user, with mode 0700.`)
     }
     try {
       for (const one of [path, `${path}.tmp`]) await mustBeReplaceable(one)
     } catch (cause) {
       return failed(
         inWords(cause),
-        "The proxy neither reads nor replaces it: only a file of its own user that nobody else may write.",
+        "The proxy neither reads nor replaces it: only a file of its own user that no other user may write.",
       )
     }
     const unsafe = await directoryProblem(path)
@@ -46,14 +46,14 @@ const checkShared = (url: NonNullable<ProxySettings["cache"]["url"]>): Effect.Ef
   const name = "cache.url"
   return redisConnection(url).pipe(
     Effect.flatMap(({ getAll }) => getAll(["storage-proxy:check"], { each: 1, inAll: 1 })),
-    Effect.as([{ name, ok: true, detail: "it answers" }]),
+    Effect.as([{ name, ok: true, detail: "it responds" }]),
     Effect.catch(({ detail }) =>
       Effect.succeed([
-        { name, ok: false, detail, advice: "Check cache.url, its password, its certificate, and the way there." },
+        { name, ok: false, detail, advice: "Check cache.url, its password, its certificate, and the network path." },
       ]),
     ),
     Effect.scoped,
-    // What it would log is the result.
+    // The result contains what would be logged.
     Effect.provide(Logger.layer([])),
   )
 }

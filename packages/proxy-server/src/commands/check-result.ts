@@ -1,12 +1,12 @@
-/** What trying one thing for real showed. */
+/** The result of one check. */
 export interface CheckResult {
-  /** What was tried: `Waldur`, `offering capstor`, `HPC User API`. */
+  /** The subject: `Waldur`, `offering capstor`, `HPC User API`. */
   readonly name: string
   readonly ok: boolean
-  /** What was seen. */
+  /** The observation. */
   readonly detail: string
-  /** It works, and is likely not what was meant. */
+  /** It works but is probably not intended. */
   readonly isDoubtful?: true
-  /** What to do if it is not ok, or doubtful. */
+  /** The remedy if it is not ok, or doubtful. */
   readonly advice?: string
 }

@@ -1,3 +1,4 @@
+/** The checks of `storage-proxy check`: every upstream is tested for real. */
 import { connect } from "node:net"
 import { type GidCacheStats, HpcUserClient } from "@cscs/hpc-user-client"
 import { addressTimeout, proxyForDisplay } from "@cscs/http-transport"
@@ -15,18 +16,18 @@ import { checkCache } from "./check-cache.ts"
 import type { CheckResult } from "./check-result.ts"
 import { onceLayer } from "./read-once.ts"
 
-/** What a check showed. */
+/** The result of all checks. */
 export interface Checked {
   readonly results: ReadonlyArray<CheckResult>
-  /** The GIDs that its own read of the upstreams gave. */
+  /** The GIDs from its own read of the upstreams. */
   readonly gidCache: GidCacheStats
 }
 
 /**
- * Tries each upstream for real: the proxies on the way; Waldur and the HPC User API by what the first refresh of `serve`
- * asks, in the same queries, and by what it makes of each configured offering; the HPC User API's token endpoint, the
- * issuer of callers' tokens, the file and the shared cache where they are configured. Never fails: what does not work is a
- * result. Changes nothing anywhere.
+ * Tests each upstream: the proxies on the way; Waldur and the HPC User API with the queries of the first refresh of
+ * `serve`, including the result for each configured offering; the HPC User API's token endpoint; the issuer of callers'
+ * tokens, the file and the shared cache if they are configured. Never fails: a failure is a result. Changes nothing
+ * anywhere.
  */
 export const checked = (settings: ProxySettings): Effect.Effect<Checked> =>
   Effect.gen(function* () {
@@ -86,7 +87,7 @@ const checkWaldur = (
           ok: true,
           isDoubtful: true,
           detail,
-          advice: "The list is read all the same; see whether a gateway or an old Waldur is the cause.",
+          advice: "The list is read anyway; check whether a gateway or an old Waldur is the cause.",
         }),
       ),
       ...systems,
@@ -97,14 +98,14 @@ const checkWaldur = (
     Effect.catch((error) => Effect.succeed(failed("Waldur", error, adviceOn(error)))),
   )
 
-/** Waldur's version, on which nothing else depends: serve does not ask for it. */
+/** Waldur's version. Nothing else depends on it: `serve` does not request it. */
 const versionOf = ({ version }: Context.Service.Shape<typeof WaldurClient>) =>
   Effect.map(version(), (number) => `version ${number}`).pipe(
     Effect.catch((error) =>
       Effect.succeed(
         error._tag === "WaldurRejected" && error.status === 403
           ? "a version that the token's user may not know"
-          : "a version that is not known",
+          : "an unknown version",
       ),
     ),
   )
@@ -127,7 +128,7 @@ const checkOffering = (
     return {
       name,
       ok: false,
-      detail: "the token sees no such offering; its list would be empty whatever it holds",
+      detail: "the token sees no such offering; its list would always be empty",
       advice:
         "Give the token's user the role CUSTOMER.READER in the provider's organization, or correct the slug in storage_systems.",
     }
@@ -146,7 +147,7 @@ const checkOffering = (
       ok: true,
       isDoubtful: true,
       detail: `${detail}, of ${own.length} offerings with this slug: ${shortList(named, 5).join(" and ")}`,
-      advice: `Name the one that is meant: storage_systems: {${system}: {slug: ${offeringSlug}, uuid: …}}.`,
+      advice: `Name the intended one: storage_systems: {${system}: {slug: ${offeringSlug}, uuid: …}}.`,
     }
   }
   if (offeringWarnings.includes(emptyOffering(offeringSlug))) {
@@ -154,7 +155,7 @@ const checkOffering = (
       name,
       ok: true,
       isDoubtful: true,
-      detail: "visible, without any resource",
+      detail: "visible, but without resources",
       advice: "If it has resources, give the token's user the role CUSTOMER.READER in the provider's organization.",
     }
   }
@@ -169,14 +170,14 @@ const adviceOn = (error: { readonly _tag: string; readonly status?: number }): s
       return error.status === 401
         ? "Set waldur_api_token to a valid token of a Waldur user."
         : error.status === 400
-          ? "See what the parameter is that Waldur refuses: nothing can be read without it."
+          ? "Check which parameter Waldur refuses: nothing can be read without it."
           : "Give the token's user the role CUSTOMER.READER in the provider's organization."
     case "WaldurUnexpectedAnswer":
-      return "Check that waldur_api_url is the address of a Waldur, and what stands before it."
+      return "Check that waldur_api_url is the address of a Waldur, and check any gateway in front of it."
     case "InvalidProxy":
       return "Correct waldur_socks_proxy."
     default:
-      return "Check waldur_api_url, waldur_socks_proxy, waldur_verify_ssl and the way there."
+      return "Check waldur_api_url, waldur_socks_proxy, waldur_verify_ssl and the network path."
   }
 }
 
@@ -184,10 +185,10 @@ const checkHpcUserApi = (settings: ProxySettings): Effect.Effect<ReadonlyArray<C
   const name = "HPC User API"
   const layer = hpcUserLayer(settings)
   if (layer === undefined) {
-    return Effect.succeed([{ name, ok: true, detail: "not configured: all GIDs are made up, for development only" }])
+    return Effect.succeed([{ name, ok: true, detail: "not configured: all GIDs are mocks, for development only" }])
   }
   return HpcUserClient.use((client) => client.ping()).pipe(
-    Effect.as<ReadonlyArray<CheckResult>>([{ name, ok: true, detail: "token and answer received" }]),
+    Effect.as<ReadonlyArray<CheckResult>>([{ name, ok: true, detail: "token and response received" }]),
     Effect.provide(layer),
     Effect.catch((error) =>
       Effect.succeed(
@@ -196,7 +197,7 @@ const checkHpcUserApi = (settings: ProxySettings): Effect.Effect<ReadonlyArray<C
           error,
           error._tag === "TokenRefused"
             ? "Correct hpc_user_api.client_id and client_secret."
-            : "Check hpc_user_api.api_url, oidc_token_url, socks_proxy and the way there.",
+            : "Check hpc_user_api.api_url, oidc_token_url, socks_proxy and the network path.",
         ),
       ),
     ),
@@ -209,7 +210,7 @@ const checkIssuer = (settings: ProxySettings): Effect.Effect<ReadonlyArray<Check
   if (auth.disabled) {
     return Effect.succeed([{ name, ok: true, detail: "not asked: authentication is disabled, for development only" }])
   }
-  const how = auth.introspection === undefined ? "its keys were fetched" : "it lets us ask about tokens"
+  const how = auth.introspection === undefined ? "its keys were fetched" : "introspection works"
   return Authentication.use(({ ready }) => ready).pipe(
     Effect.as<ReadonlyArray<CheckResult>>([
       { name, ok: true, detail: `${auth.issuer}: ${how}; tokens must be for ${auth.audience.join(" or ")}` },
@@ -220,24 +221,26 @@ const checkIssuer = (settings: ProxySettings): Effect.Effect<ReadonlyArray<Check
         failed(
           name,
           error,
-          "Check auth.keycloak_url, keycloak_realm, issuer, socks_proxy and the way there; for introspection the client and its secret too.",
+          "Check auth.keycloak_url, keycloak_realm, issuer, socks_proxy and the network path; for introspection also the client and its secret.",
         ),
       ),
     ),
   )
 }
 
-/** What the operator should know of the settings that only a person can judge, in words. */
+/** Warnings about settings that only a person can judge. */
 export const configurationWarnings = ({ warnings, model }: ProxySettings): ReadonlyArray<string> => [
   ...warnings,
   ...(model.mountRoots.length > 0
     ? []
     : [
-        "backend_settings.mount_roots is not set: a mount point may be anywhere but in a directory of the system; name the directories that hold the storage",
+        "backend_settings.mount_roots is not set: a mount point may be anywhere except in a system directory; name the directories that contain the storage",
       ]),
 ]
 
-/** Each configured proxy, once: whether anybody listens there. What it lets through shows in the other checks. */
+/**
+ * Checks once for each configured proxy that it accepts connections. What it lets through shows in the other checks.
+ */
 const checkProxies = ({ waldur, hpcUserApi, auth }: ProxySettings): Effect.Effect<ReadonlyArray<CheckResult>> => {
   const proxies = [waldur.proxy, hpcUserApi?.proxy, auth.disabled ? undefined : auth.proxy].filter(
     (proxy) => typeof proxy === "string",
@@ -261,7 +264,7 @@ const checkProxies = ({ waldur, hpcUserApi, auth }: ProxySettings): Effect.Effec
 
 const defaultPorts: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 }
 
-/** Milliseconds until a proxy must accept a connection: somebody waits for it. */
+/** Milliseconds until a proxy must accept a connection: short, because an operator waits for it. */
 const connectTimeout = 5_000
 
 const connects = (host: string, port: number): Effect.Effect<void, string> =>

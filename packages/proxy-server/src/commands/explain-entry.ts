@@ -1,3 +1,4 @@
+/** Explains for a command where an entry comes from, or why it is absent. */
 import type { InvalidProxy } from "@cscs/http-transport"
 import {
   buildHierarchy,
@@ -18,20 +19,20 @@ import { readOfferings, resourceQuery } from "../refresh/read-snapshot.ts"
 import type { RefreshError } from "../refresh/refresh-errors.ts"
 import { type OnProgress, onceLayer } from "./read-once.ts"
 
-/** What the model says, and what only who read the upstreams can say. */
+/** The model's explanation, and what only a reader of the upstreams can add. */
 export interface EntryExplanation extends Explanation {
   /** Slugs of the offerings that were read: nothing else can be found. */
   readonly offerings: ReadonlyArray<string>
-  /** Where nothing was found: at most three names of the same kind that are there, the nearest first. */
+  /** If nothing was found: at most three existing names of the same kind, the nearest first. */
   readonly nearest: ReadonlyArray<string>
 }
 
 /**
- * Reads all resources from Waldur, what they need from the HPC User API, as a refresh does, and says where the entries come
- * from that `text` asks for, or why they are absent. Changes nothing anywhere, and keeps nothing. Unlike a refresh it goes
- * on where the HPC User API cannot be asked: that is then a reason.
+ * Reads all resources from Waldur, and what they need from the HPC User API, like a refresh, and explains where the
+ * entries that `text` asks for come from, or why they are absent. Changes and stores nothing. Unlike a refresh it
+ * continues if the HPC User API cannot be asked: that becomes a reason.
  *
- * @param text a UUID, a slug or a mount point, as somebody types it; see `parseLookup` of the model
+ * @param text a UUID, a slug or a mount point, as a person types it; see `parseLookup` of the model
  */
 export const explainEntry = (
   settings: ProxySettings,
@@ -48,7 +49,7 @@ export const explainEntry = (
     }
   }).pipe(Effect.scoped, Effect.provide(onceLayer(settings, onProgress)))
 
-/** All that the tree is made of, read now. */
+/** All input of the tree, read now. */
 const readInput = Effect.gen(function* () {
   const settings = yield* Settings
   const { model } = settings
@@ -68,13 +69,12 @@ const readInput = Effect.gen(function* () {
   return input
 })
 
-/** A GID that is made up says so. */
+/** Marks mock GIDs as such. */
 const gidsWithSource = (
   { gids: { answers, mocked } }: Lookups,
   { hpcUserApi }: ProxySettings,
 ): ReadonlyMap<string, GidAnswer> => {
-  const from =
-    hpcUserApi === undefined ? "made up: no HPC User API is configured" : "made up: hpc_user_api.fallback is mock"
+  const from = hpcUserApi === undefined ? "mock: no HPC User API is configured" : "mock: hpc_user_api.fallback is mock"
   return new Map(
     Array.from(answers, ([project, answer]): readonly [string, GidAnswer] => [
       project,
@@ -83,13 +83,13 @@ const gidsWithSource = (
   )
 }
 
-/** As many wrong letters as somebody may type, of names that are there. */
+/** Existing names within the number of typing errors that is tolerated. */
 const nearestTo = (ask: Lookup, input: HierarchyInput): ReadonlyArray<string> => {
   const asked = "path" in ask ? ask.path : "uuid" in ask ? ask.uuid : ask.slug
   const most = Math.max(2, Math.ceil(asked.length / 4))
   return (
     [...new Set(namesFor(ask, input))]
-      // Never nearer than their lengths: a huge text would take long to compare.
+      // The distance is at least the difference in length, and comparing a huge text would take long.
       .filter((name) => name.startsWith(asked) || Math.abs(name.length - asked.length) <= most)
       .map((name) => ({ name, away: name.startsWith(asked) ? 0 : distance(asked, name) }))
       .filter(({ away }) => away <= most)

@@ -1,3 +1,4 @@
+/** Filters and lists the entries of a snapshot for a command. */
 import { dashedUuid, type StorageEntry } from "@cscs/storage-model"
 import { Data, Result, Schema } from "effect"
 import type { ProxySettings } from "../config/settings.ts"
@@ -5,19 +6,19 @@ import { offeringSlugsOf, selected } from "../routes/storage-answer.ts"
 import { queryProblem, type StorageQuery, storageQuerySchema } from "../routes/storage-query.ts"
 import type { Snapshot } from "../snapshot/snapshot.ts"
 
-/** Which entries a command wants, under the names and with the meaning of the API's parameters. */
+/** A command's filters, with the names and meanings of the API's parameters. */
 export interface EntrySelection extends Pick<StorageQuery, "storage_system" | "data_type" | "status"> {
   readonly state?: string
   /** Only entries of this Waldur offering, dashed or not. */
   readonly offering_uuid?: string
 }
 
-/** A selection whose values are ones that the API would take. */
+/** A selection with values that the API accepts. */
 export interface CheckedSelection extends StorageQuery {
   readonly offering_uuid?: string
 }
 
-/** A filter's value is not one that the API would take. */
+/** A filter has a value that the API does not accept. */
 export class InvalidSelection extends Data.TaggedError("InvalidSelection")<{
   readonly problems: ReadonlyArray<{ readonly name: string; readonly detail: string }>
 }> {
@@ -26,7 +27,7 @@ export class InvalidSelection extends Data.TaggedError("InvalidSelection")<{
   }
 }
 
-/** The filters with their types, or all that is wrong with them: judged before anything is read. */
+/** The typed filters, or all their problems: checked before anything is read. */
 export const checkSelection = (
   { offering_uuid, ...query }: EntrySelection,
   { model }: ProxySettings,
@@ -49,7 +50,7 @@ export const checkSelection = (
     : Result.succeed({ ...checked.value, ...(offering_uuid !== undefined && { offering_uuid }) })
 }
 
-/** An entry as it is served. */
+/** An entry as served. */
 export interface ListedEntry {
   /** In the whole list, from 0. */
   readonly position: number
@@ -59,7 +60,7 @@ export interface ListedEntry {
 }
 
 /**
- * The entries of a snapshot that pass the filters, in the list's order, one at a time: a hundred thousand would take much
+ * The entries of a snapshot that pass the filters, in list order, one at a time: a hundred thousand would take much
  * memory.
  */
 export function* listedEntries(
@@ -78,7 +79,7 @@ export function* listedEntries(
   }
 }
 
-/** A tenant has its offering's UUID, and all that stands below it up to the next tenant is that offering's. */
+/** A tenant has its offering's UUID, and everything below it up to the next tenant belongs to that offering. */
 const positionsOf = (entries: Snapshot["entries"], offering: string | undefined): ReadonlySet<number> => {
   const found = new Set<number>()
   const utf8 = new TextDecoder()

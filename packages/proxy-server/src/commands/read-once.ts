@@ -1,3 +1,4 @@
+/** Reads the upstreams once, for a command. */
 import type { InvalidProxy } from "@cscs/http-transport"
 import { type ResourceQuery, WaldurClient } from "@cscs/waldur-client"
 import { Effect, Layer } from "effect"
@@ -8,10 +9,10 @@ import type { RefreshError } from "../refresh/refresh-errors.ts"
 import type { Snapshot } from "../snapshot/snapshot.ts"
 import { projectGidsLayer, waldurLayer } from "../wiring/proxy-layer.ts"
 
-/** How far a read is, for somebody who waits: resources that came so far, and how many there are. */
+/** Progress of a read: the resources received so far, and their total. */
 export type OnProgress = (resources: number, total: number) => void
 
-/** The upstreams for a command that reads once: nothing is kept, and nothing shared with replicas. */
+/** The upstreams for a command that reads once: nothing is stored, and nothing shared with replicas. */
 export const onceLayer = (
   settings: ProxySettings,
   onProgress?: OnProgress,
@@ -24,7 +25,7 @@ export const onceLayer = (
   )
 }
 
-/** Waldur's client, which says how many resources have come. Of a read that begins again it counts no more than there are. */
+/** Waldur's client with progress reports. After a restarted read the count never exceeds the total. */
 const counting = (onProgress: OnProgress) =>
   Layer.effect(
     WaldurClient,
@@ -52,8 +53,8 @@ const counting = (onProgress: OnProgress) =>
   )
 
 /**
- * Reads Waldur and the HPC User API once, as the first refresh of a process does, whatever is kept of earlier ones. Fails
- * where such a refresh would: so an unreachable HPC User API never makes a shorter list.
+ * Reads Waldur and the HPC User API once, like the first refresh of a process without stored data. Fails whenever such
+ * a refresh would: so an unreachable HPC User API never makes a shorter list.
  */
 export const snapshotOnce = (
   settings: ProxySettings,

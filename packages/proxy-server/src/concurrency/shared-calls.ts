@@ -1,12 +1,15 @@
-/** Costly calls that callers can ask for: few at the same time, equal ones shared, none for whom nobody waits. */
+/**
+ * Limits expensive calls that callers can request: few run at once, equal ones are shared, and a call without a waiting
+ * caller is interrupted.
+ */
 import { type Context, Data, type Duration, Effect, Fiber, Semaphore } from "effect"
 
-/** So many calls run already that this one did not begin in time. */
+/** Too many calls run for this one to begin in time. */
 export class TooBusy extends Data.TaggedError("TooBusy") {}
 
-/** Calls of which equal ones, by their key, are made once. */
+/** Shares concurrent calls with equal keys. */
 export interface SharedCalls {
-  /** Runs a call, or waits for the equal one that runs. A call ends when the last of those who wait for it leaves. */
+  /** Runs a call, or joins the one with the same key. A call is interrupted when its last caller leaves. */
   <A, E, R>(key: string, call: Effect.Effect<A, E, R>): Effect.Effect<A, E | TooBusy, R>
   /** Whether a call with this key runs or waits for its turn. */
   readonly has: (key: string) => boolean
@@ -15,7 +18,7 @@ export interface SharedCalls {
 }
 
 /**
- * @param atOnce calls that run at the same time
+ * @param atOnce concurrent calls
  * @param patience how long a call waits for its turn
  */
 export const makeSharedCalls = (atOnce: number, patience: Duration.Input): SharedCalls => {

@@ -1,3 +1,4 @@
+/** Reads files that settings name, with limits. */
 import { constants } from "node:fs"
 import { type FileHandle, open } from "node:fs/promises"
 import { Data, Effect } from "effect"
@@ -5,27 +6,27 @@ import { Data, Effect } from "effect"
 /** The largest file that is read for a setting, in bytes: the certificates of all public authorities take a quarter. */
 const largestFile = 1024 * 1024
 
-/** A file that cannot be read for a setting. */
+/** A file for a setting cannot be read. */
 export class UnreadableFile extends Data.TaggedError("UnreadableFile")<{
-  /** `ENOENT` and its like; `undefined` if the file itself is not what is wanted. */
+  /** `ENOENT` and the like; `undefined` if the file itself is unsuitable. */
   readonly code: string | undefined
-  /** Why, in words; without the file's path, which could be a secret in the wrong place. */
+  /** The reason, without the file's path, which could be a secret in the wrong place. */
   readonly reason: string
 }> {}
 
-/** Who owns a file, and its mode with the bits of its kind. */
+/** A file's owner, and its mode including the type bits. */
 export interface FileFacts {
   readonly uid: number
   readonly mode: number
 }
 
 /**
- * Reads a text file that an operator names. It never waits for a writer and never reads without end: only a regular file
- * of bounded size in UTF-8 is read. Symbolic links are followed, since Kubernetes mounts secrets as such.
+ * Reads a text file that an operator names. It never blocks and never reads without limit: only a regular file of
+ * bounded size in UTF-8 is read. Symbolic links are followed, because Kubernetes mounts secrets as such.
  *
  * @param options.most bytes; default 1 MiB
  * @param options.judge a reason to refuse the open file, in words
- * @param options.flags of open(2), on top of reading
+ * @param options.flags of open(2), in addition to reading
  */
 export const readBoundedFile = (
   path: string,
@@ -39,7 +40,7 @@ export const readBoundedFile = (
     Effect.gen(function* () {
       const { most = largestFile, judge = () => undefined, flags = 0 } = options
       const file = yield* Effect.acquireRelease(
-        // Without O_NONBLOCK the opening of a FIFO waits until somebody writes into it.
+        // Without O_NONBLOCK, opening a FIFO blocks until there is a writer.
         trying(() => open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | flags)),
         (opened) => Effect.promise(() => opened.close()),
       )
@@ -72,7 +73,7 @@ const reasons: Readonly<Record<string, string>> = {
   EISDIR: "it is a directory (EISDIR)",
 }
 
-// A file's size says nothing below /proc, and may grow while it is read.
+// A file's size is not reliable below /proc, and may grow during the read.
 const readUpTo = async (file: FileHandle, most: number): Promise<Uint8Array> => {
   const chunks: Array<Uint8Array> = []
   for (let left = most; left > 0; ) {

@@ -1,19 +1,23 @@
+/** The error of an invalid configuration. */
 import { Schema } from "effect"
 
-/** One thing that is wrong with the configuration. */
+/** One problem of the configuration. */
 export const ConfigurationProblem = Schema.Struct({
   /** The key's path in the YAML file, or the file. */
   path: Schema.String,
-  /** Where the value came from: `environment variable WALDUR_API_URL`, `WALDUR_API_URL in .env`, a file's path, or `not given`. */
+  /**
+   * The source of the value: `environment variable WALDUR_API_URL`, `WALDUR_API_URL in .env`, a file's path, or `not
+   * given`.
+   */
   source: Schema.String,
-  /** The value, masked where it is a secret. */
+  /** The value; a secret is masked. */
   found: Schema.String,
-  /** What is allowed, and where a name is likely misspelt the nearest one. */
+  /** The allowed values; for a name that is probably misspelt, the nearest one. */
   allowed: Schema.String,
 })
 export type ConfigurationProblem = typeof ConfigurationProblem.Type
 
-/** All that is wrong with the configuration, at once. The proxy does not start with it. */
+/** All problems of the configuration at once. The proxy does not start with them. */
 export class ConfigurationInvalid extends Schema.TaggedError<ConfigurationInvalid>()("ConfigurationInvalid", {
   problems: Schema.Array(ConfigurationProblem),
 }) {

@@ -1,26 +1,27 @@
+/** A parser for `.env` files, compatible with python-dotenv. */
 type Variables = Readonly<Record<string, string | undefined>>
 
-/** What a `.env` file says. */
+/** The content of a `.env` file. */
 export interface Dotenv {
   /** By name; `undefined` for a name without `=`. */
   readonly values: Variables
-  /** Numbers of lines, from 1, that hold neither a variable nor a comment; python-dotenv skips them too. */
+  /** Line numbers, from 1, of lines that are neither a variable nor a comment; python-dotenv skips them too. */
   readonly unreadable: ReadonlyArray<number>
 }
 
 /**
- * Reads a `.env` file as python-dotenv 1.2 does, since files of the Python versions of the proxy go on to be used: `export`,
- * comments behind white space, quoted values over several lines with their escapes, and `${NAME}` and `${NAME:-default}`
- * in values. Node's `parseEnv` cuts a value at any `#` and knows no `${NAME}`. Takes linear time.
+ * Reads a `.env` file like python-dotenv 1.2, because files of the proxy's Python versions remain in use: `export`,
+ * comments after white space, quoted values over several lines with their escapes, and `${NAME}` and `${NAME:-default}`
+ * in values. Node's `parseEnv` cuts a value at any `#` and does not expand `${NAME}`. Takes linear time.
  *
- * @param environment what `${NAME}` can be, besides the variables above it in the file, which go first
+ * @param environment values for `${NAME}`, after the variables above it in the file, which take precedence
  */
 export const parseDotenv = (text: string, environment: Variables): Dotenv => {
   const bindings: Array<readonly [name: string, value: string | undefined]> = []
   const unreadable: Array<number> = []
   const lineAt = lineCounter(text)
   let at = 0
-  /** Moves over what the expression, which is sticky, finds here. */
+  /** Consumes a match of the sticky expression at this position. */
   const take = (expression: RegExp): string | undefined => {
     expression.lastIndex = at
     const found = expression.exec(text)
@@ -68,7 +69,7 @@ export const parseDotenv = (text: string, environment: Variables): Dotenv => {
   return { values: expandedAll(bindings, environment), unreadable }
 }
 
-/** Where the value ends whose quote is at `start`; a backslash takes the character behind it with it. */
+/** The end of the value whose quote is at `start`; a backslash escapes the next character. */
 const endOfQuoted = (text: string, start: number): number | undefined => {
   for (let at = start + 1; at < text.length; at++) {
     if (text[at] === text[start]) return at
@@ -87,7 +88,7 @@ const controls: Readonly<Record<string, string>> = {
   v: "\v",
 }
 
-/** A value without quotes ends at a `#` behind white space. */
+/** An unquoted value ends at a `#` after white space. */
 const unquoted = (line: string): string => {
   let at = line.indexOf("#")
   while (at >= 0 && !/\s/.test(line[at - 1] ?? "")) at = line.indexOf("#", at + 1)
@@ -107,7 +108,7 @@ const expandedAll = (
   return Object.fromEntries(done)
 }
 
-/** `${NAME}` and `${NAME:-default}` replaced. By hand: an expression would look to the end from each `${`. */
+/** Expands `${NAME}` and `${NAME:-default}`. By hand, because an expression would scan to the end from each `${`. */
 const expanded = (value: string, lookUp: (name: string, instead: string) => string): string => {
   const next = { "}": -1, ":": -1 }
   const find = (character: "}" | ":", from: number) => {
@@ -134,7 +135,7 @@ const expanded = (value: string, lookUp: (name: string, instead: string) => stri
   return made + value.slice(copied)
 }
 
-/** The number of the line of an offset; offsets must not fall. */
+/** The line number of an offset; offsets must not decrease. */
 const lineCounter = (text: string) => {
   let line = 1
   let seen = 0

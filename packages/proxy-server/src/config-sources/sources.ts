@@ -1,3 +1,4 @@
+/** Reads the sources of the configuration: the environment, `.env` and the YAML file. */
 import { constants } from "node:fs"
 import { lstat } from "node:fs/promises"
 import { join } from "node:path"
@@ -8,37 +9,40 @@ import { type Dotenv, parseDotenv } from "./dotenv.ts"
 import { unwrapped } from "./unwrapped.ts"
 import { NoYamlMapping, yamlMapping } from "./yaml-document.ts"
 
-/** Where the configuration comes from. */
+/** The sources of the configuration. */
 export interface ConfigurationSources {
   /** The YAML file; else the environment's `WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH`; else none. */
   readonly configPath?: string
   readonly environment: Readonly<Record<string, string | undefined>>
-  /** Where a `.env` file may be. */
+  /** The directory of an optional `.env` file. */
   readonly workingDirectory: string
 }
 
-/** A value and where it stood, in words. */
+/** A value and its source, in words. */
 export interface Sourced<A> {
   readonly value: A
   readonly source: string
-  /** The file that it stood in, if it was one. */
+  /** The file that contained it, if any. */
   readonly file?: string | undefined
 }
 
-/** The sources as they were read. */
+/** The sources as read. */
 export interface ReadSources {
-  /** A variable of the environment, else of the `.env` file, as it was written; `undefined` if nothing but quotes is in it. */
+  /**
+   * A variable of the environment, else of the `.env` file, as written; `undefined` if it is empty or contains only
+   * quotes.
+   */
   readonly variable: (name: string) => Sourced<string> | undefined
-  /** The environment over the `.env` file, without quotes and white space round values. */
+  /** The environment over the `.env` file, without quotes and white space around values. */
   readonly variables: Readonly<Record<string, string | undefined>>
-  /** The YAML file's path; `undefined` where there is none. */
+  /** The YAML file's path; `undefined` if there is none. */
   readonly file: string | undefined
   readonly document: Readonly<Record<string, unknown>>
-  /** What the operator should know of the sources, in words. */
+  /** Warnings about the sources for the operator. */
   readonly warnings: ReadonlyArray<string>
 }
 
-/** Reads the environment, `.env` and the YAML file. Fails where a file is there and cannot be read as what it should be. */
+/** Reads the environment, `.env` and the YAML file. Fails if a file exists and cannot be read or parsed. */
 export const readSources = Effect.fnUntraced(function* (
   sources: ConfigurationSources,
 ): Effect.fn.Return<ReadSources, ConfigurationInvalid> {
@@ -60,11 +64,11 @@ export const readSources = Effect.fnUntraced(function* (
   return { variable, variables: Object.fromEntries(variables), file, document, warnings: shortList(warnings) }
 })
 
-/** The first of many warnings, and how many more there are. */
+/** The first warnings, and the number of the remaining ones. */
 export const shortList = (warnings: ReadonlyArray<string>, most = 20): ReadonlyArray<string> =>
   warnings.length <= most ? warnings : [...warnings.slice(0, most), `and ${warnings.length - most} more of that kind`]
 
-/** An empty variable is unset: that is how container platforms write "not given". */
+/** An empty variable counts as unset: container platforms write "not given" that way. */
 const withoutEmpty = (variables: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> =>
   Object.fromEntries(
     Object.entries(variables).flatMap(([name, value]) =>
@@ -73,8 +77,8 @@ const withoutEmpty = (variables: Readonly<Record<string, string | undefined>>): 
   )
 
 /**
- * Why a `.env` file must not be read; `undefined` if it may be. It lies wherever the process was started, and whoever writes
- * it chooses who may read the list and where the secrets go.
+ * Why a `.env` file must not be read; `undefined` if it may be. It is in the directory in which the process was
+ * started, and its writer decides which callers may read the list and where the secrets are sent.
  *
  * @param ownUid of this process; `undefined` on a platform without users
  */
@@ -99,12 +103,12 @@ const readDotenv = Effect.fnUntraced(function* (
           path,
           source: "the file",
           found: reason,
-          allowed: "a file of ours or root's that nobody else may write (chmod go-w)",
+          allowed: "a file of ours or root's that no other user may write (chmod go-w)",
         },
       ],
     })
   if (found.isSymbolicLink()) {
-    // Its own mode means nothing; who may write the file that it leads to is judged below.
+    // A link's own mode is irrelevant; write access to its target is checked below.
     const fault = dotenvFault({ uid: found.uid, mode: 0 }, ownUid)
     if (fault !== undefined) return yield* refused(`a symbolic link: ${fault}`)
   }
@@ -115,7 +119,9 @@ const readDotenv = Effect.fnUntraced(function* (
   return parseDotenv(text, environment)
 })
 
-/** Of a YAML file, in bytes: that of one with a hundred storage systems is 10 kB, and reading takes a second for this. */
+/**
+ * Bytes of a YAML file: one with a hundred storage systems has 10 kB, and a file of this size takes a second to read.
+ */
 const largestDocument = 256 * 1024
 
 const readYaml = Effect.fnUntraced(function* (

@@ -1,6 +1,7 @@
 /**
- * A text without white space round it and without one pair of quotes round the whole, as editors, `docker --env-file` and
- * templates leave them. Quotes stay if the same quote is inside, too: then they are not a pair round the whole.
+ * A text without surrounding white space and without one pair of quotes around the whole, as editors, `docker
+ * --env-file` and templates leave them. Quotes stay if the same quote occurs inside, because then they are no pair
+ * around the whole.
  */
 export const unwrapped = (text: string): string => {
   const trimmed = text.trim()

@@ -1,16 +1,17 @@
+/** Parses YAML mappings strictly, within limits, and without quoting their content in errors. */
 import { isMap, isNode, isScalar, LineCounter, parseDocument, visit } from "yaml"
 
-/** Why a text is no mapping in YAML, in words; nothing of the text is in it, for a secret may be the fault. */
+/** Why a text is no YAML mapping, in words that quote nothing of the text, because it may contain a secret. */
 export class NoYamlMapping extends Error {
   override readonly name = "NoYamlMapping"
 }
 
-/** The most that aliases may multiply what they name: a few lines could else grow to gigabytes. */
+/** The maximum expansion by aliases: otherwise a few lines could grow to gigabytes. */
 const mostAliases = 100
 
 /**
- * Reads a YAML mapping: one document, keys that are texts, each once, tags that are YAML's own. Merge keys (`<<`) count, as
- * for the Python versions. An empty text is an empty mapping.
+ * Reads a YAML mapping: one document, unique text keys, only YAML's own tags. Merge keys (`<<`) are supported, as in
+ * the Python versions. An empty text is an empty mapping.
  *
  * @throws NoYamlMapping
  */
@@ -19,7 +20,7 @@ export const yamlMapping = (text: string): Readonly<Record<string, unknown>> => 
     return mappingOf(text)
   } catch (cause) {
     if (cause instanceof NoYamlMapping) throw cause
-    // The library's own words would show the alias: `*` before a secret that nobody quoted makes it one.
+    // The library's message would show the alias: an unquoted secret that begins with `*` is one.
     throw new NoYamlMapping(
       cause instanceof ReferenceError
         ? "an alias (*name) that leads nowhere or back to itself, or too many aliases"
@@ -35,7 +36,7 @@ const mappingOf = (text: string): Readonly<Record<string, unknown>> => {
     const { line, col } = lineCounter.linePos(offset)
     return ` at line ${line}, column ${col}`
   }
-  // Its own search for keys that come twice takes quadratic time.
+  // The library's own search for duplicate keys takes quadratic time.
   const document = parseDocument(text, { merge: true, uniqueKeys: false, lineCounter, logLevel: "error" })
   const [fault] = [...document.errors, ...document.warnings]
   if (fault !== undefined) {
@@ -49,7 +50,7 @@ const mappingOf = (text: string): Readonly<Record<string, unknown>> => {
         if (!isScalar(key)) throw new NoYamlMapping(`a key that is no text${at(offset)}`)
         const name = String(key.value)
         if (seen.has(name)) throw new NoYamlMapping(`bad YAML${at(offset)} (duplicate key)`)
-        // Of merge keys there may be several.
+        // Several merge keys are allowed.
         if (key.source !== "<<") seen.add(name)
       }
     },
@@ -59,7 +60,7 @@ const mappingOf = (text: string): Readonly<Record<string, unknown>> => {
     throw new NoYamlMapping("no mapping")
   }
   const value: unknown = document.toJS({ maxAliasCount: mostAliases })
-  // Fails if an alias leads a value back into itself.
+  // Fails if an alias makes a value contain itself.
   JSON.stringify(value)
   return (value ?? {}) as Readonly<Record<string, unknown>>
 }

@@ -1,3 +1,4 @@
+/** Assembles the settings from decoded values, and checks the rules that span several of them. */
 import { environmentProxies, environmentProxyWarnings } from "@cscs/http-transport"
 import { dashedUuid, type StorageSystem } from "@cscs/storage-model"
 import type { ConfigurationProblem } from "../config-sources/configuration-invalid.ts"
@@ -9,19 +10,19 @@ import type { Egress, HpcUserApiSettings, ProxySettings } from "./settings.ts"
 import { foundValue, shownName } from "./shown-value.ts"
 import { version } from "./version.ts"
 
-/** Each setting's value: decoded, or its default; `undefined` where it was not given, or not as it must be. */
+/** Each setting's value: decoded, or its default; `undefined` if it was not given or was refused. */
 export type SettingValues = {
   readonly [Name in keyof typeof settingKeys]: (typeof settingKeys)[Name] extends SettingKey<infer A> ? A : never
 }
 
-/** What the rules that span several settings need to know of the sources. */
+/** What the rules across several settings need to know about the sources. */
 export interface SourceFacts {
-  /** Whether a value was refused, and so may be `undefined` though its key has a default. */
+  /** Whether a value was refused, so that it may be `undefined` although its key has a default. */
   readonly isIncomplete: boolean
   readonly has: (path: string) => boolean
   readonly hasHpcUserSection: boolean
   readonly sourceOf: (path: string) => string
-  /** `backend_settings` of the YAML file, as it stands. */
+  /** `backend_settings` of the YAML file, unmodified. */
   readonly backendSettings: unknown
   /** The environment's variables, for the proxies that they name. */
   readonly variables: Readonly<Record<string, string | undefined>>
@@ -33,7 +34,7 @@ export interface SourceFacts {
   }
 }
 
-/** Puts the settings together and checks what no single key can: requirements, and settings that must fit each other. */
+/** Assembles the settings and checks what no single key can: requirements, and consistency between settings. */
 export const assembleSettings = (
   values: SettingValues,
   facts: SourceFacts,
@@ -174,13 +175,15 @@ export const assembleSettings = (
         components: values.backendComponents ?? {},
       },
       warnings: [
-        ...(values.disableAuth ? ["authentication is disabled: everybody may read the list"] : []),
-        ...(hpcUserApi === undefined ? ["no HPC User API is configured: all GIDs are made up"] : []),
-        ...(mockGids && hpcUserApi !== undefined ? ["GIDs that the HPC User API does not give are made up"] : []),
+        ...(values.disableAuth ? ["authentication is disabled: anyone can read the list"] : []),
+        ...(hpcUserApi === undefined ? ["no HPC User API is configured: all GIDs are mocks"] : []),
+        ...(mockGids && hpcUserApi !== undefined
+          ? ["a mock replaces any GID that the HPC User API does not have"]
+          : []),
         ...systemRoots(mountRoots),
         ...environmentProxyWarnings(fromEnvironment),
         ...(mockGids && (values.cachePath !== undefined || values.cacheUrl !== undefined)
-          ? ["cache.path and cache.url have no effect: where GIDs are made up, nothing is kept or shared"]
+          ? ["cache.path and cache.url have no effect: with mock GIDs nothing is stored or shared"]
           : []),
       ],
     },
@@ -205,7 +208,7 @@ const storageSystemsOf = (
     return []
   }
   const claimed = new Map<string, string>()
-  /** Whether this is the first system that has it. */
+  /** Whether this is the first system with this value. */
   const claim = (what: string, value: string, name: string, path: string) => {
     const other = claimed.get(`${what} ${value}`)
     if (other === undefined) claimed.set(`${what} ${value}`, name)
@@ -223,7 +226,7 @@ const storageSystemsOf = (
     }
     for (const key of Object.keys(rest)) wrong(`${path}.${shownName(key)}`, "an unknown key", "slug and uuid")
     claim("name", name, name, path)
-    // Entries and paths have it in lower case.
+    // Entries and paths contain it in lower case.
     claim("slug", slug.toLowerCase(), name, path)
     if (uuid === undefined || uuid === null) return [{ name, offeringSlug: slug }]
     const offeringUuid = dashedUuid(typeof uuid === "string" ? unwrapped(uuid) : uuid)
@@ -236,10 +239,10 @@ const storageSystemsOf = (
   })
 }
 
-/** Slugs go into one URL, and each system is read and guarded by itself. */
+/** All slugs go into one URL, and each system is read and guarded separately. */
 const mostSystems = 100
 
-/** Commas separate names in queries; longer names no Waldur has. */
+/** Commas separate names in queries; Waldur has no longer names. */
 const isName = (text: string) => text !== "" && text.length <= 255 && !/[,\p{Cc}]/u.test(text)
 
 /** Only terabytes are served: another unit or factor would be a silent error by powers of ten. */
@@ -301,7 +304,7 @@ const hpcUserApiOf = (
   const connection = [...Object.keys(needed), "hpc_user_api.oidc_scope", "hpc_user_api.socks_proxy"]
   const begun = connection.some(facts.has)
   const wantsMocks = values.gidFallback === "mock" || values.hpcUserDevelopmentMode
-  // A forgotten secret must not turn into made-up GIDs.
+  // A forgotten secret must not lead to mock GIDs.
   if (begun || (facts.hasHpcUserSection && !wantsMocks)) {
     for (const [path, value] of Object.entries(needed)) {
       if (value === undefined && !facts.has(path)) {

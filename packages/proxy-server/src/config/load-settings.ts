@@ -1,3 +1,4 @@
+/** Loads the configuration from its sources. */
 import { X509Certificate } from "node:crypto"
 import { Effect, Exit } from "effect"
 import { readBoundedFile } from "../config-sources/bounded-file.ts"
@@ -60,10 +61,10 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
     },
     { concurrency: 1 },
   )
-  // Each value is of its key's type, by decode or by default.
+  // Each value has its key's type, by decoding or by default.
   const assembled = assembleSettings(values as unknown as SettingValues, {
     isIncomplete: problems.length > 0,
-    // A key that is there but wrong has been said; that it is "missing" would be said twice.
+    // A value that is present but invalid has been reported already; reporting it as missing too would be a duplicate.
     has: (path) => given.has(path),
     sourceOf,
     hasHpcUserSection: Object.hasOwn(document, "hpc_user_api"),
@@ -80,7 +81,7 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
   }
   const ignored = unknown.ignored.map((path) => `${file}: the key ${shownName(path)} is unknown and has no effect`)
   const trimmed = [...given].flatMap(([path, { source, taken }]) =>
-    taken === "more" ? [`${path} (${source}): white space or quotes round the secret were taken off`] : [],
+    taken === "more" ? [`${path} (${source}): white space or quotes around the secret were stripped`] : [],
   )
   const secretFiles = Object.values<SettingKey<unknown>>(settingKeys).flatMap(({ path, isSecret }) => {
     const secretFile = isSecret ? given.get(path)?.file : undefined
@@ -91,7 +92,7 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
     secretFiles: [...new Set(secretFiles)],
     warnings: [...sources.warnings, ...shortList(ignored), ...trimmed, ...assembled.settings.warnings],
     effective: Object.entries<SettingKey<unknown>>(settingKeys).map(([name, key]) => {
-      const note = given.get(key.path)?.taken === undefined ? "" : ", without the white space or quotes round it"
+      const note = given.get(key.path)?.taken === undefined ? "" : ", without the white space or quotes around it"
       return {
         path: key.path,
         value: withoutSecrets(shownValue(values[name], key)),
@@ -102,15 +103,15 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
 })
 
 interface Given extends Sourced<unknown> {
-  /** The path where the value stood: an older one where it did. */
+  /** The path at which the value was found: possibly an older one. */
   readonly path: string
-  /** What was round a secret and is no part of it: the line's end of a file, or more. */
+  /** What was stripped around a secret: the line end of a file, or more. */
   readonly taken?: "line end" | "more"
-  /** The file that it stood in; `undefined` if it came from the environment, which does not change. */
+  /** The file that contained it; `undefined` if it came from the environment, which does not change. */
   readonly file?: string
 }
 
-/** Every secret as it was given, wherever: also if it is refused, or if another source goes before it. */
+/** Every secret in any source, even if it is refused or overridden by another source. */
 const secretsGiven = ({ variables, document }: ReadSources): ReadonlyArray<string> =>
   Object.values<SettingKey<unknown>>(settingKeys)
     .filter(({ isSecret }) => isSecret)
@@ -121,7 +122,7 @@ const secretsGiven = ({ variables, document }: ReadSources): ReadonlyArray<strin
     ])
     .filter((value) => typeof value === "string")
 
-/** A setting's value as it was given, from the first source that has it. */
+/** A setting's value as given, from the first source that has it. */
 const givenValue = Effect.fnUntraced(function* (
   key: SettingKey<unknown>,
   { variable, file, document }: ReadSources,
@@ -147,12 +148,12 @@ const givenValue = Effect.fnUntraced(function* (
   const value = valueAt(document, path)
   if (value === undefined || value === null) return undefined
   const read = withoutWrapping(key, { value, source: file ?? "", file }, path)
-  // In a file made by a template "" is "not given". But a default must not replace in silence what was meant to be something.
+  // In a file made by a template "" means "not given". But a default must not silently replace an intended value.
   const hasDefault = key.fallback !== undefined && !(Array.isArray(key.fallback) && key.fallback.length === 0)
   return read.value === "" && !hasDefault ? undefined : read
 })
 
-/** A text counts without the white space and quotes round it. */
+/** Strips the white space and quotes around a text. */
 const withoutWrapping = (key: SettingKey<unknown>, { value, source, file }: Sourced<unknown>, path: string): Given => {
   const given = { source, path, ...(file === undefined ? {} : { file }) }
   if (typeof value !== "string") return { value, ...given }
@@ -166,14 +167,14 @@ const readText = (path: string, about: { readonly path: string; readonly source:
     Effect.mapError(
       ({ code, reason }): ConfigurationProblem => ({
         ...about,
-        // The secret itself may stand where its file should be named.
+        // The secret itself may have been given instead of its file's name.
         found: `${code === "ENOENT" || code === "ENAMETOOLONG" ? foundValue(path) : path}: ${reason}`,
         allowed: "a file that can be read",
       }),
     ),
   )
 
-/** The certificates in a PEM file; what is wrong with it joins the other problems. */
+/** The certificates in a PEM file; its faults are added to the other problems. */
 const readCertificates = Effect.fnUntraced(function* (
   path: string,
   file: unknown,

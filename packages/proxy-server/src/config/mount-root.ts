@@ -1,12 +1,12 @@
 import { invalidComponent, systemDirectoryOf } from "@cscs/storage-model"
 
-/** As Linux has it. */
+/** Linux's limit. */
 const longestPath = 4096
 
 /**
- * A mount root as paths are compared with it: absolute, normalised, without a closing slash.
+ * A mount root in the form that paths are compared with: absolute, normalised, without a trailing slash.
  *
- * @returns what is wanted instead, in words, of one that is no directory, or one that would keep nobody out
+ * @returns what is expected instead, in words, if it is no directory or would not restrict anything
  */
 export const mountRoot = (given: string): { readonly path: string } | { readonly wanted: string } => {
   const path = given.length > 1 ? given.replace(/([^/])\/$/, "$1") : given
@@ -19,11 +19,11 @@ export const mountRoot = (given: string): { readonly path: string } | { readonly
         "normalised paths: each component 1 to 255 of A-Z a-z 0-9 . _ -, not beginning with . or -; no // and no ..",
     }
   }
-  return systemDirectoryOf(path) === path ? { wanted: "no directory of the system" } : { path }
+  return systemDirectoryOf(path) === path ? { wanted: "no system directory" } : { path }
 }
 
-/** A warning for each root that lies inside a directory of the system. */
+/** A warning for each root inside a system directory. */
 export const systemRoots = (roots: ReadonlyArray<string>): ReadonlyArray<string> =>
   roots
     .filter((root) => systemDirectoryOf(root) !== undefined)
-    .map((root) => `backend_settings.mount_roots: ${root} lies inside a directory of the system`)
+    .map((root) => `backend_settings.mount_roots: ${root} is inside a system directory`)

@@ -1,3 +1,4 @@
+/** Generates the reference documentation and the JSON Schemas of the settings. */
 import { Duration } from "effect"
 import { olderHpcUserPaths, type SettingKey, settingKeys } from "./setting-keys.ts"
 
@@ -25,31 +26,31 @@ export const configurationReference = (): string => {
   const older = Object.entries(olderHpcUserPaths).map(([path, old]) => `- ${inCode(old)} for ${inCode(path)}`)
   return `# Configuration
 
-Written from the settings' own table by \`node tools/docs/src/write-configuration-reference.ts\`; not by hand.
+Generated from the settings by \`node tools/docs/src/write-configuration-reference.ts\`; do not edit.
 
-A setting is taken from the first of these that has it:
+A setting is taken from the first of these sources that has it:
 
-1. a variable of the environment (an empty one is not set),
+1. an environment variable (an empty one counts as unset),
 2. the same variable in a file \`.env\` in the working directory,
 3. the YAML file: \`--config FILE\`, else the file that \`WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH\` names,
 4. its default.
 
-The environment alone is enough, and so is the file alone. All that is wrong is said at once, each with its path, where it
-stands, what was found and what is allowed; the exit code is then 2. A key of the file that nobody knows is an error where
-it is within two edits of a known one, and a warning otherwise. \`storage-proxy check\` tries the configuration for real.
+The environment alone is enough, and so is the file alone. All problems are reported at once, each with its path, its
+source, what was found and what is allowed; the exit code is then 2. An unknown key of the file is an error if it is
+within two edits of a known one, and a warning otherwise. \`storage-proxy check\` tests the configuration for real.
 
 In the environment a mapping is a JSON object (\`STORAGE_SYSTEMS='{"capstor": "capstor"}'\`) and a list is one text with
 commas. A secret can also be in a file, as containers mount them: \`WALDUR_API_TOKEN_FILE=/run/secrets/waldur\`.
 
-White space round a value, a closing line break and a pair of quotes round the whole value are taken off, from every source;
-for a secret it is said. \`""\` in the file is an error if a default would replace it, and "not given" otherwise. \`.env\` is
-read as python-dotenv reads it, and refused if another user owns it or may write it. In YAML, merge keys (\`<<\`) count.
-Files are regular files: the YAML file of at most 256 KiB, others of at most 1 MiB.
+White space around a value, a final line break and a pair of quotes around the whole value are stripped, from every
+source; for a secret this is reported. \`""\` in the file is an error if a default would replace it, and "not given"
+otherwise. \`.env\` is parsed as by python-dotenv, and refused if another user owns it or may write it. In YAML, merge
+keys (\`<<\`) are supported. Files are regular files: the YAML file of at most 256 KiB, others of at most 1 MiB.
 
 \`serve\` reads the configuration again at SIGHUP, and within some seconds of a change of a file that a secret was read from
 (a \`*_FILE\`, \`.env\` or the YAML file). The Waldur token, the two client secrets, the password in \`cache.url\` and
-\`log_level\` count at once; other settings that changed are named in the log, and count from the next start on. What is
-wrong is refused as a whole: the log and readiness name the keys, and what counted before goes on.
+\`log_level\` take effect at once; other changed settings are named in the log and take effect at the next start. An
+invalid configuration is refused as a whole: the log and readiness name the keys, and the previous settings stay in effect.
 
 [configuration.schema.json](configuration.schema.json) is the same for editors: begin the YAML file with
 \`# yaml-language-server: $schema=<its path or address>\`.
@@ -66,11 +67,11 @@ storage_systems:
   vast: { slug: vast-prod, uuid: 0f2c4f0a-3f54-4c0e-8a43-6f1f3d1c2b5e }
 \`\`\`
 
-Without a proxy setting, \`HTTPS_PROXY\`, \`HTTP_PROXY\`, \`ALL_PROXY\` and \`NO_PROXY\` count for each upstream, and
+Without a proxy setting, \`HTTPS_PROXY\`, \`HTTP_PROXY\`, \`ALL_PROXY\` and \`NO_PROXY\` apply to each upstream, and
 \`SSL_CERT_FILE\` and \`SSL_CERT_DIR\` add to the system's authorities: see [operations.md](operations.md#connections-to-upstreams).
 \`CSCS_KEYCLOAK_REDIRECT_URL\` and \`DEVELOPMENT_MODE\` are accepted and have no effect.
 
-Where the file has no section \`hpc_user_api\`, its settings are also read from where 0.7.7 had them:
+If the file has no section \`hpc_user_api\`, its settings are also read from their places in 0.7.7:
 
 ${older.join("\n")}
 `
@@ -114,8 +115,9 @@ export const configurationSchema = (): Readonly<Record<string, unknown>> => {
 }
 
 /**
- * JSON Schema of the chart's value `config`: the YAML file without its secrets and `storage_systems`, which the chart takes
- * elsewhere. Unlike the file, where it is a warning, a key that no setting has is refused: nobody upgrades an old file here.
+ * JSON Schema of the chart's value `config`: the YAML file without its secrets and `storage_systems`, for which the
+ * chart has other values. An unknown key is an error here and only a warning in the file, because this is never an old
+ * file.
  */
 export const chartConfigSchema = (): Readonly<Record<string, unknown>> => {
   const schema = configurationSchema() as { readonly properties: Readonly<Record<string, SchemaOfSection>> }
@@ -123,20 +125,23 @@ export const chartConfigSchema = (): Readonly<Record<string, unknown>> => {
     keys
       .filter(({ isSecret }) => isSecret)
       .flatMap(({ path }) => [path, olderHpcUserPaths[path] ?? path])
-      .map((path) => [path, { not: {}, description: "A secret: name it under `secrets` instead." }]),
+      .map((path) => [path, { not: {}, description: "A secret: put its name under `secrets` instead." }]),
   )
-  elsewhere.set("storage_systems", { not: {}, description: "Helm would sort them: storageSystems." })
+  elsewhere.set("storage_systems", {
+    not: {},
+    description: "Use storageSystems instead: Helm would sort this mapping.",
+  })
   elsewhere.set("cache.url", {
     type: "string",
     pattern: "^rediss?://[^@]*$",
-    description: "Without a password; with one, it is a secret: secrets.cacheUrl.",
+    description: "Without a password; a URL with one is a secret: use secrets.cacheUrl.",
   })
   const closed = (properties: Readonly<Record<string, object>>, prefix: string) =>
     Object.fromEntries(
       Object.entries(properties).map(([name, inner]) => [name, elsewhere.get(`${prefix}${name}`) ?? inner]),
     )
   return {
-    description: "Written from the settings' own table by tools/docs/src/write-chart-files.ts; not by hand.",
+    description: "Generated from the settings by tools/docs/src/write-chart-files.ts; do not edit.",
     type: "object",
     additionalProperties: false,
     properties: Object.fromEntries(

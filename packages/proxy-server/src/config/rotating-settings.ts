@@ -1,3 +1,4 @@
+/** Replaces secrets at runtime, without a restart. */
 import { RotatingSecret, type Secret, secretNow } from "@cscs/http-transport"
 import { Redacted } from "effect"
 import { loginIn } from "../observability/mask-secrets.ts"
@@ -5,19 +6,19 @@ import type { ProxySettings } from "./settings.ts"
 
 /** Settings whose secrets can be replaced while the process runs. */
 export interface RotatingSettings {
-  /** What the process runs with: the secrets in it rotate, all else stays as it was at start. */
+  /** The settings in use: their secrets rotate, all else stays as it was at start. */
   readonly settings: ProxySettings
-  /** Takes the secrets of a later read of the configuration. Returns the keys, never a value. */
+  /** Adopts the secrets of a later read of the configuration. Returns keys, never values. */
   readonly adopt: (later: ProxySettings) => Adopted
-  /** A later read was refused: readiness says so until one is adopted. */
+  /** Records that a later read was refused: readiness reports it until one is adopted. */
   readonly refuse: (keys: ReadonlyArray<string>) => void
 }
 
-/** What a later read of the configuration came to, by the settings' keys. */
+/** The result of a later read of the configuration, by the settings' keys. */
 export interface Adopted {
-  /** Secrets that changed, and count from the next call on. */
+  /** Secrets that changed and take effect with the next call. */
   readonly secrets: ReadonlyArray<string>
-  /** Settings that changed, and count from the next start on. */
+  /** Settings that changed and take effect after a restart. */
   readonly needRestart: ReadonlyArray<string>
 }
 
@@ -29,7 +30,7 @@ const rotatingKeys: Readonly<Record<string, (settings: ProxySettings) => Secret 
   "cache.url": ({ cache }) => cache.url,
 }
 
-/** Settings that count from the next start on, and whose values `effective` does not show. */
+/** Settings that take effect after a restart and whose values `effective` does not show. */
 const shownElsewhere: Readonly<Record<string, (settings: ProxySettings) => unknown>> = {
   waldur_ca_file: ({ waldur }) => waldur.tls.ca,
   "hpc_user_api.ca_file": ({ hpcUserApi }) => hpcUserApi?.tls.ca,
@@ -37,7 +38,7 @@ const shownElsewhere: Readonly<Record<string, (settings: ProxySettings) => unkno
   "sentry.dsn": ({ telemetry: { sentry } }) => (sentry === undefined ? undefined : Redacted.value(sentry.dsn)),
 }
 
-/** The log level changes with its own threshold, outside of the settings. */
+/** The log level has its own threshold, outside of the settings. */
 const appliedAtOnce = new Set(["log_level", "debug"])
 
 /** Makes the secrets of settings rotate. */
@@ -102,7 +103,7 @@ export const rotatingSettings = (first: ProxySettings): RotatingSettings => {
   }
 }
 
-/** Whether two URLs of a Valkey lead to the same one, with the same user or none before: a connection can go on. */
+/** Whether two Valkey URLs differ only in their login, and both or neither have one: the connection can stay. */
 const isSameButPassword = (one: string, other: string): boolean => {
   const [a, b] = [new URL(one), new URL(other)]
   const hadLogin = (url: URL) => url.username !== "" || url.password !== ""

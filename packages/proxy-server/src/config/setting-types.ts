@@ -1,21 +1,19 @@
+/** The types of settings: what is allowed, how it is decoded, and its JSON Schema. */
 import { Duration, Redacted } from "effect"
 import { unwrapped } from "../config-sources/unwrapped.ts"
 import { yamlMapping } from "../config-sources/yaml-document.ts"
 
-/**
- * A type that a setting can have. Each takes what YAML gives (true, 10, a list) and what an environment variable gives (a
- * text).
- */
+/** The type of a setting. It decodes YAML values (true, 10, a list) as well as an environment variable's text. */
 export interface SettingType<A> {
-  /** What is allowed, for a person. */
+  /** The allowed values, in words. */
   readonly allowed: string
-  /** What is allowed in the YAML file, as JSON Schema, for editors. */
+  /** The allowed values in the YAML file, as JSON Schema, for editors. */
   readonly jsonSchema: Readonly<Record<string, unknown>>
-  /** `undefined` for what is not allowed. */
+  /** `undefined` if the value is not allowed. */
   readonly decode: (value: unknown) => A | undefined
-  /** What is wrong with a value that `decode` refuses, in words that show nothing of it; default: the value, masked. */
+  /** The fault of a value that `decode` refuses, in words that reveal nothing of it; default: the value, masked. */
   readonly fault?: (value: unknown) => string | undefined
-  /** No log, error or debug answer may show it; it is also read from a file that a variable names. */
+  /** It must not appear in any log, error or debug response; it can also be read from a file that a variable names. */
   readonly isSecret?: true
 }
 
@@ -30,7 +28,7 @@ const flags: Readonly<Record<string, boolean>> = {
   off: false,
 }
 
-/** A yes or no as the `debug` parameter takes it; `undefined` for anything else. */
+/** A boolean as the `debug` parameter accepts it; `undefined` for anything else. */
 export const parseFlag = (text: string): boolean | undefined => {
   const key = text.toLowerCase()
   return Object.hasOwn(flags, key) ? flags[key] : undefined
@@ -42,7 +40,7 @@ export const flag: SettingType<boolean> = {
   decode: (value) => (typeof value === "string" ? parseFlag(value) : typeof value === "boolean" ? value : undefined),
 }
 
-// Longer texts are no number that somebody means.
+// A longer text is no plausible number.
 const decimal = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i
 const longestNumber = 64
 
@@ -52,7 +50,7 @@ const numberFrom = (value: unknown): number | undefined => {
   return typeof number === "number" && Number.isFinite(number) ? number : undefined
 }
 
-/** @param most a factor beyond it is a slip, and would make inodes that no double holds exactly */
+/** @param most a larger factor is a typo, and would result in inodes that no double represents exactly */
 export const positiveNumber = (most: number): SettingType<number> => ({
   allowed: `a number above 0, at most ${most}`,
   jsonSchema: { type: "number", exclusiveMinimum: 0, maximum: most },
@@ -71,7 +69,7 @@ export const ratio: SettingType<number> = {
   },
 }
 
-// The last of 32 bits, 4294967295, is -1 to the kernel: "no change" to chown.
+// The largest 32-bit value, 4294967295, is -1 to the kernel: "no change" to chown.
 const largestGid = 4_294_967_294
 
 export const gid: SettingType<number> = {
@@ -83,11 +81,11 @@ export const gid: SettingType<number> = {
   },
 }
 
-/** Linux takes no longer path, and no setting is longer than one. */
+/** Linux accepts no longer path, and no setting is longer than one. */
 const longestText = 4096
 const control = /\p{Cc}/u
 
-/** What of a text no setting may have: for HTTP, a terminal and a path it means something of its own. */
+/** The part of a text that no setting may contain, because HTTP, a terminal or a path would interpret it. */
 const textFault = (value: unknown): string | undefined => {
   if (typeof value !== "string") return undefined
   if (value.length > longestText) return `a text of ${value.length} characters`
@@ -102,7 +100,7 @@ export const text: SettingType<string> = {
     typeof value === "string" && value.trim() !== "" && textFault(value) === undefined ? value : undefined,
 }
 
-/** What HTTP takes as the value of a header everywhere (RFC 9110 section 5.5). */
+/** A header value that is valid everywhere in HTTP (RFC 9110 section 5.5). */
 export const headerValue: SettingType<string> = {
   ...text,
   allowed: "a text of at most 256 printable ASCII characters",
@@ -131,21 +129,21 @@ const kept = (type: SettingType<string>): SettingType<Redacted.Redacted> => ({
   },
 })
 
-/** A text that no log, error or debug answer may show. */
+/** A text that must not appear in any log, error or debug response. */
 export const secret = kept(text)
 
-/** Of a Waldur user: 40 hexadecimal digits. */
+/** A Waldur user's token: 40 hexadecimal digits. */
 export const waldurToken = kept({
   allowed: "the API token of a Waldur user: 40 hexadecimal digits",
   jsonSchema: { type: "string", pattern: "^[0-9A-Fa-f]{40}$" },
   decode: (value) => (typeof value === "string" && /^[0-9a-f]{40}$/i.test(value) ? value : undefined),
 })
 
-/** Longer ones no server takes. */
+/** Servers accept no longer ones. */
 const longestUrl = 2048
 
 /**
- * The URL in a text: with scheme, two slashes and a host. The parser would also take `https:host` for one, and pass over line
+ * The URL in a text: with scheme, two slashes and a host. The parser would also accept `https:host` and ignore line
  * breaks within.
  */
 const urlIn = (value: unknown, schemes: RegExp): URL | undefined => {
@@ -155,7 +153,7 @@ const urlIn = (value: unknown, schemes: RegExp): URL | undefined => {
   return schemes.test(url.protocol) && url.hostname !== "" ? url : undefined
 }
 
-/** Of a Valkey or Redis; it holds its password. */
+/** The URL of a Valkey or Redis; it contains the password. */
 export const redisUrl = kept({
   allowed: "a redis:// or rediss:// (TLS) URL, such as rediss://user:password@valkey.example.org:6379",
   jsonSchema: { type: "string", format: "uri", pattern: "^rediss?://" },
@@ -163,7 +161,7 @@ export const redisUrl = kept({
     const url = urlIn(value, /^rediss?:$/)
     if (url === undefined) return undefined
     const { pathname, username, password } = url
-    // What is percent-encoded must be so; the path is the number of a database.
+    // Percent-encoding must be valid; the path is the number of a database.
     const isLogin = !/%(?![0-9A-Fa-f]{2})/.test(username + password)
     return /^\/?\d*$/.test(pathname) && isLogin ? String(value) : undefined
   },
@@ -171,18 +169,18 @@ export const redisUrl = kept({
 
 const sentryDsnPattern = /^https?:\/\/\w+(:\w*)?@[\w.-]+(:\d+)?\/([\w.-]+\/)*\d+$/
 
-/** Of a project in Sentry. Whoever has it can write there, so it is kept. */
+/** The DSN of a Sentry project. It gives write access, so it is secret. */
 export const sentryDsn = kept({
   allowed: "a DSN as Sentry shows it, such as https://key@sentry.example.org/1",
   jsonSchema: { type: "string", maxLength: longestUrl, pattern: sentryDsnPattern.source },
-  // As strict as Sentry's own library, which would print one that it cannot read.
+  // As strict as Sentry's own library, which would print a DSN that it cannot parse.
   decode: (value) =>
     typeof value === "string" && value.length <= longestUrl && sentryDsnPattern.test(value) ? value : undefined,
 })
 
 const upstreamUrl = /^https?:$/
 
-/** Of an upstream: it is told in logs, errors and readiness, and so may hold no secret. */
+/** An upstream's URL: it appears in logs, errors and readiness, and so may contain no secret. */
 export const httpUrl: SettingType<string> = {
   allowed: "an http:// or https:// URL without user, password, query and fragment",
   jsonSchema: {
@@ -191,7 +189,7 @@ export const httpUrl: SettingType<string> = {
     maxLength: longestUrl,
     pattern: "^[Hh][Tt][Tt][Pp][Ss]?://[^/@?#][^@?#]*$",
   },
-  // A password may hold a / of its own, which ends the host for the parser: so no @ anywhere.
+  // A password may contain a /, which ends the host for the parser: so no @ anywhere.
   decode: (value) =>
     urlIn(value, upstreamUrl) !== undefined && !/[@?#]/.test(String(value)) ? String(value) : undefined,
   fault: (value) => {
@@ -212,7 +210,7 @@ export const proxyUrl: SettingType<string> = {
   },
   decode: (value) => {
     const url = urlIn(value, /^(socks(4a?|5h?)|https?):$/)
-    // A path could only be a part of a password that is not percent-encoded.
+    // A path could only be part of a password that is not percent-encoded.
     return url !== undefined && /^\/?$/.test(url.pathname) && url.search === "" && url.hash === ""
       ? String(value)
       : undefined
@@ -250,13 +248,13 @@ const timeSpanBetween = (least: number, most: number, limits: string): SettingTy
 
 const hour = 3_600_000
 
-/** How long something is kept or counts: at most a year, in which any proxy is restarted. */
+/** How long data is kept or counts: at most a year, within which any proxy is restarted. */
 export const timeSpan = timeSpanBetween(0, 8760 * hour, "at most 8760h")
 
-/** How long an attempt may take. Below the least no response can come; a timer of Node's fires at once beyond 24 days. */
+/** The timeout of an attempt. Below the minimum no response can arrive; beyond 24 days a Node timer fires at once. */
 export const timeout = timeSpanBetween(10, hour, "from 10ms to 1h")
 
-/** The most items of a list: each is compared with something for each request or resource. */
+/** The maximum length of a list: each item is compared for each request or resource. */
 const longestList = 100
 
 const listOf = (item: SettingType<string>, allowed: string): SettingType<ReadonlyArray<string>> => ({
@@ -286,7 +284,7 @@ const origin: SettingType<string> = {
   },
 }
 
-/** Of web servers: scheme, host and port as browsers write them. */
+/** Origins of web servers: scheme, host and port as browsers write them. */
 export const originList: SettingType<ReadonlyArray<string>> = {
   ...listOf(
     origin,
@@ -306,7 +304,7 @@ export const mapping: SettingType<Readonly<Record<string, unknown>>> = {
     if (typeof value !== "string") return isMapping(value) ? value : undefined
     try {
       JSON.parse(value)
-      // JSON is YAML, whose reader refuses keys that come twice, and what is nested deep.
+      // JSON is YAML, and the YAML reader rejects duplicate keys and deep nesting.
       return value.startsWith("{") ? yamlMapping(value) : undefined
     } catch {
       return undefined
@@ -316,7 +314,7 @@ export const mapping: SettingType<Readonly<Record<string, unknown>>> = {
 
 const slug = { type: "string", minLength: 1, pattern: "^[^,]*\\S[^,]*$" }
 
-/** The storage systems; what each of them may be is judged where they are put together. */
+/** The storage systems; each one is checked when the settings are assembled. */
 export const systemMapping: SettingType<Readonly<Record<string, unknown>>> = {
   ...mapping,
   allowed: "a mapping of names to slugs of offerings, or to {slug, uuid} (in the environment: a JSON object)",
@@ -336,7 +334,7 @@ export const systemMapping: SettingType<Readonly<Record<string, unknown>>> = {
             uuid: {
               type: "string",
               pattern: "^\\s*[0-9A-Fa-f]{8}-?([0-9A-Fa-f]{4}-?){3}[0-9A-Fa-f]{12}\\s*$",
-              description: "The offering's UUID, dashed or not: only its resources are served.",
+              description: "The offering's UUID, dashed or not; only its resources are served.",
             },
           },
         },
@@ -353,7 +351,7 @@ export const oneOf = <const L extends ReadonlyArray<string>>(...literals: L): Se
 
 const levels = oneOf("debug", "info", "warning", "error")
 
-/** How much is logged; written in any case, as other programs take it. */
+/** The log level; case-insensitive, as in other programs. */
 export const logLevel: typeof levels = {
   ...levels,
   decode: (value) => levels.decode(typeof value === "string" ? value.toLowerCase() : value),

@@ -1,55 +1,56 @@
+/** The validated configuration, as the rest of the proxy uses it. */
 import type { EnvironmentProxies, Secret, TlsProfile } from "@cscs/http-transport"
 import type { ModelSettings } from "@cscs/storage-model"
 import { Context, type Duration, type Redacted } from "effect"
 
-/** The way out to one upstream. */
+/** The route to one upstream. */
 export interface Egress {
   readonly tls: TlsProfile
-  /** The proxy on the way; where none is configured, what the environment's variables say of each host. */
+  /** The proxy; if none is configured, what the environment's variables specify for each host. */
   readonly proxy: string | EnvironmentProxies
 }
 
-/** How Waldur is reached. */
+/** The connection to Waldur. */
 export interface WaldurSettings extends Egress {
   readonly apiUrl: string
   readonly token: Secret
-  /** For one attempt at a call. */
+  /** The timeout of one attempt at a call. */
   readonly attemptTimeout: Duration.Duration
 }
 
-/** How the HPC User API is reached. */
+/** The connection to the HPC User API. */
 export interface HpcUserApiSettings extends Egress {
   readonly apiUrl: string
   readonly clientId: string
   readonly clientSecret: Secret
   readonly tokenUrl: string
   readonly scope: string
-  /** For one attempt at a call. */
+  /** The timeout of one attempt at a call. */
   readonly attemptTimeout: Duration.Duration
 }
 
-/** Who may ask. */
+/** Which callers are accepted. */
 export interface AuthSettings extends Egress {
   readonly disabled: boolean
-  /** Where the realm is asked: `https://auth.example.org/realms/cscs`. */
+  /** The realm's URL: `https://auth.example.org/realms/cscs`. */
   readonly realmUrl: string
-  /** What tokens say of who issued them. */
+  /** The issuer that tokens name. */
   readonly issuer: string
-  /** A token names one of these in its `aud` or `azp`. */
+  /** A token must name one of these in its `aud` or `azp`. */
   readonly audience: ReadonlyArray<string>
-  /** A token has all of these: `role` of the realm, `client:role` of a client. */
+  /** A token must have all of these: `role` is a realm role, `client:role` a client role. */
   readonly requiredRoles: ReadonlyArray<string>
-  /** The client that asks about tokens; `undefined` where they are verified by the issuer's keys. */
+  /** The client for introspection; `undefined` if tokens are verified with the issuer's keys. */
   readonly introspection: { readonly clientId: string; readonly clientSecret: Secret } | undefined
 }
 
-/** Where else it is told how we are doing. */
+/** Telemetry besides logs and `/metrics`. */
 export interface TelemetrySettings {
-  /** The variables `OTEL_*` as they were given: OpenTelemetry names and defines them. They can hold secrets. */
+  /** The variables `OTEL_*` as given: OpenTelemetry names and defines them. They can contain secrets. */
   readonly variables: Readonly<Record<string, string>>
-  /** What the environment says of the way there. */
+  /** The environment's proxies on the way there. */
   readonly proxy: EnvironmentProxies
-  /** `undefined` where no DSN is given. */
+  /** `undefined` if no DSN is given. */
   readonly sentry:
     | {
         readonly dsn: Redacted.Redacted
@@ -60,17 +61,17 @@ export interface TelemetrySettings {
     | undefined
 }
 
-/** The whole configuration, checked. */
+/** The whole validated configuration. */
 export interface ProxySettings {
-  /** The least that is logged. */
+  /** The lowest level that is logged. */
   readonly logLevel: "debug" | "info" | "warning" | "error"
   /** The User-Agent of requests to the upstreams. */
   readonly userAgent: string
   readonly waldur: WaldurSettings
   readonly model: ModelSettings
-  /** `undefined` where none is configured: GIDs are then made up, and it is said. */
+  /** `undefined` if none is configured: GIDs are then mocks, and a warning reports it. */
   readonly hpcUserApi: HpcUserApiSettings | undefined
-  /** Whether GIDs are made up where the HPC User API gives none. */
+  /** Whether a mock replaces a GID that the HPC User API does not have. */
   readonly mockGids: boolean
   readonly auth: AuthSettings
   readonly cors: { readonly allowedOrigins: ReadonlyArray<string> }
@@ -80,24 +81,24 @@ export interface ProxySettings {
     readonly fullRefreshEvery: Duration.Duration
     readonly emptyGuard: Duration.Duration
     readonly staleIfError: Duration.Duration
-    /** The file that keeps the last good tree over a restart. */
+    /** The file that keeps the last good tree across restarts. */
     readonly path: string | undefined
-    /** Of the Valkey or Redis through which replicas share. */
+    /** The Valkey or Redis that replicas share. */
     readonly url: Secret | undefined
   }
   readonly telemetry: TelemetrySettings
-  /** As debug mode shows them. */
+  /** As shown in debug mode. */
   readonly backend: {
     readonly settings: Readonly<Record<string, unknown>>
     readonly components: Readonly<Record<string, unknown>>
   }
-  /** The files that a secret was read from: the one that `<name>_FILE` names, `.env`, or the YAML file. */
+  /** The files from which secrets were read: named by `<name>_FILE`, `.env`, or the YAML file. */
   readonly secretFiles: ReadonlyArray<string>
-  /** What the operator should know of the configuration, in words. */
+  /** Warnings about the configuration for the operator. */
   readonly warnings: ReadonlyArray<string>
-  /** Each setting as it counts and where it came from, for the log: secrets are masked. */
+  /** Each setting in effect with its source, for the log; secrets are masked. */
   readonly effective: ReadonlyArray<{ readonly path: string; readonly value: string; readonly source: string }>
 }
 
-/** The configuration that everything runs with. */
+/** The configuration of the process. */
 export class Settings extends Context.Service<Settings, ProxySettings>()("@cscs/proxy-server/Settings") {}

@@ -1,13 +1,14 @@
+/** How values of settings appear in logs and errors: no value that could be a secret is shown. */
 import { Duration, Redacted } from "effect"
 import { maskValue } from "../observability/mask-secrets.ts"
 import type { SettingKey } from "./setting-keys.ts"
 
 const mask = "***"
 const secret = "*** (a secret)"
-/** The most characters of a value that are shown. */
+/** Maximum characters of a shown value. */
 const longestShown = 200
 
-/** A setting's value in effect, as the log may show it: a secret masked, and a login in a URL. */
+/** A setting's value in effect, as the log may show it: secrets and logins in URLs are masked. */
 export const shownValue = (value: unknown, key: SettingKey<unknown>): string => {
   if (value === undefined) return "nothing"
   if (key.isSecret || Redacted.isRedacted(value)) return secret
@@ -16,9 +17,9 @@ export const shownValue = (value: unknown, key: SettingKey<unknown>): string => 
 }
 
 /**
- * A refused value as an error may show it. Whoever pastes a secret under the wrong key must not find it in a log, so what
- * could be one is masked: a login, query or fragment of a URL, words of letters and digits mixed, long words, and all that
- * is no single value.
+ * A refused value as an error may show it. A secret under the wrong key must not reach a log, so anything that could be
+ * one is masked: a login, query or fragment of a URL, words that mix letters and digits, long words, and everything
+ * that is not a single value.
  */
 export const foundValue = (value: unknown, key?: SettingKey<unknown>): string => {
   if (value === undefined) return "nothing"
@@ -28,11 +29,11 @@ export const foundValue = (value: unknown, key?: SettingKey<unknown>): string =>
   return typeof value === "string" ? JSON.stringify(escapeControls(value)) : String(value)
 }
 
-/** A name that the configuration gives to something, for paths in errors and warnings. */
+/** A name from the configuration, for paths in errors and warnings. */
 export const shownName = (name: string): string =>
   shortened(name.replace(/[^\s.,:/_-]{16,}/g, (word) => (isMixed(word) ? mask : word)))
 
-/** A text with what could be a secret masked. */
+/** Masks everything in a text that could be a secret. */
 const escapeControls = (text: string): string =>
   shortened(
     withoutLogin(text)
@@ -40,7 +41,7 @@ const escapeControls = (text: string): string =>
       .replace(/[^\s.,:;/()[\]{}"'<>|?#@]+/g, (word) => (isTelling(word) ? mask : word)),
   )
 
-/** Characters of a word that is surely no password: the longest value that a setting can have, "introspection", has 13. */
+/** Maximum length of a word that is certainly no password: the longest enumerated value, "introspection", has 13. */
 const longestWord = 16
 
 // "socks5h" and "fs1" are names; "hunter2" may be a password.
@@ -49,7 +50,7 @@ const isTelling = (word: string) =>
 
 const isMixed = (word: string) => /\d/.test(word) && /[^\d+-]/.test(word)
 
-/** Without user and password of a URL, also of one that lacks its scheme or is broken otherwise. */
+/** Removes user and password of a URL, even if it lacks its scheme or is malformed. */
 const withoutLogin = (text: string) => text.replace(/^([a-z][a-z\d+.-]*:(?=\/\/))?(\/\/)?.*@/is, `$1$2${mask}@`)
 
 const withoutLogins = (value: unknown): unknown => {

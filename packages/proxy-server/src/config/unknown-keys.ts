@@ -1,3 +1,4 @@
+/** Finds keys of a YAML file that no setting has. */
 import { distance } from "fastest-levenshtein"
 import type { ConfigurationProblem } from "../config-sources/configuration-invalid.ts"
 import { olderHpcUserPaths, settingKeys } from "./setting-keys.ts"
@@ -7,17 +8,17 @@ import { shownName } from "./shown-value.ts"
 const known = [...Object.values(settingKeys).map(({ path }) => path), ...Object.values(olderHpcUserPaths)]
 const sections = new Set(known.filter((path) => path.includes(".")).map((path) => path.slice(0, path.indexOf("."))))
 
-// Two levels down, so no setting of its own: but a misspelt unit_factor would be ignored without a word.
+// Two levels down, so not a setting of its own; but a misspelt unit_factor would be ignored silently.
 const storageComponent = "backend_components.storage"
 const componentKeys = ["measured_unit", "accounting_type", "label", "unit_factor"].map(
   (name) => `${storageComponent}.${name}`,
 )
 
-/** What a YAML file says that no setting has. */
+/** Keys of a YAML file that no setting has. */
 export interface UnknownKeys {
-  /** Keys so near to a known one that they are surely meant for it, and sections that hold no keys at all. */
+  /** Keys so similar to a known one that they are certainly typos, and sections that are no mappings. */
   readonly misspelt: ReadonlyArray<ConfigurationProblem>
-  /** Keys of other programs or versions: an old file still starts. */
+  /** Keys of other programs or versions: an old file still works. */
   readonly ignored: ReadonlyArray<string>
 }
 
@@ -53,7 +54,7 @@ export const unknownKeys = (document: Readonly<Record<string, unknown>>, file: s
 
 const nearestOf = (path: string): string | undefined => {
   const candidates = [...known, ...componentKeys, ...sections]
-    // Never nearer than their lengths: a huge key would take long to compare.
+    // The distance is at least the difference in length, and comparing a huge key would take long.
     .filter((candidate) => Math.abs(candidate.length - path.length) <= 2)
     .map((candidate) => ({ candidate, edits: distance(path, candidate) }))
     .filter(({ edits }) => edits <= 2)

@@ -1,4 +1,4 @@
 import manifest from "../../package.json" with { type: "json" }
 
-/** The version of this package, as answers and the User-Agent carry it. */
+/** The version of this package, as in responses and the User-Agent. */
 export const version: string = manifest.version

@@ -1,3 +1,4 @@
+/** Maps every error of a request to its HTTP response and its log line. */
 import { Cause, Data, Effect, Schema } from "effect"
 import type { AuthenticationRefusal } from "../auth/refusals.ts"
 import type { TooBusy } from "../concurrency/shared-calls.ts"
@@ -5,24 +6,24 @@ import { logEvent } from "../observability/log-events.ts"
 import { type RefreshError, upstreamOf } from "../refresh/refresh-errors.ts"
 import { dataHeaders } from "./http-headers.ts"
 
-/** The query has parameters that are not as they must be. */
+/** Query parameters are invalid. */
 export class InvalidQuery extends Data.TaggedError("InvalidQuery")<{
   readonly problems: ReadonlyArray<QueryProblem>
 }> {}
 
-/** No such path. */
+/** The path does not exist. */
 export class NotFound extends Data.TaggedError("NotFound") {}
 
-/** The path is there, the method is not. */
+/** The path exists, but not with this method. */
 export class MethodNotAllowed extends Data.TaggedError("MethodNotAllowed")<{ readonly allow: string }> {}
 
-/** The snapshot whose pages the caller walks through is no longer held. */
+/** The snapshot that the caller walks through is no longer kept. */
 export class SnapshotGone extends Data.TaggedError("SnapshotGone")<{
-  /** The first page of the same query, relative to the list's URL; `undefined` if that is too long for a header. */
+  /** The first page of the same query, relative to the list's URL; `undefined` if it is too long for a header. */
   readonly startAgainAt: string | undefined
 }> {}
 
-/** All that a request can fail with. */
+/** Every error of a request. */
 export type RequestError =
   | AuthenticationRefusal
   | InvalidQuery
@@ -32,11 +33,11 @@ export type RequestError =
   | TooBusy
   | RefreshError
 
-/** The body of every error but 422. */
+/** The body of every error except 422. */
 export const ErrorBody = Schema.Struct({
-  detail: Schema.String.annotate({ description: "What went wrong, for a person." }),
-  error: Schema.String.annotate({ description: "What went wrong, for a program." }),
-  help: Schema.optionalKey(Schema.String.annotate({ description: "What to do." })),
+  detail: Schema.String.annotate({ description: "What went wrong, for people." }),
+  error: Schema.String.annotate({ description: "What went wrong, for programs." }),
+  help: Schema.optionalKey(Schema.String.annotate({ description: "The remedy." })),
   message: Schema.optionalKey(Schema.String),
 }).annotate({ identifier: "Error" })
 
@@ -55,7 +56,7 @@ export const QueryErrorBody = Schema.Struct({
   ),
 }).annotate({ identifier: "QueryError" })
 
-/** One thing that is wrong with a query, in the form that FastAPI gives it. */
+/** One invalid parameter, in FastAPI's form. */
 export type QueryProblem = (typeof QueryErrorBody.Type)["detail"][number]
 
 interface ErrorAnswer {
@@ -66,7 +67,7 @@ interface ErrorAnswer {
 
 const upstreamNames = { waldur: "Waldur", "hpc-user-api": "The HPC User API" } as const
 
-/** When to try again while the issuer does not answer, or others' costly calls are served. */
+/** When to try again if the issuer does not respond, or if other callers' expensive calls are running. */
 const retryAfterSeconds = "5"
 
 /** RFC 6750 section 3. */
@@ -82,7 +83,7 @@ const unauthenticated = (authenticate: string, detail: string): ErrorAnswer => (
   },
 })
 
-/** What each error is in HTTP. Says nothing of where upstreams are or what they answered: that is in the log. */
+/** The HTTP form of each error. It contains neither upstream addresses nor upstream responses: those are in the log. */
 const answerTo = (error: RequestError): ErrorAnswer => {
   switch (error._tag) {
     case "TokenMissing":
@@ -100,7 +101,7 @@ const answerTo = (error: RequestError): ErrorAnswer => {
         status: 503,
         headers: { "Retry-After": retryAfterSeconds },
         body: {
-          detail: "Access tokens cannot be checked now, because their issuer does not answer",
+          detail: "Access tokens cannot be checked now, because their issuer does not respond",
           error: "AuthenticationUnavailable",
         },
       }
@@ -119,7 +120,7 @@ const answerTo = (error: RequestError): ErrorAnswer => {
         status: 410,
         ...(error.startAgainAt === undefined ? {} : { headers: { Link: `<${error.startAgainAt}>; rel="first"` } }),
         body: {
-          detail: "The snapshot is no longer held: its pages would not be those of one list",
+          detail: "The snapshot is no longer available: further pages would belong to another list",
           error: "SnapshotGone",
           help: `Start the walk again: GET ${error.startAgainAt ?? "the first page of the same query"}`,
         },
@@ -129,7 +130,7 @@ const answerTo = (error: RequestError): ErrorAnswer => {
         status: 503,
         headers: { "Retry-After": retryAfterSeconds },
         body: {
-          detail: "Others' reads of Waldur with debug=true are served now; this one did not begin in time",
+          detail: "Too many reads of Waldur with debug=true are running; this one did not begin in time",
           error: "TooBusy",
         },
       }
@@ -141,7 +142,7 @@ const answerTo = (error: RequestError): ErrorAnswer => {
       return {
         status: 502,
         body: {
-          detail: `${who} gives no usable answer, and no good earlier one is held`,
+          detail: `${who} returns no usable response, and no usable list is cached`,
           error: "UpstreamServiceError",
           message: "Failed to communicate with an upstream service.",
         },
@@ -158,7 +159,7 @@ const internalError: ErrorAnswer = {
 const stopping: ErrorAnswer = {
   status: 503,
   headers: { "Retry-After": retryAfterSeconds },
-  body: { detail: "The proxy stops; ask again", error: "Stopping" },
+  body: { detail: "The proxy is stopping; try again", error: "Stopping" },
 }
 
 const responseOf = ({ status, body, headers }: ErrorAnswer): Response =>
@@ -167,18 +168,20 @@ const responseOf = ({ status, body, headers }: ErrorAnswer): Response =>
 /** The response that refuses a request. */
 export const refusal = (error: RequestError): Response => responseOf(answerTo(error))
 
-/** A failed request's response. With `refusal` the one place where errors become HTTP. */
+/** The response for a failed request. Errors become HTTP only here and in `refusal`. */
 export const failureResponse = (cause: Cause.Cause<RequestError>): Response => {
-  // A caller who left sees no response, so this one waited for something that ended with the process.
+  // If the caller has disconnected, this response is never seen. So the work was interrupted by shutdown.
   if (Cause.hasInterruptsOnly(cause)) return responseOf(stopping)
   const error = Cause.findErrorOption(cause)
   return error._tag === "Some" ? refusal(error.value) : responseOf(internalError)
 }
 
-/** Says of a failed request what its answer does not: the upstream's words, or the fault in our own code. */
+/** Logs what the response omits: the upstream's message, or the fault in our own code. */
 export const logFailure = (cause: Cause.Cause<RequestError>): Effect.Effect<void> => {
   if (Cause.hasInterruptsOnly(cause))
-    return Effect.logDebug("The caller left, or the process stopped, before the answer").pipe(logEvent("caller-left"))
+    return Effect.logDebug("The caller disconnected, or the process stopped, before the response").pipe(
+      logEvent("caller-left"),
+    )
   const error = Cause.findErrorOption(cause)
   if (error._tag === "None") return Effect.logError("Internal error", cause).pipe(logEvent("internal-error"))
   const { value } = error

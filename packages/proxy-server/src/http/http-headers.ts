@@ -1,16 +1,17 @@
+/** Security, caching and CORS headers. */
 import type { MiddlewareHandler } from "hono"
 import { cors } from "hono/cors"
 import { secureHeaders } from "hono/secure-headers"
 
 /**
- * What browsers are told of every answer that is data: it is nothing to show, to frame, to guess a type for, or to read
- * from elsewhere. On each answer of the list as it is written: setting them afterwards would cost more than the answer.
+ * Headers of every data response: browsers must not render it, frame it, guess its type or read it from another origin.
+ * Each response is created with them, because setting them afterwards would cost more than the response itself.
  */
 export const dataHeaders = {
-  // A cache on the way may keep a 404, 405 or 410 by itself (RFC 9110 section 15.1). The list's own pages say otherwise.
+  // Shared caches may store a 404, 405 or 410 by default (RFC 9110 section 15.1). The list's pages override this.
   "Cache-Control": "no-store",
   "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-  // Another origin reads an answer where CORS lets it, and nowhere else.
+  // Another origin can read a response only through CORS.
   "Cross-Origin-Resource-Policy": "same-origin",
   "Referrer-Policy": "no-referrer",
   "Strict-Transport-Security": "max-age=15552000; includeSubDomains",
@@ -19,8 +20,8 @@ export const dataHeaders = {
 } as const
 
 /**
- * The same and more for what a browser shows: scripts and styles from here only, which the API reference needs (Swagger
- * UI sets styles in its elements, and has images in its style sheet).
+ * The headers of documents that a browser renders: scripts and styles only from this origin, as the API reference needs
+ * them (Swagger UI sets styles on its elements and has images in its style sheet).
  */
 export const documentHeaders: MiddlewareHandler = secureHeaders({
   contentSecurityPolicy: {
@@ -35,13 +36,13 @@ export const documentHeaders: MiddlewareHandler = secureHeaders({
   crossOriginResourcePolicy: "same-origin",
 })
 
-/** For what is of the moment: a cache on the way must not answer in our place. */
+/** For volatile responses: no cache may serve them. */
 export const neverStored: MiddlewareHandler = async (c, next) => {
   await next()
   c.res.headers.set("Cache-Control", "no-store")
 }
 
-/** Lets pages of the given origins read answers. Tokens travel in a header of the page's own, never as a cookie. */
+/** Lets pages of the given origins read responses. A page sends its token in a header, never as a cookie. */
 export const crossOrigin = (origins: ReadonlyArray<string>): MiddlewareHandler =>
   cors({
     origin: [...origins],

@@ -1,12 +1,12 @@
 import { Context } from "effect"
 
-/** Whether the process is on its way out. The shell that gets the signals says so; readiness tells the balancer. */
+/** Whether the process is stopping. The signal handler sets it; readiness reports it to the load balancer. */
 export class Lifecycle extends Context.Service<
   Lifecycle,
   {
-    /** Whether the end has begun. */
+    /** Whether shutdown has begun. */
     readonly isStopping: () => boolean
-    /** Says that the end begins. */
+    /** Marks the process as stopping. */
     readonly stop: () => void
   }
 >()("@cscs/proxy-server/Lifecycle") {}

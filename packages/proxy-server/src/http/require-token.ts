@@ -5,7 +5,7 @@ import { observedRequest } from "../observability/observed-request.ts"
 import { failureResponse } from "./http-errors.ts"
 import type { EffectRunner } from "./run-effect.ts"
 
-/** Lets a request pass whose token opens the list, and refuses any other before anything else is looked at. */
+/** Passes requests with a valid token and rejects all others before any other processing. */
 export const requireToken = (run: EffectRunner): MiddlewareHandler =>
   async function requireToken(c, next) {
     const exit = await run.exit(
@@ -13,7 +13,7 @@ export const requireToken = (run: EffectRunner): MiddlewareHandler =>
       Authentication.use(({ authenticate }) => authenticate(c.req.header("authorization"))),
     )
     if (Exit.isFailure(exit)) return failureResponse(exit.cause)
-    // For the log: a name is as long as whoever gave it liked.
+    // For the log; the issuer does not limit the length of a name.
     observedRequest(c).caller = exit.value.name.slice(0, 100)
     return next()
   }

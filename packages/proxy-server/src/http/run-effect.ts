@@ -1,3 +1,4 @@
+/** Runs effects in Hono handlers. */
 import { CurrentCallOrigin } from "@cscs/http-transport"
 import type { WaldurClient } from "@cscs/waldur-client"
 import { Context, Effect, Exit, References, Tracer } from "effect"
@@ -12,10 +13,10 @@ import type { Snapshots } from "../serving/snapshots.ts"
 import { failureResponse, logFailure, type RequestError } from "./http-errors.ts"
 import type { Lifecycle } from "./lifecycle.ts"
 
-/** What the app's handlers use. */
+/** The services that the app's handlers use. */
 export type AppServices = Settings | WaldurClient | ProjectGids | Snapshots | Gauges | Lifecycle | Authentication
 
-/** Runs a handler's effects. A caller who leaves interrupts them; a failure is logged. */
+/** Runs a handler's effects. A caller that disconnects interrupts them; a failure is logged. */
 export interface EffectRunner {
   readonly exit: <A>(
     c: HonoContext,
@@ -25,8 +26,8 @@ export interface EffectRunner {
 }
 
 /**
- * Handlers run in the context that the app is made in, within their request's span; what they log and what they ask of
- * upstreams bears the request's id.
+ * Handlers run in the context in which the app is created, within their request's span. Their log lines and upstream
+ * calls carry the request's id.
  */
 export const effectRunner = (spans: RequestSpans): Effect.Effect<EffectRunner, never, AppServices> =>
   Effect.map(Effect.context<AppServices>(), (services): EffectRunner => {

@@ -1,6 +1,6 @@
 /**
- * The codes of log lines. Programs (Sentry, alerts on logs, tests) decide by a line's `event`; its message is for people and
- * may change. A code keeps its meaning, which is in docs/operations.md.
+ * The codes of log lines. Programs (Sentry, alerts on logs, tests) match a line's `event`; its message is for people
+ * and may change. A code keeps its meaning, which docs/operations.md describes.
  */
 import { Effect } from "effect"
 
@@ -23,7 +23,7 @@ export const logEvents = [
   "internal-error",
   "token-refused",
   "role-missing",
-  // Refreshes, and what they find.
+  // Refreshes and their findings.
   "snapshot-taken",
   "refresh-failed",
   "refresh-slow",
@@ -43,7 +43,7 @@ export const logEvents = [
   "snapshot-not-kept",
   "snapshot-damaged",
   "snapshot-directory-unsafe",
-  // The cache that replicas share.
+  // The cache shared by replicas.
   "shared-cache-unavailable",
   "shared-cache-available",
   "shared-cache-refused",
@@ -53,8 +53,8 @@ export const logEvents = [
   "telemetry-available",
 ] as const
 
-/** A code of the catalogue. */
+/** An event code. */
 export type LogEvent = (typeof logEvents)[number]
 
-/** Puts an event code on the lines that an effect logs. */
+/** Annotates the lines that an effect logs with an event code. */
 export const logEvent = (event: LogEvent) => Effect.annotateLogs({ event })

@@ -1,30 +1,30 @@
 /**
- * The one rule for secrets in what the proxy shows: debug mode, the log, errors, readiness, traces and Sentry. Masked are
- * the values of fields whose name says so, credentials inside URLs, and the configuration's own secrets in any spelling.
- * All of it is linear in the text, and never throws.
+ * Masks secrets in everything that the proxy shows: debug mode, the log, errors, readiness, traces and Sentry. Masked
+ * are the values of fields with a secret's name, credentials inside URLs, and the configuration's own secrets in any
+ * spelling. All of it takes linear time and never throws.
  */
 import { RotatingSecret, redactor } from "@cscs/http-transport"
 import { Redacted } from "effect"
 
-/** What stands in the place of a secret. */
+/** The replacement of a secret. */
 export const mask = "***"
 
 /**
- * Whether a field of this name holds a secret: `client_secret`, `accessToken`, `api_key`, `privateKey`, `passwd`. A bare
- * `key` holds none: Waldur names pairs of a key and a value so, and the entries their names.
+ * Whether a field of this name holds a secret: `client_secret`, `accessToken`, `api_key`, `privateKey`, `passwd`. A
+ * bare `key` does not: Waldur uses it in pairs of a key and a value, and the entries use it for their names.
  */
 export const isSecretName = (name: string): boolean =>
   /secret|token|passw|passphrase|credential|authorization|cookie|.key$|[_-]keys$|dsn$/i.test(name) ||
   /[a-z]Keys$/.test(name)
 
-/** Levels of a value that are shown: deeper than any record of use, and far from the end of the stack. */
+/** Levels of a value that are shown: deeper than any real record, and far from a stack overflow. */
 const deepest = 100
 
 /**
- * A copy of a value in which each secret is masked, at any depth. `null` stays `null`: a mask would claim a secret that is
- * not there. What nests deeper than 100 levels, or holds itself, is cut there.
+ * A copy of a value with each secret masked, at any depth. `null` stays `null`: a mask would suggest a secret that does
+ * not exist. Nesting deeper than 100 levels, and cycles, are cut.
  *
- * @param text what strings, and the names of fields, are shown as
+ * @param text formats strings and field names
  */
 export const maskValue = <A>(value: A, text: (given: string) => string = maskText): A => {
   const within = new Set<object>()
@@ -34,7 +34,7 @@ export const maskValue = <A>(value: A, text: (given: string) => string = maskTex
     if (within.size >= deepest || within.has(inner)) return "…"
     within.add(inner)
     try {
-      // A date, a URL: what JSON makes of it.
+      // A date, a URL: its JSON form.
       if ("toJSON" in inner && typeof inner.toJSON === "function") return masked(inner.toJSON())
       if (inner instanceof Error) return maskedFields({ name: inner.name, message: inner.message })
       return Array.isArray(inner) ? inner.map(masked) : maskedFields(inner)
@@ -58,7 +58,9 @@ export const maskValue = <A>(value: A, text: (given: string) => string = maskTex
   return masked(value) as A
 }
 
-/** User and password of a URL, also if it lacks its scheme: up to the last `@`, for a password may hold one. */
+/**
+ * Masks user and password of a URL, even without its scheme: up to the last `@`, because a password may contain one.
+ */
 const maskLogin = (url: string): string => {
   const at = url.lastIndexOf("@")
   if (at < 0) return url
@@ -66,19 +68,22 @@ const maskLogin = (url: string): string => {
   return `${scheme < 0 ? "" : url.slice(0, scheme + 3)}${mask}${url.slice(at)}`
 }
 
-/** What a finding holds of a field of Waldur's record (`attributes.api_key`): by the names on the field's path too. */
+/**
+ * What a finding contains of a field of Waldur's record (`attributes.api_key`), also masked by the names on the field's
+ * path.
+ */
 export const maskFound = (field: string, found: unknown, text: (given: string) => string = maskText): unknown =>
   found !== null && field.split(/[.[\]]/).some(isSecretName) ? mask : maskValue(found, text)
 
 /**
- * A text without the secrets that it shows by their form: what follows a secret name and a colon or an equals sign
+ * Masks secrets that a text reveals by their form: a value after a secret name and a colon or an equals sign
  * (`"api_key":"…"`, `token=…`), and user and password in a URL.
  */
 export const maskText = (text: string): string => (/[:=%]/.test(text) ? maskLogins(maskAssignments(text)) : text)
 
-/** Characters of a name that are looked at: a longer one is judged by its end. */
+/** Characters of a name that are inspected: a longer one is judged by its end. */
 const longestName = 128
-/** Whether a name without quotes may hold a character: any letter or digit, and `_ . $ -`. */
+/** Whether an unquoted name may contain a character: any letter or digit, and `_ . $ -`. */
 const isInName = (code: number): boolean =>
   code > 127 ||
   (code >= 97 && code <= 122) ||
@@ -105,7 +110,7 @@ const maskAssignments = (text: string): string => {
   return done === 0 ? text : result + text.slice(done)
 }
 
-/** The name that stands before a colon or equals sign, with or without quotes; empty if there is none. */
+/** The name before a colon or equals sign, with or without quotes; empty if there is none. */
 const nameBefore = (text: string, separator: number): string => {
   const before = text.slice(Math.max(0, separator - longestName), separator).trimEnd()
   const quote = before.at(-1)
@@ -119,7 +124,10 @@ const nameBefore = (text: string, separator: number): string => {
   return before.slice(begin)
 }
 
-/** Where a value ends that begins here. A list or object, and a quoted text without its end, go on to the end of all. */
+/**
+ * The end of the value that begins here. A list, an object, and an unterminated quoted text extend to the end of the
+ * text.
+ */
 const valueEnd = (text: string, begin: number): number => {
   let at = begin
   while (text[at] === "\\") at += 1
@@ -130,7 +138,7 @@ const valueEnd = (text: string, begin: number): number => {
     for (let end = text.indexOf(quote, at + 1); end >= 0; end = text.indexOf(quote, end + 1)) {
       let escapes = 0
       while (end - 1 - escapes > at && text[end - 1 - escapes] === "\\") escapes += 1
-      // JSON inside of JSON escapes its own quotes once more.
+      // JSON inside JSON escapes its own quotes once more.
       if (depth === 0 ? escapes % 2 === 0 : escapes <= depth) return end + 1
     }
     return text.length
@@ -141,9 +149,9 @@ const valueEnd = (text: string, begin: number): number => {
 }
 
 /**
- * A mask in the place of a value, which leaves JSON what it was.
+ * The mask for a value; JSON stays valid.
  *
- * @param quote what the name ends in; empty if it has no quotes
+ * @param quote the name's closing quote; empty if it is unquoted
  */
 const maskedAs = (value: string, quote: string): string => {
   if (value === "null" || value === "undefined") return value
@@ -151,18 +159,20 @@ const maskedAs = (value: string, quote: string): string => {
   return `${own}${mask}${own}`
 }
 
-/** `://`, also as JSON and percent-encoding write it. */
+/** `://`, also in JSON's and percent-encoded spelling. */
 const urlStart = /(?::|%3a)(?:\\?\/|%2f){2}/gi
 const urlEnd = /[\s"'<>]/g
 const at = /@|%40/gi
 
-/** User and password in each URL: up to the last `@` of the word, for a password may hold an `@` or a `/`. */
+/**
+ * Masks user and password in each URL: up to the last `@` of the word, because a password may contain an `@` or a `/`.
+ */
 const maskLogins = (text: string): string => {
   let result = ""
   let done = 0
   for (const start of text.matchAll(urlStart)) {
     const begin = start.index + start[0].length
-    // A file's has no login, and packages' directories have an `@`.
+    // A file URL has no login, and package directories contain an `@`.
     if (begin < done || /(?:^|[^a-z])file$/i.test(text.slice(Math.max(0, start.index - 5), start.index))) continue
     urlEnd.lastIndex = begin
     const end = urlEnd.exec(text)?.index ?? text.length
@@ -176,15 +186,15 @@ const maskLogins = (text: string): string => {
   return done === 0 ? text : result + text.slice(done)
 }
 
-/** Masks known secrets in a text, whole or cut at its end, in any spelling (`redactor`), and what `maskText` masks. */
+/** Masks known secrets in a text, whole or truncated, in any spelling (`redactor`), and what `maskText` masks. */
 export const masker = (secrets: ReadonlyArray<string | RotatingSecret>): ((text: string) => string) => {
   const withoutKnown = redactor(secrets, { pieces: "at the end" })
   return (text) => maskText(withoutKnown(text))
 }
 
 /**
- * All secrets in the settings: what is wrapped there, passwords in URLs, and the headers of `OTEL_*` variables. One that
- * rotates is given itself: what is masked follows its values.
+ * All secrets in the settings: wrapped values, passwords in URLs, and the headers of `OTEL_*` variables. A rotating
+ * secret is returned itself, so that masking follows its values.
  */
 export const secretsIn = (settings: unknown): ReadonlyArray<string | RotatingSecret> => {
   const found: Array<string> = []
@@ -205,7 +215,7 @@ export const secretsIn = (settings: unknown): ReadonlyArray<string | RotatingSec
   return [...new Set(found.map((secret) => secret.trim()).filter((secret) => secret !== "")), ...rotating]
 }
 
-/** The password in a URL; the user if there is none, for in a DSN that is the secret. */
+/** The password in a URL; without one the user, which is the secret in a DSN. */
 export const loginIn = (url: string): ReadonlyArray<string> => {
   if (!url.includes("@") || !URL.canParse(url)) return []
   const { username, password } = new URL(url)

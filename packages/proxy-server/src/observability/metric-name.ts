@@ -1,5 +1,5 @@
 /**
- * The name that a metric goes by where it is shown, in `/metrics` as at a collector: ours have a prefix; those that are
- * known of every process keep theirs.
+ * A metric's exported name, in `/metrics` and at a collector: ours get a prefix; standard process metrics keep their
+ * names.
  */
 export const metricName = (name: string): string => (/^(process|nodejs)_/.test(name) ? name : `storage_proxy_${name}`)

@@ -1,26 +1,27 @@
+/** The id, trace and caller of a request. */
 import { randomUUID } from "node:crypto"
 import { Option, type Tracer } from "effect"
 import * as Headers from "effect/http/Headers"
 import * as HttpTraceContext from "effect/http/HttpTraceContext"
 import type { Context } from "hono"
 
-/** A request as log lines, spans and upstreams are told of it. */
+/** The attributes of a request for log lines, spans and upstream calls. */
 export interface ObservedRequest {
-  /** The caller's own where it is well-formed, else a new one. */
+  /** The caller's id if it is well-formed, else a new one. */
   readonly id: string
-  /** The caller's span, where it names one. */
+  /** The caller's span, if it names one. */
   readonly parent: Tracer.ExternalSpan | undefined
-  /** What came with `parent`, to be passed on as it is. */
+  /** The `tracestate` that came with `parent`, passed on unchanged. */
   readonly traceState: string | undefined
-  /** The request's own span, once there is one. */
+  /** The request's own span, once it exists. */
   span: Tracer.Span | undefined
-  /** Who the token names, once that is known. */
+  /** The name in the token, once it is verified. */
   caller: string | undefined
 }
 
 const key = "observed-request"
 
-/** The same for each call with the same context. */
+/** Returns the same object for each call with the same context. */
 export const observedRequest = (c: Context): ObservedRequest => {
   const known: ObservedRequest | undefined = c.get(key)
   if (known !== undefined) return known
@@ -36,19 +37,20 @@ export const observedRequest = (c: Context): ObservedRequest => {
   return request
 }
 
-// What log lines, shells and upstreams take as it is. A header that is there twice arrives with a comma.
+// Safe in log lines, shells and upstream headers. A duplicate header arrives with a comma.
 const wellFormedId = /^[A-Za-z0-9._-]{1,128}$/
 
 const idOf = (given: string | undefined): string =>
   given !== undefined && wellFormedId.test(given) ? given : randomUUID()
 
-/** W3C Trace Context section 3.2; nothing where the header is not as it must be, so that a new trace begins. */
+/** W3C Trace Context section 3.2; `undefined` if the header is invalid, so that a new trace begins. */
 const parentOf = (traceparent: string | undefined): Tracer.ExternalSpan | undefined =>
   traceparent === undefined
     ? undefined
     : Option.getOrUndefined(HttpTraceContext.w3c(Headers.fromRecordUnsafe({ traceparent })))
 
-// W3C Trace Context section 3.3.1.5: at least 512 characters are passed on. Others than these no upstream would be sent.
+// W3C Trace Context section 3.3.1.5: at least 512 characters are passed on. Other characters could not be sent to an
+// upstream.
 const passableState = /^[\x20-\x7e]{1,512}$/
 
 const traceStateOf = (given: string | undefined): string | undefined =>

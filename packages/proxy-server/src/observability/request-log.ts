@@ -1,3 +1,4 @@
+/** The access log, and the `X-Request-Id` of responses. */
 import { type OutgoingHttpHeaders, ServerResponse } from "node:http"
 import { Context, Effect, LogLevel, References, Tracer } from "effect"
 import type { Context as HonoContext, MiddlewareHandler } from "hono"
@@ -8,20 +9,20 @@ import { pathOf, type RequestSpans } from "./request-span.ts"
 
 export interface RequestLogOptions {
   readonly spans: RequestSpans
-  /** Paths that are asked for by machines every few seconds: their lines are for debugging. */
+  /** Paths that machines poll every few seconds: their lines have debug level. */
   readonly quiet: Iterable<string>
-  /** The query parameters whose values are shown. What else stands in a query may be anything, a token too. */
+  /** The query parameters whose values are shown. Others may contain anything, even a token. */
   readonly parameters: Iterable<string>
 }
 
 const requestId = "X-Request-Id"
 
-/** The status of an answer that nobody was there for any more: nginx's, for HTTP has none. */
+/** The status if the caller disconnected before the response: nginx's, because HTTP has none. */
 const callerLeft = 499
 
 /**
- * Gives each answer its request's id, and says each request in one line when its answer has gone out, through the loggers
- * of the context that it is made in. Ends the request's span then.
+ * Adds the request's id to each response, logs each request in one line once its response has been sent, with the
+ * loggers of the context in which it is created, and ends the request's span.
  */
 export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Effect.Effect<MiddlewareHandler> =>
   Effect.map(Effect.context<never>(), (context) => {
@@ -39,13 +40,13 @@ export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Ef
 
     const ended = (c: HonoContext, request: ObservedRequest, began: number, status: number, bytes: unknown): void => {
       spans.end(request, status)
-      // Why an answer is 5xx has a line of its own, and that is the error.
+      // The reason of a 5xx has a line of its own, and that one is the error.
       const said = (quietPaths.has(c.req.path) ? lines.quiet : status < 500 ? lines.answered : lines.failed)()
       if (said === undefined) return
       const { method, raw } = c.req
       const traceId = spans.traceId(request)
       const query = shownQuery(raw.url, shownParameters)
-      // Filled in step by step: this is a part of what a kept page costs.
+      // Filled step by step: its cost is part of that of a cached page.
       const about: Record<string, unknown> = {
         ...annotations,
         event: "request" satisfies LogEvent,
@@ -57,7 +58,7 @@ export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Ef
       if (query !== "") about.query = query
       about.status = status
       about.milliseconds = Math.round((performance.now() - began) * 100) / 100
-      // What HEAD says of its length did not go out.
+      // A HEAD response announces a length that is not sent.
       if (bytes !== undefined && method !== "HEAD") about.bytes = Number(bytes)
       if (request.caller !== undefined) about.caller = request.caller
       const annotated = Context.add(context, References.CurrentLogAnnotations, about)
@@ -66,7 +67,7 @@ export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Ef
       )(said)
     }
 
-    // Not async: each promise on the way of a kept page shows.
+    // Not async: each promise adds a measurable cost to a cached page.
     return function logRequests(c, next) {
       const began = performance.now()
       const request = observedRequest(c)
@@ -87,15 +88,15 @@ export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Ef
     }
   })
 
-/** The answer that the app is to fill in, where it is `@hono/node-server` that serves it. */
+/** The Node response that the app writes to, if `@hono/node-server` serves it. */
 const nodeAnswer = (c: HonoContext): ServerResponse | undefined => {
   const outgoing: unknown = c.env?.outgoing
   return outgoing instanceof ServerResponse ? outgoing : undefined
 }
 
 /**
- * Adds a header when the answer's own are written, and sees how many bytes they promise. Set on the `Response`, or before
- * the others, it would have all of them taken apart again, at the price of a fifth of a kept page.
+ * Adds a header when the response's own headers are written, and reads the announced length. Setting it on the
+ * `Response`, or earlier, would rebuild all headers, at a fifth of the cost of a cached page.
  */
 const withHeader = (outgoing: ServerResponse, name: string, value: string): { readonly bytes: unknown } => {
   const sent: { bytes: unknown } = { bytes: undefined }
@@ -113,10 +114,10 @@ const withHeader = (outgoing: ServerResponse, name: string, value: string): { re
   return sent
 }
 
-/** Longest value that is shown: a snapshot's id is whole. */
+/** Maximum length of a shown value: a snapshot's id fits. */
 const shownValue = 80
 
-/** A query as it came over the wire, without the parameters that are not known. */
+/** A query as sent, without unknown parameters. */
 const shownQuery = (url: string, known: ReadonlySet<string>): string => {
   const begin = url.indexOf("?")
   if (begin < 0) return ""
@@ -130,5 +131,5 @@ const shownQuery = (url: string, known: ReadonlySet<string>): string => {
   return shown.join("&")
 }
 
-/** Parameters that are looked at: a query can repeat one thousands of times. */
+/** Parameters that are inspected: a query can repeat one thousands of times. */
 const mostParameters = 20

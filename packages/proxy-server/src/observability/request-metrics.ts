@@ -6,14 +6,14 @@ const requests = Metric.counter("http_requests_total", {
   incremental: true,
 })
 const durations = Metric.histogram("http_request_duration_seconds", {
-  description: "From the request to the answer's headers, by route.",
+  description: "Time from the request to the response headers, by route.",
   boundaries: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 120],
 })
 
 /**
- * Counts requests and times them.
+ * Counts and times requests.
  *
- * @param routes what may stand as a route: any other path is `other`, so that nobody can make up labels
+ * @param routes allowed route labels; any other path is `other`, so that callers cannot create labels
  */
 export const countRequests = (routes: Iterable<string>): Effect.Effect<MiddlewareHandler> =>
   Effect.map(Effect.context<never>(), (context) => {

@@ -1,30 +1,31 @@
+/** OpenTelemetry spans of requests. */
 import { Clock, Context, Effect, Exit, Tracer } from "effect"
 import type { Context as HonoContext } from "hono"
 import type { ObservedRequest } from "./observed-request.ts"
 
 /** Begins and ends the spans of requests. */
 export interface RequestSpans {
-  /** Whether somebody looks at spans: else they need not be made where nothing runs in them. */
+  /** Whether spans are exported; otherwise a request that runs no effect needs none. */
   readonly areSeen: boolean
-  /** The request's span; begins it where there is none yet. */
+  /** The request's span; begins it if there is none yet. */
   readonly of: (c: HonoContext, request: ObservedRequest) => Tracer.Span
-  /** The trace by which a line is found elsewhere too: the caller's, or one that somebody looks at. */
+  /** The trace id for log lines: that of the caller's trace, or of one that is exported. */
   readonly traceId: (request: ObservedRequest) => string | undefined
-  /** @param status of the answer */
+  /** @param status of the response */
   readonly end: (request: ObservedRequest, status: number) => void
 }
 
 /**
- * One span for each request, named and described as OpenTelemetry's conventions for HTTP servers have it, under the span
- * that the request names.
+ * One span per request, named and described by OpenTelemetry's conventions for HTTP servers, below the span that the
+ * request names.
  *
- * @param routes what may stand as a route: a path that somebody makes up names no span
+ * @param routes allowed span names; any other path names no span
  */
 export const requestSpans = (routes: ReadonlySet<string>): Effect.Effect<RequestSpans> =>
   Effect.map(Effect.context<never>(), (context): RequestSpans => {
     const clock = Context.get(context, Clock.Clock)
     const begin = (c: HonoContext, { parent }: ObservedRequest): Tracer.Span => {
-      // Those that HTTP knows name spans; what else a caller makes up is one name.
+      // Only standard methods name spans; all others share one name.
       const method = methods.has(c.req.method) ? c.req.method : "_OTHER"
       const route = routes.has(c.req.path) ? c.req.path : undefined
       return Effect.runSyncWith(context)(
@@ -50,7 +51,7 @@ export const requestSpans = (routes: ReadonlySet<string>): Effect.Effect<Request
       end: ({ span }, status) => {
         if (span === undefined) return
         span.attribute("http.response.status_code", status)
-        // A refusal is the caller's fault and no error of this span.
+        // A rejection is the caller's fault and no error of this span.
         span.end(clock.currentTimeNanosUnsafe(), status >= 500 ? Exit.fail(`Answered ${status}`) : Exit.void)
       },
     }
@@ -58,10 +59,10 @@ export const requestSpans = (routes: ReadonlySet<string>): Effect.Effect<Request
 
 const methods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"])
 
-/** Longest path that is shown. */
+/** Maximum length of a shown path. */
 const shownPath = 200
 
-/** A URL's path as it came over the wire, so that nothing in it can break a line; cut, for anybody can make up one. */
+/** A URL's path as sent, so that it contains no line break; truncated, because callers can send any path. */
 export const pathOf = (url: string): string => {
   const begin = url.indexOf("/", "https://".length)
   const end = url.indexOf("?", begin)

@@ -2,11 +2,11 @@ import { JsonSchema, Schema } from "effect"
 import { loadVendor, resolver } from "hono-openapi"
 
 /**
- * Teaches hono-openapi the schemas of Effect 4: its own converter knows those of Effect 3 alone. A named schema
+ * Registers Effect 4's schemas with hono-openapi, whose own converter supports only those of Effect 3. A named schema
  * (`identifier`) becomes a component.
  *
- * With the option `side: "type"` the decoded side is documented: a query parameter as the integer that it is, not as
- * the text that it comes as.
+ * With the option `side: "type"` the decoded side is documented: a query parameter as the integer that it represents,
+ * not as the text that is sent.
  */
 export const teachEffectSchemas = (): void =>
   loadVendor("effect", {
@@ -21,8 +21,8 @@ export const teachEffectSchemas = (): void =>
   })
 
 /**
- * Effect says of every integer that a double holds it exactly. As a bound that would be a promise nobody made: a page
- * beyond it is taken and empty.
+ * Removes the safe-integer bounds that Effect adds to every integer. They would be false as limits: a page beyond them
+ * is accepted and empty.
  */
 const withoutSafeBounds = <A>(node: A): A => {
   if (Array.isArray(node)) return node.map(withoutSafeBounds) as A
@@ -38,7 +38,7 @@ const withoutSafeBounds = <A>(node: A): A => {
   ) as A
 }
 
-/** A schema as the content of a JSON answer in a route's description. */
+/** A schema as the content of a JSON response in a route's description. */
 export const jsonContent = (
   schema: Schema.Codec<unknown, unknown>,
 ): { "application/json": { schema: ReturnType<typeof resolver> } } => ({

@@ -1,20 +1,21 @@
+/** The API reference page. */
 import { existsSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
 import { Hono } from "hono"
 
-/** What the page needs of Swagger UI. */
+/** The files of Swagger UI that the page needs. */
 const assets = { "swagger-ui-bundle.js": "text/javascript; charset=utf-8", "swagger-ui.css": "text/css; charset=utf-8" }
 
-/** Every path of the page, for whoever must know what is there. */
+/** Every path of the page, for the list of routes. */
 export const referencePaths: ReadonlyArray<string> = [
   "/docs",
   "/docs/",
   ...["start.js", ...Object.keys(assets)].map((name) => `/docs/${name}`),
 ]
 
-/** The build lays the assets beside the package; in the workspace they come from the development dependency. */
+/** The build puts the assets beside the package; in the workspace they come from the development dependency. */
 const assetPath = (name: string): string => {
   const packaged = fileURLToPath(new URL(`./swagger-ui/${name}`, import.meta.url))
   return existsSync(packaged) ? packaged : createRequire(import.meta.url).resolve(`swagger-ui-dist/${name}`)
@@ -22,7 +23,7 @@ const assetPath = (name: string): string => {
 
 const start = `SwaggerUIBundle({ url: "../openapi.json", dom_id: "#reference", deepLinking: true })`
 
-// The slash matters to what the page loads: it stands at /docs/, wherever a proxy puts that.
+// The trailing slash matters, because the page's URLs are relative to /docs/, under any path prefix.
 const page = `<!doctype html>
 <html lang="en">
 <head>
@@ -39,7 +40,7 @@ const page = `<!doctype html>
 </html>
 `
 
-/** `/docs/`: the API reference, rendered by Swagger UI. Its script and style are served from here, none from a CDN. */
+/** `/docs/`: the API reference, rendered by Swagger UI. Its script and style are served from here, not from a CDN. */
 export const referencePage = (): Hono => {
   const app = new Hono()
   app.get("/docs", (c) => c.redirect("docs/"))

@@ -1,3 +1,4 @@
+/** Adds the file of `cache.path` to a snapshot source. */
 import { Deferred, Duration, Effect, type Scope, Semaphore } from "effect"
 import { type ProxySettings, Settings } from "../config/settings.ts"
 import { logEvent } from "../observability/log-events.ts"
@@ -9,16 +10,16 @@ import { directoryProblem } from "./own-file.ts"
 import { readSnapshotFile, SnapshotFileError, setAside, writeSnapshotFile } from "./snapshot-file.ts"
 import { storageIdentity } from "./stored-snapshot.ts"
 
-/** Between two writes: what a crash can lose. */
+/** Between two writes: the time whose changes a crash can lose. */
 const writeEvery: Duration.Input = "1 minute"
-/** For reading the file at the start: 100,000 entries take a few seconds, and a file system can hang. */
+/** For reading the file at start: 100,000 entries take a few seconds, and a file system can hang. */
 const readWithin: Duration.Input = "30 seconds"
-/** How far a time in the file may be ahead of our clock, in milliseconds: what setting it right takes now and then. */
+/** How far a time in the file may be ahead of our clock, in milliseconds: ordinary clock corrections are smaller. */
 const clockSlack = 60_000
 
 /**
- * Keeps the newest snapshot of a source in a file: read at the start, written when the first is there, once a minute, and
- * at the end.
+ * Keeps the newest snapshot of a source in a file: read at start, written when the first snapshot is available, once a
+ * minute, and at shutdown.
  */
 export const keptInFile = Effect.fnUntraced(function* (
   source: Source,
@@ -32,14 +33,14 @@ export const keptInFile = Effect.fnUntraced(function* (
   let newest: TimedSnapshot | undefined
   let written: TimedSnapshot | undefined
   let degradation: string | undefined
-  /** Why the file of the start was set aside, until there is another. */
+  /** Why the file was rejected at start, until there is a new one. */
   let refused: string | undefined
 
   const failed = (error: SnapshotFileError) => {
     const isFirst = degradation === undefined
     degradation = error.message
     return isFirst
-      ? Effect.logError("The snapshot cannot be kept").pipe(
+      ? Effect.logError("The snapshot cannot be written").pipe(
           logEvent("snapshot-not-kept"),
           Effect.annotateLogs({ error: degradation }),
         )
@@ -59,19 +60,18 @@ export const keptInFile = Effect.fnUntraced(function* (
         }),
     })
   })
-  // A write that is left behind would rename what the next one has only begun.
+  // A write that is interrupted would rename what the next one has just begun.
   const write = Effect.uninterruptible(oneAtATime.withPermit(writeNewest))
 
   const read = readSnapshotFile(path, identity, settings.model).pipe(
     Effect.timeoutOrElse({
       duration: readWithin,
-      orElse: () =>
-        Effect.fail(new SnapshotFileError({ path, detail: "reading it takes too long; it is not waited for" })),
+      orElse: () => Effect.fail(new SnapshotFileError({ path, detail: "reading it takes too long" })),
     }),
     Effect.catchTag("SnapshotFileDamaged", (damage) =>
       Effect.flatMap(setAside(path), (aside) => {
         refused = `${damage.message}; it was set aside as ${aside}`
-        return Effect.logError("The kept snapshot is damaged").pipe(
+        return Effect.logError("The stored snapshot is damaged").pipe(
           logEvent("snapshot-damaged"),
           Effect.annotateLogs({ error: damage.message, set_aside_as: aside }),
           Effect.as(undefined),
@@ -82,7 +82,7 @@ export const keptInFile = Effect.fnUntraced(function* (
   )
   const unsafe = yield* Effect.promise(() => directoryProblem(path))
   if (unsafe !== undefined) {
-    yield* Effect.logWarning("The directory of cache.path is not ours alone").pipe(
+    yield* Effect.logWarning("The directory of cache.path is not safe").pipe(
       logEvent("snapshot-directory-unsafe"),
       Effect.annotateLogs({ error: unsafe }),
     )
@@ -123,26 +123,26 @@ export const keptInFile = Effect.fnUntraced(function* (
       }),
     degradations: () => [
       ...source.degradations(),
-      ...(refused === undefined ? [] : [`the list kept before the start is not used: ${refused}`]),
+      ...(refused === undefined ? [] : [`the list stored before the start is not used: ${refused}`]),
       ...(degradation === undefined ? [] : [`the snapshot is not kept: ${degradation}`]),
     ],
   }
 })
 
-/** Between steady time, by which we judge, and the wall clock's, which the next process can compare with its own. */
+/** Converts between steady time, which we use, and wall time, which the next process can compare with its own. */
 const moved = (taken: TimedSnapshot, by: number): TimedSnapshot => ({
   ...taken,
   readStartedAt: taken.readStartedAt + by,
   readEndedAt: taken.readEndedAt + by,
 })
 
-/** Whether a time in the file is of the future, so that its age is not known. */
+/** Whether a time in the file is in the future, so that its age is unknown. */
 const isAhead = (now: number, { readStartedAt, readEndedAt }: TimedSnapshot): boolean =>
   Math.max(readStartedAt, readEndedAt) > now + clockSlack
 
 /**
- * A stored snapshot with times that are not in the future. If its age is not known it counts as too old to answer; what
- * it protects from loss it still does, and no longer than one that is new.
+ * A stored snapshot with no time in the future. With an unknown age it is too old to be served, but still guards
+ * against losses, for no longer than a new one.
  */
 const agedBy = (
   now: number,

@@ -1,30 +1,30 @@
 /**
- * Files that only this process's user could have written. What lies at the path of a file of ours can be anything: a FIFO
- * that blocks whoever opens it, a device, a link to somewhere else, or what another user wrote.
+ * Opens only files that this process's user could have written. Anything can be at such a path: a FIFO that blocks on
+ * open, a device, a link to another place, or a file of another user.
  */
 import { constants, type Stats } from "node:fs"
 import { type FileHandle, open, stat } from "node:fs/promises"
 import { dirname } from "node:path"
 
-/** Something is there that we may neither read nor replace. The message says what, and what to do. */
+/** The path holds something that we may neither read nor replace. The message has the reason and the remedy. */
 export class NotOurFile extends Error {
   override readonly name = "NotOurFile"
 }
 
-/** Whoever may write a file may have written what is in it. */
+/** Write permission of others: they may have forged the content. */
 const writableByOthers = 0o022
 const sticky = 0o1000
 
-// Neither exists on Windows, where there are no such files either.
+// Windows has neither flag, nor such files.
 const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
 
 const remove = "remove it, or set cache.path to another file"
 
 /**
- * Opens a file for reading without waiting for anybody and without following a link at its end.
+ * Opens a file for reading without blocking and without following a final symbolic link.
  *
  * @returns `undefined` if there is none
- * @throws NotOurFile if it is no regular file, belongs to another user, or others may write it
+ * @throws NotOurFile if it is not a regular file, belongs to another user, or others may write it
  */
 export const openOwnFile = async (path: string): Promise<FileHandle | undefined> => {
   let file: FileHandle
@@ -33,13 +33,13 @@ export const openOwnFile = async (path: string): Promise<FileHandle | undefined>
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
     if (code === "ENOENT") return undefined
-    // FreeBSD says EMLINK.
+    // FreeBSD returns EMLINK.
     if (code === "ELOOP" || code === "EMLINK") throw new NotOurFile(`${path} is a symbolic link; ${remove}`)
     if (code === "ENXIO" || code === "EOPNOTSUPP") throw new NotOurFile(`${path} is a socket or device; ${remove}`)
     throw cause
   }
   try {
-    // Of what was opened, not of what lies at the path by now.
+    // Checks the opened file, not what is at the path by now.
     const problem = notOurs(path, await file.stat())
     if (problem !== undefined) throw new NotOurFile(problem)
     return file
@@ -56,7 +56,7 @@ const notOurs = (path: string, stats: Stats): string | undefined => {
     return `${path} belongs to user ${stats.uid}, and this process is user ${ours}; ${remove}`
   }
   if ((stats.mode & writableByOthers) === 0 || ours === undefined) return undefined
-  return `others may write ${path} (mode ${octal(stats)}); remove it, or if nobody else wrote it: chmod 600 ${path}`
+  return `others may write ${path} (mode ${octal(stats)}); remove it, or if no one else wrote it: chmod 600 ${path}`
 }
 
 const kindOf = (stats: Stats): string => {
@@ -68,14 +68,14 @@ const kindOf = (stats: Stats): string => {
 
 const octal = ({ mode }: Stats) => (mode & 0o7777).toString(8)
 
-/** Throws if something at `path` is not ours to replace; nothing being there is fine. */
+/** Throws if `path` exists and is not ours to replace. */
 export const mustBeReplaceable = async (path: string): Promise<void> => {
   await (await openOwnFile(path))?.close()
 }
 
 /**
- * What is unsafe about the directory of a file, in words, with the remedy; `undefined` if nothing is or it cannot be told.
- * Others who may write there can take our file away or put back an older one of ours, but can forge none.
+ * What is unsafe about a file's directory, with the remedy; `undefined` if nothing is, or it is unknown. Others with
+ * write permission there can remove our file or restore an older one of ours, but cannot forge one.
  */
 export const directoryProblem = async (path: string): Promise<string | undefined> => {
   const directory = dirname(path)

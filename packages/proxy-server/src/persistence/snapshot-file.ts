@@ -1,6 +1,6 @@
 /**
- * Keeps a snapshot in a file over a restart. The file is written whole or not at all, and read with suspicion: only a
- * regular file of ours that nobody else may write, no larger than one that we write, and each entry judged anew.
+ * Keeps a snapshot in a file across restarts. The file is written atomically and not trusted on reading: it must be a
+ * regular file of ours that no one else may write, no larger than one that we write, and each entry is checked anew.
  */
 import { type FileHandle, open, rename, rm } from "node:fs/promises"
 import { dirname } from "node:path"
@@ -26,7 +26,7 @@ import {
   storedReader,
 } from "./stored-snapshot.ts"
 
-/** The file cannot be read or written; what stood there stands. */
+/** The file cannot be read or written; its old content is intact. */
 export class SnapshotFileError extends Schema.TaggedError<SnapshotFileError>()("SnapshotFileError", {
   path: Schema.String,
   detail: Schema.String,
@@ -36,7 +36,7 @@ export class SnapshotFileError extends Schema.TaggedError<SnapshotFileError>()("
   }
 }
 
-/** The file is not what we write: cut off, changed, or something else. */
+/** The file is not one that we wrote: truncated, modified, or of another kind. */
 export class SnapshotFileDamaged extends Schema.TaggedError<SnapshotFileDamaged>()("SnapshotFileDamaged", {
   path: Schema.String,
   detail: Schema.String,
@@ -50,16 +50,16 @@ const format = "storage-proxy snapshot 1"
 const newline = 0x0a
 /** Characters of the first line: the format and a digest. */
 const longestFirstLine = 1024
-/** Bytes of the file. A list of the most bytes packs to a fifth of this, unless its texts are noise. */
+/** Bytes of the file. The largest list compresses to a fifth of this, unless its texts are noise. */
 const largestFile = 256 * 1024 * 1024
 
 const failed = (path: string) => (cause: unknown) =>
   new SnapshotFileError({ path, detail: cause instanceof Error ? cause.message : String(cause) })
 
 /**
- * Writes a snapshot: gzip of lines of JSON, the format and whose it is, the header, then each chunk. Only we may read it.
- * It takes the place of the old file when it is whole and on the disk, so that a crash leaves the one or the other.
- * Nothing is replaced that is not a file of ours, and nothing is written that would be too large to read back.
+ * Writes a snapshot as gzipped lines of JSON: the format and its identity, the header, then each chunk. Only our user
+ * may read it. It replaces the old file once it is complete and on disk, so that a crash leaves one of the two. It
+ * replaces only files of ours, and writes nothing that would be too large to read back.
  *
  * @param identity `storageIdentity` of the settings
  */
@@ -88,7 +88,7 @@ export const writeSnapshotFile = (
   })
 
 const write = async (file: FileHandle, identity: string, taken: TimedSnapshot): Promise<void> => {
-  // A umask can take from the mode above what we need ourselves. (Where Node's permission model is on, it may not be set.)
+  // A umask can remove permissions that we need. (Under Node's permission model the mode cannot be set.)
   if (((await file.stat()).mode & 0o777) !== 0o600) await file.chmod(0o600)
   await pipeline(Readable.from(linesToWrite(identity, taken)), createGzip({ level: 1 }), (packed) =>
     file.writeFile(packed),
@@ -116,7 +116,7 @@ function* linesToWrite(identity: string, taken: TimedSnapshot): Generator<string
 const tooLarge = (what: string, size: number, limit: number) =>
   `the snapshot is too large to be read back (${what}: ${size}, at most ${limit})`
 
-/** Makes a renaming outlive a loss of power, where we may read the directory and the file system knows how. */
+/** Makes a rename survive a power loss, if we may read the directory and the file system supports it. */
 const syncDirectory = async (path: string): Promise<void> => {
   const directory = await open(path)
   try {
@@ -127,11 +127,12 @@ const syncDirectory = async (path: string): Promise<void> => {
 }
 
 /**
- * Reads what `writeSnapshotFile` wrote, proving each chunk by its digest, and the rest by gzip's checksum; and judges each
- * entry and GID by the rules for what comes from Waldur. Reads no more at once than one line and what is left of it.
+ * Reads what `writeSnapshotFile` wrote. Each chunk is verified by its digest and the rest by gzip's checksum; each
+ * entry and GID is checked by the rules for upstream data. Holds no more than one line and the rest of its block in
+ * memory.
  *
  * @param identity `storageIdentity` of the settings
- * @returns `undefined` where there is no file, or one of another version or configuration
+ * @returns `undefined` if there is no file, or one of another version or configuration
  */
 export const readSnapshotFile = (
   path: string,
@@ -152,7 +153,7 @@ export const readSnapshotFile = (
       cause instanceof Damage ? new SnapshotFileDamaged({ path, detail: cause.message }) : failed(path)(cause),
   })
 
-/** What was read is not what we write. */
+/** The content is not one that we write. */
 class Damage extends Error {}
 
 const readFrom = async (
@@ -174,7 +175,7 @@ const readFrom = async (
       { signal },
     )
   } catch (cause) {
-    // Of a file that is another's the rest is not read, and the pipeline misses it.
+    // A file of another identity is not read to its end, which makes the pipeline fail.
     if (outcome !== undefined && outcome.taken === undefined) return undefined
     if (cause instanceof Damage) throw cause
     const { code } = cause as NodeJS.ErrnoException
@@ -201,13 +202,13 @@ const parsed = async (
   if (whose !== JSON.stringify([format, identity])) {
     await lines.return()
     if (whose.startsWith(`["storage-proxy snapshot `)) return undefined
-    throw new Damage("it begins as none of ours does")
+    throw new Damage("it does not begin like a snapshot file")
   }
   const header: StoredHeader = orDamage(reader.header(await next()))
   const chunks: Array<Chunk> = []
   for (const digest of header.chunks) chunks.push(orDamage(reader.chunk(await next(), digest)))
   // The checksum comes last.
-  if (!(await lines.next()).done) throw new Damage("it goes on after its end")
+  if (!(await lines.next()).done) throw new Damage("it has data after its end")
   const { readStartedAt, readEndedAt, changedAt } = header
   return { snapshot: snapshotFrom(header, chunks), readStartedAt, readEndedAt, changedAt }
 }
@@ -217,7 +218,7 @@ const orDamage = <A>(result: Result.Result<A, string>): A => {
   return result.success
 }
 
-/** The lines of what is unpacked; a rest without a newline is none. Gives up on what no file of ours can hold. */
+/** The unpacked lines; a rest without a newline is not a line. Fails for content that no file of ours can have. */
 async function* linesOf(unpacked: AsyncIterable<Buffer>): AsyncGenerator<string, void> {
   const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
   const longest = [longestFirstLine, longestHeader]
@@ -228,7 +229,7 @@ async function* linesOf(unpacked: AsyncIterable<Buffer>): AsyncGenerator<string,
   const add = (piece: Buffer) => {
     pieces.push(piece)
     length += piece.length
-    // A character is up to three bytes.
+    // A character has up to three bytes.
     if (length > 3 * (longest[lineNumber] ?? longestChunk)) throw new Damage("a line is longer than any that we write")
   }
   for await (const block of unpacked) {
@@ -247,7 +248,7 @@ async function* linesOf(unpacked: AsyncIterable<Buffer>): AsyncGenerator<string,
   }
 }
 
-/** Moves a damaged file out of the way, for whoever wants to know what happened to it. */
+/** Moves a damaged file aside, for later inspection. */
 export const setAside = (path: string): Effect.Effect<string, SnapshotFileError> => {
   const aside = `${path}.damaged`
   return Effect.as(

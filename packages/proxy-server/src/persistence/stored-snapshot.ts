@@ -1,3 +1,4 @@
+/** The stored form of a snapshot, in the file and in the shared cache: its text, its limits, and its validation. */
 import { createHash } from "node:crypto"
 import { isGid, isProblem, type ModelSettings, Skipped, storedEntryJudge, Warning } from "@cscs/storage-model"
 import { Option, Result, Schema } from "effect"
@@ -8,30 +9,30 @@ import { type Chunk, chunkOf, entriesInChunk, entryTable } from "../snapshot/ent
 import type { Snapshot, TimedSnapshot } from "../snapshot/snapshot.ts"
 
 /*
- * What a stored snapshot may need at most. What is larger is not stored, for it could not be read back; what is larger and
- * stored all the same is not ours, and must not take the memory of the process.
+ * Limits of a stored snapshot. A larger one is not stored, because it could not be read back. If a larger one is found, it
+ * is not ours, and must not exhaust the memory of the process.
  */
-/** Characters of the header: 100,000 entries take some 5 MB, with a finding about each of them some 30 MB. */
+/** Characters of the header: 100,000 entries take about 5 MB, with a finding for each of them about 30 MB. */
 export const longestHeader = 32 * 1024 * 1024
 /** Characters of a chunk: its 16 entries at their longest, escaped. */
 export const longestChunk = 8 * 1024 * 1024
-/** Chunks: each customer begins one of its own. */
+/** Chunks: each customer begins a new one. */
 export const mostChunks = 200_000
-/** Bytes of all of it, unpacked: 100,000 entries are about 110 MB. */
+/** Bytes in total, unpacked: 100,000 entries are about 110 MB. */
 export const mostBytes = 512 * 1024 * 1024
-/** Characters of what a finding found, as JSON: the model cuts it at 200, and an escape such as `\u0001` takes six. */
+/** Characters of a finding's `found`, as JSON: the model cuts it at 200, and an escape such as `\u0001` takes six. */
 const longestFound = 2000
-/** The last moment that a `Date` can tell. */
+/** The last time that a `Date` can represent. */
 const lastMoment = 8.64e15
 
 /** Milliseconds since 1970. */
 export const Moment = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: lastMoment }))
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
-/** A whole SHA-256 in base64url. */
+/** A full SHA-256 in base64url. */
 export const Digest = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{43}$/))
 export const isDigest = Schema.is(Digest)
 
-// Pairs: a name can be one that an object has already.
+// Pairs, because a name can be a property that every object has.
 const numbersByName = Schema.Array(Schema.Tuple([Schema.String, Count]))
 
 const Header = Schema.fromJsonString(
@@ -72,15 +73,15 @@ const Header = Schema.fromJsonString(
   }),
 )
 
-/** All that is stored of a snapshot but its chunks. */
+/** Everything that is stored of a snapshot except its chunks. */
 export type StoredHeader = typeof Header.Type
 
-/** The states that filters ask for are Waldur's six; what else it may send is little. */
+/** Filters know Waldur's six states; this leaves room for others. */
 const mostStates = 64
 
 const StoredChunk = Schema.fromJsonString(
   Schema.Struct({
-    /** The entries' JSON, one to a line. */
+    /** The entries' JSON, one per line. */
     entries: Schema.String,
     facets: Schema.Array(
       Schema.Struct({
@@ -96,13 +97,13 @@ const StoredChunk = Schema.fromJsonString(
 )
 
 /**
- * What a stored snapshot is good for: these settings and this version. Another one reads what is stored as if nothing
- * were, so that neither a setting nor a mended fault is served from before.
+ * Identifies the settings and the version that a stored snapshot is valid for. With others it is treated as absent, so
+ * that no old setting and no fixed bug is served.
  */
 export const storageIdentity = ({ waldur, model, hpcUserApi }: ProxySettings): string =>
   contentDigest(JSON.stringify([version, waldur.apiUrl, model, hpcUserApi?.apiUrl ?? null]))
 
-/** The header as text, on one line. A snapshot with made-up GIDs is never stored. */
+/** The header as text, on one line. A snapshot with mock GIDs is never stored. */
 export const headerText = ({ snapshot, readStartedAt, readEndedAt, changedAt }: TimedSnapshot): string => {
   const { entries, skipped, warnings, counts, guarded, losses, gidFailure, gids, gidsReadAt } = snapshot
   const { invisibleOfferings, invisiblePaths, offeringWarnings } = snapshot
@@ -137,14 +138,14 @@ export const chunkText = ({ bytes, facets, facetsAt, resources }: Chunk): string
 const decodeHeader = Schema.decodeUnknownOption(Header)
 const decodeChunk = Schema.decodeUnknownOption(StoredChunk)
 
-/** Reads what was stored, and judges it as if it came from Waldur. A failure says in words what is wrong. */
+/** Reads stored data and checks it like data from Waldur. A failure is a message. */
 export interface StoredReader {
   readonly header: (text: string) => Result.Result<StoredHeader, string>
-  /** @param digest of the chunk that the header names in this place */
+  /** @param digest of the chunk that the header names at this position */
   readonly chunk: (text: string, digest: string) => Result.Result<Chunk, string>
 }
 
-/** Makes the rules for stored snapshots under these settings. They throw for no text. */
+/** Creates the reader for these settings. It never throws. */
 export const storedReader = (model: ModelSettings): StoredReader => {
   const judge = storedEntryJudge(model)
 
@@ -169,14 +170,14 @@ export const storedReader = (model: ModelSettings): StoredReader => {
     const found: Array<string> = []
     for (const [index, line] of lines.entries()) {
       const facet = facets[facetsAt[index] ?? -1]
-      // A chunk is of one storage system: a guard keeps or drops it as a whole.
+      // A chunk belongs to one storage system: a guard keeps or drops it as a whole.
       if (facet === undefined || facet.offeringSlug !== facets[0]?.offeringSlug) {
         return Result.fail("a chunk's entries are not of one storage system")
       }
       const entry = judge(line, facet.offeringSlug)
       if (isProblem(entry)) return Result.fail(`${entry.field} of an entry is ${shownAs(entry.found)}; ${entry.reason}`)
       if (entry.status !== facet.status || entry.dataType !== facet.dataType) {
-        return Result.fail(`filters would not tell the entry ${entry.itemId} for what it is`)
+        return Result.fail(`filters would misclassify the entry ${entry.itemId}`)
       }
       if (entry.isResource) found.push(entry.itemId)
     }
@@ -197,14 +198,14 @@ const isShort = ({ found }: { readonly found: unknown }): boolean => {
   try {
     return JSON.stringify(found).length <= longestFound
   } catch {
-    // It nests so deep that no encoder takes it.
+    // It nests too deep to be encoded.
     return false
   }
 }
 
 const shownAs = (found: unknown): string => JSON.stringify(found)
 
-/** Puts together what was stored apart; the chunks are those that the header names, in their order. */
+/** Combines the header and its chunks, in the header's order. */
 export const snapshotFrom = (header: StoredHeader, chunks: ReadonlyArray<Chunk>): Snapshot => ({
   entries: entryTable(chunks),
   skipped: header.skipped,
@@ -221,7 +222,7 @@ export const snapshotFrom = (header: StoredHeader, chunks: ReadonlyArray<Chunk>)
   gidsReadAt: header.gidsReadAt ?? undefined,
 })
 
-/** A digest of all that a snapshot says, not only of its entries. The same in every process that has it. */
+/** A digest of a whole snapshot, not only of its entries. The same in every process that has it. */
 export const storedDigest = ({ snapshot }: Pick<TimedSnapshot, "snapshot">): string => {
   let digest = digests.get(snapshot)
   if (digest === undefined) {
@@ -232,5 +233,5 @@ export const storedDigest = ({ snapshot }: Pick<TimedSnapshot, "snapshot">): str
   return digest
 }
 
-/** Most refreshes change nothing, and the header of a large list is long. */
+/** Cached: most refreshes change nothing, and the header of a large list is long. */
 const digests = new WeakMap<Snapshot, string>()

@@ -1,3 +1,4 @@
+/** Builds a snapshot from Waldur's rows and the lookups: decodes, applies the loss guard and encodes. */
 import { cooperatively } from "@cscs/http-transport"
 import {
   type DecodedResources,
@@ -27,11 +28,11 @@ import {
 } from "./loss-guard.ts"
 import { gidFailureInWords } from "./project-gids.ts"
 
-/** Waldur's rows decoded, and what their tree needs besides. */
+/** Waldur's rows, decoded, and what else their tree needs. */
 export interface DecodedRows {
   readonly decoded: DecodedResources
   readonly needed: Needed
-  /** How many resources each offering has, by its slug. */
+  /** Number of resources per offering slug. */
   readonly counts: ReadonlyMap<string, number>
 }
 
@@ -39,9 +40,9 @@ export interface DecodedRows {
 export type OwnOfferings = ReadonlyMap<string, ReadonlySet<string>>
 
 /**
- * Decodes Waldur's rows, without holding up other work. Whatever a row holds, it costs no other its place.
+ * Decodes Waldur's rows and yields to other work. A bad row never affects another row.
  *
- * @param offerings rows of other offerings need nothing; `undefined`: all rows do
+ * @param offerings lookups are needed only for rows of these offerings; `undefined`: for all rows
  */
 export const decodeRows = Effect.fnUntraced(function* (
   rows: ReadonlyArray<unknown>,
@@ -69,7 +70,7 @@ export const decodeRows = Effect.fnUntraced(function* (
   return { decoded: { resources, skipped, malformed }, needed, counts }
 })
 
-/** The model throws at no row that we know of; were there one, it must not cost all others their place. */
+/** The model throws for no known row; if it did, the other rows must survive. */
 const decodedRow = (row: unknown, model: ModelSettings): DecodedResources & { readonly projects: Iterable<string> } => {
   try {
     const decoded = decodeResources([row])
@@ -98,7 +99,7 @@ const realGids = ({ answers, mocked }: Lookups["gids"]): ReadonlyMap<string, num
   return real
 }
 
-/** What a snapshot is built from. */
+/** The input of a snapshot. */
 export interface SnapshotInput extends Judged {
   readonly rows: DecodedRows
   readonly lookups: Lookups
@@ -108,9 +109,9 @@ export interface SnapshotInput extends Judged {
 }
 
 /**
- * Builds the tree and encodes it, without holding up other work. The bytes of the last good one are used again where
- * they are the same. Where a guard keeps entries of the last good one, the tree is built again, so that these protect
- * their paths from the removals of others.
+ * Builds and encodes the tree, and yields to other work. Reuses the bytes of the last good one if they are unchanged.
+ * If a guard keeps entries of the last good one, the tree is built again, so that they protect their paths from
+ * removals by other entries.
  */
 export const buildSnapshot = Effect.fnUntraced(function* (input: SnapshotInput): Effect.fn.Return<Snapshot> {
   const { rows, lookups, model, offerings, invisibleOfferings, offeringWarnings, previous } = input
@@ -146,7 +147,7 @@ export const buildSnapshot = Effect.fnUntraced(function* (input: SnapshotInput):
           ...offeringWarnings,
           ...emptyOfferings(offerings, counts, tree.skipped)
             .map(emptyOffering)
-            // One that showed something before is the loss guard's matter.
+            // If it showed entries before, the loss guard reports it.
             .filter((words) => previous?.offeringWarnings.includes(words) ?? true),
         ],
         gidFailure: gidFailureInWords(gids),
@@ -163,7 +164,7 @@ export const buildSnapshot = Effect.fnUntraced(function* (input: SnapshotInput):
   }
 })
 
-/** Slugs of offerings that the token sees, and of which Waldur shows nothing at all, not even a bad row. */
+/** Slugs of visible offerings for which Waldur shows nothing at all, not even a malformed row. */
 const emptyOfferings = (
   offerings: OwnOfferings,
   counts: ReadonlyMap<string, number>,
@@ -181,14 +182,14 @@ interface Tree extends HierarchyEnd {
   readonly chunks: ReadonlyArray<Chunk>
 }
 
-/** A guarded system: what stays of it, and the tree in which its loss was found, for that one tells why. */
+/** A guarded system: what is kept of it, and the tree in which its loss was found, which shows the reason. */
 interface KeptSystem {
   readonly system: GuardedSystem
   readonly chunks: ReadonlyArray<Chunk>
   readonly found: Tree
 }
 
-/** The tree with the kept entries of guarded systems in the place of theirs, in the order of the list. */
+/** The tree with the kept entries of guarded systems instead of theirs, in list order. */
 const withKept = (tree: Tree, kept: ReadonlyMap<string, KeptSystem>, { storageSystems }: ModelSettings) => {
   if (kept.size === 0) return { entries: entryTable(tree.chunks), skipped: tree.skipped, warnings: tree.warnings }
   const found = <A extends Finding<string>>(of: (tree: Tree) => ReadonlyArray<A>): ReadonlyArray<A> => [

@@ -1,17 +1,18 @@
+/** Looks up customers and GIDs for a refresh, in parallel with the read of the resources. */
 import { type CustomerList, dashedUuid, type GidAnswer, type WaldurResource } from "@cscs/storage-model"
 import { WaldurClient } from "@cscs/waldur-client"
 import { Cause, Effect, Fiber, FiberSet } from "effect"
 import { logEvent } from "../observability/log-events.ts"
 import { type GidAnswers, ProjectGids } from "./project-gids.ts"
 
-/** What the tree needs besides the resources. */
+/** What the tree needs in addition to the resources. */
 export interface Lookups {
-  /** Each offering's customers, by its dashed UUID; `undefined` where the list could not be read. */
+  /** Each offering's customers, by its dashed UUID; `undefined` if the list could not be read. */
   readonly customers: ReadonlyMap<string, CustomerList | undefined>
   readonly gids: GidAnswers
 }
 
-/** What a tree needs, by name. */
+/** The names of what a tree needs. */
 export interface Needed {
   /** Dashed UUIDs of offerings. */
   readonly offerings: ReadonlySet<string>
@@ -19,25 +20,23 @@ export interface Needed {
   readonly projects: ReadonlySet<string>
 }
 
-/** The lists of customers that could be read, or are refused. */
+/** The customer lists that could be read or were refused. */
 export const readLists = ({ customers }: Lookups): ReadonlyMap<string, CustomerList> =>
   new Map([...customers].flatMap(([offering, list]) => (list === undefined ? [] : [[offering, list]])))
 
-/** Looks up for one refresh: nothing twice, and everything beside whatever else runs. */
+/** The lookups of one refresh. None is made twice, and all run in parallel with other work. */
 export interface LookupSession {
-  /** Begins to look up what is new, and returns: for a reader that has seen a part of the resources. */
+  /** Starts new lookups and returns: for a reader that has seen some of the resources. */
   readonly ahead: (needed: Needed) => Effect.Effect<void>
-  /** All that is needed and no more, once it is there. */
+  /** Waits for all that is needed, and returns only that. */
   readonly complete: (needed: Needed) => Effect.Effect<Lookups>
 }
 
-/**
- * @param there what need not be looked up
- */
+/** @param there results that need no new lookup */
 export const lookupSession = Effect.fnUntraced(function* (there: Lookups | undefined) {
   const projectGids = yield* ProjectGids
   const waldur = yield* WaldurClient
-  // Begun and noted in one go: whoever completes must not find a question without its fiber.
+  // Starts and registers in one step: `complete` must not find a lookup without its fiber.
   const begin = yield* FiberSet.makeRuntime<never>()
   const lists = new Map<string, Fiber.Fiber<CustomerList | undefined>>()
   const asked = new Set(there?.gids.answers.keys())
@@ -74,7 +73,7 @@ export const lookupSession = Effect.fnUntraced(function* (there: Lookups | undef
     ahead: ({ offerings, projects }) =>
       Effect.sync(() => {
         readLists(offerings)
-        // An API that just failed is not asked again for each page: the rest is asked once, at the end.
+        // After a failure the API is not called again for each page: the rest is looked up once, at the end.
         if (failure === undefined) ask(projects)
       }),
     complete: Effect.fnUntraced(function* ({ offerings, projects }) {
@@ -82,7 +81,7 @@ export const lookupSession = Effect.fnUntraced(function* (there: Lookups | undef
       ask(projects)
       for (const question of questions) yield* Fiber.join(question)
       if (remembered.size > 0 && (yield* projectGids.hasAnswered)) {
-        // It answered for others meanwhile: from then on nothing of before the start counts.
+        // The API has answered for other projects meanwhile: from now on no GID from before the start counts.
         for (const project of remembered) answers.set(project, { status: "unavailable", reason: failure ?? "" })
         remembered.clear()
       }
@@ -113,15 +112,15 @@ export const lookupSession = Effect.fnUntraced(function* (there: Lookups | undef
   return desk
 })
 
-/** An offering's customers. A list that cannot be read, whatever it holds, costs names, not the tree: it is said. */
+/** An offering's customers. A list that cannot be read costs only names, not the tree, and is logged. */
 const customersOf = (waldur: WaldurClient["Service"], offering: string): Effect.Effect<CustomerList | undefined> =>
   Effect.catchCause(waldur.offeringCustomers(offering), (cause) => {
     const error = Cause.findErrorOption(cause)
-    // A reader of the provider, whose token suffices, may not read it: nothing is wrong.
+    // A token with a reader role at the provider suffices, but may not read customers: no error.
     const isRefused = error._tag === "Some" && error.value._tag === "WaldurRejected" && error.value.status === 403
     if (isRefused) return Effect.succeed("refused")
     return Effect.as(
-      Effect.logWarning("Customers cannot be read; they are named as their resources name them").pipe(
+      Effect.logWarning("Customers cannot be read; their names come from the resources instead").pipe(
         logEvent("customers-unavailable"),
         Effect.annotateLogs({ offering, error: error._tag === "Some" ? error.value.message : "a fault of our own" }),
       ),
@@ -130,8 +129,8 @@ const customersOf = (waldur: WaldurClient["Service"], offering: string): Effect.
   })
 
 /**
- * What of earlier lookups still holds when resources changed: GIDs that the API gave us, and the lists of customers that
- * could be read and have the changed resources' customers in them.
+ * The earlier lookups that still hold after resources changed: GIDs from the API, and customer lists that could be read
+ * and contain the customers of the changed resources.
  */
 export const stillGood = ({ customers, gids }: Lookups, changed: ReadonlyArray<WaldurResource>): Lookups => {
   const answers = new Map<string, GidAnswer>()
@@ -151,7 +150,7 @@ export const stillGood = ({ customers, gids }: Lookups, changed: ReadonlyArray<W
 }
 
 const everyCustomerIn = (list: CustomerList, resources: ReadonlyArray<WaldurResource>): boolean => {
-  // The next full read asks for it again.
+  // The next full read requests it again.
   if (list === "refused") return true
   const uuids = new Set(list.map(({ uuid }) => dashedUuid(uuid)))
   const slugs = new Set(list.map(({ slug }) => slug))
@@ -160,7 +159,7 @@ const everyCustomerIn = (list: CustomerList, resources: ReadonlyArray<WaldurReso
   )
 }
 
-/** Whether the two say the same, so that the same resources give the same tree. */
+/** Whether both have the same content, so that the same resources give the same tree. */
 export const sameLookups = (some: Lookups, others: Lookups): boolean =>
   some.gids.failure === others.gids.failure &&
   some.gids.mocked.size === others.gids.mocked.size &&

@@ -1,33 +1,37 @@
+/**
+ * Guards against a refresh that would lose too many entries of a storage system at once: its last good entries stay for
+ * a while.
+ */
 import { cooperatively } from "@cscs/http-transport"
 import type { ModelSettings, ProtectedPath, Skipped, StorageEntry } from "@cscs/storage-model"
 import { Effect } from "effect"
 import { type Chunk, chunkOf, jsonLinesOf } from "../snapshot/entry-table.ts"
 import type { GuardedSystem, InvisiblePath, Loss, Snapshot } from "../snapshot/snapshot.ts"
 
-/** Below so many live entries, half of them can go at once and nothing is odd about it. */
+/** With fewer live entries than this, losing half of them at once is not suspicious. */
 const oddFrom = 10
 
-/** What became of the live project and user entries of a system. */
+/** What happened to the live project and user entries of a system. */
 export interface Fate {
-  /** Those of the last good list, and those lost since within the guard's time. */
+  /** Entries of the last good list, plus those lost within the guard's time. */
   readonly before: number
-  /** Of these: no longer listed at their mount point, or as removed. */
+  /** Of these: no longer listed at their mount point, or listed as removed. */
   readonly vanished: number
   /** Of these: listed as removing. */
   readonly removing: number
 }
 
 /**
- * Whether a loss is more likely a fault upstream than the truth: the last live entry vanishes, or of at least ten less
- * than half stay live. Fewer than ten may all turn to removing: each has an order of its own. One that is removed from
- * one refresh to the next has none that was ever seen, so it counts as vanished.
+ * Whether a loss is more likely an upstream fault than real: the last live entry vanishes, or fewer than half of at
+ * least ten stay live. Fewer than ten may all turn to removing, since each of them has its own order. An entry removed
+ * between two refreshes was never seen as removing, so it counts as vanished.
  */
 export const isOddLoss = ({ before, vanished, removing }: Fate): boolean => {
   const left = before - vanished - removing
   return (vanished > 0 && left <= 0) || (before >= oddFrom && left < before / 2)
 }
 
-/** A project or user entry as the guard looks at it. */
+/** A project or user entry, as the guard sees it. */
 export interface ListedEntry {
   readonly itemId: string
   readonly mountPoint: string
@@ -37,7 +41,7 @@ export interface ListedEntry {
 const isLive = ({ status }: Pick<ListedEntry, "status">): boolean => status !== "removing" && status !== "removed"
 const keyOf = ({ itemId, mountPoint }: Pick<ListedEntry, "itemId" | "mountPoint">) => `${itemId} ${mountPoint}`
 
-/** What of the entries before is no longer live after; and which of those lost earlier are not back. */
+/** Which entries of `before` are no longer live in `after`, and which earlier losses are not back. */
 export const compareEntries = (
   before: Iterable<ListedEntry>,
   after: Iterable<ListedEntry>,
@@ -56,30 +60,30 @@ export const compareEntries = (
   for (const entry of before) {
     const { itemId, mountPoint, status } = entry
     if (!isLive(entry) || live.has(keyOf(entry))) continue
-    // A provisioner gives a new resource its path while it is created: nothing lay at the one before.
+    // A provisioner gives a new resource its path during creation: the path before held no data.
     if (status === "pending" && liveItems.has(itemId)) continue
     lost.push({ itemId, mountPoint, isRemoval: removing.has(keyOf(entry)) })
   }
   return { lost, stillLost: lostEarlier.filter((loss) => !live.has(keyOf(loss))) }
 }
 
-/** The tree of a refresh before the guard has judged it. */
+/** The tree of a refresh, before the guard has judged it. */
 interface Tree {
   readonly chunks: ReadonlyArray<Chunk>
   readonly skipped: ReadonlyArray<Skipped>
-  /** Waldur's resources by offering slug. */
+  /** Number of Waldur's resources by offering slug. */
   readonly counts: ReadonlyMap<string, number>
 }
 
-/** What the guard judges by. */
+/** The input of the guard. */
 export interface Judged {
   readonly model: ModelSettings
-  /** The last good list, and when the read began that gave it. */
+  /** The last good list; `previousReadAt` is when its read began. */
   readonly previous: Snapshot | undefined
   readonly previousReadAt: number
-  /** When the read of the tree began. All times in steady milliseconds. */
+  /** When the read of the tree began. All times are in steady milliseconds. */
   readonly readStartedAt: number
-  /** How long entries stay, and for how long losses add up, in milliseconds; 0: nothing is guarded. */
+  /** How long entries stay, and how long losses add up, in milliseconds; 0 disables the guard. */
   readonly emptyGuard: number
 }
 
@@ -90,8 +94,8 @@ export const chunksOf = (chunks: ReadonlyArray<Chunk>, offeringSlug: string): Re
   chunks.filter((chunk) => systemOf(chunk) === offeringSlug)
 
 /**
- * Judges what a refresh would lose, system by system, over all losses within the guard's time: a slow loss is one too.
- * Reads only chunks that changed. A system that is not configured any more is not judged.
+ * Judges what a refresh would lose, per system, over all losses within the guard's time, so that slow losses count too.
+ * Reads only chunks that changed. Skips systems that are no longer configured.
  */
 export const judgeLosses = Effect.fnUntraced(function* (
   tree: Tree,
@@ -109,14 +113,14 @@ export const judgeLosses = Effect.fnUntraced(function* (
     const after = yield* listedIn(chunksOf(tree.chunks, offeringSlug).filter(({ digest }) => !kept.has(digest)))
 
     const guard = previous.guarded.find((one) => one.offeringSlug === offeringSlug)
-    // A time of the future is of a clock that was set back since: it counts as now, lest the guard never end.
+    // A time in the future comes from before the clock was set back. It counts as now, or the guard would never end.
     const since = Math.min(guard?.since ?? judged.readStartedAt, judged.readStartedAt)
     const lostEarlier = previous.losses
       .filter((loss) => loss.offeringSlug === offeringSlug && loss.at > since - emptyGuard)
       .map((loss) => ({ ...loss, at: Math.min(loss.at, judged.readStartedAt) }))
     const { lost, stillLost } = compareEntries(before, after, lostEarlier)
 
-    // By resource: one that moved is lost where it was, and live elsewhere is no gain that makes up for it.
+    // By resource: one that moved counts as lost at its old path, and its new path does not make up for it.
     const lostBefore = new Set(stillLost.map(({ itemId }) => itemId))
     const all = new Map([...stillLost, ...lost].map(({ itemId, isRemoval }) => [itemId, isRemoval]))
     const removing = [...all.values()].filter((isRemoval) => isRemoval).length
@@ -142,9 +146,9 @@ export const judgeLosses = Effect.fnUntraced(function* (
   return { guarded, losses }
 })
 
-/** Live project and user entries but some. */
+/** Number of live project and user entries, except `but`. */
 const liveIn = ({ facets, facetsAt, resources }: Chunk, but: ReadonlySet<string>): number => {
-  // A tenant or customer stands before what is below it.
+  // A tenant or customer precedes its descendants.
   const first = facetsAt.length - resources.length
   return resources.filter((uuid, index) => {
     const facet = facets[facetsAt[first + index] ?? 0]
@@ -169,7 +173,7 @@ const listed = ({ itemId, mountPoint, status }: StorageEntry): ListedEntry => ({
   status,
 })
 
-/** Reasons that are named, the most frequent first: more would hide them. */
+/** How many reasons are named, the most frequent first: more would hide them. */
 const reasonsNamed = 3
 
 const whyLost = (slug: string, { skipped, counts }: Tree, previous: Snapshot, { vanished, removing }: Fate): string => {
@@ -186,9 +190,9 @@ const whyLost = (slug: string, { skipped, counts }: Tree, previous: Snapshot, { 
 }
 
 /**
- * The last good chunks of a system as a guard keeps them. Nobody acts on an old list: so without callback URLs, and without
- * removals that are in doubt, which are those that are a part of the loss itself, those of a resource that the refresh
- * shows as live, and those at a directory in which somebody lives by now.
+ * The last good chunks of a system, as a guard keeps them. An old list must trigger no action. So callback URLs are
+ * dropped, and so are doubtful removals: those that are part of the loss, those of a resource that the refresh shows as
+ * live, and those at a directory that is in use now.
  *
  * @param current the refresh's own chunks, of all systems
  * @param protects why the refresh would not let a directory be removed; `undefined` if it would
@@ -223,7 +227,7 @@ export const keptChunks = Effect.fnUntraced(function* (
 
 const callbackUrl = /_url$/
 
-/** A chunk without callback URLs and some of its entries; the same one if that changes nothing. */
+/** A chunk without callback URLs and without some of its entries; the same chunk if nothing changes. */
 const strippedChunk = (chunk: Chunk, isLeftOut: (entry: ListedEntry) => boolean): Chunk => {
   const { facets, facetsAt, resources } = chunk
   const lines: Array<string> = []
@@ -252,7 +256,7 @@ const strippedChunk = (chunk: Chunk, isLeftOut: (entry: ListedEntry) => boolean)
 export const livePathsIn = (chunks: ReadonlyArray<Chunk>): Effect.Effect<ReadonlyArray<string>> =>
   Effect.map(listedIn(chunks), (entries) => entries.filter(isLive).map(({ mountPoint }) => mountPoint))
 
-/** Where live entries of invisible offerings are, as far as was ever known. */
+/** The known paths of live entries of invisible offerings. */
 export const invisiblePathsOf = Effect.fnUntraced(function* (
   previous: Snapshot | undefined,
   invisibleOfferings: ReadonlyArray<string>,
@@ -268,13 +272,13 @@ export const invisiblePathsOf = Effect.fnUntraced(function* (
   return paths
 })
 
-/** What protects paths of entries that a guard keeps, or whose offering is invisible, in words. */
+/** A path that is protected because a guard keeps its entry, or because its offering is invisible. */
 export const protectedBy = (offeringSlug: string, path: string): ProtectedPath => ({
   path,
   by: `an entry of ${offeringSlug} that the last good list had`,
 })
 
-/** What an operator is told of a guarded system; `now` in steady milliseconds. */
+/** The operator's message for a guarded system; `now` in steady milliseconds. */
 export const guardedInWords = (system: GuardedSystem, now: number): string => {
   const { offeringSlug, since, readAt, before, now: left, why } = system
   const seconds = (time: number) => Math.max(0, Math.round((now - time) / 1000))

@@ -1,3 +1,4 @@
+/** Looks up the Unix GIDs of projects. */
 import { type GidCacheStats, HpcUserClient } from "@cscs/hpc-user-client"
 import { elapsedMillis } from "@cscs/http-transport"
 import { type GidAnswer, mockGid } from "@cscs/storage-model"
@@ -6,54 +7,54 @@ import { Settings } from "../config/settings.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 
 /**
- * How long GIDs of an earlier process serve while the HPC User API is down, from when that process had them: longer than an
- * outage that goes unnoticed over a night, and short enough that a GID given to another project meanwhile is learnt of.
+ * How long GIDs of an earlier process are used while the HPC User API is down, from when that process read them: longer
+ * than an outage that goes unnoticed overnight, and short enough to notice a GID that is reassigned meanwhile.
  */
 const rememberedFor = Duration.toMillis("1 day")
-/** How far a time that another process wrote may be ahead of our clock, in milliseconds. */
+/** How far a timestamp of another process may be ahead of our clock, in milliseconds. */
 const clockSlack = 60_000
 
-/** A cache that nothing is in: that of a proxy without an HPC User API, for mocks are never cached. */
+/** An empty cache: that of a proxy without an HPC User API, since mocks are never cached. */
 export const emptyGidCache: GidCacheStats = {
   total_entries: 0,
   cache_policy: "Persists until server restart",
   projects: [],
 }
 
-/** The GIDs of some projects, and how they were come by. */
+/** The GIDs of some projects, and their origin. */
 export interface GidAnswers {
   readonly answers: ReadonlyMap<string, GidAnswer>
-  /** Those whose GID is made up. */
+  /** Projects with a mock GID. */
   readonly mocked: ReadonlySet<string>
-  /** Those whose GID is one of before the start. */
+  /** Projects whose GID comes from before the start. */
   readonly remembered: ReadonlySet<string>
-  /** When an earlier process had those, in milliseconds since 1970; `undefined` if there are none. */
+  /** When an earlier process read those, in milliseconds since 1970; `undefined` if there are none. */
   readonly rememberedReadAt: number | undefined
-  /** Why the HPC User API could not be asked for some of them, in words; `undefined` where it could. */
+  /** Why the HPC User API could not be asked for some projects, in words; `undefined` if it could. */
   readonly failure: string | undefined
 }
 
 /**
- * Where the GIDs of the tree come from: the HPC User API, mocks, or the API with mocks where it gives none. Mocks are
- * made anew each time, so that none ever stands in a cache.
+ * The source of the tree's GIDs: the HPC User API, mocks, or the API with mocks if it has none. Mocks are generated
+ * anew each time and never cached.
  */
 export class ProjectGids extends Context.Service<
   ProjectGids,
   {
     readonly of: (projectSlugs: ReadonlySet<string>) => Effect.Effect<GidAnswers>
-    /** Does beforehand what the first lookup would have to wait for. */
+    /** Does work ahead of time that the first lookup would wait for. */
     readonly prepare: Effect.Effect<void>
     /**
-     * Takes GIDs that another process got from the HPC User API. They serve only until the API has answered once since our
-     * start, for a restart is the cure for a wrong GID; and no longer than a day.
+     * Takes GIDs that another process read from the HPC User API. They are used only until the API has answered once
+     * since our start, because a restart must cure a wrong GID, and for at most a day.
      *
-     * @param readAt when that process got them, in milliseconds since 1970; in the future it is not known, and they are not
-     *   taken
+     * @param readAt when that process read them, in milliseconds since 1970; if it is in the future, the age is unknown
+     *   and they are not used
      */
     readonly remember: (gids: ReadonlyMap<string, number>, readAt: number) => Effect.Effect<void>
     /** Whether the HPC User API has answered since our start. */
     readonly hasAnswered: Effect.Effect<boolean>
-    /** What the cache of GIDs holds. */
+    /** The state of the GID cache. */
     readonly cacheStats: Effect.Effect<GidCacheStats>
   }
 >()("@cscs/proxy-server/ProjectGids") {
@@ -104,7 +105,7 @@ export class ProjectGids extends Context.Service<
     }),
   )
 
-  /** Without any HPC User API: every GID is made up. */
+  /** Without an HPC User API: every GID is a mock. */
   static readonly mockLayer: Layer.Layer<ProjectGids> = Layer.succeed(ProjectGids)({
     prepare: Effect.void,
     remember: () => Effect.void,
@@ -125,14 +126,14 @@ export class ProjectGids extends Context.Service<
 interface Remembered {
   readonly gids: ReadonlyMap<string, number>
   readonly readAt: number
-  /** By the monotonic clock, in milliseconds. */
+  /** On the monotonic clock, in milliseconds. */
   readonly until: number
 }
 
-/** What an operator is told of GIDs that fail, and of those of an earlier process that serve meanwhile. */
+/** The operator's message for GIDs that fail, and for those of an earlier process that are used meanwhile. */
 export const gidFailureInWords = ({ failure, rememberedReadAt }: GidAnswers): string | undefined =>
   failure === undefined || rememberedReadAt === undefined
     ? failure
-    : `${failure}; GIDs that an earlier process read serve until ${new Date(rememberedReadAt + rememberedFor).toISOString()}`
+    : `${failure}; GIDs that an earlier process read are used until ${new Date(rememberedReadAt + rememberedFor).toISOString()}`
 
 const mock = (slug: string): GidAnswer => ({ status: "known", gid: mockGid(slug) })

@@ -1,3 +1,4 @@
+/** Reads the upstreams for one refresh: all resources, or only what changed since the last read. */
 import { dashedUuid, type StorageSystem, type WaldurResource, waldurResourceFields } from "@cscs/storage-model"
 import { type OfferingSummary, type ResourceRead, WaldurClient, type WaldurError } from "@cscs/waldur-client"
 import { Clock, Duration, Effect, Option, type Scope } from "effect"
@@ -11,18 +12,18 @@ import { ProjectGids } from "./project-gids.ts"
 import { GidsUnavailable, OfferingsInvisible, type RefreshError } from "./refresh-errors.ts"
 import { counted } from "./refresh-metrics.ts"
 
-/** How a snapshot came here: from all of Waldur, from what had changed, from another replica, or from our own file. */
+/** Where a snapshot comes from: a full read of Waldur, a read of changes, another replica, or our own file. */
 export type Origin = "all" | "changes" | "replica" | "file"
 
-/** What a refresh gave, and what the next one starts from. */
+/** The result of a refresh, and what the next one starts from. */
 export interface ReadResult {
   readonly taken: TimedSnapshot
   readonly origin: Origin
-  /** `undefined` where the snapshot was read by another process: the next read is then of all. */
+  /** `undefined` if another process read the snapshot: the next read is then a full one. */
   readonly basis: DeltaBasis | undefined
 }
 
-/** What reads of changes go on from. */
+/** What a read of changes starts from. */
 export interface DeltaBasis {
   readonly resources: ResourceRead
   /** When the last full read began, in steady milliseconds. */
@@ -35,11 +36,11 @@ export interface DeltaBasis {
 type Services = WaldurClient | ProjectGids | Settings
 
 /**
- * Reads Waldur and makes the tree of it: only what changed since the last reading where Waldur can tell, all of it at
- * first, every `cache.full_refresh_every`, and where the changes do not add up.
+ * Reads Waldur and builds the tree. Reads only what changed since the last read if Waldur can report it; reads
+ * everything at first, every `cache.full_refresh_every`, and when the changes are inconsistent.
  *
- * @param last the last good reading. Without one, a GID that cannot be asked for fails the read; with one only where a
- *   resource is concerned that was served, so that a new project does not stop the others
+ * @param last the last good read. Without one, a GID that cannot be looked up fails the read; with one, only if it
+ *   belongs to a resource that was served, so that a new project does not stop the others
  */
 export const readSnapshot = Effect.fn("readSnapshot")(function* (
   last: ReadResult | undefined,
@@ -54,20 +55,20 @@ export const readSnapshot = Effect.fn("readSnapshot")(function* (
   return changed ?? (yield* counted("all")(readAll(last, readStartedAt)))
 }, Effect.scoped)
 
-/** All of Waldur. */
+/** Reads everything. */
 const readAll = Effect.fnUntraced(function* (last: ReadResult | undefined, readStartedAt: number) {
   return yield* finish(yield* upstreamsRead(last, readStartedAt))
 })
 
 /**
- * What the first refresh of a process asks, in the same queries, and the tree that comes of it, whether or not it may be
- * served: for `check`.
+ * Makes the same queries as the first refresh of a process, and returns the tree, whether or not it may be served: for
+ * `check`.
  */
 export const firstRead = Effect.gen(function* () {
   return yield* treeOf(yield* upstreamsRead(undefined, yield* steadyMillis))
 })
 
-/** Reads all of Waldur; customers and GIDs are looked up while pages still arrive. */
+/** Reads all of Waldur; looks up customers and GIDs while pages still arrive. */
 const upstreamsRead = Effect.fnUntraced(function* (last: ReadResult | undefined, readStartedAt: number) {
   const { model } = yield* Settings
   const waldur = yield* WaldurClient
@@ -86,11 +87,12 @@ const upstreamsRead = Effect.fnUntraced(function* (last: ReadResult | undefined,
       ),
       resources: waldur.readResources({
         ...query,
-        // Pages that come before the offerings are looked up at the end.
+        // Lookups for pages that arrive before the offerings are made at the end.
         onRows: (rows) => (own === undefined ? Effect.void : desk.ahead(surelyNeeded(rows, own))),
       }),
     },
-    // Without known ones the rows need them first; else, where Waldur hangs, one call must not wait for the other to fail.
+    // Without known offerings the rows need them first. Otherwise both run at once: if Waldur hangs, one must not wait
+    // for the other to fail.
     { concurrency: known === undefined ? 1 : "unbounded" },
   )
   const rows = yield* decodeRows(resources.rows, model, offerings.own)
@@ -98,8 +100,8 @@ const upstreamsRead = Effect.fnUntraced(function* (last: ReadResult | undefined,
 })
 
 /**
- * What rows need as far as a glance shows, for they are decoded when all are there. A project whose target item Waldur
- * may hold itself is not asked for ahead, since its GID may not be needed.
+ * What rows certainly need, judged without decoding, which happens once all have arrived. A project is not looked up
+ * ahead if Waldur itself may hold its target item, because its GID may not be needed.
  */
 const surelyNeeded = (rows: ReadonlyArray<unknown>, own: OwnOfferings): Needed => {
   const offerings = new Set<string>()
@@ -116,14 +118,14 @@ const surelyNeeded = (rows: ReadonlyArray<unknown>, own: OwnOfferings): Needed =
   return { offerings, projects }
 }
 
-/** Whether a value has no item in it; looks at one key at most, for a text of megabytes has millions. */
+/** Whether a value is empty; looks at one key at most, because a text of megabytes has millions. */
 const hasNoKey = (value: unknown): boolean => {
   if (typeof value !== "object" || value === null) return true
   for (const _ in value) return false
   return true
 }
 
-/** What changed since the last reading; `undefined` where only a full read can tell. */
+/** What changed since the last read; `undefined` if only a full read can tell. */
 const readChanges = Effect.fnUntraced(function* (last: ReadResult, basis: DeltaBasis, readStartedAt: number) {
   const { model } = yield* Settings
   const { snapshot } = last.taken
@@ -136,7 +138,7 @@ const readChanges = Effect.fnUntraced(function* (last: ReadResult, basis: DeltaB
       ? []
       : resources.rows.filter((row, index) => row !== basis.resources.rows[index])
   const changed = yield* decodeRows(changedRows, model, basis.offerings.own)
-  // A resource of another offering may be of one that our user got since: only Waldur knows.
+  // A resource of another offering may belong to one that our user was granted since: only Waldur knows.
   const offerings = changed.decoded.resources.some((resource) => isForeign(resource, basis.offerings.own))
     ? yield* readOfferings(basis.offerings)
     : basis.offerings
@@ -151,7 +153,7 @@ const readChanges = Effect.fnUntraced(function* (last: ReadResult, basis: DeltaB
   return yield* finish({ readStartedAt, fullReadAt: basis.fullReadAt, resources, rows, offerings, desk, last })
 })
 
-/** All that was read for a tree. */
+/** Everything that was read for a tree. */
 interface Found {
   readonly readStartedAt: number
   readonly fullReadAt: number
@@ -184,7 +186,7 @@ const finish = Effect.fnUntraced(function* (found: Found): Effect.fn.Return<Read
   const { model } = yield* Settings
   const { readStartedAt, fullReadAt, resources, rows, offerings, last } = found
   const { snapshot, lookups } = yield* treeOf(found)
-  // That none is seen is a failure, not an empty list, save while the last good entries stay anyway.
+  // Seeing none of them is a failure, not an empty list, unless the last good entries stay anyway.
   if (offerings.invisible.length === model.storageSystems.length && snapshot.guarded.length === 0) {
     return yield* new OfferingsInvisible({ slugs: offerings.invisible })
   }
@@ -203,11 +205,11 @@ const finish = Effect.fnUntraced(function* (found: Found): Effect.fn.Return<Read
   )
 })
 
-/** Whether a resource has a configured slug, but is of an offering that is not one of ours. */
+/** Whether a resource has a configured slug but belongs to an offering that is not ours. */
 const isForeign = ({ offering_slug, offering_uuid }: WaldurResource, own: OwnOfferings): boolean =>
   own.get(offering_slug)?.has(offering_uuid) === false
 
-/** A snapshot that is whole now. */
+/** The result for a complete snapshot. */
 const reading = (snapshot: Snapshot, readStartedAt: number, basis: DeltaBasis, last: ReadResult | undefined) =>
   Effect.map(Effect.all([steadyMillis, Clock.currentTimeMillis]), ([readEndedAt, wallTime]): ReadResult => {
     const isSame = last?.taken.snapshot.entries.id === snapshot.entries.id
@@ -218,23 +220,23 @@ const reading = (snapshot: Snapshot, readStartedAt: number, basis: DeltaBasis, l
     }
   })
 
-/** Which resources are read, and what of them. */
+/** Which resources are read, and which of their fields. */
 export const resourceQuery = Effect.map(Settings, ({ model }) => ({
   offeringSlugs: model.storageSystems.map(({ offeringSlug }) => offeringSlug),
   fields: waldurResourceFields,
 }))
 
-/** The configured offerings as the token's user has them. */
+/** The configured offerings, as the token's user sees them. */
 export interface ConfiguredOfferings {
   /** Those whose resources are served. */
   readonly own: OwnOfferings
   /** Slugs of those that the token does not see: Waldur shows none of their resources, as if they were empty. */
   readonly invisible: ReadonlyArray<string>
-  /** What an operator is told of them: slugs that several own offerings have, or that they are not as of now. */
+  /** Messages for the operator: a slug that several own offerings share, or a list of offerings that is not current. */
   readonly warnings: ReadonlyArray<string>
 }
 
-/** Asks Waldur; while it cannot answer, those of the last good read count. */
+/** Asks Waldur; if it cannot answer, returns the offerings of the last good read. */
 export const readOfferings = Effect.fnUntraced(function* (
   last: ConfiguredOfferings | undefined,
 ): Effect.fn.Return<ConfiguredOfferings, WaldurError, WaldurClient | Settings> {
@@ -253,20 +255,19 @@ const orLast = (error: WaldurError, last: ConfiguredOfferings | undefined) =>
   last === undefined
     ? Effect.fail(error)
     : Effect.as(
-        Effect.logWarning("Offerings cannot be read; those of the last good read count").pipe(
+        Effect.logWarning("Offerings cannot be read; those of the last good read are used").pipe(
           logEvent("offerings-unavailable"),
           Effect.annotateLogs({ error: error.message }),
         ),
         { ...last, warnings: [...new Set([...last.warnings, notOfNow])] },
       )
 
-const notOfNow =
-  "Waldur did not name the user's offerings when they were last asked for; those of the last good read count"
+const notOfNow = "Waldur did not return the user's offerings at the last attempt; those of the last good read are used"
 
-/** A text names so many offerings of one slug, and how many there are. */
+/** How many offerings of one slug a message names. */
 const offeringsNamed = 3
 
-/** Which offerings each configured slug stands for: all that the user provides under it, or the configured one alone. */
+/** The offerings behind each configured slug: all that the user provides under it, or only the configured one. */
 export const configuredOfferings = (
   systems: ReadonlyArray<StorageSystem>,
   offerings: ReadonlyArray<OfferingSummary>,

@@ -1,7 +1,8 @@
+/** The errors of a refresh. */
 import { WaldurError } from "@cscs/waldur-client"
 import { Schema } from "effect"
 
-/** Waldur answers, but the token's user has no role in any of the configured offerings: an empty list would be a lie. */
+/** Waldur responds, but the token's user has no role in any configured offering: an empty list would be wrong. */
 export class OfferingsInvisible extends Schema.TaggedError<OfferingsInvisible>()("OfferingsInvisible", {
   slugs: Schema.Array(Schema.String),
 }) {
@@ -20,7 +21,9 @@ export class GidsUnavailable extends Schema.TaggedError<GidsUnavailable>()("Gids
   }
 }
 
-/** A refresh did not end in time: what it waits for drips, or another replica holds the lease and reads nothing. */
+/**
+ * A refresh did not end in time: an upstream sends too slowly, or another replica holds the lease and does not read.
+ */
 export class RefreshTimedOut extends Schema.TaggedError<RefreshTimedOut>()("RefreshTimedOut", {
   waitedFor: Schema.Literals(["upstreams", "another replica"]),
   minutes: Schema.Finite,
@@ -31,9 +34,9 @@ export class RefreshTimedOut extends Schema.TaggedError<RefreshTimedOut>()("Refr
   }
 }
 
-/** A refresh ended in a way that it must not: a fault of our own. The log has its cause. */
+/** A refresh ended in a fault of our own. The log has the cause. */
 export class RefreshDied extends Schema.TaggedError<RefreshDied>()("RefreshDied", {
-  /** The kind of the fault, such as `TypeError`: its message could hold what an upstream sent. */
+  /** The kind of the fault, such as `TypeError`. Its message could contain upstream data. */
   kind: Schema.String,
 }) {
   override get message() {
@@ -41,7 +44,7 @@ export class RefreshDied extends Schema.TaggedError<RefreshDied>()("RefreshDied"
   }
 }
 
-/** Why a refresh gave no snapshot. */
+/** Why a refresh failed. */
 export const RefreshError = Schema.Union([
   WaldurError,
   OfferingsInvisible,
@@ -51,7 +54,7 @@ export const RefreshError = Schema.Union([
 ])
 export type RefreshError = typeof RefreshError.Type
 
-/** The upstream that a failed refresh failed at; `undefined` where it was none. */
+/** The upstream at which a refresh failed; `undefined` if none did. */
 export const upstreamOf = (error: RefreshError): "waldur" | "hpc-user-api" | undefined => {
   switch (error._tag) {
     case "GidsUnavailable":

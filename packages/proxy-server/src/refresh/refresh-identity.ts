@@ -3,9 +3,9 @@ import { CurrentCallOrigin } from "@cscs/http-transport"
 import { Effect, References, Tracer } from "effect"
 
 /**
- * Gives work that is done for whoever waits for it, and often for nobody yet, an id and a trace of its own, though one
- * request may have begun it. Its calls bear this id as `X-Request-Id` and its log lines as `refresh_id`; lines say the
- * request that began it as `request_id`, and its span has a link to that request's.
+ * Gives work that is shared by all callers its own id and trace, even if one request began it. Its calls carry the id
+ * as `X-Request-Id` and its log lines as `refresh_id`. The lines name the request that began it as `request_id`, and
+ * its span links to that request's span.
  */
 export const forEverybody =
   (name: string) =>
@@ -13,7 +13,7 @@ export const forEverybody =
     Effect.gen(function* () {
       const id = randomUUID()
       const beginner = yield* Effect.serviceOption(Tracer.ParentSpan)
-      // The trace goes by the beginner's line of the log; these lines are of another.
+      // The request's trace id stays on the request's log lines; these lines belong to another trace.
       const { trace_id: _, ...annotations } = yield* References.CurrentLogAnnotations
       return yield* effect.pipe(
         Effect.withSpan(name, {

@@ -1,3 +1,4 @@
+/** The log lines of refreshes. */
 import type { Finding } from "@cscs/storage-model"
 import { type Cause, Effect } from "effect"
 import { type LogEvent, logEvent } from "../observability/log-events.ts"
@@ -9,8 +10,8 @@ import type { RefreshError } from "./refresh-errors.ts"
 import { oldestCalls, slowAfter } from "./slow-calls.ts"
 
 /**
- * Says what a refresh brought: each finding only when it is new, for a refresh is made every few seconds and an odd record
- * stays odd for days; and nothing at all, but for debugging, where nothing changed.
+ * Logs the result of a refresh. A finding is logged only when it is new, because refreshes run every few seconds and an
+ * odd record stays odd for days. If nothing changed, only a debug line is logged.
  *
  * @param at when the refresh ended, in steady milliseconds
  */
@@ -35,7 +36,7 @@ export const logReading = Effect.fnUntraced(function* (
   )
   if (snapshot === last) return
   if (snapshot.mockedGids > 0 && last?.mockedGids !== snapshot.mockedGids) {
-    yield* Effect.logWarning(`GIDs of ${snapshot.mockedGids} projects are made up: never use them in production`).pipe(
+    yield* Effect.logWarning(`GIDs of ${snapshot.mockedGids} projects are mocks: never use them in production`).pipe(
       logEvent("gids-mocked"),
     )
   }
@@ -56,10 +57,9 @@ export const logReading = Effect.fnUntraced(function* (
   }
   for (const { offeringSlug } of last?.guarded ?? []) {
     if (snapshot.guarded.some((system) => system.offeringSlug === offeringSlug)) continue
-    yield* Effect.logWarning(`Waldur's resources of ${offeringSlug} are taken as they are again`).pipe(
-      logEvent("system-released"),
-      Effect.annotateLogs({ offering: offeringSlug }),
-    )
+    yield* Effect.logWarning(
+      `The guard of ${offeringSlug} has ended: Waldur's resources are served unchanged again`,
+    ).pipe(logEvent("system-released"), Effect.annotateLogs({ offering: offeringSlug }))
   }
   if (snapshot.gidFailure !== undefined && last?.gidFailure !== snapshot.gidFailure) {
     yield* Effect.logWarning("The HPC User API cannot be asked for some projects").pipe(
@@ -67,15 +67,18 @@ export const logReading = Effect.fnUntraced(function* (
       Effect.annotateLogs({ error: snapshot.gidFailure }),
     )
   }
-  yield* logNew("resource-skipped", "Resource left out", skipped, last?.skipped ?? [])
+  yield* logNew("resource-skipped", "Resource skipped", skipped, last?.skipped ?? [])
   yield* logNew("resource-warning", "Odd resource", warnings, last?.warnings ?? [])
 })
 
-/** Says that a refresh ended in a fault of our own: loudly only when that is news, for it is tried again every few seconds. */
+/**
+ * Logs that a refresh ended in a fault of our own: as an error only the first time, because it is retried every few
+ * seconds.
+ */
 export const logRefreshDeath = (cause: Cause.Cause<unknown>, isKnown: boolean) =>
   (isKnown ? Effect.logDebug : Effect.logError)("Refresh ended unexpectedly", cause).pipe(logEvent("refresh-crashed"))
 
-/** Says that a refresh failed, and whether the last good snapshot still answers. */
+/** Logs that a refresh failed, and the age of the last good snapshot. */
 export const logRefreshFailure = (error: RefreshError, last: TimedSnapshot | undefined, at: number) =>
   Effect.logError("Refresh failed").pipe(
     logEvent("refresh-failed"),
@@ -86,7 +89,7 @@ export const logRefreshFailure = (error: RefreshError, last: TimedSnapshot | und
     }),
   )
 
-/** Says that a refresh runs for longer than it should, and what it may wait for. */
+/** Logs that a refresh takes longer than it should, and which calls it may wait for. */
 export const logSlowRefresh = (last: TimedSnapshot | undefined, at: number) =>
   Effect.flatMap(oldestCalls, (lengths) => {
     const running = [...lengths].filter(([, length]) => length > 0)

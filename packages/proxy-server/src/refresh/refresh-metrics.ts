@@ -2,18 +2,18 @@ import { Duration, Effect, Exit, Metric } from "effect"
 
 const refreshes = Metric.counter("refreshes_total", {
   description:
-    "Refreshes: reads of all, of what changed, or of what another replica shared; ok, failed, or inconclusive where another way had to be taken.",
+    "Refreshes by kind of read (all, changes, shared by another replica) and outcome; inconclusive if another kind was needed.",
   incremental: true,
 })
 const durations = Metric.histogram("refresh_duration_seconds", {
-  description: "Reads of the upstreams with the building of the tree.",
+  description: "Duration of a read of the upstreams, including building the tree.",
   boundaries: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600],
 })
 
 /**
- * Counts a refresh and times it.
+ * Counts and times a refresh.
  *
- * @param read of all, of changes, or what another replica read; one that gives nothing is inconclusive
+ * @param read all, only changes, or what another replica read; a read without a result is inconclusive
  */
 export const counted =
   (read: "all" | "changes" | "shared") =>

@@ -1,3 +1,4 @@
+/** The interface of snapshot sources, and the source that reads the upstreams. */
 import type { WaldurClient } from "@cscs/waldur-client"
 import { Context, Duration, Effect } from "effect"
 import type { Settings } from "../config/settings.ts"
@@ -6,36 +7,36 @@ import type { ProjectGids } from "./project-gids.ts"
 import { type ReadResult, readSnapshot } from "./read-snapshot.ts"
 import { type RefreshError, RefreshTimedOut } from "./refresh-errors.ts"
 
-/** Where snapshots come from: the upstreams; and where so configured other replicas, and at the start our own file. */
+/** Where snapshots come from: the upstreams and, if configured, other replicas and, at start, our own file. */
 export interface Source {
-  /** What an earlier process or another replica left: nothing newer is known yet. */
+  /** What an earlier process or another replica stored; anything newer is not known yet. */
   readonly earlier: Effect.Effect<ReadResult | undefined>
   /**
    * A snapshot that is newer than the last one.
    *
-   * @param mustBeNew whether the read that gives it must begin after the call
+   * @param mustBeNew whether its read must begin after the call
    */
   readonly renew: (last: ReadResult | undefined, mustBeNew: boolean) => Effect.Effect<ReadResult, RefreshError>
-  /** Ends when another replica waits for a read that this one would do. */
+  /** Completes when another replica waits for a read by this one. */
   readonly wanted: Effect.Effect<void>
   /** A snapshot that another replica has, by the id of its entries. */
   readonly byId: (id: string) => Effect.Effect<TimedSnapshot | undefined>
   /** Whether this process reads the upstreams itself. */
   readonly isLeading: () => boolean
-  /** What does not work of keeping and sharing, in words. */
+  /** Failures of persistence and of the shared cache, in words. */
   readonly degradations: () => ReadonlyArray<string>
 }
 
-/** Where `Snapshots` has its snapshots from. */
+/** The source that `Snapshots` uses. */
 export class SnapshotSource extends Context.Service<SnapshotSource, Source>()("@cscs/proxy-server/SnapshotSource") {}
 
 /**
- * How long a read of the upstreams may take. A hundred thousand resources at 15 seconds a page take 11 minutes; each call
- * has its own deadline, so only an upstream that drips takes longer.
+ * Limit of a read of the upstreams. A hundred thousand resources at 15 seconds a page take 11 minutes; each call has
+ * its own deadline, so only an upstream that sends very slowly takes longer.
  */
 export const longestRead = Duration.minutes(30)
 
-/** Reads the upstreams and knows of nobody else. */
+/** Reads the upstreams, without other replicas or a file. */
 export const upstreamSource = Effect.map(
   Effect.context<Settings | WaldurClient | ProjectGids>(),
   (context): Source => ({

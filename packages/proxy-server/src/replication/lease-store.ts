@@ -11,7 +11,7 @@ import type { RedisConnection, SharedCacheUnavailable } from "./redis-connection
 
 /** How long the lease of a replica that died keeps the others from reading. */
 const lease: Duration.Input = "10 seconds"
-/** Longer than any outage after which the last list is still of use. */
+/** Longer than any outage after which the last list is still useful. */
 const keptFor: Duration.Input = "1 day"
 
 /** Characters of a stored outcome; an error's message is its longest part. */
@@ -81,8 +81,8 @@ export interface LeaseStore {
 const leaseMillis = Duration.toMillis(lease)
 const keptMillis = Duration.toMillis(keptFor)
 
-// A value that is no text or has no expiry in time is not ours, nor is a number of the far future: it would block new ones
-// for ever.
+// A value that is not text, or has no expiry within bounds, is not ours; neither is a number in the far future, which
+// would block new ones for ever.
 const scriptLibrary = `
   local function text(key, longest)
     local value = redis.pcall('get', key)
@@ -135,7 +135,7 @@ export const makeLeaseStore = (redis: RedisConnection, key: (name: string) => st
     const now = yield* steadyMillis
     const outcomeAge = keptMillis - wholeNumber(endsIn)
     const begunNumber = wholeNumber(begun)
-    // A read that never began has no outcome. If the last number was lost, the outcome is believed.
+    // A read that never began has no outcome. If the last number was lost, the outcome is trusted.
     const isOurs = (number: number) => begunNumber < 0 || number <= begunNumber
     const isDated = outcomeAge >= 0 && outcomeAge <= keptMillis
     return {

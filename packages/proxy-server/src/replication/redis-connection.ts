@@ -1,8 +1,9 @@
+/** A connection to the Valkey or Redis that replicas share. */
 import { addressTimeout, type Secret, secretNow, serverName } from "@cscs/http-transport"
 import { Clock, Duration, Effect, Metric, Schema, type Scope } from "effect"
 import { logEvent } from "../observability/log-events.ts"
 
-/** The Valkey or Redis gave no answer, or refused. */
+/** The Valkey or Redis did not respond, or refused. */
 export class SharedCacheUnavailable extends Schema.TaggedError<SharedCacheUnavailable>()("SharedCacheUnavailable", {
   detail: Schema.String,
 }) {
@@ -13,49 +14,51 @@ export class SharedCacheUnavailable extends Schema.TaggedError<SharedCacheUnavai
 
 type Reply<A> = Effect.Effect<A, SharedCacheUnavailable>
 
-/** What one call may give, in bytes. */
+/** Limits of the values that one call returns, in bytes. */
 export interface Limits {
   readonly each: number
   readonly inAll: number
 }
 
-/** A connection to a Valkey or Redis that mends itself; calls fail at once while it is not there. */
+/** A connection to a Valkey or Redis that reconnects by itself; calls fail at once while it is down. */
 export interface RedisConnection {
-  /** `undefined` for a key that is not there, holds no text, or more than `atMost`: of that nothing is sent to us. */
+  /**
+   * `undefined` for a key that is absent, holds no text, or is larger than `atMost`: then its value is not transferred.
+   */
   readonly getAll: (keys: ReadonlyArray<string>, atMost: Limits) => Reply<ReadonlyArray<Buffer | undefined>>
-  /** Sets keys that vanish by themselves. */
+  /** Sets keys that expire. */
   readonly setAll: (
     values: ReadonlyArray<readonly [key: string, value: Buffer]>,
     livesFor: Duration.Input,
   ) => Reply<void>
-  /** Lets keys live on for so long; of each whether it is there. */
+  /** Extends the keys' lifetimes; returns for each whether it exists. */
   readonly touchAll: (keys: ReadonlyArray<string>, livesFor: Duration.Input) => Reply<ReadonlyArray<boolean>>
-  /** Whether all of them are there. */
+  /** Whether all of them exist. */
   readonly areThere: (keys: ReadonlyArray<string>) => Reply<boolean>
   readonly removeAll: (keys: ReadonlyArray<string>) => Reply<void>
-  /** Runs a script in one go; it gives a list of texts, `null` for what is not there. */
+  /** Runs a script atomically; it returns a list of texts, `null` for absent ones. */
   readonly run: (
     script: string,
     keys: ReadonlyArray<string>,
     values: ReadonlyArray<string>,
   ) => Reply<ReadonlyArray<string | null>>
-  /** What ails it, in words; `undefined` where nothing does. */
+  /** The current failure, in words; `undefined` if there is none. */
   readonly degradation: () => string | undefined
 }
 
-/** For a call, and for the first connection: whoever waits longer had better read the upstreams himself. */
+/** For a call, and for the first connection: after that, reading the upstreams is the better choice. */
 const patience: Duration.Input = "2 seconds"
 
-const up = Metric.gauge("shared_cache_up", { description: "1 where the Valkey or Redis of cache.url answers." })
+const up = Metric.gauge("shared_cache_up", { description: "1 if the Valkey or Redis of cache.url responds." })
 
-/** Characters of an error that are shown: a server can send any text in its place. */
+/** Characters of an error that are shown: a server can send any text. */
 const longestDetail = 300
 
-/** Measured where the values are: what is too large must not come here first. */
+/** Measures the values on the server: too large a value must not be transferred first. */
 const getScript = `
   local found, left = {}, tonumber(ARGV[2])
   for index, key in ipairs(KEYS) do
-    -- One by one, so that no more than one that is too large is ever held; "mget", for it takes no offence at another type.
+    -- One at a time, so that at most one oversized value is held; "mget", because it does not fail for other types.
     local value = redis.call('mget', key)[1]
     found[index] = false
     if value and #value <= tonumber(ARGV[1]) and #value <= left then
@@ -67,7 +70,7 @@ const getScript = `
 
 const texts = Schema.decodeUnknownEffect(Schema.Array(Schema.NullOr(Schema.String)))
 
-/** Connects, and waits a moment for it. The library is loaded only here, for few need it. */
+/** Connects, and waits briefly for the connection. The library is loaded only here, since few deployments need it. */
 export const redisConnection = Effect.fnUntraced(function* (
   url: Secret,
 ): Effect.fn.Return<RedisConnection, never, Scope.Scope> {
@@ -81,7 +84,7 @@ export const redisConnection = Effect.fnUntraced(function* (
     if (isFirst) {
       since = yield* Clock.currentTimeMillis
       yield* Metric.update(up, 0)
-      yield* Effect.logError("The shared cache fails; this replica reads the upstreams itself").pipe(
+      yield* Effect.logError("The shared cache has failed; this replica reads the upstreams itself").pipe(
         logEvent("shared-cache-unavailable"),
         Effect.annotateLogs({ error: detail }),
       )
@@ -105,7 +108,7 @@ export const redisConnection = Effect.fnUntraced(function* (
         ...withCredentials(url),
         RESP: 2,
         name: "storage-proxy",
-        // While it is away each replica reads for itself: nothing may wait for it.
+        // While it is down, each replica reads the upstreams itself: calls must not queue.
         disableOfflineQueue: true,
         socket: {
           ...addressing(secretNow(url)),
@@ -118,7 +121,7 @@ export const redisConnection = Effect.fnUntraced(function* (
     (client) => Effect.sync(() => client.destroy()),
   )
   const noAnswer = `no answer within ${Duration.toSeconds(patience)} s`
-  /** A connection can be dead without a word; TCP itself needs a quarter of an hour to see that. */
+  /** A connection can die silently; TCP itself needs a quarter of an hour to notice. */
   const connectAnew = () => {
     if (!client.isReady) return
     lastError = noAnswer
@@ -141,7 +144,7 @@ export const redisConnection = Effect.fnUntraced(function* (
     )
 
   yield* Metric.update(up, 1)
-  // It goes on trying for as long as it lives; only the first moment is waited for.
+  // It keeps trying in the background; the start waits no longer than the timeout.
   const connecting = client.connect()
   connecting.catch(() => undefined)
   yield* Effect.ignore(call(() => connecting))
@@ -150,7 +153,7 @@ export const redisConnection = Effect.fnUntraced(function* (
     degradation: () =>
       degradation === undefined
         ? undefined
-        : `the shared cache fails since ${new Date(since).toISOString()}: ${degradation}`,
+        : `the shared cache has failed since ${new Date(since).toISOString()}: ${degradation}`,
     getAll: (keys, { each, inAll }) =>
       keys.length === 0
         ? Effect.succeed([])
@@ -158,7 +161,7 @@ export const redisConnection = Effect.fnUntraced(function* (
             Effect.flatMap((reply: unknown) =>
               Array.isArray(reply) && reply.length === keys.length
                 ? Effect.succeed(reply.map((one: unknown) => (Buffer.isBuffer(one) ? one : undefined)))
-                : failing("it gives no list of values"),
+                : failing("it does not return a list of values"),
             ),
           ),
     setAll: (values, livesFor) => {
@@ -186,7 +189,9 @@ export const redisConnection = Effect.fnUntraced(function* (
   }
 })
 
-/** How one of its addresses is found, within the time for all; and its name for TLS, which the library does not ask for. */
+/**
+ * How one of its addresses is resolved, within the total timeout; and its name for TLS, which the library does not set.
+ */
 const addressing = (url: string) => {
   const connectTimeout = Duration.toMillis(patience)
   const servername = URL.canParse(url) ? serverName(new URL(url).hostname) : undefined
@@ -197,7 +202,7 @@ const addressing = (url: string) => {
   }
 }
 
-/** The URL without its login, and the login as it is when a connection begins: a password that rotates needs no new client. */
+/** The URL without its login, and the login as of each connection: a rotated password needs no new client. */
 const withCredentials = (url: Secret) => {
   const bare = new URL(secretNow(url))
   if (bare.username === "" && bare.password === "") return { url: bare.href }
@@ -218,7 +223,9 @@ const withCredentials = (url: Secret) => {
   } as const
 }
 
-/** Takes the password of a URL out of a text, as it stands there and decoded; and what makes the text long or odd. */
+/**
+ * Masks a URL's password in a text, both as written and decoded; also shortens the text and removes control characters.
+ */
 const passwordMask = (url: string): ((text: string) => string) => {
   const { password } = URL.canParse(url) ? new URL(url) : { password: "" }
   const secrets = [password, decoded(password)].filter((one) => one !== "")

@@ -122,7 +122,7 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
       sharedFailures += 1
       if (sharedFailures <= mostSharedFailures) return Effect.fail(failure)
       sharedFailures = 0
-      return Effect.fail(new SharedCacheUnavailable({ detail: "another replica only fails" }))
+      return Effect.fail(new SharedCacheUnavailable({ detail: "another replica keeps failing" }))
     })
 
   /** Takes the leader's snapshot; `undefined` if there is no leader any more. */
@@ -145,7 +145,7 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
       if (outcome !== undefined && outcome.number > above) {
         if (outcome.failure !== null) return yield* sharedFailure(outcome.failure)
         if (outcome.snapshot !== null) return yield* take(outcome.number, outcome.snapshot)
-        return yield* new SharedCacheUnavailable({ detail: "another replica's list is of no known age" })
+        return yield* new SharedCacheUnavailable({ detail: "the age of another replica's list is unknown" })
       }
       if (!hasLeader) return undefined
       yield* Effect.sleep(pollEvery)
@@ -160,7 +160,7 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
           const { outcome } = yield* leaseStore.read
           stuckAt = { number: outcome?.number }
           yield* Effect.logWarning(
-            "Another replica holds the lease and reads nothing; this one reads the upstreams itself",
+            "Another replica holds the lease but does not read; this one reads the upstreams itself",
           ).pipe(logEvent("lease-idle"))
           return yield* stuck
         }),
@@ -177,7 +177,7 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
           : yield* lead(role === "taken" ? yield* newest(last) : last)
       if (reading !== undefined) return reading
     }
-    return yield* new SharedCacheUnavailable({ detail: "the lease changes hands all the time" })
+    return yield* new SharedCacheUnavailable({ detail: "the lease keeps changing hands" })
   })
 
   yield* Effect.addFinalizer(() => Effect.ignore(leaseStore.release))
@@ -205,11 +205,11 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
       return [
         ...upstreams.degradations(),
         redis.degradation(),
-        refusal && `what the shared cache holds is refused: ${refusal}`,
-        stuckAt && "another replica holds the lease in the shared cache and reads nothing",
+        refusal && `data in the shared cache is refused: ${refusal}`,
+        stuckAt && "another replica holds the lease in the shared cache but does not read",
       ].filter((degradation) => degradation !== undefined)
     },
   }
 })
 
-const stuck = new SharedCacheUnavailable({ detail: "another replica holds the lease and reads nothing" })
+const stuck = new SharedCacheUnavailable({ detail: "another replica holds the lease but does not read" })

@@ -1,3 +1,4 @@
+/** Snapshots in the Valkey or Redis that replicas share. */
 import { gunzipSync, gzipSync } from "node:zlib"
 import { cooperatively } from "@cscs/http-transport"
 import type { ModelSettings } from "@cscs/storage-model"
@@ -20,39 +21,39 @@ import type { Snapshot, TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 import { type RedisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
 
-/** What is stored vanishes by itself; what is still in use is stored again in time. A walk takes less. */
+/** Stored data expires by itself; data in use is stored again in time. A walk takes less. */
 const storedFor: Duration.Input = "20 minutes"
 const storeAgainAfter = Duration.toMillis("10 minutes")
-/** Values in one call. */
+/** Values per call. */
 const atOnce = 128
-/** Bytes of the values that one call gives at most: 128 chunks are packed to about 300 kB. */
+/** Limit of the bytes that one call returns: 128 chunks are compressed to about 300 kB. */
 const mostAtOnce = 64 * 1024 * 1024
-/** For storing or loading a whole snapshot, whatever number of calls: 100,000 entries take a few seconds. */
+/** For storing or loading a whole snapshot, in any number of calls: 100,000 entries take a few seconds. */
 const within: Duration.Input = "30 seconds"
 
 /**
- * Snapshots in a Valkey or Redis. All is stored under a digest of itself and judged by it when it comes back: what did not
- * change is neither sent nor fetched again, two who store at the same time do each other no harm, and what was lost or
- * spoilt is found out, removed, and stored anew by the leader.
+ * Stores snapshots in a Valkey or Redis. Everything is stored under its own digest and verified by it when loaded. So
+ * unchanged parts are neither sent nor fetched again, concurrent writers do no harm, and lost or corrupted data is
+ * detected, removed and stored anew by the leader.
  */
 export interface SharedStore {
-  /** Stores a snapshot; gives its `storedDigest`. */
+  /** Stores a snapshot; returns its `storedDigest`. */
   readonly save: (taken: TimedSnapshot) => Effect.Effect<string, SharedCacheUnavailable>
   /**
    * The snapshot with this `storedDigest`.
    *
-   * @param near one that shares most of its chunks
+   * @param near a snapshot that shares most of its chunks
    */
   readonly load: (digest: string, near: TimedSnapshot | undefined) => Effect.Effect<Snapshot, SharedCacheUnavailable>
-  /** A snapshot with this id of its entries, and the times that it was stored with. */
+  /** A snapshot with this id of its entries, with its stored times. */
   readonly byId: (id: string, near: TimedSnapshot | undefined) => Effect.Effect<TimedSnapshot, SharedCacheUnavailable>
-  /** Why what was stored was refused, in words; `undefined` once something was stored or loaded well. */
+  /** Why stored data was rejected, in words; `undefined` once a snapshot was stored or loaded successfully. */
   readonly refusal: () => string | undefined
 }
 
 /**
- * @param key the whole of a key, with the prefix that all of ours have
- * @param model what is stored is judged under these settings, as if it came from Waldur
+ * @param key gives the full name of a key, with our prefix
+ * @param model stored data is checked under these settings, like data from Waldur
  */
 export const makeSharedStore = (
   redis: RedisConnection,
@@ -87,7 +88,7 @@ export const makeSharedStore = (
     }
   })
 
-  /** The chunks that can be had, and why the first of those that are there and not good is none. */
+  /** The chunks that could be loaded, and the first fault among those that exist but are invalid. */
   const loadChunks = Effect.fnUntraced(function* (digests: ReadonlyArray<string>, known: ReadonlyMap<string, Chunk>) {
     const found = new Map<string, Chunk>()
     let problem: string | undefined
@@ -112,16 +113,16 @@ export const makeSharedStore = (
     return { chunks: digests.map((digest) => known.get(digest) ?? found.get(digest)), problem }
   })
 
-  /** What is not whole is removed with the name that it is found by: the leader sees that and stores it again. */
+  /** Removes an incomplete snapshot together with its name, so that the leader notices and stores it again. */
   const removed = (digest: string, chunks: ReadonlyArray<string> = []) =>
     Effect.andThen(redis.removeAll([keyOfHeader(digest), ...chunks.map(keyOfChunk)]), Effect.fail(incomplete))
 
-  /** The same for what is there and may not be believed: that is said. */
+  /** The same for data that exists but is not trustworthy; this is reported. */
   const refused = (problem: string, digest: string, chunks?: ReadonlyArray<string>) => {
     const isFirst = refusal === undefined
     refusal = problem
     const said = isFirst
-      ? Effect.logWarning("What the shared cache holds is refused").pipe(
+      ? Effect.logWarning("Data in the shared cache is refused").pipe(
           logEvent("shared-cache-refused"),
           Effect.annotateLogs({ error: problem }),
         )
@@ -161,7 +162,7 @@ export const makeSharedStore = (
       const header = headerText(taken)
       if (header.length > longestHeader || entries.chunks.length > mostChunks) return yield* tooLarge
       yield* saveChunks(entries.chunks)
-      // The header after the chunks, and its name last: whoever finds one finds all.
+      // The header after the chunks, and its name last: whatever is found by name is complete.
       yield* redis.setAll([[keyOfHeader(digest), gzipSync(header, { level: 1 })]], storedFor)
       yield* redis.setAll([[keyOfEntries(entries.id), Buffer.from(digest)]], storedFor)
       last = { digest, at: now }
@@ -182,20 +183,20 @@ export const makeSharedStore = (
   }
 }
 
-/** Keys that are removed for one snapshot: in one call, and the rest vanishes by itself. */
+/** Keys that are removed for one snapshot, in one call; the others expire. */
 const mostRemoved = 1000
-/** Bytes of a digest, in text. */
+/** Bytes of a digest as text. */
 const longestName = 64
 
-/** It was flushed, is too old, or is not ours. */
-const incomplete = new SharedCacheUnavailable({ detail: "a snapshot is not there, or not whole" })
+/** It was flushed, has expired, or is not ours. */
+const incomplete = new SharedCacheUnavailable({ detail: "a snapshot is missing or incomplete" })
 const tooLarge = new SharedCacheUnavailable({ detail: "the snapshot is larger than any that can be read back" })
 const tooSlow = new SharedCacheUnavailable({ detail: "a snapshot is not stored or loaded in time" })
 
 const inTime = <A>(effect: Effect.Effect<A, SharedCacheUnavailable>) =>
   Effect.timeoutOrElse(effect, { duration: within, orElse: () => Effect.fail(tooSlow) })
 
-/** Fails for what was not packed by us, or unpacks to more than so many bytes. */
+/** Fails for data that we did not compress, or that decompresses to more than the limit. */
 const unpacked = (packed: Buffer, atMost: number): Result.Result<string, string> => {
   try {
     return Result.succeed(gunzipSync(packed, { maxOutputLength: atMost }).toString())

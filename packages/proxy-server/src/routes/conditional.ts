@@ -1,6 +1,6 @@
 /**
- * Whether an `If-None-Match` names what the answer would be (RFC 9110 section 13.1.2): then a 304 says it all. There is
- * no `If-Modified-Since` here: its whole seconds could hide a change, and a caller may ignore what it does not know.
+ * Whether an `If-None-Match` matches the response (RFC 9110 section 13.1.2), so that a 304 suffices.
+ * `If-Modified-Since` is not supported: its resolution of a second could hide a change, and a server may ignore it.
  *
  * @param etag with its quotes
  */
@@ -8,5 +8,5 @@ export const isNoneMatchMet = (ifNoneMatch: string | undefined, etag: string): b
   ifNoneMatch !== undefined &&
   (ifNoneMatch === etag ||
     ifNoneMatch.trim() === "*" ||
-    // Compared weakly: `W/` does not count.
+    // Weak comparison: `W/` is ignored.
     (ifNoneMatch.match(/"[^"]*"/g)?.includes(etag) ?? false))

@@ -1,24 +1,25 @@
+/** Compression of responses. */
 import { promisify } from "node:util"
 import { brotliCompress, constants, gzip } from "node:zlib"
 import type { Context } from "hono"
 import { preferred } from "./negotiation.ts"
 
 const codings = ["identity", "gzip", "br"] as const
-/** How an answer's bytes are encoded on their way (RFC 9110 section 8.4). */
+/** The content coding of a response (RFC 9110 section 8.4). */
 export type Coding = (typeof codings)[number]
 
-/** The coding that the caller likes best; the bytes as they are if it does not say, or refuses all that there are. */
+/** The coding that the caller prefers; identity if it names none or accepts none of ours. */
 export const acceptedCoding = (c: Context): Coding => preferred(c, "Accept-Encoding", codings) ?? "identity"
 
-/** In bytes: below, an answer with its headers fits into a packet or two anyway. */
+/** In bytes: a smaller response fits into a packet or two with its headers anyway. */
 export const worthCompressing = 1024
 
 const gzipped = promisify(gzip)
 const brotlied = promisify(brotliCompress)
-// The default, 11, takes a second for a page; this is as fast as gzip, and smaller.
+// The default, 11, takes a second for a page; 5 is as fast as gzip, and smaller.
 const brotliQuality = 5
 
-/** Compresses, on another thread. */
+/** Compresses on another thread. */
 export const compressed = (body: Uint8Array, coding: Exclude<Coding, "identity">): Promise<Uint8Array<ArrayBuffer>> =>
   coding === "gzip"
     ? gzipped(body)

@@ -1,3 +1,4 @@
+/** The response with `debug=true`: Waldur's own data, for troubleshooting. */
 import { dashedUuid, Skipped, selectRows, type Warning } from "@cscs/storage-model"
 import { WaldurClient, type WaldurError } from "@cscs/waldur-client"
 import { Effect, Schema } from "effect"
@@ -14,7 +15,7 @@ const given = Schema.NullOr(Schema.String)
 const { code: _, ...findingFields } = Skipped.fields
 const Findings = Schema.Array(Schema.Struct(findingFields))
 
-/** The answer of `GET /api/storage-resources/?debug=true`: the reference document's shape. */
+/** The response of `GET /api/storage-resources/?debug=true`, in the reference document's shape. */
 export const DebugAnswer = Schema.Struct({
   status: Schema.Literal("success"),
   debug_mode: Schema.Literal(true),
@@ -27,7 +28,7 @@ export const DebugAnswer = Schema.Struct({
     storage_systems: Schema.Record(Schema.String, Schema.String),
   }),
   waldur_offering_details: AnyObject.annotate({
-    description: "The offering with storage_system, else each by its slug; {error} where one cannot be read.",
+    description: "The offering of storage_system, else all by slug; {error} for one that cannot be read.",
   }),
   raw_resources: Schema.Struct({
     resources: Schema.Array(Schema.Unknown),
@@ -40,14 +41,14 @@ export const DebugAnswer = Schema.Struct({
     }),
     filters_applied: Schema.Struct({ storage_system: given, data_type: given, status: given, state: given }),
   }),
-  skipped: Findings.annotate({ description: "Resources that the current snapshot leaves out, and why." }),
+  skipped: Findings.annotate({ description: "Resources that the current snapshot skips, and why." }),
   warnings: Findings,
 }).annotate({ identifier: "Debug" })
 
-// Waldur cuts larger pages without a word.
+// Waldur silently truncates larger pages.
 const largestPage = 300
 
-/** Waldur's own data, read live: what an operator compares an entry with. Secrets are masked. */
+/** Waldur's own data, read live, to compare an entry with. Secrets are masked. */
 export const debugAnswer = Effect.fn("debugAnswer")(function* (
   query: StorageQuery,
 ): Effect.fn.Return<typeof DebugAnswer.Type, WaldurError, Settings | WaldurClient | Snapshots> {
@@ -115,7 +116,7 @@ export const debugAnswer = Effect.fn("debugAnswer")(function* (
 const systemsByName = (settings: ProxySettings) =>
   Object.fromEntries(settings.model.storageSystems.map(({ name, offeringSlug }) => [name, offeringSlug]))
 
-/** Each offering with all its attributes but the secret ones, by slug; `{error}` for one that cannot be read. */
+/** Each offering by slug, with all attributes except secret ones; `{error}` for one that cannot be read. */
 const readOfferings = Effect.fnUntraced(function* (
   slugs: ReadonlyArray<string>,
 ): Effect.fn.Return<Readonly<Record<string, Readonly<Record<string, unknown>>>>, never, WaldurClient> {
@@ -138,7 +139,7 @@ const readOfferings = Effect.fnUntraced(function* (
   return Object.fromEntries(slugs.map((slug, index) => [slug, details[index] ?? {}]))
 })
 
-/** What the current snapshot left out or found odd. While there is none, why not, in the place of a warning. */
+/** Resources that the current snapshot skipped or warns about. Without a snapshot, a warning contains the reason. */
 const currentFindings = Effect.fnUntraced(function* (text: (given: string) => string) {
   const snapshots = yield* Snapshots
   const now = yield* steadyMillis

@@ -10,7 +10,7 @@ import { ReadinessReport, readinessReport } from "./readiness.ts"
 
 const Liveness = Schema.Struct({ status: Schema.Literal("live") }).annotate({ identifier: "Liveness" })
 
-/** `/healthz/live` and `/healthz/ready`, open to everybody. */
+/** `/healthz/live` and `/healthz/ready`, without authentication. */
 export const health = (settings: ProxySettings, run: EffectRunner): Hono => {
   const masked = masker(secretsIn(settings))
   const app = new Hono()
@@ -18,15 +18,15 @@ export const health = (settings: ProxySettings, run: EffectRunner): Hono => {
   app.get(
     "/live",
     describeRoute({
-      summary: "Whether the process serves",
-      responses: { 200: { description: "It does.", content: jsonContent(Liveness) } },
+      summary: "Liveness of the process",
+      responses: { 200: { description: "The process is alive.", content: jsonContent(Liveness) } },
     }),
     (c) => c.json({ status: "live" } satisfies typeof Liveness.Type),
   )
   app.get(
     "/ready",
     describeRoute({
-      summary: "Whether the proxy can answer",
+      summary: "Readiness of the proxy",
       responses: {
         200: { description: "There is a snapshot.", content: jsonContent(ReadinessReport) },
         503: { description: "There is none yet, or the process is stopping.", content: jsonContent(ReadinessReport) },

@@ -1,54 +1,54 @@
 /**
- * Pages of the list as they go out, kept for the next caller: bounded in bytes and number whatever callers ask for, their
- * keys, headers and compressed forms included.
+ * A cache of rendered pages of the list, bounded in bytes and number whatever callers request; keys, headers and
+ * compressed forms are included.
  */
 import { LRUCache } from "lru-cache"
 import { dataHeaders } from "../http/http-headers.ts"
 import { type Coding, compressed, worthCompressing } from "./content-coding.ts"
 import type { StoragePage } from "./storage-answer.ts"
 
-/** A page as it goes out in one coding, save the times. */
+/** A page as sent in one coding, without the time headers. */
 export interface CodedPage {
   readonly body: Uint8Array<ArrayBuffer>
   readonly etag: string
   readonly headers: Readonly<Record<string, string>>
-  /** Of a 304. */
+  /** Headers of a 304. */
   readonly headersWithoutBody: Readonly<Record<string, string>>
 }
 
-/** Bytes of all kept pages in all codings, over all snapshots. */
+/** Limit of the bytes of all cached pages in all codings, over all snapshots. */
 const mostBytes = 16 * 1024 * 1024
-/** Pages in all codings: the walk of a long list in its largest pages, several times. */
+/** Limit of the pages in all codings: several walks through a long list in its largest pages. */
 const mostPages = 2000
-/** Bytes that a page takes besides its body and the texts that callers can make long: headers, objects. */
+/** Bytes of a page besides its body and the texts whose length callers determine: headers, objects. */
 const overhead = 2048
 
-/** Compressions at the same time, on other threads: an answer whose turn it is not goes out as it is. */
+/** Concurrent compressions, on other threads. Beyond them a response is sent uncompressed. */
 const compressionsAtOnce = 2
 /**
- * Compressions in a row, and per second after that. A large page takes some 10 ms: whoever changes a parameter with each
- * request keeps a tenth of a processor busy, no more.
+ * Burst of compressions, and rate per second after it. A large page takes about 10 ms, so a caller that varies a
+ * parameter with each request uses at most a tenth of a processor.
  */
 const compressionsInARow = 64
 const compressionsPerSecond = 10
 
-/** What every answer from a snapshot says besides its body, whatever the time. */
+/** Headers of every response from a snapshot, except body and time headers. */
 export const headersOf = (etag: string) => ({
   ...dataHeaders,
   ETag: etag,
-  // Whoever keeps it asks before each use whether it still holds, and no one else sees it.
+  // Only the caller's own cache may store it, and must revalidate it before each use.
   "Cache-Control": "private, no-cache",
   Vary: "Accept, Accept-Encoding",
 })
 
-/** A page in a coding. */
+/** A page in one coding. */
 export const codedPage = ({ digest, link }: StoragePage, coding: Coding, body: Uint8Array<ArrayBuffer>): CodedPage => {
   const etag = coding === "identity" ? `"${digest}"` : `"${digest}-${coding}"`
   const headersWithoutBody = { ...headersOf(etag), ...(link === undefined ? {} : { Link: link }) }
   const headers = {
     ...headersWithoutBody,
     "Content-Type": "application/json",
-    // Said here, so that HEAD says it too.
+    // Set here, so that HEAD has it too.
     "Content-Length": String(body.length),
     ...(coding === "identity" ? {} : { "Content-Encoding": coding }),
   }
@@ -56,15 +56,18 @@ export const codedPage = ({ digest, link }: StoragePage, coding: Coding, body: U
 }
 
 export interface KeptPages {
-  /** Bytes that the kept pages take. */
+  /** Bytes used by the cached pages. */
   readonly bytes: () => number
-  /** The page of this key in the wanted coding, or as it is if it cannot be compressed now; `undefined` if none is kept. */
+  /**
+   * The page with this key in the wanted coding, or uncompressed if it cannot be compressed now; `undefined` if none is
+   * cached.
+   */
   readonly get: (key: string, wanted: Coding) => CodedPage | Promise<CodedPage> | undefined
-  /** Keeps a page. */
+  /** Caches a page. */
   readonly put: (key: string, page: StoragePage) => void
 }
 
-/** @param now milliseconds of a clock that no step of the wall clock moves */
+/** @param now milliseconds of a monotonic clock */
 export const keptPages = (now: () => number = () => performance.now()): KeptPages => {
   const kept = new LRUCache<string, { readonly page: StoragePage; readonly coded: CodedPage }>({
     max: mostPages,

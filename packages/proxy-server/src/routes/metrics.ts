@@ -7,14 +7,14 @@ import type { EffectRunner } from "../http/run-effect.ts"
 import { metricName } from "../observability/metric-name.ts"
 import { Gauges } from "../serving/gauges.ts"
 
-/** `/metrics`, for Prometheus: open to everybody, for it names no project, no customer and no address. */
+/** `/metrics`, for Prometheus, without authentication: it names no project, customer or address. */
 export const metrics = (run: EffectRunner): Hono => {
   const app = new Hono()
   app.use("/metrics", neverStored)
   app.get(
     "/metrics",
     describeRoute({
-      summary: "What is counted, for Prometheus",
+      summary: "Metrics for Prometheus",
       responses: {
         200: {
           description: "Prometheus' text format, 0.0.4.",

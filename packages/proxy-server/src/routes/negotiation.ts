@@ -1,14 +1,14 @@
-/** Proactive negotiation (RFC 9110 section 12.5): which of the forms that there are a caller likes best. */
+/** Proactive negotiation (RFC 9110 section 12.5): which of the available forms a caller prefers. */
 import type { Context } from "hono"
 import { accepts } from "hono/accepts"
 
-/** Characters of an `Accept` or `Accept-Encoding`; a longer one, which no program of use sends, counts as not given. */
+/** Maximum length of an `Accept` or `Accept-Encoding`. A longer one, which no real client sends, counts as absent. */
 const longestAccept = 1024
 
 /**
- * The offer that the header prefers. Each offer has the quality of the most specific range that names it, and quality 0
- * excludes it. The highest quality counts; of equals the more specific range, then the header's order, then ours.
- * Parameters other than `q` name nothing that we have and are ignored; a `q` that is no number counts as 1.
+ * The offer that the header prefers. Each offer has the quality of the most specific range that matches it; quality 0
+ * excludes it. The highest quality wins, then the more specific range, then the header's order, then ours. Parameters
+ * other than `q` are ignored, since no offer has any; a `q` that is not a number counts as 1.
  *
  * @param offers in lowercase, in our own order of preference
  * @returns `undefined` if the header is missing, is too long, or accepts none of them
@@ -24,7 +24,7 @@ export const preferred = <Offer extends string>(
   return offers.find((offer) => offer === chosen)
 }
 
-/** As Hono parses them, those of the highest quality first. */
+/** As Hono parses them, the highest quality first. */
 type Ranges = Parameters<NonNullable<Parameters<typeof accepts>[1]["match"]>>[0]
 
 const bestOf = (ranges: Ranges, offers: ReadonlyArray<string>): string | undefined =>
@@ -33,7 +33,7 @@ const bestOf = (ranges: Ranges, offers: ReadonlyArray<string>): string | undefin
     .filter(({ quality }) => quality > 0)
     .sort((a, b) => b.quality - a.quality || b.specificity - a.specificity || a.place - b.place)[0]?.offer
 
-/** What the most specific range that names the offer makes of it; `place` is the range's own, among equal qualities. */
+/** The rank of an offer by the most specific matching range; `place` is the range's position among equal qualities. */
 const rankOf = (ranges: Ranges, offer: string) => {
   let rank = { quality: 0, specificity: 0, place: 0 }
   for (const [place, { type, q }] of ranges.entries()) {
@@ -43,7 +43,7 @@ const rankOf = (ranges: Ranges, offer: string) => {
   return rank
 }
 
-/** 3 for the offer's own name, 2 for `type/*`, 1 for any, 0 if the range does not name the offer. */
+/** 3 for the offer's own name, 2 for `type/*`, 1 for a wildcard, 0 if the range does not match the offer. */
 const specificityOf = (range: string, offer: string): number => {
   // The two are equivalent (RFC 9110 section 8.4.1.3).
   if (range === offer || (range === "x-gzip" && offer === "gzip")) return 3

@@ -1,3 +1,4 @@
+/** The readiness report: state, warnings and the health of the upstreams. */
 import type { WarningCode } from "@cscs/storage-model"
 import { Clock, Effect, Schema } from "effect"
 import { Authentication, type RefusedInARow } from "../auth/authentication.ts"
@@ -20,13 +21,13 @@ const UpstreamReport = Schema.Struct({
 })
 type UpstreamReport = typeof UpstreamReport.Type
 
-/** The readiness report, in words that help at night. */
+/** The readiness report, for an operator on call. */
 export const ReadinessReport = Schema.Struct({
   status: Schema.Literals(["ready", "starting", "stopping"]),
   warnings: Schema.Array(Schema.String),
   snapshot: Schema.NullOr(
     Schema.Struct({
-      age: Schema.Finite.annotate({ description: "Seconds since the read began that gave the oldest of the entries." }),
+      age: Schema.Finite.annotate({ description: "Age of the oldest entries in seconds, since their read began." }),
       entries: Schema.Int,
       skipped: Schema.Int,
     }),
@@ -42,8 +43,8 @@ export const ReadinessReport = Schema.Struct({
 }).annotate({ identifier: "Readiness" })
 
 /**
- * Ready once there is a snapshot and until the process stops. What is only a pity is a warning: if stale data made a
- * replica unready, all of them would leave the balancer just when the last good data is needed.
+ * Ready from the first snapshot until shutdown begins. Degradations are only warnings: if stale data made a replica
+ * unready, all replicas would leave the load balancer just when the last good data is needed.
  */
 export const readinessReport = Effect.gen(function* () {
   const settings = yield* Settings
@@ -80,7 +81,7 @@ export const readinessReport = Effect.gen(function* () {
   return report
 })
 
-/** Tokens refused in a row that are worth a warning: one or two are somebody's mistake, not ours. */
+/** Consecutive refused tokens that justify a warning: one or two are a caller's mistake. */
 const suspiciousRefusals = 5
 
 const refusalWarning = (refused: RefusedInARow | undefined): ReadonlyArray<string> =>
@@ -91,7 +92,10 @@ const refusalWarning = (refused: RefusedInARow | undefined): ReadonlyArray<strin
           `the last as ${refused.reason}; the log has each (Token refused)`,
       ]
 
-/** A token is checked by what is known of the issuer, so it is asked, and its health known, only when that is not enough. */
+/**
+ * Tokens are checked with cached issuer data. The issuer is called, and its health known, only when that does not
+ * suffice.
+ */
 const issuerReport = (health: IssuerHealth): UpstreamReport => {
   if (health?.status !== "failing") return { status: health?.status ?? "unknown" }
   const { detail, since } = health
@@ -102,7 +106,7 @@ const reportOf = (upstream: "waldur" | "hpc-user-api", { current, origin, failur
   if (failure !== undefined && upstreamOf(failure.error) === upstream) {
     return { status: "failing", detail: failure.error.message, since: new Date(failure.since).toISOString() }
   }
-  // What the file says of them is of before the start; and a refresh that died tells nothing of them.
+  // The file's data about them is from before the start, and a refresh that died is no evidence about them.
   if (current === undefined || origin === "file" || failure?.error._tag === "RefreshDied") return { status: "unknown" }
   const { gidFailure } = current.snapshot
   return upstream === "hpc-user-api" && gidFailure !== undefined
@@ -110,7 +114,10 @@ const reportOf = (upstream: "waldur" | "hpc-user-api", { current, origin, failur
     : { status: "ok" }
 }
 
-/** A server that takes requests and never answers has not failed yet. The issuer has: it is given five seconds. */
+/**
+ * Reports an upstream that accepts requests and never responds, which is no failure yet. The issuer is not included: it
+ * has a timeout of five seconds.
+ */
 const orSlow = (
   report: UpstreamReport,
   names: ReadonlyArray<string>,
@@ -123,7 +130,7 @@ const orSlow = (
   return { status: "slow", detail, since: new Date(wallClock - length).toISOString() }
 }
 
-/** What is said of resources that are served all the same, by code. */
+/** Warnings for resources that are served in spite of a conflict, by code. */
 const conflicts = {
   "shared-mount-point": "share a mount point with another",
   "nested-mount-point": "are being removed inside the directory of a live one",
@@ -141,27 +148,27 @@ const warningsOf = (
     warnings.push(`no refresh has succeeded since ${since}: ${failure.error.message}`)
   }
   if (slowSince !== undefined) {
-    warnings.push(`a refresh runs for ${Math.round((now - slowSince) / 1000)} seconds and has not ended`)
+    warnings.push(`a refresh has run for ${Math.round((now - slowSince) / 1000)} seconds and has not ended`)
   }
   if (current === undefined) return warnings
   const { snapshot } = current
   if (failure !== undefined || isOverdue) {
     warnings.push(`the data is stale: ${Math.round((now - oldestReadAt(current)) / 1000)} seconds old`)
   }
-  if (origin === "file") warnings.push("the list is of before the start: no refresh has ended yet")
+  if (origin === "file") warnings.push("the list is from before the start: no refresh has ended yet")
   for (const slug of snapshot.invisibleOfferings) {
     warnings.push(invisibleOffering(slug))
   }
   warnings.push(...snapshot.offeringWarnings)
   for (const system of snapshot.guarded) warnings.push(guardedInWords(system, now))
-  if (snapshot.mockedGids > 0) warnings.push(`the GIDs of ${snapshot.mockedGids} projects are made up`)
+  if (snapshot.mockedGids > 0) warnings.push(`the GIDs of ${snapshot.mockedGids} projects are mocks`)
   for (const [code, what] of Object.entries(conflicts)) {
     const count = snapshot.warnings.filter((warning) => warning.code === code).length
     if (count > 0) warnings.push(`${count} resources ${what}; debug mode lists them`)
   }
   const withoutOrder = snapshot.skipped.filter(({ code }) => code === "removal-without-order").length
   if (withoutOrder > 0) {
-    warnings.push(`${withoutOrder} removals are held back, for no order asks for them; debug mode lists them`)
+    warnings.push(`${withoutOrder} removals are held back, because no order requests them; debug mode lists them`)
   }
   return warnings
 }

@@ -1,3 +1,4 @@
+/** Selects, pages and encodes the entries for a query. */
 import { type EntryFilter, Pagination, paginate, StorageEntry } from "@cscs/storage-model"
 import { Schema } from "effect"
 import type { ProxySettings } from "../config/settings.ts"
@@ -7,9 +8,9 @@ import type { EntryTable } from "../snapshot/entry-table.ts"
 import type { Snapshot } from "../snapshot/snapshot.ts"
 import { defaultPage, defaultPageSize, type StorageQuery } from "./storage-query.ts"
 
-const given = Schema.NullOr(Schema.String).annotate({ description: "As it was asked for; null where it was not." })
+const given = Schema.NullOr(Schema.String).annotate({ description: "As requested; null if absent." })
 
-/** The answer of `GET /api/storage-resources/`. */
+/** The response of `GET /api/storage-resources/`. */
 export const StorageAnswer = Schema.Struct({
   version: Schema.String.annotate({ description: "The proxy's version." }),
   status: Schema.Literal("success"),
@@ -20,29 +21,29 @@ export const StorageAnswer = Schema.Struct({
     data_type: given,
     status: given,
     state: given,
-    offering_slugs: Schema.Array(Schema.String).annotate({ description: "The Waldur offerings that were looked at." }),
+    offering_slugs: Schema.Array(Schema.String).annotate({ description: "The Waldur offerings covered by the query." }),
   }),
 }).annotate({ identifier: "StorageResources" })
 
-/** A page of the answer, encoded. */
+/** A page of the response, encoded. */
 export interface StoragePage {
   /** JSON in UTF-8. */
   readonly body: Uint8Array<ArrayBuffer>
-  /** The same for the same body, on every replica. */
+  /** Equal for equal bodies, on all replicas. */
   readonly digest: string
-  /** The ways to the other pages (RFC 8288); `undefined` if the query is too long for a header. */
+  /** Links to the other pages (RFC 8288); `undefined` if the query is too long for a header. */
   readonly link: string | undefined
-  /** Whether it has any entry. */
+  /** Whether it has entries. */
   readonly hasEntries: boolean
 }
 
-/** The offering slugs that a query looks at: one system's, none where it is not configured, or all. */
+/** The offering slugs that a query covers: that of one system, none if it is not configured, or all. */
 export const offeringSlugsOf = (settings: ProxySettings, system: string | undefined): ReadonlyArray<string> =>
   settings.model.storageSystems
     .filter(({ name }) => system === undefined || name === system)
     .map(({ offeringSlug }) => offeringSlug)
 
-/** Selects, pages and puts the encoded entries together. */
+/** Selects and pages the entries, and concatenates their encoded forms. */
 export const storagePage = ({ entries }: Snapshot, query: StorageQuery, settings: ProxySettings): StoragePage => {
   const slugs = offeringSlugsOf(settings, query.storage_system)
   const positions = selected(entries, query, slugs)
@@ -71,18 +72,21 @@ export const storagePage = ({ entries }: Snapshot, query: StorageQuery, settings
   }
 }
 
-/** Characters of a `Link` header: clients refuse headers of 16 kB together. No query that selects anything comes near. */
+/**
+ * Maximum length of a `Link` header: clients reject headers of more than 16 kB in total. No query that selects entries
+ * comes near.
+ */
 const longestLink = 8192
 
-/** All entries that a query selects, whatever its page: one to a line. */
+/** All entries that a query selects, ignoring its page, one per line. */
 export interface StorageLines {
-  /** The same for the same lines, on every replica. */
+  /** Equal for equal lines, on all replicas. */
   readonly digest: string
-  /** Blocks of whole lines, some 16 kB each, JSON in UTF-8. */
+  /** Blocks of whole lines, about 16 kB each, JSON in UTF-8. */
   readonly blocks: () => Iterable<Uint8Array>
 }
 
-/** Selects without pages: `application/x-ndjson`. */
+/** Selects without paging: `application/x-ndjson`. */
 export const storageLines = ({ entries }: Snapshot, query: StorageQuery, settings: ProxySettings): StorageLines => {
   const slugs = offeringSlugsOf(settings, query.storage_system)
   const isOfNone = query.storage_system !== undefined && slugs.length === 0
@@ -92,7 +96,7 @@ export const storageLines = ({ entries }: Snapshot, query: StorageQuery, setting
     blocks: function* () {
       let lines: Array<Uint8Array> = []
       let bytes = 0
-      // One after the other: a list of their positions would wait for as long as the caller does not read.
+      // One at a time: a list of positions would stay in memory for as long as the caller does not read.
       for (const json of isOfNone ? [] : entries.jsonOf(filterOf(query, slugs))) {
         lines.push(json, newline)
         bytes += json.length + 1
@@ -109,13 +113,13 @@ export const storageLines = ({ entries }: Snapshot, query: StorageQuery, setting
 const head = Buffer.from(`{"version":${JSON.stringify(version)},"status":"success","resources":[`)
 const comma = Buffer.from(",")
 const newline = Buffer.from("\n")
-/** Bytes: so much waits for each caller who does not read. */
+/** Bytes that are buffered for each caller that does not read. */
 const blockSize = 16 * 1024
 
 /**
- * Positions of the entries that a query asks for, page or no page.
+ * Positions of the entries that a query selects, ignoring its page.
  *
- * @param slugs `offeringSlugsOf` its storage system
+ * @param slugs the query's `offeringSlugsOf`
  */
 export const selected = (entries: EntryTable, query: StorageQuery, slugs: ReadonlyArray<string>): Uint32Array =>
   query.storage_system !== undefined && slugs.length === 0 ? new Uint32Array() : entries.select(filterOf(query, slugs))
@@ -124,7 +128,7 @@ const filterOf = (query: StorageQuery, slugs: ReadonlyArray<string>): EntryFilte
   const [offeringSlug] = slugs
   return {
     ...(query.storage_system !== undefined && offeringSlug !== undefined && { offeringSlug }),
-    // Empty is no filter for these two.
+    // An empty value is no filter for these two.
     ...(query.data_type && { dataType: query.data_type }),
     ...(query.status && { status: query.status }),
     ...(query.state !== undefined && { state: query.state }),
@@ -132,8 +136,8 @@ const filterOf = (query: StorageQuery, slugs: ReadonlyArray<string>): EntryFilte
 }
 
 /**
- * The way through the pages (RFC 8288), as queries only, so that it holds behind any proxy and path prefix. All but the
- * first page are those of the same snapshot; the first is where a walk begins anew.
+ * Links through the pages (RFC 8288), as queries only, so that they hold behind any proxy and path prefix. All but the
+ * first page name the same snapshot; the first starts a new walk.
  */
 const linkHeader = (query: StorageQuery, snapshot: string, { current, pages }: Pagination): string => {
   const last = Math.max(pages, 1)
@@ -146,13 +150,13 @@ const linkHeader = (query: StorageQuery, snapshot: string, { current, pages }: P
   ].join(", ")
 }
 
-/** The first page of this query, of the newest snapshot; `undefined` if that is too long for a `Link` header. */
+/** The first page of this query in the newest snapshot; `undefined` if it is too long for a `Link` header. */
 export const firstPageOf = (query: StorageQuery): string | undefined => {
   const reference = queryOf(query, 1)
   return reference.length > longestLink ? undefined : reference
 }
 
-/** A page of this query, of the given snapshot or of the newest: a reference relative to the list's own URL. */
+/** A page of this query, of the given or of the newest snapshot, as a reference relative to the list's URL. */
 const queryOf = (query: StorageQuery, page: number, snapshot?: string): string => {
   const parameters = new URLSearchParams()
   for (const name of ["storage_system", "data_type", "status", "state", "page_size"] as const) {

@@ -11,48 +11,51 @@ import { linesType } from "./storage-response.ts"
 const text = { schema: { type: "string" } } as const
 const link = {
   description:
-    "first, prev, next and last page (RFC 8288), as queries relative to the list's URL. All but first are of the same snapshot, so that a walk sees one list though it changes.",
+    "first, prev, next and last page (RFC 8288), as queries relative to the list's URL. All but first name the same snapshot, so that a walk sees one list even if the data changes.",
   ...text,
 } as const
 const snapshotHeaders = {
-  ETag: { description: "Of this answer in this coding; the same on every replica.", ...text },
-  Age: { description: "Seconds since the read of Waldur began.", schema: { type: "integer", minimum: 0 } },
-  "Last-Modified": { description: "When the list was first like this.", ...text },
+  ETag: { description: "Entity tag of this response, content coding included; identical on all replicas.", ...text },
+  Age: {
+    description: "Age of the response: seconds since the read of Waldur began.",
+    schema: { type: "integer", minimum: 0 },
+  },
+  "Last-Modified": { description: "When the list first had this content.", ...text },
 } as const
 const challenge = { "WWW-Authenticate": { description: "RFC 6750 section 3.", required: true, ...text } } as const
 
-/** What the API's document says of `GET /api/storage-resources/`. */
+/** The OpenAPI description of `GET /api/storage-resources/`. */
 export const describeStorage = ({ auth }: ProxySettings): MiddlewareHandler =>
   describeRoute({
     summary: "Storage resources",
     description:
-      "The tree tenant, customer, project of every storage system as a list, a parent right before what is below it. " +
-      "`Cache-Control: no-cache` asks for a list that is read after the request came.",
-    // Where nobody is asked who he is, a token may be sent all the same.
+      "The tree of tenants, customers and projects of all storage systems as a list; a parent directly precedes its descendants. " +
+      "`Cache-Control: no-cache` requests a list that is read after the request arrived.",
+    // Without authentication a token may still be sent.
     security: [...(auth.disabled ? [{}] : []), { bearer: [] }],
     parameters: [
-      { name: "If-None-Match", in: "header", description: "The ETag of an answer that the caller has.", ...text },
+      { name: "If-None-Match", in: "header", description: "The ETag of a response that the caller has.", ...text },
       { name: "Cache-Control", in: "header", description: "`no-cache`: read Waldur first.", ...text },
-      { name: "X-Request-Id", in: "header", description: "Comes back, and stands in the proxy's log.", ...text },
+      { name: "X-Request-Id", in: "header", description: "Returned in the response, and logged.", ...text },
       { name: "traceparent", in: "header", description: "The caller's span (W3C Trace Context).", ...text },
     ],
     responses: identified({
       200: {
-        description: "A page of entries, or the whole list, one to a line; with debug=true Waldur's own data.",
+        description: "A page of entries, or the whole list with one entry per line; with debug=true Waldur's own data.",
         headers: {
-          // Debug mode has none of these, and the whole list no pages.
+          // Debug mode has none of these headers, and the whole list has no pages.
           Link: link,
           ...snapshotHeaders,
         },
         content: {
           ...jsonContent(Schema.Union([StorageAnswer, DebugAnswer])),
           [linesType]: {
-            schema: { type: "string", description: "Every entry that the filters leave, as JSON, one to a line." },
+            schema: { type: "string", description: "All entries that pass the filters, as JSON, one per line." },
           },
         },
       },
       304: {
-        description: "The caller has this answer already.",
+        description: "The caller already has this response.",
         headers: {
           Link: link,
           ETag: { ...snapshotHeaders.ETag, required: true },
@@ -71,16 +74,16 @@ export const describeStorage = ({ auth }: ProxySettings): MiddlewareHandler =>
         content: jsonContent(ErrorBody),
       },
       410: {
-        description: "The snapshot is no longer held: the walk must start again.",
-        headers: { Link: { description: "first: where to start again.", required: true, ...text } },
+        description: "The snapshot is no longer available: the walk must start again.",
+        headers: { Link: { description: "first: the page to start again from.", required: true, ...text } },
         content: jsonContent(ErrorBody),
       },
-      422: { description: "A parameter is not as it must be.", content: jsonContent(QueryErrorBody) },
-      500: { description: "A fault of the proxy.", content: jsonContent(ErrorBody) },
-      502: { description: "An upstream fails and no good answer is held.", content: jsonContent(ErrorBody) },
+      422: { description: "A parameter is invalid.", content: jsonContent(QueryErrorBody) },
+      500: { description: "A fault in the proxy.", content: jsonContent(ErrorBody) },
+      502: { description: "An upstream fails and no usable list is cached.", content: jsonContent(ErrorBody) },
       503: {
         description:
-          "Access tokens cannot be checked, because their issuer does not answer; or others' reads with debug=true are served now.",
+          "Access tokens cannot be checked, because their issuer does not respond; or too many reads with debug=true are running.",
         headers: { "Retry-After": { description: "Seconds.", required: true, schema: { type: "integer" } } },
         content: jsonContent(ErrorBody),
       },
@@ -89,7 +92,7 @@ export const describeStorage = ({ auth }: ProxySettings): MiddlewareHandler =>
 
 type Responses = NonNullable<DescribeRouteOptions["responses"]>
 
-/** Every answer bears the id of its request. */
+/** Every response carries its request's id. */
 const identified = (responses: Responses): Responses =>
   Object.fromEntries(
     Object.entries(responses).map(([status, response]) => [
@@ -100,7 +103,7 @@ const identified = (responses: Responses): Responses =>
             ...response,
             headers: {
               ...("headers" in response ? response.headers : {}),
-              "X-Request-Id": { description: "The request's own, or a new one.", required: true, ...text },
+              "X-Request-Id": { description: "The id of the request, or a new one.", required: true, ...text },
             },
           },
     ]),

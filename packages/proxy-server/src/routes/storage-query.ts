@@ -1,17 +1,18 @@
+/** The query parameters of the list, and the errors of invalid ones. */
 import { type StorageSystem, type WaldurState, waldurStates } from "@cscs/storage-model"
 import { Schema, SchemaTransformation } from "effect"
 import { parseFlag } from "../config/setting-types.ts"
 import type { QueryProblem } from "../http/http-errors.ts"
 
-/** Storage systems that the parameter always names, configured or not (the reference document's list). */
+/** Storage systems that the parameter always accepts, configured or not (the reference document's list). */
 const documentedSystems = ["capstor", "vast", "iopsstor"]
 
-/** What `storage_system` may be: the documented names, then other configured ones. */
+/** Allowed values of `storage_system`: the documented names, then other configured ones. */
 export const allowedSystems = (configured: ReadonlyArray<StorageSystem>): ReadonlyArray<string> => [
   ...new Set([...documentedSystems, ...configured.map(({ name }) => name)]),
 ]
 
-/** A decoded query. What was not given, or given empty where that is no filter, is not there. */
+/** A decoded query. A parameter is absent if it was not sent, or was sent empty where empty is no filter. */
 export interface StorageQuery {
   readonly storage_system?: string
   readonly data_type?: string
@@ -27,7 +28,7 @@ export const defaultPage = 1
 export const defaultPageSize = 100
 const largestPageSize = 500
 
-/** Of a repeated parameter the last counts. */
+/** If a parameter is repeated, the last one counts. */
 const Parameter = Schema.Union([Schema.String, Schema.Array(Schema.String)]).pipe(
   Schema.decodeTo(
     Schema.String,
@@ -38,7 +39,7 @@ const Parameter = Schema.Union([Schema.String, Schema.Array(Schema.String)]).pip
   ),
 )
 
-// A check's message is `type: msg` of the error that it gives: FastAPI's, which callers of the peers know.
+// A check's message is `type: msg` of its error: FastAPI's, which callers of the other implementations know.
 const integer = (
   least: number,
   most: number | undefined,
@@ -80,7 +81,7 @@ const literals = <const L extends ReadonlyArray<string>>(allowed: L, message: st
 
 const quoted = waldurStates.map((state) => `'${state}'`)
 
-/** The type of the error that `storage_system` gives; its body is the reference document's own. */
+/** The error type of `storage_system`; its body is the reference document's own. */
 export const enumValidation = "enum_validation"
 
 /** The query of `GET /api/storage-resources/` for the configured storage systems. Unknown parameters are ignored. */
@@ -108,18 +109,18 @@ export const storageQuerySchema = (configured: ReadonlyArray<StorageSystem>) =>
       literals(
         waldurStates,
         `enum: Input should be ${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`,
-        "Only resources in this state of Waldur's, and the tenants and customers above them.",
+        "Only resources in this Waldur state, and the tenants and customers above them.",
       ),
     ),
     page: Schema.optionalKey(
       integer(1, undefined, { description: "The page, from 1. A page past the end is empty.", default: defaultPage }),
     ),
     page_size: Schema.optionalKey(
-      integer(1, largestPageSize, { description: "Entries on a page.", default: defaultPageSize }),
+      integer(1, largestPageSize, { description: "Entries per page.", default: defaultPageSize }),
     ),
     snapshot: Schema.optionalKey(
       Parameter.annotate({
-        description: "The snapshot that the page is to be of, as the Link header names it; the newest where not given.",
+        description: "The snapshot to page through, as named in the Link header; default the newest.",
       }),
     ),
     debug: Schema.optionalKey(
@@ -130,7 +131,7 @@ export const storageQuerySchema = (configured: ReadonlyArray<StorageSystem>) =>
       ).pipe(
         Schema.decodeTo(
           Schema.Boolean.annotate({
-            description: "Waldur's own data instead, read live, for troubleshooting.",
+            description: "Return Waldur's own data, read live, for troubleshooting.",
             default: false,
           }),
           SchemaTransformation.transform({ decode: (text: string) => parseFlag(text) ?? false, encode: String }),
@@ -140,10 +141,10 @@ export const storageQuerySchema = (configured: ReadonlyArray<StorageSystem>) =>
   })
 
 /**
- * The problem of one parameter.
+ * The error of one parameter.
  *
- * @param message of the check that failed: `type: msg`
- * @param input what was given
+ * @param message of the failed check: `type: msg`
+ * @param input the value as sent
  */
 export const queryProblem = (
   name: string,

@@ -1,3 +1,4 @@
+/** The route of the list. */
 import { Clock, Effect, Schema } from "effect"
 import { type Context, Hono, type MiddlewareHandler } from "hono"
 import { validator } from "hono-openapi"
@@ -19,23 +20,22 @@ import { describeStorage } from "./storage-description.ts"
 import { defaultPage, queryProblem, type StorageQuery, storageQuerySchema } from "./storage-query.ts"
 import { linesResponse, pageResponse, wantsLines } from "./storage-response.ts"
 
-/** Debug mode reads Waldur live: so many reads at the same time, and so long does one wait for its turn. */
+/** Debug mode reads Waldur live: the limit of concurrent reads, and how long a request waits for its turn. */
 const debugReadsAtOnce = 2
 const debugPatience = "5 seconds"
 
 /**
- * Texts of queries whose decoded form is known, and the characters of a URL that has one: more, or longer ones, are decoded
- * again each time.
+ * How many query strings are cached with their decoded form, and the longest URL that is: others are decoded each time.
  */
 const knownQueries = 1000
 const longestKnownUrl = 512
 
-/** The id of a snapshot; nothing else is looked for. */
+/** The form of a snapshot's id; nothing else is looked up. */
 const snapshotId = /^[\w-]{22}$/
 
 /**
- * `GET /api/storage-resources/`: authenticate, decode the query, take the snapshot, select, page, encode. A page that was
- * asked for before is there already, by its decoded query.
+ * `GET /api/storage-resources/`: authenticate, decode the query, take the snapshot, select, page, encode. Rendered
+ * pages are cached by their decoded query.
  */
 export const storageResources = Effect.fnUntraced(function* (settings: ProxySettings, run: EffectRunner) {
   const snapshots = yield* Snapshots
@@ -58,12 +58,12 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
     let page = pages.get(key, coding)
     if (page === undefined) {
       const made = storagePage(taken.snapshot, query, settings)
-      // What has no entries is made in no time, and there is no end of queries that select none.
+      // A page without entries is cheap to make, and the number of queries that select none is unlimited.
       if (!made.hasEntries) return pageResponse(c, codedPage(made, "identity", made.body), taken, now)
       pages.put(key, made)
       page = pages.get(key, coding) ?? codedPage(made, "identity", made.body)
     }
-    // Only its own text: a slice would keep the whole URL.
+    // The key is a slice, which keeps the whole URL in memory, so only short URLs are cached.
     if (c.req.url.length <= longestKnownUrl) decoded.set(queryText(c), { key: decodedKey, snapshot: query.snapshot })
     return page instanceof Promise
       ? page.then((coded) => pageResponse(c, coded, taken, now))
@@ -76,7 +76,7 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
       Effect.flatMap(found, (taken) => Effect.promise(async () => answerFrom(c, taken, query))),
     )
 
-  /** A page that is there already: what a poll costs, so nothing here decodes, waits or logs. */
+  /** Serves a cached page. This is the cost of a poll, so nothing here decodes, waits or logs. */
   const fromKeptPages: MiddlewareHandler = async (c, next) => {
     const known = decoded.get(queryText(c))
     if (known !== undefined && !asksForRenewal(c) && !wantsLines(c)) {
@@ -90,7 +90,7 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
   }
 
   const app = new Hono()
-  // Where nobody is asked who he is, nothing need be run.
+  // Without authentication the middleware is not needed.
   if (!settings.auth.disabled) app.get("/", requireToken(run))
   app.get("/", fromKeptPages)
   app.get(
@@ -112,7 +112,7 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
     (c) => {
       const query: StorageQuery = c.req.valid("query")
       if (query.debug) {
-        // Encoded once for all who wait for the same.
+        // Encoded once for all callers that share the call.
         const read = Effect.map(debugAnswer(query), (answer) => Buffer.from(JSON.stringify(answer)))
         return run.response(
           c,
@@ -137,11 +137,11 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
   return app
 })
 
-/** A decoded query as a text, the same for equal ones. Which snapshot it is of is not in it. */
+/** A decoded query as a text, equal for equal queries; the snapshot is not part of it. */
 const decodedKeyOf = ({ storage_system, data_type, status, state, page, page_size }: StorageQuery): string =>
   JSON.stringify([storage_system, data_type, status, state, page ?? defaultPage, page_size])
 
-/** The query as it was sent, with its question mark; empty if there is none. */
+/** The query as sent, with its question mark; empty if there is none. */
 const queryText = (c: Context): string => {
   const { url } = c.req
   const start = url.indexOf("?")

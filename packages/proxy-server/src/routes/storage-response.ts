@@ -1,3 +1,4 @@
+/** HTTP responses with entries: pages, 304, and the whole list as a stream. */
 import type { Context } from "hono"
 import { oldestReadAt, type TimedSnapshot } from "../snapshot/snapshot.ts"
 import { isNoneMatchMet } from "./conditional.ts"
@@ -7,7 +8,7 @@ import type { StorageLines } from "./storage-answer.ts"
 
 export const linesType = "application/x-ndjson"
 
-/** Whether the caller likes the whole list, one entry to a line, better than a page. */
+/** Whether the caller prefers the whole list, one entry per line, to a page. */
 export const wantsLines = (c: Context): boolean => preferred(c, "Accept", ["application/json", linesType]) === linesType
 
 const timesOf = (taken: TimedSnapshot, now: number) => ({
@@ -17,7 +18,7 @@ const timesOf = (taken: TimedSnapshot, now: number) => ({
 
 const httpDates = new WeakMap<TimedSnapshot, string>()
 
-/** An HTTP date, written once: for a poll it would be a part of the cost that shows. */
+/** An HTTP date, formatted once: in a poll its cost would be noticeable. */
 const lastModified = (taken: TimedSnapshot): string => {
   let date = httpDates.get(taken)
   if (date === undefined) {
@@ -27,7 +28,7 @@ const lastModified = (taken: TimedSnapshot): string => {
   return date
 }
 
-/** A page as a response: 304 if the caller has it already. */
+/** A page as a response; 304 if the caller already has it. */
 export const pageResponse = (c: Context, page: CodedPage, taken: TimedSnapshot, now: number): Response => {
   const { body, etag, headers, headersWithoutBody } = page
   const times = timesOf(taken, now)
@@ -36,7 +37,7 @@ export const pageResponse = (c: Context, page: CodedPage, taken: TimedSnapshot, 
     : new Response(body, { headers: { ...headers, ...times } })
 }
 
-/** The whole list as a stream: a block is made when the caller has read the one before, and no other waits. */
+/** The whole list as a stream: each block is made when the caller has read the previous one; none is buffered. */
 export const linesResponse = (c: Context, lines: StorageLines, taken: TimedSnapshot, now: number): Response => {
   const etag = `"${lines.digest}"`
   const headers = { ...headersOf(etag), ...timesOf(taken, now) }
@@ -52,7 +53,7 @@ export const linesResponse = (c: Context, lines: StorageLines, taken: TimedSnaps
       },
       cancel: () => void blocks?.return?.(),
     },
-    // Nothing is made ahead: as many blocks would wait as there are callers who do not read.
+    // Nothing is made ahead: otherwise each caller that does not read would keep a block in memory.
     { highWaterMark: 0 },
   )
   return new Response(stream, {

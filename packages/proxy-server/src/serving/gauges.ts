@@ -1,3 +1,4 @@
+/** The gauges of the proxy. */
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import type { Finding } from "@cscs/storage-model"
 import { Context, Effect, Layer, Metric } from "effect"
@@ -8,12 +9,12 @@ import { steadyMillis } from "../snapshot/steady-clock.ts"
 import { Snapshots } from "./snapshots.ts"
 
 const age = Metric.gauge("snapshot_age_seconds", {
-  description: "Since the read began that gave the oldest of the entries.",
+  description: "Age of the oldest entries, since their read began.",
 })
 const entries = Metric.gauge("snapshot_entries", { description: "Entries of the snapshot." })
-const skipped = Metric.gauge("snapshot_skipped", { description: "Resources left out of the snapshot, by reason." })
-const warnings = Metric.gauge("snapshot_warnings", { description: "Odd things in the snapshot, by reason." })
-const mocked = Metric.gauge("mocked_gids", { description: "Projects whose GID is made up." })
+const skipped = Metric.gauge("snapshot_skipped", { description: "Resources skipped in the snapshot, by reason." })
+const warnings = Metric.gauge("snapshot_warnings", { description: "Warnings of the snapshot, by reason." })
+const mocked = Metric.gauge("mocked_gids", { description: "Projects with a mock GID." })
 const guarded = Metric.gauge("guarded_systems", {
   description: "Storage systems whose last good entries stay, because a refresh would lose or remove too many at once.",
 })
@@ -21,15 +22,15 @@ const lost = Metric.gauge("guarded_lost_entries", {
   description: "Live entries of a guarded storage system that a refresh would lose, by offering.",
 })
 const failing = Metric.gauge("refresh_failing", {
-  description: "1 while the last refresh failed, one that ended in a fault of our own included.",
+  description: "1 if the last refresh failed, internal faults included.",
 })
 const slow = Metric.gauge("refresh_running_seconds", {
-  description: "How long a refresh runs that takes longer than 30 seconds; else 0.",
+  description: "How long the refresh in flight has run, if longer than 30 seconds; else 0.",
 })
 const waiting = Metric.gauge("upstream_waiting_seconds", {
   description: "How long the oldest running call to an upstream has run, if longer than 30 seconds; else 0.",
 })
-const leader = Metric.gauge("is_leader", { description: "1 where this process reads the upstreams itself." })
+const leader = Metric.gauge("is_leader", { description: "1 if this process reads the upstreams itself." })
 const build = Metric.gauge("build_info", { description: "Always 1." })
 const memory = Metric.gauge("process_resident_memory_bytes", { description: "Resident memory." })
 const processor = Metric.counter("process_cpu_seconds_total", {
@@ -37,10 +38,10 @@ const processor = Metric.counter("process_cpu_seconds_total", {
   incremental: true,
 })
 const delay = Metric.gauge("nodejs_eventloop_delay_seconds", {
-  description: "How long work waited for the event loop, since the last scrape: the 99th percentile.",
+  description: "Event loop delay since the last scrape, 99th percentile.",
 })
 
-/** Sets a gauge for each reason, and to 0 where one is gone. */
+/** Sets a gauge for each reason, and to 0 once a reason has disappeared. */
 const byReason = (gauge: Metric.Gauge<number>) => {
   const seen = new Set<string>()
   return (findings: ReadonlyArray<Finding<string>>) => {
@@ -57,11 +58,11 @@ const byReason = (gauge: Metric.Gauge<number>) => {
   }
 }
 
-/** What is measured only when somebody looks: what is held, and the process. */
+/** Metrics that are measured on demand: the current snapshot and the process. */
 export class Gauges extends Context.Service<
   Gauges,
   {
-    /** Brings them up to date, for whoever reads Effect's metrics next. */
+    /** Updates the gauges; call it before Effect's metrics are read. */
     readonly measure: Effect.Effect<void>
   }
 >()("@cscs/proxy-server/Gauges") {

@@ -1,18 +1,19 @@
+/** Keeps replaced snapshots for callers that are walking through their pages. */
 import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 
-/** A walk takes its time: so long are its pages there after a newer snapshot took the place of theirs, in milliseconds. */
+/** How long the pages of a replaced snapshot stay available to a walk, in milliseconds. */
 export const walkTime = 5 * 60 * 1000
-/** However often Waldur changes, so many are there, the newest included. */
+/** How many snapshots are kept at least, the newest included, however often Waldur changes. */
 const keptAtLeast = 3
 
 const idOf = ({ snapshot }: TimedSnapshot): string => snapshot.entries.id
 
-/** The newest snapshot, and those before it through whose pages somebody may still be walking. */
+/** The newest snapshot, and earlier ones whose pages a caller may still be walking through. */
 export const retainedSnapshots = () => {
-  /** The newest last; each with when another took its place. */
+  /** The newest last, each with the time at which it was replaced. */
   let kept: ReadonlyArray<{ readonly taken: TimedSnapshot; readonly replacedAt: number }> = []
   return {
-    /** Makes a snapshot the newest. One of the same id is then replaced, not beside it. */
+    /** Makes a snapshot the newest. It replaces one with the same id. */
     put: (taken: TimedSnapshot, now: number): void => {
       const newest = kept.at(-1)?.taken
       const earlier = kept
@@ -23,7 +24,7 @@ export const retainedSnapshots = () => {
         { taken, replacedAt: Number.POSITIVE_INFINITY },
       ]
     },
-    /** Adds one that another replica has, for the rest of a walk that began there. */
+    /** Adds a snapshot from another replica, for the rest of a walk that began there. */
     putEarlier: (taken: TimedSnapshot, now: number): void => {
       kept = [{ taken, replacedAt: now }, ...kept.filter((one) => idOf(one.taken) !== idOf(taken))]
     },

@@ -1,3 +1,6 @@
+/**
+ * Holds the current snapshot and refreshes it: on demand, in the background, and for replicas that wait for a new one.
+ */
 import { Cause, Clock, Context, Deferred, Duration, Effect, Layer } from "effect"
 import { makeSharedCalls } from "../concurrency/shared-calls.ts"
 import { Settings } from "../config/settings.ts"
@@ -24,73 +27,70 @@ import {
 } from "./freshness.ts"
 import { retainedSnapshots } from "./retained-snapshots.ts"
 
-/** A refresh that gave nothing. */
+/** A failed refresh. */
 export interface RefreshFailure {
   readonly error: RefreshError
-  /** When it was known, in steady milliseconds. */
+  /** When it failed, in steady milliseconds. */
   readonly at: number
-  /** When the first of the failures without a success in between was known, by the wall clock: it is shown. */
+  /** When the current run of failures began, by the wall clock, because it is displayed. */
   readonly since: number
 }
 
-/** What is held right now. */
+/** The current state. */
 export interface SnapshotState {
   readonly current: TimedSnapshot | undefined
-  /** How the current one came here. */
+  /** Where the current snapshot comes from. */
   readonly origin: Origin | undefined
-  /** The last refresh, where it failed. */
+  /** The last refresh, if it failed. */
   readonly failure: RefreshFailure | undefined
-  /** When the refresh began that runs for longer than it should, in steady milliseconds. */
+  /** When the refresh in flight began, in steady milliseconds, if it takes longer than it should. */
   readonly slowSince: number | undefined
-  /** Whether the list is older than it should be while somebody asks for it. */
+  /** Whether the list is older than it should be although requests arrive. */
   readonly isOverdue: boolean
   /** Whether this process reads the upstreams itself. */
   readonly isLeading: boolean
-  /** What does not work of keeping and sharing, in words. */
+  /** Failures of persistence and of the shared cache, in words. */
   readonly degradations: ReadonlyArray<string>
 }
 
 /** Milliseconds; as long as a circuit breaker stays open. */
 const longestPause = 5000
-/** Milliseconds between the starts of two refreshes that callers ask for by `no-cache`. */
+/** Milliseconds between the starts of two refreshes that callers request with `no-cache`. */
 const renewEvery = 1000
-/** For a refresh as a whole: a read of our own, and what it may have to wait for among replicas. */
+/** Limit of a whole refresh: an own read, plus the time it may wait for other replicas. */
 const longestRefresh = Duration.sum(longestRead, Duration.minutes(5))
 
 interface InFlight extends RunningRefresh {
   readonly result: Deferred.Deferred<TimedSnapshot, RefreshError>
-  /** Whether its list is read after the refresh began. */
+  /** Whether its list must be read after the refresh began. */
   readonly mustBeNew: boolean
 }
 
 /**
- * The tree that requests are answered from. There is never a second refresh beside one that runs; while somebody asks
- * now and then, refreshes run in the background and no request waits for one.
+ * The tree that requests are served from. At most one refresh is in flight. While requests arrive now and then,
+ * refreshes run in the background and no request waits for one.
  */
 export class Snapshots extends Context.Service<
   Snapshots,
   {
     /**
-     * The snapshot that answers now without waiting: one younger than `cache.fresh_for`, one that is being renewed in
-     * the background, or while upstreams fail the last good one, up to `cache.stale_if_error`. `undefined` where a
-     * refresh must be waited for. Counts as somebody asking where it answers.
+     * The snapshot that can be served without waiting: one younger than `cache.fresh_for`, one that is being refreshed
+     * in the background, or, while upstreams fail, the last good one up to `cache.stale_if_error`. `undefined` if the
+     * caller must wait for a refresh. Counts as a request if it returns a snapshot.
      */
     readonly ready: () => TimedSnapshot | undefined
-    /**
-     * As `ready`, and where that is nothing what the next refresh gives, or why it gives nothing. Counts as somebody
-     * asking.
-     */
+    /** Like `ready`; if that returns nothing, the result of the next refresh, or its error. Counts as a request. */
     readonly current: Effect.Effect<TimedSnapshot, RefreshError>
     /**
-     * What a refresh gives that begins after the call: at once, or within a second of the last that was asked for so, when
-     * that second is over. Within seconds of a failure, and while a refresh is slow, as `current`.
+     * The result of a refresh that begins after the call. At most one such refresh begins per second; later callers
+     * wait for their turn. Within seconds of a failure, and while a refresh is slow, like `current`.
      */
     readonly renewed: Effect.Effect<TimedSnapshot, RefreshError>
-    /** Refreshes now if the last refresh failed: its cause, such as a secret that was refused, may be gone. */
+    /** Refreshes now if the last refresh failed: its cause, such as a rejected secret, may be gone. */
     readonly retryNow: Effect.Effect<void>
-    /** The snapshot of this id, while a walk through its pages may still go on, here or at another replica. */
+    /** The snapshot with this id, here or at another replica, while a walk through its pages may still go on. */
     readonly retained: (id: string) => Effect.Effect<TimedSnapshot | undefined>
-    /** What is held, without waiting for anything. */
+    /** The current state, without waiting. */
     readonly state: () => SnapshotState
   }
 >()("@cscs/proxy-server/Snapshots") {
@@ -104,7 +104,7 @@ export class Snapshots extends Context.Service<
         freshFor,
         staleIfError: Duration.toMillis(cache.staleIfError),
         keepWarmFor: Duration.toMillis(cache.keepWarmFor),
-        // An upstream that recovers is noticed within seconds.
+        // The recovery of an upstream is noticed within seconds.
         retryAfter: Math.min(Math.max(freshFor, 1000), longestPause),
         slowAfter,
       }
@@ -115,7 +115,7 @@ export class Snapshots extends Context.Service<
       const retained = retainedSnapshots()
       const fetches = makeSharedCalls(2, "5 seconds")
       let last: ReadResult | undefined
-      /** Complete, and young enough to be served when it arrived. */
+      /** Complete, and young enough to be served when it was taken. */
       let current: TimedSnapshot | undefined
       let failure: RefreshFailure | undefined
       let inFlight: InFlight | undefined
@@ -151,7 +151,8 @@ export class Snapshots extends Context.Service<
             retained.put(current, at)
             return Effect.as(logReading(reading, before, at), current)
           }),
-          // Whatever else it ends in is a fault of our own, and a failure like any other. Where the process stops, nobody sees it.
+          // Any other outcome is a fault of our own and counts as a failure. An interruption at shutdown has no
+          // observer.
           Effect.catchCause((cause) => {
             const error = Cause.findErrorOption(cause)
             const failed = error._tag === "Some" ? error.value : new RefreshDied({ kind: kindOf(cause) })
@@ -165,7 +166,9 @@ export class Snapshots extends Context.Service<
           forEverybody("refresh"),
         )
 
-      /** Begins a refresh unless one runs. It belongs to the layer: a caller that disconnects does not end it. */
+      /**
+       * Begins a refresh unless one is in flight. It belongs to the layer: a caller that disconnects does not end it.
+       */
       const begin = (isBackground: boolean, mustBeNew = false) =>
         Effect.suspend(() => {
           if (inFlight !== undefined) return Effect.succeed(inFlight.result)
@@ -190,13 +193,13 @@ export class Snapshots extends Context.Service<
       const serve = (decision: Decision): TimedSnapshot | undefined => {
         if (decision === "serve-and-refresh") Effect.runForkWith(context)(begin(true))
         if (decision === "wait" || decision === "fail") return undefined
-        // A request that must wait does not count here: it comes again as `current`, which must not find the list warm.
+        // A request that must wait does not count here: it calls `current` next, which must not find the list warm.
         lastAskedAt = now()
         return current
       }
 
       const lastGood = () => (isServable(freshness(), policy, now()) ? current : undefined)
-      /** The result of a refresh; if it fails or is slow, the last good list while there is one. */
+      /** The result of a refresh; if it fails or is slow, the last good list as long as it is servable. */
       const orLastGood = (refreshed: Effect.Effect<TimedSnapshot, RefreshError>) =>
         refreshed.pipe(
           Effect.raceFirst(
@@ -222,16 +225,16 @@ export class Snapshots extends Context.Service<
       })
 
       const earlier = yield* source.earlier
-      // An older one tells nothing of what Waldur may have lost since.
+      // An older one is no evidence of what Waldur may have lost since.
       const rememberedFor = Math.max(freshFor + policy.staleIfError, Duration.toMillis(cache.emptyGuard))
       if (earlier !== undefined && now() - earlier.taken.readEndedAt < rememberedFor) last = earlier
       if (last !== undefined && isServable({ ...freshness(), readEndedAt: last.taken.readEndedAt }, policy, now())) {
         current = last.taken
         retained.put(current, now())
-        // As if a request had come: the list is served while the first refresh runs.
+        // As if a request had arrived: the list is served while the first refresh runs.
         lastAskedAt = now()
       }
-      // However young: a restart is the cure for what was wrong before.
+      // Even if it is young: a restart must cure whatever was wrong before.
       if (last?.origin === "file") yield* begin(true)
       yield* Effect.forkIn(Effect.forever(keepFresh), scope)
       const joinWanted = source.wanted.pipe(
@@ -260,11 +263,11 @@ export class Snapshots extends Context.Service<
           lastAskedAt = calledAt
           const ended = inFlight === undefined ? Effect.void : Effect.exit(Deferred.await(inFlight.result))
           const read: Effect.Effect<TimedSnapshot, RefreshError> = Effect.suspend(() => {
-            // Callers that insist must not make a failed upstream be asked as often as they like, nor may those that waited
-            // for the refresh that failed.
+            // Neither callers that insist, nor callers that waited for the refresh that failed, may make a failing
+            // upstream be called without limit.
             if (failure !== undefined && failedLately(freshness(), policy, now())) return Effect.fail(failure.error)
             if (inFlight?.mustBeNew) return Deferred.await(inFlight.result)
-            // Meanwhile another may begin that accepts what another replica read before.
+            // Meanwhile another refresh may begin that accepts an earlier read of another replica.
             if (inFlight !== undefined) return Effect.andThen(Effect.exit(Deferred.await(inFlight.result)), read)
             if (current !== undefined && current.readStartedAt > calledAt) return Effect.succeed(current)
             const wait = untilTurn()
@@ -287,7 +290,7 @@ export class Snapshots extends Context.Service<
               if (found !== undefined) retained.putEarlier(found, now())
             }),
           )
-          // A whole list for each of many who ask for it would fill the memory.
+          // Loading a whole list for each of many callers would fill the memory.
           return Effect.catch(fetches(id, fetched), () => Effect.undefined)
         },
         state: () => ({
@@ -304,7 +307,7 @@ export class Snapshots extends Context.Service<
   )
 }
 
-/** The kind of a fault of our own, for those who must not see its message. */
+/** The kind of a fault of our own, safe to show to callers, unlike its message. */
 const kindOf = (cause: Cause.Cause<unknown>): string => {
   if (Cause.hasInterruptsOnly(cause)) return "interrupted"
   const defect = Cause.squash(cause)

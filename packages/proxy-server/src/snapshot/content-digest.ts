@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto"
 
-/** 132 bits: enough that no two contents ever have the same by chance. */
+/** 132 bits: enough to rule out accidental collisions. */
 const length = 22
 
 /** A short digest of content: the same for the same content, in every process. Safe in a URL and in an ETag. */

@@ -1,3 +1,4 @@
+/** The encoded entries of a snapshot, in chunks that successive snapshots share. */
 import { createHash } from "node:crypto"
 import {
   type EntryFacets,
@@ -9,44 +10,41 @@ import {
 } from "@cscs/storage-model"
 import { contentDigest } from "./content-digest.ts"
 
-/**
- * Neighbouring entries of one storage system as bytes: what one snapshot shares with the next where nothing in it
- * changed.
- */
+/** Neighbouring entries of one storage system as bytes. Successive snapshots share unchanged chunks. */
 export interface Chunk {
-  /** Of all that follows. */
+  /** Digest of all other fields. */
   readonly digest: string
   /** Each entry's JSON, in UTF-8, one to a line. */
   readonly bytes: Uint8Array
   /** Where each entry's JSON ends. */
   readonly ends: Uint32Array
-  /** What filters ask of the entries, each different answer once. */
+  /** The distinct facets of the entries, which filters test. */
   readonly facets: ReadonlyArray<EntryFacets>
-  /** Which of them is each entry's. */
+  /** Each entry's index into `facets`. */
   readonly facetsAt: Uint8Array
-  /** Uuids of the resources among the entries. */
+  /** UUIDs of the resources among the entries. */
   readonly resources: ReadonlyArray<string>
 }
 
-/** All entries in their order, each encoded once, with what filters ask of them. Never changes once made. */
+/** All entries in order, each encoded once, with the facets that filters test. Immutable. */
 export interface EntryTable {
-  /** A digest of all that the table says: the same for the same entries, in every process. Safe in a URL. */
+  /** A digest of the whole table: equal for equal entries, in every process. Safe in a URL. */
   readonly id: string
   readonly size: number
   /** The positions of the entries that pass the filter, in order. */
   readonly select: (filter: EntryFilter) => Uint32Array
-  /** The JSON of each entry that passes the filter, in order, in UTF-8; found as it is asked for. */
+  /** The JSON of each entry that passes the filter, in order, in UTF-8; evaluated lazily. */
   readonly jsonOf: (filter: EntryFilter) => Iterable<Uint8Array>
   /** The JSON of the entry at a position, in UTF-8. */
   readonly jsonAt: (position: number) => Uint8Array
-  /** Uuids of the resources among the entries. */
+  /** UUIDs of the resources among the entries. */
   readonly resources: () => ReadonlySet<string>
   readonly chunks: ReadonlyArray<Chunk>
 }
 
 const newline = 0x0a
 
-/** Puts chunks together, in their order. */
+/** Concatenates chunks. */
 export const entryTable = (chunks: ReadonlyArray<Chunk>): EntryTable => {
   const starts = new Uint32Array(chunks.length + 1)
   chunks.forEach((chunk, index) => {
@@ -101,17 +99,20 @@ const lastNotAbove = (numbers: Uint32Array, limit: number): number => {
   return low
 }
 
-/** Few, for what changes with one entry is kept anew for as long as somebody may be walking through the old pages. */
+/**
+ * Small, because a changed entry duplicates its whole chunk for as long as a caller may be walking through the old
+ * pages.
+ */
 export const entriesInChunk = 16
 
-/** An entry that cannot be encoded, such as one too deep for JSON: it costs no other its place. */
+/** Receives an entry that cannot be encoded, such as one too deep for JSON; the other entries are not affected. */
 export type OnUnencodable = (placed: PlacedEntry) => void
 
 /**
- * Encodes the entries of parts of a tree, of which each has one of `hierarchyPasses`.
+ * Encodes the entries of parts of a tree; each part is one yielded by `hierarchyPasses`.
  *
- * @param previous the table before: where a chunk of it is the same, that one is given
- * @param onUnencodable told of each entry that is left out because it cannot be encoded
+ * @param previous the table before; its chunks are reused if they are equal
+ * @param onUnencodable called for each entry that is skipped because it cannot be encoded
  */
 export const chunkEncoder = (
   previous: EntryTable | undefined,
@@ -137,7 +138,7 @@ const encoded = (placed: ReadonlyArray<PlacedEntry>, onUnencodable: OnUnencodabl
       onUnencodable(one)
       continue
     }
-    // JSON holds no newline of its own, so that one ends an entry.
+    // JSON contains no raw newline, so a newline ends an entry.
     lines.push(`${json}\n`)
     neighbours.push(one)
   }
@@ -169,7 +170,7 @@ const jsonOf = ({ entry }: PlacedEntry): string | undefined => {
   }
 }
 
-/** The states that a filter can ask for: any other text, of any length, is Waldur's own business. */
+/** The states that a filter can name; any other text, of any length, is dropped. */
 const filteredStates = (states: ReadonlySet<string>): ReadonlySet<string> =>
   new Set(waldurStates.filter((state) => states.has(state)))
 
@@ -177,12 +178,12 @@ const filteredStates = (states: ReadonlySet<string>): ReadonlySet<string> =>
 export const jsonLinesOf = ({ bytes }: Chunk): ReadonlyArray<string> =>
   new TextDecoder().decode(bytes).split("\n").slice(0, -1)
 
-/** Puts a chunk together from what is kept of it: its digest tells whether that is what was once encoded. */
+/** Rebuilds a chunk from its stored parts. Its digest shows whether they are what was once encoded. */
 export const chunkOf = (kept: Omit<Chunk, "digest" | "ends">): Chunk => {
   const { bytes, facets, facetsAt, resources } = kept
   const digest = createHash("sha256")
     .update(bytes)
-    // What filters ask is not all in the bytes: a tenant has the states of what is below it.
+    // Facets are not fully contained in the bytes: a tenant has the states of its descendants.
     .update(facetsAt)
     .update([...facets.map(keyOf), ...resources].join("\n"))
     .digest("base64url")

@@ -1,13 +1,13 @@
 import { type Clock, Effect } from "effect"
 
 /**
- * Steady time: milliseconds since 1970 as the wall clock had them when the process first asked, carried on by the
- * monotonic clock. So no step of the wall clock makes a list older or younger, and a time that another process stored
- * compares with ours as well as its wall clock did.
+ * Steady time: the wall clock's milliseconds since 1970 when the process first read it, continued by the monotonic
+ * clock. So a step of the wall clock makes no list older or younger, and times that another process stored are
+ * comparable within the accuracy of its wall clock.
  */
 const nanosPerMilli = 1_000_000n
 
-/** Wall time less monotonic time at the first question, by clock. */
+/** Wall time minus monotonic time at the first reading, by clock. */
 const anchors = new WeakMap<Clock.Clock, number>()
 
 /** Steady time of a clock, in milliseconds since 1970. */
@@ -23,7 +23,7 @@ export const steadyNow = (clock: Clock.Clock): number => {
 /** Steady time of the current clock, in milliseconds since 1970. */
 export const steadyMillis: Effect.Effect<number> = Effect.clockWith((clock) => Effect.sync(() => steadyNow(clock)))
 
-/** How far the wall clock is ahead of steady time now, in milliseconds: what it was set forward since the start. */
+/** How far the wall clock is ahead of steady time, in milliseconds: how far it was set forward since the start. */
 export const wallAhead: Effect.Effect<number> = Effect.clockWith((clock) =>
   Effect.sync(() => clock.currentTimeMillisUnsafe() - steadyNow(clock)),
 )

@@ -1,3 +1,4 @@
+/** Wires the services of the app. */
 import { HpcUserClient } from "@cscs/hpc-user-client"
 import { CurrentRunningCalls, type InvalidProxy, makeRunningCalls } from "@cscs/http-transport"
 import { WaldurClient } from "@cscs/waldur-client"
@@ -13,11 +14,11 @@ import { sharedBetweenReplicas } from "../replication/shared-between-replicas.ts
 import { Gauges } from "../serving/gauges.ts"
 import { Snapshots } from "../serving/snapshots.ts"
 
-/** The client of Waldur for these settings. */
+/** The Waldur client for these settings. */
 export const waldurLayer = ({ waldur, userAgent }: ProxySettings): Layer.Layer<WaldurClient, InvalidProxy> =>
   WaldurClient.layer({ ...waldur, userAgent })
 
-/** The client of the HPC User API; `undefined` where none is configured. */
+/** The HPC User API client; `undefined` if none is configured. */
 export const hpcUserLayer = ({
   hpcUserApi,
   model,
@@ -27,7 +28,7 @@ export const hpcUserLayer = ({
     ? undefined
     : HpcUserClient.layer({ ...hpcUserApi, minGid: model.minGid, maxGid: model.maxGid, userAgent })
 
-/** Where the GIDs come from for these settings. */
+/** The source of GIDs for these settings. */
 export const projectGidsLayer = (settings: ProxySettings): Layer.Layer<ProjectGids, InvalidProxy> => {
   const hpcUser = hpcUserLayer(settings)
   return hpcUser === undefined
@@ -35,20 +36,20 @@ export const projectGidsLayer = (settings: ProxySettings): Layer.Layer<ProjectGi
     : ProjectGids.layer.pipe(Layer.provide(hpcUser), Layer.provide(Layer.succeed(Settings)(settings)))
 }
 
-/** The upstreams; around them what replicas share, and the file, where they are configured. */
+/** The upstreams, wrapped by the shared cache and by the file if they are configured. */
 const snapshotSource = Layer.effect(
   SnapshotSource,
   Effect.gen(function* () {
     const { mockGids, cache } = yield* Settings
     const upstreams = yield* upstreamSource
-    // A GID that is made up must not outlive its process, nor reach another one.
+    // A mock GID must neither outlive its process nor reach another one.
     if (mockGids) return upstreams
     const shared = cache.url === undefined ? upstreams : yield* sharedBetweenReplicas(upstreams, cache.url)
     return cache.path === undefined ? shared : yield* keptInFile(shared, cache.path)
   }),
 )
 
-/** All that the app needs, wired for these settings. The first refresh begins when it is built. */
+/** Everything that the app needs, wired for these settings. The first refresh begins when the layer is built. */
 export const proxyLayer = (settings: ProxySettings): Layer.Layer<AppServices, InvalidProxy> =>
   Gauges.layer.pipe(
     Layer.provideMerge(Snapshots.layer),

@@ -172,7 +172,7 @@ const strangersAmong = (entries: ReadonlyArray<Any>, world: World): ReadonlyArra
 /** The exact body of a 502. */
 export const noAnswerOf = (upstream: "Waldur" | "The HPC User API") =>
   JSON.stringify({
-    detail: `${upstream} gives no usable answer, and no good earlier one is held`,
+    detail: `${upstream} returns no usable response, and no usable list is cached`,
     error: "UpstreamServiceError",
     message: "Failed to communicate with an upstream service.",
   })

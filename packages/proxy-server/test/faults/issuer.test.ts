@@ -41,7 +41,7 @@ const expectUnavailable = ({ status, headers, text }: Got) => {
     503,
     "5",
     JSON.stringify({
-      detail: "Access tokens cannot be checked now, because their issuer does not answer",
+      detail: "Access tokens cannot be checked now, because their issuer does not respond",
       error: "AuthenticationUnavailable",
     }),
   ])
