@@ -1,5 +1,5 @@
 /**
- * Makes the folder that the image holds and that the systemd unit runs: the built process with what it needs, and nothing
+ * Builds the folder that the image and the systemd unit run: the built process with what it needs, and nothing
  * else. `node dist/main.js` in it starts the proxy; the folder can be moved and needs no install.
  *
  *   node deploy/make-app-folder.ts FOLDER      (in an installed workspace; FOLDER must be absent or empty)
@@ -26,31 +26,31 @@ const pnpm = (...args: ReadonlyArray<string>) =>
 pnpm("exec", "turbo", "run", "build", "--filter=@cscs/storage-proxy")
 pnpm("--filter", "@cscs/storage-proxy", "deploy", "--prod", folder)
 
-/** All below the folder but directories; links are not followed. */
+/** Everything below the folder except directories; links are not followed. */
 const files = (await readdir(folder, { recursive: true, withFileTypes: true }))
   .filter((entry) => !entry.isDirectory())
   .map((entry) => ({ path: join(entry.parentPath, entry.name), isLink: entry.isSymbolicLink() }))
 
-// A package of ours would be of no use there: `pnpm deploy` leaves its manifest as it is, and that names its sources. The
-// build puts them into the one file.
+// The workspace's own packages would not work there: `pnpm deploy` keeps their manifests, which point at sources. The
+// build bundles them into one file.
 // safe-regex: a path of this machine, at most 4,096 characters
 const strays = files.filter(({ path }) => /\/node_modules\/(.*\/)?@cscs\//.test(path))
 if (strays.length > 0) throw new Error(`${strays[0]?.path}: our own packages must be devDependencies, and bundled`)
 
-// Node runs no TypeScript below node_modules, and nothing reads maps; pnpm's notes are about this machine.
+// Node runs no TypeScript below node_modules, and nothing reads source maps; pnpm's state files describe this machine.
 const unused = /\.(ts|mts|cts|map)$|\/node_modules\/\.(modules\.yaml|pnpm-workspace-state[^/]*|pnpm\/lock\.yaml)$/
 for (const { path } of files.filter(({ path }) => unused.test(path))) await rm(path)
 for (const name of ["src", "pnpm-lock.yaml", "pnpm-workspace.yaml"]) {
   await rm(join(folder, name), { recursive: true, force: true })
 }
-// The manifest says `type: module`, and which version this is. Its own `bin` is the source; that of the build is laid over
-// it, as publishing does. Not in place: the copy can be a hard link to the workspace's.
+// The manifest contains `type: module` and the version. Its `bin` points at the source; `publishConfig` replaces it, as
+// in publishing. Not written in place: the copy can be a hard link to the workspace's file.
 const manifest = join(folder, "package.json")
 const { publishConfig, ...said } = JSON.parse(await readFile(manifest, "utf8"))
 await writeFile(`${manifest}.new`, `${JSON.stringify({ ...said, ...publishConfig }, null, 2)}\n`)
 await rename(`${manifest}.new`, manifest)
 
-// A link out of the folder would work here and nowhere else.
+// A link that leads out of the folder would only work on this machine.
 const inside = (await realpath(folder)) + sep
 for (const { path } of files.filter(({ isLink }) => isLink)) {
   const target = resolve(dirname(path), await readlink(path))

@@ -111,7 +111,7 @@ export const rules: ReadonlyArray<Rule> = [
     row: [
       "`pending`, `updating`, `removing`, `error`",
       "`approve_by_provider_url`",
-      "Approve the order, or reject it. Touch nothing on the disk",
+      "Approve the order, or reject it. Change nothing on the disk",
     ],
     fits: (entry) => isPending(entry) && ["pending", "updating", "removing", "error"].includes(entry.status),
     act: approve,
@@ -165,7 +165,11 @@ export const rules: ReadonlyArray<Rule> = [
       ),
   },
   {
-    row: ["`updating`", "neither", "Nothing. If it stays so, its order ended before the worker came: a person looks"],
+    row: [
+      "`updating`",
+      "neither",
+      "Nothing. If this persists, the order ended before Waldur's worker ran: alert a person",
+    ],
     fits: has("updating"),
     act: nothing,
   },
@@ -185,7 +189,7 @@ export const rules: ReadonlyArray<Rule> = [
   },
   { row: ["`removing`", "neither", "Nothing"], fits: has("removing"), act: nothing },
   {
-    row: ["`error`", "any other", "Nothing. A person mends what is wrong and posts to `set_state_ok_url`"],
+    row: ["`error`", "any other", "Nothing. A person fixes the cause and posts to `set_state_ok_url`"],
     fits: has("error"),
     act: nothing,
   },
@@ -193,7 +197,7 @@ export const rules: ReadonlyArray<Rule> = [
     row: [
       "`removed`",
       "any",
-      "Nothing, even if the directory is still there: a person looks. The entry stays in the list for good",
+      "Nothing. If the directory still exists, alert a person. The entry stays in the list for good",
     ],
     fits: has("removed"),
     act: nothing,

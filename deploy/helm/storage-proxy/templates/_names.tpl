@@ -17,7 +17,7 @@
 {{- end }}
 {{- end }}
 
-{{- /* What never changes of a set of pods: (dict "root" $ "component" "proxy"). */}}
+{{- /* The immutable labels of a set of pods: (dict "root" $ "component" "proxy"). */}}
 {{- define "storage-proxy.selector" -}}
 app.kubernetes.io/name: {{ include "storage-proxy.chart" .root }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -41,7 +41,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end }}
 
-{{- /* config.yaml, with the place of the last snapshot where nobody chose one. */}}
+{{- /* config.yaml, with a default for the path of the last snapshot. */}}
 {{- define "storage-proxy.config" -}}
 storage_systems:
 {{- range .Values.storageSystems }}
@@ -51,7 +51,7 @@ storage_systems:
 {{- mergeOverwrite $ours (deepCopy .Values.config) | toYaml | nindent 0 }}
 {{- end }}
 
-{{- /* Secrets that reach the process as files, and the variables that name these. */}}
+{{- /* Secrets that the process receives as files, and the variables that name the files. */}}
 {{- define "storage-proxy.secretFiles" -}}
 waldurApiToken: { variable: WALDUR_API_TOKEN_FILE, file: waldur-api-token }
 hpcUserClientSecret: { variable: HPC_USER_CLIENT_SECRET_FILE, file: hpc-user-client-secret }

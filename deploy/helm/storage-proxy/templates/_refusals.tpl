@@ -1,4 +1,4 @@
-{{- /* What cannot work is said at install, not by a pod that does not start. */}}
+{{- /* Invalid values fail at install, not in a pod that does not start. */}}
 {{- define "storage-proxy.refusals" -}}
 {{- if not .Values.secrets.waldurApiToken.existingSecret }}
 {{- fail "secrets.waldurApiToken.existingSecret: name the Secret with Waldur's API token" }}
