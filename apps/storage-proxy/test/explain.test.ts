@@ -35,7 +35,7 @@ describe("explain", () => {
       environment: environmentOf(sandbox),
     })
     expect(ended.code).toBe(3)
-    expect(stderr).toBe(`${uuid} is not in the list: the reason stands above\n`)
+    expect(stderr).toBe(`${uuid} is not in the list: see the reason above\n`)
     const { found } = JSON.parse(stdout)
     expect(found).toHaveLength(1)
     expect(found[0]).toMatchObject({ uuid: dashed(uuid), entry: null, skipped: { code, field }, next: { code: next } })

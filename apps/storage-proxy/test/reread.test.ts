@@ -103,7 +103,7 @@ describe("SIGHUP", () => {
     const wrong = `${token.slice(0, 20)}hunter2`
     await writeFile(file, wrong)
     child.kill("SIGHUP")
-    const message = "The configuration was read again and refused; what counted before goes on"
+    const message = "The configuration was re-read and refused; the previous one stays in effect"
     await until(() => linesOf({ stderr }, message).length > 0)
     expect(String(linesOf({ stderr }, message)[0]?.annotations.problems)).toContain("waldur_api_token")
     expect(stderr()).not.toContain("hunter2")
@@ -129,7 +129,7 @@ describe("SIGHUP", () => {
     expect(linesOf(running, "Request").some(({ level }) => level === "DEBUG")).toBe(false)
     await write("log_level: debug\ncache: { fresh_for: 7s }")
     running.child.kill("SIGHUP")
-    const message = "Settings changed that count from the next start on"
+    const message = "Some changed settings take effect only after a restart"
     await until(() => linesOf(running, message).length > 0)
     expect(linesOf(running, message)[0]?.annotations.settings).toBe("cache.fresh_for")
     await fetch(`${running.url}/healthz/live`)

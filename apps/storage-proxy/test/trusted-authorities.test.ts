@@ -72,8 +72,8 @@ describe("authorities that the environment names", () => {
     await truncate(large, 9 * 1024 * 1024)
     const samples: ReadonlyArray<readonly [Record<string, string>, RegExp]> = [
       [{ SSL_CERT_FILE: "/nowhere/ca.pem" }, /^SSL_CERT_FILE is ignored: \/nowhere\/ca\.pem cannot be read: ENOENT$/],
-      [{ SSL_CERT_FILE: directory }, /no regular file$/],
-      [{ SSL_CERT_FILE: "/dev/zero" }, /no regular file$/],
+      [{ SSL_CERT_FILE: directory }, /not a regular file$/],
+      [{ SSL_CERT_FILE: "/dev/zero" }, /not a regular file$/],
       [{ SSL_CERT_FILE: text }, /holds no certificate in PEM$/],
       [{ SSL_CERT_FILE: large }, /more than \d+ bytes$/],
       [{ SSL_CERT_FILE: "a\0b" }, /cannot be read/],

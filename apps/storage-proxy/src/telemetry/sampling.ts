@@ -2,27 +2,27 @@ import { Option, Tracer } from "effect"
 
 /** Which traces are kept. */
 export interface Sampler {
-  /** The share of traces, from 0 to 1. */
+  /** he share of traces, from 0 to 1. */
   readonly ratio: number
-  /** Whether a caller's trace is kept as the caller has decided. */
+  /** Whether the caller's sampling decision applies to its traces. */
   readonly isParentBased: boolean
 }
 
 /**
- * A tracer that keeps what the sampler says. It decides by the trace's id, so that whoever else has a part in the trace
- * decides alike (https://opentelemetry.io/docs/specs/otel/trace/sdk/#traceidratiobased).
+ * A tracer that applies the sampler. It decides by trace ID, so that all participants in a trace decide alike
+ * (https://opentelemetry.io/docs/specs/otel/trace/sdk/#traceidratiobased).
  */
 export const sampled = (tracer: Tracer.Tracer, { ratio, isParentBased }: Sampler): Tracer.Tracer =>
   Tracer.make({
     ...(tracer.context === undefined ? {} : { context: tracer.context }),
     span: (options) => {
       const parent = Option.getOrUndefined(options.parent)
-      // A span of ours follows the one that it is in; who calls has decided, or is asked no more than that.
+      // A child span follows its local parent. A remote parent's decision applies only if the sampler respects it.
       if (parent !== undefined && (parent._tag === "Span" || isParentBased)) return tracer.span(options)
       const span = tracer.span({ ...options, sampled: true })
       return isKept(span.traceId, ratio) ? span : tracer.span({ ...options, sampled: false })
     },
   })
 
-/** The last 56 bits are the random ones (W3C Trace Context level 2); these are as many as a number holds exactly. */
+/** he last 56 bits are the random ones (W3C Trace Context level 2); these are as many as a number holds exactly. */
 const isKept = (traceId: string, ratio: number) => Number.parseInt(traceId.slice(-13), 16) >= (1 - ratio) * 2 ** 52
