@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The sandbox as a process: prints one line of JSON with addresses and credentials when all three servers answer, and
+ * he sandbox as a process: prints one line of JSON with addresses and credentials once all three servers listen, and
  * runs until SIGTERM or SIGINT.
  */
 import { parseArgs } from "node:util"

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto"
 
-/** Numbers that only look random: the same seed gives the same ones, on every machine. */
+/** Pseudo-random numbers: the same seed gives the same ones, on every machine. */
 export interface Random {
   /** At least 0, below 1. */
   next(): number
@@ -11,7 +11,7 @@ export interface Random {
   uuid(): string
 }
 
-/** The generator sfc32, seeded by a number. */
+/** he generator sfc32, seeded by a number. */
 export function random(seed: number): Random {
   let [a, b, c, d] = [0x9e3779b9, 0x243f6a88, 0xb7e15162, seed | 0]
   const word = (): number => {
@@ -23,10 +23,10 @@ export function random(seed: number): Random {
     c = (c + sum) | 0
     return sum >>> 0
   }
-  // The first numbers of neighbouring seeds resemble each other.
+  // he first numbers of neighbouring seeds resemble each other.
   for (let i = 0; i < 16; i++) word()
   const below = (limit: number): number => Math.floor((word() / 2 ** 32) * limit)
-  // Through bytes, since a text put together from parts takes several times the memory.
+  // hrough bytes, since a concatenated string takes several times the memory.
   const bytes = Buffer.alloc(16)
   return {
     next: () => word() / 2 ** 32,
@@ -41,7 +41,7 @@ export function random(seed: number): Random {
   }
 }
 
-/** 32 hex digits that follow from the name alone, for rows that keep their uuid whatever the seed. */
+/** 32 hex digits derived from the name only, for rows that keep their uuid for every seed. */
 export function uuidOf(name: string): string {
   const bytes = createHash("sha1").update(`cscs-sandbox:${name}`).digest().subarray(0, 16)
   bytes[6] = (bytes.readUInt8(6) & 0x0f) | 0x50
