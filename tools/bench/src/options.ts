@@ -1,4 +1,4 @@
-/** The command line of the benchmark. */
+/** he command line of the benchmark. */
 import { resolve } from "node:path"
 import { parseArgs } from "node:util"
 
@@ -30,7 +30,10 @@ A whole run writes docs/benchmarks.md. Exit code 1 where a target is missed.`
 const everySize = [1_000, 5_000, 50_000, 100_000]
 const smallSizes = [1_000, 5_000]
 
-/** Reads the command line; throws with a sentence where it is wrong, and gives `undefined` where help is wanted. */
+/**
+ * Parses the command line. Throws an error with a one-sentence reason if it is wrong, and returns `undefined` for
+ * --help.
+ */
 export const readOptions = (line: ReadonlyArray<string>): Options | undefined => {
   const { values } = parseArgs({
     args: [...line],

@@ -1,4 +1,4 @@
-/** How long it takes to have everything: page after page, and in one answer of lines. */
+/** How long it takes to get the whole list: page by page, and as one ndjson response. */
 import { type Bench, freshForLong, near, withProxy } from "./bench-context.ts"
 import { megabytes, seconds, whole } from "./figures.ts"
 import { type Findings, notSupported } from "./section.ts"

@@ -1,6 +1,6 @@
 /**
- * Writes docs/configuration.md and docs/configuration.schema.json from the settings' own table. With `--check` it writes
- * nothing, and ends with exit code 1 where they are not as they would be written.
+ * Writes docs/configuration.md and docs/configuration.schema.json from the settings' own table. With `--check` it
+ * writes nothing, and exits with 1 if they are stale.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { configurationReference, configurationSchema } from "@cscs/proxy-server"

@@ -1,28 +1,28 @@
-/** Whether an answer is right. Says nothing where it is, and what is wrong with it where it is not. */
+/** Checks a response: returns nothing if it is correct, and what is wrong with it otherwise. */
 import type { Filter, Oracle, Place, Window } from "./oracle.ts"
 
 /** A page of a list, or a whole list. */
 export interface ListedEntries {
   readonly entries: ReadonlyArray<unknown>
   readonly filter: Filter
-  /** Entries before these, and how many there are in all; `undefined` for a list that is whole. */
+  /** he offset of these entries, and the total; `undefined` for a whole list. */
   readonly page: { readonly offset: number; readonly limit: number; readonly total: number } | undefined
 }
 
-/** What is wrong with an answer. */
+/** he faults of a response. */
 export interface Mismatch {
   readonly what: string
-  /** What came, and what was true. */
+  /** he actual and the expected value. */
   readonly came?: unknown
   readonly truth?: unknown
 }
 
 export interface Verdict {
   readonly wrong: Mismatch | undefined
-  /** Whether only one list could be right: nothing had changed in the window. */
+  /** Whether only one list was possible: nothing changed in the window. */
   readonly isExact: boolean
   readonly entries: number
-  /** Slugs of projects whose entries were among them. */
+  /** Slugs of the projects with entries in the list. */
   readonly projects: ReadonlySet<string>
 }
 
@@ -86,7 +86,7 @@ const fault = (
   return undefined
 }
 
-/** How many of the places before each must be taken. */
+/** How many of the places before each must be present. */
 const requiredBefore = (places: ReadonlyArray<Place>): ReadonlyArray<number> => {
   const before = [0]
   for (const { isOptional } of places) before.push((before.at(-1) ?? 0) + (isOptional ? 0 : 1))

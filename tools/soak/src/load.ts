@@ -1,4 +1,4 @@
-/** The callers: mixed questions, each answer looked at. */
+/** he callers: mixed requests, each response checked. */
 
 import { type Filter, type History, type ListedEntries, overlaps, systems, type Window } from "@cscs/oracle"
 import type { Asker, Question, Reply } from "./asking.ts"
@@ -13,14 +13,14 @@ export interface Caller {
   readonly chance: Chance
   readonly history: History
   readonly checker: Checker
-  /** Answers that callers have. */
+  /** Responses that callers have. */
   readonly kept: Array<Kept>
   readonly holdsSecret: (text: string) => boolean
-  /** Told of what `/metrics` says. */
+  /** Called with the content of `/metrics`. */
   readonly onMetrics: (text: string) => void
 }
 
-/** Asks one thing after another until `stop`. */
+/** Sends one request after another until `stop`. */
 export const call = async (caller: Caller, stop: AbortSignal): Promise<void> => {
   const { chance, checker } = caller
   while (!stop.aborted) {
@@ -66,7 +66,7 @@ interface Body {
   readonly filters_applied: Readonly<Record<string, unknown>>
 }
 
-/** A page's body, with what it says of itself held against what was asked. */
+/** A page's body, with its metadata checked against the request. */
 const pageIn = (checker: Checker, reply: Reply, filter: Filter): ListedEntries => {
   const body = JSON.parse(reply.body.toString()) as Body
   const { current, limit, offset, pages, total, has_next } = body.pagination
@@ -116,7 +116,7 @@ const page: Way = (caller) => onePage(caller, randomCoding(caller.chance))
 
 const renewedPage: Way = (caller) => onePage(caller, { "Cache-Control": "no-cache" })
 
-/** All pages through `Link: rel="next"`: together they are one list, the one of when the first page came. */
+/** All pages through `Link: rel="next"`: together they are one list, from the time of the first page. */
 const walk: Way = async ({ asker, chance, checker }) => {
   const filter = chance.happens(0.5) ? {} : randomFilter(chance)
   const headers = randomCoding(chance)
@@ -151,7 +151,7 @@ const walk: Way = async ({ asker, chance, checker }) => {
   checker.list(first.reply, first.window, { entries, filter, page: undefined })
 }
 
-/** References of a query only, since a path prefix may be in front of the proxy: taken as any client takes them. */
+/** Query-only references, because the proxy may be behind a path prefix: resolved like in any client. */
 const nextIn = (reply: Reply): string | undefined => {
   const reference = /<([^<>]*)>; rel="next"/.exec(reply.header("link") ?? "")?.[1]
   if (reference === undefined) return undefined
@@ -187,7 +187,7 @@ const lines: Way = async (caller) => {
   keep(caller, reply, listed)
 }
 
-/** What a caller has is asked about again: a 304 says that it is true still. */
+/** Revalidates a response that a caller has: a 304 means that it is still valid. */
 const conditional =
   (method: "GET" | "HEAD"): Way =>
   async (caller) => {
@@ -268,7 +268,7 @@ const goneWalk: Way = async ({ asker, checker }) => {
   if (checker.isAnswered(reply, 410)) checker.wrong(reply, { what: "200 for a snapshot that never was" })
 }
 
-/** Waldur's own rows, as they were while the question was under way. */
+/** Waldur's own rows, as they were while the request was in flight. */
 const debugging: Way = async ({ asker, chance, checker, history, holdsSecret }) => {
   const filter: Filter = chance.happens(0.5) ? { storage_system: chance.pick(systems) } : {}
   const reply = await asker.ask({

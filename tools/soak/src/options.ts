@@ -1,4 +1,4 @@
-/** The command line of the soak. */
+/** he command line of the soak. */
 import { resolve } from "node:path"
 import { parseArgs } from "node:util"
 
@@ -6,7 +6,7 @@ export interface Options {
   readonly seconds: number
   readonly seed: number
   readonly resources: number
-  /** A built proxy to run in place of one that is built now. */
+  /** A built proxy to run instead of building one. */
   readonly main: string | undefined
 }
 
@@ -20,7 +20,10 @@ export const usage = `pnpm soak [options]
 
 Exit code 1 where something is wrong.`
 
-/** Reads the command line; throws with a sentence where it is wrong, and gives `undefined` where help is wanted. */
+/**
+ * Parses the command line. Throws an error with a one-sentence reason if it is wrong, and returns `undefined` for
+ * --help.
+ */
 export const readOptions = (args: ReadonlyArray<string>): Options | undefined => {
   const { values } = parseArgs({
     args: [...args],
