@@ -8,7 +8,7 @@ const urlOf = (names: ReadonlyArray<string>) =>
 
 describe("batches", () => {
   it.prop(
-    "hold every name that fits once, in order, below the limit, and as many as go in",
+    "contain every fitting name once, in order, below the limit, and as many as possible",
     [Schema.Array(Schema.String).check(Schema.isMaxLength(300))],
     ([some]) => {
       const names = [...some, ...some.map((name, index) => `${name}-${index}`.repeat(20)), "s1234"]

@@ -18,7 +18,7 @@ it("an empty or very short secret masks nothing", () => {
 })
 
 it.prop(
-  "no text keeps a secret that it holds",
+  "no masked text contains its secret",
   { before: Schema.String, secret: Schema.NonEmptyString.check(Schema.isMinLength(4)), after: Schema.String },
   ({ before, secret, after }) => {
     const masked = withoutSecrets(`${before}${secret}${after}`, [secret])

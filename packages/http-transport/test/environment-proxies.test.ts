@@ -161,7 +161,7 @@ describe("NO_PROXY", () => {
   const Labels = Schema.Array(Label).check(Schema.isMinLength(2), Schema.isMaxLength(4))
 
   it.prop(
-    "a host goes direct where it, or what it is below, is in the list, whatever its case and what stands beside it",
+    "matches a host or a domain above it, in any letter case and beside any other entry",
     { host: Labels, others: Schema.Array(Labels), at: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3 })) },
     ({ host, others, at }) => {
       const name = (labels: ReadonlyArray<string>) => `${labels.join(".")}.test`
@@ -178,7 +178,7 @@ describe("NO_PROXY", () => {
   )
 
   it.prop(
-    "no list, whatever is in it, is an error",
+    "is never an error, whatever it contains",
     { no: Schema.String, url: Schema.Literals(["http://a.test/", "https://[::1]:8/"]) },
     ({ no, url }) => {
       assert.isBoolean(goesDirect(no, url))
@@ -217,7 +217,7 @@ describe("warnings of the environment's proxies", () => {
   })
 
   it.prop(
-    "no values are an error",
+    "are never an error for any values",
     { http: Schema.String, https: Schema.String, all: Schema.String, no: Schema.String },
     (proxies) => {
       assert.isArray(environmentProxyWarnings(proxies))

@@ -100,18 +100,20 @@ describe("failures through a SOCKS proxy", () => {
     }),
   )
 
-  it.live.each(["socks4", "socks5h"])("a dead %s proxy is reason proxy and names it; nobody goes direct", (scheme) =>
-    Effect.gen(function* () {
-      const server = yield* httpServer((_, response) => response.end("[1]"))
-      const port = yield* deadPort
-      const transport = yield* open(server.url, `${scheme}://someone:hunter2@127.0.0.1:${port}`)
-      const error = yield* Effect.flip(transport.call(call))
-      assert.strictEqual(error.reason, "proxy")
-      assert.strictEqual(error.proxy, `${scheme}://***@127.0.0.1:${port}`)
-      assert.match(error.detail, /ECONNREFUSED/)
-      assert.notInclude(error.message, "hunter2")
-      assert.deepStrictEqual(server.requests, [])
-    }),
+  it.live.each(["socks4", "socks5h"])(
+    "of a dead %s proxy are reason proxy with its name; nothing goes direct",
+    (scheme) =>
+      Effect.gen(function* () {
+        const server = yield* httpServer((_, response) => response.end("[1]"))
+        const port = yield* deadPort
+        const transport = yield* open(server.url, `${scheme}://someone:hunter2@127.0.0.1:${port}`)
+        const error = yield* Effect.flip(transport.call(call))
+        assert.strictEqual(error.reason, "proxy")
+        assert.strictEqual(error.proxy, `${scheme}://***@127.0.0.1:${port}`)
+        assert.match(error.detail, /ECONNREFUSED/)
+        assert.notInclude(error.message, "hunter2")
+        assert.deepStrictEqual(server.requests, [])
+      }),
   )
 
   it.live("are reason proxy if the proxy's name has no address", () =>
@@ -190,7 +192,7 @@ describe("a proxy's URL", () => {
   )
 
   it.prop(
-    "shows scheme, host and port, and nothing of user and password, whatever they are",
+    "is shown as scheme, host and port only, whatever its user and password",
     {
       scheme: Schema.Literals(["socks4", "socks4a", "socks5", "socks5h", "http", "https"]),
       user: Schema.String,

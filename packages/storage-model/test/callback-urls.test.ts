@@ -204,7 +204,7 @@ describe("an order's url", () => {
   })
 
   it.each([undefined, "", "waldur.example.com", "ftp://waldur.example.com"])(
-    "is not served where waldur_api_url is %j, for nothing says that it is Waldur's",
+    "is not served if waldur_api_url is %j, because its origin is unconfirmed",
     (waldurApiUrl) => {
       expect(servedFor(`${host}${path}/`, { waldurApiUrl })).toEqual(left)
     },
@@ -242,7 +242,7 @@ describe("an Erred resource", () => {
   ]
 
   it.each([null, undefined, anOrder({ state: "done" }), anOrder({ state: "erred" })])(
-    "has set_state_ok_url and set_backend_id_url where its order is %j",
+    "has set_state_ok_url and set_backend_id_url if its order is %j",
     (order_in_progress) => {
       expect(urlsOf({ state: "Erred", order_in_progress })).toEqual(ofResource)
       expect(warningsWith({ state: "Erred", order_in_progress })).toEqual([])

@@ -58,7 +58,7 @@ describe("a storage data type", () => {
 
   // Each lowercases to ASCII: the Kelvin sign to k, the dotted capital I to i and a combining dot.
   it.each(["bac\u212Aup", "arch\u0130ve", "ſtore", "ａrchive"])(
-    "%j is bad data, though it may look like another",
+    "%j is bad data, even if it looks like a known one",
     (written) => {
       expect(refusalWith({ attributes: { storage_data_type: written } })).toMatchObject({
         code: "bad-data",

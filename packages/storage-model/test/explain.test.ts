@@ -45,7 +45,7 @@ describe("the sandbox's labelled resources", () => {
   })
 
   test.each(served.map(([label, next, ...decided]) => ({ label, next, decided })))(
-    "$label is served, and next is $next",
+    "include $label, served, next step $next",
     ({ label, next, decided }) => {
       const { entry, skipped, notes, ...rest } = explainedCase(label)
       expect([skipped, rest.next?.code]).toEqual([null, next])

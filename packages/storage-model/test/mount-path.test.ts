@@ -71,7 +71,7 @@ describe("a mount point", () => {
   })
 
   it.each(badComponents.filter((component) => component.trim() === component))(
-    "is never made of the data type %j",
+    "never contains the data type %j",
     (component) => {
       const attributes = { storage_data_type: component }
       expect(refusalWith({ attributes })).toMatchObject({ code: "bad-data", field: "attributes.storage_data_type" })
@@ -220,22 +220,19 @@ describe("a backend_id", () => {
       })
     })
 
-    it.each(["", "relative/path", "/one", "/a/../b"])(
-      "they forbid the directory of the names beside %j",
-      (backend_id) => {
-        const settings = { mountRoots: ["/elsewhere"] }
-        expect(treeWith({ backend_id }, { settings }).entries).toEqual([])
-        expect(refusalWith({ backend_id }, { settings })).toMatchObject({
-          code: "bad-data",
-          field: "backend_id",
-          found: backend_id,
-          reason: expect.stringContaining("/capstor/store/cscs/university-physics/climate-sim"),
-        })
-        expect(entryWith({ backend_id }, { settings: { mountRoots: ["/capstor"] } }).mountPoint.default).toBe(
-          "/capstor/store/cscs/university-physics/climate-sim",
-        )
-      },
-    )
+    it.each(["", "relative/path", "/one", "/a/../b"])("forbid the directory of the names beside %j", (backend_id) => {
+      const settings = { mountRoots: ["/elsewhere"] }
+      expect(treeWith({ backend_id }, { settings }).entries).toEqual([])
+      expect(refusalWith({ backend_id }, { settings })).toMatchObject({
+        code: "bad-data",
+        field: "backend_id",
+        found: backend_id,
+        reason: expect.stringContaining("/capstor/store/cscs/university-physics/climate-sim"),
+      })
+      expect(entryWith({ backend_id }, { settings: { mountRoots: ["/capstor"] } }).mountPoint.default).toBe(
+        "/capstor/store/cscs/university-physics/climate-sim",
+      )
+    })
   })
 })
 

@@ -72,7 +72,7 @@ describe("the order of the list", () => {
   })
 
   it.each([null, undefined, "", "soon", "12", "2025", "2025-01-01T00:00:00", "Wed, 01 Jan 2020 00:00:00"])(
-    "puts a resource created at %j, which is no time that every machine reads alike, last",
+    "puts a resource created at %j, which is not an unambiguous time, last",
     (created) => {
       expect(orderOfCreated(created, "2025-01-01T00:00:00Z")).toEqual([2, 1])
     },

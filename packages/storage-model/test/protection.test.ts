@@ -77,7 +77,7 @@ describe("a live backend_id that is not served protects its directory", () => {
   })
 
   it.each(["/fs/tä/../t/c/live", "/fs/t/a b/../c/live", "/fs/*/../t/c/live"])(
-    "as %j, where .. takes away what is no name",
+    "as %j, whose .. removes an invalid component",
     (backend_id) => {
       const live = aResource({ uuid: uuidNumber(1), backend_id })
       expect(removalBeside(live, "/fs/t/c/live")).toBe("removal-of-live-path")
@@ -303,7 +303,7 @@ describe("a removal", () => {
   })
 
   it.each(["Restore", "restore", "Terminate "])(
-    "that is gone is held back while an order of type %j wants it",
+    "that is already gone is held back while it has an order of type %j",
     (type) => {
       const row = { state: "Terminated", order_in_progress: anOrder({ type, state: "executing" }) }
       expect(orderFields(row)).toEqual([undefined, "removal-without-order", "order_in_progress.type"])
@@ -457,7 +457,7 @@ describe("of 20,000 records", () => {
     ],
     ["of one project slug and as many projects", (at) => ({ project_slug: "one", project_uuid: uuidNumber(at + 1) })],
   ])(
-    "%s the tree is made, and each finding is short",
+    "%s still give a tree, with short findings",
     (_, changes) => {
       const rows = Array.from({ length: 20_000 }, (_, at) =>
         aResource({ uuid: uuidNumber(at + 1), project_slug: `p-${at}`, ...changes(at) }),

@@ -37,7 +37,7 @@ describe("the quotas", () => {
   })
 
   it.each([undefined, null, 0, -0, "0", "-0", "0.0", "-0.0"])(
-    "of a limit of %j are null, and nothing is said",
+    "of a limit of %j are null, without a warning",
     (storage) => {
       expect(quotasOf({ limits: { storage } })).toBeNull()
       expect(warningsWith({ limits: { storage } })).toEqual([])
@@ -117,7 +117,7 @@ describe("the quotas", () => {
   })
 
   it.each([2 ** 53 - 1, "9007199254740991", `${" ".repeat(48)}9007199254740991`])(
-    "of a limit of %j have that space, and no more inodes than a double tells exactly, which is said",
+    "of a limit of %j have that space, and at most as many inodes as a double expresses exactly, with a warning",
     (storage) => {
       const most = Number.MAX_SAFE_INTEGER
       expect(quotasOf({ limits: { storage } })).toEqual([most, most, most, most])

@@ -17,7 +17,7 @@ const servedIds = (...rows: Parameters<typeof onOnePath>) => resourcesOf(onOnePa
 
 describe("two resources on one path", () => {
   it.each(live.flatMap((first) => live.map((second) => [first, second] as const)))(
-    "are both served and said where they are %s and %s",
+    "are both served with a warning if they are %s and %s",
     (first, second) => {
       const tree = onOnePath(inState(first), inState(second))
       expect(resourcesOf(tree).map(({ itemId }) => itemId)).toEqual([dashedNumber(1), dashedNumber(2)])
@@ -32,7 +32,7 @@ describe("two resources on one path", () => {
   )
 
   it.each(live.flatMap((first) => going.map((second) => [first, second] as const)))(
-    "are served as the live one alone where they are %s and %s",
+    "are served only as the live one if they are %s and %s",
     (first, second) => {
       const tree = onOnePath(inState(first), inState(second))
       expect(resourcesOf(tree).map(({ itemId }) => itemId)).toEqual([dashedNumber(1)])
@@ -51,7 +51,7 @@ describe("two resources on one path", () => {
   )
 
   it.each(going.flatMap((first) => going.map((second) => [first, second] as const)))(
-    "are both served where they are %s and %s",
+    "are both served if they are %s and %s",
     (first, second) => {
       const tree = onOnePath(inState(first), inState(second))
       expect(resourcesOf(tree)).toHaveLength(2)
@@ -176,7 +176,7 @@ describe("a removal above a live path", () => {
   })
 
   it.each(["/fs/t/c/project/below", "/fs/t/c/project2", "/fs/t/c/pro", "/fs/t2/c"])(
-    "is not one at %s",
+    "at %s is not above it",
     (backend_id) => {
       expect(resourcesOf(onOnePath(inside, { state: "Terminated", backend_id }))).toHaveLength(2)
     },

@@ -15,7 +15,7 @@ const byLimit = [10, 10, 13_300_000, 20_000_000]
 
 describe("a storage folder", () => {
   it.each(["storage_folder", "storage-folder", "Folder", "permissions2", "constructor", "0", "", "ü"])(
-    "under the attribute %j decides over the data type, the permissions and the path",
+    "under the attribute %j determines the data type, the permissions and the path",
     (key) => {
       const changes = { attributes: { [key]: folder } }
       expect(valuesOf(changes)).toEqual(["archive", "2750", ...byLimit])
@@ -39,7 +39,7 @@ describe("a storage folder", () => {
   })
 
   it.each(["hard_quota_space", "soft_quota_inodes", "hard_quota_inodes"])(
-    "with a bad %s is served without it, and that is said by its path",
+    "with a bad %s is served without it, with a warning that has its path",
     (field) => {
       for (const value of [0, -1, "many", "", [], true, 2 ** 53]) {
         const changes = { limits: { storage: 10 }, ...inAttributes({ ...folder, [field]: value }) }
@@ -96,7 +96,7 @@ describe("an object that is no storage folder", () => {
   })
 
   it.each([[[folder]], "archive", 5, null, { nested: folder }, { permissions: "2750" }, {}])(
-    "such as %j says nothing",
+    "such as %j causes no warning",
     (value) => {
       expect(valuesOf({ attributes: { folder: value } })).toEqual(["store", "775", ...byLimit])
       expect(warningsWith({ attributes: { folder: value } })).toEqual([])

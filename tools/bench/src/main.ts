@@ -57,7 +57,7 @@ const main = async (): Promise<void> => {
   const begin = performance.now()
   const where = await surroundings(line)
   if (where.load > 0.5) say(`Others use this machine (load ${twoDecimals(where.load)}): the figures will be too bad`)
-  say("Building the proxy and laying it out")
+  say("Building and installing the proxy")
   const proxy = await buildProxy(join(folder, "deployed"))
   const effort = options.quick ? quick : thorough
   const load = startHelper<LoadCommands>(new URL("load-process.ts", import.meta.url))

@@ -76,7 +76,7 @@ const untilSeen = async (
 /** he entry as a text; empty if it is not on the page. */
 const entryIn = async (url: string, itemId: string): Promise<string> => {
   const answer = await ask(url)
-  if (answer.status !== 200) throw new Error(`${url} answers ${answer.status}`)
+  if (answer.status !== 200) throw new Error(`${url} returned ${answer.status}`)
   const entry = bodyOf(answer).resources.find((one) => one.itemId === itemId)
   return entry === undefined ? "" : JSON.stringify(entry)
 }

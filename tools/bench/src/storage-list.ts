@@ -38,7 +38,7 @@ export const firstAnswer = async (url: string, giveUpAfterMs = patienceMs): Prom
     }
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
-  throw new Error(`${url} does not answer: ${last}`)
+  throw new Error(`${url} has no successful response: ${last}`)
 }
 
 interface Entry {
@@ -67,6 +67,6 @@ export const nextOf = (answer: ListAnswer, url: string): string | undefined => {
 export const refresh = async (origin: string): Promise<number> => {
   const begin = performance.now()
   const answer = await ask(`${origin}${listPath}?page_size=1`, { "Cache-Control": "no-cache" })
-  if (answer.status !== 200) throw new Error(`A refresh answers ${answer.status}: ${answer.body.toString()}`)
+  if (answer.status !== 200) throw new Error(`A refresh returned ${answer.status}: ${answer.body.toString()}`)
   return performance.now() - begin
 }

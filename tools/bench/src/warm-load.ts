@@ -73,7 +73,7 @@ const row = (resources: number, what: string, ratio: string, rounds: ReadonlyArr
 const onlyStatus = (status: string, rounds: ReadonlyArray<Round>): void => {
   for (const { statuses } of rounds) {
     if (Object.keys(statuses).some((one) => one !== status)) {
-      throw new Error(`Under load, answers other than ${status}: ${JSON.stringify(statuses)}`)
+      throw new Error(`Under load, responses other than ${status}: ${JSON.stringify(statuses)}`)
     }
   }
 }

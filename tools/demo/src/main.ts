@@ -57,7 +57,7 @@ interface Answer {
 
 const page = async (number: number): Promise<Answer> => {
   const response = await fetch(`${list}?page_size=500&page=${number}`)
-  if (!response.ok) throw new Error(`${list} answered ${response.status}: ${await response.text()}`)
+  if (!response.ok) throw new Error(`${list} returned ${response.status}: ${await response.text()}`)
   return (await response.json()) as Answer
 }
 

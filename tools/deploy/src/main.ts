@@ -56,12 +56,12 @@ const started =
 await check("alerts and dashboard", () => checkMonitoring(workspace, started?.metrics))
 await check("Dockerfile: hadolint", async () => {
   const hadolint = needed(await linters.hadolint())
-  return said(hadolint, ["--no-color", "--failure-threshold", "info", join(deploy, "Dockerfile")]) || "nothing to say"
+  return said(hadolint, ["--no-color", "--failure-threshold", "info", join(deploy, "Dockerfile")]) || "no findings"
 })
 await check("workflows: actionlint", async () => {
   const actionlint = needed(await linters.actionlint())
   const workflows = globSync(join(workspace, ".github/workflows/*.yml"))
-  return said(actionlint, ["-no-color", ...workflows]) || "nothing to say"
+  return said(actionlint, ["-no-color", ...workflows]) || "no findings"
 })
 await check("systemd unit", () => checkUnit(needed(linters.systemdAnalyze), workspace, scratch))
 await check("Helm chart: helm lint", () => lintChart(needed(helm), chart))

@@ -35,9 +35,9 @@ export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<st
 
   const faults: Array<string> = []
   for (const { alert, labels, annotations, ...rest } of alerts) {
-    if (rest.for === undefined) faults.push(`${alert} says not how long`)
-    if (!/^(critical|warning)$/.test(labels?.severity ?? "")) faults.push(`${alert} says not how grave it is`)
-    if (!annotations?.summary || !annotations.description) faults.push(`${alert} says not what is wrong`)
+    if (rest.for === undefined) faults.push(`${alert} has no duration (for)`)
+    if (!/^(critical|warning)$/.test(labels?.severity ?? "")) faults.push(`${alert} has no valid severity`)
+    if (!annotations?.summary || !annotations.description) faults.push(`${alert} has no summary or description`)
     if (!annotations?.runbook_url?.endsWith(`/docs/operations.md#${alert.toLowerCase()}`)) {
       faults.push(`${alert} leads to no runbook`)
     }
@@ -49,7 +49,7 @@ export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<st
     ),
   )
   if (metrics !== undefined) {
-    for (const name of asked) if (!metrics.has(name) && !optional.has(name)) faults.push(`nothing measures ${name}`)
+    for (const name of asked) if (!metrics.has(name) && !optional.has(name)) faults.push(`no such metric: ${name}`)
   }
   if (faults.length > 0) throw new Error(faults.join("\n"))
   const notes = [

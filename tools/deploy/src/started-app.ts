@@ -80,7 +80,8 @@ export const startApp = async (workspace: string, app: string, scratch: string, 
     must(list.status === 200, `the list is ${list.status}`)
     const { total } = JSON.parse(list.text).pagination
     must(total > 0, "the list is empty")
-    for (const path of ["/openapi.json", "/docs/"]) must((await get(path)).status === 200, `${path} is not answered`)
+    for (const path of ["/openapi.json", "/docs/"])
+      must((await get(path)).status === 200, `${path} does not return 200`)
     await run(
       node,
       healthCheck.map((word) => word.replace("http://127.0.0.1:8080", running.url)),

@@ -25,7 +25,7 @@ test("the build stage gets the sources and the manifests, and no test and no too
 
 test("alerts and dashboard pass, and a nonexistent metric is detected", async () => {
   expect(await checkMonitoring(workspace, undefined)).toMatch(/\d+ alerts/)
-  await expect(checkMonitoring(workspace, new Set())).rejects.toThrow(/nothing measures storage_proxy_/)
+  await expect(checkMonitoring(workspace, new Set())).rejects.toThrow(/no such metric: storage_proxy_/)
   const { groups } = JSON.parse(await dashboardQuestions(workspace))
   expect(groups[0].rules.length).toBeGreaterThan(5)
   expect(JSON.stringify(groups)).not.toContain("$")

@@ -80,12 +80,12 @@ const expressionsOf = (file: string, text: string): Found => {
 
 /** he problem; undefined for a linear expression. */
 const faultOf = async ({ pattern }: Expression): Promise<string | undefined> => {
-  if (pattern === undefined) return "made at run time, so its growth cannot be judged"
+  if (pattern === undefined) return "made at run time, so its growth cannot be analysed"
   // he seed makes the search for an attack deterministic.
   const found = await check(pattern.source, pattern.flags, { randomSeed: 1, timeout: 60_000 })
   if (found.status === "safe") return undefined
   const shown = `/${pattern.source}/${pattern.flags}`
-  if (found.status === "unknown") return `${shown} cannot be judged (${found.error.kind})`
+  if (found.status === "unknown") return `${shown} cannot be analysed (${found.error.kind})`
   return `${shown} is ${found.complexity.summary}, for example for ${found.attack.pattern.slice(0, 100)}`
 }
 

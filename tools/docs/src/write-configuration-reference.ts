@@ -13,7 +13,7 @@ const files = {
 for (const [path, content] of Object.entries(files)) {
   if (!process.argv.includes("--check")) writeFileSync(path, content)
   else if (readFileSync(path, "utf8") !== content) {
-    console.error(`${path} is not what the settings say; run: node tools/docs/src/write-configuration-reference.ts`)
+    console.error(`${path} is stale; run: node tools/docs/src/write-configuration-reference.ts`)
     process.exitCode = 1
   }
 }

@@ -82,10 +82,7 @@ try {
     }
     if (fresh === text) continue
     stale += 1
-    if (isCheck)
-      console.error(
-        `docs/${name}: an example is not what the proxy gives; run node tools/docs/src/write-document-examples.ts`,
-      )
+    if (isCheck) console.error(`docs/${name}: an example is stale; run: node tools/docs/src/write-document-examples.ts`)
     else await writeFile(docs + name, fresh)
   }
 } finally {

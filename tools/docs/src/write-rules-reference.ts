@@ -50,6 +50,6 @@ ${table("code", Object.entries(warningCodes))}
 
 if (!process.argv.includes("--check")) writeFileSync(path, page)
 else if (readFileSync(path, "utf8") !== page) {
-  console.error(`${path} is not what the model's catalogue gives; run: node tools/docs/src/write-rules-reference.ts`)
+  console.error(`${path} is stale; run: node tools/docs/src/write-rules-reference.ts`)
   process.exitCode = 1
 }

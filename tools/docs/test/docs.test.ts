@@ -14,5 +14,5 @@ test("the configuration reference is written, found to be current, and found to 
   await write()
   expect(await write("--check")).toBe("")
   await writeFile(join(folder, "docs/configuration.md"), "old")
-  await expect(write("--check")).rejects.toThrow(/docs\/configuration.md is not what the settings say/)
+  await expect(write("--check")).rejects.toThrow(/docs\/configuration.md is stale/)
 })

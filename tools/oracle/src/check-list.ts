@@ -55,7 +55,7 @@ const fault = (
     }
     if (!place.entries.has(text)) {
       const truths = [...place.entries].map((one) => JSON.parse(one) as unknown)
-      return { what: `entry ${at} says what is not true`, came: entry, truth: truths }
+      return { what: `entry ${at} has a wrong value`, came: entry, truth: truths }
     }
     if (index <= last) return { what: `entry ${at} comes twice, or not in its order`, came: entry }
     if (at === 0) first = index
@@ -78,7 +78,7 @@ const fault = (
   }
   const expected = Math.max(0, Math.min(limit, total - offset))
   if (entries.length !== expected) {
-    return { what: "the page has not as many entries as it says", came: entries.length, truth: expected }
+    return { what: "the page has fewer or more entries than its total implies", came: entries.length, truth: expected }
   }
   if (entries.length > 0 && (offset < (required[first] ?? 0) || offset > first)) {
     return { what: "the page begins elsewhere", came: offset, truth: `${required[first]} to ${first}` }

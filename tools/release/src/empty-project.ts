@@ -16,7 +16,7 @@ const fileOf = ({ name }: LibraryFolder) => `${name.replace(/^.*\//, "")}.ts`
 const installed = async ({ folder }: LibraryFolder): Promise<ReadonlyArray<string>> => {
   const readme = await readFile(join(folder, "README.md"), "utf8")
   const [, words = ""] = /^npm install (.*)$/m.exec(readme) ?? []
-  if (words === "") throw new Error(`${folder}/README.md does not say how to install it`)
+  if (words === "") throw new Error(`${folder}/README.md has no npm install line`)
   return words.split(" ")
 }
 
@@ -109,7 +109,7 @@ export const importOnly = async (project: string, name: string, env: Environment
     for (const key of Object.keys(before)) {
       if (before[key] !== after[key]) throw new Error("importing it changed " + key + ": " + before[key] + " -> " + after[key])
     }
-    if (Object.keys(door).length === 0) throw new Error("its door is empty")`
+    if (Object.keys(door).length === 0) throw new Error("it exports nothing")`
   const said = await run("node", ["--input-type=module", "--eval", source], { cwd: project, env })
   if (said !== "") throw new Error(`importing ${name} printed ${said}`)
 }

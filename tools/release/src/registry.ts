@@ -70,7 +70,7 @@ export const startRegistry = async (folder: string): Promise<Registry> => {
     packument: async (name) => {
       const answer = await fetch(`${url}/${name.replace("/", "%2f")}`)
       if (answer.status === 404) return undefined
-      if (!answer.ok) throw new Error(`${answer.url} answered ${answer.status}: ${await answer.text()}`)
+      if (!answer.ok) throw new Error(`${answer.url} returned ${answer.status}: ${await answer.text()}`)
       return (await answer.json()) as Packument
     },
   }

@@ -55,15 +55,15 @@ export const judgeTarball = async (
   }
   must(manifest.license === "MIT", `its licence is ${manifest.license}`)
   must(manifest.type === "module", "it is not ESM")
-  must(manifest.repository?.directory !== undefined, "it does not say its place in the repository; provenance needs it")
+  must(manifest.repository?.directory !== undefined, "repository.directory is missing; provenance needs it")
 
   // One export, with types; or none, and a command.
   const doors = Object.keys(exports).filter((door) => door !== "./package.json")
   const isProgram = Object.keys(bin).length > 0
   must(doors.join() === (isProgram ? "" : "."), `its doors are ${doors.join(", ") || "none"}`)
   if (!isProgram) {
-    must(typeof exports["."] === "object" && exports["."].types?.endsWith(".d.ts") === true, "its door has no types")
-    must(manifest.sideEffects === false, "it does not say that it has no side effects")
+    must(typeof exports["."] === "object" && exports["."].types?.endsWith(".d.ts") === true, "its export has no types")
+    must(manifest.sideEffects === false, "sideEffects is not false")
   }
 
   must(Object.keys(manifest.optionalDependencies ?? {}).length === 0, "it has optional dependencies")

@@ -111,7 +111,7 @@ export const checkerOf = (about: {
 
   const windowOf = (reply: Reply): Window => {
     const age = reply.header("age")
-    if (age === undefined || !/^\d+$/.test(age)) wrong(reply, { what: "the answer has no Age", came: age })
+    if (age === undefined || !/^\d+$/.test(age)) wrong(reply, { what: "the response has no Age", came: age })
     // `Age` is in whole seconds, rounded down.
     return { from: reply.sent - (Number(age ?? 0) + 1) * 1000 - slack, to: reply.came + slack }
   }
@@ -207,7 +207,7 @@ export const checkerOf = (about: {
     etag: (reply, isPage) => {
       count(checks, "ETags")
       const etag = reply.header("etag")
-      if (etag === undefined) return wrong(reply, { what: "the answer has no ETag" })
+      if (etag === undefined) return wrong(reply, { what: "the response has no ETag" })
       const { path, headers } = reply.question
       const asked = `${path} ${headers?.Accept ?? ""} ${reply.header("content-encoding") ?? ""}`
       const body = createHash("sha1").update(reply.body).digest("base64url")

@@ -29,7 +29,7 @@ export const call = async (caller: Caller, stop: AbortSignal): Promise<void> => 
       await way(caller)
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : ""
-      checker.wrong(undefined, { what: `no answer to ${way.name}`, came: `${error}${cause}` })
+      checker.wrong(undefined, { what: `no response to ${way.name}`, came: `${error}${cause}` })
       await pause(500, stop)
     }
     await pause(chance.between(20, 150), stop)
@@ -83,7 +83,7 @@ const pageIn = (checker: Checker, reply: Reply, filter: Filter): ListedEntries =
     )
   if (!agrees) {
     const { pagination, filters_applied } = body
-    checker.wrong(reply, { what: "the page says something else of itself", came: { pagination, filters_applied } })
+    checker.wrong(reply, { what: "the page's metadata are wrong", came: { pagination, filters_applied } })
   }
   return { entries: body.resources, filter, page: { offset, limit, total } }
 }
@@ -143,7 +143,7 @@ const walk: Way = async ({ asker, chance, checker }) => {
   count(checker.checks, "walks")
   if (entries.length !== first.total) {
     checker.wrong(first.reply, {
-      what: "a walk has not as many entries as it says",
+      what: "a walk's number of entries differs from its total",
       came: entries.length,
       truth: first.total,
     })
@@ -166,7 +166,7 @@ const lines: Way = async (caller) => {
   const reply = await asker.ask({ path: pathOf(filter), headers })
   if (!checker.isAnswered(reply, 502)) return
   if (!reply.header("content-type")?.includes("ndjson")) {
-    checker.wrong(reply, { what: "the answer is no NDJSON", came: reply.header("content-type") })
+    checker.wrong(reply, { what: "the response is not NDJSON", came: reply.header("content-type") })
     return
   }
   const text = reply.body.toString()
@@ -210,7 +210,7 @@ const conditional =
       checker.wrong(reply, { what: isSame ? "200 though nothing changed" : "304 with another ETag", came: one.etag })
     }
     if ((method === "HEAD" || !isWhole) && reply.body.length > 0) {
-      checker.wrong(reply, { what: "a body where none may be", came: reply.body.toString().slice(0, 200) })
+      checker.wrong(reply, { what: "an unexpected body", came: reply.body.toString().slice(0, 200) })
     }
     if (isSame) checker.list(reply, checker.windowOf(reply), one.listed)
     else if (method === "GET" && one.headers.Accept === undefined) {
@@ -275,7 +275,7 @@ const debugging: Way = async ({ asker, chance, checker, history, holdsSecret }) 
     path: pathOf(filter, { debug: "true", page_size: "40", page: String(1 + chance.below(3)) }),
   })
   const text = reply.body.toString()
-  if (holdsSecret(text)) checker.wrong(reply, { what: "a secret is in the answer" })
+  if (holdsSecret(text)) checker.wrong(reply, { what: "a secret is in the response" })
   if (!checker.isAnswered(reply, 502)) return
   count(checker.checks, "debug answers")
   const { raw_resources } = JSON.parse(text) as {
@@ -297,7 +297,11 @@ const health: Way = async ({ asker, checker }) => {
   const { snapshot } = JSON.parse(reply.body.toString()) as { snapshot: { age: number; entries: number } }
   const { least, most } = checker.sizes({ from: reply.sent - snapshot.age * 1000 - 150, to: reply.came }, {})
   if (snapshot.entries < least || snapshot.entries > most) {
-    checker.wrong(reply, { what: "readiness tells another size", came: snapshot, truth: `${least} to ${most} entries` })
+    checker.wrong(reply, {
+      what: "readiness reports another size",
+      came: snapshot,
+      truth: `${least} to ${most} entries`,
+    })
   }
 }
 

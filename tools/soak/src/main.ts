@@ -41,7 +41,7 @@ const never = new AbortController().signal
 const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolean> => {
   const repeat = `pnpm soak --seconds ${seconds} --seed ${seed} --resources ${resources}`
   say(`Seed ${seed}; again: ${repeat}`)
-  if (!canBeMeasured) say("There is no /proc here: memory and sockets are not looked at.")
+  if (!canBeMeasured) say("There is no /proc here: memory and sockets are not checked.")
   const built = main ?? (await buildProxy(join(folder, "deployed"))).main
 
   const sandbox = await startSandbox({ world: buildWorld({ resources, seed, edgeCases: false }), logCalls: false })
@@ -63,7 +63,7 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
   const asker = askerOf(proxy.url)
   // No list is held yet, so it comes with the first one.
   const first = await asker.ask({ path: listPath })
-  if (first.status !== 200) throw new Error(`The first answer is ${first.status}: ${first.body.toString()}`)
+  if (first.status !== 200) throw new Error(`The first response is ${first.status}: ${first.body.toString()}`)
   const rssAtStart = canBeMeasured ? residentMemory(proxy.pid) : 0
 
   const firstRead = (Number(first.header("age")) + 1) * 1000
@@ -149,7 +149,7 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
   }
   for (const { why, line } of log.faulty.slice(0, 10)) faults.push(`${why}: ${line}`)
   if (checker.wrongs.length > 0)
-    faults.push(`wrong answers: ${checker.wrongs.length}\n${wrongResponses(checker.wrongs)}`)
+    faults.push(`wrong responses: ${checker.wrongs.length}\n${wrongResponses(checker.wrongs)}`)
   say("")
   for (const fault of faults) say(`WRONG ${fault}`)
   say(faults.length === 0 ? "Nothing is wrong." : `Again: ${repeat}`)
