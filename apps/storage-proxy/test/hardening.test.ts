@@ -98,7 +98,7 @@ describe("a request that is slow", () => {
 })
 
 describe("malformed HTTP", () => {
-  test("is refused, and the server survives", async () => {
+  test("is refused, and the server lives on", async () => {
     const { url, token, stderr } = await locked()
     const bearer = `Authorization: Bearer ${token}`
     const hostile: ReadonlyArray<readonly [bytes: string | Uint8Array, status: number]> = [
@@ -137,7 +137,7 @@ describe("malformed HTTP", () => {
     for (const part of token.split(".")) expect(stderr()).not.toContain(part.slice(0, 40))
   })
 
-  test("no spelling of a path bypasses authentication", async () => {
+  test("no spelling of a path goes around the token", async () => {
     const { url } = await locked()
     const paths = [
       list,
