@@ -1,4 +1,4 @@
-/** he three servers of the sandbox. */
+/** The three servers of the sandbox. */
 export type Upstream = "waldur" | "hpcUserApi" | "issuer"
 
 /** One request as received. */
@@ -10,7 +10,7 @@ export interface Call {
   query: URLSearchParams
   /** Names in lowercase. */
   headers: Headers
-  /** he request's body as text; empty if there was none. */
+  /** The request's body as text; empty if there was none. */
   body: string
   /** Of the response; 0 until it is sent, and permanently if none is sent (reset, hang, client disconnected). */
   status: number
@@ -20,20 +20,20 @@ export interface Call {
   startedAt: number
 }
 
-/** he requests that the sandbox received. */
+/** The requests that the sandbox received. */
 export interface CallLog {
   /** In order of arrival. */
   readonly all: readonly Call[]
   of(upstream: Upstream): Call[]
   /** Requests in flight. */
   inFlight(upstream: Upstream): number
-  /** he maximum number of simultaneous requests since the start or the last `clear()`. */
+  /** The maximum number of simultaneous requests since the start or the last `clear()`. */
   maxConcurrency(upstream: Upstream): number
   /** Forgets the calls and the maxima; `startedAt` continues to count. */
   clear(): void
 }
 
-/** he log, with the part that the listeners write. */
+/** The log, with the part that the listeners write. */
 export interface CallRecorder extends CallLog {
   started(call: Omit<Call, "startedAt" | "status" | "bytes">): Call
   finished(call: Call): void

@@ -14,7 +14,7 @@ export interface Fault {
   path?: string | RegExp
   /** Only requests with this method. Default: every method. */
   method?: string
-  /** he number of requests that it applies to. Default: until it is cleared. */
+  /** The number of requests that it applies to. Default: until it is cleared. */
   times?: number
   /** Waits this many milliseconds before the request is handled. Several faults add up. */
   latencyMs?: number
@@ -25,7 +25,7 @@ export interface Fault {
   /** Set on the response, whether it is the server's own or that of `status`. */
   headers?: Record<string, string>
   /**
-   * he body. With `status`: `json` (default) is `{"detail": …}`. Without: the server's own response with its body
+   * The body. With `status`: `json` (default) is `{"detail": …}`. Without: the server's own response with its body
    * replaced. `truncated` is the first half of the JSON, sent as a complete response; `garbage` is not text at all; `{
    * json }` is that value.
    */
@@ -44,7 +44,7 @@ export interface Fault {
 
 /** An active fault. */
 export interface SetFault {
-  /** he number of requests that it has applied to. */
+  /** The number of requests that it has applied to. */
   readonly struck: number
   clear(): void
 }
@@ -59,9 +59,9 @@ export interface Faults {
   clear(upstream?: Upstream): void
 }
 
-/** he faults, with the part that the listeners read. */
+/** The faults, with the part that the listeners read. */
 export interface FaultBook extends Faults {
-  /** he faults for this request, merged. Counts them. */
+  /** The faults for this request, merged. Counts them. */
   strike(upstream: Upstream, method: string, path: string): Fault
 }
 
@@ -126,7 +126,7 @@ const REASONS: Record<number, string> = {
   504: "Gateway timeout.",
 }
 
-/** he response of a fault with a `status`, before its body is changed. */
+/** The response of a fault with a `status`, before its body is changed. */
 export function answerOf(status: number): Answer {
   return {
     status,
@@ -135,7 +135,7 @@ export function answerOf(status: number): Answer {
   }
 }
 
-/** he response with the fault's body, headers and rewriting. */
+/** The response with the fault's body, headers and rewriting. */
 export function bend(answer: Answer, fault: Fault): Answer {
   const headers = new Headers(answer.headers)
   let body = answer.body

@@ -5,7 +5,7 @@ import type { World } from "./world/world.ts"
 /** Servers refuse longer request lines; measured in bytes of the request target. */
 export const MAX_URL_BYTES = 4096
 
-/** he endpoint of the HPC User API that returns the GIDs of projects. */
+/** The endpoint of the HPC User API that returns the GIDs of projects. */
 export function createHpcUserApiApp(
   world: World,
   acceptsToken: (token: string) => boolean | Promise<boolean>,
@@ -13,7 +13,7 @@ export function createHpcUserApiApp(
   const app = new Hono<{ Bindings: Exchange }>()
 
   app.use(async (c, next) => {
-    // he web server in front of the application checks the length before the token.
+    // The web server in front of the application checks the length before the token.
     if (Buffer.byteLength(c.env.target) > MAX_URL_BYTES) {
       const html = "<html><head><title>414 Request-URI Too Large</title></head></html>"
       return c.html(html, 414)

@@ -27,7 +27,7 @@ export async function newKeySet(): Promise<KeySet> {
   return { signing, encryption }
 }
 
-/** he public half as an entry of the JWKS. */
+/** The public half as an entry of the JWKS. */
 export async function publishedKey(key: IssuerKey, use: "sig" | "enc"): Promise<JWK> {
   const jwk = await exportJWK(key.publicKey)
   return { kid: key.kid, alg: use === "sig" ? "RS256" : "RSA-OAEP", use, ...jwk }

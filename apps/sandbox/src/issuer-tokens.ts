@@ -14,7 +14,7 @@ export interface IssueOptions {
   /** `typ` of the header; null omits it. Default `JWT`, like Keycloak (not `at+jwt`). */
   typ?: string | null
   /**
-   * he signing key. `signing` (default) and `encryption` are the two published keys; `unknown` is an unpublished key
+   * The signing key. `signing` (default) and `encryption` are the two published keys; `unknown` is an unpublished key
    * with its own kid; or a key of the caller's.
    */
   key?: "signing" | "encryption" | "unknown" | KeyObject | Uint8Array

@@ -8,17 +8,17 @@ import type { Exchange } from "./listener.ts"
 const REALM = "/realms/cscs"
 const SCOPES = ["openid", "profile", "email", "roles", "web-origins", "acr", "basic"]
 
-/** he issuer's settings that can be changed at run time. */
+/** The issuer's settings that can be changed at run time. */
 export interface IssuerSettings {
   /** Client id -> secret: the clients that may get tokens and introspect them. */
   clients: Map<string, string>
   /** Lifetime of a token in seconds: `expires_in` and `exp`. Default 300, like Keycloak. */
   expiresIn: number
-  /** he format of tokens: a JWT as in Keycloak, or opaque text. */
+  /** The format of tokens: a JWT as in Keycloak, or opaque text. */
   tokenFormat: "jwt" | "opaque"
 }
 
-/** he OIDC issuer behind its HTTP listener. */
+/** The OIDC issuer behind its HTTP listener. */
 export interface Issuer {
   app: Hono<{ Bindings: Exchange }>
   settings: IssuerSettings
@@ -60,7 +60,7 @@ export function createIssuer(url: () => string, settings: IssuerSettings, now: (
     return token
   }
 
-  /** he claims of a valid token, or undefined. */
+  /** The claims of a valid token, or undefined. */
   async function claimsOf(token: string): Promise<JWTPayload | undefined> {
     if (revoked.has(token)) return undefined
     if (!token.includes(".")) {
@@ -166,7 +166,7 @@ export function createIssuer(url: () => string, settings: IssuerSettings, now: (
   }
 }
 
-/** he client authenticated by the form body or the Basic header, by RFC 6749 section 2.3.1. */
+/** The client authenticated by the form body or the Basic header, by RFC 6749 section 2.3.1. */
 function authenticatedClient(
   clients: ReadonlyMap<string, string>,
   form: URLSearchParams,
@@ -184,7 +184,7 @@ function authenticatedClient(
   return secret !== null && clients.get(id) === secret ? id : undefined
 }
 
-/** he two halves of Basic credentials are form-encoded before they are joined. */
+/** The two halves of Basic credentials are form-encoded before they are joined. */
 function decodeForm(text: string): string {
   return new URLSearchParams(`v=${text.replaceAll("&", "%26")}`).get("v") ?? ""
 }

@@ -11,9 +11,9 @@ import { type Answer, answerOf, bend, type Fault, type FaultBook } from "./fault
 export interface Exchange {
   /** How long a real server would take, in milliseconds; waited for if a fault has `pace: "real"`. */
   paceMs: number
-  /** he origin in the client's URL, as `http://127.0.0.1:8001`. */
+  /** The origin in the client's URL, as `http://127.0.0.1:8001`. */
   origin: string
-  /** he raw request target with its query: servers limit its length. */
+  /** The raw request target with its query: servers limit its length. */
   target: string
 }
 
@@ -25,7 +25,7 @@ export interface ListenerOptions {
   handle: (request: Request, exchange: Exchange) => Response | Promise<Response>
   calls: CallRecorder
   faults: FaultBook
-  /** he time in the header `Date` of its responses, in milliseconds since 1970. */
+  /** The time in the header `Date` of its responses, in milliseconds since 1970. */
   now: () => number
 }
 

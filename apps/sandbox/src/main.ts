@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * he sandbox as a process: prints one line of JSON with addresses and credentials once all three servers listen, and
+ * The sandbox as a process: prints one line of JSON with addresses and credentials once all three servers listen, and
  * runs until SIGTERM or SIGINT.
  */
 import { parseArgs } from "node:util"

@@ -12,7 +12,7 @@ import { buildWorld } from "./world/build-world.ts"
 import { TOKENS, type World } from "./world/world.ts"
 
 export interface SandboxOptions {
-  /** he data of the servers. Default: `buildWorld({ seed, resources })`. */
+  /** The data of the servers. Default: `buildWorld({ seed, resources })`. */
   world?: World
   /** For the built world. Default 1. */
   seed?: number
@@ -20,9 +20,9 @@ export interface SandboxOptions {
   resources?: number
   /** Ports on 127.0.0.1; the default 0 means any free port. A taken port rejects with EADDRINUSE. */
   ports?: { waldur?: number; hpcUserApi?: number; issuer?: number }
-  /** he Waldur version to imitate. Default `8.x`. */
+  /** The Waldur version to imitate. Default `8.x`. */
   dialect?: Dialect
-  /** he issuer's clock, in milliseconds since 1970, to let tokens expire without waiting. Default `Date.now`. */
+  /** The issuer's clock, in milliseconds since 1970, to let tokens expire without waiting. Default `Date.now`. */
   now?: () => number
   /** Default true; see `WaldurControl`. */
   worldChangesByHand?: boolean
@@ -33,9 +33,9 @@ export interface SandboxOptions {
 export interface SandboxWaldur extends WaldurControl {
   /** `http://127.0.0.1:<port>/api/` */
   url: string
-  /** he token of a reader of the provider: the least that a storage proxy needs. It cannot act on orders. */
+  /** The token of a reader of the provider: the least that a storage proxy needs. It cannot act on orders. */
   token: string
-  /** he token of a manager of the provider, which can act on orders and resources. */
+  /** The token of a manager of the provider, which can act on orders and resources. */
   actingToken: string
   /** A token for each kind of user, and some more. */
   tokens: typeof TOKENS
@@ -59,7 +59,7 @@ export interface SandboxHpcUserApi {
 }
 
 export interface SandboxIssuer {
-  /** he `iss` of its tokens: `http://127.0.0.1:<port>/realms/cscs`. */
+  /** The `iss` of its tokens: `http://127.0.0.1:<port>/realms/cscs`. */
   url: string
   /** For the `keycloak_url` setting: `http://127.0.0.1:<port>/`, and the realm. */
   baseUrl: string
@@ -68,7 +68,7 @@ export interface SandboxIssuer {
   tokenUrl: string
   introspectionUrl: string
   jwksUrl: string
-  /** he client of a protected API: the audience of tokens, and the one that may introspect them. */
+  /** The client of a protected API: the audience of tokens, and the one that may introspect them. */
   audience: { clientId: string; clientSecret: string }
   /** A client that calls that API. */
   integrator: { clientId: string; clientSecret: string }
@@ -84,7 +84,7 @@ export interface SandboxIssuer {
   revokeTokens(): void
 }
 
-/** hree servers on loopback around one world. */
+/** Three servers on loopback around one world. */
 export interface Sandbox {
   world: World
   waldur: SandboxWaldur
@@ -133,7 +133,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       handle: (request, exchange) => waldurApp.fetch(request, exchange),
       calls,
       faults,
-      // he world's clock dates its changes, and so its responses.
+      // The world's clock dates its changes, and so its responses.
       now: () => Date.parse(world.now),
     }),
     startListener({

@@ -66,7 +66,7 @@ test("hang never responds, or stops in the middle", async () => {
   await expect(version({ signal: AbortSignal.timeout(60) })).rejects.toThrow("timeout")
   sandbox.faults.set("waldur", { hang: "mid-body", times: 1 })
   const headers = { Authorization: `Token ${sandbox.waldur.tokens.staff}` }
-  // he headers may take time on a busy machine; after that it is silent.
+  // The headers may take time on a busy machine; after that it is silent.
   const patience = new AbortController()
   const response = await fetch(`${sandbox.waldur.url}version/`, { headers, signal: patience.signal })
   expect(response.status).toBe(200)

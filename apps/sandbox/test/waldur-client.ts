@@ -4,7 +4,7 @@ export interface Got {
   status: number
   headers: Headers
   text: string
-  /** he body as JSON; undefined if it is not JSON. */
+  /** The body as JSON; undefined if it is not JSON. */
   // biome-ignore lint/suspicious/noExplicitAny: the tests look into rows of any shape.
   json: any
 }

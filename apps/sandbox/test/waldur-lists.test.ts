@@ -172,7 +172,7 @@ test("a row can move between two pages", async () => {
   const first = (await ask(sandbox, `${RESOURCES}?page=1&page_size=2`)).json
   const second = (await ask(sandbox, `${RESOURCES}?page=2&page_size=2`)).json
   expect(first[0].slug).toBe("capstor-capstor-store")
-  // wo rows have no time and come last of all.
+  // Two rows have no time and come last of all.
   expect(second[0].uuid).toBe(sandbox.world.resources.at(-1)?.uuid)
 })
 

@@ -157,7 +157,7 @@ test.each([
   ["erred", () => orderPath("update-limits", "set_state_erred"), "update-limits"],
 ])("%s moves modified", async (_, path, label) => {
   const row = rowOf(label)
-  // he result of done without the order.
+  // The result of done without the order.
   if (label === "update-none-of-four") row.state = "OK"
   const before = String(row.modified)
   const body = { backend_id: "/capstor/store/new", error_message: "no", error_traceback: "" }

@@ -4,7 +4,7 @@ import { hostname } from "node:os"
 import { basename, dirname, join } from "node:path"
 import { Data, Effect } from "effect"
 
-/** he file cannot be written. The old one is unchanged. */
+/** The file cannot be written. The old one is unchanged. */
 export class CannotWrite extends Data.TaggedError("CannotWrite")<{ readonly path: string; readonly detail: string }> {
   override get message() {
     return `Cannot write ${this.path}: ${this.detail}`
@@ -50,7 +50,7 @@ const save = async (path: string, texts: Iterable<string>) => {
     await rm(unfinished, { force: true })
     throw cause
   }
-  // he rename is durable only once the directory is synced. Some file systems do not support that, and do not need it.
+  // The rename is durable only once the directory is synced. Some file systems do not support that, and do not need it.
   const parent = await open(directory)
   await parent.sync().catch(() => {})
   await parent.close()

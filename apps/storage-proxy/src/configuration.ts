@@ -30,7 +30,7 @@ export const settingsFrom = (config: Option.Option<string>) =>
     },
   )
 
-/** he lowest level that is logged: `--log-level`, else the configuration. `serve` can change it at run time. */
+/** The lowest level that is logged: `--log-level`, else the configuration. `serve` can change it at run time. */
 export const logThreshold = Effect.fnUntraced(function* (settings: ProxySettings) {
   const flag = yield* GlobalFlag.LogLevel
   let level = Option.getOrElse(flag, () => levels[settings.logLevel])
@@ -56,7 +56,7 @@ export const logging = (settings: ProxySettings, threshold?: () => LogLevel.LogL
         Layer.mergeAll(
           Logger.layer([Effect.map(standardError(masker(secretsIn(settings))), (logger) => fromLevel(least, logger))]),
           Layer.succeed(LogThreshold, least),
-          // he threshold decides; this minimum cannot change at run time.
+          // The threshold decides; this minimum cannot change at run time.
           Layer.succeed(References.MinimumLogLevel, "All" as const),
         ),
     ),

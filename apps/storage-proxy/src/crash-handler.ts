@@ -33,7 +33,7 @@ export const lastWords = Effect.gen(function* () {
   )
 })
 
-/** he error was not written for a log: remove secrets and extra fields. */
+/** The error was not written for a log: remove secrets and extra fields. */
 const presentable = (thrown: unknown, scrub: Telemetry["Service"]["scrub"]): unknown => {
   if (!(thrown instanceof Error)) return scrub(String(thrown))
   const copy = new Error(scrub(thrown.message))

@@ -1,10 +1,10 @@
-/** he exit codes of the process. */
+/** The exit codes of the process. */
 export const exitCodes = {
   /** Done, or stopped by a signal. */
   done: 0,
   /** Something failed: an upstream, a file, a check. */
   failed: 1,
-  /** he configuration or the command line is wrong. */
+  /** The configuration or the command line is wrong. */
   wrongConfiguration: 2,
   /** `explain`: no requested entry is in the list, because it is skipped or nothing matches. */
   absent: 3,
@@ -15,11 +15,11 @@ const byTag: Readonly<Record<string, number>> = {
   ConfigurationInvalid: exitCodes.wrongConfiguration,
   InvalidSelection: exitCodes.wrongConfiguration,
   WrongCommandLine: exitCodes.wrongConfiguration,
-  // he errors of the command line parser.
+  // The errors of the command line parser.
   ShowHelp: exitCodes.wrongConfiguration,
   NotInTheList: exitCodes.absent,
 }
 
-/** he exit code of an error with this `_tag`. */
+/** The exit code of an error with this `_tag`. */
 export const exitCodeOf = (tag: unknown): number =>
   typeof tag === "string" && Object.hasOwn(byTag, tag) ? (byTag[tag] ?? exitCodes.failed) : exitCodes.failed

@@ -45,7 +45,7 @@ export const makeLogWriter = (
           if (most > roomForLines) return void stream.write(`${line}\n`)
           length += waiting.write(line, length)
           waiting[length++] = newline
-          // he timer does not keep an idle process alive; its exit flushes.
+          // The timer does not keep an idle process alive; its exit flushes.
           timer ??= setTimeout(flush, longestWait).unref()
         }
         const sayLost = () => {
@@ -66,7 +66,7 @@ export const makeLogWriter = (
           sayLost()
           flush()
         }
-        // he reader may be gone or the disk full. Neither ends the process.
+        // The reader may be gone or the disk full. Neither ends the process.
         const ignore = () => undefined
         stream.on("error", ignore)
         // Also after an uncaught exception, before its stack is printed.

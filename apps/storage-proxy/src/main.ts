@@ -21,7 +21,7 @@ const storageProxy = Command.make("storage-proxy").pipe(
   Command.withSubcommands([serve, check, exportEntries, tree, explain]),
 )
 
-/** he code from `exit-codes.ts`; 130 or 143 if a second signal ended the process. */
+/** The code from `exit-codes.ts`; 130 or 143 if a second signal ended the process. */
 const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
   if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return exitCodes.done
   const error = Cause.findErrorOption(exit.cause)
@@ -39,7 +39,7 @@ const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
   return exitCodeOf(tag)
 }
 
-// he first signal lets open work finish (`runMain`). A second one ends the process at once.
+// The first signal lets open work finish (`runMain`). A second one ends the process at once.
 for (const [signal, number] of [
   ["SIGINT", 2],
   ["SIGTERM", 15],

@@ -28,7 +28,7 @@ export const isTargetUnderstood = (request: IncomingMessage): boolean => {
 
 const pathIn = (target: string, method: string | undefined): string | undefined => {
   if (target.startsWith("/")) return target
-  // he server as a whole. It allows the same methods everywhere, so any path gives the response.
+  // The server as a whole. It allows the same methods everywhere, so any path gives the response.
   if (target === "*") return method === "OPTIONS" ? "/healthz/live" : undefined
   const [, authority, path = ""] = absoluteForm.exec(target) ?? []
   // An empty host is an error in an http URI, and so is a user (RFC 9110 section 4.2).

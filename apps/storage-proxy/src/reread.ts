@@ -111,7 +111,7 @@ export interface HangUps {
 }
 
 /**
- * akes over SIGHUP. If it has its original meaning, that the terminal of the process is gone, the process stops as on
+ * Takes over SIGHUP. If it has its original meaning, that the terminal of the process is gone, the process stops as on
  * SIGTERM.
  */
 export const takeHangUps = (): HangUps => {

@@ -12,7 +12,7 @@ import { rereadSettings, stampOf, takeHangUps } from "./reread.ts"
 import { closeStalledReaders } from "./stalled-readers.ts"
 import { Telemetry, telemetryFor } from "./telemetry/telemetry.ts"
 
-/** he server cannot listen at the address. */
+/** The server cannot listen at the address. */
 export class CannotListen extends Data.TaggedError("CannotListen")<{
   readonly host: string
   readonly port: number
@@ -30,7 +30,7 @@ const reasons: Readonly<Record<string, string>> = {
   ENOTFOUND: "the name has no address; choose another --host",
 }
 
-/** he server ended because of an internal fault. */
+/** The server ended because of an internal fault. */
 class EndedUnexpectedly extends Data.TaggedError("EndedUnexpectedly") {
   override readonly message = "Ended unexpectedly: see the last line of the log"
 }

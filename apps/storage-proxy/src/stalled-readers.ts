@@ -37,7 +37,7 @@ export const closeStalledReaders = (
       else if (now - seen.since >= patience) socket.destroy()
     }
   }
-  // he timer does not keep the process alive.
+  // The timer does not keep the process alive.
   setInterval(look, lookEvery).unref()
   return {
     stop: () => {

@@ -5,7 +5,7 @@ export type Color = Parameters<typeof styleText>[0]
 /** Coloured text if standard output is a terminal and `NO_COLOR` is not set. */
 export const colored = (color: Color, text: string): string => styleText(color, text, { stream: process.stdout })
 
-/** he colour of each entry status. */
+/** The colour of each entry status. */
 export const statusColor: Readonly<Record<string, Color>> = {
   pending: "yellow",
   active: "green",

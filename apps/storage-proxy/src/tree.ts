@@ -76,7 +76,7 @@ export const tree = Command.make(
   ]),
 )
 
-/** he tenants with their descendants. An entry that passes the filters brings its ancestors. */
+/** The tenants with their descendants. An entry that passes the filters brings its ancestors. */
 const nodesOf = (
   snapshot: Snapshot,
   query: Parameters<typeof listedEntries>[1],
@@ -85,7 +85,7 @@ const nodesOf = (
   const wanted = new Set<number>()
   for (const { position } of listedEntries(snapshot, query, settings)) wanted.add(position)
   const tenants: Array<Node> = []
-  // he ancestors of the current entry, and how many of them are already in the tree.
+  // The ancestors of the current entry, and how many of them are already in the tree.
   let above: Array<Node> = []
   let shown = 0
   for (const { position, entry } of listedEntries(snapshot, {}, settings)) {

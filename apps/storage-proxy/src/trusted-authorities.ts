@@ -9,7 +9,7 @@ const mostBytes = 8 * 1024 * 1024
 const mostFiles = 2_000
 
 /**
- * rusts the authorities of `SSL_CERT_FILE` and `SSL_CERT_DIR` in addition to the system's, for each connection of this
+ * Trusts the authorities of `SSL_CERT_FILE` and `SSL_CERT_DIR` in addition to the system's, for each connection of this
  * process without its own authorities. OpenSSL, Python and Go read these variables; Node reads only
  * `NODE_EXTRA_CA_CERTS`.
  *

@@ -21,7 +21,7 @@ export interface RedisServer {
   readonly keys: (pattern?: string) => Promise<ReadonlyArray<string>>
 }
 
-/** he programs of whichever is installed; both have the same protocol. */
+/** The programs of whichever is installed; both have the same protocol. */
 const programs = (["valkey", "redis"] as const)
   .map((name) => ({ server: `${name}-server`, cli: `${name}-cli` }))
   .find(({ server }) => spawnSync(server, ["--version"]).status === 0)

@@ -19,7 +19,7 @@ export interface Replica {
   /** Every line logged so far. */
   readonly log: () => string
   readonly get: (path: string, init?: RequestInit) => Promise<Got>
-  /** he whole list. */
+  /** The whole list. */
   readonly list: (init?: RequestInit) => Promise<Got>
   readonly metric: (line: string) => Promise<number | undefined>
   readonly isLeader: () => Promise<boolean>
@@ -124,7 +124,7 @@ export const aReplica = async (
   }
 }
 
-/** hree replicas that are ready. */
+/** Three replicas that are ready. */
 export const three = async <A extends Replica>(start: () => Promise<A>): Promise<readonly [A, A, A]> => {
   const replicas = await Promise.all([start(), start(), start()])
   await Promise.all(replicas.map((one) => until(async () => (await one.get("/healthz/ready")).status === 200)))
@@ -136,7 +136,7 @@ export const leadersOf = async <A extends Replica>(replicas: ReadonlyArray<A>): 
   return replicas.filter((_, index) => are[index])
 }
 
-/** he leader, and the others. */
+/** The leader, and the others. */
 export const ranked = async <A extends Replica>(replicas: ReadonlyArray<A>) => {
   const [leader] = await leadersOf(replicas)
   if (leader === undefined) throw new Error("nobody leads")
@@ -179,6 +179,6 @@ export const fullReads = (sandbox: Sandbox): number =>
         !query.has("modified"),
     ).length
 
-/** he status of a resource of the world in a response. */
+/** The status of a resource of the world in a response. */
 export const statusOf = ({ json }: Got, world: World, index: number): string | undefined =>
   json.resources.find(({ itemId }: Any) => itemId.replaceAll("-", "") === world.resources[index]?.uuid)?.status

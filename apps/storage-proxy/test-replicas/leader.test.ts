@@ -31,7 +31,7 @@ describe("the leader", () => {
     // What the leader knew and the others never requested.
     sandbox.faults.set("hpcUserApi", { status: 503 })
     world.resources.splice(0)
-    // en seconds, and some for a busy machine.
+    // Ten seconds, and some for a busy machine.
     const killedAt = Date.now()
     await polled(others, async () => (await leadersOf(others)).length === 1)
     expect(Date.now() - killedAt).toBeLessThan(45_000)

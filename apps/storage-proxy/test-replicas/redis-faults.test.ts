@@ -93,7 +93,7 @@ describe("a Redis", () => {
     changeResource(world, world.resources[0] ?? {}, { state: "Erred" })
     for (const one of replicas) expect(statusOf(await one.list(noCache), world, 0)).toBe("error")
     await polled(replicas, everyoneComplains(replicas))
-    // he outage is known now: no request waits two seconds for it again, let alone six times.
+    // The outage is known now: no request waits two seconds for it again, let alone six times.
     const since = Date.now()
     for (const one of replicas) {
       expect((await one.list(noCache)).status).toBe(200)

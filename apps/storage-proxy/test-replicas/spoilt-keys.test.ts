@@ -38,7 +38,7 @@ describe("keys that are", () => {
       await sharing(replicas)
       const before = (await replicas[0].list()).json.resources
       await redis.each(`*:${kind}`, script)
-      // he rest of an abandoned lease passes fast.
+      // The rest of an abandoned lease passes fast.
       await redis.each("*:lease", "if redis.call('pttl', key) > 500 then redis.call('pexpire', key, 500) end")
       // A replica that knows nothing yet must not receive invalid data.
       const late = await aReplica(sandbox, redis)
@@ -48,7 +48,7 @@ describe("keys that are", () => {
       await late.close()
     }
     await sharing(replicas)
-    // he store is complete again: a new replica takes it.
+    // The store is complete again: a new replica takes it.
     await polled(replicas, async () => {
       const late = await aReplica(sandbox, redis, { CACHE_FRESH_FOR: "1h" })
       await late.list()
@@ -131,7 +131,7 @@ describe("keys that are", () => {
     const slow = sandbox.faults.set("waldur", { path: /marketplace-provider-resources/, latencyMs: 300 })
     const asked = leader.list(noCache)
     await until(() => sandbox.calls.inFlight("waldur") > 0)
-    // he lease is lost at the moment of publication.
+    // The lease is lost at the moment of publication.
     const [key = ""] = await redis.keys("*:lease")
     const holder = await redis.say("GET", key)
     await redis.say("SET", key, "another", "PX", "10000")

@@ -5,7 +5,7 @@ import { aRedis } from "./a-redis.ts"
 import { type Any, aReplica, noCache, type Replica, sharing, three } from "./a-replica.ts"
 
 const idIn = (headers: Headers) => /snapshot=([^&>]+)/.exec(headers.get("link") ?? "")?.[1] ?? ""
-/** he path of the next page: its link is a query-only reference. */
+/** The path of the next page: its link is a query-only reference. */
 const nextIn = (headers: Headers) => {
   const query = /<([^>]*)>; rel="next"/.exec(headers.get("link") ?? "")?.[1]
   return query === undefined ? undefined : `/api/storage-resources/${query}`

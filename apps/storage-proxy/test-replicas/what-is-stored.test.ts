@@ -95,7 +95,7 @@ describe("GIDs that another replica looked up", () => {
     sandbox.faults.set("hpcUserApi", { status: 503 })
     await first.close()
     const third = await aReplica(sandbox, redis, hour)
-    // he second one takes over; the third has just started.
+    // The second one takes over; the third has just started.
     for (const one of [second, third]) expect((await one.list(noCache)).json.resources).toEqual(before)
     expect(await second.warnings()).toBe(await third.warnings())
 

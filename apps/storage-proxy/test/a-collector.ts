@@ -36,7 +36,7 @@ export const aCollector = async (answer: { status?: number; hang?: boolean } = {
     url: `http://127.0.0.1:${port}`,
     host: `127.0.0.1:${port}`,
     delivered,
-    /** he bodies posted to a path, as JSON. */
+    /** The bodies posted to a path, as JSON. */
     at: <A>(path: string): ReadonlyArray<A> =>
       delivered.filter((one) => one.path.startsWith(path)).map(({ body }) => JSON.parse(body.toString()) as A),
     /** Everything received, as text. */

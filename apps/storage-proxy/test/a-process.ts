@@ -69,7 +69,7 @@ const about = async (args: ReadonlyArray<string>, { environment, directory }: Op
   environment: { NO_COLOR: "1", NODE_COMPILE_CACHE: compileCache, ...environment },
 })
 
-/** he real, bundled executable. It ends with the test. */
+/** The real, bundled executable. It ends with the test. */
 export const run = async (args: ReadonlyArray<string>, options: Options = {}): Promise<Running> => {
   const running = spawnProxy(await about(args, options))
   onTestFinished(async () => void (await running.stop("SIGKILL")))

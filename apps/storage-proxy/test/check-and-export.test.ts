@@ -28,7 +28,7 @@ describe("check", () => {
     ])
     const { stdout: json } = await finished(["check", "--json"], { environment })
     expect(JSON.parse(json)).toMatchObject({ ok: true, warnings: [], checks: Array(6).fill({ ok: true }) })
-    // he log of its own reads.
+    // The log of its own reads.
     expect(JSON.parse(json).gid_cache).toMatchObject({ cache_policy: "Persists until server restart" })
     expect(JSON.parse(json).gid_cache.total_entries).toBeGreaterThan(0)
     expect(stdout).toMatch(/ok {4}Waldur: a version that the token's user may not know/)

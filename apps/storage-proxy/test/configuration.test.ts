@@ -119,7 +119,7 @@ describe("the command line", () => {
 
   test("an address that cannot be listened at exits with 1 and a one-sentence error", async () => {
     const environment = environmentOf(await aSandbox())
-    // EST-NET-1 is on no host (RFC 5737), and .invalid is no name (RFC 6761).
+    // TEST-NET-1 is on no host (RFC 5737), and .invalid is no name (RFC 6761).
     const hosts = { "192.0.2.1": "this host does not have the address", "no.invalid": "the name has no address" }
     for (const [host, reason] of Object.entries(hosts)) {
       const { code, stderr } = await finished(["serve", "--host", host, "--port", "0"], { environment })

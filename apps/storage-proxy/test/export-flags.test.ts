@@ -40,7 +40,7 @@ describe("export", () => {
       finished(["export", "--offering-uuid", partner?.uuid ?? "", "--format", "ndjson"], { environment }),
     ])
     expect(new Set(linesIn(vast.stdout).map(({ storageSystem }) => storageSystem.key))).toEqual(new Set(["vast"]))
-    // wo providers have an offering with this slug. Only one provider's entries are expected, tenants first.
+    // Two providers have an offering with this slug. Only one provider's entries are expected, tenants first.
     const tenants = linesIn(offering.stdout).filter(({ target }) => target.targetType === "tenant")
     expect(new Set(tenants.map(({ target }) => target.targetItem.key))).toEqual(new Set(["alps-partner"]))
     expect(linesIn(offering.stdout).length).toBeGreaterThan(10)

@@ -99,7 +99,7 @@ describe("export", () => {
     for (let kill = 0; kill < 12; kill++) {
       await writeFile(path, "old")
       const { child, ended } = await run(["export", "--out", path], { environment })
-      // he first half is the start of the process.
+      // The first half is the start of the process.
       await after(took * (0.4 + (0.7 * kill) / 12))
       child.kill("SIGKILL")
       await ended

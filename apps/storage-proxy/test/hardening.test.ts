@@ -102,7 +102,7 @@ describe("malformed HTTP", () => {
     const { url, token, stderr } = await locked()
     const bearer = `Authorization: Bearer ${token}`
     const hostile: ReadonlyArray<readonly [bytes: string | Uint8Array, status: number]> = [
-      // wo tokens: neither may count (RFC 9110 section 5.3).
+      // Two tokens: neither may count (RFC 9110 section 5.3).
       [request(list, [bearer, bearer]), 401],
       [request(list, [bearer, "Authorization: Bearer abc"]), 401],
       [request(list, ["Authorization: Bearer abc", bearer]), 401],

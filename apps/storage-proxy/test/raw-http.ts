@@ -2,7 +2,7 @@ import { once } from "node:events"
 import { connect, type Socket } from "node:net"
 import { onTestFinished } from "vitest"
 
-/** he response bytes of one connection, exactly as the server wrote them. */
+/** The response bytes of one connection, exactly as the server wrote them. */
 export interface RawAnswer {
   readonly status: number
   /** Names in lowercase. */
@@ -44,7 +44,7 @@ export const exchange = (url: string, bytes: string | Uint8Array): Promise<RawAn
   })
 }
 
-/** he text of a request with `Connection: close`. */
+/** The text of a request with `Connection: close`. */
 export const request = (path: string, headers: ReadonlyArray<string> = [], method = "GET"): string =>
   [`${method} ${path} HTTP/1.1`, "Host: proxy.example.org", "Connection: close", ...headers, "", ""].join("\r\n")
 

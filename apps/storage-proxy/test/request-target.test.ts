@@ -8,7 +8,7 @@ import { exchange, rawAnswer } from "./raw-http.ts"
 
 const list = "/api/storage-resources/"
 
-/** he URL to connect to; `localhost` for the address of all families. */
+/** The URL to connect to; `localhost` for the address of all families. */
 const open = async (args: ReadonlyArray<string> = []) => {
   const running = await serving(args, { environment: environmentOf(await aSandbox()) })
   const url = `http://127.0.0.1:${new URL(running.url).port}`

@@ -207,7 +207,7 @@ describe("at the most verbose level no output contains a secret", () => {
     }
   })
 
-  /** he address for each kind of proxy failure. */
+  /** The address for each kind of proxy failure. */
   const proxies = {
     "is away": async () => "socks5h://LOGIN@127.0.0.1:1",
     // RFC 1929: every login is refused.

@@ -54,7 +54,7 @@ describe("stopping", () => {
     await until(() => stderr().includes('"event":"stopping"'))
     expect(await ended).toBe(0)
     await open
-    // en seconds for requests, two for telemetry, and some for a busy machine.
+    // Ten seconds for requests, two for telemetry, and some for a busy machine.
     expect(performance.now() - began).toBeLessThan(45_000)
   })
 })

@@ -186,7 +186,7 @@ describe("OpenTelemetry", () => {
     const began = performance.now()
     child.kill("SIGTERM")
     expect(await ended).toBe(0)
-    // wo seconds, and some for a busy machine.
+    // Two seconds, and some for a busy machine.
     expect(performance.now() - began).toBeLessThan(30_000)
     expect(said().length).toBe(2)
     expect(stderr()).not.toContain("hunter2")

@@ -9,7 +9,7 @@ import config from "../tsdown.config.ts"
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** he executable. */
+    /** The executable. */
     main: string
   }
 }

@@ -20,7 +20,7 @@ const trusted = () => new Set(getCACertificates("default").map(fingerprint))
 const trustedBefore = trusted()
 afterEach(() => setDefaultCACertificates(before))
 
-/** he error of a call to an https server with an untrusted certificate; "none" if it succeeds. */
+/** The error of a call to an https server with an untrusted certificate; "none" if it succeeds. */
 const failureOfCall = async () => {
   const server = createServer(
     { cert: await fixture("localhost.cert.pem"), key: await fixture("localhost.key.pem") },

@@ -73,7 +73,7 @@ describe("the project export", () => {
   })
 })
 
-/** he text of a response. */
+/** The text of a response. */
 const readText = (text: string, asked: ReadonlyArray<string> = ["a"], maxGid?: number) => {
   const decided = readProjectExport(parseExport(text), asked, 1000, maxGid)
   return { known: Object.fromEntries(decided?.known ?? []), unknown: Object.fromEntries(decided?.unknown ?? []) }

@@ -264,7 +264,7 @@ describe("the proxy", () => {
 
   it.live("that responds in the token endpoint's place reveals none of its login", () =>
     Effect.gen(function* () {
-      // he proxy receives requests in absolute form: the fake acts as one that repeats what it was sent.
+      // The proxy receives requests in absolute form: the fake acts as one that repeats what it was sent.
       const fake = yield* fakeHpcUser()
       const credentials = Buffer.from("someone:hunter2").toString("base64")
       const proxy = fake.origin.replace("http://", "http://someone:hunter2@")

@@ -12,7 +12,7 @@ import type { HpcUserClientOptions } from "../src/index.ts"
 
 const fixture = (name: string) => readFileSync(new URL(`./fixtures/${name}`, import.meta.url), "utf8")
 
-/** he self-signed certificate of a fake with `tls`, in PEM. */
+/** The self-signed certificate of a fake with `tls`, in PEM. */
 export const certificate = fixture("localhost.cert.pem")
 
 export const clientSecret = "wonderland-through-the-looking-glass"
@@ -38,18 +38,18 @@ export interface FakeHpcUser {
   readonly options: HpcUserClientOptions
   readonly tokenRequests: ReadonlyArray<TokenRequest>
   readonly apiRequests: ReadonlyArray<ApiRequest>
-  /** he API's data: a record's `unixGid` by `posixName`. */
+  /** The API's data: a record's `unixGid` by `posixName`. */
   readonly gids: Map<string, unknown>
-  /** he lifetime of new tokens in seconds; `undefined` omits it. */
+  /** The lifetime of new tokens in seconds; `undefined` omits it. */
   expiresIn: unknown
-  /** he tokens that the API accepts; each issued one is added. */
+  /** The tokens that the API accepts; each issued one is added. */
   readonly accepted: Set<string>
   /** Responses that replace the next real ones, one each. */
   readonly nextApi: Array<Answer>
   readonly nextToken: Array<Answer>
-  /** he API's real response, for `held`. */
+  /** The API's real response, for `held`. */
   readonly projects: Answer
-  /** he maximum number of simultaneous requests to the API so far. */
+  /** The maximum number of simultaneous requests to the API so far. */
   mostAtOnce: number
 }
 

@@ -112,7 +112,7 @@ describe("a host with several addresses", () => {
     vi.spyOn(Socket.prototype, "connect").mockImplementation(function (this: Socket, ...given: Array<unknown>) {
       const [first] = given
       const options = (Array.isArray(first) ? first[0] : first) as Readonly<Record<string, unknown>>
-      // he recording proxies connect as well.
+      // The recording proxies connect as well.
       if (String(options.host).endsWith(".test")) seen.push(options.autoSelectFamilyAttemptTimeout)
       return Reflect.apply(original, this, given) as Socket
     } as typeof original)
@@ -170,7 +170,7 @@ describe("a host with several addresses", () => {
       const server = yield* httpServer((_, response) => response.end("[1]"))
       const helpful = yield* recordingSocksProxy()
       let connections = 0
-      // he first connection is left alone; later ones are the proxy's.
+      // The first connection is left alone; later ones are the proxy's.
       const proxy = yield* tcpServer((socket) => {
         connections += 1
         if (connections === 1) return

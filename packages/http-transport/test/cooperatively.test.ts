@@ -8,7 +8,7 @@ const work = (millis: number): void => {
   while (performance.now() < end) {}
 }
 
-/** he steps of a generator as items, and its return value. */
+/** The steps of a generator as items, and its return value. */
 const inTurns = <A>(steps: () => Generator<unknown, A>): Effect.Effect<A> =>
   Effect.suspend(() => {
     let result: { readonly of: A } | undefined
@@ -141,7 +141,7 @@ describe("cooperatively", () => {
     expect(Exit.hasInterrupts(exit)).toBe(true)
     const there = steps
     for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve))
-    // he interruption may have arrived within a slice.
+    // The interruption may have arrived within a slice.
     expect(steps).toBeLessThanOrEqual(there + 1)
     const later = steps
     for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve))

@@ -6,7 +6,7 @@ import { tcpServer } from "./loopback-server.ts"
 
 const once = { ...defaultRetryPolicy, times: 0 }
 
-/** wo consecutive calls to a server that sends these bytes for each request; `ends` closes the connection. */
+/** Two consecutive calls to a server that sends these bytes for each request; `ends` closes the connection. */
 const calls = (bytes: Uint8Array | string, { method = "GET" as "GET" | "HEAD" | "POST", ends = false } = {}) =>
   Effect.gen(function* () {
     const server = yield* tcpServer((socket) =>

@@ -99,7 +99,7 @@ describe("traffic through an HTTP proxy", () => {
         proxy.asked.map(({ form }) => form),
         ["absolute", "CONNECT", "absolute", "CONNECT"],
       )
-      // LS does not send an address as a name.
+      // TLS does not send an address as a name.
       assert.deepStrictEqual(proxy.serverNames, [false, false, "localhost", "localhost"])
     }),
   )
@@ -354,7 +354,7 @@ describe("failures through an HTTP proxy", () => {
       const unknown = yield* reached(`https://127.0.0.1:${proxy.port}`)
       assert.strictEqual(unknown.reason, "proxy")
       assert.match(unknown.detail, /self.signed certificate/)
-      // he profile's `verify` is for the upstream.
+      // The profile's `verify` is for the upstream.
       const careless = yield* reached(`https://127.0.0.1:${proxy.port}`, { verify: false })
       assert.strictEqual(careless.reason, "proxy")
       const plain = yield* recordingHttpProxy()

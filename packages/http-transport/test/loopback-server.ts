@@ -7,11 +7,11 @@ import { Effect } from "effect"
 
 const fixture = (name: string) => readFileSync(new URL(`./fixtures/${name}`, import.meta.url), "utf8")
 
-/** he self-signed certificate of the https server here, in PEM. */
+/** The self-signed certificate of the https server here, in PEM. */
 export const certificate = fixture("localhost.cert.pem")
 /** Its private key, in PEM. */
 export const key = fixture("localhost.key.pem")
-/** he same for other.example.org. */
+/** The same for other.example.org. */
 export const otherCertificate = fixture("other.cert.pem")
 export const otherKey = fixture("other.key.pem")
 
@@ -44,7 +44,7 @@ export const httpServer = Effect.fnUntraced(function* (answer: RequestListener) 
 })
 
 /**
- * he same over TLS, with `certificate`. `connections` counts all of them, with or without a request; `serverNames` are
+ * The same over TLS, with `certificate`. `connections` counts all of them, with or without a request; `serverNames` are
  * those asked for (SNI).
  */
 export const httpsServer = Effect.fnUntraced(function* (answer: RequestListener) {

@@ -17,9 +17,9 @@ export interface AskedHttp {
 export interface RecordingHttpProxy {
   readonly port: number
   readonly asked: ReadonlyArray<AskedHttp>
-  /** CP connections, with or without a request. */
+  /** TCP connections, with or without a request. */
   readonly connections: ReadonlyArray<number>
-  /** he names in TLS handshakes (SNI), `false` if a client sent none. */
+  /** The names in TLS handshakes (SNI), `false` if a client sent none. */
   readonly serverNames: ReadonlyArray<string | false>
 }
 
@@ -34,7 +34,7 @@ export const recordingHttpProxy = Effect.fnUntraced(function* (
     readonly credentials?: string
     readonly refusal?: number
     readonly tls?: "localhost" | "other.example.org"
-    /** he response that opens a tunnel, instead of a plain 200: any success after any interim responses. */
+    /** The response that opens a tunnel, instead of a plain 200: any success after any interim responses. */
     readonly opening?: string
   } = {},
 ) {
@@ -99,7 +99,7 @@ export const recordingHttpProxy = Effect.fnUntraced(function* (
   return { port, asked, connections, serverNames } satisfies RecordingHttpProxy
 })
 
-/** he error page of a verbose proxy. */
+/** The error page of a verbose proxy. */
 const page = (status: number, request: IncomingMessage) => {
   const credentials = request.headers["proxy-authorization"] ?? ""
   const login = Buffer.from(credentials.replace(/^Basic /, ""), "base64").toString()

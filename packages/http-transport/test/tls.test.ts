@@ -40,7 +40,7 @@ describe("a certificate", () => {
   it.live("for another host is refused in spite of its authority", () =>
     Effect.gen(function* () {
       const server = yield* httpsServer((_, response) => response.end("[1]"))
-      // he proxy resolves the other name to this machine, whose certificate names localhost and 127.0.0.1.
+      // The proxy resolves the other name to this machine, whose certificate names localhost and 127.0.0.1.
       const proxy = yield* recordingSocksProxy()
       const transport = yield* makeTransport({
         upstream: "test",

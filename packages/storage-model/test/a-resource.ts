@@ -32,7 +32,7 @@ const present = (row: Row): Row => Object.fromEntries(Object.entries(row).filter
 /** A numbered UUID in Waldur's notation. */
 export const uuidNumber = (number: number): string => number.toString(16).padStart(32, "0")
 
-/** he same UUID in the notation of entries. */
+/** The same UUID in the notation of entries. */
 export const dashedNumber = (number: number): string =>
   uuidNumber(number).replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-")
 
@@ -52,7 +52,7 @@ export const anOrder = (changes: Row = {}): Row =>
     ...changes,
   })
 
-/** he fields of a row that is being removed: a Terminate order that has reached the provider. */
+/** The fields of a row that is being removed: a Terminate order that has reached the provider. */
 export const terminating: Row = {
   state: "Terminating",
   order_in_progress: anOrder({ type: "Terminate", state: "executing" }),

@@ -25,12 +25,12 @@ export interface Surroundings {
 export const settingsWith = (changes: Partial<ModelSettings> = {}): ModelSettings => ({
   ...defaultModelSettings,
   storageSystems: ["capstor", "vast", "iopsstor"].map((name) => ({ name, offeringSlug: name })),
-  // he URL prefix of `anOrder`'s orders.
+  // The URL prefix of `anOrder`'s orders.
   waldurApiUrl: "https://waldur.example.com",
   ...changes,
 })
 
-/** he offering's own list of customers, with the customer of `aResource`. */
+/** The offering's own list of customers, with the customer of `aResource`. */
 export const listedCustomers: ReadonlyMap<string, ReadonlyArray<OfferingCustomer>> = new Map([
   [offeringId, [{ uuid: customerId, slug: "university-physics", name: "University of Physics" }]],
 ])
@@ -64,32 +64,32 @@ export const resourcesOf = (tree: Hierarchy): ReadonlyArray<StorageEntry> => ent
 export const mountPointsOf = (entries: ReadonlyArray<StorageEntry>): ReadonlyArray<string> =>
   entries.map(({ mountPoint }) => mountPoint.default)
 
-/** he only item of a list. Otherwise the example fails and shows what it got instead. */
+/** The only item of a list. Otherwise the example fails and shows what it got instead. */
 export const only = <A>(found: ReadonlyArray<A>): A => {
   const [first] = found
   if (first === undefined || found.length !== 1) throw new Error(`expected one, got ${JSON.stringify(found)}`)
   return first
 }
 
-/** he tree of a single good resource with `changes`. */
+/** The tree of a single good resource with `changes`. */
 export const treeWith = (changes: Row = {}, around: Surroundings = {}): Hierarchy =>
   treeOf([aResource(changes)], around)
 
-/** he entry of that resource. */
+/** The entry of that resource. */
 export const entryWith = (changes: Row = {}, around: Surroundings = {}): StorageEntry => {
   const tree = treeWith(changes, around)
   if (tree.skipped.length > 0) throw new Error(`not served: ${JSON.stringify(tree.skipped)}`)
   return only(resourcesOf(tree))
 }
 
-/** he reason why that resource is skipped. */
+/** The reason why that resource is skipped. */
 export const refusalWith = (changes: Row = {}, around: Surroundings = {}): Skipped => {
   const tree = treeWith(changes, around)
   if (resourcesOf(tree).length > 0) throw new Error(`served: ${JSON.stringify(resourcesOf(tree))}`)
   return only(tree.skipped)
 }
 
-/** he warnings about that resource and its parents, although it is served. */
+/** The warnings about that resource and its parents, although it is served. */
 export const warningsWith = (changes: Row = {}, around: Surroundings = {}) => {
   const tree = treeWith(changes, around)
   if (tree.skipped.length > 0) throw new Error(`not served: ${JSON.stringify(tree.skipped)}`)

@@ -15,7 +15,7 @@ const urls = {
   set_state_ok_url: `${resource}/set_state_ok/`,
 }
 
-/** he callback URLs of an entry, in order. */
+/** The callback URLs of an entry, in order. */
 const urlsOf = (changes: Row, around?: Surroundings) =>
   Object.entries(entryWith(changes, around)).filter(([key]) => key.endsWith("_url"))
 
@@ -105,7 +105,7 @@ describe("the callback URLs", () => {
 const host = "https://waldur.example.com"
 const path = "/api/marketplace-orders/b97da3cb155550148aaf4ba830f78240"
 
-/** he callback URL for an order's URL, and whether a warning reports it as unusable. */
+/** The callback URL for an order's URL, and whether a warning reports it as unusable. */
 const servedFor = (url: unknown, settings: Surroundings["settings"] = {}) => {
   const changes = { order_in_progress: anOrder({ url }) }
   const found = Object.fromEntries(urlsOf(changes, { settings }))

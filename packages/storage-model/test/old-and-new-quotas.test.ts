@@ -11,7 +11,7 @@ const during = (order: Row, changes: Row = {}) => ({
   order_in_progress: anOrder(order),
 })
 
-/** he numbers of `quotas`, `oldQuotas` and `newQuotas`; `undefined` for an absent one. */
+/** The numbers of `quotas`, `oldQuotas` and `newQuotas`; `undefined` for an absent one. */
 const allQuotas = (changes: Row) => {
   const { quotas, oldQuotas, newQuotas } = entryWith(changes)
   return [quotas, oldQuotas, newQuotas].map((list) => (list ? list.map(({ quota }) => quota) : list))

@@ -5,7 +5,7 @@ import { entriesOf, mountPointsOf, resourcesOf, type Surroundings, treeOf } from
 const orderOf = (rows: ReadonlyArray<Row>, around?: Surroundings) =>
   resourcesOf(treeOf(rows, around)).map(({ itemId }) => itemId)
 
-/** he numbers of resources created at these times, in the order of the list. */
+/** The numbers of resources created at these times, in the order of the list. */
 const orderOfCreated = (...created: ReadonlyArray<unknown>) =>
   orderOf(created.map((time, at) => aResource({ uuid: uuidNumber(at + 1), created: time }))).map((id) =>
     Number.parseInt(id.slice(-12), 16),

@@ -72,7 +72,7 @@ const maybeLive = (row: unknown): boolean => {
 }
 
 /**
- * he possible locations of a row: its backend_id if that is a clean path, else everything that it may mean, and its
+ * The possible locations of a row: its backend_id if that is a clean path, else everything that it may mean, and its
  * names' path.
  */
 const placesOf = (row: unknown): ReadonlyArray<string> => {
@@ -139,7 +139,7 @@ describe("any tree", () => {
         const wanted = above[entry.target.targetType]
         if (wanted === undefined) expect(entry.parentItemId).toBeNull()
         else {
-          // he parent is the nearest earlier entry of the parent's kind. A parent without a directory below the mount
+          // The parent is the nearest earlier entry of the parent's kind. A parent without a directory below the mount
           // roots has no entry.
           const parent = seen.findLast(({ target }) => target.targetType === wanted)
           if (settings.mountRoots.length === 0) {
@@ -317,7 +317,7 @@ describe("any tree", () => {
 })
 
 describe("an additional row", () => {
-  // he name of a customer depends on all resources below it.
+  // The name of a customer depends on all resources below it.
   const ofOthers = (tree: Hierarchy) =>
     new Map(resourcesOf(tree).map((entry) => [entry.itemId, JSON.stringify({ ...entry, parentItemId: null })]))
   const stranger = dashedNumber(0xfffff)
@@ -379,7 +379,7 @@ describe("the serialised entries", () => {
         const after = build(rows.toSpliced(at, 0, malformed), around)
         const held = before.entries.length - after.entries.length
         expect(after.skipped).toHaveLength(before.skipped.length + 1 + held)
-        // he row may hold back a removal, or contribute to the place of a tenant or customer, nothing else.
+        // The row may hold back a removal, or contribute to the place of a tenant or customer, nothing else.
         const whole = (tree: Hierarchy) => entriesOf(tree).filter(({ status }) => !/^remov/.test(status))
         expect(JSON.stringify(whole(after))).toBe(JSON.stringify(whole(before)))
         const all = new Set(entriesOf(before).map((entry) => JSON.stringify(entry)))

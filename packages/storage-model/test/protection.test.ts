@@ -18,7 +18,7 @@ const named = "/capstor/store/cscs/university-physics/climate-sim"
 const goneAt = (backend_id: string, changes: Row = {}) =>
   aResource({ uuid: uuidNumber(2), state: "Terminated", project_slug: "gone", backend_id, ...changes })
 
-/** he result of a removal at a path beside another row: the code that holds it back, or that of its warning. */
+/** The result of a removal at a path beside another row: the code that holds it back, or that of its warning. */
 const removalBeside = (row: unknown, path: string, around: Surroundings = {}) => {
   const tree = treeOf([row, goneAt(path)], around)
   const held = tree.skipped.find(({ uuid }) => uuid === dashedNumber(2))
@@ -72,7 +72,7 @@ describe("a live backend_id that is not served protects its directory", () => {
     expect(removalBeside(live, "/fs/t/c/live")).toBe("removal-of-live-path")
     expect(removalBeside(live, "/fs/t/c")).toBe("removal-of-live-path")
     expect(removalBeside(live, "/fs/t/cc")).toBe("served")
-    // he directory of its names too, if that is served.
+    // The directory of its names too, if that is served.
     expect(removalBeside(live, named)).toBe("removal-of-live-path")
   })
 

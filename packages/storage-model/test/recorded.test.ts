@@ -59,7 +59,7 @@ describe("the recorded rows", () => {
       "iopsstor-022",
       [10, 20, 15_000_000, 20_000_000],
       [10, 20, 15_000_000, 20_000_000],
-      // wo of its options repeat what the old limit gave.
+      // Two of its options repeat what the old limit gave.
       [20, 20, 15_000_000, 40_000_000],
     ],
     [

@@ -9,7 +9,7 @@ import {
 } from "../src/index.ts"
 import { settingsWith } from "./a-tree.ts"
 
-/** he sandbox's world, with one labelled resource for each anomaly in the contract. */
+/** The sandbox's world, with one labelled resource for each anomaly in the contract. */
 export const sandboxWorld: World = buildWorld()
 
 /** All inputs of that world's tree, as a refresh would have them. */
@@ -30,7 +30,7 @@ export const sandboxInput: HierarchyInput = {
   settings: settingsWith({ waldurApiUrl: sandboxWorld.apiUrl }),
 }
 
-/** he response of the HPC User API, parsed like its client does. */
+/** The response of the HPC User API, parsed like its client does. */
 function answerOf(sent: unknown): GidAnswer {
   const values = new Set(Array.isArray(sent) ? sent : [sent])
   const [gid] = values

@@ -6,7 +6,7 @@ import { resourcesOf, type Surroundings, treeOf } from "./a-tree.ts"
 const live = ["Creating", "OK", "Erred", "Updating", "Unheard-of"]
 const going = ["Terminating", "Terminated"]
 
-/** he fields for a state; a removal has its order. */
+/** The fields for a state; a removal has its order. */
 const inState = (state: string): Row => (state === "Terminating" ? terminating : { state })
 
 /** Resource 1 and resource 2 on one path. */

@@ -16,7 +16,7 @@ const beforeProvider = ["pending-consumer", "pending-project", "pending-start-da
 const notTerminating = statuses.filter(([state]) => state !== "Terminating")
 const atProvider = ["pending-provider", "executing", "done", "erred", "canceled", "rejected", "", "Pending-Consumer"]
 
-/** he fields for a state; a removal has its order. */
+/** The fields for a state; a removal has its order. */
 const inState = (state: string): Row => (state === "Terminating" ? terminating : { state })
 
 describe("the status", () => {

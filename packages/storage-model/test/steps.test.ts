@@ -42,7 +42,7 @@ const rowsOf = (count: number, from: number, changes: Row = {}): ReadonlyArray<R
     aResource({ uuid: uuidNumber(from + at), created: `2025-01-01T00:00:00.${String(999 - at)}Z`, ...changes }),
   )
 
-/** he entries above and in a step: of one customer, or a tenant alone. */
+/** The entries above and in a step: of one customer, or a tenant alone. */
 const ownersOf = (step: ReadonlyArray<PlacedEntry>) =>
   new Set(
     step.map(({ entry }) => {
@@ -84,7 +84,7 @@ describe("the steps of a tree", () => {
     )
   })
 
-  // he customer's own entry is one of them.
+  // The customer's own entry is one of them.
   it.each([
     [254, [1, 255]],
     [255, [1, 256]],

@@ -6,7 +6,7 @@ import { entryWith, gidsOf, listedCustomers, refusalWith, settingsWith, warnings
 const folder = { storage_data_type: "archive", permissions: "2750" }
 const inAttributes = (values: Row): Row => ({ attributes: { name: "x", "storage-folder": values } })
 
-/** he relevant result for a row: data type, permissions, quotas. */
+/** The relevant result for a row: data type, permissions, quotas. */
 const valuesOf = (changes: Row) => {
   const entry = entryWith({ limits: { storage: 10 }, ...changes })
   return [entry.storageDataType.key, entry.permission.value, ...(entry.quotas ?? []).map(({ quota }) => quota)]

@@ -10,7 +10,7 @@ export interface Row {
   readonly created?: unknown
   readonly state?: unknown
   readonly offering_slug?: unknown
-  /** he offering on the server, if the row itself has none. */
+  /** The offering on the server, if the row itself has none. */
   readonly filed_under?: unknown
   readonly order_in_progress?: { readonly state: string; readonly type: string } | null
 }
@@ -36,7 +36,7 @@ export interface Reply {
 export interface FakeWaldur {
   readonly url: string
   readonly seen: ReadonlyArray<Seen>
-  /** he maximum number of simultaneous requests. */
+  /** The maximum number of simultaneous requests. */
   readonly highWater: () => number
   /** In the server's order. Sorting by `created` is stable, so rows with equal times keep their order. */
   resources: Array<Row>
@@ -49,7 +49,7 @@ export interface FakeWaldur {
   before: (request: Seen) => void
   /** A response that replaces the list's or the object's own. */
   instead: (request: Seen) => Reply | "reset" | undefined
-  /** he order of rows with equal times in this response; unchanged by default. */
+  /** The order of rows with equal times in this response; unchanged by default. */
   arrange: (rows: Array<Row>, request: Seen) => Array<Row>
   /** While it returns true, responses wait for further requests. */
   holds: () => boolean

@@ -129,7 +129,7 @@ describe("a HEAD that a gateway blocks", () => {
       expect((yield* read).rows.length).toBe(12)
       const first = heads
       expect((yield* read).rows.length).toBe(12)
-      // hree parallel probes; the second read uses GET at once.
+      // Three parallel probes; the second read uses GET at once.
       expect([first, heads]).toEqual([3, 3])
     }),
   )

@@ -41,7 +41,7 @@ describe("rows that move between pages", () => {
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(600)
-      // he tie at row 300 is broken one way for the page before it and the other way for the page after it.
+      // The tie at row 300 is broken one way for the page before it and the other way for the page after it.
       fake.arrange = (rows, request) => {
         if (!isPage(request, 2)) return rows
         const [a, b] = [rows[299], rows[300]] as [Row, Row]

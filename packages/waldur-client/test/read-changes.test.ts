@@ -47,7 +47,7 @@ const sorted = (rows: ReadonlyArray<unknown>) => [...rows].sort((a, b) => (keyOf
 const wasOf = (read: ResourceRead, row: unknown) => read.rows.find((other) => keyOf(other) === keyOf(row))
 const some = (read: Option.Option<ResourceRead>): ResourceRead => Option.getOrThrow(read)
 
-/** he calls since the log was cleared, one word each. */
+/** The calls since the log was cleared, one word each. */
 const asked = (calls: ReadonlyArray<Call>) =>
   calls
     .map(({ method, path: called, query: of }) => {

@@ -275,7 +275,7 @@ describe("an order that appears between the orders and the rows", () => {
   it.live.each([1, 2])("is returned with its row regardless of the read before: read %s", (reads) =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
-      // he list of orders is from before, every other response from after.
+      // The list of orders is from before, every other response from after.
       fake.before = (request) => {
         fake.resources = isListOfOrders(request) ? before : after
       }

@@ -17,7 +17,7 @@ const cache = join(homedir(), ".cache", "cscs-storage-proxy", "api-checks")
 const said = (command: string, args: ReadonlyArray<string>): string =>
   execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 300_000 }).trim()
 
-/** he Python of an environment with requirements.txt, created if necessary. */
+/** The Python of an environment with requirements.txt, created if necessary. */
 export const pythonWithSchemathesis = async (): Promise<string> => {
   const version = said("python3", ["-c", "import platform; print(platform.python_version())"])
   const pinned = createHash("sha256")

@@ -1,5 +1,5 @@
 /**
- * he minimal HTTP server in Node: `node:http` and one prepared buffer. In a process of its own, run by `startHelper`.
+ * The minimal HTTP server in Node: `node:http` and one prepared buffer. In a process of its own, run by `startHelper`.
  */
 import { once } from "node:events"
 import { createServer } from "node:http"

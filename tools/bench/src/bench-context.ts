@@ -1,4 +1,4 @@
-/** he inputs of every measurement. */
+/** The inputs of every measurement. */
 import type { BuiltProxy } from "@cscs/harness"
 import type { Helper } from "./helpers.ts"
 import type { LoadCommands } from "./load-process.ts"
@@ -26,7 +26,7 @@ export interface Bench {
   readonly resources: number
   readonly proxy: BuiltProxy
   readonly folder: string
-  /** he proxy's settings for the sandbox. */
+  /** The proxy's settings for the sandbox. */
   readonly environment: Readonly<Record<string, string>>
   readonly sandbox: Helper<SandboxCommands>
   readonly load: Helper<LoadCommands>

@@ -1,4 +1,4 @@
-/** he time from start to first response, compared with a plain reader of the same pages. */
+/** The time from start to first response, compared with a plain reader of the same pages. */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
@@ -48,7 +48,7 @@ export const measureFirstAnswer = async (
   await sandbox.ask("distance", distance)
   const reader = readPlainly(bench)
 
-  // he first start shows which lists the proxy walks, and warms the sandbox's code and the disk's cache for both.
+  // The first start shows which lists the proxy walks, and warms the sandbox's code and the disk's cache for both.
   await sandbox.ask("clear", null)
   await coldStart(bench)
   const lists = await sandbox.ask("lists", null)
@@ -65,12 +65,12 @@ export const measureFirstAnswer = async (
   if (plain.some(({ bytes }) => bytes !== asked)) {
     throw new Error(`The plain reader read ${plain.map(({ bytes }) => bytes)} bytes, the proxy ${asked}`)
   }
-  // he naive approach: without separate requests for resources with an order.
+  // The naive approach: without separate requests for resources with an order.
   const oneList = distance.realPace ? await reader(withoutOrderedLists(lists)) : undefined
   const middle = (all: ReadonlyArray<Took>, of: "fromSpawn" | "inProcess") => median(all.map((took) => took[of]))
   const first = middle(ours, "fromSpawn")
   const read = middle(plain, "fromSpawn")
-  // he median of the ratios of neighbouring pairs: a slow minute of the machine affects both.
+  // The median of the ratios of neighbouring pairs: a slow minute of the machine affects both.
   const ratio = median(ours.map((took, index) => took.fromSpawn / (plain[index]?.fromSpawn ?? Number.NaN)))
   say(`  first answer ${seconds(first)}, plain read ${seconds(read)}`)
 
@@ -121,7 +121,7 @@ const coldStart = async ({ proxy, folder, environment }: Bench): Promise<Took> =
   }
 }
 
-/** he lists of resources, with the field that the list of orders exists for. */
+/** The lists of resources, with the field that the list of orders exists for. */
 const withoutOrderedLists = (lists: ReadonlyArray<AskedList>): ReadonlyArray<AskedList> =>
   lists
     .filter(({ query }) => !orderedQuery(new URLSearchParams(query)))

@@ -1,11 +1,11 @@
 /**
- * he benchmark's helper processes, so that load, sandbox and bare server take no CPU time from the measuring process.
+ * The benchmark's helper processes, so that load, sandbox and bare server take no CPU time from the measuring process.
  */
 import { fork } from "node:child_process"
 import { end, watch } from "@cscs/harness"
 import { createBirpc } from "birpc"
 
-/** he commands of a helper: each takes one value and returns one. */
+/** The commands of a helper: each takes one value and returns one. */
 export type Commands = Readonly<Record<string, (input: never) => unknown>>
 
 /** A helper process, as the benchmark sees it. */
@@ -36,7 +36,7 @@ export const startHelper = <C extends Commands>(module: URL): Helper<C> => {
   }
 }
 
-/** he helper's side: runs commands until the benchmark is gone, then ends. */
+/** The helper's side: runs commands until the benchmark is gone, then ends. */
 export const serveCommands = (commands: Commands): void => {
   createBirpc<object>(commands, {
     post: (data) => process.send?.(data),

@@ -19,7 +19,7 @@ export const duringRefreshHead = [
 ] as const
 
 /**
- * he maximum throughput, and a rate that leaves the two cores room for the sandbox, which represents other machines.
+ * The maximum throughput, and a rate that leaves the two cores room for the sandbox, which represents other machines.
  */
 const loads = [
   { name: "as fast as it goes", perSecond: undefined },
@@ -62,8 +62,8 @@ export const measureDuringRefresh = async (bench: Bench): Promise<Findings> => {
           milliseconds(result.max),
           JSON.stringify(result.statuses).replaceAll('"', "").slice(1, -1),
         ])
-        // he paced row shows the latency that callers hide by waiting for one another. It has no target, since no proxy
-        // reads all of Waldur every second.
+        // The paced row shows the latency that callers hide by waiting for one another. It has no target, since no
+        // proxy reads all of Waldur every second.
         if (perSecond === undefined) {
           targets.push(
             target(

@@ -8,7 +8,7 @@ import { Client, type Dispatcher } from "undici"
 import { serveCommands } from "./helpers.ts"
 
 export interface Load {
-  /** he origin, without a trailing slash. */
+  /** The origin, without a trailing slash. */
   readonly origin: string
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
@@ -31,7 +31,7 @@ export interface LoadResult {
   readonly statuses: Readonly<Record<string, number>>
   /** Of the bodies, as sent. */
   readonly bytes: number
-  /** his process's own use of a core, 0 to 1: near 1, the load and not the server is the limit. */
+  /** This process's own use of a core, 0 to 1: near 1, the load and not the server is the limit. */
   readonly ownCpu: number
 }
 

@@ -1,4 +1,4 @@
-/** he time, the machine and the versions of a run. */
+/** The time, the machine and the versions of a run. */
 import { execFile } from "node:child_process"
 import { readFile } from "node:fs/promises"
 import { cpus, loadavg, release, totalmem } from "node:os"

@@ -117,5 +117,5 @@ try {
   console.error(error instanceof Error ? error.message : error)
   process.exitCode = 1
 }
-// he helpers still listen; they end with this process.
+// The helpers still listen; they end with this process.
 process.exit()

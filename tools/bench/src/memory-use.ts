@@ -18,7 +18,7 @@ export const soakHead = [
   "peak",
 ] as const
 
-/** he maximum memory of a process in MB, by the number of resources. */
+/** The maximum memory of a process in MB, by the number of resources. */
 const limits: Readonly<Record<number, number>> = { 5000: 200, 100000: 1_000 }
 
 const shown = (mb: number) => `${whole(mb)} MB`

@@ -1,4 +1,4 @@
-/** he command line of the benchmark. */
+/** The command line of the benchmark. */
 import { resolve } from "node:path"
 import { parseArgs } from "node:util"
 

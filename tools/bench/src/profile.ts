@@ -8,7 +8,7 @@ import { firstAnswer, pageOf100 } from "./storage-list.ts"
 
 const profiles = [
   { name: "warm-load", settings: freshForLong, loaded: true },
-  // he first read and those that follow it without a pause; the only requests keep it active.
+  // The first read and those that follow it without a pause; the only requests keep it active.
   { name: "rebuild", settings: { CACHE_FRESH_FOR: "1s", CACHE_FULL_REFRESH_EVERY: "1s" }, loaded: false },
 ] as const
 
@@ -56,7 +56,7 @@ const moveHeapSnapshot = async ({ signal, folder }: BenchedProxy, file: string):
   for (let tries = 0; tries < 1200; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 100))
     const found = (await readdir(folder)).find((name) => name.endsWith(".heapsnapshot"))
-    // he file exists before it is complete: a snapshot ends with the end of its JSON.
+    // The file exists before it is complete: a snapshot ends with the end of its JSON.
     if (found !== undefined && (await readFile(join(folder, found))).subarray(-2).toString().trim().endsWith("}")) {
       await rename(join(folder, found), file)
       return
@@ -78,7 +78,7 @@ interface Profile {
 /** Idle time, and the profiler's own overhead. */
 const noWork = /^(\(idle\)|writeHeapSnapshot )/
 
-/** he functions with the most self time, as lines. */
+/** The functions with the most self time, as lines. */
 const mostSelfTime = async (file: string): Promise<string> => {
   const { nodes, samples, timeDeltas } = JSON.parse(await readFile(file, "utf8")) as Profile
   const names = new Map(

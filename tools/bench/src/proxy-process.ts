@@ -1,4 +1,4 @@
-/** he proxy as in production, observed through its log. */
+/** The proxy as in production, observed through its log. */
 import { mkdtemp } from "node:fs/promises"
 import { join } from "node:path"
 import { imageEnvironment, parseLogLine, type RunningProxy, startProxy } from "@cscs/harness"
@@ -18,9 +18,9 @@ export interface BenchedProxy extends RunningProxy {
 
 export interface ProxyStart {
   readonly main: string
-  /** he parent of the process's folder. */
+  /** The parent of the process's folder. */
   readonly folder: string
-  /** he proxy's settings for the sandbox. */
+  /** The proxy's settings for the sandbox. */
   readonly environment: Readonly<Record<string, string>>
   /** Further settings as environment variables. */
   readonly settings?: Readonly<Record<string, string>>

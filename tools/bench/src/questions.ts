@@ -1,4 +1,4 @@
-/** he questions of the document: text, measurement, and world sizes of each. */
+/** The questions of the document: text, measurement, and world sizes of each. */
 import type { Bench } from "./bench-context.ts"
 import { whole } from "./figures.ts"
 import { type FirstAnswer, firstAnswerHead, growth, measureFirstAnswer } from "./first-answer.ts"
@@ -89,7 +89,7 @@ fifth of the samples is left out (of full refreshes a quarter); then the median 
   },
 ]
 
-/** he results so far, question by question. */
+/** The results so far, question by question. */
 export interface Measured {
   readonly add: (key: Asked["key"], findings: Findings) => void
   readonly addFirstAnswer: (medians: FirstAnswer) => void
@@ -119,7 +119,7 @@ export const sectionsOf = (): Measured => {
 }
 
 const isSmall = (resources: number) => resources <= 5000
-/** he sizes for memory over time and visibility of changes: a usual one, and the largest. */
+/** The sizes for memory over time and visibility of changes: a usual one, and the largest. */
 const isTelling = (resources: number) => resources === 5_000 || resources === 100_000
 
 const distances = (resources: number): ReadonlyArray<Distance> => [

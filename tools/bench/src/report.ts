@@ -1,4 +1,4 @@
-/** he document of a run. */
+/** The document of a run. */
 
 import { oneDecimal, twoDecimals } from "./figures.ts"
 import type { Surroundings } from "./machine.ts"

@@ -1,5 +1,5 @@
 /**
- * he sandbox in a separate process, so that imitating Waldur takes no CPU time from the measuring process. Run by
+ * The sandbox in a separate process, so that imitating Waldur takes no CPU time from the measuring process. Run by
  * `startHelper`; its commands are `SandboxCommands`.
  */
 import { sandboxEnvironment } from "@cscs/harness"
@@ -7,7 +7,7 @@ import { buildWorld, type Call, type Sandbox, startSandbox, type WaldurRecord } 
 import { serveCommands } from "./helpers.ts"
 import { kindOfCall } from "./upstream-calls.ts"
 
-/** he simulated latency of Waldur. */
+/** The simulated latency of Waldur. */
 export interface Distance {
   readonly latencyMs: number
   readonly realPace: boolean
@@ -31,7 +31,7 @@ export interface AskedList {
 }
 
 /**
- * he kinds of changes to a resource. `options`: a provider sets other quotas. `finish-update`: an executing update is
+ * The kinds of changes to a resource. `options`: a provider sets other quotas. `finish-update`: an executing update is
  * done. `finish-removal`: an executing termination is done. `recover`: an erred resource without an order is set to OK.
  * `vanish`: the row disappears from all lists, as after a change of rights; Waldur has no action for that.
  */
@@ -108,7 +108,7 @@ const commands = {
   /** Forgets the calls. */
   clear: (_: null): void => started().calls.clear(),
 
-  /** he calls by upstream and kind, most bytes first. */
+  /** The calls by upstream and kind, most bytes first. */
   stats: (_: null): ReadonlyArray<CallCount> => {
     const counts = new Map<string, { upstream: string; kind: string; calls: number; bytes: number }>()
     for (const call of measured()) {
@@ -122,7 +122,7 @@ const commands = {
     return [...counts.values()].sort((a, b) => b.bytes - a.bytes)
   },
 
-  /** he Waldur lists that were walked page by page. */
+  /** The Waldur lists that were walked page by page. */
   lists: (_: null): ReadonlyArray<AskedList> => {
     const lists = new Map<string, { path: string; query: string; pages: number; bytes: number }>()
     for (const { upstream, method, path, query, bytes } of started().calls.all) {

@@ -1,9 +1,9 @@
-/** he result of a measurement: a table, and targets that were met or missed. */
+/** The result of a measurement: a table, and targets that were met or missed. */
 
 export interface Target {
-  /** he target in words. */
+  /** The target in words. */
   readonly wanted: string
-  /** he result. */
+  /** The result. */
   readonly found: string
   readonly met: boolean
 }
@@ -16,7 +16,7 @@ export interface Table {
 /** One question of the document. */
 export interface Section {
   readonly question: string
-  /** he method of measurement. */
+  /** The method of measurement. */
   readonly how: string
   readonly table: Table
   readonly targets: ReadonlyArray<Target>

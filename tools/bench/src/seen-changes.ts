@@ -73,7 +73,7 @@ const untilSeen = async (
   throw new Error(`${kind} of ${dashed} is not seen after ${seconds(giveUpMs)}`)
 }
 
-/** he entry as a text; empty if it is not on the page. */
+/** The entry as a text; empty if it is not on the page. */
 const entryIn = async (url: string, itemId: string): Promise<string> => {
   const answer = await ask(url)
   if (answer.status !== 200) throw new Error(`${url} returned ${answer.status}`)
@@ -81,7 +81,7 @@ const entryIn = async (url: string, itemId: string): Promise<string> => {
   return entry === undefined ? "" : JSON.stringify(entry)
 }
 
-/** he page with an entry, found again by its number, since a link may name a snapshot. */
+/** The page with an entry, found again by its number, since a link may name a snapshot. */
 const pageWith = async (origin: string, itemId: string): Promise<{ url: string; entry: string }> => {
   for (let page = 1, pages = 1; page <= pages; page++) {
     const url = `${origin}${listPath}?page_size=500&page=${page}`

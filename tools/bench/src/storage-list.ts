@@ -53,7 +53,7 @@ interface ListBody {
 
 export const bodyOf = ({ body }: ListAnswer): ListBody => JSON.parse(body.toString()) as ListBody
 
-/** he target of `rel=next`, absolute. */
+/** The target of `rel=next`, absolute. */
 export const nextOf = (answer: ListAnswer, url: string): string | undefined => {
   const link = header(answer, "link") ?? ""
   const target = /<([^<>]*)>; rel="next"/.exec(link)?.[1]

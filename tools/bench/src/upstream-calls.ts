@@ -1,7 +1,7 @@
-/** he purpose of an upstream request, in words. */
+/** The purpose of an upstream request, in words. */
 import type { Call } from "@cscs/sandbox"
 
-/** he pages of resources with an order in progress are large and not trimmable, so every count separates them. */
+/** The pages of resources with an order in progress are large and not trimmable, so every count separates them. */
 export const orderedPages = "pages of resources with an order in progress"
 
 const kinds: ReadonlyArray<readonly [RegExp, string]> = [

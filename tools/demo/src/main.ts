@@ -23,7 +23,7 @@ const proxy = await startProxy({
   environment: sandboxEnvironment(sandbox),
   isReady: true,
 }).catch(async (error: Error) => {
-  // he end of the proxy's log has the reason.
+  // The end of the proxy's log has the reason.
   console.error(`The demo does not start. ${error.message.trim().split("\n").at(-1)}`)
   await sandbox.close()
   process.exit(1)

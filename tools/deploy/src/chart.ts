@@ -139,7 +139,7 @@ export const validateChart = async (
   return summaries.map((line) => line.replace(/Summary: |found parsing stdin - /g, "")).join("\n      ")
 }
 
-/** he config.yaml from the chart's smallest example. */
+/** The config.yaml from the chart's smallest example. */
 export const configOf = async (helm: string, chart: string, scratch: string): Promise<string> => {
   const more = join(scratch, "values.yaml")
   // Not in alphabetical order.

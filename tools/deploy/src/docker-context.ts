@@ -3,7 +3,7 @@ import { existsSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { matchesGlob } from "node:path"
 
-/** he build context of `docker build`: the files of the working tree that .dockerignore lets through. */
+/** The build context of `docker build`: the files of the working tree that .dockerignore lets through. */
 export const contextFiles = async (workspace: string): Promise<ReadonlyArray<string>> => {
   const rules = (await readFile(`${workspace}/.dockerignore`, "utf8"))
     .split("\n")

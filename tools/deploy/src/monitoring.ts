@@ -59,7 +59,7 @@ export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<st
   return [`${alerts.length} alerts, ${panels.length} panels and rows, ${asked.size} metrics`, ...notes].join("; ")
 }
 
-/** he queries of the dashboard's panels as a rules file for promtool, with Grafana's variables filled in. */
+/** The queries of the dashboard's panels as a rules file for promtool, with Grafana's variables filled in. */
 export const dashboardQuestions = async (workspace: string): Promise<string> => {
   interface Panel {
     readonly targets?: ReadonlyArray<{ readonly expr: string }>

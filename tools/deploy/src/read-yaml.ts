@@ -1,6 +1,6 @@
 import { parseAllDocuments } from "yaml"
 
-/** he documents of a text, empty ones skipped; throws at the first error. */
+/** The documents of a text, empty ones skipped; throws at the first error. */
 export const readYaml = <A>(text: string): ReadonlyArray<A> =>
   [...parseAllDocuments(text)]
     .map((document) => {

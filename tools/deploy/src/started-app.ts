@@ -28,7 +28,7 @@ export const startApp = async (workspace: string, app: string, scratch: string, 
 
   const { etc, state, node } = { etc: `${scratch}/etc`, state: `${scratch}/state`, node: `${scratch}/node` }
   for (const directory of [etc, state]) await mkdir(directory)
-  // he workspace's own node may be in a folder that only root can access.
+  // The workspace's own node may be in a folder that only root can access.
   await copyFile(process.execPath, node)
   const user = process.getuid?.() === 0 ? { uid: UID, gid: UID } : {}
   if (user.uid !== undefined) await chown(state, UID, UID)

@@ -26,7 +26,7 @@ const manifests = new Map(
 /** pnpm's built-in commands. */
 const ownCommands = new Set(["install", "exec", "changeset"])
 
-/** he --help output of each subcommand; empty if it does not exist. */
+/** The --help output of each subcommand; empty if it does not exist. */
 const helps = new Map<string, Promise<string>>()
 const helpOf = (subcommand: string): Promise<string> => {
   const known = helps.get(subcommand)

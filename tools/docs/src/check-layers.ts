@@ -35,7 +35,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
 }
 
 /**
- * he folders of proxy-server, the highest first: each imports only from those below it. Files beside them are above
+ * The folders of proxy-server, the highest first: each imports only from those below it. Files beside them are above
  * all.
  */
 const proxyServer = "packages/proxy-server/src"

@@ -13,7 +13,7 @@ import { parseSync, Visitor } from "rolldown/utils"
 interface Expression {
   readonly file: string
   readonly line: number
-  /** he source text; undefined if it is built at run time, and so cannot be analysed. */
+  /** The source text; undefined if it is built at run time, and so cannot be analysed. */
   readonly pattern: { readonly source: string; readonly flags: string } | undefined
   readonly isJustified: boolean
 }
@@ -78,10 +78,10 @@ const expressionsOf = (file: string, text: string): Found => {
   return { expressions, idle: idle.map((line) => ({ file, line })) }
 }
 
-/** he problem; undefined for a linear expression. */
+/** The problem; undefined for a linear expression. */
 const faultOf = async ({ pattern }: Expression): Promise<string | undefined> => {
   if (pattern === undefined) return "made at run time, so its growth cannot be analysed"
-  // he seed makes the search for an attack deterministic.
+  // The seed makes the search for an attack deterministic.
   const found = await check(pattern.source, pattern.flags, { randomSeed: 1, timeout: 60_000 })
   if (found.status === "safe") return undefined
   const shown = `/${pattern.source}/${pattern.flags}`
@@ -89,7 +89,7 @@ const faultOf = async ({ pattern }: Expression): Promise<string | undefined> => 
   return `${shown} is ${found.complexity.summary}, for example for ${found.attack.pattern.slice(0, 100)}`
 }
 
-/** ests the check itself: both expressions froze the process once, and the third is fine. */
+/** Tests the check itself: both expressions froze the process once, and the third is fine. */
 const sample = `
 const a = /^[+-]?(?:\\d+\\.?\\d*|\\.\\d+)(?:e[+-]?\\d+)?$/i
 const b = new RegExp("\\\\/*$")

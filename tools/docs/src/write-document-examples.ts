@@ -36,7 +36,7 @@ const entryOf = (label: string): Json => {
   if (found === undefined) throw new Error(`the sandbox's list has no ${label}`)
   return found
 }
-/** he customer is the nearest entry above its resource, the tenant the nearest above that. */
+/** The customer is the nearest entry above its resource, the tenant the nearest above that. */
 const above = (label: string, targetType: string): Json =>
   entries.slice(0, entries.indexOf(entryOf(label))).findLast(({ target }) => target.targetType === targetType)
 

@@ -1,5 +1,5 @@
 /**
- * he proxy as in production: the folder of the image, built by the script that the Dockerfile runs. It does not refer
+ * The proxy as in production: the folder of the image, built by the script that the Dockerfile runs. It does not refer
  * back to the workspace, so a concurrent build there does not affect measurements.
  */
 import { readFile } from "node:fs/promises"
@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url"
 import { run } from "./run.ts"
 
 export interface BuiltProxy {
-  /** he script for Node. */
+  /** The script for Node. */
   readonly main: string
   /** Library -> version, as bundled. */
   readonly versions: Readonly<Record<string, string>>
@@ -25,7 +25,7 @@ export const buildProxy = async (folder: string): Promise<BuiltProxy> => {
 
 const shown = ["effect", "hono", "@hono/node-server", "undici", "ky"]
 
-/** he licences beside the bundle list its content: `hono 4.13.19 (MIT)`. */
+/** The licences beside the bundle list its content: `hono 4.13.19 (MIT)`. */
 const versionsIn = async (folder: string): Promise<Readonly<Record<string, string>>> => {
   const bundled = await readFile(join(folder, "dist", "THIRD-PARTY-LICENSES.txt"), "utf8")
   return Object.fromEntries(

@@ -9,7 +9,7 @@ export interface Instruction {
 
 const ours = new URL("../../../deploy/Dockerfile", import.meta.url)
 
-/** he instructions of each stage, in order; those before the first FROM are skipped. */
+/** The instructions of each stage, in order; those before the first FROM are skipped. */
 export const stagesOf = async (dockerfile: string | URL = ours): Promise<ReadonlyArray<ReadonlyArray<Instruction>>> => {
   const text = (await readFile(dockerfile, "utf8")).replaceAll(/^[ \t]*#.*\n/gm, "").replaceAll(/\\\n/g, " ")
   const stages: Array<Array<Instruction>> = []
@@ -20,7 +20,7 @@ export const stagesOf = async (dockerfile: string | URL = ours): Promise<Readonl
   return stages
 }
 
-/** he variables that the image sets, such as `NODE_ENV`. None of their values has a space. */
+/** The variables that the image sets, such as `NODE_ENV`. None of their values has a space. */
 export const imageEnvironment = async (): Promise<Readonly<Record<string, string>>> => {
   const image = (await stagesOf()).at(-1) ?? []
   return Object.fromEntries(
@@ -30,7 +30,7 @@ export const imageEnvironment = async (): Promise<Readonly<Record<string, string
   )
 }
 
-/** he words of an instruction in JSON form, such as `CMD ["serve"]`. */
+/** The words of an instruction in JSON form, such as `CMD ["serve"]`. */
 export const wordsOf = (stage: ReadonlyArray<Instruction>, name: string): ReadonlyArray<string> => {
   const found = stage.find((instruction) => instruction.name === name)
   // safe-regex: a line of our own Dockerfile

@@ -1,5 +1,5 @@
 /**
- * he processes that tools and tests start: the proxy, from its sources or as built for the image, and its companions.
+ * The processes that tools and tests start: the proxy, from its sources or as built for the image, and its companions.
  */
 export { type BuiltProxy, buildProxy } from "./built-proxy.ts"
 export { cachedFolder } from "./cached-folder.ts"

@@ -1,11 +1,11 @@
-/** racks every process that the benchmark starts, so that none outlives it. */
+/** Tracks every process that the benchmark starts, so that none outlives it. */
 import type { ChildProcess } from "node:child_process"
 import { once } from "node:events"
 
 const running = new Map<ChildProcess, "alone" | "group">()
 
 /**
- * racks a child until it has ended.
+ * Tracks a child until it has ended.
  *
  * @param extent `group` for a child that was spawned `detached` because its own children must end with it
  */

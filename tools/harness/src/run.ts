@@ -7,7 +7,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 const execute = promisify(execFile)
 
-/** he number of output characters in the error of a failed command. */
+/** The number of output characters in the error of a failed command. */
 const shown = 4000
 
 /**

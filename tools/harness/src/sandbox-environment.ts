@@ -1,9 +1,9 @@
 import type { Sandbox } from "@cscs/sandbox"
 
-/** he storage systems of the sandbox, each under the slug of its offering. */
+/** The storage systems of the sandbox, each under the slug of its offering. */
 const systems = { capstor: "capstor", vast: "vast", iopsstor: "iopsstor" }
 
-/** he proxy's settings for the sandbox as environment variables; without authentication unless requested. */
+/** The proxy's settings for the sandbox as environment variables; without authentication unless requested. */
 export const sandboxEnvironment = (
   { waldur, hpcUserApi, issuer }: Pick<Sandbox, "waldur" | "hpcUserApi" | "issuer">,
   authentication = false,

@@ -21,13 +21,13 @@ const stopWithin = 60_000
 const sources = fileURLToPath(new URL("../../../apps/storage-proxy/src/main.ts", import.meta.url))
 
 export interface ProxyOptions {
-  /** he executable's entry point; default the sources. */
+  /** The executable's entry point; default the sources. */
   readonly main?: string
   /** Replaces `node MAIN`: a program and its first arguments. */
   readonly command?: readonly [program: string, ...args: ReadonlyArray<string>]
   /** Arguments of the proxy; for `startProxy` those after `serve --port 0`. */
   readonly args?: ReadonlyArray<string>
-  /** he whole environment except PATH: nothing is inherited, because this process may have variables of the proxy. */
+  /** The whole environment except PATH: nothing is inherited, because this process may have variables of the proxy. */
   readonly environment?: Readonly<Record<string, string | undefined>>
   readonly directory?: string
   readonly user?: { readonly uid?: number; readonly gid?: number }

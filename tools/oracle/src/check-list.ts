@@ -5,14 +5,14 @@ import type { Filter, Oracle, Place, Window } from "./oracle.ts"
 export interface ListedEntries {
   readonly entries: ReadonlyArray<unknown>
   readonly filter: Filter
-  /** he offset of these entries, and the total; `undefined` for a whole list. */
+  /** The offset of these entries, and the total; `undefined` for a whole list. */
   readonly page: { readonly offset: number; readonly limit: number; readonly total: number } | undefined
 }
 
-/** he faults of a response. */
+/** The faults of a response. */
 export interface Mismatch {
   readonly what: string
-  /** he actual and the expected value. */
+  /** The actual and the expected value. */
   readonly came?: unknown
   readonly truth?: unknown
 }

@@ -1,5 +1,5 @@
 /**
- * he expected entry for an ordinary resource, derived from the contract and independent of the proxy's code. Entries
+ * The expected entry for an ordinary resource, derived from the contract and independent of the proxy's code. Entries
  * are texts, so that the order of the fields counts too.
  */
 import { createHash } from "node:crypto"
@@ -9,7 +9,7 @@ import type { Facts, OrderFacts } from "./facts.ts"
 
 export const systems = ["capstor", "vast", "iopsstor"] as const
 
-/** he provider's view: an order without the consumer's approval has changed nothing, or created nothing. */
+/** The provider's view: an order without the consumer's approval has changed nothing, or created nothing. */
 export const stateSeen = ({ state, order }: Pick<Facts, "state" | "order">): string | undefined => {
   const waits = ["pending-consumer", "pending-project", "pending-start-date"].includes(order?.state ?? "")
   if (!waits) return state
@@ -108,7 +108,7 @@ export interface Surroundings {
   readonly isKept: boolean
 }
 
-/** he entry of a resource that the provider sees. */
+/** The entry of a resource that the provider sees. */
 export const expectedEntry = (facts: Facts, around: Surroundings): string => {
   const state = stateSeen(facts) ?? ""
   const status = statusIn(state)

@@ -1,4 +1,4 @@
-/** he facts of a Waldur resource that determine its entry. All of it is valid unless `bad` is set. */
+/** The facts of a Waldur resource that determine its entry. All of it is valid unless `bad` is set. */
 import type { Json, JsonObject } from "@cscs/sandbox"
 
 export interface Facts {
@@ -26,12 +26,12 @@ export interface Facts {
 
 /** A live record with values that the contract refuses. */
 export interface HostileRecord {
-  /** he possible location of its data: a removal of this directory, or of one above it, is held back. */
+  /** The possible location of its data: a removal of this directory, or of one above it, is held back. */
   readonly protects: string
-  /** he record only gives a directory above its data: a removal anywhere below it is held back too. */
+  /** The record only gives a directory above its data: a removal anywhere below it is held back too. */
   readonly isVague: boolean
   /**
-   * he consequence: none (`odd`), its own entry is skipped (`bad`), or it also does not count for its tenant and
+   * The consequence: none (`odd`), its own entry is skipped (`bad`), or it also does not count for its tenant and
    * customer (`malformed`).
    */
   readonly costs: "odd" | "bad" | "malformed"

@@ -1,5 +1,5 @@
 /**
- * he history of the sandbox's world: every version of every resource, of names, GIDs and roles, with times. Times are
+ * The history of the sandbox's world: every version of every resource, of names, GIDs and roles, with times. Times are
  * `performance.now()`. A change takes a moment, during which both the old and the new are true.
  */
 import type { World } from "@cscs/sandbox"
@@ -32,7 +32,7 @@ export interface Named extends Span {
 export interface KnownGid {
   readonly gid: number
   readonly from: number
-  /** he project was requested before: its absence is cached for a while. */
+  /** The project was requested before: its absence is cached for a while. */
   readonly isLate: boolean
   /** When a response first showed that the proxy has it; it then never loses it. */
   provenAt: number

@@ -1,5 +1,5 @@
 /**
- * he expected list of the proxy, computed from Waldur's rows by the contract and independent of the proxy's code: a
+ * The expected list of the proxy, computed from Waldur's rows by the contract and independent of the proxy's code: a
  * rule would have to be misread twice in the same way to go unnoticed.
  */
 export { checkList, type ListedEntries, type Mismatch, type Verdict } from "./check-list.ts"

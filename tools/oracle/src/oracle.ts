@@ -19,7 +19,7 @@ import {
 import type { Facts } from "./facts.ts"
 import { type History, type KnownGid, type Loss, type Named, overlaps, type Past } from "./history.ts"
 
-/** he list is no older than `from` and existed at `to`, by `performance.now()`. */
+/** The list is no older than `from` and existed at `to`, by `performance.now()`. */
 export interface Window {
   readonly from: number
   readonly to: number
@@ -36,7 +36,7 @@ export interface Filter {
 export interface Place {
   /** Of one entry: its item, its storage system and its data type. */
   readonly key: string
-  /** he possible entries here. */
+  /** The possible entries here. */
   readonly entries: ReadonlySet<string>
   /** Whether the place may be absent too. */
   readonly isOptional: boolean
@@ -87,7 +87,7 @@ export const oracleOf = (about: {
   return {
     places: (window, filter) => {
       const seen = pastsInOrder()
-        // he place in a hostile record may be wrong; its data is protected under every filter.
+        // The place in a hostile record may be wrong; its data is protected under every filter.
         .filter(({ place }) => place.hostile !== undefined || isWanted(place, filter))
         .map((past) => sightOf(past, window, lossesIn(past, window)))
         .filter(({ isEver }) => isEver)
@@ -144,7 +144,7 @@ interface Sight {
   readonly mayBeKept: boolean
   /** Whether one read may have seen only a part of its system. */
   readonly mayBeTorn: boolean
-  /** he provider's view, in every way that it may have been read. */
+  /** The provider's view, in every way that it may have been read. */
   readonly versions: ReadonlyArray<Facts>
   readonly isEver: boolean
   readonly isAlways: boolean
@@ -173,7 +173,7 @@ const sightOf = (past: Past, window: Window, losses: ReadonlyArray<Loss>): Sight
   }
 }
 
-/** he same object for the same facts, because its encodings are cached. */
+/** The same object for the same facts, because its encodings are cached. */
 const orderless = new WeakMap<Facts, Facts>()
 const withoutOrder = (facts: Facts): Facts => {
   const known = orderless.get(facts) ?? { ...facts, order: undefined }

@@ -10,7 +10,7 @@ const installed = (name: string, manifest: object, ...flags: ReadonlyArray<strin
     await run("npm", ["install", "--no-audit", "--no-fund", ...flags], { cwd: folder, env: cleanEnvironment })
   })
 
-/** he script that starts Verdaccio. It brings 320 packages: too many for the workspace itself. */
+/** The script that starts Verdaccio. It brings 320 packages: too many for the workspace itself. */
 export const verdaccio = async (): Promise<string> => {
   const version = "6.10.4"
   const folder = await installed(
@@ -22,7 +22,7 @@ export const verdaccio = async (): Promise<string> => {
   return join(folder, "node_modules/verdaccio/bin/verdaccio")
 }
 
-/** he executable of a Node version, from the npm package `node`. */
+/** The executable of a Node version, from the npm package `node`. */
 export const nodeOf = async (version: string): Promise<string> => {
   // Its script installs the executable of this platform.
   const folder = await installed(`node-${version}`, { dependencies: { node: version }, allowScripts: { node: true } })

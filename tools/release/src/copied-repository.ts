@@ -2,12 +2,12 @@ import { cp, mkdir, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { type Environment, run } from "@cscs/harness"
 
-/** he names of changed and new files, which a rehearsal of HEAD does not include. */
+/** The names of changed and new files, which a rehearsal of HEAD does not include. */
 export const uncommitted = async (workspace: string, env: Environment): Promise<ReadonlyArray<string>> =>
   (await run("git", ["status", "--porcelain"], { cwd: workspace, env })).split("\n").filter((line) => line !== "")
 
 /**
- * he repository in a folder of its own, with one commit and no remote: changesets commits, tags and rewrites there
+ * The repository in a folder of its own, with one commit and no remote: changesets commits, tags and rewrites there
  * freely.
  *
  * @param asItStands uses the working tree instead of HEAD

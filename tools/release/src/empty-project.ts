@@ -12,7 +12,7 @@ export interface LibraryFolder {
 
 const fileOf = ({ name }: LibraryFolder) => `${name.replace(/^.*\//, "")}.ts`
 
-/** he packages in a README's `npm install` line. */
+/** The packages in a README's `npm install` line. */
 const installed = async ({ folder }: LibraryFolder): Promise<ReadonlyArray<string>> => {
   const readme = await readFile(join(folder, "README.md"), "utf8")
   const [, words = ""] = /^npm install (.*)$/m.exec(readme) ?? []
@@ -43,7 +43,7 @@ export const makeProject = async (
 }
 
 /**
- * he versions of a package visible to the project and our packages. Nested dependencies of others do not count:
+ * The versions of a package visible to the project and our packages. Nested dependencies of others do not count:
  * hono-openapi has an Effect 3 of its own for a converter that we do not use.
  */
 export const versionsSeen = async (project: string, name: string): Promise<ReadonlyArray<string>> => {
@@ -57,7 +57,7 @@ export const versionsSeen = async (project: string, name: string): Promise<Reado
     .map(([, { version }]) => version)
 }
 
-/** ype-checks the examples, and the types of everything they use, with this kind of module resolution. */
+/** Type-checks the examples, and the types of everything they use, with this kind of module resolution. */
 export const typecheck = async (
   project: string,
   tsc: string,
@@ -66,7 +66,7 @@ export const typecheck = async (
 ): Promise<void> => {
   const file = `tsconfig.${resolution}.json`
   const compilerOptions = {
-    // his includes the DOM library, which effect's types need.
+    // This includes the DOM library, which effect's types need.
     target: "es2023",
     module: resolution === "nodenext" ? "nodenext" : "esnext",
     moduleResolution: resolution,

@@ -1,9 +1,9 @@
-/** he environments of the rehearsal's commands. */
+/** The environments of the rehearsal's commands. */
 import { delimiter, dirname } from "node:path"
 import type { Environment } from "@cscs/harness"
 
 /**
- * his process's variables without those of this workspace (`pnpm run` sets npm_*, and node_modules on the PATH) and
+ * This process's variables without those of this workspace (`pnpm run` sets npm_*, and node_modules on the PATH) and
  * without anything that could publish to a real registry.
  */
 export const cleanEnvironment: Environment = {
@@ -25,7 +25,7 @@ export const cleanEnvironment: Environment = {
   DO_NOT_TRACK: "1",
 }
 
-/** he same environment with these folders first on the PATH. */
+/** The same environment with these folders first on the PATH. */
 export const withPath = (environment: Environment, ...places: ReadonlyArray<string>): Environment => ({
   ...environment,
   PATH: [...places, environment.PATH].join(delimiter),

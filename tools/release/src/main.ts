@@ -30,7 +30,7 @@ const { values: options } = parseArgs({
 })
 const workspace = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "")
 
-/** hrown after a step failed and was reported: later steps depend on it. */
+/** Thrown after a step failed and was reported: later steps depend on it. */
 class StepFailed extends Error {}
 
 /** Runs one step and reports its result. */
@@ -62,7 +62,7 @@ try {
   if (!(error instanceof StepFailed)) console.error(error)
   process.exitCode = 1
 }
-// he sandbox still listens, and the registry runs; they end with this process.
+// The sandbox still listens, and the registry runs; they end with this process.
 process.exit()
 
 async function rehearse(): Promise<void> {
@@ -202,7 +202,7 @@ function words(versions: Versions): string {
   return indented([...versions].map(([name, version]) => `${name} ${version}`))
 }
 
-/** he packages that the repository publishes: all that are not private. */
+/** The packages that the repository publishes: all that are not private. */
 function publishable(copy: string): ReadonlyArray<LibraryFolder> {
   return globSync(join(copy, "{packages,apps}/*/package.json"))
     .map((path) => ({ folder: dirname(path), manifest: JSON.parse(readFileSync(path, "utf8")) }))

@@ -10,9 +10,9 @@ import { cleanEnvironment } from "./environment.ts"
 export interface Registry {
   /** Without a trailing slash. */
   readonly url: string
-  /** he .npmrc lines that route only our packages to and from this registry. */
+  /** The .npmrc lines that route only our packages to and from this registry. */
   readonly npmrc: string
-  /** he metadata of a package; `undefined` if it was never published. */
+  /** The metadata of a package; `undefined` if it was never published. */
   readonly packument: (name: string) => Promise<Packument | undefined>
 }
 

@@ -4,7 +4,7 @@ import { type Environment, run } from "@cscs/harness"
 import { commit } from "./copied-repository.ts"
 import type { Registry } from "./registry.ts"
 
-/** he newest versions in the registry, by package; missing ones are skipped. */
+/** The newest versions in the registry, by package; missing ones are skipped. */
 export type Versions = ReadonlyMap<string, string>
 
 export const publishedVersions = async (registry: Registry, names: ReadonlyArray<string>): Promise<Versions> => {
@@ -34,7 +34,7 @@ export const publish = async (copy: string, registry: Registry, env: Environment
 export const addChangeset = (copy: string, name: string, step: "major" | "minor" | "patch"): Promise<void> =>
   writeFile(join(copy, ".changeset/of-the-rehearsal.md"), `---\n"${name}": ${step}\n---\n\nOf the rehearsal.\n`)
 
-/** he bumped packages, as `name: 0.1.0 -> 0.1.1`, by name. */
+/** The bumped packages, as `name: 0.1.0 -> 0.1.1`, by name. */
 export const moves = (before: Versions, after: Versions): ReadonlyArray<string> =>
   [...after]
     .filter(([name, version]) => before.get(name) !== version)

@@ -12,7 +12,7 @@ export interface Chance {
 }
 
 /**
- * he generator mulberry32.
+ * The generator mulberry32.
  *
  * @param purpose gives another sequence of the same seed, so that one consumer's draws do not shift the others'
  */

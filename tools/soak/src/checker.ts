@@ -34,12 +34,12 @@ export interface Kept {
 export interface Checker {
   /** Counts the status and returns whether the response is a 200. Any status but these is wrong. */
   readonly isAnswered: (reply: Reply, ...others: ReadonlyArray<number>) => boolean
-  /** he span in which the content of a response was read, by its `Age`. */
+  /** The span in which the content of a response was read, by its `Age`. */
   readonly windowOf: (reply: Reply) => Window
   /** Whether the age of a list is correct; not for a walk's later pages, which are as old as its first. */
   readonly age: (reply: Reply) => void
   readonly list: (reply: Reply, window: Window, listed: ListedEntries) => void
-  /** he possible numbers of entries in such a list. */
+  /** The possible numbers of entries in such a list. */
   readonly sizes: (window: Window, filter: Filter) => { readonly least: number; readonly most: number }
   /** One ETag means one body; for pages also the other way round. */
   readonly etag: (reply: Reply, isPage: boolean) => void
@@ -58,7 +58,7 @@ const slack = 50
 const refreshInAnswers = 10
 /** `Age` is in seconds: two lists read within one look like one list. */
 const shownLate = 3000
-/** he delay between an event and reading its log line. */
+/** The delay between an event and reading its log line. */
 const toldLate = 1000
 /** Further faults add no information. */
 const mostWrongs = 1000
@@ -89,7 +89,7 @@ export const checkerOf = (about: {
   let oldest = 0
   /** Milliseconds of recent responses: if the machine has no time for the proxy, its refreshes take longer too. */
   let slowest = (2 * firstRead) / refreshInAnswers
-  /** he newest list shown: the latest times at which it was read and held. */
+  /** The newest list shown: the latest times at which it was read and held. */
   let shown = { takenBy: Number.NEGATIVE_INFINITY, heldBy: Number.NEGATIVE_INFINITY }
 
   const wrong = (reply: Reply | undefined, found: Mismatch): void => {

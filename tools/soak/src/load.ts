@@ -1,4 +1,4 @@
-/** he callers: mixed requests, each response checked. */
+/** The callers: mixed requests, each response checked. */
 
 import { type Filter, type History, type ListedEntries, overlaps, systems, type Window } from "@cscs/oracle"
 import type { Asker, Question, Reply } from "./asking.ts"

@@ -18,7 +18,7 @@ import type { Chance } from "./chance.ts"
 import { calmAfter } from "./pace.ts"
 import { pause } from "./pause.ts"
 
-/** he changes, and the number of each. */
+/** The changes, and the number of each. */
 export type Counts = Map<string, number>
 
 /**
@@ -47,7 +47,7 @@ export const mutateWorld = async (world: World, stop: AbortSignal): Promise<void
   const { chance } = world
   const turns = turnsOf(world)
   while (!stop.aborted) {
-    // hen it is still for a while, so that there is only one correct response.
+    // Then it is still for a while, so that there is only one correct response.
     for (let left = 5 + chance.below(15); left > 0 && !stop.aborted; left--) {
       await turns.next()
       await pause(chance.between(50, 600), stop)
@@ -250,7 +250,7 @@ const turnsOf = (around: World) => {
       made += 1
       renameCustomer(sandbox, String(chance.pick(ordinary()).customer_uuid), `Renamed "${made}" ÄÖ`)
     }),
-    // he overlap of two reads does not hide what comes after it.
+    // The overlap of two reads does not hide what comes after it.
     mutation(3, "an hour passed", () => sandboxDoes("an-hour-passes")),
   ]
 
@@ -398,7 +398,7 @@ const newResource = ({ world }: Sandbox, chance: Chance, like: WaldurRecord, num
   }
 }
 
-/** he maximum number at the same time: each is checked for each removal. */
+/** The maximum number at the same time: each is checked for each removal. */
 const mostHostile = 20
 
 const deeplyNested = (depth: number): Json => {

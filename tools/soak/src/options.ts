@@ -1,4 +1,4 @@
-/** he command line of the soak. */
+/** The command line of the soak. */
 import { resolve } from "node:path"
 import { parseArgs } from "node:util"
 

@@ -1,4 +1,4 @@
-/** he proxy's intervals in milliseconds, short so that much happens, and what the checker derives from them. */
+/** The proxy's intervals in milliseconds, short so that much happens, and what the checker derives from them. */
 
 export const freshFor = 1000
 export const staleIfError = 8000
@@ -14,8 +14,8 @@ export const callTimeout = 2000
 export const askAgainAfter = 60_000
 
 /**
- * he longest refresh that may still succeed: a call is sent five times, each with its timeout and waits of 3.6 s in all
- * (so 13.6 s), and the last of two lists may begin when the first has ended.
+ * The longest refresh that may still succeed: a call is sent five times, each with its timeout and waits of 3.6 s in
+ * all (so 13.6 s), and the last of two lists may begin when the first has ended.
  */
 export const longestRefresh = 30_000
 

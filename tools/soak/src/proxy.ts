@@ -1,4 +1,4 @@
-/** he proxy in the soak: as built for the image, with short intervals. */
+/** The proxy in the soak: as built for the image, with short intervals. */
 import { mkdtemp } from "node:fs/promises"
 import { join } from "node:path"
 import { imageEnvironment, type RunningProxy, sandboxEnvironment, startProxy } from "@cscs/harness"

@@ -1,4 +1,4 @@
-/** he report of a soak run. */
+/** The report of a soak run. */
 
 import type { Checker, WrongResponse } from "./checker.ts"
 import type { LogReader } from "./log-reader.ts"
@@ -17,7 +17,7 @@ export interface Summary {
   readonly log: LogReader
   readonly happened: Counts
   readonly struck: Counts
-  /** he last content of `/metrics`. */
+  /** The last content of `/metrics`. */
   readonly metrics: string
   /** In MB, and TCP connections; `undefined` without /proc. */
   readonly vital:

@@ -1,4 +1,4 @@
-/** he proxy's memory and sockets, from Linux. */
+/** The proxy's memory and sockets, from Linux. */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs"
 import { memoryOf } from "@cscs/harness"
 

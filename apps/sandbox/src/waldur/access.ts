@@ -1,7 +1,7 @@
 import type { WaldurOffering, WaldurRecord, WaldurRole, WaldurToken, World } from "../world/world.ts"
 import { detail } from "./errors.ts"
 
-/** he user of `Authorization: Token …`, or Waldur's 401. */
+/** The user of `Authorization: Token …`, or Waldur's 401. */
 export function authenticate(world: World, authorization: string | undefined): WaldurToken | Response {
   const [scheme, key, ...rest] = (authorization ?? "").trim().split(/\s+/)
   // Waldur leaves other schemes to other authenticators and treats them as absent here.
@@ -16,9 +16,9 @@ export function authenticate(world: World, authorization: string | undefined): W
 }
 
 interface Rights {
-  /** he offerings in `marketplace-provider-*`, with their resources and orders. */
+  /** The offerings in `marketplace-provider-*`, with their resources and orders. */
   provides: "all" | "own" | "none"
-  /** he content of the consumer's list, `marketplace-resources/`. */
+  /** The content of the consumer's list, `marketplace-resources/`. */
   consumes: "all" | "own" | "none"
   /** May act on orders and resources. */
   acts: boolean

@@ -16,7 +16,7 @@ import { findOrder, findResource } from "./world-changes.ts"
 
 type Env = { Bindings: Exchange; Variables: { token: WaldurToken } }
 
-/** he part of Waldur's REST API that a storage proxy and a provisioner use. */
+/** The part of Waldur's REST API that a storage proxy and a provisioner use. */
 export function createWaldurApp(world: World, control: WaldurControl): Hono<Env> {
   const app = new Hono<Env>()
   const listing = resourceListing(world, control)
@@ -56,7 +56,7 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
     return sendPage(world, c.env, url, arranged, (row) => shapeResource(control.dialect, row), paceOfResources, cut)
   }
 
-  // he consumer's and the provider's list: equal for staff.
+  // The consumer's and the provider's list: equal for staff.
   for (const collection of ["marketplace-resources", "marketplace-provider-resources"]) {
     app.get(`/api/${collection}/`, resources)
     app.get(`/api/${collection}/:uuid/`, (c) => {

@@ -2,14 +2,14 @@ import { asObject, type JsonObject } from "../json.ts"
 import type { WaldurRecord, World } from "../world/world.ts"
 import { change } from "./world-changes.ts"
 
-/** he differences between an order and the one that created its resource. */
+/** The differences between an order and the one that created its resource. */
 export interface PlacedOrder {
   /** 32 hex digits. */
   uuid: string
   type: "Create" | "Update" | "Terminate"
   /** `pending-consumer` if the consumer's side has to approve first, else `pending-provider`. */
   state: string
-  /** he new limits of an Update. */
+  /** The new limits of an Update. */
   limits?: JsonObject
   /** For an Update `old_limits`, or `new_options` and `old_options`; for a Terminate `{}`. */
   attributes?: JsonObject

@@ -12,7 +12,7 @@ export type Arrange = (
   request: { number: number; query: URLSearchParams },
 ) => readonly WaldurRecord[]
 
-/** he Waldur server's settings that can be changed at run time. */
+/** The Waldur server's settings that can be changed at run time. */
 export interface WaldurControl {
   dialect: Dialect
   /** Default: as sorted, ties in the order of `World.resources`. */
@@ -21,7 +21,7 @@ export interface WaldurControl {
   /** Whether `field=` also trims nested objects, as in a 7.0.7. */
   trimsNested: boolean
   /**
-   * rue: rows may change between any two requests, so every page is filtered anew (some 20 ms at 100,000 resources).
+   * True: rows may change between any two requests, so every page is filtered anew (some 20 ms at 100,000 resources).
    * False promises that only POSTs change the world, so a list is filtered once until the next POST.
    */
   worldChangesByHand: boolean

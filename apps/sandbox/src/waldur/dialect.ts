@@ -1,7 +1,7 @@
 import { asObject } from "../json.ts"
 import type { WaldurRecord } from "../world/world.ts"
 
-/** he Waldur version to imitate: one that supports the storage proxy, or one that is too old. */
+/** The Waldur version to imitate: one that supports the storage proxy, or one that is too old. */
 export type Dialect = "8.x" | "7.0.7"
 
 export const VERSIONS: Record<Dialect, string> = { "8.x": "8.1.3", "7.0.7": "7.0.7" }

@@ -23,7 +23,7 @@ const HAPPENINGS = {
     const order = orderOf(pick(chance, world.resources, (row) => orderOf(row) !== undefined))
     if (order !== undefined) order.state = order.state === "pending-provider" ? "executing" : "pending-provider"
   },
-  // he end of a Create order changes its resource too.
+  // The end of a Create order changes its resource too.
   "order-ends-unseen": (world, chance) => {
     const row = pick(chance, world.resources, (row) => orderOf(row) !== undefined && typeOf(row) !== "Create")
     if (row !== undefined) endOrder(row, "canceled")
@@ -39,7 +39,7 @@ const HAPPENINGS = {
   },
 } satisfies Record<string, (world: World, chance: Random) => void>
 
-/** he name of an event; see `happen`. */
+/** The name of an event; see `happen`. */
 export type Happening = keyof typeof HAPPENINGS
 
 /** All event names. */

@@ -10,7 +10,7 @@ export const TYPES_WITHOUT_SET_STATE_ERRED: readonly unknown[] = ["Marketplace.B
 
 type Action = (world: World, found: FoundOrder, body: JsonObject, worker: WaldurWorker) => Response
 
-/** he actions at `/api/marketplace-orders/{uuid}/<action>/` that a provider can POST to. */
+/** The actions at `/api/marketplace-orders/{uuid}/<action>/` that a provider can POST to. */
 export const ORDER_ACTIONS: Record<string, Action> = {
   approve_by_provider: from(["pending-provider"], (world, found, body, worker) => {
     if (isBlocked(world, found)) return refusal("Blocked organization is not available.")
@@ -64,7 +64,7 @@ export const ORDER_ACTIONS: Record<string, Action> = {
   },
 }
 
-/** he action is allowed only in these order states; in any other, a 409 names them. */
+/** The action is allowed only in these order states; in any other, a 409 names them. */
 function from(states: string[], action: Action): Action {
   return (world, found, body, worker) =>
     states.includes(String(found.copies[0]?.state))
@@ -94,14 +94,14 @@ function isExpired(world: World, { resource }: FoundOrder): boolean {
 }
 
 /**
- * he worker moves the resource, whatever happens to the order until then. A Creating resource already has its state.
+ * The worker moves the resource, whatever happens to the order until then. A Creating resource already has its state.
  */
 function leaveToWorker(world: World, found: FoundOrder, worker: WaldurWorker): void {
   const fields = stateWhileExecuting(found)
   if (found.resource?.state !== fields.state) worker.later(() => setResource(world, found, fields))
 }
 
-/** he end of an order moves `modified` of its resource, even if the resource does not change. */
+/** The end of an order moves `modified` of its resource, even if the resource does not change. */
 function endOrder(world: World, { resource }: FoundOrder, fields: WaldurRecord): void {
   if (resource !== undefined) change(world, [resource], { ...fields, order_in_progress: null })
 }

@@ -52,7 +52,7 @@ function links(url: URL, number: number, last: number): string {
   ].join(", ")
 }
 
-/** he fields that `field=` keeps, or undefined for whole objects: no field was requested, or none that a row has. */
+/** The fields that `field=` keeps, or undefined for whole objects: no field was requested, or none that a row has. */
 export function askedFields(query: URLSearchParams, rows: readonly WaldurRecord[]): ReadonlySet<string> | undefined {
   const asked = new Set(query.getAll("field"))
   if (asked.size === 0) return undefined
@@ -60,7 +60,7 @@ export function askedFields(query: URLSearchParams, rows: readonly WaldurRecord[
   return known ? asked : undefined
 }
 
-/** he row with only these fields of its outer object, in the row's own order. */
+/** The row with only these fields of its outer object, in the row's own order. */
 export function trim(row: WaldurRecord, fields: ReadonlySet<string> | undefined): WaldurRecord {
   if (fields === undefined) return row
   const trimmed: WaldurRecord = {}
@@ -68,7 +68,7 @@ export function trim(row: WaldurRecord, fields: ReadonlySet<string> | undefined)
   return trimmed
 }
 
-/** he same for the order that is nested in a resource. */
+/** The same for the order that is nested in a resource. */
 export function trimOrder(row: WaldurRecord, fields: ReadonlySet<string> | undefined): WaldurRecord {
   const order = asObject(row.order_in_progress)
   return order === undefined ? row : { ...row, order_in_progress: trim(order, fields) }

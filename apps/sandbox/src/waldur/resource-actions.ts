@@ -5,7 +5,7 @@ import { change } from "./world-changes.ts"
 
 type Action = (world: World, resource: WaldurRecord, body: JsonObject) => Response
 
-/** he actions at `/api/marketplace-provider-resources/{uuid}/<action>/` that a provider can POST to. */
+/** The actions at `/api/marketplace-provider-resources/{uuid}/<action>/` that a provider can POST to. */
 export const RESOURCE_ACTIONS: Record<string, Action> = {
   set_backend_id(world, resource, body) {
     // Waldur reads the key without checking that it exists.

@@ -36,7 +36,7 @@ const ORDERINGS_OF_7 = ["name", "created"]
 
 export type Test = (row: WaldurRecord) => boolean
 
-/** he filters of `/api/marketplace-resources/` as one predicate, or the 400 for a value that Waldur refuses. */
+/** The filters of `/api/marketplace-resources/` as one predicate, or the 400 for a value that Waldur refuses. */
 export function resourceFilter(query: URLSearchParams, dialect: Dialect): Test | Response {
   const tests: Test[] = []
   for (const name of new Set(query.keys())) {
@@ -149,7 +149,7 @@ function plainUuid(uuid: string): string {
   return uuid.trim().toLowerCase().replaceAll("-", "")
 }
 
-/** he sort order of `o=`; default `created`. Waldur has no second key: tied rows have no defined order. */
+/** The sort order of `o=`; default `created`. Waldur has no second key: tied rows have no defined order. */
 export function resourceOrdering(
   query: URLSearchParams,
   dialect: Dialect,

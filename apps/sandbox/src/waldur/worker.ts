@@ -30,7 +30,7 @@ export function waldurWorker(): WaldurWorker {
     later(job) {
       waiting.add(job)
       if (this.delay === 0) perform(job)
-      // he timer does not keep the process alive.
+      // The timer does not keep the process alive.
       else if (this.delay !== "held") setTimeout(() => perform(job), this.delay).unref()
     },
   }

@@ -9,8 +9,8 @@ export interface WorldOptions {
   /** Any integer. Affects the ordinary resources only. Default 1. */
   seed?: number
   /**
-   * he minimum number of resources. The hand-written ones come first and are always complete, so a smaller number gives
-   * just these; the rest is generated. Default 60. 100,000 take about a second and 200 MB.
+   * The minimum number of resources. The hand-written ones come first and are always complete, so a smaller number
+   * gives just these; the rest is generated. Default 60. 100,000 take about a second and 200 MB.
    */
   resources?: number
   /** False omits the hand-written ones: then there are exactly `resources`, all of them valid. Default true. */

@@ -5,7 +5,7 @@ import type { WaldurCustomer } from "./world.ts"
 /** Counts the resources of each customer by offering. */
 export interface CustomerLists {
   add(offering: Offering, project: Project): void
-  /** he customers of the offering by name, as Waldur lists them. */
+  /** The customers of the offering by name, as Waldur lists them. */
   of(offering: Offering): WaldurCustomer[]
 }
 

@@ -1,10 +1,10 @@
 import { uuidOf } from "./random.ts"
 import type { WaldurOffering } from "./world.ts"
 
-/** he prefix of links in built rows; there is no such server. */
+/** The prefix of links in built rows; there is no such server. */
 export const API_URL = "http://waldur.invalid/api/"
 
-/** he provider of an offering: Waldur's offering customer. */
+/** The provider of an offering: Waldur's offering customer. */
 export interface Provider {
   slug: string
   /** Null: the rows do not have it. */
@@ -12,7 +12,7 @@ export interface Provider {
   uuid: string
 }
 
-/** he offering's fields that its resources repeat. */
+/** The offering's fields that its resources repeat. */
 export interface Offering {
   slug: string
   name: string
@@ -22,7 +22,7 @@ export interface Offering {
   provider: Provider
 }
 
-/** he provider that runs the storage proxy. */
+/** The provider that runs the storage proxy. */
 export const CSCS: Provider = { slug: "cscs", name: "CSCS", uuid: uuidOf("provider cscs") }
 const ALPS: Provider = { slug: "alps-partner", name: "Alps Partner Platform", uuid: uuidOf("provider alps-partner") }
 
@@ -32,7 +32,7 @@ function offering(key: string, slug: string, name: string, type: string, provide
 
 export type OfferingKey = "capstor" | "vast" | "iopsstor" | "iopsstorOfPartner" | "compute"
 
-/** he three storage systems, one of them offered by a second provider too, and an offering that is not storage. */
+/** The three storage systems, one of them offered by a second provider too, and an offering that is not storage. */
 export const OFFERINGS: Record<OfferingKey, Offering> = {
   capstor: offering("capstor", "capstor", "Capstor", "Marketplace.Slurm", CSCS),
   vast: offering("vast", "vast", "VAST", "Marketplace.Slurm", CSCS),
@@ -42,7 +42,7 @@ export const OFFERINGS: Record<OfferingKey, Offering> = {
   compute: offering("daint", "daint-gpu", "Daint GPU hours", "Marketplace.Slurm", CSCS),
 }
 
-/** he offering as `/api/marketplace-provider-offerings/{uuid}/` shows it. */
+/** The offering as `/api/marketplace-provider-offerings/{uuid}/` shows it. */
 export function offeringRecord(of: Offering, customers: number, resources: number): WaldurOffering {
   return {
     url: `${API_URL}marketplace-provider-offerings/${of.uuid}/`,

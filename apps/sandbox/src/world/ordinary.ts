@@ -15,7 +15,7 @@ const PERMISSIONS = ["775", "2770", "770", "750"] as const
 const FIRST_CREATED = Date.UTC(2024, 5, 3, 6, 0, 0) * 1000
 const FIRST_GID = 40_001
 
-/** he number of resources that a migration wrote in one transaction: more of one `created` than fit on a page. */
+/** The number of resources that a migration wrote in one transaction: more of one `created` than fit on a page. */
 const MIGRATED = 350
 const BETWEEN_MIGRATIONS = 2000
 
@@ -56,7 +56,7 @@ function addResource(
   index: number,
   created: number,
 ): void {
-  // welve places, so a project's two resources never share one.
+  // Twelve places, so a project's two resources never share one.
   const offering = SYSTEMS[place % 3] as (typeof SYSTEMS)[number]
   const dataType = DATA_TYPES[place % 4] as (typeof DATA_TYPES)[number]
   const storage = chance.pick(SIZES)

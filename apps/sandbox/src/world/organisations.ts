@@ -6,7 +6,7 @@ function organisation(slug: string, name: string): Organisation {
   return { slug, name, uuid: uuidOf(`customer ${slug}`) }
 }
 
-/** he users of a Swiss national computing centre. */
+/** The users of a Swiss national computing centre. */
 export const ORGANISATIONS = {
   ethz: organisation("ethz", "ETH Zurich"),
   epfl: organisation("epfl", "EPFL"),

@@ -11,7 +11,7 @@ export interface Random {
   uuid(): string
 }
 
-/** he generator sfc32, seeded by a number. */
+/** The generator sfc32, seeded by a number. */
 export function random(seed: number): Random {
   let [a, b, c, d] = [0x9e3779b9, 0x243f6a88, 0xb7e15162, seed | 0]
   const word = (): number => {
@@ -23,10 +23,10 @@ export function random(seed: number): Random {
     c = (c + sum) | 0
     return sum >>> 0
   }
-  // he first numbers of neighbouring seeds resemble each other.
+  // The first numbers of neighbouring seeds resemble each other.
   for (let i = 0; i < 16; i++) word()
   const below = (limit: number): number => Math.floor((word() / 2 ** 32) * limit)
-  // hrough bytes, since a concatenated string takes several times the memory.
+  // Through bytes, since a concatenated string takes several times the memory.
   const bytes = Buffer.alloc(16)
   return {
     next: () => word() / 2 ** 32,

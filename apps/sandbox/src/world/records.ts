@@ -19,7 +19,7 @@ export interface Project {
   organisation: Organisation
 }
 
-/** he fields that differ between resources. */
+/** The fields that differ between resources. */
 export interface ResourceSpec {
   uuid: string
   creationOrderUuid: string
@@ -131,7 +131,7 @@ export function resourceRecord(spec: ResourceSpec): WaldurRecord {
   }
 }
 
-/** he fields that differ between orders. */
+/** The fields that differ between orders. */
 export interface OrderSpec {
   uuid: string
   type: string
@@ -211,7 +211,7 @@ export function orderRecord(resource: ResourceSpec, order: OrderSpec): WaldurRec
   }
 }
 
-/** he customer in an offering's customers list, with its projects that have resources there. */
+/** The customer in an offering's customers list, with its projects that have resources there. */
 export function customerRecord(organisation: Organisation, projects: Json[]): WaldurCustomer {
   return {
     url: `${API_URL}customers/${organisation.uuid}/`,

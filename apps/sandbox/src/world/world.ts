@@ -25,7 +25,7 @@ export type WaldurRole =
   | "consumer"
   | "nobody"
 
-/** he user of a Waldur token. */
+/** The user of a Waldur token. */
 export interface WaldurToken {
   username: string
   role: WaldurRole
@@ -46,21 +46,21 @@ export interface EdgeCase {
   label: string
   /** One line: what is odd about the row. */
   about: string
-  /** he same object as in `World.resources`. */
+  /** The same object as in `World.resources`. */
   row: WaldurRecord
 }
 
 /**
- * he data of the three upstreams. A test may change it at any time, between two requests or in the middle of a walk;
+ * The data of the three upstreams. A test may change it at any time, between two requests or in the middle of a walk;
  * the next request sees the change.
  */
 export interface World {
   seed: number
-  /** he prefix of links in rows. The Waldur listener replaces it by its own address. */
+  /** The prefix of links in rows. The Waldur listener replaces it by its own address. */
   apiUrl: string
   /**
-   * he time of the next change by a POST (`modified`), in Waldur's notation. Every change advances it by one second, so
-   * responses do not depend on when a test runs. It is also the `Date` of Waldur's responses.
+   * The time of the next change by a POST (`modified`), in Waldur's notation. Every change advances it by one second,
+   * so responses do not depend on when a test runs. It is also the `Date` of Waldur's responses.
    */
   now: string
   offerings: WaldurOffering[]
@@ -70,7 +70,7 @@ export interface World {
   /** Every order, past and in progress. In a built world the rows' nested orders are these same objects. */
   orders: WaldurRecord[]
   /**
-   * he data of the HPC User API: posixName -> `unixGid`, sent unchanged. An array sends the name once per element;
+   * The data of the HPC User API: posixName -> `unixGid`, sent unchanged. An array sends the name once per element;
    * undefined sends the name without a `unixGid`.
    */
   gids: Map<string, unknown>
@@ -84,7 +84,7 @@ export interface World {
   cases: Map<string, EdgeCase>
 }
 
-/** he tokens of a built world, by their purpose. */
+/** The tokens of a built world, by their purpose. */
 export const TOKENS = {
   /** Sees every offering, the foreign one too. */
   staff: "db5cdd1fcb36870abf664ee9ad7d873f2341de0e",
@@ -126,7 +126,7 @@ export function worldOf(parts: Partial<World>): World {
   }
 }
 
-/** he users of the tokens in `TOKENS`; without an organization, a provider's user provides every offering. */
+/** The users of the tokens in `TOKENS`; without an organization, a provider's user provides every offering. */
 export function tokensOf(of: { provider?: string; consumer?: string }): Map<string, WaldurToken> {
   const user = (username: string, role: WaldurRole, more: Partial<WaldurToken> = {}): WaldurToken => ({
     username,

@@ -7,12 +7,12 @@ import type { Scrub } from "./scrubber.ts"
 export type Deliver = (about: {
   /** `traces` or `metrics`, for the log. */
   readonly what: string
-  /** imeout of one attempt in milliseconds. */
+  /** Timeout of one attempt in milliseconds. */
   readonly timeout: number
 }) => typeof fetch
 
 /**
- * he transport for all telemetry. It uses the proxies from the environment, enforces a deadline, and never follows
+ * The transport for all telemetry. It uses the proxies from the environment, enforces a deadline, and never follows
  * redirects, which would carry the credentials elsewhere. An unreachable destination is logged once, and its recovery
  * once.
  */

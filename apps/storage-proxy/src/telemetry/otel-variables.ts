@@ -10,13 +10,13 @@ export interface Destination {
   readonly headers: Readonly<Record<string, string>>
   readonly encoding: "protobuf" | "json"
   readonly compression: "gzip" | "none"
-  /** imeout of one delivery attempt in milliseconds. */
+  /** Timeout of one delivery attempt in milliseconds. */
   readonly timeout: number
 }
 
 /** What is exported over OTLP. Absent signals are not exported. */
 export interface OpenTelemetry {
-  /** he OpenTelemetry resource that identifies this process. */
+  /** The OpenTelemetry resource that identifies this process. */
   readonly resource: { readonly serviceName: string; readonly attributes: Readonly<Record<string, string>> }
   /** `interval`: milliseconds between deliveries. */
   readonly traces?: Destination & { readonly sampler: Sampler; readonly interval: number }
@@ -64,7 +64,7 @@ export const readOtelVariables = (
   }
 }
 
-/** he values that a variable accepts. */
+/** The values that a variable accepts. */
 interface Kind<A> {
   readonly allowed: string
   /** Returns `undefined` for a value that is not allowed. */
@@ -97,7 +97,7 @@ const reader = (variables: Readonly<Record<string, string>>) => {
     if (value === undefined) warn(name, text, kind)
     return value
   }
-  /** he known words of a comma-separated list. */
+  /** The known words of a comma-separated list. */
   const readList = (name: string, known: ReadonlyArray<string>): ReadonlyArray<string> => {
     const words = (given(name) ?? "").split(",").flatMap((word) => word.trim().toLowerCase() || [])
     const unknown = words.filter((word) => !known.includes(word))
@@ -194,7 +194,7 @@ const url: Kind<string> = {
 
 const milliseconds: Kind<number> = {
   allowed: "milliseconds: a whole number of at least 1",
-  // he maximum delay of Node's timers.
+  // The maximum delay of Node's timers.
   decode: (given) => (/^\d+$/.test(given) && Number(given) >= 1 ? Math.min(Number(given), 2 ** 31 - 1) : undefined),
 }
 
@@ -228,7 +228,7 @@ const headers: Kind<Readonly<Record<string, string>>> = {
   decode: (given) => {
     try {
       const decoded = pairs.decode(given)
-      // hrows if HTTP does not allow a name or a value.
+      // Throws if HTTP does not allow a name or a value.
       new Headers(decoded)
       return decoded
     } catch {

@@ -2,7 +2,7 @@ import { Option, Tracer } from "effect"
 
 /** Which traces are kept. */
 export interface Sampler {
-  /** he share of traces, from 0 to 1. */
+  /** The share of traces, from 0 to 1. */
   readonly ratio: number
   /** Whether the caller's sampling decision applies to its traces. */
   readonly isParentBased: boolean
@@ -24,5 +24,5 @@ export const sampled = (tracer: Tracer.Tracer, { ratio, isParentBased }: Sampler
     },
   })
 
-/** he last 56 bits are the random ones (W3C Trace Context level 2); these are as many as a number holds exactly. */
+/** The last 56 bits are the random ones (W3C Trace Context level 2); these are as many as a number holds exactly. */
 const isKept = (traceId: string, ratio: number) => Number.parseInt(traceId.slice(-13), 16) >= (1 - ratio) * 2 ** 52

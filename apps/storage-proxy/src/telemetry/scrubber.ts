@@ -3,7 +3,7 @@ import { mask, masker, maskValue, secretsIn } from "@cscs/proxy-server"
 /** Returns a copy of a value in which no string contains a secret. */
 export interface Scrub {
   <A>(value: A): A
-  /** he same for one text. */
+  /** The same for one text. */
   readonly text: (text: string) => string
 }
 

@@ -1,7 +1,7 @@
 import type { LogEvent } from "@cscs/proxy-server"
 import { Cause, Logger, References } from "effect"
 
-/** he Sentry event for one log line. */
+/** The Sentry event for one log line. */
 export interface Report {
   readonly message: string
   readonly level: "error" | "fatal"
@@ -17,7 +17,7 @@ export type OutageSince = () => number | undefined
 
 /** Milliseconds during which equal reports are suppressed. */
 const quietTime = 10 * 60_000
-/** he maximum number of reports within that time, whatever they are about. */
+/** The maximum number of reports within that time, whatever they are about. */
 const most = 20
 
 /**

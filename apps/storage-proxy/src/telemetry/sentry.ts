@@ -36,9 +36,9 @@ export const sentryReporter = (options: {
     stackParser,
     integrations: [],
     sendClientReports: false,
-    // his client makes no spans.
+    // This client makes no spans.
     traceLifecycle: "static",
-    // he last hook to see an event.
+    // The last hook to see an event.
     beforeSend: ({ event_id, ...said }) => ({
       ...scrub(said),
       ...(event_id === undefined ? {} : { event_id }),

@@ -26,12 +26,12 @@ export class Telemetry extends Context.Service<
   }
 >()("@cscs/storage-proxy/Telemetry") {}
 
-/** he maximum time that shutdown waits for collectors. */
+/** The maximum time that shutdown waits for collectors. */
 const longestFarewell = 2000
 
 /**
- * he telemetry layer for these settings: a tracer and additional loggers. It logs which `OTEL_*` variables are ignored.
- * Modules for unconfigured destinations are not even loaded.
+ * The telemetry layer for these settings: a tracer and additional loggers. It logs which `OTEL_*` variables are
+ * ignored. Modules for unconfigured destinations are not even loaded.
  */
 export const telemetryFor = (settings: ProxySettings): Layer.Layer<Telemetry, InvalidProxy> => {
   const { sentry, variables } = settings.telemetry

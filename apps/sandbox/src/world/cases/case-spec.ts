@@ -4,7 +4,7 @@ import { ORGANISATIONS, type OrganisationKey } from "../organisations.ts"
 import type { Organisation } from "../records.ts"
 import type { WaldurRecord } from "../world.ts"
 
-/** he differences between one hand-written resource and a plain one. */
+/** The differences between one hand-written resource and a plain one. */
 export interface CaseSpec {
   label: string
   about: string
@@ -20,13 +20,13 @@ export interface CaseSpec {
   options: JsonObject | null
   backendId: string
   backendMetadata: JsonObject
-  /** he order in progress. One of type Create is also the creation order. */
+  /** The order in progress. One of type Create is also the creation order. */
   order: { type: string; state: string; attributes?: JsonObject; limits?: JsonObject } | undefined
-  /** he same `created` as the previous case, to the microsecond. */
+  /** The same `created` as the previous case, to the microsecond. */
   tied: boolean
-  /** he HPC User API's value for the project's slug; `"ordinary"` is a GID of its own, `"none"` no entry at all. */
+  /** The HPC User API's value for the project's slug; `"ordinary"` is a GID of its own, `"none"` no entry at all. */
   gid: "ordinary" | "none" | { sent: unknown }
-  /** he customer is not in the offering's customers list. */
+  /** The customer is not in the offering's customers list. */
   unlisted: boolean
   /** Changes the finished row. */
   bend: (row: WaldurRecord) => void
