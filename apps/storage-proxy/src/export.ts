@@ -127,7 +127,7 @@ const summary = (
   skipped: countsOf(skipped.map(({ code }) => code)),
   warnings: [
     ...invisibleOfferings.map((slug) => `Waldur's token does not see the offering ${slug}: its entries are missing`),
-    ...(mockedGids > 0 ? [`${mockedGids} projects have a GID that is made up`] : []),
+    ...(mockedGids > 0 ? [`${mockedGids} projects have a mock GID`] : []),
   ],
 })
 

@@ -103,7 +103,7 @@ const f = 1
 const { expressions: samples, idle: idleSamples } = expressionsOf("sample.ts", sample)
 const verdicts = await Promise.all(samples.map(async (one) => !one.isJustified && (await faultOf(one)) !== undefined))
 if (verdicts.join() !== "true,true,false,true,false" || idleSamples[0]?.line !== 8) {
-  throw new Error(`The check is blind: it finds ${verdicts.join()} in its own sample`)
+  throw new Error(`The check is ineffective: it finds ${verdicts.join()} in its own sample`)
 }
 
 const files = globSync(["*.ts", "{packages,apps,tools,deploy}/**/*.{ts,mts,js,mjs}"], {
@@ -114,7 +114,7 @@ const files = globSync(["*.ts", "{packages,apps,tools,deploy}/**/*.{ts,mts,js,mj
 const found = files.map((file) => expressionsOf(file, readFileSync(file, "utf8")))
 const expressions = found.flatMap((one) => one.expressions)
 if (files.length < 200 || expressions.length < 100) {
-  throw new Error(`Only ${expressions.length} expressions in ${files.length} files were read: the check is blind`)
+  throw new Error(`Only ${expressions.length} expressions in ${files.length} files were read: the check is ineffective`)
 }
 
 /** Keyed by pattern and flags, because many occur in several places. */

@@ -32,7 +32,7 @@ export const proxyByNpx = async (folder: string, npmrc: string, environment: Env
       throw new Error(`the list is ${list.status}, with ${pagination?.total} entries\n${running.stderr().slice(-3000)}`)
     }
     const ended = await running.stop("SIGINT")
-    if (ended === "SIGKILL") throw new Error("it lives on after SIGINT")
+    if (ended === "SIGKILL") throw new Error("it still runs after SIGINT")
     return `ready, ${pagination.total} entries, gone after SIGINT`
   } finally {
     running.signal("SIGKILL")

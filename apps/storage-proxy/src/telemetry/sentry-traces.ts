@@ -3,7 +3,7 @@ import type { Sampler } from "./sampling.ts"
 
 /**
  * Sentry's OTLP endpoint for traces (https://docs.sentry.io/concepts/otlp/direct/traces/). The share applies to all
- * traces, regardless of a caller's decision: anyone can call, and Sentry bills by span.
+ * traces, regardless of a caller's decision: anyone can call, and Sentry counts spans.
  *
  * @param dsn `https://<key>@<host>/<project>`
  */
