@@ -1,11 +1,11 @@
-"""What Schemathesis does not send, ask or read by itself."""
+"""Headers, schema conversion and an ETag check that Schemathesis lacks."""
 
 import hashlib
 
 import requests
 import schemathesis
 
-# OpenAPI has no parameter for Accept, and what is accepted never makes a request wrong.
+# OpenAPI cannot declare Accept as a parameter, and no value of these headers makes a request invalid.
 ADDED = {
     "Accept": ["", "*/*", "application/json", "application/x-ndjson", "text/html", "application/x-ndjson;q=0.5, */*", "q=;,"],
     "Accept-Encoding": ["", "identity", "gzip", "br", "gzip;q=0, br;q=0.5, *;q=0", "*", "identity;q=0", ";q=x,,"],
@@ -15,7 +15,7 @@ ADDED = {
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Adds headers, chosen by the request's own content, so that the next run, with another token, sends the same."""
+    """Adds headers derived from the request's content, so that the next run, with another token, sends the same."""
     headers = sorted((name, value) for name, value in (case.headers or {}).items() if name != "Authorization")
     content = repr((case.method, case.path, case.query, headers))
     digest = hashlib.sha256(content.encode(errors="replace")).digest()
@@ -27,7 +27,7 @@ def before_call(context, case, kwargs):
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """Schemathesis turns prefixItems into Draft 7's list of items, and then refuses that in OpenAPI 3.1."""
+    """Replaces prefixItems, which Schemathesis turns into Draft 7's list of items and then refuses in OpenAPI 3.1."""
     nodes = [raw_schema]
     while nodes:
         node = nodes.pop()
@@ -41,13 +41,13 @@ def before_load_schema(context, raw_schema):
 
 @schemathesis.check
 def etag_conformance(ctx, response, case):
-    """Who sends an answer's ETag back gets a 304 with the same ETag and no body."""
+    """Checks that a request with a response's ETag gets a 304 with the same ETag and no body."""
     etag = response.headers.get("etag")
     if response.status_code != 200 or not etag:
         return
     again = response.request.copy()
     again.headers["If-None-Match"] = etag[0]
     answer = requests.Session().send(again, timeout=30)
-    assert answer.status_code == 304, f"If-None-Match: {etag[0]} is answered {answer.status_code}"
+    assert answer.status_code == 304, f"If-None-Match: {etag[0]} gets a {answer.status_code}"
     assert answer.headers.get("ETag") == etag[0], f"a 304 for {etag[0]} has the ETag {answer.headers.get('ETag')}"
     assert not answer.content and "Content-Type" not in answer.headers, "a 304 has a body"

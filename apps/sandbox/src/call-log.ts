@@ -1,7 +1,7 @@
 /** The three servers of the sandbox. */
 export type Upstream = "waldur" | "hpcUserApi" | "issuer"
 
-/** One request as it was received. */
+/** One request as received. */
 export interface Call {
   upstream: Upstream
   method: string
@@ -10,30 +10,30 @@ export interface Call {
   query: URLSearchParams
   /** Names in lowercase. */
   headers: Headers
-  /** The request's body as text; empty where there was none. */
+  /** The request's body as text; empty if there was none. */
   body: string
-  /** Of the answer; 0 until it is sent, and for good where none is sent (reset, hang, client gone). */
+  /** Of the response; 0 until it is sent, and permanently if none is sent (reset, hang, client disconnected). */
   status: number
-  /** Bytes of the answer's body that were handed to the socket. */
+  /** Bytes of the response's body that were written to the socket. */
   bytes: number
-  /** A number that grows with every request of the sandbox, from 1: the order of arrival over all upstreams. */
+  /** A number that increases with every request of the sandbox, from 1: the order of arrival over all upstreams. */
   startedAt: number
 }
 
-/** What was asked of the sandbox. */
+/** The requests that the sandbox received. */
 export interface CallLog {
   /** In order of arrival. */
   readonly all: readonly Call[]
   of(upstream: Upstream): Call[]
-  /** Requests that are being answered at this moment. */
+  /** Requests in flight. */
   inFlight(upstream: Upstream): number
-  /** The most requests that were being answered at the same time since the start or the last `clear()`. */
+  /** The maximum number of simultaneous requests since the start or the last `clear()`. */
   maxConcurrency(upstream: Upstream): number
-  /** Forgets the calls and the maxima; `startedAt` goes on counting. */
+  /** Forgets the calls and the maxima; `startedAt` continues to count. */
   clear(): void
 }
 
-/** The log together with the side that the listeners write. */
+/** The log, with the part that the listeners write. */
 export interface CallRecorder extends CallLog {
   started(call: Omit<Call, "startedAt" | "status" | "bytes">): Call
   finished(call: Call): void
@@ -55,7 +55,7 @@ export function callRecorder(keep = true): CallRecorder {
     clear() {
       calls = []
       most.clear()
-      // What still runs is running after the clearing too.
+      // Requests in flight remain so after clearing.
       for (const [upstream, running] of current) most.set(upstream, running)
     },
     started(received) {

@@ -1,67 +1,67 @@
 import type { Upstream } from "./call-log.ts"
 import type { Json } from "./json.ts"
 
-/** An answer before it is sent. */
+/** A response before it is sent. */
 export interface Answer {
   status: number
   headers: Headers
   body: Uint8Array
 }
 
-/** What goes wrong, and for how long. Everything that is left out stays as it is. */
+/** What goes wrong, and for how long. Omitted fields change nothing. */
 export interface Fault {
-  /** Only requests whose path (without the query) is this, or matches it. Default: every path. */
+  /** Only requests whose path (without the query) equals or matches this. Default: every path. */
   path?: string | RegExp
-  /** Only requests of this method. Default: every method. */
+  /** Only requests with this method. Default: every method. */
   method?: string
-  /** How many requests it strikes; then it is healed. Default: until it is cleared. */
+  /** The number of requests that it applies to. Default: until it is cleared. */
   times?: number
-  /** Waits so many milliseconds before the request is handled. Several faults add up. */
+  /** Waits this many milliseconds before the request is handled. Several faults add up. */
   latencyMs?: number
-  /** `"real"`: Waldur's lists take as long per row as a real Waldur needs (`waldur/pace.ts`). */
+  /** `"real"`: Waldur's lists take as long per row as on a real Waldur (`waldur/pace.ts`). */
   pace?: "real"
-  /** Answers with this status without asking the server behind. */
+  /** Responds with this status without calling the actual server. */
   status?: number
-  /** Set on the answer, whether it is the server's own or that of `status`. */
+  /** Set on the response, whether it is the server's own or that of `status`. */
   headers?: Record<string, string>
   /**
-   * The body. With `status`: `json` (default) is `{"detail": …}`. Without: the server's own answer with its body
-   * replaced. `truncated` is the first half of the JSON, sent as a complete answer; `garbage` is no text at all;
-   * `{ json }` is that value.
+   * The body. With `status`: `json` (default) is `{"detail": …}`. Without: the server's own response with its body
+   * replaced. `truncated` is the first half of the JSON, sent as a complete response; `garbage` is not text at all; `{
+   * json }` is that value.
    */
   body?: "json" | "html" | "empty" | "truncated" | "garbage" | { json: Json }
-  /** Destroys the socket (TCP reset) before a byte of the answer is sent. */
+  /** Destroys the socket (TCP reset) before a byte of the response is sent. */
   reset?: boolean
   /** Declares the whole length, sends half of the body, then closes the socket. */
   truncate?: boolean
-  /** Never answers: `true` sends nothing at all, `"mid-body"` sends headers and half of the body first. */
+  /** Never responds: `true` sends nothing at all, `"mid-body"` sends headers and half of the body first. */
   hang?: boolean | "mid-body"
-  /** Sends so many spaces before the body, without Content-Length: a valid answer, but much too large. */
+  /** Sends this many spaces before the body, without Content-Length: a valid response, but much too large. */
   oversizeBytes?: number
-  /** Last word over the answer, for what the other fields cannot say. */
+  /** Rewrites the final response, for what the other fields cannot express. */
   rewrite?: (answer: Answer) => Answer
 }
 
-/** A fault that was set. */
+/** An active fault. */
 export interface SetFault {
-  /** How many requests it has struck. */
+  /** The number of requests that it has applied to. */
   readonly struck: number
   clear(): void
 }
 
 export interface Faults {
   /**
-   * Adds a fault to an upstream. Where several apply to a request all of them strike, and for each field that two
-   * of them have the one set last counts (latencies add up).
+   * Adds a fault to an upstream. All faults that match a request apply; for a field set by several, the last one counts
+   * (latencies add up).
    */
   set(upstream: Upstream, fault: Fault): SetFault
-  /** Heals one upstream, or all. Requests that hang go on hanging until their client or the sandbox closes. */
+  /** Clears the faults of one upstream, or all. Requests that hang do so until their client or the sandbox closes. */
   clear(upstream?: Upstream): void
 }
 
-/** The faults together with the side that the listeners read. */
+/** The faults, with the part that the listeners read. */
 export interface FaultBook extends Faults {
-  /** What strikes this request, merged; counts it. */
+  /** The faults for this request, merged. Counts them. */
   strike(upstream: Upstream, method: string, path: string): Fault
 }
 
@@ -126,7 +126,7 @@ const REASONS: Record<number, string> = {
   504: "Gateway timeout.",
 }
 
-/** The answer that a fault with a `status` gives, before its body is bent. */
+/** The response of a fault with a `status`, before its body is changed. */
 export function answerOf(status: number): Answer {
   return {
     status,
@@ -135,7 +135,7 @@ export function answerOf(status: number): Answer {
   }
 }
 
-/** The answer with the fault's body, headers and rewriting. */
+/** The response with the fault's body, headers and rewriting. */
 export function bend(answer: Answer, fault: Fault): Answer {
   const headers = new Headers(answer.headers)
   let body = answer.body

@@ -2,10 +2,10 @@ import { Hono } from "hono"
 import type { Exchange } from "./listener.ts"
 import type { World } from "./world/world.ts"
 
-/** Servers refuse request lines that are longer; measured in bytes of the request target. */
+/** Servers refuse longer request lines; measured in bytes of the request target. */
 export const MAX_URL_BYTES = 4096
 
-/** The one endpoint of the HPC User API that tells the GIDs of projects. */
+/** The endpoint of the HPC User API that returns the GIDs of projects. */
 export function createHpcUserApiApp(
   world: World,
   acceptsToken: (token: string) => boolean | Promise<boolean>,
@@ -13,7 +13,7 @@ export function createHpcUserApiApp(
   const app = new Hono<{ Bindings: Exchange }>()
 
   app.use(async (c, next) => {
-    // The web server in front of the application looks at the length before anyone looks at the token.
+    // The web server in front of the application checks the length before the token.
     if (Buffer.byteLength(c.env.target) > MAX_URL_BYTES) {
       const html = "<html><head><title>414 Request-URI Too Large</title></head></html>"
       return c.html(html, 414)

@@ -1,9 +1,9 @@
 /**
- * A small believable world on loopback: Waldur's REST API, the HPC User API and an OIDC issuer, each with an HTTP
- * listener of its own, all behaving as the real ones were found to behave. For tests and for the demo.
+ * A small realistic world on loopback for tests and the demo: Waldur's REST API, the HPC User API and an OIDC issuer,
+ * each with its own HTTP listener, all behaving as measured on the real ones.
  *
- * `buildWorld` makes the data, `startSandbox` serves it. Nothing here knows the storage proxy: it is a witness, not an
- * accomplice.
+ * `buildWorld` makes the data, `startSandbox` serves it. The sandbox is independent of the storage proxy's code, so
+ * that it cannot share its errors.
  */
 export type { Call, CallLog, Upstream } from "./call-log.ts"
 export type { Answer, Fault, Faults, SetFault } from "./faults.ts"

@@ -3,20 +3,20 @@ import { generateKeyPair, randomUUID } from "node:crypto"
 import { promisify } from "node:util"
 import { exportJWK, type JWK } from "jose"
 
-/** A key pair of the issuer with the name under which it is published. */
+/** A key pair of the issuer and the kid under which it is published. */
 export interface IssuerKey {
   kid: string
   publicKey: KeyObject
   privateKey: KeyObject
 }
 
-/** Keycloak publishes two RSA keys; only the first may be taken for signatures. */
+/** Keycloak publishes two RSA keys; only the first is for signatures. */
 export interface KeySet {
   signing: IssuerKey
   encryption: IssuerKey
 }
 
-/** Keys are random, since nobody shall be able to count on them. */
+/** Keys are random, so that no test can depend on them. */
 export async function newKey(): Promise<IssuerKey> {
   const pair = await promisify(generateKeyPair)("rsa", { modulusLength: 2048 })
   return { kid: randomUUID().replaceAll("-", ""), ...pair }

@@ -2,27 +2,27 @@ import { createHmac, type KeyObject, randomUUID } from "node:crypto"
 import { type JWTPayload, SignJWT } from "jose"
 import type { IssuerKey } from "./issuer-keys.ts"
 
-/** How a token is signed; what is left out is as Keycloak does it. */
+/** How a token is signed; omitted fields are as in Keycloak. */
 export interface IssueOptions {
   /**
    * Default `RS256`. `none` leaves the token unsigned; the HS algorithms use `key`, or the PEM of the public signing
    * key as the secret (the well-known confusion attack).
    */
   alg?: string
-  /** `kid` of the header; null leaves it out. Default: the kid of the key. */
+  /** `kid` of the header; null omits it. Default: the kid of the key. */
   kid?: string | null
-  /** `typ` of the header; null leaves it out. Default `JWT`, as Keycloak writes it (not `at+jwt`). */
+  /** `typ` of the header; null omits it. Default `JWT`, like Keycloak (not `at+jwt`). */
   typ?: string | null
   /**
-   * What signs it. `signing` (default) and `encryption` are the two published keys; `unknown` is a key that nobody
-   * publishes, under its own kid; or a key of the caller's.
+   * The signing key. `signing` (default) and `encryption` are the two published keys; `unknown` is an unpublished key
+   * with its own kid; or a key of the caller's.
    */
   key?: "signing" | "encryption" | "unknown" | KeyObject | Uint8Array
-  /** Seconds until `exp`; negative for a token that has expired. Default: that of the issuer's settings. */
+  /** Seconds until `exp`; negative for an expired token. Default: that of the issuer's settings. */
   expiresIn?: number
 }
 
-/** Claims put over those of a service account. `undefined` in an override takes a claim away. */
+/** Claims that override those of a service account. `undefined` removes a claim. */
 export type ClaimOverrides = { [claim: string]: unknown }
 
 /** Claims as Keycloak 26 writes them for the service account of `client`. `now` in seconds since 1970. */
@@ -49,7 +49,7 @@ export function serviceAccountClaims(client: string, issuer: string, now: number
   }
 }
 
-/** Signs the claims as asked, however wrong that is. */
+/** Signs the claims as requested, valid or not. */
 export async function sign(claims: JWTPayload, key: IssuerKey, options: IssueOptions): Promise<string> {
   const alg = options.alg ?? "RS256"
   const kid = options.kid === undefined ? key.kid : options.kid

@@ -8,31 +8,31 @@ import type { Exchange } from "./listener.ts"
 const REALM = "/realms/cscs"
 const SCOPES = ["openid", "profile", "email", "roles", "web-origins", "acr", "basic"]
 
-/** What of the issuer can be changed while it runs. */
+/** The issuer's settings that can be changed at run time. */
 export interface IssuerSettings {
-  /** Client id -> secret: who may get tokens and ask about them. */
+  /** Client id -> secret: the clients that may get tokens and introspect them. */
   clients: Map<string, string>
-  /** Seconds that a token lives: `expires_in` and `exp`. Default 300, as Keycloak's. */
+  /** Lifetime of a token in seconds: `expires_in` and `exp`. Default 300, like Keycloak. */
   expiresIn: number
-  /** What the token endpoint gives: a JWT as Keycloak does, or text that only the issuer understands. */
+  /** The format of tokens: a JWT as in Keycloak, or opaque text. */
   tokenFormat: "jwt" | "opaque"
 }
 
-/** The OIDC issuer behind its door. */
+/** The OIDC issuer behind its HTTP listener. */
 export interface Issuer {
   app: Hono<{ Bindings: Exchange }>
   settings: IssuerSettings
-  /** An access token with these claims over those of a service account, signed as asked. */
+  /** An access token with these claims over those of a service account, signed as requested. */
   issueToken(claims?: ClaimOverrides, options?: IssueOptions): Promise<string>
-  /** New keys; the old ones are still published only with `keepOld`. Keycloak with `dev-mem` does so when it starts. */
+  /** New keys; the old ones remain published only with `keepOld`. Keycloak with `dev-mem` does so at its start. */
   rotateKeys(options?: { keepOld?: boolean }): Promise<void>
-  /** Every token given out so far is worth nothing from now on, whatever its `exp` says. */
+  /** Invalidates every token issued so far, regardless of its `exp`. */
   revokeTokens(): void
-  /** Whether the token was given out here and is still good. */
+  /** Whether the token was issued here and is still valid. */
   accepts(token: string): Promise<boolean>
 }
 
-/** `url`: the issuer's own, `http://127.0.0.1:<port>/realms/cscs`; asked late since the port is known late. */
+/** `url`: the issuer's own, `http://127.0.0.1:<port>/realms/cscs`; a function, since the port is known late. */
 export function createIssuer(url: () => string, settings: IssuerSettings, now: () => number): Issuer {
   let keys: Promise<KeySet> | undefined
   let unknownKey: Promise<IssuerKey> | undefined
@@ -60,7 +60,7 @@ export function createIssuer(url: () => string, settings: IssuerSettings, now: (
     return token
   }
 
-  /** The claims of a token that is good, or undefined. */
+  /** The claims of a valid token, or undefined. */
   async function claimsOf(token: string): Promise<JWTPayload | undefined> {
     if (revoked.has(token)) return undefined
     if (!token.includes(".")) {
@@ -136,7 +136,7 @@ export function createIssuer(url: () => string, settings: IssuerSettings, now: (
     const client = authenticatedClient(settings.clients, form, c.req.header("Authorization"))
     if (client === undefined) return c.json(oauthError("invalid_request", "Authentication failed."), 401)
     const claims = await claimsOf(form.get("token") ?? "")
-    // Keycloak tells a client only of tokens that are meant for it.
+    // Keycloak describes to a client only tokens for its audience.
     if (claims === undefined || ![claims.aud].flat().includes(client)) return c.json({ active: false })
     const { clientId: _, ...told } = claims
     return c.json({
@@ -166,7 +166,7 @@ export function createIssuer(url: () => string, settings: IssuerSettings, now: (
   }
 }
 
-/** The client that the form body or the Basic header proves to be, by RFC 6749 section 2.3.1. */
+/** The client authenticated by the form body or the Basic header, by RFC 6749 section 2.3.1. */
 function authenticatedClient(
   clients: ReadonlyMap<string, string>,
   form: URLSearchParams,

@@ -1,10 +1,10 @@
-/** Whatever JSON can hold. */
+/** Any JSON value. */
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json | undefined }
 
-/** A JSON object whose shape nobody promised. A key that is undefined is not sent. */
+/** A JSON object of unknown shape. An undefined key is not sent. */
 export type JsonObject = { [key: string]: Json | undefined }
 
-/** The value as an object, or undefined where it is none: rows of a caller may hold anything anywhere. */
+/** The value as an object, or undefined if it is none: a caller's rows may contain anything anywhere. */
 export function asObject(value: unknown): JsonObject | undefined {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined
 }

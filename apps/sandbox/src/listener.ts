@@ -7,25 +7,25 @@ import { setTimeout as wait } from "node:timers/promises"
 import type { CallRecorder, Upstream } from "./call-log.ts"
 import { type Answer, answerOf, bend, type Fault, type FaultBook } from "./faults.ts"
 
-/** What a server notes about a request for the listener around it. */
+/** What a server records about a request for the surrounding listener. */
 export interface Exchange {
-  /** How long a real server would have worked, in milliseconds; waited for where a fault says `pace: "real"`. */
+  /** How long a real server would take, in milliseconds; waited for if a fault has `pace: "real"`. */
   paceMs: number
-  /** Origin by which the client called, as `http://127.0.0.1:8001`. */
+  /** The origin in the client's URL, as `http://127.0.0.1:8001`. */
   origin: string
-  /** The request target as it came, with its query: its length is what servers limit. */
+  /** The raw request target with its query: servers limit its length. */
   target: string
 }
 
 export interface ListenerOptions {
   upstream: Upstream
-  /** 0 lets the system choose. */
+  /** 0 for any free port. */
   port: number
-  /** Handles a request as if nothing could go wrong. A HEAD arrives here as GET. */
+  /** Handles a request without faults. A HEAD arrives here as GET. */
   handle: (request: Request, exchange: Exchange) => Response | Promise<Response>
   calls: CallRecorder
   faults: FaultBook
-  /** What the header `Date` of its answers says, in milliseconds since 1970. */
+  /** The time in the header `Date` of its responses, in milliseconds since 1970. */
   now: () => number
 }
 
@@ -36,9 +36,9 @@ export interface Listener {
   close(): Promise<void>
 }
 
-/** An HTTP server on loopback that logs what it is asked and lets faults come between. */
+/** An HTTP server on loopback that logs its requests and applies faults. */
 export async function startListener(options: ListenerOptions): Promise<Listener> {
-  // The default of 16 kB would answer long URLs with a 431 of Node's own before the server sees them.
+  // With the default of 16 kB, Node itself would respond to long URLs with a 431.
   const server = createServer({ maxHeaderSize: 1024 * 1024 }, (request, response) => {
     serve(options, request, response).catch(() => response.destroy())
   })
@@ -72,7 +72,7 @@ async function serve(options: ListenerOptions, incoming: IncomingMessage, outgoi
     headers,
     body: body.toString(),
   })
-  // A request runs until its answer has left or its client has gone.
+  // A request is in flight until its response is sent or its client disconnects.
   const gone = new AbortController()
   outgoing.once("close", () => {
     gone.abort()
@@ -104,7 +104,7 @@ async function serve(options: ListenerOptions, incoming: IncomingMessage, outgoi
     if (fault.pace === "real" && exchange.paceMs > 0) {
       await wait(exchange.paceMs, undefined, { signal: gone.signal })
     }
-    // Before the fault's last word, so that it may change the time or take it away.
+    // Before the fault's rewriting, which may change or remove the time.
     answer.headers.set("Date", new Date(options.now()).toUTCString())
     const bent = bend(answer, fault)
     call.status = bent.status
@@ -122,7 +122,7 @@ function headersOf(incoming: IncomingMessage): Headers {
   return headers
 }
 
-/** Writes the answer as the fault wants it; gives the bytes of body that were written. */
+/** Writes the response as the fault requires; returns the number of body bytes written. */
 async function send(outgoing: ServerResponse, head: boolean, answer: Answer, fault: Fault): Promise<number> {
   const { body } = answer
   outgoing.sendDate = false
@@ -145,7 +145,7 @@ async function send(outgoing: ServerResponse, head: boolean, answer: Answer, fau
   return body.length
 }
 
-/** JSON may begin with any number of spaces, so only the size is wrong with such an answer. */
+/** JSON may begin with any number of spaces, so only the size of such a response is wrong. */
 async function sendOversize(outgoing: ServerResponse, body: Uint8Array, size: number): Promise<number> {
   function* parts(): Generator<Uint8Array> {
     const block = Buffer.alloc(64 * 1024, " ")

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The sandbox as a process: prints one line of JSON with addresses and credentials when all three servers answer, and
+ * The sandbox as a process: prints one line of JSON with addresses and credentials once all three servers listen, and
  * runs until SIGTERM or SIGINT.
  */
 import { parseArgs } from "node:util"
@@ -8,14 +8,14 @@ import type { Upstream } from "./call-log.ts"
 import { startSandbox } from "./start-sandbox.ts"
 
 const USAGE = `Usage: node apps/sandbox/src/main.ts [options]
-  --resources N          how many resources there are at least (default 60)
-  --seed S               of the made-up resources (default 1)
-  --waldur-port P        on 127.0.0.1 (default: a free one)
+  --resources N          minimum number of resources (default 60)
+  --seed S               seed of the generated resources (default 1)
+  --waldur-port P        port on 127.0.0.1 (default: a free one)
   --hpc-user-api-port P
   --issuer-port P
-  --dialect 8.x|7.0.7    which Waldur is imitated (default 8.x)
-  --latency-ms N         every answer of every server comes so much later
-  --worker-delay-ms N    Waldur moves a resource so much later than its order is approved
+  --dialect 8.x|7.0.7    Waldur version to imitate (default 8.x)
+  --latency-ms N         delay of every response of every server
+  --worker-delay-ms N    delay between an order's approval and its resource's change
   --pace real            Waldur's resource list takes as long per row as a real one
 `
 
@@ -48,12 +48,12 @@ async function run(): Promise<void> {
   const integer = (name: keyof typeof values, fallback: number): number => {
     const text = values[name]
     if (text === undefined) return fallback
-    if (!/^\d+$/.test(String(text))) throw new Error(`--${name} is "${text}", wanted is a whole number`)
+    if (!/^\d+$/.test(String(text))) throw new Error(`--${name} is "${text}", expected a whole number`)
     return Number(text)
   }
   const { dialect = "8.x", pace } = values
-  if (dialect !== "8.x" && dialect !== "7.0.7") throw new Error(`--dialect is "${dialect}", wanted is 8.x or 7.0.7`)
-  if (pace !== undefined && pace !== "real") throw new Error(`--pace is "${pace}", wanted is real`)
+  if (dialect !== "8.x" && dialect !== "7.0.7") throw new Error(`--dialect is "${dialect}", expected 8.x or 7.0.7`)
+  if (pace !== undefined && pace !== "real") throw new Error(`--pace is "${pace}", expected real`)
   const latencyMs = integer("latency-ms", 0)
   const workerDelayMs = integer("worker-delay-ms", 0)
 

@@ -12,21 +12,21 @@ import { buildWorld } from "./world/build-world.ts"
 import { TOKENS, type World } from "./world/world.ts"
 
 export interface SandboxOptions {
-  /** What the servers know. Default: `buildWorld({ seed, resources })`. */
+  /** The data of the servers. Default: `buildWorld({ seed, resources })`. */
   world?: World
-  /** Of the built world. Default 1. */
+  /** For the built world. Default 1. */
   seed?: number
-  /** Of the built world. Default 60. */
+  /** For the built world. Default 60. */
   resources?: number
-  /** Ports on 127.0.0.1; 0, the default, lets the system choose. A taken port rejects with EADDRINUSE. */
+  /** Ports on 127.0.0.1; the default 0 means any free port. A taken port rejects with EADDRINUSE. */
   ports?: { waldur?: number; hpcUserApi?: number; issuer?: number }
-  /** Which Waldur is imitated. Default `8.x`. */
+  /** The Waldur version to imitate. Default `8.x`. */
   dialect?: Dialect
-  /** The issuer's clock, in milliseconds since 1970: for tokens that expire without waiting. Default `Date.now`. */
+  /** The issuer's clock, in milliseconds since 1970, to let tokens expire without waiting. Default `Date.now`. */
   now?: () => number
   /** Default true; see `WaldurControl`. */
   worldChangesByHand?: boolean
-  /** False keeps no calls, only the counts: for a process that runs for days. Default true. */
+  /** False keeps no calls, only the counts, for a process that runs for days. Default true. */
   logCalls?: boolean
 }
 
@@ -35,52 +35,52 @@ export interface SandboxWaldur extends WaldurControl {
   url: string
   /** The token of a reader of the provider: the least that a storage proxy needs. It cannot act on orders. */
   token: string
-  /** The token of a manager of the provider, who acts on orders and resources. */
+  /** The token of a manager of the provider, which can act on orders and resources. */
   actingToken: string
   /** A token for each kind of user, and some more. */
   tokens: typeof TOKENS
-  /** A manager's who sees capstor only. */
+  /** A manager with access to capstor only. */
   partialToken: string
   /** Sees no offering: 200, `[]` and count 0 everywhere. */
   blindToken: string
-  /** Answered 401 "Token has expired.". */
+  /** Gets 401 "Token has expired.". */
   expiredToken: string
 }
 
 export interface SandboxHpcUserApi {
-  /** `http://127.0.0.1:<port>/`, what the path `/api/v1/export/waldur/projects` is appended to. */
+  /** `http://127.0.0.1:<port>/`, the base of the path `/api/v1/export/waldur/projects`. */
   url: string
   clientId: string
   clientSecret: string
   tokenUrl: string
   scope: string
-  /** Refuses every token given out so far with 401; new ones are good. */
+  /** Rejects every token issued so far with 401; new ones are valid. */
   revokeTokens(): void
 }
 
 export interface SandboxIssuer {
   /** The `iss` of its tokens: `http://127.0.0.1:<port>/realms/cscs`. */
   url: string
-  /** What a `keycloak_url` setting holds: `http://127.0.0.1:<port>/`, and the realm. */
+  /** For the `keycloak_url` setting: `http://127.0.0.1:<port>/`, and the realm. */
   baseUrl: string
   realm: string
   discoveryUrl: string
   tokenUrl: string
   introspectionUrl: string
   jwksUrl: string
-  /** The client that protects an API: the audience of tokens, and the one that may introspect them. */
+  /** The client of a protected API: the audience of tokens, and the one that may introspect them. */
   audience: { clientId: string; clientSecret: string }
-  /** A client of somebody who calls that API. */
+  /** A client that calls that API. */
   integrator: { clientId: string; clientSecret: string }
   settings: IssuerSettings
   /**
-   * An access token of the integrator's service account with these claims over its own (`undefined` takes one away),
-   * signed as asked; by default one that is entirely good.
+   * An access token of the integrator's service account with these claims over its own (`undefined` removes one),
+   * signed as requested; valid by default.
    */
   issueToken(claims?: ClaimOverrides, options?: IssueOptions): Promise<string>
-  /** New keys under new kids; tokens signed before are no longer good, unless `keepOld`. */
+  /** New keys under new kids; earlier tokens become invalid, unless `keepOld`. */
   rotateKeys(options?: { keepOld?: boolean }): Promise<void>
-  /** Every token given out so far is inactive from now on. */
+  /** Makes every token issued so far inactive. */
   revokeTokens(): void
 }
 
@@ -100,7 +100,7 @@ const AUDIENCE = { clientId: "storage-proxy", clientSecret: "storage-proxy-secre
 const INTEGRATOR = { clientId: "integrator", clientSecret: "integrator-secret" }
 const HPC_USER_CLIENT = { clientId: "hpc-user-client", clientSecret: "hpc-user-secret" }
 
-/** Starts the three servers; resolves when all of them answer. */
+/** Starts the three servers; resolves once all of them listen. */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const { seed, resources, ports = {} } = options
   const world =
@@ -133,7 +133,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       handle: (request, exchange) => waldurApp.fetch(request, exchange),
       calls,
       faults,
-      // Its changes are dated by the world's clock, and so are its answers.
+      // The world's clock dates its changes, and so its responses.
       now: () => Date.parse(world.now),
     }),
     startListener({

@@ -15,14 +15,14 @@ const as = async (authorization: string | undefined, path = "marketplace-resourc
     }),
   )
 
-test("no token is a 401 that asks for one", async () => {
+test("a request without a token gets a 401 that requires one", async () => {
   const answer = await as(undefined)
   expect(answer.status).toBe(401)
   expect(answer.headers.get("WWW-Authenticate")).toBe("Token")
   expect(answer.json).toEqual({ detail: "Authentication credentials were not provided." })
 })
 
-test("a wrong token and an expired one are 401s of their own", async () => {
+test("a wrong token and an expired one get different 401s", async () => {
   expect((await as(`Token ${"0".repeat(40)}`)).json).toEqual({ detail: "Invalid token." })
   const expired = await as(`Token ${sandbox.waldur.expiredToken}`)
   expect(expired.status).toBe(401)
@@ -30,7 +30,7 @@ test("a wrong token and an expired one are 401s of their own", async () => {
 })
 
 test.each(["marketplace-resources/", "marketplace-provider-offerings/", "marketplace-orders/"])(
-  "without a role %s is empty, not forbidden",
+  "%s is empty, not forbidden, without a role",
   async (path) => {
     const answer = await as(`Token ${sandbox.waldur.blindToken}`, path)
     expect(answer.status).toBe(200)
@@ -39,7 +39,7 @@ test.each(["marketplace-resources/", "marketplace-provider-offerings/", "marketp
   },
 )
 
-test("a role in one offering shows that one's resources, orders and nothing else", async () => {
+test("a role in one offering shows only its resources and orders", async () => {
   const token = `Token ${sandbox.waldur.partialToken}`
   const slugs = async (path: string, name: string): Promise<Set<unknown>> =>
     new Set((await as(token, `${path}?page_size=300`)).json.map((row: Record<string, unknown>) => row[name]))
@@ -50,7 +50,7 @@ test("a role in one offering shows that one's resources, orders and nothing else
   expect((await as(token, `marketplace-provider-offerings/${vast}/customers/`)).status).toBe(404)
 })
 
-test("the consumer's and the provider's list show staff the same", async () => {
+test("the consumer's and the provider's list are equal for staff", async () => {
   const all = await as(`Token ${sandbox.waldur.tokens.staff}`, "marketplace-resources/?page_size=300")
   const asProvider = await as(`Token ${sandbox.waldur.tokens.staff}`, "marketplace-provider-resources/?page_size=300")
   expect(asProvider.json).toEqual(all.json)
@@ -63,7 +63,8 @@ describe("each kind of user", () => {
   const partners = () => sandbox.world.offerings.find(({ name }) => name === "IOPSStor (partners)")?.uuid
   const ofConsumer = () => sandbox.world.resources.filter((row) => row.customer_slug === "ethz").length
   const none = () => 0
-  // Consumer's list, provider's list, offerings, customers of one, version, an order's action (409: it may, but not now).
+  // Consumer's list, provider's list, offerings, customers of one, version, an order's action (409: allowed, but not
+  // now).
   test.each([
     ["staff", total, total, 5, 200, 200, 409],
     ["support", total, total, 5, 403, 200, 403],
@@ -75,7 +76,7 @@ describe("each kind of user", () => {
     ["consumer", ofConsumer, none, 0, 404, 403, 403],
     ["blind", none, none, 0, 404, 403, 404],
   ] as const)(
-    "has the rights that were measured: %s",
+    "has the rights measured on a real Waldur: %s",
     async (kind, consumes, provides, offers, customers, version, acts) => {
       const token = `Token ${sandbox.waldur.tokens[kind]}`
       const count = async (path: string) => Number((await as(token, path)).headers.get("X-Result-Count"))

@@ -15,7 +15,7 @@ afterEach(() => {
 const PATH = "/api/version/"
 const version = (init?: RequestInit) => ask(sandbox, "version/", init)
 
-test("a status lasts as many requests as told, with its headers", async () => {
+test("a status applies to the given number of requests, with its headers", async () => {
   const fault = sandbox.faults.set("waldur", { status: 429, headers: { "Retry-After": "7" }, times: 2 })
   const first = await version()
   expect(first.status).toBe(429)
@@ -26,7 +26,7 @@ test("a status lasts as many requests as told, with its headers", async () => {
   expect(fault.struck).toBe(2)
 })
 
-test("a fault strikes only its path, method and upstream", async () => {
+test("a fault applies only to its path, method and upstream", async () => {
   sandbox.faults.set("waldur", { path: /orders/, status: 500 })
   sandbox.faults.set("waldur", { method: "POST", status: 500 })
   sandbox.faults.set("issuer", { status: 500 })
@@ -39,7 +39,7 @@ test("a fault strikes only its path, method and upstream", async () => {
   expect((await fetch(sandbox.issuer.jwksUrl)).status).toBe(500)
 })
 
-test("bodies can be HTML, empty, cut, garbage or a value of one's own", async () => {
+test("a body can be HTML, empty, truncated, garbage or a given value", async () => {
   const bodyOf = async (body: "html" | "empty" | "truncated" | "garbage" | { json: number[] }) => {
     const fault = sandbox.faults.set("waldur", { path: PATH, body })
     const answer = await version()
@@ -61,12 +61,12 @@ test("reset and truncate break the connection", async () => {
   expect((await version()).status).toBe(200)
 })
 
-test("hang never answers, or stops in the middle", async () => {
+test("hang never responds, or stops in the middle", async () => {
   sandbox.faults.set("waldur", { hang: true, times: 1 })
   await expect(version({ signal: AbortSignal.timeout(60) })).rejects.toThrow("timeout")
   sandbox.faults.set("waldur", { hang: "mid-body", times: 1 })
   const headers = { Authorization: `Token ${sandbox.waldur.tokens.staff}` }
-  // The headers may take their time on a busy machine; from then on it is silent.
+  // The headers may take time on a busy machine; after that it is silent.
   const patience = new AbortController()
   const response = await fetch(`${sandbox.waldur.url}version/`, { headers, signal: patience.signal })
   expect(response.status).toBe(200)
@@ -74,7 +74,7 @@ test("hang never answers, or stops in the middle", async () => {
   await expect(response.text()).rejects.toThrow("timeout")
 })
 
-test("an oversize answer is valid but large", async () => {
+test("an oversize response is valid but large", async () => {
   sandbox.faults.set("waldur", { oversizeBytes: 3_000_000 })
   const answer = await version()
   expect(answer.text.length).toBeGreaterThan(3_000_000)
@@ -82,7 +82,7 @@ test("an oversize answer is valid but large", async () => {
   expect(answer.headers.get("Content-Length")).toBeNull()
 })
 
-test("latency delays, and requests wait side by side", async () => {
+test("latency delays, and requests wait in parallel", async () => {
   sandbox.faults.set("waldur", { latencyMs: 60 })
   const start = performance.now()
   await Promise.all(Array.from({ length: 10 }, () => version()))
@@ -108,7 +108,7 @@ test("the real pace is per row and by the fields", async () => {
   expect(trimmed).toBeGreaterThanOrEqual(28)
 })
 
-test("an answer can be rewritten at will", async () => {
+test("a response can be rewritten freely", async () => {
   sandbox.faults.set("waldur", {
     rewrite: (answer) => {
       answer.headers.set("X-Result-Count", "1000000")
@@ -118,7 +118,7 @@ test("an answer can be rewritten at will", async () => {
   expect((await ask(sandbox, "marketplace-resources/")).headers.get("X-Result-Count")).toBe("1000000")
 })
 
-test("calls are logged with what was asked and what was answered", async () => {
+test("calls are logged with request and response", async () => {
   await ask(sandbox, "marketplace-resources/?state=OK&state=Erred")
   await ask(sandbox, "nowhere/", { method: "POST", body: "{}" })
   const [first, second] = sandbox.calls.of("waldur")
@@ -132,7 +132,7 @@ test("calls are logged with what was asked and what was answered", async () => {
   expect(sandbox.calls.all).toEqual([])
 })
 
-test("requests one after the other never count as concurrent", async () => {
+test("consecutive requests never count as concurrent", async () => {
   for (let i = 0; i < 20; i++) await version()
   expect(sandbox.calls.maxConcurrency("waldur")).toBe(1)
 })
@@ -146,7 +146,7 @@ test("closing ends requests that hang", async () => {
   expect(await pending).toBe("fetch failed")
 })
 
-test("a fault may take the answer's Date away, or give it another", async () => {
+test("a fault may remove or change the response's Date", async () => {
   sandbox.faults.set("waldur", {
     times: 1,
     rewrite: (answer) => {

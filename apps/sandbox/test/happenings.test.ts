@@ -6,7 +6,7 @@ const copyOf = (world: World) => new Map(world.resources.map((row) => [row.uuid,
 
 const orderAlone = ["order-appears", "order-moves", "order-ends-unseen"]
 
-test.each(ALL_HAPPENINGS)("%s moves modified of what it changes, unless it befalls an order alone", (what) => {
+test.each(ALL_HAPPENINGS)("%s moves modified of what it changes, unless it affects only an order", (what) => {
   const world = buildWorld({ resources: 60, edgeCases: false })
   let happened = 0
   for (const seed of seeds) {
@@ -26,7 +26,7 @@ test.each(ALL_HAPPENINGS)("%s moves modified of what it changes, unless it befal
   expect(happened > 0).toBe(what !== "an-hour-passes")
 })
 
-test("what happens depends on the seed and the world alone", () => {
+test("events depend only on the seed and the world", () => {
   const [one, other] = [buildWorld(), buildWorld()]
   for (const seed of seeds)
     for (const what of ALL_HAPPENINGS) for (const world of [one, other]) happen(world, what, seed)
@@ -34,13 +34,13 @@ test("what happens depends on the seed and the world alone", () => {
   expect(other.now).toBe(one.now)
 })
 
-test("nothing happens to a world without resources", () => {
+test("a world without resources has no events", () => {
   const world = buildWorld({ resources: 0, edgeCases: false })
   for (const what of ALL_HAPPENINGS) happen(world, what, 1)
   expect(world.resources).toEqual([])
 })
 
-test("a resource that is changed by hand is dated, and the world's time moves on", () => {
+test("a manual change of a resource moves its modified and the world's time", () => {
   const world = buildWorld({ resources: 1, edgeCases: false })
   const { now } = world
   const row = world.resources[0] ?? {}

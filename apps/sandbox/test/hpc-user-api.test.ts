@@ -26,7 +26,7 @@ async function projects(names: string[], authorization: string | undefined): Pro
   return got(await fetch(url, { headers: authorization === undefined ? {} : { Authorization: authorization } }))
 }
 
-test("known projects are answered, unknown ones left out", async () => {
+test("known projects are returned, unknown ones omitted", async () => {
   const { json } = await projects(["climphys", "neutrons", "mat-nano"], `Bearer ${await token()}`)
   expect(json).toEqual({
     projects: [
@@ -36,7 +36,7 @@ test("known projects are answered, unknown ones left out", async () => {
   })
 })
 
-test("odd entries are sent as they are", async () => {
+test("odd entries are sent unchanged", async () => {
   const { json } = await projects(
     ["mesons", "baryons", "bosons", "fermions", "Hybrid-Pixel"],
     `Bearer ${await token()}`,
@@ -50,7 +50,7 @@ test("odd entries are sent as they are", async () => {
   ])
 })
 
-test("without a token, with a foreign one and after revoking it is a 401", async () => {
+test("a request without a token, with a foreign or a revoked one is a 401", async () => {
   expect((await projects([], undefined)).status).toBe(401)
   expect((await projects([], "Bearer abc")).status).toBe(401)
   const foreign = await sandbox.issuer.issueToken({}, { key: "unknown" })

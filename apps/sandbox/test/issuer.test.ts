@@ -25,7 +25,7 @@ const verify = async (token: string) => {
   return jwtVerify(token, keys, { issuer: sandbox.issuer.url, audience: "storage-proxy", algorithms: ["RS256"] })
 }
 
-test("discovery names the endpoints that answer", async () => {
+test("discovery names the endpoints that exist", async () => {
   const { json } = await got(await fetch(sandbox.issuer.discoveryUrl))
   expect(json).toMatchObject({
     issuer: sandbox.issuer.url,
@@ -37,7 +37,7 @@ test("discovery names the endpoints that answer", async () => {
   expect(await got(await fetch(other))).toMatchObject({ status: 404, json: { error: "Realm does not exist" } })
 })
 
-test("client credentials in the form give a token shaped as Keycloak's", async () => {
+test("client credentials in the form give a token in Keycloak's format", async () => {
   sandbox.issuer.settings.expiresIn = 120
   const answer = await form(sandbox.issuer.tokenUrl, {
     grant_type: "client_credentials",
@@ -85,7 +85,7 @@ test("other grants, no grant and unknown scopes are 400s", async () => {
   expect(await ask({ grant_type: "client_credentials", scope: "everything" })).toEqual([400, "invalid_scope"])
 })
 
-test("the JWKS holds a key for signatures and one that is not", async () => {
+test("the JWKS contains a key for signatures and another one", async () => {
   const { json } = await got(await fetch(sandbox.issuer.jwksUrl))
   const uses = json.keys.map((key: { use: string; alg: string; kty: string }) => [key.use, key.alg, key.kty])
   expect(uses.sort()).toEqual([
@@ -95,7 +95,7 @@ test("the JWKS holds a key for signatures and one that is not", async () => {
   expect(stringify(json)).not.toContain('"d":')
 })
 
-test("claims can be set, replaced and taken away", async () => {
+test("claims can be set, replaced and removed", async () => {
   const token = await sandbox.issuer.issueToken({ aud: "account", azp: undefined, extra: 7 }, { expiresIn: -10 })
   const claims = decodeJwt(token)
   expect(claims).toMatchObject({ aud: "account", extra: 7 })
@@ -125,7 +125,7 @@ test("tokens can be signed in every wrong way", async () => {
   }
 })
 
-test("rotated keys make old tokens worthless, unless the old ones stay published", async () => {
+test("rotated keys invalidate old tokens, unless the old ones remain published", async () => {
   const before = await sandbox.issuer.issueToken()
   const remote = createRemoteJWKSet(new URL(sandbox.issuer.jwksUrl))
   await jwtVerify(before, remote)
@@ -136,7 +136,7 @@ test("rotated keys make old tokens worthless, unless the old ones stay published
   await verify(await sandbox.issuer.issueToken())
 })
 
-test("introspection tells the audience about a good token", async () => {
+test("introspection describes a good token to its audience", async () => {
   const { status, json } = await introspect(await sandbox.issuer.issueToken())
   expect(status).toBe(200)
   expect(json).toMatchObject({

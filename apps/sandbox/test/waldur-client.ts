@@ -4,12 +4,12 @@ export interface Got {
   status: number
   headers: Headers
   text: string
-  /** The body as JSON; undefined where it is none. */
+  /** The body as JSON; undefined if it is not JSON. */
   // biome-ignore lint/suspicious/noExplicitAny: the tests look into rows of any shape.
   json: any
 }
 
-/** A request to the sandbox's Waldur, below `/api/`, with the token that sees everything. */
+/** A request to the sandbox's Waldur, below `/api/`, with the token that can see everything. */
 export async function ask(sandbox: Sandbox, path: string, init: RequestInit = {}): Promise<Got> {
   const headers = { Authorization: `Token ${sandbox.waldur.tokens.staff}`, "Content-Type": "application/json" }
   const response = await fetch(new URL(path, sandbox.waldur.url), { redirect: "manual", headers, ...init })

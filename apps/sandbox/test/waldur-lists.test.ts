@@ -19,7 +19,7 @@ const count = async (query: string): Promise<number> => {
   return Number(answer.headers.get("X-Result-Count"))
 }
 
-test("a page says how many there are and links the others by absolute address", async () => {
+test("a page has the total count and absolute links to the others", async () => {
   const answer = await ask(sandbox, `${RESOURCES}?page=2&page_size=300&offering_slug=capstor,vast,iopsstor`)
   const base = `${sandbox.waldur.url}${RESOURCES}?offering_slug=capstor%2Cvast%2Ciopsstor`
   expect(answer.json).toHaveLength(300)
@@ -44,38 +44,38 @@ test.each([
   expect((await ask(sandbox, `${RESOURCES}?${query}`)).json).toHaveLength(size)
 })
 
-test.each(["page=4&page_size=300", "page=0", "page=-1", "page=x"])("there is no page at ?%s", async (query) => {
+test.each(["page=4&page_size=300", "page=0", "page=-1", "page=x"])("no page exists at ?%s", async (query) => {
   const answer = await ask(sandbox, `${RESOURCES}?${query}`)
   expect(answer.status).toBe(404)
   expect(answer.json).toEqual({ detail: "Invalid page." })
 })
 
-test("an empty list still has its first page", async () => {
+test("an empty list has a first page", async () => {
   const answer = await ask(sandbox, `${RESOURCES}?offering_slug=nothing`)
   expect(answer.json).toEqual([])
   expect(answer.headers.get("X-Result-Count")).toBe("0")
 })
 
-test("HEAD gives the count and no body", async () => {
+test("HEAD returns the count and no body", async () => {
   const answer = await ask(sandbox, RESOURCES, { method: "HEAD" })
   expect(answer.status).toBe(200)
   expect(answer.headers.get("X-Result-Count")).toBe("700")
   expect(answer.text).toBe("")
 })
 
-test("field= leaves those fields of the outer object", async () => {
+test("field= keeps those fields of the outer object", async () => {
   const answer = await ask(sandbox, `${RESOURCES}?field=uuid&field=slug&field=nonsense`)
   for (const row of answer.json) expect(Object.keys(row)).toEqual(["uuid", "slug"])
 })
 
-test("field= with no known name, and comma-joined ones, bring the whole object", async () => {
+test("field= without a known name, or comma-joined, returns the whole object", async () => {
   for (const query of ["field=nonsense", "field=uuid,slug"]) {
     const [row] = (await ask(sandbox, `${RESOURCES}?${query}`)).json
     expect(Object.keys(row).length).toBeGreaterThan(60)
   }
 })
 
-test("filters choose", async () => {
+test("filters select", async () => {
   const { resources } = sandbox.world
   const amount = (test: (row: (typeof resources)[number]) => boolean) => resources.filter(test).length
   expect(await count("offering_slug=vast")).toBe(amount((row) => row.offering_slug === "vast"))
@@ -142,7 +142,7 @@ test.each([
   expect(answer.json[name]).toHaveLength(1)
 })
 
-test("o= orders, with - the other way round", async () => {
+test("o= sorts, and - reverses the order", async () => {
   const names = async (order: string): Promise<string[]> =>
     (await ask(sandbox, `${RESOURCES}?o=${order}&page_size=300&field=name`)).json.map(
       (row: { name: string }) => row.name,
@@ -176,14 +176,14 @@ test("a row can move between two pages", async () => {
   expect(second[0].uuid).toBe(sandbox.world.resources.at(-1)?.uuid)
 })
 
-test("a change of the world is seen by the next request", async () => {
+test("a change of the world is visible to the next request", async () => {
   const row = sandbox.world.cases.get("capstor-store")?.row as Record<string, unknown>
   row.limits = { storage: 801 }
   const { json } = await ask(sandbox, `${RESOURCES}${row.uuid}/`)
   expect(json.limits).toEqual({ storage: 801 })
 })
 
-test("answers are dated by the clock that dates changes, not by that of the machine", async () => {
+test("responses have the Date of the clock that dates changes, not of the machine", async () => {
   const dated = async () => Date.parse((await ask(sandbox, `${RESOURCES}?page_size=1`)).headers.get("Date") ?? "")
   const before = await dated()
   expect(before).toBe(Date.parse(sandbox.world.now))
@@ -198,21 +198,21 @@ test("answers are dated by the clock that dates changes, not by that of the mach
   expect(await count(`modified=${modified}`)).toBe(1)
 })
 
-test("every row of a built world is older than its first answer by more than a year", async () => {
+test("every row of a built world is older than its first response by more than a year", async () => {
   const own = await startSandbox({ world: buildWorld({ resources: 5000 }) })
   const { headers } = await ask(own, `${RESOURCES}?page_size=1&modified=2025-11-23T09:00:00Z`)
   expect(headers.get("X-Result-Count")).toBe("0")
   await own.close()
 })
 
-test("links in rows lead to the server that was asked", async () => {
+test("links in rows point to the requested server", async () => {
   const [row] = (await ask(sandbox, RESOURCES)).json
   expect(row.url).toBe(`${sandbox.waldur.url}marketplace-resources/${row.uuid}/`)
   expect(row.creation_order.url).toBe(`${sandbox.waldur.url}marketplace-orders/${row.creation_order.uuid}/`)
   expect((await ask(sandbox, row.creation_order.url)).json.uuid).toBe(row.creation_order.uuid)
 })
 
-test("a resource is found by its uuid with dashes and without, and nothing else", async () => {
+test("a resource is found by its uuid with dashes and without, and by nothing else", async () => {
   const uuid = uuidOfCase(sandbox, "capstor-store")
   const dashed = uuid.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-")
   expect((await ask(sandbox, `${RESOURCES}${dashed}/`)).json.uuid).toBe(uuid)
@@ -231,7 +231,7 @@ test("offerings are listed by slug and show their secret options to the provider
   expect((await ask(sandbox, "marketplace-provider-offerings/?name_exact=VAST")).json).toHaveLength(1)
 })
 
-test("an offering's customers come in pages, with their projects unless trimmed", async () => {
+test("an offering's customers are paged, with their projects unless trimmed", async () => {
   const capstor = sandbox.world.offerings[0]?.uuid
   const path = `marketplace-provider-offerings/${capstor}/customers/`
   const full = await ask(sandbox, `${path}?page_size=3`)
@@ -244,7 +244,7 @@ test("an offering's customers come in pages, with their projects unless trimmed"
   expect((await ask(sandbox, "marketplace-provider-offerings/capstor/customers/")).status).toBe(404)
 })
 
-test("a path without its closing slash is a redirect, an unknown one a page of HTML", async () => {
+test("a path without its trailing slash is a redirect, an unknown one an HTML page", async () => {
   const redirect = await ask(sandbox, "marketplace-resources?page=2")
   expect(redirect.status).toBe(301)
   expect(redirect.headers.get("Location")).toBe("/api/marketplace-resources/?page=2")
@@ -253,13 +253,13 @@ test("a path without its closing slash is a redirect, an unknown one a page of H
   expect(unknown.headers.get("Content-Type")).toContain("text/html")
 })
 
-test("a method that is not there is a 405", async () => {
+test("an unsupported method is a 405", async () => {
   const answer = await ask(sandbox, RESOURCES, { method: "DELETE" })
   expect(answer.status).toBe(405)
   expect(answer.json).toEqual({ detail: 'Method "DELETE" not allowed.' })
 })
 
-test("a 7.0.7 lacks five fields and ignores the filters that it does not know", async () => {
+test("a 7.0.7 lacks five fields and ignores unknown filters", async () => {
   sandbox.waldur.dialect = "7.0.7"
   expect((await ask(sandbox, "version/")).json).toEqual({ version: "7.0.7" })
   expect(await count("offering_slug=impossible&visible_to_providers=true&order_state=late")).toBe(700)
@@ -275,14 +275,14 @@ test("a 7.0.7 lacks five fields and ignores the filters that it does not know", 
   expect((await ask(sandbox, "version/")).json).toEqual({ version: "8.1.3" })
 })
 
-test("rows of any shape are served as they are", async () => {
+test("rows of any shape are served unchanged", async () => {
   const resources = [{ offering_slug: "capstor" }, { offering_slug: "capstor", uuid: 7, created: [], options: "none" }]
   const own = await startSandbox({ world: worldOf({ resources, apiUrl: "http://recorded:8001/api/" }) })
   expect((await ask(own, `${RESOURCES}?offering_slug=capstor&visible_to_providers=true`)).json).toEqual(resources)
   await own.close()
 })
 
-test("with the promise that nobody else changes the world, a POST is still seen at once", async () => {
+test("a POST is visible at once even if all other changes are excluded", async () => {
   const own = await startSandbox({ world: buildWorld(), worldChangesByHand: false })
   const path = `${RESOURCES}?slug=capstor-erred-without-order&field=state`
   expect((await ask(own, path)).json).toEqual([{ state: "Erred" }])

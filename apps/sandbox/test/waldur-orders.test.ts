@@ -43,7 +43,7 @@ test("rejecting a Create terminates the resource, rejecting an Update leaves it"
   expect(rowOf("update-pending-provider")).toMatchObject({ state: "OK", limits: { storage: 50 } })
 })
 
-test("an order that is rejected without a change of its resource leaves modified alone", async () => {
+test("rejecting an order without a change of its resource does not move modified", async () => {
   const { modified } = rowOf("ok-update-pending-provider")
   expect((await post(sandbox, orderPath("ok-update-pending-provider", "reject_by_provider"))).status).toBe(200)
   expect(rowOf("ok-update-pending-provider")).toMatchObject({ state: "OK", order_in_progress: null, modified })
@@ -62,7 +62,7 @@ const atProvider = [
 ] as const
 
 test.each(atProvider)(
-  "of %s the approval sets the order alone to executing, the worker moves the resource",
+  "approving %s only sets the order to executing; the worker moves the resource",
   async (label, state) => {
     sandbox.waldur.worker.delay = "held"
     const { modified } = rowOf(label)
@@ -75,7 +75,7 @@ test.each(atProvider)(
 )
 
 test.each(atProvider)(
-  "an order of %s that is done before the worker came leaves its resource %s for good",
+  "an order of %s that is done before the worker runs leaves its resource %s permanently",
   async (label, state) => {
     sandbox.waldur.worker.delay = "held"
     const path = orderPath(label)
@@ -88,7 +88,7 @@ test.each(atProvider)(
   },
 )
 
-test("the worker that has a delay comes after it", () => {
+test("a worker with a delay runs after it", () => {
   vi.useFakeTimers()
   onTestFinished(() => void vi.useRealTimers())
   const worker = waldurWorker()
@@ -103,7 +103,7 @@ test("the worker that has a delay comes after it", () => {
   expect(done).toEqual(["at once", "late"])
 })
 
-test("the approval of a Create moves nothing of its resource, modified least of all, and leaves nothing to the worker", async () => {
+test("approving a Create changes nothing of its resource, modified included, and queues no worker job", async () => {
   sandbox.waldur.worker.delay = "held"
   const before = structuredClone(rowOf("create-pending-provider"))
   expect((await post(sandbox, orderPath("create-pending-provider", "approve_by_provider"))).status).toBe(200)
@@ -119,7 +119,7 @@ test("a Terminate that erred leaves its resource OK", async () => {
   expect(rowOf("ok-terminate-pending-provider")).toMatchObject({ state: "OK", order_in_progress: null })
 })
 
-test("set_state_ok leaves an order in progress as it is", async () => {
+test("set_state_ok does not change an order in progress", async () => {
   await post(sandbox, orderPath("ok-terminate-pending-provider", "approve_by_provider"))
   const order = structuredClone(rowOf("ok-terminate-pending-provider").order_in_progress)
   expect((await post(sandbox, resourcePath("ok-terminate-pending-provider", "set_state_ok"))).status).toBe(200)
@@ -157,7 +157,7 @@ test.each([
   ["erred", () => orderPath("update-limits", "set_state_erred"), "update-limits"],
 ])("%s moves modified", async (_, path, label) => {
   const row = rowOf(label)
-  // What done would make of it, were it not for the order.
+  // The result of done without the order.
   if (label === "update-none-of-four") row.state = "OK"
   const before = String(row.modified)
   const body = { backend_id: "/capstor/store/new", error_message: "no", error_traceback: "" }
@@ -165,7 +165,7 @@ test.each([
   expect(String(row.modified) > before).toBe(true)
 })
 
-test("an order placed or taken back by the consumer leaves its resource alone, but a Create that is taken back ends it", () => {
+test("an order placed or cancelled by the consumer does not change its resource, but cancelling a Create ends it", () => {
   const { world } = sandbox
   const row = rowOf("capstor-store")
   const before = structuredClone(row)
@@ -191,7 +191,7 @@ test("set_state_executing works once", async () => {
   expect((await post(sandbox, path)).status).toBe(409)
 })
 
-test("set_state_done wants an executing order", async () => {
+test("set_state_done requires an executing order", async () => {
   expect((await post(sandbox, orderPath("create-pending-provider", "set_state_done"))).status).toBe(409)
 })
 
@@ -218,7 +218,7 @@ test("a Terminate that is done makes its resource Terminated", async () => {
   expect(rowOf("removing-beside-live-same-path")).toMatchObject({ state: "Terminated", order_in_progress: null })
 })
 
-test("set_state_erred wants its two texts, and is missing for some offering types", async () => {
+test("set_state_erred requires its two texts, and is missing for some offering types", async () => {
   const path = orderPath("update-limits", "set_state_erred")
   const empty = await post(sandbox, path)
   expect(empty.status).toBe(500)
@@ -230,7 +230,7 @@ test("set_state_erred wants its two texts, and is missing for some offering type
   expect(refused.json).toEqual({ detail: 'Method "POST" not allowed.' })
 })
 
-test("set_backend_id wants the id", async () => {
+test("set_backend_id requires the id", async () => {
   const path = resourcePath("capstor-store", "set_backend_id")
   const empty = await post(sandbox, path)
   expect(empty.status).toBe(500)
@@ -239,7 +239,7 @@ test("set_backend_id wants the id", async () => {
   expect(rowOf("capstor-store").backend_id).toBe("/capstor/store/new")
 })
 
-test("set_state_ok heals an Erred resource and refuses an OK one", async () => {
+test("set_state_ok restores an Erred resource and refuses an OK one", async () => {
   const path = resourcePath("erred-without-order", "set_state_ok")
   expect((await post(sandbox, path)).status).toBe(200)
   expect((await post(sandbox, path)).status).toBe(409)
@@ -261,7 +261,7 @@ test("a 7.0.7 has no set_state_ok and no update_options_direct", async () => {
   }
 })
 
-test("unknown orders, unknown actions and bodies that are no JSON are told apart", async () => {
+test("unknown orders, unknown actions and bodies that are not JSON have different errors", async () => {
   expect((await post(sandbox, `marketplace-orders/${"0".repeat(32)}/set_state_done/`)).json).toEqual({
     detail: "No Order matches the given query.",
   })

@@ -16,7 +16,7 @@ test("another seed builds other ordinary resources and the same hand-written one
   expect(JSON.stringify([...one.cases])).toBe(JSON.stringify([...other.cases]))
 })
 
-test("every hand-written resource has a label, and a label says what it is", () => {
+test("every hand-written resource has a label with a description", () => {
   expect(world.resources).toHaveLength(world.cases.size)
   for (const [label, { about, row }] of world.cases) {
     expect(label).toMatch(/^[a-z0-9]+(-[a-z0-9]+)*$/)
@@ -25,7 +25,7 @@ test("every hand-written resource has a label, and a label says what it is", () 
   }
 })
 
-test("every type of order is there in every state that counts as in progress", () => {
+test("every type of order exists in every state that counts as in progress", () => {
   const found = new Set(
     world.resources.flatMap((row) => {
       const order = asObject(row.order_in_progress)
@@ -43,7 +43,7 @@ test("every type of order is there in every state that counts as in progress", (
   }
 })
 
-test("every offering has every data type in every state of Waldur's somewhere", () => {
+test("every offering has every data type in every Waldur state somewhere", () => {
   for (const state of ["Creating", "OK", "Erred", "Updating", "Terminating", "Terminated"]) {
     expect(world.resources.some((row) => row.state === state)).toBe(true)
   }
@@ -69,7 +69,7 @@ test("a customer is missing from its offering's customers list", () => {
   expect(listed.map((customer) => customer.uuid)).not.toContain(row?.customer_uuid)
 })
 
-test("without edge cases there are exactly as many resources as asked for, no two with one path", () => {
+test("without edge cases there are exactly the requested number of resources, no two with one path", () => {
   const plain = buildWorld({ resources: 3000, edgeCases: false })
   expect(plain.resources).toHaveLength(3000)
   const paths = plain.resources.map((row) =>
@@ -78,7 +78,7 @@ test("without edge cases there are exactly as many resources as asked for, no tw
   expect(new Set(paths).size).toBe(3000)
 })
 
-test("among ordinary resources about three in a hundred have an order in progress, and projects have one or two", () => {
+test("about three in a hundred ordinary resources have an order in progress, and projects have one or two", () => {
   const { resources } = buildWorld({ resources: 20_000, edgeCases: false })
   const share = resources.filter((row) => row.order_in_progress !== null).length / resources.length
   expect(share).toBeGreaterThan(0.02)

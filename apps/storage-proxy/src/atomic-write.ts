@@ -4,7 +4,7 @@ import { hostname } from "node:os"
 import { basename, dirname, join } from "node:path"
 import { Data, Effect } from "effect"
 
-/** The file cannot be written; the old one stands as it was. */
+/** The file cannot be written. The old one is unchanged. */
 export class CannotWrite extends Data.TaggedError("CannotWrite")<{ readonly path: string; readonly detail: string }> {
   override get message() {
     return `Cannot write ${this.path}: ${this.detail}`
@@ -12,20 +12,21 @@ export class CannotWrite extends Data.TaggedError("CannotWrite")<{ readonly path
 }
 
 /**
- * Writes texts to a file, whole or not at all: into a file beside it, which takes its place when all is on the disk. Who
- * reads the path, also after a power cut, finds the old content or the new. A link is followed; the old file's mode stays.
+ * Writes texts to a file atomically: to a temporary file beside it, which replaces it once everything is on the disk.
+ * Readers of the path see the old content or the new, also after a power cut. A symbolic link is followed; the mode of
+ * an existing file is kept.
  */
 export const saveWhole = (path: string, texts: Iterable<string>): Effect.Effect<void, CannotWrite> =>
   Effect.tryPromise({
     try: () => save(path, texts),
     catch: (cause) => new CannotWrite({ path, detail: cause instanceof Error ? cause.message : String(cause) }),
-    // A signal that comes while it is written lets it finish: that takes a moment.
+    // A signal does not interrupt the write, which takes a moment.
   }).pipe(Effect.uninterruptible)
 
 const save = async (path: string, texts: Iterable<string>) => {
   const target = await realpath(path).catch(() => path)
   const old = await stat(target).catch(() => undefined)
-  if (old !== undefined && !old.isFile()) throw new Error("it is there, and is no file")
+  if (old !== undefined && !old.isFile()) throw new Error("it exists and is not a regular file")
   const directory = dirname(target)
   const unfinished = join(directory, unfinishedName(basename(target)))
   await removeLeftovers(directory, basename(target))
@@ -49,7 +50,7 @@ const save = async (path: string, texts: Iterable<string>) => {
     await rm(unfinished, { force: true })
     throw cause
   }
-  // The new name itself is on the disk only when its directory is. Some file systems cannot do that, and need not.
+  // The rename is durable only once the directory is synced. Some file systems do not support that, and do not need it.
   const parent = await open(directory)
   await parent.sync().catch(() => {})
   await parent.close()
@@ -57,12 +58,15 @@ const save = async (path: string, texts: Iterable<string>) => {
 
 const blockLength = 256 * 1024
 
-/** Says who writes it, so that others know when he is gone. */
+/** Names the writing process, so that others can tell when it is gone. */
 const unfinishedName = (name: string) => `.${name}.${hostname()}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`
 
 const day = 24 * 60 * 60 * 1000
 
-/** Takes away what writers left that were killed: of this host those that no longer run, of others what is a day old. */
+/**
+ * Removes what killed writers left: on this host, the files of processes that no longer run; of other hosts, files
+ * older than a day.
+ */
 const removeLeftovers = async (directory: string, name: string) => {
   for (const other of await readdir(directory)) {
     if (!other.startsWith(`.${name}.`)) continue
@@ -74,14 +78,16 @@ const removeLeftovers = async (directory: string, name: string) => {
   }
 }
 
-/** Whether another process of this host has the number. What has our own number was written before we were started. */
+/**
+ * Whether another process on this host has this PID. A file with our own PID was written before this process started.
+ */
 const isRunning = (pid: number): boolean => {
   if (pid === process.pid) return false
   try {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    // It runs, and is not ours to signal.
+    // It runs, but belongs to another user.
     return (error as NodeJS.ErrnoException).code === "EPERM"
   }
 }

@@ -6,14 +6,14 @@ import { jsonFlag } from "./json-flag.ts"
 import { print, printJson } from "./standard-output.ts"
 import { colored, escapeControls } from "./terminal-text.ts"
 
-/** Something does not work; what, has been printed. */
+/** At least one check failed. The results have been printed. */
 class CheckFailed extends Data.TaggedError("CheckFailed")<{ readonly count: number }> {
   override get message() {
     return `${this.count} of the checks failed`
   }
 }
 
-/** `storage-proxy check`: tries the configuration and each upstream for real; exit code 1 if anything does not work. */
+/** `storage-proxy check`: tests the configuration and calls each upstream; exit code 1 if anything fails. */
 export const check = Command.make(
   "check",
   { config: configFlag, json: jsonFlag("Print the results as JSON") },
@@ -39,12 +39,15 @@ export const check = Command.make(
   }),
 ).pipe(
   Command.withDescription(
-    "Try the configuration and each upstream for real, and say what to do. Exit code 1 if any fails.",
+    "Test the configuration and call each upstream, with advice on failures. Exit code 1 if any check fails.",
   ),
-  Command.withShortDescription("Try the configuration and each upstream for real"),
+  Command.withShortDescription("Test the configuration and call each upstream"),
   Command.withExamples([
-    { command: "storage-proxy check --config config.yaml", description: "Before a start, or when something is odd" },
-    { command: "storage-proxy check --json", description: "For programs" },
+    {
+      command: "storage-proxy check --config config.yaml",
+      description: "Before a start, or when something looks wrong",
+    },
+    { command: "storage-proxy check --json", description: "Machine-readable" },
   ]),
 )
 

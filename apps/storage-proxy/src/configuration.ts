@@ -5,13 +5,13 @@ import { jsonLine, type MaskText, terminalLine } from "./log-lines.ts"
 import { makeLogWriter } from "./log-writer.ts"
 import { trustAuthorities } from "./trusted-authorities.ts"
 
-/** `--config FILE`, as every command takes it. */
+/** `--config FILE`, common to all commands. */
 export const configFlag = Flag.String("config").pipe(
-  Flag.withDescription("The YAML file; else WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH; else the environment alone"),
+  Flag.withDescription("The YAML file; default: WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH, else only the environment"),
   Flag.optional,
 )
 
-/** The configuration of this process, which from then on trusts the authorities that its environment names. */
+/** Loads the configuration, and makes this process trust the authorities that its environment names. */
 export const settingsFrom = (config: Option.Option<string>) =>
   Effect.map(
     loadSettings({
@@ -30,13 +30,13 @@ export const settingsFrom = (config: Option.Option<string>) =>
     },
   )
 
-/** The least that is logged: what `--log-level` says, else the configuration; `serve` can set it anew. */
+/** The lowest level that is logged: `--log-level`, else the configuration. `serve` can change it at run time. */
 export const logThreshold = Effect.fnUntraced(function* (settings: ProxySettings) {
   const flag = yield* GlobalFlag.LogLevel
   let level = Option.getOrElse(flag, () => levels[settings.logLevel])
   return {
     now: () => level,
-    /** Has no effect beside the flag. */
+    /** Has no effect if the flag is given. */
     set: (next: ProxySettings["logLevel"]) => {
       if (Option.isNone(flag)) level = levels[next]
     },
@@ -44,10 +44,9 @@ export const logThreshold = Effect.fnUntraced(function* (settings: ProxySettings
 })
 
 /**
- * Logs for people on a terminal, else as JSON lines; on standard error, where a command's own output is not. No line holds
- * a secret of the settings.
+ * Logs to standard error: human-readable on a terminal, else as JSON lines. No line contains a secret of the settings.
  *
- * @param threshold the least that is logged, asked for each line; default `logThreshold`
+ * @param threshold the lowest level that is logged, evaluated for each line; default `logThreshold`
  */
 export const logging = (settings: ProxySettings, threshold?: () => LogLevel.LogLevel) =>
   Layer.unwrap(
@@ -57,13 +56,13 @@ export const logging = (settings: ProxySettings, threshold?: () => LogLevel.LogL
         Layer.mergeAll(
           Logger.layer([Effect.map(standardError(masker(secretsIn(settings))), (logger) => fromLevel(least, logger))]),
           Layer.succeed(LogThreshold, least),
-          // The threshold decides, and this one is fixed.
+          // The threshold decides; this minimum cannot change at run time.
           Layer.succeed(References.MinimumLogLevel, "All" as const),
         ),
     ),
   )
 
-/** A logger that passes over what is below the threshold. */
+/** A logger that drops everything below the threshold. */
 export const fromLevel = <A>(
   threshold: () => LogLevel.LogLevel,
   logger: Logger.Logger<unknown, A>,

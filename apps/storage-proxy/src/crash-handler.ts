@@ -3,8 +3,8 @@ import { Cause, Effect } from "effect"
 import { Telemetry } from "./telemetry/telemetry.ts"
 
 /**
- * While its scope lasts, an error that nobody caught is a line of the log like any other, told as all errors are, and the
- * end with exit code 1: what is in an unknown state shall not serve on.
+ * Within its scope, an uncaught error is logged and reported like any other, and then ends the process with exit code
+ * 1: a process in an unknown state must not go on serving.
  */
 export const lastWords = Effect.gen(function* () {
   const { scrub, end } = yield* Telemetry
@@ -33,7 +33,7 @@ export const lastWords = Effect.gen(function* () {
   )
 })
 
-/** Whoever threw it did not mean it for a log: without secrets, and without fields. */
+/** The error was not written for a log: remove secrets and extra fields. */
 const presentable = (thrown: unknown, scrub: Telemetry["Service"]["scrub"]): unknown => {
   if (!(thrown instanceof Error)) return scrub(String(thrown))
   const copy = new Error(scrub(thrown.message))

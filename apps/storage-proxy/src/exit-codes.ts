@@ -1,4 +1,4 @@
-/** What the process ends with. */
+/** The exit codes of the process. */
 export const exitCodes = {
   /** Done, or stopped by a signal. */
   done: 0,
@@ -6,16 +6,16 @@ export const exitCodes = {
   failed: 1,
   /** The configuration or the command line is wrong. */
   wrongConfiguration: 2,
-  /** What `explain` was asked for is not in the list: it is left out, or nothing of the kind was found. */
+  /** `explain`: no requested entry is in the list, because it is skipped or nothing matches. */
   absent: 3,
 } as const
 
-/** By the tag of the error that ended it; whatever is not here has failed. */
+/** By the tag of the error that ended the process. All other errors mean `failed`. */
 const byTag: Readonly<Record<string, number>> = {
   ConfigurationInvalid: exitCodes.wrongConfiguration,
   InvalidSelection: exitCodes.wrongConfiguration,
   WrongCommandLine: exitCodes.wrongConfiguration,
-  // The command line's own errors.
+  // The errors of the command line parser.
   ShowHelp: exitCodes.wrongConfiguration,
   NotInTheList: exitCodes.absent,
 }

@@ -9,16 +9,16 @@ import { colored, escapeControls, shownValue, statusColor } from "./terminal-tex
 
 type Explained = EntryExplanation["found"][number]
 
-/** Nothing that was asked for is served; why, has been printed. */
+/** No requested entry is served. The reasons have been printed. */
 class NotInTheList extends Data.TaggedError("NotInTheList")<{ readonly asked: string; readonly found: number }> {
   override get message() {
     return this.found === 0
       ? `Nothing found for ${escapeControls(this.asked)}`
-      : `${escapeControls(this.asked)} is not in the list: the reason stands above`
+      : `${escapeControls(this.asked)} is not in the list: see the reason above`
   }
 }
 
-/** `storage-proxy explain`: where an entry comes from, why a resource is absent, what must happen next. */
+/** `storage-proxy explain`: where an entry comes from, why a resource is absent, and what must happen next. */
 export const explain = Command.make(
   "explain",
   {
@@ -43,18 +43,18 @@ export const explain = Command.make(
   }),
 ).pipe(
   Command.withDescription(
-    "Say where an entry comes from, rule by rule, or why a resource is not in the list, and what must happen next. Reads Waldur and the HPC User API; changes nothing. Exit code 3 where nothing that was asked for is in the list.",
+    "Explain where an entry comes from, rule by rule, or why a resource is not in the list, and what must happen next. Reads Waldur and the HPC User API; changes nothing. Exit code 3 if nothing that was asked for is in the list.",
   ),
-  Command.withShortDescription("Say where an entry comes from, or why it is absent"),
+  Command.withShortDescription("Explain where an entry comes from, or why it is absent"),
   Command.withExamples([
     { command: "storage-proxy explain capstor-climate --config config.yaml", description: "By the resource's slug" },
     {
       command: "storage-proxy explain /capstor/store/cscs/ethz/climate",
-      description: "Whoever claims a mount point, those that are left out too",
+      description: "All resources that claim a mount point, skipped ones included",
     },
     {
       command: "storage-proxy explain 44d1e2669fbc50bc8c11fe312cab9dd3 --json",
-      description: "By UUID, for programs",
+      description: "By UUID, machine-readable",
     },
   ]),
 )
@@ -75,7 +75,7 @@ function* textOf({ ask, found, lookedAt, offerings, nearest }: EntryExplanation)
   }
 }
 
-/** Resources below a tenant or customer that are named one by one. */
+/** Maximum number of resources below a tenant or customer that are listed individually. */
 const mostBelow = 20
 
 function* blockOf(one: Explained): Generator<string> {

@@ -7,16 +7,16 @@ import { jsonFlag } from "./json-flag.ts"
 import { readingProgress } from "./progress.ts"
 import { print, printJson } from "./standard-output.ts"
 
-/** Flags that do not go together. */
+/** Flags that cannot be combined. */
 class WrongCommandLine extends Data.TaggedError("WrongCommandLine")<{ readonly message: string }> {}
 
-/** `storage-proxy export`: all entries once, into a file that is whole at any moment, or to standard output. */
+/** `storage-proxy export`: writes all entries once, to standard output or to a file that is complete at any moment. */
 export const exportEntries = Command.make(
   "export",
   {
     config: configFlag,
     out: Flag.Path("out", { pathType: "either" }).pipe(
-      Flag.withDescription("The file; else standard output"),
+      Flag.withDescription("The file; default: standard output"),
       Flag.optional,
     ),
     format: Flag.Literals("format", ["json", "ndjson"]).pipe(
@@ -24,7 +24,7 @@ export const exportEntries = Command.make(
       Flag.withDefault("json"),
     ),
     storageSystem: Flag.String("storage-system").pipe(
-      Flag.withDescription("Only this storage system, as ?storage_system= of the API"),
+      Flag.withDescription("Only this storage system, like ?storage_system= of the API"),
       Flag.optional,
     ),
     offeringUuid: Flag.String("offering-uuid").pipe(
@@ -32,7 +32,7 @@ export const exportEntries = Command.make(
       Flag.optional,
     ),
     dryRun: Flag.Boolean("dry-run").pipe(
-      Flag.withDescription("Write nothing: say what would be written"),
+      Flag.withDescription("Write nothing; report what would be written"),
       Flag.withDefault(false),
     ),
     json: jsonFlag("Print what was done as JSON; with --out or --dry-run"),
@@ -40,7 +40,7 @@ export const exportEntries = Command.make(
   Effect.fn(function* ({ config, out, format, storageSystem, offeringUuid, dryRun, json }) {
     if (json && Option.isNone(out) && !dryRun) {
       return yield* new WrongCommandLine({
-        message: "--json needs --out or --dry-run: standard output has the entries",
+        message: "--json needs --out or --dry-run: otherwise standard output contains the entries",
       })
     }
     const settings = yield* settingsFrom(config)
@@ -65,12 +65,12 @@ export const exportEntries = Command.make(
     if (json) return yield* printJson(done)
     const said = `${lines(done).join("\n")}\n`
     if (dryRun) return yield* print([said])
-    // Whoever runs it by a timer wants to hear of it only where something is wrong.
+    // A timer job prints nothing unless something is wrong.
     if (process.stderr.isTTY) process.stderr.write(said)
   }),
 ).pipe(
   Command.withDescription(
-    "Write all entries once. A file is replaced when the new one is whole: killed at any moment, this leaves the old one or the new one. An upstream that fails leaves the old one too.",
+    "Write all entries once. A file is replaced atomically: if the command is killed, the old or the new file remains. If an upstream fails, the old one remains.",
   ),
   Command.withShortDescription("Write all entries once, to a file or to standard output"),
   Command.withExamples([
@@ -86,7 +86,7 @@ export const exportEntries = Command.make(
   ]),
 )
 
-/** Counts what goes through it, by storage system. */
+/** Counts the entries that pass through, by storage system. */
 const counts = () => {
   const bySystem: Record<string, number> = {}
   return {
@@ -120,14 +120,14 @@ const summary = (
   how: { readonly out: string | null; readonly format: string; readonly dryRun: boolean },
 ) => ({
   ...how,
-  /** By the storage system's key. */
+  /** Keyed by storage system. */
   entries,
   total: Object.values(entries).reduce((sum, count) => sum + count, 0),
-  /** Resources that are left out, of all systems, by reason. */
+  /** Skipped resources of all systems, by reason. */
   skipped: countsOf(skipped.map(({ code }) => code)),
   warnings: [
     ...invisibleOfferings.map((slug) => `Waldur's token does not see the offering ${slug}: its entries are missing`),
-    ...(mockedGids > 0 ? [`${mockedGids} projects have a GID that is made up`] : []),
+    ...(mockedGids > 0 ? [`${mockedGids} projects have a mock GID`] : []),
   ],
 })
 

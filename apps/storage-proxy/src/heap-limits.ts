@@ -3,9 +3,9 @@ import { Snapshots } from "@cscs/proxy-server"
 import { Effect, Schedule } from "effect"
 
 /**
- * Holds the heap small. A refresh makes much garbage in a burst, for which V8 would let its heap grow to some hundred
- * megabytes, and keep them. Collected more often it stays at a fraction; that costs a refresh some tens of milliseconds,
- * so the old space is held small only once the first snapshot is there.
+ * Keeps the heap small. A refresh produces a burst of garbage, for which V8 would grow the heap to several hundred
+ * megabytes and keep them. More frequent collections keep it at a fraction of that, but cost a refresh some tens of
+ * milliseconds. So the old space is limited only after the first snapshot.
  */
 export const holdHeapSmall = Effect.gen(function* () {
   setFlagsFromString("--semi-space-growth-factor=1")

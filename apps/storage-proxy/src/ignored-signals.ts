@@ -1,7 +1,8 @@
 /**
- * Signals that must not end or open the process: imported first. SIGUSR1 starts Node's inspector unless somebody listens,
- * through which any local user of the same uid could run code and read secrets; `--disable-sigusr1` closes the moment before
- * this module runs. SIGUSR2, which other daemons take as "reopen the log", ends a process that does not listen.
- * (SIGPIPE is ignored by Node itself: a write then fails with EPIPE. SIGHUP is `serve`'s own; it ends other commands.)
+ * Signals that must not end or open the process. This module is imported first. SIGUSR1 without a listener starts
+ * Node's inspector, through which any local user with the same uid could run code and read secrets; `--disable-sigusr1`
+ * covers the time before this module runs. SIGUSR2, which other daemons take as "reopen the log", ends a process
+ * without a listener. (Node itself ignores SIGPIPE: a write then fails with EPIPE. SIGHUP is handled by `serve`; it
+ * ends other commands.)
  */
 for (const signal of ["SIGUSR1", "SIGUSR2"] as const) process.on(signal, () => {})

@@ -1,5 +1,5 @@
 import { Flag } from "effect/cli"
 
-/** `--json`, as every command takes it that prints for people. */
+/** `--json`, for every command with human-readable output. */
 export const jsonFlag = (description: string) =>
   Flag.Boolean("json").pipe(Flag.withDescription(description), Flag.withDefault(false))

@@ -2,12 +2,12 @@ import { maskValue } from "@cscs/proxy-server"
 import { Formatter, Logger, References } from "effect"
 import { escapeControls } from "./terminal-text.ts"
 
-/** Masks the secrets in a text of the log. */
+/** Masks the secrets in a log text. */
 export type MaskText = (text: string) => string
 
 /**
- * A line of JSON, as `Logger.formatJson` writes it, without secrets and control characters. Most lines are so plain that it
- * can be had for a third of the work.
+ * A JSON line as `Logger.formatJson` writes it, without secrets and control characters. Most lines are simple enough
+ * for a fast path at a third of the cost.
  */
 export const jsonLine = (text: MaskText): Logger.Logger<unknown, string> =>
   Logger.make((options) => {
@@ -36,7 +36,7 @@ export const jsonLine = (text: MaskText): Logger.Logger<unknown, string> =>
 const isScalar = (value: unknown): boolean =>
   typeof value === "string" || typeof value === "number" || typeof value === "boolean"
 
-// The names of annotations are our own; names inside of a value came from elsewhere.
+// Annotation names are our own; names inside a value come from elsewhere.
 const maskedAnnotations = (annotations: Readonly<Record<string, unknown>>, text: MaskText) =>
   Object.fromEntries(Object.entries(annotations).map(([name, value]) => [name, maskValue(value, text)]))
 
@@ -50,7 +50,7 @@ const maskedLine = (options: Logger.Options<unknown>, text: MaskText) => {
   }
 }
 
-/** A line for people, as `Logger.formatLogFmt` writes it, the level in colour where the terminal has any. */
+/** A human-readable line as `Logger.formatLogFmt` writes it, with a coloured level if the terminal has colours. */
 export const terminalLine = (hasColors: boolean, text: MaskText): Logger.Logger<unknown, string> =>
   Logger.make((options) => {
     const line = escapeControls(text(Logger.formatLogFmt.log(options)))

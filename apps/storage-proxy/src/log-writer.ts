@@ -1,20 +1,23 @@
 import { Effect, type Scope } from "effect"
 
-/** Milliseconds that a line waits for others at most. */
+/** Maximum time that a line waits for others, in milliseconds. */
 const longestWait = 10
-/** Bytes of lines that are written at once. */
+/** Size of the buffer for one write, in bytes. */
 const roomForLines = 64 * 1024
 const newline = 10
-/** Bytes that wait for a reader who does not read. What comes then is dropped: a stuck log shall stop no answers. */
+/**
+ * Maximum number of bytes that wait for a stuck reader. Further lines are dropped: a stuck log must not stop the
+ * server.
+ */
 const mostWaiting = 4 * 1024 * 1024
 
 /**
- * Writes lines, several at a time: a system call for each would cost more than all else that a line costs. What still
- * waits is written when the scope ends, and when the process exits.
+ * Writes log lines in batches, because a system call for each line would cost more than everything else. What is still
+ * buffered is written when the scope ends and when the process exits.
  *
- * Lines that a stuck reader lets pile up are dropped, and counted.
+ * Lines that pile up behind a stuck reader are dropped and counted.
  *
- * @param dropped the line that says how many lines were dropped
+ * @param dropped the line that reports the number of dropped lines
  */
 export const makeLogWriter = (
   stream: NodeJS.WriteStream,
@@ -23,7 +26,7 @@ export const makeLogWriter = (
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => {
-        // Bytes, for texts that wait would have to be moved by each garbage collection meanwhile.
+        // Bytes rather than strings, which each garbage collection would have to move.
         const waiting = Buffer.allocUnsafeSlow(roomForLines)
         let length = 0
         let lost = 0
@@ -36,13 +39,13 @@ export const makeLogWriter = (
           length = 0
         }
         const append = (line: string) => {
-          // No character takes more than three bytes.
+          // No UTF-16 code unit takes more than three bytes.
           const most = line.length * 3 + 1
           if (length + most > roomForLines) flush()
           if (most > roomForLines) return void stream.write(`${line}\n`)
           length += waiting.write(line, length)
           waiting[length++] = newline
-          // A process that has nothing else to do ends, and then it is flushed.
+          // The timer does not keep an idle process alive; its exit flushes.
           timer ??= setTimeout(flush, longestWait).unref()
         }
         const sayLost = () => {
@@ -63,7 +66,7 @@ export const makeLogWriter = (
           sayLost()
           flush()
         }
-        // Whoever reads may go, or the disk be full: nothing to die of.
+        // The reader may be gone or the disk full. Neither ends the process.
         const ignore = () => undefined
         stream.on("error", ignore)
         // Also after an uncaught exception, before its stack is printed.
@@ -78,7 +81,7 @@ export const makeLogWriter = (
       ({ close }) =>
         Effect.andThen(
           Effect.sync(close),
-          // A pipe takes what it has room for; the rest would be lost with the process.
+          // A pipe takes what it has room for; the rest would be lost at exit.
           Effect.callback<void>((resume) => {
             stream.write("", () => resume(Effect.void))
           }).pipe(Effect.timeoutOption("2 seconds")),

@@ -21,25 +21,25 @@ const storageProxy = Command.make("storage-proxy").pipe(
   Command.withSubcommands([serve, check, exportEntries, tree, explain]),
 )
 
-/** Those of `exit-codes.ts`; 130 or 143 where a second signal ended it. */
+/** The code from `exit-codes.ts`; 130 or 143 if a second signal ended the process. */
 const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
   if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return exitCodes.done
   const error = Cause.findErrorOption(exit.cause)
   if (error._tag === "None") {
     const [fault] = Cause.prettyErrors(exit.cause)
     process.stderr.write(
-      `A fault of storage-proxy itself, please report it: ${fault?.message ?? "no reason is known"}\n`,
+      `An internal error of storage-proxy, please report it: ${fault?.message ?? "unknown reason"}\n`,
     )
     return exitCodes.failed
   }
   const { value } = error
   const tag = typeof value === "object" && value !== null && "_tag" in value ? value._tag : undefined
-  // The command line's own errors come with their help text already.
+  // Errors of the command line parser already print their help text.
   if (tag !== "ShowHelp") process.stderr.write(`${value instanceof Error ? value.message : String(value)}\n`)
   return exitCodeOf(tag)
 }
 
-// The first signal lets open work finish (`runMain`); who sends another means at once.
+// The first signal lets open work finish (`runMain`). A second one ends the process at once.
 for (const [signal, number] of [
   ["SIGINT", 2],
   ["SIGTERM", 15],

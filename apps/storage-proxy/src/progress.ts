@@ -8,7 +8,7 @@ export const progressBar = (done: number, total: number): string => {
   return `[${"#".repeat(filled)}${"-".repeat(width - filled)}] ${done} of ${total} resources`
 }
 
-/** A bar on standard error, where that is a terminal; `clear` takes it away. */
+/** A progress bar on standard error if that is a terminal. `clear` removes it. */
 export const readingProgress = (): { readonly onProgress?: OnProgress; readonly clear: () => void } => {
   const { stderr } = process
   if (!stderr.isTTY) return { clear: () => {} }

@@ -1,7 +1,7 @@
-/** What a request is for, in whatever form its target comes (RFC 9112 section 3.2). */
+/** Normalises the target of a request, whatever form it has (RFC 9112 section 3.2). */
 import type { IncomingMessage } from "node:http"
 
-/** No response depends on the host that a request names, so all requests name this one to the app. */
+/** No response depends on the host of the request, so the app sees this one for all requests. */
 const anyHost = "localhost"
 
 /** RFC 3986 section 3.2.2, without a user: `host [":" port]`, possibly empty. */
@@ -10,13 +10,14 @@ const hostAndPort = /^(?:\[[\dA-Za-z:.%~_-]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?$/
 const absoluteForm = /^https?:\/\/([^/?#]*)(.*)$/is
 
 /**
- * Brings a request into the one form that the app reads: a path as the target, one host.
+ * Rewrites a request to the one form that the app reads: a path as the target, and one host.
  *
- * @returns whether that can be done; else the response is 400
+ * @returns whether that is possible; if not, the response is 400
  */
 export const isTargetUnderstood = (request: IncomingMessage): boolean => {
   const hosts = request.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === "host").length
-  // Two may be read in two ways, by a gateway and by us (RFC 9112 section 3.2). HTTP/1.0 needs none, which Node checks.
+  // A gateway and this server could each pick another of two hosts (RFC 9112 section 3.2). HTTP/1.0 needs none; Node
+  // checks that.
   if (hosts > 1 || !hostAndPort.test(request.headers.host ?? "")) return false
   const target = pathIn(request.url ?? "", request.method)
   if (target === undefined) return false
@@ -27,7 +28,7 @@ export const isTargetUnderstood = (request: IncomingMessage): boolean => {
 
 const pathIn = (target: string, method: string | undefined): string | undefined => {
   if (target.startsWith("/")) return target
-  // Of the server as a whole. It knows the same methods everywhere, so the answer is that of any of its paths.
+  // The server as a whole. It allows the same methods everywhere, so any path gives the response.
   if (target === "*") return method === "OPTIONS" ? "/healthz/live" : undefined
   const [, authority, path = ""] = absoluteForm.exec(target) ?? []
   // An empty host is an error in an http URI, and so is a user (RFC 9110 section 4.2).

@@ -9,19 +9,21 @@ import {
 } from "@cscs/proxy-server"
 import { Effect, Queue } from "effect"
 
-/** Milliseconds between two looks at the files of secrets: a few calls of stat(2), so that a new secret counts within seconds. */
+/**
+ * Milliseconds between checks of the secret files: a few calls of stat(2), so that a new secret applies within seconds.
+ */
 const lookEvery = 2_000
 
-/** What asks for the configuration to be read again. */
+/** Why the configuration is read again. */
 type Reason = "SIGHUP" | "a secret's file changed"
 
 /**
- * Reads the configuration again at a SIGHUP, and when a file that holds a secret changed, for as long as its scope lasts. The
- * secrets and the log level of it count at once; one that is refused changes nothing.
+ * Reads the configuration again on SIGHUP and when a secret file changes, while its scope lasts. Its secrets and log
+ * level apply at once. An invalid configuration changes nothing.
  *
- * @param load reads it
- * @param setLogLevel called with what was read
- * @param stamp of the files when they were read first: one may change while the process starts
+ * @param load reads the configuration
+ * @param setLogLevel called with the new log level
+ * @param stamp of the files at the first read: one may change while the process starts
  */
 export const rereadSettings = Effect.fnUntraced(function* (options: {
   readonly hangUps: HangUps
@@ -32,7 +34,7 @@ export const rereadSettings = Effect.fnUntraced(function* (options: {
 }) {
   const { hangUps, rotating, load, setLogLevel } = options
   const { retryNow } = yield* Snapshots
-  // One that waits is enough: it will read what is there by then.
+  // One pending request is enough: it reads what is there by then.
   const wanted = yield* Queue.sliding<Reason>(1)
   let files = rotating.settings.secretFiles
 
@@ -48,7 +50,7 @@ export const rereadSettings = Effect.fnUntraced(function* (options: {
     const news = later.warnings.filter((warning) => !rotating.settings.warnings.includes(warning))
     for (const warning of news) yield* Effect.logWarning(warning).pipe(logEvent("configuration-warning"))
     if (needRestart.length > 0) {
-      yield* Effect.logWarning("Settings changed that count from the next start on").pipe(
+      yield* Effect.logWarning("Some changed settings take effect only after a restart").pipe(
         logEvent("restart-needed"),
         Effect.annotateLogs({ settings: needRestart.join(", ") }),
       )
@@ -58,7 +60,7 @@ export const rereadSettings = Effect.fnUntraced(function* (options: {
   const rereadOrKeep = (reason: Reason) =>
     Effect.catchTag(reread(reason), "ConfigurationInvalid", (error) => {
       rotating.refuse(error.problems.map(({ path }) => path))
-      return Effect.logError("The configuration was read again and refused; what counted before goes on").pipe(
+      return Effect.logError("The configuration was re-read and refused; the previous one stays in effect").pipe(
         logEvent("configuration-refused"),
         Effect.annotateLogs({ reason, problems: error.message }),
       )
@@ -73,7 +75,7 @@ export const rereadSettings = Effect.fnUntraced(function* (options: {
   if (hangUps.missed) hangUps.listener()
   yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(wanted), rereadOrKeep)))
 
-  // A file that is being written changes from look to look: it is read when two looks are the same.
+  // A file that is being written changes between checks. It is read when two checks agree.
   let counted = options.stamp
   let before = counted
   const look = Effect.gen(function* () {
@@ -88,7 +90,7 @@ export const rereadSettings = Effect.fnUntraced(function* (options: {
   yield* Effect.forkScoped(Effect.forever(look))
 })
 
-/** What tells one content of the files from another. Links are followed: Kubernetes swaps the one of the directory. */
+/** A fingerprint of the files' contents. Links are followed: Kubernetes swaps the directory's link. */
 export const stampOf = (files: ReadonlyArray<string>): Effect.Effect<string> =>
   Effect.map(
     Effect.promise(() => Promise.all(files.map((file) => stat(file, { bigint: true }).catch(() => undefined)))),
@@ -98,16 +100,19 @@ export const stampOf = (files: ReadonlyArray<string>): Effect.Effect<string> =>
         .join(" "),
   )
 
-/** SIGHUPs of this process, from before the configuration is read for the first time: until then one would end it. */
+/**
+ * SIGHUPs of this process. They are taken over before the first read of the configuration, because one would end the
+ * process.
+ */
 export interface HangUps {
   listener: (() => void) | undefined
-  /** One came while nobody listened. */
+  /** A SIGHUP arrived before there was a listener. */
   missed: boolean
 }
 
 /**
- * Takes SIGHUP over. Where it means what its name says, that the terminal is gone which the process was started in, the
- * process stops as at SIGTERM.
+ * Takes over SIGHUP. If it has its original meaning, that the terminal of the process is gone, the process stops as on
+ * SIGTERM.
  */
 export const takeHangUps = (): HangUps => {
   const hangUps: HangUps = { listener: undefined, missed: false }

@@ -12,7 +12,7 @@ import { rereadSettings, stampOf, takeHangUps } from "./reread.ts"
 import { closeStalledReaders } from "./stalled-readers.ts"
 import { Telemetry, telemetryFor } from "./telemetry/telemetry.ts"
 
-/** The address cannot be listened at. */
+/** The server cannot listen at the address. */
 export class CannotListen extends Data.TaggedError("CannotListen")<{
   readonly host: string
   readonly port: number
@@ -30,24 +30,24 @@ const reasons: Readonly<Record<string, string>> = {
   ENOTFOUND: "the name has no address; choose another --host",
 }
 
-/** A fault of ours ended it. */
+/** The server ended because of an internal fault. */
 class EndedUnexpectedly extends Data.TaggedError("EndedUnexpectedly") {
-  override readonly message = "Ended unexpectedly: the last line of the log says why"
+  override readonly message = "Ended unexpectedly: see the last line of the log"
 }
 
-/** A provisioner sends a line and a few headers, at once: who sends more or takes longer is not one. */
+/** Provisioners send a request line and a few headers, at once. Longer or slower requests are refused. */
 const serverOptions = {
-  // Request line and headers together, in bytes: a longer request is a 431.
+  // Request line and headers together, in bytes. A longer request gets a 431.
   maxHeaderSize: 16 * 1024,
-  // Milliseconds until the headers, and until the whole request, must be there.
+  // Milliseconds until the headers, and until the whole request, must have arrived.
   headersTimeout: 10_000,
   requestTimeout: 30_000,
-  // Milliseconds that a silent connection may stay: longer than a balancer keeps its own.
+  // Idle timeout of a connection in milliseconds, longer than that of load balancers.
   keepAliveTimeout: 75_000,
   connectionsCheckingInterval: 5_000,
 }
 
-/** A connection takes some 50 kB: more are dropped, rather than that all end for want of memory. */
+/** A connection takes about 50 kB. Connections beyond the limit are dropped before the process runs out of memory. */
 const mostConnections = 2_000
 
 const open = (app: Hono, host: string, port: number) =>
@@ -65,10 +65,10 @@ const open = (app: Hono, host: string, port: number) =>
     server.listen(port, host)
   })
 
-/** What a kernel without IPv6 says to a socket of it. */
+/** Error codes for an IPv6 socket on a kernel without IPv6. */
 const withoutIpv6 = new Set(["EAFNOSUPPORT", "EADDRNOTAVAIL"])
 
-/** `::` is all addresses: where there is no IPv6, all of IPv4. */
+/** `::` means all addresses. Without IPv6 on the host, all IPv4 addresses. */
 export const openAt = <A, R>(
   host: string,
   openHost: (host: string) => Effect.Effect<A, CannotListen, R>,
@@ -84,7 +84,7 @@ export const openAt = <A, R>(
     ),
   )
 
-/** Lets open requests finish, ten seconds at most. */
+/** Lets open requests finish, for at most ten seconds. */
 const close = (server: Server) =>
   Effect.callback<void>((resume) => {
     server.close(() => resume(Effect.void))
@@ -109,7 +109,7 @@ const httpServer = (host: string, port: number, reread: ReturnType<typeof reread
         close,
       )
       const readers = closeStalledReaders(server)
-      // Released before the server: readiness turns first.
+      // Released before the server, so that readiness changes first.
       yield* Effect.addFinalizer(() =>
         Effect.andThen(
           Effect.logInfo("Stopping").pipe(logEvent("stopping")),
@@ -126,22 +126,22 @@ const httpServer = (host: string, port: number, reread: ReturnType<typeof reread
     }),
   )
 
-/** `storage-proxy serve`: answers until a signal ends it. */
+/** `storage-proxy serve`: serves until a signal ends it. */
 export const serve = Command.make(
   "serve",
   {
     config: configFlag,
     host: Flag.String("host").pipe(
-      Flag.withDescription("The address to listen at; :: for all, of IPv6 and IPv4"),
+      Flag.withDescription("The address to listen at; :: for all IPv6 and IPv4 addresses"),
       Flag.filter(
-        // Node would listen at all addresses: an unset variable in a script must not open the list.
+        // Node would listen at all addresses: an unset variable in a script must not expose the list.
         (host) => host.trim() !== "",
-        () => "Expected an address or a name, got an empty text",
+        () => "Expected an address or a name, got an empty string",
       ),
       Flag.withDefault("127.0.0.1"),
     ),
     port: Flag.Int("port").pipe(
-      Flag.withDescription("The port, 0 to 65535; 0 for any that is free"),
+      Flag.withDescription("The port, 0 to 65535; 0 for any free port"),
       Flag.filter(
         (port) => port >= 0 && port <= 65_535,
         (port) => `Expected a port from 0 to 65535, got ${port}`,

@@ -1,21 +1,21 @@
 import type { Server, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 
-/** How long a caller may take nothing of a response that it asked for, in milliseconds. */
+/** How long a caller may read nothing of its response, in milliseconds. */
 export interface ReadingLimits {
   /** While the server serves. */
   readonly serving: number
-  /** While it stops. */
+  /** While the server stops. */
   readonly stopping: number
-  /** From one look at all open responses to the next. */
+  /** Interval between checks of all open responses. */
   readonly lookEvery: number
 }
 
 const limits: ReadingLimits = { serving: 60_000, stopping: 2_000, lookEvery: 1_000 }
 
 /**
- * Closes the connections of callers who do not read what they asked for: each holds a part of the response, and the list
- * that it is of. Slow is not stalled: each byte that the system takes counts.
+ * Closes connections whose callers do not read their response: each holds a part of it, and the list that it is made
+ * from. A slow reader is not stalled: each byte that the system takes counts.
  */
 export const closeStalledReaders = (
   server: Pick<Server, "on">,
@@ -32,12 +32,12 @@ export const closeStalledReaders = (
     for (const [response, seen] of open) {
       const { socket, headersSent } = response
       const taken = socket === null ? "" : takenFrom(socket)
-      // A response that has not begun waits for us, or for those before it on its connection.
+      // A response that has not begun waits for this server, or for earlier responses on its connection.
       if (socket === null || !headersSent || taken !== seen.taken) open.set(response, { taken, since: now })
       else if (now - seen.since >= patience) socket.destroy()
     }
   }
-  // Whoever waits for nothing else may end.
+  // The timer does not keep the process alive.
   setInterval(look, lookEvery).unref()
   return {
     stop: () => {
@@ -46,9 +46,9 @@ export const closeStalledReaders = (
   }
 }
 
-/** What of a connection's bytes the system has taken, for comparison with an earlier one. */
+/** How many bytes of a connection the system has taken, comparable with an earlier value. */
 const takenFrom = (socket: Socket): string => {
-  // Node's own timeout of a socket looks there too: a block may have gone out in part.
+  // Node's own socket timeout reads this too: a block may have been sent in part.
   const { _handle } = socket as unknown as { readonly _handle?: { readonly writeQueueSize?: number } | null }
   return `${socket.bytesWritten - socket.writableLength} ${_handle?.writeQueueSize ?? 0}`
 }

@@ -2,14 +2,14 @@ import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { Data, Effect } from "effect"
 
-/** Nobody can be told anything on standard output. */
+/** Standard output cannot be written. */
 class CannotPrint extends Data.TaggedError("CannotPrint")<{ readonly detail: string }> {
   override get message() {
     return `Cannot write to standard output: ${this.detail}`
   }
 }
 
-/** Writes texts to standard output as fast as they are taken. Who reads no further, as `head` does, has had enough. */
+/** Writes texts to standard output as fast as they are read. A reader that stops early, such as `head`, is no error. */
 export const print = (texts: Iterable<string>): Effect.Effect<void, CannotPrint> =>
   Effect.tryPromise({
     try: () => pipeline(Readable.from(texts), process.stdout, { end: false }),
@@ -22,5 +22,5 @@ export const print = (texts: Iterable<string>): Effect.Effect<void, CannotPrint>
     ),
   )
 
-/** A value as JSON for programs. */
+/** Prints a value as JSON. */
 export const printJson = (value: unknown) => print([`${JSON.stringify(value, null, 2)}\n`])

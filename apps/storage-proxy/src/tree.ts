@@ -17,10 +17,10 @@ import { colored, escapeControls, statusColor } from "./terminal-text.ts"
 
 type Entry = ListedEntry["entry"]
 
-/** An entry and what is below it. */
+/** An entry and its descendants. */
 interface Node {
   readonly entry: Entry
-  /** Whether the filters want it; what they do not want is there for what is below it. */
+  /** Whether the entry passes the filters. Other entries are shown only for their descendants. */
   readonly isWanted: boolean
   readonly below: Array<Node>
 }
@@ -28,7 +28,7 @@ interface Node {
 const filter = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
 
-/** `storage-proxy tree`: the entries as the directories lie, for people. */
+/** `storage-proxy tree`: the entries as a tree of directories, for people. */
 export const tree = Command.make(
   "tree",
   {
@@ -38,10 +38,10 @@ export const tree = Command.make(
       Flag.map(Number),
       Flag.withDefault(3),
     ),
-    storageSystem: filter("storage-system", "Only this storage system, as ?storage_system= of the API"),
-    dataType: filter("data-type", "Only this data type, as ?data_type="),
-    status: filter("status", "Only entries in this status, as ?status=, and those above them"),
-    state: filter("state", "Only resources in this state of Waldur's, as ?state=, and those above them"),
+    storageSystem: filter("storage-system", "Only this storage system, like ?storage_system= of the API"),
+    dataType: filter("data-type", "Only this data type, like ?data_type="),
+    status: filter("status", "Only entries in this status, like ?status=, and their parents"),
+    state: filter("state", "Only resources in this Waldur state, like ?state=, and their parents"),
     json: jsonFlag("Print the tree as JSON"),
   },
   Effect.fn(function* ({ config, depth, storageSystem, dataType, status, state, json }) {
@@ -63,7 +63,7 @@ export const tree = Command.make(
   }),
 ).pipe(
   Command.withDescription(
-    "Show the entries as a tree: tenant, customer, resource, with status, mount point, quota and GID. Filters mean what they mean in the API; what stands above an entry is shown with it.",
+    "Show the entries as a tree: tenant, customer, resource, with status, mount point, quota and GID. Filters work as in the API; the parents of an entry are shown with it.",
   ),
   Command.withShortDescription("Show the entries as a tree"),
   Command.withExamples([
@@ -72,11 +72,11 @@ export const tree = Command.make(
       command: "storage-proxy tree --storage-system capstor --status error",
       description: "What is in error on Capstor",
     },
-    { command: "storage-proxy tree --data-type scratch --json", description: "For programs" },
+    { command: "storage-proxy tree --data-type scratch --json", description: "Machine-readable" },
   ]),
 )
 
-/** The tenants, with what is below them: an entry that is wanted brings those above it. */
+/** The tenants with their descendants. An entry that passes the filters brings its ancestors. */
 const nodesOf = (
   snapshot: Snapshot,
   query: Parameters<typeof listedEntries>[1],
@@ -85,7 +85,7 @@ const nodesOf = (
   const wanted = new Set<number>()
   for (const { position } of listedEntries(snapshot, query, settings)) wanted.add(position)
   const tenants: Array<Node> = []
-  // The entries above the one that is looked at, and how many of them are in the tree already.
+  // The ancestors of the current entry, and how many of them are already in the tree.
   let above: Array<Node> = []
   let shown = 0
   for (const { position, entry } of listedEntries(snapshot, {}, settings)) {
@@ -157,7 +157,7 @@ const lineOf = (entry: Entry): string => {
 
 const plainLineOf = (entry: Entry): string => `${escapeControls(nameOf(entry))}  ${entry.mountPoint.default}`
 
-/** The items of Waldur's own are served as they stand there: a field may be anything. */
+/** Items from Waldur's backend_metadata are served unchanged, so a field may hold anything. */
 const fieldOf = (value: unknown, key: string): unknown =>
   typeof value === "object" && value !== null && Object.hasOwn(value, key)
     ? (value as Readonly<Record<string, unknown>>)[key]
@@ -172,7 +172,7 @@ const nameOf = ({ target: { targetType, targetItem } }: Entry): string => {
 const gidOf = ({ target: { targetItem } }: Entry): unknown =>
   fieldOf(targetItem, "unixGid") ?? fieldOf(fieldOf(targetItem, "primaryProject"), "unixGid")
 
-/** `soft / hard`, or one number where they are the same. */
+/** `soft / hard`, or one number if they are equal. */
 const quotaText = (quotas: Entry["quotas"]): string => {
   if (quotas === null) return "no quota"
   const amounts = (type: "space" | "inodes") => [

@@ -3,16 +3,17 @@ import { readdirSync, readFileSync, statSync } from "node:fs"
 import { delimiter, join } from "node:path"
 import { getCACertificates, setDefaultCACertificates } from "node:tls"
 
-/** Bytes of one file: a system's whole bundle has some 250 kB. */
+/** Maximum size of one file in bytes. A system's whole bundle has about 250 kB. */
 const mostBytes = 8 * 1024 * 1024
-/** Files of a directory: a system's has some 300, each certificate under two names. */
+/** Maximum number of files in a directory. A system's has about 300, each certificate under two names. */
 const mostFiles = 2_000
 
 /**
- * Trusts the authorities of `SSL_CERT_FILE` and `SSL_CERT_DIR` beside the system's, on each connection of this process that
- * has no authorities of its own. OpenSSL, Python and Go read these variables; Node reads `NODE_EXTRA_CA_CERTS` alone.
+ * Trusts the authorities of `SSL_CERT_FILE` and `SSL_CERT_DIR` in addition to the system's, for each connection of this
+ * process without its own authorities. OpenSSL, Python and Go read these variables; Node reads only
+ * `NODE_EXTRA_CA_CERTS`.
  *
- * @returns how many were added, and one line for each thing that is ignored
+ * @returns how many were added, and one line for each ignored setting
  */
 export const trustAuthorities = (
   environment: Readonly<Record<string, string | undefined>>,
@@ -53,7 +54,7 @@ const certificatesOfFile = (path: string): ReadonlyArray<string> => {
   const blocks = readFileSync(path, "latin1").match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
   return blocks.flatMap((block) => {
     try {
-      // As Node writes it, so that what it trusts already is recognised.
+      // Node's own notation, so that already trusted certificates are recognised.
       return [new X509Certificate(block).toString().trim()]
     } catch {
       return []
@@ -68,16 +69,16 @@ const certificatesOfDirectory = (path: string): ReadonlyArray<string> => {
     try {
       return certificatesOfFile(join(path, name))
     } catch {
-      // A directory, or a link whose file is gone, as system updates leave them.
+      // A directory, or a dangling link, as system updates leave them.
       return []
     }
   })
 }
 
-/** Anything else, such as a pipe, might never end. */
+/** Reading anything else, such as a pipe, might never end. */
 const regular = (path: string) => {
   const stat = statSync(path)
-  if (!stat.isFile()) throw new Error("it is no regular file")
+  if (!stat.isFile()) throw new Error("it is not a regular file")
   return stat
 }
 

@@ -4,24 +4,24 @@ import { connect, createServer, type Socket } from "node:net"
 import { onTestFinished } from "vitest"
 import { aDirectory, until } from "../test/a-process.ts"
 
-/** A real Redis or Valkey that ends with the test and keeps nothing. */
+/** A real Redis or Valkey that ends with the test and persists nothing. */
 export interface RedisServer {
   readonly port: number
   readonly url: string
   readonly stop: () => Promise<void>
-  /** Starts it again at the same port, empty. */
+  /** Restarts it on the same port, empty. */
   readonly start: () => Promise<void>
-  /** Stops it in mid-air: connections stay, nothing is answered. */
+  /** Freezes it: connections remain, but nothing gets a response. */
   readonly freeze: () => void
   readonly thaw: () => void
-  /** Sends one command by its command line and gives what it says. */
+  /** Sends one command by its command line and returns the output. */
   readonly say: (...command: ReadonlyArray<string>) => Promise<string>
-  /** Runs some Lua for each key that matches, under the names `key` and `value` (false where it is no text). */
+  /** Runs some Lua for each matching key, under the names `key` and `value` (false if it is no string). */
   readonly each: (pattern: string, script: string) => Promise<void>
   readonly keys: (pattern?: string) => Promise<ReadonlyArray<string>>
 }
 
-/** The programs of whichever is installed; both speak alike. */
+/** The programs of whichever is installed; both have the same protocol. */
 const programs = (["valkey", "redis"] as const)
   .map((name) => ({ server: `${name}-server`, cli: `${name}-cli` }))
   .find(({ server }) => spawnSync(server, ["--version"]).status === 0)
@@ -37,7 +37,7 @@ const freePort = async (): Promise<number> => {
   return port
 }
 
-/** @param more further arguments of the server; with a `--tls-port` no other one is open */
+/** @param more further arguments of the server; with a `--tls-port` no other port is open */
 export const aRedis = async (more: ReadonlyArray<string> = []): Promise<RedisServer> => {
   if (programs === undefined) throw new Error("neither valkey-server nor redis-server is installed")
   const port = await freePort()
@@ -92,7 +92,7 @@ export const aRedis = async (more: ReadonlyArray<string> = []): Promise<RedisSer
   }
 }
 
-/** A way to a port that can be cut so that neither end hears of it: packets vanish, new connections are made as ever. */
+/** A relay to a port that can be cut without either end noticing: packets vanish, new connections still work. */
 export const aWayTo = async (port: number) => {
   const pairs: Array<readonly [Socket, Socket]> = []
   const server = createServer((near) => {

@@ -14,7 +14,7 @@ export interface Got {
   readonly json: Any
 }
 
-/** A proxy that shares, however it runs. */
+/** A proxy that shares, in whichever form it runs. */
 export interface Replica {
   /** Every line logged so far. */
   readonly log: () => string
@@ -59,7 +59,7 @@ const environment = (sandbox: Sandbox, url: string | undefined) => ({
 
 type More = Readonly<Record<string, string>>
 
-/** A process of its own, for what can only befall a process. */
+/** A separate process, for process-level failures. */
 export const aReplicaProcess = async (
   sandbox: Sandbox,
   { url }: Pick<RedisServer, "url">,
@@ -78,7 +78,7 @@ export const aReplicaProcess = async (
 /**
  * A replica within this process, with the real clock and metrics of its own.
  *
- * @param redis without one it shares with nobody
+ * @param redis without one it shares nothing
  * @param clockAhead how far its clock is ahead of the others', in milliseconds
  */
 export const aReplica = async (
@@ -136,7 +136,7 @@ export const leadersOf = async <A extends Replica>(replicas: ReadonlyArray<A>): 
   return replicas.filter((_, index) => are[index])
 }
 
-/** The one that leads, and the others. */
+/** The leader, and the others. */
 export const ranked = async <A extends Replica>(replicas: ReadonlyArray<A>) => {
   const [leader] = await leadersOf(replicas)
   if (leader === undefined) throw new Error("nobody leads")
@@ -145,7 +145,7 @@ export const ranked = async <A extends Replica>(replicas: ReadonlyArray<A>) => {
   return { leader, follower: first, others: [first, ...others] }
 }
 
-/** Asks each of them again and again, as provisioners do, until the condition holds; everybody must be answered. */
+/** Polls each of them, as provisioners do, until the condition holds; every request must succeed. */
 export const polled = async (replicas: ReadonlyArray<Replica>, holds: () => boolean | Promise<boolean>) => {
   const etags = new Map<Replica, string>()
   await until(async () => {
@@ -158,7 +158,7 @@ export const polled = async (replicas: ReadonlyArray<Replica>, holds: () => bool
   })
 }
 
-/** Until one leads and the others follow it without complaint. */
+/** Waits until there is one leader and the others follow it without errors. */
 export const sharing = (replicas: ReadonlyArray<Replica>) =>
   polled(replicas, async () => {
     if ((await leadersOf(replicas)).length !== 1) return false
@@ -166,7 +166,7 @@ export const sharing = (replicas: ReadonlyArray<Replica>) =>
     return ups.every((up) => up === 1)
   })
 
-/** Reads of all of Waldur. */
+/** Full reads of Waldur. */
 export const fullReads = (sandbox: Sandbox): number =>
   sandbox.calls
     .of("waldur")
@@ -179,6 +179,6 @@ export const fullReads = (sandbox: Sandbox): number =>
         !query.has("modified"),
     ).length
 
-/** The status that an answer gives a resource of the world. */
+/** The status of a resource of the world in a response. */
 export const statusOf = ({ json }: Got, world: World, index: number): string | undefined =>
   json.resources.find(({ itemId }: Any) => itemId.replaceAll("-", "") === world.resources[index]?.uuid)?.status

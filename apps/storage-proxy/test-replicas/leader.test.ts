@@ -18,7 +18,7 @@ import {
 const aWorld = () => buildWorld({ edgeCases: false, resources: 20 })
 
 describe("the leader", () => {
-  test("killed costs one lease: the others serve all the time, and one goes on with its guard and its GIDs", async () => {
+  test("that is killed costs one lease: the others keep serving, and one takes over its guard and its GIDs", async () => {
     const world = aWorld()
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
@@ -28,10 +28,10 @@ describe("the leader", () => {
     const before = await leader.list()
     leader.child.kill("SIGKILL")
     await leader.ended
-    // What the leader knew and the others never asked for.
+    // What the leader knew and the others never requested.
     sandbox.faults.set("hpcUserApi", { status: 503 })
     world.resources.splice(0)
-    // Ten seconds; the rest is for a busy machine.
+    // Ten seconds, and some for a busy machine.
     const killedAt = Date.now()
     await polled(others, async () => (await leadersOf(others)).length === 1)
     expect(Date.now() - killedAt).toBeLessThan(45_000)
@@ -39,12 +39,12 @@ describe("the leader", () => {
     await polled(others, async () =>
       (await Promise.all(others.map((one) => one.warnings()))).every((one) => one.includes("cache.empty_guard")),
     )
-    // As it was, but for the callback URLs, which nobody is to act by.
+    // Unchanged except for the callback URLs, which must not be used.
     const kept = JSON.parse(JSON.stringify(before.json, (name, value) => (name.endsWith("_url") ? undefined : value)))
     for (const one of others) expect((await one.list()).json).toEqual(kept)
   })
 
-  test("told to stop hands over at once", async () => {
+  test("that is stopped hands over at once", async () => {
     const sandbox = await aSandbox()
     const redis = await aRedis()
     const replicas = await three(() => aReplicaProcess(sandbox, redis))
@@ -54,19 +54,19 @@ describe("the leader", () => {
     expect(holder).not.toBe("")
     leader.child.kill("SIGTERM")
     expect(await leader.ended).toBe(0)
-    // Nobody waits for the end of its lease: it is gone, or another's.
+    // No replica waits for the end of its lease: it is gone, or another's.
     expect(await redis.say("GET", key)).not.toBe(holder)
     await polled(others, async () => (await leadersOf(others)).length === 1)
   })
 
-  test("frozen for longer than its lease says nothing over the new one, and follows", async () => {
+  test("frozen for longer than its lease does not overwrite the new one, and follows", async () => {
     const world = aWorld()
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
     const replicas = await three(() => aReplicaProcess(sandbox, redis))
     const { leader, others } = await ranked(replicas)
     await sharing(replicas)
-    // In the middle of a read of the world as it was.
+    // In the middle of a read of the unchanged world.
     const slow = sandbox.faults.set("waldur", { path: /marketplace-provider-resources/, latencyMs: 2000 })
     const early = leader.list(noCache)
     await until(() => sandbox.calls.inFlight("waldur") > 0)
@@ -88,23 +88,23 @@ describe("the leader", () => {
     await sharing(replicas)
   })
 
-  test("keeps its lease, though nobody asks it for anything", async () => {
+  test("keeps its lease without requests", async () => {
     const sandbox = await aSandbox()
     const redis = await aRedis()
     const replicas = await three(() => aReplica(sandbox, redis, { CACHE_FRESH_FOR: "1h" }))
     const { leader, follower } = await ranked(replicas)
-    // Time passes fast: most of a lease at once.
+    // Advances most of a lease at once.
     await redis.each("*:lease", "redis.call('pexpire', key, 4000)")
     const [key = ""] = await redis.keys("*:lease")
     await until(async () => Number(await redis.say("PTTL", key)) > 5000)
     expect(await leader.isLeader()).toBe(true)
-    // It is its own: another one's end does not end it.
+    // It is its own: the end of another one does not end it.
     const holder = await redis.say("GET", key)
     await follower.close()
     expect(await redis.say("GET", key)).toBe(holder)
   })
 
-  test("that takes its own lease again goes on with what changed", async () => {
+  test("that takes its own lease again continues with what changed", async () => {
     const sandbox = await aSandbox()
     const redis = await aRedis()
     const one = await aReplica(sandbox, redis)
@@ -115,7 +115,7 @@ describe("the leader", () => {
     expect(fullReads(sandbox)).toBe(1)
   })
 
-  test("whose end nobody notices yet keeps nobody from an answer", async () => {
+  test("whose end is not noticed yet does not delay a response", async () => {
     const sandbox = await aSandbox()
     const redis = await aRedis()
     const first = await aReplica(sandbox, redis)
@@ -125,7 +125,7 @@ describe("the leader", () => {
     expect((await second.list(noCache)).status).toBe(200)
   })
 
-  test("that fails again and again lets another try", async () => {
+  test("that fails repeatedly gives way to another", async () => {
     const sandbox = await aSandbox()
     const redis = await aRedis()
     const replicas = await three(() => aReplica(sandbox, redis))
@@ -138,8 +138,8 @@ describe("the leader", () => {
   })
 })
 
-describe("upstreams that fail", () => {
-  test("fail alike for all: 502 at a cold start, without more tries than one makes, and recovery is noticed soon", async () => {
+describe("failing upstreams", () => {
+  test("fail alike for all replicas: 502 at a cold start, with the attempts of a single one and a quick recovery", async () => {
     const count = async (replicas: number) => {
       const sandbox = await aSandbox()
       const redis = replicas === 1 ? undefined : await aRedis()
@@ -168,7 +168,7 @@ describe("upstreams that fail", () => {
     expect(three).toBeLessThan(one * 2)
   })
 
-  test("are not asked again for a replica that starts a moment after they failed", async () => {
+  test("are not called again for a replica that starts just after they failed", async () => {
     const sandbox = await aSandbox()
     const redis = await aRedis()
     sandbox.faults.set("waldur", { status: 503 })
@@ -181,7 +181,7 @@ describe("upstreams that fail", () => {
     expect(await redis.keys("*:wanted")).toEqual([])
   })
 
-  test("are found well again, though nobody asks the leader", async () => {
+  test("are noticed to have recovered even without requests to the leader", async () => {
     const sandbox = await aSandbox()
     const redis = await aRedis()
     const replicas = await three(() => aReplica(sandbox, redis, { CACHE_KEEP_WARM_FOR: "0" }))
@@ -195,7 +195,7 @@ describe("upstreams that fail", () => {
     expect(await leader.isLeader()).toBe(true)
   })
 
-  test("leave the last good list with all of them, and readiness says why", async () => {
+  test("leave the last good list with all replicas, and readiness has the reason", async () => {
     const sandbox = await aSandbox()
     const redis = await aRedis()
     const replicas = await three(() => aReplica(sandbox, redis))
@@ -211,10 +211,10 @@ describe("upstreams that fail", () => {
       const { status, json } = await one.get("/healthz/ready")
       expect([status, json.upstreams.waldur.status]).toEqual([200, "failing"])
     }
-    // One that starts now has it too.
+    // A replica that starts now has it too.
     const late = await aReplica(sandbox, redis)
     expect((await late.list()).headers.get("etag")).toBe(before.headers.get("etag"))
-    // What is named is kept whole all the while.
+    // Guarded systems are kept whole throughout.
     await redis.each("*:snapshot:*", "redis.call('del', key)")
     await polled(replicas, async () => (await redis.keys("*:snapshot:*")).length > 0)
     sandbox.faults.clear()

@@ -4,15 +4,15 @@ import { aSandbox } from "../test/a-process.ts"
 import { aRedis } from "./a-redis.ts"
 import { aReplica, fullReads, noCache, polled, ranked, statusOf, three } from "./a-replica.ts"
 
-describe("the load of one", () => {
-  test("three polled replicas ask the upstreams no more than one does", async () => {
+describe("the load of several replicas", () => {
+  test("equals that of one: three polled replicas make no more upstream calls", async () => {
     const redis = await aRedis()
     const worlds = [1, 2].map(() => buildWorld({ edgeCases: false, resources: 20 }))
     const [alone, shared] = await Promise.all(worlds.map((world) => aSandbox({ world })))
     if (alone === undefined || shared === undefined) throw new Error("no sandbox")
     const replicas = [await aReplica(alone, undefined), ...(await three(() => aReplica(shared, redis)))]
     let polls = 0
-    // Side by side, so that a busy machine slows all of them alike.
+    // In parallel, so that a busy machine slows all of them alike.
     await polled(replicas, () => {
       polls += 1
       for (const world of polls % 50 === 0 ? worlds : []) {
@@ -25,7 +25,7 @@ describe("the load of one", () => {
     expect(shared.calls.of("hpcUserApi").length).toBe(alone.calls.of("hpcUserApi").length)
   })
 
-  test("a cold start of three makes one full read, and they answer alike", async () => {
+  test("at a cold start of three is one full read, and their responses agree", async () => {
     const sandbox = await aSandbox()
     const redis = await aRedis()
     const replicas = await three(() => aReplica(sandbox, redis, { CACHE_FRESH_FOR: "1h" }))
@@ -45,7 +45,7 @@ describe("the load of one", () => {
     }
   })
 
-  test("a replica that starts later takes what is fresh, and asks nobody", async () => {
+  test("does not grow for a replica that starts later and takes the fresh list", async () => {
     const sandbox = await aSandbox()
     const redis = await aRedis()
     const first = await aReplica(sandbox, redis, { CACHE_FRESH_FOR: "1h" })
@@ -56,7 +56,7 @@ describe("the load of one", () => {
     expect(sandbox.calls.all.length).toBe(0)
   })
 
-  test("a follower whose list got old takes what was said meanwhile, and wants no read of its own", async () => {
+  test("does not grow for a follower with an old list, which takes the published one", async () => {
     const world = buildWorld({ edgeCases: false, resources: 20 })
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
@@ -73,7 +73,7 @@ describe("the load of one", () => {
     expect(sandbox.calls.of("waldur").length).toBe(calls)
   })
 
-  test("no-cache at a follower sees a change made just before", async () => {
+  test("includes a read for no-cache at a follower, which sees a change made just before", async () => {
     const world = buildWorld({ edgeCases: false, resources: 20 })
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
@@ -86,14 +86,14 @@ describe("the load of one", () => {
     expect(fullReads(sandbox)).toBe(1)
   })
 
-  test("no-cache at a follower is not answered by a read that began before it", async () => {
+  test("includes another read for no-cache at a follower if the one in flight began before", async () => {
     const world = buildWorld({ edgeCases: false, resources: 20 })
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
     const { leader, others } = await ranked(
       await three(() => aReplica(sandbox, redis, { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "0" })),
     )
-    // A read that has seen the world and does not come to its end.
+    // A read that has seen the world and does not end.
     const slow = sandbox.faults.set("waldur", { path: /customers/, latencyMs: 4000 })
     sandbox.calls.clear()
     const early = leader.list(noCache)

@@ -24,7 +24,7 @@ const everyoneComplains = (replicas: ReadonlyArray<Replica>) => async () =>
   (await Promise.all(replicas.map((one) => one.warnings()))).every((one) => one.includes(complaint))
 
 describe("a Redis", () => {
-  test("that stops costs the sharing only, and it comes back with it", async () => {
+  test("that stops interrupts only the sharing, which resumes with it", async () => {
     const world = aWorld()
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
@@ -42,7 +42,7 @@ describe("a Redis", () => {
     expect(await everyoneComplains(replicas)()).toBe(true)
     for (const one of replicas) {
       expect(await one.metric("shared_cache_up")).toBe(0)
-      // Said once, not with each refresh.
+      // Logged once, not with each refresh.
       expect(one.log().match(/"event":"shared-cache-unavailable"/g)?.length).toBe(1)
     }
     await redis.start()
@@ -50,7 +50,7 @@ describe("a Redis", () => {
     for (const one of replicas) expect(await one.warnings()).not.toContain(complaint)
   })
 
-  test("that is not there at the start costs a moment", async () => {
+  test("that is down at the start costs a moment", async () => {
     const sandbox = await aSandbox()
     const redis = await aRedis()
     await redis.stop()
@@ -60,7 +60,7 @@ describe("a Redis", () => {
     await sharing(replicas)
   })
 
-  test("that is flushed, also in the middle of a read, shares on", async () => {
+  test("that is flushed, also in the middle of a read, does not stop the sharing", async () => {
     const world = aWorld()
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
@@ -78,7 +78,7 @@ describe("a Redis", () => {
     await sharing(replicas)
   })
 
-  test("that hangs, also in the middle of a read, costs a moment, and shares on when it goes on", async () => {
+  test("that hangs, also in the middle of a read, costs a moment, and the sharing resumes with it", async () => {
     const world = aWorld()
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
@@ -93,7 +93,7 @@ describe("a Redis", () => {
     changeResource(world, world.resources[0] ?? {}, { state: "Erred" })
     for (const one of replicas) expect(statusOf(await one.list(noCache), world, 0)).toBe("error")
     await polled(replicas, everyoneComplains(replicas))
-    // It is known now: nobody waits two seconds for it again, let alone six times.
+    // The outage is known now: no request waits two seconds for it again, let alone six times.
     const since = Date.now()
     for (const one of replicas) {
       expect((await one.list(noCache)).status).toBe(200)
@@ -104,7 +104,7 @@ describe("a Redis", () => {
     await sharing(replicas)
   })
 
-  test("whose connections died without a word is connected to anew", async () => {
+  test("with silently broken connections is reconnected", async () => {
     const sandbox = await aSandbox()
     const redis = await aRedis()
     const way = await aWayTo(redis.port)
@@ -116,7 +116,7 @@ describe("a Redis", () => {
     await sharing(replicas)
   })
 
-  test("that is full costs the sharing only", async () => {
+  test("that is full interrupts only the sharing", async () => {
     const world = aWorld()
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
@@ -129,7 +129,7 @@ describe("a Redis", () => {
     await sharing(replicas)
   })
 
-  test("that takes another password is complained of, without saying the password", async () => {
+  test("with another password causes a warning without the password", async () => {
     const sandbox = await aSandbox()
     const redis = await aRedis()
     const wrong = await aReplica(sandbox, { url: redis.url.replace(password, "swordfish-4711") })
@@ -150,10 +150,10 @@ describe("a Redis", () => {
     expect(await right.warnings()).not.toContain(complaint)
   })
 
-  test("needs to allow no more than this", async () => {
+  test("needs to allow no more than these commands", async () => {
     const sandbox = await aSandbox()
     const redis = await aRedis()
-    // As docs/operations.md has it.
+    // As in docs/operations.md.
     const allowed = "+client|setname +eval +get +mget +set +del +exists +pexpire +pttl +time".split(" ")
     expect(
       await redis.say("ACL", "SETUSER", "proxy", "on", ">proxy-secret", "~storage-proxy:*", "-@all", ...allowed),
@@ -168,7 +168,7 @@ describe("a Redis", () => {
     expect(await redis.say("ACL", "LOG")).not.toMatch(/reason\ncommand\n/)
   })
 
-  test("is talked to over TLS, with a certificate that Node is told to trust", async () => {
+  test("is used over TLS, with a certificate that Node is configured to trust", async () => {
     const sandbox = await aSandbox()
     const directory = await aDirectory()
     const at = (name: string) => join(directory, name)

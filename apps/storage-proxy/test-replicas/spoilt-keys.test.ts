@@ -7,7 +7,7 @@ import { aReplica, noCache, polled, ranked, sharing, statusOf, three } from "./a
 
 const aWorld = () => buildWorld({ edgeCases: false, resources: 60 })
 
-/** JSON that is not ours, packed as ours is; as Lua writes bytes. */
+/** JSON that is not ours, compressed like ours; as a Lua byte string. */
 const packed = [...gzipSync('{"number":1}')].map((byte) => `\\${byte.toString().padStart(3, "0")}`).join("")
 
 /** Scripts over `key` and `value`. */
@@ -38,9 +38,9 @@ describe("keys that are", () => {
       await sharing(replicas)
       const before = (await replicas[0].list()).json.resources
       await redis.each(`*:${kind}`, script)
-      // The rest of a lease that nobody holds passes fast.
+      // The rest of an abandoned lease passes fast.
       await redis.each("*:lease", "if redis.call('pttl', key) > 500 then redis.call('pexpire', key, 500) end")
-      // One that knows nothing yet must not be told nonsense.
+      // A replica that knows nothing yet must not receive invalid data.
       const late = await aReplica(sandbox, redis)
       expect((await late.list()).json.resources).toEqual(before)
       changeResource(world, world.resources[index] ?? {}, { state: "Erred" })
@@ -48,7 +48,7 @@ describe("keys that are", () => {
       await late.close()
     }
     await sharing(replicas)
-    // What is stored is whole again: whoever starts takes it.
+    // The store is complete again: a new replica takes it.
     await polled(replicas, async () => {
       const late = await aReplica(sandbox, redis, { CACHE_FRESH_FOR: "1h" })
       await late.list()
@@ -60,11 +60,11 @@ describe("keys that are", () => {
       expect(one.log()).not.toMatch(/"event":"(refresh-crashed|crashed|internal-error)"|"level":"(FATAL|Fatal)"/)
   })
 
-  test("evicted are noticed by one that starts, and stored again by the leader, though nothing changes", async () => {
+  test("evicted are noticed by a new replica, and stored again by the leader even without changes", async () => {
     const sandbox = await aSandbox({ world: aWorld() })
     const redis = await aRedis()
-    // All is fresh, so the leader reads when it is told to: else it could store again what is gone before the one that
-    // starts has looked.
+    // Everything is fresh, so the leader reads only on request: otherwise it could restore the missing keys before the
+    // new replica has looked.
     const hour = { CACHE_FRESH_FOR: "1h" }
     const replicas = await three(() => aReplica(sandbox, redis, hour))
     await sharing(replicas)
@@ -86,7 +86,7 @@ describe("keys that are", () => {
     expect(await later.metric('refreshes_total{read="all",outcome="ok"}')).toBeUndefined()
   })
 
-  test("names of nothing are found out by a walk, and are given again", async () => {
+  test("dangling are detected by a walk, and are stored again", async () => {
     const world = aWorld()
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
@@ -107,7 +107,7 @@ describe("keys that are", () => {
     expect((await follower.get(path)).json.resources).toEqual(json.resources)
   })
 
-  test("gone while nobody asks the leader keep nobody waiting", async () => {
+  test("missing do not delay callers while the leader gets no requests", async () => {
     const world = aWorld()
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
@@ -123,7 +123,7 @@ describe("keys that are", () => {
     }
   })
 
-  test("there only because what was read could not be said are read again", async () => {
+  test("missing because a read could not be published are read again", async () => {
     const sandbox = await aSandbox({ world: aWorld() })
     const redis = await aRedis()
     const replicas = await three(() => aReplica(sandbox, redis, { CACHE_KEEP_WARM_FOR: "0" }))
@@ -131,7 +131,7 @@ describe("keys that are", () => {
     const slow = sandbox.faults.set("waldur", { path: /marketplace-provider-resources/, latencyMs: 300 })
     const asked = leader.list(noCache)
     await until(() => sandbox.calls.inFlight("waldur") > 0)
-    // The lease is lost for the moment in which it would be said.
+    // The lease is lost at the moment of publication.
     const [key = ""] = await redis.keys("*:lease")
     const holder = await redis.say("GET", key)
     await redis.say("SET", key, "another", "PX", "10000")

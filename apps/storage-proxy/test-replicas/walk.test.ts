@@ -5,13 +5,13 @@ import { aRedis } from "./a-redis.ts"
 import { type Any, aReplica, noCache, type Replica, sharing, three } from "./a-replica.ts"
 
 const idIn = (headers: Headers) => /snapshot=([^&>]+)/.exec(headers.get("link") ?? "")?.[1] ?? ""
-/** The next page's path: its link is a reference of a query only. */
+/** The path of the next page: its link is a query-only reference. */
 const nextIn = (headers: Headers) => {
   const query = /<([^>]*)>; rel="next"/.exec(headers.get("link") ?? "")?.[1]
   return query === undefined ? undefined : `/api/storage-resources/${query}`
 }
 
-/** A walk that asks another replica for each page; `between` happens after each. */
+/** A walk that requests each page from another replica; `between` runs after each. */
 const walk = async (replicas: ReadonlyArray<Replica>, between: (step: number) => Promise<void>) => {
   let path: string | undefined = "/api/storage-resources/?page_size=7"
   const seen: Array<Any> = []
@@ -26,7 +26,7 @@ const walk = async (replicas: ReadonlyArray<Replica>, between: (step: number) =>
 }
 
 describe("a walk over all replicas", () => {
-  test("sees one list, though Waldur changes and others hear of it first", async () => {
+  test("sees one list, even if Waldur changes and other replicas notice first", async () => {
     const world = buildWorld({ edgeCases: false, resources: 60 })
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
@@ -40,7 +40,7 @@ describe("a walk over all replicas", () => {
     expect(seen).toEqual(whole)
   })
 
-  test("goes on though the replica that it began at is gone, and one that is new has its next page", async () => {
+  test("continues if its first replica is gone, and a new one has its next page", async () => {
     const world = buildWorld({ edgeCases: false, resources: 60 })
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
@@ -78,7 +78,7 @@ describe("a walk over all replicas", () => {
     }
   })
 
-  test("that began more than twenty changes ago goes on everywhere, and ids that nobody gave are gone", async () => {
+  test("that began more than twenty changes ago continues everywhere, and unknown ids get a 410", async () => {
     const world = buildWorld({ edgeCases: false, resources: 60 })
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
@@ -92,7 +92,7 @@ describe("a walk over all replicas", () => {
       changeResource(world, world.resources[change] ?? {}, { limits: { storage: 5000 + change } })
     }
     expect(lists.size).toBe(25)
-    // One that was not there has them all too.
+    // A replica that was not there has them all too.
     const late = await aReplica(sandbox, redis)
     for (const [id, resources] of lists) {
       for (const one of [...replicas, late]) {

@@ -10,8 +10,8 @@ const gidsIn = ({ json }: Got): ReadonlyArray<number> =>
   )
 const aWorld = () => buildWorld({ edgeCases: false, resources: 60 })
 
-describe("what is stored", () => {
-  test("ends by itself, and is bounded however often Waldur changes", async () => {
+describe("shared data", () => {
+  test("expires by itself, and is bounded however often Waldur changes", async () => {
     const world = aWorld()
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
@@ -24,7 +24,7 @@ describe("what is stored", () => {
       expect((await one.list(noCache)).status).toBe(200)
     }
     const keys = await redis.keys()
-    // For each change a header and its name, and the chunks that hold what changed: not the whole list.
+    // For each change a header and its name, and the chunks that contain what changed: not the whole list.
     expect((await redis.keys("*:snapshot:*")).length).toBeLessThanOrEqual(201)
     expect((await redis.keys("*:entries:*")).length).toBeLessThanOrEqual(201)
     expect(await chunks()).toBeLessThanOrEqual(atFirst + 2 * 200)
@@ -36,7 +36,7 @@ describe("what is stored", () => {
     await redis.each("*", "local left = redis.call('ttl', key) if left < 1 or left > 86400 then return key end")
   })
 
-  test("is stored once, while nothing changes", async () => {
+  test("is stored once while nothing changes", async () => {
     const sandbox = await aSandbox({ world: aWorld() })
     const redis = await aRedis()
     const replicas = await three(() => aReplica(sandbox, redis))
@@ -46,12 +46,12 @@ describe("what is stored", () => {
     sandbox.calls.clear()
     await polled(replicas, () => sandbox.calls.of("waldur").length > 30)
     const stats = await redis.say("INFO", "commandstats")
-    // Neither fetched nor stored: what lives on is but the lease.
+    // Neither fetched nor stored: only the lease is renewed.
     expect(stats).not.toContain("cmdstat_mget")
     expect(Number(/cmdstat_pexpire:calls=(\d+)/.exec(stats)?.[1] ?? 0)).toBeLessThan(chunks * 5)
   })
 
-  test("is nobody's with another configuration", async () => {
+  test("is not used with another configuration", async () => {
     const sandbox = await aSandbox({ world: aWorld() })
     const redis = await aRedis()
     const one = await aReplica(sandbox, redis)
@@ -65,7 +65,7 @@ describe("what is stored", () => {
     expect(identities.size).toBe(2)
   })
 
-  test("is nothing where GIDs are made up", async () => {
+  test("is absent if GIDs are mocks", async () => {
     const sandbox = await aSandbox({ world: aWorld() })
     const redis = await aRedis()
     for (const more of [{ HPC_USER_API_FALLBACK: "mock" }, { HPC_USER_DEVELOPMENT_MODE: "true" }]) {
@@ -77,8 +77,8 @@ describe("what is stored", () => {
   })
 })
 
-describe("GIDs that another replica got", () => {
-  test("serve one that starts or takes over while the HPC User API fails, until it has answered once", async () => {
+describe("GIDs that another replica looked up", () => {
+  test("serve a replica that starts or takes over while the HPC User API fails, until it has responded once", async () => {
     const world = aWorld()
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
@@ -88,18 +88,18 @@ describe("GIDs that another replica got", () => {
     const first = await aReplica(sandbox, redis, hour)
     const second = await aReplica(sandbox, redis, hour)
     await second.list()
-    // Projects that the second has not heard of when it takes over.
+    // Projects that the second one does not know when it takes over.
     world.resources.splice(0, world.resources.length, ...all)
     changeResource(world, all[0] ?? {}, { state: "OK" })
     const before = (await first.list(noCache)).json.resources
     sandbox.faults.set("hpcUserApi", { status: 503 })
     await first.close()
     const third = await aReplica(sandbox, redis, hour)
-    // The second takes over, the third has but started.
+    // The second one takes over; the third has just started.
     for (const one of [second, third]) expect((await one.list(noCache)).json.resources).toEqual(before)
     expect(await second.warnings()).toBe(await third.warnings())
 
-    // Once it has answered, what it says counts, and nothing of before.
+    // Once it has responded, only its responses count.
     sandbox.faults.clear()
     for (const slug of world.gids.keys()) world.gids.set(slug, 65_000)
     await until(async () => gidsIn(await third.list(noCache)).every((gid) => gid === 65_000))
@@ -107,7 +107,7 @@ describe("GIDs that another replica got", () => {
     for (const one of [second, third]) expect(gidsIn(await one.list(noCache)).every((gid) => gid === 65_000)).toBe(true)
   })
 
-  test("of before its start do not serve one that the API has answered", async () => {
+  test("from before its start do not serve a replica that has a response of the API", async () => {
     const world = aWorld()
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
@@ -129,8 +129,8 @@ describe("GIDs that another replica got", () => {
   })
 })
 
-describe("a replica whose clock is off", () => {
-  test.for([-3_600_000, 3_600_000])("by %d ms follows and leads as any other", async (ahead, { expect }) => {
+describe("a replica with a wrong clock", () => {
+  test.for([-3_600_000, 3_600_000])("by %d ms follows and leads like any other", async (ahead, { expect }) => {
     const world = aWorld()
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
@@ -145,7 +145,7 @@ describe("a replica whose clock is off", () => {
     const since = Date.now()
     await polled(both, () => sandbox.calls.of("waldur").length >= 15)
     const refreshes = sandbox.calls.of("waldur").length / 3
-    // Fresh for 300 ms. Were it never fresh, a refresh would follow at once; a full read makes more calls than three.
+    // Fresh for 300 ms. If it never were, a refresh would follow at once; a full read makes more than three calls.
     expect((Date.now() - since) / refreshes).toBeGreaterThan(100)
     changeResource(world, world.resources[0] ?? {}, { state: "Erred" })
     await polled(both, async () => statusOf(await right.list(), world, 0) === "error")
@@ -153,13 +153,13 @@ describe("a replica whose clock is off", () => {
     expect(Number(headers.get("age"))).toBeLessThan(30)
     expect(Number(headers.get("age"))).toBeGreaterThanOrEqual(0)
 
-    // A failure that it said counts for seconds, not for an hour.
+    // A failure that it published counts for seconds, not for an hour.
     sandbox.faults.set("waldur", { status: 503 })
     await polled(both, async () => (await right.warnings()).includes("no refresh has succeeded"))
     sandbox.faults.clear()
     await polled([right], async () => !(await right.warnings()).includes("no refresh has succeeded"))
 
-    // It hands over, and the other goes on from there.
+    // It hands over, and the other continues from there.
     await wrong.close()
     await polled([right], () => right.isLeader())
     expect(statusOf(await right.list(noCache), world, 0)).toBe("error")

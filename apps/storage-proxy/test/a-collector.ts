@@ -7,11 +7,11 @@ import { until } from "./a-process.ts"
 export interface Delivered {
   readonly path: string
   readonly headers: IncomingHttpHeaders
-  /** Unpacked. */
+  /** Decompressed. */
   readonly body: Buffer
 }
 
-/** Takes what is posted, as collectors and Sentry do. It ends with the test. */
+/** Receives what is posted, like collectors and Sentry. It ends with the test. */
 export const aCollector = async (answer: { status?: number; hang?: boolean } = {}) => {
   const delivered: Array<Delivered> = []
   const server = createServer((request, response) => {
@@ -36,10 +36,10 @@ export const aCollector = async (answer: { status?: number; hang?: boolean } = {
     url: `http://127.0.0.1:${port}`,
     host: `127.0.0.1:${port}`,
     delivered,
-    /** What went to a path, each as JSON. */
+    /** The bodies posted to a path, as JSON. */
     at: <A>(path: string): ReadonlyArray<A> =>
       delivered.filter((one) => one.path.startsWith(path)).map(({ body }) => JSON.parse(body.toString()) as A),
-    /** All that ever came, as text. */
+    /** Everything received, as text. */
     all: () => delivered.map(({ path, headers, body }) => `${path}\n${JSON.stringify(headers)}\n${body}`).join("\n\n"),
   }
 }

@@ -1,4 +1,4 @@
-/** Writes lines, and dies as it is told: `throw`, `exit` or `end`. */
+/** Writes lines, then dies as its argument says: `throw`, `exit` or `end`. */
 import { Effect } from "effect"
 import { makeLogWriter } from "../src/log-writer.ts"
 

@@ -15,7 +15,7 @@ import { inject, onTestFinished } from "vitest"
 
 const main = inject("main")
 
-/** Node compiles it once, not anew in each process. */
+/** Node's compile cache, so that not every process compiles it again. */
 const compileCache = join(tmpdir(), "storage-proxy-tests-compile-cache")
 
 /** A sandbox with twenty valid resources that ends with the test. */
@@ -40,7 +40,7 @@ export const staffEnvironmentOf = (sandbox: Sandbox): Record<string, string> => 
   WALDUR_API_TOKEN: sandbox.waldur.tokens.staff,
 })
 
-/** A configuration file for the sandbox; `more` is laid over it. Returns its path. */
+/** A configuration file for the sandbox, overridden by `more`. Returns its path. */
 export const aFile = async (sandbox: Sandbox, more: object = {}): Promise<string> => {
   const path = join(await aDirectory(), "config.yaml")
   const { waldur, hpcUserApi } = sandbox
@@ -75,28 +75,28 @@ const about = async (args: ReadonlyArray<string>, { environment, directory }: Op
   environment: { NO_COLOR: "1", NODE_COMPILE_CACHE: compileCache, ...environment },
 })
 
-/** The real executable, bundled. It ends with the test. */
+/** The real, bundled executable. It ends with the test. */
 export const run = async (args: ReadonlyArray<string>, options: Options = {}): Promise<Running> => {
   const running = spawnProxy(await about(args, options))
   onTestFinished(async () => void (await running.stop("SIGKILL")))
   return running
 }
 
-/** Runs it to its end. */
+/** Runs it to completion. */
 export const finished = async (...given: Parameters<typeof run>) => {
   const running = await run(...given)
   const code = await running.ended
   return { code, stdout: running.stdout(), stderr: running.stderr(), output: running.stdout() + running.stderr() }
 }
 
-/** Starts `serve` at a free port; resolves when it listens. */
+/** Starts `serve` at a free port; resolves once it listens. */
 export const serving = async (args: ReadonlyArray<string>, options: Options = {}): Promise<RunningProxy> => {
   const running = await startProxy(await about(args, options))
   onTestFinished(async () => void (await running.stop("SIGKILL")))
   return running
 }
 
-/** Resolves when the condition holds; the test's own deadline is the only other end. */
+/** Resolves once the condition holds. Only the test's own timeout limits the wait. */
 export const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
   await harness.until("the condition", holds)
 }

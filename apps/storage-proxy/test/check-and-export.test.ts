@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest"
 import { aDirectory, aSandbox, environmentOf, finished, serving } from "./a-process.ts"
 
 describe("check", () => {
-  test("with everything right says ok for each, and exits with 0", async () => {
+  test("with everything right reports ok for each check, and exits with 0", async () => {
     const sandbox = await aSandbox()
     const environment = {
       ...environmentOf(sandbox),
@@ -28,14 +28,14 @@ describe("check", () => {
     ])
     const { stdout: json } = await finished(["check", "--json"], { environment })
     expect(JSON.parse(json)).toMatchObject({ ok: true, warnings: [], checks: Array(6).fill({ ok: true }) })
-    // Of its own reads.
+    // The log of its own reads.
     expect(JSON.parse(json).gid_cache).toMatchObject({ cache_policy: "Persists until server restart" })
     expect(JSON.parse(json).gid_cache.total_entries).toBeGreaterThan(0)
     expect(stdout).toMatch(/ok {4}Waldur: a version that the token's user may not know/)
     expect(stdout).toMatch(/ok {4}offering capstor: \d+ resources/)
   })
 
-  test("what fails is said with what to do, and the exit code is 1", async () => {
+  test("reports failures with advice, and exits with 1", async () => {
     const failing = async (more: Record<string, string>, options: Parameters<typeof aSandbox>[0] = {}) => {
       const sandbox = await aSandbox(options)
       const environment = { ...environmentOf(sandbox), ...more }
@@ -71,7 +71,7 @@ describe("check", () => {
     expect(elsewhere).toMatch(/FAIL {2}Waldur: /)
   })
 
-  test("a configuration without mount roots is a warning, and no failure", async () => {
+  test("reports a configuration without mount roots as a warning, not as a failure", async () => {
     const environment = environmentOf(await aSandbox())
     const [text, json] = await Promise.all([
       finished(["check"], { environment }),
@@ -82,7 +82,7 @@ describe("check", () => {
     expect(JSON.parse(json.stdout).warnings.join()).toContain("mount_roots is not set")
   })
 
-  test("--json is JSON alone on standard output, whatever is logged meanwhile", async () => {
+  test("--json prints only JSON on standard output, whatever is logged meanwhile", async () => {
     const sandbox = await aSandbox()
     sandbox.faults.set("waldur", { method: "HEAD", status: 405 })
     const { code, stdout, stderr } = await finished(["check", "--json"], { environment: environmentOf(sandbox) })
@@ -90,14 +90,17 @@ describe("check", () => {
     expect(stderr).toContain("counted by GET")
   })
 
-  test.each([404, 500])("a version/ that is %i is no failure, for serve does not ask for it", async (status) => {
-    const sandbox = await aSandbox()
-    sandbox.faults.set("waldur", { path: /version/, status })
-    const { code, stdout } = await finished(["check"], { environment: environmentOf(sandbox) })
-    expect([code, stdout]).toEqual([0, expect.stringContaining("ok    Waldur: a version that is not known")])
-  })
+  test.each([404, 500])(
+    "does not fail for a version/ that is %i, because serve does not request it",
+    async (status) => {
+      const sandbox = await aSandbox()
+      sandbox.faults.set("waldur", { path: /version/, status })
+      const { code, stdout } = await finished(["check"], { environment: environmentOf(sandbox) })
+      expect([code, stdout]).toEqual([0, expect.stringContaining("ok    Waldur: a version that is not known")])
+    },
+  )
 
-  test("two offerings of one slug are a warning that names both, and a UUID that is none of them fails", async () => {
+  test("reports two offerings of one slug as a warning with both, and fails for a UUID of neither", async () => {
     const world = buildWorld({ edgeCases: false, resources: 20 })
     const [capstor] = world.offerings.filter(({ slug }) => slug === "capstor")
     const other = "d".repeat(32)
@@ -122,7 +125,7 @@ describe("check", () => {
     ])
   })
 
-  test("warnings of the configuration are said, and are no failure", async () => {
+  test("reports warnings of the configuration, but does not fail", async () => {
     const {
       HPC_USER_API_URL: _,
       HPC_USER_CLIENT_ID: __,
@@ -139,7 +142,7 @@ describe("check", () => {
 })
 
 describe("export", () => {
-  test("writes all entries to standard output as one JSON list, the same that is served", async () => {
+  test("writes all entries to standard output as one JSON list, equal to the served one", async () => {
     const sandbox = await aSandbox()
     const environment = environmentOf(sandbox)
     const [{ code, stdout, stderr }, { url }] = await Promise.all([
@@ -155,7 +158,7 @@ describe("export", () => {
     for (const line of stderr.trim().split("\n").filter(Boolean)) JSON.parse(line)
   })
 
-  test("writes a file as a whole, over an old one, and leaves nothing beside it", async () => {
+  test("replaces an old file atomically, and leaves nothing beside it", async () => {
     const sandbox = await aSandbox()
     const directory = await aDirectory()
     await writeFile(join(directory, "entries.json"), "old")
@@ -170,7 +173,7 @@ describe("export", () => {
     expect(text.endsWith("]\n")).toBe(true)
   })
 
-  test("that fails is exit code 1, says why, and leaves the old file alone", async () => {
+  test("that fails exits with 1, reports why, and leaves the old file alone", async () => {
     const sandbox = await aSandbox({ dialect: "7.0.7" })
     const directory = await aDirectory()
     await writeFile(join(directory, "entries.json"), "old")
@@ -185,7 +188,7 @@ describe("export", () => {
     expect(await readFile(join(directory, "entries.json"), "utf8")).toBe("old")
   })
 
-  test("to a place that cannot be written is exit code 1 and says where", async () => {
+  test("to a path that cannot be written exits with 1 and reports the path", async () => {
     const sandbox = await aSandbox()
     const directory = await aDirectory()
     await mkdir(join(directory, "taken"))

@@ -6,7 +6,7 @@ import { aDirectory, aSandbox, environmentOf, finished, serving } from "./a-proc
 const commands = [["serve", "--port", "0"], ["check"], ["export"]] as const
 
 describe("a bad configuration", () => {
-  test("ends every command with exit code 2, all problems at once, without stack trace or secret", async () => {
+  test("ends every command with exit code 2 and all problems at once, without stack trace or secret", async () => {
     const directory = await aDirectory()
     const file = join(directory, "config.yaml")
     await writeFile(
@@ -32,7 +32,7 @@ describe("a bad configuration", () => {
     }
   })
 
-  test("is also one whose YAML cannot be read, or is not there", async () => {
+  test("is also one whose YAML cannot be read or does not exist", async () => {
     const directory = await aDirectory()
     const alias = join(directory, "alias.yaml")
     await writeFile(alias, "waldur_api_token: *hunter2\n")
@@ -46,7 +46,7 @@ describe("a bad configuration", () => {
     }
   })
 
-  test("half a HPC User API in the environment is one, not made-up GIDs", async () => {
+  test("includes an incomplete HPC User API in the environment, which gives no mock GIDs", async () => {
     const { HPC_USER_CLIENT_SECRET: _, ...environment } = environmentOf(await aSandbox())
     const { code, stderr } = await finished(["serve", "--port", "0"], { environment })
     expect(code).toBe(2)
@@ -54,8 +54,8 @@ describe("a bad configuration", () => {
   })
 })
 
-describe("the environment's own variables", () => {
-  test("never end it, however wrong: each that is ignored is a line of the log, without a secret", async () => {
+describe("bad values of general environment variables", () => {
+  test("never end the process: each ignored one is logged, without a secret", async () => {
     const { stderr } = await serving([], {
       environment: {
         ...environmentOf(await aSandbox()),
@@ -77,7 +77,7 @@ describe("the environment's own variables", () => {
     ]) {
       expect(logged.split("\n").filter((line) => line.includes(`"${variable}`)).length).toBe(1)
     }
-    // A proxy without scheme is one by HTTP.
+    // A proxy without a scheme is an HTTP proxy.
     expect(logged).not.toContain('"HTTPS_PROXY')
     expect(logged).not.toContain("hunter2")
   })
@@ -102,7 +102,7 @@ describe("the command line", () => {
     ["a log level that is none", ["serve", "--log-level", "loud"]],
     ["a configuration file that does not exist", ["check", "--config", "/nowhere/config.yaml"]],
     ["no command", []],
-  ])("%s is exit code 2, with the reason on standard error", async (_, args) => {
+  ])("%s exits with 2, with the reason on standard error", async (_, args) => {
     const environment = environmentOf(await aSandbox())
     const { code, stdout, stderr } = await finished(args, { environment })
     expect([args, code]).toEqual([args, 2])
@@ -110,14 +110,14 @@ describe("the command line", () => {
     if (args.length > 0) expect(stderr).not.toBe("")
   })
 
-  test("--help and --version are answered with exit code 0", async () => {
+  test("--help and --version exit with 0", async () => {
     const [help, version] = await Promise.all([finished(["--help"]), finished(["--version"])])
     expect([help.code, version.code]).toEqual([0, 0])
     for (const command of ["serve", "check", "export"]) expect(help.stdout).toContain(command)
     expect(version.stdout).toMatch(/\d+\.\d+\.\d+/)
   })
 
-  test("an address that cannot be listened at is exit code 1, in one sentence", async () => {
+  test("an address that cannot be listened at exits with 1 and a one-sentence error", async () => {
     const environment = environmentOf(await aSandbox())
     // TEST-NET-1 is on no host (RFC 5737), and .invalid is no name (RFC 6761).
     const hosts = { "192.0.2.1": "this host does not have the address", "no.invalid": "the name has no address" }

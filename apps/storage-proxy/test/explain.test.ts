@@ -8,7 +8,7 @@ const dashed = (uuid: unknown) =>
   String(uuid).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, (_, ...parts) => parts.slice(0, 5).join("-"))
 
 describe("explain", () => {
-  test("says of what is served which rule gave each value, and exits with 0", async () => {
+  test("reports the rule for each value of a served entry, and exits with 0", async () => {
     const sandbox = await oddWorld()
     const { code, stdout, stderr } = await finished(["explain", "iopsstor-quota-soft-space-above-hard"], {
       environment: environmentOf(sandbox),
@@ -28,20 +28,20 @@ describe("explain", () => {
     ["gid-twice-different", "gid-unknown", "project_slug", "create-group"],
     ["removing-beside-live-same-path", "removal-of-live-path", "project_slug", "free-path"],
     ["slug-number", "bad-data", "slug", "mend-field"],
-  ])("says why %s is absent, and exits with 3", async (label, code, field, next) => {
+  ])("reports why %s is absent, and exits with 3", async (label, code, field, next) => {
     const sandbox = await oddWorld()
     const uuid = sandbox.world.cases.get(label)?.row.uuid
     const { stdout, stderr, ...ended } = await finished(["explain", String(uuid), "--json"], {
       environment: environmentOf(sandbox),
     })
     expect(ended.code).toBe(3)
-    expect(stderr).toBe(`${uuid} is not in the list: the reason stands above\n`)
+    expect(stderr).toBe(`${uuid} is not in the list: see the reason above\n`)
     const { found } = JSON.parse(stdout)
     expect(found).toHaveLength(1)
     expect(found[0]).toMatchObject({ uuid: dashed(uuid), entry: null, skipped: { code, field }, next: { code: next } })
   })
 
-  test("of what is nowhere says what was looked at, what waldur hides, and what it may be", async () => {
+  test("reports for an unknown argument what was searched, what Waldur hides, and similar names", async () => {
     const sandbox = await oddWorld()
     const environment = environmentOf(sandbox)
     const [slug, path, json] = await Promise.all([
@@ -57,7 +57,7 @@ describe("explain", () => {
     expect(JSON.parse(json.stdout)).toMatchObject({ found: [], nearest: ["vast-bad-permissions"] })
   })
 
-  test("says that a gid is made up, and goes on where the hpc user api cannot be asked", async () => {
+  test("reports a mock GID, and continues if the HPC User API is unavailable", async () => {
     const sandbox = await oddWorld()
     const slug = String(sandbox.world.cases.get("capstor-store")?.row.slug)
     const { HPC_USER_API_URL, ...without } = environmentOf(sandbox)
@@ -76,7 +76,7 @@ describe("explain", () => {
     expect(down.output).not.toMatch(/hunter2|^\s+at /m)
   })
 
-  test("has colour where it is wanted, and no control character of waldur's", async () => {
+  test("uses colour on request, and prints no control character from Waldur", async () => {
     const world = buildWorld({ edgeCases: false, resources: 3 })
     const [row] = world.resources
     if (row === undefined) throw new Error("no resource")
@@ -96,7 +96,7 @@ describe("explain", () => {
     expect(inColor.stdout).not.toContain(`${esc}[2J`)
   })
 
-  test("without saying what is a wrong command line", async () => {
+  test("without an argument is a wrong command line", async () => {
     const { code, output } = await finished(["explain"])
     expect(code).toBe(2)
     expect(output).toMatch(/storage-proxy explain/)

@@ -18,7 +18,7 @@ const linesIn = (text: string): ReadonlyArray<Entry> =>
     .map((line) => JSON.parse(line))
 
 describe("export", () => {
-  test("as ndjson writes the same entries, one to a line", async () => {
+  test("as ndjson writes the same entries, one per line", async () => {
     const environment = environmentOf(await aSandbox())
     const [list, lines] = await Promise.all([
       finished(["export"], { environment }),
@@ -28,7 +28,7 @@ describe("export", () => {
     expect(lines.stdout.endsWith("}\n")).toBe(true)
   })
 
-  test("of one storage system, or one offering, has the entries of no other", async () => {
+  test("of one storage system, or one offering, contains no entries of others", async () => {
     const world = buildWorld()
     const environment = staffEnvironmentOf(await aSandbox({ world }))
     const partner = world.offerings.find(({ uuid, slug }) => {
@@ -40,13 +40,13 @@ describe("export", () => {
       finished(["export", "--offering-uuid", partner?.uuid ?? "", "--format", "ndjson"], { environment }),
     ])
     expect(new Set(linesIn(vast.stdout).map(({ storageSystem }) => storageSystem.key))).toEqual(new Set(["vast"]))
-    // Two providers have an offering of this slug: only the one's are there, tenants first.
+    // Two providers have an offering with this slug. Only one provider's entries are expected, tenants first.
     const tenants = linesIn(offering.stdout).filter(({ target }) => target.targetType === "tenant")
     expect(new Set(tenants.map(({ target }) => target.targetItem.key))).toEqual(new Set(["alps-partner"]))
     expect(linesIn(offering.stdout).length).toBeGreaterThan(10)
   })
 
-  test("as a dry run writes nothing and says how much it would be", async () => {
+  test("as a dry run writes nothing and reports how much it would write", async () => {
     const environment = staffEnvironmentOf(await aSandbox({ world: buildWorld() }))
     const directory = await aDirectory()
     const elsewhere = await aDirectory()
@@ -79,7 +79,7 @@ describe("export", () => {
     expect([code, await readFile(join(directory, "entries.json"), "utf8")]).toEqual([0, "[]\n"])
   })
 
-  test("says what the token does not see, for it is missing", async () => {
+  test("reports offerings that the token cannot see, because they are missing", async () => {
     const sandbox = await aSandbox()
     const environment = { ...environmentOf(sandbox), WALDUR_API_TOKEN: sandbox.waldur.partialToken }
     const { code, stderr } = await finished(["export"], { environment })

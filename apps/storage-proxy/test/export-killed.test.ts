@@ -9,7 +9,7 @@ import { buildWorld } from "@cscs/sandbox"
 import { describe, expect, test, vi } from "vitest"
 import { aDirectory, aSandbox, environmentOf, finished, run, until } from "./a-process.ts"
 
-// Each kill is of a process that must first start.
+// Each killed process has to start first.
 vi.setConfig({ testTimeout: 900_000 })
 
 const slowSave = fileURLToPath(new URL("./a-slow-save.ts", import.meta.url))
@@ -23,7 +23,7 @@ const save = (path: string, lines: number, text = line) => {
   return { child, ended: once(child, "close"), begins: once(child.stdout, "data") }
 }
 
-describe("a file that is saved whole", () => {
+describe("a file that is saved atomically", () => {
   test("is the old one or the new one, whenever the writer is killed", async () => {
     const directory = await aDirectory()
     const path = join(directory, "entries.json")
@@ -36,7 +36,7 @@ describe("a file that is saved whole", () => {
     await whole.ended
     const took = performance.now() - started
     let killedHalfway = 0
-    // As often as it takes: how long a write lasts on a busy machine is anybody's guess.
+    // As often as needed, because the duration of a write on a busy machine is unpredictable.
     for (let kill = 0; kill < 40 || killedHalfway <= 5; kill++) {
       await writeFile(path, old)
       const { child, begins, ended } = save(path, lines)
@@ -53,7 +53,7 @@ describe("a file that is saved whole", () => {
     expect((await readdir(directory)).toSorted()).toEqual(["entries.json", "measured"])
   })
 
-  test("leaves others' unfinished files alone while they may still be written", async () => {
+  test("does not remove others' unfinished files while they may still be written", async () => {
     const directory = await aDirectory()
     const path = join(directory, "entries.json")
     const name = (host: string, pid: number) => `.entries.json.${host}.${pid}.0123abcd.tmp`
@@ -71,7 +71,7 @@ describe("a file that is saved whole", () => {
     )
   })
 
-  test("keeps its mode, and is where a link to it says", async () => {
+  test("keeps its mode, and replaces the target of a link", async () => {
     const directory = await aDirectory()
     const path = join(directory, "there", "entries.json")
     await mkdir(join(directory, "there"))

@@ -28,7 +28,7 @@ const open = async (more: Record<string, string> = {}) => {
 const livesOn = async (url: string) => expect((await fetch(`${url}/healthz/live`)).status).toBe(200)
 
 describe("a request that is too large", () => {
-  test("is 431 by its token, its headers or its path, and the server lives on", async () => {
+  test("gets a 431 for its token, its headers or its path, and the server survives", async () => {
     const { url, token, stderr } = await locked()
     const large = "x".repeat(17 * 1024)
     for (const bytes of [
@@ -51,7 +51,7 @@ describe("a request that is too large", () => {
     expect(stderr()).not.toContain("xxxx")
   })
 
-  test("is answered as any other just below the limit", async () => {
+  test("is handled normally just below the limit", async () => {
     const { url, token } = await locked()
     const nearly = "x".repeat(15 * 1024)
     expect((await exchange(url, request(list, [`Authorization: Bearer ${nearly}`]))).status).toBe(401)
@@ -64,7 +64,7 @@ describe("a request that is too large", () => {
 describe("a request that is slow", () => {
   const preload = { NODE_OPTIONS: `--import ${new URL("hurried-server.ts", import.meta.url).href}` }
 
-  test("is cut off: the limits are given to the server, and hold", async () => {
+  test("is cut off: the limits are set on the server and enforced", async () => {
     const { url, stderr } = await open(preload)
     const [, options = "{}"] = /server options: (.*)/.exec(stderr()) ?? []
     expect(JSON.parse(options)).toEqual({
@@ -86,7 +86,7 @@ describe("a request that is slow", () => {
     await livesOn(url)
   })
 
-  test("in its body only is answered at once all the same, and cut off then", async () => {
+  test("only in its body still gets its response at once, and is then cut off", async () => {
     const { url } = await open(preload)
     const { status, text } = await exchange(
       url,
@@ -97,7 +97,7 @@ describe("a request that is slow", () => {
   })
 })
 
-describe("what is not HTTP as it should be", () => {
+describe("malformed HTTP", () => {
   test("is refused, and the server lives on", async () => {
     const { url, token, stderr } = await locked()
     const bearer = `Authorization: Bearer ${token}`
@@ -177,7 +177,7 @@ describe("what is not HTTP as it should be", () => {
 })
 
 describe("methods and bodies", () => {
-  test("only GET and HEAD are answered", async () => {
+  test("other than GET and HEAD are refused", async () => {
     const { url, token } = await locked()
     const bearer = `Authorization: Bearer ${token}`
     const others = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "QUERY", "MKCOL", "REPORT"]
@@ -188,7 +188,7 @@ describe("methods and bodies", () => {
         expect(text).not.toContain(token.slice(0, 40))
       }
     }
-    // Node knows neither.
+    // Node supports neither.
     expect((await exchange(url, request(list, [bearer], "FROBNICATE"))).status).toBe(400)
     expect((await exchange(url, request("evil.example.org:443", [bearer], "CONNECT"))).text).not.toContain(" 200 ")
     await livesOn(url)
@@ -209,13 +209,13 @@ describe("methods and bodies", () => {
     }
   })
 
-  test("a body is ignored, whatever it says it is", async () => {
+  test("a body is ignored, whatever its type", async () => {
     const { url, token } = await locked()
     const bearer = `Authorization: Bearer ${token}`
     const form = `access_token=${token}`
     const typed = (type: string, body: string) => [`Content-Type: ${type}`, `Content-Length: ${body.length}`]
     const form401 = await exchange(url, request(list, typed("application/x-www-form-urlencoded", form)) + form)
-    // A token in the body or the query is none (RFC 6750 section 2 lets a server choose; RFC 9700 section 4.3.2).
+    // A token in the body or the query is ignored (RFC 6750 section 2 lets a server choose; RFC 9700 section 4.3.2).
     expect([form401.status, form401.headers.get("www-authenticate")]).toEqual([401, "Bearer"])
     expect((await exchange(url, request(`${list}?access_token=${token}`))).status).toBe(401)
     expect((await exchange(url, request(list, [`Cookie: access_token=${token}`]))).status).toBe(401)
@@ -233,7 +233,7 @@ describe("methods and bodies", () => {
     await livesOn(url)
   })
 
-  test("connections that say nothing hinder nobody", async () => {
+  test("idle connections do not block other callers", async () => {
     const { url } = await open()
     const { hostname, port } = new URL(url)
     const silent = Array.from({ length: 200 }, () => connect(Number(port), hostname))
@@ -247,7 +247,7 @@ describe("methods and bodies", () => {
   })
 })
 
-/** One of each kind of answer. */
+/** One response of each kind. */
 const kinds: ReadonlyArray<readonly [path: string, method: string, status: number]> = [
   [list, "GET", 200],
   [`${list}?debug=true`, "GET", 200],
@@ -263,7 +263,7 @@ const kinds: ReadonlyArray<readonly [path: string, method: string, status: numbe
 ]
 
 describe("headers", () => {
-  test("for browsers are on every answer, errors too, and no answer says what runs here", async () => {
+  test("for browsers are on every response, errors included, and no response identifies the software", async () => {
     const { url, token, sandbox } = await locked()
     const bearer = `Authorization: Bearer ${token}`
     await until(async () => (await fetch(`${url}/healthz/ready`)).status === 200)
@@ -308,7 +308,7 @@ describe("headers", () => {
   const corsOf = (headers: ReadonlyMap<string, string>) =>
     [...headers.keys()].filter((name) => name.startsWith("access-control-"))
 
-  test("that let other origins read are on no answer by default", async () => {
+  test("that allow other origins are on no response by default", async () => {
     const { url } = await open()
     await until(async () => (await fetch(`${url}/healthz/ready`)).status === 200)
     for (const [path, method, status] of kinds) {
@@ -321,7 +321,7 @@ describe("headers", () => {
     }
   })
 
-  test("let configured origins read, and no other", async () => {
+  test("allow configured origins, and no others", async () => {
     const ours = ["https://portal.example.org", "http://localhost:3000"]
     const { url, token } = await locked({ CORS_ALLOWED_ORIGINS: ours.join(",") })
     const bearer = `Authorization: Bearer ${token}`
@@ -333,7 +333,7 @@ describe("headers", () => {
       expect(asked.headers.get("access-control-allow-headers")).toBe(
         "Authorization,Cache-Control,If-None-Match,traceparent,tracestate,X-Request-Id",
       )
-      // A refusal must be readable too, or a page cannot tell why.
+      // A refusal must be readable too, or a page cannot show the reason.
       for (const [headers, expected] of [
         [[bearer], 200],
         [[], 401],

@@ -1,7 +1,7 @@
 import http from "node:http"
 import { syncBuiltinESMExports } from "node:module"
 
-// For `node --import`: the server's time limits pass twenty times faster, and are logged as given.
+// For `node --import`: the server's timeouts run twenty times faster, and are reported as configured.
 const { createServer } = http
 const hurried = ["headersTimeout", "requestTimeout", "keepAliveTimeout", "connectionsCheckingInterval"] as const
 

@@ -16,7 +16,7 @@ const isThere = (path: string) =>
     () => false,
   )
 
-/** A number from 0 to 1 that the seed decides. */
+/** A number from 0 to 1, determined by the seed. */
 const chanceOf = (seed: number, kill: number) =>
   createHash("sha256").update(`${seed} ${kill}`).digest().readUInt32BE() / 2 ** 32
 
@@ -25,7 +25,7 @@ const answerOf = async (url: string) => {
   return { status: response.status, text: await response.text() }
 }
 
-test(`kill -9 at ${kills} random moments from the start on: the next one starts and answers right`, async () => {
+test(`kill -9 at ${kills} random moments from the start on: the next process starts and serves correctly`, async () => {
   const sandbox = await aSandbox({ world: buildWorld({ edgeCases: false, resources: 2000 }) })
   const directory = await aDirectory()
   const began = performance.now()
@@ -39,7 +39,7 @@ test(`kill -9 at ${kills} random moments from the start on: the next one starts 
   const seed = Math.floor(Math.random() * 2 ** 31)
   const moments: Array<{ after: number; kept: boolean; unfinished: boolean }> = []
   for (let kill = 0; kill < kills; kill += 1) {
-    // Now and then a new file, for the first one has none before it.
+    // Sometimes a new file, because a first start has none.
     const path = join(directory, String(Math.floor(kill / 3)))
     const environment = { ...environmentOf(sandbox), CACHE_PATH: path }
     const moment = chanceOf(seed, kill) * 1.5 * took
@@ -50,7 +50,7 @@ test(`kill -9 at ${kills} random moments from the start on: the next one starts 
     const kept = await isThere(path)
     moments.push({ after: Math.round(moment), kept, unfinished: await isThere(`${path}.tmp`) })
 
-    // While Waldur is down there is nothing but the file to answer from.
+    // While Waldur is down, only the file provides the list.
     const isDown = kill % 2 === 0
     const fault = isDown ? sandbox.faults.set("waldur", down) : undefined
     const next = await serving([], { environment })

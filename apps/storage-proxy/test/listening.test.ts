@@ -16,19 +16,19 @@ const opening = (refused: Readonly<Record<string, string>>) => {
 }
 
 describe("listening at ::", () => {
-  test("answers IPv4 as well", async () => {
+  test("accepts IPv4 as well", async () => {
     const { url } = await serving(["--host", "::"], { environment: environmentOf(await aSandbox()) })
     const { port } = new URL(url)
     await until(async () => (await fetch(`http://127.0.0.1:${port}/healthz/live`)).status === 200)
   })
 
-  test.each(["EAFNOSUPPORT", "EADDRNOTAVAIL"])("is 0.0.0.0 where the kernel has no IPv6 (%s)", async (code) => {
+  test.each(["EAFNOSUPPORT", "EADDRNOTAVAIL"])("falls back to 0.0.0.0 if the kernel has no IPv6 (%s)", async (code) => {
     const { tried, open } = opening({ "::": code })
     expect(await Effect.runPromise(openAt("::", open))).toBe("0.0.0.0")
     expect(tried).toEqual(["::", "0.0.0.0"])
   })
 
-  test("is nothing else where the port is taken, or where another address was asked for", async () => {
+  test("does not fall back if the port is taken, or if another address was requested", async () => {
     for (const [host, code] of [
       ["::", "EADDRINUSE"],
       ["2001:db8::1", "EADDRNOTAVAIL"],

@@ -34,7 +34,7 @@ const aServer = async (more: Record<string, string> = {}) => {
 }
 
 describe("requests to a process", () => {
-  test("have their id in the answer and in one line, whatever the answer", async () => {
+  test("have their id in the response and in one log line, whatever the status", async () => {
     const server = await aServer({ DEBUG: "true" })
     const { headers } = await fetch(server.url + list)
     const asked: ReadonlyArray<readonly [string, RequestInit, number]> = [
@@ -80,13 +80,13 @@ describe("requests to a process", () => {
     }
     server.child.kill("SIGTERM")
     expect(await server.ended).toBe(0)
-    // Those that were still on their way to us when they were counted first are none of the 300.
+    // Requests still in flight at the first count are not among the 300.
     expect(linesOf(server).length - before).toBeGreaterThanOrEqual(300)
     expect(linesOf(server, "stopping").length).toBe(1)
     expect(server.stderr().endsWith("\n")).toBe(true)
   })
 
-  test("of a caller who left are 499, and no warning", async () => {
+  test("are logged as 499 without a warning if the caller disconnects", async () => {
     const server = await aServer({ CACHE_FRESH_FOR: "0" })
     const fault = server.sandbox.faults.set("waldur", { latencyMs: 300 })
     const { hostname, port } = new URL(server.url)
@@ -100,7 +100,7 @@ describe("requests to a process", () => {
     expect(gone()).toMatchObject([{ level: "INFO", annotations: { status: 499 } }])
   })
 
-  test("are not said below the least level", async () => {
+  test("are not logged below the lowest level", async () => {
     const server = await aServer({ LOG_LEVEL: "info" })
     await fetch(`${server.url}/healthz/live`)
     await fetch(server.url + list)
@@ -109,7 +109,7 @@ describe("requests to a process", () => {
     expect(new Set(linesOf(server).map(({ annotations }) => annotations.path))).toEqual(new Set([list]))
   })
 
-  test("are answered though nobody reads the log any more", async () => {
+  test("are served even if the log's reader is gone", async () => {
     const server = await aServer()
     server.child.stderr?.destroy()
     for (let round = 0; round < 20; round++) {
@@ -121,7 +121,7 @@ describe("requests to a process", () => {
   })
 })
 
-describe("lines that wait", () => {
+describe("buffered log lines", () => {
   const dying = async (how: string) => {
     const script = fileURLToPath(new URL("a-dying-writer.ts", import.meta.url))
     const child = spawn(process.execPath, [script, how], { stdio: ["ignore", "ignore", "pipe"] })
@@ -135,14 +135,14 @@ describe("lines that wait", () => {
     expect(await dying("exit")).toEqual({ said: all, code: 3 })
   })
 
-  test("are written before what ends the process is", async () => {
+  test("are written before the error that ends the process", async () => {
     const { said, code } = await dying("throw")
     expect(code).toBe(1)
     expect(said.startsWith(all)).toBe(true)
     expect(said).toContain("Error: uncaught")
   })
 
-  /** A writer to a stream that takes nothing until it is let. */
+  /** A writer to a stream that accepts nothing until it is released. */
   const aStuckWriter = async () => {
     const written: Array<string> = []
     const waiting: Array<() => void> = []
@@ -171,7 +171,7 @@ describe("lines that wait", () => {
     return { write, written, stream, open }
   }
 
-  test("wait for each other, a hundredth of a second", async () => {
+  test("are batched for a hundredth of a second", async () => {
     const { write, written, open } = await aStuckWriter()
     open()
     write("a")
@@ -181,7 +181,7 @@ describe("lines that wait", () => {
     expect(written).toEqual(["a\nü\n"])
   })
 
-  test("are dropped and counted while nobody reads, and one longer than all room is whole", async () => {
+  test("are dropped and counted while the reader is stuck; a line longer than the buffer is written whole", async () => {
     const { write, written, stream, open } = await aStuckWriter()
     const long = "x".repeat(1024 * 1024)
     for (let line = 0; line < 50; line++) write(long)
@@ -196,7 +196,7 @@ describe("lines that wait", () => {
   })
 })
 
-describe("a line", () => {
+describe("a log line", () => {
   const logged = (effect: Effect.Effect<void>, ...loggers: ReadonlyArray<Logger.Logger<unknown, string>>) => {
     const lines: Array<string> = []
     const collecting = loggers.map((logger) => Logger.map(logger, (line) => void lines.push(line)))
@@ -208,7 +208,7 @@ describe("a line", () => {
 
   const plain = masker([])
 
-  test("of JSON is what Effect writes, whatever is in it", () => {
+  test("as JSON equals Effect's own, whatever it contains", () => {
     const samples = [
       Effect.logInfo("plain"),
       Effect.logDebug('ü\n"\\'),
@@ -231,7 +231,7 @@ describe("a line", () => {
     }
   })
 
-  test("for a terminal commands none, and has colour where there is any", () => {
+  test("for a terminal contains no control character, and has colours if supported", () => {
     const evil = Effect.logWarning("a\u001b[2Jb").pipe(Effect.annotateLogs({ path: "\u001b]0;x\u0007\n\u009b" }))
     for (const hasColors of [false, true]) {
       const [line = ""] = logged(evil, terminalLine(hasColors, plain))
@@ -242,7 +242,7 @@ describe("a line", () => {
     }
   })
 
-  test("of JSON holds no character that ends a line, commands a terminal or turns its direction, and reads as it was", () => {
+  test("as JSON contains no character that ends a line, controls a terminal or turns its direction, and decodes to the original", () => {
     const evil = "\u001b[2J\u009b31m\u2028\u2029\u202e\u2066\u007f\r\n\ufeff"
     const [line = ""] = logged(
       Effect.annotateLogs(Effect.logInfo(evil), { caller: evil, more: { deep: evil } }),
@@ -253,7 +253,7 @@ describe("a line", () => {
     expect([message, annotations]).toEqual([evil, { caller: evil, more: { deep: evil } }])
   })
 
-  test("has no secret of the settings, in no spelling, nor the value of a secret field, in message, fields and causes", () => {
+  test("contains no secret of the settings in any spelling, nor the value of a secret field, in message, fields and causes", () => {
     const secret = "s3cret/of+the settings"
     const mask = masker([secret])
     const spelt = [secret, encodeURIComponent(secret), Buffer.from(`a:${secret}`).toString("base64")]

@@ -4,7 +4,7 @@ import { readOtelVariables } from "../src/telemetry/otel-variables.ts"
 const read = readOtelVariables
 const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://c:4318/" }
 
-/** Values that nobody knows, of variables that have a default. */
+/** Unknown values of variables that have a default. */
 const notNeeded = {
   OTEL_TRACES_EXPORTER: "zipkin",
   OTEL_METRICS_EXPORTER: "prometheus",
@@ -23,12 +23,12 @@ const notNeeded = {
 }
 
 describe("OTEL_* variables", () => {
-  test("without an endpoint nothing goes out", () => {
+  test("without an endpoint export nothing", () => {
     const { traces, metrics, logs } = read({ OTEL_LOGS_EXPORTER: "otlp", OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" })
     expect([traces, metrics, logs]).toEqual([undefined, undefined, undefined])
   })
 
-  test("an endpoint for all has traces and metrics below it, and logs where they are asked for", () => {
+  test("with a general endpoint enable traces and metrics below it, and logs on request", () => {
     const { traces, metrics, logs, resource } = read(endpoint)
     expect(traces).toEqual({
       url: "http://c:4318/v1/traces",
@@ -45,7 +45,7 @@ describe("OTEL_* variables", () => {
     expect(read({ ...endpoint, OTEL_LOGS_EXPORTER: "otlp" }).logs?.url).toBe("http://c:4318/v1/logs")
   })
 
-  test("what is said for one kind counts before what is said for all, and its endpoint is taken as it is", () => {
+  test("for one signal take precedence over the general ones, and its endpoint is used unchanged", () => {
     const { traces, metrics } = read({
       ...endpoint,
       OTEL_EXPORTER_OTLP_HEADERS: "a=1,b=x%20y=,",
@@ -67,14 +67,14 @@ describe("OTEL_* variables", () => {
     ["traceidratio", undefined, { isParentBased: false, ratio: 1 }],
     ["parentbased_always_off", undefined, { isParentBased: true, ratio: 0 }],
     ["parentbased_traceidratio", "0.5", { isParentBased: true, ratio: 0.5 }],
-  ] as const)("the sampler %s with %s", (name, argument, expected) => {
+  ] as const)("give the sampler %s for %s", (name, argument, expected) => {
     const variables = { ...endpoint, OTEL_TRACES_SAMPLER: name }
     expect(
       read(argument === undefined ? variables : { ...variables, OTEL_TRACES_SAMPLER_ARG: argument }).traces?.sampler,
     ).toEqual(expected)
   })
 
-  test("the name of the service counts before the attribute", () => {
+  test("with the service name take precedence over the attribute", () => {
     const attributes = { ...endpoint, OTEL_RESOURCE_ATTRIBUTES: "service.name=a,service.version=2,k8s.pod.name=p" }
     expect(read(attributes).resource).toMatchObject({
       serviceName: "a",
@@ -107,7 +107,7 @@ describe("OTEL_* variables", () => {
     ["OTEL_PROPAGATORS", "none", '"none"'],
     ["OTEL_RESOURCE_ATTRIBUTES", "=", '"="'],
     ["OTEL_SDK_DISABLED", "maybe", '"maybe"'],
-  ])("%s=%s is a warning that shows no secret, with and without an endpoint", (name, value, found) => {
+  ])("%s=%s cause a warning without secrets, with and without an endpoint", (name, value, found) => {
     for (const others of [{}, endpoint]) {
       const { warnings } = read({ ...others, [name]: value })
       expect(warnings.length).toBe(1)
@@ -116,20 +116,20 @@ describe("OTEL_* variables", () => {
     }
   })
 
-  test.each(Object.entries(notNeeded))("%s=%s leaves the defaults as they are", (name, value) => {
+  test.each(Object.entries(notNeeded))("%s=%s leave the defaults in effect", (name, value) => {
     const { warnings: _, ...expected } = read(endpoint)
     const { warnings, ...found } = read({ ...endpoint, [name]: value })
     expect(warnings.length).toBe(1)
     expect(found).toEqual({ ...expected, resource: { ...expected.resource, attributes: expect.anything() } })
   })
 
-  test("an exporter that is known counts beside one that is not", () => {
+  test("keep a known exporter beside an unknown one", () => {
     expect(read({ ...endpoint, OTEL_TRACES_EXPORTER: "console,otlp" }).traces).toBeDefined()
     expect(read({ ...endpoint, OTEL_TRACES_EXPORTER: "console,none" }).traces).toBeUndefined()
     expect(read({ ...endpoint, OTEL_LOGS_EXPORTER: "console, OTLP" }).logs).toBeDefined()
   })
 
-  test("what was meant for an endpoint that cannot be is sent to no other", () => {
+  test("for an invalid endpoint are used for no other", () => {
     const { traces, metrics } = read({
       ...endpoint,
       OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "vendor:4317",
@@ -141,14 +141,14 @@ describe("OTEL_* variables", () => {
     expect(metrics?.headers).toEqual({})
   })
 
-  test("an empty variable is unset, without a warning", () => {
+  test("that are empty count as unset, without a warning", () => {
     const empty = Object.fromEntries([...Object.keys(notNeeded), "OTEL_SDK_DISABLED"].map((name) => [name, " "]))
     const { traces, metrics, logs, warnings } = read({ ...empty, ...endpoint })
     expect(warnings).toEqual([])
     expect([traces, metrics, logs]).toEqual([read(endpoint).traces, read(endpoint).metrics, undefined])
   })
 
-  test("what is as it must be, as others have it, is no warning", () => {
+  test("with valid values, as used elsewhere, cause no warning", () => {
     const usual = {
       ...endpoint,
       OTEL_TRACES_EXPORTER: "otlp",
@@ -163,7 +163,7 @@ describe("OTEL_* variables", () => {
     expect(read(usual).traces?.sampler).toEqual({ isParentBased: true, ratio: 0.01 })
   })
 
-  test("variables that have no effect are named once something goes out, without their values", () => {
+  test("without effect are listed once if anything is exported, without their values", () => {
     const others = { OTEL_EXPORTER_OTLP_CERTIFICATE: "/ca.pem", OTEL_BSP_MAX_QUEUE_SIZE: "7" }
     expect(read(others).warnings).toEqual([])
     expect(read({ ...endpoint, ...others }).warnings).toEqual([
@@ -171,13 +171,13 @@ describe("OTEL_* variables", () => {
     ])
   })
 
-  test("switched off, nothing goes out, whatever the others are", () => {
+  test("with OTEL_SDK_DISABLED export nothing, whatever the others are", () => {
     const { warnings, resource: _, ...rest } = read({ ...endpoint, OTEL_SDK_DISABLED: "True", ...notNeeded })
     expect(rest).toEqual({})
     expect(warnings).toEqual([expect.stringMatching(/^OTEL_RESOURCE_ATTRIBUTES is ignored/)])
   })
 
-  test("no value of any of them is an error", () => {
+  test("never cause an error, whatever their values", () => {
     const values = [
       "%",
       "=",

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { aSandbox, environmentOf, serving, until } from "./a-process.ts"
 
-/** A gateway that serves the proxy below `/storage`, as an ingress that strips the prefix does. */
+/** A gateway that serves the proxy below `/storage` and strips the prefix, like an ingress. */
 const behindGateway = async () => {
   const { url } = await serving([], { environment: environmentOf(await aSandbox()) })
   await until(async () => (await fetch(`${url}/healthz/ready`)).status === 200)
@@ -30,7 +30,7 @@ const linkOf = ({ headers }: Response, relation: string): string | undefined =>
   new RegExp(`<([^>]*)>; rel="${relation}"`).exec(headers.get("link") ?? "")?.[1]
 
 describe("behind a gateway that strips a path prefix", () => {
-  test("a walk by Link reaches the end and every entry, with and without the closing slash", async () => {
+  test("a walk by Link reaches the end and every entry, with and without the trailing slash", async () => {
     const base = await behindGateway()
     for (const path of ["/api/storage-resources/", "/api/storage-resources"]) {
       const seen: Array<string> = []
@@ -56,7 +56,7 @@ describe("behind a gateway that strips a path prefix", () => {
     }
   })
 
-  test("a walk whose snapshot is gone finds the way to its beginning", async () => {
+  test("a walk whose snapshot is gone finds its first page", async () => {
     const base = await behindGateway()
     const gone = await fetch(`${base}/api/storage-resources/?page_size=7&page=2&snapshot=gone&storage_system=capstor`)
     expect(gone.status).toBe(410)
@@ -71,7 +71,7 @@ describe("behind a gateway that strips a path prefix", () => {
     ])
   })
 
-  test("the API reference finds its page, its parts, its document and the API", async () => {
+  test("the API reference finds its page, its assets, its document and the API", async () => {
     const base = await behindGateway()
     const page = await fetch(`${base}/docs`)
     expect([page.status, page.url]).toEqual([200, `${base}/docs/`])

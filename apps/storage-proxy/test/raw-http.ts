@@ -2,7 +2,7 @@ import { once } from "node:events"
 import { connect, type Socket } from "node:net"
 import { onTestFinished } from "vitest"
 
-/** What came over one connection, byte by byte as the server wrote it. */
+/** The response bytes of one connection, exactly as the server wrote them. */
 export interface RawAnswer {
   readonly status: number
   /** Names in lowercase. */
@@ -27,7 +27,7 @@ export const rawAnswer = (text: string): RawAnswer => {
   }
 }
 
-/** Writes the bytes as they are and reads until the server closes; a `fetch` would mend or refuse many of them. */
+/** Sends raw bytes and reads until the server closes; `fetch` would correct or refuse many of them. */
 export const exchange = (url: string, bytes: string | Uint8Array): Promise<RawAnswer> => {
   const { hostname, port } = new URL(url)
   return new Promise((resolve) => {
@@ -44,18 +44,18 @@ export const exchange = (url: string, bytes: string | Uint8Array): Promise<RawAn
   })
 }
 
-/** A request's text that asks to be closed afterwards. */
+/** The text of a request with `Connection: close`. */
 export const request = (path: string, headers: ReadonlyArray<string> = [], method = "GET"): string =>
   [`${method} ${path} HTTP/1.1`, "Host: proxy.example.org", "Connection: close", ...headers, "", ""].join("\r\n")
 
-/** A caller who asks for the whole list a thousand times over one connection, and reads nothing. */
+/** A caller that requests the whole list a thousand times on one connection, and reads nothing. */
 export const aCallerWhoDoesNotRead = async (url: string): Promise<Socket> => {
   const { hostname, port } = new URL(url)
   const socket = connect(Number(port), hostname)
   onTestFinished(() => void socket.destroy())
   socket.on("error", () => {})
   await once(socket, "connect")
-  // More than the systems on both sides hold of the responses. A socket that nobody listens to is not read from.
+  // More than both systems buffer. A socket without a listener is not read.
   const asking = "GET /api/storage-resources/ HTTP/1.1\r\nHost: x\r\nAccept: application/x-ndjson\r\n\r\n"
   socket.write(asking.repeat(1000))
   return socket

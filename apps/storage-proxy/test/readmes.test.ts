@@ -7,11 +7,11 @@ import { describe, expect, it } from "vitest"
 import { readmeExample } from "../../../readme-example.ts"
 import { aSandbox, environmentOf } from "./a-process.ts"
 
-/** Here, above all of them, so that the sandbox can stand in for what the examples ask. */
+/** In the root folder, so that the sandbox can act as the services in the examples. */
 const packages = ["storage-model", "http-transport", "waldur-client", "hpc-user-client", "proxy-server"]
 const folderOf = (name: string) => fileURLToPath(new URL(`../../../packages/${name}`, import.meta.url))
 
-/** Runs TypeScript in a package's folder, where the package finds itself by its name. */
+/** Runs TypeScript in a package's folder, where the package resolves itself by name. */
 const run = async (source: string, folder: string, environment: Record<string, string>) => {
   const child = spawn(process.execPath, ["--input-type=module-typescript", "-"], {
     cwd: folder,
@@ -32,7 +32,7 @@ describe("README", () => {
     expect(stdout).toEqual(prints ?? expect.stringMatching(/\w/))
   })
 
-  it.each(packages)("of %s: its table names what the door has, and nothing else", async (name) => {
+  it.each(packages)("of %s: its table lists exactly the exports", async (name) => {
     const door = await readFile(`${folderOf(name)}/src/index.ts`, "utf8")
     const exported = [...door.matchAll(/^export (?:type )?\{([^}]*)\}/gm)]
       .flatMap(([, names = ""]) => names.split(","))
@@ -47,7 +47,7 @@ describe("README", () => {
   })
 })
 
-describe("the docstring of a door", () => {
+describe("the docstring of an entry point", () => {
   it.each(packages)("of %s: its example runs", async (name) => {
     const door = await readFile(`${folderOf(name)}/src/index.ts`, "utf8")
     const [, commented = ""] = /@example\n \* ```ts\n([\s\S]*?) \* ```/.exec(door) ?? []

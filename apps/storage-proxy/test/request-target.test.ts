@@ -8,7 +8,7 @@ import { exchange, rawAnswer } from "./raw-http.ts"
 
 const list = "/api/storage-resources/"
 
-/** `localhost` stands for the address that all families are listened at: the URL to connect to. */
+/** The URL to connect to; `localhost` for the address of all families. */
 const open = async (args: ReadonlyArray<string> = []) => {
   const running = await serving(args, { environment: environmentOf(await aSandbox()) })
   const url = `http://127.0.0.1:${new URL(running.url).port}`
@@ -20,7 +20,7 @@ const asked = (line: string, headers: ReadonlyArray<string> = ["Host: proxy.exam
   `${[line, ...headers, "Connection: close"].join("\r\n")}\r\n\r\n`
 
 describe.each(["127.0.0.1", "::"])("a server at --host %s", (host) => {
-  test("reads every form of target, and no response depends on the host", async () => {
+  test("accepts every form of target, and no response depends on the host", async () => {
     const { url, stderr } = await open(["--host", host])
     const statuses: ReadonlyArray<readonly [bytes: string, status: number]> = [
       // HTTP/1.0 as health checks and old proxies send it.
@@ -57,7 +57,7 @@ describe.each(["127.0.0.1", "::"])("a server at --host %s", (host) => {
       [asked(`GET http:${list} HTTP/1.1`), 400],
       [asked(`GET http://:80${list} HTTP/1.1`), 400],
       [asked(`GET ftp://proxy.example.org${list} HTTP/1.1`), 400],
-      // Authority and asterisk form are of other methods.
+      // Authority and asterisk form belong to other methods.
       [asked("GET proxy.example.org:80 HTTP/1.1"), 400],
       [asked("GET * HTTP/1.1"), 400],
       [asked("OPTIONS * HTTP/1.1"), 405],
@@ -76,8 +76,8 @@ describe.each(["127.0.0.1", "::"])("a server at --host %s", (host) => {
   })
 })
 
-describe("what clients and gateways of real installations send", () => {
-  test("an offer of HTTP/2 (Java's client, curl --http2) is not taken and costs nothing", async () => {
+describe("requests from clients and gateways of real installations", () => {
+  test("an offer of HTTP/2 (Java's client, curl --http2) is ignored", async () => {
     const { url } = await open()
     const bytes = [
       `GET ${list} HTTP/1.1`,
@@ -90,13 +90,13 @@ describe("what clients and gateways of real installations send", () => {
     expect((await exchange(url, bytes)).status).toBe(200)
   })
 
-  test("Expect: 100-continue is answered before the response", async () => {
+  test("Expect: 100-continue gets an interim response first", async () => {
     const { url } = await open()
     const { text } = await exchange(url, asked(`GET ${list} HTTP/1.1`, ["Host: x", "Expect: 100-continue"]))
     expect(text).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK\r\n/)
   })
 
-  test("another expectation is 417", async () => {
+  test("another expectation gets a 417", async () => {
     const { url } = await open()
     const { status } = await exchange(url, asked(`GET ${list} HTTP/1.1`, ["Host: x", "Expect: a-miracle"]))
     expect(status).toBe(417)
@@ -112,7 +112,7 @@ describe("what clients and gateways of real installations send", () => {
     }
   })
 
-  test("requests in a pipeline are answered in their order, also where one is refused", async () => {
+  test("pipelined requests get their responses in order, even if one is refused", async () => {
     const { url } = await open()
     const socket = connect(Number(new URL(url).port), "127.0.0.1")
     onTestFinished(() => void socket.destroy())
@@ -128,7 +128,7 @@ describe("what clients and gateways of real installations send", () => {
     expect(rawAnswer(text).headers.get("connection")).not.toBe("close")
   })
 
-  test("a connection is kept for HTTP/1.1 and, if asked, for HTTP/1.0, and closed when the caller says so", async () => {
+  test("a connection is kept for HTTP/1.1 and, on request, for HTTP/1.0, and closed at the caller's request", async () => {
     const { url } = await open()
     for (const [bytes, connection] of [
       [`GET ${list} HTTP/1.0\r\n\r\n`, "close"],
@@ -140,7 +140,7 @@ describe("what clients and gateways of real installations send", () => {
     expect((await exchange(url, kept)).text.match(/ 200 OK/g)?.length).toBe(2)
   })
 
-  test("whole lines to HTTP/1.0 come without chunks, until the connection is closed", async () => {
+  test("ndjson for HTTP/1.0 is not chunked and ends with the connection", async () => {
     const { url } = await open()
     const { headers, body } = await exchange(url, `GET ${list} HTTP/1.0\r\nAccept: application/x-ndjson\r\n\r\n`)
     expect([headers.has("transfer-encoding"), headers.get("connection")]).toEqual([false, "close"])
@@ -148,7 +148,7 @@ describe("what clients and gateways of real installations send", () => {
   })
 })
 
-test("whatever the target is, it becomes a path of this server or is refused", () => {
+test("any target becomes a path of this server or is refused", () => {
   const target = fc.oneof(
     fc.webUrl({ withQueryParameters: true, withFragments: true, validSchemes: ["http", "https", "HTTP", "ftp"] }),
     fc.string(),

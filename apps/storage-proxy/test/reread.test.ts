@@ -10,7 +10,7 @@ const list = "/api/storage-resources/"
 const newToken = "d1ce5ec2e7d1ce5ec2e7d1ce5ec2e7d1ce5ec2e7"
 const newSecret = "a-new-Client-Secret-7f3a9c2e51"
 
-/** The sandbox's Waldur takes another token from now on, and the old one no more. */
+/** From now on the sandbox's Waldur accepts only another token. */
 const rotateToken = ({ waldur, world }: Sandbox, to: string) => {
   const user = world.tokens.get(waldur.token)
   if (user === undefined) throw new Error("the sandbox knows no such token")
@@ -54,7 +54,7 @@ const withTokenFile = async (more: Record<string, string> = {}) => {
 }
 
 describe("SIGHUP", () => {
-  test("a new Waldur token in its file is used with the next call", async () => {
+  test("applies a new Waldur token in its file to the next call", async () => {
     const { child, url, sandbox, file, token, stderr } = await withTokenFile()
     rotateToken(sandbox, newToken)
     await writeFile(file, `${newToken}\n`)
@@ -70,7 +70,7 @@ describe("SIGHUP", () => {
     expect(child.exitCode).toBe(null)
   })
 
-  test("a new client secret of the HPC User API drops the token that the old one was granted", async () => {
+  test("with a new client secret of the HPC User API drops the token of the old one", async () => {
     const sandbox = await aSandbox()
     const file = await aFile(sandbox)
     const running = await serving(["--config", file], { environment: alwaysReads })
@@ -98,12 +98,12 @@ describe("SIGHUP", () => {
     expect(running.stderr()).not.toContain(newSecret)
   })
 
-  test("a re-read that is refused keeps what counted before, and names the key and no secret", async () => {
+  test("with a refused configuration keeps the previous one, and reports the key but no secret", async () => {
     const { child, url, file, token, stderr } = await withTokenFile()
     const wrong = `${token.slice(0, 20)}hunter2`
     await writeFile(file, wrong)
     child.kill("SIGHUP")
-    const message = "The configuration was read again and refused; what counted before goes on"
+    const message = "The configuration was re-read and refused; the previous one stays in effect"
     await until(() => linesOf({ stderr }, message).length > 0)
     expect(String(linesOf({ stderr }, message)[0]?.annotations.problems)).toContain("waldur_api_token")
     expect(stderr()).not.toContain("hunter2")
@@ -117,7 +117,7 @@ describe("SIGHUP", () => {
     expect((await readinessOf(url)).warnings.join()).not.toContain("refused")
   })
 
-  test("the log level of the file counts at once, and other settings are named as waiting for a start", async () => {
+  test("applies the file's log level at once, and reports other settings that need a restart", async () => {
     const sandbox = await aSandbox()
     const directory = await aDirectory()
     const file = join(directory, "config.yaml")
@@ -129,7 +129,7 @@ describe("SIGHUP", () => {
     expect(linesOf(running, "Request").some(({ level }) => level === "DEBUG")).toBe(false)
     await write("log_level: debug\ncache: { fresh_for: 7s }")
     running.child.kill("SIGHUP")
-    const message = "Settings changed that count from the next start on"
+    const message = "Some changed settings take effect only after a restart"
     await until(() => linesOf(running, message).length > 0)
     expect(linesOf(running, message)[0]?.annotations.settings).toBe("cache.fresh_for")
     await fetch(`${running.url}/healthz/live`)
@@ -146,7 +146,7 @@ describe("the process", () => {
     expect(stderr()).not.toMatch(/Debugger listening|inspector/i)
   })
 
-  test("other commands end at SIGHUP, as a closed terminal wants", async () => {
+  test("ends at SIGHUP in other commands, as when the terminal closes", async () => {
     const sandbox = await aSandbox()
     sandbox.faults.set("waldur", { hang: true })
     const { child, ended } = await run(["check"], { environment: environmentOf(sandbox) })
@@ -157,7 +157,7 @@ describe("the process", () => {
 })
 
 describe("--log-level", () => {
-  test("goes before the configuration in serve, also after a re-read", async () => {
+  test("takes precedence over the configuration in serve, also after a re-read", async () => {
     const sandbox = await aSandbox()
     const file = await aFile(sandbox, { log_level: "error" })
     const running = await serving(["--config", file, "--log-level", "debug"])
@@ -167,9 +167,9 @@ describe("--log-level", () => {
     await until(() => linesOf(running, "Secrets re-read: 0 changed").length > 0)
   })
 
-  test("quiets a command's log, and leaves its output as it is", async () => {
+  test("silences a command's log, but not its output", async () => {
     const sandbox = await aSandbox()
-    // Lists of customers that fail are a warning.
+    // A failed read of customer lists is a warning.
     sandbox.faults.set("waldur", { path: /\/customers\/$/, status: 500 })
     const environment = environmentOf(sandbox)
     const [loud, quiet] = await Promise.all(
@@ -188,7 +188,7 @@ describe("a secret's file", () => {
     const { WALDUR_API_TOKEN: token = "", ...environment } = environmentOf(sandbox)
     const file = join(await aDirectory(), "token")
     await writeFile(file, newToken)
-    // A shared cache that never answers makes the start slow.
+    // An unresponsive shared cache slows the start down.
     const silent = createServer().listen(0, "127.0.0.1")
     onTestFinished(() => void silent.close())
     await once(silent, "listening")

@@ -11,7 +11,7 @@ const spanOf = (sampler: Sampler, parent?: Tracer.AnySpan) =>
 const remote = (isSampled: boolean, random = "00000000000000") =>
   Tracer.externalSpan({ traceId: `0af7651916cd43dd84${random}`, spanId: "b7ad6b7169203331", sampled: isSampled })
 
-test.each([0, 1, 0.25])("of all traces the share %f is kept, and each whole", (ratio) => {
+test.each([0, 1, 0.25])("traces are kept at the share %f, and each as a whole", (ratio) => {
   const spans = Array.from({ length: 2000 }, () => spanOf({ ratio, isParentBased: true }))
   expect(spans.every(({ outer, inner }) => outer.sampled === inner.sampled && outer.traceId === inner.traceId)).toBe(
     true,
@@ -20,14 +20,14 @@ test.each([0, 1, 0.25])("of all traces the share %f is kept, and each whole", (r
   expect(Math.abs(share - ratio)).toBeLessThan(0.06)
 })
 
-test("a caller's decision counts where the sampler says so", () => {
+test("a caller's decision applies if the sampler respects it", () => {
   expect(spanOf({ ratio: 0, isParentBased: true }, remote(true)).inner.sampled).toBe(true)
   expect(spanOf({ ratio: 1, isParentBased: true }, remote(false)).inner.sampled).toBe(false)
   expect(spanOf({ ratio: 0, isParentBased: false }, remote(true)).inner.sampled).toBe(false)
   expect(spanOf({ ratio: 1, isParentBased: false }, remote(false)).inner.sampled).toBe(true)
 })
 
-test("the share is decided by the trace's id, as others in the trace decide", () => {
+test("the share is decided by the trace's id, as by other participants", () => {
   const sampler = { ratio: 0.5, isParentBased: false }
   expect(spanOf(sampler, remote(true, "07ffffffffffff")).outer.sampled).toBe(false)
   expect(spanOf(sampler, remote(true, "08000000000000")).outer.sampled).toBe(true)

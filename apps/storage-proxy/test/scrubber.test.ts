@@ -4,7 +4,7 @@ import { scrubberOf } from "../src/telemetry/scrubber.ts"
 
 const jwt = `eyJ${"a".repeat(20)}.eyJ${"b".repeat(30)}.${"c".repeat(40)}`
 
-describe("what leaves the house", () => {
+describe("exported text", () => {
   test.each([
     [`Authorization: Bearer ${jwt}`, /aaaa|bbbb|cccc/],
     ["Bearer abc.def", /abc/],
@@ -17,11 +17,11 @@ describe("what leaves the house", () => {
     ['{\\"access_token\\":\\"s3cret\\"}', /s3cret/],
     ["client_secret=s3cret&x=1", /s3cret/],
     ["cookie: session=s3cret", /s3cret/],
-  ])("has no secret's shape: %s", (text, secret) => {
+  ])("contains nothing in the form of a secret: %s", (text, secret) => {
     expect(scrubberOf([])(text)).not.toMatch(secret)
   })
 
-  test("keeps what is none", () => {
+  test("keeps what is no secret", () => {
     const texts = [
       "Refresh failed",
       "Waldur refused the API token (it is wrong, or it has expired): HEAD http://127.0.0.1:1/api/x/ answered 401",
@@ -31,7 +31,7 @@ describe("what leaves the house", () => {
     for (const text of texts) expect(scrubberOf([])(text)).toBe(text)
   })
 
-  test("has no secret of the settings, however it is spelt", () => {
+  test("contains no secret of the settings in any spelling", () => {
     const secret = 'Hpc+User/Secret=%41&"x"-7f3a9c2e51'
     const settings = {
       waldur: { token: Redacted.make(secret), proxy: "socks5h://me:proxy-pass@p:1080" },
@@ -52,7 +52,7 @@ describe("what leaves the house", () => {
     for (const text of spelt) expect(scrub(`<${text}>`)).not.toMatch(/User|VXNlc|-pass|otel/)
   })
 
-  test("whatever it is in", () => {
+  test("is scrubbed in any structure", () => {
     const scrub = scrubberOf({ token: Redacted.make("hunter2-x") })
     const circular: Record<string, unknown> = {
       list: ["hunter2-x"],

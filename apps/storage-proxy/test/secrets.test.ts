@@ -6,13 +6,13 @@ import type { Fault, Sandbox } from "@cscs/sandbox"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { aDirectory, aSandbox, environmentOf, finished, serving, until } from "./a-process.ts"
 
-/** With characters that a form, a URL, JSON and a header write in different ways. */
+/** Contains characters that a form, a URL, JSON and a header encode differently. */
 const hpcUserSecret = 'Hpc+User/Secret=%41&"x"-7f3a9c2e51'
 const keycloakSecret = "Keycloak Secret/+%2B-b81d44e6a0"
 const proxyPassword = "ProxyPassword-5c0f3e7d19"
 const wrongToken = "c0ffee5ec2e7c0ffee5ec2e7c0ffee5ec2e7c0ff"
 
-/** Every way in which the secret could stand in a text. */
+/** Every spelling of the secret in a text. */
 const spellings = (secret: string): ReadonlyArray<string> => {
   const forms = new Set([
     secret,
@@ -23,7 +23,7 @@ const spellings = (secret: string): ReadonlyArray<string> => {
     JSON.stringify(JSON.stringify(secret)).slice(3, -3),
     secret.replaceAll("&", "&amp;").replaceAll('"', "&quot;"),
   ])
-  // In base64 a secret looks otherwise behind one or two other bytes, as in the credentials of Basic.
+  // Base64 differs after one or two other bytes, as in Basic credentials.
   for (const shift of [0, 1, 2]) {
     const bytes = Buffer.concat([Buffer.alloc(shift), Buffer.from(secret)])
     const whole = bytes.toString("base64").slice(shift === 0 ? 0 : 4, -4)
@@ -41,7 +41,7 @@ const expectNone = (what: string, output: string, secrets: ReadonlyArray<string>
   }
 }
 
-/** A world in which the proxy's clients have secrets of ours. */
+/** A world in which the proxy's clients have secrets. */
 const aSecretiveSandbox = async () => {
   const sandbox = await aSandbox()
   const { clients } = sandbox.issuer.settings
@@ -65,7 +65,7 @@ const environmentFor = (sandbox: Sandbox, more: Record<string, string> = {}): Re
 
 const introspection = { AUTH_MODE: "introspection" }
 
-/** What callers send, good and bad; a token of the issuer's is a secret in each of its parts. */
+/** Callers' credentials, good and bad; each part of an issuer's token is a secret. */
 const callersOf = async (sandbox: Sandbox) => {
   const { issuer } = sandbox
   const tokens = [
@@ -103,7 +103,7 @@ const paths = [
   "/nothing",
 ]
 
-/** Asks for everything as everybody; returns all that was answered. */
+/** Requests every path with all credentials; returns all responses. */
 const everyAnswer = async (url: string, headers: ReadonlyArray<string>): Promise<string> => {
   const answers: Array<string> = []
   const ask = async (path: string, init: RequestInit) => {
@@ -119,7 +119,7 @@ const everyAnswer = async (url: string, headers: ReadonlyArray<string>): Promise
   return answers.join("\n\n")
 }
 
-/** A whole life of the process: served, asked for everything, stopped. */
+/** A whole life of the process: start, all requests, stop. */
 const servedAndAsked = async (sandbox: Sandbox, environment: Record<string, string>) => {
   const { headers, secrets } = await callersOf(sandbox)
   const running = await serving([], { environment })
@@ -143,7 +143,7 @@ const expectSecretive = async (sandbox: Sandbox, environment: Record<string, str
   return { ...served, codes: ends.map(({ code }) => code), ends: ends.map(({ output }) => output).join("\n") }
 }
 
-/** An error page for developers: it repeats the request that it answers. */
+/** A developer's error page that repeats its request. */
 const echoing = (sandbox: Sandbox, upstream: "waldur" | "hpcUserApi" | "issuer", status: number): Fault => ({
   status,
   rewrite: (answer) => {
@@ -160,12 +160,12 @@ const echoing = (sandbox: Sandbox, upstream: "waldur" | "hpcUserApi" | "issuer",
   },
 })
 
-describe("at the most verbose level no secret is in any output", () => {
-  test("while everything is right", async () => {
+describe("at the most verbose level no output contains a secret", () => {
+  test("while everything works", async () => {
     const sandbox = await aSecretiveSandbox()
     for (const mode of [{}, introspection]) {
       const { codes, answers } = await expectSecretive(sandbox, environmentFor(sandbox, mode))
-      // The test has looked at what it claims to look at.
+      // Check that the test has covered what it claims.
       expect(codes).toEqual([0, 0, 0])
       expect(answers).toContain('"raw_resources"')
       expect(answers).toMatch(/^401\n/m)
@@ -178,11 +178,11 @@ describe("at the most verbose level no secret is in any output", () => {
     ["hpcUserApi", 403, {}],
     ["issuer", 400, {}],
     ["issuer", 401, introspection],
-  ] as const)("while %s repeats what it was sent in a %i %o", async (upstream, status, mode) => {
+  ] as const)("while %s repeats its request in a %i %o", async (upstream, status, mode) => {
     const sandbox = await aSecretiveSandbox()
     sandbox.faults.set(upstream, {
       ...echoing(sandbox, upstream, status),
-      // Discovery as it is, so that the secret is sent.
+      // Discovery works, so that the secret is sent.
       ...(upstream === "issuer" ? { path: /openid-connect\/(token|certs)/ } : {}),
     })
     const { codes, ends } = await expectSecretive(sandbox, environmentFor(sandbox, mode))
@@ -197,7 +197,7 @@ describe("at the most verbose level no secret is in any output", () => {
     expect(codes).toEqual([1, 1, 1])
   })
 
-  test("while a secret cannot be sent as a header at all, which ends the start", async () => {
+  test("while a secret is invalid in a header, which ends the start", async () => {
     const sandbox = await aSecretiveSandbox()
     const environment = environmentFor(sandbox, { WALDUR_API_TOKEN: `${wrongToken}\u2713\u0007` })
     for (const command of [["serve", "--port", "0"], ["check"]]) {
@@ -207,10 +207,10 @@ describe("at the most verbose level no secret is in any output", () => {
     }
   })
 
-  /** Where the proxy listens that each kind of trouble needs. */
+  /** The address for each kind of proxy failure. */
   const proxies = {
     "is away": async () => "socks5h://LOGIN@127.0.0.1:1",
-    // RFC 1929: whoever it is, the login is refused.
+    // RFC 1929: every login is refused.
     "takes no login": async () => {
       const server = createTcpServer((socket) => {
         socket.on("error", () => {})
@@ -286,7 +286,7 @@ describe("at the most verbose level no secret is in any output", () => {
   })
 })
 
-test("the secret in the older place of the HPC User API is masked in debug mode too", async () => {
+test("in debug mode the secret in the legacy place of the HPC User API is masked too", async () => {
   const sandbox = await aSecretiveSandbox()
   const directory = await aDirectory()
   const file = join(directory, "config.yaml")
@@ -313,7 +313,7 @@ test("the secret in the older place of the HPC User API is masked in debug mode 
   expectNone("the log", stderr(), secretsOf(sandbox))
 })
 
-test("the log of the configuration names where each secret came from, and masks it", async () => {
+test("the logged configuration shows the source of each secret, and masks it", async () => {
   const sandbox = await aSecretiveSandbox()
   const proxy = `socks5h://provisioner:${proxyPassword}@127.0.0.1:1`
   const { stderr } = await serving([], { environment: environmentFor(sandbox, { WALDUR_SOCKS_PROXY: proxy }) })

@@ -19,7 +19,7 @@ const aLog = () => {
 }
 const minutes = 60_000
 
-test("an outage is reported once, the next one again unless it looks the same within ten minutes", () => {
+test("an outage is reported once, and the next one too unless it looks the same within ten minutes", () => {
   const { state, said, log } = aLog()
   const failed = (error: string) =>
     log(Effect.logError("The read failed").pipe(logEvent("refresh-failed"), Effect.annotateLogs({ error })))
@@ -41,7 +41,7 @@ test("an outage is reported once, the next one again unless it looks the same wi
   expect(said().length).toBe(3)
 })
 
-test("requests that an outage fails are not reported, nor what is no error", () => {
+test("requests that fail because of an outage, and non-errors, are not reported", () => {
   const { said, log } = aLog()
   log(Effect.logError("No list for this one").pipe(logEvent("request-failed")))
   log(Effect.logWarning("Odd resource"))
@@ -49,7 +49,7 @@ test("requests that an outage fails are not reported, nor what is no error", () 
   expect(said()).toEqual([])
 })
 
-test("a fault is reported again after ten minutes, whatever numbers are in it", () => {
+test("a fault is reported again after ten minutes, regardless of the numbers in it", () => {
   const { state, said, log } = aLog()
   const fault = (n: number) => log(Effect.logError("Internal error", Cause.die(new Error(`lost ${n}`))))
   fault(1)
@@ -60,7 +60,7 @@ test("a fault is reported again after ten minutes, whatever numbers are in it", 
   expect(said().length).toBe(2)
 })
 
-test("not more than twenty things are reported in ten minutes", () => {
+test("at most twenty things are reported in ten minutes", () => {
   const { state, said, log } = aLog()
   const words = Array.from({ length: 50 }, (_, index) => "x".repeat(index + 1))
   for (const word of words) log(Effect.logError(word))

@@ -24,33 +24,33 @@ interface SentryEvent {
   }
 }
 
-/** A Sentry on loopback. */
+/** A mock Sentry on loopback. */
 const aSentry = async () => {
   const collector = await aCollector()
   return {
     ...collector,
     dsn: `http://${key}@${collector.host}/sentry/42`,
-    /** An envelope has a line for itself, and for each item one about it and the item. */
+    /** An envelope has a header line, and two lines for each item: its header and the item. */
     events: () =>
       collector.delivered
         .filter(({ path }) => path.startsWith("/sentry/api/42/envelope/"))
         .map(({ body }) => JSON.parse(body.toString().split("\n")[2] ?? "") as SentryEvent),
-    /** All that came but the key that lets us in. */
+    /** Everything received, except the authentication key. */
     said: () => collector.delivered.map(({ body }) => body.toString()).join("\n"),
   }
 }
 
-/** What the process runs before itself. */
+/** A module that the process runs first. */
 const before = async (script: string) => {
   const path = join(await aDirectory(), "before.mjs")
   await writeFile(path, script)
   return { NODE_OPTIONS: `--import=${path}` }
 }
 
-/** Lets the process throw outside of all that could catch it, at SIGUSR2. */
+/** On SIGUSR2, throws outside everything that could catch it. */
 const throwing = (statement: string) => before(`process.on("SIGUSR2", () => setImmediate(() => { ${statement} }))`)
 
-/** Makes a function of Node's give something else. */
+/** Replaces the result of a Node function. */
 const withReplaced = (module: string, name: string, replacement: string) =>
   before(`
     import it from "${module}"
@@ -60,7 +60,7 @@ const withReplaced = (module: string, name: string, replacement: string) =>
   `)
 
 describe("Sentry", () => {
-  test("an outage is one event, however long it lasts, and so is one that comes and goes", async () => {
+  test("gets one event for an outage, however long it lasts, and one for a flapping upstream", async () => {
     const sandbox = await aSandbox()
     const sentry = await aSentry()
     const { url, child, ended, stderr } = await serving([], {
@@ -106,7 +106,7 @@ describe("Sentry", () => {
     ["Uncaught exception", 'throw new Error("lost https://u:hunter2-a@h/?q=hunter2-b with Bearer hunter2-c")'],
     ["Unhandled rejection", 'Promise.reject(new TypeError("lost {\\"token\\": \\"hunter2-d\\"}"))'],
     ["Unhandled rejection", 'Promise.reject("lost hunter2-valkey")'],
-  ])("%s: one line of the log, one event, exit code 1 (%s)", async (what, statement) => {
+  ])("gets one event for %s, with one log line and exit code 1 (%s)", async (what, statement) => {
     const sandbox = await aSandbox()
     const sentry = await aSentry()
     const { child, ended, stderr } = await serving([], {
@@ -130,7 +130,7 @@ describe("Sentry", () => {
     expect(stderr() + sentry.said()).not.toContain("hunter2")
   })
 
-  test("a fault in a request is one event with its stack, however often it strikes", async () => {
+  test("gets one event with a stack for a fault in requests, however often it occurs", async () => {
     const sandbox = await aSandbox()
     const sentry = await aSentry()
     const loop =
@@ -156,7 +156,7 @@ describe("Sentry", () => {
     expect(event?.exception?.values[0]?.stacktrace.frames.length).toBeGreaterThan(0)
   })
 
-  test("a fault at start is one line of the log and one event, with exit code 1", async () => {
+  test("gets one event for a fault at the start, with one log line and exit code 1", async () => {
     const sandbox = await aSandbox()
     const sentry = await aSentry()
     const { code, stderr } = await finished(["serve", "--port", "0"], {
@@ -172,7 +172,7 @@ describe("Sentry", () => {
     expect(sentry.events().map(({ message }) => message)).toEqual(["Ended unexpectedly"])
   })
 
-  test("without it a fault is said alike, and the end is at once", async () => {
+  test("is optional: without it a fault is logged alike, and the process ends at once", async () => {
     const sandbox = await aSandbox()
     const { child, ended, stderr } = await serving([], {
       environment: { ...environmentOf(sandbox), ...(await throwing('throw new Error("lost")')) },
@@ -183,7 +183,7 @@ describe("Sentry", () => {
     expect(stderr()).not.toMatch(/^\s+at /m)
   })
 
-  test("where it is away nothing else fails, and the end is soon", async () => {
+  test("that is down causes no other failure, and the process ends soon", async () => {
     const sandbox = await aSandbox()
     sandbox.faults.set("waldur", { status: 401 })
     const { url, child, ended, stderr } = await serving([], {
@@ -198,7 +198,7 @@ describe("Sentry", () => {
     expect(stderr()).not.toContain(key)
   })
 
-  test("takes traces, in the share that is configured, where no endpoint is", async () => {
+  test("gets traces, in the configured share, if no endpoint is set", async () => {
     const sandbox = await aSandbox()
     const sentry = await aSentry()
     const environment = { ...environmentOf(sandbox), SENTRY_DSN: sentry.dsn, SENTRY_TRACES_SAMPLE_RATE: "1" }
@@ -226,7 +226,7 @@ describe("Sentry", () => {
     expect(sentry.delivered.length).toBe(before)
   })
 
-  test("a DSN that is none is refused without being shown", async () => {
+  test("with an invalid DSN fails the start without showing the DSN", async () => {
     const sandbox = await aSandbox()
     const environment = {
       ...environmentOf(sandbox),

@@ -9,7 +9,7 @@ import { aDirectory, aFile, aSandbox, environmentOf, finished, serving, until } 
 const isReady = (url: string) => async () => (await fetch(`${url}/healthz/ready`)).status === 200
 
 describe("serve", () => {
-  test("answers at a free port, with the configuration from a file", async () => {
+  test("listens at a free port, with the configuration from a file", async () => {
     const sandbox = await aSandbox()
     const { url } = await serving(["--config", await aFile(sandbox)])
     expect(new URL(url).hostname).toBe("127.0.0.1")
@@ -26,7 +26,7 @@ describe("serve", () => {
     expect((await fetch(`${url}/api/storage-resources/`, { method: "DELETE" })).headers.get("allow")).toBe("GET, HEAD")
   })
 
-  test("the environment alone is enough, and so is a .env in the working directory", async () => {
+  test("needs only the environment, or a .env in the working directory", async () => {
     const sandbox = await aSandbox()
     const environment = environmentOf(sandbox)
     const directory = await aDirectory()
@@ -40,7 +40,7 @@ describe("serve", () => {
     for (const { url } of [one, other]) expect((await fetch(`${url}/api/storage-resources/`)).status).toBe(200)
   })
 
-  test("SIGTERM and SIGINT end it with exit code 0", async () => {
+  test("exits with 0 on SIGTERM and SIGINT", async () => {
     const sandbox = await aSandbox()
     const environment = environmentOf(sandbox)
     const both = await Promise.all([serving([], { environment }), serving([], { environment })])
@@ -53,7 +53,7 @@ describe("serve", () => {
     expect(one.stdout()).toBe("")
   })
 
-  test("SIGTERM while a request is open: it is answered first, and nobody else is let in", async () => {
+  test("finishes an open request after SIGTERM, and accepts no other connection", async () => {
     const sandbox = await aSandbox()
     const fault = sandbox.faults.set("waldur", { latencyMs: 60 })
     const { url, child, ended, stderr } = await serving([], { environment: environmentOf(sandbox) })
@@ -73,7 +73,7 @@ describe("serve", () => {
     expect(await ended).toBe(0)
   })
 
-  test("an idle connection that somebody keeps does not hold up the end", async () => {
+  test("is not kept running by an idle connection", async () => {
     const sandbox = await aSandbox()
     const { url, child, ended } = await serving([], { environment: environmentOf(sandbox) })
     const { hostname, port } = new URL(url)
@@ -90,7 +90,7 @@ describe("serve", () => {
     expect(await ended).toBe(0)
   })
 
-  test("a taken port is said in one line, with exit code 1", async () => {
+  test("reports a taken port in one line, with exit code 1", async () => {
     const sandbox = await aSandbox()
     const taken = createServer().listen(0, "127.0.0.1")
     await until(() => taken.listening)
@@ -105,7 +105,7 @@ describe("serve", () => {
     expect(stderr).not.toMatch(/^\s+at /m)
   })
 
-  test("disabled authentication and made-up GIDs are said at start", async () => {
+  test("reports disabled authentication and mock GIDs at the start", async () => {
     const sandbox = await aSandbox()
     const environment = { ...environmentOf(sandbox), HPC_USER_DEVELOPMENT_MODE: "1" }
     const { stderr } = await serving([], { environment })
@@ -117,7 +117,7 @@ describe("serve", () => {
     expect(warnings).toContain("mock")
   })
 
-  test("logs are JSON lines on standard error; DEBUG adds what helps to find a fault", async () => {
+  test("logs JSON lines on standard error, with more details at DEBUG", async () => {
     const sandbox = await aSandbox()
     const { stderr, stdout, url } = await serving([], { environment: environmentOf(sandbox) })
     await until(isReady(url))
@@ -172,7 +172,7 @@ describe("serve", () => {
     for (const secret of secrets) expect(output).not.toContain(secret)
   })
 
-  test("comes up while upstreams are down, and turns ready by itself", async () => {
+  test("starts while upstreams are down, and becomes ready by itself", async () => {
     const sandbox = await aSandbox()
     sandbox.faults.set("waldur", { status: 403 })
     const environment = { ...environmentOf(sandbox), CACHE_FRESH_FOR: "1s" }
@@ -184,7 +184,7 @@ describe("serve", () => {
     await until(isReady(url))
   })
 
-  test("with authentication on the list is shut", async () => {
+  test("refuses the list to callers without a token if authentication is on", async () => {
     const sandbox = await aSandbox()
     const { url, stderr } = await serving(["--config", await aFile(sandbox, { auth: { keycloak_client_id: "x" } })])
     const response = await fetch(`${url}/api/storage-resources/`)

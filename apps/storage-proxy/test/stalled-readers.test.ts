@@ -33,7 +33,7 @@ const aServer = async (answer: RequestListener, given = limits) => {
   return { asking, open, readers }
 }
 
-/** Writes as fast as it is taken, without end. */
+/** Writes endlessly, as fast as the reader reads. */
 const endless: RequestListener = (_, response) => {
   const more = () => {
     while (!response.destroyed && response.write(block));
@@ -46,13 +46,13 @@ const until = async (holds: () => Promise<boolean>) => {
   while (!(await holds())) await turn(5)
 }
 
-test("callers who never read a response lose their connection", async () => {
+test("callers that never read a response lose their connection", async () => {
   const { asking, open } = await aServer(endless)
   for (let caller = 0; caller < 20; caller++) await asking()
   await until(async () => (await open()) === 0)
 })
 
-test("callers who read on keep it, and so do those who wait for a response to begin or ask for nothing", async () => {
+test("callers that keep reading stay connected, and so do those that wait for a response or request nothing", async () => {
   const { asking, open } = await aServer(
     (request, response) => {
       if (request.headers.slow === undefined) endless(request, response)
@@ -64,8 +64,8 @@ test("callers who read on keep it, and so do those who wait for a response to be
   const silent = connect(reader.remotePort ?? 0, "127.0.0.1")
   onTestFinished(() => void silent.destroy())
   await until(async () => (await open()) === 3)
-  // Some bytes at a time, for twice as long as one may read nothing. The system takes more when a part of what it holds,
-  // some megabytes, has been read.
+  // Some bytes at a time, for twice the limit. The system accepts more after part of its buffer, some megabytes, has
+  // been read.
   const end = performance.now() + 4_000
   while (performance.now() < end) {
     for (let read = 0; read < 16; read++) reader.read(64 * 1024)
@@ -74,7 +74,7 @@ test("callers who read on keep it, and so do those who wait for a response to be
   expect([await open(), reader.destroyed]).toEqual([3, false])
 })
 
-test("a server that stops waits less for them", async () => {
+test("a stopping server has a shorter limit", async () => {
   const { asking, open, readers } = await aServer(endless, { ...limits, serving: 3_600_000 })
   await asking()
   await turn(200)

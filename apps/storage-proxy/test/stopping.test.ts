@@ -8,7 +8,7 @@ describe("stopping", () => {
   test.each([
     ["SIGTERM", 143],
     ["SIGINT", 130],
-  ] as const)("a second %s ends it at once, with exit code %i", async (signal, code) => {
+  ] as const)("ends at once at a second %s, with exit code %i", async (signal, code) => {
     const sandbox = await aSandbox()
     sandbox.faults.set("waldur", { hang: true })
     const { url, child, ended, stderr } = await serving([], { environment: environmentOf(sandbox) })
@@ -24,23 +24,23 @@ describe("stopping", () => {
     expect(await open).toBe("dropped")
   })
 
-  test("does not wait for callers who do not read what they asked for", async () => {
+  test("does not wait for callers that do not read their response", async () => {
     const sandbox = await aSandbox()
     const { url, child, ended, stderr } = await serving([], { environment: environmentOf(sandbox) })
     await until(async () => (await fetch(`${url}/api/storage-resources/`)).status === 200)
     await Promise.all(Array.from({ length: 2 }, () => aCallerWhoDoesNotRead(url)))
     const lines = () => stderr().split("\n").length
-    // When nothing goes out any more.
+    // When no more data is sent.
     for (let before = -1; before !== lines(); await turn(300)) before = lines()
     child.kill("SIGTERM")
     await until(() => stderr().includes('"event":"stopping"'))
     const began = performance.now()
     expect(await ended).toBe(0)
-    // Ten seconds are for callers who read.
+    // Callers that read get ten seconds.
     expect(performance.now() - began).toBeLessThan(8_000)
   })
 
-  test("a request that never ends, and a collector that never answers, hold it up for a bounded time", async () => {
+  test("is bounded in time despite an endless request and a collector that never responds", async () => {
     const sandbox = await aSandbox()
     sandbox.faults.set("waldur", { hang: true })
     const collector = await aCollector({ hang: true })
@@ -54,7 +54,7 @@ describe("stopping", () => {
     await until(() => stderr().includes('"event":"stopping"'))
     expect(await ended).toBe(0)
     await open
-    // Ten seconds for requests, two for telemetry, and a busy machine's own.
+    // Ten seconds for requests, two for telemetry, and some for a busy machine.
     expect(performance.now() - began).toBeLessThan(45_000)
   })
 })

@@ -4,7 +4,7 @@ import { aSandbox, environmentOf, serving, until } from "./a-process.ts"
 
 const isReady = (url: string) => async () => (await fetch(`${url}/healthz/ready`)).status === 200
 
-/** OpenTelemetry by its variables, so quick that a test need not wait. */
+/** OpenTelemetry's variables, with intervals short enough for a test. */
 const openTelemetry = (endpoint: string) => ({
   OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
   OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
@@ -13,7 +13,7 @@ const openTelemetry = (endpoint: string) => ({
 })
 
 describe("OpenTelemetry", () => {
-  test("traces arrive with who we are, and each span under its parent", async () => {
+  test("gets traces with the resource attributes, and each span under its parent", async () => {
     const sandbox = await aSandbox()
     const collector = await aCollector()
     const { url, child, ended } = await serving([], {
@@ -58,12 +58,12 @@ describe("OpenTelemetry", () => {
     expect(above("debugAnswer")).toContain("GET /api/storage-resources/")
     const request = spans.find(({ name }) => name === "GET /api/storage-resources/")
     expect(request).toMatchObject({ traceId: traceparent.slice(3, 35), parentSpanId: callersSpan, kind: 2 })
-    // What is delivered is in no trace: nobody calls the collector for somebody.
+    // Deliveries are in no trace, because no request causes them.
     expect(collector.delivered.every(({ headers }) => headers.traceparent === undefined)).toBe(true)
     expect(JSON.stringify(spans)).not.toContain("/v1/traces")
   })
 
-  test("what went wrong is in its span, without anybody's secrets", async () => {
+  test("gets failures in their spans, without secrets", async () => {
     const sandbox = await aSandbox()
     const collector = await aCollector()
     const fault = { method: "GET", status: 403, body: { json: { detail: "not for Bearer hunter2" } } }
@@ -87,7 +87,7 @@ describe("OpenTelemetry", () => {
     }
   })
 
-  test("metrics arrive under the names that /metrics has, measured anew", async () => {
+  test("gets metrics under the names of /metrics, freshly measured", async () => {
     const sandbox = await aSandbox()
     const collector = await aCollector()
     const { url } = await serving([], { environment: { ...environmentOf(sandbox), ...openTelemetry(collector.url) } })
@@ -107,7 +107,7 @@ describe("OpenTelemetry", () => {
     })
   })
 
-  test("protobuf, packed, is what collectors get by default", async () => {
+  test("gets compressed protobuf by default", async () => {
     const sandbox = await aSandbox()
     const collector = await aCollector()
     const environment = {
@@ -124,7 +124,7 @@ describe("OpenTelemetry", () => {
     expect(first?.body.includes("storage_proxy_breaker_state")).toBe(true)
   })
 
-  test("logs go out where they are asked for", async () => {
+  test("gets logs on request", async () => {
     const sandbox = await aSandbox()
     const collector = await aCollector()
     const environment = { ...environmentOf(sandbox), ...openTelemetry(collector.url) }
@@ -146,7 +146,7 @@ describe("OpenTelemetry", () => {
     { OTEL_TRACES_SAMPLER: "always_off" },
     { OTEL_TRACES_EXPORTER: "none" },
     { OTEL_SDK_DISABLED: "true" },
-  ])("no trace goes out with %o", async (variables: Record<string, string>) => {
+  ])("gets no trace with %o", async (variables: Record<string, string>) => {
     const sandbox = await aSandbox()
     const collector = await aCollector()
     const { url, child, ended } = await serving([], {
@@ -165,7 +165,7 @@ describe("OpenTelemetry", () => {
     ["is away", async () => "http://127.0.0.1:1"],
     ["refuses", async () => (await aCollector({ status: 401 })).url],
     ["never answers", async () => (await aCollector({ hang: true })).url],
-  ])("a collector that %s changes nothing, is said once, and holds up no end", async (_, start) => {
+  ])("with a collector that %s changes nothing, is logged once, and delays no shutdown", async (_, start) => {
     const sandbox = await aSandbox()
     const { url, child, ended, stderr } = await serving([], {
       environment: {
@@ -186,13 +186,13 @@ describe("OpenTelemetry", () => {
     const began = performance.now()
     child.kill("SIGTERM")
     expect(await ended).toBe(0)
-    // Two seconds, and a busy machine's own.
+    // Two seconds, and some for a busy machine.
     expect(performance.now() - began).toBeLessThan(30_000)
     expect(said().length).toBe(2)
     expect(stderr()).not.toContain("hunter2")
   })
 
-  test("goes through the proxy of the environment", async () => {
+  test("uses the proxy of the environment", async () => {
     const sandbox = await aSandbox()
     const proxy = await aCollector()
     const { url } = await serving([], {
@@ -207,7 +207,7 @@ describe("OpenTelemetry", () => {
     await until(() => proxy.delivered.some(({ path }) => path === "http://collector.example.org:4318/v1/traces"))
   })
 
-  test("a variable that is unknown is a warning without its secret, and it serves and exports by the defaults", async () => {
+  test("variables that are unknown cause a warning without secrets, and the defaults apply", async () => {
     const collector = await aCollector()
     const { stderr } = await serving([], {
       environment: {

@@ -14,7 +14,7 @@ declare module "vitest" {
   }
 }
 
-/** Bundles the process once for all tests: it starts in a third of the time that its sources take, as for those who run it. */
+/** Bundles the process once for all tests. It starts in a third of the time of its sources, as in production. */
 export const setup = async ({ provide }: TestProject) => {
   const folder = await mkdtemp(join(tmpdir(), "storage-proxy-bundle-"))
   await build({
@@ -22,7 +22,7 @@ export const setup = async ({ provide }: TestProject) => {
     config: false,
     cwd: join(import.meta.dirname, ".."),
     outDir: folder,
-    // It is not packed here.
+    // It is not minified here.
     publint: false,
     logLevel: "error",
     copy: swaggerUi(createRequire(import.meta.url).resolve("@cscs/proxy-server/package.json"), folder),

@@ -16,7 +16,7 @@ const shown = async (...args: ReadonlyArray<string>) => {
 }
 
 describe("tree", () => {
-  test("has the same entries as the api, each below its parent", async () => {
+  test("has the same entries as the API, each below its parent", async () => {
     const sandbox = await aSandbox()
     const environment = environmentOf(sandbox)
     const [{ code, stdout, stderr }, { url }] = await Promise.all([
@@ -34,7 +34,7 @@ describe("tree", () => {
     }
   })
 
-  test("shows system, data type, mount point, status, quota and gid", async () => {
+  test("shows system, data type, mount point, status, quota and GID", async () => {
     const { code, stdout } = await shown("--storage-system", "iopsstor", "--data-type", "users")
     expect(code).toBe(0)
     expect(stdout).toBe(`iopsstor users
@@ -49,7 +49,7 @@ cscs  /iopsstor/users/cscs
 `)
   })
 
-  test("counts what lies deeper than --depth", async () => {
+  test("counts the entries deeper than --depth", async () => {
     const [one, two] = await Promise.all([
       shown("--storage-system", "iopsstor", "--data-type", "users", "--depth", "1"),
       shown("--storage-system", "iopsstor", "--data-type", "users", "--depth", "2"),
@@ -60,7 +60,7 @@ cscs  /iopsstor/users/cscs
     expect(two.stdout).toMatch(/^└── usi {2}\/iopsstor\/users\/cscs\/usi {2}\(1 below\)$/m)
   })
 
-  test("shows what is above an entry that --status or --state wants", async () => {
+  test("shows the parents of an entry that passes --status or --state", async () => {
     const [status, state] = await Promise.all([
       shown("--status", "error", "--json"),
       shown("--state", "Erred", "--json"),
@@ -70,12 +70,12 @@ cscs  /iopsstor/users/cscs
       expect(nodes.filter(({ entry }) => entry.status === "error")).toHaveLength(3)
       expect(nodes.filter(({ entry }) => entry.parentItemId === null)).toHaveLength(1)
     }
-    // As in the API, where parents are always pending, but have the states of what is below them.
+    // As in the API, where parents are always pending, but have the states of their children.
     expect(flat(JSON.parse(status.stdout)).filter(({ isWanted }) => isWanted)).toHaveLength(3)
     expect(flat(JSON.parse(state.stdout)).every(({ isWanted }) => isWanted)).toBe(true)
   })
 
-  test("takes no other filters than the api, says what is allowed, and exits with 2", async () => {
+  test("accepts only the filters of the API, reports what is allowed, and exits with 2", async () => {
     const [system, empty, state, depth, none] = await Promise.all([
       shown("--storage-system", "nope"),
       shown("--storage-system", ""),
@@ -90,7 +90,7 @@ cscs  /iopsstor/users/cscs
     expect(none.stdout).toBe("No entry passes the filters.\n")
   })
 
-  test("who reads no further ends it in peace", async () => {
+  test("ends without an error if its reader stops early", async () => {
     const sandbox = await aSandbox()
     const running = await run(["tree"], { environment: environmentOf(sandbox) })
     running.child.stdout?.destroy()

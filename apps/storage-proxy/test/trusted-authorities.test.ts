@@ -14,13 +14,13 @@ const fixture = (name: string) =>
   readFile(new URL(`../../../packages/http-transport/test/fixtures/${name}`, import.meta.url), "utf8")
 
 const before = getCACertificates("default")
-/** Each certificate in PEM is written in several ways, with other line ends or lengths. */
+/** Each PEM certificate is written in several ways, with other line ends or lengths. */
 const fingerprint = (pem: string) => new X509Certificate(pem).fingerprint256
 const trusted = () => new Set(getCACertificates("default").map(fingerprint))
 const trustedBefore = trusted()
 afterEach(() => setDefaultCACertificates(before))
 
-/** Why a call to an https server, whose certificate no system trusts, fails; "none" if it does not. */
+/** The error of a call to an https server with an untrusted certificate; "none" if it succeeds. */
 const failureOfCall = async () => {
   const server = createServer(
     { cert: await fixture("localhost.cert.pem"), key: await fixture("localhost.key.pem") },
@@ -36,8 +36,8 @@ const failureOfCall = async () => {
   return Effect.runPromise(Effect.scoped(failed))
 }
 
-describe("authorities that the environment names", () => {
-  test("are trusted beside the system's, from a file and from a directory", async () => {
+describe("authorities from the environment", () => {
+  test("are trusted in addition to the system's, from a file and from a directory", async () => {
     const directory = await aDirectory()
     const file = join(directory, "ca.pem")
     const bundle = [rootCertificates[0], await fixture("localhost.cert.pem")]
@@ -47,13 +47,13 @@ describe("authorities that the environment names", () => {
       expect(trustAuthorities(environment)).toEqual({ added: 1, warnings: [] })
       expect(await failureOfCall()).toBe("none")
       expect(trusted()).toEqual(new Set([...trustedBefore, fingerprint(await fixture("localhost.cert.pem"))]))
-      // Once more, as when the settings are read again.
+      // Again, as after a re-read of the settings.
       expect(trustAuthorities(environment)).toEqual({ added: 0, warnings: [] })
       setDefaultCACertificates(before)
     }
   })
 
-  test("of a directory are those that can be read, whatever else is in it", async () => {
+  test("in a directory are the readable ones, whatever else it contains", async () => {
     const directory = await aDirectory()
     await mkdir(join(directory, "sub"))
     await symlink("/nowhere", join(directory, "0a0b0c0d.0"))
@@ -63,7 +63,7 @@ describe("authorities that the environment names", () => {
     expect(trustAuthorities({ SSL_CERT_DIR: directory })).toEqual({ added: 1, warnings: [] })
   })
 
-  test("that cannot be read are a warning each, and nothing else changes", async () => {
+  test("that cannot be read cause a warning each, and nothing else changes", async () => {
     const directory = await aDirectory()
     const text = join(directory, "text")
     const large = join(directory, "large")
@@ -72,8 +72,8 @@ describe("authorities that the environment names", () => {
     await truncate(large, 9 * 1024 * 1024)
     const samples: ReadonlyArray<readonly [Record<string, string>, RegExp]> = [
       [{ SSL_CERT_FILE: "/nowhere/ca.pem" }, /^SSL_CERT_FILE is ignored: \/nowhere\/ca\.pem cannot be read: ENOENT$/],
-      [{ SSL_CERT_FILE: directory }, /no regular file$/],
-      [{ SSL_CERT_FILE: "/dev/zero" }, /no regular file$/],
+      [{ SSL_CERT_FILE: directory }, /not a regular file$/],
+      [{ SSL_CERT_FILE: "/dev/zero" }, /not a regular file$/],
       [{ SSL_CERT_FILE: text }, /holds no certificate in PEM$/],
       [{ SSL_CERT_FILE: large }, /more than \d+ bytes$/],
       [{ SSL_CERT_FILE: "a\0b" }, /cannot be read/],

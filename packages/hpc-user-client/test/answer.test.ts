@@ -10,8 +10,8 @@ const read = (records: ReadonlyArray<unknown>, asked: ReadonlyArray<string> = ["
 }
 const a = (unixGid: unknown) => ({ posixName: "a", unixGid })
 
-describe("reading the project export", () => {
-  it("takes an integer of at least the minimum by exact name, and nothing that was not asked for", () => {
+describe("the project export", () => {
+  it("gives an integer of at least the minimum for an exact name, and nothing for other names", () => {
     assert.deepStrictEqual(
       read([a(1000), { posixName: "B", unixGid: 31002 }, { posixName: "z", unixGid: 31009, more: {} }], ["a", "b"]),
       { known: { a: 1000 }, unknown: { b: "the HPC User API does not know it" } },
@@ -34,7 +34,7 @@ describe("reading the project export", () => {
     assert.deepStrictEqual(read([a(gid)]), { known: {}, unknown: { a: why } })
   })
 
-  it("an odd record costs no other its place", () => {
+  it("with an odd record keeps the others", () => {
     const odd = [null, 7, "a", [], {}, { posixName: 1, unixGid: 31007 }, { unixGid: 31008 }, a("x")]
     assert.deepStrictEqual(read([...odd, { posixName: "b", unixGid: 31002 }], ["a", "b"]), {
       known: { b: 31002 },
@@ -42,11 +42,11 @@ describe("reading the project export", () => {
     })
   })
 
-  it("the same value twice is one value", () => {
+  it("with one value twice gives that value", () => {
     assert.deepStrictEqual(read([a(31001), { posixName: "b" }, a(31001)]), { known: { a: 31001 }, unknown: {} })
   })
 
-  it("two values are none, wherever they are and however wrong one of them is", () => {
+  it("with two values for a name gives none, wherever they are and however wrong one of them is", () => {
     const between = { posixName: "b", unixGid: 31002 }
     assert.deepStrictEqual(read([a(31001), between, a(31002)]).unknown, { a: "two values: 31001, 31002" })
     assert.deepStrictEqual(read([a(31001), a("31001")]).unknown, { a: 'two values: 31001, "31001"' })
@@ -54,18 +54,18 @@ describe("reading the project export", () => {
     assert.deepStrictEqual(read([a(31001), a(31002), a(31003)]).unknown, { a: "3 values: 31001, 31002, 31003" })
   })
 
-  it("a record without a value does not contradict one that has it", () => {
+  it("with a record without a value keeps the name's value from another", () => {
     assert.deepStrictEqual(read([a(null), a(31001)]).known, { a: 31001 })
   })
 
   it.each([[null], ["text"], [[]], [{}], [{ projects: {} }], [{ projects: null }], [undefined]])(
-    "%j is not of its frame",
+    "is rejected for an invalid frame: %j",
     (body) => {
       assert.isUndefined(readProjectExport(body, ["a"], 1000))
     },
   )
 
-  it("names that every object inherits are plain names", () => {
+  it("treats names that every object inherits as plain names", () => {
     const names = ["__proto__", "constructor", "toString"]
     const decided = readProjectExport({ projects: [{ posixName: "constructor", unixGid: 31001 }] }, names, 1000)
     assert.deepStrictEqual([...(decided?.known ?? [])], [["constructor", 31001]])
@@ -73,7 +73,7 @@ describe("reading the project export", () => {
   })
 })
 
-/** As an answer comes: a text. */
+/** The text of a response. */
 const readText = (text: string, asked: ReadonlyArray<string> = ["a"], maxGid?: number) => {
   const decided = readProjectExport(parseExport(text), asked, 1000, maxGid)
   return { known: Object.fromEntries(decided?.known ?? []), unknown: Object.fromEntries(decided?.unknown ?? []) }
@@ -81,7 +81,7 @@ const readText = (text: string, asked: ReadonlyArray<string> = ["a"], maxGid?: n
 const withGid = (written: string) =>
   `{"projects":[{"posixName":"a","unixGid":${written}},{"posixName":"b","unixGid":31002}]}`
 
-describe("a GID as it is written", () => {
+describe("a GID in the raw response", () => {
   it.each([
     ["1000", 1000],
     ["31001", 31001],
@@ -111,11 +111,11 @@ describe("a GID as it is written", () => {
     ["null", "the HPC User API gives it no unixGid"],
     ["[31001]", 'unixGid is "[31001]", not an integer'],
     ['{"unixGid":31001}', 'unixGid is "{\\"unixGid\\":31001}", not an integer'],
-  ])("is unknown, and costs no other name its own: %s", (written, why) => {
+  ])("is unknown, and does not affect other names: %s", (written, why) => {
     assert.deepStrictEqual(readText(withGid(written), ["a", "b"]), { known: { b: 31002 }, unknown: { a: why } })
   })
 
-  it("is bounded by a configuration that says less, at both ends", () => {
+  it("is limited further by a narrower configuration, at both ends", () => {
     assert.deepStrictEqual(readText(withGid("60000"), ["a"], 60_000).known, { a: 60_000 })
     assert.deepStrictEqual(readText(withGid("60001"), ["a"], 60_000).unknown, { a: "unixGid is 60001, above 60000" })
     assert.deepStrictEqual(readText(withGid("65534"), ["a"], 4_294_967_295).known, {})
@@ -126,11 +126,11 @@ describe("a GID as it is written", () => {
     '{"projects":[{"posixName":"a","posixName":"b","unixGid":31001}]}',
     '{"projects":[{"posixName":"a","unixGid":31001,"unix\\u0047id":31002}]}',
     '{"projects":[],"projects":[{"posixName":"a","unixGid":31001}]}',
-  ])("is nobody's where an object holds a name twice: %s", (text) => {
+  ])("is ignored if an object contains a name twice: %s", (text) => {
     assert.throws(() => parseExport(text))
   })
 
-  it("is read where several objects hold a name once, and where texts look like names", () => {
+  it("is read if several objects contain a name once, and if texts look like names", () => {
     const text =
       '{"projects":[{"posixName":"a","x":{"posixName":"posixName"},"y":["unixGid","unixGid"],"unixGid":31001}]}'
     assert.deepStrictEqual(readText(text).known, { a: 31001 })
@@ -139,7 +139,7 @@ describe("a GID as it is written", () => {
     })
   })
 
-  it("is found among 100,000 rows that nobody asked for, and in spite of deep and long ones", () => {
+  it("is found among 100,000 unrequested rows, despite deep and long ones", () => {
     const extra = Array.from({ length: 100_000 }, (_, index) => ({ posixName: `other${index}`, unixGid: index }))
     assert.deepStrictEqual(readText(JSON.stringify({ projects: [...extra, a(31001)] })).known, { a: 31001 })
     const deep = `${"[".repeat(1000)}${"]".repeat(1000)}`
@@ -147,11 +147,11 @@ describe("a GID as it is written", () => {
     assert.deepStrictEqual(readText(withGid(`"${"\\\\".repeat(500_000)}"`), ["a", "b"]).known, { b: 31002 })
   })
 
-  it.each(["a ", " a", "A", "a\\u0000", "\\u0430"])("is not of a name that only looks like it: %j", (name) => {
+  it.each(["a ", " a", "A", "a\\u0000", "\\u0430"])("does not belong to a name that only looks like it: %j", (name) => {
     assert.deepStrictEqual(readText(`{"projects":[{"posixName":"${name}","unixGid":31001}]}`).known, {})
   })
 
-  it("is the same for the other names, whatever one record is", () => {
+  it("does not depend on other records, whatever they are", () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.jsonValue(), fc.jsonValue(), fc.nat(3), (name, gid, record, place) => {
         const good = [a(31001), { posixName: "b", unixGid: 31002 }]
@@ -168,7 +168,7 @@ describe("a GID as it is written", () => {
     )
   })
 
-  it("takes no answer of another frame for one, whatever it is", () => {
+  it("is not read from a response with another frame", () => {
     fc.assert(
       fc.property(fc.jsonValue(), (body) => {
         const isFrame =
@@ -179,8 +179,8 @@ describe("a GID as it is written", () => {
   })
 })
 
-describe("reading the token endpoint", () => {
-  it("a bearer token in any case, with its life as number or text", () => {
+describe("the token endpoint's response", () => {
+  it("grants a bearer token in any letter case, with its lifetime as number or text", () => {
     const grant = readTokenGrant({ access_token: "t", token_type: "bearer", expires_in: 300 })
     assert.strictEqual(grant && Redacted.value(grant.accessToken), "t")
     assert.strictEqual(grant?.expiresIn, 300)
@@ -197,7 +197,7 @@ describe("reading the token endpoint", () => {
     [1e300, 86_400],
     ["9e99", 86_400],
     [0.5, 0.5],
-  ])("a life of %j seconds is %j", (said, life) => {
+  ])("with a lifetime of %j seconds gives %j", (said, life) => {
     const grant = readTokenGrant({ access_token: "t", token_type: "Bearer", expires_in: said })
     assert.isDefined(grant)
     assert.strictEqual(grant?.expiresIn, life)
@@ -214,7 +214,7 @@ describe("reading the token endpoint", () => {
     assert.isUndefined(readTokenGrant(body))
   })
 
-  it("a refusal is OAuth's, else none", () => {
+  it("has the OAuth error of a refusal, if any", () => {
     assert.deepStrictEqual(readTokenRefusal('{"error":"invalid_client","error_description":"no"}'), {
       error: "invalid_client",
       errorDescription: "no",

@@ -8,7 +8,7 @@ const urlOf = (names: ReadonlyArray<string>) =>
 
 describe("batches", () => {
   it.prop(
-    "hold every name that fits once, in order, below the limit, and as many as go in",
+    "contain every fitting name once, in order, below the limit, and as many as possible",
     [Schema.Array(Schema.String).check(Schema.isMaxLength(300))],
     ([some]) => {
       const names = [...some, ...some.map((name, index) => `${name}-${index}`.repeat(20)), "s1234"]
@@ -27,7 +27,7 @@ describe("batches", () => {
     },
   )
 
-  it("measure the URL as it is encoded", () => {
+  it("measure the URL as encoded", () => {
     const room = urlLimit - 1 - urlOf([""]).length
     assert.deepStrictEqual(planBatches(apiUrl, ["a".repeat(room)]).tooLong, [])
     assert.strictEqual(planBatches(apiUrl, ["a".repeat(room + 1)]).tooLong.length, 1)
@@ -36,11 +36,11 @@ describe("batches", () => {
     assert.strictEqual(planBatches(apiUrl, ["ü".repeat(Math.floor(room / 6) + 1)]).tooLong.length, 1)
   })
 
-  it("of no names there are none", () => {
+  it("of no names are none", () => {
     assert.deepStrictEqual(planBatches(apiUrl, []), { batches: [], tooLong: [] })
   })
 
-  it("a closing slash of the API's URL changes nothing", () => {
+  it("do not depend on a trailing slash of the API's URL", () => {
     const names = Array.from({ length: 1000 }, (_, index) => `project${index}`)
     assert.deepStrictEqual(planBatches(`${apiUrl}/`, names), planBatches(apiUrl, names))
   })

@@ -2,7 +2,7 @@ import { connect, createServer } from "node:net"
 import { Effect } from "effect"
 import { listening } from "./fake-hpc-user.ts"
 
-/** A SOCKS5 proxy without login (RFC 1928) that pipes to 127.0.0.1 whatever host is named, and counts its tunnels. */
+/** A SOCKS5 proxy without login (RFC 1928) that pipes to 127.0.0.1 for any host, and counts its tunnels. */
 export const countingSocksProxy = Effect.gen(function* () {
   const tunnels: Array<number> = []
   const port = yield* listening(

@@ -12,7 +12,7 @@ const clientOf = (fake: FakeHpcUser, more: Partial<HpcUserClientOptions> = {}) =
 const ping = HpcUserClient.use((client) => client.ping())
 
 describe("ping", () => {
-  it.effect("asks the API for real each time, and remembers nothing of it", () =>
+  it.effect("calls the API each time, and caches nothing", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const stats = yield* Effect.gen(function* () {
@@ -26,8 +26,8 @@ describe("ping", () => {
   )
 })
 
-describe("what the API's failures are", () => {
-  it.live.each([400, 403, 404, 302])("%i is a rejection, asked once", (status) =>
+describe("a failure of the API", () => {
+  it.live.each([400, 403, 404, 302])("with %i is a rejection, without a retry", (status) =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.nextApi.push(json({ detail: "no" }, status))
@@ -41,7 +41,7 @@ describe("what the API's failures are", () => {
     }),
   )
 
-  it.live("5xx is repeated, then unavailable", () =>
+  it.live("with 5xx is retried, then unavailable", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.nextApi.push(text("x", 500), text("x", 502))
@@ -54,7 +54,7 @@ describe("what the API's failures are", () => {
     }),
   )
 
-  it.live("an HTML page in place of JSON is unexpected", () =>
+  it.live("with an HTML page instead of JSON is unexpected", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.nextApi.push(text("<h1>Login</h1>", 200), text("<h1>Login</h1>", 200), text("<h1>Login</h1>", 200))
@@ -71,7 +71,7 @@ describe("what the API's failures are", () => {
     { body: { results: [], count: 0 }, found: "an object with the keys results, count" },
     { body: { projects: {} }, found: "an object with the keys projects" },
     { body: undefined, found: "an empty body" },
-  ])("JSON of another frame is unexpected, found $found", ({ body, found }) =>
+  ])("with JSON of another frame is unexpected, found $found", ({ body, found }) =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.nextApi.push(json(body))
@@ -82,7 +82,7 @@ describe("what the API's failures are", () => {
     }),
   )
 
-  it.live("a server that is not there is unavailable, for every name", () =>
+  it.live("of an unreachable server is unavailable, for every name", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const port = yield* Effect.scoped(listening(createServer()))
@@ -100,7 +100,7 @@ describe("what the API's failures are", () => {
   )
 })
 
-describe("an answer that is not what it seems", () => {
+describe("a misleading response", () => {
   const body = { projects: [{ posixName: "a", unixGid: 31001, mail: "alice@example.org" }] }
   const sent =
     (content: string | Buffer, status = 200, type = "application/json") =>
@@ -118,7 +118,7 @@ describe("an answer that is not what it seems", () => {
     { what: "a list", answer: sent(JSON.stringify([body])) },
     { what: "projects as an object", answer: sent(JSON.stringify({ projects: { alice: 31001 } })) },
     { what: "another object", answer: sent(JSON.stringify({ "alice@example.org": 31001 })) },
-  ])("is a failure that quotes nothing, and nothing is remembered of it: $what", ({ answer }) =>
+  ])("is a failure that quotes nothing and is not cached: $what", ({ answer }) =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.gids.set("a", 31001)
@@ -134,7 +134,7 @@ describe("an answer that is not what it seems", () => {
     }),
   )
 
-  it.live("is asked for in halves where it is too large, down to the names that nobody can ask for", () =>
+  it.live("that is too large is requested in halves, down to single names that remain too large", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const names = Array.from({ length: 8 }, (_, index) => `p${index}`)
@@ -149,7 +149,7 @@ describe("an answer that is not what it seems", () => {
     }),
   )
 
-  it.live("without any project is an answer: the names are unknown", () =>
+  it.live("without any project is valid: the names are unknown", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const lookup = yield* HpcUserClient.use((client) => client.gids(["a"])).pipe(clientOf(fake))
@@ -172,7 +172,7 @@ describe("an answer that is not what it seems", () => {
     }),
   )
 
-  it.live("with a long refusal is cut, and shows no secret in any guise", () =>
+  it.live("with a long refusal is truncated, and shows no secret in any encoding", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const basic = Buffer.from(`storage-proxy:${clientSecret}`).toString("base64")
@@ -187,7 +187,7 @@ describe("an answer that is not what it seems", () => {
     }),
   )
 
-  it.live("to URLs with a password is a failure without it", () =>
+  it.live("from URLs with a password is a failure without it", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const secret = (url: string) => url.replace("http://", "http://someone:hunter2-and-more@")
@@ -199,8 +199,8 @@ describe("an answer that is not what it seems", () => {
   )
 })
 
-describe("the way there", () => {
-  it.live("API and token endpoint are both reached through the proxy", () =>
+describe("the proxy", () => {
+  it.live("is used for both the API and the token endpoint", () =>
     Effect.gen(function* () {
       const api = yield* fakeHpcUser()
       const issuer = yield* fakeHpcUser()
@@ -214,7 +214,7 @@ describe("the way there", () => {
     }),
   )
 
-  it.live("with the environment's proxies API and token endpoint each go the way of their own URL", () =>
+  it.live("from the environment is chosen for the API's and the token endpoint's own URL", () =>
     Effect.gen(function* () {
       const api = yield* fakeHpcUser()
       const issuer = yield* fakeHpcUser({ tls: true })
@@ -238,7 +238,7 @@ describe("the way there", () => {
     }),
   )
 
-  it.live("a failure names the proxy of its own URL, and none where that goes direct", () =>
+  it.live("is named by failures of its own URLs, and by none that go direct", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const issuer = yield* fakeHpcUser({ tls: true })
@@ -262,9 +262,9 @@ describe("the way there", () => {
     }),
   )
 
-  it.live("what an HTTP proxy answers in the token endpoint's place tells none of its login", () =>
+  it.live("that responds in the token endpoint's place reveals none of its login", () =>
     Effect.gen(function* () {
-      // Requests in absolute form come to the proxy: the fake stands for one that repeats what it was sent.
+      // The proxy receives requests in absolute form: the fake acts as one that repeats what it was sent.
       const fake = yield* fakeHpcUser()
       const credentials = Buffer.from("someone:hunter2").toString("base64")
       const proxy = fake.origin.replace("http://", "http://someone:hunter2@")
@@ -281,7 +281,7 @@ describe("the way there", () => {
     }),
   )
 
-  it.live("a dead proxy fails the token and nobody goes direct", () =>
+  it.live("that is down fails the token, and nothing goes direct", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const port = yield* Effect.scoped(listening(createServer()))
@@ -294,7 +294,7 @@ describe("the way there", () => {
     }),
   )
 
-  it.live("a proxy that is none fails the layer", () =>
+  it.live("with an invalid URL fails the layer", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const error = yield* Effect.flip(ping.pipe(clientOf(fake, { proxy: "127.0.0.1:1080" })))
@@ -302,7 +302,7 @@ describe("the way there", () => {
     }),
   )
 
-  it.live("the TLS profile holds for both", () =>
+  it.live("is used with the TLS profile for both", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser({ tls: true })
       const error = yield* Effect.flip(ping.pipe(clientOf(fake)))
@@ -315,7 +315,7 @@ describe("the way there", () => {
 })
 
 describe("secrets", () => {
-  it.live("neither client secret nor token is in an error, a log line or a span, even where servers repeat them", () =>
+  it.live("are in no error, log line or span, even if servers repeat the client secret or the token", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const seen: Array<unknown> = []
@@ -363,7 +363,7 @@ describe("secrets", () => {
   )
 })
 
-/** All that can be reached from a value, as text. */
+/** Everything reachable from a value, as text. */
 const deep = (value: unknown, seen = new Set<unknown>()): string => {
   if (value === null || (typeof value !== "object" && typeof value !== "function")) return String(value)
   if (seen.has(value)) return ""

@@ -12,7 +12,7 @@ import type { HpcUserClientOptions } from "../src/index.ts"
 
 const fixture = (name: string) => readFileSync(new URL(`./fixtures/${name}`, import.meta.url), "utf8")
 
-/** The self-signed certificate that a fake with `tls` shows, in PEM. */
+/** The self-signed certificate of a fake with `tls`, in PEM. */
 export const certificate = fixture("localhost.cert.pem")
 
 export const clientSecret = "wonderland-through-the-looking-glass"
@@ -34,38 +34,38 @@ type Answer = (response: ServerResponse, request: IncomingMessage) => void
 
 export interface FakeHpcUser {
   readonly origin: string
-  /** A client's options for this fake, patient for less than a moment. */
+  /** A client's options for this fake, with very short timeouts. */
   readonly options: HpcUserClientOptions
   readonly tokenRequests: ReadonlyArray<TokenRequest>
   readonly apiRequests: ReadonlyArray<ApiRequest>
-  /** What the API answers: a record's `unixGid` by `posixName`. */
+  /** The API's data: a record's `unixGid` by `posixName`. */
   readonly gids: Map<string, unknown>
-  /** Seconds that new tokens live; `undefined` leaves it unsaid. */
+  /** The lifetime of new tokens in seconds; `undefined` omits it. */
   expiresIn: unknown
-  /** The tokens that the API accepts; each that is issued is added. */
+  /** The tokens that the API accepts; each issued one is added. */
   readonly accepted: Set<string>
-  /** Answers that go out first, one each, in place of the real ones. */
+  /** Responses that replace the next real ones, one each. */
   readonly nextApi: Array<Answer>
   readonly nextToken: Array<Answer>
-  /** The API's real answer, for `held`. */
+  /** The API's real response, for `held`. */
   readonly projects: Answer
-  /** Requests to the API at the same time, at most so far. */
+  /** The maximum number of simultaneous requests to the API so far. */
   mostAtOnce: number
 }
 
-/** An answer with a JSON body. */
+/** A response with a JSON body. */
 export const json =
   (body: unknown, status = 200): Answer =>
   (response) =>
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body))
 
-/** An answer with any other body. */
+/** A response with any other body. */
 export const text =
   (body: string, status: number): Answer =>
   (response) =>
     response.writeHead(status, { "content-type": "text/html" }).end(body)
 
-/** An answer that waits: `arrived` when its request is there, and out goes `answer` once `release` is called. */
+/** A response that waits: `arrived` resolves when its request arrives, and `release` sends `answer`. */
 export const held = (answer: Answer) => {
   let arrive: () => void = () => {}
   let release: () => void = () => {}
@@ -82,7 +82,7 @@ export const held = (answer: Answer) => {
   return { hold, arrived: Effect.promise(() => arrived), release: Effect.sync(() => release()) }
 }
 
-/** A small HPC User API and its token endpoint on one loopback server, which write down what they are asked. */
+/** A small HPC User API and its token endpoint on one loopback server, which records its requests. */
 export const fakeHpcUser = Effect.fnUntraced(function* (
   settings: { readonly tls?: boolean } = {},
 ): Effect.fn.Return<FakeHpcUser, never, Scope.Scope> {
@@ -93,7 +93,7 @@ export const fakeHpcUser = Effect.fnUntraced(function* (
   const grant: Answer = (response) => {
     const token = `token-${tokenRequests.length}-${"x".repeat(40)}`
     fake.accepted.add(token)
-    // Keycloak adds an ID token for the scope openid; its issuer is its own matter.
+    // Keycloak adds an ID token for the scope openid; its issuer is unchecked here.
     json({ access_token: token, token_type: "Bearer", expires_in: fake.expiresIn, id_token: "a.b.c" })(
       response,
       {} as never,
@@ -167,7 +167,7 @@ const apiRequest = (request: IncomingMessage, origin: string): ApiRequest => ({
   userAgent: request.headers["user-agent"],
 })
 
-/** Listens on a free port of 127.0.0.1 until the scope ends, which takes open connections along. */
+/** Listens on a free port of 127.0.0.1 until the scope ends, which also closes open connections. */
 export const listening = (server: Server) => {
   const sockets = new Set<Socket>()
   server.on("connection", (socket: Socket) => {

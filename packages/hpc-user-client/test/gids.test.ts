@@ -15,7 +15,7 @@ const plain = (lookup: GidLookup) => ({
   unknown: Object.fromEntries(lookup.unknown),
   failed: [...lookup.failed.keys()],
 })
-/** Of the heap, once nothing is on it that nobody holds. */
+/** Bytes of the heap after a garbage collection. */
 const usedMegabytes = (): number => {
   setFlagsFromString("--expose-gc")
   runInNewContext("gc")()
@@ -23,8 +23,8 @@ const usedMegabytes = (): number => {
 }
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `project${index}`)
 
-describe("asking", () => {
-  it.effect("each name asked for is in exactly one of known, unknown and failed", () =>
+describe("a lookup", () => {
+  it.effect("returns each name in exactly one of known, unknown and failed", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.gids.set("a", 31001).set("low", 500).set("other", 31002)
@@ -47,7 +47,7 @@ describe("asking", () => {
     }),
   )
 
-  it.effect("no names ask nobody, not even for a token", () =>
+  it.effect("of no names makes no request, not even for a token", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       assert.deepStrictEqual(plain(yield* gids().pipe(clientOf(fake))), { known: {}, unknown: {}, failed: [] })
@@ -55,7 +55,7 @@ describe("asking", () => {
     }),
   )
 
-  it.effect("the least GID is an option", () =>
+  it.effect("applies the minimum GID option", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.gids.set("a", 500)
@@ -63,7 +63,7 @@ describe("asking", () => {
     }),
   )
 
-  it.effect("10,000 names go in batches with URLs below 4,000 bytes, on one token", () =>
+  it.effect("of 10,000 names uses batches with URLs below 4,000 bytes, and one token", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const names = numbered(10_000)
@@ -81,7 +81,7 @@ describe("asking", () => {
     }),
   )
 
-  it.effect("four batches are asked at the same time, over all callers, and the fifth waits", () =>
+  it.effect("makes four requests in parallel, over all callers, and the fifth waits", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const first = Array.from({ length: 4 }, () => held(fake.projects))
@@ -101,7 +101,7 @@ describe("asking", () => {
     }),
   )
 
-  it.effect("a batch that the server finds too long is asked in halves", () =>
+  it.effect("splits a batch that the server finds too long", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       for (const name of ["a", "b", "c"]) fake.gids.set(name, 31001)
@@ -115,7 +115,7 @@ describe("asking", () => {
     }),
   )
 
-  it.effect("a single name that the server finds too long has failed, without an end of halves", () =>
+  it.effect("fails for a single name that the server finds too long, without splitting forever", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.nextApi.push(text("URI Too Long", 414))
@@ -125,7 +125,7 @@ describe("asking", () => {
     }),
   )
 
-  it.effect("an answer of megabytes, which no batch has, is not looked through: its names have failed", () =>
+  it.effect("fails for a response of megabytes, which no batch has, without parsing it", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const body = `{"projects":[${"[],".repeat(1_000_000)}{"posixName":"a","unixGid":31001}]}`
@@ -135,7 +135,7 @@ describe("asking", () => {
     }),
   )
 
-  it.live("one batch that fails costs the others nothing", () =>
+  it.live("with one failed batch keeps the others", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const names = numbered(1000)
@@ -148,8 +148,8 @@ describe("asking", () => {
   )
 })
 
-describe("remembering", () => {
-  it.effect("a known GID is never asked for again", () =>
+describe("the cache", () => {
+  it.effect("never requests a known GID again", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.gids.set("a", 31001)
@@ -163,7 +163,7 @@ describe("remembering", () => {
     }),
   )
 
-  it.effect("an unknown name is asked for again after a minute, not before", () =>
+  it.effect("requests an unknown name again after a minute, not before", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       yield* Effect.gen(function* () {
@@ -178,7 +178,7 @@ describe("remembering", () => {
     }),
   )
 
-  it.effect("unknown names are forgotten after their minute: others each time do not fill the memory", () =>
+  it.effect("forgets unknown names after their minute, so that changing names do not fill the memory", () =>
     Effect.gen(function* () {
       const cache = yield* makeGidCache({
         ask: (names) =>
@@ -191,7 +191,7 @@ describe("remembering", () => {
       })
       const before = usedMegabytes()
       for (let round = 0; round < 50; round++) {
-        // Each name has its own 4,000 bytes: a part of a longer text would have none.
+        // Each name has its own 4,000 bytes: a slice of a longer text would share them.
         const names = Array.from({ length: 1000 }, (_, index) =>
           Buffer.alloc(4000, `${round}-${index}.`).toString("latin1"),
         )
@@ -203,7 +203,7 @@ describe("remembering", () => {
     }),
   )
 
-  it.effect("a failure is not remembered, and takes nothing from what is known", () =>
+  it.effect("does not keep a failure, and loses no known GID to one", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.gids.set("a", 31001).set("b", 31002)
@@ -216,7 +216,7 @@ describe("remembering", () => {
     }),
   )
 
-  it.effect("100,000 known names come back without a request", () =>
+  it.effect("returns 100,000 known names without a request", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const names = numbered(100_000)
@@ -231,7 +231,7 @@ describe("remembering", () => {
     }),
   )
 
-  it.effect("the statistics list up to ten names, then give their number", () =>
+  it.effect("lists up to ten names in its statistics, then their number", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       for (const name of numbered(11)) fake.gids.set(name, 31001)
@@ -248,8 +248,8 @@ describe("remembering", () => {
   )
 })
 
-describe("one flight per name", () => {
-  it.effect("50 callers at once cause one request per batch and one token", () =>
+describe("a request in flight", () => {
+  it.effect("is shared: 50 simultaneous callers cause one request per batch and one token", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const names = numbered(500)
@@ -264,7 +264,7 @@ describe("one flight per name", () => {
     }),
   )
 
-  it.effect("a caller who shares some names asks only for the rest", () =>
+  it.effect("is joined by a caller with some of its names, which requests only the rest", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const { hold, arrived, release } = held(
@@ -296,7 +296,7 @@ describe("one flight per name", () => {
     }),
   )
 
-  it.effect("interrupting the caller who began leaves the others their answer", () =>
+  it.effect("continues for the others if the caller that started it is interrupted", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const { hold, arrived, release } = held(json({ projects: [{ posixName: "a", unixGid: 31001 }] }))
@@ -313,14 +313,14 @@ describe("one flight per name", () => {
     }),
   )
 
-  it.effect("a caller interrupted at any moment leaves no name in flight for ever", () =>
+  it.effect("leaves no name in flight forever, whenever its caller is interrupted", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.gids.set("a", 31001)
       yield* Effect.gen(function* () {
         for (let turns = 0; turns < 60; turns++) {
           const names = numbered(600).map((name) => `${name}-${turns}`)
-          // Yielding all the time, as a fiber with thousands of batches does now and then.
+          // Yields continuously, as a fiber with thousands of batches occasionally does.
           const caller = yield* Effect.forkChild(
             gids(...names).pipe(Effect.provideService(Scheduler.MaxOpsBeforeYield, 3)),
           )
@@ -332,7 +332,7 @@ describe("one flight per name", () => {
     }),
   )
 
-  it.effect("a failed flight fails all who waited, and the next caller asks again", () =>
+  it.effect("that fails fails for all waiting callers, and the next caller requests again", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const { hold, arrived, release } = held(json({ detail: "no" }, 400))

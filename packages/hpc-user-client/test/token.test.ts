@@ -10,8 +10,8 @@ const clientOf = (fake: FakeHpcUser, more: Partial<HpcUserClientOptions> = {}) =
 const ping = HpcUserClient.use((client) => client.ping())
 const tokensUsed = (fake: FakeHpcUser) => fake.apiRequests.map(({ token }) => token.split("-")[1]).join("")
 
-describe("asking for a token", () => {
-  it.effect("client credentials in the form body, with scope and User-Agent", () =>
+describe("a token request", () => {
+  it.effect("has client credentials in the form body, with scope and User-Agent", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       yield* ping.pipe(clientOf(fake, { userAgent: "storage-proxy/1.0" }))
@@ -33,7 +33,7 @@ describe("asking for a token", () => {
     }),
   )
 
-  it.effect("the scope is an option", () =>
+  it.effect("has the scope from the options", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       yield* ping.pipe(clientOf(fake, { scope: "openid profile" }))
@@ -41,7 +41,7 @@ describe("asking for a token", () => {
     }),
   )
 
-  it.live("a token endpoint that stumbles is asked again", () =>
+  it.live("is retried after a transient failure", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.nextToken.push(text("restarting", 503), (response) => response.destroy())
@@ -50,7 +50,7 @@ describe("asking for a token", () => {
     }),
   )
 
-  it.live("one that stalls is asked again after the attempt's time", () =>
+  it.live("is retried after the attempt's timeout if it stalls", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.nextToken.push(() => {})
@@ -59,7 +59,7 @@ describe("asking for a token", () => {
     }),
   )
 
-  it.live("the deadline holds for the token as well", () =>
+  it.live("is subject to the deadline as well", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.nextToken.push(() => {})
@@ -71,7 +71,7 @@ describe("asking for a token", () => {
     }),
   )
 
-  it.live("one that stumbles through all repeats is unavailable, and named", () =>
+  it.live("that fails through all retries is unavailable, with the endpoint's name", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.nextToken.push(text("x", 500), text("x", 502), text("x", 503))
@@ -85,7 +85,7 @@ describe("asking for a token", () => {
     }),
   )
 
-  it.effect("one that fails three times is left alone for five seconds, and the API is not blamed", () =>
+  it.effect("that fails three times opens the circuit breaker for five seconds, and the API is not blamed", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       for (const _ of [1, 2, 3]) fake.nextToken.push(text("x", 503))
@@ -102,7 +102,7 @@ describe("asking for a token", () => {
     }),
   )
 
-  it.live("refusals do not open its circuit breaker", () =>
+  it.live("does not open the circuit breaker if it is refused", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       for (const _ of [1, 2, 3, 4]) fake.nextToken.push(json({ error: "invalid_client" }, 401))
@@ -114,7 +114,7 @@ describe("asking for a token", () => {
     }),
   )
 
-  it.live("a refusal is told with its OAuth error and not repeated", () =>
+  it.live("that is refused is reported with its OAuth error and not retried", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.nextToken.push(json({ error: "unauthorized_client", error_description: "Invalid client" }, 401))
@@ -128,7 +128,7 @@ describe("asking for a token", () => {
     }),
   )
 
-  it.live("a refusal that is no OAuth answer says so, and a redirect is one", () =>
+  it.live("that is refused without an OAuth error is reported as such, also for a redirect", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.nextToken.push(text("<h1>Not Found</h1>", 404), (response) =>
@@ -143,7 +143,7 @@ describe("asking for a token", () => {
     }),
   )
 
-  it.live("a success without a token is unexpected", () =>
+  it.live("with a success without a token is unexpected", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.nextToken.push(json({ access_token: 7 }))
@@ -154,8 +154,8 @@ describe("asking for a token", () => {
   )
 })
 
-describe("a token that no header can carry", () => {
-  it.live("is unexpected, and none that is kept: the next call asks for another", () =>
+describe("a token that is invalid in a header", () => {
+  it.live("is unexpected and not kept: the next call requests another", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       for (const access_token of ["a\nb: c", "a b", "tok\u00e9n", "\u0001", "t".repeat(20_000)]) {
@@ -169,8 +169,8 @@ describe("a token that no header can carry", () => {
   )
 })
 
-describe("keeping a token", () => {
-  it.effect("one of an hour is renewed five minutes before its end", () =>
+describe("a kept token", () => {
+  it.effect("of an hour is renewed five minutes before its end", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       yield* Effect.gen(function* () {
@@ -189,7 +189,7 @@ describe("keeping a token", () => {
     { said: 300, seconds: 150 },
     { said: "60", seconds: 30 },
     { said: undefined, seconds: 150 },
-  ])("one of $said seconds is renewed after $seconds", ({ said, seconds }) =>
+  ])("of $said seconds is renewed after $seconds", ({ said, seconds }) =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.expiresIn = said
@@ -204,7 +204,7 @@ describe("keeping a token", () => {
     }),
   )
 
-  it.effect("many callers at once share one renewal", () =>
+  it.effect("is renewed once for many simultaneous callers", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       yield* Effect.forEach(Array.from({ length: 30 }), () => ping, { concurrency: "unbounded" }).pipe(clientOf(fake))
@@ -213,7 +213,7 @@ describe("keeping a token", () => {
     }),
   )
 
-  it.effect("interrupting the caller who began a renewal leaves the others their token", () =>
+  it.effect("is still renewed for the others if the caller that started it is interrupted", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const granted = json({ access_token: "granted", token_type: "Bearer", expires_in: 3600 })
@@ -232,7 +232,7 @@ describe("keeping a token", () => {
     }),
   )
 
-  it.effect("a token endpoint that stumbles in the last five minutes costs nothing until the token's end", () =>
+  it.effect("remains in use until its end if a renewal in the last five minutes fails", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const once = { times: 0, base: 1, cap: 1, maxRetryAfter: 0 }
@@ -249,7 +249,7 @@ describe("keeping a token", () => {
     }),
   )
 
-  it.effect("a failed renewal is not remembered", () =>
+  it.effect("is requested again after a failed renewal", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.nextToken.push(json({ error: "invalid_client" }, 401))
@@ -276,7 +276,7 @@ describe("a token that the API refuses", () => {
     }),
   )
 
-  it.effect("by many calls at once is renewed once", () =>
+  it.effect("by many simultaneous calls is renewed once", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const names = Array.from({ length: 2000 }, (_, index) => `project${index}`)
@@ -305,8 +305,8 @@ describe("a token that the API refuses", () => {
   )
 })
 
-describe("a client secret that rotates", () => {
-  it.live("is used with the next call, and the token that the old one was granted is dropped", () =>
+describe("a rotated client secret", () => {
+  it.live("is used with the next call, and the old one's token is dropped", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const rotating = new RotatingSecret(Redacted.make(clientSecret))
@@ -325,7 +325,7 @@ describe("a client secret that rotates", () => {
     }),
   )
 
-  it.live("is not kept waiting by a request for a token with the old one", () =>
+  it.live("does not wait for a token request with the old one", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const rotating = new RotatingSecret(Redacted.make(clientSecret))
@@ -342,7 +342,7 @@ describe("a client secret that rotates", () => {
     }),
   )
 
-  it.live("is masked in a refusal, and so is the one before it", () =>
+  it.live("is masked in a refusal, and so is the previous one", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const rotating = new RotatingSecret(Redacted.make(clientSecret))

@@ -6,18 +6,18 @@ import { join } from "node:path"
 import { Effect, Schedule, type Scope } from "effect"
 import { deadPort } from "../test/loopback-server.ts"
 
-/** A program that is a proxy, listening on 127.0.0.1. */
+/** A proxy program that listens on 127.0.0.1. */
 export interface ProxyProgram {
   readonly port: number
-  /** What it has written so far. */
+  /** Its output so far. */
   readonly log: () => string
-  /** Waits until its log holds a text: it may be written after the answer has gone out. */
+  /** Waits until its log contains a text, which may be written after the response. */
   readonly logged: (text: string) => Effect.Effect<void>
 }
 
 export const login = { user: "someone", password: "hunter2-x9" }
 
-/** SOCKS5 (RFC 1928) with user and password (RFC 1929), always by the proxy's own resolver. */
+/** SOCKS5 (RFC 1928) with user and password (RFC 1929); the proxy always resolves names itself. */
 export const microsocks = Effect.suspend(() =>
   program("/usr/bin/microsocks", (port) => [
     "-i",
@@ -59,10 +59,10 @@ BasicAuth ${login.user} ${login.password}
   ]),
 )
 
-/** Looks again this often, while a program starts or writes its log. */
+/** Polling interval while a program starts or writes its log. */
 const soon = Schedule.spaced("20 millis").pipe(Schedule.upTo({ times: 500 }))
 
-/** Starts a program and waits until it accepts connections; it ends with the scope. */
+/** Starts a program and waits until it accepts connections. It ends with the scope. */
 const program = Effect.fnUntraced(function* (
   path: string,
   args: (port: number, configuration: (text: string) => string) => ReadonlyArray<string>,

@@ -35,7 +35,7 @@ describe("microsocks", () => {
     }),
   )
 
-  it.live("a wrong password is reason proxy, tells no login, and nothing goes out", () =>
+  it.live("a wrong password is reason proxy, reveals no login, and no request gets through", () =>
     Effect.gen(function* () {
       const { plain, plainUrl } = yield* upstreams
       const proxy = yield* microsocks
@@ -89,11 +89,11 @@ describe("tinyproxy", () => {
     }),
   )
 
-  // This proxy answers a wrong password 401, not 407: in absolute form that could as well be the upstream's.
+  // For a wrong password this proxy responds with 401, not 407: in absolute form that could be the upstream's response.
   it.live.each([
     { scheme: "http", reason: "status" },
     { scheme: "https", reason: "proxy" },
-  ])("a wrong password is reason $reason for an $scheme upstream and tells no login", ({ scheme, reason }) =>
+  ])("a wrong password is reason $reason for an $scheme upstream and reveals no login", ({ scheme, reason }) =>
     Effect.gen(function* () {
       const { plain, secure, plainUrl, secureUrl } = yield* upstreams
       const proxy = yield* tinyproxy
@@ -107,7 +107,7 @@ describe("tinyproxy", () => {
     }),
   )
 
-  it.live("an https upstream whose name it cannot resolve is its answer, reason proxy", () =>
+  it.live("an https upstream that it cannot resolve is reason proxy", () =>
     Effect.gen(function* () {
       const proxy = yield* tinyproxy
       const transport = yield* open("https://no-such-host.invalid/", `http://${credentials}@127.0.0.1:${proxy.port}`)
@@ -119,7 +119,7 @@ describe("tinyproxy", () => {
 })
 
 describe("proxies of the environment", () => {
-  it.live("Waldur, the API and its token endpoint each go where the variables say, by the proxies' own logs", () =>
+  it.live("Waldur, the API and its token endpoint each use the configured proxy, according to the proxies' logs", () =>
     Effect.gen(function* () {
       const waldur = yield* httpsServer((_, response) => response.end("[1]"))
       const api = yield* httpServer((_, response) => response.end("[2]"))
@@ -155,7 +155,7 @@ describe("proxies of the environment", () => {
     { name: "microsocks", start: microsocks, scheme: "socks5h" },
     { name: "dante", start: dante, scheme: "socks4" },
     { name: "tinyproxy", start: tinyproxy, scheme: "http" },
-  ])("$name that has ended is named, and nobody goes direct", ({ start, scheme }) =>
+  ])("a stopped $name is named, and nothing goes direct", ({ start, scheme }) =>
     Effect.gen(function* () {
       const { plain, plainUrl } = yield* upstreams
       const { port } = yield* Effect.scoped(start)

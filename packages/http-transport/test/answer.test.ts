@@ -9,8 +9,8 @@ const open = (baseUrl: string, options: Partial<TransportOptions> = {}) =>
   makeTransport({ upstream: "test", baseUrl, retry: once, ...options })
 const get = { method: "GET", path: "a/" } as const
 
-describe("what is sent", () => {
-  it.live("path, repeated query names in order, headers and JSON body arrive as given", () =>
+describe("a request", () => {
+  it.live("sends path, repeated query names in order, headers and JSON body as given", () =>
     Effect.gen(function* () {
       const seen: Array<unknown> = []
       const server = yield* httpServer((request, response) => {
@@ -44,8 +44,8 @@ describe("what is sent", () => {
   )
 })
 
-describe("what cannot be sent", () => {
-  it.live("a header that HTTP does not allow is said once, without its value, and nothing is sent", () =>
+describe("an invalid request", () => {
+  it.live("with a header that HTTP does not allow is reported once, without its value, and nothing is sent", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => response.end("[]"))
       const transport = yield* open(server.url, {
@@ -61,8 +61,8 @@ describe("what cannot be sent", () => {
   )
 })
 
-describe("what a success gives", () => {
-  it.live("status, headers and decoded JSON, also of a gzip body", () =>
+describe("a success", () => {
+  it.live("returns status, headers and decoded JSON, also of a gzip body", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) =>
         response.writeHead(201, { "content-encoding": "gzip", "x-result-count": "7" }).end(gzipSync('{"a":[1]}')),
@@ -75,7 +75,7 @@ describe("what a success gives", () => {
     }),
   )
 
-  it.live("no body is undefined, with 204 and with HEAD", () =>
+  it.live("without a body returns undefined, for 204 and for HEAD", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((request, response) =>
         response.writeHead(request.method === "HEAD" ? 200 : 204, { "x-result-count": "7" }).end(),
@@ -88,7 +88,7 @@ describe("what a success gives", () => {
     }),
   )
 
-  it.live("its fetch is the same way out with fetch's own meaning of a redirect's answer", () =>
+  it.live("is also available through fetch, with fetch's own redirect handling", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => response.writeHead(302, { location: "/b" }).end("moved"))
       const transport = yield* open(server.url)
@@ -100,8 +100,8 @@ describe("what a success gives", () => {
   )
 })
 
-describe("what a failure says", () => {
-  it.live("a connection that ends before the answer is a reset", () =>
+describe("a failure", () => {
+  it.live("is a reset if the connection ends before the response", () =>
     Effect.gen(function* () {
       const server = yield* tcpServer((socket) => socket.once("data", () => socket.resetAndDestroy()))
       const transport = yield* open(server.url)
@@ -111,7 +111,7 @@ describe("what a failure says", () => {
     }),
   )
 
-  it.live("a body shorter than promised is a reset", () =>
+  it.live("is a reset if the body is shorter than promised", () =>
     Effect.gen(function* () {
       const server = yield* tcpServer((socket) =>
         socket.once("data", () => socket.end("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{")),
@@ -121,7 +121,7 @@ describe("what a failure says", () => {
     }),
   )
 
-  it.live("something that is not HTTP is a reset", () =>
+  it.live("is a reset if the response is not HTTP", () =>
     Effect.gen(function* () {
       const server = yield* tcpServer((socket) => socket.end("SSH-2.0-OpenSSH_9.6\r\n"))
       const transport = yield* open(server.url)
@@ -129,7 +129,7 @@ describe("what a failure says", () => {
     }),
   )
 
-  it.live("JSON that ends early is not-json, and is asked for again", () =>
+  it.live("is not-json for incomplete JSON, and is retried", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => response.end(server.requests.length > 1 ? "[1]" : "[1"))
       const transport = yield* open(server.url, { retry: { ...once, times: 1, base: "1 millis" } })
@@ -137,7 +137,7 @@ describe("what a failure says", () => {
     }),
   )
 
-  it.live("an HTML page in place of JSON is not-json and says its size and type, none of its words", () =>
+  it.live("is not-json for an HTML page instead of JSON, with size and type but no content", () =>
     Effect.gen(function* () {
       const page = "<h1>Sign in, Alice</h1>"
       const server = yield* httpServer((_, response) =>
@@ -150,7 +150,7 @@ describe("what a failure says", () => {
     }),
   )
 
-  it.live("an error page shows its words without tags, styles and scripts", () =>
+  it.live("contains the text of an error page without tags, styles and scripts", () =>
     Effect.gen(function* () {
       const page = "<html><style>p{}</style><script>x()</script><h1>Sign\n in</h1><p>here</p></html>"
       const server = yield* httpServer((_, response) => response.writeHead(403).end(page))
@@ -159,7 +159,7 @@ describe("what a failure says", () => {
     }),
   )
 
-  it.live("a long error page is cut, an empty one is called so", () =>
+  it.live("truncates a long error page and reports an empty one", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((request, response) =>
         response.writeHead(400).end(request.url === "/empty" ? "" : "x".repeat(1000)),
@@ -171,7 +171,7 @@ describe("what a failure says", () => {
     }),
   )
 
-  it.live("a small gzip body that unpacks to a huge one is too-large and not asked again", () =>
+  it.live("is too-large for a small gzip body that unpacks to a huge one, without a retry", () =>
     Effect.gen(function* () {
       const bomb = gzipSync(`"${"a".repeat(1_000_000)}"`)
       const server = yield* httpServer((_, response) =>
@@ -186,7 +186,7 @@ describe("what a failure says", () => {
     }),
   )
 
-  it.live("a body of exactly the limit is read", () =>
+  it.live("does not occur for a body of exactly the limit", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => response.end(`"${"a".repeat(98)}"`))
       const transport = yield* open(server.url, { maxBodyBytes: 100 })
@@ -194,7 +194,7 @@ describe("what a failure says", () => {
     }),
   )
 
-  it.live("a redirect is a failure, and nobody goes there", () =>
+  it.live("is the result of a redirect, which is not followed", () =>
     Effect.gen(function* () {
       const elsewhere = yield* httpServer((_, response) => response.end("{}"))
       const server = yield* httpServer((_, response) => response.writeHead(301, { location: elsewhere.url }).end())
@@ -204,7 +204,7 @@ describe("what a failure says", () => {
     }),
   )
 
-  it.live("a name without address is dns", () =>
+  it.live("is dns for a name without an address", () =>
     Effect.gen(function* () {
       const transport = yield* open("http://no-such-host.invalid/")
       const error = yield* Effect.flip(transport.call(get))
@@ -213,7 +213,7 @@ describe("what a failure says", () => {
     }),
   )
 
-  it.live("a port on which nobody listens is connect, also behind a name with several addresses", () =>
+  it.live("is connect for a closed port, also behind a name with several addresses", () =>
     Effect.gen(function* () {
       const port = yield* deadPort
       for (const host of ["127.0.0.1", "localhost"]) {
@@ -225,7 +225,7 @@ describe("what a failure says", () => {
     }),
   )
 
-  it.live("neither query nor credentials are in a failure, even where the error page repeats them", () =>
+  it.live("contains neither query nor credentials, even if the error page repeats them", () =>
     Effect.gen(function* () {
       const token = "0123456789abcdef".repeat(20)
       const server = yield* httpServer((request, response) =>
@@ -242,7 +242,7 @@ describe("what a failure says", () => {
 })
 
 describe("connections", () => {
-  it.live("calls one after the other share connections", () =>
+  it.live("are shared by consecutive calls", () =>
     Effect.gen(function* () {
       const ports = new Set<number | undefined>()
       const server = yield* httpServer((request, response) => {
@@ -251,12 +251,12 @@ describe("connections", () => {
       })
       const transport = yield* open(server.url)
       yield* Effect.forEach(Array.from({ length: 20 }), () => transport.call(get))
-      // Two at most: a call may begin in the moment between the last byte of an answer and the release of its connection.
+      // At most two: a call may begin between the last byte of a response and the release of its connection.
       assert.isAtMost(ports.size, 2)
     }),
   )
 
-  it.live("never more connections than allowed, however many calls wait", () =>
+  it.live("never exceed the limit, however many calls wait", () =>
     Effect.gen(function* () {
       const ports = new Set<number | undefined>()
       const server = yield* httpServer((request, response) => {
@@ -269,7 +269,7 @@ describe("connections", () => {
     }),
   )
 
-  it.live("the end of the scope ends the connections", () =>
+  it.live("end with the scope", () =>
     Effect.gen(function* () {
       let closed: () => void = () => {}
       const ended = new Promise<void>((resolve) => {
@@ -284,7 +284,7 @@ describe("connections", () => {
     }),
   )
 
-  it.live("interrupting a call cancels its request", () =>
+  it.live("of an interrupted call are cancelled", () =>
     Effect.gen(function* () {
       let closed: () => void = () => {}
       const ended = new Promise<void>((resolve) => {

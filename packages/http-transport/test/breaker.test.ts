@@ -8,7 +8,7 @@ const once = { times: 0, base: "1 millis", cap: "1 millis", maxRetryAfter: "1 se
 const open = (baseUrl: string, upstream = "test") => makeTransport({ upstream, baseUrl, retry: once })
 const call = { method: "GET", path: "a" } as const
 
-/** A server whose health is set from outside. */
+/** A server with controllable health. */
 const aPatient = Effect.gen(function* () {
   const health = { status: 503, isHanging: false }
   const held: Array<() => void> = []
@@ -26,7 +26,7 @@ const aPatient = Effect.gen(function* () {
   }
 })
 
-/** A clock whose wall time was set back by two hours; the monotonic time goes on. */
+/** A clock whose wall time was set back by two hours, while monotonic time continues. */
 const setBack = (clock: Clock.Clock): Clock.Clock => {
   const twoHours = 2 * 60 * 60 * 1000
   const currentTimeMillisUnsafe = () => clock.currentTimeMillisUnsafe() - twoHours
@@ -44,8 +44,8 @@ const setBack = (clock: Clock.Clock): Clock.Clock => {
 const turns = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
 const until = (holds: () => boolean) => Effect.repeat(turns, { until: () => holds() })
 
-describe("a circuit breaker for each upstream", () => {
-  it.effect("after three failed calls in a row nothing is sent, and the failure says why", () =>
+describe("a circuit breaker", () => {
+  it.effect("opens after three consecutive failed calls: nothing is sent, and the failure has the reason", () =>
     Effect.gen(function* () {
       const { server } = yield* aPatient
       const transport = yield* open(server.url)
@@ -62,7 +62,7 @@ describe("a circuit breaker for each upstream", () => {
     }),
   )
 
-  it.effect("a success in between starts the count anew", () =>
+  it.effect("restarts its count after a success", () =>
     Effect.gen(function* () {
       const { server, health } = yield* aPatient
       const transport = yield* open(server.url)
@@ -78,7 +78,7 @@ describe("a circuit breaker for each upstream", () => {
   it.effect.each([
     ...[400, 401, 403, 404, 409].map((status) => [status, isWell] as const),
     ...[500, 502, 503, 429].map((status) => [status, isIll] as const),
-  ])("of five calls to an upstream that answers %i, %i are sent", ([status, sent]) =>
+  ])("for an upstream that responds with %i lets through %i of five calls", ([status, sent]) =>
     Effect.gen(function* () {
       const { server, health } = yield* aPatient
       health.status = status
@@ -88,7 +88,7 @@ describe("a circuit breaker for each upstream", () => {
     }),
   )
 
-  it.effect("five seconds pass for it though the wall clock is set back by two hours meanwhile", () =>
+  it.effect("waits five seconds even if the wall clock is set back by two hours meanwhile", () =>
     Effect.gen(function* () {
       const { server, health } = yield* aPatient
       const transport = yield* open(server.url)
@@ -101,7 +101,7 @@ describe("a circuit breaker for each upstream", () => {
     }),
   )
 
-  it.effect("after five seconds one call is let through; a success lets all through again", () =>
+  it.effect("lets one call through after five seconds, and all after a success", () =>
     Effect.gen(function* () {
       const { server, health } = yield* aPatient
       const transport = yield* open(server.url)
@@ -120,7 +120,7 @@ describe("a circuit breaker for each upstream", () => {
     }),
   )
 
-  it.effect("while the one call is out, others wait for what becomes of it", () =>
+  it.effect("makes other calls wait for the outcome of the probing one", () =>
     Effect.gen(function* () {
       const { server, health, release } = yield* aPatient
       const transport = yield* open(server.url)
@@ -142,7 +142,7 @@ describe("a circuit breaker for each upstream", () => {
     }),
   )
 
-  it.effect("its state and the calls are metrics", () =>
+  it.effect("exports its state and the calls as metrics", () =>
     Effect.gen(function* () {
       const { server, health } = yield* aPatient
       const transport = yield* open(server.url, "watched")

@@ -10,7 +10,7 @@ const parent = Tracer.externalSpan({
   sampled: false,
 })
 
-/** Makes calls of a server that says what it is told of their origin. */
+/** Makes calls to a server that returns the origin headers it received. */
 const aTransport = Effect.gen(function* () {
   const server = yield* httpServer(({ headers }, response) =>
     response.end(JSON.stringify(names.map((name) => headers[name] ?? null))),
@@ -20,8 +20,8 @@ const aTransport = Effect.gen(function* () {
     Effect.map(transport.call({ method: "GET", path: "a/", headers }), ({ body }) => body as ReadonlyArray<string>)
 })
 
-describe("what an upstream is told of a call's origin", () => {
-  it.live("the id, and a span of its own in the caller's trace with its flag and its state", () =>
+describe("the origin headers of a call", () => {
+  it.live("contain the id, and a span of its own in the caller's trace with its flag and its state", () =>
     Effect.gen(function* () {
       const call = yield* aTransport
       const made = call().pipe(
@@ -35,7 +35,7 @@ describe("what an upstream is told of a call's origin", () => {
     }),
   )
 
-  it.live("a trace of its own where it is for nobody in particular", () =>
+  it.live("contain a trace of its own without a caller", () =>
     Effect.gen(function* () {
       const [id, traceparent, state] = yield* yield* Effect.map(aTransport, (call) => call())
       assert.isNull(id)
@@ -44,7 +44,7 @@ describe("what an upstream is told of a call's origin", () => {
     }),
   )
 
-  it.live("no trace where tracing is switched off, and what the call itself says comes first", () =>
+  it.live("contain no trace if tracing is off, and do not override the call's own headers", () =>
     Effect.gen(function* () {
       const call = yield* aTransport
       const told = yield* call({ "x-request-id": "its own" }).pipe(

@@ -11,7 +11,7 @@ const once = { times: 0, base: "1 millis", cap: "1 millis", maxRetryAfter: "1 se
 const failure = (reason: TransportFailureReason, status?: number) =>
   new TransportFailure({ ...about, reason, detail: "as told", ...(status === undefined ? {} : { status }) })
 
-/** An attempt that fails so many times before it succeeds, and how often it was made. */
+/** An attempt that fails a number of times before it succeeds, and counts its calls. */
 const anAttempt = (failed: TransportFailure, times = Number.POSITIVE_INFINITY) => {
   const made = { times: 0 }
   const attempt = Effect.suspend(() => {
@@ -30,8 +30,8 @@ const seriesOf = (name: string, attributes: Readonly<Record<string, string>>) =>
       )?.state,
   )
 
-describe("an endpoint, whatever sends its attempts", () => {
-  it.effect("repeats what may pass, and counts calls and repeats under its name", () =>
+describe("a call policy for any kind of attempt", () => {
+  it.effect("retries transient failures, and counts calls and retries under its name", () =>
     Effect.gen(function* () {
       const endpoint = yield* makeCallPolicy({ upstream: "repeated" })
       const { made, attempt } = anAttempt(failure("reset"), 2)
@@ -43,7 +43,7 @@ describe("an endpoint, whatever sends its attempts", () => {
     }),
   )
 
-  it.effect("sends once what is not safe to send again", () =>
+  it.effect("sends unsafe calls once", () =>
     Effect.gen(function* () {
       const endpoint = yield* makeCallPolicy({ upstream: "unsafe" })
       const { made, attempt } = anAttempt(failure("reset"))
@@ -52,7 +52,7 @@ describe("an endpoint, whatever sends its attempts", () => {
     }),
   )
 
-  it.live("gives an attempt its time and a call its deadline", () =>
+  it.live("limits the time of an attempt and of a call", () =>
     Effect.gen(function* () {
       const hanging = { upstream: "hanging", retry: once }
       const impatient = yield* makeCallPolicy({ ...hanging, attemptTimeout: "10 millis" })
@@ -68,7 +68,7 @@ describe("an endpoint, whatever sends its attempts", () => {
     }),
   )
 
-  it.effect("is left alone after three failed calls in a row, save one every five seconds", () =>
+  it.effect("stops calls after three consecutive failures, except one every five seconds", () =>
     Effect.gen(function* () {
       const endpoint = yield* makeCallPolicy({ upstream: "ill", retry: once })
       const { made, attempt } = anAttempt(failure("timeout"), 4)
@@ -85,7 +85,7 @@ describe("an endpoint, whatever sends its attempts", () => {
     }),
   )
 
-  it.effect("is well where it refuses", () =>
+  it.effect("treats a refusal as healthy", () =>
     Effect.gen(function* () {
       const endpoint = yield* makeCallPolicy({ upstream: "refusing", retry: once })
       const { made, attempt } = anAttempt(failure("status", 401))
@@ -94,7 +94,7 @@ describe("an endpoint, whatever sends its attempts", () => {
     }),
   )
 
-  it.effect("does not answer for another", () =>
+  it.effect("is independent of others", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => response.end("[1]"))
       const transport = yield* makeTransport({ upstream: "neighbour", baseUrl: server.url })
@@ -106,7 +106,7 @@ describe("an endpoint, whatever sends its attempts", () => {
     }),
   )
 
-  it.effect("is the transport's own for calls that a library sends by its fetch", () =>
+  it.effect("also applies to calls that a library makes through its fetch", () =>
     Effect.gen(function* () {
       const transport = yield* makeTransport({ upstream: "shared", baseUrl: "http://127.0.0.1:1/", retry: once })
       for (const _ of [1, 2, 3]) yield* Effect.flip(transport.callPolicy(about, Effect.fail(failure("reset"))))

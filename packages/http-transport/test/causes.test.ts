@@ -23,7 +23,7 @@ it.each([
   assert.strictEqual(atProxy(thrown).message, text)
 })
 
-it("an error that is its own cause has an end", () => {
+it("an error that is its own cause terminates", () => {
   const error = new Error("a")
   error.cause = error
   assert.strictEqual(atProxy(error).message, "a")

@@ -13,7 +13,7 @@ const once = { ...defaultRetryPolicy, times: 0 }
 const open = (baseUrl: string, proxy?: string, ca = certificate) =>
   makeTransport({ upstream: "test", baseUrl, retry: once, tls: { ca }, ...(proxy === undefined ? {} : { proxy }) })
 
-/** The machine's names, for as long as a test runs. */
+/** Overrides the machine's name resolution during a test. */
 const resolve = (names: Readonly<Record<string, ReadonlyArray<string>>>) => {
   const found = (name: string) =>
     (isIP(name) === 0 ? (names[name] ?? []) : [name]).map((address) => ({
@@ -33,7 +33,7 @@ const resolve = (names: Readonly<Record<string, ReadonlyArray<string>>>) => {
 
 afterEach(() => vi.restoreAllMocks())
 
-/** Each way to an upstream, as a function that gives the proxy's URL. */
+/** Each kind of route to an upstream, as a function that returns the proxy's URL. */
 const ways = [
   { way: "direct", proxyOf: () => Effect.succeed(undefined) },
   { way: "http", proxyOf: () => Effect.map(recordingHttpProxy(), ({ port }) => `http://127.0.0.1:${port}`) },
@@ -47,8 +47,8 @@ const ways = [
   })),
 ]
 
-describe("the name that TLS asks for", () => {
-  it.live.each(ways)("has no closing dot, and the certificate is checked for it: $way", ({ proxyOf }) =>
+describe("the name in TLS", () => {
+  it.live.each(ways)("has no trailing dot, and the certificate is checked for it: $way", ({ proxyOf }) =>
     Effect.gen(function* () {
       resolve({ localhost: ["127.0.0.1"], "localhost.": ["127.0.0.1"], "other.": ["127.0.0.1"] })
       const server = yield* httpsServer((_, response) => response.end("[1]"))
@@ -63,7 +63,7 @@ describe("the name that TLS asks for", () => {
     }),
   )
 
-  it.live.each(ways)("is none if the URL has an address: $way", ({ proxyOf }) =>
+  it.live.each(ways)("is absent if the URL has an address: $way", ({ proxyOf }) =>
     Effect.gen(function* () {
       const server = yield* httpsServer((_, response) => response.end("[1]"))
       const transport = yield* open(server.url, yield* proxyOf())
@@ -72,7 +72,7 @@ describe("the name that TLS asks for", () => {
     }),
   )
 
-  it.live.each(ways)("with a closing dot does not pass for another name: $way", ({ proxyOf }) =>
+  it.live.each(ways)("with a trailing dot does not match another name: $way", ({ proxyOf }) =>
     Effect.gen(function* () {
       resolve({ "api.example.org.": ["127.0.0.1"] })
       const server = yield* httpsServer((_, response) => response.end("[1]"))
@@ -84,7 +84,7 @@ describe("the name that TLS asks for", () => {
     }),
   )
 
-  it.live("of a proxy has no closing dot, for an upstream of either scheme", () =>
+  it.live("of a proxy has no trailing dot, for an upstream of either scheme", () =>
     Effect.gen(function* () {
       resolve({ "localhost.": ["127.0.0.1"] })
       const plain = yield* httpServer((_, response) => response.end("[1]"))
@@ -98,7 +98,7 @@ describe("the name that TLS asks for", () => {
     }),
   )
 
-  it("is a host without brackets and closing dot, and none for an address", () => {
+  it("is a host without brackets and trailing dot, and absent for an address", () => {
     const samples = ["keycloak.ns.svc.cluster.local.", "a", "127.0.0.1", "[::1]", "::1", "."]
     assert.deepStrictEqual(samples.map(serverName), ["keycloak.ns.svc.cluster.local", "a", ...Array(4).fill(undefined)])
   })
@@ -126,7 +126,7 @@ describe("a host with several addresses", () => {
       { way, scheme: "http" },
       { way, scheme: "https" },
     ]),
-  ])("has a quarter of the connection's time for each: $way to an $scheme upstream", ({ way, scheme }) =>
+  ])("gets a quarter of the connect timeout for each: $way to an $scheme upstream", ({ way, scheme }) =>
     Effect.gen(function* () {
       resolve({ "host.test": ["127.0.0.1", "::1"] })
       const seen = attempts()
@@ -143,7 +143,7 @@ describe("a host with several addresses", () => {
       ["127.0.0.1", "::1"],
       ["::1", "127.0.0.1"],
     ].map((addresses) => ({ addresses })),
-  )("is reached at the one that lives: $addresses", ({ addresses }) =>
+  )("is reached at the live one: $addresses", ({ addresses }) =>
     Effect.gen(function* () {
       resolve({ "host.test": addresses })
       const server = yield* httpServer((_, response) => response.end("[1]"))
@@ -164,7 +164,7 @@ describe("a host with several addresses", () => {
     }),
   )
 
-  it.live("leaves each a part of the time through a SOCKS proxy that never answers for the first", () =>
+  it.live("leaves time for each through a SOCKS proxy that never responds for the first", () =>
     Effect.gen(function* () {
       resolve({ "host.test": ["127.9.9.9", "127.0.0.1"] })
       const server = yield* httpServer((_, response) => response.end("[1]"))
@@ -193,7 +193,7 @@ describe("a host with several addresses", () => {
     }),
   )
 
-  it("has whole milliseconds for each, and at least one", () => {
+  it("gets whole milliseconds for each, and at least one", () => {
     assert.deepStrictEqual([10_000, 2_000, 50, 1, 0].map(addressTimeout), [2_500, 500, 13, 1, 1])
   })
 })

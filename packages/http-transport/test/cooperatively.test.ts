@@ -2,13 +2,13 @@ import { Deferred, Effect, Exit, Fiber } from "effect"
 import { describe, expect, test } from "vitest"
 import { cooperatively } from "../src/index.ts"
 
-/** Keeps the thread until so many milliseconds of it are over. */
+/** Blocks the thread for a number of milliseconds. */
 const work = (millis: number): void => {
   const end = performance.now() + millis
   while (performance.now() < end) {}
 }
 
-/** The steps of a generator as items, and what it returns. */
+/** The steps of a generator as items, and its return value. */
 const inTurns = <A>(steps: () => Generator<unknown, A>): Effect.Effect<A> =>
   Effect.suspend(() => {
     let result: { readonly of: A } | undefined
@@ -22,7 +22,7 @@ const inTurns = <A>(steps: () => Generator<unknown, A>): Effect.Effect<A> =>
   })
 
 describe("cooperatively", () => {
-  test("gives what the generator returns, and takes each of its steps once", async () => {
+  test("returns the generator's result, and takes each of its steps once", async () => {
     const steps: Array<number> = []
     const result = await Effect.runPromise(
       inTurns(function* () {
@@ -37,7 +37,7 @@ describe("cooperatively", () => {
     expect(steps).toEqual(Array.from({ length: 1000 }, (_, step) => step))
   })
 
-  test("runs a generator that never gets to a yield, and one that returns nothing", async () => {
+  test("runs a generator that never yields, and one that returns nothing", async () => {
     const never = inTurns(function* () {
       if (performance.now() < 0) yield
       return 42
@@ -49,7 +49,7 @@ describe("cooperatively", () => {
     expect(await Effect.runPromise(nothing)).toBeUndefined()
   })
 
-  test("begins anew each time it is run", async () => {
+  test("starts again on each run", async () => {
     let begun = 0
     const sliced = inTurns(function* () {
       begun += 1
@@ -60,7 +60,7 @@ describe("cooperatively", () => {
     expect([await Effect.runPromise(sliced), await Effect.runPromise(sliced)]).toEqual([1, 2])
   })
 
-  test("what the generator throws is a defect with that very error, before and after a slice", async () => {
+  test("turns an error of the generator into a defect with the same error, before and after a slice", async () => {
     for (const before of [0, 10]) {
       const fault = new RangeError("a fault of ours")
       const exit = await Effect.runPromiseExit(
@@ -74,7 +74,7 @@ describe("cooperatively", () => {
     }
   })
 
-  test("others have their turn between the slices of long work, and none within one", async () => {
+  test("yields to other work between the slices of long work, and not within one", async () => {
     const seen: Array<string> = []
     let left = 5
     const tick = () => {
@@ -93,14 +93,14 @@ describe("cooperatively", () => {
         seen.push("end")
       }),
     )
-    // A step is longer than a slice: so a turn of the event loop follows each.
+    // A step is longer than a slice, so a turn of the event loop follows each.
     expect(seen.filter((one) => one === "step").length).toBe(5)
     expect(seen.indexOf("turn")).toBeGreaterThan(-1)
     expect(seen.indexOf("turn")).toBeLessThan(seen.lastIndexOf("step"))
     expect(seen.slice(0, seen.indexOf("end")).filter((one) => one === "turn").length).toBeGreaterThanOrEqual(4)
   })
 
-  test("a slice has many steps where they are short: not each waits for its turn", async () => {
+  test("runs many short steps in one slice", async () => {
     let turns = 0
     let isRunning = true
     const tick = () => {
@@ -119,7 +119,7 @@ describe("cooperatively", () => {
     expect(turns).toBeLessThan(5_000)
   })
 
-  test("an interruption ends it at the end of a slice: no step more", async () => {
+  test("stops at the end of a slice when interrupted", async () => {
     let steps = 0
     const program = Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
@@ -141,7 +141,7 @@ describe("cooperatively", () => {
     expect(Exit.hasInterrupts(exit)).toBe(true)
     const there = steps
     for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve))
-    // It may have been within a slice when it was told.
+    // The interruption may have arrived within a slice.
     expect(steps).toBeLessThanOrEqual(there + 1)
     const later = steps
     for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve))

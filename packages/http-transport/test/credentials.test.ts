@@ -3,7 +3,7 @@ import { Effect, Redacted, Schema } from "effect"
 import { defaultRetryPolicy, makeTransport, redactor, urlForDisplay, withoutSecrets } from "../src/index.ts"
 import { httpServer } from "./loopback-server.ts"
 
-it("a secret is masked, and to the end of its word where only its start is left", () => {
+it("a secret is masked, and to the end of its word if only its start is left", () => {
   assert.strictEqual(withoutSecrets("got Bearer abcdefghijkl, why?", ["abcdefghijkl"]), "got Bearer ***, why?")
   assert.strictEqual(withoutSecrets("got Bearer abcdefghi…", ["abcdefghijkl"]), "got Bearer ***")
   assert.strictEqual(withoutSecrets('{"token":"abcdefghijkl"}', ["abcdefghijkl"]), '{"token":"***"}')
@@ -13,12 +13,12 @@ it("a secret with white space is masked", () => {
   assert.strictEqual(withoutSecrets("the phrase open sesame was wrong", ["open sesame"]), "the phrase *** was wrong")
 })
 
-it("an empty or very short secret hides nothing", () => {
+it("an empty or very short secret masks nothing", () => {
   assert.strictEqual(withoutSecrets("all of it", ["", "a", "of", "all"]), "all of it")
 })
 
 it.prop(
-  "no text keeps a secret that it holds",
+  "no masked text contains its secret",
   { before: Schema.String, secret: Schema.NonEmptyString.check(Schema.isMinLength(4)), after: Schema.String },
   ({ before, secret, after }) => {
     const masked = withoutSecrets(`${before}${secret}${after}`, [secret])
@@ -29,7 +29,7 @@ it.prop(
 const token = "7f3c0a9be1d24568f0ab12cd34ef56789a0b1c2d"
 const clientSecret = 'p&ss "wörd"/+=% Tr0ub4dor'
 
-/** What a server makes of a secret that it repeats. */
+/** How servers may encode a secret that they repeat. */
 const guises: ReadonlyArray<readonly [what: string, guise: (secret: string) => string]> = [
   ["as it is", (secret) => secret],
   ["behind its scheme", (secret) => `Token ${secret}`],
@@ -92,7 +92,7 @@ describe.each([
 const unescapedPercent = (text: string) =>
   text.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
 
-it("a text of a million characters that begin a secret again and again is masked in linear time", () => {
+it("a text of a million characters with many beginnings of a secret is masked in linear time", () => {
   const mask = redactor(["a".repeat(2000)])
   assert.strictEqual(mask("aaaaaaa ".repeat(125_000)).length, 1_000_000)
   assert.isBelow(mask("ab".repeat(500_000)).length, 1_000_001)
@@ -121,7 +121,7 @@ it.live("a password in the upstream's URL is in no failure", () =>
   }),
 )
 
-it.live("a secret that the caller names is in no failure, whoever says it", () =>
+it.live("a secret that the caller names is in no failure, whatever its source", () =>
   Effect.gen(function* () {
     const server = yield* httpServer((_, response) =>
       response.writeHead(403).end(`{"detail":"${clientSecret.slice(4, 20)}"}`),

@@ -3,7 +3,7 @@ import { Schema } from "effect"
 import { environmentChoice } from "../src/environment-proxies.ts"
 import { environmentProxies, environmentProxyWarnings } from "../src/index.ts"
 
-describe("the variables", () => {
+describe("the proxy variables", () => {
   it.each([
     { why: "nothing set is nothing", environment: {}, read: {} },
     {
@@ -161,7 +161,7 @@ describe("NO_PROXY", () => {
   const Labels = Schema.Array(Label).check(Schema.isMinLength(2), Schema.isMaxLength(4))
 
   it.prop(
-    "a host goes direct where it, or what it is below, is in the list, whatever its case and what stands beside it",
+    "matches a host or a domain above it, in any letter case and beside any other entry",
     { host: Labels, others: Schema.Array(Labels), at: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3 })) },
     ({ host, others, at }) => {
       const name = (labels: ReadonlyArray<string>) => `${labels.join(".")}.test`
@@ -178,7 +178,7 @@ describe("NO_PROXY", () => {
   )
 
   it.prop(
-    "no list, whatever is in it, is an error",
+    "is never an error, whatever it contains",
     { no: Schema.String, url: Schema.Literals(["http://a.test/", "https://[::1]:8/"]) },
     ({ no, url }) => {
       assert.isBoolean(goesDirect(no, url))
@@ -187,7 +187,7 @@ describe("NO_PROXY", () => {
 })
 
 describe("warnings of the environment's proxies", () => {
-  it("nothing is wrong with values as people write them", () => {
+  it("are absent for values in common notation", () => {
     const warnings = environmentProxyWarnings({
       http: "proxy.example.org:3128",
       https: "someone:hunter2@localhost:3128",
@@ -197,7 +197,7 @@ describe("warnings of the environment's proxies", () => {
     assert.deepStrictEqual(warnings, [])
   })
 
-  it("each variable that is no proxy is named once, without its login", () => {
+  it("name each variable that is no proxy once, without its login", () => {
     const warnings = environmentProxyWarnings({
       http: "ftp://someone:hunter2@proxy.example.org",
       https: "someone:hunter2%@proxy.example.org",
@@ -210,14 +210,14 @@ describe("warnings of the environment's proxies", () => {
     assert.notMatch(warnings.join(), /hunter2|someone/)
   })
 
-  it("the entries of NO_PROXY that match no host are named, five at most", () => {
+  it("name the entries of NO_PROXY that match no host, at most five", () => {
     const [warning, ...more] = environmentProxyWarnings({ no: "a.test,10.0.0.0/33,api.*,<local>,a:b,c://d,e*f,g:h" })
     assert.deepStrictEqual(more, [])
     assert.strictEqual(warning, "NO_PROXY: no host is matched by 10.0.0.0/33, api.*, <local>, a:b, c://d, …")
   })
 
   it.prop(
-    "no values are an error",
+    "are never an error for any values",
     { http: Schema.String, https: Schema.String, all: Schema.String, no: Schema.String },
     (proxies) => {
       assert.isArray(environmentProxyWarnings(proxies))

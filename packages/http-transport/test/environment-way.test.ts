@@ -10,7 +10,7 @@ const open = (baseUrl: string, proxy: EnvironmentProxies) =>
   makeTransport({ upstream: "test", baseUrl, proxy, retry: once, tls: { ca: certificate } })
 const call = { method: "GET", path: "a" } as const
 
-/** Servers of both schemes, proxies of both kinds, and what the environment says of them. */
+/** Servers of both schemes, proxies of both kinds, and an environment that names them. */
 const world = Effect.gen(function* () {
   const plain = yield* httpServer((_, response) => response.end("[1]"))
   const secure = yield* httpsServer((_, response) => response.end("[2]"))
@@ -26,7 +26,7 @@ const world = Effect.gen(function* () {
 })
 
 describe("proxies of the environment", () => {
-  it.live("each URL goes by the proxy of its scheme, through call and fetch, and routeTo names it", () =>
+  it.live("are chosen by the URL's scheme, through call and fetch, and routeTo names them", () =>
     Effect.gen(function* () {
       const { plain, secure, http, socks, environment } = yield* world
       const transport = yield* open(secure.url, environmentProxies(environment))
@@ -44,7 +44,7 @@ describe("proxies of the environment", () => {
     }),
   )
 
-  it.live("a host in NO_PROXY is reached directly, and its failures name no proxy", () =>
+  it.live("are bypassed for a host in NO_PROXY, and its failures name no proxy", () =>
     Effect.gen(function* () {
       const { plain, secure, http, socks, environment } = yield* world
       const proxies = environmentProxies({ ...environment, NO_PROXY: `127.0.0.1:${secure.port},127.0.0.1:1` })
@@ -63,7 +63,7 @@ describe("proxies of the environment", () => {
     }),
   )
 
-  it.live("a scheme without a proxy of its own is reached directly", () =>
+  it.live("are not used for a scheme without one", () =>
     Effect.gen(function* () {
       const { plain, http, socks, environment } = yield* world
       const transport = yield* open(plain.url, environmentProxies({ ...environment, HTTP_PROXY: "" }))
@@ -72,7 +72,7 @@ describe("proxies of the environment", () => {
     }),
   )
 
-  it.live("a redirect that fetch follows goes the way of its own URL", () =>
+  it.live("are chosen again for a redirect that fetch follows", () =>
     Effect.gen(function* () {
       const { secure, http, socks, environment } = yield* world
       const moved = yield* httpServer((_, response) => response.writeHead(302, { location: secure.url }).end())
@@ -87,7 +87,7 @@ describe("proxies of the environment", () => {
     }),
   )
 
-  it.live("one proxy for both schemes keeps one pool for both", () =>
+  it.live("share one pool if both schemes have the same one", () =>
     Effect.gen(function* () {
       const { plain, secure, http } = yield* world
       const proxy = `http://127.0.0.1:${http.port}`
@@ -96,12 +96,12 @@ describe("proxies of the environment", () => {
         yield* Effect.promise(async () => (await transport.fetch(url)).text())
       }
       assert.strictEqual(http.asked.filter(({ form }) => form === "absolute").length, 3)
-      // Two at most: a request may begin before the connection of the last one is released.
+      // At most two: a request may begin before the connection of the last one is released.
       assert.isAtMost(http.asked.filter(({ form }) => form === "CONNECT").length, 2)
     }),
   )
 
-  it.live("a dead one is named by the URLs that go that way, and by no other", () =>
+  it.live("that are down are named only by failures of the URLs that use them", () =>
     Effect.gen(function* () {
       const { plain, secure, environment } = yield* world
       const port = yield* deadPort
@@ -114,7 +114,7 @@ describe("proxies of the environment", () => {
     }),
   )
 
-  it.live("an environment is not looked at unless it is given", () =>
+  it.live("are ignored unless an environment is given", () =>
     Effect.gen(function* () {
       const { plain, http } = yield* world
       const before = process.env.http_proxy
@@ -131,7 +131,7 @@ describe("proxies of the environment", () => {
     }),
   )
 
-  it.live("a value without scheme is an HTTP proxy", () =>
+  it.live("are HTTP proxies if a value has no scheme", () =>
     Effect.gen(function* () {
       const { plain, secure, http } = yield* world
       const proxies = environmentProxies({
@@ -162,7 +162,7 @@ describe("proxies of the environment", () => {
     }),
   )
 
-  it.live("a value that is no proxy is no failure as long as no URL needs it", () =>
+  it.live("cause no failure for an invalid value as long as no URL needs it", () =>
     Effect.gen(function* () {
       const { plain } = yield* world
       const transport = yield* open(plain.url, { https: "ftp://someone:hunter2@proxy.example.org" })
@@ -173,7 +173,7 @@ describe("proxies of the environment", () => {
   it.live.each([
     { proxies: { http: "ftp://someone:hunter2@proxy.example.org" }, variable: "HTTP_PROXY", reason: "ftp://" },
     { proxies: { all: "someone:hunter2%@proxy.example.org" }, variable: "ALL_PROXY", reason: "percent-encoding" },
-  ])("a value that is no proxy fails the calls that need it, and nobody goes past it: $variable", (sample) =>
+  ])("fail the calls that need an invalid value, without going direct: $variable", (sample) =>
     Effect.gen(function* () {
       const { plain } = yield* world
       const error = yield* Effect.flip((yield* open(plain.url, sample.proxies)).call(call))

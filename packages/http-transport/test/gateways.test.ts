@@ -6,7 +6,7 @@ import { tcpServer } from "./loopback-server.ts"
 
 const once = { ...defaultRetryPolicy, times: 0 }
 
-/** Two calls, one after the other, to a server that sends these bytes for each request; `ends` closes the connection. */
+/** Two consecutive calls to a server that sends these bytes for each request; `ends` closes the connection. */
 const calls = (bytes: Uint8Array | string, { method = "GET" as "GET" | "HEAD" | "POST", ends = false } = {}) =>
   Effect.gen(function* () {
     const server = yield* tcpServer((socket) =>
@@ -26,7 +26,7 @@ const encoded = (coding: string, body: Uint8Array) =>
   Buffer.concat([Buffer.from(`${ok}Content-Encoding: ${coding}\r\nContent-Length: ${body.length}\r\n\r\n`), body])
 const chunked = "Transfer-Encoding: chunked\r\n\r\n3;a=b\r\n[1]\r\n0\r\n"
 
-describe("a response as gateways change it", () => {
+describe("a response that a gateway has changed", () => {
   it.live.each([
     { what: "in gzip", bytes: encoded("GZIP", gzipSync("[1]")) },
     { what: "in x-gzip", bytes: encoded("x-gzip", gzipSync("[1]")) },
@@ -66,7 +66,7 @@ describe("a response as gateways change it", () => {
   it.live.each([
     { what: "HEAD with the length and coding of GET", method: "HEAD" as const, head: "200 OK" },
     { what: "204 with a coding", method: "POST" as const, head: "204 No Content" },
-  ])("is a success without body: $what", ({ method, head }) =>
+  ])("is a success without a body: $what", ({ method, head }) =>
     Effect.gen(function* () {
       const length = method === "HEAD" ? "Content-Length: 400\r\n" : ""
       const results = yield* calls(`HTTP/1.1 ${head}\r\nContent-Encoding: gzip\r\n${length}\r\n`, { method })
@@ -111,7 +111,7 @@ describe("a response as gateways change it", () => {
       ends: true,
       said: /^status: a body that cannot be read$/,
     },
-  ])("is a failure that says why: $what", ({ bytes, said, ends = false }) =>
+  ])("is a failure with the reason: $what", ({ bytes, said, ends = false }) =>
     Effect.gen(function* () {
       for (const result of yield* calls(bytes, { ends })) {
         assert.match(result._tag === "Failure" ? `${result.failure.reason}: ${result.failure.detail}` : "success", said)

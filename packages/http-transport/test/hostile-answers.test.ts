@@ -26,7 +26,7 @@ const answeredBy = Effect.fnUntraced(function* ({ status = 200, type, body }: Om
   return yield* open(server.url)
 })
 
-describe("a success that is read", () => {
+describe("a decoded success", () => {
   it.live.each<Answer>([
     { what: "with no media type", body: list },
     { what: "in UTF-8, said in capitals and quotes", type: 'Application/JSON; Charset="UTF-8"', body: list },
@@ -42,14 +42,14 @@ describe("a success that is read", () => {
     }),
   )
 
-  it.live("keeps JSON that is nested 100,000 deep", () =>
+  it.live("may contain JSON that is nested 100,000 deep", () =>
     Effect.gen(function* () {
       const transport = yield* answeredBy({ body: `${"[".repeat(100_000)}${"]".repeat(100_000)}` })
       assert.isArray((yield* transport.call(get)).body)
     }),
   )
 
-  it.live("takes the last value of a name that an object holds twice, and no prototype from it", () =>
+  it.live("has the last value of a duplicate name, and no prototype from it", () =>
     Effect.gen(function* () {
       const transport = yield* answeredBy({ body: '{"uuid":"a","uuid":"b","__proto__":{"slug":"evil"}}' })
       const body = (yield* transport.call(get)).body as Record<string, unknown>
@@ -59,7 +59,7 @@ describe("a success that is read", () => {
   )
 })
 
-describe("a success that is no whole JSON text in UTF-8", () => {
+describe("a success that is not a complete JSON text in UTF-8", () => {
   it.live.each<Answer & { readonly detail: RegExp }>([
     { what: "partial content", status: 206, body: list, detail: /^answered 206/ },
     { what: "changed on its way", status: 203, body: list, detail: /^answered 203/ },
@@ -101,7 +101,7 @@ describe("a success that is no whole JSON text in UTF-8", () => {
     }),
   )
 
-  it.live("is not-json where the call's own reading of it throws, whatever it throws", () =>
+  it.live("is not-json if the call's decoder throws anything", () =>
     Effect.gen(function* () {
       const transport = yield* answeredBy({ body: list })
       const error = yield* Effect.flip(
@@ -117,7 +117,7 @@ describe("a success that is no whole JSON text in UTF-8", () => {
     }),
   )
 
-  it.live("is a POST's success all the same while it is whole", () =>
+  it.live("is still a POST's success if it is complete", () =>
     Effect.gen(function* () {
       const transport = yield* answeredBy({ status: 202, body: "{}" })
       assert.strictEqual((yield* transport.call({ method: "POST", path: "" })).status, 202)
@@ -125,10 +125,10 @@ describe("a success that is no whole JSON text in UTF-8", () => {
   )
 })
 
-describe("an answer without end", () => {
+describe("an endless response", () => {
   const short = { attemptTimeout: "150 millis" } as const
 
-  it.live("that drips a byte now and then ends with the attempt's time", () =>
+  it.live("that sends a byte now and then ends with the attempt's timeout", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((request, response) => {
         response.writeHead(200, { "content-type": "application/json" }).write("[")
@@ -140,7 +140,7 @@ describe("an answer without end", () => {
     }),
   )
 
-  it.live("that drips its headers ends with the attempt's time", () =>
+  it.live("that sends its headers slowly ends with the attempt's timeout", () =>
     Effect.gen(function* () {
       const server = yield* tcpServer((socket) => {
         socket.write("HTTP/1.1 200 OK\r\nx-a: ")
@@ -152,7 +152,7 @@ describe("an answer without end", () => {
     }),
   )
 
-  it.live("of interim answers ends with the attempt's time", () =>
+  it.live("of interim responses ends with the attempt's timeout", () =>
     Effect.gen(function* () {
       const server = yield* tcpServer((socket) => {
         const flood = setInterval(() => socket.write("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"), 1)
@@ -187,7 +187,7 @@ describe("an answer without end", () => {
     }),
   )
 
-  it.live("that is no success is read for its words only", () =>
+  it.live("that is no success is only read for its message", () =>
     Effect.gen(function* () {
       let written = 0
       const server = yield* httpServer((request, response) => {
@@ -220,7 +220,7 @@ describe("an answer without end", () => {
     }),
   )
 
-  it.live("of packed bytes that break off is no success", () =>
+  it.live("of truncated compressed bytes is no success", () =>
     Effect.gen(function* () {
       const packed = gzipSync(JSON.stringify(Array.from({ length: 1000 }, (_, index) => index)))
       const server = yield* httpServer((_, response) =>
@@ -257,7 +257,7 @@ describe("Retry-After", () => {
     "Fri, 99 Foo 2026 00:00:00 GMT",
     "9".repeat(10_000),
     `${"1".repeat(10_000)}x`,
-  ])("of %j is none", (value) => {
+  ])("of %j is ignored", (value) => {
     assert.isUndefined(seconds(value))
   })
 })

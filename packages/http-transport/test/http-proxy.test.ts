@@ -16,7 +16,7 @@ const login = { user: "some:one", password: "p@ss/w%rd hünter2" }
 const encoded = `${encodeURIComponent(login.user)}:${encodeURIComponent(login.password)}`
 const basic = (user: string, password: string) => `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`
 
-/** Each way that a message could tell `login`. */
+/** Each spelling of `login` in a message. */
 const leaks = [
   login.user,
   login.password,
@@ -30,7 +30,7 @@ const tellsNothing = (error: TransportFailure, more: ReadonlyArray<string> = [])
 }
 
 describe("traffic through an HTTP proxy", () => {
-  it.live("an http upstream is asked for in absolute form, with its path, query, headers and body", () =>
+  it.live("uses the absolute form for an http upstream, with its path, query, headers and body", () =>
     Effect.gen(function* () {
       const seen: Array<unknown> = []
       const server = yield* httpServer(async (request, response) => {
@@ -51,7 +51,7 @@ describe("traffic through an HTTP proxy", () => {
     }),
   )
 
-  it.live("an https upstream is reached by CONNECT, which asks for its name, and never sees the proxy's login", () =>
+  it.live("uses CONNECT for an https upstream, which gets its own name in TLS and never the proxy's login", () =>
     Effect.gen(function* () {
       const headers: Array<string> = []
       const server = yield* httpsServer((request, response) => {
@@ -74,7 +74,7 @@ describe("traffic through an HTTP proxy", () => {
     { written: "someone@", credentials: basic("someone", "") },
     { written: ":hunter2@", credentials: basic("", "hunter2") },
     { written: "", credentials: undefined },
-  ])("the login $written is sent as $credentials", ({ written, credentials }) =>
+  ])("sends the login $written as $credentials", ({ written, credentials }) =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => response.end("[1]"))
       const proxy = yield* recordingHttpProxy()
@@ -83,7 +83,7 @@ describe("traffic through an HTTP proxy", () => {
     }),
   )
 
-  it.live("a proxy that speaks TLS is checked against the given authority, by name and by address", () =>
+  it.live("checks a TLS proxy against the given authority, by name and by address", () =>
     Effect.gen(function* () {
       const plain = yield* httpServer((_, response) => response.end("[1]"))
       const secure = yield* httpsServer((_, response) => response.end("[2]"))
@@ -99,12 +99,12 @@ describe("traffic through an HTTP proxy", () => {
         proxy.asked.map(({ form }) => form),
         ["absolute", "CONNECT", "absolute", "CONNECT"],
       )
-      // An address is no name that TLS may ask for.
+      // TLS does not send an address as a name.
       assert.deepStrictEqual(proxy.serverNames, [false, false, "localhost", "localhost"])
     }),
   )
 
-  it.live("the upstream's certificate is checked behind the proxy, by one of several authorities too", () =>
+  it.live("checks the upstream's certificate behind the proxy, also with several authorities", () =>
     Effect.gen(function* () {
       const server = yield* httpsServer((_, response) => response.end("[1]"))
       const proxy = yield* recordingHttpProxy()
@@ -132,7 +132,7 @@ describe("traffic through an HTTP proxy", () => {
       const proxy = yield* recordingHttpProxy()
       const transport = yield* open(server.url, `http://127.0.0.1:${proxy.port}`, { tls: { ca: certificate } })
       yield* Effect.forEach(Array.from({ length: 10 }), () => transport.call(call))
-      // Two at most: a call may begin in the moment between the last byte of an answer and the release of its connection.
+      // At most two: a call may begin between the last byte of a response and the release of its connection.
       assert.isAtMost(proxy.connections.length, 2)
     }),
   )
@@ -199,7 +199,7 @@ describe("a tunnel through an HTTP proxy", () => {
     }),
   )
 
-  it.live("is open when its response comes byte by byte", () =>
+  it.live("is open even if its response comes byte by byte", () =>
     Effect.gen(function* () {
       const server = yield* httpsServer((_, response) => response.end("[1]"))
       const proxy = yield* tcpServer((socket) =>
@@ -236,7 +236,7 @@ describe("a tunnel through an HTTP proxy", () => {
     }),
   )
 
-  it.live("is refused by interim responses without end, and its connection is closed", () =>
+  it.live("is refused for endless interim responses, and its connection is closed", () =>
     Effect.gen(function* () {
       let close = () => {}
       const closed = new Promise<void>((resolve) => {
@@ -255,14 +255,14 @@ describe("a tunnel through an HTTP proxy", () => {
   )
 })
 
-describe("failures on the way through an HTTP proxy", () => {
+describe("failures through an HTTP proxy", () => {
   it.live.each([
     { scheme: "http", status: 407, said: "Proxy Authentication Required (407)" },
     { scheme: "https", status: 407, said: "CONNECT was answered 407 Proxy Authentication Required" },
     { scheme: "https", status: 403, said: "CONNECT was answered 403 Forbidden" },
     { scheme: "https", status: 502, said: "CONNECT was answered 502 Bad Gateway" },
   ])(
-    "$status for an $scheme upstream is reason proxy, names the proxy and tells no login",
+    "with $status for an $scheme upstream are reason proxy, name the proxy and reveal no login",
     ({ scheme, status, said }) =>
       Effect.gen(function* () {
         const server = yield* (scheme === "http" ? httpServer : httpsServer)((_, response) => response.end("[1]"))
@@ -277,7 +277,7 @@ describe("failures on the way through an HTTP proxy", () => {
       }),
   )
 
-  it.live("a wrong password is reason proxy for an upstream of either scheme", () =>
+  it.live("with a wrong password are reason proxy for an upstream of either scheme", () =>
     Effect.gen(function* () {
       const proxy = yield* recordingHttpProxy({ credentials: basic("someone", "other") })
       for (const scheme of ["http", "https"]) {
@@ -292,10 +292,10 @@ describe("failures on the way through an HTTP proxy", () => {
 
   it.live.each([
     { written: encoded, more: [] },
-    // Not percent-encoded, as people write it: URL and proxy encode less of it, and more.
+    // Not percent-encoded, as people write it: the URL and the proxy encode less of it, and more.
     { written: "some$one:hunter&2'x", more: ["some$one", "some%24one", "hunter&2'x", "hunter%262", "hunter&2%27x"] },
   ])(
-    "the proxy's own answer for an http upstream is a status, without the login $written that its page repeats",
+    "with the proxy's own response for an http upstream are a status, without the login $written that its page repeats",
     (login) =>
       Effect.gen(function* () {
         const port = yield* deadPort
@@ -317,21 +317,23 @@ describe("failures on the way through an HTTP proxy", () => {
     { proxy: "http", upstream: "https" },
     { proxy: "https", upstream: "http" },
     { proxy: "https", upstream: "https" },
-  ])("a dead $proxy proxy is reason proxy and named; nobody goes direct to the $upstream upstream", (schemes) =>
-    Effect.gen(function* () {
-      const server = yield* (schemes.upstream === "http" ? httpServer : httpsServer)((_, response) =>
-        response.end("[1]"),
-      )
-      const port = yield* deadPort
-      // Both of its addresses refuse, so the error has parts and no message of its own.
-      const transport = yield* open(server.url, `${schemes.proxy}://${encoded}@localhost:${port}`)
-      const error = yield* Effect.flip(transport.call(call))
-      assert.strictEqual(error.reason, "proxy")
-      assert.strictEqual(error.proxy, `${schemes.proxy}://***@localhost:${port}`)
-      assert.match(error.detail, /ECONNREFUSED/)
-      tellsNothing(error)
-      assert.deepStrictEqual(server.requests, [])
-    }),
+  ])(
+    "of a dead $proxy proxy are reason proxy with its name; nothing goes direct to the $upstream upstream",
+    (schemes) =>
+      Effect.gen(function* () {
+        const server = yield* (schemes.upstream === "http" ? httpServer : httpsServer)((_, response) =>
+          response.end("[1]"),
+        )
+        const port = yield* deadPort
+        // Both of its addresses refuse, so the error has parts and no message of its own.
+        const transport = yield* open(server.url, `${schemes.proxy}://${encoded}@localhost:${port}`)
+        const error = yield* Effect.flip(transport.call(call))
+        assert.strictEqual(error.reason, "proxy")
+        assert.strictEqual(error.proxy, `${schemes.proxy}://***@localhost:${port}`)
+        assert.match(error.detail, /ECONNREFUSED/)
+        tellsNothing(error)
+        assert.deepStrictEqual(server.requests, [])
+      }),
   )
 
   it.live.each(["http", "https"])("a proxy whose name has no address is reason proxy for an %s upstream", (scheme) =>
@@ -352,7 +354,7 @@ describe("failures on the way through an HTTP proxy", () => {
       const unknown = yield* reached(`https://127.0.0.1:${proxy.port}`)
       assert.strictEqual(unknown.reason, "proxy")
       assert.match(unknown.detail, /self.signed certificate/)
-      // The profile's `verify` is the upstream's.
+      // The profile's `verify` is for the upstream.
       const careless = yield* reached(`https://127.0.0.1:${proxy.port}`, { verify: false })
       assert.strictEqual(careless.reason, "proxy")
       const plain = yield* recordingHttpProxy()
@@ -364,7 +366,7 @@ describe("failures on the way through an HTTP proxy", () => {
   )
 
   it.live.each(["http", "https"])(
-    "a proxy's certificate for another name is reason proxy for an %s upstream",
+    "of a proxy's certificate for another name are reason proxy for an %s upstream",
     (scheme) =>
       Effect.gen(function* () {
         const proxy = yield* recordingHttpProxy({ tls: "other.example.org" })
@@ -392,7 +394,7 @@ describe("failures on the way through an HTTP proxy", () => {
     }),
   )
 
-  it.live("a proxy that never answers CONNECT ends with the connection's time", () =>
+  it.live("of a proxy that never responds to CONNECT end with the connect timeout", () =>
     Effect.gen(function* () {
       const proxy = yield* tcpServer(() => {})
       const transport = yield* open("https://127.0.0.1:8080/", `http://127.0.0.1:${proxy.port}`, {
@@ -404,7 +406,7 @@ describe("failures on the way through an HTTP proxy", () => {
     }),
   )
 
-  it.live("a body that breaks off behind the proxy is a reset", () =>
+  it.live("of a body that breaks off behind the proxy are a reset", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) =>
         response.writeHead(200, { "content-length": 9 }).write("[", () => response.destroy()),
@@ -415,7 +417,7 @@ describe("failures on the way through an HTTP proxy", () => {
     }),
   )
 
-  it.live("an answer behind the proxy that takes too long is a timeout", () =>
+  it.live("of a response behind the proxy that takes too long are a timeout", () =>
     Effect.gen(function* () {
       const server = yield* httpServer(() => {})
       const proxy = yield* recordingHttpProxy()
@@ -430,7 +432,7 @@ describe("failures on the way through an HTTP proxy", () => {
     }),
   )
 
-  it.live("a port that fetch never goes to is not the proxy's failure", () =>
+  it.live("of a port that fetch blocks are not the proxy's", () =>
     Effect.gen(function* () {
       const proxy = yield* recordingHttpProxy()
       const transport = yield* open("http://127.0.0.1:6000/", `http://127.0.0.1:${proxy.port}`)
@@ -441,7 +443,7 @@ describe("failures on the way through an HTTP proxy", () => {
     }),
   )
 
-  it.live("fetch throws the proxy's failure, and no error in its chain holds the login", () =>
+  it.live("thrown by fetch are the proxy's, and no error in the chain contains the login", () =>
     Effect.gen(function* () {
       const proxy = yield* recordingHttpProxy({ refusal: 407 })
       const transport = yield* open("http://127.0.0.1:8080/", `http://${encoded}@127.0.0.1:${proxy.port}`)

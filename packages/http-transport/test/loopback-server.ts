@@ -7,7 +7,7 @@ import { Effect } from "effect"
 
 const fixture = (name: string) => readFileSync(new URL(`./fixtures/${name}`, import.meta.url), "utf8")
 
-/** The self-signed certificate that the https server here shows, in PEM. */
+/** The self-signed certificate of the https server here, in PEM. */
 export const certificate = fixture("localhost.cert.pem")
 /** Its private key, in PEM. */
 export const key = fixture("localhost.key.pem")
@@ -15,13 +15,13 @@ export const key = fixture("localhost.key.pem")
 export const otherCertificate = fixture("other.cert.pem")
 export const otherKey = fixture("other.key.pem")
 
-/** Listens on a free port of 127.0.0.1 until the scope ends, which takes open connections along. */
+/** Listens on a free port of 127.0.0.1 until the scope ends, which also closes open connections. */
 export const listening = (server: Server) => {
   const sockets = new Set<Socket>()
   server.on("connection", (socket: Socket) => {
     sockets.add(socket)
     socket.on("close", () => sockets.delete(socket))
-    // A client that goes away in the middle is what some tests are about.
+    // Clients that disconnect midway are part of some tests.
     socket.on("error", () => {})
   })
   return Effect.acquireRelease(
@@ -36,14 +36,17 @@ export const listening = (server: Server) => {
   )
 }
 
-/** A real HTTP server and the requests that reached it, as `METHOD /path?query`. */
+/** A real HTTP server, and the requests that it received, as `METHOD /path?query`. */
 export const httpServer = Effect.fnUntraced(function* (answer: RequestListener) {
   const requests: Array<string> = []
   const port = yield* listening(createHttpServer(recording(requests, answer)))
   return { url: `http://127.0.0.1:${port}/`, port, requests }
 })
 
-/** The same over TLS, with `certificate`. `connections` are counted whether or not they come to a request; `serverNames` are those asked for (SNI). */
+/**
+ * The same over TLS, with `certificate`. `connections` counts all of them, with or without a request; `serverNames` are
+ * those asked for (SNI).
+ */
 export const httpsServer = Effect.fnUntraced(function* (answer: RequestListener) {
   const requests: Array<string> = []
   const connections: Array<number> = []
@@ -56,13 +59,13 @@ export const httpsServer = Effect.fnUntraced(function* (answer: RequestListener)
   return { url: `https://127.0.0.1:${port}/`, port, requests, connections, serverNames }
 })
 
-/** A server below HTTP, for answers that no HTTP server gives. */
+/** A server below HTTP, for responses that no HTTP server sends. */
 export const tcpServer = Effect.fnUntraced(function* (onConnection: (socket: Socket) => void) {
   const port = yield* listening(createTcpServer(onConnection))
   return { url: `http://127.0.0.1:${port}/`, port }
 })
 
-/** A port of 127.0.0.1 on which nobody listens. */
+/** A closed port of 127.0.0.1. */
 export const deadPort = Effect.scoped(listening(createTcpServer()))
 
 const recording =

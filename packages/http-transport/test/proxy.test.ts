@@ -17,7 +17,7 @@ describe("traffic through a SOCKS proxy", () => {
     { scheme: "socks4a", version: "4a", target: "name" },
     { scheme: "socks5", version: "5", target: "address" },
     { scheme: "socks5h", version: "5", target: "name" },
-  ])("$scheme goes through it, and the proxy is asked for the $target", ({ scheme, version, target }) =>
+  ])("carries $scheme, and the proxy is asked for the $target", ({ scheme, version, target }) =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => response.end("[1]"))
       const proxy = yield* recordingSocksProxy()
@@ -33,7 +33,7 @@ describe("traffic through a SOCKS proxy", () => {
   )
 
   it.live.each(["socks4", "socks4a", "socks5", "socks5h"])(
-    "https goes through %s with the certificate checked",
+    "carries https through %s with the certificate checked",
     (scheme) =>
       Effect.gen(function* () {
         const server = yield* httpsServer((_, response) => response.end("[1]"))
@@ -53,18 +53,18 @@ describe("traffic through a SOCKS proxy", () => {
       }),
   )
 
-  it.live("calls one after the other share tunnels", () =>
+  it.live("shares tunnels among consecutive calls", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => response.end("[1]"))
       const proxy = yield* recordingSocksProxy()
       const transport = yield* open(server.url, `socks5h://127.0.0.1:${proxy.port}`)
       yield* Effect.forEach(Array.from({ length: 10 }), () => transport.call(call))
-      // Two at most: a call may begin in the moment between the last byte of an answer and the release of its connection.
+      // At most two: a call may begin between the last byte of a response and the release of its connection.
       assert.isAtMost(proxy.asked.length, 2)
     }),
   )
 
-  it.live("fetch goes through it as well", () =>
+  it.live("carries fetch as well", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => response.end("[1]"))
       const proxy = yield* recordingSocksProxy()
@@ -74,7 +74,7 @@ describe("traffic through a SOCKS proxy", () => {
     }),
   )
 
-  it.live("user and password log in, percent-encoding undone", () =>
+  it.live("logs in with user and password, percent-decoded", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => response.end("[1]"))
       const proxy = yield* recordingSocksProxy(login)
@@ -86,8 +86,8 @@ describe("traffic through a SOCKS proxy", () => {
   )
 })
 
-describe("failures on the way through a SOCKS proxy", () => {
-  it.live("a wrong password is reason proxy, names the proxy and tells no credentials", () =>
+describe("failures through a SOCKS proxy", () => {
+  it.live("with a wrong password are reason proxy, name the proxy and reveal no credentials", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => response.end("[1]"))
       const proxy = yield* recordingSocksProxy(login)
@@ -100,28 +100,30 @@ describe("failures on the way through a SOCKS proxy", () => {
     }),
   )
 
-  it.live.each(["socks4", "socks5h"])("a dead %s proxy is reason proxy and names it; nobody goes direct", (scheme) =>
-    Effect.gen(function* () {
-      const server = yield* httpServer((_, response) => response.end("[1]"))
-      const port = yield* deadPort
-      const transport = yield* open(server.url, `${scheme}://someone:hunter2@127.0.0.1:${port}`)
-      const error = yield* Effect.flip(transport.call(call))
-      assert.strictEqual(error.reason, "proxy")
-      assert.strictEqual(error.proxy, `${scheme}://***@127.0.0.1:${port}`)
-      assert.match(error.detail, /ECONNREFUSED/)
-      assert.notInclude(error.message, "hunter2")
-      assert.deepStrictEqual(server.requests, [])
-    }),
+  it.live.each(["socks4", "socks5h"])(
+    "of a dead %s proxy are reason proxy with its name; nothing goes direct",
+    (scheme) =>
+      Effect.gen(function* () {
+        const server = yield* httpServer((_, response) => response.end("[1]"))
+        const port = yield* deadPort
+        const transport = yield* open(server.url, `${scheme}://someone:hunter2@127.0.0.1:${port}`)
+        const error = yield* Effect.flip(transport.call(call))
+        assert.strictEqual(error.reason, "proxy")
+        assert.strictEqual(error.proxy, `${scheme}://***@127.0.0.1:${port}`)
+        assert.match(error.detail, /ECONNREFUSED/)
+        assert.notInclude(error.message, "hunter2")
+        assert.deepStrictEqual(server.requests, [])
+      }),
   )
 
-  it.live("a proxy whose name has no address is reason proxy", () =>
+  it.live("are reason proxy if the proxy's name has no address", () =>
     Effect.gen(function* () {
       const transport = yield* open("http://127.0.0.1:8080/", "socks5://no-such-proxy.invalid:1080")
       assert.strictEqual((yield* Effect.flip(transport.call(call))).reason, "proxy")
     }),
   )
 
-  it.live("an upstream whose name has no address is dns where we resolve, proxy where the proxy does", () =>
+  it.live("for an upstream name without an address are dns if resolved locally, proxy if by the proxy", () =>
     Effect.gen(function* () {
       const proxy = yield* recordingSocksProxy()
       const reason = (scheme: string) =>
@@ -137,7 +139,7 @@ describe("failures on the way through a SOCKS proxy", () => {
     }),
   )
 
-  it.live("an upstream that refuses the proxy is reason proxy", () =>
+  it.live("are reason proxy if the upstream refuses the proxy", () =>
     Effect.gen(function* () {
       const port = yield* deadPort
       const proxy = yield* recordingSocksProxy()
@@ -146,7 +148,7 @@ describe("failures on the way through a SOCKS proxy", () => {
     }),
   )
 
-  it.live("a proxy that stalls ends with the connection's time", () =>
+  it.live("of a proxy that stalls end with the connect timeout", () =>
     Effect.gen(function* () {
       const proxy = yield* tcpServer(() => {})
       const transport = yield* open("http://127.0.0.1:8080/", `socks5h://127.0.0.1:${proxy.port}`, {
@@ -190,7 +192,7 @@ describe("a proxy's URL", () => {
   )
 
   it.prop(
-    "shows scheme, host and port, and nothing of user and password, whatever they are",
+    "is shown as scheme, host and port only, whatever its user and password",
     {
       scheme: Schema.Literals(["socks4", "socks4a", "socks5", "socks5h", "http", "https"]),
       user: Schema.String,
@@ -214,7 +216,7 @@ describe("a proxy's URL", () => {
       }),
   )
 
-  it("shows one without credentials as it is", () => {
+  it("without credentials is shown unchanged", () => {
     assert.strictEqual(proxyForDisplay("socks5h://proxy.example.org:1080"), "socks5h://proxy.example.org:1080")
   })
 })

@@ -4,8 +4,8 @@ import { Clock, Duration, Effect } from "effect"
 const deadlineFrom = 60
 
 /**
- * Runs an effect on a clock that writes each wait down, in seconds, and does not wait: how long a client with real
- * sockets would have waited, without the time. A test clock would need to know when the client has begun to wait.
+ * Runs an effect on a clock that records each wait, in seconds, instead of waiting: how long a client with real sockets
+ * would have waited. A test clock would need to know when the client has begun to wait.
  */
 export const withRecordedWaits = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
   const clock = yield* Clock.Clock

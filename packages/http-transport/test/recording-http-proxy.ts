@@ -10,31 +10,31 @@ export interface AskedHttp {
   readonly form: "CONNECT" | "absolute"
   /** `host:port` of a CONNECT, method and URL of an absolute form. */
   readonly target: string
-  /** `Proxy-Authorization` as it came. */
+  /** `Proxy-Authorization` as received. */
   readonly credentials: string | undefined
 }
 
 export interface RecordingHttpProxy {
   readonly port: number
   readonly asked: ReadonlyArray<AskedHttp>
-  /** TCP connections, whether or not they came to a request. */
+  /** TCP connections, with or without a request. */
   readonly connections: ReadonlyArray<number>
-  /** The names that TLS clients asked for (SNI), `false` where they named none. */
+  /** The names in TLS handshakes (SNI), `false` if a client sent none. */
   readonly serverNames: ReadonlyArray<string | false>
 }
 
 /**
- * An HTTP proxy for tests (RFC 9110 section 9.3.6 for CONNECT, RFC 9112 section 3.2.2 for requests in absolute form) that
- * writes down what it is asked for. It asks for `credentials` where they are given, answers every request `refusal` where
- * that is given, and `502` where it cannot reach the target. Its error pages repeat the request's credentials. It
- * knows `localhost` and `*.example.org` as 127.0.0.1.
+ * A recording HTTP proxy for tests (RFC 9110 section 9.3.6 for CONNECT, RFC 9112 section 3.2.2 for requests in absolute
+ * form). It requires `credentials` if given, responds to every request with `refusal` if given, and with `502` if it
+ * cannot reach the target. Its error pages repeat the request's credentials. It resolves `localhost` and
+ * `*.example.org` to 127.0.0.1.
  */
 export const recordingHttpProxy = Effect.fnUntraced(function* (
   settings: {
     readonly credentials?: string
     readonly refusal?: number
     readonly tls?: "localhost" | "other.example.org"
-    /** What opens a tunnel, in place of a plain 200: any success after any interim responses. */
+    /** The response that opens a tunnel, instead of a plain 200: any success after any interim responses. */
     readonly opening?: string
   } = {},
 ) {
@@ -99,7 +99,7 @@ export const recordingHttpProxy = Effect.fnUntraced(function* (
   return { port, asked, connections, serverNames } satisfies RecordingHttpProxy
 })
 
-/** The error page of a talkative proxy. */
+/** The error page of a verbose proxy. */
 const page = (status: number, request: IncomingMessage) => {
   const credentials = request.headers["proxy-authorization"] ?? ""
   const login = Buffer.from(credentials.replace(/^Basic /, ""), "base64").toString()

@@ -2,10 +2,10 @@ import { connect, createServer, type Socket } from "node:net"
 import { Effect } from "effect"
 import { listening } from "./loopback-server.ts"
 
-/** One request to the proxy to connect somewhere. */
+/** One request to the proxy to connect. */
 export interface Asked {
   readonly version: "4" | "4a" | "5"
-  /** Whether the client left the resolving to the proxy. */
+  /** Whether the client left the name resolution to the proxy. */
   readonly target: "name" | "address"
   readonly host: string
   readonly port: number
@@ -14,14 +14,14 @@ export interface Asked {
 export interface RecordingSocksProxy {
   readonly port: number
   readonly asked: ReadonlyArray<Asked>
-  /** User names that were offered, right or wrong. */
+  /** User names that clients sent, right or wrong. */
   readonly users: ReadonlyArray<string>
 }
 
 /**
- * A SOCKS proxy for tests that speaks 4, 4a (its extension for names) and 5 (RFC 1928, with RFC 1929 where a login is
- * given), writes down what it is asked for, and pipes to the target. It resolves `localhost`
- * and `*.example.org`, to 127.0.0.1 where the servers of the tests listen, and no other name.
+ * A recording SOCKS proxy for tests that speaks 4, 4a (its extension for names) and 5 (RFC 1928, with RFC 1929 if a
+ * login is given), and pipes to the target. It resolves only `localhost` and `*.example.org`, to 127.0.0.1, the address
+ * of the test servers.
  */
 export const recordingSocksProxy = Effect.fnUntraced(function* (login?: {
   readonly user: string
@@ -52,7 +52,7 @@ const serve4 = async (client: Socket, read: Read, asked: Array<Asked>) => {
   await readText(read)
   const port = head.readUInt16BE(1)
   const address = [...head.subarray(3, 7)]
-  // 4a: an address of 0.0.0.x says that the name follows.
+  // 4a: an address of 0.0.0.x means that the name follows.
   const named = address.slice(0, 3).every((byte) => byte === 0) && address[3] !== 0
   const host = named ? await readText(read) : address.join(".")
   asked.push({ version: named ? "4a" : "4", target: named ? "name" : "address", host, port })
@@ -114,7 +114,7 @@ const readText = async (read: Read): Promise<string> => {
   }
 }
 
-/** Reads exact numbers of bytes from a socket in paused mode, and leaves the rest to whoever pipes it later. */
+/** Reads exact numbers of bytes from a socket in paused mode, and leaves the rest for a later pipe. */
 const reader =
   (socket: Socket): Read =>
   (bytes) =>

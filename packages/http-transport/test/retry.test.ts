@@ -18,8 +18,8 @@ const open = (baseUrl: string, retry = defaultRetryPolicy) => makeTransport({ up
 const failure = (reason: TransportFailureReason, more: { status?: number; retryAfter?: number } = {}) =>
   new TransportFailure({ upstream: "test", call: "GET http://test.example/", reason, detail: "…", ...more })
 
-describe("which failures repeat", () => {
-  it.live.each([408, 429, 500, 502, 503, 504])("a GET answered %i is repeated until it succeeds", (status) =>
+describe("a failed call", () => {
+  it.live.each([408, 429, 500, 502, 503, 504])("is retried until it succeeds for a GET with %i", (status) =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => {
         response.statusCode = server.requests.length < 3 ? status : 200
@@ -33,7 +33,7 @@ describe("which failures repeat", () => {
     }),
   )
 
-  it.live.each([301, 400, 401, 403, 404, 409, 410, 414, 422, 501, 505])("a GET answered %i is asked once", (status) =>
+  it.live.each([301, 400, 401, 403, 404, 409, 410, 414, 422, 501, 505])("is not retried for a GET with %i", (status) =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => response.writeHead(status).end('{"detail":"no"}'))
       const transport = yield* open(server.url)
@@ -44,7 +44,7 @@ describe("which failures repeat", () => {
     }),
   )
 
-  it.live("a HEAD is repeated, a POST never", () =>
+  it.live("is retried for a HEAD, never for a POST", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => response.writeHead(503).end())
       const transport = yield* open(server.url)
@@ -55,7 +55,7 @@ describe("which failures repeat", () => {
     }),
   )
 
-  it.live("the failure after all repeats is that of the last attempt", () =>
+  it.live("fails with the last attempt's failure after all retries", () =>
     Effect.gen(function* () {
       const statuses = [500, 502, 503]
       const server = yield* httpServer((_, response) => response.writeHead(statuses.shift() ?? 200).end("{}"))
@@ -66,7 +66,7 @@ describe("which failures repeat", () => {
     }),
   )
 
-  it("certificates, bodies over the limit and refusals stay; whatever the network does may pass", () => {
+  it("is permanent for certificates, bodies over the limit and refusals, and transient for network failures", () => {
     const repeatable = (["dns", "connect", "proxy", "reset", "timeout", "not-json"] as const).map((reason) =>
       isRepeatable(failure(reason)),
     )
@@ -77,8 +77,8 @@ describe("which failures repeat", () => {
   })
 })
 
-describe("how long it waits", () => {
-  it.live("waits double from the base, within the jitter", () =>
+describe("the wait before a retry", () => {
+  it.live("doubles from the base, within the jitter", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => response.writeHead(503).end())
       const transport = yield* open(server.url)
@@ -91,7 +91,7 @@ describe("how long it waits", () => {
     }),
   )
 
-  it.effect("no wait passes the cap and its jitter", () =>
+  it.effect("never exceeds the cap and its jitter", () =>
     Effect.gen(function* () {
       let attempts = 0
       const failing = Effect.suspend(() => {
@@ -106,7 +106,7 @@ describe("how long it waits", () => {
     }),
   )
 
-  it.live("Retry-After in seconds is obeyed where it is longer than our own wait", () =>
+  it.live("follows a Retry-After in seconds that is longer than the own wait", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => {
         if (server.requests.length > 1) response.end("{}")
@@ -119,7 +119,7 @@ describe("how long it waits", () => {
     }),
   )
 
-  it.live("a shorter Retry-After does not hurry us", () =>
+  it.live("is not shortened by Retry-After", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => {
         if (server.requests.length > 1) response.end("{}")
@@ -131,7 +131,7 @@ describe("how long it waits", () => {
     }),
   )
 
-  it.live("Retry-After as a date is obeyed", () =>
+  it.live("follows a Retry-After with a date", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => {
         if (server.requests.length > 1) response.end("{}")
@@ -146,7 +146,7 @@ describe("how long it waits", () => {
     }),
   )
 
-  it.live("a Retry-After beyond the policy fails at once and says how long", () =>
+  it.live("is skipped for a Retry-After beyond the policy, which fails at once with the time", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => response.writeHead(503, { "retry-after": "31" }).end())
       const transport = yield* open(server.url)
@@ -157,15 +157,15 @@ describe("how long it waits", () => {
     }),
   )
 
-  it("a Retry-After that is neither number nor date counts as none, one in the past as now", () => {
+  it("ignores a Retry-After that is neither number nor date, and treats one in the past as now", () => {
     assert.isUndefined(retryAfterSeconds(new Headers({ "retry-after": "soon" })))
     assert.isUndefined(retryAfterSeconds(new Headers()))
     assert.strictEqual(retryAfterSeconds(new Headers({ "retry-after": "Wed, 21 Oct 2015 07:28:00 GMT" })), 0)
   })
 })
 
-describe("how long it may take", () => {
-  it.live("an attempt without a whole answer in its time is a timeout, and is repeated", () =>
+describe("the time limits of a call", () => {
+  it.live("end an attempt without a complete response as a timeout, which is retried", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => {
         // Headers and a part of the body come at once: the time counts to the last byte.
@@ -183,7 +183,7 @@ describe("how long it may take", () => {
     }),
   )
 
-  it.live("a timeout says how long it waited", () =>
+  it.live("appear in the timeout's message", () =>
     Effect.gen(function* () {
       const server = yield* httpServer(() => {})
       const transport = yield* makeTransport({
@@ -198,7 +198,7 @@ describe("how long it may take", () => {
     }),
   )
 
-  it.live("the deadline ends all repeats and tells the last attempt's failure", () =>
+  it.live("end all retries at the deadline, with the last attempt's failure", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => response.writeHead(503).end("<p>restarting</p>"))
       const transport = yield* makeTransport({
@@ -213,7 +213,7 @@ describe("how long it may take", () => {
     }),
   )
 
-  it.live("the deadline also ends a POST", () =>
+  it.live("also end a POST at the deadline", () =>
     Effect.gen(function* () {
       const server = yield* httpServer(() => {})
       const transport = yield* makeTransport({ upstream: "test", baseUrl: server.url, deadline: "50 millis" })

@@ -8,12 +8,12 @@ import { httpServer } from "./loopback-server.ts"
 setFlagsFromString("--expose-gc")
 const collectGarbage: () => void = runInNewContext("gc")
 
-/** Resolves when the condition holds. */
+/** Resolves once the condition holds. */
 const until = (holds: () => boolean) => Effect.repeat(Effect.sleep("2 millis"), { until: () => Effect.sync(holds) })
 
 const beginning = { "content-type": "application/json", "content-length": "100" }
 
-it.live("an answer that falls silent gives its connection back, also where garbage was collected meanwhile", () =>
+it.live("a response that stalls releases its connection, also after a garbage collection meanwhile", () =>
   Effect.gen(function* () {
     let isIll = true
     let open = 0

@@ -8,8 +8,8 @@ const call = { method: "GET", path: "" } as const
 const open = (baseUrl: string, tls?: TlsProfile) =>
   makeTransport({ upstream: "test", baseUrl, ...(tls === undefined ? {} : { tls }) })
 
-describe("certificates", () => {
-  it.live("a self-signed one is refused, and not tried again", () =>
+describe("a certificate", () => {
+  it.live("that is self-signed is refused without a retry", () =>
     Effect.gen(function* () {
       const server = yield* httpsServer((_, response) => response.end("{}"))
       const transport = yield* open(server.url)
@@ -21,7 +21,7 @@ describe("certificates", () => {
     }),
   )
 
-  it.live("it is accepted where it is given as authority", () =>
+  it.live("that is given as authority is accepted", () =>
     Effect.gen(function* () {
       const server = yield* httpsServer((_, response) => response.end("[1]"))
       const transport = yield* open(server.url, { ca: certificate })
@@ -29,7 +29,7 @@ describe("certificates", () => {
     }),
   )
 
-  it.live("any is accepted with verify: false", () =>
+  it.live("of any kind is accepted with verify: false", () =>
     Effect.gen(function* () {
       const server = yield* httpsServer((_, response) => response.end("[1]"))
       const transport = yield* open(server.url, { verify: false })
@@ -37,10 +37,10 @@ describe("certificates", () => {
     }),
   )
 
-  it.live("one for another host is refused in spite of its authority", () =>
+  it.live("for another host is refused in spite of its authority", () =>
     Effect.gen(function* () {
       const server = yield* httpsServer((_, response) => response.end("[1]"))
-      // The proxy resolves the other name to this machine, where the certificate names localhost and 127.0.0.1.
+      // The proxy resolves the other name to this machine, whose certificate names localhost and 127.0.0.1.
       const proxy = yield* recordingSocksProxy()
       const transport = yield* makeTransport({
         upstream: "test",
@@ -54,7 +54,7 @@ describe("certificates", () => {
     }),
   )
 
-  it.live("a server that speaks no TLS is a tls failure", () =>
+  it.live("that is missing because the server speaks no TLS is a tls failure", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => response.end("{}"))
       const transport = yield* open(server.url.replace("http:", "https:"))

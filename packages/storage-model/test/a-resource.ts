@@ -24,24 +24,24 @@ const served: Row = {
   order_in_progress: null,
 }
 
-/** A row that is served, but for what an example changes; a field that it sets to `undefined` is missing. */
+/** A row that is served, with an example's changes. A field set to `undefined` is removed. */
 export const aResource = (changes: Row = {}): Row => present({ ...served, ...changes })
 
 const present = (row: Row): Row => Object.fromEntries(Object.entries(row).filter(([, value]) => value !== undefined))
 
-/** A UUID as Waldur writes it, told apart by its number. */
+/** A numbered UUID in Waldur's notation. */
 export const uuidNumber = (number: number): string => number.toString(16).padStart(32, "0")
 
-/** The same UUID as entries carry it. */
+/** The same UUID in the notation of entries. */
 export const dashedNumber = (number: number): string =>
   uuidNumber(number).replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-")
 
-/** `served`'s uuid, offering and customer as entries carry them. */
+/** `served`'s uuid, offering and customer in the notation of entries. */
 export const resourceId = "44d1e266-9fbc-50bc-8c11-fe312cab9dd3"
 export const offeringId = "433b52ea-daa4-5d15-8502-80ac8e2ebc8a"
 export const customerId = "ae3b26cf-e7e8-5fb1-ba5a-056af79c371f"
 
-/** An order under way that Waldur nests in its resource. */
+/** An order in progress, as Waldur nests it in its resource. */
 export const anOrder = (changes: Row = {}): Row =>
   present({
     type: "Update",
@@ -52,7 +52,7 @@ export const anOrder = (changes: Row = {}): Row =>
     ...changes,
   })
 
-/** What makes a row one that is being removed, as an order at the provider asks. */
+/** The fields of a row that is being removed: a Terminate order that has reached the provider. */
 export const terminating: Row = {
   state: "Terminating",
   order_in_progress: anOrder({ type: "Terminate", state: "executing" }),

@@ -13,7 +13,7 @@ import {
 } from "../src/index.ts"
 import { aResource, customerId, offeringId, type Row } from "./a-resource.ts"
 
-/** What an example sets up around its rows. */
+/** An example's surroundings: everything but the rows. */
 export interface Surroundings {
   readonly customers?: ReadonlyMap<string, CustomerList>
   readonly gids?: ReadonlyMap<string, GidAnswer>
@@ -25,7 +25,7 @@ export interface Surroundings {
 export const settingsWith = (changes: Partial<ModelSettings> = {}): ModelSettings => ({
   ...defaultModelSettings,
   storageSystems: ["capstor", "vast", "iopsstor"].map((name) => ({ name, offeringSlug: name })),
-  // Where the orders of `anOrder` are.
+  // The URL prefix of `anOrder`'s orders.
   waldurApiUrl: "https://waldur.example.com",
   ...changes,
 })
@@ -35,7 +35,7 @@ export const listedCustomers: ReadonlyMap<string, ReadonlyArray<OfferingCustomer
   [offeringId, [{ uuid: customerId, slug: "university-physics", name: "University of Physics" }]],
 ])
 
-/** A GID for every project of the rows, whatever their order; 31001 for that of `aResource`. */
+/** A GID for every project of the rows, independent of their order; 31001 for that of `aResource`. */
 export const gidsOf = (rows: ReadonlyArray<unknown>): ReadonlyMap<string, GidAnswer> => {
   const slugs = new Set(rows.map((row) => String((row as Row | null)?.project_slug)))
   const gidAt = (slug: string, at: number) => (slug === "climate-sim" ? 31_001 : 31_002 + at)
@@ -64,14 +64,14 @@ export const resourcesOf = (tree: Hierarchy): ReadonlyArray<StorageEntry> => ent
 export const mountPointsOf = (entries: ReadonlyArray<StorageEntry>): ReadonlyArray<string> =>
   entries.map(({ mountPoint }) => mountPoint.default)
 
-/** The only one of a list; an example that expects one entry or finding fails with what it got instead. */
+/** The only item of a list. Otherwise the example fails and shows what it got instead. */
 export const only = <A>(found: ReadonlyArray<A>): A => {
   const [first] = found
   if (first === undefined || found.length !== 1) throw new Error(`expected one, got ${JSON.stringify(found)}`)
   return first
 }
 
-/** The tree of the one resource that `changes` make of a good one. */
+/** The tree of a single good resource with `changes`. */
 export const treeWith = (changes: Row = {}, around: Surroundings = {}): Hierarchy =>
   treeOf([aResource(changes)], around)
 
@@ -82,14 +82,14 @@ export const entryWith = (changes: Row = {}, around: Surroundings = {}): Storage
   return only(resourcesOf(tree))
 }
 
-/** Why that resource is not served. */
+/** The reason why that resource is skipped. */
 export const refusalWith = (changes: Row = {}, around: Surroundings = {}): Skipped => {
   const tree = treeWith(changes, around)
   if (resourcesOf(tree).length > 0) throw new Error(`served: ${JSON.stringify(resourcesOf(tree))}`)
   return only(tree.skipped)
 }
 
-/** What is said of that resource, and of its parents, though it is served. */
+/** The warnings about that resource and its parents, although it is served. */
 export const warningsWith = (changes: Row = {}, around: Surroundings = {}) => {
   const tree = treeWith(changes, around)
   if (tree.skipped.length > 0) throw new Error(`not served: ${JSON.stringify(tree.skipped)}`)

@@ -6,7 +6,7 @@ import { gidsOf, only, refusalWith, resourcesOf, treeOf, treeWith } from "./a-tr
 
 const identity = { uuid: resourceId, slug: "climate-store", offering_slug: "capstor" }
 
-describe("a row that is not as it must be", () => {
+describe("a malformed row", () => {
   it.each<[string, Row, unknown, Row]>([
     ["uuid", { uuid: undefined }, null, { uuid: null }],
     ["uuid", { uuid: null }, null, { uuid: null }],
@@ -34,7 +34,7 @@ describe("a row that is not as it must be", () => {
     ["order_in_progress", { order_in_progress: [] }, [], {}],
     ["order_in_progress.state", { order_in_progress: anOrder({ state: 5 }) }, 5, {}],
     ["order_in_progress.type", { order_in_progress: anOrder({ type: {} }) }, {}, {}],
-  ])("is left out for its %s: %j", (field, changes, found, who) => {
+  ])("is skipped for its %s: %j", (field, changes, found, who) => {
     expect(refusalWith(changes)).toEqual({
       code: "bad-data",
       ...identity,
@@ -45,7 +45,7 @@ describe("a row that is not as it must be", () => {
     })
   })
 
-  it("names all of the fields that it lacks", () => {
+  it("is reported with all missing fields", () => {
     const { field, reason } = refusalWith({
       slug: undefined,
       customer_slug: 5,
@@ -79,7 +79,7 @@ describe("a row that is not as it must be", () => {
     "project_slug",
     "project_name",
     "created",
-  ])("may have a %s of 1,000 characters and no more", (field) => {
+  ])("may have a %s of at most 1,000 characters", (field) => {
     const fits = decodeResources([aResource({ [field]: "x".repeat(1000) })])
     expect([fits.resources.length, fits.skipped.length]).toEqual([1, 0])
     const [skipped] = decodeResources([aResource({ [field]: "x".repeat(5_000_000) })]).skipped
@@ -87,7 +87,7 @@ describe("a row that is not as it must be", () => {
     expect(JSON.stringify(skipped).length).toBeLessThan(1000)
   })
 
-  it.each(Object.keys(aResource()))("never throws for what its %s holds", (field) => {
+  it.each(Object.keys(aResource()))("never throws, whatever its %s contains", (field) => {
     let deep: unknown = 5
     for (let level = 0; level < 200_000; level += 1) deep = level % 2 === 0 ? [deep] : { a: deep }
     const hostile = [
@@ -111,7 +111,7 @@ describe("a row that is not as it must be", () => {
     }
   })
 
-  it.each([null, undefined, 5, "row", true, [], [[]]])("is said to be none where it is %j", (row) => {
+  it.each([null, undefined, 5, "row", true, [], [[]]])("is reported as malformed if it is %j", (row) => {
     expect(only(treeOf([row]).skipped)).toMatchObject({
       code: "bad-data",
       uuid: null,
@@ -122,7 +122,7 @@ describe("a row that is not as it must be", () => {
     })
   })
 
-  it("is left out by itself, wherever it stands among others", () => {
+  it("is skipped alone, at any position among others", () => {
     const bad = [null, aResource({ slug: 5 }), {}, "row", aResource({ attributes: { permissions: 5 } })]
     const good = [1, 2, 3].map((number) => aResource({ uuid: uuidNumber(number), project_slug: `p${number}` }))
     for (const rows of [
@@ -136,7 +136,7 @@ describe("a row that is not as it must be", () => {
     }
   })
 
-  it("names its offering where it can, and null where not", () => {
+  it("is reported with its offering if known, else with null", () => {
     expect(refusalWith({ project_slug: null, offering_slug: 5 })).toMatchObject({ offering_slug: null })
     expect(decodeResources([{ slug: "a", offering_slug: "vast" }]).skipped).toEqual([
       expect.objectContaining({ uuid: null, slug: "a", offering_slug: "vast", field: "uuid" }),
@@ -144,18 +144,18 @@ describe("a row that is not as it must be", () => {
   })
 })
 
-describe("what was found", () => {
-  it("is cut where it is a long text", () => {
+describe("the found value in a finding", () => {
+  it("is truncated if it is a long text", () => {
     const { found } = refusalWith({ attributes: { permissions: "x".repeat(100_000) } })
     expect(found).toBe(`${"x".repeat(200)}…`)
   })
 
-  it("is cut where it is a long structure", () => {
+  it("is truncated if it is a long structure", () => {
     const { found } = refusalWith({ attributes: { permissions: Array.from({ length: 10_000 }, () => 7) } })
     expect(String(found).length).toBeLessThan(300)
   })
 
-  it("is as it is where it is a short structure", () => {
+  it("is unchanged if it is a short structure", () => {
     expect(refusalWith({ attributes: { permissions: { a: [1] } } }).found).toEqual({ a: [1] })
   })
 
@@ -171,7 +171,7 @@ describe("what was found", () => {
     ["deeper than JSON text goes", deep],
     ["a symbol", Symbol("x")],
     ["a function", () => 5],
-  ])("can be written as JSON and is not null where it is %s", (_, permissions) => {
+  ])("is JSON and not null for %s", (_, permissions) => {
     const skipped = refusalWith({ attributes: { permissions } })
     const { found } = JSON.parse(JSON.stringify(skipped))
     expect(found).not.toBeNull()
@@ -180,7 +180,7 @@ describe("what was found", () => {
 })
 
 describe("findings", () => {
-  it("are in one order, whatever the order of rows that do not say who they are", () => {
+  it("have one order, independent of the order of rows without identity", () => {
     const rows = [
       { offering_slug: "vast" },
       { offering_slug: "capstor" },
@@ -200,7 +200,7 @@ describe("findings", () => {
 })
 
 describe("a resource of a foreign offering", () => {
-  it.each(["other", "Capstor", "capstor ", "__proto__"])("(%s) is left out without parents", (offering_slug) => {
+  it.each(["other", "Capstor", "capstor ", "__proto__"])("(%s) is skipped without parents", (offering_slug) => {
     const tree = treeWith({ offering_slug })
     expect(tree.entries).toEqual([])
     expect(tree.skipped).toEqual([
@@ -227,11 +227,11 @@ describe("a resource that Waldur sends twice", () => {
     expect(tree.warnings).toEqual([])
   })
 
-  it("is told by its uuid, however it is written", () => {
+  it("is recognised by its uuid in any notation", () => {
     expect(treeOf([aResource(), aResource({ uuid: resourceId.toUpperCase() })]).skipped).toHaveLength(1)
   })
 
-  it("with different content is the same in either order", () => {
+  it("with different content gives the same result in either order", () => {
     const rows = [aResource({ state: "Updating" }), aResource({ state: "OK" }), aResource({ project_slug: "moved" })]
     const permuted = [
       [0, 1, 2],
@@ -244,26 +244,26 @@ describe("a resource that Waldur sends twice", () => {
     expect(new Set(permuted).size).toBe(1)
   })
 
-  it("does not share its path with itself", () => {
+  it("has no path conflict with itself", () => {
     expect(treeOf([aResource({ state: "Terminated" }), aResource()]).skipped.map(({ code }) => code)).toEqual([
       "duplicate",
     ])
   })
 })
 
-describe("the fields that are asked of Waldur", () => {
+describe("the fields requested from Waldur", () => {
   it("are all that the model reads", () => {
     expect([...waldurResourceFields].toSorted()).toEqual(Object.keys(aResource()).toSorted())
   })
 
-  it("are enough", () => {
+  it("are sufficient", () => {
     const whole = { ...aResource(), offering_name: "Capstor", plan: null, available_actions: [], creation_order: {} }
     expect(treeOf([whole])).toEqual(treeOf([aResource()]))
   })
 })
 
-describe("a record that a rule does not foresee", () => {
-  it("loses its own place, with a reason that quotes nothing of it", () => {
+describe("a record that no rule foresees", () => {
+  it("is skipped, with a reason that quotes nothing of it", () => {
     const throwing = ofOneRecord((): never => {
       throw new RangeError("secret")
     })
@@ -276,7 +276,7 @@ describe("a record that a rule does not foresee", () => {
     expect(ofOneRecord(() => 5)).toBe(5)
   })
 
-  it("costs no other its place", () => {
+  it("does not affect other records", () => {
     const odd = aResource({ uuid: uuidNumber(2), project_slug: "odd" })
     let throws = 0
     const throwing = new Proxy(odd, {

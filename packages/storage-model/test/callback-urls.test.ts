@@ -15,7 +15,7 @@ const urls = {
   set_state_ok_url: `${resource}/set_state_ok/`,
 }
 
-/** The callback URLs of an entry, in their order. */
+/** The callback URLs of an entry, in order. */
 const urlsOf = (changes: Row, around?: Surroundings) =>
   Object.entries(entryWith(changes, around)).filter(([key]) => key.endsWith("_url"))
 
@@ -38,7 +38,7 @@ const waiting = ["pending-consumer", "pending-project", "pending-start-date"]
 const atProvider = ["pending-provider", "executing"]
 const states = ["Creating", "OK", "Erred", "Updating", "Terminating", "Terminated", "Unheard-of"]
 
-/** Whether a resource that is in a state under an order in a state can be said to be OK. */
+/** Whether `set_state_ok` is possible for a resource state and an order state. */
 const canBecomeOk = (state: string, orderState: string) =>
   state === "Erred" || (["Creating", "Updating", "Terminating"].includes(state) && !waiting.includes(orderState))
 
@@ -65,11 +65,11 @@ describe("the callback URLs", () => {
     expect(urlsOf({ order_in_progress: anOrder({ type }) }).map(([key]) => key)).toEqual(byOrder.executing)
   })
 
-  it.each([null, undefined])("need a state of the order for all but set_backend_id (%j)", (state) => {
+  it.each([null, undefined])("other than set_backend_id need an order state (%j)", (state) => {
     expect(urlsOf({ order_in_progress: anOrder({ state }) })).toEqual([["set_backend_id_url", urls.set_backend_id_url]])
   })
 
-  it.each([null, undefined])("are not there where the order in progress is %j", (order_in_progress) => {
+  it.each([null, undefined])("are absent if the order in progress is %j", (order_in_progress) => {
     for (const state of ["Creating", "OK", "Updating", "Terminating"]) {
       const { entries, warnings } = treeWith({ state, order_in_progress })
       expect(JSON.stringify(entries)).not.toContain("_url")
@@ -77,32 +77,35 @@ describe("the callback URLs", () => {
     }
   })
 
-  it.each(["done", "erred", "canceled", "rejected"])("are not there where the order is %s", (orderState) => {
+  it.each(["done", "erred", "canceled", "rejected"])("are absent if the order is %s", (orderState) => {
     for (const state of ["Creating", "OK", "Updating"]) {
       expect(urlsOf({ state, order_in_progress: anOrder({ state: orderState }) })).toEqual([])
     }
   })
 
-  it.each([null, undefined, ""])("are not there, and that is said, where the order's url is %j", (url) => {
+  it.each([null, undefined, ""])("are absent, with a warning, if the order's url is %j", (url) => {
     expect(urlsOf({ order_in_progress: anOrder({ url }) })).toEqual([])
     expect(warningsWith({ order_in_progress: anOrder({ url }) })).toEqual([
       { code: "ignored-value", field: "order_in_progress.url", found: url ?? null },
     ])
   })
 
-  it.each([null, undefined, ""])("are there where the order's type is %j, and that it is missing is said", (type) => {
-    const changes = { order_in_progress: anOrder({ type }) }
-    expect(urlsOf(changes).map(([key]) => key)).toEqual(byOrder.executing)
-    expect(warningsWith(changes)).toEqual([
-      { code: "ignored-value", field: "order_in_progress.type", found: type ?? null },
-    ])
-  })
+  it.each([null, undefined, ""])(
+    "are present, with a warning about the missing type, if the order's type is %j",
+    (type) => {
+      const changes = { order_in_progress: anOrder({ type }) }
+      expect(urlsOf(changes).map(([key]) => key)).toEqual(byOrder.executing)
+      expect(warningsWith(changes)).toEqual([
+        { code: "ignored-value", field: "order_in_progress.type", found: type ?? null },
+      ])
+    },
+  )
 })
 
 const host = "https://waldur.example.com"
 const path = "/api/marketplace-orders/b97da3cb155550148aaf4ba830f78240"
 
-/** What is served for an order's URL, and whether the URL is said to be unusable. */
+/** The callback URL for an order's URL, and whether a warning reports it as unusable. */
 const servedFor = (url: unknown, settings: Surroundings["settings"] = {}) => {
   const changes = { order_in_progress: anOrder({ url }) }
   const found = Object.fromEntries(urlsOf(changes, { settings }))
@@ -157,7 +160,7 @@ describe("an order's url", () => {
     ["of more than 2,048 characters", `${host}/${"a".repeat(2048)}${path}/`],
     ["with 40,000 slashes", `${host}${path}${"/".repeat(40_000)}x`],
     ["with ten million slashes", `${host}${path}${"/".repeat(10_000_000)}x`],
-  ])("that is %s gives no callback URLs, and that is said", (_, url) => {
+  ])("that is %s gives no callback URLs, but a warning", (_, url) => {
     expect(servedFor(url)).toEqual(left)
   })
 
@@ -167,7 +170,7 @@ describe("an order's url", () => {
     [`https://waldur.example.com:443${path}/`, `${host}/api`],
     [`https://WALDUR.example.COM${path}/`, `${host}/api`],
     [`https://waldur.example.com.${path}/`, `${host}/api`],
-    // A Waldur behind a gateway that ends TLS does not know of it.
+    // A Waldur behind a gateway that terminates TLS does not know the scheme.
     [`http://waldur.example.com${path}/`, `${host}/api`],
     [`http://waldur.example.com:80${path}/`, `${host}/api`],
     [`http://waldur.example.com:443${path}/`, `${host}/api`],
@@ -201,7 +204,7 @@ describe("an order's url", () => {
   })
 
   it.each([undefined, "", "waldur.example.com", "ftp://waldur.example.com"])(
-    "is not served where waldur_api_url is %j, for nothing says that it is Waldur's",
+    "is not served if waldur_api_url is %j, because its origin is unconfirmed",
     (waldurApiUrl) => {
       expect(servedFor(`${host}${path}/`, { waldurApiUrl })).toEqual(left)
     },
@@ -239,14 +242,14 @@ describe("an Erred resource", () => {
   ]
 
   it.each([null, undefined, anOrder({ state: "done" }), anOrder({ state: "erred" })])(
-    "has set_state_ok_url and set_backend_id_url where its order is %j",
+    "has set_state_ok_url and set_backend_id_url if its order is %j",
     (order_in_progress) => {
       expect(urlsOf({ state: "Erred", order_in_progress })).toEqual(ofResource)
       expect(warningsWith({ state: "Erred", order_in_progress })).toEqual([])
     },
   )
 
-  it("has them where its order's url is not served, too", () => {
+  it("has callback URLs even if its order's url is not served", () => {
     const order_in_progress = anOrder({ url: `https://evil.example${path}/` })
     expect(urlsOf({ state: "Erred", order_in_progress })).toEqual(ofResource)
     expect(warningsWith({ state: "Erred", order_in_progress })).toHaveLength(1)
@@ -257,18 +260,18 @@ describe("an Erred resource", () => {
     "https://waldur.example.com/",
     "https://waldur.example.com/api",
     "https://waldur.example.com/api//",
-  ])("has them below the API of the waldur_api_url %s", (waldurApiUrl) => {
+  ])("has callback URLs below the API of the waldur_api_url %s", (waldurApiUrl) => {
     expect(urlsOf({ state: "Erred" }, { settings: { waldurApiUrl } })).toEqual(ofResource)
   })
 
-  it("has them below the path of waldur_api_url", () => {
+  it("has callback URLs below the path of waldur_api_url", () => {
     const settings = { waldurApiUrl: "https://portal.example.org:8443/waldur" }
     expect(urlsOf({ state: "Erred" }, { settings })[0]?.[1]).toBe(
       "https://portal.example.org:8443/waldur/api/marketplace-provider-resources/44d1e266-9fbc-50bc-8c11-fe312cab9dd3/set_backend_id/",
     )
   })
 
-  it("has none where there is no waldur_api_url", () => {
+  it("has no callback URLs without waldur_api_url", () => {
     expect(urlsOf({ state: "Erred" }, { settings: { waldurApiUrl: undefined } })).toEqual([])
   })
 })

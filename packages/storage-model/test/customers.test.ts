@@ -7,7 +7,7 @@ const listing = (...customers: ReadonlyArray<OfferingCustomer>) => ({ customers:
 const physics = { uuid: customerId, slug: "university-physics", name: "Listed Name" }
 
 describe("a customer", () => {
-  it("is named as the offering's own list names it", () => {
+  it("has the name from the offering's own list", () => {
     const customer = only(customersOf(treeWith({}, listing(physics))))
     expect(customer.target.targetItem).toEqual({ itemId: customerId, key: "university-physics", name: "Listed Name" })
     expect(treeWith({}, listing(physics)).warnings).toEqual([])
@@ -21,7 +21,7 @@ describe("a customer", () => {
     },
   )
 
-  it("is named as the resource names it where the listed name is longer than 1,000 characters", () => {
+  it("has the resource's name if the listed name is longer than 1,000 characters", () => {
     const tree = treeWith({}, listing({ ...physics, name: "x".repeat(1001) }))
     expect(only(customersOf(tree)).target.targetItem).toMatchObject({ name: "University Physics" })
     expect(only(tree.warnings).code).toBe("customer-fallback")
@@ -29,7 +29,7 @@ describe("a customer", () => {
     expect(only(customersOf(treeWith({}, fits))).target.targetItem).toMatchObject({ name: "x".repeat(1000) })
   })
 
-  it("is found by its uuid, though its slug has changed since", () => {
+  it("is found by its uuid even if its slug has changed", () => {
     const around = listing(
       { ...physics, slug: "renamed" },
       { uuid: uuidNumber(9), slug: "university-physics", name: "Somebody Else" },
@@ -41,7 +41,7 @@ describe("a customer", () => {
     })
   })
 
-  it("is the one whose uuid a resource gives, though an older one without a uuid would give another", () => {
+  it("is the one with the resource's customer_uuid, even if an older resource without one would give another", () => {
     const rows = [
       aResource({ uuid: uuidNumber(1), created: "2020-01-01T00:00:00Z", project_slug: "old", customer_uuid: null }),
       aResource({ uuid: uuidNumber(2), project_slug: "new" }),
@@ -62,7 +62,7 @@ describe("a customer", () => {
     ["is not in the list", new Map([[offeringId, [{ uuid: uuidNumber(9), slug: "other", name: "Other" }]]])],
     ["has an offering with an empty list", new Map([[offeringId, []]])],
     ["has an offering whose list could not be read", new Map()],
-  ])("that %s is named as the resource names it, and that is said", (_, customers) => {
+  ])("that %s has the resource's name, with a warning", (_, customers) => {
     const tree = treeWith({}, { customers })
     expect(only(customersOf(tree)).target.targetItem).toEqual({
       itemId: customerId,
@@ -75,7 +75,7 @@ describe("a customer", () => {
     ])
   })
 
-  it("is one for each provider, customer, system and data type", () => {
+  it("is distinct per provider, customer, system and data type", () => {
     const rows = [
       {},
       { project_slug: "same-customer" },
@@ -93,13 +93,13 @@ describe("a customer", () => {
     ])
   })
 
-  it("without a uuid in the resource is found by its slug", () => {
+  it("is found by its slug if the resource has no customer_uuid", () => {
     const tree = treeWith({ customer_uuid: null }, listing(physics))
     expect(only(customersOf(tree)).itemId).toBe(customerId)
     expect(only(resourcesOf(tree)).parentItemId).toBe(customerId)
   })
 
-  it("is named as the resource names it where the token may not read the list, without a warning", () => {
+  it("has the resource's name, without a warning, if the token may not read the list", () => {
     const refused = { customers: new Map([[offeringId, "refused" as const]]) }
     const tree = treeWith({}, refused)
     expect(only(customersOf(tree)).target.targetItem).toMatchObject({ itemId: customerId, name: "University Physics" })
@@ -108,7 +108,7 @@ describe("a customer", () => {
     expect(refusalWith({ customer_name: null }, refused)).toMatchObject({ code: "bad-data", field: "customer_name" })
   })
 
-  it("is found by its slug beside a listed one without a usable uuid, which comes before it in any order", () => {
+  it("is found by its slug beside a listed one without a usable uuid, in any order of the list", () => {
     for (const uuid of ["", "!", "none"]) {
       const tree = treeWith({ customer_uuid: null }, listing({ ...physics, uuid }, physics))
       expect(only(customersOf(tree)).itemId).toBe(customerId)
@@ -120,17 +120,17 @@ describe("a customer", () => {
     ["customer_uuid", { customer_uuid: undefined }],
     ["customer_name", { customer_name: null }],
     ["customer_name", { customer_name: undefined }],
-  ])("that nothing names for want of its %s is bad data", (field, changes) => {
+  ])("without any %s is bad data", (field, changes) => {
     expect(refusalWith(changes, { customers: new Map() })).toMatchObject({ code: "bad-data", field, found: null })
   })
 })
 
-describe("a customer that its first resource does not name well", () => {
+describe("a customer without a usable name in its first resource", () => {
   it.each<[string, Row]>([
     ["no uuid", { customer_uuid: null }],
     ["no name", { customer_name: null }],
     ["neither", { customer_uuid: undefined, customer_name: undefined }],
-  ])("(%s) is taken from the next that does", (_, bad) => {
+  ])("(%s) is named by the next resource with one", (_, bad) => {
     const rows = [
       aResource({ uuid: uuidNumber(1), created: "2024-01-01T00:00:00Z", project_slug: "one", ...bad }),
       aResource({ uuid: uuidNumber(2), created: "2025-01-01T00:00:00Z", project_slug: "two" }),
@@ -141,7 +141,7 @@ describe("a customer that its first resource does not name well", () => {
     expect(resourcesOf(tree).map(({ parentItemId }) => parentItemId)).toEqual([customerId, customerId])
   })
 
-  it("(another uuid, no name) is taken from the list for the next", () => {
+  it("(another uuid, no name) is named by the list entry of the next resource", () => {
     const rows = [
       aResource({ uuid: uuidNumber(1), customer_uuid: uuidNumber(9), customer_name: null, project_slug: "one" }),
       aResource({ uuid: uuidNumber(2), project_slug: "two" }),
@@ -153,7 +153,7 @@ describe("a customer that its first resource does not name well", () => {
 })
 
 describe("two customers with one slug", () => {
-  it("share a directory, and that is said", () => {
+  it("share a directory, with a warning", () => {
     const rows = [
       aResource({ uuid: uuidNumber(1), project_slug: "one" }),
       aResource({ uuid: uuidNumber(2), project_slug: "two", customer_uuid: uuidNumber(9) }),
@@ -165,7 +165,7 @@ describe("two customers with one slug", () => {
     ])
   })
 
-  it("in a list that names one twice give the same tree in either order", () => {
+  it("give the same tree in either order of a list with a duplicate", () => {
     const twice = [physics, { ...physics, name: "Another Name" }]
     const bySlug = [
       { uuid: uuidNumber(8), slug: "university-physics", name: "A" },

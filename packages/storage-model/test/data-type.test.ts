@@ -8,7 +8,7 @@ describe("a storage data type", () => {
     ["archive", "project"],
     ["users", "user"],
     ["scratch", "user"],
-  ])("%s is known and has a %s for its target", (dataType, targetType) => {
+  ])("%s is known and has a %s as its target", (dataType, targetType) => {
     expect(knownDataTypes).toContain(dataType)
     expect(entryWith({ attributes: { storage_data_type: dataType } }).target.targetType).toBe(targetType)
     expect(warningsWith({ attributes: { storage_data_type: dataType } })).toEqual([])
@@ -31,11 +31,11 @@ describe("a storage data type", () => {
     expect(entry.mountPoint.default).toBe(`/capstor/${dataType}/cscs/university-physics/climate-sim`)
   })
 
-  it.each([null, undefined, {}])("is store where the attributes are %j", (attributes) => {
+  it.each([null, undefined, {}])("is store if the attributes are %j", (attributes) => {
     expect(entryWith({ attributes }).storageDataType.key).toBe("store")
   })
 
-  it("that only a prototype has is not there", () => {
+  it("is not read from a prototype", () => {
     const attributes = JSON.parse('{"__proto__": {"storage_data_type": "users", "permissions": "777"}}')
     const entry = entryWith({ attributes })
     expect(entry.storageDataType.key).toBe("store")
@@ -56,9 +56,9 @@ describe("a storage data type", () => {
     },
   )
 
-  // Each becomes ASCII in lower case: the Kelvin sign a k, the dotted capital I an i and a dot above.
+  // Each lowercases to ASCII: the Kelvin sign to k, the dotted capital I to i and a combining dot.
   it.each(["bac\u212Aup", "arch\u0130ve", "ſtore", "ａrchive"])(
-    "%j is bad data, though it may look like another",
+    "%j is bad data, even if it looks like a known one",
     (written) => {
       expect(refusalWith({ attributes: { storage_data_type: written } })).toMatchObject({
         code: "bad-data",

@@ -20,7 +20,7 @@ const quotas = (space: number, soft: number, hard: number) =>
   `{"type":"inodes","quota":${hard},"unit":"none","enforcementType":"hard"}]`
 
 describe("an entry, byte for byte", () => {
-  it("is a tenant, its customer and its project, in this order", () => {
+  it("is a tenant, then its customer, then its project", () => {
     expect(entriesOf(treeWith()).map((entry) => JSON.stringify(entry))).toEqual([
       '{"itemId":"433b52ea-daa4-5d15-8502-80ac8e2ebc8a","status":"pending","mountPoint":{"default":"/capstor/store/cscs"},' +
         '"permission":{"permissionType":"octal","value":"775"},"quotas":null,' +
@@ -37,7 +37,7 @@ describe("an entry, byte for byte", () => {
     ])
   })
 
-  it("of a user has a user's target", () => {
+  it("for a user has a user's target", () => {
     expect(JSON.stringify(entryWith({ attributes: { storage_data_type: "users" } }))).toBe(
       '{"itemId":"44d1e266-9fbc-50bc-8c11-fe312cab9dd3","status":"active","mountPoint":{"default":"/capstor/users/cscs/university-physics/climate-sim"},' +
         `"permission":{"permissionType":"octal","value":"775"},"quotas":${quotas(50, 66_500_000, 100_000_000)},` +
@@ -61,7 +61,7 @@ describe("an entry, byte for byte", () => {
     )
   })
 
-  it("with every callback URL of a pending order has them in the contract's order", () => {
+  it("has every callback URL of a pending order in the contract's order", () => {
     const order = anOrder({ type: "Create", state: "pending-provider" })
     const entry = entryWith({ state: "Creating", order_in_progress: order })
     expect(JSON.stringify(entry).split('"parentItemId":"ae3b26cf-e7e8-5fb1-ba5a-056af79c371f",')[1]).toBe(
@@ -73,12 +73,12 @@ describe("an entry, byte for byte", () => {
 })
 
 describe("an entry", () => {
-  it("decodes with the schema that is published", () => {
+  it("decodes with the published schema", () => {
     const entries = entriesOf(treeOf([aResource(), aResource({ uuid: "1".repeat(32), project_slug: "two" })]))
     expect(entries.map((entry) => Schema.decodeUnknownSync(StorageEntry)(entry))).toEqual(entries)
   })
 
-  it("has the permissions 775 and no quotas as a tenant or customer, whatever is below", () => {
+  it("has the permissions 775 and no quotas for a tenant or customer, regardless of its children", () => {
     const parents = entriesOf(treeWith({ attributes: { permissions: "700" }, limits: { storage: 9 } })).slice(0, 2)
     expect(parents.map(({ permission, quotas, status }) => [permission.value, quotas, status])).toEqual([
       ["775", null, "pending"],
@@ -117,7 +117,7 @@ describe("the names of a system, a file system and a data type", () => {
     expect(tree.entries).toHaveLength(3)
   })
 
-  it("give the path of the data type alone a path", () => {
+  it("have a path for the data type only", () => {
     const entry = only(tenantsOf(treeWith()))
     expect("path" in entry.storageSystem || "path" in entry.storageFileSystem).toBe(false)
     expect(entry.storageDataType.path).toBe("store")

@@ -24,20 +24,20 @@ const rowOf = (label: string) => {
   return row
 }
 
-/** By its uuid, and where it has none that is one by its slug. */
+/** By uuid, or by slug if it has no uuid. */
 const explainedCase = (label: string): Explained => {
   const { uuid, slug } = rowOf(label)
   const dashed = dashedUuid(uuid)
   return only(explain(sandboxInput, dashed === undefined ? { slug: String(slug) } : { uuid: dashed }).found)
 }
 
-describe("of the sandbox's labelled resources", () => {
-  test("each is left out as the table says, or served as the table says", () => {
+describe("the sandbox's labelled resources", () => {
+  test("are all skipped or served as the table expects", () => {
     const labels = [...leftOut, ...served].map(([label]) => label)
     expect(labels.toSorted()).toEqual([...sandboxWorld.cases.keys()].toSorted())
   })
 
-  test.each(leftOut)("%s is left out: %s for %s, and next is %s", (label, code, field, next) => {
+  test.each(leftOut)("include %s, skipped: %s for %s, next step %s", (label, code, field, next) => {
     const one = explainedCase(label)
     expect(one.entry).toBeNull()
     expect([one.skipped?.code, one.skipped?.field, one.next?.code]).toEqual([code, field, next])
@@ -45,7 +45,7 @@ describe("of the sandbox's labelled resources", () => {
   })
 
   test.each(served.map(([label, next, ...decided]) => ({ label, next, decided })))(
-    "$label is served, and next is $next",
+    "include $label, served, next step $next",
     ({ label, next, decided }) => {
       const { entry, skipped, notes, ...rest } = explainedCase(label)
       expect([skipped, rest.next?.code]).toEqual([null, next])
@@ -62,7 +62,7 @@ describe("of the sandbox's labelled resources", () => {
     },
   )
 
-  test("none has a warning but those of the table", () => {
+  test("have no warnings but those of the table", () => {
     const warned = [...sandboxWorld.cases.keys()].map((label) => [
       label,
       ...explainedCase(label).warnings.map(({ code, field }) => [code, field]),
@@ -71,7 +71,7 @@ describe("of the sandbox's labelled resources", () => {
   })
 })
 
-/** Each value of an entry has been told as it is, once. */
+/** Each value of an entry is explained exactly once, with the value as served. */
 const expectToldOf = (entry: StorageEntry | null, notes: Explained["notes"]) => {
   const told = (part: string) => notes.filter((note) => note.part === part).map(({ value }) => value)
   const item = entry?.target.targetItem as Record<string, unknown> | undefined
@@ -109,7 +109,7 @@ const inputOf = (rows: ReadonlyArray<unknown>, more: Partial<HierarchyInput> = {
   ...more,
 })
 
-describe("what is asked for", () => {
+describe("the argument of explain", () => {
   test.each([
     ["44d1e2669fbc50bc8c11fe312cab9dd3", { uuid: resourceId }],
     ["44D1E266-9FBC-50BC-8C11-FE312CAB9DD3", { uuid: resourceId }],
@@ -140,13 +140,13 @@ describe("what is asked for", () => {
     expect(kinds(text)).toEqual(found)
   })
 
-  it("is looked for everywhere", () => {
+  it("is searched for everywhere", () => {
     const { lookedAt } = explain(inputOf([aResource(), aResource({ uuid: "none" })]), { slug: "nowhere" })
     expect(lookedAt).toEqual({ resources: 1, malformed: 1, tenants: 1, customers: 1 })
   })
 })
 
-describe("a path that several claim", () => {
+describe("a path that several resources claim", () => {
   const rows = [
     aResource({ uuid: uuidNumber(1) }),
     aResource({ uuid: uuidNumber(2), ...terminating }),
@@ -156,7 +156,7 @@ describe("a path that several claim", () => {
   ]
   const { found } = explain(inputOf(rows), parseLookup("/capstor/store/cscs/university-physics/climate-sim"))
 
-  it("finds each of them: served, held back, too bad, and not there yet", () => {
+  it("finds each of them: served, held back, malformed, and not created yet", () => {
     expect(found.map(({ uuid, skipped }) => [uuid, skipped?.code])).toEqual([
       [dashedNumber(1), undefined],
       [dashedNumber(2), "removal-of-live-path"],
@@ -174,7 +174,7 @@ describe("a tenant or customer", () => {
     return found.find(({ below }) => below.some(({ uuid }) => uuid === dashedUuid(rowOf(label).uuid)))
   }
 
-  it("names the resources that make it, those left out too", () => {
+  it("lists the resources below it, skipped ones included", () => {
     const one = explained("tenant-with-bad-only", 0)
     expect(one?.below).toEqual([
       {
@@ -217,7 +217,7 @@ describe("a tenant or customer", () => {
     expect(note).toMatchObject({ from, reason })
   })
 
-  it("that cannot be made says why", () => {
+  it("that cannot be built has a reason", () => {
     const one = only(explain(inputOf([aResource({ customer_slug: "../x" })]), { slug: "../x" }).found)
     expect(one).toMatchObject({
       kind: "customer",
@@ -229,14 +229,14 @@ describe("a tenant or customer", () => {
   })
 })
 
-describe("what comes next", () => {
-  test("where the HPC User API could not be asked is that it answers", () => {
+describe("the next step", () => {
+  test("is to restore the HPC User API if it is unavailable", () => {
     const gids = new Map([["climate-sim", { status: "unavailable", reason: "connection refused" } as const]])
     const one = only(explain(inputOf([aResource()], { gids }), { uuid: resourceId }).found)
     expect(one).toMatchObject({ skipped: { code: "gid-unavailable" }, next: { code: "restore-hpc-user-api" } })
   })
 
-  test("for a second record of one uuid is nothing: the first stands for it", () => {
+  test("is none for a second record of one uuid, which the first represents", () => {
     const rows = [aResource(), aResource({ slug: "again" })]
     const { found } = explain(inputOf(rows), { uuid: resourceId })
     expect(found.map(({ next }) => next?.code)).toEqual(["none", "none"])
@@ -244,15 +244,15 @@ describe("what comes next", () => {
   })
 })
 
-describe("where a GID is from", () => {
-  test("is told as it was given", () => {
+describe("the origin of a GID", () => {
+  test("is reported as given", () => {
     const gids = new Map([["climate-sim", { status: "known", gid: 34_000, from: "made up" } as const]])
     const one = only(explain(inputOf([aResource()], { gids }), { uuid: resourceId }).found)
     expect(one.notes.find(({ part }) => part === "gid")).toMatchObject({ value: 34_000, from: "made up" })
   })
 })
 
-describe("of any world", () => {
+describe("any set of rows", () => {
   const worlds = (row: fc.Arbitrary<unknown>) => fc.tuple(fc.array(row, { maxLength: 16 }), surrounding)
   const always = (row: fc.Arbitrary<unknown>, rule: (input: HierarchyInput) => void, numRuns: number) =>
     fc.assert(
@@ -260,7 +260,7 @@ describe("of any world", () => {
       { numRuns },
     )
 
-  it("an explanation has the tree's own entry, findings and reasons", () => {
+  it("gives explanations with the tree's own entries, findings and reasons", () => {
     always(
       jsonRow,
       (input) => {
@@ -281,7 +281,7 @@ describe("of any world", () => {
           expect(sorted(resources.flatMap(({ skipped }) => skipped ?? []))).toEqual(sorted(own(tree.skipped)))
           expect(sorted(resources.flatMap(({ warnings }) => warnings))).toEqual(sorted(own(tree.warnings)))
           for (const { entry, notes } of found) if (entry !== null) expectToldOf(entry, notes)
-          // As text, for JSON has no -0.
+          // Compared as text, because JSON has no -0.
           const text = JSON.stringify(found)
           expect(JSON.stringify(JSON.parse(text))).toBe(text)
         }
@@ -290,7 +290,7 @@ describe("of any world", () => {
     )
   })
 
-  it("each entry is found by its mount point, below the parents that it has in the tree", () => {
+  it("gives entries that are found by mount point, below the parents that they have in the tree", () => {
     always(
       jsonRow,
       (input) => {
@@ -301,7 +301,7 @@ describe("of any world", () => {
         }
         for (const entry of resourcesOf(tree)) {
           const { parents } = only(explain(input, { uuid: entry.itemId }).found.filter((one) => one.entry !== null))
-          // One that has no directory below the mount roots has no entry.
+          // A parent without a directory below the mount roots has no entry.
           if (input.settings.mountRoots.length === 0) {
             expect(parents.map(({ kind }) => kind)).toEqual(["tenant", "customer"])
           }
@@ -312,7 +312,7 @@ describe("of any world", () => {
     )
   })
 
-  it("nothing makes it throw", () => {
+  it("never makes explain throw", () => {
     fc.assert(
       fc.property(worlds(anyRow), fc.string(), ([rows, around], text) => {
         const input = { decoded: decodeResources(rows), ...around }

@@ -7,10 +7,10 @@ const whilePendingAndOk =
   "approve_by_provider_url, reject_by_provider_url, set_state_done_url, update_resource_options_url, set_backend_id_url"
 const whileExecuting = "set_state_done_url, set_state_erred_url, set_backend_id_url, set_state_ok_url"
 
-/** In place of a target item's UUID: made by us, not Waldur's. */
+/** Placeholder for a target item's UUID that the proxy generates, not Waldur. */
 export const made = "made"
 
-/** What `explain` says of each labelled resource of the sandbox that is left out: code, field, what comes next. */
+/** The expected result of `explain` for each skipped labelled resource of the sandbox: code, field, next step. */
 export const leftOut: ReadonlyArray<readonly [label: string, code: SkipCode, field: string, next: NextCode]> = [
   ["create-pending-consumer", "order-not-approved", "order_in_progress.state", "approve-order"],
   ["create-pending-project", "order-not-approved", "order_in_progress.state", "approve-order"],
@@ -76,7 +76,7 @@ export const leftOut: ReadonlyArray<readonly [label: string, code: SkipCode, fie
   ["foreign-offering", "foreign-offering", "offering_slug", "configure-offering"],
 ]
 
-/** The warnings of each that is served, or left out, and odd: code and field. */
+/** The expected warnings of each resource that has any, served or skipped: code and field. */
 export const odd: ReadonlyArray<readonly [label: string, ...ReadonlyArray<readonly [WarningCode, field: string]>]> = [
   ["update-limits", ["soft-above-hard", "order_in_progress.limits.storage"]],
   ["update-limits-bad", ["ignored-value", "order_in_progress.limits.storage"]],
@@ -153,7 +153,7 @@ export const odd: ReadonlyArray<readonly [label: string, ...ReadonlyArray<readon
   ["unlisted-customer", ["customer-fallback", "customer_uuid"]],
 ]
 
-/** What of each that is served is decided out of the ordinary, or could have been: what comes next, and part, value, source. */
+/** The expected notable decisions for each served resource: the next step, then part, value and source. */
 export const served: ReadonlyArray<
   readonly [label: string, next: NextCode, ...ReadonlyArray<readonly [Decision["part"], DecidedValue, from: string]>]
 > = [

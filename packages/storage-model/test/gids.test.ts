@@ -38,7 +38,7 @@ describe("a GID", () => {
     [Number.NaN, {}],
     [Number.POSITIVE_INFINITY, {}],
     [2 ** 53, { maxGid: 2 ** 53 }],
-  ])("is not %d with the settings %j: it is unknown", (gid, settings) => {
+  ])("is unknown if it is %d with the settings %j", (gid, settings) => {
     expect(isGid(gid, settingsWith(settings))).toBe(false)
     expect(refusalWith({}, { ...answers({ status: "known", gid }), settings })).toMatchObject({
       code: "gid-unknown",
@@ -51,7 +51,7 @@ describe("a GID", () => {
     expect(isGid(gid, settingsWith())).toBe(false)
   })
 
-  it("that the API does not know leaves out the project's resources alone, with the reason", () => {
+  it("unknown to the API skips only the project's resources, with the reason", () => {
     const gids = new Map<string, GidAnswer>([
       ["climate-sim", { status: "unknown", reason: "not in the answer" }],
       ["other", { status: "known", gid: 31_002 }],
@@ -76,7 +76,7 @@ describe("a GID", () => {
     [{ status: "unknown", reason: "two values for one name" }, "gid-unknown", "two values for one name"],
     [{ status: "unavailable", reason: "timed out" }, "gid-unavailable", "timed out"],
     [undefined, "gid-unavailable", "not asked for"],
-  ])("of the answer %j is said as it is: %s", (answer, code, reason) => {
+  ])("lookup with the response %j is reported as such: %s", (answer, code, reason) => {
     expect(refusalWith({}, answers(answer))).toEqual({
       code,
       uuid: "44d1e266-9fbc-50bc-8c11-fe312cab9dd3",
@@ -93,7 +93,7 @@ describe("a GID", () => {
     expect(refusalWith({}, { gids })).toMatchObject({ code: "gid-unavailable" })
   })
 
-  it("of a user's directory is the primary project's", () => {
+  it("for a user's directory is the primary project's", () => {
     const entry = entryWith({ attributes: { storage_data_type: "users" } }, answers({ status: "known", gid: 31_005 }))
     expect(entry.target.targetItem).toMatchObject({ primaryProject: { name: "climate-sim", unixGid: 31_005 } })
   })

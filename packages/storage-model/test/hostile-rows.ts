@@ -26,12 +26,12 @@ const numberText = fc.oneof(
   number.map(String),
   fc.constantFrom("", "inf", "nan", "0x10", "1e999", "10000.0", "-0", " 5 ", "1_0"),
 )
-/** A key's value in JSON text may be `__proto__`'s, which an object literal cannot have. */
+/** JSON text may have the key `__proto__`, which an object literal cannot. */
 const withPrototypeKey = fc
   .tuple(fc.constantFrom(...prototypeKeys), fc.jsonValue({ maxDepth: 1 }))
   .map(([key, value]): unknown => JSON.parse(`{${JSON.stringify(key)}: ${JSON.stringify(value)}}`))
 
-/** What may stand in a field of Waldur's JSON, but for what should. */
+/** Invalid values for a field of Waldur's JSON. */
 const jsonValue: fc.Arbitrary<unknown> = fc.oneof(
   text,
   number,
@@ -40,7 +40,7 @@ const jsonValue: fc.Arbitrary<unknown> = fc.oneof(
   withPrototypeKey,
   fc.jsonValue({ maxDepth: 2 }),
 )
-/** A value inside so many lists and objects. */
+/** A value nested in a number of lists and objects. */
 const nested = (levels: number, end: unknown): unknown => {
   let value = end
   for (let level = 0; level < levels; level += 1) value = level % 3 === 0 ? { a: value, toString: 1 } : [value]
@@ -56,7 +56,7 @@ const large = (size: number): ReadonlyArray<unknown> => [
 ]
 const text2k = "x".repeat(2000)
 
-/** What may stand in a field of Waldur's JSON, of any depth, type and size. */
+/** Values of any depth, type and size for a field of Waldur's JSON. */
 export const hostileValue: fc.Arbitrary<unknown> = fc.oneof(
   { weight: 4, arbitrary: jsonValue },
   {
@@ -78,7 +78,7 @@ export const hostileValue: fc.Arbitrary<unknown> = fc.oneof(
   ),
 )
 
-/** What JSON cannot even say. */
+/** Values that JSON cannot express. */
 const anyValue: fc.Arbitrary<unknown> = fc.oneof(
   fc.anything({
     withBigInt: true,
@@ -184,7 +184,7 @@ const order = fc.oneof(
     .map(anOrder),
 )
 
-/** A row that Waldur could well send; few uuids and paths, so that rows meet. */
+/** A plausible Waldur row. There are few uuids and paths, so that rows collide. */
 const plausibleRow: fc.Arbitrary<Row> = fc
   .record({
     uuid: fc.integer({ min: 1, max: 40 }).map(uuidNumber),
@@ -233,7 +233,7 @@ const plausibleRow: fc.Arbitrary<Row> = fc
     }),
   )
 
-/** Fields of Waldur's with any value in them, some of them in the objects that the model looks into. */
+/** Waldur's fields with arbitrary values, some of them in the objects that the model reads. */
 const changesOf = (value: fc.Arbitrary<unknown>): fc.Arbitrary<Row> => {
   const inside = (...keys: ReadonlyArray<string>) =>
     fc.dictionary(fc.constantFrom(...keys, ...prototypeKeys), value, { maxKeys: 3, noNullPrototype: false })
@@ -280,14 +280,14 @@ const storageFolder = fc.record(
   { requiredKeys: ["storage_data_type", "permissions"] },
 )
 
-/** Rows that JSON can say. */
+/** Rows that JSON can express. */
 export const jsonRow: fc.Arbitrary<unknown> = rowWith(
   fc.oneof({ weight: 6, arbitrary: jsonValue }, { weight: 2, arbitrary: storageFolder }),
 )
-/** Rows of which nothing is known. */
+/** Arbitrary rows. */
 export const anyRow: fc.Arbitrary<unknown> = rowWith(fc.oneof(jsonValue, anyValue))
 
-/** Rows that are malformed, that nobody else's uuid or path is in, and what stands where. */
+/** Malformed rows with a uuid and a path of their own, and what each of them contains. */
 export const malformedRow: fc.Arbitrary<Row> = fc
   .tuple(
     plausibleRow,
@@ -309,7 +309,7 @@ export const malformedRow: fc.Arbitrary<Row> = fc
     aResource({ ...row, uuid: uuidNumber(number), project_slug: `malformed-${number}`, backend_id: "", ...bad }),
   )
 
-/** All that the tree is made of, but the rows. */
+/** All inputs of the tree except the rows. */
 export interface Surrounding {
   readonly customers: ReadonlyMap<string, ReadonlyArray<OfferingCustomer>>
   readonly gids: ReadonlyMap<string, GidAnswer>

@@ -7,7 +7,7 @@ import { hostileValue } from "./hostile-rows.ts"
 
 vi.setConfig({ testTimeout: 120_000 })
 
-/** Every place of a row and of its order that the model looks into; `*` is whatever key. */
+/** Every place of a row and of its order that the model reads; `*` is any key. */
 const places = [
   ...Object.keys(aResource()),
   "attributes.permissions",
@@ -75,7 +75,7 @@ const textsOf = (rows: ReadonlyArray<unknown>) => entriesOf(treeOf(rows, around)
 const alone = textsOf(others)
 
 describe("a value of any depth, type and size", () => {
-  it("at any place of a row changes no other record's entry, and its findings stay short", () => {
+  it("at any place of a row does not change another record's entry, and its findings stay short", () => {
     fc.assert(
       fc.property(fc.constantFrom(...places), hostileValue, fc.nat(3), (place, value, at) => {
         const tree = treeOf(others.toSpliced(at, 0, rowWith(place, value)), around)
@@ -90,7 +90,7 @@ describe("a value of any depth, type and size", () => {
     )
   })
 
-  it("at any place of a row stops none of the model's other functions", () => {
+  it("at any place of a row makes none of the model's other functions throw", () => {
     fc.assert(
       fc.property(fc.constantFrom(...places), hostileValue, (place, value) => {
         const row = rowWith(place, value)
@@ -106,7 +106,7 @@ describe("a value of any depth, type and size", () => {
 })
 
 describe("a text of a million characters", () => {
-  // Each makes some expression that backtracks take as many steps as the square of its length: hours.
+  // Each makes some backtracking expression take a number of steps quadratic in its length: hours.
   const length = 1_000_000
   const texts: ReadonlyArray<[string, string]> = [
     ["digits", `${"1".repeat(length)}x`],
@@ -122,18 +122,18 @@ describe("a text of a million characters", () => {
     ["fractions of a second", `2026-01-01T00:00:00.${"0".repeat(length)}x`],
   ]
 
-  it.each(texts)("(%s) at any place of a row costs no more than a long text does", (_, text) => {
+  it.each(texts)("(%s) at any place of a row costs no more than any long text", (_, text) => {
     for (const place of places) {
       const tree = treeOf([...others, rowWith(place, text)], around)
       expect(entriesOf(tree).length).toBeGreaterThanOrEqual(alone.length)
     }
   })
 
-  it.each(texts)("(%s) can be asked for", (_, text) => {
+  it.each(texts)("(%s) is accepted as the argument of explain", (_, text) => {
     expect(parseLookup(text)).toBeDefined()
   })
 
-  it("of slashes alone, or behind a path, asks for the path", () => {
+  it("of slashes only, or after a path, finds the path", () => {
     expect(parseLookup("/".repeat(length))).toEqual({ path: "/" })
     expect(parseLookup(`/a/b${"/".repeat(length)}`)).toEqual({ path: "/a/b" })
   })

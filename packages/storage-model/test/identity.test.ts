@@ -18,7 +18,7 @@ const configured = (offeringUuid: string) => ({
   storageSystems: [{ name: "capstor", offeringSlug: "capstor", offeringUuid }],
 })
 
-describe("a resource of another offering with the slug of ours", () => {
+describe("a resource of another offering with our offering's slug", () => {
   it.each<[string, Surroundings]>([
     ["that the user does not provide", { offerings: offerings(dashedNumber(7)) }],
     ["where the user provides none", { offerings: new Map() }],
@@ -30,7 +30,7 @@ describe("a resource of another offering with the slug of ours", () => {
         offerings: offerings(offeringId, dashedNumber(7)),
       },
     ],
-  ])("%s is foreign, has no parents, and says which is ours", (_, around) => {
+  ])("%s is foreign, has no parents, and is reported with our offering", (_, around) => {
     expect(treeWith({}, around).entries).toEqual([])
     expect(refusalWith({}, around)).toMatchObject({
       code: "foreign-offering",
@@ -57,7 +57,7 @@ describe("a resource of another offering with the slug of ours", () => {
     expect(resourcesOf(treeWith({}, around))).toHaveLength(1)
   })
 
-  it("protects its path all the same", () => {
+  it("still protects its path", () => {
     const rows = [
       aResource({ uuid: uuidNumber(1), offering_uuid: uuidNumber(9) }),
       aResource({ uuid: uuidNumber(2), state: "Terminated" }),
@@ -66,7 +66,7 @@ describe("a resource of another offering with the slug of ours", () => {
     expect(tree.skipped.map(({ code }) => code)).toEqual(["foreign-offering", "removal-of-live-path"])
   })
 
-  it("is told to whoever asks, with what comes next", () => {
+  it("is explained, with the next step", () => {
     const rows = [aResource()]
     const input = { decoded: decodeResources(rows), customers: new Map(), gids: gidsOf(rows), settings: settingsWith() }
     const one = only(explain({ ...input, offerings: new Map() }, { uuid: resourceId }).found)
@@ -74,8 +74,8 @@ describe("a resource of another offering with the slug of ours", () => {
   })
 })
 
-describe("two own offerings of one slug", () => {
-  it("are below one tenant, which has the UUID of the one whose resource is first, in any order of the rows", () => {
+describe("two of our offerings with one slug", () => {
+  it("share one tenant, with the UUID of the offering whose resource is first, in any order of the rows", () => {
     const rows = [
       aResource({ uuid: uuidNumber(1), project_slug: "a", created: "2024-01-01T00:00:00Z" }),
       aResource({ uuid: uuidNumber(2), project_slug: "b", offering_uuid: uuidNumber(7) }),
@@ -93,12 +93,12 @@ const warned = (code: string, rows: ReadonlyArray<Row>, around: Surroundings = {
     .warnings.filter((warning) => warning.code === code)
     .map(({ uuid, field, found, reason }) => [uuid, field, found, reason])
 
-describe("a GID of two project slugs", () => {
+describe("a GID shared by two project slugs", () => {
   const gids = (...slugs: ReadonlyArray<string>) =>
     new Map(slugs.map((slug): [string, GidAnswer] => [slug, { status: "known", gid: 31_001 }]))
   const rows = ["a", "b"].map((project_slug, at) => aResource({ uuid: uuidNumber(at + 1), project_slug }))
 
-  it("is served, and each of the resources names the other project", () => {
+  it("is served, with a warning on each resource that names the other project", () => {
     expect(resourcesOf(treeOf(rows, { gids: gids("a", "b") }))).toHaveLength(2)
     expect(warned("shared-gid", rows, { gids: gids("a", "b") })).toEqual([
       [dashedNumber(1), "project_slug", "a", "its GID 31001 is also that of b"],
@@ -106,7 +106,7 @@ describe("a GID of two project slugs", () => {
     ])
   })
 
-  it("is said if the other is in Waldur's own item, of a user too", () => {
+  it("causes a warning if the other one is in Waldur's own item, also for a user", () => {
     const backend_metadata = {
       user_item: { itemId: uuidNumber(5), unixUid: 2000, primaryProject: { unixGid: 31_001 } },
     }
@@ -121,19 +121,19 @@ describe("a GID of two project slugs", () => {
     )
   })
 
-  it("is said though the other project's resource is skipped", () => {
+  it("causes a warning even if the other project's resource is skipped", () => {
     const bad = aResource({ uuid: uuidNumber(2), project_slug: "b", attributes: { permissions: "rwx" } })
     expect(warned("shared-gid", [rows[0] as Row, bad], { gids: gids("a", "b") }).map(([uuid]) => uuid)).toEqual([
       dashedNumber(1),
     ])
   })
 
-  it("is none of two resources of one project", () => {
+  it("causes no warning for two resources of one project", () => {
     const same = rows.map((row) => ({ ...row, project_slug: "a" }))
     expect(warned("shared-gid", same, { gids: gids("a") })).toEqual([])
   })
 
-  it("of many is said with one of them and their number", () => {
+  it("of many projects is reported with one of them and their number", () => {
     const many = Array.from({ length: 1000 }, (_, at) =>
       aResource({ uuid: uuidNumber(at + 1), project_slug: `p-${at}` }),
     )
@@ -143,7 +143,7 @@ describe("a GID of two project slugs", () => {
   })
 })
 
-describe("a project slug of two projects", () => {
+describe("a project slug shared by two projects", () => {
   const of = (number: number, project_uuid: unknown, changes: Row = {}) =>
     aResource({
       uuid: uuidNumber(number),
@@ -153,7 +153,7 @@ describe("a project slug of two projects", () => {
       ...changes,
     })
 
-  it("is served, and each live resource names both", () => {
+  it("is served, and each live resource is reported with both", () => {
     const rows = [of(1, uuidNumber(0xd0)), of(2, dashedNumber(0xd1))]
     expect(resourcesOf(treeOf(rows))).toHaveLength(2)
     expect(warned("shared-project-slug", rows)).toEqual([
@@ -179,23 +179,26 @@ describe("a project slug of two projects", () => {
     ],
     ["that do not tell their project", [of(1, null), of(2, 5), of(3, "x"), of(4, undefined), of(5, uuidNumber(0xd0))]],
     ["of which one is gone", [of(1, uuidNumber(0xd0)), of(2, uuidNumber(0xd1), { state: "Terminated" })]],
-  ])("is none of resources %s", (_, rows) => {
+  ])("causes no warning for resources %s", (_, rows) => {
     expect(warned("shared-project-slug", rows)).toEqual([])
     expect(resourcesOf(treeOf(rows))).toHaveLength(rows.length)
   })
 
-  it("is said of one that is served beside one whose record is bad", () => {
+  it("causes a warning on the served resource if the other one's record is bad", () => {
     const rows = [of(1, uuidNumber(0xd0)), of(2, uuidNumber(0xd1), { customer_slug: 5 })]
     expect(warned("shared-project-slug", rows).map(([uuid]) => uuid)).toEqual([dashedNumber(1)])
   })
 })
 
-describe("letters that lowercase into others", () => {
-  it.each(["bac\u212aup", "\u0130nbox", "\u017ftore", "ＳＴＯＲＥ"])("make no data type of %j", (storage_data_type) => {
-    expect(refusalWith({ attributes: { storage_data_type } })).toMatchObject({
-      code: "bad-data",
-      field: "attributes.storage_data_type",
-      found: storage_data_type,
-    })
-  })
+describe("letters that lowercase to other letters", () => {
+  it.each(["bac\u212aup", "\u0130nbox", "\u017ftore", "ＳＴＯＲＥ"])(
+    "do not make %j a data type",
+    (storage_data_type) => {
+      expect(refusalWith({ attributes: { storage_data_type } })).toMatchObject({
+        code: "bad-data",
+        field: "attributes.storage_data_type",
+        found: storage_data_type,
+      })
+    },
+  )
 })

@@ -54,7 +54,7 @@ describe("a UUID", () => {
     expect(refusalWith({ uuid: written })).toMatchObject({ code: "bad-data", field: "uuid", uuid: null })
   })
 
-  it("is lowercase and dashed in every place of the tree", () => {
+  it("is lowercase and dashed everywhere in the tree", () => {
     const row = aResource({
       uuid: "44D1E2669FBC50BC8C11FE312CAB9DD3",
       offering_uuid: "433B52EADAA45D15850280AC8E2EBC8A",

@@ -20,14 +20,14 @@ describe("an item in backend_metadata", () => {
     ["project_item", { attributes: { storage_data_type: "media" } }, projectItem],
     ["user_item", { attributes: users }, userItem],
     ["user_item", { attributes: { storage_data_type: "scratch" } }, userItem],
-  ])("%s is the target item of %j as it stands, without a GID looked up", (key, changes, item) => {
+  ])("%s is the target item of %j unchanged, without a GID lookup", (key, changes, item) => {
     const row = { ...changes, backend_metadata: { [key]: item } }
     expect(JSON.stringify(entryWith(row, noGid).target.targetItem)).toBe(JSON.stringify(item))
     expect(projectsWithoutItem(decodeResources([aResource(row)]), settingsWith())).toEqual(new Set())
   })
 
   it.each(["0F5E8A6E55D44C8EA7A00D9AD4D5A0AA", "0F5E8A6E-55D4-4C8E-A7A0-0D9AD4D5A0AA"])(
-    "has its UUID %s dashed and in lower case, in its place",
+    "has its UUID %s dashed and in lowercase, in its place",
     (itemId) => {
       const item = { unixGid: 4711, itemId, key: "k" }
       expect(JSON.stringify(entryWith({ backend_metadata: { project_item: item } }, noGid).target.targetItem)).toBe(
@@ -44,7 +44,7 @@ describe("an item in backend_metadata", () => {
   it.each<[string, Row]>([
     ["project_item", users],
     ["user_item", { storage_data_type: "store" }],
-  ])("%s is not the one of %j", (key, attributes) => {
+  ])("%s is not the target item of %j", (key, attributes) => {
     const item = { ...userItem, ...projectItem }
     const row = { attributes, backend_metadata: { [key]: item } }
     expect(entryWith(row).target.targetItem).not.toEqual(item)
@@ -82,7 +82,7 @@ describe("an item in backend_metadata", () => {
     ["with an id that is a number", { itemId: 5, unixGid: 4711 }],
     ["whose fields only a prototype has", JSON.parse(`{"__proto__": ${JSON.stringify(projectItem)}}`)],
     ...badGids.map((unixGid) => [`with the GID ${String(unixGid)}`, { ...projectItem, unixGid }] as [string, unknown]),
-  ])("that is a project's, %s, is ignored, and said", (_, item) => {
+  ])("that is a project's, %s, is ignored with a warning", (_, item) => {
     const row = { backend_metadata: { project_item: item } }
     expect(entryWith(row).target.targetItem).toMatchObject({ key: "climate-sim", unixGid: 31_001 })
     expect(warningsWith(row)).toEqual([
@@ -103,7 +103,7 @@ describe("an item in backend_metadata", () => {
         [`with the primary GID ${String(gid)}`, { ...userItem, primaryProject: { name: "engine", unixGid: gid } }],
       ],
     ),
-  ])("that is a user's, %s, is ignored, and said", (_, item) => {
+  ])("that is a user's, %s, is ignored with a warning", (_, item) => {
     const row = { attributes: users, backend_metadata: { user_item: item } }
     expect(entryWith(row).target.targetItem).toMatchObject({ email: "user-climate-store@example.com" })
     expect(warningsWith(row)).toEqual([
@@ -111,14 +111,11 @@ describe("an item in backend_metadata", () => {
     ])
   })
 
-  it.each([null, undefined, {}, [], "project_item", 5])(
-    "is not there where the metadata are %j",
-    (backend_metadata) => {
-      expect(entryWith({ backend_metadata }).target.targetItem).toMatchObject({ unixGid: 31_001 })
-    },
-  )
+  it.each([null, undefined, {}, [], "project_item", 5])("is absent if the metadata are %j", (backend_metadata) => {
+    expect(entryWith({ backend_metadata }).target.targetItem).toMatchObject({ unixGid: 31_001 })
+  })
 
-  it("has a GID of at least the smallest that is served", () => {
+  it("has a GID of at least the smallest allowed", () => {
     const row = { backend_metadata: { project_item: { ...projectItem, unixGid: 5000 } } }
     expect(entryWith(row, { settings: { minGid: 5000 } }).target.targetItem).toMatchObject({ unixGid: 5000 })
     expect(entryWith(row, { settings: { minGid: 5001 } }).target.targetItem).toMatchObject({ unixGid: 31_001 })
@@ -127,7 +124,7 @@ describe("an item in backend_metadata", () => {
     ).toMatchObject({ unixGid: 1000 })
   })
 
-  it("has a GID of at most the largest that is served", () => {
+  it("has a GID of at most the largest allowed", () => {
     const row = { backend_metadata: { project_item: projectItem } }
     expect(entryWith(row, { settings: { maxGid: 4711 } }).target.targetItem).toMatchObject({ unixGid: 4711 })
     expect(
@@ -149,7 +146,7 @@ describe("an item in backend_metadata", () => {
   it.each([
     ["lists", list],
     ["objects", object],
-  ])("may nest 20 levels of %s, itself included, and no more: then it is ignored, and that is said", (_, by) => {
+  ])("may have at most 20 levels of %s, itself included; beyond that it is ignored with a warning", (_, by) => {
     const deepest = { ...projectItem, extra: nested(19, by) }
     expect(entryWith({ backend_metadata: { project_item: deepest } }, noGid).target.targetItem).toEqual(deepest)
     for (const levels of [20, 5000, 1_000_000]) {
@@ -161,7 +158,7 @@ describe("an item in backend_metadata", () => {
     }
   })
 
-  it("may be 64,000 bytes of JSON in UTF-8, and no more: then it is ignored, and that is said", () => {
+  it("may have at most 64,000 bytes of JSON in UTF-8; beyond that it is ignored with a warning", () => {
     const room = 64_000 - Buffer.byteLength(JSON.stringify({ ...projectItem, extra: "" }))
     const cases: ReadonlyArray<[string, boolean]> = [
       ["x".repeat(room), true],
@@ -180,7 +177,7 @@ describe("an item in backend_metadata", () => {
     }
   })
 
-  it("is ignored where it has very many keys or items, and what is said of it stays short", () => {
+  it("with very many keys or items is ignored, with a short warning", () => {
     for (const extra of [
       Array.from({ length: 1_000_000 }, () => 0),
       Object.fromEntries(Array.from({ length: 200_000 }, (_, at) => [at, at])),
@@ -191,12 +188,12 @@ describe("an item in backend_metadata", () => {
     }
   })
 
-  it("has its own status and active as they stand", () => {
+  it("has its own status and active unchanged", () => {
     const item = { ...projectItem, status: "anything", active: "no" }
     expect(entryWith({ state: "OK", backend_metadata: { project_item: item } }, noGid).target.targetItem).toEqual(item)
   })
 
-  it("is ignored where target items are mocked", () => {
+  it("is ignored if target items are mocked", () => {
     const row = { backend_metadata: { project_item: projectItem } }
     const around = { settings: { useMockTargetItems: true } }
     expect(entryWith(row, around).target.targetItem).toMatchObject({ key: "climate-sim", unixGid: 31_001 })
@@ -207,10 +204,10 @@ describe("an item in backend_metadata", () => {
   })
 })
 
-describe("the projects whose GID is needed", () => {
+describe("the projects that need a GID", () => {
   const needed = (...rows: ReadonlyArray<Row>) => [...projectsWithoutItem(decodeResources(rows), settingsWith())]
 
-  it("are each named once", () => {
+  it("are each listed once", () => {
     expect(
       needed(
         aResource(),
@@ -220,13 +217,13 @@ describe("the projects whose GID is needed", () => {
     ).toEqual(["climate-sim", "other"])
   })
 
-  it("are those of one resource without an item, though another of the project has one", () => {
+  it("include that of a resource without an item, even if another of the project has one", () => {
     expect(
       needed(aResource({ backend_metadata: { project_item: projectItem } }), aResource({ uuid: uuidNumber(2) })),
     ).toEqual(["climate-sim"])
   })
 
-  it("are not those of resources that are not served at all", () => {
+  it("do not include those of resources that are not served at all", () => {
     expect(needed(aResource({ state: "Creating", order_in_progress: anOrder({ state: "pending-consumer" }) }))).toEqual(
       [],
     )

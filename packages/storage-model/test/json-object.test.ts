@@ -9,7 +9,7 @@ const nested = (depth: number, end: unknown = null): unknown => {
 }
 
 describe("the beginning of a JSON text", () => {
-  it("is that of JSON.stringify, and whole exactly if it is long enough", () => {
+  it("equals that of JSON.stringify, and is complete exactly if the limit allows", () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.nat(60), (value, longest) => {
         const whole = JSON.stringify(value)
@@ -21,7 +21,7 @@ describe("the beginning of a JSON text", () => {
     )
   })
 
-  it("of a key without a value lacks the key", () => {
+  it("omits a key without a value", () => {
     expect(jsonPrefix({ a: undefined, b: 1, c: undefined, d: 2 }, 100)).toEqual({
       text: '{"b":1,"d":2}',
       isWhole: true,
@@ -41,18 +41,21 @@ describe("the beginning of a JSON text", () => {
     expect(jsonPrefix(value, 1000).levels).toBe(levels)
   })
 
-  it("of a million levels or of a list with holes of four billion ends when it is long enough", () => {
+  it("of a million levels or of a sparse list of four billion ends at the limit", () => {
     expect(jsonPrefix(nested(1_000_000), 200).text).toHaveLength(200)
     const holes: Array<unknown> = []
     holes.length = 2 ** 32 - 1
     expect(jsonPrefix(holes, 200).isWhole).toBe(false)
   })
 
-  it.each([10n, Symbol("x"), () => 5, Number.NaN, undefined])("of %o is not whole, for it is no JSON", (value) => {
-    expect(jsonPrefix([value], 1000)).toMatchObject({ text: '["(not JSON)"]', isWhole: false })
-  })
+  it.each([10n, Symbol("x"), () => 5, Number.NaN, undefined])(
+    "of %o is incomplete, because it is not JSON",
+    (value) => {
+      expect(jsonPrefix([value], 1000)).toMatchObject({ text: '["(not JSON)"]', isWhole: false })
+    },
+  )
 
-  it("of a cycle is not whole; of a value that comes twice it is", () => {
+  it("of a cycle is incomplete; of a value that occurs twice it is complete", () => {
     const cycle: Record<string, unknown> = {}
     cycle.self = cycle
     expect(jsonPrefix(cycle, 1000)).toMatchObject({ text: '{"self":"(not JSON)"}', isWhole: false })
@@ -62,7 +65,7 @@ describe("the beginning of a JSON text", () => {
 })
 
 describe("a JSON text", () => {
-  it("tells values apart however deep they are", () => {
+  it("distinguishes values at any depth", () => {
     const [one, other] = [jsonText(nested(100_000, 1)), jsonText(nested(100_000, 2))]
     expect(one).not.toBe(other)
     expect(one).toBe(jsonText(nested(100_000, 1)))

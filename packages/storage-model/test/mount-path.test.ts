@@ -15,7 +15,7 @@ import {
 const longest = "a".repeat(255)
 
 describe("a mount point", () => {
-  it("is made of system, data type, tenant, customer and project on the three levels", () => {
+  it("consists of system, data type, tenant, customer and project on the three levels", () => {
     expect(mountPointsOf(entriesOf(treeWith()))).toEqual([
       "/capstor/store/cscs",
       "/capstor/store/cscs/university-physics",
@@ -23,7 +23,7 @@ describe("a mount point", () => {
     ])
   })
 
-  it("keeps the case of the offering's slug, not of the data type", () => {
+  it("keeps the case of the offering's slug, but not of the data type", () => {
     const settings = { storageSystems: [{ name: "big", offeringSlug: "CapStor" }] }
     const entry = entryWith({ offering_slug: "CapStor", attributes: { storage_data_type: "Scratch" } }, { settings })
     expect(entry.mountPoint.default).toBe("/CapStor/scratch/cscs/university-physics/climate-sim")
@@ -66,19 +66,19 @@ describe("a mount point", () => {
     ["provider_slug", "customer_slug", "project_slug"].flatMap((field) =>
       badComponents.map((component) => [field, component] as const),
     ),
-  )("is never made of the %s %j", (field, component) => {
+  )("never contains the %s %j", (field, component) => {
     expect(refusalWith({ [field]: component })).toMatchObject({ code: "bad-data", uuid: resourceId, field })
   })
 
   it.each(badComponents.filter((component) => component.trim() === component))(
-    "is never made of the data type %j",
+    "never contains the data type %j",
     (component) => {
       const attributes = { storage_data_type: component }
       expect(refusalWith({ attributes })).toMatchObject({ code: "bad-data", field: "attributes.storage_data_type" })
     },
   )
 
-  it.each(["..", "a/b", ".a", "a b"])("is never made of the offering slug %j, though it is configured", (slug) => {
+  it.each(["..", "a/b", ".a", "a b"])("never contains the offering slug %j, even if it is configured", (slug) => {
     const settings = { storageSystems: [{ name: "capstor", offeringSlug: slug }] }
     expect(refusalWith({ offering_slug: slug }, { settings })).toMatchObject({
       code: "bad-data",
@@ -86,7 +86,7 @@ describe("a mount point", () => {
     })
   })
 
-  it("is wanting for a bad customer alone below a tenant that stays", () => {
+  it("is missing for a bad customer only, below a tenant that stays", () => {
     const tree = treeOf([
       aResource(),
       aResource({ uuid: uuidNumber(2), customer_slug: "..", project_slug: "two" }),
@@ -103,7 +103,7 @@ describe("a mount point", () => {
     ])
   })
 
-  it("is wanting for a bad project alone below parents that stay", () => {
+  it("is missing for a bad project only, below parents that stay", () => {
     expect(mountPointsOf(entriesOf(treeWith({ project_slug: ".." })))).toEqual([
       "/capstor/store/cscs",
       "/capstor/store/cscs/university-physics",
@@ -119,14 +119,14 @@ describe("a backend_id", () => {
     `/${longest}/${longest}`,
     "/a..b/c.",
     "/__proto__/constructor",
-  ])("that is the path %s is the mount point", (backend_id) => {
+  ])("with the path %s is the mount point", (backend_id) => {
     expect(entryWith({ backend_id }).mountPoint.default).toBe(backend_id)
   })
 
   it.each<[string, Row]>([
     ["project_slug", { project_slug: "not a component" }],
     ["slug", { slug: "a@b.example", attributes: { storage_data_type: "users" } }],
-  ])("that is a path does not stand for a %s that is served and is no component", (field, changes) => {
+  ])("with a path does not replace a served %s that is no path component", (field, changes) => {
     expect(refusalWith({ backend_id: "/a/b/c", ...changes })).toMatchObject({ code: "bad-data", field })
   })
 
@@ -167,11 +167,11 @@ describe("a backend_id", () => {
     undefined,
     ["/a/b"],
     { path: "/a/b" },
-  ])("that is %j is no path and is ignored", (backend_id) => {
+  ])("with %j is no path and is ignored", (backend_id) => {
     expect(entryWith({ backend_id }).mountPoint.default).toBe("/capstor/store/cscs/university-physics/climate-sim")
   })
 
-  it("that is nearly a path is said to be none", () => {
+  it("that is almost a path causes a warning", () => {
     expect(warningsWith({ backend_id: "/a/../b" })).toEqual([
       { code: "ignored-value", field: "backend_id", found: "/a/../b" },
     ])
@@ -194,7 +194,7 @@ describe("a backend_id", () => {
     expect(entryWith({ backend_id }).mountPoint.default).toBe("/capstor/store/cscs/university-physics/climate-sim")
   })
 
-  describe("where mount roots are set", () => {
+  describe("configured mount roots", () => {
     it.each([
       [["/capstor"], "/capstor/b"],
       [["/capstor/"], "/capstor/b"],
@@ -220,29 +220,26 @@ describe("a backend_id", () => {
       })
     })
 
-    it.each(["", "relative/path", "/one", "/a/../b"])(
-      "they forbid the directory of the names beside %j",
-      (backend_id) => {
-        const settings = { mountRoots: ["/elsewhere"] }
-        expect(treeWith({ backend_id }, { settings }).entries).toEqual([])
-        expect(refusalWith({ backend_id }, { settings })).toMatchObject({
-          code: "bad-data",
-          field: "backend_id",
-          found: backend_id,
-          reason: expect.stringContaining("/capstor/store/cscs/university-physics/climate-sim"),
-        })
-        expect(entryWith({ backend_id }, { settings: { mountRoots: ["/capstor"] } }).mountPoint.default).toBe(
-          "/capstor/store/cscs/university-physics/climate-sim",
-        )
-      },
-    )
+    it.each(["", "relative/path", "/one", "/a/../b"])("forbid the directory of the names beside %j", (backend_id) => {
+      const settings = { mountRoots: ["/elsewhere"] }
+      expect(treeWith({ backend_id }, { settings }).entries).toEqual([])
+      expect(refusalWith({ backend_id }, { settings })).toMatchObject({
+        code: "bad-data",
+        field: "backend_id",
+        found: backend_id,
+        reason: expect.stringContaining("/capstor/store/cscs/university-physics/climate-sim"),
+      })
+      expect(entryWith({ backend_id }, { settings: { mountRoots: ["/capstor"] } }).mountPoint.default).toBe(
+        "/capstor/store/cscs/university-physics/climate-sim",
+      )
+    })
   })
 })
 
 describe("a system directory", () => {
   const system = "bin boot dev etc lib lib64 libx32 library proc root run sbin sys usr var".split(" ")
 
-  it.each(system)("/%s holds no mount point, whatever made it", (directory) => {
+  it.each(system)("/%s contains no mount point, whatever its source", (directory) => {
     expect(refusalWith({ backend_id: `/${directory}/t/c/p` })).toMatchObject({ code: "bad-data", field: "backend_id" })
     const settings = { storageSystems: [{ name: "capstor", offeringSlug: directory }] }
     const tree = treeWith({ offering_slug: directory }, { settings })
@@ -262,7 +259,7 @@ describe("a system directory", () => {
   })
 })
 
-describe("mount roots that are not written as a path is", () => {
+describe("mount roots that are not clean paths", () => {
   it.each([
     [["//fs//x/"], "/fs/x/p", "/fs/xy/p"],
     [[" /fs/./x/../y "], "/fs/y/p", "/fs/x/p"],
@@ -281,7 +278,7 @@ describe("mount roots that are not written as a path is", () => {
     expect(tree.entries).toEqual([])
   })
 
-  it("of any number are named by a few", () => {
+  it("are summarised in the reason, however many there are", () => {
     const mountRoots = Array.from({ length: 1000 }, (_, at) => `/fs/${at}`)
     expect(refusalWith({ backend_id: "/other/p" }, { settings: { mountRoots } }).reason).toBe(
       "expected a path below /fs/0 or /fs/1 or /fs/2 or /fs/3 or /fs/4 or 995 more",
@@ -290,7 +287,7 @@ describe("mount roots that are not written as a path is", () => {
 })
 
 describe("the tenant and customer above a resource with bad data", () => {
-  it("stay where all below them was left out", () => {
+  it("stay even if everything below them is skipped", () => {
     const tree = treeWith({ attributes: { permissions: "rwx" } })
     expect(resourcesOf(tree)).toEqual([])
     expect(mountPointsOf(entriesOf(tree))).toEqual(["/capstor/store/cscs", "/capstor/store/cscs/university-physics"])

@@ -11,7 +11,7 @@ const during = (order: Row, changes: Row = {}) => ({
   order_in_progress: anOrder(order),
 })
 
-/** The numbers of `quotas`, `oldQuotas`, `newQuotas`; `undefined` for what is not there. */
+/** The numbers of `quotas`, `oldQuotas` and `newQuotas`; `undefined` for an absent one. */
 const allQuotas = (changes: Row) => {
   const { quotas, oldQuotas, newQuotas } = entryWith(changes)
   return [quotas, oldQuotas, newQuotas].map((list) => (list ? list.map(({ quota }) => quota) : list))
@@ -47,11 +47,11 @@ describe("an update order", () => {
       [8, 10, 3, 20_000_000],
     ],
     ["other keys alone", { limits: { cpu: 1 } }, now, now],
-  ])("with %s gives old and new quotas, key by key over the resource's own", (_, order, old, young) => {
+  ])("with %s gives old and new quotas, merged by key over the resource's own", (_, order, old, young) => {
     expect(allQuotas(during(order))).toEqual([now, old, young])
   })
 
-  it.each(["pending-provider", "executing"])("that is %s gives them", (state) => {
+  it.each(["pending-provider", "executing"])("that is %s gives old and new quotas", (state) => {
     expect(allQuotas(during({ state, limits: { storage: 20 } }))).toEqual([now, now, [8, 20, 7, 40_000_000]])
   })
 
@@ -60,18 +60,18 @@ describe("an update order", () => {
     ["limits and attributes that are null", { limits: null, attributes: null }],
     ["limits and attributes that are missing", { limits: undefined, attributes: undefined }],
     ["other attributes", { attributes: { name: "x", old_limits: null, new_options: {} } }],
-  ])("with %s gives neither", (_, order) => {
+  ])("with %s gives no old or new quotas", (_, order) => {
     const entry = entryWith(during(order))
     expect("oldQuotas" in entry || "newQuotas" in entry).toBe(false)
   })
 
-  it.each([5, "storage", []])("with limits of %j gives neither, and that is said", (limits) => {
+  it.each([5, "storage", []])("with limits of %j gives no old or new quotas, but a warning", (limits) => {
     const changes = during({ limits })
     expect(allQuotas(changes)).toEqual([now, undefined, undefined])
     expect(warningsWith(changes)).toEqual([{ code: "ignored-value", field: "order_in_progress.limits", found: limits }])
   })
 
-  it("names a bad value by its path in the order", () => {
+  it("with a bad value is reported with the value's path in the order", () => {
     const changes = during({
       limits: { storage: "lots" },
       attributes: {
@@ -93,7 +93,7 @@ describe("an update order", () => {
     ])
   })
 
-  it("names a soft quota that it put above the hard one by its path in the order", () => {
+  it("that raises a soft quota above the hard one is reported with its path in the order", () => {
     const changes = during({ limits: { storage: 20 } }, { options: { hard_quota_space: 15 } })
     expect(allQuotas(changes)[2]).toEqual([15, 15, 26_600_000, 40_000_000])
     expect(warningsWith(changes)).toEqual([
@@ -101,12 +101,12 @@ describe("an update order", () => {
     ])
   })
 
-  it("says what is wrong with the resource's own values once", () => {
+  it("repeats no warning about the resource's own values", () => {
     const changes = during({ limits: { storage: 20 } }, { options: { soft_quota_space: "x" } })
     expect(warningsWith(changes)).toEqual([{ code: "ignored-value", field: "options.soft_quota_space", found: "x" }])
   })
 
-  it("to nothing gives new quotas of null, which are there", () => {
+  it("with empty limits gives new quotas of null, which are present", () => {
     const entry = entryWith({ ...during({ limits: { storage: 0 } }), options: {} })
     expect(JSON.stringify(entry)).toContain('"newQuotas":null')
     expect(entry.oldQuotas).not.toBeNull()
@@ -120,7 +120,7 @@ describe("an order of another type", () => {
   })
 })
 
-describe("an option that repeats what the old limit gave", () => {
+describe("an option that repeats the value of the old limit", () => {
   const reported = {
     soft_quota_space: 5,
     hard_quota_space: "5.0",
@@ -134,39 +134,39 @@ describe("an option that repeats what the old limit gave", () => {
     ["flat", reported],
     ["in the other spelling", { soft_quota_indoes: 6_650_000, hard_quota_indoes: "10000000" }],
     ["in a storage folder", { folder: { storage_data_type: "store", permissions: "775", hard_quota_space: 5 } }],
-  ])("(%s) is no override in newQuotas where the order changes the limit", (_, options) => {
+  ])("(%s) is no override in newQuotas if the order changes the limit", (_, options) => {
     const changes = during(raised, { limits: { storage: 5 }, options })
     expect(allQuotas(changes)[1]).toEqual([5, 5, 6_650_000, 10_000_000])
     expect(allQuotas(changes)[2]).toEqual(grown)
     expect(warningsWith(changes)).toEqual([])
   })
 
-  it("is none where the form's own storage folder repeats it, either", () => {
+  it("is no override if the form's own storage folder repeats it, either", () => {
     const folder = { storage_data_type: "store", permissions: "775", hard_quota_space: 5 }
     const changes = during(raised, { limits: { storage: 5 }, options: {}, attributes: { folder } })
     expect(allQuotas(changes)[2]).toEqual(grown)
   })
 
-  it("is one where the order names it", () => {
+  it("is an override if the order contains it", () => {
     const order = { ...raised, attributes: { ...raised.attributes, new_options: { hard_quota_space: 5 } } }
     expect(allQuotas(during(order, { limits: { storage: 5 }, options: reported }))[2]).toEqual([
       5, 5, 13_300_000, 20_000_000,
     ])
   })
 
-  it("is one where the order does not change the limit", () => {
+  it("is an override if the order does not change the limit", () => {
     const order = { limits: { storage: "5.0" }, attributes: { old_limits: { storage: 5 }, new_options: { other: 1 } } }
     expect(allQuotas(during(order, { limits: { storage: 5 }, options: reported }))[2]).toEqual([
       5, 5, 6_650_000, 10_000_000,
     ])
   })
 
-  it("is told from one that says something else", () => {
+  it("is distinguished from an option with another value", () => {
     const options = { ...reported, soft_quota_space: 4, hard_quota_inodes: 10_000_001 }
     expect(allQuotas(during(raised, { limits: { storage: 5 }, options }))[2]).toEqual([4, 10, 10_000_001, 10_000_001])
   })
 
-  it("is told by the resource's own limit where the order names no old one", () => {
+  it("is recognised by the resource's own limit if the order has no old one", () => {
     const changes = during({ limits: { storage: 10 } }, { limits: { storage: 5 }, options: reported })
     expect(allQuotas(changes)[2]).toEqual(grown)
   })

@@ -5,13 +5,13 @@ import { entriesOf, mountPointsOf, resourcesOf, type Surroundings, treeOf } from
 const orderOf = (rows: ReadonlyArray<Row>, around?: Surroundings) =>
   resourcesOf(treeOf(rows, around)).map(({ itemId }) => itemId)
 
-/** The numbers of resources created at these times, in the order that they are served. */
+/** The numbers of resources created at these times, in the order of the list. */
 const orderOfCreated = (...created: ReadonlyArray<unknown>) =>
   orderOf(created.map((time, at) => aResource({ uuid: uuidNumber(at + 1), created: time }))).map((id) =>
     Number.parseInt(id.slice(-12), 16),
   )
 
-describe("the order", () => {
+describe("the order of the list", () => {
   it("is system as configured, data type, tenant, customer, resource, each parent right before what is below it", () => {
     const rows = [
       { offering_slug: "capstor", project_slug: "p1" },
@@ -48,12 +48,12 @@ describe("the order", () => {
   it.each([
     ["years", ["2025-01-01T00:00:00Z", "2024-01-01T00:00:00Z"]],
     ["microseconds", ["2025-01-01T00:00:00.470210Z", "2025-01-01T00:00:00.470209Z"]],
-    // Waldur leaves the fraction out where it is 0.
+    // Waldur omits a fraction of 0.
     ["microseconds from none", ["2025-01-01T00:00:00.000001Z", "2025-01-01T00:00:00Z"]],
     ["microseconds to the next second", ["2025-01-01T00:00:01Z", "2025-01-01T00:00:00.999999Z"]],
     ["offsets from UTC", ["2025-01-01T00:00:00Z", "2025-01-01T00:30:00+01:00"]],
     ["fractions of another length", ["2025-01-01T00:00:00.5Z", "2025-01-01T00:00:00.499999Z"]],
-  ])("of creation tells %s apart", (_, times) => {
+  ])("by creation distinguishes %s", (_, times) => {
     expect(orderOfCreated(...times)).toEqual([2, 1])
     expect(orderOfCreated(...times.toReversed())).toEqual([1, 2])
   })
@@ -67,23 +67,23 @@ describe("the order", () => {
     [null, undefined],
     ["soon", "later"],
     ["later", "soon"],
-  ])("of %j and %j, which are one time, is by uuid", (first, second) => {
+  ])("of %j and %j, which are the same time, is by uuid", (first, second) => {
     expect(orderOfCreated(first, second)).toEqual([1, 2])
   })
 
   it.each([null, undefined, "", "soon", "12", "2025", "2025-01-01T00:00:00", "Wed, 01 Jan 2020 00:00:00"])(
-    "puts a resource created at %j, which is no time that every machine reads alike, last",
+    "puts a resource created at %j, which is not an unambiguous time, last",
     (created) => {
       expect(orderOfCreated(created, "2025-01-01T00:00:00Z")).toEqual([2, 1])
     },
   )
 
-  it("of uuids is that of their text", () => {
+  it("by uuid is textual", () => {
     const rows = [0xff, 0x0a, 0xa0].map((number) => aResource({ uuid: uuidNumber(number) }))
     expect(orderOf(rows)).toEqual([0x0a, 0xa0, 0xff].map(dashedNumber))
   })
 
-  it("of slugs is that of their code units on every machine", () => {
+  it("by slug is by code unit on every machine", () => {
     const rows = ["b", "a", "B", "_", "a-b", "a.b"].map((provider_slug, at) =>
       aResource({ uuid: uuidNumber(at + 1), provider_slug }),
     )

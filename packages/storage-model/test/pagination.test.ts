@@ -31,7 +31,7 @@ describe("a page", () => {
     },
   )
 
-  it("says where it is in the contract's order", () => {
+  it("has its fields in the contract's order", () => {
     expect(JSON.stringify(paginate(3, 1, 2))).toBe(
       '{"current":1,"limit":2,"offset":0,"pages":2,"total":3,"has_next":true}',
     )

@@ -21,26 +21,29 @@ describe("tenants and customers", () => {
     expect(parentsOf({ backend_id: "/fs/tenant/customer/project" })).toEqual(["/fs/tenant", "/fs/tenant/customer"])
   })
 
-  it("take the parent directories where all paths below them give the same", () => {
+  it("take the parent directories if all paths below them agree", () => {
     expect(parentsOf({ backend_id: "/fs/t/c/one" }, { backend_id: "/fs/t/c/two" })).toEqual(["/fs/t", "/fs/t/c"])
   })
 
-  it("keep their own where no resource has a path", () => {
+  it("keep their own directories if no resource has a path", () => {
     expect(parentsOf({}, { backend_id: "relative/path" })).toEqual([tenantDefault, physicsDefault])
   })
 
-  it.each(["", "relative/path", "/one", "/a/../b"])("keep their own where one resource has %j", (backend_id) => {
-    expect(parentsOf({ backend_id: "/fs/t/c/one" }, { backend_id })).toEqual([tenantDefault, physicsDefault])
-  })
+  it.each(["", "relative/path", "/one", "/a/../b"])(
+    "keep their own directories if one resource has %j",
+    (backend_id) => {
+      expect(parentsOf({ backend_id: "/fs/t/c/one" }, { backend_id })).toEqual([tenantDefault, physicsDefault])
+    },
+  )
 
-  it("keep their own where the paths give different directories", () => {
+  it("keep their own directories if the paths disagree", () => {
     expect(parentsOf({ backend_id: "/fs/t/c/one" }, { backend_id: "/fs/u/d/two" })).toEqual([
       tenantDefault,
       physicsDefault,
     ])
   })
 
-  it("agree on the tenant's directory alone", () => {
+  it("take the tenant's directory only, if the paths agree on that only", () => {
     const other = { customer_slug: "biology", customer_uuid: uuidNumber(99) }
     expect(parentsOf({ backend_id: "/fs/t/c/one" }, { backend_id: "/fs/t/d/two", ...other })).toEqual([
       "/fs/t",
@@ -50,7 +53,7 @@ describe("tenants and customers", () => {
     expect(parentsOf({ backend_id: "/fs/t/c/one" }, { backend_id: "/fs/t/d/two" })).toEqual(["/fs/t", physicsDefault])
   })
 
-  it("agree on the customer's directory alone", () => {
+  it("take the customer's directory only, if the paths agree on that only", () => {
     const other = { customer_slug: "biology", customer_uuid: uuidNumber(99) }
     expect(parentsOf({ backend_id: "/fs/t/c/one" }, { ...other })).toEqual([
       tenantDefault,
@@ -59,12 +62,12 @@ describe("tenants and customers", () => {
     ])
   })
 
-  it("never take / for a directory", () => {
+  it("never take / as a directory", () => {
     expect(parentsOf({ backend_id: "/a/b" })).toEqual([tenantDefault, "/a"])
     expect(parentsOf({ backend_id: "/a/b/c" })).toEqual(["/a", "/a/b"])
   })
 
-  it("are judged for each data type by itself", () => {
+  it("are decided separately for each data type", () => {
     expect(parentsOf({ backend_id: "/fs/t/c/one" }, { attributes: { storage_data_type: "users" } })).toEqual([
       "/fs/t",
       "/fs/t/c",
@@ -77,18 +80,18 @@ describe("tenants and customers", () => {
     ["permissions that are bad", { attributes: { permissions: "rwx" } }],
     ["a project slug that is no component", { project_slug: ".." }],
     ["no project name", { project_name: null }],
-  ])("count a resource without a path that is left out for %s", (_, bad) => {
+  ])("consider a resource without a path that is skipped for %s", (_, bad) => {
     expect(parentsOf({ backend_id: "/fs/t/c/one" }, bad)).toEqual([tenantDefault, physicsDefault])
   })
 
-  it("count a path that is left out for its permissions", () => {
+  it("consider a path that is skipped for its permissions", () => {
     expect(
       parentsOf({ backend_id: "/fs/t/c/one" }, { backend_id: "/fs/u/d/two", attributes: { permissions: "rwx" } }),
     ).toEqual([tenantDefault, physicsDefault])
     expect(parentsOf({ backend_id: "/fs/t/c/one", attributes: { permissions: "rwx" } })).toEqual(["/fs/t", "/fs/t/c"])
   })
 
-  it("count a path that is left out for its GID", () => {
+  it("consider a path that is skipped for its GID", () => {
     const gids = new Map([["project-1", { status: "known", gid: 31_001 }] as const])
     const tree = treeOf(rowsOf({ backend_id: "/fs/t/c/one" }, { backend_id: "/fs/u/d/two" }), { gids })
     expect(mountPointsOf(tree.entries.map(({ entry }) => entry))).toEqual([
@@ -98,19 +101,19 @@ describe("tenants and customers", () => {
     ])
   })
 
-  it("count a path that is left out for the mount roots as none", () => {
+  it("treat a path that is skipped for the mount roots as none", () => {
     const rows = rowsOf({ backend_id: "/fs/t/c/one" }, { backend_id: "/other/t/c/two" })
     expect(
       mountPointsOf(treeOf(rows, { settings: { mountRoots: ["/fs"] } }).entries.map(({ entry }) => entry)),
     ).toEqual(["/fs/t/c/one"])
   })
 
-  it("count resources that are removed or have erred", () => {
+  it("consider resources that are removed or have erred", () => {
     expect(parentsOf({ backend_id: "/fs/t/c/one" }, { state: "Terminated" })).toEqual([tenantDefault, physicsDefault])
     expect(parentsOf({ backend_id: "/fs/t/c/one" }, { state: "Erred" })).toEqual([tenantDefault, physicsDefault])
   })
 
-  it("are judged over the whole tree, before the state filter", () => {
+  it("are decided over the whole tree, before the state filter", () => {
     const tree = treeOf(rowsOf({ backend_id: "/fs/t/c/one" }, { state: "Erred" }))
     expect(mountPointsOf(selectEntries(tree.entries, { state: "OK" }).map(({ entry }) => entry))).toEqual([
       tenantDefault,
@@ -119,7 +122,7 @@ describe("tenants and customers", () => {
     ])
   })
 
-  describe("take no directory that is not theirs:", () => {
+  describe("never take a foreign directory:", () => {
     const entriesBelow = (mountRoots: ReadonlyArray<string>, ...changes: ReadonlyArray<Row>) => {
       const tree = treeOf(rowsOf(...changes), { settings: { mountRoots } })
       return {
@@ -137,7 +140,7 @@ describe("tenants and customers", () => {
       ])
     })
 
-    it("that of the names, if that lies below a mount root", () => {
+    it("the directory of the names, if that is below a mount root", () => {
       expect(entriesBelow(["/mnt/fs1/data", "/capstor"], { backend_id: "/mnt/fs1/data/one" })).toEqual({
         paths: [tenantDefault, physicsDefault, "/mnt/fs1/data/one"],
         warnings: [
@@ -147,7 +150,7 @@ describe("tenants and customers", () => {
       })
     })
 
-    it("that below a mount root, though the one above it is none", () => {
+    it("the one below a mount root, even if the one above it is not", () => {
       const { paths } = entriesBelow(["/mnt/fs1"], { backend_id: "/mnt/fs1/c/one" })
       expect(paths).toEqual(["/mnt/fs1/c", "/mnt/fs1/c/one"])
     })
@@ -188,7 +191,7 @@ describe("tenants and customers", () => {
       expect(paths).toContain("/capstor/store/cscs/biology")
     })
 
-    it("and say so where the names' own directory is a resource's", () => {
+    it("and report it if the names' own directory is a resource's", () => {
       const { paths, warnings } = entriesBelow([], {}, { ...biology, backend_id: physicsDefault })
       expect(paths.filter((path) => path === physicsDefault)).toHaveLength(2)
       expect(warnings).toContainEqual(["shared-mount-point", "customer_slug", physicsDefault])

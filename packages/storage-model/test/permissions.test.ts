@@ -25,23 +25,23 @@ const bad = [
 ]
 
 describe("the permissions", () => {
-  it.each(good)("of the attribute %s are served as they are", (permissions) => {
+  it.each(good)("from the attribute %s are served unchanged", (permissions) => {
     expect(entryWith({ attributes: { permissions } }).permission).toEqual({
       permissionType: "octal",
       value: permissions,
     })
   })
 
-  it.each([undefined, null, ""])("are 775 where the attribute is %j", (permissions) => {
+  it.each([undefined, null, ""])("are 775 if the attribute is %j", (permissions) => {
     expect(entryWith({ attributes: { permissions } }).permission.value).toBe("775")
     expect(warningsWith({ attributes: { permissions } })).toEqual([])
   })
 
-  it.each([undefined, null])("are 775 where the attributes are %j", (attributes) => {
+  it.each([undefined, null])("are 775 if the attributes are %j", (attributes) => {
     expect(entryWith({ attributes }).permission.value).toBe("775")
   })
 
-  it.each(bad)("are bad data where the attribute is %j", (permissions) => {
+  it.each(bad)("are bad data if the attribute is %j", (permissions) => {
     expect(refusalWith({ attributes: { permissions } })).toEqual({
       code: "bad-data",
       uuid: resourceId,
@@ -64,7 +64,7 @@ describe("the option permissions", () => {
     expect(entryWith({ attributes: { permissions }, options }).permission.value).toBe("700")
   })
 
-  it.each(bad)("%j is ignored, and said", (permissions) => {
+  it.each(bad)("%j is ignored with a warning", (permissions) => {
     const options = { permissions }
     expect(entryWith({ options }).permission.value).toBe("2770")
     expect(entryWith({ options, attributes: {} }).permission.value).toBe("775")
@@ -73,12 +73,12 @@ describe("the option permissions", () => {
     ])
   })
 
-  it.each([undefined, null, ""])("%j says nothing", (permissions) => {
+  it.each([undefined, null, ""])("%j has no effect", (permissions) => {
     expect(entryWith({ options: { permissions } }).permission.value).toBe("2770")
     expect(warningsWith({ options: { permissions } })).toEqual([])
   })
 
-  it.each(bad)("%j does not save a bad attribute", (permissions) => {
+  it.each(bad)("%j does not replace a bad attribute", (permissions) => {
     expect(refusalWith({ options: { permissions }, attributes: { permissions: "rwx" } })).toMatchObject({
       code: "bad-data",
       field: "attributes.permissions",
@@ -86,7 +86,7 @@ describe("the option permissions", () => {
     })
   })
 
-  it.each([null, undefined, [], "777", 5])("is not there where the options are %j", (options) => {
+  it.each([null, undefined, [], "777", 5])("is absent if the options are %j", (options) => {
     expect(entryWith({ options }).permission.value).toBe("2770")
   })
 })

@@ -19,7 +19,7 @@ import { dashedNumber, type Row } from "./a-resource.ts"
 import { entriesOf, resourcesOf } from "./a-tree.ts"
 import { anyRow, jsonRow, malformedRow, type Surrounding, surrounding } from "./hostile-rows.ts"
 
-// Many runs on a busy machine are slow, not wrong.
+// Many runs are slow on a busy machine; that is no failure.
 vi.setConfig({ testTimeout: 120_000 })
 
 const build = (rows: ReadonlyArray<unknown>, around: Surrounding) =>
@@ -31,7 +31,7 @@ const bytesOf = ({ entries, skipped, warnings }: Hierarchy) =>
 const jsonRows = fc.array(jsonRow, { maxLength: 24 })
 const anyRows = fc.array(anyRow, { maxLength: 24 })
 
-/** Holds `rule` against trees of rows that JSON can say. */
+/** Checks `rule` against trees of rows that JSON can express. */
 const always = (rule: (tree: Hierarchy, rows: ReadonlyArray<unknown>, around: Surrounding) => void, numRuns = 400) =>
   fc.assert(
     fc.property(jsonRows, surrounding, (rows, around) => rule(build(rows, around), rows, around)),
@@ -44,18 +44,20 @@ const permuted = <A>(items: ReadonlyArray<A>) =>
 const property = (value: unknown, key: string): unknown =>
   typeof value === "object" && value !== null && Object.hasOwn(value, key) ? (value as Row)[key] : undefined
 
-/** All that is below a value, itself included. */
+/** All values nested in a value, itself included. */
 const within = (value: unknown): ReadonlyArray<unknown> =>
   typeof value === "object" && value !== null ? [value, ...Object.values(value).flatMap(within)] : [value]
 
-/** A path as a kernel and a person would read it; written apart from the model's own reading, as its check. */
+/** Normalises a path as a kernel and a person read it. Independent of the model's own implementation, as its check. */
 const resolved = (text: unknown): string => {
   if (typeof text !== "string") return ""
   const plain = text.normalize("NFKC").replaceAll("%2F", "/").replaceAll("\u200b", "").trim()
   return plain.startsWith("/") ? posix.resolve(plain.replace(/\/+/g, "/")) : ""
 }
 
-/** Whether a row's data may have to stay: all but what is gone, not there yet, or asked to be removed. */
+/**
+ * Whether a row's data may have to stay: everything but removed resources, pending creations and requested removals.
+ */
 const maybeLive = (row: unknown): boolean => {
   const [state, order] = [property(row, "state"), property(row, "order_in_progress")]
   const [type, orderState] = [property(order, "type"), property(order, "state")]
@@ -69,7 +71,10 @@ const maybeLive = (row: unknown): boolean => {
   )
 }
 
-/** Where it may be: by backend_id if that is a clean path, else by whatever that may mean and by its names. */
+/**
+ * The possible locations of a row: its backend_id if that is a clean path, else everything that it may mean, and its
+ * names' path.
+ */
 const placesOf = (row: unknown): ReadonlyArray<string> => {
   const byId = property(row, "backend_id")
   const read = resolved(byId)
@@ -84,8 +89,8 @@ const placesOf = (row: unknown): ReadonlyArray<string> => {
   return read === byId && read.split("/").length > 2 ? [read] : [read, ...named]
 }
 
-describe("of any rows", () => {
-  it("nothing makes the model throw", () => {
+describe("any rows", () => {
+  it("never make the model throw", () => {
     fc.assert(
       fc.property(anyRows, surrounding, (rows, around) => {
         const decoded = decodeResources(rows)
@@ -96,7 +101,7 @@ describe("of any rows", () => {
     )
   })
 
-  it("each is either served or skipped, once", () => {
+  it("are each either served or skipped, once", () => {
     fc.assert(
       fc.property(anyRows, surrounding, (rows, around) => {
         const tree = build(rows, around)
@@ -111,7 +116,7 @@ describe("of any rows", () => {
     )
   })
 
-  it("what is found wrong can be written as JSON", () => {
+  it("have findings that can be written as JSON", () => {
     fc.assert(
       fc.property(anyRows, surrounding, (rows, around) => {
         const { skipped, warnings } = build(rows, around)
@@ -125,8 +130,8 @@ describe("of any rows", () => {
   })
 })
 
-describe("of any tree", () => {
-  it("each parent stands earlier, in the same system and data type, and is of the right kind", () => {
+describe("any tree", () => {
+  it("has each parent earlier than its children, in the same system and data type, and of the right kind", () => {
     always((tree, _, { settings }) => {
       const above = { tenant: undefined, customer: "tenant", project: "customer", user: "customer" } as const
       const seen: Array<StorageEntry> = []
@@ -134,8 +139,8 @@ describe("of any tree", () => {
         const wanted = above[entry.target.targetType]
         if (wanted === undefined) expect(entry.parentItemId).toBeNull()
         else {
-          // The nearest of the parent's kind is the parent: it stands right before what is below it. One that has no
-          // directory below the mount roots has no entry.
+          // The parent is the nearest earlier entry of the parent's kind. A parent without a directory below the mount
+          // roots has no entry.
           const parent = seen.findLast(({ target }) => target.targetType === wanted)
           if (settings.mountRoots.length === 0) {
             expect(parent?.itemId).toBe(entry.parentItemId)
@@ -148,14 +153,14 @@ describe("of any tree", () => {
     })
   })
 
-  it("each entry decodes with the schema that is published, and to itself", () => {
+  it("has entries that decode with the published schema to themselves", () => {
     const decode = Schema.decodeUnknownResult(StorageEntry)
     always((tree) => {
       for (const entry of entriesOf(tree)) expect(Result.getOrThrow(decode(entry))).toEqual(entry)
     })
   })
 
-  it("no number is one that JSON has not", () => {
+  it("has only numbers that JSON can express", () => {
     always((tree) => {
       for (const value of within([tree.entries, tree.skipped, tree.warnings])) {
         if (typeof value === "number") expect(Number.isFinite(value)).toBe(true)
@@ -169,7 +174,7 @@ describe("of any tree", () => {
     })
   })
 
-  it("no soft quota is above its hard one, inodes are whole, and there is space", () => {
+  it("has no soft quota above its hard one, whole inodes, and space", () => {
     always((tree) => {
       for (const { quotas, oldQuotas, newQuotas } of entriesOf(tree)) {
         for (const list of [quotas, oldQuotas, newQuotas]) {
@@ -185,7 +190,7 @@ describe("of any tree", () => {
     })
   })
 
-  it("no mount point has a component that is none, nor more than 4096 bytes", () => {
+  it("has no mount point with an invalid component or more than 4096 bytes", () => {
     always((tree) => {
       for (const { mountPoint } of entriesOf(tree)) {
         const [root, ...components] = mountPoint.default.split("/")
@@ -197,13 +202,13 @@ describe("of any tree", () => {
     })
   })
 
-  it("permissions are octal", () => {
+  it("has octal permissions", () => {
     always((tree) => {
       for (const { permission } of entriesOf(tree)) expect(permission.value).toMatch(/^[0-7]{3,4}$/)
     })
   })
 
-  it("no removal is at or around live data, however that is spelt, nor without an order", () => {
+  it("has no removal at, above or below live data in any spelling, and none without an order", () => {
     always((tree, rows, { protectedPaths = [] }) => {
       const live = [...decodeResources(rows).resources, ...decodeResources(rows).malformed].flatMap((row) =>
         maybeLive(row) ? placesOf(row) : [],
@@ -229,7 +234,7 @@ describe("of any tree", () => {
     }, 2000)
   })
 
-  it("no path is outside the mount roots, or in a system directory if there are none", () => {
+  it("has no path outside the mount roots, or in a system directory without mount roots", () => {
     always((tree, _, { settings }) => {
       const roots = settings.mountRoots.map((root) => resolved(root))
       for (const { mountPoint } of entriesOf(tree)) {
@@ -241,7 +246,7 @@ describe("of any tree", () => {
     }, 1000)
   })
 
-  it("no tenant or customer takes a directory from backend_id that is or lies in a resource's own", () => {
+  it("has no tenant or customer directory from backend_id that is or lies in a resource's own", () => {
     always((tree) => {
       const taken = resourcesOf(tree).map(({ mountPoint }) => mountPoint.default)
       for (const { target, mountPoint } of entriesOf(tree)) {
@@ -252,7 +257,7 @@ describe("of any tree", () => {
     }, 1000)
   })
 
-  it("no slug is served that is no path component", () => {
+  it("has no slug that is not a path component", () => {
     always((tree) => {
       const component = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/
       for (const { target } of entriesOf(tree)) {
@@ -266,7 +271,7 @@ describe("of any tree", () => {
     })
   })
 
-  it("each GID is from the API or from backend_metadata, and no system group's", () => {
+  it("has only GIDs from the API or from backend_metadata, and none of a system group", () => {
     always((tree, rows, { gids, settings }) => {
       for (const { itemId, target } of resourcesOf(tree)) {
         const { targetType, targetItem } = target
@@ -292,7 +297,7 @@ describe("of any tree", () => {
     })
   })
 
-  it("a GID was asked for wherever one was needed", () => {
+  it("needs no GID that was not looked up", () => {
     always((tree, rows, { settings }) => {
       const asked = projectsWithoutItem(decodeResources(rows), settings)
       for (const { code, found } of tree.skipped) {
@@ -301,7 +306,7 @@ describe("of any tree", () => {
     })
   })
 
-  it("each finding says which resource, which field, what was found and why", () => {
+  it("has findings that state the resource, the field, the value and the reason", () => {
     always((tree) => {
       for (const finding of [...tree.skipped, ...tree.warnings]) {
         expect(Object.keys(finding)).toEqual(["code", "uuid", "slug", "offering_slug", "field", "found", "reason"])
@@ -311,13 +316,13 @@ describe("of any tree", () => {
   })
 })
 
-describe("a row more", () => {
-  // Whom a customer is known as is what all below it say together.
+describe("an additional row", () => {
+  // The name of a customer depends on all resources below it.
   const ofOthers = (tree: Hierarchy) =>
     new Map(resourcesOf(tree).map((entry) => [entry.itemId, JSON.stringify({ ...entry, parentItemId: null })]))
   const stranger = dashedNumber(0xfffff)
 
-  it("changes no other resource's entry, but may hold its removal back, or name the customer of one that nobody named", () => {
+  it("changes no other entry, but may hold back its removal or name a customer that had no name", () => {
     const aRowMore = jsonRow.map((row) =>
       typeof row === "object" && row !== null && !Array.isArray(row) ? { ...row, uuid: stranger } : row,
     )
@@ -340,7 +345,7 @@ describe("a row more", () => {
   })
 })
 
-describe("the bytes", () => {
+describe("the serialised entries", () => {
   it("are the same for the same input", () => {
     always((tree, rows, around) => {
       expect(bytesOf(build(structuredClone(rows), around))).toBe(bytesOf(tree))
@@ -367,14 +372,14 @@ describe("the bytes", () => {
     )
   })
 
-  it("of the entries stay as they are where a malformed row comes in", () => {
+  it("do not change if a malformed row is added", () => {
     fc.assert(
       fc.property(jsonRows, surrounding, malformedRow, fc.nat(24), (rows, around, malformed, at) => {
         const before = build(rows, around)
         const after = build(rows.toSpliced(at, 0, malformed), around)
         const held = before.entries.length - after.entries.length
         expect(after.skipped).toHaveLength(before.skipped.length + 1 + held)
-        // It may hold a removal back, and it may be where a tenant or customer would be: nothing else.
+        // The row may hold back a removal, or contribute to the place of a tenant or customer, nothing else.
         const whole = (tree: Hierarchy) => entriesOf(tree).filter(({ status }) => !/^remov/.test(status))
         expect(JSON.stringify(whole(after))).toBe(JSON.stringify(whole(before)))
         const all = new Set(entriesOf(before).map((entry) => JSON.stringify(entry)))
@@ -409,7 +414,7 @@ describe("filters", () => {
     )
   })
 
-  it("by state leave no resource without its parents", () => {
+  it("by state never separate a resource from its parents", () => {
     fc.assert(
       fc.property(jsonRows, surrounding, fc.constantFrom("OK", "Creating", "Terminated"), (rows, any, state) => {
         const around = { ...any, settings: { ...any.settings, mountRoots: [] } }

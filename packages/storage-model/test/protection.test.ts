@@ -14,11 +14,11 @@ import {
 } from "./a-tree.ts"
 
 const named = "/capstor/store/cscs/university-physics/climate-sim"
-/** A removal of resource 2 at a path; by the names of another project. */
+/** A removal of resource 2 at a path, with the names of another project. */
 const goneAt = (backend_id: string, changes: Row = {}) =>
   aResource({ uuid: uuidNumber(2), state: "Terminated", project_slug: "gone", backend_id, ...changes })
 
-/** What becomes of a removal at a path beside another row: the code by which it is held back, or that of its warning. */
+/** The result of a removal at a path beside another row: the code that holds it back, or that of its warning. */
 const removalBeside = (row: unknown, path: string, around: Surroundings = {}) => {
   const tree = treeOf([row, goneAt(path)], around)
   const held = tree.skipped.find(({ uuid }) => uuid === dashedNumber(2))
@@ -72,12 +72,12 @@ describe("a live backend_id that is not served protects its directory", () => {
     expect(removalBeside(live, "/fs/t/c/live")).toBe("removal-of-live-path")
     expect(removalBeside(live, "/fs/t/c")).toBe("removal-of-live-path")
     expect(removalBeside(live, "/fs/t/cc")).toBe("served")
-    // The directory of its names, where it is served, as well.
+    // The directory of its names too, if that is served.
     expect(removalBeside(live, named)).toBe("removal-of-live-path")
   })
 
   it.each(["/fs/tä/../t/c/live", "/fs/t/a b/../c/live", "/fs/*/../t/c/live"])(
-    "as %j, where .. takes away what is no name",
+    "as %j, whose .. removes an invalid component",
     (backend_id) => {
       const live = aResource({ uuid: uuidNumber(1), backend_id })
       expect(removalBeside(live, "/fs/t/c/live")).toBe("removal-of-live-path")
@@ -93,7 +93,7 @@ describe("a live backend_id that is not served protects its directory", () => {
     },
   )
 
-  it("in another letter case it is another directory", () => {
+  it("but not one in another letter case", () => {
     expect(removalBeside(aResource({ uuid: uuidNumber(1), backend_id: "/fs/t/c/Live/" }), "/fs/t/c/live")).toBe(
       "served",
     )
@@ -102,17 +102,17 @@ describe("a live backend_id that is not served protects its directory", () => {
   it.each<[string, Row, Surroundings]>([
     ["outside the mount roots", { backend_id: "/other/t/c/live" }, { settings: { mountRoots: ["/fs", "/capstor"] } }],
     ["in a system directory", { backend_id: "/etc/ceph/live" }, {}],
-  ])("%s, and the directory of its names too, for it is doubtful which counts", (_, changes, around) => {
+  ])("%s, and the directory of its names too, because it is uncertain which one applies", (_, changes, around) => {
     expect(removalBeside(aResource({ uuid: uuidNumber(1), ...changes }), named, around)).toBe("removal-of-live-path")
   })
 
-  it("at a mount root, with a warning of what is removed inside of it", () => {
+  it("at a mount root, with a warning about removals inside it", () => {
     const live = aResource({ uuid: uuidNumber(1), backend_id: "/fs/t/c/live" })
     const settings = { mountRoots: ["/capstor", "/fs/t/c/live"] }
     expect(removalBeside(live, "/fs/t/c/live/below", { settings })).toBe("nested-mount-point")
   })
 
-  it("and a valid one alone counts: the directory of the names may go", () => {
+  it("but a valid one alone counts: the directory of the names may be removed", () => {
     expect(removalBeside(aResource({ uuid: uuidNumber(1), backend_id: "/fs/t/c/live" }), named)).toBe("served")
   })
 
@@ -122,7 +122,7 @@ describe("a live backend_id that is not served protects its directory", () => {
   })
 })
 
-describe("a live record with bad names protects what its good ones name", () => {
+describe("a live record with bad names protects the paths of its good ones", () => {
   const customer = "/capstor/store/cscs/university-physics"
   it.each<[string, Row, path: string, becomes: string]>([
     ["project_slug", { project_slug: ".." }, customer, "removal-of-live-path"],
@@ -189,7 +189,7 @@ describe("a live record with bad names protects what its good ones name", () => 
   })
 })
 
-describe("a live resource that names two data types", () => {
+describe("a live resource with two data types", () => {
   const archive = "/capstor/archive/cscs/university-physics/climate-sim"
   const folder = { storage_data_type: "archive", permissions: "775" }
   const update = (attributes: Row) => ({ state: "Updating", order_in_progress: anOrder({ attributes }) })
@@ -207,14 +207,14 @@ describe("a live resource that names two data types", () => {
     expect(removalBeside(live, "/capstor/scratch/cscs/university-physics/climate-sim")).toBe("served")
   })
 
-  it("protects neither where backend_id gives its path", () => {
+  it("protects neither if backend_id gives its path", () => {
     const live = aResource({ uuid: uuidNumber(1), backend_id: "/fs/t/c/live", options: { folder } })
     for (const path of [named, archive]) expect(removalBeside(live, path)).toBe("served")
   })
 })
 
 describe("a removal inside a live directory", () => {
-  it("is served, with a warning that names both", () => {
+  it("is served, with a warning about both", () => {
     const live = aResource({ uuid: uuidNumber(1), backend_id: "/fs/t/c/live" })
     const tree = treeOf([live, goneAt("/fs/t/c/live/scratch")])
     expect(resourcesOf(tree)).toHaveLength(2)
@@ -229,7 +229,7 @@ describe("a removal inside a live directory", () => {
     ])
   })
 
-  it("is told by components: a name that begins like it is beside", () => {
+  it("is recognised by path components: a sibling with a common prefix is not inside", () => {
     const live = aResource({ uuid: uuidNumber(1), backend_id: "/fs/t/c/live" })
     expect(removalBeside(live, "/fs/t/c/live2")).toBe("served")
     expect(removalBeside(live, "/fs/t/c/liv")).toBe("served")
@@ -243,13 +243,13 @@ describe("a protected path", () => {
     ["/fs/t/c", "removal-of-live-path"],
     ["/fs/t/c/kept/below", "nested-mount-point"],
     ["/fs/t/c/kept2", "served"],
-  ])("makes of a removal at %s: %s", (path, becomes) => {
+  ])("changes a removal at %s to: %s", (path, becomes) => {
     expect(removalBeside(aResource({ uuid: uuidNumber(1), project_slug: "other" }), path, { protectedPaths })).toBe(
       becomes,
     )
   })
 
-  it("says whose it is, and warns of no live resource that is there", () => {
+  it("is reported with its owner, without a warning about live resources there", () => {
     const tree = treeOf([aResource({ uuid: uuidNumber(1), backend_id: "/fs/t/c/kept" }), goneAt("/fs/t/c")], {
       protectedPaths,
     })
@@ -258,7 +258,7 @@ describe("a protected path", () => {
     expect(held.skipped[0]?.reason).toBe("is where an entry that the loss guard keeps may be live")
   })
 
-  it("is read leniently", () => {
+  it("is parsed leniently", () => {
     const spelt = [{ path: " //fs/t/c/kept/ ", by: "a guard" }]
     expect(removalBeside(null, "/fs/t/c/kept", { protectedPaths: spelt })).toBe("removal-of-live-path")
   })
@@ -298,12 +298,12 @@ describe("a removal", () => {
     expect(mountPointsOf(entriesOf(tree))).toEqual(["/capstor/store/cscs", "/capstor/store/cscs/university-physics"])
   })
 
-  it.each(["Creating", "Updating", "Terminated"])("rule of orders does not concern one that is %s", (state) => {
+  it.each(["Creating", "Updating", "Terminated"])("rule for orders does not apply to a removal that is %s", (state) => {
     expect(resourcesOf(treeOf([aResource({ state, order_in_progress: null })]))).toHaveLength(1)
   })
 
   it.each(["Restore", "restore", "Terminate "])(
-    "that is gone is held back while an order of type %j wants it",
+    "that is already gone is held back while it has an order of type %j",
     (type) => {
       const row = { state: "Terminated", order_in_progress: anOrder({ type, state: "executing" }) }
       expect(orderFields(row)).toEqual([undefined, "removal-without-order", "order_in_progress.type"])
@@ -312,7 +312,7 @@ describe("a removal", () => {
     },
   )
 
-  it("that lacks its order is data that may stay: no other removal takes it", () => {
+  it("without its order counts as live data: no other removal may take it", () => {
     const doubtful = aResource({ uuid: uuidNumber(1), state: "Terminating", backend_id: "/fs/t/c/doubtful" })
     expect(removalBeside(doubtful, "/fs/t/c/doubtful")).toBe("removal-of-live-path")
     expect(removalBeside(doubtful, "/fs/t/c")).toBe("removal-of-live-path")
@@ -322,7 +322,7 @@ describe("a removal", () => {
   })
 })
 
-describe("two rows of one uuid", () => {
+describe("two rows with one uuid", () => {
   const one = (changes: Row) => aResource({ uuid: uuidNumber(1), ...changes })
 
   it.each<[string, Row]>([
@@ -330,8 +330,8 @@ describe("two rows of one uuid", () => {
     ["being removed", terminating],
     ["being removed without an order", { state: "Terminating" }],
     ["not there yet", { state: "Creating", order_in_progress: anOrder({ state: "pending-consumer" }) }],
-  ])("are the live one, whatever their order, if the other is %s", (_, other) => {
-    // The texts of the two would choose now one, now the other.
+  ])("count as the live one in any order, if the other is %s", (_, other) => {
+    // Otherwise the texts of the two could alternate.
     for (const backend_id of ["/a/b/c", "/z/b/c"]) {
       const rows = [one({ backend_id }), one({ ...other, backend_id: "/m/b/c", uuid: dashedNumber(1).toUpperCase() })]
       for (const order of [rows, rows.toReversed()]) {
@@ -354,7 +354,7 @@ describe("two rows of one uuid", () => {
   it.each<[string, Row]>([
     ["gone", { state: "Terminated" }],
     ["being removed", terminating],
-  ])("protect the paths of both, the one that is %s too", (_, going) => {
+  ])("protect the paths of both, also of one that is %s", (_, going) => {
     for (const malformed of [{}, { slug: 5 }]) {
       const rows = [
         one({ backend_id: "/a/b/c" }),
@@ -369,7 +369,7 @@ describe("two rows of one uuid", () => {
     }
   })
 
-  it("of which the live one cannot be decoded: the other is not removed, though its path is another", () => {
+  it("with an undecodable live one do not remove the other, even at another path", () => {
     const dashed = { slug: 5, backend_id: "/a/b/c", uuid: dashedNumber(1).toUpperCase() }
     const tree = treeOf([one({ ...terminating, backend_id: "/z/b/c" }), one(dashed)])
     expect(resourcesOf(tree)).toEqual([])
@@ -383,7 +383,7 @@ describe("two rows of one uuid", () => {
     }
   })
 
-  it("are compared in time that grows with their number, though the one that stays is large", () => {
+  it("are compared in linear time, even if the kept one is large", () => {
     const large = one({ attributes: { note: "x".repeat(1_000_000) } })
     // Comparing the large one with each of these would take minutes.
     const rows = Array.from({ length: 20_000 }, (_, at) =>
@@ -392,13 +392,13 @@ describe("two rows of one uuid", () => {
     expect(resourcesOf(treeOf([large, ...rows]))).toHaveLength(1)
   }, 60_000)
 
-  it("of which one cannot be decoded protect the path of that one, also from a removal of the other", () => {
+  it("with an undecodable one protect its path, also from a removal of the other", () => {
     const tree = treeOf([goneAt("/fs/t/c/it"), aResource({ uuid: uuidNumber(2), slug: 5, backend_id: "/fs/t/c/it" })])
     expect(tree.skipped.map(({ code }) => code).toSorted()).toEqual(["bad-data", "removal-of-live-path"])
   })
 })
 
-describe("paths that part anywhere", () => {
+describe("paths that branch anywhere", () => {
   const path = fc
     .array(fc.constantFrom("a", "b", "aa", "a.b"), { minLength: 2, maxLength: 6 })
     .map((names) => `/${names.join("/")}`)
@@ -406,7 +406,7 @@ describe("paths that part anywhere", () => {
     maxLength: 12,
   })
 
-  it("protect what is at or below a removal, and warn of what is around it", () => {
+  it("protect everything at or below a removal, with a warning about everything around it", () => {
     fc.assert(
       fc.property(someRows, (some) => {
         const rows = some.map(({ backend_id, isLive, isClean }, at) =>
@@ -432,8 +432,8 @@ describe("paths that part anywhere", () => {
     )
   })
 
-  it("cost memory by their number and length, not by their depth", () => {
-    // A directory for each component of these would be gigabytes.
+  it("take memory proportional to their number and length, not to their depth", () => {
+    // A tree node for each component of these would take gigabytes.
     const rows = Array.from({ length: 4000 }, (_, at) =>
       aResource({ uuid: uuidNumber(at + 1), backend_id: `/fs/d${at}${"/a".repeat(2000)}` }),
     )
@@ -444,7 +444,7 @@ describe("paths that part anywhere", () => {
 })
 
 describe("of 20,000 records", () => {
-  // In time that grows with the square of their number these would take half a minute each, and at 100,000 many minutes.
+  // In quadratic time these would take half a minute each, and many minutes at 100,000.
   it.each<[string, (at: number) => Row]>([
     ["on one path", () => ({ backend_id: "/fs/t/c/one" })],
     ["each below the other's directory", (at) => ({ backend_id: `/fs/t/c/d${at}/x` })],
@@ -457,7 +457,7 @@ describe("of 20,000 records", () => {
     ],
     ["of one project slug and as many projects", (at) => ({ project_slug: "one", project_uuid: uuidNumber(at + 1) })],
   ])(
-    "%s the tree is made, and each finding is short",
+    "%s still give a tree, with short findings",
     (_, changes) => {
       const rows = Array.from({ length: 20_000 }, (_, at) =>
         aResource({ uuid: uuidNumber(at + 1), project_slug: `p-${at}`, ...changes(at) }),

@@ -37,14 +37,14 @@ describe("the quotas", () => {
   })
 
   it.each([undefined, null, 0, -0, "0", "-0", "0.0", "-0.0"])(
-    "of a limit of %j are null, and nothing is said",
+    "of a limit of %j are null, without a warning",
     (storage) => {
       expect(quotasOf({ limits: { storage } })).toBeNull()
       expect(warningsWith({ limits: { storage } })).toEqual([])
     },
   )
 
-  it.each([undefined, null, {}])("of the limits %j are null, and nothing is said", (limits) => {
+  it.each([undefined, null, {}])("of the limits %j are null, without a warning", (limits) => {
     expect(quotasOf({ limits })).toBeNull()
     expect(warningsWith({ limits })).toEqual([])
   })
@@ -79,7 +79,7 @@ describe("the quotas", () => {
     -0.001,
     "-5",
     -1e308,
-  ])("of a limit of %j, which is no number or negative, are null, and said", (storage) => {
+  ])("of a limit of %j, which is no number or negative, are null, with a warning", (storage) => {
     expect(quotasOf({ limits: { storage } })).toBeNull()
     expect(warningsWith({ limits: { storage } })).toEqual([
       { code: "ignored-value", field: "limits.storage", found: storage },
@@ -90,12 +90,12 @@ describe("the quotas", () => {
     [Number.NaN, "NaN"],
     [Number.POSITIVE_INFINITY, "Infinity"],
     [Number.NEGATIVE_INFINITY, "-Infinity"],
-  ])("of a limit of %d are null, and said in words that JSON can carry", (storage, found) => {
+  ])("of a limit of %d are null, with a warning that JSON can express", (storage, found) => {
     expect(quotasOf({ limits: { storage } })).toBeNull()
     expect(warningsWith({ limits: { storage } })).toEqual([{ code: "ignored-value", field: "limits.storage", found }])
   })
 
-  it.each([[[]], ["storage"], [5], [true]])("of the limits %j are null, and said", (limits) => {
+  it.each([[[]], ["storage"], [5], [true]])("of the limits %j are null, with a warning", (limits) => {
     expect(quotasOf({ limits })).toBeNull()
     expect(warningsWith({ limits })).toEqual([{ code: "ignored-value", field: "limits", found: limits }])
   })
@@ -109,7 +109,7 @@ describe("the quotas", () => {
     "1e308",
     `1${"0".repeat(64)}`,
     `5${" ".repeat(64)}`,
-  ])("of a limit of %j, which is beyond 2^53 - 1 or longer than 64 characters, are null, and said", (storage) => {
+  ])("of a limit of %j, which is beyond 2^53 - 1 or longer than 64 characters, are null, with a warning", (storage) => {
     expect(quotasOf({ limits: { storage } })).toBeNull()
     expect(warningsWith({ limits: { storage } })).toEqual([
       { code: "ignored-value", field: "limits.storage", found: storage },
@@ -117,7 +117,7 @@ describe("the quotas", () => {
   })
 
   it.each([2 ** 53 - 1, "9007199254740991", `${" ".repeat(48)}9007199254740991`])(
-    "of a limit of %j have that space, and no more inodes than a double tells exactly, which is said",
+    "of a limit of %j have that space, and at most as many inodes as a double expresses exactly, with a warning",
     (storage) => {
       const most = Number.MAX_SAFE_INTEGER
       expect(quotasOf({ limits: { storage } })).toEqual([most, most, most, most])
@@ -132,20 +132,23 @@ describe("the quotas", () => {
     expect(quotasOf({ limits: { storage }, options: { soft_quota_space: storage } })).toBeNull()
   })
 
-  it("of a limit that a small multiplier makes 0 of give at least one inode, too", () => {
+  it("of a limit that a small multiplier reduces to 0 have at least one inode, too", () => {
     expect(quotasOf({ limits: { storage: 5e-324 } }, { inodeBaseMultiplier: 0.4 })?.slice(2)).toEqual([1, 1])
   })
 
-  it.each([1e-9, 5e-324, "1e-300"])("of a limit of %j give at least one inode: 0 means unlimited", (storage) => {
-    expect(quotasOf({ limits: { storage } })).toEqual([Number(storage), Number(storage), 1, 1])
-  })
+  it.each([1e-9, 5e-324, "1e-300"])(
+    "of a limit of %j have at least one inode, because 0 means unlimited",
+    (storage) => {
+      expect(quotasOf({ limits: { storage } })).toEqual([Number(storage), Number(storage), 1, 1])
+    },
+  )
 
-  it("do not see a limit that only a prototype has", () => {
+  it("ignore a limit of a prototype", () => {
     expect(quotasOf({ limits: JSON.parse('{"__proto__": {"storage": 5}}') })).toBeNull()
     expect(quotasOf({ limits: Object.create({ storage: 5 }) })).toBeNull()
   })
 
-  it("of a tenth of a limit are no rounder than it", () => {
+  it("of a tenth of a limit are not rounded more than the limit", () => {
     expect(quotasOf({ limits: { storage: 0.1 } })).toEqual([0.1, 0.1, 133_000, 200_000])
   })
 })
@@ -209,17 +212,17 @@ describe("the inodes", () => {
     expect(quotasOf({ limits: { storage } }, settings)?.slice(2)).toEqual([soft, hard])
   })
 
-  it("do not follow space that an option overrides", () => {
+  it("do not follow space from an option", () => {
     const options = { soft_quota_space: 100, hard_quota_space: 200 }
     expect(quotasOf({ limits: { storage: 10 }, options })).toEqual([100, 200, 13_300_000, 20_000_000])
   })
 
-  it("are 0 where only an option gives space", () => {
+  it("are 0 if only an option gives space", () => {
     expect(quotasOf({ limits: {}, options: { soft_quota_space: 1, hard_quota_space: 2 } })).toEqual([1, 2, 0, 0])
   })
 })
 
-describe("an option", () => {
+describe("a quota option", () => {
   it.each([
     [{ soft_quota_space: 8 }, [8, 10, 13_300_000, 20_000_000]],
     [{ hard_quota_space: 12 }, [10, 12, 13_300_000, 20_000_000]],
@@ -254,19 +257,19 @@ describe("an option", () => {
         (value) => [key, value] as const,
       ),
     ),
-  )("%s of %j is ignored, and said", (key, value) => {
+  )("%s of %j is ignored with a warning", (key, value) => {
     const changes = { limits: { storage: 10 }, options: { [key]: value } }
     expect(quotasOf(changes)).toEqual([10, 10, 13_300_000, 20_000_000])
     expect(warningsWith(changes)).toEqual([{ code: "ignored-value", field: `options.${key}`, found: value }])
   })
 
-  it.each(keys)("%s of null says nothing", (key) => {
+  it.each(keys)("%s of null has no effect", (key) => {
     const changes = { limits: { storage: 10 }, options: { [key]: null } }
     expect(quotasOf(changes)).toEqual([10, 10, 13_300_000, 20_000_000])
     expect(warningsWith(changes)).toEqual([])
   })
 
-  it("that is ignored leaves the other spelling its place", () => {
+  it("that is ignored does not shadow the other spelling", () => {
     const changes = { limits: { storage: 10 }, options: { soft_quota_inodes: "many", soft_quota_indoes: 2 } }
     expect(quotasOf(changes)).toEqual([10, 10, 2, 20_000_000])
     expect(warningsWith(changes)).toEqual([
@@ -274,7 +277,7 @@ describe("an option", () => {
     ])
   })
 
-  it.each([[[]], ["soft_quota_space"], [5]])("is not there where the options are %j, and that is said", (options) => {
+  it.each([[[]], ["soft_quota_space"], [5]])("is absent if the options are %j, with a warning", (options) => {
     expect(quotasOf({ options })).toEqual([50, 50, 66_500_000, 100_000_000])
     expect(warningsWith({ options })).toEqual([{ code: "ignored-value", field: "options", found: options }])
   })
@@ -299,14 +302,14 @@ describe("a soft quota above its hard one", () => {
       [10, 10, 5, 5],
       ["limits.storage", "options.soft_quota_space"],
     ],
-  ])("of %s (%j) is lowered to it, and said", (_, options, quotas, fields) => {
+  ])("of %s (%j) is lowered to it, with a warning", (_, options, quotas, fields) => {
     expect(quotasOf({ limits: { storage: 10 }, options })).toEqual(quotas)
     expect(warningsWith({ limits: { storage: 10 }, options })).toEqual(
       fields.map((field) => expect.objectContaining({ code: "soft-above-hard", field })),
     )
   })
 
-  it("is said of the field that it came from, where an override of it was ignored", () => {
+  it("is reported for the field that it came from if an override of it was ignored", () => {
     const options = { soft_quota_space: "many", hard_quota_space: 4 }
     expect(warningsWith({ limits: { storage: 10 }, options })).toEqual([
       { code: "soft-above-hard", field: "limits.storage", found: 10 },
@@ -328,7 +331,7 @@ describe("quotas of null", () => {
     [{ storage: 0 }, {}],
     [{ storage: 0 }, { soft_quota_space: 0, hard_quota_space: 0 }],
     [{}, { soft_quota_inodes: 5, hard_quota_inodes: 6 }],
-  ])("are those of the limits %j and the options %j: no space", (limits, options) => {
+  ])("follow from the limits %j and the options %j, because there is no space", (limits, options) => {
     expect(quotasOf({ limits, options })).toBeNull()
   })
 
@@ -336,7 +339,7 @@ describe("quotas of null", () => {
     [{ storage: 0 }, { hard_quota_space: 1 }, [0, 1, 0, 0]],
     [{ storage: 5 }, { soft_quota_space: 0, hard_quota_space: 0 }, [5, 5, 6_650_000, 10_000_000]],
     [{ storage: "0.001" }, {}, [0.001, 0.001, 1330, 2000]],
-  ])("are not those of the limits %j and the options %j", (limits, options, quotas) => {
+  ])("do not follow from the limits %j and the options %j", (limits, options, quotas) => {
     expect(quotasOf({ limits, options })).toEqual(quotas)
   })
 })

@@ -17,13 +17,13 @@ const entryOf = (slug: string) => {
 }
 
 describe("the recorded rows", () => {
-  it("are all served, below 8 tenants and 24 customers, without a word", () => {
+  it("are all served, below 8 tenants and 24 customers, without a finding", () => {
     expect(tree.skipped).toEqual([])
     expect(tree.warnings).toEqual([])
     expect([tenantsOf(tree).length, customersOf(tree).length, resourcesOf(tree).length]).toEqual([8, 24, 39])
   })
 
-  it("have the mount points that Waldur's operators wrote down, by uuid", () => {
+  it("have the mount points that Waldur's operators recorded, by uuid", () => {
     const written = rows.flatMap(({ uuid, backend_metadata }) =>
       "mountPoint" in backend_metadata ? [[dashedUuid(uuid), backend_metadata.mountPoint]] : [],
     )
@@ -32,7 +32,7 @@ describe("the recorded rows", () => {
     expect(written).toEqual(written.map(([uuid]) => [uuid, served.get(uuid ?? "")]))
   })
 
-  it("have the status of their state", () => {
+  it("have the status for their state", () => {
     for (const { slug, state } of rows) expect(entryOf(slug)?.status).toBe(statusOf(state))
   })
 
@@ -50,7 +50,7 @@ describe("the recorded rows", () => {
     expect(selected).toHaveLength(count)
   })
 
-  // limits, options and orders as they stand in the fixture, worked out by hand
+  // Expected values worked out by hand from the limits, options and orders in the fixture.
   it.each([
     ["capstor-000", [50, 50, 66_500_000, 100_000_000], undefined, undefined],
     ["vast-001", [100, 200, 150_000_000, 200_000_000], undefined, undefined],
@@ -81,7 +81,7 @@ describe("the recorded rows", () => {
     expect(numbers).toEqual([now, before, after])
   })
 
-  it("name where to report to, below the Waldur that they came from", () => {
+  it("have callback URLs below their own Waldur", () => {
     const entry = entryOf("capstor-032")
     expect(Object.entries(entry ?? {}).filter(([key]) => key.endsWith("_url"))).toEqual([
       [
@@ -100,7 +100,7 @@ describe("the recorded rows", () => {
     ])
   })
 
-  it("are below the tenant that is their offering", () => {
+  it("are below the tenant of their offering", () => {
     const tenants = tenantsOf(tree).filter(({ storageSystem }) => storageSystem.key === "capstor")
     expect(tenants.map(({ itemId, mountPoint }) => [itemId, mountPoint.default])).toEqual(
       ["archive", "scratch", "store", "users"].map((dataType) => [capstor, `/capstor/${dataType}/cscs`]),

@@ -9,10 +9,10 @@ import {
 } from "../src/index.ts"
 import { settingsWith } from "./a-tree.ts"
 
-/** The sandbox's world with one labelled resource for each odd thing that the contract names. */
+/** The sandbox's world, with one labelled resource for each anomaly in the contract. */
 export const sandboxWorld: World = buildWorld()
 
-/** All that the tree of that world is made of, as a refresh would have it. */
+/** All inputs of that world's tree, as a refresh would have them. */
 export const sandboxInput: HierarchyInput = {
   decoded: decodeResources(sandboxWorld.resources),
   customers: new Map(
@@ -30,7 +30,7 @@ export const sandboxInput: HierarchyInput = {
   settings: settingsWith({ waldurApiUrl: sandboxWorld.apiUrl }),
 }
 
-/** What the client of the HPC User API makes of what it sends. */
+/** The response of the HPC User API, parsed like its client does. */
 function answerOf(sent: unknown): GidAnswer {
   const values = new Set(Array.isArray(sent) ? sent : [sent])
   const [gid] = values

@@ -66,7 +66,7 @@ describe("a selection", () => {
     [{ state: "Updating" }, [users, `${users}/university-physics`, `${users}/university-physics/ada`]],
     [{ state: "Terminating" }, []],
     [{ state: "ok" }, []],
-    // Its resource is left out, the parents of it stay.
+    // Its resource is skipped; its parents stay.
     [{ state: "Creating" }, [store, `${store}/university-physics`]],
     [{ state: "OK", status: "active" }, [`${store}/university-physics/ok`]],
     [{ state: "OK", status: "error" }, []],
@@ -82,13 +82,13 @@ describe("a selection", () => {
   it.each<[string, Row, string]>([
     ["Updating", { state: "Updating", order_in_progress: anOrder({ state: "pending-consumer" }) }, "active"],
     ["Terminating", { state: "Terminating", order_in_progress: anOrder({ state: "pending-project" }) }, "active"],
-  ])("by the state %s is by Waldur's, whatever the provider sees", (state, changes, status) => {
+  ])("by the state %s uses Waldur's state, not the provider's view", (state, changes, status) => {
     const waiting = treeOf([aResource(changes)]).entries
     expect(selectEntries(waiting, { state }).map(({ entry }) => entry.status)).toEqual(["pending", "pending", status])
     expect(selectEntries(waiting, { state: "OK" })).toEqual([])
   })
 
-  it("keeps the parents of a removal that is left out for a live path", () => {
+  it("keeps the parents of a removal that is held back for a live path", () => {
     const rows = [aResource(), aResource({ uuid: uuidNumber(2), state: "Terminated" })]
     const terminated = selectEntries(treeOf(rows).entries, { state: "Terminated" })
     expect(mountPointsOf(terminated.map(({ entry }) => entry))).toEqual([store, `${store}/university-physics`])
@@ -119,11 +119,11 @@ describe("Waldur's own rows", () => {
     ["status as the provider sees it", { status: "active" }, [ok, users, waiting, untyped, ...odd]],
     ["status", { status: "removing" }, odd],
     ["both", { dataType: "users", status: "active" }, [users, untyped, ...odd]],
-  ])("are selected as their entries are, by %s: %j; those too odd to tell stay", (_, filter, rows) => {
+  ])("are selected like their entries, by %s: %j; undecidable ones stay", (_, filter, rows) => {
     expect(selectRows([ok, erred, users, waiting, untyped, ...odd], filter)).toEqual(rows)
   })
 
-  it("come as they were sent", () => {
+  it("are returned as they were sent", () => {
     const row = aResource({ plan: null, uuid: "44D1E2669FBC50BC8C11FE312CAB9DD3" })
     expect(selectRows([row], { status: "active" })[0]).toBe(row)
   })

@@ -6,7 +6,7 @@ import { resourcesOf, type Surroundings, treeOf } from "./a-tree.ts"
 const live = ["Creating", "OK", "Erred", "Updating", "Unheard-of"]
 const going = ["Terminating", "Terminated"]
 
-/** What puts a resource in a state; its removal is ordered. */
+/** The fields for a state; a removal has its order. */
 const inState = (state: string): Row => (state === "Terminating" ? terminating : { state })
 
 /** Resource 1 and resource 2 on one path. */
@@ -17,7 +17,7 @@ const servedIds = (...rows: Parameters<typeof onOnePath>) => resourcesOf(onOnePa
 
 describe("two resources on one path", () => {
   it.each(live.flatMap((first) => live.map((second) => [first, second] as const)))(
-    "are both served and said where they are %s and %s",
+    "are both served with a warning if they are %s and %s",
     (first, second) => {
       const tree = onOnePath(inState(first), inState(second))
       expect(resourcesOf(tree).map(({ itemId }) => itemId)).toEqual([dashedNumber(1), dashedNumber(2)])
@@ -32,7 +32,7 @@ describe("two resources on one path", () => {
   )
 
   it.each(live.flatMap((first) => going.map((second) => [first, second] as const)))(
-    "are served as the live one alone where they are %s and %s",
+    "are served only as the live one if they are %s and %s",
     (first, second) => {
       const tree = onOnePath(inState(first), inState(second))
       expect(resourcesOf(tree).map(({ itemId }) => itemId)).toEqual([dashedNumber(1)])
@@ -51,7 +51,7 @@ describe("two resources on one path", () => {
   )
 
   it.each(going.flatMap((first) => going.map((second) => [first, second] as const)))(
-    "are both served where they are %s and %s",
+    "are both served if they are %s and %s",
     (first, second) => {
       const tree = onOnePath(inState(first), inState(second))
       expect(resourcesOf(tree)).toHaveLength(2)
@@ -59,7 +59,7 @@ describe("two resources on one path", () => {
     },
   )
 
-  it("are told by a backend_id that names the other's path", () => {
+  it("are recognised if one backend_id is the other's path", () => {
     const tree = onOnePath(
       { project_slug: "other", backend_id: "/capstor/store/cscs/university-physics/climate-sim" },
       { state: "Terminated" },
@@ -74,7 +74,7 @@ describe("two resources on one path", () => {
     ])
   })
 
-  it("are told across systems, data types and customers", () => {
+  it("are recognised across systems, data types and customers", () => {
     const elsewhere = {
       offering_slug: "vast",
       customer_slug: "biology",
@@ -86,7 +86,7 @@ describe("two resources on one path", () => {
     ])
   })
 
-  it("count a removal that the consumer has not agreed to as live", () => {
+  it("treat a removal without the consumer's approval as live", () => {
     const waiting = {
       state: "Terminating",
       order_in_progress: anOrder({ type: "Terminate", state: "pending-consumer" }),
@@ -95,7 +95,7 @@ describe("two resources on one path", () => {
     expect(servedIds(waiting, { state: "OK" })).toEqual([dashedNumber(1), dashedNumber(2)])
   })
 
-  it("do not count a creation that the consumer has not agreed to", () => {
+  it("ignore a creation without the consumer's approval", () => {
     const unborn = { state: "Creating", order_in_progress: anOrder({ type: "Create", state: "pending-consumer" }) }
     expect(servedIds(unborn, { state: "Terminated" })).toEqual([dashedNumber(2)])
   })
@@ -107,14 +107,14 @@ describe("two resources on one path", () => {
   })
 })
 
-describe("a live resource that is itself left out protects its path", () => {
+describe("a live resource that is itself skipped protects its path", () => {
   const gone = { state: "Terminated", project_slug: "gone", backend_id: "/fs/t/c/live" }
 
   it.each<[string, GidAnswer | undefined]>([
     ["unknown", { status: "unknown", reason: "not in the answer" }],
     ["unavailable", { status: "unavailable", reason: "timed out" }],
     ["never asked for", undefined],
-  ])("where its GID is %s", (_, answer) => {
+  ])("if its GID is %s", (_, answer) => {
     const gids = new Map<string, GidAnswer>([["gone", { status: "known", gid: 31_001 }]])
     if (answer !== undefined) gids.set("live", answer)
     const tree = onOnePath({ project_slug: "live", backend_id: "/fs/t/c/live" }, gone, { gids })
@@ -137,13 +137,13 @@ describe("a live resource that is itself left out protects its path", () => {
     ["attributes", { attributes: [] }],
     ["creation date", { created: 5 }],
     ["missing project slug", { project_slug: undefined }],
-  ])("where its %s is bad", (_, bad) => {
+  ])("if its %s is bad", (_, bad) => {
     const tree = onOnePath({ project_slug: "live", backend_id: "/fs/t/c/live", ...bad }, gone)
     expect(resourcesOf(tree)).toEqual([])
     expect(tree.skipped.map(({ code }) => code).toSorted()).toEqual(["bad-data", "removal-of-live-path"])
   })
 
-  it("where it has no backend_id and its row cannot be read", () => {
+  it("if it has no backend_id and its row cannot be decoded", () => {
     const tree = onOnePath({ slug: "" }, { state: "Terminated" })
     expect(tree.skipped.map(({ code }) => code).toSorted()).toEqual(["bad-data", "removal-of-live-path"])
   })
@@ -152,7 +152,7 @@ describe("a live resource that is itself left out protects its path", () => {
     ["is going itself", terminating],
     ["is not ordered yet", { state: "Creating", order_in_progress: anOrder({ state: "pending-consumer" }) }],
     ["has another path", { backend_id: "/fs/t/c/other" }],
-  ])("but not where its row cannot be read and it %s", (_, change) => {
+  ])("but not if its row cannot be decoded and it %s", (_, change) => {
     const tree = onOnePath({ slug: "", backend_id: "/fs/t/c/live", ...change }, gone)
     expect(resourcesOf(tree).map(({ itemId }) => itemId)).toEqual([dashedNumber(2)])
   })
@@ -161,7 +161,7 @@ describe("a live resource that is itself left out protects its path", () => {
 describe("a removal above a live path", () => {
   const inside = { project_slug: "inside", backend_id: "/fs/t/c/project" }
 
-  it.each(["/fs/t/c", "/fs/t"])("at %s is held back: it would take the live data along", (backend_id) => {
+  it.each(["/fs/t/c", "/fs/t"])("at %s is held back, because it would remove the live data", (backend_id) => {
     const tree = onOnePath(inside, { ...terminating, backend_id })
     expect(resourcesOf(tree).map(({ itemId }) => itemId)).toEqual([dashedNumber(1)])
     expect(tree.skipped).toEqual([
@@ -176,20 +176,20 @@ describe("a removal above a live path", () => {
   })
 
   it.each(["/fs/t/c/project/below", "/fs/t/c/project2", "/fs/t/c/pro", "/fs/t2/c"])(
-    "is not one at %s",
+    "at %s is not above it",
     (backend_id) => {
       expect(resourcesOf(onOnePath(inside, { state: "Terminated", backend_id }))).toHaveLength(2)
     },
   )
 
-  it("goes on where what is below is going too", () => {
+  it("is served if everything below is being removed too", () => {
     const tree = onOnePath({ ...inside, state: "Terminated" }, { state: "Terminated", backend_id: "/fs/t/c" })
     expect(resourcesOf(tree)).toHaveLength(2)
   })
 })
 
 describe("many resources on one path", () => {
-  it("are told with one other and their number", () => {
+  it("are reported with one other and their number", () => {
     const rows = Array.from({ length: 500 }, (_, index) => aResource({ uuid: uuidNumber(index + 1) }))
     const { warnings } = treeOf(rows)
     expect(warnings).toHaveLength(500)

@@ -16,11 +16,11 @@ const beforeProvider = ["pending-consumer", "pending-project", "pending-start-da
 const notTerminating = statuses.filter(([state]) => state !== "Terminating")
 const atProvider = ["pending-provider", "executing", "done", "erred", "canceled", "rejected", "", "Pending-Consumer"]
 
-/** What puts a resource in a state; its removal is ordered. */
+/** The fields for a state; a removal has its order. */
 const inState = (state: string): Row => (state === "Terminating" ? terminating : { state })
 
 describe("the status", () => {
-  it("knows all six states of Waldur's", () => {
+  it("covers all six states of Waldur", () => {
     expect([...waldurStates]).toEqual(statuses.map(([state]) => state))
     expect([...entryStatuses]).toEqual(statuses.map(([, status]) => status))
   })
@@ -87,7 +87,7 @@ describe("an order that has not reached the provider", () => {
         ["Unheard-of", "pending"],
       ].map(([state, status]) => [order, state, status] as const),
     ),
-  )("(%s) changes nothing of a resource that is %s", (order, state, status) => {
+  )("(%s) does not change a resource that is %s", (order, state, status) => {
     expect(entryWith({ state, order_in_progress: anOrder({ state: order }) }).status).toBe(status)
   })
 })
@@ -100,7 +100,7 @@ describe("an order at the provider", () => {
     },
   )
 
-  it("without a state leaves the resource as it is", () => {
+  it("without a state does not change the resource", () => {
     expect(entryWith({ state: "Updating", order_in_progress: anOrder({ state: null }) }).status).toBe("updating")
     expect(entryWith({ state: "Creating", order_in_progress: {} }).status).toBe("pending")
   })

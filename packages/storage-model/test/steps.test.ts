@@ -14,7 +14,7 @@ import { aResource, dashedNumber, type Row, uuidNumber } from "./a-resource.ts"
 import { gidsOf, listedCustomers, settingsWith } from "./a-tree.ts"
 import { anyRow, surrounding } from "./hostile-rows.ts"
 
-// Many runs on a busy machine are slow, not wrong.
+// Many runs are slow on a busy machine; that is no failure.
 vi.setConfig({ testTimeout: 120_000 })
 
 const treeIn = (input: HierarchyInput) => {
@@ -42,7 +42,7 @@ const rowsOf = (count: number, from: number, changes: Row = {}): ReadonlyArray<R
     aResource({ uuid: uuidNumber(from + at), created: `2025-01-01T00:00:00.${String(999 - at)}Z`, ...changes }),
   )
 
-/** What stands above and in a step's entries: of one customer, or a tenant alone. */
+/** The entries above and in a step: of one customer, or a tenant alone. */
 const ownersOf = (step: ReadonlyArray<PlacedEntry>) =>
   new Set(
     step.map(({ entry }) => {
@@ -63,15 +63,15 @@ const sameTree = (one: Hierarchy, other: Hierarchy) => {
   expect(one.entries.map(({ states }) => [...states])).toEqual(other.entries.map(({ states }) => [...states]))
 }
 
-describe("the parts of a tree", () => {
-  it("give together what the tree built at once has", () => {
+describe("the steps of a tree", () => {
+  it("together equal the tree built at once", () => {
     fc.assert(
       fc.property(anyInput, (input) => sameTree(treeIn(input).tree, buildHierarchy(input))),
       { numRuns: 400 },
     )
   })
 
-  it("never hold two customers, and a tenant only alone", () => {
+  it("never contain two customers, and a tenant only alone", () => {
     fc.assert(
       fc.property(anyInput, (input) => {
         for (const step of treeIn(input).steps) {
@@ -99,7 +99,7 @@ describe("the parts of a tree", () => {
     expect(tree.entries.slice(2).map(({ entry }) => entry.itemId)).toEqual(youngestLast)
   })
 
-  it("of one customer are cut alike whatever other customers there are", () => {
+  it("of one customer have the same boundaries regardless of other customers", () => {
     const physics = rowsOf(300, 1)
     const alone = treeIn(inputOf(physics)).steps
     const other = { customer_slug: "biology", customer_uuid: uuidNumber(9999), project_slug: "cells" }
@@ -108,7 +108,7 @@ describe("the parts of a tree", () => {
     expect(steps.slice(3)).toEqual(alone.slice(1))
   })
 
-  it("keep their borders where a resource among them is left out", () => {
+  it("keep their boundaries if a resource among them is skipped", () => {
     const rows = rowsOf(600, 1)
     const whole = treeIn(inputOf(rows)).steps
     const { steps } = treeIn(inputOf(rows.map((row, at) => (at === 599 ? { ...row, project_name: null } : row))))
@@ -116,7 +116,7 @@ describe("the parts of a tree", () => {
     expect(steps.slice(2)).toEqual(whole.slice(2))
   })
 
-  it("give the same in any order of many rows", () => {
+  it("are the same in any order of many rows", () => {
     const states = ["OK", "Terminated", "Erred", "Updating", 5]
     const rows = Array.from({ length: 1500 }, (_, at) =>
       aResource({
@@ -142,7 +142,7 @@ describe("the parts of a tree", () => {
     for (const one of shuffled) sameTree(buildHierarchy(inputOf(one)), tree)
   })
 
-  // Reads are counted, since a time would tell of the machine.
+  // Counts reads, because a duration would depend on the machine.
   it.each<[string, (at: number) => Row]>([
     ["of one customer", () => ({})],
     ["of a customer each", (at) => ({ customer_slug: `c-${at}` })],
@@ -155,7 +155,7 @@ describe("the parts of a tree", () => {
     ["that are one and the same", () => ({ uuid: uuidNumber(1) })],
     ["that are being removed", () => ({ state: "Terminating" })],
     ["whose records are bad", () => ({ attributes: { storage_data_type: "a/b" } })],
-  ])("never look at all of 20,000 resources %s", (_, changes) => {
+  ])("never read all of 20,000 resources %s", (_, changes) => {
     const rows = Array.from({ length: 20_000 }, (_, at) => aResource({ uuid: uuidNumber(at), ...changes(at) }))
     const input = inputOf(rows)
     let reads = 0
@@ -195,7 +195,7 @@ describe("a list that is sorted while it is collected", () => {
     return inOrder(collected, byKey)
   }
 
-  it("gives what a sort gives, equal ones as they came", () => {
+  it("equals the result of a stable sort", () => {
     const lists = fc.oneof(
       fc.array(fc.nat(9), { maxLength: 20 }),
       fc.array(fc.nat(2000), { minLength: 200, maxLength: 1600, size: "max" }),
@@ -209,13 +209,13 @@ describe("a list that is sorted while it is collected", () => {
     )
   })
 
-  it("gives the same each time that it is gone through", () => {
+  it("is the same at each iteration", () => {
     const items = Array.from({ length: 700 }, (_, at) => ({ key: (at * 7919) % 101, at }))
     const order = sorted(items)
     expect([...order]).toEqual([...order])
   })
 
-  it("compares some thousand times at most before it goes on", () => {
+  it("makes at most a few thousand comparisons before it continues", () => {
     const items = Array.from({ length: 5000 }, (_, at) => ({ key: (at * 7919) % 5003 }))
     let [compared, last] = [0, 0]
     const perStep: Array<number> = []

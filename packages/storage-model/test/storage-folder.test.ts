@@ -6,7 +6,7 @@ import { entryWith, gidsOf, listedCustomers, refusalWith, settingsWith, warnings
 const folder = { storage_data_type: "archive", permissions: "2750" }
 const inAttributes = (values: Row): Row => ({ attributes: { name: "x", "storage-folder": values } })
 
-/** What a row comes to: data type, permissions, quotas. */
+/** The relevant result for a row: data type, permissions, quotas. */
 const valuesOf = (changes: Row) => {
   const entry = entryWith({ limits: { storage: 10 }, ...changes })
   return [entry.storageDataType.key, entry.permission.value, ...(entry.quotas ?? []).map(({ quota }) => quota)]
@@ -15,7 +15,7 @@ const byLimit = [10, 10, 13_300_000, 20_000_000]
 
 describe("a storage folder", () => {
   it.each(["storage_folder", "storage-folder", "Folder", "permissions2", "constructor", "0", "", "ü"])(
-    "under the attribute %j decides over the data type, the permissions and the path",
+    "under the attribute %j determines the data type, the permissions and the path",
     (key) => {
       const changes = { attributes: { [key]: folder } }
       expect(valuesOf(changes)).toEqual(["archive", "2750", ...byLimit])
@@ -39,7 +39,7 @@ describe("a storage folder", () => {
   })
 
   it.each(["hard_quota_space", "soft_quota_inodes", "hard_quota_inodes"])(
-    "with a bad %s is served without it, and that is said by its path",
+    "with a bad %s is served without it, with a warning that has its path",
     (field) => {
       for (const value of [0, -1, "many", "", [], true, 2 ** 53]) {
         const changes = { limits: { storage: 10 }, ...inAttributes({ ...folder, [field]: value }) }
@@ -54,14 +54,14 @@ describe("a storage folder", () => {
   it.each<[string, Row, ReadonlyArray<unknown>]>([
     ["empty texts", { storage_data_type: " ", permissions: "" }, ["store", "775"]],
     ["a text to be trimmed", { storage_data_type: " Users\n", permissions: "0700" }, ["users", "0700"]],
-  ])("with %s is read as the flat values are", (_, values, expected) => {
+  ])("with %s is read like the flat values", (_, values, expected) => {
     expect(valuesOf(inAttributes(values)).slice(0, 2)).toEqual(expected)
   })
 
   it.each<[string, Row, string]>([
     ["permissions that are not octal", { ...folder, permissions: "rwx" }, "permissions"],
     ["a data type that is no component", { ...folder, storage_data_type: "a/b" }, "storage_data_type"],
-  ])("with %s is bad data, by its path", (_, values, field) => {
+  ])("with %s is bad data, reported with its path", (_, values, field) => {
     expect(refusalWith(inAttributes(values))).toMatchObject({
       code: "bad-data",
       uuid: resourceId,
@@ -70,7 +70,7 @@ describe("a storage folder", () => {
     })
   })
 
-  it("with a data type that is not known is served, and said by its path", () => {
+  it("with an unknown data type is served, with a warning that has its path", () => {
     expect(warningsWith(inAttributes({ ...folder, storage_data_type: "media" }))).toEqual([
       { code: "unknown-data-type", field: "attributes.storage-folder.storage_data_type", found: "media" },
     ])
@@ -87,7 +87,7 @@ describe("an object that is no storage folder", () => {
     ["permissions that are a number", { storage_data_type: "archive", permissions: 2750 }],
     ["no permissions", { storage_data_type: "archive" }],
     ["a data type that is null", { storage_data_type: null, permissions: "2750" }],
-  ])("for it has %s counts for nothing, and that is said", (_, values) => {
+  ])("because it has %s has no effect, but causes a warning", (_, values) => {
     expect(valuesOf({ attributes: { folder: values } })).toEqual(["store", "775", ...byLimit])
     expect(warningsWith({ attributes: { folder: values }, options: { folder: values } })).toEqual([
       { code: "ignored-value", field: "attributes.folder", found: values },
@@ -96,7 +96,7 @@ describe("an object that is no storage folder", () => {
   })
 
   it.each([[[folder]], "archive", 5, null, { nested: folder }, { permissions: "2750" }, {}])(
-    "such as %j says nothing",
+    "such as %j causes no warning",
     (value) => {
       expect(valuesOf({ attributes: { folder: value } })).toEqual(["store", "775", ...byLimit])
       expect(warningsWith({ attributes: { folder: value } })).toEqual([])
@@ -105,7 +105,7 @@ describe("an object that is no storage folder", () => {
 })
 
 describe("a hundred thousand objects that are no storage folders", () => {
-  it("are said in one warning", () => {
+  it("cause a single warning", () => {
     const many = Object.fromEntries(Array.from({ length: 100_000 }, (_, at) => [`f${at}`, { storage_data_type: 5 }]))
     expect(warningsWith({ attributes: many })).toEqual([
       { code: "ignored-value", field: "attributes.f0", found: { storage_data_type: 5 } },
@@ -131,7 +131,7 @@ describe("each value", () => {
     [0, 3],
   ] as const
 
-  it.each(orders)("of place %d goes before that of place %d", (first, second) => {
+  it.each(orders)("from source %d takes precedence over that from source %d", (first, second) => {
     const changes = merged(places("archive")[first] ?? {}, places("fast")[second] ?? {})
     expect(valuesOf(changes).slice(0, 2)).toEqual(["archive", "707"])
   })
@@ -152,7 +152,7 @@ describe("each value", () => {
     expect(valuesOf(changes)[3]).toBe(hard)
   })
 
-  it("is missing where it is null or empty", () => {
+  it("counts as missing if it is null or empty", () => {
     const changes = {
       options: { storage_data_type: "", permissions: null },
       attributes: { storage_data_type: null, permissions: "", f: folder },
@@ -160,7 +160,7 @@ describe("each value", () => {
     expect(valuesOf(changes).slice(0, 2)).toEqual(["archive", "2750"])
   })
 
-  it("that is valid in the options' folder saves a bad attribute's permissions; a bad one is ignored, and said", () => {
+  it("that is valid in the options' folder replaces a bad attribute's permissions; a bad one is ignored with a warning", () => {
     const attributes = { permissions: 775 }
     expect(valuesOf({ attributes, options: { f: folder } })[1]).toBe("2750")
     const bad = { ...folder, permissions: "rwx" }
@@ -200,7 +200,7 @@ describe("two storage folders in one place", () => {
     expect(valuesOf({ attributes: { a: folder, b: reordered } }).slice(0, 2)).toEqual(["archive", "2750"])
   })
 
-  it("may differ where they are in two places", () => {
+  it("may differ if they are in two places", () => {
     const changes = { attributes: { a: { ...folder, permissions: "700" } }, options: { b: folder } }
     expect(valuesOf(changes)[1]).toBe("2750")
   })
@@ -213,7 +213,7 @@ describe("an Update order", () => {
     return [quotas, oldQuotas, newQuotas].map((list) => list?.map(({ quota }) => quota))
   }
 
-  it("with a storage folder in its old and new options tells the quotas before and after", () => {
+  it("with a storage folder in its old and new options gives the quotas before and after", () => {
     const attributes = {
       old_options: { f: { ...folder, hard_quota_space: 15, hard_quota_inodes: 30_000_000 } },
       new_options: { f: { ...folder, hard_quota_space: 25, soft_quota_inodes: 5 } },
@@ -225,7 +225,7 @@ describe("an Update order", () => {
     ])
   })
 
-  it("merges its options key by key: a flat option of the resource still goes before a folder of the order's", () => {
+  it("merges its options by key: a flat option of the resource still takes precedence over a folder of the order", () => {
     const attributes = { new_options: { f: { ...folder, hard_quota_space: 25 } } }
     expect(quotasOf({ attributes }, { options: { hard_quota_space: 12 } })[2]?.[1]).toBe(12)
     expect(
@@ -236,7 +236,7 @@ describe("an Update order", () => {
     ).toBe(10)
   })
 
-  it("names a bad value in its folder by its path", () => {
+  it("with a bad value in its folder is reported with the value's path", () => {
     const attributes = { new_options: { f: { ...folder, hard_quota_space: -5 } } }
     const changes = { limits: { storage: 10 }, order_in_progress: anOrder({ attributes }) }
     expect(warningsWith(changes).map(({ field }) => field)).toEqual([
@@ -258,7 +258,7 @@ describe("an Update order", () => {
 })
 
 describe("explain", () => {
-  it("names the field in the storage folder that gave a value", () => {
+  it("reports the field in the storage folder that a value came from", () => {
     const rows = [aResource({ limits: { storage: 10 }, ...inAttributes({ ...folder, hard_quota_space: 20 }) })]
     const around = { customers: listedCustomers, gids: gidsOf(rows), settings: settingsWith() }
     const { found } = explain({ decoded: decodeResources(rows), ...around }, { uuid: resourceId })

@@ -28,7 +28,7 @@ const ownItem = entryOf({
 })
 const [tenant, customer] = treeOf([aResource()]).entries.map(({ entry }) => entry) as Any
 
-/** A copy of an entry with another value at a path; `undefined` takes the field away. */
+/** A copy of an entry with another value at a path; `undefined` removes the field. */
 const changed = (entry: unknown, path: string, value: unknown): Any => {
   const copy = structuredClone(entry) as Any
   const keys = path.split(".")
@@ -43,7 +43,7 @@ const isInSystemDirectory = ({ mountPoint }: Any): boolean =>
   /^\/(bin|boot|dev|etc|lib[^/]*|proc|root|run|sbin|sys|usr|var)(\/|$)/.test(mountPoint.default)
 
 describe("a stored entry", () => {
-  test("is believed as the model made it, each of the sandbox's world", () => {
+  test("is accepted as the model built it, for the whole sandbox world", () => {
     const rules = storedEntryJudge(settings)
     const entries = buildHierarchy({ ...sandboxInput, settings }).entries.filter(
       ({ entry }) => !isInSystemDirectory(entry),
@@ -60,7 +60,7 @@ describe("a stored entry", () => {
     }
   })
 
-  test("of each kind is believed unchanged", () => {
+  test("is accepted unchanged, of each kind", () => {
     for (const entry of [store, ordered, users, ownItem, tenant, customer])
       expect(judge(entry)).not.toHaveProperty("reason")
     expect(Object.keys(ordered).filter((key) => key.endsWith("_url")).length).toBe(4)
@@ -149,24 +149,24 @@ describe("a stored entry", () => {
       ordered.set_backend_id_url.replace("44d1", "55d1"),
     ],
     ["with a callback URL that is no text", ordered, "set_state_ok_url", [ordered.set_state_ok_url]],
-  ])("is refused %s", (_, entry, path, value) => {
+  ])("is rejected %s", (_, entry, path, value) => {
     const found = judge(changed(entry, path, value))
     expect(found).toMatchObject({ field: expect.any(String), reason: expect.stringMatching(/^expected /) })
     expect(JSON.stringify(found).length).toBeLessThan(1500)
   })
 
-  test("is refused where its item nests thousands deep, which no encoder takes", () => {
+  test("is rejected if its item nests thousands of levels deep, which no encoder accepts", () => {
     for (const levels of [5000, 100_000]) {
       const deepest = JSON.stringify(ownItem).replace("[1]", "[".repeat(levels) + "]".repeat(levels))
       expect(judge(deepest)).toMatchObject({ field: "target.targetItem" })
     }
   })
 
-  test("is refused where its text is not the one that we write", () => {
+  test("is rejected if its text is not canonical", () => {
     const text = JSON.stringify(store)
     expect(isBelieved(text)).toBe(true)
     for (const other of [
-      // The other one of two is what some readers take.
+      // Some readers take the other one of two.
       text.replace('"mountPoint":', '"mountPoint":{"default":"/etc"},"mountPoint":'),
       text.replace('"unixGid":', '"unixGid":0,"unixGid":'),
       text.replace('{"default"', '{ "default"'),
@@ -182,7 +182,7 @@ describe("a stored entry", () => {
     }
   })
 
-  test("is judged by the settings of now", () => {
+  test("is validated against the current settings", () => {
     const cases: ReadonlyArray<readonly [unknown, Partial<ModelSettings>, boolean]> = [
       [store, { mountRoots: ["/capstor"] }, true],
       [store, { mountRoots: ["/capstor/"] }, true],
@@ -196,7 +196,7 @@ describe("a stored entry", () => {
       [ordered, { waldurApiUrl: "http://other.invalid/api/" }, false],
       [ordered, { waldurApiUrl: undefined }, false],
       [ordered, { waldurApiUrl: "http://other.invalid/", callbackOrigins: ["http://waldur.invalid"] }, true],
-      // Made up, whatever the smallest GID is.
+      // A mock, whatever the smallest GID is.
       [changed(users, "target.targetItem.primaryProject.unixGid", 40_000), { minGid: 40_000 }, true],
     ]
     for (const [entry, more, believed] of cases) expect([more, isBelieved(entry, more)]).toEqual([more, believed])
@@ -204,7 +204,7 @@ describe("a stored entry", () => {
     expect(isBelieved(store, {}, "elsewhere")).toBe(false)
   })
 
-  test("that is believed keeps to the rules, whatever value stands in whatever field", () => {
+  test("that is accepted obeys the rules, with any value in any field", () => {
     const entries = [store, ordered, users, ownItem, tenant, customer]
     const pathsIn = (value: unknown, at: ReadonlyArray<string> = []): ReadonlyArray<string> =>
       typeof value === "object" && value !== null
@@ -220,7 +220,7 @@ describe("a stored entry", () => {
     let believed = 0
     fc.assert(
       fc.property(fc.constantFrom(...places), value, ([entry, path], other) => {
-        // As JSON says it: an infinity is null there.
+        // As JSON expresses it: an infinity is null there.
         const made = JSON.parse(JSON.stringify(changed(entry, path, other)))
         if (!isBelieved(made)) return
         believed += 1
@@ -237,7 +237,7 @@ describe("a stored entry", () => {
     expect(believed).toBeGreaterThan(10)
   })
 
-  test("of any text is judged without throwing", () => {
+  test("of any text is validated without throwing", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.json()), fc.string(), (text, slug) => {
         expect(isBelieved(text, {}, slug)).toBe(false)

@@ -4,7 +4,7 @@ import { aResource, customerId, offeringId, resourceId, uuidNumber } from "./a-r
 import { customersOf, entryWith, only, refusalWith, tenantsOf, treeOf, treeWith } from "./a-tree.ts"
 
 describe("a tenant's target", () => {
-  it("is the offering by id, the provider by key and name", () => {
+  it("has the offering as its id, and the provider as its key and name", () => {
     const tenant = only(tenantsOf(treeWith()))
     expect(tenant.itemId).toBe(offeringId)
     expect(tenant.parentItemId).toBeNull()
@@ -24,7 +24,7 @@ describe("a tenant's target", () => {
     expect(tenant.target.targetItem).toMatchObject({ key: "cscs-lugano", name })
   })
 
-  it("is one for each provider, system and data type", () => {
+  it("is distinct per provider, system and data type", () => {
     const rows = [
       {},
       { project_slug: "same-tenant" },
@@ -42,7 +42,7 @@ describe("a tenant's target", () => {
 })
 
 describe("a customer's target", () => {
-  it("is the customer by id and key, below its tenant", () => {
+  it("has the customer as its id and key, below its tenant", () => {
     const customer = only(customersOf(treeWith()))
     expect(customer.itemId).toBe(customerId)
     expect(customer.parentItemId).toBe(offeringId)
@@ -70,7 +70,7 @@ describe("a project's target", () => {
     })
   })
 
-  it.each([undefined, null])("is wanting where the project's name is %j", (project_name) => {
+  it.each([undefined, null])("is missing if the project's name is %j", (project_name) => {
     expect(refusalWith({ project_name })).toMatchObject({ code: "bad-data", field: "project_name", found: null })
   })
 })

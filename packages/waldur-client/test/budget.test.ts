@@ -6,7 +6,7 @@ import { makeConcessions } from "../src/concessions.ts"
 import { WaldurUnavailable } from "../src/errors.ts"
 
 const unused = () => Effect.die("not asked for")
-/** A Waldur whose pages never end. */
+/** A Waldur with endless pages. */
 const endless = (page: ReturnType<WaldurCalls["page"]>): WaldurCalls => ({
   apiUrl: "https://waldur.example.org/api/",
   concurrency: 8,
@@ -32,7 +32,7 @@ describe("a read without end", () => {
     ["of small rows", Effect.succeed(page(10)), "more rows than any Waldur has"],
     ["of large rows", Effect.succeed(page(1_000_000)), "more bytes than fit into memory"],
     ["of rows that are too large", Effect.fail(tooLarge), "too many rows that are too large"],
-  ] as const)("%s is a typed failure", ([, answer, came]) =>
+  ] as const)("%s fails with a typed error", ([, answer, came]) =>
     Effect.gen(function* () {
       const listing = { path: "things/", query: [], fields: ["uuid"] }
       const error = yield* Effect.flip(readAllPages(endless(answer), listing))

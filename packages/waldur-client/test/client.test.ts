@@ -38,8 +38,8 @@ describe("the API's URL", () => {
   )
 })
 
-describe("the way there", () => {
-  it.live("what is no proxy fails the layer", () =>
+describe("the client's proxy", () => {
+  it.live("fails the layer if it is no proxy URL", () =>
     Effect.gen(function* () {
       const layer = WaldurClient.layer({ apiUrl: "https://x", token: Redacted.make(token), proxy: "ftp://x:1" })
       const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
@@ -47,9 +47,9 @@ describe("the way there", () => {
     }),
   )
 
-  // Behind an HTTP proxy the request line has the whole URL, which the fake understands: it stands for proxy and Waldur.
+  // Behind an HTTP proxy the request line has the whole URL, which the fake accepts: it acts as proxy and Waldur.
   for (const proxyOf of [(url: string) => url, (url: string) => ({ http: url, no: "other.example.org" })]) {
-    it.live(`a Waldur that only the proxy ${JSON.stringify(proxyOf("http://…"))} knows is asked through it`, () =>
+    it.live(`reaches a Waldur that only the proxy ${JSON.stringify(proxyOf("http://…"))} can resolve`, () =>
       Effect.gen(function* () {
         const fake = yield* startFakeWaldur
         const waldur = yield* clientOf(fake, { apiUrl: "http://waldur.example.org", proxy: proxyOf(fake.url) })
@@ -61,7 +61,7 @@ describe("the way there", () => {
     )
   }
 
-  it.live("a Waldur in NO_PROXY is asked directly", () =>
+  it.live("is bypassed for a Waldur in NO_PROXY", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const proxy = yield* startFakeWaldur
@@ -72,7 +72,7 @@ describe("the way there", () => {
     }),
   )
 
-  it.live("a proxy that refuses is named without its login, repeated for a read, and nothing is asked of Waldur", () =>
+  it.live("that refuses is reported without its login after retries of a read, and Waldur gets no request", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const proxy = yield* startFakeWaldur
@@ -89,8 +89,8 @@ describe("the way there", () => {
   )
 })
 
-describe("reads", () => {
-  it.live("version gives Waldur's version", () =>
+describe("the client", () => {
+  it.live("version returns Waldur's version", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const waldur = yield* clientOf(fake)
@@ -99,7 +99,7 @@ describe("reads", () => {
     }),
   )
 
-  it.live("offerings gives all pages, one by one decoded", () =>
+  it.live("offerings returns all pages, decoded row by row", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const one = { uuid: uuidOf(1), slug: "capstor", name: "Capstor" }
@@ -122,7 +122,7 @@ describe("reads", () => {
     }),
   )
 
-  it.live("offering gives every attribute as it was sent", () =>
+  it.live("offering returns every attribute unchanged", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const offering = {
@@ -139,7 +139,7 @@ describe("reads", () => {
     }),
   )
 
-  it.live("offeringCustomers gives all pages and drops an unusable row alone", () =>
+  it.live("offeringCustomers returns all pages and drops only an unusable row", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const customer = (number: number) => ({ uuid: uuidOf(number), slug: `c-${number}`, name: `Customer ${number}` })
@@ -152,7 +152,7 @@ describe("reads", () => {
     }),
   )
 
-  it.live("offeringCustomers that move between pages in each read end in WaldurInconsistent", () =>
+  it.live("offeringCustomers fails with WaldurInconsistent if rows move between pages in each read", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const one = { slug: "c", name: "C" }
@@ -165,7 +165,7 @@ describe("reads", () => {
 })
 
 describe("resourcePage", () => {
-  it.live("gives one page with all fields and Waldur's count", () =>
+  it.live("returns one page with all fields and Waldur's count", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(25).map((row, index) => ({
@@ -188,7 +188,7 @@ describe("resourcePage", () => {
     }),
   )
 
-  it.live("cuts the page to 300 rows", () =>
+  it.live("limits the page to 300 rows", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(310)
@@ -200,7 +200,7 @@ describe("resourcePage", () => {
     }),
   )
 
-  it.live("gives no rows beyond the last page, and still the count of what is selected", () =>
+  it.live("returns no rows beyond the last page, but still the count", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(25).map((row, index) => ({ ...row, state: index < 12 ? "Erred" : "OK" }))
@@ -213,7 +213,7 @@ describe("resourcePage", () => {
   )
 })
 
-describe("actions", () => {
+describe("an action", () => {
   const uuid = uuidOf(5)
   type Client = WaldurClient["Service"]
   const actions: ReadonlyArray<
@@ -272,7 +272,7 @@ describe("actions", () => {
       }),
     )
 
-    it.live(`${name} says a 409 with Waldur's words, and is sent once where Waldur fails`, () =>
+    it.live(`${name} reports a 409 with Waldur's message, and is not retried after an upstream failure`, () =>
       Effect.gen(function* () {
         const fake = yield* startFakeWaldur
         const waldur = yield* clientOf(fake)
@@ -298,7 +298,7 @@ describe("actions", () => {
     )
   }
 
-  it.live("take an empty answer for a success", () =>
+  it.live("treats an empty response as success", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.instead = () => ({ status: 200 })
@@ -307,7 +307,7 @@ describe("actions", () => {
     }),
   )
 
-  it.live("do not let a uuid leave its place in the path", () =>
+  it.live("does not let a uuid escape its place in the path", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const waldur = yield* clientOf(fake)
@@ -327,7 +327,7 @@ describe("errors", () => {
       return { error, requests: fake.seen.length, call: `GET ${fake.url}/api/marketplace-provider-offerings/` }
     })
 
-  it.live("a refused token is said in plain words, after one request", () =>
+  it.live("report a refused token in plain words, after one request", () =>
     Effect.gen(function* () {
       const { error, requests, call } = yield* after(json(401, { detail: "Invalid token." }))
       expect(error).toMatchObject({ _tag: "WaldurRejected", status: 401, detail: "Invalid token.", call })
@@ -336,7 +336,7 @@ describe("errors", () => {
     }),
   )
 
-  it.live("403 is WaldurRejected with Waldur's words", () =>
+  it.live("are WaldurRejected with Waldur's message for a 403", () =>
     Effect.gen(function* () {
       const { error } = yield* after(json(403, { detail: "You do not have permission to perform this action." }))
       expect(error).toMatchObject({ _tag: "WaldurRejected", status: 403 })
@@ -344,21 +344,21 @@ describe("errors", () => {
     }),
   )
 
-  it.live("404 as a page of HTML is WaldurRejected with the page's words", () =>
+  it.live("are WaldurRejected with the page's text for a 404 with an HTML page", () =>
     Effect.gen(function* () {
       const { error } = yield* after(pages.notFound)
       expect(error).toMatchObject({ _tag: "WaldurRejected", status: 404, detail: "Not Found" })
     }),
   )
 
-  it.live("400 by field is WaldurRejected with field and words", () =>
+  it.live("are WaldurRejected with field and message for a 400 by field", () =>
     Effect.gen(function* () {
       const { error } = yield* after(json(400, { state: ["Select a valid choice.", "No."], o: ["Bad."] }))
       expect(error).toMatchObject({ _tag: "WaldurRejected", detail: "state: Select a valid choice. No.; o: Bad." })
     }),
   )
 
-  it.live("500 as a page of HTML is WaldurUnavailable, after the repeats", () =>
+  it.live("are WaldurUnavailable, after retries, for a 500 with an HTML page", () =>
     Effect.gen(function* () {
       const { error, requests } = yield* after(pages.serverError)
       expect(error).toMatchObject({ _tag: "WaldurUnavailable", status: 500, detail: "Server Error (500)" })
@@ -366,21 +366,21 @@ describe("errors", () => {
     }),
   )
 
-  it.live("429 is WaldurUnavailable with the seconds to wait", () =>
+  it.live("are WaldurUnavailable with the seconds to wait for a 429", () =>
     Effect.gen(function* () {
       const { error } = yield* after(json(429, { detail: "Throttled." }, { "retry-after": "7" }))
       expect(error).toMatchObject({ _tag: "WaldurUnavailable", status: 429, retryAfter: 7, detail: "Throttled." })
     }),
   )
 
-  it.live("a connection that ends early is WaldurUnavailable by reset", () =>
+  it.live("are WaldurUnavailable with the reason reset for a connection that ends early", () =>
     Effect.gen(function* () {
       const { error } = yield* after("reset")
       expect(error).toMatchObject({ _tag: "WaldurUnavailable", reason: "reset" })
     }),
   )
 
-  it.live("a redirect is WaldurUnexpectedAnswer", () =>
+  it.live("are WaldurUnexpectedAnswer for a redirect", () =>
     Effect.gen(function* () {
       const { error } = yield* after({ status: 301, headers: { location: "https://elsewhere.example.org/" } })
       expect(error).toMatchObject({ _tag: "WaldurUnexpectedAnswer", came: "a redirect (301)" })
@@ -401,7 +401,7 @@ describe("errors", () => {
     ["a count in words", json(200, [], { "x-result-count": "many" }), 'X-Result-Count: "many"', "X-Result-Count"],
     ["a negative count", json(200, [], { "x-result-count": "-1" }), 'X-Result-Count: "-1"', "X-Result-Count"],
   ] as const) {
-    it.live(`${what} for a list is WaldurUnexpectedAnswer that says what came and what is wanted`, () =>
+    it.live(`are WaldurUnexpectedAnswer with the found and the expected value for ${what} instead of a list`, () =>
       Effect.gen(function* () {
         const { error, call } = yield* after(reply)
         expect(error).toMatchObject({ _tag: "WaldurUnexpectedAnswer", came, call })
@@ -410,7 +410,7 @@ describe("errors", () => {
     )
   }
 
-  it.live("a version or an offering of another shape is WaldurUnexpectedAnswer", () =>
+  it.live("are WaldurUnexpectedAnswer for a version or an offering of another shape", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.instead = () => json(200, [1])
@@ -438,7 +438,7 @@ describe("errors", () => {
     }),
   )
 
-  it.live("never hold the token, whatever a server makes of it", () =>
+  it.live("never contain the token, whatever a server does with it", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const waldur = yield* clientOf(fake)
@@ -462,7 +462,7 @@ describe("errors", () => {
     }),
   )
 
-  it.live("never hold a token that no header can carry", () =>
+  it.live("never contain a token that is invalid in a header", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       for (const odd of ["abc\ndef", "schlüssel-€"]) {

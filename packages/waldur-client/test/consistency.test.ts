@@ -21,7 +21,7 @@ describe("rowKey", () => {
     expect(new Set(keys)).toEqual(new Set(["f3083110b30e5455a584ed0c27922a71"]))
   })
 
-  it("is none for whatever has no uuid", () => {
+  it("is absent without a uuid", () => {
     for (const bad of [null, 7, "x", [], {}, { uuid: null }, { uuid: "" }, { uuid: "not-a-uuid" }, { uuid: 12 }]) {
       expect(rowKey(bad)).toBeUndefined()
     }
@@ -29,34 +29,34 @@ describe("rowKey", () => {
 })
 
 describe("judgeWalk", () => {
-  it("finds pages that agree and have every row consistent", async () => {
+  it("accepts pages that agree and have every row", async () => {
     const judged = await judgeWalk({ pages: [page(5, 1, 2), page(5, 3, 4), page(5, 5)], shrank: false })
     expect(judged.consistent).toBe(true)
     expect(judged.rows).toEqual([1, 2, 3, 4, 5].map((n) => row(n)))
     expect(judged.total).toBe(5)
   })
 
-  it("finds an empty list consistent", async () => {
+  it("accepts an empty list", async () => {
     expect(await judgeWalk({ pages: [page(0)], shrank: false })).toMatchObject({ consistent: true, rows: [], total: 0 })
   })
 
-  it("finds a doubled row in the place of a lost one inconsistent, and gives it once", async () => {
+  it("rejects a duplicate in the place of a lost row, and returns it once", async () => {
     const judged = await judgeWalk({ pages: [page(4, 1, 2), page(4, 2, 4)], shrank: false })
     expect(judged.consistent).toBe(false)
     expect(judged.count).toBe(3)
     expect(judged.rows).toEqual([1, 2, 4].map((n) => row(n)))
   })
 
-  it("finds pages that told different counts inconsistent, and goes by the highest", async () => {
+  it("rejects pages with different counts, and uses the highest", async () => {
     const judged = await judgeWalk({ pages: [page(4, 1, 2), page(3, 3)], shrank: false })
     expect(judged).toMatchObject({ consistent: false, total: 4, totals: [4, 3] })
   })
 
-  it("finds a walk whose last page was gone inconsistent, even if its rows add up", async () => {
+  it("rejects a walk whose last page was gone, even if its rows add up", async () => {
     expect((await judgeWalk({ pages: [page(2, 1, 2)], shrank: true })).consistent).toBe(false)
   })
 
-  it("takes rows that differ only in how the uuid is written as one", async () => {
+  it("treats rows that differ only in the notation of the uuid as one", async () => {
     const dashed = { uuid: "f3083110-b30e-5455-a584-ed0c27922a71" }
     const bare = { uuid: "F3083110B30E5455A584ED0C27922A71" }
     const judged = await judgeWalk({
@@ -69,20 +69,20 @@ describe("judgeWalk", () => {
     expect(judged).toMatchObject({ consistent: false, count: 1, rows: [bare] })
   })
 
-  it("counts rows without a usable uuid as they come and keeps them in place", async () => {
+  it("counts rows without a usable uuid and keeps their positions", async () => {
     const rows = [{ uuid: null }, row(1), "junk", { uuid: null }]
     const judged = await judgeWalk({ pages: [{ total: 4, rows }], shrank: false })
     expect(judged.consistent).toBe(true)
     expect(judged.rows).toEqual(rows)
   })
 
-  it("does not hold against a walk that Waldur itself doubles a row within a page", async () => {
+  it("accepts a row that Waldur itself duplicates within a page", async () => {
     const judged = await judgeWalk({ pages: [page(3, 1, 1, 2)], shrank: false })
     expect(judged).toMatchObject({ consistent: true, count: 3 })
     expect(judged.rows).toEqual([row(1), row(2)])
   })
 
-  it("finds a walk consistent exactly if no row is lost, however ties are shuffled between its pages", async () => {
+  it("accepts a walk exactly if no row is lost, however ties are shuffled between its pages", async () => {
     for (let seed = 1; seed <= 500; seed++) {
       const random = seeded(seed)
       const count = Math.floor(random() * 12)
@@ -101,7 +101,7 @@ describe("judgeWalk", () => {
 })
 
 describe("missingFrom", () => {
-  it("names what earlier walks saw and this one lacks", async () => {
+  it("returns what earlier walks contain and this one lacks", async () => {
     const judged = await judgeWalk({ pages: [page(3, 1, 2)], shrank: false })
     const missing = consistency.missingFrom(judged, new Set([uuidOf(1), uuidOf(7), uuidOf(9)]))
     expect(await Effect.runPromise(missing)).toEqual([uuidOf(7), uuidOf(9)])
@@ -109,18 +109,18 @@ describe("missingFrom", () => {
 })
 
 describe("replaceRows", () => {
-  it("puts rows in the place of those of the same uuid and adds the others at the end", async () => {
+  it("replaces rows with the same uuid and appends the others", async () => {
     const ordered = [row(2, { order: true }), row(9, { order: true })]
     expect(await replaceRows([row(1), row(2), row(3)], ordered)).toEqual([row(1), ordered[0], row(3), ordered[1]])
   })
 
-  it("takes rows without a usable uuid from the first list alone", async () => {
+  it("takes rows without a usable uuid from the first list only", async () => {
     const plain = [{ uuid: null, slug: "a" }, row(1), { uuid: null, slug: "b" }]
     expect(await replaceRows(plain, [{ uuid: null, slug: "b", order: true }])).toEqual(plain)
     expect(await replaceRows([row(1)], [{ uuid: null }])).toEqual([row(1)])
   })
 
-  it("keeps the objects of rows with the same content, in whatever order their fields are", async () => {
+  it("keeps the row objects with the same content, in any order of their fields", async () => {
     const last = [row(1, { limits: { a: 1, b: [2] } }), row(2, { state: "OK" }), row(3)]
     const fresh = [{ limits: { b: [2], a: 1 }, uuid: uuidOf(1) }, row(2, { state: "Erred" })]
     const replaced = await replaceRows(last, fresh)
@@ -129,7 +129,7 @@ describe("replaceRows", () => {
     expect(replaced[2]).toBe(last[2])
   })
 
-  it("gives the very list where nothing differs, and another where one came", async () => {
+  it("returns the same list if nothing differs, and another if a row was added", async () => {
     const last = [row(1, { order: null }), row(2)]
     expect(await replaceRows(last, [])).toBe(last)
     expect(await replaceRows(last, structuredClone(last))).toBe(last)
@@ -139,7 +139,7 @@ describe("replaceRows", () => {
 })
 
 describe("many rows", () => {
-  it("leave other work its turn while they are looked at", async () => {
+  it("yield to other work while they are processed", async () => {
     const rows = Array.from({ length: 100_000 }, (_, index) => row(index))
     const pages = Array.from({ length: 1000 }, (_, index) => ({
       total: rows.length,
@@ -156,7 +156,7 @@ describe("many rows", () => {
       return turns - before
     }
     const copies = rows.map((one) => ({ ...one }))
-    // One or two are had by any effect, for its start and its end.
+    // Any effect yields once or twice, at its start and its end.
     expect(await turnsOf(consistency.judgeWalk({ pages, shrank: false }))).toBeGreaterThan(3)
     expect(await turnsOf(consistency.replaceRows(rows, copies))).toBeGreaterThan(3)
     clearImmediate(other)

@@ -3,21 +3,21 @@ import type { AddressInfo } from "node:net"
 import { Context, Effect, Layer, Logger, Redacted } from "effect"
 import { WaldurClient, type WaldurClientOptions } from "../src/index.ts"
 
-/** A row of a list: the names that the fake knows, and whatever else a test puts in. */
+/** A row of a list: the fields that the fake reads, and any others. */
 export interface Row {
   readonly [name: string]: unknown
   readonly uuid?: unknown
   readonly created?: unknown
   readonly state?: unknown
   readonly offering_slug?: unknown
-  /** The offering that the server has it under, where the row itself does not say so. */
+  /** The offering on the server, if the row itself has none. */
   readonly filed_under?: unknown
   readonly order_in_progress?: { readonly state: string; readonly type: string } | null
 }
 
 export const token = "0123456789abcdef0123456789abcdef01234567"
 
-/** One request as it reached the server. */
+/** One request as received. */
 export interface Seen {
   readonly method: string
   readonly path: string
@@ -32,26 +32,26 @@ export interface Reply {
   readonly headers?: Record<string, string>
 }
 
-/** A Waldur on loopback that knows lists, their filters and pages, and does to a read whatever a test wants. */
+/** A fake Waldur on loopback with lists, their filters and pages, and arbitrary test behaviour for reads. */
 export interface FakeWaldur {
   readonly url: string
   readonly seen: ReadonlyArray<Seen>
-  /** Most requests that were in flight at the same time. */
+  /** The maximum number of simultaneous requests. */
   readonly highWater: () => number
-  /** In the server's order; `created` sorts them first, so rows of one moment stay as they stand here. */
+  /** In the server's order. Sorting by `created` is stable, so rows with equal times keep their order. */
   resources: Array<Row>
   offerings: Array<Row>
   customers: Array<Row>
   /** A Waldur before 8 ignores the filter. */
   knowsOfferingSlug: boolean
   orderState: "refused" | "obeyed" | "ignored"
-  /** Runs before each request is answered, and may change the world. */
+  /** Runs before each response, and may change the data. */
   before: (request: Seen) => void
-  /** An answer in place of the list's or the object's own. */
+  /** A response that replaces the list's or the object's own. */
   instead: (request: Seen) => Reply | "reset" | undefined
-  /** How rows of one moment lie in this answer; by default as they stand. */
+  /** The order of rows with equal times in this response; unchanged by default. */
   arrange: (rows: Array<Row>, request: Seen) => Array<Row>
-  /** While it says so, answers wait for further requests. */
+  /** While it returns true, responses wait for further requests. */
   holds: () => boolean
 }
 
@@ -71,7 +71,7 @@ export const json = (status: number, body: unknown, headers: Record<string, stri
   headers: { "content-type": "application/json", ...headers },
 })
 
-/** Starts one; it ends with the scope. */
+/** Starts a fake Waldur that ends with the scope. */
 export const startFakeWaldur = Effect.acquireRelease(
   Effect.callback<{ fake: FakeWaldur; stop: () => Promise<void> }>((resume) => {
     const seen: Array<Seen> = []
@@ -128,7 +128,7 @@ export const startFakeWaldur = Effect.acquireRelease(
   ({ stop }) => Effect.promise(stop),
 ).pipe(Effect.map(({ fake }) => fake))
 
-/** Lets requests that are already on the way arrive: turns of the event loop, not time. */
+/** Lets requests in flight arrive, by turns of the event loop rather than time. */
 const afterTurns = (turns: number, run: () => void): void => {
   if (turns === 0) run()
   else setImmediate(() => afterTurns(turns - 1, run))
@@ -171,7 +171,7 @@ const orderStates = [
   "done",
 ]
 
-/** A database has these as texts, whatever a test puts there. */
+/** In a database these are always texts, whatever the test uses. */
 const textOf = (value: unknown): string => (typeof value === "string" ? value : "")
 
 const resources = (fake: FakeWaldur, request: Seen): Reply => {
@@ -212,7 +212,7 @@ const trimmed = (row: Row, request: Seen): Row => {
   return Object.keys(kept).length === 0 ? row : kept
 }
 
-/** A client of it, quick to repeat. It ends with the scope. */
+/** A client of the fake with quick retries. It ends with the scope. */
 export const clientOf = (fake: FakeWaldur, options: Partial<WaldurClientOptions> = {}) =>
   Effect.map(
     Layer.build(
@@ -226,10 +226,10 @@ export const clientOf = (fake: FakeWaldur, options: Partial<WaldurClientOptions>
     (context) => Context.get(context, WaldurClient),
   )
 
-/** The 32 hex digits that stand for a number. */
+/** A number as 32 hex digits. */
 export const uuidOf = (number: number): string => number.toString(16).padStart(32, "0")
 
-/** Resources of capstor, all created at the same moment. */
+/** Resources of capstor, all created at the same time. */
 export const tied = (count: number, from = 0): Array<Row> =>
   Array.from({ length: count }, (_, index) => ({
     uuid: uuidOf(from + index),
@@ -239,7 +239,7 @@ export const tied = (count: number, from = 0): Array<Row> =>
     created: "2026-11-23T00:00:00Z",
   }))
 
-/** A generator of numbers from 0 below 1 that a seed fixes (mulberry32). */
+/** A seeded generator of numbers from 0 below 1 (mulberry32). */
 export const seeded = (seed: number) => {
   let state = seed
   return () => {
@@ -256,7 +256,7 @@ export const shuffled = <A>(items: ReadonlyArray<A>, random: () => number): Arra
     .sort((a, b) => a.at - b.at)
     .map(({ item }) => item)
 
-/** Keeps what is logged. */
+/** Collects what is logged. */
 export const captureLogs = (into: Array<string>) =>
   Effect.provide(
     Logger.layer([

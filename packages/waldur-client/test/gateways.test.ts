@@ -11,20 +11,20 @@ const query = { offeringSlugs: ["capstor"], fields }
 const uuids = (read: ResourceRead) => read.rows.map((row) => String((row as Row).uuid)).sort()
 const resources = "/api/marketplace-provider-resources/"
 
-/** A request on its way to Waldur, and what comes back. */
+/** A request to Waldur and its response. */
 interface Passing {
   readonly method: string
   readonly path: string
   readonly query: URLSearchParams
 }
 interface Rules {
-  /** What becomes of a request: the query may be changed; a status answers it, the others leave it without an answer. */
+  /** What the gateway does with a request: pass it with a changed query, respond with a status, or never respond. */
   readonly request?: (passing: Passing) => number | "hang" | "close" | undefined
-  /** Changes the headers of the response: lists for duplicates. */
+  /** Changes the headers of the response; a list means duplicates. */
   readonly response?: (headers: Record<string, string | Array<string>>, passing: Passing, rows: number) => void
 }
 
-/** A gateway on loopback before a Waldur. */
+/** A gateway on loopback in front of a Waldur. */
 const aGateway = (fake: FakeWaldur, rules: Rules) =>
   Effect.acquireRelease(
     Effect.callback<{ url: string; stop: () => Promise<void> }>((resume) => {
@@ -71,7 +71,7 @@ const aGateway = (fake: FakeWaldur, rules: Rules) =>
     ({ stop }) => Effect.promise(stop),
   ).pipe(Effect.map(({ url }) => url))
 
-/** A client of a Waldur with so many resources, behind a gateway. */
+/** A client of a Waldur with a number of resources, behind a gateway. */
 const behind = Effect.fnUntraced(function* (count: number, rules: Rules) {
   const fake = yield* startFakeWaldur
   fake.resources = tied(count)
@@ -80,7 +80,7 @@ const behind = Effect.fnUntraced(function* (count: number, rules: Rules) {
   return { fake, waldur }
 })
 
-/** Waldur's own `Link`, to wherever a gateway makes it lead. */
+/** Waldur's own `Link`, rewritten by a gateway. */
 const linkOf = ({ query }: Passing, count: number, to: string): string => {
   const size = Number(query.get("page_size") ?? 10)
   const page = Number(query.get("page") ?? 1)
@@ -89,7 +89,7 @@ const linkOf = ({ query }: Passing, count: number, to: string): string => {
   return [link(1, "first"), ...(page < last ? [link(page + 1, "next")] : []), link(last, "last")].join(", ")
 }
 
-describe("a HEAD that a gateway does not let pass", () => {
+describe("a HEAD that a gateway blocks", () => {
   it.live.each([401, 403, 404, 405, 400, 429, 500, 501, 502, 503, "close"] as const)(
     "is replaced by a GET: %s",
     (verdict) =>
@@ -103,7 +103,7 @@ describe("a HEAD that a gateway does not let pass", () => {
         })
         const read = yield* waldur.readResources(query).pipe(captureLogs(logs))
         expect([uuids(read), read.total, read.reads]).toEqual([uuids({ ...read, rows: tied(12) }), 12, 1])
-        // Changes are counted likewise.
+        // Changes are counted in the same way.
         const last = { ...read, asOf: Date.now() }
         expect(Option.isSome(yield* waldur.readChanges(query, last).pipe(captureLogs(logs)))).toBe(true)
         expect(fake.seen.some(({ method }) => method === "HEAD")).toBe(false)
@@ -113,7 +113,7 @@ describe("a HEAD that a gateway does not let pass", () => {
       }),
   )
 
-  it.live("is not waited for longer than an attempt may take: one that hangs", () =>
+  it.live("does not delay longer than one attempt's timeout if it hangs", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(12)
@@ -129,14 +129,14 @@ describe("a HEAD that a gateway does not let pass", () => {
       expect((yield* read).rows.length).toBe(12)
       const first = heads
       expect((yield* read).rows.length).toBe(12)
-      // Three probes side by side; the second read goes straight to GET.
+      // Three parallel probes; the second read uses GET at once.
       expect([first, heads]).toEqual([3, 3])
     }),
   )
 })
 
-describe("page_size that a gateway cuts", () => {
-  it.live.each([1, 7, 10, 100, 299])("to %i gives all rows once", (cap) =>
+describe("page_size that a gateway reduces", () => {
+  it.live.each([1, 7, 10, 100, 299])("to %i still gives all rows once", (cap) =>
     Effect.gen(function* () {
       const { waldur } = yield* behind(cap === 1 ? 13 : 450, {
         request: ({ query }) => {
@@ -151,7 +151,7 @@ describe("page_size that a gateway cuts", () => {
     }),
   )
 
-  it.live("is said once, and asked for as it works from then on, until the next full read", () =>
+  it.live("is logged once, and the working size is used until the next full read", () =>
     Effect.gen(function* () {
       const sizes: Array<string | null> = []
       const logs: Array<string> = []
@@ -173,7 +173,7 @@ describe("page_size that a gateway cuts", () => {
     }),
   )
 
-  it.live("or raised to its own number is read by the rows that come", () =>
+  it.live("or replaces by its own number is inferred from the returned rows", () =>
     Effect.gen(function* () {
       const { waldur } = yield* behind(700, {
         request: ({ query }) => {
@@ -186,8 +186,8 @@ describe("page_size that a gateway cuts", () => {
   )
 })
 
-describe("a gateway with pages of its own size, without X-Result-Count and Link", () => {
-  it.live.each([6, 7, 14, 20, 21])("costs no row: %i resources in pages of 7", (count) =>
+describe("a gateway with its own page size, without X-Result-Count and Link", () => {
+  it.live.each([6, 7, 14, 20, 21])("loses no row: %i resources in pages of 7", (count) =>
     Effect.gen(function* () {
       const { waldur } = yield* behind(count, {
         request: ({ query }) => {
@@ -209,7 +209,7 @@ describe("X-Result-Count", () => {
   const isPlain = ({ method, path, query }: Passing) =>
     method === "GET" && path === resources && query.has("page") && !query.has("order_state")
 
-  it.live("that lacks once costs a call more", () =>
+  it.live("that is missing once costs one more call", () =>
     Effect.gen(function* () {
       let left = 1
       const { waldur } = yield* behind(12, {
@@ -222,7 +222,7 @@ describe("X-Result-Count", () => {
     }),
   )
 
-  it.live.each([12, 300, 301, 900])("that always lacks: %i rows come all, by two reads that agree", (count) =>
+  it.live.each([12, 300, 301, 900])("that is always missing: %i rows are complete, by two equal reads", (count) =>
     Effect.gen(function* () {
       const logs: Array<string> = []
       const { waldur } = yield* behind(count, {
@@ -237,7 +237,7 @@ describe("X-Result-Count", () => {
     }),
   )
 
-  it.live("that always lacks, with no rows, is not believed", () =>
+  it.live("that is always missing, with no rows, is not trusted", () =>
     Effect.gen(function* () {
       const { waldur } = yield* behind(0, {
         response: (headers) => {
@@ -253,7 +253,7 @@ describe("X-Result-Count", () => {
     ["too low", (count: number) => count - 1],
     ["0", () => 0],
     ["that of the page", (_: number, rows: number) => rows],
-  ] as const)("%s, with Waldur's Link wherever it leads: all rows come", ([, wrong]) =>
+  ] as const)("%s, with Waldur's Link to any place: all rows are read", ([, wrong]) =>
     Effect.gen(function* () {
       const { waldur } = yield* behind(640, {
         response: (headers, passing, rows) => {
@@ -267,7 +267,7 @@ describe("X-Result-Count", () => {
     }),
   )
 
-  it.live("too high is never overruled: rows may lack", () =>
+  it.live("that is too high is never overruled: rows may be missing", () =>
     Effect.gen(function* () {
       const { waldur } = yield* behind(40, {
         response: (headers, passing) => {
@@ -279,7 +279,7 @@ describe("X-Result-Count", () => {
     }),
   )
 
-  it.live("sent twice, or in other letters, gives all rows", () =>
+  it.live("sent twice, or in another letter case, gives all rows", () =>
     Effect.gen(function* () {
       const { waldur } = yield* behind(320, {
         response: (headers, _, rows) => {
@@ -294,8 +294,8 @@ describe("X-Result-Count", () => {
   )
 })
 
-describe("whatever a gateway does to sizes, counts and links", () => {
-  it.live("the list is right, or a typed failure", () =>
+describe("any gateway behaviour with sizes, counts and links", () => {
+  it.live("gives the correct list or a typed failure", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       let rules: Rules = {}
@@ -340,7 +340,7 @@ describe("whatever a gateway does to sizes, counts and links", () => {
                     high: String(total + 1),
                     twice: [String(total), String(total)],
                   }[counts[answered++ % counts.length] ?? "kept"]
-                  // Without a Link, nothing tells that a count which is too low is not the truth.
+                  // Without a Link, a count that is too low cannot be detected.
                   headers["x-result-count"] = links === "none" && said !== String(total) ? [] : said
                 },
               }

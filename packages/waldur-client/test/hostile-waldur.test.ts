@@ -22,18 +22,18 @@ const path = "/api/marketplace-provider-resources/"
 const nothing = json(200, [], { "x-result-count": "0" })
 const isList = (seen: Seen) => seen.method === "GET" && seen.path === path
 const isPlain = (seen: Seen) => isList(seen) && !seen.query.has("order_state") && !seen.query.has("state")
-/** What a good Waldur says to a probe. */
+/** A good Waldur's response to a probe. */
 const probed = ({ query: asked }: Seen) =>
   asked.get("offering_slug") === "__impossible__" ||
   asked.has("modified") ||
   asked.get("order_state") === "__impossible__"
 
-describe("a number that Waldur says", () => {
+describe("a number from Waldur", () => {
   it.live.each([
     ["3e8 where 3 rows are", 3, "300000000"],
     ["2^53-1 where 3 rows are", 3, "9007199254740991"],
     ["3e8 where two pages are", 400, "300000000"],
-  ] as const)("allocates nothing: X-Result-Count of %s", ([, count, said]) =>
+  ] as const)("causes no allocation: X-Result-Count of %s", ([, count, said]) =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(count)
@@ -47,12 +47,12 @@ describe("a number that Waldur says", () => {
       const waldur = yield* clientOf(fake)
       const error = yield* Effect.flip(waldur.readResources(query).pipe(captureLogs([])))
       expect(error).toMatchObject({ _tag: "WaldurInconsistent", totals: [Number(said)], rows: count })
-      // Where more is promised than comes, pages may have been cut, and smaller ones are tried.
+      // If fewer rows arrive than promised, pages may have been cut, and smaller ones are tried.
       expect(fake.seen.filter(isPlain).length).toBeLessThan(4 * 16)
     }),
   )
 
-  it.live("does not keep a read from being interrupted", () =>
+  it.live("does not prevent a read from being interrupted", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const rows = JSON.stringify(Array.from({ length: 300 }, () => ({ offering_slug: "capstor" })))
@@ -71,7 +71,7 @@ describe("a number that Waldur says", () => {
   )
 
   it.live.each(["0x10", "1e3", "3.0", "+3", "-3", " ", "3, 3", "NaN", "9007199254740993", "9".repeat(400)])(
-    "is none: X-Result-Count of %j",
+    "is rejected: X-Result-Count of %j",
     (said) =>
       Effect.gen(function* () {
         const fake = yield* startFakeWaldur
@@ -83,7 +83,7 @@ describe("a number that Waldur says", () => {
   )
 })
 
-/** A client whose pages may have 64 KiB. */
+/** A client with a limit of 64 KiB per page. */
 const small = (fake: FakeWaldur) => clientOf(fake, { maxPageBytes: 65_536 })
 const huge = "x".repeat(65_536)
 const tooLarge = "larger than 0.0625 MiB"
@@ -115,7 +115,7 @@ describe("a large row", () => {
     }),
   )
 
-  it.live.each([0, 149, 299, 300, 310])("that is too large alone costs its own place only: place %i", (place) =>
+  it.live.each([0, 149, 299, 300, 310])("that is too large by itself is the only one lost: place %i", (place) =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(311)
@@ -136,7 +136,7 @@ describe("a large row", () => {
     }),
   )
 
-  it.live("whose texts are too large comes with its offering and state, and one whose uuid is too large as null", () =>
+  it.live("with texts that are too large keeps its offering and state, and one with such a uuid is null", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(5)
@@ -155,7 +155,7 @@ describe("a large row", () => {
     }),
   )
 
-  it.live("by its order alone is marked in the list of orders", () =>
+  it.live("with a too large order is marked in the list of orders", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const order = { state: "executing", type: "Terminate" }
@@ -168,7 +168,7 @@ describe("a large row", () => {
     }),
   )
 
-  it.live("does not end a page of debug mode, nor a list of customers or offerings", () =>
+  it.live("does not fail a page of debug mode, nor a list of customers or offerings", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const named = (index: number) => ({ uuid: uuidOf(index), slug: `c-${index}`, name: `C ${index}` })
@@ -212,7 +212,7 @@ describe("one uuid", () => {
   )
 })
 
-describe("the clock of Waldur's answers", () => {
+describe("the clock of Waldur's responses", () => {
   const read = (headers: (seen: Seen) => Record<string, string>, logs: Array<string> = []) =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
@@ -251,7 +251,7 @@ describe("the clock of Waldur's answers", () => {
     }),
   )
 
-  it.live("is said once where it is ahead", () =>
+  it.live("is reported once if it is ahead", () =>
     Effect.gen(function* () {
       const logs: Array<string> = []
       const { waldur } = yield* read(() => dated(7_200_000), logs)
@@ -260,18 +260,20 @@ describe("the clock of Waldur's answers", () => {
     }),
   )
 
-  it.live.each([Number.NaN, 1e300, -1e300, 0, Date.now() + 3_600_000])("asks nothing from a last read at %d", (asOf) =>
-    Effect.gen(function* () {
-      const fake = yield* startFakeWaldur
-      const last: ResourceRead = { rows: [], total: 0, reads: 1, asOf }
-      expect(Option.isNone(yield* (yield* clientOf(fake)).readChanges(query, last))).toBe(true)
-      expect(fake.seen).toEqual([])
-    }),
+  it.live.each([Number.NaN, 1e300, -1e300, 0, Date.now() + 3_600_000])(
+    "triggers no request from a last read at %d",
+    (asOf) =>
+      Effect.gen(function* () {
+        const fake = yield* startFakeWaldur
+        const last: ResourceRead = { rows: [], total: 0, reads: 1, asOf }
+        expect(Option.isNone(yield* (yield* clientOf(fake)).readChanges(query, last))).toBe(true)
+        expect(fake.seen).toEqual([])
+      }),
   )
 })
 
 describe("an order's state", () => {
-  it.live("that Waldur does not know is left out, and the others are read", () =>
+  it.live("that Waldur does not know is omitted, and the others are read", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(2)
@@ -287,7 +289,7 @@ describe("an order's state", () => {
     }),
   )
 
-  it.live("that is refused whichever it is makes the orders come with all resources", () =>
+  it.live("that is refused in any form makes the orders come with all resources", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(2)
@@ -299,7 +301,7 @@ describe("an order's state", () => {
     }),
   )
 
-  it.live("that a 400 for the whole query does not name stays a refusal", () =>
+  it.live("that a 400 for the whole query does not name remains a refusal", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(2)
@@ -310,7 +312,7 @@ describe("an order's state", () => {
     }),
   )
 
-  it.live("of thousands that no list of orders knows does not make thousands of calls", () =>
+  it.live("in thousands of rows that no list of orders contains does not cause thousands of calls", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(1000).map((row) => ({ ...row, state: "Updating" }))
@@ -325,7 +327,7 @@ describe("an order's state", () => {
 })
 
 describe("secrets", () => {
-  it.live("are not in an error of a URL with a password", () =>
+  it.live("are not in an error about a URL with a password", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const waldur = yield* clientOf(fake, { apiUrl: fake.url.replace("http://", "http://someone:hunter2-and-more@") })
@@ -335,7 +337,7 @@ describe("secrets", () => {
     }),
   )
 
-  it.live("and data of a success are in no error, in whatever guise", () =>
+  it.live("and data of a success are in no error, in any encoding", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const waldur = yield* clientOf(fake)
@@ -384,8 +386,8 @@ const anything = fc.oneof(
   fc.record({ state: fc.jsonValue(), type: fc.jsonValue() }),
 )
 
-describe("whatever Waldur sends", () => {
-  it.live("in a field of a row, the other rows come as they are", () =>
+describe("any value from Waldur", () => {
+  it.live("in a field of a row leaves the other rows unchanged", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const waldur = yield* clientOf(fake)
@@ -407,7 +409,7 @@ describe("whatever Waldur sends", () => {
     }),
   )
 
-  it.live("in place of a row, a page, or a header, it is rows or a typed failure", () =>
+  it.live("in place of a row, a page, or a header gives rows or a typed failure", () =>
     Effect.gen(function* () {
       const fake: FakeWaldur = yield* startFakeWaldur
       const waldur = yield* clientOf(fake)

@@ -18,12 +18,12 @@ const uuids = (rows: ReadonlyArray<unknown>) => rows.map((row) => String((row as
 const isDetail = ({ path }: Seen) => /\/marketplace-provider-resources\/[0-9a-f]{32}\/$/.test(path)
 
 describe("rows that move between pages", () => {
-  it.live("of one moment are read again, and the numbers are said as a warning", () =>
+  it.live("with equal times are read again, with the numbers in a warning", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(500)
       let walks = 0
-      // In the first walk, the second page begins with the rows that the first page had.
+      // In the first walk, the second page begins with rows of the first page.
       fake.arrange = (rows, request) => {
         if (isPage(request, 1)) walks++
         return walks === 1 && isPage(request, 2) ? [...rows.slice(200), ...rows.slice(0, 200)] : rows
@@ -37,11 +37,11 @@ describe("rows that move between pages", () => {
     }),
   )
 
-  it.live("in the same way each time are found, because later reads put the borders elsewhere", () =>
+  it.live("in the same way each time are found, because later reads use other page boundaries", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(600)
-      // The tie at row 300 is broken one way for the page before it and the other way for the page behind it.
+      // The tie at row 300 is broken one way for the page before it and the other way for the page after it.
       fake.arrange = (rows, request) => {
         if (!isPage(request, 2)) return rows
         const [a, b] = [rows[299], rows[300]] as [Row, Row]
@@ -54,7 +54,7 @@ describe("rows that move between pages", () => {
     }),
   )
 
-  it.live("in every read are confirmed one by one, with the same fields, the later read of a row winning", () =>
+  it.live("in every read are confirmed one by one, with the same fields; the later read of a row wins", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(600)
@@ -64,7 +64,7 @@ describe("rows that move between pages", () => {
         walks++
         fake.resources = fake.resources.map((row) => ({ ...row, state: walks === 1 ? "OK" : "Updating" }))
       }
-      // Each walk loses three rows to its second page: 10 to 12 in the first, 20 to 22 in the second.
+      // Each walk loses three rows at its second page: 10 to 12 in the first, 20 to 22 in the second.
       fake.arrange = (rows, request) => {
         if (!isPage(request, 1)) return rows
         const lost = walks * 10
@@ -85,13 +85,13 @@ describe("rows that move between pages", () => {
     }),
   )
 
-  it.live("to another offering or out of Waldur are gone, and do not fill a read up", () =>
+  it.live("to another offering or out of Waldur are gone, and do not complete a read", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(400)
       let walks = 0
       const doubled = (rows: Array<Row>, request: Seen) =>
-        // Row 0 hides row 5 in every walk, so that none is whole.
+        // Row 0 hides row 5 in every walk, so that none is complete.
         isPage(request, 1) ? [...rows.slice(0, 5), rows[390] as Row, ...rows.slice(6)] : rows
       fake.arrange = doubled
       fake.before = (request) => {
@@ -111,12 +111,12 @@ describe("rows that move between pages", () => {
     }),
   )
 
-  it.live("are asked for one by one a hundred times per read at most", () =>
+  it.live("are looked up one by one, at most a hundred times per read", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(900)
       let walks = 0
-      // Each page is full of the same rows, other ones in each walk.
+      // Each page is full of the same rows, different ones in each walk.
       fake.arrange = (rows, request) => {
         if (isPage(request, 1)) walks++
         if (request.method !== "GET") return rows
@@ -131,7 +131,7 @@ describe("rows that move between pages", () => {
     }),
   )
 
-  it.live("each time, and are never seen, end in WaldurInconsistent with the numbers after four reads", () =>
+  it.live("each time, and are never seen, cause WaldurInconsistent with the numbers after four reads", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(350)
@@ -153,7 +153,7 @@ describe("rows that move between pages", () => {
 })
 
 describe("a list that changes while it is read", () => {
-  it.live("and shrinks under a page is read again, though Waldur answers 404", () =>
+  it.live("and shrinks below a page is read again, although Waldur responds with 404", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(305)
@@ -166,7 +166,7 @@ describe("a list that changes while it is read", () => {
     }),
   )
 
-  it.live("and grows is read again, and the new row is in it", () =>
+  it.live("and grows is read again, including the new row", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(305)
@@ -180,7 +180,7 @@ describe("a list that changes while it is read", () => {
   )
 
   for (const what of ["loses", "gains"] as const) {
-    it.live(`and ${what} rows while ties are shuffled never lacks or doubles a row that was there all along`, () =>
+    it.live(`and ${what} rows while ties are shuffled never lacks or duplicates a row that was there throughout`, () =>
       Effect.gen(function* () {
         let whole = 0
         let again = 0
@@ -201,7 +201,7 @@ describe("a list that changes while it is read", () => {
                 ? fake.resources.filter((_, index) => index !== at)
                 : [...fake.resources.slice(0, at), ...tied(1, next++), ...fake.resources.slice(at)]
           }
-          // One page at a time, so that a seed fixes all that happens.
+          // One page at a time, so that a seed determines everything.
           const waldur = yield* clientOf(fake, { concurrency: 1 })
           const result = yield* Effect.result(waldur.readResources(query).pipe(captureLogs([])))
           if (result._tag === "Failure") {

@@ -33,7 +33,7 @@ const start = Effect.fnUntraced(function* (world: WorldOptions = {}, options: Pa
   const context = yield* Layer.build(
     WaldurClient.layer({
       apiUrl: sandbox.waldur.url,
-      // Sees the offering of another provider too.
+      // Can see the other provider's offering too.
       token: Redacted.make(sandbox.waldur.tokens.staff),
       retry: { times: 2, base: "1 millis", cap: "1 millis", maxRetryAfter: "0 seconds" },
       ...options,
@@ -47,7 +47,7 @@ const sorted = (rows: ReadonlyArray<unknown>) => [...rows].sort((a, b) => (keyOf
 const wasOf = (read: ResourceRead, row: unknown) => read.rows.find((other) => keyOf(other) === keyOf(row))
 const some = (read: Option.Option<ResourceRead>): ResourceRead => Option.getOrThrow(read)
 
-/** The calls since the log was cleared, each in a word. */
+/** The calls since the log was cleared, one word each. */
 const asked = (calls: ReadonlyArray<Call>) =>
   calls
     .map(({ method, path: called, query: of }) => {
@@ -60,7 +60,7 @@ const quiet = ["GET changes", "GET orders", "HEAD all"]
 const isCount = (of: URLSearchParams) =>
   of.get("page_size") === "1" && of.get("offering_slug") === query.offeringSlugs.join(",")
 
-/** A change read beside a full one: their rows must be the same but for the order. */
+/** Compares a read of changes with a full read: the rows must be equal except for the order. */
 const bothReads = Effect.fnUntraced(function* (waldur: WaldurClient["Service"], last: ResourceRead) {
   const next = yield* waldur.readChanges(query, last)
   const full = yield* waldur.readResources(query)
@@ -81,8 +81,8 @@ const orderOf = (sandbox: Sandbox, label: string) =>
 const inRead = (read: ResourceRead, sandbox: Sandbox, label: string) =>
   read.rows.find((row) => (row as Row).uuid === rowOf(sandbox, label).uuid) as Row
 
-describe("where nothing changed", () => {
-  it.live("three calls tell, with hardly a byte besides the orders, and the rows are the same list", () =>
+describe("a read of changes without any", () => {
+  it.live("takes three calls and hardly a byte besides the orders, and returns the same list of rows", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start({ resources: 5000, edgeCases: false })
       const last = yield* waldur.readResources(query)
@@ -97,7 +97,7 @@ describe("where nothing changed", () => {
     }),
   )
 
-  it.live("the lists ask for what the full read asks for", () =>
+  it.live("requests the same fields as the full read", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start()
       const last = yield* waldur.readResources(query)
@@ -117,7 +117,7 @@ describe("where nothing changed", () => {
     }),
   )
 
-  it.live("a row that changed before the last read, and comes again, is the same object", () =>
+  it.live("returns the same object for a row that changed before the last read and is sent again", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start()
       const first = yield* waldur.readResources(query)
@@ -128,7 +128,7 @@ describe("where nothing changed", () => {
     }),
   )
 
-  it.live("no list of orders is read for a query that wants none", () =>
+  it.live("reads no list of orders for a query without orders", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start()
       const plain = { ...query, fields: ["slug", "state"] }
@@ -140,8 +140,8 @@ describe("where nothing changed", () => {
   )
 })
 
-describe("what changed is in the read", () => {
-  it.live("an order action, and every other row stays the same object", () =>
+describe("a read of changes includes", () => {
+  it.live("an order action, and every other row remains the same object", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start()
       const last = yield* waldur.readResources(query)
@@ -159,7 +159,7 @@ describe("what changed is in the read", () => {
     }),
   )
 
-  it.live("a new resource, last of all", () =>
+  it.live("a new resource, at the end", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start({ resources: 20, edgeCases: false })
       const last = yield* waldur.readResources(query)
@@ -180,7 +180,7 @@ describe("what changed is in the read", () => {
     }),
   )
 
-  it.live("an order that ends without a change of its resource, which is asked for alone", () =>
+  it.live("an order that ends without a change of its resource, which is looked up", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start()
       const last = yield* waldur.readResources(query)
@@ -196,7 +196,7 @@ describe("what changed is in the read", () => {
     }),
   )
 
-  it.live("a Creating resource whose customer has approved it", () =>
+  it.live("a Creating resource that its customer has approved", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start()
       const last = yield* waldur.readResources(query)
@@ -207,7 +207,7 @@ describe("what changed is in the read", () => {
     }),
   )
 
-  it.live("a change that was dated before the last read and committed after it", () =>
+  it.live("a change with a time before the last read that was committed after it", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start()
       const last = yield* waldur.readResources(query)
@@ -235,7 +235,7 @@ describe("what changed is in the read", () => {
   )
 })
 
-describe("only a full read can tell", () => {
+describe("a full read is needed", () => {
   const noneAfter = (bend: (sandbox: Sandbox, last: ResourceRead) => void, world: WorldOptions = {}) =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start(world)
@@ -247,14 +247,14 @@ describe("only a full read can tell", () => {
     })
   const twice = [...quiet, ...quiet].sort()
 
-  it.live("of a deleted resource, which is looked for twice", () =>
+  it.live("for a deleted resource, which is looked for twice", () =>
     Effect.gen(function* () {
       const calls = yield* noneAfter(({ world }) => world.resources.splice(3, 1))
       expect(calls).toEqual(twice)
     }),
   )
 
-  it.live("of one deleted and one created at once", () =>
+  it.live("for one deleted and one created at once", () =>
     Effect.gen(function* () {
       const calls = yield* noneAfter(
         ({ world }) => {
@@ -268,7 +268,7 @@ describe("only a full read can tell", () => {
     }),
   )
 
-  it.live("of a deleted resource that had an order in progress", () =>
+  it.live("for a deleted resource that had an order in progress", () =>
     Effect.gen(function* () {
       const calls = yield* noneAfter((sandbox) => {
         const row = rowOf(sandbox, "ok-update-pending-provider")
@@ -278,7 +278,7 @@ describe("only a full read can tell", () => {
     }),
   )
 
-  it.live("of more than 50 orders that ended unseen, and none is asked for", () =>
+  it.live("for more than 50 orders that ended unseen, without lookups", () =>
     Effect.gen(function* () {
       const endOrders = (count: number) => (sandbox: Sandbox, last: ResourceRead) => {
         const ordered = new Set(
@@ -298,13 +298,13 @@ describe("only a full read can tell", () => {
     }),
   )
 
-  it.live("of a changed resource without a usable uuid", () =>
+  it.live("for a changed resource without a usable uuid", () =>
     Effect.gen(function* () {
       yield* noneAfter((sandbox) => changeResource(sandbox.world, rowOf(sandbox, "uuid-null"), { limits: {} }))
     }),
   )
 
-  it.live("of changes that do not say which offering they are of", () =>
+  it.live("for changes without an offering", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start()
       const plain = { ...query, fields: ["slug", "state"] }
@@ -321,7 +321,7 @@ describe("only a full read can tell", () => {
     ["Date", "date"],
     ["a Date that is a time", "junk"],
   ] as const) {
-    it.live(`where Waldur sends no ${what}, and nothing is asked`, () =>
+    it.live(`if Waldur sends no ${what}, without further calls`, () =>
       Effect.gen(function* () {
         const { sandbox, waldur } = yield* start()
         sandbox.faults.set("waldur", {
@@ -340,7 +340,7 @@ describe("only a full read can tell", () => {
     )
   }
 
-  it.live("after a read that lost the Date on its way, which is good itself", () =>
+  it.live("after a read whose Date was lost in transit, although the read is good", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start()
       const last = yield* waldur.readResources(query)
@@ -356,7 +356,7 @@ describe("only a full read can tell", () => {
     }),
   )
 
-  it.live("where no offering is named", () =>
+  it.live("if no offering is named", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start()
       const last = { rows: [], total: 0, reads: 1, asOf: Date.parse(sandbox.world.now) }
@@ -367,7 +367,7 @@ describe("only a full read can tell", () => {
 })
 
 describe("asOf", () => {
-  it.live("is Waldur's own time when the read began, of the full read and of the changes", () =>
+  it.live("is Waldur's own time when the read began, for a full read and for changes", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start({ edgeCases: false })
       sandbox.world.now = "1999-07-01T12:00:00.000000Z"
@@ -382,7 +382,7 @@ describe("asOf", () => {
     }),
   )
 
-  it.live("is before a list that Waldur read while the count was still under way", () =>
+  it.live("precedes a list that Waldur read while the count was in flight", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start()
       const now = Date.parse(sandbox.world.now)
@@ -393,8 +393,8 @@ describe("asOf", () => {
   )
 })
 
-describe("while Waldur changes", () => {
-  it.live("a resource that comes between the count and the changes is found by asking once more", () =>
+describe("a read while Waldur changes", () => {
+  it.live("finds a resource that is created between the count and the changes by another request", () =>
     Effect.gen(function* () {
       // One call at a time, so that the count comes first.
       const { sandbox, waldur } = yield* start({ resources: 30, edgeCases: false }, { concurrency: 1 })
@@ -414,7 +414,7 @@ describe("while Waldur changes", () => {
     }),
   )
 
-  it.live("resources that come each time are left to a full read", () =>
+  it.live("leaves resources that are created each time to a full read", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start({ resources: 30, edgeCases: false }, { concurrency: 1 })
       const last = yield* waldur.readResources(query)
@@ -430,7 +430,7 @@ describe("while Waldur changes", () => {
 })
 
 describe("failures", () => {
-  it.live("that pass cost nothing but a repeat", () =>
+  it.live("that pass cost only a retry", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start()
       const last = yield* waldur.readResources(query)
@@ -446,7 +446,7 @@ describe("failures", () => {
     ["GET", { reset: true }, { _tag: "WaldurUnavailable", reason: "reset" }],
     ["GET", { body: "empty" }, { _tag: "WaldurUnexpectedAnswer" }],
   ] as const) {
-    it.live(`${method} ${JSON.stringify(fault)} is ${error._tag}`, () =>
+    it.live(`of ${method}, ${JSON.stringify(fault)}, are ${error._tag}`, () =>
       Effect.gen(function* () {
         const { sandbox, waldur } = yield* start()
         const last = yield* waldur.readResources(query)
@@ -456,7 +456,7 @@ describe("failures", () => {
     )
   }
 
-  it.live("a changed resource of an offering that was not asked for costs the others nothing", () =>
+  it.live("do not follow from a changed resource of an unrequested offering", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start()
       const last = yield* waldur.readResources(query)
@@ -467,19 +467,19 @@ describe("failures", () => {
     }),
   )
 
-  it.live("a Waldur that became too old is not believed", () =>
+  it.live("include a Waldur that became too old", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start()
       const last = yield* waldur.readResources(query)
       sandbox.waldur.dialect = "7.0.7"
-      // It refuses what changes are asked for by: the full read says why.
+      // It ignores the filters for changes; the full read reports why.
       expect(Option.isNone(yield* waldur.readChanges(query, last))).toBe(true)
       expect(yield* Effect.flip(waldur.readResources(query))).toMatchObject({ _tag: "WaldurTooOld" })
     }),
   )
 })
 
-describe("whatever happens in Waldur", () => {
+describe("with arbitrary events in Waldur", () => {
   const step = fc.record({
     what: fc.constantFrom(...ALL_HAPPENINGS),
     seed: fc.integer({ min: 1, max: 1_000_000 }),
@@ -515,7 +515,7 @@ describe("whatever happens in Waldur", () => {
     }
   }, captureLogs([]))
 
-  it("what is told is what a full read gives, and where nothing was deleted it is told", async () => {
+  it("a read of changes returns what a full read returns, and succeeds if nothing was deleted", async () => {
     let told = 0
     await fc.assert(
       fc.asyncProperty(rounds, (steps) =>
@@ -531,7 +531,7 @@ describe("whatever happens in Waldur", () => {
     expect(told).toBeGreaterThan(60)
   })
 
-  it("so it is among rows of every odd shape", async () => {
+  it("the same holds among rows of every odd shape", async () => {
     let told = 0
     await fc.assert(
       fc.asyncProperty(rounds, (steps) =>

@@ -21,8 +21,8 @@ const withOrder = (row: Row, state: string): Row => ({ ...row, order_in_progress
 
 const lists = (seen: ReadonlyArray<Seen>) => seen.filter((request) => request.method === "GET" && request.path === path)
 
-describe("readResources asks", () => {
-  it.live("for the offerings comma-joined, visible to providers, by created, 300 a page, fields repeated", () =>
+describe("readResources requests", () => {
+  it.live("the offerings comma-joined, visible to providers, by created, 300 a page, fields repeated", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(3)
@@ -56,7 +56,7 @@ describe("readResources asks", () => {
     }),
   )
 
-  it.live("nothing where no offering is named, for an empty filter would select everybody's resources", () =>
+  it.live("nothing if no offering is named, because an empty filter would select all resources", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(3)
@@ -71,12 +71,12 @@ describe("readResources asks", () => {
     }),
   )
 
-  it.live("for all pages after the first side by side, at most as many as the concurrency at the same time", () =>
+  it.live("all pages after the first in parallel, at most as many as the concurrency", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(300 * 13)
       const waldur = yield* clientOf(fake, { concurrency: 4 })
-      // Once the first page is out, answers wait until four requests are there.
+      // After the first page, responses wait until four requests are in flight.
       let started = false
       fake.before = (request) => {
         if (request.method === "GET" && request.path === path) started = true
@@ -89,7 +89,7 @@ describe("readResources asks", () => {
     }),
   )
 
-  it.live("for at most as much over two reads of one client as over one", () =>
+  it.live("no more in parallel for two reads of one client than for one", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(300 * 6)
@@ -100,7 +100,7 @@ describe("readResources asks", () => {
   )
 })
 
-describe("readResources gives", () => {
+describe("readResources returns", () => {
   it.live("every row of every page once, as Waldur sent it", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
@@ -137,7 +137,7 @@ describe("readResources gives", () => {
     }),
   )
 
-  it.live("all rows though each page fails once, by 500, 502, 429 or a reset", () =>
+  it.live("all rows even if each page fails once, by 500, 502, 429 or a reset", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(1200)
@@ -165,7 +165,7 @@ describe("orders in progress", () => {
   }
 
   for (const orderState of ["refused", "obeyed"] as const) {
-    it.live(`come by a second list, and plain pages leave them out, where a bad order_state is ${orderState}`, () =>
+    it.live(`are read in a second list and omitted from plain pages if a bad order_state gives ${orderState}`, () =>
       Effect.gen(function* () {
         const fake = yield* startFakeWaldur
         fake.resources = someOrders()
@@ -185,7 +185,7 @@ describe("orders in progress", () => {
     )
   }
 
-  it.live("come with the plain pages where Waldur does not know order_state", () =>
+  it.live("come with the plain pages if Waldur does not know order_state", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = someOrders()
@@ -199,12 +199,12 @@ describe("orders in progress", () => {
         ),
       )
       expect(used?.map((request) => request.query.get("page")).sort()).toEqual(["1", "2", "3"])
-      // Asked for before the probe's answer was there.
+      // Requested before the response to the probe.
       expect(discarded?.filter((request) => request.query.get("page") === "1").length).toBe(2)
     }),
   )
 
-  it.live("are not asked for where the fields lack them", () =>
+  it.live("are not requested if the fields do not contain them", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = someOrders()
@@ -232,7 +232,7 @@ describe("orders in progress", () => {
       const fake = yield* startFakeWaldur
       const late = withOrder({ ...tied(1, 900)[0], state: "Creating" }, "pending-provider")
       fake.resources = tied(5)
-      // Whichever list is answered first, only that of the orders has the new one.
+      // Whichever list is returned first, only that of the orders has the new one.
       fake.before = (request) => {
         fake.resources = request.query.getAll("order_state").length === 5 ? [...tied(5), late] : tied(5)
       }
@@ -260,10 +260,10 @@ describe("orders in progress", () => {
   )
 })
 
-describe("an order that comes between the orders and the rows", () => {
+describe("an order that appears between the orders and the rows", () => {
   const isListOfOrders = ({ query }: Seen) => query.getAll("order_state").length === 5
   const before = tied(6)
-  /** What Waldur holds once somebody has asked for a removal that nobody has agreed to, and more of the kind. */
+  /** Waldur's data once a removal has been requested and not yet approved, and similar cases. */
   const after = before.map((row, index) =>
     index === 2
       ? withOrder({ ...row, state: "Terminating" }, "pending-consumer")
@@ -272,10 +272,10 @@ describe("an order that comes between the orders and the rows", () => {
         : row,
   )
 
-  it.live.each([1, 2])("comes with its row all the same, whatever the read before: read %s", (reads) =>
+  it.live.each([1, 2])("is returned with its row regardless of the read before: read %s", (reads) =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
-      // The list of orders is of before, every other answer of after.
+      // The list of orders is from before, every other response from after.
       fake.before = (request) => {
         fake.resources = isListOfOrders(request) ? before : after
       }
@@ -288,7 +288,7 @@ describe("an order that comes between the orders and the rows", () => {
     }),
   )
 
-  it.live("costs one list more, and none where no row is in doubt", () =>
+  it.live("costs one more list, and none if no row is in doubt", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = after
@@ -302,7 +302,7 @@ describe("an order that comes between the orders and the rows", () => {
     }),
   )
 
-  it.live("that has ended when it is asked for leaves the row as it is then; one that is gone is not given", () =>
+  it.live("that has ended by its lookup leaves the row as it is then; one that is gone is not returned", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const [gone, ended] = [2, 3].map((index) => ({ ...(before[index] as Row), state: "Terminating" }))
@@ -320,7 +320,7 @@ describe("an order that comes between the orders and the rows", () => {
 })
 
 describe("a resource whose order ends while the orders are read", () => {
-  it.live("does not fill the list of orders up when it is asked for one by one", () =>
+  it.live("does not complete the list of orders when it is looked up", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const ordered = tied(400).map((row) => withOrder(row, "executing"))
@@ -334,7 +334,7 @@ describe("a resource whose order ends while the orders are read", () => {
         if (walks === 2)
           fake.resources = ordered.map((row, index) => (index === 17 ? { ...row, order_in_progress: null } : row))
       }
-      // Row 5 never comes: one of the second page stands in its place.
+      // Row 5 never comes: one of the second page takes its place.
       fake.arrange = (rows, request) =>
         isOrderPage(request, "1") ? [...rows.slice(0, 5), rows[390] as Row, ...rows.slice(6)] : rows
       const waldur = yield* clientOf(fake)
@@ -346,7 +346,7 @@ describe("a resource whose order ends while the orders are read", () => {
 })
 
 describe("a Waldur that is too old", () => {
-  it.live("is found by a filter that it ignores, and none of its rows comes out", () =>
+  it.live("is detected by a filter that it ignores, and returns none of its rows", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(12)
@@ -363,19 +363,19 @@ describe("a Waldur that is too old", () => {
     }),
   )
 
-  it.live("is found beside the first page, whose rows alone would have passed", () =>
+  it.live("is detected beside the first page, whose rows alone would have passed", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(12)
       fake.knowsOfferingSlug = false
-      // None is answered before all five are asked: three counts and a page of each list.
+      // None is answered before all five are requested: three counts and a page of each list.
       fake.holds = () => fake.highWater() < 5
       const waldur = yield* clientOf(fake)
       expect((yield* Effect.flip(waldur.readResources(query)))._tag).toBe("WaldurTooOld")
     }),
   )
 
-  it.live("is found by rows that all lack offering_slug", () =>
+  it.live("is detected by rows that all lack offering_slug", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(4).map(({ offering_slug: _, ...row }) => ({ ...row, filed_under: "capstor" }))
@@ -388,7 +388,7 @@ describe("a Waldur that is too old", () => {
     }),
   )
 
-  it.live("is found by rows that are all of offerings that were not asked for", () =>
+  it.live("is detected by rows that are all of unrequested offerings", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(3).map((row) => ({ ...row, offering_slug: "somebodys", filed_under: "capstor" }))
@@ -399,7 +399,7 @@ describe("a Waldur that is too old", () => {
     }),
   )
 
-  it.live("is not seen in one row of another offering, which is given for its decoder to refuse", () =>
+  it.live("is not inferred from one row of another offering, which its decoder refuses", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = [...tied(3), { ...tied(1, 50)[0], offering_slug: "somebodys", filed_under: "capstor" }]
@@ -415,7 +415,7 @@ describe("onRows", () => {
     onRows: (rows: ReadonlyArray<unknown>) => Effect.sync(() => void pages.push(rows)),
   })
 
-  it.live("is told of each page of the plain list, and of none of the orders", () =>
+  it.live("is called for each page of the plain list, and for none of the orders", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(650).map((row) => withOrder(row, "executing"))
@@ -430,7 +430,7 @@ describe("onRows", () => {
     }),
   )
 
-  it.live("is told of reads that are discarded too", () =>
+  it.live("is called for discarded reads too", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(305)
@@ -445,7 +445,7 @@ describe("onRows", () => {
     }),
   )
 
-  it.live("neither fails a read nor holds it up", () =>
+  it.live("neither fails a read nor delays it", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(650)
@@ -479,13 +479,13 @@ describe("asOf", () => {
       return (yield* waldur.readResources({ ...query, fields })).asOf
     })
 
-  it.live("is there where Waldur obeys both filters", () =>
+  it.live("is present if Waldur obeys both filters", () =>
     Effect.gen(function* () {
       expect(yield* asOfWith(() => {})).toBeTypeOf("number")
     }),
   )
 
-  it.live("is none where Waldur ignores modified, or takes a date only", () =>
+  it.live("is absent if Waldur ignores modified, or accepts only a date", () =>
     Effect.gen(function* () {
       const ignored = (fake: FakeWaldur) => {
         fake.instead = () => undefined
@@ -499,7 +499,7 @@ describe("asOf", () => {
     }),
   )
 
-  it.live("is none where Waldur ignores order_state, but for a query that wants no orders", () =>
+  it.live("is absent if Waldur ignores order_state, except for a query without orders", () =>
     Effect.gen(function* () {
       const bend = (fake: FakeWaldur) => {
         fake.orderState = "ignored"
@@ -509,7 +509,7 @@ describe("asOf", () => {
     }),
   )
 
-  it.live("is none where there is no resource, since any filter selects none then", () =>
+  it.live("is absent without resources, since any filter selects none then", () =>
     Effect.gen(function* () {
       const bend = (fake: FakeWaldur) => {
         fake.resources = []

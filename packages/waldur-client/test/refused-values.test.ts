@@ -47,7 +47,7 @@ describe("an order that lacks its state", () => {
 
 describe("a value that Waldur refuses", () => {
   it.live.each(["o", "visible_to_providers", "field", "page_size", "modified", "state", "order_state"])(
-    "is left out where a list can do without it, and said: %s",
+    "is omitted with a warning if a list does not need it: %s",
     (name) =>
       Effect.gen(function* () {
         for (const words of ["keys", "sentence"] as const) {
@@ -78,7 +78,7 @@ describe("a value that Waldur refuses", () => {
   )
 
   it.live.each(["modified", "order_state", "order_state=pending-project"])(
-    "is left out though the 400 names nothing: %s",
+    "is omitted even if the 400 does not name it: %s",
     (name) =>
       Effect.gen(function* () {
         const fake = yield* startFakeWaldur
@@ -92,7 +92,7 @@ describe("a value that Waldur refuses", () => {
       }),
   )
 
-  it.live("is asked for again by each full read, so that an upgrade is noticed", () =>
+  it.live("is sent again by each full read, so that an upgrade is noticed", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(3)
@@ -107,7 +107,7 @@ describe("a value that Waldur refuses", () => {
     }),
   )
 
-  it.live("is a failure of one sentence where nothing can be done without it: the offering", () =>
+  it.live("is a failure with a one-sentence reason if it is essential: the offering", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(3)
@@ -118,7 +118,7 @@ describe("a value that Waldur refuses", () => {
     }),
   )
 
-  it.live("of a read of changes makes the next read a full one", () =>
+  it.live("in a read of changes makes the next read a full one", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(3)
@@ -131,7 +131,7 @@ describe("a value that Waldur refuses", () => {
     }),
   )
 
-  it.live("whichever they are, the list is right or a typed failure", () =>
+  it.live("in any combination gives the correct list or a typed failure", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const run = yield* Effect.context<never>()
@@ -170,7 +170,7 @@ describe("a value that Waldur refuses", () => {
             fc.integer({ min: 0, max: 40 }),
             fc.constantFrom("keys" as const, "sentence" as const),
             async (refused, count, words) => {
-              // No order is in a state that this Waldur does not know, but in those that every Waldur has.
+              // No order has a state that this Waldur does not know; all have states that every Waldur knows.
               const known = orderStates.filter(
                 (state) =>
                   state === "executing" || state === "pending-provider" || !refused.includes(`order_state=${state}`),

@@ -1,7 +1,8 @@
 /**
- * `pnpm run check:api`: the running proxy answers what its own /openapi.json says, and never with a 500. Schemathesis makes
- * the requests, good and bad ones, against the real process over the sandbox; once with authentication, once without.
- * Ends with exit code 1 and Schemathesis' report if an answer is outside the document, or if Schemathesis cannot be had.
+ * `pnpm run check:api`: checks that the running proxy's responses conform to its own /openapi.json, and that none is a
+ * 500. Schemathesis makes the requests, valid and invalid ones, against the real process over the sandbox, once with
+ * authentication and once without. Exit code 1 and Schemathesis' report if a response violates the document, or if
+ * Schemathesis is unavailable.
  */
 
 import { reportedStep, sandboxEnvironment, startProxy } from "@cscs/harness"
@@ -14,7 +15,7 @@ const python = await pythonWithSchemathesis().catch((error) => {
   process.exit(1)
 })
 
-/** What was done, in Schemathesis' own words. A run that asked nothing has not passed. */
+/** Schemathesis' own summary. A run without requests has not passed. */
 const summary = ({ passed, report }: Findings): string => {
   const [, selected, all] = /Selected: (\d+)\/(\d+)/.exec(report) ?? []
   const [, tested] = /Tested: (\d+)/.exec(report) ?? []

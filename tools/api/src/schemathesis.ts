@@ -11,13 +11,13 @@ import { fileURLToPath } from "node:url"
 const here = fileURLToPath(new URL("..", import.meta.url))
 const requirements = join(here, "requirements.txt")
 
-/** Nothing of it lies in the repository, and a second run fetches nothing. */
+/** Nothing of it is in the repository, and a second run downloads nothing. */
 const cache = join(homedir(), ".cache", "cscs-storage-proxy", "api-checks")
 
 const said = (command: string, args: ReadonlyArray<string>): string =>
   execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 300_000 }).trim()
 
-/** The Python of an environment that holds requirements.txt, made where there is none yet. */
+/** The Python of an environment with requirements.txt, created if necessary. */
 export const pythonWithSchemathesis = async (): Promise<string> => {
   const version = said("python3", ["-c", "import platform; print(platform.python_version())"])
   const pinned = createHash("sha256")
@@ -26,14 +26,14 @@ export const pythonWithSchemathesis = async (): Promise<string> => {
     .slice(0, 8)
   const environment = join(cache, `python-${version}-${pinned}`)
   const python = join(environment, "bin", "python")
-  // An environment cannot be moved to its place when it is whole, so it says itself that it is.
+  // An environment cannot be moved once it is complete, so a marker file records completion.
   const whole = join(environment, "whole")
   if (existsSync(whole)) return python
   console.log("      fetching Schemathesis")
   await rm(environment, { recursive: true, force: true })
   await mkdir(cache, { recursive: true })
   said("python3", ["-m", "venv", environment])
-  // No package may run a build of its own.
+  // No package may run its own build.
   const flags = ["--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
   said(python, ["-m", "pip", "install", ...flags, "--requirement", requirements])
   await writeFile(whole, "")
@@ -45,9 +45,9 @@ export interface Findings {
   readonly report: string
 }
 
-/** Holds a proxy against its own document, as schemathesis.toml says. */
+/** Checks a proxy against its own document, as configured in schemathesis.toml. */
 export const runSchemathesis = async (python: string, url: string, token: string): Promise<Findings> => {
-  // It and Hypothesis lay their caches where they stand.
+  // Schemathesis and Hypothesis write their caches to the working directory.
   const scratch = await mkdtemp(join(tmpdir(), "storage-proxy-api-"))
   try {
     const options = ["--config-file", join(here, "schemathesis.toml"), "run", `${url}/openapi.json`, "--no-color"]
@@ -57,7 +57,7 @@ export const runSchemathesis = async (python: string, url: string, token: string
         PATH: process.env.PATH,
         HOME: process.env.HOME,
         PYTHONDONTWRITEBYTECODE: "1",
-        // Its report has marks that not every locale can print.
+        // Its report contains symbols that not every locale can print.
         PYTHONUTF8: "1",
         API_CHECKS_URL: url,
         API_CHECKS_TOKEN: token,

@@ -1,6 +1,5 @@
 /**
- * The least that can answer over HTTP with Node: `node:http` and one buffer that is made before. In a process of its
- * own, run by `startHelper`.
+ * The minimal HTTP server in Node: `node:http` and one prepared buffer. In a process of its own, run by `startHelper`.
  */
 import { once } from "node:events"
 import { createServer } from "node:http"

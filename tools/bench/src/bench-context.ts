@@ -1,4 +1,4 @@
-/** What every measure is given. */
+/** The inputs of every measurement. */
 import type { BuiltProxy } from "@cscs/harness"
 import type { Helper } from "./helpers.ts"
 import type { LoadCommands } from "./load-process.ts"
@@ -6,11 +6,11 @@ import { type BenchedProxy, startBenchedProxy } from "./proxy-process.ts"
 import type { Distance, SandboxCommands } from "./sandbox-process.ts"
 import { firstAnswer, pageOf100 } from "./storage-list.ts"
 
-/** How long and how often. */
+/** Durations and repetitions. */
 export interface Effort {
   /** Cold starts of each kind. */
   readonly coldStarts: (resources: number) => number
-  /** Rounds of ours and the bare server in turn. */
+  /** Rounds that alternate between the proxy and the bare server. */
   readonly rounds: number
   readonly roundSeconds: number
   /** Under load while refreshes run. */
@@ -36,10 +36,10 @@ export interface Bench {
 
 export const near: Distance = { latencyMs: 0, realPace: false }
 
-/** Nothing is asked of the upstreams again, however long a measure takes. */
+/** No further upstream calls, however long a measurement takes. */
 export const freshForLong = { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "1h" }
 
-/** Starts a proxy against the bench's sandbox and hands it to `use`, with its first answer there. It ends in any case. */
+/** Starts a proxy against the bench's sandbox and passes it to `use` after its first response. It always ends. */
 export const withProxy = async <A>(
   { proxy, folder, environment }: Bench,
   settings: Readonly<Record<string, string>>,

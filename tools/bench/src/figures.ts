@@ -1,4 +1,4 @@
-/** Numbers: what is in the middle of them, and how they are shown. */
+/** Numbers: medians and formatting. */
 
 export const median = (values: ReadonlyArray<number>): number => {
   const sorted = [...values].sort((a, b) => a - b)

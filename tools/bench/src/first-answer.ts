@@ -1,4 +1,4 @@
-/** How soon after its start the proxy answers, beside a plain reader of the same pages. */
+/** The time from start to first response, compared with a plain reader of the same pages. */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
@@ -48,7 +48,7 @@ export const measureFirstAnswer = async (
   await sandbox.ask("distance", distance)
   const reader = readPlainly(bench)
 
-  // A first start tells which lists the proxy walks, and warms the sandbox's code and the disk's cache for both.
+  // The first start shows which lists the proxy walks, and warms the sandbox's code and the disk's cache for both.
   await sandbox.ask("clear", null)
   await coldStart(bench)
   const lists = await sandbox.ask("lists", null)
@@ -65,12 +65,12 @@ export const measureFirstAnswer = async (
   if (plain.some(({ bytes }) => bytes !== asked)) {
     throw new Error(`The plain reader read ${plain.map(({ bytes }) => bytes)} bytes, the proxy ${asked}`)
   }
-  // What one would do who does not know that resources with an order can be asked for by themselves.
+  // The naive approach: without separate requests for resources with an order.
   const oneList = distance.realPace ? await reader(withoutOrderedLists(lists)) : undefined
   const middle = (all: ReadonlyArray<Took>, of: "fromSpawn" | "inProcess") => median(all.map((took) => took[of]))
   const first = middle(ours, "fromSpawn")
   const read = middle(plain, "fromSpawn")
-  // Each ratio of two neighbours, then the middle one: a slow minute of the machine strikes both.
+  // The median of the ratios of neighbouring pairs: a slow minute of the machine affects both.
   const ratio = median(ours.map((took, index) => took.fromSpawn / (plain[index]?.fromSpawn ?? Number.NaN)))
   say(`  first answer ${seconds(first)}, plain read ${seconds(read)}`)
 
@@ -121,7 +121,7 @@ const coldStart = async ({ proxy, folder, environment }: Bench): Promise<Took> =
   }
 }
 
-/** The lists that resources are in, with the field that the ordered list is there for. */
+/** The lists of resources, with the field that the list of orders exists for. */
 const withoutOrderedLists = (lists: ReadonlyArray<AskedList>): ReadonlyArray<AskedList> =>
   lists
     .filter(({ query }) => !orderedQuery(new URLSearchParams(query)))
@@ -156,7 +156,7 @@ const readPlainly =
     const { bytes, milliseconds } = JSON.parse(said) as { bytes: number; milliseconds: number }
     return { fromSpawn: saidAt - spawnedAt, inProcess: milliseconds, bytes }
   }
-/** How first answers grow with the number of resources: a hundredfold in at most 110 times the time. */
+/** How the first response scales with the number of resources: a hundredfold in at most 110 times the time. */
 export const growth = (all: ReadonlyArray<FirstAnswer>): Findings => {
   const rows = all.flatMap((small) =>
     all

@@ -1,12 +1,14 @@
-/** The benchmark's helper processes, so that load, sandbox and bare server take no time from the one that measures. */
+/**
+ * The benchmark's helper processes, so that load, sandbox and bare server take no CPU time from the measuring process.
+ */
 import { fork } from "node:child_process"
 import { end, watch } from "@cscs/harness"
 import { createBirpc } from "birpc"
 
-/** What a helper can be asked: each command takes one value and returns one. */
+/** The commands of a helper: each takes one value and returns one. */
 export type Commands = Readonly<Record<string, (input: never) => unknown>>
 
-/** A helper process, seen from the benchmark. */
+/** A helper process, as the benchmark sees it. */
 export interface Helper<C extends Commands> {
   readonly pid: number
   readonly ask: <Name extends keyof C & string>(
@@ -23,7 +25,7 @@ export const startHelper = <C extends Commands>(module: URL): Helper<C> => {
   )
   const rpc = createBirpc<C>(
     {},
-    // A measure may take as long as it takes.
+    // No timeout: measurements take arbitrarily long.
     { post: (data) => child.send(data), on: (receive) => child.on("message", receive), timeout: -1 },
   )
   child.once("exit", (code, signal) => rpc.$close(new Error(`${module.pathname} ended (${code ?? signal})`)))
@@ -40,7 +42,7 @@ export const serveCommands = (commands: Commands): void => {
     post: (data) => process.send?.(data),
     on: (receive) => process.on("message", receive),
   })
-  // Also where the benchmark was killed and could not say goodbye.
+  // Also if the benchmark was killed.
   process.once("disconnect", () => process.exit(0))
   // Ctrl+C reaches the whole group; the benchmark decides when its helpers end.
   process.on("SIGINT", () => {})

@@ -1,4 +1,4 @@
-/** What callers feel while the proxy builds its tree anew, over and over, from a world that changes. */
+/** Callers' latency while the proxy continuously rebuilds its tree from a changing world. */
 import { type Bench, near, withProxy } from "./bench-context.ts"
 import { milliseconds, seconds, whole } from "./figures.ts"
 import { type Findings, type Target, target } from "./section.ts"
@@ -18,13 +18,15 @@ export const duringRefreshHead = [
   "answers",
 ] as const
 
-/** As many as are answered, and a rate that leaves the two cores room for the sandbox, which stands for other machines. */
+/**
+ * The maximum throughput, and a rate that leaves the two cores room for the sandbox, which represents other machines.
+ */
 const loads = [
   { name: "as fast as it goes", perSecond: undefined },
   { name: "200 requests/s", perSecond: 200 },
 ] as const
 
-/** Every refresh a full one, and the next right after it. */
+/** Every refresh is full and follows immediately on the previous one. */
 const alwaysRefreshing = { CACHE_FRESH_FOR: "1s", CACHE_FULL_REFRESH_EVERY: "1s" }
 
 export const measureDuringRefresh = async (bench: Bench): Promise<Findings> => {
@@ -60,7 +62,7 @@ export const measureDuringRefresh = async (bench: Bench): Promise<Findings> => {
           milliseconds(result.max),
           JSON.stringify(result.statuses).replaceAll('"', "").slice(1, -1),
         ])
-        // The paced row is there to see what callers hide who wait for one another: no target is held against it, since no
+        // The paced row shows the latency that callers hide by waiting for one another. It has no target, since no
         // proxy reads all of Waldur every second.
         if (perSecond === undefined) {
           targets.push(
@@ -90,7 +92,7 @@ const startChanging = async ({ sandbox }: Bench) => {
       await new Promise((resolve) => setTimeout(resolve, 500))
     }
   })()
-  // A failure shall be told by `stop`, not end the process.
+  // `stop` reports a failure; it must not end the process.
   run.catch(() => {})
   return {
     stop: () => {

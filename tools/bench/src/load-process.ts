@@ -1,41 +1,41 @@
 /**
- * Puts load on a server from a process of its own, run by `startHelper`: so many connections, each of which asks again
- * as soon as it has its answer. undici's raw dispatch rather than a whole client or a tool such as autocannon, whose
- * parser in JavaScript takes more time for a page than the server does; it throws bodies away as they come.
+ * Puts load on a server from a separate process, run by `startHelper`: a number of connections, each of which sends the
+ * next request as soon as it has its response. Uses undici's raw dispatch rather than a full client or a tool such as
+ * autocannon, whose JavaScript parser takes more time for a page than the server; bodies are discarded.
  */
 import { createHistogram, performance } from "node:perf_hooks"
 import { Client, type Dispatcher } from "undici"
 import { serveCommands } from "./helpers.ts"
 
 export interface Load {
-  /** The origin, without a slash at the end. */
+  /** The origin, without a trailing slash. */
   readonly origin: string
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly connections: number
   readonly seconds: number
-  /** Requests per second over all connections; without it, as many as are answered. */
+  /** Requests per second over all connections; by default as many as possible. */
   readonly perSecond?: number
 }
 
 export interface LoadResult {
   readonly requests: number
-  /** Until the last answer was there, which may be after the time was over. */
+  /** Until the last response, which may arrive after the duration. */
   readonly seconds: number
   readonly perSecond: number
   /** Milliseconds. */
   readonly p50: number
   readonly p99: number
   readonly max: number
-  /** Answers by status; `error` for those that never came. */
+  /** Responses by status; `error` for missing ones. */
   readonly statuses: Readonly<Record<string, number>>
   /** Of the bodies, as sent. */
   readonly bytes: number
-  /** What this process itself used of a core, 0 to 1: near 1, the load and not the server is the limit. */
+  /** This process's own use of a core, 0 to 1: near 1, the load and not the server is the limit. */
   readonly ownCpu: number
 }
 
-/** A slow server is waited for: an answer that takes minutes is one that counts. */
+/** Waits for a slow server: a response that takes minutes counts too. */
 const patienceMs = 20 * 60_000
 
 const run = async ({ origin, path, headers, connections, seconds, perSecond }: Load): Promise<LoadResult> => {
@@ -90,10 +90,10 @@ const run = async ({ origin, path, headers, connections, seconds, perSecond }: L
           if (slot >= finish) return
           const early = slot - performance.now()
           if (early > 0) await new Promise((resolve) => setTimeout(resolve, early))
-          // Who had to wait for a connection because the server was busy waited for the server.
+          // Waiting for a connection because the server was busy counts as waiting for the server.
           await once(client, early > 0 ? performance.now() : slot)
         }
-        // A server that refuses shall not be asked a million times.
+        // Avoids a million requests to a server that refuses.
         if ((statuses.error ?? 0) > 1000) return
       }
     } finally {

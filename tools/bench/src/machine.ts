@@ -1,4 +1,4 @@
-/** Where, when and with what a run was made. */
+/** The time, the machine and the versions of a run. */
 import { execFile } from "node:child_process"
 import { readFile } from "node:fs/promises"
 import { cpus, loadavg, release, totalmem } from "node:os"
@@ -15,13 +15,13 @@ export interface Surroundings {
   readonly memory: number
   readonly system: string
   readonly node: string
-  /** Processes that wanted a core in the minute before the run: near 0, or others have disturbed it. */
+  /** Runnable processes in the minute before the run: well above 0 means that others disturbed it. */
   readonly load: number
 }
 
 const workspace = fileURLToPath(new URL("../../../", import.meta.url))
 
-/** Without a repository, as in an unpacked archive, empty. */
+/** Empty without a repository, as in an unpacked archive. */
 const git = (...parameters: ReadonlyArray<string>): Promise<string> =>
   promisify(execFile)("git", parameters, { cwd: workspace }).then(
     ({ stdout }) => stdout.trim(),

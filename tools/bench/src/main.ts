@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 /**
- * Measures the storage proxy as production runs it, says which targets it meets, and writes `docs/benchmarks.md`.
+ * Benchmarks the storage proxy as in production, reports which targets it meets, and writes `docs/benchmarks.md`.
  *
- *   pnpm bench [--quick] [--resources 1000,5000] [--only QUESTIONS] [--profile DIR] [--write]
+ * Usage: `pnpm bench [--quick] [--resources 1000,5000] [--only QUESTIONS] [--profile DIR] [--write]`
  *
- * Needs Linux (/proc) and npx. Exit code 1 where a target is missed.
+ * Needs Linux (/proc) and npx. Exit code 1 if a target is missed.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -57,12 +57,12 @@ const main = async (): Promise<void> => {
   const begin = performance.now()
   const where = await surroundings(line)
   if (where.load > 0.5) say(`Others use this machine (load ${twoDecimals(where.load)}): the figures will be too bad`)
-  say("Building the proxy and laying it out")
+  say("Building and installing the proxy")
   const proxy = await buildProxy(join(folder, "deployed"))
   const effort = options.quick ? quick : thorough
   const load = startHelper<LoadCommands>(new URL("load-process.ts", import.meta.url))
 
-  /** A sandbox of so many resources, as long as `use` needs it. */
+  /** Runs a sandbox with a number of resources for the duration of `use`. */
   const withWorld = async (resources: number, use: (bench: Bench) => Promise<void>): Promise<void> => {
     say(`${resources} resources`)
     const sandbox = startHelper<SandboxCommands>(new URL("sandbox-process.ts", import.meta.url))

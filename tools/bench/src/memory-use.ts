@@ -1,4 +1,4 @@
-/** How much memory the proxy takes, and whether it stays so. */
+/** How much memory the proxy takes, and whether it stays constant. */
 
 import { type Memory, memoryOf } from "@cscs/harness"
 import { type Bench, freshForLong, near, withProxy } from "./bench-context.ts"
@@ -18,7 +18,7 @@ export const soakHead = [
   "peak",
 ] as const
 
-/** MB that no process may ever need, by the number of resources. */
+/** The maximum memory of a process in MB, by the number of resources. */
 const limits: Readonly<Record<number, number>> = { 5000: 200, 100000: 1_000 }
 
 const shown = (mb: number) => `${whole(mb)} MB`
@@ -36,7 +36,7 @@ const withinLimit = (resources: number, when: string, peak: number): ReadonlyArr
       ]
 }
 
-/** Memory after the first answer and after load. */
+/** Memory after the first response and after load. */
 export const measureMemory = async (bench: Bench): Promise<Findings> => {
   const { resources, sandbox, effort, load } = bench
   await sandbox.ask("distance", near)
@@ -55,9 +55,9 @@ export const measureMemory = async (bench: Bench): Promise<Findings> => {
 interface Soak {
   readonly kind: "light" | "full"
   readonly refreshes: number
-  /** A sample of memory after every so many. */
+  /** Refreshes between two memory samples. */
   readonly every: number
-  /** Samples that are left out: caches fill, the compiler works. */
+  /** Skipped samples at the start: caches fill, the compiler works. */
   readonly warmUp: number
   readonly settings: Readonly<Record<string, string>>
   /** Between two refreshes. */
@@ -65,12 +65,12 @@ interface Soak {
 }
 
 /**
- * Refreshes from one change to the next. Each changed snapshot is held for walkers for five minutes, which at the pace of
- * this soak would be all of them; with one in four it is more than at the default pace, where thirty fit into that time.
+ * Refreshes between two changes. Each changed snapshot is held for walkers for five minutes, which at the pace of this
+ * soak would be all of them. With one in four it is still more than at the default pace, with thirty in that time.
  */
 const changeEvery = 4
 
-/** Memory over many refreshes, of the light kind and of the full kind. */
+/** Memory over many refreshes, both light and full ones. */
 export const measureSoak = async (bench: Bench): Promise<Findings> => {
   const { lightRefreshes, fullRefreshes } = bench.effort
   const light = await soak(bench, {
@@ -87,7 +87,7 @@ export const measureSoak = async (bench: Bench): Promise<Findings> => {
     every: 1,
     warmUp: Math.floor(fullRefreshes / 4),
     settings: { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "1s" },
-    // A refresh that is asked for before a full one is due is a light one.
+    // A refresh before a full one is due is a light one.
     pauseMs: 1050,
   })
   return { rows: [...light.rows, ...full.rows], targets: [...light.targets, ...full.targets] }

@@ -17,20 +17,23 @@ export interface Options {
 
 export const usage = `pnpm bench [options]
 
-  --resources 1000,5000  worlds of these sizes; else 1,000, 5,000, 50,000 and 100,000
-  --quick                1,000 and 5,000, each measure short: to see that it works, not to quote
+  --resources 1000,5000  worlds of these sizes; default: 1,000, 5,000, 50,000 and 100,000
+  --quick                1,000 and 5,000 with short measurements: a smoke test, not for publication
   --only warm,soak       these questions: ${questions.join(", ")}
   --profile DIR          CPU profiles into DIR, and nothing else
   --heap-snapshot        with --profile, heap snapshots too
-  --write                write docs/benchmarks.md also after a run that is not whole
-  --help                 this
+  --write                write docs/benchmarks.md also after a partial run
+  --help                 show this help
 
-A whole run writes docs/benchmarks.md. Exit code 1 where a target is missed.`
+A complete run writes docs/benchmarks.md. Exit code 1 if a target is missed.`
 
 const everySize = [1_000, 5_000, 50_000, 100_000]
 const smallSizes = [1_000, 5_000]
 
-/** Reads the command line; throws with a sentence where it is wrong, and gives `undefined` where help is wanted. */
+/**
+ * Parses the command line. Throws an error with a one-sentence reason if it is wrong, and returns `undefined` for
+ * --help.
+ */
 export const readOptions = (line: ReadonlyArray<string>): Options | undefined => {
   const { values } = parseArgs({
     args: [...line],
@@ -60,7 +63,7 @@ const sizesIn = (text: string): ReadonlyArray<number> =>
   text.split(",").map((one) => {
     const size = Number(one.replaceAll("_", ""))
     if (!Number.isInteger(size) || size < 1)
-      throw new Error(`--resources: ${JSON.stringify(one)} is no number of resources`)
+      throw new Error(`--resources: ${JSON.stringify(one)} is not a number of resources`)
     return size
   })
 

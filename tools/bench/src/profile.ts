@@ -1,4 +1,4 @@
-/** Where the proxy's time goes: CPU profiles under load and while it rebuilds, and heap snapshots. */
+/** CPU profiles of the proxy under load and while it rebuilds, and heap snapshots. */
 import { mkdir, readdir, readFile, rename } from "node:fs/promises"
 import { join } from "node:path"
 import { type Bench, freshForLong, near } from "./bench-context.ts"
@@ -8,11 +8,14 @@ import { firstAnswer, pageOf100 } from "./storage-list.ts"
 
 const profiles = [
   { name: "warm-load", settings: freshForLong, loaded: true },
-  // The first read and those that follow it without a pause, with requests only to keep it awake.
+  // The first read and those that follow it without a pause; the only requests keep it active.
   { name: "rebuild", settings: { CACHE_FRESH_FOR: "1s", CACHE_FULL_REFRESH_EVERY: "1s" }, loaded: false },
 ] as const
 
-/** Writes `<name>-<resources>.cpuprofile` and, where wanted, `.heapsnapshot` into `target`; prints who took the time. */
+/**
+ * Writes `<name>-<resources>.cpuprofile` and, on request, `.heapsnapshot` into `target`; prints the most expensive
+ * functions.
+ */
 export const writeProfiles = async (bench: Bench, target: string, heapSnapshot: boolean): Promise<void> => {
   const { proxy, folder, environment, load, resources, effort, say, sandbox } = bench
   await mkdir(target, { recursive: true })
@@ -53,7 +56,7 @@ const moveHeapSnapshot = async ({ signal, folder }: BenchedProxy, file: string):
   for (let tries = 0; tries < 1200; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 100))
     const found = (await readdir(folder)).find((name) => name.endsWith(".heapsnapshot"))
-    // It is there before it is whole: a snapshot ends with the end of its JSON.
+    // The file exists before it is complete: a snapshot ends with the end of its JSON.
     if (found !== undefined && (await readFile(join(folder, found))).subarray(-2).toString().trim().endsWith("}")) {
       await rename(join(folder, found), file)
       return
@@ -68,14 +71,14 @@ interface Profile {
     readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number }
   }>
   readonly samples: ReadonlyArray<number>
-  /** Microseconds before each sample. */
+  /** Microseconds between samples. */
   readonly timeDeltas: ReadonlyArray<number>
 }
 
-/** Waiting, and what is only there because somebody looks. */
+/** Idle time, and the profiler's own overhead. */
 const noWork = /^(\(idle\)|writeHeapSnapshot )/
 
-/** The functions with the most time of their own, as lines. */
+/** The functions with the most self time, as lines. */
 const mostSelfTime = async (file: string): Promise<string> => {
   const { nodes, samples, timeDeltas } = JSON.parse(await readFile(file, "utf8")) as Profile
   const names = new Map(

@@ -1,4 +1,4 @@
-/** The questions of the document: what each is, how it is measured, and in worlds of which size. */
+/** The questions of the document: text, measurement, and world sizes of each. */
 import type { Bench } from "./bench-context.ts"
 import { whole } from "./figures.ts"
 import { type FirstAnswer, firstAnswerHead, growth, measureFirstAnswer } from "./first-answer.ts"
@@ -89,7 +89,7 @@ fifth of the samples is left out (of full refreshes a quarter); then the median 
   },
 ]
 
-/** What has been found so far, question by question. */
+/** The results so far, question by question. */
 export interface Measured {
   readonly add: (key: Asked["key"], findings: Findings) => void
   readonly addFirstAnswer: (medians: FirstAnswer) => void
@@ -119,7 +119,7 @@ export const sectionsOf = (): Measured => {
 }
 
 const isSmall = (resources: number) => resources <= 5000
-/** Where it is said whether memory stays flat and when changes are seen: a usual size, and the largest. */
+/** The sizes for memory over time and visibility of changes: a usual one, and the largest. */
 const isTelling = (resources: number) => resources === 5_000 || resources === 100_000
 
 const distances = (resources: number): ReadonlyArray<Distance> => [
@@ -129,7 +129,7 @@ const distances = (resources: number): ReadonlyArray<Distance> => [
   ...(isSmall(resources) ? [{ latencyMs: 0, realPace: true }] : []),
 ]
 
-/** Asks all questions that are wanted in the world of one size. */
+/** Runs the selected questions in the world of one size. */
 export const measureAll = async (measured: Measured, bench: Bench, { only, quick }: Options): Promise<void> => {
   const attempt = trying(measured, bench)
   if (only.includes("first-answer")) {
@@ -148,7 +148,7 @@ export const measureAll = async (measured: Measured, bench: Bench, { only, quick
     ["upstream", measureUpstream, true],
     ["memory", measureMemory, true],
     ["soak", measureSoak, isTelling(bench.resources) || quick],
-    // Last, for it takes resources away.
+    // Last, because it removes resources.
     ["changes", measureChanges, isTelling(bench.resources) || quick],
   ]
   for (const [key, measure, wanted] of measures) {
@@ -156,7 +156,7 @@ export const measureAll = async (measured: Measured, bench: Bench, { only, quick
   }
 }
 
-/** One measure that fails costs no other its place: it is a line in the table and a missed target. */
+/** A failed measurement does not stop the others: it is a line in the table and a missed target. */
 const trying =
   (measured: Measured, { resources, say }: Bench) =>
   async (key: Asked["key"], measure: () => Promise<Findings>): Promise<void> => {

@@ -9,9 +9,9 @@ export interface Run {
   /** Library -> version. */
   readonly versions: Readonly<Record<string, string>>
   readonly sections: ReadonlyArray<Section>
-  /** Minutes that it took. */
+  /** Duration of the run in minutes. */
   readonly minutes: number
-  /** Written by hand: what the profiles showed. */
+  /** Hand-written notes on the profiles. */
   readonly notes: string
 }
 

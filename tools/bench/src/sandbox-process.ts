@@ -1,13 +1,13 @@
 /**
- * The sandbox in a process of its own, so that imitating Waldur takes no time from the one that measures. Run by
- * `startHelper`; what it can be asked is `SandboxCommands`.
+ * The sandbox in a separate process, so that imitating Waldur takes no CPU time from the measuring process. Run by
+ * `startHelper`; its commands are `SandboxCommands`.
  */
 import { sandboxEnvironment } from "@cscs/harness"
 import { buildWorld, type Call, type Sandbox, startSandbox, type WaldurRecord } from "@cscs/sandbox"
 import { serveCommands } from "./helpers.ts"
 import { kindOfCall } from "./upstream-calls.ts"
 
-/** A Waldur as near or as slow as wanted. */
+/** The simulated latency of Waldur. */
 export interface Distance {
   readonly latencyMs: number
   readonly realPace: boolean
@@ -18,11 +18,11 @@ export interface CallCount {
   readonly upstream: string
   readonly kind: string
   readonly calls: number
-  /** Bytes of the answers' bodies. */
+  /** Bytes of the response bodies. */
   readonly bytes: number
 }
 
-/** A list of Waldur's as it was asked for, without the number of the page. */
+/** A requested list of Waldur's, without the page number. */
 export interface AskedList {
   readonly path: string
   readonly query: string
@@ -31,9 +31,9 @@ export interface AskedList {
 }
 
 /**
- * Ways in which a resource changes. `options`: a provider sets other quotas. `finish-update`: an executing update is
+ * The kinds of changes to a resource. `options`: a provider sets other quotas. `finish-update`: an executing update is
  * done. `finish-removal`: an executing termination is done. `recover`: an erred resource without an order is set to OK.
- * `vanish`: the row is in no list any more, as after a change of rights; Waldur has no action for that.
+ * `vanish`: the row disappears from all lists, as after a change of rights; Waldur has no action for that.
  */
 export type ChangeKind = "options" | "finish-update" | "finish-removal" | "recover" | "vanish"
 
@@ -56,7 +56,7 @@ const fits: Readonly<Record<ChangeKind, (row: WaldurRecord) => boolean>> = {
   "finish-removal": (row) => isExecuting(row, "Terminate"),
 }
 
-/** A provider's POST, by the way that a provider has: so every trace that it leaves in Waldur is there. */
+/** Posts like a provider, so that Waldur shows every trace of the change. */
 const post = async (path: string, body: unknown = {}): Promise<void> => {
   const { waldur } = started()
   const response = await fetch(waldur.url + path, {
@@ -92,12 +92,14 @@ const perform = async ({ kind, uuid }: { kind: ChangeKind; uuid: string }): Prom
   }
 }
 
-/** The benchmark's own POSTs are no calls of the one that is measured. */
+/** Excludes the benchmark's own POSTs. */
 const measured = (): ReadonlyArray<Call> =>
   started().calls.all.filter(({ method, upstream }) => upstream === "issuer" || method !== "POST")
 
 const commands = {
-  /** Builds a world of exactly so many resources, all of them valid, and serves it; returns the proxy's settings for it. */
+  /**
+   * Builds and serves a world with exactly this number of resources, all valid; returns the proxy's settings for it.
+   */
   start: async (resources: number): Promise<Readonly<Record<string, string>>> => {
     sandbox = await startSandbox({ world: buildWorld({ resources, edgeCases: false }), worldChangesByHand: false })
     return sandboxEnvironment(sandbox)
@@ -120,7 +122,7 @@ const commands = {
     return [...counts.values()].sort((a, b) => b.bytes - a.bytes)
   },
 
-  /** The lists of Waldur's that were walked page by page. */
+  /** The Waldur lists that were walked page by page. */
   lists: (_: null): ReadonlyArray<AskedList> => {
     const lists = new Map<string, { path: string; query: string; pages: number; bytes: number }>()
     for (const { upstream, method, path, query, bytes } of started().calls.all) {
@@ -135,10 +137,10 @@ const commands = {
     return [...lists.values()]
   },
 
-  /** Requests that are being answered. */
+  /** Requests in flight. */
   inFlight: (_: null): number => started().calls.inFlight("waldur") + started().calls.inFlight("hpcUserApi"),
 
-  /** Puts Waldur at this distance, and nothing else wrong. */
+  /** Sets Waldur's latency, without other faults. */
   distance: ({ latencyMs, realPace }: Distance): void => {
     const { faults } = started()
     faults.clear()

@@ -1,9 +1,9 @@
-/** What a measure says: a table, and targets that were met or not. */
+/** The result of a measurement: a table, and targets that were met or missed. */
 
 export interface Target {
-  /** What is wanted, in words. */
+  /** The target in words. */
   readonly wanted: string
-  /** What was found. */
+  /** The result. */
   readonly found: string
   readonly met: boolean
 }
@@ -16,13 +16,13 @@ export interface Table {
 /** One question of the document. */
 export interface Section {
   readonly question: string
-  /** How it was measured. */
+  /** The method of measurement. */
   readonly how: string
   readonly table: Table
   readonly targets: ReadonlyArray<Target>
 }
 
-/** What one measure found in the world of one size: rows and targets for a section. */
+/** One measurement's result in the world of one size: rows and targets for a section. */
 export interface Findings {
   readonly rows: ReadonlyArray<ReadonlyArray<string>>
   readonly targets: ReadonlyArray<Target>
@@ -30,7 +30,7 @@ export interface Findings {
 
 export const target = (wanted: string, met: boolean, found: string): Target => ({ wanted, found, met })
 
-/** A target of which today's server does not have the means. */
+/** A target that needs something the current server lacks. */
 export const unsupported = (wanted: string): Target => ({ wanted, found: notSupported, met: false })
 
 export const notSupported = "not supported"

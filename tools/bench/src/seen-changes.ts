@@ -1,4 +1,4 @@
-/** How long it takes until what changed in Waldur is in the answers, while somebody asks all the time. */
+/** How long it takes until a change in Waldur is in the responses, while a caller polls continuously. */
 import { type Bench, near, withProxy } from "./bench-context.ts"
 import { median, seconds, whole } from "./figures.ts"
 import type { BenchedProxy } from "./proxy-process.ts"
@@ -17,9 +17,9 @@ const kinds: ReadonlyArray<readonly [ChangeKind, string]> = [
 ]
 
 const freshForMs = 1000
-/** One look at the page, and one turn of the timer that begins a refresh. */
+/** One poll of the page, and one tick of the timer that begins a refresh. */
 const lookingMs = 250
-/** Longer than anything that would still be called an answer. */
+/** Longer than any acceptable time. */
 const giveUpMs = 120_000
 
 export const measureChanges = async (bench: Bench): Promise<Findings> => {
@@ -55,7 +55,7 @@ export const measureChanges = async (bench: Bench): Promise<Findings> => {
   })
 }
 
-/** Milliseconds from the change until the entry is not as it was. */
+/** Milliseconds from the change until the entry differs. */
 const untilSeen = async (
   { sandbox }: Bench,
   { url: origin }: BenchedProxy,
@@ -73,15 +73,15 @@ const untilSeen = async (
   throw new Error(`${kind} of ${dashed} is not seen after ${seconds(giveUpMs)}`)
 }
 
-/** The entry as a text; an empty one where it is not on the page. */
+/** The entry as a text; empty if it is not on the page. */
 const entryIn = async (url: string, itemId: string): Promise<string> => {
   const answer = await ask(url)
-  if (answer.status !== 200) throw new Error(`${url} answers ${answer.status}`)
+  if (answer.status !== 200) throw new Error(`${url} returned ${answer.status}`)
   const entry = bodyOf(answer).resources.find((one) => one.itemId === itemId)
   return entry === undefined ? "" : JSON.stringify(entry)
 }
 
-/** The page that an entry is on. A page is found again by its number, since a snapshot may be named in a link. */
+/** The page with an entry, found again by its number, since a link may name a snapshot. */
 const pageWith = async (origin: string, itemId: string): Promise<{ url: string; entry: string }> => {
   for (let page = 1, pages = 1; page <= pages; page++) {
     const url = `${origin}${listPath}?page_size=500&page=${page}`

@@ -1,10 +1,10 @@
-/** Asking a proxy, ours or another, for its list. */
+/** Requests the list from a proxy, this one or another. */
 import { request } from "undici"
 
 export const listPath = "/api/storage-resources/"
 export const pageOf100 = `${listPath}?page_size=100`
 
-/** Minutes are an answer too: one of the predecessors takes them. */
+/** Minutes are a valid result: one of the predecessors takes them. */
 const patienceMs = 20 * 60_000
 
 export interface ListAnswer {
@@ -13,7 +13,7 @@ export interface ListAnswer {
   readonly body: Buffer
 }
 
-/** One request, its body as it was sent. */
+/** One request, with its body as sent. */
 export const ask = async (url: string, headers: Readonly<Record<string, string>> = {}): Promise<ListAnswer> => {
   const answer = await request(url, { headers: { ...headers }, headersTimeout: patienceMs, bodyTimeout: patienceMs })
   return { status: answer.statusCode, headers: answer.headers, body: Buffer.from(await answer.body.arrayBuffer()) }
@@ -24,7 +24,7 @@ export const header = ({ headers }: ListAnswer, name: string): string | undefine
   return typeof value === "string" ? value : value?.join(", ")
 }
 
-/** Asks until the answer is a 200, in a tight loop. */
+/** Polls in a tight loop until the response is a 200. */
 export const firstAnswer = async (url: string, giveUpAfterMs = patienceMs): Promise<ListAnswer> => {
   const end = performance.now() + giveUpAfterMs
   let last = "nothing"
@@ -38,7 +38,7 @@ export const firstAnswer = async (url: string, giveUpAfterMs = patienceMs): Prom
     }
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
-  throw new Error(`${url} does not answer: ${last}`)
+  throw new Error(`${url} has no successful response: ${last}`)
 }
 
 interface Entry {
@@ -61,12 +61,12 @@ export const nextOf = (answer: ListAnswer, url: string): string | undefined => {
 }
 
 /**
- * Asks for the list with `Cache-Control: no-cache`: a refresh first, then the answer. Gives the milliseconds that it
- * took.
+ * Requests the list with `Cache-Control: no-cache`: a refresh first, then the response. Returns the milliseconds that
+ * it took.
  */
 export const refresh = async (origin: string): Promise<number> => {
   const begin = performance.now()
   const answer = await ask(`${origin}${listPath}?page_size=1`, { "Cache-Control": "no-cache" })
-  if (answer.status !== 200) throw new Error(`A refresh answers ${answer.status}: ${answer.body.toString()}`)
+  if (answer.status !== 200) throw new Error(`A refresh returned ${answer.status}: ${answer.body.toString()}`)
   return performance.now() - begin
 }

@@ -1,7 +1,7 @@
-/** What a request to an upstream was for, in words. */
+/** The purpose of an upstream request, in words. */
 import type { Call } from "@cscs/sandbox"
 
-/** The pages of resources with an order in progress: large, untrimmable, and told apart in every count. */
+/** The pages of resources with an order in progress are large and not trimmable, so every count separates them. */
 export const orderedPages = "pages of resources with an order in progress"
 
 const kinds: ReadonlyArray<readonly [RegExp, string]> = [

@@ -1,4 +1,4 @@
-/** What the proxy asks of Waldur and of the HPC User API: for a whole read, for a refresh, for a crowd. */
+/** The proxy's calls to Waldur and to the HPC User API: for a full read, for a refresh, for many callers. */
 import { type Bench, freshForLong, near, withProxy } from "./bench-context.ts"
 import { median, megabytes, milliseconds, twoDecimals, whole } from "./figures.ts"
 import { startBenchedProxy } from "./proxy-process.ts"
@@ -87,7 +87,7 @@ const row = (size: string, what: string, counts: ReadonlyArray<CallCount>): Read
   counts.map(({ calls, kind }) => `${calls} ${kind}`).join("; "),
 ]
 
-/** The calls once none has been in flight for a while: an answer may be there before the last of its read. */
+/** The calls once none has been in flight for a while: a response may precede the end of its read. */
 const callsUntilQuiet = async ({ sandbox }: Bench): Promise<ReadonlyArray<CallCount>> => {
   let counts = await sandbox.ask("stats", null)
   for (let still = 0; still < 5; ) {

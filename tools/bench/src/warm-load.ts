@@ -1,4 +1,7 @@
-/** How fast a warm proxy responds, beside a bare server that sends the same bytes; and that it then calls no upstream. */
+/**
+ * How fast a warm proxy responds, compared with a bare server that sends the same bytes; and that it then calls no
+ * upstream.
+ */
 
 import { cpuSecondsOf } from "@cscs/harness"
 import type { BareServerCommands } from "./bare-server.ts"
@@ -24,7 +27,7 @@ export const warmHead = [
 
 const connections = 8
 
-/** A load, with what the server used of its core for it. */
+/** A load, with the server's CPU use. */
 export interface Round extends LoadResult {
   /** Microseconds. */
   readonly cpuPerRequest: number
@@ -36,7 +39,7 @@ export const loadRound = async (bench: Bench, pid: number, load: Load): Promise<
   return { ...result, cpuPerRequest: ((cpuSecondsOf(pid) - before) * 1e6) / result.requests }
 }
 
-/** Figures of several rounds as one: the middle one, but the worst of the worst. */
+/** Combines several rounds: the median, but the worst of the worst. */
 const together = (rounds: ReadonlyArray<Round>) => {
   const middle = (of: "perSecond" | "p50" | "p99" | "cpuPerRequest" | "ownCpu") =>
     median(rounds.map((round) => round[of]))
@@ -70,12 +73,12 @@ const row = (resources: number, what: string, ratio: string, rounds: ReadonlyArr
 const onlyStatus = (status: string, rounds: ReadonlyArray<Round>): void => {
   for (const { statuses } of rounds) {
     if (Object.keys(statuses).some((one) => one !== status)) {
-      throw new Error(`Under load, answers other than ${status}: ${JSON.stringify(statuses)}`)
+      throw new Error(`Under load, responses other than ${status}: ${JSON.stringify(statuses)}`)
     }
   }
 }
 
-/** Two servers in turn, the first one first in every other round. */
+/** Alternates between two servers; every other round begins with the first. */
 const inTurn = async (count: number, one: () => Promise<Round>, other: () => Promise<Round>) => {
   const ones: Array<Round> = []
   const others: Array<Round> = []
@@ -92,7 +95,7 @@ const inTurn = async (count: number, one: () => Promise<Round>, other: () => Pro
 }
 
 export interface WarmFindings extends Findings {
-  /** Calls of the upstreams while all of it ran. */
+  /** Upstream calls during all rounds. */
   readonly upstreamCalls: number
 }
 

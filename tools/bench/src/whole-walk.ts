@@ -1,4 +1,4 @@
-/** How long it takes to have everything: page after page, and in one answer of lines. */
+/** How long it takes to get the whole list: page by page, and as one ndjson response. */
 import { type Bench, freshForLong, near, withProxy } from "./bench-context.ts"
 import { megabytes, seconds, whole } from "./figures.ts"
 import { type Findings, notSupported } from "./section.ts"
@@ -51,7 +51,7 @@ const walk = async (origin: string): Promise<Walked & { readonly total: number }
   let total = 0
   for (let url: string | undefined = `${origin}${listPath}?page_size=500`; url !== undefined; ) {
     const answer = await ask(url)
-    if (answer.status !== 200) throw new Error(`${url} answers ${answer.status}`)
+    if (answer.status !== 200) throw new Error(`${url} returned ${answer.status}`)
     const { resources, pagination } = bodyOf(answer)
     requests += 1
     entries += resources.length

@@ -13,13 +13,13 @@ describe("a helper process", () => {
     return helper
   }
 
-  test("takes and returns values as they are, bytes too, and passes errors on", async () => {
+  test("takes and returns values unchanged, bytes too, and passes errors on", async () => {
     const helper = aHelper()
     expect(await helper.ask("echo", Uint8Array.of(1, 2))).toEqual(Uint8Array.of(1, 2))
     await expect(helper.ask("fail", "the reason")).rejects.toThrow("the reason")
   })
 
-  test("that ends fails what is asked of it", async () => {
+  test("that ends fails its pending commands", async () => {
     await expect(aHelper().ask("leave", 3)).rejects.toThrow(/ended \(3\)/)
   })
 })
@@ -31,7 +31,7 @@ test("figures are shown with their unit", () => {
   expect([median([3, 1, 2]), median([4, 1, 2, 3])]).toEqual([2, 2.5])
 })
 
-test("a run with options of its own writes nothing unless that is asked for; a whole run does", () => {
+test("a run with custom options writes nothing unless requested; a whole run does", () => {
   expect(readOptions([])).toMatchObject({ write: true, resources: [1_000, 5_000, 50_000, 100_000] })
   expect(readOptions(["--quick"])).toMatchObject({ write: false, resources: [1_000, 5_000] })
   expect(readOptions(["--only", "warm", "--write"])).toMatchObject({ write: true, only: ["warm"] })

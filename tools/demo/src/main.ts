@@ -1,6 +1,6 @@
 /**
- * `pnpm demo`: the sandbox and the storage proxy side by side on loopback. Prints the tree as text and curl lines to try,
- * and serves until it is stopped.
+ * `pnpm demo`: the sandbox and the storage proxy side by side on loopback. Prints the tree as text and example curl
+ * commands, and serves until it is stopped.
  */
 import { sandboxEnvironment, startProxy } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
@@ -17,13 +17,13 @@ const origin = `http://${host}:${port}`
 const list = `${origin}/api/storage-resources/`
 
 const sandbox = await startSandbox({ worldChangesByHand: false })
-// A configuration of its own: whatever this shell has set does not count.
+// An isolated configuration: the shell's variables do not count.
 const proxy = await startProxy({
   args: ["--host", host, "--port", String(port)],
   environment: sandboxEnvironment(sandbox),
   isReady: true,
 }).catch(async (error: Error) => {
-  // The proxy's last words say why.
+  // The end of the proxy's log has the reason.
   console.error(`The demo does not start. ${error.message.trim().split("\n").at(-1)}`)
   await sandbox.close()
   process.exit(1)
@@ -57,7 +57,7 @@ interface Answer {
 
 const page = async (number: number): Promise<Answer> => {
   const response = await fetch(`${list}?page_size=500&page=${number}`)
-  if (!response.ok) throw new Error(`${list} answered ${response.status}: ${await response.text()}`)
+  if (!response.ok) throw new Error(`${list} returned ${response.status}: ${await response.text()}`)
   return (await response.json()) as Answer
 }
 

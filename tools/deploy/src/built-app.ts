@@ -7,11 +7,11 @@ import { contextFiles } from "./docker-context.ts"
 const run = promisify(execFile)
 
 /**
- * Does what the Dockerfile's build stage does, by its very own commands, in a copy of what .dockerignore lets through. The
- * copy is then removed, so that whatever leads back to it breaks.
+ * Runs the commands of the Dockerfile's build stage in a copy of the files that .dockerignore lets through. The copy is
+ * then removed, so that any reference back to it breaks.
  *
  * @param scratch an empty directory
- * @returns the folder that the image would hold as /app
+ * @returns the folder that the image would contain as /app
  */
 export const buildApp = async (workspace: string, scratch: string): Promise<string> => {
   const copy = `${scratch}/build`
@@ -19,7 +19,7 @@ export const buildApp = async (workspace: string, scratch: string): Promise<stri
   await mkdir(copy)
   const files = await contextFiles(workspace)
   const [stage = []] = await stagesOf(`${workspace}/deploy/Dockerfile`)
-  // What a build in the image does not have: this workspace's commands and settings, by way of PATH and variables.
+  // A build in the image lacks this workspace's commands and settings, which come from PATH and other variables.
   const environment = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(npm_|pnpm_|PNPM_|TURBO_|NODE_)/.test(name)),
   )

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { KUBERNETES_VERSIONS } from "./linters.ts"
 import { readYaml } from "./read-yaml.ts"
 
-/** Runs a command to its end; what it wrote, or an error with it. */
+/** Runs a command to completion; its output, or an error with it. */
 export const said = (command: string, args: ReadonlyArray<string>, input = ""): string => {
   try {
     return execFileSync(command, args, { input, stdio: "pipe", maxBuffer: 64 * 1024 * 1024 }).toString()
@@ -14,7 +14,7 @@ export const said = (command: string, args: ReadonlyArray<string>, input = ""): 
   }
 }
 
-/** What an installation must not be allowed to say, and the words that it is then told. */
+/** Invalid values, and the expected error messages. */
 const refusals: ReadonlyArray<readonly [arguments_: ReadonlyArray<string>, words: RegExp]> = [
   [["--set=secrets.waldurApiToken.existingSecret="], /name the Secret with Waldur's API token/],
   [["--set=config.waldur_api_token=0123"], /waldur_api_token/],
@@ -45,7 +45,7 @@ const refusals: ReadonlyArray<readonly [arguments_: ReadonlyArray<string>, words
   ],
 ]
 
-/** What the chart makes of values, and what must be (or, with `!`, must not be) in it. */
+/** Values, and what their manifests must (or, with `!`, must not) contain. */
 const renderings: ReadonlyArray<readonly [values: string, more: ReadonlyArray<string>, words: ReadonlyArray<string>]> =
   [
     ["minimal.yaml", [], ["runAsUser: 10001", "fsGroupChangePolicy: OnRootMismatch", '--host, "::"', "emptyDir:"]],
@@ -71,13 +71,13 @@ const renderings: ReadonlyArray<readonly [values: string, more: ReadonlyArray<st
         "ipFamilyPolicy: PreferDualStack",
       ],
     ],
-    // Helm has whole numbers of a file as floats, which its `quote` writes as 1e+06.
+    // Helm parses integers in files as floats, which its `quote` writes as 1e+06.
     [
       "minimal.yaml",
       ['--set-json=env={"CACHE_FRESH_FOR":1000000,"DEBUG":true}'],
       ['value: "1000000"', 'value: "true"'],
     ],
-    // DNS, the chart's own Valkey, the collector and the upstreams: all ways out that it needs, and no other.
+    // DNS, the chart's own Valkey, the collector and the upstreams: all necessary egress, and nothing else.
     ["own-valkey.yaml", [], ["port: 53,", "port: 6379,", "port: 4318,", "port: 443,", "component: valkey"]],
     ["own-valkey.yaml", ["--set=config.hpc_user_api.socks_proxy=socks5h://proxy"], ["port: 1080,"]],
     ["own-valkey.yaml", ["--set=config.waldur_api_url=https://[2001:db8::1]:8443/api/"], ["port: 8443,"]],
@@ -86,7 +86,10 @@ const renderings: ReadonlyArray<readonly [values: string, more: ReadonlyArray<st
 const render = (helm: string, chart: string, values: string, ...more: ReadonlyArray<string>) =>
   said(helm, ["template", "storage-proxy", chart, "--values", values, ...more])
 
-/** Each of the chart's examples passes `helm lint`, what must be refused is, and values come out where they should. Returns a line for people. */
+/**
+ * Checks that each of the chart's examples passes `helm lint`, that invalid values are refused, and that values appear
+ * in the right places. Returns a summary line.
+ */
 export const lintChart = async (helm: string, chart: string): Promise<string> => {
   const examples = await readdir(join(chart, "ci"))
   for (const example of examples)
@@ -117,7 +120,7 @@ export const lintChart = async (helm: string, chart: string): Promise<string> =>
   return `${examples.join(", ")}; ${renderings.length} renderings; ${refusals.length} wrong ones refused${note}`
 }
 
-/** What the chart makes of each example is valid for Kubernetes. Returns kubeconform's own summaries. */
+/** Checks that each example's manifests are valid for Kubernetes. Returns kubeconform's own summaries. */
 export const validateChart = async (
   helm: string,
   kubeconform: string,
@@ -136,10 +139,10 @@ export const validateChart = async (
   return summaries.map((line) => line.replace(/Summary: |found parsing stdin - /g, "")).join("\n      ")
 }
 
-/** The config.yaml that the chart makes of its smallest example. */
+/** The config.yaml from the chart's smallest example. */
 export const configOf = async (helm: string, chart: string, scratch: string): Promise<string> => {
   const more = join(scratch, "values.yaml")
-  // In an order that is not the alphabet's.
+  // Not in alphabetical order.
   await writeFile(
     more,
     `storageSystems: ${JSON.stringify(["vast", "capstor", "iopsstor"].map((name) => ({ name, offering: name })))}`,

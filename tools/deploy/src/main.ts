@@ -1,8 +1,8 @@
 /**
- * `pnpm run check:deployment`: what is in deploy/ and .github/ holds. The folder of the image is made by the Dockerfile's own
- * commands in a clean copy, and started; Dockerfile, workflows, unit, chart, alerts and dashboard are judged by their own
- * linters. Ends with exit code 1 if anything is wrong. A linter that cannot be had here is reported; with `--all`, as in the
- * gate, it is a fault too.
+ * `pnpm run check:deployment`: checks deploy/ and .github/. The image's folder is built by the Dockerfile's own
+ * commands in a clean copy, and started; Dockerfile, workflows, unit, chart, alerts and dashboard are checked by their
+ * own linters. Exit code 1 if anything is wrong. An unavailable linter is reported; with `--all`, as in the gate, it is
+ * an error.
  */
 import { globSync } from "node:fs"
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises"
@@ -32,7 +32,7 @@ const check = <A>(name: string, act: () => Promise<A> | A, words?: (result: A) =
   reportedStep(name, act, words, !isAllWanted)
 
 await mkdir(`${scratch}/image`)
-// Not for root alone: the image's user goes through it.
+// Not only for root: the image's user must traverse it.
 await chmod(scratch, 0o755)
 const app = await check(
   "the Dockerfile's build, in a clean copy",
@@ -56,12 +56,12 @@ const started =
 await check("alerts and dashboard", () => checkMonitoring(workspace, started?.metrics))
 await check("Dockerfile: hadolint", async () => {
   const hadolint = needed(await linters.hadolint())
-  return said(hadolint, ["--no-color", "--failure-threshold", "info", join(deploy, "Dockerfile")]) || "nothing to say"
+  return said(hadolint, ["--no-color", "--failure-threshold", "info", join(deploy, "Dockerfile")]) || "no findings"
 })
 await check("workflows: actionlint", async () => {
   const actionlint = needed(await linters.actionlint())
   const workflows = globSync(join(workspace, ".github/workflows/*.yml"))
-  return said(actionlint, ["-no-color", ...workflows]) || "nothing to say"
+  return said(actionlint, ["-no-color", ...workflows]) || "no findings"
 })
 await check("systemd unit", () => checkUnit(needed(linters.systemdAnalyze), workspace, scratch))
 await check("Helm chart: helm lint", () => lintChart(needed(helm), chart))
@@ -86,7 +86,7 @@ await check("alerts, their tests, and the dashboard's questions: promtool", asyn
   return `${rules} ${tests} ${asked}`.match(/SUCCESS.*/g)?.join(", ") ?? ""
 })
 
-/** Where there is no Helm to make one. */
+/** Used if there is no Helm to render one. */
 function plainConfig(): Promise<string> {
   return readFile(join(workspace, "deploy/systemd/config.example.yaml"), "utf8")
 }

@@ -13,14 +13,14 @@ interface Rule {
   readonly annotations?: Readonly<Record<string, string>>
 }
 
-/** There with a setting only. */
+/** Present only with a setting. */
 const optional = new Set(["storage_proxy_shared_cache_up"])
 
 /**
- * What no linter knows: that each alert says how grave it is and where to read on, that the runbook has such a heading, and
- * that alerts and dashboard ask for nothing that the proxy does not measure. Returns a line for people.
+ * Checks what no linter knows: that each alert has a severity and a runbook link, that the runbook has that heading,
+ * and that alerts and dashboard use only metrics that the proxy exports. Returns a summary line.
  *
- * @param metrics the names that a running proxy gave; undefined where it has no /metrics
+ * @param metrics the names from a running proxy; undefined if it has no /metrics
  */
 export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<string> | undefined): Promise<string> => {
   const rules = await readFile(`${workspace}/deploy/prometheus/alerts.yaml`, "utf8")
@@ -35,9 +35,9 @@ export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<st
 
   const faults: Array<string> = []
   for (const { alert, labels, annotations, ...rest } of alerts) {
-    if (rest.for === undefined) faults.push(`${alert} says not how long`)
-    if (!/^(critical|warning)$/.test(labels?.severity ?? "")) faults.push(`${alert} says not how grave it is`)
-    if (!annotations?.summary || !annotations.description) faults.push(`${alert} says not what is wrong`)
+    if (rest.for === undefined) faults.push(`${alert} has no duration (for)`)
+    if (!/^(critical|warning)$/.test(labels?.severity ?? "")) faults.push(`${alert} has no valid severity`)
+    if (!annotations?.summary || !annotations.description) faults.push(`${alert} has no summary or description`)
     if (!annotations?.runbook_url?.endsWith(`/docs/operations.md#${alert.toLowerCase()}`)) {
       faults.push(`${alert} leads to no runbook`)
     }
@@ -49,7 +49,7 @@ export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<st
     ),
   )
   if (metrics !== undefined) {
-    for (const name of asked) if (!metrics.has(name) && !optional.has(name)) faults.push(`nothing measures ${name}`)
+    for (const name of asked) if (!metrics.has(name) && !optional.has(name)) faults.push(`no such metric: ${name}`)
   }
   if (faults.length > 0) throw new Error(faults.join("\n"))
   const notes = [
@@ -59,7 +59,7 @@ export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<st
   return [`${alerts.length} alerts, ${panels.length} panels and rows, ${asked.size} metrics`, ...notes].join("; ")
 }
 
-/** The questions of the dashboard's panels as a file of rules, for promtool to read; Grafana's variables are filled in. */
+/** The queries of the dashboard's panels as a rules file for promtool, with Grafana's variables filled in. */
 export const dashboardQuestions = async (workspace: string): Promise<string> => {
   interface Panel {
     readonly targets?: ReadonlyArray<{ readonly expr: string }>

@@ -1,6 +1,6 @@
 import { parseAllDocuments } from "yaml"
 
-/** The documents of a text, empty ones skipped; throws at the first fault. */
+/** The documents of a text, empty ones skipped; throws at the first error. */
 export const readYaml = <A>(text: string): ReadonlyArray<A> =>
   [...parseAllDocuments(text)]
     .map((document) => {

@@ -10,14 +10,14 @@ const must = (holds: boolean, otherwise: string): void => {
 }
 
 /**
- * Starts the folder as the image does: entry point, command and health check are the Dockerfile's, secrets come as files,
- * and the user is an arbitrary one. In place of the read-only root there is Node's permission model: the process may
- * read its own folder, its configuration and its secrets, write below its state directory, and start nothing.
+ * Starts the folder as the image does: with the Dockerfile's entry point, command and health check, secrets as files,
+ * and an arbitrary user. Node's permission model replaces the read-only root: the process may read its own folder, its
+ * configuration and its secrets, write below its state directory, and start nothing.
  *
- * @param app the folder that the image would hold as /app
- * @param scratch a directory for the rest, which everybody may enter
- * @param config a text for config.yaml; the sandbox's addresses are laid over it
- * @returns what was seen, for people, and the names of the metrics, where there are any
+ * @param app the folder that the image would contain as /app
+ * @param scratch a directory for the rest, accessible to every user
+ * @param config a text for config.yaml, overridden by the sandbox's addresses
+ * @returns a summary, and the names of the metrics, if any
  */
 export const startApp = async (workspace: string, app: string, scratch: string, config: string) => {
   const [, stage = []] = await stagesOf(`${workspace}/deploy/Dockerfile`)
@@ -28,7 +28,7 @@ export const startApp = async (workspace: string, app: string, scratch: string, 
 
   const { etc, state, node } = { etc: `${scratch}/etc`, state: `${scratch}/state`, node: `${scratch}/node` }
   for (const directory of [etc, state]) await mkdir(directory)
-  // The workspace's own node can lie where only root may go.
+  // The workspace's own node may be in a folder that only root can access.
   await copyFile(process.execPath, node)
   const user = process.getuid?.() === 0 ? { uid: UID, gid: UID } : {}
   if (user.uid !== undefined) await chown(state, UID, UID)
@@ -80,7 +80,8 @@ export const startApp = async (workspace: string, app: string, scratch: string, 
     must(list.status === 200, `the list is ${list.status}`)
     const { total } = JSON.parse(list.text).pagination
     must(total > 0, "the list is empty")
-    for (const path of ["/openapi.json", "/docs/"]) must((await get(path)).status === 200, `${path} is not answered`)
+    for (const path of ["/openapi.json", "/docs/"])
+      must((await get(path)).status === 200, `${path} does not return 200`)
     await run(
       node,
       healthCheck.map((word) => word.replace("http://localhost:8080", running.url)),

@@ -1,10 +1,10 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises"
 import { said } from "./chart.ts"
 
-/** In tenths, of systemd's own measure from 0 to 100: what is left is the network and V8's machine code. */
+/** In tenths, on systemd's scale from 0 to 100: the rest is the network and V8's machine code. */
 const EXPOSURE = 15
 
-/** `systemd-analyze verify` and `security`, of the unit with this machine's node in it. Returns systemd's own sum. */
+/** Runs `systemd-analyze verify` and `security` on the unit with this machine's node. Returns systemd's own summary. */
 export const checkUnit = async (systemdAnalyze: string, workspace: string, scratch: string): Promise<string> => {
   const directory = `${scratch}/units`
   await mkdir(directory)
@@ -12,7 +12,7 @@ export const checkUnit = async (systemdAnalyze: string, workspace: string, scrat
   const text = await readFile(`${workspace}/deploy/systemd/storage-proxy.service`, "utf8")
   await writeFile(unit, text.replace("/usr/bin/node", process.execPath))
   const complaints = said("/bin/sh", ["-c", `"${systemdAnalyze}" verify "${unit}" 2>&1`])
-  // It ends well also when it does not know a setting.
+  // It also succeeds if it does not know a setting.
   if (complaints.includes("storage-proxy.service")) throw new Error(complaints)
   const judged = said(systemdAnalyze, ["security", "--offline=yes", `--threshold=${EXPOSURE}`, "--no-pager", unit])
   return judged.match(/Overall exposure.*/)?.[0] ?? "verified"

@@ -7,7 +7,7 @@ import { readYaml } from "../src/read-yaml.ts"
 
 const workspace = join(import.meta.dirname, "../../..")
 
-test("the Dockerfile has a stage that builds and one that serves", async () => {
+test("the Dockerfile has a build stage and a serving stage", async () => {
   const [build = [], image = []] = await stagesOf()
   expect(build.some(({ name, text }) => name === "RUN" && text.includes("make-app-folder.ts /app"))).toBe(true)
   expect(wordsOf(image, "ENTRYPOINT")).toEqual(["node", "--disable-sigusr1", "/app/dist/main.js"])
@@ -15,7 +15,7 @@ test("the Dockerfile has a stage that builds and one that serves", async () => {
   expect(await imageEnvironment()).toMatchObject({ NODE_ENV: "production", MALLOC_ARENA_MAX: "2" })
 })
 
-test("the build stage sees the sources and the manifests, and no test and no tool but the one that tests depend on", async () => {
+test("the build stage gets the sources and the manifests, and no test and no tool but the one that tests depend on", async () => {
   const files = await contextFiles(workspace)
   const has = (path: string) => files.some((file) => file.startsWith(path))
   const seen = ["package.json", "pnpm-lock.yaml", "packages/proxy-server/src/", "tools/harness/package.json"]
@@ -23,15 +23,15 @@ test("the build stage sees the sources and the manifests, and no test and no too
   expect([seen.filter((path) => !has(path)), hidden.filter(has)]).toEqual([[], []])
 })
 
-test("alerts and dashboard hold, and a metric that nothing measures is found out", async () => {
+test("alerts and dashboard pass, and a nonexistent metric is detected", async () => {
   expect(await checkMonitoring(workspace, undefined)).toMatch(/\d+ alerts/)
-  await expect(checkMonitoring(workspace, new Set())).rejects.toThrow(/nothing measures storage_proxy_/)
+  await expect(checkMonitoring(workspace, new Set())).rejects.toThrow(/no such metric: storage_proxy_/)
   const { groups } = JSON.parse(await dashboardQuestions(workspace))
   expect(groups[0].rules.length).toBeGreaterThan(5)
   expect(JSON.stringify(groups)).not.toContain("$")
 })
 
-test("documents of YAML are read without the empty ones, and a fault is thrown", () => {
+test("YAML documents are read without the empty ones, and an error is thrown", () => {
   expect(readYaml("a: 1\n---\n---\nb: 2\n")).toEqual([{ a: 1 }, { b: 2 }])
   expect(() => readYaml("a: [")).toThrow()
 })

@@ -1,6 +1,6 @@
 /**
- * Checks the shell commands in the documents: the scripts, files, subcommands and flags that they name exist. (Their links
- * are checked by remark-validate-links, in `lint` too.) Ends with exit code 1 if something does not exist.
+ * Checks the shell commands in the documents: the scripts, files, subcommands and flags that they name exist. (Their
+ * links are checked by remark-validate-links, in `lint` too.) Exit code 1 if something does not exist.
  */
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -23,10 +23,10 @@ const manifests = new Map(
     (path) => [JSON.parse(text(path)).name as string, path],
   ),
 )
-/** What pnpm does by itself. */
+/** pnpm's built-in commands. */
 const ownCommands = new Set(["install", "exec", "changeset"])
 
-/** What each subcommand prints with --help; empty if there is none. */
+/** The --help output of each subcommand; empty if it does not exist. */
 const helps = new Map<string, Promise<string>>()
 const helpOf = (subcommand: string): Promise<string> => {
   const known = helps.get(subcommand)

@@ -1,11 +1,14 @@
 /**
- * Holds the picture of the house (ARCHITECTURE.md): imports point only down the layers, no cycle, one door per package,
- * and what is shipped never sees the sandbox. Ends with exit code 1 and a line for each import that is not allowed.
+ * Enforces the layers in ARCHITECTURE.md: imports point only down the layers, there is no cycle, each package has one
+ * entry point, and shipped code never imports the sandbox. Exit code 1 and a line for each forbidden import.
  */
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { cruise, type ICruiseResult, type IForbiddenRuleType } from "dependency-cruiser"
 
-/** For each workspace the others whose door its sources may use; the tests of any may use the sandbox and the harness too. */
+/**
+ * For each workspace, the others that its sources may import; the tests of any may also import the sandbox and the
+ * harness.
+ */
 const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   "packages/storage-model": [],
   "packages/http-transport": [],
@@ -31,7 +34,10 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   "tools/demo": ["tools/harness", "apps/sandbox"],
 }
 
-/** The folders of proxy-server, the highest first: each imports only from those below it. Files beside them are above all. */
+/**
+ * The folders of proxy-server, the highest first: each imports only from those below it. Files beside them are above
+ * all.
+ */
 const proxyServer = "packages/proxy-server/src"
 const foldersFromTheTop = [
   "commands",
@@ -50,7 +56,7 @@ const foldersFromTheTop = [
   "concurrency",
   "observability",
 ]
-/** A folder that holds more of the package's lines than this share holds several concerns. */
+/** A folder with a larger share of the package's lines contains several concerns. */
 const largestShare = 0.2
 
 const workspaces = Object.keys(mayImport)
@@ -121,8 +127,9 @@ const { output } = await cruise(["packages", "apps", "tools"], {
   enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "default"] },
 })
 const { summary } = output as ICruiseResult
-// With a TypeScript that it cannot read, dependency-cruiser finds no module, and so no fault.
-if (summary.totalCruised < 50) throw new Error(`Only ${summary.totalCruised} modules were read: the check is blind`)
+// With an unsupported TypeScript version, dependency-cruiser finds no module, and so no violation.
+if (summary.totalCruised < 50)
+  throw new Error(`Only ${summary.totalCruised} modules were read: the check is ineffective`)
 for (const { rule, from, to } of summary.violations) console.log(`${rule.name}: ${from} -> ${to}`)
 console.log(
   `${summary.totalCruised} modules, ${summary.totalDependenciesCruised} imports, ${summary.error} not allowed`,

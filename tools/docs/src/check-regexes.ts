@@ -1,10 +1,10 @@
 /**
- * Finds regular expressions whose time grows faster than the text: a few thousand characters from an upstream or a caller
- * would stop the process. Every literal and every `RegExp(…)` of the sources is judged by recheck; tests are not, they read
- * only their own text. Ends with exit code 1 and a line for each expression that is not linear, or that cannot be judged.
+ * Finds regular expressions with superlinear time: a few thousand characters from an upstream or a caller would block
+ * the process. recheck analyses every literal and every `RegExp(…)` of the sources; tests are excluded, because they
+ * read only their own text. Exit code 1 and a line for each expression that is not linear or cannot be analysed.
  *
- * An expression that reads only short or trusted text may stay if a comment in front of it says why:
- * `// safe-regex: the key is one of ours`.
+ * An expression that reads only short or trusted text may stay if a preceding comment has the reason: `// safe-regex:
+ * the key is one of ours`.
  */
 import { globSync, readFileSync } from "node:fs"
 import { check } from "recheck"
@@ -13,7 +13,7 @@ import { parseSync, Visitor } from "rolldown/utils"
 interface Expression {
   readonly file: string
   readonly line: number
-  /** As written; undefined if it is made at run time, so that it cannot be judged here. */
+  /** The source text; undefined if it is built at run time, and so cannot be analysed. */
   readonly pattern: { readonly source: string; readonly flags: string } | undefined
   readonly isJustified: boolean
 }
@@ -34,7 +34,7 @@ const expressionsOf = (file: string, text: string): Found => {
   }
   const isReason = (line: number) => /^\s*safe-regex: \S/.test(commentLines.get(line) ?? "")
   const used = new Set<number>()
-  /** On the line itself, or in the lines of comment right above it. */
+  /** On the line itself, or in the comment lines right above it. */
   const reasonFor = (line: number): boolean => {
     let at = line
     while (!isReason(at) && commentLines.has(at - 1)) at--
@@ -78,18 +78,18 @@ const expressionsOf = (file: string, text: string): Found => {
   return { expressions, idle: idle.map((line) => ({ file, line })) }
 }
 
-/** What is wrong with it; undefined for a linear one. */
+/** The problem; undefined for a linear expression. */
 const faultOf = async ({ pattern }: Expression): Promise<string | undefined> => {
-  if (pattern === undefined) return "made at run time, so its growth cannot be judged"
-  // The seed makes the search for an attack the same in every run.
+  if (pattern === undefined) return "made at run time, so its growth cannot be analysed"
+  // The seed makes the search for an attack deterministic.
   const found = await check(pattern.source, pattern.flags, { randomSeed: 1, timeout: 60_000 })
   if (found.status === "safe") return undefined
   const shown = `/${pattern.source}/${pattern.flags}`
-  if (found.status === "unknown") return `${shown} cannot be judged (${found.error.kind})`
+  if (found.status === "unknown") return `${shown} cannot be analysed (${found.error.kind})`
   return `${shown} is ${found.complexity.summary}, for example for ${found.attack.pattern.slice(0, 100)}`
 }
 
-/** The check can fail: both expressions froze the process once, and the third is in order. */
+/** Tests the check itself: both expressions froze the process once, and the third is fine. */
 const sample = `
 const a = /^[+-]?(?:\\d+\\.?\\d*|\\.\\d+)(?:e[+-]?\\d+)?$/i
 const b = new RegExp("\\\\/*$")
@@ -103,7 +103,7 @@ const f = 1
 const { expressions: samples, idle: idleSamples } = expressionsOf("sample.ts", sample)
 const verdicts = await Promise.all(samples.map(async (one) => !one.isJustified && (await faultOf(one)) !== undefined))
 if (verdicts.join() !== "true,true,false,true,false" || idleSamples[0]?.line !== 8) {
-  throw new Error(`The check is blind: it finds ${verdicts.join()} in its own sample`)
+  throw new Error(`The check is ineffective: it finds ${verdicts.join()} in its own sample`)
 }
 
 const files = globSync(["*.ts", "{packages,apps,tools,deploy}/**/*.{ts,mts,js,mjs}"], {
@@ -114,10 +114,10 @@ const files = globSync(["*.ts", "{packages,apps,tools,deploy}/**/*.{ts,mts,js,mj
 const found = files.map((file) => expressionsOf(file, readFileSync(file, "utf8")))
 const expressions = found.flatMap((one) => one.expressions)
 if (files.length < 200 || expressions.length < 100) {
-  throw new Error(`Only ${expressions.length} expressions in ${files.length} files were read: the check is blind`)
+  throw new Error(`Only ${expressions.length} expressions in ${files.length} files were read: the check is ineffective`)
 }
 
-/** By the pattern and its flags: many stand in several places. */
+/** Keyed by pattern and flags, because many occur in several places. */
 const faults = new Map<string, string | undefined>()
 const problems: Array<string> = []
 for (const one of expressions.filter(({ isJustified }) => !isJustified)) {

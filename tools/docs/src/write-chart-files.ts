@@ -1,7 +1,7 @@
 /**
- * Writes what the Helm chart has of files elsewhere: the settings' schema within values.schema.json, and copies of the alerts
- * and the dashboard (no links, which a copied or packaged chart would lose). With `--check` it writes nothing, and ends with
- * exit code 1 if one of them is not as it would be written.
+ * Writes the Helm chart's copies of other files: the settings' schema within values.schema.json, and the alerts and the
+ * dashboard (no links, which a copied or packaged chart would lose). With `--check` it writes nothing, and exits with 1
+ * if one of them is stale.
  */
 import { existsSync, lstatSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { chartConfigSchema } from "@cscs/proxy-server"

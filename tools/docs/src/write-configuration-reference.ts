@@ -1,6 +1,6 @@
 /**
- * Writes docs/configuration.md and docs/configuration.schema.json from the settings' own table. With `--check` it writes
- * nothing, and ends with exit code 1 where they are not as they would be written.
+ * Writes docs/configuration.md and docs/configuration.schema.json from the settings' own table. With `--check` it
+ * writes nothing, and exits with 1 if they are stale.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { configurationReference, configurationSchema } from "@cscs/proxy-server"
@@ -13,7 +13,7 @@ const files = {
 for (const [path, content] of Object.entries(files)) {
   if (!process.argv.includes("--check")) writeFileSync(path, content)
   else if (readFileSync(path, "utf8") !== content) {
-    console.error(`${path} is not what the settings say; run: node tools/docs/src/write-configuration-reference.ts`)
+    console.error(`${path} is stale; run: node tools/docs/src/write-configuration-reference.ts`)
     process.exitCode = 1
   }
 }

@@ -5,12 +5,12 @@ import { startSandbox } from "@cscs/sandbox"
 import stringify from "json-stringify-pretty-compact"
 
 /**
- * Writes the JSON examples of docs/ as the real proxy gives them over the sandbox; with `--check` only sees whether they
- * are as they would be written. An example is a block of JSON after one of these comments:
+ * Writes the JSON examples of docs/ from the real proxy's responses over the sandbox; with `--check` it only checks
+ * that they are current. An example is a block of JSON after one of these comments:
  *
  * - `<!-- entry LABEL -->`: the entry of the sandbox's resource with this label; `tenant of LABEL`, `customer of LABEL`
  * - `<!-- fields LABEL: a, b -->`: some fields of it
- * - `<!-- GET PATH -->`: the body of the answer
+ * - `<!-- GET PATH -->`: the response body
  */
 const docs = fileURLToPath(new URL("../../../docs/", import.meta.url))
 const isCheck = process.argv.includes("--check")
@@ -61,10 +61,10 @@ const exampleOf = async (what: string): Promise<Json> => {
   }
 }
 
-/** What fits on a line of so many characters stands on one. */
+/** Keeps on one line what fits into this number of characters. */
 const maxLength = 128
 
-/** Ports differ from run to run, and versions from release to release; the world is the same. */
+/** Ports differ between runs, and versions between releases; the world is the same. */
 const shown = (value: Json): string =>
   stringify(typeof value?.version === "string" ? { ...value, version: "…" } : value, { maxLength }).replaceAll(
     new URL(sandbox.waldur.url).origin,
@@ -82,10 +82,7 @@ try {
     }
     if (fresh === text) continue
     stale += 1
-    if (isCheck)
-      console.error(
-        `docs/${name}: an example is not what the proxy gives; run node tools/docs/src/write-document-examples.ts`,
-      )
+    if (isCheck) console.error(`docs/${name}: an example is stale; run: node tools/docs/src/write-document-examples.ts`)
     else await writeFile(docs + name, fresh)
   }
 } finally {

@@ -1,6 +1,6 @@
 /**
- * Writes docs/rules.md from the model's own catalogue. With `--check` it writes nothing, and ends with exit code 1 if the
- * page is not as it would be written.
+ * Writes docs/rules.md from the model's own catalogue. With `--check` it writes nothing, and exits with 1 if the page
+ * is stale.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { rules, skipCodes, warningCodes } from "@cscs/storage-model"
@@ -10,7 +10,7 @@ const path = "docs/rules.md"
 const table = (head: string, rows: ReadonlyArray<readonly [string, string]>) =>
   [`| ${head} | |`, "|---|---|", ...rows.map(([name, sentence]) => `| \`${name}\` | ${sentence} |`)].join("\n")
 
-/** A name in braces stands for a fact of the case. */
+/** A name in braces is a placeholder for a fact of the case. */
 const withFacts = (sentence: string) => sentence.replace(/\{(\w+)\}/g, (_, fact: string) => `*${fact}*`)
 
 const titleOf = (group: string) => `${group.slice(0, 1).toUpperCase()}${group.slice(1).replaceAll("-", " ")}`
@@ -50,6 +50,6 @@ ${table("code", Object.entries(warningCodes))}
 
 if (!process.argv.includes("--check")) writeFileSync(path, page)
 else if (readFileSync(path, "utf8") !== page) {
-  console.error(`${path} is not what the model's catalogue gives; run: node tools/docs/src/write-rules-reference.ts`)
+  console.error(`${path} is stale; run: node tools/docs/src/write-rules-reference.ts`)
   process.exitCode = 1
 }

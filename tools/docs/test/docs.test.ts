@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from "vitest"
 
 const script = join(import.meta.dirname, "../src/write-configuration-reference.ts")
 
-test("the reference of the configuration is written, found to be as written, and found to be stale", async () => {
+test("the configuration reference is written, found to be current, and found to be stale", async () => {
   const folder = await mkdtemp(join(tmpdir(), "docs-"))
   onTestFinished(() => rm(folder, { recursive: true }))
   await mkdir(join(folder, "docs"))
@@ -14,5 +14,5 @@ test("the reference of the configuration is written, found to be as written, and
   await write()
   expect(await write("--check")).toBe("")
   await writeFile(join(folder, "docs/configuration.md"), "old")
-  await expect(write("--check")).rejects.toThrow(/docs\/configuration.md is not what the settings say/)
+  await expect(write("--check")).rejects.toThrow(/docs\/configuration.md is stale/)
 })

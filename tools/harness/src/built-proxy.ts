@@ -1,6 +1,6 @@
 /**
- * The proxy as production runs it: the folder of the image, made by the very script that the Dockerfile runs. Nothing in
- * it leads back to the workspace, so a build there meanwhile does not change what is measured.
+ * The proxy as in production: the folder of the image, built by the script that the Dockerfile runs. It does not refer
+ * back to the workspace, so a concurrent build there does not affect measurements.
  */
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url"
 import { run } from "./run.ts"
 
 export interface BuiltProxy {
-  /** What Node is to run. */
+  /** The script for Node. */
   readonly main: string
   /** Library -> version, as bundled. */
   readonly versions: Readonly<Record<string, string>>
@@ -16,7 +16,7 @@ export interface BuiltProxy {
 
 const script = fileURLToPath(new URL("../../../deploy/make-app-folder.ts", import.meta.url))
 
-/** Builds the process and lays it out in `folder`, which must not be there yet. */
+/** Builds the process and installs it in `folder`, which must not exist yet. */
 export const buildProxy = async (folder: string): Promise<BuiltProxy> => {
   // A cold build of all packages on a busy machine.
   await run(process.execPath, [script, folder], { timeout: 900_000 })
@@ -25,7 +25,7 @@ export const buildProxy = async (folder: string): Promise<BuiltProxy> => {
 
 const shown = ["effect", "hono", "@hono/node-server", "undici", "ky"]
 
-/** The licences beside the bundle say what is in it: `hono 4.13.19 (MIT)`. */
+/** The licences beside the bundle list its content: `hono 4.13.19 (MIT)`. */
 const versionsIn = async (folder: string): Promise<Readonly<Record<string, string>>> => {
   const bundled = await readFile(join(folder, "dist", "THIRD-PARTY-LICENSES.txt"), "utf8")
   return Object.fromEntries(

@@ -3,13 +3,13 @@ import { mkdir, rename, rm } from "node:fs/promises"
 import { homedir } from "node:os"
 import { join } from "node:path"
 
-/** Nothing of it is in the repository, and a second run fetches nothing. */
+/** Nothing of it is in the repository, and a second run downloads nothing. */
 const cache = join(homedir(), ".cache", "cscs-storage-proxy")
 
 /**
- * A folder of this user's cache, made once: whole or not at all.
+ * A folder of this user's cache, created once and atomically.
  *
- * @param name with the version of what is in it, since it is never made again
+ * @param name with the version of its content, since it is never created again
  * @param make fills an empty folder
  */
 export const cachedFolder = async (name: string, make: (folder: string) => Promise<unknown> | unknown) => {
@@ -23,7 +23,7 @@ export const cachedFolder = async (name: string, make: (folder: string) => Promi
     await rename(unfinished, folder)
   } catch (error) {
     await rm(unfinished, { recursive: true, force: true })
-    // Another run can have been quicker.
+    // Another run may have been faster.
     if (!existsSync(folder)) throw error
   }
   return folder

@@ -1,7 +1,7 @@
-/** What deploy/Dockerfile says, for those who do the same without Docker. */
+/** Parses deploy/Dockerfile, to do the same without Docker. */
 import { readFile } from "node:fs/promises"
 
-/** One instruction of a Dockerfile: `RUN`, and all that follows it, lines put together. */
+/** One instruction of a Dockerfile: `RUN`, and everything that follows it, with continued lines joined. */
 export interface Instruction {
   readonly name: string
   readonly text: string
@@ -9,7 +9,7 @@ export interface Instruction {
 
 const ours = new URL("../../../deploy/Dockerfile", import.meta.url)
 
-/** The instructions of each stage, in their order; those before the first FROM are skipped. */
+/** The instructions of each stage, in order; those before the first FROM are skipped. */
 export const stagesOf = async (dockerfile: string | URL = ours): Promise<ReadonlyArray<ReadonlyArray<Instruction>>> => {
   const text = (await readFile(dockerfile, "utf8")).replaceAll(/^[ \t]*#.*\n/gm, "").replaceAll(/\\\n/g, " ")
   const stages: Array<Array<Instruction>> = []

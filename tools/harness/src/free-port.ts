@@ -1,7 +1,7 @@
 import { once } from "node:events"
 import { type AddressInfo, createServer } from "node:net"
 
-/** A port of 127.0.0.1 that is free now. For programs that cannot choose one themselves: those that can are given 0. */
+/** A currently free port of 127.0.0.1, for programs that cannot choose one themselves; others get 0. */
 export const freePort = async (): Promise<number> => {
   const probe = createServer().listen(0, "127.0.0.1")
   await once(probe, "listening")

@@ -1,4 +1,6 @@
-/** The processes that tools and tests start: the proxy, from its sources or as it is built for the image, and what runs beside it. */
+/**
+ * The processes that tools and tests start: the proxy, from its sources or as built for the image, and its companions.
+ */
 export { type BuiltProxy, buildProxy } from "./built-proxy.ts"
 export { cachedFolder } from "./cached-folder.ts"
 export { type Instruction, imageEnvironment, stagesOf, wordsOf } from "./dockerfile.ts"

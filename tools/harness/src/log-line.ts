@@ -1,13 +1,13 @@
-/** A line of the proxy's log, as programs read it: by its event code. */
+/** A line of the proxy's log for programs, identified by its event code. */
 export interface LogLine {
   readonly message: string
   readonly level: string
-  /** The code, of those that docs/operations.md lists. */
+  /** One of the event codes in docs/operations.md. */
   readonly event: string | undefined
   readonly annotations: Readonly<Record<string, unknown>>
 }
 
-/** Parses a line of JSON; `undefined` if it is none of the proxy's. */
+/** Parses a line of JSON; `undefined` if it is not the proxy's. */
 export const parseLogLine = (text: string): LogLine | undefined => {
   try {
     const { message, level, annotations } = JSON.parse(text)

@@ -1,10 +1,10 @@
-/** What Linux says of a process: memory and time. */
+/** A process's memory and CPU time, from Linux. */
 import { readFileSync } from "node:fs"
 
 export interface Memory {
-  /** Resident now, in MB (1,000,000 bytes). */
+  /** Current resident memory, in MB (1,000,000 bytes). */
   readonly rss: number
-  /** The most that it ever was. */
+  /** Its maximum so far. */
   readonly peak: number
 }
 
@@ -15,16 +15,16 @@ export const memoryOf = (pid: number): Memory => {
   return { rss: megabytes("VmRSS"), peak: megabytes("VmHWM") }
 }
 
-/** Linux counts in hundredths of a second on every platform that Node runs on. */
+/** Linux counts in hundredths of a second on every platform that Node supports. */
 const ticksPerSecond = 100
 
-/** After the name, which may hold anything. */
+/** After the name, which may contain anything. */
 const statFields = (pid: number): ReadonlyArray<string> => {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ")
 }
 
-/** Seconds on a core since the process began, its own and the system's for it. */
+/** CPU seconds since the process began, user and system. */
 export const cpuSecondsOf = (pid: number): number => {
   const fields = statFields(pid)
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond

@@ -1,13 +1,13 @@
-/** Every process that the benchmark starts, so that none outlives it. */
+/** Tracks every process that the benchmark starts, so that none outlives it. */
 import type { ChildProcess } from "node:child_process"
 import { once } from "node:events"
 
 const running = new Map<ChildProcess, "alone" | "group">()
 
 /**
- * Remembers a child until it has ended.
+ * Tracks a child until it has ended.
  *
- * @param extent `group` for one that was spawned `detached` since it has children of its own, which shall end with it
+ * @param extent `group` for a child that was spawned `detached` because its own children must end with it
  */
 export const watch = <Child extends ChildProcess>(child: Child, extent: "alone" | "group" = "alone"): Child => {
   running.set(child, extent)
@@ -18,7 +18,7 @@ export const watch = <Child extends ChildProcess>(child: Child, extent: "alone" 
 
 export const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
 
-/** Asks a child to end, and makes it end after `patienceMs`. Resolves when it is gone. */
+/** Asks a child to end, and kills it after `patienceMs`. Resolves when it is gone. */
 export const end = async (child: ChildProcess, patienceMs = 3000): Promise<void> => {
   if (hasEnded(child) || child.pid === undefined) return
   const gone = once(child, "exit")
@@ -28,14 +28,14 @@ export const end = async (child: ChildProcess, patienceMs = 3000): Promise<void>
   clearTimeout(tooLong)
 }
 
-/** Ends whatever still runs, at once. Safe at any time, also while the process exits. */
+/** Kills everything that still runs, at once. Safe at any time, also while the process exits. */
 export const endAllChildren = (): void => {
   for (const [child, extent] of running) {
     try {
       if (extent === "group" && child.pid !== undefined) process.kill(-child.pid, "SIGKILL")
       else child.kill("SIGKILL")
     } catch {
-      // It ended in this moment.
+      // It has just ended.
     }
   }
 }

@@ -1,8 +1,8 @@
-/** Wanted for a step, and not on this machine: a program that a test of its own would install. */
+/** Required for a step but missing on this machine: a program that needs an installation. */
 export class Unavailable extends Error {}
 
 /**
- * Runs one step of a check, and prints a line: a mark, the name, the seconds that it took, and what came of it.
+ * Runs one step of a check, and prints a line: a mark, the name, the duration in seconds, and the result.
  *
  * @param describe the result in words
  * @param mayBeUnavailable whether a step that throws `Unavailable` is only reported

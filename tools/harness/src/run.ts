@@ -7,11 +7,11 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 const execute = promisify(execFile)
 
-/** Characters of its output that are in the error of a command that failed. */
+/** The number of output characters in the error of a failed command. */
 const shown = 4000
 
 /**
- * Runs a command to its end, and returns what it wrote to standard output.
+ * Runs a command to completion and returns its standard output.
  *
  * @param options.input written to its standard input, which is empty otherwise
  * @param options.timeout milliseconds; default five minutes

@@ -3,7 +3,7 @@ import type { Sandbox } from "@cscs/sandbox"
 /** The storage systems of the sandbox, each under the slug of its offering. */
 const systems = { capstor: "capstor", vast: "vast", iopsstor: "iopsstor" }
 
-/** The proxy's settings for the sandbox as variables of the environment; without authentication unless it is wanted. */
+/** The proxy's settings for the sandbox as environment variables; without authentication unless requested. */
 export const sandboxEnvironment = (
   { waldur, hpcUserApi, issuer }: Pick<Sandbox, "waldur" | "hpcUserApi" | "issuer">,
   authentication = false,

@@ -1,4 +1,7 @@
-/** Starts the storage proxy as a process. Nothing else does: the demo, the tools and the tests all come here. */
+/**
+ * Starts the storage proxy as a process. This is the only place that does: the demo, the tools and the tests all use
+ * it.
+ */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
@@ -9,7 +12,10 @@ import { until } from "./until.ts"
 
 /** Milliseconds that a start may take: machines in CI are busy. */
 const startWithin = 120_000
-/** Milliseconds until a process that was asked to stop is killed: open requests have ten seconds, a CPU profile takes some. */
+/**
+ * Milliseconds until a process that was asked to stop is killed: open requests have ten seconds, a CPU profile takes
+ * some.
+ */
 const stopWithin = 60_000
 
 const sources = fileURLToPath(new URL("../../../apps/storage-proxy/src/main.ts", import.meta.url))
@@ -17,23 +23,26 @@ const sources = fileURLToPath(new URL("../../../apps/storage-proxy/src/main.ts",
 export interface ProxyOptions {
   /** The executable's entry point; default the sources. */
   readonly main?: string
-  /** What runs in place of `node MAIN`: a program and its first arguments. */
+  /** Replaces `node MAIN`: a program and its first arguments. */
   readonly command?: readonly [program: string, ...args: ReadonlyArray<string>]
   /** Arguments of the proxy; for `startProxy` those after `serve --port 0`. */
   readonly args?: ReadonlyArray<string>
-  /** The whole environment but PATH: nothing of this process's own, which may hold the proxy's variables. */
+  /** The whole environment except PATH: nothing is inherited, because this process may have variables of the proxy. */
   readonly environment?: Readonly<Record<string, string | undefined>>
   readonly directory?: string
   readonly user?: { readonly uid?: number; readonly gid?: number }
-  /** Whether it gets a process group of its own, which `signal` then reaches as a terminal's Ctrl+C does. */
+  /** Whether it gets a process group of its own, which `signal` then reaches like a terminal's Ctrl+C. */
   readonly hasGroup?: boolean
   /** Called with each line of the log. */
   readonly onLine?: (text: string) => void
-  /** Characters of the log that are kept for `stderr`, the newest; default all. Under load the log grows by megabytes each second. */
+  /**
+   * Maximum number of the log's newest characters kept in `stderr`; default all. Under load the log grows by megabytes
+   * each second.
+   */
   readonly logKept?: number
 }
 
-/** A process of the proxy, whatever its subcommand. */
+/** A process of the proxy, with any subcommand. */
 export interface SpawnedProxy {
   readonly child: ChildProcess
   readonly pid: number
@@ -41,16 +50,16 @@ export interface SpawnedProxy {
   readonly spawnedAt: number
   readonly stdout: () => string
   readonly stderr: () => string
-  /** Exit code, or the signal that ended it; once all output has been read. */
+  /** Exit code, or the signal that ended it; resolves once all output has been read. */
   readonly ended: Promise<number | string>
   readonly signal: (name: NodeJS.Signals) => void
-  /** Asks it to end, and kills it after a minute; resolves as `ended`. */
+  /** Asks it to end, and kills it after a minute; resolves like `ended`. */
   readonly stop: (name?: NodeJS.Signals) => Promise<number | string>
 }
 
 /** A proxy that serves. */
 export interface RunningProxy extends SpawnedProxy {
-  /** Without a slash at the end. */
+  /** Without a trailing slash. */
   readonly url: string
 }
 
@@ -92,7 +101,7 @@ export const spawnProxy = (options: ProxyOptions): SpawnedProxy => {
   }
   // "close", not "exit": only then has all output been read.
   const ended = once(child, "close").then(([code, signal]) => (code ?? signal) as number | string)
-  // Reported by whatever waits for it.
+  // Reported by whatever awaits it.
   ended.catch(() => {})
   const signal = (name: NodeJS.Signals) => {
     try {
@@ -116,7 +125,8 @@ const listeningAt = (text: string): string | undefined => {
 }
 
 /**
- * Starts `serve` at a free port, or at the one of `args`; resolves when the log has the event `listening`, or with `isReady` when it is ready too.
+ * Starts `serve` at a free port, or at the one of `args`; resolves when the log has the event `listening`, or with
+ * `isReady` when it is also ready.
  *
  * @throws with the end of the log if it ends before, or does not start within two minutes
  */

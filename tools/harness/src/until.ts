@@ -1,14 +1,14 @@
 import { setTimeout as pause } from "node:timers/promises"
 
-/** Milliseconds between two looks. */
+/** Polling interval in milliseconds. */
 const lookEvery = 10
 
 /**
- * Waits until `look` returns something else than `undefined` or `false`, and returns that.
+ * Polls until `look` returns something other than `undefined` or `false`, and returns that.
  *
- * @param what is waited for, for the error
- * @param within milliseconds; default: for ever, for a test has a deadline of its own
- * @throws what `look` throws, and if the time is over
+ * @param what describes the condition in the error
+ * @param within milliseconds; default: no limit, because a test has its own timeout
+ * @throws what `look` throws, and an error on timeout
  */
 export const until = async <A>(
   what: string,

@@ -10,7 +10,7 @@ describe("run", () => {
     expect(await node(echo, { input: "in ", env: { MORE: "and out" } })).toBe("in and out")
   })
 
-  test("fails with the command and what it wrote if its exit code is not 0", async () => {
+  test("fails with the command and its output if its exit code is not 0", async () => {
     const failing = "console.log('one'); console.error('two'); process.exit(1)"
     await expect(node(failing)).rejects.toThrow(/\none\ntwo$/)
   })
@@ -26,7 +26,7 @@ describe("until", () => {
     expect(await until("a value", () => values.shift())).toBe(0)
   })
 
-  test("fails when the time is over, and with whatever the look throws", async () => {
+  test("fails on timeout, and with any error of the polled function", async () => {
     await expect(until("the impossible", () => false, 30)).rejects.toThrow("the impossible: not within 0.03 seconds")
     await expect(until("it", () => Promise.reject(new Error("broken")))).rejects.toThrow("broken")
   })
@@ -53,7 +53,7 @@ test.each([
   expect(parseLogLine(text)).toEqual(line)
 })
 
-test("a step is a line with its mark; one that fails sets the exit code, one that is unavailable only if that matters", async () => {
+test("a step is a line with its mark; a failed one sets the exit code, an unavailable one only if required", async () => {
   const lines: Array<string> = []
   const log = vi.spyOn(console, "log").mockImplementation((line) => void lines.push(line))
   const before = process.exitCode

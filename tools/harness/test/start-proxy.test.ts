@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { spawnProxy, startProxy, until } from "../src/index.ts"
 
-/** A program that stands for the proxy: only what it writes and how it ends matter here. */
+/** A substitute for the proxy: only its output and its end matter here. */
 const aProgram = async (source: string) => {
   const folder = await mkdtemp(join(tmpdir(), "harness-"))
   onTestFinished(() => rm(folder, { recursive: true }))
@@ -19,7 +19,7 @@ const listening = (url: string) => `console.error(${JSON.stringify(line({ event:
 const living = "setInterval(() => {}, 1000)"
 
 describe("startProxy", () => {
-  test("takes the address from the event `listening`, whatever other lines say", async () => {
+  test("takes the address from the event `listening`, whatever the other lines contain", async () => {
     const main = await aProgram(`
       console.error("Serving at http://127.0.0.1:1")
       console.error(${JSON.stringify(line({ event: "configuration", url: "http://127.0.0.1:2" }))})
@@ -32,7 +32,7 @@ describe("startProxy", () => {
     expect(await running.stop()).toBe("SIGTERM")
   })
 
-  test("waits for readiness if that is wanted", async () => {
+  test("waits for readiness on request", async () => {
     const main = await aProgram(`
       import { createServer } from "node:http"
       let asked = 0
@@ -53,11 +53,11 @@ describe("startProxy", () => {
     await expect(startProxy({ main })).rejects.toThrow(/it ended with 3\nthe reason/)
   })
 
-  test("fails if the program is not there", async () => {
+  test("fails if the program does not exist", async () => {
     await expect(startProxy({ command: ["/no/such/program"] })).rejects.toThrow(/ENOENT/)
   })
 
-  test("passes `serve`, a free port and the arguments, and of this process's environment PATH alone", async () => {
+  test("passes `serve`, a free port and the arguments, and only PATH of this process's environment", async () => {
     const main = await aProgram(`console.log(JSON.stringify([process.argv.slice(2), Object.keys(process.env)]))
       ${listening("http://x")}
       ${living}`)
@@ -75,14 +75,14 @@ describe("startProxy", () => {
 })
 
 describe("spawnProxy", () => {
-  test("gives all output and the exit code of a process that ends by itself", async () => {
+  test("returns all output and the exit code of a process that ends by itself", async () => {
     const main = await aProgram(`console.log("out"); console.error("err"); process.exit(process.argv.length)`)
     const { ended, stdout, stderr } = spawnProxy({ main, args: ["check", "--json"] })
     expect(await ended).toBe(4)
     expect([stdout(), stderr()]).toEqual(["out\n", "err\n"])
   })
 
-  test("keeps the newest of a long log", async () => {
+  test("keeps the newest part of a long log", async () => {
     const main = await aProgram(`for (let at = 0; at < 2000; at++) console.error("line " + at)`)
     const { ended, stderr } = spawnProxy({ main, logKept: 1000 })
     await ended
@@ -109,7 +109,7 @@ describe("spawnProxy", () => {
   })
 })
 
-test("nothing but the harness names the process's entry point to start it", () => {
+test("only the harness names the process's entry point to start it", () => {
   const root = join(import.meta.dirname, "../../..")
   const sources = globSync("{apps,packages,tools,deploy,.ci}/**/*.{ts,mjs}", {
     cwd: root,

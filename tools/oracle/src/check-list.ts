@@ -1,28 +1,28 @@
-/** Whether an answer is right. Says nothing where it is, and what is wrong with it where it is not. */
+/** Checks a response: returns nothing if it is correct, and what is wrong with it otherwise. */
 import type { Filter, Oracle, Place, Window } from "./oracle.ts"
 
 /** A page of a list, or a whole list. */
 export interface ListedEntries {
   readonly entries: ReadonlyArray<unknown>
   readonly filter: Filter
-  /** Entries before these, and how many there are in all; `undefined` for a list that is whole. */
+  /** The offset of these entries, and the total; `undefined` for a whole list. */
   readonly page: { readonly offset: number; readonly limit: number; readonly total: number } | undefined
 }
 
-/** What is wrong with an answer. */
+/** The faults of a response. */
 export interface Mismatch {
   readonly what: string
-  /** What came, and what was true. */
+  /** The actual and the expected value. */
   readonly came?: unknown
   readonly truth?: unknown
 }
 
 export interface Verdict {
   readonly wrong: Mismatch | undefined
-  /** Whether only one list could be right: nothing had changed in the window. */
+  /** Whether only one list was possible: nothing changed in the window. */
   readonly isExact: boolean
   readonly entries: number
-  /** Slugs of projects whose entries were among them. */
+  /** Slugs of the projects with entries in the list. */
   readonly projects: ReadonlySet<string>
 }
 
@@ -55,7 +55,7 @@ const fault = (
     }
     if (!place.entries.has(text)) {
       const truths = [...place.entries].map((one) => JSON.parse(one) as unknown)
-      return { what: `entry ${at} says what is not true`, came: entry, truth: truths }
+      return { what: `entry ${at} has a wrong value`, came: entry, truth: truths }
     }
     if (index <= last) return { what: `entry ${at} comes twice, or not in its order`, came: entry }
     if (at === 0) first = index
@@ -78,7 +78,7 @@ const fault = (
   }
   const expected = Math.max(0, Math.min(limit, total - offset))
   if (entries.length !== expected) {
-    return { what: "the page has not as many entries as it says", came: entries.length, truth: expected }
+    return { what: "the page has fewer or more entries than its total implies", came: entries.length, truth: expected }
   }
   if (entries.length > 0 && (offset < (required[first] ?? 0) || offset > first)) {
     return { what: "the page begins elsewhere", came: offset, truth: `${required[first]} to ${first}` }
@@ -86,7 +86,7 @@ const fault = (
   return undefined
 }
 
-/** How many of the places before each must be taken. */
+/** How many of the places before each must be present. */
 const requiredBefore = (places: ReadonlyArray<Place>): ReadonlyArray<number> => {
   const before = [0]
   for (const { isOptional } of places) before.push((before.at(-1) ?? 0) + (isOptional ? 0 : 1))

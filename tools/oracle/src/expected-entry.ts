@@ -1,6 +1,6 @@
 /**
- * What an entry must be, by the contract and by nothing of the proxy's code: the soak's own word, for ordinary resources.
- * Entries are texts, so that the order of the fields counts too.
+ * The expected entry for an ordinary resource, derived from the contract and independent of the proxy's code. Entries
+ * are texts, so that the order of the fields counts too.
  */
 import { createHash } from "node:crypto"
 import type { Json, JsonObject } from "@cscs/sandbox"
@@ -9,7 +9,7 @@ import type { Facts, OrderFacts } from "./facts.ts"
 
 export const systems = ["capstor", "vast", "iopsstor"] as const
 
-/** What the provider sees: an order that the consumer has not agreed to has changed nothing, or created nothing. */
+/** The provider's view: an order without the consumer's approval has changed nothing, or created nothing. */
 export const stateSeen = ({ state, order }: Pick<Facts, "state" | "order">): string | undefined => {
   const waits = ["pending-consumer", "pending-project", "pending-start-date"].includes(order?.state ?? "")
   if (!waits) return state
@@ -29,8 +29,8 @@ const statuses: Readonly<Record<string, string>> = {
 export const statusIn = (state: string): string => statuses[state] ?? "pending"
 
 /**
- * Whether an entry would ask for a removal that no order asks for: it is not served, and its data counts as live, for
- * a provisioner deletes what it finds as `removing`.
+ * Whether an entry would request a removal without an order. It is not served, and its data counts as live, because a
+ * provisioner deletes everything that is `removing`.
  */
 export const isHeldBack = ({ state, order }: Pick<Facts, "state" | "order">): boolean =>
   stateSeen({ state, order }) === "Terminating" &&
@@ -98,7 +98,7 @@ const parentEntry = (
     parentItemId: about.parentItemId,
   })
 
-/** What is not in the resource itself. */
+/** Inputs that are not in the resource itself. */
 export interface Surroundings {
   readonly projectName: string
   readonly gid: number
@@ -132,7 +132,7 @@ export const expectedEntry = (facts: Facts, around: Surroundings): string => {
   })
 }
 
-/** Provisioners report the quotas of a limit as options; these do not outlive the limit that they repeat. */
+/** Provisioners report the quotas of a limit as options; these end with the limit that they repeat. */
 const optionsAfter = (facts: Facts, order: OrderFacts): Readonly<Record<string, Json | undefined>> => {
   const options: Record<string, Json | undefined> = { ...facts.options, ...order.newOptions }
   const before = Number({ ...facts.limits, ...order.oldLimits }.storage ?? 0)

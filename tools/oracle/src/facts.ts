@@ -1,8 +1,8 @@
-/** What counts of a resource of Waldur's, for the entry that it gives. All of it is valid unless `bad` says otherwise. */
+/** The facts of a Waldur resource that determine its entry. All of it is valid unless `bad` is set. */
 import type { Json, JsonObject } from "@cscs/sandbox"
 
 export interface Facts {
-  /** 32 hex digits, as the others. */
+  /** 32 hex digits, like the others. */
   readonly uuid: string
   readonly slug: string
   readonly offeringUuid: string
@@ -20,19 +20,19 @@ export interface Facts {
   readonly options: JsonObject
   readonly backendId: string
   readonly order: OrderFacts | undefined
-  /** What is wrong with the record, though its data is live. `undefined` for a record that is as it must be. */
+  /** What is wrong with the record, although its data is live. `undefined` for a valid record. */
   readonly hostile: HostileRecord | undefined
 }
 
-/** A live record that somebody filled with what the contract refuses. */
+/** A live record with values that the contract refuses. */
 export interface HostileRecord {
-  /** Where its data may be: a removal of this directory, or of one above it, is held back. */
+  /** The possible location of its data: a removal of this directory, or of one above it, is held back. */
   readonly protects: string
-  /** The record tells no more than a directory above its data: a removal anywhere below it is held back too. */
+  /** The record only gives a directory above its data: a removal anywhere below it is held back too. */
   readonly isVague: boolean
   /**
-   * What the record costs: nothing (`odd`), its own entry (`bad`), or its say about the tenant and customer above it
-   * too (`malformed`).
+   * The consequence: none (`odd`), its own entry is skipped (`bad`), or it also does not count for its tenant and
+   * customer (`malformed`).
    */
   readonly costs: "odd" | "bad" | "malformed"
 }
@@ -50,7 +50,7 @@ export interface OrderFacts {
 const objectOf = (value: Json | undefined): JsonObject | undefined =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined
 
-/** Takes from a row of Waldur's what counts. */
+/** Extracts the relevant facts from a Waldur row. */
 export const factsOf = (row: JsonObject, hostile?: HostileRecord): Facts => {
   const order = objectOf(row.order_in_progress)
   const attributes = objectOf(row.attributes)

@@ -1,11 +1,11 @@
 /**
- * What was true in the sandbox's world, and when: every version of every resource, of names, GIDs and roles. Times are
- * `performance.now()`. A change takes a moment, and in it both the old and the new are true.
+ * The history of the sandbox's world: every version of every resource, of names, GIDs and roles, with times. Times are
+ * `performance.now()`. A change takes a moment, during which both the old and the new are true.
  */
 import type { World } from "@cscs/sandbox"
 import { type Facts, factsOf, type HostileRecord } from "./facts.ts"
 
-/** From when to when something was true; `until` is infinite while it is. */
+/** When something was true; `until` is infinite while it is. */
 export interface Span {
   readonly from: number
   until: number
@@ -16,10 +16,10 @@ interface Version extends Span {
   readonly facts: Facts | undefined
 }
 
-/** A resource through time. */
+/** A resource over time. */
 export interface Past {
   readonly uuid: string
-  /** What never changes of it. */
+  /** Its immutable facts. */
   readonly place: Facts
   readonly versions: Array<Version>
 }
@@ -28,22 +28,22 @@ export interface Named extends Span {
   readonly name: string
 }
 
-/** A GID that the HPC User API tells. */
+/** A GID in the HPC User API. */
 export interface KnownGid {
   readonly gid: number
   readonly from: number
-  /** The project was asked for before: its lack is remembered for a while. */
+  /** The project was requested before: its absence is cached for a while. */
   readonly isLate: boolean
-  /** Since when an answer shows that the proxy has it; it then never loses it. */
+  /** When a response first showed that the proxy has it; it then never loses it. */
   provenAt: number
 }
 
-/** A storage system that suddenly has no usable records: a role is lost, or they all went bad. */
+/** A storage system that suddenly has no usable records: a role is lost, or all records went bad. */
 export interface Loss extends Span {
   readonly offeringSlug: string
   /**
-   * Whether a single read may have seen some of its records good and some bad, which no count shows: a loss of less than
-   * half is believed, and a guard then keeps what was left.
+   * Whether a single read may have seen some of its records good and some bad, which no count shows: a loss of less
+   * than half is accepted, and a guard then keeps the rest.
    */
   isTorn: boolean
 }
@@ -55,11 +55,11 @@ export interface History {
   readonly customerNames: ReadonlyMap<string, ReadonlyArray<Named>>
   readonly gids: ReadonlyMap<string, KnownGid>
   readonly losses: ReadonlyArray<Loss>
-  /** Notes that the record of this uuid, which comes with the next change, is hostile. */
+  /** Records that the record with this uuid, which comes with the next change, is hostile. */
   readonly expectHostile: (uuid: string, hostile: HostileRecord) => void
-  /** Grows with every change. */
+  /** Increases with every change. */
   readonly revision: () => number
-  /** Lets something happen to the world, and notes what is different then. One after the other, never two at once. */
+  /** Applies a change to the world, and records the differences. Changes run one after the other. */
   readonly change: (mutation: () => void | Promise<void>) => Promise<void>
   /** A system loses its records until `regained` is called. */
   readonly lose: (offeringSlug: string, isTorn: boolean) => { readonly regained: (isTorn: boolean) => void }

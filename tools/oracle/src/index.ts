@@ -1,6 +1,6 @@
 /**
- * What a list of the proxy must be, computed from Waldur's rows by the contract, and by none of the proxy's code: a rule that
- * both got wrong in the same way would have to be misread twice.
+ * The expected list of the proxy, computed from Waldur's rows by the contract and independent of the proxy's code: a
+ * rule would have to be misread twice in the same way to go unnoticed.
  */
 export { checkList, type ListedEntries, type Mismatch, type Verdict } from "./check-list.ts"
 export { expectedEntry, isBeingRemoved, type Surroundings, systems } from "./expected-entry.ts"

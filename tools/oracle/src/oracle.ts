@@ -1,7 +1,7 @@
 /**
- * What a list may say that was read within a span of time: place after place, in the order of the list. Where nothing
- * changed in that span there is one list only; where something did, a place may be taken or not, and in one of several
- * ways, since Waldur is not read in one moment.
+ * All valid contents of a list that was read within a span of time: place after place, in the order of the list.
+ * Without a change in that span there is only one list; with one, a place may be present or not, and have one of
+ * several entries, since Waldur is not read at one moment.
  */
 
 import {
@@ -19,7 +19,7 @@ import {
 import type { Facts } from "./facts.ts"
 import { type History, type KnownGid, type Loss, type Named, overlaps, type Past } from "./history.ts"
 
-/** The list is no older than `from` and was there at `to`, by `performance.now()`. */
+/** The list is no older than `from` and existed at `to`, by `performance.now()`. */
 export interface Window {
   readonly from: number
   readonly to: number
@@ -34,11 +34,11 @@ export interface Filter {
 
 /** A place in the list. */
 export interface Place {
-  /** One entry's: its item, its storage system and its data type. */
+  /** Of one entry: its item, its storage system and its data type. */
   readonly key: string
-  /** What may stand here. */
+  /** The possible entries here. */
   readonly entries: ReadonlySet<string>
-  /** Whether nothing may stand here too. */
+  /** Whether the place may be absent too. */
   readonly isOptional: boolean
   readonly projectSlug: string | undefined
 }
@@ -49,9 +49,9 @@ export interface Oracle {
 
 /**
  * @param about.api Waldur's address, with `/api/`
- * @param about.fullRefreshEvery, about.askAgainAfter the proxy's own times in milliseconds: between two reads of all of Waldur,
- *   and until the HPC User API is asked again for a project that it does not know
- * @param about.wasFailing whether the HPC User API or its issuer could not be asked at some time in the window
+ * @param about.fullRefreshEvery, about.askAgainAfter the proxy's own intervals in milliseconds: between two full reads
+ *   of Waldur, and until a project unknown to the HPC User API is looked up again
+ * @param about.wasFailing whether the HPC User API or its issuer was unavailable at some time in the window
  */
 export const oracleOf = (about: {
   readonly history: History
@@ -67,7 +67,7 @@ export const oracleOf = (about: {
     return sorted
   }
 
-  /** What Waldur does not date is read with all the rest only. */
+  /** Changes that Waldur does not date are seen only by a full read. */
   const namesIn = (names: ReadonlyArray<Named> | undefined, { from, to }: Window): ReadonlyArray<string> =>
     (names ?? []).filter((one) => overlaps(one, from - fullRefreshEvery - 1000, to)).map(({ name }) => name)
 
@@ -75,7 +75,7 @@ export const oracleOf = (about: {
     window.from >= gid.provenAt ||
     (window.from >= gid.from + (gid.isLate ? askAgainAfter + 2000 : 0) && !wasFailing(window))
 
-  /** A guard's entries are as old as the list says, so that a loss which they outlast is in its window. */
+  /** A guard's entries are as old as the list's age, so that a loss which they outlast is in its window. */
   const lossesIn = ({ place }: Past, { from, to }: Window) =>
     history.losses.filter((loss) => loss.offeringSlug === place.offeringSlug && overlaps(loss, from, to))
 
@@ -87,7 +87,7 @@ export const oracleOf = (about: {
   return {
     places: (window, filter) => {
       const seen = pastsInOrder()
-        // The place that a hostile record names need not be true; its data is protected under every filter.
+        // The place in a hostile record may be wrong; its data is protected under every filter.
         .filter(({ place }) => place.hostile !== undefined || isWanted(place, filter))
         .map((past) => sightOf(past, window, lossesIn(past, window)))
         .filter(({ isEver }) => isEver)
@@ -137,14 +137,14 @@ export const oracleOf = (about: {
   }
 }
 
-/** A resource as it may have been seen within a window. */
+/** A resource as it may have been read within a window. */
 interface Sight {
   readonly past: Past
-  /** Whether a guard may keep its entry of before. */
+  /** Whether a guard may keep its previous entry. */
   readonly mayBeKept: boolean
   /** Whether one read may have seen only a part of its system. */
   readonly mayBeTorn: boolean
-  /** As the provider sees it, in any way that it may have been read. */
+  /** The provider's view, in every way that it may have been read. */
   readonly versions: ReadonlyArray<Facts>
   readonly isEver: boolean
   readonly isAlways: boolean
@@ -155,8 +155,8 @@ const sightOf = (past: Past, window: Window, losses: ReadonlyArray<Loss>): Sight
   const known = valid.flatMap(({ facts }) => facts ?? [])
   const versions = known.filter((facts) => !isHidden(facts))
   const isRemoved = versions.some((facts) => isBeingRemoved(stateSeen(facts) ?? ""))
-  // Resources and their orders come by two lists: one may be read before a change, and the other after it. Whatever
-  // comes of that, what may not be removed yet must not look as if it were to be removed.
+  // Resources and their orders come from two lists: one may be read before a change, and the other after it. In no case
+  // may data that must stay appear to be removed.
   if (known.length < valid.length || known.some((facts) => facts.order === undefined || isHidden(facts))) {
     for (const facts of known) {
       if (facts.order === undefined || (isBeingRemoved(facts.state) && !isRemoved)) continue
@@ -173,7 +173,7 @@ const sightOf = (past: Past, window: Window, losses: ReadonlyArray<Loss>): Sight
   }
 }
 
-/** The same object for the same facts, since what is encoded of them is kept. */
+/** The same object for the same facts, because its encodings are cached. */
 const orderless = new WeakMap<Facts, Facts>()
 const withoutOrder = (facts: Facts): Facts => {
   const known = orderless.get(facts) ?? { ...facts, order: undefined }
@@ -183,10 +183,10 @@ const withoutOrder = (facts: Facts): Facts => {
 
 const isHidden = (facts: Facts): boolean => stateSeen(facts) === undefined
 const isRemoving = (facts: Facts): boolean => stateSeen(facts) === "Terminating"
-/** What is to be removed is not asked for by an old list. */
+/** An old list does not request removals. */
 const mayBeLeftOut = (facts: Facts, { mayBeKept }: Sight): boolean => mayBeKept && isRemoving(facts)
 
-/** Where live data is: what is being removed there is not listed. */
+/** Locations of live data: a removal there is not listed. */
 const livePathsOf = (seen: ReadonlyArray<Sight>) => {
   const at = Map.groupBy(
     seen.flatMap((sight) => sight.versions.map((facts) => ({ sight, facts }))),
@@ -226,7 +226,7 @@ const parentPlace = (
   { state, status }: Filter,
 ): Place | undefined => {
   const { past } = members[0] as Sight
-  // Waldur's own state, as the filter takes it.
+  // Waldur's own state, as used by the filter.
   const passesState = (facts: Facts) => !state || facts.state === state
   if ((status && status !== "pending") || !members.some(({ versions }) => versions.some(passesState))) return undefined
   return {
@@ -250,7 +250,7 @@ const passes = (facts: Facts, { state, status }: Filter): boolean =>
 const keyOf = (itemId: string, { offeringSlug, dataType }: Pick<Facts, "offeringSlug" | "dataType">): string =>
   `${itemId} ${offeringSlug} ${dataType}`
 
-/** Encoded once for each way in which it is asked for. */
+/** Encoded once for each form in which it is requested. */
 const encodedBefore = new WeakMap<Facts, Map<string, string>>()
 const encoded = (facts: Facts, around: Parameters<typeof expectedEntry>[1]): string => {
   const known = encodedBefore.get(facts) ?? new Map<string, string>()
@@ -263,7 +263,7 @@ const encoded = (facts: Facts, around: Parameters<typeof expectedEntry>[1]): str
 
 const tenantOf = ({ past }: Sight) => `${past.place.offeringSlug} ${past.place.dataType} ${past.place.providerSlug}`
 
-/** Neighbours that are alike. */
+/** Equal neighbours. */
 function* runsOf<A>(sorted: ReadonlyArray<A>, likeness: (one: A) => string): Generator<ReadonlyArray<A>> {
   let start = 0
   for (let index = 1; index <= sorted.length; index++) {

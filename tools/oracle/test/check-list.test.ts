@@ -2,7 +2,7 @@ import { buildWorld, changeResource } from "@cscs/sandbox"
 import { expect, test } from "vitest"
 import { checkList, historyOf, type ListedEntries, oracleOf } from "../src/index.ts"
 
-/** An oracle of a small world, and the list that is right while nothing changes. */
+/** An oracle of a small world, and the correct list while nothing changes. */
 const anOracle = () => {
   const world = buildWorld({ resources: 30, seed: 1, edgeCases: false })
   const history = historyOf(world)
@@ -17,7 +17,7 @@ const anOracle = () => {
 type Entry = { itemId: string; target: { targetType: string; targetItem: { unixGid?: number } } }
 const isProject = ({ target }: Entry) => target.targetType === "project"
 
-test("a list that is right has no fault, whole or by pages", () => {
+test("a correct list has no fault, whole or by pages", () => {
   const { right, verdict } = anOracle()
   expect(right.length).toBeGreaterThan(20)
   expect(verdict(right)).toMatchObject({ wrong: undefined, isExact: true, entries: right.length })
@@ -46,12 +46,12 @@ const spoilt: ReadonlyArray<readonly [string, (right: ReadonlyArray<Entry>) => R
   ],
   ["that is empty", () => [], /missing/],
 ]
-test.each(spoilt)("a list %s is found out", (_, spoil, what) => {
+test.each(spoilt)("a list %s is detected as wrong", (_, spoil, what) => {
   const { right, verdict } = anOracle()
   expect(verdict(spoil(right)).wrong?.what).toMatch(what)
 })
 
-test("a page that begins elsewhere, has too few entries or a wrong total is found out", () => {
+test("a page with a wrong start, too few entries or a wrong total is detected", () => {
   const { right, verdict } = anOracle()
   const total = right.length
   expect(verdict(right.slice(11, 21), { offset: 10, limit: 10, total }).wrong?.what).toMatch(/begins elsewhere/)
@@ -59,7 +59,7 @@ test("a page that begins elsewhere, has too few entries or a wrong total is foun
   expect(verdict(right.slice(10, 20), { offset: 10, limit: 10, total: total + 1 }).wrong?.what).toMatch(/total/)
 })
 
-test("while a resource changes, its old and its new entry are right; afterwards the new one alone", async () => {
+test("while a resource changes, its old and its new entry are correct; afterwards only the new one", async () => {
   const { world, history, right, now, verdict } = anOracle()
   const before = now()
   const row = world.resources.find(({ state }) => state === "OK")

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
 import { expectedEntry, factsOf } from "../src/index.ts"
 
-/** A row of Waldur's as its API has it, with what a test changes. */
+/** A Waldur row as in its API, with a test's changes. */
 const entryOf = (more: object = {}, isKept = false) => {
   const row = {
     uuid: "0123456789abcdef0123456789abcdef",
@@ -83,7 +83,7 @@ describe("the entry of a resource", () => {
     expect(urlsOf(entryOf({ state: "Erred" }, true))).toEqual([])
   })
 
-  test("of an update has the old and the new quotas; those that repeat the old limit go with it", () => {
+  test("of an update has the old and the new quotas; options that repeat the old limit change with it", () => {
     const update = order({
       type: "Update",
       state: "executing",

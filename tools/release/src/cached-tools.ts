@@ -3,28 +3,28 @@ import { join } from "node:path"
 import { cachedFolder, run } from "@cscs/harness"
 import { cleanEnvironment } from "./environment.ts"
 
-/** A folder with these packages of npm installed. */
+/** A folder with these npm packages installed. */
 const installed = (name: string, manifest: object, ...flags: ReadonlyArray<string>): Promise<string> =>
   cachedFolder(`release-rehearsal/${name}`, async (folder) => {
     await writeFile(join(folder, "package.json"), JSON.stringify({ private: true, ...manifest }))
     await run("npm", ["install", "--no-audit", "--no-fund", ...flags], { cwd: folder, env: cleanEnvironment })
   })
 
-/** The script that starts Verdaccio. It brings 320 packages along: too many for the workspace itself. */
+/** The script that starts Verdaccio. It brings 320 packages: too many for the workspace itself. */
 export const verdaccio = async (): Promise<string> => {
   const version = "6.10.4"
   const folder = await installed(
     `verdaccio-${version}`,
-    // One of its dependencies asks for `node-fetch@cjs`, a tag that not every mirror of npm knows.
+    // One of its dependencies requires `node-fetch@cjs`, a tag that not every npm mirror has.
     { dependencies: { verdaccio: version }, overrides: { "node-fetch": "2.7.0" } },
     "--ignore-scripts",
   )
   return join(folder, "node_modules/verdaccio/bin/verdaccio")
 }
 
-/** The executable of a version of Node, from the package `node` of npm. */
+/** The executable of a Node version, from the npm package `node`. */
 export const nodeOf = async (version: string): Promise<string> => {
-  // Its script lays the executable of this platform in its place.
+  // Its script installs the executable of this platform.
   const folder = await installed(`node-${version}`, { dependencies: { node: version }, allowScripts: { node: true } })
   const node = join(folder, "node_modules/node/bin/node")
   const found = (await run(node, ["--version"], { cwd: folder, env: cleanEnvironment })).trim()

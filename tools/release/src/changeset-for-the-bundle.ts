@@ -1,7 +1,7 @@
 /**
- * Part of `pnpm version-packages`, before changesets does its work: the process is one file with our packages in it, and
- * those are its development dependencies, which make no release of it. So where a changeset names a package that is in the
- * bundle and none names the process, one is added that moves the process by a patch.
+ * Part of `pnpm version-packages`, before changesets runs. The process is one file that bundles our packages as
+ * development dependencies, which cause no release of it. So if a changeset names a bundled package and none names the
+ * process, a changeset is added that bumps the process by a patch.
  */
 import { globSync, readFileSync, writeFileSync } from "node:fs"
 import { readChangesets } from "@changesets/read"

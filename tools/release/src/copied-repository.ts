@@ -2,15 +2,15 @@ import { cp, mkdir, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { type Environment, run } from "@cscs/harness"
 
-/** The names of changed and new files: what a rehearsal of HEAD does not see. */
+/** The names of changed and new files, which a rehearsal of HEAD does not include. */
 export const uncommitted = async (workspace: string, env: Environment): Promise<ReadonlyArray<string>> =>
   (await run("git", ["status", "--porcelain"], { cwd: workspace, env })).split("\n").filter((line) => line !== "")
 
 /**
- * The repository in a folder of its own, with one commit and nowhere to push to: changesets commits, tags and rewrites
- * there as it likes.
+ * The repository in a folder of its own, with one commit and no remote: changesets commits, tags and rewrites there
+ * freely.
  *
- * @param asItStands what is in the working tree, in place of HEAD
+ * @param asItStands uses the working tree instead of HEAD
  */
 export const copyRepository = async (
   workspace: string,
@@ -36,13 +36,13 @@ export const copyRepository = async (
   await commit(copy, "The repository", env)
 }
 
-/** Commits all there is in the copy. */
+/** Commits everything in the copy. */
 export const commit = async (copy: string, message: string, env: Environment): Promise<void> => {
   const as = ["-c", "user.name=rehearsal", "-c", "user.email=rehearsal@example.org", "-c", "commit.gpgsign=false"]
   await run("git", ["add", "--all"], { cwd: copy, env })
   await run("git", [...as, "commit", "--quiet", "--no-verify", "--message", message], { cwd: copy, env })
 }
 
-/** Lays lines into the .npmrc of a folder, after those that it has. */
+/** Appends lines to the .npmrc of a folder. */
 export const addToNpmrc = (folder: string, lines: string): Promise<void> =>
   writeFile(join(folder, ".npmrc"), lines, { flag: "a" })

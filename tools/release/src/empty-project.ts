@@ -4,7 +4,7 @@ import { type Environment, run } from "@cscs/harness"
 import { readmeExample } from "../../../readme-example.ts"
 import { addToNpmrc } from "./copied-repository.ts"
 
-/** A package as the repository has it. */
+/** A package of the repository. */
 export interface LibraryFolder {
   readonly name: string
   readonly folder: string
@@ -12,15 +12,17 @@ export interface LibraryFolder {
 
 const fileOf = ({ name }: LibraryFolder) => `${name.replace(/^.*\//, "")}.ts`
 
-/** What a README's `npm install` line names. */
+/** The packages in a README's `npm install` line. */
 const installed = async ({ folder }: LibraryFolder): Promise<ReadonlyArray<string>> => {
   const readme = await readFile(join(folder, "README.md"), "utf8")
   const [, words = ""] = /^npm install (.*)$/m.exec(readme) ?? []
-  if (words === "") throw new Error(`${folder}/README.md does not say how to install it`)
+  if (words === "") throw new Error(`${folder}/README.md has no npm install line`)
   return words.split(" ")
 }
 
-/** Installs the libraries in an empty project as their READMEs say, and lays the READMEs' examples beside them. */
+/**
+ * Installs the libraries in an empty project as their READMEs describe, and copies the READMEs' examples beside them.
+ */
 export const makeProject = async (
   project: string,
   libraries: ReadonlyArray<LibraryFolder>,
@@ -41,8 +43,8 @@ export const makeProject = async (
 }
 
 /**
- * The versions of a package that the project and our packages see. What others have below themselves is theirs: hono-openapi
- * has an Effect 3 of its own for a converter that we do not use.
+ * The versions of a package visible to the project and our packages. Nested dependencies of others do not count:
+ * hono-openapi has an Effect 3 of its own for a converter that we do not use.
  */
 export const versionsSeen = async (project: string, name: string): Promise<ReadonlyArray<string>> => {
   const { packages } = JSON.parse(await readFile(join(project, "package-lock.json"), "utf8")) as {
@@ -55,7 +57,7 @@ export const versionsSeen = async (project: string, name: string): Promise<Reado
     .map(([, { version }]) => version)
 }
 
-/** Type-checks the examples, and the types of all that they use, as a project with this kind of resolution does. */
+/** Type-checks the examples, and the types of everything they use, with this kind of module resolution. */
 export const typecheck = async (
   project: string,
   tsc: string,
@@ -64,7 +66,7 @@ export const typecheck = async (
 ): Promise<void> => {
   const file = `tsconfig.${resolution}.json`
   const compilerOptions = {
-    // With it comes the DOM's library, which effect's types need.
+    // This includes the DOM library, which effect's types need.
     target: "es2023",
     module: resolution === "nodenext" ? "nodenext" : "esnext",
     moduleResolution: resolution,
@@ -78,7 +80,7 @@ export const typecheck = async (
   await run("node", [tsc, "--project", file], { cwd: project, env })
 }
 
-/** Runs a README's example. Fails where it prints nothing, or something else than the README says. */
+/** Runs a README's example. Fails if it prints nothing, or something other than the README shows. */
 export const runExample = async (project: string, library: LibraryFolder, env: Environment): Promise<void> => {
   const { prints } = await readmeExample(library.folder)
   const printed = await run("node", [fileOf(library)], { cwd: project, env })
@@ -87,19 +89,19 @@ export const runExample = async (project: string, library: LibraryFolder, env: E
   }
 }
 
-/** Imports a package and fails where that alone changed anything that others can see, or keeps the process alive. */
+/** Imports a package and fails if that alone has a visible side effect or keeps the process alive. */
 export const importOnly = async (project: string, name: string, env: Environment): Promise<void> => {
   const source = `
     const listeners = () => process.eventNames().map((event) => String(event) + process.listenerCount(event)).sort().join()
     const seen = () => ({
-      // Node's own fetch lays its pool there when it is first touched; whether undici or Node does so is all the same.
+      // Node's own fetch sets its pool there on first use; whether undici or Node does so does not matter.
       globals: Reflect.ownKeys(globalThis).map(String).filter((key) => !key.includes("undici.globalDispatcher")).join(),
       prototypes: [Object, Array, Promise, Function, Map, String].map((one) => Reflect.ownKeys(one.prototype).length).join(),
       listeners: listeners(),
       environment: JSON.stringify(process.env),
       open: process.getActiveResourcesInfo().sort().join(),
     })
-    // Opened when they are first touched, and \`debug\` looks whether it is a terminal that it would speak to.
+    // Opened on first use, and \`debug\` checks whether its output is a terminal.
     for (const stream of [process.stdout, process.stderr]) stream.isTTY
     const before = seen()
     const door = await import(${JSON.stringify(name)})
@@ -107,7 +109,7 @@ export const importOnly = async (project: string, name: string, env: Environment
     for (const key of Object.keys(before)) {
       if (before[key] !== after[key]) throw new Error("importing it changed " + key + ": " + before[key] + " -> " + after[key])
     }
-    if (Object.keys(door).length === 0) throw new Error("its door is empty")`
+    if (Object.keys(door).length === 0) throw new Error("it exports nothing")`
   const said = await run("node", ["--input-type=module", "--eval", source], { cwd: project, env })
   if (said !== "") throw new Error(`importing ${name} printed ${said}`)
 }

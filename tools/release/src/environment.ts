@@ -1,10 +1,10 @@
-/** The environments that commands of the rehearsal get. */
+/** The environments of the rehearsal's commands. */
 import { delimiter, dirname } from "node:path"
 import type { Environment } from "@cscs/harness"
 
 /**
- * This process's variables without what belongs to this workspace (`pnpm run` sets npm_*, and node_modules on the PATH) and
- * without whatever could publish to a real registry.
+ * This process's variables without those of this workspace (`pnpm run` sets npm_*, and node_modules on the PATH) and
+ * without anything that could publish to a real registry.
  */
 export const cleanEnvironment: Environment = {
   ...Object.fromEntries(
@@ -25,11 +25,11 @@ export const cleanEnvironment: Environment = {
   DO_NOT_TRACK: "1",
 }
 
-/** The same environment with these places before all others on the PATH. */
+/** The same environment with these folders first on the PATH. */
 export const withPath = (environment: Environment, ...places: ReadonlyArray<string>): Environment => ({
   ...environment,
   PATH: [...places, environment.PATH].join(delimiter),
 })
 
-/** So that `node`, and whatever is started by it, is this one. */
+/** So that `node`, and everything it starts, is this one. */
 export const withNode = (environment: Environment, node: string): Environment => withPath(environment, dirname(node))

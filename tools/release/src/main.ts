@@ -1,10 +1,11 @@
 /**
- * `pnpm rehearse`: a release from beginning to end, against a registry of npm on loopback. In a copy of the repository the
- * packages get their versions, are built and published; each tarball is judged; empty projects on the oldest Node that we
- * promise and on our own install them by name, type-check and run the READMEs' examples, and start the proxy by npx. Then one
- * package is bumped, and only it and what needs it may move.
+ * `pnpm rehearse`: a complete release against an npm registry on loopback. In a copy of the repository the packages get
+ * their versions, are built and published; each tarball is checked; empty projects on the oldest supported Node and on
+ * our own install them by name, type-check and run the READMEs' examples, and start the proxy by npx. Then one package
+ * is bumped, and only it and its dependents may change.
  *
- * HEAD is rehearsed; with `--working-tree`, what is in the working tree; with `--quick`, one step of a version less. Ends with exit code 1 at the first thing that is wrong.
+ * Rehearses HEAD; with `--working-tree` the working tree; with `--quick` one version step less. Exit code 1 at the
+ * first error.
  */
 import { globSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
@@ -29,10 +30,10 @@ const { values: options } = parseArgs({
 })
 const workspace = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "")
 
-/** Thrown after a step failed, and was reported: those after it need it. */
+/** Thrown after a step failed and was reported: later steps depend on it. */
 class StepFailed extends Error {}
 
-/** Does one thing and reports what came of it. */
+/** Runs one step and reports its result. */
 const step = async <A>(
   name: string,
   act: () => Promise<A>,
@@ -162,7 +163,8 @@ async function rehearse(): Promise<void> {
     )
   }
 
-  // Whoever has `^` of what stays in range gets the new one by itself; the process has it inside, and must move.
+  // Dependents with a `^` range that still matches get the new one automatically; the process bundles it, and must be
+  // bumped.
   const second = await bump("a patch of", "patch", first, ["@cscs/waldur-client", APP])
   if (!options.quick) await bump("a major step of", "major", second, ["@cscs/waldur-client", "@cscs/proxy-server", APP])
 
@@ -190,7 +192,7 @@ async function rehearse(): Promise<void> {
   console.log("The release can be made.")
 }
 
-/** Builds and publishes; gives what the registry then has. */
+/** Builds and publishes; returns the registry's packages. */
 async function release(copy: string, registry: Registry, names: ReadonlyArray<string>, env: Environment) {
   await publish(copy, registry, env)
   return publishedVersions(registry, names)
@@ -200,7 +202,7 @@ function words(versions: Versions): string {
   return indented([...versions].map(([name, version]) => `${name} ${version}`))
 }
 
-/** What the repository publishes: all that is not private. */
+/** The packages that the repository publishes: all that are not private. */
 function publishable(copy: string): ReadonlyArray<LibraryFolder> {
   return globSync(join(copy, "{packages,apps}/*/package.json"))
     .map((path) => ({ folder: dirname(path), manifest: JSON.parse(readFileSync(path, "utf8")) }))

@@ -6,13 +6,13 @@ import { end, freePort, hasEnded, until, watch } from "@cscs/harness"
 import { verdaccio } from "./cached-tools.ts"
 import { cleanEnvironment } from "./environment.ts"
 
-/** A registry on loopback that knows the packages which were published to it, and no others. */
+/** A registry on loopback that has only the packages published to it. */
 export interface Registry {
-  /** Without a closing slash. */
+  /** Without a trailing slash. */
   readonly url: string
-  /** The lines for an .npmrc by which our packages, and nothing else, come from here and go here. */
+  /** The .npmrc lines that route only our packages to and from this registry. */
   readonly npmrc: string
-  /** All that it knows of a package; `undefined` where it was never published. */
+  /** The metadata of a package; `undefined` if it was never published. */
   readonly packument: (name: string) => Promise<Packument | undefined>
 }
 
@@ -34,7 +34,7 @@ export const startRegistry = async (folder: string): Promise<Registry> => {
   const config = {
     storage: join(folder, "storage"),
     auth: { htpasswd: { file: join(folder, "htpasswd"), max_users: -1 } },
-    // No uplink: what is not published here is not here.
+    // No uplink: only what is published here is available.
     uplinks: {},
     packages: { "@cscs/*": everybody },
     web: { enable: false },
@@ -65,12 +65,12 @@ export const startRegistry = async (folder: string): Promise<Registry> => {
   })
   return {
     url,
-    // A client publishes nothing without a token, whatever the registry thinks of it.
+    // A client does not publish without a token, even if the registry needs none.
     npmrc: `@cscs:registry=${url}/\n//127.0.0.1:${port}/:_authToken=of-the-rehearsal\n`,
     packument: async (name) => {
       const answer = await fetch(`${url}/${name.replace("/", "%2f")}`)
       if (answer.status === 404) return undefined
-      if (!answer.ok) throw new Error(`${answer.url} answered ${answer.status}: ${await answer.text()}`)
+      if (!answer.ok) throw new Error(`${answer.url} returned ${answer.status}: ${await answer.text()}`)
       return (await answer.json()) as Packument
     },
   }

@@ -4,7 +4,7 @@ import { type Environment, run } from "@cscs/harness"
 import { commit } from "./copied-repository.ts"
 import type { Registry } from "./registry.ts"
 
-/** The newest versions in the registry, by package; those that are not there are left out. */
+/** The newest versions in the registry, by package; missing ones are skipped. */
 export type Versions = ReadonlyMap<string, string>
 
 export const publishedVersions = async (registry: Registry, names: ReadonlyArray<string>): Promise<Versions> => {
@@ -14,27 +14,27 @@ export const publishedVersions = async (registry: Registry, names: ReadonlyArray
   return new Map(all.filter(([, version]) => version !== ""))
 }
 
-/** Makes new versions of what the changesets name, by the command that the release workflow uses. */
+/** Makes new versions from the changesets, with the command of the release workflow. */
 export const version = async (copy: string, env: Environment): Promise<void> => {
   await run("pnpm", ["run", "version-packages"], { cwd: copy, env })
   await commit(copy, "Version packages", env)
 }
 
-/** Builds, packs what the registry does not have yet, and publishes these tarballs: what the release workflow does. */
+/** Builds, packs what the registry does not have yet, and publishes these tarballs, like the release workflow. */
 export const publish = async (copy: string, registry: Registry, env: Environment): Promise<void> => {
   await run("turbo", ["run", "build", "--output-logs=errors-only"], { cwd: copy, env })
-  // Twice said, for nothing of it may ever get out: the whole of it goes here, not our scope alone.
+  // Set twice for safety: everything is published here, not only our scope.
   const onlyHere = { ...env, npm_config_registry: registry.url, pnpm_config_registry: registry.url }
   const tarballs = await mkdtemp(`${copy}-packed-`)
   await run("changeset", ["pack", "--out-dir", tarballs], { cwd: copy, env: onlyHere })
   await run("changeset", ["publish", "--from-pack-dir", tarballs], { cwd: copy, env: onlyHere })
 }
 
-/** Writes a changeset as `changeset add` does. */
+/** Writes a changeset like `changeset add`. */
 export const addChangeset = (copy: string, name: string, step: "major" | "minor" | "patch"): Promise<void> =>
   writeFile(join(copy, ".changeset/of-the-rehearsal.md"), `---\n"${name}": ${step}\n---\n\nOf the rehearsal.\n`)
 
-/** What moved, as `name: 0.1.0 -> 0.1.1`, by name. */
+/** The bumped packages, as `name: 0.1.0 -> 0.1.1`, by name. */
 export const moves = (before: Versions, after: Versions): ReadonlyArray<string> =>
   [...after]
     .filter(([name, version]) => before.get(name) !== version)

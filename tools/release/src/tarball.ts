@@ -14,14 +14,14 @@ interface Manifest {
   readonly optionalDependencies?: Readonly<Record<string, string>>
 }
 
-/** What every tarball has beside `dist`, and all that it may have. */
+/** What every tarball contains beside `dist`, and nothing else. */
 const beside = ["CHANGELOG.md", "LICENSE", "README.md", "package.json"]
 
 /**
- * Judges the newest tarball of a package as the registry hands it out, and lays what is in it into a folder. That its doors
- * lead to files is judged by publint and attw in the build, that it lists what it imports by knip in `lint`.
+ * Checks the newest tarball of a package from the registry, and unpacks it into a folder. The build checks with publint
+ * and attw that its exports lead to files; `lint` checks with knip that it lists what it imports.
  *
- * @returns what is wrong, in words; and what was seen, for people
+ * @returns the problems in words, and a summary
  */
 export const judgeTarball = async (
   name: string,
@@ -55,15 +55,15 @@ export const judgeTarball = async (
   }
   must(manifest.license === "MIT", `its licence is ${manifest.license}`)
   must(manifest.type === "module", "it is not ESM")
-  must(manifest.repository?.directory !== undefined, "it does not say its place in the repository; provenance needs it")
+  must(manifest.repository?.directory !== undefined, "repository.directory is missing; provenance needs it")
 
-  // One door, with types; or none, and a command.
+  // One export, with types; or none, and a command.
   const doors = Object.keys(exports).filter((door) => door !== "./package.json")
   const isProgram = Object.keys(bin).length > 0
   must(doors.join() === (isProgram ? "" : "."), `its doors are ${doors.join(", ") || "none"}`)
   if (!isProgram) {
-    must(typeof exports["."] === "object" && exports["."].types?.endsWith(".d.ts") === true, "its door has no types")
-    must(manifest.sideEffects === false, "it does not say that it has no side effects")
+    must(typeof exports["."] === "object" && exports["."].types?.endsWith(".d.ts") === true, "its export has no types")
+    must(manifest.sideEffects === false, "sideEffects is not false")
   }
 
   must(Object.keys(manifest.optionalDependencies ?? {}).length === 0, "it has optional dependencies")

@@ -8,7 +8,7 @@ import { moves } from "../src/releases.ts"
 
 const script = join(import.meta.dirname, "../src/changeset-for-the-bundle.ts")
 
-/** A repository with the process, a package in its bundle, one below that, and one that is not in it. */
+/** A repository with the process, a bundled package, a dependency of that, and a package outside the bundle. */
 const aRepository = async (changeset: string) => {
   const folder = await mkdtemp(join(tmpdir(), "release-"))
   onTestFinished(() => rm(folder, { recursive: true }))
@@ -31,7 +31,7 @@ const changeset = (...names: ReadonlyArray<string>) =>
   `---\n${names.map((name) => `"${name}": minor\n`).join("")}---\n\nWords.\n`
 
 describe("the changeset of the bundle", () => {
-  test("moves the process by a patch if a package that is in it moves, at any depth", async () => {
+  test("bumps the process by a patch if a bundled package changes, at any depth", async () => {
     expect(await aRepository(changeset("@cscs/storage-model"))).toContain('"@cscs/storage-proxy": patch')
   })
 
@@ -43,14 +43,14 @@ describe("the changeset of the bundle", () => {
   })
 })
 
-test("the rehearsal's environment has nothing of this workspace and no token", () => {
+test("the rehearsal's environment contains nothing of this workspace and no token", () => {
   const names = Object.keys(cleanEnvironment).map((name) => name.toLowerCase())
   expect(names.filter((name) => /^npm_|^pnpm_|_token$/.test(name))).toEqual([])
   expect(cleanEnvironment.PATH).not.toContain("node_modules")
   expect(withPath({ PATH: "/b" }, "/a").PATH).toBe("/a:/b")
 })
 
-test("moves are the versions that differ, by name", () => {
+test("the bumped packages are those whose versions differ, by name", () => {
   const before = new Map(Object.entries({ a: "1.0.0", b: "1.0.0" }))
   const after = new Map(Object.entries({ c: "0.1.0", b: "1.0.0", a: "1.0.1" }))
   expect(moves(before, after)).toEqual(["a: 1.0.0 -> 1.0.1", "c: nothing -> 0.1.0"])

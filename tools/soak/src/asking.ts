@@ -1,4 +1,4 @@
-/** Requests of the soak's callers, with when they were sent and when their answer came. */
+/** Requests of the soak's callers, with the times of request and response. */
 import { promisify } from "node:util"
 import { brotliDecompress, gunzip } from "node:zlib"
 import { Agent, request } from "undici"
@@ -16,16 +16,16 @@ export interface Reply {
   readonly question: Question
   readonly status: number
   readonly header: (name: string) => string | undefined
-  /** As it was before it was compressed. */
+  /** Before compression. */
   readonly body: Buffer
-  /** By `performance.now()`: before the request, and when its headers were there. */
+  /** By `performance.now()`: before the request, and when its headers arrived. */
   readonly sent: number
   readonly came: number
 }
 
 export interface Asker {
   readonly ask: (question: Question) => Promise<Reply>
-  /** Asks and goes away, after so many milliseconds or in the middle of the answer. */
+  /** Sends a request and disconnects, after a number of milliseconds or in the middle of the response. */
   readonly leave: (question: Question, afterMs: number) => Promise<void>
   readonly close: () => Promise<void>
 }

@@ -1,4 +1,4 @@
-/** Chance that a seed decides, so that a run can be made again. */
+/** Seeded randomness, so that a run can be repeated. */
 
 export interface Chance {
   /** At least `from`, below `to`. */
@@ -7,14 +7,14 @@ export interface Chance {
   readonly below: (below: number) => number
   readonly happens: (probability: number) => boolean
   readonly pick: <A>(from: ReadonlyArray<A>) => A
-  /** One of the values, each as likely as its weight says. */
+  /** One of the values, with probability proportional to its weight. */
   readonly weighed: <A>(from: ReadonlyArray<readonly [weight: number, value: A]>) => A
 }
 
 /**
  * The generator mulberry32.
  *
- * @param purpose makes another sequence of the same seed, so that one who asks more often does not shift the others
+ * @param purpose gives another sequence of the same seed, so that one consumer's draws do not shift the others'
  */
 export const chanceOf = (seed: number, purpose: string): Chance => {
   let state = [...purpose].reduce((hash, letter) => Math.imul(hash ^ letter.charCodeAt(0), 0x01000193), seed | 0)

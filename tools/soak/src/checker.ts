@@ -1,4 +1,4 @@
-/** Looks at every answer: its status, its age, what it lists, its ETag; keeps what was wrong, and counts. */
+/** Checks every response: its status, its age, its list, its ETag; records faults and counts. */
 import { createHash } from "node:crypto"
 import {
   checkList,
@@ -23,7 +23,7 @@ export interface WrongResponse extends Mismatch {
   readonly answered: string
 }
 
-/** An answer that a caller has, and may ask about again. */
+/** A response that a caller has, and may revalidate. */
 export interface Kept {
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
@@ -32,35 +32,35 @@ export interface Kept {
 }
 
 export interface Checker {
-  /** Counts the status; whether the answer is a 200. Another status than these is wrong. */
+  /** Counts the status and returns whether the response is a 200. Any status but these is wrong. */
   readonly isAnswered: (reply: Reply, ...others: ReadonlyArray<number>) => boolean
-  /** The span in which what a reply lists was read, by its `Age`. */
+  /** The span in which the content of a response was read, by its `Age`. */
   readonly windowOf: (reply: Reply) => Window
-  /** Whether the age of a list is right; not for a walk's later pages, which are as old as its first. */
+  /** Whether the age of a list is correct; not for a walk's later pages, which are as old as its first. */
   readonly age: (reply: Reply) => void
   readonly list: (reply: Reply, window: Window, listed: ListedEntries) => void
-  /** How many entries such a list may have. */
+  /** The possible numbers of entries in such a list. */
   readonly sizes: (window: Window, filter: Filter) => { readonly least: number; readonly most: number }
-  /** One ETag means one body, and of pages the other way round too. */
+  /** One ETag means one body; for pages also the other way round. */
   readonly etag: (reply: Reply, isPage: boolean) => void
   readonly wrong: (reply: Reply | undefined, wrong: Mismatch) => void
   readonly wrongs: ReadonlyArray<WrongResponse>
-  /** Answers by status, and `left` for callers who left. */
+  /** Responses by status, and `left` for callers that disconnected. */
   readonly statuses: Counts
   readonly checks: Counts
   /** Seconds. */
   readonly oldest: () => number
 }
 
-/** For the clock of the machine, and for a callback that comes late. */
+/** For the machine's clock, and for a late callback. */
 const slack = 50
-/** A refresh takes as long as so many answers from memory: some six calls one after the other, and the building. */
+/** A refresh takes as long as this many responses from memory: some six consecutive calls, and the build. */
 const refreshInAnswers = 10
-/** `Age` is in seconds: two lists that were read within one look like one list. */
+/** `Age` is in seconds: two lists read within one look like one list. */
 const shownLate = 3000
-/** A line of the log is read so much later than it was true. */
+/** The delay between an event and reading its log line. */
 const toldLate = 1000
-/** More say no more. */
+/** Further faults add no information. */
 const mostWrongs = 1000
 
 const systemOf = (entry: unknown): string => (entry as { storageSystem?: { key?: string } }).storageSystem?.key ?? ""
@@ -74,7 +74,7 @@ export const checkerOf = (about: {
   readonly oracle: Oracle
   readonly wasFailing: (window: Window, upstreams: ReadonlyArray<Upstream>) => boolean
   readonly log: Pick<LogReader, "failedAt" | "guardedSince">
-  /** Milliseconds that the first refresh took, with nothing to start from. */
+  /** Milliseconds of the first refresh, which has nothing to start from. */
   readonly firstRead: number
   readonly begun: number
 }): Checker => {
@@ -87,9 +87,9 @@ export const checkerOf = (about: {
   const etags = new Map<string, string>()
   let newestTaken = Number.NEGATIVE_INFINITY
   let oldest = 0
-  /** Milliseconds that an answer took lately: where the machine has no time for the proxy, its refreshes take longer too. */
+  /** Milliseconds of recent responses: if the machine has no time for the proxy, its refreshes take longer too. */
   let slowest = (2 * firstRead) / refreshInAnswers
-  /** The newest list that was shown: when it was read at the latest, and when it was held at the latest. */
+  /** The newest list shown: the latest times at which it was read and held. */
   let shown = { takenBy: Number.NEGATIVE_INFINITY, heldBy: Number.NEGATIVE_INFINITY }
 
   const wrong = (reply: Reply | undefined, found: Mismatch): void => {
@@ -111,7 +111,7 @@ export const checkerOf = (about: {
 
   const windowOf = (reply: Reply): Window => {
     const age = reply.header("age")
-    if (age === undefined || !/^\d+$/.test(age)) wrong(reply, { what: "the answer has no Age", came: age })
+    if (age === undefined || !/^\d+$/.test(age)) wrong(reply, { what: "the response has no Age", came: age })
     // `Age` is in whole seconds, rounded down.
     return { from: reply.sent - (Number(age ?? 0) + 1) * 1000 - slack, to: reply.came + slack }
   }
@@ -126,7 +126,7 @@ export const checkerOf = (about: {
     isAnswered: (reply, ...others) => {
       const { status, came } = reply
       count(statuses, String(status))
-      // Who asks for a renewed list waits for more than the machine.
+      // A caller that requests a renewed list waits for more than the machine.
       if (reply.question.headers?.["Cache-Control"] === undefined) {
         slowest = Math.max(came - reply.sent, slowest * 0.995)
       }
@@ -153,10 +153,10 @@ export const checkerOf = (about: {
       oldest = Math.max(oldest, age)
       const takenBy = reply.came - age * 1000
       if (from > shown.takenBy) shown = { takenBy, heldBy: reply.came }
-      // Of a refresh that succeeded since, an answer shows a newer list.
+      // After a later successful refresh, a response shows a newer list.
       const isFailing = reply.sent > failedAt() && takenBy < failedAt()
       const heldFor = reply.sent - shown.heldBy
-      // What a guard keeps is as old as what it was lost from, and so is the list.
+      // Guarded entries are as old as the list that they were lost from, and so is the new list.
       const guarded = history.losses.filter((loss) => overlaps(loss, reply.came - age * 1000, reply.came))
       if (guarded.length === 0 && isFailing && heldFor > freshFor + staleIfError + shownLate + slowest) {
         wrong(reply, {
@@ -194,7 +194,7 @@ export const checkerOf = (about: {
       if (kept.length > 0) count(checks, "lists of a guard")
       if (acting === undefined) return
       const since = guardedSince.get(systemOf(acting))
-      // Only where the proxy does not say meanwhile that it had ended.
+      // Only if the proxy does not log meanwhile that it has ended.
       setTimeout(() => {
         if (guardedSince.get(systemOf(acting)) !== since) return
         wrong(reply, { what: "an entry that a guard keeps is to be acted on", came: acting })
@@ -207,7 +207,7 @@ export const checkerOf = (about: {
     etag: (reply, isPage) => {
       count(checks, "ETags")
       const etag = reply.header("etag")
-      if (etag === undefined) return wrong(reply, { what: "the answer has no ETag" })
+      if (etag === undefined) return wrong(reply, { what: "the response has no ETag" })
       const { path, headers } = reply.question
       const asked = `${path} ${headers?.Accept ?? ""} ${reply.header("content-encoding") ?? ""}`
       const body = createHash("sha1").update(reply.body).digest("base64url")

@@ -1,4 +1,4 @@
-/** Faults of the upstreams that come and go. */
+/** Upstream faults that come and go. */
 
 import { overlaps, type Span, type Window } from "@cscs/oracle"
 import type { Fault, Sandbox, Upstream } from "@cscs/sandbox"
@@ -9,18 +9,18 @@ import { pause } from "./pause.ts"
 export interface FaultInjection {
   /** Whether a fault of one of these upstreams was set at some time in the window. */
   readonly wasFailing: (window: Window, upstreams: ReadonlyArray<Upstream>) => boolean
-  /** Requests that faults have struck, by upstream and kind. */
+  /** Requests affected by faults, by upstream and kind. */
   readonly struck: () => Counts
-  /** Lets faults come and go until `stop`; resolves when all are healed. */
+  /** Injects faults until `stop`; resolves when all are cleared. */
   readonly change: (stop: AbortSignal) => Promise<void>
 }
 
 const every: ReadonlyArray<Upstream> = ["waldur", "hpcUserApi", "issuer"]
 
-/** Larger than any answer that the proxy takes. */
+/** Larger than any response that the proxy accepts. */
 const oversize = 70_000_000
 
-/** A fault by name, and how likely it is. */
+/** A fault by name, and its probability. */
 const faults: ReadonlyArray<readonly [number, readonly [string, Fault | "token refused"]]> = [
   [3, ["status 500", { status: 500 }]],
   [2, ["status 502, HTML", { status: 502, body: "html" }]],
@@ -63,7 +63,7 @@ export const faultInjection = (sandbox: Sandbox, chance: Chance, seconds: number
   const begun = performance.now()
   let hasBeenOversize = false
 
-  /** Sets a fault; gives what heals it. */
+  /** Sets a fault; returns a function that clears it. */
   const strike = (upstream: Upstream): (() => void) => {
     const span = { upstream, from: performance.now(), until: Number.POSITIVE_INFINITY }
     spans.push(span)
@@ -78,7 +78,7 @@ export const faultInjection = (sandbox: Sandbox, chance: Chance, seconds: number
     const [name, fault] = chance.weighed(faults)
     if (fault === "token refused") return refuseToken(sandbox, upstream, () => count(counts, `${upstream}: ${name}`))
     const path = upstream === "waldur" ? chance.pick(waldurPaths) : undefined
-    // A few requests, as of a node that is restarted, or all for a while.
+    // A few requests, like a node that restarts, or all of them for a while.
     const times = chance.happens(0.2) ? 1 + chance.below(8) : undefined
     return setFault(upstream, name, {
       ...fault,
@@ -100,7 +100,7 @@ export const faultInjection = (sandbox: Sandbox, chance: Chance, seconds: number
     }
   }
 
-  /** Once, early: the memory that such an answer takes is not given back at once, and would look like a leak. */
+  /** Once, early: the memory of such a response is not returned at once, and would look like a leak. */
   const oversizeNow = (upstream: Upstream): (() => void) | undefined => {
     const isEarly = performance.now() - begun < seconds * 250
     if (hasBeenOversize || upstream !== "waldur" || !isEarly) return undefined
@@ -114,7 +114,7 @@ export const faultInjection = (sandbox: Sandbox, chance: Chance, seconds: number
     struck: () => counts,
     change: async (stop) => {
       for (let round = 1; !stop.aborted; round++) {
-        // Now and then it is calm for so long that nothing of the last fault is left.
+        // Occasionally there is a calm long enough that nothing of the last fault remains.
         await pause(round % 6 === 0 ? chance.between(19_000, 24_000) : chance.between(500, 4000), stop)
         if (stop.aborted) return
         const upstream = chance.weighed<Upstream>([
@@ -124,7 +124,7 @@ export const faultInjection = (sandbox: Sandbox, chance: Chance, seconds: number
         ])
         const struck = chance.happens(0.25) ? every : [upstream]
         const healing = struck.map(strike)
-        // Some last longer than the last good list may be given.
+        // Some last longer than the last good list may be served.
         await pause(chance.happens(0.3) ? chance.between(9000, 18_000) : chance.between(500, 6000), stop)
         for (const heal of healing) heal()
       }
@@ -132,7 +132,7 @@ export const faultInjection = (sandbox: Sandbox, chance: Chance, seconds: number
   }
 }
 
-/** Waldur's token has expired; the HPC User API's tokens are worth nothing any more. */
+/** Waldur's token has expired; the HPC User API's tokens are no longer valid. */
 const refuseToken = ({ world, waldur, hpcUserApi }: Sandbox, upstream: Upstream, tell: () => void): (() => void) => {
   tell()
   const token = world.tokens.get(waldur.token)

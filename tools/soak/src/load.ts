@@ -1,4 +1,4 @@
-/** The callers: mixed questions, each answer looked at. */
+/** The callers: mixed requests, each response checked. */
 
 import { type Filter, type History, type ListedEntries, overlaps, systems, type Window } from "@cscs/oracle"
 import type { Asker, Question, Reply } from "./asking.ts"
@@ -13,14 +13,14 @@ export interface Caller {
   readonly chance: Chance
   readonly history: History
   readonly checker: Checker
-  /** Answers that callers have. */
+  /** Responses that callers have. */
   readonly kept: Array<Kept>
   readonly holdsSecret: (text: string) => boolean
-  /** Told of what `/metrics` says. */
+  /** Called with the content of `/metrics`. */
   readonly onMetrics: (text: string) => void
 }
 
-/** Asks one thing after another until `stop`. */
+/** Sends one request after another until `stop`. */
 export const call = async (caller: Caller, stop: AbortSignal): Promise<void> => {
   const { chance, checker } = caller
   while (!stop.aborted) {
@@ -29,7 +29,7 @@ export const call = async (caller: Caller, stop: AbortSignal): Promise<void> => 
       await way(caller)
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : ""
-      checker.wrong(undefined, { what: `no answer to ${way.name}`, came: `${error}${cause}` })
+      checker.wrong(undefined, { what: `no response to ${way.name}`, came: `${error}${cause}` })
       await pause(500, stop)
     }
     await pause(chance.between(20, 150), stop)
@@ -66,7 +66,7 @@ interface Body {
   readonly filters_applied: Readonly<Record<string, unknown>>
 }
 
-/** A page's body, with what it says of itself held against what was asked. */
+/** A page's body, with its metadata checked against the request. */
 const pageIn = (checker: Checker, reply: Reply, filter: Filter): ListedEntries => {
   const body = JSON.parse(reply.body.toString()) as Body
   const { current, limit, offset, pages, total, has_next } = body.pagination
@@ -83,7 +83,7 @@ const pageIn = (checker: Checker, reply: Reply, filter: Filter): ListedEntries =
     )
   if (!agrees) {
     const { pagination, filters_applied } = body
-    checker.wrong(reply, { what: "the page says something else of itself", came: { pagination, filters_applied } })
+    checker.wrong(reply, { what: "the page's metadata are wrong", came: { pagination, filters_applied } })
   }
   return { entries: body.resources, filter, page: { offset, limit, total } }
 }
@@ -116,7 +116,7 @@ const page: Way = (caller) => onePage(caller, randomCoding(caller.chance))
 
 const renewedPage: Way = (caller) => onePage(caller, { "Cache-Control": "no-cache" })
 
-/** All pages through `Link: rel="next"`: together they are one list, the one of when the first page came. */
+/** All pages through `Link: rel="next"`: together they are one list, from the time of the first page. */
 const walk: Way = async ({ asker, chance, checker }) => {
   const filter = chance.happens(0.5) ? {} : randomFilter(chance)
   const headers = randomCoding(chance)
@@ -143,7 +143,7 @@ const walk: Way = async ({ asker, chance, checker }) => {
   count(checker.checks, "walks")
   if (entries.length !== first.total) {
     checker.wrong(first.reply, {
-      what: "a walk has not as many entries as it says",
+      what: "a walk's number of entries differs from its total",
       came: entries.length,
       truth: first.total,
     })
@@ -151,7 +151,7 @@ const walk: Way = async ({ asker, chance, checker }) => {
   checker.list(first.reply, first.window, { entries, filter, page: undefined })
 }
 
-/** References of a query only, since a path prefix may be in front of the proxy: taken as any client takes them. */
+/** Query-only references, because the proxy may be behind a path prefix: resolved like in any client. */
 const nextIn = (reply: Reply): string | undefined => {
   const reference = /<([^<>]*)>; rel="next"/.exec(reply.header("link") ?? "")?.[1]
   if (reference === undefined) return undefined
@@ -166,7 +166,7 @@ const lines: Way = async (caller) => {
   const reply = await asker.ask({ path: pathOf(filter), headers })
   if (!checker.isAnswered(reply, 502)) return
   if (!reply.header("content-type")?.includes("ndjson")) {
-    checker.wrong(reply, { what: "the answer is no NDJSON", came: reply.header("content-type") })
+    checker.wrong(reply, { what: "the response is not NDJSON", came: reply.header("content-type") })
     return
   }
   const text = reply.body.toString()
@@ -187,7 +187,7 @@ const lines: Way = async (caller) => {
   keep(caller, reply, listed)
 }
 
-/** What a caller has is asked about again: a 304 says that it is true still. */
+/** Revalidates a response that a caller has: a 304 means that it is still valid. */
 const conditional =
   (method: "GET" | "HEAD"): Way =>
   async (caller) => {
@@ -210,7 +210,7 @@ const conditional =
       checker.wrong(reply, { what: isSame ? "200 though nothing changed" : "304 with another ETag", came: one.etag })
     }
     if ((method === "HEAD" || !isWhole) && reply.body.length > 0) {
-      checker.wrong(reply, { what: "a body where none may be", came: reply.body.toString().slice(0, 200) })
+      checker.wrong(reply, { what: "an unexpected body", came: reply.body.toString().slice(0, 200) })
     }
     if (isSame) checker.list(reply, checker.windowOf(reply), one.listed)
     else if (method === "GET" && one.headers.Accept === undefined) {
@@ -268,14 +268,14 @@ const goneWalk: Way = async ({ asker, checker }) => {
   if (checker.isAnswered(reply, 410)) checker.wrong(reply, { what: "200 for a snapshot that never was" })
 }
 
-/** Waldur's own rows, as they were while the question was under way. */
+/** Waldur's own rows, as they were while the request was in flight. */
 const debugging: Way = async ({ asker, chance, checker, history, holdsSecret }) => {
   const filter: Filter = chance.happens(0.5) ? { storage_system: chance.pick(systems) } : {}
   const reply = await asker.ask({
     path: pathOf(filter, { debug: "true", page_size: "40", page: String(1 + chance.below(3)) }),
   })
   const text = reply.body.toString()
-  if (holdsSecret(text)) checker.wrong(reply, { what: "a secret is in the answer" })
+  if (holdsSecret(text)) checker.wrong(reply, { what: "a secret is in the response" })
   if (!checker.isAnswered(reply, 502)) return
   count(checker.checks, "debug answers")
   const { raw_resources } = JSON.parse(text) as {
@@ -297,7 +297,11 @@ const health: Way = async ({ asker, checker }) => {
   const { snapshot } = JSON.parse(reply.body.toString()) as { snapshot: { age: number; entries: number } }
   const { least, most } = checker.sizes({ from: reply.sent - snapshot.age * 1000 - 150, to: reply.came }, {})
   if (snapshot.entries < least || snapshot.entries > most) {
-    checker.wrong(reply, { what: "readiness tells another size", came: snapshot, truth: `${least} to ${most} entries` })
+    checker.wrong(reply, {
+      what: "readiness reports another size",
+      came: snapshot,
+      truth: `${least} to ${most} entries`,
+    })
   }
 }
 

@@ -1,21 +1,21 @@
-/** What of the proxy's log is a fault, and what it tells of refreshes. */
+/** Finds faults in the proxy's log, and extracts its refreshes. */
 import { parseLogLine } from "@cscs/harness"
 import type { Sandbox } from "@cscs/sandbox"
 import { type Counts, count } from "./mutations.ts"
 
-/** Events that are faults of the proxy; and what Node writes to standard error by itself. */
+/** Events that are faults of the proxy; and Node's own output on standard error. */
 const faultEvents = ["refresh-crashed", "internal-error", "crashed"]
 const nodeWarnings = /unhandled|uncaught|MaxListenersExceeded/i
 
 export interface LogReader {
   readonly read: (line: string) => void
-  /** Lines that must not be there, each with why. */
+  /** Unexpected lines, each with a reason. */
   readonly faulty: ReadonlyArray<{ readonly why: string; readonly line: string }>
   /** Lines by event; those of the upstreams' clients, which have none, by message. */
   readonly events: Counts
-  /** When the last failed refresh was told, by `performance.now()`. */
+  /** When the last failed refresh was logged, by `performance.now()`. */
   readonly failedAt: () => number
-  /** Since when the proxy says that it keeps the last good entries of a system; of those that it keeps now, by slug. */
+  /** When the proxy logged that it keeps the last good entries of a system; for the currently kept ones, by slug. */
   readonly guardedSince: ReadonlyMap<string, number>
 }
 
@@ -46,7 +46,7 @@ export const logReader = (sandbox: Sandbox): LogReader => {
   }
 }
 
-/** Whether a text holds a secret that the sandbox knows, or any token of its issuer. */
+/** Whether a text contains a secret of the sandbox, or any token of its issuer. */
 export const secretsIn = ({ world, waldur, hpcUserApi, issuer }: Sandbox): ((text: string) => boolean) => {
   const secrets = [
     ...Object.values(waldur.tokens),
@@ -59,5 +59,5 @@ export const secretsIn = ({ world, waldur, hpcUserApi, issuer }: Sandbox): ((tex
   return (text) => secrets.some((secret) => text.includes(secret)) || /\beyJ[\w-]{10,}\.[\w-]{10,}/.test(text)
 }
 
-/** Without what differs from time to time. */
+/** Without the parts that vary. */
 const nameOf = (message: string): string => message.replaceAll(/https?:\S+|\d[\d,.:]*/g, "…").slice(0, 80)

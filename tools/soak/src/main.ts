@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 /**
- * Asks a proxy all kinds of things while its upstreams change and fail by chance, and holds every answer against what
- * the sandbox's world was.
+ * Sends all kinds of requests to a proxy while its upstreams change and fail at random, and checks every response
+ * against the history of the sandbox's world.
  *
- *   pnpm soak [--seconds 300] [--seed N] [--resources 300] [--main FILE]
+ * Usage: `pnpm soak [--seconds 300] [--seed N] [--resources 300] [--main FILE]`
  *
- * Exit code 1 where an answer was wrong, the log shows a fault, or memory or sockets grew. The same seed lets the same
- * things happen; in which order they meet the proxy's own work is the machine's.
+ * Exit code 1 if a response was wrong, the log shows a fault, or memory or sockets grew. The same seed gives the same
+ * events; their order relative to the proxy's own work depends on the machine.
  */
 import { join } from "node:path"
 import { buildProxy, hasEnded, scratchFolder } from "@cscs/harness"
@@ -41,11 +41,11 @@ const never = new AbortController().signal
 const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolean> => {
   const repeat = `pnpm soak --seconds ${seconds} --seed ${seed} --resources ${resources}`
   say(`Seed ${seed}; again: ${repeat}`)
-  if (!canBeMeasured) say("There is no /proc here: memory and sockets are not looked at.")
+  if (!canBeMeasured) say("There is no /proc here: memory and sockets are not checked.")
   const built = main ?? (await buildProxy(join(folder, "deployed"))).main
 
   const sandbox = await startSandbox({ world: buildWorld({ resources, seed, edgeCases: false }), logCalls: false })
-  // Its tokens end while the soak runs.
+  // Its tokens expire while the soak runs.
   sandbox.issuer.settings.expiresIn = 20
   const history = historyOf(sandbox.world)
   const injection = faultInjection(sandbox, chanceOf(seed, "faults"), seconds)
@@ -61,9 +61,9 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
   const proxy = await startSoakedProxy({ main: built, folder, sandbox, onLine: log.read })
   const connectionsAtStart = canBeMeasured ? connectionsOf(proxy.pid).length : 0
   const asker = askerOf(proxy.url)
-  // Nothing is held yet, so that it comes with the first list.
+  // No list is held yet, so it comes with the first one.
   const first = await asker.ask({ path: listPath })
-  if (first.status !== 200) throw new Error(`The first answer is ${first.status}: ${first.body.toString()}`)
+  if (first.status !== 200) throw new Error(`The first response is ${first.status}: ${first.body.toString()}`)
   const rssAtStart = canBeMeasured ? residentMemory(proxy.pid) : 0
 
   const firstRead = (Number(first.header("age")) + 1) * 1000
@@ -149,7 +149,7 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
   }
   for (const { why, line } of log.faulty.slice(0, 10)) faults.push(`${why}: ${line}`)
   if (checker.wrongs.length > 0)
-    faults.push(`wrong answers: ${checker.wrongs.length}\n${wrongResponses(checker.wrongs)}`)
+    faults.push(`wrong responses: ${checker.wrongs.length}\n${wrongResponses(checker.wrongs)}`)
   say("")
   for (const fault of faults) say(`WRONG ${fault}`)
   say(faults.length === 0 ? "Nothing is wrong." : `Again: ${repeat}`)
@@ -158,7 +158,7 @@ const soak = async ({ seconds, seed, resources, main }: Options): Promise<boolea
 
 const portOf = (url: string) => new URL(url).port
 
-/** When all is well again and nothing changes, the truth of now is given before long. */
+/** Once everything is healthy and nothing changes, the current data is served soon. */
 const catchUp = async (asker: Asker, checker: Checker, since: number): Promise<void> => {
   const headers = { Accept: "application/x-ndjson" }
   for (;;) {
@@ -177,7 +177,7 @@ const catchUp = async (asker: Asker, checker: Checker, since: number): Promise<v
   }
 }
 
-/** Idle connections end within seconds, and refreshes with the last question. */
+/** Idle connections end within seconds, and refreshes with the last request. */
 const connectionsWhenSilent = async (pid: number): Promise<ReadonlyArray<string>> => {
   const end = performance.now() + keepWarmFor + 20_000
   for (;;) {

@@ -1,6 +1,6 @@
 /**
- * What happens in Waldur and in the HPC User API while the soak runs: through the sandbox's own actions, so that every
- * trace that they leave in a real Waldur is there.
+ * Changes in Waldur and in the HPC User API while the soak runs. They use the sandbox's own actions, so that they leave
+ * the same traces as in a real Waldur.
  */
 
 import { type History, type HostileRecord, isBeingRemoved, systems } from "@cscs/oracle"
@@ -18,36 +18,36 @@ import type { Chance } from "./chance.ts"
 import { calmAfter } from "./pace.ts"
 import { pause } from "./pause.ts"
 
-/** What happened, and how often. */
+/** The changes, and the number of each. */
 export type Counts = Map<string, number>
 
 /**
- * Milliseconds between something that goes and something that comes. Where both fall into one reading of two pages,
- * Waldur's counts agree and a row that moved over the border is missing until the next reading, as documented.
+ * Milliseconds between a removal and an addition. If both fall into one read of two pages, Waldur's counts agree and a
+ * row that moved over the page boundary is missing until the next read, as documented.
  */
 const apart = 20_000
-/** So many times 10 ms without a call of the proxy, and none of its reads is under way. */
+/** After this many intervals of 10 ms without a call of the proxy, none of its reads is in flight. */
 const silentTries = 12
 const never = new AbortController().signal
 
-/** A mutation by its name, and how likely it is. */
+/** A mutation by its name, and its probability. */
 const mutation = (weight: number, name: string, act: () => void | Promise<void>) => [weight, [name, act]] as const
 
 interface World {
   readonly sandbox: Sandbox
   readonly history: History
   readonly chance: Chance
-  /** Whether Waldur has not failed for so many milliseconds. */
+  /** Whether Waldur has not failed for this many milliseconds. */
   readonly isCalmFor: (milliseconds: number) => boolean
   readonly counts: Counts
 }
 
-/** Lets the world change until `stop`; resolves when it stands still, with all roles given back. */
+/** Changes the world until `stop`; resolves when it is still, with all roles restored. */
 export const mutateWorld = async (world: World, stop: AbortSignal): Promise<void> => {
   const { chance } = world
   const turns = turnsOf(world)
   while (!stop.aborted) {
-    // Then it stands still for a while, so that there is but one right answer.
+    // Then it is still for a while, so that there is only one correct response.
     for (let left = 5 + chance.below(15); left > 0 && !stop.aborted; left--) {
       await turns.next()
       await pause(chance.between(50, 600), stop)
@@ -66,10 +66,10 @@ const turnsOf = (around: World) => {
   let giveBack = () => {}
   let made = 0
   const hostileRows = new Set<WaldurRecord>()
-  // Each kind in its turn, so that a short run has several.
+  // Each kind in turn, so that a short run has several.
   let hostileCame = 0
 
-  /** Hostile records stay as they came. */
+  /** Hostile records remain unchanged. */
   const ordinary = () => world.resources.filter((row) => !hostileRows.has(row))
   const some = (fits: (row: WaldurRecord) => boolean): WaldurRecord | undefined => {
     const rows = ordinary().filter(fits)
@@ -87,7 +87,7 @@ const turnsOf = (around: World) => {
   }
   const finishOrder = actOnOrder("executing", "set_state_done")
 
-  /** A resource of a project of its own, or at the place of one that is being removed. */
+  /** A resource with a project of its own, or in the place of one that is being removed. */
   const comes = (): void => {
     if (performance.now() - lastWent < apart) return
     lastCame = performance.now()
@@ -96,18 +96,18 @@ const turnsOf = (around: World) => {
     const row = newResource(sandbox, chance, old ?? chance.pick(ordinary()), made)
     if (old === undefined) {
       placeInProject(row, `soak${String(made).padStart(4, "0")}`)
-      // Some the HPC User API gets to know later, and some never.
+      // Some are added to the HPC User API later, and some never.
       if (chance.happens(0.7)) world.gids.set(String(row.project_slug), 60_000 + made)
     }
     world.resources.push(row)
   }
 
-  /** A live record that somebody filled with what the contract refuses, at the place of another. */
+  /** A live record with values that the contract refuses, in the place of another. */
   const hostileComes = (): void => {
     if (performance.now() - lastWent < apart || hostileRows.size >= mostHostile) return
     lastCame = performance.now()
     made += 1
-    // Where a removal would be served, were it not for this one.
+    // In a place where a removal would be served without this record.
     const isServed = (row: WaldurRecord) =>
       (row.state === "Terminated" || (row.state === "Terminating" && hasOrder("executing")(row))) &&
       world.gids.has(String(row.project_slug)) &&
@@ -121,7 +121,7 @@ const turnsOf = (around: World) => {
     const type = (row.attributes as JsonObject).storage_data_type
     const own = String(like.backend_id)
     const path = own.startsWith("/") ? own : `/${system}/${type}/${tenant}/${customer}/${project}`
-    // Elsewhere by its names, so that nothing but what is odd about it leads to the path.
+    // Its names lead elsewhere, so that only its odd value leads to the path.
     placeInProject(row, `hostile${made}`)
     world.gids.set(String(row.project_slug), 60_000 + made)
     const records = hostileRecords(path)
@@ -211,7 +211,7 @@ const turnsOf = (around: World) => {
       row.order_in_progress = order
     }),
     mutation(8, "removal lost its order", () => {
-      // Rather one that is where another was removed: both may be gone, were it not for the order.
+      // Preferably one in the place of a removed one: both could be gone, were it not for the order.
       const isFit = (row: WaldurRecord) => isIdle(row) && row.state === "OK"
       const row = some((row) => isFit(row) && String(row.slug).startsWith("soak-")) ?? some(isFit)
       if (row !== undefined) changeResource(world, row, { state: "Terminating" })
@@ -250,11 +250,11 @@ const turnsOf = (around: World) => {
       made += 1
       renameCustomer(sandbox, String(chance.pick(ordinary()).customer_uuid), `Renamed "${made}" ÄÖ`)
     }),
-    // The overlap of two readings does not hide what comes after it.
+    // The overlap of two reads does not hide what comes after it.
     mutation(3, "an hour passed", () => sandboxDoes("an-hour-passes")),
   ]
 
-  /** Does it between two reads of the proxy, if it can; tells whether it may have been in the middle of one. */
+  /** Runs between two reads of the proxy, if possible; returns whether it may have been in the middle of one. */
   const tearing = async (change: () => void): Promise<boolean> => {
     const tries = 200
     let silent = 0
@@ -266,7 +266,7 @@ const turnsOf = (around: World) => {
     return silent < silentTries || !isCalmFor(calmAfter)
   }
 
-  /** Not one of the others: it lasts. */
+  /** Not one of the others, because it lasts. */
   const losing = (about: {
     readonly isGradual: boolean
     readonly lose: (slug: string) => void
@@ -274,13 +274,13 @@ const turnsOf = (around: World) => {
   }) => {
     return async (): Promise<void> => {
       const slug = chance.pick(systems)
-      // What is not lost in one moment may be lost in the middle of a read.
+      // A loss that is not instantaneous may occur in the middle of a read.
       const isTorn = await tearing(() => about.lose(slug))
       const loss = history.lose(slug, about.isGradual && isTorn)
       const stop = new AbortController()
       giveBack = () => stop.abort()
       regained = pause(chance.between(4000, 9000), stop.signal).then(async () => {
-        // A loss that the proxy never saw is none.
+        // A loss that the proxy never saw does not count.
         for (let left = 12; left > 0 && !isCalmFor(4000) && !stop.signal.aborted; left--) await pause(1000, stop.signal)
         const isTornToo = await tearing(about.giveBack)
         loss.regained(about.isGradual && isTornToo)
@@ -300,7 +300,7 @@ const turnsOf = (around: World) => {
     },
     giveBack: seesAll,
   })
-  /** Waldur suddenly sends a field of each record of a system in another form, until somebody mends it. */
+  /** Waldur suddenly sends a field of each record of a system in another form, until it is fixed. */
   const fieldChangesForm = losing({
     isGradual: true,
     lose: (slug) => {
@@ -353,11 +353,11 @@ const postTo = async ({ url, actingToken }: Sandbox["waldur"], path: string, bod
     body: JSON.stringify(body),
   })
   const text = await response.text()
-  // Some offerings' orders cannot be set to erred, some states allow nothing: then nothing happened.
+  // Some offerings' orders cannot be set to erred, and some states allow nothing: then there is no change.
   if (response.status >= 500) throw new Error(`POST ${path}: ${response.status} ${text.slice(0, 300)}`)
 }
 
-/** An order of a resource, with the contents of the one that created it. */
+/** An order of a resource, with the content of the one that created it. */
 const newOrder = (
   world: Sandbox["world"],
   chance: Chance,
@@ -378,7 +378,7 @@ const newOrder = (
   return order
 }
 
-/** As `like`, with a name of its own, at once there or with an order that creates it. */
+/** Like `like`, with a name of its own, present at once or with an order that creates it. */
 const newResource = ({ world }: Sandbox, chance: Chance, like: WaldurRecord, number: number): WaldurRecord => {
   const uuid = hex(chance)
   const orderState = chance.pick(["done", "pending-consumer", "pending-provider", "executing"])
@@ -398,7 +398,7 @@ const newResource = ({ world }: Sandbox, chance: Chance, like: WaldurRecord, num
   }
 }
 
-/** At once there may be so many: each is looked at for each removal. */
+/** The maximum number at the same time: each is checked for each removal. */
 const mostHostile = 20
 
 const deeplyNested = (depth: number): Json => {
@@ -407,7 +407,7 @@ const deeplyNested = (depth: number): Json => {
   return value
 }
 
-/** Ways to spoil a live record whose data is at `path`, and what each costs by the contract. */
+/** Ways to spoil a live record with data at `path`, and the consequence of each by the contract. */
 const hostileRecords = (
   path: string,
 ): ReadonlyArray<HostileRecord & { readonly fields: (row: WaldurRecord) => WaldurRecord }> => {

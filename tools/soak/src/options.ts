@@ -6,21 +6,24 @@ export interface Options {
   readonly seconds: number
   readonly seed: number
   readonly resources: number
-  /** A built proxy to run in place of one that is built now. */
+  /** A built proxy to run instead of building one. */
   readonly main: string | undefined
 }
 
 export const usage = `pnpm soak [options]
 
-  --seconds 300    how long the load goes on; from 20
-  --seed N         decides what happens; else one is made up, and printed
-  --resources 300  Waldur's resources at the start; from 50
-  --main FILE      the main.js of a proxy that is built already, such as one that is broken on purpose
-  --help           this
+  --seconds 300    duration of the load; at least 20
+  --seed N         seed of all random events; default: a random one, which is printed
+  --resources 300  Waldur's resources at the start; at least 50
+  --main FILE      the main.js of an already built proxy, such as a deliberately broken one
+  --help           show this help
 
-Exit code 1 where something is wrong.`
+Exit code 1 if anything is wrong.`
 
-/** Reads the command line; throws with a sentence where it is wrong, and gives `undefined` where help is wanted. */
+/**
+ * Parses the command line. Throws an error with a one-sentence reason if it is wrong, and returns `undefined` for
+ * --help.
+ */
 export const readOptions = (args: ReadonlyArray<string>): Options | undefined => {
   const { values } = parseArgs({
     args: [...args],
@@ -44,7 +47,7 @@ export const readOptions = (args: ReadonlyArray<string>): Options | undefined =>
 const wholeNumber = (name: string, text: string, least: number): number => {
   const value = Number(text.replaceAll("_", "") || "none")
   if (!Number.isSafeInteger(value) || value < least) {
-    throw new Error(`${name}: ${JSON.stringify(text)} is no whole number of at least ${least}`)
+    throw new Error(`${name}: ${JSON.stringify(text)} is not a whole number of at least ${least}`)
   }
   return value
 }

@@ -1,11 +1,14 @@
-/** The proxy as the soak runs it: as it is built for the image, with short times. */
+/** The proxy in the soak: as built for the image, with short intervals. */
 import { mkdtemp } from "node:fs/promises"
 import { join } from "node:path"
 import { imageEnvironment, type RunningProxy, sandboxEnvironment, startProxy } from "@cscs/harness"
 import type { Sandbox } from "@cscs/sandbox"
 import { callTimeout, emptyGuard, freshFor, fullRefreshEvery, keepWarmFor, staleIfError } from "./pace.ts"
 
-/** Starts the proxy at `main` against the sandbox, with the image's environment; each line of its log goes to `onLine`. */
+/**
+ * Starts the proxy at `main` against the sandbox, with the image's environment; calls `onLine` with each line of its
+ * log.
+ */
 export const startSoakedProxy = async (about: {
   readonly main: string
   readonly folder: string

@@ -1,4 +1,4 @@
-/** What the soak tells of a run. */
+/** The report of a soak run. */
 
 import type { Checker, WrongResponse } from "./checker.ts"
 import type { LogReader } from "./log-reader.ts"
@@ -6,7 +6,7 @@ import type { Counts } from "./mutations.ts"
 
 const whole = (value: number): string => value.toLocaleString("en-US", { maximumFractionDigits: 0 })
 
-/** Fault answers that are told in full. */
+/** Maximum number of faulty responses that are reported in full. */
 const shownWrongs = 5
 
 export const progress = (second: number, checker: Checker, rss: number | undefined): string =>
@@ -17,9 +17,9 @@ export interface Summary {
   readonly log: LogReader
   readonly happened: Counts
   readonly struck: Counts
-  /** The last that `/metrics` said. */
+  /** The last content of `/metrics`. */
   readonly metrics: string
-  /** In MB, and TCP connections; `undefined` where there is no /proc. */
+  /** In MB, and TCP connections; `undefined` without /proc. */
   readonly vital:
     | {
         readonly rssAtStart: number

@@ -1,11 +1,11 @@
-/** The proxy's memory and sockets, as Linux tells them. */
+/** The proxy's memory and sockets, from Linux. */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs"
 import { memoryOf } from "@cscs/harness"
 
-/** Where there is no /proc, neither can be told. */
+/** Without /proc, neither is available. */
 export const canBeMeasured: boolean = existsSync("/proc/self/status")
 
-/** Megabytes (1,000,000 bytes) that are resident, second by second. */
+/** Resident megabytes (1,000,000 bytes), second by second. */
 export interface Sample {
   /** Seconds since the load began. */
   readonly at: number
@@ -14,7 +14,7 @@ export interface Sample {
 
 export const residentMemory = (pid: number): number => memoryOf(pid).rss
 
-/** Each TCP connection, by its ports and its state as the kernel numbers it; the socket that listens is none. */
+/** Each TCP connection, by its ports and its kernel state number; listening sockets are excluded. */
 export const connectionsOf = (pid: number): ReadonlyArray<string> => {
   const tcp = readFileSync(`/proc/${pid}/net/tcp`, "utf8")
     .split("\n")
@@ -26,7 +26,7 @@ export const connectionsOf = (pid: number): ReadonlyArray<string> => {
       if (here === undefined || there === undefined || state === listening) return []
       return [`port ${portIn(here)} to ${portIn(there)}, state ${state}`]
     } catch {
-      // Closed between the listing and the look.
+      // Closed between the listing and the read.
       return []
     }
   })
@@ -36,12 +36,12 @@ const listening = "0A"
 
 const portIn = (address: string): number => Number.parseInt(address.split(":")[1] ?? "", 16)
 
-/** Whatever the run: a world of some hundred resources needs far less, and a container has more. */
+/** For any run: a world of some hundred resources needs far less, and a container has more. */
 const mostResident = 400
 
 /**
- * Growth in the second half, in MB, that is no leak: garbage that is not collected yet, and old lists that are held for
- * walkers for five minutes. A kilobyte that stays behind for each answer is more, in five minutes.
+ * Growth in the second half, in MB, that is no leak: uncollected garbage, and old lists that are held for walkers for
+ * five minutes. A kilobyte leaked for each response is more, in five minutes.
  */
 const mostGrowth = 20
 /** Before, heap and caches still grow to their size. */
@@ -57,7 +57,7 @@ export const memoryFault = (samples: ReadonlyArray<Sample>): string | undefined 
     : undefined
 }
 
-/** By a straight line through the samples, so that no single collection of garbage decides; `undefined` for short runs. */
+/** By linear regression over the samples, so that no single garbage collection decides; `undefined` for short runs. */
 export const growthInSecondHalf = (samples: ReadonlyArray<Sample>): number | undefined => {
   const end = samples.at(-1)?.at ?? 0
   if (end < longEnough) return undefined

@@ -12,7 +12,7 @@ const aSandbox = async (): Promise<Sandbox> => {
   return sandbox
 }
 
-test("chance is the same for the same seed and purpose, and another for another purpose", () => {
+test("random numbers are equal for the same seed and purpose, and differ for another purpose", () => {
   const drawn = (seed: number, purpose: string) => {
     const chance = chanceOf(seed, purpose)
     return Array.from({ length: 20 }, () => chance.below(1000))
@@ -35,7 +35,7 @@ test("options are checked, and a wrong one is named", () => {
   expect(readOptions(["--help"])).toBeUndefined()
 })
 
-test("memory that grows steadily is a fault, and one that swings is none", () => {
+test("memory that grows steadily is a fault, and fluctuating memory is not", () => {
   const samples = (rss: (at: number) => number) => Array.from({ length: 300 }, (_, at) => ({ at, rss: rss(at) }))
   expect(memoryFault(samples((at) => 100 + at / 2))).toMatch(/grows/)
   expect(memoryFault(samples((at) => 150 + 40 * Math.sin(at)))).toBeUndefined()
@@ -66,7 +66,7 @@ test("the log's faults are found by event, by level and by secrets; guards and f
   expect(log.events.get("request")).toBe(3)
 })
 
-test("injected faults strike the upstreams, are remembered with their time, and are healed at the end", async () => {
+test("injected faults affect the upstreams, are recorded with their time, and are cleared at the end", async () => {
   const sandbox = await aSandbox()
   const stop = new AbortController()
   const injection = faultInjection(sandbox, chanceOf(3, "test"), 60)

@@ -1,10 +1,10 @@
 import type { WaldurOffering, WaldurRecord, WaldurRole, WaldurToken, World } from "../world/world.ts"
 import { detail } from "./errors.ts"
 
-/** The user behind `Authorization: Token …`, or the 401 that Waldur gives. */
+/** The user of `Authorization: Token …`, or Waldur's 401. */
 export function authenticate(world: World, authorization: string | undefined): WaldurToken | Response {
   const [scheme, key, ...rest] = (authorization ?? "").trim().split(/\s+/)
-  // Another scheme is another authenticator's business, so to Waldur it is as if nothing had been sent.
+  // Waldur leaves other schemes to other authenticators and treats them as absent here.
   if (scheme?.toLowerCase() !== "token") {
     return detail(401, "Authentication credentials were not provided.", { "WWW-Authenticate": "Token" })
   }
@@ -16,18 +16,18 @@ export function authenticate(world: World, authorization: string | undefined): W
 }
 
 interface Rights {
-  /** Whose offerings `marketplace-provider-*` shows, with their resources and orders. */
+  /** The offerings in `marketplace-provider-*`, with their resources and orders. */
   provides: "all" | "own" | "none"
-  /** What the consumer's list, `marketplace-resources/`, shows. */
+  /** The content of the consumer's list, `marketplace-resources/`. */
   consumes: "all" | "own" | "none"
-  /** Acts on orders and resources. */
+  /** May act on orders and resources. */
   acts: boolean
-  /** Reads the customers of an offering; otherwise 403. */
+  /** May read the customers of an offering; otherwise 403. */
   customers: boolean
   version: boolean
 }
 
-/** As measured. */
+/** As measured on a real Waldur. */
 const RIGHTS: Record<WaldurRole, Rights> = {
   staff: { provides: "all", consumes: "all", acts: true, customers: true, version: true },
   support: { provides: "all", consumes: "all", acts: false, customers: false, version: true },
@@ -44,7 +44,7 @@ export function rightsOf(token: WaldurToken): Rights {
   return RIGHTS[token.role]
 }
 
-/** Whether the user sees a resource or an order as one of its provider, by the offering that it is of. */
+/** Whether the user sees a resource or an order as its provider, decided by its offering. */
 export function visibility(world: World, token: WaldurToken): (row: WaldurRecord) => boolean {
   const { provides } = rightsOf(token)
   if (provides === "none") return () => false
@@ -57,13 +57,13 @@ export function visibility(world: World, token: WaldurToken): (row: WaldurRecord
     known.has(uuid) || (known.has(slug) && !offered.has(uuid)) || (token.sees === "all" && !offered.has(uuid))
 }
 
-/** Whether the user sees a resource as one who uses it: in the consumer's list. */
+/** Whether the user sees a resource as a consumer, in the consumer's list. */
 export function consumerVisibility(token: WaldurToken): (row: WaldurRecord) => boolean {
   const { consumes } = rightsOf(token)
   return (row) => consumes === "all" || (consumes === "own" && row.customer_uuid === token.organization)
 }
 
-/** Whether the user sees this offering as one of its provider. */
+/** Whether the user sees this offering as its provider. */
 export function maySeeOffering(token: WaldurToken, offering: WaldurOffering): boolean {
   const { sees, organization } = token
   const { provides } = rightsOf(token)

@@ -56,7 +56,7 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
     return sendPage(world, c.env, url, arranged, (row) => shapeResource(control.dialect, row), paceOfResources, cut)
   }
 
-  // The consumer's and the provider's list: to staff they show the same.
+  // The consumer's and the provider's list: equal for staff.
   for (const collection of ["marketplace-resources", "marketplace-provider-resources"]) {
     app.get(`/api/${collection}/`, resources)
     app.get(`/api/${collection}/:uuid/`, (c) => {
@@ -156,7 +156,7 @@ const ACTION_PATH = new RegExp(
     `marketplace-provider-resources/[^/]+/(${Object.keys(RESOURCE_ACTIONS).join("|")}))/$`,
 )
 
-/** Every path there is, in its right form: with the closing slash. */
+/** Every existing path in its canonical form, with the trailing slash. */
 const PATHS = [
   /^\/api\/version\/$/,
   /^\/api\/marketplace-(provider-)?resources\/([^/]+\/)?$/,
@@ -194,12 +194,12 @@ function findOffering(world: World, token: WaldurToken, uuid: string): WaldurRec
   return world.offerings.find((offering) => offering.uuid === wanted && maySeeOffering(token, offering))
 }
 
-/** Paths take uuids with dashes and without; answers have none. */
+/** Paths take uuids with dashes and without; responses have none. */
 function plain(uuid: string): string {
   return uuid.toLowerCase().replaceAll("-", "")
 }
 
-/** 403 to who sees it without the right to act, a consumer among them; 404 to a stranger. */
+/** 403 for users that see it without the right to act, such as a consumer; 404 for all others. */
 function mayAct(
   world: World,
   token: WaldurToken,

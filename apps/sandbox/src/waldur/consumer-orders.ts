@@ -2,22 +2,22 @@ import { asObject, type JsonObject } from "../json.ts"
 import type { WaldurRecord, World } from "../world/world.ts"
 import { change } from "./world-changes.ts"
 
-/** What differs between an order and the one that created its resource. */
+/** The differences between an order and the one that created its resource. */
 export interface PlacedOrder {
   /** 32 hex digits. */
   uuid: string
   type: "Create" | "Update" | "Terminate"
-  /** `pending-consumer` where the consumer's side has to agree first, else `pending-provider`. */
+  /** `pending-consumer` if the consumer's side has to approve first, else `pending-provider`. */
   state: string
-  /** Of an Update the new limits. */
+  /** The new limits of an Update. */
   limits?: JsonObject
-  /** Of an Update `old_limits`, or `new_options` and `old_options`; of a Terminate `{}`. */
+  /** For an Update `old_limits`, or `new_options` and `old_options`; for a Terminate `{}`. */
   attributes?: JsonObject
 }
 
 /**
- * An order of the consumer's for a resource, which has it in progress from then on. The resource itself does not change,
- * and so does not its `modified`.
+ * Places a consumer's order for a resource and makes it the order in progress. The resource itself does not change, nor
+ * does its `modified`.
  */
 export function placeOrder(world: World, resource: WaldurRecord, placed: PlacedOrder): WaldurRecord {
   const order: WaldurRecord = {
@@ -33,7 +33,10 @@ export function placeOrder(world: World, resource: WaldurRecord, placed: PlacedO
   return order
 }
 
-/** The consumer takes the order in progress back: of a Create, the resource is Terminated. Nothing where there is none. */
+/**
+ * Cancels the order in progress on the consumer's side; a cancelled Create terminates the resource. Does nothing
+ * without an order.
+ */
 export function cancelOrder(world: World, resource: WaldurRecord): void {
   const order = asObject(resource.order_in_progress)
   if (order === undefined) return

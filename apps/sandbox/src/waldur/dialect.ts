@@ -1,12 +1,12 @@
 import { asObject } from "../json.ts"
 import type { WaldurRecord } from "../world/world.ts"
 
-/** Which Waldur is imitated: one with all that the storage proxy needs, or one that is too old. */
+/** The Waldur version to imitate: one that supports the storage proxy, or one that is too old. */
 export type Dialect = "8.x" | "7.0.7"
 
 export const VERSIONS: Record<Dialect, string> = { "8.x": "8.1.3", "7.0.7": "7.0.7" }
 
-/** Filters of the resource list that a 7.0.7 does not know, and so ignores without a word. */
+/** Filters of the resource list that a 7.0.7 does not know, and so silently ignores. */
 export const FILTERS_OF_8 = [
   "offering_slug",
   "order_state",
@@ -17,7 +17,7 @@ export const FILTERS_OF_8 = [
 
 const RESOURCE_FIELDS_OF_8 = ["offering_slug", "provider_slug", "customer_slug", "project_slug", "order_in_progress"]
 
-/** A resource as this dialect shows it. */
+/** A resource in this dialect. */
 export function shapeResource(dialect: Dialect, row: WaldurRecord): WaldurRecord {
   if (dialect === "8.x") return row
   const shaped = without(row, RESOURCE_FIELDS_OF_8)
@@ -26,7 +26,7 @@ export function shapeResource(dialect: Dialect, row: WaldurRecord): WaldurRecord
   return shaped
 }
 
-/** An order as this dialect shows it. */
+/** An order in this dialect. */
 export function shapeOrder(dialect: Dialect, order: WaldurRecord): WaldurRecord {
   return dialect === "8.x" ? order : without(order, ["url"])
 }

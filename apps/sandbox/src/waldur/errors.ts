@@ -1,6 +1,6 @@
 import type { Json } from "../json.ts"
 
-/** Waldur answers errors in three shapes: JSON with `detail`, JSON by field, and Django's HTML pages. */
+/** Waldur's errors have three forms: JSON with `detail`, JSON by field, and Django's HTML pages. */
 export function detail(status: number, text: string, headers: Record<string, string> = {}): Response {
   return json(status, { detail: text }, headers)
 }

@@ -5,7 +5,7 @@ import { placeOrder } from "./consumer-orders.ts"
 import { secondsLater } from "./instants.ts"
 import { change } from "./world-changes.ts"
 
-/** What may happen in a Waldur between two reads, and how it shows in a resource's `modified`. */
+/** Events that may occur in a Waldur between two reads, and their effect on a resource's `modified`. */
 const HAPPENINGS = {
   "resource-changes": (world, chance) => {
     const row = chance.pick(world.resources)
@@ -23,7 +23,7 @@ const HAPPENINGS = {
     const order = orderOf(pick(chance, world.resources, (row) => orderOf(row) !== undefined))
     if (order !== undefined) order.state = order.state === "pending-provider" ? "executing" : "pending-provider"
   },
-  // One that was to create its resource does not end without touching it.
+  // The end of a Create order changes its resource too.
   "order-ends-unseen": (world, chance) => {
     const row = pick(chance, world.resources, (row) => orderOf(row) !== undefined && typeOf(row) !== "Create")
     if (row !== undefined) endOrder(row, "canceled")
@@ -39,16 +39,16 @@ const HAPPENINGS = {
   },
 } satisfies Record<string, (world: World, chance: Random) => void>
 
-/** The name of something that can happen; see `happen`. */
+/** The name of an event; see `happen`. */
 export type Happening = keyof typeof HAPPENINGS
 
-/** Every name there is. */
+/** All event names. */
 export const ALL_HAPPENINGS = Object.keys(HAPPENINGS) as Happening[]
 
 /**
- * Lets something happen to a resource that `seed` decides; nothing where no resource is fit for it. `modified` moves as
- * in a real Waldur: with every change of the resource itself, but not with what befalls its order alone
- * (`order-appears`, `order-moves`, `order-ends-unseen`). The world's time moves on by a second at least.
+ * Applies an event to a resource chosen by `seed`; does nothing if no resource qualifies. `modified` moves as in a real
+ * Waldur: with every change of the resource itself, but not with events of its order only (`order-appears`,
+ * `order-moves`, `order-ends-unseen`). The world's time advances by at least a second.
  */
 export function happen(world: World, what: Happening, seed: number): void {
   if (world.resources.length === 0) return
@@ -56,7 +56,7 @@ export function happen(world: World, what: Happening, seed: number): void {
   world.now = secondsLater(world.now, 1)
 }
 
-/** Sets fields of a resource, and `modified` with them, and moves the world's time on by a second. */
+/** Sets fields of a resource and its `modified`, and advances the world's time by a second. */
 export function changeResource(world: World, row: WaldurRecord, fields: WaldurRecord): void {
   change(world, [row], fields)
 }

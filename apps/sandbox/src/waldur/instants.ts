@@ -4,7 +4,7 @@ const CANONICAL_LENGTH = 27
 const DATE_TIME =
   /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,6})\d*)?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?)?$/i
 
-/** The time that a query parameter means, in the canonical form; undefined where it is none. */
+/** The time in a query parameter, in the canonical form; undefined if it is invalid. */
 export function instantParameter(value: string): string | undefined {
   const match = DATE_TIME.exec(value.trim())
   if (match === null) return undefined
@@ -15,7 +15,7 @@ export function instantParameter(value: string): string | undefined {
   return `${new Date(time).toISOString().slice(0, 19)}.${fraction.padEnd(6, "0")}Z`
 }
 
-/** The time of a row in the canonical form; undefined where the row has none. */
+/** The time of a row in the canonical form; undefined if the row has none. */
 export function instantText(value: unknown): string | undefined {
   if (typeof value !== "string") return undefined
   return value.length === CANONICAL_LENGTH && value.endsWith("Z") ? value : instantParameter(value)
@@ -26,7 +26,7 @@ function withColon(zone: string): string {
   return `${zone[0]}${digits.slice(0, 2)}:${digits.slice(2)}`
 }
 
-/** The same time so many seconds later. */
+/** The time a number of seconds later. */
 export function secondsLater(instant: string, seconds: number): string {
   const time = Date.parse(`${instant.slice(0, 19)}Z`)
   return `${new Date(time + seconds * 1000).toISOString().slice(0, 19)}${instant.slice(19)}`

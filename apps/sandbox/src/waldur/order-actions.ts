@@ -5,12 +5,12 @@ import { detail, json, methodNotAllowed, serverErrorPage } from "./errors.ts"
 import type { WaldurWorker } from "./worker.ts"
 import { change, type FoundOrder } from "./world-changes.ts"
 
-/** Offering types whose orders Waldur does not let a provider set to erred. */
+/** Offering types whose orders a provider cannot set to erred in Waldur. */
 export const TYPES_WITHOUT_SET_STATE_ERRED: readonly unknown[] = ["Marketplace.Basic", "Marketplace.Booking"]
 
 type Action = (world: World, found: FoundOrder, body: JsonObject, worker: WaldurWorker) => Response
 
-/** What a provider can POST to `/api/marketplace-orders/{uuid}/<action>/`. */
+/** The actions at `/api/marketplace-orders/{uuid}/<action>/` that a provider can POST to. */
 export const ORDER_ACTIONS: Record<string, Action> = {
   approve_by_provider: from(["pending-provider"], (world, found, body, worker) => {
     if (isBlocked(world, found)) return refusal("Blocked organization is not available.")
@@ -52,7 +52,7 @@ export const ORDER_ACTIONS: Record<string, Action> = {
     const [order] = found.copies
     const type = order?.offering_type ?? found.resource?.offering_type
     if (TYPES_WITHOUT_SET_STATE_ERRED.includes(type)) return methodNotAllowed("POST", "GET, HEAD, OPTIONS")
-    // Waldur reads both keys without looking whether they are there.
+    // Waldur reads both keys without checking that they exist.
     if (body.error_message === undefined || body.error_traceback === undefined) return serverErrorPage()
     return from(["executing", "pending-provider"], () => {
       const error = { error_message: body.error_message, error_traceback: body.error_traceback }
@@ -64,7 +64,7 @@ export const ORDER_ACTIONS: Record<string, Action> = {
   },
 }
 
-/** The action, open only in these states of the order; in any other a 409 that names them. */
+/** The action is allowed only in these order states; in any other, a 409 names them. */
 function from(states: string[], action: Action): Action {
   return (world, found, body, worker) =>
     states.includes(String(found.copies[0]?.state))
@@ -72,12 +72,12 @@ function from(states: string[], action: Action): Action {
       : detail(409, `Valid states for operation: ${states.join(", ")}.`)
 }
 
-/** Waldur's order actions answer with a status and nothing else. */
+/** Waldur's order actions respond with a status only. */
 function done(): Response {
   return new Response(null, { status: 200 })
 }
 
-/** A refusal by a rule of Waldur's own: 400 with a list of texts. */
+/** A refusal by one of Waldur's rules: 400 with a list of texts. */
 function refusal(text: string): Response {
   return json(400, [text])
 }
@@ -93,24 +93,26 @@ function isExpired(world: World, { resource }: FoundOrder): boolean {
   return typeof end === "string" && end <= world.now.slice(0, 10)
 }
 
-/** The worker moves the resource, whatever becomes of the order until then. One that is Creating already is where it has to be. */
+/**
+ * The worker moves the resource, whatever happens to the order until then. A Creating resource already has its state.
+ */
 function leaveToWorker(world: World, found: FoundOrder, worker: WaldurWorker): void {
   const fields = stateWhileExecuting(found)
   if (found.resource?.state !== fields.state) worker.later(() => setResource(world, found, fields))
 }
 
-/** The end of an order moves `modified` of its resource, whether it changes or not. */
+/** The end of an order moves `modified` of its resource, even if the resource does not change. */
 function endOrder(world: World, { resource }: FoundOrder, fields: WaldurRecord): void {
   if (resource !== undefined) change(world, [resource], { ...fields, order_in_progress: null })
 }
 
-/** What happens to an order in progress moves `modified` of its resource only where the resource itself changes. */
+/** Other changes of an order in progress move `modified` of its resource only if the resource itself changes. */
 function setResource(world: World, { resource }: FoundOrder, fields: WaldurRecord): void {
   if (resource === undefined) return
   const { order_in_progress: order, ...plain } = fields
   const differs = Object.entries(plain).some(([name, value]) => !isDeepStrictEqual(resource[name], value))
   if (differs) change(world, [resource], plain)
-  // Not cloned: the nested order has to stay the order that later actions change.
+  // Not cloned: the nested order has to remain the one that later actions change.
   if (order !== undefined) resource.order_in_progress = order
 }
 
@@ -127,7 +129,7 @@ function stateWhileExecuting(found: FoundOrder): WaldurRecord {
   }
 }
 
-/** What a finished order makes of its resource. */
+/** Applies a finished order to its resource. */
 function outcome(order: WaldurRecord | undefined, resource: WaldurRecord | undefined): WaldurRecord {
   if (order?.type === "Terminate") return { state: "Terminated" }
   const limits = asObject(order?.limits)

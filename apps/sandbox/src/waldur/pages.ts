@@ -6,14 +6,14 @@ import { detail } from "./errors.ts"
 const DEFAULT_PAGE_SIZE = 10
 const MAX_PAGE_SIZE = 300
 
-/** One page of a list, and what its headers say about the others. */
+/** One page of a list, and the headers about the others. */
 export interface Page {
   rows: readonly WaldurRecord[]
   count: number
   link: string
 }
 
-/** Cuts the page that the query asks for, or gives the 404 for one that there is not. */
+/** Returns the requested page, or a 404 if it does not exist. */
 export function cutPage(rows: readonly WaldurRecord[], url: URL): Page | Response {
   const size = pageSize(url.searchParams)
   // A list without rows still has its first page.
@@ -28,7 +28,7 @@ export function cutPage(rows: readonly WaldurRecord[], url: URL): Page | Respons
   }
 }
 
-/** 0 and junk are 10; more than 300 is cut, and nothing says so. */
+/** 0 and invalid values mean 10; more than 300 is silently cut. */
 function pageSize(query: URLSearchParams): number {
   const asked = query.getAll("page_size").at(-1) ?? ""
   const size = /^\s*\d+\s*$/.test(asked) ? Number(asked) : 0
@@ -52,10 +52,7 @@ function links(url: URL, number: number, last: number): string {
   ].join(", ")
 }
 
-/**
- * The fields that `field=` leaves, or undefined where the whole objects come: nothing was asked for, or nothing that
- * any of the rows knows.
- */
+/** The fields that `field=` keeps, or undefined for whole objects: no field was requested, or none that a row has. */
 export function askedFields(query: URLSearchParams, rows: readonly WaldurRecord[]): ReadonlySet<string> | undefined {
   const asked = new Set(query.getAll("field"))
   if (asked.size === 0) return undefined
@@ -77,7 +74,7 @@ export function trimOrder(row: WaldurRecord, fields: ReadonlySet<string> | undef
   return order === undefined ? row : { ...row, order_in_progress: trim(order, fields) }
 }
 
-/** A value as Waldur sends it: the links in it lead to the address by which the client called. */
+/** A value as Waldur sends it: its links use the client's address for the server. */
 export function send(world: World, exchange: Exchange, value: unknown, headers: Record<string, string> = {}): Response {
   const text = JSON.stringify(value)
   const address = `${exchange.origin}/api/`
@@ -87,7 +84,7 @@ export function send(world: World, exchange: Exchange, value: unknown, headers: 
   })
 }
 
-/** A page of a list. `shape` is applied to each row before it is trimmed; `pace` tells how long it takes really. */
+/** A page of a list. `shape` is applied to each row before it is trimmed; `pace` returns the real duration. */
 export function sendPage(
   world: World,
   exchange: Exchange,

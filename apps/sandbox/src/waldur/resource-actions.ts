@@ -5,10 +5,10 @@ import { change } from "./world-changes.ts"
 
 type Action = (world: World, resource: WaldurRecord, body: JsonObject) => Response
 
-/** What a provider can POST to `/api/marketplace-provider-resources/{uuid}/<action>/`. */
+/** The actions at `/api/marketplace-provider-resources/{uuid}/<action>/` that a provider can POST to. */
 export const RESOURCE_ACTIONS: Record<string, Action> = {
   set_backend_id(world, resource, body) {
-    // Waldur reads the key without looking whether it is there.
+    // Waldur reads the key without checking that it exists.
     if (body.backend_id === undefined) return serverErrorPage()
     change(world, [resource], { backend_id: body.backend_id })
     return json(200, { status: "Resource backend_id has been changed." })
@@ -31,5 +31,5 @@ export const RESOURCE_ACTIONS: Record<string, Action> = {
   },
 }
 
-/** A 7.0.7 has these two not at all: they are 404, with HTML. */
+/** A 7.0.7 lacks these two: they are 404, with HTML. */
 export const RESOURCE_ACTIONS_OF_8 = ["set_state_ok", "update_options_direct"]

@@ -18,7 +18,7 @@ export const ORDER_STATES = [
   "rejected",
 ]
 
-/** Before these have passed, an order is none of the provider's business. */
+/** Until an order has left these states, the provider cannot see it. */
 const BEFORE_THE_PROVIDER = ["pending-consumer", "pending-project", "pending-start-date"]
 
 const ORDERINGS: Record<string, string> = {
@@ -36,12 +36,12 @@ const ORDERINGS_OF_7 = ["name", "created"]
 
 export type Test = (row: WaldurRecord) => boolean
 
-/** The filters of `/api/marketplace-resources/` as one test, or the 400 for a value that Waldur refuses. */
+/** The filters of `/api/marketplace-resources/` as one predicate, or the 400 for a value that Waldur refuses. */
 export function resourceFilter(query: URLSearchParams, dialect: Dialect): Test | Response {
   const tests: Test[] = []
   for (const name of new Set(query.keys())) {
     if (dialect === "7.0.7" && FILTERS_OF_8.includes(name)) continue
-    // An empty value is no filter, and the last of a repeated one counts, except where a filter takes several.
+    // An empty value is no filter, and the last of a repeated one counts, unless a filter accepts several.
     const values = query.getAll(name).filter((value) => value !== "")
     const last = query.getAll(name).at(-1) ?? ""
     if (values.length === 0) continue
@@ -149,7 +149,7 @@ function plainUuid(uuid: string): string {
   return uuid.trim().toLowerCase().replaceAll("-", "")
 }
 
-/** How `o=` orders the rows; by `created` unless given. Waldur has no second key: rows tied here keep no order. */
+/** The sort order of `o=`; default `created`. Waldur has no second key: tied rows have no defined order. */
 export function resourceOrdering(
   query: URLSearchParams,
   dialect: Dialect,
@@ -170,7 +170,7 @@ export function resourceOrdering(
       const one = a[field]
       const other = b[field]
       if (one === other) continue
-      // As PostgreSQL does: what is null comes after everything, or before it where the order is turned round.
+      // As in PostgreSQL, null comes last, or first in descending order.
       if (typeof one !== "string") return typeof other !== "string" ? 0 : sign
       if (typeof other !== "string") return -sign
       return one < other ? -sign : sign

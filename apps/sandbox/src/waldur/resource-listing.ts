@@ -3,13 +3,13 @@ import { consumerVisibility, visibility } from "./access.ts"
 import type { WaldurControl } from "./control.ts"
 import { resourceFilter, resourceOrdering } from "./resource-filters.ts"
 
-/** Parameters that choose what is shown of a list, not what is in it. */
+/** Parameters that select what is shown of a list, not its content. */
 const PRESENTATION = ["page", "page_size", "field"]
 
-/** Which of the two lists: each shows a user other resources. */
+/** Which of the two lists; each shows a user different resources. */
 export type View = "consumer" | "provider"
 
-/** Gives a function from a query to the whole list that it means, or to the 400 for a bad filter. */
+/** Returns a function from a query to the whole list, or to the 400 for a bad filter. */
 export function resourceListing(
   world: World,
   control: WaldurControl,
@@ -18,7 +18,7 @@ export function resourceListing(
   let rememberedOf = ""
   return (query, token, as) => {
     if (control.worldChangesByHand) return computeListing(world, control, query, token, as)
-    // Every change that a POST makes moves the world's time on.
+    // Every change by a POST advances the world's time.
     const state = `${world.now} ${world.resources.length}`
     if (state !== rememberedOf) {
       remembered = new Map()
@@ -51,7 +51,7 @@ function computeListing(
   return isSorted(rows, compare) ? rows : rows.sort(compare)
 }
 
-/** Rows mostly come as a world was built, and looking costs a fraction of sorting. */
+/** Rows are usually sorted already, and a check costs a fraction of sorting. */
 function isSorted(rows: readonly WaldurRecord[], compare: (a: WaldurRecord, b: WaldurRecord) => number): boolean {
   return rows.every((row, index) => index === 0 || compare(rows[index - 1] as WaldurRecord, row) <= 0)
 }

@@ -2,8 +2,8 @@ import { random } from "../world/random.ts"
 import type { Arrange } from "./control.ts"
 
 /**
- * Rows with the same `created` come in another order on every request, as from PostgreSQL while others write: the
- * reason why walking pages can lose rows or meet them twice.
+ * Returns rows with the same `created` in a different order on every request, like PostgreSQL under concurrent writes:
+ * the reason why walking pages can lose or duplicate rows.
  */
 export function shuffleTies(seed = 1): Arrange {
   return (rows, { number }) => {

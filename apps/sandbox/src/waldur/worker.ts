@@ -1,17 +1,17 @@
 /**
- * Waldur's background worker. An approval only sets the order to executing; the worker moves its resource to Updating or
- * Terminating later, whatever became of the order since. An order that is done or erred in between leaves its resource
- * in that state for good, without an order.
+ * Waldur's background worker. An approval only sets the order to executing; the worker moves its resource to Updating
+ * or Terminating later, whatever happened to the order since. An order that is done or erred in between leaves its
+ * resource in that state permanently, without an order.
  */
 export interface WaldurWorker {
   /**
    * Milliseconds from an approval to the move of its resource; `"held"`: not before `work()`. Default 0: within the
-   * approval. It counts for the approvals that follow.
+   * approval. Applies to the approvals that follow.
    */
   delay: number | "held"
-  /** Does all that waits, oldest first; returns how many jobs that were. */
+  /** Runs all pending jobs, oldest first; returns their number. */
   work(): number
-  /** Leaves a job to the worker. */
+  /** Queues a job. */
   later(job: () => void): void
 }
 
@@ -30,7 +30,7 @@ export function waldurWorker(): WaldurWorker {
     later(job) {
       waiting.add(job)
       if (this.delay === 0) perform(job)
-      // A process that ends does not wait for it.
+      // The timer does not keep the process alive.
       else if (this.delay !== "held") setTimeout(() => perform(job), this.delay).unref()
     },
   }

@@ -2,9 +2,9 @@ import { asObject } from "../json.ts"
 import type { WaldurRecord, World } from "../world/world.ts"
 import { secondsLater } from "./instants.ts"
 
-/** Every copy of an order that the world holds, and the resource that it belongs to. */
+/** Every copy of an order in the world, and its resource. */
 export interface FoundOrder {
-  /** At least one; recorded rows carry copies of the order in the list, generated ones the order itself. */
+  /** At least one; recorded rows contain copies of the order in the list, generated ones the order itself. */
   copies: WaldurRecord[]
   resource: WaldurRecord | undefined
 }
@@ -30,7 +30,7 @@ export function findOrder(world: World, uuid: string): FoundOrder | undefined {
   return { copies: [...copies], resource }
 }
 
-/** Sets fields and `modified`, and moves the world's time on. */
+/** Sets fields and `modified`, and advances the world's time. */
 export function change(world: World, rows: readonly WaldurRecord[], fields: WaldurRecord): void {
   for (const row of rows) Object.assign(row, structuredClone(fields), { modified: world.now })
   world.now = secondsLater(world.now, 1)

@@ -6,18 +6,18 @@ import { ORGANISATIONS } from "./organisations.ts"
 import { tokensOf, type World, worldOf } from "./world.ts"
 
 export interface WorldOptions {
-  /** Any integer. Decides over the ordinary resources only. Default 1. */
+  /** Any integer. Affects the ordinary resources only. Default 1. */
   seed?: number
   /**
-   * How many resources there shall be at least. The hand-written ones come first and are always all there, so a
-   * smaller number gives just these; the rest is made up. Default 60. 100,000 take about a second and 200 MB.
+   * The minimum number of resources. The hand-written ones come first and are always complete, so a smaller number
+   * gives just these; the rest is generated. Default 60. 100,000 take about a second and 200 MB.
    */
   resources?: number
-  /** False leaves the hand-written ones out: then there are exactly `resources`, all of them valid. Default true. */
+  /** False omits the hand-written ones: then there are exactly `resources`, all of them valid. Default true. */
   edgeCases?: boolean
 }
 
-/** A world that depends on the options alone: no clock, no chance. Never fails. */
+/** A world that depends on the options only: no clock, no randomness. Never fails. */
 export function buildWorld(options: WorldOptions = {}): World {
   const { seed = 1, resources = 60, edgeCases = true } = options
   const tokens = tokensOf({ provider: CSCS.uuid, consumer: ORGANISATIONS.ethz.uuid })

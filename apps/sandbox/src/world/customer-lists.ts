@@ -2,7 +2,7 @@ import type { Offering } from "./offerings.ts"
 import { customerRecord, nestedProject, type Organisation, type Project } from "./records.ts"
 import type { WaldurCustomer } from "./world.ts"
 
-/** Collects which customers have how many resources in which offering. */
+/** Counts the resources of each customer by offering. */
 export interface CustomerLists {
   add(offering: Offering, project: Project): void
   /** The customers of the offering by name, as Waldur lists them. */

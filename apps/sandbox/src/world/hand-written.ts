@@ -14,7 +14,7 @@ import { uuidOf } from "./random.ts"
 import { orderRecord, type ResourceSpec, resourceRecord } from "./records.ts"
 import type { WaldurRecord, World } from "./world.ts"
 
-/** In the order of the list; plain ones first, so that the first page of a demo is pleasant to read. */
+/** In the order of the list; plain ones first, so that the first page of a demo is easy to read. */
 const CASES: readonly CaseSpec[] = [...PLAIN, ...ORDERS, ...VALUES, ...PATHS, ...QUOTAS, ...TARGETS, ...TREE]
 
 const FIRST_CREATED = Date.UTC(2024, 1, 1, 8, 30, 11) * 1000 + 470_210

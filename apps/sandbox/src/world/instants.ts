@@ -1,8 +1,8 @@
-/** A time as Waldur writes it, `2025-10-19T01:15:22.470210Z`, from microseconds since 1970. */
+/** A time in Waldur's notation, `2025-10-19T01:15:22.470210Z`, from microseconds since 1970. */
 export function instant(microseconds: number): string {
   const seconds = Math.floor(microseconds / 1_000_000)
   const fraction = String(microseconds % 1_000_000).padStart(6, "0")
-  // Joined, since a text put together in other ways keeps its parts in memory.
+  // Joined, since a concatenated string keeps its parts in memory.
   return [secondText(seconds), fraction, "Z"].join("")
 }
 

@@ -1,18 +1,18 @@
 import { uuidOf } from "./random.ts"
 import type { WaldurOffering } from "./world.ts"
 
-/** What the links in built rows start with; nothing answers there. */
+/** The prefix of links in built rows; there is no such server. */
 export const API_URL = "http://waldur.invalid/api/"
 
-/** Who runs an offering: Waldur's offering customer. */
+/** The provider of an offering: Waldur's offering customer. */
 export interface Provider {
   slug: string
-  /** Null: the rows say nothing. */
+  /** Null: the rows do not have it. */
   name: string | null
   uuid: string
 }
 
-/** What of an offering its resources repeat. */
+/** The offering's fields that its resources repeat. */
 export interface Offering {
   slug: string
   name: string
@@ -32,12 +32,12 @@ function offering(key: string, slug: string, name: string, type: string, provide
 
 export type OfferingKey = "capstor" | "vast" | "iopsstor" | "iopsstorOfPartner" | "compute"
 
-/** The three storage systems, one of them offered by a second provider too, and an offering that is no storage. */
+/** The three storage systems, one of them offered by a second provider too, and an offering that is not storage. */
 export const OFFERINGS: Record<OfferingKey, Offering> = {
   capstor: offering("capstor", "capstor", "Capstor", "Marketplace.Slurm", CSCS),
   vast: offering("vast", "vast", "VAST", "Marketplace.Slurm", CSCS),
   iopsstor: offering("iopsstor", "iopsstor", "IOPSStor", "Marketplace.Basic", CSCS),
-  // Slugs of offerings are not unique in Waldur: another provider may use the same one.
+  // Offering slugs are not unique in Waldur: another provider may use the same one.
   iopsstorOfPartner: offering("iopsstor of alps-partner", "iopsstor", "IOPSStor (partners)", "Marketplace.Basic", ALPS),
   compute: offering("daint", "daint-gpu", "Daint GPU hours", "Marketplace.Slurm", CSCS),
 }
@@ -112,7 +112,7 @@ export function offeringRecord(of: Offering, customers: number, resources: numbe
       auto_approve_in_service_provider_projects: false,
       service_provider_can_create_offering_user: true,
     },
-    // Never to be shown to anyone: the tests look for these values.
+    // Must never be exposed: the tests search for these values.
     secret_options: {
       backend_url: `https://${of.slug}-admin.invalid/`,
       admin_password: `secret-admin-password-of-${of.slug}`,

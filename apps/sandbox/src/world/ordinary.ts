@@ -15,11 +15,11 @@ const PERMISSIONS = ["775", "2770", "770", "750"] as const
 const FIRST_CREATED = Date.UTC(2024, 5, 3, 6, 0, 0) * 1000
 const FIRST_GID = 40_001
 
-/** A migration wrote so many resources in one transaction: more of one `created` than fit on a page. */
+/** The number of resources that a migration wrote in one transaction: more of one `created` than fit on a page. */
 const MIGRATED = 350
 const BETWEEN_MIGRATIONS = 2000
 
-/** Adds so many resources with nothing odd about them; no two of them have the same path. */
+/** Adds a number of ordinary resources; no two of them have the same path. */
 export function addOrdinaryResources(world: World, customers: CustomerLists, count: number): void {
   const chance = random(world.seed)
   const organisations = Object.values(ORGANISATIONS)
@@ -56,7 +56,7 @@ function addResource(
   index: number,
   created: number,
 ): void {
-  // Twelve places, so a project's two resources never meet in one.
+  // Twelve places, so a project's two resources never share one.
   const offering = SYSTEMS[place % 3] as (typeof SYSTEMS)[number]
   const dataType = DATA_TYPES[place % 4] as (typeof DATA_TYPES)[number]
   const storage = chance.pick(SIZES)

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto"
 
-/** Numbers that only look random: the same seed gives the same ones, on every machine. */
+/** Pseudo-random numbers: the same seed gives the same ones, on every machine. */
 export interface Random {
   /** At least 0, below 1. */
   next(): number
@@ -26,7 +26,7 @@ export function random(seed: number): Random {
   // The first numbers of neighbouring seeds resemble each other.
   for (let i = 0; i < 16; i++) word()
   const below = (limit: number): number => Math.floor((word() / 2 ** 32) * limit)
-  // Through bytes, since a text put together from parts takes several times the memory.
+  // Through bytes, since a concatenated string takes several times the memory.
   const bytes = Buffer.alloc(16)
   return {
     next: () => word() / 2 ** 32,
@@ -41,7 +41,7 @@ export function random(seed: number): Random {
   }
 }
 
-/** 32 hex digits that follow from the name alone, for rows that keep their uuid whatever the seed. */
+/** 32 hex digits derived from the name only, for rows that keep their uuid for every seed. */
 export function uuidOf(name: string): string {
   const bytes = createHash("sha1").update(`cscs-sandbox:${name}`).digest().subarray(0, 16)
   bytes[6] = (bytes.readUInt8(6) & 0x0f) | 0x50

@@ -19,7 +19,7 @@ export interface Project {
   organisation: Organisation
 }
 
-/** What one resource differs in from the next. */
+/** The fields that differ between resources. */
 export interface ResourceSpec {
   uuid: string
   creationOrderUuid: string
@@ -36,14 +36,14 @@ export interface ResourceSpec {
   backendMetadata: JsonObject
 }
 
-/** Shared by all rows, and frozen so that nobody changes a hundred thousand of them at once. */
+/** Shared by all rows, and frozen so that no change affects a hundred thousand of them at once. */
 const NO_KEYS: JsonObject = Object.freeze({})
 const NO_ITEMS: Json[] = Object.freeze([]) as unknown as Json[]
 const NO_USAGE: JsonObject = Object.freeze({ storage: null })
 
 const CATEGORY_UUID = uuidOf("category storage")
 
-/** A resource row as 8.x sends it, with its creation order; no order is in progress. */
+/** A resource row as 8.x sends it, with its creation order and without an order in progress. */
 export function resourceRecord(spec: ResourceSpec): WaldurRecord {
   const { offering, project } = spec
   const { organisation } = project
@@ -131,7 +131,7 @@ export function resourceRecord(spec: ResourceSpec): WaldurRecord {
   }
 }
 
-/** What one order differs in from the next. */
+/** The fields that differ between orders. */
 export interface OrderSpec {
   uuid: string
   type: string
@@ -211,7 +211,7 @@ export function orderRecord(resource: ResourceSpec, order: OrderSpec): WaldurRec
   }
 }
 
-/** The customer as an offering's customers list shows it, with the projects that have resources there. */
+/** The customer in an offering's customers list, with its projects that have resources there. */
 export function customerRecord(organisation: Organisation, projects: Json[]): WaldurCustomer {
   return {
     url: `${API_URL}customers/${organisation.uuid}/`,

@@ -1,6 +1,6 @@
 import type { JsonObject } from "../json.ts"
 
-/** One row as Waldur's REST API shows it. Nothing is promised about it: recorded and broken rows are served too. */
+/** One row of Waldur's REST API. It may have any content: recorded and broken rows are served too. */
 export type WaldurRecord = JsonObject
 
 /** A row of `/api/marketplace-provider-offerings/`. */
@@ -10,9 +10,9 @@ export type WaldurOffering = JsonObject & { uuid: string; slug: string }
 export type WaldurCustomer = JsonObject
 
 /**
- * What a user is in Waldur: of the whole of it (`staff`, `support`), of the provider's organization (`CUSTOMER.OWNER`,
- * `.MANAGER`, `.SUPPORT`, `.READER`), of one of its offerings (`OFFERING.MANAGER`), of an organization that uses them, or
- * nothing. `waldur/access.ts` has what each may do.
+ * A user's role in Waldur: global (`staff`, `support`), in the provider's organization (`CUSTOMER.OWNER`, `.MANAGER`,
+ * `.SUPPORT`, `.READER`), in one of its offerings (`OFFERING.MANAGER`), in a consumer organization, or none.
+ * `waldur/access.ts` has the rights of each.
  */
 export type WaldurRole =
   | "staff"
@@ -25,15 +25,18 @@ export type WaldurRole =
   | "consumer"
   | "nobody"
 
-/** Who a Waldur token belongs to. */
+/** The user of a Waldur token. */
 export interface WaldurToken {
   username: string
   role: WaldurRole
-  /** UUID of the organization of an owner, manager, reader, ... or consumer. Without one, a provider's user sees every offering. */
+  /**
+   * UUID of the organization of an owner, manager, reader, ... or consumer. Without one, a provider's user sees every
+   * offering.
+   */
   organization?: string
-  /** `"all"` that the role shows, or the slugs and uuids of the only offerings of them. `[]`: none. */
+  /** `"all"` that the role shows, or only these, by slug or uuid. `[]`: none. */
   sees: "all" | string[]
-  /** Refused with 401 "Token has expired.". */
+  /** Rejected with 401 "Token has expired.". */
   expired: boolean
 }
 
@@ -43,45 +46,45 @@ export interface EdgeCase {
   label: string
   /** One line: what is odd about the row. */
   about: string
-  /** The very object that is in `World.resources`. */
+  /** The same object as in `World.resources`. */
   row: WaldurRecord
 }
 
 /**
- * All that the three upstreams know: plain data that a test may change at any time, between two requests or in the
- * middle of a walk through pages. The next request sees the change.
+ * The data of the three upstreams. A test may change it at any time, between two requests or in the middle of a walk;
+ * the next request sees the change.
  */
 export interface World {
   seed: number
-  /** What links inside the rows start with. The Waldur listener sends its own address in its place. */
+  /** The prefix of links in rows. The Waldur listener replaces it by its own address. */
   apiUrl: string
   /**
-   * The time of the next change made by a POST (`modified`), as Waldur writes times. Every change moves it on by one
-   * second, so answers do not depend on the hour at which a test runs. The header `Date` of Waldur's answers says it too.
+   * The time of the next change by a POST (`modified`), in Waldur's notation. Every change advances it by one second,
+   * so responses do not depend on when a test runs. It is also the `Date` of Waldur's responses.
    */
   now: string
   offerings: WaldurOffering[]
-  /** Offering uuid -> its customers list. An offering that is not here answers an empty list. */
+  /** Offering uuid -> its customers list. A missing offering has an empty list. */
   customersByOffering: Map<string, WaldurCustomer[]>
   resources: WaldurRecord[]
   /** Every order, past and in progress. In a built world the rows' nested orders are these same objects. */
   orders: WaldurRecord[]
   /**
-   * What the HPC User API knows: posixName -> `unixGid` as it is sent, whatever that is. An array sends the name once
-   * per element; undefined sends the name without a `unixGid`.
+   * The data of the HPC User API: posixName -> `unixGid`, sent unchanged. An array sends the name once per element;
+   * undefined sends the name without a `unixGid`.
    */
   gids: Map<string, unknown>
-  /** Further entries that the HPC User API puts into every answer although nobody asked for them. Normally empty. */
+  /** Unrequested entries that the HPC User API adds to every response. Normally empty. */
   strayGidEntries: unknown[]
-  /** Waldur tokens (40 hex digits) -> whose they are. */
+  /** Waldur tokens (40 hex digits) -> their users. */
   tokens: Map<string, WaldurToken>
   /** Resource uuid -> label, for the hand-written resources that have a uuid. */
   labels: Map<string, string>
-  /** Label -> hand-written resource: also those that lack a uuid. */
+  /** Label -> hand-written resource, including those without a uuid. */
   cases: Map<string, EdgeCase>
 }
 
-/** The tokens of a built world, by what they are good for. */
+/** The tokens of a built world, by their purpose. */
 export const TOKENS = {
   /** Sees every offering, the foreign one too. */
   staff: "db5cdd1fcb36870abf664ee9ad7d873f2341de0e",
@@ -97,13 +100,13 @@ export const TOKENS = {
   blind: "cf8ffa4495abb17590ab5df3e47b0ff55146a5b8",
   /** A reader of the provider: the least that a storage proxy needs. */
   reader: "3f8e2b07c1d94a65b8e0f7a2946d1c53e07b9a4f",
-  /** Refused since it has expired. */
+  /** Rejected as expired. */
   expired: "d021ce5027f33b1c7d3175f304c43c388502639b",
 } as const
 
 /**
- * A world made of a caller's own rows, for example recorded ones; whatever is left out is empty. The tokens are those
- * of `TOKENS`.
+ * A world of a caller's own rows, for example recorded ones; omitted fields are empty. The tokens are those of
+ * `TOKENS`.
  */
 export function worldOf(parts: Partial<World>): World {
   return {
@@ -123,7 +126,7 @@ export function worldOf(parts: Partial<World>): World {
   }
 }
 
-/** Whose the tokens of `TOKENS` are; without an organization, a provider's user provides every offering there is. */
+/** The users of the tokens in `TOKENS`; without an organization, a provider's user provides every offering. */
 export function tokensOf(of: { provider?: string; consumer?: string }): Map<string, WaldurToken> {
   const user = (username: string, role: WaldurRole, more: Partial<WaldurToken> = {}): WaldurToken => ({
     username,

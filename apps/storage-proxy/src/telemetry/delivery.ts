@@ -5,15 +5,16 @@ import type { Scrub } from "./scrubber.ts"
 
 /** A `fetch` for one kind of telemetry. */
 export type Deliver = (about: {
-  /** `traces`, `metrics`: for the log. */
+  /** `traces` or `metrics`, for the log. */
   readonly what: string
-  /** Milliseconds for one attempt. */
+  /** Timeout of one attempt in milliseconds. */
   readonly timeout: number
 }) => typeof fetch
 
 /**
- * The way out for all telemetry: through the proxies of the environment, with a deadline, and never after a redirect, which
- * would carry the credentials elsewhere. Who cannot be told is said once, and once when that is over.
+ * The transport for all telemetry. It uses the proxies from the environment, enforces a deadline, and never follows
+ * redirects, which would carry the credentials elsewhere. An unreachable destination is logged once, and its recovery
+ * once.
  */
 export const makeDelivery = Effect.fnUntraced(function* ({ telemetry }: ProxySettings, scrub: Scrub) {
   const { fetch } = yield* makeTransport({
@@ -42,7 +43,7 @@ export const makeDelivery = Effect.fnUntraced(function* ({ telemetry }: ProxySet
       const signals = [AbortSignal.timeout(timeout), ...(init?.signal ? [init.signal] : [])]
       try {
         const response = await fetch(input, { ...init, redirect: "manual", signal: AbortSignal.any(signals) })
-        if (!response.ok) failed(`it is answered ${response.status}`)
+        if (!response.ok) failed(`the response is ${response.status}`)
         else if (isFailing) {
           isFailing = false
           say(
@@ -54,7 +55,7 @@ export const makeDelivery = Effect.fnUntraced(function* ({ telemetry }: ProxySet
         }
         return response
       } catch (thrown) {
-        // Who stops does not wait for it.
+        // An aborted delivery (shutdown) is not a failure.
         if (init?.signal?.aborted !== true) {
           const { reason, detail } = transportFailureFrom(thrown, { upstream: "telemetry", call: "POST" }, [])
           failed(`${reason}: ${detail}`)

@@ -6,34 +6,35 @@ import type { Sampler } from "./sampling.ts"
 /** Where one kind of telemetry goes, and how. */
 export interface Destination {
   readonly url: string
-  /** They can hold secrets. */
+  /** May contain secrets. */
   readonly headers: Readonly<Record<string, string>>
   readonly encoding: "protobuf" | "json"
   readonly compression: "gzip" | "none"
-  /** Milliseconds for one attempt to deliver. */
+  /** Timeout of one delivery attempt in milliseconds. */
   readonly timeout: number
 }
 
-/** What goes out by OpenTelemetry's protocol; what is not there stays here. */
+/** What is exported over OTLP. Absent signals are not exported. */
 export interface OpenTelemetry {
-  /** Who we are. */
+  /** The OpenTelemetry resource that identifies this process. */
   readonly resource: { readonly serviceName: string; readonly attributes: Readonly<Record<string, string>> }
-  /** `interval`: milliseconds from one delivery to the next. */
+  /** `interval`: milliseconds between deliveries. */
   readonly traces?: Destination & { readonly sampler: Sampler; readonly interval: number }
   readonly metrics?: Destination & { readonly interval: number }
   readonly logs?: Destination
 }
 
 /**
- * OpenTelemetry as its variables have it (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
- * Effect's own layers read some of them; they would be silent about the protocol and the sampler, end the process with a
- * stack trace where a value cannot be, and send nothing unless `OTEL_TRACES_EXPORTER` and its like are given.
+ * Reads OpenTelemetry's environment variables
+ * (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/). Effect's own layers read some of
+ * them, but ignore the protocol and the sampler without a warning, crash with a stack trace on an invalid value, and
+ * export nothing unless `OTEL_TRACES_EXPORTER` and the like are set.
  *
- * Traces and metrics go out if there is an endpoint for them. Logs do if `OTEL_LOGS_EXPORTER` is `otlp`, too: they are on
- * standard error already, and whoever collects them there would have them twice.
+ * Traces and metrics are exported if an endpoint is set for them. Logs additionally need `OTEL_LOGS_EXPORTER=otlp`:
+ * they are already on standard error, and a collector that reads them there would get them twice.
  *
- * As the specification has it, a value that is unknown is a warning, and the default counts. Only an endpoint has none: what
- * was meant for another is not sent anywhere, nor are its headers.
+ * As the specification requires, an unknown value is reported as a warning and the default applies. Endpoints have no
+ * default: data and headers meant for one destination are never sent to another.
  */
 export const readOtelVariables = (
   variables: Readonly<Record<string, string>>,
@@ -51,7 +52,7 @@ export const readOtelVariables = (
   const sampler = samplerOf(read)
   const tracesInterval = read("OTEL_BSP_SCHEDULE_DELAY", milliseconds) ?? 5000
   const metricsInterval = read("OTEL_METRIC_EXPORT_INTERVAL", milliseconds) ?? 60_000
-  // The trace's context is all that is passed on; of a caller's baggage nothing is used.
+  // Only the trace context is propagated; a caller's baggage is ignored.
   readList("OTEL_PROPAGATORS", ["tracecontext", "baggage"])
   const resource = resourceOf(read)
   return {
@@ -63,23 +64,23 @@ export const readOtelVariables = (
   }
 }
 
-/** What a variable may be. */
+/** The values that a variable accepts. */
 interface Kind<A> {
   readonly allowed: string
-  /** `undefined` for what is not allowed. */
+  /** Returns `undefined` for a value that is not allowed. */
   readonly decode: (text: string) => A | undefined
   readonly isSecret?: true
 }
 
 type Read = <A>(name: string, kind: Kind<A>) => A | undefined
 
-/** Names of variables in one line of the log. */
+/** Variable names, joined for one log line. */
 const mostNames = 10
 
 const reader = (variables: Readonly<Record<string, string>>) => {
   const warnings: Array<string> = []
   const names = new Set<string>()
-  /** An empty variable is unset. */
+  /** An empty variable counts as unset. */
   const given = (name: string): string | undefined => {
     names.add(name)
     return variables[name]?.trim() || undefined
@@ -96,14 +97,14 @@ const reader = (variables: Readonly<Record<string, string>>) => {
     if (value === undefined) warn(name, text, kind)
     return value
   }
-  /** Those words of a list, separated by commas, that are known. */
+  /** The known words of a comma-separated list. */
   const readList = (name: string, known: ReadonlyArray<string>): ReadonlyArray<string> => {
     const words = (given(name) ?? "").split(",").flatMap((word) => word.trim().toLowerCase() || [])
     const unknown = words.filter((word) => !known.includes(word))
     if (unknown.length > 0) warn(name, unknown.join(","), { allowed: known.join(", "), decode: () => undefined })
     return words.filter((word) => known.includes(word))
   }
-  /** What is set for others, or for more than is done here. */
+  /** Variables that are set but not supported here. */
   const unread = (): ReadonlyArray<string> => {
     const others = Object.keys(variables).filter((name) => !names.has(name))
     const shown = others.slice(0, mostNames).map((name) => name.slice(0, 100))
@@ -119,7 +120,7 @@ const destinationOf = (
   variables: Readonly<Record<string, string>>,
   read: Read,
 ): Destination | undefined => {
-  /** What is set for this signal counts before what is set for all, even if it is ignored. */
+  /** A signal's own variable takes precedence over the general one, even if its value is ignored. */
   const own = <A>(name: string, kind: Kind<A>) => {
     const forAll = read(`OTEL_EXPORTER_OTLP_${name}`, kind)
     const special = `OTEL_EXPORTER_OTLP_${signal}_${name}`
@@ -146,7 +147,7 @@ const resourceOf = (read: Read): OpenTelemetry["resource"] => {
     serviceName: read("OTEL_SERVICE_NAME", text) ?? named ?? "storage-proxy",
     attributes: {
       "service.version": manifest.version,
-      // Without it the series of two replicas would be one.
+      // Without it, the series of two replicas would be one.
       "service.instance.id": crypto.randomUUID(),
       "host.name": hostname(),
       ...attributes,
@@ -193,7 +194,7 @@ const url: Kind<string> = {
 
 const milliseconds: Kind<number> = {
   allowed: "milliseconds: a whole number of at least 1",
-  // Node's timers can wait no longer.
+  // The maximum delay of Node's timers.
   decode: (given) => (/^\d+$/.test(given) && Number(given) >= 1 ? Math.min(Number(given), 2 ** 31 - 1) : undefined),
 }
 
@@ -227,7 +228,7 @@ const headers: Kind<Readonly<Record<string, string>>> = {
   decode: (given) => {
     try {
       const decoded = pairs.decode(given)
-      // Throws where HTTP allows a name or a value not.
+      // Throws if HTTP does not allow a name or a value.
       new Headers(decoded)
       return decoded
     } catch {

@@ -14,16 +14,16 @@ import type { Destination, OpenTelemetry } from "./otel-variables.ts"
 import { sampled } from "./sampling.ts"
 import type { Scrub } from "./scrubber.ts"
 
-/** What the exporters need of the process. */
+/** What the exporters need from the process. */
 export interface OtlpOptions {
   readonly settings: OpenTelemetry
   readonly deliver: Deliver
   readonly scrub: Scrub
-  /** Brings gauges up to date that are measured only when somebody looks. */
+  /** Updates gauges that are only measured on demand. */
   readonly measure: Effect.Effect<void>
 }
 
-/** Effect's exporters as the settings have them: a tracer, a further logger, and metrics on their way. */
+/** Effect's exporters, configured by the settings: a tracer, an additional logger, and periodic metrics. */
 export const otlpLayer = ({ settings, deliver, scrub, measure }: OtlpOptions) => {
   const { traces, metrics, logs } = settings
   const common = (signal: string, to: Destination) => ({
@@ -32,7 +32,7 @@ export const otlpLayer = ({ settings, deliver, scrub, measure }: OtlpOptions) =>
       FetchHttpClient.layer.pipe(
         Layer.provideMerge(Layer.succeed(FetchHttpClient.Fetch)(deliver({ what: signal, timeout: to.timeout }))),
       ),
-      // All that Effect would read there has been read and judged.
+      // Everything that Effect would read there has already been read and validated.
       ConfigProvider.layer(ConfigProvider.fromEnvRecord({})),
     ),
     options: {
@@ -70,7 +70,7 @@ export const otlpLayer = ({ settings, deliver, scrub, measure }: OtlpOptions) =>
           )
         }),
       ).pipe(
-        // Its own clock never strikes: what goes out is measured just before.
+        // Its own timer never fires: metrics are measured right before each delivery.
         Layer.provide(OtlpMetrics.layer({ ...options, exportInterval: "24 days" })),
         Layer.provide(layer),
       ),
@@ -87,7 +87,7 @@ const serialization = (encoding: Destination["encoding"], scrub: Scrub) =>
   Layer.effect(
     OtlpSerialization.OtlpSerialization,
     Effect.map(OtlpSerialization.OtlpSerialization, ({ traces, metrics, logs }) => ({
-      // What failed says so in words that came from elsewhere.
+      // Failure texts come from elsewhere and may contain secrets.
       traces: (data) =>
         traces({
           resourceSpans: data.resourceSpans.map((resource) => ({
@@ -134,7 +134,7 @@ const serialization = (encoding: Destination["encoding"], scrub: Scrub) =>
     })),
   ).pipe(Layer.provide(encoding === "json" ? OtlpSerialization.layerJson : OtlpSerialization.layerProtobuf))
 
-/** Attributes without secrets: by their names, which the protocol has as values of `key`, and in their texts. */
+/** Attributes without secrets: masked by name (OTLP has names as values of `key`) and by text. */
 const scrubbed = (attributes: ReadonlyArray<OtlpResource.KeyValue>, scrub: Scrub): Array<OtlpResource.KeyValue> =>
   attributes.map(({ key, value }) => ({
     key,
@@ -150,8 +150,9 @@ const scrubbedValue = (value: OtlpResource.AnyValue, scrub: Scrub): OtlpResource
 }
 
 /**
- * Names as `/metrics` has them, so that one dashboard serves both ways. The unit too: whatever makes Prometheus' names of
- * OpenTelemetry's appends it where the name does not end in it, and would make a ratio of each gauge that has the unit 1.
+ * Metric names equal those of `/metrics`, so that one dashboard serves both. So do the units:
+ * OpenTelemetry-to-Prometheus converters append a unit that the name does not end in, and would turn each gauge with
+ * the unit 1 into a ratio.
  */
 const namedAsScraped = (name: string) => ({
   name: metricName(name),

@@ -4,20 +4,20 @@ import { Option, Tracer } from "effect"
 export interface Sampler {
   /** The share of traces, from 0 to 1. */
   readonly ratio: number
-  /** Whether a caller's trace is kept as the caller has decided. */
+  /** Whether the caller's sampling decision applies to its traces. */
   readonly isParentBased: boolean
 }
 
 /**
- * A tracer that keeps what the sampler says. It decides by the trace's id, so that whoever else has a part in the trace
- * decides alike (https://opentelemetry.io/docs/specs/otel/trace/sdk/#traceidratiobased).
+ * A tracer that applies the sampler. It decides by trace ID, so that all participants in a trace decide alike
+ * (https://opentelemetry.io/docs/specs/otel/trace/sdk/#traceidratiobased).
  */
 export const sampled = (tracer: Tracer.Tracer, { ratio, isParentBased }: Sampler): Tracer.Tracer =>
   Tracer.make({
     ...(tracer.context === undefined ? {} : { context: tracer.context }),
     span: (options) => {
       const parent = Option.getOrUndefined(options.parent)
-      // A span of ours follows the one that it is in; who calls has decided, or is asked no more than that.
+      // A child span follows its local parent. A remote parent's decision applies only if the sampler respects it.
       if (parent !== undefined && (parent._tag === "Span" || isParentBased)) return tracer.span(options)
       const span = tracer.span({ ...options, sampled: true })
       return isKept(span.traceId, ratio) ? span : tracer.span({ ...options, sampled: false })

@@ -1,13 +1,13 @@
 import { mask, masker, maskValue, secretsIn } from "@cscs/proxy-server"
 
-/** A copy of a value in which no string holds a secret. */
+/** Returns a copy of a value in which no string contains a secret. */
 export interface Scrub {
   <A>(value: A): A
   /** The same for one text. */
   readonly text: (text: string) => string
 }
 
-/** What else looks like a secret, whoever's it is: the token of a caller is in no setting. */
+/** Patterns of other secrets: a caller's token, for example, is in no setting. */
 const shapes: ReadonlyArray<readonly [RegExp, string]> = [
   [/\b(Bearer|Basic|Negotiate|DPoP)\s+[\w.~+/=-]+/gi, `$1 ${mask}`],
   [/\b(Token)\s+[\w.~+/=-]{16,}/gi, `$1 ${mask}`],
@@ -18,12 +18,12 @@ const shapes: ReadonlyArray<readonly [RegExp, string]> = [
   [/(?<![0-9a-f])[0-9a-f]{40,}/gi, mask],
 ]
 
-/** Characters of a text that leave the house: no error of use is longer. */
+/** Maximum length of an exported text in characters. No useful error message is longer. */
 const longest = 16_384
 
 /**
- * Masks the secrets of the settings and all that looks like a secret. For what leaves the house; the log keeps the query
- * parameters and the digests.
+ * Masks the secrets of the settings and everything that looks like a secret. For exported telemetry only; the log keeps
+ * query parameters and digests.
  */
 export const scrubberOf = (settings: unknown): Scrub => {
   const masked = masker(secretsIn(settings))

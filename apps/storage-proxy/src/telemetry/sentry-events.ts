@@ -1,28 +1,29 @@
 import type { LogEvent } from "@cscs/proxy-server"
 import { Cause, Logger, References } from "effect"
 
-/** What Sentry is told of one line of the log. */
+/** The Sentry event for one log line. */
 export interface Report {
   readonly message: string
   readonly level: "error" | "fatal"
-  /** Faults of ours; none where an upstream failed. */
+  /** Our own faults; empty for an upstream failure. */
   readonly errors: ReadonlyArray<Error>
   readonly details: Readonly<Record<string, unknown>>
-  /** What makes two reports one issue. */
+  /** Reports with equal fingerprints are one issue. */
   readonly fingerprint: ReadonlyArray<string>
 }
 
-/** Since when the upstreams fail, in milliseconds since 1970; `undefined` while they do not. */
+/** When the current outage began, in milliseconds since 1970; `undefined` without an outage. */
 export type OutageSince = () => number | undefined
 
-/** Milliseconds in which the same is said once. */
+/** Milliseconds during which equal reports are suppressed. */
 const quietTime = 10 * 60_000
-/** Reports within that time, whatever they are of. */
+/** The maximum number of reports within that time, whatever they are about. */
 const most = 20
 
 /**
- * A logger that reports errors. Once for each outage rather than for each try, nothing of requests that an outage fails, and
- * of anything else once in ten minutes: a fault that strikes with each request would else fill the quota in seconds.
+ * A logger that reports errors. It reports an outage once rather than at each attempt, does not report requests that
+ * fail because of one, and reports anything else once in ten minutes: a fault that occurs with each request would
+ * otherwise exhaust the quota in seconds.
  */
 export const reportingLogger = (
   report: (one: Report) => void,
@@ -41,17 +42,17 @@ export const reportingLogger = (
   return Logger.make(({ message, logLevel, cause, fiber }) => {
     if (logLevel !== "Error" && logLevel !== "Fatal") return
     const [first] = Array.isArray(message) ? message : [message]
-    const text = typeof first === "string" ? first : "An error that says nothing"
+    const text = typeof first === "string" ? first : "An error without a message"
     const details = fiber.getRef(References.CurrentLogAnnotations)
     const event = details.event as LogEvent | undefined
-    // Its outage has been reported; an issuer that fails is no fault of ours and has its alert.
+    // Its outage has been reported. A failing issuer is not our fault and has its own alert.
     if (event === "request-failed") return
     if (event === "refresh-failed") {
       const since = outageSince()
       if (since !== undefined && since === lastOutage) return
       lastOutage = since
       const fingerprint = [event, String(details.error)]
-      // An upstream that comes and goes is one event too.
+      // A flapping upstream is one event too.
       if (isFirst(fingerprint.join(" "))) report({ message: text, level: "error", errors: [], details, fingerprint })
       return
     }

@@ -2,8 +2,8 @@ import type { Destination } from "./otel-variables.ts"
 import type { Sampler } from "./sampling.ts"
 
 /**
- * Where Sentry takes traces by OpenTelemetry's protocol (https://docs.sentry.io/concepts/otlp/direct/traces/). The share is
- * of all traces, whatever a caller has decided: anybody can call, and Sentry counts spans.
+ * Sentry's OTLP endpoint for traces (https://docs.sentry.io/concepts/otlp/direct/traces/). The share applies to all
+ * traces, regardless of a caller's decision: anyone can call, and Sentry counts spans.
  *
  * @param dsn `https://<key>@<host>/<project>`
  */

@@ -6,16 +6,16 @@ import type { Deliver } from "./delivery.ts"
 import type { Scrub } from "./scrubber.ts"
 import type { Report } from "./sentry-events.ts"
 
-/** Tells Sentry. */
+/** Sends an event to Sentry. */
 export interface SentryReporter {
   readonly report: (one: Report) => void
-  /** Waits until all is delivered; `milliseconds` at most. */
+  /** Waits until all events are delivered, at most `milliseconds`. */
   readonly flush: (milliseconds: number) => Promise<unknown>
 }
 
 /**
- * Sentry's own client, bare: without its integrations, which would patch Node's modules, read requests and variables, and
- * without its global state. It knows the protocol, and how long Sentry wants to be left alone.
+ * Sentry's own client without its integrations, which would patch Node's modules and read requests and variables, and
+ * without its global state. It implements the protocol and Sentry's rate limits.
  */
 export const sentryReporter = (options: {
   readonly dsn: string
@@ -36,9 +36,9 @@ export const sentryReporter = (options: {
     stackParser,
     integrations: [],
     sendClientReports: false,
-    // No spans are made here.
+    // This client makes no spans.
     traceLifecycle: "static",
-    // The last one to see an event.
+    // The last hook to see an event.
     beforeSend: ({ event_id, ...said }) => ({
       ...scrub(said),
       ...(event_id === undefined ? {} : { event_id }),

@@ -8,30 +8,30 @@ import { type Scrub, scrubberOf } from "./scrubber.ts"
 import { type OutageSince, reportingLogger } from "./sentry-events.ts"
 import { sentryTraces } from "./sentry-traces.ts"
 
-/** What telemetry asks of the proxy, once it serves. */
+/** What telemetry needs from the running proxy. */
 export interface Watched {
   readonly outageSince: OutageSince
-  /** Brings gauges up to date that are measured only when somebody looks. */
+  /** Updates gauges that are only measured on demand. */
   readonly measure: Effect.Effect<void>
 }
 
-/** How we are doing, told to others: OpenTelemetry's collectors, Sentry. Where neither is configured it does nothing. */
+/** Exports the state of the process to OpenTelemetry collectors and Sentry. Does nothing if neither is configured. */
 export class Telemetry extends Context.Service<
   Telemetry,
   {
     readonly watch: (proxy: Watched) => void
     readonly scrub: Scrub
-    /** Delivers what is there and ends, within some two seconds; also when the scope ends. */
+    /** Delivers what is queued and ends, within about two seconds. The end of the scope does the same. */
     readonly end: Effect.Effect<void>
   }
 >()("@cscs/storage-proxy/Telemetry") {}
 
-/** Who ends does not wait longer for collectors than this. */
+/** The maximum time that shutdown waits for collectors. */
 const longestFarewell = 2000
 
 /**
- * A layer for these settings; with it come a tracer and further loggers. It logs what of the variables `OTEL_*` is ignored.
- * What is not configured is not even loaded.
+ * The telemetry layer for these settings: a tracer and additional loggers. It logs which `OTEL_*` variables are
+ * ignored. Modules for unconfigured destinations are not even loaded.
  */
 export const telemetryFor = (settings: ProxySettings): Layer.Layer<Telemetry, InvalidProxy> => {
   const { sentry, variables } = settings.telemetry
@@ -79,11 +79,11 @@ export const telemetryFor = (settings: ProxySettings): Layer.Layer<Telemetry, In
         )
         layers.push(Logger.layer([reportingLogger(report, () => watched?.outageSince())], { mergeWithExisting: true }))
       }
-      // One after the other, for each that brings a logger adds it to those that are there.
+      // Sequentially, because each layer with a logger adds it to the existing ones.
       const all = layers.reduce((before, layer) => Layer.provideMerge(layer, before), Layer.empty as Layer.Layer<never>)
       const context = yield* Layer.buildWithScope(all, scope)
       const threshold = yield* LogThreshold
-      // Without a logger of telemetry's own, those that are there already.
+      // If telemetry adds no logger, the existing ones are kept.
       const outer = yield* Effect.context<never>()
       const loggers = [...Context.get(Context.merge(outer, context), Logger.CurrentLoggers)].map((logger) =>
         fromLevel(threshold, logger),

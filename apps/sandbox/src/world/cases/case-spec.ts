@@ -4,7 +4,7 @@ import { ORGANISATIONS, type OrganisationKey } from "../organisations.ts"
 import type { Organisation } from "../records.ts"
 import type { WaldurRecord } from "../world.ts"
 
-/** What one hand-written resource differs in from a plain one. */
+/** The differences between one hand-written resource and a plain one. */
 export interface CaseSpec {
   label: string
   about: string
@@ -20,21 +20,21 @@ export interface CaseSpec {
   options: JsonObject | null
   backendId: string
   backendMetadata: JsonObject
-  /** The order in progress. One of type Create is the creation order at the same time. */
+  /** The order in progress. One of type Create is also the creation order. */
   order: { type: string; state: string; attributes?: JsonObject; limits?: JsonObject } | undefined
-  /** `created` as of the case before, to the microsecond. */
+  /** The same `created` as the previous case, to the microsecond. */
   tied: boolean
-  /** What the HPC User API has under the project's slug; `"ordinary"` is a GID of its own, `"none"` no entry at all. */
+  /** The HPC User API's value for the project's slug; `"ordinary"` is a GID of its own, `"none"` no entry at all. */
   gid: "ordinary" | "none" | { sent: unknown }
   /** The customer is not in the offering's customers list. */
   unlisted: boolean
-  /** Last word over the finished row. */
+  /** Changes the finished row. */
   bend: (row: WaldurRecord) => void
 }
 
 type Rest = Partial<Omit<CaseSpec, "label" | "about" | "organisation" | "project">>
 
-/** A hand-written resource: a plain one of that project, but for `rest`. */
+/** A hand-written resource: a plain one of that project, changed by `rest`. */
 export function spec(
   label: string,
   about: string,
@@ -64,12 +64,12 @@ export function spec(
   }
 }
 
-/** Sets `row.attributes[name]`; undefined takes the key away. */
+/** Sets `row.attributes[name]`; undefined removes the key. */
 export function attribute(name: string, value: unknown): (row: WaldurRecord) => void {
   return (row) => setOrDelete(row.attributes as JsonObject, name, value)
 }
 
-/** Sets `row[name]`; undefined takes the key away. */
+/** Sets `row[name]`; undefined removes the key. */
 export function field(name: string, value: unknown): (row: WaldurRecord) => void {
   return (row) => setOrDelete(row, name, value)
 }

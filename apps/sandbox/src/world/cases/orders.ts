@@ -41,7 +41,7 @@ function eachTypeInEachState(): CaseSpec[] {
   )
 }
 
-/** An Update order at the provider's that carries this. */
+/** An Update order at the provider with this content. */
 function update(label: string, about: string, slug: string, attributes: JsonObject, limits?: JsonObject): CaseSpec {
   return spec(label, about, "mch", slug, "Ensemble forecasts", {
     state: "Updating",
@@ -50,7 +50,7 @@ function update(label: string, about: string, slug: string, attributes: JsonObje
   })
 }
 
-/** A row whose pending order is bent. */
+/** A row with a modified pending order. */
 function bent(label: string, about: string, slug: string, bend: (order: JsonObject) => void): CaseSpec {
   return spec(label, about, "cern", slug, "Detector upgrades", {
     state: "Updating",

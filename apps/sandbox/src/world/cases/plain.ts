@@ -1,6 +1,6 @@
 import { spec } from "./case-spec.ts"
 
-/** Research groups with nothing odd about them: every offering with every data type, and every state. */
+/** Ordinary research groups: every offering with every data type, and every state. */
 export const PLAIN = [
   spec("capstor-store", "project storage on Capstor", "ethz", "climphys", "Storylines of extreme events", {
     storage: 800,

@@ -128,7 +128,7 @@ export const TARGETS = [
   ),
 ]
 
-/** Names that the HPC User API knows although no project is written so. */
+/** Names in the HPC User API that match no project exactly. */
 export const FURTHER_GIDS: ReadonlyArray<readonly [string, number]> = [
   ["hybrid-pixel", 31950],
   ["retired-group", 31951],
