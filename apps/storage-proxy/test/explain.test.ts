@@ -72,7 +72,7 @@ describe("explain", () => {
     expect(mocked.stdout).toMatch(/^ {2}gid +3\d{4}\n +mock: no HPC User API is configured/m)
     expect(down.code).toBe(3)
     expect(down.stdout).toMatch(/^ {2}gid-unavailable project_slug/m)
-    expect(down.stdout).toMatch(/^ {2}next \(operator\) Bring the HPC User API back/m)
+    expect(down.stdout).toMatch(/^ {2}next \(operator\) Restore the HPC User API/m)
     expect(down.output).not.toMatch(/hunter2|^\s+at /m)
   })
 

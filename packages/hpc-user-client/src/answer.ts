@@ -1,36 +1,37 @@
+/** Decodes the project export: strict about GIDs, tolerant of unrelated records. */
 import type { HpcUserApiError } from "./errors.ts"
 
-/** What became of the names asked for: each is in exactly one of the three. */
+/** The result of a lookup: each name is in exactly one of the three maps. */
 export interface GidLookup {
   /** Unix GID by `posixName`. */
   readonly known: ReadonlyMap<string, number>
-  /** Names that have no usable GID, each with why in words: `unixGid is 500, below 1000`. */
+  /** Names without a usable GID, each with the reason: `unixGid is 500, below 1000`. */
   readonly unknown: ReadonlyMap<string, string>
-  /** Names that the API could not be asked for. Nothing is known about these: ask again later. */
+  /** Names whose lookup failed. Nothing is known about these; try again later. */
   readonly failed: ReadonlyMap<string, HpcUserApiError>
 }
 
-/** Why a name has no GID when the API simply leaves it out. */
+/** The reason if the API's response does not contain a name. */
 export const notKnown = "the HPC User API does not know it"
 
-/** The largest number that a GID can be, unless a configuration says less: a signed 32-bit integer. */
+/** The default for the largest valid GID: the largest signed 32-bit integer. */
 export const largestGid = 2_147_483_647
 
-/** `nobody` and `nogroup` of many systems, in 16 bits, and what -1 is there, which stands for no group at all. */
+/** `nobody` or `nogroup` on many systems, and -1 in 16 bits, which means no group. */
 const reserved = [65_534, 65_535]
 
-/** Characters of a value that is told. */
+/** Characters of a value in a reason. */
 const shown = 60
 
-/** The names of a batch that a whole answer decides. */
+/** The result for a batch from a complete response. */
 export type Decided = Pick<GidLookup, "known" | "unknown">
 
 /**
- * Reads `{"projects": [{"posixName", "unixGid"}, ...]}` for the names that were asked; `undefined` where the body has not
- * even that frame.
+ * Decodes `{"projects": [{"posixName", "unixGid"}, ...]}` for the requested names; `undefined` if the body is not an object
+ * with a list `projects`.
  *
- * Record by record, so that an odd one costs only itself. Strict within a name: a GID decides who may read a group's
- * data, so two differing values, a text, or a number out of range make the name unknown; nothing is repaired.
+ * Decodes record by record, so that an invalid one affects only its own name. Strict within a name: a GID controls access to
+ * a group's data, so two different values, a text, or a number out of range make the name unknown; nothing is repaired.
  */
 export const readProjectExport = (
   body: unknown,
@@ -47,13 +48,13 @@ export const readProjectExport = (
     const values = typeof name === "string" ? found.get(name) : undefined
     if (values === undefined) continue
     const value = fieldOf(record, "unixGid")
-    // Arrays and objects are told apart by their text: two equal ones are one value.
+    // Arrays and objects are compared by their JSON text, so equal ones count as one value.
     values.add(typeof value === "object" && value !== null ? textOf(value) : value)
   }
   const known = new Map<string, number>()
   const unknown = new Map<string, string>()
   for (const [name, values] of found) {
-    // A record without a value says no more than no record; beside another it contradicts nothing.
+    // A record without a value does not contradict another one.
     const given = [...values].filter((value) => value !== undefined && value !== null)
     const [gid] = given
     if (values.size === 0) unknown.set(name, notKnown)
@@ -80,9 +81,9 @@ const refusal = (gid: number, minGid: number, maxGid: number): string | undefine
 }
 
 /**
- * Reads the text of an answer as JSON, more strictly than `JSON.parse`. Throws for an object that holds a name twice, of
- * which another reader may take the other value. A `unixGid` that is not written as an integer (`31001.0`, `3.1001e4`,
- * and `31001.0000000000000001`, which is one only once it is rounded) becomes the text that it was.
+ * Parses a response as JSON, more strictly than `JSON.parse`. Throws if an object contains a name twice, since another parser
+ * may use the other value. A `unixGid` that is not written as an integer (`31001.0`, `3.1001e4`, or
+ * `31001.0000000000000001`, which becomes one only by rounding) is returned as its source text.
  */
 export const parseExport = (text: string): unknown => {
   const parsed: unknown = JSON.parse(text, (name, value: unknown, context?: { readonly source?: string }) =>
@@ -90,13 +91,13 @@ export const parseExport = (text: string): unknown => {
       ? (context?.source ?? String(value)).slice(0, shown)
       : value,
   )
-  // After it: in what is JSON each text ends, so the tokens are found in linear time.
+  // After JSON.parse: in valid JSON every string is terminated, so the tokens are found in linear time.
   requireDistinctNames(text)
   return parsed
 }
 
-/** Each token of JSON that matters here: a text, with the colon behind it where it is a name, and brackets. */
-// safe-regex: only for what JSON.parse has taken, where each text ends
+/** The relevant JSON tokens: strings, with the colon after a name, and braces. */
+// safe-regex: only for text that JSON.parse has accepted, where every string is terminated
 const jsonTokens = /"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?|[{}]/gs
 
 const requireDistinctNames = (text: string): void => {

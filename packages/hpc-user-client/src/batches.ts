@@ -1,17 +1,19 @@
-/** The place of the export below the API's URL. */
+/** Splits names into requests of a bounded URL length. */
+
+/** The path of the export below the API's URL. */
 export const exportPath = "api/v1/export/waldur/projects"
 
-/** A whole URL stays below this many bytes: servers and gateways refuse longer request lines, many from 4 kB on. */
+/** Limit of a whole URL in bytes: servers and gateways refuse longer request lines, many from 4 kB on. */
 export const urlLimit = 4000
 
-/** The query of a batch, in the shape that the API wants: `projects=a&projects=b`. */
+/** The query of a batch in the form that the API expects: `projects=a&projects=b`. */
 export const exportQuery = (names: ReadonlyArray<string>) => names.map((name) => ["projects", name] as const)
 
 /**
- * Splits names so that the URL of each batch, scheme and host included, stays below 4,000 bytes as it goes over the wire
- * (encoded). A name that does not fit alone is in `tooLong`.
+ * Splits names so that the encoded URL of each batch, including scheme and host, stays below 4,000 bytes. A name that does not
+ * fit into a URL of its own is in `tooLong`.
  *
- * @param apiUrl the API's URL, with or without a closing slash
+ * @param apiUrl the API's URL, with or without a trailing slash
  */
 export const planBatches = (
   apiUrl: string,

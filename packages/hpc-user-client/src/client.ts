@@ -1,3 +1,4 @@
+/** The client service: methods, options, and the parts behind them. */
 import {
   defaultRetryPolicy,
   type EnvironmentProxies,
@@ -16,51 +17,51 @@ import { type GidCacheStats, makeGidCache } from "./gid-cache.ts"
 import { makeProjectExport } from "./project-export.ts"
 import { makeTokenSource } from "./token.ts"
 
-/** Where the HPC User API is, who we are there, and how patiently it is asked. */
+/** The address of the HPC User API, the client's credentials, and the limits of calls. */
 export interface HpcUserClientOptions {
-  /** Where the API is, without `/api/v1/...`, with or without a closing slash. */
+  /** The API's URL without `/api/v1/...`, with or without a trailing slash. */
   readonly apiUrl: string
   readonly clientId: string
-  /** One that rotates is read with each request for a token; a token of an earlier one is dropped. */
+  /** A rotating secret is read with each token request; a token from an earlier secret is dropped. */
   readonly clientSecret: Secret
-  /** The OAuth 2.0 token endpoint itself; no discovery. `http://` is accepted for test systems. */
+  /** The OAuth 2.0 token endpoint itself, without discovery. `http://` is accepted for test systems. */
   readonly tokenUrl: string
-  /** Asked for with the token. Default `openid`. */
+  /** The scope of the token. Default `openid`. */
   readonly scope?: string
-  /** The least GID that is believed: those below belong to the system. Default 1000. */
+  /** The smallest valid GID; smaller ones are system groups. Default 1000. */
   readonly minGid?: number
-  /** The largest GID that is believed. Default 2147483647; 65534 and 65535, which stand for nobody, never are. */
+  /** The largest valid GID. Default 2147483647; 65534 and 65535 (`nobody`) are never valid. */
   readonly maxGid?: number
   /**
-   * One proxy for API and token endpoint, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`, `http://` or `https://`,
-   * or what the environment says for each of the two (`environmentProxies` of `@cscs/http-transport`). Default: direct,
-   * whatever the environment says.
+   * One proxy for API and token endpoint (`socks4://`, `socks4a://`, `socks5://`, `socks5h://`, `http://` or `https://`), or
+   * the environment's proxies for each of the two (`environmentProxies` of `@cscs/http-transport`). Default: direct; the
+   * environment is ignored.
    */
   readonly proxy?: string | EnvironmentProxies
-  /** How certificates are checked, for API and token endpoint alike. Default: by the system's authorities. */
+  /** How certificates of API and token endpoint are checked. Default: against the system's authorities. */
   readonly tls?: TlsProfile
   /** Sent to API and token endpoint. Default: none of our own. */
   readonly userAgent?: string
   /** For one attempt, from the connection to the last byte. Default 30 seconds. */
   readonly attemptTimeout?: Duration.Input
-  /** For one request with all its repeats and waits. Default three attempts' time, at least 2 minutes. */
+  /** For one request with all its retries and waits. Default three times `attemptTimeout`, at least 2 minutes. */
   readonly deadline?: Duration.Input
-  /** For a connection, proxy and TLS included. Default 10 seconds. */
+  /** For a connection, including proxy and TLS. Default 10 seconds. */
   readonly connectTimeout?: Duration.Input
-  /** For API and token endpoint alike. Default `defaultRetryPolicy` of `@cscs/http-transport`: four repeats. */
+  /** For both API and token endpoint. Default `defaultRetryPolicy` of `@cscs/http-transport`: four retries. */
   readonly retry?: RetryPolicy
 }
 
-/** The name that failures and spans give the API; its token endpoint has one made of it. */
+/** The API's name in failures and spans; the token endpoint's name is derived from it. */
 const upstream = "hpc-user-api"
 
 /**
- * Bytes of an answer: a batch is of some 360 names at most, and a record has some hundred bytes. Each value in it is
- * looked at, which takes a second for as many as fit into this.
+ * Maximum size of a response in bytes: a batch has some 360 names at most, and a record some hundred bytes. Every value is
+ * inspected, which takes a second for a response of this size.
  */
 const longestAnswer = 2 * 1024 * 1024
 
-/** The least that one can ask: a project that nobody has. Its absence in the answer is the answer that is hoped for. */
+/** A project that does not exist; its absence from the response is the expected result. */
 const pingName = "storage-proxy-ping"
 
 /** Unix GIDs of projects, from the CSCS HPC User API. */
@@ -68,27 +69,27 @@ export class HpcUserClient extends Context.Service<
   HpcUserClient,
   {
     /**
-     * The GIDs of the projects with these `posixName`s. Never fails: each name asked for is in exactly one of `known`,
-     * `unknown` and `failed`.
+     * The GIDs of the projects with these `posixName`s. Never fails: each name is in exactly one of `known`, `unknown` and
+     * `failed`.
      *
-     * Known GIDs are cached until restart, unknown names for a minute, failures never. Callers at the same time share
-     * requests, so the API is asked once per name; interrupting one of them leaves the others theirs.
+     * Known GIDs are cached until restart, unknown names for a minute, failures never. Concurrent callers share requests, so
+     * each name is requested once; interrupting one caller does not affect the others.
      */
     readonly gids: (posixNames: Iterable<string>) => Effect.Effect<GidLookup>
-    /** Sees to it that there is a token, so that the first lookup need not wait for it. What fails, the lookup will say. */
+    /** Requests a token in advance, so that the first lookup does not wait for it. A failure is ignored; the lookup reports it. */
     readonly prepare: () => Effect.Effect<void>
-    /** Whether the API has decided any name since the client was made. Asks nobody. */
+    /** Whether the API has decided any name since the client was created. Sends no request. */
     readonly hasAnswered: () => Effect.Effect<boolean>
-    /** What is cached now. Asks nobody. */
+    /** Statistics of the cache. Sends no request. */
     readonly getGidCacheStats: () => Effect.Effect<GidCacheStats>
-    /** A token and one small real call past every cache but the token's: for health checks. */
+    /** One small real call that bypasses the GID cache, with a token (cached if possible): for health checks. */
     readonly ping: () => Effect.Effect<void, HpcUserApiError>
   }
 >()("@cscs/hpc-user-client/HpcUserClient") {
   /**
-   * A client for one API; it asks for nothing until it is asked. Connections, token and cache end with the layer's scope.
+   * A client for one API; it sends no request until it is used. Connections, token and cache end with the layer's scope.
    *
-   * Fails with `InvalidProxy` where `proxy`, or one of the environment's, is none.
+   * Fails with `InvalidProxy` if the proxy given in `proxy` as a URL is unusable.
    */
   static readonly layer = (options: HpcUserClientOptions): Layer.Layer<HpcUserClient, InvalidProxy> =>
     Layer.effect(HpcUserClient, makeHpcUserClient(options))
@@ -114,7 +115,7 @@ const makeHpcUserClient = Effect.fnUntraced(function* (options: HpcUserClientOpt
     ...(options.userAgent === undefined ? {} : { headers: { "user-agent": options.userAgent } }),
   })
   const tokens = yield* makeTokenSource({
-    // The transport's own way out, so that proxies and TLS profile hold for the token endpoint as well.
+    // The same transport, so that proxies and TLS profile apply to the token endpoint as well.
     transport,
     upstream,
     tokenUrl: options.tokenUrl,

@@ -1,9 +1,10 @@
+/** The errors of the client. */
 import { isRepeatable, TransportFailure } from "@cscs/http-transport"
 import { Schema } from "effect"
 
 /**
- * The API or its token endpoint gave no answer, or one that says "later" (408, 429, 5xx), through all repeats. `failure`
- * says which of the two and why; most such failures pass by themselves.
+ * The API or its token endpoint is unreachable or temporarily unavailable (408, 429, 5xx), even after all retries. `failure`
+ * names which of the two and the cause; most such failures are transient.
  */
 export class HpcUserApiUnavailable extends Schema.TaggedError<HpcUserApiUnavailable>()("HpcUserApiUnavailable", {
   failure: TransportFailure,
@@ -13,12 +14,12 @@ export class HpcUserApiUnavailable extends Schema.TaggedError<HpcUserApiUnavaila
   }
 }
 
-/** The API refused the call, and a 401 also with a fresh token: credentials, rights or the API's URL need a person. */
+/** The API refused the call (a 401 also with a fresh token); credentials, permissions or the API's URL must be fixed. */
 export class HpcUserApiRejected extends Schema.TaggedError<HpcUserApiRejected>()("HpcUserApiRejected", {
   /** Method and URL without query. */
   call: Schema.String,
   status: Schema.Int,
-  /** The start of what the API wrote. */
+  /** The start of the API's response. */
   detail: Schema.String,
 }) {
   override get message() {
@@ -30,7 +31,7 @@ export class HpcUserApiRejected extends Schema.TaggedError<HpcUserApiRejected>()
 export class TokenRefused extends Schema.TaggedError<TokenRefused>()("TokenRefused", {
   tokenUrl: Schema.String,
   status: Schema.Int,
-  /** The OAuth error code, such as `invalid_client`; none where the endpoint answers with something else than OAuth. */
+  /** The OAuth error code, such as `invalid_client`; absent if the response is not an OAuth error. */
   error: Schema.optionalKey(Schema.String),
   errorDescription: Schema.optionalKey(Schema.String),
 }) {
@@ -40,13 +41,13 @@ export class TokenRefused extends Schema.TaggedError<TokenRefused>()("TokenRefus
   }
 }
 
-/** A success whose body is not what the API or the token endpoint promise. */
+/** A success whose body does not match the API's or the token endpoint's specification. */
 export class HpcUserApiUnexpectedAnswer extends Schema.TaggedError<HpcUserApiUnexpectedAnswer>()(
   "HpcUserApiUnexpectedAnswer",
   {
     /** Method and URL without query. */
     call: Schema.String,
-    /** What was expected and what came. Never holds a token. */
+    /** The expected and the actual content. Never contains a token. */
     detail: Schema.String,
   },
 ) {
@@ -55,10 +56,10 @@ export class HpcUserApiUnexpectedAnswer extends Schema.TaggedError<HpcUserApiUne
   }
 }
 
-/** All that asking the API can fail with. No message holds the client's secret or a token. */
+/** All errors of a call to the API. No message contains the client's secret or a token. */
 export type HpcUserApiError = HpcUserApiUnavailable | HpcUserApiRejected | TokenRefused | HpcUserApiUnexpectedAnswer
 
-/** Which of the errors a call to the API that failed is. */
+/** Converts a transport failure to an error of the client. */
 export const apiErrorFrom = (failure: TransportFailure): HpcUserApiError => {
   switch (failure.reason) {
     case "not-json":

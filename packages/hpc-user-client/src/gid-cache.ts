@@ -1,20 +1,21 @@
+/** Caches GIDs, and shares requests in flight among callers. */
 import { elapsedMillis } from "@cscs/http-transport"
 import { Deferred, Duration, Effect, Metric, type Scope, Semaphore } from "effect"
 import type { GidLookup } from "./answer.ts"
 
-/** The cache as troubleshooting shows it; the keys are those of the original `get_gid_cache_stats()`. */
+/** Statistics of the cache for troubleshooting; the keys are those of the original `get_gid_cache_stats()`. */
 export interface GidCacheStats {
   /** Names whose GID is cached. */
   readonly total_entries: number
   readonly cache_policy: string
-  /** The cached names while they are ten or fewer, else their number. */
+  /** The cached names if there are at most ten, else their number. */
   readonly projects: ReadonlyArray<string> | number
 }
 
 export interface GidCacheOptions {
-  /** Asks the API for one batch. Never fails: a failure is told name by name. */
+  /** Requests one batch from the API. Never fails: a failure is reported for each name. */
   readonly ask: (names: ReadonlyArray<string>) => Effect.Effect<GidLookup>
-  /** Splits names into batches; those that no request can carry come back in `tooLong`. */
+  /** Splits names into batches; names that do not fit into a request are in `tooLong`. */
   readonly plan: (names: Iterable<string>) => {
     readonly batches: ReadonlyArray<ReadonlyArray<string>>
     readonly tooLong: ReadonlyArray<string>
@@ -30,7 +31,7 @@ export interface GidCache {
 
 const listedAtMost = 10
 const askAgainAfter = Duration.toMillis("1 minute")
-/** Requests to the API at the same time, over all callers. */
+/** Maximum number of concurrent requests to the API, over all callers. */
 const sideBySide = 8
 
 const cachedGids = Metric.gauge("gid_cache_entries", { description: "Projects whose GID is cached." })
@@ -38,11 +39,11 @@ const cachedGids = Metric.gauge("gid_cache_entries", { description: "Projects wh
 type Flight = Deferred.Deferred<GidLookup>
 
 /**
- * Known GIDs until restart, misses for a minute, failures never; and one flight per name.
+ * Caches known GIDs until restart, unknown names for a minute, and failures never. Each name is in flight once at most.
  *
- * Plain maps and one Deferred per batch, not Effect's `Cache` or `Request`: those cost a fiber or an entry with its own
- * Deferred for each name and each lookup. A refresh asks for up to 100,000 names of which nearly all are known, and here
- * that is one pass over a `Map`. Flights run in the scope of the layer, so that a caller who gives up takes nobody along.
+ * Uses plain maps and one Deferred per batch. Effect's `Cache` or `Request` would cost a fiber or an entry with its own
+ * Deferred for each name and lookup, but a refresh looks up as many as 100,000 names, nearly all known, in one pass over a
+ * `Map`. Requests run in the layer's scope, so interrupting one caller does not affect the others.
  */
 export const makeGidCache = Effect.fnUntraced(function* (
   options: GidCacheOptions,
@@ -60,7 +61,7 @@ export const makeGidCache = Effect.fnUntraced(function* (
         Effect.map(elapsedMillis, (now) => {
           hasAnswered ||= answer.known.size + answer.unknown.size > 0
           for (const [name, gid] of answer.known) known.set(name, gid)
-          // The oldest come first, for each is there once and all stay equally long.
+          // The oldest come first, since each name is present once and all have the same lifetime.
           for (const [name, { until }] of misses) {
             if (now < until) break
             misses.delete(name)
@@ -73,13 +74,13 @@ export const makeGidCache = Effect.fnUntraced(function* (
       ),
       Effect.tap(() => Metric.update(cachedGids, known.size)),
       Effect.onExit((exit) => {
-        // However it ended, so that no name stays in flight for ever.
+        // On every exit, so that no name stays in flight forever.
         for (const name of batch) flights.delete(name)
         return Deferred.done(flight, exit)
       }),
     )
 
-  /** Sorts names into what is known and whom to wait for, and starts the flights that are missing. */
+  /** Splits names into known ones and requests to wait for, and starts the missing requests. */
   const depart = (names: Iterable<string>) =>
     Effect.flatMap(elapsedMillis, (now) => {
       const found = { known: new Map<string, number>(), unknown: new Map<string, string>() }
@@ -126,7 +127,7 @@ export const makeGidCache = Effect.fnUntraced(function* (
 
   return {
     gids: Effect.fnUntraced(function* (names) {
-      // An interruption between entering a name as in flight and the start of its flight would leave it so for ever.
+      // An interruption between marking a name as in flight and starting its request would leave it marked forever.
       const { found, waiting } = yield* Effect.uninterruptible(depart(names))
       const lookup = { ...found, failed: new Map() }
       for (const [flight, awaited] of waiting) {

@@ -1,6 +1,6 @@
 /**
- * Unix GIDs of projects from the CSCS HPC User API: a client-credentials token kept fresh, names asked in batches,
- * each name once at a time, answers cached.
+ * Unix GIDs of projects from the CSCS HPC User API: keeps a client-credentials token fresh, looks names up in batches
+ * without duplicate requests, and caches the results.
  *
  * @example
  * ```ts

@@ -1,3 +1,4 @@
+/** The authenticated project export of the HPC User API. */
 import { type Transport, type TransportFailure, tellingNamesOf } from "@cscs/http-transport"
 import { Effect, Redacted } from "effect"
 import { type Decided, type GidLookup, parseExport, readProjectExport } from "./answer.ts"
@@ -8,20 +9,20 @@ import type { TokenSource } from "./token.ts"
 export interface ProjectExport {
   /** One GET for all names; fails as a whole. */
   readonly get: (names: ReadonlyArray<string>) => Effect.Effect<Decided, HpcUserApiError>
-  /** As `get`, the failure told name by name; where URL or answer are too long, the names are asked in halves. */
+  /** Like `get`, but reports a failure for each name. If URL or response are too long, the batch is split in half. */
   readonly ask: (names: ReadonlyArray<string>) => Effect.Effect<GidLookup>
 }
 
-/** `414 URI Too Long`, and `431` which Node and some gateways answer in its place; or an answer that is too large. */
+/** `414 URI Too Long`, `431` which Node and some gateways return instead, or a response that is too large. */
 const isTooMuch = ({ status, reason }: TransportFailure) => status === 414 || status === 431 || reason === "too-large"
 
-/** The one call of the HPC User API that we make: GIDs of projects, authenticated. */
+/** The only call to the HPC User API: GIDs of projects, authenticated. */
 export const makeProjectExport = (options: {
   readonly transport: Transport
   readonly tokens: TokenSource
   readonly minGid: number
   readonly maxGid: number | undefined
-  /** The call as failures name it. */
+  /** The call's name in failures. */
   readonly call: string
 }): ProjectExport => {
   const { transport, tokens } = options
@@ -84,7 +85,7 @@ const together = (one: GidLookup, other: GidLookup): GidLookup => ({
   failed: new Map([...one.failed, ...other.failed]),
 })
 
-/** What a body is, without its values, and of its names those that are nobody's data. */
+/** Describes a body by its type and well-known names, without values. */
 const shapeOf = (body: unknown): string => {
   if (body === undefined) return "an empty body"
   if (body === null) return "null"

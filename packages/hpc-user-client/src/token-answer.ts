@@ -1,22 +1,23 @@
+/** Decodes the token endpoint's responses. */
 import { Option, Redacted, Schema } from "effect"
 
-/** An access token as the token endpoint gave it. */
+/** An access token from the token endpoint. */
 export interface TokenGrant {
-  /** Redacted from the start: a tracer keeps what a span's effect returns. */
+  /** Redacted from the start, since tracers record what a span's effect returns. */
   readonly accessToken: Redacted.Redacted
-  /** Seconds from the request on, at most a day; none where the endpoint does not say, or says 0 or less. */
+  /** Seconds from the request, at most a day; `undefined` if the endpoint returns none, or 0 or less. */
   readonly expiresIn: number | undefined
 }
 
-/** Characters of a token: a longer one fits into no request that a server takes. */
+/** Maximum number of characters of a token; servers reject requests with a longer one. */
 const longestToken = 16 * 1024
-/** What may follow `Bearer` (RFC 6750 section 2.1) and anything else that a header can carry: kept, another would fail every call. */
+/** Visible ASCII, which includes the characters of RFC 6750 section 2.1; any other token would fail every call. */
 const Token = Schema.String.check(Schema.isPattern(/^[\x21-\x7e]+$/), Schema.isMaxLength(longestToken))
 
 const Grant = Schema.Struct({
   access_token: Token,
   token_type: Schema.String,
-  // RFC 6749 says a number; some servers write it as a string, and null where they do not say.
+  // RFC 6749 requires a number; some servers send a string, or null if unspecified.
   expires_in: Schema.optionalKey(Schema.NullOr(Schema.Union([Schema.Finite, Schema.FiniteFromString]))),
 })
 const decodeGrant = Schema.decodeUnknownOption(Grant)
@@ -28,11 +29,11 @@ const Refusal = Schema.Struct({
 const decodeRefusal = Schema.decodeUnknownOption(Schema.fromJsonString(Refusal))
 
 /**
- * Reads a success of the token endpoint (RFC 6749 section 5.1); `undefined` where it grants no bearer token.
+ * Decodes a success of the token endpoint (RFC 6749 section 5.1); `undefined` if it grants no bearer token.
  *
- * Not oauth4webapi's own reading: for the scope `openid` Keycloak sends an ID token along, whose issuer it would check,
- * and the issuer is not known where the token endpoint is given directly. The ID token is not used. Its errors, too,
- * carry the body, and with it the token.
+ * Replaces oauth4webapi's own decoder, which would check the issuer of the ID token that Keycloak adds for the scope
+ * `openid`; the issuer is unknown if the token endpoint is configured directly, and the ID token is not used. Its errors also
+ * contain the body, and with it the token.
  */
 export const readTokenGrant = (body: unknown): TokenGrant | undefined => {
   const grant = decodeGrant(body)
@@ -43,14 +44,14 @@ export const readTokenGrant = (body: unknown): TokenGrant | undefined => {
   }
 }
 
-/** Seconds: no token is kept for longer than a day, whatever is said of it. */
+/** The longest time to keep a token, in seconds: one day. */
 const longestLife = 86_400
 
-/** A life that has ended before it began is not believed: it would cost a new token for each call. */
+/** A lifetime of 0 or less is ignored, since it would cost a new token for each call. */
 const lifeOf = (seconds: number | undefined): number | undefined =>
   seconds === undefined || seconds <= 0 ? undefined : Math.min(seconds, longestLife)
 
-/** Reads a refusal of the token endpoint (RFC 6749 section 5.2); `undefined` where it is none. */
+/** Decodes a refusal of the token endpoint (RFC 6749 section 5.2); `undefined` if it is not one. */
 export const readTokenRefusal = (
   text: string,
 ): { readonly error: string; readonly errorDescription?: string } | undefined =>

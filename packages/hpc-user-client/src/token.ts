@@ -1,3 +1,4 @@
+/** Obtains and renews the client-credentials token. */
 import {
   type AboutCall,
   type CallPolicy,
@@ -24,7 +25,7 @@ import { readTokenGrant, readTokenRefusal, type TokenGrant } from "./token-answe
 
 export interface TokenOptions {
   readonly transport: Pick<Transport, "fetch" | "routeTo">
-  /** The API's name; the token endpoint, which is often not even its neighbour, has one of its own after it. */
+  /** The API's name; the token endpoint, often a different server, has a name derived from it. */
   readonly upstream: string
   readonly tokenUrl: string
   readonly clientId: string
@@ -38,30 +39,30 @@ export interface TokenOptions {
 
 export interface TokenSource {
   /**
-   * A token that is good for now. After a 401 of the API pass the token that it refused: it is replaced, once for all
-   * who were refused with it.
+   * A currently valid token. After a 401 from the API, pass the refused token: it is replaced once for all callers that were
+   * refused with it.
    */
   readonly token: (refused?: Redacted.Redacted) => Effect.Effect<Redacted.Redacted, HpcUserApiError>
 }
 
 interface Held {
   readonly token: Redacted.Redacted
-  /** What it was granted for: after a rotation it counts no longer. */
+  /** The secret it was granted for; after a rotation the token is not used any more. */
   readonly clientSecret: string
-  /** Milliseconds of the clock. */
+  /** Monotonic milliseconds. */
   readonly renewAt: number
   readonly endsAt: number
 }
 
-/** Where the endpoint does not say: Keycloak's default. A 401 of the API covers for a shorter one. */
+/** If the endpoint returns no lifetime: Keycloak's default. A shorter one leads to a 401 and thus to a renewal. */
 const assumedLifeSeconds = 300
 const renewBefore = 5 * 60_000
 const shortLife = 10 * 60_000
 
 /**
- * One client-credentials token, asked for when first needed, renewed five minutes before its end (one that lives less
- * than ten minutes at half its life, or it would be renewed all the time) and when the API refuses it. One flight: it
- * runs in the scope, so a caller who gives up takes nobody along.
+ * Keeps one client-credentials token: requested on first use, renewed five minutes before it expires (at half its lifetime if
+ * that is under ten minutes, to avoid constant renewal) and when the API refuses it. Concurrent callers share one
+ * request, which runs in the scope, so interrupting one caller does not affect the others.
  */
 export const makeTokenSource = Effect.fnUntraced(function* (
   options: TokenOptions,
@@ -118,7 +119,7 @@ export const makeTokenSource = Effect.fnUntraced(function* (
       )
       const renewed = Deferred.await(landing)
       if (current === undefined || current.token === refused || now >= current.endsAt) return (yield* renewed).token
-      // A token endpoint that stumbles in the last five minutes costs nothing yet.
+      // The current token is still valid, so an unavailable token endpoint does no harm yet.
       return yield* renewed.pipe(
         Effect.map(({ token }) => token),
         Effect.catchTag("HpcUserApiUnavailable", () => Effect.succeed(current.token)),
@@ -141,14 +142,14 @@ const requestGrant = (
     Effect.tryPromise({
       try: async (signal): Promise<TokenAnswer | TransportFailure> => {
         const response = await clientCredentialsGrantRequest(
-          // The endpoint is given directly; its issuer is not known and not needed to ask.
+          // The endpoint is configured directly; its issuer is unknown and not needed for the request.
           { issuer: options.tokenUrl, token_endpoint: options.tokenUrl },
           { client_id: options.clientId },
           ClientSecretPost(clientSecret),
           { scope: options.scope },
           {
             [customFetch]: (url, init) => options.transport.fetch(url, init as RequestInit),
-            // A URL that says http:// was written so on purpose: a test system or a tunnel.
+            // An http:// URL is intentional: a test system or a tunnel.
             [allowInsecureRequests]: options.tokenUrl.startsWith("http://"),
             ...(options.userAgent === undefined ? {} : { headers: { "user-agent": options.userAgent } }),
             signal,
@@ -167,7 +168,7 @@ const requestGrant = (
       Effect.flatMap((answer) => (answer instanceof TransportFailure ? Effect.fail(answer) : Effect.succeed(answer))),
     )
 
-  // A grant changes nothing at the endpoint, so unlike other POSTs it may be repeated.
+  // A grant changes nothing at the endpoint, so unlike other POSTs it may be retried.
   return (clientSecret) =>
     endpoint(about, attempt(clientSecret)).pipe(
       Effect.mapError(apiErrorFrom),
@@ -176,12 +177,12 @@ const requestGrant = (
     )
 }
 
-/** What the endpoint decided, as against a stumble that is worth a repeat. */
+/** A decision of the endpoint, as opposed to a transient failure. */
 type TokenAnswer =
   | { readonly granted: true; readonly body: unknown }
   | { readonly granted: false; readonly status: number; readonly text: string }
 
-/** No body goes into a failure: who knows what a broken endpoint repeats of the form it was sent. */
+/** The failure never contains the body, in which a broken endpoint may repeat the submitted form. */
 const refusalFrom = (
   response: Response,
   text: string,
@@ -199,7 +200,7 @@ const refusalFrom = (
   return isRepeatable(failure) ? failure : { granted: false, status: response.status, text }
 }
 
-/** Characters of what an endpoint says of a refusal. */
+/** Characters of an endpoint's error text. */
 const wordsShown = 200
 
 const grantFrom = (

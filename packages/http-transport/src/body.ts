@@ -1,16 +1,18 @@
-/** Bytes of an answer that is no success that are read at most: enough for its words. */
+/** Reads response bodies: a success as JSON, an error as a short text. */
+
+/** Maximum number of bytes read from an error response; enough for its message. */
 const errorBytes = 16 * 1024
-/** Characters of those words in a message. */
+/** Characters of an error's text in a message. */
 const wordsShown = 200
-/** Characters of a value of a header that are looked at: no media type is longer. */
+/** Characters of a header's value that are parsed; no media type is longer. */
 const headerShown = 256
 
-/** A success whose body is not a whole JSON text in UTF-8. Its message quotes nothing of the body. */
+/** A success whose body is not a complete JSON text in UTF-8. Its message quotes nothing of the body. */
 export class NotJson extends Error {
   override readonly name = "NotJson"
 }
 
-/** The body of an answer that is no success, as far as its words go; UTF-8 or what comes near to it. */
+/** The first 16 kB of an error response's body, decoded as UTF-8; invalid bytes are replaced. */
 export const readErrorText = async (response: Response): Promise<string> => {
   const decoder = new TextDecoder()
   const chunks: Array<string> = []
@@ -25,13 +27,13 @@ export const readErrorText = async (response: Response): Promise<string> => {
 }
 
 /**
- * The body of a success as JSON, `undefined` where it is empty, and its size in bytes.
+ * The body of a success as JSON, `undefined` if it is empty, and its size in bytes.
  *
- * Throws `NotJson` for what is no whole JSON text: a part of an answer (206) or one that somebody on the way has changed
- * (203), another media type than JSON, another charset than UTF-8, bytes that are not UTF-8, text that is not JSON. Of a
- * name that an object holds twice the last value counts, as everywhere.
+ * Throws `NotJson` unless the body is a complete JSON text: a partial response (206) or one that an intermediary changed
+ * (203), another media type than JSON, another charset than UTF-8, bytes that are not UTF-8, text that is not JSON. If an
+ * object contains a name twice, the last value counts, as usual.
  *
- * @param parse in place of `JSON.parse`; what it throws is `NotJson`
+ * @param parse replaces `JSON.parse`; an exception from it becomes `NotJson`
  */
 export const readJson = async (
   response: Response,
@@ -63,16 +65,16 @@ export const readJson = async (
   }
 }
 
-/** Of a GET or HEAD; a POST may be answered by any success that is whole. */
+/** For GET and HEAD; a POST may return any success except a partial one. */
 const wholeStatuses = [200, 201, 204]
 
-/** Media type and charset in lower case, each only where it is what a header may hold: it is shown. */
+/** Media type and charset in lower case. Invalid values are replaced, since they appear in messages. */
 const mediaTypeOf = (
   response: Response,
 ): { readonly type: string | undefined; readonly charset: string | undefined } => {
   const header = response.headers.get("content-type")
   const values = (header ?? "").slice(0, headerShown).toLowerCase().split(",")
-  // A gateway may have written it once more.
+  // A gateway may have duplicated the header.
   const value = values.every((one) => one.trim() === values[0]?.trim()) ? values[0] : header
   if (!value?.trim()) return { type: undefined, charset: undefined }
   const [essence = "", ...parameters] = value.split(";")
@@ -84,7 +86,7 @@ const mediaTypeOf = (
   }
 }
 
-/** The start of an error's body for a message: an HTML page without its tags, white space folded, 200 characters. */
+/** The start of an error's body for a message: without HTML tags, white space collapsed, 200 characters. */
 export const excerpt = (text: string): string => {
   const plain = text
     .slice(0, 4096)
@@ -99,9 +101,9 @@ export const excerpt = (text: string): string => {
   return plain.length > wordsShown ? `${plain.slice(0, wordsShown)}…` : plain
 }
 
-/** Names that say what kind of answer an object is, and that are nobody's data. */
+/** Names that identify the kind of a response and cannot be user data. */
 const tellingNames = ["detail", "error", "message", "results", "count", "next", "name", "uuid", "version", "projects"]
 
-/** The names of an object that say what kind of answer it is; any other may be data, which no message quotes. */
+/** The names of an object that identify the kind of response; other names may be data, which no message quotes. */
 export const tellingNamesOf = (value: object): ReadonlyArray<string> =>
   tellingNames.filter((name) => Object.hasOwn(value, name))

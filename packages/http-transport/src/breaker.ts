@@ -1,23 +1,24 @@
+/** The circuit breaker of an upstream. */
 import { Clock, type Duration, Effect, Exit, Layer, Schedule, type Scope } from "effect"
 import { CircuitBreaker } from "effect/persistence"
 import { elapsedClock } from "./elapsed.ts"
 import { type AboutCall, TransportFailure } from "./failure.ts"
 import { breakerState } from "./metrics.ts"
 
-/** Failed calls in a row, each with all its repeats, after which the upstream is left alone for a while. */
+/** Consecutive failed calls, each with all its retries, after which the breaker opens. */
 const tripAfter = 3
-/** Then one call is let through, to see: who recovers is noticed soon. */
+/** Then one call is let through as a probe, so a recovery is noticed soon. */
 const openFor: Duration.Input = "5 seconds"
 
-/** Lets calls through, or fails them at once while the upstream is known to be ill. */
+/** Lets calls through, or fails them immediately while the upstream is failing. */
 export type Breaker = <A>(
   about: AboutCall,
   call: Effect.Effect<A, TransportFailure>,
 ) => Effect.Effect<A, TransportFailure>
 
 /**
- * A circuit breaker for one upstream: after three failed calls in a row, calls fail with the reason `circuit-open`
- * without being sent; every 5 seconds one is let through, and the others wait for what becomes of it.
+ * A circuit breaker for one upstream: after three consecutive failed calls, calls fail with the reason `circuit-open`
+ * without being sent. Every 5 seconds one call is let through, and the others wait for its outcome.
  */
 export const makeBreaker = Effect.fnUntraced(function* (
   upstream: string,
@@ -37,7 +38,7 @@ export const makeBreaker = Effect.fnUntraced(function* (
           last = `${failure.reason}: ${failure.detail}`
         }),
       )
-      // Effect's breaker measures its pause by the wall clock; only the call itself needs that one.
+      // Effect's breaker uses the wall clock for its pause, so it gets a monotonic clock; the call keeps the wall clock.
       return breaker
         .execute(Effect.provideService(told, Clock.Clock, clock), { key: upstream, classify: outcomeOf })
         .pipe(Effect.ensuring(report), Effect.provideService(Clock.Clock, elapsedClock(clock)))
@@ -55,12 +56,12 @@ export const makeBreaker = Effect.fnUntraced(function* (
     )
 })
 
-/** While one call finds out whether the upstream is well again, others wait for it. */
+/** While one call probes the upstream, the others wait for it. */
 const whileProbed = Schedule.jittered(Schedule.spaced("50 millis"))
 const isProbed = (error: unknown): boolean =>
   error instanceof CircuitBreaker.CircuitBreakerError && error.reason._tag === "CircuitHalfOpen"
 
-/** An upstream that refuses is well; one that does not answer, or answers 5xx, 429 or garbage, is not. */
+/** A refusal shows a healthy upstream; no response, 5xx, 429 or an unreadable response does not. */
 const outcomeOf = (exit: Exit.Exit<unknown, TransportFailure>): CircuitBreaker.Outcome => {
   if (Exit.isSuccess(exit)) return CircuitBreaker.success
   const failure = Exit.findErrorOption(exit)

@@ -1,3 +1,4 @@
+/** Deadlines, retries, circuit breaker and metrics for the calls to one endpoint. */
 import { Duration, Effect, Exit, Option, type Scope } from "effect"
 import { makeBreaker } from "./breaker.ts"
 import { type AboutCall, TransportFailure } from "./failure.ts"
@@ -5,21 +6,21 @@ import { callEnded, callRepeated } from "./metrics.ts"
 import { defaultRetryPolicy, type RetryPolicy, retrySchedule } from "./retry.ts"
 import { CurrentRunningCalls } from "./running-calls.ts"
 
-/** How patiently an endpoint is asked. */
+/** Timeouts and retries for an endpoint. */
 export interface CallPolicyOptions {
-  /** The name that metrics give it: `waldur`, `hpc-user-token`. */
+  /** Its name in metrics: `waldur`, `hpc-user-token`. */
   readonly upstream: string
   /** For one attempt, from the connection to the last byte. Default 60 seconds: a full page of a real Waldur takes 15. */
   readonly attemptTimeout?: Duration.Input
-  /** For a call with all its repeats and waits. Default three attempts' time, at least 3 minutes. */
+  /** For a call with all its retries and waits. Default three times `attemptTimeout`, at least 3 minutes. */
   readonly deadline?: Duration.Input
-  /** Default `defaultRetryPolicy`: four repeats. */
+  /** Default `defaultRetryPolicy`: four retries. */
   readonly retry?: RetryPolicy
 }
 
 /**
- * Makes a call by an effect that sends one attempt of it: within the endpoint's deadlines, repeated as its policy says,
- * not at all while its circuit breaker is open, and counted under its name.
+ * Runs a call from an effect that sends a single attempt: applies the endpoint's deadlines, retries and circuit breaker,
+ * and counts the call under the endpoint's name.
  */
 export type CallPolicy = <A>(
   about: AboutCall,
@@ -31,8 +32,9 @@ export type CallPolicy = <A>(
 ) => Effect.Effect<A, TransportFailure>
 
 /**
- * Deadlines, repeats, a circuit breaker and metrics for one endpoint, whatever sends the attempts. A transport has one for
- * its own calls; use it for another server that is reached by the same `fetch`, so that neither is blamed for the other.
+ * Deadlines, retries, a circuit breaker and metrics for one endpoint, independent of how attempts are sent. A transport
+ * has one for its own calls; create another for a different server that uses the same `fetch`, so that failures of one do not
+ * affect the other.
  */
 export const makeCallPolicy = Effect.fnUntraced(function* (
   options: CallPolicyOptions,
@@ -42,7 +44,7 @@ export const makeCallPolicy = Effect.fnUntraced(function* (
     options.deadline ?? Duration.max(Duration.minutes(3), Duration.times(Duration.fromInputUnsafe(attemptTimeout), 3))
   const schedule = retrySchedule(options.retry ?? defaultRetryPolicy)
   const breaker = yield* makeBreaker(upstream)
-  // A series that is not there yet looks like one that nobody measures.
+  // Starts the series at 0: an absent series looks as if it were not measured.
   yield* callRepeated(upstream, 0)
   const counted = (yield* CurrentRunningCalls).during(upstream)
 

@@ -1,20 +1,21 @@
+/** Opens TCP and TLS connections for undici. */
 import { isIP } from "node:net"
 import { buildConnector } from "undici"
 
-/** How the certificate of whatever is connected to is checked, as Node's TLS has it. */
+/** How the peer's certificate is checked, in the options of Node's TLS. */
 export interface Trust {
   readonly rejectUnauthorized: boolean
   readonly ca?: string | Array<string>
 }
 
-/** How many of a host's addresses a connection's time is enough for if none of them replies. */
+/** How many unresponsive addresses of a host are tried within the time for a connection. */
 const addressesTried = 4
 
 /**
- * How long one address of a host is tried before its next one, for `autoSelectFamilyAttemptTimeout`: a quarter of the time
- * that the whole connection has. Node gives up an attempt when it goes on to the next address, and its default of 250 ms
- * leaves out each that is slow. A quarter of the usual 10 seconds is enough for a SYN that was lost once (RFC 6298: sent
- * again after one second). The last address has all the time that is left.
+ * How long one address of a host is tried before the next, for `autoSelectFamilyAttemptTimeout`: a quarter of the time for
+ * the whole connection. Node abandons an attempt when it moves on to the next address, so its default of 250 ms skips
+ * slow addresses. A quarter of the usual 10 seconds covers a SYN that is lost once (RFC 6298: resent after one second).
+ * The last address gets all the remaining time.
  *
  * @param connectTimeout milliseconds for the whole connection
  * @returns milliseconds
@@ -22,13 +23,13 @@ const addressesTried = 4
 export const addressTimeout = (connectTimeout: number): number =>
   Math.max(1, Math.ceil(connectTimeout / addressesTried))
 
-/** An address without the brackets that a URL has round it. */
+/** An address without the brackets that URLs put around IPv6. */
 export const unbracketed = (host: string): string => host.replace(/^\[(.*)\]$/, "$1")
 
 /**
- * The name of a host as TLS asks for it (SNI, RFC 6066 section 3): without a closing dot. None for an address.
+ * The host name for TLS (SNI, RFC 6066 section 3), without a trailing dot; `undefined` for an address.
  *
- * @param host as a URL has it
+ * @param host in URL form
  */
 export const serverName = (host: string): string | undefined => {
   const name = unbracketed(host).replace(/\.$/, "")
@@ -36,10 +37,10 @@ export const serverName = (host: string): string | undefined => {
 }
 
 /**
- * How undici opens a connection, on each way: to the upstream, to a proxy, and as TLS on a tunnel through one (`httpSocket`).
- * The certificate is checked for the name that TLS asks for.
+ * An undici connector for every kind of connection: to the upstream, to a proxy, and TLS on a tunnel through a proxy
+ * (`httpSocket`). The certificate is checked against the SNI name.
  *
- * @param timeout milliseconds until the connection, TLS included, must stand
+ * @param timeout milliseconds to establish the connection, including TLS
  */
 export const connectorFor = (trust: Trust, timeout: number): buildConnector.connector => {
   const connect = buildConnector({
@@ -48,7 +49,7 @@ export const connectorFor = (trust: Trust, timeout: number): buildConnector.conn
     timeout,
     autoSelectFamilyAttemptTimeout: addressTimeout(timeout),
   })
-  // undici takes the name from the header Host, which may be the upstream's where the connection is one to a proxy.
+  // undici takes the name from the Host header, which may be the upstream's although the connection is to a proxy.
   return ({ servername: _, ...options }, callback) => {
     const name = serverName(options.hostname)
     connect(name === undefined ? options : { ...options, servername: name }, callback)

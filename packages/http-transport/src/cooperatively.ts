@@ -1,12 +1,11 @@
 /**
- * Long work on one thread, a few milliseconds at a time: between the slices whatever else is waiting has its turn,
- * requests above all. All work of the process shares the slices, so that several short loops one after the other hold up
- * no more than one.
+ * Runs long loops in slices of a few milliseconds, so that other work, above all requests, gets its turn in between. The
+ * slices are shared by the whole process, so several short loops in a row block no longer than one.
  */
 import { setImmediate as nextTurn } from "node:timers/promises"
 import { Effect } from "effect"
 
-/** Milliseconds of work between two turns of the event loop: what a request may have to wait for it. */
+/** Milliseconds of work between two turns of the event loop: the delay that it can add to a request. */
 const sliceMillis = 4
 
 let sliceEnds = 0
@@ -20,8 +19,8 @@ export const turnIfDue = (): Promise<void> | undefined =>
       })
 
 /**
- * Visits each item in order and gives other work its turn in between, but not within an item, which must be small. An
- * error of `visit` or of the items is a defect.
+ * Visits the items in order and yields to other work between items, so each item must be cheap. An exception from `visit`
+ * or from the iterable is a defect.
  *
  * @example
  * ```ts

@@ -1,24 +1,25 @@
+/** Masks secrets in texts from upstreams, and extracts the secrets of headers and URLs. */
 import { RotatingSecret, type Secret, secretNow } from "./secret.ts"
 
-/** Characters of a secret that tell it: a text may have been cut anywhere, and a shorter piece gives nothing away. */
+/** Consecutive characters that identify a secret in a truncated text; a shorter piece reveals nothing useful. */
 const telling = 8
-/** A shorter secret is none: masked, it would take every text apart. */
+/** Shorter secrets are ignored, since masking them would garble every text. */
 const shortest = 4
-/** Of a longer secret the rest is not looked for by its pieces, in characters: a JWT has one or two thousand. */
+/** Characters of a secret that are searched piecewise; a JWT has one or two thousand. */
 const longest = 16_384
 
 const mask = "***"
 
 /**
- * Makes the function that masks secrets in a text that an upstream wrote, for errors, logs and spans: each secret as it is
- * and in the other guises in which it comes back: percent-encoded, in JSON or HTML, base64 (also inside a longer text,
- * as in `Basic`), hex, in another case, backwards, or cut, of which eight characters in a row are enough.
+ * Returns a function that masks secrets in texts from upstreams, for errors, logs and spans. Each secret is found verbatim
+ * and in other forms: percent-encoded, escaped in JSON or HTML, base64 (also inside a longer text, as in `Basic`), hex, in
+ * another case, reversed, or truncated, if eight consecutive characters remain.
  *
- * A secret of fewer than four characters is ignored. The time is linear in the text. The guises are made when the function is
- * first called, and again after a secret was replaced; the values before are masked too.
+ * Secrets of fewer than four characters are ignored. The time is linear in the length of the text. The forms are computed
+ * on the first call and again after a secret is replaced; previous values are masked too.
  *
- * @param options `pieces: "at the end"` looks for a piece only where the text ends in it: for texts of our own, which may
- *   share words with a secret such as `storage-proxy-2026`, and which are cut at their end only
+ * @param options `pieces: "at the end"` masks a truncated secret only at the end of the text. For our own texts, which may
+ *   share words with a secret such as `storage-proxy-2026` and are truncated only at the end
  */
 export const redactor = (
   secrets: ReadonlyArray<string | Secret>,
@@ -37,7 +38,7 @@ export const redactor = (
     }
     if (known.whole === undefined || (!mayHold(text, known) && !escapes.test(text))) return text
     const first = masked(text, known)
-    // Where a text spells a secret by escapes, what is shown is the text without them: nothing else can be masked in it.
+    // If escapes hide a secret, the unescaped text is returned, since the secret can be masked only there.
     let plain = first
     for (let level = 0; level < escapedAtMost; level++) {
       const less = unescaped(plain)
@@ -57,7 +58,7 @@ const valuesOf = (secret: string | Secret): ReadonlyArray<string> => {
 
 const redactors = new WeakMap<ReadonlyArray<string | Secret>, (text: string) => string>()
 
-/** `redactor` of a list of secrets that is used for many texts: made once for each array. */
+/** Masks secrets in a text. The redactor is cached for each array of secrets. */
 export const withoutSecrets = (text: string, secrets: ReadonlyArray<string | Secret>): string => {
   const known = redactors.get(secrets) ?? redactor(secrets)
   redactors.set(secrets, known)
@@ -65,25 +66,25 @@ export const withoutSecrets = (text: string, secrets: ReadonlyArray<string | Sec
 }
 
 interface Guises {
-  /** Each guise as a whole, the longest first. */
+  /** All forms as a whole, longest first. */
   readonly whole: RegExp | undefined
   /** All pieces of `telling` characters, in lower case. */
   readonly pieces: ReadonlySet<string>
-  /** Which hashes the beginnings of pieces have: most places of most texts are passed over by these. */
+  /** The hashes of the beginnings of pieces: a filter that rules out most positions of most texts. */
   readonly starts: Uint8Array
-  /** All guises that have a piece, in lower case. */
+  /** All forms that are long enough for a piece, in lower case. */
   readonly long: ReadonlyArray<string>
-  /** The guises that are too short to have a piece. */
+  /** The forms that are too short for a piece. */
   readonly short: RegExp | undefined
 }
 
-/** What a text has that spells characters in another way (JSON, programs, URLs, HTML), or hides some that show nothing. */
+/** Matches escapes (JSON, programming languages, URLs, HTML) and invisible characters. */
 const escapes = /[%\\]|&#|[^\P{Cc}\s]|\p{Cf}/u
 
 const startOf = (text: string, at: number): number =>
   ((text.charCodeAt(at) * 31 + text.charCodeAt(at + 1)) * 31 + text.charCodeAt(at + 2)) & 0x7fff
 
-/** Where the first piece of a secret begins in a text in lower case; -1 if there is none. */
+/** The index of the first piece of a secret in a lowercase text; -1 if there is none. */
 const firstPiece = (lower: string, { pieces, starts }: Guises): number => {
   for (let at = 0; at + telling <= lower.length; at++) {
     if (starts[startOf(lower, at)] === 1 && pieces.has(lower.slice(at, at + telling))) return at
@@ -91,7 +92,7 @@ const firstPiece = (lower: string, { pieces, starts }: Guises): number => {
   return -1
 }
 
-/** Whether a text may hold a secret; most do not, which this tells at little cost. */
+/** A cheap check whether a text may contain a secret; most do not. */
 const mayHold = (text: string, known: Guises): boolean =>
   known.short?.test(text) === true || firstPiece(text.toLowerCase(), known) >= 0
 
@@ -126,7 +127,7 @@ const guises = (secret: string): ReadonlyArray<string> => {
   if (secret.length < shortest) return []
   return [...new Set([secret, percentDecoded(secret)])].flatMap((plain) => {
     const bytes = Buffer.from(plain)
-    // In base64 a text looks otherwise behind one or two other bytes, as in the credentials of Basic.
+    // The base64 of a text depends on the number of bytes before it, as in Basic credentials.
     const inBase64 = [0, 1, 2].flatMap((shift) => {
       const coded = Buffer.concat([Buffer.alloc(shift), bytes]).toString("base64")
       const own = coded.slice(shift === 0 ? 0 : 4, (bytes.length + shift) % 3 === 0 ? undefined : -4)
@@ -140,13 +141,13 @@ const guises = (secret: string): ReadonlyArray<string> => {
       new URLSearchParams({ v: plain }).toString().slice(2),
       JSON.stringify(plain).slice(1, -1),
       bytes.toString("hex"),
-      // Short pieces of base64 and hex are in every text.
+      // Short pieces of base64 and hex occur in every text.
       ...inBase64.filter((coded) => coded.length >= telling),
     ]
   })
 }
 
-/** Whole secrets first: one may hold white space. Then each word from the first piece of a secret in it to its end. */
+/** Masks whole secrets first, since they may contain white space; then each word from the first piece of a secret on. */
 const withoutPieces = (text: string, known: Guises): string => {
   if (known.whole === undefined) return text
   return text.replace(known.whole, mask).replace(/\S+/g, (word) => {
@@ -155,7 +156,7 @@ const withoutPieces = (text: string, known: Guises): string => {
   })
 }
 
-/** Whole secrets, and one that is cut where the text ends. */
+/** Masks whole secrets, and a truncated one at the end of the text. */
 const withoutCutEnd = (text: string, { whole, long }: Guises): string => {
   if (whole === undefined) return text
   const rest = text.replace(whole, mask)
@@ -167,12 +168,12 @@ const withoutCutEnd = (text: string, { whole, long }: Guises): string => {
   return rest
 }
 
-/** How often a text may be escaped, one escape inside of another: a gateway quotes another that quotes the request. */
+/** Maximum nesting of escapes: a gateway may quote another gateway that quotes the request. */
 const escapedAtMost = 3
 
 /**
- * The text with escapes of JSON (`\u0041`), of programs (`\x41`), of URLs (`%41`) and of HTML (`&#65;`, `&#x41;`) undone once,
- * and without the characters that show nothing.
+ * Decodes one level of escapes of JSON (`\u0041`), programming languages (`\x41`), URLs (`%41`) and HTML (`&#65;`, `&#x41;`),
+ * and removes invisible characters.
  */
 const unescaped = (text: string): string =>
   text.replace(unseen, "").replace(escaped, (whole, ...found) => {
@@ -183,7 +184,7 @@ const unescaped = (text: string): string =>
   })
 
 const escaped = /\\u([0-9a-f]{4})|\\x([0-9a-f]{2})|((?:%[0-9a-f]{2})+)|&#x([0-9a-f]{1,6});|&#(\d{1,7});/gi
-/** Characters that show nothing, as between letters in UTF-16 that is read as UTF-8; white space parts words, and stays. */
+/** Invisible characters, such as the NULs in UTF-16 that is read as UTF-8. White space separates words and is kept. */
 const unseen = /[^\P{Cc}\s]|\p{Cf}/gu
 
 const percentDecoded = (text: string) => {
@@ -194,7 +195,7 @@ const percentDecoded = (text: string) => {
   }
 }
 
-/** The credentials in headers: what follows the scheme in `Authorization` (RFC 9110 section 11.6.2), and cookies. */
+/** The credentials in headers: the value after the scheme in `Authorization` (RFC 9110 section 11.6.2), and cookies. */
 export const secretsOf = (headers: Readonly<Record<string, string>> | undefined): ReadonlyArray<string> =>
   Object.entries(headers ?? {}).flatMap(([name, value]) => {
     const key = name.toLowerCase()
@@ -204,10 +205,10 @@ export const secretsOf = (headers: Readonly<Record<string, string>> | undefined)
 
 /** A URL for errors, logs and spans: without user, password, query and fragment. */
 export const urlForDisplay = (url: string): string => {
-  // What cannot be read as a URL may have a ? or # of its own in its password.
+  // A URL that does not parse may contain a ? or # in its password.
   const bare = URL.canParse(url) ? url.replace(/[?#].*$/s, "") : url
   const scheme = /^\s*[a-z][a-z0-9+.-]*:\/\//i.exec(bare)?.[0] ?? ""
-  // Up to the last @, for a password that was not percent-encoded may hold an @ or a / of its own.
+  // Up to the last @, since a password that is not percent-encoded may contain an @ or a /.
   const at = bare.lastIndexOf("@")
   const shown = at < 0 ? bare : `${scheme}${bare.slice(at + 1)}`
   return shown.replace(/[?#].*$/s, "")

@@ -1,27 +1,29 @@
+/** Reads the proxy variables of the environment, and decides which proxy a URL uses. */
 import { BlockList, isIP } from "node:net"
 import { domainToASCII } from "node:url"
 import { unbracketed } from "./connector.ts"
 
-/** What the variables `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say. Decided for each URL that is asked. */
+/** The values of `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`. The proxy is chosen for each URL. */
 export interface EnvironmentProxies {
-  /** The proxy for `http://` URLs, of any kind that is allowed; `http://` if it has no scheme. Default: `all`. */
+  /** The proxy for `http://` URLs, with any supported scheme; without a scheme it is `http://`. Default: `all`. */
   readonly http?: string
   /** The proxy for `https://` URLs, likewise. Default: `all`. */
   readonly https?: string
-  /** The proxy for URLs of a scheme without a proxy of its own. Default: direct. */
+  /** The proxy for URLs whose scheme has no proxy of its own. Default: direct. */
   readonly all?: string
   /**
-   * Hosts that are reached directly, separated by commas: `example.org`, `.example.org` and `*.example.org` with all below,
-   * `host:port`, addresses, blocks of addresses (`10.0.0.0/8`, `10.*`), `*` for all. Default: none.
+   * Hosts that are reached directly, separated by commas: `example.org`, `.example.org` and `*.example.org` with all
+   * subdomains, `host:port`, addresses, blocks of addresses (`10.0.0.0/8`, `10.*`), `*` for all. Default: none.
    */
   readonly no?: string
 }
 
 /**
- * Reads the variables as curl and Python do: a lower-case name counts before its upper-case form, an empty value is none.
+ * Reads the variables as curl and Python do: a lower-case name takes precedence over its upper-case form, and an empty
+ * value counts as unset.
  *
- * `HTTP_PROXY` in capitals is ignored where `REQUEST_METHOD` is set: in a CGI process it is the caller's header `Proxy`
- * (httpoxy, CVE-2016-5385).
+ * Upper-case `HTTP_PROXY` is ignored if `REQUEST_METHOD` is set: in a CGI process it is the caller's `Proxy` header (httpoxy,
+ * CVE-2016-5385).
  */
 export const environmentProxies = (environment: Readonly<Record<string, string | undefined>>): EnvironmentProxies => {
   const read = (...names: ReadonlyArray<string>) =>
@@ -36,8 +38,8 @@ export const environmentProxies = (environment: Readonly<Record<string, string |
 }
 
 /**
- * Which of the proxies is for a URL: `http` or `https` by its scheme, `all` if there is none for that, `undefined` if it is
- * reached directly. An entry of `no` that can be read as nothing matches nothing.
+ * Returns which proxy a URL uses: `http` or `https` by its scheme, `all` if there is none for that scheme, `undefined` if it
+ * is reached directly. An unreadable entry of `no` matches nothing.
  */
 export const environmentChoice = (
   proxies: EnvironmentProxies,
@@ -53,15 +55,15 @@ export const environmentChoice = (
   }
 }
 
-/** The entries of `no` that can be read as nothing. */
+/** The unreadable entries of `no`. */
 export const unreadableExceptions = (proxies: EnvironmentProxies): ReadonlyArray<string> =>
   entriesOf(proxies).filter((entry) => exceptionFrom(entry) === undefined)
 
-/** Commas and blanks are usual; `;` and `|` are Windows' and Java's. */
+/** Commas and blanks are common separators; `;` and `|` come from Windows and Java. */
 const entriesOf = ({ no = "" }: EnvironmentProxies) => no.split(/[\s,;|]+/).filter((entry) => entry !== "")
 
 interface Host {
-  /** A name in lower case without closing dot, or an address without brackets. */
+  /** A lower-case name without a trailing dot, or an address without brackets. */
   readonly name: string
   readonly port: string
 }
@@ -76,13 +78,13 @@ const exceptionFrom = (entry: string): Exception | undefined => {
   if (entry === "*") return () => true
   const [, network = "", prefix = ""] = /^(.+)\/(\d{1,3})$/.exec(entry) ?? []
   if (network !== "") return blockFrom(hostName(network), Number(prefix))
-  // `10.*`, as `10.0.0.0/8` is written elsewhere.
+  // `10.*` is another notation for `10.0.0.0/8`.
   const [, octets = ""] = /^(\d{1,3}(?:\.\d{1,3}){0,2})(?:\.\*)+$/.exec(entry) ?? []
   if (octets !== "") {
     const given = octets.split(".")
     return blockFrom([...given, "0", "0", "0"].slice(0, 4).join("."), given.length * 8)
   }
-  // An IPv6 address with a port has brackets; without them all of its colons are its own.
+  // An IPv6 address with a port has brackets; without brackets all colons belong to the address.
   const [, host = entry, port] = isIP(entry) === 6 ? [] : (/^(.+):(\d+)$/.exec(entry) ?? [])
   const matches = hostFrom(hostName(host).replace(/^\*?\./, ""))
   return matches && ((asked) => (port === undefined || Number(port) === Number(asked.port)) && matches(asked.name))
@@ -90,12 +92,12 @@ const exceptionFrom = (entry: string): Exception | undefined => {
 
 const hostFrom = (wanted: string): ((name: string) => boolean) | undefined => {
   if (isIP(wanted) === 0) {
-    // As URLs have it, in ASCII.
+    // In ASCII, as in URLs.
     const name = /[*:/]/.test(wanted) ? "" : domainToASCII(wanted)
     if (name === "") return undefined
     return (asked) => isIP(asked) === 0 && (asked === name || asked.endsWith(`.${name}`))
   }
-  // One IPv6 address can be written in several ways.
+  // An IPv6 address has several notations.
   const list = new BlockList()
   list.addAddress(wanted, family(wanted))
   return (name) => isIP(name) !== 0 && list.check(name, family(name))

@@ -1,3 +1,4 @@
+/** The typed failure of a call, and its classification from the errors of `fetch`. */
 import { Schema } from "effect"
 import { NotJson } from "./body.ts"
 import { causesOf, textOf } from "./causes.ts"
@@ -10,16 +11,17 @@ import type { Secret } from "./secret.ts"
  * Why a call failed.
  *
  * - `dns`: the host's name has no address
- * - `connect`: nobody listens, no route, or no connection in time
- * - `proxy`: the proxy cannot be reached, its TLS failed, it refused us or our login, or could not reach the upstream
+ * - `connect`: the port is closed, there is no route, or the connection timed out
+ * - `proxy`: the proxy is unreachable, its TLS failed, it refused the request or the login, or it could not reach the
+ *   upstream
  * - `tls`: the certificate was refused, or the handshake failed
- * - `reset`: the connection ended before the answer did, or what came was not HTTP
- * - `timeout`: no whole answer within the attempt's time, or the deadline passed
- * - `too-large`: the body passed the limit
- * - `not-json`: a success that is not a whole JSON text in UTF-8 (truncated, a part, HTML, another charset)
- * - `status`: an answer, but not a success; `status` has its code
+ * - `reset`: the connection ended before the response was complete, or the response was not HTTP
+ * - `timeout`: no complete response within the attempt's time, or the deadline passed
+ * - `too-large`: the body exceeded the limit
+ * - `not-json`: a success that is not a complete JSON text in UTF-8 (truncated, partial, HTML, another charset)
+ * - `status`: a response that is not a success; its code is in `status`
  * - `unsendable`: a header or URL that HTTP does not allow; nothing was sent
- * - `circuit-open`: the upstream's last calls failed, so it is left alone for some seconds; nothing was sent
+ * - `circuit-open`: the upstream's last calls failed, so calls are suspended for some seconds; nothing was sent
  */
 export const TransportFailureReason = Schema.Literals([
   "dns",
@@ -36,7 +38,7 @@ export const TransportFailureReason = Schema.Literals([
 ])
 export type TransportFailureReason = typeof TransportFailureReason.Type
 
-/** What a call's failures say of it. */
+/** A call as its failures describe it. */
 export interface AboutCall {
   readonly upstream: string
   /** Method and URL without query. */
@@ -45,8 +47,8 @@ export interface AboutCall {
 }
 
 /**
- * A call that gave no usable answer. Holds no header, no query, no credential and nothing of a success's body: it may be
- * logged as it is.
+ * A call without a usable response. Contains no header, query or credential and nothing of a success's body, so it can be
+ * logged as is.
  */
 export class TransportFailure extends Schema.TaggedError<TransportFailure>()("TransportFailure", {
   /** The upstream's name, as given to `makeTransport`. */
@@ -54,12 +56,12 @@ export class TransportFailure extends Schema.TaggedError<TransportFailure>()("Tr
   /** Method and URL without query: `GET https://waldur.example.org/api/version/`. */
   call: Schema.String,
   reason: TransportFailureReason,
-  /** What came, in words: the system's message, or the start of the body of an answer that is no success. */
+  /** A description: the system's error message, or the start of an error response's body. */
   detail: Schema.String,
   status: Schema.optionalKey(Schema.Int),
   /** Seconds that the upstream asks us to wait (`Retry-After`, RFC 9110 section 10.2.3). */
   retryAfter: Schema.optionalKey(Schema.Finite),
-  /** The proxy that was on the way, without credentials. */
+  /** The proxy that was used, without credentials. */
   proxy: Schema.optionalKey(Schema.String),
 }) {
   override get message() {
@@ -70,8 +72,8 @@ export class TransportFailure extends Schema.TaggedError<TransportFailure>()("Tr
 }
 
 /**
- * Whether the same call may succeed later, so that repeating it makes sense where it is safe. A refused certificate, a
- * body over the limit and a refusal by status (400, 401, 403, 404, ...) stay as they are.
+ * Whether the same call may succeed later, so that a retry makes sense if it is safe. A refused certificate, a body over the
+ * limit and a refusal by status (400, 401, 403, 404, ...) are permanent.
  */
 export const isRepeatable = (failure: TransportFailure): boolean => {
   switch (failure.reason) {
@@ -87,7 +89,7 @@ export const isRepeatable = (failure: TransportFailure): boolean => {
   }
 }
 
-// 501 and 505 say that the server never will.
+// 501 and 505 are permanent.
 const isPassingServerError = (status: number) => status >= 500 && status !== 501 && status !== 505
 
 const reasonByCode: Record<string, TransportFailureReason> = {
@@ -111,20 +113,20 @@ const reasonByCode: Record<string, TransportFailureReason> = {
   Z_DATA_ERROR: "not-json",
 }
 
-/** What messages mean that do not say it themselves. */
+/** Explanations of unclear error messages. */
 const explanations: Readonly<Record<string, string>> = {
   "bad response": "a response without a request, or an interim one (100) that nobody asked for",
   "incorrect header check": "the body is not in the content coding that its header names",
 }
 
-/** Characters of a message of the system or a library. */
+/** Characters of an error message of the system or a library. */
 const maxDetail = 500
 
 /**
- * The failure behind whatever a `fetch` of this package threw. Node hides the reason in a chain of causes
- * (`TypeError: fetch failed`), so the chain is walked to the first that says something.
+ * Converts whatever a `fetch` of this package threw to a failure. Node hides the reason in a chain of causes
+ * (`TypeError: fetch failed`), so the first classifiable cause decides.
  *
- * @param secrets what the request carried and no message may: a header that cannot be sent is quoted in its error
+ * @param secrets the request's secrets, which are masked: the error for an invalid header quotes the header
  */
 export const transportFailureFrom = (
   thrown: unknown,
@@ -140,7 +142,7 @@ export const transportFailureFrom = (
     const reason = reasonOf(cause)
     if (reason !== undefined) return failure(reason, detail)
   }
-  // What went wrong on the way has a cause; without one the request itself could not be made.
+  // A network error has a cause; without one the request itself was invalid.
   const unsent = thrown instanceof TypeError && thrown.cause === undefined
   return failure(unsent ? "unsendable" : "reset", detail)
 }

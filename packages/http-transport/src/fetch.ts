@@ -1,3 +1,4 @@
+/** A `fetch` with its own connection pools, proxies, TLS profile and body limit. */
 import { Agent, type Dispatcher, Dispatcher1Wrapper } from "undici"
 import { connectorFor } from "./connector.ts"
 import { httpProxyPool, isForwarded, type PoolLimits, type RequestPool } from "./http-proxy.ts"
@@ -9,26 +10,26 @@ import { type TlsProfile, upstreamTls } from "./tls-profile.ts"
 export interface FetchOptions {
   readonly proxyTo: ProxyTo
   readonly tls?: TlsProfile
-  /** Milliseconds until a connection, proxy and TLS included, must stand. */
+  /** Milliseconds to establish a connection, including proxy and TLS. */
   readonly connectTimeout: number
-  /** Connections kept to the upstream at most. */
+  /** Maximum number of connections to the upstream. */
   readonly connections: number
-  /** Bytes of a decoded body at most. */
+  /** Maximum size of a decoded body in bytes. */
   readonly maxBodyBytes: number
 }
 
-/** A body that is larger than an upstream has any reason to send. */
+/** The body exceeds `maxBodyBytes`. */
 export class BodyTooLarge extends Error {
   override readonly name = "BodyTooLarge"
 }
 
 /**
- * The global `fetch` over pools of its own, one for each proxy and one for what goes direct: same semantics, other way
- * out. `close` ends the pools and whatever is under way on them.
+ * The global `fetch` over its own pools, one for each proxy and one for direct connections; the semantics are the same.
+ * `close` ends the pools and all requests in flight.
  */
 export const makeFetch = (options: FetchOptions): { fetch: typeof fetch; close: () => Promise<void> } => {
   const tls = upstreamTls(options.tls)
-  // Deadlines are the caller's, one for all phases: a second clock here would only contradict it.
+  // No timeouts here: the caller applies one deadline to all phases.
   const limits: PoolLimits = { connections: options.connections, headersTimeout: 0, bodyTimeout: 0 }
   const timeout = options.connectTimeout
   const direct = new Agent({ ...limits, connect: connectorFor(tls, timeout) })
@@ -45,14 +46,14 @@ export const makeFetch = (options: FetchOptions): { fetch: typeof fetch; close: 
     pools.set(url.href, pool)
     return pool
   }
-  // Chosen here and not in `fetch`, so that a redirect that is followed goes the way of its own URL.
+  // Chosen here and not in `fetch`, so that a followed redirect uses the proxy for its own URL.
   const routed = direct.compose(() => (request, handler) => {
     const origin = String(request.origin)
     const proxy = options.proxyTo(origin)
     const goesToProxy = proxy !== undefined && !(proxy instanceof InvalidProxy) && isForwarded(origin, proxy.url)
     return poolBehind(proxy).dispatch(request, blamingProxy(handler, goesToProxy))
   })
-  // Node's own fetch speaks an older dispatcher interface than undici 8's pools.
+  // Node's own fetch uses an older dispatcher interface than undici 8's pools.
   const dispatcher = new Dispatcher1Wrapper(routed)
   return {
     fetch: async (input, init) => {
@@ -67,11 +68,11 @@ export const makeFetch = (options: FetchOptions): { fetch: typeof fetch; close: 
 }
 
 /**
- * A request's handler, with what a proxy did as the proxy's failure. A 407 is one, whether or not we know of the proxy; by
- * itself fetch fails at it without a word.
+ * Wraps a request's handler so that failures of the proxy are reported as such. That includes a 407, even if no proxy is
+ * configured; fetch itself would fail without an explanation.
  *
- * @param goesToProxy whether the request is one to the proxy, in absolute form. Then whatever fails before the response is
- *   the proxy's: there is no other connection than that to it, and for its own to the upstream it has a response (502)
+ * @param goesToProxy whether the request is sent to the proxy in absolute form. Then every failure before the response is the
+ *   proxy's: the only connection is the one to the proxy, which reports failures of its own connection as 502
  */
 const blamingProxy = (handler: Dispatcher.DispatchHandler, goesToProxy: boolean): Dispatcher.DispatchHandler => {
   let answered = false
@@ -82,7 +83,7 @@ const blamingProxy = (handler: Dispatcher.DispatchHandler, goesToProxy: boolean)
     onResponseStarted: () => handler.onResponseStarted?.(),
     onResponseStart: (controller, status, headers, message) => {
       if (status === 407) return controller.abort(new ProxyHandshakeError("Proxy Authentication Required (407)"))
-      // An interim response is the first of several.
+      // Interim responses (1xx) do not count.
       answered = status >= 200
       handler.onResponseStart?.(controller, status, headers, message)
     },
@@ -93,7 +94,7 @@ const blamingProxy = (handler: Dispatcher.DispatchHandler, goesToProxy: boolean)
   }
 }
 
-/** In place of a pool behind a proxy that cannot be: nothing is sent, least of all past it. */
+/** Replaces the pool of an unusable proxy: calls fail and never bypass the proxy. */
 const unusable = (proxy: InvalidProxy): RequestPool => ({
   dispatch: () => {
     throw atProxy(proxy)
@@ -102,11 +103,10 @@ const unusable = (proxy: InvalidProxy): RequestPool => ({
 })
 
 /**
- * Counts decoded bytes: undici's own limit counts those on the wire, and a small gzip body can hold a huge one.
+ * Limits the decoded bytes: undici's own limit counts bytes on the wire, and a small gzip body can expand to a huge one.
  *
- * @param held what must not be collected before the last byte: a request that was made from another knows it by a weak
- *   reference only. Without it an abort does not reach the body any more, and a connection on which the upstream fell
- *   silent is lost for ever
+ * @param held objects that must not be garbage-collected before the last byte: a request derived from another references it
+ *   only weakly. Otherwise an abort no longer reaches the body, and a connection on which the upstream stalls leaks
  */
 const limited = (response: Response, held: ReadonlyArray<unknown>, maxBytes: number): Response => {
   if (response.body === null) return response

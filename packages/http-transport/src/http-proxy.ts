@@ -1,3 +1,4 @@
+/** Connections through an HTTP proxy: CONNECT tunnels for https, absolute-form requests for http. */
 import { STATUS_CODES } from "node:http"
 import type { Socket } from "node:net"
 import { getCACertificates } from "node:tls"
@@ -6,31 +7,31 @@ import { connectorFor, unbracketed } from "./connector.ts"
 import { atProxy, basicCredentials, ProxyHandshakeError, proxyLogin } from "./proxy.ts"
 import type { UpstreamTls } from "./tls-profile.ts"
 
-/** What holds for each pool, whatever is on its way. Times in milliseconds, 0 for none. */
+/** Limits of a pool. Times in milliseconds, 0 for none. */
 export interface PoolLimits {
   readonly connections: number
   readonly headersTimeout: number
   readonly bodyTimeout: number
 }
 
-/** Connections that requests are sent on. */
+/** A pool of connections. */
 export interface RequestPool {
   readonly dispatch: Dispatcher["dispatch"]
-  /** Ends the connections and whatever is under way on them. */
+  /** Closes the connections and ends all requests in flight. */
   readonly destroy: () => Promise<unknown>
 }
 
-/** Bytes of a proxy's responses to one CONNECT: interim ones and headers. As many as Node takes of headers. */
+/** Maximum bytes of a proxy's responses to one CONNECT, including interim ones; equals Node's limit for headers. */
 const mostHeaderBytes = 16 * 1024
 
 /**
- * The pool behind an HTTP proxy: https upstreams in a tunnel (CONNECT, RFC 9110 section 9.3.6), http ones by requests in
- * absolute form (RFC 9112 section 3.2.2), as curl and httpx do.
+ * The pool for an HTTP proxy: https upstreams through a tunnel (CONNECT, RFC 9110 section 9.3.6), http upstreams with
+ * requests in absolute form (RFC 9112 section 3.2.2), as curl and httpx do.
  *
- * The profile `tls` is the upstream's. The certificate of an `https://` proxy is always checked, by the system's
- * authorities and those of the profile: one that serves the upstream alone would otherwise shut the proxy out.
+ * The profile `tls` applies to the upstream. The certificate of an `https://` proxy is always checked, against the
+ * system's authorities plus those of the profile; the profile's alone might not cover the proxy.
  *
- * @param timeout milliseconds for the tunnel, the proxy's response to CONNECT included, and again for the upstream's TLS
+ * @param timeout milliseconds for the tunnel, including the response to CONNECT, and again for the upstream's TLS
  */
 export const httpProxyPool = (proxy: URL, tls: UpstreamTls, limits: PoolLimits, timeout: number): RequestPool => {
   const login = proxyLogin(proxy)
@@ -52,9 +53,9 @@ export const httpProxyPool = (proxy: URL, tls: UpstreamTls, limits: PoolLimits, 
       )
     },
   })
-  // One for all requests, so that a connection is kept from upstream to upstream.
+  // The same for all requests, so that connections are reused across upstreams.
   const pinned = { servername: proxy.hostname }
-  // Without the login, which a URL in somebody's error would tell, and without a path, which a proxy does not have.
+  // Without the login, which an error might quote with the URL, and without a path, which a proxy does not have.
   const forwarding = new Pool(`${proxy.protocol}//${proxy.host}`, { ...limits, connect: toProxy })
   return {
     dispatch: (request, handler) => {
@@ -64,7 +65,7 @@ export const httpProxyPool = (proxy: URL, tls: UpstreamTls, limits: PoolLimits, 
         {
           ...request,
           path: `${origin}${request.path}`,
-          // fetch has them as an object.
+          // fetch passes headers as an object.
           headers: { ...(request.headers as Record<string, string>), host, ...headers },
           ...pinned,
         },
@@ -76,17 +77,17 @@ export const httpProxyPool = (proxy: URL, tls: UpstreamTls, limits: PoolLimits, 
 }
 
 /**
- * Whether a request goes to the proxy itself, in absolute form, which then makes one of its own. All else is a tunnel,
- * whose proxy sees and writes nothing once it stands.
+ * Whether a request is sent to the proxy in absolute form and forwarded by it. All other requests use a tunnel, in which
+ * the proxy can neither read nor write.
  */
 export const isForwarded = (url: string, proxy: URL): boolean =>
   /^https?:$/.test(proxy.protocol) && URL.canParse(url) && new URL(url).protocol === "http:"
 
 /**
- * A connection to the proxy on which it has opened a tunnel: any success of CONNECT, whatever its headers are, after any
- * number of interim responses. (undici and node:http take the first response for the last, and undici wants exactly 200.)
+ * Opens a tunnel through the proxy: accepts any 2xx to CONNECT, whatever its headers are, after any number of interim
+ * responses. (undici and node:http treat the first response as final, and undici requires exactly 200.)
  *
- * Fails with what the proxy responded, if it is no success.
+ * Rejects with the proxy's response if it is not a success.
  */
 const openTunnel = (
   toProxy: buildConnector.connector,
@@ -132,7 +133,7 @@ const openTunnel = (
     })
   })
 
-/** Reads what comes after a CONNECT; gives what follows a success, a failure, or nothing as long as more must come. */
+/** Parses the response to CONNECT. Returns the bytes after a success, an error, or `undefined` while incomplete. */
 const responseReader = (): ((chunk: Buffer) => { readonly rest: Buffer } | Error | undefined) => {
   let text = ""
   let bytes = 0

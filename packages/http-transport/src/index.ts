@@ -1,6 +1,6 @@
 /**
- * One way out to one upstream: a `fetch` that knows its proxy and TLS profile, and on it a JSON call with
- * deadlines, bounded retries and a typed failure that says which upstream, which call and what came.
+ * An HTTP transport for one upstream: a `fetch` with its own proxy and TLS profile, and a JSON call with deadlines, bounded
+ * retries and a typed failure that names the upstream, the call and the cause.
  *
  * @example
  * ```ts

@@ -1,25 +1,26 @@
+/** Metrics of calls to upstreams. */
 import { Duration, Effect, Metric } from "effect"
 import type { TransportFailure } from "./failure.ts"
 
-// Effect's metrics: whoever exports them sees these; nobody else pays more than a counter.
+// Effect's metrics: without an exporter they cost no more than a counter.
 
 const calls = Metric.counter("upstream_calls_total", {
-  description: "Calls to an upstream, repeats not counted, by what came of them: ok, or the reason of the failure.",
+  description: "Calls to an upstream by outcome (ok, or the reason of the failure); retries are not counted.",
   incremental: true,
 })
 const duration = Metric.histogram("upstream_call_duration_seconds", {
-  description: "Calls to an upstream, with all repeats and waits.",
+  description: "Duration of calls to an upstream, including retries and waits.",
   boundaries: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120],
 })
 const retries = Metric.counter("upstream_retries_total", {
-  description: "Calls that were sent again.",
+  description: "Retries of calls to an upstream.",
   incremental: true,
 })
 const state = Metric.gauge("breaker_state", {
   description: "An upstream's circuit breaker: 0 closed, 1 half open, 2 open.",
 })
 
-/** Counts a call. */
+/** Records a finished call. */
 export const callEnded = (
   upstream: string,
   failure: TransportFailure | undefined,
@@ -30,7 +31,7 @@ export const callEnded = (
     Metric.update(Metric.withAttributes(duration, { upstream }), Duration.toSeconds(took)),
   )
 
-/** Counts repeats. */
+/** Counts retries. */
 export const callRepeated = (upstream: string, times = 1): Effect.Effect<void> =>
   Metric.update(Metric.withAttributes(retries, { upstream }), times)
 

@@ -1,13 +1,14 @@
+/** Parses proxy URLs, and keeps their credentials out of messages. */
 import { Result, Schema } from "effect"
 import { causesOf, textOf } from "./causes.ts"
 
 const allowedSchemes = ["socks4:", "socks4a:", "socks5:", "socks5h:", "http:", "https:"]
 
-/** A proxy setting that cannot be used. `found` never holds the proxy's user and password. */
+/** An unusable proxy setting. `found` never contains the proxy's user and password. */
 export class InvalidProxy extends Schema.TaggedError<InvalidProxy>()("InvalidProxy", {
   found: Schema.String,
   reason: Schema.String,
-  /** The variable that says so, where the setting is `EnvironmentProxies`. */
+  /** The variable with the setting, if it comes from `EnvironmentProxies`. */
   variable: Schema.optionalKey(Schema.Literals(["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])),
 }) {
   override get message() {
@@ -17,37 +18,37 @@ export class InvalidProxy extends Schema.TaggedError<InvalidProxy>()("InvalidPro
   }
 }
 
-/** The failure of the way to the proxy or of what it was asked, as against a failure of the upstream behind it. */
+/** A failure of the connection to the proxy or of the proxy itself, not of the upstream behind it. */
 export class ProxyHandshakeError extends Error {
   override readonly name = "ProxyHandshakeError"
 }
 
 /**
- * A failure as the proxy's, in the words of its innermost cause. Words only: socks' errors hold user and password in their
- * fields.
+ * Marks a failure as the proxy's, with the message of its innermost cause. Only the message: the fields of socks' errors
+ * contain user and password.
  */
 export const atProxy = (cause: unknown): ProxyHandshakeError =>
   new ProxyHandshakeError(causesOf(cause).map(textOf).findLast(Boolean) ?? String(cause))
 
 /**
- * The proxy's URL for logs and errors: without user and password. Up to the last `@`, for a password that was not
- * percent-encoded may hold an `@` or a `/` of its own.
+ * The proxy's URL for logs and errors, without user and password. Cuts up to the last `@`, since a password that is not
+ * percent-encoded may contain an `@` or a `/`.
  */
 export const proxyForDisplay = (proxy: string): string => proxy.replace(/^([a-z0-9+.-]+:\/\/)?.*@/is, "$1***@")
 
-/** A proxy that can be used. */
+/** A usable proxy. */
 export interface ProxyServer {
   readonly url: URL
-  /** As it was written, without user and password. */
+  /** As configured, without user and password. */
   readonly shown: string
-  /** User and password in each way that a message could hold them. */
+  /** User and password in all forms that a message could contain. */
   readonly secrets: ReadonlyArray<string>
 }
 
 /**
- * Reads a proxy's URL: `socks4://`, `socks4a://`, `socks5://`, `socks5h://`, `http://` or `https://`, host and port, with
- * user and password if need be. With socks4a and socks5h, and with an HTTP proxy, the proxy resolves the upstream's name;
- * with the others this machine.
+ * Parses a proxy's URL: `socks4://`, `socks4a://`, `socks5://`, `socks5h://`, `http://` or `https://`, host and port,
+ * optionally user and password. With socks4a, socks5h and HTTP, the proxy resolves the upstream's name; with socks4 and
+ * socks5, this machine does.
  */
 export const parseProxy = (proxy: string): Result.Result<ProxyServer, InvalidProxy> => {
   const shown = proxyForDisplay(proxy)
@@ -57,7 +58,7 @@ export const parseProxy = (proxy: string): Result.Result<ProxyServer, InvalidPro
   const url = new URL(proxy)
   if (!allowedSchemes.includes(url.protocol)) return invalid(`its scheme is ${url.protocol}//`)
   if (url.hostname === "") return invalid("it has no host")
-  // A password with a / of its own has ended the host, and the start of the login would be taken for it.
+  // An unencoded / in the password ends the host, so the beginning of the login would be used as the host.
   if (`${url.pathname}${url.search}${url.hash}`.includes("@")) {
     return invalid("it has an @ after its host; percent-encode user and password")
   }
@@ -67,13 +68,13 @@ export const parseProxy = (proxy: string): Result.Result<ProxyServer, InvalidPro
   return Result.succeed({ url, shown, secrets: loginSecrets(proxy, url) })
 }
 
-/** User and password of a proxy's URL, percent-encoding undone; none where it has neither. */
+/** User and password of a proxy's URL, percent-decoded; `undefined` if it has neither. */
 export const proxyLogin = ({ username, password }: URL): { user: string; password: string } | undefined =>
   username === "" && password === ""
     ? undefined
     : { user: decodeURIComponent(username), password: decodeURIComponent(password) }
 
-/** `Basic` and what RFC 7617 makes of a login, in UTF-8. */
+/** The `Basic` credentials of a login (RFC 7617), in UTF-8. */
 export const basicCredentials = ({ user, password }: { readonly user: string; readonly password: string }) =>
   `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`
 

@@ -1,19 +1,20 @@
+/** Retry policies and `Retry-After`. */
 import { Duration, Effect, Schedule } from "effect"
 import { isRepeatable, type TransportFailure } from "./failure.ts"
 
-/** How often and how patiently a call is repeated. Durations as Effect writes them: `"500 millis"`, `"30 seconds"`. */
+/** How often and at which intervals a call is retried. Durations in Effect's notation: `"500 millis"`, `"30 seconds"`. */
 export interface RetryPolicy {
   /** Attempts after the first. Default 4. */
   readonly times: number
-  /** The first wait; each later one is twice as long. Default 200 milliseconds. */
+  /** The first wait; each later one doubles. Default 200 milliseconds. */
   readonly base: Duration.Input
-  /** No wait of our own is longer, before jitter. Default 5 seconds. */
+  /** The longest wait before jitter, unless `Retry-After` asks for more. Default 5 seconds. */
   readonly cap: Duration.Input
-  /** A `Retry-After` up to this is obeyed; a longer one ends the call with its failure. Default 30 seconds. */
+  /** The longest `Retry-After` that is obeyed; a longer one fails the call at once. Default 30 seconds. */
   readonly maxRetryAfter: Duration.Input
 }
 
-/** Four repeats within some three seconds: rides out a restart behind a balancer, still answers a person. */
+/** Four retries within some three seconds: survives a restart behind a balancer, and is short enough for interactive use. */
 export const defaultRetryPolicy: RetryPolicy = {
   times: 4,
   base: "200 millis",
@@ -22,8 +23,8 @@ export const defaultRetryPolicy: RetryPolicy = {
 }
 
 /**
- * Exponential waits with jitter (0.8 to 1.2, so that replicas do not knock together), capped, at most `times`, only for
- * failures that may pass; a `Retry-After` of the upstream counts where it is longer than our own wait.
+ * Exponential waits with jitter (0.8 to 1.2, so that replicas do not retry in step), capped, at most `times`, and only for
+ * transient failures. A longer `Retry-After` from the upstream takes precedence.
  */
 export const retrySchedule = (policy: RetryPolicy): Schedule.Schedule<unknown, TransportFailure> =>
   Schedule.min([Schedule.exponential(policy.base), Schedule.spaced(policy.cap)]).pipe(
@@ -40,12 +41,12 @@ export const retrySchedule = (policy: RetryPolicy): Schedule.Schedule<unknown, T
     ),
   )
 
-/** Seconds: nobody is asked to wait longer than a day, whatever a header says. */
+/** The longest `Retry-After` in seconds: one day. */
 const maxWait = 86_400
 
 /**
- * `Retry-After` as seconds from now, at most a day: a whole number, or an HTTP date (RFC 9110 section 10.2.3). None where
- * it is neither, as with a negative one, a fraction, or several.
+ * `Retry-After` in seconds from now, at most a day: a whole number, or an HTTP date (RFC 9110 section 10.2.3). `undefined`
+ * for anything else, such as a negative number, a fraction or several values.
  */
 export const retryAfterSeconds = (headers: Headers): number | undefined => {
   const value = headers.get("retry-after")?.trim()
@@ -56,8 +57,8 @@ export const retryAfterSeconds = (headers: Headers): number | undefined => {
 }
 
 /**
- * A date of a header (`Wed, 21 Oct 2015 07:28:00 GMT`, RFC 9110 section 5.6.7) in ms since 1970; none for anything else.
- * `Date.parse` alone takes `-5` and `1.5` for dates.
+ * Parses an HTTP date (`Wed, 21 Oct 2015 07:28:00 GMT`, RFC 9110 section 5.6.7) to ms since 1970; `undefined` for anything
+ * else. `Date.parse` alone accepts `-5` and `1.5` as dates.
  */
 export const httpDate = (text: string | null): number | undefined => {
   if (text === null || !/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(text)) return undefined

@@ -1,15 +1,16 @@
+/** Resolves a proxy setting to the proxy for each URL. */
 import { Result } from "effect"
 import { type EnvironmentProxies, environmentChoice, unreadableExceptions } from "./environment-proxies.ts"
 import { isForwarded } from "./http-proxy.ts"
 import { InvalidProxy, type ProxyServer, parseProxy, proxyForDisplay } from "./proxy.ts"
 
-/** The proxy on the way to a URL, even if it cannot be used; none if the URL is reached directly, or is no URL at all. */
+/** The proxy for a URL, even if it is unusable; `undefined` if the URL is reached directly or is invalid. */
 export type ProxyTo = (url: string) => ProxyServer | InvalidProxy | undefined
 
 /**
- * Reads a proxy setting: one proxy for all, what the environment says, or none. A proxy of our own that cannot be used is a
- * failure. One of the environment is not: it is set for many programs, and perhaps no URL here needs it. Calls that do need
- * it fail, and never go past it.
+ * Reads a proxy setting: one proxy for all URLs, the environment's proxies, or none. An unusable configured proxy is a
+ * failure. An unusable one from the environment is not, since it is set for many programs and perhaps not needed here;
+ * calls that need it fail and never bypass it.
  */
 export const readProxySetting = (
   setting: string | EnvironmentProxies | undefined,
@@ -40,15 +41,15 @@ const fromVariable = (variable: "HTTP_PROXY" | "HTTPS_PROXY" | "ALL_PROXY", valu
       )
 
 /**
- * A value of the environment with a scheme: without one it is an HTTP proxy, as curl, Python and Go have it. `socks://`, as
- * desktops write it, is SOCKS 5 that resolves names.
+ * Adds the scheme that a value from the environment lacks: `http://`, as in curl, Python and Go. `socks://`, as desktops
+ * write it, means SOCKS 5 with name resolution by the proxy.
  */
 const withScheme = (value: string): string => {
   if (/^socks:\/\//i.test(value)) return value.replace(/^socks/i, "socks5h")
   return /^[a-z0-9+.-]+:\/\//i.test(value) ? value : `http://${value}`
 }
 
-/** What of the environment's proxies cannot be used, one line each, without user and password. */
+/** Warnings about unusable parts of the environment's proxies, one line each, without user and password. */
 export const environmentProxyWarnings = (proxies: EnvironmentProxies): ReadonlyArray<string> => {
   const unreadable = unreadableExceptions(proxies)
   return [
@@ -63,14 +64,14 @@ export const environmentProxyWarnings = (proxies: EnvironmentProxies): ReadonlyA
   ]
 }
 
-/** Entries of `NO_PROXY` that one line names. */
+/** Entries of `NO_PROXY` that a warning names. */
 const mostShown = 5
 
-/** What is on the way to a URL, for the failures of calls to it. */
+/** The route to a URL, for the failures of calls to it. */
 export interface Route {
-  /** The proxy, without credentials; none where calls go direct. */
+  /** The proxy, without credentials; absent if calls go direct. */
   readonly proxy?: string
-  /** What a text that came back may hold of the proxy's user and password: its error page may repeat its request. */
+  /** Forms of the proxy's login that a response may contain: the proxy's error page may repeat the request. */
   readonly secrets: ReadonlyArray<string>
 }
 

@@ -1,14 +1,14 @@
-/** Which calls run, so that one that hangs is known long before its deadline ends it. */
+/** Tracks running calls, so that a hanging call is noticed long before its deadline. */
 import { Context, Effect } from "effect"
 import { elapsedMillis } from "./elapsed.ts"
 
-/** The calls that run, by upstream. */
+/** The running calls, by upstream. */
 export interface RunningCalls {
-  /** Lets a call of the upstream count while it runs, repeats and waits included. */
+  /** Tracks a call to the upstream while it runs, including retries and waits. */
   readonly during: (upstream: string) => <A, E, R>(call: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /**
-   * When the oldest call of each upstream that still runs began, in milliseconds as `elapsedMillis` gives them; `undefined`
-   * for an upstream without one.
+   * When the oldest running call of each upstream began, in milliseconds of `elapsedMillis`; `undefined` for an upstream
+   * without running calls.
    */
   readonly oldest: () => ReadonlyMap<string, number | undefined>
 }
@@ -31,13 +31,13 @@ export const makeRunningCalls = (): RunningCalls => {
     },
     oldest: () =>
       new Map(
-        // In the order of their beginning, so the first is the oldest.
+        // In the order in which they began, so the first is the oldest.
         [...upstreams].map(([upstream, running]) => [upstream, running.values().next().value?.began] as const),
       ),
   }
 }
 
-/** Where endpoints say which calls run, when they are made. Default: one place for all of the process. */
+/** The tracker that endpoints use; read when they are created. Default: one for the whole process. */
 export const CurrentRunningCalls = Context.Reference<RunningCalls>("@cscs/http-transport/CurrentRunningCalls", {
   defaultValue: makeRunningCalls,
 })

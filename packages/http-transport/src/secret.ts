@@ -1,15 +1,16 @@
+/** Secrets that can be rotated while clients use them. */
 import { Redacted } from "effect"
 
-/** Earlier values that are still masked: what was sent with them may come back in an error for some minutes. */
+/** Earlier values that are still masked, since errors may repeat them for some minutes. */
 const earlierKept = 8
 
-/** A secret that another value can replace while clients use it: they read it anew for each call. */
+/** A secret whose value can be replaced while clients use it; they read it for each call. */
 export class RotatingSecret {
   #values: ReadonlyArray<string>
   #rotations = 0
   readonly #parts: (value: string) => ReadonlyArray<string>
 
-  /** @param parts what else of a value must be masked, such as the password in a URL */
+  /** @param parts returns the parts of a value that must be masked too, such as the password in a URL */
   constructor(first: Redacted.Redacted, parts: (value: string) => ReadonlyArray<string> = () => []) {
     this.#values = [Redacted.value(first)]
     this.#parts = parts
@@ -24,26 +25,26 @@ export class RotatingSecret {
     return this.#rotations
   }
 
-  /** All that must be masked: the current value, the last ones before it, and their parts. */
+  /** Everything to be masked: the current value, the last ones before it, and their parts. */
   get known(): ReadonlyArray<string> {
     return this.#values.flatMap((value) => [value, ...this.#parts(value)])
   }
 
-  /** The next call is made with this value. */
+  /** The next call uses this value. */
   replace(next: Redacted.Redacted): void {
     this.#values = [Redacted.value(next), ...this.#values.slice(0, earlierKept)]
     this.#rotations += 1
   }
 
-  /** Never the value: what prints or serializes it would give it away. */
+  /** Never the value, which printing or serialising would reveal. */
   toJSON(): string {
     return "<redacted>"
   }
 }
 
-/** A secret of the configuration: fixed, or one that can be replaced. */
+/** A configured secret: fixed or replaceable. */
 export type Secret = Redacted.Redacted | RotatingSecret
 
-/** The value that a call is made with now. */
+/** The current value. */
 export const secretNow = (secret: Secret): string =>
   secret instanceof RotatingSecret ? secret.current : Redacted.value(secret)

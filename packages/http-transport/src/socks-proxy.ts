@@ -1,3 +1,4 @@
+/** Connections through a SOCKS proxy. */
 import dns from "node:dns/promises"
 import { EventEmitter } from "node:events"
 import { isIP, type Socket } from "node:net"
@@ -7,15 +8,15 @@ import { addressTimeout, connectorFor, unbracketed } from "./connector.ts"
 import { atProxy } from "./proxy.ts"
 import type { UpstreamTls } from "./tls-profile.ts"
 
-/** How many addresses of an upstream a proxy is asked for at most. */
+/** Maximum number of addresses of an upstream that are tried through the proxy. */
 const mostAddresses = 8
 
 /**
- * How undici opens a connection through a SOCKS proxy: socks-proxy-agent makes the tunnel, undici's own connector puts
- * TLS on it. (As an `agent` option socks-proxy-agent would be ignored by the global fetch, which then goes direct.)
+ * An undici connector through a SOCKS proxy: socks-proxy-agent opens the tunnel, undici's own connector adds TLS. (The
+ * global fetch would ignore socks-proxy-agent as an `agent` option and go direct.)
  *
- * With socks4 and socks5 this machine resolves the upstream's name, and the proxy is asked for one address after the other:
- * it may reach those of one family only.
+ * With socks4 and socks5 this machine resolves the upstream's name, and the addresses are tried in turn, since the proxy may
+ * reach only one address family.
  *
  * @param timeout milliseconds for the tunnel, and again for the TLS handshake
  */
@@ -33,12 +34,12 @@ export const socksConnector = (proxy: URL, tls: UpstreamTls, timeout: number): b
       socketOptions: { autoSelectFamilyAttemptTimeout: addressTimeout(patience) },
     })
     agent.proxy.host = unbracketed(agent.proxy.host ?? proxy.hostname)
-    // The agent asks for a node:http request only to watch for its end.
+    // The agent needs a node:http request only to observe its end.
     const request = Object.assign(new EventEmitter(), { destroy() {} }) as unknown as Parameters<
       SocksProxyAgent["connect"]
     >[0]
     const socket = await agent.connect(request, { host, port, secureEndpoint: false })
-    // The agent's timeout is for the handshake; left on, it would end a slow but healthy response.
+    // The agent's timeout applies to the handshake; left on, it would end a slow but healthy response.
     return socket.setTimeout(0).setNoDelay(true)
   }
   const open = async (addresses: ReadonlyArray<string>, port: number): Promise<Socket> => {
@@ -55,7 +56,7 @@ export const socksConnector = (proxy: URL, tls: UpstreamTls, timeout: number): b
   return (options, callback) => {
     const isSecure = options.protocol === "https:"
     const port = Number(options.port) || (isSecure ? 443 : 80)
-    // The proxy has no part in a name that this machine cannot resolve.
+    // A name that this machine cannot resolve is not a failure of the proxy.
     addressesOf(unbracketed(options.hostname))
       .then((addresses) => open(addresses, port))
       .then(

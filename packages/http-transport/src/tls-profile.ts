@@ -1,12 +1,12 @@
 /** How an upstream's certificate is checked. */
 export interface TlsProfile {
-  /** `false` accepts any certificate of the upstream: for a test system only. Default `true`. */
+  /** `false` accepts any certificate; for test systems only. Default `true`. */
   readonly verify?: boolean
-  /** Certificates in PEM, one or several, that are trusted in place of the system's. */
+  /** One or more PEM certificates that are trusted instead of the system's. */
   readonly ca?: string
 }
 
-/** The profile as Node's TLS has it. */
+/** The profile as options of Node's TLS. */
 export interface UpstreamTls {
   readonly rejectUnauthorized: boolean
   readonly ca?: string

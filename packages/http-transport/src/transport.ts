@@ -1,3 +1,4 @@
+/** The transport to one upstream: JSON calls over `makeFetch`, governed by a call policy. */
 import { Duration, Effect, type Scope } from "effect"
 import ky from "ky"
 import { excerpt, readErrorText, readJson } from "./body.ts"
@@ -13,96 +14,96 @@ import { type Route, readProxySetting, routeTo } from "./route.ts"
 import type { Secret } from "./secret.ts"
 import type { TlsProfile } from "./tls-profile.ts"
 
-/** Where calls go, and how patiently. */
+/** The upstream and the limits of calls to it. */
 export interface TransportOptions extends CallPolicyOptions {
-  /** The name that failures, metrics, logs and spans give the upstream: `waldur`, `hpc-user-api`. */
+  /** The upstream's name in failures, metrics, logs and spans: `waldur`, `hpc-user-api`. */
   readonly upstream: string
-  /** What each call's path is joined to: `https://waldur.example.org/api/`. */
+  /** The base of each call's path: `https://waldur.example.org/api/`. */
   readonly baseUrl: string
-  /** Sent with each call; a function is asked at each, so that a secret in them can be replaced. Default none. */
+  /** Sent with each call. A function is called each time, so that a secret in them can be replaced. Default none. */
   readonly headers?: Readonly<Record<string, string>> | (() => Readonly<Record<string, string>>)
   /**
-   * One proxy for all, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`, `http://` or `https://`, or what the
-   * environment says for each URL (`environmentProxies`). Default: direct, whatever the environment says.
+   * One proxy for all URLs (`socks4://`, `socks4a://`, `socks5://`, `socks5h://`, `http://` or `https://`), or the
+   * environment's proxies (`environmentProxies`). Default: direct; the environment is ignored.
    */
   readonly proxy?: string | EnvironmentProxies
   readonly tls?: TlsProfile
-  /** For a connection, proxy and TLS included. Default 10 seconds. */
+  /** For a connection, including proxy and TLS. Default 10 seconds. */
   readonly connectTimeout?: Duration.Input
-  /** Connections kept at most. Default 16. */
+  /** Maximum number of connections. Default 16. */
   readonly connections?: number
-  /** A larger decoded body is refused. Default 64 MiB; a page of 300 full Waldur resources has 1.7 MB. */
+  /** Maximum size of a decoded body. Default 64 MiB; a page of 300 full Waldur resources has 1.7 MB. */
   readonly maxBodyBytes?: number
-  /** What no failure may hold, beside the credentials in headers and URLs: an upstream may know them and say them. */
+  /** Secrets to mask in failures, in addition to the credentials in headers and URLs; an upstream may repeat them. */
   readonly secrets?: ReadonlyArray<Secret>
 }
 
 /** One call, relative to the transport's base URL. */
 export interface HttpCall {
   readonly method: "GET" | "HEAD" | "POST"
-  /** Without a leading slash, and with the closing one where the upstream has it: `marketplace-resources/`. */
+  /** Without a leading slash, with a trailing one if the upstream has it: `marketplace-resources/`. */
   readonly path: string
-  /** In this order, a name repeated where the upstream wants it so. */
+  /** In this order; names may repeat. */
   readonly query?: ReadonlyArray<readonly [name: string, value: string]>
   readonly headers?: Readonly<Record<string, string>>
   /** Sent as a JSON body. */
   readonly json?: unknown
   /**
-   * What it is sent through, where its failures shall say nothing of the upstream's other calls (`makeCallPolicy`). Default:
-   * the transport's own.
+   * The policy for this call, if its failures must not affect the upstream's other calls (`makeCallPolicy`). Default: the
+   * transport's own.
    */
   readonly callPolicy?: CallPolicy
-  /** Reads the text of a success in place of `JSON.parse`; what it throws makes the answer no JSON. */
+  /** Replaces `JSON.parse` for a success; an exception from it becomes `not-json`. */
   readonly parse?: (text: string) => unknown
 }
 
-/** A success (2xx), whole, in JSON and UTF-8. */
+/** A success (2xx): complete, JSON, UTF-8. */
 export interface HttpAnswer {
   readonly status: number
   readonly headers: Headers
-  /** The decoded JSON; `undefined` where the body is empty, as with HEAD and 204. */
+  /** The decoded JSON; `undefined` if the body is empty, as with HEAD and 204. */
   readonly body: unknown
-  /** Of the body, decoded. */
+  /** Size of the decoded body. */
   readonly bytes: number
 }
 
-/** The way to one upstream. */
+/** A transport to one upstream. */
 export interface Transport {
   /**
-   * Sends a call and reads its JSON answer. GET and HEAD are repeated as the retry policy says; a POST is sent once, for
-   * nobody knows what a lost one did. Redirects are failures: they would carry the credential elsewhere. After three
-   * failed calls in a row, calls fail at once (`circuit-open`), save one every 5 seconds.
+   * Sends a call and reads its JSON response. GET and HEAD are retried according to the retry policy; a POST is sent once,
+   * since the outcome of a lost one is unknown. Redirects are failures: they would send the credential elsewhere. After
+   * three consecutive failed calls, calls fail at once (`circuit-open`), except one every 5 seconds.
    *
-   * A success that is not a whole JSON text in UTF-8 is a failure (`not-json`): a part (206), another media type or
-   * charset, bytes that are not UTF-8. No media type counts as JSON. Of its body nothing is quoted; of that of an error,
-   * 200 characters, masked.
+   * A success that is not a complete JSON text in UTF-8 is a failure (`not-json`): a partial response (206), another media
+   * type or charset, bytes that are not UTF-8. A missing media type counts as JSON. A success's body is never quoted; of an
+   * error's body, 200 characters are, with secrets masked.
    *
-   * The upstream is told of the span that the call is made in (`traceparent`), and of what `CurrentCallOrigin` holds.
+   * The call carries the current span (`traceparent`) and the contents of `CurrentCallOrigin`.
    */
   readonly call: (call: HttpCall) => Effect.Effect<HttpAnswer, TransportFailure>
   /**
-   * The same way out for a library that brings its own protocol, such as oauth4webapi. By itself without repeats, deadline
-   * and breaker: send it through `callPolicy`, or through one of its own (`makeCallPolicy`) where it is for another server.
+   * The underlying `fetch`, for a library with its own protocol, such as oauth4webapi. It has no retries, deadline or
+   * breaker: use it with `callPolicy`, or with a separate policy (`makeCallPolicy`) for another server.
    */
   readonly fetch: typeof fetch
-  /** What `call` sends its attempts through. */
+  /** The policy that `call` uses. */
   readonly callPolicy: CallPolicy
-  /** What is on the way to a URL, for failures of `fetch`: the proxy may differ from URL to URL. */
+  /** The route to a URL, for failures of `fetch`; the proxy may differ from URL to URL. */
   readonly routeTo: (url: string) => Route
-  /** Masks the transport's secrets in a text that the upstream wrote (`redactor`). */
+  /** Masks the transport's secrets in a text from the upstream (`redactor`). */
   readonly redact: (text: string) => string
 }
 
 /**
- * Opens the way to one upstream; its connections end with the scope.
+ * Creates a transport to one upstream; its connections end with the scope.
  *
- * Fails with `InvalidProxy` where `proxy`, or one of the environment's, is none.
+ * Fails with `InvalidProxy` if the proxy given in `proxy` as a URL is unusable.
  */
 export const makeTransport = Effect.fn("makeTransport")(function* (
   options: TransportOptions,
 ): Effect.fn.Return<Transport, InvalidProxy, Scope.Scope> {
   const proxyTo = yield* Effect.fromResult(readProxySetting(options.proxy))
-  // A call's path changes neither scheme nor host, so all calls go the same way.
+  // A call's path changes neither scheme nor host, so all calls use the same route.
   const { secrets: proxySecrets, ...way } = routeTo(options.baseUrl, proxyTo)
   const pool = yield* Effect.acquireRelease(
     Effect.sync(() =>
@@ -121,7 +122,7 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
     fetch: pool.fetch,
     redirect: "manual",
     throwHttpErrors: false,
-    // Both are Effect's, in one place: see below.
+    // The call policy handles both.
     retry: 0,
     timeout: false,
   })
@@ -155,16 +156,16 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
           ...(call.json === undefined ? {} : { json: call.json }),
         })
         const { status, headers } = response
-        // Read even where it is not used: an unread body holds its connection.
+        // Read even if it is not used, since an unread body blocks its connection.
         if (response.ok) return { status, headers, ...(await readJson(response, call.method === "POST", call.parse)) }
         const retryAfter = retryAfterSeconds(headers)
-        // Its status counts even if its page breaks off, or is not in the coding that it names.
+        // The status counts even if the body is truncated or not in its content coding.
         const text = await readErrorText(response).catch(() => "a body that cannot be read")
         return new TransportFailure({
           ...about,
           reason: "status",
           status,
-          // Error pages for developers repeat the request's headers.
+          // Debug error pages repeat the request's headers.
           detail: redactor(secrets)(excerpt(text)),
           ...(retryAfter === undefined ? {} : { retryAfter }),
         })

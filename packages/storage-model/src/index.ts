@@ -1,6 +1,6 @@
 /**
- * From Waldur's storage resources to CSCS's storage entries: mount paths, ids, quotas, states, targets, the tree, its
- * filters and pages. Pure: no I/O, no clock, no randomness, no log; what it has to say of odd records it returns.
+ * Turns Waldur's storage resources into CSCS's storage entries: mount paths, ids, quotas, states, targets, the tree, its
+ * filters and pages. Pure: no I/O, clock, randomness or logging; findings about records are returned.
  *
  * @example
  * ```ts

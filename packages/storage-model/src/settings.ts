@@ -4,34 +4,34 @@ import type { InodeSettings } from "./rules/quotas.ts"
 export interface StorageSystem {
   readonly name: string
   readonly offeringSlug: string
-  /** The offering's UUID, if the configuration names it: then it is that one alone. */
+  /** The offering's UUID, if configured; then no other offering with the same slug is accepted. */
   readonly offeringUuid?: string
 }
 
-/** What an operator decides about the tree. */
+/** The operator's settings for the tree. */
 export interface ModelSettings extends InodeSettings {
-  /** In the order that the list has. */
+  /** In list order. */
   readonly storageSystems: ReadonlyArray<StorageSystem>
   /** Default `lustre`. */
   readonly storageFileSystem: string
-  /** Ignore target items in `backend_metadata` and make them. Default `false`. */
+  /** Ignore target items in `backend_metadata` and generate them. Default `false`. */
   readonly useMockTargetItems: boolean
-  /** Directories below one of which each served path lies. Default none: anywhere but in a system directory. */
+  /** Roots below which every served path must lie. Default none: anywhere outside the system directories. */
   readonly mountRoots: ReadonlyArray<string>
-  /** The smallest GID that is served. Default 1000: below live the system's own groups. */
+  /** The smallest GID that is served. Default 1000; smaller ones are system groups. */
   readonly minGid: number
   /** The largest GID that is served. Default 2147483647. */
   readonly maxGid: number
   /**
-   * Waldur's address, with or without `/api`: callback URLs are served only on its host and port, or on `callbackOrigins`.
-   * Without it, on `callbackOrigins` alone: nothing else says which addresses are Waldur's.
+   * Waldur's address, with or without `/api`. Callback URLs are served only on its host and port or on `callbackOrigins`;
+   * without it, on `callbackOrigins` only.
    */
   readonly waldurApiUrl: string | undefined
   /** Further origins on which callback URLs are served, such as `https://waldur.example.org`. Default none. */
   readonly callbackOrigins: ReadonlyArray<string>
 }
 
-/** The settings as they are where nothing is given; `storageSystems` must be. */
+/** The default settings; `storageSystems` has none and must be set. */
 export const defaultModelSettings: ModelSettings = {
   storageSystems: [],
   storageFileSystem: "lustre",

@@ -207,11 +207,11 @@ describe("a tenant or customer", () => {
       "unlisted-customer",
       1,
       "customer_name",
-      "not in the offering's list of customers; named as the resource names it",
+      "not in the offering's list of customers; the name is the resource's customer_name",
     ],
     ["customer-other-name", 1, "the offering's list of customers", "found by customer_uuid"],
-    ["second-provider", 0, "provider_name", "of the first resource that names its provider"],
-    ["provider-name-null", 0, "provider_slug", "none has a name"],
+    ["second-provider", 0, "provider_name", "from the first resource that names its provider"],
+    ["provider-name-null", 0, "provider_slug", "no resource names its provider"],
   ] as const)("above %s, level %i, has its name from %s", (label, level, from, reason) => {
     const note = explained(label, level)?.notes.find(({ part }) => part === (level === 0 ? "tenant" : "customer"))
     expect(note).toMatchObject({ from, reason })

@@ -75,7 +75,7 @@ describe("a GID", () => {
   it.each<[GidAnswer | undefined, string, string]>([
     [{ status: "unknown", reason: "two values for one name" }, "gid-unknown", "two values for one name"],
     [{ status: "unavailable", reason: "timed out" }, "gid-unavailable", "timed out"],
-    [undefined, "gid-unavailable", "not asked for"],
+    [undefined, "gid-unavailable", "not looked up"],
   ])("lookup with the response %j is reported as such: %s", (answer, code, reason) => {
     expect(refusalWith({}, answers(answer))).toEqual({
       code,

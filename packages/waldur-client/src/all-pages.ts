@@ -1,3 +1,4 @@
+/** Reads a list completely, although rows move between its pages. */
 import { cooperatively } from "@cscs/http-transport"
 import { Effect, Option } from "effect"
 import type { ListPage, WaldurCalls } from "./calls.ts"
@@ -6,61 +7,61 @@ import { type WaldurError, WaldurInconsistent, WaldurUnexpectedAnswer } from "./
 import { type Budget, isGone, isRepeated, type PageQuery, readPage, rowsOf } from "./pages.ts"
 
 /**
- * Rows per page, one number per read: 300 is Waldur's largest. Each later read puts the borders between pages elsewhere,
- * so that rows of one moment that a border tears apart, each time in the same way, come to lie within a page.
+ * Rows per page, one size for each read; 300 is Waldur's maximum. Each later read has its page borders elsewhere, so that
+ * rows with the same time that one border always separates end up on the same page.
  */
 const pageSizes = [300, 283, 269, 257] as const
 
-/** Rows of earlier reads that are asked for one by one at most, per read. */
+/** Maximum number of rows of earlier reads that are looked up individually, per read. */
 const maxConfirmations = 100
 
 /**
- * What one read may take: ten times the rows of the largest marketplace, twice its pages at the smallest size that is
- * usual (10 rows), half a gigabyte, some hundred large rows.
+ * The budget of one read: ten times the rows of the largest marketplace, twice its pages at the smallest usual size (10
+ * rows), half a gigabyte, some hundred large rows.
  */
 const fullBudget: Readonly<Budget> = { rows: 1_000_000, pages: 20_000, bytes: 512 * 1024 * 1024, tooLarge: 1000 }
 
-/** A list to read whole. */
+/** A list to be read completely. */
 export interface Listing extends PageQuery {
   /**
-   * Asks for one row by its uuid (32 hex digits): none where it is gone or does not belong to the list any more. Without
-   * it, a list that keeps moving is only read again.
+   * Looks up one row by its uuid (32 hex digits): `None` if it is gone or no longer belongs to the list. Without this
+   * function, a list that keeps moving is only read again.
    */
   readonly confirm?: (key: string) => Effect.Effect<Option.Option<unknown>, WaldurError>
-  /** An empty list is believed without a count too; otherwise anything that gives `[]` would pass for a Waldur. */
+  /** Accepts an empty list without a count; otherwise any server that returns `[]` would pass for Waldur. */
   readonly mayBeEmpty?: boolean
-  /** Told of the rows of each page as it comes, whatever becomes of the read; it runs beside the read. */
+  /** Receives the rows of each page as it arrives, even if the read is discarded; runs concurrently with the read. */
   readonly onRows?: ((rows: ReadonlyArray<unknown>) => Effect.Effect<void>) | undefined
 }
 
 export interface WholeList {
-  /** Each row once, as Waldur sent it; two rows of one uuid that one page holds and that differ are two. */
+  /** Each row once, unchanged; different rows with the same uuid on one page are all included. */
   readonly rows: ReadonlyArray<unknown>
-  /** The identities (`rowKey`) of which there are several rows. */
+  /** The identities (`rowKey`) with several rows. */
   readonly several: ReadonlySet<string>
-  /** Waldur's count in the last read; where it lacks or is too low, the number of rows that came. */
+  /** Waldur's count in the last read; if it is missing or too low, the number of rows received. */
   readonly total: number
-  /** Waldur's count is that of the rows. */
+  /** Whether Waldur's count matches the rows. */
   readonly counted: boolean
   /** Reads of the whole list; 1 unless rows moved. */
   readonly reads: number
-  /** A page of the last read came out of a cache on its way. */
+  /** Whether a page of the last read came from a cache. */
   readonly cached: boolean
 }
 
 /**
- * Reads all pages of a list, side by side after the first, and reads them again where rows moved between pages. Waldur's
- * count says how far to go; the end is the first page that is not full. Where the count lacks or is too low, or `Link` names
- * a further page, the rows say how far.
+ * Reads all pages of a list, concurrently after the first, and reads them again if rows moved between pages. Waldur's
+ * count determines the number of pages; the list ends with the first page that is not full. If the count is missing or too
+ * low, or `Link` has a next page, reading continues as long as rows arrive.
  *
- * A read is good if all counts that its pages told are the same and that many distinct rows came. From the second read on,
- * rows that earlier reads saw and this one lacks are asked for one by one: where they fill it up to Waldur's count, it is
- * good too. Without a usable count two reads in a row must have the same rows, none of them on two pages; a count that
- * is higher than what comes is never overruled. After four reads: `WaldurInconsistent`. A read that passes a million rows
- * or 512 MiB ends in `WaldurUnexpectedAnswer`.
+ * A read is accepted if all its pages have the same count and it has that many distinct rows. From the second read on, rows
+ * that earlier reads had and this one lacks are looked up individually; if they complete it to Waldur's count, it is
+ * accepted too. Without a usable count, two consecutive reads must have the same rows, none of them on two pages; a count
+ * that is higher than the number of rows is never overruled. After four reads the result is `WaldurInconsistent`. A read of more
+ * than a million rows or 512 MiB fails with `WaldurUnexpectedAnswer`.
  *
- * What counts cannot show: where within one read a row goes and another comes, the counts agree, and a row that moved up
- * over a border into the gap is missing until the next read.
+ * Counts cannot detect one case: if one row disappears and another appears within a read, the counts agree, and a row that
+ * moved across a page border into the gap is missing until the next read.
  */
 export const readAllPages = Effect.fn("readAllPages")(function* (
   calls: WaldurCalls,
@@ -116,7 +117,7 @@ export const readAllPages = Effect.fn("readAllPages")(function* (
 
 interface PagesRead extends Walk {
   readonly pages: ReadonlyArray<ListPage>
-  /** A page came out of a cache on its way. */
+  /** Whether a page came from a cache. */
   readonly cached: boolean
 }
 
@@ -131,7 +132,7 @@ const walk = Effect.fnUntraced(function* (
       Effect.tap((parts) => Effect.forEach(parts, ({ rows }) => tell(listing, rows), { discard: true })),
     )
   const first = yield* page(1)
-  // A number that Waldur says: it bounds what is asked, and nothing is made of it.
+  // Untrusted: it only limits which pages are requested; nothing is allocated by it.
   const last = Math.ceil((first[0]?.total ?? 0) / pageSize)
   const later: Array<{ readonly number: number; readonly parts: ReadonlyArray<ListPage> }> = []
   let next = 2
@@ -152,7 +153,7 @@ const walk = Effect.fnUntraced(function* (
         ended = true
     }
   })
-  // How many go at the same time is the gate's to say, over all lists that are read.
+  // The gate limits concurrency over all lists.
   yield* Effect.forEach(Array.from({ length: calls.concurrency }), () => readOn, { concurrency: "unbounded" })
   later.sort((one, other) => one.number - other.number)
   // Beyond the count, or without one, there may be no further page.
@@ -174,13 +175,13 @@ const walk = Effect.fnUntraced(function* (
 
 const isFull = (parts: ReadonlyArray<ListPage>, pageSize: number) => rowsOf(parts) >= pageSize
 
-/** Whether rows may follow a full page that the count has for the last one. */
+/** Whether rows may follow a full page that is the last one by the count. */
 const goesOn = (parts: ReadonlyArray<ListPage>, rows: number): boolean => {
   const { total, hasNext } = parts.at(-1) ?? {}
   return hasNext === true || (total === undefined ? hasNext !== false : total < rows)
 }
 
-/** In a fiber of its own, which neither fails the read nor holds it up, nor ends with it: a hint may be worth finishing. */
+/** Runs `onRows` in a separate fiber that neither fails nor delays the read, and that may outlive it. */
 const tell = ({ onRows }: Listing, rows: ReadonlyArray<unknown>): Effect.Effect<void> =>
   onRows === undefined
     ? Effect.void
@@ -190,7 +191,7 @@ const tell = ({ onRows }: Listing, rows: ReadonlyArray<unknown>): Effect.Effect<
         Effect.asVoid,
       )
 
-/** After a good first page, a page that is gone says that the list shrank. */
+/** `None` for a missing page: after a good first page it means that the list shrank. */
 const noneIfGone = <A>(effect: Effect.Effect<Option.Option<A>, WaldurError>) =>
   Effect.catchIf(effect, isGone, () => Effect.succeed(Option.none<A>()))
 

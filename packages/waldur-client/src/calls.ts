@@ -1,3 +1,4 @@
+/** Waldur's API as lists, counts, objects and actions. Validates responses, and applies concessions to queries. */
 import {
   type CallPolicy,
   type HttpAnswer,
@@ -13,10 +14,10 @@ import { errorFromFailure } from "./refusal.ts"
 
 export type { Query } from "./concessions.ts"
 
-/** `field=a&field=b`: Waldur then sends these fields only. Comma-joined it does not understand them. */
+/** `field=a&field=b`: Waldur then returns only these fields. It does not support them joined by commas. */
 export const fieldQuery = (fields: ReadonlyArray<string>): Query => fields.map((field) => ["field", field] as const)
 
-/** An object of Waldur's as it was sent: not copied, for a copy takes a field named `__proto__` for its prototype. */
+/** An object from Waldur, unchanged. Not copied, since a copy would use a field named `__proto__` as its prototype. */
 export const AnyObject = Schema.declare(
   (value): value is Readonly<Record<string, unknown>> =>
     typeof value === "object" && value !== null && !Array.isArray(value),
@@ -25,88 +26,88 @@ export const AnyObject = Schema.declare(
 /** One page of a list. */
 export interface ListPage {
   readonly rows: ReadonlyArray<unknown>
-  /** `X-Result-Count`: rows of the whole list, as Waldur says. Believed only as far as rows come; `undefined` if it lacks. */
+  /** `X-Result-Count`: Waldur's count of the whole list, to be checked against the rows; `undefined` if absent or invalid. */
   readonly total: number | undefined
-  /** What came in place of a count, in words. */
+  /** Describes the `X-Result-Count` header, for messages about an unusable count. */
   readonly countCame: string
-  /** Whether `Link` names a next page; `undefined` without that header. Where it leads does not matter: a gateway may rewrite it. */
+  /** Whether `Link` has a next page; `undefined` without that header. Its URL is ignored, since a gateway may rewrite it. */
   readonly hasNext: boolean | undefined
-  /** Of the answer's body. */
+  /** Size of the response's body. */
   readonly bytes: number
-  /** It came out of a cache on its way (`Age`, `X-Cache`), so it may be older than its `Date`. */
+  /** Whether it comes from a cache (`Age`, `X-Cache`), so that it may be older than its `Date`. */
   readonly cached: boolean
 }
 
-/** Milliseconds by which a `Date` may be ahead of our own clock: two clocks that are kept differ by less. */
+/** Milliseconds by which a `Date` may be ahead of our own clock; synchronised clocks differ by less. */
 export const maxAhead = 60_000
 
-/** What counting a list tells. */
+/** The result of counting a list. */
 export interface Count {
-  /** `X-Result-Count`: rows of the whole list. Where Waldur does not count, the rows that came: 0, or 1 for any number. */
+  /** `X-Result-Count`: rows of the whole list. If Waldur does not count, the rows received: 0, or 1 for any number. */
   readonly total: number
-  /** Waldur counted. */
+  /** Whether Waldur counted. */
   readonly isCounted: boolean
   /**
-   * A moment at or before that at which the count was asked for, by Waldur's own clock, in ms since 1970: the header
-   * `Date`, less what has passed here between asking and having the answer.
+   * A moment not later than the request for the count, by Waldur's own clock, in ms since 1970: the header `Date` minus the
+   * duration of the request.
    *
-   * None where there is no such header, where the answer came out of a cache, or where `Date` is more than a minute ahead
-   * of our own clock: changes made after the true moment and before that one would never be asked for. A `Date` that is
-   * behind only makes us ask for more.
+   * `undefined` if there is no such header, if the response comes from a cache, or if `Date` is more than a minute ahead of
+   * our own clock, since changes between the true moment and that one would never be requested. A `Date` that is behind
+   * only leads to reading more.
    */
   readonly askedAt: number | undefined
 }
 
-/** Waldur's API as lists, counts, objects and actions: where its answers are checked, and nothing more is known of it. */
+/** Waldur's API as lists, counts, objects and actions. */
 export interface WaldurCalls {
   /** Ends in `/api/`. */
   readonly apiUrl: string
-  /** Reads in flight at most. */
+  /** Maximum number of reads in flight. */
   readonly concurrency: number
-  /** Of an answer; a larger one fails as `too-large`. */
+  /** Maximum size of a response; a larger one fails as `too-large`. */
   readonly maxPageBytes: number
   readonly concessions: Concessions
-  /** GET of a list: the array and its count. What a list can do without is left out where Waldur refuses it by name. */
+  /** GET of a list: the rows and their count. Dispensable parameters that Waldur refuses by name are omitted. */
   readonly page: (path: string, query: Query) => Effect.Effect<ListPage, WaldurError>
-  /** HEAD of a list, or GET where HEAD does not work: its count, for the price of one row. */
+  /** Counts a list by HEAD, or by GET if HEAD does not work; reads one row at most. */
   readonly count: (
     path: string,
     query: Query,
     options?: {
-      /** A 400 is enough, and need not name its parameter: only the body of a GET could. Default false. */
+      /** Accepts a 400 to HEAD, whose parameter is unknown since only a GET has a body. Default false. */
       readonly isRefusalEnough?: boolean
     },
   ) => Effect.Effect<Count, WaldurError>
-  /** GET of one object that `schema` decodes; `wanted` says it in words. */
+  /** GET of one object, decoded by `schema`; `wanted` describes it for messages. */
   readonly object: <A>(
     path: string,
     query: Query,
     schema: Schema.ConstraintDecoder<A>,
     wanted?: string,
   ) => Effect.Effect<A, WaldurError>
-  /** POST, sent once; the answer's body does not matter. */
+  /** POST, sent once; the response's body is ignored. */
   readonly action: (path: string, json?: unknown) => Effect.Effect<void, WaldurError>
 }
 
 const decodeRows = Option.liftPredicate((body: unknown): body is ReadonlyArray<unknown> => Array.isArray(body))
-/** Digits alone: not empty, negative, hex, with a fraction, or two headers joined. */
+/** Accepts digits only: not empty, negative, hex, with a fraction, or two joined headers. */
 const decodeCount = (header: string | null): number | undefined => {
   const count = header !== null && /^\d{1,16}$/.test(header) ? Number(header) : Number.NaN
   return Number.isSafeInteger(count) ? count : undefined
 }
 
-/** RFC 8288: whether one of the links is of the relation `next`. Read as far as a Waldur's four links are long. */
+/** RFC 8288: whether one of the links has the relation `next`. Reads enough for Waldur's four links. */
 const hasNext = (headers: Headers): boolean | undefined => {
   const link = headers.get("link")
   return link === null ? undefined : /rel\s*=\s*"?next\b/i.test(link.slice(0, 16_384))
 }
 
-/** Refusals of a HEAD that a GET may share: anything else is a gateway's dislike of the method. */
+/** Statuses of a HEAD that a GET may return too; any other means that a gateway does not support HEAD. */
 const sharedByGet: ReadonlyArray<number | undefined> = [401, 429, 500, 503]
 const mayBeShared = (error: WaldurError): boolean =>
   (error._tag === "WaldurRejected" || error._tag === "WaldurUnavailable") && sharedByGet.includes(error.status)
 
-/** Whether an answer came out of a cache: by `Age` (RFC 9111 section 5.1), or by what gateways say beside it. */
+/** Whether a response comes from a cache: by `Age` (RFC 9111 section 5.1), or by the headers of gateways. */
 const isCached = (headers: Headers): boolean =>
   /[1-9]/.test(headers.get("age") ?? "") ||
   ["x-cache", "x-cache-status", "cf-cache-status"].some((name) =>
@@ -115,9 +116,9 @@ const isCached = (headers: Headers): boolean =>
 
 /**
  * @param about `apiUrl` for messages, `concurrency` the permits of the gate, `maxPageBytes` the transport's limit
- * @param gate bounds the reads in flight, whoever asks: a Waldur answers a page in seconds, not in milliseconds, so a
- *   crowd of them would only queue up there and run into their timeouts
- * @param headCallPolicy what HEADs are sent through: they fail by themselves where a gateway does not let them pass
+ * @param gate bounds the reads in flight over all callers: Waldur takes seconds for a page, so more requests would only
+ *   queue there and time out
+ * @param headCallPolicy the policy for HEADs, which may fail on their own if a gateway blocks them
  */
 export const makeCalls = (
   transport: Pick<Transport, "call" | "redact">,
@@ -129,7 +130,7 @@ export const makeCalls = (
   const send = (call: HttpCall): Effect.Effect<HttpAnswer, WaldurError> =>
     Effect.mapError(transport.call(call), (failure) => errorFromFailure(failure, transport.redact))
   const read = (call: HttpCall) => gate.withPermit(send(call))
-  /** Without what is refused by name, if it can be done without; each round leaves out one more, so it ends. */
+  /** Omits dispensable parameters that are refused by name. Each round omits one more, so it terminates. */
   const readLeniently = (call: HttpCall, query: Query): Effect.Effect<HttpAnswer, WaldurError> =>
     Effect.suspend(() => {
       const sent = concessions.apply(call.path, query)
@@ -173,7 +174,7 @@ export const makeCalls = (
     }
     return { page, headers }
   })
-  /** Where HEAD does not work, whether it is to be avoided if a GET succeeds, and why. */
+  /** Counts by HEAD. If it fails, `avoid` is the reason to avoid HEAD once a GET succeeds. */
   const countByHead = Effect.fnUntraced(function* (
     path: string,
     query: Query,
@@ -192,9 +193,9 @@ export const makeCalls = (
     const answer = yield* Effect.result(head)
     if (Result.isFailure(answer)) {
       const error = answer.failure
-      // A 400 is of the query; only a GET's body says of what.
+      // A 400 concerns the query; only the body of a GET names the parameter.
       if (isBadRequest(error)) return isRefusalEnough ? yield* error : {}
-      // Only a GET can tell whether Waldur is down, or a gateway says so of a method that it does not like.
+      // Only a GET shows whether Waldur is down or a gateway rejects the method.
       if (mayBeShared(error)) return { avoid: inShort(error) }
       yield* concessions.avoidHead(inShort(error))
       return {}
@@ -225,7 +226,7 @@ export const makeCalls = (
     count: Effect.fnUntraced(function* (path, query, { isRefusalEnough = false } = {}) {
       const any: Query = [...query, ["field", "uuid"]]
       const one: Query = [...any, ["page_size", "1"]]
-      // A refused size costs some rows more.
+      // If the size is refused, more rows are read.
       const byGetOf = Effect.catchIf(listPage(path, one), refuses("page_size"), () => listPage(path, any))
       const [byHead, { found, avoid }] = yield* Effect.timed(countByHead(path, one, isRefusalEnough))
       const [byGet, { total, isCounted, headers }] =
@@ -266,7 +267,7 @@ const inShort = (error: WaldurError): string => {
   }
 }
 
-/** A value's shape for a message: names that are nobody's data, never contents. */
+/** Describes a value's shape for a message: well-known names only, never contents. */
 const inWords = (value: unknown): string => {
   if (value === undefined) return "an empty body"
   if (value === null) return "null"

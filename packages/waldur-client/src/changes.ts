@@ -1,3 +1,4 @@
+/** Incremental reads: the resources that changed since the last read, merged into it. */
 import { cooperatively } from "@cscs/http-transport"
 import { Clock, Effect, Option } from "effect"
 import { maxAhead, type WaldurCalls } from "./calls.ts"
@@ -22,20 +23,20 @@ import {
 import { rowKey } from "./rows.ts"
 
 /**
- * Milliseconds before the last read from which changes are asked for once more: `modified` is set before a transaction
- * commits, and only then seen; and a gateway's clock may be the one that writes `Date`.
+ * Milliseconds by which changes are read again before the last read: `modified` is set before its transaction commits and
+ * becomes visible, and `Date` may come from a gateway's clock.
  */
 const overlap = 2 * 60_000
 
-/** Resources whose order has ended unseen that are asked for one by one at most; with more, a full read is cheaper. */
+/** Maximum number of resources with ended orders that are looked up individually; beyond that a full read is cheaper. */
 const maxEnded = 50
 
 /**
- * Reads what changed since the last read, and puts it in place.
+ * Reads what changed since the last read, and merges it.
  *
- * Only an order in progress changes without its resource's `modified`, so those are all read each time; a resource that
- * had one and is in neither list now has lost it, and is asked for alone. What was deleted shows in the count alone, as
- * does a resource that came between the calls: so where the count differs, all is asked once more.
+ * Orders in progress change without an update of the resource's `modified`, so they are all read each time. A resource that
+ * had an order and is in neither list has lost it, and is looked up individually. A deletion shows only in the count, as does a
+ * resource that appears between the calls; so if the count differs, everything is read once more.
  */
 export const readChanges = (
   calls: WaldurCalls,
@@ -43,7 +44,7 @@ export const readChanges = (
   last: ResourceRead,
 ): Effect.Effect<Option.Option<ResourceRead>, WaldurError> =>
   changesSince(calls, query, last).pipe(
-    // Something of the query is refused by now: a full read finds out what, and does without it if it can.
+    // A part of the query is refused now: a full read finds out which, and omits it if possible.
     Effect.catchIf(
       (error) => error._tag === "OrderStateUnusable" || isBadRequest(error),
       () => Effect.succeed(Option.none<ResourceRead>()),
@@ -58,13 +59,13 @@ const changesSince = Effect.fn("WaldurClient.readChanges")(function* (
   const selected = selectedBy(query)
   const { slugs } = selected
   if (last.asOf === undefined || slugs.length === 0) return Option.none()
-  // A time that is to come, of a gateway's clock or since our own was set back: what changed before it would be missed.
+  // A time in the future (a gateway's clock, or our own was set back) would miss the changes before it.
   if (!(last.asOf >= overlap && last.asOf <= (yield* Clock.currentTimeMillis) + maxAhead)) return Option.none()
   yield* Effect.annotateCurrentSpan({ offerings: slugs.join(",") })
   const since = new Date(last.asOf - overlap).toISOString()
 
   for (let attempt = 1; attempt <= 2; attempt++) {
-    // The count first, so that `askedAt` is before every list.
+    // The count is requested first, so that `askedAt` is before every list.
     const [count, changed, ordered] = yield* Effect.all(
       [
         calls.count(path, resourceQuery(slugs)),
@@ -87,7 +88,7 @@ const changesSince = Effect.fn("WaldurClient.readChanges")(function* (
   return Option.none()
 })
 
-/** None where it cannot be told which of the last rows the new ones are, or what has become of one. */
+/** `None` if new rows cannot be matched to the last ones, or the fate of a row is unknown. */
 const merge = Effect.fnUntraced(function* (
   calls: WaldurCalls,
   selected: Selected,
@@ -100,7 +101,7 @@ const merge = Effect.fnUntraced(function* (
   if (keys.has(undefined)) return Option.none()
   yield* cooperatively(ordered, (row) => keys.add(rowKey(row)))
   const fresh = yield* withOrdersOfTheirStates(calls, selected, yield* replaceRows(changed, ordered), new Set())
-  // A few bad rows, or a Waldur that has become too old and gives everybody's: the full read says which.
+  // A few invalid rows, or a Waldur that no longer filters by offering; a full read finds out.
   if (fresh.length > 0 && !fresh.some(isOfOffering(selected.slugs))) return Option.none()
 
   const ended: Array<string> = []

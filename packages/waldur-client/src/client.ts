@@ -1,3 +1,4 @@
+/** The client service: methods, options, and the transport behind them. */
 import {
   type EnvironmentProxies,
   type InvalidProxy,
@@ -24,34 +25,34 @@ import {
 import { type ResourcePage, type ResourcePageQuery, resourcePage } from "./resource-page.ts"
 import { type ResourceQuery, type ResourceRead, readResources } from "./resources.ts"
 
-/** Where Waldur is, and how patiently it is asked. Durations as Effect writes them: `"30 seconds"`, or milliseconds. */
+/** Waldur's address and the limits of calls. Durations in Effect's notation: `"30 seconds"`, or milliseconds. */
 export interface WaldurClientOptions {
-  /** `https://waldur.example.org`, with or without `/api`, with or without a closing slash. */
+  /** `https://waldur.example.org`, with or without `/api`, with or without a trailing slash. */
   readonly apiUrl: string
-  /** An API token of Waldur: 40 hex digits. No error, log or span ever holds it. One that rotates is read at each call. */
+  /** A Waldur API token: 40 hex digits. Masked in errors, logs and spans. A rotating one is read at each call. */
   readonly token: Secret
   /** Default `cscs-waldur-client`. */
   readonly userAgent?: string
   /**
-   * One proxy, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`, `http://` or `https://`, or what the environment says
-   * (`environmentProxies` of `@cscs/http-transport`). Default: direct, whatever the environment says.
+   * One proxy (`socks4://`, `socks4a://`, `socks5://`, `socks5h://`, `http://` or `https://`), or the environment's proxies
+   * (`environmentProxies` of `@cscs/http-transport`). Default: direct; the environment is ignored.
    */
   readonly proxy?: string | EnvironmentProxies
   /** Default: the certificate is checked against the system's. */
   readonly tls?: TlsProfile
   /** For one attempt, to the last byte. Default 60 seconds: a full page of a real Waldur takes 15. */
   readonly attemptTimeout?: Duration.Input
-  /** For one call (of a page, say) with all its repeats and waits. Default three attempts' time, at least 3 minutes. */
+  /** For one call (such as a page) with all its retries and waits. Default three times `attemptTimeout`, at least 3 minutes. */
   readonly deadline?: Duration.Input
-  /** For a connection, proxy and TLS included. Default 10 seconds. */
+  /** For a connection, including proxy and TLS. Default 10 seconds. */
   readonly connectTimeout?: Duration.Input
-  /** How reads are repeated. Default `defaultRetryPolicy` of `@cscs/http-transport`: 4 times within some 3 seconds. */
+  /** Retries of reads. Default `defaultRetryPolicy` of `@cscs/http-transport`: 4 times within some 3 seconds. */
   readonly retry?: RetryPolicy
-  /** Reads in flight at most, over all calls of this client; a page is one. Actions do not wait. Default 8, at least 1. */
+  /** Maximum number of reads (such as pages) in flight over all calls of this client. Actions do not wait. Default 8, at least 1. */
   readonly concurrency?: number
   /**
-   * Bytes of an answer at most, decoded; a larger page is read in smaller ones. Default 16 MiB, ten times a page of 300
-   * full resources: as many as `concurrency` at a time must fit into a small process.
+   * Maximum size of a decoded response in bytes; a larger page is read in smaller ones. Default 16 MiB, ten times a page of
+   * 300 full resources: `concurrency` of them at a time must fit into a small process.
    */
   readonly maxPageBytes?: number
 }
@@ -59,19 +60,19 @@ export interface WaldurClientOptions {
 /**
  * A provider's view of Waldur's marketplace.
  *
- * Every call fails with a `WaldurError`: `WaldurUnavailable` (network, 5xx, 429), `WaldurRejected` (401 where the token is
- * refused, 403, 404, 409, 400), `WaldurUnexpectedAnswer` (not an answer of a Waldur). What a method fails with beside
- * these, it says. Reads are repeated as the retry policy says; actions are sent once.
+ * Every call fails with a `WaldurError`: `WaldurUnavailable` (network, 5xx, 429), `WaldurRejected` (401 if the token is
+ * refused, 403, 404, 409, 400), `WaldurUnexpectedAnswer` (not a response of Waldur's API). Methods list other errors.
+ * Reads are retried according to the retry policy; actions are sent once.
  */
 export class WaldurClient extends Context.Service<
   WaldurClient,
   {
-    /** Where calls go, ends in `/api/`. */
+    /** The base URL of calls, ends in `/api/`. */
     readonly apiUrl: string
 
     /**
-     * What this Waldur, or a gateway before it, refuses of this client's queries, and what is done instead: one sentence
-     * each, for an operator. All of it is asked for again with each `readResources`. Each is logged once, as a warning.
+     * What this Waldur, or a gateway in front of it, refuses of this client's queries, and what is done instead: one sentence
+     * each, for an operator. Everything is tried again with each `readResources`. Each is logged once, as a warning.
      */
     readonly concessions: () => Effect.Effect<ReadonlyArray<string>>
 
@@ -79,42 +80,41 @@ export class WaldurClient extends Context.Service<
     readonly version: () => Effect.Effect<string, WaldurError>
 
     /**
-     * Every resource of these offerings that is visible to providers, in whatever state. `GET
-     * marketplace-provider-resources/`, all pages side by side; the consumer's `marketplace-resources/` shows a provider
-     * nothing.
+     * Every resource of these offerings that is visible to providers, in any state. `GET marketplace-provider-resources/`, all
+     * pages concurrently; the consumer's `marketplace-resources/` returns nothing to a provider.
      *
-     * A user without a role in the offerings gets no rows and a total of 0, not a refusal.
+     * For a user without a role in the offerings, Waldur returns no rows and a total of 0, not a refusal.
      *
-     * Rows that move between pages while others write are noticed by Waldur's counts, and the pages read again, up to four
-     * times; each repeat is logged as a warning.
+     * Rows that move between pages during concurrent writes are detected by Waldur's counts. The pages are then read again,
+     * up to four times in all; each repetition is logged as a warning.
      *
-     * A page of more than `maxPageBytes` is read in smaller ones. A row that alone is larger comes with its texts only, and with
-     * a text in the place of the object `attributes`, which no one can take for a good one.
+     * A page of more than `maxPageBytes` is read in smaller ones. A single row that is larger contains its texts only, and a
+     * text in place of the object `attributes`, so that it cannot be mistaken for a complete row.
      *
-     * Fails with `WaldurTooOld` where Waldur cannot select by offering, with `WaldurInconsistent` where four reads did not
-     * settle it, and with `WaldurUnexpectedAnswer` where a read passes a million rows or 512 MiB.
+     * Fails with `WaldurTooOld` if Waldur cannot filter by offering, with `WaldurInconsistent` if four reads did not suffice,
+     * and with `WaldurUnexpectedAnswer` if a read exceeds a million rows or 512 MiB.
      */
     readonly readResources: (query: ResourceQuery) => Effect.Effect<ResourceRead, WaldurError>
 
     /**
-     * What `readResources` would give now, for the price of what has changed since `last`: where that is nothing, three
-     * calls and the pages of the resources with an order in progress. `GET marketplace-provider-resources/` with `modified`, the
-     * same with `order_state`, and a HEAD, or GET, for the count.
+     * The result that `readResources` would return now, at the cost of the changes since `last`. Without changes that is three
+     * calls and the pages of the resources with an order in progress: `GET marketplace-provider-resources/` with `modified`,
+     * the same with `order_state`, and a HEAD (or GET) for the count.
      *
-     * Rows whose content did not change are the same objects as in `last.rows`; where nothing changed at all, `rows` is
-     * `last.rows` itself. New resources come last.
+     * Unchanged rows are the same objects as in `last.rows`; if nothing changed at all, `rows` is `last.rows` itself. New
+     * resources come last.
      *
-     * `none` means that only a full read can tell: a resource was deleted, or has left the provider's view; more than 50
-     * orders have ended without a change of their resources; or `last` cannot be gone on from (`asOf`).
+     * `None` means that a full read is needed: a resource was deleted or has left the provider's view; more than 50 orders
+     * have ended without a change of their resources; or `last` has no usable `asOf`.
      *
-     * What it cannot see: what changes without moving a resource's `modified`, orders aside. Waldur does not move it
-     * where a project or a customer is renamed. And where one resource goes while another comes into view, neither of
-     * which moves a `modified`, the counts agree. So a full read is due now and then.
+     * It cannot detect changes that do not update a resource's `modified`, except those of orders. Waldur does not update it
+     * when a project or customer is renamed. If one resource disappears while another comes into view without a new
+     * `modified`, the counts agree. So do a full read from time to time.
      *
      * Fails as `readResources`.
      *
-     * @param query the one that `last` was read with; `onRows` is not called
-     * @param last what `readResources`, or this, gave
+     * @param query the query of `last`; `onRows` is not called
+     * @param last the last result of `readResources` or of this method
      */
     readonly readChanges: (
       query: ResourceQuery,
@@ -122,28 +122,28 @@ export class WaldurClient extends Context.Service<
     ) => Effect.Effect<Option.Option<ResourceRead>, WaldurError>
 
     /**
-     * One page of the resources of these offerings, all fields, for troubleshooting: a full page takes Waldur some 15
-     * seconds. `GET marketplace-provider-resources/`. Beyond the last page: no rows, and the total.
+     * One page of the resources of these offerings with all fields, for troubleshooting; a full page takes Waldur some 15
+     * seconds. `GET marketplace-provider-resources/`. Beyond the last page it returns no rows and the total.
      *
-     * Fails with `WaldurTooOld` where Waldur cannot select by offering; a `state` that is none is a 400.
+     * Fails with `WaldurTooOld` if Waldur cannot filter by offering; an unknown `state` is a 400.
      */
     readonly resourcePage: (query: ResourcePageQuery) => Effect.Effect<ResourcePage, WaldurError>
 
     /**
-     * Every offering of the token's user as a provider. `GET marketplace-provider-offerings/`. One without a usable
-     * uuid, slug or name is left out. Fails with `WaldurInconsistent` as `readResources`.
+     * Every offering that the token's user provides. `GET marketplace-provider-offerings/`. Offerings without a usable uuid,
+     * slug or name are skipped. Fails with `WaldurInconsistent` like `readResources`.
      */
     readonly offerings: () => Effect.Effect<ReadonlyArray<OfferingSummary>, WaldurError>
 
     /**
-     * One offering with every attribute as Waldur sent it, `secret_options` among them: take those out before it is shown
-     * or logged. `GET marketplace-provider-offerings/{uuid}/`. Unknown uuid, or a slug in its place: 404.
+     * One offering with all attributes, unchanged, including `secret_options`: remove these before showing or logging it.
+     * `GET marketplace-provider-offerings/{uuid}/`. An unknown uuid, or a slug instead, is a 404.
      */
     readonly offering: (uuid: string) => Effect.Effect<Readonly<Record<string, unknown>>, WaldurError>
 
     /**
-     * Every customer that has resources of an offering. `GET marketplace-provider-offerings/{uuid}/customers/`. One
-     * without a usable uuid, slug or name is left out. Fails with `WaldurInconsistent` as `readResources`.
+     * Every customer that has resources of an offering. `GET marketplace-provider-offerings/{uuid}/customers/`. Customers
+     * without a usable uuid, slug or name are skipped. Fails with `WaldurInconsistent` like `readResources`.
      */
     readonly offeringCustomers: (offeringUuid: string) => Effect.Effect<ReadonlyArray<OfferingCustomer>, WaldurError>
 
@@ -151,7 +151,7 @@ export class WaldurClient extends Context.Service<
      * Accepts an order, which then executes. `POST marketplace-orders/{uuid}/approve_by_provider/`. 409 unless it is
      * pending-provider.
      *
-     * @param attributes what the provider adds to the order
+     * @param attributes attributes that the provider adds to the order
      */
     readonly approveByProvider: (
       orderUuid: string,
@@ -159,22 +159,22 @@ export class WaldurClient extends Context.Service<
     ) => Effect.Effect<void, WaldurError>
 
     /**
-     * Refuses an order; the resource of a Create is then Terminated. `POST marketplace-orders/{uuid}/reject_by_provider/`.
+     * Rejects an order; the resource of a Create is then Terminated. `POST marketplace-orders/{uuid}/reject_by_provider/`.
      * 409 unless it is pending.
      */
     readonly rejectByProvider: (orderUuid: string) => Effect.Effect<void, WaldurError>
 
-    /** Says that an order is being worked on. `POST marketplace-orders/{uuid}/set_state_executing/`. 409 if it already is. */
+    /** Reports that an order is being executed. `POST marketplace-orders/{uuid}/set_state_executing/`. 409 if it already is. */
     readonly setStateExecuting: (orderUuid: string) => Effect.Effect<void, WaldurError>
 
     /**
-     * Says that an order is done: the resource is then OK with the new limits, or Terminated. `POST
+     * Reports that an order is done: the resource is then OK with the new limits, or Terminated. `POST
      * marketplace-orders/{uuid}/set_state_done/`. 409 unless it is executing.
      */
     readonly setStateDone: (orderUuid: string) => Effect.Effect<void, WaldurError>
 
     /**
-     * Says that an order failed, and why. `POST marketplace-orders/{uuid}/set_state_erred/`. 405 for some types of
+     * Reports that an order failed, and why. `POST marketplace-orders/{uuid}/set_state_erred/`. 405 for some types of
      * offerings.
      */
     readonly setStateErred: (
@@ -186,16 +186,16 @@ export class WaldurClient extends Context.Service<
     readonly setBackendId: (resourceUuid: string, backendId: string) => Effect.Effect<void, WaldurError>
 
     /**
-     * Sets a resource to OK. `POST marketplace-provider-resources/{uuid}/set_state_ok/`. 409 if it is; 404 with a Waldur
+     * Sets a resource to OK. `POST marketplace-provider-resources/{uuid}/set_state_ok/`. 409 if it already is; 404 on Waldur
      * before 8.
      */
     readonly setStateOk: (resourceUuid: string) => Effect.Effect<void, WaldurError>
 
     /**
      * Sets a resource's options without an order. `POST
-     * marketplace-provider-resources/{uuid}/update_options_direct/`. 404 with a Waldur before 8.
+     * marketplace-provider-resources/{uuid}/update_options_direct/`. 404 on Waldur before 8.
      *
-     * @param options names and values as the offering's `resource_options` define them
+     * @param options names and values as defined by the offering's `resource_options`
      */
     readonly updateOptionsDirect: (
       resourceUuid: string,
@@ -203,13 +203,13 @@ export class WaldurClient extends Context.Service<
     ) => Effect.Effect<void, WaldurError>
   }
 >()("@cscs/waldur-client/WaldurClient") {
-  /** The client over connections of its own, which end with the layer. Nothing is asked of Waldur yet. */
+  /** A client with its own connections, which end with the layer. Creating it sends no request. */
   static layer(options: WaldurClientOptions): Layer.Layer<WaldurClient, InvalidProxy> {
     return Layer.effect(WaldurClient, make(options))
   }
 }
 
-/** For a HEAD with its repeats; a list is counted in a second or two, and counted by GET after that. */
+/** For a HEAD with its retries. Counting takes a second or two; after this time GET is used instead. */
 const headTimeout = Duration.seconds(15)
 
 const make = Effect.fnUntraced(function* ({
@@ -228,12 +228,12 @@ const make = Effect.fnUntraced(function* ({
     upstream: "waldur",
     baseUrl,
     maxBodyBytes: maxPageBytes,
-    // Some beside the reads, so that no action waits for a page.
+    // A few more than the reads, so that actions do not wait for pages.
     connections: readsAtOnce + 4,
     secrets: [token],
     headers: () => ({
       accept: "application/json",
-      // A gateway's copy of a list is older than it looks.
+      // A list from a gateway's cache may be older than its Date.
       "cache-control": "no-cache",
       authorization: `Token ${secretNow(token)}`,
       "user-agent": userAgent,
@@ -242,7 +242,7 @@ const make = Effect.fnUntraced(function* ({
   const gate = yield* Semaphore.make(readsAtOnce)
   const concessions = makeConcessions()
   const about = { apiUrl, concurrency: readsAtOnce, maxPageBytes, concessions }
-  // A gateway that lets HEADs hang, or closes their connections, must neither stop the GETs nor be waited for as long.
+  // If a gateway lets HEADs hang or closes their connections, GETs must not be affected, nor the wait as long.
   const headPatience = Duration.min(headTimeout, Duration.fromInputUnsafe(options.attemptTimeout ?? headTimeout))
   const headCallPolicy = yield* makeCallPolicy({
     ...options,
@@ -251,7 +251,7 @@ const make = Effect.fnUntraced(function* ({
     deadline: headPatience,
   })
   const calls = makeCalls(transport, about, gate, headCallPolicy)
-  // Lists of customers give names only: when they fail, the resources must still be asked for.
+  // Lists of customers provide names only, so their failures must not block the resources.
   const callPolicy = yield* makeCallPolicy({ ...options, upstream: "waldur-customers" })
   const customerCalls = makeCalls(
     { redact: transport.redact, call: (call) => transport.call({ ...call, callPolicy }) },

@@ -1,16 +1,17 @@
+/** Remembers what a Waldur or a gateway refuses, and what the client does instead. */
 import { elapsedMillis } from "@cscs/http-transport"
 import { Duration, Effect } from "effect"
 
-/** Query parameters in order; where Waldur wants several values of a name, the name is repeated. */
+/** Query parameters in order; a name with several values is repeated. */
 export type Query = ReadonlyArray<readonly [name: string, value: string]>
 
-/** How long lists are counted by GET after a HEAD failed; then HEAD is tried again, should a gateway have learnt it. */
+/** How long lists are counted by GET after a HEAD failed; then HEAD is tried again. */
 const headPause = Duration.toMillis("10 minutes")
 
 /**
- * Parameters without which a list is the same, but costs more: `o` since each read is judged by its identities,
- * `visible_to_providers` since the model itself holds back what has not reached the provider, `field` since without it
- * whole objects come.
+ * Parameters that can be omitted at a cost without changing the result: `o`, since each read is checked by identities;
+ * `visible_to_providers`, since the model itself holds back resources that have not reached the provider; `field`, since
+ * without it Waldur returns whole objects.
  */
 const dispensable = {
   o: "rows come in Waldur's own order",
@@ -23,32 +24,32 @@ type Dispensable = keyof typeof dispensable
 const isDispensable = (name: string): name is Dispensable => Object.hasOwn(dispensable, name)
 
 /**
- * What this Waldur, or a gateway before it, refuses of our queries, and is therefore asked without. It holds until the next
- * full read of the resources, which asks for all of it again: an upgrade is noticed. Each is logged once.
+ * The parameters and methods that this Waldur, or a gateway in front of it, refuses and that are therefore avoided. They
+ * are tried again with the next full read of the resources, so an upgrade is noticed. Each is logged once.
  */
 export interface Concessions {
-  /** In sentences, for an operator. */
+  /** As sentences, for an operator. */
   readonly all: () => ReadonlyArray<string>
-  /** What is left of a query to a list. */
+  /** A list's query without the refused parameters. */
   readonly apply: (path: string, query: Query) => Query
-  /** Leaves out what a 400 names and a list can do without; false where there is no such thing. */
+  /** Omits the dispensable parameters that a 400 names from now on; false if there are none. */
   readonly leaveOut: (path: string, query: Query, named: ReadonlyArray<string>) => Effect.Effect<boolean>
-  /** Remembers something else that does without; `sentence` says what, and what it costs. */
+  /** Remembers another concession; `sentence` describes it and its cost. */
   readonly make: (key: string, sentence: string) => Effect.Effect<void>
   readonly has: (key: string) => boolean
-  /** Rows that a page of a list has at most, as it showed; none where as many come as are asked for. */
+  /** The observed maximum of rows per page of a list; `undefined` if pages have the requested size. */
   readonly pageCap: (path: string) => number | undefined
   readonly setPageCap: (path: string, rows: number) => Effect.Effect<void>
   /** HEAD works (again). */
   readonly useHead: Effect.Effect<void>
-  /** Counts by GET for a while. */
+  /** Counts by GET for some minutes. */
   readonly avoidHead: (why: string) => Effect.Effect<void>
   readonly mayHead: Effect.Effect<boolean>
-  /** Asks for all of it again. */
+  /** Forgets the concessions, so that everything is tried again. */
   readonly reset: Effect.Effect<void>
 }
 
-/** The collection that a path is of: its lists and objects are checked alike. */
+/** The collection of a path: its lists and objects share concessions. */
 const collectionOf = (path: string): string => path.slice(0, path.indexOf("/") + 1)
 
 const headKey = "HEAD"

@@ -1,3 +1,4 @@
+/** Decides whether a walk over the pages of a list is complete, and merges rows of several reads. */
 import { isDeepStrictEqual } from "node:util"
 import { cooperatively } from "@cscs/http-transport"
 import { Effect } from "effect"
@@ -7,40 +8,40 @@ import { rowKey } from "./rows.ts"
 /** One walk over all pages of a list. */
 export interface Walk {
   readonly pages: ReadonlyArray<Pick<ListPage, "rows" | "total">>
-  /** A page that the first page's count promised was gone when it was asked for. */
+  /** Whether a page that the first page's count implied no longer existed. */
   readonly shrank: boolean
 }
 
-/** What one walk is worth. */
+/** The assessment of one walk. */
 export interface Judgement {
-  /** Each row once, in the order of the pages; rows of one identity that differ are several. */
+  /** Each row once, in page order; different rows with the same identity are all included. */
   readonly rows: ReadonlyArray<unknown>
-  /** The identities of which one page held several rows that differ: each of them is in `rows`. */
+  /** The identities with several different rows on one page; all of these are in `rows`. */
   readonly several: ReadonlySet<string>
-  /** Where among them each identity is, for a comparison with other walks. */
+  /** The index in `rows` of each identity, for comparison with other walks. */
   readonly places: ReadonlyMap<string, number>
-  /** How many rows these are in Waldur's count. */
+  /** How many rows these are by Waldur's way of counting. */
   readonly count: number
-  /** The counts that the pages told, each once, in the order of the pages; none where no page told one. */
+  /** The distinct counts of the pages, in page order; empty if no page has one. */
   readonly totals: ReadonlyArray<number>
-  /** How many rows there must be: the highest of the counts, so that a doubt never costs a row. */
+  /** The required number of rows: the highest of the counts, so that a doubt never costs a row. */
   readonly total: number
-  /** All counts that pages told are one, and that many rows came: nothing is lost and nothing doubled. */
+  /** Whether all pages have the same count, and the number of rows equals it: nothing is missing or duplicated. */
   readonly consistent: boolean
   /**
-   * Nothing moved as far as the rows show: none came on two pages, and no count promises more. Where counts lack or are too
-   * low, two such walks with the same rows are as good as one that is consistent: their pages have different borders.
+   * Whether the rows show no movement: none is on two pages, and no count is higher. If counts are missing or too low, two
+   * such walks with the same rows are as good as a consistent one, since their page borders differ.
    */
   readonly settled: boolean
 }
 
 /**
- * Judges one walk. Waldur's order is by `created`, which is not unique, so between two pages rows of one moment change
- * places: one then comes twice and another never.
+ * Assesses one walk. Waldur orders by `created`, which is not unique, so rows with the same time may change places between
+ * two requests: one then appears twice and another never.
  *
- * A uuid that one page holds twice was doubled by Waldur (a page is one query, in which nothing moves) and is in its
- * count; so it does not speak against the walk. It is given once where the two are the same, else twice: one of them may
- * say that the resource lives. Rows without a usable uuid are counted as they come.
+ * A uuid that occurs twice on one page was duplicated by Waldur (a page is one query, within which nothing moves) and is
+ * included in its count, so it does not make the walk inconsistent. Equal duplicates are returned once, different ones all, as
+ * one of them may show that the resource is live. Rows without a usable uuid are all counted.
  */
 export const judgeWalk = Effect.fnUntraced(function* (walk: Walk): Effect.fn.Return<Judgement> {
   const rows: Array<unknown> = []
@@ -89,13 +90,13 @@ export const judgeWalk = Effect.fnUntraced(function* (walk: Walk): Effect.fn.Ret
   }
 })
 
-/** Whether two walks saw the same rows, by their identities; rows without one by their number. */
+/** Whether two walks have the same rows, by identity; rows without one by number. */
 export const sawTheSame = (some: Judgement, others: Judgement): boolean =>
   some.count === others.count &&
   some.places.size === others.places.size &&
   [...some.places.keys()].every((key) => others.places.has(key))
 
-/** Rows of earlier walks that this one does not have: lost between its pages, or gone from Waldur. */
+/** Rows of earlier walks that this one lacks: lost between its pages, or gone from Waldur. */
 export const missingFrom = Effect.fnUntraced(function* (
   judged: Judgement,
   seenEarlier: ReadonlySet<string>,
@@ -108,14 +109,13 @@ export const missingFrom = Effect.fnUntraced(function* (
 })
 
 /**
- * `rows` with those of `instead` in the place of the rows of the same uuid; what only `instead` has comes last. Rows
- * without a usable uuid are taken from `rows` alone: nothing tells whether those of `instead` are the same.
+ * `rows`, with rows replaced by those of `instead` with the same uuid; new rows of `instead` come last. Rows without a usable
+ * uuid come from `rows` only, since they cannot be matched.
  *
- * A row that has the same content in both stays the object that it is in `rows`; where that is so of all, `rows` itself
- * comes back.
+ * A row with the same content in both stays the same object as in `rows`; if nothing differs, `rows` itself is returned.
  *
- * @param several identities of which there are several rows: nothing tells which of them one of `instead` is, so it comes
- *   beside them
+ * @param several identities with several rows: rows of `instead` with these are added, since it is unknown which row they
+ *   replace
  */
 export const replaceRows = Effect.fnUntraced(function* (
   rows: ReadonlyArray<unknown>,
@@ -144,7 +144,7 @@ export const replaceRows = Effect.fnUntraced(function* (
   return differ || left.size + beside.length > 0 ? [...replaced, ...left.values(), ...beside] : rows
 })
 
-/** Rows nested so deeply that nobody can compare them count as different: to look at them again costs little. */
+/** Rows nested too deeply to compare count as different; processing them again costs little. */
 const isSame = (some: unknown, other: unknown): boolean => {
   try {
     return isDeepStrictEqual(some, other)

@@ -1,21 +1,22 @@
+/** The errors of the client. */
 import { TransportFailure } from "@cscs/http-transport"
 import { Schema } from "effect"
 
 /**
- * Waldur could not be asked, or said that it cannot answer now (5xx, 408, 429): the same call may succeed later. Reads
- * were repeated before this is said. A POST is sent once: nobody knows whether it was done.
+ * Waldur is unreachable or temporarily unavailable (5xx, 408, 429): the same call may succeed later. Reads were already
+ * retried. A POST is sent once, so its outcome is unknown.
  */
 export class WaldurUnavailable extends Schema.TaggedError<WaldurUnavailable>()("WaldurUnavailable", {
   /** Method and URL without query: `GET https://waldur.example.org/api/version/`. */
   call: Schema.String,
-  /** Why, as `TransportFailure` names it. */
+  /** The reason of the `TransportFailure`. */
   reason: TransportFailure.fields.reason,
-  /** What came, in words. */
+  /** A description of the failure. */
   detail: Schema.String,
   status: Schema.optionalKey(Schema.Int),
-  /** Seconds that Waldur asks us to wait. */
+  /** Seconds to wait (`Retry-After`). */
   retryAfter: Schema.optionalKey(Schema.Finite),
-  /** The proxy that was on the way, without credentials; none where it went direct. */
+  /** The proxy that was used, without credentials; absent if the call was direct. */
   proxy: Schema.optionalKey(Schema.String),
 }) {
   override get message() {
@@ -25,11 +26,11 @@ export class WaldurUnavailable extends Schema.TaggedError<WaldurUnavailable>()("
   }
 }
 
-/** Waldur understood the call and refuses it (4xx, but 408 and 429): repeating it changes nothing. */
+/** Waldur refuses the call (4xx except 408 and 429); a retry does not help. */
 export class WaldurRejected extends Schema.TaggedError<WaldurRejected>()("WaldurRejected", {
   call: Schema.String,
   status: Schema.Int,
-  /** Waldur's own words: its `detail`, its messages by field (`state: …`), or the start of a page of HTML. */
+  /** Waldur's message: its `detail`, its messages by field (`state: …`), or the start of an HTML page. */
   detail: Schema.String,
   /** The parameters or fields that a 400 names. */
   parameters: Schema.optionalKey(Schema.Array(Schema.String)),
@@ -46,12 +47,12 @@ export class WaldurRejected extends Schema.TaggedError<WaldurRejected>()("Waldur
   }
 }
 
-/** An answer that is not what Waldur's API gives: another server, a gateway's page, or a Waldur that we do not know. */
+/** The response does not match Waldur's API: another server, a gateway's page, or an unknown version of Waldur. */
 export class WaldurUnexpectedAnswer extends Schema.TaggedError<WaldurUnexpectedAnswer>()("WaldurUnexpectedAnswer", {
   call: Schema.String,
-  /** What came, in words: `an object with "detail"`. */
+  /** A description of the response: `an object with "detail"`. */
   came: Schema.String,
-  /** What was wanted, in words: `a list`. */
+  /** A description of the expected response: `a list`. */
   wanted: Schema.String,
 }) {
   override get message() {
@@ -59,10 +60,10 @@ export class WaldurUnexpectedAnswer extends Schema.TaggedError<WaldurUnexpectedA
   }
 }
 
-/** The Waldur lacks what selects a provider's own resources. Nothing of its answer may be used: it is everybody's. */
+/** Waldur cannot select a provider's own resources. Its response must not be used, since it has the resources of all providers. */
 export class WaldurTooOld extends Schema.TaggedError<WaldurTooOld>()("WaldurTooOld", {
   apiUrl: Schema.String,
-  /** How it showed, in words. */
+  /** A description of how it was detected. */
   seen: Schema.String,
 }) {
   override get message() {
@@ -70,14 +71,14 @@ export class WaldurTooOld extends Schema.TaggedError<WaldurTooOld>()("WaldurTooO
   }
 }
 
-/** A list changed so much while it was read, each time, that no read of it can be trusted to be whole. */
+/** A list changed during every read, so that no read is certain to be complete. */
 export class WaldurInconsistent extends Schema.TaggedError<WaldurInconsistent>()("WaldurInconsistent", {
   call: Schema.String,
   /** How often the whole list was read. */
   reads: Schema.Int,
-  /** The counts that the pages of the last read told, each once. */
+  /** The distinct counts of the pages of the last read. */
   totals: Schema.Array(Schema.Int),
-  /** Distinct rows of the last read, with those of earlier reads that still are there. */
+  /** Distinct rows of the last read, plus those of earlier reads that still exist. */
   rows: Schema.Int,
 }) {
   override get message() {
@@ -85,17 +86,17 @@ export class WaldurInconsistent extends Schema.TaggedError<WaldurInconsistent>()
   }
 }
 
-/** Waldur refuses a value, or the whole query. */
+/** Whether Waldur refuses a value or the whole query (400). */
 export const isBadRequest = (error: WaldurError): error is WaldurRejected =>
   error._tag === "WaldurRejected" && error.status === 400
 
-/** Waldur refuses the value of this parameter. */
+/** Whether Waldur refuses the value of this parameter. */
 export const refuses =
   (parameter: string) =>
   (error: WaldurError): error is WaldurRejected =>
     isBadRequest(error) && error.parameters?.includes(parameter) === true
 
-/** All that a call of this package fails with. */
+/** All errors of this package's calls. */
 export const WaldurError = Schema.Union([
   WaldurUnavailable,
   WaldurRejected,

@@ -1,6 +1,6 @@
 /**
- * What a storage provider needs of Waldur's marketplace: its resources (whole, though Waldur's pages move while they are
- * read), offerings, customers, and the actions on orders and resources.
+ * The parts of Waldur's marketplace that a storage provider needs: its resources (read completely, although rows move
+ * between pages during a read), offerings, customers, and actions on orders and resources.
  *
  * @example
  * ```ts

@@ -1,9 +1,10 @@
+/** Offerings and their customers. */
 import { Effect, Option, Schema } from "effect"
 import { readAllPages } from "./all-pages.ts"
 import { AnyObject, type WaldurCalls } from "./calls.ts"
 import type { WaldurError } from "./errors.ts"
 
-/** An offering, as far as it takes to name it. */
+/** The identifying fields of an offering. */
 export interface OfferingSummary {
   /** As Waldur sends it: 32 hex digits, no dashes. */
   readonly uuid: string
@@ -35,7 +36,7 @@ const decodeOffering = Schema.decodeUnknownOption(
   }),
 )
 
-/** Reads all offerings that the token's user may see as their provider. */
+/** Reads all offerings that the token's user provides. */
 export const readOfferings = Effect.fn("WaldurClient.offerings")(function* (
   calls: WaldurCalls,
 ): Effect.fn.Return<ReadonlyArray<OfferingSummary>, WaldurError> {
@@ -54,7 +55,7 @@ export const readOfferings = Effect.fn("WaldurClient.offerings")(function* (
     )
 })
 
-/** Reads one offering, all its attributes. */
+/** Reads one offering with all attributes. */
 export const readOffering = Effect.fn("WaldurClient.offering")(function* (
   calls: WaldurCalls,
   uuid: string,

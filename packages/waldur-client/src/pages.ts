@@ -1,66 +1,67 @@
+/** Reads one page of a list, in smaller pages if it is too large or its size is refused or cut. */
 import { isDeepStrictEqual } from "node:util"
 import { Effect, Option } from "effect"
 import { fieldQuery, type ListPage, type Query, type WaldurCalls } from "./calls.ts"
 import { refuses, type WaldurError, WaldurUnexpectedAnswer } from "./errors.ts"
 
-/** What is shown in the place of what was too large to read. */
+/** Replaces values that were too large to read. */
 export const tooLargeText = ({ maxPageBytes }: WaldurCalls): string => `larger than ${maxPageBytes / 1024 / 1024} MiB`
 
-/** What of a list is wanted. */
+/** The list, and the fields to read. */
 export interface PageQuery {
   readonly path: string
   /** Filters and order. */
   readonly query: Query
-  /** None: all. */
+  /** Empty: all fields. */
   readonly fields: ReadonlyArray<string>
-  /** How a row that alone is too large is read; where this is not given, or fails, `null` takes its place. */
+  /** How to read a row that exceeds the limit on its own; without it, or if it fails, the row becomes `null`. */
   readonly lean?: Lean | undefined
 }
 
-/** A row read with few fields. */
+/** How to read a row with few fields. */
 export interface Lean {
-  /** Fields that are asked for in place of all, and, should those be too large as well, those that are asked for then. */
+  /** Reduced lists of fields, tried in this order if the row is still too large. */
   readonly fields: ReadonlyArray<ReadonlyArray<string>>
-  /** Makes the row one that nobody can take for the whole. */
+  /** Marks the row, so that it cannot be mistaken for a complete one. */
   readonly mark: (row: unknown) => unknown
 }
 
-/** What a read may take from Waldur; it is mutable and belongs to one read. */
+/** What a read may consume; mutable, one for each read. */
 export interface Budget {
   rows: number
   /** Calls for pages. */
   pages: number
-  /** Of answers that were read to their end. */
+  /** Bytes of complete responses. */
   bytes: number
-  /** Answers that were too large; each has cost up to `maxPageBytes` of traffic, and a large row some ten of them. */
+  /** Responses that were too large; each costs up to `maxPageBytes` of traffic, and a large row takes some ten of them. */
   tooLarge: number
 }
 
 export const isTooLarge = (error: WaldurError): boolean =>
   error._tag === "WaldurUnavailable" && error.reason === "too-large"
 
-/** Waldur says 404 "Invalid page." beyond the last page, in its own language. */
+/** Waldur returns 404 "Invalid page." (localised) beyond the last page. */
 export const isGone = (error: WaldurError): boolean => error._tag === "WaldurRejected" && error.status === 404
 
-/** Rows per page that are asked for where Waldur refuses more by name; where it refuses these too, it has its own number. */
+/** Rows per page after Waldur refuses a larger `page_size`; if it refuses this too, `page_size` is omitted. */
 const modestSize = 100
 
-/** Other sizes of pages that are tried for some places at most: from 300 down to 1 by halves, and some to spare. */
+/** Maximum number of page sizes tried for a range: enough for halving 300 down to 1, with a margin. */
 const maxSizes = 12
 
-/** Some places of a list that a page of another size did not give as asked. */
+/** The state of re-reading a range whose page did not have the requested size. */
 interface Attempt {
-  /** Sizes that have been tried for these places. */
+  /** The number of sizes tried for this range. */
   readonly tried: number
-  /** Where the last of their pages ended: where one of another size ends there too, the list does. */
+  /** Where the last of these pages ended; if a page of another size ends there too, the list ends there. */
   readonly end: number | undefined
 }
 
 /**
- * The size of pages that is really used, if it is not the one that was asked for: a gateway may cut it, to another number
- * for each request. A page that is not full is one of a smaller size unless the list ends with it.
+ * The page size that is actually used, if it differs from the requested one: a gateway may cut it, possibly differently for
+ * each request. A page that is not full has a smaller size, unless the list ends with it.
  *
- * @param start the place of its first row, if the size is the one that was asked for
+ * @param start the index of its first row, if the page has the requested size
  */
 const sizeUsed = (page: ListPage, start: number, asked: number, last: Attempt): number | undefined => {
   const came = page.rows.length
@@ -74,10 +75,10 @@ const sizeUsed = (page: ListPage, start: number, asked: number, last: Attempt): 
 
 export const rowsOf = (pages: ReadonlyArray<ListPage>): number => pages.reduce((sum, { rows }) => sum + rows.length, 0)
 
-/** Whether a server gives one page again in place of the next: it would go on for ever. */
+/** Whether a server returned the same page instead of the next one, which would never end. */
 export const isRepeated = (page: ListPage | undefined, next: ListPage | undefined): boolean => {
   try {
-    // Rows that were too large to be read look alike, and have come in no page.
+    // Placeholders for rows that were too large look alike, and come from no page.
     return page !== undefined && next !== undefined && next.bytes > 0 && isDeepStrictEqual(page.rows, next.rows)
   } catch {
     return false
@@ -85,12 +86,12 @@ export const isRepeated = (page: ListPage | undefined, next: ListPage | undefine
 }
 
 /**
- * Reads one page, by the places of its rows in the list. One that is too large comes as several smaller ones, down to rows
- * alone; one row that alone is too large is read with few fields, so it costs no other its place. One that comes with
- * fewer rows than asked for, or whose size is refused, comes as several of the size that works. Smaller pages may end
- * early: beyond the end of the list there is nothing.
+ * Reads one page, by the indices of its rows in the list. A page that is too large is read in smaller ones, down to single
+ * rows; a single row that is too large is read with few fields, so it does not affect other rows. A page with fewer rows
+ * than requested, or whose size is refused, is read in pages of a size that works. The smaller pages may end early, at the end
+ * of the list.
  *
- * Fails with `WaldurUnexpectedAnswer` where the budget is used up.
+ * Fails with `WaldurUnexpectedAnswer` if the budget is exhausted.
  *
  * @param number from 1
  */
@@ -128,8 +129,8 @@ export const readPage = (
     )
 
   /**
-   * Whether nothing follows a page that is not full, of a size that has worked. Where neither a count nor `Link` tells, the
-   * next page does; a smaller size would not, if the server has one of its own.
+   * Whether a page that is not full, of a size that has worked, is the last one. Without a count and `Link`, the next page
+   * shows it; a smaller size would not, if the server uses a size of its own.
    */
   const isLast = (page: ListPage, at: number, of: number, { tried }: Attempt): Effect.Effect<boolean, WaldurError> =>
     page.total !== undefined ||
@@ -143,7 +144,7 @@ export const readPage = (
           Effect.catchIf(isTooLarge, () => Effect.succeed(false)),
         )
 
-  /** The rows at the places from `from` up to and without `to`, from 0, by pages of this size. */
+  /** The rows with indices from `from` (inclusive) to `to` (exclusive), counted from 0, in pages of this size. */
   const between = (
     from: number,
     to: number,
@@ -184,7 +185,7 @@ export const readPage = (
                     between(...within, of),
                   ),
           ),
-          // The first page is always there: without it nothing is known, and its 404 is a failure.
+          // The first page always exists, so its 404 is a failure.
           Effect.catchIf(
             (error) => found.length > 0 && isGone(error),
             () => Effect.succeed([]),
@@ -193,7 +194,7 @@ export const readPage = (
         const before = found.at(-1)
         found.push(...pages)
         if (before !== undefined && isRepeated(before, pages[0])) break
-        // Rows follow a page that was full at this size: it is the one that works.
+        // Rows follow a page that was full at this size, so this size works.
         if (last.tried > 0 && before !== undefined && rowsOf(pages) > 0) yield* concessions.setPageCap(wanted.path, of)
         if (rowsOf(pages) < within[1] - within[0]) break
       }
@@ -207,7 +208,7 @@ export const readPage = (
       )
       for (const fields of wanted.lean?.fields ?? []) {
         const page = yield* ask(place + 1, 1, fields).pipe(Effect.asSome, noneIfTooLarge)
-        // Of several nothing tells which stands there.
+        // If there are several, it is unknown which one is at this index.
         if (Option.isSome(page) && page.value.rows.length === 1)
           return [{ ...page.value, rows: page.value.rows.map(wanted.lean?.mark ?? (() => null)) }]
       }
@@ -237,6 +238,6 @@ const inWords: Record<keyof Budget, string> = {
   tooLarge: "too many rows that are too large",
 }
 
-/** None in place of what is too large. */
+/** `None` if the response is too large. */
 export const noneIfTooLarge = <A>(effect: Effect.Effect<Option.Option<A>, WaldurError>) =>
   Effect.catchIf(effect, isTooLarge, () => Effect.succeed(Option.none<A>()))

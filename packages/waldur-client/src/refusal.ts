@@ -1,11 +1,12 @@
+/** Maps transport failures to the client's errors. */
 import type { TransportFailure } from "@cscs/http-transport"
 import { Option, Schema } from "effect"
 import { WaldurRejected, WaldurUnavailable, WaldurUnexpectedAnswer } from "./errors.ts"
 
 /**
- * What a failed call means with Waldur.
+ * Converts a transport failure to an error of the client.
  *
- * @param redact masks secrets: in Waldur's words an escape of JSON can hide one until they are read
+ * @param redact masks secrets again, since JSON escapes can hide one until Waldur's message is decoded
  */
 export const errorFromFailure = (
   failure: TransportFailure,
@@ -36,12 +37,12 @@ export const errorFromFailure = (
   })
 }
 
-/** Parameters whose names are no words of any language, so that a sentence may name them. */
+/** Parameters whose names are not ordinary words, so that they can be recognised in a sentence. */
 const unmistakable = ["offering_slug", "order_state", "page_size", "visible_to_providers"]
 
 /**
- * The parameters that a 400 names: the keys of `{"order_state": ["…"]}`, whose text may be cut; failing those, the names in
- * quotes or unmistakable in `{"detail": "…"}` or whatever else it is.
+ * The parameters that a 400 names: the keys of `{"order_state": ["…"]}`, which may be truncated; if there are none, quoted or
+ * unmistakable names in `{"detail": "…"}` or any other text.
  */
 const namedIn = (detail: string): ReadonlyArray<string> => {
   const keys = [...detail.matchAll(/(?<!\\)"([A-Za-z_]{1,64})(?<!\\)"\s{0,8}:/g)].map(([, name = ""]) => name)
@@ -56,7 +57,7 @@ const decodeRefusal = Schema.decodeUnknownOption(
   Schema.fromJsonString(Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Array(Schema.String)]))),
 )
 
-/** `{"detail": "…"}` and `{"state": ["…"]}` as a person would say them; what is neither, or was cut, as it came. */
+/** Renders `{"detail": "…"}` and `{"state": ["…"]}` as plain text; anything else, or a truncated body, is unchanged. */
 const waldursWords = (detail: string): string =>
   Option.match(decodeRefusal(detail), {
     onNone: () => detail,

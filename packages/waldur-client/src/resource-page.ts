@@ -1,10 +1,11 @@
+/** One page of resources, for troubleshooting. */
 import { Effect } from "effect"
 import type { Query, WaldurCalls } from "./calls.ts"
 import type { WaldurError } from "./errors.ts"
 import { type Budget, isGone, readPage } from "./pages.ts"
 import { leanResource, path, requireOfferingFilter, requireOfferings, resourceQuery, usableSlugs } from "./resources.ts"
 
-/** Which page of which resources is wanted. */
+/** Selects one page of resources. */
 export interface ResourcePageQuery {
   /** As for `readResources`. */
   readonly offeringSlugs: ReadonlyArray<string>
@@ -12,23 +13,23 @@ export interface ResourcePageQuery {
   readonly state?: string
   /** From 1. */
   readonly page: number
-  /** Rows per page, 1 to 300; a larger one is cut to 300. */
+  /** Rows per page, 1 to 300; larger values are reduced to 300. */
   readonly pageSize: number
 }
 
-/** One page of resources, as Waldur gave it. */
+/** One page of resources, unchanged. */
 export interface ResourcePage {
-  /** As Waldur sent them, with all their fields; none beyond the last page. */
+  /** With all fields; empty beyond the last page. */
   readonly rows: ReadonlyArray<unknown>
-  /** Waldur's count of all that the query selects. */
+  /** Waldur's count of all resources that the query selects. */
   readonly total: number
 }
 
 const maxPageSize = 300
-/** A page that is read in smaller ones is shown as one, to a person. */
+/** A page that is too large is read in smaller ones and returned as one. */
 const budget: Readonly<Budget> = { rows: maxPageSize, pages: 1000, bytes: 64 * 1024 * 1024, tooLarge: 100 }
 
-/** Reads one page of the resources of some offerings, all fields; of a row that is too large, few. */
+/** Reads one page of the resources of some offerings with all fields; a row that is too large has few. */
 export const resourcePage = Effect.fn("WaldurClient.resourcePage")(function* (
   calls: WaldurCalls,
   query: ResourcePageQuery,
@@ -39,7 +40,7 @@ export const resourcePage = Effect.fn("WaldurClient.resourcePage")(function* (
     ...resourceQuery(slugs),
     ...(query.state === undefined ? [] : [["state", query.state] as const]),
   ]
-  // Of 0 Waldur makes 10.
+  // Waldur treats 0 as 10.
   const pageSize = Math.max(1, Math.min(maxPageSize, query.pageSize))
   const wanted = { path, query: selected, fields: [], lean: leanResource(calls, []) }
   const [page] = yield* Effect.all(
@@ -47,7 +48,7 @@ export const resourcePage = Effect.fn("WaldurClient.resourcePage")(function* (
       readPage(calls, wanted, { ...budget }, query.page, pageSize).pipe(
         Effect.map((parts) => ({
           rows: parts.flatMap(({ rows }) => rows),
-          // Where Waldur does not count, as many as are known of.
+          // If Waldur does not count, the number of known rows.
           total: Math.max(...parts.map(({ rows, total }) => total ?? (query.page - 1) * pageSize + rows.length), 0),
         })),
         Effect.catchIf(

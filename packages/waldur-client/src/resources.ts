@@ -1,3 +1,4 @@
+/** Full reads of a provider's resources, with their orders in progress. */
 import { cooperatively } from "@cscs/http-transport"
 import { Data, Effect, Option } from "effect"
 import { readAllPages, type WholeList } from "./all-pages.ts"
@@ -7,16 +8,16 @@ import { isBadRequest, refuses, type WaldurError, WaldurTooOld } from "./errors.
 import { isGone, isTooLarge, type Lean, noneIfTooLarge, tooLargeText } from "./pages.ts"
 import { fieldOf, rowKey } from "./rows.ts"
 
-/** Which resources are wanted, and what of them. */
+/** Selects resources and their fields. */
 export interface ResourceQuery {
-  /** Slugs of the offerings whose resources are wanted, none with a comma. None at all gives no resource. */
+  /** Slugs of the offerings, without commas. An empty list selects no resources. */
   readonly offeringSlugs: ReadonlyArray<string>
-  /** Fields of a resource, as Waldur names them. `uuid` and `offering_slug` always come too. */
+  /** Waldur's names of the fields. `uuid` and `offering_slug` are always included. */
   readonly fields: ReadonlyArray<string>
   /**
-   * `readResources` tells it the rows of each page as they come, before they are judged, and of reads that are discarded
-   * too: a hint for reading ahead, never the truth. Rows of the list of orders in progress are not told. It runs beside
-   * the read and may outlive it; its failures are logged as warnings and change nothing.
+   * Receives the rows of each page as they arrive in `readResources`, unchecked and also from discarded reads: a hint for
+   * prefetching, not a result. Rows of the list of orders in progress are not included. It runs concurrently with the read and
+   * may outlive it; its failures are logged as warnings and have no other effect.
    */
   readonly onRows?: (rows: ReadonlyArray<unknown>) => Effect.Effect<void>
 }
@@ -24,66 +25,66 @@ export interface ResourceQuery {
 /** All resources that a query selects. */
 export interface ResourceRead {
   /**
-   * Each resource once, as Waldur sent it, undecoded: so that a bad one costs no other its place. In Waldur's order
-   * (`created`), but for those that appeared while it was read, or since the last full read, which come last.
+   * Each resource once, unchanged and undecoded, so that an invalid one does not affect others. In Waldur's order
+   * (`created`), except that resources that appeared during the read, or since the last full read, come last.
    *
-   * Rows of one uuid that differ are all there. A row of more than `maxPageBytes` comes without its objects, and with a text as
-   * `attributes`; where even its texts are too large, with its uuid, offering and state, or as `null`.
+   * Different rows with the same uuid are all included. A row of more than `maxPageBytes` lacks its objects and has a text
+   * as `attributes`; if even its texts are too large, it has its uuid, offering and state only, or is `null`.
    */
   readonly rows: ReadonlyArray<unknown>
   /** Waldur's own count of them. */
   readonly total: number
-  /** How often the pages were read: 1 unless Waldur changed meanwhile, at most 4. */
+  /** How often the pages were read: 1 unless Waldur changed during the read, at most 4. */
   readonly reads: number
   /**
-   * When the read began, by Waldur's own clock, in ms since 1970 (never later, perhaps a little earlier): `readChanges`
-   * goes on from there. `undefined` where only full reads can be trusted: Waldur tells no time, or one that is ahead of
-   * our clock; an answer came out of a cache; a uuid has several rows; Waldur cannot select what has changed since; or
-   * there is no resource, which proves nothing of what it can select.
+   * When the read began, by Waldur's own clock, in ms since 1970 (not later, perhaps slightly earlier); `readChanges`
+   * continues from there. `undefined` if only full reads are reliable: Waldur returns no time, or one ahead of our clock; a
+   * response came from a cache; a uuid has several rows; Waldur cannot filter by modification time; or there are no
+   * resources, so that its filters cannot be verified.
    */
   readonly asOf: number | undefined
 }
 
-/** The provider's list: the least token that reads it, a reader of the provider, sees nothing in the consumer's. */
+/** The provider's list. A token with the least role for it, a reader of the provider, sees nothing in the consumer's list. */
 export const path = "marketplace-provider-resources/"
 
-/** States of an order that is neither done nor refused: Waldur then gives it as `order_in_progress`. */
+/** States of an order that has not ended; Waldur returns such an order as `order_in_progress`. */
 const statesInProgress = ["pending-consumer", "pending-provider", "pending-project", "pending-start-date", "executing"]
 
-/** Those that every Waldur has: if one of them is refused, `order_state` is not what it seems. */
+/** States that every Waldur knows: if one of them is refused, the filter `order_state` is unusable. */
 const statesOfEveryWaldur = ["pending-provider", "executing"]
 
-/** No slug and no state: Django makes slugs without underscores, and order states are fixed. */
+/** Never a slug or a state: Django's slugs do not begin with underscores, and order states are fixed. */
 const impossible = "__impossible__"
 
 /**
- * Nothing was modified at or after it; written as the times that changes are asked for. Not the last year that there is: with
- * a zone added, Python knows no time.
+ * Nothing was modified at or after this time; in the format used for reading changes. Not the year 9999, which overflows in
+ * Python when a zone is applied.
  */
 const farFuture = "2999-12-31T00:00:00.000Z"
 
 const providersOnly: Query = [["visible_to_providers", "true"]]
 
-/** Blank slugs are left out: Waldur takes an empty filter for none, and would give everybody's resources. */
+/** Without blank slugs: Waldur ignores an empty filter and would return the resources of all offerings. */
 export const usableSlugs = (slugs: ReadonlyArray<string>): ReadonlyArray<string> => [
   ...new Set(slugs.map((slug) => slug.trim()).filter((slug) => slug !== "")),
 ]
 
-/** The resources of these offerings that have reached the provider, in a settled order. */
+/** The resources of these offerings that have reached the provider, in a defined order. */
 export const resourceQuery = (slugs: ReadonlyArray<string>): Query => [
-  // Comma-joined: of a repeated offering_slug Waldur obeys only the last.
+  // Joined by commas: of a repeated offering_slug Waldur uses only the last.
   ["offering_slug", slugs.join(",")],
   ...providersOnly,
   ["o", "created"],
 ]
 
-/** What a query comes to. */
+/** A query, resolved to slugs and fields. */
 export interface Selected {
   readonly slugs: ReadonlyArray<string>
-  /** Those of a resource with an order in progress. */
+  /** The fields of resources with an order in progress. */
   readonly fields: ReadonlyArray<string>
   readonly wantsOrders: boolean
-  /** Those of the pages where the orders come by a list of their own. */
+  /** The fields of the pages if the orders are read by a separate list. */
   readonly fieldsWithoutOrder: ReadonlyArray<string>
 }
 
@@ -101,13 +102,13 @@ export const selectedBy = ({ offeringSlugs, fields }: ResourceQuery): Selected =
 
 const orderField = "order_in_progress"
 
-/** What an order is judged by. Some Waldurs apply `field=` to nested objects too, so a list with orders asks for these. */
+/** The fields of an order. Some Waldur versions apply `field=` to nested objects too, so a list with orders requests them. */
 const fieldsOfOrders = ["url", "type", "state", "limits", "attributes"]
 
-/** Objects, of any size: of a row that is too large they are left out, and what gives its path stays. */
+/** Objects of unlimited size: omitted from a row that is too large, while the fields that determine its path stay. */
 const largeFields = ["attributes", "limits", "options", "backend_metadata", orderField]
 
-/** What tells a row's path, where no fields were asked for and so all of them came. */
+/** The fields that determine a row's path, for a query of all fields. */
 const protecting = [
   "uuid",
   "slug",
@@ -123,7 +124,7 @@ const protecting = [
   "backend_id",
 ]
 
-/** How a resource that is too large is read: marked so that it is bad data, whoever decodes it. */
+/** How to read a resource that is too large: marked, so that decoding it reports bad data. */
 export const leanResource = (calls: WaldurCalls, fields: ReadonlyArray<string>): Lean => ({
   fields: [
     fields.length === 0 ? protecting : fields.filter((field) => !largeFields.includes(field)),
@@ -139,10 +140,10 @@ export const leanResource = (calls: WaldurCalls, fields: ReadonlyArray<string>):
       : row,
 })
 
-/** Rows have it where they came by the list of resources with an order in progress, and nowhere else. */
+/** Whether a row comes from the list of resources with an order in progress; only those have the field. */
 export const cameWithOrder = (row: unknown): boolean => fieldOf(row, orderField) !== undefined
 
-/** Reads a list of resources whole. No row has an order that is none. */
+/** Reads a list of resources completely. Rows have `order_in_progress` only if it is an order in progress. */
 export const listResources = (
   calls: WaldurCalls,
   slugs: ReadonlyArray<string>,
@@ -162,15 +163,15 @@ export const listResources = (
     confirm: confirmation(calls, slugs, list.fields, list.belongs),
     onRows: list.onRows,
   }).pipe(
-    // Whole objects, if `field` is refused, have it even if it was not asked for.
+    // If `field` is refused, whole objects have it even if it was not requested.
     Effect.map((read) => (read.rows.some(cameWithOrder) ? { ...read, rows: read.rows.map(withoutNoOrder) } : read)),
   )
 
 /**
- * The resources with an order in progress, with all fields; none where the query does not ask for orders.
+ * The resources with an order in progress, with all fields; an empty list if the query does not request orders.
  *
- * A state that this Waldur refuses is left out: it has no order in it. Fails with `OrderStateUnusable` where it refuses
- * one that every Waldur has, or several at once.
+ * A state that this Waldur refuses is omitted, since no order can be in it. Fails with `OrderStateUnusable` if Waldur
+ * refuses a state that every Waldur knows, or the combination of several.
  */
 export const listWithOrders = Effect.fnUntraced(function* (
   calls: WaldurCalls,
@@ -186,11 +187,11 @@ export const listWithOrders = Effect.fnUntraced(function* (
       belongs: hasOrder,
     })
   const states = statesInProgress.filter((state) => !concessions.has(keyOf(state)))
-  // Without a word on what it refuses, the states are what this list alone is asked for.
+  // A refusal without a name can only concern the states, which no other list has.
   const mayRefuseState = (error: WaldurError) => refuses("order_state")(error) || isUnnamed(error)
   return yield* Effect.catchIf(inStates(states), mayRefuseState, () =>
     Effect.gen(function* () {
-      // The message names one of them, perhaps beside all that there are; so each is asked for alone.
+      // The message may name one refused state next to all valid ones, so each state is tested alone.
       const isKnown = (state: string) =>
         calls.count(path, [["order_state", state], ...providersOnly]).pipe(
           Effect.as(true),
@@ -213,23 +214,23 @@ export const listWithOrders = Effect.fnUntraced(function* (
   )
 })
 
-/** A 400 without the name of a parameter, as gateways and proxies give it. */
+/** A 400 that names no parameter, as from a gateway or proxy. */
 const isUnnamed = (error: WaldurError): boolean =>
   isBadRequest(error) && error._tag === "WaldurRejected" && (error.parameters ?? []).length === 0
 
 const noList: WholeList = { rows: [], several: new Set(), total: 0, counted: true, reads: 1, cached: false }
 
-/** Rows whose order is asked for one by one at most, per read: a page of them; each is a call. */
+/** Maximum number of rows per read whose order is looked up individually; each is a call. */
 const maxOrdersAsked = 300
 
-/** States that come of an order; it may have come between the list of the rows and that of the orders. */
+/** States caused by an order, which may have been created between the reads of the two lists. */
 const statesOfOrders = ["Creating", "Updating", "Terminating"]
 
 /**
- * The rows, those asked for again whose state comes of an order but which came without one: read side by side, a row can be
- * younger than the orders. Served like that, a removal that nobody has agreed to yet would look as if it were to be done.
+ * The rows, after re-reading those whose state is caused by an order but that have none: with concurrent reads a row can be
+ * newer than the list of orders. Otherwise a removal that is not approved yet would look like one to be carried out.
  *
- * @param several identities of several rows, which stay as they are: nobody knows whose the order is
+ * @param several identities with several rows, which stay unchanged since it is unknown which one has the order
  */
 export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
   calls: WaldurCalls,
@@ -256,7 +257,7 @@ export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
     ),
   )
   const settled = listed.rows.filter((row) => doubtful.delete(rowKey(row) ?? ""))
-  // Those that left these states meanwhile, or are gone. What is not asked for stays without an order.
+  // Those that have left these states meanwhile, or are gone. Rows beyond the limit stay without an order.
   const asked = [...doubtful].slice(0, maxOrdersAsked)
   if (asked.length < doubtful.size) {
     yield* Effect.logWarning(
@@ -269,7 +270,7 @@ export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
   return gone.size === 0 ? there : there.filter((row) => !gone.has(rowKey(row) ?? ""))
 })
 
-/** Rows have `order_in_progress` only where the list of orders would have them: where there is one, in a state of those. */
+/** Removes `order_in_progress` unless it is an order in one of the states in progress, as in the list of orders. */
 export const withoutNoOrder = (row: unknown): unknown => {
   const state = fieldOf(fieldOf(row, orderField), "state")
   // An order without its state stays: Waldur gives it as one in progress, and the model warns of what it lacks.
@@ -280,8 +281,8 @@ export const withoutNoOrder = (row: unknown): unknown => {
 }
 
 /**
- * A row that was asked for with the fields of orders, as the lists have it: without order, it has none of the fields that
- * are asked for the order's sake alone.
+ * Converts a row that was read with the fields of orders to the form in the lists: without an order, it lacks the fields
+ * that are requested only for orders.
  */
 export const asListed =
   ({ fields, fieldsWithoutOrder }: Selected) =>
@@ -292,24 +293,24 @@ export const asListed =
     return isPlain ? Object.fromEntries(Object.entries(there).filter(([name]) => !forOrders.includes(name))) : there
   }
 
-/** A value from outside is compared, never made a text of: an object may say how that is done. */
+/** Compares an external value without converting it to a text, which an object could override. */
 const isOneOf = (texts: ReadonlyArray<string>, value: unknown): boolean =>
   typeof value === "string" && texts.includes(value)
 
-/** Found while the two lists were read: the second is no list of orders, and the first lacks them. */
+/** The filter `order_state` does not work, so the two lists cannot be used. */
 export class OrderStateUnusable extends Data.TaggedError("OrderStateUnusable")<{
-  /** Otherwise the filter is ignored. */
+  /** Whether Waldur refuses the filter; otherwise it ignores it. */
   readonly isRefused: boolean
 }> {}
 
 /**
  * Reads every resource of some offerings that is visible to providers.
  *
- * `order_in_progress` is large and slow (a hundred fields, which Waldur does not trim), and few resources have one. So
- * the pages leave it out, and a second list, read at the same time, has the resources with an order in progress; its
- * rows take the place of the others. Where Waldur does not know the filter `order_state`, the pages have it all.
+ * `order_in_progress` is large and slow (a hundred fields, which Waldur does not trim), and few resources have one. So the
+ * pages omit it, and a second list, read concurrently, contains the resources with an order in progress; its rows replace
+ * the others. If Waldur does not know the filter `order_state`, the pages include the field.
  *
- * What Waldur can do is asked beside the lists, and judged before they are used.
+ * Waldur's filters are tested concurrently with the lists, and the results are checked before the lists are used.
  */
 export const readResources = Effect.fn("WaldurClient.readResources")(function* (
   calls: WaldurCalls,
@@ -321,7 +322,7 @@ export const readResources = Effect.fn("WaldurClient.readResources")(function* (
   yield* Effect.annotateCurrentSpan({ offerings: slugs.join(",") })
 
   yield* calls.concessions.reset
-  // Asked for first, so that `askedAt` is before every list.
+  // Sent first, so that `askedAt` is before every list.
   const probes = [requireOfferingFilter(calls), knowsModifiedSince(calls)] as const
   const plain = (fields: ReadonlyArray<string>) =>
     listResources(calls, slugs, { fields, onRows: query.onRows }).pipe(
@@ -366,7 +367,7 @@ export const readResources = Effect.fn("WaldurClient.readResources")(function* (
   )
 })
 
-/** Whether changes can be asked for. A Waldur that takes a date only, or does not know the filter, is read in full each time. */
+/** Whether changes can be read. A Waldur that accepts only a date, or does not know the filter, is read in full each time. */
 const knowsModifiedSince = (calls: WaldurCalls): Effect.Effect<boolean, WaldurError> =>
   Effect.catchIf(
     obeys(calls, "modified", farFuture),
@@ -382,13 +383,13 @@ const knowsModifiedSince = (calls: WaldurCalls): Effect.Effect<boolean, WaldurEr
   )
 
 /**
- * Fails with `WaldurTooOld` where Waldur does not obey the filter `offering_slug`: an unknown filter is ignored in
- * silence, which shows in a value that nothing can have and that still selects something.
+ * Fails with `WaldurTooOld` if Waldur does not apply the filter `offering_slug`. Unknown filters are silently ignored, which
+ * is detected by an impossible value that still selects something.
  */
 export const requireOfferingFilter = Effect.fnUntraced(function* (
   calls: WaldurCalls,
 ): Effect.fn.Return<Count, WaldurError> {
-  // A Waldur that refuses a slug that nothing has knows the filter.
+  // If Waldur refuses an unknown slug, it knows the filter.
   const count = yield* Effect.catchIf(
     calls.count(path, [["offering_slug", impossible], ...providersOnly]),
     refuses("offering_slug"),
@@ -404,8 +405,8 @@ export const requireOfferingFilter = Effect.fnUntraced(function* (
 })
 
 /**
- * Fails with `WaldurTooOld` where there are rows and none is of an offering that was asked for. A row of another one among
- * those is that row's own matter: whoever decodes it refuses it.
+ * Fails with `WaldurTooOld` if there are rows and none belongs to a requested offering. A single row of another offering is
+ * accepted here; the decoder rejects it.
  */
 export const requireOfferings = Effect.fnUntraced(function* (
   calls: WaldurCalls,
@@ -422,7 +423,7 @@ export const requireOfferings = Effect.fnUntraced(function* (
 const requireOrderState = Effect.fnUntraced(function* (
   calls: WaldurCalls,
 ): Effect.fn.Return<void, WaldurError | OrderStateUnusable> {
-  // A refusal of a value that is none is what a Waldur that knows the filter gives.
+  // A Waldur that knows the filter refuses an invalid value.
   const isKnown = yield* Effect.catchIf(
     obeys(calls, "order_state", impossible, { isRefusalEnough: true }),
     isBadRequest,
@@ -431,7 +432,7 @@ const requireOrderState = Effect.fnUntraced(function* (
   if (!isKnown) return yield* new OrderStateUnusable({ isRefused: false })
 })
 
-/** Whether Waldur obeys a filter, by a value that selects nothing; a filter that it does not know, it ignores. */
+/** Whether Waldur applies a filter, tested with a value that selects nothing; unknown filters are ignored. */
 const obeys = (
   calls: WaldurCalls,
   filter: string,
@@ -441,8 +442,8 @@ const obeys = (
   Effect.map(calls.count(path, [[filter, value], ...providersOnly], options), ({ total }) => total === 0)
 
 /**
- * Asks for one resource by its uuid: none where it is gone, is of another offering, or does not belong. One that is too
- * large comes with few fields, in the end with its uuid alone.
+ * Looks up one resource by its uuid: `None` if it is gone, belongs to another offering, or does not pass `belongs`. One that
+ * is too large has few fields, in the extreme only its uuid.
  */
 export const confirmation =
   (

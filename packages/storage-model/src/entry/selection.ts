@@ -1,3 +1,4 @@
+/** Filters and pages of a list of entries. */
 import { Schema } from "effect"
 import { dataTypeOf } from "../rules/data-type.ts"
 import { providerView, statusOf } from "../rules/lifecycle.ts"
@@ -5,11 +6,11 @@ import { isRefusal, ofOneRecord } from "../rules/ruling.ts"
 import type { PlacedEntry } from "../tree/customer-tree.ts"
 import { decodeResources, type WaldurResource } from "../waldur/resource.ts"
 
-/** Which entries a caller wants; what is left out does not restrict. Values compare exactly. */
+/** A caller's filter; a missing field does not restrict. Values compare exactly. */
 export interface EntryFilter {
   /** The Waldur slug of the storage system's offering. */
   readonly offeringSlug?: string
-  /** A Waldur state: project entries of resources in it, and the tenants and customers above them. */
+  /** A Waldur state: entries of resources in that state, and the tenants and customers above them. */
   readonly state?: string
   /** `storageDataType.key`. */
   readonly dataType?: string
@@ -17,7 +18,7 @@ export interface EntryFilter {
   readonly status?: string
 }
 
-/** What filters ask of an entry: few of these are different, however many entries there are. */
+/** The filterable values of an entry. Few of them differ, however many entries there are. */
 export interface EntryFacets {
   readonly offeringSlug: string
   readonly states: ReadonlySet<string>
@@ -25,7 +26,7 @@ export interface EntryFacets {
   readonly status: string
 }
 
-/** What filters ask of an entry. */
+/** The filterable values of an entry. */
 export const facetsOf = ({ entry, offeringSlug, states }: PlacedEntry): EntryFacets => ({
   offeringSlug,
   states,
@@ -33,7 +34,7 @@ export const facetsOf = ({ entry, offeringSlug, states }: PlacedEntry): EntryFac
   status: entry.status,
 })
 
-/** Whether what has these facets passes every part of the filter. */
+/** Whether an entry with these facets passes every part of the filter. */
 export const passesFilter = (facets: EntryFacets, { offeringSlug, state, dataType, status }: EntryFilter): boolean =>
   (offeringSlug === undefined || facets.offeringSlug === offeringSlug) &&
   (state === undefined || facets.states.has(state)) &&
@@ -47,16 +48,16 @@ export const selectEntries = (entries: ReadonlyArray<PlacedEntry>, filter: Entry
 /** A page's place in a list. */
 export const Pagination = Schema.Struct({
   current: Schema.Int.annotate({ description: "The page's number, from 1." }),
-  limit: Schema.Int.annotate({ description: "Entries on a page at most." }),
+  limit: Schema.Int.annotate({ description: "Maximum number of entries on a page." }),
   offset: Schema.Int.annotate({ description: "Entries before the page." }),
-  pages: Schema.Int.annotate({ description: "Pages in all; 0 where there is no entry." }),
-  total: Schema.Int.annotate({ description: "Entries in all." }),
+  pages: Schema.Int.annotate({ description: "Number of pages; 0 if there are no entries." }),
+  total: Schema.Int.annotate({ description: "Total number of entries." }),
   has_next: Schema.Boolean,
 }).annotate({ identifier: "Pagination" })
 export type Pagination = typeof Pagination.Type
 
 /**
- * Where page `page` of `total` entries lies. Pages past the end exist, and are empty.
+ * The position of page `page` of `total` entries. Pages past the end are valid and empty.
  *
  * @param page from 1
  * @param pageSize from 1
@@ -71,7 +72,7 @@ export const pageOf = <A>(entries: ReadonlyArray<A>, { offset, limit }: Paginati
   entries.slice(offset, offset + limit)
 
 /**
- * Waldur's own rows that would pass the filter as entries, for troubleshooting. A row too odd to tell passes.
+ * Waldur's own rows that would pass the filter as entries, for troubleshooting. A row that cannot be judged passes.
  */
 export const selectRows = (
   rows: ReadonlyArray<unknown>,

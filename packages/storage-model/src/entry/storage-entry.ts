@@ -1,3 +1,4 @@
+/** Schemas of a storage entry, in the field order of the contract. */
 import { Schema } from "effect"
 import { entryStatuses } from "../rules/lifecycle.ts"
 
@@ -17,13 +18,13 @@ export type Quota = typeof Quota.Type
 
 const Quotas = Schema.NullOr(Schema.Array(Quota)).annotate({
   description:
-    "Space soft and hard, inodes soft and hard. null means that no quota is known, never that there is none.",
+    "Space soft and hard, inodes soft and hard. null means that the quotas are unknown, not that there are none.",
 })
 
 const nameFields = {
   itemId: Uuid,
-  key: Schema.String.annotate({ description: "In lower case." }),
-  name: Schema.String.annotate({ description: "In upper case." }),
+  key: Schema.String.annotate({ description: "Lowercase." }),
+  name: Schema.String.annotate({ description: "Uppercase." }),
   active: Schema.Literal(true),
 }
 /** A storage system or a file system. */
@@ -40,7 +41,7 @@ const OrganizationItem = Schema.Struct({ itemId: Uuid, key: Schema.String, name:
   identifier: "OrganizationItem",
 })
 
-/** The target item of a project's directory, as the model makes it. */
+/** The target item of a project's directory, as the model generates it. */
 export const ProjectItem = Schema.Struct({
   itemId: Uuid,
   key: Schema.String,
@@ -51,26 +52,26 @@ export const ProjectItem = Schema.Struct({
 }).annotate({ identifier: "ProjectItem" })
 export type ProjectItem = typeof ProjectItem.Type
 
-/** The target item of a user's directory, as the model makes it. No API gives a UID: `unixUid` is made up. */
+/** The target item of a user's directory, as the model generates it. No API provides a UID, so `unixUid` is a mock. */
 export const UserItem = Schema.Struct({
   itemId: Uuid,
   status: EntryStatus,
-  email: Schema.String.annotate({ description: "Made up: user-<resource slug>@example.com." }),
+  email: Schema.String.annotate({ description: "Mock: user-<resource slug>@example.com." }),
   unixUid: Schema.Int.annotate({
-    description: "Made up from the resource's slug, 20000 to 29999: no API gives a UID.",
+    description: "Mock, derived from the resource's slug, 20000 to 29999: no API provides a UID.",
   }),
   primaryProject: Schema.Struct({ name: Schema.String, unixGid: Gid, active: Schema.Boolean }),
   active: Schema.Boolean,
 }).annotate({ identifier: "UserItem" })
 export type UserItem = typeof UserItem.Type
 
-/** A target item that Waldur's `backend_metadata` holds, as it stands there. */
+/** A target item from Waldur's `backend_metadata`, unchanged. */
 const ItemFromWaldur = Schema.Record(Schema.String, Schema.Unknown).annotate({
   identifier: "ItemFromWaldur",
-  description: "A target item as it stands in Waldur's backend_metadata.",
+  description: "A target item from Waldur's backend_metadata, unchanged.",
 })
 
-/** Whom a directory belongs to. */
+/** The owner of a directory. */
 export const Target = Schema.Union([
   Schema.Struct({ targetType: Schema.Literals(["tenant", "customer"]), targetItem: OrganizationItem }),
   Schema.Struct({ targetType: Schema.Literal("project"), targetItem: Schema.Union([ProjectItem, ItemFromWaldur]) }),
@@ -78,7 +79,7 @@ export const Target = Schema.Union([
 ]).annotate({ identifier: "Target" })
 export type Target = typeof Target.Type
 
-/** Where a provisioner reports back to Waldur, by what it reports. Only those that apply are there, in this order. */
+/** The URLs with which a provisioner reports to Waldur. Only those that apply are present, in this order. */
 const callbackUrlFields = {
   approve_by_provider_url: Schema.optionalKey(Url),
   reject_by_provider_url: Schema.optionalKey(Url),
@@ -89,7 +90,7 @@ const callbackUrlFields = {
   set_state_ok_url: Schema.optionalKey(Url),
 }
 const CallbackUrls = Schema.Struct(callbackUrlFields)
-/** Where a provisioner reports to Waldur, while an order is in progress; of an Erred resource without one, too. */
+/** Callback URLs: present while an order is in progress, and for an Erred resource also without an order. */
 export type CallbackUrls = typeof CallbackUrls.Type
 
 /** One directory of the tree: a tenant's, a customer's, or a project's or user's, in the field order of the contract. */
@@ -97,7 +98,7 @@ export const StorageEntry = Schema.Struct({
   itemId: Schema.String.annotate({
     format: "uuid",
     description:
-      "Of the offering, customer or resource. Tenants and customers come back at several mount points: key on itemId and mountPoint.",
+      "Of the offering, customer or resource. Tenants and customers occur at several mount points: key on itemId and mountPoint.",
   }),
   status: EntryStatus,
   mountPoint: Schema.Struct({ default: Schema.String.annotate({ description: "An absolute path." }) }),

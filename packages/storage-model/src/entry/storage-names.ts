@@ -2,7 +2,7 @@ import type { ModelSettings } from "../settings.ts"
 import { deterministicId } from "../waldur/uuid.ts"
 import type { StorageDataType, StorageName } from "./storage-entry.ts"
 
-/** The three names that an entry and all below it share. */
+/** The three names that an entry shares with all entries below it. */
 export interface StorageNames {
   readonly storageSystem: StorageName
   readonly storageFileSystem: StorageName

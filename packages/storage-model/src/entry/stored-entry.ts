@@ -1,6 +1,6 @@
 /**
- * Judges entries that an earlier process or another replica stored. A file and a shared cache can be changed by others,
- * so a stored entry is believed no more than a record of Waldur's: the same rules for paths, GIDs, URLs and values.
+ * Validates entries that an earlier process or another replica stored. Files and shared caches can be tampered with, so a
+ * stored entry is trusted no more than a record from Waldur: the same rules apply to paths, GIDs, URLs and values.
  */
 import { type Problem, problem } from "../report/finding.ts"
 import { entryStatuses } from "../rules/lifecycle.ts"
@@ -10,29 +10,29 @@ import type { ModelSettings } from "../settings.ts"
 import { isJsonObject, property } from "../waldur/json-object.ts"
 import { dataTypeNames, fileSystemName, systemName } from "./storage-names.ts"
 
-/** What a stored entry turned out to be. */
+/** What is known about a valid stored entry. */
 export interface StoredEntry {
   readonly itemId: string
   readonly status: string
   readonly dataType: string
-  /** Whether it is a resource's: a project's or a user's, not a tenant's or customer's. */
+  /** Whether it belongs to a resource (project or user) and not to a tenant or customer. */
   readonly isResource: boolean
 }
 
 const statuses: ReadonlySet<string> = new Set(entryStatuses)
 
-/** Characters of one entry's JSON: twice what the largest item of Waldur's takes (64 kB), and three lists of quotas. */
+/** Characters of one entry's JSON: room for twice the largest target item (64 kB) and three lists of quotas. */
 const longestEntry = 256 * 1024
-/** Levels of objects in a target item: as deep as an item of Waldur's may be. */
+/** Levels of objects in a target item: the limit for an item from Waldur. */
 const deepestItem = 20
 /** PATH_MAX of Linux, in bytes. */
 const longestPath = 4096
 
 /**
- * The rules for one configuration; making them is worth it for many entries.
+ * Compiles the rules for one configuration, to be reused for many entries.
  *
- * @returns a function that takes an entry's JSON text and the slug of its offering; it returns what the entry is, or
- *   what is wrong with it, and never throws. Its time is linear in the text's length
+ * @returns a function from an entry's JSON text and its offering's slug to the entry's key values, or to what is wrong
+ *   with it. It never throws and takes time linear in the length of the text
  */
 export const storedEntryJudge = (
   settings: ModelSettings,
@@ -46,7 +46,7 @@ export const storedEntryJudge = (
     const known = dataTypes.get(dataType)
     if (known !== undefined) return known
     const names = dataTypeNames(dataType)
-    // A file can name any number of them.
+    // A tampered file can contain any number of them.
     if (dataTypes.size < 1000) dataTypes.set(dataType, names)
     return names
   }
@@ -106,8 +106,8 @@ export const storedEntryJudge = (
       urls[key] = url
     }
 
-    // What was not judged above must be what we always write, once each and in our order: JSON can name a key twice, and
-    // a reader may take the other one.
+    // Everything not checked above must be exactly what we write, once each and in our order: JSON can contain a key
+    // twice, and another parser may use the other one.
     const again = JSON.stringify({
       itemId,
       status: isResource ? status : "pending",
@@ -123,12 +123,13 @@ export const storedEntryJudge = (
       parentItemId,
       ...urls,
     })
-    if (again !== text) return problem("entry", text, "expected the fields of an entry, each once and in their order")
+    if (again !== text)
+      return problem("entry", text, "expected the fields of an entry, each once and in the right order")
     return { itemId, status, dataType, isResource }
   }
 }
 
-/** Whether a judged entry was found wrong. */
+/** Whether a stored entry was found invalid. */
 export const isProblem = (judged: StoredEntry | Problem): judged is Problem => "reason" in judged
 
 const parsed = (text: string): unknown => {
@@ -144,7 +145,7 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const isDashedUuid = (value: unknown): value is string =>
   typeof value === "string" && value.length === 36 && uuid.test(value)
 
-/** Whether a mount point has valid components and may be served by the rule. */
+/** Whether a mount point has valid components and the rule allows it. */
 const isServablePath = (path: string, rule: PathRule): boolean =>
   path.length <= longestPath && path.startsWith("/") && path.slice(1).split("/").every(isComponent) && !rule(path)
 
@@ -168,7 +169,7 @@ const isOrganization = (item: unknown, itemId: string): boolean =>
   typeof item.name === "string" &&
   Object.keys(item).length === 3
 
-/** Whether there are more than so many levels of objects and lists. Goes no deeper than that. */
+/** Whether a value has more than `levels` levels of objects and lists. Recursion stops at that depth. */
 const nestsDeeper = (value: unknown, levels: number): boolean =>
   typeof value === "object" &&
   value !== null &&
@@ -197,13 +198,13 @@ const areQuotas = (quotas: unknown): boolean =>
     )
   })
 
-/** Judged quotas with their own fields only. */
+/** Checked quotas, reduced to their own fields. */
 const ordered = (quotas: unknown) =>
   (quotas as ReadonlyArray<Readonly<Record<string, unknown>>> | null)?.map(
     ({ type, quota, unit, enforcementType }) => ({ type, quota, unit, enforcementType }),
   ) ?? null
 
-/** What each callback URL does, in the order of an entry's fields. */
+/** The action of each callback URL, in the order of an entry's fields. */
 const callbackActions = Object.entries({
   approve_by_provider_url: "approve_by_provider",
   reject_by_provider_url: "reject_by_provider",
@@ -214,7 +215,7 @@ const callbackActions = Object.entries({
   set_state_ok_url: "set_state_ok",
 })
 const actionsOfResource = new Set(["update_options_direct", "set_backend_id", "set_state_ok"])
-/** Characters of a URL: more than any server takes. */
+/** Characters of a URL: more than any server accepts. */
 const longestUrl = 8192
 
 const callbackOriginsOf = ({ waldurApiUrl, callbackOrigins }: ModelSettings): ReadonlyArray<string> =>
@@ -222,11 +223,11 @@ const callbackOriginsOf = ({ waldurApiUrl, callbackOrigins }: ModelSettings): Re
     URL.canParse(url) ? [new URL(url).origin] : [],
   )
 
-/** Whether a URL is plain, on one of our origins, and does this action to an order or to the entry's own resource. */
+/** Whether a URL is plain, on a trusted origin, and performs this action on an order or on the entry's own resource. */
 const isCallbackUrl = (url: unknown, action: string, itemId: string, origins: ReadonlyArray<string>): boolean => {
   if (typeof url !== "string" || url.length > longestUrl || !URL.canParse(url)) return false
   const { href, origin, pathname } = new URL(url)
-  // The same text again: no user, query, fragment, control character, nor anything else that a parser has to mend.
+  // Parsing must not change the text: no user, query, fragment, control character or anything else that needs repair.
   if (href !== url || url !== `${origin}${pathname}` || !origins.includes(origin)) return false
   const of = actionsOfResource.has(action) ? `/marketplace-provider-resources/${itemId}` : ""
   return pathname.endsWith(`${of}/${action}/`)

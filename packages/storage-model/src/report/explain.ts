@@ -1,6 +1,6 @@
 /**
- * Explains entries: which rule gave each value, why a resource is skipped, and what must happen next. It renders the
- * rulings that the tree itself was made of.
+ * Explains entries: which rule decided each value, why a resource is skipped, and what must happen next. It renders the
+ * same rulings that the tree is built from.
  */
 import type { StorageEntry } from "../entry/storage-entry.ts"
 import { normalizedPath } from "../rules/mount-path.ts"
@@ -19,23 +19,23 @@ import type { Skipped, Warning } from "./finding.ts"
 import { type NextStep, nextOfEntry, nextOfSkipped } from "./next-step.ts"
 import { sentenceOf } from "./rules.ts"
 
-/** What a rule decided: texts, numbers (space in TB, inodes as a count), `null` if there is no such value. */
+/** The value that a rule decided: a text, a number (space in TB, inodes as a count), or `null` if there is none. */
 export type DecidedValue = string | number | null
 
 /** What a rule decided, and why. */
 export interface Decision {
   readonly part: DecidedField
   readonly value: DecidedValue
-  /** The field of Waldur's record by its path, a setting's path, or another source by its name. */
+  /** The path of a field in Waldur's record, the path of a setting, or the name of another source. */
   readonly from: string
   /** The rule's sentence. */
   readonly reason: string
 }
 
-/** What is asked for: a UUID of a resource, customer or offering; a slug of one of them or of a project; a mount point. */
+/** The subject: a UUID of a resource, customer or offering; a slug of one of them or of a project; or a mount point. */
 export type Lookup = { readonly uuid: string } | { readonly slug: string } | { readonly path: string }
 
-/** What somebody typed as an `Lookup`: a path begins with a slash, a UUID is one with or without dashes, all else is a slug. */
+/** Parses user input: a path begins with a slash, a UUID may have dashes or not, anything else is a slug. */
 export const parseLookup = (text: string): Lookup => {
   const uuid = dashedUuid(text)
   const path = normalizedPath(text)
@@ -51,7 +51,7 @@ export interface ExplainedParent {
   readonly mountPoint: string
 }
 
-/** A resource below a tenant or customer: served at a mount point, or left out. */
+/** A resource below a tenant or customer: served at a mount point, or skipped. */
 export interface ResourceBelow {
   readonly uuid: string
   readonly slug: string
@@ -63,34 +63,34 @@ export interface ResourceBelow {
 /** Where one entry comes from, or why there is none. */
 export interface Explained {
   readonly kind: "tenant" | "customer" | "resource"
-  /** The offering's, customer's or resource's, dashed; `null` where the record does not tell. */
+  /** Of the offering, customer or resource, dashed; `null` if the record has none. */
   readonly uuid: string | null
   readonly slug: string | null
   readonly offeringSlug: string | null
-  /** `null` where it is left out. */
+  /** `null` if it is skipped. */
   readonly entry: StorageEntry | null
   /** From the tenant down; empty for a tenant. */
   readonly parents: ReadonlyArray<ExplainedParent>
-  /** The resources that make a tenant or customer, in the order of the list; empty for a resource. */
+  /** The resources of a tenant or customer, in list order; empty for a resource. */
   readonly below: ReadonlyArray<ResourceBelow>
-  /** What each rule decided, as it decided it. */
+  /** The decisions, in the order in which they were made. */
   readonly notes: ReadonlyArray<Decision>
-  /** Why it is left out; `null` where it is served. */
+  /** Why it is skipped; `null` if it is served. */
   readonly skipped: Skipped | null
   readonly warnings: ReadonlyArray<Warning>
-  /** What must happen for it to appear or to move on; `null` for a tenant or customer, which follow what is below. */
+  /** What must happen for it to appear or to reach its next state; `null` for a tenant or customer that is served. */
   readonly next: NextStep | null
 }
 
-/** All that an `Lookup` finds. */
+/** The result of a `Lookup`. */
 export interface Explanation {
   readonly ask: Lookup
-  /** In the order: tenants, customers, resources as the list has them, records that are left out. */
+  /** In this order: tenants, customers, resources in list order, records without a place in the list. */
   readonly found: ReadonlyArray<Explained>
-  /** How many there were to look at. */
+  /** How many of each were searched. */
   readonly lookedAt: {
     readonly resources: number
-    /** Records too bad to be decoded, which were looked at as far as they tell. */
+    /** Records that cannot be decoded; searched by the fields that are readable. */
     readonly malformed: number
     readonly tenants: number
     readonly customers: number
@@ -98,11 +98,11 @@ export interface Explanation {
 }
 
 /**
- * Explains where entries come from: by which rule each value, why a resource is skipped, and what must happen next. It
- * builds the whole tree, as `buildHierarchy` does. A path that several resources claim finds each of them. Pure, and never
- * throws; the result can be written as JSON.
+ * Explains where entries come from: the rule behind each value, why a resource is skipped, and what must happen next.
+ * Builds the whole tree, as `buildHierarchy` does. A path that several resources claim finds all of them. Pure, never
+ * throws; the result is JSON-serialisable.
  *
- * @param input all resources, so that conflicts show, with their lookups
+ * @param input all resources with their customers and GIDs, so that conflicts are found
  */
 export const explain = (input: HierarchyInput, ask: Lookup): Explanation => {
   const { decoded } = input
@@ -132,21 +132,21 @@ export const explain = (input: HierarchyInput, ask: Lookup): Explanation => {
   }
 }
 
-/** A tenant or customer that is asked for, and the resources below it as far as they are known. */
+/** A matching tenant or customer, and the resources below it so far. */
 interface OpenParent extends Explained {
   readonly below: Array<ResourceBelow>
 }
 
-/** A tenant or customer with what became of it. */
+/** A tenant or customer with its outcome. */
 interface Parent {
   readonly group: Group
   readonly outcome: Outcome
-  /** Its explanation, if it is asked for. */
+  /** Its explanation, if it matches the lookup. */
   readonly asked: OpenParent | undefined
   readonly above: ReadonlyArray<ExplainedParent>
 }
 
-/** Picks what is asked for from the parts of a tree that come in the order of the list. */
+/** Collects what matches the lookup from the parts of a tree, which arrive in list order. */
 const foundIn = (ask: Lookup) => {
   const parents: Array<Explained> = []
   const resources = new Map<WaldurResource, Explained & { readonly warnings: Array<Warning> }>()
@@ -204,7 +204,6 @@ const belowOf = ({ uuid, slug }: WaldurResource, { placed, refusal }: Outcome): 
   skipped: refusal?.code ?? null,
 })
 
-/** A ruling as an explanation shows it. */
 const decisionOf = (ruling: Ruling): Decision => ({
   part: ruling.decides,
   value: shownValue(ruling),
@@ -220,7 +219,7 @@ const shownValue = ({ decides, value }: Ruling): DecidedValue => {
   return null
 }
 
-/** Whether a record is asked for, as far as it tells which it is. */
+/** Whether a record matches the lookup; fields that it lacks do not match. */
 const asksForRecord = (ask: Lookup, record: unknown): boolean => {
   if ("uuid" in ask) return dashedUuid(property(record, "uuid")) === ask.uuid
   if ("slug" in ask) return property(record, "slug") === ask.slug || property(record, "project_slug") === ask.slug

@@ -1,27 +1,27 @@
-/** What is wrong or odd with a record, as values: a code for programs, and for people the field, what it holds and what is wanted. */
+/** Findings about a record: a code for programs; for readers the field, its value and what is expected. */
 import { Schema } from "effect"
 import { jsonPrefix } from "../waldur/json-object.ts"
 
-/** Each reason for which a resource of Waldur's is skipped, as documents explain it. */
+/** Why a Waldur resource is skipped, by code; the texts appear in docs/rules.md. */
 export const skipCodes = {
-  "bad-data": "A field that decides over a path, a permission or an identity is not what it must be.",
-  "gid-unknown": "The HPC User API does not know the project, or knows no usable GID.",
-  "gid-unavailable": "The HPC User API could not be asked, and the resource was not served before.",
-  "removal-of-live-path": "It is being removed, while something is or may be live at its mount point or below it.",
-  "removal-without-order": "It is being removed, and no Terminate order at the provider asks for it.",
+  "bad-data": "A field that determines a path, a permission or an identity is invalid.",
+  "gid-unknown": "The HPC User API does not know the project or has no usable GID for it.",
+  "gid-unavailable": "The HPC User API is unavailable, and the resource was not served before.",
+  "removal-of-live-path": "It is being removed, but something at or below its mount point is or may be live.",
+  "removal-without-order": "It is being removed without a Terminate order at the provider.",
   "order-not-approved": "Its order has not reached the provider yet.",
   "foreign-offering": "Its offering is not one of the configured storage systems.",
-  duplicate: "Waldur sent the same resource more than once.",
+  duplicate: "Waldur returned the same resource more than once.",
 } as const
 
-/** Each oddity of a resource or customer that is served all the same, as documents explain it. */
+/** Warnings about a resource or customer that is served anyway, by code; the texts appear in docs/rules.md. */
 export const warningCodes = {
-  "unknown-data-type": "Its data type is not a known one; it is served as a project's.",
-  "ignored-value": "A value cannot be used, and is ignored.",
-  "soft-above-hard": "A soft quota is above its hard one, and lowered to it.",
-  "customer-fallback": "The offering's list of customers does not name the customer; the resource does.",
+  "unknown-data-type": "Its data type is unknown; it is served as a project's.",
+  "ignored-value": "A value is invalid and ignored.",
+  "soft-above-hard": "A soft quota is above the hard quota and is lowered to it.",
+  "customer-fallback": "The customer's name comes from the resource, not from the offering's list of customers.",
   "shared-mount-point": "Another resource or customer has the same directory.",
-  "nested-mount-point": "It is being removed, and its directory lies inside a live resource's.",
+  "nested-mount-point": "It is being removed, and its directory lies inside the directory of a live resource.",
   "shared-gid": "Two project slugs have the same GID.",
   "shared-project-slug": "One live project slug has two project UUIDs.",
 } as const
@@ -34,16 +34,16 @@ export const SkipCode = Schema.Literals(keysOf(skipCodes))
 export type SkipCode = typeof SkipCode.Type
 
 export const WarningCode = Schema.Literals(keysOf(warningCodes))
-/** What is odd about a resource or customer that is served all the same. */
+/** Why a resource or customer that is served has a warning. */
 export type WarningCode = typeof WarningCode.Type
 
-/** What was found wrong with a field, in words for a person who can mend it in Waldur. */
+/** What is wrong with a field, worded for a person who can correct it in Waldur. */
 export interface Problem {
-  /** The field by its path in Waldur's record: `attributes.permissions`. */
+  /** The path of the field in Waldur's record, such as `attributes.permissions`. */
   readonly field: string
-  /** What it holds; a text or structure above 200 characters is cut. */
+  /** Its value; cut at 200 characters. */
   readonly found: unknown
-  /** What is wrong and what is wanted. */
+  /** What is wrong and what is expected. */
   readonly reason: string
 }
 
@@ -59,7 +59,7 @@ const finding = <C extends Schema.Top>(code: C) =>
     reason: Schema.String,
   })
 
-/** A problem and the resource that has it. `null` if the record does not even tell which it is. */
+/** A problem and the resource that has it. Identifiers that the record does not contain are `null`. */
 export interface Finding<Code extends string> extends Problem {
   readonly code: Code
   readonly uuid: string | null
@@ -68,28 +68,28 @@ export interface Finding<Code extends string> extends Problem {
 }
 
 export const Skipped = finding(SkipCode)
-/** A resource that is skipped, and why. */
+/** A skipped resource and the reason. */
 export type Skipped = Finding<SkipCode>
 
 export const Warning = finding(WarningCode)
-/** Something odd that is served all the same. */
+/** A warning about a resource or customer that is served. */
 export type Warning = Finding<WarningCode>
 
-/** A warning before it is known which resource it is about. */
+/** A warning that is not yet attached to a resource. */
 export interface Remark {
   readonly code: WarningCode
   readonly problem: Problem
 }
 
-/** How many characters of a found value a finding shows: enough to know it again, and a log line stays one. */
+/** Characters of a value that a finding shows: enough to recognise it, short enough for a log line. */
 const longest = 200
 
-/** A text as a finding shows it. */
+/** Cuts a text to the length that a finding shows. */
 export const cut = (text: string): string => (text.length > longest ? `${text.slice(0, longest)}…` : text)
 
 /**
- * A found value as a finding shows it: JSON, of bounded size, however large or deep the value is. `undefined` (a missing
- * field) becomes `null`; what JSON has not, such as `Infinity`, becomes a text.
+ * A value as a finding shows it: JSON of bounded size, however large or deep the value is. `undefined` (a missing field)
+ * becomes `null`; values that JSON lacks, such as `Infinity`, become texts.
  */
 export const shown = (value: unknown): unknown => {
   if (value === undefined || value === null || typeof value === "boolean" || Number.isFinite(value))

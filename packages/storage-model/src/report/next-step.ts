@@ -1,3 +1,4 @@
+/** The next step for a resource: what must happen for it to appear in the list, or to reach its next state. */
 import type { StorageEntry } from "../entry/storage-entry.ts"
 import { waitsForConsumer } from "../rules/lifecycle.ts"
 import type { WaldurOrder } from "../waldur/resource.ts"
@@ -5,72 +6,72 @@ import type { SkipCode, Skipped } from "./finding.ts"
 
 /** What kind of thing must happen next. */
 export type NextCode =
-  /** A field must be mended in Waldur. */
+  /** A field must be corrected in Waldur. */
   | "mend-field"
   /** The project needs a group with a GID at the HPC User API. */
   | "create-group"
-  /** The HPC User API must answer again. */
+  /** The HPC User API must become available again. */
   | "restore-hpc-user-api"
-  /** The live resource at the mount point must go elsewhere, or go. */
+  /** The live resource at the mount point must be moved or removed. */
   | "free-path"
-  /** The consumer's side must agree to the order, or its start date come. */
+  /** The consumer's side must approve the order, or its start date must arrive. */
   | "approve-order"
-  /** The provider must accept the order, or refuse it. */
+  /** The provider must accept or reject the order. */
   | "accept-order"
   /** The provisioner must do the work and report it. */
   | "report-done"
-  /** Waldur has no order that would change the state: somebody must set it. */
+  /** No order in Waldur would change the state, so it must be set. */
   | "set-state"
-  /** The offering must be one of the configured storage systems, if it is storage at all. */
+  /** The offering must be configured as a storage system, if it is storage. */
   | "configure-offering"
-  /** Nothing: it is as it should be. */
+  /** Nothing to do. */
   | "none"
 
-/** What must happen for a resource to appear in the list, or to move on. */
+/** What must happen for a resource to appear in the list, or to reach its next state. */
 export interface NextStep {
   readonly code: NextCode
-  /** Who can do it. */
+  /** The role that can do it. */
   readonly by: "consumer" | "provider" | "provisioner" | "operator" | "nobody"
-  /** In words. */
+  /** The step as a sentence. */
   readonly what: string
 }
 
-/** What must happen for a resource that is left out to appear. */
+/** What must happen for a skipped resource to appear. */
 export const nextOfSkipped = (skipped: Skipped): NextStep => afterSkip[skipped.code](skipped)
 
 const afterSkip: Readonly<Record<SkipCode, (skipped: Skipped) => NextStep>> = {
   "bad-data": ({ field, reason }) => ({
     code: "mend-field",
     by: "provider",
-    what: `Mend ${field || "the record"} in Waldur: ${reason}`,
+    what: `Correct ${field || "the record"} in Waldur: ${reason}`,
   }),
   "gid-unknown": ({ found }) => ({
     code: "create-group",
     by: "operator",
-    what: `Give the project ${String(found)} a usable GID at the HPC User API, which is asked again after a minute`,
+    what: `Give the project ${String(found)} a usable GID in the HPC User API; it is queried again after a minute`,
   }),
   "gid-unavailable": () => ({
     code: "restore-hpc-user-api",
     by: "operator",
-    what: "Bring the HPC User API back, or the way to it: `storage-proxy check` tries both",
+    what: "Restore the HPC User API or the connection to it; `storage-proxy check` tests both",
   }),
   "removal-of-live-path": ({ found }) => ({
     code: "free-path",
     by: "provider",
-    what: `Keep ${String(found)}, or free it in Waldur: what is or may be live there gets another backend_id, goes too, or has its record mended`,
+    what: `Keep ${String(found)}, or free it in Waldur: give the resource that is or may be live there another backend_id, remove it too, or correct its record`,
   }),
   "removal-without-order": () => ({
     code: "set-state",
     by: "provider",
-    what: "Find out in Waldur why it is Terminating without an order that asks for it, and order its removal or set its state: nothing is removed until then",
+    what: "Find out in Waldur why it is being removed without a Terminate order, then order its removal or set its state; nothing is removed until then",
   }),
   "order-not-approved": ({ found }) => ({ ...approval(String(found)) }),
   "foreign-offering": ({ found }) => ({
     code: "configure-offering",
     by: "operator",
-    what: `Name the offering ${String(found)} in storage_systems, if it is storage`,
+    what: `Add the offering ${String(found)} to storage_systems, if it is storage`,
   }),
-  duplicate: () => ({ code: "none", by: "nobody", what: "Nothing: the other record of the same uuid stands for it" }),
+  duplicate: () => ({ code: "none", by: "nobody", what: "Nothing: the other record with the same uuid is used" }),
 }
 
 const approval = (orderState: string): NextStep => ({
@@ -78,38 +79,38 @@ const approval = (orderState: string): NextStep => ({
   by: "consumer",
   what:
     orderState === "pending-start-date"
-      ? "Nothing before the order's start date, when Waldur goes on by itself"
+      ? "Nothing until the order's start date, when Waldur continues on its own"
       : `The consumer's side approves the order in Waldur, which is ${orderState}`,
 })
 
-/** What must happen for a resource that is served to move on: its status, and where it may be reported, tell. */
+/** What must happen for a served resource to reach its next state, from its status and its callback URLs. */
 export const nextOfEntry = (entry: StorageEntry, order: WaldurOrder | null | undefined): NextStep => {
   if (waitsForConsumer(order)) return approval(order?.state ?? "")
   if (entry.approve_by_provider_url !== undefined) {
     return {
       code: "accept-order",
       by: "provider",
-      what: "Accept the order by approve_by_provider_url, or refuse it by reject_by_provider_url",
+      what: "Accept the order with approve_by_provider_url, or reject it with reject_by_provider_url",
     }
   }
   if (entry.set_state_done_url !== undefined) {
     return {
       code: "report-done",
       by: "provisioner",
-      what: `${work[entry.status]}, then report set_state_done_url, or set_state_erred_url with what went wrong`,
+      what: `${work[entry.status]}, then call set_state_done_url, or set_state_erred_url with the error`,
     }
   }
   if (entry.status === "active") return { code: "none", by: "nobody", what: "Nothing: it is in service" }
-  if (entry.status === "removed") return { code: "none", by: "nobody", what: "Nothing: it is gone in Waldur" }
-  const way = entry.set_state_ok_url === undefined ? "in Waldur" : "by set_state_ok_url"
-  const why = order === undefined || order === null ? "no order is in progress" : "its order tells nothing to report"
-  return { code: "set-state", by: "provider", what: `Mend what is wrong and set its state ${way}, for ${why}` }
+  if (entry.status === "removed") return { code: "none", by: "nobody", what: "Nothing: it is terminated in Waldur" }
+  const way = entry.set_state_ok_url === undefined ? "in Waldur" : "with set_state_ok_url"
+  const why = order === undefined || order === null ? "no order is in progress" : "its order has nothing to report"
+  return { code: "set-state", by: "provider", what: `Correct the problem and set its state ${way}, since ${why}` }
 }
 
 const work: Readonly<Record<StorageEntry["status"], string>> = {
   pending: "Create the directory",
-  active: "Do what the order says",
-  error: "Mend what is wrong",
+  active: "Carry out the order",
+  error: "Correct the problem",
   updating: "Set the new quotas",
   removing: "Remove the directory",
   removed: "Remove the directory",

@@ -1,4 +1,4 @@
-/** Where a provisioner reports back: URLs of Waldur, served only on addresses that the configuration trusts. */
+/** Builds the callback URLs with which a provisioner reports to Waldur. Only trusted addresses are served. */
 import type { CallbackUrls } from "../entry/storage-entry.ts"
 import { type Remark, remark } from "../report/finding.ts"
 import type { ModelSettings } from "../settings.ts"
@@ -12,9 +12,9 @@ const mayBecomeOk = new Set(["Creating", "Updating", "Terminating"])
 const urlField = "order_in_progress.url"
 
 /**
- * Where to report what became of a resource's order: actions of the order below its own URL, actions of the resource
- * (`/api/marketplace-provider-resources/<uuid>/...`) below the same API. Only while an order is in progress that has a
- * URL of Waldur's; an Erred resource can be reported without one, below `waldurApiUrl`.
+ * The callback URLs of a resource: actions of its order, below the order's own URL, and actions of the resource
+ * (`/api/marketplace-provider-resources/<uuid>/...`), below the same API. They exist only while an order with a trusted
+ * URL is in progress; an Erred resource has some without an order, below `waldurApiUrl`.
  *
  * @param state the resource's state as the provider sees it
  */
@@ -52,17 +52,17 @@ export const callbackUrlsOf = (
   return ruling("callback URLs", urls, field, rule, facts, remarks)
 }
 
-/** An order's URL without its closing slash, and the API that it is below. */
+/** An order's URL without its trailing slash, and the base URL of its API. */
 interface ServedOrder {
   readonly order: string
   readonly api: string
 }
 
-/** In characters: what browsers and gateways take. An order's URL has some 100. */
+/** In characters; the limit of browsers and gateways. An order's URL has some 100. */
 const longestUrl = 2048
 /**
- * A URL without user, query, fragment, control character, backslash or escape, so that every reader reads it alike. The
- * order's own name is one component: a Waldur gives it a UUID, and whatever else it were would be no other resource.
+ * A URL without user, query, fragment, control character, backslash or escape, so that every parser reads it alike. The
+ * order's id is a single component (Waldur uses a UUID), so it cannot address another resource.
  */
 const plainUrl = /^https?:\/\/[a-z0-9._:[\]-]+(\/[a-z0-9._~/-]*)?\/marketplace-orders\/([a-z0-9_-]+)\/?$/i
 
@@ -72,7 +72,7 @@ const servedOrder = (order: WaldurOrder, addresses: Addresses, remarks: Array<Re
     return undefined
   }
   if (order.type === undefined || order.type === null || order.type === "") {
-    const reason = "missing; expected Create, Update or Terminate: no old and new quotas are known"
+    const reason = "missing; expected Create, Update or Terminate; old and new quotas are unknown"
     remarks.push(remark("ignored-value", "order_in_progress.type", order.type, reason))
   }
   if (order.state === undefined || order.state === null || order.state === "") {
@@ -88,9 +88,9 @@ const servedOrder = (order: WaldurOrder, addresses: Addresses, remarks: Array<Re
   const parsed = new URL(match[0])
   const [, above = "", name] = match
   const path = `${above}/marketplace-orders/${name}`
-  // What `URL` reads otherwise, such as "..", others may read otherwise still.
+  // A path that `URL` normalises, such as one with "..", may be normalised differently elsewhere.
   if (parsed.pathname.replace(/\/$/, "") !== path || path.includes("//")) {
-    return refused("expected a path without . or .. or empty components")
+    return refused("expected a path without empty components, . or ..")
   }
   const origin = servedOrigin(parsed, addresses)
   if (origin === undefined) {
@@ -99,10 +99,10 @@ const servedOrder = (order: WaldurOrder, addresses: Addresses, remarks: Array<Re
   return { order: `${origin}${path}`, api: `${origin}${above}` }
 }
 
-/** The origin under which a URL is served; `undefined` where it is on none that is trusted. */
+/** The origin under which a URL is served; `undefined` if its origin is not trusted. */
 const servedOrigin = (url: URL, { waldurApiUrl, callbackOrigins }: Addresses): string | undefined => {
   const waldur = parsedUrl(waldurApiUrl)
-  // Behind a gateway that ends TLS, Waldur writes http without a port: the scheme is the one that is configured.
+  // Behind a gateway that terminates TLS, Waldur writes http without a port, so the configured scheme is used.
   const isSamePort = waldur !== undefined && (url.port === waldur.port || portOf(url) === portOf(waldur))
   if (isSamePort && hostOf(url) === hostOf(waldur)) return waldur.origin
   return callbackOrigins
@@ -110,7 +110,7 @@ const servedOrigin = (url: URL, { waldurApiUrl, callbackOrigins }: Addresses): s
     .find((one) => one?.protocol === url.protocol && one.port === url.port && hostOf(one) === hostOf(url))?.origin
 }
 
-/** The host without the closing dot of a fully qualified name. */
+/** The host without the trailing dot of a fully qualified name. */
 const hostOf = ({ hostname }: URL) => hostname.replace(/\.$/, "")
 const portOf = ({ port, protocol }: URL) => port || (protocol === "https:" ? "443" : "80")
 const parsedUrl = (text: string | undefined) => {
@@ -118,7 +118,7 @@ const parsedUrl = (text: string | undefined) => {
   return /^https?:/i.test(trimmed) && URL.canParse(trimmed) ? new URL(trimmed) : undefined
 }
 
-/** Waldur's API: `https://waldur.example.org/api` for an address with or without `/api`. */
+/** The base URL of Waldur's API, `https://waldur.example.org/api`, for an address with or without `/api`. */
 const apiAt = (waldurApiUrl: string | undefined): string | undefined => {
   const url = parsedUrl(waldurApiUrl)
   if (url === undefined) return undefined

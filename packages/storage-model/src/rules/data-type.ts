@@ -1,4 +1,4 @@
-/** Storage data types: which one a resource names, and whom its directories belong to. */
+/** Storage data types: which one a resource has, and the type of owner that follows from it. */
 import { Result } from "effect"
 import { problem, remark } from "../report/finding.ts"
 import { isJsonObject, property } from "../waldur/json-object.ts"
@@ -6,7 +6,7 @@ import { invalidComponent } from "./mount-path.ts"
 import { badData, type Refusal, type Ruling, ruling } from "./ruling.ts"
 import { placesIn } from "./storage-folder.ts"
 
-/** Whom a resource's directory belongs to. */
+/** The type of owner of a resource's directory. */
 export type TargetType = "project" | "user"
 
 const targetByType: Readonly<Record<string, TargetType>> = {
@@ -16,13 +16,13 @@ const targetByType: Readonly<Record<string, TargetType>> = {
   scratch: "user",
 }
 
-/** The data types that have a meaning of their own. */
+/** The data types that the model knows. */
 export const knownDataTypes: ReadonlyArray<string> = Object.keys(targetByType)
 
 const noField = "attributes.storage_data_type"
 const byDefault = ruling("data type", "store", noField, "data-type/default")
 
-/** What a resource's `storage_data_type` says; `store` if it is missing, null or empty in every place that has one. */
+/** A resource's `storage_data_type`, trimmed and lowercased; `store` if it is missing, null or empty everywhere. */
 export const dataTypeOf = (resource: {
   readonly attributes?: unknown
   readonly options?: unknown
@@ -37,7 +37,7 @@ export const dataTypeOf = (resource: {
     if (typeof found !== "string") return badData(problem(field, found, "expected a text"))
     const given = found.trim()
     if (given === "") continue
-    // Judged before it is put in lower case: letters beyond ASCII become ASCII ones then, such as the Kelvin sign.
+    // Checked before lowercasing, which turns some non-ASCII letters into ASCII ones, such as the Kelvin sign.
     const invalid = invalidComponent(field, given)
     if (invalid !== undefined) return badData(invalid)
     const name = given.toLowerCase()
@@ -47,8 +47,8 @@ export const dataTypeOf = (resource: {
 }
 
 /**
- * All storage data types that a resource names, in whatever place, as its order does: its data may be under one of them
- * that no longer counts, or does not yet.
+ * All storage data types that a resource or its order names anywhere: the data may be in the directory of a type that is
+ * outdated, or that does not apply yet.
  */
 export const dataTypesNamedBy = (resource: {
   readonly attributes?: unknown
@@ -69,10 +69,10 @@ export const dataTypesNamedBy = (resource: {
   return names
 }
 
-/** Whom a data type's directories belong to: a project if the type has no meaning of its own. */
+/** The type of owner of a data type's directories; a project if the type is unknown. */
 export const targetTypeOf = ({ value: dataType, field }: Ruling<string>): Ruling<TargetType> => {
   const target = Object.hasOwn(targetByType, dataType) ? targetByType[dataType] : undefined
   if (target !== undefined) return ruling("target", target, field, "target/by-data-type", { dataType, target })
-  const unknown = remark("unknown-data-type", field, dataType, "not a known type; served as a project's")
+  const unknown = remark("unknown-data-type", field, dataType, "unknown data type; served as a project's")
   return ruling("target", "project", field, "target/unknown-data-type", undefined, [unknown])
 }

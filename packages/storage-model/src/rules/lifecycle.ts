@@ -1,14 +1,14 @@
-/** States: what Waldur's mean for the provider, which status each becomes, and which removals may be acted on. */
+/** Maps Waldur's states to what the provider sees and to a status, and decides which removals may be acted on. */
 import { problem } from "../report/finding.ts"
 import type { WaldurOrder, WaldurResource } from "../waldur/resource.ts"
 import { type Refusal, type Ruling, refuse, ruling } from "./ruling.ts"
 
-/** The states of a marketplace resource in Waldur, as the `state` filter takes them. */
+/** The states of a marketplace resource in Waldur, and the values of the `state` filter. */
 export const waldurStates = ["Creating", "OK", "Erred", "Updating", "Terminating", "Terminated"] as const
 /** A state of a marketplace resource in Waldur. */
 export type WaldurState = (typeof waldurStates)[number]
 
-/** What an entry's status can be, each for one of Waldur's states. */
+/** The statuses of an entry, one for each of Waldur's states. */
 export const entryStatuses = ["pending", "active", "error", "updating", "removing", "removed"] as const
 /** The status of an entry. */
 export type EntryStatus = (typeof entryStatuses)[number]
@@ -22,7 +22,7 @@ const statusByState: Readonly<Record<string, EntryStatus>> = {
   Terminated: "removed",
 }
 
-/** A resource's state as a text; empty, and so no state that we know, where Waldur gives none or something else. */
+/** A resource's state as a text; empty, and so unknown, if it is missing or not a text. */
 export const stateOf = (state: unknown): string => (typeof state === "string" ? state : "")
 
 const unknownStatus = ruling<EntryStatus>("status", "pending", "state", "status/unknown-state")
@@ -33,24 +33,24 @@ const statusRulings: Readonly<Record<string, Ruling<EntryStatus>>> = Object.from
   ]),
 )
 
-/** An entry's status for a Waldur state, and why it is that one. */
+/** An entry's status for a Waldur state, as a ruling. */
 export const statusRuling = (state: string): Ruling<EntryStatus> =>
   (Object.hasOwn(statusRulings, state) ? statusRulings[state] : undefined) ?? unknownStatus
 
-/** An entry's status for a Waldur state; `pending` for a state that we do not know. */
+/** An entry's status for a Waldur state; `pending` for an unknown state. */
 export const statusOf = (state: string): EntryStatus => statusRuling(state).value
 
-/** Whether a resource in a state is being removed, or is gone. */
+/** Whether a resource in this state is being removed or has been removed. */
 export const isRemoval = (state: string): boolean => state === "Terminating" || state === "Terminated"
 
-/** The states of an order that has reached the provider and is not at its end. */
+/** The states of an order that has reached the provider and has not ended. */
 const atProvider = new Set(["pending-provider", "executing"])
 
 /**
- * Whether a resource is being removed although no order in progress that we know asks for it: none at all, one of
- * another type, or one in a state that we do not know, such as a state of a later Waldur. One that is gone needs no
- * order, but an order in progress of a type that we do not know, such as its restoration, speaks against its removal.
- * Compared exactly, so that what is doubtful is not removed.
+ * Whether a removal lacks the order that it needs: a Terminating resource has no order in progress, one of another type,
+ * or one in an unknown state, such as a state of a later Waldur version. A Terminated resource needs no order, but an
+ * order in progress of an unknown type, such as a restoration, blocks its removal. Values compare exactly, so a doubtful
+ * case is not removed.
  *
  * @param state as the provider sees it
  */
@@ -60,22 +60,22 @@ export const lacksRemovalOrder = (state: string, order: WaldurOrder | null | und
 }
 
 const orderTypes = new Set(["Create", "Update", "Terminate"])
-/** An order without a type asks for nothing else than the state says. */
+/** An order without a type does not contradict the resource's state. */
 const knowsType = ({ type }: WaldurOrder) => type === undefined || type === null || type === "" || orderTypes.has(type)
 
-/** Whether a resource has data that somebody may want to keep: that of a removal which lacks its order, too. */
+/** Whether a resource's data may have to be kept; also if its removal lacks an order. */
 export const mayBeLive = (state: string, order: WaldurOrder | null | undefined): boolean =>
   !isRemoval(state) || lacksRemovalOrder(state, order)
 
-/** Order states in which the consumer's side still has to agree: no business of the provider's yet. */
+/** Order states in which the consumer's side has yet to approve, so the provider must not act. */
 const beforeProvider = new Set(["pending-consumer", "pending-project", "pending-start-date"])
 
-/** What a resource's state means for the provider. */
+/** A resource as the provider sees it. */
 type ProviderView = { readonly visible: false } | { readonly visible: true; readonly state: string }
 
 /**
- * A change that the consumer's side has not agreed to has not happened yet: a resource whose update or removal waits
- * there counts as OK, and one whose creation waits there does not exist (Waldur's `visible_to_providers` hides it too).
+ * A change that the consumer's side has not approved has not happened yet: a resource whose update or removal waits for
+ * approval counts as OK, and one whose creation waits is invisible (Waldur's `visible_to_providers` hides it too).
  */
 export const providerView = (state: unknown, order: WaldurOrder | null | undefined): ProviderView => {
   const waits = waitsForConsumer(order)
@@ -88,7 +88,7 @@ const asGiven = new Map(
   waldurStates.map((state) => [state as string, ruling("state", state as string, "state", "state/as-given")]),
 )
 
-/** The state of a resource as the provider sees it; refused if the provider does not see the resource yet. */
+/** The state of a resource as the provider sees it; a refusal if the resource is not visible to the provider yet. */
 export const stateRuling = ({ state, order_in_progress: order }: WaldurResource): Ruling<string> | Refusal => {
   const view = providerView(state, order)
   if (!view.visible) {
@@ -103,13 +103,13 @@ export const stateRuling = ({ state, order_in_progress: order }: WaldurResource)
   return ruling("state", view.state, "order_in_progress.state", "state/before-provider", facts)
 }
 
-/** Whether the consumer's side still has to agree to an order, so that it has not reached the provider. */
+/** Whether the consumer's side has yet to approve an order, so that it has not reached the provider. */
 export const waitsForConsumer = (order: WaldurOrder | null | undefined): boolean =>
   beforeProvider.has(order?.state ?? "")
 
-/** The order states of which nothing more comes. */
+/** The final states of an order. */
 const ended = new Set(["done", "erred", "canceled", "rejected"])
 
-/** Whether something may still come of an order; also of one in a state that we do not know. */
+/** Whether an order has not ended; an order in an unknown state counts as in progress. */
 export const isInProgress = (order: WaldurOrder | null | undefined): order is WaldurOrder =>
   order !== undefined && order !== null && !ended.has(order.state ?? "")

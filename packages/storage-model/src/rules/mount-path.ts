@@ -1,35 +1,35 @@
-/** Mount points: which path is safe to make as root, which one a resource has, and what any text can be read as. */
+/** Mount points: which paths are safe to create as root, which one a resource has, and which paths a text can be read as. */
 import { Result } from "effect"
 import { type Problem, problem, type Remark, remark } from "../report/finding.ts"
 import { badData, none, type Refusal, type Ruling, ruling } from "./ruling.ts"
 
-// Somebody creates these paths as root: no "..", no hidden file, nothing that a shell or a URL reads as more than a name.
+// Provisioners create these paths as root: no "..", no hidden files, nothing that is special in a shell or a URL.
 const component = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/
 // PATH_MAX of Linux. Components are ASCII, so characters are bytes.
 const longestPath = 4096
-// Where the operating system lives; `/lib` with whatever follows in the same component belongs to it too.
+// Directories of the operating system; every first component that begins with `lib` counts too.
 const systemDirectories = new Set(["bin", "boot", "dev", "etc", "proc", "root", "run", "sbin", "sys", "usr", "var"])
-// A configuration may hold any number of roots; a finding names a few.
+// The number of roots is not limited; a finding names a few.
 const rootsInFinding = 5
 
 const wanted = "a path component: 1 to 255 of A-Z a-z 0-9 . _ -, not beginning with . or -"
 
-/** What is wrong with `value` as one component of a mount point; `undefined` where nothing is. */
+/** What is wrong with `value` as one component of a mount point; `undefined` if it is valid. */
 export const invalidComponent = (field: string, value: string): Problem | undefined =>
   component.test(value) ? undefined : problem(field, value, `expected ${wanted}`)
 
-/** The system directory that an absolute path of valid components is or lies in; `undefined` if it is in none. */
+/** The system directory that is or contains an absolute path of valid components; `undefined` if there is none. */
 export const systemDirectoryOf = (path: string): string | undefined => {
   const [, first = ""] = path.split("/", 2)
   return systemDirectories.has(first) || first.startsWith("lib") ? `/${first}` : undefined
 }
 
-/** What forbids serving the absolute path of valid components; `undefined` if nothing does. */
+/** Why an absolute path of valid components must not be served; `undefined` if it may be. */
 export type PathRule = (path: string) => string | undefined
 
 /**
- * Where a path may be served: strictly below one of the roots, or if there is none that is narrower than `/`, anywhere
- * but in a system directory. A root that is no absolute path allows nothing.
+ * The rule for paths that may be served: strictly below one of the roots; if there is no root other than `/`, anywhere
+ * outside the system directories. A root that is not an absolute path allows nothing.
  */
 export const pathRule = (mountRoots: ReadonlyArray<string>): PathRule => {
   const given = mountRoots.map(normalizedPath)
@@ -46,9 +46,9 @@ export const pathRule = (mountRoots: ReadonlyArray<string>): PathRule => {
 }
 
 /**
- * An absolute path without white space around it, empty components, `.` and `..`, in time linear in its length.
+ * Normalises an absolute path: trims it and removes empty components, `.` and `..`. Takes linear time.
  *
- * @returns `undefined` if it is not absolute
+ * @returns `undefined` if the path is not absolute
  */
 export const normalizedPath = (text: string): string | undefined => {
   const trimmed = text.trim()
@@ -61,7 +61,7 @@ export const normalizedPath = (text: string): string | undefined => {
   return `/${components.join("/")}`
 }
 
-/** The names that a resource's directory and those above it are made of. */
+/** The names from which the paths of a resource and its parents are built. */
 interface PathNames {
   readonly offering_slug: string
   readonly provider_slug: string
@@ -90,7 +90,7 @@ export const projectMountPath = (
     (below) => `${tenantPath}${below}`,
   )
 
-/** `/a/b/c` of components, each with the field that it came from. */
+/** Joins components to `/a/b/c`; each comes with the field that it is from. */
 const mountPath = (
   ...components: ReadonlyArray<readonly [field: string, value: string]>
 ): Result.Result<string, Problem> => {
@@ -104,20 +104,20 @@ const mountPath = (
 }
 
 /**
- * The mount point that Waldur's `backend_id` names: an absolute path of two or more valid components.
+ * The mount point in Waldur's `backend_id`: an absolute path of two or more valid components.
  *
- * @param rule where paths may be served: elsewhere it is bad data
- * @returns a list of remarks if `backend_id` is no such path and so says nothing about the disk
+ * @param rule where paths may be served; a path elsewhere is bad data
+ * @returns a list of remarks if `backend_id` is not such a path, so that the names decide
  */
 export const backendMountPath = (
   backendId: unknown,
   rule: PathRule,
 ): Ruling<string> | Refusal | ReadonlyArray<Remark> => {
   if (typeof backendId !== "string" || !backendId.startsWith("/")) return none
-  // Not one expression for the whole path: on a very long text it exhausts the stack.
+  // Not one expression for the whole path, which exhausts the stack on a very long text.
   const components = backendId.slice(1).split("/")
   if (components.length < 2 || !components.every((one) => component.test(one))) {
-    const reason = `no usable path, ignored; expected / before each of 2 or more: ${wanted}`
+    const reason = `not a usable path, ignored; expected two or more components, each after a /: ${wanted}`
     return [remark("ignored-value", "backend_id", backendId, reason)]
   }
   if (backendId.length > longestPath) {
@@ -129,10 +129,10 @@ export const backendMountPath = (
 }
 
 /**
- * A resource's mount point: that of `backend_id` if it gives one, else the directory that the names make, which is bad
+ * A resource's mount point: the path in `backend_id` if there is one, else the path built from the names, which is bad
  * data if it may not be served.
  *
- * @param tenantPath the tenant's directory, as its names make it
+ * @param tenantPath the tenant's directory, built from the names
  * @param dataTypeField the field that names the data type
  */
 export const resourceMountPath = (
@@ -147,7 +147,7 @@ export const resourceMountPath = (
   if (Result.isFailure(named)) return badData(named.failure, none, given)
   const forbidden = rule(named.success)
   if (forbidden !== undefined) {
-    const reason = `gives no path, and the directory made of the names is ${named.success}: ${forbidden}`
+    const reason = `contains no path, and the path built from the names is ${named.success}: ${forbidden}`
     return badData(problem("backend_id", names.backend_id, reason), none, given)
   }
   const from = `offering_slug, ${dataTypeField}, provider_slug, customer_slug, project_slug`
@@ -156,14 +156,14 @@ export const resourceMountPath = (
 
 const isRemarks = (found: object): found is ReadonlyArray<Remark> => Array.isArray(found)
 
-/** The directory that holds `path`: `/` for a path of one component. */
+/** The parent directory of `path`; `/` for a path of one component. */
 export const parentDirectory = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/"
 
-// A text longer than this is no path of `longestPath` bytes, even if each of them is percent-encoded.
+// A longer text cannot be a path of `longestPath` bytes, even if each byte is percent-encoded.
 const longestSpelling = 4 * longestPath
-// Encoded, and encoded again by another program on the way.
+// Encoded, and encoded again by another program.
 const encodings = 2
-// What NFKC does not make of them: characters that look like a slash, and the slash of Windows.
+// Characters that NFKC does not turn into a slash although they look like one, and the backslash of Windows.
 const slashes = /[\\\u2044\u2215\u29f8]/g
 const percentEncoded = /(?:%[0-9a-f]{2})+/gi
 // The host of a URL.
@@ -173,9 +173,9 @@ const invisible = /[\p{C}\p{Z}]/gu
 const spelledPath = /(?<![A-Za-z0-9._-])\/[A-Za-z0-9._/-]*/g
 
 /**
- * The absolute paths that a text can be read as, however it is spelt: with white space, control or full-width characters,
- * percent-encoded, quoted, as a URL, several in one text. Parsed strictly to serve and leniently to protect: a reading too
- * many holds a removal back, one too few loses data. Letter case counts, and letters that only look alike differ.
+ * All absolute paths that a text can be read as: with white space, control or full-width characters, percent-encoded,
+ * quoted, as a URL, several in one text. Parsing is strict to serve and lenient to protect: a reading too many holds back
+ * a removal, one too few loses data. Case matters, and letters that merely look alike differ.
  */
 export const pathsReadIn = (text: unknown): ReadonlyArray<string> => {
   if (typeof text !== "string") return []
@@ -188,14 +188,14 @@ export const pathsReadIn = (text: unknown): ReadonlyArray<string> => {
   plain = plain.replace(slashes, "/")
   const paths = new Set<string>()
   const add = (path: string | undefined) => {
-    // `*` is no name, so that no text is a pattern.
+    // `*` is reserved for unknown names, so no text may introduce it.
     if (path !== undefined && path !== "/" && !path.includes("*")) paths.add(path.slice(0, longestPath))
   }
-  // What is taken away here may be longer than any spelling.
+  // Untruncated: the `..` components that normalising removes may exceed any length limit.
   add(normalizedPath(text))
-  // An invisible character may be noise within a name, or the border between two.
+  // An invisible character may be noise within a name, or separate two names.
   for (const reading of new Set([plain, plain.replace(invisible, ""), plain.replace(authority, ":")])) {
-    // As a whole, for `..` after a name that is none takes that away.
+    // As a whole too, since `..` after an invalid name removes that name.
     add(normalizedPath(reading))
     for (const [spelled] of reading.matchAll(spelledPath)) add(normalizedPath(spelled))
   }

@@ -1,4 +1,4 @@
-/** The mode of a resource's directory. */
+/** Decides the mode of a resource's directory. */
 import { problem, type Remark, remark } from "../report/finding.ts"
 import { property } from "../waldur/json-object.ts"
 import { badData, type Refusal, type Ruling, ruling } from "./ruling.ts"
@@ -13,9 +13,9 @@ const isSet = (value: unknown) => value !== undefined && value !== null && value
 const isOctal = (value: unknown): value is string => typeof value === "string" && octal.test(value)
 
 /**
- * The directory's mode in octal: of the options if one is valid, else of the attributes, else 775; in each, the flat
- * value before the storage folder's. A bad attribute is bad data unless an option overrides it; a bad option is ignored,
- * with a remark.
+ * The directory's mode in octal: from the options if one is valid, else from the attributes, else 775. In each, the flat
+ * value takes precedence over the storage folder's. An invalid attribute is bad data unless an option overrides it; an
+ * invalid option is ignored with a remark.
  */
 export const permissionsOf = ({ options, further }: Places, attributes: unknown): Ruling<string> | Refusal => {
   const remarks: Array<Remark> = [...brokenFolders([...options, { path: "attributes", values: attributes }])]

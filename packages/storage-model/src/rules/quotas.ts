@@ -1,4 +1,4 @@
-/** Quotas: of the limit, of options and attributes that override it, and before and after an Update. */
+/** Computes quotas from the limit and the options and attributes that override it; also before and after an Update. */
 import { Result } from "effect"
 import type { Quota } from "../entry/storage-entry.ts"
 import { type Remark, remark } from "../report/finding.ts"
@@ -10,7 +10,7 @@ import { isInProgress } from "./lifecycle.ts"
 import { badData, type Decided, type DecidedField, none, type Refusal, type Ruling, ruling } from "./ruling.ts"
 import { type Layer, type Places, placesOf } from "./storage-folder.ts"
 
-/** How many inodes a terabyte brings. */
+/** How many inodes are granted per terabyte. */
 export interface InodeSettings {
   /** Inodes per TB before the coefficients. Default 1,000,000. */
   readonly inodeBaseMultiplier: number
@@ -25,19 +25,19 @@ interface Origin {
   readonly found: unknown
 }
 
-/** An amount, the field that it comes from, and by what rule. */
+/** An amount, the field that it comes from, and the rule that decided it. */
 interface Amount extends Reason {
   readonly value: number
   readonly field: string
   readonly remarks: ReadonlyArray<Remark>
 }
 
-/** What the four quotas of an entry are of: the resource as it is, or before or after an Update. */
+/** Which quotas of an entry: the current ones, or those before or after an Update. */
 type Which = "" | "old " | "new "
 
 /**
- * What the layers say under the keys and where, the most telling first: a later layer's before an earlier one's, and
- * within a layer in the order of the keys: the others are misspellings that Waldur's forms have in use.
+ * The values of some keys in layered objects, highest precedence first: later layers before earlier ones, and within a
+ * layer in the order of the keys. Keys after the first are misspellings that are in use in Waldur's forms.
  */
 const originsOf = (layers: ReadonlyArray<Layer>, keys: ReadonlyArray<string>): ReadonlyArray<Origin> => {
   const origins: Array<Origin & { readonly key: string }> = []
@@ -51,7 +51,7 @@ const originsOf = (layers: ReadonlyArray<Layer>, keys: ReadonlyArray<string>): R
   return origins
 }
 
-/** Where an override stands: an option, in each of its spellings; a field of the storage folder or of the attributes. */
+/** The fields of an override: an option in each of its spellings; a field of the storage folder or of the attributes. */
 const overrides = {
   softSpace: { option: ["soft_quota_space"], field: undefined },
   hardSpace: { option: ["hard_quota_space"], field: "hard_quota_space" },
@@ -60,7 +60,7 @@ const overrides = {
 } as const
 type Override = keyof typeof overrides
 
-/** What the limit alone gives: as space, or as inodes by a coefficient. */
+/** The amount that follows from the limit: space, or inodes by a coefficient. */
 const byLimit = (part: Override, limit: Amount, settings: InodeSettings): Amount => {
   if (part === "softSpace" || part === "hardSpace") return limit
   const [setting, coefficient] =
@@ -70,7 +70,7 @@ const byLimit = (part: Override, limit: Amount, settings: InodeSettings): Amount
   const multiplier = settings.inodeBaseMultiplier
   const inodes = limit.value * multiplier * coefficient
   return {
-    // So small a limit that doubles make 0 of it is a limit all the same.
+    // A limit so small that the product underflows to 0 is still a limit.
     value: limit.value > 0 ? wholeInodes(Math.max(inodes, 1)) : 0,
     field: limit.field,
     rule: "quota/inodes-by-limit",
@@ -80,8 +80,8 @@ const byLimit = (part: Override, limit: Amount, settings: InodeSettings): Amount
 }
 
 /**
- * Whole inodes: at least 1 of anything, since file systems read 0 as unlimited, and at most 2^53 - 1, up to which a
- * double is exact.
+ * Whole inodes: at least 1 for any positive amount, since file systems treat 0 as unlimited; at most 2^53 - 1, up to which
+ * doubles are exact.
  */
 const wholeInodes = (inodes: number): number =>
   inodes > 0 ? Math.min(Math.max(1, Math.trunc(inodes)), Number.MAX_SAFE_INTEGER) : 0
@@ -89,10 +89,10 @@ const wholeInodes = (inodes: number): number =>
 type Quotas = ReadonlyArray<Quota> | null
 
 /**
- * The quotas for layered `limits` and the places of overrides: space in TB (`tera`), inodes as a count (`none`), each
- * soft before hard. `null` if neither space quota is above 0.
+ * The quotas for layered `limits` and overrides: space in TB (`tera`), inodes as a count (`none`), each soft before hard.
+ * `null` if neither space quota is above 0.
  *
- * @param unlessRepeating the limit before an Update that changes it: what repeats it is no override
+ * @param unlessRepeating the limit before an Update that changes it; a value equal to it does not count as an override
  */
 const quotasFor = (
   limits: ReadonlyArray<Layer>,
@@ -147,7 +147,7 @@ const rulingOf = (decides: DecidedField, { value, field, rule, facts }: Amount):
 /** A soft quota, lowered to the hard one if it is above it. */
 const notAbove = (hard: Amount, soft: Amount, what: string, remarks: Array<Remark>): Amount => {
   if (soft.value <= hard.value) return soft
-  const reason = `the soft ${what} quota is above the hard one of ${hard.value}; lowered to it`
+  const reason = `the soft ${what} quota is above the hard quota of ${hard.value}; lowered to it`
   remarks.push(remark("soft-above-hard", soft.field, soft.value, reason))
   return { ...soft, value: hard.value, rule: "quota/soft-above-hard", facts: { by: soft } }
 }
@@ -165,7 +165,7 @@ const storageLimit = (limits: ReadonlyArray<Layer>, settings: InodeSettings): Am
   if (origin === undefined || origin.found === null) return limit(0, "quota/limit-missing")
   const value = finiteDecimal(origin.found)
   if (value === undefined || value < 0) {
-    return limit(0, "quota/limit-unusable", "expected a number of TB, not negative; taken as 0")
+    return limit(0, "quota/limit-unusable", "expected a non-negative number of TB; treated as 0")
   }
   if (value * settings.inodeBaseMultiplier * settings.inodeHardCoefficient <= Number.MAX_SAFE_INTEGER) {
     return limit(value, "quota/limit")
@@ -174,11 +174,11 @@ const storageLimit = (limits: ReadonlyArray<Layer>, settings: InodeSettings): Am
   return limit(
     value,
     "quota/limit",
-    `gives more inodes than can be told exactly; each inode quota of it is ${most} at most`,
+    `results in more inodes than can be represented exactly; each inode quota is at most ${most}`,
   )
 }
 
-/** @param old the amount that is no override if a place other than the order's own has it */
+/** @param old an amount that does not count as an override unless the order itself contains it */
 const overrideFrom = (
   places: Places,
   part: Override,
@@ -200,7 +200,7 @@ const overrideFrom = (
   return undefined
 }
 
-/** What the places say of an override, the first that counts first. */
+/** The values of an override, highest precedence first. */
 const originsIn = (places: Places, part: Override): ReadonlyArray<Origin> => {
   const { option, field } = overrides[part]
   const origins = [...originsOf(places.options, option)]
@@ -214,7 +214,7 @@ const originsIn = (places: Places, part: Override): ReadonlyArray<Origin> => {
 
 const inOrder = "order_in_progress."
 
-/** The quotas of an entry; `oldQuotas` and `newQuotas` only while an Update order says from what to what. */
+/** The quotas of an entry; `oldQuotas` and `newQuotas` only while an Update order changes limits or options. */
 interface EntryQuotas {
   readonly quotas: ReadonlyArray<Quota> | null
   readonly oldQuotas?: ReadonlyArray<Quota> | null
@@ -222,9 +222,9 @@ interface EntryQuotas {
 }
 
 /**
- * The quotas of a project entry. Inodes follow `limits.storage` alone: space that an option overrides does not count.
+ * The quotas of a project entry. Inodes follow `limits.storage` only, even if an option overrides the space.
  *
- * @param places where the resource itself has overrides
+ * @param places the resource's own overrides
  */
 export const quotasOf = (
   resource: WaldurResource,
@@ -246,7 +246,7 @@ export const quotasOf = (
   const oldLimits = [limits, change.oldLimits]
   const newLimits = [limits, change.newLimits]
   const before = quotasFor(oldLimits, oldPlaces.success, settings, "old ")
-  // Provisioners report the quotas that they set as options: such a one must not outlive the limit that it came from.
+  // Provisioners report the quotas that they set as options; such an option must not outlive the limit it came from.
   const oldLimit = storageLimit(oldLimits, settings)
   const newLimit = storageLimit(newLimits, settings)
   const replaced = newLimit.value === oldLimit.value ? undefined : oldLimit
@@ -259,7 +259,7 @@ export const quotasOf = (
   }
 }
 
-/** One remark for each code and field: the old and the new quotas read the resource's own values again. */
+/** Deduplicates remarks by code and field, since old and new quotas read the resource's own values again. */
 const once = (remarks: ReadonlyArray<Remark>): ReadonlyArray<Remark> => {
   if (remarks.length < 2) return remarks
   const known = new Map<string, Remark>()

@@ -1,6 +1,6 @@
 /**
- * What a rule returns: a value together with the field and the rule that decided it, or a refusal. The tree takes the
- * value; `explain` renders the same ruling, so that no rule is written down a second time.
+ * The result of a rule: a value with the field and the rule that decided it, or a refusal. The tree uses the value;
+ * `explain` renders the same ruling, so no rule is written down twice.
  */
 import { type Problem, problem, type Remark, type SkipCode } from "../report/finding.ts"
 import type { Facts, Reason, RuleId } from "../report/rules.ts"
@@ -8,7 +8,7 @@ import type { Facts, Reason, RuleId } from "../report/rules.ts"
 /** One of the four quotas. */
 export type QuotaPart = "space soft" | "space hard" | "inodes soft" | "inodes hard"
 
-/** What of an entry a rule decides. Quotas before and after an Update order have `old` and `new` before their name. */
+/** What a rule decides. Quotas before and after an Update order have the prefix `old` or `new`. */
 export type DecidedField =
   | "storage system"
   | "data type"
@@ -31,24 +31,24 @@ export type DecidedField =
   | "tenant"
   | "customer"
 
-/** A value that a rule decided. */
+/** A value with the rule that decided it. */
 export interface Ruling<A = unknown> extends Reason {
   readonly decides: DecidedField
   readonly value: A
-  /** The field of Waldur's record by its path, a setting's path, or another source by its name. */
+  /** The path of a field in Waldur's record, the path of a setting, or the name of another source. */
   readonly field: string
-  /** What is odd about the record, though the value stands. */
+  /** Warnings about the record that do not affect the value. */
   readonly remarks: ReadonlyArray<Remark>
 }
 
-/** A value that several rulings make up. */
+/** A value that results from several rulings. */
 export interface Decided<A> {
   readonly value: A
   readonly rulings: ReadonlyArray<Ruling>
   readonly remarks: ReadonlyArray<Remark>
 }
 
-/** Why a resource is skipped, and what was decided before. */
+/** Why a resource is skipped, with the rulings made before. */
 export interface Refusal {
   readonly code: SkipCode
   readonly problem: Problem
@@ -58,7 +58,7 @@ export interface Refusal {
 
 export const isRefusal = (ruled: object): ruled is Refusal => "problem" in ruled
 
-/** In place of a list of its own for each of many that have nothing. */
+/** A shared empty list. */
 export const none: ReadonlyArray<never> = []
 
 export const ruling = <A>(
@@ -81,8 +81,8 @@ export const badData = (problem: Problem, rulings?: ReadonlyArray<Ruling>, remar
   refuse("bad-data", problem, rulings, remarks)
 
 /**
- * What a rule makes of one record. A throw that no rule foresees costs that record its place, never the list; its kind
- * alone is reported, for its message may quote the record.
+ * Applies a rule to one record. An unexpected exception costs only this record its place in the list. Only the error's name is
+ * reported, since its message may quote the record.
  */
 export const ofOneRecord = <A>(rule: () => A): A | Refusal => {
   try {

@@ -1,31 +1,32 @@
+/** Finds the options and attributes of a resource that hold its values, including storage folders nested in them. */
 import { Result } from "effect"
 import { cut, type Problem, problem, type Remark, remark } from "../report/finding.ts"
 import { isJsonObject, jsonText, property } from "../waldur/json-object.ts"
 
-/** A JSON object of Waldur's and the path that findings give it. */
+/** A JSON object from Waldur, and its path for findings. */
 export interface Layer {
   readonly path: string
   readonly values: unknown
 }
 
-/** Where the values of a directory are looked for. */
+/** The objects in which the values of a directory are looked up. */
 export interface Places {
-  /** A later layer's keys win over an earlier one's. Before all others. */
+  /** Take precedence over `further`; a later layer overrides an earlier one key by key. */
   readonly options: ReadonlyArray<Layer>
-  /** The others in their order: the options' storage folder, the attributes, the attributes' storage folder. */
+  /** In order of precedence: the options' storage folder, the attributes, the attributes' storage folder. */
   readonly further: ReadonlyArray<Layer>
 }
 
-/** What Waldur's order form for storage (option type `storage_folder_manager`) keeps; its soft space quota is the limit. */
+/** The fields of Waldur's order form for storage (option type `storage_folder_manager`); its soft space quota is the limit. */
 const folderFields = ["storage_data_type", "permissions", "hard_quota_space", "soft_quota_inodes", "hard_quota_inodes"]
 
 const isFolder = (value: unknown): boolean =>
   typeof property(value, "storage_data_type") === "string" && typeof property(value, "permissions") === "string"
 
 /**
- * Where the values of a resource's directory are: in its options and attributes, and in the storage folder of each: an
- * object, under whatever key the offering's option has. Fails for two folders in one place that differ, for neither tells
- * which is meant.
+ * The places that hold the values of a resource's directory: its options and attributes, and the storage folder in each,
+ * which is an object under any key (the name of the offering's option). Fails if one place has two different folders,
+ * since it is ambiguous which one applies.
  */
 export const placesOf = (options: ReadonlyArray<Layer>, attributes: unknown): Result.Result<Places, Problem> => {
   const own = { path: "attributes", values: attributes }
@@ -63,7 +64,7 @@ const folderIn = (layers: ReadonlyArray<Layer>): Result.Result<ReadonlyArray<Lay
   )
 }
 
-/** The keys under which an option may stand: not the one that readers of JSON take for a prototype, or drop. */
+/** The keys of options, without `__proto__`, which some JSON readers treat as a prototype or drop. */
 const optionKeys = (values: unknown): ReadonlyArray<string> => {
   if (!isJsonObject(values)) return []
   const keys = Object.keys(values)
@@ -74,11 +75,11 @@ const contentOf = ({ values }: Layer) => jsonText(folderFields.map((field) => pr
 
 const isBrokenFolder = (value: unknown) => property(value, "storage_data_type") !== undefined && !isFolder(value)
 
-/** Remarks on objects that look like a storage folder and are none, for their values do not count: on the first in each layer. */
+/** Remarks on objects that resemble a storage folder but are ignored: one for the first in each layer. */
 export const brokenFolders = (layers: ReadonlyArray<Layer>): ReadonlyArray<Remark> =>
   layers.flatMap(({ path, values }) => {
     const key = optionKeys(values).find((key) => isBrokenFolder(property(values, key)))
     if (key === undefined) return []
-    const reason = "no storage folder, ignored; expected texts in its storage_data_type and permissions"
+    const reason = "not a storage folder, ignored; expected texts in its storage_data_type and permissions"
     return [remark("ignored-value", `${path}.${cut(key)}`, property(values, key), reason)]
   })

@@ -1,4 +1,4 @@
-/** Whom a directory belongs to, and which Unix group: an item of Waldur's own, or one that is made. */
+/** The target item of a directory (its owner and Unix group): an item from Waldur, or a generated one. */
 import type { ProjectItem, UserItem } from "../entry/storage-entry.ts"
 import { problem, remark } from "../report/finding.ts"
 import { isJsonObject, jsonPrefix, property } from "../waldur/json-object.ts"
@@ -14,7 +14,7 @@ export interface GidRange {
   readonly maxGid: number
 }
 
-/** `nobody` and the -1 of 16 bits: `chown` and NFS read these as nobody's or as "leave it as it is". */
+/** The group `nobody` and -1 in 16 bits: `chown` and NFS read these as "nobody" or "unchanged". */
 const reservedGids: ReadonlySet<number> = new Set([65_534, 65_535])
 
 /** Whether `value` is a Unix group id that may be served: an integer from `minGid` to `maxGid`, not 65534 or 65535. */
@@ -25,24 +25,24 @@ export const isGid = (value: unknown, { minGid, maxGid }: GidRange): value is nu
   value <= maxGid &&
   !reservedGids.has(value)
 
-/** What `isGid` wants, in words. */
+/** Describes the values that `isGid` accepts. */
 export const wantedGid = ({ minGid, maxGid }: GidRange): string =>
   `an integer from ${minGid} to ${maxGid}, not 65534 or 65535`
 
-/** A project's GID for development, 30000 to 39999: made up, and the same wherever it is made. */
+/** A project's mock GID for development, 30000 to 39999; deterministic. */
 export const mockGid = (projectSlug: string): number => 30_000 + (stableHash(projectSlug) % 10_000)
 
 const itemKeys = { project: "project_item", user: "user_item" } as const
 
-/** How deep an item of Waldur's may nest, the item itself being the first level: one has two. */
+/** Maximum nesting of an item from Waldur, itself included; a usual one has two levels. */
 const deepestItem = 20
-/** How many bytes of JSON in UTF-8 an item of Waldur's may be: it is served as it stands, and one has some 300. */
+/** Maximum size of an item from Waldur in bytes of JSON in UTF-8. It is served unchanged; a usual one has some 300. */
 const largestItem = 64_000
 
 type Item = Readonly<Record<string, unknown>>
 const noItem: Decided<undefined> = { value: undefined, rulings: none, remarks: none }
 
-/** The target item that Waldur's `backend_metadata` holds, if it is complete: as it stands, its UUID dashed. */
+/** The target item in Waldur's `backend_metadata`, if it is complete; unchanged, except that its UUID is dashed. */
 export const itemFromWaldur = (
   resource: WaldurResource,
   targetType: TargetType,
@@ -57,9 +57,9 @@ export const itemFromWaldur = (
     remarks: [remark("ignored-value", source, item, `ignored ${reason}`)],
   })
   const { text, isWhole, levels } = jsonPrefix(item, largestItem)
-  if (levels > deepestItem) return ignored(`for its depth; expected at most ${deepestItem} levels`)
+  if (levels > deepestItem) return ignored(`due to its depth; expected at most ${deepestItem} levels`)
   if (!isWhole || Buffer.byteLength(text) > largestItem) {
-    return ignored(`for its size; expected at most ${largestItem} bytes of JSON`)
+    return ignored(`due to its size; expected at most ${largestItem} bytes of JSON`)
   }
   const ids: ReadonlyArray<readonly ["gid" | "uid", string, unknown]> =
     targetType === "project"
@@ -71,8 +71,8 @@ export const itemFromWaldur = (
   const itemId = dashedUuid(property(item, "itemId"))
   const wrong = itemId === undefined ? "itemId" : ids.find(([, , id]) => !isGid(id, range))?.[1]
   if (wrong !== undefined || !isJsonObject(item)) {
-    const wanted = `a UUID itemId and as ${ids.map(([, name]) => name).join(", ")} ${wantedGid(range)}`
-    return ignored(`for its ${wrong}; expected an object with ${wanted}`)
+    const wanted = `a UUID in itemId and, in ${ids.map(([, name]) => name).join(" and ")}, ${wantedGid(range)}`
+    return ignored(`due to its ${wrong}; expected an object with ${wanted}`)
   }
   const value = { ...item, itemId }
   const rulings = [
@@ -82,7 +82,7 @@ export const itemFromWaldur = (
   return { value, rulings, remarks: none }
 }
 
-/** The target item of a project's directory (`store`, `archive`, ...), as the model makes it. */
+/** The generated target item of a project's directory (`store`, `archive`, ...). */
 export const projectItem = (
   resource: WaldurResource,
   status: EntryStatus,
@@ -102,7 +102,7 @@ export const projectItem = (
   return { value, rulings: [ruling("target item", value, "slug", "target-item/project")], remarks: none }
 }
 
-/** The target item of a user's directory (`users`, `scratch`). No API gives a user's UID or address: both are made up. */
+/** The generated target item of a user's directory (`users`, `scratch`). UID and address are mocks: no API provides them. */
 export const userItem = (resource: WaldurResource, status: EntryStatus, unixGid: number): Decided<UserItem> => {
   const active = status === "active"
   const value: UserItem = {

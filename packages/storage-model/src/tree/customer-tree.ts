@@ -1,4 +1,4 @@
-/** The entries of one tenant or customer, from its placed resources and a small context alone. */
+/** Builds the entries of one tenant or customer, from its placed resources and a small context only. */
 import type { StorageEntry } from "../entry/storage-entry.ts"
 import type { StorageNames } from "../entry/storage-names.ts"
 import type { Remark } from "../report/finding.ts"
@@ -21,21 +21,21 @@ import { parentDirectoryOf } from "./parent-directory.ts"
 import type { PlacedResource } from "./place.ts"
 import { type EntryContext, resourceEntry } from "./resource-entry.ts"
 
-/** What the entries of a customer depend on besides its placed resources. */
+/** What a customer's entries depend on besides its placed resources. */
 export interface TreeContext extends EntryContext {
   readonly rule: PathRule
   readonly customers: CustomerDirectories
 }
 
-/** An entry and what filters ask of it. */
+/** An entry with its filterable values. */
 export interface PlacedEntry {
   readonly entry: StorageEntry
   readonly offeringSlug: string
-  /** The Waldur states of the resource, or of all resources below a tenant or customer, the skipped ones included. */
+  /** The Waldur state of the resource; for a tenant or customer, of all resources below it, including skipped ones. */
   readonly states: ReadonlySet<string>
 }
 
-/** What became of a tenant, a customer or a resource: its entry, or why there is none, and what was decided on the way. */
+/** The outcome for a tenant, customer or resource: its entry, or why there is none, and the decisions made. */
 export interface Outcome {
   readonly placed: PlacedEntry | undefined
   readonly refusal: Refusal | undefined
@@ -43,20 +43,20 @@ export interface Outcome {
   readonly remarks: ReadonlyArray<Remark>
 }
 
-/** Some of the resources of a customer, in their order. */
+/** Some consecutive resources of a customer. */
 export interface CustomerSlice {
   readonly customer: CustomerGroup
   readonly from: number
   readonly members: ReadonlyArray<PlacedResource>
 }
 
-/** What became of the resources of a slice, and in the first one of the customer itself. */
+/** The outcomes of a slice's resources; in the first slice, also of the customer itself. */
 interface BuiltCustomer {
   readonly customer: Outcome | undefined
   readonly members: ReadonlyArray<Outcome>
 }
 
-/** The entry of a tenant; none, with a remark, if it has no directory that may be served. */
+/** Builds the entry of a tenant; none, with a remark, if no directory may be served for it. */
 export const buildTenant = (tenant: TenantGroup, context: TreeContext): Outcome => {
   const { resource, tenantPath } = tenant.first
   const key = resource.provider_slug
@@ -71,7 +71,7 @@ export const buildTenant = (tenant: TenantGroup, context: TreeContext): Outcome 
   return parentOutcome(tenant, { targetType: "tenant", targetItem }, name, directory, tenant.names, null)
 }
 
-/** The entries of a customer, its own before those of its resources; or of one slice of its resources. */
+/** Builds the entries of one slice of a customer's resources; the first slice starts with the customer's own entry. */
 export const buildCustomer = ({ customer, from, members }: CustomerSlice, context: TreeContext): BuiltCustomer => {
   const { tenant, first } = customer
   const slug = first.resource.customer_slug
@@ -92,7 +92,7 @@ export const buildCustomer = ({ customer, from, members }: CustomerSlice, contex
   return { customer: parent, members: outcomes }
 }
 
-/** The outcome of a tenant or customer; without an entry if it has no directory that may be served. */
+/** The outcome of a tenant or customer; without an entry if no directory may be served for it. */
 const parentOutcome = (
   group: Group,
   target: {
@@ -142,5 +142,5 @@ const memberOutcome = (
 }
 
 const loneStates = new Map<string, ReadonlySet<string>>(waldurStates.map((state) => [state, new Set([state])]))
-/** One set for all resources in the same state. */
+/** One shared set for all resources in the same state. */
 const loneState = (state: string): ReadonlySet<string> => loneStates.get(state) ?? new Set([state])

@@ -1,4 +1,4 @@
-/** Who a customer is: as the offering's own list names it, or else as its resources do. */
+/** Identifies customers: by the offering's own list, or else by their resources. */
 import { problem, remark } from "../report/finding.ts"
 import { sentenceOf } from "../report/rules.ts"
 import { badData, isRefusal, type Refusal, type Ruling, ruling } from "../rules/ruling.ts"
@@ -13,10 +13,10 @@ export interface OfferingCustomer {
   readonly name: string
 }
 
-/** An offering's list of customers; `refused` if the token may not read it, so that it is no finding. */
+/** An offering's list of customers; `refused` if the token may not read it, which is not a finding. */
 export type CustomerList = ReadonlyArray<OfferingCustomer> | "refused"
 
-/** Who the customer of some resources is. */
+/** The identity of a customer. */
 export interface Customer {
   readonly itemId: string
   readonly name: string
@@ -27,16 +27,16 @@ interface Directory {
   readonly bySlug: Map<string, OfferingCustomer>
 }
 
-/** Who the customers of resources are, by the lists of their offerings. */
+/** Looks up the customers of resources in the lists of their offerings. */
 export interface CustomerDirectories {
   readonly isNamedBy: (resource: WaldurResource) => boolean
-  /** The customer as a resource names it. */
+  /** The customer of a resource, by its UUID or slug. */
   readonly namedBy: (resource: WaldurResource) => Ruling<Customer> | Refusal
 }
 
 /**
- * Gathers the customers of all lists. A list in which one uuid or slug is twice is read by its content alone, never by
- * its order.
+ * Collects the customers of all lists. If a uuid or slug occurs twice in a list, the choice depends on the content, not
+ * on the order.
  */
 export const customerDirectories = (lists: ReadonlyMap<string, CustomerList>) => {
   const directories = new Map<string, Directory | "refused">()
@@ -49,7 +49,7 @@ export const customerDirectories = (lists: ReadonlyMap<string, CustomerList>) =>
     if (directory === undefined || directory === "refused") return
     if (customer.name.length > longestText || customer.slug.length > longestText) return
     const uuid = dashedUuid(customer.uuid)
-    // It could only take the place of a good one.
+    // An entry without a UUID could only displace a good one.
     if (uuid === undefined) return
     keepOne(directory.byUuid, uuid, customer)
     keepOne(directory.bySlug, customer.slug, customer)
@@ -65,13 +65,13 @@ const keepOne = (customers: Map<string, OfferingCustomer>, key: string, customer
 
 const contentOf = ({ uuid, slug, name }: OfferingCustomer) => jsonText([uuid, slug, name])
 
-/** Which of a customer's resources may name it: the first that names it well, of those with a customer UUID before others. */
+/** The resources that may identify their customer: those with a customer UUID come first, in list order. */
 export interface NamingCandidates {
-  /** The first with a UUID, and the first of these that names the customer. */
+  /** The first with a UUID, and the first of these that identifies the customer. */
   firstWithUuid: WaldurResource | undefined
   namingWithUuid: WaldurResource | undefined
   namingWithoutUuid: WaldurResource | undefined
-  /** The first two customer UUIDs that differ. */
+  /** The first two distinct customer UUIDs. */
   readonly uuids: Array<string>
 }
 
@@ -82,7 +82,7 @@ export const noCandidates = (): NamingCandidates => ({
   uuids: [],
 })
 
-/** Adds a resource of a customer, in the order of the list. */
+/** Adds a resource of a customer. Called in list order. */
 export const consider = (group: NamingCandidates, resource: WaldurResource, directories: CustomerDirectories) => {
   const uuid = resource.customer_uuid
   if (uuid === undefined || uuid === null) {
@@ -96,9 +96,9 @@ export const consider = (group: NamingCandidates, resource: WaldurResource, dire
 }
 
 /**
- * The customer of resources of one customer slug: by UUID in their offering's own list, by slug if the resources give no
- * UUID. A customer that is not there, or whose list could not be read, is named as the resource itself names it, with a
- * remark unless the token may not read the list: the tree stays whole.
+ * The customer of the resources with one customer slug: looked up in their offering's list by UUID, or by slug if no
+ * resource has a UUID. A customer that is not in the list, or whose list could not be read, takes its name from the
+ * resource, with a remark unless the token may not read the list. So the tree stays complete.
  */
 export const customerOf = (
   { firstWithUuid, namingWithUuid, namingWithoutUuid, uuids }: NamingCandidates,
@@ -132,7 +132,7 @@ const customerNamedBy = (
     return ruling("customer", { itemId, name: listed.name }, "the offering's list of customers", rule)
   }
   if (name === undefined || name === null) {
-    return badData(problem("customer_name", name, "missing, and not in the offering's list"))
+    return badData(problem("customer_name", name, "missing, and the customer is not in the offering's list"))
   }
   const rule = isRefused
     ? "customer/list-refused"

@@ -1,4 +1,4 @@
-/** A tree of directories by the components of their paths: what is known of each, found in time linear in the path's length. */
+/** A radix tree of directories with what is known about each. A lookup takes time linear in the length of the path. */
 
 export interface Occupants {
   readonly first: string
@@ -6,41 +6,41 @@ export interface Occupants {
   count: number
 }
 
-/** In words, which are made only when somebody asks. */
+/** A description that is built only on demand. */
 type Words = () => string
 
 /**
- * A directory of the disk of which something is known, or below which ways part. Descending by components takes time
- * linear in the path's length, and no prefix misleads. One for each path, however deep, and so many for no record.
+ * A node: a directory about which something is known, or below which paths branch. Paths are compared by components, so
+ * `/a/b` is no prefix of `/a/bc`. The number of nodes grows with the number of paths, not with their depth.
  */
 export interface Directory {
-  /** Its path below the directory that has it as an entry: names, the name `*` for a bad one, with `/` between them. */
+  /** Its path relative to its parent node: names separated by `/`, with `*` for an invalid name. */
   run: string
-  /** By the first name of each; made when needed, for most directories hold none. */
+  /** Child nodes by their first name; created on demand, since most nodes have none. */
   entries: Map<string, Directory> | undefined
-  /** Who is live here for certain. */
+  /** The resources that are certainly live here. */
   live: Occupants | undefined
-  /** Who may be live here, in words. */
+  /** A description of what may be live here. */
   kept: string | undefined
-  /** Who may be live here or anywhere below. */
+  /** Describes what may be live here or anywhere below. */
   region: Words | undefined
-  /** What is live here or below. */
+  /** Describes what is live here or below. */
   holds: Words | undefined
   /** A resource, live or not, whose directory this is. */
   owner: string | undefined
 }
 
-/** A place on the way to a directory: so many characters of its run, all of them where it is the directory itself. */
+/** A position within a node: the number of characters of its run that are consumed; all of them at the node itself. */
 export interface Place {
   readonly directory: Directory
   readonly at: number
 }
 
-/** The directory at a place; `undefined` if the place is but on the way to one. */
+/** The node at a position; `undefined` if the position is inside its run. */
 export const directoryAt = ({ directory, at }: Place): Directory | undefined =>
   at === directory.run.length ? directory : undefined
 
-/** The place of an entry; `undefined` if nothing is known of it, nor of what is below. */
+/** The position of a child; `undefined` if nothing is known about it or about anything below. */
 export const entryOf = ({ directory, at }: Place, name: string): Place | undefined => {
   if (at === directory.run.length) {
     const entry = directory.entries?.get(name)
@@ -54,7 +54,7 @@ export const entryOf = ({ directory, at }: Place, name: string): Place | undefin
 
 const firstName = (run: string) => run.split("/", 1)[0] ?? ""
 
-/** Makes a place a directory. */
+/** Splits a node at a position, so that the position has a node of its own. */
 const directoryMadeAt = ({ directory, at }: Place): Directory => {
   if (at === directory.run.length) return directory
   const below = { ...directory, run: directory.run.slice(at + 1) }
@@ -105,7 +105,7 @@ export const directoryTree = () => {
     for (const name of componentsOf(path)) place = place && entryOf(place, name)
     return place && directoryAt(place)
   }
-  /** The first answer on the way to `path`, `path` excluded. */
+  /** The first result of `answer` among the ancestors of `path`, from the root down. */
   const onTheWay = (path: string, answer: (directory: Directory, at: string) => string | undefined) => {
     let place: Place | undefined = { directory: root, at: 0 }
     let above = ""

@@ -1,4 +1,4 @@
-/** What is skipped and what is odd, in an order that depends on the findings alone. */
+/** Collects findings, in an order that depends on the findings only. */
 import type { Finding, Remark, Skipped, Warning } from "../report/finding.ts"
 import type { Refusal } from "../rules/ruling.ts"
 import { jsonText } from "../waldur/json-object.ts"
@@ -12,7 +12,7 @@ export const findingOf = <Code extends string>(
   { code, problem }: { readonly code: Code; readonly problem: Remark["problem"] },
 ): Finding<Code> => ({ code, uuid, slug, offering_slug, ...problem })
 
-/** Gathers findings while a tree is made. */
+/** Collects findings while a tree is built. */
 export const treeFindings = () => {
   const skipped: Array<Skipped> = []
   const warnings: Array<Warning> = []
@@ -32,7 +32,7 @@ export const treeFindings = () => {
       warn(resource, [remark])
       shared.push({ resource, warning: findingOf(resource, remark) })
     },
-    /** Adds what became of a part of the tree; a tenant's or customer's warnings name its first resource. */
+    /** Adds the findings of a part of the tree; warnings of a tenant or customer name its first resource. */
     add: ({ tenant, customer, parent, members, outcomes }: BuiltPart): void => {
       if (parent !== undefined) warn((customer ?? tenant).first.resource, parent.remarks)
       for (const [at, { resource }] of members.entries()) {

@@ -1,4 +1,4 @@
-/** Groups placed resources by tenant and customer, in the order of the list, with what each group tells together. */
+/** Groups placed resources by tenant and customer, in list order, and aggregates what the parent entries need. */
 
 import { type StorageNames, storageNames } from "../entry/storage-names.ts"
 import { stateOf } from "../rules/lifecycle.ts"
@@ -10,19 +10,19 @@ import { getOrMake } from "./get-or-make.ts"
 import { below, collect, compare, inOrder } from "./order.ts"
 import { byAge, byTenant, isFromWaldur, type PlacedResource } from "./place.ts"
 
-/** Resources that have a tenant or customer in common, and what they tell together: those that are skipped included. */
+/** The resources of one tenant or customer, including skipped ones, with their aggregates. */
 export interface Group {
-  /** The first of them in the order of the list. */
+  /** The first of them in list order. */
   readonly first: PlacedResource
   /** Their Waldur states. */
   readonly states: Set<string>
-  /** The directories that their paths have at the level; `/` for a path that Waldur did not give. Two are enough. */
+  /** The ancestors of their paths at this level; `/` for a path that does not come from `backend_id`. At most two. */
   readonly directories: Set<string>
-  /** The first of the resources whose directory is another than that of the first one. */
+  /** The first resource whose directory at this level differs from that of `first`. */
   against: PlacedResource | undefined
 }
 
-/** The resources of a customer slug, the oldest first. */
+/** The resources with one customer slug, oldest first. */
 export interface CustomerGroup extends Group, NamingCandidates {
   readonly tenant: TenantGroup
   readonly members: Array<PlacedResource>
@@ -31,18 +31,18 @@ export interface CustomerGroup extends Group, NamingCandidates {
 /** The resources of a tenant in one data type of a storage system. */
 export interface TenantGroup extends Group {
   readonly names: StorageNames
-  /** The first that names its provider. */
+  /** The first resource that names its provider. */
   named: WaldurResource | undefined
   readonly customers: Array<CustomerGroup>
 }
 
-/** The directory that all paths of a group have in common at the level, if Waldur gave every one of the paths. */
+/** The directory that all paths of a group share at its level, if every path comes from `backend_id`. */
 export const sharedDirectoryOf = ({ directories }: Group): string | undefined => {
   const [directory] = directories.size === 1 ? directories : []
   return directory === "/" ? undefined : directory
 }
 
-/** Sorts resources while they are added, and gives them in the order of the list. */
+/** Sorts resources as they are added, and iterates over them in list order. */
 export const listOrder = () => {
   interface Customer {
     readonly slug: string
@@ -58,7 +58,7 @@ export const listOrder = () => {
   const tenantOrder = (a: Tenant, b: Tenant) => byTenant(a.any, b.any)
   const customerOrder = (a: Customer, b: Customer) => compare(a.slug, b.slug)
   const add = (one: PlacedResource): void => {
-    // There is no slash in system, data type and tenant, so that their directory tells all three.
+    // System, data type and tenant contain no slash, so their directory identifies all three.
     const tenant = getOrMake(byPath, one.tenantPath, () => {
       const made: Tenant = { any: one, bySlug: new Map(), customers: [] }
       collect(tenants, made, tenantOrder)
@@ -78,7 +78,7 @@ export const listOrder = () => {
   return { add, inListOrder }
 }
 
-/** Gathers resources that come in the order of the list into tenants and their customers. */
+/** Groups resources that arrive in list order into tenants and their customers. */
 export const groupByTenant = (settings: ModelSettings, directories: CustomerDirectories) => {
   const tenants: Array<TenantGroup> = []
   const add = (one: PlacedResource): void => {
@@ -118,7 +118,7 @@ const grandparent = (path: string) => parentDirectory(parentDirectory(path))
 
 const include = (group: Group, one: PlacedResource, directoryOf: (path: string) => string) => {
   group.states.add(stateOf(one.resource.state))
-  // Two tell as much as more would: that there is none in common.
+  // Two are enough to know that there is none in common.
   if (group.directories.size > 1) return
   group.directories.add(isFromWaldur(one.path) ? directoryOf(one.path.value) : "/")
   if (group.directories.size > 1) group.against = one

@@ -1,6 +1,6 @@
 /**
- * The whole tree. `hierarchyPasses` names what is gone through, in which order; `buildHierarchy` goes through it in one
- * go, and a server at its own pace.
+ * Builds the whole tree. `hierarchyPasses` defines the passes and their order; `buildHierarchy` runs them synchronously,
+ * while a server can yield between items.
  */
 import type { Skipped, Warning } from "../report/finding.ts"
 import { pathRule } from "../rules/mount-path.ts"
@@ -19,65 +19,65 @@ import { distinctRecords } from "./records.ts"
 import type { GidAnswer } from "./resource-entry.ts"
 import { sharedGids, sharedProjectSlugs } from "./shared-identity.ts"
 
-/** All that the tree is made of. */
+/** The inputs of the tree. */
 export interface HierarchyInput {
   readonly decoded: DecodedResources
-  /** Each offering's own list of customers, by the offering's dashed UUID; `refused`, or without a key if it could not be read. */
+  /** Each offering's own list of customers, by the offering's dashed UUID; no key if the list could not be read. */
   readonly customers: ReadonlyMap<string, CustomerList>
-  /** By project slug; see `projectsWithoutItem` for which are needed. */
+  /** By project slug; `projectsWithoutItem` returns those that are needed. */
   readonly gids: ReadonlyMap<string, GidAnswer>
   readonly settings: ModelSettings
   /**
-   * The dashed UUIDs of the offerings that the token's user provides, by slug: a resource of another offering with the
-   * same slug is `foreign-offering`. `undefined`: any offering with a configured slug is served.
+   * The dashed UUIDs of the offerings that the token's user provides, by slug. A resource of another offering with the
+   * same slug is skipped as `foreign-offering`. If `undefined`, any offering with a configured slug is served.
    */
   readonly offerings?: ReadonlyMap<string, ReadonlySet<string>>
   /**
-   * Directories of projects and users that are live though no row says so: of entries that a guard keeps, or whose
-   * offering is invisible. Not those of tenants and customers, which hold many.
+   * Directories of projects and users that are live although no row shows it: of entries that a guard retains, or whose
+   * offering is invisible. Directories of tenants and customers do not belong here, as they hold many.
    */
   readonly protectedPaths?: ReadonlyArray<ProtectedPath>
 }
 
-/** The tree as a list, a parent right before what is below it; and what was skipped or is odd. */
+/** The tree as a list, each parent right before the entries below it, with the findings. */
 export interface Hierarchy {
   readonly entries: ReadonlyArray<PlacedEntry>
   readonly skipped: ReadonlyArray<Skipped>
   readonly warnings: ReadonlyArray<Warning>
 }
 
-/** What is known after the last pass. */
+/** The results that are available after the last pass. */
 export interface HierarchyEnd extends Omit<Hierarchy, "entries"> {
-  /** Why a directory must not be removed, by what rows, whatever they are, and protected paths tell; `undefined` if it may be. */
+  /** Why a directory must not be removed, considering all rows and protected paths; `undefined` if it may be removed. */
   readonly protects: (path: string) => string | undefined
 }
 
-/** Something to do with each of some items, in their order; how long it may take at once is decided by what `go` does. */
+/** A pass: visits some items in order. `go` runs the loop and decides when to yield. */
 export type Pass = <R>(go: <A>(items: Iterable<A>, visit: (item: A) => void) => R) => R
 
-/** A resource that has no place in the tree. */
+/** A resource without a place in the tree. */
 interface RefusedResource {
   readonly resource: WaldurResource
   readonly refusal: Refusal
 }
 
-/** The tree while it is made. */
+/** The tree under construction. */
 export interface HierarchyWork {
-  /** In the order in which they must be gone through. */
+  /** To be run in this order. */
   readonly passes: ReadonlyArray<Pass>
   readonly refused: ReadonlyArray<RefusedResource>
-  /** Warnings about identities that resources share, as far as they are found. */
+  /** Warnings about identities that several resources share; complete after the last pass. */
   readonly shared: ReadonlyArray<{ readonly resource: WaldurResource; readonly warning: Warning }>
-  /** To be called after the last pass. */
+  /** Call it after the last pass. */
   readonly end: () => HierarchyEnd
 }
 
 /**
- * Builds the tree tenant, customer, project of every storage system from all resources of Waldur.
+ * Builds the tree (tenant, customer, project) of every storage system from all Waldur resources.
  *
- * A record that cannot be served is skipped with its reason and costs no other its place; the tenant and customer above
- * it stay, as far as it names them well. The result depends on the content of the input alone, never on its order, and
- * nothing makes it throw.
+ * A record that cannot be served is skipped with a reason and does not affect other records; the tenant and customer
+ * above it stay if it identifies them correctly. The result depends on the content of the input, not on its order. Never
+ * throws.
  */
 export const buildHierarchy = (input: HierarchyInput): Hierarchy => {
   const entries: Array<PlacedEntry> = []
@@ -87,17 +87,17 @@ export const buildHierarchy = (input: HierarchyInput): Hierarchy => {
   return { entries, skipped, warnings }
 }
 
-/** Goes through a pass without a pause. */
+/** Runs a pass without yielding. */
 export const inOneGo = <A>(items: Iterable<A>, visit: (item: A) => void): void => {
   for (const item of items) visit(item)
 }
 
 /**
- * What makes the tree, as passes over many items of which each costs little: place, group, find out what lives where,
- * build each customer.
+ * The construction of the tree as passes over many cheap items: place the resources, group them, determine which
+ * directories are occupied, build each customer.
  *
- * @param take takes the parts of the tree in their order: a tenant alone, then its customers. Where the resources of a
- *   customer are cut depends on that customer alone
+ * @param take receives the parts of the tree in order: a tenant alone, then its customers. How the resources of a
+ *   customer are split into parts depends on that customer only
  */
 export const hierarchyPasses = (input: HierarchyInput, take: (part: BuiltPart) => void): HierarchyWork => {
   const { decoded, settings } = input
@@ -170,6 +170,6 @@ const pass =
 const customersIn = (lists: ReadonlyMap<string, CustomerList>) =>
   below(lists, ([offering, list]) => below(list === "refused" ? [] : list, (customer) => [{ offering, customer }]))
 
-/** The resources of some tenants in the order of the list. */
+/** The resources of some tenants in list order. */
 const membersOf = (tenants: Iterable<TenantGroup>): Iterable<PlacedResource> =>
   below(tenants, ({ customers }) => below(customers, ({ members }) => members))

@@ -1,4 +1,4 @@
-/** What lives where on the disks, and so what may not be removed. Judged over all records: what is skipped is data too. */
+/** Tracks which directories hold data and so must not be removed. Considers all records, since skipped ones have data too. */
 import { Result } from "effect"
 import { shown } from "../report/finding.ts"
 import { dataTypesNamedBy } from "../rules/data-type.ts"
@@ -20,32 +20,32 @@ import { collect, compare, inOrder } from "./order.ts"
 import { isFromWaldur, type PlacedResource } from "./place.ts"
 import { anyName, recordMayBeLive, whereaboutsOf } from "./whereabouts.ts"
 
-/** A directory that must not be removed, though no resource in the tree says so. */
+/** A directory that must not be removed although no resource in the tree shows it. */
 export interface ProtectedPath {
   readonly path: string
-  /** Whose it is, in words, for findings. */
+  /** A description of its owner, for findings. */
   readonly by: string
 }
 
-/** Where data is that somebody may want to keep, and where any resource is. */
+/** Queries about directories that hold data, and about the directories of all resources. */
 export interface Occupancy {
-  /** Who else is live at `path`, in words; `undefined` if nothing else is. */
+  /** Describes what else is live at `path`; `undefined` if nothing is. */
   readonly othersAt: (path: string, self: string) => string | undefined
-  /** Why the directory `path` must not be removed; `undefined` if it may be. */
+  /** Why the directory `path` must not be removed; `undefined` if it may be removed. */
   readonly against: (path: string) => string | undefined
-  /** The live directory around `path`, in words; `undefined` if there is none. */
+  /** Describes the live directory that contains `path`; `undefined` if there is none. */
   readonly around: (path: string) => string | undefined
-  /** The resource, live or not, whose directory `path` is or lies in, in words; `undefined` if there is none. */
+  /** Describes the resource, live or not, whose directory is or contains `path`; `undefined` if there is none. */
   readonly ownerOf: (path: string) => string | undefined
 }
 
-/** A directory where data may be, and whose. */
+/** A directory that may hold data, and its owner. */
 interface Claim {
   readonly path: string
   readonly who: string
   /** Whether the record names it as its own. */
   readonly owns: boolean
-  /** Whether it is live there for certain. */
+  /** Whether it is certainly live there. */
   readonly isCertain: boolean
 }
 
@@ -62,10 +62,10 @@ const claimsOf = (record: unknown, who: string, rule: PathRule): ReadonlyArray<C
 }
 
 /**
- * Finds out who lives where. First all is added, placed resources in the order of the list; then each of `claims` is
- * entered; then it answers. The answers cost the same however many share a path.
+ * Determines which directories are occupied. First add everything, placed resources in list order; then enter each of
+ * `claims`; then query. The cost of a query does not depend on how many resources share a path.
  *
- * @param contested UUIDs of which there are several records, a live one among them: the paths of all of them protect
+ * @param contested UUIDs with several records, at least one of them live: the paths of all these records are protected
  */
 export const occupancyOf = (contested: ReadonlySet<string>, rule: PathRule) => {
   const tree = directoryTree()
@@ -99,7 +99,7 @@ export const occupancyOf = (contested: ReadonlySet<string>, rule: PathRule) => {
     const uuid = dashedUuid(property(record, "uuid"))
     const isLive = recordMayBeLive(record)
     if (!isLive && !contested.has(uuid ?? "")) return
-    const found = claimsOf(record, uuid ?? "a resource whose record is bad", rule)
+    const found = claimsOf(record, uuid ?? "a resource with an invalid record", rule)
     const isCertain = found.length === 1 && isLive && !isRemoval(stateOf(property(record, "state")))
     for (const one of found) collect(claims, { ...one, isCertain: isCertain && one.owns }, claimOrder)
   }
@@ -114,10 +114,10 @@ export const occupancyOf = (contested: ReadonlySet<string>, rule: PathRule) => {
 
 type Tree = ReturnType<typeof directoryTree>
 
-/** How data gets into the tree of directories. */
+/** The functions that add data to the tree of directories. */
 const entrances = (tree: Tree) => {
   const own = (directory: Directory, path: string, who: string) => {
-    // A path of one component is no mount point, so that no resource's directory is all of a file system.
+    // A path of one component is not a mount point, so no resource owns a whole file system.
     if (path.includes("/", 1)) directory.owner ??= who
   }
   const live = (path: string, who: string) => {
@@ -136,8 +136,8 @@ const entrances = (tree: Tree) => {
       return
     }
     if (path.split("/").includes(anyName)) {
-      const region = tree.enter(path, () => `holds the directory of ${who}, which is known as ${shown(path)} only`)
-      region.region ??= () => `may be or lie in the directory of ${who}, which is known as ${shown(path)} only`
+      const region = tree.enter(path, () => `holds the directory of ${who}, of which only ${shown(path)} is known`)
+      region.region ??= () => `may be or lie in the directory of ${who}, of which only ${shown(path)} is known`
       return
     }
     const directory = tree.enter(path, () => `holds ${shown(path)}, where ${who} may be live`)
@@ -158,7 +158,7 @@ const answersOf = (tree: Tree): Occupancy => ({
   against: (path) => {
     const known = tree.at(path)?.live
     if (known !== undefined) return `is the mount point of ${named(known.first, known)}, which is live`
-    // More than one only if a bad name could be this one or that: five names have few.
+    // More than one only if an invalid name (`*`) is on the way; with five names they stay few.
     let candidates: ReadonlyArray<Place> = [tree.root]
     for (const component of componentsOf(path)) {
       candidates = candidates.flatMap((candidate) =>

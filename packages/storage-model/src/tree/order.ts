@@ -1,15 +1,15 @@
 /**
- * Order without a pause: lists that are sorted piece by piece while items come in, and taken item by item. Neither adding
- * an item nor taking the next one costs more than a few hundred comparisons, so that a loop over a hundred
- * thousand of them can pause at any.
+ * Incremental sorting: lists are sorted in runs while items are added, and merged item by item. Neither adding an item nor
+ * taking the next one costs more than a sort of 256 items, so a loop over a hundred thousand items can yield at any of
+ * them.
  */
 
-/** Orders texts by code units, not by a locale's rules: the same on every machine. */
+/** Compares texts by code units, not by locale, so the order is the same on every machine. */
 export const compare = <A extends string | number>(a: A, b: A) => (a < b ? -1 : a > b ? 1 : 0)
 
 type Order<A> = (a: A, b: A) => number
 
-/** Items of a run, which is sorted at once. */
+/** Items in a run, which is sorted in one step. */
 const runLength = 256
 
 const sortRun = <A>(items: Array<A>, start: number, order: Order<A>) => {
@@ -17,13 +17,13 @@ const sortRun = <A>(items: Array<A>, start: number, order: Order<A>) => {
   for (let at = 0; at < run.length; at += 1) items[start + at] = run[at] as A
 }
 
-/** Adds an item to a list that `inOrder` goes through by the same order. */
+/** Adds an item to a list that `inOrder` iterates over with the same order. */
 export const collect = <A>(items: Array<A>, item: A, order: Order<A>): void => {
   items.push(item)
   if (items.length % runLength === 0) sortRun(items, items.length - runLength, order)
 }
 
-/** The items of a list to which `collect` added them, equal ones as they came. Nothing may be added while it is used. */
+/** The items of a list filled by `collect`, in a stable order. The list must not change during the iteration. */
 export const inOrder = <A>(items: Array<A>, order: Order<A>): Iterable<A> => ({
   [Symbol.iterator]: () => {
     const rest = items.length % runLength
@@ -32,7 +32,7 @@ export const inOrder = <A>(items: Array<A>, order: Order<A>): Iterable<A> => ({
   },
 })
 
-/** Merges the runs of a list by a heap of the places of their next items. */
+/** Merges the runs of a list with a heap of the indices of their next items. */
 const merged = <A>(items: ReadonlyArray<A>, order: Order<A>): Iterator<A, undefined> => {
   const heap = Array.from({ length: Math.ceil(items.length / runLength) }, (_, run) => run * runLength)
   const isBefore = (a: number, b: number) => (order(items[a] as A, items[b] as A) || a - b) < 0
@@ -66,7 +66,7 @@ const merged = <A>(items: ReadonlyArray<A>, order: Order<A>): Iterator<A, undefi
   }
 }
 
-/** What is below each item, one after the other. */
+/** A lazy flatMap. */
 export const below = <A, B>(items: Iterable<A>, itemsOf: (item: A) => Iterable<B>): Iterable<B> => ({
   [Symbol.iterator]: () => {
     const outer = items[Symbol.iterator]()

@@ -1,4 +1,4 @@
-/** The directories of tenants and customers. */
+/** Chooses the directories of tenants and customers. */
 import { remark, shown } from "../report/finding.ts"
 import { sentenceOf } from "../report/rules.ts"
 import type { PathRule } from "../rules/mount-path.ts"
@@ -10,11 +10,11 @@ import { isFromWaldur } from "./place.ts"
 type Level = "tenant" | "customer"
 
 /**
- * Chooses the directory of a tenant or customer: that which all paths below share, if Waldur gave every one of them, and
- * it may be served and is in no resource's own directory; else that of the names. If the names give none that may be
- * served, there is none, with a remark.
+ * Chooses the directory of a tenant or customer: the one that all paths below share, if every path comes from
+ * `backend_id` and the directory may be served and is not inside a resource's own directory; else the one built from the
+ * names. If that one may not be served either, there is none, with a remark.
  *
- * @param named the directory that the names make
+ * @param named the directory built from the names
  */
 export const parentDirectoryOf = (
   group: Group,
@@ -35,7 +35,7 @@ export const parentDirectoryOf = (
   const names = `offering_slug, ${group.first.dataType.field}, provider_slug`
   const from = level === "tenant" ? names : `${names}, customer_slug`
   const why =
-    wrong === undefined ? whyNotShared(group) : `${shared}, which the paths below share, does not do: ${wrong}`
+    wrong === undefined ? whyNotShared(group) : `${shared}, which all paths below share, cannot be used: ${wrong}`
   const forbidden = rule(named)
   if (forbidden !== undefined) {
     const none = ruling("path", undefined, from, "path/none-for-parent", { level, why, named, forbidden })
@@ -44,7 +44,14 @@ export const parentDirectoryOf = (
   const remarks =
     wrong === undefined
       ? []
-      : [remark("ignored-value", "backend_id", shared, `no directory of the ${level}: ${wrong}; ${named} is taken`)]
+      : [
+          remark(
+            "ignored-value",
+            "backend_id",
+            shared,
+            `not usable as the directory of the ${level}: ${wrong}; ${named} is used`,
+          ),
+        ]
   const conflict = inside(named)
   if (conflict !== undefined) {
     remarks.push(remark("shared-mount-point", `${level === "tenant" ? "provider" : "customer"}_slug`, named, conflict))

@@ -1,4 +1,4 @@
-/** The tree in parts of which each costs a few milliseconds at most, however many resources a customer has. */
+/** Splits the tree into parts that each take a few milliseconds at most, however many resources a customer has. */
 import {
   buildCustomer,
   buildTenant,
@@ -11,23 +11,23 @@ import type { CustomerGroup, TenantGroup } from "./group.ts"
 import { below } from "./order.ts"
 import type { PlacedResource } from "./place.ts"
 
-/** A tenant, or some neighbouring resources of one customer with, at first, the customer itself; and what became of them. */
+/** A tenant, or consecutive resources of one customer (the first part includes the customer), with their outcomes. */
 export interface BuiltPart {
   readonly tenant: TenantGroup
   readonly customer: CustomerGroup | undefined
-  /** What became of the tenant or customer; `undefined` for later resources of a customer. */
+  /** The outcome of the tenant or customer; `undefined` in later parts of a customer. */
   readonly parent: Outcome | undefined
   readonly members: ReadonlyArray<PlacedResource>
-  /** What became of the members. */
+  /** The outcomes of the members. */
   readonly outcomes: ReadonlyArray<Outcome>
-  /** All entries of these outcomes, in their order: at most 256. */
+  /** The entries of these outcomes, in order; at most 256. */
   readonly entries: ReadonlyArray<PlacedEntry>
 }
 
-/** Entries of a part at most: the costliest take a few milliseconds. */
+/** Maximum number of entries in a part; the most expensive ones take a few milliseconds. */
 const mostInPart = 256
 
-/** The parts of some tenants in the order of the list. */
+/** The parts of some tenants in list order. */
 export const partsOf = (tenants: Iterable<TenantGroup>): Iterable<TenantGroup | CustomerSlice> =>
   below(tenants, (tenant) =>
     below<TenantGroup | CustomerGroup, TenantGroup | CustomerSlice>([tenant, ...tenant.customers], (group) =>
@@ -35,14 +35,13 @@ export const partsOf = (tenants: Iterable<TenantGroup>): Iterable<TenantGroup | 
     ),
   )
 
-/** The customer's own entry is one of the first slice's. */
+/** The first slice counts the customer's own entry. */
 const slicesOf = (customer: CustomerGroup): ReadonlyArray<CustomerSlice> =>
   Array.from({ length: Math.ceil((customer.members.length + 1) / mostInPart) }, (_, number) => {
     const from = Math.max(0, number * mostInPart - 1)
     return { customer, from, members: customer.members.slice(from, (number + 1) * mostInPart - 1) }
   })
 
-/** Builds a part. */
 export const builtPart = (part: TenantGroup | CustomerSlice, context: TreeContext): BuiltPart => {
   if ("customers" in part) {
     const parent = buildTenant(part, context)

@@ -1,4 +1,4 @@
-/** A resource's place in the tree: its storage system, data type and directories, or why it has none. */
+/** Places a resource in the tree: its storage system, data type and directories, or why it has no place. */
 import { Result } from "effect"
 import { problem } from "../report/finding.ts"
 import { dataTypeOf } from "../rules/data-type.ts"
@@ -14,7 +14,7 @@ import { compare } from "./order.ts"
 /** A resource whose tenant is known. */
 export interface PlacedResource {
   readonly resource: WaldurResource
-  /** The number of its storage system in the configuration. */
+  /** The index of its storage system in the configuration. */
   readonly system: number
   readonly storageSystem: Ruling<string>
   /** The Waldur state as the provider sees it. */
@@ -22,17 +22,17 @@ export interface PlacedResource {
   readonly dataType: Ruling<string>
   /** Its mount point. */
   readonly path: Ruling<string> | Refusal
-  /** Microseconds since 1970; infinity if Waldur gives no time. */
+  /** Microseconds since 1970; infinity if Waldur returns no time. */
   readonly created: number
-  /** The tenant's directory, as its names make it. */
+  /** The tenant's directory, built from the names. */
   readonly tenantPath: string
 }
 
-/** Whether a path is an absolute one that Waldur's `backend_id` gave. */
+/** Whether a path comes from Waldur's `backend_id`. */
 export const isFromWaldur = (path: Ruling<string> | Refusal): path is Ruling<string> =>
   !isRefusal(path) && path.rule === "path/backend-id"
 
-/** What was decided over a placed resource. */
+/** The decisions made when placing a resource. */
 export const placementRulings = ({ storageSystem, state, dataType, path }: PlacedResource): ReadonlyArray<Ruling> => [
   storageSystem,
   state,
@@ -40,7 +40,7 @@ export const placementRulings = ({ storageSystem, state, dataType, path }: Place
   ...(isRefusal(path) ? [] : [path]),
 ]
 
-// A configuration may name any number of systems, and a user provide any number of offerings; a finding names a few.
+// The number of systems and offerings is not limited; a finding names a few.
 const namesInFinding = 5
 
 const few = (names: ReadonlyArray<string>) =>
@@ -48,11 +48,11 @@ const few = (names: ReadonlyArray<string>) =>
     ? `${names.slice(0, namesInFinding).join(", ")} and ${names.length - namesInFinding} more`
     : names.join(", ")
 
-/** A configured storage system, and which offerings are its own. */
+/** A configured storage system and its offerings. */
 interface OwnSystem {
   readonly at: number
   readonly uuids: ReadonlySet<string> | undefined
-  /** The offerings in words: made once, not for each of any number of resources. */
+  /** The offerings as text; built once, not once for each resource. */
   readonly offerings: string
   readonly ruling: Ruling<string>
 }
@@ -66,7 +66,7 @@ const systemsBySlug = (
     if (systems.has(slug)) continue
     const own = offeringUuid === undefined ? offerings && (offerings.get(slug) ?? new Set<string>()) : [offeringUuid]
     const uuids = own && new Set(Array.from(own, (uuid) => dashedUuid(uuid) ?? uuid))
-    const names = uuids?.size === 0 ? "none that the token's user provides" : few([...(uuids ?? [])].toSorted())
+    const names = uuids?.size === 0 ? "none provided by the token's user" : few([...(uuids ?? [])].toSorted())
     const by = uuids === undefined ? "offering_slug" : "offering_uuid"
     const rule = uuids === undefined ? "storage-system/offering-slug" : "storage-system/offering-uuid"
     systems.set(slug, { at, uuids, offerings: names, ruling: ruling("storage system", name, by, rule, { slug }) })
@@ -75,10 +75,10 @@ const systemsBySlug = (
 }
 
 /**
- * Makes the function that places a resource.
+ * Returns the function that places a resource.
  *
- * @param offerings the dashed UUIDs of the offerings that the token's user provides, by slug; a storage system whose
- *   offering the configuration names by its UUID is that one alone
+ * @param offerings the dashed UUIDs of the offerings that the token's user provides, by slug; ignored for a storage
+ *   system with a configured offering UUID
  */
 export const resourcePlacer = (
   settings: ModelSettings,
@@ -94,7 +94,7 @@ export const resourcePlacer = (
       return refuse("foreign-offering", problem("offering_slug", slug, `expected one of: ${configured}`))
     }
     if (system.uuids?.has(uuid) === false) {
-      const reason = `another offering with the slug ${slug}; ours is: ${system.offerings}`
+      const reason = `another offering with the slug ${slug}; expected: ${system.offerings}`
       return refuse("foreign-offering", problem("offering_uuid", uuid, reason))
     }
     return placeResource(resource, system, rule)
@@ -127,6 +127,6 @@ export const byTenant = (a: PlacedResource, b: PlacedResource): number =>
   compare(a.dataType.value, b.dataType.value) ||
   compare(a.resource.provider_slug, b.resource.provider_slug)
 
-/** The order of a customer's resources: age, and if it is the same, the uuid. */
+/** The order of a customer's resources: oldest first, then by uuid. */
 export const byAge = (a: PlacedResource, b: PlacedResource): number =>
   compare(a.created, b.created) || compare(a.resource.uuid, b.resource.uuid)

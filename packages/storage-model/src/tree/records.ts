@@ -1,4 +1,4 @@
-/** Which of several records of one uuid counts. */
+/** Selects one record when several have the same uuid. */
 import { type Problem, problem } from "../report/finding.ts"
 import { isRemoval, mayBeLive, providerView } from "../rules/lifecycle.ts"
 import { jsonText, property } from "../waldur/json-object.ts"
@@ -9,22 +9,22 @@ import { recordMayBeLive } from "./whereabouts.ts"
 
 interface Candidate {
   readonly resource: WaldurResource
-  /** Made when it is needed, and once: one large record may have any number of small ones beside it. */
+  /** Computed on demand and once: a large record may have many small duplicates. */
   content: string | undefined
 }
 
 /**
- * Keeps one record for each uuid: of those that differ the live one, so that no order of rows makes a removal of it. Else
- * the choice depends on their content alone.
+ * Keeps one record for each uuid: a live one if there is any, so that the order of rows never turns it into a removal.
+ * Otherwise the choice depends on the content only.
  *
- * @param onDuplicate takes each record that does not count
+ * @param onDuplicate receives each discarded record
  */
 export const distinctRecords = (onDuplicate: (resource: WaldurResource, problem: Problem) => void) => {
   const malformed = new Set<string>()
   const contested = new Set<string>()
   const kept = new Map<string, Candidate>()
   return {
-    /** Takes a record that could not be decoded: it competes with none, but may be live. */
+    /** Adds a record that could not be decoded: it is never selected, but may be live. */
     addMalformed: (record: unknown): void => {
       const uuid = dashedUuid(property(record, "uuid"))
       if (uuid === undefined) return
@@ -42,16 +42,16 @@ export const distinctRecords = (onDuplicate: (resource: WaldurResource, problem:
       const [better, worse] = preference(other, candidate) <= 0 ? [other, candidate] : [candidate, other]
       kept.set(uuid, better)
       if (livelinessOf(better.resource) > 0) contested.add(uuid)
-      const reason = "Waldur sent this resource more than once; a live record goes before"
+      const reason = "Waldur returned this resource more than once; a live record takes precedence"
       onDuplicate(worse.resource, problem("uuid", uuid, reason))
     },
-    /** Goes through those that count, once all are known. */
+    /** The selected records; iterate only after all are added. */
     kept: { [Symbol.iterator]: () => kept.values() } as Iterable<{ readonly resource: WaldurResource }>,
-    /** Compares a record that counts with the malformed ones of its uuid. */
+    /** Compares a selected record with the malformed ones of its uuid. */
     compareWithMalformed: (resource: WaldurResource): void => {
       if (malformed.has(resource.uuid) && livelinessOf(resource) > 0) contested.add(resource.uuid)
     },
-    /** UUIDs of which there are several records, a live one among them: the paths of all of them protect. */
+    /** UUIDs with several records, at least one of them live: the paths of all these records are protected. */
     contested: contested as ReadonlySet<string>,
   }
 }
@@ -64,14 +64,14 @@ const preference = (a: Candidate, b: Candidate): number => {
   return compare(a.content, b.content)
 }
 
-/** The more certain it is that a record's data stays, the higher. */
+/** Higher if it is more certain that the record's data must stay. */
 const livelinessOf = ({ state, order_in_progress: order }: WaldurResource): number => {
   const view = providerView(state, order)
   if (!view.visible) return 1
   return isRemoval(view.state) ? (mayBeLive(view.state, order) ? 2 : 0) : 3
 }
 
-// Field by field: one that is no JSON leaves the others to choose by.
+// Field by field, so that a field that is not JSON leaves the others to compare.
 const contentOf = (resource: WaldurResource): string =>
   Object.entries(resource)
     .toSorted(([a], [b]) => compare(a, b))

@@ -1,4 +1,4 @@
-/** The entry of a resource in its place, or why there is none. */
+/** Builds the entry of a placed resource, or explains why there is none. */
 
 import { Result } from "effect"
 import type { StorageEntry, Target } from "../entry/storage-entry.ts"
@@ -28,20 +28,20 @@ import type { DecodedResources, WaldurOrder, WaldurResource } from "../waldur/re
 import type { Occupancy } from "./occupancy.ts"
 import { isFromWaldur, type PlacedResource } from "./place.ts"
 
-/** What is known of a project's GID. */
+/** The result of looking up a project's GID. */
 export type GidAnswer =
   | {
       readonly status: "known"
       readonly gid: number
-      /** Where the GID is from, where it is not the HPC User API; in words. */
+      /** The source of the GID as text, if it is not the HPC User API. */
       readonly from?: string
     }
-  /** The HPC User API answered, and has no usable GID; `reason` in words. */
+  /** The HPC User API responded and has no usable GID. */
   | { readonly status: "unknown"; readonly reason: string }
-  /** The HPC User API could not be asked; `reason` in words. */
+  /** The HPC User API is unavailable. */
   | { readonly status: "unavailable"; readonly reason: string }
 
-/** The slugs of the projects whose GID the tree needs: all but those whose target item Waldur holds itself. */
+/** The slugs of the projects whose GID the tree needs: all except those whose target item comes from Waldur. */
 export const projectsWithoutItem = (decoded: DecodedResources, settings: ModelSettings): ReadonlySet<string> => {
   const slugs = new Set<string>()
   for (const resource of decoded.resources) {
@@ -57,14 +57,14 @@ const needsGid = (resource: WaldurResource, settings: ModelSettings): boolean =>
   return !isRefusal(dataType) && ownItem(resource, targetTypeOf(dataType).value, settings).value === undefined
 }
 
-/** What the entry of a resource depends on besides the resource itself. */
+/** What a resource's entry depends on besides the resource itself. */
 export interface EntryContext {
   readonly settings: ModelSettings
   readonly gids: ReadonlyMap<string, GidAnswer>
   readonly occupancy: Occupancy
 }
 
-/** The entry of a placed resource, or why there is none. */
+/** The entry of a placed resource, or the reason for skipping it. */
 export const resourceEntry = (
   { resource, state: { value: state }, path, dataType }: PlacedResource,
   { settings, gids, occupancy }: EntryContext,
@@ -111,7 +111,7 @@ export const resourceEntry = (
   return { value, ...decided }
 }
 
-/** What was decided so far. */
+/** The decisions so far. */
 interface Docket {
   readonly rulings: Array<Ruling>
   readonly remarks: Array<Remark>
@@ -127,7 +127,7 @@ const refused = ({ code, problem }: Refusal, { rulings, remarks }: Docket): Refu
 
 const nothing: Decided<undefined> = { value: undefined, rulings: none, remarks: none }
 
-/** Whether a resource may be served at its mount point beside what else lives there, at, below and above it. */
+/** Checks a resource's mount point against other data at, below and above it: a removal of live data is refused. */
 const claimOnPath = (
   resource: WaldurResource,
   state: string,
@@ -157,20 +157,20 @@ const claimOnPath = (
   }
 }
 
-/** What is wrong with the order of a resource that is being removed and may not be. */
+/** Why the order of a resource that is being removed does not allow the removal. */
 const missingOrder = (state: string, order: WaldurOrder | null | undefined): Problem => {
   const because = (reason: string) => `${state}, but ${reason}; held back`
   if (order === undefined || order === null) {
-    return problem("order_in_progress", null, because("no order in progress asks for it"))
+    return problem("order_in_progress", null, because("no order in progress requests it"))
   }
   if (order.type !== "Terminate") {
-    return problem("order_in_progress.type", order.type, because("its order is no Terminate"))
+    return problem("order_in_progress.type", order.type, because("its order is not a Terminate order"))
   }
-  const reason = because("its order is in no state of pending-provider and executing")
+  const reason = because("its order is neither pending-provider nor executing")
   return problem("order_in_progress.state", order.state, reason)
 }
 
-/** What is wrong with the slugs that a target item which the model makes would carry. */
+/** What is wrong with the slugs that a generated target item would contain. */
 const servedSlugProblem = (resource: WaldurResource, targetType: TargetType): Problem | undefined =>
   invalidComponent("project_slug", resource.project_slug) ??
   (targetType === "user" ? invalidComponent("slug", resource.slug) : undefined)
@@ -178,7 +178,7 @@ const servedSlugProblem = (resource: WaldurResource, targetType: TargetType): Pr
 const ownItem = (resource: WaldurResource, targetType: TargetType, settings: ModelSettings) =>
   settings.useMockTargetItems ? nothing : itemFromWaldur(resource, targetType, settings)
 
-/** The target item that the model makes, with the project's GID. */
+/** A generated target item with the project's GID. */
 const madeItem = (
   resource: WaldurResource,
   targetType: TargetType,
@@ -194,7 +194,7 @@ const madeItem = (
 }
 
 const gidOf = (slug: string, gids: ReadonlyMap<string, GidAnswer>, range: GidRange): Ruling<number> | Refusal => {
-  const answer = gids.get(slug) ?? { status: "unavailable", reason: "not asked for" }
+  const answer = gids.get(slug) ?? { status: "unavailable", reason: "not looked up" }
   if (answer.status === "known") {
     if (isGid(answer.gid, range)) {
       return ruling("gid", answer.gid, answer.from ?? "HPC User API", "gid/looked-up", { project: slug })

@@ -1,4 +1,4 @@
-/** Identities that must be one project's alone and are not: GIDs and project slugs. */
+/** Finds GIDs and project slugs that several projects share although they must be unique. */
 
 import type { StorageEntry } from "../entry/storage-entry.ts"
 import { type Remark, remark, shown } from "../report/finding.ts"
@@ -15,14 +15,14 @@ import type { PlacedResource } from "./place.ts"
 import type { GidAnswer } from "./resource-entry.ts"
 import { recordMayBeLive } from "./whereabouts.ts"
 
-/** Different texts, of which the least two are named, and how many there are. */
+/** A set of texts with its two smallest members. */
 interface Names {
   readonly all: Set<string>
   least: string
   second: string | undefined
 }
 
-/** Gathers texts by a key, and finds in constant time which others a key has. */
+/** Collects texts by key, and finds the other texts of a key in constant time. */
 const namesByKey = () => {
   const known = new Map<string, Names>()
   return {
@@ -34,7 +34,7 @@ const namesByKey = () => {
       if (compare(name, names.least) < 0) [names.least, names.second] = [name, names.least]
       else if (names.second === undefined || compare(name, names.second) < 0) names.second = name
     },
-    /** The other names of a key, in words; `undefined` if there is none. */
+    /** Describes the other names of a key; `undefined` if there are none. */
     others: (key: string, self: string): string | undefined => {
       const names = known.get(key)
       const other = names?.least === self ? names.second : names?.least
@@ -47,13 +47,13 @@ const namesByKey = () => {
 const servedGid = ({ target: { targetType, targetItem } }: StorageEntry): string =>
   String(property(targetType === "user" ? property(targetItem, "primaryProject") : targetItem, "unixGid"))
 
-/** A resource and the GID that it is served with. */
+/** A resource and its served GID. */
 interface ServedGid {
   readonly resource: WaldurResource
   readonly gid: string
 }
 
-/** Finds GIDs that two project slugs have, wherever they are from: each project can read the other's data. */
+/** Finds GIDs that several project slugs share, whatever their source: each project can read the others' data. */
 export const sharedGids = (settings: ModelSettings) => {
   const projects = namesByKey()
   const served: Array<ServedGid> = []
@@ -71,7 +71,7 @@ export const sharedGids = (settings: ModelSettings) => {
       }
     },
     served: served as Iterable<ServedGid>,
-    /** What is odd about a resource's GID once all are added. */
+    /** The warning about a resource's GID, if any. Call it after everything is added. */
     remarkOn: ({ resource: { project_slug: slug }, gid }: ServedGid): Remark | undefined => {
       const others = projects.others(gid, slug)
       if (others === undefined) return undefined
@@ -81,8 +81,8 @@ export const sharedGids = (settings: ModelSettings) => {
 }
 
 /**
- * Finds live resources whose project slug two projects have: the HPC User API knows projects by their slug, so that both
- * get the same GID. Records that have no place in the tree are known as well.
+ * Finds live resources whose project slug belongs to several projects: the HPC User API identifies projects by slug, so
+ * they all get the same GID. Records without a place in the tree count too.
  */
 export const sharedProjectSlugs = () => {
   const uuids = namesByKey()
@@ -98,7 +98,7 @@ export const sharedProjectSlugs = () => {
     addUnplaced: (record: unknown): void => {
       if (recordMayBeLive(record)) add(record)
     },
-    /** What is odd about a resource's project slug once all are added. */
+    /** The warning about a resource's project slug, if any. Call it after everything is added. */
     remarkOn: ({ state, resource: { project_slug: slug, project_uuid } }: PlacedResource): Remark | undefined => {
       const uuid = isRemoval(state.value) ? undefined : dashedUuid(project_uuid)
       const others = uuid === undefined ? undefined : uuids.others(slug, uuid)

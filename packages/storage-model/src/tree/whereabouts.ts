@@ -1,4 +1,4 @@
-/** Where the data of a record may be, however bad the record is. */
+/** Determines where the data of a record may be, however malformed the record is. */
 
 import { dataTypeOf } from "../rules/data-type.ts"
 import { mayBeLive, providerView } from "../rules/lifecycle.ts"
@@ -7,12 +7,12 @@ import { isRefusal } from "../rules/ruling.ts"
 import { isJsonObject, property } from "../waldur/json-object.ts"
 import type { WaldurOrder } from "../waldur/resource.ts"
 
-/** In place of a component of which nothing is known. */
+/** Replaces an unknown path component. */
 export const anyName = "*"
 
 /**
- * Whether a record's data may have to stay, as far as it tells: a state that cannot be read is no removal, and an order
- * that cannot be read asks for none.
+ * Whether a record's data may have to stay. An unreadable state does not count as a removal, nor does an unreadable order
+ * request one.
  */
 export const recordMayBeLive = (record: unknown): boolean => {
   const order = property(record, "order_in_progress")
@@ -30,19 +30,19 @@ const anywhere: PathRule = () => undefined
 
 /** Where a record's data may be. */
 interface Whereabouts {
-  /** Directories, as the record names them. */
+  /** The directories that the record names. */
   readonly paths: ReadonlyArray<string>
-  /** Directories to which bad names lead if they are taken as they stand: a project_slug `../other` leads beside. */
+  /** Directories that invalid names resolve to if used literally: a project_slug `../other` leads to a sibling. */
   readonly misread: ReadonlyArray<string>
-  /** Where a name is bad: the directory with `*` in place of each bad name. */
+  /** If a name is invalid: the directory with `*` in place of each invalid name. */
   readonly pattern: string | undefined
 }
 
 /**
- * All directories where the data of a record may be, however bad the record is. A valid path in `backend_id` is the only
- * one; else it is the directory of the names, and whatever `backend_id` can be read as.
+ * All directories where the data of a record may be, however malformed the record is. A valid path in `backend_id` is the
+ * only one; else the directory built from the names, and every path that `backend_id` can be read as.
  *
- * @param rule where paths may be served: a valid path elsewhere is doubtful
+ * @param rule where paths may be served; a valid path elsewhere does not count as the only one
  */
 export const whereaboutsOf = (record: unknown, rule: PathRule = anywhere): Whereabouts => {
   const backendId = property(record, "backend_id")
@@ -67,7 +67,7 @@ export const whereaboutsOf = (record: unknown, rule: PathRule = anywhere): Where
   if (!components.includes(anyName)) return { paths: [named, ...read], misread: [], pattern: undefined }
   const taken = names.includes(undefined) ? [] : pathsReadIn(`/${names.join("/")}`)
   const misread = taken.filter((path) => !`${named}/`.startsWith(`${path}/`))
-  // A record without a good slug tells of no directory: it would be any. A data type alone tells none either.
+  // A record without a valid slug would match any directory; a data type alone does not narrow it down either.
   const tells = components.some((component, at) => component !== anyName && at !== 1)
   return { paths: read, misread, pattern: tells ? named : undefined }
 }

@@ -1,11 +1,11 @@
-// What is left to backtrack over is a single way to read each digit, so that the time is linear.
+// Linear time: each digit can be matched in one way only.
 const decimal = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i
-/** In characters: 2^53 - 1 has 16 digits, and no quota needs more than a few after its point. */
+/** In characters: 2^53 - 1 has 16 digits, and a quota needs only a few decimal places. */
 const longest = 64
 
 /**
- * A finite decimal of at most 2^53 - 1 in size, as a number or as a text of at most 64 characters (`"10000.0"`, white
- * space around it aside). Beyond that doubles are no longer exact, and no quota is meant.
+ * Parses a finite decimal of at most 2^53 - 1 in magnitude, given as a number or as a text of at most 64 characters
+ * (`"10000.0"`; surrounding white space is ignored). Beyond that doubles are not exact, and no real quota is that large.
  *
  * @returns `undefined` for anything else: `""`, `"inf"`, `"0x10"`, `true`, `null`, a list
  */

@@ -3,10 +3,10 @@ const iso = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/
 const longest = 64
 
 /**
- * A time of Waldur's in microseconds since 1970: a Date would lose the last three digits, and Waldur writes no fraction
- * where it is 0, so that the texts do not compare.
+ * Parses a Waldur timestamp to microseconds since 1970. A Date would lose the last three digits, and the texts do not
+ * compare because Waldur omits a fraction of 0.
  *
- * @returns `undefined` for what is no ISO 8601 time with its zone; another machine could read it differently
+ * @returns `undefined` unless it is an ISO 8601 time with a zone; without one, machines could read it differently
  */
 export const microsecondsOf = (text: string): number | undefined => {
   const [, seconds, fraction = "", zone] = (text.length <= longest ? iso.exec(text) : null) ?? []

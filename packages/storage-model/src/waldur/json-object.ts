@@ -1,24 +1,26 @@
-/** A JSON object of unknown content; a list is none. */
+/** Helpers for JSON values of unknown content and size. */
+
+/** Whether a value is a JSON object; an array is not. */
 export const isJsonObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** An own property of what may be a JSON object; `undefined` where it is none or has no such key. */
+/** An own property of a JSON object; `undefined` if the value is not an object or lacks the key. */
 export const property = (value: unknown, key: string): unknown =>
   isJsonObject(value) && Object.hasOwn(value, key) ? value[key] : undefined
 
-/** What stands in a JSON text for what is no JSON value, such as a cycle. */
+/** Replaces values that JSON cannot represent, such as a cycle. */
 const notJson = "(not JSON)"
 
-/** The beginning of a value's JSON text. */
+/** A prefix of a value's JSON text. */
 interface JsonPrefix {
   readonly text: string
-  /** Whether `text` is all of it, and all of it is JSON. */
+  /** Whether `text` is complete and valid JSON. */
   readonly isWhole: boolean
-  /** How many objects and lists are inside each other in `text` at most; 0 for a scalar. */
+  /** The maximum nesting of objects and lists in `text`; 0 for a scalar. */
   readonly levels: number
 }
 
-/** An object or list whose text has begun. */
+/** An object or list whose text is not closed yet. */
 interface Open {
   readonly value: object
   readonly keys: ReadonlyArray<string> | undefined
@@ -28,12 +30,12 @@ interface Open {
 }
 
 /**
- * The first `longest` characters of a value's JSON text. The work is bounded by `longest` and the number of one
- * object's keys, whatever the value's depth and size: no recursion, which a value from outside could exhaust.
+ * The first `longest` characters of a value's JSON text. The work is bounded by `longest` and the number of keys of one
+ * object, whatever the value's depth and size. Not recursive, since external input could exhaust the stack.
  */
 export const jsonPrefix = (value: unknown, longest: number): JsonPrefix => {
   const open: Array<Open> = []
-  // For cycles, which no JSON has.
+  // Detects cycles, which JSON does not have.
   const around = new Set<object>()
   let [text, levels, isJson] = ["", 0, true]
   const begin = (one: unknown) => {
@@ -67,7 +69,7 @@ export const jsonPrefix = (value: unknown, longest: number): JsonPrefix => {
     const key = container.keys?.[container.next]
     const item = Reflect.get(container.value, key ?? container.next)
     container.next += 1
-    // A key without a value is not there in JSON.
+    // JSON omits keys whose value is undefined.
     if (key !== undefined && item === undefined) continue
     if (!container.isEmpty) text += ","
     container.isEmpty = false
@@ -77,14 +79,14 @@ export const jsonPrefix = (value: unknown, longest: number): JsonPrefix => {
   return { text: text.slice(0, longest), isWhole: isJson && open.length === 0 && text.length <= longest, levels }
 }
 
-/** The JSON of what is neither object nor list, its beginning where it is longer than `longest`. */
+/** The JSON text of a scalar, or its beginning if it is longer than `longest`. */
 const scalarText = (value: unknown, longest: number): string | undefined => {
   if (typeof value === "string") return JSON.stringify(value.length > longest ? value.slice(0, longest + 1) : value)
   if (typeof value === "number" && !Number.isFinite(value)) return undefined
   return value === null || typeof value === "number" || typeof value === "boolean" ? JSON.stringify(value) : undefined
 }
 
-/** `value` as JSON text, however deep it is; `(not JSON)` in the place of what JSON has not. */
+/** `value` as JSON text, however deep it is; `(not JSON)` replaces values that JSON cannot represent. */
 export const jsonText = (value: unknown): string => {
   try {
     return JSON.stringify(value) ?? "null"

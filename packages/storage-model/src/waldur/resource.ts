@@ -1,3 +1,4 @@
+/** Schemas of Waldur's resources, and the decoder that skips malformed rows one by one. */
 import { Result, Schema, SchemaIssue, SchemaTransformation } from "effect"
 import { cut, type Problem, problem, type Skipped } from "../report/finding.ts"
 import { badData, isRefusal, ofOneRecord } from "../rules/ruling.ts"
@@ -12,7 +13,7 @@ const Uuid = Schema.String.check(Schema.makeFilter((text: string) => isUuid(text
     SchemaTransformation.transform({ decode: (text: string) => dashedUuid(text) ?? text, encode: (text) => text }),
   ),
 )
-/** In characters; Waldur's own columns take 500 at most. A longer one would be repeated in each entry below it. */
+/** In characters; Waldur's own columns hold 500 at most. A longer text would be repeated in every entry below it. */
 export const longestText = 1000
 const textOf = (shortest: 0 | 1, expected: string) =>
   Schema.String.check(
@@ -22,10 +23,10 @@ const AnyText = textOf(0, `a text of at most ${longestText} characters`)
 const Text = textOf(1, `a text of 1 to ${longestText} characters`)
 const JsonObject = Schema.Record(Schema.String, Schema.Unknown)
 
-/** Waldur leaves a field out, or sends null, where there is nothing to say. */
+/** Waldur omits a field or sends null if it has no value. */
 const perhaps = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 
-/** The order that Waldur nests in a resource while it is under way (`OrderDetails` in Waldur's API, 8.x). */
+/** The order in progress that Waldur nests in a resource (`OrderDetails` in Waldur's API, 8.x). */
 export const WaldurOrder = Schema.Struct({
   type: perhaps(AnyText),
   state: perhaps(AnyText),
@@ -36,8 +37,8 @@ export const WaldurOrder = Schema.Struct({
 export type WaldurOrder = typeof WaldurOrder.Type
 
 /**
- * A storage resource as `GET /api/marketplace-provider-resources/` sends it, as far as an entry depends on it; other fields are
- * ignored. Fields of which an odd value has a rule of its own (`limits`, `options`, ...) are taken as they come.
+ * A storage resource as `GET /api/marketplace-provider-resources/` returns it, reduced to the fields that an entry depends
+ * on. Fields with a rule of their own for invalid values (`limits`, `options`, ...) are not validated here.
  */
 export const WaldurResource = Schema.Struct({
   uuid: Uuid.annotateKey(required("a UUID")),
@@ -63,20 +64,20 @@ export const WaldurResource = Schema.Struct({
 })
 export type WaldurResource = typeof WaldurResource.Type
 
-/** The names of all fields that the model reads: what to ask Waldur for with `field=`. */
+/** The names of all fields that the model reads; pass them to Waldur as `field=`. */
 export const waldurResourceFields: ReadonlyArray<string> = Object.keys(WaldurResource.fields)
 
-/** What `decodeResources` made of Waldur's rows. */
+/** The result of `decodeResources`. */
 export interface DecodedResources {
   readonly resources: ReadonlyArray<WaldurResource>
   readonly skipped: ReadonlyArray<Skipped>
-  /** The rows of `skipped` as they came, in its order: where one of them lives, nothing may be removed. */
+  /** The original rows of `skipped`, in the same order: their directories must not be removed. */
   readonly malformed: ReadonlyArray<unknown>
 }
 
 /**
- * Decodes Waldur's rows one by one: a row that is not as it must be is skipped with its reason and costs no other its
- * place. Never throws, whatever the rows are.
+ * Decodes Waldur's rows one by one: an invalid row is skipped with its reason and does not affect other rows. Never throws,
+ * whatever the rows contain.
  */
 export const decodeResources = (rows: ReadonlyArray<unknown>): DecodedResources => {
   const resources: Array<WaldurResource> = []
@@ -96,7 +97,7 @@ export const decodeResources = (rows: ReadonlyArray<unknown>): DecodedResources 
   return { resources, skipped, malformed }
 }
 
-// The first issue tells a good row from a bad one; the others are looked for in a bad one only.
+// The first issue is enough to detect an invalid row; all issues are collected for invalid rows only.
 const decodeRow = Schema.decodeUnknownResult(WaldurResource)
 const decodeForAllIssues = Schema.decodeUnknownResult(WaldurResource, { errors: "all" })
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()

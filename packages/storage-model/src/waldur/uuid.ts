@@ -1,13 +1,14 @@
+/** UUIDs and hashes of entries. */
 import { hash } from "node:crypto"
 
 const shape = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i
 
-/** Whether `value` is a UUID in one of the forms that `dashedUuid` takes. */
+/** Whether `value` is a UUID in one of the forms that `dashedUuid` accepts. */
 export const isUuid = (value: unknown): value is string =>
   typeof value === "string" && (value.length === 32 || value.length === 36) && shape.test(value)
 
 /**
- * A UUID as entries carry it: lowercase and dashed.
+ * A UUID as entries contain it: lowercase and dashed.
  *
  * @param value 32 hex digits, as Waldur writes UUIDs in JSON, or the dashed form, in any case
  * @returns `undefined` for anything else
@@ -20,11 +21,11 @@ export const dashedUuid = (value: unknown): string | undefined => {
   )
 }
 
-// RFC 9562 section 6.6: the name space for ISO object identifiers.
+// RFC 9562 section 6.6: the namespace for ISO object identifiers.
 const oidNamespace = Buffer.from("6ba7b8129dad11d180b400c04fd430c8", "hex")
 
 /**
- * The UUID version 5 (RFC 9562 section 5.5) of `scope:name` in the OID namespace: the same on every replica, for ever.
+ * The UUID version 5 (RFC 9562 section 5.5) of `scope:name` in the OID namespace: identical on all replicas, permanently.
  *
  * @example
  * ```ts
@@ -43,5 +44,5 @@ export const deterministicId = (scope: string, name: string): string => {
   ].join("-")
 }
 
-/** A number from 0 to 2^32 - 1 that a text always has: the first four bytes of its SHA-256, big-endian. */
+/** A stable hash of a text from 0 to 2^32 - 1: the first four bytes of its SHA-256, big-endian. */
 export const stableHash = (text: string): number => Number.parseInt(hash("sha256", text, "hex").slice(0, 8), 16)
