@@ -108,7 +108,7 @@ export const readAllPages = Effect.fn("readAllPages")(function* (
     last = { totals: judged.totals, rows: judged.count + found.length }
     yield* Effect.logWarning(
       judged.settled
-        ? `${call} gave ${judged.count} rows without a count that fits; it is read again, to compare`
+        ? `${call} returned ${judged.count} rows without a matching count; it is read again for comparison`
         : `Waldur's rows moved between pages of ${call}: read ${reads} of at most ${pageSizes.length} gave ${last.rows} rows where Waldur counts ${last.totals.join(", then ")}`,
     )
   }
@@ -186,7 +186,7 @@ const tell = ({ onRows }: Listing, rows: ReadonlyArray<unknown>): Effect.Effect<
   onRows === undefined
     ? Effect.void
     : Effect.suspend(() => onRows(rows)).pipe(
-        Effect.ignoreCause({ log: "Warn", message: "What was told of a page's rows failed; the read goes on" }),
+        Effect.ignoreCause({ log: "Warn", message: "onRows failed for the rows of a page; the read continues" }),
         Effect.forkDetach({ startImmediately: true }),
         Effect.asVoid,
       )

@@ -80,7 +80,7 @@ export const makeConcessions = (): Concessions => {
       for (const name of refused) {
         yield* make(
           keyOf(path, name),
-          `Waldur refuses the parameter ${name} of ${collectionOf(path)}: it is left out; ${dispensable[name]}`,
+          `Waldur refuses the parameter ${name} of ${collectionOf(path)}: it is omitted; ${dispensable[name]}`,
         )
       }
       return refused.length > 0
@@ -92,7 +92,7 @@ export const makeConcessions = (): Concessions => {
         caps.set(path, rows)
         return make(
           `${collectionOf(path)} pages`,
-          `Pages of ${collectionOf(path)} come with ${rows} rows though more are asked for: a gateway may cut page_size; all are read, in more calls`,
+          `Pages of ${collectionOf(path)} come with ${rows} rows though more are asked for: a gateway may cut page_size; all rows are read, in more calls`,
         )
       }),
     avoidHead: Effect.fnUntraced(function* (why) {

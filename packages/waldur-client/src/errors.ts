@@ -56,7 +56,7 @@ export class WaldurUnexpectedAnswer extends Schema.TaggedError<WaldurUnexpectedA
   wanted: Schema.String,
 }) {
   override get message() {
-    return `Waldur: ${this.call} gave ${this.came}, wanted is ${this.wanted}; is this URL the API of a Waldur?`
+    return `Waldur: ${this.call} returned ${this.came}, expected ${this.wanted}; is this the URL of Waldur's API?`
   }
 }
 

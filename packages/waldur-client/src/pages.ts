@@ -180,7 +180,7 @@ export const readPage = (
                 : Effect.andThen(
                     concessions.make(
                       sizeRefused,
-                      `Waldur refuses the parameter page_size of ${wanted.path}: it is left out; lists are read in pages of Waldur's own size, in more calls`,
+                      `Waldur refuses the parameter page_size of ${wanted.path}: it is omitted; lists are read in pages of Waldur's default size, in more calls`,
                     ),
                     between(...within, of),
                   ),

@@ -17,7 +17,7 @@ export const errorFromFailure = (
     return new WaldurUnexpectedAnswer({ call, came: `no JSON (${detail})`, wanted: "JSON" })
   }
   if (status !== undefined && status < 400) {
-    return new WaldurUnexpectedAnswer({ call, came: `a redirect (${status})`, wanted: "an answer in place" })
+    return new WaldurUnexpectedAnswer({ call, came: `a redirect (${status})`, wanted: "no redirect" })
   }
   if (status !== undefined && status < 500 && status !== 408 && status !== 429) {
     return new WaldurRejected({

@@ -204,7 +204,7 @@ export const listWithOrders = Effect.fnUntraced(function* (
         if (known.includes(state)) continue
         yield* concessions.make(
           keyOf(state),
-          `Waldur does not know the order state ${state}: it is left out, for no order can be in it`,
+          `Waldur does not know the order state ${state}: it is omitted, since no order can be in it`,
         )
       }
       return yield* Effect.catchIf(inStates(known), mayRefuseState, () =>
@@ -251,7 +251,7 @@ export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
   const listed = yield* listResources(calls, slugs, { fields, filter }).pipe(
     Effect.catchIf(refuses("state"), () =>
       Effect.andThen(
-        calls.concessions.make(`${path}?state`, `Waldur refuses the parameter state of ${path}: it is left out`),
+        calls.concessions.make(`${path}?state`, `Waldur refuses the parameter state of ${path}: it is omitted`),
         listResources(calls, slugs, { fields }),
       ),
     ),
