@@ -96,7 +96,7 @@ describe("check", () => {
       const sandbox = await aSandbox()
       sandbox.faults.set("waldur", { path: /version/, status })
       const { code, stdout } = await finished(["check"], { environment: environmentOf(sandbox) })
-      expect([code, stdout]).toEqual([0, expect.stringContaining("ok    Waldur: a version that is not known")])
+      expect([code, stdout]).toEqual([0, expect.stringContaining("ok    Waldur: an unknown version")])
     },
   )
 

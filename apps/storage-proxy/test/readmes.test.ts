@@ -39,7 +39,7 @@ describe("README", () => {
       .map((name) => name.replace(/^\s*type /, "").trim())
       .filter((name) => name !== "")
     const readme = await readFile(`${folderOf(name)}/README.md`, "utf8")
-    const [table = ""] = /(?<=^## (?:API|The door)\n+)(?:\|.*\n)+/m.exec(readme) ?? []
+    const [table = ""] = /(?<=^## API\n+)(?:\|.*\n)+/m.exec(readme) ?? []
     const named = [...table.matchAll(/^\| (`.*?`) \|/gm)].flatMap(
       ([, cell = ""]) => cell.match(/(?<=`)\w+(?=`)/g) ?? [],
     )
