@@ -182,9 +182,9 @@ const withoutOrder = (facts: Facts): Facts => {
 }
 
 const isHidden = (facts: Facts): boolean => stateSeen(facts) === undefined
-const isRemoving = (facts: Facts): boolean => stateSeen(facts) === "Terminating"
-/** An old list does not request removals. */
-const mayBeLeftOut = (facts: Facts, { mayBeKept }: Sight): boolean => mayBeKept && isRemoving(facts)
+/** The list of a guard omits doubtful removals, those that have ended too. */
+const mayBeLeftOut = (facts: Facts, { mayBeKept }: Sight): boolean =>
+  mayBeKept && isBeingRemoved(stateSeen(facts) ?? "")
 
 /** Locations of live data: a removal there is not listed. */
 const livePathsOf = (seen: ReadonlyArray<Sight>) => {
