@@ -13,6 +13,7 @@ export interface RunningCalls {
   readonly oldest: () => ReadonlyMap<string, number | undefined>
 }
 
+/** An empty register of running calls. */
 export const makeRunningCalls = (): RunningCalls => {
   const upstreams = new Map<string, Set<{ readonly began: number }>>()
   return {

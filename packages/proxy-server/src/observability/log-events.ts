@@ -4,6 +4,7 @@
  */
 import { Effect } from "effect"
 
+/** All codes. */
 export const logEvents = [
   // The process.
   "configuration",

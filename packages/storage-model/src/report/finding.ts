@@ -29,10 +29,12 @@ export const warningCodes = {
 const keysOf = <K extends string>(codes: Readonly<Record<K, string>>) =>
   Object.keys(codes) as ReadonlyArray<string> as ReadonlyArray<K>
 
+/** Schema of the codes for skipped resources. */
 export const SkipCode = Schema.Literals(keysOf(skipCodes))
 /** Why a resource is skipped. */
 export type SkipCode = typeof SkipCode.Type
 
+/** Schema of the codes for warnings. */
 export const WarningCode = Schema.Literals(keysOf(warningCodes))
 /** Why a resource or customer that is served has a warning. */
 export type WarningCode = typeof WarningCode.Type
@@ -67,10 +69,12 @@ export interface Finding<Code extends string> extends Problem {
   readonly offering_slug: string | null
 }
 
+/** Schema of a skipped resource. */
 export const Skipped = finding(SkipCode)
 /** A skipped resource and the reason. */
 export type Skipped = Finding<SkipCode>
 
+/** Schema of a warning. */
 export const Warning = finding(WarningCode)
 /** A warning about a resource or customer that is served. */
 export type Warning = Finding<WarningCode>
