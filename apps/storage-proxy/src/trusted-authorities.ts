@@ -19,11 +19,12 @@ export const trustAuthorities = (
   environment: Readonly<Record<string, string | undefined>>,
 ): { readonly added: number; readonly warnings: ReadonlyArray<string> } => {
   const warnings: Array<string> = []
-  const found = new Set<string>()
+  /** By fingerprint, because one certificate can be written as PEM in several ways. */
+  const found = new Map<string, string>()
   const read = (variable: string, path: string, certificatesIn: (path: string) => ReadonlyArray<string>) => {
     try {
       const certificates = certificatesIn(path)
-      for (const certificate of certificates) found.add(certificate)
+      for (const certificate of certificates) found.set(fingerprintOf(certificate), certificate)
       if (certificates.length === 0) warnings.push(`${variable} is ignored: ${path} holds no certificate in PEM`)
     } catch (error) {
       warnings.push(`${variable} is ignored: ${path} cannot be read: ${reasonOf(error)}`)
@@ -38,12 +39,14 @@ export const trustAuthorities = (
     const path = given(environment[variable])
     if (path !== undefined && path !== file) warnings.push(`${variable} is not read: name the file in SSL_CERT_FILE`)
   }
+  if (found.size === 0) return { added: 0, warnings }
   const known = getCACertificates("default")
-  const trusted = new Set(known.map((certificate) => certificate.trim()))
-  const added = [...found].filter((certificate) => !trusted.has(certificate))
-  if (added.length > 0) setDefaultCACertificates([...known, ...added])
-  return { added: added.length, warnings }
+  for (const certificate of known) found.delete(fingerprintOf(certificate))
+  if (found.size > 0) setDefaultCACertificates([...known, ...found.values()])
+  return { added: found.size, warnings }
 }
+
+const fingerprintOf = (certificate: string) => new X509Certificate(certificate).fingerprint256
 
 const given = (value: string | undefined) => value?.trim() || undefined
 
@@ -54,8 +57,7 @@ const certificatesOfFile = (path: string): ReadonlyArray<string> => {
   const blocks = readFileSync(path, "latin1").match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
   return blocks.flatMap((block) => {
     try {
-      // Node's own notation, so that already trusted certificates are recognised.
-      return [new X509Certificate(block).toString().trim()]
+      return [new X509Certificate(block).toString()]
     } catch {
       return []
     }

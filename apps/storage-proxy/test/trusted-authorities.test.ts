@@ -3,7 +3,7 @@ import { mkdir, readFile, symlink, truncate, writeFile } from "node:fs/promises"
 import { createServer } from "node:https"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
-import { getCACertificates, rootCertificates, setDefaultCACertificates } from "node:tls"
+import { getCACertificates, setDefaultCACertificates } from "node:tls"
 import { makeTransport } from "@cscs/http-transport"
 import { Effect } from "effect"
 import { afterEach, describe, expect, onTestFinished, test } from "vitest"
@@ -40,7 +40,7 @@ describe("authorities from the environment", () => {
   test("are trusted in addition to the system's, from a file and from a directory", async () => {
     const directory = await aDirectory()
     const file = join(directory, "ca.pem")
-    const bundle = [rootCertificates[0], await fixture("localhost.cert.pem")]
+    const bundle = [before[0], await fixture("localhost.cert.pem")]
     await writeFile(file, bundle.join("\n"))
     expect(await failureOfCall()).toMatch(/ tls: .*self.signed/)
     for (const environment of [{ SSL_CERT_FILE: ` ${file}\n` }, { SSL_CERT_DIR: `${directory}:` }]) {
