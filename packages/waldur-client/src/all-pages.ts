@@ -79,7 +79,8 @@ export const readAllPages = Effect.fn("readAllPages")(function* (
     const { rows, several, total } = judged
     const read = { rows, several, total, counted: true, reads, cached: walked.cached }
     if (judged.consistent) return read
-    if (judged.settled && before?.settled === true && sawTheSame(before, judged)) {
+    const isSettled = judged.settled && before?.settled === true && sawTheSame(before, judged)
+    if (isSettled && !(yield* goesOnAfter(calls, listing, judged.count))) {
       const came = walked.pages.find((part) => part.total === undefined)?.countCame
       if (came !== undefined && judged.count === 0 && listing.mayBeEmpty !== true) {
         return yield* new WaldurUnexpectedAnswer({
@@ -180,6 +181,16 @@ const goesOn = (parts: ReadonlyArray<ListPage>, rows: number): boolean => {
   const { total, hasNext } = parts.at(-1) ?? {}
   return hasNext === true || (total === undefined ? hasNext !== false : total < rows)
 }
+
+/**
+ * Whether a row follows so many rows. No gateway can reduce a page of one row, so this also shows what two reads miss alike
+ * if the page size changes from request to request.
+ */
+const goesOnAfter = (calls: WaldurCalls, listing: Listing, count: number): Effect.Effect<boolean, WaldurError> =>
+  readPage(calls, listing, { ...fullBudget }, count + 1, 1).pipe(
+    Effect.map((parts) => rowsOf(parts) > 0),
+    Effect.catchIf(isGone, () => Effect.succeed(false)),
+  )
 
 /** Runs `onRows` in a separate fiber that neither fails nor delays the read, and that may outlive it. */
 const tell = ({ onRows }: Listing, rows: ReadonlyArray<unknown>): Effect.Effect<void> =>

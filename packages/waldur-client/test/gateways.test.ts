@@ -362,7 +362,11 @@ describe("any gateway behaviour with sizes, counts and links", () => {
               expect(bySlug(result.success.rows)).toEqual(bySlug(fake.resources))
             },
           ),
-          { numRuns: 60 },
+          {
+            numRuns: 60,
+            // Two reads can miss the same row if the page size changes from request to request.
+            examples: [[2, [2, 2, 1], ["zero"], "none", false]],
+          },
         ),
       )
       expect(outcomes).toEqual(new Set(["Success", "Failure"]))
