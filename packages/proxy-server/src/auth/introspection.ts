@@ -11,6 +11,7 @@ import {
   processIntrospectionResponse,
 } from "oauth4webapi"
 import { makeSharedCalls } from "../concurrency/shared-calls.ts"
+import { type TokenBucket, tokenBucket } from "../concurrency/token-bucket.ts"
 import type { AuthSettings } from "../config/settings.ts"
 import { judgeClaims, leeway, selfDescription, TokenClaims, unverifiedClaims } from "./claims.ts"
 import { type Issuer, issuerTimeout } from "./issuer.ts"
@@ -90,16 +91,11 @@ export const makeIntrospection = ({
 
   const trusted = makeSharedCalls(trustedAtOnce, issuerTimeout)
   const unknown = makeSharedCalls(unknownAtOnce, issuerTimeout)
-  let restrained: { readonly since: number; countedAt: number; allowed: number } | undefined
+  let restrained: { readonly since: number; readonly allowed: TokenBucket } | undefined
   /** Whether the issuer refused to answer recently. */
   const isRestrained = (now: number): boolean => restrained !== undefined && now - restrained.since < restrainedFor
-  const mayAsk = (now: number): boolean => {
-    if (restrained === undefined || !isRestrained(now)) return true
-    const more = ((now - restrained.countedAt) / 1000) * restrainedPerSecond
-    restrained.allowed = Math.min(restrainedInARow, restrained.allowed + more)
-    restrained.countedAt = now
-    return restrained.allowed >= 1
-  }
+  const mayAsk = (now: number): boolean =>
+    restrained === undefined || !isRestrained(now) || restrained.allowed.hasToken(now)
 
   /** Introspects a token and caches the response. */
   const askAbout = (token: string, digest: string, isTrusted: boolean) =>
@@ -123,7 +119,7 @@ export const makeIntrospection = ({
           restrained =
             isRestrained(now) && restrained !== undefined
               ? { ...restrained, since: now }
-              : { since: now, countedAt: now, allowed: restrainedInARow }
+              : { since: now, allowed: tokenBucket(restrainedInARow, restrainedPerSecond, now) }
         }),
       ),
     )
@@ -132,7 +128,7 @@ export const makeIntrospection = ({
     unknown(
       digest,
       Effect.suspend(() => {
-        if (restrained !== undefined) restrained.allowed -= 1
+        restrained?.allowed.take()
         return askAbout(token, digest, false)
       }),
     )

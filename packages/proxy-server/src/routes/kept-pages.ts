@@ -3,6 +3,7 @@
  * compressed forms are included.
  */
 import { LRUCache } from "lru-cache"
+import { tokenBucket } from "../concurrency/token-bucket.ts"
 import { dataHeaders } from "../http/http-headers.ts"
 import { type Coding, compressed, worthCompressing } from "./content-coding.ts"
 import type { StoragePage } from "./storage-answer.ts"
@@ -76,14 +77,8 @@ export const keptPages = (now: () => number = () => performance.now()): KeptPage
       coded.body.length + 2 * (key.length + (page.link?.length ?? 0)) + overhead,
   })
   const compressing = new Map<string, Promise<CodedPage>>()
-  let allowed = compressionsInARow
-  let countedAt = now()
-  const mayCompress = (): boolean => {
-    const at = now()
-    allowed = Math.min(compressionsInARow, allowed + ((at - countedAt) / 1000) * compressionsPerSecond)
-    countedAt = at
-    return compressing.size < compressionsAtOnce && allowed >= 1
-  }
+  const allowed = tokenBucket(compressionsInARow, compressionsPerSecond, now())
+  const mayCompress = (): boolean => compressing.size < compressionsAtOnce && allowed.hasToken(now())
   const compress = async (codedKey: string, page: StoragePage, coding: Exclude<Coding, "identity">) => {
     try {
       const coded = codedPage(page, coding, await compressed(page.body, coding))
@@ -101,7 +96,7 @@ export const keptPages = (now: () => number = () => performance.now()): KeptPage
       const codedKey = `${wanted} ${key}`
       const coded = kept.get(codedKey)?.coded ?? compressing.get(codedKey)
       if (coded !== undefined || !mayCompress()) return coded ?? plain.coded
-      allowed -= 1
+      allowed.take()
       const made = compress(codedKey, plain.page, wanted)
       compressing.set(codedKey, made)
       return made
