@@ -216,6 +216,9 @@ export class Snapshots extends Context.Service<
             return taken === undefined ? Effect.fail(error) : Effect.succeed(taken)
           }),
         )
+      /** Ends with the refresh in flight, whatever its result; at once if there is none. */
+      const inFlightEnded = (): Effect.Effect<unknown> =>
+        inFlight === undefined ? Effect.void : Effect.exit(Deferred.await(inFlight.result))
       /** Milliseconds until a refresh with `mustBeNew` may begin. */
       const untilTurn = () => Math.max(0, lastRenewal + renewEvery - now())
 
@@ -261,14 +264,14 @@ export class Snapshots extends Context.Service<
           const calledAt = now()
           const wasWarm = isWarm(freshness(), policy, calledAt)
           lastAskedAt = calledAt
-          const ended = inFlight === undefined ? Effect.void : Effect.exit(Deferred.await(inFlight.result))
+          const ended = inFlightEnded()
           const read: Effect.Effect<TimedSnapshot, RefreshError> = Effect.suspend(() => {
             // Neither callers that insist, nor callers that waited for the refresh that failed, may make a failing
             // upstream be called without limit.
             if (failure !== undefined && failedLately(freshness(), policy, now())) return Effect.fail(failure.error)
             if (inFlight?.mustBeNew) return Deferred.await(inFlight.result)
             // Meanwhile another refresh may begin that accepts an earlier read of another replica.
-            if (inFlight !== undefined) return Effect.andThen(Effect.exit(Deferred.await(inFlight.result)), read)
+            if (inFlight !== undefined) return Effect.andThen(inFlightEnded(), read)
             if (current !== undefined && current.readStartedAt > calledAt) return Effect.succeed(current)
             const wait = untilTurn()
             return wait > 0 ? Effect.andThen(Effect.sleep(wait), read) : join(wasWarm, true)
@@ -276,7 +279,7 @@ export class Snapshots extends Context.Service<
           return orLastGood(Effect.andThen(ended, read))
         }),
         retryNow: Effect.suspend(() => {
-          const ended = inFlight === undefined ? Effect.void : Effect.exit(Deferred.await(inFlight.result))
+          const ended = inFlightEnded()
           return Effect.andThen(
             ended,
             Effect.suspend(() => (failure === undefined ? Effect.void : Effect.asVoid(begin(true, true)))),
