@@ -3,6 +3,7 @@
  * stored entry is trusted no more than a record from Waldur: the same rules apply to paths, GIDs, URLs and values.
  */
 import { type Problem, problem } from "../report/finding.ts"
+import { servedOrigins } from "../rules/callback-urls.ts"
 import { entryStatuses } from "../rules/lifecycle.ts"
 import { invalidComponent, type PathRule, pathRule } from "../rules/mount-path.ts"
 import { isGid } from "../rules/target.ts"
@@ -39,7 +40,7 @@ export const storedEntryJudge = (
 ): ((text: string, offeringSlug: string) => StoredEntry | Problem) => {
   const systems = new Map(settings.storageSystems.map(({ offeringSlug }) => [offeringSlug, systemName(offeringSlug)]))
   const fileSystem = fileSystemName(settings)
-  const origins = callbackOriginsOf(settings)
+  const origins = servedOrigins(settings)
   const rule = pathRule(settings.mountRoots)
   const dataTypes = new Map<string, ReturnType<typeof dataTypeNames>>()
   const namesOf = (dataType: string) => {
@@ -217,11 +218,6 @@ const callbackActions = Object.entries({
 const actionsOfResource = new Set(["update_options_direct", "set_backend_id", "set_state_ok"])
 /** Characters of a URL: more than any server accepts. */
 const longestUrl = 8192
-
-const callbackOriginsOf = ({ waldurApiUrl, callbackOrigins }: ModelSettings): ReadonlyArray<string> =>
-  [...(waldurApiUrl === undefined ? [] : [waldurApiUrl]), ...callbackOrigins].flatMap((url) =>
-    URL.canParse(url) ? [new URL(url).origin] : [],
-  )
 
 /** Whether a URL is plain, on a trusted origin, and performs this action on an order or on the entry's own resource. */
 const isCallbackUrl = (url: unknown, action: string, itemId: string, origins: ReadonlyArray<string>): boolean => {

@@ -99,6 +99,10 @@ const servedOrder = (order: WaldurOrder, addresses: Addresses, remarks: Array<Re
   return { order: `${origin}${path}`, api: `${origin}${above}` }
 }
 
+/** The origins under which callback URLs are served. */
+export const servedOrigins = ({ waldurApiUrl, callbackOrigins }: Addresses): ReadonlyArray<string> =>
+  [waldurApiUrl, ...callbackOrigins].flatMap((url) => parsedUrl(url)?.origin ?? [])
+
 /** The origin under which a URL is served; `undefined` if its origin is not trusted. */
 const servedOrigin = (url: URL, { waldurApiUrl, callbackOrigins }: Addresses): string | undefined => {
   const waldur = parsedUrl(waldurApiUrl)
