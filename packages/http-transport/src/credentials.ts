@@ -56,15 +56,6 @@ const valuesOf = (secret: string | Secret): ReadonlyArray<string> => {
   return secret instanceof RotatingSecret ? secret.known : [secretNow(secret)]
 }
 
-const redactors = new WeakMap<ReadonlyArray<string | Secret>, (text: string) => string>()
-
-/** Masks secrets in a text. The redactor is cached for each array of secrets. */
-export const withoutSecrets = (text: string, secrets: ReadonlyArray<string | Secret>): string => {
-  const known = redactors.get(secrets) ?? redactor(secrets)
-  redactors.set(secrets, known)
-  return known(text)
-}
-
 interface Guises {
   /** All forms as a whole, longest first. */
   readonly whole: RegExp | undefined

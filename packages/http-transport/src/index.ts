@@ -25,7 +25,7 @@ export { type CallOrigin, CurrentCallOrigin } from "./call-origin.ts"
 export { type CallPolicy, type CallPolicyOptions, makeCallPolicy } from "./call-policy.ts"
 export { addressTimeout, serverName } from "./connector.ts"
 export { cooperatively, turnIfDue } from "./cooperatively.ts"
-export { redactor, secretsOfUrl, urlForDisplay, withoutSecrets } from "./credentials.ts"
+export { redactor, secretsOfUrl, urlForDisplay } from "./credentials.ts"
 export { elapsedMillis } from "./elapsed.ts"
 export { type EnvironmentProxies, environmentProxies } from "./environment-proxies.ts"
 export {

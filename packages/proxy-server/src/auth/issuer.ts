@@ -3,12 +3,12 @@ import {
   type AboutCall,
   defaultRetryPolicy,
   elapsedMillis,
+  redactor,
   retryAfterSeconds,
   type Transport,
   TransportFailure,
   type TransportFailureReason,
   transportFailureFrom,
-  withoutSecrets,
 } from "@cscs/http-transport"
 import { Clock, Effect, Option, Schema } from "effect"
 import {
@@ -183,7 +183,7 @@ const failureFrom = (thrown: unknown, about: AboutCall, secrets: ReadonlyArray<s
   if (thrown instanceof TransportFailure) return thrown
   if (thrown instanceof ResponseBodyError) {
     const said = [thrown.error, thrown.error_description].filter((one) => one !== undefined).join(": ")
-    return statusFailure(thrown.response, ` ${withoutSecrets(said, secrets)}`, about)
+    return statusFailure(thrown.response, ` ${redactor(secrets)(said)}`, about)
   }
   if (thrown instanceof WWWAuthenticateChallengeError) {
     return statusFailure(thrown.response, ", and wants other credentials", about)
