@@ -14,7 +14,7 @@ const absoluteForm = /^https?:\/\/([^/?#]*)(.*)$/is
  *
  * @returns whether that is possible; if not, the response is 400
  */
-export const isTargetUnderstood = (request: IncomingMessage): boolean => {
+export const normaliseTarget = (request: IncomingMessage): boolean => {
   const hosts = request.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === "host").length
   // A gateway and this server could each pick another of two hosts (RFC 9112 section 3.2). HTTP/1.0 needs none; Node
   // checks that.

@@ -7,7 +7,7 @@ import type { Hono } from "hono"
 import { configFlag, logging, logThreshold, settingsFrom } from "./configuration.ts"
 import { lastWords } from "./crash-handler.ts"
 import { holdHeapSmall } from "./heap-limits.ts"
-import { isTargetUnderstood } from "./request-target.ts"
+import { normaliseTarget } from "./request-target.ts"
 import { rereadSettings, stampOf, takeHangUps } from "./reread.ts"
 import { closeStalledReaders } from "./stalled-readers.ts"
 import { Telemetry, telemetryFor } from "./telemetry/telemetry.ts"
@@ -56,7 +56,7 @@ const open = (app: Hono, host: string, port: number) =>
       resume(Effect.fail(new CannotListen({ host, port, code: error.code ?? error.message })))
     const respond = getRequestListener(app.fetch)
     const server = createServer(serverOptions, (request, response) => {
-      if (isTargetUnderstood(request)) void respond(request, response)
+      if (normaliseTarget(request)) void respond(request, response)
       else response.writeHead(400, { Connection: "close", "Content-Length": 0 }).end()
     })
     server.maxConnections = mostConnections

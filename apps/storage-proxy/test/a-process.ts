@@ -43,8 +43,13 @@ export const staffEnvironmentOf = (sandbox: Sandbox): Record<string, string> => 
 /** A configuration file for the sandbox, overridden by `more`. Returns its path. */
 export const aFile = async (sandbox: Sandbox, more: object = {}): Promise<string> => {
   const path = join(await aDirectory(), "config.yaml")
-  const { waldur, hpcUserApi } = sandbox
-  const document = {
+  await writeFile(path, documentOf(sandbox, more))
+  return path
+}
+
+/** Its text. JSON is YAML. */
+export const documentOf = ({ waldur, hpcUserApi }: Sandbox, more: object = {}): string =>
+  JSON.stringify({
     waldur_api_url: waldur.url,
     waldur_api_token: waldur.token,
     storage_systems: { capstor: "capstor", vast: "vast", iopsstor: "iopsstor" },
@@ -56,10 +61,7 @@ export const aFile = async (sandbox: Sandbox, more: object = {}): Promise<string
     },
     auth: { disable_auth: true },
     ...more,
-  }
-  await writeFile(path, JSON.stringify(document))
-  return path
-}
+  })
 
 export type Running = SpawnedProxy
 

@@ -4,7 +4,18 @@ import { type AddressInfo, createServer } from "node:net"
 import { join } from "node:path"
 import type { Sandbox } from "@cscs/sandbox"
 import { describe, expect, onTestFinished, test } from "vitest"
-import { aDirectory, aFile, aSandbox, environmentOf, finished, type Running, run, serving, until } from "./a-process.ts"
+import {
+  aDirectory,
+  aFile,
+  aSandbox,
+  documentOf,
+  environmentOf,
+  finished,
+  type Running,
+  run,
+  serving,
+  until,
+} from "./a-process.ts"
 
 const list = "/api/storage-resources/"
 const newToken = "d1ce5ec2e7d1ce5ec2e7d1ce5ec2e7d1ce5ec2e7"
@@ -76,22 +87,8 @@ describe("SIGHUP", () => {
     const running = await serving(["--config", file], { environment: alwaysReads })
     await until(() => isListServed(running.url))
     sandbox.issuer.settings.clients.set(sandbox.hpcUserApi.clientId, newSecret)
-    const { waldur, hpcUserApi } = sandbox
-    await writeFile(
-      file,
-      JSON.stringify({
-        waldur_api_url: waldur.url,
-        waldur_api_token: waldur.token,
-        storage_systems: { capstor: "capstor", vast: "vast", iopsstor: "iopsstor" },
-        hpc_user_api: {
-          api_url: hpcUserApi.url,
-          client_id: hpcUserApi.clientId,
-          client_secret: newSecret,
-          oidc_token_url: hpcUserApi.tokenUrl,
-        },
-        auth: { disable_auth: true },
-      }),
-    )
+    const hpcUserApi = { ...sandbox.hpcUserApi, clientSecret: newSecret }
+    await writeFile(file, documentOf({ ...sandbox, hpcUserApi }))
     running.child.kill("SIGHUP")
     await until(() => linesOf(running, "Secrets re-read: 1 changed").length > 0)
     expect(linesOf(running, "Secrets re-read: 1 changed")[0]?.annotations.changed).toBe("hpc_user_api.client_secret")
