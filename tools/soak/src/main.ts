@@ -163,9 +163,9 @@ const catchUp = async (asker: Asker, checker: Checker, since: number): Promise<v
   const headers = { Accept: "application/x-ndjson" }
   for (;;) {
     const reply = await asker.ask({ path: listPath, headers })
-    const window = checker.windowOf(reply)
-    const isNew = reply.status === 200 && window.from > since
-    if (isNew) {
+    // An error has no Age.
+    const window = reply.status === 200 ? checker.windowOf(reply) : undefined
+    if (window !== undefined && window.from > since) {
       const entries = reply.body.toString().split("\n").slice(0, -1)
       checker.list(reply, window, { entries: entries.map((line) => JSON.parse(line)), filter: {}, page: undefined })
       return
