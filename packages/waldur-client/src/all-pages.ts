@@ -160,7 +160,7 @@ const walk = Effect.fnUntraced(function* (
   // Beyond the count, or without one, there may be no further page.
   let rows = [first, ...later.map(({ parts }) => parts)].reduce((sum, parts) => sum + rowsOf(parts), 0)
   let end = later.at(-1)?.parts ?? first
-  while (!ended && goesOn(end, rows)) {
+  while (!ended && goesOn(end, rows, later.length === 0)) {
     const number = Math.max(next, last + 1)
     next = number + 1
     const parts = yield* page(number).pipe(Effect.asSome, noneIfGone)
@@ -177,9 +177,11 @@ const walk = Effect.fnUntraced(function* (
 const isFull = (parts: ReadonlyArray<ListPage>, pageSize: number) => rowsOf(parts) >= pageSize
 
 /** Whether rows may follow a full page that is the last one by the count. */
-const goesOn = (parts: ReadonlyArray<ListPage>, rows: number): boolean => {
+const goesOn = (parts: ReadonlyArray<ListPage>, rows: number, isFirst: boolean): boolean => {
   const { total, hasNext } = parts.at(-1) ?? {}
-  return hasNext === true || (total === undefined ? hasNext !== false : total < rows)
+  // A count that equals a full first page may be that of the page; without a Link, only the next page shows it.
+  const isVague = total === undefined || (isFirst && total === rows)
+  return hasNext === true || (hasNext === undefined && isVague) || (total !== undefined && total < rows)
 }
 
 /**

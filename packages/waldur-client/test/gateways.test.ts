@@ -267,6 +267,21 @@ describe("X-Result-Count", () => {
     }),
   )
 
+  it.live("that of the page, without Link: all rows are read", () =>
+    Effect.gen(function* () {
+      for (const count of [300, 301, 640]) {
+        const { waldur } = yield* behind(count, {
+          response: (headers, passing, rows) => {
+            delete headers.link
+            if (isPlain(passing)) headers["x-result-count"] = String(rows)
+          },
+        })
+        const read = yield* waldur.readResources(query).pipe(captureLogs([]))
+        expect(uuids(read)).toEqual(uuids({ ...read, rows: tied(count) }))
+      }
+    }),
+  )
+
   it.live("that is too high is never overruled: rows may be missing", () =>
     Effect.gen(function* () {
       const { waldur } = yield* behind(40, {
