@@ -63,14 +63,18 @@ export type { CustomerList, OfferingCustomer } from "./tree/customers.ts"
 export {
   buildHierarchy,
   type Hierarchy,
+  HierarchyBuilder,
+  type HierarchyChange,
   type HierarchyEnd,
+  type HierarchyFrame,
   type HierarchyInput,
-  type HierarchyWork,
-  hierarchyPasses,
-  type Pass,
+  type HierarchyLookups,
+  type HierarchyUpdate,
+  noResources,
 } from "./tree/hierarchy.ts"
 export type { ProtectedPath } from "./tree/occupancy.ts"
-export type { BuiltPart } from "./tree/parts.ts"
+export type { BuiltPart, Part } from "./tree/parts.ts"
+export type { Pass } from "./tree/pass.ts"
 export { type GidAnswer, projectsWithoutItem } from "./tree/resource-entry.ts"
 export {
   type DecodedResources,

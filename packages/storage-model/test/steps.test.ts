@@ -4,8 +4,9 @@ import {
   buildHierarchy,
   decodeResources,
   type Hierarchy,
+  HierarchyBuilder,
   type HierarchyInput,
-  hierarchyPasses,
+  noResources,
   type PlacedEntry,
   type WaldurResource,
 } from "../src/index.ts"
@@ -19,7 +20,9 @@ vi.setConfig({ testTimeout: 120_000 })
 
 const treeIn = (input: HierarchyInput) => {
   const steps: Array<ReadonlyArray<PlacedEntry>> = []
-  const { passes, end } = hierarchyPasses(input, ({ entries }) => steps.push(entries))
+  const { decoded, customers, gids, ...frame } = input
+  const change = { removed: noResources, added: decoded, customers, gids }
+  const { passes, end } = new HierarchyBuilder(frame).update(change, ({ entries }) => steps.push(entries))
   for (const pass of passes) {
     pass((items, visit) => {
       for (const item of items) visit(item)
@@ -86,13 +89,13 @@ describe("the steps of a tree", () => {
 
   // The customer's own entry is one of them.
   it.each([
-    [254, [1, 255]],
-    [255, [1, 256]],
-    [256, [1, 256, 1]],
-    [257, [1, 256, 2]],
-    [511, [1, 256, 256]],
-    [600, [1, 256, 256, 89]],
-  ])("hold the entries of a customer with %i resources in order, at most 256 each", (count, lengths) => {
+    [14, [1, 15]],
+    [15, [1, 16]],
+    [16, [1, 16, 1]],
+    [17, [1, 16, 2]],
+    [31, [1, 16, 16]],
+    [40, [1, 16, 16, 9]],
+  ])("hold the entries of a customer with %i resources in order, at most 16 each", (count, lengths) => {
     const { steps, tree } = treeIn(inputOf(rowsOf(count, 1)))
     expect(steps.map(({ length }) => length)).toEqual(lengths)
     const youngestLast = Array.from({ length: count }, (_, at) => dashedNumber(count - at))
@@ -100,19 +103,19 @@ describe("the steps of a tree", () => {
   })
 
   it("of one customer have the same boundaries regardless of other customers", () => {
-    const physics = rowsOf(300, 1)
+    const physics = rowsOf(20, 1)
     const alone = treeIn(inputOf(physics)).steps
     const other = { customer_slug: "biology", customer_uuid: uuidNumber(9999), project_slug: "cells" }
-    const { steps } = treeIn(inputOf([...rowsOf(270, 1001, other), ...physics]))
-    expect(steps.map(({ length }) => length)).toEqual([1, 256, 15, 256, 45])
+    const { steps } = treeIn(inputOf([...rowsOf(17, 1001, other), ...physics]))
+    expect(steps.map(({ length }) => length)).toEqual([1, 16, 2, 16, 5])
     expect(steps.slice(3)).toEqual(alone.slice(1))
   })
 
   it("keep their boundaries if a resource among them is skipped", () => {
-    const rows = rowsOf(600, 1)
+    const rows = rowsOf(40, 1)
     const whole = treeIn(inputOf(rows)).steps
-    const { steps } = treeIn(inputOf(rows.map((row, at) => (at === 599 ? { ...row, project_name: null } : row))))
-    expect(steps.map(({ length }) => length)).toEqual([1, 255, 256, 89])
+    const { steps } = treeIn(inputOf(rows.map((row, at) => (at === 39 ? { ...row, project_name: null } : row))))
+    expect(steps.map(({ length }) => length)).toEqual([1, 15, 16, 9])
     expect(steps.slice(2)).toEqual(whole.slice(2))
   })
 
@@ -166,7 +169,8 @@ describe("the steps of a tree", () => {
       },
     }
     const resources = input.decoded.resources.map((resource) => new Proxy(resource, watch))
-    const { passes } = hierarchyPasses({ ...input, decoded: { ...input.decoded, resources } }, () => {})
+    const change = { ...input, removed: noResources, added: { ...input.decoded, resources } }
+    const { passes } = new HierarchyBuilder(input).update(change, () => {})
     let [most, before] = [0, 0]
     const count = () => {
       most = Math.max(most, reads - before)

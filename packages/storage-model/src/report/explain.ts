@@ -8,8 +8,9 @@ import type { DecidedField, Refusal, Ruling } from "../rules/ruling.ts"
 import type { Outcome } from "../tree/customer-tree.ts"
 import { findingOf } from "../tree/findings.ts"
 import type { Group } from "../tree/group.ts"
-import { type HierarchyInput, hierarchyPasses, inOneGo } from "../tree/hierarchy.ts"
+import { HierarchyBuilder, type HierarchyInput, noResources } from "../tree/hierarchy.ts"
 import type { BuiltPart } from "../tree/parts.ts"
+import { runAtOnce } from "../tree/pass.ts"
 import { type PlacedResource, placementRulings } from "../tree/place.ts"
 import { whereaboutsOf } from "../tree/whereabouts.ts"
 import { property } from "../waldur/json-object.ts"
@@ -104,11 +105,11 @@ export interface Explanation {
  *
  * @param input all resources with their customers and GIDs, so that conflicts are found
  */
-export const explain = (input: HierarchyInput, ask: Lookup): Explanation => {
-  const { decoded } = input
+export const explain = ({ decoded, customers, gids, ...frame }: HierarchyInput, ask: Lookup): Explanation => {
   const found = foundIn(ask)
-  const { passes, refused, shared } = hierarchyPasses(input, found.add)
-  for (const pass of passes) pass(inOneGo)
+  const change = { removed: noResources, added: decoded, customers, gids }
+  const { passes, refused, shared } = new HierarchyBuilder(frame).update(change, found.add)
+  runAtOnce(passes)
   for (const { resource, warning } of shared) found.warn(resource, warning)
   return {
     ask,

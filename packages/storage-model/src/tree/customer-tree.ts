@@ -77,7 +77,7 @@ export const buildCustomer = ({ customer, from, members }: CustomerSlice, contex
   const slug = first.resource.customer_slug
   const invalidSlug = invalidComponent("customer_slug", slug)
   const known =
-    invalidSlug === undefined ? customerOf(customer, first.resource, context.customers) : badData(invalidSlug)
+    invalidSlug === undefined ? customerOf(customer.naming, first.resource, context.customers) : badData(invalidSlug)
   if (isRefusal(known)) {
     const skipped: Outcome = { placed: undefined, refusal: known, rulings: none, remarks: none }
     return { customer: from === 0 ? skipped : undefined, members: members.map(() => skipped) }

@@ -5,6 +5,9 @@ import { badData, isRefusal, type Refusal, type Ruling, ruling } from "../rules/
 import { jsonText } from "../waldur/json-object.ts"
 import { longestText, type WaldurResource } from "../waldur/resource.ts"
 import { dashedUuid } from "../waldur/uuid.ts"
+import type { CustomerGroup } from "./group.ts"
+import { below } from "./order.ts"
+import { pass } from "./pass.ts"
 
 /** A customer in an offering's own list (`/api/marketplace-provider-offerings/<uuid>/customers/`). */
 export interface OfferingCustomer {
@@ -35,17 +38,28 @@ export interface CustomerDirectories {
 }
 
 /**
- * Collects the customers of all lists. If a uuid or slug occurs twice in a list, the choice depends on the content, not
- * on the order.
+ * The customers of all lists, which `passes` bring up to date. If a uuid or slug occurs twice in a list, the choice depends
+ * on the content, not on the order.
  */
-export const customerDirectories = (lists: ReadonlyMap<string, CustomerList>) => {
+export const customerDirectories = () => {
+  let lists: ReadonlyMap<string, CustomerList> = new Map()
+  let next: ReadonlyMap<string, CustomerList> = new Map()
   const directories = new Map<string, Directory | "refused">()
-  for (const [offering, list] of lists) {
-    const directory = list === "refused" ? list : { byUuid: new Map(), bySlug: new Map() }
-    directories.set(dashedUuid(offering) ?? offering, directory)
+  /** What changed: whole lists, by their offering, and the UUIDs and slugs of customers. */
+  const changed = { offerings: new Set<string>(), keys: new Set<string>() }
+
+  const changedLists = () => [...next].filter(([offering, list]) => lists.get(offering) !== list)
+  const before = new Map<string, Directory>()
+  const begin = ([offering, list]: readonly [string, CustomerList]) => {
+    const uuid = dashedUuid(offering) ?? offering
+    const known = directories.get(uuid)
+    if (list === "refused" || known === "refused" || known === undefined) changed.offerings.add(uuid)
+    else before.set(uuid, known)
+    directories.set(uuid, list === "refused" ? list : { byUuid: new Map(), bySlug: new Map() })
+    return list === "refused" ? [] : below(list, (customer) => [{ offering: uuid, customer }])
   }
   const add = ({ offering, customer }: { readonly offering: string; readonly customer: OfferingCustomer }): void => {
-    const directory = directories.get(dashedUuid(offering) ?? offering)
+    const directory = directories.get(offering)
     if (directory === undefined || directory === "refused") return
     if (customer.name.length > longestText || customer.slug.length > longestText) return
     const uuid = dashedUuid(customer.uuid)
@@ -54,8 +68,51 @@ export const customerDirectories = (lists: ReadonlyMap<string, CustomerList>) =>
     keepOne(directory.byUuid, uuid, customer)
     keepOne(directory.bySlug, customer.slug, customer)
   }
+  const compareWithBefore = ([offering, known]: readonly [string, Directory]) => {
+    const now = directories.get(offering)
+    if (now === undefined || now === "refused") return
+    addDifferences(known.byUuid, now.byUuid, changed.keys)
+    addDifferences(known.bySlug, now.bySlug, changed.keys)
+  }
   const namedBy = (resource: WaldurResource) => customerNamedBy(resource, directories.get(resource.offering_uuid))
-  return { add, namedBy, isNamedBy: (resource: WaldurResource) => !isRefusal(namedBy(resource)) }
+  return {
+    update: (given: ReadonlyMap<string, CustomerList>): void => {
+      next = given
+      for (const offering of lists.keys()) {
+        if (next.has(offering)) continue
+        const uuid = dashedUuid(offering) ?? offering
+        directories.delete(uuid)
+        changed.offerings.add(uuid)
+      }
+    },
+    passes: [pass(() => below(changedLists(), begin), add), pass(() => before, compareWithBefore)],
+    hasChanged: (): boolean => changed.offerings.size + changed.keys.size > 0,
+    /** Whether the identity of these resources' customer may have changed. */
+    affects: (members: ReadonlyArray<WaldurResource>): boolean =>
+      members.some(
+        ({ offering_uuid, customer_uuid, customer_slug }) =>
+          changed.offerings.has(offering_uuid) || changed.keys.has(customer_uuid ?? customer_slug),
+      ),
+    settle: (): void => {
+      lists = next
+      before.clear()
+      changed.offerings.clear()
+      changed.keys.clear()
+    },
+    namedBy,
+    isNamedBy: (resource: WaldurResource) => !isRefusal(namedBy(resource)),
+  }
+}
+
+const addDifferences = (
+  before: ReadonlyMap<string, OfferingCustomer>,
+  now: ReadonlyMap<string, OfferingCustomer>,
+  keys: Set<string>,
+) => {
+  const isSame = (a: OfferingCustomer | undefined, b: OfferingCustomer) =>
+    a !== undefined && contentOf(a) === contentOf(b)
+  for (const key of before.keys()) if (!now.has(key)) keys.add(key)
+  for (const [key, customer] of now) if (!isSame(before.get(key), customer)) keys.add(key)
 }
 
 const keepOne = (customers: Map<string, OfferingCustomer>, key: string, customer: OfferingCustomer) => {
@@ -114,6 +171,12 @@ export const customerOf = (
   const reason = `two customers have this slug and share a directory: ${itemId} and ${conflicting}`
   const conflict = remark("shared-mount-point", "customer_slug", first.customer_slug, reason)
   return { ...customer, remarks: [conflict] }
+}
+
+/** What the entries of a customer's resources have of it. */
+export const identityOf = (customer: CustomerGroup, directories: CustomerDirectories): string => {
+  const known = customerOf(customer.naming, customer.first.resource, directories)
+  return isRefusal(known) ? jsonText(known.problem) : known.value.itemId
 }
 
 const customerNamedBy = (

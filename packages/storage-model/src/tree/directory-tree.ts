@@ -1,47 +1,31 @@
-/** A radix tree of directories with what is known about each. A lookup takes time linear in the length of the path. */
-
-export interface Occupants {
-  readonly first: string
-  second: string | undefined
-  count: number
-}
-
-/** A description that is built only on demand. */
-type Words = () => string
+/** A radix tree of directories, each with some items. A lookup takes time linear in the length of the path. */
 
 /**
- * A node: a directory about which something is known, or below which paths branch. Paths are compared by components, so
- * `/a/b` is no prefix of `/a/bc`. The number of nodes grows with the number of paths, not with their depth.
+ * A node: a directory with items, or below which paths branch. Paths are compared by components, so `/a/b` is no prefix of
+ * `/a/bc`. The number of nodes grows with the number of paths, not with their depth.
  */
-export interface Directory {
-  /** Its path relative to its parent node: names separated by `/`, with `*` for an invalid name. */
+export interface Directory<A> {
+  /** Its path relative to its parent node: names separated by `/`. */
   run: string
   /** Child nodes by their first name; created on demand, since most nodes have none. */
-  entries: Map<string, Directory> | undefined
-  /** The resources that are certainly live here. */
-  live: Occupants | undefined
-  /** A description of what may be live here. */
-  kept: string | undefined
-  /** Describes what may be live here or anywhere below. */
-  region: Words | undefined
-  /** Describes what is live here or below. */
-  holds: Words | undefined
-  /** A resource, live or not, whose directory this is. */
-  owner: string | undefined
+  entries: Map<string, Directory<A>> | undefined
+  items: Array<A>
+  /** Number of counted items here and below. */
+  size: number
 }
 
 /** A position within a node: the number of characters of its run that are consumed; all of them at the node itself. */
-export interface Place {
-  readonly directory: Directory
+export interface Place<A> {
+  readonly directory: Directory<A>
   readonly at: number
 }
 
 /** The node at a position; `undefined` if the position is inside its run. */
-export const directoryAt = ({ directory, at }: Place): Directory | undefined =>
+export const directoryAt = <A>({ directory, at }: Place<A>): Directory<A> | undefined =>
   at === directory.run.length ? directory : undefined
 
-/** The position of a child; `undefined` if nothing is known about it or about anything below. */
-export const entryOf = ({ directory, at }: Place, name: string): Place | undefined => {
+/** The position of a child; `undefined` if there is nothing at or below it. */
+export const entryOf = <A>({ directory, at }: Place<A>, name: string): Place<A> | undefined => {
   if (at === directory.run.length) {
     const entry = directory.entries?.get(name)
     return entry && { directory: entry, at: name.length }
@@ -55,59 +39,78 @@ export const entryOf = ({ directory, at }: Place, name: string): Place | undefin
 const firstName = (run: string) => run.split("/", 1)[0] ?? ""
 
 /** Splits a node at a position, so that the position has a node of its own. */
-const directoryMadeAt = ({ directory, at }: Place): Directory => {
+const directoryMadeAt = <A>({ directory, at }: Place<A>): Directory<A> => {
   if (at === directory.run.length) return directory
   const below = { ...directory, run: directory.run.slice(at + 1) }
-  const { holds } = directory
-  Object.assign(directory, emptyDirectory(directory.run.slice(0, at)), { holds })
+  directory.run = directory.run.slice(0, at)
   directory.entries = new Map([[firstName(below.run), below]])
+  directory.items = []
   return directory
 }
 
-const emptyDirectory = (run: string): Directory => ({
-  run,
-  entries: undefined,
-  live: undefined,
-  kept: undefined,
-  region: undefined,
-  holds: undefined,
-  owner: undefined,
-})
-
 export const componentsOf = (path: string) => path.split("/").filter((component) => component !== "")
 
-/** An empty tree. */
-export const directoryTree = () => {
-  const root = emptyDirectory("")
-  const enter = (path: string, holds: Words | undefined): Directory => {
-    const names = componentsOf(path)
-    let place: Place = { directory: root, at: 0 }
-    let passed = 0
-    for (const name of names) {
+/**
+ * An empty tree.
+ *
+ * @param isCounted which items `size` counts
+ */
+export const directoryTree = <A>(isCounted: (item: A) => boolean) => {
+  const emptyDirectory = (run: string): Directory<A> => ({ run, entries: undefined, items: [], size: 0 })
+  const root: Place<A> = { directory: emptyDirectory(""), at: 0 }
+
+  /** Walks down as far as the tree has the path, and returns where it ends, the names left, and the nodes passed. */
+  const walk = (path: string) => {
+    const rest = componentsOf(path)
+    const nodes = [root.directory]
+    let place = root
+    for (let [name] = rest; name !== undefined; [name] = rest) {
       const next = entryOf(place, name)
       if (next === undefined) break
-      if (next.directory !== place.directory) place.directory.holds ??= holds
+      if (next.directory !== place.directory) nodes.push(next.directory)
       place = next
-      passed += 1
+      rest.shift()
     }
-    const known = directoryMadeAt(place)
-    known.holds ??= holds
-    const [name] = names.slice(passed, passed + 1)
-    if (name === undefined) return known
-    const made = emptyDirectory(names.slice(passed).join("/"))
-    made.holds = holds
-    known.entries ??= new Map()
-    known.entries.set(name, made)
-    return made
+    return { place, rest, nodes }
   }
-  const at = (path: string): Directory | undefined => {
-    let place: Place | undefined = { directory: root, at: 0 }
-    for (const name of componentsOf(path)) place = place && entryOf(place, name)
+  const add = (path: string, item: A): void => {
+    const { place, rest, nodes } = walk(path)
+    let directory = directoryMadeAt(place)
+    const [name] = rest
+    if (name !== undefined) {
+      const made = emptyDirectory(rest.join("/"))
+      directory.entries ??= new Map()
+      directory.entries.set(name, made)
+      nodes.push(made)
+      directory = made
+    }
+    directory.items.push(item)
+    if (isCounted(item)) for (const node of nodes) node.size += 1
+  }
+  /** Removes an item that was added at this path; a node with nothing at or below it goes too. */
+  const remove = (path: string, item: A): void => {
+    const { place, rest, nodes } = walk(path)
+    const directory = rest.length === 0 ? directoryAt(place) : undefined
+    const index = directory?.items.indexOf(item) ?? -1
+    if (directory === undefined || index < 0) return
+    directory.items = directory.items.toSpliced(index, 1)
+    if (isCounted(item)) for (const node of nodes) node.size -= 1
+    for (let node = nodes.pop(), above = nodes.at(-1); node !== undefined; node = nodes.pop(), above = nodes.at(-1)) {
+      if (node.items.length > 0 || (node.entries?.size ?? 0) > 0) return
+      above?.entries?.delete(firstName(node.run))
+    }
+  }
+  const placeAt = (path: string): Place<A> | undefined => {
+    const { place, rest } = walk(path)
+    return rest.length === 0 ? place : undefined
+  }
+  const at = (path: string): Directory<A> | undefined => {
+    const place = placeAt(path)
     return place && directoryAt(place)
   }
-  /** The first result of `answer` among the ancestors of `path`, from the root down. */
-  const onTheWay = (path: string, answer: (directory: Directory, at: string) => string | undefined) => {
-    let place: Place | undefined = { directory: root, at: 0 }
+  /** The first result of `answer` among the nodes above `path`, from the root down. */
+  const onTheWay = <B>(path: string, answer: (directory: Directory<A>, at: string) => B | undefined): B | undefined => {
+    let place: Place<A> | undefined = root
     let above = ""
     for (const name of componentsOf(path)) {
       const directory = directoryAt(place)
@@ -119,5 +122,14 @@ export const directoryTree = () => {
     }
     return undefined
   }
-  return { root: { directory: root, at: 0 } as Place, enter, at, onTheWay }
+  /** Visits each node at or below `path`. */
+  const below = (path: string, visit: (directory: Directory<A>) => void): void => {
+    const place = placeAt(path)
+    const open = place === undefined ? [] : [place.directory]
+    for (let directory = open.pop(); directory !== undefined; directory = open.pop()) {
+      visit(directory)
+      if (directory.entries !== undefined) open.push(...directory.entries.values())
+    }
+  }
+  return { root, add, remove, at, onTheWay, below }
 }

@@ -1,10 +1,9 @@
-/** Collects findings, in an order that depends on the findings only. */
-import type { Finding, Remark, Skipped, Warning } from "../report/finding.ts"
-import type { Refusal } from "../rules/ruling.ts"
+/** Keeps findings in an order that depends on the findings only. */
+import type { Finding, Remark } from "../report/finding.ts"
 import { jsonText } from "../waldur/json-object.ts"
 import type { WaldurResource } from "../waldur/resource.ts"
 import { collect, compare, inOrder } from "./order.ts"
-import type { BuiltPart } from "./parts.ts"
+import { pass } from "./pass.ts"
 
 /** A finding about a resource. */
 export const findingOf = <Code extends string>(
@@ -12,46 +11,40 @@ export const findingOf = <Code extends string>(
   { code, problem }: { readonly code: Code; readonly problem: Remark["problem"] },
 ): Finding<Code> => ({ code, uuid, slug, offering_slug, ...problem })
 
-/** Collects findings while a tree is built. */
-export const treeFindings = () => {
-  const skipped: Array<Skipped> = []
-  const warnings: Array<Warning> = []
-  const sorted: { skipped: Array<Skipped>; warnings: Array<Warning> } = { skipped: [], warnings: [] }
-  const shared: Array<{ readonly resource: WaldurResource; readonly warning: Warning }> = []
-  const addSkipped = (one: Skipped) => collect(skipped, one, byIdentity)
-  const skip = (resource: WaldurResource, refusal: Refusal) => addSkipped(findingOf(resource, refusal))
-  const warn = (resource: WaldurResource, remarks: ReadonlyArray<Remark>) => {
-    for (const remark of remarks) collect(warnings, findingOf(resource, remark), byIdentity)
-  }
+/** A sorted list of findings, which `passes` bring up to date. */
+export const findingList = <A extends Finding<string>>() => {
+  let list: ReadonlyArray<A> = []
+  let added: Array<A> = []
+  const removed = new Set<A>()
+  let [unsorted, sorted]: [Array<A>, Array<A>] = [[], []]
+  const isChanged = () => added.length + removed.size > 0
   return {
-    addSkipped,
-    skip,
-    warn,
-    warnShared: (resource: WaldurResource, remark: Remark | undefined): void => {
-      if (remark === undefined) return
-      warn(resource, [remark])
-      shared.push({ resource, warning: findingOf(resource, remark) })
+    add: (one: A): void => void added.push(one),
+    remove: (one: A): void => void removed.add(one),
+    passes: [
+      pass(
+        () => (isChanged() ? [...list, ...added] : []),
+        (one: A) => {
+          if (!removed.has(one)) collect(unsorted, one, byIdentity)
+        },
+      ),
+      pass(
+        () => inOrder(unsorted, byIdentity),
+        (one) => void sorted.push(one),
+      ),
+    ],
+    /** The list after the passes; the same one if there was no change. */
+    settled: (): ReadonlyArray<A> => {
+      if (isChanged()) list = sorted
+      added = []
+      removed.clear()
+      ;[unsorted, sorted] = [[], []]
+      return list
     },
-    /** Adds the findings of a part of the tree; warnings of a tenant or customer name its first resource. */
-    add: ({ tenant, customer, parent, members, outcomes }: BuiltPart): void => {
-      if (parent !== undefined) warn((customer ?? tenant).first.resource, parent.remarks)
-      for (const [at, { resource }] of members.entries()) {
-        const outcome = outcomes[at]
-        if (outcome === undefined) continue
-        warn(resource, outcome.remarks)
-        if (outcome.refusal !== undefined) skip(resource, outcome.refusal)
-      }
-    },
-    shared,
-    sorted,
-    skippedInOrder: inOrder(skipped, byIdentity),
-    warningsInOrder: inOrder(warnings, byIdentity),
-    addToSkipped: (one: Skipped) => void sorted.skipped.push(one),
-    addToWarnings: (one: Warning) => void sorted.warnings.push(one),
   }
 }
 
-const byIdentity = (a: Skipped | Warning, b: Skipped | Warning): number =>
+const byIdentity = (a: Finding<string>, b: Finding<string>): number =>
   compare(a.uuid ?? "", b.uuid ?? "") ||
   compare(a.slug ?? "", b.slug ?? "") ||
   compare(a.offering_slug ?? "", b.offering_slug ?? "") ||

@@ -1,31 +1,50 @@
 /**
- * Builds the whole tree. `hierarchyPasses` defines the passes and their order; `buildHierarchy` runs them synchronously,
- * while a server can yield between items.
+ * Builds the tree of all storage systems. `HierarchyBuilder` keeps it up to date while resources come, change and go, at the
+ * cost of what they touch; `buildHierarchy` builds it once.
  */
 import type { Skipped, Warning } from "../report/finding.ts"
-import { pathRule } from "../rules/mount-path.ts"
-import { isRefusal, type Refusal, refuse } from "../rules/ruling.ts"
+import { isRemoval } from "../rules/lifecycle.ts"
+import { type PathRule, pathRule } from "../rules/mount-path.ts"
+import { isRefusal, type Refusal } from "../rules/ruling.ts"
+import { isGid } from "../rules/target.ts"
 import type { ModelSettings } from "../settings.ts"
+import { property } from "../waldur/json-object.ts"
 import type { DecodedResources, WaldurResource } from "../waldur/resource.ts"
-import type { CustomerSlice, PlacedEntry, TreeContext } from "./customer-tree.ts"
-import { type CustomerList, customerDirectories } from "./customers.ts"
-import { treeFindings } from "./findings.ts"
-import { groupByTenant, listOrder, type TenantGroup } from "./group.ts"
-import { occupancyOf, type ProtectedPath } from "./occupancy.ts"
+import { dashedUuid } from "../waldur/uuid.ts"
+import type { CustomerSlice, PlacedEntry } from "./customer-tree.ts"
+import { type CustomerList, customerDirectories, identityOf } from "./customers.ts"
+import { type Directory, directoryTree } from "./directory-tree.ts"
+import { findingList, findingOf } from "./findings.ts"
+import { getOrMake } from "./get-or-make.ts"
+import { type CustomerGroup, groupedByTenant, type TenantGroup } from "./group.ts"
+import { claimedDirectories, claimsOfProtected, type ProtectedPath } from "./occupancy.ts"
 import { below } from "./order.ts"
-import { type BuiltPart, builtPart, partsOf } from "./parts.ts"
+import { type BuiltPart, builtPart, type Part, slicesOf } from "./parts.ts"
+import { type Pass, pass, runAtOnce } from "./pass.ts"
 import { type PlacedResource, resourcePlacer } from "./place.ts"
-import { distinctRecords } from "./records.ts"
+import { factsOfPlaced, factsOfUnplaced, type RecordFacts } from "./record-facts.ts"
+import {
+  consider,
+  isContested,
+  type MalformedRecord,
+  noRecords,
+  type RefusedResource,
+  type ResourceRecords,
+  restart,
+} from "./records.ts"
 import type { GidAnswer } from "./resource-entry.ts"
-import { sharedGids, sharedProjectSlugs } from "./shared-identity.ts"
+import {
+  type Holder,
+  holder,
+  type SharedIdentity,
+  servedGid,
+  sharedGids,
+  sharedProjectSlugs,
+} from "./shared-identity.ts"
+import { anyName, recordMayBeLive } from "./whereabouts.ts"
 
-/** The inputs of the tree. */
-export interface HierarchyInput {
-  readonly decoded: DecodedResources
-  /** Each offering's own list of customers, by the offering's dashed UUID; no key if the list could not be read. */
-  readonly customers: ReadonlyMap<string, CustomerList>
-  /** By project slug; `projectsWithoutItem` returns those that are needed. */
-  readonly gids: ReadonlyMap<string, GidAnswer>
+/** What stays the same while a tree is kept up to date. */
+export interface HierarchyFrame {
   readonly settings: ModelSettings
   /**
    * The dashed UUIDs of the offerings that the token's user provides, by slug. A resource of another offering with the
@@ -37,6 +56,26 @@ export interface HierarchyInput {
    * offering is invisible. Directories of tenants and customers do not belong here, as they hold many.
    */
   readonly protectedPaths?: ReadonlyArray<ProtectedPath>
+}
+
+/** What resources are looked up in. */
+export interface HierarchyLookups {
+  /** Each offering's own list of customers, by the offering's dashed UUID; no key if the list could not be read. */
+  readonly customers: ReadonlyMap<string, CustomerList>
+  /** By project slug; `needsGid` returns whether one is needed. */
+  readonly gids: ReadonlyMap<string, GidAnswer>
+}
+
+/** The inputs of a tree that is built once. */
+export interface HierarchyInput extends HierarchyFrame, HierarchyLookups {
+  readonly decoded: DecodedResources
+}
+
+/** What changes in a tree. A changed resource is removed and added. */
+export interface HierarchyChange extends HierarchyLookups {
+  /** Objects that were added earlier, not copies. */
+  readonly removed: DecodedResources
+  readonly added: DecodedResources
 }
 
 /** The tree as a list, each parent right before the entries below it, with the findings. */
@@ -52,25 +91,25 @@ export interface HierarchyEnd extends Omit<Hierarchy, "entries"> {
   readonly protects: (path: string) => string | undefined
 }
 
-/** A pass: visits some items in order. `go` runs the loop and decides when to yield. */
-export type Pass = <R>(go: <A>(items: Iterable<A>, visit: (item: A) => void) => R) => R
-
-/** A resource without a place in the tree. */
-interface RefusedResource {
-  readonly resource: WaldurResource
-  readonly refusal: Refusal
-}
-
-/** The tree under construction. */
-export interface HierarchyWork {
+/** An update in progress. */
+export interface HierarchyUpdate {
   /** To be run in this order. */
   readonly passes: ReadonlyArray<Pass>
-  readonly refused: ReadonlyArray<RefusedResource>
-  /** Warnings about identities that several resources share; complete after the last pass. */
-  readonly shared: ReadonlyArray<{ readonly resource: WaldurResource; readonly warning: Warning }>
   /** Call it after the last pass. */
   readonly end: () => HierarchyEnd
+  /** The resources without a place in the tree that were added; complete after the last pass. */
+  readonly refused: ReadonlyArray<RefusedResource>
+  /** The new warnings about identities that several resources share; complete after the last pass. */
+  readonly shared: ReadonlyArray<SharedWarning>
 }
+
+interface SharedWarning {
+  readonly resource: WaldurResource
+  readonly warning: Warning
+}
+
+/** No resources. */
+export const noResources: DecodedResources = { resources: [], skipped: [], malformed: [] }
 
 /**
  * Builds the tree (tenant, customer, project) of every storage system from all Waldur resources.
@@ -79,97 +118,488 @@ export interface HierarchyWork {
  * above it stay if it identifies them correctly. The result depends on the content of the input, not on its order. Never
  * throws.
  */
-export const buildHierarchy = (input: HierarchyInput): Hierarchy => {
+export const buildHierarchy = ({ decoded, customers, gids, ...frame }: HierarchyInput): Hierarchy => {
   const entries: Array<PlacedEntry> = []
-  const { passes, end } = hierarchyPasses(input, (part) => entries.push(...part.entries))
-  for (const pass of passes) pass(inOneGo)
+  const change = { removed: noResources, added: decoded, customers, gids }
+  const { passes, end } = new HierarchyBuilder(frame).update(change, (part) => entries.push(...part.entries))
+  runAtOnce(passes)
   const { skipped, warnings } = end()
   return { entries, skipped, warnings }
 }
 
-/** Runs a pass without yielding. */
-export const inOneGo = <A>(items: Iterable<A>, visit: (item: A) => void): void => {
-  for (const item of items) visit(item)
+/** What depends on a directory: the removal of a resource, or the choice of a parent's directory. */
+interface Watch {
+  readonly path: string
+  readonly removal?: ResourceRecords
+  readonly parent?: TenantGroup | CustomerGroup
+}
+
+/** What a part contributes besides its entries. */
+interface Contribution {
+  readonly skipped: ReadonlyArray<Skipped>
+  readonly warnings: ReadonlyArray<Warning>
+  readonly gids: ReadonlyArray<Holder>
+  /** Of the tenant or customer. */
+  readonly watches: ReadonlyArray<Watch>
 }
 
 /**
- * The construction of the tree as passes over many cheap items: place the resources, group them, determine which
- * directories are occupied, build each customer.
+ * A tree that is kept up to date.
  *
- * @param take receives the parts of the tree in order: a tenant alone, then its customers. How the resources of a
- *   customer are split into parts depends on that customer only
+ * A customer's entries depend on its own resources and on what is known about their directories, projects and lists of
+ * customers. An update finds the parts that a change touches in one of these ways, and builds only those. The result is that
+ * of a tree which is built once.
  */
-export const hierarchyPasses = (input: HierarchyInput, take: (part: BuiltPart) => void): HierarchyWork => {
-  const { decoded, settings } = input
-  const findings = treeFindings()
-  const refused: Array<RefusedResource> = []
-  const unplaced: Array<unknown> = [...decoded.malformed]
-  const skip = (resource: WaldurResource, refusal: Refusal) => {
-    findings.skip(resource, refusal)
-    refused.push({ resource, refusal })
-    unplaced.push(resource)
-  }
-  const records = distinctRecords((resource, problem) => skip(resource, refuse("duplicate", problem)))
-  const rule = pathRule(settings.mountRoots)
-  const placeResource = resourcePlacer(settings, input.offerings, rule)
-  const list = listOrder()
-  const customers = customerDirectories(input.customers)
-  const groups = groupByTenant(settings, customers)
-  const occupancy = occupancyOf(records.contested, rule)
-  const [gids, slugs] = [sharedGids(settings), sharedProjectSlugs()]
-  const context: TreeContext = { settings, gids: input.gids, occupancy, rule, customers }
+export class HierarchyBuilder {
+  readonly #settings: ModelSettings
+  readonly #rule: PathRule
+  readonly #place: (resource: WaldurResource) => PlacedResource | Refusal
+  readonly #byUuid = new Map<string, ResourceRecords>()
+  /** Malformed records without a UUID. */
+  readonly #nameless = new Map<Skipped, ResourceRecords>()
+  readonly #directories = customerDirectories()
+  readonly #groups: ReturnType<typeof groupedByTenant>
+  readonly #occupancy = claimedDirectories()
+  readonly #watches = directoryTree<Watch>(() => true)
+  readonly #gids = sharedGids()
+  readonly #slugs = sharedProjectSlugs()
+  readonly #skipped = findingList<Skipped>()
+  readonly #warnings = findingList<Warning>()
+  readonly #slices = new Map<CustomerGroup, ReadonlyArray<CustomerSlice>>()
+  readonly #contributions = new Map<Part, Contribution>()
+  /** What the children of a group have of it, as of their last build. */
+  readonly #identities = new Map<TenantGroup | CustomerGroup, string>()
+  /** The holders of looked-up GIDs, by project slug. */
+  readonly #answers = new Map<string, Holder>()
+  #lookups: HierarchyLookups = { customers: new Map(), gids: new Map() }
+  #isEmpty = true
 
-  const place = ({ resource }: { readonly resource: WaldurResource }) => {
-    records.compareWithMalformed(resource)
-    const placed = placeResource(resource)
-    if (isRefusal(placed)) return skip(resource, placed)
-    findings.warn(resource, placed.path.remarks)
-    list.add(placed)
+  // Of the current update.
+  readonly #unsettled = new Set<ResourceRecords>()
+  readonly #touched = new Set<ResourceRecords>()
+  readonly #touchedGroups = new Set<TenantGroup | CustomerGroup>()
+  readonly #touchedMembers = new Map<CustomerGroup, Set<PlacedResource>>()
+  readonly #changedProjects = new Set<string>()
+
+  constructor({ settings, offerings, protectedPaths = [] }: HierarchyFrame) {
+    this.#settings = settings
+    this.#rule = pathRule(settings.mountRoots)
+    this.#place = resourcePlacer(settings, offerings, this.#rule)
+    this.#groups = groupedByTenant(settings, this.#directories)
+    for (const claim of protectedPaths.flatMap(claimsOfProtected)) this.#occupancy.add(claim.path, claim)
   }
-  const group = (placed: PlacedResource) => {
-    groups.add(placed)
-    occupancy.addPlaced(placed)
-    slugs.addPlaced(placed)
+
+  /** All parts in list order: what `take` received last for each of them makes up the tree. */
+  parts(): Iterable<Part> {
+    return below(this.#groups.tenants(), (tenant) =>
+      below<TenantGroup | CustomerGroup, Part>([tenant, ...tenant.customers], (group) =>
+        "customers" in group ? [group] : (this.#slices.get(group) ?? []),
+      ),
+    )
   }
-  const build = (part: TenantGroup | CustomerSlice) => {
-    const built = builtPart(part, context)
-    findings.add(built)
-    gids.addPart(built)
-    take(built)
+
+  /**
+   * Changes the tree. One update must end before the next begins; after one that did not end, the builder is unusable.
+   *
+   * @param take receives the parts with a change, in list order
+   */
+  update(change: HierarchyChange, take: (part: BuiltPart) => void): HierarchyUpdate {
+    const refused: Array<RefusedResource> = []
+    const shared: Array<SharedWarning> = []
+    const { added, removed, gids, customers } = change
+    const before = this.#lookups.gids
+    this.#lookups = { gids, customers }
+    this.#directories.update(customers)
+    const changedGids = gids === before ? new Map<string, GidAnswer>() : gids
+    const gone = () => (gids === before ? [] : before.keys())
+    const passes = [
+      pass(
+        () => malformedIn(removed),
+        (one) => this.#removeMalformed(one),
+      ),
+      pass(
+        () => removed.resources,
+        (resource) => this.#removeResource(resource),
+      ),
+      pass(
+        () => malformedIn(added),
+        (one) => this.#addMalformed(one),
+      ),
+      pass(
+        () => added.resources,
+        (resource) => this.#addResource(resource),
+      ),
+      ...this.#directories.passes,
+      pass(
+        () => changedGids,
+        ([project, answer]) => this.#takeAnswer(project, before.get(project), answer),
+      ),
+      pass(gone, (project) =>
+        gids.has(project) ? undefined : this.#takeAnswer(project, before.get(project), undefined),
+      ),
+      ...this.#settling(refused),
+      pass(
+        () => this.#customersToRename(),
+        (customer) => this.#rename(customer),
+      ),
+      pass(
+        () => this.#recordsToLookUp(),
+        (records) => this.#touchProject(records),
+      ),
+      ...this.#groups.passes,
+      pass(
+        () => this.#groups.changed,
+        (customer) => this.#retireIfGone(customer),
+      ),
+      pass(
+        () => this.#touched,
+        (records) => this.#touchMember(records),
+      ),
+      pass(
+        () => this.#partsToBuild(),
+        (part) => take(this.#build(part)),
+      ),
+      pass(
+        () => this.#slugs.affected,
+        (one) => this.#warnOfSharing(this.#slugs, one, shared),
+      ),
+      pass(
+        () => this.#gids.affected,
+        (one) => this.#warnOfSharing(this.#gids, one, shared),
+      ),
+      ...this.#skipped.passes,
+      ...this.#warnings.passes,
+    ]
+    return { passes, refused, shared, end: () => this.#end() }
   }
-  return {
-    passes: [
-      pass(decoded.malformed, records.addMalformed),
-      pass(decoded.resources, records.add),
-      pass(records.kept, place),
-      pass(customersIn(input.customers), customers.add),
-      pass(list.inListOrder, group),
-      pass(unplaced, occupancy.addUnplaced),
-      pass(unplaced, slugs.addUnplaced),
-      pass(input.protectedPaths ?? [], occupancy.protect),
-      pass(occupancy.claims, occupancy.enter),
-      pass(partsOf(groups.tenants), build),
-      pass(input.gids, gids.addAnswer),
-      pass(gids.served, (served) => findings.warnShared(served.resource, gids.remarkOn(served))),
-      pass(membersOf(groups.tenants), (placed) => findings.warnShared(placed.resource, slugs.remarkOn(placed))),
-      pass(decoded.skipped, findings.addSkipped),
-      pass(findings.skippedInOrder, findings.addToSkipped),
-      pass(findings.warningsInOrder, findings.addToWarnings),
-    ],
-    refused,
-    shared: findings.shared,
-    end: () => ({ ...findings.sorted, protects: occupancy.against }),
+
+  #end(): HierarchyEnd {
+    this.#isEmpty = false
+    for (const set of [this.#unsettled, this.#touched, this.#touchedGroups, this.#touchedMembers]) set.clear()
+    this.#changedProjects.clear()
+    for (const index of [this.#directories, this.#groups, this.#slugs, this.#gids]) index.settle()
+    return {
+      skipped: this.#skipped.settled(),
+      warnings: this.#warnings.settled(),
+      protects: this.#occupancy.against,
+    }
+  }
+
+  #addResource(resource: WaldurResource): void {
+    const records = getOrMake(this.#byUuid, resource.uuid, () => noRecords(resource.uuid))
+    records.resources.push(resource)
+    this.#unsettled.add(records)
+  }
+
+  #removeResource(resource: WaldurResource): void {
+    const records = this.#byUuid.get(resource.uuid)
+    const at = records?.resources.indexOf(resource) ?? -1
+    if (records === undefined || at < 0) return
+    records.resources.splice(at, 1)
+    this.#unsettled.add(records)
+  }
+
+  #addMalformed(one: MalformedRecord): void {
+    const uuid = dashedUuid(property(one.record, "uuid"))
+    const records = uuid === undefined ? noRecords(undefined) : getOrMake(this.#byUuid, uuid, () => noRecords(uuid))
+    if (uuid === undefined) this.#nameless.set(one.skipped, records)
+    records.malformed.push(one)
+    this.#unsettled.add(records)
+  }
+
+  #removeMalformed({ record, skipped }: MalformedRecord): void {
+    const uuid = dashedUuid(property(record, "uuid"))
+    const records = uuid === undefined ? this.#nameless.get(skipped) : this.#byUuid.get(uuid)
+    const at = records?.malformed.findIndex((one) => one.skipped === skipped) ?? -1
+    if (records === undefined || at < 0) return
+    this.#nameless.delete(skipped)
+    records.malformed.splice(at, 1)
+    this.#unsettled.add(records)
+  }
+
+  /** Replaces what the changed records amounted to before by what they amount to now; one record at a time. */
+  #settling(refused: Array<RefusedResource>): ReadonlyArray<Pass> {
+    let current = noRecords(undefined)
+    const inEach = <A>(itemsOf: (records: ResourceRecords) => Iterable<A>) =>
+      below(this.#unsettled, (records) => {
+        current = records
+        return itemsOf(records)
+      })
+    return [
+      pass(
+        () => inEach(({ facts }) => facts),
+        (facts) => this.#withdraw(facts),
+      ),
+      pass(
+        () => this.#unsettled,
+        (records) => this.#unplace(records),
+      ),
+      pass(
+        () => inEach(({ malformed }) => malformed),
+        ({ record }) => {
+          if (recordMayBeLive(record)) current.isMalformedLive = true
+        },
+      ),
+      pass(
+        () => inEach(({ resources }) => resources),
+        (resource) => consider(current, resource),
+      ),
+      pass(
+        () => this.#unsettled,
+        (records) => this.#placeBest(records),
+      ),
+      pass(
+        () => inEach(({ malformed }) => malformed),
+        ({ record, skipped }) => this.#addUnplaced(current, record, skipped),
+      ),
+      pass(
+        () => inEach((records) => records.refused),
+        (one) => {
+          refused.push(one)
+          this.#addUnplaced(current, one.resource, findingOf(one.resource, one.refusal))
+        },
+      ),
+    ]
+  }
+
+  #unplace(records: ResourceRecords): void {
+    const { uuid, placed, customer, removal, resources, malformed } = records
+    if (placed !== undefined && customer !== undefined) this.#groups.remove(placed, customer)
+    if (removal !== undefined) this.#watches.remove(removal.path, removal)
+    if (uuid !== undefined && resources.length + malformed.length === 0) this.#byUuid.delete(uuid)
+    restart(records)
+  }
+
+  #placeBest(records: ResourceRecords): void {
+    const { best } = records
+    if (best === undefined) return
+    const { resource } = best
+    const placed = this.#place(resource)
+    if (isRefusal(placed)) {
+      records.refused.push({ resource, refusal: placed })
+      return
+    }
+    records.placed = placed
+    records.customer = this.#groups.add(placed)
+    this.#addFacts(records, factsOfPlaced(placed, isContested(records), this.#rule))
+    if (!isRemoval(placed.state.value) || isRefusal(placed.path)) return
+    records.removal = { path: placed.path.value, removal: records }
+    this.#watches.add(placed.path.value, records.removal)
+  }
+
+  #addUnplaced(records: ResourceRecords, record: unknown, skipped: Skipped): void {
+    this.#addFacts(records, factsOfUnplaced(record, skipped, isContested(records), this.#rule))
+  }
+
+  #addFacts(records: ResourceRecords, facts: RecordFacts): void {
+    records.facts.push(facts)
+    for (const claim of facts.claims) {
+      this.#occupancy.add(claim.path, claim)
+      this.#touch(claim.path)
+    }
+    if (facts.slug !== undefined) this.#slugs.add(facts.slug)
+    if (facts.skipped !== undefined) this.#skipped.add(facts.skipped)
+    for (const one of facts.warnings) this.#warnings.add(one)
+  }
+
+  #withdraw({ claims, slug, skipped, warnings }: RecordFacts): void {
+    for (const claim of claims) {
+      this.#touch(claim.path)
+      this.#occupancy.remove(claim.path, claim)
+    }
+    if (slug !== undefined) this.#release(this.#slugs, slug)
+    if (skipped !== undefined) this.#skipped.remove(skipped)
+    for (const one of warnings) this.#warnings.remove(one)
+  }
+
+  /** Finds what depends on the claims on a directory. */
+  #touch(path: string): void {
+    // The first update builds everything.
+    if (this.#isEmpty) return
+    for (const { who } of this.#occupancy.claimsAt(path)) {
+      const records = this.#byUuid.get(who)
+      if (records !== undefined) this.#touched.add(records)
+    }
+    const touchAll = ({ items }: Directory<Watch>) => {
+      for (const { removal, parent } of items) {
+        if (removal !== undefined) this.#touched.add(removal)
+        if (parent !== undefined) this.#touchedGroups.add(parent)
+      }
+    }
+    const touchRemovals = ({ items }: Directory<Watch>) => {
+      for (const { removal } of items) if (removal !== undefined) this.#touched.add(removal)
+    }
+    // A path with an unknown name may concern any directory.
+    this.#watches.below(path.split("/").includes(anyName) ? "/" : path, touchAll)
+    this.#watches.onTheWay(path, touchRemovals)
+  }
+
+  /** @param answer `undefined` if the GID is no longer needed */
+  #takeAnswer(project: string, before: GidAnswer | undefined, answer: GidAnswer | undefined): void {
+    if (before === answer || (before !== undefined && answer !== undefined && isSameAnswer(before, answer))) return
+    const known = this.#answers.get(project)
+    if (known !== undefined) this.#release(this.#gids, known)
+    this.#answers.delete(project)
+    if (!this.#isEmpty) this.#changedProjects.add(project)
+    if (answer?.status !== "known" || !isGid(answer.gid, this.#settings)) return
+    const made = holder(String(answer.gid), project)
+    this.#answers.set(project, made)
+    this.#gids.add(made)
+  }
+
+  #recordsToLookUp(): Iterable<ResourceRecords> {
+    return this.#changedProjects.size === 0 ? [] : this.#byUuid.values()
+  }
+
+  #touchProject(records: ResourceRecords): void {
+    const slug = records.placed?.resource.project_slug
+    if (slug !== undefined && this.#changedProjects.has(slug)) this.#touched.add(records)
+  }
+
+  #customersToRename(): Iterable<CustomerGroup> {
+    if (this.#isEmpty || !this.#directories.hasChanged()) return []
+    return below(this.#groups.tenants(), ({ customers }) => customers)
+  }
+
+  #rename(customer: CustomerGroup): void {
+    if (customer.all.size > 0 && this.#directories.affects(customer.members.map(({ resource }) => resource)))
+      this.#groups.change(customer)
+  }
+
+  #touchMember({ placed, customer }: ResourceRecords): void {
+    if (placed === undefined || customer === undefined) return
+    const members = this.#touchedMembers.get(customer)
+    if (members === undefined) this.#touchedMembers.set(customer, new Set([placed]))
+    else members.add(placed)
+  }
+
+  #retireIfGone(customer: CustomerGroup): void {
+    if (customer.all.size > 0) return
+    const { tenant } = customer
+    for (const slice of this.#slices.get(customer) ?? []) this.#retire(slice)
+    this.#slices.delete(customer)
+    this.#identities.delete(customer)
+    if (tenant.bySlug.size > 0) return
+    this.#retire(tenant)
+    this.#identities.delete(tenant)
+  }
+
+  #partsToBuild(): Iterable<Part> {
+    return below(this.#groups.tenants(), (tenant) =>
+      below<TenantGroup | CustomerGroup, Part>([tenant, ...tenant.customers], (group) =>
+        "customers" in group ? this.#tenantToBuild(group) : this.#slicesToBuild(group),
+      ),
+    )
+  }
+
+  #tenantToBuild(tenant: TenantGroup): ReadonlyArray<Part> {
+    if (!this.#groups.isChanged(tenant) && !this.#touchedGroups.has(tenant)) return []
+    const identity = tenant.first.resource.offering_uuid
+    // It is in the entry of each of its customers.
+    if (this.#identities.get(tenant) !== identity) for (const one of tenant.customers) this.#touchedGroups.add(one)
+    this.#identities.set(tenant, identity)
+    return [tenant]
+  }
+
+  #slicesToBuild(customer: CustomerGroup): ReadonlyArray<Part> {
+    const isChanged = this.#groups.isChanged(customer)
+    const touched = this.#touchedMembers.get(customer)
+    if (!isChanged && touched === undefined && !this.#touchedGroups.has(customer)) return []
+    const before = this.#slices.get(customer) ?? []
+    const slices = isChanged ? slicesOf(customer, before) : before
+    if (isChanged) {
+      const kept = new Set(slices)
+      for (const slice of before) if (!kept.has(slice)) this.#retire(slice)
+    }
+    const identity = identityOf(customer, this.#directories)
+    const isRenamed = this.#identities.get(customer) !== identity
+    this.#slices.set(customer, slices)
+    this.#identities.set(customer, identity)
+    return slices.filter(
+      (slice, number) =>
+        number === 0 ||
+        isRenamed ||
+        !this.#contributions.has(slice) ||
+        (touched !== undefined && slice.members.some((member) => touched.has(member))),
+    )
+  }
+
+  #build(part: Part): BuiltPart {
+    this.#retire(part)
+    const asked: Array<string> = []
+    const ownerOf = (path: string) => {
+      asked.push(path)
+      return this.#occupancy.ownerOf(path)
+    }
+    const built = builtPart(part, {
+      settings: this.#settings,
+      gids: this.#lookups.gids,
+      occupancy: { ...this.#occupancy, ownerOf },
+      rule: this.#rule,
+      customers: this.#directories,
+    })
+    const parent = built.customer ?? built.tenant
+    const contribution = contributionOf(
+      built,
+      asked.map((path) => ({ path, parent })),
+    )
+    this.#contributions.set(part, contribution)
+    for (const one of contribution.skipped) this.#skipped.add(one)
+    for (const one of contribution.warnings) this.#warnings.add(one)
+    for (const one of contribution.gids) this.#gids.add(one)
+    for (const one of contribution.watches) this.#watches.add(one.path, one)
+    return built
+  }
+
+  #retire(part: Part): void {
+    const contribution = this.#contributions.get(part)
+    if (contribution === undefined) return
+    this.#contributions.delete(part)
+    for (const one of contribution.skipped) this.#skipped.remove(one)
+    for (const one of contribution.warnings) this.#warnings.remove(one)
+    for (const one of contribution.gids) this.#release(this.#gids, one)
+    for (const one of contribution.watches) this.#watches.remove(one.path, one)
+  }
+
+  #release(identities: SharedIdentity, one: Holder): void {
+    identities.remove(one)
+    if (one.warning !== undefined) this.#warnings.remove(one.warning)
+  }
+
+  #warnOfSharing(identities: SharedIdentity, one: Holder, shared: Array<SharedWarning>): void {
+    const { resource } = one
+    const remark = identities.remarkOn(one)
+    if (one.warning !== undefined) this.#warnings.remove(one.warning)
+    one.warning = resource && remark && findingOf(resource, remark)
+    if (resource === undefined || one.warning === undefined) return
+    this.#warnings.add(one.warning)
+    shared.push({ resource, warning: one.warning })
   }
 }
 
-const pass =
-  <A>(items: Iterable<A>, visit: (item: A) => void): Pass =>
-  (go) =>
-    go(items, visit)
+const malformedIn = ({ malformed, skipped }: DecodedResources): Iterable<MalformedRecord> =>
+  below(skipped.entries(), ([at, one]) => [{ record: malformed[at], skipped: one }])
 
-const customersIn = (lists: ReadonlyMap<string, CustomerList>) =>
-  below(lists, ([offering, list]) => below(list === "refused" ? [] : list, (customer) => [{ offering, customer }]))
+const isSameAnswer = (a: GidAnswer, b: GidAnswer): boolean => {
+  if (a.status === "known") return b.status === "known" && a.gid === b.gid && a.from === b.from
+  return b.status === a.status && a.reason === b.reason
+}
 
-/** The resources of some tenants in list order. */
-const membersOf = (tenants: Iterable<TenantGroup>): Iterable<PlacedResource> =>
-  below(tenants, ({ customers }) => below(customers, ({ members }) => members))
+/** @param watches of the tenant or customer that is part of it */
+const contributionOf = (built: BuiltPart, watches: ReadonlyArray<Watch>): Contribution => {
+  const { tenant, customer, parent, members, outcomes } = built
+  const skipped: Array<Skipped> = []
+  const warnings: Array<Warning> = []
+  const gids: Array<Holder> = []
+  const { resource: first } = (customer ?? tenant).first
+  for (const remark of parent?.remarks ?? []) warnings.push(findingOf(first, remark))
+  for (const [at, { resource }] of members.entries()) {
+    const outcome = outcomes[at]
+    if (outcome === undefined) continue
+    for (const remark of outcome.remarks) warnings.push(findingOf(resource, remark))
+    if (outcome.refusal !== undefined) skipped.push(findingOf(resource, outcome.refusal))
+    const entry = outcome.placed?.entry
+    if (entry !== undefined) gids.push(holder(servedGid(entry), resource.project_slug, resource))
+  }
+  return { skipped, warnings, gids, watches }
+}

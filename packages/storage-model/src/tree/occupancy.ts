@@ -7,16 +7,8 @@ import { normalizedPath, type PathRule, pathsReadIn, projectMountPath, tenantMou
 import { isRefusal } from "../rules/ruling.ts"
 import { property } from "../waldur/json-object.ts"
 import { dashedUuid } from "../waldur/uuid.ts"
-import {
-  componentsOf,
-  type Directory,
-  directoryAt,
-  directoryTree,
-  entryOf,
-  type Occupants,
-  type Place,
-} from "./directory-tree.ts"
-import { collect, compare, inOrder } from "./order.ts"
+import { componentsOf, type Directory, directoryAt, directoryTree, entryOf, type Place } from "./directory-tree.ts"
+import { compare } from "./order.ts"
 import { isFromWaldur, type PlacedResource } from "./place.ts"
 import { anyName, recordMayBeLive, whereaboutsOf } from "./whereabouts.ts"
 
@@ -39,148 +31,213 @@ export interface Occupancy {
   readonly ownerOf: (path: string) => string | undefined
 }
 
-/** A directory that may hold data, and its owner. */
-interface Claim {
+/** A directory that a record claims, and how. */
+export interface Claim {
   readonly path: string
   readonly who: string
-  /** Whether the record names it as its own. */
+  /**
+   * `live`: the record is certainly live there; `possible`: its data may be there; `region`: the path has `*` for each
+   * unknown name; `former`: it has the directory, but no data that must stay.
+   */
+  readonly kind: "live" | "possible" | "region" | "former"
+  /** Whether the record names the directory as its own. */
   readonly owns: boolean
-  /** Whether it is certainly live there. */
-  readonly isCertain: boolean
 }
 
-const claimOrder = (a: Claim, b: Claim) =>
-  compare(+b.isCertain, +a.isCertain) || compare(a.path, b.path) || compare(a.who, b.who) || compare(+b.owns, +a.owns)
+// A path of one component is not a mount point, so no resource owns a whole file system.
+const mayBeOwned = (path: string) => path.includes("/", 1)
 
-const claimsOf = (record: unknown, who: string, rule: PathRule): ReadonlyArray<Claim> => {
+const possible = (path: string, who: string, owns: boolean): Claim =>
+  path.split("/").includes(anyName)
+    ? { path, who, kind: "region", owns: false }
+    : { path, who, kind: "possible", owns: owns && mayBeOwned(path) }
+
+const claimsOf = (record: unknown, who: string, rule: PathRule) => {
   const { paths, misread, pattern } = whereaboutsOf(record, rule)
   const others = pattern === undefined ? misread : [...misread, pattern]
-  return [
-    ...paths.map((path) => ({ path, who, owns: true, isCertain: false })),
-    ...others.map((path) => ({ path, who, owns: false, isCertain: false })),
-  ]
+  return {
+    own: paths.map((path) => possible(path, who, true)),
+    others: others.map((path) => possible(path, who, false)),
+  }
 }
 
 /**
- * Determines which directories are occupied. First add everything, placed resources in list order; then enter each of
- * `claims`; then query. The cost of a query does not depend on how many resources share a path.
+ * The claims of a resource in the tree.
  *
- * @param contested UUIDs with several records, at least one of them live: the paths of all these records are protected
+ * @param isContested whether its UUID has several records, at least one of them live: the paths of all are protected
  */
-export const occupancyOf = (contested: ReadonlySet<string>, rule: PathRule) => {
-  const tree = directoryTree()
-  const claims: Array<Claim> = []
-  const claim = (path: string, who: string, owns: boolean) =>
-    collect(claims, { path, who, owns, isCertain: false }, claimOrder)
-  const { own, live, enter } = entrances(tree)
-
-  const addPlaced = ({ state: { value: state }, path, dataType, resource }: PlacedResource): void => {
-    const { uuid } = resource
-    const place = isRefusal(path) ? undefined : path.value
-    if (!mayBeLive(state, resource.order_in_progress) && !contested.has(uuid)) {
-      if (place !== undefined) own(tree.enter(place, undefined), place, uuid)
-      return
-    }
-    if (place === undefined) {
-      for (const one of claimsOf(resource, uuid, rule)) collect(claims, one, claimOrder)
-      return
-    }
-    if (isRemoval(state)) claim(place, uuid, true)
-    else live(place, uuid)
-    if (isFromWaldur(path)) return
-    for (const read of pathsReadIn(resource.backend_id)) claim(read, uuid, true)
-    for (const name of dataTypesNamedBy(resource)) {
-      if (name === dataType.value) continue
-      const other = Result.flatMap(tenantMountPath(resource, name), (above) => projectMountPath(above, resource))
-      if (Result.isSuccess(other)) claim(other.success, uuid, false)
-    }
+export const claimsOfPlaced = (
+  { state: { value: state }, path, dataType, resource }: PlacedResource,
+  isContested: boolean,
+  rule: PathRule,
+): ReadonlyArray<Claim> => {
+  const { uuid } = resource
+  const place = isRefusal(path) ? undefined : path.value
+  const ofPlace = (kind: "live" | "former", place: string): Claim => ({
+    path: place,
+    who: uuid,
+    kind,
+    owns: mayBeOwned(place),
+  })
+  if (!mayBeLive(state, resource.order_in_progress) && !isContested) {
+    return place === undefined ? [] : [ofPlace("former", place)]
   }
-  const addUnplaced = (record: unknown): void => {
-    const uuid = dashedUuid(property(record, "uuid"))
-    const isLive = recordMayBeLive(record)
-    if (!isLive && !contested.has(uuid ?? "")) return
-    const found = claimsOf(record, uuid ?? "a resource with an invalid record", rule)
-    const isCertain = found.length === 1 && isLive && !isRemoval(stateOf(property(record, "state")))
-    for (const one of found) collect(claims, { ...one, isCertain: isCertain && one.owns }, claimOrder)
+  if (place === undefined) {
+    const { own, others } = claimsOf(resource, uuid, rule)
+    return [...own, ...others]
   }
-  const protect = ({ path, by }: ProtectedPath): void => {
-    const who = String(shown(by))
-    const normalized = normalizedPath(path)
-    if (normalized !== undefined && normalized !== "/") claim(normalized, who, true)
-    for (const read of pathsReadIn(path)) claim(read, who, true)
+  const claims = [isRemoval(state) ? possible(place, uuid, true) : ofPlace("live", place)]
+  if (isFromWaldur(path)) return claims
+  for (const read of pathsReadIn(resource.backend_id)) claims.push(possible(read, uuid, true))
+  for (const name of dataTypesNamedBy(resource)) {
+    if (name === dataType.value) continue
+    const other = Result.flatMap(tenantMountPath(resource, name), (above) => projectMountPath(above, resource))
+    if (Result.isSuccess(other)) claims.push(possible(other.success, uuid, false))
   }
-  return { addPlaced, addUnplaced, protect, claims: inOrder(claims, claimOrder), enter, ...answersOf(tree) }
+  return claims
 }
 
-type Tree = ReturnType<typeof directoryTree>
-
-/** The functions that add data to the tree of directories. */
-const entrances = (tree: Tree) => {
-  const own = (directory: Directory, path: string, who: string) => {
-    // A path of one component is not a mount point, so no resource owns a whole file system.
-    if (path.includes("/", 1)) directory.owner ??= who
-  }
-  const live = (path: string, who: string) => {
-    const directory = tree.enter(path, () => `holds the mount point ${shown(path)}, which is live`)
-    own(directory, path, who)
-    const known = directory.live
-    if (known === undefined) directory.live = { first: who, second: undefined, count: 1 }
-    else if (known.first !== who) {
-      known.second ??= who
-      known.count += 1
-    }
-  }
-  const enter = ({ path, who, owns, isCertain }: Claim): void => {
-    if (isCertain) {
-      live(path, who)
-      return
-    }
-    if (path.split("/").includes(anyName)) {
-      const region = tree.enter(path, () => `holds the directory of ${who}, of which only ${shown(path)} is known`)
-      region.region ??= () => `may be or lie in the directory of ${who}, of which only ${shown(path)} is known`
-      return
-    }
-    const directory = tree.enter(path, () => `holds ${shown(path)}, where ${who} may be live`)
-    if (owns) own(directory, path, who)
-    directory.kept ??= who
-  }
-  return { own, live, enter }
+/** The claims of a record without a place in the tree. */
+export const claimsOfUnplaced = (record: unknown, isContested: boolean, rule: PathRule): ReadonlyArray<Claim> => {
+  const uuid = dashedUuid(property(record, "uuid"))
+  const isLive = recordMayBeLive(record)
+  if (!isLive && !isContested) return []
+  const who = uuid ?? "a resource with an invalid record"
+  const { own, others } = claimsOf(record, who, rule)
+  const [one] = own
+  const isCertain = one !== undefined && own.length + others.length === 1
+  if (isCertain && isLive && !isRemoval(stateOf(property(record, "state")))) return [{ ...one, kind: "live" }]
+  return [...own, ...others]
 }
 
-const named = (one: string, { count }: Occupants) => (count > 2 ? `${one} and others (${count} in all)` : one)
+/** The claims of a directory that no resource shows. */
+export const claimsOfProtected = ({ path, by }: ProtectedPath): ReadonlyArray<Claim> => {
+  const who = String(shown(by))
+  const normalized = normalizedPath(path)
+  const paths = normalized === undefined || normalized === "/" ? [] : [normalized]
+  return [...paths, ...pathsReadIn(path)].map((one) => possible(one, who, true))
+}
 
-const answersOf = (tree: Tree): Occupancy => ({
-  othersAt: (path, self) => {
-    const known = tree.at(path)?.live
-    const other = known?.first === self ? known.second : known?.first
-    return known === undefined || other === undefined ? undefined : named(other, known)
-  },
-  against: (path) => {
-    const known = tree.at(path)?.live
-    if (known !== undefined) return `is the mount point of ${named(known.first, known)}, which is live`
-    // More than one only if an invalid name (`*`) is on the way; with five names they stay few.
-    let candidates: ReadonlyArray<Place> = [tree.root]
-    for (const component of componentsOf(path)) {
-      candidates = candidates.flatMap((candidate) =>
-        [component, anyName].flatMap((name) => entryOf(candidate, name) ?? []),
-      )
-      for (const candidate of candidates) {
-        const region = directoryAt(candidate)?.region
-        if (region !== undefined) return region()
+/** What the claims on one directory amount to: of each kind the one with the smallest name, whatever their order. */
+interface Summary {
+  readonly live: Claim | undefined
+  /** The next name that is live. */
+  readonly next: Claim | undefined
+  /** Number of names that are live, if any is. */
+  readonly lives: number
+  readonly possible: Claim | undefined
+  readonly region: Claim | undefined
+  readonly owner: Claim | undefined
+}
+
+const leastClaim = (a: Claim | undefined, b: Claim): Claim =>
+  a === undefined || (compare(b.who, a.who) || compare(b.path, a.path)) < 0 ? b : a
+
+const summaryOf = (claims: ReadonlyArray<Claim>): Summary => {
+  let [live, possible, region, owner]: Array<Claim | undefined> = []
+  for (const claim of claims) {
+    if (claim.kind === "live") live = leastClaim(live, claim)
+    if (claim.kind === "possible") possible = leastClaim(possible, claim)
+    if (claim.kind === "region") region = leastClaim(region, claim)
+    if (claim.owns) owner = leastClaim(owner, claim)
+  }
+  let next: Claim | undefined
+  const names = new Set<string>()
+  for (const claim of live === undefined || claims.length < 2 ? [] : claims) {
+    if (claim.kind !== "live" || claim.who === live?.who) continue
+    names.add(claim.who)
+    next = leastClaim(next, claim)
+  }
+  return { live, next, lives: names.size + 1, possible, region, owner }
+}
+
+const holds = (claim: Claim): boolean => claim.kind !== "former"
+
+const named = ({ who }: Claim, { lives }: Summary) => (lives > 2 ? `${who} and others (${lives} in all)` : who)
+
+/** With fewer claims, a summary costs no more than keeping it. */
+const fewClaims = 4
+
+/**
+ * The directories that are occupied, by claims that can be withdrawn. A query costs no more if many claim the same path, as
+ * long as no claim on it changes.
+ */
+export const claimedDirectories = () => {
+  const tree = directoryTree<Claim>(holds)
+  // By the list of claims, which is replaced when one goes, and grows when one comes.
+  const summaries = new WeakMap<ReadonlyArray<Claim>, { readonly length: number; readonly summary: Summary }>()
+  const summaryAt = ({ items }: Directory<Claim>): Summary => {
+    if (items.length < fewClaims) return summaryOf(items)
+    const known = summaries.get(items)
+    if (known?.length === items.length) return known.summary
+    const summary = summaryOf(items)
+    summaries.set(items, { length: items.length, summary })
+    return summary
+  }
+
+  /** Describes what is or may be live at or below a directory that holds something. */
+  const heldBelow = (directory: Directory<Claim>): string => {
+    let at = directory
+    for (;;) {
+      const { live, possible, region } = summaryAt(at)
+      if (live !== undefined) return `holds the mount point ${shown(live.path)}, which is live`
+      if (possible !== undefined) return `holds ${shown(possible.path)}, where ${possible.who} may be live`
+      if (region !== undefined) {
+        return `holds the directory of ${region.who}, of which only ${shown(region.path)} is known`
       }
+      let next: Directory<Claim> | undefined
+      for (const entry of at.entries?.values() ?? []) {
+        if (entry.size > 0 && (next === undefined || compare(entry.run, next.run) < 0)) next = entry
+      }
+      if (next === undefined) return "holds a directory that may be live"
+      at = next
     }
-    for (const candidate of candidates) {
-      const kept = directoryAt(candidate)?.kept
-      if (kept !== undefined) return `is where ${kept} may be live`
-      const { holds } = candidate.directory
-      if (holds !== undefined) return holds()
-    }
-    return undefined
-  },
-  around: (path) =>
-    tree.onTheWay(path, ({ live, kept }, above) => {
-      const who = live?.first ?? kept
-      return who === undefined ? undefined : `${shown(above)}, the directory of ${who}`
-    }),
-  ownerOf: (path) => tree.onTheWay(path, ({ owner }) => owner) ?? tree.at(path)?.owner,
-})
+  }
+  const occupancy: Occupancy = {
+    othersAt: (path, self) => {
+      const directory = tree.at(path)
+      const known = directory && summaryAt(directory)
+      const other = known?.live?.who === self ? known.next : known?.live
+      return known === undefined || other === undefined ? undefined : named(other, known)
+    },
+    against: (path) => {
+      const directory = tree.at(path)
+      const known = directory && summaryAt(directory)
+      if (known?.live !== undefined) return `is the mount point of ${named(known.live, known)}, which is live`
+      // More than one only if an invalid name (`*`) is on the way; with five names they stay few.
+      let candidates: ReadonlyArray<Place<Claim>> = [tree.root]
+      for (const component of componentsOf(path)) {
+        candidates = candidates.flatMap((candidate) =>
+          [component, anyName].flatMap((name) => entryOf(candidate, name) ?? []),
+        )
+        for (const candidate of candidates) {
+          const there = directoryAt(candidate)
+          const region = there && summaryAt(there).region
+          if (region !== undefined) {
+            return `may be or lie in the directory of ${region.who}, of which only ${shown(region.path)} is known`
+          }
+        }
+      }
+      for (const candidate of candidates) {
+        const there = directoryAt(candidate)
+        const kept = there && summaryAt(there).possible
+        if (kept !== undefined) return `is where ${kept.who} may be live`
+        if (candidate.directory.size > 0) return heldBelow(candidate.directory)
+      }
+      return undefined
+    },
+    around: (path) =>
+      tree.onTheWay(path, (directory, above) => {
+        const { live, possible } = summaryAt(directory)
+        const who = (live ?? possible)?.who
+        return who === undefined ? undefined : `${shown(above)}, the directory of ${who}`
+      }),
+    ownerOf: (path) => {
+      const directory = tree.at(path)
+      const owner = tree.onTheWay(path, (above) => summaryAt(above).owner) ?? (directory && summaryAt(directory).owner)
+      return owner?.who
+    },
+  }
+  const claimsAt = (path: string): ReadonlyArray<Claim> => tree.at(path)?.items ?? []
+  return { ...occupancy, claimsAt, add: tree.add, remove: tree.remove }
+}

@@ -1,4 +1,4 @@
-/** Splits the tree into parts that each take a few milliseconds at most, however many resources a customer has. */
+/** Splits the tree into parts that are built and encoded one by one, and reused while nothing in them changes. */
 import {
   buildCustomer,
   buildTenant,
@@ -8,11 +8,14 @@ import {
   type TreeContext,
 } from "./customer-tree.ts"
 import type { CustomerGroup, TenantGroup } from "./group.ts"
-import { below } from "./order.ts"
 import type { PlacedResource } from "./place.ts"
 
-/** A tenant, or consecutive resources of one customer (the first part includes the customer), with their outcomes. */
+/** A part of the tree: a tenant alone, or consecutive resources of one customer. */
+export type Part = TenantGroup | CustomerSlice
+
+/** A part with its outcomes. */
 export interface BuiltPart {
+  readonly part: Part
   readonly tenant: TenantGroup
   readonly customer: CustomerGroup | undefined
   /** The outcome of the tenant or customer; `undefined` in later parts of a customer. */
@@ -20,38 +23,37 @@ export interface BuiltPart {
   readonly members: ReadonlyArray<PlacedResource>
   /** The outcomes of the members. */
   readonly outcomes: ReadonlyArray<Outcome>
-  /** The entries of these outcomes, in order; at most 256. */
+  /** The entries of these outcomes, in order; at most 16. */
   readonly entries: ReadonlyArray<PlacedEntry>
 }
 
-/** Maximum number of entries in a part; the most expensive ones take a few milliseconds. */
-const mostInPart = 256
+/** Maximum number of entries in a part: small, since a changed entry costs its whole part. */
+const mostInPart = 16
 
-/** The parts of some tenants in list order. */
-export const partsOf = (tenants: Iterable<TenantGroup>): Iterable<TenantGroup | CustomerSlice> =>
-  below(tenants, (tenant) =>
-    below<TenantGroup | CustomerGroup, TenantGroup | CustomerSlice>([tenant, ...tenant.customers], (group) =>
-      "customers" in group ? [group] : slicesOf(group),
-    ),
-  )
-
-/** The first slice counts the customer's own entry. */
-const slicesOf = (customer: CustomerGroup): ReadonlyArray<CustomerSlice> =>
+/**
+ * The slices of a customer; the first one counts the customer's own entry.
+ *
+ * @param before its slices before a change; one that has the same resources is reused, except the first
+ */
+export const slicesOf = (customer: CustomerGroup, before: ReadonlyArray<CustomerSlice>): ReadonlyArray<CustomerSlice> =>
   Array.from({ length: Math.ceil((customer.members.length + 1) / mostInPart) }, (_, number) => {
     const from = Math.max(0, number * mostInPart - 1)
-    return { customer, from, members: customer.members.slice(from, (number + 1) * mostInPart - 1) }
+    const members = customer.members.slice(from, (number + 1) * mostInPart - 1)
+    const known = number === 0 ? undefined : before[number]
+    const isSame = known?.members.length === members.length && known.members.every((one, at) => one === members[at])
+    return isSame ? known : { customer, from, members }
   })
 
-export const builtPart = (part: TenantGroup | CustomerSlice, context: TreeContext): BuiltPart => {
+export const builtPart = (part: Part, context: TreeContext): BuiltPart => {
   if ("customers" in part) {
     const parent = buildTenant(part, context)
     const entries = parent.placed === undefined ? [] : [parent.placed]
-    return { tenant: part, customer: undefined, parent, members: [], outcomes: [], entries }
+    return { part, tenant: part, customer: undefined, parent, members: [], outcomes: [], entries }
   }
   const { customer, members } = part
   const { customer: parent, members: outcomes } = buildCustomer(part, context)
   const entries: Array<PlacedEntry> = []
   if (parent?.placed !== undefined) entries.push(parent.placed)
   for (const { placed } of outcomes) if (placed !== undefined) entries.push(placed)
-  return { tenant: customer.tenant, customer, parent, members, outcomes, entries }
+  return { part, tenant: customer.tenant, customer, parent, members, outcomes, entries }
 }

@@ -1,59 +1,90 @@
 /** Selects one record when several have the same uuid. */
-import { type Problem, problem } from "../report/finding.ts"
+import { problem, type Skipped } from "../report/finding.ts"
 import { isRemoval, mayBeLive, providerView } from "../rules/lifecycle.ts"
-import { jsonText, property } from "../waldur/json-object.ts"
+import { type Refusal, refuse } from "../rules/ruling.ts"
+import { jsonText } from "../waldur/json-object.ts"
 import type { WaldurResource } from "../waldur/resource.ts"
-import { dashedUuid } from "../waldur/uuid.ts"
+import type { CustomerGroup } from "./group.ts"
 import { compare } from "./order.ts"
-import { recordMayBeLive } from "./whereabouts.ts"
+import type { PlacedResource } from "./place.ts"
+import type { RecordFacts } from "./record-facts.ts"
+
+/** A record that could not be decoded. */
+export interface MalformedRecord {
+  readonly record: unknown
+  readonly skipped: Skipped
+}
+
+/** A resource without a place in the tree. */
+export interface RefusedResource {
+  readonly resource: WaldurResource
+  readonly refusal: Refusal
+}
+
+/** All records of one resource: usually one. A malformed record without a UUID stands alone. */
+export interface ResourceRecords {
+  readonly uuid: string | undefined
+  readonly resources: Array<WaldurResource>
+  readonly malformed: Array<MalformedRecord>
+  /** The record that counts. */
+  best: Candidate | undefined
+  /** Records that do not count or have no place in the tree. */
+  refused: Array<RefusedResource>
+  /** Whether a malformed record may be live. */
+  isMalformedLive: boolean
+  /** The place in the tree of the record that counts. */
+  placed: PlacedResource | undefined
+  customer: CustomerGroup | undefined
+  /** What each record contributes. */
+  facts: Array<RecordFacts>
+  /** Depends on what else is live at the directory that is being removed. */
+  removal: { readonly path: string; readonly removal: ResourceRecords } | undefined
+}
+
+const nothing = () => ({
+  ...{ best: undefined, refused: [], isMalformedLive: false },
+  ...{ placed: undefined, customer: undefined, facts: [], removal: undefined },
+})
+
+export const noRecords = (uuid: string | undefined): ResourceRecords => ({
+  uuid,
+  resources: [],
+  malformed: [],
+  ...nothing(),
+})
+
+/** Forgets what the records amounted to. */
+export const restart = (records: ResourceRecords): void => void Object.assign(records, nothing())
+
+/**
+ * Selects between the records so far and one more: a live one if there is any, so that the order of rows never turns it into
+ * a removal. Otherwise the choice depends on the content only.
+ */
+export const consider = (records: ResourceRecords, resource: WaldurResource): void => {
+  const candidate: Candidate = { resource, content: undefined }
+  const { best } = records
+  if (best === undefined) {
+    records.best = candidate
+    return
+  }
+  const [better, worse] = preference(best, candidate) <= 0 ? [best, candidate] : [candidate, best]
+  records.best = better
+  const reason = "Waldur returned this resource more than once; a live record takes precedence"
+  const refusal = refuse("duplicate", problem("uuid", resource.uuid, reason))
+  records.refused.push({ resource: worse.resource, refusal })
+}
+
+/** Whether there are several records, at least one of them live: the paths of all of them are protected. */
+export const isContested = ({ uuid, resources, malformed, best, isMalformedLive }: ResourceRecords): boolean => {
+  if (uuid === undefined) return false
+  const isBestLive = best !== undefined && livelinessOf(best.resource) > 0
+  return isMalformedLive || (isBestLive && resources.length + malformed.length > 1)
+}
 
 interface Candidate {
   readonly resource: WaldurResource
   /** Computed on demand and once: a large record may have many small duplicates. */
   content: string | undefined
-}
-
-/**
- * Keeps one record for each uuid: a live one if there is any, so that the order of rows never turns it into a removal.
- * Otherwise the choice depends on the content only.
- *
- * @param onDuplicate receives each discarded record
- */
-export const distinctRecords = (onDuplicate: (resource: WaldurResource, problem: Problem) => void) => {
-  const malformed = new Set<string>()
-  const contested = new Set<string>()
-  const kept = new Map<string, Candidate>()
-  return {
-    /** Adds a record that could not be decoded: it is never selected, but may be live. */
-    addMalformed: (record: unknown): void => {
-      const uuid = dashedUuid(property(record, "uuid"))
-      if (uuid === undefined) return
-      malformed.add(uuid)
-      if (recordMayBeLive(record)) contested.add(uuid)
-    },
-    add: (resource: WaldurResource): void => {
-      const { uuid } = resource
-      const candidate: Candidate = { resource, content: undefined }
-      const other = kept.get(uuid)
-      if (other === undefined) {
-        kept.set(uuid, candidate)
-        return
-      }
-      const [better, worse] = preference(other, candidate) <= 0 ? [other, candidate] : [candidate, other]
-      kept.set(uuid, better)
-      if (livelinessOf(better.resource) > 0) contested.add(uuid)
-      const reason = "Waldur returned this resource more than once; a live record takes precedence"
-      onDuplicate(worse.resource, problem("uuid", uuid, reason))
-    },
-    /** The selected records; iterate only after all are added. */
-    kept: { [Symbol.iterator]: () => kept.values() } as Iterable<{ readonly resource: WaldurResource }>,
-    /** Compares a selected record with the malformed ones of its uuid. */
-    compareWithMalformed: (resource: WaldurResource): void => {
-      if (malformed.has(resource.uuid) && livelinessOf(resource) > 0) contested.add(resource.uuid)
-    },
-    /** UUIDs with several records, at least one of them live: the paths of all these records are protected. */
-    contested: contested as ReadonlySet<string>,
-  }
 }
 
 const preference = (a: Candidate, b: Candidate): number => {

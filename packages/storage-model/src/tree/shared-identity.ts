@@ -1,110 +1,98 @@
-/** Finds GIDs and project slugs that several projects share although they must be unique. */
+/** Finds names that several share although they must be unique: GIDs of several project slugs, slugs of several projects. */
 
 import type { StorageEntry } from "../entry/storage-entry.ts"
-import { type Remark, remark, shown } from "../report/finding.ts"
-import { isRemoval } from "../rules/lifecycle.ts"
-import { isGid } from "../rules/target.ts"
-import type { ModelSettings } from "../settings.ts"
+import { type Remark, remark, shown, type Warning } from "../report/finding.ts"
 import { property } from "../waldur/json-object.ts"
 import type { WaldurResource } from "../waldur/resource.ts"
-import { dashedUuid } from "../waldur/uuid.ts"
 import { getOrMake } from "./get-or-make.ts"
-import { compare } from "./order.ts"
-import type { BuiltPart } from "./parts.ts"
-import type { PlacedResource } from "./place.ts"
-import type { GidAnswer } from "./resource-entry.ts"
-import { recordMayBeLive } from "./whereabouts.ts"
+import { below, compare } from "./order.ts"
 
-/** A set of texts with its two smallest members. */
-interface Names {
-  readonly all: Set<string>
-  least: string
-  second: string | undefined
+/** One holder of an identity. */
+export interface Holder {
+  /** The identity, such as a GID. */
+  readonly key: string
+  /** The name that should be its only one, such as a project slug. */
+  readonly name: string
+  /** The resource that a warning is about; none for a record without a place in the tree. */
+  readonly resource: WaldurResource | undefined
+  /** The warning about it, as of the last update. */
+  warning: Warning | undefined
 }
 
-/** Collects texts by key, and finds the other texts of a key in constant time. */
-const namesByKey = () => {
-  const known = new Map<string, Names>()
-  return {
-    add: (key: string, name: string) => {
-      const names = getOrMake(known, key, (): Names => ({ all: new Set(), least: name, second: undefined }))
-      if (names.all.has(name)) return
-      names.all.add(name)
-      if (names.all.size === 1) return
-      if (compare(name, names.least) < 0) [names.least, names.second] = [name, names.least]
-      else if (names.second === undefined || compare(name, names.second) < 0) names.second = name
-    },
-    /** Describes the other names of a key; `undefined` if there are none. */
-    others: (key: string, self: string): string | undefined => {
-      const names = known.get(key)
-      const other = names?.least === self ? names.second : names?.least
-      if (names === undefined || other === undefined) return undefined
-      return names.all.size > 2 ? `${shown(other)} and others (${names.all.size} in all)` : String(shown(other))
-    },
-  }
-}
+export const holder = (key: string, name: string, resource?: WaldurResource): Holder => ({
+  key,
+  name,
+  resource,
+  warning: undefined,
+})
 
-const servedGid = ({ target: { targetType, targetItem } }: StorageEntry): string =>
-  String(property(targetType === "user" ? property(targetItem, "primaryProject") : targetItem, "unixGid"))
-
-/** A resource and its served GID. */
-interface ServedGid {
-  readonly resource: WaldurResource
-  readonly gid: string
-}
-
-/** Finds GIDs that several project slugs share, whatever their source: each project can read the others' data. */
-export const sharedGids = (settings: ModelSettings) => {
-  const projects = namesByKey()
-  const served: Array<ServedGid> = []
-  return {
-    addAnswer: ([project, answer]: readonly [string, GidAnswer]): void => {
-      if (answer.status === "known" && isGid(answer.gid, settings)) projects.add(String(answer.gid), project)
-    },
-    addPart: ({ members, outcomes }: BuiltPart): void => {
-      for (const [at, { placed }] of outcomes.entries()) {
-        const resource = members[at]?.resource
-        if (placed === undefined || resource === undefined) continue
-        const gid = servedGid(placed.entry)
-        served.push({ resource, gid })
-        projects.add(gid, resource.project_slug)
-      }
-    },
-    served: served as Iterable<ServedGid>,
-    /** The warning about a resource's GID, if any. Call it after everything is added. */
-    remarkOn: ({ resource: { project_slug: slug }, gid }: ServedGid): Remark | undefined => {
-      const others = projects.others(gid, slug)
-      if (others === undefined) return undefined
-      return remark("shared-gid", "project_slug", slug, `its GID ${gid} is also that of ${others}`)
-    },
+/** Describes the other names of a key for each of its names; `undefined` if there are none. */
+const othersIn = (holders: ReadonlyArray<Holder>): ((self: string) => string | undefined) => {
+  const [one] = holders
+  if (holders.every(({ name }) => name === one?.name)) return () => undefined
+  const names = [...new Set(holders.map(({ name }) => name))].toSorted(compare)
+  const [least = "", second = ""] = names
+  return (self) => {
+    const other = shown(least === self ? second : least)
+    return names.length > 2 ? `${other} and others (${names.length} in all)` : String(other)
   }
 }
 
 /**
- * Finds live resources whose project slug belongs to several projects: the HPC User API identifies projects by slug, so
- * they all get the same GID. Records without a place in the tree count too.
+ * Collects the holders of identities.
+ *
+ * @param remarkOn the warning about a holder, given the other names of its identity
  */
-export const sharedProjectSlugs = () => {
-  const uuids = namesByKey()
-  const add = (record: unknown) => {
-    const slug = property(record, "project_slug")
-    const uuid = dashedUuid(property(record, "project_uuid"))
-    if (typeof slug === "string" && uuid !== undefined) uuids.add(slug, uuid)
-  }
+export const sharedIdentity = (remarkOn: (holder: Holder, others: string) => Remark) => {
+  const holders = new Map<string, Array<Holder>>()
+  const changed = new Set<string>()
+  let others: (self: string) => string | undefined = () => undefined
   return {
-    addPlaced: ({ state, resource }: PlacedResource): void => {
-      if (!isRemoval(state.value)) add(resource)
+    add: (one: Holder): void => {
+      getOrMake(holders, one.key, (): Array<Holder> => []).push(one)
+      changed.add(one.key)
     },
-    addUnplaced: (record: unknown): void => {
-      if (recordMayBeLive(record)) add(record)
+    remove: (one: Holder): void => {
+      const all = holders.get(one.key)
+      const index = all?.indexOf(one) ?? -1
+      if (all === undefined || index < 0) return
+      all.splice(index, 1)
+      if (all.length === 0) holders.delete(one.key)
+      changed.add(one.key)
     },
-    /** The warning about a resource's project slug, if any. Call it after everything is added. */
-    remarkOn: ({ state, resource: { project_slug: slug, project_uuid } }: PlacedResource): Remark | undefined => {
-      const uuid = isRemoval(state.value) ? undefined : dashedUuid(project_uuid)
-      const others = uuid === undefined ? undefined : uuids.others(slug, uuid)
-      if (others === undefined) return undefined
-      const reason = `the project ${uuid} and the project ${others} have this slug, and so one GID`
-      return remark("shared-project-slug", "project_slug", slug, reason)
+    /** The holders of all identities with a change since `settle`. */
+    affected: below(changed, (key) => {
+      const all = holders.get(key) ?? []
+      others = othersIn(all)
+      return all
+    }),
+    /** The remark about a holder, if any; to be called while iterating over `affected`. */
+    remarkOn: (one: Holder): Remark | undefined => {
+      const found = one.resource && others(one.name)
+      return found === undefined ? undefined : remarkOn(one, found)
     },
+    settle: (): void => changed.clear(),
   }
 }
+
+/** Project slugs by GID, whatever the source of the GID: with one GID, each project can read the others' data. */
+export const sharedGids = () =>
+  sharedIdentity(({ key: gid, name: slug }, others) =>
+    remark("shared-gid", "project_slug", slug, `its GID ${gid} is also that of ${others}`),
+  )
+
+/**
+ * Project UUIDs by project slug, of live resources: the HPC User API identifies projects by slug, so they all get the same
+ * GID. Records without a place in the tree count too.
+ */
+export const sharedProjectSlugs = () =>
+  sharedIdentity(({ key: slug, name: uuid }, others) => {
+    const reason = `the project ${uuid} and the project ${others} have this slug, and so one GID`
+    return remark("shared-project-slug", "project_slug", slug, reason)
+  })
+
+/** The GID of a project or user entry, as text. */
+export const servedGid = ({ target: { targetType, targetItem } }: StorageEntry): string =>
+  String(property(targetType === "user" ? property(targetItem, "primaryProject") : targetItem, "unixGid"))
+
+export type SharedIdentity = ReturnType<typeof sharedIdentity>
