@@ -14,13 +14,17 @@ export const findingOf = <Code extends string>(
 /** A sorted list of findings, which `passes` bring up to date. */
 export const findingList = <A extends Finding<string>>() => {
   let list: ReadonlyArray<A> = []
-  let added: Array<A> = []
+  const added = new Set<A>()
   const removed = new Set<A>()
   let [unsorted, sorted]: [Array<A>, Array<A>] = [[], []]
-  const isChanged = () => added.length + removed.size > 0
+  const isChanged = () => added.size + removed.size > 0
   return {
-    add: (one: A): void => void added.push(one),
-    remove: (one: A): void => void removed.add(one),
+    add: (one: A): void => {
+      if (!removed.delete(one)) added.add(one)
+    },
+    remove: (one: A): void => {
+      if (!added.delete(one)) removed.add(one)
+    },
     passes: [
       pass(
         () => (isChanged() ? [...list, ...added] : []),
@@ -36,7 +40,7 @@ export const findingList = <A extends Finding<string>>() => {
     /** The list after the passes; the same one if there was no change. */
     settled: (): ReadonlyArray<A> => {
       if (isChanged()) list = sorted
-      added = []
+      added.clear()
       removed.clear()
       ;[unsorted, sorted] = [[], []]
       return list

@@ -211,6 +211,12 @@ export const groupedByTenant = (settings: ModelSettings, directories: CustomerDi
       () => inOrder(unsortedTenants, byNames),
       (one) => void found.push(one),
     ),
+    pass(
+      () => (areTenantsReordered ? [found] : []),
+      (all) => {
+        tenants = all
+      },
+    ),
   ]
   return {
     add,
@@ -223,10 +229,9 @@ export const groupedByTenant = (settings: ModelSettings, directories: CustomerDi
     isChanged: (group: CustomerGroup | TenantGroup): boolean =>
       "customers" in group ? changedTenants.has(group) : changed.has(group),
     /** In list order. */
-    tenants: (): ReadonlyArray<TenantGroup> => (areTenantsReordered ? found : tenants),
+    tenants: (): ReadonlyArray<TenantGroup> => tenants,
     /** To be called after the passes. */
     settle: (): void => {
-      if (areTenantsReordered) tenants = found
       areTenantsReordered = false
       found = []
       unsortedTenants.length = 0
