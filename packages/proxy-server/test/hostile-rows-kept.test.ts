@@ -9,7 +9,8 @@ import { Effect, Result } from "effect"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { chunkText, headerText, storedReader } from "../src/persistence/stored-snapshot.ts"
-import { buildSnapshot, decodeRows } from "../src/refresh/build-snapshot.ts"
+import { buildSnapshot } from "../src/refresh/build-snapshot.ts"
+import { decodeRows, neededBy, resourcesIn } from "../src/refresh/decoded-rows.ts"
 import type { Any } from "./a-proxy.ts"
 import { aWorld } from "./a-world.ts"
 
@@ -24,7 +25,7 @@ const treeOf = async (rows: ReadonlyArray<Any>, names: ReadonlyArray<string> = [
   const decoded = await Effect.runPromise(decodeRows(rows, model))
   const offerings = new Map<string, Set<string>>()
   const customers = new Map<string, Array<OfferingCustomer>>()
-  for (const { offering_slug, offering_uuid, customer_uuid, customer_slug } of decoded.decoded.resources) {
+  for (const { offering_slug, offering_uuid, customer_uuid, customer_slug } of resourcesIn(decoded.rows).resources) {
     offerings.set(offering_slug, new Set([...(offerings.get(offering_slug) ?? []), offering_uuid]))
     const uuid = dashedUuid(customer_uuid)
     const name = names[customers.size % names.length]
@@ -32,9 +33,9 @@ const treeOf = async (rows: ReadonlyArray<Any>, names: ReadonlyArray<string> = [
     customers.set(offering_uuid, [...(customers.get(offering_uuid) ?? []), { uuid, slug: customer_slug, name }])
   }
   const answers = new Map<string, GidAnswer>(
-    [...decoded.needed.projects].map((project, index) => [project, { status: "known", gid: 40_000 + index }]),
+    [...neededBy(decoded).projects].map((project, index) => [project, { status: "known", gid: 40_000 + index }]),
   )
-  const snapshot = await Effect.runPromise(
+  const { snapshot } = await Effect.runPromise(
     buildSnapshot({
       rows: decoded,
       lookups: {
@@ -49,6 +50,7 @@ const treeOf = async (rows: ReadonlyArray<Any>, names: ReadonlyArray<string> = [
       previousReadAt: 0,
       readStartedAt: 0,
       emptyGuard: 3_600_000,
+      change: undefined,
     }),
   )
   return { snapshot, readStartedAt: 1, readEndedAt: 2, changedAt: 3 }

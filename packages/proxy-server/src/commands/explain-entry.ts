@@ -13,7 +13,7 @@ import { WaldurClient } from "@cscs/waldur-client"
 import { Effect } from "effect"
 import { distance } from "fastest-levenshtein"
 import { type ProxySettings, Settings } from "../config/settings.ts"
-import { decodeRows } from "../refresh/build-snapshot.ts"
+import { decodeRows, neededBy, resourcesIn } from "../refresh/decoded-rows.ts"
 import { type Lookups, lookupSession, readLists } from "../refresh/lookups.ts"
 import { readOfferings, resourceQuery } from "../refresh/read-snapshot.ts"
 import type { RefreshError } from "../refresh/refresh-errors.ts"
@@ -57,10 +57,10 @@ const readInput = Effect.gen(function* () {
   const desk = yield* lookupSession(undefined)
   const { own } = yield* readOfferings(undefined)
   const { rows } = yield* waldur.readResources(yield* resourceQuery)
-  const { decoded, needed } = yield* decodeRows(rows, model, own)
-  const lookups = yield* desk.complete(needed)
+  const decoded = yield* decodeRows(rows, model, own)
+  const lookups = yield* desk.complete(neededBy(decoded))
   const input: HierarchyInput = {
-    decoded,
+    decoded: resourcesIn(decoded.rows),
     customers: readLists(lookups),
     gids: gidsWithSource(lookups, settings),
     settings: model,

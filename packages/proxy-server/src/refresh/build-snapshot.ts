@@ -1,22 +1,25 @@
-/** Builds a snapshot from Waldur's rows and the lookups: decodes, applies the loss guard and encodes. */
+/** Builds a snapshot from decoded rows and lookups: updates or builds the tree, encodes it and applies the loss guard. */
 import { cooperatively } from "@cscs/http-transport"
 import {
   type DecodedResources,
-  dashedUuid,
-  decodeResources,
   type Finding,
+  HierarchyBuilder,
+  type HierarchyChange,
   type HierarchyEnd,
-  type HierarchyInput,
-  hierarchyPasses,
+  type HierarchyFrame,
+  type HierarchyLookups,
   type ModelSettings,
-  projectsWithoutItem,
+  noResources,
+  type Part,
+  type PlacedEntry,
+  type ProtectedPath,
   type Skipped,
-  type WaldurResource,
 } from "@cscs/storage-model"
 import { Effect } from "effect"
-import { type Chunk, chunkEncoder, entryTable } from "../snapshot/entry-table.ts"
+import { type Chunk, chunkEncoder, type EntryTable, entryTable } from "../snapshot/entry-table.ts"
 import { emptyOffering, type GuardedSystem, type Snapshot } from "../snapshot/snapshot.ts"
-import { type Lookups, type Needed, readLists } from "./lookups.ts"
+import { type DecodedRows, type OwnOfferings, resourcesIn } from "./decoded-rows.ts"
+import { type Lookups, readLists } from "./lookups.ts"
 import {
   chunksOf,
   invisiblePathsOf,
@@ -27,69 +30,6 @@ import {
   protectedBy,
 } from "./loss-guard.ts"
 import { gidFailureInWords } from "./project-gids.ts"
-
-/** Waldur's rows, decoded, and what else their tree needs. */
-export interface DecodedRows {
-  readonly decoded: DecodedResources
-  readonly needed: Needed
-  /** Number of resources per offering slug. */
-  readonly counts: ReadonlyMap<string, number>
-}
-
-/** The dashed UUIDs of the offerings that the token's user provides, by slug. */
-export type OwnOfferings = ReadonlyMap<string, ReadonlySet<string>>
-
-/**
- * Decodes Waldur's rows and yields to other work. A bad row never affects another row.
- *
- * @param offerings lookups are needed only for rows of these offerings; `undefined`: for all rows
- */
-export const decodeRows = Effect.fnUntraced(function* (
-  rows: ReadonlyArray<unknown>,
-  model: ModelSettings,
-  offerings?: OwnOfferings,
-): Effect.fn.Return<DecodedRows> {
-  const resources: Array<WaldurResource> = []
-  const skipped: Array<Skipped> = []
-  const malformed: Array<unknown> = []
-  const needed = { offerings: new Set<string>(), projects: new Set<string>() }
-  const counts = new Map<string, number>()
-  yield* cooperatively(rows, (row) => {
-    const one = decodedRow(row, model)
-    skipped.push(...one.skipped)
-    malformed.push(...one.malformed)
-    for (const resource of one.resources) {
-      resources.push(resource)
-      const { offering_slug, offering_uuid } = resource
-      if (offerings !== undefined && !offerings.get(offering_slug)?.has(offering_uuid)) continue
-      needed.offerings.add(offering_uuid)
-      counts.set(offering_slug, (counts.get(offering_slug) ?? 0) + 1)
-      for (const project of one.projects) needed.projects.add(project)
-    }
-  })
-  return { decoded: { resources, skipped, malformed }, needed, counts }
-})
-
-/** The model throws for no known row; if it did, the other rows must survive. */
-const decodedRow = (row: unknown, model: ModelSettings): DecodedResources & { readonly projects: Iterable<string> } => {
-  try {
-    const decoded = decodeResources([row])
-    return { ...decoded, projects: projectsWithoutItem(decoded, model) }
-  } catch {
-    const { uuid, slug, offering_slug } = (row ?? {}) as Readonly<Record<string, unknown>>
-    const textOrNull = (value: unknown) => (typeof value === "string" ? value : null)
-    const skipped: Skipped = {
-      code: "bad-data",
-      uuid: dashedUuid(uuid) ?? null,
-      slug: textOrNull(slug),
-      offering_slug: textOrNull(offering_slug),
-      field: "",
-      found: null,
-      reason: "the record cannot be judged: it is too deep or too large",
-    }
-    return { resources: [], skipped: [skipped], malformed: [row], projects: [] }
-  }
-}
 
 const realGids = ({ answers, mocked }: Lookups["gids"]): ReadonlyMap<string, number> => {
   const real = new Map<string, number>()
@@ -106,6 +46,14 @@ export interface SnapshotInput extends Judged {
   readonly offerings: OwnOfferings
   readonly invisibleOfferings: ReadonlyArray<string>
   readonly offeringWarnings: ReadonlyArray<string>
+  /** The tree of the previous snapshot, and what changed since; if `undefined`, the whole tree is built. */
+  readonly change: TreeChange | undefined
+}
+
+/** A snapshot, and its tree for the next one; without a tree if a guard keeps entries. */
+export interface SnapshotWithTree {
+  readonly snapshot: Snapshot
+  readonly tree: KeptTree | undefined
 }
 
 /**
@@ -113,47 +61,23 @@ export interface SnapshotInput extends Judged {
  * If a guard keeps entries of the last good one, the tree is built again, so that they protect their paths from
  * removals by other entries.
  */
-export const buildSnapshot = Effect.fnUntraced(function* (input: SnapshotInput): Effect.fn.Return<Snapshot> {
-  const { rows, lookups, model, offerings, invisibleOfferings, offeringWarnings, previous } = input
-  const { gids } = lookups
-  const hierarchy = {
-    decoded: rows.decoded,
-    customers: readLists(lookups),
-    gids: gids.answers,
-    settings: model,
-    offerings,
-  }
+export const buildSnapshot = Effect.fnUntraced(function* (input: SnapshotInput): Effect.fn.Return<SnapshotWithTree> {
+  const { rows, lookups, model, offerings, invisibleOfferings, previous, change } = input
+  const hierarchy = { customers: readLists(lookups), gids: lookups.gids.answers, settings: model, offerings }
   const invisiblePaths = yield* invisiblePathsOf(previous, invisibleOfferings)
   const protectedPaths = invisiblePaths.map(({ offeringSlug, path }) => protectedBy(offeringSlug, path))
   const kept = new Map<string, KeptSystem>()
+  const isUpdatable =
+    change !== undefined && previous?.guarded.length === 0 && areSame(change.tree.protectedPaths, protectedPaths)
+  let tree = isUpdatable
+    ? yield* updatedTree(change, hierarchy)
+    : yield* wholeTree({ ...hierarchy, protectedPaths }, rows, previous)
   for (;;) {
-    const tree = yield* builtTree({ ...hierarchy, protectedPaths }, previous)
     const { guarded, losses } = yield* judgeLosses({ ...tree, counts: rows.counts }, input)
     const more = guarded.filter(({ offeringSlug }) => !kept.has(offeringSlug))
     if (previous === undefined || more.length === 0) {
-      const counts = new Map([
-        ...rows.counts,
-        ...[...kept.keys()].map((slug) => [slug, countIn(previous, slug)] as const),
-      ])
-      return {
-        ...withKept(tree, kept, model),
-        counts,
-        guarded: Array.from(kept.values(), ({ system }) => system),
-        losses,
-        mockedGids: gids.mocked.size,
-        invisibleOfferings,
-        invisiblePaths,
-        offeringWarnings: [
-          ...offeringWarnings,
-          ...emptyOfferings(offerings, counts, tree.skipped)
-            .map(emptyOffering)
-            // If it showed entries before, the loss guard reports it.
-            .filter((words) => previous?.offeringWarnings.includes(words) ?? true),
-        ],
-        gidFailure: gidFailureInWords(gids),
-        gids: realGids(gids),
-        gidsReadAt: gids.rememberedReadAt,
-      }
+      const snapshot = snapshotOf(input, tree, kept, { losses, invisiblePaths })
+      return { snapshot, tree: kept.size === 0 ? tree.kept : undefined }
     }
     for (const system of more) {
       const { offeringSlug } = system
@@ -161,8 +85,40 @@ export const buildSnapshot = Effect.fnUntraced(function* (input: SnapshotInput):
       kept.set(offeringSlug, { system, chunks, found: tree })
       for (const path of yield* livePathsIn(chunks)) protectedPaths.push(protectedBy(offeringSlug, path))
     }
+    tree = yield* wholeTree({ ...hierarchy, protectedPaths }, rows, previous)
   }
 })
+
+const areSame = (before: ReadonlyArray<ProtectedPath>, now: ReadonlyArray<ProtectedPath>): boolean =>
+  before.length === now.length && before.every(({ path, by }, at) => now[at]?.path === path && now[at]?.by === by)
+
+const snapshotOf = (
+  { rows, lookups, model, offerings, invisibleOfferings, offeringWarnings, previous, change }: SnapshotInput,
+  tree: Tree,
+  kept: ReadonlyMap<string, KeptSystem>,
+  found: Pick<Snapshot, "losses" | "invisiblePaths">,
+): Snapshot => {
+  const { gids } = lookups
+  const ofKept = [...kept.keys()].map((slug) => [slug, countIn(previous, slug)] as const)
+  const counts = new Map([...rows.counts, ...ofKept])
+  const empty = emptyOfferings(offerings, counts, tree.skipped).map(emptyOffering)
+  return {
+    ...withKept(tree, kept, model),
+    ...found,
+    counts,
+    guarded: Array.from(kept.values(), ({ system }) => system),
+    mockedGids: gids.mocked.size,
+    invisibleOfferings,
+    offeringWarnings: [
+      ...offeringWarnings,
+      // If it showed entries before, the loss guard reports it.
+      ...empty.filter((words) => previous?.offeringWarnings.includes(words) ?? true),
+    ],
+    gidFailure: gidFailureInWords(gids),
+    gids: previous !== undefined && change?.lookups.gids === gids ? previous.gids : realGids(gids),
+    gidsReadAt: gids.rememberedReadAt,
+  }
+}
 
 /** Slugs of visible offerings for which Waldur shows nothing at all, not even a malformed row. */
 const emptyOfferings = (
@@ -180,6 +136,29 @@ const countIn = (snapshot: Snapshot | undefined, slug: string): number => snapsh
 
 interface Tree extends HierarchyEnd {
   readonly chunks: ReadonlyArray<Chunk>
+  readonly kept: KeptTree
+}
+
+/**
+ * A tree that can be updated. An update changes it, and the decoded rows with it, so after an update that did not end it is
+ * unusable.
+ */
+export interface KeptTree {
+  readonly builder: HierarchyBuilder
+  readonly chunks: WeakMap<Part, ReadonlyArray<Chunk>>
+  /** Entries that cannot be encoded. */
+  readonly unencodable: Map<Part, ReadonlyArray<Skipped>>
+  readonly protectedPaths: ReadonlyArray<ProtectedPath>
+  readonly rows: DecodedRows
+}
+
+/** What changed since a tree was built. */
+export interface TreeChange {
+  readonly tree: KeptTree
+  readonly removed: DecodedResources
+  readonly added: DecodedResources
+  /** Those of the previous snapshot. */
+  readonly lookups: Lookups
 }
 
 /** A guarded system: what is kept of it, and the tree in which its loss was found, which shows the reason. */
@@ -207,22 +186,61 @@ const withKept = (tree: Tree, kept: ReadonlyMap<string, KeptSystem>, { storageSy
   }
 }
 
-const builtTree = Effect.fnUntraced(function* (input: HierarchyInput, previous: Snapshot | undefined) {
-  const chunks: Array<Chunk> = []
-  const unencodable: Array<Skipped> = []
-  const encode = chunkEncoder(previous?.entries, ({ entry, offeringSlug }) => {
-    unencodable.push({
-      code: "bad-data",
-      uuid: entry.itemId,
-      slug: null,
-      offering_slug: offeringSlug,
-      field: "",
-      found: null,
-      reason: "the entry cannot be encoded as JSON: it is too deep or too large",
-    })
+const wholeTree = Effect.fnUntraced(function* (
+  { customers, gids, ...frame }: HierarchyFrame & HierarchyLookups,
+  rows: DecodedRows,
+  previous: Snapshot | undefined,
+): Effect.fn.Return<Tree> {
+  const { protectedPaths = [] } = frame
+  const tree: KeptTree = {
+    builder: new HierarchyBuilder(frame),
+    chunks: new WeakMap(),
+    unencodable: new Map(),
+    protectedPaths: [...protectedPaths],
+    rows,
+  }
+  const change = { removed: noResources, added: resourcesIn(rows.rows), customers, gids }
+  return yield* applied(tree, change, previous?.entries)
+})
+
+const updatedTree = ({ tree, removed, added }: TreeChange, { customers, gids }: HierarchyLookups) =>
+  applied(tree, { removed, added, customers, gids }, undefined)
+
+/** @param before the table whose chunks are reused if they are equal */
+const applied = Effect.fnUntraced(function* (
+  tree: KeptTree,
+  change: HierarchyChange,
+  before: EntryTable | undefined,
+): Effect.fn.Return<Tree> {
+  const { builder, unencodable } = tree
+  let failed: ReadonlyArray<Skipped> = []
+  const encode = chunkEncoder(before, (placed) => {
+    failed = [...failed, unencodableEntry(placed)]
   })
-  const { passes, end } = hierarchyPasses(input, ({ entries }) => chunks.push(...encode(entries)))
+  const { passes, end } = builder.update(change, ({ part, entries }) => {
+    failed = []
+    tree.chunks.set(part, encode(entries))
+    if (failed.length > 0) unencodable.set(part, failed)
+    else unencodable.delete(part)
+  })
   for (const pass of passes) yield* pass(cooperatively)
   const { skipped, warnings, protects } = end()
-  return { warnings, protects, chunks, skipped: [...skipped, ...unencodable] } satisfies Tree
+  const chunks: Array<Chunk> = []
+  const alsoSkipped: Array<Skipped> = []
+  yield* cooperatively(builder.parts(), (part) => {
+    for (const chunk of tree.chunks.get(part) ?? []) chunks.push(chunk)
+    for (const one of unencodable.size > 0 ? (unencodable.get(part) ?? []) : []) alsoSkipped.push(one)
+  })
+  const all = alsoSkipped.length === 0 ? skipped : [...skipped, ...alsoSkipped]
+  return { chunks, skipped: all, warnings, protects, kept: tree }
+})
+
+const unencodableEntry = ({ entry, offeringSlug }: PlacedEntry): Skipped => ({
+  code: "bad-data",
+  uuid: entry.itemId,
+  slug: null,
+  offering_slug: offeringSlug,
+  field: "",
+  found: null,
+  reason: "the entry cannot be encoded as JSON: it is too deep or too large",
 })

@@ -149,9 +149,9 @@ export const stillGood = ({ customers, gids }: Lookups, changed: ReadonlyArray<W
   }
 }
 
-const everyCustomerIn = (list: CustomerList, resources: ReadonlyArray<WaldurResource>): boolean => {
+export const everyCustomerIn = (list: CustomerList, resources: ReadonlyArray<WaldurResource>): boolean => {
   // The next full read requests it again.
-  if (list === "refused") return true
+  if (list === "refused" || resources.length === 0) return true
   const uuids = new Set(list.map(({ uuid }) => dashedUuid(uuid)))
   const slugs = new Set(list.map(({ slug }) => slug))
   return resources.every(({ customer_uuid, customer_slug }) =>
@@ -161,11 +161,20 @@ const everyCustomerIn = (list: CustomerList, resources: ReadonlyArray<WaldurReso
 
 /** Whether both have the same content, so that the same resources give the same tree. */
 export const sameLookups = (some: Lookups, others: Lookups): boolean =>
-  some.gids.failure === others.gids.failure &&
-  some.gids.mocked.size === others.gids.mocked.size &&
-  some.gids.remembered.size === others.gids.remembered.size &&
-  sameMaps(some.customers, others.customers, (a, b) => a === b) &&
-  sameMaps(some.gids.answers, others.gids.answers, (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b))
+  some === others ||
+  (some.gids.failure === others.gids.failure &&
+    some.gids.mocked.size === others.gids.mocked.size &&
+    some.gids.remembered.size === others.gids.remembered.size &&
+    sameMaps(some.customers, others.customers, (a, b) => a === b) &&
+    sameMaps(some.gids.answers, others.gids.answers, (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b)))
+
+/** Whether no lookup is to be made again before the next full read: all GIDs are from the API, and all lists were read. */
+export const areSettled = ({ customers, gids }: Lookups): boolean => {
+  if (gids.failure !== undefined || gids.mocked.size + gids.remembered.size > 0) return false
+  for (const answer of gids.answers.values()) if (answer.status !== "known") return false
+  for (const list of customers.values()) if (list === undefined) return false
+  return true
+}
 
 const sameMaps = <A>(some: ReadonlyMap<string, A>, others: ReadonlyMap<string, A>, same: (a: A, b: A) => boolean) => {
   if (some.size !== others.size) return false

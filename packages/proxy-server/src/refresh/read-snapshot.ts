@@ -1,13 +1,30 @@
 /** Reads the upstreams for one refresh: all resources, or only what changed since the last read. */
-import { dashedUuid, type StorageSystem, type WaldurResource, waldurResourceFields } from "@cscs/storage-model"
+import { cooperatively } from "@cscs/http-transport"
+import {
+  dashedUuid,
+  type ModelSettings,
+  type StorageSystem,
+  type WaldurResource,
+  waldurResourceFields,
+} from "@cscs/storage-model"
 import { type OfferingSummary, type ResourceRead, WaldurClient, type WaldurError } from "@cscs/waldur-client"
 import { Clock, Duration, Effect, Option, type Scope } from "effect"
 import { Settings } from "../config/settings.ts"
 import { logEvent } from "../observability/log-events.ts"
 import type { Snapshot, TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
-import { buildSnapshot, type DecodedRows, decodeRows, type OwnOfferings } from "./build-snapshot.ts"
-import { type LookupSession, type Lookups, lookupSession, type Needed, sameLookups, stillGood } from "./lookups.ts"
+import { buildSnapshot, type KeptTree, type TreeChange } from "./build-snapshot.ts"
+import {
+  areStillEnough,
+  type DecodedRow,
+  type DecodedRows,
+  decodeRow,
+  decodeRows,
+  neededBy,
+  type OwnOfferings,
+  replaceRows,
+} from "./decoded-rows.ts"
+import { areSettled, type Lookups, lookupSession, type Needed, sameLookups, stillGood } from "./lookups.ts"
 import { ProjectGids } from "./project-gids.ts"
 import { GidsUnavailable, OfferingsInvisible, type RefreshError } from "./refresh-errors.ts"
 import { counted } from "./refresh-metrics.ts"
@@ -31,6 +48,8 @@ export interface DeltaBasis {
   readonly offerings: ConfiguredOfferings
   readonly needed: Needed
   readonly lookups: Lookups
+  /** Takes the tree, which one refresh can change; `undefined` if there is none, or another refresh has taken it. */
+  readonly takeTree: () => KeptTree | undefined
 }
 
 type Services = WaldurClient | ProjectGids | Settings
@@ -96,7 +115,10 @@ const upstreamsRead = Effect.fnUntraced(function* (last: ReadResult | undefined,
     { concurrency: known === undefined ? 1 : "unbounded" },
   )
   const rows = yield* decodeRows(resources.rows, model, offerings.own)
-  return { readStartedAt, fullReadAt: readStartedAt, resources, rows, offerings, desk, last }
+  const needed = neededBy(rows)
+  const lookups = yield* desk.complete(needed)
+  const change = undefined
+  return { readStartedAt, fullReadAt: readStartedAt, resources, rows, offerings, needed, lookups, change, last }
 })
 
 /**
@@ -133,24 +155,48 @@ const readChanges = Effect.fnUntraced(function* (last: ReadResult, basis: DeltaB
   const read = yield* waldur.readChanges(yield* resourceQuery, basis.resources)
   if (Option.isNone(read)) return undefined
   const resources = read.value
-  const changedRows =
-    resources.rows === basis.resources.rows
-      ? []
-      : resources.rows.filter((row, index) => row !== basis.resources.rows[index])
-  const changed = yield* decodeRows(changedRows, model, basis.offerings.own)
+  const changed = yield* changedRows(resources.rows, basis, model)
+  const changedResources = [...(changed?.values() ?? [])].flatMap(({ decoded }) => decoded.resources)
   // A resource of another offering may belong to one that our user was granted since: only Waldur knows.
-  const offerings = changed.decoded.resources.some((resource) => isForeign(resource, basis.offerings.own))
+  const offerings = changedResources.some((resource) => isForeign(resource, basis.offerings.own))
     ? yield* readOfferings(basis.offerings)
     : basis.offerings
-  const desk = yield* lookupSession(stillGood(basis.lookups, changed.decoded.resources))
-  if (changedRows.length === 0) {
-    const lookups = yield* desk.complete(basis.needed)
-    if (sameLookups(lookups, basis.lookups)) {
-      return yield* reading(snapshot, readStartedAt, { ...basis, resources }, last)
-    }
+  const lookUp = (needed: Needed) =>
+    Effect.flatMap(lookupSession(stillGood(basis.lookups, changedResources)), (session) => session.complete(needed))
+  const found = { readStartedAt, fullReadAt: basis.fullReadAt, resources, offerings, last }
+  const isSettled = areSettled(basis.lookups)
+  const anew = changed?.size === 0 && !isSettled ? yield* lookUp(basis.needed) : undefined
+  if (changed?.size === 0 && sameLookups(anew ?? basis.lookups, basis.lookups)) {
+    return yield* reading(snapshot, readStartedAt, { ...basis, resources }, last)
   }
-  const rows = yield* decodeRows(resources.rows, model, offerings.own)
-  return yield* finish({ readStartedAt, fullReadAt: basis.fullReadAt, resources, rows, offerings, desk, last })
+  const tree = changed === undefined || offerings !== basis.offerings ? undefined : basis.takeTree()
+  if (changed === undefined || tree === undefined) {
+    const rows = yield* decodeRows(resources.rows, model, offerings.own)
+    const needed = neededBy(rows)
+    return yield* finish({ ...found, rows, needed, lookups: anew ?? (yield* lookUp(needed)), change: undefined })
+  }
+  const { removed, added } = replaceRows(tree.rows, changed)
+  const change: TreeChange = { tree, removed, added, lookups: basis.lookups }
+  const rows = tree.rows
+  if (isSettled && areStillEnough(basis.lookups, rows, changed)) {
+    return yield* finish({ ...found, rows, needed: basis.needed, lookups: basis.lookups, change })
+  }
+  const needed = neededBy(rows)
+  return yield* finish({ ...found, rows, needed, lookups: anew ?? (yield* lookUp(needed)), change })
+})
+
+/** The rows that differ from those of the last read, decoded, by position; `undefined` if rows are missing. */
+const changedRows = Effect.fnUntraced(function* (
+  rows: ReadonlyArray<unknown>,
+  { resources, offerings }: DeltaBasis,
+  model: ModelSettings,
+) {
+  const changed = new Map<number, DecodedRow>()
+  if (rows.length < resources.rows.length) return undefined
+  const positions: Array<number> = []
+  for (let at = 0; at < rows.length; at += 1) if (rows[at] !== resources.rows[at]) positions.push(at)
+  yield* cooperatively(positions, (at) => void changed.set(at, decodeRow(rows[at], model, offerings.own)))
+  return changed
 })
 
 /** Everything that was read for a tree. */
@@ -160,14 +206,24 @@ interface Found {
   readonly resources: ResourceRead
   readonly rows: DecodedRows
   readonly offerings: ConfiguredOfferings
-  readonly desk: LookupSession
+  readonly needed: Needed
+  readonly lookups: Lookups
+  /** What changed in the tree of the last read; if `undefined`, the whole tree is built. */
+  readonly change: TreeChange | undefined
   readonly last: ReadResult | undefined
 }
 
-const treeOf = Effect.fnUntraced(function* ({ readStartedAt, rows, offerings, desk, last, resources }: Found) {
+const treeOf = Effect.fnUntraced(function* ({
+  readStartedAt,
+  rows,
+  offerings,
+  lookups,
+  last,
+  resources,
+  change,
+}: Found) {
   const { model, cache } = yield* Settings
-  const lookups = yield* desk.complete(rows.needed)
-  const snapshot = yield* buildSnapshot({
+  const { snapshot, tree } = yield* buildSnapshot({
     rows,
     lookups,
     model,
@@ -178,14 +234,15 @@ const treeOf = Effect.fnUntraced(function* ({ readStartedAt, rows, offerings, de
     previousReadAt: last?.taken.readStartedAt ?? readStartedAt,
     readStartedAt,
     emptyGuard: Duration.toMillis(cache.emptyGuard),
+    change,
   })
-  return { snapshot, lookups, offerings, resources }
+  return { snapshot, tree, lookups, offerings, resources }
 })
 
 const finish = Effect.fnUntraced(function* (found: Found): Effect.fn.Return<ReadResult, RefreshError, Settings> {
   const { model } = yield* Settings
-  const { readStartedAt, fullReadAt, resources, rows, offerings, last } = found
-  const { snapshot, lookups } = yield* treeOf(found)
+  const { readStartedAt, fullReadAt, resources, needed, offerings, last, lookups } = found
+  const { snapshot, tree } = yield* treeOf(found)
   // Seeing none of them is a failure, not an empty list, unless the last good entries stay anyway.
   if (offerings.invisible.length === model.storageSystems.length && snapshot.guarded.length === 0) {
     return yield* new OfferingsInvisible({ slugs: offerings.invisible })
@@ -197,13 +254,19 @@ const finish = Effect.fnUntraced(function* (found: Found): Effect.fn.Return<Read
     const detail = lookups.gids.failure ?? lost[0]?.reason ?? ""
     return yield* new GidsUnavailable({ resources: lost.length, detail })
   }
-  return yield* reading(
-    snapshot,
-    readStartedAt,
-    { resources, fullReadAt, offerings, needed: rows.needed, lookups },
-    last,
-  )
+  const basis = { resources, fullReadAt, offerings, needed, lookups, takeTree: once(tree) }
+  return yield* reading(snapshot, readStartedAt, basis, last)
 })
+
+/** Returns a value at the first call only. */
+const once = <A>(value: A | undefined) => {
+  let left = value
+  return () => {
+    const taken = left
+    left = undefined
+    return taken
+  }
+}
 
 /** Whether a resource has a configured slug but belongs to an offering that is not ours. */
 const isForeign = ({ offering_slug, offering_uuid }: WaldurResource, own: OwnOfferings): boolean =>

@@ -109,7 +109,7 @@ export const entriesInChunk = 16
 export type OnUnencodable = (placed: PlacedEntry) => void
 
 /**
- * Encodes the entries of parts of a tree; each part is one yielded by `hierarchyPasses`.
+ * Encodes the entries of parts of a tree; each part is one that `HierarchyBuilder` builds.
  *
  * @param previous the table before; its chunks are reused if they are equal
  * @param onUnencodable called for each entry that is skipped because it cannot be encoded

@@ -1,0 +1,151 @@
+/** Decodes Waldur's rows one by one, and counts what they need. */
+import { cooperatively } from "@cscs/http-transport"
+import {
+  type DecodedResources,
+  dashedUuid,
+  decodeResources,
+  type ModelSettings,
+  projectsWithoutItem,
+  type Skipped,
+  type WaldurResource,
+} from "@cscs/storage-model"
+import { Effect } from "effect"
+import { everyCustomerIn, type Lookups, type Needed } from "./lookups.ts"
+
+/** The dashed UUIDs of the offerings that the token's user provides, by slug. */
+export type OwnOfferings = ReadonlyMap<string, ReadonlySet<string>>
+
+/** A row, decoded. */
+export interface DecodedRow {
+  readonly decoded: DecodedResources
+  /** The offering of a resource whose lookups are needed. */
+  readonly offering: { readonly uuid: string; readonly slug: string } | undefined
+  /** The project whose GID is needed. */
+  readonly project: string | undefined
+}
+
+/** Waldur's rows, decoded, and what else their tree needs. `replaceRows` changes it. */
+export interface DecodedRows {
+  /** By their position in the read. */
+  readonly rows: Array<DecodedRow>
+  /** How many rows need the lookups of each offering and project. */
+  readonly needs: { readonly offerings: Map<string, number>; readonly projects: Map<string, number> }
+  /** Number of resources per offering slug. */
+  readonly counts: Map<string, number>
+}
+
+/**
+ * Decodes a row. A bad row never affects another row.
+ *
+ * @param offerings lookups are needed only for rows of these offerings; `undefined`: for all rows
+ */
+export const decodeRow = (row: unknown, model: ModelSettings, offerings: OwnOfferings | undefined): DecodedRow => {
+  try {
+    const decoded = decodeResources([row])
+    const [resource] = decoded.resources
+    const isOwn =
+      resource !== undefined &&
+      (offerings === undefined || offerings.get(resource.offering_slug)?.has(resource.offering_uuid) === true)
+    if (!isOwn) return { decoded, offering: undefined, project: undefined }
+    const [project] = projectsWithoutItem(decoded, model)
+    return { decoded, offering: { uuid: resource.offering_uuid, slug: resource.offering_slug }, project }
+  } catch {
+    return { decoded: beyondJudgement(row), offering: undefined, project: undefined }
+  }
+}
+
+/** The model throws for no known row; if it did, the other rows must survive. */
+const beyondJudgement = (row: unknown): DecodedResources => {
+  const { uuid, slug, offering_slug } = (row ?? {}) as Readonly<Record<string, unknown>>
+  const textOrNull = (value: unknown) => (typeof value === "string" ? value : null)
+  const skipped: Skipped = {
+    code: "bad-data",
+    uuid: dashedUuid(uuid) ?? null,
+    slug: textOrNull(slug),
+    offering_slug: textOrNull(offering_slug),
+    field: "",
+    found: null,
+    reason: "the record cannot be judged: it is too deep or too large",
+  }
+  return { resources: [], skipped: [skipped], malformed: [row] }
+}
+
+/** Decodes Waldur's rows and yields to other work. */
+export const decodeRows = Effect.fnUntraced(function* (
+  rows: ReadonlyArray<unknown>,
+  model: ModelSettings,
+  offerings?: OwnOfferings,
+): Effect.fn.Return<DecodedRows> {
+  const all: DecodedRows = { rows: [], needs: { offerings: new Map(), projects: new Map() }, counts: new Map() }
+  yield* cooperatively(rows, (row) => {
+    const one = decodeRow(row, model, offerings)
+    all.rows.push(one)
+    count(all, one, 1)
+  })
+  return all
+})
+
+/** Replaces rows at their positions, or appends them, and returns what was there. */
+export const replaceRows = (
+  all: DecodedRows,
+  changed: ReadonlyMap<number, DecodedRow>,
+): { readonly removed: DecodedResources; readonly added: DecodedResources } => {
+  const before: Array<DecodedRow> = []
+  for (const [position, row] of changed) {
+    const known = all.rows[position]
+    if (known !== undefined) before.push(known)
+    if (known !== undefined) count(all, known, -1)
+    all.rows[position] = row
+    count(all, row, 1)
+  }
+  return { removed: resourcesIn(before), added: resourcesIn([...changed.values()]) }
+}
+
+/** The resources and malformed rows. */
+export const resourcesIn = (rows: ReadonlyArray<DecodedRow>): DecodedResources => ({
+  resources: rows.flatMap(({ decoded }) => decoded.resources),
+  skipped: rows.flatMap(({ decoded }) => decoded.skipped),
+  malformed: rows.flatMap(({ decoded }) => decoded.malformed),
+})
+
+/** What the tree of some rows needs. */
+export const neededBy = ({ needs }: DecodedRows): Needed => ({
+  offerings: new Set(needs.offerings.keys()),
+  projects: new Set(needs.projects.keys()),
+})
+
+/** Whether lookups that are settled are exactly those that the rows need, after some of them changed. */
+export const areStillEnough = (
+  { customers, gids }: Lookups,
+  { needs }: DecodedRows,
+  changed: ReadonlyMap<number, DecodedRow>,
+): boolean => {
+  if (needs.projects.size !== gids.answers.size || needs.offerings.size !== customers.size) return false
+  const byOffering = new Map<string, Array<WaldurResource>>()
+  for (const { offering, project, decoded } of changed.values()) {
+    if (project !== undefined && !gids.answers.has(project)) return false
+    if (offering === undefined) continue
+    const known = byOffering.get(offering.uuid)
+    if (known === undefined) byOffering.set(offering.uuid, [...decoded.resources])
+    else known.push(...decoded.resources)
+  }
+  for (const [offering, resources] of byOffering) {
+    const list = customers.get(offering)
+    if (list === undefined || !everyCustomerIn(list, resources)) return false
+  }
+  return true
+}
+
+const count = ({ needs, counts }: DecodedRows, { offering, project }: DecodedRow, by: 1 | -1): void => {
+  if (offering !== undefined) {
+    add(needs.offerings, offering.uuid, by)
+    add(counts, offering.slug, by)
+  }
+  if (project !== undefined) add(needs.projects, project, by)
+}
+
+const add = (counts: Map<string, number>, key: string, by: number): void => {
+  const sum = (counts.get(key) ?? 0) + by
+  if (sum === 0) counts.delete(key)
+  else counts.set(key, sum)
+}
