@@ -146,8 +146,17 @@ export const judgeLosses = Effect.fnUntraced(function* (
   return { guarded, losses }
 })
 
-/** Number of live project and user entries, except `but`. */
-const liveIn = ({ facets, facetsAt, resources }: Chunk, but: ReadonlySet<string>): number => {
+const liveCounts = new WeakMap<Chunk, number>()
+
+/** Number of live project and user entries, except `but`; kept if there is no exception. */
+const liveIn = (chunk: Chunk, but: ReadonlySet<string>): number => {
+  const known = but.size === 0 ? liveCounts.get(chunk) : undefined
+  const count = known ?? countLive(chunk, but)
+  if (but.size === 0) liveCounts.set(chunk, count)
+  return count
+}
+
+const countLive = ({ facets, facetsAt, resources }: Chunk, but: ReadonlySet<string>): number => {
   // A tenant or customer precedes its descendants.
   const first = facetsAt.length - resources.length
   return resources.filter((uuid, index) => {

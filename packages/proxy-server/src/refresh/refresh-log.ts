@@ -113,9 +113,11 @@ const logNew = (
   now: ReadonlyArray<Finding<string>>,
   before: ReadonlyArray<Finding<string>>,
 ): Effect.Effect<void> => {
-  const said = new Set(before.map(identity))
+  const kept = new Set(before)
+  const added = now === before ? [] : now.filter((finding) => !kept.has(finding))
+  const known = new Set(added.length === 0 ? [] : before.map(identity))
   return Effect.forEach(
-    now.filter((finding) => !said.has(identity(finding))),
+    added.filter((finding) => !known.has(identity(finding))),
     (finding) =>
       Effect.logWarning(message).pipe(
         logEvent(event),
