@@ -34,7 +34,7 @@ export interface Listing extends PageQuery {
   readonly onRows?: ((rows: ReadonlyArray<unknown>) => Effect.Effect<void>) | undefined
 }
 
-export interface WholeList {
+export interface WholeList extends Pick<Walk, "pages"> {
   /** Each row once, unchanged; different rows with the same uuid on one page are all included. */
   readonly rows: ReadonlyArray<unknown>
   /** The identities (`rowKey`) with several rows. */
@@ -77,7 +77,8 @@ export const readAllPages = Effect.fn("readAllPages")(function* (
     const walked = yield* walk(calls, listing, pageSize)
     const judged = yield* judgeWalk(walked)
     const { rows, several, total } = judged
-    const read = { rows, several, total, counted: true, reads, cached: walked.cached }
+    const { pages, cached } = walked
+    const read = { rows, several, total, counted: true, reads, cached, pages }
     if (judged.consistent) return read
     const isSettled = judged.settled && before?.settled === true && sawTheSame(before, judged)
     if (isSettled && !(yield* goesOnAfter(calls, listing, judged.count))) {

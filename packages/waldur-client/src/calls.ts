@@ -67,8 +67,16 @@ export interface WaldurCalls {
   /** Maximum size of a response; a larger one fails as `too-large`. */
   readonly maxPageBytes: number
   readonly concessions: Concessions
-  /** GET of a list: the rows and their count. Dispensable parameters that Waldur refuses by name are omitted. */
-  readonly page: (path: string, query: Query) => Effect.Effect<ListPage, WaldurError>
+  /**
+   * GET of a list: the rows and their count. Dispensable parameters that Waldur refuses by name are omitted.
+   *
+   * @param parse replaces `JSON.parse`
+   */
+  readonly page: (
+    path: string,
+    query: Query,
+    parse?: (text: string) => unknown,
+  ) => Effect.Effect<ListPage, WaldurError>
   /** Counts a list by HEAD, or by GET if HEAD does not work; reads one row at most. */
   readonly count: (
     path: string,
@@ -159,8 +167,8 @@ export const makeCalls = (
       ? "no X-Result-Count"
       : `X-Result-Count: ${JSON.stringify(transport.redact(header.slice(0, 40)))}`
   }
-  const listPage = Effect.fnUntraced(function* (path: string, query: Query) {
-    const call: HttpCall = { method: "GET", path }
+  const listPage = Effect.fnUntraced(function* (path: string, query: Query, parse: HttpCall["parse"] = JSON.parse) {
+    const call: HttpCall = { method: "GET", path, parse }
     const answer = yield* readLeniently(call, query)
     const { headers } = answer
     const rows = yield* wanted(call, decodeRows(answer.body), "a list", () => inWords(answer.body))
@@ -222,7 +230,7 @@ export const makeCalls = (
 
   return {
     ...about,
-    page: (path, query) => Effect.map(listPage(path, query), ({ page }) => page),
+    page: (path, query, parse) => Effect.map(listPage(path, query, parse), ({ page }) => page),
     count: Effect.fnUntraced(function* (path, query, { isRefusalEnough = false } = {}) {
       const any: Query = [...query, ["field", "uuid"]]
       const one: Query = [...any, ["page_size", "1"]]

@@ -4,9 +4,9 @@ import { Clock, Effect, Option } from "effect"
 import { maxAhead, type WaldurCalls } from "./calls.ts"
 import { replaceRows } from "./consistency.ts"
 import { isBadRequest, type WaldurError } from "./errors.ts"
+import { keepPages, orderedKeys, recognising, withChanges } from "./known.ts"
 import {
   asListed,
-  cameWithOrder,
   confirmation,
   isOfOffering,
   listResources,
@@ -52,7 +52,7 @@ export const readChanges = (
   )
 
 const changesSince = Effect.fn("WaldurClient.readChanges")(function* (
-  calls: WaldurCalls,
+  givenCalls: WaldurCalls,
   query: ResourceQuery,
   last: ResourceRead,
 ): Effect.fn.Return<Option.Option<ResourceRead>, WaldurError | OrderStateUnusable> {
@@ -62,6 +62,7 @@ const changesSince = Effect.fn("WaldurClient.readChanges")(function* (
   // A time in the future (a gateway's clock, or our own was set back) would miss the changes before it.
   if (!(last.asOf >= overlap && last.asOf <= (yield* Clock.currentTimeMillis) + maxAhead)) return Option.none()
   yield* Effect.annotateCurrentSpan({ offerings: slugs.join(",") })
+  const calls = yield* recognising(givenCalls, last.rows)
   const since = new Date(last.asOf - overlap).toISOString()
 
   for (let attempt = 1; attempt <= 2; attempt++) {
@@ -81,6 +82,7 @@ const changesSince = Effect.fn("WaldurClient.readChanges")(function* (
     const rows = merged.value
     if (rows.length === count.total) {
       const reads = Math.max(changed.reads, ordered.reads)
+      keepPages(rows, last.rows, { recent: [changed, ordered] })
       const asOf = changed.cached || ordered.cached ? undefined : count.askedAt
       return Option.some({ rows, total: count.total, reads, asOf })
     }
@@ -104,16 +106,12 @@ const merge = Effect.fnUntraced(function* (
   // A few invalid rows, or a Waldur that no longer filters by offering; a full read finds out.
   if (fresh.length > 0 && !fresh.some(isOfOffering(selected.slugs))) return Option.none()
 
-  const ended: Array<string> = []
-  yield* cooperatively(last, (row) => {
-    const key = cameWithOrder(row) ? rowKey(row) : undefined
-    if (key !== undefined && !keys.has(key)) ended.push(key)
-  })
+  const ended = (yield* orderedKeys(last)).filter((key) => !keys.has(key))
   if (ended.length > maxEnded) return Option.none()
   const found = Option.all(
     yield* Effect.forEach(ended, confirmation(calls, selected.slugs, selected.fields), { concurrency: "unbounded" }),
   )
   return yield* Effect.transposeOption(
-    Option.map(found, (rows) => replaceRows(last, [...fresh, ...rows.map(asListed(selected))])),
+    Option.map(found, (rows) => withChanges(last, [...fresh, ...rows.map(asListed(selected))])),
   )
 })

@@ -93,8 +93,11 @@ export class WaldurClient extends Context.Service<
      *
      * Fails with `WaldurTooOld` if Waldur cannot filter by offering, with `WaldurInconsistent` if four reads did not suffice,
      * and with `WaldurUnexpectedAnswer` if a read exceeds a million rows or 512 MiB.
+     *
+     * @param last the last result of this method or of `readChanges`: rows with the same content stay the same objects, and
+     *   pages with the same text are not parsed again. Nothing of it stands in for a row that Waldur does not return
      */
-    readonly readResources: (query: ResourceQuery) => Effect.Effect<ResourceRead, WaldurError>
+    readonly readResources: (query: ResourceQuery, last?: ResourceRead) => Effect.Effect<ResourceRead, WaldurError>
 
     /**
      * The result that `readResources` would return now, at the cost of the changes since `last`. Without changes that is three
@@ -267,7 +270,7 @@ const make = Effect.fnUntraced(function* ({
     apiUrl,
     concessions: () => Effect.sync(concessions.all),
     version: () => readVersion(calls),
-    readResources: (query) => readResources(calls, query),
+    readResources: (query, last) => readResources(calls, query, last),
     readChanges: (query, last) => readChanges(calls, query, last),
     resourcePage: (query) => resourcePage(calls, query),
     offerings: () => readOfferings(calls),

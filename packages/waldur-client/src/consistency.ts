@@ -1,9 +1,8 @@
 /** Decides whether a walk over the pages of a list is complete, and merges rows of several reads. */
-import { isDeepStrictEqual } from "node:util"
 import { cooperatively } from "@cscs/http-transport"
 import { Effect } from "effect"
 import type { ListPage } from "./calls.ts"
-import { rowKey } from "./rows.ts"
+import { isSame, rowKey } from "./rows.ts"
 
 /** One walk over all pages of a list. */
 export interface Walk {
@@ -143,12 +142,3 @@ export const replaceRows = Effect.fnUntraced(function* (
   })
   return differ || left.size + beside.length > 0 ? [...replaced, ...left.values(), ...beside] : rows
 })
-
-/** Rows nested too deeply to compare count as different; processing them again costs little. */
-const isSame = (some: unknown, other: unknown): boolean => {
-  try {
-    return isDeepStrictEqual(some, other)
-  } catch {
-    return false
-  }
-}

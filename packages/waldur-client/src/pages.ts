@@ -1,8 +1,8 @@
 /** Reads one page of a list, in smaller pages if it is too large or its size is refused or cut. */
-import { isDeepStrictEqual } from "node:util"
 import { Effect, Option } from "effect"
 import { fieldQuery, type ListPage, type Query, type WaldurCalls } from "./calls.ts"
 import { refuses, type WaldurError, WaldurUnexpectedAnswer } from "./errors.ts"
+import { isSame } from "./rows.ts"
 
 /** Replaces values that were too large to read. */
 export const tooLargeText = ({ maxPageBytes }: WaldurCalls): string => `larger than ${maxPageBytes / 1024 / 1024} MiB`
@@ -76,14 +76,9 @@ const sizeUsed = (page: ListPage, start: number, asked: number, last: Attempt): 
 export const rowsOf = (pages: ReadonlyArray<ListPage>): number => pages.reduce((sum, { rows }) => sum + rows.length, 0)
 
 /** Whether a server returned the same page instead of the next one, which would never end. */
-export const isRepeated = (page: ListPage | undefined, next: ListPage | undefined): boolean => {
-  try {
-    // Placeholders for rows that were too large look alike, and come from no page.
-    return page !== undefined && next !== undefined && next.bytes > 0 && isDeepStrictEqual(page.rows, next.rows)
-  } catch {
-    return false
-  }
-}
+export const isRepeated = (page: ListPage | undefined, next: ListPage | undefined): boolean =>
+  // Placeholders for rows that were too large look alike, and come from no page.
+  page !== undefined && next !== undefined && next.bytes > 0 && isSame(page.rows, next.rows)
 
 /**
  * Reads one page, by the indices of its rows in the list. A page that is too large is read in smaller ones, down to single

@@ -5,8 +5,9 @@ import { readAllPages, type WholeList } from "./all-pages.ts"
 import { AnyObject, type Count, fieldQuery, type Query, type WaldurCalls } from "./calls.ts"
 import { replaceRows } from "./consistency.ts"
 import { isBadRequest, refuses, type WaldurError, WaldurTooOld } from "./errors.ts"
+import { keepPages, recognising, withKnownRows } from "./known.ts"
 import { isGone, isTooLarge, type Lean, noneIfTooLarge, tooLargeText } from "./pages.ts"
-import { fieldOf, rowKey } from "./rows.ts"
+import { cameWithOrder, fieldOf, orderField, rowKey } from "./rows.ts"
 
 /** Selects resources and their fields. */
 export interface ResourceQuery {
@@ -100,8 +101,6 @@ export const selectedBy = ({ offeringSlugs, fields }: ResourceQuery): Selected =
   }
 }
 
-const orderField = "order_in_progress"
-
 /** The fields of an order. Some Waldur versions apply `field=` to nested objects too, so a list with orders requests them. */
 const fieldsOfOrders = ["url", "type", "state", "limits", "attributes"]
 
@@ -139,9 +138,6 @@ export const leanResource = (calls: WaldurCalls, fields: ReadonlyArray<string>):
         }
       : row,
 })
-
-/** Whether a row comes from the list of resources with an order in progress; only those have the field. */
-export const cameWithOrder = (row: unknown): boolean => fieldOf(row, orderField) !== undefined
 
 /** Reads a list of resources completely. Rows have `order_in_progress` only if it is an order in progress. */
 export const listResources = (
@@ -218,7 +214,7 @@ export const listWithOrders = Effect.fnUntraced(function* (
 const isUnnamed = (error: WaldurError): boolean =>
   isBadRequest(error) && error._tag === "WaldurRejected" && (error.parameters ?? []).length === 0
 
-const noList: WholeList = { rows: [], several: new Set(), total: 0, counted: true, reads: 1, cached: false }
+const noList: WholeList = { rows: [], pages: [], several: new Set(), total: 0, counted: true, reads: 1, cached: false }
 
 /** Maximum number of rows per read whose order is looked up individually; each is a call. */
 const maxOrdersAsked = 300
@@ -313,15 +309,18 @@ export class OrderStateUnusable extends Data.TaggedError("OrderStateUnusable")<{
  * Waldur's filters are tested concurrently with the lists, and the results are checked before the lists are used.
  */
 export const readResources = Effect.fn("WaldurClient.readResources")(function* (
-  calls: WaldurCalls,
+  givenCalls: WaldurCalls,
   query: ResourceQuery,
+  last?: ResourceRead,
 ): Effect.fn.Return<ResourceRead, WaldurError> {
   const selected = selectedBy(query)
   const { slugs, wantsOrders } = selected
   if (slugs.length === 0) return { rows: [], total: 0, reads: 1, asOf: undefined }
   yield* Effect.annotateCurrentSpan({ offerings: slugs.join(",") })
 
-  yield* calls.concessions.reset
+  yield* givenCalls.concessions.reset
+  const before = last?.rows ?? []
+  const calls = yield* recognising(givenCalls, before)
   // Sent first, so that `askedAt` is before every list.
   const probes = [requireOfferingFilter(calls), knowsModifiedSince(calls)] as const
   const plain = (fields: ReadonlyArray<string>) =>
@@ -348,13 +347,15 @@ export const readResources = Effect.fn("WaldurClient.readResources")(function* (
       total: resources.total,
       reads: Math.max(resources.reads, ordered.reads),
       asOf: canGoOn ? askedAt : undefined,
+      several,
+      pages: { all: resources, recent: [ordered] },
     }
   })
   const inOne = Effect.map(
     Effect.all([requireOfferingFilter(calls), plain(selected.fields)], { concurrency: "unbounded" }),
-    ([, { rows, total, reads }]): ResourceRead => ({ rows, total, reads, asOf: undefined }),
+    ([, list]) => ({ ...list, asOf: undefined, pages: { all: list, recent: [] } }),
   )
-  return yield* Effect.catchTag(inTwo, "OrderStateUnusable", ({ isRefused }) =>
+  const { several, pages, ...read } = yield* Effect.catchTag(inTwo, "OrderStateUnusable", ({ isRefused }) =>
     Effect.andThen(
       isRefused
         ? calls.concessions.make(
@@ -365,6 +366,9 @@ export const readResources = Effect.fn("WaldurClient.readResources")(function* (
       inOne,
     ),
   )
+  const rows = last === undefined ? read.rows : yield* withKnownRows(read.rows, several, before)
+  keepPages(rows, before, pages)
+  return { rows, total: read.total, reads: read.reads, asOf: read.asOf }
 })
 
 /** Whether changes can be read. A Waldur that accepts only a date, or does not know the filter, is read in full each time. */

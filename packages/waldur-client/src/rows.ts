@@ -1,3 +1,6 @@
+/** Rows of Waldur's lists: untrusted values, identified and compared. */
+import { isDeepStrictEqual } from "node:util"
+
 /** A field of an external value; `undefined` if the value is not an object or lacks the field. */
 export const fieldOf = (row: unknown, name: string): unknown =>
   typeof row === "object" && row !== null ? (row as Readonly<Record<string, unknown>>)[name] : undefined
@@ -11,4 +14,19 @@ export const rowKey = (row: unknown): string | undefined => {
   if (hexUuid.test(uuid)) return uuid
   const plain = uuid.replaceAll("-", "").toLowerCase()
   return hexUuid.test(plain) ? plain : undefined
+}
+
+/** The field of a resource's order in progress; Waldur returns null if there is none. */
+export const orderField = "order_in_progress"
+
+/** Whether a row comes from the list of resources with an order in progress; only those have the field. */
+export const cameWithOrder = (row: unknown): boolean => fieldOf(row, orderField) !== undefined
+
+/** Whether two JSON values are equal. Values nested too deeply to compare count as different; processing them again costs little. */
+export const isSame = (some: unknown, other: unknown): boolean => {
+  try {
+    return isDeepStrictEqual(some, other)
+  } catch {
+    return false
+  }
 }

@@ -1,0 +1,178 @@
+/**
+ * What a read of resources leaves for the next one, so that unchanged rows stay the same objects and a read costs what
+ * changed. It is kept by the list of rows of a `ResourceRead` and goes with it; a read that fails leaves it as it is.
+ */
+import { hash } from "node:crypto"
+import { cooperatively } from "@cscs/http-transport"
+import { Effect } from "effect"
+import type { WaldurCalls } from "./calls.ts"
+import type { Walk } from "./consistency.ts"
+import { cameWithOrder, isSame, rowKey } from "./rows.ts"
+
+type Rows = ReadonlyArray<unknown>
+
+/** The rows of a read by identity. */
+interface Index {
+  /** The position of each identity; of several rows with one, the first. */
+  readonly places: ReadonlyMap<string, number>
+  /** The identities of the rows that came with an order. */
+  readonly ordered: ReadonlyArray<string>
+}
+
+/** Parsed pages by the digest of their text. Equal rows are the objects of the read that they are kept with. */
+type Pages = ReadonlyMap<string, Rows>
+
+/** The pages that a read consists of. */
+interface KnownPages {
+  /** Of the last full read. */
+  readonly all: Pages
+  /** Of the orders in progress, and of the changes if that was read last. */
+  readonly recent: Pages
+}
+
+const indexes = new WeakMap<Rows, Index>()
+const pagesOfReads = new WeakMap<Rows, KnownPages>()
+
+/** The digest of a page as it came; a list that was derived from one has none. */
+const digests = new WeakMap<Rows, string>()
+
+const noPages: KnownPages = { all: new Map(), recent: new Map() }
+
+const indexOf = Effect.fnUntraced(function* (rows: Rows): Effect.fn.Return<Index> {
+  const known = indexes.get(rows)
+  if (known !== undefined) return known
+  const places = new Map<string, number>()
+  const ordered: Array<string> = []
+  let place = 0
+  yield* cooperatively(rows, (row) => {
+    const key = rowKey(row)
+    if (key !== undefined && !places.has(key)) {
+      places.set(key, place)
+      if (cameWithOrder(row)) ordered.push(key)
+    }
+    place++
+  })
+  const index = { places, ordered }
+  indexes.set(rows, index)
+  return index
+})
+
+/** The identities of the rows of a read that came with an order. */
+export const orderedKeys = (rows: Rows): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.map(indexOf(rows), ({ ordered }) => ordered)
+
+/** `calls`, but a page with the same text as in the read of `last` is not parsed again, and equal rows are those of `last`. */
+export const recognising = Effect.fnUntraced(function* (
+  calls: WaldurCalls,
+  last: Rows,
+): Effect.fn.Return<WaldurCalls> {
+  const { places } = yield* indexOf(last)
+  const { all, recent } = pagesOfReads.get(last) ?? noPages
+  const parse = (text: string): unknown => {
+    // A hash costs a fifth of parsing.
+    const digest = hash("sha256", text, "base64")
+    const known = recent.get(digest) ?? all.get(digest)
+    if (known !== undefined) return known
+    const page: unknown = JSON.parse(text)
+    if (!Array.isArray(page)) return page
+    digests.set(page, digest)
+    // Once per identity: comparing one huge row with thousands of the same uuid would take for ever.
+    const compared = new Set<string>()
+    for (const [index, row] of page.entries()) {
+      const key = rowKey(row)
+      if (key === undefined || compared.has(key)) continue
+      compared.add(key)
+      const was = last[places.get(key) ?? -1]
+      if (isSame(row, was)) page[index] = was
+    }
+    return page
+  }
+  return { ...calls, page: (path, query) => calls.page(path, query, parse) }
+})
+
+/**
+ * The rows of a full read, with the objects of `last` for equal ones; `last` itself if there is no difference.
+ *
+ * @param several identities with several rows, of which only those at the same position are compared
+ */
+export const withKnownRows = Effect.fnUntraced(function* (
+  rows: Rows,
+  several: ReadonlySet<string>,
+  last: Rows,
+): Effect.fn.Return<Rows> {
+  const { places } = yield* indexOf(last)
+  const known: Array<unknown> = []
+  let differ = rows.length !== last.length
+  yield* cooperatively(rows, (row) => {
+    const key = rowKey(row)
+    const position = known.length
+    const was = last[key === undefined || several.has(key) ? position : (places.get(key) ?? position)]
+    const same = isSame(row, was) ? was : row
+    if (same !== last[position]) differ = true
+    known.push(same)
+  })
+  return differ ? known : last
+})
+
+/**
+ * `last`, with each row that differs replaced by the one of `instead` with the same uuid; new ones come last. `last` itself if
+ * nothing differs. The cost is that of `instead`, and one copy of the list.
+ *
+ * @param instead each identity once; rows without a usable uuid cannot be matched and are skipped
+ */
+export const withChanges = Effect.fnUntraced(function* (last: Rows, instead: Rows): Effect.fn.Return<Rows> {
+  const index = yield* indexOf(last)
+  const { ordered } = index
+  let { places } = index
+  const changed: Array<string> = []
+  const rows = [...last]
+  yield* cooperatively(instead, (row) => {
+    const key = rowKey(row)
+    if (key === undefined) return
+    const place = places.get(key)
+    if (place !== undefined && isSame(row, last[place])) return
+    changed.push(key)
+    if (place !== undefined) {
+      rows[place] = row
+      return
+    }
+    // Copied, since `last` keeps its own.
+    if (places === index.places) places = new Map(places)
+    ;(places as Map<string, number>).set(key, rows.length)
+    rows.push(row)
+  })
+  if (changed.length === 0) return last
+  const mayHaveOrder = [...new Set([...ordered, ...changed])]
+  indexes.set(rows, {
+    places,
+    ordered: mayHaveOrder.filter((key) => cameWithOrder(rows[places.get(key) ?? -1])),
+  })
+  return rows
+})
+
+/**
+ * Keeps the pages of a read with its rows, for the next one.
+ *
+ * @param last the rows of the read before, whose pages of a full read are kept on if `all` is missing
+ */
+export const keepPages = (
+  rows: Rows,
+  last: Rows,
+  { all, recent }: { readonly all?: Walked; readonly recent: ReadonlyArray<Walked> },
+): void => {
+  pagesOfReads.set(rows, {
+    all: all === undefined ? (pagesOfReads.get(last) ?? noPages).all : pagesOf([all]),
+    recent: pagesOf(recent),
+  })
+}
+
+type Walked = Pick<Walk, "pages">
+
+const pagesOf = (lists: ReadonlyArray<Walked>): Pages => {
+  const pages = new Map<string, Rows>()
+  for (const { rows } of lists.flatMap((list) => list.pages)) {
+    const digest = digests.get(rows)
+    if (digest !== undefined) pages.set(digest, rows)
+  }
+  return pages
+}
