@@ -13,6 +13,8 @@ import {
   type Part,
 } from "../src/index.ts"
 import { runAtOnce } from "../src/tree/pass.ts"
+import { anOrder, aResource, type Row, uuidNumber } from "./a-resource.ts"
+import { gidsOf, listedCustomers, settingsWith } from "./a-tree.ts"
 import { anyRow, surrounding } from "./hostile-rows.ts"
 
 // Many runs are slow on a busy machine; that is no failure.
@@ -108,6 +110,39 @@ const oneChangeEachTime: fc.Arbitrary<ReadonlyArray<World>> = fc
     return worlds
   })
 
+/** Worlds of resources in nested directories, of which one comes, goes, moves or begins to be removed each time. */
+const nestedDirectories: fc.Arbitrary<ReadonlyArray<World>> = fc
+  .array(
+    fc.record({
+      uuid: fc.integer({ min: 1, max: 8 }).map(uuidNumber),
+      backend_id: fc.constantFrom(
+        "/fs/a",
+        "/fs/a/b",
+        "/fs/a/b/c",
+        "/fs/a/b/c/d",
+        "/fs/a/bc",
+        "/capstor/store/cscs/university-physics",
+        "",
+      ),
+      project_slug: fc.constantFrom("climate-sim", "a/b"),
+      customer_slug: fc.constantFrom("university-physics", "biology"),
+      state: fc.constantFrom("OK", "Terminated", "Terminated", "Terminating"),
+      isThere: fc.constantFrom(true, true, true, false),
+    }),
+    { minLength: 2, maxLength: 14 },
+  )
+  .map((changes) => {
+    const around = { customers: listedCustomers, gids: gidsOf([aResource(), aResource({ project_slug: "a/b" })]) }
+    const worlds: Array<World> = [{ ...around, rows: [] }]
+    for (const { isThere, ...changed } of changes) {
+      const order_in_progress =
+        changed.state === "Terminating" ? anOrder({ type: "Terminate", state: "executing" }) : null
+      const others = (worlds.at(-1)?.rows ?? []).filter((row) => (row as Row).uuid !== changed.uuid)
+      worlds.push({ ...around, rows: isThere ? [...others, aResource({ ...changed, order_in_progress })] : others })
+    }
+    return worlds
+  })
+
 const sameTree = (one: Hierarchy, other: Hierarchy) => {
   expect(one.entries).toEqual(other.entries)
   expect(one.entries.map(({ states }) => [...states].sort())).toEqual(
@@ -117,23 +152,48 @@ const sameTree = (one: Hierarchy, other: Hierarchy) => {
   expect(one.warnings).toEqual(other.warnings)
 }
 
+/** Follows the worlds, and compares with trees that are built at once. */
+const followsAll = (worlds: ReadonlyArray<World>, frame: HierarchyFrame) => {
+  const { follow } = follower(frame)
+  for (const world of worlds) {
+    const { rows, customers, gids } = world
+    sameTree(follow(world).tree, buildHierarchy({ ...frame, customers, gids, decoded: decodeResources(rows) }))
+  }
+}
+const numRuns = Number(process.env.RUNS ?? 200)
+
 describe("a tree that is kept up to date", () => {
   it("equals the tree that is built from the same rows and lookups at once, whatever changed before", () => {
     fc.assert(
-      fc.property(
-        fc.oneof(othersEachTime, oneChangeEachTime),
-        surrounding,
-        (worlds, { settings, offerings, protectedPaths }) => {
-          const frame = { settings, offerings, protectedPaths } as HierarchyFrame
-          const { follow } = follower(frame)
-          for (const world of worlds) {
-            const { tree } = follow(world)
-            const { rows, customers, gids } = world
-            sameTree(tree, buildHierarchy({ ...frame, customers, gids, decoded: decodeResources(rows) }))
-          }
-        },
-      ),
-      { numRuns: Number(process.env.RUNS ?? 300) },
+      fc.property(fc.oneof(othersEachTime, oneChangeEachTime), surrounding, (worlds, around) => {
+        const { settings, offerings, protectedPaths } = around
+        followsAll(worlds, { settings, ...(offerings && { offerings }), ...(protectedPaths && { protectedPaths }) })
+      }),
+      { numRuns },
     )
+  })
+
+  it("equals that tree when directories that hold others are claimed, freed and removed", () => {
+    fc.assert(
+      fc.property(nestedDirectories, (worlds) => followsAll(worlds, { settings: settingsWith() })),
+      { numRuns: 10 * numRuns },
+    )
+  })
+
+  it("builds only the part of a changed resource, its customer and its tenant", () => {
+    const rows = Array.from({ length: 2000 }, (_, at) =>
+      aResource({
+        uuid: uuidNumber(at + 1),
+        customer_slug: `customer-${at % 10}`,
+        customer_uuid: uuidNumber(5000 + (at % 10)),
+        project_slug: `project-${at}`,
+      }),
+    )
+    const world = { rows, customers: listedCustomers, gids: gidsOf(rows) }
+    const { follow } = follower({ settings: settingsWith() })
+    expect(follow(world).parts).toBe(1 + 10 * Math.ceil(201 / 16))
+    const changed = { ...rows[1777], limits: { storage: 77 } }
+    expect(follow({ ...world, rows: rows.with(1777, changed) }).parts).toBe(3)
+    expect(follow({ ...world, rows: rows.with(1777, changed) }).parts).toBe(0)
   })
 })
