@@ -146,13 +146,14 @@ describe("the last read", () => {
     Effect.gen(function* () {
       const { fake, changed, waldur } = yield* start(400, 10)
       const last = yield* waldur.readResources(query)
-      const [old, one, other] = [fake.resources, ...tied(2, 1000)]
-      for (const { uuid } of tied(2, 1000)) changed.add(uuid)
-      for (const added of [one, other, one]) {
-        fake.resources = [...old, added as Row]
+      const old = fake.resources
+      const [one, other] = [tied(1, 1000), tied(1, 2000)]
+      for (const { uuid } of [...one, ...other]) changed.add(uuid)
+      for (const added of [one, [...other, ...one], other]) {
+        fake.resources = [...old, ...added]
         const next = some(yield* waldur.readChanges(query, last))
         expect(next.rows.slice(0, 400).every((row, at) => row === last.rows[at])).toBe(true)
-        expect(next.rows.slice(400)).toMatchObject([{ uuid: added?.uuid }])
+        expect(next.rows.slice(400)).toMatchObject(added.map(({ uuid }) => ({ uuid })))
         expect(some(yield* waldur.readChanges(query, next)).rows).toBe(next.rows)
       }
       expect(last.rows.length).toBe(400)
