@@ -34,11 +34,13 @@ export const readErrorText = async (response: Response): Promise<string> => {
  * object contains a name twice, the last value counts, as usual.
  *
  * @param parse replaces `JSON.parse`; an exception from it becomes `NotJson`
+ * @param recognise receives the bytes before they are decoded; a result other than `undefined` is the body
  */
 export const readJson = async (
   response: Response,
   isPost: boolean,
   parse: (text: string) => unknown = JSON.parse,
+  recognise: (content: Uint8Array) => unknown = () => undefined,
 ): Promise<{ readonly body: unknown; readonly bytes: number }> => {
   const { status } = response
   if (!(isPost ? status !== 206 : wholeStatuses.includes(status))) {
@@ -52,6 +54,8 @@ export const readJson = async (
   const found = `${bytes} bytes of ${type ?? "no media type"}`
   if (type !== undefined && !/^[\w.-]+\/([\w.-]+\+)?json$/.test(type)) throw new NotJson(`${found}, not JSON`)
   if (charset !== undefined && !/^(utf-?8|us-ascii)$/.test(charset)) throw new NotJson(`${found}, not in UTF-8`)
+  const known = recognise(content)
+  if (known !== undefined) return { body: known, bytes }
   let text: string
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(content)

@@ -55,6 +55,11 @@ export interface HttpCall {
   readonly callPolicy?: CallPolicy
   /** Replaces `JSON.parse` for a success; an exception from it becomes `not-json`. */
   readonly parse?: (text: string) => unknown
+  /**
+   * Receives the bytes of a success before they are decoded. A result other than `undefined` is used as the body: the same
+   * bytes as in an earlier response need not be parsed again. Must not throw.
+   */
+  readonly recognise?: (content: Uint8Array) => unknown
 }
 
 /** A success (2xx): complete, JSON, UTF-8. */
@@ -157,7 +162,10 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
         })
         const { status, headers } = response
         // Read even if it is not used, since an unread body blocks its connection.
-        if (response.ok) return { status, headers, ...(await readJson(response, call.method === "POST", call.parse)) }
+        if (response.ok) {
+          const json = await readJson(response, call.method === "POST", call.parse, call.recognise)
+          return { status, headers, ...json }
+        }
         const retryAfter = retryAfterSeconds(headers)
         // The status counts even if the body is truncated or not in its content coding.
         const text = await readErrorText(response).catch(() => "a body that cannot be read")

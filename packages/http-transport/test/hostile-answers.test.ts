@@ -117,6 +117,30 @@ describe("a success that is not a complete JSON text in UTF-8", () => {
     }),
   )
 
+  it.live(
+    "has the body that the call recognises by its bytes, which is not parsed, unless the media type is another",
+    () =>
+      Effect.gen(function* () {
+        const known = [{ name: "known" }]
+        const seen: Array<string> = []
+        const call = {
+          ...get,
+          parse: () => assert.fail("parsed"),
+          recognise: (content: Uint8Array) => {
+            seen.push(Buffer.from(content).toString())
+            return known
+          },
+        }
+        const transport = yield* answeredBy({ body: list })
+        const { body, bytes } = yield* transport.call(call)
+        assert.strictEqual(body, known)
+        assert.deepStrictEqual([seen, bytes], [[list], Buffer.byteLength(list)])
+        const other = yield* answeredBy({ body: list, type: "text/html" })
+        assert.strictEqual((yield* Effect.flip(other.call(call))).reason, "not-json")
+        assert.strictEqual(seen.length, 1)
+      }),
+  )
+
   it.live("is still a POST's success if it is complete", () =>
     Effect.gen(function* () {
       const transport = yield* answeredBy({ status: 202, body: "{}" })

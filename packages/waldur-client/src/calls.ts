@@ -70,12 +70,12 @@ export interface WaldurCalls {
   /**
    * GET of a list: the rows and their count. Dispensable parameters that Waldur refuses by name are omitted.
    *
-   * @param parse replaces `JSON.parse`
+   * @param reader how to read the body
    */
   readonly page: (
     path: string,
     query: Query,
-    parse?: (text: string) => unknown,
+    reader?: Pick<HttpCall, "parse" | "recognise">,
   ) => Effect.Effect<ListPage, WaldurError>
   /** Counts a list by HEAD, or by GET if HEAD does not work; reads one row at most. */
   readonly count: (
@@ -167,8 +167,12 @@ export const makeCalls = (
       ? "no X-Result-Count"
       : `X-Result-Count: ${JSON.stringify(transport.redact(header.slice(0, 40)))}`
   }
-  const listPage = Effect.fnUntraced(function* (path: string, query: Query, parse: HttpCall["parse"] = JSON.parse) {
-    const call: HttpCall = { method: "GET", path, parse }
+  const listPage = Effect.fnUntraced(function* (
+    path: string,
+    query: Query,
+    reader: Parameters<WaldurCalls["page"]>[2] = {},
+  ) {
+    const call: HttpCall = { method: "GET", path, ...reader }
     const answer = yield* readLeniently(call, query)
     const { headers } = answer
     const rows = yield* wanted(call, decodeRows(answer.body), "a list", () => inWords(answer.body))
@@ -230,7 +234,7 @@ export const makeCalls = (
 
   return {
     ...about,
-    page: (path, query, parse) => Effect.map(listPage(path, query, parse), ({ page }) => page),
+    page: (path, query, reader) => Effect.map(listPage(path, query, reader), ({ page }) => page),
     count: Effect.fnUntraced(function* (path, query, { isRefusalEnough = false } = {}) {
       const any: Query = [...query, ["field", "uuid"]]
       const one: Query = [...any, ["page_size", "1"]]

@@ -95,7 +95,7 @@ export class WaldurClient extends Context.Service<
      * and with `WaldurUnexpectedAnswer` if a read exceeds a million rows or 512 MiB.
      *
      * @param last the last result of this method or of `readChanges`: rows with the same content stay the same objects, and
-     *   pages with the same text are not parsed again. Nothing of it stands in for a row that Waldur does not return
+     *   pages with the same bytes are not parsed again. Nothing of it stands in for a row that Waldur does not return
      */
     readonly readResources: (query: ResourceQuery, last?: ResourceRead) => Effect.Effect<ResourceRead, WaldurError>
 

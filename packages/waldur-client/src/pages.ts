@@ -73,6 +73,10 @@ const sizeUsed = (page: ListPage, start: number, asked: number, last: Attempt): 
   return last.tried === 0 ? came : Math.min(came, Math.max(1, Math.floor(asked / 2)))
 }
 
+/** The rows of a page from one index to another; the page itself if these are all, so that it can be recognised. */
+const partOf = (page: ListPage, from: number, to: number): ListPage =>
+  from === 0 && to >= page.rows.length ? page : { ...page, rows: page.rows.slice(from, to) }
+
 export const rowsOf = (pages: ReadonlyArray<ListPage>): number => pages.reduce((sum, { rows }) => sum + rows.length, 0)
 
 /** Whether a server returned the same page instead of the next one, which would never end. */
@@ -157,7 +161,7 @@ export const readPage = (
             Effect.gen(function* () {
               const used = sizeUsed(page, start, of, last)
               return used === undefined || (yield* isLast(page, at, of, last))
-                ? [{ ...page, rows: page.rows.slice(within[0] - start, within[1] - start) }]
+                ? [partOf(page, within[0] - start, within[1] - start)]
                 : yield* between(...within, used, { tried: last.tried + 1, end: start + page.rows.length })
             }),
           ),

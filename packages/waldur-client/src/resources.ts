@@ -29,6 +29,14 @@ export interface ResourceRead {
    * Each resource once, unchanged and undecoded, so that an invalid one does not affect others. In Waldur's order
    * (`created`), except that resources that appeared during the read, or since the last full read, come last.
    *
+   * After a read with a `last`, a row whose content is the same as in `last.rows` is the same object (`===`), and if nothing
+   * differs `rows` is `last.rows` itself. After `readChanges` every row also stays at its position, changed or not, and new
+   * ones come last; after a full read positions may differ. Two kinds of rows may be equal but new objects after a full
+   * read: those without a usable uuid and those that share one, unless they are at the same position. So may a row that is
+   * nested too deeply to compare, after any read. Rows must not be modified.
+   *
+   * The list also carries what makes the next read cheap, so pass on the read, or at least this list, rather than a copy.
+   *
    * Different rows with the same uuid are all included. A row of more than `maxPageBytes` lacks its objects and has a text
    * as `attributes`; if even its texts are too large, it has its uuid, offering and state only, or is `null`.
    */
