@@ -109,8 +109,11 @@ export const judgeLosses = Effect.fnUntraced(function* (
   const made = new Set(tree.chunks.map(({ digest }) => digest))
   for (const { offeringSlug } of model.storageSystems) {
     const chunksBefore = chunksOf(previous.entries.chunks, offeringSlug)
-    const before = yield* listedIn(chunksBefore.filter(({ digest }) => !made.has(digest)))
-    const after = yield* listedIn(chunksOf(tree.chunks, offeringSlug).filter(({ digest }) => !kept.has(digest)))
+    const chunksNow = chunksOf(tree.chunks, offeringSlug)
+    const [before, after] = yield* differing(
+      chunksBefore.filter(({ digest }) => !made.has(digest)),
+      chunksNow.filter(({ digest }) => !kept.has(digest)),
+    )
 
     const guard = previous.guarded.find((one) => one.offeringSlug === offeringSlug)
     // A time in the future comes from before the clock was set back. It counts as now, or the guard would never end.
@@ -165,6 +168,27 @@ const countLive = ({ facets, facetsAt, resources }: Chunk, but: ReadonlySet<stri
   }).length
 }
 
+/** The project and user entries that are in only one of two lists. */
+const differing = Effect.fnUntraced(function* (before: ReadonlyArray<Chunk>, after: ReadonlyArray<Chunk>) {
+  const lines = new Set<string>()
+  const added: Array<string> = []
+  yield* cooperatively(before, (chunk) => {
+    for (const line of jsonLinesOf(chunk)) lines.add(line)
+  })
+  yield* cooperatively(after, (chunk) => {
+    for (const line of jsonLinesOf(chunk)) if (!lines.delete(line)) added.push(line)
+  })
+  const listedOf = Effect.fnUntraced(function* (lines: Iterable<string>) {
+    const list: Array<ListedEntry> = []
+    yield* cooperatively(lines, (line) => {
+      const entry = entryIn(line)
+      if (isResource(entry)) list.push(listed(entry))
+    })
+    return list
+  })
+  return [yield* listedOf(lines), yield* listedOf(added)] as const
+})
+
 const listedIn = Effect.fnUntraced(function* (chunks: ReadonlyArray<Chunk>) {
   const list: Array<ListedEntry> = []
   yield* cooperatively(chunks, (chunk) => {
@@ -173,8 +197,8 @@ const listedIn = Effect.fnUntraced(function* (chunks: ReadonlyArray<Chunk>) {
   return list
 })
 
-const entriesOf = (chunk: Chunk): ReadonlyArray<StorageEntry> =>
-  jsonLinesOf(chunk).map((line) => JSON.parse(line) as StorageEntry)
+const entryIn = (line: string): StorageEntry => JSON.parse(line)
+const entriesOf = (chunk: Chunk): ReadonlyArray<StorageEntry> => jsonLinesOf(chunk).map(entryIn)
 const isResource = ({ target }: StorageEntry) => target.targetType === "project" || target.targetType === "user"
 const listed = ({ itemId, mountPoint, status }: StorageEntry): ListedEntry => ({
   itemId,
