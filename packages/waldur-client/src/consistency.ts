@@ -39,8 +39,8 @@ export interface Judgement {
  * two requests: one then appears twice and another never.
  *
  * A uuid that occurs twice on one page was duplicated by Waldur (a page is one query, within which nothing moves) and is
- * included in its count, so it does not make the walk inconsistent. Equal duplicates are returned once, different ones all, as
- * one of them may show that the resource is live. Rows without a usable uuid are all counted.
+ * included in its count, so it does not make the walk inconsistent. Duplicates that equal the first are returned once; from one
+ * that differs on all are, as one of them may show that the resource is live. Rows without a usable uuid are all counted.
  */
 export const judgeWalk = Effect.fnUntraced(function* (walk: Walk): Effect.fn.Return<Judgement> {
   const rows: Array<unknown> = []
@@ -64,7 +64,8 @@ export const judgeWalk = Effect.fnUntraced(function* (walk: Walk): Effect.fn.Ret
       } else if (before === 0) {
         isSplit = true
         rows[place] = row
-      } else if (!isSame(rows[place], row)) {
+      } else if (several.has(key) || !isSame(rows[place], row)) {
+        // Not compared after the first that differs: a huge row with thousands of the same uuid would take for ever.
         several.add(key)
         rows.push(row)
         continue

@@ -100,6 +100,19 @@ describe("judgeWalk", () => {
   })
 })
 
+describe("a huge row with thousands of the same uuid", () => {
+  it("is compared with the first of them only, so that the time does not grow with their product", async () => {
+    const huge = Object.fromEntries([
+      ["uuid", uuidOf(1)],
+      ...Array.from({ length: 100_000 }, (_, n) => [`field${n}`, n]),
+    ])
+    const rows = [huge, ...Array.from({ length: 5000 }, (_, n) => row(1, { n }))]
+    const judged = await judgeWalk({ pages: [{ total: rows.length, rows }], shrank: false })
+    expect(judged.consistent).toBe(true)
+    expect(judged.rows.length).toBe(5001)
+  })
+})
+
 describe("missingFrom", () => {
   it("returns what earlier walks contain and this one lacks", async () => {
     const judged = await judgeWalk({ pages: [page(3, 1, 2)], shrank: false })
