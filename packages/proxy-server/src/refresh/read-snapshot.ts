@@ -104,11 +104,14 @@ const upstreamsRead = Effect.fnUntraced(function* (last: ReadResult | undefined,
           own = offerings.own
         }),
       ),
-      resources: waldur.readResources({
-        ...query,
-        // Lookups for pages that arrive before the offerings are made at the end.
-        onRows: (rows) => (own === undefined ? Effect.void : desk.ahead(surelyNeeded(rows, own))),
-      }),
+      resources: waldur.readResources(
+        {
+          ...query,
+          // Lookups for pages that arrive before the offerings are made at the end.
+          onRows: (rows) => (own === undefined ? Effect.void : desk.ahead(surelyNeeded(rows, own))),
+        },
+        last?.basis?.resources,
+      ),
     },
     // Without known offerings the rows need them first. Otherwise both run at once: if Waldur hangs, one must not wait
     // for the other to fail.
