@@ -19,7 +19,7 @@ const overApi = <A>(
   let hasAnswered = false
   const client = {
     prepare: () => Effect.void,
-    hasAnswered: () => Effect.sync(() => hasAnswered),
+    hasResponded: () => Effect.sync(() => hasAnswered),
     getGidCacheStats: () => Effect.succeed({ total_entries: 0, cache_policy: "", projects: [] }),
     gids: (names: Iterable<string>) =>
       Effect.sync((): GidLookup => {

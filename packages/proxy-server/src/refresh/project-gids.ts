@@ -66,11 +66,11 @@ export class ProjectGids extends Context.Service<
       let remembered: Remembered | undefined
       return ProjectGids.of({
         prepare: client.prepare(),
-        hasAnswered: client.hasAnswered(),
+        hasAnswered: client.hasResponded(),
         cacheStats: client.getGidCacheStats(),
         remember: Effect.fnUntraced(function* (gids, readAt) {
           const age = (yield* steadyMillis) - readAt
-          const isUsable = age >= -clockSlack && age < rememberedFor && !(yield* client.hasAnswered())
+          const isUsable = age >= -clockSlack && age < rememberedFor && !(yield* client.hasResponded())
           const until = (yield* elapsedMillis) + rememberedFor - Math.max(age, 0)
           remembered = isUsable ? { gids, readAt, until } : undefined
         }),
@@ -84,7 +84,7 @@ export class ProjectGids extends Context.Service<
           const mocked = new Set(mockGids ? [...lookup.unknown.keys(), ...lookup.failed.keys()] : [])
           for (const slug of mocked) answers.set(slug, mock(slug))
           const isOver = remembered !== undefined && (yield* elapsedMillis) >= remembered.until
-          if (isOver || (yield* client.hasAnswered())) remembered = undefined
+          if (isOver || (yield* client.hasResponded())) remembered = undefined
           const fromBefore = new Set<string>()
           for (const slug of lookup.failed.keys()) {
             const gid = remembered?.gids.get(slug)
