@@ -16,6 +16,7 @@ import {
 import { Effect } from "effect"
 import { type Chunk, chunkEncoder, entryTable } from "../snapshot/entry-table.ts"
 import { emptyOffering, type GuardedSystem, type Snapshot } from "../snapshot/snapshot.ts"
+import { gidsInSnapshot } from "./gid-source.ts"
 import { type Lookups, type Needed, readLists } from "./lookups.ts"
 import {
   chunksOf,
@@ -26,7 +27,6 @@ import {
   livePathsIn,
   protectedBy,
 } from "./loss-guard.ts"
-import { gidFailureInWords } from "./project-gids.ts"
 
 /** Waldur's rows, decoded, and what else their tree needs. */
 export interface DecodedRows {
@@ -91,14 +91,6 @@ const decodedRow = (row: unknown, model: ModelSettings): DecodedResources & { re
   }
 }
 
-const realGids = ({ answers, mocked }: Lookups["gids"]): ReadonlyMap<string, number> => {
-  const real = new Map<string, number>()
-  for (const [project, answer] of answers) {
-    if (answer.status === "known" && !mocked.has(project)) real.set(project, answer.gid)
-  }
-  return real
-}
-
 /** The input of a snapshot. */
 export interface SnapshotInput extends Judged {
   readonly rows: DecodedRows
@@ -115,11 +107,10 @@ export interface SnapshotInput extends Judged {
  */
 export const buildSnapshot = Effect.fnUntraced(function* (input: SnapshotInput): Effect.fn.Return<Snapshot> {
   const { rows, lookups, model, offerings, invisibleOfferings, offeringWarnings, previous } = input
-  const { gids } = lookups
   const hierarchy = {
     decoded: rows.decoded,
     customers: readLists(lookups),
-    gids: gids.answers,
+    gids: lookups.gids,
     settings: model,
     offerings,
   }
@@ -140,7 +131,6 @@ export const buildSnapshot = Effect.fnUntraced(function* (input: SnapshotInput):
         counts,
         guarded: Array.from(kept.values(), ({ system }) => system),
         losses,
-        mockedGids: gids.mocked.size,
         invisibleOfferings,
         invisiblePaths,
         offeringWarnings: [
@@ -150,9 +140,7 @@ export const buildSnapshot = Effect.fnUntraced(function* (input: SnapshotInput):
             // If it showed entries before, the loss guard reports it.
             .filter((words) => previous?.offeringWarnings.includes(words) ?? true),
         ],
-        gidFailure: gidFailureInWords(gids),
-        gids: realGids(gids),
-        gidsReadAt: gids.rememberedReadAt,
+        ...gidsInSnapshot(lookups.gids),
       }
     }
     for (const system of more) {

@@ -7,8 +7,8 @@ import { logEvent } from "../observability/log-events.ts"
 import type { Snapshot, TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 import { buildSnapshot, type DecodedRows, decodeRows, type OwnOfferings } from "./build-snapshot.ts"
+import { GidSource } from "./gid-source.ts"
 import { type LookupSession, type Lookups, lookupSession, type Needed, sameLookups, stillGood } from "./lookups.ts"
-import { ProjectGids } from "./project-gids.ts"
 import { GidsUnavailable, OfferingsInvisible, type RefreshError } from "./refresh-errors.ts"
 import { counted } from "./refresh-metrics.ts"
 
@@ -33,7 +33,7 @@ export interface DeltaBasis {
   readonly lookups: Lookups
 }
 
-type Services = WaldurClient | ProjectGids | Settings
+type Services = WaldurClient | GidSource | Settings
 
 /**
  * Reads Waldur and builds the tree. Reads only what changed since the last read if Waldur can report it; reads
@@ -72,7 +72,7 @@ export const firstRead = Effect.gen(function* () {
 const upstreamsRead = Effect.fnUntraced(function* (last: ReadResult | undefined, readStartedAt: number) {
   const { model } = yield* Settings
   const waldur = yield* WaldurClient
-  const { prepare } = yield* ProjectGids
+  const { prepare } = yield* GidSource
   const desk = yield* lookupSession(undefined)
   if (last === undefined) yield* Effect.forkScoped(prepare)
   const query = yield* resourceQuery
@@ -88,7 +88,7 @@ const upstreamsRead = Effect.fnUntraced(function* (last: ReadResult | undefined,
       resources: waldur.readResources({
         ...query,
         // Lookups for pages that arrive before the offerings are made at the end.
-        onRows: (rows) => (own === undefined ? Effect.void : desk.ahead(surelyNeeded(rows, own))),
+        onRows: (rows) => (own === undefined ? Effect.void : desk.prefetch(surelyNeeded(rows, own))),
       }),
     },
     // Without known offerings the rows need them first. Otherwise both run at once: if Waldur hangs, one must not wait
@@ -144,7 +144,7 @@ const readChanges = Effect.fnUntraced(function* (last: ReadResult, basis: DeltaB
     : basis.offerings
   const desk = yield* lookupSession(stillGood(basis.lookups, changed.decoded.resources))
   if (changedRows.length === 0) {
-    const lookups = yield* desk.complete(basis.needed)
+    const lookups = yield* desk.resolve(basis.needed)
     if (sameLookups(lookups, basis.lookups)) {
       return yield* reading(snapshot, readStartedAt, { ...basis, resources }, last)
     }
@@ -166,7 +166,7 @@ interface Found {
 
 const treeOf = Effect.fnUntraced(function* ({ readStartedAt, rows, offerings, desk, last, resources }: Found) {
   const { model, cache } = yield* Settings
-  const lookups = yield* desk.complete(rows.needed)
+  const lookups = yield* desk.resolve(rows.needed)
   const snapshot = yield* buildSnapshot({
     rows,
     lookups,
@@ -194,8 +194,9 @@ const finish = Effect.fnUntraced(function* (found: Found): Effect.fn.Return<Read
   const served = withoutGid.length === 0 ? undefined : last?.taken.snapshot.entries.resources()
   const lost = served === undefined ? withoutGid : withoutGid.filter(({ uuid }) => uuid !== null && served.has(uuid))
   if (lost.length > 0) {
-    const detail = lookups.gids.failure ?? lost[0]?.reason ?? ""
-    return yield* new GidsUnavailable({ resources: lost.length, detail })
+    const { gidFailure } = snapshot
+    if (gidFailure === undefined) return yield* Effect.die(new Error(lost[0]?.reason))
+    return yield* new GidsUnavailable({ resources: lost.length, failure: gidFailure })
   }
   return yield* reading(
     snapshot,
