@@ -15,9 +15,9 @@ import { steadyMillis } from "../snapshot/steady-clock.ts"
 
 const UpstreamReport = Schema.Struct({
   status: Schema.Literals(["ok", "slow", "failing", "unknown", "not configured"]),
+  detail: Schema.optionalKey(Schema.String),
   /** The tag of the error, for programs. */
   error: Schema.optionalKey(Schema.String),
-  detail: Schema.optionalKey(Schema.String),
   /** ISO 8601. */
   since: Schema.optionalKey(Schema.String),
 })
