@@ -1,4 +1,4 @@
-import { logEvent } from "@cscs/proxy-server"
+import { type LogEvent, logEvent } from "@cscs/proxy-server"
 import { Cause, Effect, Logger } from "effect"
 import { expect, test } from "vitest"
 import { type Report, reportingLogger } from "../src/telemetry/sentry-events.ts"
@@ -13,6 +13,7 @@ const aLog = () => {
   )
   return {
     state,
+    reports,
     said: () => reports.map(({ message }) => message),
     log: (line: Effect.Effect<void>) => Effect.runSync(Effect.provide(line, Logger.layer([logger]))),
   }
@@ -39,6 +40,24 @@ test("an outage is reported once, and the next one too unless it looks the same 
   state.outageSince = 4
   failed("WaldurTooOld")
   expect(said().length).toBe(3)
+})
+
+test("failures of the HPC User API are grouped by the tag of the error that caused them", () => {
+  const { state, reports, log } = aLog()
+  const failed = (event: LogEvent, tags: Readonly<Record<string, string>>) =>
+    log(Effect.logError("No GIDs").pipe(logEvent(event), Effect.annotateLogs({ ...tags, detail: String(state.now) })))
+  for (const caused_by of ["TokenRefused", "HpcUserApiUnavailable", "TokenRefused"]) {
+    state.now += 1
+    state.outageSince = state.now
+    failed("refresh-failed", { error: "GidsUnavailable", caused_by })
+    failed("gids-unavailable", { error: caused_by })
+  }
+  expect(reports.map(({ fingerprint }) => fingerprint)).toEqual([
+    ["refresh-failed", "GidsUnavailable", "TokenRefused"],
+    ["gids-unavailable", "TokenRefused"],
+    ["refresh-failed", "GidsUnavailable", "HpcUserApiUnavailable"],
+    ["gids-unavailable", "HpcUserApiUnavailable"],
+  ])
 })
 
 test("requests that fail because of an outage, and non-errors, are not reported", () => {

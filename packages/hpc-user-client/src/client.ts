@@ -10,9 +10,9 @@ import {
   urlForDisplay,
 } from "@cscs/http-transport"
 import { Context, Duration, Effect, Layer } from "effect"
-import type { GidLookup } from "./answer.ts"
 import { exportPath, planBatches } from "./batches.ts"
 import type { HpcUserApiError } from "./errors.ts"
+import type { GidLookup } from "./export-response.ts"
 import { type GidCacheStats, makeGidCache } from "./gid-cache.ts"
 import { makeProjectExport } from "./project-export.ts"
 import { makeTokenSource } from "./token.ts"
@@ -59,7 +59,7 @@ const upstream = "hpc-user-api"
  * Maximum size of a response in bytes: a batch has some 360 names at most, and a record some hundred bytes. Every value is
  * inspected, which takes a second for a response of this size.
  */
-const longestAnswer = 2 * 1024 * 1024
+const maxResponseBytes = 2 * 1024 * 1024
 
 /** A project that does not exist; its absence from the response is the expected result. */
 const pingName = "storage-proxy-ping"
@@ -79,7 +79,7 @@ export class HpcUserClient extends Context.Service<
     /** Requests a token in advance, so that the first lookup does not wait for it. A failure is ignored; the lookup reports it. */
     readonly prepare: () => Effect.Effect<void>
     /** Whether the API has decided any name since the client was created. Sends no request. */
-    readonly hasAnswered: () => Effect.Effect<boolean>
+    readonly hasResponded: () => Effect.Effect<boolean>
     /** Statistics of the cache. Sends no request. */
     readonly getGidCacheStats: () => Effect.Effect<GidCacheStats>
     /** One small real call that bypasses the GID cache, with a token (cached if possible): for health checks. */
@@ -105,7 +105,7 @@ const makeHpcUserClient = Effect.fnUntraced(function* (options: HpcUserClientOpt
     upstream,
     baseUrl,
     secrets: [options.clientSecret],
-    maxBodyBytes: longestAnswer,
+    maxBodyBytes: maxResponseBytes,
     attemptTimeout,
     deadline,
     retry,
@@ -134,11 +134,11 @@ const makeHpcUserClient = Effect.fnUntraced(function* (options: HpcUserClientOpt
     maxGid: options.maxGid,
     call: `GET ${urlForDisplay(baseUrl)}${exportPath}`,
   })
-  const cache = yield* makeGidCache({ ask: projects.ask, plan: (names) => planBatches(baseUrl, names) })
+  const cache = yield* makeGidCache({ request: projects.lookUp, plan: (names) => planBatches(baseUrl, names) })
   return HpcUserClient.of({
     gids: Effect.fn("HpcUserClient.gids")((posixNames) => cache.gids(posixNames)),
     prepare: Effect.fn("HpcUserClient.prepare")(() => Effect.ignore(tokens.token())),
-    hasAnswered: () => cache.hasAnswered,
+    hasResponded: () => cache.hasResponded,
     getGidCacheStats: () => cache.stats,
     ping: Effect.fn("HpcUserClient.ping")(() => Effect.asVoid(projects.get([pingName]))),
   })

@@ -36,14 +36,14 @@ export class TokenRefused extends Schema.TaggedError<TokenRefused>()("TokenRefus
   errorDescription: Schema.optionalKey(Schema.String),
 }) {
   override get message() {
-    const why = [this.error ?? "no OAuth error in its answer", this.errorDescription].filter(Boolean).join(": ")
+    const why = [this.error ?? "no OAuth error in its response", this.errorDescription].filter(Boolean).join(": ")
     return `${this.tokenUrl} refused the client credentials of the HPC User API with ${this.status}: ${why}`
   }
 }
 
 /** A success whose body does not match the API's or the token endpoint's specification. */
-export class HpcUserApiUnexpectedAnswer extends Schema.TaggedError<HpcUserApiUnexpectedAnswer>()(
-  "HpcUserApiUnexpectedAnswer",
+export class HpcUserApiUnexpectedResponse extends Schema.TaggedError<HpcUserApiUnexpectedResponse>()(
+  "HpcUserApiUnexpectedResponse",
   {
     /** Method and URL without query. */
     call: Schema.String,
@@ -52,20 +52,26 @@ export class HpcUserApiUnexpectedAnswer extends Schema.TaggedError<HpcUserApiUne
   },
 ) {
   override get message() {
-    return `Unexpected answer to ${this.call}: ${this.detail}`
+    return `Unexpected response to ${this.call}: ${this.detail}`
   }
 }
 
 /** All errors of a call to the API. No message contains the client's secret or a token. */
-export type HpcUserApiError = HpcUserApiUnavailable | HpcUserApiRejected | TokenRefused | HpcUserApiUnexpectedAnswer
+export const HpcUserApiError = Schema.Union([
+  HpcUserApiUnavailable,
+  HpcUserApiRejected,
+  TokenRefused,
+  HpcUserApiUnexpectedResponse,
+])
+export type HpcUserApiError = typeof HpcUserApiError.Type
 
 /** Converts a transport failure to an error of the client. */
 export const apiErrorFrom = (failure: TransportFailure): HpcUserApiError => {
   switch (failure.reason) {
     case "not-json":
-      return new HpcUserApiUnexpectedAnswer({ call: failure.call, detail: `no JSON: ${failure.detail}` })
+      return new HpcUserApiUnexpectedResponse({ call: failure.call, detail: `no JSON: ${failure.detail}` })
     case "too-large":
-      return new HpcUserApiUnexpectedAnswer({ call: failure.call, detail: failure.detail })
+      return new HpcUserApiUnexpectedResponse({ call: failure.call, detail: failure.detail })
     case "status":
       return isRepeatable(failure)
         ? new HpcUserApiUnavailable({ failure })

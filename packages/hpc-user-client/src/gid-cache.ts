@@ -1,7 +1,8 @@
 /** Caches GIDs, and shares requests in flight among callers. */
-import { elapsedMillis } from "@cscs/http-transport"
-import { Deferred, Duration, Effect, Metric, type Scope, Semaphore } from "effect"
-import type { GidLookup } from "./answer.ts"
+import { elapsedMillis, makeSharedWork } from "@cscs/http-transport"
+import { Duration, Effect, Metric, type Scope, Semaphore } from "effect"
+import type { HpcUserApiError } from "./errors.ts"
+import type { GidLookup } from "./export-response.ts"
 
 /** Statistics of the cache for troubleshooting; the keys are those of the original `get_gid_cache_stats()`. */
 export interface GidCacheStats {
@@ -14,7 +15,7 @@ export interface GidCacheStats {
 
 export interface GidCacheOptions {
   /** Requests one batch from the API. Never fails: a failure is reported for each name. */
-  readonly ask: (names: ReadonlyArray<string>) => Effect.Effect<GidLookup>
+  readonly request: (names: ReadonlyArray<string>) => Effect.Effect<GidLookup>
   /** Splits names into batches; names that do not fit into a request are in `tooLong`. */
   readonly plan: (names: Iterable<string>) => {
     readonly batches: ReadonlyArray<ReadonlyArray<string>>
@@ -26,127 +27,120 @@ export interface GidCache {
   readonly gids: (names: Iterable<string>) => Effect.Effect<GidLookup>
   readonly stats: Effect.Effect<GidCacheStats>
   /** Whether the API has ever decided a name. */
-  readonly hasAnswered: Effect.Effect<boolean>
+  readonly hasResponded: Effect.Effect<boolean>
 }
 
-const listedAtMost = 10
-const askAgainAfter = Duration.toMillis("1 minute")
+/** Names that the statistics list; beyond that they contain the number. */
+const maxListedNames = 10
+const unknownNameLifetime = Duration.toMillis("1 minute")
 /** Maximum number of concurrent requests to the API, over all callers. */
-const sideBySide = 8
+const maxConcurrentRequests = 8
 
 const cachedGids = Metric.gauge("gid_cache_entries", { description: "Projects whose GID is cached." })
-
-type Flight = Deferred.Deferred<GidLookup>
 
 /**
  * Caches known GIDs until restart, unknown names for a minute, and failures never. Each name is in flight once at most.
  *
- * Uses plain maps and one Deferred per batch. Effect's `Cache` or `Request` would cost a fiber or an entry with its own
+ * Uses plain maps and one fiber per batch. Effect's `Cache` or `Request` would cost a fiber or an entry with its own
  * Deferred for each name and lookup, but a refresh looks up as many as 100,000 names, nearly all known, in one pass over a
  * `Map`. Requests run in the layer's scope, so interrupting one caller does not affect the others.
  */
 export const makeGidCache = Effect.fnUntraced(function* (
   options: GidCacheOptions,
 ): Effect.fn.Return<GidCache, never, Scope.Scope> {
-  const scope = yield* Effect.scope
-  const permits = yield* Semaphore.make(sideBySide)
-  const known = new Map<string, number>()
-  const misses = new Map<string, { readonly why: string; readonly until: number }>()
-  const flights = new Map<string, Flight>()
-  let hasAnswered = false
+  const permits = yield* Semaphore.make(maxConcurrentRequests)
+  const batches = yield* makeSharedWork<string, GidLookup>()
+  const names = decidedNames()
+  let hasResponded = false
 
-  const fly = (batch: ReadonlyArray<string>, flight: Flight) =>
-    permits.withPermit(options.ask(batch)).pipe(
-      Effect.tap((answer) =>
-        Effect.map(elapsedMillis, (now) => {
-          hasAnswered ||= answer.known.size + answer.unknown.size > 0
-          for (const [name, gid] of answer.known) known.set(name, gid)
-          // The oldest come first, since each name is present once and all have the same lifetime.
-          for (const [name, { until }] of misses) {
-            if (now < until) break
-            misses.delete(name)
-          }
-          for (const [name, why] of answer.unknown) {
-            misses.delete(name)
-            misses.set(name, { why, until: now + askAgainAfter })
-          }
-        }),
-      ),
-      Effect.tap(() => Metric.update(cachedGids, known.size)),
-      Effect.onExit((exit) => {
-        // On every exit, so that no name stays in flight forever.
-        for (const name of batch) flights.delete(name)
-        return Deferred.done(flight, exit)
+  const request = (batch: ReadonlyArray<string>) =>
+    Effect.tap(permits.withPermit(options.request(batch)), (found) =>
+      Effect.flatMap(elapsedMillis, (now) => {
+        hasResponded ||= found.known.size + found.unknown.size > 0
+        names.add(found, now)
+        return Metric.update(cachedGids, names.gids.size)
       }),
     )
 
-  /** Splits names into known ones and requests to wait for, and starts the missing requests. */
-  const depart = (names: Iterable<string>) =>
-    Effect.flatMap(elapsedMillis, (now) => {
-      const found = { known: new Map<string, number>(), unknown: new Map<string, string>() }
-      const waiting = new Map<Flight, Array<string>>()
-      const absent = new Set<string>()
-      for (const name of names) {
-        if (name === "") {
-          found.unknown.set(name, "the name is empty")
-          continue
-        }
-        const gid = known.get(name)
-        if (gid !== undefined) {
-          found.known.set(name, gid)
-          continue
-        }
-        if (found.unknown.has(name) || absent.has(name)) continue
-        const miss = misses.get(name)
-        if (miss !== undefined && now < miss.until) {
-          found.unknown.set(name, miss.why)
-          continue
-        }
-        misses.delete(name)
-        const flight = flights.get(name)
-        const passengers = flight === undefined ? undefined : waiting.get(flight)
-        if (flight === undefined) absent.add(name)
-        else if (passengers === undefined) waiting.set(flight, [name])
-        else passengers.push(name)
-      }
-      const { batches, tooLong } = options.plan(absent)
-      for (const name of tooLong) {
-        found.unknown.set(name, "the name is too long for a request to the HPC User API")
-      }
-      const departing = batches.map((batch) => {
-        const flight: Flight = Deferred.makeUnsafe()
-        for (const name of batch) flights.set(name, flight)
-        waiting.set(flight, [...batch])
-        return fly(batch, flight)
-      })
-      return Effect.as(
-        Effect.forEach(departing, (flight) => Effect.forkIn(flight, scope), { discard: true }),
-        { found, waiting },
-      )
-    })
-
   return {
-    gids: Effect.fnUntraced(function* (names) {
-      // An interruption between marking a name as in flight and starting its request would leave it marked forever.
-      const { found, waiting } = yield* Effect.uninterruptible(depart(names))
-      const lookup = { ...found, failed: new Map() }
-      for (const [flight, awaited] of waiting) {
-        const answer = yield* Deferred.await(flight)
-        for (const name of awaited) {
-          const gid = answer.known.get(name)
-          const failure = answer.failed.get(name)
-          if (gid !== undefined) lookup.known.set(name, gid)
-          else if (failure !== undefined) lookup.failed.set(name, failure)
-          else lookup.unknown.set(name, answer.unknown.get(name) ?? "the answer does not say")
-        }
+    gids: Effect.fnUntraced(function* (requested) {
+      const now = yield* elapsedMillis
+      const context = yield* Effect.context<never>()
+      const { lookup, undecided } = names.sort(requested, now)
+      const waiting = Map.groupBy(undecided, batches.inFlight)
+      const plan = options.plan(waiting.get(undefined) ?? [])
+      for (const name of plan.tooLong) {
+        lookup.unknown.set(name, "the name is too long for a request to the HPC User API")
+      }
+      for (const batch of plan.batches) {
+        waiting.set(batches.begin(batch, Effect.provideContext(request(batch), context)), [...batch])
+      }
+      for (const [batch, awaited] of waiting) {
+        if (batch !== undefined) addResults(lookup, yield* batch, awaited)
       }
       return lookup
     }),
-    hasAnswered: Effect.sync(() => hasAnswered),
+    hasResponded: Effect.sync(() => hasResponded),
     stats: Effect.sync(() => ({
-      total_entries: known.size,
+      total_entries: names.gids.size,
       cache_policy: "Persists until server restart",
-      projects: known.size > listedAtMost ? known.size : [...known.keys()],
+      projects: names.gids.size > maxListedNames ? names.gids.size : [...names.gids.keys()],
     })),
   }
 })
+
+/** A lookup that is being filled. */
+interface PartialLookup extends GidLookup {
+  readonly known: Map<string, number>
+  readonly unknown: Map<string, string>
+  readonly failed: Map<string, HpcUserApiError>
+}
+
+/** The names that the API has decided: GIDs until restart, unknown names while their minute lasts. */
+const decidedNames = () => {
+  const gids = new Map<string, number>()
+  const unknown = new Map<string, { readonly reason: string; readonly until: number }>()
+  return {
+    gids: gids as ReadonlyMap<string, number>,
+    add: (found: GidLookup, now: number): void => {
+      for (const [name, gid] of found.known) gids.set(name, gid)
+      // The oldest come first, since each name is present once and all have the same lifetime.
+      for (const [name, { until }] of unknown) {
+        if (now < until) break
+        unknown.delete(name)
+      }
+      for (const [name, reason] of found.unknown) {
+        unknown.delete(name)
+        unknown.set(name, { reason, until: now + unknownNameLifetime })
+      }
+    },
+    /** Sorts names into a lookup of those that are decided, and the others. */
+    sort: (names: Iterable<string>, now: number) => {
+      const lookup: PartialLookup = { known: new Map(), unknown: new Map(), failed: new Map() }
+      const undecided = new Set<string>()
+      for (const name of names) {
+        const gid = gids.get(name)
+        if (gid !== undefined) {
+          lookup.known.set(name, gid)
+          continue
+        }
+        const found = unknown.get(name)
+        if (name === "") lookup.unknown.set(name, "the name is empty")
+        else if (found !== undefined && now < found.until) lookup.unknown.set(name, found.reason)
+        else undecided.add(name)
+      }
+      return { lookup, undecided }
+    },
+  }
+}
+
+/** Adds a batch's results for some of its names to a lookup. */
+const addResults = (lookup: PartialLookup, found: GidLookup, names: Iterable<string>): void => {
+  for (const name of names) {
+    const gid = found.known.get(name)
+    const failure = found.failed.get(name)
+    if (gid !== undefined) lookup.known.set(name, gid)
+    else if (failure !== undefined) lookup.failed.set(name, failure)
+    else lookup.unknown.set(name, found.unknown.get(name) ?? "the response does not decide it")
+  }
+}

@@ -20,13 +20,13 @@
  * )
  * ```
  */
-export type { GidLookup } from "./answer.ts"
 export { HpcUserClient, type HpcUserClientOptions } from "./client.ts"
 export {
-  type HpcUserApiError,
+  HpcUserApiError,
   HpcUserApiRejected,
   HpcUserApiUnavailable,
-  HpcUserApiUnexpectedAnswer,
+  HpcUserApiUnexpectedResponse,
   TokenRefused,
 } from "./errors.ts"
+export type { GidLookup } from "./export-response.ts"
 export type { GidCacheStats } from "./gid-cache.ts"

@@ -1,20 +1,20 @@
 /** The authenticated project export of the HPC User API. */
 import { type Transport, type TransportFailure, tellingNamesOf } from "@cscs/http-transport"
 import { Effect, Redacted } from "effect"
-import { type Decided, type GidLookup, parseExport, readProjectExport } from "./answer.ts"
 import { exportPath, exportQuery } from "./batches.ts"
-import { apiErrorFrom, type HpcUserApiError, HpcUserApiUnexpectedAnswer } from "./errors.ts"
+import { apiErrorFrom, type HpcUserApiError, HpcUserApiUnexpectedResponse } from "./errors.ts"
+import { type ExportResult, type GidLookup, parseExport, readProjectExport } from "./export-response.ts"
 import type { TokenSource } from "./token.ts"
 
 export interface ProjectExport {
   /** One GET for all names; fails as a whole. */
-  readonly get: (names: ReadonlyArray<string>) => Effect.Effect<Decided, HpcUserApiError>
+  readonly get: (names: ReadonlyArray<string>) => Effect.Effect<ExportResult, HpcUserApiError>
   /** Like `get`, but reports a failure for each name. If URL or response are too long, the batch is split in half. */
-  readonly ask: (names: ReadonlyArray<string>) => Effect.Effect<GidLookup>
+  readonly lookUp: (names: ReadonlyArray<string>) => Effect.Effect<GidLookup>
 }
 
 /** `414 URI Too Long`, `431` which Node and some gateways return instead, or a response that is too large. */
-const isTooMuch = ({ status, reason }: TransportFailure) => status === 414 || status === 431 || reason === "too-large"
+const isTooLarge = ({ status, reason }: TransportFailure) => status === 414 || status === 431 || reason === "too-large"
 
 /** The only call to the HPC User API: GIDs of projects, authenticated. */
 export const makeProjectExport = (options: {
@@ -37,34 +37,34 @@ export const makeProjectExport = (options: {
 
   const exported = Effect.fn("HpcUserClient.export")(function* (
     names: ReadonlyArray<string>,
-  ): Effect.fn.Return<Decided, HpcUserApiError | TransportFailure> {
+  ): Effect.fn.Return<ExportResult, HpcUserApiError | TransportFailure> {
     yield* Effect.annotateCurrentSpan("projects", names.length)
     const token = yield* tokens.token()
-    const answer = yield* send(names, token).pipe(
+    const response = yield* send(names, token).pipe(
       Effect.catchIf(
         (failure) => failure.status === 401,
         () => Effect.flatMap(tokens.token(token), (fresh) => send(names, fresh)),
       ),
     )
-    const decided = readProjectExport(answer.body, names, options.minGid, options.maxGid)
-    if (decided !== undefined) return decided
-    return yield* new HpcUserApiUnexpectedAnswer({
+    const found = readProjectExport(response.body, names, options.minGid, options.maxGid)
+    if (found !== undefined) return found
+    return yield* new HpcUserApiUnexpectedResponse({
       call: options.call,
-      detail: `expected {"projects": [...]}, found ${shapeOf(answer.body)}`,
+      detail: `expected {"projects": [...]}, found ${shapeOf(response.body)}`,
     })
   })
 
   const get: ProjectExport["get"] = (names) =>
     Effect.catchTag(exported(names), "TransportFailure", (failure) => Effect.fail(apiErrorFrom(failure)))
 
-  const ask: ProjectExport["ask"] = (names) =>
+  const lookUp: ProjectExport["lookUp"] = (names) =>
     exported(names).pipe(
-      Effect.map((decided): GidLookup => ({ ...decided, failed: new Map() })),
+      Effect.map((found): GidLookup => ({ ...found, failed: new Map() })),
       Effect.catch((error) => {
-        if (error._tag === "TransportFailure" && isTooMuch(error) && names.length > 1) {
+        if (error._tag === "TransportFailure" && isTooLarge(error) && names.length > 1) {
           const half = Math.ceil(names.length / 2)
-          return Effect.logWarning(`${error.message}; the ${names.length} projects are asked for in halves`).pipe(
-            Effect.andThen(Effect.zipWith(ask(names.slice(0, half)), ask(names.slice(half)), together)),
+          return Effect.logWarning(`${error.message}; the ${names.length} projects are requested in halves`).pipe(
+            Effect.andThen(Effect.zipWith(lookUp(names.slice(0, half)), lookUp(names.slice(half)), merged)),
           )
         }
         const failure = error._tag === "TransportFailure" ? apiErrorFrom(error) : error
@@ -76,10 +76,10 @@ export const makeProjectExport = (options: {
       }),
     )
 
-  return { get, ask }
+  return { get, lookUp }
 }
 
-const together = (one: GidLookup, other: GidLookup): GidLookup => ({
+const merged = (one: GidLookup, other: GidLookup): GidLookup => ({
   known: new Map([...one.known, ...other.known]),
   unknown: new Map([...one.unknown, ...other.unknown]),
   failed: new Map([...one.failed, ...other.failed]),

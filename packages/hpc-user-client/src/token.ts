@@ -5,6 +5,7 @@ import {
   elapsedMillis,
   isRepeatable,
   makeCallPolicy,
+  makeSharedWork,
   type RetryPolicy,
   readErrorText,
   readJson,
@@ -18,10 +19,10 @@ import {
   transportFailureFrom,
   urlForDisplay,
 } from "@cscs/http-transport"
-import { Deferred, type Duration, Effect, type Redacted, type Scope } from "effect"
+import { type Duration, Effect, type Redacted, type Scope } from "effect"
 import { allowInsecureRequests, ClientSecretPost, clientCredentialsGrantRequest, customFetch } from "oauth4webapi"
-import { apiErrorFrom, type HpcUserApiError, HpcUserApiUnexpectedAnswer, TokenRefused } from "./errors.ts"
-import { readTokenGrant, readTokenRefusal, type TokenGrant } from "./token-answer.ts"
+import { apiErrorFrom, type HpcUserApiError, HpcUserApiUnexpectedResponse, TokenRefused } from "./errors.ts"
+import { readTokenGrant, readTokenRefusal, type TokenGrant } from "./token-response.ts"
 
 export interface TokenOptions {
   readonly transport: Pick<Transport, "fetch" | "routeTo">
@@ -45,85 +46,66 @@ export interface TokenSource {
   readonly token: (refused?: Redacted.Redacted) => Effect.Effect<Redacted.Redacted, HpcUserApiError>
 }
 
-interface Held {
+interface KeptToken {
   readonly token: Redacted.Redacted
   /** The secret it was granted for; after a rotation the token is not used any more. */
   readonly clientSecret: string
   /** Monotonic milliseconds. */
   readonly renewAt: number
-  readonly endsAt: number
+  readonly expiresAt: number
 }
 
 /** If the endpoint returns no lifetime: Keycloak's default. A shorter one leads to a 401 and thus to a renewal. */
 const assumedLifeSeconds = 300
+/** Milliseconds before its expiry at which a token is renewed. */
 const renewBefore = 5 * 60_000
+/** Milliseconds: a token with a shorter lifetime is renewed halfway. */
 const shortLife = 10 * 60_000
 
 /**
  * Keeps one client-credentials token: requested on first use, renewed five minutes before it expires (at half its lifetime if
  * that is under ten minutes, to avoid constant renewal) and when the API refuses it. Concurrent callers share one
- * request, which runs in the scope, so interrupting one caller does not affect the others.
+ * request, and interrupting one of them does not affect the others.
  */
 export const makeTokenSource = Effect.fnUntraced(function* (
   options: TokenOptions,
 ): Effect.fn.Return<TokenSource, never, Scope.Scope> {
-  const scope = yield* Effect.scope
   const { attemptTimeout, deadline, retry } = options
   const upstream = `${options.upstream}-token`
   const endpoint = yield* makeCallPolicy({ upstream, attemptTimeout, deadline, retry })
   const grantFor = requestGrant({ ...options, upstream }, endpoint)
-  const request = (clientSecret: string) =>
-    Effect.map(Effect.all([elapsedMillis, grantFor(clientSecret)]), ([asked, grant]): Held => {
-      const life = Math.max(0, (grant.expiresIn ?? assumedLifeSeconds) * 1000)
-      return {
-        token: grant.accessToken,
-        clientSecret,
-        renewAt: asked + (life < shortLife ? life / 2 : life - renewBefore),
-        endsAt: asked + life,
-      }
-    })
-  let held: Held | undefined
-  interface Flight {
-    readonly landing: Deferred.Deferred<Held, HpcUserApiError>
-    readonly clientSecret: string
-  }
-  let flight: Flight | undefined
+  /** By client secret, so that after a rotation no caller waits for a token of the previous one. */
+  const requests = yield* makeSharedWork<string, KeptToken, HpcUserApiError>()
+  let kept: KeptToken | undefined
 
-  const depart = (departing: Flight) =>
-    request(departing.clientSecret).pipe(
-      Effect.tap((renewed) =>
-        Effect.sync(() => {
-          if (flight === departing) held = renewed
-        }),
-      ),
-      Effect.onExit((exit) => {
-        if (flight === departing) flight = undefined
-        return Deferred.done(departing.landing, exit)
-      }),
-      Effect.forkIn(scope),
-    )
+  const request = Effect.fnUntraced(function* (clientSecret: string) {
+    const requestedAt = yield* elapsedMillis
+    const grant = yield* grantFor(clientSecret)
+    const life = Math.max(0, (grant.expiresIn ?? assumedLifeSeconds) * 1000)
+    const granted: KeptToken = {
+      token: grant.accessToken,
+      clientSecret,
+      renewAt: requestedAt + (life < shortLife ? life / 2 : life - renewBefore),
+      expiresAt: requestedAt + life,
+    }
+    if (secretNow(options.clientSecret) === clientSecret) kept = granted
+    return granted
+  })
 
   return {
     token: Effect.fnUntraced(function* (refused) {
       const now = yield* elapsedMillis
+      const context = yield* Effect.context<never>()
       const clientSecret = secretNow(options.clientSecret)
-      const current = held?.clientSecret === clientSecret ? held : undefined
-      if (current !== undefined && current.token !== refused && now < current.renewAt) return current.token
-      const landing = yield* Effect.uninterruptible(
-        Effect.suspend(() => {
-          if (flight?.clientSecret === clientSecret) return Effect.succeed(flight.landing)
-          const landing = Deferred.makeUnsafe<Held, HpcUserApiError>()
-          flight = { landing, clientSecret }
-          return Effect.as(depart(flight), landing)
-        }),
-      )
-      const renewed = Deferred.await(landing)
-      if (current === undefined || current.token === refused || now >= current.endsAt) return (yield* renewed).token
+      const current = kept?.clientSecret === clientSecret && kept.token !== refused ? kept : undefined
+      if (current !== undefined && now < current.renewAt) return current.token
+      const renewed =
+        requests.inFlight(clientSecret) ??
+        requests.begin([clientSecret], Effect.provideContext(request(clientSecret), context))
+      if (current === undefined || now >= current.expiresAt) return (yield* renewed).token
       // The current token is still valid, so an unavailable token endpoint does no harm yet.
-      return yield* renewed.pipe(
-        Effect.map(({ token }) => token),
-        Effect.catchTag("HpcUserApiUnavailable", () => Effect.succeed(current.token)),
-      )
+      const { token } = yield* Effect.catchTag(renewed, "HpcUserApiUnavailable", () => Effect.succeed(current))
+      return token
     }),
   }
 })
@@ -133,14 +115,14 @@ const requestGrant = (
   endpoint: CallPolicy,
 ): ((clientSecret: string) => Effect.Effect<TokenGrant, HpcUserApiError>) => {
   const shownUrl = urlForDisplay(options.tokenUrl)
-  const { secrets: proxySecrets, ...way } = options.transport.routeTo(options.tokenUrl)
-  const about: AboutCall = { upstream: options.upstream, call: `POST ${shownUrl}`, ...way }
+  const { secrets: proxySecrets, ...route } = options.transport.routeTo(options.tokenUrl)
+  const about: AboutCall = { upstream: options.upstream, call: `POST ${shownUrl}`, ...route }
   const secrets = [options.clientSecret, ...secretsOfUrl(options.tokenUrl), ...proxySecrets]
   const redact = redactor(secrets)
 
   const attempt = (clientSecret: string) =>
     Effect.tryPromise({
-      try: async (signal): Promise<TokenAnswer | TransportFailure> => {
+      try: async (signal): Promise<TokenResponse | TransportFailure> => {
         const response = await clientCredentialsGrantRequest(
           // The endpoint is configured directly; its issuer is unknown and not needed for the request.
           { issuer: options.tokenUrl, token_endpoint: options.tokenUrl },
@@ -165,20 +147,20 @@ const requestGrant = (
       },
       catch: (thrown) => transportFailureFrom(thrown, about, secrets),
     }).pipe(
-      Effect.flatMap((answer) => (answer instanceof TransportFailure ? Effect.fail(answer) : Effect.succeed(answer))),
+      Effect.flatMap((result) => (result instanceof TransportFailure ? Effect.fail(result) : Effect.succeed(result))),
     )
 
   // A grant changes nothing at the endpoint, so unlike other POSTs it may be retried.
   return (clientSecret) =>
     endpoint(about, attempt(clientSecret)).pipe(
       Effect.mapError(apiErrorFrom),
-      Effect.flatMap((answer) => grantFrom(answer, shownUrl, about, redact)),
+      Effect.flatMap((response) => grantFrom(response, shownUrl, about, redact)),
       Effect.withSpan("HpcUserClient.requestToken"),
     )
 }
 
 /** A decision of the endpoint, as opposed to a transient failure. */
-type TokenAnswer =
+type TokenResponse =
   | { readonly granted: true; readonly body: unknown }
   | { readonly granted: false; readonly status: number; readonly text: string }
 
@@ -188,44 +170,44 @@ const refusalFrom = (
   text: string,
   about: AboutCall,
   redact: (text: string) => string,
-): TokenAnswer | TransportFailure => {
+): TokenResponse | TransportFailure => {
   const retryAfter = retryAfterSeconds(response.headers)
   const failure = new TransportFailure({
     ...about,
     reason: "status",
     status: response.status,
-    detail: redact(response.statusText.slice(0, wordsShown)) || "no reason given",
+    detail: redact(response.statusText.slice(0, maxErrorText)) || "no reason given",
     ...(retryAfter === undefined ? {} : { retryAfter }),
   })
   return isRepeatable(failure) ? failure : { granted: false, status: response.status, text }
 }
 
-/** Characters of an endpoint's error text. */
-const wordsShown = 200
+/** Characters of an endpoint's error text in a failure. */
+const maxErrorText = 200
 
 const grantFrom = (
-  answer: TokenAnswer,
+  response: TokenResponse,
   tokenUrl: string,
   about: AboutCall,
   redact: (text: string) => string,
 ): Effect.Effect<TokenGrant, HpcUserApiError> => {
-  if (answer.granted) {
-    const grant = readTokenGrant(answer.body)
+  if (response.granted) {
+    const grant = readTokenGrant(response.body)
     return grant === undefined
       ? Effect.fail(
-          new HpcUserApiUnexpectedAnswer({
+          new HpcUserApiUnexpectedResponse({
             call: about.call,
             detail: "expected access_token and token_type Bearer (RFC 6749 section 5.1), found JSON without them",
           }),
         )
       : Effect.succeed(grant)
   }
-  const { error, errorDescription } = readTokenRefusal(answer.text) ?? {}
-  const shown = (text: string) => redact(text).slice(0, wordsShown)
+  const { error, errorDescription } = readTokenRefusal(response.text) ?? {}
+  const shown = (text: string) => redact(text).slice(0, maxErrorText)
   return Effect.fail(
     new TokenRefused({
       tokenUrl,
-      status: answer.status,
+      status: response.status,
       ...(error === undefined ? {} : { error: shown(error) }),
       ...(errorDescription === undefined ? {} : { errorDescription: shown(errorDescription) }),
     }),

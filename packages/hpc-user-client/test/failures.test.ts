@@ -59,7 +59,7 @@ describe("a failure of the API", () => {
       const fake = yield* fakeHpcUser()
       fake.nextApi.push(text("<h1>Login</h1>", 200), text("<h1>Login</h1>", 200), text("<h1>Login</h1>", 200))
       const error = yield* Effect.flip(ping.pipe(clientOf(fake)))
-      assert.strictEqual(error._tag, "HpcUserApiUnexpectedAnswer")
+      assert.strictEqual(error._tag, "HpcUserApiUnexpectedResponse")
       assert.include(error.message, "no JSON: 14 bytes of text/html, not JSON")
     }),
   )
@@ -77,7 +77,7 @@ describe("a failure of the API", () => {
       fake.nextApi.push(json(body))
       const lookup = yield* HpcUserClient.use((client) => client.gids(["a"])).pipe(clientOf(fake))
       const error = lookup.failed.get("a")
-      assert.strictEqual(error?._tag, "HpcUserApiUnexpectedAnswer")
+      assert.strictEqual(error?._tag, "HpcUserApiUnexpectedResponse")
       assert.include(error?.message, `expected {"projects": [...]}, found ${found}`)
     }),
   )
@@ -109,24 +109,24 @@ describe("a misleading response", () => {
   const text = JSON.stringify(body)
 
   it.live.each([
-    { what: "partial content", answer: sent(text, 206) },
-    { what: "UTF-16", answer: sent(Buffer.from(text, "utf16le"), 200, "application/json; charset=utf-16") },
-    { what: "HTML", answer: sent(text, 200, "text/html") },
-    { what: "cut", answer: sent(text.slice(0, -6)) },
-    { what: "a name twice", answer: sent(text.replace('"mail"', '"unixGid":31002,"mail"')) },
-    { what: "too deep", answer: sent(`{"projects":${"[".repeat(200_000)}${"]".repeat(200_000)}}`) },
-    { what: "a list", answer: sent(JSON.stringify([body])) },
-    { what: "projects as an object", answer: sent(JSON.stringify({ projects: { alice: 31001 } })) },
-    { what: "another object", answer: sent(JSON.stringify({ "alice@example.org": 31001 })) },
-  ])("is a failure that quotes nothing and is not cached: $what", ({ answer }) =>
+    { what: "partial content", respond: sent(text, 206) },
+    { what: "UTF-16", respond: sent(Buffer.from(text, "utf16le"), 200, "application/json; charset=utf-16") },
+    { what: "HTML", respond: sent(text, 200, "text/html") },
+    { what: "cut", respond: sent(text.slice(0, -6)) },
+    { what: "a name twice", respond: sent(text.replace('"mail"', '"unixGid":31002,"mail"')) },
+    { what: "too deep", respond: sent(`{"projects":${"[".repeat(200_000)}${"]".repeat(200_000)}}`) },
+    { what: "a list", respond: sent(JSON.stringify([body])) },
+    { what: "projects as an object", respond: sent(JSON.stringify({ projects: { alice: 31001 } })) },
+    { what: "another object", respond: sent(JSON.stringify({ "alice@example.org": 31001 })) },
+  ])("is a failure that quotes nothing and is not cached: $what", ({ respond }) =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       fake.gids.set("a", 31001)
-      fake.nextApi.push(answer, answer, answer)
+      fake.nextApi.push(respond, respond, respond)
       yield* Effect.gen(function* () {
         const gids = HpcUserClient.use((client) => client.gids(["a"]))
         const error = (yield* gids).failed.get("a")
-        assert.strictEqual(error?._tag, "HpcUserApiUnexpectedAnswer")
+        assert.strictEqual(error?._tag, "HpcUserApiUnexpectedResponse")
         assert.notMatch(`${error?.message} ${JSON.stringify(error)}`, /alice|31001/)
         fake.nextApi.length = 0
         assert.deepStrictEqual([...(yield* gids).known], [["a", 31001]])
@@ -162,10 +162,10 @@ describe("a misleading response", () => {
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
       const grant = JSON.stringify({ access_token: "abcdefghijkl", token_type: "Bearer" })
-      for (const answer of [sent(grant, 206), sent(grant, 200, "text/html"), sent(grant.slice(0, -3))]) {
-        fake.nextToken.push(answer, answer, answer)
+      for (const respond of [sent(grant, 206), sent(grant, 200, "text/html"), sent(grant.slice(0, -3))]) {
+        fake.nextToken.push(respond, respond, respond)
         const error = yield* Effect.flip(ping.pipe(clientOf(fake)))
-        assert.strictEqual(error._tag, "HpcUserApiUnexpectedAnswer")
+        assert.strictEqual(error._tag, "HpcUserApiUnexpectedResponse")
         assert.notInclude(`${error.message} ${JSON.stringify(error)}`, "abcd")
         fake.nextToken.length = 0
       }
@@ -220,7 +220,7 @@ describe("the proxy", () => {
       const issuer = yield* fakeHpcUser({ tls: true })
       const http = yield* countingSocksProxy
       const https = yield* countingSocksProxy
-      const asked = () => [http, https].map(({ tunnels }) => tunnels.splice(0).map((port) => `127.0.0.1:${port}`))
+      const tunnelled = () => [http, https].map(({ tunnels }) => tunnels.splice(0).map((port) => `127.0.0.1:${port}`))
       const hosts = [api, issuer].map(({ origin }) => new URL(origin).host)
       const pingWithout = (no: string) => {
         api.nextApi.push(json({ projects: [] }))
@@ -228,13 +228,13 @@ describe("the proxy", () => {
         return ping.pipe(clientOf(api, { tokenUrl: issuer.options.tokenUrl, tls: { ca: certificate }, proxy }))
       }
       yield* pingWithout("")
-      assert.deepStrictEqual(asked(), [[hosts[0]], [hosts[1]]])
+      assert.deepStrictEqual(tunnelled(), [[hosts[0]], [hosts[1]]])
       yield* pingWithout(`${hosts[0]}`)
-      assert.deepStrictEqual(asked(), [[], [hosts[1]]])
+      assert.deepStrictEqual(tunnelled(), [[], [hosts[1]]])
       yield* pingWithout(`${hosts[1]}`)
-      assert.deepStrictEqual(asked(), [[hosts[0]], []])
+      assert.deepStrictEqual(tunnelled(), [[hosts[0]], []])
       yield* pingWithout("127.0.0.0/8")
-      assert.deepStrictEqual(asked(), [[], []])
+      assert.deepStrictEqual(tunnelled(), [[], []])
     }),
   )
 
@@ -268,12 +268,13 @@ describe("the proxy", () => {
       const fake = yield* fakeHpcUser()
       const credentials = Buffer.from("someone:hunter2").toString("base64")
       const proxy = fake.origin.replace("http://", "http://someone:hunter2@")
-      const asked = ping.pipe(clientOf(fake, { tokenUrl: "http://auth.example.org/token", proxy }))
+      const pinged = ping.pipe(clientOf(fake, { tokenUrl: "http://auth.example.org/token", proxy }))
       fake.nextToken.push(json({ error: `no ${credentials}`, error_description: "someone:hunter2 is no login" }, 400))
-      const refused = yield* Effect.flip(asked)
-      const said = (response: ServerResponse) => response.writeHead(503, `no ${credentials} of someone`).end()
-      fake.nextToken.push(said, said, said)
-      const unavailable = yield* Effect.flip(asked)
+      const refused = yield* Effect.flip(pinged)
+      const unavailablePage = (response: ServerResponse) =>
+        response.writeHead(503, `no ${credentials} of someone`).end()
+      fake.nextToken.push(unavailablePage, unavailablePage, unavailablePage)
+      const unavailable = yield* Effect.flip(pinged)
       assert.deepStrictEqual([refused._tag, unavailable._tag], ["TokenRefused", "HpcUserApiUnavailable"])
       for (const error of [refused, unavailable]) {
         assert.notMatch(JSON.stringify(error) + error.message, new RegExp(`someone|hunter2|${credentials}`))
@@ -351,11 +352,11 @@ describe("secrets", () => {
         Effect.provide(Logger.layer([Logger.make((line) => seen.push(line.message, Cause.pretty(line.cause)))])),
       )
       yield* attempts
-      const told = seen.map((one) =>
+      const texts = seen.map((one) =>
         Exit.isExit(one) && Exit.isFailure(one) ? Cause.pretty(one.cause) + deep(one) : deep(one),
       )
-      assert.isAbove(told.length, 10)
-      for (const one of told) {
+      assert.isAbove(texts.length, 10)
+      for (const one of texts) {
         assert.notInclude(one, clientSecret.slice(0, 10))
         assert.notMatch(one, /token-\d+-x/)
       }

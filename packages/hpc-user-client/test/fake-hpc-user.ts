@@ -30,7 +30,7 @@ export interface ApiRequest {
   readonly userAgent: string | undefined
 }
 
-type Answer = (response: ServerResponse, request: IncomingMessage) => void
+type Respond = (response: ServerResponse, request: IncomingMessage) => void
 
 export interface FakeHpcUser {
   readonly origin: string
@@ -45,28 +45,28 @@ export interface FakeHpcUser {
   /** The tokens that the API accepts; each issued one is added. */
   readonly accepted: Set<string>
   /** Responses that replace the next real ones, one each. */
-  readonly nextApi: Array<Answer>
-  readonly nextToken: Array<Answer>
+  readonly nextApi: Array<Respond>
+  readonly nextToken: Array<Respond>
   /** The API's real response, for `held`. */
-  readonly projects: Answer
+  readonly projects: Respond
   /** The maximum number of simultaneous requests to the API so far. */
   mostAtOnce: number
 }
 
 /** A response with a JSON body. */
 export const json =
-  (body: unknown, status = 200): Answer =>
+  (body: unknown, status = 200): Respond =>
   (response) =>
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body))
 
 /** A response with any other body. */
 export const text =
-  (body: string, status: number): Answer =>
+  (body: string, status: number): Respond =>
   (response) =>
     response.writeHead(status, { "content-type": "text/html" }).end(body)
 
-/** A response that waits: `arrived` resolves when its request arrives, and `release` sends `answer`. */
-export const held = (answer: Answer) => {
+/** A response that waits: `arrived` resolves when its request arrives, and `release` sends `respond`. */
+export const held = (respond: Respond) => {
   let arrive: () => void = () => {}
   let release: () => void = () => {}
   const arrived = new Promise<void>((resolve) => {
@@ -75,9 +75,9 @@ export const held = (answer: Answer) => {
   const released = new Promise<void>((resolve) => {
     release = resolve
   })
-  const hold: Answer = (response, request) => {
+  const hold: Respond = (response, request) => {
     arrive()
-    void released.then(() => answer(response, request))
+    void released.then(() => respond(response, request))
   }
   return { hold, arrived: Effect.promise(() => arrived), release: Effect.sync(() => release()) }
 }
@@ -90,7 +90,7 @@ export const fakeHpcUser = Effect.fnUntraced(function* (
   const apiRequests: Array<ApiRequest> = []
   let inFlight = 0
 
-  const grant: Answer = (response) => {
+  const grant: Respond = (response) => {
     const token = `token-${tokenRequests.length}-${"x".repeat(40)}`
     fake.accepted.add(token)
     // Keycloak adds an ID token for the scope openid; its issuer is unchecked here.
@@ -99,7 +99,7 @@ export const fakeHpcUser = Effect.fnUntraced(function* (
       {} as never,
     )
   }
-  const projects: Answer = (response, request) => {
+  const projects: Respond = (response, request) => {
     const { names, token } = apiRequest(request, fake.origin)
     if (!fake.accepted.has(token)) return json({ detail: "Unauthorized" }, 401)(response, request)
     const found = names.filter((name) => fake.gids.has(name))
@@ -119,8 +119,8 @@ export const fakeHpcUser = Effect.fnUntraced(function* (
           form: Object.fromEntries(new URLSearchParams(body)),
           userAgent: request.headers["user-agent"],
         })
-        const answer = fake.nextToken.shift() ?? grant
-        answer(response, request)
+        const respond = fake.nextToken.shift() ?? grant
+        respond(response, request)
       })
     } else if (request.method === "GET" && url.pathname === "/api/v1/export/waldur/projects") {
       apiRequests.push(apiRequest(request, fake.origin))
@@ -129,8 +129,8 @@ export const fakeHpcUser = Effect.fnUntraced(function* (
       response.once("close", () => {
         inFlight -= 1
       })
-      const answer = fake.nextApi.shift() ?? projects
-      answer(response, request)
+      const respond = fake.nextApi.shift() ?? projects
+      respond(response, request)
     } else response.writeHead(404).end()
   }
   const server = settings.tls

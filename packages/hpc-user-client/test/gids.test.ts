@@ -29,12 +29,12 @@ describe("a lookup", () => {
       const fake = yield* fakeHpcUser()
       fake.gids.set("a", 31001).set("low", 500).set("other", 31002)
       const long = "n".repeat(5000)
-      const lookup = yield* gids("a", "low", "nobody", "a", long, "").pipe(clientOf(fake))
+      const lookup = yield* gids("a", "low", "absent", "a", long, "").pipe(clientOf(fake))
       assert.deepStrictEqual(plain(lookup), {
         known: { a: 31001 },
         unknown: {
           low: "unixGid is 500, below 1000",
-          nobody: "the HPC User API does not know it",
+          absent: "the HPC User API does not know it",
           "": "the name is empty",
           [long]: "the name is too long for a request to the HPC User API",
         },
@@ -42,7 +42,7 @@ describe("a lookup", () => {
       })
       assert.deepStrictEqual(
         fake.apiRequests.map(({ names }) => names),
-        [["a", "low", "nobody"]],
+        [["a", "low", "absent"]],
       )
     }),
   )
@@ -181,7 +181,7 @@ describe("the cache", () => {
   it.effect("forgets unknown names after their minute, so that changing names do not fill the memory", () =>
     Effect.gen(function* () {
       const cache = yield* makeGidCache({
-        ask: (names) =>
+        request: (names) =>
           Effect.succeed({
             known: new Map(),
             unknown: new Map(names.map((name) => [name, "the HPC User API does not know it"])),
@@ -224,9 +224,9 @@ describe("the cache", () => {
       yield* Effect.gen(function* () {
         const client = yield* HpcUserClient
         yield* client.gids(names)
-        const asked = fake.apiRequests.length
+        const before = fake.apiRequests.length
         assert.strictEqual((yield* client.gids(names)).known.size, 100_000)
-        assert.strictEqual(fake.apiRequests.length, asked)
+        assert.strictEqual(fake.apiRequests.length, before)
       }).pipe(clientOf(fake))
     }),
   )
@@ -239,7 +239,7 @@ describe("the cache", () => {
         const stats = HpcUserClient.use((client) => client.getGidCacheStats())
         const cache_policy = "Persists until server restart"
         assert.deepStrictEqual(yield* stats, { total_entries: 0, cache_policy, projects: [] })
-        yield* gids(...numbered(10), "nobody")
+        yield* gids(...numbered(10), "absent")
         assert.deepStrictEqual(yield* stats, { total_entries: 10, cache_policy, projects: numbered(10) })
         yield* gids("project10")
         assert.deepStrictEqual(yield* stats, { total_entries: 11, cache_policy, projects: 11 })

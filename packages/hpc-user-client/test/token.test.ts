@@ -137,7 +137,7 @@ describe("a token request", () => {
       for (const status of [404, 302]) {
         const error = yield* Effect.flip(ping.pipe(clientOf(fake)))
         assert.strictEqual(error._tag, "TokenRefused")
-        assert.include(error.message, `with ${status}: no OAuth error in its answer`)
+        assert.include(error.message, `with ${status}: no OAuth error in its response`)
       }
       assert.strictEqual(fake.tokenRequests.length, 2)
     }),
@@ -148,7 +148,7 @@ describe("a token request", () => {
       const fake = yield* fakeHpcUser()
       fake.nextToken.push(json({ access_token: 7 }))
       const error = yield* Effect.flip(ping.pipe(clientOf(fake)))
-      assert.strictEqual(error._tag, "HpcUserApiUnexpectedAnswer")
+      assert.strictEqual(error._tag, "HpcUserApiUnexpectedResponse")
       assert.include(error.message, `POST ${fake.origin}/token`)
     }),
   )
@@ -161,7 +161,7 @@ describe("a token that is invalid in a header", () => {
       for (const access_token of ["a\nb: c", "a b", "tok\u00e9n", "\u0001", "t".repeat(20_000)]) {
         fake.nextToken.push(json({ access_token, token_type: "Bearer", expires_in: 86_400 }))
         yield* Effect.gen(function* () {
-          assert.strictEqual((yield* Effect.flip(ping))._tag, "HpcUserApiUnexpectedAnswer")
+          assert.strictEqual((yield* Effect.flip(ping))._tag, "HpcUserApiUnexpectedResponse")
           yield* ping
         }).pipe(clientOf(fake))
       }
@@ -185,14 +185,14 @@ describe("a kept token", () => {
   )
 
   it.effect.each([
-    { said: 600, seconds: 300 },
-    { said: 300, seconds: 150 },
-    { said: "60", seconds: 30 },
-    { said: undefined, seconds: 150 },
-  ])("of $said seconds is renewed after $seconds", ({ said, seconds }) =>
+    { returned: 600, seconds: 300 },
+    { returned: 300, seconds: 150 },
+    { returned: "60", seconds: 30 },
+    { returned: undefined, seconds: 150 },
+  ])("of $returned seconds is renewed after $seconds", ({ returned, seconds }) =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()
-      fake.expiresIn = said
+      fake.expiresIn = returned
       yield* Effect.gen(function* () {
         yield* ping
         yield* TestClock.adjust(`${seconds - 1} seconds`)

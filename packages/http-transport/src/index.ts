@@ -40,5 +40,6 @@ export { defaultRetryPolicy, httpDate, type RetryPolicy, retryAfterSeconds, retr
 export { environmentProxyWarnings, type Route } from "./route.ts"
 export { CurrentRunningCalls, makeRunningCalls, type RunningCalls } from "./running-calls.ts"
 export { RotatingSecret, type Secret, secretNow } from "./secret.ts"
+export { makeSharedWork, type SharedWork } from "./shared-work.ts"
 export type { TlsProfile } from "./tls-profile.ts"
 export { type HttpAnswer, type HttpCall, makeTransport, type Transport, type TransportOptions } from "./transport.ts"

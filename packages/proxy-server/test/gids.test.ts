@@ -94,6 +94,50 @@ describe("a failing HPC User API", () => {
     expect(json.upstreams.waldur.status).not.toBe("failing")
   })
 
+  test("whose token endpoint refuses the client is named as such by readiness and the log, with the remedy and no secret", async () => {
+    const secret = "a-secret-that-is-wrong"
+    const proxy = await aProxy({
+      world: aWorld(10),
+      document: (sandbox) => ({ hpc_user_api: { ...hpcUserSection(sandbox), client_secret: secret } }),
+    })
+    const { status, json, text } = await proxy.list()
+    expect([status, json.error]).toEqual([502, "UpstreamServiceError"])
+    const ready = await proxy.ready()
+    expect(ready.json.upstreams.hpc_user_api).toMatchObject({
+      status: "failing",
+      error: "TokenRefused",
+      detail: expect.stringContaining("Correct hpc_user_api.client_id and client_secret."),
+    })
+    const failed = proxy.logs.filter((line) => /"event":"(?:refresh|request)-failed"/.test(line))
+    expect(failed.length).toBeGreaterThan(1)
+    for (const line of failed) expect(line).toContain('"error":"GidsUnavailable","caused_by":"TokenRefused"')
+    expect([text, ready.text, ...proxy.logs].join()).not.toContain(secret)
+  })
+
+  test("that refuses the client is an error in the log while known GIDs are served; an outage is a warning", async () => {
+    const world = aWorld(10)
+    const proxy = await aProxy({ world })
+    await proxy.list()
+    for (const [status, level, tag] of [
+      [403, "ERROR", "HpcUserApiRejected"],
+      [503, "WARN", "HpcUserApiUnavailable"],
+    ] as const) {
+      const fault = proxy.sandbox.faults.set("hpcUserApi", { status })
+      world.resources.push({ ...rowOf(world, 9), uuid: `${status}`.padStart(32, "0"), project_slug: `new-${status}` })
+      const isLogged = (line: string) =>
+        line.includes('"event":"gids-unavailable"') && line.includes(`"error":"${tag}"`) && line.includes(`"${level}"`)
+      await proxy.pass("10 seconds")
+      await proxy.hurried(
+        until(async () => {
+          expect((await proxy.list()).status).toBe(200)
+          return proxy.logs.some(isLogged)
+        }),
+      )
+      expect((await proxy.ready()).json.upstreams.hpc_user_api.error).toBe(tag)
+      fault.clear()
+    }
+  })
+
   test("on a cold start is retried without any request, until readiness is 200", async () => {
     const proxy = await aProxy({ world: aWorld(10), prepare: ({ faults }) => faults.set("hpcUserApi", refusing) })
     await until(async () => (await proxy.ready()).json.upstreams.hpc_user_api.status === "failing")

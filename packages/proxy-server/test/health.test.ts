@@ -104,6 +104,7 @@ describe("/healthz/ready", () => {
     expect(status).toBe(200)
     expect(json.upstreams.waldur).toEqual({
       status: "failing",
+      error: "WaldurRejected",
       detail: expect.stringContaining("403"),
       since: "2026-11-23T09:00:10.000Z",
     })

@@ -1,16 +1,13 @@
-import {
-  dashedUuid,
-  defaultModelSettings,
-  type GidAnswer,
-  type ModelSettings,
-  type OfferingCustomer,
-} from "@cscs/storage-model"
+import { dashedUuid, defaultModelSettings, type ModelSettings, type OfferingCustomer } from "@cscs/storage-model"
 import { Effect, Result } from "effect"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { chunkText, headerText, storedReader } from "../src/persistence/stored-snapshot.ts"
+
 import { buildSnapshot } from "../src/refresh/build-snapshot.ts"
 import { decodeRows, neededBy, resourcesIn } from "../src/refresh/decoded-rows.ts"
+import type { ProjectGids } from "../src/refresh/gid-source.ts"
+
 import type { Any } from "./a-proxy.ts"
 import { aWorld } from "./a-world.ts"
 
@@ -32,16 +29,16 @@ const treeOf = async (rows: ReadonlyArray<Any>, names: ReadonlyArray<string> = [
     if (uuid === undefined || name === undefined) continue
     customers.set(offering_uuid, [...(customers.get(offering_uuid) ?? []), { uuid, slug: customer_slug, name }])
   }
-  const answers = new Map<string, GidAnswer>(
-    [...neededBy(decoded).projects].map((project, index) => [project, { status: "known", gid: 40_000 + index }]),
+  const gids: ProjectGids = new Map(
+    [...neededBy(decoded).projects].map((project, index) => [
+      project,
+      { status: "known", gid: 40_000 + index, origin: "api" },
+    ]),
   )
   const { snapshot } = await Effect.runPromise(
     buildSnapshot({
       rows: decoded,
-      lookups: {
-        customers,
-        gids: { answers, mocked: new Set(), remembered: new Set(), rememberedReadAt: undefined, failure: undefined },
-      },
+      lookups: { customers, gids },
       offerings,
       invisibleOfferings: [],
       offeringWarnings: [],

@@ -3,7 +3,7 @@ import { Effect, Exit, Fiber, Layer, Logger, ManagedRuntime } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { Settings, Snapshots } from "../src/index.ts"
-import { ProjectGids } from "../src/refresh/project-gids.ts"
+import { GidSource } from "../src/refresh/gid-source.ts"
 import { SnapshotSource, type Source, upstreamSource } from "../src/refresh/snapshot-source.ts"
 import { type Any, aProxy, noCache, type TestedProxy, until } from "./a-proxy.ts"
 import { aSnapshot } from "./a-snapshot.ts"
@@ -172,7 +172,7 @@ describe("a read of the upstreams", () => {
     const layer = Layer.mergeAll(
       Layer.mock(WaldurClient)({ apiUrl: "", offerings: () => Effect.never, readResources: () => Effect.never }),
       Layer.succeed(Settings)(settings),
-      ProjectGids.mockLayer,
+      GidSource.mockLayer,
       TestClock.layer({ warningDelay: "1 hour" }),
     )
     const runtime = ManagedRuntime.make(layer)

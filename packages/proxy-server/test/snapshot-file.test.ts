@@ -2,6 +2,8 @@ import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { gunzipSync, gzipSync } from "node:zlib"
+import { HpcUserApiUnavailable, TokenRefused } from "@cscs/hpc-user-client"
+import { TransportFailure } from "@cscs/http-transport"
 import { buildWorld } from "@cscs/sandbox"
 import type { EntryFilter, ModelSettings, SkipCode, WarningCode } from "@cscs/storage-model"
 import { Effect, Result } from "effect"
@@ -73,6 +75,16 @@ const someText = fc.oneof(
 const someSlug = fc.oneof(fc.constantFrom("capstor", "vast", ...oddNames), someText)
 const someTime = fc.integer({ min: 0, max: 8.64e15 })
 const someCount = fc.nat({ max: 200_000 })
+
+const someGidFailure = fc.oneof(
+  fc
+    .record({ tokenUrl: someText, status: fc.integer(), error: someText }, { requiredKeys: ["tokenUrl", "status"] })
+    .map((fields) => new TokenRefused(fields)),
+  someText.map((detail) => {
+    const failure = new TransportFailure({ upstream: "hpc-user-api", call: "GET", reason: "timeout", detail })
+    return new HpcUserApiUnavailable({ failure })
+  }),
+)
 
 const someName = fc.stringMatching(/^[a-z0-9_][a-z0-9._-]{0,9}$/)
 const someEntry: fc.Arbitrary<Made> = fc.record({
@@ -151,7 +163,7 @@ const someTaken: fc.Arbitrary<TimedSnapshot> = fc.record({
           },
         ),
         invisibleOfferings: fc.array(someSlug, { maxLength: 3 }),
-        gidFailure: fc.option(someText, { nil: undefined }),
+        gidFailure: fc.option(someGidFailure, { nil: undefined }),
         gids: gidsByName,
         gidsReadAt: fc.option(someTime, { nil: undefined }),
       }),

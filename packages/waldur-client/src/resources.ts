@@ -275,7 +275,7 @@ export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
 })
 
 /** Removes `order_in_progress` unless it is an order in one of the states in progress, as in the list of orders. */
-export const withoutNoOrder = (row: unknown): unknown => {
+const withoutNoOrder = (row: unknown): unknown => {
   const state = fieldOf(fieldOf(row, orderField), "state")
   // An order without its state stays: Waldur gives it as one in progress, and the model warns of what it lacks.
   const isInProgress = isOneOf(statesInProgress, state) || (state === undefined && hasOrder(row))

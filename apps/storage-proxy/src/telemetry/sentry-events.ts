@@ -51,13 +51,13 @@ export const reportingLogger = (
       const since = outageSince()
       if (since !== undefined && since === lastOutage) return
       lastOutage = since
-      const fingerprint = [event, String(details.error)]
-      // A flapping upstream is one event too.
-      if (isFirst(fingerprint.join(" "))) report({ message: text, level: "error", errors: [], details, fingerprint })
-      return
     }
     const errors = Cause.prettyErrors(cause)
-    const fingerprint = [text, ...errors.map(({ name, message }) => `${name}: ${message.replace(/\d+/g, "0")}`)]
+    const fingerprint =
+      event === "refresh-failed" || event === "gids-unavailable"
+        ? [event, details.error, details.caused_by].filter((tag) => typeof tag === "string")
+        : [text, ...errors.map(({ name, message }) => `${name}: ${message.replace(/\d+/g, "0")}`)]
+    // A flapping upstream is one event too.
     if (!isFirst(fingerprint.join(" "))) return
     report({ message: text, level: logLevel === "Fatal" ? "fatal" : "error", errors, details, fingerprint })
   })

@@ -8,8 +8,9 @@ import { type Context, Effect, Layer } from "effect"
 import { Authentication } from "../auth/authentication.ts"
 import { type ProxySettings, Settings } from "../config/settings.ts"
 import { shortList } from "../config-sources/sources.ts"
-import { emptyGidCache, ProjectGids } from "../refresh/project-gids.ts"
+import { emptyGidCache, GidSource } from "../refresh/gid-source.ts"
 import { firstRead } from "../refresh/read-snapshot.ts"
+import { hpcUserApiAdvice } from "../refresh/refresh-errors.ts"
 import { emptyOffering, type Snapshot } from "../snapshot/snapshot.ts"
 import { hpcUserLayer } from "../wiring/proxy-layer.ts"
 import { checkCache } from "./check-cache.ts"
@@ -67,7 +68,7 @@ const checkWaldur = (
 ): Effect.Effect<ReadonlyArray<CheckResult>> =>
   Effect.gen(function* () {
     const waldur = yield* WaldurClient
-    const { cacheStats } = yield* ProjectGids
+    const { cacheStats } = yield* GidSource
     const [version, offerings] = yield* Effect.all([versionOf(waldur), waldur.offerings()], {
       concurrency: "unbounded",
     })
@@ -190,17 +191,7 @@ const checkHpcUserApi = (settings: ProxySettings): Effect.Effect<ReadonlyArray<C
   return HpcUserClient.use((client) => client.ping()).pipe(
     Effect.as<ReadonlyArray<CheckResult>>([{ name, ok: true, detail: "token and response received" }]),
     Effect.provide(layer),
-    Effect.catch((error) =>
-      Effect.succeed(
-        failed(
-          name,
-          error,
-          error._tag === "TokenRefused"
-            ? "Correct hpc_user_api.client_id and client_secret."
-            : "Check hpc_user_api.api_url, oidc_token_url, socks_proxy and the network path.",
-        ),
-      ),
-    ),
+    Effect.catch((error) => Effect.succeed(failed(name, error, hpcUserApiAdvice(error)))),
   )
 }
 

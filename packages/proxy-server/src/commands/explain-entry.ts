@@ -4,7 +4,6 @@ import {
   buildHierarchy,
   type Explanation,
   explain,
-  type GidAnswer,
   type HierarchyInput,
   type Lookup,
   parseLookup,
@@ -14,7 +13,7 @@ import { Effect } from "effect"
 import { distance } from "fastest-levenshtein"
 import { type ProxySettings, Settings } from "../config/settings.ts"
 import { decodeRows, neededBy, resourcesIn } from "../refresh/decoded-rows.ts"
-import { type Lookups, lookupSession, readLists } from "../refresh/lookups.ts"
+import { lookupSession, readLists } from "../refresh/lookups.ts"
 import { readOfferings, resourceQuery } from "../refresh/read-snapshot.ts"
 import type { RefreshError } from "../refresh/refresh-errors.ts"
 import { type OnProgress, onceLayer } from "./read-once.ts"
@@ -51,37 +50,22 @@ export const explainEntry = (
 
 /** All input of the tree, read now. */
 const readInput = Effect.gen(function* () {
-  const settings = yield* Settings
-  const { model } = settings
+  const { model } = yield* Settings
   const waldur = yield* WaldurClient
-  const desk = yield* lookupSession(undefined)
+  const session = yield* lookupSession(undefined)
   const { own } = yield* readOfferings(undefined)
   const { rows } = yield* waldur.readResources(yield* resourceQuery)
   const decoded = yield* decodeRows(rows, model, own)
-  const lookups = yield* desk.complete(neededBy(decoded))
+  const lookups = yield* session.resolve(neededBy(decoded))
   const input: HierarchyInput = {
     decoded: resourcesIn(decoded.rows),
     customers: readLists(lookups),
-    gids: gidsWithSource(lookups, settings),
+    gids: lookups.gids,
     settings: model,
     offerings: own,
   }
   return input
 })
-
-/** Marks mock GIDs as such. */
-const gidsWithSource = (
-  { gids: { answers, mocked } }: Lookups,
-  { hpcUserApi }: ProxySettings,
-): ReadonlyMap<string, GidAnswer> => {
-  const from = hpcUserApi === undefined ? "mock: no HPC User API is configured" : "mock: hpc_user_api.fallback is mock"
-  return new Map(
-    Array.from(answers, ([project, answer]): readonly [string, GidAnswer] => [
-      project,
-      answer.status === "known" && mocked.has(project) ? { ...answer, from } : answer,
-    ]),
-  )
-}
 
 /** Existing names within the number of typing errors that is tolerated. */
 const nearestTo = (ask: Lookup, input: HierarchyInput): ReadonlyArray<string> => {

@@ -3,11 +3,11 @@ import type { InvalidProxy } from "@cscs/http-transport"
 import { type ResourceQuery, WaldurClient } from "@cscs/waldur-client"
 import { Effect, Layer } from "effect"
 import { type ProxySettings, Settings } from "../config/settings.ts"
-import type { ProjectGids } from "../refresh/project-gids.ts"
+import type { GidSource } from "../refresh/gid-source.ts"
 import { readSnapshot } from "../refresh/read-snapshot.ts"
 import type { RefreshError } from "../refresh/refresh-errors.ts"
 import type { Snapshot } from "../snapshot/snapshot.ts"
-import { projectGidsLayer, waldurLayer } from "../wiring/proxy-layer.ts"
+import { gidSourceLayer, waldurLayer } from "../wiring/proxy-layer.ts"
 
 /** Progress of a read: the resources received so far, and their total. */
 export type OnProgress = (resources: number, total: number) => void
@@ -16,11 +16,11 @@ export type OnProgress = (resources: number, total: number) => void
 export const onceLayer = (
   settings: ProxySettings,
   onProgress?: OnProgress,
-): Layer.Layer<WaldurClient | ProjectGids | Settings, InvalidProxy> => {
+): Layer.Layer<WaldurClient | GidSource | Settings, InvalidProxy> => {
   const waldur = waldurLayer(settings)
   return Layer.mergeAll(
     Layer.succeed(Settings)(settings),
-    projectGidsLayer(settings),
+    gidSourceLayer(settings),
     onProgress === undefined ? waldur : counting(onProgress).pipe(Layer.provide(waldur)),
   )
 }

@@ -3,7 +3,7 @@ import { Cause, Data, Effect, Schema } from "effect"
 import type { AuthenticationRefusal } from "../auth/refusals.ts"
 import type { TooBusy } from "../concurrency/shared-calls.ts"
 import { logEvent } from "../observability/log-events.ts"
-import { type RefreshError, upstreamOf } from "../refresh/refresh-errors.ts"
+import { errorAnnotations, type RefreshError, upstreamOf } from "../refresh/refresh-errors.ts"
 import { dataHeaders } from "./http-headers.ts"
 
 /** Query parameters are invalid. */
@@ -207,7 +207,7 @@ export const logFailure = (cause: Cause.Cause<RequestError>): Effect.Effect<void
       const { status } = answerTo(value)
       return Effect.logError(`Answered ${status}`).pipe(
         logEvent("request-failed"),
-        Effect.annotateLogs({ error: value._tag, detail: value.message }),
+        Effect.annotateLogs(errorAnnotations(value)),
       )
     }
   }

@@ -7,14 +7,14 @@ import type { Authentication } from "../auth/authentication.ts"
 import type { Settings } from "../config/settings.ts"
 import { observedRequest } from "../observability/observed-request.ts"
 import type { RequestSpans } from "../observability/request-span.ts"
-import type { ProjectGids } from "../refresh/project-gids.ts"
+import type { GidSource } from "../refresh/gid-source.ts"
 import type { Gauges } from "../serving/gauges.ts"
 import type { Snapshots } from "../serving/snapshots.ts"
 import { failureResponse, logFailure, type RequestError } from "./http-errors.ts"
 import type { Lifecycle } from "./lifecycle.ts"
 
 /** The services that the app's handlers use. */
-export type AppServices = Settings | WaldurClient | ProjectGids | Snapshots | Gauges | Lifecycle | Authentication
+export type AppServices = Settings | WaldurClient | GidSource | Snapshots | Gauges | Lifecycle | Authentication
 
 /** Runs a handler's effects. A caller that disconnects interrupts them; a failure is logged. */
 export interface EffectRunner {

@@ -2,7 +2,7 @@
 import { Deferred, Duration, Effect, type Scope, Semaphore } from "effect"
 import { type ProxySettings, Settings } from "../config/settings.ts"
 import { logEvent } from "../observability/log-events.ts"
-import { ProjectGids } from "../refresh/project-gids.ts"
+import { GidSource } from "../refresh/gid-source.ts"
 import type { Source } from "../refresh/snapshot-source.ts"
 import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis, wallAhead } from "../snapshot/steady-clock.ts"
@@ -24,9 +24,9 @@ const clockSlack = 60_000
 export const keptInFile = Effect.fnUntraced(function* (
   source: Source,
   path: string,
-): Effect.fn.Return<Source, never, Settings | ProjectGids | Scope.Scope> {
+): Effect.fn.Return<Source, never, Settings | GidSource | Scope.Scope> {
   const settings = yield* Settings
-  const { remember } = yield* ProjectGids
+  const { remember } = yield* GidSource
   const identity = storageIdentity(settings)
   const oneAtATime = yield* Semaphore.make(1)
   const isThere = yield* Deferred.make<void>()

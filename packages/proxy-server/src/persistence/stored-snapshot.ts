@@ -1,5 +1,6 @@
 /** The stored form of a snapshot, in the file and in the shared cache: its text, its limits, and its validation. */
 import { createHash } from "node:crypto"
+import { HpcUserApiError } from "@cscs/hpc-user-client"
 import { isGid, isProblem, type ModelSettings, Skipped, storedEntryJudge, Warning } from "@cscs/storage-model"
 import { Option, Result, Schema } from "effect"
 import type { ProxySettings } from "../config/settings.ts"
@@ -67,7 +68,7 @@ const Header = Schema.fromJsonString(
     invisibleOfferings: Schema.Array(Schema.String),
     invisiblePaths: Schema.Array(Schema.Struct({ offeringSlug: Schema.String, path: Schema.String })),
     offeringWarnings: Schema.Array(Schema.String),
-    gidFailure: Schema.NullOr(Schema.String),
+    gidFailure: Schema.NullOr(HpcUserApiError),
     gids: numbersByName,
     gidsReadAt: Schema.NullOr(Moment),
   }),

@@ -19,6 +19,7 @@ import { Effect } from "effect"
 import { type Chunk, chunkEncoder, type EntryTable, entryTable } from "../snapshot/entry-table.ts"
 import { emptyOffering, type GuardedSystem, type Snapshot } from "../snapshot/snapshot.ts"
 import { type DecodedRows, type OwnOfferings, resourcesIn } from "./decoded-rows.ts"
+import { gidsInSnapshot } from "./gid-source.ts"
 import { type Lookups, readLists } from "./lookups.ts"
 import {
   chunksOf,
@@ -29,15 +30,6 @@ import {
   livePathsIn,
   protectedBy,
 } from "./loss-guard.ts"
-import { gidFailureInWords } from "./project-gids.ts"
-
-const realGids = ({ answers, mocked }: Lookups["gids"]): ReadonlyMap<string, number> => {
-  const real = new Map<string, number>()
-  for (const [project, answer] of answers) {
-    if (answer.status === "known" && !mocked.has(project)) real.set(project, answer.gid)
-  }
-  return real
-}
 
 /** The input of a snapshot. */
 export interface SnapshotInput extends Judged {
@@ -63,7 +55,7 @@ export interface SnapshotWithTree {
  */
 export const buildSnapshot = Effect.fnUntraced(function* (input: SnapshotInput): Effect.fn.Return<SnapshotWithTree> {
   const { rows, lookups, model, offerings, invisibleOfferings, previous, change } = input
-  const hierarchy = { customers: readLists(lookups), gids: lookups.gids.answers, settings: model, offerings }
+  const hierarchy = { customers: readLists(lookups), gids: lookups.gids, settings: model, offerings }
   const invisiblePaths = yield* invisiblePathsOf(previous, invisibleOfferings)
   const protectedPaths = invisiblePaths.map(({ offeringSlug, path }) => protectedBy(offeringSlug, path))
   const kept = new Map<string, KeptSystem>()
@@ -98,7 +90,6 @@ const snapshotOf = (
   kept: ReadonlyMap<string, KeptSystem>,
   found: Pick<Snapshot, "losses" | "invisiblePaths">,
 ): Snapshot => {
-  const { gids } = lookups
   const ofKept = [...kept.keys()].map((slug) => [slug, countIn(previous, slug)] as const)
   const counts = new Map([...rows.counts, ...ofKept])
   const empty = emptyOfferings(offerings, counts, tree.skipped).map(emptyOffering)
@@ -107,16 +98,20 @@ const snapshotOf = (
     ...found,
     counts,
     guarded: Array.from(kept.values(), ({ system }) => system),
-    mockedGids: gids.mocked.size,
     invisibleOfferings,
     offeringWarnings: [
       ...offeringWarnings,
       // If it showed entries before, the loss guard reports it.
       ...empty.filter((words) => previous?.offeringWarnings.includes(words) ?? true),
     ],
-    gidFailure: gidFailureInWords(gids),
-    gids: previous !== undefined && change?.lookups.gids === gids ? previous.gids : realGids(gids),
-    gidsReadAt: gids.rememberedReadAt,
+    ...(previous !== undefined && change?.lookups.gids === lookups.gids
+      ? {
+          mockedGids: previous.mockedGids,
+          gidFailure: previous.gidFailure,
+          gids: previous.gids,
+          gidsReadAt: previous.gidsReadAt,
+        }
+      : gidsInSnapshot(lookups.gids)),
   }
 }
 

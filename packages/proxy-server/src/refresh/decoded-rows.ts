@@ -114,16 +114,16 @@ export const neededBy = ({ needs }: DecodedRows): Needed => ({
   projects: new Set(needs.projects.keys()),
 })
 
-/** Whether lookups that are settled are exactly those that the rows need, after some of them changed. */
+/** Whether lookups are exactly those that the rows need, after some of them changed. */
 export const areStillEnough = (
   { customers, gids }: Lookups,
   { needs }: DecodedRows,
   changed: ReadonlyMap<number, DecodedRow>,
 ): boolean => {
-  if (needs.projects.size !== gids.answers.size || needs.offerings.size !== customers.size) return false
+  if (needs.projects.size !== gids.size || needs.offerings.size !== customers.size) return false
   const byOffering = new Map<string, Array<WaldurResource>>()
   for (const { offering, project, decoded } of changed.values()) {
-    if (project !== undefined && !gids.answers.has(project)) return false
+    if (project !== undefined && !gids.has(project)) return false
     if (offering === undefined) continue
     const known = byOffering.get(offering.uuid)
     if (known === undefined) byOffering.set(offering.uuid, [...decoded.resources])
@@ -131,7 +131,7 @@ export const areStillEnough = (
   }
   for (const [offering, resources] of byOffering) {
     const list = customers.get(offering)
-    if (list === undefined || !everyCustomerIn(list, resources)) return false
+    if (!customers.has(offering) || (list !== undefined && !everyCustomerIn(list, resources))) return false
   }
   return true
 }

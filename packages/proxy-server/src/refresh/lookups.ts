@@ -1,15 +1,15 @@
 /** Looks up customers and GIDs for a refresh, in parallel with the read of the resources. */
-import { type CustomerList, dashedUuid, type GidAnswer, type WaldurResource } from "@cscs/storage-model"
+import { type CustomerList, dashedUuid, type WaldurResource } from "@cscs/storage-model"
 import { WaldurClient } from "@cscs/waldur-client"
-import { Cause, Effect, Fiber, FiberSet } from "effect"
+import { Cause, Effect, Equal, Fiber, FiberSet } from "effect"
 import { logEvent } from "../observability/log-events.ts"
-import { type GidAnswers, ProjectGids } from "./project-gids.ts"
+import { failureOf, GidSource, type ProjectGid, type ProjectGids } from "./gid-source.ts"
 
 /** What the tree needs in addition to the resources. */
 export interface Lookups {
   /** Each offering's customers, by its dashed UUID; `undefined` if the list could not be read. */
   readonly customers: ReadonlyMap<string, CustomerList | undefined>
-  readonly gids: GidAnswers
+  readonly gids: ProjectGids
 }
 
 /** The names of what a tree needs. */
@@ -27,25 +27,22 @@ export const readLists = ({ customers }: Lookups): ReadonlyMap<string, CustomerL
 /** The lookups of one refresh. None is made twice, and all run in parallel with other work. */
 export interface LookupSession {
   /** Starts new lookups and returns: for a reader that has seen some of the resources. */
-  readonly ahead: (needed: Needed) => Effect.Effect<void>
+  readonly prefetch: (needed: Needed) => Effect.Effect<void>
   /** Waits for all that is needed, and returns only that. */
-  readonly complete: (needed: Needed) => Effect.Effect<Lookups>
+  readonly resolve: (needed: Needed) => Effect.Effect<Lookups>
 }
 
 /** @param there results that need no new lookup */
 export const lookupSession = Effect.fnUntraced(function* (there: Lookups | undefined) {
-  const projectGids = yield* ProjectGids
+  const gidSource = yield* GidSource
   const waldur = yield* WaldurClient
-  // Starts and registers in one step: `complete` must not find a lookup without its fiber.
+  // Starts and registers in one step: `resolve` must not find a lookup without its fiber.
   const begin = yield* FiberSet.makeRuntime<never>()
   const lists = new Map<string, Fiber.Fiber<CustomerList | undefined>>()
-  const asked = new Set(there?.gids.answers.keys())
-  const answers = new Map(there?.gids.answers)
-  const mocked = new Set(there?.gids.mocked)
-  const remembered = new Set(there?.gids.remembered)
-  const questions: Array<Fiber.Fiber<void>> = []
-  let rememberedReadAt = there?.gids.rememberedReadAt
-  let failure = there?.gids.failure
+  const gids = new Map(there?.gids)
+  const requested = new Set(gids.keys())
+  const gidLookups: Array<Fiber.Fiber<void>> = []
+  let hasFailed = false
 
   const readLists = (offerings: ReadonlySet<string>) => {
     for (const offering of offerings) {
@@ -54,62 +51,40 @@ export const lookupSession = Effect.fnUntraced(function* (there: Lookups | undef
     }
   }
 
-  const ask = (projects: ReadonlySet<string>) => {
-    const unasked = new Set<string>()
-    for (const project of projects) if (!asked.has(project)) unasked.add(project)
-    if (unasked.size === 0) return
-    for (const project of unasked) asked.add(project)
-    const question = Effect.map(projectGids.of(unasked), (found) => {
-      for (const [project, answer] of found.answers) answers.set(project, answer)
-      for (const project of found.mocked) mocked.add(project)
-      for (const project of found.remembered) remembered.add(project)
-      rememberedReadAt ??= found.rememberedReadAt
-      failure ??= found.failure
+  const lookUpGids = (projects: ReadonlySet<string>) => {
+    const fresh = new Set<string>()
+    for (const project of projects) if (!requested.has(project)) fresh.add(project)
+    if (fresh.size === 0) return
+    for (const project of fresh) requested.add(project)
+    const lookup = Effect.map(gidSource.of(fresh), (found) => {
+      for (const [project, gid] of found) {
+        gids.set(project, gid)
+        hasFailed ||= failureOf(gid) !== undefined
+      }
     })
-    questions.push(begin(question))
+    gidLookups.push(begin(lookup))
   }
 
-  const desk: LookupSession = {
-    ahead: ({ offerings, projects }) =>
+  const session: LookupSession = {
+    prefetch: ({ offerings, projects }) =>
       Effect.sync(() => {
         readLists(offerings)
         // After a failure the API is not called again for each page: the rest is looked up once, at the end.
-        if (failure === undefined) ask(projects)
+        if (!hasFailed) lookUpGids(projects)
       }),
-    complete: Effect.fnUntraced(function* ({ offerings, projects }) {
+    resolve: Effect.fnUntraced(function* ({ offerings, projects }) {
       readLists(offerings)
-      ask(projects)
-      for (const question of questions) yield* Fiber.join(question)
-      if (remembered.size > 0 && (yield* projectGids.hasAnswered)) {
-        // The API has answered for other projects meanwhile: from now on no GID from before the start counts.
-        for (const project of remembered) answers.set(project, { status: "unavailable", reason: failure ?? "" })
-        remembered.clear()
-      }
+      lookUpGids(projects)
+      for (const lookup of gidLookups) yield* Fiber.join(lookup)
       const customers = new Map<string, CustomerList | undefined>()
       for (const offering of offerings) {
         const fiber = lists.get(offering)
         customers.set(offering, fiber === undefined ? there?.customers.get(offering) : yield* Fiber.join(fiber))
       }
-      const needed = new Map<string, GidAnswer>()
-      for (const project of projects) {
-        const answer = answers.get(project)
-        if (answer !== undefined) needed.set(project, answer)
-      }
-      const ofNeeded = (projects: ReadonlySet<string>) => new Set([...projects].filter((one) => needed.has(one)))
-      const ofBefore = ofNeeded(remembered)
-      return {
-        customers,
-        gids: {
-          answers: needed,
-          mocked: ofNeeded(mocked),
-          remembered: ofBefore,
-          rememberedReadAt: ofBefore.size === 0 ? undefined : rememberedReadAt,
-          failure,
-        },
-      }
+      return { customers, gids: yield* gidSource.of(projects, gids) }
     }),
   }
-  return desk
+  return session
 })
 
 /** An offering's customers. A list that cannot be read costs only names, not the tree, and is logged. */
@@ -133,20 +108,13 @@ const customersOf = (waldur: WaldurClient["Service"], offering: string): Effect.
  * and contain the customers of the changed resources.
  */
 export const stillGood = ({ customers, gids }: Lookups, changed: ReadonlyArray<WaldurResource>): Lookups => {
-  const answers = new Map<string, GidAnswer>()
-  for (const [project, answer] of gids.answers) {
-    const isTheApis = !gids.mocked.has(project) && !gids.remembered.has(project)
-    if (answer.status === "known" && isTheApis) answers.set(project, answer)
-  }
   const lists = new Map<string, CustomerList>()
   const byOffering = Map.groupBy(changed, ({ offering_uuid }) => offering_uuid)
   for (const [offering, list] of customers) {
     if (list !== undefined && everyCustomerIn(list, byOffering.get(offering) ?? [])) lists.set(offering, list)
   }
-  return {
-    customers: lists,
-    gids: { answers, mocked: new Set(), remembered: new Set(), rememberedReadAt: undefined, failure: undefined },
-  }
+  const ofApi = [...gids].filter(([, gid]) => gid.status === "known" && gid.origin === "api")
+  return { customers: lists, gids: new Map(ofApi) }
 }
 
 export const everyCustomerIn = (list: CustomerList, resources: ReadonlyArray<WaldurResource>): boolean => {
@@ -162,19 +130,31 @@ export const everyCustomerIn = (list: CustomerList, resources: ReadonlyArray<Wal
 /** Whether both have the same content, so that the same resources give the same tree. */
 export const sameLookups = (some: Lookups, others: Lookups): boolean =>
   some === others ||
-  (some.gids.failure === others.gids.failure &&
-    some.gids.mocked.size === others.gids.mocked.size &&
-    some.gids.remembered.size === others.gids.remembered.size &&
-    sameMaps(some.customers, others.customers, (a, b) => a === b) &&
-    sameMaps(some.gids.answers, others.gids.answers, (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b)))
+  (sameMaps(some.customers, others.customers, (a, b) => a === b) && sameMaps(some.gids, others.gids, sameGid))
 
-/** Whether no lookup is to be made again before the next full read: all GIDs are from the API, and all lists were read. */
-export const areSettled = ({ customers, gids }: Lookups): boolean => {
-  if (gids.failure !== undefined || gids.mocked.size + gids.remembered.size > 0) return false
-  for (const answer of gids.answers.values()) if (answer.status !== "known") return false
-  for (const list of customers.values()) if (list === undefined) return false
-  return true
-}
+/** Compares failures by their message: the rest of them, such as a time to wait, changes no tree. */
+const sameGid = (a: ProjectGid, b: ProjectGid): boolean =>
+  a === b ||
+  Equal.equals({ ...a, failure: failureOf(a)?.message ?? "" }, { ...b, failure: failureOf(b)?.message ?? "" })
+
+const isSettled = (gid: ProjectGid) => gid.status === "known" && gid.origin === "api"
+
+/**
+ * The lookups of the last refresh, if it made all that is needed now: customer lists that could not be read and GIDs that are
+ * not from the API are looked up again. The same object if nothing changed.
+ */
+export const renewedLookups = Effect.fnUntraced(function* (last: Lookups, needed: Needed) {
+  const { customers, gids } = last
+  const again = new Set<string>()
+  for (const [project, gid] of gids) if (!isSettled(gid)) again.add(project)
+  const unread = [...customers.values()].includes(undefined)
+  if (again.size === 0 && !unread) return last
+  if (unread) return yield* Effect.flatMap(lookupSession(stillGood(last, [])), (session) => session.resolve(needed))
+  const { of: gidsOf } = yield* GidSource
+  const found = yield* gidsOf(again)
+  const changed = [...found].filter(([project, gid]) => !sameGid(gid, gids.get(project) as ProjectGid))
+  return changed.length === 0 ? last : { customers, gids: new Map([...gids, ...changed]) }
+})
 
 const sameMaps = <A>(some: ReadonlyMap<string, A>, others: ReadonlyMap<string, A>, same: (a: A, b: A) => boolean) => {
   if (some.size !== others.size) return false

@@ -13,6 +13,7 @@ import { Settings } from "../config/settings.ts"
 import { logEvent } from "../observability/log-events.ts"
 import type { Snapshot, TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
+
 import { buildSnapshot, type KeptTree, type TreeChange } from "./build-snapshot.ts"
 import {
   areStillEnough,
@@ -24,8 +25,9 @@ import {
   type OwnOfferings,
   replaceRows,
 } from "./decoded-rows.ts"
-import { areSettled, type Lookups, lookupSession, type Needed, sameLookups, stillGood } from "./lookups.ts"
-import { ProjectGids } from "./project-gids.ts"
+import { GidSource } from "./gid-source.ts"
+import { type Lookups, lookupSession, type Needed, renewedLookups, sameLookups, stillGood } from "./lookups.ts"
+
 import { GidsUnavailable, OfferingsInvisible, type RefreshError } from "./refresh-errors.ts"
 import { counted } from "./refresh-metrics.ts"
 
@@ -52,7 +54,7 @@ export interface DeltaBasis {
   readonly takeTree: () => KeptTree | undefined
 }
 
-type Services = WaldurClient | ProjectGids | Settings
+type Services = WaldurClient | GidSource | Settings
 
 /**
  * Reads Waldur and builds the tree. Reads only what changed since the last read if Waldur can report it; reads
@@ -91,8 +93,8 @@ export const firstRead = Effect.gen(function* () {
 const upstreamsRead = Effect.fnUntraced(function* (last: ReadResult | undefined, readStartedAt: number) {
   const { model } = yield* Settings
   const waldur = yield* WaldurClient
-  const { prepare } = yield* ProjectGids
-  const desk = yield* lookupSession(undefined)
+  const { prepare } = yield* GidSource
+  const session = yield* lookupSession(undefined)
   if (last === undefined) yield* Effect.forkScoped(prepare)
   const query = yield* resourceQuery
   const known = last?.basis?.offerings
@@ -108,7 +110,7 @@ const upstreamsRead = Effect.fnUntraced(function* (last: ReadResult | undefined,
         {
           ...query,
           // Lookups for pages that arrive before the offerings are made at the end.
-          onRows: (rows) => (own === undefined ? Effect.void : desk.ahead(surelyNeeded(rows, own))),
+          onRows: (rows) => (own === undefined ? Effect.void : session.prefetch(surelyNeeded(rows, own))),
         },
         last?.basis?.resources,
       ),
@@ -119,7 +121,7 @@ const upstreamsRead = Effect.fnUntraced(function* (last: ReadResult | undefined,
   )
   const rows = yield* decodeRows(resources.rows, model, offerings.own)
   const needed = neededBy(rows)
-  const lookups = yield* desk.complete(needed)
+  const lookups = yield* session.resolve(needed)
   const change = undefined
   return { readStartedAt, fullReadAt: readStartedAt, resources, rows, offerings, needed, lookups, change, last }
 })
@@ -165,27 +167,27 @@ const readChanges = Effect.fnUntraced(function* (last: ReadResult, basis: DeltaB
     ? yield* readOfferings(basis.offerings)
     : basis.offerings
   const lookUp = (needed: Needed) =>
-    Effect.flatMap(lookupSession(stillGood(basis.lookups, changedResources)), (session) => session.complete(needed))
+    Effect.flatMap(lookupSession(stillGood(basis.lookups, changedResources)), (session) => session.resolve(needed))
   const found = { readStartedAt, fullReadAt: basis.fullReadAt, resources, offerings, last }
-  const isSettled = areSettled(basis.lookups)
-  const anew = changed?.size === 0 && !isSettled ? yield* lookUp(basis.needed) : undefined
-  if (changed?.size === 0 && sameLookups(anew ?? basis.lookups, basis.lookups)) {
+  const renewed = changed?.size === 0 ? yield* renewedLookups(basis.lookups, basis.needed) : undefined
+  if (renewed !== undefined && sameLookups(renewed, basis.lookups)) {
     return yield* reading(snapshot, readStartedAt, { ...basis, resources }, last)
   }
   const tree = changed === undefined || offerings !== basis.offerings ? undefined : basis.takeTree()
   if (changed === undefined || tree === undefined) {
     const rows = yield* decodeRows(resources.rows, model, offerings.own)
     const needed = neededBy(rows)
-    return yield* finish({ ...found, rows, needed, lookups: anew ?? (yield* lookUp(needed)), change: undefined })
+    return yield* finish({ ...found, rows, needed, lookups: renewed ?? (yield* lookUp(needed)), change: undefined })
   }
-  const { removed, added } = replaceRows(tree.rows, changed)
+  const { rows } = tree
+  const { removed, added } = replaceRows(rows, changed)
   const change: TreeChange = { tree, removed, added, lookups: basis.lookups }
-  const rows = tree.rows
-  if (isSettled && areStillEnough(basis.lookups, rows, changed)) {
-    return yield* finish({ ...found, rows, needed: basis.needed, lookups: basis.lookups, change })
+  if (areStillEnough(basis.lookups, rows, changed)) {
+    const lookups = renewed ?? (yield* renewedLookups(basis.lookups, basis.needed))
+    return yield* finish({ ...found, rows, needed: basis.needed, lookups, change })
   }
   const needed = neededBy(rows)
-  return yield* finish({ ...found, rows, needed, lookups: anew ?? (yield* lookUp(needed)), change })
+  return yield* finish({ ...found, rows, needed, lookups: yield* lookUp(needed), change })
 })
 
 /** The rows that differ from those of the last read, decoded, by position; `undefined` if rows are missing. */
@@ -254,8 +256,9 @@ const finish = Effect.fnUntraced(function* (found: Found): Effect.fn.Return<Read
   const served = withoutGid.length === 0 ? undefined : last?.taken.snapshot.entries.resources()
   const lost = served === undefined ? withoutGid : withoutGid.filter(({ uuid }) => uuid !== null && served.has(uuid))
   if (lost.length > 0) {
-    const detail = lookups.gids.failure ?? lost[0]?.reason ?? ""
-    return yield* new GidsUnavailable({ resources: lost.length, detail })
+    const { gidFailure } = snapshot
+    if (gidFailure === undefined) return yield* Effect.die(new Error(lost[0]?.reason))
+    return yield* new GidsUnavailable({ resources: lost.length, failure: gidFailure })
   }
   const basis = { resources, fullReadAt, offerings, needed, lookups, takeTree: once(tree) }
   return yield* reading(snapshot, readStartedAt, basis, last)

@@ -1,4 +1,5 @@
-/** The errors of a refresh. */
+/** The errors of a refresh, and their words. */
+import { HpcUserApiError } from "@cscs/hpc-user-client"
 import { WaldurError } from "@cscs/waldur-client"
 import { Schema } from "effect"
 
@@ -14,12 +15,25 @@ export class OfferingsInvisible extends Schema.TaggedError<OfferingsInvisible>()
 /** Resources that must be served lack their GID because the HPC User API cannot be asked. */
 export class GidsUnavailable extends Schema.TaggedError<GidsUnavailable>()("GidsUnavailable", {
   resources: Schema.Int,
-  detail: Schema.String,
+  failure: HpcUserApiError,
 }) {
   override get message() {
-    return `${this.resources} resources lack their GID: ${this.detail}`
+    return `${this.resources} resources lack their GID: ${hpcUserApiInWords(this.failure)}`
   }
 }
+
+/** Whether an operator must act on a failure of the HPC User API; otherwise it may pass by itself. */
+export const needsOperator = (failure: HpcUserApiError): boolean => failure._tag !== "HpcUserApiUnavailable"
+
+/** The remedy for a failure of the HPC User API, or of its client. */
+export const hpcUserApiAdvice = ({ _tag }: { readonly _tag: string }): string =>
+  _tag === "TokenRefused"
+    ? "Correct hpc_user_api.client_id and client_secret."
+    : "Check hpc_user_api.api_url, oidc_token_url, socks_proxy and the network path."
+
+/** The operator's message for a failure of the HPC User API, with its remedy if an operator must act. */
+export const hpcUserApiInWords = (failure: HpcUserApiError): string =>
+  needsOperator(failure) ? `${failure.message}. ${hpcUserApiAdvice(failure)}` : failure.message
 
 /**
  * A refresh did not end in time: an upstream sends too slowly, or another replica holds the lease and does not read.
@@ -53,6 +67,13 @@ export const RefreshError = Schema.Union([
   RefreshDied,
 ])
 export type RefreshError = typeof RefreshError.Type
+
+/** The annotations of a log line about an error: its tag, the tag of the error that caused it, and its message. */
+export const errorAnnotations = (error: { readonly _tag: string; readonly message: string }) => ({
+  error: error._tag,
+  ...(error instanceof GidsUnavailable ? { caused_by: error.failure._tag } : {}),
+  detail: error.message,
+})
 
 /** The upstream at which a refresh failed; `undefined` if none did. */
 export const upstreamOf = (error: RefreshError): "waldur" | "hpc-user-api" | undefined => {

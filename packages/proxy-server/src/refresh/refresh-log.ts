@@ -4,9 +4,10 @@ import { type Cause, Effect } from "effect"
 import { type LogEvent, logEvent } from "../observability/log-events.ts"
 import { maskFound } from "../observability/mask-secrets.ts"
 import { invisibleOffering, oldestReadAt, type Snapshot, type TimedSnapshot } from "../snapshot/snapshot.ts"
+import { gidFailureInWords } from "./gid-source.ts"
 import { guardedInWords } from "./loss-guard.ts"
 import type { ReadResult } from "./read-snapshot.ts"
-import type { RefreshError } from "./refresh-errors.ts"
+import { errorAnnotations, needsOperator, type RefreshError } from "./refresh-errors.ts"
 import { oldestCalls, slowAfter } from "./slow-calls.ts"
 
 /**
@@ -61,10 +62,13 @@ export const logReading = Effect.fnUntraced(function* (
       `The guard of ${offeringSlug} has ended: Waldur's resources are served unchanged again`,
     ).pipe(logEvent("system-released"), Effect.annotateLogs({ offering: offeringSlug }))
   }
-  if (snapshot.gidFailure !== undefined && last?.gidFailure !== snapshot.gidFailure) {
-    yield* Effect.logWarning("The HPC User API cannot be asked for some projects").pipe(
+  const { gidFailure } = snapshot
+  const detail = gidFailureInWords(snapshot)
+  if (gidFailure !== undefined && detail !== (last && gidFailureInWords(last))) {
+    const log = needsOperator(gidFailure) ? Effect.logError : Effect.logWarning
+    yield* log("The HPC User API cannot be asked for some projects").pipe(
       logEvent("gids-unavailable"),
-      Effect.annotateLogs({ error: snapshot.gidFailure }),
+      Effect.annotateLogs({ error: gidFailure._tag, detail }),
     )
   }
   yield* logNew("resource-skipped", "Resource skipped", skipped, last?.skipped ?? [])
@@ -82,11 +86,7 @@ export const logRefreshDeath = (cause: Cause.Cause<unknown>, isKnown: boolean) =
 export const logRefreshFailure = (error: RefreshError, last: TimedSnapshot | undefined, at: number) =>
   Effect.logError("Refresh failed").pipe(
     logEvent("refresh-failed"),
-    Effect.annotateLogs({
-      error: error._tag,
-      detail: error.message,
-      last_good: lastGood(last, at),
-    }),
+    Effect.annotateLogs({ ...errorAnnotations(error), last_good: lastGood(last, at) }),
   )
 
 /** Logs that a refresh takes longer than it should, and which calls it may wait for. */

@@ -3,7 +3,7 @@ import type { WaldurClient } from "@cscs/waldur-client"
 import { Context, Duration, Effect } from "effect"
 import type { Settings } from "../config/settings.ts"
 import type { TimedSnapshot } from "../snapshot/snapshot.ts"
-import type { ProjectGids } from "./project-gids.ts"
+import type { GidSource } from "./gid-source.ts"
 import { type ReadResult, readSnapshot } from "./read-snapshot.ts"
 import { type RefreshError, RefreshTimedOut } from "./refresh-errors.ts"
 
@@ -38,7 +38,7 @@ export const longestRead = Duration.minutes(30)
 
 /** Reads the upstreams, without other replicas or a file. */
 export const upstreamSource = Effect.map(
-  Effect.context<Settings | WaldurClient | ProjectGids>(),
+  Effect.context<Settings | WaldurClient | GidSource>(),
   (context): Source => ({
     isLeading: () => true,
     earlier: Effect.succeed(undefined),

@@ -6,7 +6,7 @@ import { Duration, Effect, Exit, type Scope } from "effect"
 import { Settings } from "../config/settings.ts"
 import { logEvent } from "../observability/log-events.ts"
 import { storageIdentity } from "../persistence/stored-snapshot.ts"
-import { ProjectGids } from "../refresh/project-gids.ts"
+import { GidSource } from "../refresh/gid-source.ts"
 import type { ReadResult } from "../refresh/read-snapshot.ts"
 import type { RefreshError } from "../refresh/refresh-errors.ts"
 import { counted } from "../refresh/refresh-metrics.ts"
@@ -39,9 +39,9 @@ const mostTurns = 10
 export const sharedBetweenReplicas = Effect.fnUntraced(function* (
   upstreams: Source,
   url: Secret,
-): Effect.fn.Return<Source, never, Settings | ProjectGids | Scope.Scope> {
+): Effect.fn.Return<Source, never, Settings | GidSource | Scope.Scope> {
   const settings = yield* Settings
-  const { remember } = yield* ProjectGids
+  const { remember } = yield* GidSource
   const freshFor = Duration.toMillis(settings.cache.freshFor)
   const redis = yield* redisConnection(url)
   // Braces: one slot of a cluster, which a script over several keys needs.

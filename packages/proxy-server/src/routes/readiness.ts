@@ -5,9 +5,9 @@ import { Authentication, type RefusedInARow } from "../auth/authentication.ts"
 import type { IssuerHealth } from "../auth/issuer.ts"
 import { Settings } from "../config/settings.ts"
 import { Lifecycle } from "../http/lifecycle.ts"
+import { GidSource, gidFailureInWords } from "../refresh/gid-source.ts"
 import { guardedInWords } from "../refresh/loss-guard.ts"
-import { ProjectGids } from "../refresh/project-gids.ts"
-import { upstreamOf } from "../refresh/refresh-errors.ts"
+import { errorAnnotations, upstreamOf } from "../refresh/refresh-errors.ts"
 import { slowCalls } from "../refresh/slow-calls.ts"
 import { type SnapshotState, Snapshots } from "../serving/snapshots.ts"
 import { invisibleOffering, oldestReadAt } from "../snapshot/snapshot.ts"
@@ -16,6 +16,8 @@ import { steadyMillis } from "../snapshot/steady-clock.ts"
 const UpstreamReport = Schema.Struct({
   status: Schema.Literals(["ok", "slow", "failing", "unknown", "not configured"]),
   detail: Schema.optionalKey(Schema.String),
+  /** The tag of the error, for programs. */
+  error: Schema.optionalKey(Schema.String),
   /** ISO 8601. */
   since: Schema.optionalKey(Schema.String),
 })
@@ -51,7 +53,7 @@ export const readinessReport = Effect.gen(function* () {
   const snapshots = yield* Snapshots
   const { isStopping } = yield* Lifecycle
   const { issuerHealth, refusedInARow } = yield* Authentication
-  const { cacheStats } = yield* ProjectGids
+  const { cacheStats } = yield* GidSource
   const state = snapshots.state()
   const now = yield* steadyMillis
   const slow = yield* slowCalls
@@ -104,13 +106,15 @@ const issuerReport = (health: IssuerHealth): UpstreamReport => {
 
 const reportOf = (upstream: "waldur" | "hpc-user-api", { current, origin, failure }: SnapshotState): UpstreamReport => {
   if (failure !== undefined && upstreamOf(failure.error) === upstream) {
-    return { status: "failing", detail: failure.error.message, since: new Date(failure.since).toISOString() }
+    const { error, caused_by, detail } = errorAnnotations(failure.error)
+    return { status: "failing", error: caused_by ?? error, detail, since: new Date(failure.since).toISOString() }
   }
   // The file's data about them is from before the start, and a refresh that died is no evidence about them.
   if (current === undefined || origin === "file" || failure?.error._tag === "RefreshDied") return { status: "unknown" }
   const { gidFailure } = current.snapshot
-  return upstream === "hpc-user-api" && gidFailure !== undefined
-    ? { status: "failing", detail: gidFailure }
+  const detail = gidFailureInWords(current.snapshot)
+  return upstream === "hpc-user-api" && gidFailure !== undefined && detail !== undefined
+    ? { status: "failing", error: gidFailure._tag, detail }
     : { status: "ok" }
 }
 

@@ -1,4 +1,5 @@
 /** The types of a snapshot. */
+import type { HpcUserApiError } from "@cscs/hpc-user-client"
 import type { Skipped, Warning } from "@cscs/storage-model"
 import type { EntryTable } from "./entry-table.ts"
 
@@ -57,7 +58,7 @@ export interface Snapshot {
   /** Messages for the operator about the user's offerings, such as a slug that several share. */
   readonly offeringWarnings: ReadonlyArray<string>
   /** A failure of the HPC User API that leaves the tree complete; `undefined` if there is none. */
-  readonly gidFailure: string | undefined
+  readonly gidFailure: HpcUserApiError | undefined
   /** Unix GIDs by project slug from the HPC User API, without mocks. */
   readonly gids: ReadonlyMap<string, number>
   /**

@@ -8,7 +8,7 @@ import { type ProxySettings, Settings } from "../config/settings.ts"
 import { Lifecycle, makeLifecycle } from "../http/lifecycle.ts"
 import type { AppServices } from "../http/run-effect.ts"
 import { keptInFile } from "../persistence/kept-in-file.ts"
-import { ProjectGids } from "../refresh/project-gids.ts"
+import { GidSource } from "../refresh/gid-source.ts"
 import { SnapshotSource, upstreamSource } from "../refresh/snapshot-source.ts"
 import { sharedBetweenReplicas } from "../replication/shared-between-replicas.ts"
 import { Gauges } from "../serving/gauges.ts"
@@ -29,11 +29,11 @@ export const hpcUserLayer = ({
     : HpcUserClient.layer({ ...hpcUserApi, minGid: model.minGid, maxGid: model.maxGid, userAgent })
 
 /** The source of GIDs for these settings. */
-export const projectGidsLayer = (settings: ProxySettings): Layer.Layer<ProjectGids, InvalidProxy> => {
+export const gidSourceLayer = (settings: ProxySettings): Layer.Layer<GidSource, InvalidProxy> => {
   const hpcUser = hpcUserLayer(settings)
   return hpcUser === undefined
-    ? ProjectGids.mockLayer
-    : ProjectGids.layer.pipe(Layer.provide(hpcUser), Layer.provide(Layer.succeed(Settings)(settings)))
+    ? GidSource.mockLayer
+    : GidSource.layer.pipe(Layer.provide(hpcUser), Layer.provide(Layer.succeed(Settings)(settings)))
 }
 
 /** The upstreams, wrapped by the shared cache and by the file if they are configured. */
@@ -54,7 +54,7 @@ export const proxyLayer = (settings: ProxySettings): Layer.Layer<AppServices, In
   Gauges.layer.pipe(
     Layer.provideMerge(Snapshots.layer),
     Layer.provide(snapshotSource),
-    Layer.provideMerge(projectGidsLayer(settings)),
+    Layer.provideMerge(gidSourceLayer(settings)),
     Layer.provideMerge(waldurLayer(settings)),
     Layer.provideMerge(Layer.succeed(Settings)(settings)),
     Layer.merge(Layer.sync(Lifecycle)(makeLifecycle)),

@@ -12,19 +12,19 @@ export interface GidLookup {
 }
 
 /** The reason if the API's response does not contain a name. */
-export const notKnown = "the HPC User API does not know it"
+const notInResponse = "the HPC User API does not know it"
 
 /** The default for the largest valid GID: the largest signed 32-bit integer. */
-export const largestGid = 2_147_483_647
+const largestGid = 2_147_483_647
 
 /** `nobody` or `nogroup` on many systems, and -1 in 16 bits, which means no group. */
 const reserved = [65_534, 65_535]
 
 /** Characters of a value in a reason. */
-const shown = 60
+const maxShownValue = 60
 
-/** The result for a batch from a complete response. */
-export type Decided = Pick<GidLookup, "known" | "unknown">
+/** The names that a complete response decides. */
+export type ExportResult = Pick<GidLookup, "known" | "unknown">
 
 /**
  * Decodes `{"projects": [{"posixName", "unixGid"}, ...]}` for the requested names; `undefined` if the body is not an object
@@ -35,14 +35,14 @@ export type Decided = Pick<GidLookup, "known" | "unknown">
  */
 export const readProjectExport = (
   body: unknown,
-  asked: Iterable<string>,
+  requested: Iterable<string>,
   minGid: number,
   maxGid: number = largestGid,
-): Decided | undefined => {
+): ExportResult | undefined => {
   const projects = fieldOf(body, "projects")
   if (!Array.isArray(projects)) return undefined
   const found = new Map<string, Set<unknown>>()
-  for (const name of asked) found.set(name, new Set())
+  for (const name of requested) found.set(name, new Set())
   for (const record of projects) {
     const name = fieldOf(record, "posixName")
     const values = typeof name === "string" ? found.get(name) : undefined
@@ -54,30 +54,32 @@ export const readProjectExport = (
   const known = new Map<string, number>()
   const unknown = new Map<string, string>()
   for (const [name, values] of found) {
-    // A record without a value does not contradict another one.
-    const given = [...values].filter((value) => value !== undefined && value !== null)
-    const [gid] = given
-    if (values.size === 0) unknown.set(name, notKnown)
-    else if (given.length === 0) unknown.set(name, "the HPC User API gives it no unixGid")
-    else if (given.length > 1) {
-      unknown.set(
-        name,
-        `${given.length === 2 ? "two" : given.length} values: ${given.slice(0, 5).map(display).join(", ")}`,
-      )
-    } else if (!Number.isSafeInteger(gid)) unknown.set(name, `unixGid is ${display(gid)}, not an integer`)
-    else {
-      const why = refusal(gid as number, minGid, maxGid)
-      if (why === undefined) known.set(name, gid as number)
-      else unknown.set(name, `unixGid is ${gid}, ${why}`)
-    }
+    const gid = gidFrom(values, minGid, maxGid)
+    if (typeof gid === "number") known.set(name, gid)
+    else unknown.set(name, gid)
   }
   return { known, unknown }
+}
+
+/** The GID in the values of a name's records, or the reason why it has none. */
+const gidFrom = (values: ReadonlySet<unknown>, minGid: number, maxGid: number): number | string => {
+  // A record without a value does not contradict another one.
+  const given = [...values].filter((value) => value !== undefined && value !== null)
+  const [gid] = given
+  if (values.size === 0) return notInResponse
+  if (given.length === 0) return "the HPC User API gives it no unixGid"
+  if (given.length > 1) {
+    return `${given.length === 2 ? "two" : given.length} values: ${given.slice(0, 5).map(display).join(", ")}`
+  }
+  if (typeof gid !== "number" || !Number.isSafeInteger(gid)) return `unixGid is ${display(gid)}, not an integer`
+  const why = refusal(gid, minGid, maxGid)
+  return why === undefined ? gid : `unixGid is ${gid}, ${why}`
 }
 
 const refusal = (gid: number, minGid: number, maxGid: number): string | undefined => {
   if (gid < minGid) return `below ${minGid}`
   if (gid > maxGid) return `above ${maxGid}`
-  return reserved.includes(gid) ? "which stands for nobody" : undefined
+  return reserved.includes(gid) ? "reserved for the user nobody" : undefined
 }
 
 /**
@@ -88,7 +90,7 @@ const refusal = (gid: number, minGid: number, maxGid: number): string | undefine
 export const parseExport = (text: string): unknown => {
   const parsed: unknown = JSON.parse(text, (name, value: unknown, context?: { readonly source?: string }) =>
     name === "unixGid" && typeof value === "number" && !/^-?\d+$/.test(context?.source ?? String(value))
-      ? (context?.source ?? String(value)).slice(0, shown)
+      ? (context?.source ?? String(value)).slice(0, maxShownValue)
       : value,
   )
   // After JSON.parse: in valid JSON every string is terminated, so the tokens are found in linear time.
@@ -109,7 +111,7 @@ const requireDistinctNames = (text: string): void => {
       const name: unknown = JSON.parse(token.slice(0, -colon.length))
       const names = open.at(-1)
       if (typeof name !== "string" || names === undefined) continue
-      if (names.has(name)) throw new Error("an object holds a name twice")
+      if (names.has(name)) throw new Error("an object contains a name twice")
       names.add(name)
     }
   }
@@ -129,6 +131,6 @@ const textOf = (value: object): string => {
 }
 
 const display = (value: unknown): string => {
-  const text = typeof value === "string" ? JSON.stringify(value.slice(0, shown + 1)) : String(value)
-  return text.length > shown ? `${text.slice(0, shown)}…` : text
+  const text = typeof value === "string" ? JSON.stringify(value.slice(0, maxShownValue + 1)) : String(value)
+  return text.length > maxShownValue ? `${text.slice(0, maxShownValue)}…` : text
 }

@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Redacted } from "effect"
 import fc from "fast-check"
-import { parseExport, readProjectExport } from "../src/answer.ts"
-import { readTokenGrant, readTokenRefusal } from "../src/token-answer.ts"
+import { parseExport, readProjectExport } from "../src/export-response.ts"
+import { readTokenGrant, readTokenRefusal } from "../src/token-response.ts"
 
-const read = (records: ReadonlyArray<unknown>, asked: ReadonlyArray<string> = ["a"]) => {
-  const decided = readProjectExport(JSON.parse(JSON.stringify({ projects: records })), asked, 1000)
-  return { known: Object.fromEntries(decided?.known ?? []), unknown: Object.fromEntries(decided?.unknown ?? []) }
+const read = (records: ReadonlyArray<unknown>, requested: ReadonlyArray<string> = ["a"]) => {
+  const found = readProjectExport(JSON.parse(JSON.stringify({ projects: records })), requested, 1000)
+  return { known: Object.fromEntries(found?.known ?? []), unknown: Object.fromEntries(found?.unknown ?? []) }
 }
 const a = (unixGid: unknown) => ({ posixName: "a", unixGid })
 
@@ -67,16 +67,16 @@ describe("the project export", () => {
 
   it("treats names that every object inherits as plain names", () => {
     const names = ["__proto__", "constructor", "toString"]
-    const decided = readProjectExport({ projects: [{ posixName: "constructor", unixGid: 31001 }] }, names, 1000)
-    assert.deepStrictEqual([...(decided?.known ?? [])], [["constructor", 31001]])
-    assert.deepStrictEqual([...(decided?.unknown.keys() ?? [])], ["__proto__", "toString"])
+    const found = readProjectExport({ projects: [{ posixName: "constructor", unixGid: 31001 }] }, names, 1000)
+    assert.deepStrictEqual([...(found?.known ?? [])], [["constructor", 31001]])
+    assert.deepStrictEqual([...(found?.unknown.keys() ?? [])], ["__proto__", "toString"])
   })
 })
 
 /** The text of a response. */
-const readText = (text: string, asked: ReadonlyArray<string> = ["a"], maxGid?: number) => {
-  const decided = readProjectExport(parseExport(text), asked, 1000, maxGid)
-  return { known: Object.fromEntries(decided?.known ?? []), unknown: Object.fromEntries(decided?.unknown ?? []) }
+const readText = (text: string, requested: ReadonlyArray<string> = ["a"], maxGid?: number) => {
+  const found = readProjectExport(parseExport(text), requested, 1000, maxGid)
+  return { known: Object.fromEntries(found?.known ?? []), unknown: Object.fromEntries(found?.unknown ?? []) }
 }
 const withGid = (written: string) =>
   `{"projects":[{"posixName":"a","unixGid":${written}},{"posixName":"b","unixGid":31002}]}`
@@ -104,8 +104,8 @@ describe("a GID in the raw response", () => {
     ["4294967295", "unixGid is 4294967295, above 2147483647"],
     ["4294998297", "unixGid is 4294998297, above 2147483647"],
     ["9007199254740993", "unixGid is 9007199254740992, not an integer"],
-    ["65534", "unixGid is 65534, which stands for nobody"],
-    ["65535", "unixGid is 65535, which stands for nobody"],
+    ["65534", "unixGid is 65534, reserved for the user nobody"],
+    ["65535", "unixGid is 65535, reserved for the user nobody"],
     ['"31001"', 'unixGid is "31001", not an integer'],
     ["true", "unixGid is true, not an integer"],
     ["null", "the HPC User API gives it no unixGid"],
@@ -197,8 +197,8 @@ describe("the token endpoint's response", () => {
     [1e300, 86_400],
     ["9e99", 86_400],
     [0.5, 0.5],
-  ])("with a lifetime of %j seconds gives %j", (said, life) => {
-    const grant = readTokenGrant({ access_token: "t", token_type: "Bearer", expires_in: said })
+  ])("with a lifetime of %j seconds gives %j", (returned, life) => {
+    const grant = readTokenGrant({ access_token: "t", token_type: "Bearer", expires_in: returned })
     assert.isDefined(grant)
     assert.strictEqual(grant?.expiresIn, life)
   })
