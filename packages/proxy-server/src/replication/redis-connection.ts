@@ -226,8 +226,7 @@ const withCredentials = (url: Secret) => {
 /** A failure's text without the URL's password, bounded and without control characters. */
 const detailOf = (cause: unknown, url: string): string => {
   const text = cause instanceof Error ? cause.message || cause.name : String(cause)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not reach a terminal.
   return masker(loginIn(url))(text)
     .slice(0, longestDetail)
-    .replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, " ")
+    .replaceAll(/\p{Cc}/gu, " ")
 }
