@@ -7,12 +7,13 @@ import {
 } from "@cscs/hpc-user-client"
 import { TransportFailure } from "@cscs/http-transport"
 import { WaldurClient } from "@cscs/waldur-client"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { Settings } from "../src/index.ts"
 import { GidSource, gidFailureInWords, gidsInSnapshot, type ProjectGids } from "../src/refresh/gid-source.ts"
 import { lookupSession, sameLookups, stillGood } from "../src/refresh/lookups.ts"
+import { errorAnnotations, GidsUnavailable, RefreshError } from "../src/refresh/refresh-errors.ts"
 import type { Any } from "./a-proxy.ts"
 
 /** The HPC User API's result for each project: a GID, `"unknown"`, or none if the API is down. */
@@ -181,6 +182,18 @@ describe("GIDs from before the start", () => {
 })
 
 describe("a failure of the HPC User API", () => {
+  test.each([
+    new TokenRefused({ tokenUrl: "https://issuer/token", status: 401, error: "invalid_client" }),
+    new HpcUserApiUnavailable({ failure: timeout }),
+    down,
+  ])("reaches other replicas with its tag and its words: $_tag", (failure) => {
+    const asText = Schema.fromJsonString(RefreshError)
+    const error = new GidsUnavailable({ resources: 2, failure })
+    const published = Schema.decodeSync(asText)(Schema.encodeSync(asText)(error))
+    expect([published, published.message]).toEqual([error, error.message])
+    expect(errorAnnotations(published)).toMatchObject({ error: "GidsUnavailable", caused_by: failure._tag })
+  })
+
   test.each([
     [
       "names the remedy if an operator must act",

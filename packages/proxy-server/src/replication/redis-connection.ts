@@ -2,7 +2,6 @@
 import { addressTimeout, type Secret, secretNow, serverName } from "@cscs/http-transport"
 import { Clock, Duration, Effect, Metric, Schema, type Scope } from "effect"
 import { logEvent } from "../observability/log-events.ts"
-import { loginIn, masker } from "../observability/mask-secrets.ts"
 
 /** The Valkey or Redis did not respond, or refused. */
 export class SharedCacheUnavailable extends Schema.TaggedError<SharedCacheUnavailable>()("SharedCacheUnavailable", {
@@ -77,8 +76,9 @@ export const redisConnection = Effect.fnUntraced(function* (
 ): Effect.fn.Return<RedisConnection, never, Scope.Scope> {
   let degradation: string | undefined
   let since = 0
+  const withoutPassword = (text: string) => passwordMask(secretNow(url))(text)
   const failing = Effect.fnUntraced(function* (cause: unknown) {
-    const detail = detailOf(cause, secretNow(url))
+    const detail = withoutPassword(cause instanceof Error ? cause.message || cause.name : String(cause))
     const isFirst = degradation === undefined
     degradation = detail
     if (isFirst) {
@@ -223,11 +223,23 @@ const withCredentials = (url: Secret) => {
   } as const
 }
 
-/** A failure's text without the URL's password, bounded and without control characters. */
-const detailOf = (cause: unknown, url: string): string => {
-  const text = cause instanceof Error ? cause.message || cause.name : String(cause)
-  return masker(loginIn(url))(text)
-    .slice(0, longestDetail)
+/**
+ * Masks a URL's password in a text, both as written and decoded; also shortens the text and removes control characters.
+ */
+const passwordMask = (url: string): ((text: string) => string) => {
+  const { password } = URL.canParse(url) ? new URL(url) : { password: "" }
+  const secrets = [password, decoded(password)].filter((one) => one !== "")
+  return (text) => {
+    const masked = secrets.reduce((rest, secret) => rest.replaceAll(secret, "***"), text)
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not reach a terminal.
-    .replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, " ")
+    return masked.slice(0, longestDetail).replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, " ")
+  }
+}
+
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
