@@ -72,6 +72,8 @@ export {
 export type { ProtectedPath } from "./tree/occupancy.ts"
 export type { BuiltPart } from "./tree/parts.ts"
 export { type GidAnswer, projectsWithoutItem } from "./tree/resource-entry.ts"
+export { finiteDecimal } from "./waldur/decimal.ts"
+export { isJsonObject, property } from "./waldur/json-object.ts"
 export {
   type DecodedResources,
   decodeResources,

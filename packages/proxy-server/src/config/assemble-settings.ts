@@ -1,11 +1,10 @@
 /** Assembles the settings from decoded values, and checks the rules that span several of them. */
 import { environmentProxies, environmentProxyWarnings } from "@cscs/http-transport"
-import { dashedUuid, type StorageSystem } from "@cscs/storage-model"
+import { dashedUuid, isJsonObject, type StorageSystem } from "@cscs/storage-model"
 import type { ConfigurationProblem } from "../config-sources/configuration-invalid.ts"
 import { unwrapped } from "../config-sources/unwrapped.ts"
 import { mountRoot, systemRoots } from "./mount-root.ts"
 import type { SettingKey, settingKeys } from "./setting-keys.ts"
-import { isMapping } from "./setting-types.ts"
 import type { Egress, HpcUserApiSettings, ProxySettings } from "./settings.ts"
 import { foundValue, shownName } from "./shown-value.ts"
 import { version } from "./version.ts"
@@ -218,7 +217,7 @@ const storageSystemsOf = (
     const name = unwrapped(givenName)
     const path = `storage_systems.${shownName(givenName)}`
     if (!isName(name)) wrong(path, foundValue(givenName), "a name without comma, not empty")
-    const { slug: givenSlug, uuid, ...rest } = isMapping(offering) ? offering : { slug: offering }
+    const { slug: givenSlug, uuid, ...rest } = isJsonObject(offering) ? offering : { slug: offering }
     const slug = typeof givenSlug === "string" ? unwrapped(givenSlug) : givenSlug
     if (typeof slug !== "string" || !isName(slug)) {
       wrong(path, foundValue(slug), "an offering's slug: a text without comma, not empty; or {slug, uuid}")
