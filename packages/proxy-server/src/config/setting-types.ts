@@ -187,9 +187,9 @@ export const sentryDsn = kept(
 
 const upstreamUrl = /^https?:$/
 
-/** The part of a URL that could be a secret, in words. */
+/** The part of a URL, or of one in a list, that could be a secret, in words. */
 const urlFault = (value: unknown): string | undefined => {
-  if (String(value).includes("@")) return "a URL with a user or password in it"
+  if (JSON.stringify(value).includes("@")) return "a URL with a user or password in it"
   return typeof value === "string" && /[?#]/.test(value) ? "a URL with a query or fragment" : undefined
 }
 
