@@ -17,7 +17,7 @@
  */
 export { makeApp } from "./app.ts"
 export type { CheckResult } from "./commands/check-result.ts"
-export { type Checked, checked, checkUpstreams, configurationWarnings } from "./commands/check-upstreams.ts"
+export { type Checked, checked, configurationWarnings } from "./commands/check-upstreams.ts"
 export { type EntryExplanation, explainEntry } from "./commands/explain-entry.ts"
 export {
   type CheckedSelection,
