@@ -1,6 +1,6 @@
 /**
- * Turns Waldur's storage resources into CSCS's storage entries: mount paths, ids, quotas, states, targets, the tree, its
- * filters and pages. Pure: no I/O, clock, randomness or logging; findings about records are returned.
+ * Turns Waldur's storage resources into CSCS's storage entries: mount paths, ids, quotas, states, targets, the tree, and its
+ * filters. Pure: no I/O, clock, randomness or logging; findings about records are returned.
  *
  * @example
  * ```ts
@@ -20,9 +20,6 @@ export {
   type EntryFacets,
   type EntryFilter,
   facetsOf,
-  Pagination,
-  pageOf,
-  paginate,
   passesFilter,
   selectEntries,
   selectRows,
