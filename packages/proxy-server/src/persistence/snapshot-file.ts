@@ -190,8 +190,7 @@ const parsed = async (
   for (const digest of header.chunks) chunks.push(orDamage(reader.chunk(await next(), digest)))
   // The checksum comes last.
   if (!(await lines.next()).done) throw new Damage("it has data after its end")
-  const { readStartedAt, readEndedAt, changedAt } = header
-  return { snapshot: snapshotFrom(header, chunks), readStartedAt, readEndedAt, changedAt }
+  return snapshotFrom(header, chunks)
 }
 
 const orDamage = <A>(result: Result.Result<A, string>): A => {

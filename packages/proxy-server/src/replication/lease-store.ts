@@ -4,8 +4,9 @@
  */
 import { randomUUID } from "node:crypto"
 import { Duration, Effect, Option, Schema } from "effect"
-import { Digest, Moment } from "../persistence/stored-snapshot.ts"
+import { Digest } from "../persistence/stored-snapshot.ts"
 import { RefreshError } from "../refresh/refresh-errors.ts"
+import { Moment } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 import type { RedisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
 
