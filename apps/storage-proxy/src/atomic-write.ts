@@ -6,7 +6,7 @@ import { replaceFile } from "@cscs/proxy-server"
 import { Data, Effect } from "effect"
 
 /** The file cannot be written. The old one is unchanged. */
-export class CannotWrite extends Data.TaggedError("CannotWrite")<{ readonly path: string; readonly detail: string }> {
+class CannotWrite extends Data.TaggedError("CannotWrite")<{ readonly path: string; readonly detail: string }> {
   override get message() {
     return `Cannot write ${this.path}: ${this.detail}`
   }

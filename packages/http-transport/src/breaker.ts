@@ -11,7 +11,7 @@ const tripAfter = 3
 const openFor: Duration.Input = "5 seconds"
 
 /** Lets calls through, or fails them immediately while the upstream is failing. */
-export type Breaker = <A>(
+type Breaker = <A>(
   about: AboutCall,
   call: Effect.Effect<A, TransportFailure>,
 ) => Effect.Effect<A, TransportFailure>

@@ -16,7 +16,7 @@ export type SettingValues = {
 }
 
 /** What the rules across several settings need to know about the sources. */
-export interface SourceFacts {
+interface SourceFacts {
   /** Whether a value was refused, so that it may be `undefined` although its key has a default. */
   readonly isIncomplete: boolean
   readonly has: (path: string) => boolean

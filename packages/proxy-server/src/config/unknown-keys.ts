@@ -15,7 +15,7 @@ const componentKeys = ["measured_unit", "accounting_type", "label", "unit_factor
 )
 
 /** Keys of a YAML file that no setting has. */
-export interface UnknownKeys {
+interface UnknownKeys {
   /** Keys so similar to a known one that they are certainly typos, and sections that are no mappings. */
   readonly misspelt: ReadonlyArray<ConfigurationProblem>
   /** Keys of other programs or versions: an old file still works. */

@@ -36,7 +36,7 @@ const within: Duration.Input = "30 seconds"
  * unchanged parts are neither sent nor fetched again, concurrent writers do no harm, and lost or corrupted data is
  * detected, removed and stored anew by the leader.
  */
-export interface SharedStore {
+interface SharedStore {
   /** Stores a snapshot; returns its `storedDigest`. */
   readonly save: (taken: TimedSnapshot) => Effect.Effect<string, SharedCacheUnavailable>
   /**
