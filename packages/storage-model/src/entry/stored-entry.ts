@@ -173,17 +173,20 @@ const quotaOrder = [
   { type: "space", unit: "tera", enforcementType: "hard" },
   { type: "inodes", unit: "none", enforcementType: "soft" },
   { type: "inodes", unit: "none", enforcementType: "hard" },
-]
+].map((wanted) => ({
+  fields: Object.entries(wanted),
+  isAmount: wanted.type === "space" ? Number.isFinite : Number.isInteger,
+}))
 
 const areQuotas: IsValid = (quotas) =>
   quotas === null ||
   (Array.isArray(quotas) &&
     quotas.length === quotaOrder.length &&
-    quotaOrder.every((wanted, index) => {
+    quotaOrder.every(({ fields, isAmount }, index) => {
       const quota = property(quotas[index], "quota")
-      const isAmount = wanted.type === "space" ? Number.isFinite(quota) : Number.isInteger(quota)
-      const isOwn = Object.entries(wanted).every(([key, value]) => property(quotas[index], key) === value)
-      return isOwn && isAmount && Number(quota) >= 0
+      return (
+        isAmount(quota) && Number(quota) >= 0 && fields.every(([key, value]) => property(quotas[index], key) === value)
+      )
     }))
 
 /** Whether a URL is plain, on a trusted origin, and ends in this path. */
