@@ -1,20 +1,19 @@
 import { randomBytes } from "node:crypto"
-import { open, readdir, realpath, rename, rm, stat } from "node:fs/promises"
+import { readdir, realpath, rm, stat } from "node:fs/promises"
 import { hostname } from "node:os"
 import { basename, dirname, join } from "node:path"
+import { replaceFile } from "@cscs/proxy-server"
 import { Data, Effect } from "effect"
 
 /** The file cannot be written. The old one is unchanged. */
-export class CannotWrite extends Data.TaggedError("CannotWrite")<{ readonly path: string; readonly detail: string }> {
+class CannotWrite extends Data.TaggedError("CannotWrite")<{ readonly path: string; readonly detail: string }> {
   override get message() {
     return `Cannot write ${this.path}: ${this.detail}`
   }
 }
 
 /**
- * Writes texts to a file atomically: to a temporary file beside it, which replaces it once everything is on the disk.
- * Readers of the path see the old content or the new, also after a power cut. A symbolic link is followed; the mode of
- * an existing file is kept.
+ * Writes texts to a file atomically. A symbolic link is followed; the mode of an existing file is kept.
  */
 export const saveWhole = (path: string, texts: Iterable<string>): Effect.Effect<void, CannotWrite> =>
   Effect.tryPromise({
@@ -30,30 +29,16 @@ const save = async (path: string, texts: Iterable<string>) => {
   const directory = dirname(target)
   const unfinished = join(directory, unfinishedName(basename(target)))
   await removeLeftovers(directory, basename(target))
-  try {
-    const file = await open(unfinished, "wx", old === undefined ? 0o666 : old.mode & 0o777)
-    try {
-      let block = ""
-      for (const text of texts) {
-        block += text
-        if (block.length < blockLength) continue
-        await file.writeFile(block)
-        block = ""
-      }
+  await replaceFile(target, unfinished, old === undefined ? 0o666 : old.mode & 0o777, async (file) => {
+    let block = ""
+    for (const text of texts) {
+      block += text
+      if (block.length < blockLength) continue
       await file.writeFile(block)
-      await file.sync()
-    } finally {
-      await file.close()
+      block = ""
     }
-    await rename(unfinished, target)
-  } catch (cause) {
-    await rm(unfinished, { force: true })
-    throw cause
-  }
-  // The rename is durable only once the directory is synced. Some file systems do not support that, and do not need it.
-  const parent = await open(directory)
-  await parent.sync().catch(() => {})
-  await parent.close()
+    await file.writeFile(block)
+  })
 }
 
 const blockLength = 256 * 1024

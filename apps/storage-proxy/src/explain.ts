@@ -1,9 +1,9 @@
 import { type EntryExplanation, explainEntry } from "@cscs/proxy-server"
 import { Data, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
-import { configFlag, logging, settingsFrom } from "./configuration.ts"
+import { configFlag, settingsFrom } from "./configuration.ts"
 import { jsonFlag } from "./json-flag.ts"
-import { readingProgress } from "./progress.ts"
+import { withProgress } from "./progress.ts"
 import { print, printJson } from "./standard-output.ts"
 import { colored, escapeControls, shownValue, statusColor } from "./terminal-text.ts"
 
@@ -32,11 +32,7 @@ export const explain = Command.make(
   },
   Effect.fn(function* ({ what, config, json }) {
     const settings = yield* settingsFrom(config)
-    const { onProgress, clear } = readingProgress()
-    const explanation = yield* explainEntry(settings, what, onProgress).pipe(
-      Effect.ensuring(Effect.sync(clear)),
-      Effect.provide(logging(settings)),
-    )
+    const explanation = yield* withProgress(settings, (_, onProgress) => explainEntry(settings, what, onProgress))
     yield* json ? printJson(explanation) : print(textOf(explanation))
     const { found } = explanation
     if (!found.some(({ entry }) => entry !== null)) yield* new NotInTheList({ asked: what, found: found.length })

@@ -1,10 +1,10 @@
-import { checkSelection, type EntrySelection, listedEntries, type Snapshot, snapshotOnce } from "@cscs/proxy-server"
-import { Console, Data, Effect, Option } from "effect"
+import { checkSelection, listedEntries, type Snapshot, snapshotOnce } from "@cscs/proxy-server"
+import { Console, Data, Effect, Option, Record } from "effect"
 import { Command, Flag } from "effect/cli"
 import { saveWhole } from "./atomic-write.ts"
-import { configFlag, logging, settingsFrom } from "./configuration.ts"
+import { configFlag, settingsFrom } from "./configuration.ts"
 import { jsonFlag } from "./json-flag.ts"
-import { readingProgress } from "./progress.ts"
+import { withProgress } from "./progress.ts"
 import { print, printJson } from "./standard-output.ts"
 
 /** Flags that cannot be combined. */
@@ -44,16 +44,9 @@ export const exportEntries = Command.make(
       })
     }
     const settings = yield* settingsFrom(config)
-    const selection: EntrySelection = {
-      ...(Option.isSome(storageSystem) && { storage_system: storageSystem.value }),
-      ...(Option.isSome(offeringUuid) && { offering_uuid: offeringUuid.value }),
-    }
+    const selection = Record.getSomes({ storage_system: storageSystem, offering_uuid: offeringUuid })
     const query = yield* Effect.fromResult(checkSelection(selection, settings))
-    const { onProgress, clear } = readingProgress()
-    const snapshot = yield* snapshotOnce(settings, onProgress).pipe(
-      Effect.ensuring(Effect.sync(clear)),
-      Effect.provide(logging(settings)),
-    )
+    const snapshot = yield* withProgress(settings, snapshotOnce)
     const counted = counts()
     const written = counted.of(listedEntries(snapshot, query, settings))
     const texts = format === "json" ? listOf(written) : linesOf(written)

@@ -1,4 +1,6 @@
-import type { OnProgress } from "@cscs/proxy-server"
+import type { OnProgress, ProxySettings } from "@cscs/proxy-server"
+import { Effect } from "effect"
+import { logging } from "./configuration.ts"
 
 const width = 30
 
@@ -8,16 +10,19 @@ export const progressBar = (done: number, total: number): string => {
   return `[${"#".repeat(filled)}${"-".repeat(width - filled)}] ${done} of ${total} resources`
 }
 
-/** A progress bar on standard error if that is a terminal. `clear` removes it. */
-export const readingProgress = (): { readonly onProgress?: OnProgress; readonly clear: () => void } => {
+/** Runs a read with the settings' log, and a progress bar on standard error if that is a terminal. */
+export const withProgress = <A, E>(
+  settings: ProxySettings,
+  read: (settings: ProxySettings, onProgress?: OnProgress) => Effect.Effect<A, E>,
+) => {
   const { stderr } = process
-  if (!stderr.isTTY) return { clear: () => {} }
-  const clear = () => stderr.write("\r\u001b[K")
-  return {
-    clear,
-    onProgress: (done, total) => {
-      clear()
-      stderr.write(progressBar(done, total))
-    },
+  const clear = () => stderr.isTTY && stderr.write("\r\u001b[K")
+  const show: OnProgress = (done, total) => {
+    clear()
+    stderr.write(progressBar(done, total))
   }
+  return read(settings, stderr.isTTY ? show : undefined).pipe(
+    Effect.ensuring(Effect.sync(clear)),
+    Effect.provide(logging(settings)),
+  )
 }

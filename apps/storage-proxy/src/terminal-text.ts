@@ -1,6 +1,6 @@
 import { styleText } from "node:util"
 
-export type Color = Parameters<typeof styleText>[0]
+type Color = Parameters<typeof styleText>[0]
 
 /** Coloured text if standard output is a terminal and `NO_COLOR` is not set. */
 export const colored = (color: Color, text: string): string => styleText(color, text, { stream: process.stdout })

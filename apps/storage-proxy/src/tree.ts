@@ -1,17 +1,16 @@
 import {
   checkSelection,
-  type EntrySelection,
   type ListedEntry,
   listedEntries,
   type ProxySettings,
   type Snapshot,
   snapshotOnce,
 } from "@cscs/proxy-server"
-import { Effect, Option } from "effect"
+import { Effect, Record } from "effect"
 import { Command, Flag } from "effect/cli"
-import { configFlag, logging, settingsFrom } from "./configuration.ts"
+import { configFlag, settingsFrom } from "./configuration.ts"
 import { jsonFlag } from "./json-flag.ts"
-import { readingProgress } from "./progress.ts"
+import { withProgress } from "./progress.ts"
 import { print, printJson } from "./standard-output.ts"
 import { colored, escapeControls, statusColor } from "./terminal-text.ts"
 
@@ -46,18 +45,9 @@ export const tree = Command.make(
   },
   Effect.fn(function* ({ config, depth, storageSystem, dataType, status, state, json }) {
     const settings = yield* settingsFrom(config)
-    const selection: EntrySelection = {
-      ...(Option.isSome(storageSystem) && { storage_system: storageSystem.value }),
-      ...(Option.isSome(dataType) && { data_type: dataType.value }),
-      ...(Option.isSome(status) && { status: status.value }),
-      ...(Option.isSome(state) && { state: state.value }),
-    }
+    const selection = Record.getSomes({ storage_system: storageSystem, data_type: dataType, status, state })
     const query = yield* Effect.fromResult(checkSelection(selection, settings))
-    const { onProgress, clear } = readingProgress()
-    const snapshot = yield* snapshotOnce(settings, onProgress).pipe(
-      Effect.ensuring(Effect.sync(clear)),
-      Effect.provide(logging(settings)),
-    )
+    const snapshot = yield* withProgress(settings, snapshotOnce)
     const tenants = nodesOf(snapshot, query, settings)
     yield* json ? printJson(tenants.map((tenant) => jsonOf(tenant, depth))) : print(textOf(tenants, depth))
   }),

@@ -11,10 +11,7 @@ const tripAfter = 3
 const openFor: Duration.Input = "5 seconds"
 
 /** Lets calls through, or fails them immediately while the upstream is failing. */
-export type Breaker = <A>(
-  about: AboutCall,
-  call: Effect.Effect<A, TransportFailure>,
-) => Effect.Effect<A, TransportFailure>
+type Breaker = <A>(about: AboutCall, call: Effect.Effect<A, TransportFailure>) => Effect.Effect<A, TransportFailure>
 
 /**
  * A circuit breaker for one upstream: after three consecutive failed calls, calls fail with the reason `circuit-open`

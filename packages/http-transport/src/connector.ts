@@ -3,7 +3,7 @@ import { isIP } from "node:net"
 import { buildConnector } from "undici"
 
 /** How the peer's certificate is checked, in the options of Node's TLS. */
-export interface Trust {
+interface Trust {
   readonly rejectUnauthorized: boolean
   readonly ca?: string | Array<string>
 }

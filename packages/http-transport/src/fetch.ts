@@ -7,7 +7,7 @@ import type { ProxyTo } from "./route.ts"
 import { socksConnector } from "./socks-proxy.ts"
 import { type TlsProfile, upstreamTls } from "./tls-profile.ts"
 
-export interface FetchOptions {
+interface FetchOptions {
   readonly proxyTo: ProxyTo
   readonly tls?: TlsProfile
   /** Milliseconds to establish a connection, including proxy and TLS. */

@@ -17,7 +17,7 @@
  */
 export { makeApp } from "./app.ts"
 export type { CheckResult } from "./commands/check-result.ts"
-export { type Checked, checked, checkUpstreams, configurationWarnings } from "./commands/check-upstreams.ts"
+export { type Checked, checked, configurationWarnings } from "./commands/check-upstreams.ts"
 export { type EntryExplanation, explainEntry } from "./commands/explain-entry.ts"
 export {
   type CheckedSelection,
@@ -48,6 +48,7 @@ export { type LogEvent, logEvent, logEvents } from "./observability/log-events.t
 export { LogThreshold } from "./observability/log-threshold.ts"
 export { isSecretName, mask, masker, maskValue, secretsIn } from "./observability/mask-secrets.ts"
 export { metricName } from "./observability/metric-name.ts"
+export { replaceFile } from "./persistence/replace-file.ts"
 export type { Origin } from "./refresh/read-snapshot.ts"
 export {
   GidsUnavailable,

@@ -7,7 +7,7 @@ import { Clock, Duration, Effect, Layer, Logger, ManagedRuntime, References } fr
 import { TestClock } from "effect/testing"
 import type { Hono } from "hono"
 import { onTestFinished } from "vitest"
-import { checkUpstreams, Lifecycle, loadSettings, makeApp, type ProxySettings, proxyLayer } from "../src/index.ts"
+import { checked, Lifecycle, loadSettings, makeApp, type ProxySettings, proxyLayer } from "../src/index.ts"
 
 // biome-ignore lint/suspicious/noExplicitAny: the tests look into responses of any shape.
 export type Any = any
@@ -176,7 +176,7 @@ export const startProxy = async (options: ProxyOptions = {}): Promise<TestedProx
       return promise
     },
     stop: () => runtime.runPromise(Lifecycle.use(({ stop }) => Effect.sync(stop))),
-    check: () => Effect.runPromise(checkUpstreams(settings)) as Promise<Any>,
+    check: () => Effect.runPromise(Effect.map(checked(settings), ({ results }) => results)) as Promise<Any>,
     close: async () => {
       await runtime.dispose()
       if (options.sandbox === undefined) await sandbox.close()

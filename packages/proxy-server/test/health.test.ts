@@ -1,6 +1,6 @@
 import { Effect, Redacted } from "effect"
 import { describe, expect, test } from "vitest"
-import { checkUpstreams } from "../src/index.ts"
+import { checked } from "../src/index.ts"
 import { type Any, aProxy, asked, until } from "./a-proxy.ts"
 import { aWorld, rowOf } from "./a-world.ts"
 
@@ -148,7 +148,7 @@ describe("/healthz/ready", () => {
   })
 })
 
-describe("checkUpstreams", () => {
+describe("checked", () => {
   const named = (results: ReadonlyArray<{ name: string; ok: boolean }>) => results.map(({ name, ok }) => [name, ok])
 
   test("tries Waldur, each offering and the HPC User API, and changes nothing", async () => {
@@ -191,7 +191,7 @@ describe("checkUpstreams", () => {
     const world = aWorld(6)
     const { settings } = await aProxy({ world })
     const kept = async (more: Partial<typeof settings.cache>) => {
-      const results = await Effect.runPromise(checkUpstreams({ ...settings, cache: { ...settings.cache, ...more } }))
+      const { results } = await Effect.runPromise(checked({ ...settings, cache: { ...settings.cache, ...more } }))
       return results.filter(({ name }) => name.startsWith("cache."))
     }
     expect(await kept({ path: "/tmp/snapshot" })).toEqual([

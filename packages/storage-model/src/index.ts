@@ -1,6 +1,6 @@
 /**
- * Turns Waldur's storage resources into CSCS's storage entries: mount paths, ids, quotas, states, targets, the tree, its
- * filters and pages. Pure: no I/O, clock, randomness or logging; findings about records are returned.
+ * Turns Waldur's storage resources into CSCS's storage entries: mount paths, ids, quotas, states, targets, the tree, and its
+ * filters. Pure: no I/O, clock, randomness or logging; findings about records are returned.
  *
  * @example
  * ```ts
@@ -20,9 +20,6 @@ export {
   type EntryFacets,
   type EntryFilter,
   facetsOf,
-  Pagination,
-  pageOf,
-  paginate,
   passesFilter,
   selectEntries,
   selectRows,
@@ -76,6 +73,8 @@ export type { ProtectedPath } from "./tree/occupancy.ts"
 export type { BuiltPart, Part } from "./tree/parts.ts"
 export type { Pass } from "./tree/pass.ts"
 export { type GidAnswer, projectsWithoutItem } from "./tree/resource-entry.ts"
+export { finiteDecimal } from "./waldur/decimal.ts"
+export { isJsonObject, property } from "./waldur/json-object.ts"
 export {
   type DecodedResources,
   decodeResources,

@@ -9,8 +9,6 @@ import {
   type EntryFilter,
   type Hierarchy,
   isGid,
-  pageOf,
-  paginate,
   projectsWithoutItem,
   StorageEntry,
   selectEntries,
@@ -425,25 +423,6 @@ describe("filters", () => {
         }
       }),
       { numRuns: 300 },
-    )
-  })
-})
-
-describe("pages", () => {
-  it("are a partition of the list", () => {
-    fc.assert(
-      fc.property(fc.array(fc.nat(), { maxLength: 60 }), fc.integer({ min: 1, max: 70 }), (list, size) => {
-        const { pages } = paginate(list.length, 1, size)
-        const all = Array.from({ length: pages }, (_, at) => paginate(list.length, at + 1, size))
-        expect(all.flatMap((page) => pageOf(list, page))).toEqual(list)
-        for (const page of all) {
-          expect(pageOf(list, page).length).toBeGreaterThan(0)
-          expect(page.has_next).toBe(page.current < pages)
-        }
-        const past = paginate(list.length, pages + 1, size)
-        expect([pageOf(list, past), past.has_next]).toEqual([[], false])
-      }),
-      { numRuns: 500 },
     )
   })
 })

@@ -1,12 +1,18 @@
 /**
- * Writes docs/configuration.md and docs/configuration.schema.json from the settings' own table. With `--check` it
+ * Writes the table in docs/configuration.md, and docs/configuration.schema.json, from the settings' own table. With `--check` it
  * writes nothing, and exits with 1 if they are stale.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { configurationReference, configurationSchema } from "@cscs/proxy-server"
 
+const page = "docs/configuration.md"
+const written = /(?<=\n<!-- settings: .*\n\n).*(?=\n\n<!-- end of settings -->\n)/s
+
+const text = readFileSync(page, "utf8")
+if (!written.test(text)) throw new Error(`${page} lacks the marks of the settings' table`)
+
 const files = {
-  "docs/configuration.md": configurationReference(),
+  [page]: text.replace(written, configurationReference),
   "docs/configuration.schema.json": `${JSON.stringify(configurationSchema(), null, 2)}\n`,
 }
 

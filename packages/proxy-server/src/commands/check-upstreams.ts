@@ -14,7 +14,7 @@ import { hpcUserApiAdvice } from "../refresh/refresh-errors.ts"
 import { emptyOffering, type Snapshot } from "../snapshot/snapshot.ts"
 import { hpcUserLayer } from "../wiring/proxy-layer.ts"
 import { checkCache } from "./check-cache.ts"
-import type { CheckResult } from "./check-result.ts"
+import { attempted, type CheckResult, failed, passed } from "./check-result.ts"
 import { onceLayer } from "./read-once.ts"
 
 /** The result of all checks. */
@@ -31,41 +31,24 @@ export interface Checked {
  * anywhere.
  */
 export const checked = (settings: ProxySettings): Effect.Effect<Checked> =>
-  Effect.gen(function* () {
-    let gidCache = emptyGidCache
-    const results = yield* checksOf(settings, (stats) => {
-      gidCache = stats
-    })
-    return { results, gidCache }
-  })
-
-/** The results of `checked` alone. */
-export const checkUpstreams = (settings: ProxySettings): Effect.Effect<ReadonlyArray<CheckResult>> =>
-  Effect.map(checked(settings), ({ results }) => results)
-
-const checksOf = (settings: ProxySettings, onGidCache: (stats: GidCacheStats) => void) =>
   Effect.map(
     Effect.all(
       [
         checkProxies(settings),
-        checkWaldur(settings, onGidCache),
+        checkWaldur(settings),
         checkHpcUserApi(settings),
         checkIssuer(settings),
         checkCache(settings),
       ],
       { concurrency: "unbounded" },
     ),
-    (results) => results.flat(),
+    ([proxies, waldur, hpcUserApi, issuer, cache]) => ({
+      results: [...proxies, ...waldur.results, hpcUserApi, issuer, ...cache],
+      gidCache: waldur.gidCache,
+    }),
   )
 
-const failed = (name: string, error: { readonly message: string }, advice: string): ReadonlyArray<CheckResult> => [
-  { name, ok: false, detail: error.message, advice },
-]
-
-const checkWaldur = (
-  settings: ProxySettings,
-  onGidCache: (stats: GidCacheStats) => void,
-): Effect.Effect<ReadonlyArray<CheckResult>> =>
+const checkWaldur = (settings: ProxySettings): Effect.Effect<Checked> =>
   Effect.gen(function* () {
     const waldur = yield* WaldurClient
     const { cacheStats } = yield* GidSource
@@ -73,30 +56,23 @@ const checkWaldur = (
       concurrency: "unbounded",
     })
     const { snapshot, resources } = yield* firstRead
-    onGidCache(yield* cacheStats)
-    const systems = settings.model.storageSystems.map((system) => checkOffering(system, offerings, snapshot))
     const reads = resources.reads === 1 ? "" : ` in ${resources.reads} reads`
-    return [
-      {
-        name: "Waldur",
-        ok: true,
-        detail: `${version} at ${waldur.apiUrl}; ${resources.rows.length} resources read${reads}, ${snapshot.skipped.length} of them skipped`,
-      },
-      ...(yield* waldur.concessions()).map(
-        (detail): CheckResult => ({
-          name: "Waldur's queries",
-          ok: true,
-          isDoubtful: true,
-          detail,
-          advice: "The list is read anyway; check whether a gateway or an old Waldur is the cause.",
-        }),
-      ),
-      ...systems,
-    ]
+    const read = `${resources.rows.length} resources read${reads}, ${snapshot.skipped.length} of them skipped`
+    const advice = "The list is read anyway; check whether a gateway or an old Waldur is the cause."
+    return {
+      results: [
+        passed("Waldur", `${version} at ${waldur.apiUrl}; ${read}`),
+        ...(yield* waldur.concessions()).map((detail) => passed("Waldur's queries", detail, advice)),
+        ...settings.model.storageSystems.map((system) => checkOffering(system, offerings, snapshot)),
+      ],
+      gidCache: yield* cacheStats,
+    }
   }).pipe(
     Effect.scoped,
     Effect.provide(onceLayer(settings)),
-    Effect.catch((error) => Effect.succeed(failed("Waldur", error, adviceOn(error)))),
+    Effect.catch((error) =>
+      Effect.succeed({ results: [failed("Waldur", error.message, adviceOn(error))], gidCache: emptyGidCache }),
+    ),
   )
 
 /** Waldur's version. Nothing else depends on it: `serve` does not request it. */
@@ -125,42 +101,32 @@ const checkOffering = (
   const total = counts.get(offeringSlug) ?? 0
   const left = skipped.filter((finding) => finding.offering_slug === offeringSlug).length
   const detail = `${total} resources${left === 0 ? "" : `, ${left} records skipped`}`
+  const role = "the role CUSTOMER.READER in the provider's organization"
   if (own.length === 0) {
-    return {
+    return failed(
       name,
-      ok: false,
-      detail: "the token sees no such offering; its list would always be empty",
-      advice:
-        "Give the token's user the role CUSTOMER.READER in the provider's organization, or correct the slug in storage_systems.",
-    }
+      "the token sees no such offering; its list would always be empty",
+      `Give the token's user ${role}, or correct the slug in storage_systems.`,
+    )
   }
   if (offeringUuid !== undefined && !own.some(({ uuid }) => dashedUuid(uuid) === offeringUuid)) {
-    return {
+    return failed(
       name,
-      ok: false,
-      detail: `the token's user does not provide ${offeringUuid}, but ${shortList(named, 5).join(" and ")}`,
-      advice: `Correct storage_systems.${system}.uuid, or give the token's user the role CUSTOMER.READER in its provider's organization.`,
-    }
+      `the token's user does not provide ${offeringUuid}, but ${shortList(named, 5).join(" and ")}`,
+      `Correct storage_systems.${system}.uuid, or give the token's user the role CUSTOMER.READER in its provider's organization.`,
+    )
   }
   if (offeringUuid === undefined && own.length > 1) {
-    return {
+    return passed(
       name,
-      ok: true,
-      isDoubtful: true,
-      detail: `${detail}, of ${own.length} offerings with this slug: ${shortList(named, 5).join(" and ")}`,
-      advice: `Name the intended one: storage_systems: {${system}: {slug: ${offeringSlug}, uuid: …}}.`,
-    }
+      `${detail}, of ${own.length} offerings with this slug: ${shortList(named, 5).join(" and ")}`,
+      `Name the intended one: storage_systems: {${system}: {slug: ${offeringSlug}, uuid: …}}.`,
+    )
   }
   if (offeringWarnings.includes(emptyOffering(offeringSlug))) {
-    return {
-      name,
-      ok: true,
-      isDoubtful: true,
-      detail: "visible, but without resources",
-      advice: "If it has resources, give the token's user the role CUSTOMER.READER in the provider's organization.",
-    }
+    return passed(name, "visible, but without resources", `If it has resources, give the token's user ${role}.`)
   }
-  return { name, ok: true, detail }
+  return passed(name, detail)
 }
 
 const adviceOn = (error: { readonly _tag: string; readonly status?: number }): string => {
@@ -182,40 +148,40 @@ const adviceOn = (error: { readonly _tag: string; readonly status?: number }): s
   }
 }
 
-const checkHpcUserApi = (settings: ProxySettings): Effect.Effect<ReadonlyArray<CheckResult>> => {
+const checkHpcUserApi = (settings: ProxySettings): Effect.Effect<CheckResult> => {
   const name = "HPC User API"
   const layer = hpcUserLayer(settings)
   if (layer === undefined) {
-    return Effect.succeed([{ name, ok: true, detail: "not configured: all GIDs are mocks, for development only" }])
+    return Effect.succeed(passed(name, "not configured: all GIDs are mocks, for development only"))
   }
-  return HpcUserClient.use((client) => client.ping()).pipe(
-    Effect.as<ReadonlyArray<CheckResult>>([{ name, ok: true, detail: "token and response received" }]),
-    Effect.provide(layer),
-    Effect.catch((error) => Effect.succeed(failed(name, error, hpcUserApiAdvice(error)))),
+  const call = Effect.provide(
+    HpcUserClient.use((client) => client.ping()),
+    layer,
+  )
+  return attempted(
+    name,
+    call,
+    "token and response received",
+    hpcUserApiAdvice,
   )
 }
 
-const checkIssuer = (settings: ProxySettings): Effect.Effect<ReadonlyArray<CheckResult>> => {
+const checkIssuer = (settings: ProxySettings): Effect.Effect<CheckResult> => {
   const name = "token issuer"
   const { auth } = settings
   if (auth.disabled) {
-    return Effect.succeed([{ name, ok: true, detail: "not asked: authentication is disabled, for development only" }])
+    return Effect.succeed(passed(name, "not asked: authentication is disabled, for development only"))
   }
   const how = auth.introspection === undefined ? "its keys were fetched" : "introspection works"
-  return Authentication.use(({ ready }) => ready).pipe(
-    Effect.as<ReadonlyArray<CheckResult>>([
-      { name, ok: true, detail: `${auth.issuer}: ${how}; tokens must be for ${auth.audience.join(" or ")}` },
-    ]),
+  const call = Authentication.use(({ ready }) => ready).pipe(
     Effect.provide(Authentication.layer.pipe(Layer.provide(Layer.succeed(Settings)(settings)))),
-    Effect.catch((error) =>
-      Effect.succeed(
-        failed(
-          name,
-          error,
-          "Check auth.keycloak_url, keycloak_realm, issuer, socks_proxy and the network path; for introspection also the client and its secret.",
-        ),
-      ),
-    ),
+  )
+  return attempted(
+    name,
+    call,
+    `${auth.issuer}: ${how}; tokens must be for ${auth.audience.join(" or ")}`,
+    () =>
+      "Check auth.keycloak_url, keycloak_realm, issuer, socks_proxy and the network path; for introspection also the client and its secret.",
   )
 }
 
@@ -239,16 +205,12 @@ const checkProxies = ({ waldur, hpcUserApi, auth }: ProxySettings): Effect.Effec
   return Effect.forEach([...new Set(proxies)], (proxy) => {
     const { hostname, port, protocol } = new URL(proxy)
     const name = `proxy ${proxyForDisplay(proxy)}`
-    return connects(hostname.replace(/^\[(.*)\]$/, "$1"), Number(port) || (defaultPorts[protocol] ?? 1080)).pipe(
-      Effect.as<CheckResult>({ name, ok: true, detail: "accepts connections" }),
-      Effect.catch((reason) =>
-        Effect.succeed<CheckResult>({
-          name,
-          ok: false,
-          detail: reason,
-          advice: "Check that the proxy runs, its host and port, and that nothing blocks the way.",
-        }),
-      ),
+    const host = hostname.replace(/^\[(.*)\]$/, "$1")
+    return attempted(
+      name,
+      connects(host, Number(port) || (defaultPorts[protocol] ?? 1080)),
+      "accepts connections",
+      () => "Check that the proxy runs, its host and port, and that nothing blocks the way.",
     )
   })
 }
@@ -258,15 +220,15 @@ const defaultPorts: Readonly<Record<string, number>> = { "http:": 80, "https:": 
 /** Milliseconds until a proxy must accept a connection: short, because an operator waits for it. */
 const connectTimeout = 5_000
 
-const connects = (host: string, port: number): Effect.Effect<void, string> =>
-  Effect.callback<void, string>((resume) => {
+const connects = (host: string, port: number): Effect.Effect<void, Error> =>
+  Effect.callback<void, Error>((resume) => {
     const socket = connect({ host, port, autoSelectFamilyAttemptTimeout: addressTimeout(connectTimeout) })
     socket.once("connect", () => resume(Effect.void))
-    socket.once("error", (error) => resume(Effect.fail(error.message)))
+    socket.once("error", (error) => resume(Effect.fail(error)))
     return Effect.sync(() => socket.destroy())
   }).pipe(
     Effect.timeoutOrElse({
       duration: connectTimeout,
-      orElse: () => Effect.fail(`no connection within ${connectTimeout / 1000} seconds`),
+      orElse: () => Effect.fail(new Error(`no connection within ${connectTimeout / 1000} seconds`)),
     }),
   )

@@ -70,24 +70,18 @@ export function* listedEntries(
 ): Generator<ListedEntry, void> {
   const { storage_system, offering_uuid } = query
   const positions = selected(entries, query, offeringSlugsOf(settings, storage_system))
-  const ofOffering = offering_uuid === undefined ? undefined : positionsOf(entries, dashedUuid(offering_uuid))
+  const offering = dashedUuid(offering_uuid)
   const utf8 = new TextDecoder()
-  for (const position of positions) {
-    if (ofOffering !== undefined && !ofOffering.has(position)) continue
+  let isIn = offering === undefined
+  // Also through entries that are not selected: tenants and customers name their offering, resources do not.
+  for (let position = 0, next = 0; next < positions.length; position++) {
     const json = utf8.decode(entries.jsonAt(position))
-    yield { position, json, entry: JSON.parse(json) as StorageEntry }
+    const entry = JSON.parse(json) as StorageEntry
+    const { targetType } = entry.target
+    if (offering !== undefined && targetType === "tenant") isIn = entry.itemId === offering
+    if (offering !== undefined && targetType === "customer") isIn = entry.parentItemId === offering
+    if (position !== positions[next]) continue
+    next++
+    if (isIn) yield { position, json, entry }
   }
-}
-
-/** A tenant has its offering's UUID, and everything below it up to the next tenant belongs to that offering. */
-const positionsOf = (entries: Snapshot["entries"], offering: string | undefined): ReadonlySet<number> => {
-  const found = new Set<number>()
-  const utf8 = new TextDecoder()
-  let isIn = false
-  for (let position = 0; position < entries.size; position++) {
-    const entry = JSON.parse(utf8.decode(entries.jsonAt(position))) as StorageEntry
-    if (entry.parentItemId === null) isIn = entry.itemId === offering
-    if (isIn) found.add(position)
-  }
-  return found
 }

@@ -1,12 +1,12 @@
 /** Assembles the settings from decoded values, and checks the rules that span several of them. */
 import { environmentProxies, environmentProxyWarnings } from "@cscs/http-transport"
-import { dashedUuid, type StorageSystem } from "@cscs/storage-model"
+import { dashedUuid, isJsonObject, type ModelSettings, type StorageSystem } from "@cscs/storage-model"
+import { Struct } from "effect"
 import type { ConfigurationProblem } from "../config-sources/configuration-invalid.ts"
 import { unwrapped } from "../config-sources/unwrapped.ts"
 import { mountRoot, systemRoots } from "./mount-root.ts"
 import type { SettingKey, settingKeys } from "./setting-keys.ts"
-import { isMapping } from "./setting-types.ts"
-import type { Egress, HpcUserApiSettings, ProxySettings } from "./settings.ts"
+import type { AuthSettings, Egress, HpcUserApiSettings, ProxySettings } from "./settings.ts"
 import { foundValue, shownName } from "./shown-value.ts"
 import { version } from "./version.ts"
 
@@ -16,7 +16,7 @@ export type SettingValues = {
 }
 
 /** What the rules across several settings need to know about the sources. */
-export interface SourceFacts {
+interface SourceFacts {
   /** Whether a value was refused, so that it may be `undefined` although its key has a default. */
   readonly isIncomplete: boolean
   readonly has: (path: string) => boolean
@@ -43,146 +43,60 @@ export const assembleSettings = (
   readonly problems: ReadonlyArray<ConfigurationProblem>
 } => {
   const problems: Array<ConfigurationProblem> = []
-  const wrong = (path: string, found: string, allowed: string) => {
+  const wrong: Wrong = (path, found, allowed) => {
     problems.push({ path, source: facts.sourceOf(path), found, allowed })
   }
-  const missing = (path: string, allowed: string) => {
+  const missing: Missing = (path, allowed) => {
     if (!facts.has(path)) wrong(path, "nothing", allowed)
   }
-
-  if (values.waldurApiUrl === undefined) missing("waldur_api_url", "an http:// or https:// URL")
-  if (values.waldurApiToken === undefined)
-    missing("waldur_api_token", "the API token of a Waldur user: 40 hexadecimal digits")
-  const storageSystems = storageSystemsOf(values.storageSystems, wrong, missing)
+  const { waldurApiUrl, waldurApiToken, disableAuth, waldurTimeout: attemptTimeout } = values
+  if (waldurApiUrl === undefined) missing("waldur_api_url", "an http:// or https:// URL")
+  if (waldurApiToken === undefined) missing("waldur_api_token", "the API token of a Waldur user: 40 hexadecimal digits")
+  const model = modelOf(values, wrong, missing)
   checkComponents(values.backendComponents, wrong)
-  if (values.inodeHardCoefficient < values.inodeSoftCoefficient) {
-    wrong(
-      "backend_settings.inode_hard_coefficient",
-      String(values.inodeHardCoefficient),
-      `at least inode_soft_coefficient, which is ${values.inodeSoftCoefficient}`,
-    )
-  }
-  const mountRoots = (values.mountRoots ?? []).flatMap((given) => {
-    const root = mountRoot(given)
-    if ("path" in root) return [root.path]
-    wrong("backend_settings.mount_roots", foundValue(given), root.wanted)
-    return []
-  })
-  if (values.maxGid < values.minGid) {
-    wrong("hpc_user_api.max_gid", String(values.maxGid), `at least min_gid, which is ${values.minGid}`)
-  }
-  const fromEnvironment = environmentProxies(facts.variables)
-  const egress = (verify: boolean, ca: string | undefined, proxy: string | undefined): Egress => ({
+  const environment = environmentProxies(facts.variables)
+  const egress: EgressOf = (verify, ca, proxy) => ({
     tls: { verify, ...(ca === undefined ? {} : { ca }) },
-    proxy: proxy ?? fromEnvironment,
+    proxy: proxy ?? environment,
   })
-  const { certificates } = facts
-  const hpcUserApi = hpcUserApiOf(
-    values,
-    facts,
-    egress(values.hpcUserVerifySsl, certificates.hpcUserApi, values.hpcUserSocksProxy),
-    wrong,
-  )
-  const audience = values.audience ?? (values.keycloakClientId === undefined ? [] : [values.keycloakClientId])
-  if (!values.disableAuth && audience.length === 0) {
-    missing("auth.keycloak_client_id", "the client id, or auth.audience, while authentication is on")
-  }
-  const introspection = introspectionOf(values, missing)
-  if (
-    facts.isIncomplete ||
-    problems.length > 0 ||
-    values.waldurApiUrl === undefined ||
-    values.waldurApiToken === undefined
-  ) {
+  const hpcUserApi = hpcUserApiOf(values, facts, egress, wrong)
+  const auth = authOf(values, facts, egress, missing)
+  if (facts.isIncomplete || problems.length > 0 || waldurApiUrl === undefined || waldurApiToken === undefined) {
     return { settings: undefined, problems }
   }
-  const realmUrl = `${values.keycloakUrl.replace(/(?<!\/)\/+$/, "")}/realms/${encodeURIComponent(values.keycloakRealm)}`
-
   const mockGids =
     values.gidFallback === "mock" || values.developmentMode || values.hpcUserDevelopmentMode || hpcUserApi === undefined
-  const model = {
-    storageSystems,
-    storageFileSystem: values.storageFileSystem,
-    inodeSoftCoefficient: values.inodeSoftCoefficient,
-    inodeHardCoefficient: values.inodeHardCoefficient,
-    inodeBaseMultiplier: values.inodeBaseMultiplier,
-    useMockTargetItems: values.useMockTargetItems,
-    mountRoots,
-    minGid: values.minGid,
-    maxGid: values.maxGid,
-    waldurApiUrl: values.waldurApiUrl,
-    callbackOrigins: values.callbackOrigins,
-  }
+  const isStored = values.cachePath !== undefined || values.cacheUrl !== undefined
   return {
     problems,
     settings: {
       logLevel: values.logLevel ?? (values.debug ? "debug" : "info"),
       userAgent: values.agentHeader ?? `cscs-storage-proxy/${version}`,
       waldur: {
-        apiUrl: values.waldurApiUrl,
-        token: values.waldurApiToken,
-        attemptTimeout: values.waldurTimeout,
-        ...egress(values.waldurVerifySsl, certificates.waldur, values.waldurSocksProxy),
+        apiUrl: waldurApiUrl,
+        token: waldurApiToken,
+        attemptTimeout,
+        ...egress(values.waldurVerifySsl, facts.certificates.waldur, values.waldurSocksProxy),
       },
       model,
       hpcUserApi,
       mockGids,
-      auth: {
-        disabled: values.disableAuth,
-        realmUrl,
-        issuer: values.issuer ?? realmUrl,
-        audience,
-        requiredRoles: values.requiredRoles,
-        introspection,
-        ...egress(values.authVerifySsl, certificates.auth, values.authSocksProxy),
-      },
+      auth,
       cors: { allowedOrigins: values.corsAllowedOrigins },
       cache: {
-        freshFor: values.freshFor,
-        keepWarmFor: values.keepWarmFor,
-        fullRefreshEvery: values.fullRefreshEvery,
-        emptyGuard: values.emptyGuard,
-        staleIfError: values.staleIfError,
+        ...Struct.pick(values, ["freshFor", "keepWarmFor", "fullRefreshEvery", "emptyGuard", "staleIfError"]),
         path: values.cachePath,
         url: values.cacheUrl,
       },
-      telemetry: {
-        variables: Object.fromEntries(
-          Object.entries(facts.variables).flatMap(([name, value]) =>
-            name.startsWith("OTEL_") && value !== undefined ? [[name, value]] : [],
-          ),
-        ),
-        proxy: fromEnvironment,
-        sentry:
-          values.sentryDsn === undefined
-            ? undefined
-            : {
-                dsn: values.sentryDsn,
-                environment: values.sentryEnvironment,
-                tracesSampleRate: values.sentryTracesSampleRate,
-              },
-      },
-      backend: {
-        settings: {
-          ...(typeof facts.backendSettings === "object" ? facts.backendSettings : {}),
-          storage_file_system: model.storageFileSystem,
-          inode_soft_coefficient: model.inodeSoftCoefficient,
-          inode_hard_coefficient: model.inodeHardCoefficient,
-          inode_base_multiplier: model.inodeBaseMultiplier,
-          use_mock_target_items: model.useMockTargetItems,
-          mount_roots: model.mountRoots,
-        },
-        components: values.backendComponents ?? {},
-      },
+      telemetry: { variables: otelVariables(facts.variables), proxy: environment, sentry: sentryOf(values) },
+      backend: { settings: backendSettingsOf(model, facts), components: values.backendComponents ?? {} },
       warnings: [
-        ...(values.disableAuth ? ["authentication is disabled: anyone can read the list"] : []),
+        ...(disableAuth ? ["authentication is disabled: anyone can read the list"] : []),
         ...(hpcUserApi === undefined ? ["no HPC User API is configured: all GIDs are mocks"] : []),
-        ...(mockGids && hpcUserApi !== undefined
-          ? ["a mock replaces any GID that the HPC User API does not have"]
-          : []),
-        ...systemRoots(mountRoots),
-        ...environmentProxyWarnings(fromEnvironment),
-        ...(mockGids && (values.cachePath !== undefined || values.cacheUrl !== undefined)
+        ...(mockGids && hpcUserApi ? ["a mock replaces any GID that the HPC User API does not have"] : []),
+        ...systemRoots(model.mountRoots),
+        ...environmentProxyWarnings(environment),
+        ...(mockGids && isStored
           ? ["cache.path and cache.url have no effect: with mock GIDs nothing is stored or shared"]
           : []),
       ],
@@ -191,12 +105,81 @@ export const assembleSettings = (
 }
 
 type Wrong = (path: string, found: string, allowed: string) => void
+type Missing = (path: string, allowed: string) => void
+type EgressOf = (verify: boolean, ca: string | undefined, proxy: string | undefined) => Egress
 
-const storageSystemsOf = (
-  given: Readonly<Record<string, unknown>> | undefined,
-  wrong: Wrong,
-  missing: (path: string, allowed: string) => void,
-) => {
+const modelOf = (values: SettingValues, wrong: Wrong, missing: Missing): ModelSettings => {
+  const { inodeHardCoefficient, inodeSoftCoefficient, maxGid, minGid } = values
+  const storageSystems = storageSystemsOf(values.storageSystems, wrong, missing)
+  if (inodeHardCoefficient < inodeSoftCoefficient) {
+    const allowed = `at least inode_soft_coefficient, which is ${inodeSoftCoefficient}`
+    wrong("backend_settings.inode_hard_coefficient", String(inodeHardCoefficient), allowed)
+  }
+  const mountRoots = (values.mountRoots ?? []).flatMap((given) => {
+    const root = mountRoot(given)
+    if ("path" in root) return [root.path]
+    wrong("backend_settings.mount_roots", foundValue(given), root.wanted)
+    return []
+  })
+  if (maxGid < minGid) wrong("hpc_user_api.max_gid", String(maxGid), `at least min_gid, which is ${minGid}`)
+  return {
+    storageSystems,
+    ...Struct.pick(values, [
+      "storageFileSystem",
+      "inodeSoftCoefficient",
+      "inodeHardCoefficient",
+      "inodeBaseMultiplier",
+    ]),
+    ...Struct.pick(values, ["useMockTargetItems", "minGid", "maxGid", "waldurApiUrl", "callbackOrigins"]),
+    mountRoots,
+  }
+}
+
+const authOf = (
+  values: SettingValues,
+  { certificates }: SourceFacts,
+  egress: EgressOf,
+  missing: Missing,
+): AuthSettings => {
+  const { disableAuth: disabled, keycloakClientId, requiredRoles } = values
+  const audience = values.audience ?? (keycloakClientId === undefined ? [] : [keycloakClientId])
+  if (!disabled && audience.length === 0) {
+    missing("auth.keycloak_client_id", "the client id, or auth.audience, while authentication is on")
+  }
+  // Without one, or with a wrong one, the settings are refused.
+  const realmUrl = `${values.keycloakUrl?.replace(/(?<!\/)\/+$/, "")}/realms/${encodeURIComponent(values.keycloakRealm)}`
+  return {
+    disabled,
+    realmUrl,
+    issuer: values.issuer ?? realmUrl,
+    audience,
+    requiredRoles,
+    introspection: introspectionOf(values, missing),
+    ...egress(values.authVerifySsl, certificates.auth, values.authSocksProxy),
+  }
+}
+
+const otelVariables = (variables: SourceFacts["variables"]): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(variables).flatMap(([name, value]) =>
+      name.startsWith("OTEL_") && value !== undefined ? [[name, value]] : [],
+    ),
+  )
+
+const sentryOf = ({ sentryDsn: dsn, sentryEnvironment: environment, sentryTracesSampleRate }: SettingValues) =>
+  dsn === undefined ? undefined : { dsn, environment, tracesSampleRate: sentryTracesSampleRate }
+
+const backendSettingsOf = (model: ModelSettings, { backendSettings }: SourceFacts) => ({
+  ...(typeof backendSettings === "object" ? backendSettings : {}),
+  storage_file_system: model.storageFileSystem,
+  inode_soft_coefficient: model.inodeSoftCoefficient,
+  inode_hard_coefficient: model.inodeHardCoefficient,
+  inode_base_multiplier: model.inodeBaseMultiplier,
+  use_mock_target_items: model.useMockTargetItems,
+  mount_roots: model.mountRoots,
+})
+
+const storageSystemsOf = (given: Readonly<Record<string, unknown>> | undefined, wrong: Wrong, missing: Missing) => {
   const allowed = "a mapping of at least one name to the slug of its offering, such as capstor: capstor"
   if (given === undefined) {
     missing("storage_systems", allowed)
@@ -218,7 +201,7 @@ const storageSystemsOf = (
     const name = unwrapped(givenName)
     const path = `storage_systems.${shownName(givenName)}`
     if (!isName(name)) wrong(path, foundValue(givenName), "a name without comma, not empty")
-    const { slug: givenSlug, uuid, ...rest } = isMapping(offering) ? offering : { slug: offering }
+    const { slug: givenSlug, uuid, ...rest } = isJsonObject(offering) ? offering : { slug: offering }
     const slug = typeof givenSlug === "string" ? unwrapped(givenSlug) : givenSlug
     if (typeof slug !== "string" || !isName(slug)) {
       wrong(path, foundValue(slug), "an offering's slug: a text without comma, not empty; or {slug, uuid}")
@@ -263,7 +246,7 @@ const checkComponents = (components: Readonly<Record<string, unknown>> | undefin
   }
 }
 
-const introspectionOf = (values: SettingValues, missing: (path: string, allowed: string) => void) => {
+const introspectionOf = (values: SettingValues, missing: Missing) => {
   if (values.disableAuth || values.authMode !== "introspection") return undefined
   const { keycloakClientId: clientId, keycloakClientSecret: clientSecret } = values
   if (clientId === undefined) missing("auth.keycloak_client_id", "the client that asks about tokens")
@@ -275,7 +258,7 @@ const introspectionOf = (values: SettingValues, missing: (path: string, allowed:
 const hpcUserApiOf = (
   values: SettingValues,
   facts: SourceFacts,
-  egress: Egress,
+  egress: EgressOf,
   wrong: Wrong,
 ): HpcUserApiSettings | undefined => {
   const needed = {
@@ -298,7 +281,7 @@ const hpcUserApiOf = (
       tokenUrl: hpcUserTokenUrl,
       scope: values.hpcUserScope,
       attemptTimeout: values.hpcUserTimeout,
-      ...egress,
+      ...egress(values.hpcUserVerifySsl, facts.certificates.hpcUserApi, values.hpcUserSocksProxy),
     }
   }
   const connection = [...Object.keys(needed), "hpc_user_api.oidc_scope", "hpc_user_api.socks_proxy"]

@@ -1,6 +1,7 @@
 /** Loads the configuration from its sources. */
 import { X509Certificate } from "node:crypto"
-import { Effect, Exit } from "effect"
+import { property } from "@cscs/storage-model"
+import { Effect, Result } from "effect"
 import { readBoundedFile } from "../config-sources/bounded-file.ts"
 import { ConfigurationInvalid, type ConfigurationProblem } from "../config-sources/configuration-invalid.ts"
 import {
@@ -28,49 +29,41 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
   const sources = yield* readSources(from)
   const { file, document } = sources
   const unknown = file === undefined ? { misspelt: [], ignored: [] } : unknownKeys(document, file)
-  const problems: Array<ConfigurationProblem> = [...unknown.misspelt]
-  const given = new Map<string, Given>()
-  const values: Record<string, unknown> = {}
-  for (const [name, key] of Object.entries<SettingKey<unknown>>(settingKeys)) {
-    const raw = yield* Effect.exit(givenValue(key, sources))
-    if (Exit.isFailure(raw)) {
-      const error = Exit.findErrorOption(raw)
-      if (error._tag === "Some") problems.push(error.value)
-      given.set(key.path, { value: undefined, source: key.variable, path: key.path })
-    } else if (raw.value === undefined) {
-      values[name] = key.fallback
-    } else {
-      const { value, source, path } = raw.value
-      given.set(key.path, raw.value)
-      values[name] = key.type.decode(value)
-      if (values[name] === undefined) {
-        const found = (key.isSecret ? undefined : key.type.fault?.(value)) ?? foundValue(value, key)
-        problems.push({ path, source, found, allowed: key.type.allowed })
-      }
-    }
-  }
+  const read = yield* Effect.forEach(keys, ([name, key]) =>
+    Effect.map(Effect.result(givenValue(key, sources)), (raw) => ({ name, key, ...decoded(key, raw) })),
+  )
+  const given = new Map(read.flatMap(({ key, given }) => (given === undefined ? [] : [[key.path, given] as const])))
+  const values = Object.fromEntries(read.map(({ name, value }) => [name, value]))
   const sourceOf = (path: string) => {
     const [, found] = [...given].find(([prefix]) => path === prefix || path.startsWith(`${prefix}.`)) ?? []
     return found?.source ?? "not given"
   }
   const certificates = yield* Effect.all(
     {
-      waldur: readCertificates("waldur_ca_file", values.waldurCaFile, sourceOf, problems),
-      hpcUserApi: readCertificates("hpc_user_api.ca_file", values.hpcUserCaFile, sourceOf, problems),
-      auth: readCertificates("auth.ca_file", values.authCaFile, sourceOf, problems),
+      waldur: readCertificates("waldur_ca_file", values.waldurCaFile, sourceOf),
+      hpcUserApi: readCertificates("hpc_user_api.ca_file", values.hpcUserCaFile, sourceOf),
+      auth: readCertificates("auth.ca_file", values.authCaFile, sourceOf),
     },
-    { concurrency: 1 },
+    { mode: "result" },
   )
+  const problems = [
+    ...unknown.misspelt,
+    ...read.flatMap(({ problem }) => problem ?? []),
+    ...Object.values(certificates).flatMap((one) => (Result.isFailure(one) ? [one.failure] : [])),
+  ]
   // Each value has its key's type, by decoding or by default.
   const assembled = assembleSettings(values as unknown as SettingValues, {
     isIncomplete: problems.length > 0,
-    // A value that is present but invalid has been reported already; reporting it as missing too would be a duplicate.
     has: (path) => given.has(path),
     sourceOf,
     hasHpcUserSection: Object.hasOwn(document, "hpc_user_api"),
     backendSettings: document.backend_settings,
     variables: sources.variables,
-    certificates,
+    certificates: {
+      waldur: Result.getOrUndefined(certificates.waldur),
+      hpcUserApi: Result.getOrUndefined(certificates.hpcUserApi),
+      auth: Result.getOrUndefined(certificates.auth),
+    },
   })
   problems.push(...assembled.problems)
   const withoutSecrets = masker(secretsGiven(sources).map(unwrapped))
@@ -83,24 +76,40 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
   const trimmed = [...given].flatMap(([path, { source, taken }]) =>
     taken === "more" ? [`${path} (${source}): white space or quotes around the secret were stripped`] : [],
   )
-  const secretFiles = Object.values<SettingKey<unknown>>(settingKeys).flatMap(({ path, isSecret }) => {
-    const secretFile = isSecret ? given.get(path)?.file : undefined
-    return secretFile === undefined ? [] : [secretFile]
-  })
+  const secretFiles = read.flatMap(({ key, given }) => (key.isSecret && given?.file !== undefined ? [given.file] : []))
   return {
     ...assembled.settings,
     secretFiles: [...new Set(secretFiles)],
     warnings: [...sources.warnings, ...shortList(ignored), ...trimmed, ...assembled.settings.warnings],
-    effective: Object.entries<SettingKey<unknown>>(settingKeys).map(([name, key]) => {
-      const note = given.get(key.path)?.taken === undefined ? "" : ", without the white space or quotes around it"
+    effective: read.map(({ key, given, value }) => {
+      const note = given?.taken === undefined ? "" : ", without the white space or quotes around it"
       return {
         path: key.path,
-        value: withoutSecrets(shownValue(values[name], key)),
-        source: given.has(key.path) ? `${sourceOf(key.path)}${note}` : "default",
+        value: withoutSecrets(shownValue(value, key)),
+        source: given === undefined ? "default" : `${given.source}${note}`,
       }
     }),
   }
 })
+
+const keys = Object.entries<SettingKey<unknown>>(settingKeys)
+
+/** A setting's value, decoded or its default; `undefined` with a problem if it was refused. */
+const decoded = (
+  key: SettingKey<unknown>,
+  raw: Result.Result<Given | undefined, ConfigurationProblem>,
+): { readonly given?: Given; readonly value?: unknown; readonly problem?: ConfigurationProblem } => {
+  // It counts as given: reporting it as missing too would be a duplicate.
+  if (Result.isFailure(raw)) {
+    return { given: { value: undefined, source: key.variable, path: key.path }, problem: raw.failure }
+  }
+  if (raw.success === undefined) return { value: key.fallback }
+  const { value, source, path } = raw.success
+  const accepted = key.type.decode(value)
+  if (accepted !== undefined) return { given: raw.success, value: accepted }
+  const found = (key.isSecret ? undefined : key.type.fault?.(value)) ?? foundValue(value, key)
+  return { given: raw.success, problem: { path, source, found, allowed: key.type.allowed } }
+}
 
 interface Given extends Sourced<unknown> {
   /** The path at which the value was found: possibly an older one. */
@@ -113,9 +122,9 @@ interface Given extends Sourced<unknown> {
 
 /** Every secret in any source, even if it is refused or overridden by another source. */
 const secretsGiven = ({ variables, document }: ReadSources): ReadonlyArray<string> =>
-  Object.values<SettingKey<unknown>>(settingKeys)
-    .filter(({ isSecret }) => isSecret)
-    .flatMap(({ path, variable }) => [
+  keys
+    .filter(([, { isSecret }]) => isSecret)
+    .flatMap(([, { path, variable }]) => [
       variables[variable],
       valueAt(document, path),
       valueAt(document, olderHpcUserPaths[path] ?? path),
@@ -174,24 +183,22 @@ const readText = (path: string, about: { readonly path: string; readonly source:
     ),
   )
 
-/** The certificates in a PEM file; its faults are added to the other problems. */
+/** The certificates in a PEM file. */
 const readCertificates = Effect.fnUntraced(function* (
   path: string,
   file: unknown,
   sourceOf: (path: string) => string,
-  problems: Array<ConfigurationProblem>,
-): Effect.fn.Return<string | undefined> {
+): Effect.fn.Return<string | undefined, ConfigurationProblem> {
   if (typeof file !== "string") return undefined
   const source = sourceOf(path)
-  const read = yield* Effect.exit(readText(file, { path, source }))
-  if (Exit.isFailure(read)) {
-    const error = Exit.findErrorOption(read)
-    if (error._tag === "Some") problems.push(error.value)
-    return undefined
-  }
-  if (isCertificate(read.value)) return read.value
-  problems.push({ path, source, found: `${file}, which holds no certificate`, allowed: "a file of PEM certificates" })
-  return undefined
+  const pem = yield* readText(file, { path, source })
+  if (isCertificate(pem)) return pem
+  return yield* Effect.fail({
+    path,
+    source,
+    found: `${file}, which holds no certificate`,
+    allowed: "a file of PEM certificates",
+  })
 })
 
 const isCertificate = (pem: string): boolean => {
@@ -202,13 +209,4 @@ const isCertificate = (pem: string): boolean => {
   }
 }
 
-const valueAt = (document: unknown, path: string): unknown =>
-  path
-    .split(".")
-    .reduce<unknown>(
-      (value, name) =>
-        typeof value === "object" && value !== null && Object.hasOwn(value, name)
-          ? (value as Record<string, unknown>)[name]
-          : undefined,
-      document,
-    )
+const valueAt = (document: unknown, path: string): unknown => path.split(".").reduce<unknown>(property, document)

@@ -12,69 +12,22 @@ const shownDefault = (value: unknown): string => {
   return inCode(Array.isArray(value) ? JSON.stringify(value) : String(value))
 }
 
-/** The reference of all settings, in Markdown: docs/configuration.md. */
+/** The generated part of docs/configuration.md: a table of all settings, and the older places of some. */
 export const configurationReference = (): string => {
-  const rows = keys.map(({ path, variable, type, fallback, isSecret, description }) =>
-    [
-      inCode(path),
-      isSecret ? `${inCode(variable)}, ${inCode(`${variable}_FILE`)}` : inCode(variable),
-      type.allowed.replaceAll("|", "\\|"),
-      shownDefault(fallback),
-      description,
-    ].join(" | "),
-  )
-  const older = Object.entries(olderHpcUserPaths).map(([path, old]) => `- ${inCode(old)} for ${inCode(path)}`)
-  return `# Configuration
-
-Generated from the settings by \`node tools/docs/src/write-configuration-reference.ts\`; do not edit.
-
-A setting is taken from the first of these sources that has it:
-
-1. an environment variable (an empty one counts as unset),
-2. the same variable in a file \`.env\` in the working directory,
-3. the YAML file: \`--config FILE\`, else the file that \`WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH\` names,
-4. its default.
-
-The environment alone is enough, and so is the file alone. All problems are reported at once, each with its path, its
-source, what was found and what is allowed; the exit code is then 2. An unknown key of the file is an error if it is
-within two edits of a known one, and a warning otherwise. \`storage-proxy check\` tests the configuration for real.
-
-In the environment a mapping is a JSON object (\`STORAGE_SYSTEMS='{"capstor": "capstor"}'\`) and a list is one text with
-commas. A secret can also be in a file, as containers mount them: \`WALDUR_API_TOKEN_FILE=/run/secrets/waldur\`.
-
-White space around a value, a final line break and a pair of quotes around the whole value are stripped, from every
-source; for a secret this is reported. \`""\` in the file is an error if a default would replace it, and "not given"
-otherwise. \`.env\` is parsed as by python-dotenv, and refused if another user owns it or may write it. In YAML, merge
-keys (\`<<\`) are supported. Files are regular files: the YAML file of at most 256 KiB, others of at most 1 MiB.
-
-\`serve\` reads the configuration again at SIGHUP, and within some seconds of a change of a file that a secret was read from
-(a \`*_FILE\`, \`.env\` or the YAML file). The Waldur token, the two client secrets, the password in \`cache.url\` and
-\`log_level\` take effect at once; other changed settings are named in the log and take effect at the next start. An
-invalid configuration is refused as a whole: the log and readiness name the keys, and the previous settings stay in effect.
-
-[configuration.schema.json](configuration.schema.json) is the same for editors: begin the YAML file with
-\`# yaml-language-server: $schema=<its path or address>\`.
-
-| in the file | in the environment | allowed | default | |
-|---|---|---|---|---|
-${rows.map((row) => `| ${row} |`).join("\n")}
-
-\`storage_systems\` takes a slug, or a slug with the offering's UUID, dashed or not:
-
-\`\`\`yaml
-storage_systems:
-  capstor: capstor
-  vast: { slug: vast-prod, uuid: 0f2c4f0a-3f54-4c0e-8a43-6f1f3d1c2b5e }
-\`\`\`
-
-Without a proxy setting, \`HTTPS_PROXY\`, \`HTTP_PROXY\`, \`ALL_PROXY\` and \`NO_PROXY\` apply to each upstream, and
-\`SSL_CERT_FILE\` and \`SSL_CERT_DIR\` add to the system's authorities: see [operations.md](operations.md#connections-to-upstreams).
-\`CSCS_KEYCLOAK_REDIRECT_URL\` and \`DEVELOPMENT_MODE\` are accepted and have no effect.
-
-If the file has no section \`hpc_user_api\`, its settings are also read from their places in 0.7.7:
-
-${older.join("\n")}
-`
+  const rows = keys.map(({ path, variable, type, fallback, isSecret, description }) => {
+    const variables = isSecret ? `${inCode(variable)}, ${inCode(`${variable}_FILE`)}` : inCode(variable)
+    const allowed = type.allowed.replaceAll("|", "\\|")
+    return `| ${inCode(path)} | ${variables} | ${allowed} | ${shownDefault(fallback)} | ${description} |`
+  })
+  return [
+    "| in the file | in the environment | allowed | default | |",
+    "|---|---|---|---|---|",
+    ...rows,
+    "",
+    "If the file has no section `hpc_user_api`, its settings are also read from their places in 0.7.7:",
+    "",
+    ...Object.entries(olderHpcUserPaths).map(([path, old]) => `- ${inCode(old)} for ${inCode(path)}`),
+  ].join("\n")
 }
 
 /** JSON Schema (draft 2020-12) of the YAML file, for editors: docs/configuration.schema.json. */

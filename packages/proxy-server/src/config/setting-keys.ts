@@ -31,7 +31,7 @@ export interface SettingKey<A> {
   readonly path: string
   /** In the environment. A secret can also be given in a file, named by the variable `<name>_FILE`. */
   readonly variable: string
-  readonly type: SettingType<unknown>
+  readonly type: SettingType<A>
   readonly fallback: A
   readonly isSecret: boolean
   readonly description: string

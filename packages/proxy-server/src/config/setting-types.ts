@@ -1,4 +1,5 @@
 /** The types of settings: what is allowed, how it is decoded, and its JSON Schema. */
+import { finiteDecimal, isJsonObject } from "@cscs/storage-model"
 import { Duration, Redacted } from "effect"
 import { unwrapped } from "../config-sources/unwrapped.ts"
 import { yamlMapping } from "../config-sources/yaml-document.ts"
@@ -40,46 +41,41 @@ export const flag: SettingType<boolean> = {
   decode: (value) => (typeof value === "string" ? parseFlag(value) : typeof value === "boolean" ? value : undefined),
 }
 
-// A longer text is no plausible number.
-const decimal = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i
-const longestNumber = 64
-
-const numberFrom = (value: unknown): number | undefined => {
-  const isDecimal = typeof value === "string" && value.length <= longestNumber && decimal.test(value)
-  const number = isDecimal ? Number(value) : value
-  return typeof number === "number" && Number.isFinite(number) ? number : undefined
-}
-
-/** @param most a larger factor is a typo, and would result in inodes that no double represents exactly */
-export const positiveNumber = (most: number): SettingType<number> => ({
-  allowed: `a number above 0, at most ${most}`,
-  jsonSchema: { type: "number", exclusiveMinimum: 0, maximum: most },
+const numberThat = (
+  allowed: string,
+  jsonSchema: SettingType<number>["jsonSchema"],
+  isAllowed: (number: number) => boolean,
+): SettingType<number> => ({
+  allowed,
+  jsonSchema,
   decode: (value) => {
-    const number = numberFrom(value)
-    return number !== undefined && number > 0 && number <= most ? number : undefined
+    const number = finiteDecimal(value)
+    return number !== undefined && isAllowed(number) ? number : undefined
   },
 })
 
-export const ratio: SettingType<number> = {
-  allowed: "a number from 0 to 1",
-  jsonSchema: { type: "number", minimum: 0, maximum: 1 },
-  decode: (value) => {
-    const number = numberFrom(value)
-    return number !== undefined && number >= 0 && number <= 1 ? number : undefined
-  },
-}
+/** @param most a larger factor is a typo, and would result in inodes that no double represents exactly */
+export const positiveNumber = (most: number): SettingType<number> =>
+  numberThat(
+    `a number above 0, at most ${most}`,
+    { type: "number", exclusiveMinimum: 0, maximum: most },
+    (number) => number > 0 && number <= most,
+  )
+
+export const ratio = numberThat(
+  "a number from 0 to 1",
+  { type: "number", minimum: 0, maximum: 1 },
+  (number) => number >= 0 && number <= 1,
+)
 
 // The largest 32-bit value, 4294967295, is -1 to the kernel: "no change" to chown.
 const largestGid = 4_294_967_294
 
-export const gid: SettingType<number> = {
-  allowed: `a whole number from 1 to ${largestGid}`,
-  jsonSchema: { type: "integer", minimum: 1, maximum: largestGid },
-  decode: (value) => {
-    const number = numberFrom(value)
-    return number !== undefined && Number.isInteger(number) && number >= 1 && number <= largestGid ? number : undefined
-  },
-}
+export const gid = numberThat(
+  `a whole number from 1 to ${largestGid}`,
+  { type: "integer", minimum: 1, maximum: largestGid },
+  (number) => Number.isInteger(number) && number >= 1 && number <= largestGid,
+)
 
 /** Linux accepts no longer path, and no setting is longer than one. */
 const longestText = 4096
@@ -92,33 +88,42 @@ const textFault = (value: unknown): string | undefined => {
   return control.test(value) ? "a text with a control character, such as a line break" : undefined
 }
 
-export const text: SettingType<string> = {
-  allowed: `a text that is not empty, of at most ${longestText} characters, none a control character`,
-  jsonSchema: { type: "string", minLength: 1, maxLength: longestText },
-  fault: textFault,
-  decode: (value) =>
-    typeof value === "string" && value.trim() !== "" && textFault(value) === undefined ? value : undefined,
-}
+const textThat = (
+  allowed: string,
+  jsonSchema: SettingType<string>["jsonSchema"],
+  isAllowed: (text: string) => boolean,
+  fault?: SettingType<string>["fault"],
+): SettingType<string> => ({
+  allowed,
+  jsonSchema: { type: "string", ...jsonSchema },
+  decode: (value) => (typeof value === "string" && isAllowed(value) ? value : undefined),
+  ...(fault && { fault }),
+})
+
+const isText = (text: string) => text.trim() !== "" && textFault(text) === undefined
+
+export const text = textThat(
+  `a text that is not empty, of at most ${longestText} characters, none a control character`,
+  { minLength: 1, maxLength: longestText },
+  isText,
+  textFault,
+)
 
 /** A header value that is valid everywhere in HTTP (RFC 9110 section 5.5). */
-export const headerValue: SettingType<string> = {
-  ...text,
-  allowed: "a text of at most 256 printable ASCII characters",
-  jsonSchema: { type: "string", minLength: 1, maxLength: 256, pattern: "^[\\x20-\\x7e]+$" },
-  decode: (value) => (typeof value === "string" && /^[\x20-\x7e]{1,256}$/.test(value) ? value : undefined),
-}
+export const headerValue = textThat(
+  "a text of at most 256 printable ASCII characters",
+  { minLength: 1, maxLength: 256, pattern: "^[\\x20-\\x7e]+$" },
+  (value) => /^[\x20-\x7e]{1,256}$/.test(value),
+  textFault,
+)
 
 /** A realm's name becomes a part of the issuer's path. */
-export const realm: SettingType<string> = {
-  ...text,
-  allowed: "a realm's name: at most 255 characters, none of / \\ ? # % ; and not . or ..",
-  jsonSchema: { type: "string", minLength: 1, maxLength: 255, pattern: "^[^/\\\\?#%;]+$" },
-  decode: (value) => {
-    const name = text.decode(value)
-    const isName = name !== undefined && name.length <= 255 && !/[/\\?#%;]/.test(name) && !/^\.\.?$/.test(name)
-    return isName ? name : undefined
-  },
-}
+export const realm = textThat(
+  "a realm's name: at most 255 characters, none of / \\ ? # % ; and not . or ..",
+  { minLength: 1, maxLength: 255, pattern: "^[^/\\\\?#%;]+$" },
+  (name) => isText(name) && name.length <= 255 && !/[/\\?#%;]/.test(name) && !/^\.\.?$/.test(name),
+  textFault,
+)
 
 const kept = (type: SettingType<string>): SettingType<Redacted.Redacted> => ({
   ...type,
@@ -133,11 +138,11 @@ const kept = (type: SettingType<string>): SettingType<Redacted.Redacted> => ({
 export const secret = kept(text)
 
 /** A Waldur user's token: 40 hexadecimal digits. */
-export const waldurToken = kept({
-  allowed: "the API token of a Waldur user: 40 hexadecimal digits",
-  jsonSchema: { type: "string", pattern: "^[0-9A-Fa-f]{40}$" },
-  decode: (value) => (typeof value === "string" && /^[0-9a-f]{40}$/i.test(value) ? value : undefined),
-})
+export const waldurToken = kept(
+  textThat("the API token of a Waldur user: 40 hexadecimal digits", { pattern: "^[0-9A-Fa-f]{40}$" }, (token) =>
+    /^[0-9a-f]{40}$/i.test(token),
+  ),
+)
 
 /** Servers accept no longer ones. */
 const longestUrl = 2048
@@ -146,78 +151,74 @@ const longestUrl = 2048
  * The URL in a text: with scheme, two slashes and a host. The parser would also accept `https:host` and ignore line
  * breaks within.
  */
-const urlIn = (value: unknown, schemes: RegExp): URL | undefined => {
-  if (typeof value !== "string" || value.length > longestUrl || /[\s\p{Cc}]/u.test(value)) return undefined
-  if (!/^[a-z][a-z\d+.-]{0,15}:\/\/[^/]/i.test(value) || !URL.canParse(value)) return undefined
-  const url = new URL(value)
+const urlIn = (text: string, schemes: RegExp): URL | undefined => {
+  if (text.length > longestUrl || /[\s\p{Cc}]/u.test(text)) return undefined
+  if (!/^[a-z][a-z\d+.-]{0,15}:\/\/[^/]/i.test(text) || !URL.canParse(text)) return undefined
+  const url = new URL(text)
   return schemes.test(url.protocol) && url.hostname !== "" ? url : undefined
 }
 
 /** The URL of a Valkey or Redis; it contains the password. */
-export const redisUrl = kept({
-  allowed: "a redis:// or rediss:// (TLS) URL, such as rediss://user:password@valkey.example.org:6379",
-  jsonSchema: { type: "string", format: "uri", pattern: "^rediss?://" },
-  decode: (value) => {
-    const url = urlIn(value, /^rediss?:$/)
-    if (url === undefined) return undefined
-    const { pathname, username, password } = url
-    // Percent-encoding must be valid; the path is the number of a database.
-    const isLogin = !/%(?![0-9A-Fa-f]{2})/.test(username + password)
-    return /^\/?\d*$/.test(pathname) && isLogin ? String(value) : undefined
-  },
-})
+export const redisUrl = kept(
+  textThat(
+    "a redis:// or rediss:// (TLS) URL, such as rediss://user:password@valkey.example.org:6379",
+    { format: "uri", pattern: "^rediss?://" },
+    (text) => {
+      const url = urlIn(text, /^rediss?:$/)
+      // Percent-encoding must be valid; the path is the number of a database.
+      return (
+        url !== undefined && /^\/?\d*$/.test(url.pathname) && !/%(?![0-9A-Fa-f]{2})/.test(url.username + url.password)
+      )
+    },
+  ),
+)
 
 const sentryDsnPattern = /^https?:\/\/\w+(:\w*)?@[\w.-]+(:\d+)?\/([\w.-]+\/)*\d+$/
 
 /** The DSN of a Sentry project. It gives write access, so it is secret. */
-export const sentryDsn = kept({
-  allowed: "a DSN as Sentry shows it, such as https://key@sentry.example.org/1",
-  jsonSchema: { type: "string", maxLength: longestUrl, pattern: sentryDsnPattern.source },
-  // As strict as Sentry's own library, which would print a DSN that it cannot parse.
-  decode: (value) =>
-    typeof value === "string" && value.length <= longestUrl && sentryDsnPattern.test(value) ? value : undefined,
-})
+export const sentryDsn = kept(
+  textThat(
+    "a DSN as Sentry shows it, such as https://key@sentry.example.org/1",
+    { maxLength: longestUrl, pattern: sentryDsnPattern.source },
+    // As strict as Sentry's own library, which would print a DSN that it cannot parse.
+    (dsn) => dsn.length <= longestUrl && sentryDsnPattern.test(dsn),
+  ),
+)
 
 const upstreamUrl = /^https?:$/
 
-/** An upstream's URL: it appears in logs, errors and readiness, and so may contain no secret. */
-export const httpUrl: SettingType<string> = {
-  allowed: "an http:// or https:// URL without user, password, query and fragment",
-  jsonSchema: {
-    type: "string",
-    format: "uri",
-    maxLength: longestUrl,
-    pattern: "^[Hh][Tt][Tt][Pp][Ss]?://[^/@?#][^@?#]*$",
-  },
-  // A password may contain a /, which ends the host for the parser: so no @ anywhere.
-  decode: (value) =>
-    urlIn(value, upstreamUrl) !== undefined && !/[@?#]/.test(String(value)) ? String(value) : undefined,
-  fault: (value) => {
-    if (typeof value !== "string") return undefined
-    if (value.includes("@")) return "a URL with a user or password in it"
-    return /[?#]/.test(value) ? "a URL with a query or fragment" : undefined
-  },
+/** The part of a URL, or of one in a list, that could be a secret, in words. */
+const urlFault = (value: unknown): string | undefined => {
+  if (JSON.stringify(value).includes("@")) return "a URL with a user or password in it"
+  return typeof value === "string" && /[?#]/.test(value) ? "a URL with a query or fragment" : undefined
 }
 
-export const proxyUrl: SettingType<string> = {
-  allowed:
-    "a proxy with its scheme, such as socks5h://proxy.example.org:1080 (socks4, socks4a, socks5, socks5h, http, https)",
-  jsonSchema: {
-    type: "string",
+/** An upstream's URL: it appears in logs, errors and readiness, and so may contain no secret. */
+export const httpUrl = textThat(
+  "an http:// or https:// URL without user, password, query and fragment",
+  { format: "uri", maxLength: longestUrl, pattern: "^[Hh][Tt][Tt][Pp][Ss]?://[^/@?#][^@?#]*$" },
+  // A password may contain a /, which ends the host for the parser: so no @ anywhere.
+  (text) => urlIn(text, upstreamUrl) !== undefined && !/[@?#]/.test(text),
+  urlFault,
+)
+
+export const proxyUrl = textThat(
+  "a proxy with its scheme, such as socks5h://proxy.example.org:1080 (socks4, socks4a, socks5, socks5h, http, https)",
+  {
     format: "uri",
     maxLength: longestUrl,
     pattern: "^([Ss][Oo][Cc][Kk][Ss](4[Aa]?|5[Hh]?)|[Hh][Tt][Tt][Pp][Ss]?)://",
   },
-  decode: (value) => {
-    const url = urlIn(value, /^(socks(4a?|5h?)|https?):$/)
+  (text) => {
+    const url = urlIn(text, /^(socks(4a?|5h?)|https?):$/)
     // A path could only be part of a password that is not percent-encoded.
     return url !== undefined && /^\/?$/.test(url.pathname) && url.search === "" && url.hash === ""
-      ? String(value)
-      : undefined
   },
-}
+)
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+/** In characters; a longer text is no plausible number. */
+const longestNumber = 64
 const timeSpanPattern = /^(\d+(?:\.\d+)?)\s{0,8}(ms|s|m|h)?$/
 
 /**
@@ -275,14 +276,10 @@ const listOf = (item: SettingType<string>, allowed: string): SettingType<Readonl
 
 export const textList = listOf(text, "a list of texts, or one text with commas between them")
 
-const origin: SettingType<string> = {
-  allowed: "an origin",
-  jsonSchema: { type: "string", format: "uri", pattern: "^https?://[^/@?#]+$" },
-  decode: (value) => {
-    const url = urlIn(value, upstreamUrl)
-    return url !== undefined && url.origin === value ? value : undefined
-  },
-}
+const origin = textThat("an origin", { format: "uri", pattern: "^https?://[^/@?#]+$" }, (text) => {
+  const url = urlIn(text, upstreamUrl)
+  return url !== undefined && url.origin === text
+})
 
 /** Origins of web servers: scheme, host and port as browsers write them. */
 export const originList: SettingType<ReadonlyArray<string>> = {
@@ -290,18 +287,14 @@ export const originList: SettingType<ReadonlyArray<string>> = {
     origin,
     "origins: a scheme, a host in lower case and a port if it is not the scheme's own, such as https://example.org",
   ),
-  fault: (value) => (String(value).includes("@") ? "a URL with a user or password in it" : undefined),
+  fault: urlFault,
 }
-
-/** Whether a value is a YAML mapping or a JSON object. */
-export const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 export const mapping: SettingType<Readonly<Record<string, unknown>>> = {
   allowed: "a mapping (in the environment: a JSON object)",
   jsonSchema: { type: "object" },
   decode: (value) => {
-    if (typeof value !== "string") return isMapping(value) ? value : undefined
+    if (typeof value !== "string") return isJsonObject(value) ? value : undefined
     try {
       JSON.parse(value)
       // JSON is YAML, and the YAML reader rejects duplicate keys and deep nesting.

@@ -1,10 +1,10 @@
 /** How values of settings appear in logs and errors: no value that could be a secret is shown. */
+import { proxyForDisplay } from "@cscs/http-transport"
 import { Duration, Redacted } from "effect"
-import { maskValue } from "../observability/mask-secrets.ts"
+import { mask, maskText, maskValue } from "../observability/mask-secrets.ts"
 import type { SettingKey } from "./setting-keys.ts"
 
-const mask = "***"
-const secret = "*** (a secret)"
+const secret = `${mask} (a secret)`
 /** Maximum characters of a shown value. */
 const longestShown = 200
 
@@ -13,8 +13,10 @@ export const shownValue = (value: unknown, key: SettingKey<unknown>): string => 
   if (value === undefined) return "nothing"
   if (key.isSecret || Redacted.isRedacted(value)) return secret
   if (Duration.isDuration(value)) return `${Duration.toSeconds(value)}s`
-  return shortened(JSON.stringify(withoutLogins(maskValue(value))) ?? String(value))
+  return shortened(JSON.stringify(maskValue(value, shownText)) ?? String(value))
 }
+
+const shownText = (text: string) => proxyForDisplay(maskText(text))
 
 /**
  * A refused value as an error may show it. A secret under the wrong key must not reach a log, so anything that could be
@@ -26,7 +28,7 @@ export const foundValue = (value: unknown, key?: SettingKey<unknown>): string =>
   if (key?.isSecret) return secret
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list"
   if (typeof value === "object" && value !== null) return "a mapping"
-  return typeof value === "string" ? JSON.stringify(escapeControls(value)) : String(value)
+  return typeof value === "string" ? JSON.stringify(withoutSecrets(value)) : String(value)
 }
 
 /** A name from the configuration, for paths in errors and warnings. */
@@ -34,9 +36,9 @@ export const shownName = (name: string): string =>
   shortened(name.replace(/[^\s.,:/_-]{16,}/g, (word) => (isMixed(word) ? mask : word)))
 
 /** Masks everything in a text that could be a secret. */
-const escapeControls = (text: string): string =>
+const withoutSecrets = (text: string): string =>
   shortened(
-    withoutLogin(text)
+    proxyForDisplay(text)
       .replace(/[?#].*$/s, (rest) => `${rest[0]}${mask}`)
       .replace(/[^\s.,:;/()[\]{}"'<>|?#@]+/g, (word) => (isTelling(word) ? mask : word)),
   )
@@ -49,15 +51,5 @@ const isTelling = (word: string) =>
   word !== mask && (word.length > longestWord || (word.length > 5 && isMixed(word) && !/^socks(4a?|5h?)$/i.test(word)))
 
 const isMixed = (word: string) => /\d/.test(word) && /[^\d+-]/.test(word)
-
-/** Removes user and password of a URL, even if it lacks its scheme or is malformed. */
-const withoutLogin = (text: string) => text.replace(/^([a-z][a-z\d+.-]*:(?=\/\/))?(\/\/)?.*@/is, `$1$2${mask}@`)
-
-const withoutLogins = (value: unknown): unknown => {
-  if (typeof value === "string") return withoutLogin(value)
-  if (Array.isArray(value)) return value.map(withoutLogins)
-  if (typeof value !== "object" || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withoutLogins(inner)]))
-}
 
 const shortened = (text: string) => (text.length > longestShown ? `${text.slice(0, longestShown)}…` : text)

@@ -1,8 +1,8 @@
 /** Finds keys of a YAML file that no setting has. */
+import { isJsonObject } from "@cscs/storage-model"
 import { distance } from "fastest-levenshtein"
 import type { ConfigurationProblem } from "../config-sources/configuration-invalid.ts"
 import { olderHpcUserPaths, settingKeys } from "./setting-keys.ts"
-import { isMapping } from "./setting-types.ts"
 import { shownName } from "./shown-value.ts"
 
 const known = [...Object.values(settingKeys).map(({ path }) => path), ...Object.values(olderHpcUserPaths)]
@@ -15,7 +15,7 @@ const componentKeys = ["measured_unit", "accounting_type", "label", "unit_factor
 )
 
 /** Keys of a YAML file that no setting has. */
-export interface UnknownKeys {
+interface UnknownKeys {
   /** Keys so similar to a known one that they are certainly typos, and sections that are no mappings. */
   readonly misspelt: ReadonlyArray<ConfigurationProblem>
   /** Keys of other programs or versions: an old file still works. */
@@ -25,12 +25,12 @@ export interface UnknownKeys {
 /** Finds the keys of a YAML document that no setting has, at the top and within each section. */
 export const unknownKeys = (document: Readonly<Record<string, unknown>>, file: string): UnknownKeys => {
   const paths = Object.entries(document).flatMap(([name, value]) =>
-    sections.has(name) && isMapping(value) ? Object.keys(value).map((inner) => `${name}.${inner}`) : [name],
+    sections.has(name) && isJsonObject(value) ? Object.keys(value).map((inner) => `${name}.${inner}`) : [name],
   )
-  const { storage } = isMapping(document.backend_components) ? document.backend_components : {}
-  if (isMapping(storage)) paths.push(...Object.keys(storage).map((name) => `${storageComponent}.${name}`))
+  const { storage } = isJsonObject(document.backend_components) ? document.backend_components : {}
+  if (isJsonObject(storage)) paths.push(...Object.keys(storage).map((name) => `${storageComponent}.${name}`))
   const flat = Object.entries(document).filter(
-    ([name, value]) => sections.has(name) && value !== null && !isMapping(value),
+    ([name, value]) => sections.has(name) && value !== null && !isJsonObject(value),
   )
   const all = new Set([...known, ...componentKeys, ...sections])
   const unknown = paths.filter((path) => !all.has(path))

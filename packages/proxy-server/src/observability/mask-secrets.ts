@@ -3,7 +3,7 @@
  * are the values of fields with a secret's name, credentials inside URLs, and the configuration's own secrets in any
  * spelling. All of it takes linear time and never throws.
  */
-import { RotatingSecret, redactor } from "@cscs/http-transport"
+import { proxyForDisplay, RotatingSecret, redactor } from "@cscs/http-transport"
 import { Redacted } from "effect"
 
 /** The replacement of a secret. */
@@ -51,21 +51,11 @@ export const maskValue = <A>(value: A, text: (given: string) => string = maskTex
         isSecretName(name) && inner !== null && inner !== undefined
           ? mask
           : /proxy$/i.test(name) && typeof inner === "string"
-            ? text(maskLogin(inner))
+            ? text(proxyForDisplay(inner))
             : masked(inner),
       ]),
     )
   return masked(value) as A
-}
-
-/**
- * Masks user and password of a URL, even without its scheme: up to the last `@`, because a password may contain one.
- */
-const maskLogin = (url: string): string => {
-  const at = url.lastIndexOf("@")
-  if (at < 0) return url
-  const scheme = url.slice(0, at).indexOf("://")
-  return `${scheme < 0 ? "" : url.slice(0, scheme + 3)}${mask}${url.slice(at)}`
 }
 
 /**

@@ -7,7 +7,7 @@ import { type FileHandle, open, stat } from "node:fs/promises"
 import { dirname } from "node:path"
 
 /** The path holds something that we may neither read nor replace. The message has the reason and the remedy. */
-export class NotOurFile extends Error {
+class NotOurFile extends Error {
   override readonly name = "NotOurFile"
 }
 

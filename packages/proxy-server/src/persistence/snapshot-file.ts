@@ -2,8 +2,7 @@
  * Keeps a snapshot in a file across restarts. The file is written atomically and not trusted on reading: it must be a
  * regular file of ours that no one else may write, no larger than one that we write, and each entry is checked anew.
  */
-import { type FileHandle, open, rename, rm } from "node:fs/promises"
-import { dirname } from "node:path"
+import { type FileHandle, rename, rm } from "node:fs/promises"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { createGunzip, createGzip } from "node:zlib"
@@ -13,6 +12,7 @@ import { Effect, Result, Schema } from "effect"
 import type { Chunk } from "../snapshot/entry-table.ts"
 import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 import { mustBeReplaceable, openOwnFile } from "./own-file.ts"
+import { replaceFile } from "./replace-file.ts"
 import {
   chunkText,
   headerText,
@@ -74,15 +74,7 @@ export const writeSnapshotFile = (
       await mustBeReplaceable(path)
       await mustBeReplaceable(unfinished)
       await rm(unfinished, { force: true })
-      const file = await open(unfinished, "wx", 0o600)
-      try {
-        await write(file, identity, taken).finally(() => file.close())
-        await rename(unfinished, path)
-      } catch (cause) {
-        await rm(unfinished, { force: true }).catch(() => undefined)
-        throw cause
-      }
-      await syncDirectory(dirname(path)).catch(() => undefined)
+      await replaceFile(path, unfinished, 0o600, (file) => write(file, identity, taken))
     },
     catch: failed(path),
   })
@@ -95,7 +87,6 @@ const write = async (file: FileHandle, identity: string, taken: TimedSnapshot): 
   )
   const { size } = await file.stat()
   if (size > largestFile) throw new Error(tooLarge("packed", size, largestFile))
-  await file.sync()
 }
 
 function* linesToWrite(identity: string, taken: TimedSnapshot): Generator<string, void> {
@@ -115,16 +106,6 @@ function* linesToWrite(identity: string, taken: TimedSnapshot): Generator<string
 
 const tooLarge = (what: string, size: number, limit: number) =>
   `the snapshot is too large to be read back (${what}: ${size}, at most ${limit})`
-
-/** Makes a rename survive a power loss, if we may read the directory and the file system supports it. */
-const syncDirectory = async (path: string): Promise<void> => {
-  const directory = await open(path)
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
-}
 
 /**
  * Reads what `writeSnapshotFile` wrote. Each chunk is verified by its digest and the rest by gzip's checksum; each
@@ -209,8 +190,7 @@ const parsed = async (
   for (const digest of header.chunks) chunks.push(orDamage(reader.chunk(await next(), digest)))
   // The checksum comes last.
   if (!(await lines.next()).done) throw new Damage("it has data after its end")
-  const { readStartedAt, readEndedAt, changedAt } = header
-  return { snapshot: snapshotFrom(header, chunks), readStartedAt, readEndedAt, changedAt }
+  return snapshotFrom(header, chunks)
 }
 
 const orDamage = <A>(result: Result.Result<A, string>): A => {

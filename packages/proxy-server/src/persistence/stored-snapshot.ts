@@ -7,7 +7,15 @@ import type { ProxySettings } from "../config/settings.ts"
 import { version } from "../config/version.ts"
 import { contentDigest } from "../snapshot/content-digest.ts"
 import { type Chunk, chunkOf, entriesInChunk, entryTable } from "../snapshot/entry-table.ts"
-import type { Snapshot, TimedSnapshot } from "../snapshot/snapshot.ts"
+import {
+  Count,
+  GuardedSystem,
+  InvisiblePath,
+  Loss,
+  Moment,
+  type Snapshot,
+  type TimedSnapshot,
+} from "../snapshot/snapshot.ts"
 
 /*
  * Limits of a stored snapshot. A larger one is not stored, because it could not be read back. If a larger one is found, it
@@ -23,12 +31,7 @@ export const mostChunks = 200_000
 export const mostBytes = 512 * 1024 * 1024
 /** Characters of a finding's `found`, as JSON: the model cuts it at 200, and an escape such as `\u0001` takes six. */
 const longestFound = 2000
-/** The last time that a `Date` can represent. */
-const lastMoment = 8.64e15
 
-/** Milliseconds since 1970. */
-export const Moment = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: lastMoment }))
-const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 /** A full SHA-256 in base64url. */
 export const Digest = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{43}$/))
 export const isDigest = Schema.is(Digest)
@@ -46,27 +49,10 @@ const Header = Schema.fromJsonString(
     skipped: Schema.Array(Skipped),
     warnings: Schema.Array(Warning),
     counts: numbersByName,
-    guarded: Schema.Array(
-      Schema.Struct({
-        offeringSlug: Schema.String,
-        since: Moment,
-        readAt: Moment,
-        before: Count,
-        now: Count,
-        why: Schema.String,
-      }),
-    ),
-    losses: Schema.Array(
-      Schema.Struct({
-        offeringSlug: Schema.String,
-        itemId: Schema.String,
-        mountPoint: Schema.String,
-        at: Moment,
-        isRemoval: Schema.Boolean,
-      }),
-    ),
+    guarded: Schema.Array(GuardedSystem),
+    losses: Schema.Array(Loss),
     invisibleOfferings: Schema.Array(Schema.String),
-    invisiblePaths: Schema.Array(Schema.Struct({ offeringSlug: Schema.String, path: Schema.String })),
+    invisiblePaths: Schema.Array(InvisiblePath),
     offeringWarnings: Schema.Array(Schema.String),
     gidFailure: Schema.NullOr(HpcUserApiError),
     gids: numbersByName,
@@ -207,21 +193,19 @@ const isShort = ({ found }: { readonly found: unknown }): boolean => {
 const shownAs = (found: unknown): string => JSON.stringify(found)
 
 /** Combines the header and its chunks, in the header's order. */
-export const snapshotFrom = (header: StoredHeader, chunks: ReadonlyArray<Chunk>): Snapshot => ({
-  entries: entryTable(chunks),
-  skipped: header.skipped,
-  warnings: header.warnings,
-  counts: new Map(header.counts),
-  guarded: header.guarded,
-  losses: header.losses,
-  mockedGids: 0,
-  invisibleOfferings: header.invisibleOfferings,
-  invisiblePaths: header.invisiblePaths,
-  offeringWarnings: header.offeringWarnings,
-  gidFailure: header.gidFailure ?? undefined,
-  gids: new Map(header.gids),
-  gidsReadAt: header.gidsReadAt ?? undefined,
-})
+export const snapshotFrom = (header: StoredHeader, chunks: ReadonlyArray<Chunk>): TimedSnapshot => {
+  const { readStartedAt, readEndedAt, changedAt, chunks: _, ...kept } = header
+  const snapshot = {
+    ...kept,
+    entries: entryTable(chunks),
+    counts: new Map(kept.counts),
+    mockedGids: 0,
+    gidFailure: kept.gidFailure ?? undefined,
+    gids: new Map(kept.gids),
+    gidsReadAt: kept.gidsReadAt ?? undefined,
+  }
+  return { snapshot, readStartedAt, readEndedAt, changedAt }
+}
 
 /** A digest of a whole snapshot, not only of its entries. The same in every process that has it. */
 export const storedDigest = ({ snapshot }: Pick<TimedSnapshot, "snapshot">): string => {

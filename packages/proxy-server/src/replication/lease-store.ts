@@ -4,8 +4,9 @@
  */
 import { randomUUID } from "node:crypto"
 import { Duration, Effect, Option, Schema } from "effect"
-import { Digest, Moment } from "../persistence/stored-snapshot.ts"
+import { Digest } from "../persistence/stored-snapshot.ts"
 import { RefreshError } from "../refresh/refresh-errors.ts"
+import { Moment } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 import type { RedisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
 
@@ -33,7 +34,7 @@ const ReadOutcome = Schema.Struct({
     }),
   ),
 })
-export type ReadOutcome = typeof ReadOutcome.Type
+type ReadOutcome = typeof ReadOutcome.Type
 /** A snapshot by its digest and times. */
 export type NamedSnapshot = NonNullable<ReadOutcome["snapshot"]>
 
@@ -43,7 +44,7 @@ const encodeWritten = Schema.encodeSync(Written)
 const decodeWritten = Schema.decodeUnknownOption(Written)
 
 /** The state that the replicas share, as one of them reads it. */
-export interface ClusterState {
+interface ClusterState {
   /** With its times by our clock, however far the writer's clock is off. */
   readonly outcome: ReadOutcome | undefined
   /** Milliseconds since the outcome was written. */
@@ -59,7 +60,7 @@ type Reply<A> = Effect.Effect<A, SharedCacheUnavailable>
  * Replicas agree here on which of them reads the upstreams. Reads have numbers that only grow, also across a flush, so "a
  * read that begins after now" needs no clock that two machines share.
  */
-export interface LeaseStore {
+interface LeaseStore {
   /** Takes the lease or renews it; `undefined` if another replica holds it. */
   readonly acquireLease: Reply<"kept" | "taken" | undefined>
   /** Extends the lease; false if it is lost. */

@@ -1,7 +1,8 @@
 /** A connection to the Valkey or Redis that replicas share. */
-import { addressTimeout, type Secret, secretNow, serverName } from "@cscs/http-transport"
+import { addressTimeout, redactor, type Secret, secretNow, serverName } from "@cscs/http-transport"
 import { Clock, Duration, Effect, Metric, Schema, type Scope } from "effect"
 import { logEvent } from "../observability/log-events.ts"
+import { loginIn } from "../observability/mask-secrets.ts"
 
 /** The Valkey or Redis did not respond, or refused. */
 export class SharedCacheUnavailable extends Schema.TaggedError<SharedCacheUnavailable>()("SharedCacheUnavailable", {
@@ -76,9 +77,10 @@ export const redisConnection = Effect.fnUntraced(function* (
 ): Effect.fn.Return<RedisConnection, never, Scope.Scope> {
   let degradation: string | undefined
   let since = 0
-  const withoutPassword = (text: string) => passwordMask(secretNow(url))(text)
+  // Only the password: the forms of the whole URL contain the host, which an error must name.
+  const masked = (text: string) => redactor(loginIn(secretNow(url)))(text).replace(/\p{Cc}/gu, " ")
   const failing = Effect.fnUntraced(function* (cause: unknown) {
-    const detail = withoutPassword(cause instanceof Error ? cause.message || cause.name : String(cause))
+    const detail = masked(cause instanceof Error ? cause.message || cause.name : String(cause)).slice(0, longestDetail)
     const isFirst = degradation === undefined
     degradation = detail
     if (isFirst) {
@@ -221,25 +223,4 @@ const withCredentials = (url: Secret) => {
       },
     },
   } as const
-}
-
-/**
- * Masks a URL's password in a text, both as written and decoded; also shortens the text and removes control characters.
- */
-const passwordMask = (url: string): ((text: string) => string) => {
-  const { password } = URL.canParse(url) ? new URL(url) : { password: "" }
-  const secrets = [password, decoded(password)].filter((one) => one !== "")
-  return (text) => {
-    const masked = secrets.reduce((rest, secret) => rest.replaceAll(secret, "***"), text)
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not reach a terminal.
-    return masked.slice(0, longestDetail).replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, " ")
-  }
-}
-
-const decoded = (text: string): string => {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
 }

@@ -36,7 +36,7 @@ const within: Duration.Input = "30 seconds"
  * unchanged parts are neither sent nor fetched again, concurrent writers do no harm, and lost or corrupted data is
  * detected, removed and stored anew by the leader.
  */
-export interface SharedStore {
+interface SharedStore {
   /** Stores a snapshot; returns its `storedDigest`. */
   readonly save: (taken: TimedSnapshot) => Effect.Effect<string, SharedCacheUnavailable>
   /**
@@ -142,9 +142,10 @@ export const makeSharedStore = (
     const lost = names.filter((_, index) => chunks[index] === undefined)
     if (problem !== undefined) return yield* refused(problem, digest, lost.slice(0, mostRemoved))
     if (lost.length > 0) return yield* removed(digest, lost.slice(0, mostRemoved))
-    const whole = chunks.filter((chunk) => chunk !== undefined)
-    const { readStartedAt, readEndedAt, changedAt } = header.success
-    const taken = { snapshot: snapshotFrom(header.success, whole), readStartedAt, readEndedAt, changedAt }
+    const taken = snapshotFrom(
+      header.success,
+      chunks.filter((chunk) => chunk !== undefined),
+    )
     if (storedDigest(taken) !== digest) return yield* refused("a header is not the one that was stored", digest)
     refusal = undefined
     return taken

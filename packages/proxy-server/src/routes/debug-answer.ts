@@ -7,12 +7,14 @@ import { masker, maskFound, maskValue, secretsIn } from "../observability/mask-s
 import { guardedInWords } from "../refresh/loss-guard.ts"
 import { Snapshots } from "../serving/snapshots.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
+import { Pagination, paginate } from "./pagination.ts"
 import { offeringSlugsOf } from "./storage-answer.ts"
 import { defaultPage, defaultPageSize, type StorageQuery } from "./storage-query.ts"
 
 const AnyObject = Schema.Record(Schema.String, Schema.Unknown)
 const given = Schema.NullOr(Schema.String)
 const { code: _, ...findingFields } = Skipped.fields
+const { has_next: _next, ...paginationFields } = Pagination.fields
 const Findings = Schema.Array(Schema.Struct(findingFields))
 
 /** The response of `GET /api/storage-resources/?debug=true`, in the reference document's shape. */
@@ -32,13 +34,7 @@ export const DebugAnswer = Schema.Struct({
   }),
   raw_resources: Schema.Struct({
     resources: Schema.Array(Schema.Unknown),
-    pagination: Schema.Struct({
-      current: Schema.Int,
-      limit: Schema.Int,
-      offset: Schema.Int,
-      pages: Schema.Int,
-      total: Schema.Int,
-    }),
+    pagination: Schema.Struct(paginationFields),
     filters_applied: Schema.Struct({ storage_system: given, data_type: given, status: given, state: given }),
   }),
   skipped: Findings.annotate({ description: "Resources that the current snapshot skips, and why." }),
@@ -79,6 +75,7 @@ export const debugAnswer = Effect.fn("debugAnswer")(function* (
     ...(query.data_type && { dataType: query.data_type }),
     ...(query.status && { status: query.status }),
   })
+  const { has_next: _, ...pagination } = paginate(raw.total, page, pageSize)
   const [slug] = slugs
   const one = query.storage_system === undefined || slug === undefined ? undefined : offerings[slug]
   return {
@@ -95,13 +92,7 @@ export const debugAnswer = Effect.fn("debugAnswer")(function* (
     waldur_offering_details: shown(query.storage_system === undefined ? offerings : (one ?? {})),
     raw_resources: {
       resources: shown(resources),
-      pagination: {
-        current: page,
-        limit: pageSize,
-        offset: (page - 1) * pageSize,
-        pages: Math.ceil(raw.total / pageSize),
-        total: raw.total,
-      },
+      pagination,
       filters_applied: {
         storage_system: query.storage_system ?? null,
         data_type: query.data_type || null,

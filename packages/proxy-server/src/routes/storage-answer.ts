@@ -1,11 +1,12 @@
 /** Selects, pages and encodes the entries for a query. */
-import { type EntryFilter, Pagination, paginate, StorageEntry } from "@cscs/storage-model"
+import { type EntryFilter, StorageEntry } from "@cscs/storage-model"
 import { Schema } from "effect"
 import type { ProxySettings } from "../config/settings.ts"
 import { version } from "../config/version.ts"
 import { contentDigest } from "../snapshot/content-digest.ts"
 import type { EntryTable } from "../snapshot/entry-table.ts"
 import type { Snapshot } from "../snapshot/snapshot.ts"
+import { Pagination, paginate } from "./pagination.ts"
 import { defaultPage, defaultPageSize, type StorageQuery } from "./storage-query.ts"
 
 const given = Schema.NullOr(Schema.String).annotate({ description: "As requested; null if absent." })

@@ -1,42 +1,49 @@
 /** The types of a snapshot. */
 import type { HpcUserApiError } from "@cscs/hpc-user-client"
 import type { Skipped, Warning } from "@cscs/storage-model"
+import { Schema } from "effect"
 import type { EntryTable } from "./entry-table.ts"
+
+/** The last time that a `Date` can represent. */
+const lastMoment = 8.64e15
+/** Milliseconds since 1970. */
+export const Moment = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: lastMoment }))
+export const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 
 /**
  * A storage system of which a refresh would lose or remove too much at once: its last good entries stay for a while.
  */
-export interface GuardedSystem {
+export const GuardedSystem = Schema.Struct({
   /** The slug of its offering. */
-  readonly offeringSlug: string
+  offeringSlug: Schema.String,
   /** When the guard began, in steady milliseconds. */
-  readonly since: number
+  since: Moment,
   /** When the read of the entries that stay began, in steady milliseconds. */
-  readonly readAt: number
+  readAt: Moment,
   /** Its live project and user entries in the last good list, and how many of them the refresh would leave live. */
-  readonly before: number
-  readonly now: number
+  before: Count,
+  now: Count,
   /** What the refresh found instead, in numbers and codes, never in upstream text. */
-  readonly why: string
-}
+  why: Schema.String,
+})
+export type GuardedSystem = typeof GuardedSystem.Type
 
 /** A live project or user entry of the last good list that a refresh lost. Many of them in a row are one large loss. */
-export interface Loss {
+export const Loss = Schema.Struct({
   /** The slug of its offering. */
-  readonly offeringSlug: string
-  readonly itemId: string
-  readonly mountPoint: string
+  offeringSlug: Schema.String,
+  itemId: Schema.String,
+  mountPoint: Schema.String,
   /** In steady milliseconds. */
-  readonly at: number
+  at: Moment,
   /** Whether it turned to removing; otherwise it vanished. */
-  readonly isRemoval: boolean
-}
+  isRemoval: Schema.Boolean,
+})
+export type Loss = typeof Loss.Type
 
 /** A path of a live entry whose offering the token no longer sees. */
-export interface InvisiblePath {
-  readonly offeringSlug: string
-  readonly path: string
-}
+export const InvisiblePath = Schema.Struct({ offeringSlug: Schema.String, path: Schema.String })
+export type InvisiblePath = typeof InvisiblePath.Type
 
 /** The tree of one refresh. Immutable. */
 export interface Snapshot {

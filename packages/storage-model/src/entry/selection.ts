@@ -1,5 +1,4 @@
-/** Filters and pages of a list of entries. */
-import { Schema } from "effect"
+/** Filters of a list of entries. */
 import { dataTypeOf } from "../rules/data-type.ts"
 import { providerView, statusOf } from "../rules/lifecycle.ts"
 import { isRefusal, ofOneRecord } from "../rules/ruling.ts"
@@ -44,32 +43,6 @@ export const passesFilter = (facets: EntryFacets, { offeringSlug, state, dataTyp
 /** The entries that pass every part of the filter, in their order. */
 export const selectEntries = (entries: ReadonlyArray<PlacedEntry>, filter: EntryFilter): ReadonlyArray<PlacedEntry> =>
   entries.filter((placed) => passesFilter(facetsOf(placed), filter))
-
-/** A page's place in a list. */
-export const Pagination = Schema.Struct({
-  current: Schema.Int.annotate({ description: "The page's number, from 1." }),
-  limit: Schema.Int.annotate({ description: "Maximum number of entries on a page." }),
-  offset: Schema.Int.annotate({ description: "Entries before the page." }),
-  pages: Schema.Int.annotate({ description: "Number of pages; 0 if there are no entries." }),
-  total: Schema.Int.annotate({ description: "Total number of entries." }),
-  has_next: Schema.Boolean,
-}).annotate({ identifier: "Pagination" })
-export type Pagination = typeof Pagination.Type
-
-/**
- * The position of page `page` of `total` entries. Pages past the end are valid and empty.
- *
- * @param page from 1
- * @param pageSize from 1
- */
-export const paginate = (total: number, page: number, pageSize: number): Pagination => {
-  const pages = Math.ceil(total / pageSize)
-  return { current: page, limit: pageSize, offset: (page - 1) * pageSize, pages, total, has_next: page < pages }
-}
-
-/** The entries of one page. */
-export const pageOf = <A>(entries: ReadonlyArray<A>, { offset, limit }: Pagination): ReadonlyArray<A> =>
-  entries.slice(offset, offset + limit)
 
 /**
  * Waldur's own rows that would pass the filter as entries, for troubleshooting. A row that cannot be judged passes.

@@ -3,13 +3,15 @@
  * stored entry is trusted no more than a record from Waldur: the same rules apply to paths, GIDs, URLs and values.
  */
 import { type Problem, problem } from "../report/finding.ts"
-import { servedOrigins } from "../rules/callback-urls.ts"
+import { callbackActions, servedOrigins } from "../rules/callback-urls.ts"
 import { entryStatuses } from "../rules/lifecycle.ts"
 import { invalidComponent, type PathRule, pathRule } from "../rules/mount-path.ts"
-import { isGid } from "../rules/target.ts"
+import { defaultPermissions, isOctal } from "../rules/permissions.ts"
+import { deepestItem, isGid, isMockUid } from "../rules/target.ts"
 import type { ModelSettings } from "../settings.ts"
 import { isJsonObject, property } from "../waldur/json-object.ts"
-import { dataTypeNames, fileSystemName, systemName } from "./storage-names.ts"
+import { dashedUuid } from "../waldur/uuid.ts"
+import { dataTypeNames, fileSystemName, type StorageNames, systemName } from "./storage-names.ts"
 
 /** What is known about a valid stored entry. */
 export interface StoredEntry {
@@ -20,14 +22,14 @@ export interface StoredEntry {
   readonly isResource: boolean
 }
 
-const statuses: ReadonlySet<string> = new Set(entryStatuses)
-
 /** Characters of one entry's JSON: room for twice the largest target item (64 kB) and three lists of quotas. */
 const longestEntry = 256 * 1024
-/** Levels of objects in a target item: the limit for an item from Waldur. */
-const deepestItem = 20
+/** Characters of a URL: more than any server accepts. */
+const longestUrl = 8192
 /** PATH_MAX of Linux, in bytes. */
 const longestPath = 4096
+/** Data types whose names are kept: a tampered file can contain any number of them. */
+const mostDataTypes = 1000
 
 /**
  * Compiles the rules for one configuration, to be reused for many entries.
@@ -39,16 +41,12 @@ export const storedEntryJudge = (
   settings: ModelSettings,
 ): ((text: string, offeringSlug: string) => StoredEntry | Problem) => {
   const systems = new Map(settings.storageSystems.map(({ offeringSlug }) => [offeringSlug, systemName(offeringSlug)]))
-  const fileSystem = fileSystemName(settings)
-  const origins = servedOrigins(settings)
-  const rule = pathRule(settings.mountRoots)
+  const storageFileSystem = fileSystemName(settings)
+  const rules: Rules = { settings, origins: servedOrigins(settings), mayServe: pathRule(settings.mountRoots) }
   const dataTypes = new Map<string, ReturnType<typeof dataTypeNames>>()
   const namesOf = (dataType: string) => {
-    const known = dataTypes.get(dataType)
-    if (known !== undefined) return known
-    const names = dataTypeNames(dataType)
-    // A tampered file can contain any number of them.
-    if (dataTypes.size < 1000) dataTypes.set(dataType, names)
+    const names = dataTypes.get(dataType) ?? dataTypeNames(dataType)
+    if (dataTypes.size < mostDataTypes) dataTypes.set(dataType, names)
     return names
   }
 
@@ -59,74 +57,14 @@ export const storedEntryJudge = (
     if (!isJsonObject(entry) || storageSystem === undefined) {
       return problem("entry", text, "expected an entry of a configured storage system")
     }
-    const wrong = (field: string, found: unknown, wanted: string) => problem(field, found, `expected ${wanted}`)
-
-    const { itemId, status, quotas, oldQuotas, newQuotas, parentItemId } = entry
-    if (!isDashedUuid(itemId)) return wrong("itemId", itemId, "a UUID, lowercase and dashed")
-    if (typeof status !== "string" || !statuses.has(status))
-      return wrong("status", status, `one of ${entryStatuses.join(", ")}`)
-    const path = property(entry.mountPoint, "default")
-    if (typeof path !== "string" || !isServablePath(path, rule)) {
-      return wrong("mountPoint.default", path, "a path that is served under the current settings")
-    }
-    const permission = property(entry.permission, "value")
-    if (typeof permission !== "string" || !/^[0-7]{3,4}$/.test(permission)) {
-      return wrong("permission.value", permission, "3 or 4 octal digits")
-    }
-    for (const [field, some] of [
-      ["quotas", quotas],
-      ["oldQuotas", oldQuotas],
-      ["newQuotas", newQuotas],
-    ] as const) {
-      const isThere = field === "quotas" || some !== undefined
-      if (isThere && some !== null && !areQuotas(some))
-        return wrong(field, some, "null or the four quotas, none negative")
-    }
-    const dataType = property(entry.storageDataType, "key")
-    if (typeof dataType !== "string" || dataType !== dataType.toLowerCase() || !isComponent(dataType)) {
-      return wrong("storageDataType.key", dataType, "a data type")
-    }
-    const targetType = property(entry.target, "targetType")
-    const item = property(entry.target, "targetItem")
-    const isResource = targetType === "project" || targetType === "user"
-    if (!isResource && targetType !== "tenant" && targetType !== "customer") {
-      return wrong("target.targetType", targetType, "tenant, customer, project or user")
-    }
-    if (targetType === "tenant" ? parentItemId !== null : !isDashedUuid(parentItemId)) {
-      return wrong("parentItemId", parentItemId, "the UUID of the entry above, null for a tenant")
-    }
-    const isItem = isResource ? isTargetItem(targetType, item, settings) : isOrganization(item, itemId)
-    if (!isItem) return wrong("target.targetItem", item, `a ${targetType}'s item with UUIDs and GIDs that are served`)
-    const urls: Record<string, unknown> = {}
-    for (const [key, action] of callbackActions) {
-      const url = entry[key]
-      if (url === undefined) continue
-      if (!isResource || !isCallbackUrl(url, action, itemId, origins)) {
-        return wrong(key, url, `a URL that ends in /${action}/ on one of ${origins.join(", ")}`)
-      }
-      urls[key] = url
-    }
-
-    // Everything not checked above must be exactly what we write, once each and in our order: JSON can contain a key
-    // twice, and another parser may use the other one.
-    const again = JSON.stringify({
-      itemId,
-      status: isResource ? status : "pending",
-      mountPoint: { default: path },
-      permission: { permissionType: "octal", value: isResource ? permission : "775" },
-      quotas: isResource ? ordered(quotas) : null,
-      ...(isResource && oldQuotas !== undefined && { oldQuotas: ordered(oldQuotas) }),
-      ...(isResource && newQuotas !== undefined && { newQuotas: ordered(newQuotas) }),
-      target: { targetType, targetItem: item },
-      storageSystem,
-      storageFileSystem: fileSystem,
-      storageDataType: namesOf(dataType),
-      parentItemId,
-      ...urls,
-    })
-    if (again !== text)
-      return problem("entry", text, "expected the fields of an entry, each once and in the right order")
-    return { itemId, status, dataType, isResource }
+    const wrong = wrongFieldOf(entry, rules)
+    if (wrong !== undefined) return wrong
+    const { itemId, status } = entry as { readonly itemId: string; readonly status: string }
+    const dataType = String(property(entry.storageDataType, "key"))
+    const names = { storageSystem, storageFileSystem, storageDataType: namesOf(dataType) }
+    const isOurs = rewritten(entry, names) === text
+    if (!isOurs) return problem("entry", text, "expected the fields of an entry, each once and in the right order")
+    return { itemId, status, dataType, isResource: isOfResource(entry) }
   }
 }
 
@@ -141,34 +79,88 @@ const parsed = (text: string): unknown => {
   }
 }
 
-const isComponent = (value: string) => invalidComponent("", value) === undefined
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
-const isDashedUuid = (value: unknown): value is string =>
-  typeof value === "string" && value.length === 36 && uuid.test(value)
+type JsonObject = Readonly<Record<string, unknown>>
 
-/** Whether a mount point has valid components and the rule allows it. */
-const isServablePath = (path: string, rule: PathRule): boolean =>
-  path.length <= longestPath && path.startsWith("/") && path.slice(1).split("/").every(isComponent) && !rule(path)
-
-const isMadeUid = (value: unknown) =>
-  typeof value === "number" && Number.isInteger(value) && value >= 20_000 && value < 30_000
-
-const isTargetItem = (targetType: "project" | "user", item: unknown, settings: ModelSettings): boolean => {
-  if (!isJsonObject(item) || !isDashedUuid(item.itemId) || nestsDeeper(item, deepestItem)) return false
-  if (targetType === "project") return isGid(item.unixGid, settings)
-  return (
-    (isGid(item.unixUid, settings) || isMadeUid(item.unixUid)) &&
-    isGid(property(item.primaryProject, "unixGid"), settings)
-  )
+/** The configuration's part of the rules. */
+interface Rules {
+  readonly settings: ModelSettings
+  readonly origins: ReadonlyArray<string>
+  readonly mayServe: PathRule
 }
 
-const isOrganization = (item: unknown, itemId: string): boolean =>
-  isJsonObject(item) &&
-  item.itemId === itemId &&
-  typeof item.key === "string" &&
-  isComponent(item.key) &&
-  typeof item.name === "string" &&
-  Object.keys(item).length === 3
+const targetTypeOf = (entry: JsonObject): unknown => property(entry.target, "targetType")
+const isOfResource = (entry: JsonObject): boolean => targetTypeOf(entry) === "project" || targetTypeOf(entry) === "user"
+
+const wrongFieldOf = (entry: JsonObject, rules: Rules): Problem | undefined => {
+  for (const { field, keys, wanted, isValid } of checks) {
+    const value = keys.reduce<unknown>(property, entry)
+    if (!isValid(value, entry, rules)) return problem(field, value, `expected ${wanted}`)
+  }
+  for (const [field, { of, action }] of callbacks) {
+    const url = entry[field]
+    const path = `${of === "resource" ? `/marketplace-provider-resources/${entry.itemId}` : ""}/${action}/`
+    if (url === undefined || (isOfResource(entry) && isTrustedUrl(url, path, rules))) continue
+    return problem(field, url, `expected a URL that ends in /${action}/ on one of ${rules.origins.join(", ")}`)
+  }
+  return undefined
+}
+
+const callbacks = Object.entries(callbackActions)
+
+/**
+ * The text of an entry of which the fields are valid. Everything that is not checked must be exactly what we write, once
+ * each and in our order: JSON can contain a key twice, and another parser may use the other one.
+ */
+const rewritten = (entry: JsonObject, names: StorageNames): string => {
+  const { itemId, status, quotas, oldQuotas, newQuotas, parentItemId } = entry
+  const isResource = isOfResource(entry)
+  const mode = isResource ? property(entry.permission, "value") : defaultPermissions
+  return JSON.stringify({
+    itemId,
+    status: isResource ? status : "pending",
+    mountPoint: { default: property(entry.mountPoint, "default") },
+    permission: { permissionType: "octal", value: mode },
+    quotas: isResource ? ordered(quotas) : null,
+    ...(isResource && { oldQuotas: ordered(oldQuotas), newQuotas: ordered(newQuotas) }),
+    target: { targetType: targetTypeOf(entry), targetItem: property(entry.target, "targetItem") },
+    ...names,
+    parentItemId,
+    // JSON omits the absent ones.
+    ...Object.fromEntries(callbacks.map(([key]) => [key, entry[key]])),
+  })
+}
+
+/** Checked quotas, reduced to their own fields; `null` and `undefined` stay. */
+const ordered = (quotas: unknown): unknown =>
+  Array.isArray(quotas)
+    ? quotas.map(({ type, quota, unit, enforcementType }) => ({ type, quota, unit, enforcementType }))
+    : quotas
+
+type IsValid = (value: unknown, entry: JsonObject, rules: Rules) => boolean
+
+const isComponent = (value: unknown): boolean => typeof value === "string" && invalidComponent("", value) === undefined
+const isDashedUuid: IsValid = (value) => value !== undefined && dashedUuid(value) === value
+
+/** Whether a mount point has valid components and the rule allows it. */
+const isServablePath: IsValid = (path, _, { mayServe }) =>
+  typeof path === "string" &&
+  path.length <= longestPath &&
+  path.startsWith("/") &&
+  path.slice(1).split("/").every(isComponent) &&
+  !mayServe(path)
+
+const isTargetItem: IsValid = (item, entry, rules) => {
+  const { settings } = rules
+  if (!isJsonObject(item) || nestsDeeper(item, deepestItem)) return false
+  if (!isOfResource(entry)) {
+    const isOrganization = item.itemId === entry.itemId && isComponent(item.key) && typeof item.name === "string"
+    return isOrganization && Object.keys(item).length === 3
+  }
+  if (!isDashedUuid(item.itemId, entry, rules)) return false
+  if (targetTypeOf(entry) === "project") return isGid(item.unixGid, settings)
+  const isUid = isGid(item.unixUid, settings) || isMockUid(item.unixUid)
+  return isUid && isGid(property(item.primaryProject, "unixGid"), settings)
+}
 
 /** Whether a value has more than `levels` levels of objects and lists. Recursion stops at that depth. */
 const nestsDeeper = (value: unknown, levels: number): boolean =>
@@ -177,54 +169,55 @@ const nestsDeeper = (value: unknown, levels: number): boolean =>
   (levels === 0 || Object.values(value).some((inner) => nestsDeeper(inner, levels - 1)))
 
 const quotaOrder = [
-  ["space", "tera", "soft"],
-  ["space", "tera", "hard"],
-  ["inodes", "none", "soft"],
-  ["inodes", "none", "hard"],
-] as const
+  { type: "space", unit: "tera", enforcementType: "soft" },
+  { type: "space", unit: "tera", enforcementType: "hard" },
+  { type: "inodes", unit: "none", enforcementType: "soft" },
+  { type: "inodes", unit: "none", enforcementType: "hard" },
+].map((wanted) => ({
+  fields: Object.entries(wanted),
+  isAmount: wanted.type === "space" ? Number.isFinite : Number.isInteger,
+}))
 
-const areQuotas = (quotas: unknown): boolean =>
-  Array.isArray(quotas) &&
-  quotas.length === quotaOrder.length &&
-  quotaOrder.every(([type, unit, enforcementType], index) => {
-    const one = quotas[index]
-    if (property(one, "type") !== type || property(one, "unit") !== unit) return false
-    const quota = property(one, "quota")
-    return (
-      property(one, "enforcementType") === enforcementType &&
-      typeof quota === "number" &&
-      Number.isFinite(quota) &&
-      quota >= 0 &&
-      (type === "space" || Number.isInteger(quota))
-    )
-  })
+const areQuotas: IsValid = (quotas) =>
+  quotas === null ||
+  (Array.isArray(quotas) &&
+    quotas.length === quotaOrder.length &&
+    quotaOrder.every(({ fields, isAmount }, index) => {
+      const quota = property(quotas[index], "quota")
+      return (
+        isAmount(quota) && Number(quota) >= 0 && fields.every(([key, value]) => property(quotas[index], key) === value)
+      )
+    }))
 
-/** Checked quotas, reduced to their own fields. */
-const ordered = (quotas: unknown) =>
-  (quotas as ReadonlyArray<Readonly<Record<string, unknown>>> | null)?.map(
-    ({ type, quota, unit, enforcementType }) => ({ type, quota, unit, enforcementType }),
-  ) ?? null
-
-/** The action of each callback URL, in the order of an entry's fields. */
-const callbackActions = Object.entries({
-  approve_by_provider_url: "approve_by_provider",
-  reject_by_provider_url: "reject_by_provider",
-  set_state_done_url: "set_state_done",
-  set_state_erred_url: "set_state_erred",
-  update_resource_options_url: "update_options_direct",
-  set_backend_id_url: "set_backend_id",
-  set_state_ok_url: "set_state_ok",
-})
-const actionsOfResource = new Set(["update_options_direct", "set_backend_id", "set_state_ok"])
-/** Characters of a URL: more than any server accepts. */
-const longestUrl = 8192
-
-/** Whether a URL is plain, on a trusted origin, and performs this action on an order or on the entry's own resource. */
-const isCallbackUrl = (url: unknown, action: string, itemId: string, origins: ReadonlyArray<string>): boolean => {
+/** Whether a URL is plain, on a trusted origin, and ends in this path. */
+const isTrustedUrl = (url: unknown, path: string, { origins }: Rules): boolean => {
   if (typeof url !== "string" || url.length > longestUrl || !URL.canParse(url)) return false
   const { href, origin, pathname } = new URL(url)
   // Parsing must not change the text: no user, query, fragment, control character or anything else that needs repair.
-  if (href !== url || url !== `${origin}${pathname}` || !origins.includes(origin)) return false
-  const of = actionsOfResource.has(action) ? `/marketplace-provider-resources/${itemId}` : ""
-  return pathname.endsWith(`${of}/${action}/`)
+  return href === url && url === `${origin}${pathname}` && origins.includes(origin) && pathname.endsWith(path)
 }
+
+const fourQuotas = "null or the four quotas, none negative"
+const orAbsent: IsValid = (quotas, ...rest) => quotas === undefined || areQuotas(quotas, ...rest)
+const check = (field: string, wanted: string, isValid: IsValid) => ({ field, keys: field.split("."), wanted, isValid })
+
+/** The checks of all fields but the callback URLs. A check may rely on those above it. */
+const checks = [
+  check("itemId", "a UUID, lowercase and dashed", isDashedUuid),
+  check("status", `one of ${entryStatuses.join(", ")}`, (value) => entryStatuses.some((status) => status === value)),
+  check("mountPoint.default", "a path that is served under the current settings", isServablePath),
+  check("permission.value", "3 or 4 octal digits", isOctal),
+  check("quotas", fourQuotas, areQuotas),
+  check("oldQuotas", fourQuotas, orAbsent),
+  check("newQuotas", fourQuotas, orAbsent),
+  check("storageDataType.key", "a data type", (key) => isComponent(key) && key === String(key).toLowerCase()),
+  check(
+    "target.targetType",
+    "tenant, customer, project or user",
+    (type, entry) => type === "tenant" || type === "customer" || isOfResource(entry),
+  ),
+  check("parentItemId", "the UUID of the entry above, null for a tenant", (parent, entry, rules) =>
+    targetTypeOf(entry) === "tenant" ? parent === null : isDashedUuid(parent, entry, rules),
+  ),
+  check("target.targetItem", "an item of the target's type, with UUIDs and GIDs that are served", isTargetItem),
+]

@@ -39,45 +39,33 @@ export const WarningCode = Schema.Literals(keysOf(warningCodes))
 /** Why a resource or customer that is served has a warning. */
 export type WarningCode = typeof WarningCode.Type
 
-/** What is wrong with a field, worded for a person who can correct it in Waldur. */
-export interface Problem {
+const problemFields = {
   /** The path of the field in Waldur's record, such as `attributes.permissions`. */
-  readonly field: string
+  field: Schema.String,
   /** Its value; cut at 200 characters. */
-  readonly found: unknown
+  found: Schema.Unknown,
   /** What is wrong and what is expected. */
-  readonly reason: string
+  reason: Schema.String,
 }
+/** What is wrong with a field, worded for a person who can correct it in Waldur. */
+export type Problem = Schema.Struct.Type<typeof problemFields>
 
 const identity = Schema.NullOr(Schema.String)
 const finding = <C extends Schema.Top>(code: C) =>
-  Schema.Struct({
-    code,
-    uuid: identity,
-    slug: identity,
-    offering_slug: identity,
-    field: Schema.String,
-    found: Schema.Unknown,
-    reason: Schema.String,
-  })
-
-/** A problem and the resource that has it. Identifiers that the record does not contain are `null`. */
-export interface Finding<Code extends string> extends Problem {
-  readonly code: Code
-  readonly uuid: string | null
-  readonly slug: string | null
-  readonly offering_slug: string | null
-}
+  Schema.Struct({ code, uuid: identity, slug: identity, offering_slug: identity, ...problemFields })
 
 /** Schema of a skipped resource. */
 export const Skipped = finding(SkipCode)
 /** A skipped resource and the reason. */
-export type Skipped = Finding<SkipCode>
+export type Skipped = typeof Skipped.Type
 
 /** Schema of a warning. */
 export const Warning = finding(WarningCode)
 /** A warning about a resource or customer that is served. */
-export type Warning = Finding<WarningCode>
+export type Warning = typeof Warning.Type
+
+/** A problem and the resource that has it. Identifiers that the record does not contain are `null`. */
+export type Finding<Code extends string> = Omit<Skipped, "code"> & { readonly code: Code }
 
 /** A warning that is not yet attached to a resource. */
 export interface Remark {

@@ -8,6 +8,19 @@ import { type Ruling, ruling } from "./ruling.ts"
 
 type Addresses = Pick<ModelSettings, "waldurApiUrl" | "callbackOrigins">
 
+/** What each callback URL does to an order or a resource, in the order of an entry's fields. */
+export const callbackActions: Readonly<
+  Record<keyof CallbackUrls, { readonly of: "order" | "resource"; readonly action: string }>
+> = {
+  approve_by_provider_url: { of: "order", action: "approve_by_provider" },
+  reject_by_provider_url: { of: "order", action: "reject_by_provider" },
+  set_state_done_url: { of: "order", action: "set_state_done" },
+  set_state_erred_url: { of: "order", action: "set_state_erred" },
+  update_resource_options_url: { of: "resource", action: "update_options_direct" },
+  set_backend_id_url: { of: "resource", action: "set_backend_id" },
+  set_state_ok_url: { of: "resource", action: "set_state_ok" },
+}
+
 const mayBecomeOk = new Set(["Creating", "Updating", "Terminating"])
 const urlField = "order_in_progress.url"
 
@@ -28,23 +41,18 @@ export const callbackUrlsOf = (
   const of = order === undefined ? undefined : servedOrder(order, addresses, remarks)
   const isErred = state === "Erred"
   const api = of?.api ?? (isErred ? apiAt(addresses.waldurApiUrl) : undefined)
-  const ofOrder = (action: string) => `${of?.order}/${action}/`
-  const ofResource = (action: string) => `${api}/marketplace-provider-resources/${resource.uuid}/${action}/`
   const pending = of !== undefined && order?.state === "pending-provider"
   const executing = of !== undefined && order?.state === "executing"
-  const urls = {
-    ...(pending && {
-      approve_by_provider_url: ofOrder("approve_by_provider"),
-      reject_by_provider_url: ofOrder("reject_by_provider"),
-    }),
-    ...((pending || executing) && { set_state_done_url: ofOrder("set_state_done") }),
-    ...(executing && { set_state_erred_url: ofOrder("set_state_erred") }),
-    ...(pending && { update_resource_options_url: ofResource("update_options_direct") }),
-    ...(api !== undefined && {
-      set_backend_id_url: ofResource("set_backend_id"),
-      ...((isErred || mayBecomeOk.has(state)) && { set_state_ok_url: ofResource("set_state_ok") }),
-    }),
-  }
+  const keys: ReadonlyArray<keyof CallbackUrls> = [
+    ...(pending ? (["approve_by_provider_url", "reject_by_provider_url", "set_state_done_url"] as const) : []),
+    ...(executing ? (["set_state_done_url", "set_state_erred_url"] as const) : []),
+    ...(pending ? (["update_resource_options_url"] as const) : []),
+    ...(api === undefined ? [] : (["set_backend_id_url"] as const)),
+    ...(api !== undefined && (isErred || mayBecomeOk.has(state)) ? (["set_state_ok_url"] as const) : []),
+  ]
+  const above = { order: of?.order, resource: `${api}/marketplace-provider-resources/${resource.uuid}` }
+  const urlOf = (key: keyof CallbackUrls) => `${above[callbackActions[key].of]}/${callbackActions[key].action}/`
+  const urls: CallbackUrls = Object.fromEntries(keys.map((key) => [key, urlOf(key)]))
   const rule =
     order === undefined ? "callback-urls/no-order" : of === undefined ? "callback-urls/no-url" : "callback-urls/order"
   const field = of !== undefined ? "order_in_progress" : api === undefined ? urlField : "waldur_api_url"

@@ -10,7 +10,8 @@ const octal = /^[0-7]{3,4}$/
 const wanted = 'expected 3 or 4 octal digits in a text, such as "2770"'
 
 const isSet = (value: unknown) => value !== undefined && value !== null && value !== ""
-const isOctal = (value: unknown): value is string => typeof value === "string" && octal.test(value)
+/** Whether a value is a mode as entries contain it. */
+export const isOctal = (value: unknown): value is string => typeof value === "string" && octal.test(value)
 
 /**
  * The directory's mode in octal: from the options if one is valid, else from the attributes, else 775. In each, the flat
@@ -25,14 +26,8 @@ export const permissionsOf = ({ options, further }: Places, attributes: unknown)
     const field = `${path}.permissions`
     const isOption = path.startsWith("options")
     if (isOctal(found)) {
-      return ruling(
-        "permission",
-        found,
-        field,
-        isOption ? "permission/option" : "permission/attribute",
-        undefined,
-        remarks,
-      )
+      const rule = isOption ? "permission/option" : "permission/attribute"
+      return ruling("permission", found, field, rule, undefined, remarks)
     }
     if (!isOption) return badData(problem(field, found, wanted), [], remarks)
     remarks.push(remark("ignored-value", field, found, `${wanted}; ignored`))

@@ -115,7 +115,6 @@ const quotasFor = (
     return { value: null, rulings, remarks }
   }
   const inodes = notAbove(hardInodes, softInodes, "inode", remarks)
-  const { softSpace: ss, hardSpace: hs, softInodes: si, hardInodes: hi } = partNames[which]
   return {
     value: [
       { type: "space", quota: space.value, unit: "tera", enforcementType: "soft" },
@@ -123,22 +122,14 @@ const quotasFor = (
       { type: "inodes", quota: inodes.value, unit: "none", enforcementType: "soft" },
       { type: "inodes", quota: hardInodes.value, unit: "none", enforcementType: "hard" },
     ],
-    rulings: [rulingOf(ss, space), rulingOf(hs, hardSpace), rulingOf(si, inodes), rulingOf(hi, hardInodes)],
+    rulings: [
+      rulingOf(`${which}space soft`, space),
+      rulingOf(`${which}space hard`, hardSpace),
+      rulingOf(`${which}inodes soft`, inodes),
+      rulingOf(`${which}inodes hard`, hardInodes),
+    ],
     remarks,
   }
-}
-
-const partsNamed = <W extends Which>(which: W) =>
-  ({
-    softSpace: `${which}space soft`,
-    hardSpace: `${which}space hard`,
-    softInodes: `${which}inodes soft`,
-    hardInodes: `${which}inodes hard`,
-  }) as const
-const partNames: Readonly<Record<Which, Readonly<Record<Override, DecidedField>>>> = {
-  "": partsNamed(""),
-  "old ": partsNamed("old "),
-  "new ": partsNamed("new "),
 }
 
 const rulingOf = (decides: DecidedField, { value, field, rule, facts }: Amount): Ruling<number> =>
@@ -167,15 +158,11 @@ const storageLimit = (limits: ReadonlyArray<Layer>, settings: InodeSettings): Am
   if (value === undefined || value < 0) {
     return limit(0, "quota/limit-unusable", "expected a non-negative number of TB; treated as 0")
   }
-  if (value * settings.inodeBaseMultiplier * settings.inodeHardCoefficient <= Number.MAX_SAFE_INTEGER) {
-    return limit(value, "quota/limit")
-  }
-  const most = Number.MAX_SAFE_INTEGER
-  return limit(
-    value,
-    "quota/limit",
-    `results in more inodes than can be represented exactly; each inode quota is at most ${most}`,
-  )
+  const isExact = value * settings.inodeBaseMultiplier * settings.inodeHardCoefficient <= Number.MAX_SAFE_INTEGER
+  const most = `each inode quota is at most ${Number.MAX_SAFE_INTEGER}`
+  return isExact
+    ? limit(value, "quota/limit")
+    : limit(value, "quota/limit", `results in more inodes than can be represented exactly; ${most}`)
 }
 
 /** @param old an amount that does not count as an override unless the order itself contains it */
@@ -201,15 +188,12 @@ const overrideFrom = (
 }
 
 /** The values of an override, highest precedence first. */
-const originsIn = (places: Places, part: Override): ReadonlyArray<Origin> => {
+const originsIn = ({ options, further }: Places, part: Override): ReadonlyArray<Origin> => {
   const { option, field } = overrides[part]
-  const origins = [...originsOf(places.options, option)]
+  const origins = originsOf(options, option)
   if (field === undefined) return origins
-  for (const { path, values } of places.further) {
-    const found = property(values, field)
-    if (found !== undefined) origins.push({ field: `${path}.${field}`, found })
-  }
-  return origins
+  const others = further.map(({ path, values }) => ({ field: `${path}.${field}`, found: property(values, field) }))
+  return [...origins, ...others.filter(({ found }) => found !== undefined)]
 }
 
 const inOrder = "order_in_progress."
@@ -260,15 +244,11 @@ export const quotasOf = (
 }
 
 /** Deduplicates remarks by code and field, since old and new quotas read the resource's own values again. */
-const once = (remarks: ReadonlyArray<Remark>): ReadonlyArray<Remark> => {
-  if (remarks.length < 2) return remarks
-  const known = new Map<string, Remark>()
-  for (const one of remarks) {
-    const key = `${one.code} ${one.problem.field}`
-    if (!known.has(key)) known.set(key, one)
-  }
-  return [...known.values()]
-}
+const once = (remarks: ReadonlyArray<Remark>): ReadonlyArray<Remark> =>
+  remarks.filter(
+    ({ code, problem: { field } }, at) =>
+      remarks.findIndex((other) => other.code === code && other.problem.field === field) === at,
+  )
 
 const layer = (path: string, values: unknown, remarks: Array<Remark>): Layer => {
   if (values !== undefined && values !== null && !isJsonObject(values)) {

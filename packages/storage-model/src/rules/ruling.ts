@@ -6,7 +6,7 @@ import { type Problem, problem, type Remark, type SkipCode } from "../report/fin
 import type { Facts, Reason, RuleId } from "../report/rules.ts"
 
 /** One of the four quotas. */
-export type QuotaPart = "space soft" | "space hard" | "inodes soft" | "inodes hard"
+type QuotaPart = "space soft" | "space hard" | "inodes soft" | "inodes hard"
 
 /** What a rule decides. Quotas before and after an Update order have the prefix `old` or `new`. */
 export type DecidedField =

@@ -35,7 +35,7 @@ export const mockGid = (projectSlug: string): number => 30_000 + (stableHash(pro
 const itemKeys = { project: "project_item", user: "user_item" } as const
 
 /** Maximum nesting of an item from Waldur, itself included; a usual one has two levels. */
-const deepestItem = 20
+export const deepestItem = 20
 /** Maximum size of an item from Waldur in bytes of JSON in UTF-8. It is served unchanged; a usual one has some 300. */
 const largestItem = 64_000
 
@@ -102,6 +102,14 @@ export const projectItem = (
   return { value, rulings: [ruling("target item", value, "slug", "target-item/project")], remarks: none }
 }
 
+const mockUids = { least: 20_000, count: 10_000 }
+/** Whether a value can be the mock UID of a generated item. */
+export const isMockUid = (value: unknown): boolean =>
+  typeof value === "number" &&
+  Number.isInteger(value) &&
+  value >= mockUids.least &&
+  value < mockUids.least + mockUids.count
+
 /** The generated target item of a user's directory (`users`, `scratch`). UID and address are mocks: no API provides them. */
 export const userItem = (resource: WaldurResource, status: EntryStatus, unixGid: number): Decided<UserItem> => {
   const active = status === "active"
@@ -109,7 +117,7 @@ export const userItem = (resource: WaldurResource, status: EntryStatus, unixGid:
     itemId: deterministicId("user", resource.slug),
     status,
     email: `user-${resource.slug}@example.com`,
-    unixUid: 20_000 + (stableHash(resource.slug) % 10_000),
+    unixUid: mockUids.least + (stableHash(resource.slug) % mockUids.count),
     primaryProject: { name: resource.project_slug, unixGid, active },
     active,
   }

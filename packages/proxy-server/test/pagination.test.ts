@@ -1,5 +1,9 @@
+import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { pageOf, paginate } from "../src/index.ts"
+import { type Pagination, paginate } from "../src/routes/pagination.ts"
+
+const pageOf = <A>(entries: ReadonlyArray<A>, { offset, limit }: Pagination): ReadonlyArray<A> =>
+  entries.slice(offset, offset + limit)
 
 describe("a page", () => {
   it.each([
@@ -34,6 +38,25 @@ describe("a page", () => {
   it("has its fields in the contract's order", () => {
     expect(JSON.stringify(paginate(3, 1, 2))).toBe(
       '{"current":1,"limit":2,"offset":0,"pages":2,"total":3,"has_next":true}',
+    )
+  })
+})
+
+describe("pages", () => {
+  it("are a partition of the list", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(), { maxLength: 60 }), fc.integer({ min: 1, max: 70 }), (list, size) => {
+        const { pages } = paginate(list.length, 1, size)
+        const all = Array.from({ length: pages }, (_, at) => paginate(list.length, at + 1, size))
+        expect(all.flatMap((page) => pageOf(list, page))).toEqual(list)
+        for (const page of all) {
+          expect(pageOf(list, page).length).toBeGreaterThan(0)
+          expect(page.has_next).toBe(page.current < pages)
+        }
+        const past = paginate(list.length, pages + 1, size)
+        expect([pageOf(list, past), past.has_next]).toEqual([[], false])
+      }),
+      { numRuns: 500 },
     )
   })
 })
