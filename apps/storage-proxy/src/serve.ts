@@ -1,7 +1,7 @@
 import { createServer, type Server } from "node:http"
 import { Gauges, Lifecycle, logEvent, makeApp, proxyLayer, rotatingSettings, Snapshots } from "@cscs/proxy-server"
 import { getRequestListener } from "@hono/node-server"
-import { Cause, Data, Effect, Layer } from "effect"
+import { Cause, Data, Effect, identity, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Hono } from "hono"
 import { configFlag, logging, logThreshold, settingsFrom } from "./configuration.ts"
@@ -158,12 +158,13 @@ export const serve = Command.make(
     const threshold = yield* logThreshold(settings)
     const reread = rereadSettings({ hangUps, rotating, load, setLogLevel: threshold.set, stamp })
     const telemetry = telemetryFor(settings)
-    const { effective } = settings
+    const { effective, ignoredKeys } = settings
     const configuration = Effect.logInfo("Configuration").pipe(
       logEvent("configuration"),
       Effect.annotateLogs(
         Object.fromEntries(effective.map(({ path, value, source }) => [path, `${value} (${source})`])),
       ),
+      ignoredKeys.length === 0 ? identity : Effect.annotateLogs({ ignored_keys: ignoredKeys.join(", ") }),
     )
     const said = Effect.forEach(
       settings.warnings,

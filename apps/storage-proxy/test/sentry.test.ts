@@ -167,7 +167,7 @@ describe("Sentry", () => {
       },
     })
     expect(code).toBe(1)
-    expect(stderr).toMatch(/^\{"message":"Ended unexpectedly".*lost.*\}$/m)
+    expect(stderr).toMatch(/^\{.*lost.*"event":"crashed".*\}$/m)
     expect(stderr).not.toMatch(/^\s+at /m)
     expect(sentry.events().map(({ message }) => message)).toEqual(["Ended unexpectedly"])
   })
@@ -179,7 +179,7 @@ describe("Sentry", () => {
     })
     child.kill("SIGUSR2")
     expect(await ended).toBe(1)
-    expect(stderr()).toMatch(/^\{"message":"Uncaught exception".*lost.*\}$/m)
+    expect(stderr()).toMatch(/^\{.*lost.*"event":"crashed".*\}$/m)
     expect(stderr()).not.toMatch(/^\s+at /m)
   })
 
@@ -189,12 +189,12 @@ describe("Sentry", () => {
     const { url, child, ended, stderr } = await serving([], {
       environment: { ...environmentOf(sandbox), SENTRY_DSN: `http://${key}@127.0.0.1:1/1` },
     })
-    await until(() => stderr().includes('"Telemetry cannot be delivered"'))
+    await until(() => stderr().includes('"event":"telemetry-unavailable"'))
     sandbox.faults.clear()
     await until(isReady(url))
     child.kill("SIGTERM")
     expect(await ended).toBe(0)
-    expect(stderr().match(/"Telemetry cannot be delivered"/g)?.length).toBe(1)
+    expect(stderr().match(/"event":"telemetry-unavailable"/g)?.length).toBe(1)
     expect(stderr()).not.toContain(key)
   })
 

@@ -63,7 +63,8 @@ export const makeProjectExport = (options: {
       Effect.catch((error) => {
         if (error._tag === "TransportFailure" && isTooMuch(error) && names.length > 1) {
           const half = Math.ceil(names.length / 2)
-          return Effect.logWarning(`${error.message}; the ${names.length} projects are asked for in halves`).pipe(
+          return Effect.logWarning(`${error.message}; the ${names.length} projects are requested in halves`).pipe(
+            Effect.annotateLogs({ event: "gids-request-halved" }),
             Effect.andThen(Effect.zipWith(ask(names.slice(0, half)), ask(names.slice(half)), together)),
           )
         }

@@ -717,7 +717,7 @@ describe("a damaged file at the start", () => {
       prepare: ({ faults }) => faults.set("waldur", { status: 403 }),
     })
     expect((await proxy.list()).status).toBe(502)
-    expect([await readdir(directory), linesWith(proxy, "damaged")]).toEqual([["kept"], []])
+    expect([await readdir(directory), linesWith(proxy, '"event":"snapshot-damaged"')]).toEqual([["kept"], []])
     // It stays until there is one to replace it.
     expect(await given(path)).toEqual(answersOf(small))
     proxy.sandbox.faults.clear()

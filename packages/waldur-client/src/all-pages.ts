@@ -111,7 +111,7 @@ export const readAllPages = Effect.fn("readAllPages")(function* (
       judged.settled
         ? `${call} returned ${judged.count} rows without a matching count; it is read again for comparison`
         : `Waldur's rows moved between pages of ${call}: read ${reads} of at most ${pageSizes.length} gave ${last.rows} rows where Waldur counts ${last.totals.join(", then ")}`,
-    )
+    ).pipe(Effect.annotateLogs({ event: "waldur-rows-moved", read: reads, ...last }))
   }
   return yield* new WaldurInconsistent({ call, reads: pageSizes.length, ...last })
 })
@@ -200,6 +200,7 @@ const tell = ({ onRows }: Listing, rows: ReadonlyArray<unknown>): Effect.Effect<
     ? Effect.void
     : Effect.suspend(() => onRows(rows)).pipe(
         Effect.ignoreCause({ log: "Warn", message: "onRows failed for the rows of a page; the read continues" }),
+        Effect.annotateLogs({ event: "waldur-on-rows-failed" }),
         Effect.forkDetach({ startImmediately: true }),
         Effect.asVoid,
       )

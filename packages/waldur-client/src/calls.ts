@@ -214,7 +214,7 @@ export const makeCalls = (
     if (ahead > maxAhead && !wasAhead) {
       yield* Effect.logWarning(
         `The header Date of ${about.apiUrl} is ${Math.round(ahead / 1000)} s ahead of our own clock; until it agrees, every read is a full one`,
-      )
+      ).pipe(Effect.annotateLogs({ event: "waldur-clock-ahead" }))
     }
     wasAhead = ahead > maxAhead
     return wasAhead ? undefined : date

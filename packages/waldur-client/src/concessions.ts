@@ -65,7 +65,7 @@ export const makeConcessions = (): Concessions => {
       held.set(key, sentence)
       if (logged.has(key)) return Effect.void
       logged.add(key)
-      return Effect.logWarning(sentence)
+      return Effect.logWarning(sentence).pipe(Effect.annotateLogs({ event: "waldur-concession", concession: key }))
     })
   const keyOf = (path: string, name: string) => `${collectionOf(path)}?${name}`
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import {
-  captureLogs,
+  captureLogs, type LogLine,
   clientOf,
   type FakeWaldur,
   json,
@@ -450,7 +450,7 @@ describe("onRows", () => {
       const fake = yield* startFakeWaldur
       fake.resources = tied(650)
       const waldur = yield* clientOf(fake)
-      const logs: Array<string> = []
+      const logs: Array<LogLine> = []
       for (const onRows of [
         () => Effect.never,
         () => Effect.die("no"),
@@ -461,7 +461,7 @@ describe("onRows", () => {
         const read = yield* waldur.readResources({ ...query, onRows }).pipe(captureLogs(logs))
         expect(read).toMatchObject({ total: 650, reads: 1 })
       }
-      expect(logs.filter((line) => line.startsWith("Warn")).length).toBeGreaterThan(0)
+      expect(logs.filter(({ event }) => event === "waldur-on-rows-failed").length).toBeGreaterThan(0)
     }),
   )
 })

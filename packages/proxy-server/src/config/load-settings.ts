@@ -79,7 +79,8 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
       problems: problems.map((problem) => ({ ...problem, found: withoutSecrets(problem.found) })),
     })
   }
-  const ignored = unknown.ignored.map((path) => `${file}: the key ${shownName(path)} is unknown and has no effect`)
+  const ignoredKeys = unknown.ignored.map(shownName)
+  const ignored = ignoredKeys.map((name) => `${file}: the key ${name} is unknown and has no effect`)
   const trimmed = [...given].flatMap(([path, { source, taken }]) =>
     taken === "more" ? [`${path} (${source}): white space or quotes around the secret were stripped`] : [],
   )
@@ -90,6 +91,7 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
   return {
     ...assembled.settings,
     secretFiles: [...new Set(secretFiles)],
+    ignoredKeys,
     warnings: [...sources.warnings, ...shortList(ignored), ...trimmed, ...assembled.settings.warnings],
     effective: Object.entries<SettingKey<unknown>>(settingKeys).map(([name, key]) => {
       const note = given.get(key.path)?.taken === undefined ? "" : ", without the white space or quotes around it"
