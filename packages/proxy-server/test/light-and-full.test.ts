@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto"
 import {
-  ALL_HAPPENINGS,
+  ALL_MUTATIONS,
   buildWorld,
   changeResource,
-  happen,
+  mutate,
   type Sandbox,
   startSandbox,
   type WaldurRecord,
@@ -45,7 +45,7 @@ type Happen = (sandbox: Sandbox, number: number, renew: () => Promise<unknown>) 
 
 const steps: Readonly<Record<string, Happen>> = {
   ...Object.fromEntries(
-    ALL_HAPPENINGS.map((what) => [what, ({ world }: Sandbox, number: number) => happen(world, what, number)]),
+    ALL_MUTATIONS.map((what) => [what, ({ world }: Sandbox, number: number) => mutate(world, what, number)]),
   ),
   "odd-value": ({ world }, number) => {
     const row = pick(world.resources, number)

@@ -4,7 +4,16 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import fc from "fast-check"
 import type { ResourceRead } from "../src/index.ts"
-import { captureLogs, type LogLine, clientOf, type FakeWaldur, type Row, startFakeWaldur, tied, uuidOf } from "./fake-waldur.ts"
+import {
+  captureLogs,
+  clientOf,
+  type FakeWaldur,
+  type LogLine,
+  type Row,
+  startFakeWaldur,
+  tied,
+  uuidOf,
+} from "./fake-waldur.ts"
 
 const fields = ["slug", "state", "created", "order_in_progress"]
 const query = { offeringSlugs: ["capstor"], fields }

@@ -3,10 +3,11 @@ import { Effect, Fiber, Option } from "effect"
 import fc from "fast-check"
 import type { ResourceRead } from "../src/index.ts"
 import {
-  captureLogs, type LogLine,
+  captureLogs,
   clientOf,
   type FakeWaldur,
   json,
+  type LogLine,
   type Reply,
   type Row,
   type Seen,

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import {
-  captureLogs, type LogLine,
+  captureLogs,
   clientOf,
+  type LogLine,
   type Row,
   type Seen,
   seeded,

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import {
-  captureLogs, type LogLine,
+  captureLogs,
   clientOf,
   type FakeWaldur,
   json,
+  type LogLine,
   pages,
   type Row,
   type Seen,

@@ -1,7 +1,17 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import fc from "fast-check"
-import { captureLogs, type LogLine, clientOf, json, type Reply, type Row, type Seen, startFakeWaldur, tied } from "./fake-waldur.ts"
+import {
+  captureLogs,
+  clientOf,
+  json,
+  type LogLine,
+  type Reply,
+  type Row,
+  type Seen,
+  startFakeWaldur,
+  tied,
+} from "./fake-waldur.ts"
 
 const fields = ["slug", "state", "created", "attributes", "order_in_progress"]
 const query = { offeringSlugs: ["capstor"], fields }

@@ -12,8 +12,8 @@ import {
 } from "@cscs/oracle"
 import type { Upstream } from "@cscs/sandbox"
 import type { Reply } from "./asking.ts"
+import { type Counts, count } from "./counts.ts"
 import type { LogReader } from "./log-reader.ts"
-import { type Counts, count } from "./mutations.ts"
 import { calmAfter, freshFor, longestRefresh, oldestInCalm, staleIfError } from "./pace.ts"
 
 export interface WrongResponse extends Mismatch {

@@ -5,7 +5,7 @@ import type { Asker, Question, Reply } from "./asking.ts"
 import { listPath } from "./asking.ts"
 import type { Chance } from "./chance.ts"
 import type { Checker, Kept } from "./checker.ts"
-import { count } from "./mutations.ts"
+import { count } from "./counts.ts"
 import { pause } from "./pause.ts"
 
 export interface Caller {
@@ -16,27 +16,26 @@ export interface Caller {
   /** Responses that callers have. */
   readonly kept: Array<Kept>
   readonly holdsSecret: (text: string) => boolean
-  /** Called with the content of `/metrics`. */
-  readonly onMetrics: (text: string) => void
 }
 
 /** Sends one request after another until `stop`. */
 export const call = async (caller: Caller, stop: AbortSignal): Promise<void> => {
   const { chance, checker } = caller
   while (!stop.aborted) {
-    const way = chance.weighed(ways)
+    const kind = chance.weighed(kinds)
     try {
-      await way(caller)
+      await kind(caller)
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : ""
-      checker.wrong(undefined, { what: `no response to ${way.name}`, came: `${error}${cause}` })
+      checker.wrong(undefined, { what: `no response to ${kind.name}`, came: `${error}${cause}` })
       await pause(500, stop)
     }
     await pause(chance.between(20, 150), stop)
   }
 }
 
-type Way = (caller: Caller) => Promise<void>
+/** A kind of request, with the checks of its response. */
+type Kind = (caller: Caller) => Promise<void>
 
 const codings = ["gzip", "br", "gzip, br;q=0.5"]
 
@@ -112,12 +111,12 @@ const onePage = async (caller: Caller, headers: Readonly<Record<string, string>>
   keep(caller, reply, listed)
 }
 
-const page: Way = (caller) => onePage(caller, randomCoding(caller.chance))
+const page: Kind = (caller) => onePage(caller, randomCoding(caller.chance))
 
-const renewedPage: Way = (caller) => onePage(caller, { "Cache-Control": "no-cache" })
+const renewedPage: Kind = (caller) => onePage(caller, { "Cache-Control": "no-cache" })
 
 /** All pages through `Link: rel="next"`: together they are one list, from the time of the first page. */
-const walk: Way = async ({ asker, chance, checker }) => {
+const walk: Kind = async ({ asker, chance, checker }) => {
   const filter = chance.happens(0.5) ? {} : randomFilter(chance)
   const headers = randomCoding(chance)
   const entries: Array<unknown> = []
@@ -159,27 +158,22 @@ const nextIn = (reply: Reply): string | undefined => {
   return pathname + search
 }
 
-const lines: Way = async (caller) => {
+/** The entries of an NDJSON response. */
+export const linesIn = (checker: Checker, reply: Reply, filter: Filter): ListedEntries => {
+  const lines = reply.body.toString().split("\n")
+  if (lines.at(-1) !== "") checker.wrong(reply, { what: "the last line has no end", came: lines.at(-1) })
+  return { entries: lines.slice(0, -1).map((line) => JSON.parse(line) as unknown), filter, page: undefined }
+}
+
+const lines: Kind = async (caller) => {
   const { asker, chance, checker } = caller
   const filter = chance.happens(0.6) ? {} : randomFilter(chance)
   const headers = { Accept: "application/x-ndjson", ...randomCoding(chance) }
   const reply = await asker.ask({ path: pathOf(filter), headers })
   if (!checker.isAnswered(reply, 502)) return
-  if (!reply.header("content-type")?.includes("ndjson")) {
-    checker.wrong(reply, { what: "the response is not NDJSON", came: reply.header("content-type") })
-    return
-  }
-  const text = reply.body.toString()
-  if (text !== "" && !text.endsWith("\n"))
-    checker.wrong(reply, { what: "the last line has no end", came: text.slice(-200) })
-  const listed: ListedEntries = {
-    entries: text
-      .split("\n")
-      .slice(0, -1)
-      .map((line) => JSON.parse(line) as unknown),
-    filter,
-    page: undefined,
-  }
+  const type = reply.header("content-type")
+  if (!type?.includes("ndjson")) return checker.wrong(reply, { what: "the response is not NDJSON", came: type })
+  const listed = linesIn(checker, reply, filter)
   count(checker.checks, "NDJSON lists")
   checker.age(reply)
   checker.etag(reply, false)
@@ -189,7 +183,7 @@ const lines: Way = async (caller) => {
 
 /** Revalidates a response that a caller has: a 304 means that it is still valid. */
 const conditional =
-  (method: "GET" | "HEAD"): Way =>
+  (method: "GET" | "HEAD"): Kind =>
   async (caller) => {
     const { asker, chance, kept, checker } = caller
     if (kept.length === 0) return
@@ -224,7 +218,7 @@ const conditional =
 const unchangedSince = conditional("GET")
 const headOnly = conditional("HEAD")
 
-const leaving: Way = async ({ asker, chance, checker }) => {
+const leaving: Kind = async ({ asker, chance, checker }) => {
   const headers = chance.happens(0.5) ? { Accept: "application/x-ndjson" } : randomCoding(chance)
   await asker.leave(
     {
@@ -250,7 +244,7 @@ const badQueries = [
   "page=0&page_size=x&state=Gone",
 ]
 
-const badQuery: Way = async ({ asker, chance, checker }) => {
+const badQuery: Kind = async ({ asker, chance, checker }) => {
   const query = chance.pick(badQueries)
   const reply = await asker.ask({ path: `${listPath}?${query}` })
   if (checker.isAnswered(reply, 422)) checker.wrong(reply, { what: "200 for a bad query" })
@@ -263,13 +257,13 @@ const badQuery: Way = async ({ asker, chance, checker }) => {
   }
 }
 
-const goneWalk: Way = async ({ asker, checker }) => {
+const goneWalk: Kind = async ({ asker, checker }) => {
   const reply = await asker.ask({ path: `${listPath}?page=2&snapshot=none-of-ours` })
   if (checker.isAnswered(reply, 410)) checker.wrong(reply, { what: "200 for a snapshot that never was" })
 }
 
 /** Waldur's own rows, as they were while the request was in flight. */
-const debugging: Way = async ({ asker, chance, checker, history, holdsSecret }) => {
+const debugging: Kind = async ({ asker, chance, checker, history, holdsSecret }) => {
   const filter: Filter = chance.happens(0.5) ? { storage_system: chance.pick(systems) } : {}
   const reply = await asker.ask({
     path: pathOf(filter, { debug: "true", page_size: "40", page: String(1 + chance.below(3)) }),
@@ -289,7 +283,7 @@ const debugging: Way = async ({ asker, chance, checker, history, holdsSecret }) 
   }
 }
 
-const health: Way = async ({ asker, checker }) => {
+const health: Kind = async ({ asker, checker }) => {
   if (!checker.isAnswered(await asker.ask({ path: "/healthz/live" }))) return
   const reply = await asker.ask({ path: "/healthz/ready" })
   if (!checker.isAnswered(reply)) return
@@ -305,15 +299,15 @@ const health: Way = async ({ asker, checker }) => {
   }
 }
 
-const metrics: Way = async ({ asker, checker, onMetrics }) => {
+const metrics: Kind = async ({ asker, checker }) => {
   const reply = await asker.ask({ path: "/metrics" })
   if (!checker.isAnswered(reply)) return
-  const text = reply.body.toString()
-  onMetrics(text)
-  if (!text.includes("storage_proxy_refreshes_total")) checker.wrong(reply, { what: "metrics without refreshes" })
+  const hasRefreshes = reply.body.includes("storage_proxy_refreshes_total")
+  if (!hasRefreshes) checker.wrong(reply, { what: "metrics without refreshes" })
 }
 
-const ways: ReadonlyArray<readonly [number, Way]> = [
+/** With weights. */
+const kinds: ReadonlyArray<readonly [number, Kind]> = [
   [30, page],
   [6, renewedPage],
   [10, walk],
