@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process"
+import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
 import { once } from "node:events"
 import { existsSync } from "node:fs"
@@ -7,6 +7,7 @@ import { homedir, tmpdir } from "node:os"
 import { join } from "node:path"
 import { text } from "node:stream/consumers"
 import { fileURLToPath } from "node:url"
+import { run } from "@cscs/harness"
 
 const here = fileURLToPath(new URL("..", import.meta.url))
 const requirements = join(here, "requirements.txt")
@@ -14,12 +15,9 @@ const requirements = join(here, "requirements.txt")
 /** Nothing of it is in the repository, and a second run downloads nothing. */
 const cache = join(homedir(), ".cache", "cscs-storage-proxy", "api-checks")
 
-const said = (command: string, args: ReadonlyArray<string>): string =>
-  execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 300_000 }).trim()
-
 /** The Python of an environment with requirements.txt, created if necessary. */
 export const pythonWithSchemathesis = async (): Promise<string> => {
-  const version = said("python3", ["-c", "import platform; print(platform.python_version())"])
+  const version = (await run("python3", ["-c", "import platform; print(platform.python_version())"])).trim()
   const pinned = createHash("sha256")
     .update(await readFile(requirements))
     .digest("hex")
@@ -32,10 +30,10 @@ export const pythonWithSchemathesis = async (): Promise<string> => {
   console.log("      fetching Schemathesis")
   await rm(environment, { recursive: true, force: true })
   await mkdir(cache, { recursive: true })
-  said("python3", ["-m", "venv", environment])
+  await run("python3", ["-m", "venv", environment])
   // No package may run its own build.
   const flags = ["--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
-  said(python, ["-m", "pip", "install", ...flags, "--requirement", requirements])
+  await run(python, ["-m", "pip", "install", ...flags, "--requirement", requirements])
   await writeFile(whole, "")
   return python
 }

@@ -1,18 +1,8 @@
-import { execFileSync } from "node:child_process"
 import { readdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { run } from "@cscs/harness"
 import { KUBERNETES_VERSIONS } from "./linters.ts"
 import { readYaml } from "./read-yaml.ts"
-
-/** Runs a command to completion; its output, or an error with it. */
-export const said = (command: string, args: ReadonlyArray<string>, input = ""): string => {
-  try {
-    return execFileSync(command, args, { input, stdio: "pipe", maxBuffer: 64 * 1024 * 1024 }).toString()
-  } catch (error) {
-    const { stdout, stderr } = error as { stdout?: Buffer; stderr?: Buffer }
-    throw new Error(`${stdout ?? ""}${stderr ?? error}`.trim())
-  }
-}
 
 /** Invalid values, and the expected error messages. */
 const refusals: ReadonlyArray<readonly [arguments_: ReadonlyArray<string>, words: RegExp]> = [
@@ -84,7 +74,7 @@ const renderings: ReadonlyArray<readonly [values: string, more: ReadonlyArray<st
   ]
 
 const render = (helm: string, chart: string, values: string, ...more: ReadonlyArray<string>) =>
-  said(helm, ["template", "storage-proxy", chart, "--values", values, ...more])
+  run(helm, ["template", "storage-proxy", chart, "--values", values, ...more])
 
 /**
  * Checks that each of the chart's examples passes `helm lint`, that invalid values are refused, and that values appear
@@ -93,20 +83,16 @@ const render = (helm: string, chart: string, values: string, ...more: ReadonlyAr
 export const lintChart = async (helm: string, chart: string): Promise<string> => {
   const examples = await readdir(join(chart, "ci"))
   for (const example of examples)
-    said(helm, ["lint", "--strict", "--quiet", chart, "--values", join(chart, "ci", example)])
+    await run(helm, ["lint", "--strict", "--quiet", chart, "--values", join(chart, "ci", example)])
   for (const [more, words] of refusals) {
-    let refused: string | undefined
-    try {
-      render(helm, chart, join(chart, "ci", "minimal.yaml"), ...more)
-    } catch (error) {
-      refused = String(error)
-    }
-    if (refused === undefined || !words.test(refused)) {
-      throw new Error(`${more.join(" ")} was not refused with ${words}: ${refused ?? "it was taken"}`)
-    }
+    const refused = await render(helm, chart, join(chart, "ci", "minimal.yaml"), ...more).then(
+      () => "it was accepted",
+      (error: Error) => error.message.slice(error.message.indexOf("\n")),
+    )
+    if (!words.test(refused)) throw new Error(`${more.join(" ")} was not refused with ${words}: ${refused}`)
   }
   for (const [values, more, words] of renderings) {
-    const made = render(helm, chart, join(chart, "ci", values), ...more)
+    const made = await render(helm, chart, join(chart, "ci", values), ...more)
     for (const word of words) {
       if (made.includes(word.replace(/^!/, "")) === word.startsWith("!"))
         throw new Error(`${values} ${more.join(" ")}: what the chart makes of it fails ${JSON.stringify(word)}`)
@@ -130,10 +116,10 @@ export const validateChart = async (
   const summaries: Array<string> = []
   for (const version of KUBERNETES_VERSIONS) {
     for (const example of await readdir(join(chart, "ci"))) {
-      const objects = render(helm, chart, join(chart, "ci", example), "--kube-version", version)
+      const objects = await render(helm, chart, join(chart, "ci", example), "--kube-version", version)
       const locations = schemas.flatMap((schema) => ["-schema-location", schema])
       const flags = ["-strict", "-summary", "-kubernetes-version", version, ...locations]
-      summaries.push(`${version} ${example}: ${said(kubeconform, flags, objects).trim()}`)
+      summaries.push(`${version} ${example}: ${(await run(kubeconform, flags, { input: objects })).trim()}`)
     }
   }
   return summaries.map((line) => line.replace(/Summary: |found parsing stdin - /g, "")).join("\n      ")
@@ -151,7 +137,8 @@ export const configOf = async (helm: string, chart: string, scratch: string): Pr
     readonly kind: string
     readonly data: Readonly<Record<string, string>>
   }
-  const config = readYaml<ConfigMap>(render(helm, chart, join(chart, "ci", "minimal.yaml"), "--values", more))
+  const rendered = await render(helm, chart, join(chart, "ci", "minimal.yaml"), "--values", more)
+  const config = readYaml<ConfigMap>(rendered)
     .filter(({ kind }) => kind === "ConfigMap")
     .map(({ data }) => data["config.yaml"])
     .find((text) => text !== undefined)

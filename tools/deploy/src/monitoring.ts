@@ -60,16 +60,16 @@ export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<st
 }
 
 /** The queries of the dashboard's panels as a rules file for promtool, with Grafana's variables filled in. */
-export const dashboardQuestions = async (workspace: string): Promise<string> => {
+export const dashboardQueries = async (workspace: string): Promise<string> => {
   interface Panel {
     readonly targets?: ReadonlyArray<{ readonly expr: string }>
   }
   const { panels } = JSON.parse(await readFile(`${workspace}/deploy/grafana/dashboard.json`, "utf8"))
-  const questions = (panels as ReadonlyArray<Panel>).flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
-  const rules = questions.map((expr, index) => ({
-    record: `question:${index}`,
+  const queries = (panels as ReadonlyArray<Panel>).flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
+  const rules = queries.map((expr, index) => ({
+    record: `query:${index}`,
     expr: expr.replaceAll("$__rate_interval", "5m").replaceAll(/\$(job|instance)/g, ".*"),
   }))
   // JSON is YAML too.
-  return JSON.stringify({ groups: [{ name: "questions", rules }] })
+  return JSON.stringify({ groups: [{ name: "queries", rules }] })
 }

@@ -1,5 +1,5 @@
 import { chown, copyFile, mkdir, readdir, writeFile } from "node:fs/promises"
-import { imageEnvironment, run, stagesOf, startProxy, wordsOf } from "@cscs/harness"
+import { imageEnvironment, parseLogLine, run, stagesOf, startProxy, wordsOf } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
 
 /** As the image runs it. */
@@ -88,8 +88,10 @@ export const startApp = async (workspace: string, app: string, scratch: string, 
       user,
     )
     const metrics = await get("/metrics")
-    const unknown = log().match(/the key \S+ is unknown/g) ?? []
-    must(unknown.length === 0, `of the chart's config.yaml ${unknown.join(", ")}`)
+    const lines = running.stderr().split("\n").map(parseLogLine)
+    const { annotations } = lines.find((line) => line?.event === "configuration") ?? {}
+    must(annotations !== undefined, "the configuration is not logged")
+    must(annotations?.ignored_keys === undefined, `keys of config.yaml are unknown: ${annotations?.ignored_keys}`)
 
     const code = await running.stop()
     must(code === 0, `after SIGTERM it ended with ${code}`)

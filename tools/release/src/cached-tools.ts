@@ -1,7 +1,6 @@
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { cachedFolder, run } from "@cscs/harness"
-import { cleanEnvironment } from "./environment.ts"
+import { cachedFolder, cleanEnvironment, run } from "@cscs/harness"
 
 /** A folder with these npm packages installed. */
 const installed = (name: string, manifest: object, ...flags: ReadonlyArray<string>): Promise<string> =>

@@ -11,12 +11,19 @@ import { globSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { type Environment, reportedStep, run, sandboxEnvironment, scratchFolder } from "@cscs/harness"
+import {
+  cleanEnvironment,
+  type Environment,
+  reportedStep,
+  run,
+  sandboxEnvironment,
+  scratchFolder,
+  withPath,
+} from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
 import { nodeOf } from "./cached-tools.ts"
 import { addToNpmrc, copyRepository, uncommitted } from "./copied-repository.ts"
 import { importOnly, type LibraryFolder, makeProject, runExample, typecheck, versionsSeen } from "./empty-project.ts"
-import { cleanEnvironment, withNode, withPath } from "./environment.ts"
 import { proxyByNpx } from "./proxy-by-npx.ts"
 import { type Registry, startRegistry } from "./registry.ts"
 import { addChangeset, moves, publish, publishedVersions, type Versions, version } from "./releases.ts"
@@ -77,7 +84,7 @@ async function rehearse(): Promise<void> {
     .split("\n")
     .at(-1)
   const ownNode = join(workspace, "node_modules/node/bin/node")
-  const env = withPath(withNode(cleanEnvironment, ownNode), join(copy, "node_modules/.bin"), dirname(pnpm ?? ""))
+  const env = withPath(cleanEnvironment, join(copy, "node_modules/.bin"), dirname(pnpm ?? ""), dirname(ownNode))
 
   const changes = await uncommitted(workspace, env)
   if (changes.length > 0 && !options["working-tree"]) {
@@ -128,7 +135,7 @@ async function rehearse(): Promise<void> {
   ).version
   const nodes = { [OLDEST_NODE]: await nodeOf(OLDEST_NODE), [process.versions.node]: ownNode }
   for (const [version, node] of Object.entries(nodes)) {
-    const here = withNode(cleanEnvironment, node)
+    const here = withPath(cleanEnvironment, dirname(node))
     const project = join(scratch, `project-${version}`)
     await step(
       `Node ${version}: npm install by name`,

@@ -2,9 +2,8 @@ import { spawn } from "node:child_process"
 import { openSync } from "node:fs"
 import { mkdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { end, freePort, hasEnded, until, watch } from "@cscs/harness"
+import { cleanEnvironment, end, freePort, hasEnded, until, watch } from "@cscs/harness"
 import { verdaccio } from "./cached-tools.ts"
-import { cleanEnvironment } from "./environment.ts"
 
 /** A registry on loopback that has only the packages published to it. */
 export interface Registry {
