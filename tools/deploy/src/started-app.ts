@@ -17,7 +17,7 @@ const must = (holds: boolean, otherwise: string): void => {
  * @param app the folder that the image would contain as /app
  * @param scratch a directory for the rest, accessible to every user
  * @param config a text for config.yaml, overridden by the sandbox's addresses
- * @returns a summary, and the names of the metrics, if any
+ * @returns a summary, and the names of the metrics
  */
 export const startApp = async (workspace: string, app: string, scratch: string, config: string) => {
   const [, stage = []] = await stagesOf(`${workspace}/deploy/Dockerfile`)
@@ -74,14 +74,12 @@ export const startApp = async (workspace: string, app: string, scratch: string, 
     kill = () => running.signal("SIGKILL")
     const get = async (path: string) => {
       const response = await fetch(running.url + path)
-      return { status: response.status, text: await response.text() }
+      must(response.status === 200, `${path} returned ${response.status}`)
+      return response.text()
     }
-    const list = await get("/api/storage-resources/")
-    must(list.status === 200, `the list is ${list.status}`)
-    const { total } = JSON.parse(list.text).pagination
+    const { total } = JSON.parse(await get("/api/storage-resources/")).pagination
     must(total > 0, "the list is empty")
-    for (const path of ["/openapi.json", "/docs/"])
-      must((await get(path)).status === 200, `${path} does not return 200`)
+    for (const path of ["/openapi.json", "/docs/"]) await get(path)
     await run(
       node,
       healthCheck.map((word) => word.replace("http://localhost:8080", running.url)),
@@ -99,7 +97,7 @@ export const startApp = async (workspace: string, app: string, scratch: string, 
     must(written.join() === "snapshot", `in place of cache.path alone it wrote ${written.join(", ") || "nothing"}`)
     return {
       seen: `${total} entries, health check passed, exit code 0 after SIGTERM, the snapshot kept`,
-      metrics: metrics.status === 200 ? new Set(metrics.text.match(/(?<=^# TYPE )\S+/gm)) : undefined,
+      metrics: new Set<string>(metrics.match(/(?<=^# TYPE )\S+/gm)),
     }
   } catch (error) {
     throw new Error(`${error instanceof Error ? error.message : error}\n${log().slice(-3000)}`)
