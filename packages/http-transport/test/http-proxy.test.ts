@@ -126,7 +126,7 @@ describe("traffic through an HTTP proxy", () => {
     }),
   )
 
-  it.live.each(["http", "https"])("calls one after the other to an %s upstream share connections", (scheme) =>
+  it.live.each(["http", "https"])("shares connections among consecutive calls to an %s upstream", (scheme) =>
     Effect.gen(function* () {
       const server = yield* (scheme === "http" ? httpServer : httpsServer)((_, response) => response.end("[1]"))
       const proxy = yield* recordingHttpProxy()
@@ -137,7 +137,7 @@ describe("traffic through an HTTP proxy", () => {
     }),
   )
 
-  it.live.each(["http", "https"])("never more connections than allowed to an %s upstream", (scheme) =>
+  it.live.each(["http", "https"])("uses no more connections than allowed to an %s upstream", (scheme) =>
     Effect.gen(function* () {
       const server = yield* (scheme === "http" ? httpServer : httpsServer)((_, response) =>
         setImmediate(() => response.end("[1]")),
@@ -155,7 +155,7 @@ describe("traffic through an HTTP proxy", () => {
     }),
   )
 
-  it.live.each(["http", "https"])("the end of the scope ends what is under way to an %s upstream", (scheme) =>
+  it.live.each(["http", "https"])("to an %s upstream ends with the scope", (scheme) =>
     Effect.gen(function* () {
       let arrive: () => void = () => {}
       const arrived = new Promise<void>((resolve) => {
@@ -336,7 +336,7 @@ describe("failures through an HTTP proxy", () => {
       }),
   )
 
-  it.live.each(["http", "https"])("a proxy whose name has no address is reason proxy for an %s upstream", (scheme) =>
+  it.live.each(["http", "https"])("of a proxy name without an address are reason proxy for an %s upstream", (scheme) =>
     Effect.gen(function* () {
       const transport = yield* open(`${scheme}://127.0.0.1:8080/`, "http://no-such-proxy.invalid:3128")
       const error = yield* Effect.flip(transport.call(call))
@@ -345,7 +345,7 @@ describe("failures through an HTTP proxy", () => {
     }),
   )
 
-  it.live.each(["http", "https"])("TLS to the proxy that fails is reason proxy for an %s upstream", (scheme) =>
+  it.live.each(["http", "https"])("of TLS to the proxy are reason proxy for an %s upstream", (scheme) =>
     Effect.gen(function* () {
       const server = yield* (scheme === "http" ? httpServer : httpsServer)((_, response) => response.end("[1]"))
       const proxy = yield* recordingHttpProxy({ tls: "localhost" })
@@ -379,7 +379,7 @@ describe("failures through an HTTP proxy", () => {
       }),
   )
 
-  it.live.each(["http", "https"])("what is no HTTP proxy is reason proxy for an %s upstream", (scheme) =>
+  it.live.each(["http", "https"])("of a server that is no HTTP proxy are reason proxy for an %s upstream", (scheme) =>
     Effect.gen(function* () {
       const reached = (port: number) =>
         Effect.flatMap(open(`${scheme}://127.0.0.1:8080/`, `http://127.0.0.1:${port}`), (one) =>

@@ -66,7 +66,7 @@ const refusalOf = async (given: Given): Promise<ConfigurationInvalid & { readonl
 const problemsOf = async (given: Given) => (await refusalOf(given)).problems
 const pathsOf = async (given: Given) => (await problemsOf(given)).map(({ path }) => path)
 
-describe("defaults", () => {
+describe("the configuration's defaults", () => {
   test("are the documented ones", async () => {
     const settings = await settingsOf({ yaml: least })
     expect(settings.model).toMatchObject({
@@ -486,7 +486,7 @@ describe("the HPC User API", () => {
   })
 })
 
-describe("validation", () => {
+describe("validation of the configuration:", () => {
   const refused = async (more: object, path: string, found: RegExp, allowed: RegExp) => {
     const problems = await problemsOf(over(more))
     expect(problems.map((one) => one.path)).toEqual([path])

@@ -327,7 +327,7 @@ describe("an order's state", () => {
   )
 })
 
-describe("secrets", () => {
+describe("Waldur's secrets", () => {
   it.live("are not in an error about a URL with a password", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur

@@ -429,7 +429,7 @@ describe("a read while Waldur changes", () => {
   )
 })
 
-describe("failures", () => {
+describe("failures of a read of changes", () => {
   it.live("that pass cost only a retry", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start()

@@ -140,7 +140,7 @@ export const fourCases = (title: string, question: Question): void => {
     }
 
     testCold(
-      `a single fault, cold: ${isRiddenOut ? "callers do not notice" : "502, and seconds later the list"}`,
+      `a single fault on a cold start: ${isRiddenOut ? "callers do not notice" : "502, and seconds later the list"}`,
       async () => {
         const times = row.taken === "repeated" ? 2 : 1
         const proxy = await anObservedProxy(sandbox, options({ cold: { row, where, times } }))
@@ -154,7 +154,7 @@ export const fourCases = (title: string, question: Question): void => {
     )
 
     testCold(
-      `a permanent fault, cold: ${isNeeded ? "502" : "the list does not need it"}, until it is over`,
+      `a permanent fault on a cold start: ${isNeeded ? "502" : "the list does not need it"}, until it is over`,
       async () => {
         const proxy = await anObservedProxy(sandbox, options({ cold: { row, where } }))
         const [{ status, text }, seconds] = await proxy.timed(proxy.list())
@@ -178,7 +178,7 @@ export const fourCases = (title: string, question: Question): void => {
       },
     )
 
-    test("a permanent fault, warm: the last good list is served at once, until the fault is over", async () => {
+    test("a permanent fault of a warm proxy: the last good list is served at once, until the fault is over", async () => {
       const proxy = await anObservedProxy(sandbox, options())
       expect(named((await proxy.timed(proxy.list()))[0].text)).toBe("the list")
       change()
@@ -197,7 +197,7 @@ export const fourCases = (title: string, question: Question): void => {
       await expectHealed(proxy, after, row)
     })
 
-    test("a single fault, warm: the list is always available", async () => {
+    test("a single fault of a warm proxy: the list is always available", async () => {
       const proxy = await anObservedProxy(sandbox, options())
       await proxy.timed(proxy.list())
       change()

@@ -86,7 +86,7 @@ const upstreams: ReadonlyArray<readonly [name: string, status: number, at: At]> 
     (place, box) => ({ hpc_user_api: { ...hpcUserSection(box), api_url: place.url, ...ca(place, "ca_file") } }),
   ],
   [
-    "its token endpoint",
+    "the HPC User API's token endpoint",
     502,
     (place, box) => ({
       hpc_user_api: { ...hpcUserSection(box), oidc_token_url: `${place.url}token`, ...ca(place, "ca_file") },
@@ -102,7 +102,7 @@ const upstreams: ReadonlyArray<readonly [name: string, status: number, at: At]> 
 ]
 
 describe.each(upstreams)("%s", (_, status, at) => {
-  test.each(ways)("%s is reported, not hidden", async (_, place, said, isRepeated) => {
+  test.each(ways)("%s causes an error status, and is logged with its reason", async (_, place, said, isRepeated) => {
     const there = await place()
     const proxy = await anObservedProxy(sandbox, { document: (box) => at(there, box) })
     const token = await sandbox.issuer.issueToken()
