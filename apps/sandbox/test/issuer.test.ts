@@ -68,7 +68,7 @@ test("Basic credentials are accepted, wrong ones are a 401", async () => {
   for (const answer of [
     await form(sandbox.issuer.tokenUrl, grant, basic("wrong")),
     await form(sandbox.issuer.tokenUrl, { ...grant, client_id: clientId, client_secret: "wrong" }),
-    await form(sandbox.issuer.tokenUrl, { ...grant, client_id: "nobody", client_secret: "" }),
+    await form(sandbox.issuer.tokenUrl, { ...grant, client_id: "unknown", client_secret: "" }),
   ]) {
     expect(answer.status).toBe(401)
     expect(answer.json.error).toBe("invalid_client")

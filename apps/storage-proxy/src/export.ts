@@ -140,5 +140,5 @@ const countsOf = (codes: ReadonlyArray<string>): Readonly<Record<string, number>
 const lines = ({ out, dryRun, entries, total, skipped }: ReturnType<typeof summary>): ReadonlyArray<string> => [
   `${dryRun ? "Would write" : "Wrote"} ${total} entries to ${out ?? "standard output"}`,
   ...Object.entries(entries).map(([system, count]) => `  ${system}: ${count}`),
-  ...Object.entries(skipped).map(([code, count]) => `  left out, ${code}: ${count}`),
+  ...Object.entries(skipped).map(([code, count]) => `  skipped, ${code}: ${count}`),
 ]

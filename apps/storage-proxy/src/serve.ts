@@ -5,7 +5,7 @@ import { Cause, Data, Effect, identity, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Hono } from "hono"
 import { configFlag, logging, logThreshold, settingsFrom } from "./configuration.ts"
-import { lastWords } from "./crash-handler.ts"
+import { endOnCrash } from "./crash-handler.ts"
 import { holdHeapSmall } from "./heap-limits.ts"
 import { normaliseTarget } from "./request-target.ts"
 import { rereadSettings, stampOf, takeHangUps } from "./reread.ts"
@@ -173,7 +173,7 @@ export const serve = Command.make(
     )
     yield* configuration.pipe(
       Effect.andThen(said),
-      Effect.andThen(lastWords),
+      Effect.andThen(endOnCrash),
       Effect.andThen(Layer.launch(httpServer(host, port, reread).pipe(Layer.provide(proxyLayer(settings))))),
       Effect.tapCauseIf(Cause.hasDies, (cause) =>
         Effect.logFatal("Ended unexpectedly", cause).pipe(logEvent("crashed")),

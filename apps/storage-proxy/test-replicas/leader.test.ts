@@ -120,7 +120,7 @@ describe("the leader", () => {
     const redis = await aRedis()
     const first = await aReplica(sandbox, redis)
     await first.list()
-    await redis.each("*:lease", "redis.call('set', key, 'somebody who died', 'PX', 10000)")
+    await redis.each("*:lease", "redis.call('set', key, 'a dead replica', 'PX', 10000)")
     const second = await aReplica(sandbox, redis)
     expect((await second.list(noCache)).status).toBe(200)
   })

@@ -59,7 +59,7 @@ describe("export", () => {
     expect(await readdir(directory)).toEqual([])
     const out = join(directory, "entries.json")
     expect(text.stdout).toContain(`Would write 272 entries to ${out}\n  capstor: 163\n`)
-    expect(text.stdout).toMatch(/^ {2}left out, bad-data: \d+$/m)
+    expect(text.stdout).toMatch(/^ {2}skipped, bad-data: \d+$/m)
     const summary = JSON.parse(json.stdout)
     expect(summary).toMatchObject({
       out,

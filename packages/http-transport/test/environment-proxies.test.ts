@@ -23,7 +23,11 @@ describe("the proxy variables", () => {
       },
       read: { http: "a", https: "b", no: "c" },
     },
-    { why: "count as unset if they are empty", environment: { HTTP_PROXY: "", HTTPS_PROXY: " ", NO_PROXY: "" }, read: {} },
+    {
+      why: "count as unset if they are empty",
+      environment: { HTTP_PROXY: "", HTTPS_PROXY: " ", NO_PROXY: "" },
+      read: {},
+    },
     {
       why: "count in upper case if the lower-case one is empty",
       environment: { http_proxy: "", HTTP_PROXY: "A", https_proxy: " ", HTTPS_PROXY: "B" },

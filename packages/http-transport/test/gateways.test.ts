@@ -79,7 +79,7 @@ describe("a response that a gateway has changed", () => {
 
   it.live.each([
     {
-      what: "an interim 100 that nobody asked for",
+      what: "an unrequested interim 100",
       bytes: `HTTP/1.1 100 Continue\r\n\r\n${ok}${list}`,
       said: /^reset: .* interim one \(100\)/,
     },

@@ -30,7 +30,7 @@ const takenOf = (entries: ReadonlyArray<Made>, more = {}): TimedSnapshot => ({
   readEndedAt: 1_700_000_000_123,
   changedAt: 1_600_000_000_000,
 })
-const good = takenOf([made, { ...made, itemId: "weather" }])
+const good = takenOf([made, { ...made, itemId: "no UUID" }])
 
 /** A Redis in memory, as far as the store needs it. */
 const aMemory = (getAll?: RedisConnection["getAll"]) => {
@@ -301,7 +301,7 @@ describe("a replica", () => {
     const proxy = await sharingThrough((script) => {
       const kind = kindOf(script)
       if (kind === "lead") return aList([null])
-      return kind === "standing" ? aList([null, "-2", "-1", "somebody"]) : aList([])
+      return kind === "standing" ? aList([null, "-2", "-1", "another"]) : aList([])
     })
     expect(await total(proxy)).toEqual(expected)
     const { json } = await proxy.ready()
@@ -320,7 +320,7 @@ describe("a replica", () => {
       if (kindOf(script) === "lead") return aList([null])
       number += 1
       const said = JSON.stringify({ at: 1000, outcome: { number, failure, snapshot: null } })
-      return kindOf(script) === "standing" ? aList([said, String(86_400_000), String(number), "somebody"]) : aList([])
+      return kindOf(script) === "standing" ? aList([said, String(86_400_000), String(number), "another"]) : aList([])
     })
     let got = await total(proxy)
     for (let request = 0; got[0] !== 200 && request < 20; request += 1) {

@@ -1,7 +1,7 @@
 import type { World } from "@cscs/sandbox"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { compareEntries, isOddLoss, type ListedEntry } from "../src/refresh/loss-guard.ts"
+import { compareEntries, isSuspiciousLoss, type ListedEntry } from "../src/refresh/loss-guard.ts"
 import type { Loss } from "../src/snapshot/snapshot.ts"
 import { type Any, aProxy, noCache, type ProxyOptions, type TestedProxy } from "./a-proxy.ts"
 import { aWorld, dashed, withoutCallbackUrls } from "./a-world.ts"
@@ -383,7 +383,7 @@ describe("a suspicious loss", () => {
   const fate = ({ before = 0, vanished = 0, removing = 0 }) => ({ before, vanished, removing })
 
   test("is that of the last live entry, or of more than half of at least ten", () => {
-    const odd = (before: number, vanished: number, removing: number) => isOddLoss(fate({ before, vanished, removing }))
+    const odd = (before: number, vanished: number, removing: number) => isSuspiciousLoss(fate({ before, vanished, removing }))
     expect([odd(0, 0, 0), odd(1, 0, 0), odd(9, 8, 0), odd(10, 5, 0), odd(10, 0, 5), odd(9, 0, 9)]).toEqual(
       Array(6).fill(false),
     )
@@ -399,16 +399,16 @@ describe("a suspicious loss", () => {
   })
   const someList = fc.uniqueArray(someListed, { maxLength: 26, selector: ({ itemId }) => itemId })
   const isLive = ({ status }: ListedEntry) => !status.startsWith("remov")
-  const judged = (before: ReadonlyArray<ListedEntry>, after: ReadonlyArray<ListedEntry>) => {
+  const isSuspicious = (before: ReadonlyArray<ListedEntry>, after: ReadonlyArray<ListedEntry>) => {
     const { lost } = compareEntries(before, after, [])
     const removing = lost.filter(({ isRemoval }) => isRemoval).length
-    return isOddLoss(fate({ before: before.filter(isLive).length, vanished: lost.length - removing, removing }))
+    return isSuspiciousLoss(fate({ before: before.filter(isLive).length, vanished: lost.length - removing, removing }))
   }
 
   test("is absent only if half of ten or more stay where they were, or one of fewer, whatever the lists", () => {
     fc.assert(
       fc.property(someList, someList, (before, after) => {
-        if (judged(before, after)) return
+        if (isSuspicious(before, after)) return
         const live = before.filter(isLive)
         const stays = (entry: ListedEntry) =>
           after.some(
@@ -431,7 +431,7 @@ describe("a suspicious loss", () => {
       fc.property(someList, someList, (before, more) => {
         const names = new Set(before.map(({ itemId }) => itemId))
         const after = [...before, ...more.filter(({ itemId }) => !names.has(itemId))]
-        return !judged(before, before) && !judged(before, after) && !judged([], after)
+        return !isSuspicious(before, before) && !isSuspicious(before, after) && !isSuspicious([], after)
       }),
     )
   })

@@ -457,8 +457,8 @@ describe("an altered file", () => {
   })
 
   test("that does not exist means no snapshot", async () => {
-    expect(await given(join(shared, "nobody"))).toBe("none")
-    expect(await given(join(shared, "no directory", "nobody"))).toBe("none")
+    expect(await given(join(shared, "missing"))).toBe("none")
+    expect(await given(join(shared, "no directory", "missing"))).toBe("none")
   })
 })
 

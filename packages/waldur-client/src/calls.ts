@@ -135,8 +135,8 @@ export const makeCalls = (
     Effect.suspend(() => {
       const sent = concessions.apply(call.path, query)
       return Effect.catchIf(read({ ...call, query: sent }), isBadRequest, (error) =>
-        Effect.flatMap(concessions.leaveOut(call.path, sent, error.parameters ?? []), (leftOut) =>
-          leftOut ? readLeniently(call, query) : Effect.fail(error),
+        Effect.flatMap(concessions.omit(call.path, sent, error.parameters ?? []), (isOmitted) =>
+          isOmitted ? readLeniently(call, query) : Effect.fail(error),
         ),
       )
     })

@@ -33,7 +33,7 @@ export interface Concessions {
   /** A list's query without the refused parameters. */
   readonly apply: (path: string, query: Query) => Query
   /** Omits the dispensable parameters that a 400 names from now on; false if there are none. */
-  readonly leaveOut: (path: string, query: Query, named: ReadonlyArray<string>) => Effect.Effect<boolean>
+  readonly omit: (path: string, query: Query, named: ReadonlyArray<string>) => Effect.Effect<boolean>
   /** Remembers another concession; `sentence` describes it and its cost. */
   readonly make: (key: string, sentence: string) => Effect.Effect<void>
   readonly has: (key: string) => boolean
@@ -75,7 +75,7 @@ export const makeConcessions = (): Concessions => {
     make,
     apply: (path, query) =>
       held.size === 0 ? query : query.filter(([name]) => !isDispensable(name) || !held.has(keyOf(path, name))),
-    leaveOut: Effect.fnUntraced(function* (path, query, named) {
+    omit: Effect.fnUntraced(function* (path, query, named) {
       const refused = named.filter(isDispensable).filter((name) => query.some(([asked]) => asked === name))
       for (const name of refused) {
         yield* make(

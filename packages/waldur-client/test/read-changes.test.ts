@@ -490,14 +490,14 @@ describe("with arbitrary events in Waldur", () => {
   const follow = Effect.fnUntraced(function* (
     world: WorldOptions,
     steps: ReadonlyArray<ReadonlyArray<{ what: Mutation; seed: number }>>,
-    judge: (round: ReadonlyArray<Mutation>, next: Option.Option<ResourceRead>) => void,
+    check: (round: ReadonlyArray<Mutation>, next: Option.Option<ResourceRead>) => void,
   ) {
     const { sandbox, waldur } = yield* start(world)
     let last = yield* waldur.readResources(query)
     for (const round of steps) {
       for (const { what, seed } of round) mutate(sandbox.world, what, seed)
       const { next, full } = yield* bothReads(waldur, last)
-      judge(
+      check(
         round.map(({ what }) => what),
         next,
       )

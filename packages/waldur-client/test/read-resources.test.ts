@@ -126,7 +126,7 @@ describe("readResources returns", () => {
       const bad = [
         { uuid: null, offering_slug: "capstor", slug: "a" },
         { uuid: "zzz", offering_slug: "capstor", slug: "b" },
-        { filed_under: "capstor", uuid: uuidOf(777), slug: "of nobody" },
+        { filed_under: "capstor", uuid: uuidOf(777), slug: "unrelated" },
       ]
       fake.resources = [...tied(299), ...bad, ...tied(10, 400)]
       const waldur = yield* clientOf(fake)
@@ -134,7 +134,7 @@ describe("readResources returns", () => {
       expect(read).toMatchObject({ total: 312, reads: 1 })
       expect(read.rows.length).toBe(312)
       expect(read.rows).toContainEqual({ uuid: null, offering_slug: "capstor", slug: "a" })
-      expect(read.rows).toContainEqual({ uuid: uuidOf(777), slug: "of nobody" })
+      expect(read.rows).toContainEqual({ uuid: uuidOf(777), slug: "unrelated" })
     }),
   )
 
@@ -392,7 +392,7 @@ describe("a Waldur that is too old", () => {
   it.live("is detected by rows that are all of unrequested offerings", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
-      fake.resources = tied(3).map((row) => ({ ...row, offering_slug: "somebodys", filed_under: "capstor" }))
+      fake.resources = tied(3).map((row) => ({ ...row, offering_slug: "unrelated", filed_under: "capstor" }))
       const waldur = yield* clientOf(fake)
       const error = yield* Effect.flip(waldur.readResources(query))
       expect(error._tag).toBe("WaldurTooOld")
@@ -403,7 +403,7 @@ describe("a Waldur that is too old", () => {
   it.live("is not inferred from one row of another offering, which its decoder refuses", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
-      fake.resources = [...tied(3), { ...tied(1, 50)[0], offering_slug: "somebodys", filed_under: "capstor" }]
+      fake.resources = [...tied(3), { ...tied(1, 50)[0], offering_slug: "unrelated", filed_under: "capstor" }]
       const waldur = yield* clientOf(fake)
       expect((yield* waldur.readResources(query)).rows.length).toBe(4)
     }),

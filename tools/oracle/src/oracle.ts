@@ -126,7 +126,7 @@ export const oracleOf = (about: {
                 passing.length < member.versions.length ||
                 !isGidSure(gid, window) ||
                 member.mayBeTorn ||
-                passing.some((facts) => live.everAt(facts, member) || mayBeLeftOut(facts, member)),
+                passing.some((facts) => live.everAt(facts, member) || mayBeSkipped(facts, member)),
               projectSlug: member.past.place.projectSlug,
             })
           }
@@ -183,7 +183,7 @@ const withoutOrder = (facts: Facts): Facts => {
 
 const isHidden = (facts: Facts): boolean => stateSeen(facts) === undefined
 /** The list of a guard omits doubtful removals, those that have ended too. */
-const mayBeLeftOut = (facts: Facts, { mayBeKept }: Sight): boolean =>
+const mayBeSkipped = (facts: Facts, { mayBeKept }: Sight): boolean =>
   mayBeKept && isBeingRemoved(stateSeen(facts) ?? "")
 
 /** Locations of live data: a removal there is not listed. */
@@ -235,7 +235,7 @@ const parentPlace = (
     isOptional: !members.some(
       (member) =>
         member.isAlways &&
-        member.versions.every((facts) => passesState(facts) && !(state && mayBeLeftOut(facts, member))),
+        member.versions.every((facts) => passesState(facts) && !(state && mayBeSkipped(facts, member))),
     ),
     projectSlug: undefined,
   }

@@ -27,7 +27,7 @@ import { importOnly, type LibraryFolder, makeProject, runExample, typecheck, ver
 import { proxyByNpx } from "./proxy-by-npx.ts"
 import { type Registry, startRegistry } from "./registry.ts"
 import { addChangeset, moves, publish, publishedVersions, type Versions, version } from "./releases.ts"
-import { judgeTarball } from "./tarball.ts"
+import { checkTarball } from "./tarball.ts"
 
 const OLDEST_NODE = "22.19.0"
 const APP = "@cscs/storage-proxy"
@@ -114,16 +114,16 @@ async function rehearse(): Promise<void> {
   await step(
     "the tarballs",
     async () => {
-      const judged = await Promise.all(
+      const checked = await Promise.all(
         names.map(async (name) => {
           const packument = await registry.packument(name)
           if (packument === undefined) throw new Error(`${name} is not in the registry`)
-          return judgeTarball(name, packument, join(scratch, "tarballs", name), env)
+          return checkTarball(name, packument, join(scratch, "tarballs", name), env)
         }),
       )
-      const faults = judged.flatMap(({ faults }) => faults)
+      const faults = checked.flatMap(({ faults }) => faults)
       if (faults.length > 0) throw new Error(indented(faults))
-      return judged.map(({ seen }) => seen)
+      return checked.map(({ seen }) => seen)
     },
     indented,
   )

@@ -23,7 +23,7 @@ const beside = ["CHANGELOG.md", "LICENSE", "README.md", "package.json"]
  *
  * @returns the problems in words, and a summary
  */
-export const judgeTarball = async (
+export const checkTarball = async (
   name: string,
   packument: Packument,
   folder: string,

@@ -228,7 +228,7 @@ const checkIssuer = (settings: ProxySettings): Effect.Effect<ReadonlyArray<Check
   )
 }
 
-/** Warnings about settings that only a person can judge. */
+/** Warnings about settings that only a person can assess. */
 export const configurationWarnings = ({ warnings, model }: ProxySettings): ReadonlyArray<string> => [
   ...warnings,
   ...(model.mountRoots.length > 0

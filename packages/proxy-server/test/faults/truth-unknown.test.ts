@@ -19,7 +19,7 @@ const nothing: Fault = {
 }
 const noProjects: Fault = { body: { json: { projects: [] } } }
 const strangers: Fault = {
-  body: { json: { projects: [{ posixName: "nobody-asked", unixGid: 66_666 }] } },
+  body: { json: { projects: [{ posixName: "not-requested", unixGid: 66_666 }] } },
 }
 const badGids: Fault = {
   rewrite: (answer) => {

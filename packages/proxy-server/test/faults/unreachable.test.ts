@@ -42,7 +42,7 @@ const behind = async ({ cert, key }: OwnCertificate): Promise<Required<Omit<Plac
 }
 
 /** A port that was free a moment ago. */
-const nobody = async (): Promise<Place> => {
+const closedPort = async (): Promise<Place> => {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   const { port } = server.address() as AddressInfo
@@ -65,7 +65,7 @@ const ways: ReadonlyArray<readonly [name: string, place: () => Promise<Place>, s
     /dns|no-such-host\.invalid/,
     true,
   ],
-  ["that refuses connections", nobody, /connect/, true],
+  ["that refuses connections", closedPort, /connect/, true],
   [
     "with a self-signed certificate",
     () => behind(ownCertificate("2020-01-01", "2049-01-01")),

@@ -72,7 +72,7 @@ export const pageOf = <A>(entries: ReadonlyArray<A>, { offset, limit }: Paginati
   entries.slice(offset, offset + limit)
 
 /**
- * Waldur's own rows that would pass the filter as entries, for troubleshooting. A row that cannot be judged passes.
+ * Waldur's own rows that would pass the filter as entries, for troubleshooting. A row that cannot be decoded passes.
  */
 export const selectRows = (
   rows: ReadonlyArray<unknown>,
