@@ -383,7 +383,8 @@ describe("a suspicious loss", () => {
   const fate = ({ before = 0, vanished = 0, removing = 0 }) => ({ before, vanished, removing })
 
   test("is that of the last live entry, or of more than half of at least ten", () => {
-    const odd = (before: number, vanished: number, removing: number) => isSuspiciousLoss(fate({ before, vanished, removing }))
+    const odd = (before: number, vanished: number, removing: number) =>
+      isSuspiciousLoss(fate({ before, vanished, removing }))
     expect([odd(0, 0, 0), odd(1, 0, 0), odd(9, 8, 0), odd(10, 5, 0), odd(10, 0, 5), odd(9, 0, 9)]).toEqual(
       Array(6).fill(false),
     )

@@ -39,7 +39,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => 
 try {
   const tree = spawnProxy({ args: ["tree"], environment })
   if ((await tree.ended) !== 0) throw new Error(tree.stderr())
-  const { pagination } = await (await fetch(list)).json()
+  const { pagination } = JSON.parse(await (await fetch(list)).text())
   console.log(`${tree.stdout()}
 ${pagination.total} entries, from ${sandbox.world.resources.length} resources of the sandbox's Waldur. Try:
 

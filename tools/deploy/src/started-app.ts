@@ -1,5 +1,5 @@
 import { chown, copyFile, mkdir, readdir, writeFile } from "node:fs/promises"
-import { imageEnvironment, parseLogLine, run, stagesOf, startProxy, wordsOf } from "@cscs/harness"
+import { imageEnvironment, parseLogLine, type RunningProxy, run, stagesOf, startProxy, wordsOf } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
 
 /** As the image runs it. */
@@ -39,10 +39,9 @@ export const startApp = async (workspace: string, app: string, scratch: string, 
   await writeFile(`${etc}/waldur-api-token`, waldur.token)
   await writeFile(`${etc}/hpc-user-client-secret`, hpcUserApi.clientSecret)
 
-  let log = () => ""
-  let kill = () => {}
+  let running: RunningProxy | undefined
   try {
-    const running = await startProxy({
+    running = await startProxy({
       command: [
         node,
         "--permission",
@@ -70,10 +69,9 @@ export const startApp = async (workspace: string, app: string, scratch: string, 
       },
       isReady: true,
     })
-    log = running.stderr
-    kill = () => running.signal("SIGKILL")
+    const { url } = running
     const get = async (path: string) => {
-      const response = await fetch(running.url + path)
+      const response = await fetch(url + path)
       must(response.status === 200, `${path} returned ${response.status}`)
       return response.text()
     }
@@ -82,7 +80,7 @@ export const startApp = async (workspace: string, app: string, scratch: string, 
     for (const path of ["/openapi.json", "/docs/"]) await get(path)
     await run(
       node,
-      healthCheck.map((word) => word.replace("http://localhost:8080", running.url)),
+      healthCheck.map((word) => word.replace("http://localhost:8080", url)),
       user,
     )
     const metrics = await get("/metrics")
@@ -100,9 +98,9 @@ export const startApp = async (workspace: string, app: string, scratch: string, 
       metrics: new Set<string>(metrics.match(/(?<=^# TYPE )\S+/gm)),
     }
   } catch (error) {
-    throw new Error(`${error instanceof Error ? error.message : error}\n${log().slice(-3000)}`)
+    throw new Error(`${error instanceof Error ? error.message : error}\n${running?.stderr().slice(-3000) ?? ""}`)
   } finally {
-    kill()
+    running?.signal("SIGKILL")
     await sandbox.close()
   }
 }

@@ -39,26 +39,9 @@ export const expressionsOf = (file: string, text: string): Found => {
     const line = lineAt(offset)
     expressions.push({ file, line, pattern, isJustified: reasonFor(line) })
   }
-  const literal = (node: unknown): string | undefined => {
-    const { type, value, quasis } = node as {
-      readonly type: string
-      readonly value?: unknown
-      readonly quasis?: ReadonlyArray<{ readonly value: { readonly cooked: string | null } }>
-    }
-    if (type === "TemplateLiteral") return quasis?.length === 1 ? (quasis[0]?.value.cooked ?? undefined) : undefined
-    return type === "Literal" && typeof value === "string" ? value : undefined
-  }
-  const constructed = (node: {
-    readonly start: number
-    readonly callee: unknown
-    readonly arguments: ReadonlyArray<unknown>
-  }) => {
-    const { type, name } = node.callee as { readonly type: string; readonly name?: string }
-    if (type !== "Identifier" || name !== "RegExp") return
-    const [source, flags] = node.arguments
-    const text = source === undefined ? "" : literal(source)
-    const mode = flags === undefined ? "" : literal(flags)
-    add(node.start, text === undefined || mode === undefined ? undefined : { source: text, flags: mode })
+  // Not analysed, also if its text is a literal, which could be written as an expression.
+  const constructed = (node: { readonly start: number; readonly callee: { readonly type: string } }) => {
+    if ("name" in node.callee && node.callee.name === "RegExp") add(node.start, undefined)
   }
   new Visitor({
     Literal: (node) => {

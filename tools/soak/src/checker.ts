@@ -11,7 +11,7 @@ import {
   type Window,
 } from "@cscs/oracle"
 import type { Upstream } from "@cscs/sandbox"
-import type { Reply } from "./asking.ts"
+import type { Question, Reply } from "./asking.ts"
 import { type Counts, count } from "./counts.ts"
 import type { LogReader } from "./log-reader.ts"
 import { calmAfter, freshFor, longestRefresh, oldestInCalm, staleIfError } from "./pace.ts"
@@ -19,8 +19,8 @@ import { calmAfter, freshFor, longestRefresh, oldestInCalm, staleIfError } from 
 export interface WrongResponse extends Mismatch {
   /** Seconds since the load began. */
   readonly at: number
-  readonly asked: string
-  readonly answered: string
+  readonly request: Question | undefined
+  readonly response: object
 }
 
 /** A response that a caller has, and may revalidate. */
@@ -94,19 +94,9 @@ export const checkerOf = (about: {
 
   const wrong = (reply: Reply | undefined, found: Mismatch): void => {
     if (wrongs.length >= mostWrongs) return
-    const { question, status, header } = reply ?? {}
-    wrongs.push({
-      at: Math.round(performance.now() - begun) / 1000,
-      asked:
-        question === undefined
-          ? ""
-          : `${question.method ?? "GET"} ${question.path} ${JSON.stringify(question.headers ?? {})}`,
-      answered:
-        reply === undefined
-          ? ""
-          : `${status}, Age ${header?.("age")}, ETag ${header?.("etag")}, ${Math.round(reply.came - reply.sent)} ms`,
-      ...found,
-    })
+    const { question: request, status, header = () => undefined, came = 0, sent = 0 } = reply ?? {}
+    const response = { status, age: header("age"), etag: header("etag"), milliseconds: Math.round(came - sent) }
+    wrongs.push({ at: Math.round(performance.now() - begun) / 1000, request, response, ...found })
   }
 
   const windowOf = (reply: Reply): Window => {

@@ -230,38 +230,6 @@ const leaving: Kind = async ({ asker, chance, checker }) => {
   count(checker.statuses, "left")
 }
 
-const badQueries = [
-  "page=0",
-  "page=-1",
-  "page=one",
-  "page_size=0",
-  "page_size=501",
-  "page_size=1.5",
-  "state=ok",
-  "storage_system=",
-  "storage_system=tape",
-  "debug=maybe",
-  "page=0&page_size=x&state=Gone",
-]
-
-const badQuery: Kind = async ({ asker, chance, checker }) => {
-  const query = chance.pick(badQueries)
-  const reply = await asker.ask({ path: `${listPath}?${query}` })
-  if (checker.isAnswered(reply, 422)) checker.wrong(reply, { what: "200 for a bad query" })
-  else if (reply.status === 422) {
-    count(checker.checks, "bad queries")
-    const { detail } = JSON.parse(reply.body.toString()) as { detail: ReadonlyArray<{ loc: ReadonlyArray<string> }> }
-    const named = detail.map(({ loc }) => loc[1]).sort()
-    const asked = [...new URLSearchParams(query).keys()].sort()
-    if (named.join() !== asked.join()) checker.wrong(reply, { what: "422 names others", came: named, truth: asked })
-  }
-}
-
-const goneWalk: Kind = async ({ asker, checker }) => {
-  const reply = await asker.ask({ path: `${listPath}?page=2&snapshot=none-of-ours` })
-  if (checker.isAnswered(reply, 410)) checker.wrong(reply, { what: "200 for a snapshot that never was" })
-}
-
 /** Waldur's own rows, as they were while the request was in flight. */
 const debugging: Kind = async ({ asker, chance, checker, history, holdsSecret }) => {
   const filter: Filter = chance.happens(0.5) ? { storage_system: chance.pick(systems) } : {}
@@ -278,7 +246,7 @@ const debugging: Kind = async ({ asker, chance, checker, history, holdsSecret })
   for (const { uuid, state, project_slug } of raw_resources.resources) {
     const versions = history.pasts.get(String(uuid))?.versions ?? []
     const now = versions.filter((version) => overlaps(version, reply.sent, reply.came))
-    if (now.some(({ facts }) => facts?.state === state && facts?.projectSlug === project_slug)) continue
+    if (now.some(({ value }) => value?.state === state && value?.projectSlug === project_slug)) continue
     checker.wrong(reply, { what: "a row is not Waldur's", came: { uuid, state, project_slug }, truth: now })
   }
 }
@@ -299,13 +267,6 @@ const health: Kind = async ({ asker, checker }) => {
   }
 }
 
-const metrics: Kind = async ({ asker, checker }) => {
-  const reply = await asker.ask({ path: "/metrics" })
-  if (!checker.isAnswered(reply)) return
-  const hasRefreshes = reply.body.includes("storage_proxy_refreshes_total")
-  if (!hasRefreshes) checker.wrong(reply, { what: "metrics without refreshes" })
-}
-
 /** With weights. */
 const kinds: ReadonlyArray<readonly [number, Kind]> = [
   [30, page],
@@ -315,9 +276,6 @@ const kinds: ReadonlyArray<readonly [number, Kind]> = [
   [20, unchangedSince],
   [6, headOnly],
   [6, leaving],
-  [4, badQuery],
-  [1, goneWalk],
   [2, debugging],
   [2, health],
-  [1, metrics],
 ]

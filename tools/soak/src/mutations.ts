@@ -76,7 +76,13 @@ const turnsOf = (around: World) => {
   const orderOf = (row: WaldurRecord) => row.order_in_progress as WaldurRecord | null | undefined
   const isIdle = (row: WaldurRecord) => orderOf(row) === null
   const hasOrder = (state: string) => (row: WaldurRecord) => orderOf(row)?.state === state
-  const post = (path: string, body: JsonObject = {}) => postTo(waldur, path, body)
+  const post = async (path: string, body: JsonObject = {}): Promise<void> => {
+    const headers = { Authorization: `Token ${waldur.actingToken}`, "Content-Type": "application/json" }
+    const response = await fetch(waldur.url + path, { method: "POST", headers, body: JSON.stringify(body) })
+    const text = await response.text()
+    // Some offerings' orders cannot be set to erred, and some states allow nothing: then there is no change.
+    if (response.status >= 500) throw new Error(`POST ${path}: ${response.status} ${text.slice(0, 300)}`)
+  }
   const sandboxDoes = (what: Mutation) => mutate(world, what, chance.below(2 ** 31))
 
   const actOnOrder = (state: string, action: string, body?: JsonObject) => async () => {
@@ -212,18 +218,11 @@ const turnsOf = (around: World) => {
       const row = some((row) => isFit(row) && String(row.slug).startsWith("soak-")) ?? some(isFit)
       if (row !== undefined) changeResource(world, row, { state: "Terminating" })
     }),
-    mutation(4, "order of a removal ended unseen", () => {
-      const row = some((row) => row.state === "Terminating" && !isIdle(row))
-      const order = orderOf(row ?? {})
-      if (row === undefined || !order) return
-      order.state = "canceled"
-      row.order_in_progress = null
-    }),
     mutation(6, "order approved", actOnOrder("pending-provider", "approve_by_provider")),
     mutation(3, "order rejected", actOnOrder("pending-provider", "reject_by_provider")),
     mutation(8, "order done", finishOrder),
     mutation(3, "order done by Waldur itself", () => sandboxDoes("order-ends")),
-    mutation(6, "order ended unseen", () => sandboxDoes("order-ends-unseen")),
+    mutation(8, "order ended unseen", () => sandboxDoes("order-ends-unseen")),
     mutation(10, "resource added", comes),
     mutation(12, "hostile record added", hostileComes),
     mutation(3, "hostile record removed", hostileGoes),
@@ -336,17 +335,6 @@ const turnsOf = (around: World) => {
       await regained
     },
   }
-}
-
-const postTo = async ({ url, actingToken }: Sandbox["waldur"], path: string, body: JsonObject): Promise<void> => {
-  const response = await fetch(url + path, {
-    method: "POST",
-    headers: { Authorization: `Token ${actingToken}`, "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  })
-  const text = await response.text()
-  // Some offerings' orders cannot be set to erred, and some states allow nothing: then there is no change.
-  if (response.status >= 500) throw new Error(`POST ${path}: ${response.status} ${text.slice(0, 300)}`)
 }
 
 /** Adds a resource like `like`, with a name of its own, present at once or with an order that creates it. */
