@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from "node:fs/promises"
+import { readdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { run } from "@cscs/harness"
 import { KUBERNETES_VERSIONS } from "./linters.ts"
@@ -98,31 +98,25 @@ export const lintChart = async (helm: string, chart: string): Promise<string> =>
         throw new Error(`${values} ${more.join(" ")}: what the chart makes of it fails ${JSON.stringify(word)}`)
     }
   }
-  const [{ appVersion } = { appVersion: "" }] = readYaml<{ appVersion: string }>(
-    await readFile(join(chart, "Chart.yaml"), "utf8"),
-  )
-  const { version } = JSON.parse(await readFile(join(chart, "../../../apps/storage-proxy/package.json"), "utf8"))
-  const note = appVersion === version ? "" : `; but its appVersion is ${appVersion}, and the app's version ${version}`
-  return `${examples.join(", ")}; ${renderings.length} renderings; ${refusals.length} wrong ones refused${note}`
+  return `${examples.join(", ")}; ${renderings.length} renderings; ${refusals.length} wrong ones refused`
 }
 
-/** Checks that each example's manifests are valid for Kubernetes. Returns kubeconform's own summaries. */
+/** Checks that each example's manifests are valid for Kubernetes. Returns a summary line. */
 export const validateChart = async (
   helm: string,
   kubeconform: string,
   schemas: ReadonlyArray<string>,
   chart: string,
 ): Promise<string> => {
-  const summaries: Array<string> = []
+  const examples = await readdir(join(chart, "ci"))
+  const locations = schemas.flatMap((schema) => ["-schema-location", schema])
   for (const version of KUBERNETES_VERSIONS) {
-    for (const example of await readdir(join(chart, "ci"))) {
+    for (const example of examples) {
       const objects = await render(helm, chart, join(chart, "ci", example), "--kube-version", version)
-      const locations = schemas.flatMap((schema) => ["-schema-location", schema])
-      const flags = ["-strict", "-summary", "-kubernetes-version", version, ...locations]
-      summaries.push(`${version} ${example}: ${(await run(kubeconform, flags, { input: objects })).trim()}`)
+      await run(kubeconform, ["-strict", "-kubernetes-version", version, ...locations], { input: objects })
     }
   }
-  return summaries.map((line) => line.replace(/Summary: |found parsing stdin - /g, "")).join("\n      ")
+  return `${examples.join(", ")} for ${KUBERNETES_VERSIONS.join(" and ")}`
 }
 
 /** The config.yaml from the chart's smallest example. */
