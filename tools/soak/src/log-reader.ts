@@ -3,9 +3,8 @@ import { parseLogLine } from "@cscs/harness"
 import type { Sandbox } from "@cscs/sandbox"
 import { type Counts, count } from "./counts.ts"
 
-/** Events that are faults of the proxy; and Node's own output on standard error. */
+/** Events that are faults of the proxy. Node's own warnings are no log lines, and so faults too. */
 const faultEvents = ["refresh-crashed", "internal-error", "crashed"]
-const nodeWarnings = /unhandled|uncaught|MaxListenersExceeded/i
 
 export interface LogReader {
   readonly read: (line: string) => void
@@ -34,7 +33,7 @@ export const logReader = (sandbox: Sandbox): LogReader => {
       const parsed = parseLogLine(line)
       const { event = "", level, annotations } = parsed ?? {}
       if (holdsSecret(line)) faulty.push({ why: "a secret is in the log", line })
-      else if (faultEvents.includes(event) || level === "FATAL" || nodeWarnings.test(line))
+      else if (faultEvents.includes(event) || level === "FATAL")
         faulty.push({ why: "a fault of the proxy's own", line })
       else if (event === "") faulty.push({ why: "no line of the log's form, or without an event", line })
       if (event === "refresh-failed") failedAt = performance.now()

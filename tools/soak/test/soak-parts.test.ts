@@ -63,7 +63,7 @@ test("the log's faults are found by event, by level and by secrets; guards and f
   line("request", { path: sandbox.waldur.token })
   log.read("(node:1) MaxListenersExceededWarning")
   log.read("no JSON")
-  expect(log.faulty.map(({ why }) => why.split(" ").at(-1))).toEqual(["own", "own", "log", "own", "event"])
+  expect(log.faulty.map(({ why }) => why.split(" ").at(-1))).toEqual(["own", "own", "log", "event", "event"])
   expect(log.events.get("request")).toBe(3)
 })
 
