@@ -63,10 +63,10 @@ export const exportEntries = Command.make(
     const done = summary(snapshot, counted.bySystem, { out: Option.getOrNull(out), format, dryRun })
     for (const warning of done.warnings) yield* Console.error(warning)
     if (json) return yield* printJson(done)
-    const said = `${lines(done).join("\n")}\n`
-    if (dryRun) return yield* print([said])
+    const report = `${lines(done).join("\n")}\n`
+    if (dryRun) return yield* print([report])
     // A timer job prints nothing unless something is wrong.
-    if (process.stderr.isTTY) process.stderr.write(said)
+    if (process.stderr.isTTY) process.stderr.write(report)
   }),
 ).pipe(
   Command.withDescription(

@@ -166,13 +166,13 @@ export const serve = Command.make(
       ),
       ignoredKeys.length === 0 ? identity : Effect.annotateLogs({ ignored_keys: ignoredKeys.join(", ") }),
     )
-    const said = Effect.forEach(
+    const warnings = Effect.forEach(
       settings.warnings,
       (warning) => Effect.logWarning(warning).pipe(logEvent("configuration-warning")),
       { discard: true },
     )
     yield* configuration.pipe(
-      Effect.andThen(said),
+      Effect.andThen(warnings),
       Effect.andThen(endOnCrash),
       Effect.andThen(Layer.launch(httpServer(host, port, reread).pipe(Layer.provide(proxyLayer(settings))))),
       Effect.tapCauseIf(Cause.hasDies, (cause) =>

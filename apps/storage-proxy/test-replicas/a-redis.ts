@@ -77,8 +77,8 @@ export const aRedis = async (more: ReadonlyArray<string> = []): Promise<RedisSer
           ${script}
         end
         return 'done'`
-      const said = await say("EVAL", loop, "0", pattern)
-      if (said !== "done") throw new Error(said)
+      const reported = await say("EVAL", loop, "0", pattern)
+      if (reported !== "done") throw new Error(reported)
     },
     keys: async (pattern = "*") => (await say("KEYS", pattern)).split("\n").filter((key) => key !== ""),
   }

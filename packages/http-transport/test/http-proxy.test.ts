@@ -218,21 +218,21 @@ describe("a tunnel through an HTTP proxy", () => {
   )
 
   it.live.each([
-    { status: "302 Found\r\nLocation: http://login.example.org/", said: "CONNECT was answered 302 Found" },
-    { status: "101 Switching Protocols", said: "CONNECT was answered 101 Switching Protocols" },
-    { status: "407 x", said: "CONNECT was answered 407 Proxy Authentication Required" },
-    { status: "503 x\r\nContent-Length: 100000", said: "CONNECT was answered 503 Service Unavailable" },
-    { status: "999 x", said: "CONNECT was answered 999" },
-    { status: "20 x", said: "what it answered to CONNECT is not HTTP" },
-    { status: `200 ${"x".repeat(17_000)}`, said: "CONNECT was answered with more than 16384 bytes of headers" },
-  ])("is refused by $status", ({ status, said }) =>
+    { status: "302 Found\r\nLocation: http://login.example.org/", reported: "CONNECT was answered 302 Found" },
+    { status: "101 Switching Protocols", reported: "CONNECT was answered 101 Switching Protocols" },
+    { status: "407 x", reported: "CONNECT was answered 407 Proxy Authentication Required" },
+    { status: "503 x\r\nContent-Length: 100000", reported: "CONNECT was answered 503 Service Unavailable" },
+    { status: "999 x", reported: "CONNECT was answered 999" },
+    { status: "20 x", reported: "what it answered to CONNECT is not HTTP" },
+    { status: `200 ${"x".repeat(17_000)}`, reported: "CONNECT was answered with more than 16384 bytes of headers" },
+  ])("is refused by $status", ({ status, reported }) =>
     Effect.gen(function* () {
       const proxy = yield* tcpServer((socket) =>
         socket.once("data", () => socket.write(`${early}HTTP/1.1 ${status}\r\n\r\n`)),
       )
       const error = yield* Effect.flip((yield* open("https://127.0.0.1:8080/", proxy.url)).call(call))
       assert.strictEqual(error.reason, "proxy")
-      assert.strictEqual(error.detail, said)
+      assert.strictEqual(error.detail, reported)
     }),
   )
 
@@ -257,20 +257,20 @@ describe("a tunnel through an HTTP proxy", () => {
 
 describe("failures through an HTTP proxy", () => {
   it.live.each([
-    { scheme: "http", status: 407, said: "Proxy Authentication Required (407)" },
-    { scheme: "https", status: 407, said: "CONNECT was answered 407 Proxy Authentication Required" },
-    { scheme: "https", status: 403, said: "CONNECT was answered 403 Forbidden" },
-    { scheme: "https", status: 502, said: "CONNECT was answered 502 Bad Gateway" },
+    { scheme: "http", status: 407, reported: "Proxy Authentication Required (407)" },
+    { scheme: "https", status: 407, reported: "CONNECT was answered 407 Proxy Authentication Required" },
+    { scheme: "https", status: 403, reported: "CONNECT was answered 403 Forbidden" },
+    { scheme: "https", status: 502, reported: "CONNECT was answered 502 Bad Gateway" },
   ])(
     "with $status for an $scheme upstream are reason proxy, name the proxy and reveal no login",
-    ({ scheme, status, said }) =>
+    ({ scheme, status, reported }) =>
       Effect.gen(function* () {
         const server = yield* (scheme === "http" ? httpServer : httpsServer)((_, response) => response.end("[1]"))
         const proxy = yield* recordingHttpProxy({ refusal: status })
         const transport = yield* open(server.url, `http://${encoded}@127.0.0.1:${proxy.port}`)
         const error = yield* Effect.flip(transport.call(call))
         assert.strictEqual(error.reason, "proxy")
-        assert.strictEqual(error.detail, said)
+        assert.strictEqual(error.detail, reported)
         assert.strictEqual(error.proxy, `http://***@127.0.0.1:${proxy.port}`)
         tellsNothing(error)
         assert.deepStrictEqual(server.requests, [])

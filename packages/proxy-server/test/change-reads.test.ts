@@ -76,9 +76,9 @@ describe("a refresh when nothing changed", () => {
 
   test("logs only at debug level", async () => {
     const { proxy } = await start(aWorld(10))
-    const said = proxy.logs.length
+    const reported = proxy.logs.length
     await next(proxy)
-    const lines = proxy.logs.slice(said).map((line) => JSON.parse(line))
+    const lines = proxy.logs.slice(reported).map((line) => JSON.parse(line))
     const told = lines.filter(
       ({ level, annotations }: Any) => level !== "DEBUG" && level !== "TRACE" && annotations.event !== "request",
     )

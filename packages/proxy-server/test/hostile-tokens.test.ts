@@ -41,11 +41,11 @@ const expectRefusal = ({ status, headers, text, json }: Got, authorization: stri
   // RFC 6750 section 3: the characters allowed in a quoted description.
   expect(challenge).toMatch(/^Bearer( error="invalid_token", error_description="[\x20-\x21\x23-\x5b\x5d-\x7e]+")?$/)
   if (challenge !== "Bearer") expect(challenge).toContain(`error_description="${json.detail}"`)
-  const said = `${text}\n${[...headers].join("\n")}`
-  for (const piece of piecesOf(authorization)) expect(said).not.toContain(piece)
+  const reported = `${text}\n${[...headers].join("\n")}`
+  for (const piece of piecesOf(authorization)) expect(reported).not.toContain(piece)
   const { issuer } = proxy.sandbox
   for (const kept of [issuer.url, issuer.baseUrl, "127.0.0.1", issuer.audience.clientId]) {
-    expect(said).not.toContain(kept)
+    expect(reported).not.toContain(kept)
   }
 }
 

@@ -135,13 +135,13 @@ const digestOf = (text: string) => createHash("sha256").update(text).digest("hex
 
 /** Everything that a proxy reports about its list, except times. */
 const saidBy = async (proxy: TestedProxy): Promise<ReadonlyArray<unknown>> => {
-  const said: Array<unknown> = []
+  const reported: Array<unknown> = []
   for (const accept of ["application/json", "application/x-ndjson"]) {
     for (const query of queries) {
       const { status, text, headers } = await proxy.get(`/api/storage-resources/?${query}`, {
         headers: { Accept: accept },
       })
-      said.push([accept, query, status, headers.get("etag"), headers.get("link"), digestOf(text)])
+      reported.push([accept, query, status, headers.get("etag"), headers.get("link"), digestOf(text)])
     }
   }
   const { skipped, warnings } = (await proxy.list("debug=true&page_size=1")).json
@@ -152,7 +152,7 @@ const saidBy = async (proxy: TestedProxy): Promise<ReadonlyArray<unknown>> => {
     warnings: json.warnings,
     upstreams: Object.values(json.upstreams).map(({ status }: Any) => status),
   }
-  return [...said, skipped, warnings, report]
+  return [...reported, skipped, warnings, report]
 }
 
 interface Setting {

@@ -37,8 +37,8 @@ describe("a storage system that Waldur suddenly does not show", () => {
     lose(world, "vast", 0)
     await renewed(proxy)
     expect((await proxy.list("page_size=500")).text).toBe(before)
-    const said = `Waldur shows 0 resources of vast where it showed ${count}`
-    expect((await proxy.ready()).json.warnings.join("\n")).toContain(said)
+    const reported = `Waldur shows 0 resources of vast where it showed ${count}`
+    expect((await proxy.ready()).json.warnings.join("\n")).toContain(reported)
     const logged = () => proxy.logs.filter((line) => line.includes('"event":"system-guarded"'))
     expect(logged().map((line) => JSON.parse(line).level)).toEqual(["ERROR"])
     await renewed(proxy)
@@ -176,16 +176,16 @@ const isResource = ({ target }: Any) => target.targetType === "project" || targe
 const terminating = { type: "Terminate", state: "executing", url: null, attributes: {}, limits: {} }
 
 describe("the live entries of a storage system stay for an hour, whatever the cause:", () => {
-  test.each(causes)("%s", async (_, cause, said) => {
+  test.each(causes)("%s", async (_, cause, reported) => {
     const world = aWorld(60)
     const proxy = await aProxy({ world, environment: guarded })
     const before = await entriesOf(proxy, "vast")
     cause(world, proxy)
     await renewed(proxy)
     expect(await entriesOf(proxy, "vast")).toEqual(before)
-    expect((await proxy.ready()).json.warnings.join("\n")).toMatch(said)
+    expect((await proxy.ready()).json.warnings.join("\n")).toMatch(reported)
     expect(proxy.logs.filter((line) => /"ERROR"/.test(line) && /"event":"system-guarded"/.test(line)).length).toBe(1)
-    expect((await proxy.list("debug=true")).json.warnings.map(({ reason }: Any) => reason).join("\n")).toMatch(said)
+    expect((await proxy.list("debug=true")).json.warnings.map(({ reason }: Any) => reason).join("\n")).toMatch(reported)
     const metrics = (await proxy.get("/metrics")).text
     expect(metrics).toMatch(/guarded_systems 1\n/)
     expect(metrics).toMatch(/guarded_lost_entries\{offering="vast"\} [1-9]/)

@@ -79,12 +79,12 @@ describe("a refresh", () => {
     const proxy = await aProxy({ world })
     await proxy.list()
     await proxy.get("/api/storage-resources/", noCache)
-    const said = new RegExp(`2 offerings have the slug ${first.slug}`)
-    expect((await proxy.ready()).json.warnings.filter((one: string) => said.test(one)).length).toBe(1)
+    const reported = new RegExp(`2 offerings have the slug ${first.slug}`)
+    expect((await proxy.ready()).json.warnings.filter((one: string) => reported.test(one)).length).toBe(1)
     expect(proxy.logs.filter((line) => line.includes('"event":"offering-warning"')).length).toBe(1)
     world.offerings.pop()
     await proxy.get("/api/storage-resources/", noCache)
-    expect((await proxy.ready()).json.warnings.filter((one: string) => said.test(one))).toEqual([])
+    expect((await proxy.ready()).json.warnings.filter((one: string) => reported.test(one))).toEqual([])
   })
 
   test("uses the offerings of the last good read while Waldur cannot return them; on a cold start it fails", async () => {

@@ -72,8 +72,8 @@ describe("an offering that is visible but shows no resources", () => {
   test("causes a warning in the log, readiness and check, with the remedy, from a cold start on", async () => {
     const proxy = await aProxy({ world: withoutVast() })
     await proxy.list()
-    const said = /shows no resource of the offering vast.*CUSTOMER\.READER/
-    expect((await proxy.ready()).json.warnings.filter((line: string) => said.test(line)).length).toBe(1)
+    const reported = /shows no resource of the offering vast.*CUSTOMER\.READER/
+    expect((await proxy.ready()).json.warnings.filter((line: string) => reported.test(line)).length).toBe(1)
     await proxy.get("/api/storage-resources/", noCache)
     expect(proxy.logs.filter((line) => line.includes('"event":"offering-warning"')).length).toBe(1)
     expect((await proxy.check()).find(({ name }) => name === "offering vast")).toMatchObject({

@@ -356,7 +356,7 @@ describe("any gateway behaviour with sizes, counts and links", () => {
                     const to = links === "kept" ? "http://gateway/api/" : "//elsewhere:1/x/"
                     headers.link = linkOf(passing, total, to)
                   }
-                  const said = {
+                  const reported = {
                     kept: String(total),
                     none: [],
                     low: String(Math.max(0, total - 1)),
@@ -365,7 +365,7 @@ describe("any gateway behaviour with sizes, counts and links", () => {
                     twice: [String(total), String(total)],
                   }[counts[answered++ % counts.length] ?? "kept"]
                   // Without a Link, a count that is too low cannot be detected.
-                  headers["x-result-count"] = links === "none" && said !== String(total) ? [] : said
+                  headers["x-result-count"] = links === "none" && reported !== String(total) ? [] : reported
                 },
               }
               const result = await Effect.runPromiseWith(run)(

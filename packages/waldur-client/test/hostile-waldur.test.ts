@@ -34,7 +34,7 @@ describe("a number from Waldur", () => {
     ["3e8 where 3 rows are", 3, "300000000"],
     ["2^53-1 where 3 rows are", 3, "9007199254740991"],
     ["3e8 where two pages are", 400, "300000000"],
-  ] as const)("causes no allocation: X-Result-Count of %s", ([, count, said]) =>
+  ] as const)("causes no allocation: X-Result-Count of %s", ([, count, reported]) =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(count)
@@ -43,11 +43,11 @@ describe("a number from Waldur", () => {
         const size = Number(seen.query.get("page_size"))
         const page = Number(seen.query.get("page"))
         const rows = fake.resources.slice((page - 1) * size, page * size)
-        return json(200, rows, { "x-result-count": said })
+        return json(200, rows, { "x-result-count": reported })
       }
       const waldur = yield* clientOf(fake)
       const error = yield* Effect.flip(waldur.readResources(query).pipe(captureLogs([])))
-      expect(error).toMatchObject({ _tag: "WaldurInconsistent", totals: [Number(said)], rows: count })
+      expect(error).toMatchObject({ _tag: "WaldurInconsistent", totals: [Number(reported)], rows: count })
       // If fewer rows arrive than promised, pages may have been cut, and smaller ones are tried.
       expect(fake.seen.filter(isPlain).length).toBeLessThan(4 * 16)
     }),
@@ -73,10 +73,10 @@ describe("a number from Waldur", () => {
 
   it.live.each(["0x10", "1e3", "3.0", "+3", "-3", " ", "3, 3", "NaN", "9007199254740993", "9".repeat(400)])(
     "is rejected: X-Result-Count of %j",
-    (said) =>
+    (reported) =>
       Effect.gen(function* () {
         const fake = yield* startFakeWaldur
-        fake.instead = () => json(200, [], { "x-result-count": said })
+        fake.instead = () => json(200, [], { "x-result-count": reported })
         const error = yield* Effect.flip((yield* clientOf(fake)).offerings())
         expect(error).toMatchObject({ _tag: "WaldurUnexpectedAnswer" })
         expect(error.message.length).toBeLessThan(400)

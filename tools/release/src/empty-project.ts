@@ -102,8 +102,8 @@ export const importOnly = async (project: string, name: string, env: Environment
       if (before[key] !== after[key]) throw new Error("importing it changed " + key + ": " + before[key] + " -> " + after[key])
     }
     if (Object.keys(door).length === 0) throw new Error("it exports nothing")`
-  const said = await run("node", ["--input-type=module", "--eval", source], { cwd: project, env })
-  if (said !== "") throw new Error(`importing ${name} printed ${said}`)
+  const printed = await run("node", ["--input-type=module", "--eval", source], { cwd: project, env })
+  if (printed !== "") throw new Error(`importing ${name} printed ${printed}`)
 }
 
 /**

@@ -40,7 +40,7 @@ export interface Question {
   /** An unrelated circuit breaker. */
   readonly blameless?: string
   /** Matches a log line while the fault lasts. */
-  readonly said?: RegExp
+  readonly reported?: RegExp
   /** Changes the world so that the request is necessary. */
   readonly world?: (world: World) => void
   /** Changes the world so that a warm proxy sends the request again; returns how to undo it. */
@@ -75,7 +75,7 @@ export const fourCases = (title: string, question: Question): void => {
     opensBy = [],
     keptWarm = [],
   } = question
-  const { renewed = [], isAskedAhead = false, blameless, said = /./, happens = () => () => {} } = question
+  const { renewed = [], isAskedAhead = false, blameless, reported = /./, happens = () => () => {} } = question
   const failed502 = noAnswerOf(upstream === "waldur" ? "Waldur" : "The HPC User API")
   let sandbox: Sandbox
   let [before, after] = ["", ""]
@@ -172,7 +172,7 @@ export const fourCases = (title: string, question: Question): void => {
           expect([ready.status, ready.json.upstreams[upstream].status]).toEqual([503, "failing"])
         }
         if (blameless !== undefined) expect(await breakerOf(proxy, blameless)).toBe(0)
-        expect(proxy.logs.some((line) => said.test(line))).toBe(true)
+        expect(proxy.logs.some((line) => reported.test(line))).toBe(true)
         proxy.fault().clear()
         await expectHealed(proxy, before, row)
       },

@@ -33,7 +33,7 @@ fourCases("the HPC User API's token endpoint", {
   blameless: "hpc-user-api",
   opensBy: ["an empty body"],
   isAskedAhead: true,
-  said: /\/openid-connect\/token.*"event":"refresh-failed"/,
+  reported: /\/openid-connect\/token.*"event":"refresh-failed"/,
   happens: (sandbox) => {
     const back = newProject(sandbox)
     // Earlier than its response announced: the API refuses the token, and a new one is needed.

@@ -58,22 +58,23 @@ const expired = async (): Promise<Place> => {
 }
 
 // What is wrong with the connection, the log's word for it, and whether it is retried.
-const ways: ReadonlyArray<readonly [name: string, place: () => Promise<Place>, said: RegExp, isRepeated: boolean]> = [
+const ways: ReadonlyArray<readonly [name: string, place: () => Promise<Place>, reported: RegExp, isRepeated: boolean]> =
   [
-    "whose name has no address",
-    async () => ({ url: "http://no-such-host.invalid/" }),
-    /dns|no-such-host\.invalid/,
-    true,
-  ],
-  ["that refuses connections", closedPort, /connect/, true],
-  [
-    "with a self-signed certificate",
-    () => behind(ownCertificate("2020-01-01", "2049-01-01")),
-    /tls.*self-signed/,
-    false,
-  ],
-  ["with a certificate that has expired", expired, /tls.*expired/, false],
-]
+    [
+      "whose name has no address",
+      async () => ({ url: "http://no-such-host.invalid/" }),
+      /dns|no-such-host\.invalid/,
+      true,
+    ],
+    ["that refuses connections", closedPort, /connect/, true],
+    [
+      "with a self-signed certificate",
+      () => behind(ownCertificate("2020-01-01", "2049-01-01")),
+      /tls.*self-signed/,
+      false,
+    ],
+    ["with a certificate that has expired", expired, /tls.*expired/, false],
+  ]
 
 type At = (place: Place, sandbox: Sandbox) => Document
 const ca = ({ authority }: Place, key: string) => (authority === undefined ? {} : { [key]: authority })
@@ -102,20 +103,25 @@ const upstreams: ReadonlyArray<readonly [name: string, status: number, at: At]> 
 ]
 
 describe.each(upstreams)("%s", (_, status, at) => {
-  test.each(ways)("%s causes an error status, and is logged with its reason", async (_, place, said, isRepeated) => {
-    const there = await place()
-    const proxy = await anObservedProxy(sandbox, { document: (box) => at(there, box) })
-    const token = await sandbox.issuer.issueToken()
-    const headers = { Authorization: `Bearer ${token}` }
-    const [got, seconds] = await proxy.timed(proxy.get("/api/storage-resources/", { headers }))
-    expect(got.status).toBe(status)
-    expect(got.text).not.toMatch(/127\.0\.0\.1|invalid|certificate/)
-    expect(proxy.logs.some((line) => said.test(line) && /"event":"(refresh|request)-failed"/.test(line))).toBe(true)
-    if (!isRepeated) {
-      expect(seconds).toBeLessThanOrEqual(1)
-      // Five calls run in parallel: those of the refresh at the start and of the one that the request causes.
-      expect(there.connections?.()).toBeLessThanOrEqual(10)
-    }
-    expectHonest(proxy)
-  })
+  test.each(ways)(
+    "%s causes an error status, and is logged with its reason",
+    async (_, place, reported, isRepeated) => {
+      const there = await place()
+      const proxy = await anObservedProxy(sandbox, { document: (box) => at(there, box) })
+      const token = await sandbox.issuer.issueToken()
+      const headers = { Authorization: `Bearer ${token}` }
+      const [got, seconds] = await proxy.timed(proxy.get("/api/storage-resources/", { headers }))
+      expect(got.status).toBe(status)
+      expect(got.text).not.toMatch(/127\.0\.0\.1|invalid|certificate/)
+      expect(proxy.logs.some((line) => reported.test(line) && /"event":"(refresh|request)-failed"/.test(line))).toBe(
+        true,
+      )
+      if (!isRepeated) {
+        expect(seconds).toBeLessThanOrEqual(1)
+        // Five calls run in parallel: those of the refresh at the start and of the one that the request causes.
+        expect(there.connections?.()).toBeLessThanOrEqual(10)
+      }
+      expectHonest(proxy)
+    },
+  )
 })
