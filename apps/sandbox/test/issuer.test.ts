@@ -116,7 +116,7 @@ test("tokens can be signed in every wrong way", async () => {
     confused,
     await issueToken({}, { key: "unknown" }),
     await issueToken({}, { key: "encryption" }),
-    await issueToken({}, { kid: "made-up" }),
+    await issueToken({}, { kid: "unknown" }),
     await issueToken({}, { alg: "RS512" }),
   ]) {
     await expect(verify(token)).rejects.toThrow()

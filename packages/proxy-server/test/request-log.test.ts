@@ -268,7 +268,7 @@ describe("request logging in any context", () => {
     })
     const { app, logged } = await observing(Layer.succeed(Tracer.Tracer, tracer))
     await app.request("/known?status=500", { headers: { traceparent: `00-${traceId}-${spanId}-00` } })
-    await app.request("/made-up")
+    await app.request("/no-such-path")
     const [first, second] = spans
     expect(spans.length).toBe(2)
     expect(first).toMatchObject({ name: "GET /known", kind: "server", sampled: false, traceId })

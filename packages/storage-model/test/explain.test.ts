@@ -246,9 +246,9 @@ describe("the next step", () => {
 
 describe("the origin of a GID", () => {
   test("is reported as given", () => {
-    const gids = new Map([["climate-sim", { status: "known", gid: 34_000, from: "made up" } as const]])
+    const gids = new Map([["climate-sim", { status: "known", gid: 34_000, from: "mock" } as const]])
     const one = only(explain(inputOf([aResource()], { gids }), { uuid: resourceId }).found)
-    expect(one.notes.find(({ part }) => part === "gid")).toMatchObject({ value: 34_000, from: "made up" })
+    expect(one.notes.find(({ part }) => part === "gid")).toMatchObject({ value: 34_000, from: "mock" })
   })
 })
 

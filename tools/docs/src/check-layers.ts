@@ -65,7 +65,7 @@ const unlisted = ["packages", "apps", "tools"]
   .filter((workspace) => !workspaces.includes(workspace))
 if (unlisted.length > 0) throw new Error(`Say in tools/docs/src/check-layers.ts what ${unlisted.join(", ")} may import`)
 
-const doorOf = (workspace: string) => `^${workspace}/src/index\\.ts$`
+const entryPointOf = (workspace: string) => `^${workspace}/src/index\\.ts$`
 const forbidden: Array<IForbiddenRuleType> = [
   { name: "no-cycle", severity: "error", from: {}, to: { circular: true } },
   { name: "no-unresolved-import", severity: "error", from: {}, to: { couldNotResolve: true } },
@@ -84,7 +84,7 @@ const forbidden: Array<IForbiddenRuleType> = [
         name: `sources-of-${workspace}-import-only-down`,
         severity: "error",
         from: { path: `^${workspace}/src/` },
-        to: { path: "^(packages|apps|tools)/", pathNot: [`^${workspace}/`, ...allowed.map(doorOf)] },
+        to: { path: "^(packages|apps|tools)/", pathNot: [`^${workspace}/`, ...allowed.map(entryPointOf)] },
       },
       {
         name: `tests-of-${workspace}-import-only-down`,
@@ -92,7 +92,7 @@ const forbidden: Array<IForbiddenRuleType> = [
         from: { path: `^${workspace}/test[a-z-]*/` },
         to: {
           path: "^(packages|apps|tools)/",
-          pathNot: [`^${workspace}/`, ...[...allowed, "apps/sandbox", "tools/harness"].map(doorOf)],
+          pathNot: [`^${workspace}/`, ...[...allowed, "apps/sandbox", "tools/harness"].map(entryPointOf)],
         },
       },
       {

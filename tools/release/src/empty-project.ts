@@ -96,12 +96,12 @@ export const importOnly = async (project: string, name: string, env: Environment
     // Opened on first use, and \`debug\` checks whether its output is a terminal.
     for (const stream of [process.stdout, process.stderr]) stream.isTTY
     const before = seen()
-    const door = await import(${JSON.stringify(name)})
+    const exported = await import(${JSON.stringify(name)})
     const after = seen()
     for (const key of Object.keys(before)) {
       if (before[key] !== after[key]) throw new Error("importing it changed " + key + ": " + before[key] + " -> " + after[key])
     }
-    if (Object.keys(door).length === 0) throw new Error("it exports nothing")`
+    if (Object.keys(exported).length === 0) throw new Error("it exports nothing")`
   const printed = await run("node", ["--input-type=module", "--eval", source], { cwd: project, env })
   if (printed !== "") throw new Error(`importing ${name} printed ${printed}`)
 }

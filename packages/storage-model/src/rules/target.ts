@@ -115,7 +115,7 @@ export const userItem = (resource: WaldurResource, status: EntryStatus, unixGid:
   }
   const rulings = [
     ruling("target item", value, "slug", "target-item/user"),
-    ruling("uid", value.unixUid, "slug", "uid/made-up"),
+    ruling("uid", value.unixUid, "slug", "uid/mock"),
   ]
   return { value, rulings, remarks: none }
 }
