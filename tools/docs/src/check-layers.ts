@@ -63,7 +63,8 @@ const workspaces = Object.keys(mayImport)
 const unlisted = ["packages", "apps", "tools"]
   .flatMap((parent) => readdirSync(parent).map((name) => `${parent}/${name}`))
   .filter((workspace) => !workspaces.includes(workspace))
-if (unlisted.length > 0) throw new Error(`Say in tools/docs/src/check-layers.ts what ${unlisted.join(", ")} may import`)
+if (unlisted.length > 0)
+  throw new Error(`Declare in tools/docs/src/check-layers.ts what ${unlisted.join(", ")} may import`)
 
 const entryPointOf = (workspace: string) => `^${workspace}/src/index\\.ts$`
 const forbidden: Array<IForbiddenRuleType> = [
@@ -116,7 +117,7 @@ const unlistedFolders = readdirSync(proxyServer, { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && !foldersFromTheTop.includes(entry.name))
   .map(({ name }) => name)
 if (unlistedFolders.length > 0)
-  throw new Error(`List in tools/docs/src/check-layers.ts where ${unlistedFolders.join(", ")} of proxy-server belongs`)
+  throw new Error(`Add ${unlistedFolders.join(", ")} of proxy-server to the folders in tools/docs/src/check-layers.ts`)
 
 const { output } = await cruise(["packages", "apps", "tools"], {
   ruleSet: { forbidden },

@@ -15,9 +15,9 @@ import { inspect, parseArgs } from "node:util"
 import { buildProxy, hasEnded, imageEnvironment, sandboxEnvironment, scratchFolder, startProxy } from "@cscs/harness"
 import { historyOf, oracleOf } from "@cscs/oracle"
 import { buildWorld, startSandbox } from "@cscs/sandbox"
-import { type Asker, askerOf, listPath } from "./asking.ts"
 import { chanceOf } from "./chance.ts"
 import { type Checker, checkerOf, type Kept } from "./checker.ts"
+import { type Client, clientOf, listPath } from "./client.ts"
 import type { Counts } from "./counts.ts"
 import { faultInjection } from "./fault-injection.ts"
 import { call, linesIn } from "./load.ts"
@@ -72,16 +72,16 @@ const soak = async (): Promise<ReadonlyArray<string>> => {
   const environment = { ...(await imageEnvironment()), ...sandboxEnvironment(sandbox), ...pace.settings }
   const proxy = await startProxy({ main, directory, environment, onLine: log.read })
   const connectionsAtStart = connectionsOf(proxy.pid).length
-  const asker = askerOf(proxy.url)
+  const client = clientOf(proxy.url)
   // No list is held yet, so it comes with the first one.
-  const first = await asker.ask({ path: listPath })
+  const first = await client.send({ path: listPath })
   if (first.status !== 200) throw new Error(`The first response is ${first.status}: ${first.body.toString()}`)
 
   const firstRead = (Number(first.header("age")) + 1) * 1000
   const begun = performance.now()
   const checker = checkerOf({ history, oracle, wasFailing, log, firstRead, begun })
   const happened: Counts = new Map()
-  const shared = { asker, history, checker, kept: [] as Kept[], holdsSecret: secretsIn(sandbox) }
+  const shared = { client, history, checker, kept: [] as Kept[], holdsSecret: secretsIn(sandbox) }
 
   const isOver = new AbortController()
   const samples: Array<Sample> = []
@@ -106,8 +106,8 @@ const soak = async (): Promise<ReadonlyArray<string>> => {
 
   const faults: Array<string> = []
   if (hasEnded(proxy.child)) faults.push("the proxy has ended")
-  else await catchUp(asker, checker, performance.now())
-  await asker.close()
+  else await catchUp(client, checker, performance.now())
+  await client.close()
   const left = hasEnded(proxy.child) ? [] : await connectionsWhenSilent(proxy.pid)
   await proxy.stop()
   await sandbox.close()
@@ -136,15 +136,15 @@ const soak = async (): Promise<ReadonlyArray<string>> => {
 }
 
 /** Once everything is healthy and nothing changes, the current data is served soon. */
-const catchUp = async (asker: Asker, checker: Checker, since: number): Promise<void> => {
+const catchUp = async (client: Client, checker: Checker, since: number): Promise<void> => {
   const within = pace.calmAfter * 2
   for (;;) {
-    const reply = await asker.ask({ path: listPath, headers: { Accept: "application/x-ndjson" } })
+    const reply = await client.send({ path: listPath, headers: { Accept: "application/x-ndjson" } })
     // An error has no Age.
     const window = reply.status === 200 ? checker.windowOf(reply) : undefined
     if (window !== undefined && window.from > since) return checker.list(reply, window, linesIn(checker, reply, {}))
     if (performance.now() - since > within) {
-      return checker.wrong(reply, { what: "no new list though no upstream fails", truth: `since ${within} ms` })
+      return checker.wrong(reply, { what: "no new list though no upstream fails", expected: `since ${within} ms` })
     }
     await pause(200)
   }
