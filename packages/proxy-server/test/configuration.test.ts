@@ -672,7 +672,7 @@ describe("unknown keys", () => {
   }
 
   test("that resemble no setting are warnings that name them, so an old file still starts", async () => {
-    const { warnings } = await settingsOf(
+    const { warnings, ignoredKeys } = await settingsOf(
       over({
         offerings: [{ name: "x" }],
         timezone: "CET",
@@ -680,9 +680,9 @@ describe("unknown keys", () => {
         backend_settings: { anything: true },
       }),
     )
-    for (const path of ["offerings", "timezone", "cache.frash_fur_x", "backend_settings.anything"]) {
-      expect(warnings.filter((one) => one.includes(` ${path} `)).length).toBe(1)
-    }
+    const paths = ["offerings", "timezone", "cache.frash_fur_x", "backend_settings.anything"]
+    for (const path of paths) expect(warnings.filter((one) => one.includes(` ${path} `)).length).toBe(1)
+    expect(ignoredKeys.toSorted()).toEqual(paths.toSorted())
   })
 
   test("do not include the names of storage systems", async () => {
