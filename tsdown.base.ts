@@ -1,7 +1,7 @@
 import { createRequire } from "node:module"
 import { defineConfig, type UserConfig } from "tsdown"
 
-/** How every package is built: ESM for Node, one file with its types, the packed result judged as npm will hand it out. */
+/** How every package is built: ESM for Node, one file with its types, and the packed result checked as npm will serve it. */
 export const packageBuild = (options: UserConfig = {}) =>
   defineConfig({
     entry: ["src/index.ts"],

@@ -46,8 +46,8 @@ for (const name of ["src", "pnpm-lock.yaml", "pnpm-workspace.yaml"]) {
 // The manifest contains `type: module` and the version. Its `bin` points at the source; `publishConfig` replaces it, as
 // in publishing. Not written in place: the copy can be a hard link to the workspace's file.
 const manifest = join(folder, "package.json")
-const { publishConfig, ...said } = JSON.parse(await readFile(manifest, "utf8"))
-await writeFile(`${manifest}.new`, `${JSON.stringify({ ...said, ...publishConfig }, null, 2)}\n`)
+const { publishConfig, ...kept } = JSON.parse(await readFile(manifest, "utf8"))
+await writeFile(`${manifest}.new`, `${JSON.stringify({ ...kept, ...publishConfig }, null, 2)}\n`)
 await rename(`${manifest}.new`, manifest)
 
 // A link that leads out of the folder would only work on this machine.

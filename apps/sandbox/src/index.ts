@@ -21,11 +21,12 @@ export {
 export { cancelOrder, type PlacedOrder, placeOrder } from "./waldur/consumer-orders.ts"
 export type { Arrange, WaldurControl } from "./waldur/control.ts"
 export type { Dialect } from "./waldur/dialect.ts"
-export { ALL_HAPPENINGS, changeResource, type Happening, happen } from "./waldur/happenings.ts"
+export { ALL_MUTATIONS, changeResource, type Mutation, mutate } from "./waldur/mutations.ts"
 export { MS_PER_ROW } from "./waldur/pace.ts"
 export { shuffleTies } from "./waldur/shuffle-ties.ts"
 export type { WaldurWorker } from "./waldur/worker.ts"
 export { buildWorld, type WorldOptions } from "./world/build-world.ts"
+export { type Random, random } from "./world/random.ts"
 export {
   type EdgeCase,
   TOKENS,

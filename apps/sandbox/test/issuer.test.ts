@@ -13,7 +13,6 @@ async function form(url: string, fields: Record<string, string>, headers: Record
   return got(await fetch(url, { method: "POST", body: new URLSearchParams(fields), headers }))
 }
 
-const { stringify } = JSON
 const credentials = (of: { clientId: string; clientSecret: string }) => ({
   client_id: of.clientId,
   client_secret: of.clientSecret,
@@ -68,7 +67,7 @@ test("Basic credentials are accepted, wrong ones are a 401", async () => {
   for (const answer of [
     await form(sandbox.issuer.tokenUrl, grant, basic("wrong")),
     await form(sandbox.issuer.tokenUrl, { ...grant, client_id: clientId, client_secret: "wrong" }),
-    await form(sandbox.issuer.tokenUrl, { ...grant, client_id: "nobody", client_secret: "" }),
+    await form(sandbox.issuer.tokenUrl, { ...grant, client_id: "unknown", client_secret: "" }),
   ]) {
     expect(answer.status).toBe(401)
     expect(answer.json.error).toBe("invalid_client")
@@ -92,7 +91,7 @@ test("the JWKS contains a key for signatures and another one", async () => {
     ["enc", "RSA-OAEP", "RSA"],
     ["sig", "RS256", "RSA"],
   ])
-  expect(stringify(json)).not.toContain('"d":')
+  expect(JSON.stringify(json)).not.toContain('"d":')
 })
 
 test("claims can be set, replaced and removed", async () => {
@@ -117,7 +116,7 @@ test("tokens can be signed in every wrong way", async () => {
     confused,
     await issueToken({}, { key: "unknown" }),
     await issueToken({}, { key: "encryption" }),
-    await issueToken({}, { kid: "made-up" }),
+    await issueToken({}, { kid: "unknown" }),
     await issueToken({}, { alg: "RS512" }),
   ]) {
     await expect(verify(token)).rejects.toThrow()

@@ -75,7 +75,7 @@ test("field= without a known name, or comma-joined, returns the whole object", a
   }
 })
 
-test("filters select", async () => {
+test("filters of resources return the matching rows only", async () => {
   const { resources } = sandbox.world
   const amount = (test: (row: (typeof resources)[number]) => boolean) => resources.filter(test).length
   expect(await count("offering_slug=vast")).toBe(amount((row) => row.offering_slug === "vast"))

@@ -26,11 +26,11 @@ export const check = Command.make(
       yield* printJson({ ok: count === 0, warnings, checks: results, gid_cache: gidCache })
     } else {
       const lines = [
-        `${said.ok}  configuration`,
-        ...warnings.map((warning) => `${said.warn}  ${escapeControls(warning)}`),
+        `${mark.ok}  configuration`,
+        ...warnings.map((warning) => `${mark.warn}  ${escapeControls(warning)}`),
       ]
       for (const { name, ok, isDoubtful, detail, advice } of results) {
-        lines.push(`${ok ? (isDoubtful ? said.warn : said.ok) : said.fail}  ${escapeControls(`${name}: ${detail}`)}`)
+        lines.push(`${ok ? (isDoubtful ? mark.warn : mark.ok) : mark.fail}  ${escapeControls(`${name}: ${detail}`)}`)
         if (advice !== undefined) lines.push(`      ${escapeControls(advice)}`)
       }
       yield* print([`${lines.join("\n")}\n`])
@@ -51,4 +51,4 @@ export const check = Command.make(
   ]),
 )
 
-const said = { ok: colored("green", "ok  "), warn: colored("yellow", "warn"), fail: colored("red", "FAIL") }
+const mark = { ok: colored("green", "ok  "), warn: colored("yellow", "warn"), fail: colored("red", "FAIL") }

@@ -6,7 +6,7 @@ import { Telemetry } from "./telemetry/telemetry.ts"
  * Within its scope, an uncaught error is logged and reported like any other, and then ends the process with exit code
  * 1: a process in an unknown state must not go on serving.
  */
-export const lastWords = Effect.gen(function* () {
+export const endOnCrash = Effect.gen(function* () {
   const { scrub, end } = yield* Telemetry
   const context = yield* Effect.context<never>()
   let hasBegun = false

@@ -87,7 +87,7 @@ function* blockOf(one: Explained): Generator<string> {
   if (skipped !== null) yield finding(skipped, "red")
   for (const warning of warnings) yield finding(warning, "yellow")
   if (next !== null)
-    yield `  ${colored("bold", "next")} ${next.by === "nobody" ? "" : `(${next.by}) `}${escapeControls(next.what)}\n`
+    yield `  ${colored("bold", "next")} ${next.by === "none" ? "" : `(${next.by}) `}${escapeControls(next.what)}\n`
   const longest = Math.max(0, ...notes.map(({ part }) => part.length))
   for (const { part, value, from, reason } of notes) {
     yield `  ${part.padEnd(longest)}  ${colored("cyan", value === null ? "none" : shownValue(value))}\n`
@@ -96,7 +96,7 @@ function* blockOf(one: Explained): Generator<string> {
   if (below.length === 0) return
   yield `  ${below.length} below\n`
   for (const { slug, mountPoint, status, skipped } of below.slice(0, mostBelow)) {
-    yield `    ${escapeControls(slug)}  ${skipped === null ? `${status} at ${mountPoint}` : `left out: ${skipped}`}\n`
+    yield `    ${escapeControls(slug)}  ${skipped === null ? `${status} at ${mountPoint}` : `skipped: ${skipped}`}\n`
   }
   if (below.length > mostBelow) yield `    and ${below.length - mostBelow} more (--json names all)\n`
 }

@@ -56,10 +56,10 @@ export const exportEntries = Command.make(
     const done = summary(snapshot, counted.bySystem, { out: Option.getOrNull(out), format, dryRun })
     for (const warning of done.warnings) yield* Console.error(warning)
     if (json) return yield* printJson(done)
-    const said = `${lines(done).join("\n")}\n`
-    if (dryRun) return yield* print([said])
+    const report = `${lines(done).join("\n")}\n`
+    if (dryRun) return yield* print([report])
     // A timer job prints nothing unless something is wrong.
-    if (process.stderr.isTTY) process.stderr.write(said)
+    if (process.stderr.isTTY) process.stderr.write(report)
   }),
 ).pipe(
   Command.withDescription(
@@ -133,5 +133,5 @@ const countsOf = (codes: ReadonlyArray<string>): Readonly<Record<string, number>
 const lines = ({ out, dryRun, entries, total, skipped }: ReturnType<typeof summary>): ReadonlyArray<string> => [
   `${dryRun ? "Would write" : "Wrote"} ${total} entries to ${out ?? "standard output"}`,
   ...Object.entries(entries).map(([system, count]) => `  ${system}: ${count}`),
-  ...Object.entries(skipped).map(([code, count]) => `  left out, ${code}: ${count}`),
+  ...Object.entries(skipped).map(([code, count]) => `  skipped, ${code}: ${count}`),
 ]

@@ -1,11 +1,11 @@
 import { createServer, type Server } from "node:http"
 import { Gauges, Lifecycle, logEvent, makeApp, proxyLayer, rotatingSettings, Snapshots } from "@cscs/proxy-server"
 import { getRequestListener } from "@hono/node-server"
-import { Cause, Data, Effect, Layer } from "effect"
+import { Cause, Data, Effect, identity, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Hono } from "hono"
 import { configFlag, logging, logThreshold, settingsFrom } from "./configuration.ts"
-import { lastWords } from "./crash-handler.ts"
+import { endOnCrash } from "./crash-handler.ts"
 import { holdHeapSmall } from "./heap-limits.ts"
 import { normaliseTarget } from "./request-target.ts"
 import { rereadSettings, stampOf, takeHangUps } from "./reread.ts"
@@ -158,21 +158,22 @@ export const serve = Command.make(
     const threshold = yield* logThreshold(settings)
     const reread = rereadSettings({ hangUps, rotating, load, setLogLevel: threshold.set, stamp })
     const telemetry = telemetryFor(settings)
-    const { effective } = settings
+    const { effective, ignoredKeys } = settings
     const configuration = Effect.logInfo("Configuration").pipe(
       logEvent("configuration"),
       Effect.annotateLogs(
         Object.fromEntries(effective.map(({ path, value, source }) => [path, `${value} (${source})`])),
       ),
+      ignoredKeys.length === 0 ? identity : Effect.annotateLogs({ ignored_keys: ignoredKeys.join(", ") }),
     )
-    const said = Effect.forEach(
+    const warnings = Effect.forEach(
       settings.warnings,
       (warning) => Effect.logWarning(warning).pipe(logEvent("configuration-warning")),
       { discard: true },
     )
     yield* configuration.pipe(
-      Effect.andThen(said),
-      Effect.andThen(lastWords),
+      Effect.andThen(warnings),
+      Effect.andThen(endOnCrash),
       Effect.andThen(Layer.launch(httpServer(host, port, reread).pipe(Layer.provide(proxyLayer(settings))))),
       Effect.tapCauseIf(Cause.hasDies, (cause) =>
         Effect.logFatal("Ended unexpectedly", cause).pipe(logEvent("crashed")),

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { connect, createServer, type Socket } from "node:net"
+import { freePort } from "@cscs/harness"
 import { onTestFinished } from "vitest"
 import { aDirectory, until } from "../test/a-process.ts"
 
@@ -27,15 +28,6 @@ const programs = (["valkey", "redis"] as const)
   .find(({ server }) => spawnSync(server, ["--version"]).status === 0)
 
 export const password = "redis-hunter2"
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, "close")
-  return port
-}
 
 /** @param more further arguments of the server; with a `--tls-port` no other port is open */
 export const aRedis = async (more: ReadonlyArray<string> = []): Promise<RedisServer> => {
@@ -85,8 +77,8 @@ export const aRedis = async (more: ReadonlyArray<string> = []): Promise<RedisSer
           ${script}
         end
         return 'done'`
-      const said = await say("EVAL", loop, "0", pattern)
-      if (said !== "done") throw new Error(said)
+      const reported = await say("EVAL", loop, "0", pattern)
+      if (reported !== "done") throw new Error(reported)
     },
     keys: async (pattern = "*") => (await say("KEYS", pattern)).split("\n").filter((key) => key !== ""),
   }

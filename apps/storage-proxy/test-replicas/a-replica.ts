@@ -139,9 +139,9 @@ export const leadersOf = async <A extends Replica>(replicas: ReadonlyArray<A>): 
 /** The leader, and the others. */
 export const ranked = async <A extends Replica>(replicas: ReadonlyArray<A>) => {
   const [leader] = await leadersOf(replicas)
-  if (leader === undefined) throw new Error("nobody leads")
+  if (leader === undefined) throw new Error("no replica leads")
   const [first, ...others] = replicas.filter((one) => one !== leader)
-  if (first === undefined) throw new Error("nobody follows")
+  if (first === undefined) throw new Error("no replica follows")
   return { leader, follower: first, others: [first, ...others] }
 }
 

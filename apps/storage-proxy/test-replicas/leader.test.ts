@@ -75,15 +75,16 @@ describe("the leader", () => {
     changeResource(world, world.resources[0] ?? {}, { state: "Erred" })
     await polled(others, async () => (await leadersOf(others)).length === 1)
     for (const one of others) expect(statusOf(await one.list(noCache), world, 0)).toBe("error")
-    const said = async () => JSON.parse(await redis.say("GET", (await redis.keys("*:outcome"))[0] ?? "")).outcome.number
-    const number = await said()
+    const reported = async () =>
+      JSON.parse(await redis.say("GET", (await redis.keys("*:outcome"))[0] ?? "")).outcome.number
+    const number = await reported()
     leader.child.kill("SIGCONT")
     await early
     await polled(others, async () => {
       for (const one of others) expect(statusOf(await one.list(), world, 0)).toBe("error")
       return (await leadersOf([leader])).length === 0
     })
-    expect(await said()).toBeGreaterThanOrEqual(number)
+    expect(await reported()).toBeGreaterThanOrEqual(number)
     expect(statusOf(await leader.list(noCache), world, 0)).toBe("error")
     await sharing(replicas)
   })
@@ -120,7 +121,7 @@ describe("the leader", () => {
     const redis = await aRedis()
     const first = await aReplica(sandbox, redis)
     await first.list()
-    await redis.each("*:lease", "redis.call('set', key, 'somebody who died', 'PX', 10000)")
+    await redis.each("*:lease", "redis.call('set', key, 'a dead replica', 'PX', 10000)")
     const second = await aReplica(sandbox, redis)
     expect((await second.list(noCache)).status).toBe(200)
   })

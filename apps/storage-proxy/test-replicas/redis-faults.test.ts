@@ -141,9 +141,9 @@ describe("a Redis", () => {
           one.get(path),
         ),
       )
-      const said = JSON.stringify(everything.map(({ json }) => json)) + one.log()
-      expect(said).not.toContain("swordfish-4711")
-      expect(said).not.toContain(password)
+      const reported = JSON.stringify(everything.map(({ json }) => json)) + one.log()
+      expect(reported).not.toContain("swordfish-4711")
+      expect(reported).not.toContain(password)
     }
     expect(await wrong.warnings()).toContain("WRONGPASS")
     expect(await wrong.isLeader()).toBe(true)

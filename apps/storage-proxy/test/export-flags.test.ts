@@ -59,7 +59,7 @@ describe("export", () => {
     expect(await readdir(directory)).toEqual([])
     const out = join(directory, "entries.json")
     expect(text.stdout).toContain(`Would write 272 entries to ${out}\n  capstor: 163\n`)
-    expect(text.stdout).toMatch(/^ {2}left out, bad-data: \d+$/m)
+    expect(text.stdout).toMatch(/^ {2}skipped, bad-data: \d+$/m)
     const summary = JSON.parse(json.stdout)
     expect(summary).toMatchObject({
       out,
@@ -95,11 +95,11 @@ describe("export", () => {
     [["--offering-uuid", "nope"], /^--offering-uuid: Expected a UUID: nope$/m],
     [["--json"], /^--json needs --out or --dry-run/m],
     [["--format", "xml"], /Invalid value for flag --format/],
-  ])("%j is a wrong command line", async (args, said) => {
+  ])("%j is a wrong command line", async (args, reported) => {
     const environment = environmentOf(await aSandbox())
     const { code, stderr } = await finished(["export", ...args], { environment })
     expect(code).toBe(2)
-    expect(stderr).toMatch(said)
+    expect(stderr).toMatch(reported)
   })
 })
 

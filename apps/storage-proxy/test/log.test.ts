@@ -125,21 +125,21 @@ describe("buffered log lines", () => {
   const dying = async (how: string) => {
     const script = fileURLToPath(new URL("a-dying-writer.ts", import.meta.url))
     const child = spawn(process.execPath, [script, how], { stdio: ["ignore", "ignore", "pipe"] })
-    const [said, [code]] = await Promise.all([text(child.stderr), once(child, "close")])
-    return { said, code }
+    const [reported, [code]] = await Promise.all([text(child.stderr), once(child, "close")])
+    return { reported, code }
   }
   const all = Array.from({ length: 500 }, (_, index) => `line ${index + 1}\n`).join("")
 
   test("are written when the work is done, and at process.exit", async () => {
-    expect(await dying("end")).toEqual({ said: all, code: 0 })
-    expect(await dying("exit")).toEqual({ said: all, code: 3 })
+    expect(await dying("end")).toEqual({ reported: all, code: 0 })
+    expect(await dying("exit")).toEqual({ reported: all, code: 3 })
   })
 
   test("are written before the error that ends the process", async () => {
-    const { said, code } = await dying("throw")
+    const { reported, code } = await dying("throw")
     expect(code).toBe(1)
-    expect(said.startsWith(all)).toBe(true)
-    expect(said).toContain("Error: uncaught")
+    expect(reported.startsWith(all)).toBe(true)
+    expect(reported).toContain("Error: uncaught")
   })
 
   /** A writer to a stream that accepts nothing until it is released. */
@@ -259,7 +259,7 @@ describe("a log line", () => {
     const spelt = [secret, encodeURIComponent(secret), Buffer.from(`a:${secret}`).toString("base64")]
     for (const one of spelt) {
       const samples = [
-        Effect.logInfo(`said ${one}`),
+        Effect.logInfo(`reported ${one}`),
         Effect.logInfo("found").pipe(Effect.annotateLogs({ detail: one, found: { api_key: "abc", deep: [one] } })),
         Effect.logError("cause", Cause.die(new Error(one))),
       ]

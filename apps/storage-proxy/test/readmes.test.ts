@@ -33,8 +33,8 @@ describe("README", () => {
   })
 
   it.each(packages)("of %s: its table lists exactly the exports", async (name) => {
-    const door = await readFile(`${folderOf(name)}/src/index.ts`, "utf8")
-    const exported = [...door.matchAll(/^export (?:type )?\{([^}]*)\}/gm)]
+    const entryPoint = await readFile(`${folderOf(name)}/src/index.ts`, "utf8")
+    const exported = [...entryPoint.matchAll(/^export (?:type )?\{([^}]*)\}/gm)]
       .flatMap(([, names = ""]) => names.split(","))
       .map((name) => name.replace(/^\s*type /, "").trim())
       .filter((name) => name !== "")
@@ -49,8 +49,8 @@ describe("README", () => {
 
 describe("the docstring of an entry point", () => {
   it.each(packages)("of %s: its example runs", async (name) => {
-    const door = await readFile(`${folderOf(name)}/src/index.ts`, "utf8")
-    const [, commented = ""] = /@example\n \* ```ts\n([\s\S]*?) \* ```/.exec(door) ?? []
+    const entryPoint = await readFile(`${folderOf(name)}/src/index.ts`, "utf8")
+    const [, commented = ""] = /@example\n \* ```ts\n([\s\S]*?) \* ```/.exec(entryPoint) ?? []
     const source = commented.replaceAll(/^ \* ?/gm, "")
     expect(source).toContain(`from "@cscs/${name}"`)
     const { stderr, code } = await run(source, folderOf(name), environmentOf(await aSandbox()))

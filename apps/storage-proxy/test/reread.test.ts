@@ -37,16 +37,18 @@ interface Readiness {
 const readinessOf = async (url: string) => (await (await fetch(`${url}/healthz/ready`)).json()) as Readiness
 
 interface Line {
-  readonly message: string
   readonly level: string
   readonly annotations: Readonly<Record<string, unknown>>
 }
-const linesOf = ({ stderr }: Pick<Running, "stderr">, message: string): ReadonlyArray<Line> =>
+const linesOf = ({ stderr }: Pick<Running, "stderr">, event: string): ReadonlyArray<Line> =>
   stderr()
     .split("\n")
     .filter((line) => line.startsWith("{"))
     .map((line) => JSON.parse(line) as Line)
-    .filter((line) => line.message === message)
+    .filter(({ annotations }) => annotations.event === event)
+/** The re-reads that found other secrets, or the same ones. */
+const rereads = (running: Pick<Running, "stderr">, found: "changes" | "no change") =>
+  linesOf(running, "secrets-reread").filter(({ annotations }) => (annotations.changed !== "") === (found === "changes"))
 
 const isListServed = async (url: string) => (await fetch(url + list)).status === 200
 /** Each request reads Waldur. */
@@ -70,8 +72,8 @@ describe("SIGHUP", () => {
     rotateToken(sandbox, newToken)
     await writeFile(file, `${newToken}\n`)
     child.kill("SIGHUP")
-    await until(() => linesOf({ stderr }, "Secrets re-read: 1 changed").length > 0)
-    expect(linesOf({ stderr }, "Secrets re-read: 1 changed").at(-1)?.annotations.changed).toBe("waldur_api_token")
+    await until(() => rereads({ stderr }, "changes").length > 0)
+    expect(rereads({ stderr }, "changes").at(-1)?.annotations.changed).toBe("waldur_api_token")
     const readsWith = (of: string) =>
       sandbox.calls
         .of("waldur")
@@ -90,8 +92,8 @@ describe("SIGHUP", () => {
     const hpcUserApi = { ...sandbox.hpcUserApi, clientSecret: newSecret }
     await writeFile(file, documentOf({ ...sandbox, hpcUserApi }))
     running.child.kill("SIGHUP")
-    await until(() => linesOf(running, "Secrets re-read: 1 changed").length > 0)
-    expect(linesOf(running, "Secrets re-read: 1 changed")[0]?.annotations.changed).toBe("hpc_user_api.client_secret")
+    await until(() => rereads(running, "changes").length > 0)
+    expect(rereads(running, "changes")[0]?.annotations.changed).toBe("hpc_user_api.client_secret")
     expect(running.stderr()).not.toContain(newSecret)
   })
 
@@ -100,9 +102,9 @@ describe("SIGHUP", () => {
     const wrong = `${token.slice(0, 20)}hunter2`
     await writeFile(file, wrong)
     child.kill("SIGHUP")
-    const message = "The configuration was re-read and refused; the previous one stays in effect"
-    await until(() => linesOf({ stderr }, message).length > 0)
-    expect(String(linesOf({ stderr }, message)[0]?.annotations.problems)).toContain("waldur_api_token")
+    const refusals = () => linesOf({ stderr }, "configuration-refused")
+    await until(() => refusals().length > 0)
+    expect(String(refusals()[0]?.annotations.problems)).toContain("waldur_api_token")
     expect(stderr()).not.toContain("hunter2")
     expect(stderr()).not.toContain(token.slice(0, 20))
     expect(await isListServed(url)).toBe(true)
@@ -110,7 +112,7 @@ describe("SIGHUP", () => {
 
     await writeFile(file, token)
     child.kill("SIGHUP")
-    await until(() => linesOf({ stderr }, "Secrets re-read: 0 changed").length > 0)
+    await until(() => rereads({ stderr }, "no change").length > 0)
     expect((await readinessOf(url)).warnings.join()).not.toContain("refused")
   })
 
@@ -123,14 +125,13 @@ describe("SIGHUP", () => {
     const environment = environmentOf(sandbox)
     const running = await serving(["--config", file], { environment })
     await until(() => isListServed(running.url))
-    expect(linesOf(running, "Request").some(({ level }) => level === "DEBUG")).toBe(false)
+    expect(linesOf(running, "request").some(({ level }) => level === "DEBUG")).toBe(false)
     await write("log_level: debug\ncache: { fresh_for: 7s }")
     running.child.kill("SIGHUP")
-    const message = "Some changed settings take effect only after a restart"
-    await until(() => linesOf(running, message).length > 0)
-    expect(linesOf(running, message)[0]?.annotations.settings).toBe("cache.fresh_for")
+    await until(() => linesOf(running, "restart-needed").length > 0)
+    expect(linesOf(running, "restart-needed")[0]?.annotations.settings).toBe("cache.fresh_for")
     await fetch(`${running.url}/healthz/live`)
-    await until(() => linesOf(running, "Request").some(({ level }) => level === "DEBUG"))
+    await until(() => linesOf(running, "request").some(({ level }) => level === "DEBUG"))
   })
 })
 
@@ -159,9 +160,9 @@ describe("--log-level", () => {
     const file = await aFile(sandbox, { log_level: "error" })
     const running = await serving(["--config", file, "--log-level", "debug"])
     await fetch(`${running.url}/healthz/live`)
-    await until(() => linesOf(running, "Request").some(({ level }) => level === "DEBUG"))
+    await until(() => linesOf(running, "request").some(({ level }) => level === "DEBUG"))
     running.child.kill("SIGHUP")
-    await until(() => linesOf(running, "Secrets re-read: 0 changed").length > 0)
+    await until(() => rereads(running, "no change").length > 0)
   })
 
   test("silences a command's log, but not its output", async () => {
@@ -193,10 +194,10 @@ describe("a secret's file", () => {
     const { stderr } = await run(["serve", "--port", "0"], {
       environment: { ...environment, WALDUR_API_TOKEN_FILE: file, CACHE_URL: cache },
     })
-    await until(() => linesOf({ stderr }, "Configuration").length > 0)
-    expect(stderr()).not.toContain("Serving at")
+    await until(() => linesOf({ stderr }, "configuration").length > 0)
+    expect(linesOf({ stderr }, "listening")).toEqual([])
     await writeFile(file, token)
-    await until(() => linesOf({ stderr }, "Secrets re-read: 1 changed").length > 0)
+    await until(() => rereads({ stderr }, "changes").length > 0)
   })
 
   test("that Kubernetes swaps by its link is read again without a signal", async () => {
@@ -218,8 +219,8 @@ describe("a secret's file", () => {
     rotateToken(sandbox, newToken)
     await put("..2", newToken)
     await rm(join(volume, "..1"), { recursive: true })
-    await until(() => linesOf({ stderr }, "Secrets re-read: 1 changed").length > 0)
-    expect(linesOf({ stderr }, "Secrets re-read: 1 changed")[0]?.annotations.reason).toBe("a secret's file changed")
+    await until(() => rereads({ stderr }, "changes").length > 0)
+    expect(rereads({ stderr }, "changes")[0]?.annotations.reason).toBe("a secret's file changed")
     await until(async () => (await readinessOf(url)).upstreams.waldur?.status === "ok")
   })
 })

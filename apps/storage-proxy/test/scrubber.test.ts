@@ -8,7 +8,7 @@ describe("exported text", () => {
   test.each([
     [`Authorization: Bearer ${jwt}`, /aaaa|bbbb|cccc/],
     ["Bearer abc.def", /abc/],
-    [`said ${jwt}!`, /aaaa/],
+    [`reported ${jwt}!`, /aaaa/],
     ["Authorization: Token 0123456789abcdef0123456789abcdef01234567", /0123/],
     ["answered 0123456789abcdef0123456789abcdef01234567", /0123/],
     ["GET https://bob:pa/ss@w0rd@host/x?state=open&token=abc#y", /bob|pa\/ss|w0rd|open|abc/],

@@ -70,7 +70,7 @@ const callersOf = async (sandbox: Sandbox) => {
   const { issuer } = sandbox
   const tokens = [
     await issuer.issueToken(),
-    await issuer.issueToken({ aud: "somebody-else", azp: "somebody-else" }),
+    await issuer.issueToken({ aud: "another-client", azp: "another-client" }),
     await issuer.issueToken({}, { key: "unknown" }),
     await issuer.issueToken({}, { alg: "none" }),
     await issuer.issueToken({}, { alg: "HS256" }),

@@ -14,14 +14,14 @@ const aLog = () => {
   return {
     state,
     reports,
-    said: () => reports.map(({ message }) => message),
+    reported: () => reports.map(({ message }) => message),
     log: (line: Effect.Effect<void>) => Effect.runSync(Effect.provide(line, Logger.layer([logger]))),
   }
 }
 const minutes = 60_000
 
 test("an outage is reported once, and the next one too unless it looks the same within ten minutes", () => {
-  const { state, said, log } = aLog()
+  const { state, reported, log } = aLog()
   const failed = (error: string) =>
     log(Effect.logError("The read failed").pipe(logEvent("refresh-failed"), Effect.annotateLogs({ error })))
   state.outageSince = 1
@@ -29,17 +29,17 @@ test("an outage is reported once, and the next one too unless it looks the same 
   state.now = 60 * minutes
   failed("TransportFailure")
   failed("WaldurRefusal")
-  expect(said().length).toBe(1)
+  expect(reported().length).toBe(1)
   state.outageSince = 2
   failed("TransportFailure")
-  expect(said().length).toBe(2)
+  expect(reported().length).toBe(2)
   state.outageSince = 3
   state.now += 9 * minutes
   failed("TransportFailure")
-  expect(said().length).toBe(2)
+  expect(reported().length).toBe(2)
   state.outageSince = 4
   failed("WaldurTooOld")
-  expect(said().length).toBe(3)
+  expect(reported().length).toBe(3)
 })
 
 test("failures of the HPC User API are grouped by the tag of the error that caused them", () => {
@@ -61,30 +61,30 @@ test("failures of the HPC User API are grouped by the tag of the error that caus
 })
 
 test("requests that fail because of an outage, and non-errors, are not reported", () => {
-  const { said, log } = aLog()
+  const { reported, log } = aLog()
   log(Effect.logError("No list for this one").pipe(logEvent("request-failed")))
   log(Effect.logWarning("Odd resource"))
   log(Effect.logInfo("Snapshot taken", Cause.die(new Error("lost"))))
-  expect(said()).toEqual([])
+  expect(reported()).toEqual([])
 })
 
 test("a fault is reported again after ten minutes, regardless of the numbers in it", () => {
-  const { state, said, log } = aLog()
+  const { state, reported, log } = aLog()
   const fault = (n: number) => log(Effect.logError("Internal error", Cause.die(new Error(`lost ${n}`))))
   fault(1)
   fault(2)
-  expect(said().length).toBe(1)
+  expect(reported().length).toBe(1)
   state.now = 10 * minutes
   fault(3)
-  expect(said().length).toBe(2)
+  expect(reported().length).toBe(2)
 })
 
 test("at most twenty things are reported in ten minutes", () => {
-  const { state, said, log } = aLog()
+  const { state, reported, log } = aLog()
   const words = Array.from({ length: 50 }, (_, index) => "x".repeat(index + 1))
   for (const word of words) log(Effect.logError(word))
-  expect(said().length).toBe(20)
+  expect(reported().length).toBe(20)
   state.now = 10 * minutes
   log(Effect.logError("another"))
-  expect(said().length).toBe(21)
+  expect(reported().length).toBe(21)
 })

@@ -36,7 +36,7 @@ const aSentry = async () => {
         .filter(({ path }) => path.startsWith("/sentry/api/42/envelope/"))
         .map(({ body }) => JSON.parse(body.toString().split("\n")[2] ?? "") as SentryEvent),
     /** Everything received, except the authentication key. */
-    said: () => collector.delivered.map(({ body }) => body.toString()).join("\n"),
+    reported: () => collector.delivered.map(({ body }) => body.toString()).join("\n"),
   }
 }
 
@@ -97,7 +97,7 @@ describe("Sentry", () => {
     expect(String(events[0]?.extra.detail)).toContain("Waldur refused")
     const { token } = sandbox.waldur
     for (const secret of [...secrets, token, sandbox.hpcUserApi.clientSecret, "in-a-query", sentry.dsn]) {
-      expect(sentry.said()).not.toContain(secret)
+      expect(sentry.reported()).not.toContain(secret)
     }
     expect(stderr()).not.toContain(key)
   })
@@ -127,7 +127,7 @@ describe("Sentry", () => {
     const fatal = sentry.events().filter(({ level }) => level === "fatal")
     expect(fatal.map(({ message }) => message)).toEqual([what])
     expect(fatal[0]?.exception?.values[0]?.value).toContain("lost")
-    expect(stderr() + sentry.said()).not.toContain("hunter2")
+    expect(stderr() + sentry.reported()).not.toContain("hunter2")
   })
 
   test("gets one event with a stack for a fault in requests, however often it occurs", async () => {
@@ -167,7 +167,7 @@ describe("Sentry", () => {
       },
     })
     expect(code).toBe(1)
-    expect(stderr).toMatch(/^\{"message":"Ended unexpectedly".*lost.*\}$/m)
+    expect(stderr).toMatch(/^\{.*lost.*"event":"crashed".*\}$/m)
     expect(stderr).not.toMatch(/^\s+at /m)
     expect(sentry.events().map(({ message }) => message)).toEqual(["Ended unexpectedly"])
   })
@@ -179,7 +179,7 @@ describe("Sentry", () => {
     })
     child.kill("SIGUSR2")
     expect(await ended).toBe(1)
-    expect(stderr()).toMatch(/^\{"message":"Uncaught exception".*lost.*\}$/m)
+    expect(stderr()).toMatch(/^\{.*lost.*"event":"crashed".*\}$/m)
     expect(stderr()).not.toMatch(/^\s+at /m)
   })
 
@@ -189,12 +189,12 @@ describe("Sentry", () => {
     const { url, child, ended, stderr } = await serving([], {
       environment: { ...environmentOf(sandbox), SENTRY_DSN: `http://${key}@127.0.0.1:1/1` },
     })
-    await until(() => stderr().includes('"Telemetry cannot be delivered"'))
+    await until(() => stderr().includes('"event":"telemetry-unavailable"'))
     sandbox.faults.clear()
     await until(isReady(url))
     child.kill("SIGTERM")
     expect(await ended).toBe(0)
-    expect(stderr().match(/"Telemetry cannot be delivered"/g)?.length).toBe(1)
+    expect(stderr().match(/"event":"telemetry-unavailable"/g)?.length).toBe(1)
     expect(stderr()).not.toContain(key)
   })
 

@@ -79,13 +79,13 @@ describe("serve", () => {
     const { hostname, port } = new URL(url)
     const socket = connect(Number(port), hostname)
     onTestFinished(() => void socket.destroy())
-    let heard = ""
+    let received = ""
     socket.on("data", (text) => {
-      heard += text
+      received += text
     })
     socket.on("error", () => {})
     socket.write("GET /healthz/live HTTP/1.1\r\nHost: x\r\n\r\n")
-    await until(() => heard.includes("live"))
+    await until(() => received.includes("live"))
     child.kill("SIGTERM")
     expect(await ended).toBe(0)
   })

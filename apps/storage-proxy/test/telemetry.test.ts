@@ -177,18 +177,18 @@ describe("OpenTelemetry", () => {
       },
     })
     await until(isReady(url))
-    const said = () =>
+    const reported = () =>
       stderr()
         .split("\n")
         .filter((line) => line.includes('"event":"telemetry-unavailable"'))
-    await until(() => said().length === 2)
+    await until(() => reported().length === 2)
     expect((await fetch(`${url}/api/storage-resources/`)).status).toBe(200)
     const began = performance.now()
     child.kill("SIGTERM")
     expect(await ended).toBe(0)
     // Two seconds, and some for a busy machine.
     expect(performance.now() - began).toBeLessThan(30_000)
-    expect(said().length).toBe(2)
+    expect(reported().length).toBe(2)
     expect(stderr()).not.toContain("hunter2")
   })
 

@@ -22,7 +22,7 @@ export const setup = async ({ provide }: TestProject) => {
     config: false,
     cwd: join(import.meta.dirname, ".."),
     outDir: folder,
-    // It is not minified here.
+    // Only the bundle is tested here, not the packed package.
     publint: false,
     logLevel: "error",
     copy: swaggerUi(createRequire(import.meta.url).resolve("@cscs/proxy-server/package.json"), folder),

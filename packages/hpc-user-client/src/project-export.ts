@@ -64,6 +64,7 @@ export const makeProjectExport = (options: {
         if (error._tag === "TransportFailure" && isTooLarge(error) && names.length > 1) {
           const half = Math.ceil(names.length / 2)
           return Effect.logWarning(`${error.message}; the ${names.length} projects are requested in halves`).pipe(
+            Effect.annotateLogs({ event: "gids-request-halved" }),
             Effect.andThen(Effect.zipWith(lookUp(names.slice(0, half)), lookUp(names.slice(half)), merged)),
           )
         }

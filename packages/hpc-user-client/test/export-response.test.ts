@@ -30,7 +30,7 @@ describe("the project export", () => {
     { gid: null, why: "the HPC User API gives it no unixGid" },
     { gid: undefined, why: "the HPC User API gives it no unixGid" },
     { gid: "x".repeat(100), why: `unixGid is "${"x".repeat(59)}…, not an integer` },
-  ])("$gid is no GID", ({ gid, why }) => {
+  ])("does not accept $gid as a GID", ({ gid, why }) => {
     assert.deepStrictEqual(read([a(gid)]), { known: {}, unknown: { a: why } })
   })
 

@@ -315,7 +315,7 @@ describe("the proxy", () => {
   )
 })
 
-describe("secrets", () => {
+describe("the HPC User API's secrets", () => {
   it.live("are in no error, log line or span, even if servers repeat the client secret or the token", () =>
     Effect.gen(function* () {
       const fake = yield* fakeHpcUser()

@@ -115,7 +115,7 @@ const reasonByCode: Record<string, TransportFailureReason> = {
 
 /** Explanations of unclear error messages. */
 const explanations: Readonly<Record<string, string>> = {
-  "bad response": "a response without a request, or an interim one (100) that nobody asked for",
+  "bad response": "a response without a request, or an unrequested interim one (100)",
   "incorrect header check": "the body is not in the content coding that its header names",
 }
 

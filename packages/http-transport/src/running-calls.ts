@@ -38,7 +38,7 @@ export const makeRunningCalls = (): RunningCalls => {
   }
 }
 
-/** The tracker that endpoints use; read when they are created. Default: one for the whole process. */
+/** The tracker that call policies use; read when they are created. Default: one for the whole process. */
 export const CurrentRunningCalls = Context.Reference<RunningCalls>("@cscs/http-transport/CurrentRunningCalls", {
   defaultValue: makeRunningCalls,
 })

@@ -2,28 +2,28 @@ import { assert, it } from "@effect/vitest"
 import { atProxy } from "../src/proxy.ts"
 
 it.each([
-  { why: "an error says its message", thrown: new Error("a"), text: "a" },
+  { why: "an error without a cause", thrown: new Error("a"), text: "a" },
   {
-    why: "the innermost cause speaks",
+    why: "the innermost cause",
     thrown: new Error("a", { cause: new Error("b", { cause: new Error("c") }) }),
     text: "c",
   },
   {
-    why: "a silent cause leaves the word to the one outside",
+    why: "the error around a cause without a message",
     thrown: new Error("a", { cause: new Error("") }),
     text: "a",
   },
   {
-    why: "parts speak for an error without a message",
+    why: "the parts of an AggregateError without a message",
     thrown: new TypeError("fetch failed", { cause: new AggregateError([new Error("::1"), new Error("127.0.0.1")]) }),
     text: "Error: ::1; Error: 127.0.0.1",
   },
-  { why: "what is no error is shown", thrown: "a", text: "a" },
-])("$why", ({ thrown, text }) => {
+  { why: "a thrown value that is no error, as text", thrown: "a", text: "a" },
+])("the message of a failure is that of $why", ({ thrown, text }) => {
   assert.strictEqual(atProxy(thrown).message, text)
 })
 
-it("an error that is its own cause terminates", () => {
+it("the message of an error that is its own cause is found", () => {
   const error = new Error("a")
   error.cause = error
   assert.strictEqual(atProxy(error).message, "a")

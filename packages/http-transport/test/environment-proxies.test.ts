@@ -5,14 +5,14 @@ import { environmentProxies, environmentProxyWarnings } from "../src/index.ts"
 
 describe("the proxy variables", () => {
   it.each([
-    { why: "nothing set is nothing", environment: {}, read: {} },
+    { why: "are none if nothing is set", environment: {}, read: {} },
     {
-      why: "each has its place",
+      why: "are HTTP_PROXY, HTTPS_PROXY and NO_PROXY",
       environment: { HTTP_PROXY: "http://a:1", HTTPS_PROXY: "socks5h://b:2", NO_PROXY: "c,d" },
       read: { http: "http://a:1", https: "socks5h://b:2", no: "c,d" },
     },
     {
-      why: "lower case counts before upper case",
+      why: "count in lower case before upper case",
       environment: {
         http_proxy: "a",
         HTTP_PROXY: "A",
@@ -23,30 +23,34 @@ describe("the proxy variables", () => {
       },
       read: { http: "a", https: "b", no: "c" },
     },
-    { why: "an empty one is unset", environment: { HTTP_PROXY: "", HTTPS_PROXY: " ", NO_PROXY: "" }, read: {} },
     {
-      why: "an empty one in lower case leaves the word to upper case",
+      why: "count as unset if they are empty",
+      environment: { HTTP_PROXY: "", HTTPS_PROXY: " ", NO_PROXY: "" },
+      read: {},
+    },
+    {
+      why: "count in upper case if the lower-case one is empty",
       environment: { http_proxy: "", HTTP_PROXY: "A", https_proxy: " ", HTTPS_PROXY: "B" },
       read: { http: "A", https: "B" },
     },
     {
-      why: "white space around a value is none of it",
+      why: "are stripped of white space",
       environment: { HTTPS_PROXY: " http://a:1\n" },
       read: { https: "http://a:1" },
     },
     {
-      why: "HTTP_PROXY is a caller's header in a CGI process, the others are not",
+      why: "count in a CGI process except HTTP_PROXY, which is a caller's header there",
       environment: { REQUEST_METHOD: "GET", HTTP_PROXY: "http://evil:1", HTTPS_PROXY: "b", NO_PROXY: "c" },
       read: { https: "b", no: "c" },
     },
     {
-      why: "http_proxy counts in a CGI process too",
+      why: "include http_proxy in a CGI process",
       environment: { REQUEST_METHOD: "GET", http_proxy: "a", HTTP_PROXY: "http://evil:1" },
       read: { http: "a" },
     },
-    { why: "ALL_PROXY has its place", environment: { ALL_PROXY: "a" }, read: { all: "a" } },
-    { why: "all_proxy counts before ALL_PROXY", environment: { all_proxy: "a", ALL_PROXY: "A" }, read: { all: "a" } },
-    { why: "others are not read", environment: { FTP_PROXY: "b", SOCKS_PROXY: "c" }, read: {} },
+    { why: "include ALL_PROXY", environment: { ALL_PROXY: "a" }, read: { all: "a" } },
+    { why: "include all_proxy, before ALL_PROXY", environment: { all_proxy: "a", ALL_PROXY: "A" }, read: { all: "a" } },
+    { why: "are no others, such as FTP_PROXY", environment: { FTP_PROXY: "b", SOCKS_PROXY: "c" }, read: {} },
   ])("$why", ({ environment, read }) => {
     assert.deepStrictEqual(environmentProxies(environment), read)
   })

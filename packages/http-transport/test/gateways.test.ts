@@ -79,42 +79,45 @@ describe("a response that a gateway has changed", () => {
 
   it.live.each([
     {
-      what: "an interim 100 that nobody asked for",
+      what: "an unrequested interim 100",
       bytes: `HTTP/1.1 100 Continue\r\n\r\n${ok}${list}`,
-      said: /^reset: .* interim one \(100\)/,
+      reported: /^reset: .* interim one \(100\)/,
     },
     {
       what: "a coding that it is not in",
       bytes: `${ok}Content-Encoding: gzip\r\n${list}`,
-      said: /^not-json: .* the body is not in the content coding/,
+      reported: /^not-json: .* the body is not in the content coding/,
     },
-    { what: "two lengths", bytes: `${ok}Content-Length: 2\r\n${list}`, said: /^reset: .*content-length/ },
+    { what: "two lengths", bytes: `${ok}Content-Length: 2\r\n${list}`, reported: /^reset: .*content-length/ },
     {
       what: "two media types",
       bytes: `${ok}Content-Type: text/html\r\n${list}`,
-      said: /^not-json: .* an odd media type/,
+      reported: /^not-json: .* an odd media type/,
     },
     {
       what: "407 of a proxy that we do not know of",
       bytes: `HTTP/1.1 407 x\r\n${list}`,
-      said: /^proxy: Proxy Authentication Required \(407\)$/,
+      reported: /^proxy: Proxy Authentication Required \(407\)$/,
     },
-    { what: "a way to log in", bytes: `HTTP/1.1 302 x\r\nLocation: /login\r\n${list}`, said: /^status: \[1\]$/ },
+    { what: "a way to log in", bytes: `HTTP/1.1 302 x\r\nLocation: /login\r\n${list}`, reported: /^status: \[1\]$/ },
     {
       what: "an error in a coding that it is not in",
       bytes: `HTTP/1.1 502 x\r\nContent-Encoding: gzip\r\n${list}`,
-      said: /^status: a body that cannot be read$/,
+      reported: /^status: a body that cannot be read$/,
     },
     {
       what: "an error that breaks off",
       bytes: "HTTP/1.1 404 x\r\nContent-Length: 9\r\n\r\n[1]",
       ends: true,
-      said: /^status: a body that cannot be read$/,
+      reported: /^status: a body that cannot be read$/,
     },
-  ])("is a failure with the reason: $what", ({ bytes, said, ends = false }) =>
+  ])("is a failure with the reason: $what", ({ bytes, reported, ends = false }) =>
     Effect.gen(function* () {
       for (const result of yield* calls(bytes, { ends })) {
-        assert.match(result._tag === "Failure" ? `${result.failure.reason}: ${result.failure.detail}` : "success", said)
+        assert.match(
+          result._tag === "Failure" ? `${result.failure.reason}: ${result.failure.detail}` : "success",
+          reported,
+        )
       }
     }),
   )

@@ -29,7 +29,7 @@ const answeredBy = Effect.fnUntraced(function* ({ status = 200, type, body }: Om
 describe("a decoded success", () => {
   it.live.each<Answer>([
     { what: "with no media type", body: list },
-    { what: "in UTF-8, said in capitals and quotes", type: 'Application/JSON; Charset="UTF-8"', body: list },
+    { what: "in UTF-8, declared in capitals and quotes", type: 'Application/JSON; Charset="UTF-8"', body: list },
     { what: "with a JSON media type of its own", type: "application/vnd.waldur+json", body: list },
     { what: "with a byte order mark", type: "application/json", body: Buffer.from(`\ufeff${list}`) },
     { what: "with 201", status: 201, body: list },

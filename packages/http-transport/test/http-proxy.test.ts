@@ -126,7 +126,7 @@ describe("traffic through an HTTP proxy", () => {
     }),
   )
 
-  it.live.each(["http", "https"])("calls one after the other to an %s upstream share connections", (scheme) =>
+  it.live.each(["http", "https"])("shares connections among consecutive calls to an %s upstream", (scheme) =>
     Effect.gen(function* () {
       const server = yield* (scheme === "http" ? httpServer : httpsServer)((_, response) => response.end("[1]"))
       const proxy = yield* recordingHttpProxy()
@@ -137,7 +137,7 @@ describe("traffic through an HTTP proxy", () => {
     }),
   )
 
-  it.live.each(["http", "https"])("never more connections than allowed to an %s upstream", (scheme) =>
+  it.live.each(["http", "https"])("uses no more connections than allowed to an %s upstream", (scheme) =>
     Effect.gen(function* () {
       const server = yield* (scheme === "http" ? httpServer : httpsServer)((_, response) =>
         setImmediate(() => response.end("[1]")),
@@ -155,7 +155,7 @@ describe("traffic through an HTTP proxy", () => {
     }),
   )
 
-  it.live.each(["http", "https"])("the end of the scope ends what is under way to an %s upstream", (scheme) =>
+  it.live.each(["http", "https"])("to an %s upstream ends with the scope", (scheme) =>
     Effect.gen(function* () {
       let arrive: () => void = () => {}
       const arrived = new Promise<void>((resolve) => {
@@ -218,21 +218,21 @@ describe("a tunnel through an HTTP proxy", () => {
   )
 
   it.live.each([
-    { status: "302 Found\r\nLocation: http://login.example.org/", said: "CONNECT was answered 302 Found" },
-    { status: "101 Switching Protocols", said: "CONNECT was answered 101 Switching Protocols" },
-    { status: "407 x", said: "CONNECT was answered 407 Proxy Authentication Required" },
-    { status: "503 x\r\nContent-Length: 100000", said: "CONNECT was answered 503 Service Unavailable" },
-    { status: "999 x", said: "CONNECT was answered 999" },
-    { status: "20 x", said: "what it answered to CONNECT is not HTTP" },
-    { status: `200 ${"x".repeat(17_000)}`, said: "CONNECT was answered with more than 16384 bytes of headers" },
-  ])("is refused by $status", ({ status, said }) =>
+    { status: "302 Found\r\nLocation: http://login.example.org/", reported: "CONNECT was answered 302 Found" },
+    { status: "101 Switching Protocols", reported: "CONNECT was answered 101 Switching Protocols" },
+    { status: "407 x", reported: "CONNECT was answered 407 Proxy Authentication Required" },
+    { status: "503 x\r\nContent-Length: 100000", reported: "CONNECT was answered 503 Service Unavailable" },
+    { status: "999 x", reported: "CONNECT was answered 999" },
+    { status: "20 x", reported: "what it answered to CONNECT is not HTTP" },
+    { status: `200 ${"x".repeat(17_000)}`, reported: "CONNECT was answered with more than 16384 bytes of headers" },
+  ])("is refused by $status", ({ status, reported }) =>
     Effect.gen(function* () {
       const proxy = yield* tcpServer((socket) =>
         socket.once("data", () => socket.write(`${early}HTTP/1.1 ${status}\r\n\r\n`)),
       )
       const error = yield* Effect.flip((yield* open("https://127.0.0.1:8080/", proxy.url)).call(call))
       assert.strictEqual(error.reason, "proxy")
-      assert.strictEqual(error.detail, said)
+      assert.strictEqual(error.detail, reported)
     }),
   )
 
@@ -257,20 +257,20 @@ describe("a tunnel through an HTTP proxy", () => {
 
 describe("failures through an HTTP proxy", () => {
   it.live.each([
-    { scheme: "http", status: 407, said: "Proxy Authentication Required (407)" },
-    { scheme: "https", status: 407, said: "CONNECT was answered 407 Proxy Authentication Required" },
-    { scheme: "https", status: 403, said: "CONNECT was answered 403 Forbidden" },
-    { scheme: "https", status: 502, said: "CONNECT was answered 502 Bad Gateway" },
+    { scheme: "http", status: 407, reported: "Proxy Authentication Required (407)" },
+    { scheme: "https", status: 407, reported: "CONNECT was answered 407 Proxy Authentication Required" },
+    { scheme: "https", status: 403, reported: "CONNECT was answered 403 Forbidden" },
+    { scheme: "https", status: 502, reported: "CONNECT was answered 502 Bad Gateway" },
   ])(
     "with $status for an $scheme upstream are reason proxy, name the proxy and reveal no login",
-    ({ scheme, status, said }) =>
+    ({ scheme, status, reported }) =>
       Effect.gen(function* () {
         const server = yield* (scheme === "http" ? httpServer : httpsServer)((_, response) => response.end("[1]"))
         const proxy = yield* recordingHttpProxy({ refusal: status })
         const transport = yield* open(server.url, `http://${encoded}@127.0.0.1:${proxy.port}`)
         const error = yield* Effect.flip(transport.call(call))
         assert.strictEqual(error.reason, "proxy")
-        assert.strictEqual(error.detail, said)
+        assert.strictEqual(error.detail, reported)
         assert.strictEqual(error.proxy, `http://***@127.0.0.1:${proxy.port}`)
         tellsNothing(error)
         assert.deepStrictEqual(server.requests, [])
@@ -336,7 +336,7 @@ describe("failures through an HTTP proxy", () => {
       }),
   )
 
-  it.live.each(["http", "https"])("a proxy whose name has no address is reason proxy for an %s upstream", (scheme) =>
+  it.live.each(["http", "https"])("of a proxy name without an address are reason proxy for an %s upstream", (scheme) =>
     Effect.gen(function* () {
       const transport = yield* open(`${scheme}://127.0.0.1:8080/`, "http://no-such-proxy.invalid:3128")
       const error = yield* Effect.flip(transport.call(call))
@@ -345,7 +345,7 @@ describe("failures through an HTTP proxy", () => {
     }),
   )
 
-  it.live.each(["http", "https"])("TLS to the proxy that fails is reason proxy for an %s upstream", (scheme) =>
+  it.live.each(["http", "https"])("of TLS to the proxy are reason proxy for an %s upstream", (scheme) =>
     Effect.gen(function* () {
       const server = yield* (scheme === "http" ? httpServer : httpsServer)((_, response) => response.end("[1]"))
       const proxy = yield* recordingHttpProxy({ tls: "localhost" })
@@ -379,7 +379,7 @@ describe("failures through an HTTP proxy", () => {
       }),
   )
 
-  it.live.each(["http", "https"])("what is no HTTP proxy is reason proxy for an %s upstream", (scheme) =>
+  it.live.each(["http", "https"])("of a server that is no HTTP proxy are reason proxy for an %s upstream", (scheme) =>
     Effect.gen(function* () {
       const reached = (port: number) =>
         Effect.flatMap(open(`${scheme}://127.0.0.1:8080/`, `http://127.0.0.1:${port}`), (one) =>

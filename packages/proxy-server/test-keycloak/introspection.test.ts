@@ -63,10 +63,10 @@ describe("a revoked token", () => {
 
 describe("the list refuses", () => {
   test("a token without our client in its aud, whatever its other claims", async () => {
-    const stranger = await clientToken(stage.keycloak, "stranger")
-    for (const audience of [["storage-proxy"], ["storage-proxy", "stranger"]]) {
+    const foreign = await clientToken(stage.keycloak, "foreign")
+    for (const audience of [["storage-proxy"], ["storage-proxy", "foreign"]]) {
       const proxy = await aProxy({ audience })
-      expectNotActive(await proxy.list(stranger))
+      expectNotActive(await proxy.list(foreign))
     }
   })
 

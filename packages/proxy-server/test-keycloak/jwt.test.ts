@@ -31,8 +31,8 @@ describe("the list accepts", () => {
   })
 
   test("a token of a client whose azp is allowed, though its aud is not", async () => {
-    const proxy = await aProxy({ audience: ["storage-proxy", "stranger"] })
-    expect((await proxy.list(await clientToken(stage.keycloak, "stranger"))).status).toBe(200)
+    const proxy = await aProxy({ audience: ["storage-proxy", "foreign"] })
+    expect((await proxy.list(await clientToken(stage.keycloak, "foreign"))).status).toBe(200)
     expect((await proxy.list(await clientToken(stage.keycloak))).status).toBe(200)
   })
 })
@@ -41,15 +41,15 @@ describe("the list refuses", () => {
   test("a token for another audience; the log names its aud, azp, iss and what is allowed, the response does not", async () => {
     const { keycloak } = stage
     const proxy = await aProxy()
-    const answer = await proxy.list(await clientToken(keycloak, "stranger"))
+    const answer = await proxy.list(await clientToken(keycloak, "foreign"))
     expectRefused(answer, "The token is for another audience")
     const told = answer.text + JSON.stringify([...answer.headers])
-    for (const secret of ["stranger", "account", "storage-proxy", keycloak.url]) expect(told).not.toContain(secret)
+    for (const secret of ["foreign", "account", "storage-proxy", keycloak.url]) expect(told).not.toContain(secret)
     const lines = proxy.logs.filter((line) => line.includes('"event":"token-refused"')).map((line) => JSON.parse(line))
     expect(lines.map(({ annotations }) => annotations)).toEqual([
       expect.objectContaining({
         aud: '"account"',
-        azp: '"stranger"',
+        azp: '"foreign"',
         iss: JSON.stringify(keycloak.realmUrl),
         allowed_audience: "storage-proxy",
         allowed_issuer: keycloak.realmUrl,

@@ -69,13 +69,13 @@ const exists = (path: string): Promise<boolean> =>
 const requireJava = async (): Promise<void> => {
   // kc.sh prefers JAVA_HOME too.
   const java = process.env.JAVA_HOME ? join(process.env.JAVA_HOME, "bin", "java") : "java"
-  const said = await run(java, ["-version"]).catch((error: NodeJS.ErrnoException) => {
+  const reported = await run(java, ["-version"]).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error
     throw new Error(`Keycloak needs Java ${oldestJava} or newer, and there is no ${java}. Install a JDK or JRE.`)
   })
-  const major = Number(/version "(?:1\.)?(\d+)/.exec(said)?.[1])
+  const major = Number(/version "(?:1\.)?(\d+)/.exec(reported)?.[1])
   if (!(major >= oldestJava)) {
-    throw new Error(`Keycloak needs Java ${oldestJava} or newer. \`${java} -version\` says: ${said.trim()}`)
+    throw new Error(`Keycloak needs Java ${oldestJava} or newer. \`${java} -version\` says: ${reported.trim()}`)
   }
 }
 
@@ -107,15 +107,15 @@ const run = (command: string, args: ReadonlyArray<string>, directory?: string): 
       env: keycloakEnvironment({}),
       stdio: ["ignore", "pipe", "pipe"],
     })
-    let said = ""
+    let reported = ""
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (text: string) => {
-        said += text
+        reported += text
       })
     }
     child.once("error", reject)
     child.once("close", (code) => {
-      if (code === 0) settle(said)
-      else reject(new Error(`${command} ${args.join(" ")} ended with ${code}:\n${said}`))
+      if (code === 0) settle(reported)
+      else reject(new Error(`${command} ${args.join(" ")} ended with ${code}:\n${reported}`))
     })
   })

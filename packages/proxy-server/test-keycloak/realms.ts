@@ -14,7 +14,7 @@ export interface RealmClient {
 export const realmClients: ReadonlyArray<RealmClient> = cscs.clients
 
 /** A client of the realm `cscs`, by its ID. */
-export const realmClient = (clientId: "storage-proxy" | "provisioner" | "stranger"): RealmClient => {
+export const realmClient = (clientId: "storage-proxy" | "provisioner" | "foreign"): RealmClient => {
   const client = realmClients.find((each) => each.clientId === clientId)
   if (client === undefined) throw new Error(`realms/cscs-realm.json has no client ${clientId}`)
   return client

@@ -22,8 +22,8 @@ export const aRespServer = async (answer: (...words: ReadonlyArray<string>) => A
         const command = firstCommand(unread)
         if (command === undefined) return
         unread = unread.subarray(command.length)
-        const said = answer(...command.words)
-        if (said !== undefined) socket.write(said)
+        const reported = answer(...command.words)
+        if (reported !== undefined) socket.write(reported)
       }
     })
   }).listen(0, "127.0.0.1")

@@ -24,7 +24,7 @@ describe("required roles", () => {
 
   test("a token without one is 403, with no more detail than that", async () => {
     const proxy = await required("storage-reader")
-    const token = await proxy.sandbox.issuer.issueToken(realm("somebody"))
+    const token = await proxy.sandbox.issuer.issueToken(realm("another-role"))
     const { status, headers, text, json } = await proxy.bearing(token)
     expect([status, json]).toEqual([403, { detail: "The token lacks a required role", error: "AuthorizationError" }])
     expect(headers.get("www-authenticate")).toBe(
@@ -154,8 +154,8 @@ describe("the principal of a token", () => {
       expect(await principalOf(proxy, client)).toMatchObject({ _tag: "Success", success: { name: "integrator" } })
       const older = await issue({ preferred_username: undefined, sub: undefined, azp: undefined, client_id: "older" })
       expect(await principalOf(proxy, older)).toMatchObject({ _tag: "Success", success: { name: "older" } })
-      const nobody = await issue({ preferred_username: " ", sub: "", azp: "", client_id: "\u200b" })
-      expect(await principalOf(proxy, nobody)).toMatchObject({ _tag: "Failure", failure: { _tag: "TokenInvalid" } })
+      const nameless = await issue({ preferred_username: " ", sub: "", azp: "", client_id: "\u200b" })
+      expect(await principalOf(proxy, nameless)).toMatchObject({ _tag: "Failure", failure: { _tag: "TokenInvalid" } })
     }
   })
 })

@@ -76,9 +76,9 @@ describe("a refresh when nothing changed", () => {
 
   test("logs only at debug level", async () => {
     const { proxy } = await start(aWorld(10))
-    const said = proxy.logs.length
+    const reported = proxy.logs.length
     await next(proxy)
-    const lines = proxy.logs.slice(said).map((line) => JSON.parse(line))
+    const lines = proxy.logs.slice(reported).map((line) => JSON.parse(line))
     const told = lines.filter(
       ({ level, annotations }: Any) => level !== "DEBUG" && level !== "TRACE" && annotations.event !== "request",
     )
@@ -340,7 +340,7 @@ describe("a mock GID", () => {
   test("is generated again by each refresh, reported while it lasts, and gone once the API knows the project", async () => {
     const world = aWorld(20)
     const row = rowOf(world, 9)
-    row.project_slug = "nobody-knows"
+    row.project_slug = "unknown-project"
     const proxy = await aProxy({ world, environment: { ...byChanges, HPC_USER_API_FALLBACK: "mock" } })
     const first = await proxy.list("page_size=500")
     const gidOf = (got: Got) => {
@@ -349,7 +349,7 @@ describe("a mock GID", () => {
     }
     const isSaid = async () => (await proxy.ready()).json.warnings.some((one: string) => /GIDs of 1 projects/.test(one))
     expect([gidOf(first) >= 30_000 && gidOf(first) < 40_000, await isSaid()]).toEqual([true, true])
-    world.gids.set("nobody-knows", 50_004)
+    world.gids.set("unknown-project", 50_004)
     changeResource(world, rowOf(world, 8), { state: "Erred" })
     const second = await next(proxy)
     expect([gidOf(second), await isSaid(), second.text === first.text]).toEqual([gidOf(first), true, false])
@@ -362,14 +362,14 @@ describe("a mock GID", () => {
 describe("a GID that turns out to equal its mock", () => {
   test("is no longer reported as a mock", async () => {
     const world = aWorld(20)
-    rowOf(world, 9).project_slug = "nobody-knows"
-    world.gids.delete("nobody-knows")
+    rowOf(world, 9).project_slug = "unknown-project"
+    world.gids.delete("unknown-project")
     const proxy = await aProxy({ world, environment: { ...byChanges, HPC_USER_API_FALLBACK: "mock" } })
     const first = await proxy.list("page_size=500")
     const { targetItem } = entryOf(first, rowOf(world, 9)).target
     const isSaid = async () => (await proxy.ready()).json.warnings.some((one: string) => /GIDs of \d+ proj/.test(one))
     expect(await isSaid()).toBe(true)
-    world.gids.set("nobody-knows", targetItem.unixGid ?? targetItem.primaryProject.unixGid)
+    world.gids.set("unknown-project", targetItem.unixGid ?? targetItem.primaryProject.unixGid)
     await proxy.pass("1 minute")
     expect([(await next(proxy)).text === first.text, await isSaid()]).toEqual([true, false])
   })
@@ -378,7 +378,7 @@ describe("a GID that turns out to equal its mock", () => {
 describe("an API that fails while GIDs are mocked", () => {
   test("is reported though the list stays byte-identical, and no longer once it works", async () => {
     const world = aWorld(20)
-    rowOf(world, 9).project_slug = "nobody-knows"
+    rowOf(world, 9).project_slug = "unknown-project"
     const proxy = await aProxy({ world, environment: { ...byChanges, HPC_USER_API_FALLBACK: "mock" } })
     const first = await proxy.list("page_size=500")
     const status = async () => (await proxy.ready()).json.upstreams.hpc_user_api.status

@@ -66,7 +66,7 @@ const refusalOf = async (given: Given): Promise<ConfigurationInvalid & { readonl
 const problemsOf = async (given: Given) => (await refusalOf(given)).problems
 const pathsOf = async (given: Given) => (await problemsOf(given)).map(({ path }) => path)
 
-describe("defaults", () => {
+describe("the configuration's defaults", () => {
   test("are the documented ones", async () => {
     const settings = await settingsOf({ yaml: least })
     expect(settings.model).toMatchObject({
@@ -486,7 +486,7 @@ describe("the HPC User API", () => {
   })
 })
 
-describe("validation", () => {
+describe("validation of the configuration:", () => {
   const refused = async (more: object, path: string, found: RegExp, allowed: RegExp) => {
     const problems = await problemsOf(over(more))
     expect(problems.map((one) => one.path)).toEqual([path])
@@ -672,7 +672,7 @@ describe("unknown keys", () => {
   }
 
   test("that resemble no setting are warnings that name them, so an old file still starts", async () => {
-    const { warnings } = await settingsOf(
+    const { warnings, ignoredKeys } = await settingsOf(
       over({
         offerings: [{ name: "x" }],
         timezone: "CET",
@@ -680,9 +680,9 @@ describe("unknown keys", () => {
         backend_settings: { anything: true },
       }),
     )
-    for (const path of ["offerings", "timezone", "cache.frash_fur_x", "backend_settings.anything"]) {
-      expect(warnings.filter((one) => one.includes(` ${path} `)).length).toBe(1)
-    }
+    const paths = ["offerings", "timezone", "cache.frash_fur_x", "backend_settings.anything"]
+    for (const path of paths) expect(warnings.filter((one) => one.includes(` ${path} `)).length).toBe(1)
+    expect(ignoredKeys.toSorted()).toEqual(paths.toSorted())
   })
 
   test("do not include the names of storage systems", async () => {

@@ -233,7 +233,7 @@ describe("raw resources", () => {
   })
 })
 
-describe("skipped and warnings", () => {
+describe("the debug document's skipped and warnings", () => {
   const keys = ["uuid", "slug", "offering_slug", "field", "found", "reason"]
 
   test("have exactly six keys each", async () => {
@@ -280,7 +280,7 @@ describe("skipped and warnings", () => {
   })
 })
 
-describe("secrets", () => {
+describe("secrets in debug mode", () => {
   test("are masked at any depth in the settings, the offerings and the resources", async () => {
     const secret = "hunter2"
     const small = await aProxy({

@@ -228,7 +228,7 @@ describe("mock GIDs", () => {
   for (const [name, options] of spellings) {
     test(`${name} serves them for unknown projects and while the API fails, with warnings, and caches none`, async () => {
       const world = aWorld(10)
-      const index = alone(world, "nobody-knows")
+      const index = alone(world, "unknown-project")
       const proxy = await aProxy({ ...options, world, prepare: ({ faults }) => faults.set("hpcUserApi", refusing) })
       const cold = await list(proxy)
       const made = gidOf(cold, world, 1)
@@ -247,7 +247,7 @@ describe("mock GIDs", () => {
       // Still unknown to the working API: mocked, with the same number.
       expect(gidOf(warm, world, index)).toBe(gidOf(cold, world, index))
       expect((await proxy.ready()).json.warnings.join(" ")).toMatch(/GIDs of 1 projects are mocks/)
-      world.gids.set("nobody-knows", 47_000)
+      world.gids.set("unknown-project", 47_000)
       await proxy.pass("61 seconds")
       expect(gidOf(await list(proxy), world, index)).toBe(47_000)
     })

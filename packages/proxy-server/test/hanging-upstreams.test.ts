@@ -16,7 +16,7 @@ const waiting = async (proxy: TestedProxy, name: string) => {
   )
 }
 
-const slowLines = ({ logs }: TestedProxy) => logs.filter((line) => line.includes("Refresh is slow"))
+const slowLines = ({ logs }: TestedProxy) => logs.filter((line) => line.includes('"event":"refresh-slow"'))
 
 const upstreamOf = async (proxy: TestedProxy, name: "waldur" | "hpc_user_api") =>
   (await proxy.ready()).json.upstreams[name]
@@ -98,7 +98,7 @@ describe("callers that request a new list while Waldur is down", () => {
     const proxy = await aProxy({ world: aWorld(10) })
     const before = await proxy.list()
     proxy.sandbox.faults.set("waldur", fault)
-    const failures = () => proxy.logs.filter((line) => line.includes("Refresh failed")).length
+    const failures = () => proxy.logs.filter((line) => line.includes('"event":"refresh-failed"')).length
     // Ten requests a second for half a minute.
     for (let second = 0; second < 30; second += 1) {
       const asked = Array.from({ length: 10 }, () => proxy.getNow("/api/storage-resources/", noCache))

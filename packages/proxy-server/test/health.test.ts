@@ -125,7 +125,9 @@ describe("/healthz/ready", () => {
     const { status, json } = await proxy.ready()
     expect(status).toBe(200)
     expect(json.warnings).toEqual([disabled, expect.stringMatching(/^2 resources share a mount point/)])
-    expect(proxy.logs.filter((line) => line.includes("is also the mount point of")).length).toBe(2)
+    expect(
+      proxy.logs.filter((line) => /"event":"resource-warning"/.test(line) && line.includes("/one/shared/path")).length,
+    ).toBe(2)
     const { warnings } = (await proxy.list("debug=true")).json
     expect(warnings.filter(({ found }: Any) => found === "/one/shared/path").length).toBe(2)
   })

@@ -30,7 +30,7 @@ const takenOf = (entries: ReadonlyArray<Made>, more = {}): TimedSnapshot => ({
   readEndedAt: 1_700_000_000_123,
   changedAt: 1_600_000_000_000,
 })
-const good = takenOf([made, { ...made, itemId: "weather" }])
+const good = takenOf([made, { ...made, itemId: "no UUID" }])
 
 /** A Redis in memory, as far as the store needs it. */
 const aMemory = (getAll?: RedisConnection["getAll"]) => {
@@ -235,7 +235,7 @@ describe("the published outcome", () => {
     const text = fc.oneof(
       fc.string({ unit: "binary" }),
       fc.json(),
-      fc.constantFrom("kept", "taken", "said", "1e300", "-inf", "9".repeat(40)),
+      fc.constantFrom("kept", "taken", "reported", "1e300", "-inf", "9".repeat(40)),
       fc
         .tuple(fc.nat(20), fc.maxSafeInteger(), fc.maxSafeInteger())
         .map(([number, readStartedAt, at]) => written({ number, snapshot: namedSnapshot({ readStartedAt }) }, at)),
@@ -301,7 +301,7 @@ describe("a replica", () => {
     const proxy = await sharingThrough((script) => {
       const kind = kindOf(script)
       if (kind === "lead") return aList([null])
-      return kind === "standing" ? aList([null, "-2", "-1", "somebody"]) : aList([])
+      return kind === "standing" ? aList([null, "-2", "-1", "another"]) : aList([])
     })
     expect(await total(proxy)).toEqual(expected)
     const { json } = await proxy.ready()
@@ -319,8 +319,10 @@ describe("a replica", () => {
     const proxy = await sharingThrough((script) => {
       if (kindOf(script) === "lead") return aList([null])
       number += 1
-      const said = JSON.stringify({ at: 1000, outcome: { number, failure, snapshot: null } })
-      return kindOf(script) === "standing" ? aList([said, String(86_400_000), String(number), "somebody"]) : aList([])
+      const reported = JSON.stringify({ at: 1000, outcome: { number, failure, snapshot: null } })
+      return kindOf(script) === "standing"
+        ? aList([reported, String(86_400_000), String(number), "another"])
+        : aList([])
     })
     let got = await total(proxy)
     for (let request = 0; got[0] !== 200 && request < 20; request += 1) {
@@ -361,10 +363,10 @@ describe("a replica", () => {
     const { port } = await aRespServer((command = "") => (command.toUpperCase() === "EVAL" ? answer : "+OK\r\n"))
     const proxy = await aLiveProxy(port)
     expect(await totalOf(proxy)).toEqual(expected)
-    const said = [(await proxy.ready()).text, ...proxy.logs].join("\n")
-    expect(said).not.toContain(password)
-    expect(said).not.toContain(encodeURIComponent(password))
-    if (typeof answer === "string" && answer.startsWith("-")) expect(said).toContain("***")
+    const reported = [(await proxy.ready()).text, ...proxy.logs].join("\n")
+    expect(reported).not.toContain(password)
+    expect(reported).not.toContain(encodeURIComponent(password))
+    if (typeof answer === "string" && answer.startsWith("-")) expect(reported).toContain("***")
   })
 
   test("whose password is refused with the password in the response does not log it, nor does check report it", async () => {
@@ -373,9 +375,9 @@ describe("a replica", () => {
     expect(await totalOf(proxy)).toEqual(expected)
     const [found] = (await proxy.check()).filter(({ name }) => name === "cache.url")
     expect(found).toMatchObject({ ok: false })
-    const said = [(await proxy.ready()).text, ...proxy.logs, JSON.stringify(found)].join("\n")
-    expect(said).not.toContain(password)
-    expect(said).not.toContain("\\u001b")
-    expect(said).toContain("WRONGPASS")
+    const reported = [(await proxy.ready()).text, ...proxy.logs, JSON.stringify(found)].join("\n")
+    expect(reported).not.toContain(password)
+    expect(reported).not.toContain("\\u001b")
+    expect(reported).toContain("WRONGPASS")
   })
 })

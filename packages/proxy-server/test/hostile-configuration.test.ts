@@ -322,11 +322,11 @@ describe("a text setting", () => {
   })
 
   test("that is a secret is reported, and not shown, if more than a newline was stripped", async () => {
-    const said = await settingsOf({ environment: { WALDUR_API_TOKEN: `"${token}"` } })
-    expect(said.warnings).toContain(
+    const reported = await settingsOf({ environment: { WALDUR_API_TOKEN: `"${token}"` } })
+    expect(reported.warnings).toContain(
       "waldur_api_token (environment variable WALDUR_API_TOKEN): white space or quotes around the secret were stripped",
     )
-    expect(JSON.stringify([said.warnings, said.effective])).not.toContain(token)
+    expect(JSON.stringify([reported.warnings, reported.effective])).not.toContain(token)
     expect((await settingsOf({ environment: { WALDUR_API_TOKEN: token } })).warnings.join()).not.toMatch(/stripped/)
   })
 

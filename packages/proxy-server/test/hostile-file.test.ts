@@ -184,8 +184,8 @@ describe("a path that is not our file", () => {
       const proxy = await startProxy({ world: aWorld(6), environment: { CACHE_PATH: path } })
       try {
         expect((await proxy.list()).status).toBe(200)
-        const said = proxy.logs.filter((line) => line.includes('"event":"snapshot-not-kept"')).join("\n")
-        expect(said).toMatch(word)
+        const reported = proxy.logs.filter((line) => line.includes('"event":"snapshot-not-kept"')).join("\n")
+        expect(reported).toMatch(word)
         const { json } = await proxy.ready()
         expect(json.warnings.join("\n")).toMatch(word)
         expect(json.warnings.join("\n")).toMatch(/remove it/)
@@ -407,8 +407,8 @@ describe("a stored entry that would not be served", () => {
     const proxy = await startProxy({ sandbox, environment })
     try {
       expect((await proxy.list()).status).toBe(502)
-      const said = proxy.logs.filter((line: string) => line.includes('"event":"snapshot-damaged"'))
-      expect(said.join("\n")).toContain("GID 0 of")
+      const reported = proxy.logs.filter((line: string) => line.includes('"event":"snapshot-damaged"'))
+      expect(reported.join("\n")).toContain("GID 0 of")
       expect((await proxy.ready()).json.warnings.join("\n")).toMatch(/not used: .*GID 0 of .*set aside/)
     } finally {
       await proxy.close()

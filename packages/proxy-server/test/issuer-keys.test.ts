@@ -92,7 +92,7 @@ describe("the issuer's keys", () => {
     expect(await statusOf(proxy.bearing(await issuer.issueToken()))).toBe(200)
     const flood = async () => {
       const tokens = await Promise.all(
-        Array.from({ length: 20 }, (_, index) => issuer.issueToken({}, { key: "unknown", kid: `made-up-${index}` })),
+        Array.from({ length: 20 }, (_, index) => issuer.issueToken({}, { key: "unknown", kid: `unknown-${index}` })),
       )
       expect(new Set(await Promise.all(tokens.map((token) => statusOf(proxy.bearing(token)))))).toEqual(new Set([401]))
     }

@@ -52,13 +52,13 @@ const aWriter = (path: string, first: number, count = 1_000_000) => {
     env: { NODE_COMPILE_CACHE: join(tmpdir(), "storage-proxy-tests-compile-cache") },
     stdio: ["ignore", "pipe", "inherit"],
   })
-  let said = ""
+  let reported = ""
   child.stdout.setEncoding("utf8").on("data", (text) => {
-    said += text
+    reported += text
   })
   // "close", not "exit": only then has all its output been read.
   const ended = once(child, "close")
-  const last = (word: string) => Number(said.match(new RegExp(`${word} (\\d+)\\n(?![^]*${word} )`))?.[1] ?? 0)
+  const last = (word: string) => Number(reported.match(new RegExp(`${word} (\\d+)\\n(?![^]*${word} )`))?.[1] ?? 0)
   return { child, ended, begun: () => last("begun"), written: () => last("written") }
 }
 

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto"
 import {
-  ALL_HAPPENINGS,
+  ALL_MUTATIONS,
   buildWorld,
   changeResource,
-  happen,
+  mutate,
   type Sandbox,
   startSandbox,
   type WaldurRecord,
@@ -45,7 +45,7 @@ type Happen = (sandbox: Sandbox, number: number, renew: () => Promise<unknown>) 
 
 const steps: Readonly<Record<string, Happen>> = {
   ...Object.fromEntries(
-    ALL_HAPPENINGS.map((what) => [what, ({ world }: Sandbox, number: number) => happen(world, what, number)]),
+    ALL_MUTATIONS.map((what) => [what, ({ world }: Sandbox, number: number) => mutate(world, what, number)]),
   ),
   "odd-value": ({ world }, number) => {
     const row = pick(world.resources, number)
@@ -135,13 +135,13 @@ const digestOf = (text: string) => createHash("sha256").update(text).digest("hex
 
 /** Everything that a proxy reports about its list, except times. */
 const saidBy = async (proxy: TestedProxy): Promise<ReadonlyArray<unknown>> => {
-  const said: Array<unknown> = []
+  const reported: Array<unknown> = []
   for (const accept of ["application/json", "application/x-ndjson"]) {
     for (const query of queries) {
       const { status, text, headers } = await proxy.get(`/api/storage-resources/?${query}`, {
         headers: { Accept: accept },
       })
-      said.push([accept, query, status, headers.get("etag"), headers.get("link"), digestOf(text)])
+      reported.push([accept, query, status, headers.get("etag"), headers.get("link"), digestOf(text)])
     }
   }
   const { skipped, warnings } = (await proxy.list("debug=true&page_size=1")).json
@@ -152,7 +152,7 @@ const saidBy = async (proxy: TestedProxy): Promise<ReadonlyArray<unknown>> => {
     warnings: json.warnings,
     upstreams: Object.values(json.upstreams).map(({ status }: Any) => status),
   }
-  return [...said, skipped, warnings, report]
+  return [...reported, skipped, warnings, report]
 }
 
 interface Setting {

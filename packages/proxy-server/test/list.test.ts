@@ -13,7 +13,7 @@ afterAll(() => proxy.close())
 
 const paths = (json: Any): Array<string> => json.resources.map((entry: Any) => entry.mountPoint.default)
 const all = async () => (await proxy.list("page_size=500")).json.resources as ReadonlyArray<Any>
-const nobody = { storage_system: null, data_type: null, status: null, state: null }
+const unfiltered = { storage_system: null, data_type: null, status: null, state: null }
 const everywhere = ["capstor", "vast", "iopsstor"]
 
 describe("the list response", () => {
@@ -280,7 +280,7 @@ describe("the Link header", () => {
 
 describe("filters", () => {
   test("are null in filters_applied if not given", async () => {
-    expect((await proxy.list()).json.filters_applied).toEqual({ ...nobody, offering_slugs: everywhere })
+    expect((await proxy.list()).json.filters_applied).toEqual({ ...unfiltered, offering_slugs: everywhere })
   })
 
   test("are repeated in filters_applied if given", async () => {
@@ -374,7 +374,7 @@ describe("filters", () => {
     expect(keys(everything.resources)).toEqual(["iopsstor", "capstor"])
 
     const flash = (await renamed.list("storage_system=flash&page_size=500")).json
-    expect(flash.filters_applied).toEqual({ ...nobody, storage_system: "flash", offering_slugs: ["iopsstor"] })
+    expect(flash.filters_applied).toEqual({ ...unfiltered, storage_system: "flash", offering_slugs: ["iopsstor"] })
     expect(keys(flash.resources)).toEqual(["iopsstor"])
     const vast = (await renamed.list("storage_system=vast&page_size=500")).json
     expect(keys(vast.resources)).toEqual(["capstor"])
@@ -387,7 +387,7 @@ describe("filters", () => {
       expect(status).toBe(200)
       expect(json.resources).toEqual([])
       expect(json.pagination).toEqual({ current: 1, limit: 100, offset: 0, pages: 0, total: 0, has_next: false })
-      expect(json.filters_applied).toEqual({ ...nobody, storage_system: name, offering_slugs: [] })
+      expect(json.filters_applied).toEqual({ ...unfiltered, storage_system: name, offering_slugs: [] })
     }
 
     const refused = await renamed.list("storage_system=no-such-offering")

@@ -1,7 +1,7 @@
 import type { World } from "@cscs/sandbox"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { compareEntries, isOddLoss, type ListedEntry } from "../src/refresh/loss-guard.ts"
+import { compareEntries, isSuspiciousLoss, type ListedEntry } from "../src/refresh/loss-guard.ts"
 import type { Loss } from "../src/snapshot/snapshot.ts"
 import { type Any, aProxy, noCache, type ProxyOptions, type TestedProxy } from "./a-proxy.ts"
 import { aWorld, dashed, withoutCallbackUrls } from "./a-world.ts"
@@ -37,11 +37,12 @@ describe("a storage system that Waldur suddenly does not show", () => {
     lose(world, "vast", 0)
     await renewed(proxy)
     expect((await proxy.list("page_size=500")).text).toBe(before)
-    const said = `Waldur shows 0 resources of vast where it showed ${count}`
-    expect((await proxy.ready()).json.warnings.join("\n")).toContain(said)
-    expect(proxy.logs.filter((line) => line.includes(said) && line.includes('"ERROR"')).length).toBe(1)
+    const reported = `Waldur shows 0 resources of vast where it showed ${count}`
+    expect((await proxy.ready()).json.warnings.join("\n")).toContain(reported)
+    const logged = () => proxy.logs.filter((line) => line.includes('"event":"system-guarded"'))
+    expect(logged().map((line) => JSON.parse(line).level)).toEqual(["ERROR"])
     await renewed(proxy)
-    expect(proxy.logs.filter((line) => line.includes(said)).length).toBe(1)
+    expect(logged().length).toBe(1)
   })
 
   test("does not hide changes in the others, in the order of the list", async () => {
@@ -175,16 +176,16 @@ const isResource = ({ target }: Any) => target.targetType === "project" || targe
 const terminating = { type: "Terminate", state: "executing", url: null, attributes: {}, limits: {} }
 
 describe("the live entries of a storage system stay for an hour, whatever the cause:", () => {
-  test.each(causes)("%s", async (_, cause, said) => {
+  test.each(causes)("%s", async (_, cause, reported) => {
     const world = aWorld(60)
     const proxy = await aProxy({ world, environment: guarded })
     const before = await entriesOf(proxy, "vast")
     cause(world, proxy)
     await renewed(proxy)
     expect(await entriesOf(proxy, "vast")).toEqual(before)
-    expect((await proxy.ready()).json.warnings.join("\n")).toMatch(said)
-    expect(proxy.logs.filter((line) => said.test(line) && line.includes('"ERROR"')).length).toBe(1)
-    expect((await proxy.list("debug=true")).json.warnings.map(({ reason }: Any) => reason).join("\n")).toMatch(said)
+    expect((await proxy.ready()).json.warnings.join("\n")).toMatch(reported)
+    expect(proxy.logs.filter((line) => /"ERROR"/.test(line) && /"event":"system-guarded"/.test(line)).length).toBe(1)
+    expect((await proxy.list("debug=true")).json.warnings.map(({ reason }: Any) => reason).join("\n")).toMatch(reported)
     const metrics = (await proxy.get("/metrics")).text
     expect(metrics).toMatch(/guarded_systems 1\n/)
     expect(metrics).toMatch(/guarded_lost_entries\{offering="vast"\} [1-9]/)
@@ -382,7 +383,8 @@ describe("a suspicious loss", () => {
   const fate = ({ before = 0, vanished = 0, removing = 0 }) => ({ before, vanished, removing })
 
   test("is that of the last live entry, or of more than half of at least ten", () => {
-    const odd = (before: number, vanished: number, removing: number) => isOddLoss(fate({ before, vanished, removing }))
+    const odd = (before: number, vanished: number, removing: number) =>
+      isSuspiciousLoss(fate({ before, vanished, removing }))
     expect([odd(0, 0, 0), odd(1, 0, 0), odd(9, 8, 0), odd(10, 5, 0), odd(10, 0, 5), odd(9, 0, 9)]).toEqual(
       Array(6).fill(false),
     )
@@ -398,16 +400,16 @@ describe("a suspicious loss", () => {
   })
   const someList = fc.uniqueArray(someListed, { maxLength: 26, selector: ({ itemId }) => itemId })
   const isLive = ({ status }: ListedEntry) => !status.startsWith("remov")
-  const judged = (before: ReadonlyArray<ListedEntry>, after: ReadonlyArray<ListedEntry>) => {
+  const isSuspicious = (before: ReadonlyArray<ListedEntry>, after: ReadonlyArray<ListedEntry>) => {
     const { lost } = compareEntries(before, after, [])
     const removing = lost.filter(({ isRemoval }) => isRemoval).length
-    return isOddLoss(fate({ before: before.filter(isLive).length, vanished: lost.length - removing, removing }))
+    return isSuspiciousLoss(fate({ before: before.filter(isLive).length, vanished: lost.length - removing, removing }))
   }
 
   test("is absent only if half of ten or more stay where they were, or one of fewer, whatever the lists", () => {
     fc.assert(
       fc.property(someList, someList, (before, after) => {
-        if (judged(before, after)) return
+        if (isSuspicious(before, after)) return
         const live = before.filter(isLive)
         const stays = (entry: ListedEntry) =>
           after.some(
@@ -430,7 +432,7 @@ describe("a suspicious loss", () => {
       fc.property(someList, someList, (before, more) => {
         const names = new Set(before.map(({ itemId }) => itemId))
         const after = [...before, ...more.filter(({ itemId }) => !names.has(itemId))]
-        return !judged(before, before) && !judged(before, after) && !judged([], after)
+        return !isSuspicious(before, before) && !isSuspicious(before, after) && !isSuspicious([], after)
       }),
     )
   })

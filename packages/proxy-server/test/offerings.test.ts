@@ -59,15 +59,15 @@ const customerCalls = ({ sandbox }: TestedProxy) =>
 describe("a refresh", () => {
   test("looks up nothing for resources of an offering that the user does not own, and skips them", async () => {
     const world = aWorld(20)
-    const strangers = world.resources.filter((row) => row.offering_slug === "vast").slice(0, 3) as ReadonlyArray<Any>
-    strangers.forEach((row, index) => {
-      Object.assign(row, { offering_uuid: hex(String(index + 1)), project_slug: `stranger-${index}` })
+    const foreign = world.resources.filter((row) => row.offering_slug === "vast").slice(0, 3) as ReadonlyArray<Any>
+    foreign.forEach((row, index) => {
+      Object.assign(row, { offering_uuid: hex(String(index + 1)), project_slug: `foreign-${index}` })
     })
     const proxy = await aProxy({ world })
     const { resources } = (await proxy.list("page_size=500")).json
     expect(customerCalls(proxy)).toBe(3)
-    expect(proxy.sandbox.calls.of("hpcUserApi").some(({ query }) => String(query).includes("stranger"))).toBe(false)
-    expect(resources.some(({ itemId }: Any) => strangers.some(({ uuid }) => dashed(uuid) === itemId))).toBe(false)
+    expect(proxy.sandbox.calls.of("hpcUserApi").some(({ query }) => String(query).includes("foreign"))).toBe(false)
+    expect(resources.some(({ itemId }: Any) => foreign.some(({ uuid }) => dashed(uuid) === itemId))).toBe(false)
     const { skipped } = (await proxy.list("debug=true")).json
     expect(skipped.filter(({ field }: Any) => field.startsWith("offering")).length).toBe(3)
   })
@@ -79,12 +79,12 @@ describe("a refresh", () => {
     const proxy = await aProxy({ world })
     await proxy.list()
     await proxy.get("/api/storage-resources/", noCache)
-    const said = new RegExp(`2 offerings have the slug ${first.slug}`)
-    expect((await proxy.ready()).json.warnings.filter((one: string) => said.test(one)).length).toBe(1)
-    expect(proxy.logs.filter((line) => said.test(line)).length).toBe(1)
+    const reported = new RegExp(`2 offerings have the slug ${first.slug}`)
+    expect((await proxy.ready()).json.warnings.filter((one: string) => reported.test(one)).length).toBe(1)
+    expect(proxy.logs.filter((line) => line.includes('"event":"offering-warning"')).length).toBe(1)
     world.offerings.pop()
     await proxy.get("/api/storage-resources/", noCache)
-    expect((await proxy.ready()).json.warnings.filter((one: string) => said.test(one))).toEqual([])
+    expect((await proxy.ready()).json.warnings.filter((one: string) => reported.test(one))).toEqual([])
   })
 
   test("uses the offerings of the last good read while Waldur cannot return them; on a cold start it fails", async () => {

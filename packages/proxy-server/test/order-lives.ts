@@ -71,7 +71,7 @@ const update = (lived: Lived, storage: number) =>
   })
 
 /** A report from outside the provisioner, such as one by a well-meaning operator. */
-const somebody = async ({ sandbox }: Lived, path: string, body: object = {}): Promise<number> => {
+const act = async ({ sandbox }: Lived, path: string, body: object = {}): Promise<number> => {
   const response = await fetch(`${sandbox.waldur.url}${path}/`, {
     method: "POST",
     headers: { Authorization: `Token ${TOKENS.staff}`, "Content-Type": "application/json" },
@@ -81,8 +81,8 @@ const somebody = async ({ sandbox }: Lived, path: string, body: object = {}): Pr
   return response.status
 }
 const onOrder = (lived: Lived, { uuid }: WaldurRecord, action: string, body?: object) =>
-  somebody(lived, `marketplace-orders/${uuid}/${action}`, body)
-const setOk = (lived: Lived) => somebody(lived, `marketplace-provider-resources/${lived.row.uuid}/set_state_ok`)
+  act(lived, `marketplace-orders/${uuid}/${action}`, body)
+const setOk = (lived: Lived) => act(lived, `marketplace-provider-resources/${lived.row.uuid}/set_state_ok`)
 const reason = { error_message: "by hand", error_traceback: "" }
 
 /** Makes it a resource that is only ordered, in its own project. */

@@ -167,7 +167,7 @@ describe("a refresh that does not end", () => {
 })
 
 describe("a read of the upstreams", () => {
-  test("that drips fails after half an hour", async () => {
+  test("that sends a little now and then fails after half an hour", async () => {
     const { settings } = await aProxy({ world: aWorld(6) })
     const layer = Layer.mergeAll(
       Layer.mock(WaldurClient)({ apiUrl: "", offerings: () => Effect.never, readResources: () => Effect.never }),

@@ -264,7 +264,7 @@ describe("with authentication on", () => {
     while ((await closed.ready()).status !== 200) await closed.pass(0)
     await closed.pass("1 hour")
     const before = asked(closed.sandbox, "waldur").length
-    const token = await closed.sandbox.issuer.issueToken({ aud: "somebody-else", azp: "somebody-else" })
+    const token = await closed.sandbox.issuer.issueToken({ aud: "another-client", azp: "another-client" })
     for (const query of ["", "debug=true"]) {
       const { status } = await closed.get(`/api/storage-resources/?${query}`, {
         headers: { Authorization: `Bearer ${token}` },

@@ -241,14 +241,14 @@ describe("request logging in any context", () => {
   }
 
   test("logs no lines below the minimum level", async () => {
-    const said = async (level: "Debug" | "Warn" | "Error") => {
+    const reported = async (level: "Debug" | "Warn" | "Error") => {
       const { app, logged } = await observing(levels(level))
       await ask(app)
       return logged.map((line) => line.level)
     }
-    expect(await said("Debug")).toEqual(["INFO", "DEBUG", "WARN"])
-    expect(await said("Warn")).toEqual(["WARN"])
-    expect(await said("Error")).toEqual([])
+    expect(await reported("Debug")).toEqual(["INFO", "DEBUG", "WARN"])
+    expect(await reported("Warn")).toEqual(["WARN"])
+    expect(await reported("Error")).toEqual([])
   })
 
   test("keeps annotations of that context", async () => {
@@ -268,7 +268,7 @@ describe("request logging in any context", () => {
     })
     const { app, logged } = await observing(Layer.succeed(Tracer.Tracer, tracer))
     await app.request("/known?status=500", { headers: { traceparent: `00-${traceId}-${spanId}-00` } })
-    await app.request("/made-up")
+    await app.request("/no-such-path")
     const [first, second] = spans
     expect(spans.length).toBe(2)
     expect(first).toMatchObject({ name: "GET /known", kind: "server", sampled: false, traceId })

@@ -138,7 +138,7 @@ const queries = [
 describe("a restart while Waldur is down", () => {
   test("returns every response as before: bytes, ETag, links, times", async () => {
     const house = await aHouse(aWorld(60))
-    const said = async (proxy: TestedProxy) => {
+    const reported = async (proxy: TestedProxy) => {
       const all: Array<unknown> = []
       for (const query of queries) {
         for (const Accept of ["application/json", "application/x-ndjson"]) {
@@ -150,11 +150,11 @@ describe("a restart while Waldur is down", () => {
       }
       return all
     }
-    const before = await said(await house.start())
+    const before = await reported(await house.start())
     await house.stop()
     house.sandbox.faults.set("waldur", down)
     const proxy = await house.start()
-    expect(await said(proxy)).toEqual(before)
+    expect(await reported(proxy)).toEqual(before)
     await house.restart()
     expect(before.every((one) => (one as Any)[2] === 200)).toBe(true)
   })
@@ -643,9 +643,9 @@ describe("mock GIDs", () => {
         expect((await list(proxy)).status).toBe(200)
         await proxy.pass("1 minute")
         expect((await list(proxy)).status).toBe(200)
-        const said = /cache\.path.*no effect.*mock/
-        expect(proxy.settings.warnings.some((one) => said.test(one))).toBe(true)
-        expect(await warningsOf(proxy)).toMatch(said)
+        const reported = /cache\.path.*no effect.*mock/
+        expect(proxy.settings.warnings.some((one) => reported.test(one))).toBe(true)
+        expect(await warningsOf(proxy)).toMatch(reported)
         await house.stop()
         expect(await readdir(house.directory)).toEqual([])
       }

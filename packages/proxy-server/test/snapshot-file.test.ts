@@ -340,7 +340,7 @@ describe("an altered file", () => {
   })
 
   test("with any one byte changed is damaged, or what was written", async () => {
-    const said = answersOf(small)
+    const reported = answersOf(small)
     let damaged = 0
     // A step that meets every bit at every eighth place, and is deterministic.
     for (let at = 0; at < whole.length; at += 1) {
@@ -349,7 +349,7 @@ describe("an altered file", () => {
         bytes[at] = (bytes[at] ?? 0) ^ mask
         const found = await altered(bytes)
         if (found === "damaged") damaged += 1
-        else expect([at, mask, found]).toEqual([at, mask, said])
+        else expect([at, mask, found]).toEqual([at, mask, reported])
       }
     }
     // Only the gzip header has fields that are not read, such as the time of packing.
@@ -374,7 +374,7 @@ describe("an altered file", () => {
       fc.asyncProperty(someLarge, fc.array(someChange, { minLength: 20, maxLength: 20 }), async (taken, changes) => {
         await write(path(), taken)
         const bytes = await readFile(path())
-        const said = answersOf(taken)
+        const reported = answersOf(taken)
         for (const change of changes) {
           const at = Math.floor(change.place * bytes.length)
           const found = await altered(
@@ -389,7 +389,7 @@ describe("an altered file", () => {
               after: () => Buffer.concat([bytes, change.bytes]),
             }[change.what](),
           )
-          if (found !== "damaged") expect(found).toEqual(said)
+          if (found !== "damaged") expect(found).toEqual(reported)
         }
       }),
       { numRuns: 15 },
@@ -469,8 +469,8 @@ describe("an altered file", () => {
   })
 
   test("that does not exist means no snapshot", async () => {
-    expect(await given(join(shared, "nobody"))).toBe("none")
-    expect(await given(join(shared, "no directory", "nobody"))).toBe("none")
+    expect(await given(join(shared, "missing"))).toBe("none")
+    expect(await given(join(shared, "no directory", "missing"))).toBe("none")
   })
 })
 
@@ -698,8 +698,8 @@ describe("a damaged file at the start", () => {
     try {
       expect((await proxy.list()).text).toBe(good.text)
       expect(await readFile(`${path}.damaged`)).toEqual(half)
-      const said = linesWith(proxy, '"event":"snapshot-damaged"').map((line) => JSON.parse(line))
-      expect(said).toMatchObject([{ level: "ERROR", annotations: { set_aside_as: `${path}.damaged` } }])
+      const reported = linesWith(proxy, '"event":"snapshot-damaged"').map((line) => JSON.parse(line))
+      expect(reported).toMatchObject([{ level: "ERROR", annotations: { set_aside_as: `${path}.damaged` } }])
       await until(() => isThere(path))
       expect(typeof (await given(path, storageIdentity(proxy.settings), [], proxy.settings.model))).toBe("object")
       expect(await keptWarnings(proxy)).toEqual([])
@@ -729,7 +729,7 @@ describe("a damaged file at the start", () => {
       prepare: ({ faults }) => faults.set("waldur", { status: 403 }),
     })
     expect((await proxy.list()).status).toBe(502)
-    expect([await readdir(directory), linesWith(proxy, "damaged")]).toEqual([["kept"], []])
+    expect([await readdir(directory), linesWith(proxy, '"event":"snapshot-damaged"')]).toEqual([["kept"], []])
     // It stays until there is one to replace it.
     expect(await given(path)).toEqual(answersOf(small))
     proxy.sandbox.faults.clear()

@@ -291,7 +291,7 @@ describe("a failing Waldur", () => {
   })
 })
 
-describe("customers", () => {
+describe("customers in the list", () => {
   test("are named by that offering's own list", async () => {
     const world = aWorld(10)
     for (const list of world.customersByOffering.values()) {

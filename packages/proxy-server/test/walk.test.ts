@@ -32,7 +32,7 @@ const statusOf = async (proxy: TestedProxy, id: string, query = "") =>
   (await proxy.list(`${query}page=2&page_size=5&snapshot=${id}`)).status
 
 describe("a walk", () => {
-  const happenings: ReadonlyArray<(world: World, step: number) => void> = [
+  const mutations: ReadonlyArray<(world: World, step: number) => void> = [
     (world) => void world.resources.shift(),
     (world, step) => Object.assign(rowOf(world, step), { state: "Erred" }),
     (world) => void world.resources.pop(),
@@ -58,7 +58,7 @@ describe("a walk", () => {
       ids.add(snapshotOf(got.headers))
       const { next } = linksOf(got.headers)
       if (next === undefined) break
-      happenings[step % happenings.length]?.(world, step)
+      mutations[step % mutations.length]?.(world, step)
       // Another caller sees the change meanwhile.
       expect(snapshotOf((await proxy.list()).headers)).not.toBe([...ids][0])
       got = await proxy.get(next)
@@ -78,7 +78,7 @@ describe("a walk", () => {
     const seen: Array<Any> = []
     for (let step = 0; ; step += 1) {
       seen.unshift(...got.json.resources)
-      happenings[step % happenings.length]?.(world, step)
+      mutations[step % mutations.length]?.(world, step)
       const { prev } = linksOf(got.headers)
       if (prev === undefined) break
       got = await proxy.get(prev)

@@ -25,7 +25,7 @@ export {
   selectRows,
 } from "./entry/selection.ts"
 export { type CallbackUrls, ProjectItem, Quota, StorageEntry, Target, UserItem } from "./entry/storage-entry.ts"
-export { isProblem, type StoredEntry, storedEntryJudge } from "./entry/stored-entry.ts"
+export { isProblem, type StoredEntry, storedEntryChecker } from "./entry/stored-entry.ts"
 export {
   type DecidedValue,
   type Decision,

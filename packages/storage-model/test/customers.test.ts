@@ -32,7 +32,7 @@ describe("a customer", () => {
   it("is found by its uuid even if its slug has changed", () => {
     const around = listing(
       { ...physics, slug: "renamed" },
-      { uuid: uuidNumber(9), slug: "university-physics", name: "Somebody Else" },
+      { uuid: uuidNumber(9), slug: "university-physics", name: "Another Name" },
     )
     expect(only(customersOf(treeWith({}, around))).target.targetItem).toEqual({
       itemId: customerId,
@@ -48,7 +48,7 @@ describe("a customer", () => {
     ]
     const around = listing(
       { ...physics, slug: "renamed" },
-      { uuid: uuidNumber(9), slug: "university-physics", name: "Somebody Else" },
+      { uuid: uuidNumber(9), slug: "university-physics", name: "Another Name" },
     )
     expect(only(customersOf(treeOf(rows, around))).itemId).toBe(customerId)
   })

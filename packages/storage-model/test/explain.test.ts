@@ -12,7 +12,7 @@ import {
 } from "../src/index.ts"
 import { aResource, dashedNumber, resourceId, terminating, uuidNumber } from "./a-resource.ts"
 import { gidsOf, listedCustomers, only, resourcesOf, settingsWith } from "./a-tree.ts"
-import { leftOut, made, odd, served } from "./explained-sandbox.ts"
+import { made, odd, served, skipped } from "./explained-sandbox.ts"
 import { anyRow, jsonRow, surrounding } from "./hostile-rows.ts"
 import { sandboxInput, sandboxWorld } from "./sandbox-world.ts"
 
@@ -33,11 +33,11 @@ const explainedCase = (label: string): Explained => {
 
 describe("the sandbox's labelled resources", () => {
   test("are all skipped or served as the table expects", () => {
-    const labels = [...leftOut, ...served].map(([label]) => label)
+    const labels = [...skipped, ...served].map(([label]) => label)
     expect(labels.toSorted()).toEqual([...sandboxWorld.cases.keys()].toSorted())
   })
 
-  test.each(leftOut)("include %s, skipped: %s for %s, next step %s", (label, code, field, next) => {
+  test.each(skipped)("include %s, skipped: %s for %s, next step %s", (label, code, field, next) => {
     const one = explainedCase(label)
     expect(one.entry).toBeNull()
     expect([one.skipped?.code, one.skipped?.field, one.next?.code]).toEqual([code, field, next])
@@ -246,9 +246,9 @@ describe("the next step", () => {
 
 describe("the origin of a GID", () => {
   test("is reported as given", () => {
-    const gids = new Map([["climate-sim", { status: "known", gid: 34_000, from: "made up" } as const]])
+    const gids = new Map([["climate-sim", { status: "known", gid: 34_000, from: "mock" } as const]])
     const one = only(explain(inputOf([aResource()], { gids }), { uuid: resourceId }).found)
-    expect(one.notes.find(({ part }) => part === "gid")).toMatchObject({ value: 34_000, from: "made up" })
+    expect(one.notes.find(({ part }) => part === "gid")).toMatchObject({ value: 34_000, from: "mock" })
   })
 })
 

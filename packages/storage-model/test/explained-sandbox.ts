@@ -11,7 +11,7 @@ const whileExecuting = "set_state_done_url, set_state_erred_url, set_backend_id_
 export const made = "made"
 
 /** The expected result of `explain` for each skipped labelled resource of the sandbox: code, field, next step. */
-export const leftOut: ReadonlyArray<readonly [label: string, code: SkipCode, field: string, next: NextCode]> = [
+export const skipped: ReadonlyArray<readonly [label: string, code: SkipCode, field: string, next: NextCode]> = [
   ["create-pending-consumer", "order-not-approved", "order_in_progress.state", "approve-order"],
   ["create-pending-project", "order-not-approved", "order_in_progress.state", "approve-order"],
   ["create-pending-start-date", "order-not-approved", "order_in_progress.state", "approve-order"],

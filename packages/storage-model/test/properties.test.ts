@@ -318,11 +318,11 @@ describe("an additional row", () => {
   // The name of a customer depends on all resources below it.
   const ofOthers = (tree: Hierarchy) =>
     new Map(resourcesOf(tree).map((entry) => [entry.itemId, JSON.stringify({ ...entry, parentItemId: null })]))
-  const stranger = dashedNumber(0xfffff)
+  const added = dashedNumber(0xfffff)
 
   it("changes no other entry, but may hold back its removal or name a customer that had no name", () => {
     const aRowMore = jsonRow.map((row) =>
-      typeof row === "object" && row !== null && !Array.isArray(row) ? { ...row, uuid: stranger } : row,
+      typeof row === "object" && row !== null && !Array.isArray(row) ? { ...row, uuid: added } : row,
     )
     fc.assert(
       fc.property(jsonRows, surrounding, aRowMore, fc.nat(24), (rows, around, row, at) => {
@@ -336,7 +336,7 @@ describe("an additional row", () => {
         const unnamed = new Set(
           before.skipped.filter(({ field }) => field.startsWith("customer_")).map(({ uuid }) => uuid),
         )
-        for (const uuid of now.keys()) expect(uuid === stranger || served.has(uuid) || unnamed.has(uuid)).toBe(true)
+        for (const uuid of now.keys()) expect(uuid === added || served.has(uuid) || unnamed.has(uuid)).toBe(true)
       }),
       { numRuns: 1500 },
     )

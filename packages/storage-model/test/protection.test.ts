@@ -448,7 +448,7 @@ describe("of 20,000 records", () => {
   it.each<[string, (at: number) => Row]>([
     ["on one path", () => ({ backend_id: "/fs/t/c/one" })],
     ["each below the other's directory", (at) => ({ backend_id: `/fs/t/c/d${at}/x` })],
-    ["with a path that nobody serves", (at) => ({ backend_id: `/fs/t/c/d${at}/` })],
+    ["with a path that is not served", (at) => ({ backend_id: `/fs/t/c/d${at}/` })],
     ["with bad names", (at) => ({ project_slug: `a b ${at}` })],
     ["with one GID", () => ({})],
     [

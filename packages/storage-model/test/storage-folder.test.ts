@@ -113,7 +113,7 @@ describe("a hundred thousand objects that are no storage folders", () => {
   })
 })
 
-describe("each value", () => {
+describe("a value with several sources", () => {
   const places = (value: string) => [
     { options: { storage_data_type: value, permissions: `70${value.length}` } },
     { options: { f: { storage_data_type: value, permissions: `70${value.length}` } } },

@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { buildHierarchy, isProblem, type ModelSettings, storedEntryJudge } from "../src/index.ts"
+import { buildHierarchy, isProblem, type ModelSettings, storedEntryChecker } from "../src/index.ts"
 import { anOrder, aResource, type Row } from "./a-resource.ts"
 import { resourcesOf, settingsWith, treeOf } from "./a-tree.ts"
 import { sandboxInput } from "./sandbox-world.ts"
@@ -11,10 +11,10 @@ type Any = any
 const waldurApiUrl = "http://waldur.invalid/api/"
 const orderUrl = "http://waldur.invalid/api/marketplace-orders/1f1e2669fbc50bc8c11fe312cab9dd31/"
 const settings = settingsWith({ waldurApiUrl })
-const judge = (entry: unknown, more: Partial<ModelSettings> = {}, slug = "capstor") =>
-  storedEntryJudge({ ...settings, ...more })(typeof entry === "string" ? entry : JSON.stringify(entry), slug)
+const check = (entry: unknown, more: Partial<ModelSettings> = {}, slug = "capstor") =>
+  storedEntryChecker({ ...settings, ...more })(typeof entry === "string" ? entry : JSON.stringify(entry), slug)
 const isBelieved = (entry: unknown, more: Partial<ModelSettings> = {}, slug = "capstor") =>
-  !isProblem(judge(entry, more, slug))
+  !isProblem(check(entry, more, slug))
 
 const entryOf = (row: Row): Any => {
   const [entry] = resourcesOf(treeOf([aResource(row)], { settings: { waldurApiUrl } }))
@@ -44,7 +44,7 @@ const isInSystemDirectory = ({ mountPoint }: Any): boolean =>
 
 describe("a stored entry", () => {
   test("is accepted as the model built it, for the whole sandbox world", () => {
-    const rules = storedEntryJudge(settings)
+    const rules = storedEntryChecker(settings)
     const entries = buildHierarchy({ ...sandboxInput, settings }).entries.filter(
       ({ entry }) => !isInSystemDirectory(entry),
     )
@@ -62,7 +62,7 @@ describe("a stored entry", () => {
 
   test("is accepted unchanged, of each kind", () => {
     for (const entry of [store, ordered, users, ownItem, tenant, customer])
-      expect(judge(entry)).not.toHaveProperty("reason")
+      expect(check(entry)).not.toHaveProperty("reason")
     expect(Object.keys(ordered).filter((key) => key.endsWith("_url")).length).toBe(4)
   })
 
@@ -83,7 +83,7 @@ describe("a stored entry", () => {
     ["with a second mount point", store, "mountPoint.other", "/capstor/store"],
     ["of root's group", store, "target.targetItem.unixGid", 0],
     ["of a system group", store, "target.targetItem.unixGid", 999],
-    ["of nobody's group", store, "target.targetItem.unixGid", 65_534],
+    ["of the group 65534", store, "target.targetItem.unixGid", 65_534],
     ["of the group that is no group", store, "target.targetItem.unixGid", 65_535],
     ["of a group above 2^31-1", store, "target.targetItem.unixGid", 2 ** 31],
     ["of a group that is a text", store, "target.targetItem.unixGid", "31001"],
@@ -154,7 +154,7 @@ describe("a stored entry", () => {
     ],
     ["with a callback URL that is no text", ordered, "set_state_ok_url", [ordered.set_state_ok_url]],
   ])("is rejected %s", (_, entry, path, value) => {
-    const found = judge(changed(entry, path, value))
+    const found = check(changed(entry, path, value))
     expect(found).toMatchObject({ field: expect.any(String), reason: expect.stringMatching(/^expected /) })
     expect(JSON.stringify(found).length).toBeLessThan(1500)
   })
@@ -162,7 +162,7 @@ describe("a stored entry", () => {
   test("is rejected if its item nests thousands of levels deep, which no encoder accepts", () => {
     for (const levels of [5000, 100_000]) {
       const deepest = JSON.stringify(ownItem).replace("[1]", "[".repeat(levels) + "]".repeat(levels))
-      expect(judge(deepest)).toMatchObject({ field: "target.targetItem" })
+      expect(check(deepest)).toMatchObject({ field: "target.targetItem" })
     }
   })
 

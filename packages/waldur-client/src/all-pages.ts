@@ -2,7 +2,7 @@
 import { cooperatively } from "@cscs/http-transport"
 import { Effect, Option } from "effect"
 import type { ListPage, WaldurCalls } from "./calls.ts"
-import { type Judgement, judgeWalk, missingFrom, sawTheSame, type Walk } from "./consistency.ts"
+import { checkWalk, missingFrom, sawTheSame, type Walk, type WalkCheck } from "./consistency.ts"
 import { type WaldurError, WaldurInconsistent, WaldurUnexpectedAnswer } from "./errors.ts"
 import { type Budget, isGone, isRepeated, type PageQuery, readPage, rowsOf } from "./pages.ts"
 
@@ -71,48 +71,52 @@ export const readAllPages = Effect.fn("readAllPages")(function* (
   const call = `GET ${calls.apiUrl}${listing.path}`
   const seen = new Set<string>()
   let last = { totals: [] as ReadonlyArray<number>, rows: 0 }
-  let before: Judgement | undefined
+  let before: WalkCheck | undefined
   for (const [earlier, pageSize] of pageSizes.entries()) {
     const reads = earlier + 1
     const walked = yield* walk(calls, listing, pageSize)
-    const judged = yield* judgeWalk(walked)
-    const { rows, several, total } = judged
+    const checked = yield* checkWalk(walked)
+    const { rows, several, total } = checked
     const { pages, cached } = walked
     const read = { rows, several, total, counted: true, reads, cached, pages }
-    if (judged.consistent) return read
-    const isSettled = judged.settled && before?.settled === true && sawTheSame(before, judged)
-    if (isSettled && !(yield* goesOnAfter(calls, listing, judged.count))) {
+    if (checked.consistent) return read
+    const isSettled = checked.settled && before?.settled === true && sawTheSame(before, checked)
+    if (isSettled && !(yield* goesOnAfter(calls, listing, checked.count))) {
       const came = walked.pages.find((part) => part.total === undefined)?.countCame
-      if (came !== undefined && judged.count === 0 && listing.mayBeEmpty !== true) {
+      if (came !== undefined && checked.count === 0 && listing.mayBeEmpty !== true) {
         return yield* new WaldurUnexpectedAnswer({
           call,
           came,
           wanted: "the header X-Result-Count with a whole number",
         })
       }
-      const found = came ?? `an X-Result-Count of ${judged.totals.join(", then ")}`
+      const found = came ?? `an X-Result-Count of ${checked.totals.join(", then ")}`
       yield* calls.concessions.make(
         `${listing.path} counts`,
-        `${call} comes with ${found} for ${judged.count} rows: its lists are read until two reads agree, and each refresh reads all`,
+        `${call} comes with ${found} for ${checked.count} rows: its lists are read until two reads agree, and each refresh reads all`,
       )
-      return { ...read, total: judged.count, counted: false }
+      return { ...read, total: checked.count, counted: false }
     }
-    before = judged
+    before = checked
 
     let found: ReadonlyArray<unknown> = []
     if (earlier > 0) {
-      found = yield* confirmed(listing, yield* missingFrom(judged, seen))
-      if (judged.totals.length > 0 && judged.count <= judged.total && judged.count + found.length >= judged.total) {
+      found = yield* confirmed(listing, yield* missingFrom(checked, seen))
+      if (
+        checked.totals.length > 0 &&
+        checked.count <= checked.total &&
+        checked.count + found.length >= checked.total
+      ) {
         return { ...read, rows: [...rows, ...found] }
       }
     }
-    yield* cooperatively(judged.places.keys(), (key) => seen.add(key))
-    last = { totals: judged.totals, rows: judged.count + found.length }
+    yield* cooperatively(checked.places.keys(), (key) => seen.add(key))
+    last = { totals: checked.totals, rows: checked.count + found.length }
     yield* Effect.logWarning(
-      judged.settled
-        ? `${call} returned ${judged.count} rows without a matching count; it is read again for comparison`
+      checked.settled
+        ? `${call} returned ${checked.count} rows without a matching count; it is read again for comparison`
         : `Waldur's rows moved between pages of ${call}: read ${reads} of at most ${pageSizes.length} gave ${last.rows} rows where Waldur counts ${last.totals.join(", then ")}`,
-    )
+    ).pipe(Effect.annotateLogs({ event: "waldur-rows-moved", read: reads, ...last }))
   }
   return yield* new WaldurInconsistent({ call, reads: pageSizes.length, ...last })
 })
@@ -201,6 +205,7 @@ const tell = ({ onRows }: Listing, rows: ReadonlyArray<unknown>): Effect.Effect<
     ? Effect.void
     : Effect.suspend(() => onRows(rows)).pipe(
         Effect.ignoreCause({ log: "Warn", message: "onRows failed for the rows of a page; the read continues" }),
+        Effect.annotateLogs({ event: "waldur-on-rows-failed" }),
         Effect.forkDetach({ startImmediately: true }),
         Effect.asVoid,
       )

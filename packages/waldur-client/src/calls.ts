@@ -143,8 +143,8 @@ export const makeCalls = (
     Effect.suspend(() => {
       const sent = concessions.apply(call.path, query)
       return Effect.catchIf(read({ ...call, query: sent }), isBadRequest, (error) =>
-        Effect.flatMap(concessions.leaveOut(call.path, sent, error.parameters ?? []), (leftOut) =>
-          leftOut ? readLeniently(call, query) : Effect.fail(error),
+        Effect.flatMap(concessions.omit(call.path, sent, error.parameters ?? []), (isOmitted) =>
+          isOmitted ? readLeniently(call, query) : Effect.fail(error),
         ),
       )
     })
@@ -226,7 +226,7 @@ export const makeCalls = (
     if (ahead > maxAhead && !wasAhead) {
       yield* Effect.logWarning(
         `The header Date of ${about.apiUrl} is ${Math.round(ahead / 1000)} s ahead of our own clock; until it agrees, every read is a full one`,
-      )
+      ).pipe(Effect.annotateLogs({ event: "waldur-clock-ahead" }))
     }
     wasAhead = ahead > maxAhead
     return wasAhead ? undefined : date

@@ -33,7 +33,7 @@ export interface Concessions {
   /** A list's query without the refused parameters. */
   readonly apply: (path: string, query: Query) => Query
   /** Omits the dispensable parameters that a 400 names from now on; false if there are none. */
-  readonly leaveOut: (path: string, query: Query, named: ReadonlyArray<string>) => Effect.Effect<boolean>
+  readonly omit: (path: string, query: Query, named: ReadonlyArray<string>) => Effect.Effect<boolean>
   /** Remembers another concession; `sentence` describes it and its cost. */
   readonly make: (key: string, sentence: string) => Effect.Effect<void>
   readonly has: (key: string) => boolean
@@ -65,7 +65,7 @@ export const makeConcessions = (): Concessions => {
       held.set(key, sentence)
       if (logged.has(key)) return Effect.void
       logged.add(key)
-      return Effect.logWarning(sentence)
+      return Effect.logWarning(sentence).pipe(Effect.annotateLogs({ event: "waldur-concession", concession: key }))
     })
   const keyOf = (path: string, name: string) => `${collectionOf(path)}?${name}`
 
@@ -75,7 +75,7 @@ export const makeConcessions = (): Concessions => {
     make,
     apply: (path, query) =>
       held.size === 0 ? query : query.filter(([name]) => !isDispensable(name) || !held.has(keyOf(path, name))),
-    leaveOut: Effect.fnUntraced(function* (path, query, named) {
+    omit: Effect.fnUntraced(function* (path, query, named) {
       const refused = named.filter(isDispensable).filter((name) => query.some(([asked]) => asked === name))
       for (const name of refused) {
         yield* make(

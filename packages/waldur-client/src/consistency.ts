@@ -12,7 +12,7 @@ export interface Walk {
 }
 
 /** The assessment of one walk. */
-export interface Judgement {
+export interface WalkCheck {
   /** Each row once, in page order; different rows with the same identity are all included. */
   readonly rows: ReadonlyArray<unknown>
   /** The identities with several different rows on one page; all of these are in `rows`. */
@@ -42,7 +42,7 @@ export interface Judgement {
  * included in its count, so it does not make the walk inconsistent. Duplicates that equal the first are returned once; from one
  * that differs on all are, as one of them may show that the resource is live. Rows without a usable uuid are all counted.
  */
-export const judgeWalk = Effect.fnUntraced(function* (walk: Walk): Effect.fn.Return<Judgement> {
+export const checkWalk = Effect.fnUntraced(function* (walk: Walk): Effect.fn.Return<WalkCheck> {
   const rows: Array<unknown> = []
   const places = new Map<string, number>()
   const several = new Set<string>()
@@ -91,19 +91,19 @@ export const judgeWalk = Effect.fnUntraced(function* (walk: Walk): Effect.fn.Ret
 })
 
 /** Whether two walks have the same rows, by identity; rows without one by number. */
-export const sawTheSame = (some: Judgement, others: Judgement): boolean =>
+export const sawTheSame = (some: WalkCheck, others: WalkCheck): boolean =>
   some.count === others.count &&
   some.places.size === others.places.size &&
   [...some.places.keys()].every((key) => others.places.has(key))
 
 /** Rows of earlier walks that this one lacks: lost between its pages, or gone from Waldur. */
 export const missingFrom = Effect.fnUntraced(function* (
-  judged: Judgement,
+  checked: WalkCheck,
   seenEarlier: ReadonlySet<string>,
 ): Effect.fn.Return<ReadonlyArray<string>> {
   const missing: Array<string> = []
   yield* cooperatively(seenEarlier, (key) => {
-    if (!judged.places.has(key)) missing.push(key)
+    if (!checked.places.has(key)) missing.push(key)
   })
   return missing
 })

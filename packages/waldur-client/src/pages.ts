@@ -167,7 +167,9 @@ export const readPage = (
           ),
           Effect.tapError((error) =>
             isTooLarge(error) && of === size
-              ? Effect.logWarning(`${error.message}; it is read in smaller pages`)
+              ? Effect.logWarning(`${error.message}; it is read in smaller pages`).pipe(
+                  Effect.annotateLogs({ event: "waldur-page-too-large" }),
+                )
               : Effect.void,
           ),
           Effect.catchIf(isTooLarge, () => (of === 1 ? lean(start) : between(...within, Math.floor(of / 2), last))),
@@ -204,7 +206,7 @@ export const readPage = (
     Effect.gen(function* () {
       yield* Effect.logWarning(
         `The row at place ${place + 1} of ${call} is ${tooLargeText(calls)}; it is read with few fields`,
-      )
+      ).pipe(Effect.annotateLogs({ event: "waldur-row-too-large", place: place + 1 }))
       for (const fields of wanted.lean?.fields ?? []) {
         const page = yield* ask(place + 1, 1, fields).pipe(Effect.asSome, noneIfTooLarge)
         // If there are several, it is unknown which one is at this index.

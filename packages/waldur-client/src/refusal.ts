@@ -63,8 +63,8 @@ const waldursWords = (detail: string): string =>
     onNone: () => detail,
     onSome: (refusal) =>
       Object.entries(refusal)
-        .map(([field, said]) => {
-          const words = typeof said === "string" ? said : said.join(" ")
+        .map(([field, messages]) => {
+          const words = typeof messages === "string" ? messages : messages.join(" ")
           return field === "detail" ? words : `${field}: ${words}`
         })
         .join("; "),

@@ -265,8 +265,8 @@ export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
   const asked = [...doubtful].slice(0, maxOrdersAsked)
   if (asked.length < doubtful.size) {
     yield* Effect.logWarning(
-      `${doubtful.size} resources are in states that come of an order and are in no list of them; ${asked.length} of them are asked for, the others stay without an order`,
-    )
+      `${doubtful.size} resources are in states that come of an order and are in no list of them; ${asked.length} of them are requested, the others stay without an order`,
+    ).pipe(Effect.annotateLogs({ event: "waldur-orders-unread", resources: doubtful.size }))
   }
   const moved = yield* Effect.forEach(asked, confirmation(calls, slugs, fields), { concurrency: "unbounded" })
   const gone = new Set(asked.filter((_, index) => Option.isNone(moved[index] ?? Option.none())))

@@ -317,7 +317,7 @@ describe("an action", () => {
   )
 })
 
-describe("errors", () => {
+describe("the client's errors", () => {
   const after = (reply: Reply | "reset") =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur

@@ -4,7 +4,7 @@ import * as consistency from "../src/consistency.ts"
 import { rowKey } from "../src/rows.ts"
 import { seeded, shuffled, uuidOf } from "./fake-waldur.ts"
 
-const judgeWalk = (walk: consistency.Walk) => Effect.runPromise(consistency.judgeWalk(walk))
+const checkWalk = (walk: consistency.Walk) => Effect.runPromise(consistency.checkWalk(walk))
 const replaceRows = (rows: ReadonlyArray<unknown>, instead: ReadonlyArray<unknown>) =>
   Effect.runPromise(consistency.replaceRows(rows, instead))
 
@@ -28,58 +28,58 @@ describe("rowKey", () => {
   })
 })
 
-describe("judgeWalk", () => {
+describe("checkWalk", () => {
   it("accepts pages that agree and have every row", async () => {
-    const judged = await judgeWalk({ pages: [page(5, 1, 2), page(5, 3, 4), page(5, 5)], shrank: false })
-    expect(judged.consistent).toBe(true)
-    expect(judged.rows).toEqual([1, 2, 3, 4, 5].map((n) => row(n)))
-    expect(judged.total).toBe(5)
+    const checked = await checkWalk({ pages: [page(5, 1, 2), page(5, 3, 4), page(5, 5)], shrank: false })
+    expect(checked.consistent).toBe(true)
+    expect(checked.rows).toEqual([1, 2, 3, 4, 5].map((n) => row(n)))
+    expect(checked.total).toBe(5)
   })
 
   it("accepts an empty list", async () => {
-    expect(await judgeWalk({ pages: [page(0)], shrank: false })).toMatchObject({ consistent: true, rows: [], total: 0 })
+    expect(await checkWalk({ pages: [page(0)], shrank: false })).toMatchObject({ consistent: true, rows: [], total: 0 })
   })
 
   it("rejects a duplicate in the place of a lost row, and returns it once", async () => {
-    const judged = await judgeWalk({ pages: [page(4, 1, 2), page(4, 2, 4)], shrank: false })
-    expect(judged.consistent).toBe(false)
-    expect(judged.count).toBe(3)
-    expect(judged.rows).toEqual([1, 2, 4].map((n) => row(n)))
+    const checked = await checkWalk({ pages: [page(4, 1, 2), page(4, 2, 4)], shrank: false })
+    expect(checked.consistent).toBe(false)
+    expect(checked.count).toBe(3)
+    expect(checked.rows).toEqual([1, 2, 4].map((n) => row(n)))
   })
 
   it("rejects pages with different counts, and uses the highest", async () => {
-    const judged = await judgeWalk({ pages: [page(4, 1, 2), page(3, 3)], shrank: false })
-    expect(judged).toMatchObject({ consistent: false, total: 4, totals: [4, 3] })
+    const checked = await checkWalk({ pages: [page(4, 1, 2), page(3, 3)], shrank: false })
+    expect(checked).toMatchObject({ consistent: false, total: 4, totals: [4, 3] })
   })
 
   it("rejects a walk whose last page was gone, even if its rows add up", async () => {
-    expect((await judgeWalk({ pages: [page(2, 1, 2)], shrank: true })).consistent).toBe(false)
+    expect((await checkWalk({ pages: [page(2, 1, 2)], shrank: true })).consistent).toBe(false)
   })
 
   it("treats rows that differ only in the notation of the uuid as one", async () => {
     const dashed = { uuid: "f3083110-b30e-5455-a584-ed0c27922a71" }
     const bare = { uuid: "F3083110B30E5455A584ED0C27922A71" }
-    const judged = await judgeWalk({
+    const checked = await checkWalk({
       pages: [
         { total: 2, rows: [dashed] },
         { total: 2, rows: [bare] },
       ],
       shrank: false,
     })
-    expect(judged).toMatchObject({ consistent: false, count: 1, rows: [bare] })
+    expect(checked).toMatchObject({ consistent: false, count: 1, rows: [bare] })
   })
 
   it("counts rows without a usable uuid and keeps their positions", async () => {
     const rows = [{ uuid: null }, row(1), "junk", { uuid: null }]
-    const judged = await judgeWalk({ pages: [{ total: 4, rows }], shrank: false })
-    expect(judged.consistent).toBe(true)
-    expect(judged.rows).toEqual(rows)
+    const checked = await checkWalk({ pages: [{ total: 4, rows }], shrank: false })
+    expect(checked.consistent).toBe(true)
+    expect(checked.rows).toEqual(rows)
   })
 
   it("accepts a row that Waldur itself duplicates within a page", async () => {
-    const judged = await judgeWalk({ pages: [page(3, 1, 1, 2)], shrank: false })
-    expect(judged).toMatchObject({ consistent: true, count: 3 })
-    expect(judged.rows).toEqual([row(1), row(2)])
+    const checked = await checkWalk({ pages: [page(3, 1, 1, 2)], shrank: false })
+    expect(checked).toMatchObject({ consistent: true, count: 3 })
+    expect(checked.rows).toEqual([row(1), row(2)])
   })
 
   it("accepts a walk exactly if no row is lost, however ties are shuffled between its pages", async () => {
@@ -92,10 +92,10 @@ describe("judgeWalk", () => {
         total: count,
         rows: (random() < 0.5 ? all : shuffled(all, random)).slice(index * size, (index + 1) * size),
       }))
-      const judged = await judgeWalk({ pages, shrank: false })
+      const checked = await checkWalk({ pages, shrank: false })
       const came = new Set(pages.flatMap(({ rows }) => rows.map(({ uuid }) => uuid)))
-      expect(judged.consistent, `seed ${seed}`).toBe(came.size === count)
-      expect(judged.rows.length, `seed ${seed}`).toBe(came.size)
+      expect(checked.consistent, `seed ${seed}`).toBe(came.size === count)
+      expect(checked.rows.length, `seed ${seed}`).toBe(came.size)
     }
   })
 })
@@ -107,7 +107,7 @@ describe("a huge row with thousands of the same uuid", () => {
       ...Array.from({ length: 100_000 }, (_, n) => [`field${n}`, n]),
     ])
     const rows = [huge, ...Array.from({ length: 5000 }, (_, n) => row(1, { n }))]
-    const judged = await judgeWalk({ pages: [{ total: rows.length, rows }], shrank: false })
+    const judged = await checkWalk({ pages: [{ total: rows.length, rows }], shrank: false })
     expect(judged.consistent).toBe(true)
     expect(judged.rows.length).toBe(5001)
   })
@@ -115,8 +115,8 @@ describe("a huge row with thousands of the same uuid", () => {
 
 describe("missingFrom", () => {
   it("returns what earlier walks contain and this one lacks", async () => {
-    const judged = await judgeWalk({ pages: [page(3, 1, 2)], shrank: false })
-    const missing = consistency.missingFrom(judged, new Set([uuidOf(1), uuidOf(7), uuidOf(9)]))
+    const checked = await checkWalk({ pages: [page(3, 1, 2)], shrank: false })
+    const missing = consistency.missingFrom(checked, new Set([uuidOf(1), uuidOf(7), uuidOf(9)]))
     expect(await Effect.runPromise(missing)).toEqual([uuidOf(7), uuidOf(9)])
   })
 })
@@ -170,7 +170,7 @@ describe("many rows", () => {
     }
     const copies = rows.map((one) => ({ ...one }))
     // Any effect yields once or twice, at its start and its end.
-    expect(await turnsOf(consistency.judgeWalk({ pages, shrank: false }))).toBeGreaterThan(3)
+    expect(await turnsOf(consistency.checkWalk({ pages, shrank: false }))).toBeGreaterThan(3)
     expect(await turnsOf(consistency.replaceRows(rows, copies))).toBeGreaterThan(3)
     clearImmediate(other)
   })

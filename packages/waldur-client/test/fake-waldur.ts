@@ -1,6 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
-import { Context, Effect, Layer, Logger, Redacted } from "effect"
+import { Context, Effect, Layer, Logger, Redacted, References } from "effect"
 import { WaldurClient, type WaldurClientOptions } from "../src/index.ts"
 
 /** A row of a list: the fields that the fake reads, and any others. */
@@ -256,12 +256,15 @@ export const shuffled = <A>(items: ReadonlyArray<A>, random: () => number): Arra
     .sort((a, b) => a.at - b.at)
     .map(({ item }) => item)
 
+/** A line of the log: its level, its event, and its other annotations. */
+export type LogLine = Readonly<Record<string, unknown>>
+
 /** Collects what is logged. */
-export const captureLogs = (into: Array<string>) =>
+export const captureLogs = (into: Array<LogLine>) =>
   Effect.provide(
     Logger.layer([
-      Logger.make(({ logLevel, message }) => {
-        into.push(`${logLevel}: ${String(message)}`)
+      Logger.make(({ logLevel, fiber }) => {
+        into.push({ level: logLevel, ...fiber.getRef(References.CurrentLogAnnotations) })
       }),
     ]),
   )

@@ -4,7 +4,16 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import fc from "fast-check"
 import type { ResourceRead } from "../src/index.ts"
-import { captureLogs, clientOf, type FakeWaldur, type Row, startFakeWaldur, tied, uuidOf } from "./fake-waldur.ts"
+import {
+  captureLogs,
+  clientOf,
+  type FakeWaldur,
+  type LogLine,
+  type Row,
+  startFakeWaldur,
+  tied,
+  uuidOf,
+} from "./fake-waldur.ts"
 
 const fields = ["slug", "state", "created", "order_in_progress"]
 const query = { offeringSlugs: ["capstor"], fields }
@@ -94,7 +103,7 @@ describe("a HEAD that a gateway blocks", () => {
     "is replaced by a GET: %s",
     (verdict) =>
       Effect.gen(function* () {
-        const logs: Array<string> = []
+        const logs: Array<LogLine> = []
         const { fake, waldur } = yield* behind(12, {
           request: ({ method }) => (method === "HEAD" ? verdict : undefined),
           response: (headers) => {
@@ -108,7 +117,7 @@ describe("a HEAD that a gateway blocks", () => {
         expect(Option.isSome(yield* waldur.readChanges(query, last).pipe(captureLogs(logs)))).toBe(true)
         expect(fake.seen.some(({ method }) => method === "HEAD")).toBe(false)
         if (verdict === 400) return
-        expect(logs.filter((line) => line.includes("counted by GET")).length).toBe(1)
+        expect(logs.filter(({ concession }) => concession === "HEAD").length).toBe(1)
         expect(yield* waldur.concessions()).toEqual([expect.stringContaining("counted by GET")])
       }),
   )
@@ -154,7 +163,7 @@ describe("page_size that a gateway reduces", () => {
   it.live("is logged once, and the working size is used until the next full read", () =>
     Effect.gen(function* () {
       const sizes: Array<string | null> = []
-      const logs: Array<string> = []
+      const logs: Array<LogLine> = []
       const { waldur } = yield* behind(1000, {
         request: ({ path, query }) => {
           if (path === resources && query.has("page")) sizes.push(query.get("page_size"))
@@ -165,11 +174,11 @@ describe("page_size that a gateway reduces", () => {
       const plain = { ...query, fields: ["slug"] }
       expect((yield* waldur.readResources(plain).pipe(captureLogs(logs))).rows.length).toBe(1000)
       expect(sizes.filter((size) => size === "300").length).toBe(1)
-      expect(logs.filter((line) => line.includes("come with 100 rows")).length).toBe(1)
+      expect(logs.filter(({ event }) => event === "waldur-concession").length).toBe(1)
       expect((yield* waldur.concessions()).join()).toContain("come with 100 rows")
       yield* waldur.readResources(plain).pipe(captureLogs(logs))
       expect(sizes.filter((size) => size === "300").length).toBe(2)
-      expect(logs.filter((line) => line.includes("come with 100 rows")).length).toBe(1)
+      expect(logs.filter(({ event }) => event === "waldur-concession").length).toBe(1)
     }),
   )
 
@@ -224,7 +233,7 @@ describe("X-Result-Count", () => {
 
   it.live.each([12, 300, 301, 900])("that is always missing: %i rows are complete, by two equal reads", (count) =>
     Effect.gen(function* () {
-      const logs: Array<string> = []
+      const logs: Array<LogLine> = []
       const { waldur } = yield* behind(count, {
         response: (headers) => {
           headers["x-result-count"] = []
@@ -347,7 +356,7 @@ describe("any gateway behaviour with sizes, counts and links", () => {
                     const to = links === "kept" ? "http://gateway/api/" : "//elsewhere:1/x/"
                     headers.link = linkOf(passing, total, to)
                   }
-                  const said = {
+                  const reported = {
                     kept: String(total),
                     none: [],
                     low: String(Math.max(0, total - 1)),
@@ -356,7 +365,7 @@ describe("any gateway behaviour with sizes, counts and links", () => {
                     twice: [String(total), String(total)],
                   }[counts[answered++ % counts.length] ?? "kept"]
                   // Without a Link, a count that is too low cannot be detected.
-                  headers["x-result-count"] = links === "none" && said !== String(total) ? [] : said
+                  headers["x-result-count"] = links === "none" && reported !== String(total) ? [] : reported
                 },
               }
               const result = await Effect.runPromiseWith(run)(

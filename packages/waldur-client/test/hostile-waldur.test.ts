@@ -7,6 +7,7 @@ import {
   clientOf,
   type FakeWaldur,
   json,
+  type LogLine,
   type Reply,
   type Row,
   type Seen,
@@ -33,7 +34,7 @@ describe("a number from Waldur", () => {
     ["3e8 where 3 rows are", 3, "300000000"],
     ["2^53-1 where 3 rows are", 3, "9007199254740991"],
     ["3e8 where two pages are", 400, "300000000"],
-  ] as const)("causes no allocation: X-Result-Count of %s", ([, count, said]) =>
+  ] as const)("causes no allocation: X-Result-Count of %s", ([, count, reported]) =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(count)
@@ -42,11 +43,11 @@ describe("a number from Waldur", () => {
         const size = Number(seen.query.get("page_size"))
         const page = Number(seen.query.get("page"))
         const rows = fake.resources.slice((page - 1) * size, page * size)
-        return json(200, rows, { "x-result-count": said })
+        return json(200, rows, { "x-result-count": reported })
       }
       const waldur = yield* clientOf(fake)
       const error = yield* Effect.flip(waldur.readResources(query).pipe(captureLogs([])))
-      expect(error).toMatchObject({ _tag: "WaldurInconsistent", totals: [Number(said)], rows: count })
+      expect(error).toMatchObject({ _tag: "WaldurInconsistent", totals: [Number(reported)], rows: count })
       // If fewer rows arrive than promised, pages may have been cut, and smaller ones are tried.
       expect(fake.seen.filter(isPlain).length).toBeLessThan(4 * 16)
     }),
@@ -72,10 +73,10 @@ describe("a number from Waldur", () => {
 
   it.live.each(["0x10", "1e3", "3.0", "+3", "-3", " ", "3, 3", "NaN", "9007199254740993", "9".repeat(400)])(
     "is rejected: X-Result-Count of %j",
-    (said) =>
+    (reported) =>
       Effect.gen(function* () {
         const fake = yield* startFakeWaldur
-        fake.instead = () => json(200, [], { "x-result-count": said })
+        fake.instead = () => json(200, [], { "x-result-count": reported })
         const error = yield* Effect.flip((yield* clientOf(fake)).offerings())
         expect(error).toMatchObject({ _tag: "WaldurUnexpectedAnswer" })
         expect(error.message.length).toBeLessThan(400)
@@ -121,7 +122,7 @@ describe("a large row", () => {
       fake.resources = tied(311)
       const good = fake.resources[place]
       fake.resources[place] = { ...good, backend_id: "/capstor/live", attributes: { note: huge } }
-      const logs: Array<string> = []
+      const logs: Array<LogLine> = []
       const read = yield* (yield* small(fake)).readResources(query).pipe(captureLogs(logs))
       expect(read).toMatchObject({ total: 311, reads: 1 })
       expect(read.rows.filter((_, index) => index !== place)).toEqual(
@@ -132,7 +133,7 @@ describe("a large row", () => {
         backend_id: "/capstor/live",
         attributes: tooLarge,
       })
-      expect(logs.some((line) => line.includes(`The row at place ${place + 1} of`))).toBe(true)
+      expect(logs).toContainEqual({ level: "Warn", event: "waldur-row-too-large", place: place + 1 })
     }),
   )
 
@@ -213,7 +214,7 @@ describe("one uuid", () => {
 })
 
 describe("the clock of Waldur's responses", () => {
-  const read = (headers: (seen: Seen) => Record<string, string>, logs: Array<string> = []) =>
+  const read = (headers: (seen: Seen) => Record<string, string>, logs: Array<LogLine> = []) =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(3)
@@ -253,10 +254,10 @@ describe("the clock of Waldur's responses", () => {
 
   it.live("is reported once if it is ahead", () =>
     Effect.gen(function* () {
-      const logs: Array<string> = []
+      const logs: Array<LogLine> = []
       const { waldur } = yield* read(() => dated(7_200_000), logs)
       yield* waldur.readResources(query).pipe(captureLogs(logs))
-      expect(logs.filter((line) => line.includes("ahead of our own clock")).length).toBe(1)
+      expect(logs.filter(({ event }) => event === "waldur-clock-ahead").length).toBe(1)
     }),
   )
 
@@ -317,16 +318,16 @@ describe("an order's state", () => {
       const fake = yield* startFakeWaldur
       fake.resources = tied(1000).map((row) => ({ ...row, state: "Updating" }))
       fake.instead = (seen) => (seen.query.has("state") ? nothing : undefined)
-      const logs: Array<string> = []
+      const logs: Array<LogLine> = []
       const read = yield* (yield* clientOf(fake)).readResources(query).pipe(captureLogs(logs))
       expect(read.rows.length).toBe(1000)
       expect(fake.seen.length).toBeLessThan(320)
-      expect(logs.some((line) => line.includes("1000 resources are in states that come of an order"))).toBe(true)
+      expect(logs).toContainEqual({ level: "Warn", event: "waldur-orders-unread", resources: 1000 })
     }),
   )
 })
 
-describe("secrets", () => {
+describe("Waldur's secrets", () => {
   it.live("are not in an error about a URL with a password", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur

@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from "node:util"
 import {
-  ALL_HAPPENINGS,
+  ALL_MUTATIONS,
   buildWorld,
   type Call,
   changeResource,
-  type Happening,
-  happen,
+  type Mutation,
+  mutate,
   type Sandbox,
   startSandbox,
   type WorldOptions,
@@ -164,7 +164,7 @@ describe("a read of changes includes", () => {
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start({ resources: 20, edgeCases: false })
       const last = yield* waldur.readResources(query)
-      happen(sandbox.world, "resource-appears", 1)
+      mutate(sandbox.world, "resource-appears", 1)
       const { next } = yield* bothReads(waldur, last)
       expect(some(next).rows.slice(0, -1)).toEqual(last.rows)
       expect(some(next).total).toBe(last.total + 1)
@@ -175,7 +175,7 @@ describe("a read of changes includes", () => {
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start({ resources: 20, edgeCases: false })
       const last = yield* waldur.readResources(query)
-      happen(sandbox.world, "order-appears", 1)
+      mutate(sandbox.world, "order-appears", 1)
       const { next } = yield* bothReads(waldur, last)
       expect(some(next).rows.filter((row, index) => row !== last.rows[index]).length).toBe(1)
     }),
@@ -261,7 +261,7 @@ describe("a full read is needed", () => {
         ({ world }) => {
           const like = world.resources.findIndex((row) => row.order_in_progress === null)
           world.resources.splice(like, 1)
-          happen(world, "resource-appears", 1)
+          mutate(world, "resource-appears", 1)
         },
         { resources: 30, edgeCases: false },
       )
@@ -404,7 +404,7 @@ describe("a read while Waldur changes", () => {
       sandbox.waldur.arrange = (rows, request) => {
         if (isCount(request.query) && !came) {
           came = true
-          happen(sandbox.world, "resource-appears", 1)
+          mutate(sandbox.world, "resource-appears", 1)
         }
         return rows
       }
@@ -420,7 +420,7 @@ describe("a read while Waldur changes", () => {
       const { sandbox, waldur } = yield* start({ resources: 30, edgeCases: false }, { concurrency: 1 })
       const last = yield* waldur.readResources(query)
       sandbox.waldur.arrange = (rows, request) => {
-        if (isCount(request.query)) happen(sandbox.world, "resource-appears", request.number)
+        if (isCount(request.query)) mutate(sandbox.world, "resource-appears", request.number)
         return rows
       }
       sandbox.calls.clear()
@@ -430,7 +430,7 @@ describe("a read while Waldur changes", () => {
   )
 })
 
-describe("failures", () => {
+describe("failures of a read of changes", () => {
   it.live("that pass cost only a retry", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start()
@@ -482,7 +482,7 @@ describe("failures", () => {
 
 describe("with arbitrary events in Waldur", () => {
   const step = fc.record({
-    what: fc.constantFrom(...ALL_HAPPENINGS),
+    what: fc.constantFrom(...ALL_MUTATIONS),
     seed: fc.integer({ min: 1, max: 1_000_000 }),
   })
   const rounds = fc.array(fc.array(step, { maxLength: 8 }), { minLength: 1, maxLength: 5 })
@@ -490,14 +490,14 @@ describe("with arbitrary events in Waldur", () => {
 
   const follow = Effect.fnUntraced(function* (
     world: WorldOptions,
-    steps: ReadonlyArray<ReadonlyArray<{ what: Happening; seed: number }>>,
-    judge: (round: ReadonlyArray<Happening>, next: Option.Option<ResourceRead>) => void,
+    steps: ReadonlyArray<ReadonlyArray<{ what: Mutation; seed: number }>>,
+    check: (round: ReadonlyArray<Mutation>, next: Option.Option<ResourceRead>) => void,
   ) {
     const { sandbox, waldur } = yield* start(world)
     let last = yield* waldur.readResources(query)
     for (const round of steps) {
       const before = { rows: [...last.rows], text: JSON.stringify(last) }
-      for (const { what, seed } of round) happen(sandbox.world, what, seed)
+      for (const { what, seed } of round) mutate(sandbox.world, what, seed)
       const { next, full } = yield* bothReads(waldur, last)
       const again = yield* waldur.readResources(query, last)
       expect(again.rows).toStrictEqual(full.rows)
@@ -509,7 +509,7 @@ describe("with arbitrary events in Waldur", () => {
       const isAsBefore =
         again.rows.length === before.rows.length && again.rows.every((row, at) => row === before.rows[at])
       expect(again.rows === last.rows).toBe(isAsBefore)
-      judge(
+      check(
         round.map(({ what }) => what),
         next,
       )

@@ -5,6 +5,7 @@ import {
   clientOf,
   type FakeWaldur,
   json,
+  type LogLine,
   pages,
   type Row,
   type Seen,
@@ -125,7 +126,7 @@ describe("readResources returns", () => {
       const bad = [
         { uuid: null, offering_slug: "capstor", slug: "a" },
         { uuid: "zzz", offering_slug: "capstor", slug: "b" },
-        { filed_under: "capstor", uuid: uuidOf(777), slug: "of nobody" },
+        { filed_under: "capstor", uuid: uuidOf(777), slug: "unrelated" },
       ]
       fake.resources = [...tied(299), ...bad, ...tied(10, 400)]
       const waldur = yield* clientOf(fake)
@@ -133,7 +134,7 @@ describe("readResources returns", () => {
       expect(read).toMatchObject({ total: 312, reads: 1 })
       expect(read.rows.length).toBe(312)
       expect(read.rows).toContainEqual({ uuid: null, offering_slug: "capstor", slug: "a" })
-      expect(read.rows).toContainEqual({ uuid: uuidOf(777), slug: "of nobody" })
+      expect(read.rows).toContainEqual({ uuid: uuidOf(777), slug: "unrelated" })
     }),
   )
 
@@ -391,7 +392,7 @@ describe("a Waldur that is too old", () => {
   it.live("is detected by rows that are all of unrequested offerings", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
-      fake.resources = tied(3).map((row) => ({ ...row, offering_slug: "somebodys", filed_under: "capstor" }))
+      fake.resources = tied(3).map((row) => ({ ...row, offering_slug: "unrelated", filed_under: "capstor" }))
       const waldur = yield* clientOf(fake)
       const error = yield* Effect.flip(waldur.readResources(query))
       expect(error._tag).toBe("WaldurTooOld")
@@ -402,7 +403,7 @@ describe("a Waldur that is too old", () => {
   it.live("is not inferred from one row of another offering, which its decoder refuses", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
-      fake.resources = [...tied(3), { ...tied(1, 50)[0], offering_slug: "somebodys", filed_under: "capstor" }]
+      fake.resources = [...tied(3), { ...tied(1, 50)[0], offering_slug: "unrelated", filed_under: "capstor" }]
       const waldur = yield* clientOf(fake)
       expect((yield* waldur.readResources(query)).rows.length).toBe(4)
     }),
@@ -450,7 +451,7 @@ describe("onRows", () => {
       const fake = yield* startFakeWaldur
       fake.resources = tied(650)
       const waldur = yield* clientOf(fake)
-      const logs: Array<string> = []
+      const logs: Array<LogLine> = []
       for (const onRows of [
         () => Effect.never,
         () => Effect.die("no"),
@@ -461,7 +462,7 @@ describe("onRows", () => {
         const read = yield* waldur.readResources({ ...query, onRows }).pipe(captureLogs(logs))
         expect(read).toMatchObject({ total: 650, reads: 1 })
       }
-      expect(logs.filter((line) => line.startsWith("Warn")).length).toBeGreaterThan(0)
+      expect(logs.filter(({ event }) => event === "waldur-on-rows-failed").length).toBeGreaterThan(0)
     }),
   )
 })

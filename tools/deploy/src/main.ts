@@ -8,11 +8,11 @@ import { globSync } from "node:fs"
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { reportedStep, scratchFolder, Unavailable } from "@cscs/harness"
+import { reportedStep, run, scratchFolder, Unavailable } from "@cscs/harness"
 import { buildApp } from "./built-app.ts"
-import { configOf, lintChart, said, validateChart } from "./chart.ts"
+import { configOf, lintChart, validateChart } from "./chart.ts"
 import * as linters from "./linters.ts"
-import { checkMonitoring, dashboardQuestions } from "./monitoring.ts"
+import { checkMonitoring, dashboardQueries } from "./monitoring.ts"
 import { startApp } from "./started-app.ts"
 import { checkUnit } from "./systemd-unit.ts"
 
@@ -24,7 +24,7 @@ const scratch = scratchFolder("deployment")
 const isAllWanted = process.argv.includes("--all")
 
 const needed = (tool: string | undefined): string => {
-  if (tool === undefined) throw new Unavailable("not checked, for its linter cannot be had here")
+  if (tool === undefined) throw new Unavailable("not checked: its linter is unavailable here")
   return tool
 }
 
@@ -56,12 +56,14 @@ const started =
 await check("alerts and dashboard", () => checkMonitoring(workspace, started?.metrics))
 await check("Dockerfile: hadolint", async () => {
   const hadolint = needed(await linters.hadolint())
-  return said(hadolint, ["--no-color", "--failure-threshold", "info", join(deploy, "Dockerfile")]) || "no findings"
+  return (
+    (await run(hadolint, ["--no-color", "--failure-threshold", "info", join(deploy, "Dockerfile")])) || "no findings"
+  )
 })
 await check("workflows: actionlint", async () => {
   const actionlint = needed(await linters.actionlint())
   const workflows = globSync(join(workspace, ".github/workflows/*.yml"))
-  return said(actionlint, ["-no-color", ...workflows]) || "no findings"
+  return (await run(actionlint, ["-no-color", ...workflows])) || "no findings"
 })
 await check("systemd unit", () => checkUnit(needed(linters.systemdAnalyze), workspace, scratch))
 await check("Helm chart: helm lint", () => lintChart(needed(helm), chart))
@@ -76,13 +78,13 @@ await check("Helm chart: kubeconform", async () => {
     chart,
   )
 })
-await check("alerts, their tests, and the dashboard's questions: promtool", async () => {
+await check("alerts, their tests, and the dashboard's queries: promtool", async () => {
   const promtool = needed(await linters.promtool())
-  const questions = `${scratch}/questions.yaml`
-  await writeFile(questions, await dashboardQuestions(workspace))
-  const rules = said(promtool, ["check", "rules", "--lint=all", join(deploy, "prometheus/alerts.yaml")])
-  const tests = said(promtool, ["test", "rules", join(deploy, "prometheus/alerts.test.yaml")])
-  const asked = said(promtool, ["check", "rules", "--lint=none", questions])
+  const queries = `${scratch}/queries.yaml`
+  await writeFile(queries, await dashboardQueries(workspace))
+  const rules = await run(promtool, ["check", "rules", "--lint=all", join(deploy, "prometheus/alerts.yaml")])
+  const tests = await run(promtool, ["test", "rules", join(deploy, "prometheus/alerts.test.yaml")])
+  const asked = await run(promtool, ["check", "rules", "--lint=none", queries])
   return `${rules} ${tests} ${asked}`.match(/SUCCESS.*/g)?.join(", ") ?? ""
 })
 

@@ -1,5 +1,5 @@
 import { chown, copyFile, mkdir, readdir, writeFile } from "node:fs/promises"
-import { imageEnvironment, run, stagesOf, startProxy, wordsOf } from "@cscs/harness"
+import { imageEnvironment, parseLogLine, type RunningProxy, run, stagesOf, startProxy, wordsOf } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
 
 /** As the image runs it. */
@@ -17,7 +17,7 @@ const must = (holds: boolean, otherwise: string): void => {
  * @param app the folder that the image would contain as /app
  * @param scratch a directory for the rest, accessible to every user
  * @param config a text for config.yaml, overridden by the sandbox's addresses
- * @returns a summary, and the names of the metrics, if any
+ * @returns a summary, and the names of the metrics
  */
 export const startApp = async (workspace: string, app: string, scratch: string, config: string) => {
   const [, stage = []] = await stagesOf(`${workspace}/deploy/Dockerfile`)
@@ -39,10 +39,9 @@ export const startApp = async (workspace: string, app: string, scratch: string, 
   await writeFile(`${etc}/waldur-api-token`, waldur.token)
   await writeFile(`${etc}/hpc-user-client-secret`, hpcUserApi.clientSecret)
 
-  let log = () => ""
-  let kill = () => {}
+  let running: RunningProxy | undefined
   try {
-    const running = await startProxy({
+    running = await startProxy({
       command: [
         node,
         "--permission",
@@ -70,26 +69,25 @@ export const startApp = async (workspace: string, app: string, scratch: string, 
       },
       isReady: true,
     })
-    log = running.stderr
-    kill = () => running.signal("SIGKILL")
+    const { url } = running
     const get = async (path: string) => {
-      const response = await fetch(running.url + path)
-      return { status: response.status, text: await response.text() }
+      const response = await fetch(url + path)
+      must(response.status === 200, `${path} returned ${response.status}`)
+      return response.text()
     }
-    const list = await get("/api/storage-resources/")
-    must(list.status === 200, `the list is ${list.status}`)
-    const { total } = JSON.parse(list.text).pagination
+    const { total } = JSON.parse(await get("/api/storage-resources/")).pagination
     must(total > 0, "the list is empty")
-    for (const path of ["/openapi.json", "/docs/"])
-      must((await get(path)).status === 200, `${path} does not return 200`)
+    for (const path of ["/openapi.json", "/docs/"]) await get(path)
     await run(
       node,
-      healthCheck.map((word) => word.replace("http://localhost:8080", running.url)),
+      healthCheck.map((word) => word.replace("http://localhost:8080", url)),
       user,
     )
     const metrics = await get("/metrics")
-    const unknown = log().match(/the key \S+ is unknown/g) ?? []
-    must(unknown.length === 0, `of the chart's config.yaml ${unknown.join(", ")}`)
+    const lines = running.stderr().split("\n").map(parseLogLine)
+    const { annotations } = lines.find((line) => line?.event === "configuration") ?? {}
+    must(annotations !== undefined, "the configuration is not logged")
+    must(annotations?.ignored_keys === undefined, `keys of config.yaml are unknown: ${annotations?.ignored_keys}`)
 
     const code = await running.stop()
     must(code === 0, `after SIGTERM it ended with ${code}`)
@@ -97,12 +95,12 @@ export const startApp = async (workspace: string, app: string, scratch: string, 
     must(written.join() === "snapshot", `in place of cache.path alone it wrote ${written.join(", ") || "nothing"}`)
     return {
       seen: `${total} entries, health check passed, exit code 0 after SIGTERM, the snapshot kept`,
-      metrics: metrics.status === 200 ? new Set(metrics.text.match(/(?<=^# TYPE )\S+/gm)) : undefined,
+      metrics: new Set<string>(metrics.match(/(?<=^# TYPE )\S+/gm)),
     }
   } catch (error) {
-    throw new Error(`${error instanceof Error ? error.message : error}\n${log().slice(-3000)}`)
+    throw new Error(`${error instanceof Error ? error.message : error}\n${running?.stderr().slice(-3000) ?? ""}`)
   } finally {
-    kill()
+    running?.signal("SIGKILL")
     await sandbox.close()
   }
 }

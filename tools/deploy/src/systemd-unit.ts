@@ -1,5 +1,5 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises"
-import { said } from "./chart.ts"
+import { run } from "@cscs/harness"
 
 /** In tenths, on systemd's scale from 0 to 100: the rest is the network and V8's machine code. */
 const EXPOSURE = 15
@@ -11,9 +11,9 @@ export const checkUnit = async (systemdAnalyze: string, workspace: string, scrat
   const unit = `${directory}/storage-proxy.service`
   const text = await readFile(`${workspace}/deploy/systemd/storage-proxy.service`, "utf8")
   await writeFile(unit, text.replace("/usr/bin/node", process.execPath))
-  const complaints = said("/bin/sh", ["-c", `"${systemdAnalyze}" verify "${unit}" 2>&1`])
+  const complaints = await run("/bin/sh", ["-c", `"${systemdAnalyze}" verify "${unit}" 2>&1`])
   // It also succeeds if it does not know a setting.
   if (complaints.includes("storage-proxy.service")) throw new Error(complaints)
-  const judged = said(systemdAnalyze, ["security", "--offline=yes", `--threshold=${EXPOSURE}`, "--no-pager", unit])
-  return judged.match(/Overall exposure.*/)?.[0] ?? "verified"
+  const report = await run(systemdAnalyze, ["security", "--offline=yes", `--threshold=${EXPOSURE}`, "--no-pager", unit])
+  return report.match(/Overall exposure.*/)?.[0] ?? "verified"
 }

@@ -1,8 +1,8 @@
 import { join } from "node:path"
 import { imageEnvironment, stagesOf, wordsOf } from "@cscs/harness"
 import { expect, test } from "vitest"
-import { contextFiles } from "../src/docker-context.ts"
-import { checkMonitoring, dashboardQuestions } from "../src/monitoring.ts"
+import { contextFiles } from "../src/built-app.ts"
+import { checkMonitoring, dashboardQueries } from "../src/monitoring.ts"
 import { readYaml } from "../src/read-yaml.ts"
 
 const workspace = join(import.meta.dirname, "../../..")
@@ -26,7 +26,7 @@ test("the build stage gets the sources and the manifests, and no test and no too
 test("alerts and dashboard pass, and a nonexistent metric is detected", async () => {
   expect(await checkMonitoring(workspace, undefined)).toMatch(/\d+ alerts/)
   await expect(checkMonitoring(workspace, new Set())).rejects.toThrow(/no such metric: storage_proxy_/)
-  const { groups } = JSON.parse(await dashboardQuestions(workspace))
+  const { groups } = JSON.parse(await dashboardQueries(workspace))
   expect(groups[0].rules.length).toBeGreaterThan(5)
   expect(JSON.stringify(groups)).not.toContain("$")
 })

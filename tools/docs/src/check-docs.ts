@@ -51,7 +51,7 @@ const checkCommand = async (document: string, line: string): Promise<void> => {
   }
 
   const [, file] = /(?:^|\s)node (?:--\S+ )*((?:tools|deploy|apps|packages)\/\S+)/.exec(command) ?? []
-  if (file !== undefined && !existsSync(join(root, file))) wrong(`${file} is not there`)
+  if (file !== undefined && !existsSync(join(root, file))) wrong(`${file} does not exist`)
 
   // safe-regex: a line of our own documents
   const [, subcommand, rest = ""] = /storage-proxy (serve|[a-z]+)((?: .*)?)$/.exec(command.split("|")[0] ?? "") ?? []

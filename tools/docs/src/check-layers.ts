@@ -63,9 +63,10 @@ const workspaces = Object.keys(mayImport)
 const unlisted = ["packages", "apps", "tools"]
   .flatMap((parent) => readdirSync(parent).map((name) => `${parent}/${name}`))
   .filter((workspace) => !workspaces.includes(workspace))
-if (unlisted.length > 0) throw new Error(`Say in tools/docs/src/check-layers.ts what ${unlisted.join(", ")} may import`)
+if (unlisted.length > 0)
+  throw new Error(`Declare in tools/docs/src/check-layers.ts what ${unlisted.join(", ")} may import`)
 
-const doorOf = (workspace: string) => `^${workspace}/src/index\\.ts$`
+const entryPointOf = (workspace: string) => `^${workspace}/src/index\\.ts$`
 const forbidden: Array<IForbiddenRuleType> = [
   { name: "no-cycle", severity: "error", from: {}, to: { circular: true } },
   { name: "no-unresolved-import", severity: "error", from: {}, to: { couldNotResolve: true } },
@@ -84,7 +85,7 @@ const forbidden: Array<IForbiddenRuleType> = [
         name: `sources-of-${workspace}-import-only-down`,
         severity: "error",
         from: { path: `^${workspace}/src/` },
-        to: { path: "^(packages|apps|tools)/", pathNot: [`^${workspace}/`, ...allowed.map(doorOf)] },
+        to: { path: "^(packages|apps|tools)/", pathNot: [`^${workspace}/`, ...allowed.map(entryPointOf)] },
       },
       {
         name: `tests-of-${workspace}-import-only-down`,
@@ -92,7 +93,7 @@ const forbidden: Array<IForbiddenRuleType> = [
         from: { path: `^${workspace}/test[a-z-]*/` },
         to: {
           path: "^(packages|apps|tools)/",
-          pathNot: [`^${workspace}/`, ...[...allowed, "apps/sandbox", "tools/harness"].map(doorOf)],
+          pathNot: [`^${workspace}/`, ...[...allowed, "apps/sandbox", "tools/harness"].map(entryPointOf)],
         },
       },
       {
@@ -116,7 +117,7 @@ const unlistedFolders = readdirSync(proxyServer, { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && !foldersFromTheTop.includes(entry.name))
   .map(({ name }) => name)
 if (unlistedFolders.length > 0)
-  throw new Error(`List in tools/docs/src/check-layers.ts where ${unlistedFolders.join(", ")} of proxy-server belongs`)
+  throw new Error(`Add ${unlistedFolders.join(", ")} of proxy-server to the folders in tools/docs/src/check-layers.ts`)
 
 const { output } = await cruise(["packages", "apps", "tools"], {
   ruleSet: { forbidden },

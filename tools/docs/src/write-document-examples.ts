@@ -57,7 +57,7 @@ const exampleOf = async (what: string): Promise<Json> => {
     case "GET":
       return (await fetch(proxy.url + rest)).json()
     default:
-      throw new Error(`not known what to show for <!-- ${what} -->`)
+      throw new Error(`unknown example <!-- ${what} -->`)
   }
 }
 

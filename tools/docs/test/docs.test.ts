@@ -3,6 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { run } from "@cscs/harness"
 import { expect, onTestFinished, test } from "vitest"
+import { expressionsOf, faultOf } from "../src/regexes.ts"
 
 const script = join(import.meta.dirname, "../src/write-configuration-reference.ts")
 
@@ -15,4 +16,25 @@ test("the configuration reference is written, found to be current, and found to 
   expect(await write("--check")).toBe("")
   await writeFile(join(folder, "docs/configuration.md"), "old")
   await expect(write("--check")).rejects.toThrow(/docs\/configuration.md is stale/)
+})
+
+test("superlinear and unknown regular expressions are found, and justifications with the expression they justify", async () => {
+  // The first two froze the process once, and the third is fine.
+  const { expressions, idle } = expressionsOf(
+    "sample.ts",
+    String.raw`
+const a = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
+const b = new RegExp("\\/*$")
+const c = /^[a-z]+$/
+const d = (word: string): RegExp => RegExp(word)
+// safe-regex: at most ten characters
+const e = /\s*$/
+// safe-regex: of nothing
+const f = 1
+`,
+  )
+  const faults = await Promise.all(expressions.map(async (one) => (await faultOf(one)) !== undefined))
+  expect(faults).toEqual([true, true, false, true, true])
+  expect(expressions.map(({ isJustified }) => isJustified)).toEqual([false, false, false, false, true])
+  expect(idle.map(({ line }) => line)).toEqual([8])
 })

@@ -3,6 +3,7 @@
  */
 export { type BuiltProxy, buildProxy } from "./built-proxy.ts"
 export { cachedFolder } from "./cached-folder.ts"
+export { cleanEnvironment, withPath } from "./clean-environment.ts"
 export { type Instruction, imageEnvironment, stagesOf, wordsOf } from "./dockerfile.ts"
 export { freePort } from "./free-port.ts"
 export { type LogLine, parseLogLine } from "./log-line.ts"

@@ -1,4 +1,4 @@
-/** Tracks every process that the benchmark starts, so that none outlives it. */
+/** Tracks every process that a tool starts, so that none outlives it. */
 import type { ChildProcess } from "node:child_process"
 import { once } from "node:events"
 

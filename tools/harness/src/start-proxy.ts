@@ -119,11 +119,6 @@ export const spawnProxy = (options: ProxyOptions): SpawnedProxy => {
   return { child, pid: child.pid ?? 0, spawnedAt, stdout: () => stdout, stderr: () => stderr, ended, signal, stop }
 }
 
-const listeningAt = (text: string): string | undefined => {
-  const line = parseLogLine(text)
-  return line?.event === "listening" ? String(line.annotations.url) : undefined
-}
-
 /**
  * Starts `serve` at a free port, or at the one of `args`; resolves when the log has the event `listening`, or with
  * `isReady` when it is also ready.
@@ -138,7 +133,8 @@ export const startProxy = async (options: ProxyOptions & { readonly isReady?: bo
     ...options,
     args: ["serve", ...(args.includes("--port") ? [] : ["--port", "0"]), ...args],
     onLine: (text) => {
-      url ??= listeningAt(text)
+      const { event, annotations } = parseLogLine(text) ?? {}
+      if (event === "listening") url ??= String(annotations?.url)
       options.onLine?.(text)
     },
   })

@@ -13,8 +13,8 @@ export interface ListedEntries {
 export interface Mismatch {
   readonly what: string
   /** The actual and the expected value. */
-  readonly came?: unknown
-  readonly truth?: unknown
+  readonly found?: unknown
+  readonly expected?: unknown
 }
 
 export interface Verdict {
@@ -51,16 +51,16 @@ const fault = (
     const index = indexes.get(keyIn(entry))
     const place = places[index ?? -1]
     if (index === undefined || place === undefined) {
-      return { what: `entry ${at} is none of the list`, came: entry, truth: "no such entry" }
+      return { what: `entry ${at} is none of the list`, found: entry, expected: "no such entry" }
     }
     if (!place.entries.has(text)) {
       const truths = [...place.entries].map((one) => JSON.parse(one) as unknown)
-      return { what: `entry ${at} has a wrong value`, came: entry, truth: truths }
+      return { what: `entry ${at} has a wrong value`, found: entry, expected: truths }
     }
-    if (index <= last) return { what: `entry ${at} comes twice, or not in its order`, came: entry }
+    if (index <= last) return { what: `entry ${at} comes twice, or not in its order`, found: entry }
     if (at === 0) first = index
     const skipped = at === 0 ? undefined : places.slice(last + 1, index).find(({ isOptional }) => !isOptional)
-    if (skipped !== undefined) return { what: `an entry is missing before entry ${at}`, truth: shown(skipped) }
+    if (skipped !== undefined) return { what: `an entry is missing before entry ${at}`, expected: shown(skipped) }
     last = index
     if (place.projectSlug !== undefined) projects.add(place.projectSlug)
   }
@@ -70,18 +70,22 @@ const fault = (
     const missing =
       places.slice(0, first).find(({ isOptional }) => !isOptional) ??
       (entries.length === 0 ? undefined : places.slice(last + 1).find(({ isOptional }) => !isOptional))
-    return missing === undefined ? undefined : { what: "an entry is missing", truth: shown(missing) }
+    return missing === undefined ? undefined : { what: "an entry is missing", expected: shown(missing) }
   }
   const { offset, limit, total } = page
   if (total < all || total > places.length) {
-    return { what: "the total is wrong", came: total, truth: `${all} to ${places.length}` }
+    return { what: "the total is wrong", found: total, expected: `${all} to ${places.length}` }
   }
   const expected = Math.max(0, Math.min(limit, total - offset))
   if (entries.length !== expected) {
-    return { what: "the page has fewer or more entries than its total implies", came: entries.length, truth: expected }
+    return {
+      what: "the page has fewer or more entries than its total implies",
+      found: entries.length,
+      expected: expected,
+    }
   }
   if (entries.length > 0 && (offset < (required[first] ?? 0) || offset > first)) {
-    return { what: "the page begins elsewhere", came: offset, truth: `${required[first]} to ${first}` }
+    return { what: "the page begins elsewhere", found: offset, expected: `${required[first]} to ${first}` }
   }
   return undefined
 }

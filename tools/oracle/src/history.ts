@@ -2,6 +2,7 @@
  * The history of the sandbox's world: every version of every resource, of names, GIDs and roles, with times. Times are
  * `performance.now()`. A change takes a moment, during which both the old and the new are true.
  */
+import { isDeepStrictEqual } from "node:util"
 import type { World } from "@cscs/sandbox"
 import { type Facts, factsOf, type HostileRecord } from "./facts.ts"
 
@@ -11,9 +12,9 @@ export interface Span {
   until: number
 }
 
-/** `undefined` while there is no such resource. */
-interface Version extends Span {
-  readonly facts: Facts | undefined
+/** A value over time; of a resource `undefined` while it does not exist. */
+export interface Dated<A> extends Span {
+  readonly value: A
 }
 
 /** A resource over time. */
@@ -21,11 +22,7 @@ export interface Past {
   readonly uuid: string
   /** Its immutable facts. */
   readonly place: Facts
-  readonly versions: Array<Version>
-}
-
-export interface Named extends Span {
-  readonly name: string
+  readonly versions: Array<Dated<Facts | undefined>>
 }
 
 /** A GID in the HPC User API. */
@@ -51,8 +48,8 @@ export interface Loss extends Span {
 export interface History {
   readonly pasts: ReadonlyMap<string, Past>
   /** By project slug and by customer uuid. */
-  readonly projectNames: ReadonlyMap<string, ReadonlyArray<Named>>
-  readonly customerNames: ReadonlyMap<string, ReadonlyArray<Named>>
+  readonly projectNames: ReadonlyMap<string, ReadonlyArray<Dated<string>>>
+  readonly customerNames: ReadonlyMap<string, ReadonlyArray<Dated<string>>>
   readonly gids: ReadonlyMap<string, KnownGid>
   readonly losses: ReadonlyArray<Loss>
   /** Records that the record with this uuid, which comes with the next change, is hostile. */
@@ -69,63 +66,46 @@ export const overlaps = ({ from, until }: Span, start: number, end: number): boo
 
 export const historyOf = (world: World): History => {
   const pasts = new Map<string, Past>()
-  const texts = new Map<string, string>()
-  const projectNames = new Map<string, Array<Named>>()
-  const customerNames = new Map<string, Array<Named>>()
+  const projectNames = new Map<string, Array<Dated<string>>>()
+  const customerNames = new Map<string, Array<Dated<string>>>()
   const gids = new Map<string, KnownGid>()
   const losses: Array<Loss> = []
   const asked = new Set<string>()
   const hostile = new Map<string, HostileRecord>()
   let revision = 0
 
-  const rename = (names: Map<string, Array<Named>>, key: string, name: string, before: number, now: number) => {
-    const known = names.get(key) ?? []
-    names.set(key, known)
-    const last = known.at(-1)
-    if (last?.name === name) return
-    if (last !== undefined) last.until = now
-    known.push({ name, from: before, until: Number.POSITIVE_INFINITY })
-  }
-
+  /** Records the differences that a change between `before` and `now` made. */
   const note = (before: number, now: number): void => {
-    const seen = new Set<string>()
+    const put = <A>(dated: Array<Dated<A>>, value: A): void => {
+      const last = dated.at(-1)
+      if (last !== undefined && isDeepStrictEqual(last.value, value)) return
+      if (last !== undefined) last.until = now
+      dated.push({ value, from: before, until: Number.POSITIVE_INFINITY })
+    }
+    const rename = (names: Map<string, Array<Dated<string>>>, key: string, name: string): void => {
+      const dated = names.get(key) ?? []
+      names.set(key, dated)
+      put(dated, name)
+    }
     for (const [project, gid] of world.gids) {
       if (gids.has(project) || typeof gid !== "number") continue
       gids.set(project, { gid, from: before, isLate: asked.has(project), provenAt: Number.POSITIVE_INFINITY })
     }
+    const seen = new Set<string>()
+    const isFirst = before === Number.NEGATIVE_INFINITY
     for (const row of world.resources) {
       const facts = factsOf(row, hostile.get(String(row.uuid)))
-      const { uuid } = facts
+      const { uuid, projectSlug, customerUuid } = facts
       seen.add(uuid)
-      asked.add(facts.projectSlug)
-      rename(projectNames, facts.projectSlug, String(row.project_name), before, now)
-      rename(customerNames, facts.customerUuid, String(row.customer_name), before, now)
-      const text = JSON.stringify(facts)
-      if (texts.get(uuid) === text) continue
-      texts.set(uuid, text)
-      revise(uuid, facts, before, now)
+      asked.add(projectSlug)
+      rename(projectNames, projectSlug, String(row.project_name))
+      rename(customerNames, customerUuid, String(row.customer_name))
+      const absent = { value: undefined, from: Number.NEGATIVE_INFINITY, until: now }
+      const past = pasts.get(uuid) ?? { uuid, place: facts, versions: isFirst ? [] : [absent] }
+      pasts.set(uuid, past)
+      put(past.versions, facts)
     }
-    for (const uuid of texts.keys()) {
-      if (seen.has(uuid)) continue
-      texts.delete(uuid)
-      revise(uuid, undefined, before, now)
-    }
-  }
-
-  const revise = (uuid: string, facts: Facts | undefined, before: number, now: number): void => {
-    const past = pasts.get(uuid)
-    const last = past?.versions.at(-1)
-    if (last !== undefined) last.until = now
-    const version = { facts, from: before, until: Number.POSITIVE_INFINITY }
-    if (past !== undefined) past.versions.push(version)
-    else if (facts !== undefined) {
-      const absent = { facts: undefined, from: Number.NEGATIVE_INFINITY, until: now }
-      pasts.set(uuid, {
-        uuid,
-        place: facts,
-        versions: before === Number.NEGATIVE_INFINITY ? [version] : [absent, version],
-      })
-    }
+    for (const { uuid, versions } of pasts.values()) if (!seen.has(uuid)) put(versions, undefined)
   }
 
   note(Number.NEGATIVE_INFINITY, performance.now())

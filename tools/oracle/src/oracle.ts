@@ -17,7 +17,7 @@ import {
   tenantEntry,
 } from "./expected-entry.ts"
 import type { Facts } from "./facts.ts"
-import { type History, type KnownGid, type Loss, type Named, overlaps, type Past } from "./history.ts"
+import { type Dated, type History, type KnownGid, type Loss, overlaps, type Past } from "./history.ts"
 
 /** The list is no older than `from` and existed at `to`, by `performance.now()`. */
 export interface Window {
@@ -68,8 +68,8 @@ export const oracleOf = (about: {
   }
 
   /** Changes that Waldur does not date are seen only by a full read. */
-  const namesIn = (names: ReadonlyArray<Named> | undefined, { from, to }: Window): ReadonlyArray<string> =>
-    (names ?? []).filter((one) => overlaps(one, from - fullRefreshEvery - 1000, to)).map(({ name }) => name)
+  const namesIn = (names: ReadonlyArray<Dated<string>> | undefined, { from, to }: Window): ReadonlyArray<string> =>
+    (names ?? []).filter((one) => overlaps(one, from - fullRefreshEvery - 1000, to)).map(({ value }) => value)
 
   const isGidSure = (gid: KnownGid, window: Window): boolean =>
     window.from >= gid.provenAt ||
@@ -126,7 +126,7 @@ export const oracleOf = (about: {
                 passing.length < member.versions.length ||
                 !isGidSure(gid, window) ||
                 member.mayBeTorn ||
-                passing.some((facts) => live.everAt(facts, member) || mayBeLeftOut(facts, member)),
+                passing.some((facts) => live.everAt(facts, member) || mayBeSkipped(facts, member)),
               projectSlug: member.past.place.projectSlug,
             })
           }
@@ -152,7 +152,7 @@ interface Sight {
 
 const sightOf = (past: Past, window: Window, losses: ReadonlyArray<Loss>): Sight => {
   const valid = past.versions.filter((version) => overlaps(version, window.from, window.to))
-  const known = valid.flatMap(({ facts }) => facts ?? [])
+  const known = valid.flatMap(({ value }) => value ?? [])
   const versions = known.filter((facts) => !isHidden(facts))
   const isRemoved = versions.some((facts) => isBeingRemoved(stateSeen(facts) ?? ""))
   // Resources and their orders come from two lists: one may be read before a change, and the other after it. In no case
@@ -169,7 +169,7 @@ const sightOf = (past: Past, window: Window, losses: ReadonlyArray<Loss>): Sight
     mayBeTorn: losses.some(({ isTorn }) => isTorn),
     versions,
     isEver: versions.length > 0,
-    isAlways: valid.every(({ facts }) => facts !== undefined && stateSeen(facts) !== undefined),
+    isAlways: valid.every(({ value }) => value !== undefined && stateSeen(value) !== undefined),
   }
 }
 
@@ -183,7 +183,7 @@ const withoutOrder = (facts: Facts): Facts => {
 
 const isHidden = (facts: Facts): boolean => stateSeen(facts) === undefined
 /** The list of a guard omits doubtful removals, those that have ended too. */
-const mayBeLeftOut = (facts: Facts, { mayBeKept }: Sight): boolean =>
+const mayBeSkipped = (facts: Facts, { mayBeKept }: Sight): boolean =>
   mayBeKept && isBeingRemoved(stateSeen(facts) ?? "")
 
 /** Locations of live data: a removal there is not listed. */
@@ -235,7 +235,7 @@ const parentPlace = (
     isOptional: !members.some(
       (member) =>
         member.isAlways &&
-        member.versions.every((facts) => passesState(facts) && !(state && mayBeLeftOut(facts, member))),
+        member.versions.every((facts) => passesState(facts) && !(state && mayBeSkipped(facts, member))),
     ),
     projectSlug: undefined,
   }

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { cachedFolder, run } from "@cscs/harness"
-import { cleanEnvironment } from "./environment.ts"
+import { pathToFileURL } from "node:url"
+import { cachedFolder, cleanEnvironment, run } from "@cscs/harness"
 
 /** A folder with these npm packages installed. */
 const installed = (name: string, manifest: object, ...flags: ReadonlyArray<string>): Promise<string> =>
@@ -10,7 +10,7 @@ const installed = (name: string, manifest: object, ...flags: ReadonlyArray<strin
     await run("npm", ["install", "--no-audit", "--no-fund", ...flags], { cwd: folder, env: cleanEnvironment })
   })
 
-/** The script that starts Verdaccio. It brings 320 packages: too many for the workspace itself. */
+/** The address of Verdaccio's module. It brings 320 packages: too many for the workspace itself. */
 export const verdaccio = async (): Promise<string> => {
   const version = "6.10.4"
   const folder = await installed(
@@ -19,7 +19,7 @@ export const verdaccio = async (): Promise<string> => {
     { dependencies: { verdaccio: version }, overrides: { "node-fetch": "2.7.0" } },
     "--ignore-scripts",
   )
-  return join(folder, "node_modules/verdaccio/bin/verdaccio")
+  return pathToFileURL(join(folder, "node_modules/verdaccio/build/index.mjs")).href
 }
 
 /** The executable of a Node version, from the npm package `node`. */

@@ -2,35 +2,18 @@ import { cp, mkdir, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { type Environment, run } from "@cscs/harness"
 
-/** The names of changed and new files, which a rehearsal of HEAD does not include. */
-export const uncommitted = async (workspace: string, env: Environment): Promise<ReadonlyArray<string>> =>
-  (await run("git", ["status", "--porcelain"], { cwd: workspace, env })).split("\n").filter((line) => line !== "")
-
 /**
- * The repository in a folder of its own, with one commit and no remote: changesets commits, tags and rewrites there
+ * The working tree in a folder of its own, with one commit and no remote: changesets commits, tags and rewrites there
  * freely.
- *
- * @param asItStands uses the working tree instead of HEAD
  */
-export const copyRepository = async (
-  workspace: string,
-  copy: string,
-  asItStands: boolean,
-  env: Environment,
-): Promise<void> => {
+export const copyRepository = async (workspace: string, copy: string, env: Environment): Promise<void> => {
   await mkdir(copy)
-  if (asItStands) {
-    const options = { cwd: workspace, env }
-    const listed = await run("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], options)
-    const gone = new Set((await run("git", ["ls-files", "-z", "--deleted"], options)).split("\0"))
-    for (const file of listed.split("\0").filter((file) => file !== "" && !gone.has(file))) {
-      await mkdir(dirname(join(copy, file)), { recursive: true })
-      await cp(join(workspace, file), join(copy, file))
-    }
-  } else {
-    const archive = `${copy}.tar`
-    await run("git", ["archive", "--output", archive, "HEAD"], { cwd: workspace, env })
-    await run("tar", ["-xf", archive, "-C", copy], { cwd: workspace, env })
+  const options = { cwd: workspace, env }
+  const listed = await run("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], options)
+  const gone = new Set((await run("git", ["ls-files", "-z", "--deleted"], options)).split("\0"))
+  for (const file of listed.split("\0").filter((file) => file !== "" && !gone.has(file))) {
+    await mkdir(dirname(join(copy, file)), { recursive: true })
+    await cp(join(workspace, file), join(copy, file))
   }
   await run("git", ["init", "--quiet", "--initial-branch", "main"], { cwd: copy, env })
   await commit(copy, "The repository", env)

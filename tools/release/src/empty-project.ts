@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { type Environment, run } from "@cscs/harness"
+import { type Environment, run, startProxy } from "@cscs/harness"
 import { readmeExample } from "../../../readme-example.ts"
 import { addToNpmrc } from "./copied-repository.ts"
 
@@ -57,27 +57,19 @@ export const versionsSeen = async (project: string, name: string): Promise<Reado
     .map(([, { version }]) => version)
 }
 
-/** Type-checks the examples, and the types of everything they use, with this kind of module resolution. */
-export const typecheck = async (
-  project: string,
-  tsc: string,
-  resolution: "nodenext" | "bundler",
-  env: Environment,
-): Promise<void> => {
-  const file = `tsconfig.${resolution}.json`
+/** Type-checks the examples, and the types of everything they use. */
+export const typecheck = async (project: string, tsc: string, env: Environment): Promise<void> => {
   const compilerOptions = {
     // This includes the DOM library, which effect's types need.
     target: "es2023",
-    module: resolution === "nodenext" ? "nodenext" : "esnext",
-    moduleResolution: resolution,
-    moduleDetection: "force",
+    module: "nodenext",
     types: ["node"],
     strict: true,
     skipLibCheck: false,
     noEmit: true,
   }
-  await writeFile(join(project, file), JSON.stringify({ compilerOptions, include: ["*.ts"] }))
-  await run("node", [tsc, "--project", file], { cwd: project, env })
+  await writeFile(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }))
+  await run("node", [tsc, "--project", "tsconfig.json"], { cwd: project, env })
 }
 
 /** Runs a README's example. Fails if it prints nothing, or something other than the README shows. */
@@ -104,12 +96,48 @@ export const importOnly = async (project: string, name: string, env: Environment
     // Opened on first use, and \`debug\` checks whether its output is a terminal.
     for (const stream of [process.stdout, process.stderr]) stream.isTTY
     const before = seen()
-    const door = await import(${JSON.stringify(name)})
+    const exported = await import(${JSON.stringify(name)})
     const after = seen()
     for (const key of Object.keys(before)) {
       if (before[key] !== after[key]) throw new Error("importing it changed " + key + ": " + before[key] + " -> " + after[key])
     }
-    if (Object.keys(door).length === 0) throw new Error("it exports nothing")`
-  const said = await run("node", ["--input-type=module", "--eval", source], { cwd: project, env })
-  if (said !== "") throw new Error(`importing ${name} printed ${said}`)
+    if (Object.keys(exported).length === 0) throw new Error("it exports nothing")`
+  const printed = await run("node", ["--input-type=module", "--eval", source], { cwd: project, env })
+  if (printed !== "") throw new Error(`importing ${name} printed ${printed}`)
+}
+
+/**
+ * `npx @cscs/storage-proxy serve` in an empty folder, as a new user runs it: waits until it is ready, requests its
+ * list, and ends it like Ctrl+C.
+ *
+ * @param environment includes the configuration, which the proxy reads from it
+ * @returns a summary
+ */
+export const proxyByNpx = async (folder: string, npmrc: string, environment: Environment): Promise<string> => {
+  await mkdir(folder)
+  // Otherwise npm uses any project above the temporary directory.
+  await writeFile(join(folder, "package.json"), JSON.stringify({ private: true }))
+  await addToNpmrc(folder, npmrc)
+  // A separate cache, so that no earlier rehearsal's package is used.
+  const cache = join(folder, "npm-cache")
+  const running = await startProxy({
+    command: ["npx", "--yes", "@cscs/storage-proxy"],
+    directory: folder,
+    environment: { ...environment, npm_config_cache: cache, npm_config_update_notifier: "false" },
+    // A terminal's Ctrl+C goes to npx and to its children.
+    hasGroup: true,
+    isReady: true,
+  })
+  try {
+    const list = await fetch(`${running.url}/api/storage-resources/`)
+    const { pagination } = (await list.json()) as { readonly pagination?: { readonly total: number } }
+    if (list.status !== 200 || pagination === undefined || pagination.total === 0) {
+      throw new Error(`the list is ${list.status}, with ${pagination?.total} entries\n${running.stderr().slice(-3000)}`)
+    }
+    const ended = await running.stop("SIGINT")
+    if (ended === "SIGKILL") throw new Error("it still runs after SIGINT")
+    return `ready, ${pagination.total} entries, gone after SIGINT`
+  } finally {
+    running.signal("SIGKILL")
+  }
 }

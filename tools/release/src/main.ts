@@ -4,36 +4,36 @@
  * our own install them by name, type-check and run the READMEs' examples, and start the proxy by npx. Then one package
  * is bumped, and only it and its dependents may change.
  *
- * Rehearses HEAD; with `--working-tree` the working tree; with `--quick` one version step less. Exit code 1 at the
- * first error.
+ * Rehearses the working tree; with `--quick` one version step less. Exit code 1 at the first error.
  */
 import { globSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { type Environment, reportedStep, run, sandboxEnvironment, scratchFolder } from "@cscs/harness"
+import { cleanEnvironment, reportedStep, run, sandboxEnvironment, scratchFolder, withPath } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
 import { nodeOf } from "./cached-tools.ts"
-import { addToNpmrc, copyRepository, uncommitted } from "./copied-repository.ts"
-import { importOnly, type LibraryFolder, makeProject, runExample, typecheck, versionsSeen } from "./empty-project.ts"
-import { cleanEnvironment, withNode, withPath } from "./environment.ts"
-import { proxyByNpx } from "./proxy-by-npx.ts"
-import { type Registry, startRegistry } from "./registry.ts"
-import { addChangeset, moves, publish, publishedVersions, type Versions, version } from "./releases.ts"
-import { judgeTarball } from "./tarball.ts"
+import { addToNpmrc, copyRepository } from "./copied-repository.ts"
+import {
+  importOnly,
+  type LibraryFolder,
+  makeProject,
+  proxyByNpx,
+  runExample,
+  typecheck,
+  versionsSeen,
+} from "./empty-project.ts"
+import { startRegistry } from "./registry.ts"
+import { addChangeset, moves, publish, type Versions, version } from "./releases.ts"
+import { checkTarball } from "./tarball.ts"
 
 const OLDEST_NODE = "22.19.0"
 const APP = "@cscs/storage-proxy"
 
-const { values: options } = parseArgs({
-  options: { "working-tree": { type: "boolean", default: false }, quick: { type: "boolean", default: false } },
-})
+const { values: options } = parseArgs({ options: { quick: { type: "boolean", default: false } } })
 const workspace = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "")
 
-/** Thrown after a step failed and was reported: later steps depend on it. */
-class StepFailed extends Error {}
-
-/** Runs one step and reports its result. */
+/** Runs one step and reports its result. A failure ends the rehearsal, because later steps depend on it. */
 const step = async <A>(
   name: string,
   act: () => Promise<A>,
@@ -44,8 +44,7 @@ const step = async <A>(
     async () => ({ result: await act() }),
     ({ result }) => words(result),
   )
-  if (done === undefined) throw new StepFailed()
-  return done.result
+  return done === undefined ? process.exit() : done.result
 }
 
 const sameSet = (found: ReadonlyArray<string>, wanted: ReadonlyArray<string>, what: string) => {
@@ -56,13 +55,8 @@ const sameSet = (found: ReadonlyArray<string>, wanted: ReadonlyArray<string>, wh
 
 const indented = (lines: ReadonlyArray<string>) => lines.map((line) => `\n      ${line}`).join("")
 
-try {
-  await rehearse()
-} catch (error) {
-  if (!(error instanceof StepFailed)) console.error(error)
-  process.exitCode = 1
-}
-// The sandbox still listens, and the registry runs; they end with this process.
+await rehearse()
+// The sandbox and the registry still listen; they end with this process.
 process.exit()
 
 async function rehearse(): Promise<void> {
@@ -77,12 +71,7 @@ async function rehearse(): Promise<void> {
     .split("\n")
     .at(-1)
   const ownNode = join(workspace, "node_modules/node/bin/node")
-  const env = withPath(withNode(cleanEnvironment, ownNode), join(copy, "node_modules/.bin"), dirname(pnpm ?? ""))
-
-  const changes = await uncommitted(workspace, env)
-  if (changes.length > 0 && !options["working-tree"]) {
-    console.log(`note  HEAD is rehearsed, without the ${changes.length} files that are not committed (--working-tree).`)
-  }
+  const env = withPath(cleanEnvironment, join(copy, "node_modules/.bin"), dirname(pnpm ?? ""), dirname(ownNode))
 
   const registry = await step(
     "Verdaccio",
@@ -92,7 +81,7 @@ async function rehearse(): Promise<void> {
   const npmrc = `registry=${thirdParty}\n${registry.npmrc}`
 
   await step("the repository, in a copy", async () => {
-    await copyRepository(workspace, copy, options["working-tree"], env)
+    await copyRepository(workspace, copy, env)
     await addToNpmrc(copy, npmrc)
     await run("pnpm", ["install", "--frozen-lockfile", "--prefer-offline"], { cwd: copy, env })
   })
@@ -101,22 +90,22 @@ async function rehearse(): Promise<void> {
   const libraries = folders.filter(({ name }) => name !== APP)
 
   if (globSync(join(copy, ".changeset/*.md")).length > 0) await step("changeset version", () => version(copy, env))
-  const first = await step("build, changeset pack and publish", () => release(copy, registry, names, env), words)
+  const first = await step("build, changeset pack and publish", () => publish(copy, registry, names, env), words)
   sameSet([...first.keys()], names, "The registry does not have what is not private")
 
   await step(
     "the tarballs",
     async () => {
-      const judged = await Promise.all(
+      const checked = await Promise.all(
         names.map(async (name) => {
           const packument = await registry.packument(name)
           if (packument === undefined) throw new Error(`${name} is not in the registry`)
-          return judgeTarball(name, packument, join(scratch, "tarballs", name), env)
+          return checkTarball(name, packument, join(scratch, "tarballs", name), env)
         }),
       )
-      const faults = judged.flatMap(({ faults }) => faults)
+      const faults = checked.flatMap(({ faults }) => faults)
       if (faults.length > 0) throw new Error(indented(faults))
-      return judged.map(({ seen }) => seen)
+      return checked.map(({ seen }) => seen)
     },
     indented,
   )
@@ -128,7 +117,7 @@ async function rehearse(): Promise<void> {
   ).version
   const nodes = { [OLDEST_NODE]: await nodeOf(OLDEST_NODE), [process.versions.node]: ownNode }
   for (const [version, node] of Object.entries(nodes)) {
-    const here = withNode(cleanEnvironment, node)
+    const here = withPath(cleanEnvironment, dirname(node))
     const project = join(scratch, `project-${version}`)
     await step(
       `Node ${version}: npm install by name`,
@@ -141,10 +130,8 @@ async function rehearse(): Promise<void> {
       ([effect]) => `${libraries.length} packages, one effect (${effect})`,
     )
     if (node === ownNode) {
-      for (const resolution of ["nodenext", "bundler"] as const) {
-        const tsc = join(copy, "node_modules/typescript/bin/tsc")
-        await step(`types of the examples, ${resolution}`, () => typecheck(project, tsc, resolution, here))
-      }
+      const tsc = join(copy, "node_modules/typescript/bin/tsc")
+      await step("types of the examples", () => typecheck(project, tsc, here))
     }
     await step(
       `Node ${version}: the READMEs' examples`,
@@ -174,7 +161,7 @@ async function rehearse(): Promise<void> {
       async () => {
         await addChangeset(copy, "@cscs/waldur-client", kind)
         await version(copy, env)
-        const after = await release(copy, registry, names, env)
+        const after = await publish(copy, registry, names, env)
         const moved = moves(before, after).map((move) => move.replace(/: .*/, ""))
         sameSet(moved, wanted, "What moved is not it and what needs it")
         const dependent = await registry.packument("@cscs/proxy-server")
@@ -190,12 +177,6 @@ async function rehearse(): Promise<void> {
     )
   }
   console.log("The release can be made.")
-}
-
-/** Builds and publishes; returns the registry's packages. */
-async function release(copy: string, registry: Registry, names: ReadonlyArray<string>, env: Environment) {
-  await publish(copy, registry, env)
-  return publishedVersions(registry, names)
 }
 
 function words(versions: Versions): string {

@@ -1,10 +1,8 @@
-import { spawn } from "node:child_process"
-import { openSync } from "node:fs"
-import { mkdir, readFile, writeFile } from "node:fs/promises"
+import { once } from "node:events"
+import { mkdir, writeFile } from "node:fs/promises"
+import type { AddressInfo, Server } from "node:net"
 import { join } from "node:path"
-import { end, freePort, hasEnded, until, watch } from "@cscs/harness"
 import { verdaccio } from "./cached-tools.ts"
-import { cleanEnvironment } from "./environment.ts"
 
 /** A registry on loopback that has only the packages published to it. */
 export interface Registry {
@@ -26,9 +24,9 @@ interface PublishedManifest {
   readonly dist: { readonly tarball: string; readonly integrity: string }
 }
 
-/** Starts Verdaccio with an empty storage in a folder of its own. */
+/** Starts Verdaccio in this process, with an empty storage in a folder of its own. */
 export const startRegistry = async (folder: string): Promise<Registry> => {
-  const script = await verdaccio()
+  const { runServer } = (await import(await verdaccio())) as { runServer: (config: string) => Promise<Server> }
   await mkdir(folder)
   const everybody = { access: "$all", publish: "$all", unpublish: "$all" }
   const config = {
@@ -38,40 +36,23 @@ export const startRegistry = async (folder: string): Promise<Registry> => {
     uplinks: {},
     packages: { "@cscs/*": everybody },
     web: { enable: false },
-    log: { type: "stdout", format: "pretty", level: "warn" },
+    log: { type: "stdout", format: "pretty", level: "error" },
   }
   // JSON is YAML too.
   await writeFile(join(folder, "config.yaml"), JSON.stringify(config))
-  const port = await freePort()
+  const server = (await runServer(join(folder, "config.yaml"))).listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const { port } = server.address() as AddressInfo
   const url = `http://127.0.0.1:${port}`
-  const logFile = join(folder, "log")
-  const log = openSync(logFile, "w")
-  const child = watch(
-    spawn(process.execPath, [script, "--config", join(folder, "config.yaml"), "--listen", `127.0.0.1:${port}`], {
-      cwd: folder,
-      env: cleanEnvironment,
-      stdio: ["ignore", log, log],
-    }),
-  )
-  const responds = async () => {
-    if (hasEnded(child)) throw new Error("it ended")
-    const response = await fetch(`${url}/-/ping`).catch(() => undefined)
-    await response?.body?.cancel()
-    return response?.ok
-  }
-  await until("Verdaccio responds", responds, 120_000).catch(async (error) => {
-    await end(child)
-    throw new Error(`${error.message}. Its log ends:\n${(await readFile(logFile, "utf8")).slice(-3000)}`)
-  })
   return {
     url,
     // A client does not publish without a token, even if the registry needs none.
     npmrc: `@cscs:registry=${url}/\n//127.0.0.1:${port}/:_authToken=of-the-rehearsal\n`,
     packument: async (name) => {
-      const answer = await fetch(`${url}/${name.replace("/", "%2f")}`)
-      if (answer.status === 404) return undefined
-      if (!answer.ok) throw new Error(`${answer.url} returned ${answer.status}: ${await answer.text()}`)
-      return (await answer.json()) as Packument
+      const response = await fetch(`${url}/${name.replace("/", "%2f")}`)
+      if (response.status === 404) return undefined
+      if (!response.ok) throw new Error(`${response.url} returned ${response.status}: ${await response.text()}`)
+      return (await response.json()) as Packument
     },
   }
 }

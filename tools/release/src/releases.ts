@@ -7,7 +7,7 @@ import type { Registry } from "./registry.ts"
 /** The newest versions in the registry, by package; missing ones are skipped. */
 export type Versions = ReadonlyMap<string, string>
 
-export const publishedVersions = async (registry: Registry, names: ReadonlyArray<string>): Promise<Versions> => {
+const publishedVersions = async (registry: Registry, names: ReadonlyArray<string>): Promise<Versions> => {
   const all = await Promise.all(
     names.map(async (name) => [name, (await registry.packument(name))?.["dist-tags"].latest ?? ""] as const),
   )
@@ -20,14 +20,23 @@ export const version = async (copy: string, env: Environment): Promise<void> => 
   await commit(copy, "Version packages", env)
 }
 
-/** Builds, packs what the registry does not have yet, and publishes these tarballs, like the release workflow. */
-export const publish = async (copy: string, registry: Registry, env: Environment): Promise<void> => {
+/**
+ * Builds, packs what the registry does not have yet, and publishes these tarballs, like the release workflow. Returns
+ * the registry's newest versions of these packages.
+ */
+export const publish = async (
+  copy: string,
+  registry: Registry,
+  names: ReadonlyArray<string>,
+  env: Environment,
+): Promise<Versions> => {
   await run("turbo", ["run", "build", "--output-logs=errors-only"], { cwd: copy, env })
   // Set twice for safety: everything is published here, not only our scope.
   const onlyHere = { ...env, npm_config_registry: registry.url, pnpm_config_registry: registry.url }
   const tarballs = await mkdtemp(`${copy}-packed-`)
   await run("changeset", ["pack", "--out-dir", tarballs], { cwd: copy, env: onlyHere })
   await run("changeset", ["publish", "--from-pack-dir", tarballs], { cwd: copy, env: onlyHere })
+  return publishedVersions(registry, names)
 }
 
 /** Writes a changeset like `changeset add`. */

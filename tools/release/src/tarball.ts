@@ -23,7 +23,7 @@ const beside = ["CHANGELOG.md", "LICENSE", "README.md", "package.json"]
  *
  * @returns the problems in words, and a summary
  */
-export const judgeTarball = async (
+export const checkTarball = async (
   name: string,
   packument: Packument,
   folder: string,
@@ -58,9 +58,9 @@ export const judgeTarball = async (
   must(manifest.repository?.directory !== undefined, "repository.directory is missing; provenance needs it")
 
   // One export, with types; or none, and a command.
-  const doors = Object.keys(exports).filter((door) => door !== "./package.json")
+  const paths = Object.keys(exports).filter((path) => path !== "./package.json")
   const isProgram = Object.keys(bin).length > 0
-  must(doors.join() === (isProgram ? "" : "."), `its doors are ${doors.join(", ") || "none"}`)
+  must(paths.join() === (isProgram ? "" : "."), `its exports are ${paths.join(", ") || "none"}`)
   if (!isProgram) {
     must(typeof exports["."] === "object" && exports["."].types?.endsWith(".d.ts") === true, "its export has no types")
     must(manifest.sideEffects === false, "sideEffects is not false")

@@ -1,9 +1,8 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { run } from "@cscs/harness"
+import { cleanEnvironment, run, withPath } from "@cscs/harness"
 import { describe, expect, onTestFinished, test } from "vitest"
-import { cleanEnvironment, withPath } from "../src/environment.ts"
 import { moves } from "../src/releases.ts"
 
 const script = join(import.meta.dirname, "../src/changeset-for-the-bundle.ts")

@@ -11,16 +11,16 @@ import {
   type Window,
 } from "@cscs/oracle"
 import type { Upstream } from "@cscs/sandbox"
-import type { Reply } from "./asking.ts"
+import type { ListRequest, Reply } from "./client.ts"
+import { type Counts, count } from "./counts.ts"
 import type { LogReader } from "./log-reader.ts"
-import { type Counts, count } from "./mutations.ts"
 import { calmAfter, freshFor, longestRefresh, oldestInCalm, staleIfError } from "./pace.ts"
 
 export interface WrongResponse extends Mismatch {
   /** Seconds since the load began. */
   readonly at: number
-  readonly asked: string
-  readonly answered: string
+  readonly request: ListRequest | undefined
+  readonly response: object
 }
 
 /** A response that a caller has, and may revalidate. */
@@ -33,7 +33,7 @@ export interface Kept {
 
 export interface Checker {
   /** Counts the status and returns whether the response is a 200. Any status but these is wrong. */
-  readonly isAnswered: (reply: Reply, ...others: ReadonlyArray<number>) => boolean
+  readonly isSuccess: (reply: Reply, ...others: ReadonlyArray<number>) => boolean
   /** The span in which the content of a response was read, by its `Age`. */
   readonly windowOf: (reply: Reply) => Window
   /** Whether the age of a list is correct; not for a walk's later pages, which are as old as its first. */
@@ -55,11 +55,11 @@ export interface Checker {
 /** For the machine's clock, and for a late callback. */
 const slack = 50
 /** A refresh takes as long as this many responses from memory: some six consecutive calls, and the build. */
-const refreshInAnswers = 10
+const refreshInResponses = 10
 /** `Age` is in seconds: two lists read within one look like one list. */
 const shownLate = 3000
 /** The delay between an event and reading its log line. */
-const toldLate = 1000
+const loggedLate = 1000
 /** Further faults add no information. */
 const mostWrongs = 1000
 
@@ -88,32 +88,22 @@ export const checkerOf = (about: {
   let newestTaken = Number.NEGATIVE_INFINITY
   let oldest = 0
   /** Milliseconds of recent responses: if the machine has no time for the proxy, its refreshes take longer too. */
-  let slowest = (2 * firstRead) / refreshInAnswers
+  let slowest = (2 * firstRead) / refreshInResponses
   /** The newest list shown: the latest times at which it was read and held. */
   let shown = { takenBy: Number.NEGATIVE_INFINITY, heldBy: Number.NEGATIVE_INFINITY }
 
   const wrong = (reply: Reply | undefined, found: Mismatch): void => {
     if (wrongs.length >= mostWrongs) return
-    const { question, status, header } = reply ?? {}
-    wrongs.push({
-      at: Math.round(performance.now() - begun) / 1000,
-      asked:
-        question === undefined
-          ? ""
-          : `${question.method ?? "GET"} ${question.path} ${JSON.stringify(question.headers ?? {})}`,
-      answered:
-        reply === undefined
-          ? ""
-          : `${status}, Age ${header?.("age")}, ETag ${header?.("etag")}, ${Math.round(reply.came - reply.sent)} ms`,
-      ...found,
-    })
+    const { request, status, header = () => undefined, receivedAt = 0, sentAt = 0 } = reply ?? {}
+    const response = { status, age: header("age"), etag: header("etag"), milliseconds: Math.round(receivedAt - sentAt) }
+    wrongs.push({ at: Math.round(performance.now() - begun) / 1000, request, response, ...found })
   }
 
   const windowOf = (reply: Reply): Window => {
     const age = reply.header("age")
-    if (age === undefined || !/^\d+$/.test(age)) wrong(reply, { what: "the response has no Age", came: age })
+    if (age === undefined || !/^\d+$/.test(age)) wrong(reply, { what: "the response has no Age", found: age })
     // `Age` is in whole seconds, rounded down.
-    return { from: reply.sent - (Number(age ?? 0) + 1) * 1000 - slack, to: reply.came + slack }
+    return { from: reply.sentAt - (Number(age ?? 0) + 1) * 1000 - slack, to: reply.receivedAt + slack }
   }
 
   return {
@@ -123,24 +113,24 @@ export const checkerOf = (about: {
     oldest: () => oldest,
     wrong,
     windowOf,
-    isAnswered: (reply, ...others) => {
-      const { status, came } = reply
+    isSuccess: (reply, ...others) => {
+      const { status, receivedAt } = reply
       count(statuses, String(status))
       // A caller that requests a renewed list waits for more than the machine.
-      if (reply.question.headers?.["Cache-Control"] === undefined) {
-        slowest = Math.max(came - reply.sent, slowest * 0.995)
+      if (reply.request.headers?.["Cache-Control"] === undefined) {
+        slowest = Math.max(receivedAt - reply.sentAt, slowest * 0.995)
       }
       if (status === 200) return true
       if (!others.includes(status)) {
-        wrong(reply, { what: `the status ${status} is wrong here`, came: reply.body.toString().slice(0, 500) })
+        wrong(reply, { what: `the status ${status} is wrong here`, found: reply.body.toString().slice(0, 500) })
       } else if (
         status === 502 &&
-        !reply.question.path.includes("debug=") &&
-        came < newestTaken + freshFor + staleIfError - slack
+        !reply.request.path.includes("debug=") &&
+        receivedAt < newestTaken + freshFor + staleIfError - slack
       ) {
         wrong(reply, {
           what: "502 though a list was held that may still be given",
-          came: `a list was read ${((came - newestTaken) / 1000).toFixed(1)} s before at most`,
+          found: `a list was read ${((receivedAt - newestTaken) / 1000).toFixed(1)} s before at most`,
         })
       }
       return false
@@ -151,31 +141,37 @@ export const checkerOf = (about: {
       newestTaken = Math.max(newestTaken, from)
       const age = Number(reply.header("age"))
       oldest = Math.max(oldest, age)
-      const takenBy = reply.came - age * 1000
-      if (from > shown.takenBy) shown = { takenBy, heldBy: reply.came }
+      const takenBy = reply.receivedAt - age * 1000
+      if (from > shown.takenBy) shown = { takenBy, heldBy: reply.receivedAt }
       // After a later successful refresh, a response shows a newer list.
-      const isFailing = reply.sent > failedAt() && takenBy < failedAt()
-      const heldFor = reply.sent - shown.heldBy
+      const isFailing = reply.sentAt > failedAt() && takenBy < failedAt()
+      const heldFor = reply.sentAt - shown.heldBy
       // Guarded entries are as old as the list that they were lost from, and so is the new list.
-      const guarded = history.losses.filter((loss) => overlaps(loss, reply.came - age * 1000, reply.came))
+      const guarded = history.losses.filter((loss) => overlaps(loss, reply.receivedAt - age * 1000, reply.receivedAt))
       if (guarded.length === 0 && isFailing && heldFor > freshFor + staleIfError + shownLate + slowest) {
         wrong(reply, {
           what: "an old list is given for too long while refreshes fail",
-          came: `it was held ${(heldFor / 1000).toFixed(1)} s before at least`,
-          truth: `${(freshFor + staleIfError) / 1000} s at most`,
+          found: `it was held ${(heldFor / 1000).toFixed(1)} s before at least`,
+          expected: `${(freshFor + staleIfError) / 1000} s at most`,
         })
       }
-      const isCalm = !wasFailing({ from: reply.sent - calmAfter, to: reply.came }, ["waldur", "hpcUserApi", "issuer"])
-      const listMost = isCalm ? oldestInCalm + refreshInAnswers * slowest : freshFor + staleIfError + longestRefresh
+      const isCalm = !wasFailing({ from: reply.sentAt - calmAfter, to: reply.receivedAt }, [
+        "waldur",
+        "hpcUserApi",
+        "issuer",
+      ])
+      const listMost = isCalm ? oldestInCalm + refreshInResponses * slowest : freshFor + staleIfError + longestRefresh
       // A guard ends with the first list after its loss.
-      const lasting = guarded.filter(({ until }) => until > reply.came - listMost).map(({ from }) => reply.came - from)
+      const lasting = guarded
+        .filter(({ until }) => until > reply.receivedAt - listMost)
+        .map(({ from }) => reply.receivedAt - from)
       const most = listMost + Math.max(0, ...lasting)
       if (age * 1000 > most) {
         const why = isCalm ? `no upstream failed for ${calmAfter / 1000} s` : "whatever the upstreams do"
         wrong(reply, {
           what: "the list is too old",
-          came: `${age} s`,
-          truth: `${(most / 1000).toFixed(1)} s at most: ${why}`,
+          found: `${age} s`,
+          expected: `${(most / 1000).toFixed(1)} s at most: ${why}`,
         })
       }
     },
@@ -185,11 +181,11 @@ export const checkerOf = (about: {
       count(checks, "entries", verdict.entries)
       for (const project of verdict.projects) {
         const gid = history.gids.get(project)
-        if (gid !== undefined) gid.provenAt = Math.min(gid.provenAt, reply.came)
+        if (gid !== undefined) gid.provenAt = Math.min(gid.provenAt, reply.receivedAt)
       }
       if (verdict.wrong !== undefined) wrong(reply, verdict.wrong)
 
-      const kept = [...guardedSince].flatMap(([system, since]) => (since < reply.sent - toldLate ? [system] : []))
+      const kept = [...guardedSince].flatMap(([system, since]) => (since < reply.sentAt - loggedLate ? [system] : []))
       const acting = listed.entries.find((entry) => isToBeActedOn(entry, kept))
       if (kept.length > 0) count(checks, "lists of a guard")
       if (acting === undefined) return
@@ -197,8 +193,8 @@ export const checkerOf = (about: {
       // Only if the proxy does not log meanwhile that it has ended.
       setTimeout(() => {
         if (guardedSince.get(systemOf(acting)) !== since) return
-        wrong(reply, { what: "an entry that a guard keeps is to be acted on", came: acting })
-      }, toldLate + slowest)
+        wrong(reply, { what: "an entry that a guard keeps is to be acted on", found: acting })
+      }, loggedLate + slowest)
     },
     sizes: (window, filter) => {
       const places = oracle.places(window, filter)
@@ -208,17 +204,17 @@ export const checkerOf = (about: {
       count(checks, "ETags")
       const etag = reply.header("etag")
       if (etag === undefined) return wrong(reply, { what: "the response has no ETag" })
-      const { path, headers } = reply.question
-      const asked = `${path} ${headers?.Accept ?? ""} ${reply.header("content-encoding") ?? ""}`
+      const { path, headers } = reply.request
+      const requested = `${path} ${headers?.Accept ?? ""} ${reply.header("content-encoding") ?? ""}`
       const body = createHash("sha1").update(reply.body).digest("base64url")
-      const before = bodies.get(`${asked} ${etag}`)
-      bodies.set(`${asked} ${etag}`, body)
-      if (before !== undefined && before !== body) wrong(reply, { what: "one ETag for two bodies", came: etag })
+      const before = bodies.get(`${requested} ${etag}`)
+      bodies.set(`${requested} ${etag}`, body)
+      if (before !== undefined && before !== body) wrong(reply, { what: "one ETag for two bodies", found: etag })
       if (!isPage) return
-      const other = etags.get(`${asked} ${body}`)
-      etags.set(`${asked} ${body}`, etag)
+      const other = etags.get(`${requested} ${body}`)
+      etags.set(`${requested} ${body}`, etag)
       if (other !== undefined && other !== etag) {
-        wrong(reply, { what: "two ETags for one body", came: etag, truth: other })
+        wrong(reply, { what: "two ETags for one body", found: etag, expected: other })
       }
     },
   }

@@ -3,7 +3,7 @@
 import { overlaps, type Span, type Window } from "@cscs/oracle"
 import type { Fault, Sandbox, Upstream } from "@cscs/sandbox"
 import type { Chance } from "./chance.ts"
-import { type Counts, count } from "./mutations.ts"
+import { type Counts, count } from "./counts.ts"
 import { pause } from "./pause.ts"
 
 export interface FaultInjection {
@@ -17,8 +17,8 @@ export interface FaultInjection {
 
 const every: ReadonlyArray<Upstream> = ["waldur", "hpcUserApi", "issuer"]
 
-/** Larger than any response that the proxy accepts. */
-const oversize = 70_000_000
+/** Larger than any response that the proxy accepts; once in a run. */
+const tooLarge = ["too large", { oversizeBytes: 70_000_000, times: 1 }] as const
 
 /** A fault by name, and its probability. */
 const faults: ReadonlyArray<readonly [number, readonly [string, Fault | "token refused"]]> = [
@@ -43,9 +43,6 @@ const faults: ReadonlyArray<readonly [number, readonly [string, Fault | "token r
   [4, ["token refused", "token refused"]],
 ]
 
-/** Not the POSTs by which the soak itself changes Waldur. */
-const readingMethods = ["GET", "HEAD"]
-
 /** Mostly all of them, or the lists that every refresh reads. */
 const waldurPaths = [
   undefined,
@@ -59,59 +56,49 @@ const waldurPaths = [
 
 export const faultInjection = (sandbox: Sandbox, chance: Chance, seconds: number): FaultInjection => {
   const spans: Array<Span & { readonly upstream: Upstream }> = []
-  const counts: Counts = new Map()
-  const begun = performance.now()
+  const struck: Counts = new Map()
+  // Its memory is not returned at once, and would look like a leak if it came late.
+  const oversizeBefore = performance.now() + seconds * 250
   let hasBeenOversize = false
 
   /** Sets a fault; returns a function that clears it. */
   const strike = (upstream: Upstream): (() => void) => {
     const span = { upstream, from: performance.now(), until: Number.POSITIVE_INFINITY }
     spans.push(span)
-    const heal = oversizeNow(upstream) ?? begin(upstream)
+    const isOversize = upstream === "waldur" && !hasBeenOversize && span.from < oversizeBefore
+    hasBeenOversize ||= isOversize
+    const [name, fault] = isOversize ? tooLarge : chance.weighed(faults)
+    const clear =
+      fault === "token refused"
+        ? refuseToken(sandbox, upstream)
+        : setFault(upstream, isOversize ? fault : narrowed(fault, upstream))
     return () => {
-      heal()
+      count(struck, `${upstream}: ${name}`, clear())
       span.until = performance.now()
     }
   }
 
-  const begin = (upstream: Upstream): (() => void) => {
-    const [name, fault] = chance.weighed(faults)
-    if (fault === "token refused") return refuseToken(sandbox, upstream, () => count(counts, `${upstream}: ${name}`))
+  /** On a few requests, like a node that restarts, or on all of them for a while; of Waldur, on some paths. */
+  const narrowed = (fault: Fault, upstream: Upstream): Fault => {
     const path = upstream === "waldur" ? chance.pick(waldurPaths) : undefined
-    // A few requests, like a node that restarts, or all of them for a while.
     const times = chance.happens(0.2) ? 1 + chance.below(8) : undefined
-    return setFault(upstream, name, {
-      ...fault,
-      ...(path !== undefined && { path }),
-      ...(times !== undefined && { times }),
-    })
+    return { ...fault, ...(path !== undefined && { path }), ...(times !== undefined && { times }) }
   }
 
-  const setFault = (upstream: Upstream, name: string, fault: Fault): (() => void) => {
-    const methods = upstream === "waldur" ? readingMethods : [undefined]
-    const set = methods.map((method) =>
-      sandbox.faults.set(upstream, { ...fault, ...(method !== undefined && { method }) }),
-    )
+  const setFault = (upstream: Upstream, fault: Fault): (() => number) => {
+    // Not the POSTs by which the soak itself changes Waldur.
+    const methods = upstream === "waldur" ? [{ method: "GET" }, { method: "HEAD" }] : [{}]
+    const set = methods.map((method) => sandbox.faults.set(upstream, { ...fault, ...method }))
     return () => {
-      for (const one of set) {
-        if (one.struck > 0) count(counts, `${upstream}: ${name}`, one.struck)
-        one.clear()
-      }
+      for (const one of set) one.clear()
+      return set.reduce((sum, one) => sum + one.struck, 0)
     }
-  }
-
-  /** Once, early: the memory of such a response is not returned at once, and would look like a leak. */
-  const oversizeNow = (upstream: Upstream): (() => void) | undefined => {
-    const isEarly = performance.now() - begun < seconds * 250
-    if (hasBeenOversize || upstream !== "waldur" || !isEarly) return undefined
-    hasBeenOversize = true
-    return setFault(upstream, "too large", { oversizeBytes: oversize, times: 1 })
   }
 
   return {
     wasFailing: ({ from, to }, upstreams) =>
       spans.some((span) => upstreams.includes(span.upstream) && overlaps(span, from, to)),
-    struck: () => counts,
+    struck: () => struck,
     change: async (stop) => {
       for (let round = 1; !stop.aborted; round++) {
         // Occasionally there is a calm long enough that nothing of the last fault remains.
@@ -122,8 +109,7 @@ export const faultInjection = (sandbox: Sandbox, chance: Chance, seconds: number
           [2, "hpcUserApi"],
           [1, "issuer"],
         ])
-        const struck = chance.happens(0.25) ? every : [upstream]
-        const healing = struck.map(strike)
+        const healing = (chance.happens(0.25) ? every : [upstream]).map(strike)
         // Some last longer than the last good list may be served.
         await pause(chance.happens(0.3) ? chance.between(9000, 18_000) : chance.between(500, 6000), stop)
         for (const heal of healing) heal()
@@ -132,16 +118,19 @@ export const faultInjection = (sandbox: Sandbox, chance: Chance, seconds: number
   }
 }
 
-/** Waldur's token has expired; the HPC User API's tokens are no longer valid. */
-const refuseToken = ({ world, waldur, hpcUserApi }: Sandbox, upstream: Upstream, tell: () => void): (() => void) => {
-  tell()
+/**
+ * Waldur's token expires until the returned function is called, which counts as one request; the tokens of the HPC User
+ * API are no longer valid.
+ */
+const refuseToken = ({ world, waldur, hpcUserApi }: Sandbox, upstream: Upstream): (() => number) => {
   const token = world.tokens.get(waldur.token)
   if (upstream !== "waldur" || token === undefined) {
     hpcUserApi.revokeTokens()
-    return () => {}
+    return () => 1
   }
   token.expired = true
   return () => {
     token.expired = false
+    return 1
   }
 }

@@ -1,17 +1,16 @@
-/** Finds faults in the proxy's log, and extracts its refreshes. */
+/** Finds faults in the proxy's log, and extracts its failed refreshes and its guards. */
 import { parseLogLine } from "@cscs/harness"
 import type { Sandbox } from "@cscs/sandbox"
-import { type Counts, count } from "./mutations.ts"
+import { type Counts, count } from "./counts.ts"
 
-/** Events that are faults of the proxy; and Node's own output on standard error. */
+/** Events that are faults of the proxy. Node's own warnings are no log lines, and so faults too. */
 const faultEvents = ["refresh-crashed", "internal-error", "crashed"]
-const nodeWarnings = /unhandled|uncaught|MaxListenersExceeded/i
 
 export interface LogReader {
   readonly read: (line: string) => void
   /** Unexpected lines, each with a reason. */
   readonly faulty: ReadonlyArray<{ readonly why: string; readonly line: string }>
-  /** Lines by event; those of the upstreams' clients, which have none, by message. */
+  /** Lines by event. */
   readonly events: Counts
   /** When the last failed refresh was logged, by `performance.now()`. */
   readonly failedAt: () => number
@@ -32,16 +31,15 @@ export const logReader = (sandbox: Sandbox): LogReader => {
     guardedSince,
     read: (line) => {
       const parsed = parseLogLine(line)
+      const { event = "", level, annotations } = parsed ?? {}
       if (holdsSecret(line)) faulty.push({ why: "a secret is in the log", line })
-      else if (faultEvents.includes(parsed?.event ?? "") || parsed?.level === "FATAL" || nodeWarnings.test(line))
+      else if (faultEvents.includes(event) || level === "FATAL")
         faulty.push({ why: "a fault of the proxy's own", line })
-      else if (parsed === undefined) faulty.push({ why: "no line of the log's form", line })
-      if (parsed === undefined) return
-      const { event, message, annotations } = parsed
+      else if (event === "") faulty.push({ why: "no line of the log's form, or without an event", line })
       if (event === "refresh-failed") failedAt = performance.now()
-      if (event === "system-guarded") guardedSince.set(String(annotations.offering), performance.now())
-      if (event === "system-released") guardedSince.delete(String(annotations.offering))
-      count(events, event ?? nameOf(message))
+      if (event === "system-guarded") guardedSince.set(String(annotations?.offering), performance.now())
+      if (event === "system-released") guardedSince.delete(String(annotations?.offering))
+      count(events, event)
     },
   }
 }
@@ -58,6 +56,3 @@ export const secretsIn = ({ world, waldur, hpcUserApi, issuer }: Sandbox): ((tex
   // safe-regex: a log line of our own process, which keeps them short
   return (text) => secrets.some((secret) => text.includes(secret)) || /\beyJ[\w-]{10,}\.[\w-]{10,}/.test(text)
 }
-
-/** Without the parts that vary. */
-const nameOf = (message: string): string => message.replaceAll(/https?:\S+|\d[\d,.:]*/g, "…").slice(0, 80)

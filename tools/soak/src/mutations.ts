@@ -6,20 +6,19 @@
 import { type History, type HostileRecord, isBeingRemoved, systems } from "@cscs/oracle"
 import {
   changeResource,
-  type Happening,
-  happen,
   type Json,
   type JsonObject,
+  type Mutation,
+  mutate,
+  placeOrder,
   type Sandbox,
   type WaldurCustomer,
   type WaldurRecord,
 } from "@cscs/sandbox"
 import type { Chance } from "./chance.ts"
+import { type Counts, count } from "./counts.ts"
 import { calmAfter } from "./pace.ts"
 import { pause } from "./pause.ts"
-
-/** The changes, and the number of each. */
-export type Counts = Map<string, number>
 
 /**
  * Milliseconds between a removal and an addition. If both fall into one read of two pages, Waldur's counts agree and a
@@ -28,7 +27,6 @@ export type Counts = Map<string, number>
 const apart = 20_000
 /** After this many intervals of 10 ms without a call of the proxy, none of its reads is in flight. */
 const silentTries = 12
-const never = new AbortController().signal
 
 /** A mutation by its name, and its probability. */
 const mutation = (weight: number, name: string, act: () => void | Promise<void>) => [weight, [name, act]] as const
@@ -78,8 +76,14 @@ const turnsOf = (around: World) => {
   const orderOf = (row: WaldurRecord) => row.order_in_progress as WaldurRecord | null | undefined
   const isIdle = (row: WaldurRecord) => orderOf(row) === null
   const hasOrder = (state: string) => (row: WaldurRecord) => orderOf(row)?.state === state
-  const post = (path: string, body: JsonObject = {}) => postTo(waldur, path, body)
-  const sandboxDoes = (what: Happening) => happen(world, what, chance.below(2 ** 31))
+  const post = async (path: string, body: JsonObject = {}): Promise<void> => {
+    const headers = { Authorization: `Token ${waldur.actingToken}`, "Content-Type": "application/json" }
+    const response = await fetch(waldur.url + path, { method: "POST", headers, body: JSON.stringify(body) })
+    const text = await response.text()
+    // Some offerings' orders cannot be set to erred, and some states allow nothing: then there is no change.
+    if (response.status >= 500) throw new Error(`POST ${path}: ${response.status} ${text.slice(0, 300)}`)
+  }
+  const sandboxDoes = (what: Mutation) => mutate(world, what, chance.below(2 ** 31))
 
   const actOnOrder = (state: string, action: string, body?: JsonObject) => async () => {
     const row = some(hasOrder(state))
@@ -93,13 +97,11 @@ const turnsOf = (around: World) => {
     lastCame = performance.now()
     made += 1
     const old = chance.happens(0.5) ? some((row) => isBeingRemoved(String(row.state))) : undefined
-    const row = newResource(sandbox, chance, old ?? chance.pick(ordinary()), made)
-    if (old === undefined) {
-      placeInProject(row, `soak${String(made).padStart(4, "0")}`)
-      // Some are added to the HPC User API later, and some never.
-      if (chance.happens(0.7)) world.gids.set(String(row.project_slug), 60_000 + made)
-    }
-    world.resources.push(row)
+    const row = addResource(sandbox, chance, old ?? chance.pick(ordinary()), made)
+    if (old !== undefined) return
+    placeInProject(row, `soak${String(made).padStart(4, "0")}`)
+    // Some are added to the HPC User API later, and some never.
+    if (chance.happens(0.7)) world.gids.set(String(row.project_slug), 60_000 + made)
   }
 
   /** A live record with values that the contract refuses, in the place of another. */
@@ -114,9 +116,8 @@ const turnsOf = (around: World) => {
       world.resources.every((other) => other === row || other.project_slug !== row.project_slug)
     const removing = chance.happens(0.8) ? some(isServed) : undefined
     const like = removing ?? chance.pick(ordinary())
-    const row = newResource(sandbox, chance, like, made)
-    row.state = "OK"
-    row.order_in_progress = null
+    const row = addResource(sandbox, chance, like, made)
+    Object.assign(row, { state: "OK", order_in_progress: null })
     const { offering_slug: system, provider_slug: tenant, customer_slug: customer, project_slug: project } = row
     const type = (row.attributes as JsonObject).storage_data_type
     const own = String(like.backend_id)
@@ -129,7 +130,6 @@ const turnsOf = (around: World) => {
     Object.assign(row, record.fields(row))
     history.expectHostile(String(row.uuid), record)
     hostileRows.add(row)
-    world.resources.push(row)
   }
   const hostileGoes = (): void => {
     const row = [...hostileRows].at(0)
@@ -166,7 +166,7 @@ const turnsOf = (around: World) => {
       const row = some(({ state }) => state === "Erred")
       if (row !== undefined) await post(`marketplace-provider-resources/${row.uuid}/set_state_ok/`)
     }),
-    mutation(3, "mount point told", async () => {
+    mutation(3, "mount point reported", async () => {
       const row = chance.pick(ordinary())
       made += 1
       const { offering_slug: system, provider_slug: tenant, customer_slug: customer } = row
@@ -187,20 +187,23 @@ const turnsOf = (around: World) => {
       )
       if (order) order.state = chance.pick(["pending-consumer", "pending-project", "pending-start-date"])
     }),
-    mutation(4, "removal asked for, not agreed to", () => {
+    mutation(4, "removal requested, not approved", () => {
       const row = some((row) => isIdle(row) && row.state === "OK")
       if (row === undefined) return
-      const order = newOrder(world, chance, row, { type: "Terminate", state: "pending-consumer" })
+      placeOrder(world, row, { uuid: chance.uuid(), type: "Terminate", state: "pending-consumer" })
       changeResource(world, row, { state: "Terminating" })
-      row.order_in_progress = order
     }),
-    mutation(4, "other limit asked for, quotas reported before", () => {
+    mutation(4, "other limit requested, quotas reported before", () => {
       const row = some((row) => isIdle(row) && row.state === "OK")
       const before = Number((row?.limits as JsonObject | undefined)?.storage ?? 0)
       if (row === undefined || before <= 0) return
-      const order = newOrder(world, chance, row, { type: "Update", state: "pending-provider" })
-      order.limits = { storage: before + chance.below(200) }
-      order.attributes = { old_limits: { storage: before } }
+      placeOrder(world, row, {
+        uuid: chance.uuid(),
+        type: "Update",
+        state: "pending-provider",
+        limits: { storage: before + chance.below(200) },
+        attributes: { old_limits: { storage: before } },
+      })
       const reported = {
         soft_quota_space: before,
         hard_quota_space: before,
@@ -208,7 +211,6 @@ const turnsOf = (around: World) => {
         hard_quota_inodes: before * 2_000_000,
       }
       changeResource(world, row, { state: "Updating", options: { ...(row.options as JsonObject), ...reported } })
-      row.order_in_progress = order
     }),
     mutation(8, "removal lost its order", () => {
       // Preferably one in the place of a removed one: both could be gone, were it not for the order.
@@ -216,27 +218,20 @@ const turnsOf = (around: World) => {
       const row = some((row) => isFit(row) && String(row.slug).startsWith("soak-")) ?? some(isFit)
       if (row !== undefined) changeResource(world, row, { state: "Terminating" })
     }),
-    mutation(4, "order of a removal ended unseen", () => {
-      const row = some((row) => row.state === "Terminating" && !isIdle(row))
-      const order = orderOf(row ?? {})
-      if (row === undefined || !order) return
-      order.state = "canceled"
-      row.order_in_progress = null
-    }),
     mutation(6, "order approved", actOnOrder("pending-provider", "approve_by_provider")),
     mutation(3, "order rejected", actOnOrder("pending-provider", "reject_by_provider")),
     mutation(8, "order done", finishOrder),
-    mutation(3, "order done, as Waldur has it", () => sandboxDoes("order-ends")),
-    mutation(6, "order ended unseen", () => sandboxDoes("order-ends-unseen")),
-    mutation(10, "resource came", comes),
-    mutation(12, "hostile record came", hostileComes),
-    mutation(3, "hostile record went", hostileGoes),
-    mutation(3, "resource went", () => {
+    mutation(3, "order done by Waldur itself", () => sandboxDoes("order-ends")),
+    mutation(8, "order ended unseen", () => sandboxDoes("order-ends-unseen")),
+    mutation(10, "resource added", comes),
+    mutation(12, "hostile record added", hostileComes),
+    mutation(3, "hostile record removed", hostileGoes),
+    mutation(3, "resource removed", () => {
       if (performance.now() - lastCame < apart || world.resources.length < 40) return
       lastWent = performance.now()
       sandboxDoes("resource-disappears")
     }),
-    mutation(3, "GID told late", () => {
+    mutation(3, "GID added late", () => {
       const row = some(({ project_slug }) => !world.gids.has(String(project_slug)))
       made += 1
       if (row !== undefined) world.gids.set(String(row.project_slug), 60_000 + made)
@@ -259,7 +254,7 @@ const turnsOf = (around: World) => {
     const tries = 200
     let silent = 0
     for (let tried = 0; tried < tries && silent < silentTries; tried++) {
-      await pause(10, never)
+      await pause(10)
       silent = sandbox.calls.inFlight("waldur") === 0 ? silent + 1 : 0
     }
     change()
@@ -342,49 +337,13 @@ const turnsOf = (around: World) => {
   }
 }
 
-export const count = (counts: Counts, what: string, more = 1): void => {
-  counts.set(what, (counts.get(what) ?? 0) + more)
-}
-
-const postTo = async ({ url, actingToken }: Sandbox["waldur"], path: string, body: JsonObject): Promise<void> => {
-  const response = await fetch(url + path, {
-    method: "POST",
-    headers: { Authorization: `Token ${actingToken}`, "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  })
-  const text = await response.text()
-  // Some offerings' orders cannot be set to erred, and some states allow nothing: then there is no change.
-  if (response.status >= 500) throw new Error(`POST ${path}: ${response.status} ${text.slice(0, 300)}`)
-}
-
-/** An order of a resource, with the content of the one that created it. */
-const newOrder = (
-  world: Sandbox["world"],
-  chance: Chance,
-  row: WaldurRecord,
-  about: { readonly type: string; readonly state: string },
-): WaldurRecord => {
-  const uuid = hex(chance)
-  const order: WaldurRecord = {
-    ...structuredClone(row.creation_order as WaldurRecord),
-    ...about,
-    uuid,
-    url: `${world.apiUrl}marketplace-orders/${uuid}/`,
-    marketplace_resource_uuid: row.uuid ?? null,
-    created: world.now,
-    modified: world.now,
-  }
-  world.orders.push(order)
-  return order
-}
-
-/** Like `like`, with a name of its own, present at once or with an order that creates it. */
-const newResource = ({ world }: Sandbox, chance: Chance, like: WaldurRecord, number: number): WaldurRecord => {
-  const uuid = hex(chance)
-  const orderState = chance.pick(["done", "pending-consumer", "pending-provider", "executing"])
+/** Adds a resource like `like`, with a name of its own, present at once or with an order that creates it. */
+const addResource = ({ world }: Sandbox, chance: Chance, like: WaldurRecord, number: number): WaldurRecord => {
+  const uuid = chance.uuid()
   const slug = `soak-${String(number).padStart(6, "0")}`
-  const order = newOrder(world, chance, { ...like, uuid }, { type: "Create", state: orderState })
-  return {
+  const orderState = chance.pick(["done", "pending-consumer", "pending-provider", "executing"])
+  const isDone = orderState === "done"
+  const row: WaldurRecord = {
     ...structuredClone(like),
     uuid,
     slug,
@@ -392,10 +351,12 @@ const newResource = ({ world }: Sandbox, chance: Chance, like: WaldurRecord, num
     url: `${world.apiUrl}marketplace-resources/${uuid}/`,
     created: world.now,
     modified: world.now,
-    state: orderState === "done" ? "OK" : "Creating",
-    order_in_progress: orderState === "done" ? null : order,
-    creation_order: order,
+    state: isDone ? "OK" : "Creating",
   }
+  row.creation_order = placeOrder(world, row, { uuid: chance.uuid(), type: "Create", state: orderState })
+  if (isDone) row.order_in_progress = null
+  world.resources.push(row)
+  return row
 }
 
 /** The maximum number at the same time: each is checked for each removal. */
@@ -439,13 +400,6 @@ const placeInProject = (row: WaldurRecord, slug: string): void => {
   row.project_slug = slug
   row.project_name = `Project ${slug}`
   row.backend_id = ""
-}
-
-const hex = (chance: Chance): string => {
-  const digits = Array.from({ length: 32 }, () => chance.below(16).toString(16))
-  digits[12] = "4"
-  digits[16] = "8"
-  return digits.join("")
 }
 
 const renameCustomer = ({ world }: Sandbox, uuid: string, name: string): void => {

@@ -4,11 +4,22 @@ export const freshFor = 1000
 export const staleIfError = 8000
 export const fullRefreshEvery = 10_000
 /** Longer than any loss lasts, and short enough that the gradual losses of a long run are never half of a system. */
-export const emptyGuard = 60_000
+const lossGuard = 60_000
 /** Short, so that the proxy is silent soon after the load has stopped. */
 export const keepWarmFor = 3000
 /** For one attempt at an upstream call. */
-export const callTimeout = 2000
+const callTimeout = 2000
+
+/** The same as variables of the proxy. */
+export const settings = {
+  WALDUR_TIMEOUT: `${callTimeout}ms`,
+  HPC_USER_API_TIMEOUT: `${callTimeout}ms`,
+  CACHE_FRESH_FOR: `${freshFor}ms`,
+  CACHE_STALE_IF_ERROR: `${staleIfError}ms`,
+  CACHE_FULL_REFRESH_EVERY: `${fullRefreshEvery}ms`,
+  CACHE_EMPTY_GUARD: `${lossGuard}ms`,
+  CACHE_KEEP_WARM_FOR: `${keepWarmFor}ms`,
+}
 
 /** A project unknown to the HPC User API is looked up again only after this. */
 export const askAgainAfter = 60_000

@@ -1,11 +1,5 @@
+import { setTimeout as elapsed } from "node:timers/promises"
+
 /** Waits, but not longer than until `stop`. */
-export const pause = (milliseconds: number, stop: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const timer = setTimeout(done, stop.aborted ? 0 : milliseconds)
-    function done() {
-      clearTimeout(timer)
-      stop.removeEventListener("abort", done)
-      resolve()
-    }
-    stop.addEventListener("abort", done)
-  })
+export const pause = (milliseconds: number, stop?: AbortSignal): Promise<void> =>
+  elapsed(milliseconds, undefined, { signal: stop }).catch(() => {})

@@ -37,7 +37,7 @@ const RIGHTS: Record<WaldurRole, Rights> = {
   reader: { provides: "own", consumes: "none", acts: false, customers: false, version: false },
   "offering-manager": { provides: "own", consumes: "none", acts: true, customers: false, version: false },
   consumer: { provides: "none", consumes: "own", acts: false, customers: false, version: false },
-  nobody: { provides: "none", consumes: "none", acts: false, customers: false, version: false },
+  "no-role": { provides: "none", consumes: "none", acts: false, customers: false, version: false },
 }
 
 export function rightsOf(token: WaldurToken): Rights {

@@ -31,5 +31,5 @@ export const RESOURCE_ACTIONS: Record<string, Action> = {
   },
 }
 
-/** A 7.0.7 lacks these two: they are 404, with HTML. */
+/** Waldur 7.0.7 lacks these two and returns a 404 with an HTML page. */
 export const RESOURCE_ACTIONS_OF_8 = ["set_state_ok", "update_options_direct"]

@@ -17,8 +17,10 @@ import type { WaldurRecord, World } from "./world.ts"
 /** In the order of the list; plain ones first, so that the first page of a demo is easy to read. */
 const CASES: readonly CaseSpec[] = [...PLAIN, ...ORDERS, ...VALUES, ...PATHS, ...QUOTAS, ...TARGETS, ...TREE]
 
+/** Microseconds, as in Waldur: the first creation, from each creation to the next, and from a creation to its change. */
 const FIRST_CREATED = Date.UTC(2024, 1, 1, 8, 30, 11) * 1000 + 470_210
 const STEP = 3 * 3_600_000_000 + 7_411_093
+const DAY = 86_400_000_000
 const FIRST_GID = 31_001
 
 /** Adds the hand-written resources to the world. They are the same for every seed. */
@@ -35,7 +37,7 @@ export function addHandWrittenResources(world: World, customers: CustomerLists):
       offering,
       project: project(one.organisation, slug, name),
       created: instant(created),
-      modified: instant(created + 86_400_000_000),
+      modified: instant(created + DAY),
       state: one.state,
       attributes: { name: `${offering.slug}-${one.label}`, permissions: "775", storage_data_type: one.dataType },
       limits: { storage: one.storage },
@@ -53,7 +55,7 @@ export function addHandWrittenResources(world: World, customers: CustomerLists):
     } else if (one.order !== undefined) {
       const order = orderRecord(placed, {
         uuid: uuidOf(`order ${one.label}`),
-        created: instant(created + 86_400_000_000),
+        created: instant(created + DAY),
         attributes: {},
         limits: {},
         ...structuredClone(one.order),

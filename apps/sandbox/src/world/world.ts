@@ -23,7 +23,7 @@ export type WaldurRole =
   | "reader"
   | "offering-manager"
   | "consumer"
-  | "nobody"
+  | "no-role"
 
 /** The user of a Waldur token. */
 export interface WaldurToken {
@@ -147,7 +147,7 @@ export function tokensOf(of: { provider?: string; consumer?: string }): Map<stri
     [TOKENS.offeringManager, user("offering-manager", "offering-manager", provides)],
     [TOKENS.consumer, user("consumer", "consumer", consumes)],
     [TOKENS.partial, user("capstor-operator", "manager", { ...provides, sees: ["capstor"] })],
-    [TOKENS.blind, user("newcomer", "nobody", { sees: [] })],
+    [TOKENS.blind, user("newcomer", "no-role", { sees: [] })],
     [TOKENS.expired, user("former-operator", "reader", { expired: true })],
   ])
 }

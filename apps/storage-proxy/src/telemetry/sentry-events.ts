@@ -30,12 +30,12 @@ export const reportingLogger = (
   outageSince: OutageSince,
   now: () => number = Date.now,
 ): Logger.Logger<unknown, void> => {
-  const said = new Map<string, number>()
+  const reported = new Map<string, number>()
   const isFirst = (what: string) => {
     const oldest = now() - quietTime
-    for (const [earlier, at] of said) if (at <= oldest) said.delete(earlier)
-    if (said.has(what) || said.size >= most) return false
-    said.set(what, now())
+    for (const [earlier, at] of reported) if (at <= oldest) reported.delete(earlier)
+    if (reported.has(what) || reported.size >= most) return false
+    reported.set(what, now())
     return true
   }
   let lastOutage: number | undefined

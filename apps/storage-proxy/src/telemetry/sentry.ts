@@ -39,8 +39,8 @@ export const sentryReporter = (options: {
     // This client makes no spans.
     traceLifecycle: "static",
     // The last hook to see an event.
-    beforeSend: ({ event_id, ...said }) => ({
-      ...scrub(said),
+    beforeSend: ({ event_id, ...event }) => ({
+      ...scrub(event),
       ...(event_id === undefined ? {} : { event_id }),
       type: undefined,
     }),

@@ -158,12 +158,7 @@ const checkHpcUserApi = (settings: ProxySettings): Effect.Effect<CheckResult> =>
     HpcUserClient.use((client) => client.ping()),
     layer,
   )
-  return attempted(
-    name,
-    call,
-    "token and response received",
-    hpcUserApiAdvice,
-  )
+  return attempted(name, call, "token and response received", hpcUserApiAdvice)
 }
 
 const checkIssuer = (settings: ProxySettings): Effect.Effect<CheckResult> => {
@@ -185,7 +180,7 @@ const checkIssuer = (settings: ProxySettings): Effect.Effect<CheckResult> => {
   )
 }
 
-/** Warnings about settings that only a person can judge. */
+/** Warnings about settings that only a person can assess. */
 export const configurationWarnings = ({ warnings, model }: ProxySettings): ReadonlyArray<string> => [
   ...warnings,
   ...(model.mountRoots.length > 0

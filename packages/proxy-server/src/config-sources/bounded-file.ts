@@ -25,27 +25,27 @@ export interface FileFacts {
  * bounded size in UTF-8 is read. Symbolic links are followed, because Kubernetes mounts secrets as such.
  *
  * @param options.most bytes; default 1 MiB
- * @param options.judge a reason to refuse the open file, in words
+ * @param options.refusal a reason to refuse the open file, in words
  * @param options.flags of open(2), in addition to reading
  */
 export const readBoundedFile = (
   path: string,
   options: {
     readonly most?: number
-    readonly judge?: (facts: FileFacts) => string | undefined
+    readonly refusal?: (facts: FileFacts) => string | undefined
     readonly flags?: number
   } = {},
 ): Effect.Effect<string, UnreadableFile> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const { most = largestFile, judge = () => undefined, flags = 0 } = options
+      const { most = largestFile, refusal = () => undefined, flags = 0 } = options
       const file = yield* Effect.acquireRelease(
         // Without O_NONBLOCK, opening a FIFO blocks until there is a writer.
         trying(() => open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | flags)),
         (opened) => Effect.promise(() => opened.close()),
       )
       const facts = yield* trying(() => file.stat())
-      const reason = facts.isFile() ? judge(facts) : "it is no regular file"
+      const reason = facts.isFile() ? refusal(facts) : "it is no regular file"
       if (reason !== undefined) return yield* new UnreadableFile({ code: undefined, reason })
       const bytes = yield* trying(() => readUpTo(file, most + 1))
       if (bytes.length > most) {

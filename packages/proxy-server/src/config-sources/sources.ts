@@ -113,7 +113,7 @@ const readDotenv = Effect.fnUntraced(function* (
     if (fault !== undefined) return yield* refused(`a symbolic link: ${fault}`)
   }
   const text = yield* readBoundedFile(path, {
-    judge: (facts) => dotenvFault(facts, ownUid),
+    refusal: (facts) => dotenvFault(facts, ownUid),
     flags: found.isSymbolicLink() ? 0 : constants.O_NOFOLLOW,
   }).pipe(Effect.mapError(({ reason }) => refused(reason)))
   return parseDotenv(text, environment)

@@ -39,7 +39,7 @@ export const assembleSettings = (
   values: SettingValues,
   facts: SourceFacts,
 ): {
-  readonly settings: Omit<ProxySettings, "effective" | "secretFiles"> | undefined
+  readonly settings: Omit<ProxySettings, "effective" | "ignoredKeys" | "secretFiles"> | undefined
   readonly problems: ReadonlyArray<ConfigurationProblem>
 } => {
   const problems: Array<ConfigurationProblem> = []

@@ -72,7 +72,8 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
       problems: problems.map((problem) => ({ ...problem, found: withoutSecrets(problem.found) })),
     })
   }
-  const ignored = unknown.ignored.map((path) => `${file}: the key ${shownName(path)} is unknown and has no effect`)
+  const ignoredKeys = unknown.ignored.map(shownName)
+  const ignored = ignoredKeys.map((name) => `${file}: the key ${name} is unknown and has no effect`)
   const trimmed = [...given].flatMap(([path, { source, taken }]) =>
     taken === "more" ? [`${path} (${source}): white space or quotes around the secret were stripped`] : [],
   )
@@ -80,6 +81,7 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
   return {
     ...assembled.settings,
     secretFiles: [...new Set(secretFiles)],
+    ignoredKeys,
     warnings: [...sources.warnings, ...shortList(ignored), ...trimmed, ...assembled.settings.warnings],
     effective: read.map(({ key, given, value }) => {
       const note = given?.taken === undefined ? "" : ", without the white space or quotes around it"

@@ -94,6 +94,8 @@ export interface ProxySettings {
   }
   /** The files from which secrets were read: named by `<name>_FILE`, `.env`, or the YAML file. */
   readonly secretFiles: ReadonlyArray<string>
+  /** Unknown keys of the file, which have no effect; each has a warning too. */
+  readonly ignoredKeys: ReadonlyArray<string>
   /** Warnings about the configuration for the operator. */
   readonly warnings: ReadonlyArray<string>
   /** Each setting in effect with its source, for the log; secrets are masked. */

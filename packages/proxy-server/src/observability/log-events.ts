@@ -39,6 +39,15 @@ export const logEvents = [
   "customers-unavailable",
   "gids-unavailable",
   "gids-mocked",
+  // The upstreams' clients, which annotate their lines themselves.
+  "waldur-clock-ahead",
+  "waldur-concession",
+  "waldur-on-rows-failed",
+  "waldur-orders-unread",
+  "waldur-page-too-large",
+  "waldur-row-too-large",
+  "waldur-rows-moved",
+  "gids-request-halved",
   // The snapshot in a file.
   "snapshot-restored",
   "snapshot-not-kept",

@@ -71,7 +71,7 @@ export const maskFound = (field: string, found: unknown, text: (given: string) =
  */
 export const maskText = (text: string): string => (/[:=%]/.test(text) ? maskLogins(maskAssignments(text)) : text)
 
-/** Characters of a name that are inspected: a longer one is judged by its end. */
+/** Characters of a name that are inspected: of a longer one only the end counts. */
 const longestName = 128
 /** Whether an unquoted name may contain a character: any letter or digit, and `_ . $ -`. */
 const isInName = (code: number): boolean =>

@@ -41,8 +41,8 @@ export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Ef
     const ended = (c: HonoContext, request: ObservedRequest, began: number, status: number, bytes: unknown): void => {
       spans.end(request, status)
       // The reason of a 5xx has a line of its own, and that one is the error.
-      const said = (quietPaths.has(c.req.path) ? lines.quiet : status < 500 ? lines.answered : lines.failed)()
-      if (said === undefined) return
+      const logged = (quietPaths.has(c.req.path) ? lines.quiet : status < 500 ? lines.answered : lines.failed)()
+      if (logged === undefined) return
       const { method, raw } = c.req
       const traceId = spans.traceId(request)
       const query = shownQuery(raw.url, shownParameters)
@@ -64,7 +64,7 @@ export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Ef
       const annotated = Context.add(context, References.CurrentLogAnnotations, about)
       Effect.runForkWith(
         request.span === undefined ? annotated : Context.add(annotated, Tracer.ParentSpan, request.span),
-      )(said)
+      )(logged)
     }
 
     // Not async: each promise adds a measurable cost to a cached page.

@@ -1,7 +1,7 @@
 /** The stored form of a snapshot, in the file and in the shared cache: its text, its limits, and its validation. */
 import { createHash } from "node:crypto"
 import { HpcUserApiError } from "@cscs/hpc-user-client"
-import { isGid, isProblem, type ModelSettings, Skipped, storedEntryJudge, Warning } from "@cscs/storage-model"
+import { isGid, isProblem, type ModelSettings, Skipped, storedEntryChecker, Warning } from "@cscs/storage-model"
 import { Option, Result, Schema } from "effect"
 import type { ProxySettings } from "../config/settings.ts"
 import { version } from "../config/version.ts"
@@ -134,7 +134,7 @@ export interface StoredReader {
 
 /** Creates the reader for these settings. It never throws. */
 export const storedReader = (model: ModelSettings): StoredReader => {
-  const judge = storedEntryJudge(model)
+  const check = storedEntryChecker(model)
 
   const header = (text: string): Result.Result<StoredHeader, string> => {
     const stored = text.length > longestHeader ? undefined : Option.getOrUndefined(decodeHeader(text))
@@ -161,7 +161,7 @@ export const storedReader = (model: ModelSettings): StoredReader => {
       if (facet === undefined || facet.offeringSlug !== facets[0]?.offeringSlug) {
         return Result.fail("a chunk's entries are not of one storage system")
       }
-      const entry = judge(line, facet.offeringSlug)
+      const entry = check(line, facet.offeringSlug)
       if (isProblem(entry)) return Result.fail(`${entry.field} of an entry is ${shownAs(entry.found)}; ${entry.reason}`)
       if (entry.status !== facet.status || entry.dataType !== facet.dataType) {
         return Result.fail(`filters would misclassify the entry ${entry.itemId}`)

@@ -26,7 +26,7 @@ export interface Fate {
  * least ten stay live. Fewer than ten may all turn to removing, since each of them has its own order. An entry removed
  * between two refreshes was never seen as removing, so it counts as vanished.
  */
-export const isOddLoss = ({ before, vanished, removing }: Fate): boolean => {
+export const isSuspiciousLoss = ({ before, vanished, removing }: Fate): boolean => {
   const left = before - vanished - removing
   return (vanished > 0 && left <= 0) || (before >= oddFrom && left < before / 2)
 }
@@ -132,7 +132,7 @@ export const judgeLosses = Effect.fnUntraced(function* (
       vanished: all.size - removing,
       removing,
     }
-    if (!isOddLoss(fate))
+    if (!isSuspiciousLoss(fate))
       losses.push(...stillLost, ...lost.map((loss) => ({ ...loss, offeringSlug, at: judged.readStartedAt })))
     else if (judged.readStartedAt - since < emptyGuard) {
       losses.push(...lostEarlier)
@@ -261,13 +261,13 @@ export const keptChunks = Effect.fnUntraced(function* (
 const callbackUrl = /_url$/
 
 /** A chunk without callback URLs and without some of its entries; the same chunk if nothing changes. */
-const strippedChunk = (chunk: Chunk, isLeftOut: (entry: ListedEntry) => boolean): Chunk => {
+const strippedChunk = (chunk: Chunk, isSkipped: (entry: ListedEntry) => boolean): Chunk => {
   const { facets, facetsAt, resources } = chunk
   const lines: Array<string> = []
   const at: Array<number> = []
   const gone = new Set<string>()
   for (const [index, entry] of entriesOf(chunk).entries()) {
-    if (isResource(entry) && isLeftOut(listed(entry))) {
+    if (isResource(entry) && isSkipped(listed(entry))) {
       gone.add(entry.itemId)
       continue
     }

@@ -121,13 +121,13 @@ export const makeSharedStore = (
   const refused = (problem: string, digest: string, chunks?: ReadonlyArray<string>) => {
     const isFirst = refusal === undefined
     refusal = problem
-    const said = isFirst
+    const logged = isFirst
       ? Effect.logWarning("Data in the shared cache is refused").pipe(
           logEvent("shared-cache-refused"),
           Effect.annotateLogs({ error: problem }),
         )
       : Effect.void
-    return Effect.andThen(said, removed(digest, chunks))
+    return Effect.andThen(logged, removed(digest, chunks))
   }
 
   const load = Effect.fnUntraced(function* (digest: string, near: TimedSnapshot | undefined) {

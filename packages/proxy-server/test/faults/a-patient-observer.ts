@@ -146,8 +146,8 @@ export const expectHonest = ({ sandbox, answers, logs }: ObservedProxy): void =>
   const { world, waldur, hpcUserApi, issuer, calls } = sandbox
   const bearers = calls.all.map(({ headers }) => headers.get("authorization")?.replace(/^\S+ /, "") ?? "")
   const secrets = [waldur.token, hpcUserApi.clientSecret, issuer.audience.clientSecret, ...bearers]
-  const said = [...new Set([...answers.map(({ text }) => text), ...logs])]
-  const lost = [...new Set(secrets)].filter((secret) => secret !== "" && said.some((text) => text.includes(secret)))
+  const reported = [...new Set([...answers.map(({ text }) => text), ...logs])]
+  const lost = [...new Set(secrets)].filter((secret) => secret !== "" && reported.some((text) => text.includes(secret)))
   expect(lost).toEqual([])
   const lists = new Map(
     answers.filter(({ status, json }) => status === 200 && json?.resources).map((got) => [got.text, got]),

@@ -40,7 +40,7 @@ export interface Question {
   /** An unrelated circuit breaker. */
   readonly blameless?: string
   /** Matches a log line while the fault lasts. */
-  readonly said?: RegExp
+  readonly reported?: RegExp
   /** Changes the world so that the request is necessary. */
   readonly world?: (world: World) => void
   /** Changes the world so that a warm proxy sends the request again; returns how to undo it. */
@@ -75,7 +75,7 @@ export const fourCases = (title: string, question: Question): void => {
     opensBy = [],
     keptWarm = [],
   } = question
-  const { renewed = [], isAskedAhead = false, blameless, said = /./, happens = () => () => {} } = question
+  const { renewed = [], isAskedAhead = false, blameless, reported = /./, happens = () => () => {} } = question
   const failed502 = noAnswerOf(upstream === "waldur" ? "Waldur" : "The HPC User API")
   let sandbox: Sandbox
   let [before, after] = ["", ""]
@@ -140,7 +140,7 @@ export const fourCases = (title: string, question: Question): void => {
     }
 
     testCold(
-      `a single fault, cold: ${isRiddenOut ? "callers do not notice" : "502, and seconds later the list"}`,
+      `a single fault on a cold start: ${isRiddenOut ? "callers do not notice" : "502, and seconds later the list"}`,
       async () => {
         const times = row.taken === "repeated" ? 2 : 1
         const proxy = await anObservedProxy(sandbox, options({ cold: { row, where, times } }))
@@ -154,7 +154,7 @@ export const fourCases = (title: string, question: Question): void => {
     )
 
     testCold(
-      `a permanent fault, cold: ${isNeeded ? "502" : "the list does not need it"}, until it is over`,
+      `a permanent fault on a cold start: ${isNeeded ? "502" : "the list does not need it"}, until it is over`,
       async () => {
         const proxy = await anObservedProxy(sandbox, options({ cold: { row, where } }))
         const [{ status, text }, seconds] = await proxy.timed(proxy.list())
@@ -172,13 +172,13 @@ export const fourCases = (title: string, question: Question): void => {
           expect([ready.status, ready.json.upstreams[upstream].status]).toEqual([503, "failing"])
         }
         if (blameless !== undefined) expect(await breakerOf(proxy, blameless)).toBe(0)
-        expect(proxy.logs.some((line) => said.test(line))).toBe(true)
+        expect(proxy.logs.some((line) => reported.test(line))).toBe(true)
         proxy.fault().clear()
         await expectHealed(proxy, before, row)
       },
     )
 
-    test("a permanent fault, warm: the last good list is served at once, until the fault is over", async () => {
+    test("a permanent fault of a warm proxy: the last good list is served at once, until the fault is over", async () => {
       const proxy = await anObservedProxy(sandbox, options())
       expect(named((await proxy.timed(proxy.list()))[0].text)).toBe("the list")
       change()
@@ -197,7 +197,7 @@ export const fourCases = (title: string, question: Question): void => {
       await expectHealed(proxy, after, row)
     })
 
-    test("a single fault, warm: the list is always available", async () => {
+    test("a single fault of a warm proxy: the list is always available", async () => {
       const proxy = await anObservedProxy(sandbox, options())
       await proxy.timed(proxy.list())
       change()

@@ -25,7 +25,7 @@ fourCases("the HPC User API", {
   patience: { repeated: [4.5, 1.5, 5], told: [0.5, 0.5, 2], awaited: [106, 22, 5] },
 })
 
-fourCases("its token endpoint", {
+fourCases("the HPC User API's token endpoint", {
   rows: taken([...fewFaults, ...only("an empty body", "403", "429")], { "an empty body": "repeated" }),
   where: { upstream: "issuer", path: /\/token$/ },
   upstream: "hpc_user_api",
@@ -33,7 +33,7 @@ fourCases("its token endpoint", {
   blameless: "hpc-user-api",
   opensBy: ["an empty body"],
   isAskedAhead: true,
-  said: /\/openid-connect\/token.*"event":"refresh-failed"/,
+  reported: /\/openid-connect\/token.*"event":"refresh-failed"/,
   happens: (sandbox) => {
     const back = newProject(sandbox)
     // Earlier than its response announced: the API refuses the token, and a new one is needed.

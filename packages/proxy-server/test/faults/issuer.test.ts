@@ -91,7 +91,7 @@ for (const [what, mode, path, rows] of questions) {
   describe.each(rows)(`an issuer fault in the response for ${what}: $name`, (row: FaultRow) => {
     const where = { upstream: "issuer", path } as const
 
-    test("a single fault, cold: 503 at worst, and soon the list", async () => {
+    test("a single fault on a cold start: 503 at worst, and soon the list", async () => {
       const proxy = await anObservedProxy(sandbox, locked(mode, { cold: { row, where, times: 1 } }))
       await ready(proxy)
       const token = await newToken()
@@ -100,7 +100,7 @@ for (const [what, mode, path, rows] of questions) {
       expectSilent(proxy, token)
     })
 
-    test("a permanent fault, cold: 503, and few requests to the issuer", async () => {
+    test("a permanent fault on a cold start: 503, and few requests to the issuer", async () => {
       const proxy = await anObservedProxy(sandbox, locked(mode, { cold: { row, where } }))
       await ready(proxy)
       const token = await newToken()
@@ -117,7 +117,7 @@ for (const [what, mode, path, rows] of questions) {
       expectSilent(proxy, token)
     })
 
-    test("a permanent fault, warm: what is cached opens the list", async () => {
+    test("a permanent fault of a warm proxy: what is cached opens the list", async () => {
       const proxy = await anObservedProxy(sandbox, locked(mode))
       await ready(proxy)
       const token = await newToken()

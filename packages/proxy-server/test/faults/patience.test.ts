@@ -58,7 +58,7 @@ describe("an oversized response", () => {
   test.each([
     ["Waldur's pages", pages, 16],
     ["the HPC User API", api, 2],
-    ["its token endpoint", token, 2],
+    ["the HPC User API's token endpoint", token, 2],
   ] as const)("from %s is not read to its end, and not requested again", async (_, where, mib) => {
     const proxy = await anObservedProxy(sandbox, { cold: { row: tooLarge(65), where, times: 1 } })
     await proxy.within(11, async () => (await proxy.list()).status === 200)

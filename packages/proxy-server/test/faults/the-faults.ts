@@ -36,8 +36,11 @@ const repeatingTheRequest =
     status,
     rewrite: (answer: Answer): Answer => {
       const { headers, body } = calls.all.at(-1) ?? {}
-      const said = `${headers?.get("authorization")} ${body} ${new URLSearchParams(body).get("client_secret")}`
-      return { ...answer, body: Buffer.from(JSON.stringify({ detail: said, error: "x", error_description: said })) }
+      const reported = `${headers?.get("authorization")} ${body} ${new URLSearchParams(body).get("client_secret")}`
+      return {
+        ...answer,
+        body: Buffer.from(JSON.stringify({ detail: reported, error: "x", error_description: reported })),
+      }
     },
   })
 

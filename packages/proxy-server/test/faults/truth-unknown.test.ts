@@ -19,7 +19,7 @@ const nothing: Fault = {
 }
 const noProjects: Fault = { body: { json: { projects: [] } } }
 const strangers: Fault = {
-  body: { json: { projects: [{ posixName: "nobody-asked", unixGid: 66_666 }] } },
+  body: { json: { projects: [{ posixName: "not-requested", unixGid: 66_666 }] } },
 }
 const badGids: Fault = {
   rewrite: (answer) => {
@@ -44,7 +44,7 @@ const owned = (json: { resources: ReadonlyArray<{ target: { targetType: string }
 
 describe("a well-formed but wrong response", () => {
   // What the upstream returns, and where; the status of a proxy without a list; what its log contains.
-  const cases: ReadonlyArray<readonly [name: string, Where, Fault, cold: number, said: RegExp]> = [
+  const cases: ReadonlyArray<readonly [name: string, Where, Fault, cold: number, reported: RegExp]> = [
     ["Waldur shows nothing at all", waldur, nothing, 502, /shows 0 resources of (capstor|vast|iopsstor)/],
     ["Waldur shows no resources", resources, nothing, 200, /shows 0 resources of (capstor|vast|iopsstor)/],
     ["the HPC User API knows no project", api, noProjects, 200, /"event":"resource-skipped"/],
@@ -66,7 +66,7 @@ describe("a well-formed but wrong response", () => {
     expectHonest(proxy)
   })
 
-  test.each(cases)("%s: a warm proxy keeps its list", async (_, where, fault, __, said) => {
+  test.each(cases)("%s: a warm proxy keeps its list", async (_, where, fault, __, reported) => {
     const row = { name: "", taken: "told", fault: () => fault } as const
     const proxy = await anObservedProxy(sandbox, { environment: production })
     const { text } = (await proxy.timed(proxy.list()))[0]
@@ -78,7 +78,7 @@ describe("a well-formed but wrong response", () => {
     // Known GIDs are not looked up again.
     if (where.upstream === "waldur") {
       expect(proxy.fault().struck).toBeGreaterThan(0)
-      expect(proxy.logs.some((line) => said.test(line))).toBe(true)
+      expect(proxy.logs.some((line) => reported.test(line))).toBe(true)
     }
     proxy.fault().clear()
     await proxy.spend(11)

@@ -42,7 +42,7 @@ const behind = async ({ cert, key }: OwnCertificate): Promise<Required<Omit<Plac
 }
 
 /** A port that was free a moment ago. */
-const nobody = async (): Promise<Place> => {
+const closedPort = async (): Promise<Place> => {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   const { port } = server.address() as AddressInfo
@@ -58,22 +58,23 @@ const expired = async (): Promise<Place> => {
 }
 
 // What is wrong with the connection, the log's word for it, and whether it is retried.
-const ways: ReadonlyArray<readonly [name: string, place: () => Promise<Place>, said: RegExp, isRepeated: boolean]> = [
+const ways: ReadonlyArray<readonly [name: string, place: () => Promise<Place>, reported: RegExp, isRepeated: boolean]> =
   [
-    "whose name has no address",
-    async () => ({ url: "http://no-such-host.invalid/" }),
-    /dns|no-such-host\.invalid/,
-    true,
-  ],
-  ["that refuses connections", nobody, /connect/, true],
-  [
-    "with a self-signed certificate",
-    () => behind(ownCertificate("2020-01-01", "2049-01-01")),
-    /tls.*self-signed/,
-    false,
-  ],
-  ["with a certificate that has expired", expired, /tls.*expired/, false],
-]
+    [
+      "whose name has no address",
+      async () => ({ url: "http://no-such-host.invalid/" }),
+      /dns|no-such-host\.invalid/,
+      true,
+    ],
+    ["that refuses connections", closedPort, /connect/, true],
+    [
+      "with a self-signed certificate",
+      () => behind(ownCertificate("2020-01-01", "2049-01-01")),
+      /tls.*self-signed/,
+      false,
+    ],
+    ["with a certificate that has expired", expired, /tls.*expired/, false],
+  ]
 
 type At = (place: Place, sandbox: Sandbox) => Document
 const ca = ({ authority }: Place, key: string) => (authority === undefined ? {} : { [key]: authority })
@@ -86,7 +87,7 @@ const upstreams: ReadonlyArray<readonly [name: string, status: number, at: At]> 
     (place, box) => ({ hpc_user_api: { ...hpcUserSection(box), api_url: place.url, ...ca(place, "ca_file") } }),
   ],
   [
-    "its token endpoint",
+    "the HPC User API's token endpoint",
     502,
     (place, box) => ({
       hpc_user_api: { ...hpcUserSection(box), oidc_token_url: `${place.url}token`, ...ca(place, "ca_file") },
@@ -102,20 +103,25 @@ const upstreams: ReadonlyArray<readonly [name: string, status: number, at: At]> 
 ]
 
 describe.each(upstreams)("%s", (_, status, at) => {
-  test.each(ways)("%s is reported, not hidden", async (_, place, said, isRepeated) => {
-    const there = await place()
-    const proxy = await anObservedProxy(sandbox, { document: (box) => at(there, box) })
-    const token = await sandbox.issuer.issueToken()
-    const headers = { Authorization: `Bearer ${token}` }
-    const [got, seconds] = await proxy.timed(proxy.get("/api/storage-resources/", { headers }))
-    expect(got.status).toBe(status)
-    expect(got.text).not.toMatch(/127\.0\.0\.1|invalid|certificate/)
-    expect(proxy.logs.some((line) => said.test(line) && /"event":"(refresh|request)-failed"/.test(line))).toBe(true)
-    if (!isRepeated) {
-      expect(seconds).toBeLessThanOrEqual(1)
-      // Five calls run in parallel: those of the refresh at the start and of the one that the request causes.
-      expect(there.connections?.()).toBeLessThanOrEqual(10)
-    }
-    expectHonest(proxy)
-  })
+  test.each(ways)(
+    "%s causes an error status, and is logged with its reason",
+    async (_, place, reported, isRepeated) => {
+      const there = await place()
+      const proxy = await anObservedProxy(sandbox, { document: (box) => at(there, box) })
+      const token = await sandbox.issuer.issueToken()
+      const headers = { Authorization: `Bearer ${token}` }
+      const [got, seconds] = await proxy.timed(proxy.get("/api/storage-resources/", { headers }))
+      expect(got.status).toBe(status)
+      expect(got.text).not.toMatch(/127\.0\.0\.1|invalid|certificate/)
+      expect(proxy.logs.some((line) => reported.test(line) && /"event":"(refresh|request)-failed"/.test(line))).toBe(
+        true,
+      )
+      if (!isRepeated) {
+        expect(seconds).toBeLessThanOrEqual(1)
+        // Five calls run in parallel: those of the refresh at the start and of the one that the request causes.
+        expect(there.connections?.()).toBeLessThanOrEqual(10)
+      }
+      expectHonest(proxy)
+    },
+  )
 })

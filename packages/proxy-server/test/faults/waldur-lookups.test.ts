@@ -9,7 +9,7 @@ fourCases("the lists of customers", {
   upstream: "waldur",
   breaker: "waldur",
   isNeeded: false,
-  said: /"event":"customers-unavailable"/,
+  reported: /"event":"customers-unavailable"/,
   // One list for each of three offerings.
   patience: { repeated: [4.5, 1.5, 15], told: [0.5, 0.5, 3], awaited: [106, 22, 15] },
 })

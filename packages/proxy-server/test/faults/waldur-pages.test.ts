@@ -8,7 +8,7 @@ fourCases("Waldur", {
   breaker: "waldur",
   // Two lists and three counts are read in parallel.
   patience: { repeated: [4.5, 1.5, 25], told: [0.5, 0.5, 5], awaited: [106, 22, 25] },
-  said: /(GET|HEAD).*"event":"refresh-failed"/,
+  reported: /(GET|HEAD).*"event":"refresh-failed"/,
 })
 
 fourCases("Waldur's pages", {

@@ -45,7 +45,7 @@ export const selectEntries = (entries: ReadonlyArray<PlacedEntry>, filter: Entry
   entries.filter((placed) => passesFilter(facetsOf(placed), filter))
 
 /**
- * Waldur's own rows that would pass the filter as entries, for troubleshooting. A row that cannot be judged passes.
+ * Waldur's own rows that would pass the filter as entries, for troubleshooting. A row that cannot be decoded passes.
  */
 export const selectRows = (
   rows: ReadonlyArray<unknown>,

@@ -37,7 +37,7 @@ const mostDataTypes = 1000
  * @returns a function from an entry's JSON text and its offering's slug to the entry's key values, or to what is wrong
  *   with it. It never throws and takes time linear in the length of the text
  */
-export const storedEntryJudge = (
+export const storedEntryChecker = (
   settings: ModelSettings,
 ): ((text: string, offeringSlug: string) => StoredEntry | Problem) => {
   const systems = new Map(settings.storageSystems.map(({ offeringSlug }) => [offeringSlug, systemName(offeringSlug)]))
@@ -69,7 +69,7 @@ export const storedEntryJudge = (
 }
 
 /** Whether a stored entry was found invalid. */
-export const isProblem = (judged: StoredEntry | Problem): judged is Problem => "reason" in judged
+export const isProblem = (checked: StoredEntry | Problem): checked is Problem => "reason" in checked
 
 const parsed = (text: string): unknown => {
   try {

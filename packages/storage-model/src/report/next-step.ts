@@ -31,7 +31,7 @@ export type NextCode =
 export interface NextStep {
   readonly code: NextCode
   /** The role that can do it. */
-  readonly by: "consumer" | "provider" | "provisioner" | "operator" | "nobody"
+  readonly by: "consumer" | "provider" | "provisioner" | "operator" | "none"
   /** The step as a sentence. */
   readonly what: string
 }
@@ -71,7 +71,7 @@ const afterSkip: Readonly<Record<SkipCode, (skipped: Skipped) => NextStep>> = {
     by: "operator",
     what: `Add the offering ${String(found)} to storage_systems, if it is storage`,
   }),
-  duplicate: () => ({ code: "none", by: "nobody", what: "Nothing: the other record with the same uuid is used" }),
+  duplicate: () => ({ code: "none", by: "none", what: "Nothing: the other record with the same uuid is used" }),
 }
 
 const approval = (orderState: string): NextStep => ({
@@ -100,8 +100,8 @@ export const nextOfEntry = (entry: StorageEntry, order: WaldurOrder | null | und
       what: `${work[entry.status]}, then call set_state_done_url, or set_state_erred_url with the error`,
     }
   }
-  if (entry.status === "active") return { code: "none", by: "nobody", what: "Nothing: it is in service" }
-  if (entry.status === "removed") return { code: "none", by: "nobody", what: "Nothing: it is terminated in Waldur" }
+  if (entry.status === "active") return { code: "none", by: "none", what: "Nothing: it is in service" }
+  if (entry.status === "removed") return { code: "none", by: "none", what: "Nothing: it is terminated in Waldur" }
   const way = entry.set_state_ok_url === undefined ? "in Waldur" : "with set_state_ok_url"
   const why = order === undefined || order === null ? "no order is in progress" : "its order has nothing to report"
   return { code: "set-state", by: "provider", what: `Correct the problem and set its state ${way}, since ${why}` }

@@ -36,7 +36,7 @@ export const rules = {
   "target-item/user": "generated: a UUID v5 and a mail address, both from the resource's slug",
   "gid/looked-up": "of the project {project}, looked up by project_slug",
   "id/waldur-item": "from the item in Waldur; the HPC User API is not queried",
-  "uid/made-up": "a mock UID from 20000 to 29999, derived from the resource's slug; no API provides a user's UID",
+  "uid/mock": "a mock UID from 20000 to 29999, derived from the resource's slug; no API provides a user's UID",
   "quota/limit": "the limit in TB; not overridden by an option",
   "quota/limit-missing": "the limit is missing or null; the default is 0 TB",
   "quota/limit-unusable": "the limit is not a valid number of TB; treated as 0",

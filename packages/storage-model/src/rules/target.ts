@@ -14,7 +14,7 @@ export interface GidRange {
   readonly maxGid: number
 }
 
-/** The group `nobody` and -1 in 16 bits: `chown` and NFS read these as "nobody" or "unchanged". */
+/** 65534 and -1 in 16 bits: `chown` and NFS read these as the anonymous group or as "unchanged". */
 const reservedGids: ReadonlySet<number> = new Set([65_534, 65_535])
 
 /** Whether `value` is a Unix group id that may be served: an integer from `minGid` to `maxGid`, not 65534 or 65535. */
@@ -123,7 +123,7 @@ export const userItem = (resource: WaldurResource, status: EntryStatus, unixGid:
   }
   const rulings = [
     ruling("target item", value, "slug", "target-item/user"),
-    ruling("uid", value.unixUid, "slug", "uid/made-up"),
+    ruling("uid", value.unixUid, "slug", "uid/mock"),
   ]
   return { value, rulings, remarks: none }
 }

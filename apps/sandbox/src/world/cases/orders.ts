@@ -160,10 +160,10 @@ export const ORDERS = [
   bent("order-url-junk", "an order in progress whose url is no address", "daq-upgrade", (order) => {
     order.url = "not an address"
   }),
-  bent("order-state-unknown", "an order in a state that nobody has heard of", "magnets", (order) => {
+  bent("order-state-unknown", "an order in an unknown state", "magnets", (order) => {
     order.state = "pending-audit"
   }),
-  bent("order-type-unknown", "an order of a type that nobody has heard of", "cryogenics", (order) => {
+  bent("order-type-unknown", "an order of an unknown type", "cryogenics", (order) => {
     order.type = "Restore"
   }),
   bent("order-state-null", "an order whose state is null", "beam-dumps", (order) => {
@@ -178,7 +178,7 @@ export const ORDERS = [
   spec("order-key-missing", "no order_in_progress at all", "cern", "kickers", "Detector upgrades", {
     bend: field("order_in_progress", undefined),
   }),
-  spec("unknown-state", "a state that nobody has heard of", "usi", "polymer-gel", "Polymer gels", {
+  spec("unknown-state", "an unknown state", "usi", "polymer-gel", "Polymer gels", {
     state: "Hibernating",
   }),
   spec("state-null", "the state is null", "usi", "polymer-melt", "Polymer melts", { bend: field("state", null) }),

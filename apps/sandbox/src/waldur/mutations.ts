@@ -5,8 +5,8 @@ import { placeOrder } from "./consumer-orders.ts"
 import { secondsLater } from "./instants.ts"
 import { change } from "./world-changes.ts"
 
-/** Events that may occur in a Waldur between two reads, and their effect on a resource's `modified`. */
-const HAPPENINGS = {
+/** Changes that may occur in a Waldur between two reads, and their effect on a resource's `modified`. */
+const MUTATIONS = {
   "resource-changes": (world, chance) => {
     const row = chance.pick(world.resources)
     changeResource(world, row, { limits: { storage: chance.below(1000) }, state: chance.pick(["OK", "Erred"]) })
@@ -39,20 +39,20 @@ const HAPPENINGS = {
   },
 } satisfies Record<string, (world: World, chance: Random) => void>
 
-/** The name of an event; see `happen`. */
-export type Happening = keyof typeof HAPPENINGS
+/** The name of a mutation; see `mutate`. */
+export type Mutation = keyof typeof MUTATIONS
 
-/** All event names. */
-export const ALL_HAPPENINGS = Object.keys(HAPPENINGS) as Happening[]
+/** All names of mutations. */
+export const ALL_MUTATIONS = Object.keys(MUTATIONS) as Mutation[]
 
 /**
- * Applies an event to a resource chosen by `seed`; does nothing if no resource qualifies. `modified` moves as in a real
- * Waldur: with every change of the resource itself, but not with events of its order only (`order-appears`,
+ * Applies a mutation to a resource chosen by `seed`; does nothing if no resource qualifies. `modified` moves as in a real
+ * Waldur: with every change of the resource itself, but not with mutations of its order only (`order-appears`,
  * `order-moves`, `order-ends-unseen`). The world's time advances by at least a second.
  */
-export function happen(world: World, what: Happening, seed: number): void {
+export function mutate(world: World, what: Mutation, seed: number): void {
   if (world.resources.length === 0) return
-  HAPPENINGS[what](world, random(seed))
+  MUTATIONS[what](world, random(seed))
   world.now = secondsLater(world.now, 1)
 }
 

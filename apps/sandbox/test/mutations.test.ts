@@ -1,42 +1,42 @@
 import { expect, test } from "vitest"
-import { ALL_HAPPENINGS, buildWorld, changeResource, happen, type World } from "../src/index.ts"
+import { ALL_MUTATIONS, buildWorld, changeResource, mutate, type World } from "../src/index.ts"
 
 const seeds = Array.from({ length: 40 }, (_, index) => index + 1)
 const copyOf = (world: World) => new Map(world.resources.map((row) => [row.uuid, structuredClone(row)]))
 
 const orderAlone = ["order-appears", "order-moves", "order-ends-unseen"]
 
-test.each(ALL_HAPPENINGS)("%s moves modified of what it changes, unless it affects only an order", (what) => {
+test.each(ALL_MUTATIONS)("%s moves modified of what it changes, unless it affects only an order", (what) => {
   const world = buildWorld({ resources: 60, edgeCases: false })
-  let happened = 0
+  let changed = 0
   for (const seed of seeds) {
     const before = copyOf(world)
     const { now } = world
-    happen(world, what, seed)
+    mutate(world, what, seed)
     expect(world.now > now).toBe(true)
     for (const row of world.resources) {
       const was = before.get(row.uuid)
       if (JSON.stringify(was) === JSON.stringify(row)) continue
-      happened++
+      changed++
       if (orderAlone.includes(what)) expect({ ...row, order_in_progress: was?.order_in_progress }).toEqual(was)
       else expect(row.modified).toBe(now)
     }
-    if (world.resources.length < before.size) happened++
+    if (world.resources.length < before.size) changed++
   }
-  expect(happened > 0).toBe(what !== "an-hour-passes")
+  expect(changed > 0).toBe(what !== "an-hour-passes")
 })
 
-test("events depend only on the seed and the world", () => {
+test("mutations depend only on the seed and the world", () => {
   const [one, other] = [buildWorld(), buildWorld()]
   for (const seed of seeds)
-    for (const what of ALL_HAPPENINGS) for (const world of [one, other]) happen(world, what, seed)
+    for (const what of ALL_MUTATIONS) for (const world of [one, other]) mutate(world, what, seed)
   expect(other.resources).toEqual(one.resources)
   expect(other.now).toBe(one.now)
 })
 
-test("a world without resources has no events", () => {
+test("a world without resources is not changed by a mutation", () => {
   const world = buildWorld({ resources: 0, edgeCases: false })
-  for (const what of ALL_HAPPENINGS) happen(world, what, 1)
+  for (const what of ALL_MUTATIONS) mutate(world, what, 1)
   expect(world.resources).toEqual([])
 })
 

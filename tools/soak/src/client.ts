@@ -5,7 +5,7 @@ import { Agent, request } from "undici"
 
 export const listPath = "/api/storage-resources/"
 
-export interface Question {
+export interface ListRequest {
   /** Path and query. */
   readonly path: string
   readonly method?: "GET" | "HEAD"
@@ -13,20 +13,20 @@ export interface Question {
 }
 
 export interface Reply {
-  readonly question: Question
+  readonly request: ListRequest
   readonly status: number
   readonly header: (name: string) => string | undefined
   /** Before compression. */
   readonly body: Buffer
   /** By `performance.now()`: before the request, and when its headers arrived. */
-  readonly sent: number
-  readonly came: number
+  readonly sentAt: number
+  readonly receivedAt: number
 }
 
-export interface Asker {
-  readonly ask: (question: Question) => Promise<Reply>
+export interface Client {
+  readonly send: (about: ListRequest) => Promise<Reply>
   /** Sends a request and disconnects, after a number of milliseconds or in the middle of the response. */
-  readonly leave: (question: Question, afterMs: number) => Promise<void>
+  readonly leave: (about: ListRequest, afterMs: number) => Promise<void>
   readonly close: () => Promise<void>
 }
 
@@ -38,9 +38,9 @@ const decoders: Readonly<Record<string, (bytes: Buffer) => Promise<Buffer>>> = {
   br: promisify(brotliDecompress),
 }
 
-export const askerOf = (origin: string): Asker => {
+export const clientOf = (origin: string): Client => {
   const dispatcher = new Agent({ connections: 32, keepAliveTimeout: 2000 })
-  const options = ({ method, headers }: Question) => ({
+  const options = ({ method, headers }: ListRequest) => ({
     dispatcher,
     method: method ?? "GET",
     headers: { ...headers },
@@ -48,22 +48,22 @@ export const askerOf = (origin: string): Asker => {
     bodyTimeout: patienceMs,
   })
   return {
-    ask: async (question) => {
-      const sent = performance.now()
-      const answer = await request(origin + question.path, options(question))
-      const came = performance.now()
-      const bytes = Buffer.from(await answer.body.arrayBuffer())
-      const header = (name: string) => [answer.headers[name]].flat().join(", ") || undefined
+    send: async (about) => {
+      const sentAt = performance.now()
+      const response = await request(origin + about.path, options(about))
+      const receivedAt = performance.now()
+      const bytes = Buffer.from(await response.body.arrayBuffer())
+      const header = (name: string) => [response.headers[name]].flat().join(", ") || undefined
       const decode = decoders[header("content-encoding") ?? ""]
       const body = decode === undefined || bytes.length === 0 ? bytes : await decode(bytes)
-      return { question, status: answer.statusCode, header, body, sent, came }
+      return { request: about, status: response.statusCode, header, body, sentAt, receivedAt }
     },
-    leave: async (question, afterMs) => {
+    leave: async (about, afterMs) => {
       const leaving = new AbortController()
       const timer = setTimeout(() => leaving.abort(), afterMs)
       try {
-        const answer = await request(origin + question.path, { ...options(question), signal: leaving.signal })
-        for await (const _ of answer.body) break
+        const response = await request(origin + about.path, { ...options(about), signal: leaving.signal })
+        for await (const _ of response.body) break
       } catch (error) {
         if (!leaving.signal.aborted) throw error
       } finally {

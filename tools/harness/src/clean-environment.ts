@@ -1,6 +1,6 @@
-/** The environments of the rehearsal's commands. */
-import { delimiter, dirname } from "node:path"
-import type { Environment } from "@cscs/harness"
+/** The environments of commands that must not depend on this workspace. */
+import { delimiter } from "node:path"
+import type { Environment } from "./run.ts"
 
 /**
  * This process's variables without those of this workspace (`pnpm run` sets npm_*, and node_modules on the PATH) and
@@ -30,6 +30,3 @@ export const withPath = (environment: Environment, ...places: ReadonlyArray<stri
   ...environment,
   PATH: [...places, environment.PATH].join(delimiter),
 })
-
-/** So that `node`, and everything it starts, is this one. */
-export const withNode = (environment: Environment, node: string): Environment => withPath(environment, dirname(node))
