@@ -3,6 +3,7 @@ import { Clock, Effect, Schema } from "effect"
 import { type Context, Hono, type MiddlewareHandler } from "hono"
 import { validator } from "hono-openapi"
 import { LRUCache } from "lru-cache"
+import { Authentication } from "../auth/authentication.ts"
 import { makeSharedCalls } from "../concurrency/shared-calls.ts"
 import type { ProxySettings } from "../config/settings.ts"
 import { InvalidQuery, type RequestError, refusal, SnapshotGone } from "../http/http-errors.ts"
@@ -91,7 +92,7 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
 
   const app = new Hono()
   // Without authentication the middleware is not needed.
-  if (!settings.auth.disabled) app.get("/", requireToken(run))
+  if (!settings.auth.disabled) app.get("/", requireToken(run, yield* Authentication))
   app.get("/", fromKeptPages)
   app.get(
     "/",
