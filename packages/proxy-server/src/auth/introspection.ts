@@ -165,9 +165,7 @@ export const makeIntrospection = ({
   const judge = (claims: TokenClaims) => judgeClaims(claims, auth, clock.currentTimeMillisUnsafe() / 1000)
   const recall: TokenVerification["recall"] = (token) => {
     const kept = active.get(tokenDigest(token))
-    return kept !== undefined && elapsedOf(clock) < kept.until
-      ? Result.getOrUndefined(judge(kept.claims))
-      : undefined
+    return kept !== undefined && elapsedOf(clock) < kept.until ? Result.getOrUndefined(judge(kept.claims)) : undefined
   }
   const verify: TokenVerification["verify"] = Effect.fn("verifyByIntrospection")(function* (token) {
     const answer = yield* Effect.catchTag(introspected(token), "TooBusy", () =>

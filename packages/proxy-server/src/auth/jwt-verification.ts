@@ -1,6 +1,6 @@
 /** Verification of signed access tokens with the issuer's public keys. */
 import { elapsedOf } from "@cscs/http-transport"
-import { Clock, Effect, Result, Schema } from "effect"
+import { type Clock, Effect, Result, Schema } from "effect"
 import { compactVerify, errors, jwtVerify } from "jose"
 import { LRUCache } from "lru-cache"
 import type { AuthSettings } from "../config/settings.ts"
@@ -11,8 +11,8 @@ import {
   type Principal,
   selfDescription,
   TokenClaims,
-  unverifiedClaims,
   untimely,
+  unverifiedClaims,
   type ValidityPeriod,
 } from "./claims.ts"
 import type { IssuerKeys, KeySet } from "./issuer-keys.ts"

@@ -6,7 +6,10 @@ import { failureResponse } from "./http-errors.ts"
 import type { EffectRunner } from "./run-effect.ts"
 
 /** Passes requests with a valid token and rejects all others before any other processing. */
-export const requireToken = (run: EffectRunner, { recall, authenticate }: Authentication["Service"]): MiddlewareHandler =>
+export const requireToken = (
+  run: EffectRunner,
+  { recall, authenticate }: Authentication["Service"],
+): MiddlewareHandler =>
   async function requireToken(c, next) {
     const header = c.req.header("authorization")
     let principal = recall(header)

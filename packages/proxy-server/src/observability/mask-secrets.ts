@@ -5,6 +5,7 @@
  */
 import { RotatingSecret, redactor } from "@cscs/http-transport"
 import { Redacted } from "effect"
+import { LRUCache } from "lru-cache"
 
 /** The replacement of a secret. */
 export const mask = "***"
@@ -186,10 +187,28 @@ const maskLogins = (text: string): string => {
   return done === 0 ? text : result + text.slice(done)
 }
 
+/** How many texts without a secret are remembered, and their greatest length: those of log lines repeat. */
+const harmlessKept = 1000
+const longestHarmless = 256
+
 /** Masks known secrets in a text, whole or truncated, in any spelling (`redactor`), and what `maskText` masks. */
 export const masker = (secrets: ReadonlyArray<string | RotatingSecret>): ((text: string) => string) => {
   const withoutKnown = redactor(secrets, { pieces: "at the end" })
-  return (text) => maskText(withoutKnown(text))
+  const rotating = secrets.filter((secret) => secret instanceof RotatingSecret)
+  const harmless = new LRUCache<string, true>({ max: harmlessKept })
+  let rotationsThen = 0
+  return (text) => {
+    const rotations = rotating.reduce((sum, secret) => sum + secret.rotations, 0)
+    if (rotations !== rotationsThen) {
+      // What was harmless may be a secret now.
+      harmless.clear()
+      rotationsThen = rotations
+    }
+    if (harmless.get(text)) return text
+    const masked = maskText(withoutKnown(text))
+    if (masked === text && text.length <= longestHarmless) harmless.set(text, true)
+    return masked
+  }
 }
 
 /**
