@@ -24,7 +24,7 @@ export const jsonLine = (text: MaskText): Logger.Logger<unknown, string> => {
     const line =
       fields === undefined
         ? Formatter.formatJson(maskedLine(options, text))
-        : `{"message":${JSON.stringify(text(String(first)))},"level":"${logLevel.toUpperCase()}","timestamp":"${timestampOf(date)}","annotations":{${fields}},"spans":{},"fiberId":"#${fiber.id}"}`
+        : `{"message":${JSON.stringify(text(String(first)))},"level":"${logLevel.toUpperCase()}","timestamp":"${timestampOf(date)}","annotations":${fields},"spans":{},"fiberId":"#${fiber.id}"}`
     return printable.test(line) ? line : escapeControls(line)
   })
 }
@@ -32,15 +32,15 @@ export const jsonLine = (text: MaskText): Logger.Logger<unknown, string> => {
 /** Contains no character that `escapeControls` would escape. */
 const printable = /^[\x20-\x7e]*$/
 
-/** The members of a JSON object, masked; `undefined` if a value is not a text, number or boolean. */
+/** A JSON object, masked; `undefined` if a value is not a text, number or boolean. */
 const plainFields = (annotations: Readonly<Record<string, unknown>>, text: MaskText): string | undefined => {
-  let fields = ""
-  for (const [name, value] of Object.entries(annotations)) {
-    if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") return undefined
-    if (fields !== "") fields += ","
-    fields += `${JSON.stringify(name)}:${JSON.stringify(typeof value === "string" ? text(value) : value)}`
+  const masked = { ...annotations }
+  for (const name in masked) {
+    const value = masked[name]
+    if (typeof value === "string") masked[name] = text(value)
+    else if (typeof value !== "number" && typeof value !== "boolean") return undefined
   }
-  return fields
+  return JSON.stringify(masked)
 }
 
 /** Formats times; lines of one millisecond share the text. */

@@ -5,7 +5,6 @@
  */
 import { RotatingSecret, redactor } from "@cscs/http-transport"
 import { Redacted } from "effect"
-import { LRUCache } from "lru-cache"
 
 /** The replacement of a secret. */
 export const mask = "***"
@@ -195,7 +194,7 @@ const longestHarmless = 256
 export const masker = (secrets: ReadonlyArray<string | RotatingSecret>): ((text: string) => string) => {
   const withoutKnown = redactor(secrets, { pieces: "at the end" })
   const rotating = secrets.filter((secret) => secret instanceof RotatingSecret)
-  const harmless = new LRUCache<string, true>({ max: harmlessKept })
+  const harmless = new Set<string>()
   let rotationsThen = 0
   return (text) => {
     const rotations = rotating.reduce((sum, secret) => sum + secret.rotations, 0)
@@ -204,9 +203,13 @@ export const masker = (secrets: ReadonlyArray<string | RotatingSecret>): ((text:
       harmless.clear()
       rotationsThen = rotations
     }
-    if (harmless.get(text)) return text
+    if (harmless.has(text)) return text
     const masked = maskText(withoutKnown(text))
-    if (masked === text && text.length <= longestHarmless) harmless.set(text, true)
+    if (masked === text && text.length <= longestHarmless) {
+      // In a log each text that does not repeat is new: keeping their order of use would cost more than it saves.
+      if (harmless.size >= harmlessKept) harmless.clear()
+      harmless.add(text)
+    }
     return masked
   }
 }
