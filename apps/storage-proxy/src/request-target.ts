@@ -15,7 +15,12 @@ const absoluteForm = /^https?:\/\/([^/?#]*)(.*)$/is
  * @returns whether that is possible; if not, the response is 400
  */
 export const normaliseTarget = (request: IncomingMessage): boolean => {
-  const hosts = request.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === "host").length
+  const { rawHeaders } = request
+  let hosts = 0
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]
+    if (name?.length === 4 && name.toLowerCase() === "host") hosts += 1
+  }
   // A gateway and this server could each pick another of two hosts (RFC 9112 section 3.2). HTTP/1.0 needs none; Node
   // checks that.
   if (hosts > 1 || !hostAndPort.test(request.headers.host ?? "")) return false

@@ -4,7 +4,8 @@
  */
 import { type Clock, Effect } from "effect"
 
-const elapsedOf = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
+/** Milliseconds of a clock's monotonic time, as `elapsedMillis` returns them, for code that runs no effect. */
+export const elapsedOf = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
 
 /** Milliseconds of the monotonic clock since an arbitrary moment; only differences are meaningful. */
 export const elapsedMillis: Effect.Effect<number> = Effect.clockWith((clock) => Effect.sync(() => elapsedOf(clock)))

@@ -26,7 +26,7 @@ export { type CallPolicy, type CallPolicyOptions, makeCallPolicy } from "./call-
 export { addressTimeout, serverName } from "./connector.ts"
 export { cooperatively, turnIfDue } from "./cooperatively.ts"
 export { redactor, secretsOfUrl, urlForDisplay } from "./credentials.ts"
-export { elapsedMillis } from "./elapsed.ts"
+export { elapsedMillis, elapsedOf } from "./elapsed.ts"
 export { type EnvironmentProxies, environmentProxies } from "./environment-proxies.ts"
 export {
   type AboutCall,

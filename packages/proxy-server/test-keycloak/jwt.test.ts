@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises"
 import { describe, expect, test } from "vitest"
 import { type Answer, aGuardedProxy, untilStatus } from "./a-guarded-proxy.ts"
 import { aStage } from "./a-stage.ts"
@@ -149,6 +150,37 @@ describe("when the realm's keys are rotated", () => {
     await keycloak.admin.rotateKeys()
     proxy.leap("30 seconds")
     expect((await proxy.list(await clientToken(keycloak))).status).toBe(200)
+  })
+
+  test("the withdrawn key opens nothing from the moment that a new one is accepted, while callers poll without a pause", async () => {
+    const { keycloak } = stage
+    const proxy = await aProxy()
+    const old = [await clientToken(keycloak), await clientToken(keycloak)]
+    for (const token of old) expect((await proxy.list(token)).status).toBe(200)
+    proxy.leap("30 seconds")
+    await keycloak.admin.rotateKeys()
+    let isPolling = true
+    let isWithdrawn = false
+    const late: Array<number> = []
+    const poll = async (token: string) => {
+      while (isPolling) {
+        const isLate = isWithdrawn
+        const { status } = await proxy.list(token)
+        if (isLate) late.push(status)
+        // A request that waits for nothing would leave no turn to the others.
+        await turn()
+      }
+    }
+    const polling = Promise.all(old.map(poll))
+    try {
+      expect((await proxy.list(await clientToken(keycloak))).status).toBe(200)
+      isWithdrawn = true
+      while (late.length < 20) await turn()
+    } finally {
+      isPolling = false
+      await polling
+    }
+    expect(new Set(late)).toEqual(new Set([401]))
   })
 
   test("a withdrawn key is refused after ten minutes, even if no token of a new key arrives", async () => {

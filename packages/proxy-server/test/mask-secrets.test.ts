@@ -1,3 +1,4 @@
+import { RotatingSecret } from "@cscs/http-transport"
 import { Redacted } from "effect"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
@@ -196,5 +197,17 @@ describe("a secret of the settings", () => {
       },
     }
     expect(JSON.stringify(maskValue({ thrower }, mask))).toBe('{"thrower":"…"}')
+  })
+})
+
+describe("a text that contained no secret", () => {
+  test("is masked once a part of it becomes one", () => {
+    const secret = new RotatingSecret(Redacted.make("the-first-secret"))
+    const masked = masker([secret])
+    const text = "value the-second-secret"
+    expect([masked(text), masked(text)]).toEqual([text, text])
+    secret.replace(Redacted.make("the-second-secret"))
+    expect(masked(text)).toBe("value ***")
+    expect(masked("value the-first-secret")).toBe("value ***")
   })
 })

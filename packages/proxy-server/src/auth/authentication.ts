@@ -20,6 +20,8 @@ export interface RefusedInARow {
   readonly reason: RefusalReason
 }
 
+const scheme = "Bearer "
+
 /** Milliseconds between two checks that the issuer exists at all, triggered by tokens of another issuer. */
 const lookEvery = 30_000
 
@@ -27,6 +29,11 @@ const lookEvery = 30_000
 export class Authentication extends Context.Service<
   Authentication,
   {
+    /**
+     * The bearer of a token that was accepted less than a minute ago and still is, without waiting; `undefined` if only
+     * `authenticate` can decide.
+     */
+    readonly recall: (header: string | undefined) => Principal | undefined
     /** @param header the request's `Authorization`; `undefined` if it has none */
     readonly authenticate: (header: string | undefined) => Effect.Effect<Principal, AuthenticationRefusal>
     /** Makes a real attempt: fails if tokens could not be checked now. */
@@ -45,6 +52,7 @@ export class Authentication extends Context.Service<
       yield* countRefusals
       if (auth.disabled) {
         return {
+          recall: () => undefined,
           authenticate: () => Effect.succeed({ name: "anonymous" }),
           ready: Effect.void,
           issuerHealth: () => undefined,
@@ -66,10 +74,11 @@ export class Authentication extends Context.Service<
       })
       const issuer = yield* makeIssuer(transport, auth)
       const keys = yield* makeIssuerKeys(issuer)
-      const { verify, ready } =
+      const clock = yield* Clock.Clock
+      const { recall, verify, ready } =
         auth.introspection === undefined
-          ? makeJwtVerification(keys, auth)
-          : makeIntrospection({ issuer, keys, auth, client: auth.introspection })
+          ? makeJwtVerification(keys, auth, clock)
+          : makeIntrospection({ issuer, keys, auth, client: auth.introspection, clock })
       const scope = yield* Effect.scope
       let refused: RefusedInARow | undefined
       let lookedAt = Number.NEGATIVE_INFINITY
@@ -91,6 +100,12 @@ export class Authentication extends Context.Service<
         refused = { count: (refused?.count ?? 0) + 1, since: refused?.since ?? now, reason }
       })
       return {
+        recall: (header) => {
+          // Any other spelling of the scheme is left to `authenticate`.
+          const principal = header?.startsWith(scheme) ? recall(header.slice(scheme.length)) : undefined
+          if (principal !== undefined) refused = undefined
+          return principal
+        },
         authenticate: Effect.fn("authenticate")(function* (header) {
           const principal = yield* verify(yield* Effect.fromResult(bearerToken(header)))
           refused = undefined

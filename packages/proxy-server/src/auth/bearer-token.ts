@@ -1,3 +1,4 @@
+import { hash } from "node:crypto"
 import { Result } from "effect"
 import { TokenInvalid, TokenMissing } from "./refusals.ts"
 
@@ -22,3 +23,6 @@ export const bearerToken = (header: string | undefined): Result.Result<string, T
       )
     : Result.succeed(token)
 }
+
+/** What caches hold in place of a token: a token can have 15 kB, and must not be found in a memory dump. */
+export const tokenDigest = (token: string): string => hash("sha256", token, "base64url")

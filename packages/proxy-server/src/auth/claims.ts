@@ -58,6 +58,20 @@ const shortened = (value: unknown): string => {
   return isFlat ? JSON.stringify(value).slice(0, 200) : "neither a text nor a list of texts"
 }
 
+/** When a token is valid, in seconds since 1970. */
+export type ValidityPeriod = Pick<TokenClaims, "exp" | "iat" | "nbf">
+
+/**
+ * Why a token is not valid at a time; `undefined` if it is.
+ *
+ * @param now seconds since 1970
+ */
+export const untimely = ({ exp, iat, nbf }: ValidityPeriod, now: number): TokenFault | undefined => {
+  if (exp !== undefined && exp <= now - leeway) return "expired"
+  if (nbf !== undefined && nbf > now + leeway) return "not-yet-valid"
+  return iat !== undefined && iat > now + leeway ? "from-the-future" : undefined
+}
+
 /**
  * Checks the claims of a token of proven origin: our issuer, a bearer access token, valid now, for our audience, with
  * all required roles and a name.
@@ -76,17 +90,16 @@ export const judgeClaims = (
     Result.fail(
       new TokenInvalid({ fault, ...(claim === undefined ? {} : { claim }), log: selfDescription(claims, auth) }),
     )
-  const { iss, exp, iat, nbf } = claims
+  const { iss } = claims
   if (!isAccessToken(claims)) return invalid("other-kind")
   // Its bearer must also prove possession of the key (RFC 9449 section 7, RFC 8705 section 3), which we cannot check.
   if (claims.cnf !== undefined || !/^bearer$/i.test(claims.token_type ?? "bearer")) {
     return invalid("bound-to-key")
   }
   if (iss !== undefined && iss !== auth.issuer) return invalid("other-issuer")
-  if (exp === undefined) return invalid("lacks-claim", "exp")
-  if (exp <= now - leeway) return invalid("expired")
-  if (nbf !== undefined && nbf > now + leeway) return invalid("not-yet-valid")
-  if (iat !== undefined && iat > now + leeway) return invalid("from-the-future")
+  if (claims.exp === undefined) return invalid("lacks-claim", "exp")
+  const fault = untimely(claims, now)
+  if (fault !== undefined) return invalid(fault)
   const audiences = typeof claims.aud === "string" ? [claims.aud] : (claims.aud ?? [])
   const party = claims.azp ?? claims.client_id
   const isMeantForUs =

@@ -1,6 +1,5 @@
 /** Verification of access tokens by the issuer (RFC 7662), with a cache and limits against floods of invalid tokens. */
-import { createHash } from "node:crypto"
-import { elapsedMillis, type Secret, secretNow } from "@cscs/http-transport"
+import { elapsedMillis, elapsedOf, type Secret, secretNow } from "@cscs/http-transport"
 import { Clock, Effect, Result, Schema } from "effect"
 import { LRUCache } from "lru-cache"
 import {
@@ -13,6 +12,7 @@ import {
 import { makeSharedCalls } from "../concurrency/shared-calls.ts"
 import { type TokenBucket, tokenBucket } from "../concurrency/token-bucket.ts"
 import type { AuthSettings } from "../config/settings.ts"
+import { tokenDigest } from "./bearer-token.ts"
 import { judgeClaims, leeway, selfDescription, TokenClaims, unverifiedClaims } from "./claims.ts"
 import { type Issuer, issuerTimeout } from "./issuer.ts"
 import type { IssuerKeys } from "./issuer-keys.ts"
@@ -55,11 +55,13 @@ export const makeIntrospection = ({
   keys,
   auth,
   client,
+  clock,
 }: {
   readonly issuer: Issuer
   readonly keys: IssuerKeys
   readonly auth: AuthSettings
   readonly client: { readonly clientId: string; readonly clientSecret: Secret }
+  readonly clock: Clock.Clock
 }): TokenVerification => {
   const introspect = Effect.fn("introspect")(function* (token: string, isTrusted: boolean) {
     const metadata = yield* issuer.metadata
@@ -80,7 +82,7 @@ export const makeIntrospection = ({
       : ({ active: false } satisfies Introspected)
   })
 
-  // By digest: a token can have 15 kB.
+  // By `tokenDigest`.
   const active = new LRUCache<string, { readonly claims: TokenClaims; readonly until: number }>({
     max: capacity,
     maxSize: mostClaims,
@@ -134,7 +136,7 @@ export const makeIntrospection = ({
     )
 
   const introspected = Effect.fnUntraced(function* (token: string) {
-    const digest = createHash("sha256").update(token).digest("base64url")
+    const digest = tokenDigest(token)
     const now = yield* elapsedMillis
     const kept = active.get(digest)
     if (kept !== undefined && now < kept.until) return { active: true, claims: kept.claims } satisfies Introspected
@@ -160,6 +162,11 @@ export const makeIntrospection = ({
     }
   })
 
+  const judge = (claims: TokenClaims) => judgeClaims(claims, auth, clock.currentTimeMillisUnsafe() / 1000)
+  const recall: TokenVerification["recall"] = (token) => {
+    const kept = active.get(tokenDigest(token))
+    return kept !== undefined && elapsedOf(clock) < kept.until ? Result.getOrUndefined(judge(kept.claims)) : undefined
+  }
   const verify: TokenVerification["verify"] = Effect.fn("verifyByIntrospection")(function* (token) {
     const answer = yield* Effect.catchTag(introspected(token), "TooBusy", () =>
       Effect.fail(new IssuerUnavailable({ detail: "too many tokens wait for its response" })),
@@ -173,10 +180,10 @@ export const makeIntrospection = ({
         },
       })
     }
-    return yield* Effect.fromResult(judgeClaims(answer.claims, auth, (yield* Clock.currentTimeMillis) / 1000))
+    return yield* Effect.fromResult(judge(answer.claims))
   })
   // "none" is no active token, which an issuer that accepts our calls confirms.
-  return { verify, ready: Effect.asVoid(introspect("none", true)) }
+  return { recall, verify, ready: Effect.asVoid(introspect("none", true)) }
 }
 
 const inactiveToken: Introspected = { active: false }

@@ -1,6 +1,6 @@
 /** Fetches and caches the issuer's public keys. */
-import { elapsedMillis } from "@cscs/http-transport"
-import { Deferred, Effect, type Scope } from "effect"
+import { elapsedOf } from "@cscs/http-transport"
+import { Clock, Deferred, Effect, type Scope } from "effect"
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWK } from "jose"
 import { hasKeysAt, type Issuer, namesNoKeys } from "./issuer.ts"
 import { IssuerUnavailable } from "./refusals.ts"
@@ -23,6 +23,11 @@ export interface IssuerKeys {
    * `IssuerUnavailable` if there are no keys.
    */
   readonly check: <A>(by: (keys: KeySet) => Effect.Effect<A, unknown>) => Effect.Effect<A, unknown>
+  /**
+   * The known keys, without waiting; another value after each fetch. Like `check`, begins a fetch if they are old.
+   * `undefined` before the first fetch.
+   */
+  readonly known: () => KeySet | undefined
   /** Fetches the keys. */
   readonly renew: Effect.Effect<void, IssuerUnavailable>
 }
@@ -36,10 +41,13 @@ export const makeIssuerKeys = Effect.fnUntraced(function* (
   issuer: Issuer,
 ): Effect.fn.Return<IssuerKeys, never, Scope.Scope> {
   const scope = yield* Effect.scope
+  const context = yield* Effect.context<never>()
+  const clock = yield* Clock.Clock
+  const elapsed = () => elapsedOf(clock)
   let keys: KeySet | undefined
   let fetchedAt = 0
   let tried: { readonly at: number; readonly failure?: IssuerUnavailable } = { at: Number.NEGATIVE_INFINITY }
-  let flight: Deferred.Deferred<KeySet, IssuerUnavailable> | undefined
+  let inFlight: Deferred.Deferred<KeySet, IssuerUnavailable> | undefined
 
   const fetchFrom = (url: string) =>
     issuer
@@ -72,39 +80,45 @@ export const makeIssuerKeys = Effect.fnUntraced(function* (
   /** One fetch for all that wait for it. It runs in the scope, so that a caller that disconnects does not end it. */
   const fetchKeys = (now: number) =>
     Effect.suspend(() => {
-      if (flight !== undefined) return Effect.succeed(flight)
-      const landing = Deferred.makeUnsafe<KeySet, IssuerUnavailable>()
-      flight = landing
+      if (inFlight !== undefined) return Effect.succeed(inFlight)
+      const result = Deferred.makeUnsafe<KeySet, IssuerUnavailable>()
+      inFlight = result
       tried = { at: now }
       return fetchNow(now).pipe(
         Effect.onExit((exit) => {
-          flight = undefined
-          return Deferred.done(landing, exit)
+          inFlight = undefined
+          return Deferred.done(result, exit)
         }),
         Effect.forkIn(scope),
-        Effect.as(landing),
+        Effect.as(result),
       )
     }).pipe(Effect.uninterruptible, Effect.flatMap(Deferred.await))
   const isPausing = (now: number) => now - tried.at < (tried.failure === undefined ? unknownKeyPause : failurePause)
   /** For an unknown key: callers that arrive during a fetch wait for it too. */
   const fetchUnknown = (now: number, unknown: unknown) =>
-    flight !== undefined || !isPausing(now) ? fetchKeys(now) : Effect.fail(tried.failure ?? unknown)
+    inFlight !== undefined || !isPausing(now) ? fetchKeys(now) : Effect.fail(tried.failure ?? unknown)
+
+  const known = () => {
+    const now = elapsed()
+    if (keys !== undefined && now - fetchedAt > keysAge && !isPausing(now) && inFlight === undefined) {
+      Effect.runForkWith(context)(Effect.ignore(fetchKeys(now)))
+    }
+    return keys
+  }
 
   return {
     check: (by) =>
       Effect.gen(function* () {
-        const now = yield* elapsedMillis
-        const known = keys ?? (yield* fetchKeys(now))
-        if (now - fetchedAt > keysAge && !isPausing(now) && flight === undefined) {
-          yield* Effect.forkIn(Effect.ignore(fetchKeys(now)), scope)
-        }
+        const now = elapsed()
+        const found = known() ?? (yield* fetchKeys(now))
         return yield* Effect.catchIf(
-          by(known),
+          by(found),
           (thrown) => thrown instanceof errors.JWKSNoMatchingKey,
           (thrown) => Effect.flatMap(fetchUnknown(now, thrown), by),
         )
       }),
-    renew: Effect.asVoid(Effect.flatMap(elapsedMillis, fetchKeys)),
+    known,
+    renew: Effect.asVoid(Effect.suspend(() => fetchKeys(elapsed()))),
   }
 })
 

@@ -1,8 +1,20 @@
 /** Verification of signed access tokens with the issuer's public keys. */
-import { Clock, Effect, Result, Schema } from "effect"
+import { elapsedOf } from "@cscs/http-transport"
+import { type Clock, Effect, Result, Schema } from "effect"
 import { compactVerify, errors, jwtVerify } from "jose"
+import { LRUCache } from "lru-cache"
 import type { AuthSettings } from "../config/settings.ts"
-import { judgeClaims, leeway, type Principal, selfDescription, TokenClaims, unverifiedClaims } from "./claims.ts"
+import { tokenDigest } from "./bearer-token.ts"
+import {
+  judgeClaims,
+  leeway,
+  type Principal,
+  selfDescription,
+  TokenClaims,
+  untimely,
+  unverifiedClaims,
+  type ValidityPeriod,
+} from "./claims.ts"
 import type { IssuerKeys, KeySet } from "./issuer-keys.ts"
 import { IssuerUnavailable, type RoleMissing, type TokenFault, TokenInvalid } from "./refusals.ts"
 
@@ -12,16 +24,57 @@ const algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256
 /** The header's `typ` of an access token: Keycloak's and RFC 9068's. The issuer signs other kinds with the same key. */
 const accessTokenType = /^(application\/)?(at\+)?jwt$/i
 
+/** Milliseconds; a token is verified anew after a minute, or when it expires. */
+const keptAtMost = 60_000
+/** Accepted tokens that are kept, and the characters of their names: an issuer does not limit a name's length. */
+const mostKept = 10_000
+const mostNames = 1024 * 1024
+
+/** An accepted token. */
+interface Accepted {
+  readonly principal: Principal
+  readonly period: ValidityPeriod
+  /** The key set that its signature was verified with. */
+  readonly keys: KeySet
+  /** When it must be verified anew, in milliseconds of the monotonic clock. */
+  readonly until: number
+}
+
 /** A way to check tokens. */
 export interface TokenVerification {
+  /**
+   * Returns the bearer of a token that was accepted less than a minute ago and still is, without waiting; `undefined` if
+   * only `verify` can decide.
+   */
+  readonly recall: (token: string) => Principal | undefined
   /** Returns the bearer of a token. */
   readonly verify: (token: string) => Effect.Effect<Principal, TokenInvalid | RoleMissing | IssuerUnavailable>
   /** Makes a real attempt: fails if tokens could not be checked now. */
   readonly ready: Effect.Effect<void, IssuerUnavailable>
 }
 
-/** Verifies signed access tokens (RFC 7519, RFC 8725) with the issuer's published keys. */
-export const makeJwtVerification = (keys: IssuerKeys, auth: AuthSettings): TokenVerification => {
+/**
+ * Verifies signed access tokens (RFC 7519, RFC 8725) with the issuer's published keys. An accepted token is kept by its
+ * digest, so that a polling caller costs one signature a minute. It counts only with the key set that verified it: each
+ * fetch of the keys ends all of them. Refused tokens are not kept, since anyone can invent them.
+ */
+export const makeJwtVerification = (keys: IssuerKeys, auth: AuthSettings, clock: Clock.Clock): TokenVerification => {
+  const accepted = new LRUCache<string, Accepted>({
+    max: mostKept,
+    maxSize: mostNames,
+    sizeCalculation: ({ principal }) => principal.name.length,
+  })
+  const recall: TokenVerification["recall"] = (token) => {
+    // First, because it begins the fetch that ends a withdrawn key.
+    const known = keys.known()
+    const kept = accepted.get(tokenDigest(token))
+    return kept !== undefined &&
+      kept.keys === known &&
+      elapsedOf(clock) < kept.until &&
+      untimely(kept.period, clock.currentTimeMillisUnsafe() / 1000) === undefined
+      ? kept.principal
+      : undefined
+  }
   const verify: TokenVerification["verify"] = Effect.fn("verifyJwt")(function* (token) {
     // If a token names another issuer, its key is not looked up.
     const claimed = unverifiedClaims(token)
@@ -31,20 +84,23 @@ export const makeJwtVerification = (keys: IssuerKeys, auth: AuthSettings): Token
         log: selfDescription(claimed, auth),
       })
     }
-    const now = yield* Clock.currentTimeMillis
+    const now = clock.currentTimeMillisUnsafe()
+    const began = elapsedOf(clock)
     const verifyBy = (set: KeySet) =>
       Effect.tryPromise({
-        try: () =>
-          jwtVerify(token, set, {
+        try: async () => ({
+          set,
+          ...(await jwtVerify(token, set, {
             issuer: auth.issuer,
             algorithms,
             clockTolerance: leeway,
             requiredClaims: ["exp"],
             currentDate: new Date(now),
-          }),
+          })),
+        }),
         catch: (thrown) => thrown,
       })
-    const { payload, protectedHeader } = yield* Effect.mapError(keys.check(verifyBy), (thrown) =>
+    const { payload, protectedHeader, set } = yield* Effect.mapError(keys.check(verifyBy), (thrown) =>
       thrown instanceof IssuerUnavailable ? thrown : invalidToken(thrown, token, auth),
     )
     // Other kinds have our audience too, for example a logout token (RFC 8725 section 3.11).
@@ -56,9 +112,17 @@ export const makeJwtVerification = (keys: IssuerKeys, auth: AuthSettings): Token
     }
     const claims = decodeClaims(payload)
     if (Result.isFailure(claims)) return yield* invalidToken(claims.failure, token, auth)
-    return yield* Effect.fromResult(judgeClaims(claims.success, auth, now / 1000))
+    const principal = yield* Effect.fromResult(judgeClaims(claims.success, auth, now / 1000))
+    const { exp = 0, iat, nbf } = claims.success
+    accepted.set(tokenDigest(token), {
+      principal,
+      period: { exp, ...(iat !== undefined && { iat }), ...(nbf !== undefined && { nbf }) },
+      keys: set,
+      until: began + Math.min(keptAtMost, exp * 1000 - now),
+    })
+    return principal
   })
-  return { verify, ready: keys.renew }
+  return { recall, verify, ready: keys.renew }
 }
 
 /** Whether the issuer signed a token: "forged" if its own key did not; "unknown" if it is no JWT or has another key. */

@@ -17,7 +17,12 @@ export interface ObservedRequest {
   span: Tracer.Span | undefined
   /** The name in the token, once it is verified. */
   caller: string | undefined
+  /** The length of the response's body, if any, once a response is made that already has the request's id. */
+  answered: { readonly bytes: number | undefined } | undefined
 }
+
+/** The response header with the request's id. */
+export const requestIdHeader = "X-Request-Id"
 
 const key = "observed-request"
 
@@ -32,6 +37,7 @@ export const observedRequest = (c: Context): ObservedRequest => {
     traceState: parent && traceStateOf(c.req.header("tracestate")),
     span: undefined,
     caller: undefined,
+    answered: undefined,
   }
   c.set(key, request)
   return request

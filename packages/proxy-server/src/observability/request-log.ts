@@ -1,10 +1,10 @@
 /** The access log, and the `X-Request-Id` of responses. */
-import { type OutgoingHttpHeaders, ServerResponse } from "node:http"
+import { ServerResponse } from "node:http"
 import { Context, Effect, LogLevel, References, Tracer } from "effect"
 import type { Context as HonoContext, MiddlewareHandler } from "hono"
 import type { LogEvent } from "./log-events.ts"
 import { LogThreshold } from "./log-threshold.ts"
-import { type ObservedRequest, observedRequest } from "./observed-request.ts"
+import { type ObservedRequest, observedRequest, requestIdHeader } from "./observed-request.ts"
 import { pathOf, type RequestSpans } from "./request-span.ts"
 
 export interface RequestLogOptions {
@@ -14,8 +14,6 @@ export interface RequestLogOptions {
   /** The query parameters whose values are shown. Others may contain anything, even a token. */
   readonly parameters: Iterable<string>
 }
-
-const requestId = "X-Request-Id"
 
 /** The status if the caller disconnected before the response: nginx's, because HTTP has none. */
 const callerLeft = 499
@@ -73,17 +71,21 @@ export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Ef
       const request = observedRequest(c)
       if (spans.areSeen) spans.of(c, request)
       const outgoing = nodeAnswer(c)
-      if (outgoing !== undefined) {
-        const sent = withHeader(outgoing, requestId, request.id)
-        outgoing.on("close", () =>
-          ended(c, request, began, outgoing.writableFinished ? outgoing.statusCode : callerLeft, sent.bytes),
-        )
-        return next()
-      }
+      outgoing?.once("close", () =>
+        ended(
+          c,
+          request,
+          began,
+          outgoing.writableFinished ? outgoing.statusCode : callerLeft,
+          request.answered?.bytes ?? outgoing.getHeader("content-length"),
+        ),
+      )
       return next().then(() => {
-        const { status, headers } = c.res
-        headers.set(requestId, request.id)
-        ended(c, request, began, status, headers.get("content-length") ?? undefined)
+        if (outgoing === undefined) {
+          const { status, headers } = c.res
+          headers.set(requestIdHeader, request.id)
+          ended(c, request, began, status, headers.get("content-length") ?? undefined)
+        } else if (request.answered === undefined) outgoing.setHeader(requestIdHeader, request.id)
       })
     }
   })
@@ -92,26 +94,6 @@ export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Ef
 const nodeAnswer = (c: HonoContext): ServerResponse | undefined => {
   const outgoing: unknown = c.env?.outgoing
   return outgoing instanceof ServerResponse ? outgoing : undefined
-}
-
-/**
- * Adds a header when the response's own headers are written, and reads the announced length. Setting it on the
- * `Response`, or earlier, would rebuild all headers, at a fifth of the cost of a cached page.
- */
-const withHeader = (outgoing: ServerResponse, name: string, value: string): { readonly bytes: unknown } => {
-  const sent: { bytes: unknown } = { bytes: undefined }
-  const writeHead = outgoing.writeHead
-  outgoing.writeHead = (status: number, ...given: ReadonlyArray<unknown>) => {
-    const [headers = {}, more] = given
-    if (typeof headers !== "object" || headers === null || Array.isArray(headers) || more !== undefined) {
-      outgoing.setHeader(name, value)
-      return writeHead.apply(outgoing, [status, ...given] as never)
-    }
-    const all: OutgoingHttpHeaders = { ...headers, [name]: value }
-    sent.bytes = all["Content-Length"] ?? all["content-length"]
-    return writeHead.call(outgoing, status, all)
-  }
-  return sent
 }
 
 /** Maximum length of a shown value: a snapshot's id fits. */

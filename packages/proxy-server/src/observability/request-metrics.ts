@@ -1,5 +1,5 @@
 import { Effect, Metric } from "effect"
-import type { MiddlewareHandler } from "hono"
+import type { Context, MiddlewareHandler } from "hono"
 
 const requests = Metric.counter("http_requests_total", {
   description: "Requests by route, method and status.",
@@ -20,10 +20,7 @@ export const countRequests = (routes: Iterable<string>): Effect.Effect<Middlewar
     const known = new Set(routes)
     const counters = new Map<string, Metric.Counter<number>>()
     const timers = new Map<string, Metric.Histogram<number>>()
-    return async (c, next) => {
-      const began = performance.now()
-      await next()
-      const seconds = (performance.now() - began) / 1000
+    const count = (c: Context, seconds: number): void => {
       const route = known.has(c.req.path) ? c.req.path : "other"
       const method = c.req.method === "GET" || c.req.method === "HEAD" ? c.req.method : "other"
       const key = `${method} ${route} ${c.res.status}`
@@ -39,5 +36,9 @@ export const countRequests = (routes: Iterable<string>): Effect.Effect<Middlewar
       }
       counter.updateUnsafe(1, context)
       timer.updateUnsafe(seconds, context)
+    }
+    return function countRequests(c, next) {
+      const began = performance.now()
+      return next().then(() => count(c, (performance.now() - began) / 1000))
     }
   })

@@ -3,6 +3,7 @@ import { Clock, Effect, Schema } from "effect"
 import { type Context, Hono, type MiddlewareHandler } from "hono"
 import { validator } from "hono-openapi"
 import { LRUCache } from "lru-cache"
+import { Authentication } from "../auth/authentication.ts"
 import { makeSharedCalls } from "../concurrency/shared-calls.ts"
 import type { ProxySettings } from "../config/settings.ts"
 import { InvalidQuery, type RequestError, refusal, SnapshotGone } from "../http/http-errors.ts"
@@ -12,7 +13,7 @@ import type { EffectRunner } from "../http/run-effect.ts"
 import { Snapshots } from "../serving/snapshots.ts"
 import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyNow } from "../snapshot/steady-clock.ts"
-import { acceptedCoding } from "./content-coding.ts"
+import { acceptedCoding, type Coding } from "./content-coding.ts"
 import { debugAnswer } from "./debug-answer.ts"
 import { codedPage, keptPages } from "./kept-pages.ts"
 import { firstPageOf, storageLines, storagePage } from "./storage-answer.ts"
@@ -24,11 +25,9 @@ import { linesResponse, pageResponse, wantsLines } from "./storage-response.ts"
 const debugReadsAtOnce = 2
 const debugPatience = "5 seconds"
 
-/**
- * How many query strings are cached with their decoded form, and the longest URL that is: others are decoded each time.
- */
-const knownQueries = 1000
-const longestKnownUrl = 512
+/** How many requests are cached with their decoded form, and their longest `formOf`: others are decoded each time. */
+const knownForms = 1000
+const longestKnownForm = 1024
 
 /** The form of a snapshot's id; nothing else is looked up. */
 const snapshotId = /^[\w-]{22}$/
@@ -43,9 +42,10 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
   const systems = settings.model.storageSystems
   const querySchema = Schema.toStandardSchemaV1(storageQuerySchema(systems), { parseOptions: { errors: "all" } })
   const pages = keptPages()
-  const decoded = new LRUCache<string, { readonly key: string; readonly snapshot: string | undefined }>({
-    max: knownQueries,
-  })
+  const decoded = new LRUCache<
+    string,
+    { readonly key: string; readonly snapshot: string | undefined; readonly coding: Coding }
+  >({ max: knownForms })
   const debugReads = makeSharedCalls(debugReadsAtOnce, debugPatience)
   const keyIn = ({ snapshot }: TimedSnapshot, key: string) => `${snapshot.entries.id} ${key}`
 
@@ -63,8 +63,8 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
       pages.put(key, made)
       page = pages.get(key, coding) ?? codedPage(made, "identity", made.body)
     }
-    // The key is a slice, which keeps the whole URL in memory, so only short URLs are cached.
-    if (c.req.url.length <= longestKnownUrl) decoded.set(queryText(c), { key: decodedKey, snapshot: query.snapshot })
+    const form = formOf(c)
+    if (form.length <= longestKnownForm) decoded.set(form, { key: decodedKey, snapshot: query.snapshot, coding })
     return page instanceof Promise
       ? page.then((coded) => pageResponse(c, coded, taken, now))
       : pageResponse(c, page, taken, now)
@@ -78,12 +78,15 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
 
   /** Serves a cached page. This is the cost of a poll, so nothing here decodes, waits or logs. */
   const fromKeptPages: MiddlewareHandler = async (c, next) => {
-    const known = decoded.get(queryText(c))
-    if (known !== undefined && !asksForRenewal(c) && !wantsLines(c)) {
+    // Only a request for a page is there, so a known form never asks for lines.
+    const known = decoded.get(formOf(c))
+    if (known !== undefined && !asksForRenewal(c)) {
       const taken = snapshots.ready()
       if (taken !== undefined && (known.snapshot === undefined || known.snapshot === taken.snapshot.entries.id)) {
-        const page = pages.get(keyIn(taken, known.key), acceptedCoding(c))
-        if (page !== undefined) return pageResponse(c, await page, taken, steadyNow(clock))
+        const page = pages.get(keyIn(taken, known.key), known.coding)
+        if (page !== undefined) {
+          return pageResponse(c, page instanceof Promise ? await page : page, taken, steadyNow(clock))
+        }
       }
     }
     return next()
@@ -91,7 +94,7 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
 
   const app = new Hono()
   // Without authentication the middleware is not needed.
-  if (!settings.auth.disabled) app.get("/", requireToken(run))
+  if (!settings.auth.disabled) app.get("/", requireToken(run, yield* Authentication))
   app.get("/", fromKeptPages)
   app.get(
     "/",
@@ -141,12 +144,11 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
 const decodedKeyOf = ({ storage_system, data_type, status, state, page, page_size }: StorageQuery): string =>
   JSON.stringify([storage_system, data_type, status, state, page ?? defaultPage, page_size])
 
-/** The query as sent, with its question mark; empty if there is none. */
-const queryText = (c: Context): string => {
-  const { url } = c.req
-  const start = url.indexOf("?")
-  return start < 0 ? "" : url.slice(start)
-}
+/** All of a request that decides which page in which form is returned, apart from `Cache-Control`. */
+const formOf = ({ req }: Context): string =>
+  `${req.header("Accept") ?? ""}\n${req.header("Accept-Encoding") ?? ""}\n${req.url}`
 
-const asksForRenewal = (c: Context): boolean =>
-  /(?:^|,)\s*no-cache\s*(?:,|$)/i.test(c.req.header("Cache-Control") ?? "")
+const asksForRenewal = ({ req }: Context): boolean => {
+  const directives = req.header("Cache-Control")
+  return directives !== undefined && /(?:^|,)\s*no-cache\s*(?:,|$)/i.test(directives)
+}

@@ -1,5 +1,6 @@
 /** HTTP responses with entries: pages, 304, and the whole list as a stream. */
 import type { Context } from "hono"
+import { observedRequest, requestIdHeader } from "../observability/observed-request.ts"
 import { oldestReadAt, type TimedSnapshot } from "../snapshot/snapshot.ts"
 import { isNoneMatchMet } from "./conditional.ts"
 import { type CodedPage, headersOf } from "./kept-pages.ts"
@@ -11,10 +12,8 @@ export const linesType = "application/x-ndjson"
 /** Whether the caller prefers the whole list, one entry per line, to a page. */
 export const wantsLines = (c: Context): boolean => preferred(c, "Accept", ["application/json", linesType]) === linesType
 
-const timesOf = (taken: TimedSnapshot, now: number) => ({
-  Age: String(Math.max(0, Math.floor((now - oldestReadAt(taken)) / 1000))),
-  "Last-Modified": lastModified(taken),
-})
+const ageOf = (taken: TimedSnapshot, now: number): string =>
+  String(Math.max(0, Math.floor((now - oldestReadAt(taken)) / 1000)))
 
 const httpDates = new WeakMap<TimedSnapshot, string>()
 
@@ -31,16 +30,23 @@ const lastModified = (taken: TimedSnapshot): string => {
 /** A page as a response; 304 if the caller already has it. */
 export const pageResponse = (c: Context, page: CodedPage, taken: TimedSnapshot, now: number): Response => {
   const { body, etag, headers, headersWithoutBody } = page
-  const times = timesOf(taken, now)
-  return isNoneMatchMet(c.req.header("If-None-Match"), etag)
-    ? new Response(null, { status: 304, headers: { ...headersWithoutBody, ...times } })
-    : new Response(body, { headers: { ...headers, ...times } })
+  const request = observedRequest(c)
+  const isUnchanged = isNoneMatchMet(c.req.header("If-None-Match"), etag)
+  // All headers at once, in a plain object: `@hono/node-server` passes it on as it is.
+  const all = {
+    ...(isUnchanged ? headersWithoutBody : headers),
+    Age: ageOf(taken, now),
+    "Last-Modified": lastModified(taken),
+    [requestIdHeader]: request.id,
+  }
+  request.answered = { bytes: isUnchanged ? undefined : body.length }
+  return isUnchanged ? new Response(null, { status: 304, headers: all }) : new Response(body, { headers: all })
 }
 
 /** The whole list as a stream: each block is made when the caller has read the previous one; none is buffered. */
 export const linesResponse = (c: Context, lines: StorageLines, taken: TimedSnapshot, now: number): Response => {
   const etag = `"${lines.digest}"`
-  const headers = { ...headersOf(etag), ...timesOf(taken, now) }
+  const headers = { ...headersOf(etag), Age: ageOf(taken, now), "Last-Modified": lastModified(taken) }
   if (isNoneMatchMet(c.req.header("If-None-Match"), etag)) return new Response(null, { status: 304, headers })
   let blocks: Iterator<Uint8Array> | undefined
   const stream = new ReadableStream<Uint8Array>(
