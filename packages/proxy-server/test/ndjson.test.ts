@@ -194,6 +194,7 @@ describe("the stream of lines", () => {
     const seen = { blocks: 0, ended: false }
     const lines = {
       digest: "d",
+      total: 0,
       *blocks() {
         try {
           for (;;) {

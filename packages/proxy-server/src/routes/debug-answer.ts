@@ -13,7 +13,7 @@ import { defaultPage, defaultPageSize, type StorageQuery } from "./storage-query
 const AnyObject = Schema.Record(Schema.String, Schema.Unknown)
 const given = Schema.NullOr(Schema.String)
 const { code: _, ...findingFields } = Skipped.fields
-const Findings = Schema.Array(Schema.Struct(findingFields))
+const Findings = Schema.Array(Schema.Struct(findingFields).annotate({ identifier: "Finding" }))
 
 /** The response of `GET /api/storage-resources/?debug=true`, in the reference document's shape. */
 export const DebugAnswer = Schema.Struct({
@@ -26,7 +26,7 @@ export const DebugAnswer = Schema.Struct({
     backend_settings: AnyObject,
     backend_components: AnyObject,
     storage_systems: Schema.Record(Schema.String, Schema.String),
-  }),
+  }).annotate({ identifier: "AgentOfferingConfig" }),
   waldur_offering_details: AnyObject.annotate({
     description: "The offering of storage_system, else all by slug; {error} for one that cannot be read.",
   }),
@@ -38,9 +38,11 @@ export const DebugAnswer = Schema.Struct({
       offset: Schema.Int,
       pages: Schema.Int,
       total: Schema.Int,
+    }).annotate({ identifier: "RawPagination" }),
+    filters_applied: Schema.Struct({ storage_system: given, data_type: given, status: given, state: given }).annotate({
+      identifier: "RawFiltersApplied",
     }),
-    filters_applied: Schema.Struct({ storage_system: given, data_type: given, status: given, state: given }),
-  }),
+  }).annotate({ identifier: "RawResources" }),
   skipped: Findings.annotate({ description: "Resources that the current snapshot skips, and why." }),
   warnings: Findings,
 }).annotate({ identifier: "Debug" })
