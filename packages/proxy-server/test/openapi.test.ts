@@ -91,7 +91,8 @@ describe("/openapi.json", () => {
   })
 
   test("has as examples what the sandbox's proxy responds, shortened in debug mode", async () => {
-    const { version: _, ...page } = (await proxy.list("storage_system=capstor&data_type=store&state=OK&page_size=3")).json
+    const { version: _, ...page } = (await proxy.list("storage_system=capstor&data_type=store&state=OK&page_size=3"))
+      .json
     const debug = (await proxy.list("debug=true&storage_system=vast&page_size=1")).json
     const [row] = debug.raw_resources.resources
     const shortened = {
@@ -231,6 +232,7 @@ describe("the description matches", () => {
       const got = await proxy.list(query)
       expect(got.status).toBe(200)
       matches(got, list, StorageAnswer)
+      hasItsHeaders(got, list)
     }
     expect((await proxy.list("page_size=500")).json.resources.length).toBeGreaterThan(200)
   })

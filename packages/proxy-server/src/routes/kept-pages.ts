@@ -45,7 +45,11 @@ export const headersOf = (etag: string, total: number) => ({
 })
 
 /** A page in one coding. */
-export const codedPage = ({ digest, link, total }: StoragePage, coding: Coding, body: Uint8Array<ArrayBuffer>): CodedPage => {
+export const codedPage = (
+  { digest, link, total }: StoragePage,
+  coding: Coding,
+  body: Uint8Array<ArrayBuffer>,
+): CodedPage => {
   const etag = coding === "identity" ? `"${digest}"` : `"${digest}-${coding}"`
   const headersWithoutBody = { ...headersOf(etag, total), ...(link === undefined ? {} : { Link: link }) }
   const headers = {

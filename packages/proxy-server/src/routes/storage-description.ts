@@ -24,7 +24,8 @@ const snapshotHeaders = {
   Age: { description: "Age of the response: seconds since the read of Waldur began.", required: true, ...integer },
   "Last-Modified": { description: "When the list first had this content.", required: true, ...text },
   "X-Total-Count": {
-    description: "Number of entries that pass the filters, on all pages or in all lines: with fewer, the list is not whole.",
+    description:
+      "Number of entries that pass the filters, on all pages or in all lines: with fewer, the list is not whole.",
     required: true,
     ...integer,
   },
