@@ -18,13 +18,24 @@ from urllib.parse import parse_qsl
 import httpx
 from cscs_storage_proxy_client import AuthenticatedClient
 from cscs_storage_proxy_client.api.storage import list_storage_resources
-from cscs_storage_proxy_client.models import CustomerTarget, QuotaType, StorageEntry, StorageResources, TenantTarget, UserTarget
+from cscs_storage_proxy_client.models import (
+    CustomerTarget,
+    QuotaType,
+    StorageEntry,
+    StorageResources,
+    TenantTarget,
+    UserTarget,
+)
+from cscs_storage_proxy_client.types import UNSET
 
-# An order takes at most three reports: approve, done, and nothing once more.
+# Lists in one run: an order takes two reports, and with the third list nothing is left to report.
 MOST_ROUNDS = 5
+# For each request, and each run of the quota command.
 SECONDS = 60
+# Entries, the most that the proxy allows.
 PAGE_SIZE = 500
-TRASH = "/.trash"
+# In the first directory of each path, which is on its file system; no mount point has a component that begins with a dot.
+TRASH = "/.trash/"
 
 
 class Conflict(Exception):
@@ -140,13 +151,16 @@ class Disk:
         if place != path:
             self.move(item_id, place, path)
 
-    def trash(self, item_id: str) -> None:
+    def trash(self, item_id: str, path: str) -> None:
         place = self.place_of(item_id)
-        if place is None or place.startswith(f"{TRASH}/"):
+        if place is None and self.exists(path):
+            raise Conflict(f"{path} is not the directory of {item_id}")
+        if place is None or TRASH in place:
             return
-        if self.exists(f"{TRASH}/{item_id}"):
-            raise Conflict(f"{TRASH}/{item_id} exists, and so does {place}")
-        self.move(item_id, place, f"{TRASH}/{item_id}")
+        trash = f"/{place.split('/')[1]}{TRASH}{item_id}"
+        if self.exists(trash):
+            raise Conflict(f"{trash} exists, and so does {place}")
+        self.move(item_id, place, trash)
 
 
 def act(entry: StorageEntry, disk: Disk, report) -> None:
@@ -163,7 +177,7 @@ def act(entry: StorageEntry, disk: Disk, report) -> None:
         if approve:
             report(approve)
     elif status == "removed":
-        if (place := disk.place_of(item_id)) and not place.startswith(f"{TRASH}/"):
+        if (place := disk.place_of(item_id)) and TRASH not in place:
             raise Conflict(f"{place} is still there, but its entry is removed")
     elif approve:
         report(approve)
@@ -175,10 +189,10 @@ def act(entry: StorageEntry, disk: Disk, report) -> None:
         report(entry.set_state_done_url)
     elif status == "updating":
         # Absent is not null.
-        disk.keep(entry, entry.quotas if "newQuotas" not in entry.to_dict() else entry.new_quotas)
+        disk.keep(entry, entry.quotas if entry.new_quotas is UNSET else entry.new_quotas)
         report(entry.set_state_done_url)
     elif status == "removing":
-        disk.trash(item_id)
+        disk.trash(item_id, entry.mount_point.default)
         report(entry.set_state_done_url)
 
 

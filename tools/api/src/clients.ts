@@ -76,6 +76,7 @@ export const clientChecks = async (scratch: string, packages: string) => {
     },
 
     python: async () => {
+      await run("ruff", ["check", "--no-cache", "--line-length", "120", join(examples, "python")], options)
       const generate = ["generate", "--path", document, "--meta", "none", "--fail-on-warning"]
       const client = join(scratch, "client", "cscs_storage_proxy_client")
       await run("openapi-python-client", [...generate, "--output-path", client], options)
