@@ -43,6 +43,8 @@ const schemathesis = (pythonPath: string, url: string, token: string): Promise<s
     ],
     {
       cwd: scratch,
+      // Milliseconds; a tenth suffices on an idle machine.
+      timeout: 900_000,
       env: {
         PATH: process.env.PATH,
         HOME: process.env.HOME,
