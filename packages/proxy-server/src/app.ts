@@ -1,7 +1,7 @@
 /** The Hono app: middleware, routes, and the OpenAPI document. */
 import { Effect } from "effect"
 import { Hono } from "hono"
-import { openAPIRouteHandler } from "hono-openapi"
+import { generateSpecs } from "hono-openapi"
 import { Settings } from "./config/settings.ts"
 import { version } from "./config/version.ts"
 import { MethodNotAllowed, NotFound, refusal } from "./http/http-errors.ts"
@@ -14,11 +14,14 @@ import { teachEffectSchemas } from "./openapi/effect-schemas.ts"
 import { referencePage, referencePaths } from "./openapi/reference-page.ts"
 import { health } from "./routes/health.ts"
 import { metrics } from "./routes/metrics.ts"
+import { describeDebug, separated } from "./routes/storage-description.ts"
 import { storageQuerySchema } from "./routes/storage-query.ts"
 import { storageResources } from "./routes/storage-resources.ts"
 
-/** Served with and without the trailing slash; documented with it, as in the reference document. */
-const storagePaths = ["/api/storage-resources/", "/api/storage-resources"]
+/** Served with and without the trailing slash. In the API's description, the second stands for debug mode. */
+const listPath = "/api/storage-resources/"
+const debugPath = "/api/storage-resources"
+const storagePaths = [listPath, debugPath]
 /** Polled by machines. */
 const probedPaths = ["/healthz/live", "/healthz/ready", "/metrics"]
 const getOnly = [...storagePaths, ...probedPaths, "/openapi.json", ...referencePaths]
@@ -44,10 +47,9 @@ export const makeApp = Effect.gen(function* () {
   app.use(documentHeaders)
   app.route("/healthz", health(settings, run))
   app.route("/", metrics(run))
-  app.get(
-    "/openapi.json",
-    openAPIRouteHandler(app, {
-      exclude: storagePaths.slice(1),
+  app.get(debugPath, describeDebug())
+  const described = () =>
+    generateSpecs(app, {
       // An invalid query returns 422, which its route documents.
       defaultValidationErrorResponse: false,
       documentation: {
@@ -57,12 +59,20 @@ export const makeApp = Effect.gen(function* () {
           description: "Storage resources of Waldur for the storage management systems.",
           license: { name: "MIT", identifier: "MIT" },
         },
+        tags: [
+          { name: "storage", description: "The list, for provisioners." },
+          { name: "operation", description: "For operators and monitoring." },
+        ],
         // Relative to this document, so that it also holds behind a path prefix.
         servers: [{ url: "." }],
         components: { securitySchemes: { bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" } } },
       },
-    }),
-  )
+    })
+  let document: ReturnType<typeof described> | undefined
+  app.get("/openapi.json", async (c) => {
+    document ??= described().then((both) => separated(both, listPath, debugPath))
+    return c.json(await document)
+  })
   app.route("/", referencePage())
   for (const path of getOnly) app.all(path, () => refusal(new MethodNotAllowed({ allow: "GET, HEAD" })))
   app.notFound(() => refusal(new NotFound()))

@@ -515,6 +515,7 @@ describe("cached pages", () => {
     })
     expect(preflight.headers.get("access-control-allow-headers")).toContain("If-None-Match")
     expect(preflight.headers.get("access-control-expose-headers")).toContain("ETag")
+    expect(preflight.headers.get("access-control-expose-headers")).toContain("X-Total-Count")
   })
 })
 

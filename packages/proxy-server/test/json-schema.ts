@@ -89,6 +89,7 @@ export const violations = (value: unknown, schema: Any, document: Any, path = "$
         }
         if (wanted === "uri" && !URL.canParse(String(value))) wrong(`${JSON.stringify(value)} is no URI`)
         break
+      case "discriminator":
       case "title":
       case "description":
       case "default":

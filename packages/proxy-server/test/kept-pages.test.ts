@@ -13,6 +13,7 @@ const aPage = (body: Buffer<ArrayBuffer>, link = "<?page=1>"): StoragePage => ({
   body,
   digest: "digest",
   link,
+  total: 1,
   hasEntries: true,
 })
 const bound = 16 * 1024 * 1024

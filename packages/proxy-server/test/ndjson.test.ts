@@ -40,6 +40,24 @@ describe("the list as lines", () => {
     }
   })
 
+  test("states in X-Total-Count how many entries it has, as each page and each 304 does", async () => {
+    for (const filter of ["", "storage_system=vast", "data_type=store&status=active", "data_type=nothing", "page=99"]) {
+      const lines = await linesOf(proxy, filter)
+      const total = String(lines.text.split("\n").length - 1)
+      const page = await proxy.list(`page_size=3&${filter}`)
+      const unchanged = [page, lines].map(({ headers }) => ({ "If-None-Match": headers.get("etag") ?? "" }))
+      const answers = [
+        lines,
+        page,
+        await proxy.get(`${path}?page_size=3&${filter}`, { headers: unchanged[0] ?? {} }),
+        await linesOf(proxy, filter, unchanged[1]),
+      ]
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 304, 304])
+      expect(page.json.pagination.total).toBe(Number(total))
+      for (const { headers } of answers) expect([filter, headers.get("x-total-count")]).toEqual([filter, total])
+    }
+  })
+
   test("is empty if nothing is selected", async () => {
     for (const query of ["data_type=nothing", "status=OK"]) {
       const { status, text, headers } = await linesOf(proxy, query)
@@ -147,7 +165,16 @@ describe("over a socket", () => {
       const [head, get] = [await ask(path, headers, "HEAD"), await ask(path, headers)]
       const [none, body] = [await bodyOf(head), await bodyOf(get)]
       expect([head.statusCode, none.length]).toEqual([200, 0])
-      for (const name of ["etag", "content-length", "content-type", "content-encoding", "link", "age", "vary"]) {
+      for (const name of [
+        "etag",
+        "content-length",
+        "content-type",
+        "content-encoding",
+        "link",
+        "age",
+        "vary",
+        "x-total-count",
+      ]) {
         expect([name, head.headers[name]]).toEqual([name, get.headers[name]])
       }
       if (get.headers["content-length"] !== undefined) expect(Number(get.headers["content-length"])).toBe(body.length)
@@ -194,6 +221,7 @@ describe("the stream of lines", () => {
     const seen = { blocks: 0, ended: false }
     const lines = {
       digest: "d",
+      total: 0,
       *blocks() {
         try {
           for (;;) {

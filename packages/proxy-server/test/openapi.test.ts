@@ -18,6 +18,11 @@ beforeAll(async () => {
 })
 afterAll(() => proxy.close())
 
+/** Addresses of a run differ from those of the next. */
+const anonymous = (value: unknown, { waldur }: Sandbox): Any =>
+  JSON.parse(JSON.stringify(value).replaceAll(new URL(waldur.url).origin, "https://waldur.example.org"))
+const only = (value: Any, ...keys: ReadonlyArray<string>) => Object.fromEntries(keys.map((key) => [key, value[key]]))
+
 const everyNode = (node: unknown, visit: (node: Any, path: string) => void, path = "#"): void => {
   if (typeof node !== "object" || node === null) return
   visit(node, path)
@@ -29,7 +34,10 @@ const resolve = (reference: string): unknown =>
     .split("/")
     .reduce<Any>((node, key) => node?.[key.replaceAll("~1", "/").replaceAll("~0", "~")], document)
 
-const operation = () => document.paths["/api/storage-resources/"].get
+const list = "/api/storage-resources/"
+const debugMode = "/api/storage-resources"
+const operation = (path = list) => document.paths[path].get
+const schemaOf = ({ schema }: Any): Any => ("$ref" in schema ? resolve(schema.$ref) : schema)
 const described = (path: string, status: number) =>
   document.paths[path].get.responses[status]?.content["application/json"].schema
 
@@ -72,12 +80,73 @@ describe("/openapi.json", () => {
     for (const key of Object.keys(document)) expect(allowed).toContain(key)
     // Relative to the document's own URL (section 4.8.5), so that it works behind a path prefix.
     expect(document.servers).toEqual([{ url: "." }])
+    // The list's URL without its slash stands for debug mode, which is a parameter of the same URL.
     expect(Object.keys(document.paths).sort()).toEqual([
+      "/api/storage-resources",
       "/api/storage-resources/",
       "/healthz/live",
       "/healthz/ready",
       "/metrics",
     ])
+  })
+
+  test("has as examples what the sandbox's proxy responds, shortened in debug mode", async () => {
+    const { version: _, ...page } = (await proxy.list("storage_system=capstor&data_type=store&state=OK&page_size=3"))
+      .json
+    const debug = (await proxy.list("debug=true&storage_system=vast&page_size=1")).json
+    const [row] = debug.raw_resources.resources
+    const shortened = {
+      ...debug,
+      waldur_offering_details: only(debug.waldur_offering_details, "uuid", "slug", "name", "type", "state"),
+      raw_resources: {
+        ...debug.raw_resources,
+        resources: [only(row, "uuid", "slug", "state", "limits", "attributes", "options", "order_in_progress")],
+      },
+      skipped: debug.skipped.slice(0, 1),
+      warnings: debug.warnings.slice(0, 1),
+    }
+    const ready = (await proxy.ready()).json
+    const examples = anonymous({ page, debug: shortened, ready }, proxy.sandbox)
+    await expect(`${JSON.stringify(examples, null, 2)}\n`).toMatchFileSnapshot("../src/openapi/examples.json")
+  })
+
+  test("has in each operation an id, a tag, and of each JSON body a named schema and an example that it allows", () => {
+    const ids = new Set<string>()
+    const tags = document.tags.map(({ name }: Any) => name)
+    let examples = 0
+    for (const [path, { get }] of Object.entries<Any>(document.paths)) {
+      ids.add(get.operationId)
+      expect([path, tags]).toEqual([path, expect.arrayContaining(get.tags)])
+      for (const [status, { content = {} }] of Object.entries<Any>(get.responses)) {
+        for (const [type, { schema, example }] of Object.entries<Any>(content)) {
+          examples += 1
+          expect([path, status, type, violations(example, schema, document)]).toEqual([path, status, type, []])
+          if (type === "application/json") expect(schema.$ref).toMatch(/^#\/components\/schemas\/\w+$/)
+        }
+      }
+    }
+    expect(ids.size).toBe(Object.keys(document.paths).length)
+    expect(examples).toBeGreaterThan(15)
+  })
+
+  test("names each object and each enumeration, for the types of generated clients", () => {
+    everyNode(document, (node, path) => {
+      if (/\/example\//.test(path)) return
+      const isNamed = /^#\/components\/schemas\/\w+$/.test(path) || /\/(parameters|properties)$/.test(path)
+      const isType = isNamed || ("properties" in node && node.type === "object") || (node.enum?.length ?? 0) > 1
+      if (isType) expect([path, isNamed]).toEqual([path, true])
+      if (node.type === "array") expect([path, "items" in node || "prefixItems" in node]).toEqual([path, true])
+    })
+  })
+
+  test("tells the kinds of targets apart by targetType", () => {
+    const { oneOf, discriminator } = document.components.schemas.Target
+    expect(discriminator.propertyName).toBe("targetType")
+    expect(Object.keys(discriminator.mapping)).toEqual(["tenant", "customer", "project", "user"])
+    expect(Object.values(discriminator.mapping)).toEqual(oneOf.map(({ $ref }: Any) => $ref))
+    for (const [value, reference] of Object.entries<string>(discriminator.mapping)) {
+      expect(resolve(reference)).toMatchObject({ properties: { targetType: { const: value } } })
+    }
   })
 
   test("has only $ref values that resolve", () => {
@@ -113,7 +182,7 @@ describe("/openapi.json", () => {
     const parameters: ReadonlyArray<Any> = operation().parameters.filter((one: Any) => one.in === "query")
     const by = Object.fromEntries(parameters.map((one) => [one.name, one]))
     expect(parameters.map(({ name }) => name).sort()).toEqual(
-      ["data_type", "debug", "page", "page_size", "snapshot", "state", "status", "storage_system"].sort(),
+      ["data_type", "page", "page_size", "snapshot", "state", "status", "storage_system"].sort(),
     )
     for (const one of parameters) {
       expect([one.name, one.in, one.required ?? false]).toEqual([one.name, "query", false])
@@ -121,8 +190,8 @@ describe("/openapi.json", () => {
     }
     expect(by.page.schema).toMatchObject({ type: "integer", minimum: 1, default: 1 })
     expect(by.page_size.schema).toMatchObject({ type: "integer", minimum: 1, maximum: 500, default: 100 })
-    expect(by.storage_system.schema.enum).toEqual(["capstor", "vast", "iopsstor"])
-    expect(by.state.schema.enum.toSorted()).toEqual([
+    expect(schemaOf(by.storage_system).enum).toEqual(["capstor", "vast", "iopsstor"])
+    expect(schemaOf(by.state).enum.toSorted()).toEqual([
       "Creating",
       "Erred",
       "OK",
@@ -130,17 +199,15 @@ describe("/openapi.json", () => {
       "Terminating",
       "Updating",
     ])
-    expect(by.debug.schema).toMatchObject({ type: "boolean", default: false })
+    const debugParameters: ReadonlyArray<Any> = operation(debugMode).parameters
+    expect(debugParameters.find(({ name }) => name === "debug")).toMatchObject({ required: true })
     for (const name of ["data_type", "status"]) expect(by[name].schema.type).toBe("string")
   })
 
   test("has the configured storage systems among the allowed ones", async () => {
     const other = await aProxy({ world: aWorld(6), document: () => ({ storage_systems: { tape: "vast" } }) })
-    const { paths } = (await other.get("/openapi.json")).json
-    const [system] = paths["/api/storage-resources/"].get.parameters.filter(
-      ({ name }: Any) => name === "storage_system",
-    )
-    expect(system.schema.enum).toEqual(["capstor", "vast", "iopsstor", "tape"])
+    const { components } = (await other.get("/openapi.json")).json
+    expect(components.schemas.StorageSystemName.enum).toEqual(["capstor", "vast", "iopsstor", "tape"])
   })
 
   test("does not bound integers by the range of a double", () => {
@@ -160,13 +227,12 @@ describe("/openapi.json", () => {
 })
 
 describe("the description matches", () => {
-  const list = "/api/storage-resources/"
-
   test("the list, in every selection", async () => {
     for (const query of ["page_size=500", "storage_system=capstor&state=Updating", "data_type=nothing", "page=99"]) {
       const got = await proxy.list(query)
       expect(got.status).toBe(200)
       matches(got, list, StorageAnswer)
+      hasItsHeaders(got, list)
     }
     expect((await proxy.list("page_size=500")).json.resources.length).toBeGreaterThan(200)
   })
@@ -184,7 +250,7 @@ describe("the description matches", () => {
 
   test("debug mode", async () => {
     for (const query of ["debug=1", "debug=1&storage_system=vast&state=OK&page_size=300", "debug=1&page=99"]) {
-      matches(await proxy.list(query), list, DebugAnswer)
+      matches(await proxy.list(query), debugMode, DebugAnswer)
     }
   })
 

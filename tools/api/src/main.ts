@@ -1,8 +1,8 @@
 /**
  * `pnpm run check:api`: checks that the running proxy's responses conform to its own /openapi.json, and that none is a
  * 500. Schemathesis makes the requests, valid and invalid ones, against the real process over the sandbox, once with
- * authentication and once without. Exit code 1 and Schemathesis' report if a response violates the document, or if
- * Schemathesis is unavailable.
+ * authentication and once without. Then a linter reads the document, clients are generated from it, and examples/ runs.
+ * Exit code 1 if a step fails, or if a program for it is unavailable.
  */
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
@@ -10,6 +10,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { cachedFolder, reportedStep, run, sandboxEnvironment, scratchFolder, startProxy } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
+import { clientChecks } from "./clients.ts"
 
 const here = fileURLToPath(new URL("..", import.meta.url))
 const requirements = join(here, "requirements.txt")
@@ -42,6 +43,8 @@ const schemathesis = (pythonPath: string, url: string, token: string): Promise<s
     ],
     {
       cwd: scratch,
+      // Milliseconds; a tenth suffices on an idle machine.
+      timeout: 900_000,
       env: {
         PATH: process.env.PATH,
         HOME: process.env.HOME,
@@ -73,6 +76,14 @@ for (const authentication of pythonPath === undefined ? [] : [true, false]) {
     const proxy = await startProxy({ environment: sandboxEnvironment(sandbox, authentication), isReady: true })
     return summary(await schemathesis(pythonPath ?? "", proxy.url, await sandbox.issuer.issueToken()))
   })
+}
+if (pythonPath !== undefined) {
+  const checks = await clientChecks(scratch, pythonPath)
+  await reportedStep("Redocly's linter", checks.lint)
+  await reportedStep("a generated TypeScript client, and its example", checks.typescript)
+  await reportedStep("the Ansible example", checks.ansible)
+  await reportedStep("a generated Python client, and its example", checks.python)
+  await reportedStep("the systemd example", checks.systemd)
 }
 // The sandboxes and proxies end with this process.
 process.exit()

@@ -51,8 +51,12 @@ export const QueryErrorBody = Schema.Struct({
       loc: Schema.Tuple([Schema.Literal("query"), Schema.String]),
       msg: Schema.String,
       input: Schema.optionalKey(Schema.String),
-      ctx: Schema.optionalKey(Schema.Struct({ allowed_values: Schema.Array(Schema.String), help: Schema.String })),
-    }),
+      ctx: Schema.optionalKey(
+        Schema.Struct({ allowed_values: Schema.Array(Schema.String), help: Schema.String }).annotate({
+          identifier: "QueryProblemContext",
+        }),
+      ),
+    }).annotate({ identifier: "QueryProblem" }),
   ),
 }).annotate({ identifier: "QueryError" })
 
@@ -151,10 +155,12 @@ const answerTo = (error: RequestError): ErrorAnswer => {
   }
 }
 
-const internalError: ErrorAnswer = {
-  status: 500,
-  body: { detail: "Internal Server Error", error: "InternalServerError" },
-}
+/** The body of the response to an error, as an example. */
+export const errorBody = (error: RequestError): ErrorAnswer["body"] => answerTo(error).body
+
+/** The body of a 500. */
+export const internalErrorBody = { detail: "Internal Server Error", error: "InternalServerError" }
+const internalError: ErrorAnswer = { status: 500, body: internalErrorBody }
 
 const stopping: ErrorAnswer = {
   status: 503,

@@ -48,6 +48,6 @@ export const crossOrigin = (origins: ReadonlyArray<string>): MiddlewareHandler =
     origin: [...origins],
     allowMethods: ["GET", "HEAD"],
     allowHeaders: ["Authorization", "Cache-Control", "If-None-Match", "traceparent", "tracestate", "X-Request-Id"],
-    exposeHeaders: ["Age", "ETag", "Link", "Retry-After", "WWW-Authenticate", "X-Request-Id"],
+    exposeHeaders: ["Age", "ETag", "Link", "Retry-After", "WWW-Authenticate", "X-Request-Id", "X-Total-Count"],
     maxAge: 600,
   })

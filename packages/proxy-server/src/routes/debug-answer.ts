@@ -15,7 +15,7 @@ const AnyObject = Schema.Record(Schema.String, Schema.Unknown)
 const given = Schema.NullOr(Schema.String)
 const { code: _, ...findingFields } = Skipped.fields
 const { has_next: _next, ...paginationFields } = Pagination.fields
-const Findings = Schema.Array(Schema.Struct(findingFields))
+const Findings = Schema.Array(Schema.Struct(findingFields).annotate({ identifier: "Finding" }))
 
 /** The response of `GET /api/storage-resources/?debug=true`, in the reference document's shape. */
 export const DebugAnswer = Schema.Struct({
@@ -28,15 +28,17 @@ export const DebugAnswer = Schema.Struct({
     backend_settings: AnyObject,
     backend_components: AnyObject,
     storage_systems: Schema.Record(Schema.String, Schema.String),
-  }),
+  }).annotate({ identifier: "AgentOfferingConfig" }),
   waldur_offering_details: AnyObject.annotate({
     description: "The offering of storage_system, else all by slug; {error} for one that cannot be read.",
   }),
   raw_resources: Schema.Struct({
     resources: Schema.Array(Schema.Unknown),
-    pagination: Schema.Struct(paginationFields),
-    filters_applied: Schema.Struct({ storage_system: given, data_type: given, status: given, state: given }),
-  }),
+    pagination: Schema.Struct(paginationFields).annotate({ identifier: "RawPagination" }),
+    filters_applied: Schema.Struct({ storage_system: given, data_type: given, status: given, state: given }).annotate({
+      identifier: "RawFiltersApplied",
+    }),
+  }).annotate({ identifier: "RawResources" }),
   skipped: Findings.annotate({ description: "Resources that the current snapshot skips, and why." }),
   warnings: Findings,
 }).annotate({ identifier: "Debug" })

@@ -34,18 +34,24 @@ const compressionsInARow = 64
 const compressionsPerSecond = 10
 
 /** Headers of every response from a snapshot, except body and time headers. */
-export const headersOf = (etag: string) => ({
+export const headersOf = (etag: string, total: number) => ({
   ...dataHeaders,
   ETag: etag,
+  // Lets a reader check that it has the whole list.
+  "X-Total-Count": String(total),
   // Only the caller's own cache may store it, and must revalidate it before each use.
   "Cache-Control": "private, no-cache",
   Vary: "Accept, Accept-Encoding",
 })
 
 /** A page in one coding. */
-export const codedPage = ({ digest, link }: StoragePage, coding: Coding, body: Uint8Array<ArrayBuffer>): CodedPage => {
+export const codedPage = (
+  { digest, link, total }: StoragePage,
+  coding: Coding,
+  body: Uint8Array<ArrayBuffer>,
+): CodedPage => {
   const etag = coding === "identity" ? `"${digest}"` : `"${digest}-${coding}"`
-  const headersWithoutBody = { ...headersOf(etag), ...(link === undefined ? {} : { Link: link }) }
+  const headersWithoutBody = { ...headersOf(etag, total), ...(link === undefined ? {} : { Link: link }) }
   const headers = {
     ...headersWithoutBody,
     "Content-Type": "application/json",

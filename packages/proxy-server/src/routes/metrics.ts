@@ -14,11 +14,19 @@ export const metrics = (run: EffectRunner): Hono => {
   app.get(
     "/metrics",
     describeRoute({
+      operationId: "getMetrics",
       summary: "Metrics for Prometheus",
+      tags: ["operation"],
+      security: [],
       responses: {
         200: {
           description: "Prometheus' text format, 0.0.4.",
-          content: { "text/plain": { schema: { type: "string" } } },
+          content: {
+            "text/plain": {
+              schema: { type: "string" },
+              example: "# TYPE storage_proxy_snapshot_entries gauge\nstorage_proxy_snapshot_entries 412\n",
+            },
+          },
         },
       },
     }),

@@ -14,34 +14,40 @@ import { invisibleOffering, oldestReadAt } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 
 const UpstreamReport = Schema.Struct({
-  status: Schema.Literals(["ok", "slow", "failing", "unknown", "not configured"]),
+  status: Schema.Literals(["ok", "slow", "failing", "unknown", "not configured"]).annotate({
+    identifier: "UpstreamStatus",
+  }),
   detail: Schema.optionalKey(Schema.String),
   /** The tag of the error, for programs. */
   error: Schema.optionalKey(Schema.String),
   /** ISO 8601. */
   since: Schema.optionalKey(Schema.String),
-})
+}).annotate({ identifier: "Upstream" })
 type UpstreamReport = typeof UpstreamReport.Type
 
 /** The readiness report, for an operator on call. */
 export const ReadinessReport = Schema.Struct({
-  status: Schema.Literals(["ready", "starting", "stopping"]),
+  status: Schema.Literals(["ready", "starting", "stopping"]).annotate({ identifier: "ReadinessStatus" }),
   warnings: Schema.Array(Schema.String),
   snapshot: Schema.NullOr(
     Schema.Struct({
       age: Schema.Finite.annotate({ description: "Age of the oldest entries in seconds, since their read began." }),
       entries: Schema.Int,
       skipped: Schema.Int,
-    }),
+    }).annotate({ identifier: "SnapshotSummary" }),
   ),
-  upstreams: Schema.Struct({ waldur: UpstreamReport, hpc_user_api: UpstreamReport, issuer: UpstreamReport }),
+  upstreams: Schema.Struct({
+    waldur: UpstreamReport,
+    hpc_user_api: UpstreamReport,
+    issuer: UpstreamReport,
+  }).annotate({ identifier: "Upstreams" }),
   gid_cache: Schema.Struct({
     total_entries: Schema.Int,
     cache_policy: Schema.String,
     projects: Schema.Union([Schema.Array(Schema.String), Schema.Int]).annotate({
       description: "The projects whose GID is cached; their number if there are more than ten.",
     }),
-  }),
+  }).annotate({ identifier: "GidCache" }),
 }).annotate({ identifier: "Readiness" })
 
 /**

@@ -23,7 +23,7 @@ export const StorageAnswer = Schema.Struct({
     status: given,
     state: given,
     offering_slugs: Schema.Array(Schema.String).annotate({ description: "The Waldur offerings covered by the query." }),
-  }),
+  }).annotate({ identifier: "FiltersApplied" }),
 }).annotate({ identifier: "StorageResources" })
 
 /** A page of the response, encoded. */
@@ -34,6 +34,8 @@ export interface StoragePage {
   readonly digest: string
   /** Links to the other pages (RFC 8288); `undefined` if the query is too long for a header. */
   readonly link: string | undefined
+  /** Number of entries on all pages. */
+  readonly total: number
   /** Whether it has entries. */
   readonly hasEntries: boolean
 }
@@ -69,6 +71,7 @@ export const storagePage = ({ entries }: Snapshot, query: StorageQuery, settings
     body,
     digest: contentDigest(body),
     link: link.length > longestLink ? undefined : link,
+    total: positions.length,
     hasEntries: offset < positions.length,
   }
 }
@@ -83,6 +86,8 @@ const longestLink = 8192
 export interface StorageLines {
   /** Equal for equal lines, on all replicas. */
   readonly digest: string
+  /** Number of lines. */
+  readonly total: number
   /** Blocks of whole lines, about 16 kB each, JSON in UTF-8. */
   readonly blocks: () => Iterable<Uint8Array>
 }
@@ -94,6 +99,7 @@ export const storageLines = ({ entries }: Snapshot, query: StorageQuery, setting
   const { data_type, status, state } = query
   return {
     digest: contentDigest(JSON.stringify([entries.id, slugs, data_type, status, state])),
+    total: selected(entries, query, slugs).length,
     blocks: function* () {
       let lines: Array<Uint8Array> = []
       let bytes = 0

@@ -1,36 +1,51 @@
-import { Schema } from "effect"
+/** The OpenAPI description of the list and of its debug mode. */
 import type { MiddlewareHandler } from "hono"
-import { type DescribeRouteOptions, describeRoute } from "hono-openapi"
+import { type DescribeRouteOptions, describeRoute, type generateSpecs } from "hono-openapi"
+import { IssuerUnavailable, RoleMissing, TokenMissing } from "../auth/refusals.ts"
 import type { ProxySettings } from "../config/settings.ts"
-import { ErrorBody, QueryErrorBody } from "../http/http-errors.ts"
+import { version } from "../config/version.ts"
+import { ErrorBody, errorBody, internalErrorBody, QueryErrorBody, SnapshotGone } from "../http/http-errors.ts"
 import { jsonContent } from "../openapi/effect-schemas.ts"
+import examples from "../openapi/examples.json" with { type: "json" }
+import { RefreshTimedOut } from "../refresh/refresh-errors.ts"
 import { DebugAnswer } from "./debug-answer.ts"
 import { StorageAnswer } from "./storage-answer.ts"
+import { queryProblem } from "./storage-query.ts"
 import { linesType } from "./storage-response.ts"
 
 const text = { schema: { type: "string" } } as const
-const link = {
-  description:
-    "first, prev, next and last page (RFC 8288), as queries relative to the list's URL. All but first name the same snapshot, so that a walk sees one list even if the data changes.",
-  ...text,
-} as const
+const integer = { schema: { type: "integer", minimum: 0 } } as const
 const snapshotHeaders = {
-  ETag: { description: "Entity tag of this response, content coding included; identical on all replicas.", ...text },
-  Age: {
-    description: "Age of the response: seconds since the read of Waldur began.",
-    schema: { type: "integer", minimum: 0 },
+  ETag: {
+    description: "Entity tag of this response, content coding included; identical on all replicas.",
+    required: true,
+    ...text,
   },
-  "Last-Modified": { description: "When the list first had this content.", ...text },
+  Age: { description: "Age of the response: seconds since the read of Waldur began.", required: true, ...integer },
+  "Last-Modified": { description: "When the list first had this content.", required: true, ...text },
+  "X-Total-Count": {
+    description:
+      "Number of entries that pass the filters, on all pages or in all lines: with fewer, the list is not whole.",
+    required: true,
+    ...integer,
+  },
+  Link: {
+    description:
+      "first, prev, next and last page (RFC 8288), as queries relative to the list's URL. All but first name the same snapshot, so that a walk sees one list even if the data changes. Absent from the list of lines.",
+    ...text,
+  },
 } as const
 const challenge = { "WWW-Authenticate": { description: "RFC 6750 section 3.", required: true, ...text } } as const
 
 /** The OpenAPI description of `GET /api/storage-resources/`. */
-export const describeStorage = ({ auth }: ProxySettings): MiddlewareHandler =>
+export const describeStorage = ({ auth, model: { storageSystems } }: ProxySettings): MiddlewareHandler =>
   describeRoute({
+    operationId: "listStorageResources",
     summary: "Storage resources",
     description:
       "The tree of tenants, customers and projects of all storage systems as a list; a parent directly precedes its descendants. " +
       "`Cache-Control: no-cache` requests a list that is read after the request arrived.",
+    tags: ["storage"],
     // Without authentication a token may still be sent.
     security: [...(auth.disabled ? [{}] : []), { bearer: [] }],
     parameters: [
@@ -41,54 +56,98 @@ export const describeStorage = ({ auth }: ProxySettings): MiddlewareHandler =>
     ],
     responses: identified({
       200: {
-        description: "A page of entries, or the whole list with one entry per line; with debug=true Waldur's own data.",
-        headers: {
-          // Debug mode has none of these headers, and the whole list has no pages.
-          Link: link,
-          ...snapshotHeaders,
-        },
+        description: "A page of entries, or with `Accept: application/x-ndjson` the whole list, one entry per line.",
+        headers: snapshotHeaders,
         content: {
-          ...jsonContent(Schema.Union([StorageAnswer, DebugAnswer])),
+          ...jsonContent(StorageAnswer, { ...examples.page, version }),
           [linesType]: {
             schema: { type: "string", description: "All entries that pass the filters, as JSON, one per line." },
+            example: examples.page.resources.map((entry) => `${JSON.stringify(entry)}\n`).join(""),
           },
         },
       },
-      304: {
-        description: "The caller already has this response.",
-        headers: {
-          Link: link,
-          ETag: { ...snapshotHeaders.ETag, required: true },
-          Age: { ...snapshotHeaders.Age, required: true },
-          "Last-Modified": { ...snapshotHeaders["Last-Modified"], required: true },
-        },
-      },
+      304: { description: "The caller already has this response.", headers: snapshotHeaders },
       401: {
         description: "No valid access token.",
         headers: challenge,
-        content: jsonContent(ErrorBody),
+        content: jsonContent(ErrorBody, errorBody(new TokenMissing())),
       },
       403: {
         description: "The access token lacks a required role.",
         headers: challenge,
-        content: jsonContent(ErrorBody),
+        content: jsonContent(ErrorBody, errorBody(new RoleMissing({ log: {} }))),
       },
       410: {
         description: "The snapshot is no longer available: the walk must start again.",
         headers: { Link: { description: "first: the page to start again from.", required: true, ...text } },
-        content: jsonContent(ErrorBody),
+        content: jsonContent(ErrorBody, errorBody(new SnapshotGone({ startAgainAt: "?page=1" }))),
       },
-      422: { description: "A parameter is invalid.", content: jsonContent(QueryErrorBody) },
-      500: { description: "A fault in the proxy.", content: jsonContent(ErrorBody) },
-      502: { description: "An upstream fails and no usable list is cached.", content: jsonContent(ErrorBody) },
+      422: {
+        description: "A parameter is invalid.",
+        content: jsonContent(QueryErrorBody, {
+          detail: [queryProblem("page", "int_parsing: Input should be a valid integer", "x", storageSystems)],
+        }),
+      },
+      500: { description: "A fault in the proxy.", content: jsonContent(ErrorBody, internalErrorBody) },
+      502: {
+        description: "An upstream fails and no usable list is cached.",
+        content: jsonContent(ErrorBody, errorBody(new RefreshTimedOut({ waitedFor: "upstreams", minutes: 1 }))),
+      },
       503: {
         description:
           "Access tokens cannot be checked, because their issuer does not respond; or too many reads with debug=true are running.",
         headers: { "Retry-After": { description: "Seconds.", required: true, schema: { type: "integer" } } },
-        content: jsonContent(ErrorBody),
+        content: jsonContent(ErrorBody, errorBody(new IssuerUnavailable({ detail: "" }))),
       },
     }),
   })
+
+/** What differs in debug mode. */
+export const describeDebug = (): MiddlewareHandler =>
+  describeRoute({
+    operationId: "debugStorageResources",
+    summary: "Storage resources, in debug mode",
+    description:
+      "Waldur's own data, read live, for people who search for a fault. The URL is that of the list, which is served with and " +
+      "without its closing slash: the parameter `debug` makes the difference.",
+    parameters: [
+      {
+        name: "debug",
+        in: "query",
+        description: "true, 1, yes or on. Without it, the response is a page of the list.",
+        required: true,
+        schema: { type: "boolean", enum: [true] },
+      },
+    ],
+    responses: identified({
+      200: { description: "Waldur's own data.", content: jsonContent(DebugAnswer, examples.debug) },
+    }),
+  })
+
+type Document = Awaited<ReturnType<typeof generateSpecs>>
+
+/**
+ * Separates the two operations of the one route: each caller would have to tell apart a response that is either a page
+ * or Waldur's own data.
+ *
+ * @param list the path that stands for the list
+ * @param debug the path that stands for debug mode
+ */
+export const separated = (document: Document, list: string, debug: string): Document =>
+  without(without(document, list, ["debug"]), debug, ["snapshot", "If-None-Match", "Cache-Control", "304", "410"])
+
+/** Removes parameters and responses by name and status. */
+const without = (document: Document, path: string, names: ReadonlyArray<string>): Document => {
+  const operation = document.paths[path]?.get
+  if (operation === undefined) throw new Error(`${path} is not described`)
+  const { parameters = [], responses } = operation
+  const get = {
+    ...operation,
+    parameters: parameters.filter((one) => !("name" in one && names.includes(one.name))),
+    responses: Object.fromEntries(Object.entries(responses).filter(([status]) => !names.includes(status))),
+  }
+  return { ...document, paths: { ...document.paths, [path]: { get } } }
+}
 
 type Responses = NonNullable<DescribeRouteOptions["responses"]>
 

@@ -71,10 +71,10 @@ const integer = (
     ),
   )
 
-const literals = <const L extends ReadonlyArray<string>>(allowed: L, message: string, description: string) =>
+const literals = <const L extends ReadonlyArray<string>>(identifier: string, allowed: L, message: string) =>
   Parameter.check(Schema.makeFilter((text: string) => allowed.includes(text), { message })).pipe(
     Schema.decodeTo(
-      Schema.Literals(allowed).annotate({ description }),
+      Schema.Literals(allowed).annotate({ identifier }),
       SchemaTransformation.transform({ decode: (text: string) => text as L[number], encode: (value) => value }),
     ),
   )
@@ -89,10 +89,10 @@ export const storageQuerySchema = (configured: ReadonlyArray<StorageSystem>) =>
   Schema.Struct({
     storage_system: Schema.optionalKey(
       literals(
+        "StorageSystemName",
         allowedSystems(configured),
         `${enumValidation}: Invalid storage_system value.`,
-        "Only entries of this storage system.",
-      ),
+      ).annotateKey({ description: "Only entries of this storage system." }),
     ),
     data_type: Schema.optionalKey(
       Parameter.annotate({
@@ -107,10 +107,10 @@ export const storageQuerySchema = (configured: ReadonlyArray<StorageSystem>) =>
     ),
     state: Schema.optionalKey(
       literals(
+        "WaldurState",
         waldurStates,
         `enum: Input should be ${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`,
-        "Only resources in this Waldur state, and the tenants and customers above them.",
-      ),
+      ).annotateKey({ description: "Only resources in this Waldur state, and the tenants and customers above them." }),
     ),
     page: Schema.optionalKey(
       integer(1, undefined, { description: "The page, from 1. A page past the end is empty.", default: defaultPage }),

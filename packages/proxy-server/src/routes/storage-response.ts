@@ -46,7 +46,11 @@ export const pageResponse = (c: Context, page: CodedPage, taken: TimedSnapshot, 
 /** The whole list as a stream: each block is made when the caller has read the previous one; none is buffered. */
 export const linesResponse = (c: Context, lines: StorageLines, taken: TimedSnapshot, now: number): Response => {
   const etag = `"${lines.digest}"`
-  const headers = { ...headersOf(etag), Age: ageOf(taken, now), "Last-Modified": lastModified(taken) }
+  const headers = {
+    ...headersOf(etag, lines.total),
+    Age: ageOf(taken, now),
+    "Last-Modified": lastModified(taken),
+  }
   if (isNoneMatchMet(c.req.header("If-None-Match"), etag)) return new Response(null, { status: 304, headers })
   let blocks: Iterator<Uint8Array> | undefined
   const stream = new ReadableStream<Uint8Array>(

@@ -4,15 +4,18 @@ import { entryStatuses } from "../rules/lifecycle.ts"
 
 const Uuid = Schema.String.annotate({ format: "uuid", description: "A UUID, lowercase and dashed." })
 const Gid = Schema.Int.annotate({ description: "The project's Unix group id, from the HPC User API." })
-const EntryStatus = Schema.Literals(entryStatuses)
+const EntryStatus = Schema.Literals(entryStatuses).annotate({
+  identifier: "EntryStatus",
+  description: "What to do with the directory; one for each of Waldur's states.",
+})
 const Url = Schema.String.annotate({ format: "uri" })
 
 /** One limit of a directory. */
 export const Quota = Schema.Struct({
-  type: Schema.Literals(["space", "inodes"]),
+  type: Schema.Literals(["space", "inodes"]).annotate({ identifier: "QuotaType" }),
   quota: Schema.Finite.annotate({ description: "Space in TB (unit tera), inodes as a count (unit none)." }),
-  unit: Schema.Literals(["tera", "none"]),
-  enforcementType: Schema.Literals(["soft", "hard"]),
+  unit: Schema.Literals(["tera", "none"]).annotate({ identifier: "QuotaUnit" }),
+  enforcementType: Schema.Literals(["soft", "hard"]).annotate({ identifier: "EnforcementType" }),
 }).annotate({ identifier: "Quota" })
 export type Quota = typeof Quota.Type
 
@@ -60,22 +63,35 @@ export const UserItem = Schema.Struct({
   unixUid: Schema.Int.annotate({
     description: "Mock, derived from the resource's slug, 20000 to 29999: no API provides a UID.",
   }),
-  primaryProject: Schema.Struct({ name: Schema.String, unixGid: Gid, active: Schema.Boolean }),
+  primaryProject: Schema.Struct({ name: Schema.String, unixGid: Gid, active: Schema.Boolean }).annotate({
+    identifier: "PrimaryProject",
+  }),
   active: Schema.Boolean,
 }).annotate({ identifier: "UserItem" })
 export type UserItem = typeof UserItem.Type
 
-/** A target item from Waldur's `backend_metadata`, unchanged. */
-const ItemFromWaldur = Schema.Record(Schema.String, Schema.Unknown).annotate({
-  identifier: "ItemFromWaldur",
-  description: "A target item from Waldur's backend_metadata, unchanged.",
+/** An object with at least these fields, unchanged from Waldur's `backend_metadata`. */
+const fromWaldur = <Fields extends Schema.Struct.Fields>(identifier: string, fields: Fields) =>
+  Schema.StructWithRest(Schema.Struct(fields), [Schema.Record(Schema.String, Schema.Unknown)]).annotate({
+    identifier,
+    description: "From Waldur's backend_metadata, unchanged.",
+  })
+const ProjectItemFromWaldur = fromWaldur("ProjectItemFromWaldur", { itemId: Uuid, unixGid: Gid })
+const UserItemFromWaldur = fromWaldur("UserItemFromWaldur", {
+  itemId: Uuid,
+  unixUid: Schema.Int,
+  primaryProject: fromWaldur("PrimaryProjectFromWaldur", { unixGid: Gid }),
 })
+
+const target = <const T extends string, Item extends Schema.Top>(targetType: T, identifier: string, targetItem: Item) =>
+  Schema.Struct({ targetType: Schema.Literal(targetType), targetItem }).annotate({ identifier })
 
 /** The owner of a directory. */
 export const Target = Schema.Union([
-  Schema.Struct({ targetType: Schema.Literals(["tenant", "customer"]), targetItem: OrganizationItem }),
-  Schema.Struct({ targetType: Schema.Literal("project"), targetItem: Schema.Union([ProjectItem, ItemFromWaldur]) }),
-  Schema.Struct({ targetType: Schema.Literal("user"), targetItem: Schema.Union([UserItem, ItemFromWaldur]) }),
+  target("tenant", "TenantTarget", OrganizationItem),
+  target("customer", "CustomerTarget", OrganizationItem),
+  target("project", "ProjectTarget", Schema.Union([ProjectItem, ProjectItemFromWaldur])),
+  target("user", "UserTarget", Schema.Union([UserItem, UserItemFromWaldur])),
 ]).annotate({ identifier: "Target" })
 export type Target = typeof Target.Type
 
@@ -101,11 +117,13 @@ export const StorageEntry = Schema.Struct({
       "Of the offering, customer or resource. Tenants and customers occur at several mount points: key on itemId and mountPoint.",
   }),
   status: EntryStatus,
-  mountPoint: Schema.Struct({ default: Schema.String.annotate({ description: "An absolute path." }) }),
+  mountPoint: Schema.Struct({ default: Schema.String.annotate({ description: "An absolute path." }) }).annotate({
+    identifier: "MountPoint",
+  }),
   permission: Schema.Struct({
     permissionType: Schema.Literal("octal"),
     value: Schema.String.annotate({ description: "3 or 4 octal digits." }),
-  }),
+  }).annotate({ identifier: "Permission" }),
   quotas: Quotas,
   oldQuotas: Schema.optionalKey(Quotas),
   newQuotas: Schema.optionalKey(Quotas),

@@ -1,0 +1,161 @@
+/** What others make of the description: a linter's verdict, generated clients, and the examples that use them. */
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { delimiter, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { type Environment, run, sandboxEnvironment, startProxy } from "@cscs/harness"
+import { buildWorld, placeOrder, startSandbox, type WaldurRecord } from "@cscs/sandbox"
+import { createConfig, lintFromString } from "@redocly/openapi-core"
+import openapiTS, { astToString } from "openapi-typescript"
+
+const workspace = fileURLToPath(new URL("..", import.meta.url))
+const examples = join(workspace, "..", "..", "examples")
+
+/** All of Redocly's rules but two. */
+const rules = {
+  // The reference document's path has one.
+  "no-path-trailing-slash": "off",
+  // Health and metrics refuse no GET.
+  "operation-4xx-response": "off",
+} as const
+
+/** A world in which everything can be done, and one order of each kind waits for it. */
+const aQuietWorld = () => {
+  const world = buildWorld({ edgeCases: false, resources: 40 })
+  const rows = world.resources.filter(({ offering_slug }) => offering_slug === "capstor" || offering_slug === "vast")
+  for (const row of rows) Object.assign(row, { state: "OK", order_in_progress: null, backend_id: "" })
+  return { world, rows }
+}
+
+/**
+ * Starts a proxy with authentication over a quiet sandbox.
+ *
+ * @param scratch for all that is generated
+ * @param packages the folder with Python's packages
+ */
+export const clientChecks = async (scratch: string, packages: string) => {
+  const { world, rows } = aQuietWorld()
+  const sandbox = await startSandbox({ world })
+  const { url } = await startProxy({ environment: sandboxEnvironment(sandbox, true), isReady: true })
+  const token = await sandbox.issuer.issueToken()
+  const description = await (await fetch(`${url}/openapi.json`)).text()
+  const document = join(scratch, "openapi.json")
+  writeFileSync(document, description)
+  const root = join(scratch, "root")
+  mkdirSync(root)
+  const environment: Environment = {
+    PATH: [join(packages, "bin"), process.env.PATH].join(delimiter),
+    HOME: scratch,
+    LC_ALL: "C.UTF-8",
+    PYTHONPATH: [packages, join(scratch, "client")].join(delimiter),
+    PYTHONDONTWRITEBYTECODE: "1",
+    PROXY_URL: url,
+    PROXY_TOKEN: token,
+    TOKEN_URL: sandbox.issuer.tokenUrl,
+    CLIENT_ID: sandbox.issuer.integrator.clientId,
+    CLIENT_SECRET: sandbox.issuer.integrator.clientSecret,
+    WALDUR_TOKEN: sandbox.waldur.actingToken,
+  }
+  const options = { cwd: scratch, env: environment }
+  return {
+    lint: async () => {
+      const config = await createConfig({ extends: ["recommended-strict"], rules })
+      const problems = await lintFromString({ source: description, absoluteRef: document, config })
+      const lines = problems.map(({ ruleId, message, location }) => `${ruleId}: ${message} ${location[0]?.pointer}`)
+      if (lines.length > 0) throw new Error(`\n${lines.join("\n")}`)
+      return "no complaint"
+    },
+
+    typescript: async () => {
+      const folder = join(scratch, "typescript")
+      cpSync(join(examples, "typescript"), folder, { recursive: true })
+      symlinkSync(join(workspace, "node_modules"), join(folder, "node_modules"))
+      writeFileSync(join(folder, "schema.d.ts"), astToString(await openapiTS(description)))
+      await run(join(workspace, "node_modules", ".bin", "tsc"), ["-p", folder])
+      const plan = await run(process.execPath, [join(folder, "plan.ts")], options)
+      return `${plan.split("\n").length - 1} entries planned`
+    },
+
+    python: async () => {
+      await run("ruff", ["check", "--no-cache", "--line-length", "120", join(examples, "python")], options)
+      const generate = ["generate", "--path", document, "--meta", "none", "--fail-on-warning"]
+      const client = join(scratch, "client", "cscs_storage_proxy_client")
+      await run("openapi-python-client", [...generate, "--output-path", client], options)
+      const quotas = join(scratch, "set-quotas")
+      writeFileSync(quotas, '#!/bin/sh\nprintf "%s\\n" "$*" >>"$HOME/quotas"\n', { mode: 0o755 })
+      const flags = ["--root", root, "--state", join(scratch, "state.json"), "--quota-command", quotas]
+      const reconcile = () => run("python3", [join(examples, "python", "reconcile.py"), ...flags], options)
+      const isThere = (row: WaldurRecord) => existsSync(join(root, pathOf(row)))
+      const expected = (what: string, isTrue: boolean) => {
+        if (!isTrue) throw new Error(`the reconcile example: ${what}`)
+      }
+
+      await reconcile()
+      expected("each resource has its directory", rows.every(isThere))
+      const [removed, withoutUrl, changed, created] = rows as [WaldurRecord, WaldurRecord, WaldurRecord, WaldurRecord]
+      const uuid = (number: number) => String(number).padStart(32, "0")
+      placeOrder(world, removed, { uuid: uuid(1), type: "Terminate", state: "pending-provider", attributes: {} })
+      const order = placeOrder(world, withoutUrl, { uuid: uuid(2), type: "Terminate", state: "executing" })
+      // The proxy serves no URL of another host.
+      Object.assign(withoutUrl, {
+        state: "Terminating",
+        order_in_progress: { ...order, url: "https://x.example.org/" },
+      })
+      const limits = { limits: { storage: 77 }, attributes: { old_limits: changed.limits as object } }
+      placeOrder(world, changed, { uuid: uuid(3), type: "Update", state: "pending-provider", ...(limits as object) })
+      Object.assign(created, { state: "Creating" })
+      placeOrder(world, created, { uuid: uuid(4), type: "Create", state: "pending-provider" })
+
+      await reconcile()
+      expected("a removal is moved to the trash", !isThere(removed) && removed.state === "Terminated")
+      expected("a removal without a URL is not touched", isThere(withoutUrl))
+      expected("a change is done", changed.state === "OK" && (changed.limits as { storage: number }).storage === 77)
+      // Once before the report, and once more when the list has it as the resource's own.
+      const settings = readFileSync(join(scratch, "quotas"), "utf8").split("\n")
+      expected("its quota is set first", settings.filter((line) => line.includes(" 77000000000000 ")).length === 2)
+      expected("a creation is done", created.state === "OK" && isThere(created))
+      const again = await reconcile()
+      expected(`nothing is left to do, but: ${again}`, again === "")
+      return `${rows.length} directories, and an order of each kind is done`
+    },
+
+    ansible: async () => {
+      const registry = join(scratch, "registry")
+      const variables = JSON.stringify({
+        ansible_connection: "local",
+        ansible_python_interpreter: "{{ ansible_playbook_python }}",
+        proxy_url: url,
+        proxy_token: token,
+        root: join(scratch, "hosts"),
+        registry,
+        set_group: process.getuid?.() === 0,
+        data_type: "users",
+      })
+      const args = [join(examples, "ansible", "directories.yml"), "-i", "localhost,", "-e", variables]
+      const env = { ...environment, ANSIBLE_PIPELINING: "true" }
+      const changed = async () =>
+        Number(/changed=(\d+)/.exec(await run("ansible-playbook", args, { ...options, env }))?.[1])
+      const [first, second] = [await changed(), await changed()]
+      if (!(first > 0 && second === 0)) throw new Error(`it changed ${first} and then ${second} things`)
+      rmSync(registry)
+      const stranger = await changed().catch((error: Error) => error.message)
+      if (!String(stranger).includes("was not made for")) throw new Error("it takes a directory that it did not make")
+      return "the second run changes nothing, and the third refuses what it did not make"
+    },
+
+    systemd: async () => {
+      const units = ["storage-reconcile.service", "storage-reconcile.timer"].map((name) => {
+        const text = readFileSync(join(examples, "systemd", name), "utf8")
+        writeFileSync(join(scratch, name), text.replaceAll("/opt/storage-reconcile/bin/python", process.execPath))
+        return join(scratch, name)
+      })
+      // It also succeeds if it does not know a setting.
+      const complaints = await run("/bin/sh", ["-c", 'systemd-analyze verify "$@" 2>&1', "sh", ...units], options)
+      if (complaints.includes("storage-reconcile")) throw new Error(complaints)
+      return "verified"
+    },
+  }
+}
+
+/** The place of a resource without a `backend_id`, by the contract. */
+const pathOf = ({ offering_slug, attributes, provider_slug, customer_slug, project_slug }: WaldurRecord): string =>
+  [offering_slug, (attributes as WaldurRecord).storage_data_type, provider_slug, customer_slug, project_slug].join("/")
