@@ -3,9 +3,8 @@
  * `startHelper`; its commands are `SandboxCommands`.
  */
 import { sandboxEnvironment } from "@cscs/harness"
-import { buildWorld, type Call, type Sandbox, startSandbox, type WaldurRecord } from "@cscs/sandbox"
+import { buildWorld, type Call, type Sandbox, startSandbox, type WaldurRecord, type World } from "@cscs/sandbox"
 import { serveCommands } from "./helpers.ts"
-import { kindOfCall } from "./upstream-calls.ts"
 
 /** The simulated latency of Waldur. */
 export interface Distance {
@@ -70,12 +69,9 @@ const post = async (path: string, body: unknown = {}): Promise<void> => {
 
 let storage = 0
 
-const perform = async ({ kind, uuid }: { kind: ChangeKind; uuid: string }): Promise<void> => {
+const perform = async (kind: ChangeKind, uuid: string): Promise<void> => {
   const { world } = started()
   const index = world.resources.findIndex((row) => row.uuid === uuid)
-  const row = world.resources[index]
-  if (row === undefined) throw new Error(`No resource ${uuid}`)
-  const order = row.order_in_progress as WaldurRecord | null
   switch (kind) {
     case "options":
       storage += 1
@@ -85,11 +81,43 @@ const perform = async ({ kind, uuid }: { kind: ChangeKind; uuid: string }): Prom
     case "recover":
       return post(`marketplace-provider-resources/${uuid}/set_state_ok/`)
     case "finish-update":
-    case "finish-removal":
-      return post(`marketplace-orders/${order?.uuid}/set_state_done/`)
+    case "finish-removal": {
+      const order = world.resources[index]?.order_in_progress as WaldurRecord
+      return post(`marketplace-orders/${order.uuid}/set_state_done/`)
+    }
     case "vanish":
       world.resources.splice(index, 1)
   }
+}
+
+/** Ends the orders of all resources but some, as if they were done long ago. */
+const keepOrders = ({ resources }: World, share: number): void => {
+  const ordered = resources.filter((row) => row.order_in_progress != null)
+  for (const row of ordered.slice(Math.round(resources.length * share))) {
+    row.order_in_progress = null
+    row.state = "OK"
+  }
+}
+
+/** The purpose of an upstream request, in words. */
+const kinds: ReadonlyArray<readonly [RegExp, string]> = [
+  [/\/marketplace-(provider-)?resources\/$/, "pages of resources"],
+  [/\/marketplace-(provider-)?resources\/[^/]+\/$/, "one resource"],
+  [/\/customers\/$/, "pages of customers"],
+  [/\/marketplace-provider-offerings\//, "offerings"],
+  [/\/marketplace-orders\//, "orders"],
+  [/\/export\/waldur\/projects/, "GIDs of projects"],
+  [/\/openid-connect\//, "token"],
+]
+
+/** Pages of resources with an order in progress are large and not trimmable, so every count separates them. */
+export const orderedPages = "pages of resources with an order in progress"
+export const selectsOrdered = (query: URLSearchParams): boolean => query.has("order_state")
+
+const kindOf = ({ method, path, query }: Call): string => {
+  const kind = kinds.find(([pattern]) => pattern.test(path))?.[1] ?? path
+  if (method === "HEAD") return `count of ${kind.replace("pages of ", "")}`
+  return kind === "pages of resources" && selectsOrdered(query) ? orderedPages : kind
 }
 
 /** Excludes the benchmark's own POSTs. */
@@ -98,12 +126,17 @@ const measured = (): ReadonlyArray<Call> =>
 
 const commands = {
   /**
-   * Builds and serves a world with exactly this number of resources, all valid; returns the proxy's settings for it.
+   * Builds and serves a world with exactly this number of resources, all valid; returns the proxy's settings for it, and
+   * a token for its callers that outlives the run.
    */
-  start: async (resources: number): Promise<Readonly<Record<string, string>>> => {
+  start: async (resources: number) => {
     sandbox = await startSandbox({ world: buildWorld({ resources, edgeCases: false }), worldChangesByHand: false })
-    return sandboxEnvironment(sandbox)
+    const token = await sandbox.issuer.issueToken({}, { expiresIn: 24 * 3600 })
+    return { environment: sandboxEnvironment(sandbox, true), token }
   },
+
+  /** Leaves an order in progress to this share of the resources. */
+  keepOrders: (share: number): void => keepOrders(started().world, share),
 
   /** Forgets the calls. */
   clear: (_: null): void => started().calls.clear(),
@@ -112,7 +145,7 @@ const commands = {
   stats: (_: null): ReadonlyArray<CallCount> => {
     const counts = new Map<string, { upstream: string; kind: string; calls: number; bytes: number }>()
     for (const call of measured()) {
-      const kind = kindOfCall(call)
+      const kind = kindOf(call)
       const key = `${call.upstream} ${kind}`
       const count = counts.get(key) ?? { upstream: call.upstream, kind, calls: 0, bytes: 0 }
       count.calls += 1
@@ -158,7 +191,10 @@ const commands = {
       .map((row) => String(row.uuid))
   },
 
-  perform,
+  /** Changes resources, one after the other. */
+  perform: async ({ kind, uuids }: { kind: ChangeKind; uuids: ReadonlyArray<string> }): Promise<void> => {
+    for (const uuid of uuids) await perform(kind, uuid)
+  },
 }
 
 export type SandboxCommands = typeof commands
