@@ -14,7 +14,7 @@ import {
 } from "@cscs/harness"
 import { onServerCore } from "./cores.ts"
 import type { Helper } from "./helpers.ts"
-import type { Distance, SandboxCommands } from "./sandbox-process.ts"
+import type { SandboxCommands } from "./sandbox-process.ts"
 import { firstAnswer, pageOf100 } from "./storage-list.ts"
 
 /** A run over a world of one size. */
@@ -36,8 +36,6 @@ export interface Bench {
   readonly profile: string | undefined
   readonly say: (text: unknown) => void
 }
-
-export const near: Distance = { latencyMs: 0, realPace: false }
 
 /** No further upstream calls unless requested, however long a measurement takes. */
 export const freshForLong = { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "1h" }
@@ -64,6 +62,9 @@ export const start = async (
     directory: own,
     environment: {
       PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
+      // Compiled code is kept there, if the image does not prevent it.
+      HOME: way === "image" ? "/" : folder,
+      NODE_DISABLE_COMPILE_CACHE: undefined,
       ...(way === "image" ? await imageEnvironment() : {}),
       ...(profile === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profile}` }),
       ...environment,

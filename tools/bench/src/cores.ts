@@ -1,11 +1,12 @@
 /**
- * Which process runs where. The measured server has a core of its own; load generator and sandbox share the others, so
- * that neither takes the server's time. Without `taskset` or a second core, the scheduler decides, and the report says so.
+ * Which process runs where. The measured server has a core of its own; this process, load generator and sandbox share the
+ * others, so that none takes the server's time. Without `taskset` or a second core, the scheduler decides, and the report
+ * says so.
  */
 import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 
-const isThere = (program: string, parameter: string) => spawnSync(program, [parameter]).error === undefined
+const isThere = (program: string) => spawnSync(program, ["--version"]).error === undefined
 
 /** `0-1,4` -> [0, 1, 4]. */
 const allowed = (/^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0")
@@ -14,18 +15,18 @@ const allowed = (/^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync("/proc/self/s
     const [first = 0, last = first] = range.split("-").map(Number)
     return Array.from({ length: last - first + 1 }, (_, index) => first + index)
   })
-const [serverCore = 0, ...others] = allowed
+const [serverCore, ...others] = allowed
+const isPinned = others.length > 0 && isThere("taskset")
+// All children inherit it.
+if (isPinned) spawnSync("taskset", ["-apc", others.join(","), String(process.pid)])
 
-export const isPinned = others.length > 0 && isThere("taskset", "--version")
-export const hasWrk = isThere("wrk", "--version")
-/** Cores for the load generator. */
+export const hasWrk = isThere("wrk")
+/** The number of cores for the load generator. */
 export const otherCores = Math.max(1, others.length)
 
-type Command = readonly [program: string, ...parameters: ReadonlyArray<string>]
-
-const at = (cores: string, command: Command): Command => (isPinned ? ["taskset", "-c", cores, ...command] : command)
-export const onServerCore = (...command: Command): Command => at(String(serverCore), command)
-export const onOtherCores = (...command: Command): Command => at(others.join(","), command)
+/** A command, on the core of the measured server. */
+export const onServerCore = (program: string, ...args: ReadonlyArray<string>): readonly [string, ...Array<string>] =>
+  isPinned ? ["taskset", "-c", String(serverCore), program, ...args] : [program, ...args]
 
 export const placement = isPinned
   ? `Pinned with \`taskset\`: the measured server to core ${serverCore}, load generator and sandbox to core ${others.join(", ")}.`

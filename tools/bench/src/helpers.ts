@@ -2,7 +2,7 @@
 import { fork } from "node:child_process"
 import { end, watch } from "@cscs/harness"
 import { createBirpc } from "birpc"
-import { onOtherCores, onServerCore } from "./cores.ts"
+import { onServerCore } from "./cores.ts"
 
 /** The commands of a helper: each takes one value and returns one. */
 export type Commands = Readonly<Record<string, (input: never) => unknown>>
@@ -19,7 +19,7 @@ export interface Helper<C extends Commands> {
 
 /** Starts a helper: a module that calls `serveCommands` with the commands `C`. */
 export const startHelper = <C extends Commands>(module: URL, isMeasured = false): Helper<C> => {
-  const [execPath, ...execArgv] = isMeasured ? onServerCore(process.execPath) : onOtherCores(process.execPath)
+  const [execPath, ...execArgv] = isMeasured ? onServerCore(process.execPath) : [process.execPath]
   const child = watch(
     fork(module, {
       serialization: "advanced",

@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { buffer } from "node:stream/consumers"
 import { cpuSecondsOf, watch } from "@cscs/harness"
-import { hasWrk, onOtherCores, otherCores } from "./cores.ts"
+import { hasWrk, otherCores } from "./cores.ts"
 
 export interface Load {
   readonly url: string
@@ -44,10 +44,9 @@ const patience = "60"
 const commandOf = ({ url, headers = {}, seconds, perSecond }: Load) => {
   const lines = Object.entries(headers).flatMap(([name, value]) => ["-H", `${name}: ${value}`])
   const common = ["-c", String(connections), "-d", String(seconds), ...lines, url]
-  if (hasWrk && perSecond === undefined)
-    return onOtherCores("wrk", "-t1", "--latency", "--timeout", patience, ...common)
+  if (hasWrk && perSecond === undefined) return ["wrk", "-t1", "--latency", "--timeout", patience, ...common]
   const rate = perSecond === undefined ? ["-w", String(otherCores)] : ["-R", String(perSecond)]
-  return onOtherCores(process.execPath, autocannon, "-j", "-t", patience, ...rate, ...common)
+  return [process.execPath, autocannon, "-j", "-t", patience, ...rate, ...common]
 }
 
 /** CPU seconds of the benchmark's ended children. */
@@ -59,7 +58,7 @@ const childSeconds = () => {
 
 /** @param pid the server's process */
 export const runLoad = async (pid: number, load: Load): Promise<LoadResult> => {
-  const [program, ...parameters] = commandOf(load)
+  const [program = "", ...parameters] = commandOf(load)
   const before = { own: childSeconds(), server: cpuSecondsOf(pid), at: performance.now() }
   const child = watch(spawn(program, parameters, { stdio: ["ignore", "pipe", "pipe"] }))
   const ended = new Promise<number | null>((resolve) => child.once("close", resolve))

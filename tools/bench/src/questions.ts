@@ -1,65 +1,46 @@
 /** The questions of the document, and the sizes of worlds in which each is measured. */
 import type { Bench } from "./bench-context.ts"
-import {
-  changeHead,
-  changeHow,
-  duringHead,
-  duringHow,
-  measureDuring,
-  measureOneChange,
-  measureSeen,
-  seenHead,
-  seenHow,
-} from "./refreshes.ts"
-import type { Findings, Row } from "./section.ts"
+import { firstHead, firstHow, measureFirst } from "./first-response.ts"
+import { measureMemory, memoryHead, memoryHow } from "./memory.ts"
+import { measurePeers, peersHead, peersHow } from "./peers.ts"
+import * as refreshes from "./refreshes.ts"
+import type { Findings } from "./section.ts"
+import { measureUpstream, upstreamHead, upstreamHow } from "./upstream.ts"
 import { measureWarm, warmHead, warmHow } from "./warm.ts"
 
 interface Question {
   readonly name: string
   readonly question: string
   readonly how: string
-  readonly head: Row
+  readonly head: string
   readonly sizes: ReadonlyArray<number>
   readonly measure: (bench: Bench) => Promise<Findings>
 }
 
-const usual = 5_000
-const tenth = 10_000
-const largest = 100_000
+const usual = [5_000, 100_000]
+const tenfold = [10_000, 100_000]
+
+const ask = (
+  name: string,
+  question: string,
+  measure: Question["measure"],
+  how: string,
+  head: string,
+  sizes: ReadonlyArray<number> = usual,
+): Question => ({ name, question, measure, how, head, sizes })
+
+const { measureOneChange, changeHow, changeHead, measureSeen, seenHow, seenHead } = refreshes
+const { measureDuring, duringHow, duringHead } = refreshes
 
 export const questions: ReadonlyArray<Question> = [
-  {
-    name: "warm",
-    question: "How fast is a warm response?",
-    how: warmHow,
-    head: warmHead,
-    sizes: [usual, largest],
-    measure: measureWarm,
-  },
-  {
-    name: "one-change",
-    question: "What does a change cost the processor?",
-    how: changeHow,
-    head: changeHead,
-    sizes: [tenth, largest],
-    measure: measureOneChange,
-  },
-  {
-    name: "seen",
-    question: "When is a change seen?",
-    how: seenHow,
-    head: seenHead,
-    sizes: [tenth, largest],
-    measure: measureSeen,
-  },
-  {
-    name: "during",
-    question: "And while everything is read anew?",
-    how: duringHow,
-    head: duringHead,
-    sizes: [usual, largest],
-    measure: measureDuring,
-  },
+  ask("warm", "How fast is a warm response?", measureWarm, warmHow, warmHead),
+  ask("one-change", "What does a change cost the processor?", measureOneChange, changeHow, changeHead, tenfold),
+  ask("seen", "When is a change seen?", measureSeen, seenHow, seenHead, tenfold),
+  ask("during", "And while everything is read anew?", measureDuring, duringHow, duringHead),
+  ask("first", "How soon is the first response there?", measureFirst, firstHow, firstHead),
+  ask("upstream", "What does it cost the upstreams?", measureUpstream, upstreamHow, upstreamHead),
+  ask("memory", "How much memory does it take?", measureMemory, memoryHow, memoryHead),
+  ask("peers", "And other versions?", measurePeers, peersHow, peersHead, [5_000]),
 ]
 
 export const names: ReadonlyArray<string> = questions.map(({ name }) => name)

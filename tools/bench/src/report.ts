@@ -16,10 +16,13 @@ export interface Run {
   readonly notes: string
 }
 
-export const tableOf = (head: Row, rows: ReadonlyArray<Row>): string =>
-  [head, head.map(() => "---"), ...rows]
-    .map((row) => `| ${head.map((_, index) => (row[index] ?? "").replaceAll("|", "\\|")).join(" | ")} |`)
+/** @param head names of the columns, separated by ` | ` */
+export const tableOf = (head: string, rows: ReadonlyArray<Row>): string => {
+  const names = head.split(" | ")
+  return [names, names.map(() => "---"), ...rows]
+    .map((row) => `| ${names.map((_, index) => (row[index] ?? "").replaceAll("|", "\\|")).join(" | ")} |`)
     .join("\n")
+}
 
 export const report = ({ surroundings, versions, sections, minutes, notes }: Run): string => {
   const { date, command, commit, processor, cores, memory, system, node, load } = surroundings
@@ -28,25 +31,22 @@ export const report = ({ surroundings, versions, sections, minutes, notes }: Run
   return `${[
     "# Benchmarks",
     `Written by \`${command}\` (tools/bench), which ran ${oneDecimal(minutes)} minutes. Do not edit: what is written by hand is in tools/bench/src/notes.md.`,
-    tableOf(
-      ["", ""],
-      [
-        ["date", date],
-        ["commit", commit],
-        ["processor", `${processor}, ${cores} cores`],
-        ["memory", `${oneDecimal(memory)} GB`],
-        ["system", system],
-        ["load before the run", `${twoDecimals(load)} of ${cores} cores`],
-        ["load generator", generator],
-        ["Node", node],
-        ...Object.entries(versions).map(([library, version]) => [`\`${library}\``, version]),
-      ],
-    ),
+    tableOf(" | ", [
+      ["date", date],
+      ["commit", commit],
+      ["processor", `${processor}, ${cores} cores`],
+      ["memory", `${oneDecimal(memory)} GB`],
+      ["system", system],
+      ["load before the run", `${twoDecimals(load)} of ${cores} cores`],
+      ["load generator", generator],
+      ["Node", node],
+      ...Object.entries(versions).map(([library, version]) => [`\`${library}\``, version]),
+    ]),
     setUp,
     "## Targets",
     missed.length === 0 ? `All ${targets.length} are met.` : `${missed.length} of ${targets.length} are missed.`,
     tableOf(
-      ["", "target", "found"],
+      " | target | found",
       targets.map(({ wanted, found, met }) => [met ? "pass" : "**FAIL**", wanted, found]),
     ),
     ...sections.flatMap(({ question, how, head, rows }) => [

@@ -6,12 +6,6 @@ import { sandboxEnvironment } from "@cscs/harness"
 import { buildWorld, type Call, type Sandbox, startSandbox, type WaldurRecord, type World } from "@cscs/sandbox"
 import { serveCommands } from "./helpers.ts"
 
-/** The simulated latency of Waldur. */
-export interface Distance {
-  readonly latencyMs: number
-  readonly realPace: boolean
-}
-
 /** Requests of one kind since the last `clear`. */
 export interface CallCount {
   readonly upstream: string
@@ -25,16 +19,14 @@ export interface CallCount {
 export interface AskedList {
   readonly path: string
   readonly query: string
-  readonly pages: number
   readonly bytes: number
 }
 
 /**
  * The kinds of changes to a resource. `options`: a provider sets other quotas. `finish-update`: an executing update is
- * done. `finish-removal`: an executing termination is done. `recover`: an erred resource without an order is set to OK.
- * `vanish`: the row disappears from all lists, as after a change of rights; Waldur has no action for that.
+ * done. `vanish`: the row disappears from all lists, as after a change of rights; Waldur has no action for that.
  */
-export type ChangeKind = "options" | "finish-update" | "finish-removal" | "recover" | "vanish"
+export type ChangeKind = "options" | "finish-update" | "vanish"
 
 let sandbox: Sandbox | undefined
 const started = (): Sandbox => {
@@ -42,17 +34,11 @@ const started = (): Sandbox => {
   return sandbox
 }
 
-const isExecuting = (row: WaldurRecord, type: string): boolean => {
-  const order = row.order_in_progress as WaldurRecord | null | undefined
-  return order?.state === "executing" && order.type === type
-}
-
-const fits: Readonly<Record<ChangeKind, (row: WaldurRecord) => boolean>> = {
-  options: (row) => row.state === "OK" && row.order_in_progress == null,
-  vanish: (row) => row.state === "OK" && row.order_in_progress == null,
-  recover: (row) => row.state === "Erred" && row.order_in_progress == null,
-  "finish-update": (row) => isExecuting(row, "Update"),
-  "finish-removal": (row) => isExecuting(row, "Terminate"),
+const fits = (kind: ChangeKind, { state, order_in_progress }: WaldurRecord): boolean => {
+  const order = order_in_progress as WaldurRecord | null
+  return kind === "finish-update"
+    ? order?.state === "executing" && order.type === "Update"
+    : state === "OK" && order === null
 }
 
 /** Posts like a provider, so that Waldur shows every trace of the change. */
@@ -78,10 +64,7 @@ const perform = async (kind: ChangeKind, uuid: string): Promise<void> => {
       return post(`marketplace-provider-resources/${uuid}/update_options_direct/`, {
         options: { soft_quota_space: storage, hard_quota_space: storage + 1 },
       })
-    case "recover":
-      return post(`marketplace-provider-resources/${uuid}/set_state_ok/`)
-    case "finish-update":
-    case "finish-removal": {
+    case "finish-update": {
       const order = world.resources[index]?.order_in_progress as WaldurRecord
       return post(`marketplace-orders/${order.uuid}/set_state_done/`)
     }
@@ -112,17 +95,16 @@ const kinds: ReadonlyArray<readonly [RegExp, string]> = [
 
 /** Pages of resources with an order in progress are large and not trimmable, so every count separates them. */
 export const orderedPages = "pages of resources with an order in progress"
-export const selectsOrdered = (query: URLSearchParams): boolean => query.has("order_state")
 
 const kindOf = ({ method, path, query }: Call): string => {
   const kind = kinds.find(([pattern]) => pattern.test(path))?.[1] ?? path
   if (method === "HEAD") return `count of ${kind.replace("pages of ", "")}`
-  return kind === "pages of resources" && selectsOrdered(query) ? orderedPages : kind
+  return kind === "pages of resources" && query.has("order_state") ? orderedPages : kind
 }
 
-/** Excludes the benchmark's own POSTs. */
+/** Excludes the benchmark's own POSTs, and the keys of the issuer. */
 const measured = (): ReadonlyArray<Call> =>
-  started().calls.all.filter(({ method, upstream }) => upstream === "issuer" || method !== "POST")
+  started().calls.all.filter(({ method, upstream }) => (method === "POST") === (upstream === "issuer"))
 
 const commands = {
   /**
@@ -157,13 +139,12 @@ const commands = {
 
   /** The Waldur lists that were walked page by page. */
   lists: (_: null): ReadonlyArray<AskedList> => {
-    const lists = new Map<string, { path: string; query: string; pages: number; bytes: number }>()
+    const lists = new Map<string, { path: string; query: string; bytes: number }>()
     for (const { upstream, method, path, query, bytes } of started().calls.all) {
       if (upstream !== "waldur" || method !== "GET" || !query.has("page_size")) continue
       const rest = new URLSearchParams(query)
       rest.delete("page")
-      const list = lists.get(`${path}?${rest}`) ?? { path, query: rest.toString(), pages: 0, bytes: 0 }
-      list.pages += 1
+      const list = lists.get(`${path}?${rest}`) ?? { path, query: rest.toString(), bytes: 0 }
       list.bytes += bytes
       lists.set(`${path}?${rest}`, list)
     }
@@ -173,17 +154,16 @@ const commands = {
   /** Requests in flight. */
   inFlight: (_: null): number => started().calls.inFlight("waldur") + started().calls.inFlight("hpcUserApi"),
 
-  /** Sets Waldur's latency, without other faults. */
-  distance: ({ latencyMs, realPace }: Distance): void => {
+  /** Sets Waldur's latency in milliseconds. */
+  latency: (latencyMs: number): void => {
     const { faults } = started()
     faults.clear()
     if (latencyMs > 0) faults.set("waldur", { latencyMs })
-    if (realPace) faults.set("waldur", { pace: "real" })
   },
 
   /** Uuids of resources that can change in this way, spread over the whole list. */
   pick: ({ kind, count }: { kind: ChangeKind; count: number }): ReadonlyArray<string> => {
-    const rows = started().world.resources.filter(fits[kind])
+    const rows = started().world.resources.filter((row) => fits(kind, row))
     const step = Math.max(1, Math.floor(rows.length / count))
     return rows
       .filter((_, index) => index % step === 0)

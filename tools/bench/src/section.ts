@@ -21,7 +21,8 @@ export interface Section extends Findings {
   readonly question: string
   /** The method of measurement. */
   readonly how: string
-  readonly head: Row
+  /** Of the table, separated by ` | `. */
+  readonly head: string
 }
 
 export const target = (wanted: string, met: boolean, found: string): Target => ({ wanted, found, met })

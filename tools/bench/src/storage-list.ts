@@ -50,12 +50,6 @@ interface ListBody {
 
 export const bodyOf = ({ body }: ListAnswer): ListBody => JSON.parse(body.toString()) as ListBody
 
-/** The target of `rel=next`, absolute. */
-export const nextOf = ({ headers }: ListAnswer, url: string): string | undefined => {
-  const target = /<([^<>]*)>; rel="next"/.exec(headers.get("link") ?? "")?.[1]
-  return target === undefined ? undefined : new URL(target, url).href
-}
-
 /** Requests the list with `Cache-Control: no-cache`: a refresh first, then the response. */
 export const refresh = (origin: string, headers: Headers) =>
   askWell(`${origin}${listPath}?page_size=1`, { ...headers, "Cache-Control": "no-cache" })

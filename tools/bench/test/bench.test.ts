@@ -71,7 +71,7 @@ test("the report counts missed targets and escapes its cells", () => {
       {
         question: "How fast?",
         how: "So.",
-        head: ["a"],
+        head: "a",
         rows: [["1|2"]],
         targets: [target("fast", true, "1"), target("faster", false, "2")],
       },
