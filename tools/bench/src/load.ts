@@ -4,8 +4,8 @@
  */
 import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
-import { createRequire } from "node:module"
 import { buffer } from "node:stream/consumers"
+import { fileURLToPath } from "node:url"
 import { cpuSecondsOf, watch } from "@cscs/harness"
 import { hasWrk, otherCores } from "./cores.ts"
 
@@ -37,7 +37,7 @@ export const generator = hasWrk ? "`wrk`" : "autocannon (this machine has no `wr
 export const mostShare = 0.9
 export const connections = 8
 
-const autocannon = createRequire(import.meta.url).resolve("autocannon")
+const autocannon = fileURLToPath(import.meta.resolve("autocannon"))
 /** Seconds that a response may take under load. */
 const patience = "60"
 
@@ -88,12 +88,11 @@ export const fromAutocannon = (text: string) => {
 const units: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, m: 60_000 }
 
 export const fromWrk = (text: string) => {
-  // safe-regex: the report of a program, some hundred characters
   const found = (pattern: RegExp) => pattern.exec(text) ?? []
   const time = ([, number, unit = "ms"]: ReadonlyArray<string>) => Number(number) * (units[unit] ?? Number.NaN)
   const problems = [/Non-2xx or 3xx responses: (\d+)/, /connect (\d+)/, /read (\d+)/, /write (\d+)/, /timeout (\d+)/]
   return {
-    requests: Number(found(/(\d+) requests in/)[1]),
+    requests: Number(found(/\b(\d+) requests in/)[1]),
     perSecond: Number(found(/Requests\/sec:\s+([\d.]+)/)[1]),
     p50: time(found(/50%\s+([\d.]+)(\w+)/)),
     p99: time(found(/99%\s+([\d.]+)(\w+)/)),

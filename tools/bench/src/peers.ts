@@ -30,7 +30,7 @@ export const measurePeers = async (bench: Bench): Promise<Findings> => {
       name,
       seconds(theirs.first),
       `${times(theirs.first / ours.first)} times`,
-      theirs.perSecond.toPrecision(3),
+      theirs.perSecond < 10 ? theirs.perSecond.toPrecision(3) : whole(theirs.perSecond),
       `1/${times(ours.perSecond / theirs.perSecond)}`,
       milliseconds(theirs.p50),
       whole(theirs.failures),
@@ -52,7 +52,7 @@ const measuredPeer = async (bench: Bench, how: string) => {
   const [program, ...parameters] = onServerCore("sh", "-c", `exec ${how}`)
   const spawnedAt = performance.now()
   const env = { ...process.env, ...bench.environment, PORT: String(port) }
-  const child = watch(spawn(program, parameters, { stdio: ["ignore", "ignore", "inherit"], env }))
+  const child = watch(spawn(program, parameters, { stdio: "ignore", env }))
   try {
     return await measured(bench, `http://127.0.0.1:${port}`, child.pid ?? 0, spawnedAt)
   } finally {

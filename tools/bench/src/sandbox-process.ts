@@ -137,11 +137,11 @@ const commands = {
     return [...counts.values()].sort((a, b) => b.bytes - a.bytes)
   },
 
-  /** The Waldur lists that were walked page by page. */
+  /** The Waldur lists that were walked page by page, without those that this reader may not see. */
   lists: (_: null): ReadonlyArray<AskedList> => {
     const lists = new Map<string, { path: string; query: string; bytes: number }>()
-    for (const { upstream, method, path, query, bytes } of started().calls.all) {
-      if (upstream !== "waldur" || method !== "GET" || !query.has("page_size")) continue
+    for (const { upstream, method, path, query, bytes, status } of started().calls.all) {
+      if (upstream !== "waldur" || method !== "GET" || status !== 200 || !query.has("page_size")) continue
       const rest = new URLSearchParams(query)
       rest.delete("page")
       const list = lists.get(`${path}?${rest}`) ?? { path, query: rest.toString(), bytes: 0 }
