@@ -54,11 +54,12 @@ export const start = async (
   { proxy, folder, environment, profile }: Bench,
   settings: Readonly<Record<string, string>>,
   way: Way = "npx",
+  place = onServerCore,
 ): Promise<BenchedProxy> => {
   const own = await mkdtemp(join(folder, "proxy-"))
   const refreshes: Array<number> = []
   const running = await startProxy({
-    command: onServerCore(...(await commandOf(proxy, own, way))),
+    command: place(...(await commandOf(proxy, own, way))),
     directory: own,
     environment: {
       PATH: `${dirname(process.execPath)}:${process.env.PATH}`,

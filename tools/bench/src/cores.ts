@@ -24,9 +24,12 @@ export const hasWrk = isThere("wrk")
 /** The number of cores for the load generator. */
 export const otherCores = Math.max(1, others.length)
 
+type Command = readonly [string, ...ReadonlyArray<string>]
+const at = (cores: string, command: Command): Command => (isPinned ? ["taskset", "-c", cores, ...command] : command)
 /** A command, on the core of the measured server. */
-export const onServerCore = (program: string, ...args: ReadonlyArray<string>): readonly [string, ...Array<string>] =>
-  isPinned ? ["taskset", "-c", String(serverCore), program, ...args] : [program, ...args]
+export const onServerCore = (...command: Command): Command => at(String(serverCore), command)
+/** A command on every core, for a cold start: a part of its compilation and of its garbage collection is parallel. */
+export const onAllCores = (...command: Command): Command => at(allowed.join(","), command)
 
 export const placement = isPinned
   ? `Pinned with \`taskset\`: the measured server to core ${serverCore}, load generator and sandbox to core ${others.join(", ")}.`

@@ -4,7 +4,7 @@ import { text } from "node:stream/consumers"
 import { fileURLToPath } from "node:url"
 import { cpuSecondsOf, watch } from "@cscs/harness"
 import { type Bench, freshForLong, start } from "./bench-context.ts"
-import { onServerCore } from "./cores.ts"
+import { onAllCores } from "./cores.ts"
 import { median, milliseconds, seconds, times, whole } from "./figures.ts"
 import type { AskedList } from "./sandbox-process.ts"
 import { type Findings, type Row, type Target, target } from "./section.ts"
@@ -15,7 +15,7 @@ export const firstHead =
 export const firstHow = `From the spawn of the process until a page of 100 is there, beside a cold Node process that reads the same lists with the
 same fields by bare \`fetch\`, 8 pages side by side, with JSON.parse and nothing else (as many bytes: checked; the GIDs, which it
 does not ask for, aside). In turn; medians; the ratio is the median of those of neighbours. A start before them has kept the
-compiled code.`
+compiled code. Both may use every core.`
 
 /** Waldur's latency in milliseconds, and how many times the plain read the first response may take. */
 const mostRatio = [
@@ -58,7 +58,7 @@ export const measureFirst = async (bench: Bench): Promise<Findings> => {
 }
 
 const coldStart = async (bench: Bench) => {
-  const running = await start(bench, freshForLong)
+  const running = await start(bench, freshForLong, "npx", onAllCores)
   try {
     await firstAnswer(running.url + pageOf100, bench.bearer)
     const took = performance.now() - running.spawnedAt
@@ -72,7 +72,7 @@ const plainReader = fileURLToPath(new URL("plain-read.mjs", import.meta.url))
 
 const readPlainly = async ({ environment }: Bench, lists: ReadonlyArray<AskedList>) => {
   const { origin } = new URL(environment.WALDUR_API_URL ?? "")
-  const [program, ...parameters] = onServerCore(
+  const [program, ...parameters] = onAllCores(
     process.execPath,
     plainReader,
     JSON.stringify({ origin, token: environment.WALDUR_API_TOKEN, lists }),
