@@ -64,7 +64,7 @@ export const measureWarm = async (bench: Bench): Promise<Findings> => {
             [{ ...bearer, ...unchanged }, url],
             [unchanged, open.url],
           ] as const) {
-            const { status } = await ask(origin + pageOf100, headers)
+            const { status } = await ask(origin + pageOf100, { ...headers, ...plain })
             if (status !== 304) throw new Error(`${status} instead of 304`)
           }
           for (const [, run] of kinds) await run()
