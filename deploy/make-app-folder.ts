@@ -1,6 +1,6 @@
 /**
  * Builds the folder that the image and the systemd unit run: the built process with what it needs, and nothing
- * else. `node dist/main.js` in it starts the proxy; the folder can be moved and needs no install.
+ * else. `dist/main.js` in it starts the proxy; the folder can be moved and needs no install.
  *
  *   node deploy/make-app-folder.ts FOLDER      (in an installed workspace; FOLDER must be absent or empty)
  */
@@ -56,4 +56,4 @@ for (const { path } of files.filter(({ isLink }) => isLink)) {
   const target = resolve(dirname(path), await readlink(path))
   if (!(await realpath(target)).startsWith(inside)) throw new Error(`${path} leads out of the folder, to ${target}`)
 }
-process.stdout.write(`${folder} is ready: node ${join(folder, "dist/main.js")} --help\n`)
+process.stdout.write(`${folder} is ready: ${join(folder, "dist/main.js")} --help\n`)

@@ -6,7 +6,6 @@ import { Command, Flag } from "effect/cli"
 import type { Hono } from "hono"
 import { configFlag, logging, logThreshold, settingsFrom } from "./configuration.ts"
 import { endOnCrash } from "./crash-handler.ts"
-import { holdHeapSmall } from "./heap-limits.ts"
 import { normaliseTarget } from "./request-target.ts"
 import { rereadSettings, stampOf, takeHangUps } from "./reread.ts"
 import { closeStalledReaders } from "./stalled-readers.ts"
@@ -93,7 +92,6 @@ const close = (server: Server) =>
 const httpServer = (host: string, port: number, reread: ReturnType<typeof rereadSettings>) =>
   Layer.effectDiscard(
     Effect.gen(function* () {
-      yield* Effect.forkScoped(holdHeapSmall)
       yield* reread
       const app = yield* makeApp
       const { state } = yield* Snapshots

@@ -74,7 +74,12 @@ const about = async (args: ReadonlyArray<string>, { environment, directory }: Op
   main,
   args,
   directory: directory ?? (await aDirectory()),
-  environment: { NO_COLOR: "1", NODE_COMPILE_CACHE: compileCache, ...environment },
+  environment: {
+    NO_COLOR: "1",
+    NODE_COMPILE_CACHE: compileCache,
+    NODE_DISABLE_COMPILE_CACHE: undefined,
+    ...environment,
+  },
 })
 
 /** The real, bundled executable. It ends with the test. */

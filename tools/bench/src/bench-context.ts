@@ -1,55 +1,127 @@
-/** The inputs of every measurement. */
-import type { BuiltProxy } from "@cscs/harness"
+/** The inputs of every measurement, and the proxy as it is measured. */
+import { mkdir, mkdtemp, symlink } from "node:fs/promises"
+import { dirname, join } from "node:path"
+import { setTimeout as pause } from "node:timers/promises"
+import {
+  type BuiltProxy,
+  cpuSecondsOf,
+  imageEnvironment,
+  parseLogLine,
+  type RunningProxy,
+  stagesOf,
+  startProxy,
+  wordsOf,
+} from "@cscs/harness"
+import { onServerCore } from "./cores.ts"
 import type { Helper } from "./helpers.ts"
-import type { LoadCommands } from "./load-process.ts"
-import { type BenchedProxy, startBenchedProxy } from "./proxy-process.ts"
-import type { Distance, SandboxCommands } from "./sandbox-process.ts"
+import type { SandboxCommands } from "./sandbox-process.ts"
 import { firstAnswer, pageOf100 } from "./storage-list.ts"
-
-/** Durations and repetitions. */
-export interface Effort {
-  /** Cold starts of each kind. */
-  readonly coldStarts: (resources: number) => number
-  /** Rounds that alternate between the proxy and the bare server. */
-  readonly rounds: number
-  readonly roundSeconds: number
-  /** Under load while refreshes run. */
-  readonly refreshSeconds: (resources: number) => number
-  /** Changes of each kind. */
-  readonly changes: number
-  readonly lightRefreshes: number
-  readonly fullRefreshes: number
-}
 
 /** A run over a world of one size. */
 export interface Bench {
   readonly resources: number
   readonly proxy: BuiltProxy
   readonly folder: string
-  /** The proxy's settings for the sandbox. */
+  /** The proxy's settings for the sandbox, authentication on. */
   readonly environment: Readonly<Record<string, string>>
+  /** The header of a caller with a valid JWT. */
+  readonly bearer: { readonly Authorization: string }
   readonly sandbox: Helper<SandboxCommands>
-  readonly load: Helper<LoadCommands>
-  readonly effort: Effort
-  readonly say: (text: string) => void
+  /** Whether repetitions are few, for a smoke test. */
+  readonly quick: boolean
+  readonly peers: ReadonlyMap<string, string>
+  /** Figures of other sizes, to compare with. */
+  readonly earlier: Map<string, number>
+  /** Where CPU profiles are written. */
+  readonly profile: string | undefined
+  readonly say: (text: unknown) => void
 }
 
-export const near: Distance = { latencyMs: 0, realPace: false }
-
-/** No further upstream calls, however long a measurement takes. */
+/** No further upstream calls unless requested, however long a measurement takes. */
 export const freshForLong = { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "1h" }
 
-/** Starts a proxy against the bench's sandbox and passes it to `use` after its first response. It always ends. */
+/** `npx`: the package's executable through a link, with no variable of the image. `image`: entry point and variables. */
+export type Way = "npx" | "image"
+
+export interface BenchedProxy extends RunningProxy {
+  /** Milliseconds of every refresh in the log so far. */
+  readonly refreshes: ReadonlyArray<number>
+  readonly folder: string
+}
+
+/** Starts the proxy; resolves once it listens, which is before it has a list. */
+export const start = async (
+  { proxy, folder, environment, profile }: Bench,
+  settings: Readonly<Record<string, string>>,
+  way: Way = "npx",
+  place = onServerCore,
+): Promise<BenchedProxy> => {
+  const own = await mkdtemp(join(folder, "proxy-"))
+  const refreshes: Array<number> = []
+  const running = await startProxy({
+    command: place(...(await commandOf(proxy, own, way))),
+    directory: own,
+    environment: {
+      PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
+      // Compiled code is kept there, if the image does not prevent it.
+      HOME: way === "image" ? "/" : folder,
+      NODE_DISABLE_COMPILE_CACHE: undefined,
+      ...(way === "image" ? await imageEnvironment() : {}),
+      ...(profile === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profile}` }),
+      ...environment,
+      ...settings,
+    },
+    logKept: 20_000,
+    onLine: (text) => {
+      // Under load most lines are request lines, which are not parsed.
+      if (text.includes('"snapshot-taken"')) refreshes.push(Number(parseLogLine(text)?.annotations.milliseconds))
+    },
+  })
+  return { ...running, refreshes, folder: own }
+}
+
+const commandOf = async (
+  { main }: BuiltProxy,
+  folder: string,
+  way: Way,
+): Promise<readonly [string, ...Array<string>]> => {
+  if (way === "npx") {
+    const link = join(folder, ".bin", "storage-proxy")
+    await mkdir(dirname(link))
+    await symlink(main, link)
+    return [link]
+  }
+  const [program = "", ...parameters] = wordsOf((await stagesOf()).at(-1) ?? [], "ENTRYPOINT").map((word) =>
+    word.replace("/app/", `${join(dirname(main), "..")}/`),
+  )
+  return [program, ...parameters]
+}
+
+/** Starts a proxy and passes it to `use` after its first response. It always ends. */
 export const withProxy = async <A>(
-  { proxy, folder, environment }: Bench,
+  bench: Bench,
   settings: Readonly<Record<string, string>>,
   use: (running: BenchedProxy) => Promise<A>,
+  way: Way = "npx",
 ): Promise<A> => {
-  const running = await startBenchedProxy({ main: proxy.main, folder, environment, settings })
+  const running = await start(bench, settings, way)
   try {
-    await firstAnswer(`${running.url}${pageOf100}`)
+    await firstAnswer(running.url + pageOf100, bench.bearer)
     return await use(running)
   } finally {
     await running.stop()
   }
+}
+
+/** Milliseconds after a response in which its remaining work is counted too: garbage, log, kept copies. */
+const settles = 300
+
+/** Milliseconds that `act` takes, and processor time of the process for it and what follows from it. */
+export const costOf = async (pid: number, act: () => Promise<unknown>) => {
+  const before = cpuSecondsOf(pid)
+  const begin = performance.now()
+  await act()
+  const took = performance.now() - begin
+  await pause(settles)
+  return { took, cpu: (cpuSecondsOf(pid) - before) * 1000 }
 }

@@ -1,9 +1,8 @@
-/**
- * The benchmark's helper processes, so that load, sandbox and bare server take no CPU time from the measuring process.
- */
+/** The benchmark's helper processes: the sandbox and the bare server, each on its side of the machine. */
 import { fork } from "node:child_process"
 import { end, watch } from "@cscs/harness"
 import { createBirpc } from "birpc"
+import { onServerCore } from "./cores.ts"
 
 /** The commands of a helper: each takes one value and returns one. */
 export type Commands = Readonly<Record<string, (input: never) => unknown>>
@@ -19,9 +18,15 @@ export interface Helper<C extends Commands> {
 }
 
 /** Starts a helper: a module that calls `serveCommands` with the commands `C`. */
-export const startHelper = <C extends Commands>(module: URL): Helper<C> => {
+export const startHelper = <C extends Commands>(module: URL, isMeasured = false): Helper<C> => {
+  const [execPath, ...execArgv] = isMeasured ? onServerCore(process.execPath) : [process.execPath]
   const child = watch(
-    fork(module, { serialization: "advanced", execArgv: [], env: { PATH: process.env.PATH, NODE_ENV: "production" } }),
+    fork(module, {
+      serialization: "advanced",
+      execPath,
+      execArgv,
+      env: { PATH: process.env.PATH, NODE_ENV: "production" },
+    }),
   )
   const rpc = createBirpc<C>(
     {},

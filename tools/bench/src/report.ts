@@ -1,8 +1,9 @@
 /** The document of a run. */
-
+import { placement } from "./cores.ts"
 import { oneDecimal, twoDecimals } from "./figures.ts"
+import { generator } from "./load.ts"
 import type { Surroundings } from "./machine.ts"
-import type { Section, Table, Target } from "./section.ts"
+import type { Row, Section } from "./section.ts"
 
 export interface Run {
   readonly surroundings: Surroundings
@@ -11,8 +12,16 @@ export interface Run {
   readonly sections: ReadonlyArray<Section>
   /** Duration of the run in minutes. */
   readonly minutes: number
-  /** Hand-written notes on the profiles. */
+  /** Hand-written notes. */
   readonly notes: string
+}
+
+/** @param head names of the columns, separated by ` | ` */
+export const tableOf = (head: string, rows: ReadonlyArray<Row>): string => {
+  const names = head.split(" | ")
+  return [names, names.map(() => "---"), ...rows]
+    .map((row) => `| ${names.map((_, index) => (row[index] ?? "").replaceAll("|", "\\|")).join(" | ")} |`)
+    .join("\n")
 }
 
 export const report = ({ surroundings, versions, sections, minutes, notes }: Run): string => {
@@ -22,41 +31,35 @@ export const report = ({ surroundings, versions, sections, minutes, notes }: Run
   return `${[
     "# Benchmarks",
     `Written by \`${command}\` (tools/bench), which ran ${oneDecimal(minutes)} minutes. Do not edit: what is written by hand is in tools/bench/src/notes.md.`,
-    table({
-      head: ["", ""],
-      rows: [
-        ["date", date],
-        ["commit", commit],
-        ["processor", `${processor}, ${cores} cores`],
-        ["memory", `${oneDecimal(memory)} GB`],
-        ["system", system],
-        ["load before the run", `${twoDecimals(load)} of ${cores} cores`],
-        ["Node", node],
-        ...Object.entries(versions).map(([library, version]) => [`\`${library}\``, version]),
-      ],
-    }),
+    tableOf(" | ", [
+      ["date", date],
+      ["commit", commit],
+      ["processor", `${processor}, ${cores} cores`],
+      ["memory", `${oneDecimal(memory)} GB`],
+      ["system", system],
+      ["load before the run", `${twoDecimals(load)} of ${cores} cores`],
+      ["load generator", generator],
+      ["Node", node],
+      ...Object.entries(versions).map(([library, version]) => [`\`${library}\``, version]),
+    ]),
     setUp,
     "## Targets",
     missed.length === 0 ? `All ${targets.length} are met.` : `${missed.length} of ${targets.length} are missed.`,
-    table({ head: ["", "target", "found"], rows: targets.map(targetRow) }),
-    ...sections.flatMap(({ question, how, table: found }) => [
+    tableOf(
+      " | target | found",
+      targets.map(({ wanted, found, met }) => [met ? "pass" : "**FAIL**", wanted, found]),
+    ),
+    ...sections.flatMap(({ question, how, head, rows }) => [
       `## ${question}`,
       how,
-      ...(found.rows.length === 0 ? [] : [table(found)]),
+      ...(rows.length === 0 ? [] : [tableOf(head, rows)]),
     ]),
     notes.trim(),
   ].join("\n\n")}\n`
 }
 
-const setUp = `What was run: the folder of the image (deploy/make-app-folder.ts), with the image's environment, \`storage-proxy serve\`,
-authentication disabled, the HPC User API configured. Waldur, the
-HPC User API and the issuer are the sandbox (apps/sandbox), a process of its own, as are the load generator and the bare
-server; all share the machine's cores over loopback. The sandbox's resources are all valid; 3 % have an order in progress.
-Unless it says otherwise Waldur answers at once (0 ms). MB are 1,000,000 bytes.`
-
-const targetRow = ({ wanted, found, met }: Target) => [met ? "pass" : "**FAIL**", wanted, found]
-
-const table = ({ head, rows }: Table): string =>
-  [head, head.map(() => "---"), ...rows]
-    .map((row) => `| ${head.map((_, index) => (row[index] ?? "").replaceAll("|", "\\|")).join(" | ")} |`)
-    .join("\n")
+const setUp = `Measured is the folder of the image (deploy/make-app-folder.ts), started as npx starts it, unless a row says otherwise: its
+executable through a link, without the image's environment. \`storage-proxy serve\`, callers with a valid JWT, the HPC User
+API configured. Waldur, the HPC User API and the issuer are the sandbox (apps/sandbox), a process of its own. ${placement}
+The sandbox's resources are all valid; 3 % have an order in progress, unless a section says otherwise. Waldur responds at
+once (0 ms), unless a row says otherwise. MB are 1,000,000 bytes.`

@@ -3,15 +3,8 @@
  * `startHelper`; its commands are `SandboxCommands`.
  */
 import { sandboxEnvironment } from "@cscs/harness"
-import { buildWorld, type Call, type Sandbox, startSandbox, type WaldurRecord } from "@cscs/sandbox"
+import { buildWorld, type Call, type Sandbox, startSandbox, type WaldurRecord, type World } from "@cscs/sandbox"
 import { serveCommands } from "./helpers.ts"
-import { kindOfCall } from "./upstream-calls.ts"
-
-/** The simulated latency of Waldur. */
-export interface Distance {
-  readonly latencyMs: number
-  readonly realPace: boolean
-}
 
 /** Requests of one kind since the last `clear`. */
 export interface CallCount {
@@ -26,16 +19,14 @@ export interface CallCount {
 export interface AskedList {
   readonly path: string
   readonly query: string
-  readonly pages: number
   readonly bytes: number
 }
 
 /**
  * The kinds of changes to a resource. `options`: a provider sets other quotas. `finish-update`: an executing update is
- * done. `finish-removal`: an executing termination is done. `recover`: an erred resource without an order is set to OK.
- * `vanish`: the row disappears from all lists, as after a change of rights; Waldur has no action for that.
+ * done. `vanish`: the row disappears from all lists, as after a change of rights; Waldur has no action for that.
  */
-export type ChangeKind = "options" | "finish-update" | "finish-removal" | "recover" | "vanish"
+export type ChangeKind = "options" | "finish-update" | "vanish"
 
 let sandbox: Sandbox | undefined
 const started = (): Sandbox => {
@@ -43,17 +34,11 @@ const started = (): Sandbox => {
   return sandbox
 }
 
-const isExecuting = (row: WaldurRecord, type: string): boolean => {
-  const order = row.order_in_progress as WaldurRecord | null | undefined
-  return order?.state === "executing" && order.type === type
-}
-
-const fits: Readonly<Record<ChangeKind, (row: WaldurRecord) => boolean>> = {
-  options: (row) => row.state === "OK" && row.order_in_progress == null,
-  vanish: (row) => row.state === "OK" && row.order_in_progress == null,
-  recover: (row) => row.state === "Erred" && row.order_in_progress == null,
-  "finish-update": (row) => isExecuting(row, "Update"),
-  "finish-removal": (row) => isExecuting(row, "Terminate"),
+const fits = (kind: ChangeKind, { state, order_in_progress }: WaldurRecord): boolean => {
+  const order = order_in_progress as WaldurRecord | null
+  return kind === "finish-update"
+    ? order?.state === "executing" && order.type === "Update"
+    : state === "OK" && order === null
 }
 
 /** Posts like a provider, so that Waldur shows every trace of the change. */
@@ -70,40 +55,70 @@ const post = async (path: string, body: unknown = {}): Promise<void> => {
 
 let storage = 0
 
-const perform = async ({ kind, uuid }: { kind: ChangeKind; uuid: string }): Promise<void> => {
+const perform = async (kind: ChangeKind, uuid: string): Promise<void> => {
   const { world } = started()
   const index = world.resources.findIndex((row) => row.uuid === uuid)
-  const row = world.resources[index]
-  if (row === undefined) throw new Error(`No resource ${uuid}`)
-  const order = row.order_in_progress as WaldurRecord | null
   switch (kind) {
     case "options":
       storage += 1
       return post(`marketplace-provider-resources/${uuid}/update_options_direct/`, {
         options: { soft_quota_space: storage, hard_quota_space: storage + 1 },
       })
-    case "recover":
-      return post(`marketplace-provider-resources/${uuid}/set_state_ok/`)
-    case "finish-update":
-    case "finish-removal":
-      return post(`marketplace-orders/${order?.uuid}/set_state_done/`)
+    case "finish-update": {
+      const order = world.resources[index]?.order_in_progress as WaldurRecord
+      return post(`marketplace-orders/${order.uuid}/set_state_done/`)
+    }
     case "vanish":
       world.resources.splice(index, 1)
   }
 }
 
-/** Excludes the benchmark's own POSTs. */
+/** Ends the orders of all resources but some, as if they were done long ago. */
+const keepOrders = ({ resources }: World, share: number): void => {
+  const ordered = resources.filter((row) => row.order_in_progress != null)
+  for (const row of ordered.slice(Math.round(resources.length * share))) {
+    row.order_in_progress = null
+    row.state = "OK"
+  }
+}
+
+/** The purpose of an upstream request, in words. */
+const kinds: ReadonlyArray<readonly [RegExp, string]> = [
+  [/\/marketplace-(provider-)?resources\/$/, "pages of resources"],
+  [/\/marketplace-(provider-)?resources\/[^/]+\/$/, "one resource"],
+  [/\/customers\/$/, "pages of customers"],
+  [/\/marketplace-provider-offerings\//, "offerings"],
+  [/\/marketplace-orders\//, "orders"],
+  [/\/export\/waldur\/projects/, "GIDs of projects"],
+  [/\/openid-connect\//, "token"],
+]
+
+/** Pages of resources with an order in progress are large and not trimmable, so every count separates them. */
+export const orderedPages = "pages of resources with an order in progress"
+
+const kindOf = ({ method, path, query }: Call): string => {
+  const kind = kinds.find(([pattern]) => pattern.test(path))?.[1] ?? path
+  if (method === "HEAD") return `count of ${kind.replace("pages of ", "")}`
+  return kind === "pages of resources" && query.has("order_state") ? orderedPages : kind
+}
+
+/** Excludes the benchmark's own POSTs, and the keys of the issuer. */
 const measured = (): ReadonlyArray<Call> =>
-  started().calls.all.filter(({ method, upstream }) => upstream === "issuer" || method !== "POST")
+  started().calls.all.filter(({ method, upstream }) => (method === "POST") === (upstream === "issuer"))
 
 const commands = {
   /**
-   * Builds and serves a world with exactly this number of resources, all valid; returns the proxy's settings for it.
+   * Builds and serves a world with exactly this number of resources, all valid; returns the proxy's settings for it, and
+   * a token for its callers that outlives the run.
    */
-  start: async (resources: number): Promise<Readonly<Record<string, string>>> => {
+  start: async (resources: number) => {
     sandbox = await startSandbox({ world: buildWorld({ resources, edgeCases: false }), worldChangesByHand: false })
-    return sandboxEnvironment(sandbox)
+    const token = await sandbox.issuer.issueToken({}, { expiresIn: 24 * 3600 })
+    return { environment: sandboxEnvironment(sandbox, true), token }
   },
+
+  /** Leaves an order in progress to this share of the resources. */
+  keepOrders: (share: number): void => keepOrders(started().world, share),
 
   /** Forgets the calls. */
   clear: (_: null): void => started().calls.clear(),
@@ -112,7 +127,7 @@ const commands = {
   stats: (_: null): ReadonlyArray<CallCount> => {
     const counts = new Map<string, { upstream: string; kind: string; calls: number; bytes: number }>()
     for (const call of measured()) {
-      const kind = kindOfCall(call)
+      const kind = kindOf(call)
       const key = `${call.upstream} ${kind}`
       const count = counts.get(key) ?? { upstream: call.upstream, kind, calls: 0, bytes: 0 }
       count.calls += 1
@@ -122,15 +137,14 @@ const commands = {
     return [...counts.values()].sort((a, b) => b.bytes - a.bytes)
   },
 
-  /** The Waldur lists that were walked page by page. */
+  /** The Waldur lists that were walked page by page, without those that this reader may not see. */
   lists: (_: null): ReadonlyArray<AskedList> => {
-    const lists = new Map<string, { path: string; query: string; pages: number; bytes: number }>()
-    for (const { upstream, method, path, query, bytes } of started().calls.all) {
-      if (upstream !== "waldur" || method !== "GET" || !query.has("page_size")) continue
+    const lists = new Map<string, { path: string; query: string; bytes: number }>()
+    for (const { upstream, method, path, query, bytes, status } of started().calls.all) {
+      if (upstream !== "waldur" || method !== "GET" || status !== 200 || !query.has("page_size")) continue
       const rest = new URLSearchParams(query)
       rest.delete("page")
-      const list = lists.get(`${path}?${rest}`) ?? { path, query: rest.toString(), pages: 0, bytes: 0 }
-      list.pages += 1
+      const list = lists.get(`${path}?${rest}`) ?? { path, query: rest.toString(), bytes: 0 }
       list.bytes += bytes
       lists.set(`${path}?${rest}`, list)
     }
@@ -140,17 +154,16 @@ const commands = {
   /** Requests in flight. */
   inFlight: (_: null): number => started().calls.inFlight("waldur") + started().calls.inFlight("hpcUserApi"),
 
-  /** Sets Waldur's latency, without other faults. */
-  distance: ({ latencyMs, realPace }: Distance): void => {
+  /** Sets Waldur's latency in milliseconds. */
+  latency: (latencyMs: number): void => {
     const { faults } = started()
     faults.clear()
     if (latencyMs > 0) faults.set("waldur", { latencyMs })
-    if (realPace) faults.set("waldur", { pace: "real" })
   },
 
   /** Uuids of resources that can change in this way, spread over the whole list. */
   pick: ({ kind, count }: { kind: ChangeKind; count: number }): ReadonlyArray<string> => {
-    const rows = started().world.resources.filter(fits[kind])
+    const rows = started().world.resources.filter((row) => fits(kind, row))
     const step = Math.max(1, Math.floor(rows.length / count))
     return rows
       .filter((_, index) => index % step === 0)
@@ -158,7 +171,10 @@ const commands = {
       .map((row) => String(row.uuid))
   },
 
-  perform,
+  /** Changes resources, one after the other. */
+  perform: async ({ kind, uuids }: { kind: ChangeKind; uuids: ReadonlyArray<string> }): Promise<void> => {
+    for (const uuid of uuids) await perform(kind, uuid)
+  },
 }
 
 export type SandboxCommands = typeof commands

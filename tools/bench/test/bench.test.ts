@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from "vitest"
 import { median, megabytes, milliseconds, seconds, times } from "../src/figures.ts"
 import { startHelper } from "../src/helpers.ts"
-import { readOptions } from "../src/options.ts"
+import { fromAutocannon, fromWrk } from "../src/load.ts"
 import { report } from "../src/report.ts"
 import { target } from "../src/section.ts"
 import type { EchoCommands } from "./echo-process.ts"
@@ -31,12 +31,33 @@ test("figures are shown with their unit", () => {
   expect([median([3, 1, 2]), median([4, 1, 2, 3])]).toEqual([2, 2.5])
 })
 
-test("a run with custom options writes nothing unless requested; a whole run does", () => {
-  expect(readOptions([])).toMatchObject({ write: true, resources: [1_000, 5_000, 50_000, 100_000] })
-  expect(readOptions(["--quick"])).toMatchObject({ write: false, resources: [1_000, 5_000] })
-  expect(readOptions(["--only", "warm", "--write"])).toMatchObject({ write: true, only: ["warm"] })
-  expect(() => readOptions(["--only", "cold"])).toThrow(/cold/)
-  expect(() => readOptions(["--resources", "1.5"])).toThrow(/1.5/)
+test("the reports of both load generators are read", () => {
+  const wrk = `Running 2s test @ http://127.0.0.1:8080/
+  1 threads and 8 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency   182.44us  271.20us  10.20ms   90.12%
+    Req/Sec    46.05k     3.10k   50.00k    75.00%
+  Latency Distribution
+     50%  152.00us
+     99%    1.20ms
+  92100 requests in 2.00s, 9.47GB read
+  Socket errors: connect 0, read 1, write 0, timeout 2
+  Non-2xx or 3xx responses: 12
+Requests/sec:  46050.12
+Transfer/sec:      4.73GB
+`
+  expect(fromWrk(wrk)).toEqual({
+    requests: 92_100,
+    perSecond: 46_050.12,
+    p50: 0.152,
+    p99: 1.2,
+    max: 10.2,
+    failures: 15,
+  })
+  const latency = { p50: 1, p99: 12, max: 30 }
+  expect(
+    fromAutocannon(JSON.stringify({ requests: { total: 400 }, duration: 2, latency, errors: 1, "4xx": 2, "5xx": 3 })),
+  ).toEqual({ requests: 400, perSecond: 200, ...latency, failures: 6 })
 })
 
 test("the report counts missed targets and escapes its cells", () => {
@@ -50,7 +71,8 @@ test("the report counts missed targets and escapes its cells", () => {
       {
         question: "How fast?",
         how: "So.",
-        table: { head: ["a"], rows: [["1|2"]] },
+        head: "a",
+        rows: [["1|2"]],
         targets: [target("fast", true, "1"), target("faster", false, "2")],
       },
     ],

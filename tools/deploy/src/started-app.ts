@@ -21,7 +21,7 @@ const must = (holds: boolean, otherwise: string): void => {
  */
 export const startApp = async (workspace: string, app: string, scratch: string, config: string) => {
   const [, stage = []] = await stagesOf(`${workspace}/deploy/Dockerfile`)
-  const [, ...entryPoint] = wordsOf(stage, "ENTRYPOINT").map((word) => word.replace(/^\/app\//, `${app}/`))
+  const entryPoint = wordsOf(stage, "ENTRYPOINT").map((word) => word.replace(/^\/app\//, `${app}/`))
   const [command = "", ...flags] = wordsOf(stage, "CMD").map((word) => word.replace(/^(0\.0\.0\.0|::)$/, "127.0.0.1"))
   must(command === "serve", `the image's command is ${command}`)
   const [, ...healthCheck] = wordsOf(stage, "HEALTHCHECK")

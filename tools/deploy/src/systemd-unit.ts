@@ -10,7 +10,7 @@ export const checkUnit = async (systemdAnalyze: string, workspace: string, scrat
   await mkdir(directory)
   const unit = `${directory}/storage-proxy.service`
   const text = await readFile(`${workspace}/deploy/systemd/storage-proxy.service`, "utf8")
-  await writeFile(unit, text.replace("/usr/bin/node", process.execPath))
+  await writeFile(unit, text.replace("/opt/storage-proxy/dist/main.js", process.execPath))
   const complaints = await run("/bin/sh", ["-c", `"${systemdAnalyze}" verify "${unit}" 2>&1`])
   // It also succeeds if it does not know a setting.
   if (complaints.includes("storage-proxy.service")) throw new Error(complaints)

@@ -10,7 +10,7 @@ const workspace = join(import.meta.dirname, "../../..")
 test("the Dockerfile has a build stage and a serving stage", async () => {
   const [build = [], image = []] = await stagesOf()
   expect(build.some(({ name, text }) => name === "RUN" && text.includes("make-app-folder.ts /app"))).toBe(true)
-  expect(wordsOf(image, "ENTRYPOINT")).toEqual(["node", "--disable-sigusr1", "/app/dist/main.js"])
+  expect(wordsOf(image, "ENTRYPOINT")).toEqual(["/app/dist/main.js"])
   expect(() => wordsOf(image, "ONBUILD")).toThrow(/no ONBUILD/)
   expect(await imageEnvironment()).toMatchObject({ NODE_ENV: "production", MALLOC_ARENA_MAX: "2" })
 })

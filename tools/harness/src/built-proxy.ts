@@ -16,8 +16,13 @@ export interface BuiltProxy {
 
 const script = fileURLToPath(new URL("../../../deploy/make-app-folder.ts", import.meta.url))
 
-/** Builds the process and installs it in `folder`, which must not exist yet. */
-export const buildProxy = async (folder: string): Promise<BuiltProxy> => {
+/**
+ * Builds the process and installs it in `folder`, which must not exist yet.
+ *
+ * @param built the folder of an earlier build, which is used instead
+ */
+export const buildProxy = async (folder: string, built?: string): Promise<BuiltProxy> => {
+  if (built !== undefined) return { main: join(built, "dist", "main.js"), versions: await versionsIn(built) }
   // A cold build of all packages on a busy machine.
   await run(process.execPath, [script, folder], { timeout: 900_000 })
   return { main: join(folder, "dist", "main.js"), versions: await versionsIn(folder) }

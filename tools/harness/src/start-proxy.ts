@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
+import { readFileSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { parseLogLine } from "./log-line.ts"
@@ -23,11 +24,14 @@ const sources = fileURLToPath(new URL("../../../apps/storage-proxy/src/main.ts",
 export interface ProxyOptions {
   /** The executable's entry point; default the sources. */
   readonly main?: string
-  /** Replaces `node MAIN`: a program and its first arguments. */
+  /** Replaces Node and the entry point: a program and its first arguments. */
   readonly command?: readonly [program: string, ...args: ReadonlyArray<string>]
   /** Arguments of the proxy; for `startProxy` those after `serve --port 0`. */
   readonly args?: ReadonlyArray<string>
-  /** The whole environment except PATH: nothing is inherited, because this process may have variables of the proxy. */
+  /**
+   * The whole environment except PATH: nothing is inherited, because this process may have variables of the proxy.
+   * Compiled code is not kept: each build of a test would leave its own in the user's home directory.
+   */
   readonly environment?: Readonly<Record<string, string | undefined>>
   readonly directory?: string
   readonly user?: { readonly uid?: number; readonly gid?: number }
@@ -63,6 +67,12 @@ export interface RunningProxy extends SpawnedProxy {
   readonly url: string
 }
 
+/** This Node with the flags of the executable's first line, as the shell reads them. */
+const asExecutable = (main: string): readonly [string, ...Array<string>] => {
+  const [, flags = ""] = /^#!\S+ -S node (.*)/.exec(readFileSync(main, "utf8")) ?? []
+  return [process.execPath, ...flags.split(" ").filter((flag) => flag !== ""), main]
+}
+
 /** Spawns the proxy with any subcommand. */
 export const spawnProxy = (options: ProxyOptions): SpawnedProxy => {
   const {
@@ -75,13 +85,13 @@ export const spawnProxy = (options: ProxyOptions): SpawnedProxy => {
     onLine,
     logKept = Number.POSITIVE_INFINITY,
   } = options
-  const [program, ...first] = options.command ?? [process.execPath, main]
+  const [program, ...first] = options.command ?? asExecutable(main)
   const spawnedAt = performance.now()
   const child = watch(
     spawn(program, [...first, ...args], {
       ...user,
       ...(directory === undefined ? {} : { cwd: directory }),
-      env: { PATH: process.env.PATH, ...environment },
+      env: { PATH: process.env.PATH, NODE_DISABLE_COMPILE_CACHE: "1", ...environment },
       stdio: ["ignore", "pipe", "pipe"],
       detached: hasGroup,
     }),

@@ -57,7 +57,7 @@ describe("startProxy", () => {
     await expect(startProxy({ command: ["/no/such/program"] })).rejects.toThrow(/ENOENT/)
   })
 
-  test("passes `serve`, a free port and the arguments, and only PATH of this process's environment", async () => {
+  test("passes `serve`, a free port and the arguments, and only PATH of this process's environment, with no compiled code kept", async () => {
     const main = await aProgram(`console.log(JSON.stringify([process.argv.slice(2), Object.keys(process.env)]))
       ${listening("http://x")}
       ${living}`)
@@ -69,7 +69,7 @@ describe("startProxy", () => {
     await until("its output", () => stdout().endsWith("\n"))
     const [args, names] = JSON.parse(stdout())
     expect(args).toEqual(["serve", "--port", "0", "--config", "a"])
-    expect(names.toSorted()).toEqual(["ONE", "PATH"])
+    expect(names.toSorted()).toEqual(["NODE_DISABLE_COMPILE_CACHE", "ONE", "PATH"])
     await stop()
   })
 })

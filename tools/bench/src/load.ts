@@ -1,0 +1,102 @@
+/**
+ * Puts load on a server with a program that takes less time for a page than the server: `wrk` if the machine has it,
+ * else autocannon. `wrk` has no fixed rate, so that a paced load is always autocannon's.
+ */
+import { spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
+import { buffer } from "node:stream/consumers"
+import { fileURLToPath } from "node:url"
+import { cpuSecondsOf, watch } from "@cscs/harness"
+import { hasWrk, otherCores } from "./cores.ts"
+
+export interface Load {
+  readonly url: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly seconds: number
+  /** Requests per second over all connections; by default as many as possible. */
+  readonly perSecond?: number
+}
+
+export interface LoadResult {
+  readonly requests: number
+  readonly perSecond: number
+  /** Milliseconds. */
+  readonly p50: number
+  readonly p99: number
+  readonly max: number
+  /** Responses other than 2xx and 3xx, and missing ones. */
+  readonly failures: number
+  /** The generator's share of its cores, 0 to 1. */
+  readonly share: number
+  /** Microseconds of the server's processor time, user and system. */
+  readonly cpuPerRequest: number
+}
+
+export const generator = hasWrk ? "`wrk`" : "autocannon (this machine has no `wrk`)"
+/** Above this share of its cores the generator, and not the server, is the limit. */
+export const mostShare = 0.9
+export const connections = 8
+
+const autocannon = fileURLToPath(import.meta.resolve("autocannon"))
+/** Seconds that a response may take under load. */
+const patience = "60"
+
+const commandOf = ({ url, headers = {}, seconds, perSecond }: Load) => {
+  const lines = Object.entries(headers).flatMap(([name, value]) => ["-H", `${name}: ${value}`])
+  const common = ["-c", String(connections), "-d", String(seconds), ...lines, url]
+  if (hasWrk && perSecond === undefined) return ["wrk", "-t1", "--latency", "--timeout", patience, ...common]
+  const rate = perSecond === undefined ? ["-w", String(otherCores)] : ["-R", String(perSecond)]
+  return [process.execPath, autocannon, "-j", "-t", patience, ...rate, ...common]
+}
+
+/** CPU seconds of the benchmark's ended children. */
+const childSeconds = () => {
+  const stat = readFileSync("/proc/self/stat", "utf8")
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+  return (Number(fields[13]) + Number(fields[14])) / 100
+}
+
+/** @param pid the server's process */
+export const runLoad = async (pid: number, load: Load): Promise<LoadResult> => {
+  const [program = "", ...parameters] = commandOf(load)
+  const before = { own: childSeconds(), server: cpuSecondsOf(pid), at: performance.now() }
+  const child = watch(spawn(program, parameters, { stdio: ["ignore", "pipe", "pipe"] }))
+  const ended = new Promise<number | null>((resolve) => child.once("close", resolve))
+  const [text, problems] = (await Promise.all([buffer(child.stdout), buffer(child.stderr)])).map(String)
+  if ((await ended) !== 0 || text === undefined) throw new Error(`${program} failed: ${problems}${text}`)
+  const figures = text.startsWith("{") ? fromAutocannon(text) : fromWrk(text)
+  const elapsed = (performance.now() - before.at) / 1000
+  return {
+    ...figures,
+    share: (childSeconds() - before.own) / Math.min(load.seconds, elapsed) / (text.startsWith("{") ? otherCores : 1),
+    cpuPerRequest: ((cpuSecondsOf(pid) - before.server) * 1e6) / figures.requests,
+  }
+}
+
+export const fromAutocannon = (text: string) => {
+  const { requests, duration, latency, errors, ...report } = JSON.parse(text.slice(text.indexOf("{")))
+  return {
+    requests: requests.total as number,
+    perSecond: requests.total / duration,
+    p50: latency.p50 as number,
+    p99: latency.p99 as number,
+    max: latency.max as number,
+    failures: errors + report["4xx"] + report["5xx"],
+  }
+}
+
+const units: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, m: 60_000 }
+
+export const fromWrk = (text: string) => {
+  const found = (pattern: RegExp) => pattern.exec(text) ?? []
+  const time = ([, number, unit = "ms"]: ReadonlyArray<string>) => Number(number) * (units[unit] ?? Number.NaN)
+  const problems = [/Non-2xx or 3xx responses: (\d+)/, /connect (\d+)/, /read (\d+)/, /write (\d+)/, /timeout (\d+)/]
+  return {
+    requests: Number(found(/\b(\d+) requests in/)[1]),
+    perSecond: Number(found(/Requests\/sec:\s+([\d.]+)/)[1]),
+    p50: time(found(/50%\s+([\d.]+)(\w+)/)),
+    p99: time(found(/99%\s+([\d.]+)(\w+)/)),
+    max: time(found(/Latency\s+\S+\s+\S+\s+([\d.]+)([a-z]+)/)),
+    failures: problems.reduce((sum, pattern) => sum + Number(found(pattern)[1] ?? 0), 0),
+  }
+}

@@ -1,0 +1,205 @@
+/** What a refresh costs the processor by what has changed, when a change is seen, and what callers notice meanwhile. */
+import { setTimeout as pause } from "node:timers/promises"
+import { type Bench, type BenchedProxy, costOf, freshForLong, withProxy } from "./bench-context.ts"
+import { median, milliseconds, seconds, times, whole } from "./figures.ts"
+import { connections, runLoad } from "./load.ts"
+import type { ChangeKind } from "./sandbox-process.ts"
+import { type Findings, type Row, type Target, target } from "./section.ts"
+import { ask, askWell, bodyOf, type Headers, listPath, pageOf100, refresh } from "./storage-list.ts"
+
+/** Share of resources with an order in progress: their pages are read and compared at every refresh. */
+const ordered = 0.01
+/** Milliseconds of processor time from one changed row, and from a thousand, to the new snapshot of 100,000. */
+const mostForOne = 150
+const mostForBurst = 1000
+const burst = 1000
+/** The maximum of 100,000 resources over 10,000. */
+const mostGrowth = 1.5
+
+export const changeHead = "resources | refresh | times | processor time | longest | takes"
+export const changeHow = `A refresh is requested with \`Cache-Control: no-cache\`. From before it until 0.3 s after its response, what Linux counts
+for the process: means, garbage collections included. ${ordered * 100} % of the resources have an order in progress.`
+
+/** Refreshes with none, one and many changed rows, and full ones. */
+export const measureOneChange = async (bench: Bench): Promise<Findings> => {
+  const { resources, sandbox, bearer, quick, earlier, say } = bench
+  const size = whole(resources)
+  const many = Math.min(burst, resources)
+  await sandbox.ask("keepOrders", ordered)
+  const uuids = await sandbox.ask("pick", { kind: "options", count: 4 * many })
+  const rows: Array<Row> = []
+
+  /** The mean of refreshes after changes: Linux counts in hundredths of a second, and only a mean is finer. */
+  const cost = async ({ pid, url }: BenchedProxy, name: string, count: number, changed: number, before = 0) => {
+    const costs: Array<Awaited<ReturnType<typeof costOf>>> = []
+    // The first ones compile the code.
+    for (let round = -2; round < count; round++) {
+      const from = ((round + 2) * changed) % uuids.length
+      await sandbox.ask("perform", { kind: "options", uuids: uuids.slice(from, from + changed) })
+      await pause(before)
+      const one = await costOf(pid, () => refresh(url, bearer))
+      if (round >= 0) costs.push(one)
+    }
+    const cpu = costs.reduce((sum, one) => sum + one.cpu, 0) / count
+    const worst = Math.max(...costs.map((one) => one.cpu))
+    const took = median(costs.map((one) => one.took))
+    say(`  ${name}: ${milliseconds(cpu)} of processor time, takes ${milliseconds(took)}`)
+    rows.push([size, name, whole(count), milliseconds(cpu), milliseconds(worst), milliseconds(took)])
+    return cpu
+  }
+  const [one, burstCost] = await withProxy(bench, freshForLong, async (running) => {
+    await cost(running, "light, no changed row", 5, 0)
+    const one = await cost(running, "light, one changed row", quick ? 7 : 15, 1)
+    return [one, await cost(running, `light, ${whole(many)} changed rows`, quick ? 2 : 4, many)]
+  })
+  await withProxy(bench, { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "1s" }, (running) =>
+    cost(running, "full, one changed row", quick ? 2 : 4, 1, 1050),
+  )
+  earlier.set(`one-change ${resources}`, one)
+  if (resources !== 100_000) return { rows, targets: [] }
+  const growth = one / (earlier.get("one-change 10000") ?? Number.NaN)
+  const cpu = "of processor time"
+  return {
+    rows,
+    targets: [
+      target(
+        `${size} resources, one changed row: at most ${mostForOne} ms ${cpu}`,
+        one <= mostForOne,
+        milliseconds(one),
+      ),
+      target(
+        `${size} resources, ${whole(many)} changed rows: at most ${mostForBurst} ms ${cpu}`,
+        burstCost <= mostForBurst,
+        milliseconds(burstCost),
+      ),
+      ...(Number.isNaN(growth)
+        ? []
+        : [
+            target(
+              `One changed row costs at most ${mostGrowth} times as much among 100,000 as among 10,000`,
+              growth <= mostGrowth,
+              times(growth),
+            ),
+          ]),
+    ],
+  }
+}
+
+const kinds: ReadonlyArray<readonly [ChangeKind, string]> = [
+  ["options", "a resource gets other quotas"],
+  ["finish-update", "an order to update is done"],
+  ["vanish", "a resource is in Waldur's list no more (found by a full read)"],
+]
+
+const freshForMs = 1000
+/** The limit beyond `fresh_for`, in milliseconds. */
+const seenWithin = 500
+
+export const seenHead = "resources | change | times | median | longest | longest refresh meanwhile"
+export const seenHow = `\`CACHE_FRESH_FOR\` at 1 second. From the change in Waldur until the page that the entry is on shows it, asked every 20 ms.`
+
+export const measureSeen = async (bench: Bench): Promise<Findings> => {
+  const { resources, sandbox, quick, say } = bench
+  const size = whole(resources)
+  return withProxy(bench, { CACHE_FRESH_FOR: "1s" }, async ({ url, refreshes }) => {
+    const rows: Array<Row> = []
+    const targets: Array<Target> = []
+    for (const [kind, name] of kinds) {
+      const before = refreshes.length
+      const took: Array<number> = []
+      for (const uuid of await sandbox.ask("pick", { kind, count: quick ? 2 : 5 })) {
+        took.push(await untilSeen(bench, url, kind, uuid))
+      }
+      const longest = Math.max(...took)
+      say(`  ${kind}: seen after ${seconds(median(took))}, at most ${seconds(longest)}`)
+      const during = seconds(Math.max(0, ...refreshes.slice(before)))
+      rows.push([size, name, whole(took.length), seconds(median(took)), seconds(longest), during])
+      // A row that is gone makes a full read necessary.
+      if (kind === "vanish") continue
+      const wanted = `${size} resources, ${name}: seen within \`fresh_for\` (1 s) and 0.5 s`
+      targets.push(target(wanted, longest <= freshForMs + seenWithin, seconds(longest)))
+    }
+    return { rows, targets }
+  })
+}
+
+/** Milliseconds from the change until the entry differs. */
+const untilSeen = async (
+  { sandbox, bearer }: Bench,
+  origin: string,
+  kind: ChangeKind,
+  uuid: string,
+): Promise<number> => {
+  const dashed = uuid.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
+  const { url, entry } = await pageWith(origin, dashed, bearer)
+  const begin = performance.now()
+  await sandbox.ask("perform", { kind, uuids: [uuid] })
+  while ((await entryIn(url, dashed, bearer)) === entry) await pause(20)
+  return performance.now() - begin
+}
+
+/** The entry as a text; empty if it is not on the page. */
+const entryIn = async (url: string, itemId: string, headers: Headers): Promise<string> =>
+  JSON.stringify(bodyOf(await askWell(url, headers)).resources.find((one) => one.itemId === itemId)) ?? ""
+
+/** The page with an entry, found again by its number, since a link may name a snapshot. */
+const pageWith = async (origin: string, itemId: string, headers: Headers): Promise<{ url: string; entry: string }> => {
+  for (let page = 1, pages = 1; page <= pages; page++) {
+    const url = `${origin}${listPath}?page_size=500&page=${page}`
+    pages = bodyOf(await ask(url, headers)).pagination.pages
+    const entry = await entryIn(url, itemId, headers)
+    if (entry !== "") return { url, entry }
+  }
+  throw new Error(`No entry ${itemId}`)
+}
+
+/** Requests per second that leave the server time for the refresh. */
+const pace = 200
+const mostP99 = 20
+
+export const duringHead = `resources | load at ${connections} connections | for | full refreshes in it | of which the longest | requests/s | p50 | p99 | max | failures`
+export const duringHow = `\`CACHE_FRESH_FOR\` and \`CACHE_FULL_REFRESH_EVERY\` at 1 second, a resource changes every half second: full refreshes run
+nearly all the time. Callers have a valid JWT. The paced load is autocannon's, which counts a late request from when it was due.`
+
+/** Callers' latency while the proxy reads everything without end. */
+export const measureDuring = async (bench: Bench): Promise<Findings> => {
+  const { resources, sandbox, bearer, quick, say } = bench
+  const settings = { CACHE_FRESH_FOR: "1s", CACHE_FULL_REFRESH_EVERY: "1s" }
+  return withProxy(bench, settings, async ({ pid, url, refreshes }) => {
+    const uuids = await sandbox.ask("pick", { kind: "options", count: 100 })
+    let index = 0
+    const changing = setInterval(() => {
+      const uuid = uuids[index++ % uuids.length] ?? ""
+      sandbox.ask("perform", { kind: "options", uuids: [uuid] }).catch(say)
+    }, 500)
+    try {
+      const rows: Array<Row> = []
+      const targets: Array<Target> = []
+      for (const perSecond of [pace, undefined]) {
+        const before = refreshes.length
+        const duration = quick ? 15 : 40
+        const load = { url: url + pageOf100, headers: bearer, seconds: duration }
+        const result = await runLoad(pid, perSecond === undefined ? load : { ...load, perSecond })
+        const taken = refreshes.slice(before)
+        say(`  during ${taken.length} full refreshes ${whole(result.perSecond)}/s, p99 ${milliseconds(result.p99)}`)
+        rows.push([
+          whole(resources),
+          perSecond === undefined ? "as fast as it goes" : `${perSecond} requests/s`,
+          `${duration} s`,
+          whole(taken.length),
+          seconds(Math.max(0, ...taken)),
+          whole(result.perSecond),
+          ...[result.p50, result.p99, result.max].map(milliseconds),
+          whole(result.failures),
+        ])
+        if (perSecond === undefined) continue
+        const met = result.p99 < mostP99 && taken.length > 0 && result.failures === 0
+        const wanted = `${whole(resources)} resources, ${pace} requests/s: p99 under ${mostP99} ms while full refreshes run`
+        targets.push(target(wanted, met, `${milliseconds(result.p99)}, ${taken.length} refreshes`))
+      }
+      return { rows, targets }
+    } finally {
+      clearInterval(changing)
+    }
+  })
+}
