@@ -6,13 +6,16 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { configurationReference, configurationSchema } from "@cscs/proxy-server"
 
 const page = "docs/configuration.md"
-const written = /(?<=\n<!-- settings: .*\n\n).*(?=\n\n<!-- end of settings -->\n)/s
+const mark = "<!-- settings: written by tools/docs/src/write-configuration-reference.ts -->\n\n"
+const endMark = "\n\n<!-- end of settings -->\n"
 
 const text = readFileSync(page, "utf8")
-if (!written.test(text)) throw new Error(`${page} lacks the marks of the settings' table`)
+const [before] = text.split(mark)
+const [, after] = text.split(endMark)
+if (!text.includes(mark) || after === undefined) throw new Error(`${page} lacks the marks of the settings' table`)
 
 const files = {
-  [page]: text.replace(written, configurationReference),
+  [page]: `${before}${mark}${configurationReference()}${endMark}${after}`,
   "docs/configuration.schema.json": `${JSON.stringify(configurationSchema(), null, 2)}\n`,
 }
 

@@ -15,6 +15,7 @@ import {
   type Ruling,
   ruling,
 } from "../rules/ruling.ts"
+import { jsonText } from "../waldur/json-object.ts"
 import { type CustomerDirectories, customerOf } from "./customers.ts"
 import type { CustomerGroup, Group, TenantGroup } from "./group.ts"
 import { parentDirectoryOf } from "./parent-directory.ts"
@@ -90,6 +91,12 @@ export const buildCustomer = ({ customer, from, members }: CustomerSlice, contex
   const target = { targetType: "customer", targetItem: { itemId, key: slug, name } } as const
   const parent = parentOutcome(customer, target, known, directory, tenant.names, tenant.first.resource.offering_uuid)
   return { customer: parent, members: outcomes }
+}
+
+/** What the entries of a customer's resources have of it. */
+export const identityOf = (customer: CustomerGroup, directories: CustomerDirectories): string => {
+  const known = customerOf(customer.naming, customer.first.resource, directories)
+  return isRefusal(known) ? jsonText(known.problem) : known.value.itemId
 }
 
 /** The outcome of a tenant or customer; without an entry if no directory may be served for it. */

@@ -5,7 +5,6 @@ import { badData, isRefusal, type Refusal, type Ruling, ruling } from "../rules/
 import { jsonText } from "../waldur/json-object.ts"
 import { longestText, type WaldurResource } from "../waldur/resource.ts"
 import { dashedUuid } from "../waldur/uuid.ts"
-import type { CustomerGroup } from "./group.ts"
 import { below } from "./order.ts"
 import { pass } from "./pass.ts"
 
@@ -171,12 +170,6 @@ export const customerOf = (
   const reason = `two customers have this slug and share a directory: ${itemId} and ${conflicting}`
   const conflict = remark("shared-mount-point", "customer_slug", first.customer_slug, reason)
   return { ...customer, remarks: [conflict] }
-}
-
-/** What the entries of a customer's resources have of it. */
-export const identityOf = (customer: CustomerGroup, directories: CustomerDirectories): string => {
-  const known = customerOf(customer.naming, customer.first.resource, directories)
-  return isRefusal(known) ? jsonText(known.problem) : known.value.itemId
 }
 
 const customerNamedBy = (
