@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { run } from "@cscs/harness"
 import { expect, onTestFinished, test } from "vitest"
 import { expressionsOf, faultOf } from "../src/regexes.ts"
@@ -11,10 +11,16 @@ test("the configuration reference is written, found to be current, and found to 
   const folder = await mkdtemp(join(tmpdir(), "docs-"))
   onTestFinished(() => rm(folder, { recursive: true }))
   await mkdir(join(folder, "docs"))
+  const [mark, endMark] = [
+    `<!-- settings: written by tools/docs/src/${basename(script)} -->`,
+    "<!-- end of settings -->",
+  ]
+  const page = (table: string) => `Before.\n\n${mark}\n\n${table}\n\n${endMark}\n\nAfter.\n`
+  await writeFile(join(folder, "docs/configuration.md"), page("old"))
   const write = (...args: ReadonlyArray<string>) => run(process.execPath, [script, ...args], { cwd: folder })
   await write()
   expect(await write("--check")).toBe("")
-  await writeFile(join(folder, "docs/configuration.md"), "old")
+  await writeFile(join(folder, "docs/configuration.md"), page("old"))
   await expect(write("--check")).rejects.toThrow(/docs\/configuration.md is stale/)
 })
 

@@ -1,7 +1,7 @@
 /**
  * Holds the current snapshot and refreshes it: on demand, in the background, and for replicas that wait for a new one.
  */
-import { Cause, Clock, Context, Duration, Effect, Fiber, FiberSet, Layer } from "effect"
+import { Cause, Clock, Context, Deferred, Duration, Effect, Layer } from "effect"
 import { makeSharedCalls } from "../concurrency/shared-calls.ts"
 import { Settings } from "../config/settings.ts"
 import type { Origin, ReadResult } from "../refresh/read-snapshot.ts"
@@ -61,7 +61,7 @@ const renewEvery = 1000
 const longestRefresh = Duration.sum(longestRead, Duration.minutes(5))
 
 interface InFlight extends RunningRefresh {
-  readonly result: Effect.Effect<TimedSnapshot, RefreshError>
+  readonly result: Deferred.Deferred<TimedSnapshot, RefreshError>
   /** Whether its list must be read after the refresh began. */
   readonly mustBeNew: boolean
 }
@@ -109,7 +109,7 @@ export class Snapshots extends Context.Service<
         slowAfter,
       }
       const source = yield* SnapshotSource
-      const fork = yield* FiberSet.makeRuntime<never, TimedSnapshot, RefreshError>()
+      const context = yield* Effect.context<never>()
       const clock = yield* Clock.Clock
       const scope = yield* Effect.scope
       const retained = retainedSnapshots()
@@ -167,25 +167,31 @@ export class Snapshots extends Context.Service<
         )
 
       /**
-       * The refresh in flight, which begins now if there is none. It belongs to the layer: a caller that disconnects does
-       * not end it.
+       * Begins a refresh unless one is in flight. It belongs to the layer: a caller that disconnects does not end it.
        */
-      const begin = (isBackground: boolean, mustBeNew = false): InFlight["result"] => {
-        if (inFlight === undefined) {
-          const ended = Effect.sync(() => {
-            inFlight = undefined
-          })
-          // It yields first, so that it does not end before it is in flight.
-          const fiber = fork(Effect.ensuring(Effect.andThen(Effect.yieldNow, refresh(mustBeNew)), ended))
-          inFlight = { result: Fiber.join(fiber), startedAt: now(), isBackground, mustBeNew }
+      const begin = (isBackground: boolean, mustBeNew = false) =>
+        Effect.suspend(() => {
+          if (inFlight !== undefined) return Effect.succeed(inFlight.result)
+          const result = Deferred.makeUnsafe<TimedSnapshot, RefreshError>()
+          inFlight = { result, startedAt: now(), isBackground, mustBeNew }
           if (mustBeNew) lastRenewal = inFlight.startedAt
-        }
-        return inFlight.result
-      }
-      const join = (isBackground: boolean, mustBeNew = false) => Effect.suspend(() => begin(isBackground, mustBeNew))
+          return refresh(mustBeNew).pipe(
+            Effect.provideContext(context),
+            Effect.onExit((exit) => {
+              inFlight = undefined
+              return Deferred.done(result, exit)
+            }),
+            Effect.forkIn(scope),
+            Effect.as(result),
+            // An interruption here would leave an in-flight refresh that never starts.
+            Effect.uninterruptible,
+          )
+        })
+      const join = (isBackground: boolean, mustBeNew = false) =>
+        Effect.flatMap(begin(isBackground, mustBeNew), Deferred.await)
 
       const serve = (decision: Decision): TimedSnapshot | undefined => {
-        if (decision === "serve-and-refresh") begin(true)
+        if (decision === "serve-and-refresh") Effect.runForkWith(context)(begin(true))
         if (decision === "wait" || decision === "fail") return undefined
         // A request that must wait does not count here: it calls `current` next, which must not find the list warm.
         lastAskedAt = now()
@@ -212,7 +218,7 @@ export class Snapshots extends Context.Service<
         )
       /** Ends with the refresh in flight, whatever its result; at once if there is none. */
       const inFlightEnded = (): Effect.Effect<unknown> =>
-        inFlight === undefined ? Effect.void : Effect.exit(inFlight.result)
+        inFlight === undefined ? Effect.void : Effect.exit(Deferred.await(inFlight.result))
       /** Milliseconds until a refresh with `mustBeNew` may begin. */
       const untilTurn = () => Math.max(0, lastRenewal + renewEvery - now())
 
@@ -232,7 +238,7 @@ export class Snapshots extends Context.Service<
         lastAskedAt = now()
       }
       // Even if it is young: a restart must cure whatever was wrong before.
-      if (last?.origin === "file") begin(true)
+      if (last?.origin === "file") yield* begin(true)
       yield* Effect.forkIn(Effect.forever(keepFresh), scope)
       const joinWanted = source.wanted.pipe(
         Effect.andThen(Effect.suspend(() => Effect.sleep(untilTurn()))),
@@ -263,7 +269,7 @@ export class Snapshots extends Context.Service<
             // Neither callers that insist, nor callers that waited for the refresh that failed, may make a failing
             // upstream be called without limit.
             if (failure !== undefined && failedLately(freshness(), policy, now())) return Effect.fail(failure.error)
-            if (inFlight?.mustBeNew) return inFlight.result
+            if (inFlight?.mustBeNew) return Deferred.await(inFlight.result)
             // Meanwhile another refresh may begin that accepts an earlier read of another replica.
             if (inFlight !== undefined) return Effect.andThen(inFlightEnded(), read)
             if (current !== undefined && current.readStartedAt > calledAt) return Effect.succeed(current)
@@ -276,9 +282,7 @@ export class Snapshots extends Context.Service<
           const ended = inFlightEnded()
           return Effect.andThen(
             ended,
-            Effect.sync(() => {
-              if (failure !== undefined) begin(true, true)
-            }),
+            Effect.suspend(() => (failure === undefined ? Effect.void : Effect.asVoid(begin(true, true)))),
           )
         }),
         retained: (id) => {

@@ -59,13 +59,7 @@ export const customerDirectories = () => {
   }
   const add = ({ offering, customer }: { readonly offering: string; readonly customer: OfferingCustomer }): void => {
     const directory = directories.get(offering)
-    if (directory === undefined || directory === "refused") return
-    if (customer.name.length > longestText || customer.slug.length > longestText) return
-    const uuid = dashedUuid(customer.uuid)
-    // An entry without a UUID could only displace a good one.
-    if (uuid === undefined) return
-    keepOne(directory.byUuid, uuid, customer)
-    keepOne(directory.bySlug, customer.slug, customer)
+    if (directory !== undefined && directory !== "refused") addListed(directory, customer)
   }
   const compareWithBefore = ([offering, known]: readonly [string, Directory]) => {
     const now = directories.get(offering)
@@ -112,6 +106,15 @@ const addDifferences = (
     a !== undefined && contentOf(a) === contentOf(b)
   for (const key of before.keys()) if (!now.has(key)) keys.add(key)
   for (const [key, customer] of now) if (!isSame(before.get(key), customer)) keys.add(key)
+}
+
+const addListed = ({ byUuid, bySlug }: Directory, customer: OfferingCustomer): void => {
+  if (customer.name.length > longestText || customer.slug.length > longestText) return
+  const uuid = dashedUuid(customer.uuid)
+  // An entry without a UUID could only displace a good one.
+  if (uuid === undefined) return
+  keepOne(byUuid, uuid, customer)
+  keepOne(bySlug, customer.slug, customer)
 }
 
 const keepOne = (customers: Map<string, OfferingCustomer>, key: string, customer: OfferingCustomer) => {

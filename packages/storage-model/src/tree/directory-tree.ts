@@ -50,67 +50,56 @@ const directoryMadeAt = <A>({ directory, at }: Place<A>): Directory<A> => {
 
 export const componentsOf = (path: string) => path.split("/").filter((component) => component !== "")
 
-/**
- * An empty tree.
- *
- * @param isCounted which items `size` counts
- */
-export const directoryTree = <A>(isCounted: (item: A) => boolean) => {
-  const emptyDirectory = (run: string): Directory<A> => ({ run, entries: undefined, items: [], size: 0 })
-  const root: Place<A> = { directory: emptyDirectory(""), at: 0 }
+const emptyDirectory = <A>(run: string): Directory<A> => ({ run, entries: undefined, items: [], size: 0 })
 
-  /** Walks down as far as the tree has the path, and returns where it ends, the names left, and the nodes passed. */
-  const walk = (path: string) => {
-    const rest = componentsOf(path)
-    const nodes = [root.directory]
-    let place = root
-    for (let [name] = rest; name !== undefined; [name] = rest) {
-      const next = entryOf(place, name)
-      if (next === undefined) break
-      if (next.directory !== place.directory) nodes.push(next.directory)
-      place = next
-      rest.shift()
-    }
-    return { place, rest, nodes }
+/** The tree; empty at first. */
+export class DirectoryTree<A> {
+  readonly root: Place<A> = { directory: emptyDirectory(""), at: 0 }
+  readonly #isCounted: (item: A) => boolean
+
+  /** @param isCounted which items `size` counts */
+  constructor(isCounted: (item: A) => boolean) {
+    this.#isCounted = isCounted
   }
-  const add = (path: string, item: A): void => {
-    const { place, rest, nodes } = walk(path)
+
+  add(path: string, item: A): void {
+    const { place, rest, nodes } = this.#walk(path)
     let directory = directoryMadeAt(place)
     const [name] = rest
     if (name !== undefined) {
-      const made = emptyDirectory(rest.join("/"))
+      const made = emptyDirectory<A>(rest.join("/"))
       directory.entries ??= new Map()
       directory.entries.set(name, made)
       nodes.push(made)
       directory = made
     }
     directory.items.push(item)
-    if (isCounted(item)) for (const node of nodes) node.size += 1
+    if (this.#isCounted(item)) for (const node of nodes) node.size += 1
   }
+
   /** Removes an item that was added at this path; a node with nothing at or below it goes too. */
-  const remove = (path: string, item: A): void => {
-    const { place, rest, nodes } = walk(path)
+  remove(path: string, item: A): void {
+    const { place, rest, nodes } = this.#walk(path)
     const directory = rest.length === 0 ? directoryAt(place) : undefined
     const index = directory?.items.indexOf(item) ?? -1
     if (directory === undefined || index < 0) return
     directory.items = directory.items.toSpliced(index, 1)
-    if (isCounted(item)) for (const node of nodes) node.size -= 1
+    if (this.#isCounted(item)) for (const node of nodes) node.size -= 1
     for (let node = nodes.pop(), above = nodes.at(-1); node !== undefined; node = nodes.pop(), above = nodes.at(-1)) {
       if (node.items.length > 0 || (node.entries?.size ?? 0) > 0) return
       above?.entries?.delete(firstName(node.run))
     }
   }
-  const placeAt = (path: string): Place<A> | undefined => {
-    const { place, rest } = walk(path)
-    return rest.length === 0 ? place : undefined
-  }
-  const at = (path: string): Directory<A> | undefined => {
-    const place = placeAt(path)
+
+  /** The node of a path, if it has one. */
+  at(path: string): Directory<A> | undefined {
+    const place = this.#placeAt(path)
     return place && directoryAt(place)
   }
+
   /** The first result of `answer` among the nodes above `path`, from the root down. */
-  const onTheWay = <B>(path: string, answer: (directory: Directory<A>, at: string) => B | undefined): B | undefined => {
-    let place: Place<A> | undefined = root
+  onTheWay<B>(path: string, answer: (directory: Directory<A>, at: string) => B | undefined): B | undefined {
+    let place: Place<A> | undefined = this.root
     let above = ""
     for (const name of componentsOf(path)) {
       const directory = directoryAt(place)
@@ -122,14 +111,34 @@ export const directoryTree = <A>(isCounted: (item: A) => boolean) => {
     }
     return undefined
   }
+
   /** Visits each node at or below `path`. */
-  const below = (path: string, visit: (directory: Directory<A>) => void): void => {
-    const place = placeAt(path)
+  below(path: string, visit: (directory: Directory<A>) => void): void {
+    const place = this.#placeAt(path)
     const open = place === undefined ? [] : [place.directory]
     for (let directory = open.pop(); directory !== undefined; directory = open.pop()) {
       visit(directory)
-      if (directory.entries !== undefined) open.push(...directory.entries.values())
+      for (const entry of directory.entries?.values() ?? []) open.push(entry)
     }
   }
-  return { root, add, remove, at, onTheWay, below }
+
+  /** Walks down as far as the tree has the path, and returns where it ends, the names left, and the nodes passed. */
+  #walk(path: string) {
+    const rest = componentsOf(path)
+    const nodes = [this.root.directory]
+    let place = this.root
+    for (let [name] = rest; name !== undefined; [name] = rest) {
+      const next = entryOf(place, name)
+      if (next === undefined) break
+      if (next.directory !== place.directory) nodes.push(next.directory)
+      place = next
+      rest.shift()
+    }
+    return { place, rest, nodes }
+  }
+
+  #placeAt(path: string): Place<A> | undefined {
+    const { place, rest } = this.#walk(path)
+    return rest.length === 0 ? place : undefined
+  }
 }

@@ -8,7 +8,7 @@ import type { WaldurResource } from "../waldur/resource.ts"
 import { type CustomerDirectories, consider, type NamingCandidates, noCandidates } from "./customers.ts"
 import { getOrMake } from "./get-or-make.ts"
 import { below, collect, compare, inOrder } from "./order.ts"
-import { pass } from "./pass.ts"
+import { type Pass, pass } from "./pass.ts"
 import { byAge, byTenant, isFromWaldur, type PlacedResource } from "./place.ts"
 
 /** The resources of one tenant or customer, including skipped ones, with their aggregates. */
@@ -97,149 +97,173 @@ const addCustomer = (tenant: TenantGroup, { forTenant }: CustomerGroup): void =>
 }
 
 /** The tenants and customers of resources that come and go; `passes` bring them up to date. */
-export const groupedByTenant = (settings: ModelSettings, directories: CustomerDirectories) => {
-  const byPath = new Map<string, TenantGroup>()
-  const changed = new Set<CustomerGroup>()
-  const changedTenants = new Set<TenantGroup>()
+export class GroupedResources {
+  readonly #settings: ModelSettings
+  readonly #directories: CustomerDirectories
+  readonly #byPath = new Map<string, TenantGroup>()
+  /** Those of the last passes, until `settle`. */
+  readonly changed = new Set<CustomerGroup>()
+  readonly #changedTenants = new Set<TenantGroup>()
   /** Tenants whose customers came or went. */
-  const reorderedTenants = new Set<TenantGroup>()
-  let tenants: ReadonlyArray<TenantGroup> = []
-  let areTenantsReordered = false
+  readonly #reorderedTenants = new Set<TenantGroup>()
+  #areTenantsReordered = false
+  #tenants: ReadonlyArray<TenantGroup> = []
+  readonly passes: ReadonlyArray<Pass>
 
-  const change = (customer: CustomerGroup): void => {
-    changed.add(customer)
-    changedTenants.add(customer.tenant)
+  constructor(settings: ModelSettings, directories: CustomerDirectories) {
+    this.#settings = settings
+    this.#directories = directories
+    this.passes = [...this.#sortingMembers(), ...this.#sortingCustomers(), ...this.#sortingTenants()]
   }
-  const add = (one: PlacedResource): CustomerGroup => {
+
+  /** In list order, as of the last passes. */
+  tenants(): ReadonlyArray<TenantGroup> {
+    return this.#tenants
+  }
+
+  isChanged(group: CustomerGroup | TenantGroup): boolean {
+    return "customers" in group ? this.#changedTenants.has(group) : this.changed.has(group)
+  }
+
+  add(one: PlacedResource): CustomerGroup {
     // System, data type and tenant contain no slash, so their directory identifies all three.
-    const tenant = getOrMake(byPath, one.tenantPath, () => {
-      areTenantsReordered = true
-      return emptyTenant(one, settings)
+    const tenant = getOrMake(this.#byPath, one.tenantPath, () => {
+      this.#areTenantsReordered = true
+      return emptyTenant(one, this.#settings)
     })
     const customer = getOrMake(tenant.bySlug, one.resource.customer_slug, () => {
-      reorderedTenants.add(tenant)
+      this.#reorderedTenants.add(tenant)
       return emptyCustomer(tenant, one)
     })
     customer.all.add(one)
-    change(customer)
+    this.change(customer)
     return customer
   }
-  const remove = (one: PlacedResource, customer: CustomerGroup): void => {
+
+  remove(one: PlacedResource, customer: CustomerGroup): void {
     const { tenant } = customer
     customer.all.delete(one)
-    change(customer)
+    this.change(customer)
     if (customer.all.size > 0) return
     customer.members = []
     tenant.bySlug.delete(one.resource.customer_slug)
-    reorderedTenants.add(tenant)
+    this.#reorderedTenants.add(tenant)
     if (tenant.bySlug.size > 0) return
-    byPath.delete(one.tenantPath)
-    areTenantsReordered = true
+    this.#byPath.delete(one.tenantPath)
+    this.#areTenantsReordered = true
   }
 
-  // The group of a loop's current items, and what the loop has found so far.
-  let members: Array<PlacedResource> = []
-  let customers: Array<CustomerGroup> = []
-  let found: Array<TenantGroup> = []
-  let customer: CustomerGroup | undefined
-  let tenant: TenantGroup | undefined
-  const unsortedMembers = new Map<CustomerGroup, Array<PlacedResource>>()
-  const unsortedCustomers = new Map<TenantGroup, Array<CustomerGroup>>()
-  const unsortedTenants: Array<TenantGroup> = []
+  /** To be called for a customer that must be looked at again, although its resources did not change. */
+  change(customer: CustomerGroup): void {
+    this.changed.add(customer)
+    this.#changedTenants.add(customer.tenant)
+  }
 
-  const passes = [
-    pass(
-      () =>
-        below(changed, (one) => {
-          members = []
-          if (one.all.size > 0) unsortedMembers.set(one, members)
-          return one.all
-        }),
-      (one) => collect(members, one, byAge),
-    ),
-    pass(
-      () =>
-        below(unsortedMembers, ([one, unsorted]) => {
-          customer = one
-          members = []
-          const sorted = inOrder(unsorted, byAge)
-          for (const first of sorted) {
-            const { forTenant, ...aggregates } = emptyCustomer(one.tenant, first)
-            Object.assign(one, { ...aggregates, all: one.all, members, forTenant })
-            break
-          }
-          return sorted
-        }),
-      (one) => {
-        members.push(one)
-        if (customer !== undefined) addMember(customer, one, directories)
-      },
-    ),
-    pass(
-      () =>
-        below(reorderedTenants, (one) => {
-          customers = []
-          unsortedCustomers.set(one, customers)
-          return one.bySlug.values()
-        }),
-      (one) => collect(customers, one, bySlug),
-    ),
-    pass(
-      () =>
-        below(changedTenants, (one) => {
-          tenant = one
-          const unsorted = unsortedCustomers.get(one)
-          const sorted = unsorted === undefined ? one.customers : inOrder(unsorted, bySlug)
-          customers = []
-          for (const { forTenant } of sorted) {
-            Object.assign(one, { ...forTenant, states: new Set<string>(), against: undefined, named: undefined })
-            break
-          }
-          one.customers = customers
-          return sorted
-        }),
-      (one) => {
-        customers.push(one)
-        if (tenant !== undefined) addCustomer(tenant, one)
-      },
-    ),
-    pass(
-      () => (areTenantsReordered ? byPath.values() : []),
-      (one) => collect(unsortedTenants, one, byNames),
-    ),
-    pass(
-      () => inOrder(unsortedTenants, byNames),
-      (one) => void found.push(one),
-    ),
-    pass(
-      () => (areTenantsReordered ? [found] : []),
-      (all) => {
-        tenants = all
-      },
-    ),
-  ]
-  return {
-    add,
-    remove,
-    /** To be called for a customer that must be looked at again, although its resources did not change. */
-    change,
-    passes,
-    /** Of the last passes, until `settle`. */
-    changed: changed as Iterable<CustomerGroup>,
-    isChanged: (group: CustomerGroup | TenantGroup): boolean =>
-      "customers" in group ? changedTenants.has(group) : changed.has(group),
-    /** In list order. */
-    tenants: (): ReadonlyArray<TenantGroup> => tenants,
-    /** To be called after the passes. */
-    settle: (): void => {
-      areTenantsReordered = false
-      found = []
-      unsortedTenants.length = 0
-      changed.clear()
-      changedTenants.clear()
-      reorderedTenants.clear()
-      unsortedMembers.clear()
-      unsortedCustomers.clear()
-    },
+  /** To be called after the passes. */
+  settle(): void {
+    this.#areTenantsReordered = false
+    for (const set of [this.changed, this.#changedTenants, this.#reorderedTenants]) set.clear()
+  }
+
+  #sortingMembers(): ReadonlyArray<Pass> {
+    const unsorted = new Map<CustomerGroup, Array<PlacedResource>>()
+    // Of the customer whose resources are visited.
+    let members: Array<PlacedResource> = []
+    let current: CustomerGroup | undefined
+    const begin = (customer: CustomerGroup) => {
+      members = []
+      if (customer.all.size > 0) unsorted.set(customer, members)
+      return customer.all
+    }
+    const restart = ([customer, some]: readonly [CustomerGroup, Array<PlacedResource>]) => {
+      const sorted = inOrder(some, byAge)
+      members = []
+      current = customer
+      for (const first of sorted) {
+        Object.assign(customer, { ...emptyCustomer(customer.tenant, first), all: customer.all, members })
+        break
+      }
+      return sorted
+    }
+    return [
+      pass(
+        () => {
+          unsorted.clear()
+          return below(this.changed, begin)
+        },
+        (one) => collect(members, one, byAge),
+      ),
+      pass(
+        () => below(unsorted, restart),
+        (one) => {
+          members.push(one)
+          if (current !== undefined) addMember(current, one, this.#directories)
+        },
+      ),
+    ]
+  }
+
+  #sortingCustomers(): ReadonlyArray<Pass> {
+    const unsorted = new Map<TenantGroup, Array<CustomerGroup>>()
+    // Of the tenant whose customers are visited.
+    let customers: Array<CustomerGroup> = []
+    let current: TenantGroup | undefined
+    const begin = (tenant: TenantGroup) => {
+      customers = []
+      unsorted.set(tenant, customers)
+      return tenant.bySlug.values()
+    }
+    const restart = (tenant: TenantGroup) => {
+      const some = unsorted.get(tenant)
+      const sorted = some === undefined ? tenant.customers : inOrder(some, bySlug)
+      customers = []
+      current = tenant
+      for (const { forTenant } of sorted) {
+        Object.assign(tenant, { ...forTenant, states: new Set<string>(), against: undefined, named: undefined })
+        break
+      }
+      tenant.customers = customers
+      return sorted
+    }
+    return [
+      pass(
+        () => {
+          unsorted.clear()
+          return below(this.#reorderedTenants, begin)
+        },
+        (one) => collect(customers, one, bySlug),
+      ),
+      pass(
+        () => below(this.#changedTenants, restart),
+        (one) => {
+          customers.push(one)
+          if (current !== undefined) addCustomer(current, one)
+        },
+      ),
+    ]
+  }
+
+  #sortingTenants(): ReadonlyArray<Pass> {
+    let unsorted: Array<TenantGroup> = []
+    let sorted: Array<TenantGroup> = []
+    return [
+      pass(
+        () => {
+          ;[unsorted, sorted] = [[], []]
+          return this.#areTenantsReordered ? this.#byPath.values() : []
+        },
+        (one) => collect(unsorted, one, byNames),
+      ),
+      pass(
+        () => inOrder(unsorted, byNames),
+        (one) => void sorted.push(one),
+      ),
+      pass(
+        () => (this.#areTenantsReordered ? [sorted] : []),
+        (all) => {
+          this.#tenants = all
+        },
+      ),
+    ]
   }
 }

@@ -13,11 +13,11 @@ import type { DecodedResources, WaldurResource } from "../waldur/resource.ts"
 import { dashedUuid } from "../waldur/uuid.ts"
 import { type CustomerSlice, identityOf, type PlacedEntry } from "./customer-tree.ts"
 import { type CustomerList, customerDirectories } from "./customers.ts"
-import { type Directory, directoryTree } from "./directory-tree.ts"
+import { type Directory, DirectoryTree } from "./directory-tree.ts"
 import { findingList, findingOf } from "./findings.ts"
 import { getOrMake } from "./get-or-make.ts"
-import { type CustomerGroup, groupedByTenant, type TenantGroup } from "./group.ts"
-import { claimedDirectories, claimsOfProtected, type ProtectedPath } from "./occupancy.ts"
+import { type CustomerGroup, GroupedResources, type TenantGroup } from "./group.ts"
+import { ClaimedDirectories, claimsOfProtected, type Occupancy, type ProtectedPath } from "./occupancy.ts"
 import { below } from "./order.ts"
 import { type BuiltPart, builtPart, type Part, slicesOf } from "./parts.ts"
 import { type Pass, pass, runAtOnce } from "./pass.ts"
@@ -158,9 +158,9 @@ export class HierarchyBuilder {
   /** Malformed records without a UUID. */
   readonly #nameless = new Map<Skipped, ResourceRecords>()
   readonly #directories = customerDirectories()
-  readonly #groups: ReturnType<typeof groupedByTenant>
-  readonly #occupancy = claimedDirectories()
-  readonly #watches = directoryTree<Watch>(() => true)
+  readonly #groups: GroupedResources
+  readonly #occupancy = new ClaimedDirectories()
+  readonly #watches = new DirectoryTree<Watch>(() => true)
   readonly #gids = sharedGids()
   readonly #slugs = sharedProjectSlugs()
   readonly #skipped = findingList<Skipped>()
@@ -185,8 +185,8 @@ export class HierarchyBuilder {
     this.#settings = settings
     this.#rule = pathRule(settings.mountRoots)
     this.#place = resourcePlacer(settings, offerings, this.#rule)
-    this.#groups = groupedByTenant(settings, this.#directories)
-    for (const claim of protectedPaths.flatMap(claimsOfProtected)) this.#occupancy.add(claim.path, claim)
+    this.#groups = new GroupedResources(settings, this.#directories)
+    for (const claim of protectedPaths.flatMap(claimsOfProtected)) this.#occupancy.add(claim)
   }
 
   /** All parts in list order: what `take` received last for each of them makes up the tree. */
@@ -206,37 +206,8 @@ export class HierarchyBuilder {
   update(change: HierarchyChange, take: (part: BuiltPart) => void): HierarchyUpdate {
     const refused: Array<RefusedResource> = []
     const shared: Array<SharedWarning> = []
-    const { added, removed, gids, customers } = change
-    const before = this.#lookups.gids
-    this.#lookups = { gids, customers }
-    this.#directories.update(customers)
-    const changedGids = gids === before ? new Map<string, GidAnswer>() : gids
-    const gone = () => (gids === before ? [] : before.keys())
     const passes = [
-      pass(
-        () => malformedIn(removed),
-        (one) => this.#removeMalformed(one),
-      ),
-      pass(
-        () => removed.resources,
-        (resource) => this.#removeResource(resource),
-      ),
-      pass(
-        () => malformedIn(added),
-        (one) => this.#addMalformed(one),
-      ),
-      pass(
-        () => added.resources,
-        (resource) => this.#addResource(resource),
-      ),
-      ...this.#directories.passes,
-      pass(
-        () => changedGids,
-        ([project, answer]) => this.#takeAnswer(project, before.get(project), answer),
-      ),
-      pass(gone, (project) =>
-        gids.has(project) ? undefined : this.#takeAnswer(project, before.get(project), undefined),
-      ),
+      ...this.#taking(change),
       ...this.#settling(refused),
       pass(
         () => this.#customersToRename(),
@@ -273,6 +244,40 @@ export class HierarchyBuilder {
     return { passes, refused, shared, end: () => this.#end() }
   }
 
+  /** Takes the records, lists and GIDs of a change. */
+  #taking({ added, removed, gids, customers }: HierarchyChange): ReadonlyArray<Pass> {
+    const before = this.#lookups.gids
+    this.#lookups = { gids, customers }
+    this.#directories.update(customers)
+    return [
+      pass(
+        () => malformedIn(removed),
+        (one) => this.#removeMalformed(one),
+      ),
+      pass(
+        () => removed.resources,
+        (resource) => this.#removeResource(resource),
+      ),
+      pass(
+        () => malformedIn(added),
+        (one) => this.#addMalformed(one),
+      ),
+      pass(
+        () => added.resources,
+        (resource) => this.#addResource(resource),
+      ),
+      ...this.#directories.passes,
+      pass(
+        () => (gids === before ? new Map<string, GidAnswer>() : gids),
+        ([project, answer]) => this.#takeAnswer(project, before.get(project), answer),
+      ),
+      pass(
+        () => (gids === before ? [] : before.keys()),
+        (project) => (gids.has(project) ? undefined : this.#takeAnswer(project, before.get(project), undefined)),
+      ),
+    ]
+  }
+
   #end(): HierarchyEnd {
     this.#isEmpty = false
     for (const set of [this.#unsettled, this.#touched, this.#touchedGroups, this.#touchedMembers]) set.clear()
@@ -281,7 +286,7 @@ export class HierarchyBuilder {
     return {
       skipped: this.#skipped.settled(),
       warnings: this.#warnings.settled(),
-      protects: this.#occupancy.against,
+      protects: (path) => this.#occupancy.against(path),
     }
   }
 
@@ -394,7 +399,7 @@ export class HierarchyBuilder {
   #addFacts(records: ResourceRecords, facts: RecordFacts): void {
     records.facts.push(facts)
     for (const claim of facts.claims) {
-      this.#occupancy.add(claim.path, claim)
+      this.#occupancy.add(claim)
       this.#touch(claim.path)
     }
     if (facts.slug !== undefined) this.#slugs.add(facts.slug)
@@ -405,7 +410,7 @@ export class HierarchyBuilder {
   #withdraw({ claims, slug, skipped, warnings }: RecordFacts): void {
     for (const claim of claims) {
       this.#touch(claim.path)
-      this.#occupancy.remove(claim.path, claim)
+      this.#occupancy.remove(claim)
     }
     if (slug !== undefined) this.#release(this.#slugs, slug)
     if (skipped !== undefined) this.#skipped.remove(skipped)
@@ -527,14 +532,19 @@ export class HierarchyBuilder {
   #build(part: Part): BuiltPart {
     this.#retire(part)
     const asked: Array<string> = []
-    const ownerOf = (path: string) => {
-      asked.push(path)
-      return this.#occupancy.ownerOf(path)
+    const occupancy: Occupancy = {
+      othersAt: (path, self) => this.#occupancy.othersAt(path, self),
+      against: (path) => this.#occupancy.against(path),
+      around: (path) => this.#occupancy.around(path),
+      ownerOf: (path) => {
+        asked.push(path)
+        return this.#occupancy.ownerOf(path)
+      },
     }
     const built = builtPart(part, {
       settings: this.#settings,
       gids: this.#lookups.gids,
-      occupancy: { ...this.#occupancy, ownerOf },
+      occupancy,
       rule: this.#rule,
       customers: this.#directories,
     })

@@ -7,7 +7,7 @@ import { normalizedPath, type PathRule, pathsReadIn, projectMountPath, tenantMou
 import { isRefusal } from "../rules/ruling.ts"
 import { property } from "../waldur/json-object.ts"
 import { dashedUuid } from "../waldur/uuid.ts"
-import { componentsOf, type Directory, directoryAt, directoryTree, entryOf, type Place } from "./directory-tree.ts"
+import { componentsOf, type Directory, DirectoryTree, directoryAt, entryOf, type Place } from "./directory-tree.ts"
 import { compare } from "./order.ts"
 import { isFromWaldur, type PlacedResource } from "./place.ts"
 import { anyName, recordMayBeLive, whereaboutsOf } from "./whereabouts.ts"
@@ -158,86 +158,100 @@ const named = ({ who }: Claim, { lives }: Summary) => (lives > 2 ? `${who} and o
 /** With fewer claims, a summary costs no more than keeping it. */
 const fewClaims = 4
 
+// By the list of claims, which is replaced when one goes, and grows when one comes.
+const summaries = new WeakMap<ReadonlyArray<Claim>, { readonly length: number; readonly summary: Summary }>()
+const summaryAt = ({ items }: Directory<Claim>): Summary => {
+  if (items.length < fewClaims) return summaryOf(items)
+  const known = summaries.get(items)
+  if (known?.length === items.length) return known.summary
+  const summary = summaryOf(items)
+  summaries.set(items, { length: items.length, summary })
+  return summary
+}
+
+/** Describes what is or may be live at or below a directory that holds something. */
+const heldBelow = (directory: Directory<Claim>): string => {
+  let at = directory
+  for (;;) {
+    const { live, possible, region } = summaryAt(at)
+    if (live !== undefined) return `holds the mount point ${shown(live.path)}, which is live`
+    if (possible !== undefined) return `holds ${shown(possible.path)}, where ${possible.who} may be live`
+    if (region !== undefined)
+      return `holds the directory of ${region.who}, of which only ${shown(region.path)} is known`
+    let next: Directory<Claim> | undefined
+    for (const entry of at.entries?.values() ?? []) {
+      if (entry.size > 0 && (next === undefined || compare(entry.run, next.run) < 0)) next = entry
+    }
+    if (next === undefined) return "holds a directory that may be live"
+    at = next
+  }
+}
+
 /**
  * The directories that are occupied, by claims that can be withdrawn. A query costs no more if many claim the same path, as
  * long as no claim on it changes.
  */
-export const claimedDirectories = () => {
-  const tree = directoryTree<Claim>(holds)
-  // By the list of claims, which is replaced when one goes, and grows when one comes.
-  const summaries = new WeakMap<ReadonlyArray<Claim>, { readonly length: number; readonly summary: Summary }>()
-  const summaryAt = ({ items }: Directory<Claim>): Summary => {
-    if (items.length < fewClaims) return summaryOf(items)
-    const known = summaries.get(items)
-    if (known?.length === items.length) return known.summary
-    const summary = summaryOf(items)
-    summaries.set(items, { length: items.length, summary })
-    return summary
+export class ClaimedDirectories implements Occupancy {
+  readonly #tree = new DirectoryTree<Claim>(holds)
+
+  add(claim: Claim): void {
+    this.#tree.add(claim.path, claim)
   }
 
-  /** Describes what is or may be live at or below a directory that holds something. */
-  const heldBelow = (directory: Directory<Claim>): string => {
-    let at = directory
-    for (;;) {
-      const { live, possible, region } = summaryAt(at)
-      if (live !== undefined) return `holds the mount point ${shown(live.path)}, which is live`
-      if (possible !== undefined) return `holds ${shown(possible.path)}, where ${possible.who} may be live`
-      if (region !== undefined) {
-        return `holds the directory of ${region.who}, of which only ${shown(region.path)} is known`
-      }
-      let next: Directory<Claim> | undefined
-      for (const entry of at.entries?.values() ?? []) {
-        if (entry.size > 0 && (next === undefined || compare(entry.run, next.run) < 0)) next = entry
-      }
-      if (next === undefined) return "holds a directory that may be live"
-      at = next
-    }
+  remove(claim: Claim): void {
+    this.#tree.remove(claim.path, claim)
   }
-  const occupancy: Occupancy = {
-    othersAt: (path, self) => {
-      const directory = tree.at(path)
-      const known = directory && summaryAt(directory)
-      const other = known?.live?.who === self ? known.next : known?.live
-      return known === undefined || other === undefined ? undefined : named(other, known)
-    },
-    against: (path) => {
-      const directory = tree.at(path)
-      const known = directory && summaryAt(directory)
-      if (known?.live !== undefined) return `is the mount point of ${named(known.live, known)}, which is live`
-      // More than one only if an invalid name (`*`) is on the way; with five names they stay few.
-      let candidates: ReadonlyArray<Place<Claim>> = [tree.root]
-      for (const component of componentsOf(path)) {
-        candidates = candidates.flatMap((candidate) =>
-          [component, anyName].flatMap((name) => entryOf(candidate, name) ?? []),
-        )
-        for (const candidate of candidates) {
-          const there = directoryAt(candidate)
-          const region = there && summaryAt(there).region
-          if (region !== undefined) {
-            return `may be or lie in the directory of ${region.who}, of which only ${shown(region.path)} is known`
-          }
-        }
-      }
+
+  claimsAt(path: string): ReadonlyArray<Claim> {
+    return this.#tree.at(path)?.items ?? []
+  }
+
+  othersAt(path: string, self: string): string | undefined {
+    const directory = this.#tree.at(path)
+    const known = directory && summaryAt(directory)
+    const other = known?.live?.who === self ? known.next : known?.live
+    return known === undefined || other === undefined ? undefined : named(other, known)
+  }
+
+  against(path: string): string | undefined {
+    const directory = this.#tree.at(path)
+    const known = directory && summaryAt(directory)
+    if (known?.live !== undefined) return `is the mount point of ${named(known.live, known)}, which is live`
+    // More than one only if an invalid name (`*`) is on the way; with five names they stay few.
+    let candidates: ReadonlyArray<Place<Claim>> = [this.#tree.root]
+    for (const component of componentsOf(path)) {
+      candidates = candidates.flatMap((candidate) =>
+        [component, anyName].flatMap((name) => entryOf(candidate, name) ?? []),
+      )
       for (const candidate of candidates) {
         const there = directoryAt(candidate)
-        const kept = there && summaryAt(there).possible
-        if (kept !== undefined) return `is where ${kept.who} may be live`
-        if (candidate.directory.size > 0) return heldBelow(candidate.directory)
+        const region = there && summaryAt(there).region
+        if (region !== undefined) {
+          return `may be or lie in the directory of ${region.who}, of which only ${shown(region.path)} is known`
+        }
       }
-      return undefined
-    },
-    around: (path) =>
-      tree.onTheWay(path, (directory, above) => {
-        const { live, possible } = summaryAt(directory)
-        const who = (live ?? possible)?.who
-        return who === undefined ? undefined : `${shown(above)}, the directory of ${who}`
-      }),
-    ownerOf: (path) => {
-      const directory = tree.at(path)
-      const owner = tree.onTheWay(path, (above) => summaryAt(above).owner) ?? (directory && summaryAt(directory).owner)
-      return owner?.who
-    },
+    }
+    for (const candidate of candidates) {
+      const there = directoryAt(candidate)
+      const kept = there && summaryAt(there).possible
+      if (kept !== undefined) return `is where ${kept.who} may be live`
+      if (candidate.directory.size > 0) return heldBelow(candidate.directory)
+    }
+    return undefined
   }
-  const claimsAt = (path: string): ReadonlyArray<Claim> => tree.at(path)?.items ?? []
-  return { ...occupancy, claimsAt, add: tree.add, remove: tree.remove }
+
+  around(path: string): string | undefined {
+    return this.#tree.onTheWay(path, (directory, above) => {
+      const { live, possible } = summaryAt(directory)
+      const who = (live ?? possible)?.who
+      return who === undefined ? undefined : `${shown(above)}, the directory of ${who}`
+    })
+  }
+
+  ownerOf(path: string): string | undefined {
+    const directory = this.#tree.at(path)
+    const owner =
+      this.#tree.onTheWay(path, (above) => summaryAt(above).owner) ?? (directory && summaryAt(directory).owner)
+    return owner?.who
+  }
 }
