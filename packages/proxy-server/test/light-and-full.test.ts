@@ -51,6 +51,26 @@ const steps: Readonly<Record<string, Happen>> = {
     const row = pick(world.resources, number)
     if (row) changeResource(world, row, pick(oddValues, number >> 3)?.(number) ?? {})
   },
+  "malformed-records": ({ world }, number) => {
+    // Their directories are known in part only, and they are well formed again later.
+    for (let at = 0; at < 4; at += 1) {
+      const row = pick(world.resources, number + at * 5)
+      const isWell = typeof row?.slug === "string"
+      if (row)
+        changeResource(
+          world,
+          row,
+          isWell ? { slug: 5, project_slug: "../x" } : { slug: "well", project_slug: `known-${at}` },
+        )
+    }
+  },
+  "removals-in-one-place": ({ world }, number) => {
+    for (let at = 0; at < 4; at += 1) {
+      const row = pick(world.resources, number + at * 3)
+      const backend_id = `/pool/place${["", "/a/b", "/a-b", "/a/c"][at]}`
+      if (row) changeResource(world, row, { backend_id, state: (number >> at) % 2 === 0 ? "Terminated" : "OK" })
+    }
+  },
   "known-project": ({ world }, number) => {
     const row = pick(world.resources, number)
     world.gids.set(`known-${number}`, 50_000 + (number % 1000))

@@ -201,7 +201,7 @@ describe("a failing Waldur", () => {
   test("is tried once per fresh_for at most while the last good list is served", async () => {
     const proxy = await aProxy({ world: aWorld() })
     await proxy.list()
-    const fault = proxy.sandbox.faults.set("waldur", { status: 403 })
+    proxy.sandbox.faults.set("waldur", { status: 403 })
     await proxy.pass("10 seconds")
     await proxy.list()
     const failures = () => proxy.logs.filter((line) => line.includes('"event":"refresh-failed"')).length

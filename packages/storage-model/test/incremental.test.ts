@@ -13,7 +13,7 @@ import {
   type Part,
 } from "../src/index.ts"
 import { runAtOnce } from "../src/tree/pass.ts"
-import { anOrder, aResource, type Row, uuidNumber } from "./a-resource.ts"
+import { anOrder, aResource, dashedNumber, type Row, uuidNumber } from "./a-resource.ts"
 import { gidsOf, listedCustomers, settingsWith } from "./a-tree.ts"
 import { anyRow, surrounding } from "./hostile-rows.ts"
 
@@ -143,6 +143,140 @@ const nestedDirectories: fc.Arbitrary<ReadonlyArray<World>> = fc
     return worlds
   })
 
+/** Names that a path separator sorts after or before, or that begin another one. */
+const directoryName = fc.constantFrom("a", "a-b", "a.b", "a.c", "ab", "b")
+const crowdedPath = fc.array(directoryName, { minLength: 1, maxLength: 4 }).map((names) => `/fs/${names.join("/")}`)
+const crowdedPaths = fc.oneof(
+  { weight: 6, arbitrary: crowdedPath },
+  { weight: 3, arbitrary: fc.constant("") },
+  crowdedPath.map((path) => ` ${path}/../a `),
+  fc.constantFrom(
+    "/capstor/store/cscs",
+    "/capstor/store/cscs/a",
+    "/capstor/store/cscs/a/a",
+    "/capstor/store/cscs/a/a/b",
+  ),
+)
+
+/** A record that collides with others: in its uuid, directory, project, or in names of which some are invalid. */
+const crowdedRow: fc.Arbitrary<unknown> = fc
+  .record({
+    uuid: fc.oneof({ weight: 9, arbitrary: fc.integer({ min: 1, max: 9 }).map(uuidNumber) }, fc.constant("no uuid")),
+    slug: fc.oneof({ weight: 9, arbitrary: fc.constant("r") }, fc.constant(5)),
+    created: fc.constantFrom("2025-01-01T00:00:00Z", "2024-01-01T00:00:00Z", null),
+    offering: fc.oneof(
+      { weight: 6, arbitrary: fc.constant({ offering_slug: "capstor", offering_uuid: uuidNumber(0xa0) }) },
+      fc.constantFrom(
+        { offering_slug: "capstor", offering_uuid: uuidNumber(0xa1) },
+        { offering_slug: "vast", offering_uuid: uuidNumber(0xa1) },
+        { offering_slug: "foreign", offering_uuid: uuidNumber(0xa2) },
+      ),
+    ),
+    provider_slug: fc.oneof({ weight: 9, arbitrary: fc.constant("cscs") }, fc.constantFrom("..", "psi")),
+    customer: fc.constantFrom(["a", 0xc0], ["a-b", 0xc1], ["a", 0xc1], ["a", undefined]),
+    project_slug: fc.oneof(
+      { weight: 9, arbitrary: fc.constantFrom("a", "a-b", "b") },
+      fc.constantFrom("", "../b", "x y"),
+    ),
+    project_uuid: fc.constantFrom(uuidNumber(0xd0), uuidNumber(0xd1)),
+    backend_id: crowdedPaths,
+    storage_data_type: fc.oneof({ weight: 9, arbitrary: fc.constant("store") }, fc.constantFrom("users", 5)),
+    life: fc.constantFrom(
+      ["OK", null],
+      ["Erred", null],
+      ["Terminated", null],
+      ["Terminated", null],
+      ["Terminating", null],
+      ["Terminating", anOrder({ type: "Terminate", state: "executing" })],
+      ["Terminating", anOrder({ type: "Terminate", state: "executing" })],
+      ["Terminating", anOrder({ type: "Terminate", state: "pending-consumer" })],
+      ["Creating", anOrder({ type: "Create", state: "pending-consumer" })],
+      [5, null],
+    ),
+  })
+  .map(({ offering, customer: [customer_slug, customer], storage_data_type, life: [state, order], ...row }) =>
+    aResource({
+      ...row,
+      ...offering,
+      customer_slug,
+      customer_uuid: typeof customer === "number" ? uuidNumber(customer) : null,
+      attributes: { storage_data_type, permissions: "775" },
+      state,
+      order_in_progress: order,
+    }),
+  )
+
+const crowdedLookups = fc.record({
+  customers: fc.dictionary(
+    fc.constantFrom(dashedNumber(0xa0), dashedNumber(0xa1)),
+    fc.oneof(
+      fc.constant("refused" as const),
+      fc.array(
+        fc.record({
+          uuid: fc.constantFrom(uuidNumber(0xc0), uuidNumber(0xc1)),
+          slug: fc.constantFrom("a", "a-b"),
+          name: fc.constantFrom("One", "Other"),
+        }),
+        { maxLength: 3 },
+      ),
+    ),
+  ),
+  gids: fc.dictionary(
+    fc.constantFrom("a", "a-b", "b"),
+    fc.oneof(
+      {
+        weight: 5,
+        arbitrary: fc.record({ status: fc.constant("known" as const), gid: fc.constantFrom(2001, 2002, 5) }),
+      },
+      fc.record({ status: fc.constantFrom("unknown" as const, "unavailable" as const), reason: fc.constant("why") }),
+    ),
+  ),
+})
+
+/** Worlds of few directories in which several rows and lookups change at once. */
+const crowded: fc.Arbitrary<ReadonlyArray<World>> = fc
+  .array(
+    fc.record({
+      come: fc.array(crowdedRow, { maxLength: 6 }),
+      go: fc.array(fc.nat(30), { maxLength: 5 }),
+      lookups: fc.option(crowdedLookups, { freq: 2 }),
+    }),
+    { minLength: 3, maxLength: 8 },
+  )
+  .map((steps) => {
+    const worlds: Array<World> = []
+    let around: Omit<World, "rows"> = { customers: new Map(), gids: gidsOf([aResource({ project_slug: "a" })]) }
+    let rows: ReadonlyArray<unknown> = []
+    for (const { come, go, lookups } of steps) {
+      if (lookups !== null) {
+        const { customers, gids } = lookups
+        around = { customers: new Map(Object.entries(customers)), gids: new Map(Object.entries(gids)) }
+      }
+      const gone = new Set(go)
+      rows = [...rows.filter((_, at) => !gone.has(at)), ...come]
+      worlds.push({ ...around, rows })
+    }
+    return worlds
+  })
+
+const crowdedFrame: fc.Arbitrary<HierarchyFrame> = fc.record(
+  {
+    settings: fc.constantFrom(settingsWith(), settingsWith({ mountRoots: ["/fs/a", "/capstor"] })),
+    offerings: fc.constantFrom(
+      new Map([
+        ["capstor", new Set([dashedNumber(0xa0)])],
+        ["vast", new Set([dashedNumber(0xa1)])],
+      ]),
+      new Map([["capstor", new Set([dashedNumber(0xa0), dashedNumber(0xa1)])]]),
+    ),
+    protectedPaths: fc.array(
+      fc.record({ path: fc.oneof(crowdedPath, fc.constant("/fs/*/a")), by: fc.constant("a guard") }),
+      { maxLength: 2 },
+    ),
+  },
+  { requiredKeys: ["settings"] },
+)
+
 const sameTree = (one: Hierarchy, other: Hierarchy) => {
   expect(one.entries).toEqual(other.entries)
   expect(one.entries.map(({ states }) => [...states].sort())).toEqual(
@@ -180,6 +314,35 @@ describe("a tree that is kept up to date", () => {
     )
   })
 
+  it("names the same live directory as that tree, although a directory that is gone split the way to it", () => {
+    const at = (number: number, backend_id: string, state = "OK") =>
+      aResource({ uuid: uuidNumber(number), backend_id, state })
+    const rows = [at(1, "/fs/p", "Terminated"), at(2, "/fs/p/a-b"), at(3, "/fs/p/a/z"), at(4, "/fs/p/a/y")]
+    const around = { customers: listedCustomers, gids: gidsOf(rows) }
+    followsAll(
+      [
+        { ...around, rows },
+        { ...around, rows: rows.slice(0, 3) },
+        { ...around, rows: [at(1, "/fs/p", "Terminated"), ...rows.slice(1, 3)] },
+      ],
+      { settings: settingsWith() },
+    )
+  })
+
+  it("equals that tree, and protects what it protects, when several records that collide change at once", () => {
+    fc.assert(
+      fc.property(crowded, crowdedFrame, fc.array(crowdedPath, { maxLength: 5 }), (worlds, frame, paths) => {
+        const { follow } = follower(frame)
+        for (const world of worlds) {
+          const [kept, built] = [follow(world), follower(frame).follow(world)]
+          sameTree(kept.tree, built.tree)
+          for (const path of paths) expect(kept.protects(path)).toBe(built.protects(path))
+        }
+      }),
+      { numRuns: 2 * numRuns },
+    )
+  })
+
   it("builds only the part of a changed resource, its customer and its tenant", () => {
     const rows = Array.from({ length: 2000 }, (_, at) =>
       aResource({
@@ -195,5 +358,28 @@ describe("a tree that is kept up to date", () => {
     const changed = { ...rows[1777], limits: { storage: 77 } }
     expect(follow({ ...world, rows: rows.with(1777, changed) }).parts).toBe(3)
     expect(follow({ ...world, rows: rows.with(1777, changed) }).parts).toBe(0)
+  })
+
+  it("looks once for what depends on any directory, however many records with an unknown name come", () => {
+    const rows = Array.from({ length: 300 }, (_, at) =>
+      aResource({ uuid: uuidNumber(at + 1), project_slug: `project-${at}`, state: "Terminated" }),
+    )
+    const unknown = rows.map((row, at) => ({ ...row, uuid: uuidNumber(at + 1000), project_slug: 5, state: "OK" }))
+    const world = { rows, customers: listedCustomers, gids: gidsOf(rows) }
+    const { follow } = follower({ settings: settingsWith() })
+    follow(world)
+    const { add } = Set.prototype
+    let added = 0
+    Set.prototype.add = function (value) {
+      added += 1
+      return add.call(this, value)
+    }
+    try {
+      follow({ ...world, rows: [...rows, ...unknown] })
+    } finally {
+      Set.prototype.add = add
+    }
+    // Not each of the 300 for each of the 300.
+    expect(added).toBeLessThan(30 * rows.length)
   })
 })

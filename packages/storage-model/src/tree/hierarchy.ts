@@ -180,6 +180,8 @@ export class HierarchyBuilder {
   readonly #touchedGroups = new Set<TenantGroup | CustomerGroup>()
   readonly #touchedMembers = new Map<CustomerGroup, Set<PlacedResource>>()
   readonly #changedProjects = new Set<string>()
+  /** Paths with a changed claim; `/` if all directories may be concerned. */
+  readonly #touchedPaths = new Set<string>()
 
   constructor({ settings, offerings, protectedPaths = [] }: HierarchyFrame) {
     this.#settings = settings
@@ -281,7 +283,7 @@ export class HierarchyBuilder {
   #end(): HierarchyEnd {
     this.#isEmpty = false
     for (const set of [this.#unsettled, this.#touched, this.#touchedGroups, this.#touchedMembers]) set.clear()
-    this.#changedProjects.clear()
+    for (const set of [this.#changedProjects, this.#touchedPaths]) set.clear()
     for (const index of [this.#directories, this.#groups, this.#slugs, this.#gids]) index.settle()
     return {
       skipped: this.#skipped.settled(),
@@ -419,8 +421,9 @@ export class HierarchyBuilder {
 
   /** Finds what depends on the claims on a directory. */
   #touch(path: string): void {
-    // The first update builds everything.
-    if (this.#isEmpty) return
+    // The first update builds everything. Later, once per path: what claims it after that is new, so it is built anyway.
+    if (this.#isEmpty || this.#touchedPaths.has(path)) return
+    this.#touchedPaths.add(path)
     for (const { who } of this.#occupancy.claimsAt(path)) {
       const records = this.#byUuid.get(who)
       if (records !== undefined) this.#touched.add(records)
@@ -434,9 +437,15 @@ export class HierarchyBuilder {
     const touchRemovals = ({ items }: Directory<Watch>) => {
       for (const { removal } of items) if (removal !== undefined) this.#touched.add(removal)
     }
+    if (this.#touchedPaths.has("/")) return
+    if (!path.split("/").includes(anyName)) {
+      this.#watches.below(path, touchAll)
+      this.#watches.onTheWay(path, touchRemovals)
+      return
+    }
     // A path with an unknown name may concern any directory.
-    this.#watches.below(path.split("/").includes(anyName) ? "/" : path, touchAll)
-    this.#watches.onTheWay(path, touchRemovals)
+    this.#touchedPaths.add("/")
+    this.#watches.below("/", touchAll)
   }
 
   /** @param answer `undefined` if the GID is no longer needed */

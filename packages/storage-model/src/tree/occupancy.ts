@@ -178,12 +178,13 @@ const heldBelow = (directory: Directory<Claim>): string => {
     if (possible !== undefined) return `holds ${shown(possible.path)}, where ${possible.who} may be live`
     if (region !== undefined)
       return `holds the directory of ${region.who}, of which only ${shown(region.path)} is known`
-    let next: Directory<Claim> | undefined
-    for (const entry of at.entries?.values() ?? []) {
-      if (entry.size > 0 && (next === undefined || compare(entry.run, next.run) < 0)) next = entry
+    // By its first name: how far a run extends depends on what was there before.
+    let next: readonly [name: string, entry: Directory<Claim>] | undefined
+    for (const one of at.entries ?? []) {
+      if (one[1].size > 0 && (next === undefined || compare(one[0], next[0]) < 0)) next = one
     }
     if (next === undefined) return "holds a directory that may be live"
-    at = next
+    at = next[1]
   }
 }
 
