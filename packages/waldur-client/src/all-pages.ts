@@ -135,7 +135,7 @@ const walk = Effect.fnUntraced(function* (
   const budget = { ...fullBudget }
   const page = (number: number) =>
     readPage(calls, listing, budget, number, pageSize).pipe(
-      Effect.tap((parts) => Effect.forEach(parts, ({ rows }) => tell(listing, rows), { discard: true })),
+      Effect.tap((parts) => Effect.forEach(parts, ({ rows }) => callOnRows(listing, rows), { discard: true })),
     )
   const first = yield* page(1)
   // Untrusted: it only limits which pages are requested; nothing is allocated by it.
@@ -200,7 +200,7 @@ const goesOnAfter = (calls: WaldurCalls, listing: Listing, count: number): Effec
   )
 
 /** Runs `onRows` in a separate fiber that neither fails nor delays the read, and that may outlive it. */
-const tell = ({ onRows }: Listing, rows: ReadonlyArray<unknown>): Effect.Effect<void> =>
+const callOnRows = ({ onRows }: Listing, rows: ReadonlyArray<unknown>): Effect.Effect<void> =>
   onRows === undefined
     ? Effect.void
     : Effect.suspend(() => onRows(rows)).pipe(

@@ -132,7 +132,7 @@ export const fourCases = (title: string, question: Question): void => {
     const slack = row.taken === "awaited" ? 1.5 : 1
     const [failed, stumble] = patience[row.taken].map((seconds) => seconds * slack) as [number, number]
     const [, , tries] = patience[row.taken]
-    const isRiddenOut = row.taken !== "told" || !isNeeded || renewed.includes(row.name)
+    const isRiddenOut = row.taken !== "reported" || !isNeeded || renewed.includes(row.name)
     const opens = opensBy !== false && (opensBy.includes(row.name) || !closedBy.includes(row.name))
 
     const testCold = (name: string, run: () => Promise<void>) => {

@@ -22,7 +22,7 @@ fourCases("the HPC User API", {
   blameless: "hpc-user-api-token",
   happens: newProject,
   renewed: ["401", "401 that echoes our request"],
-  patience: { repeated: [4.5, 1.5, 5], told: [0.5, 0.5, 2], awaited: [106, 22, 5] },
+  patience: { repeated: [4.5, 1.5, 5], reported: [0.5, 0.5, 2], awaited: [106, 22, 5] },
 })
 
 fourCases("the HPC User API's token endpoint", {
@@ -40,5 +40,5 @@ fourCases("the HPC User API's token endpoint", {
     sandbox.hpcUserApi.revokeTokens()
     return back
   },
-  patience: { repeated: [4.5, 1.5, 10], told: [0.5, 0.5, 3], awaited: [106, 22, 10] },
+  patience: { repeated: [4.5, 1.5, 10], reported: [0.5, 0.5, 3], awaited: [106, 22, 10] },
 })

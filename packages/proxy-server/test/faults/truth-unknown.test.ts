@@ -18,7 +18,7 @@ const nothing: Fault = {
   },
 }
 const noProjects: Fault = { body: { json: { projects: [] } } }
-const strangers: Fault = {
+const otherProjects: Fault = {
   body: { json: { projects: [{ posixName: "not-requested", unixGid: 66_666 }] } },
 }
 const badGids: Fault = {
@@ -48,11 +48,11 @@ describe("a well-formed but wrong response", () => {
     ["Waldur shows nothing at all", waldur, nothing, 502, /shows 0 resources of (capstor|vast|iopsstor)/],
     ["Waldur shows no resources", resources, nothing, 200, /shows 0 resources of (capstor|vast|iopsstor)/],
     ["the HPC User API knows no project", api, noProjects, 200, /"event":"resource-skipped"/],
-    ["the HPC User API returns other projects", api, strangers, 200, /"event":"resource-skipped"/],
+    ["the HPC User API returns other projects", api, otherProjects, 200, /"event":"resource-skipped"/],
     ["the HPC User API returns numbers that are not GIDs", api, badGids, 200, /"event":"resource-skipped"/],
   ]
   test.each(cases)("%s: a cold proxy invents nothing", async (_, where, fault, status) => {
-    const row = { name: "", taken: "told", fault: () => fault } as const
+    const row = { name: "", taken: "reported", fault: () => fault } as const
     const proxy = await anObservedProxy(sandbox, { environment: production, cold: { row, where } })
     const [got] = await proxy.timed(proxy.list())
     expect(got.status).toBe(status)
@@ -67,7 +67,7 @@ describe("a well-formed but wrong response", () => {
   })
 
   test.each(cases)("%s: a warm proxy keeps its list", async (_, where, fault, __, reported) => {
-    const row = { name: "", taken: "told", fault: () => fault } as const
+    const row = { name: "", taken: "reported", fault: () => fault } as const
     const proxy = await anObservedProxy(sandbox, { environment: production })
     const { text } = (await proxy.timed(proxy.list()))[0]
     proxy.strike({ row, where })
