@@ -16,7 +16,7 @@ const token = { upstream: "issuer", path: /\/token$/ } as const
 
 const retryAfterOf = (status: number, retryAfter: () => string): FaultRow => ({
   name: "",
-  taken: "repeated",
+  handling: "repeated",
   fault: (): Fault => ({ status, headers: { "Retry-After": retryAfter() } }),
 })
 // A date of the real clock, by which a response header is read: it loses up to a second, more on a busy machine.

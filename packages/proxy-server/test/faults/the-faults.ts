@@ -7,19 +7,19 @@ import type { Answer, Fault, Sandbox } from "@cscs/sandbox"
  * - `reported`: the call is not sent again, and the cause is reported at once
  * - `awaited`: the call times out, then it is sent again
  */
-export type Taken = "repeated" | "reported" | "awaited"
+export type Handling = "repeated" | "reported" | "awaited"
 
 export interface FaultRow {
   readonly name: string
   readonly fault: (sandbox: Sandbox) => Fault
-  readonly taken: Taken
+  readonly handling: Handling
   /** Seconds until the response arrives. */
   readonly late?: number
 }
 
-const row = (name: string, taken: Taken, fault: Fault | ((sandbox: Sandbox) => Fault)): FaultRow => ({
+const row = (name: string, handling: Handling, fault: Fault | ((sandbox: Sandbox) => Fault)): FaultRow => ({
   name,
-  taken,
+  handling,
   fault: typeof fault === "function" ? fault : () => fault,
 })
 
@@ -88,11 +88,11 @@ export const only = (...names: ReadonlyArray<string>): ReadonlyArray<FaultRow> =
     return found
   })
 
-/** The rows, some of them with another `taken`. */
-export const taken = (rows: ReadonlyArray<FaultRow>, otherwise: Readonly<Record<string, Taken>>) => {
+/** The rows, some of them with another `handling`. */
+export const handledAs = (rows: ReadonlyArray<FaultRow>, otherwise: Readonly<Record<string, Handling>>) => {
   const names = new Set(rows.map(({ name }) => name))
   for (const name of Object.keys(otherwise)) if (!names.has(name)) throw new Error(`no fault is called ${name}`)
-  return rows.map((one): FaultRow => ({ ...one, taken: otherwise[one.name] ?? one.taken }))
+  return rows.map((one): FaultRow => ({ ...one, handling: otherwise[one.name] ?? one.handling }))
 }
 
 /** One or two of each kind. */

@@ -52,7 +52,7 @@ describe("a well-formed but wrong response", () => {
     ["the HPC User API returns numbers that are not GIDs", api, badGids, 200, /"event":"resource-skipped"/],
   ]
   test.each(cases)("%s: a cold proxy serves no project or user", async (_, where, fault, status) => {
-    const row = { name: "", taken: "reported", fault: () => fault } as const
+    const row = { name: "", handling: "reported", fault: () => fault } as const
     const proxy = await anObservedProxy(sandbox, { environment: production, cold: { row, where } })
     const [got] = await proxy.timed(proxy.list())
     expect(got.status).toBe(status)
@@ -67,7 +67,7 @@ describe("a well-formed but wrong response", () => {
   })
 
   test.each(cases)("%s: a warm proxy keeps its list", async (_, where, fault, __, reported) => {
-    const row = { name: "", taken: "reported", fault: () => fault } as const
+    const row = { name: "", handling: "reported", fault: () => fault } as const
     const proxy = await anObservedProxy(sandbox, { environment: production })
     const { text } = (await proxy.timed(proxy.list()))[0]
     proxy.strike({ row, where })
