@@ -138,9 +138,9 @@ export function createIssuer(url: () => string, settings: IssuerSettings, now: (
     const claims = await claimsOf(form.get("token") ?? "")
     // Keycloak describes to a client only tokens for its audience.
     if (claims === undefined || ![claims.aud].flat().includes(client)) return c.json({ active: false })
-    const { clientId: _, ...told } = claims
+    const { clientId: _, ...described } = claims
     return c.json({
-      ...told,
+      ...described,
       client_id: claims.client_id ?? claims.azp,
       username: claims.preferred_username,
       token_type: "Bearer",

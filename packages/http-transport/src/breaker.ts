@@ -30,14 +30,14 @@ export const makeBreaker = Effect.fnUntraced(function* (
   yield* breakerState(upstream, "Closed")
   return (about, call) =>
     Effect.clockWith((clock) => {
-      const told = Effect.tapError(call, (failure) =>
+      const observed = Effect.tapError(call, (failure) =>
         Effect.sync(() => {
           last = `${failure.reason}: ${failure.detail}`
         }),
       )
       // Effect's breaker uses the wall clock for its pause, so it gets a monotonic clock; the call keeps the wall clock.
       return breaker
-        .execute(Effect.provideService(told, Clock.Clock, clock), { key: upstream, classify: outcomeOf })
+        .execute(Effect.provideService(observed, Clock.Clock, clock), { key: upstream, classify: outcomeOf })
         .pipe(Effect.ensuring(report), Effect.provideService(Clock.Clock, elapsedClock(clock)))
     }).pipe(
       Effect.retry({ schedule: whileProbed, while: isProbed }),

@@ -47,12 +47,12 @@ describe("the origin headers of a call", () => {
   it.live("contain no trace if tracing is off, and do not override the call's own headers", () =>
     Effect.gen(function* () {
       const call = yield* aTransport
-      const told = yield* call({ "x-request-id": "its own" }).pipe(
+      const received = yield* call({ "x-request-id": "its own" }).pipe(
         Effect.provideService(References.TracerEnabled, false),
         Effect.withParentSpan(parent),
         Effect.provideService(CurrentCallOrigin, { requestId: "mine", traceState: "a=1" }),
       )
-      assert.strictEqual(JSON.stringify(told), '["its own",null,null]')
+      assert.strictEqual(JSON.stringify(received), '["its own",null,null]')
     }),
   )
 })

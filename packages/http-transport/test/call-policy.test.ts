@@ -9,7 +9,7 @@ const about = { upstream: "library", call: "POST https://example.org/token" }
 const once = { times: 0, base: "1 millis", cap: "1 millis", maxRetryAfter: "1 second" } as const
 
 const failure = (reason: TransportFailureReason, status?: number) =>
-  new TransportFailure({ ...about, reason, detail: "as told", ...(status === undefined ? {} : { status }) })
+  new TransportFailure({ ...about, reason, detail: "as given", ...(status === undefined ? {} : { status }) })
 
 /** An attempt that fails a number of times before it succeeds, and counts its calls. */
 const anAttempt = (failed: TransportFailure, times = Number.POSITIVE_INFINITY) => {
@@ -74,7 +74,7 @@ describe("a call policy for any kind of attempt", () => {
       const { made, attempt } = anAttempt(failure("timeout"), 4)
       for (const _ of [1, 2, 3]) yield* Effect.flip(endpoint(about, attempt))
       const left = yield* Effect.flip(endpoint(about, attempt))
-      assert.match(left.message, /^library: POST .* circuit-open: not asked, .* the last: timeout: as told$/)
+      assert.match(left.message, /^library: POST .* circuit-open: not asked, .* the last: timeout: as given$/)
       assert.deepInclude(yield* seriesOf("breaker_state", { upstream: "ill" }), { value: 2 })
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual((yield* Effect.flip(endpoint(about, attempt))).reason, "timeout")

@@ -25,8 +25,8 @@ const leaks = [
   Buffer.from(login.password).toString("base64").slice(0, 8),
 ]
 const tellsNothing = (error: TransportFailure, more: ReadonlyArray<string> = []) => {
-  const told = JSON.stringify(error) + error.message + String(error.stack)
-  for (const leak of [...leaks, ...more]) assert.notInclude(told, leak)
+  const output = JSON.stringify(error) + error.message + String(error.stack)
+  for (const leak of [...leaks, ...more]) assert.notInclude(output, leak)
 }
 
 describe("traffic through an HTTP proxy", () => {
@@ -455,8 +455,8 @@ describe("failures through an HTTP proxy", () => {
           thrown instanceof Error && thrown.cause instanceof Error && thrown.cause.name,
           "ProxyHandshakeError",
         )
-        const told = inspect(thrown, { depth: Infinity, showHidden: true })
-        for (const leak of leaks) assert.notInclude(told, leak)
+        const output = inspect(thrown, { depth: Infinity, showHidden: true })
+        for (const leak of leaks) assert.notInclude(output, leak)
       }
     }),
   )

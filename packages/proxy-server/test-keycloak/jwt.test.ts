@@ -44,8 +44,8 @@ describe("the list refuses", () => {
     const proxy = await aProxy()
     const answer = await proxy.list(await clientToken(keycloak, "foreign"))
     expectRefused(answer, "The token is for another audience")
-    const told = answer.text + JSON.stringify([...answer.headers])
-    for (const secret of ["foreign", "account", "storage-proxy", keycloak.url]) expect(told).not.toContain(secret)
+    const output = answer.text + JSON.stringify([...answer.headers])
+    for (const secret of ["foreign", "account", "storage-proxy", keycloak.url]) expect(output).not.toContain(secret)
     const lines = proxy.logs.filter((line) => line.includes('"event":"token-refused"')).map((line) => JSON.parse(line))
     expect(lines.map(({ annotations }) => annotations)).toEqual([
       expect.objectContaining({

@@ -19,7 +19,7 @@ export const numberedSnapshot = (number: number): TimedSnapshot => {
   const stream = createCipheriv("aes-256-ctr", key, Buffer.alloc(16))
   const zeros = Buffer.alloc(noise)
   const texts = Array.from({ length: entries }, () => stream.update(zeros).toString("base64"))
-  const made = (itemId: string, name: string): Made => ({
+  const fieldsOf = (itemId: string, name: string): Made => ({
     itemId,
     name,
     mountPoint: "/capstor/store/x",
@@ -29,9 +29,9 @@ export const numberedSnapshot = (number: number): TimedSnapshot => {
     status: "active",
     states: ["OK"],
   })
-  const steps = texts.map((text, at) => [made(`${number} ${at}`, text)])
+  const chunks = texts.map((text, at) => [fieldsOf(`${number} ${at}`, text)])
   return {
-    snapshot: aSnapshot([...steps, [made("checksum", digestOf([String(number), ...texts]))]], {
+    snapshot: aSnapshot([...chunks, [fieldsOf("checksum", digestOf([String(number), ...texts]))]], {
       counts: new Map([["capstor", number]]),
       gids: new Map([["project", firstGid + number]]),
     }),

@@ -79,10 +79,10 @@ describe("a refresh when nothing changed", () => {
     const reported = proxy.logs.length
     await next(proxy)
     const lines = proxy.logs.slice(reported).map((line) => JSON.parse(line))
-    const told = lines.filter(
+    const logged = lines.filter(
       ({ level, annotations }: Any) => level !== "DEBUG" && level !== "TRACE" && annotations.event !== "request",
     )
-    expect(told).toEqual([])
+    expect(logged).toEqual([])
     const taken = lines.filter(({ annotations }: Any) => annotations.event === "snapshot-taken")
     expect(taken.map(({ annotations }: Any) => annotations.read)).toEqual(["changes"])
   })
@@ -232,16 +232,16 @@ describe("a change", () => {
     const hidden = world.offerings.findIndex(({ slug }) => slug === "vast")
     const offering = world.offerings.splice(hidden, 1)
     const { proxy } = await start(world)
-    const isSaid = async () => (await proxy.ready()).json.warnings.some((one: string) => /offering vast/.test(one))
-    expect(await isSaid()).toBe(true)
+    const isReported = async () => (await proxy.ready()).json.warnings.some((one: string) => /offering vast/.test(one))
+    expect(await isReported()).toBe(true)
     await next(proxy)
-    expect(await isSaid()).toBe(true)
+    expect(await isReported()).toBe(true)
     const [row] = moved as [WaldurRecord]
     world.resources.push(row)
     world.offerings.push(...offering)
     changeResource(world, row, {})
     expect(entryOf(await next(proxy), row)).toBeDefined()
-    expect([await isSaid(), fullReads(proxy.sandbox)]).toEqual([false, 0])
+    expect([await isReported(), fullReads(proxy.sandbox)]).toEqual([false, 0])
   })
 
   test("is looked for since the last refresh, not since the last change", async () => {
@@ -347,14 +347,15 @@ describe("a mock GID", () => {
       const { targetItem } = entryOf(got, row).target
       return targetItem.unixGid ?? targetItem.primaryProject.unixGid
     }
-    const isSaid = async () => (await proxy.ready()).json.warnings.some((one: string) => /GIDs of 1 projects/.test(one))
-    expect([gidOf(first) >= 30_000 && gidOf(first) < 40_000, await isSaid()]).toEqual([true, true])
+    const isReported = async () =>
+      (await proxy.ready()).json.warnings.some((one: string) => /GIDs of 1 projects/.test(one))
+    expect([gidOf(first) >= 30_000 && gidOf(first) < 40_000, await isReported()]).toEqual([true, true])
     world.gids.set("unknown-project", 50_004)
     changeResource(world, rowOf(world, 8), { state: "Erred" })
     const second = await next(proxy)
-    expect([gidOf(second), await isSaid(), second.text === first.text]).toEqual([gidOf(first), true, false])
+    expect([gidOf(second), await isReported(), second.text === first.text]).toEqual([gidOf(first), true, false])
     await proxy.pass("1 minute")
-    expect([gidOf(await next(proxy)), await isSaid()]).toEqual([50_004, false])
+    expect([gidOf(await next(proxy)), await isReported()]).toEqual([50_004, false])
     expect(fullReads(proxy.sandbox)).toBe(0)
   })
 })
@@ -367,11 +368,12 @@ describe("a GID that turns out to equal its mock", () => {
     const proxy = await aProxy({ world, environment: { ...byChanges, HPC_USER_API_FALLBACK: "mock" } })
     const first = await proxy.list("page_size=500")
     const { targetItem } = entryOf(first, rowOf(world, 9)).target
-    const isSaid = async () => (await proxy.ready()).json.warnings.some((one: string) => /GIDs of \d+ proj/.test(one))
-    expect(await isSaid()).toBe(true)
+    const isReported = async () =>
+      (await proxy.ready()).json.warnings.some((one: string) => /GIDs of \d+ proj/.test(one))
+    expect(await isReported()).toBe(true)
     world.gids.set("unknown-project", targetItem.unixGid ?? targetItem.primaryProject.unixGid)
     await proxy.pass("1 minute")
-    expect([(await next(proxy)).text === first.text, await isSaid()]).toEqual([true, false])
+    expect([(await next(proxy)).text === first.text, await isReported()]).toEqual([true, false])
   })
 })
 

@@ -68,7 +68,7 @@ describe("a secret in a file", () => {
     ])
   })
 
-  test("is a problem if the same secret is in a variable too: which one counts would be a guess", async () => {
+  test("is a problem if a variable holds the same secret too, since precedence would be a guess", async () => {
     const file = join(await aDirectory(), "token")
     await writeFile(file, "other")
     const [problem] = await problemsOf({ ...least, WALDUR_API_TOKEN_FILE: file })
@@ -93,7 +93,7 @@ describe("a file of certificates", () => {
 })
 
 describe("proxy variables of the environment", () => {
-  test("count if no setting names a proxy", async () => {
+  test("apply if no setting names a proxy", async () => {
     const { waldur, auth } = await settingsOf({
       ...least,
       https_proxy: "http://lower:1",

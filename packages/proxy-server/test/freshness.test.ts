@@ -33,7 +33,7 @@ const dimensions = {
     "slow background": { startedAt: now - 30_000, isBackground: true },
     "slow foreground": { startedAt: now - 30_000, isBackground: false },
   },
-  asked: { lately: now - 59_999, earlier: now - 60_000 },
+  request: { lately: now - 59_999, earlier: now - 60_000 },
 } as const
 
 type Dimension = keyof typeof dimensions
@@ -50,13 +50,13 @@ const possible = allNamed.filter(({ freshFor, list }) => !(freshFor === "zero" &
 const valueIn = <D extends Dimension>(named: Named, dimension: D) =>
   (dimensions[dimension] as Readonly<Record<string, unknown>>)[named[dimension]]
 
-const made = (named: Named): { state: FreshnessState; policy: FreshnessPolicy } => ({
+const inputsOf = (named: Named): { state: FreshnessState; policy: FreshnessPolicy } => ({
   policy: { ...policy, freshFor: valueIn(named, "freshFor") as number },
   state: {
     readEndedAt: valueIn(named, "list") as number | undefined,
     failedAt: valueIn(named, "failure") as number | undefined,
     refresh: valueIn(named, "refresh") as FreshnessState["refresh"],
-    lastAskedAt: valueIn(named, "asked") as number,
+    lastAskedAt: valueIn(named, "request") as number,
   },
 })
 
@@ -71,7 +71,7 @@ const table: ReadonlyArray<
   ["serve", { freshFor: "positive", failure: ["lately", "earlier"] }],
   ["serve", { refresh: ["slow background", "slow foreground"] }],
   ["wait", { freshFor: "zero" }],
-  ["wait", { asked: "earlier" }],
+  ["wait", { request: "earlier" }],
   ["serve-and-refresh", { refresh: "none" }],
   ["serve", { refresh: "background" }],
   ["wait", { refresh: "foreground" }],
@@ -90,7 +90,7 @@ describe("a request for the list", () => {
       return [text.join(", "), named, rowOf(named)?.[0]] as const
     }),
   )("with %s is decided as in the table", (_, named, decision) => {
-    const { state, policy } = made(named)
+    const { state, policy } = inputsOf(named)
     expect(decide(state, policy, now)).toBe(decision)
   })
 
@@ -156,13 +156,13 @@ describe("the next background refresh", () => {
     expect(nextRefreshIn(idle, policy, now)).toBe(0)
   })
 
-  test("is when the list stops being fresh, while requests come", () => {
+  test("is when the list stops being fresh, while requests arrive", () => {
     const state = { ...idle, readEndedAt: now - 4000, lastAskedAt: now }
     expect(nextRefreshIn(state, policy, now)).toBe(6000)
     expect(nextRefreshIn(state, policy, now + 6000)).toBe(0)
   })
 
-  test("is not before a request, once no request has come for `keepWarmFor`", () => {
+  test("is not before a request, once no request has arrived for `keepWarmFor`", () => {
     expect(
       nextRefreshIn({ ...idle, readEndedAt: now - 70_000, lastAskedAt: now - 60_000 }, policy, now),
     ).toBeUndefined()
@@ -176,7 +176,7 @@ describe("the next background refresh", () => {
 describe("a list", () => {
   const state = { readEndedAt: now - 40_001, failedAt: undefined, refresh: undefined, lastAskedAt: now }
 
-  test("is overdue if it is older than fresh and slow together while requests come and no refresh makes progress", () => {
+  test("is overdue if it is older than `freshFor` plus `slowAfter` while requests arrive and no refresh makes progress", () => {
     expect(isOverdue(state, policy, now)).toBe(true)
     expect(isOverdue({ ...state, readEndedAt: now - 40_000 }, policy, now)).toBe(false)
     expect(isOverdue({ ...state, lastAskedAt: now - 60_000 }, policy, now)).toBe(false)

@@ -102,14 +102,14 @@ describe("GIDs from before the start", () => {
         api.responses = {}
         const later = yield* source.of(projects("bio", "chem"))
         expect([...later.values()].map(({ status }) => status)).toEqual(["unavailable", "unavailable"])
-        // They do not come back.
+        // They are not restored.
         yield* source.remember(fromFile, Date.now())
         expect(rememberedIn(yield* source.of(projects("bio")))).toEqual([])
       }),
     ),
   )
 
-  test("give way to the API's own results", () =>
+  test("are replaced by the API's own results", () =>
     overApi((api) =>
       Effect.gen(function* () {
         const source = yield* GidSource
@@ -121,7 +121,7 @@ describe("GIDs from before the start", () => {
       }),
     ))
 
-  test("give way to a mock if mocks are enabled", () =>
+  test("are replaced by a mock if mocks are enabled", () =>
     overApi(
       () =>
         Effect.gen(function* () {
@@ -186,7 +186,7 @@ describe("a failure of the HPC User API", () => {
     new TokenRefused({ tokenUrl: "https://issuer/token", status: 401, error: "invalid_client" }),
     new HpcUserApiUnavailable({ failure: timeout }),
     down,
-  ])("reaches other replicas with its tag and its words: $_tag", (failure) => {
+  ])("reaches other replicas with its tag and message: $_tag", (failure) => {
     const asText = Schema.fromJsonString(RefreshError)
     const error = new GidsUnavailable({ resources: 2, failure })
     const published = Schema.decodeSync(asText)(Schema.encodeSync(asText)(error))
@@ -223,7 +223,7 @@ describe("a refresh", () => {
       }),
     ))
 
-  test("while the API is down has them, and reports for which projects", () =>
+  test("while the API is down uses GIDs from before the start, and reports only the needed projects", () =>
     overApi(() =>
       Effect.gen(function* () {
         yield* (yield* GidSource).remember(fromFile, Date.now())

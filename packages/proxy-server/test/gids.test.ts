@@ -14,8 +14,8 @@ const gidOf = (json: Any, world: World, index: number): number | undefined => {
 const list = async (proxy: TestedProxy) => (await proxy.list("page_size=500")).json
 const slugOf = (world: World, index: number) => String(rowOf(world, index).project_slug)
 
-/** A resource of a project that no other has: the last one of a world, made into a project's. */
-const alone = (world: World, slug: string): number => {
+/** Moves the last resource of a world into a project of its own; returns its index. */
+const inOwnProject = (world: World, slug: string): number => {
   const index = world.resources.length - 1
   const row = rowOf(world, index)
   row.project_slug = slug
@@ -44,7 +44,7 @@ describe("GIDs", () => {
 
   test("that are unknown exclude their resources, and are looked up again after a minute", async () => {
     const world = aWorld(10)
-    const index = alone(world, "latecomer")
+    const index = inOwnProject(world, "latecomer")
     const proxy = await aProxy({ world })
     expect(entryOf(await list(proxy), world, index)).toBeUndefined()
     const { skipped } = (await proxy.list("debug=true")).json
@@ -59,9 +59,9 @@ describe("GIDs", () => {
     expect(asked(proxy.sandbox, "hpcUserApi")[1]).toMatch(/projects=latecomer$/)
   })
 
-  test("below hpc_user_api.min_gid do not count", async () => {
+  test("below hpc_user_api.min_gid are ignored", async () => {
     const world = aWorld(10)
-    const index = alone(world, "small")
+    const index = inOwnProject(world, "small")
     world.gids.set("small", 1999)
     const strict = await aProxy({
       world,
@@ -173,7 +173,7 @@ describe("a failing HPC User API", () => {
     expect((await proxy.ready()).json.upstreams.hpc_user_api).toEqual({ status: "ok" })
   })
 
-  test("that costs a served resource its GID keeps the last good list, then is 502", async () => {
+  test("that leaves a served resource without a GID keeps the last good list, then is 502", async () => {
     const world = aWorld(10)
     const proxy = await aProxy({ world })
     const good = await list(proxy)
@@ -211,8 +211,8 @@ describe("a failing HPC User API", () => {
   })
 })
 
-// Computed elsewhere: 30000 + the first four bytes of SHA-256, big-endian, mod 10000.
-const mocked = { nwp0001: 33_265, md0004: 33_447 }
+// Computed without the proxy's code: 30000 + the first four bytes of SHA-256, big-endian, mod 10000.
+const mockGids = { nwp0001: 33_265, md0004: 33_447 }
 
 describe("mock GIDs", () => {
   const spellings: ReadonlyArray<readonly [string, Parameters<typeof aProxy>[0]]> = [
@@ -228,13 +228,13 @@ describe("mock GIDs", () => {
   for (const [name, options] of spellings) {
     test(`${name} serves them for unknown projects and while the API fails, with warnings, and caches none`, async () => {
       const world = aWorld(10)
-      const index = alone(world, "unknown-project")
+      const index = inOwnProject(world, "unknown-project")
       const proxy = await aProxy({ ...options, world, prepare: ({ faults }) => faults.set("hpcUserApi", refusing) })
       const cold = await list(proxy)
-      const made = gidOf(cold, world, 1)
-      expect(made).toBeGreaterThanOrEqual(30_000)
-      expect(made).toBeLessThan(40_000)
-      expect(made).not.toBe(world.gids.get(slugOf(world, 1)))
+      const mocked = gidOf(cold, world, 1)
+      expect(mocked).toBeGreaterThanOrEqual(30_000)
+      expect(mocked).toBeLessThan(40_000)
+      expect(mocked).not.toBe(world.gids.get(slugOf(world, 1)))
       const { json } = await proxy.ready()
       expect(json.warnings.some((one: string) => /GIDs of \d+ projects are mocks/.test(one))).toBe(true)
       expect(proxy.logs.some((line) => /"level":"WARN"/.test(line) && /"event":"gids-mocked"/.test(line))).toBe(true)
@@ -256,7 +256,7 @@ describe("mock GIDs", () => {
   test("are 30000 plus the project's hash, the same on every replica", async () => {
     const proxy = await aProxy({ world: aWorld(10), document: () => ({ hpc_user_api: undefined }) })
     const json = await list(proxy)
-    for (const [slug, gid] of Object.entries(mocked)) {
+    for (const [slug, gid] of Object.entries(mockGids)) {
       const found = json.resources.find(({ target }: Any) => target.targetItem.key === slug)
       expect([slug, found.target.targetItem.unixGid]).toEqual([slug, gid])
     }

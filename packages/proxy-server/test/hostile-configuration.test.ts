@@ -282,7 +282,7 @@ describe("mount roots", () => {
 })
 
 describe("a text setting", () => {
-  test("is stripped of white space, a newline and a pair of quotes round it, from every source", async () => {
+  test("is stripped of white space, a newline and a pair of quotes around it, from every source", async () => {
     const directory = await aDirectory()
     const file = join(directory, "secret")
     for (const [left, right] of [
@@ -330,7 +330,7 @@ describe("a text setting", () => {
     expect((await settingsOf({ environment: { WALDUR_API_TOKEN: token } })).warnings.join()).not.toMatch(/stripped/)
   })
 
-  test("keeps quotes that are not a pair round the whole, and quotes inside", () => {
+  test("keeps quotes that are not a pair around the whole, and quotes inside", () => {
     for (const text of ['a"b', '"a', "'a\"", '"a"b"', "it's", '"a" and "b"']) expect(unwrapped(text)).toBe(text)
     fc.assert(
       fc.property(fc.string(), (text) => {
@@ -665,7 +665,7 @@ describe(".env", () => {
     }
   })
 
-  test("of another user is refused, one of root is read", () => {
+  test("of another user is refused, and one of root is read", () => {
     const mode = 0o100644
     expect(dotenvFault({ uid: 1000, mode }, 1000)).toBeUndefined()
     expect(dotenvFault({ uid: 0, mode }, 1000)).toBeUndefined()
@@ -674,7 +674,7 @@ describe(".env", () => {
     expect(dotenvFault({ uid: 1000, mode: 0o100664 }, 1000)).toMatch(/write/)
   })
 
-  test("may be a symbolic link, and a directory of that name counts as none", async () => {
+  test("may be a symbolic link, and a directory of that name is ignored", async () => {
     const directory = await aDirectory()
     await writeFile(join(directory, "real"), "LOG_LEVEL=error", { mode: 0o600 })
     await symlink("real", join(directory, ".env"))

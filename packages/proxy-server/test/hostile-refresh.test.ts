@@ -21,12 +21,12 @@ describe("an entry that cannot be encoded", () => {
   test("is skipped and reported, and costs no other entry its place", () => {
     let deep: Any = {}
     for (let level = 0; level < 100_000; level += 1) deep = { deep }
-    const told: Array<string> = []
-    const encode = chunkEncoder(undefined, ({ entry }) => void told.push(entry.itemId))
+    const reported: Array<string> = []
+    const encode = chunkEncoder(undefined, ({ entry }) => void reported.push(entry.itemId))
     const table = entryTable(
       encode([placed("a"), placed("b", { target: { targetType: "project", deep } }), placed("c")]),
     )
-    expect(told).toEqual(["b"])
+    expect(reported).toEqual(["b"])
     expect([...table.resources()]).toEqual(["a", "c"])
     expect(encode([placed("b", { deep })])).toEqual([])
   })

@@ -44,13 +44,13 @@ describe("cached pages", () => {
     let now = 0
     const pages = keptPages(() => now)
     const codingsOf = async (from: number, count: number) => {
-      const made: Array<string> = []
+      const codings: Array<string> = []
       for (let index = from; index < from + count; index++) {
         pages.put(String(index), aPage(Buffer.alloc(2000, "x")))
         const coded = await pages.get(String(index), "br")
-        made.push(coded?.headers["Content-Encoding"] ?? "identity")
+        codings.push(coded?.headers["Content-Encoding"] ?? "identity")
       }
-      return made
+      return codings
     }
     for (const index of [0, 1, 2, 3]) pages.put(String(index), aPage(Buffer.alloc(2000, "x")))
     const together = await Promise.all([0, 0, 1, 2, 3, 0].map((index) => pages.get(String(index), "br")))
@@ -62,10 +62,10 @@ describe("cached pages", () => {
       "identity",
       "br",
     ])
-    const made = await codingsOf(10, 500)
-    const first = made.indexOf("identity")
+    const codings = await codingsOf(10, 500)
+    const first = codings.indexOf("identity")
     expect([first > 10, first < 100]).toEqual([true, true])
-    expect(new Set(made.slice(first))).toEqual(new Set(["identity"]))
+    expect(new Set(codings.slice(first))).toEqual(new Set(["identity"]))
     now += 2000
     expect((await codingsOf(1000, 30)).filter((coding) => coding === "br").length).toBe(20)
   })
@@ -97,7 +97,7 @@ describe("cached pages", () => {
 })
 
 describe("the list", () => {
-  test("survives more long queries than its memory holds, and still serves cached pages", async () => {
+  test("keeps its memory bounded under many long queries, and still serves cached pages", async () => {
     const proxy = await aProxy({ world: aWorld(20), environment: { CACHE_FRESH_FOR: "3600" } })
     const etag = (await proxy.list()).headers.get("etag")
     const before = process.memoryUsage()
@@ -109,7 +109,7 @@ describe("the list", () => {
     }
     globalThis.gc?.()
     const after = process.memoryUsage()
-    // Their texts alone take 45 MB, and the pages cached under each of them took 100 MB.
+    // The text of the queries alone is 45 MB; a cached page for each would take another 100 MB.
     expect(after.external + after.arrayBuffers - before.external - before.arrayBuffers).toBeLessThan(60 * 1024 * 1024)
   })
 

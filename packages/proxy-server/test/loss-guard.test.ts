@@ -383,14 +383,24 @@ describe("a suspicious loss", () => {
   const fate = ({ before = 0, vanished = 0, removing = 0 }) => ({ before, vanished, removing })
 
   test("is that of the last live entry, or of more than half of at least ten", () => {
-    const odd = (before: number, vanished: number, removing: number) =>
+    const suspicious = (before: number, vanished: number, removing: number) =>
       isSuspiciousLoss(fate({ before, vanished, removing }))
-    expect([odd(0, 0, 0), odd(1, 0, 0), odd(9, 8, 0), odd(10, 5, 0), odd(10, 0, 5), odd(9, 0, 9)]).toEqual(
-      Array(6).fill(false),
-    )
-    expect([odd(1, 1, 0), odd(9, 9, 0), odd(10, 6, 0), odd(10, 0, 6), odd(10, 3, 3), odd(3, 1, 2)]).toEqual(
-      Array(6).fill(true),
-    )
+    expect([
+      suspicious(0, 0, 0),
+      suspicious(1, 0, 0),
+      suspicious(9, 8, 0),
+      suspicious(10, 5, 0),
+      suspicious(10, 0, 5),
+      suspicious(9, 0, 9),
+    ]).toEqual(Array(6).fill(false))
+    expect([
+      suspicious(1, 1, 0),
+      suspicious(9, 9, 0),
+      suspicious(10, 6, 0),
+      suspicious(10, 0, 6),
+      suspicious(10, 3, 3),
+      suspicious(3, 1, 2),
+    ]).toEqual(Array(6).fill(true))
   })
 
   const someListed = fc.record({

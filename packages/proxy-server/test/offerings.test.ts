@@ -96,14 +96,14 @@ describe("a refresh", () => {
     await proxy.pass("10 seconds")
     const got = await proxy.hurried(proxy.list())
     expect([got.status, got.text]).toEqual([200, before.text])
-    const isSaid = async () =>
+    const isReported = async () =>
       (await proxy.ready()).json.warnings.join().includes("those of the last good read are used")
-    expect([(await proxy.ready()).json.upstreams.waldur, await isSaid()]).toEqual([{ status: "ok" }, true])
+    expect([(await proxy.ready()).json.upstreams.waldur, await isReported()]).toEqual([{ status: "ok" }, true])
     expect(proxy.logs.some((line) => line.includes('"event":"offerings-unavailable"'))).toBe(true)
     proxy.sandbox.faults.clear()
     await proxy.pass("10 seconds")
     await proxy.list()
-    expect(await isSaid()).toBe(false)
+    expect(await isReported()).toBe(false)
     const cold = await aProxy({ world, prepare: ({ faults }) => faults.set("waldur", down) })
     expect((await cold.hurried(cold.list())).status).toBe(502)
   })

@@ -47,7 +47,7 @@ const aQuietWorld = (count: number): World => {
   return world
 }
 
-/** By the rules of the contract, without any of the proxy's code. */
+/** A resource's path by the rules of the contract, without any of the proxy's code. */
 const pathOf = (row: WaldurRecord): string => {
   if (String(row.backend_id).startsWith("/")) return String(row.backend_id)
   const { offering_slug, provider_slug, customer_slug, project_slug } = row
@@ -65,8 +65,8 @@ const quotasOfRow = (row: WaldurRecord, reportsOptions: boolean): ReadonlyArray<
   return orderedQuotas(storageOf(row), reportsOptions ? undefined : (hard_quota_space as number | undefined))
 }
 
-/** What happens to a report on its way; each once. */
-const mishaps = [
+/** Faults of a report to Waldur. */
+const reportFaults = [
   { status: 503 },
   { rewrite: (answer: { headers: Headers }) => ({ ...answer, status: 504, body: new Uint8Array() }) },
   { reset: true },
@@ -78,14 +78,14 @@ const mishaps = [
   { status: 429 },
   { status: 500, body: "html" as const },
 ]
-/** Mishaps before which nothing has arrived. */
-const unarrived = mishaps.filter((one) => !("rewrite" in one))
+/** Faults in which Waldur does not receive the report. */
+const faultsBeforeArrival = reportFaults.filter((one) => !("rewrite" in one))
 
 interface Setting {
   readonly names: ReadonlyArray<string>
-  /** Determines everything that goes wrong. */
+  /** Determines all faults and events. */
   readonly seed: number
-  /** Faults occur for so many cycles; then there are none until all lives are over. */
+  /** Number of cycles with faults; then there are none until all lives are over. */
   readonly wildCycles: number
   readonly reportsPaths: boolean
   readonly reportsOptions?: boolean
@@ -110,8 +110,8 @@ const xorshift = (seed: number) => {
   return next
 }
 
-/** Runs the lives until all are over and all is quiet; returns what is then not as ordered. */
-const wrongAfter = async (setting: Setting): Promise<ReadonlyArray<string>> => {
+/** Runs the lives until all are over and no fault occurs; returns what is then not as ordered. */
+const problemsAfter = async (setting: Setting): Promise<ReadonlyArray<string>> => {
   const { names, seed, wildCycles, reportsPaths, reportsOptions = false, by = rules, besides } = setting
   let isWild = true
   const random = xorshift(seed)
@@ -125,7 +125,7 @@ const wrongAfter = async (setting: Setting): Promise<ReadonlyArray<string>> => {
   })
   const disk = aDisk()
   const rejected = new Set<string>()
-  const wrong: Array<string> = []
+  const problems: Array<string> = []
   const running = names.map((name, number) => {
     const row = world.resources[number] as WaldurRecord
     const life = lives[name]?.({ sandbox, row, number, disk, chance, rejected }) as Life
@@ -133,7 +133,7 @@ const wrongAfter = async (setting: Setting): Promise<ReadonlyArray<string>> => {
   })
 
   const report: Report = async (url, body) => {
-    const fault = (reportsOptions ? unarrived : mishaps)[chance(30) - 1]
+    const fault = (reportsOptions ? faultsBeforeArrival : reportFaults)[chance(30) - 1]
     const set = fault && sandbox.faults.set("waldur", { method: "POST", times: 1, ...(fault as object) })
     const [, uuid = ""] = /marketplace-orders\/([0-9a-f]+)\/set_state_done/.exec(url) ?? []
     const order = world.orders.find((one) => one.uuid === uuid)
@@ -145,24 +145,24 @@ const wrongAfter = async (setting: Setting): Promise<ReadonlyArray<string>> => {
     }).catch(() => undefined)
     await response?.arrayBuffer()
     set?.clear()
-    if (before === "executing" && order?.state === "done") judgeDone(order)
+    if (before === "executing" && order?.state === "done") checkDone(order)
     return response?.status
   }
   /** An order that is reported done must be done at that moment. */
-  const judgeDone = (order: WaldurRecord) => {
+  const checkDone = (order: WaldurRecord) => {
     const row = world.resources.find(({ uuid }) => uuid === order.marketplace_resource_uuid) as WaldurRecord
     const directory = disk.directories.get(disk.pathOf(itemIdOf(row)) ?? "")
     if (order.type === "Terminate") {
-      if (directory !== undefined) wrong.push(`${row.slug} is reported removed, and is there`)
+      if (directory !== undefined) problems.push(`${row.slug} is reported removed, and is there`)
     } else if (String(directory?.quotas) !== String(quotasOfRow(row, reportsOptions))) {
-      wrong.push(`${row.slug} is reported done with quotas ${directory?.quotas}`)
+      problems.push(`${row.slug} is reported done with quotas ${directory?.quotas}`)
     }
   }
 
   let list: ReadonlyArray<Any> = []
   const read = async (): Promise<void> => {
     const kind = chance(6)
-    // The previous list, once more.
+    // The provisioner acts on the previous list again.
     if (kind === 1) return
     if (kind === 2) sandbox.faults.set("waldur", { method: "GET", status: 403 })
     if (kind === 3) await proxy.pass("11 seconds")
@@ -214,13 +214,15 @@ const wrongAfter = async (setting: Setting): Promise<ReadonlyArray<string>> => {
     for (const row of world.resources) {
       const one = running.find((other) => other.row === row)
       const end = one?.end ?? { state: "OK", directory: "as listed" }
-      wrong.push(...wrongWith(row, end, disk, reportsOptions).map((what) => `${one?.name ?? "made again"}: ${what}`))
+      problems.push(
+        ...problemsOf(row, end, disk, reportsOptions).map((what) => `${one?.name ?? "made again"}: ${what}`),
+      )
     }
     for (const { mountPoint, target } of list) {
       const isMissing = ["tenant", "customer"].includes(target.targetType) && !disk.parents.has(mountPoint.default)
-      if (isMissing) wrong.push(`${mountPoint.default} is missing`)
+      if (isMissing) problems.push(`${mountPoint.default} is missing`)
     }
-    return wrong
+    return problems
   } finally {
     await proxy.close()
     await sandbox.close()
@@ -228,22 +230,22 @@ const wrongAfter = async (setting: Setting): Promise<ReadonlyArray<string>> => {
 }
 
 /** What is not as expected at the end in a resource's state and directory; above all, whether data is lost. */
-const wrongWith = (row: WaldurRecord, end: End, disk: Disk, reportsOptions: boolean): ReadonlyArray<string> => {
+const problemsOf = (row: WaldurRecord, end: End, disk: Disk, reportsOptions: boolean): ReadonlyArray<string> => {
   const itemId = itemIdOf(row)
   const path = disk.pathOf(itemId)
   const directory = disk.directories.get(path ?? "")
   const files = disk.written.get(itemId) ?? []
   const found = end.directory === "gone" ? disk.trash.get(itemId)?.data : directory?.data
-  const wrong = files.every((file, index) => found?.[index] === file) ? [] : ["data is lost"]
-  if (row.state !== end.state || row.order_in_progress !== null) wrong.push(`it is ${row.state}`)
-  if (end.storage !== undefined && end.storage !== storageOf(row)) wrong.push(`it has ${storageOf(row)} TB`)
-  if (end.directory === "gone" && path !== undefined) wrong.push(`${path} is still there`)
-  if (end.directory !== "as listed") return wrong
-  if (path !== pathOf(row)) wrong.push(`it is at ${path}, not at ${pathOf(row)}`)
+  const problems = files.every((file, index) => found?.[index] === file) ? [] : ["data is lost"]
+  if (row.state !== end.state || row.order_in_progress !== null) problems.push(`it is ${row.state}`)
+  if (end.storage !== undefined && end.storage !== storageOf(row)) problems.push(`it has ${storageOf(row)} TB`)
+  if (end.directory === "gone" && path !== undefined) problems.push(`${path} is still there`)
+  if (end.directory !== "as listed") return problems
+  if (path !== pathOf(row)) problems.push(`it is at ${path}, not at ${pathOf(row)}`)
   const ordered = quotasOfRow(row, reportsOptions)
-  if (String(directory?.quotas) !== String(ordered)) wrong.push(`quotas ${directory?.quotas}, not ${ordered}`)
+  if (String(directory?.quotas) !== String(ordered)) problems.push(`quotas ${directory?.quotas}, not ${ordered}`)
   const gid = Number(disk.directories.get(path ?? "")?.gid)
-  return gid === gidOf(row) ? wrong : [...wrong, `group ${gid}`]
+  return gid === gidOf(row) ? problems : [...problems, `group ${gid}`]
 }
 
 /** Each project of these worlds has a number, from which its GID follows; a renamed one keeps its GID. */
@@ -257,7 +259,7 @@ const numRuns = (usual: number) => Number(process.env.PROVISIONER_RUNS ?? usual)
 const holds = async (settings: fc.Arbitrary<Setting>, runs: number): Promise<void> =>
   fc.assert(
     fc.asyncProperty(settings, async (setting) => {
-      expect(await wrongAfter(setting)).toEqual([])
+      expect(await problemsAfter(setting)).toEqual([])
     }),
     { numRuns: numRuns(runs), endOnFailure: true },
   )
@@ -305,8 +307,8 @@ describe("the document's table", () => {
   })
 
   test("of Waldur's responses has each response that the tested provisioner gets", () => {
-    const known = tableBelow("### What Waldur answers").flatMap(([response = ""]) => response.split(", "))
-    const met = mishaps.flatMap((one) => (one.status === undefined ? [] : [one.status]))
+    const known = tableBelow("### Waldur's responses").flatMap(([response = ""]) => response.split(", "))
+    const met = reportFaults.flatMap((one) => (one.status === undefined ? [] : [one.status]))
     expect([200, 409, ...met].filter((status) => !known.includes(status >= 500 ? "5xx" : String(status)))).toEqual([])
   })
 
@@ -322,7 +324,7 @@ describe("the document's table", () => {
 })
 
 /** The rules, with one row replaced. */
-const but = (status: string, urls: string, act: Rule["act"]): ReadonlyArray<Rule> => {
+const withRule = (status: string, urls: string, act: Rule["act"]): ReadonlyArray<Rule> => {
   const changed = rules.map((rule) =>
     rule.row[0].includes(status) && rule.row[1].includes(urls) ? { ...rule, act } : rule,
   )
@@ -340,19 +342,21 @@ interface Deviation extends Pick<Setting, "by" | "besides"> {
 
 /** Provisioners that do not follow a row, and the life that reveals it. */
 const deviations: ReadonlyArray<readonly [what: string, life: string, by: Deviation]> = [
-  ["approves no order of an active entry", "an Update of limits", { by: but("`active`", approves, asListed) }],
+  ["approves no order of an active entry", "an Update of limits", { by: withRule("`active`", approves, asListed) }],
   [
     "approves no order of an entry that is in error",
     "a Create that errs and is given up",
     {
-      by: but("`error`", approves, (around, entry) => (entry.status === "error" ? undefined : approve(around, entry))),
+      by: withRule("`error`", approves, (around, entry) =>
+        entry.status === "error" ? undefined : approve(around, entry),
+      ),
     },
   ],
   [
     "reports an Update done right after its approval",
     "an Update of limits",
     {
-      by: but("`active`", approves, async (around, entry) => {
+      by: withRule("`active`", approves, async (around, entry) => {
         keepAsListed(around, entry, entry.newQuotas)
         await approve(around, entry)
         await around.report(entry.set_state_done_url)
@@ -363,7 +367,7 @@ const deviations: ReadonlyArray<readonly [what: string, life: string, by: Deviat
     "removes and reports done before the worker has come",
     "a Terminate",
     {
-      by: but("`active`", executes, (around, entry) =>
+      by: withRule("`active`", executes, (around, entry) =>
         finish(around, entry, () => {
           around.disk.moveToTrash(around.disk.pathOf(entry.itemId) ?? "")
           return true
@@ -374,14 +378,16 @@ const deviations: ReadonlyArray<readonly [what: string, life: string, by: Deviat
   [
     "sets the old quotas while the entry is updating",
     "an Update of limits",
-    { by: but("`updating`", executes, (around, entry) => finish(around, entry, () => keepAsListed(around, entry))) },
+    {
+      by: withRule("`updating`", executes, (around, entry) => finish(around, entry, () => keepAsListed(around, entry))),
+    },
   ],
   [
     "continues after a 409 as after a 200",
     "a Create that is cancelled",
     {
       firstSeed: 5,
-      by: but("`pending`", approves, async (around, entry) => {
+      by: withRule("`pending`", approves, async (around, entry) => {
         const status = await around.report(entry.approve_by_provider_url)
         if (entry.status === "pending" && (status === 200 || status === 409)) keepAsListed(around, entry)
       }),
@@ -391,7 +397,7 @@ const deviations: ReadonlyArray<readonly [what: string, life: string, by: Deviat
     "creates a new directory if a known one has another mount point",
     "a directory that moves to another path",
     {
-      by: but("`active`", "neither", ({ disk }, entry) => {
+      by: withRule("`active`", "neither", ({ disk }, entry) => {
         const path = entry.mountPoint.default
         const known = disk.pathOf(entry.itemId)
         if (known !== undefined && known !== path) disk.directories.delete(known)
@@ -415,7 +421,7 @@ const deviations: ReadonlyArray<readonly [what: string, life: string, by: Deviat
     "removes what is listed as removed",
     "a resource that is terminated without the provisioner",
     {
-      by: but("`removed`", "any", ({ disk }, { itemId }) => {
+      by: withRule("`removed`", "any", ({ disk }, { itemId }) => {
         const path = disk.pathOf(itemId)
         if (path !== undefined) disk.moveToTrash(path)
       }),
@@ -426,7 +432,7 @@ const deviations: ReadonlyArray<readonly [what: string, life: string, by: Deviat
     "a Terminate that errs",
     {
       firstSeed: 20,
-      // As a provisioner that deletes.
+      // Like a provisioner that deletes instead of moving to the trash.
       besides: (_, disk) => disk.trash.clear(),
     },
   ],
@@ -436,10 +442,10 @@ describe("a provisioner that", () => {
   test.each(deviations)("%s is detected", async (_, life, { firstSeed = 1, ...deviation }) => {
     for (let seed = firstSeed; seed < firstSeed + 25; seed += 1) {
       const names = [life, life, life, life]
-      const wrong = await wrongAfter({ names, seed, wildCycles: 12, reportsPaths: false, ...deviation })
-      if (wrong.length > 0) return
+      const problems = await problemsAfter({ names, seed, wildCycles: 12, reportsPaths: false, ...deviation })
+      if (problems.length > 0) return
     }
-    expect.unreachable("25 seeds do not show it")
+    expect.unreachable("no deviation is detected with 25 seeds")
   })
 })
 
@@ -457,15 +463,15 @@ describe("quotas that are reported as options", () => {
       await reportOptions(around, entry)
     }
     for (let seed = 15; seed < 40; seed += 1) {
-      const by = but("`active`", approves, careless)
-      if ((await wrongAfter({ ...setting, seed, by })).length > 0) return
+      const by = withRule("`active`", approves, careless)
+      if ((await problemsAfter({ ...setting, seed, by })).length > 0) return
     }
-    expect.unreachable("25 seeds do not show it")
+    expect.unreachable("no deviation is detected with 25 seeds")
   })
 })
 
 describe("entries that a guard keeps", () => {
-  test("are left alone: nothing is reported and nothing on the disk changes until Waldur shows them again", async () => {
+  test("cause no report and no change on the disk until Waldur shows them again", async () => {
     const world = aQuietWorld(30)
     const ofCapstor = world.resources.filter((row) => row.offering_slug === "capstor")
     const [removing = {}, updating = {}, pending = {}] = ofCapstor

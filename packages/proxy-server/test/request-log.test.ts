@@ -19,7 +19,7 @@ const last = (proxy: TestedProxy, event?: LogEvent) => lines(proxy, event).at(-1
 const withId = (id: string) => ({ headers: { "X-Request-Id": id } })
 
 /** The requests to Waldur while `act` ran, by their headers. */
-const told = async ({ sandbox }: TestedProxy, act: () => Promise<unknown>) => {
+const headersSent = async ({ sandbox }: TestedProxy, act: () => Promise<unknown>) => {
   const before = sandbox.calls.of("waldur").length
   await act()
   const headers = sandbox.calls
@@ -75,7 +75,7 @@ describe("the request ID", () => {
   test("is in what a handler logs, and in the requests that it sends to upstreams", async () => {
     const proxy = await aProxy({ world: aWorld(5) })
     await proxy.list()
-    const header = await told(proxy, () => proxy.get(`${list}?debug=true`, withId("mine")))
+    const header = await headersSent(proxy, () => proxy.get(`${list}?debug=true`, withId("mine")))
     expect(header("x-request-id")).toContain("mine")
     proxy.sandbox.faults.set("waldur", { status: 403 })
     await proxy.pass("1 day")
@@ -87,7 +87,7 @@ describe("the request ID", () => {
     const proxy = await aProxy({ world: aWorld(5) })
     await proxy.list()
     const headers = { ...noCache.headers, ...withId("mine").headers, traceparent: `00-${traceId}-${spanId}-01` }
-    const header = await told(proxy, () => proxy.get(list, { headers }))
+    const header = await headersSent(proxy, () => proxy.get(list, { headers }))
     expect(header("x-request-id")).toEqual([expect.stringMatching(uuid)])
     expect(header("traceparent").join()).not.toContain(traceId)
     expect(last(proxy, "snapshot-taken").request_id).toBe("mine")
@@ -96,7 +96,7 @@ describe("the request ID", () => {
 
 describe("the request's trace", () => {
   const debug = (proxy: TestedProxy, headers: Record<string, string>) =>
-    told(proxy, () => proxy.get(`${list}?debug=true`, { headers: { ...withId("mine").headers, ...headers } }))
+    headersSent(proxy, () => proxy.get(`${list}?debug=true`, { headers: { ...withId("mine").headers, ...headers } }))
   const spansOf = (header: (name: string) => ReadonlyArray<string | null>) =>
     header("traceparent").map((value) => /^00-([0-9a-f]{32})-([0-9a-f]{16})-(0[01])$/.exec(value ?? "")?.slice(1))
 

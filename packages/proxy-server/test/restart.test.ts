@@ -28,7 +28,7 @@ const warm = { CACHE_KEEP_WARM_FOR: "5m" }
 const beforeTheStart = "the list is from before the start"
 
 /** One Waldur, one file, and consecutive processes over them; all end with the test. */
-const aHouse = async (world: World = aWorld(20), options: Omit<ProxyOptions, "sandbox" | "world"> = {}) => {
+const aDeployment = async (world: World = aWorld(20), options: Omit<ProxyOptions, "sandbox" | "world"> = {}) => {
   const sandbox = await startSandbox({ world })
   onTestFinished(() => sandbox.close())
   const directory = await mkdtemp(join(tmpdir(), "restart-"))
@@ -111,12 +111,12 @@ const linesWith = ({ logs }: TestedProxy, words: string) => logs.filter((line) =
 const failures = (proxy: TestedProxy) => linesWith(proxy, '"event":"refresh-failed"').length
 
 /** A process that has stored its list in the file, and ended. */
-const closedOnce = async (house: Awaited<ReturnType<typeof aHouse>>) => {
-  const proxy = await house.start()
+const afterOneRun = async (deployment: Awaited<ReturnType<typeof aDeployment>>) => {
+  const proxy = await deployment.start()
   const got = await list(proxy)
   expect(got.status).toBe(200)
-  await house.stop()
-  expect(await isThere(house.path)).toBe(true)
+  await deployment.stop()
+  expect(await isThere(deployment.path)).toBe(true)
   return { proxy, got }
 }
 
@@ -137,7 +137,7 @@ const queries = [
 
 describe("a restart while Waldur is down", () => {
   test("returns every response as before: bytes, ETag, links, times", async () => {
-    const house = await aHouse(aWorld(60))
+    const deployment = await aDeployment(aWorld(60))
     const reported = async (proxy: TestedProxy) => {
       const all: Array<unknown> = []
       for (const query of queries) {
@@ -150,12 +150,12 @@ describe("a restart while Waldur is down", () => {
       }
       return all
     }
-    const before = await reported(await house.start())
-    await house.stop()
-    house.sandbox.faults.set("waldur", down)
-    const proxy = await house.start()
+    const before = await reported(await deployment.start())
+    await deployment.stop()
+    deployment.sandbox.faults.set("waldur", down)
+    const proxy = await deployment.start()
     expect(await reported(proxy)).toEqual(before)
-    await house.restart()
+    await deployment.restart()
     expect(before.every((one) => (one as Any)[2] === 200)).toBe(true)
   })
 
@@ -165,13 +165,13 @@ describe("a restart while Waldur is down", () => {
     ["200 seconds", "109 seconds"],
     ["309 seconds", "0 seconds"],
   ] as const)(
-    "serves a list that is %s old for %s more, counted from when it was held; then 502",
+    "serves a list that is %s old for %s more, counted from when it was read; then 502",
     async (age, more) => {
-      const house = await aHouse()
-      const { proxy: before, got } = await closedOnce(house)
-      await house.age(before, age)
-      house.sandbox.faults.set("waldur", down)
-      const proxy = await house.start()
+      const deployment = await aDeployment()
+      const { proxy: before, got } = await afterOneRun(deployment)
+      await deployment.age(before, age)
+      deployment.sandbox.faults.set("waldur", down)
+      const proxy = await deployment.start()
       const first = await list(proxy)
       expect([first.status, first.text, first.headers.get("age")]).toEqual([200, got.text, age.split(" ")[0]])
       await proxy.pass(more)
@@ -184,17 +184,17 @@ describe("a restart while Waldur is down", () => {
 
   test("returns 502 at once if the list is too old, and is not ready; the file remains for when Waldur is back", async () => {
     // Neither keep-warm nor the empty guard makes the list fit to serve.
-    const house = await aHouse(aWorld(20), { environment: { ...warm, CACHE_EMPTY_GUARD: "1h" } })
-    const { proxy: before, got } = await closedOnce(house)
-    await house.age(before, "310 seconds")
-    const bytes = await readFile(house.path)
-    const fault = house.sandbox.faults.set("waldur", down)
-    const proxy = await house.start()
+    const deployment = await aDeployment(aWorld(20), { environment: { ...warm, CACHE_EMPTY_GUARD: "1h" } })
+    const { proxy: before, got } = await afterOneRun(deployment)
+    await deployment.age(before, "310 seconds")
+    const bytes = await readFile(deployment.path)
+    const fault = deployment.sandbox.faults.set("waldur", down)
+    const proxy = await deployment.start()
     expect((await list(proxy)).status).toBe(502)
     const report = await proxy.ready()
     expect([report.status, report.json.status, report.json.snapshot]).toEqual([503, "starting", null])
     for (let minute = 0; minute < 3; minute += 1) await proxy.pass("1 minute")
-    expect(await readFile(house.path)).toEqual(bytes)
+    expect(await readFile(deployment.path)).toEqual(bytes)
     fault.clear()
     await until(async () => {
       await proxy.pass("5 seconds")
@@ -203,29 +203,29 @@ describe("a restart while Waldur is down", () => {
     expect((await list(proxy)).text).toBe(got.text)
   })
 
-  test("that is repeated serves the same list, but for no longer in total", async () => {
-    const house = await aHouse()
-    const { proxy: before, got } = await closedOnce(house)
-    await house.age(before, "100 seconds")
-    house.sandbox.faults.set("waldur", down)
+  test("that is repeated does not extend the time for which the list is served", async () => {
+    const deployment = await aDeployment()
+    const { proxy: before, got } = await afterOneRun(deployment)
+    await deployment.age(before, "100 seconds")
+    deployment.sandbox.faults.set("waldur", down)
     for (let start = 0; start < 3; start += 1) {
-      const proxy = await house.restart({ environment: warm })
+      const proxy = await deployment.restart({ environment: warm })
       await until(() => failures(proxy) > 0)
       await proxy.pass("60 seconds")
       expect((await list(proxy)).text).toBe(got.text)
       await proxy.pass("150 seconds")
       expect((await list(proxy)).status).toBe(502)
     }
-    const kept = await house.kept(before)
+    const kept = await deployment.kept(before)
     expect(kept?.readEndedAt).toBe(started - 100_000)
   })
 
-  test("is reported: the list is from before the start, and why there is no newer one", async () => {
-    const house = await aHouse()
-    const { proxy: before } = await closedOnce(house)
-    await house.age(before, "20 seconds")
-    const fault = house.sandbox.faults.set("waldur", down)
-    const proxy = await house.start({ environment: warm })
+  test("is reported by readiness: the list is from before the start, and why there is no newer one", async () => {
+    const deployment = await aDeployment()
+    const { proxy: before } = await afterOneRun(deployment)
+    await deployment.age(before, "20 seconds")
+    const fault = deployment.sandbox.faults.set("waldur", down)
+    const proxy = await deployment.start({ environment: warm })
     await until(() => failures(proxy) > 0)
     const { status, json } = await proxy.ready()
     expect([status, json.status, json.snapshot.age]).toEqual([200, "ready", 20])
@@ -243,12 +243,12 @@ describe("a restart while Waldur is down", () => {
 
 describe("a restart while all is well", () => {
   test("serves the file at once while the first refresh runs, then its result", async () => {
-    const house = await aHouse()
-    const { proxy: before, got } = await closedOnce(house)
-    await house.age(before, "20 seconds")
-    rowOf(house.world, 9).state = "Erred"
-    const fault = house.sandbox.faults.set("waldur", { path: listPath, hang: true })
-    const proxy = await house.start({ environment: warm })
+    const deployment = await aDeployment()
+    const { proxy: before, got } = await afterOneRun(deployment)
+    await deployment.age(before, "20 seconds")
+    rowOf(deployment.world, 9).state = "Erred"
+    const fault = deployment.sandbox.faults.set("waldur", { path: listPath, hang: true })
+    const proxy = await deployment.start({ environment: warm })
     await until(() => fault.struck > 0)
     for (let request = 0; request < 3; request += 1) {
       const early = await list(proxy)
@@ -263,30 +263,30 @@ describe("a restart while all is well", () => {
     fault.clear()
     await until(async () => {
       await proxy.pass("1 second")
-      return (await statusOf(proxy, house.world)) === "error"
+      return (await statusOf(proxy, deployment.world)) === "error"
     })
     expect(await warningsOf(proxy)).not.toContain(beforeTheStart)
     expect((await proxy.ready()).json.upstreams.waldur).toEqual({ status: "ok" })
   })
 
-  test("still reports since when the list is like this", async () => {
-    const house = await aHouse()
-    const { proxy: before, got } = await closedOnce(house)
-    await house.age(before, "20 seconds")
-    const proxy = await house.start()
+  test("keeps the Last-Modified of an unchanged list", async () => {
+    const deployment = await aDeployment()
+    const { proxy: before, got } = await afterOneRun(deployment)
+    await deployment.age(before, "20 seconds")
+    const proxy = await deployment.start()
     const fresh = await list(proxy)
     expect([fresh.text, fresh.headers.get("age")]).toEqual([got.text, "0"])
     expect(Date.parse(fresh.headers.get("last-modified") ?? "")).toBe(started - 20_000)
   })
 
-  test("lets a walk through the pages that began before go on", async () => {
-    const house = await aHouse(aWorld(60))
-    const before = await house.start()
+  test("continues a walk through the pages that began before it", async () => {
+    const deployment = await aDeployment(aWorld(60))
+    const before = await deployment.start()
     const first = await before.list("page_size=10")
     const second = await before.list(`page_size=10&page=2&snapshot=${snapshotOf(first.headers)}`)
-    await house.stop()
-    for (const row of house.world.resources) if (row.state === "OK") row.state = "Erred"
-    const proxy = await house.start()
+    await deployment.stop()
+    for (const row of deployment.world.resources) if (row.state === "OK") row.state = "Erred"
+    const proxy = await deployment.start()
     await proxy.get("/api/storage-resources/", noCache)
     expect((await proxy.list("status=error")).json.pagination.total).toBeGreaterThan(50)
     const again = await proxy.list(`page_size=10&page=2&snapshot=${snapshotOf(first.headers)}`)
@@ -294,50 +294,50 @@ describe("a restart while all is well", () => {
   })
 
   test("serves nothing from the file with fresh_for 0 while Waldur works", async () => {
-    const house = await aHouse(aWorld(10), { environment: { CACHE_FRESH_FOR: "0", ...warm } })
-    const { proxy: before } = await closedOnce(house)
+    const deployment = await aDeployment(aWorld(10), { environment: { CACHE_FRESH_FOR: "0", ...warm } })
+    const { proxy: before } = await afterOneRun(deployment)
     for (const [age, state, status] of [
       ["0 seconds", "Erred", "error"],
       ["20 seconds", "Updating", "updating"],
       ["200 seconds", "OK", "active"],
     ] as const) {
-      await house.age(before, age)
-      rowOf(house.world, 9).state = state
-      const proxy = await house.start()
-      expect([age, await statusOf(proxy, house.world)]).toEqual([age, status])
-      await house.stop()
+      await deployment.age(before, age)
+      rowOf(deployment.world, 9).state = state
+      const proxy = await deployment.start()
+      expect([age, await statusOf(proxy, deployment.world)]).toEqual([age, status])
+      await deployment.stop()
     }
-    rowOf(house.world, 9).state = "Erred"
-    house.sandbox.faults.set("waldur", down)
-    const proxy = await house.start()
-    expect(await statusOf(proxy, house.world)).toBe("active")
+    rowOf(deployment.world, 9).state = "Erred"
+    deployment.sandbox.faults.set("waldur", down)
+    const proxy = await deployment.start()
+    expect(await statusOf(proxy, deployment.world)).toBe("active")
     await proxy.pass("300 seconds")
     expect((await list(proxy)).status).toBe(502)
   })
 
   test("does not serve a file from a clock that was ahead: its age is unknown, however far ahead", async () => {
-    const house = await aHouse()
-    const { proxy: before } = await closedOnce(house)
+    const deployment = await aDeployment()
+    const { proxy: before } = await afterOneRun(deployment)
     for (const ahead of ["-2 minutes", "-2 days", "-100000 days"] as const) {
-      await house.age(before, ahead)
-      const fault = house.sandbox.faults.set("waldur", down)
-      const proxy = await house.start()
+      await deployment.age(before, ahead)
+      const fault = deployment.sandbox.faults.set("waldur", down)
+      const proxy = await deployment.start()
       expect([ahead, (await list(proxy)).status]).toEqual([ahead, 502])
       const [line = ""] = linesWith(proxy, '"event":"snapshot-restored"')
       expect(JSON.parse(line)).toMatchObject({ annotations: { age: "unknown" } })
-      await house.stop()
+      await deployment.stop()
       fault.clear()
     }
-    rowOf(house.world, 9).state = "Erred"
-    expect(await statusOf(await house.start(), house.world)).toBe("error")
+    rowOf(deployment.world, 9).state = "Erred"
+    expect(await statusOf(await deployment.start(), deployment.world)).toBe("error")
   })
 
   test("treats a file slightly ahead, as after a clock correction, as new and no younger", async () => {
-    const house = await aHouse()
-    const { proxy: before, got } = await closedOnce(house)
-    await house.age(before, "-50 seconds")
-    house.sandbox.faults.set("waldur", down)
-    const proxy = await house.start()
+    const deployment = await aDeployment()
+    const { proxy: before, got } = await afterOneRun(deployment)
+    await deployment.age(before, "-50 seconds")
+    deployment.sandbox.faults.set("waldur", down)
+    const proxy = await deployment.start()
     const early = await list(proxy)
     expect([early.status, early.text, early.headers.get("age")]).toEqual([200, got.text, "0"])
     expect(Date.parse(early.headers.get("last-modified") ?? "")).toBeLessThanOrEqual(started)
@@ -346,19 +346,19 @@ describe("a restart while all is well", () => {
   })
 
   test("with another configuration starts without a stored list, and stores its own", async () => {
-    const house = await aHouse()
-    const { proxy: before } = await closedOnce(house)
-    const fault = house.sandbox.faults.set("waldur", down)
+    const deployment = await aDeployment()
+    const { proxy: before } = await afterOneRun(deployment)
+    const fault = deployment.sandbox.faults.set("waldur", down)
     const two = { capstor: "capstor", vast: "vast" }
-    const proxy = await house.start({ document: () => ({ storage_systems: two }) })
+    const proxy = await deployment.start({ document: () => ({ storage_systems: two }) })
     expect((await list(proxy)).status).toBe(502)
-    expect(await readdir(house.directory)).toEqual(["kept"])
+    expect(await readdir(deployment.directory)).toEqual(["kept"])
     fault.clear()
     await proxy.pass("5 seconds")
     const there = await list(proxy)
     expect(there.status).toBe(200)
-    await until(async () => (await house.kept(proxy)) !== undefined)
-    expect(await house.kept(before)).toBeUndefined()
+    await until(async () => (await deployment.kept(proxy)) !== undefined)
+    expect(await deployment.kept(before)).toBeUndefined()
   })
 })
 
@@ -380,32 +380,32 @@ describe("the first refresh after a restart", () => {
   ] as const)(
     "is compared with a list that is %s old, even if that is not served: a lost system stays: %s",
     async (age, stays) => {
-      const house = await aHouse(aWorld(60), guarded)
-      const { proxy: before } = await closedOnce(house)
-      const good = await inSystem(await house.start(), "vast")
-      await house.stop()
+      const deployment = await aDeployment(aWorld(60), guarded)
+      const { proxy: before } = await afterOneRun(deployment)
+      const good = await inSystem(await deployment.start(), "vast")
+      await deployment.stop()
       expect(good.length).toBeGreaterThan(3)
-      await house.age(before, age)
-      lose(house.world, "vast")
-      const proxy = await house.start()
+      await deployment.age(before, age)
+      lose(deployment.world, "vast")
+      const proxy = await deployment.start()
       expect(await inSystem(proxy, "vast")).toEqual(stays ? good : [])
       expect((await warningsOf(proxy)).includes("Waldur shows 0 resources of vast")).toBe(stays)
     },
   )
 
-  test("finds no loss in the future: a guard that began there ends as one that begins now", async () => {
-    const house = await aHouse(aWorld(60), guarded)
-    const { proxy: before } = await closedOnce(house)
-    lose(house.world, "vast")
-    const second = await house.start()
+  test("treats a guard that began in the future as beginning now", async () => {
+    const deployment = await aDeployment(aWorld(60), guarded)
+    const { proxy: before } = await afterOneRun(deployment)
+    lose(deployment.world, "vast")
+    const second = await deployment.start()
     await second.get("/api/storage-resources/", noCache)
-    await house.stop()
-    const kept = (await house.kept(before)) as TimedSnapshot
+    await deployment.stop()
+    const kept = (await deployment.kept(before)) as TimedSnapshot
     const [guard] = kept.snapshot.guarded
     const ahead = [{ ...guard, since: started + 1e12 }] as typeof kept.snapshot.guarded
     const forged = { ...kept, snapshot: { ...kept.snapshot, guarded: ahead } }
-    await Effect.runPromise(writeSnapshotFile(house.path, storageIdentity(before.settings), forged))
-    const third = await house.start()
+    await Effect.runPromise(writeSnapshotFile(deployment.path, storageIdentity(before.settings), forged))
+    const third = await deployment.start()
     await third.get("/api/storage-resources/", noCache)
     expect((await inSystem(third, "vast")).length).toBeGreaterThan(3)
     await third.pass("1 hour")
@@ -414,16 +414,16 @@ describe("the first refresh after a restart", () => {
   })
 
   test("continues the time for which a system is lost", async () => {
-    const house = await aHouse(aWorld(60), guarded)
-    const { proxy: before } = await closedOnce(house)
-    lose(house.world, "vast")
-    const second = await house.start()
+    const deployment = await aDeployment(aWorld(60), guarded)
+    const { proxy: before } = await afterOneRun(deployment)
+    lose(deployment.world, "vast")
+    const second = await deployment.start()
     await second.get("/api/storage-resources/", noCache)
     expect((await inSystem(second, "vast")).length).toBeGreaterThan(3)
-    await house.stop()
-    const [guard] = (await house.kept(before))?.snapshot.guarded ?? []
+    await deployment.stop()
+    const [guard] = (await deployment.kept(before))?.snapshot.guarded ?? []
     expect(guard).toMatchObject({ offeringSlug: "vast", since: started, now: 0 })
-    const third = await house.start()
+    const third = await deployment.start()
     await third.pass("59 minutes")
     expect((await inSystem(third, "vast")).length).toBeGreaterThan(3)
     await third.pass("1 minute")
@@ -437,19 +437,19 @@ describe("the first refresh after a restart", () => {
   ] as const)(
     "is compared with a list that is %s old for GIDs: with the API down, a new project causes %i",
     async (age, status) => {
-      const house = await aHouse(aWorld(20), guarded)
-      const { world } = house
-      const { proxy: before, got } = await closedOnce(house)
-      await house.age(before, age)
+      const deployment = await aDeployment(aWorld(20), guarded)
+      const { world } = deployment
+      const { proxy: before, got } = await afterOneRun(deployment)
+      await deployment.age(before, age)
       const added = { ...rowOf(world, 9), uuid: `${"0".repeat(31)}1`, slug: "added", project_slug: "newcomer" }
       world.resources.push(added)
       world.gids.set("newcomer", 46_000)
-      house.sandbox.faults.set("hpcUserApi", refused)
-      const proxy = await house.start()
+      deployment.sandbox.faults.set("hpcUserApi", refused)
+      const proxy = await deployment.start()
       const during = await list(proxy)
       expect(during.status).toBe(status)
       if (status === 200) expect(during.text).toBe(got.text)
-      house.sandbox.faults.clear()
+      deployment.sandbox.faults.clear()
       await proxy.pass("10 seconds")
       expect(gidOf((await list(proxy)).json, world, 20)).toBe(46_000)
     },
@@ -463,16 +463,16 @@ describe("GIDs from before a restart", () => {
     Object.assign(rowOf(world, index), more, { modified: world.now })
 
   test("are served while the HPC User API is down; other changes in Waldur show", async () => {
-    const house = await aHouse()
-    const { world } = house
-    const { proxy: before, got } = await closedOnce(house)
+    const deployment = await aDeployment()
+    const { world } = deployment
+    const { proxy: before, got } = await afterOneRun(deployment)
     rowOf(world, 9).state = "Erred"
-    house.sandbox.faults.set("hpcUserApi", refused)
+    deployment.sandbox.faults.set("hpcUserApi", refused)
     for (const age of ["20 seconds", "11 hours", "11 hours"] as const) {
-      // This also holds for GIDs stored by a process that had them from the file itself.
-      await house.stop()
-      await house.age(before, age)
-      const proxy = await house.start()
+      // Also for GIDs stored by a process that read them from the file itself.
+      await deployment.stop()
+      await deployment.age(before, age)
+      const proxy = await deployment.start()
       const { status, json, headers } = await list(proxy)
       expect([status, headers.get("age")]).toEqual([200, "0"])
       expect(gidsOf(json, world)).toEqual(gidsOf(got.json, world))
@@ -486,58 +486,58 @@ describe("GIDs from before a restart", () => {
   })
 
   test("are served no longer than a day after the API returned them, over however many restarts", async () => {
-    const house = await aHouse()
-    const { proxy: before } = await closedOnce(house)
-    house.sandbox.faults.set("hpcUserApi", refused)
-    await house.age(before, "23 hours")
-    const second = await house.start()
+    const deployment = await aDeployment()
+    const { proxy: before } = await afterOneRun(deployment)
+    deployment.sandbox.faults.set("hpcUserApi", refused)
+    await deployment.age(before, "23 hours")
+    const second = await deployment.start()
     expect((await list(second)).status).toBe(200)
     expect((await second.ready()).text).toContain("an earlier process read are used until 2026-11-23T10:00:00.000Z")
     await second.pass("59 minutes")
     expect((await list(second)).headers.get("age")).toBe("0")
     await second.pass("1 minute")
-    // A held list is served as long as any good one; it is not renewed.
+    // A cached list is served as long as any good one; it is not renewed.
     await list(second)
     expect((await second.ready()).json.upstreams.hpc_user_api.status).toBe("failing")
     await until(() => failures(second) > 0)
-    await house.stop()
+    await deployment.stop()
     // Its list was new, its GIDs were not.
-    await house.age(before, "2 minutes")
-    const third = await house.start()
+    await deployment.age(before, "2 minutes")
+    const third = await deployment.start()
     await until(() => failures(third) > 0)
     await third.pass("310 seconds")
     expect((await list(third)).status).toBe(502)
   })
 
   test.each(["25 hours", "-1 day"] as const)("are not taken from a list that is %s old", async (age) => {
-    const house = await aHouse()
-    const { proxy: before } = await closedOnce(house)
-    await house.age(before, age)
-    house.sandbox.faults.set("hpcUserApi", refused)
-    const proxy = await house.start()
+    const deployment = await aDeployment()
+    const { proxy: before } = await afterOneRun(deployment)
+    await deployment.age(before, age)
+    deployment.sandbox.faults.set("hpcUserApi", refused)
+    const proxy = await deployment.start()
     expect((await list(proxy)).status).toBe(502)
   })
 
   test("are replaced by the API's new ones if it responds", async () => {
-    const house = await aHouse()
-    const { world } = house
-    const { proxy: before, got } = await closedOnce(house)
-    await house.age(before, "20 seconds")
+    const deployment = await aDeployment()
+    const { world } = deployment
+    const { proxy: before, got } = await afterOneRun(deployment)
+    await deployment.age(before, "20 seconds")
     world.gids.set(slugOf(world, 9), 45_123)
-    const proxy = await house.start()
+    const proxy = await deployment.start()
     expect(gidOf(got.json, world, 9)).not.toBe(45_123)
     expect(gidOf((await list(proxy)).json, world, 9)).toBe(45_123)
-    await house.stop()
-    expect((await house.kept(before))?.snapshot.gids.get(slugOf(world, 9))).toBe(45_123)
+    await deployment.stop()
+    expect((await deployment.kept(before))?.snapshot.gids.get(slugOf(world, 9))).toBe(45_123)
   })
 
   test("are not carried on by a light refresh once the API is back", async () => {
-    const house = await aHouse(aWorld(20), light)
-    const { world } = house
-    const { got } = await closedOnce(house)
+    const deployment = await aDeployment(aWorld(20), light)
+    const { world } = deployment
+    const { got } = await afterOneRun(deployment)
     const [other, gone] = [slugOf(world, 9), slugOf(world, 12)]
-    const fault = house.sandbox.faults.set("hpcUserApi", refused)
-    const proxy = await house.start()
+    const fault = deployment.sandbox.faults.set("hpcUserApi", refused)
+    const proxy = await deployment.start()
     await proxy.pass("10 seconds")
     await list(proxy)
     // While the API is down, a light refresh has no others.
@@ -559,17 +559,17 @@ describe("GIDs from before a restart", () => {
   })
 
   test("are looked up again once the API is back, even if it returns the same: nothing old is retained", async () => {
-    const house = await aHouse(aWorld(20), light)
-    const { world } = house
-    const { got } = await closedOnce(house)
-    const fault = house.sandbox.faults.set("hpcUserApi", refused)
-    const proxy = await house.start()
+    const deployment = await aDeployment(aWorld(20), light)
+    const { world } = deployment
+    const { got } = await afterOneRun(deployment)
+    const fault = deployment.sandbox.faults.set("hpcUserApi", refused)
+    const proxy = await deployment.start()
     await proxy.get("/api/storage-resources/", noCache)
     fault.clear()
     await proxy.pass("10 seconds")
     expect((await list(proxy)).text).toBe(got.text)
     // Now they are the API's own, known until restart.
-    house.sandbox.faults.set("hpcUserApi", refused)
+    deployment.sandbox.faults.set("hpcUserApi", refused)
     changed(world, 9, { state: "Erred" })
     await proxy.pass("10 seconds")
     const { json } = await list(proxy)
@@ -592,11 +592,11 @@ describe("GIDs from before a restart", () => {
     ["known", false],
     ["unknown", true],
   ])("are no longer served once the API has returned %s for others, though it fails for theirs", async (_, forget) => {
-    const house = await aHouse(longNamed(60))
-    const { world } = house
-    const { got } = await closedOnce(house)
-    house.sandbox.faults.set("hpcUserApi", refused)
-    const proxy = await house.start({ environment: { CACHE_FULL_REFRESH_EVERY: "0" } })
+    const deployment = await aDeployment(longNamed(60))
+    const { world } = deployment
+    const { got } = await afterOneRun(deployment)
+    deployment.sandbox.faults.set("hpcUserApi", refused)
+    const proxy = await deployment.start({ environment: { CACHE_FULL_REFRESH_EVERY: "0" } })
     await proxy.get("/api/storage-resources/", noCache)
     await proxy.pass("10 seconds")
     expect((await list(proxy)).headers.get("age")).toBe("0")
@@ -604,18 +604,18 @@ describe("GIDs from before a restart", () => {
     // The next time one request fails and the others succeed.
     proxy.sandbox.calls.clear()
     if (forget) world.gids.clear()
-    house.sandbox.faults.clear()
-    const fault = house.sandbox.faults.set("hpcUserApi", { ...refused, path: /export/, times: 1 })
+    deployment.sandbox.faults.clear()
+    const fault = deployment.sandbox.faults.set("hpcUserApi", { ...refused, path: /export/, times: 1 })
     await proxy.pass("10 seconds")
     await proxy.list()
     await until(() => failures(proxy) > 0)
     expect([fault.struck, exports(proxy).length > 1]).toEqual([1, true])
-    // Then it fails for all that are not known by now.
-    house.sandbox.faults.set("hpcUserApi", refused)
+    // Then it fails for all projects that are still unknown.
+    deployment.sandbox.faults.set("hpcUserApi", refused)
     await proxy.pass("300 seconds")
     expect((await list(proxy)).status).toBe(502)
     expect((await proxy.ready()).json.upstreams.hpc_user_api.status).toBe("failing")
-    house.sandbox.faults.clear()
+    deployment.sandbox.faults.clear()
     await proxy.pass("61 seconds")
     const back = await list(proxy)
     expect(back.status).toBe(200)
@@ -636,45 +636,45 @@ describe("mock GIDs", () => {
   test.each(mocking)(
     "(%s) are never stored, with the API up or down, and that is reported at the start",
     async (_, mock) => {
-      const house = await aHouse(aWorld(10), mock)
+      const deployment = await aDeployment(aWorld(10), mock)
       for (const fault of [undefined, refused]) {
-        if (fault !== undefined) house.sandbox.faults.set("hpcUserApi", fault)
-        const proxy = await house.start()
+        if (fault !== undefined) deployment.sandbox.faults.set("hpcUserApi", fault)
+        const proxy = await deployment.start()
         expect((await list(proxy)).status).toBe(200)
         await proxy.pass("1 minute")
         expect((await list(proxy)).status).toBe(200)
         const reported = /cache\.path.*no effect.*mock/
         expect(proxy.settings.warnings.some((one) => reported.test(one))).toBe(true)
         expect(await warningsOf(proxy)).toMatch(reported)
-        await house.stop()
-        expect(await readdir(house.directory)).toEqual([])
+        await deployment.stop()
+        expect(await readdir(deployment.directory)).toEqual([])
       }
     },
   )
 
   test.each(mocking)("(%s) are not mixed with stored ones: the file is neither read nor changed", async (_, mock) => {
-    const house = await aHouse(aWorld(10))
-    const { proxy: before } = await closedOnce(house)
-    const taken = (await house.kept(before)) as TimedSnapshot
-    house.sandbox.faults.set("waldur", down)
-    const proxy = await house.start(mock)
+    const deployment = await aDeployment(aWorld(10))
+    const { proxy: before } = await afterOneRun(deployment)
+    const taken = (await deployment.kept(before)) as TimedSnapshot
+    deployment.sandbox.faults.set("waldur", down)
+    const proxy = await deployment.start(mock)
     // As if the file were its own, whatever distinguishes the two.
-    await house.stop()
-    await Effect.runPromise(writeSnapshotFile(house.path, storageIdentity(proxy.settings), taken))
-    const bytes = await readFile(house.path)
-    const again = await house.start(mock)
+    await deployment.stop()
+    await Effect.runPromise(writeSnapshotFile(deployment.path, storageIdentity(proxy.settings), taken))
+    const bytes = await readFile(deployment.path)
+    const again = await deployment.start(mock)
     expect((await list(again)).status).toBe(502)
     expect(linesWith(again, '"event":"snapshot-restored"')).toEqual([])
-    house.sandbox.faults.clear()
+    deployment.sandbox.faults.clear()
     await again.pass("10 seconds")
     expect((await list(again)).status).toBe(200)
-    await house.stop()
-    expect(await readFile(house.path)).toEqual(bytes)
+    await deployment.stop()
+    expect(await readFile(deployment.path)).toEqual(bytes)
   })
 
   test("cause no warning if the list has the API's own GIDs", async () => {
-    const house = await aHouse(aWorld(6))
-    const proxy = await house.start()
+    const deployment = await aDeployment(aWorld(6))
+    const proxy = await deployment.start()
     await proxy.list()
     expect(await warningsOf(proxy)).not.toContain("cache.path")
   })
@@ -688,84 +688,84 @@ describe("the file is written", () => {
   }
 
   test("at the first snapshot, without any request", async () => {
-    const house = await aHouse(aWorld(6))
-    const proxy = await house.start()
-    await until(() => isThere(house.path))
-    expect((await house.kept(proxy))?.readStartedAt).toBe(started)
+    const deployment = await aDeployment(aWorld(6))
+    const proxy = await deployment.start()
+    await until(() => isThere(deployment.path))
+    expect((await deployment.kept(proxy))?.readStartedAt).toBe(started)
     expect(linesWith(proxy, "GET")).toEqual([])
   })
 
   test("once a minute if there is something newer", async () => {
-    const house = await aHouse(aWorld(20))
-    const proxy = await house.start()
+    const deployment = await aDeployment(aWorld(20))
+    const proxy = await deployment.start()
     await list(proxy)
-    await until(async () => (await house.kept(proxy)) !== undefined)
-    const first = await writtenAs(house.path)
-    rowOf(house.world, 9).state = "Erred"
+    await until(async () => (await deployment.kept(proxy)) !== undefined)
+    const first = await writtenAs(deployment.path)
+    rowOf(deployment.world, 9).state = "Erred"
     for (let step = 1; step <= 5; step += 1) {
       await proxy.pass("10 seconds")
-      expect(await statusOf(proxy, house.world)).toBe("error")
+      expect(await statusOf(proxy, deployment.world)).toBe("error")
     }
     await proxy.pass("9999 millis")
     // A round trip of our own: calls sent before have ended by then.
     await list(proxy)
-    expect([await writtenAs(house.path), (await house.kept(proxy))?.readStartedAt]).toEqual([first, started])
+    expect([await writtenAs(deployment.path), (await deployment.kept(proxy))?.readStartedAt]).toEqual([first, started])
     await proxy.pass("1 millis")
-    await until(async () => (await writtenAs(house.path)) !== first)
-    const kept = await house.kept(proxy)
+    await until(async () => (await writtenAs(deployment.path)) !== first)
+    const kept = await deployment.kept(proxy)
     expect(kept?.readStartedAt).toBe(started + 50_000)
     expect(kept?.snapshot.entries.select({ status: "error" }).length).toBe(2)
-    expect((await readdir(house.directory)).length).toBe(1)
+    expect((await readdir(deployment.directory)).length).toBe(1)
   })
 
   test("only if there is something newer", async () => {
-    const house = await aHouse(aWorld(6))
-    const proxy = await house.start()
-    await until(async () => (await house.kept(proxy)) !== undefined)
-    const first = await writtenAs(house.path)
+    const deployment = await aDeployment(aWorld(6))
+    const proxy = await deployment.start()
+    await until(async () => (await deployment.kept(proxy)) !== undefined)
+    const first = await writtenAs(deployment.path)
     for (let minute = 0; minute < 5; minute += 1) {
       await proxy.pass("1 minute")
       await proxy.ready()
     }
-    await house.stop()
-    expect(await writtenAs(house.path)).toBe(first)
+    await deployment.stop()
+    expect(await writtenAs(deployment.path)).toBe(first)
   })
 
-  test("at the end, with what is newest by then", async () => {
-    const house = await aHouse(aWorld(20))
-    const proxy = await house.start()
+  test("at the end, with the newest snapshot", async () => {
+    const deployment = await aDeployment(aWorld(20))
+    const proxy = await deployment.start()
     await list(proxy)
-    await until(async () => (await house.kept(proxy)) !== undefined)
-    rowOf(house.world, 9).state = "Erred"
+    await until(async () => (await deployment.kept(proxy)) !== undefined)
+    rowOf(deployment.world, 9).state = "Erred"
     await proxy.pass("10 seconds")
-    expect(await statusOf(proxy, house.world)).toBe("error")
-    expect((await house.kept(proxy))?.readStartedAt).toBe(started)
-    await house.stop()
-    const kept = await house.kept(proxy)
+    expect(await statusOf(proxy, deployment.world)).toBe("error")
+    expect((await deployment.kept(proxy))?.readStartedAt).toBe(started)
+    await deployment.stop()
+    const kept = await deployment.kept(proxy)
     expect([kept?.readStartedAt, kept?.snapshot.entries.select({ status: "error" }).length]).toEqual([
       started + 10_000,
       2,
     ])
-    house.sandbox.faults.set("waldur", down)
-    await house.age(proxy, "0 seconds")
-    expect(await statusOf(await house.start(), house.world)).toBe("error")
+    deployment.sandbox.faults.set("waldur", down)
+    await deployment.age(proxy, "0 seconds")
+    expect(await statusOf(await deployment.start(), deployment.world)).toBe("error")
   })
 
-  test("neither at an end before any refresh, nor in place of a file that is not ours", async () => {
-    const house = await aHouse(aWorld(6))
-    house.sandbox.faults.set("waldur", down)
-    const proxy = await house.start()
+  test("not at the end if no refresh has succeeded", async () => {
+    const deployment = await aDeployment(aWorld(6))
+    deployment.sandbox.faults.set("waldur", down)
+    const proxy = await deployment.start()
     await until(() => failures(proxy) > 0)
-    await house.stop()
-    expect(await readdir(house.directory)).toEqual([])
+    await deployment.stop()
+    expect(await readdir(deployment.directory)).toEqual([])
   })
 
   test("only if cache.path is set", async () => {
-    const house = await aHouse(aWorld(6))
-    const proxy = await house.start({ environment: { CACHE_PATH: "" } })
+    const deployment = await aDeployment(aWorld(6))
+    const proxy = await deployment.start({ environment: { CACHE_PATH: "" } })
     await list(proxy)
-    await house.stop()
-    expect(await readdir(house.directory)).toEqual([])
+    await deployment.stop()
+    expect(await readdir(deployment.directory)).toEqual([])
   })
 })
 
@@ -776,12 +776,12 @@ describe("the first refresh", () => {
     ["a long fresh_for", { ...warm, CACHE_FRESH_FOR: "1h" }],
     ["fresh_for 0", { ...warm, CACHE_FRESH_FOR: "0" }],
   ])("begins at the start, however young the list of the file is: %s", async (_, environment) => {
-    const house = await aHouse(aWorld(20), { environment })
-    const { world } = house
-    await closedOnce(house)
+    const deployment = await aDeployment(aWorld(20), { environment })
+    const { world } = deployment
+    await afterOneRun(deployment)
     world.gids.set(slugOf(world, 9), 45_123)
-    const proxy = await house.start()
-    // No request comes, and no time passes: a restart is the cure for a wrong GID.
+    const proxy = await deployment.start()
+    // No request arrives, and no time passes: a restart is the cure for a wrong GID.
     await until(async () => (await proxy.ready()).json.upstreams.waldur.status === "ok")
     expect(gidOf((await list(proxy)).json, world, 9)).toBe(45_123)
   })

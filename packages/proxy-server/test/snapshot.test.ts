@@ -306,11 +306,11 @@ describe("customers in the list", () => {
   })
 
   test.each([
-    { status: 404, isSaid: true },
-    { status: 403, isSaid: false },
+    { status: 404, isReported: true },
+    { status: 403, isReported: false },
   ])(
-    "whose list returns $status keep the names of their resources; reported: $isSaid",
-    async ({ status: answer, isSaid }) => {
+    "whose list returns $status keep the names of their resources; reported: $isReported",
+    async ({ status: answer, isReported }) => {
       const world = aWorld(10)
       for (const list of world.customersByOffering.values()) for (const customer of list) customer.name = "of the list"
       const proxy = await aProxy({
@@ -325,8 +325,8 @@ describe("customers in the list", () => {
       const projects = json.resources.filter(({ target }: Any) => ["project", "user"].includes(target.targetType))
       expect(projects.length).toBe(world.resources.length)
       const { warnings } = (await proxy.list("debug=true")).json
-      expect(warnings.some(({ reason }: Any) => reason.includes("list of customers"))).toBe(isSaid)
-      expect(proxy.logs.some((line) => line.includes('"event":"customers-unavailable"'))).toBe(isSaid)
+      expect(warnings.some(({ reason }: Any) => reason.includes("list of customers"))).toBe(isReported)
+      expect(proxy.logs.some((line) => line.includes('"event":"customers-unavailable"'))).toBe(isReported)
     },
   )
 })

@@ -58,7 +58,7 @@ describe("the sandbox's labelled resources", () => {
         from,
       ])
       expect(values.toSorted()).toEqual(decided.toSorted())
-      expectToldOf(entry, notes)
+      expectNotesOf(entry, notes)
     },
   )
 
@@ -72,7 +72,7 @@ describe("the sandbox's labelled resources", () => {
 })
 
 /** Each value of an entry is explained exactly once, with the value as served. */
-const expectToldOf = (entry: StorageEntry | null, notes: Explained["notes"]) => {
+const expectNotesOf = (entry: StorageEntry | null, notes: Explained["notes"]) => {
   const told = (part: string) => notes.filter((note) => note.part === part).map(({ value }) => value)
   const item = entry?.target.targetItem as Record<string, unknown> | undefined
   const targetType = entry?.target.targetType
@@ -186,7 +186,7 @@ describe("a tenant or customer", () => {
       },
     ])
     expect(one?.entry?.target.targetType).toBe("tenant")
-    expectToldOf(one?.entry ?? null, one?.notes ?? [])
+    expectNotesOf(one?.entry ?? null, one?.notes ?? [])
   })
 
   test.each([
@@ -280,7 +280,7 @@ describe("any set of rows", () => {
           expect(found.filter(({ entry }) => entry !== null)).toHaveLength(inTree.length)
           expect(sorted(resources.flatMap(({ skipped }) => skipped ?? []))).toEqual(sorted(own(tree.skipped)))
           expect(sorted(resources.flatMap(({ warnings }) => warnings))).toEqual(sorted(own(tree.warnings)))
-          for (const { entry, notes } of found) if (entry !== null) expectToldOf(entry, notes)
+          for (const { entry, notes } of found) if (entry !== null) expectNotesOf(entry, notes)
           // Compared as text, because JSON has no -0.
           const text = JSON.stringify(found)
           expect(JSON.stringify(JSON.parse(text))).toBe(text)

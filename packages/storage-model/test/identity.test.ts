@@ -42,7 +42,7 @@ describe("a resource of another offering with our offering's slug", () => {
   })
 
   it.each<[string, Surroundings]>([
-    ["if nothing says which offerings are ours", {}],
+    ["if our offerings are unknown", {}],
     ["if the user provides it", { offerings: offerings(offeringId) }],
     [
       "if the user provides it, in whichever form its UUID is",
@@ -177,7 +177,7 @@ describe("a project slug shared by two projects", () => {
       "of one project, in whichever form its UUID is",
       [of(1, uuidNumber(0xd0)), of(2, dashedNumber(0xd0).toUpperCase())],
     ],
-    ["that do not tell their project", [of(1, null), of(2, 5), of(3, "x"), of(4, undefined), of(5, uuidNumber(0xd0))]],
+    ["without a usable project", [of(1, null), of(2, 5), of(3, "x"), of(4, undefined), of(5, uuidNumber(0xd0))]],
     ["of which one is gone", [of(1, uuidNumber(0xd0)), of(2, uuidNumber(0xd1), { state: "Terminated" })]],
   ])("causes no warning for resources %s", (_, rows) => {
     expect(warned("shared-project-slug", rows)).toEqual([])

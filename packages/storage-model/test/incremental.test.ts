@@ -17,17 +17,17 @@ import { anOrder, aResource, dashedNumber, type Row, uuidNumber } from "./a-reso
 import { gidsOf, listedCustomers, settingsWith } from "./a-tree.ts"
 import { anyRow, surrounding } from "./hostile-rows.ts"
 
-// Many runs are slow on a busy machine; that is no failure.
+// Many runs take long on a busy machine.
 vi.setConfig({ testTimeout: 120_000 })
 
-/** A world as it is at one time. */
+/** The inputs of a tree at one time. */
 interface World {
   readonly rows: ReadonlyArray<unknown>
   readonly customers: ReadonlyMap<string, CustomerList>
   readonly gids: ReadonlyMap<string, GidAnswer>
 }
 
-const together = (all: ReadonlyArray<DecodedResources>): DecodedResources => ({
+const merged = (all: ReadonlyArray<DecodedResources>): DecodedResources => ({
   resources: all.flatMap(({ resources }) => resources),
   skipped: all.flatMap(({ skipped }) => skipped),
   malformed: all.flatMap(({ malformed }) => malformed),
@@ -44,8 +44,8 @@ const follower = (frame: HierarchyFrame) => {
       const change = {
         customers,
         gids,
-        removed: together([...known].filter(([row]) => !now.has(row)).map(([, one]) => one)),
-        added: together([...now].filter(([row]) => !known.has(row)).map(([, one]) => one)),
+        removed: merged([...known].filter(([row]) => !now.has(row)).map(([, one]) => one)),
+        added: merged([...now].filter(([row]) => !known.has(row)).map(([, one]) => one)),
       }
       known = now
       let parts = 0
@@ -66,7 +66,7 @@ const asRow = (row: unknown) => (typeof row === "object" && row !== null ? { ...
 const anyRows = (most: number) => fc.array(anyRow.map(asRow), { minLength: 1, maxLength: most })
 
 /** Worlds that have little in common. */
-const othersEachTime: fc.Arbitrary<ReadonlyArray<World>> = fc
+const unrelatedWorlds: fc.Arbitrary<ReadonlyArray<World>> = fc
   .tuple(anyRows(30), fc.array(surrounding, { minLength: 2, maxLength: 6 }))
   .chain(([pool, arounds]) =>
     fc.tuple(...arounds.map((around) => fc.subarray(pool).map((rows): World => ({ ...around, rows })))),
@@ -83,7 +83,7 @@ const withEntryOf = <A>(map: ReadonlyMap<string, A>, other: ReadonlyMap<string, 
 }
 
 /** Worlds that differ in one row, GID or list of customers each. */
-const oneChangeEachTime: fc.Arbitrary<ReadonlyArray<World>> = fc
+const worldsWithOneChange: fc.Arbitrary<ReadonlyArray<World>> = fc
   .tuple(
     anyRows(30),
     surrounding,
@@ -110,7 +110,7 @@ const oneChangeEachTime: fc.Arbitrary<ReadonlyArray<World>> = fc
     return worlds
   })
 
-/** Worlds of resources in nested directories, of which one comes, goes, moves or begins to be removed each time. */
+/** Worlds of resources in nested directories, of which one is added, deleted, moved or begins to be removed each time. */
 const nestedDirectories: fc.Arbitrary<ReadonlyArray<World>> = fc
   .array(
     fc.record({
@@ -297,9 +297,9 @@ const followsAll = (worlds: ReadonlyArray<World>, frame: HierarchyFrame) => {
 const numRuns = Number(process.env.RUNS ?? 200)
 
 describe("a tree that is kept up to date", () => {
-  it("equals the tree that is built from the same rows and lookups at once, whatever changed before", () => {
+  it("equals the tree that is built at once from the same rows and lookups, after any changes", () => {
     fc.assert(
-      fc.property(fc.oneof(othersEachTime, oneChangeEachTime), surrounding, (worlds, around) => {
+      fc.property(fc.oneof(unrelatedWorlds, worldsWithOneChange), surrounding, (worlds, around) => {
         const { settings, offerings, protectedPaths } = around
         followsAll(worlds, { settings, ...(offerings && { offerings }), ...(protectedPaths && { protectedPaths }) })
       }),
@@ -307,7 +307,7 @@ describe("a tree that is kept up to date", () => {
     )
   })
 
-  it("equals that tree when directories that hold others are claimed, freed and removed", () => {
+  it("equals the tree that is built at once when directories that contain others are claimed, freed and removed", () => {
     fc.assert(
       fc.property(nestedDirectories, (worlds) => followsAll(worlds, { settings: settingsWith() })),
       { numRuns: 10 * numRuns },

@@ -161,7 +161,7 @@ describe("a live resource that is itself skipped protects its path", () => {
 describe("a removal above a live path", () => {
   const inside = { project_slug: "inside", backend_id: "/fs/t/c/project" }
 
-  it.each(["/fs/t/c", "/fs/t"])("at %s is held back, because it would remove the live data", (backend_id) => {
+  it.each(["/fs/t/c", "/fs/t"])("at %s is skipped, because it would remove the live data", (backend_id) => {
     const tree = onOnePath(inside, { ...terminating, backend_id })
     expect(resourcesOf(tree).map(({ itemId }) => itemId)).toEqual([dashedNumber(1)])
     expect(tree.skipped).toEqual([

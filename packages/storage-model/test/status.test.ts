@@ -11,7 +11,7 @@ const statuses = [
   ["Terminating", "removing"],
   ["Terminated", "removed"],
 ] as const
-const odd = ["", "ok", "Ok", "OK ", "creating", "Deleted", "constructor", "__proto__", "toString"]
+const invalidStates = ["", "ok", "Ok", "OK ", "creating", "Deleted", "constructor", "__proto__", "toString"]
 const beforeProvider = ["pending-consumer", "pending-project", "pending-start-date"]
 const notTerminating = statuses.filter(([state]) => state !== "Terminating")
 const atProvider = ["pending-provider", "executing", "done", "erred", "canceled", "rejected", "", "Pending-Consumer"]
@@ -40,7 +40,7 @@ describe("the status", () => {
     })
   })
 
-  it.each([...odd, null, undefined, 5, true, ["OK"], { state: "OK" }])(
+  it.each([...invalidStates, null, undefined, 5, true, ["OK"], { state: "OK" }])(
     "of a resource that is %j is pending",
     (state) => {
       if (typeof state === "string") expect(statusOf(state)).toBe("pending")
@@ -84,7 +84,7 @@ describe("an order that has not reached the provider", () => {
         ["OK", "active"],
         ["Erred", "error"],
         ["Terminated", "removed"],
-        ["Unheard-of", "pending"],
+        ["Unknown", "pending"],
       ].map(([state, status]) => [order, state, status] as const),
     ),
   )("(%s) does not change a resource that is %s", (order, state, status) => {

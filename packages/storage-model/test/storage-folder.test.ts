@@ -213,7 +213,7 @@ describe("an Update order", () => {
     return [quotas, oldQuotas, newQuotas].map((list) => list?.map(({ quota }) => quota))
   }
 
-  it("with a storage folder in its old and new options gives the quotas before and after", () => {
+  it("with a storage folder in its old and new options determines the quotas before and after", () => {
     const attributes = {
       old_options: { f: { ...folder, hard_quota_space: 15, hard_quota_inodes: 30_000_000 } },
       new_options: { f: { ...folder, hard_quota_space: 25, soft_quota_inodes: 5 } },

@@ -82,15 +82,15 @@ export const readAllPages = Effect.fn("readAllPages")(function* (
     if (checked.consistent) return read
     const isSettled = checked.settled && before?.settled === true && sawTheSame(before, checked)
     if (isSettled && !(yield* goesOnAfter(calls, listing, checked.count))) {
-      const came = walked.pages.find((part) => part.total === undefined)?.countCame
-      if (came !== undefined && checked.count === 0 && listing.mayBeEmpty !== true) {
+      const received = walked.pages.find((part) => part.total === undefined)?.receivedCount
+      if (received !== undefined && checked.count === 0 && listing.mayBeEmpty !== true) {
         return yield* new WaldurUnexpectedAnswer({
           call,
-          came,
+          received,
           wanted: "the header X-Result-Count with a whole number",
         })
       }
-      const found = came ?? `an X-Result-Count of ${checked.totals.join(", then ")}`
+      const found = received ?? `an X-Result-Count of ${checked.totals.join(", then ")}`
       yield* calls.concessions.make(
         `${listing.path} counts`,
         `${call} comes with ${found} for ${checked.count} rows: its lists are read until two reads agree, and each refresh reads all`,
@@ -135,7 +135,7 @@ const walk = Effect.fnUntraced(function* (
   const budget = { ...fullBudget }
   const page = (number: number) =>
     readPage(calls, listing, budget, number, pageSize).pipe(
-      Effect.tap((parts) => Effect.forEach(parts, ({ rows }) => tell(listing, rows), { discard: true })),
+      Effect.tap((parts) => Effect.forEach(parts, ({ rows }) => callOnRows(listing, rows), { discard: true })),
     )
   const first = yield* page(1)
   // Untrusted: it only limits which pages are requested; nothing is allocated by it.
@@ -200,7 +200,7 @@ const goesOnAfter = (calls: WaldurCalls, listing: Listing, count: number): Effec
   )
 
 /** Runs `onRows` in a separate fiber that neither fails nor delays the read, and that may outlive it. */
-const tell = ({ onRows }: Listing, rows: ReadonlyArray<unknown>): Effect.Effect<void> =>
+const callOnRows = ({ onRows }: Listing, rows: ReadonlyArray<unknown>): Effect.Effect<void> =>
   onRows === undefined
     ? Effect.void
     : Effect.suspend(() => onRows(rows)).pipe(

@@ -29,7 +29,7 @@ export interface ListPage {
   /** `X-Result-Count`: Waldur's count of the whole list, to be checked against the rows; `undefined` if absent or invalid. */
   readonly total: number | undefined
   /** Describes the `X-Result-Count` header, for messages about an unusable count. */
-  readonly countCame: string
+  readonly receivedCount: string
   /** Whether `Link` has a next page; `undefined` without that header. Its URL is ignored, since a gateway may rewrite it. */
   readonly hasNext: boolean | undefined
   /** Size of the response's body. */
@@ -149,19 +149,19 @@ export const makeCalls = (
       )
     })
 
-  const wanted = <A>(call: HttpCall, found: Option.Option<A>, words: string, came: () => string) =>
+  const wanted = <A>(call: HttpCall, found: Option.Option<A>, words: string, received: () => string) =>
     Option.match(found, {
       onSome: (value): Effect.Effect<A, WaldurError> => Effect.succeed(value),
       onNone: () =>
         Effect.fail(
           new WaldurUnexpectedAnswer({
             call: `${call.method} ${about.apiUrl}${call.path}`,
-            came: came(),
+            received: received(),
             wanted: words,
           }),
         ),
     })
-  const countCame = (headers: Headers): string => {
+  const receivedCount = (headers: Headers): string => {
     const header = headers.get("x-result-count")
     return header === null
       ? "no X-Result-Count"
@@ -179,7 +179,7 @@ export const makeCalls = (
     const page: ListPage = {
       rows,
       total: decodeCount(headers.get("x-result-count")),
-      countCame: countCame(headers),
+      receivedCount: receivedCount(headers),
       hasNext: hasNext(headers),
       bytes: answer.bytes,
       cached: isCached(headers),

@@ -51,12 +51,12 @@ export class WaldurRejected extends Schema.TaggedError<WaldurRejected>()("Waldur
 export class WaldurUnexpectedAnswer extends Schema.TaggedError<WaldurUnexpectedAnswer>()("WaldurUnexpectedAnswer", {
   call: Schema.String,
   /** A description of the response: `an object with "detail"`. */
-  came: Schema.String,
+  received: Schema.String,
   /** A description of the expected response: `a list`. */
   wanted: Schema.String,
 }) {
   override get message() {
-    return `Waldur: ${this.call} returned ${this.came}, expected ${this.wanted}; is this the URL of Waldur's API?`
+    return `Waldur: ${this.call} returned ${this.received}, expected ${this.wanted}; is this the URL of Waldur's API?`
   }
 }
 

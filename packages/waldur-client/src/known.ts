@@ -1,6 +1,7 @@
 /**
- * What a read of resources leaves for the next one, so that unchanged rows stay the same objects and a read costs what
- * changed. It is kept by the list of rows of a `ResourceRead` and goes with it; a read that fails leaves it as it is.
+ * What a read of resources leaves for the next one, so that unchanged rows stay the same objects and the cost of a read
+ * depends on what changed. It is kept in weak maps by the rows of a `ResourceRead`, so it is freed with them; a failed
+ * read does not change it.
  */
 import { hash } from "node:crypto"
 import { cooperatively } from "@cscs/http-transport"
@@ -13,7 +14,7 @@ type Rows = ReadonlyArray<unknown>
 
 /** The rows of a read by identity. */
 interface Index {
-  /** The position of each identity; of several rows with one, the first. */
+  /** The position of each identity; the first if several rows have it. */
   readonly places: ReadonlyMap<string, number>
   /** The identities of the rows that came with an order. */
   readonly ordered: ReadonlyArray<string>
@@ -26,14 +27,14 @@ type Pages = ReadonlyMap<string, Rows>
 interface KnownPages {
   /** Of the last full read. */
   readonly all: Pages
-  /** Of the orders in progress, and of the changes if that was read last. */
+  /** Of the orders in progress, and of the changes if those were read last. */
   readonly recent: Pages
 }
 
 const indexes = new WeakMap<Rows, Index>()
 const pagesOfReads = new WeakMap<Rows, KnownPages>()
 
-/** The digest of a page as it came; a list that was derived from one has none. */
+/** The digest of a page as received; a list derived from it has none. */
 const digests = new WeakMap<Rows, string>()
 
 const noPages: KnownPages = { all: new Map(), recent: new Map() }
@@ -69,7 +70,7 @@ export const recognising = Effect.fnUntraced(function* (calls: WaldurCalls, last
     let digest = ""
     return {
       recognise: (content: Uint8Array): unknown => {
-        // A fifth of the cost of decoding and parsing; keeping the bytes would double the memory.
+        // Hashing costs a fifth of decoding and parsing; keeping the bytes would double the memory.
         digest = hash("sha256", content, "base64")
         return recent.get(digest) ?? all.get(digest)
       },
@@ -77,14 +78,14 @@ export const recognising = Effect.fnUntraced(function* (calls: WaldurCalls, last
         const page: unknown = JSON.parse(text)
         if (!Array.isArray(page)) return page
         digests.set(page, digest)
-        // Once per identity: to compare one huge row with thousands of the same uuid would take for ever.
+        // Once per identity: comparing a huge row with thousands of the same uuid would take too long.
         const compared = new Set<string>()
         for (const [index, row] of page.entries()) {
           const key = rowKey(row)
           if (key === undefined || compared.has(key)) continue
           compared.add(key)
-          const was = last[places.get(key) ?? -1]
-          if (isSame(row, was)) page[index] = was
+          const previous = last[places.get(key) ?? -1]
+          if (isSame(row, previous)) page[index] = previous
         }
         return page
       },
@@ -96,40 +97,40 @@ export const recognising = Effect.fnUntraced(function* (calls: WaldurCalls, last
 /**
  * The rows of a full read, with the objects of `last` for equal ones; `last` itself if there is no difference.
  *
- * @param several identities with several rows, of which only those at the same position are compared
+ * @param ambiguous identities with several rows, of which only those at the same position are compared
  */
 export const withKnownRows = Effect.fnUntraced(function* (
   rows: Rows,
-  several: ReadonlySet<string>,
+  ambiguous: ReadonlySet<string>,
   last: Rows,
 ): Effect.fn.Return<Rows> {
   const { places } = yield* indexOf(last)
   const known: Array<unknown> = []
-  let differ = rows.length !== last.length
+  let isChanged = rows.length !== last.length
   yield* cooperatively(rows, (row) => {
     const key = rowKey(row)
     const position = known.length
-    const was = last[key === undefined || several.has(key) ? position : (places.get(key) ?? position)]
-    const same = isSame(row, was) ? was : row
-    if (same !== last[position]) differ = true
+    const previous = last[key === undefined || ambiguous.has(key) ? position : (places.get(key) ?? position)]
+    const same = isSame(row, previous) ? previous : row
+    if (same !== last[position]) isChanged = true
     known.push(same)
   })
-  return differ ? known : last
+  return isChanged ? known : last
 })
 
 /**
- * `last`, with each row that differs replaced by the one of `instead` with the same uuid; new ones come last. `last` itself if
- * nothing differs. The cost is that of `instead`, and one copy of the list.
+ * `last`, with each row that differs replaced by the one of `replacements` with the same uuid; new ones come last.
+ * `last` itself if nothing differs. The cost is that of `replacements`, and one copy of the list.
  *
- * @param instead each identity once; rows without a usable uuid cannot be matched and are skipped
+ * @param replacements each identity once; rows without a usable uuid cannot be matched and are skipped
  */
-export const withChanges = Effect.fnUntraced(function* (last: Rows, instead: Rows): Effect.fn.Return<Rows> {
+export const withChanges = Effect.fnUntraced(function* (last: Rows, replacements: Rows): Effect.fn.Return<Rows> {
   const index = yield* indexOf(last)
   const { ordered } = index
   let { places } = index
   const changed: Array<string> = []
   const rows = [...last]
-  yield* cooperatively(instead, (row) => {
+  yield* cooperatively(replacements, (row) => {
     const key = rowKey(row)
     if (key === undefined) return
     const place = places.get(key)
@@ -156,7 +157,7 @@ export const withChanges = Effect.fnUntraced(function* (last: Rows, instead: Row
 /**
  * Keeps the pages of a read with its rows, for the next one.
  *
- * @param last the rows of the read before, whose pages of a full read are kept on if `all` is missing
+ * @param last the rows of the read before, whose pages of a full read are kept if `all` is missing
  */
 export const keepPages = (
   rows: Rows,

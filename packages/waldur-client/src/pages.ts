@@ -64,13 +64,13 @@ interface Attempt {
  * @param start the index of its first row, if the page has the requested size
  */
 const sizeUsed = (page: ListPage, start: number, asked: number, last: Attempt): number | undefined => {
-  const came = page.rows.length
-  const end = start + came
-  if (came === 0 || came === asked || end === last.end || last.tried >= maxSizes) return undefined
-  if (came > asked) return came
+  const received = page.rows.length
+  const end = start + received
+  if (received === 0 || received === asked || end === last.end || last.tried >= maxSizes) return undefined
+  if (received > asked) return received
   const isCounted = page.total !== undefined && page.total >= end
   if (isCounted ? end === page.total && page.hasNext !== true : page.hasNext === false) return undefined
-  return last.tried === 0 ? came : Math.min(came, Math.max(1, Math.floor(asked / 2)))
+  return last.tried === 0 ? received : Math.min(received, Math.max(1, Math.floor(asked / 2)))
 }
 
 /** The rows of a page from one index to another; the page itself if these are all, so that it can be recognised. */
@@ -109,7 +109,7 @@ export const readPage = (
       return budget[of] >= 0
         ? Effect.void
         : Effect.fail(
-            new WaldurUnexpectedAnswer({ call, came: inWords[of], wanted: "a list of a size that can be read" }),
+            new WaldurUnexpectedAnswer({ call, received: inWords[of], wanted: "a list of a size that can be read" }),
           )
     })
   const sizeRefused = `${wanted.path}?page_size`
@@ -218,7 +218,7 @@ export const readPage = (
         {
           rows: [null],
           total: isCounted ? total : undefined,
-          countCame: "no X-Result-Count",
+          receivedCount: "no X-Result-Count",
           hasNext: undefined,
           bytes: 0,
           cached: false,

@@ -14,10 +14,10 @@ export const errorFromFailure = (
 ): WaldurUnavailable | WaldurRejected | WaldurUnexpectedAnswer => {
   const { call, reason, status, detail } = failure
   if (reason === "not-json") {
-    return new WaldurUnexpectedAnswer({ call, came: `no JSON (${detail})`, wanted: "JSON" })
+    return new WaldurUnexpectedAnswer({ call, received: `no JSON (${detail})`, wanted: "JSON" })
   }
   if (status !== undefined && status < 400) {
-    return new WaldurUnexpectedAnswer({ call, came: `a redirect (${status})`, wanted: "no redirect" })
+    return new WaldurUnexpectedAnswer({ call, received: `a redirect (${status})`, wanted: "no redirect" })
   }
   if (status !== undefined && status < 500 && status !== 408 && status !== 429) {
     return new WaldurRejected({

@@ -5,7 +5,7 @@ import type { ListPage, WaldurCalls } from "../src/calls.ts"
 import { makeConcessions } from "../src/concessions.ts"
 import { WaldurUnavailable } from "../src/errors.ts"
 
-const unused = () => Effect.die("not asked for")
+const unused = () => Effect.die("unexpected call")
 /** A Waldur with endless pages. */
 const endless = (page: ReturnType<WaldurCalls["page"]>): WaldurCalls => ({
   apiUrl: "https://waldur.example.org/api/",
@@ -20,7 +20,7 @@ const endless = (page: ReturnType<WaldurCalls["page"]>): WaldurCalls => ({
 const page = (bytes: number): ListPage => ({
   rows: Array.from({ length: 300 }, () => ({})),
   total: 9_007_199_254_740_991,
-  countCame: "X-Result-Count: 9007199254740991",
+  receivedCount: "X-Result-Count: 9007199254740991",
   hasNext: undefined,
   bytes,
   cached: false,
@@ -32,11 +32,11 @@ describe("a read without end", () => {
     ["of small rows", Effect.succeed(page(10)), "more rows than any Waldur has"],
     ["of large rows", Effect.succeed(page(1_000_000)), "more bytes than fit into memory"],
     ["of rows that are too large", Effect.fail(tooLarge), "too many rows that are too large"],
-  ] as const)("%s fails with a typed error", ([, answer, came]) =>
+  ] as const)("%s fails with a typed error", ([, result, received]) =>
     Effect.gen(function* () {
       const listing = { path: "things/", query: [], fields: ["uuid"] }
-      const error = yield* Effect.flip(readAllPages(endless(answer), listing))
-      expect(error).toMatchObject({ _tag: "WaldurUnexpectedAnswer", came })
+      const error = yield* Effect.flip(readAllPages(endless(result), listing))
+      expect(error).toMatchObject({ _tag: "WaldurUnexpectedAnswer", received })
     }),
   )
 })

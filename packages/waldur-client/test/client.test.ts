@@ -383,11 +383,11 @@ describe("the client's errors", () => {
   it.live("are WaldurUnexpectedAnswer for a redirect", () =>
     Effect.gen(function* () {
       const { error } = yield* after({ status: 301, headers: { location: "https://elsewhere.example.org/" } })
-      expect(error).toMatchObject({ _tag: "WaldurUnexpectedAnswer", came: "a redirect (301)" })
+      expect(error).toMatchObject({ _tag: "WaldurUnexpectedAnswer", received: "a redirect (301)" })
     }),
   )
 
-  for (const [what, reply, came, wanted] of [
+  for (const [what, reply, received, wanted] of [
     [
       "a page of HTML",
       { status: 200, body: "<html><p>Welcome</p></html>" },
@@ -404,7 +404,7 @@ describe("the client's errors", () => {
     it.live(`are WaldurUnexpectedAnswer with the found and the expected value for ${what} instead of a list`, () =>
       Effect.gen(function* () {
         const { error, call } = yield* after(reply)
-        expect(error).toMatchObject({ _tag: "WaldurUnexpectedAnswer", came, call })
+        expect(error).toMatchObject({ _tag: "WaldurUnexpectedAnswer", received, call })
         expect(error.message).toContain(wanted)
       }),
     )
@@ -415,11 +415,11 @@ describe("the client's errors", () => {
       const fake = yield* startFakeWaldur
       fake.instead = () => json(200, [1])
       const waldur = yield* clientOf(fake)
-      expect(yield* Effect.flip(waldur.version())).toMatchObject({ _tag: "WaldurUnexpectedAnswer", came: "a list" })
+      expect(yield* Effect.flip(waldur.version())).toMatchObject({ _tag: "WaldurUnexpectedAnswer", received: "a list" })
       expect(yield* Effect.flip(waldur.offering(uuidOf(1)))).toMatchObject({ _tag: "WaldurUnexpectedAnswer" })
       fake.instead = () => json(200, { name: "something else" })
       expect(yield* Effect.flip(waldur.version())).toMatchObject({
-        came: 'an object with "name"',
+        received: 'an object with "name"',
         wanted: 'an object with "version"',
       })
     }),
@@ -434,7 +434,7 @@ describe("the client's errors", () => {
       const read = waldur.readResources({ offeringSlugs: ["capstor"], fields: ["order_in_progress"] })
       expect(yield* Effect.flip(read)).toMatchObject({ _tag: "WaldurRejected", status: 403 })
       fake.instead = (seen) => (isCount(seen) ? { status: 200 } : undefined)
-      expect(yield* Effect.flip(read)).toMatchObject({ _tag: "WaldurUnexpectedAnswer", came: "an empty body" })
+      expect(yield* Effect.flip(read)).toMatchObject({ _tag: "WaldurUnexpectedAnswer", received: "an empty body" })
     }),
   )
 

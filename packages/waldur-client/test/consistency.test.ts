@@ -93,9 +93,9 @@ describe("checkWalk", () => {
         rows: (random() < 0.5 ? all : shuffled(all, random)).slice(index * size, (index + 1) * size),
       }))
       const checked = await checkWalk({ pages, shrank: false })
-      const came = new Set(pages.flatMap(({ rows }) => rows.map(({ uuid }) => uuid)))
-      expect(checked.consistent, `seed ${seed}`).toBe(came.size === count)
-      expect(checked.rows.length, `seed ${seed}`).toBe(came.size)
+      const received = new Set(pages.flatMap(({ rows }) => rows.map(({ uuid }) => uuid)))
+      expect(checked.consistent, `seed ${seed}`).toBe(received.size === count)
+      expect(checked.rows.length, `seed ${seed}`).toBe(received.size)
     }
   })
 })

@@ -254,7 +254,7 @@ describe("X-Result-Count", () => {
         },
       })
       const error = yield* Effect.flip(waldur.readResources(query).pipe(captureLogs([])))
-      expect(error).toMatchObject({ _tag: "WaldurUnexpectedAnswer", came: "no X-Result-Count" })
+      expect(error).toMatchObject({ _tag: "WaldurUnexpectedAnswer", received: "no X-Result-Count" })
     }),
   )
 

@@ -238,7 +238,7 @@ describe("the clock of Waldur's responses", () => {
     ["is a date in another form", () => ({ date: new Date().toISOString() }), false],
     ["is that of a cache's copy", () => ({ ...dated(0), age: "17" }), false],
     ["is that of a fresh copy", () => ({ ...dated(0), age: "0", "x-cache": "MISS" }), true],
-    ["is that of a cache that says so", () => ({ ...dated(0), "x-cache": "Hit from cloudfront" }), false],
+    ["is that of a cache that declares itself", () => ({ ...dated(0), "x-cache": "Hit from cloudfront" }), false],
     [
       "is that of a list from a cache",
       (seen: Seen) => ({ ...dated(0), ...(isPlain(seen) ? { age: "3" } : {}) }),

@@ -45,11 +45,11 @@ const start = Effect.fnUntraced(function* (world: WorldOptions = {}, options: Pa
 
 const keyOf = (row: unknown) => `${(row as Row).uuid} ${(row as Row).slug}`
 const sorted = (rows: ReadonlyArray<unknown>) => [...rows].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
-const wasOf = (read: ResourceRead, row: unknown) => read.rows.find((other) => keyOf(other) === keyOf(row))
+const previousOf = (read: ResourceRead, row: unknown) => read.rows.find((other) => keyOf(other) === keyOf(row))
 const some = (read: Option.Option<ResourceRead>): ResourceRead => Option.getOrThrow(read)
 
-/** The calls since the log was cleared, one word each. */
-const asked = (calls: ReadonlyArray<Call>) =>
+/** What each call reads, sorted. */
+const kindsOf = (calls: ReadonlyArray<Call>) =>
   calls
     .map(({ method, path: called, query: of }) => {
       if (called !== path) return `${method} one`
@@ -93,7 +93,7 @@ describe("a read of changes without any", () => {
       const next = some(yield* waldur.readChanges(query, last))
       expect(next.rows).toBe(last.rows)
       expect(next).toMatchObject({ total: last.total, reads: 1 })
-      expect(asked(sandbox.calls.all)).toEqual(quiet)
+      expect(kindsOf(sandbox.calls.all)).toEqual(quiet)
       expect(bytes(sandbox.calls.all.filter((call) => !call.query.has("order_state")))).toBeLessThan(whole * 0.02)
     }),
   )
@@ -136,7 +136,7 @@ describe("a read of changes without any", () => {
       const last = yield* waldur.readResources(plain)
       sandbox.calls.clear()
       expect(some(yield* waldur.readChanges(plain, last)).rows).toBe(last.rows)
-      expect(asked(sandbox.calls.all)).toEqual(["GET changes", "HEAD all"])
+      expect(kindsOf(sandbox.calls.all)).toEqual(["GET changes", "HEAD all"])
     }),
   )
 })
@@ -190,7 +190,7 @@ describe("a read of changes includes", () => {
       expect(rowOf(sandbox, "ok-update-pending-provider").modified).toBe(modified)
       sandbox.calls.clear()
       const next = some(yield* waldur.readChanges(query, last))
-      expect(asked(sandbox.calls.all)).toEqual([...quiet.slice(0, 1), "GET one", ...quiet.slice(1)])
+      expect(kindsOf(sandbox.calls.all)).toEqual([...quiet.slice(0, 1), "GET one", ...quiet.slice(1)])
       expect(inRead(next, sandbox, "ok-update-pending-provider")).not.toHaveProperty("order_in_progress")
       yield* bothReads(waldur, last)
       expect(some(yield* waldur.readChanges(query, next)).rows).toBe(next.rows)
@@ -237,18 +237,18 @@ describe("a read of changes includes", () => {
 })
 
 describe("a full read is needed", () => {
-  const noneAfter = (bend: (sandbox: Sandbox, last: ResourceRead) => void, world: WorldOptions = {}) =>
+  const noneAfter = (alter: (sandbox: Sandbox, last: ResourceRead) => void, world: WorldOptions = {}) =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start(world)
       const last = yield* waldur.readResources(query)
-      bend(sandbox, last)
+      alter(sandbox, last)
       sandbox.calls.clear()
       expect(Option.isNone(yield* waldur.readChanges(query, last))).toBe(true)
-      return asked(sandbox.calls.all)
+      return kindsOf(sandbox.calls.all)
     })
   const twice = [...quiet, ...quiet].sort()
 
-  it.live("for a deleted resource, which is looked for twice", () =>
+  it.live("for a deleted resource, after a second try", () =>
     Effect.gen(function* () {
       const calls = yield* noneAfter(({ world }) => world.resources.splice(3, 1))
       expect(calls).toEqual(twice)
@@ -279,7 +279,7 @@ describe("a full read is needed", () => {
     }),
   )
 
-  it.live("for more than 50 orders that ended unseen, without lookups", () =>
+  it.live("for more than 50 orders that ended since the last read, without lookups", () =>
     Effect.gen(function* () {
       const endOrders = (count: number) => (sandbox: Sandbox, last: ResourceRead) => {
         const ordered = new Set(
@@ -314,15 +314,15 @@ describe("a full read is needed", () => {
       sandbox.waldur.arrange = (rows, request) => (request.query.has("modified") ? [row] : rows)
       sandbox.calls.clear()
       expect(Option.isNone(yield* waldur.readChanges(plain, last))).toBe(true)
-      expect(asked(sandbox.calls.all)).toEqual(["GET changes", "HEAD all"])
+      expect(kindsOf(sandbox.calls.all)).toEqual(["GET changes", "HEAD all"])
     }),
   )
 
   for (const [what, rewrite] of [
-    ["Date", "date"],
-    ["a Date that is a time", "junk"],
+    ["no Date", "date"],
+    ["a Date that is not a time", "junk"],
   ] as const) {
-    it.live(`if Waldur sends no ${what}, without further calls`, () =>
+    it.live(`if Waldur sends ${what}, without further calls`, () =>
       Effect.gen(function* () {
         const { sandbox, waldur } = yield* start()
         sandbox.faults.set("waldur", {
@@ -395,15 +395,15 @@ describe("asOf", () => {
 })
 
 describe("a read while Waldur changes", () => {
-  it.live("finds a resource that is created between the count and the changes by another request", () =>
+  it.live("includes a resource that is created between the count and the changes, by repeating the calls", () =>
     Effect.gen(function* () {
       // One call at a time, so that the count comes first.
       const { sandbox, waldur } = yield* start({ resources: 30, edgeCases: false }, { concurrency: 1 })
       const last = yield* waldur.readResources(query)
-      let came = false
+      let isCreated = false
       sandbox.waldur.arrange = (rows, request) => {
-        if (isCount(request.query) && !came) {
-          came = true
+        if (isCount(request.query) && !isCreated) {
+          isCreated = true
           mutate(sandbox.world, "resource-appears", 1)
         }
         return rows
@@ -411,7 +411,7 @@ describe("a read while Waldur changes", () => {
       sandbox.calls.clear()
       const next = some(yield* waldur.readChanges(query, last))
       expect(next.total).toBe(last.total + 1)
-      expect(asked(sandbox.calls.all)).toEqual([...quiet, ...quiet].sort())
+      expect(kindsOf(sandbox.calls.all)).toEqual([...quiet, ...quiet].sort())
     }),
   )
 
@@ -425,13 +425,13 @@ describe("a read while Waldur changes", () => {
       }
       sandbox.calls.clear()
       expect(Option.isNone(yield* waldur.readChanges(query, last))).toBe(true)
-      expect(asked(sandbox.calls.all)).toEqual([...quiet, ...quiet].sort())
+      expect(kindsOf(sandbox.calls.all)).toEqual([...quiet, ...quiet].sort())
     }),
   )
 })
 
 describe("failures of a read of changes", () => {
-  it.live("that pass cost only a retry", () =>
+  it.live("cause only retries if they pass", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start()
       const last = yield* waldur.readResources(query)
@@ -502,9 +502,9 @@ describe("with arbitrary events in Waldur", () => {
       const again = yield* waldur.readResources(query, last)
       expect(again.rows).toStrictEqual(full.rows)
       for (const row of again.rows) {
-        const was = wasOf(last, row)
+        const previous = previousOf(last, row)
         // Without a usable uuid it is known by its position only.
-        if (rowKey(row) !== undefined && isDeepStrictEqual(row, was)) expect(row).toBe(was)
+        if (rowKey(row) !== undefined && isDeepStrictEqual(row, previous)) expect(row).toBe(previous)
       }
       const isAsBefore =
         again.rows.length === before.rows.length && again.rows.every((row, at) => row === before.rows[at])
@@ -517,9 +517,9 @@ describe("with arbitrary events in Waldur", () => {
         const { rows } = next.value
         let differ = rows.length !== last.rows.length
         for (const [at, row] of rows.entries()) {
-          const was = wasOf(last, row)
-          expect(was).toBe(last.rows[at])
-          if (isDeepStrictEqual(row, was)) expect(row).toBe(was)
+          const previous = previousOf(last, row)
+          expect(previous).toBe(last.rows[at])
+          if (isDeepStrictEqual(row, previous)) expect(row).toBe(previous)
           else differ = true
         }
         expect(rows === last.rows).toBe(!differ)
@@ -531,33 +531,33 @@ describe("with arbitrary events in Waldur", () => {
   }, captureLogs([]))
 
   it("a read of changes returns what a full read returns, with the same objects at the same positions", async () => {
-    let told = 0
+    let changeReads = 0
     await fc.assert(
       fc.asyncProperty(rounds, (steps) =>
         run(
           follow({ resources: 40, edgeCases: false }, steps, (round, next) => {
-            if (Option.isSome(next)) told++
+            if (Option.isSome(next)) changeReads++
             else expect(round).toContain("resource-disappears")
           }),
         ),
       ),
       { numRuns: 60 },
     )
-    expect(told).toBeGreaterThan(60)
+    expect(changeReads).toBeGreaterThan(60)
   })
 
-  it("the same holds among rows of every odd shape", async () => {
-    let told = 0
+  it("a read of changes returns what a full read returns even with malformed rows", async () => {
+    let changeReads = 0
     await fc.assert(
       fc.asyncProperty(rounds, (steps) =>
         run(
           follow({}, steps, (_, next) => {
-            if (Option.isSome(next)) told++
+            if (Option.isSome(next)) changeReads++
           }),
         ),
       ),
       { numRuns: 15 },
     )
-    expect(told).toBeGreaterThan(5)
+    expect(changeReads).toBeGreaterThan(5)
   })
 })

@@ -411,7 +411,7 @@ describe("a Waldur that is too old", () => {
 })
 
 describe("onRows", () => {
-  const telling = (pages: Array<ReadonlyArray<unknown>>) => ({
+  const receivingIn = (pages: Array<ReadonlyArray<unknown>>) => ({
     ...query,
     onRows: (rows: ReadonlyArray<unknown>) => Effect.sync(() => void pages.push(rows)),
   })
@@ -421,13 +421,13 @@ describe("onRows", () => {
       const fake = yield* startFakeWaldur
       fake.resources = tied(650).map((row) => withOrder(row, "executing"))
       const waldur = yield* clientOf(fake)
-      const told: Array<ReadonlyArray<unknown>> = []
-      const read = yield* waldur.readResources(telling(told))
+      const received: Array<ReadonlyArray<unknown>> = []
+      const read = yield* waldur.readResources(receivingIn(received))
       expect(read.rows.length).toBe(650)
-      const rows = told.flat() as Array<Row>
+      const rows = received.flat() as Array<Row>
       expect(rows.map(({ uuid }) => uuid).sort()).toEqual(tied(650).map(({ uuid }) => uuid))
       expect(rows.some((row) => "order_in_progress" in row)).toBe(false)
-      expect(told.length).toBe(3)
+      expect(received.length).toBe(3)
     }),
   )
 
@@ -439,10 +439,10 @@ describe("onRows", () => {
         if (request.query.get("page") === "2") fake.resources = tied(200)
       }
       const waldur = yield* clientOf(fake)
-      const told: Array<ReadonlyArray<unknown>> = []
-      const read = yield* waldur.readResources(telling(told)).pipe(captureLogs([]))
+      const received: Array<ReadonlyArray<unknown>> = []
+      const read = yield* waldur.readResources(receivingIn(received)).pipe(captureLogs([]))
       expect(read).toMatchObject({ total: 200, reads: 2 })
-      expect(told.flat().length).toBe(500)
+      expect(received.flat().length).toBe(500)
     }),
   )
 

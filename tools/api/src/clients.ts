@@ -137,8 +137,8 @@ export const clientChecks = async (scratch: string, packages: string) => {
       const [first, second] = [await changed(), await changed()]
       if (!(first > 0 && second === 0)) throw new Error(`it changed ${first} and then ${second} things`)
       rmSync(registry)
-      const stranger = await changed().catch((error: Error) => error.message)
-      if (!String(stranger).includes("was not made for")) throw new Error("it takes a directory that it did not make")
+      const refusal = await changed().catch((error: Error) => error.message)
+      if (!String(refusal).includes("was not made for")) throw new Error("it takes a directory that it did not make")
       return "the second run changes nothing, and the third refuses what it did not make"
     },
 

@@ -14,23 +14,23 @@ export function resourceListing(
   world: World,
   control: WaldurControl,
 ): (query: URLSearchParams, token: WaldurToken, as: View) => WaldurRecord[] | Response {
-  let remembered = new Map<string, WaldurRecord[]>()
-  let rememberedOf = ""
+  let cached = new Map<string, WaldurRecord[]>()
+  let cachedState = ""
   return (query, token, as) => {
     if (control.worldChangesByHand) return computeListing(world, control, query, token, as)
     // Every change by a POST advances the world's time.
     const state = `${world.now} ${world.resources.length}`
-    if (state !== rememberedOf) {
-      remembered = new Map()
-      rememberedOf = state
+    if (state !== cachedState) {
+      cached = new Map()
+      cachedState = state
     }
-    const kept = new URLSearchParams(query)
-    for (const name of PRESENTATION) kept.delete(name)
-    const key = `${control.dialect} ${as} ${token.username} ${token.sees} ${kept}`
-    const known = remembered.get(key)
+    const filters = new URLSearchParams(query)
+    for (const name of PRESENTATION) filters.delete(name)
+    const key = `${control.dialect} ${as} ${token.username} ${token.sees} ${filters}`
+    const known = cached.get(key)
     if (known !== undefined) return known
     const rows = computeListing(world, control, query, token, as)
-    if (!(rows instanceof Response)) remembered.set(key, rows)
+    if (!(rows instanceof Response)) cached.set(key, rows)
     return rows
   }
 }

@@ -3,7 +3,7 @@ import type { Arrange } from "./control.ts"
 
 /**
  * Returns rows with the same `created` in a different order on every request, like PostgreSQL under concurrent writes:
- * the reason why walking pages can lose or duplicate rows.
+ * this is why a walk through pages can lose or duplicate rows.
  */
 export function shuffleTies(seed = 1): Arrange {
   return (rows, { number }) => {

@@ -66,7 +66,7 @@ export type ValidityPeriod = Pick<TokenClaims, "exp" | "iat" | "nbf">
  *
  * @param now seconds since 1970
  */
-export const untimely = ({ exp, iat, nbf }: ValidityPeriod, now: number): TokenFault | undefined => {
+export const validityFault = ({ exp, iat, nbf }: ValidityPeriod, now: number): TokenFault | undefined => {
   if (exp !== undefined && exp <= now - leeway) return "expired"
   if (nbf !== undefined && nbf > now + leeway) return "not-yet-valid"
   return iat !== undefined && iat > now + leeway ? "from-the-future" : undefined
@@ -81,7 +81,7 @@ export const untimely = ({ exp, iat, nbf }: ValidityPeriod, now: number): TokenF
  *
  * @param now seconds since 1970
  */
-export const judgeClaims = (
+export const checkClaims = (
   claims: TokenClaims,
   auth: AuthSettings,
   now: number,
@@ -98,7 +98,7 @@ export const judgeClaims = (
   }
   if (iss !== undefined && iss !== auth.issuer) return invalid("other-issuer")
   if (claims.exp === undefined) return invalid("lacks-claim", "exp")
-  const fault = untimely(claims, now)
+  const fault = validityFault(claims, now)
   if (fault !== undefined) return invalid(fault)
   const audiences = typeof claims.aud === "string" ? [claims.aud] : (claims.aud ?? [])
   const party = claims.azp ?? claims.client_id

@@ -13,7 +13,7 @@ import { makeSharedCalls } from "../concurrency/shared-calls.ts"
 import { type TokenBucket, tokenBucket } from "../concurrency/token-bucket.ts"
 import type { AuthSettings } from "../config/settings.ts"
 import { tokenDigest } from "./bearer-token.ts"
-import { judgeClaims, leeway, selfDescription, TokenClaims, unverifiedClaims } from "./claims.ts"
+import { checkClaims, leeway, selfDescription, TokenClaims, unverifiedClaims } from "./claims.ts"
 import { type Issuer, issuerTimeout } from "./issuer.ts"
 import type { IssuerKeys } from "./issuer-keys.ts"
 import { signatureOf, type TokenVerification } from "./jwt-verification.ts"
@@ -24,7 +24,7 @@ const capacity = 10_000
 /** Cached characters of claims. */
 const mostClaims = 32 * 1024 * 1024
 /** Milliseconds; no response is cached longer, so that a revoked token is refused after a minute. */
-const keptAtMost = 60_000
+const cachedForAtMost = 60_000
 
 /**
  * Concurrent calls to the issuer: about tokens that it called active before or signed itself, and about others, which
@@ -106,12 +106,12 @@ export const makeIntrospection = ({
       const now = yield* elapsedMillis
       if (!answer.active) {
         active.delete(digest)
-        inactive.set(digest, now + keptAtMost)
+        inactive.set(digest, now + cachedForAtMost)
         return answer
       }
       const left = (answer.claims.exp ?? 0) * 1000 - (yield* Clock.currentTimeMillis)
       inactive.delete(digest)
-      active.set(digest, { claims: answer.claims, until: now + Math.max(0, Math.min(keptAtMost, left)) })
+      active.set(digest, { claims: answer.claims, until: now + Math.max(0, Math.min(cachedForAtMost, left)) })
       return answer
     }).pipe(
       Effect.tapError(({ status }) =>
@@ -152,7 +152,7 @@ export const makeIntrospection = ({
       case "genuine":
         return yield* askAboutTrusted(token, digest)
       case "forged":
-        inactive.set(digest, now + keptAtMost)
+        inactive.set(digest, now + cachedForAtMost)
         return inactiveToken
       default:
         if (mayAsk(now)) return yield* askAboutUnknown(token, digest)
@@ -162,7 +162,7 @@ export const makeIntrospection = ({
     }
   })
 
-  const judge = (claims: TokenClaims) => judgeClaims(claims, auth, clock.currentTimeMillisUnsafe() / 1000)
+  const judge = (claims: TokenClaims) => checkClaims(claims, auth, clock.currentTimeMillisUnsafe() / 1000)
   const recall: TokenVerification["recall"] = (token) => {
     const kept = active.get(tokenDigest(token))
     return kept !== undefined && elapsedOf(clock) < kept.until ? Result.getOrUndefined(judge(kept.claims)) : undefined

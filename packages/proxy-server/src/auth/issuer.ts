@@ -101,7 +101,7 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
       const attempt = Effect.tryPromise({ try: call, catch: (thrown) => failureFrom(thrown, about, secrets) })
       const judged = countsStatus
         ? transport.callPolicy(about, attempt)
-        : // A defect tells the breaker nothing.
+        : // A defect does not count for the breaker.
           transport
             .callPolicy(
               about,
@@ -182,8 +182,8 @@ const statusFailure = ({ status, headers }: Response, detail: string, about: Abo
 const failureFrom = (thrown: unknown, about: AboutCall, secrets: ReadonlyArray<string>): TransportFailure => {
   if (thrown instanceof TransportFailure) return thrown
   if (thrown instanceof ResponseBodyError) {
-    const said = [thrown.error, thrown.error_description].filter((one) => one !== undefined).join(": ")
-    return statusFailure(thrown.response, ` ${redactor(secrets)(said)}`, about)
+    const reported = [thrown.error, thrown.error_description].filter((one) => one !== undefined).join(": ")
+    return statusFailure(thrown.response, ` ${redactor(secrets)(reported)}`, about)
   }
   if (thrown instanceof WWWAuthenticateChallengeError) {
     return statusFailure(thrown.response, ", and wants other credentials", about)

@@ -6,14 +6,14 @@ import { LRUCache } from "lru-cache"
 import type { AuthSettings } from "../config/settings.ts"
 import { tokenDigest } from "./bearer-token.ts"
 import {
-  judgeClaims,
+  checkClaims,
   leeway,
   type Principal,
   selfDescription,
   TokenClaims,
-  untimely,
   unverifiedClaims,
   type ValidityPeriod,
+  validityFault,
 } from "./claims.ts"
 import type { IssuerKeys, KeySet } from "./issuer-keys.ts"
 import { IssuerUnavailable, type RoleMissing, type TokenFault, TokenInvalid } from "./refusals.ts"
@@ -25,10 +25,10 @@ const algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256
 const accessTokenType = /^(application\/)?(at\+)?jwt$/i
 
 /** Milliseconds; a token is verified anew after a minute, or when it expires. */
-const keptAtMost = 60_000
+const cachedForAtMost = 60_000
 /** Accepted tokens that are kept, and the characters of their names: an issuer does not limit a name's length. */
-const mostKept = 10_000
-const mostNames = 1024 * 1024
+const mostCached = 10_000
+const mostNameCharacters = 1024 * 1024
 
 /** An accepted token. */
 interface Accepted {
@@ -56,22 +56,22 @@ export interface TokenVerification {
 /**
  * Verifies signed access tokens (RFC 7519, RFC 8725) with the issuer's published keys. An accepted token is kept by its
  * digest, so that a polling caller costs one signature a minute. It counts only with the key set that verified it: each
- * fetch of the keys ends all of them. Refused tokens are not kept, since anyone can invent them.
+ * fetch of the keys invalidates all of them. Refused tokens are not kept, since anyone can invent them.
  */
 export const makeJwtVerification = (keys: IssuerKeys, auth: AuthSettings, clock: Clock.Clock): TokenVerification => {
   const accepted = new LRUCache<string, Accepted>({
-    max: mostKept,
-    maxSize: mostNames,
+    max: mostCached,
+    maxSize: mostNameCharacters,
     sizeCalculation: ({ principal }) => principal.name.length,
   })
   const recall: TokenVerification["recall"] = (token) => {
-    // First, because it begins the fetch that ends a withdrawn key.
+    // First, because it may begin the fetch that drops a withdrawn key.
     const known = keys.known()
     const kept = accepted.get(tokenDigest(token))
     return kept !== undefined &&
       kept.keys === known &&
       elapsedOf(clock) < kept.until &&
-      untimely(kept.period, clock.currentTimeMillisUnsafe() / 1000) === undefined
+      validityFault(kept.period, clock.currentTimeMillisUnsafe() / 1000) === undefined
       ? kept.principal
       : undefined
   }
@@ -112,13 +112,13 @@ export const makeJwtVerification = (keys: IssuerKeys, auth: AuthSettings, clock:
     }
     const claims = decodeClaims(payload)
     if (Result.isFailure(claims)) return yield* invalidToken(claims.failure, token, auth)
-    const principal = yield* Effect.fromResult(judgeClaims(claims.success, auth, now / 1000))
+    const principal = yield* Effect.fromResult(checkClaims(claims.success, auth, now / 1000))
     const { exp = 0, iat, nbf } = claims.success
     accepted.set(tokenDigest(token), {
       principal,
       period: { exp, ...(iat !== undefined && { iat }), ...(nbf !== undefined && { nbf }) },
       keys: set,
-      until: began + Math.min(keptAtMost, exp * 1000 - now),
+      until: began + Math.min(cachedForAtMost, exp * 1000 - now),
     })
     return principal
   })

@@ -1,3 +1,4 @@
+/** Results of the checks that the command `check` makes. */
 import { Effect } from "effect"
 
 /** The result of one check. */

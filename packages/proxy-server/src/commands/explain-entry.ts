@@ -18,7 +18,7 @@ import { readOfferings, resourceQuery } from "../refresh/read-snapshot.ts"
 import type { RefreshError } from "../refresh/refresh-errors.ts"
 import { type OnProgress, onceLayer } from "./read-once.ts"
 
-/** The model's explanation, and what only a reader of the upstreams can add. */
+/** The model's explanation, with facts that only the upstreams' data provides. */
 export interface EntryExplanation extends Explanation {
   /** Slugs of the offerings that were read: nothing else can be found. */
   readonly offerings: ReadonlyArray<string>
@@ -29,7 +29,7 @@ export interface EntryExplanation extends Explanation {
 /**
  * Reads all resources from Waldur, and what they need from the HPC User API, like a refresh, and explains where the
  * entries that `text` asks for come from, or why they are absent. Changes and stores nothing. Unlike a refresh it
- * continues if the HPC User API cannot be asked: that becomes a reason.
+ * continues if the HPC User API fails: that becomes a reason.
  *
  * @param text a UUID, a slug or a mount point, as a person types it; see `parseLookup` of the model
  */
@@ -68,14 +68,14 @@ const readInput = Effect.gen(function* () {
 })
 
 /** Existing names within the number of typing errors that is tolerated. */
-const nearestTo = (ask: Lookup, input: HierarchyInput): ReadonlyArray<string> => {
-  const asked = "path" in ask ? ask.path : "uuid" in ask ? ask.uuid : ask.slug
-  const most = Math.max(2, Math.ceil(asked.length / 4))
+const nearestTo = (lookup: Lookup, input: HierarchyInput): ReadonlyArray<string> => {
+  const wanted = "path" in lookup ? lookup.path : "uuid" in lookup ? lookup.uuid : lookup.slug
+  const most = Math.max(2, Math.ceil(wanted.length / 4))
   return (
-    [...new Set(namesFor(ask, input))]
+    [...new Set(namesFor(lookup, input))]
       // The distance is at least the difference in length, and comparing a huge text would take long.
-      .filter((name) => name.startsWith(asked) || Math.abs(name.length - asked.length) <= most)
-      .map((name) => ({ name, away: name.startsWith(asked) ? 0 : distance(asked, name) }))
+      .filter((name) => name.startsWith(wanted) || Math.abs(name.length - wanted.length) <= most)
+      .map((name) => ({ name, away: name.startsWith(wanted) ? 0 : distance(wanted, name) }))
       .filter(({ away }) => away <= most)
       .sort((a, b) => a.away - b.away || (a.name < b.name ? -1 : 1))
       .slice(0, 3)
@@ -83,10 +83,10 @@ const nearestTo = (ask: Lookup, input: HierarchyInput): ReadonlyArray<string> =>
   )
 }
 
-const namesFor = (ask: Lookup, input: HierarchyInput): ReadonlyArray<string> => {
+const namesFor = (lookup: Lookup, input: HierarchyInput): ReadonlyArray<string> => {
   const { resources } = input.decoded
-  if ("uuid" in ask) return resources.map(({ uuid }) => uuid)
-  if ("path" in ask) return buildHierarchy(input).entries.map(({ entry }) => entry.mountPoint.default)
+  if ("uuid" in lookup) return resources.map(({ uuid }) => uuid)
+  if ("path" in lookup) return buildHierarchy(input).entries.map(({ entry }) => entry.mountPoint.default)
   return resources.flatMap(({ slug, project_slug, customer_slug, provider_slug }) => [
     slug,
     project_slug,

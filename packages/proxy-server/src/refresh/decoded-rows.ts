@@ -50,12 +50,12 @@ export const decodeRow = (row: unknown, model: ModelSettings, offerings: OwnOffe
     const [project] = projectsWithoutItem(decoded, model)
     return { decoded, offering: { uuid: resource.offering_uuid, slug: resource.offering_slug }, project }
   } catch {
-    return { decoded: beyondJudgement(row), offering: undefined, project: undefined }
+    return { decoded: undecodable(row), offering: undefined, project: undefined }
   }
 }
 
 /** The model throws for no known row; if it did, the other rows must survive. */
-const beyondJudgement = (row: unknown): DecodedResources => {
+const undecodable = (row: unknown): DecodedResources => {
   const { uuid, slug, offering_slug } = (row ?? {}) as Readonly<Record<string, unknown>>
   const textOrNull = (value: unknown) => (typeof value === "string" ? value : null)
   const skipped: Skipped = {
@@ -115,7 +115,7 @@ export const neededBy = ({ needs }: DecodedRows): Needed => ({
 })
 
 /** Whether lookups are exactly those that the rows need, after some of them changed. */
-export const areStillEnough = (
+export const areLookupsSufficient = (
   { customers, gids }: Lookups,
   { needs }: DecodedRows,
   changed: ReadonlyMap<number, DecodedRow>,

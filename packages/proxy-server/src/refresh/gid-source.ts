@@ -162,7 +162,7 @@ const resultFor = (slug: string, { known, unknown, failed }: GidLookup): Project
     : { status: "unavailable", reason: failure.message, failure }
 }
 
-/** Why the API could not be asked for a project, whether or not a GID replaces its result. */
+/** Why the API could not be queried for a project, whether or not a GID replaces its result. */
 export const failureOf = (gid: ProjectGid): HpcUserApiError | undefined => ("failure" in gid ? gid.failure : undefined)
 
 /** What a snapshot records of its projects' GIDs. */

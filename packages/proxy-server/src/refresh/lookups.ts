@@ -32,21 +32,21 @@ export interface LookupSession {
   readonly resolve: (needed: Needed) => Effect.Effect<Lookups>
 }
 
-/** @param there results that need no new lookup */
-export const lookupSession = Effect.fnUntraced(function* (there: Lookups | undefined) {
+/** @param earlier results that need no new lookup */
+export const lookupSession = Effect.fnUntraced(function* (earlier: Lookups | undefined) {
   const gidSource = yield* GidSource
   const waldur = yield* WaldurClient
   // Starts and registers in one step: `resolve` must not find a lookup without its fiber.
   const begin = yield* FiberSet.makeRuntime<never>()
   const lists = new Map<string, Fiber.Fiber<CustomerList | undefined>>()
-  const gids = new Map(there?.gids)
+  const gids = new Map(earlier?.gids)
   const requested = new Set(gids.keys())
   const gidLookups: Array<Fiber.Fiber<void>> = []
   let hasFailed = false
 
   const readLists = (offerings: ReadonlySet<string>) => {
     for (const offering of offerings) {
-      if (lists.has(offering) || there?.customers.has(offering)) continue
+      if (lists.has(offering) || earlier?.customers.has(offering)) continue
       lists.set(offering, begin(customersOf(waldur, offering)))
     }
   }
@@ -79,7 +79,7 @@ export const lookupSession = Effect.fnUntraced(function* (there: Lookups | undef
       const customers = new Map<string, CustomerList | undefined>()
       for (const offering of offerings) {
         const fiber = lists.get(offering)
-        customers.set(offering, fiber === undefined ? there?.customers.get(offering) : yield* Fiber.join(fiber))
+        customers.set(offering, fiber === undefined ? earlier?.customers.get(offering) : yield* Fiber.join(fiber))
       }
       return { customers, gids: yield* gidSource.of(projects, gids) }
     }),

@@ -13,10 +13,9 @@ import { Settings } from "../config/settings.ts"
 import { logEvent } from "../observability/log-events.ts"
 import type { Snapshot, TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
-
 import { buildSnapshot, type KeptTree, type TreeChange } from "./build-snapshot.ts"
 import {
-  areStillEnough,
+  areLookupsSufficient,
   type DecodedRow,
   type DecodedRows,
   decodeRow,
@@ -27,7 +26,6 @@ import {
 } from "./decoded-rows.ts"
 import { GidSource } from "./gid-source.ts"
 import { type Lookups, lookupSession, type Needed, renewedLookups, sameLookups, stillGood } from "./lookups.ts"
-
 import { GidsUnavailable, OfferingsInvisible, type RefreshError } from "./refresh-errors.ts"
 import { counted } from "./refresh-metrics.ts"
 
@@ -78,7 +76,7 @@ export const readSnapshot = Effect.fn("readSnapshot")(function* (
 
 /** Reads everything. */
 const readAll = Effect.fnUntraced(function* (last: ReadResult | undefined, readStartedAt: number) {
-  return yield* finish(yield* upstreamsRead(last, readStartedAt))
+  return yield* finish(yield* readUpstreams(last, readStartedAt))
 })
 
 /**
@@ -86,11 +84,11 @@ const readAll = Effect.fnUntraced(function* (last: ReadResult | undefined, readS
  * `check`.
  */
 export const firstRead = Effect.gen(function* () {
-  return yield* treeOf(yield* upstreamsRead(undefined, yield* steadyMillis))
+  return yield* treeOf(yield* readUpstreams(undefined, yield* steadyMillis))
 })
 
 /** Reads all of Waldur; looks up customers and GIDs while pages still arrive. */
-const upstreamsRead = Effect.fnUntraced(function* (last: ReadResult | undefined, readStartedAt: number) {
+const readUpstreams = Effect.fnUntraced(function* (last: ReadResult | undefined, readStartedAt: number) {
   const { model } = yield* Settings
   const waldur = yield* WaldurClient
   const { prepare } = yield* GidSource
@@ -110,7 +108,7 @@ const upstreamsRead = Effect.fnUntraced(function* (last: ReadResult | undefined,
         {
           ...query,
           // Lookups for pages that arrive before the offerings are made at the end.
-          onRows: (rows) => (own === undefined ? Effect.void : session.prefetch(surelyNeeded(rows, own))),
+          onRows: (rows) => (own === undefined ? Effect.void : session.prefetch(certainlyNeeded(rows, own))),
         },
         last?.basis?.resources,
       ),
@@ -130,7 +128,7 @@ const upstreamsRead = Effect.fnUntraced(function* (last: ReadResult | undefined,
  * What rows certainly need, judged without decoding, which happens once all have arrived. A project is not looked up
  * ahead if Waldur itself may hold its target item, because its GID may not be needed.
  */
-const surelyNeeded = (rows: ReadonlyArray<unknown>, own: OwnOfferings): Needed => {
+const certainlyNeeded = (rows: ReadonlyArray<unknown>, own: OwnOfferings): Needed => {
   const offerings = new Set<string>()
   const projects = new Set<string>()
   for (const row of rows) {
@@ -152,7 +150,7 @@ const hasNoKey = (value: unknown): boolean => {
   return true
 }
 
-/** What changed since the last read; `undefined` if only a full read can tell. */
+/** What changed since the last read; `undefined` if a full read is needed. */
 const readChanges = Effect.fnUntraced(function* (last: ReadResult, basis: DeltaBasis, readStartedAt: number) {
   const { model } = yield* Settings
   const { snapshot } = last.taken
@@ -171,7 +169,7 @@ const readChanges = Effect.fnUntraced(function* (last: ReadResult, basis: DeltaB
   const found = { readStartedAt, fullReadAt: basis.fullReadAt, resources, offerings, last }
   const renewed = changed?.size === 0 ? yield* renewedLookups(basis.lookups, basis.needed) : undefined
   if (renewed !== undefined && sameLookups(renewed, basis.lookups)) {
-    return yield* reading(snapshot, readStartedAt, { ...basis, resources }, last)
+    return yield* resultOf(snapshot, readStartedAt, { ...basis, resources }, last)
   }
   const tree = changed === undefined || offerings !== basis.offerings ? undefined : basis.takeTree()
   if (changed === undefined || tree === undefined) {
@@ -182,7 +180,7 @@ const readChanges = Effect.fnUntraced(function* (last: ReadResult, basis: DeltaB
   const { rows } = tree
   const { removed, added } = replaceRows(rows, changed)
   const change: TreeChange = { tree, removed, added, lookups: basis.lookups }
-  if (areStillEnough(basis.lookups, rows, changed)) {
+  if (areLookupsSufficient(basis.lookups, rows, changed)) {
     const lookups = renewed ?? (yield* renewedLookups(basis.lookups, basis.needed))
     return yield* finish({ ...found, rows, needed: basis.needed, lookups, change })
   }
@@ -261,7 +259,7 @@ const finish = Effect.fnUntraced(function* (found: Found): Effect.fn.Return<Read
     return yield* new GidsUnavailable({ resources: lost.length, failure: gidFailure })
   }
   const basis = { resources, fullReadAt, offerings, needed, lookups, takeTree: once(tree) }
-  return yield* reading(snapshot, readStartedAt, basis, last)
+  return yield* resultOf(snapshot, readStartedAt, basis, last)
 })
 
 /** Returns a value at the first call only. */
@@ -279,7 +277,7 @@ const isForeign = ({ offering_slug, offering_uuid }: WaldurResource, own: OwnOff
   own.get(offering_slug)?.has(offering_uuid) === false
 
 /** The result for a complete snapshot. */
-const reading = (snapshot: Snapshot, readStartedAt: number, basis: DeltaBasis, last: ReadResult | undefined) =>
+const resultOf = (snapshot: Snapshot, readStartedAt: number, basis: DeltaBasis, last: ReadResult | undefined) =>
   Effect.map(Effect.all([steadyMillis, Clock.currentTimeMillis]), ([readEndedAt, wallTime]): ReadResult => {
     const isSame = last?.taken.snapshot.entries.id === snapshot.entries.id
     return {
@@ -305,7 +303,7 @@ export interface ConfiguredOfferings {
   readonly warnings: ReadonlyArray<string>
 }
 
-/** Asks Waldur; if it cannot answer, returns the offerings of the last good read. */
+/** Reads the offerings; if Waldur is unavailable or its list is inconsistent, returns those of the last good read. */
 export const readOfferings = Effect.fnUntraced(function* (
   last: ConfiguredOfferings | undefined,
 ): Effect.fn.Return<ConfiguredOfferings, WaldurError, WaldurClient | Settings> {
@@ -328,10 +326,11 @@ const orLast = (error: WaldurError, last: ConfiguredOfferings | undefined) =>
           logEvent("offerings-unavailable"),
           Effect.annotateLogs({ error: error.message }),
         ),
-        { ...last, warnings: [...new Set([...last.warnings, notOfNow])] },
+        { ...last, warnings: [...new Set([...last.warnings, offeringsNotCurrent])] },
       )
 
-const notOfNow = "Waldur did not return the user's offerings at the last attempt; those of the last good read are used"
+const offeringsNotCurrent =
+  "Waldur did not return the user's offerings at the last attempt; those of the last good read are used"
 
 /** How many offerings of one slug a message names. */
 const offeringsNamed = 3

@@ -11,7 +11,7 @@ import {
   type ObserverOptions,
   type Where,
 } from "./a-patient-observer.ts"
-import type { FaultRow, Taken } from "./the-faults.ts"
+import type { FaultRow, Handling } from "./the-faults.ts"
 
 /** A request to an upstream, and the patience with it. */
 export interface Question {
@@ -21,10 +21,10 @@ export interface Question {
   readonly upstream: "waldur" | "hpc_user_api"
   readonly breaker: "waldur" | "hpc-user-api" | "hpc-user-api-token"
   /**
-   * By how a fault is taken: seconds until a call has failed, seconds that a single fault costs, requests until a
+   * By the handling of a fault: seconds until a call has failed, seconds that a single fault costs, requests until a
    * failure.
    */
-  readonly patience: Readonly<Record<Taken, readonly [failed: number, stumble: number, tries: number]>>
+  readonly patience: Readonly<Record<Handling, readonly [failed: number, stumble: number, tries: number]>>
   /** False if the list does not need the response. Default true. */
   readonly isNeeded?: boolean
   /** Faults in spite of which a proxy with a list goes on with what it knows. */
@@ -38,7 +38,7 @@ export interface Question {
   /** Faults that open the circuit breaker though they do not elsewhere; `false` if other calls keep it closed. */
   readonly opensBy?: ReadonlyArray<string> | false
   /** An unrelated circuit breaker. */
-  readonly blameless?: string
+  readonly otherBreaker?: string
   /** Matches a log line while the fault lasts. */
   readonly reported?: RegExp
   /** Changes the world so that the request is necessary. */
@@ -75,7 +75,7 @@ export const fourCases = (title: string, question: Question): void => {
     opensBy = [],
     keptWarm = [],
   } = question
-  const { renewed = [], isAskedAhead = false, blameless, reported = /./, happens = () => () => {} } = question
+  const { renewed = [], isAskedAhead = false, otherBreaker, reported = /./, happens = () => () => {} } = question
   const failed502 = noAnswerOf(upstream === "waldur" ? "Waldur" : "The HPC User API")
   let sandbox: Sandbox
   let [before, after] = ["", ""]
@@ -116,7 +116,7 @@ export const fourCases = (title: string, question: Question): void => {
     // A failed refresh is retried after five seconds; what the list does not need, with the next refresh after ten.
     const soon = isNeeded && upstream === "waldur" ? 8 : 11
     // A hanging call hangs until its time is up.
-    await proxy.within(row.taken === "awaited" ? patience.awaited[1] * 1.5 + soon : soon, async () => {
+    await proxy.within(row.handling === "awaited" ? patience.awaited[1] * 1.5 + soon : soon, async () => {
       const { status, text } = await proxy.list()
       if (text !== list) expect([status, named(text)]).toEqual(status === 200 ? [200, "the list"] : [502, "502"])
       if (text !== list || (await proxy.ready()).json.upstreams[upstream].status !== "ok") return false
@@ -129,10 +129,10 @@ export const fourCases = (title: string, question: Question): void => {
   describe.each(rows)(`${title}: $name`, (row) => {
     // While a call hangs, the clock may run ahead of other calls on a busy machine: by less than a second attempt would
     // take.
-    const slack = row.taken === "awaited" ? 1.5 : 1
-    const [failed, stumble] = patience[row.taken].map((seconds) => seconds * slack) as [number, number]
-    const [, , tries] = patience[row.taken]
-    const isRiddenOut = row.taken !== "told" || !isNeeded || renewed.includes(row.name)
+    const slack = row.handling === "awaited" ? 1.5 : 1
+    const [failed, stumble] = patience[row.handling].map((seconds) => seconds * slack) as [number, number]
+    const [, , tries] = patience[row.handling]
+    const isUnnoticed = row.handling !== "reported" || !isNeeded || renewed.includes(row.name)
     const opens = opensBy !== false && (opensBy.includes(row.name) || !closedBy.includes(row.name))
 
     const testCold = (name: string, run: () => Promise<void>) => {
@@ -140,12 +140,12 @@ export const fourCases = (title: string, question: Question): void => {
     }
 
     testCold(
-      `a single fault on a cold start: ${isRiddenOut ? "callers do not notice" : "502, and seconds later the list"}`,
+      `a single fault on a cold start: ${isUnnoticed ? "callers do not notice" : "502, and seconds later the list"}`,
       async () => {
-        const times = row.taken === "repeated" ? 2 : 1
+        const times = row.handling === "repeated" ? 2 : 1
         const proxy = await anObservedProxy(sandbox, options({ cold: { row, where, times } }))
         const [{ status, text }, seconds] = await proxy.timed(proxy.list())
-        const isGood = isRiddenOut || (isAskedAhead && status === 200)
+        const isGood = isUnnoticed || (isAskedAhead && status === 200)
         expect([status, named(text)]).toEqual(isGood ? [200, "the list"] : [502, "502"])
         expect(seconds).toBeLessThanOrEqual(isGood ? stumble : failed)
         expect(failures(proxy).length).toBe(isGood ? 0 : 1)
@@ -164,14 +164,14 @@ export const fourCases = (title: string, question: Question): void => {
         expect(proxy.fault().struck).toBeLessThanOrEqual(tries)
         if (isNeeded) {
           // Three calls that hang to their end take minutes, and show no more about the breaker than others do.
-          if (row.taken !== "awaited") {
+          if (row.handling !== "awaited") {
             await proxy.within(60, () => failures(proxy).length > 2)
             expect((await breakerOf(proxy, breaker)) > 0).toBe(opens)
           }
           const ready = await proxy.ready()
           expect([ready.status, ready.json.upstreams[upstream].status]).toEqual([503, "failing"])
         }
-        if (blameless !== undefined) expect(await breakerOf(proxy, blameless)).toBe(0)
+        if (otherBreaker !== undefined) expect(await breakerOf(proxy, otherBreaker)).toBe(0)
         expect(proxy.logs.some((line) => reported.test(line))).toBe(true)
         proxy.fault().clear()
         await expectHealed(proxy, before, row)
@@ -183,7 +183,7 @@ export const fourCases = (title: string, question: Question): void => {
       expect(named((await proxy.timed(proxy.list()))[0].text)).toBe("the list")
       change()
       proxy.strike({ row, where })
-      await proxy.spend(row.taken === "awaited" ? failed + 20 : 30, async () => {
+      await proxy.spend(row.handling === "awaited" ? failed + 20 : 30, async () => {
         const [{ status, text }, seconds] = await proxy.timed(proxy.list())
         expect([status, named(text), seconds]).toEqual([200, "the list", 0])
       })
@@ -202,13 +202,13 @@ export const fourCases = (title: string, question: Question): void => {
       await proxy.timed(proxy.list())
       change()
       proxy.strike({ row, where, times: 1 })
-      await proxy.spend(row.taken === "awaited" ? stumble + 15 : 15, async () => {
+      await proxy.spend(row.handling === "awaited" ? stumble + 15 : 15, async () => {
         const [{ status, text }, seconds] = await proxy.timed(proxy.list())
         expect([status, seconds]).toEqual([200, 0])
         if (text !== after) expect(named(text)).toBe("the list")
       })
       expect(proxy.fault().struck).toBe(1)
-      if (isRiddenOut || keptWarm.includes(row.name)) expect(failures(proxy)).toEqual([])
+      if (isUnnoticed || keptWarm.includes(row.name)) expect(failures(proxy)).toEqual([])
       await expectHealed(proxy, after, row)
     })
   })

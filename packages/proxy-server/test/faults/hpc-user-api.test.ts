@@ -1,7 +1,7 @@
 import type { Sandbox } from "@cscs/sandbox"
 import { rowOf } from "../a-world.ts"
 import { fourCases } from "./four-cases.ts"
-import { fewFaults, only, someFaults, taken } from "./the-faults.ts"
+import { fewFaults, handledAs, only, someFaults } from "./the-faults.ts"
 
 /** A new project: known GIDs are not looked up again. */
 const newProject = ({ world }: Sandbox) => {
@@ -19,18 +19,18 @@ fourCases("the HPC User API", {
   where: { upstream: "hpcUserApi", path: /./ },
   upstream: "hpc_user_api",
   breaker: "hpc-user-api",
-  blameless: "hpc-user-api-token",
+  otherBreaker: "hpc-user-api-token",
   happens: newProject,
   renewed: ["401", "401 that echoes our request"],
-  patience: { repeated: [4.5, 1.5, 5], told: [0.5, 0.5, 2], awaited: [106, 22, 5] },
+  patience: { repeated: [4.5, 1.5, 5], reported: [0.5, 0.5, 2], awaited: [106, 22, 5] },
 })
 
 fourCases("the HPC User API's token endpoint", {
-  rows: taken([...fewFaults, ...only("an empty body", "403", "429")], { "an empty body": "repeated" }),
+  rows: handledAs([...fewFaults, ...only("an empty body", "403", "429")], { "an empty body": "repeated" }),
   where: { upstream: "issuer", path: /\/token$/ },
   upstream: "hpc_user_api",
   breaker: "hpc-user-api-token",
-  blameless: "hpc-user-api",
+  otherBreaker: "hpc-user-api",
   opensBy: ["an empty body"],
   isAskedAhead: true,
   reported: /\/openid-connect\/token.*"event":"refresh-failed"/,
@@ -40,5 +40,5 @@ fourCases("the HPC User API's token endpoint", {
     sandbox.hpcUserApi.revokeTokens()
     return back
   },
-  patience: { repeated: [4.5, 1.5, 10], told: [0.5, 0.5, 3], awaited: [106, 22, 10] },
+  patience: { repeated: [4.5, 1.5, 10], reported: [0.5, 0.5, 3], awaited: [106, 22, 10] },
 })

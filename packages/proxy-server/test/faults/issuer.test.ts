@@ -58,7 +58,7 @@ const expectSilent = (proxy: ObservedProxy, token: string) => {
 
 /** The response during an issuer fault: at once, or after the five seconds that a caller waits at most. */
 const meeting = async (row: FaultRow, proxy: ObservedProxy, token: string): Promise<Got> => {
-  if (row.taken !== "awaited") return bearing(proxy, token)
+  if (row.handling !== "awaited") return bearing(proxy, token)
   const [got, seconds] = await proxy.timed(bearing(proxy, token))
   expect(seconds).toBeLessThanOrEqual(5.5)
   return got
@@ -67,7 +67,7 @@ const meeting = async (row: FaultRow, proxy: ObservedProxy, token: string): Prom
 /** Seconds until the list is open again. */
 const recovery = async (row: FaultRow, proxy: ObservedProxy, token: string): Promise<number> => {
   // A hanging call hangs until its time is up.
-  if (row.taken === "awaited") await proxy.spend(5)
+  if (row.handling === "awaited") await proxy.spend(5)
   let seconds = 0
   while ((await bearing(proxy, token)).status !== 200) {
     seconds += 1

@@ -1,25 +1,25 @@
 import type { Answer, Fault, Sandbox } from "@cscs/sandbox"
 
 /**
- * How a call takes a fault.
+ * How the proxy handles a fault of a call.
  *
- * - `repeated`: it is sent again within seconds
- * - `told`: it is not sent again, and the cause is reported at once
- * - `awaited`: its time passes first, then it is sent again
+ * - `repeated`: the call is sent again within seconds
+ * - `reported`: the call is not sent again, and the cause is reported at once
+ * - `awaited`: the call times out, then it is sent again
  */
-export type Taken = "repeated" | "told" | "awaited"
+export type Handling = "repeated" | "reported" | "awaited"
 
 export interface FaultRow {
   readonly name: string
   readonly fault: (sandbox: Sandbox) => Fault
-  readonly taken: Taken
-  /** Seconds until the response comes. */
+  readonly handling: Handling
+  /** Seconds until the response arrives. */
   readonly late?: number
 }
 
-const row = (name: string, taken: Taken, fault: Fault | ((sandbox: Sandbox) => Fault)): FaultRow => ({
+const row = (name: string, handling: Handling, fault: Fault | ((sandbox: Sandbox) => Fault)): FaultRow => ({
   name,
-  taken,
+  handling,
   fault: typeof fault === "function" ? fault : () => fault,
 })
 
@@ -51,12 +51,12 @@ export const statuses: ReadonlyArray<FaultRow> = [
   row("503", "repeated", { status: 503 }),
   row("500 that echoes our request", "repeated", repeatingTheRequest(500)),
   row("429", "repeated", { status: 429 }),
-  row("401", "told", { status: 401 }),
-  row("401 that echoes our request", "told", repeatingTheRequest(401)),
-  row("403", "told", { status: 403 }),
-  row("404", "told", { status: 404 }),
-  row("a redirect", "told", { status: 302, headers: { Location: "http://127.0.0.1:1/" } }),
-  row("503 for an hour", "told", { status: 503, headers: { "Retry-After": "3600" } }),
+  row("401", "reported", { status: 401 }),
+  row("401 that echoes our request", "reported", repeatingTheRequest(401)),
+  row("403", "reported", { status: 403 }),
+  row("404", "reported", { status: 404 }),
+  row("a redirect", "reported", { status: 302, headers: { Location: "http://127.0.0.1:1/" } }),
+  row("503 for an hour", "reported", { status: 503, headers: { "Retry-After": "3600" } }),
 ]
 
 export const connections: ReadonlyArray<FaultRow> = [
@@ -70,14 +70,14 @@ export const bodies: ReadonlyArray<FaultRow> = [
   row("half of the JSON", "repeated", { body: "truncated" }),
   row("bytes that are not text", "repeated", { body: "garbage" }),
   row("a page of HTML", "repeated", { body: "html" }),
-  row("an empty body", "told", { body: "empty" }),
-  row("JSON of another shape", "told", { body: { json: { detail: "no" } } }),
-  row("null", "told", { body: { json: null } }),
+  row("an empty body", "reported", { body: "empty" }),
+  row("JSON of another shape", "reported", { body: { json: { detail: "no" } } }),
+  row("null", "reported", { body: { json: null } }),
 ]
 
 /** A correct response after so many superfluous bytes. */
 export const tooLarge = (megabytes: number): FaultRow =>
-  row("an oversized response", "told", { oversizeBytes: megabytes * 1024 * 1024 })
+  row("an oversized response", "reported", { oversizeBytes: megabytes * 1024 * 1024 })
 
 const everyFault = [...statuses, ...connections, ...bodies]
 
@@ -88,11 +88,11 @@ export const only = (...names: ReadonlyArray<string>): ReadonlyArray<FaultRow> =
     return found
   })
 
-/** The rows, some of them with another `taken`. */
-export const taken = (rows: ReadonlyArray<FaultRow>, otherwise: Readonly<Record<string, Taken>>) => {
+/** The rows, some of them with another `handling`. */
+export const handledAs = (rows: ReadonlyArray<FaultRow>, otherwise: Readonly<Record<string, Handling>>) => {
   const names = new Set(rows.map(({ name }) => name))
   for (const name of Object.keys(otherwise)) if (!names.has(name)) throw new Error(`no fault is called ${name}`)
-  return rows.map((one): FaultRow => ({ ...one, taken: otherwise[one.name] ?? one.taken }))
+  return rows.map((one): FaultRow => ({ ...one, handling: otherwise[one.name] ?? one.handling }))
 }
 
 /** One or two of each kind. */

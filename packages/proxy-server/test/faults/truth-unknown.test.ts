@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(() => sandbox.close())
 
 /** Waldur's response to a user that has lost its role: no error, and no rows. */
-const nothing: Fault = {
+const emptyList: Fault = {
   rewrite: (answer) => {
     const headers = new Headers(answer.headers)
     headers.set("X-Result-Count", "0")
@@ -18,7 +18,7 @@ const nothing: Fault = {
   },
 }
 const noProjects: Fault = { body: { json: { projects: [] } } }
-const strangers: Fault = {
+const otherProjects: Fault = {
   body: { json: { projects: [{ posixName: "not-requested", unixGid: 66_666 }] } },
 }
 const badGids: Fault = {
@@ -38,36 +38,36 @@ const api = { upstream: "hpcUserApi", path: /./ } as const
 
 const production = { CACHE_KEEP_WARM_FOR: "15m", CACHE_EMPTY_GUARD: "1h", CACHE_FULL_REFRESH_EVERY: "0" }
 
-/** Entries of projects and users, as against the directories above them. */
-const owned = (json: { resources: ReadonlyArray<{ target: { targetType: string } }> }) =>
+/** Number of entries of projects and users, without the directories above them. */
+const resourceCount = (json: { resources: ReadonlyArray<{ target: { targetType: string } }> }) =>
   json.resources.filter(({ target }) => ["project", "user"].includes(target.targetType)).length
 
 describe("a well-formed but wrong response", () => {
   // What the upstream returns, and where; the status of a proxy without a list; what its log contains.
   const cases: ReadonlyArray<readonly [name: string, Where, Fault, cold: number, reported: RegExp]> = [
-    ["Waldur shows nothing at all", waldur, nothing, 502, /shows 0 resources of (capstor|vast|iopsstor)/],
-    ["Waldur shows no resources", resources, nothing, 200, /shows 0 resources of (capstor|vast|iopsstor)/],
+    ["Waldur shows nothing at all", waldur, emptyList, 502, /shows 0 resources of (capstor|vast|iopsstor)/],
+    ["Waldur shows no resources", resources, emptyList, 200, /shows 0 resources of (capstor|vast|iopsstor)/],
     ["the HPC User API knows no project", api, noProjects, 200, /"event":"resource-skipped"/],
-    ["the HPC User API returns other projects", api, strangers, 200, /"event":"resource-skipped"/],
+    ["the HPC User API returns other projects", api, otherProjects, 200, /"event":"resource-skipped"/],
     ["the HPC User API returns numbers that are not GIDs", api, badGids, 200, /"event":"resource-skipped"/],
   ]
-  test.each(cases)("%s: a cold proxy invents nothing", async (_, where, fault, status) => {
-    const row = { name: "", taken: "told", fault: () => fault } as const
+  test.each(cases)("%s: a cold proxy serves no project or user", async (_, where, fault, status) => {
+    const row = { name: "", handling: "reported", fault: () => fault } as const
     const proxy = await anObservedProxy(sandbox, { environment: production, cold: { row, where } })
     const [got] = await proxy.timed(proxy.list())
     expect(got.status).toBe(status)
-    if (status === 200) expect(owned(got.json)).toBe(0)
+    if (status === 200) expect(resourceCount(got.json)).toBe(0)
     proxy.fault().clear()
     // A project that the API does not know is looked up again after a minute.
     await proxy.within(72, async () => {
       const { status, json } = await proxy.list()
-      return status === 200 && owned(json) === 12
+      return status === 200 && resourceCount(json) === 12
     })
     expectHonest(proxy)
   })
 
   test.each(cases)("%s: a warm proxy keeps its list", async (_, where, fault, __, reported) => {
-    const row = { name: "", taken: "told", fault: () => fault } as const
+    const row = { name: "", handling: "reported", fault: () => fault } as const
     const proxy = await anObservedProxy(sandbox, { environment: production })
     const { text } = (await proxy.timed(proxy.list()))[0]
     proxy.strike({ row, where })

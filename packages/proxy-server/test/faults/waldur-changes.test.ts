@@ -16,5 +16,5 @@ fourCases("Waldur's changes", {
     changeResource(world, row, { limits: { storage: 77 } })
     return () => Object.assign(row, before)
   },
-  patience: { repeated: [4.5, 1.5, 10], told: [0.5, 0.5, 2], awaited: [106, 22, 10] },
+  patience: { repeated: [4.5, 1.5, 10], reported: [0.5, 0.5, 2], awaited: [106, 22, 10] },
 })

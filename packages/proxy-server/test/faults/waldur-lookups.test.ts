@@ -11,7 +11,7 @@ fourCases("the lists of customers", {
   isNeeded: false,
   reported: /"event":"customers-unavailable"/,
   // One list for each of three offerings.
-  patience: { repeated: [4.5, 1.5, 15], told: [0.5, 0.5, 3], awaited: [106, 22, 15] },
+  patience: { repeated: [4.5, 1.5, 15], reported: [0.5, 0.5, 3], awaited: [106, 22, 15] },
 })
 
 // Requested at each full read: they show whose resources count, and distinguish a lost role from an empty system.
@@ -21,5 +21,5 @@ fourCases("the offerings", {
   upstream: "waldur",
   breaker: "waldur",
   keptWarm: ["500 that echoes our request", "a reset connection", "no response at all"],
-  patience: { repeated: [4.5, 1.5, 5], told: [0.5, 0.5, 1], awaited: [106, 22, 5] },
+  patience: { repeated: [4.5, 1.5, 5], reported: [0.5, 0.5, 1], awaited: [106, 22, 5] },
 })

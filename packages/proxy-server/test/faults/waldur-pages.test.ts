@@ -7,7 +7,7 @@ fourCases("Waldur", {
   upstream: "waldur",
   breaker: "waldur",
   // Two lists and three counts are read in parallel.
-  patience: { repeated: [4.5, 1.5, 25], told: [0.5, 0.5, 5], awaited: [106, 22, 25] },
+  patience: { repeated: [4.5, 1.5, 25], reported: [0.5, 0.5, 5], awaited: [106, 22, 25] },
   reported: /(GET|HEAD).*"event":"refresh-failed"/,
 })
 
@@ -18,5 +18,5 @@ fourCases("Waldur's pages", {
   breaker: "waldur",
   // Successful counts in between keep it closed.
   opensBy: false,
-  patience: { repeated: [4.5, 1.5, 10], told: [0.5, 0.5, 2], awaited: [106, 22, 10] },
+  patience: { repeated: [4.5, 1.5, 10], reported: [0.5, 0.5, 2], awaited: [106, 22, 10] },
 })

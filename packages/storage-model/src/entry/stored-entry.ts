@@ -62,8 +62,8 @@ export const storedEntryChecker = (
     const { itemId, status } = entry as { readonly itemId: string; readonly status: string }
     const dataType = String(property(entry.storageDataType, "key"))
     const names = { storageSystem, storageFileSystem, storageDataType: namesOf(dataType) }
-    const isOurs = rewritten(entry, names) === text
-    if (!isOurs) return problem("entry", text, "expected the fields of an entry, each once and in the right order")
+    const isCanonical = rewritten(entry, names) === text
+    if (!isCanonical) return problem("entry", text, "expected the fields of an entry, each once and in the right order")
     return { itemId, status, dataType, isResource: isOfResource(entry) }
   }
 }
@@ -108,7 +108,7 @@ const wrongFieldOf = (entry: JsonObject, rules: Rules): Problem | undefined => {
 const callbacks = Object.entries(callbackActions)
 
 /**
- * The text of an entry of which the fields are valid. Everything that is not checked must be exactly what we write, once
+ * The text of an entry whose fields are valid. Everything that is not checked must be exactly what we write, once
  * each and in our order: JSON can contain a key twice, and another parser may use the other one.
  */
 const rewritten = (entry: JsonObject, names: StorageNames): string => {

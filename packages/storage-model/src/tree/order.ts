@@ -66,7 +66,7 @@ const merged = <A>(items: ReadonlyArray<A>, order: Order<A>): Iterator<A, undefi
   }
 }
 
-/** A lazy flatMap. */
+/** Like `flatMap`, but evaluates each inner list only when the iteration reaches it. */
 export const below = <A, B>(items: Iterable<A>, itemsOf: (item: A) => Iterable<B>): Iterable<B> => ({
   [Symbol.iterator]: () => {
     const outer = items[Symbol.iterator]()

@@ -1,4 +1,4 @@
-/** A loop over many cheap items, of which the caller decides when it yields to other work. */
+/** A loop over many cheap items whose caller decides when it yields to other work. */
 
 /** A pass: visits some items in order. `go` runs the loop and decides when to yield. */
 export type Pass = <R>(go: <A>(items: Iterable<A>, visit: (item: A) => void) => R) => R
@@ -11,8 +11,8 @@ export const pass =
 
 /** Runs passes without yielding. */
 export const runAtOnce = (passes: ReadonlyArray<Pass>): void => {
-  for (const pass of passes) {
-    pass((items, visit) => {
+  for (const run of passes) {
+    run((items, visit) => {
       for (const item of items) visit(item)
     })
   }

@@ -21,18 +21,18 @@ export interface RefusedResource {
   readonly refusal: Refusal
 }
 
-/** All records of one resource: usually one. A malformed record without a UUID stands alone. */
+/** All records of one resource: usually one. A malformed record without a UUID is its own group. */
 export interface ResourceRecords {
   readonly uuid: string | undefined
   readonly resources: Array<WaldurResource>
   readonly malformed: Array<MalformedRecord>
-  /** The record that counts. */
+  /** The selected record. */
   best: Candidate | undefined
-  /** Records that do not count or have no place in the tree. */
+  /** Records that are not selected or have no place in the tree. */
   refused: Array<RefusedResource>
   /** Whether a malformed record may be live. */
   isMalformedLive: boolean
-  /** The place in the tree of the record that counts. */
+  /** The place of the selected record in the tree. */
   placed: PlacedResource | undefined
   customer: CustomerGroup | undefined
   /** What each record contributes. */
@@ -41,20 +41,25 @@ export interface ResourceRecords {
   removal: { readonly path: string; readonly removal: ResourceRecords } | undefined
 }
 
-const nothing = () => ({
-  ...{ best: undefined, refused: [], isMalformedLive: false },
-  ...{ placed: undefined, customer: undefined, facts: [], removal: undefined },
+const noResults = () => ({
+  best: undefined,
+  refused: [],
+  isMalformedLive: false,
+  placed: undefined,
+  customer: undefined,
+  facts: [],
+  removal: undefined,
 })
 
 export const noRecords = (uuid: string | undefined): ResourceRecords => ({
   uuid,
   resources: [],
   malformed: [],
-  ...nothing(),
+  ...noResults(),
 })
 
-/** Forgets what the records amounted to. */
-export const restart = (records: ResourceRecords): void => void Object.assign(records, nothing())
+/** Resets all results and keeps the records. */
+export const restart = (records: ResourceRecords): void => void Object.assign(records, noResults())
 
 /**
  * Selects between the records so far and one more: a live one if there is any, so that the order of rows never turns it into

@@ -1,5 +1,4 @@
-/** Finds names that several share although they must be unique: GIDs of several project slugs, slugs of several projects. */
-
+/** Finds identities that must be unique but are shared: a GID of several project slugs, or a slug of several projects. */
 import type { StorageEntry } from "../entry/storage-entry.ts"
 import { type Remark, remark, shown, type Warning } from "../report/finding.ts"
 import { property } from "../waldur/json-object.ts"

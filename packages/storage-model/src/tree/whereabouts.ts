@@ -68,6 +68,6 @@ export const whereaboutsOf = (record: unknown, rule: PathRule = anywhere): Where
   const taken = names.includes(undefined) ? [] : pathsReadIn(`/${names.join("/")}`)
   const misread = taken.filter((path) => !`${named}/`.startsWith(`${path}/`))
   // A record without a valid slug would match any directory; a data type alone does not narrow it down either.
-  const tells = components.some((component, at) => component !== anyName && at !== 1)
-  return { paths: read, misread, pattern: tells ? named : undefined }
+  const isSpecific = components.some((component, at) => component !== anyName && at !== 1)
+  return { paths: read, misread, pattern: isSpecific ? named : undefined }
 }
