@@ -77,7 +77,8 @@ const standardError = Effect.fnUntraced(function* (text: MaskText) {
       message: "Log lines were dropped",
       level: "WARN",
       timestamp: new Date().toISOString(),
-      annotations: { event: "log-lines-dropped" satisfies LogEvent, lines },
+      event: "log-lines-dropped" satisfies LogEvent,
+      lines,
     }),
   )
   return Logger.map(line, write)

@@ -6,8 +6,9 @@ import { escapeControls } from "./terminal-text.ts"
 export type MaskText = (text: string) => string
 
 /**
- * A JSON line as `Logger.formatJson` writes it, without secrets and control characters. Most lines are simple enough to
- * be put together from texts, at a tenth of the cost: that of a request is a part of the cost of a cached page.
+ * A flat JSON line: what `Logger.formatJson` writes, with the annotations as fields, without spans and fiber, without
+ * secrets and control characters. Most lines are simple enough to be put together from texts, at a tenth of the cost:
+ * that of a request is a part of the cost of a cached page.
  */
 export const jsonLine = (text: MaskText): Logger.Logger<unknown, string> => {
   const timestampOf = timestamps()
@@ -15,16 +16,12 @@ export const jsonLine = (text: MaskText): Logger.Logger<unknown, string> => {
     const { message, logLevel, cause, date, fiber } = options
     const annotations = fiber.getRef(References.CurrentLogAnnotations)
     const [first, more] = Array.isArray(message) ? message : [message]
-    const isPlain =
-      typeof first === "string" &&
-      more === undefined &&
-      cause.reasons.length === 0 &&
-      fiber.getRef(References.CurrentLogSpans).length === 0
+    const isPlain = typeof first === "string" && more === undefined && cause.reasons.length === 0
     const fields = isPlain ? plainFields(annotations, text) : undefined
     const line =
       fields === undefined
         ? Formatter.formatJson(maskedLine(options, text))
-        : `{"message":${JSON.stringify(text(String(first)))},"level":"${logLevel.toUpperCase()}","timestamp":"${timestampOf(date)}","annotations":${fields},"spans":{},"fiberId":"#${fiber.id}"}`
+        : `{"message":${JSON.stringify(text(String(first)))},"level":"${logLevel.toUpperCase()}","timestamp":"${timestampOf(date)}"${fields}}`
     return printable.test(line) ? line : escapeControls(line)
   })
 }
@@ -32,7 +29,7 @@ export const jsonLine = (text: MaskText): Logger.Logger<unknown, string> => {
 /** Contains no character that `escapeControls` would escape. */
 const printable = /^[\x20-\x7e]*$/
 
-/** A JSON object, masked; `undefined` if a value is not a text, number or boolean. */
+/** The fields as JSON, each after a comma, masked; `undefined` if a value is not a text, number or boolean. */
 const plainFields = (annotations: Readonly<Record<string, unknown>>, text: MaskText): string | undefined => {
   const masked = { ...annotations }
   for (const name in masked) {
@@ -40,7 +37,8 @@ const plainFields = (annotations: Readonly<Record<string, unknown>>, text: MaskT
     if (typeof value === "string") masked[name] = text(value)
     else if (typeof value !== "number" && typeof value !== "boolean") return undefined
   }
-  return JSON.stringify(masked)
+  const json = JSON.stringify(masked)
+  return json === "{}" ? "" : `,${json.slice(1, -1)}`
 }
 
 /** Formats times; lines of one millisecond share the text. */
@@ -58,19 +56,20 @@ const maskedAnnotations = (annotations: Readonly<Record<string, unknown>>, text:
   Object.fromEntries(Object.entries(annotations).map(([name, value]) => [name, maskValue(value, text)]))
 
 const maskedLine = (options: Logger.Options<unknown>, text: MaskText) => {
-  const line = Logger.formatStructured.log(options)
+  const { message, level, timestamp, cause, annotations } = Logger.formatStructured.log(options)
   return {
-    ...line,
-    message: maskValue(line.message, text),
-    ...(line.cause === undefined ? {} : { cause: text(line.cause) }),
-    annotations: maskedAnnotations(line.annotations, text),
+    message: maskValue(message, text),
+    level,
+    timestamp,
+    ...(cause === undefined ? {} : { cause: text(cause) }),
+    ...maskedAnnotations(annotations, text),
   }
 }
 
-/** A human-readable line as `Logger.formatLogFmt` writes it, with a coloured level if the terminal has colours. */
+/** A line as `Logger.formatLogFmt` writes it, without the fiber; the level is coloured if the terminal has colours. */
 export const terminalLine = (hasColors: boolean, text: MaskText): Logger.Logger<unknown, string> =>
   Logger.make((options) => {
-    const line = escapeControls(text(Logger.formatLogFmt.log(options)))
+    const line = escapeControls(text(Logger.formatLogFmt.log(options).replace(/ fiber=#\d+/, "")))
     const color = colors[options.logLevel]
     return hasColors && color !== undefined
       ? line.replace(/level=(\w+)/, (level) => `\u001b[${color}m${level}\u001b[0m`)

@@ -38,17 +38,17 @@ const readinessOf = async (url: string) => (await (await fetch(`${url}/healthz/r
 
 interface Line {
   readonly level: string
-  readonly annotations: Readonly<Record<string, unknown>>
+  readonly [field: string]: unknown
 }
 const linesOf = ({ stderr }: Pick<Running, "stderr">, event: string): ReadonlyArray<Line> =>
   stderr()
     .split("\n")
     .filter((line) => line.startsWith("{"))
     .map((line) => JSON.parse(line) as Line)
-    .filter(({ annotations }) => annotations.event === event)
+    .filter((line) => line.event === event)
 /** The re-reads that found other secrets, or the same ones. */
 const rereads = (running: Pick<Running, "stderr">, found: "changes" | "no change") =>
-  linesOf(running, "secrets-reread").filter(({ annotations }) => (annotations.changed !== "") === (found === "changes"))
+  linesOf(running, "secrets-reread").filter(({ changed }) => (changed !== "") === (found === "changes"))
 
 const isListServed = async (url: string) => (await fetch(url + list)).status === 200
 /** Each request reads Waldur. */
@@ -73,7 +73,7 @@ describe("SIGHUP", () => {
     await writeFile(file, `${newToken}\n`)
     child.kill("SIGHUP")
     await until(() => rereads({ stderr }, "changes").length > 0)
-    expect(rereads({ stderr }, "changes").at(-1)?.annotations.changed).toBe("waldur_api_token")
+    expect(rereads({ stderr }, "changes").at(-1)?.changed).toBe("waldur_api_token")
     const readsWith = (of: string) =>
       sandbox.calls
         .of("waldur")
@@ -93,7 +93,7 @@ describe("SIGHUP", () => {
     await writeFile(file, documentOf({ ...sandbox, hpcUserApi }))
     running.child.kill("SIGHUP")
     await until(() => rereads(running, "changes").length > 0)
-    expect(rereads(running, "changes")[0]?.annotations.changed).toBe("hpc_user_api.client_secret")
+    expect(rereads(running, "changes")[0]?.changed).toBe("hpc_user_api.client_secret")
     expect(running.stderr()).not.toContain(newSecret)
   })
 
@@ -104,7 +104,7 @@ describe("SIGHUP", () => {
     child.kill("SIGHUP")
     const refusals = () => linesOf({ stderr }, "configuration-refused")
     await until(() => refusals().length > 0)
-    expect(String(refusals()[0]?.annotations.problems)).toContain("waldur_api_token")
+    expect(String(refusals()[0]?.problems)).toContain("waldur_api_token")
     expect(stderr()).not.toContain("hunter2")
     expect(stderr()).not.toContain(token.slice(0, 20))
     expect(await isListServed(url)).toBe(true)
@@ -129,7 +129,7 @@ describe("SIGHUP", () => {
     await write("log_level: debug\ncache: { fresh_for: 7s }")
     running.child.kill("SIGHUP")
     await until(() => linesOf(running, "restart-needed").length > 0)
-    expect(linesOf(running, "restart-needed")[0]?.annotations.settings).toBe("cache.fresh_for")
+    expect(linesOf(running, "restart-needed")[0]?.settings).toBe("cache.fresh_for")
     await fetch(`${running.url}/healthz/live`)
     await until(() => linesOf(running, "request").some(({ level }) => level === "DEBUG"))
   })
@@ -220,7 +220,7 @@ describe("a secret's file", () => {
     await put("..2", newToken)
     await rm(join(volume, "..1"), { recursive: true })
     await until(() => rereads({ stderr }, "changes").length > 0)
-    expect(rereads({ stderr }, "changes")[0]?.annotations.reason).toBe("a secret's file changed")
+    expect(rereads({ stderr }, "changes")[0]?.reason).toBe("a secret's file changed")
     await until(async () => (await readinessOf(url)).upstreams.waldur?.status === "ok")
   })
 })

@@ -318,13 +318,13 @@ test("the logged configuration shows the source of each secret, and masks it", a
   const proxy = `socks5h://provisioner:${proxyPassword}@127.0.0.1:1`
   const { stderr } = await serving([], { environment: environmentFor(sandbox, { WALDUR_SOCKS_PROXY: proxy }) })
   const [line = "{}"] = stderr().split("\n")
-  const { annotations } = JSON.parse(line) as { annotations: Record<string, string> }
+  const fields = JSON.parse(line) as Record<string, string>
   for (const [path, variable] of [
     ["waldur_api_token", "WALDUR_API_TOKEN"],
     ["hpc_user_api.client_secret", "HPC_USER_CLIENT_SECRET"],
     ["auth.keycloak_client_secret", "CSCS_KEYCLOAK_CLIENT_SECRET"],
   ] as const) {
-    expect(annotations[path]).toBe(`*** (a secret) (environment variable ${variable})`)
+    expect(fields[path]).toBe(`*** (a secret) (environment variable ${variable})`)
   }
-  expect(annotations.waldur_socks_proxy).toContain("socks5h://***@127.0.0.1:1")
+  expect(fields.waldur_socks_proxy).toContain("socks5h://***@127.0.0.1:1")
 })

@@ -55,8 +55,8 @@ test("a page served from memory equals one whose query is decoded anew, in bytes
       .split("\n")
       .filter((line) => line.includes('"event":"request"') && line.endsWith("}"))
       .map((line) => {
-        const { level, annotations } = JSON.parse(line)
-        return { ...annotations, level, milliseconds: typeof annotations.milliseconds }
+        const { timestamp: _, ...fields } = JSON.parse(line)
+        return { ...fields, milliseconds: typeof fields.milliseconds }
       })
   const lineOf = (id: string) => lines().find(({ request_id }) => request_id === id)
   let count = 0

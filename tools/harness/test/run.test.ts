@@ -46,7 +46,7 @@ test.each([
   ['{"a":1}', undefined],
   ['{"message":["a",1],"level":"INFO"}', { message: "a 1", level: "INFO", event: undefined, annotations: {} }],
   [
-    '{"message":"a","level":"WARN","annotations":{"event":"stopping","n":1}}',
+    '{"message":"a","level":"WARN","timestamp":"2026-11-26T19:00:00.000Z","event":"stopping","n":1}',
     { message: "a", level: "WARN", event: "stopping", annotations: { event: "stopping", n: 1 } },
   ],
 ])("a log line is parsed to its event, if it is one: %s", (text, line) => {

@@ -14,7 +14,7 @@ const aProgram = async (source: string) => {
   return main
 }
 
-const line = (annotations: object) => JSON.stringify({ message: "any words", level: "INFO", annotations })
+const line = (annotations: object) => JSON.stringify({ message: "any words", level: "INFO", ...annotations })
 const listening = (url: string) => `console.error(${JSON.stringify(line({ event: "listening", url }))})`
 const living = "setInterval(() => {}, 1000)"
 
@@ -41,7 +41,7 @@ describe("startProxy", () => {
         response.writeHead(asked < 3 ? 503 : 200).end(String(asked))
       }).listen(0, "127.0.0.1", () => {
         const url = "http://127.0.0.1:" + server.address().port
-        console.error(JSON.stringify({ message: "", level: "INFO", annotations: { event: "listening", url } }))
+        console.error(JSON.stringify({ message: "", level: "INFO", event: "listening", url }))
       })`)
     const { url, stop } = await startProxy({ main, isReady: true })
     expect(await (await fetch(url)).text()).toBe("4")

@@ -48,7 +48,7 @@ test("the log's faults are found by event, by level and by secrets; guards and f
   const sandbox = await aSandbox()
   const log = logReader(sandbox)
   const line = (event: string, more: object = {}, level = "INFO", message = "words") =>
-    log.read(JSON.stringify({ message, level, annotations: { event, ...more } }))
+    log.read(JSON.stringify({ message, level, event, ...more }))
   line("snapshot-taken")
   line("request", {}, "INFO", "Refresh failed")
   expect([log.faulty, log.failedAt()]).toEqual([[], Number.NEGATIVE_INFINITY])

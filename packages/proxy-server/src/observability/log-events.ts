@@ -31,6 +31,8 @@ export const logEvents = [
   "refresh-crashed",
   "resource-skipped",
   "resource-warning",
+  "skipped-summary",
+  "warnings-summary",
   "system-guarded",
   "system-released",
   "offering-invisible",

@@ -7,6 +7,7 @@ import type { ModelSettings, ProtectedPath, Skipped, StorageEntry } from "@cscs/
 import { Effect } from "effect"
 import { type Chunk, chunkOf, jsonLinesOf } from "../snapshot/entry-table.ts"
 import type { GuardedSystem, InvisiblePath, Loss, Snapshot } from "../snapshot/snapshot.ts"
+import { differingLines, entryIn } from "./list-changes.ts"
 
 /** With fewer live entries than this, losing half of them at once is not suspicious. */
 const oddFrom = 10
@@ -105,15 +106,12 @@ export const judgeLosses = Effect.fnUntraced(function* (
   const guarded: Array<GuardedSystem> = []
   const losses: Array<Loss> = []
   if (previous === undefined || emptyGuard <= 0) return { guarded, losses }
-  const kept = new Set(previous.entries.chunks.map(({ digest }) => digest))
-  const made = new Set(tree.chunks.map(({ digest }) => digest))
   for (const { offeringSlug } of model.storageSystems) {
     const chunksBefore = chunksOf(previous.entries.chunks, offeringSlug)
     const chunksNow = chunksOf(tree.chunks, offeringSlug)
-    const [before, after] = yield* differing(
-      chunksBefore.filter(({ digest }) => !made.has(digest)),
-      chunksNow.filter(({ digest }) => !kept.has(digest)),
-    )
+    const [gone, added] = yield* differingLines(chunksBefore, chunksNow)
+    const before = yield* listedInLines(gone)
+    const after = yield* listedInLines(added)
 
     const guard = previous.guarded.find((one) => one.offeringSlug === offeringSlug)
     // A time in the future comes from before the clock was set back. It counts as now, or the guard would never end.
@@ -168,25 +166,13 @@ const countLive = ({ facets, facetsAt, resources }: Chunk, but: ReadonlySet<stri
   }).length
 }
 
-/** The project and user entries that are in only one of two lists. */
-const differing = Effect.fnUntraced(function* (before: ReadonlyArray<Chunk>, after: ReadonlyArray<Chunk>) {
-  const lines = new Set<string>()
-  const added: Array<string> = []
-  yield* cooperatively(before, (chunk) => {
-    for (const line of jsonLinesOf(chunk)) lines.add(line)
+const listedInLines = Effect.fnUntraced(function* (lines: Iterable<string>) {
+  const list: Array<ListedEntry> = []
+  yield* cooperatively(lines, (line) => {
+    const entry = entryIn(line)
+    if (isResource(entry)) list.push(listed(entry))
   })
-  yield* cooperatively(after, (chunk) => {
-    for (const line of jsonLinesOf(chunk)) if (!lines.delete(line)) added.push(line)
-  })
-  const listedOf = Effect.fnUntraced(function* (lines: Iterable<string>) {
-    const list: Array<ListedEntry> = []
-    yield* cooperatively(lines, (line) => {
-      const entry = entryIn(line)
-      if (isResource(entry)) list.push(listed(entry))
-    })
-    return list
-  })
-  return [yield* listedOf(lines), yield* listedOf(added)] as const
+  return list
 })
 
 const listedIn = Effect.fnUntraced(function* (chunks: ReadonlyArray<Chunk>) {
@@ -197,7 +183,6 @@ const listedIn = Effect.fnUntraced(function* (chunks: ReadonlyArray<Chunk>) {
   return list
 })
 
-const entryIn = (line: string): StorageEntry => JSON.parse(line)
 const entriesOf = (chunk: Chunk): ReadonlyArray<StorageEntry> => jsonLinesOf(chunk).map(entryIn)
 const isResource = ({ target }: StorageEntry) => target.targetType === "project" || target.targetType === "user"
 const listed = ({ itemId, mountPoint, status }: StorageEntry): ListedEntry => ({

@@ -5,6 +5,7 @@ import { type LogEvent, logEvent } from "../observability/log-events.ts"
 import { maskFound } from "../observability/mask-secrets.ts"
 import { invisibleOffering, oldestReadAt, type Snapshot, type TimedSnapshot } from "../snapshot/snapshot.ts"
 import { gidFailureInWords } from "./gid-source.ts"
+import { countChanges } from "./list-changes.ts"
 import { guardedInWords } from "./loss-guard.ts"
 import type { ReadResult } from "./read-snapshot.ts"
 import { errorAnnotations, needsOperator, type RefreshError } from "./refresh-errors.ts"
@@ -32,6 +33,7 @@ export const logReading = Effect.fnUntraced(function* (
       skipped: skipped.length,
       warnings: warnings.length,
       mocked_gids: snapshot.mockedGids,
+      ...(last && (yield* countChanges(last.entries.chunks, entries.chunks))),
       milliseconds: at - readStartedAt,
     }),
   )
@@ -71,8 +73,8 @@ export const logReading = Effect.fnUntraced(function* (
       Effect.annotateLogs({ error: gidFailure._tag, detail }),
     )
   }
-  yield* logNew("resource-skipped", "Resource skipped", skipped, last?.skipped ?? [])
-  yield* logNew("resource-warning", "Odd resource", warnings, last?.warnings ?? [])
+  yield* logNew(skippedLines, skipped, last?.skipped)
+  yield* logNew(warningLines, warnings, last?.warnings)
 })
 
 /**
@@ -107,25 +109,43 @@ export const logSlowRefresh = (last: TimedSnapshot | undefined, at: number) =>
 const lastGood = (last: TimedSnapshot | undefined, at: number): string =>
   last === undefined ? "none" : `${Math.round((at - oldestReadAt(last)) / 1000)} s old`
 
-const logNew = (
-  event: LogEvent,
-  message: string,
+const skippedLines = { each: "resource-skipped", summary: "skipped-summary", message: "Resource skipped" } as const
+const warningLines = { each: "resource-warning", summary: "warnings-summary", message: "Odd resource" } as const
+
+/** How many new findings of one code a refresh logs one by one: more would hide all other lines. */
+const loggedOneByOne = 20
+
+/**
+ * Logs new findings: the first of each code one by one, and more of them as their number. At the first snapshot all are
+ * new, so only their numbers are logged. Those that are only counted are logged at debug level.
+ */
+const logNew = Effect.fnUntraced(function* (
+  lines: { readonly each: LogEvent; readonly summary: LogEvent; readonly message: string },
   now: ReadonlyArray<Finding<string>>,
-  before: ReadonlyArray<Finding<string>>,
-): Effect.Effect<void> => {
+  before: ReadonlyArray<Finding<string>> | undefined,
+) {
+  if (now === before) return
+  const most = before === undefined ? 0 : loggedOneByOne
   const kept = new Set(before)
-  const added = now === before ? [] : now.filter((finding) => !kept.has(finding))
-  const known = new Set(added.length === 0 ? [] : before.map(identity))
-  return Effect.forEach(
-    added.filter((finding) => !known.has(identity(finding))),
-    (finding) =>
-      Effect.logWarning(message).pipe(
-        logEvent(event),
-        Effect.annotateLogs({ ...finding, found: maskFound(finding.field, finding.found) }),
-      ),
-    { discard: true },
+  const made = now.filter((finding) => !kept.has(finding))
+  const known = new Set(made.length === 0 ? [] : before?.map(identity))
+  const counts = new Map<string, number>()
+  for (const finding of made) {
+    if (known.has(identity(finding))) continue
+    const count = (counts.get(finding.code) ?? 0) + 1
+    counts.set(finding.code, count)
+    yield* (count > most ? Effect.logDebug : Effect.logWarning)(lines.message).pipe(
+      logEvent(lines.each),
+      Effect.annotateLogs({ ...finding, found: maskFound(finding.field, finding.found) }),
+    )
+  }
+  const summed = [...counts].filter(([, count]) => count > most)
+  if (summed.length === 0) return
+  yield* Effect.logWarning(`${lines.message}: ${summed.map(([code, count]) => `${count} ${code}`).join(", ")}`).pipe(
+    logEvent(lines.summary),
+    Effect.annotateLogs(Object.fromEntries(summed)),
   )
-}
+})
 
 const identity = ({ code, uuid, slug, field, found, reason }: Finding<string>) =>
   JSON.stringify([code, uuid, slug, field, found, reason])
