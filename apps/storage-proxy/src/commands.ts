@@ -5,6 +5,7 @@ import { Cause, Effect, Exit } from "effect"
 import { Command } from "effect/cli"
 import manifest from "../package.json" with { type: "json" }
 import { check } from "./check.ts"
+import { diff } from "./diff.ts"
 import { exitCodeOf, exitCodes } from "./exit-codes.ts"
 import { explain } from "./explain.ts"
 import { exportEntries } from "./export.ts"
@@ -15,9 +16,9 @@ let isStopping = false
 
 const storageProxy = Command.make("storage-proxy").pipe(
   Command.withDescription(
-    "Serves Waldur's storage resources to the storage management systems. Exit codes: 0 done, or stopped by a signal; 1 something failed; 2 the configuration or the command line is wrong; 3 what `explain` was asked for is not in the list.",
+    "Serves Waldur's storage resources to the storage management systems. Exit codes: 0 done, or stopped by a signal; 1 something failed; 2 the configuration or the command line is wrong; 3 what `explain` was asked for is not in the list; 4 `diff` found differences.",
   ),
-  Command.withSubcommands([serve, check, exportEntries, tree, explain]),
+  Command.withSubcommands([serve, check, exportEntries, tree, explain, diff]),
 )
 
 /** The code from `exit-codes.ts`; 130 or 143 if a second signal ended the process. */

@@ -8,6 +8,8 @@ export const exitCodes = {
   wrongConfiguration: 2,
   /** `explain`: no requested entry is in the list, because it is skipped or nothing matches. */
   absent: 3,
+  /** `diff`: the lists differ. */
+  different: 4,
 } as const
 
 /** By the tag of the error that ended the process. All other errors mean `failed`. */
@@ -18,6 +20,7 @@ const byTag: Readonly<Record<string, number>> = {
   // The errors of the command line parser.
   ShowHelp: exitCodes.wrongConfiguration,
   NotInTheList: exitCodes.absent,
+  ListsDiffer: exitCodes.different,
 }
 
 /** The exit code of an error with this `_tag`. */

@@ -1,14 +1,12 @@
 import { checkSelection, listedEntries, type Snapshot, snapshotOnce } from "@cscs/proxy-server"
-import { Console, Data, Effect, Option, Record } from "effect"
+import { Console, Effect, Option, Record } from "effect"
 import { Command, Flag } from "effect/cli"
 import { saveWhole } from "./atomic-write.ts"
 import { configFlag, settingsFrom } from "./configuration.ts"
 import { jsonFlag } from "./json-flag.ts"
 import { withProgress } from "./progress.ts"
 import { print, printJson } from "./standard-output.ts"
-
-/** Flags that cannot be combined. */
-class WrongCommandLine extends Data.TaggedError("WrongCommandLine")<{ readonly message: string }> {}
+import { WrongCommandLine } from "./wrong-command-line.ts"
 
 /** `storage-proxy export`: writes all entries once, to standard output or to a file that is complete at any moment. */
 export const exportEntries = Command.make(

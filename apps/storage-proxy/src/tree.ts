@@ -9,6 +9,7 @@ import {
 import { Effect, Record } from "effect"
 import { Command, Flag } from "effect/cli"
 import { configFlag, settingsFrom } from "./configuration.ts"
+import { fieldOf } from "./field-of.ts"
 import { jsonFlag } from "./json-flag.ts"
 import { withProgress } from "./progress.ts"
 import { print, printJson } from "./standard-output.ts"
@@ -147,12 +148,7 @@ const lineOf = (entry: Entry): string => {
 
 const plainLineOf = (entry: Entry): string => `${escapeControls(nameOf(entry))}  ${entry.mountPoint.default}`
 
-/** Items from Waldur's backend_metadata are served unchanged, so a field may hold anything. */
-const fieldOf = (value: unknown, key: string): unknown =>
-  typeof value === "object" && value !== null && Object.hasOwn(value, key)
-    ? (value as Readonly<Record<string, unknown>>)[key]
-    : undefined
-
+// Items from Waldur's backend_metadata are served unchanged, so a field may hold anything.
 const nameOf = ({ target: { targetType, targetItem } }: Entry): string => {
   const name =
     targetType === "user" ? fieldOf(fieldOf(targetItem, "primaryProject"), "name") : fieldOf(targetItem, "key")
