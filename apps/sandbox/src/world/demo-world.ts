@@ -87,7 +87,7 @@ const ORDERED: readonly CaseSpec[] = [
     ...SCRATCH,
     ...grows(40, 60),
   }),
-  spec("lake-models", "project storage", "eawag", "lake-models", "Deep mixing of Alpine lakes", { storage: 15 }),
+  spec("lake-cores", "project storage", "unibe", "lake-cores", "Sediments of Alpine lakes", { storage: 15 }),
   spec("phylo-flu", "new project storage", "sib", "phylo-flu", "Phylodynamics of influenza", {
     storage: 25,
     state: "Creating",
