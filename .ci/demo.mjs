@@ -62,8 +62,10 @@ try {
 } catch (error) {
   failed(String(error))
 } finally {
+  const printed = output.length
   toAll("SIGINT")
   if (!(await Promise.race([ended, pause(ENDED_WITHIN_MS, false)]))) failed("Ctrl+C does not end it")
+  else if (output.slice(printed).trim() !== "The demo has ended.") failed("Ctrl+C does not end it in one quiet line")
   toAll("SIGKILL")
   if (process.exitCode === 1) console.log(output)
 }

@@ -26,6 +26,7 @@ export { MS_PER_ROW } from "./waldur/pace.ts"
 export { shuffleTies } from "./waldur/shuffle-ties.ts"
 export type { WaldurWorker } from "./waldur/worker.ts"
 export { buildWorld, type WorldOptions } from "./world/build-world.ts"
+export { buildDemoWorld } from "./world/demo-world.ts"
 export { type Random, random } from "./world/random.ts"
 export {
   type EdgeCase,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import { buildWorld, TOKENS, worldOf } from "../src/index.ts"
+import { buildDemoWorld, buildWorld, TOKENS, worldOf } from "../src/index.ts"
 import { asObject } from "../src/json.ts"
 
 const world = buildWorld()
@@ -104,4 +104,15 @@ test("a world of a caller's own rows has the usual tokens", () => {
   const own = worldOf({ resources: [{ anything: true }] })
   expect(own.resources).toEqual([{ anything: true }])
   expect(own.tokens.size).toBe(Object.keys(TOKENS).length)
+})
+
+test("the demo's world has some 25 resources of 5 to 2,000 TB, with updates, a creation and a removal under way", () => {
+  const { resources, gids } = buildDemoWorld()
+  expect(resources.length).toBeGreaterThanOrEqual(20)
+  expect(resources.length).toBeLessThanOrEqual(25)
+  const sizes = resources.map((row) => Number(asObject(row.limits)?.storage))
+  expect([Math.min(...sizes), Math.max(...sizes)]).toEqual([5, 2000])
+  const under = resources.flatMap((row) => asObject(row.order_in_progress)?.type ?? [])
+  expect(under.sort()).toEqual(["Create", "Terminate", "Update", "Update"])
+  for (const row of resources) expect(gids.get(String(row.project_slug))).toBeGreaterThan(0)
 })

@@ -257,6 +257,7 @@ const kinds: ReadonlyArray<readonly [path: string, method: string, status: numbe
   ["/healthz/live", "GET", 200],
   ["/healthz/ready", "HEAD", 200],
   ["/openapi.json", "GET", 200],
+  ["/favicon.svg", "GET", 200],
   ["/docs", "GET", 302],
   ["/docs/", "GET", 200],
   ["/docs/swagger-ui-bundle.js", "GET", 200],

@@ -14,6 +14,7 @@ import { teachEffectSchemas } from "./openapi/effect-schemas.ts"
 import { referencePage, referencePaths } from "./openapi/reference-page.ts"
 import { health } from "./routes/health.ts"
 import { metrics } from "./routes/metrics.ts"
+import { startPage } from "./routes/start-page.ts"
 import { describeDebug, separated } from "./routes/storage-description.ts"
 import { storageQuerySchema } from "./routes/storage-query.ts"
 import { storageResources } from "./routes/storage-resources.ts"
@@ -24,7 +25,9 @@ const debugPath = "/api/storage-resources"
 const storagePaths = [listPath, debugPath]
 /** Polled by machines. */
 const probedPaths = ["/healthz/live", "/healthz/ready", "/metrics"]
-const getOnly = [...storagePaths, ...probedPaths, "/openapi.json", ...referencePaths]
+const getOnly = [...storagePaths, ...probedPaths, "/openapi.json", "/favicon.svg", ...referencePaths]
+/** `/` exists for browsers only: any other request for it is a 404. */
+const everyPath = ["/", ...getOnly]
 
 /**
  * The storage proxy as a Hono app: `app.fetch` handles a request. It takes its services from the context in which it is
@@ -32,7 +35,7 @@ const getOnly = [...storagePaths, ...probedPaths, "/openapi.json", ...referenceP
  */
 export const makeApp = Effect.gen(function* () {
   const settings = yield* Settings
-  const spans = yield* requestSpans(new Set(getOnly))
+  const spans = yield* requestSpans(new Set(everyPath))
   const run = yield* effectRunner(spans)
   teachEffectSchemas()
   const storage = yield* storageResources(settings, run)
@@ -40,7 +43,7 @@ export const makeApp = Effect.gen(function* () {
   const app = new Hono()
   const parameters = Object.keys(storageQuerySchema(settings.model.storageSystems).fields)
   app.use(yield* logRequests({ spans, quiet: probedPaths, parameters }))
-  app.use(yield* countRequests(getOnly))
+  app.use(yield* countRequests(everyPath))
   if (settings.cors.allowedOrigins.length > 0) app.use(crossOrigin(settings.cors.allowedOrigins))
   // First, so that a cached page skips all other middleware.
   for (const path of storagePaths) app.route(path, storage)
@@ -74,6 +77,7 @@ export const makeApp = Effect.gen(function* () {
     return c.json(await document)
   })
   app.route("/", referencePage())
+  app.route("/", startPage())
   for (const path of getOnly) app.all(path, () => refusal(new MethodNotAllowed({ allow: "GET, HEAD" })))
   app.notFound(() => refusal(new NotFound()))
   app.onError((error, c) => run.response(c, Effect.die(error)))

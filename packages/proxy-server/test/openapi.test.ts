@@ -312,6 +312,37 @@ describe("the description matches", () => {
   })
 })
 
+describe("/", () => {
+  const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
+
+  test("is a page for browsers, under the policy of the documents, and each of its links exists", async () => {
+    const { status, headers, text } = await proxy.get("/", { headers: { Accept: browser } })
+    expect([status, headers.get("content-type")]).toEqual([200, expect.stringMatching(/^text\/html/)])
+    expect(headers.get("vary")).toBe("Accept")
+    expect(headers.get("content-security-policy")).toBe(
+      (await proxy.get("/docs/")).headers.get("content-security-policy"),
+    )
+    const links = [...text.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, target = ""]) => target)
+    expect(links).toEqual([
+      "favicon.svg",
+      "docs/",
+      "openapi.json",
+      "api/storage-resources/",
+      "healthz/ready",
+      "metrics",
+    ])
+    for (const link of links) expect([link, (await proxy.get(`/${link}`)).status]).toEqual([link, 200])
+    expect(text).not.toMatch(/<script|<style|\son\w+=|https?:\/\//)
+  })
+
+  test("is 404 for callers that do not prefer HTML", async () => {
+    for (const Accept of ["*/*", "application/json", "application/json, text/html", "text/html;q=0.5, */*", ""]) {
+      const { status, json } = await proxy.get("/", { headers: { Accept } })
+      expect([Accept, status, json]).toEqual([Accept, 404, { detail: "Not Found", error: "NotFound" }])
+    }
+  })
+})
+
 describe("/docs/", () => {
   test("loads only what the proxy itself serves", async () => {
     const { status, headers, text } = await proxy.get("/docs/")

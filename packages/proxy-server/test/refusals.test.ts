@@ -175,6 +175,7 @@ describe("other paths and methods", () => {
       "/healthz/live",
       "/healthz/ready",
       "/openapi.json",
+      "/favicon.svg",
       "/docs",
       "/docs/",
       "/docs/start.js",

@@ -1,56 +1,94 @@
 /**
- * `pnpm demo`: the sandbox and the storage proxy side by side on loopback. Prints the tree of entries and example curl
- * commands, and serves until it is stopped.
+ * `pnpm demo`: the sandbox and the storage proxy side by side on loopback. Prints the tree of entries and what to try, and
+ * serves until it is stopped. `--port` sets the proxy's port; `--odd` serves the world with all edge cases of the tests.
  */
-import { sandboxEnvironment, spawnProxy, startProxy } from "@cscs/harness"
-import { startSandbox } from "@cscs/sandbox"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import { executable, scratchFolder, spawnProxy, startProxy } from "@cscs/harness"
+import { buildDemoWorld, buildWorld, startSandbox } from "@cscs/sandbox"
 
+const failed = (why: string): never => {
+  console.error(why)
+  process.exit(1)
+}
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
 if (major < 22 || (major === 22 && minor < 19)) {
-  console.error(`This runs on Node ${process.version}, and needs 22.19. Start it with: npx -y pnpm@12 demo`)
-  process.exit(1)
+  failed(`This runs on Node ${process.version}, and needs 22.19. Start it with: npx -y pnpm@12 demo`)
 }
+const given = () => {
+  try {
+    return parseArgs({
+      options: { port: { type: "string", default: "8080" }, odd: { type: "boolean", default: false } },
+    })
+  } catch (error) {
+    return failed(`${(error as Error).message}\nUsage: npx -y pnpm@12 demo [--port PORT] [--odd]`)
+  }
+}
+const { port, odd } = given().values
 
-const host = "127.0.0.1"
-const port = 8080
-const origin = `http://${host}:${port}`
-const list = `${origin}/api/storage-resources/`
+// Before the folder's own handlers, which end a tool with 130: that a demo is stopped is no failure.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, () => {
+    console.log("\nThe demo has ended.")
+    process.exit(0)
+  })
+}
+const folder = scratchFolder("demo")
+const { waldur, hpcUserApi, world } = await startSandbox({
+  world: odd ? buildWorld() : buildDemoWorld(),
+  worldChangesByHand: false,
+})
+const config = join(folder, "demo.yaml")
+writeFileSync(
+  config,
+  `waldur_api_url: ${waldur.url}
+waldur_api_token: ${waldur.token}
+storage_systems:            # name: slug of the offering in Waldur
+  capstor: capstor
+  vast: vast
+  iopsstor: iopsstor
+backend_settings:
+  mount_roots: [/capstor, /vast, /iopsstor]
+hpc_user_api:
+  api_url: ${hpcUserApi.url}
+  client_id: ${hpcUserApi.clientId}
+  client_secret: ${hpcUserApi.clientSecret}
+  oidc_token_url: ${hpcUserApi.tokenUrl}
+auth:
+  disable_auth: true        # never in production
+`,
+  { mode: 0o600 },
+)
+// This Node: a shell may find an older one.
+const quoted = executable().map((word) => `'${word.replaceAll("'", "'\\''")}'`)
+writeFileSync(join(folder, "storage-proxy"), `#!/bin/sh\nexec ${quoted.join(" ")} "$@"\n`, { mode: 0o700 })
 
-const sandbox = await startSandbox({ worldChangesByHand: false })
-// An isolated configuration: the shell's variables do not count.
-const environment = sandboxEnvironment(sandbox)
+// Groups of their own: Ctrl+C reaches this process only, which ends them.
 const proxy = await startProxy({
-  args: ["--host", host, "--port", String(port)],
-  environment,
+  args: ["--config", config, "--host", "127.0.0.1", "--port", port],
+  directory: folder,
   isReady: true,
-}).catch(async (error: Error) => {
-  // The end of the proxy's log has the reason.
-  console.error(`The demo does not start. ${error.message.trim().split("\n").at(-1)}`)
-  await sandbox.close()
-  process.exit(1)
-})
-void proxy.ended.then(async (code) => {
-  if (code !== 0) console.error(`${proxy.stderr()}\nThe proxy ended with ${code}.`)
-  await sandbox.close()
-  process.exit(code === 0 ? 0 : 1)
-})
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => proxy.signal("SIGTERM"))
-
-try {
-  const tree = spawnProxy({ args: ["tree"], environment })
-  if ((await tree.ended) !== 0) throw new Error(tree.stderr())
-  const { pagination } = JSON.parse(await (await fetch(list)).text())
-  console.log(`${tree.stdout()}
-${pagination.total} entries, from ${sandbox.world.resources.length} resources of the sandbox's Waldur. Try:
+  hasGroup: true,
+}).catch((error: Error) => failed(`The demo does not start. ${error.message.trim().split("\n").at(-1)}`))
+void proxy.ended.then((code) => failed(`${proxy.stderr()}\nThe proxy ended with ${code}.`))
+const tree = spawnProxy({ args: ["tree", "--config", config], directory: folder, hasGroup: true })
+if ((await tree.ended) !== 0) failed(tree.stderr())
+const list = `${proxy.url}/api/storage-resources/`
+const { pagination } = JSON.parse(await (await fetch(list)).text())
+const run = (command: string, rest = "") => `  ./storage-proxy ${command} --config demo.yaml${rest}`
+console.log(`${tree.stdout()}
+${pagination.total} entries, from ${world.resources.length} resources of the sandbox's Waldur: ${proxy.url}/
+Try, in another terminal:
 
   curl '${list}?storage_system=capstor&data_type=store&page_size=5'
-  curl '${list}?status=active&page=2'
+  curl '${list}?status=updating'
   curl '${list}?storage_system=vast&debug=true'      # Waldur's own data, and what was skipped, with reasons
-  curl '${list}?storage_system=tape'                 # a wrong parameter
-  curl '${origin}/healthz/ready'
 
-API reference: ${origin}/docs/     Stop with Ctrl+C.`)
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error)
-  proxy.signal("SIGTERM")
-}
+  cd '${folder}'      # until the demo ends
+${run("check")}
+${run("tree")}
+${run("explain", ` ${world.resources[0]?.slug}`)}
+${run("export", " --out entries.json")}
+
+API reference: ${proxy.url}/docs/     Stop with Ctrl+C.`)

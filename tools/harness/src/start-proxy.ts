@@ -67,8 +67,8 @@ export interface RunningProxy extends SpawnedProxy {
   readonly url: string
 }
 
-/** This Node with the flags of the executable's first line, as the shell reads them. */
-const asExecutable = (main: string): readonly [string, ...Array<string>] => {
+/** This Node, with the flags of the entry point's first line as the shell reads them, and the entry point. */
+export const executable = (main: string = sources): readonly [string, ...Array<string>] => {
   const [, flags = ""] = /^#!\S+ -S node (.*)/.exec(readFileSync(main, "utf8")) ?? []
   return [process.execPath, ...flags.split(" ").filter((flag) => flag !== ""), main]
 }
@@ -76,7 +76,7 @@ const asExecutable = (main: string): readonly [string, ...Array<string>] => {
 /** Spawns the proxy with any subcommand. */
 export const spawnProxy = (options: ProxyOptions): SpawnedProxy => {
   const {
-    main = sources,
+    main,
     args = [],
     environment,
     directory,
@@ -85,7 +85,7 @@ export const spawnProxy = (options: ProxyOptions): SpawnedProxy => {
     onLine,
     logKept = Number.POSITIVE_INFINITY,
   } = options
-  const [program, ...first] = options.command ?? asExecutable(main)
+  const [program, ...first] = options.command ?? executable(main)
   const spawnedAt = performance.now()
   const child = watch(
     spawn(program, [...first, ...args], {

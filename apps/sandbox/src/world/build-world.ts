@@ -1,5 +1,5 @@
 import { customerLists } from "./customer-lists.ts"
-import { addHandWrittenResources, HAND_WRITTEN_COUNT } from "./hand-written.ts"
+import { addHandWrittenResources, EDGE_CASES, type HandWritten } from "./hand-written.ts"
 import { API_URL, CSCS, OFFERINGS, offeringRecord } from "./offerings.ts"
 import { addOrdinaryResources } from "./ordinary.ts"
 import { ORGANISATIONS } from "./organisations.ts"
@@ -20,11 +20,23 @@ export interface WorldOptions {
 /** A world that depends on the options only: no clock, no randomness. Never fails. */
 export function buildWorld(options: WorldOptions = {}): World {
   const { seed = 1, resources = 60, edgeCases = true } = options
+  return buildFrom({
+    seed,
+    ...(edgeCases ? EDGE_CASES : NO_CASES),
+    ordinary: resources - (edgeCases ? EDGE_CASES.cases.length : 0),
+  })
+}
+
+const NO_CASES: HandWritten = { cases: [], step: 0 }
+
+/** A world of hand-written resources, then of `ordinary` generated ones. */
+export function buildFrom(options: HandWritten & { seed?: number; ordinary?: number }): World {
+  const { seed = 1, ordinary = 0 } = options
   const tokens = tokensOf({ provider: CSCS.uuid, consumer: ORGANISATIONS.ethz.uuid })
   const world = worldOf({ seed, apiUrl: API_URL, tokens })
   const customers = customerLists()
-  if (edgeCases) addHandWrittenResources(world, customers)
-  addOrdinaryResources(world, customers, resources - (edgeCases ? HAND_WRITTEN_COUNT : 0))
+  addHandWrittenResources(world, customers, options)
+  addOrdinaryResources(world, customers, ordinary)
   for (const offering of Object.values(OFFERINGS)) {
     const list = customers.of(offering)
     const own = world.resources.filter((row) => row.offering_uuid === offering.uuid).length

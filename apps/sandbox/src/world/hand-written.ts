@@ -14,20 +14,37 @@ import { uuidOf } from "./random.ts"
 import { orderRecord, type ResourceSpec, resourceRecord } from "./records.ts"
 import type { WaldurRecord, World } from "./world.ts"
 
-/** In the order of the list; plain ones first, so that the first page of a demo is easy to read. */
-const CASES: readonly CaseSpec[] = [...PLAIN, ...ORDERS, ...VALUES, ...PATHS, ...QUOTAS, ...TARGETS, ...TREE]
+/** Resources that are the same for every seed. */
+export interface HandWritten {
+  /** In the order of the list. */
+  cases: readonly CaseSpec[]
+  /** Microseconds from each creation to the next. */
+  step: number
+  /** GIDs of names that are no project's. */
+  gids?: ReadonlyArray<readonly [name: string, gid: number]>
+}
 
-/** Microseconds, as in Waldur: the first creation, from each creation to the next, and from a creation to its change. */
+/** Plain ones first, so that the first page is easy to read. */
+export const EDGE_CASES: HandWritten = {
+  cases: [...PLAIN, ...ORDERS, ...VALUES, ...PATHS, ...QUOTAS, ...TARGETS, ...TREE],
+  step: 3 * 3_600_000_000 + 7_411_093,
+  gids: FURTHER_GIDS,
+}
+
+/** Microseconds, as in Waldur: the first creation, and from a creation to its change. */
 const FIRST_CREATED = Date.UTC(2024, 1, 1, 8, 30, 11) * 1000 + 470_210
-const STEP = 3 * 3_600_000_000 + 7_411_093
 const DAY = 86_400_000_000
 const FIRST_GID = 31_001
 
-/** Adds the hand-written resources to the world. They are the same for every seed. */
-export function addHandWrittenResources(world: World, customers: CustomerLists): void {
+/** Adds the hand-written resources to the world. */
+export function addHandWrittenResources(
+  world: World,
+  customers: CustomerLists,
+  { cases, step, gids = [] }: HandWritten,
+): void {
   let created = FIRST_CREATED
-  CASES.forEach((one, index) => {
-    if (!one.tied) created = FIRST_CREATED + index * STEP
+  cases.forEach((one, index) => {
+    if (!one.tied) created = FIRST_CREATED + index * step
     const offering = OFFERINGS[one.offering]
     const [slug, name] = one.project
     const placed: ResourceSpec = {
@@ -72,7 +89,5 @@ export function addHandWrittenResources(world: World, customers: CustomerLists):
       if (!world.gids.has(slug)) world.gids.set(slug, FIRST_GID + index)
     } else if (one.gid !== "none") world.gids.set(slug, one.gid.sent)
   })
-  for (const [name, gid] of FURTHER_GIDS) world.gids.set(name, gid)
+  for (const [name, gid] of gids) world.gids.set(name, gid)
 }
-
-export const HAND_WRITTEN_COUNT: number = CASES.length
