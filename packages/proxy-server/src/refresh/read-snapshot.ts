@@ -117,6 +117,8 @@ const readUpstreams = Effect.fnUntraced(function* (last: ReadResult | undefined,
     // for the other to fail.
     { concurrency: known === undefined ? 1 : "unbounded" },
   )
+  // The tree is built anew: two of them would be the peak of the memory.
+  last?.basis?.takeTree()
   const rows = yield* decodeRows(resources.rows, model, offerings.own)
   const needed = neededBy(rows)
   const lookups = yield* session.resolve(needed)
