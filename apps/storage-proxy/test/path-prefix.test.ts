@@ -76,7 +76,7 @@ describe("behind a gateway that strips a path prefix", () => {
     const page = await fetch(`${base}/docs`)
     expect([page.status, page.url]).toEqual([200, `${base}/docs/`])
     const parts = [...(await page.text()).matchAll(/(?:href|src)="([^"]*)"/g)].map(([, part = ""]) => part)
-    expect(parts.length).toBe(3)
+    expect(parts.length).toBe(4)
     for (const part of parts) expect((await fetch(new URL(part, page.url))).status).toBe(200)
     const start = await (await fetch(new URL("start.js", page.url))).text()
     const document = await fetch(new URL(/url: "([^"]*)"/.exec(start)?.[1] ?? "", page.url))

@@ -294,7 +294,7 @@ const followsAll = (worlds: ReadonlyArray<World>, frame: HierarchyFrame) => {
     sameTree(follow(world).tree, buildHierarchy({ ...frame, customers, gids, decoded: decodeResources(rows) }))
   }
 }
-const numRuns = Number(process.env.RUNS ?? 200)
+const numRuns = Number(process.env.RUNS ?? 100)
 
 describe("a tree that is kept up to date", () => {
   it("equals the tree that is built at once from the same rows and lookups, after any changes", () => {
