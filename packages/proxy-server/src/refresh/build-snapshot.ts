@@ -140,11 +140,15 @@ interface Tree extends HierarchyEnd {
  */
 export interface KeptTree {
   readonly builder: HierarchyBuilder
-  readonly chunks: WeakMap<Part, ReadonlyArray<Chunk>>
-  /** Entries that cannot be encoded. */
-  readonly unencodable: Map<Part, ReadonlyArray<Skipped>>
+  readonly encoded: WeakMap<Part, EncodedPart>
   readonly protectedPaths: ReadonlyArray<ProtectedPath>
   readonly rows: DecodedRows
+}
+
+interface EncodedPart {
+  readonly chunks: ReadonlyArray<Chunk>
+  /** Entries that cannot be encoded. */
+  readonly failed: ReadonlyArray<Skipped>
 }
 
 /** What changed since a tree was built. */
@@ -189,8 +193,7 @@ const wholeTree = Effect.fnUntraced(function* (
   const { protectedPaths = [] } = frame
   const tree: KeptTree = {
     builder: new HierarchyBuilder(frame),
-    chunks: new WeakMap(),
-    unencodable: new Map(),
+    encoded: new WeakMap(),
     protectedPaths: [...protectedPaths],
     rows,
   }
@@ -207,24 +210,24 @@ const applied = Effect.fnUntraced(function* (
   change: HierarchyChange,
   before: EntryTable | undefined,
 ): Effect.fn.Return<Tree> {
-  const { builder, unencodable } = tree
+  const { builder, encoded } = tree
   let failed: ReadonlyArray<Skipped> = []
   const encode = chunkEncoder(before, (placed) => {
     failed = [...failed, unencodableEntry(placed)]
   })
   const { passes, end } = builder.update(change, ({ part, entries }) => {
     failed = []
-    tree.chunks.set(part, encode(entries))
-    if (failed.length > 0) unencodable.set(part, failed)
-    else unencodable.delete(part)
+    const chunks = encode(entries)
+    encoded.set(part, { chunks, failed })
   })
   for (const pass of passes) yield* pass(cooperatively)
   const { skipped, warnings, protects } = end()
   const chunks: Array<Chunk> = []
   const alsoSkipped: Array<Skipped> = []
   yield* cooperatively(builder.parts(), (part) => {
-    for (const chunk of tree.chunks.get(part) ?? []) chunks.push(chunk)
-    for (const one of unencodable.size > 0 ? (unencodable.get(part) ?? []) : []) alsoSkipped.push(one)
+    const made = encoded.get(part)
+    for (const chunk of made?.chunks ?? []) chunks.push(chunk)
+    for (const one of made?.failed ?? []) alsoSkipped.push(one)
   })
   const all = alsoSkipped.length === 0 ? skipped : [...skipped, ...alsoSkipped]
   return { chunks, skipped: all, warnings, protects, kept: tree }

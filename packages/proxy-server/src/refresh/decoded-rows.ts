@@ -7,7 +7,6 @@ import {
   type ModelSettings,
   projectsWithoutItem,
   type Skipped,
-  type WaldurResource,
 } from "@cscs/storage-model"
 import { Effect } from "effect"
 import { everyCustomerIn, type Lookups, type Needed } from "./lookups.ts"
@@ -121,14 +120,10 @@ export const areLookupsSufficient = (
   changed: ReadonlyMap<number, DecodedRow>,
 ): boolean => {
   if (needs.projects.size !== gids.size || needs.offerings.size !== customers.size) return false
-  const byOffering = new Map<string, Array<WaldurResource>>()
-  for (const { offering, project, decoded } of changed.values()) {
-    if (project !== undefined && !gids.has(project)) return false
-    if (offering === undefined) continue
-    const known = byOffering.get(offering.uuid)
-    if (known === undefined) byOffering.set(offering.uuid, [...decoded.resources])
-    else known.push(...decoded.resources)
-  }
+  const own = [...changed.values()].filter(({ offering }) => offering !== undefined)
+  if (own.some(({ project }) => project !== undefined && !gids.has(project))) return false
+  const resources = own.flatMap(({ decoded }) => decoded.resources)
+  const byOffering = Map.groupBy(resources, ({ offering_uuid }) => offering_uuid)
   for (const [offering, resources] of byOffering) {
     const list = customers.get(offering)
     if (!customers.has(offering) || (list !== undefined && !everyCustomerIn(list, resources))) return false

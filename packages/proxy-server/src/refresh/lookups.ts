@@ -113,8 +113,7 @@ export const stillGood = ({ customers, gids }: Lookups, changed: ReadonlyArray<W
   for (const [offering, list] of customers) {
     if (list !== undefined && everyCustomerIn(list, byOffering.get(offering) ?? [])) lists.set(offering, list)
   }
-  const ofApi = [...gids].filter(([, gid]) => gid.status === "known" && gid.origin === "api")
-  return { customers: lists, gids: new Map(ofApi) }
+  return { customers: lists, gids: new Map([...gids].filter(([, gid]) => isSettled(gid))) }
 }
 
 export const everyCustomerIn = (list: CustomerList, resources: ReadonlyArray<WaldurResource>): boolean => {

@@ -179,9 +179,9 @@ export class GroupedResources {
       const sorted = inOrder(some, byAge)
       members = []
       current = customer
-      for (const first of sorted) {
+      const [first] = sorted
+      if (first !== undefined) {
         Object.assign(customer, { ...emptyCustomer(customer.tenant, first), all: customer.all, members })
-        break
       }
       return sorted
     }
@@ -218,9 +218,9 @@ export class GroupedResources {
       const sorted = some === undefined ? tenant.customers : inOrder(some, bySlug)
       customers = []
       current = tenant
-      for (const { forTenant } of sorted) {
-        Object.assign(tenant, { ...forTenant, states: new Set<string>(), against: undefined, named: undefined })
-        break
+      const [first] = sorted
+      if (first !== undefined) {
+        Object.assign(tenant, { ...first.forTenant, states: new Set<string>(), against: undefined, named: undefined })
       }
       tenant.customers = customers
       return sorted

@@ -193,10 +193,9 @@ export class HierarchyBuilder {
 
   /** All parts in list order: what `take` received last for each of them makes up the tree. */
   parts(): Iterable<Part> {
-    return below(this.#groups.tenants(), (tenant) =>
-      below<TenantGroup | CustomerGroup, Part>([tenant, ...tenant.customers], (group) =>
-        "customers" in group ? [group] : (this.#slices.get(group) ?? []),
-      ),
+    return this.#partsOf(
+      (tenant) => [tenant],
+      (customer) => this.#slices.get(customer) ?? [],
     )
   }
 
@@ -499,9 +498,20 @@ export class HierarchyBuilder {
   }
 
   #partsToBuild(): Iterable<Part> {
+    return this.#partsOf(
+      (tenant) => this.#tenantToBuild(tenant),
+      (customer) => this.#slicesToBuild(customer),
+    )
+  }
+
+  /** Some parts of each tenant and customer, in list order; a tenant is asked before its customers. */
+  #partsOf(
+    ofTenant: (tenant: TenantGroup) => ReadonlyArray<Part>,
+    ofCustomer: (customer: CustomerGroup) => ReadonlyArray<Part>,
+  ): Iterable<Part> {
     return below(this.#groups.tenants(), (tenant) =>
       below<TenantGroup | CustomerGroup, Part>([tenant, ...tenant.customers], (group) =>
-        "customers" in group ? this.#tenantToBuild(group) : this.#slicesToBuild(group),
+        "customers" in group ? ofTenant(group) : ofCustomer(group),
       ),
     )
   }
