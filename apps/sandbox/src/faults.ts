@@ -18,6 +18,8 @@ export interface Fault {
   times?: number
   /** Waits this many milliseconds before the request is handled. Several faults add up. */
   latencyMs?: number
+  /** Waits until this settles before the request is handled. */
+  until?: Promise<void>
   /** `"real"`: Waldur's lists take as long per row as on a real Waldur (`waldur/pace.ts`). */
   pace?: "real"
   /** Responds with this status without calling the actual server. */

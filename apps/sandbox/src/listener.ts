@@ -81,6 +81,7 @@ async function serve(options: ListenerOptions, incoming: IncomingMessage, outgoi
   const fault = faults.strike(upstream, method, url.pathname)
   try {
     if (fault.latencyMs) await wait(fault.latencyMs, undefined, { signal: gone.signal })
+    await fault.until
     if (fault.reset) {
       outgoing.socket?.resetAndDestroy()
       return

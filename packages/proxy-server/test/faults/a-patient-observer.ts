@@ -50,14 +50,16 @@ export const anObservedProxy = async (
   sandbox.calls.clear()
   onTestFinished(() => sandbox.faults.clear())
   let isHanging = false
-  let late: { readonly fault: SetFault; readonly seconds: number; struck: number } | undefined
+  let late: { readonly fault: SetFault; readonly seconds: number; readonly arrive: () => void } | undefined
   let last: SetFault | undefined
   const strike: ObservedProxy["strike"] = ({ row, where, times }) => {
-    const fault = { ...where, ...row.fault(sandbox), ...(times === undefined ? {} : { times }) }
+    const { promise: arrival, resolve: arrive } = Promise.withResolvers<void>()
+    const until = row.late === undefined ? {} : { until: arrival }
+    const fault = { ...where, ...row.fault(sandbox), ...until, ...(times === undefined ? {} : { times }) }
     isHanging = fault.hang !== undefined
     const set = sandbox.faults.set(where.upstream, fault)
     last = set
-    late = row.late === undefined ? undefined : { fault: set, seconds: row.late, struck: 0 }
+    late = row.late === undefined ? undefined : { fault: set, seconds: row.late, arrive }
     return set
   }
   if (cold !== undefined) strike(cold)
@@ -78,13 +80,18 @@ export const anObservedProxy = async (
     while (still < (isHanging ? 3 : 5)) {
       // If calls hang, only a short wait shows whether others are in flight.
       await (isHanging ? soon(1) : nextTurn())
-      if (late !== undefined && late.fault.struck > late.struck) {
-        late.struck = late.fault.struck
-        await pass(late.seconds)
-      }
       const now = state()
-      still = now === before && (isHanging || underway() === 0) ? still + 1 : 0
+      // A late response is the only one in flight when its seconds pass: no other call is to time out.
+      const isLate = late !== undefined && late.fault.struck > 0
+      still = now === before && (isHanging || underway() === (isLate ? 1 : 0)) ? still + 1 : 0
       before = now
+      if (late !== undefined && isLate && still === 5) {
+        const { seconds, arrive } = late
+        late = undefined
+        await pass(seconds)
+        arrive()
+        still = 0
+      }
     }
   }
   const step = (since: number) => (elapsed - since < 5 ? 0.1 : elapsed - since < 70 ? 0.5 : 2)

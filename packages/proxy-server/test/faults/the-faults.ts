@@ -25,7 +25,7 @@ const row = (name: string, handling: Handling, fault: Fault | ((sandbox: Sandbox
 
 /** A correct response that comes after so many seconds. */
 export const late = (seconds: number): FaultRow => ({
-  ...row(`an answer after ${seconds} seconds`, "awaited", { latencyMs: 30 }),
+  ...row(`an answer after ${seconds} seconds`, "awaited", {}),
   late: seconds,
 })
 
