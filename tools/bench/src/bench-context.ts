@@ -3,7 +3,6 @@ import { mkdir, mkdtemp, symlink } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
 import {
-  type BuiltProxy,
   cpuSecondsOf,
   imageEnvironment,
   parseLogLine,
@@ -20,7 +19,8 @@ import { firstAnswer, pageOf100 } from "./storage-list.ts"
 /** A run over a world of one size. */
 export interface Bench {
   readonly resources: number
-  readonly proxy: BuiltProxy
+  /** The script of the built proxy. */
+  readonly main: string
   readonly folder: string
   /** The proxy's settings for the sandbox, authentication on. */
   readonly environment: Readonly<Record<string, string>>
@@ -29,12 +29,14 @@ export interface Bench {
   readonly sandbox: Helper<SandboxCommands>
   /** Whether repetitions are few, for a smoke test. */
   readonly quick: boolean
-  readonly peers: ReadonlyMap<string, string>
   /** Figures of other sizes, to compare with. */
   readonly earlier: Map<string, number>
   /** Where CPU profiles are written. */
   readonly profile: string | undefined
-  readonly say: (text: unknown) => void
+  /** Adds a row to the question's table, after its first cell. */
+  readonly row: (...cells: ReadonlyArray<string>) => void
+  /** Adds a target for this size, and the result. */
+  readonly target: (wanted: string, met: boolean, found: string) => void
 }
 
 /** No further upstream calls unless requested, however long a measurement takes. */
@@ -46,21 +48,20 @@ export type Way = "npx" | "image"
 export interface BenchedProxy extends RunningProxy {
   /** Milliseconds of every refresh in the log so far. */
   readonly refreshes: ReadonlyArray<number>
-  readonly folder: string
 }
 
 /** Starts the proxy; resolves once it listens, which is before it has a list. */
-export const start = async (
-  { proxy, folder, environment, profile }: Bench,
+const start = async (
+  { main, folder, environment, profile }: Bench,
   settings: Readonly<Record<string, string>>,
-  way: Way = "npx",
-  place = onServerCore,
+  way: Way,
+  place: typeof onServerCore,
 ): Promise<BenchedProxy> => {
-  const own = await mkdtemp(join(folder, "proxy-"))
+  const directory = await mkdtemp(join(folder, "proxy-"))
   const refreshes: Array<number> = []
   const running = await startProxy({
-    command: place(...(await commandOf(proxy, own, way))),
-    directory: own,
+    command: place(way === "npx" ? await linkTo(main, directory) : await entryPointOf(main)),
+    directory,
     environment: {
       PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
       // Compiled code is kept there, if the image does not prevent it.
@@ -77,24 +78,20 @@ export const start = async (
       if (text.includes('"snapshot-taken"')) refreshes.push(Number(parseLogLine(text)?.annotations.milliseconds))
     },
   })
-  return { ...running, refreshes, folder: own }
+  return { ...running, refreshes }
 }
 
-const commandOf = async (
-  { main }: BuiltProxy,
-  folder: string,
-  way: Way,
-): Promise<readonly [string, ...Array<string>]> => {
-  if (way === "npx") {
-    const link = join(folder, ".bin", "storage-proxy")
-    await mkdir(dirname(link))
-    await symlink(main, link)
-    return [link]
-  }
-  const [program = "", ...parameters] = wordsOf((await stagesOf()).at(-1) ?? [], "ENTRYPOINT").map((word) =>
-    word.replace("/app/", `${join(dirname(main), "..")}/`),
-  )
-  return [program, ...parameters]
+const linkTo = async (main: string, folder: string): Promise<string> => {
+  const link = join(folder, ".bin", "storage-proxy")
+  await mkdir(dirname(link))
+  await symlink(main, link)
+  return link
+}
+
+/** The image's entry point is one word. */
+const entryPointOf = async (main: string): Promise<string> => {
+  const [program = ""] = wordsOf((await stagesOf()).at(-1) ?? [], "ENTRYPOINT")
+  return program.replace("/app/", `${join(dirname(main), "..")}/`)
 }
 
 /** Starts a proxy and passes it to `use` after its first response. It always ends. */
@@ -103,8 +100,9 @@ export const withProxy = async <A>(
   settings: Readonly<Record<string, string>>,
   use: (running: BenchedProxy) => Promise<A>,
   way: Way = "npx",
+  place = onServerCore,
 ): Promise<A> => {
-  const running = await start(bench, settings, way)
+  const running = await start(bench, settings, way, place)
   try {
     await firstAnswer(running.url + pageOf100, bench.bearer)
     return await use(running)

@@ -3,12 +3,10 @@ import { spawn } from "node:child_process"
 import { text } from "node:stream/consumers"
 import { fileURLToPath } from "node:url"
 import { cpuSecondsOf, watch } from "@cscs/harness"
-import { type Bench, freshForLong, start } from "./bench-context.ts"
+import { type Bench, freshForLong, withProxy } from "./bench-context.ts"
 import { onAllCores } from "./cores.ts"
-import { median, milliseconds, seconds, times, whole } from "./figures.ts"
+import { median, milliseconds, seconds, times } from "./figures.ts"
 import type { AskedList } from "./sandbox-process.ts"
-import { type Findings, type Row, type Target, target } from "./section.ts"
-import { firstAnswer, pageOf100 } from "./storage-list.ts"
 
 export const firstHead =
   "resources | Waldur | first response | plain read | ratio | first snapshot (log) | processor time to the first response | of the plain read"
@@ -23,11 +21,8 @@ const mostRatio = [
   [40, 2],
 ] as const
 
-export const measureFirst = async (bench: Bench): Promise<Findings> => {
-  const { resources, sandbox, quick, say } = bench
-  const size = whole(resources)
-  const rows: Array<Row> = []
-  const targets: Array<Target> = []
+export const measureFirst = async (bench: Bench): Promise<void> => {
+  const { resources, sandbox, quick } = bench
   for (const [latency, most] of mostRatio) {
     await sandbox.ask("latency", latency)
     // The first start shows which lists the proxy walks, and warms sandbox, disk and compiled code.
@@ -35,48 +30,40 @@ export const measureFirst = async (bench: Bench): Promise<Findings> => {
     await coldStart(bench)
     const lists = await sandbox.ask("lists", null)
     const bytes = lists.reduce((sum, list) => sum + list.bytes, 0)
-    const ours: Array<Awaited<ReturnType<typeof coldStart>>> = []
-    const plain: Array<Awaited<ReturnType<typeof readPlainly>>> = []
+    const rounds: Array<Readonly<Record<"first" | "cpu" | "snapshot" | "read" | "readCpu" | "ratio", number>>> = []
     for (let round = 0; round < (quick || resources > 10_000 ? 3 : 7); round++) {
-      ours.push(await coldStart(bench))
+      const ours = await coldStart(bench)
       const read = await readPlainly(bench, lists)
       if (read.bytes !== bytes) throw new Error(`The plain reader read ${read.bytes} bytes, the proxy ${bytes}`)
-      plain.push(read)
+      rounds.push({ ...ours, read: read.took, readCpu: read.cpu, ratio: ours.first / read.took })
     }
-    const first = seconds(median(ours.map(({ took }) => took)))
-    const read = seconds(median(plain.map(({ took }) => took)))
-    const ratio = median(ours.map(({ took }, index) => took / (plain[index]?.took ?? Number.NaN)))
-    const ownCpu = milliseconds(median(ours.map(({ cpu }) => cpu)))
-    const plainCpu = milliseconds(median(plain.map(({ cpu }) => cpu)))
-    const snapshot = milliseconds(median(ours.map((one) => one.snapshot)))
-    say(`  Waldur ${latency} ms: first ${first}, plain read ${read}, ratio ${times(ratio)}; CPU ${ownCpu}, ${plainCpu}`)
-    rows.push([size, `${latency} ms`, first, read, times(ratio), snapshot, ownCpu, plainCpu])
-    const wanted = `${size} resources, Waldur at ${latency} ms: first response at most ${most} times the plain read`
-    targets.push(target(wanted, ratio <= most, times(ratio)))
+    const middle = (of: keyof (typeof rounds)[number]) => median(rounds.map((round) => round[of]))
+    const [first, read, ratio] = [seconds(middle("first")), seconds(middle("read")), middle("ratio")]
+    const cpus = [milliseconds(middle("cpu")), milliseconds(middle("readCpu"))]
+    bench.row(`${latency} ms`, first, read, times(ratio), milliseconds(middle("snapshot")), ...cpus)
+    const wanted = `Waldur at ${latency} ms: first response at most ${most} times the plain read`
+    bench.target(wanted, ratio <= most, times(ratio))
   }
-  return { rows, targets }
 }
 
-const coldStart = async (bench: Bench) => {
-  const running = await start(bench, freshForLong, "npx", onAllCores)
-  try {
-    await firstAnswer(running.url + pageOf100, bench.bearer)
-    const took = performance.now() - running.spawnedAt
-    return { took, cpu: cpuSecondsOf(running.pid) * 1000, snapshot: running.refreshes[0] ?? Number.NaN }
-  } finally {
-    await running.stop()
-  }
-}
+const coldStart = (bench: Bench) =>
+  withProxy(
+    bench,
+    freshForLong,
+    async ({ spawnedAt, pid, refreshes }) => {
+      const first = performance.now() - spawnedAt
+      return { first, cpu: cpuSecondsOf(pid) * 1000, snapshot: refreshes[0] ?? Number.NaN }
+    },
+    "npx",
+    onAllCores,
+  )
 
 const plainReader = fileURLToPath(new URL("plain-read.mjs", import.meta.url))
 
 const readPlainly = async ({ environment }: Bench, lists: ReadonlyArray<AskedList>) => {
   const { origin } = new URL(environment.WALDUR_API_URL ?? "")
-  const [program, ...parameters] = onAllCores(
-    process.execPath,
-    plainReader,
-    JSON.stringify({ origin, token: environment.WALDUR_API_TOKEN, lists }),
-  )
+  const task = JSON.stringify({ origin, token: environment.WALDUR_API_TOKEN, lists })
+  const [program, ...parameters] = onAllCores(process.execPath, plainReader, task)
   const spawnedAt = performance.now()
   const child = watch(
     spawn(program, parameters, { stdio: ["ignore", "pipe", "inherit"], env: { PATH: process.env.PATH } }),
@@ -85,6 +72,5 @@ const readPlainly = async ({ environment }: Bench, lists: ReadonlyArray<AskedLis
   child.stdout.once("data", () => {
     took = performance.now() - spawnedAt
   })
-  const { bytes, cpu } = JSON.parse(await text(child.stdout)) as { bytes: number; cpu: number }
-  return { took, bytes, cpu }
+  return { ...(JSON.parse(await text(child.stdout)) as { bytes: number; cpu: number }), took }
 }

@@ -3,10 +3,9 @@
  * else autocannon. `wrk` has no fixed rate, so that a paced load is always autocannon's.
  */
 import { spawn } from "node:child_process"
-import { readFileSync } from "node:fs"
 import { buffer } from "node:stream/consumers"
 import { fileURLToPath } from "node:url"
-import { cpuSecondsOf, watch } from "@cscs/harness"
+import { cpuSecondsOf, endedChildrenCpuSeconds, watch } from "@cscs/harness"
 import { hasWrk, otherCores } from "./cores.ts"
 
 export interface Load {
@@ -49,17 +48,10 @@ const commandOf = ({ url, headers = {}, seconds, perSecond }: Load) => {
   return [process.execPath, autocannon, "-j", "-t", patience, ...rate, ...common]
 }
 
-/** CPU seconds of the benchmark's ended children. */
-const childSeconds = () => {
-  const stat = readFileSync("/proc/self/stat", "utf8")
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-  return (Number(fields[13]) + Number(fields[14])) / 100
-}
-
 /** @param pid the server's process */
 export const runLoad = async (pid: number, load: Load): Promise<LoadResult> => {
   const [program = "", ...parameters] = commandOf(load)
-  const before = { own: childSeconds(), server: cpuSecondsOf(pid), at: performance.now() }
+  const before = { own: endedChildrenCpuSeconds(), server: cpuSecondsOf(pid), at: performance.now() }
   const child = watch(spawn(program, parameters, { stdio: ["ignore", "pipe", "pipe"] }))
   const ended = new Promise<number | null>((resolve) => child.once("close", resolve))
   const [text, problems] = (await Promise.all([buffer(child.stdout), buffer(child.stderr)])).map(String)
@@ -68,7 +60,10 @@ export const runLoad = async (pid: number, load: Load): Promise<LoadResult> => {
   const elapsed = (performance.now() - before.at) / 1000
   return {
     ...figures,
-    share: (childSeconds() - before.own) / Math.min(load.seconds, elapsed) / (text.startsWith("{") ? otherCores : 1),
+    share:
+      (endedChildrenCpuSeconds() - before.own) /
+      Math.min(load.seconds, elapsed) /
+      (text.startsWith("{") ? otherCores : 1),
     cpuPerRequest: ((cpuSecondsOf(pid) - before.server) * 1e6) / figures.requests,
   }
 }

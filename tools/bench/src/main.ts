@@ -4,16 +4,15 @@ import { readFile, writeFile } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { buildProxy, scratchFolder } from "@cscs/harness"
+import { buildProxy, builtIn, scratchFolder } from "@cscs/harness"
 import type { Bench } from "./bench-context.ts"
-import { oneDecimal } from "./figures.ts"
+import { oneDecimal, whole } from "./figures.ts"
 import { startHelper } from "./helpers.ts"
 import { surroundings } from "./machine.ts"
-import { names, questions } from "./questions.ts"
+import { names, type Question, questions } from "./questions.ts"
 import { report, tableOf } from "./report.ts"
 import type { SandboxCommands } from "./sandbox-process.ts"
-import type { Findings, Section } from "./section.ts"
-import { target } from "./section.ts"
+import type { Row, Target } from "./section.ts"
 
 const document = fileURLToPath(new URL("../../../docs/benchmarks.md", import.meta.url))
 
@@ -22,8 +21,6 @@ const usage = `pnpm bench [options]
   --only one-change,warm   these measurements: ${names.join(", ")}
   --resources 5000,100000  in worlds of these sizes; default: those of each measurement
   --quick                  fewer repetitions: to try something, not to publish
-  --peers NAME=URL,…       measures other versions beside: a running one's origin, or a shell command that starts one
-                           at PORT against the sandbox, whose settings it finds in its environment
   --app FOLDER             measures this built folder (deploy/make-app-folder.ts) instead of building one
   --profile DIR            with --only: writes CPU profiles of the measured processes into DIR
   --write                  writes docs/benchmarks.md also after a partial run
@@ -37,7 +34,6 @@ const { values } = parseArgs({
     only: { type: "string" },
     resources: { type: "string" },
     quick: { type: "boolean", default: false },
-    peers: { type: "string", default: "" },
     app: { type: "string" },
     profile: { type: "string" },
     write: { type: "boolean", default: false },
@@ -50,12 +46,6 @@ const listOf = (text: string | undefined) => text?.split(",").filter((one) => on
 const only = listOf(values.only) ?? names
 const unknown = only.find((one) => !names.includes(one))
 const given = listOf(values.resources)?.map(Number)
-const peers = new Map(
-  listOf(values.peers)?.map((one): [string, string] => [
-    one.slice(0, one.indexOf("=")),
-    one.slice(one.indexOf("=") + 1),
-  ]),
-)
 
 const main = async (): Promise<void> => {
   if (values.help) return console.log(usage)
@@ -65,68 +55,62 @@ const main = async (): Promise<void> => {
   const where = await surroundings(process.argv.slice(2))
   if (where.load > 0.5) say(`Others use this machine (load ${oneDecimal(where.load)}): the figures will be too bad`)
   const folder = scratchFolder("bench")
-  const proxy = await buildProxy(join(folder, "deployed"), values.app)
+  const built = values.app === undefined ? await buildProxy(join(folder, "deployed")) : builtIn(resolve(values.app))
   const earlier = new Map<string, number>()
-  const found = new Map<string, Array<Findings>>()
+  const sections: ReadonlyArray<Results> = questions.map((question) => ({ ...question, rows: [], targets: [] }))
   const sizes = [...new Set(given ?? questions.flatMap((one) => one.sizes))].sort((a, b) => a - b)
   for (const resources of sizes) {
-    for (const { name, sizes, measure } of questions) {
-      if (!only.includes(name) || !(given ?? sizes).includes(resources)) continue
-      say(`${name}, ${resources} resources`)
-      const sandbox = startHelper<SandboxCommands>(new URL("sandbox-process.ts", import.meta.url))
-      try {
-        const { environment, token } = await sandbox.ask("start", resources)
-        const bearer = { Authorization: `Bearer ${token}` }
-        const profile = values.profile === undefined ? undefined : resolve(values.profile)
-        const bench: Bench = {
-          resources,
-          proxy,
-          folder,
-          environment,
-          bearer,
-          sandbox,
-          quick: values.quick,
-          peers,
-          earlier,
-          profile,
-          say,
-        }
-        found.set(name, [
-          ...(found.get(name) ?? []),
-          await measure(bench).catch((error: unknown) => failed(name, resources, error)),
-        ])
-      } finally {
-        await sandbox.end()
-      }
+    for (const section of sections) {
+      if (!only.includes(section.name) || !(given ?? section.sizes).includes(resources)) continue
+      await measureIn(section, resources, { main: built, folder, earlier })
     }
   }
-  const sections: ReadonlyArray<Section> = questions.flatMap((question) => {
-    const all = found.get(question.name) ?? []
-    return all.length === 0
-      ? []
-      : [{ ...question, rows: all.flatMap(({ rows }) => rows), targets: all.flatMap(({ targets }) => targets) }]
-  })
+  const measured = sections.filter(({ rows }) => rows.length > 0)
   const notes = await readFile(new URL("notes.md", import.meta.url), "utf8")
   const isComplete = !values.quick && values.only === undefined && given === undefined
   if (isComplete || values.write) {
     const minutes = (performance.now() - begin) / 60_000
-    await writeFile(document, report({ surroundings: where, versions: proxy.versions, sections, minutes, notes }))
+    await writeFile(document, report({ surroundings: where, sections: measured, minutes, notes }))
     say(`Written: ${document}`)
   } else {
-    for (const { question, head, rows } of sections) console.log(`\n## ${question}\n\n${tableOf(head, rows)}`)
+    for (const { question, head, rows } of measured) console.log(`\n## ${question}\n\n${tableOf(head, rows)}`)
   }
-  const targets = sections.flatMap((section) => section.targets)
+  const targets = measured.flatMap((section) => section.targets)
   for (const { wanted, found, met } of targets) say(`${met ? "met   " : "MISSED"} ${wanted}: ${found}`)
   if (targets.some(({ met }) => !met)) process.exitCode = 1
 }
 
-/** A failed measurement does not stop the others: it is a missed target. */
-const failed = (name: string, resources: number, error: unknown): Findings => {
-  say(error)
-  const text = String(error).split("\n")[0] ?? ""
-  return {
-    rows: [[String(resources), `failed: ${text}`]],
-    targets: [target(`${name} at ${resources} can be measured`, false, text)],
+interface Results extends Question {
+  readonly rows: Array<Row>
+  readonly targets: Array<Target>
+}
+
+/** Measures in the world of one size, over a sandbox of its own. A failure is a missed target, and stops no other. */
+const measureIn = async (
+  { name, measure, rows, targets }: Results,
+  resources: number,
+  run: Pick<Bench, "main" | "folder" | "earlier">,
+): Promise<void> => {
+  say(`${name}, ${resources} resources`)
+  const row = (...cells: ReadonlyArray<string>) => {
+    rows.push([whole(resources), ...cells])
+    say(`  ${cells.join("; ")}`)
+  }
+  const target = (wanted: string, met: boolean, found: string) =>
+    void targets.push({ wanted: `${whole(resources)} resources: ${wanted}`, met, found })
+  const sandbox = startHelper<SandboxCommands>(new URL("sandbox-process.ts", import.meta.url))
+  try {
+    const { environment, token } = await sandbox.ask("start", resources)
+    const bearer = { Authorization: `Bearer ${token}` }
+    const profile = values.profile === undefined ? undefined : resolve(values.profile)
+    await measure({ ...run, resources, environment, bearer, sandbox, quick: values.quick, profile, row, target })
+  } catch (error) {
+    say(error)
+    const text = String(error).split("\n")[0] ?? ""
+    row(`failed: ${text}`)
+    target(`${name} can be measured`, false, text)
+  } finally {
+    await sandbox.end()
   }
 }
 

@@ -1,10 +1,9 @@
 /** How much memory the proxy takes, by the way it is started, and whether it stays constant. */
 import { setTimeout as pause } from "node:timers/promises"
 import { memoryOf } from "@cscs/harness"
-import { type Bench, type Way, withProxy } from "./bench-context.ts"
+import { type Bench, type BenchedProxy, type Way, withProxy } from "./bench-context.ts"
 import { median, oneDecimal, whole } from "./figures.ts"
 import { connections, runLoad } from "./load.ts"
-import { type Findings, type Row, type Target, target } from "./section.ts"
 import { pageOf100, refresh } from "./storage-list.ts"
 
 export const memoryHead = "resources | started | after | resident | peak so far"
@@ -25,71 +24,56 @@ const fullEvery = { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "2h" }
 
 const shown = (mb: number) => `${whole(mb)} MB`
 
-export const measureMemory = async (bench: Bench): Promise<Findings> => {
-  const npx = await measureWay(bench, "npx")
-  const image = await measureWay(bench, "image")
-  return { rows: [...npx.rows, ...image.rows], targets: [...npx.targets, ...image.targets] }
+export const measureMemory = async (bench: Bench): Promise<void> => {
+  await measureWay(bench, "npx")
+  await measureWay(bench, "image")
 }
 
-const measureWay = async (bench: Bench, way: Way): Promise<Findings> => {
-  const { resources, sandbox, bearer, quick, say } = bench
+const measureWay = async (bench: Bench, way: Way): Promise<void> => {
+  const { resources, sandbox, bearer, quick } = bench
   const name = way === "npx" ? "as by npx" : "as in the image"
-  const rows: Array<Row> = []
   let peak = 0
   const row = (pid: number, after: string) => {
     const memory = memoryOf(pid)
     peak = Math.max(peak, memory.peak)
-    say(`  ${name}, after ${after}: ${shown(memory.rss)}, peak ${shown(memory.peak)}`)
-    rows.push([whole(resources), name, after, shown(memory.rss), shown(memory.peak)])
+    bench.row(name, after, shown(memory.rss), shown(memory.peak))
   }
   const uuids = await sandbox.ask("pick", { kind: "options", count: 300 })
   const change = (round: number) =>
     sandbox.ask("perform", { kind: "options", uuids: [uuids[round % uuids.length] ?? ""] })
   const lights = quick ? 60 : 300
   const samples: Array<number> = []
-  await withProxy(
-    bench,
-    fullEvery,
-    async ({ pid, url }) => {
-      row(pid, "the first response")
-      const duration = quick ? 5 : 10
-      await runLoad(pid, { url: url + pageOf100, headers: bearer, seconds: duration })
-      row(pid, `${duration} s of load at ${connections} connections`)
-      for (let round = 0; round < lights; round++) {
-        if (round % changeEvery === 0) await change(round)
-        await refresh(url, bearer)
-        samples.push(memoryOf(pid).rss)
-      }
-      row(pid, `${lights} light refreshes`)
-    },
-    way,
-  )
+  const lightRefreshes = async ({ pid, url }: BenchedProxy) => {
+    row(pid, "the first response")
+    const duration = quick ? 5 : 10
+    await runLoad(pid, { url: url + pageOf100, headers: bearer, seconds: duration })
+    row(pid, `${duration} s of load at ${connections} connections`)
+    for (let round = 0; round < lights; round++) {
+      if (round % changeEvery === 0) await change(round)
+      await refresh(url, bearer)
+      samples.push(memoryOf(pid).rss)
+    }
+    row(pid, `${lights} light refreshes`)
+  }
   const fulls = quick ? 5 : 12
-  await withProxy(
-    bench,
-    { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "1s" },
-    async ({ pid, url }) => {
-      for (let round = 0; round < fulls; round++) {
-        await change(round)
-        await pause(1050)
-        await refresh(url, bearer)
-      }
-      row(pid, `${fulls} full refreshes, another process`)
-    },
-    way,
-  )
-  const quarter = Math.ceil(samples.length / 5)
+  const fullRefreshes = async ({ pid, url }: BenchedProxy) => {
+    for (let round = 0; round < fulls; round++) {
+      await change(round)
+      await pause(1050)
+      await refresh(url, bearer)
+    }
+    row(pid, `${fulls} full refreshes, another process`)
+  }
+  await withProxy(bench, fullEvery, lightRefreshes, way)
+  await withProxy(bench, { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "1s" }, fullRefreshes, way)
+  const fifth = Math.ceil(samples.length / 5)
   // The first fifth warms up.
-  const [early, late] = [median(samples.slice(quarter, 2 * quarter)), median(samples.slice(-quarter))]
-  const size = `${whole(resources)} resources, ${name}`
+  const [early, late] = [median(samples.slice(fifth, 2 * fifth)), median(samples.slice(-fifth))]
+  bench.target(
+    `${name}: memory flat over ${lights} light refreshes (last fifth at most 10 % above the second)`,
+    late <= early * mostGrowth,
+    `${shown(early)}, then ${shown(late)} (${oneDecimal((late / early - 1) * 100)} %)`,
+  )
   const limit = limits[resources]
-  const targets: Array<Target> = [
-    target(
-      `${size}: memory flat over ${lights} light refreshes (last fifth at most 10 % above the second)`,
-      late <= early * mostGrowth,
-      `${shown(early)}, then ${shown(late)} (${oneDecimal((late / early - 1) * 100)} %)`,
-    ),
-  ]
-  if (limit !== undefined) targets.push(target(`${size}: less than ${shown(limit)} at peak`, peak < limit, shown(peak)))
-  return { rows, targets }
+  if (limit !== undefined) bench.target(`${name}: less than ${shown(limit)} at peak`, peak < limit, shown(peak))
 }

@@ -2,19 +2,19 @@
 import type { Bench } from "./bench-context.ts"
 import { firstHead, firstHow, measureFirst } from "./first-response.ts"
 import { measureMemory, memoryHead, memoryHow } from "./memory.ts"
-import { measurePeers, peersHead, peersHow } from "./peers.ts"
 import * as refreshes from "./refreshes.ts"
-import type { Findings } from "./section.ts"
 import { measureUpstream, upstreamHead, upstreamHow } from "./upstream.ts"
 import { measureWarm, warmHead, warmHow } from "./warm.ts"
 
-interface Question {
+export interface Question {
   readonly name: string
   readonly question: string
+  /** The method of measurement. */
   readonly how: string
+  /** Of the table, separated by ` | `; the first column is the number of resources. */
   readonly head: string
   readonly sizes: ReadonlyArray<number>
-  readonly measure: (bench: Bench) => Promise<Findings>
+  readonly measure: (bench: Bench) => Promise<void>
 }
 
 const usual = [5_000, 100_000]
@@ -40,7 +40,6 @@ export const questions: ReadonlyArray<Question> = [
   ask("first", "How soon is the first response there?", measureFirst, firstHow, firstHead),
   ask("upstream", "What does it cost the upstreams?", measureUpstream, upstreamHow, upstreamHead),
   ask("memory", "How much memory does it take?", measureMemory, memoryHow, memoryHead),
-  ask("peers", "And other versions?", measurePeers, peersHow, peersHead, [5_000]),
 ]
 
 export const names: ReadonlyArray<string> = questions.map(({ name }) => name)

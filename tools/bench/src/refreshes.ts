@@ -4,7 +4,6 @@ import { type Bench, type BenchedProxy, costOf, freshForLong, withProxy } from "
 import { median, milliseconds, seconds, times, whole } from "./figures.ts"
 import { connections, runLoad } from "./load.ts"
 import type { ChangeKind } from "./sandbox-process.ts"
-import { type Findings, type Row, type Target, target } from "./section.ts"
 import { ask, askWell, bodyOf, type Headers, listPath, pageOf100, refresh } from "./storage-list.ts"
 
 /** Share of resources with an order in progress: their pages are read and compared at every refresh. */
@@ -21,13 +20,11 @@ export const changeHow = `A refresh is requested with \`Cache-Control: no-cache\
 for the process: means, garbage collections included. ${ordered * 100} % of the resources have an order in progress.`
 
 /** Refreshes with none, one and many changed rows, and full ones. */
-export const measureOneChange = async (bench: Bench): Promise<Findings> => {
-  const { resources, sandbox, bearer, quick, earlier, say } = bench
-  const size = whole(resources)
+export const measureOneChange = async (bench: Bench): Promise<void> => {
+  const { resources, sandbox, bearer, quick, earlier } = bench
   const many = Math.min(burst, resources)
   await sandbox.ask("keepOrders", ordered)
   const uuids = await sandbox.ask("pick", { kind: "options", count: 4 * many })
-  const rows: Array<Row> = []
 
   /** The mean of refreshes after changes: Linux counts in hundredths of a second, and only a mean is finer. */
   const cost = async ({ pid, url }: BenchedProxy, name: string, count: number, changed: number, before = 0) => {
@@ -40,12 +37,11 @@ export const measureOneChange = async (bench: Bench): Promise<Findings> => {
       const one = await costOf(pid, () => refresh(url, bearer))
       if (round >= 0) costs.push(one)
     }
-    const cpu = costs.reduce((sum, one) => sum + one.cpu, 0) / count
+    const mean = costs.reduce((sum, one) => sum + one.cpu, 0) / count
     const worst = Math.max(...costs.map((one) => one.cpu))
     const took = median(costs.map((one) => one.took))
-    say(`  ${name}: ${milliseconds(cpu)} of processor time, takes ${milliseconds(took)}`)
-    rows.push([size, name, whole(count), milliseconds(cpu), milliseconds(worst), milliseconds(took)])
-    return cpu
+    bench.row(name, whole(count), ...[mean, worst, took].map(milliseconds))
+    return mean
   }
   const [one, burstCost] = await withProxy(bench, freshForLong, async (running) => {
     await cost(running, "light, no changed row", 5, 0)
@@ -56,33 +52,16 @@ export const measureOneChange = async (bench: Bench): Promise<Findings> => {
     cost(running, "full, one changed row", quick ? 2 : 4, 1, 1050),
   )
   earlier.set(`one-change ${resources}`, one)
-  if (resources !== 100_000) return { rows, targets: [] }
-  const growth = one / (earlier.get("one-change 10000") ?? Number.NaN)
-  const cpu = "of processor time"
-  return {
-    rows,
-    targets: [
-      target(
-        `${size} resources, one changed row: at most ${mostForOne} ms ${cpu}`,
-        one <= mostForOne,
-        milliseconds(one),
-      ),
-      target(
-        `${size} resources, ${whole(many)} changed rows: at most ${mostForBurst} ms ${cpu}`,
-        burstCost <= mostForBurst,
-        milliseconds(burstCost),
-      ),
-      ...(Number.isNaN(growth)
-        ? []
-        : [
-            target(
-              `One changed row costs at most ${mostGrowth} times as much among 100,000 as among 10,000`,
-              growth <= mostGrowth,
-              times(growth),
-            ),
-          ]),
-    ],
+  if (resources !== 100_000) return
+  for (const [rows, cpu, most] of [
+    ["one changed row", one, mostForOne],
+    [`${whole(many)} changed rows`, burstCost, mostForBurst],
+  ] as const) {
+    bench.target(`${rows}: at most ${most} ms of processor time`, cpu <= most, milliseconds(cpu))
   }
+  const growth = one / (earlier.get("one-change 10000") ?? Number.NaN)
+  const wanted = `one changed row costs at most ${mostGrowth} times as much as among 10,000`
+  if (!Number.isNaN(growth)) bench.target(wanted, growth <= mostGrowth, times(growth))
 }
 
 const kinds: ReadonlyArray<readonly [ChangeKind, string]> = [
@@ -98,38 +77,26 @@ const seenWithin = 500
 export const seenHead = "resources | change | times | median | longest | longest refresh meanwhile"
 export const seenHow = `\`CACHE_FRESH_FOR\` at 1 second. From the change in Waldur until the page that the entry is on shows it, asked every 20 ms.`
 
-export const measureSeen = async (bench: Bench): Promise<Findings> => {
-  const { resources, sandbox, quick, say } = bench
-  const size = whole(resources)
-  return withProxy(bench, { CACHE_FRESH_FOR: "1s" }, async ({ url, refreshes }) => {
-    const rows: Array<Row> = []
-    const targets: Array<Target> = []
+export const measureSeen = (bench: Bench): Promise<void> =>
+  withProxy(bench, { CACHE_FRESH_FOR: "1s" }, async ({ url, refreshes }) => {
     for (const [kind, name] of kinds) {
       const before = refreshes.length
       const took: Array<number> = []
-      for (const uuid of await sandbox.ask("pick", { kind, count: quick ? 2 : 5 })) {
+      for (const uuid of await bench.sandbox.ask("pick", { kind, count: bench.quick ? 2 : 5 })) {
         took.push(await untilSeen(bench, url, kind, uuid))
       }
       const longest = Math.max(...took)
-      say(`  ${kind}: seen after ${seconds(median(took))}, at most ${seconds(longest)}`)
-      const during = seconds(Math.max(0, ...refreshes.slice(before)))
-      rows.push([size, name, whole(took.length), seconds(median(took)), seconds(longest), during])
+      const during = Math.max(0, ...refreshes.slice(before))
+      bench.row(name, whole(took.length), ...[median(took), longest, during].map(seconds))
       // A row that is gone makes a full read necessary.
       if (kind === "vanish") continue
-      const wanted = `${size} resources, ${name}: seen within \`fresh_for\` (1 s) and 0.5 s`
-      targets.push(target(wanted, longest <= freshForMs + seenWithin, seconds(longest)))
+      const wanted = `${name}: seen within \`fresh_for\` (1 s) and 0.5 s`
+      bench.target(wanted, longest <= freshForMs + seenWithin, seconds(longest))
     }
-    return { rows, targets }
   })
-}
 
 /** Milliseconds from the change until the entry differs. */
-const untilSeen = async (
-  { sandbox, bearer }: Bench,
-  origin: string,
-  kind: ChangeKind,
-  uuid: string,
-): Promise<number> => {
+const untilSeen = async ({ sandbox, bearer }: Bench, origin: string, kind: ChangeKind, uuid: string) => {
   const dashed = uuid.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
   const { url, entry } = await pageWith(origin, dashed, bearer)
   const begin = performance.now()
@@ -162,44 +129,34 @@ export const duringHow = `\`CACHE_FRESH_FOR\` and \`CACHE_FULL_REFRESH_EVERY\` a
 nearly all the time. Callers have a valid JWT. The paced load is autocannon's, which counts a late request from when it was due.`
 
 /** Callers' latency while the proxy reads everything without end. */
-export const measureDuring = async (bench: Bench): Promise<Findings> => {
-  const { resources, sandbox, bearer, quick, say } = bench
-  const settings = { CACHE_FRESH_FOR: "1s", CACHE_FULL_REFRESH_EVERY: "1s" }
-  return withProxy(bench, settings, async ({ pid, url, refreshes }) => {
+export const measureDuring = (bench: Bench): Promise<void> =>
+  withProxy(bench, { CACHE_FRESH_FOR: "1s", CACHE_FULL_REFRESH_EVERY: "1s" }, async ({ pid, url, refreshes }) => {
+    const { sandbox, bearer, quick } = bench
     const uuids = await sandbox.ask("pick", { kind: "options", count: 100 })
     let index = 0
     const changing = setInterval(() => {
       const uuid = uuids[index++ % uuids.length] ?? ""
-      sandbox.ask("perform", { kind: "options", uuids: [uuid] }).catch(say)
+      sandbox.ask("perform", { kind: "options", uuids: [uuid] }).catch(console.error)
     }, 500)
     try {
-      const rows: Array<Row> = []
-      const targets: Array<Target> = []
-      for (const perSecond of [pace, undefined]) {
+      const duration = quick ? 15 : 40
+      const load = { url: url + pageOf100, headers: bearer, seconds: duration }
+      for (const [name, rate] of [
+        [`${pace} requests/s`, { perSecond: pace }],
+        ["as fast as it goes", {}],
+      ] as const) {
         const before = refreshes.length
-        const duration = quick ? 15 : 40
-        const load = { url: url + pageOf100, headers: bearer, seconds: duration }
-        const result = await runLoad(pid, perSecond === undefined ? load : { ...load, perSecond })
+        const { perSecond, p50, p99, max, failures } = await runLoad(pid, { ...load, ...rate })
         const taken = refreshes.slice(before)
-        say(`  during ${taken.length} full refreshes ${whole(result.perSecond)}/s, p99 ${milliseconds(result.p99)}`)
-        rows.push([
-          whole(resources),
-          perSecond === undefined ? "as fast as it goes" : `${perSecond} requests/s`,
-          `${duration} s`,
-          whole(taken.length),
-          seconds(Math.max(0, ...taken)),
-          whole(result.perSecond),
-          ...[result.p50, result.p99, result.max].map(milliseconds),
-          whole(result.failures),
-        ])
-        if (perSecond === undefined) continue
-        const met = result.p99 < mostP99 && taken.length > 0 && result.failures === 0
-        const wanted = `${whole(resources)} resources, ${pace} requests/s: p99 under ${mostP99} ms while full refreshes run`
-        targets.push(target(wanted, met, `${milliseconds(result.p99)}, ${taken.length} refreshes`))
+        const during = [whole(taken.length), seconds(Math.max(0, ...taken))]
+        const latencies = [p50, p99, max].map(milliseconds)
+        bench.row(name, `${duration} s`, ...during, whole(perSecond), ...latencies, whole(failures))
+        if (!("perSecond" in rate)) continue
+        const met = p99 < mostP99 && taken.length > 0 && failures === 0
+        const wanted = `${pace} requests/s: p99 under ${mostP99} ms while full refreshes run`
+        bench.target(wanted, met, `${milliseconds(p99)}, ${taken.length} refreshes`)
       }
-      return { rows, targets }
     } finally {
       clearInterval(changing)
     }
   })
-}

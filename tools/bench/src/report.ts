@@ -7,8 +7,6 @@ import type { Row, Section } from "./section.ts"
 
 export interface Run {
   readonly surroundings: Surroundings
-  /** Library -> version. */
-  readonly versions: Readonly<Record<string, string>>
   readonly sections: ReadonlyArray<Section>
   /** Duration of the run in minutes. */
   readonly minutes: number
@@ -24,7 +22,7 @@ export const tableOf = (head: string, rows: ReadonlyArray<Row>): string => {
     .join("\n")
 }
 
-export const report = ({ surroundings, versions, sections, minutes, notes }: Run): string => {
+export const report = ({ surroundings, sections, minutes, notes }: Run): string => {
   const { date, command, commit, processor, cores, memory, system, node, load } = surroundings
   const targets = sections.flatMap((section) => section.targets)
   const missed = targets.filter(({ met }) => !met)
@@ -40,7 +38,6 @@ export const report = ({ surroundings, versions, sections, minutes, notes }: Run
       ["load before the run", `${twoDecimals(load)} of ${cores} cores`],
       ["load generator", generator],
       ["Node", node],
-      ...Object.entries(versions).map(([library, version]) => [`\`${library}\``, version]),
     ]),
     setUp,
     "## Targets",
@@ -49,11 +46,7 @@ export const report = ({ surroundings, versions, sections, minutes, notes }: Run
       " | target | found",
       targets.map(({ wanted, found, met }) => [met ? "pass" : "**FAIL**", wanted, found]),
     ),
-    ...sections.flatMap(({ question, how, head, rows }) => [
-      `## ${question}`,
-      how,
-      ...(rows.length === 0 ? [] : [tableOf(head, rows)]),
-    ]),
+    ...sections.flatMap(({ question, how, head, rows }) => [`## ${question}`, how, tableOf(head, rows)]),
     notes.trim(),
   ].join("\n\n")}\n`
 }

@@ -8,7 +8,6 @@ import { serveCommands } from "./helpers.ts"
 
 /** Requests of one kind since the last `clear`. */
 export interface CallCount {
-  readonly upstream: string
   readonly kind: string
   readonly calls: number
   /** Bytes of the response bodies. */
@@ -106,6 +105,8 @@ const kindOf = ({ method, path, query }: Call): string => {
 const measured = (): ReadonlyArray<Call> =>
   started().calls.all.filter(({ method, upstream }) => (method === "POST") === (upstream === "issuer"))
 
+const bytesOf = (calls: ReadonlyArray<Call>) => calls.reduce((sum, { bytes }) => sum + bytes, 0)
+
 const commands = {
   /**
    * Builds and serves a world with exactly this number of resources, all valid; returns the proxy's settings for it, and
@@ -123,32 +124,27 @@ const commands = {
   /** Forgets the calls. */
   clear: (_: null): void => started().calls.clear(),
 
-  /** The calls by upstream and kind, most bytes first. */
-  stats: (_: null): ReadonlyArray<CallCount> => {
-    const counts = new Map<string, { upstream: string; kind: string; calls: number; bytes: number }>()
-    for (const call of measured()) {
-      const kind = kindOf(call)
-      const key = `${call.upstream} ${kind}`
-      const count = counts.get(key) ?? { upstream: call.upstream, kind, calls: 0, bytes: 0 }
-      count.calls += 1
-      count.bytes += call.bytes
-      counts.set(key, count)
-    }
-    return [...counts.values()].sort((a, b) => b.bytes - a.bytes)
-  },
+  /** The calls by kind, most bytes first. */
+  stats: (_: null): ReadonlyArray<CallCount> =>
+    [...Map.groupBy(measured(), kindOf)]
+      .map(([kind, calls]) => ({ kind, calls: calls.length, bytes: bytesOf(calls) }))
+      .sort((a, b) => b.bytes - a.bytes),
 
   /** The Waldur lists that were walked page by page, without those that this reader may not see. */
   lists: (_: null): ReadonlyArray<AskedList> => {
-    const lists = new Map<string, { path: string; query: string; bytes: number }>()
-    for (const { upstream, method, path, query, bytes, status } of started().calls.all) {
-      if (upstream !== "waldur" || method !== "GET" || status !== 200 || !query.has("page_size")) continue
+    const walked = started().calls.all.filter(
+      ({ upstream, method, query, status }) =>
+        upstream === "waldur" && method === "GET" && status === 200 && query.has("page_size"),
+    )
+    const lists = Map.groupBy(walked, ({ path, query }) => {
       const rest = new URLSearchParams(query)
       rest.delete("page")
-      const list = lists.get(`${path}?${rest}`) ?? { path, query: rest.toString(), bytes: 0 }
-      list.bytes += bytes
-      lists.set(`${path}?${rest}`, list)
-    }
-    return [...lists.values()]
+      return `${path}?${rest}`
+    })
+    return [...lists].map(([list, calls]) => {
+      const [path = "", query = ""] = list.split("?", 2)
+      return { path, query, bytes: bytesOf(calls) }
+    })
   },
 
   /** Requests in flight. */

@@ -1,4 +1,5 @@
 /** The result of a measurement: rows of a table, and targets that were met or missed. */
+import type { Question } from "./questions.ts"
 
 export interface Target {
   /** The target in words. */
@@ -10,19 +11,8 @@ export interface Target {
 
 export type Row = ReadonlyArray<string>
 
-/** One measurement's result in the world of one size. */
-export interface Findings {
+/** One question of the document, with the results of all sizes. */
+export interface Section extends Pick<Question, "question" | "how" | "head"> {
   readonly rows: ReadonlyArray<Row>
   readonly targets: ReadonlyArray<Target>
 }
-
-/** One question of the document. */
-export interface Section extends Findings {
-  readonly question: string
-  /** The method of measurement. */
-  readonly how: string
-  /** Of the table, separated by ` | `. */
-  readonly head: string
-}
-
-export const target = (wanted: string, met: boolean, found: string): Target => ({ wanted, found, met })

@@ -21,8 +21,8 @@ export const ask = async (url: string, headers: Headers = {}): Promise<ListAnswe
 /** A request that must succeed. */
 export const askWell = async (url: string, headers: Headers): Promise<ListAnswer> => {
   const answer = await ask(url, headers)
-  if (answer.status !== 200)
-    throw new Error(`${url} returned ${answer.status}: ${answer.body.toString().slice(0, 300)}`)
+  const { status, body } = answer
+  if (status !== 200) throw new Error(`${url} returned ${status}: ${body.toString().slice(0, 300)}`)
   return answer
 }
 

@@ -3,7 +3,6 @@ import { setTimeout as pause } from "node:timers/promises"
 import { type Bench, freshForLong, withProxy } from "./bench-context.ts"
 import { median, megabytes, milliseconds, twoDecimals, whole } from "./figures.ts"
 import { type CallCount, orderedPages } from "./sandbox-process.ts"
-import { type Findings, type Row, type Target, target } from "./section.ts"
 import { refresh } from "./storage-list.ts"
 
 export const upstreamHead = "resources | what | calls | bytes | of which ordered pages | takes | made of"
@@ -19,64 +18,55 @@ const before: Readonly<Record<number, { readonly calls: number; readonly bytes: 
   100000: { calls: 12, bytes: 7_400_000 },
 }
 
-export const measureUpstream = async (bench: Bench): Promise<Findings> => {
+export const measureUpstream = async (bench: Bench): Promise<void> => {
   const { resources, sandbox, bearer } = bench
-  const size = whole(resources)
+  const row = (what: string, counts: Counts, takes = "") => {
+    const ordered = totalOf(counts.filter(({ kind }) => kind === orderedPages))
+    const { calls, bytes } = totalOf(counts)
+    const parts = counts.map(({ calls, kind }) => `${calls} ${kind}`).join("; ")
+    const ofOrdered = `${whole(ordered.calls)}, ${megabytes(ordered.bytes)}`
+    bench.row(what, whole(calls), megabytes(bytes), ofOrdered, takes, parts)
+  }
   await sandbox.ask("clear", null)
-  const { full, quiet, took } = await withProxy(bench, freshForLong, async ({ url }) => {
+  await withProxy(bench, freshForLong, async ({ url }) => {
     const full = await callsUntilQuiet(bench)
-    const quiet: Array<ReadonlyArray<CallCount>> = []
+    row("full read at a cold start", full)
+    let worst: Counts = []
     const took: Array<number> = []
     for (let round = 0; round < quietRefreshes; round++) {
       await sandbox.ask("clear", null)
       const begin = performance.now()
       await refresh(url, bearer)
       took.push(performance.now() - begin)
-      quiet.push(await callsUntilQuiet(bench))
+      const quiet = await callsUntilQuiet(bench)
+      if (totalOf(quiet).bytes > totalOf(worst).bytes) worst = quiet
     }
-    return { full, quiet, took }
-  })
-  const worst = quiet.reduce((one, other) => (bytesOf(other) > bytesOf(one) ? other : one))
-  const targets: Array<Target> = []
-  const limit = before[resources]
-  if (limit !== undefined) {
-    const found = `${callsOf(worst)} calls, ${megabytes(bytesOf(worst))}, ${milliseconds(median(took))}; ${twoDecimals((bytesOf(worst) / bytesOf(full)) * 100)} % of a full read's bytes`
-    const wanted = `${size} resources: a quiet refresh in at most ${limit.calls} calls and ${megabytes(limit.bytes)}`
+    const takes = milliseconds(median(took))
+    row(`quiet refresh, worst of ${quietRefreshes}`, worst, takes)
+    const limit = before[resources]
+    if (limit === undefined) return
+    const { calls, bytes } = totalOf(worst)
+    const share = `${twoDecimals((bytes / totalOf(full).bytes) * 100)} % of a full read's bytes`
+    const wanted = `a quiet refresh in at most ${limit.calls} calls and ${megabytes(limit.bytes)}`
     // A hundredth for what differs between the sandbox's versions.
-    targets.push(target(wanted, callsOf(worst) <= limit.calls && bytesOf(worst) <= limit.bytes * 1.01, found))
-  }
-  return {
-    rows: [
-      row(size, "full read at a cold start", full),
-      row(size, `quiet refresh, worst of ${quietRefreshes}`, worst, milliseconds(median(took))),
-    ],
-    targets,
-  }
+    const isMet = calls <= limit.calls && bytes <= limit.bytes * 1.01
+    bench.target(wanted, isMet, `${calls} calls, ${megabytes(bytes)}, ${takes}; ${share}`)
+  })
 }
 
 type Counts = ReadonlyArray<CallCount>
-const callsOf = (counts: Counts) => counts.reduce((total, { calls }) => total + calls, 0)
-const bytesOf = (counts: Counts) => counts.reduce((total, { bytes }) => total + bytes, 0)
 
-const row = (size: string, what: string, counts: Counts, takes = ""): Row => {
-  const ordered = counts.filter(({ kind }) => kind === orderedPages)
-  return [
-    size,
-    what,
-    whole(callsOf(counts)),
-    megabytes(bytesOf(counts)),
-    `${whole(callsOf(ordered))}, ${megabytes(bytesOf(ordered))}`,
-    takes,
-    counts.map(({ calls, kind }) => `${calls} ${kind}`).join("; "),
-  ]
-}
+const totalOf = (counts: Counts) => ({
+  calls: counts.reduce((total, { calls }) => total + calls, 0),
+  bytes: counts.reduce((total, { bytes }) => total + bytes, 0),
+})
 
 /** The calls once none has been in flight for a while: a response may precede the end of its read. */
 const callsUntilQuiet = async ({ sandbox }: Bench): Promise<Counts> => {
   let counts: Counts = []
   for (let still = -1; still < 5; ) {
     const now = await sandbox.ask("stats", null)
-    const isQuiet = callsOf(now) === callsOf(counts) && (await sandbox.ask("inFlight", null)) === 0
+    const isQuiet = totalOf(now).calls === totalOf(counts).calls && (await sandbox.ask("inFlight", null)) === 0
     still = isQuiet ? still + 1 : 0
     counts = now
     await pause(50)

@@ -2,9 +2,8 @@
 import type { BareServerCommands } from "./bare-server.ts"
 import { type Bench, freshForLong, withProxy } from "./bench-context.ts"
 import { median, milliseconds, oneDecimal, times, twoDecimals, whole } from "./figures.ts"
-import { startHelper } from "./helpers.ts"
+import { type Helper, startHelper } from "./helpers.ts"
 import { generator, type LoadResult, mostShare, runLoad } from "./load.ts"
-import { type Findings, type Target, target } from "./section.ts"
 import { ask, askWell, type Headers, pageOf100 } from "./storage-list.ts"
 
 export const warmHead =
@@ -27,108 +26,82 @@ const together = (rounds: ReadonlyArray<LoadResult>) => {
   }
 }
 
-type Rounds = ReadonlyArray<LoadResult>
-
-const ratioOf = (ones: Rounds, others: Rounds) =>
+const ratioOf = (ones: ReadonlyArray<LoadResult>, others: ReadonlyArray<LoadResult>) =>
   median(ones.map(({ perSecond }, index) => perSecond / (others[index]?.perSecond ?? Number.NaN)))
 
-export const measureWarm = async (bench: Bench): Promise<Findings> => {
-  const { resources, bearer, quick, say } = bench
-  const plain = { "Accept-Encoding": "identity" }
+/** A server under load. */
+interface Origin {
+  readonly pid: number
+  readonly url: string
+}
+
+export const measureWarm = async (bench: Bench): Promise<void> => {
   const bare = startHelper<BareServerCommands>(new URL("bare-server.ts", import.meta.url), true)
+  const openBench = { ...bench, environment: { ...bench.environment, DISABLE_AUTH: "true" } }
   try {
-    return await withProxy(bench, freshForLong, async ({ pid, url }) =>
-      withProxy(
-        { ...bench, environment: { ...bench.environment, DISABLE_AUTH: "true" } },
-        freshForLong,
-        async (open) => {
-          const page = await askWell(url + pageOf100, { ...bearer, ...plain })
-          const bareOrigin = await bare.ask("serve", {
-            body: page.body,
-            contentType: page.headers.get("content-type") ?? "",
-          })
-          const seconds = quick ? 2 : 4
-          const load = (pid: number, origin: string) => (headers: Headers) => () =>
-            runLoad(pid, { url: origin + pageOf100, headers, seconds })
-          const [ours, without, theirs] = [load(pid, url), load(open.pid, open.url), load(bare.pid, bareOrigin)]
-          const unchanged = { "If-None-Match": page.headers.get("etag") ?? "" }
-          const kinds = [
-            ["page of 100, valid JWT", ours(bearer)],
-            ["page of 100, no authentication", without({})],
-            ["bare `node:http`, the same bytes", theirs({})],
-            ["304, valid JWT", ours({ ...bearer, ...unchanged })],
-            ["304, no authentication", without(unchanged)],
-            ["page of 100, gzip, valid JWT", ours({ ...bearer, "Accept-Encoding": "gzip" })],
-          ] as const
-          for (const [headers, origin] of [
-            [{ ...bearer, ...unchanged }, url],
-            [unchanged, open.url],
-          ] as const) {
-            const { status } = await ask(origin + pageOf100, { ...headers, ...plain })
-            if (status !== 304) throw new Error(`${status} instead of 304`)
-          }
-          for (const [, run] of kinds) await run()
-          const all = kinds.map(() => [] as Array<LoadResult>)
-          for (let round = 0; round < (quick ? 3 : 5); round++) {
-            // Every other round goes backwards, so that none always follows the same.
-            const order = round % 2 === 0 ? kinds : kinds.toReversed()
-            for (const [name, run] of order) all[kinds.findIndex(([one]) => one === name)]?.push(await run())
-          }
-          const [token = [], open_ = [], bareRounds = [], notModified = [], openNotModified = []] = all
-          const failures = all.flat().reduce((sum, one) => sum + one.failures, 0)
-          if (failures > 0) throw new Error(`Under load, ${failures} responses failed`)
-          const rows = kinds.map(([name], index) => {
-            const rounds = all[index] ?? []
-            const one = together(rounds)
-            const ratio = ratioOf(rounds, bareRounds)
-            const byCpu = together(bareRounds).cpuPerRequest / one.cpuPerRequest
-            say(
-              `  ${name}: ${whole(one.perSecond)}/s, ${twoDecimals(ratio)} of bare, by processor time ${twoDecimals(byCpu)}, ${oneDecimal(one.cpuPerRequest)} µs, generator ${twoDecimals(one.share)}`,
-            )
-            return [
-              whole(resources),
-              name,
-              whole(one.perSecond),
-              twoDecimals(ratio),
-              twoDecimals(byCpu),
-              milliseconds(one.p50),
-              milliseconds(one.p99),
-              milliseconds(one.max),
-              `${oneDecimal(one.cpuPerRequest)} µs`,
-              one.share > mostShare ? `**${twoDecimals(one.share)}: the limit**` : twoDecimals(one.share),
-            ]
-          })
-          const size = `${whole(resources)} resources`
-          const rate = (name: string, rounds: Rounds, least: number): Target => {
-            const ratio = ratioOf(rounds, bareRounds)
-            const limited = [...rounds, ...bareRounds].filter(({ share }) => share > mostShare).length
-            const note = limited === 0 ? "" : `; the load generator was the limit in ${limited} rounds`
-            return target(
-              `${size}: a warm page ${name} at ${least} or more of the bare server's rate`,
-              ratio >= least && limited === 0,
-              times(ratio) + note,
-            )
-          }
-          const twice = (name: string, some: Rounds, pages: Rounds) =>
-            target(
-              `${size}: 304s ${name} at twice the page's rate or more`,
-              ratioOf(some, pages) >= 2,
-              times(ratioOf(some, pages)),
-            )
-          return {
-            rows,
-            targets: [
-              rate("with a valid JWT", token, leastWithToken),
-              rate("without authentication", open_, leastWithout),
-              twice("with a valid JWT", notModified, token),
-              twice("without authentication", openNotModified, open_),
-            ],
-          }
-        },
-      ),
+    await withProxy(bench, freshForLong, (closed) =>
+      withProxy(openBench, freshForLong, (open) => compare(bench, closed, open, bare)),
     )
   } finally {
     await bare.end()
+  }
+}
+
+const compare = async (bench: Bench, closed: Origin, open: Origin, bare: Helper<BareServerCommands>): Promise<void> => {
+  const { bearer, quick } = bench
+  const plain = { "Accept-Encoding": "identity" }
+  const page = await askWell(closed.url + pageOf100, { ...bearer, ...plain })
+  const contentType = page.headers.get("content-type") ?? ""
+  const bareServer = { pid: bare.pid, url: await bare.ask("serve", { body: page.body, contentType }) }
+  const unchanged = { "If-None-Match": page.headers.get("etag") ?? "" }
+  const kind = (name: string, { pid, url }: Origin, headers: Headers) => {
+    const load = { url: url + pageOf100, headers, seconds: quick ? 2 : 4 }
+    return { name, run: () => runLoad(pid, load), rounds: [] as Array<LoadResult> }
+  }
+  const token = kind("page of 100, valid JWT", closed, bearer)
+  const without = kind("page of 100, no authentication", open, {})
+  const bareKind = kind("bare `node:http`, the same bytes", bareServer, {})
+  const notModified = kind("304, valid JWT", closed, { ...bearer, ...unchanged })
+  const openNotModified = kind("304, no authentication", open, unchanged)
+  const gzip = kind("page of 100, gzip, valid JWT", closed, { ...bearer, "Accept-Encoding": "gzip" })
+  const kinds = [token, without, bareKind, notModified, openNotModified, gzip]
+  for (const { url } of [closed, open]) {
+    const { status } = await ask(url + pageOf100, { ...bearer, ...unchanged, ...plain })
+    if (status !== 304) throw new Error(`${status} instead of 304`)
+  }
+  for (const { run } of kinds) await run()
+  for (let round = 0; round < (quick ? 3 : 5); round++) {
+    // Every other round goes backwards, so that none always follows the same.
+    for (const { run, rounds } of round % 2 === 0 ? kinds : kinds.toReversed()) rounds.push(await run())
+  }
+  const failures = kinds.flatMap(({ rounds }) => rounds).reduce((sum, one) => sum + one.failures, 0)
+  if (failures > 0) throw new Error(`Under load, ${failures} responses failed`)
+
+  const bareRounds = bareKind.rounds
+  for (const { name, rounds } of kinds) {
+    const one = together(rounds)
+    const byCpu = together(bareRounds).cpuPerRequest / one.cpuPerRequest
+    bench.row(
+      name,
+      whole(one.perSecond),
+      twoDecimals(ratioOf(rounds, bareRounds)),
+      twoDecimals(byCpu),
+      ...[one.p50, one.p99, one.max].map(milliseconds),
+      `${oneDecimal(one.cpuPerRequest)} µs`,
+      one.share > mostShare ? `**${twoDecimals(one.share)}: the limit**` : twoDecimals(one.share),
+    )
+  }
+  for (const [name, pages, unmodified, least] of [
+    ["with a valid JWT", token.rounds, notModified.rounds, leastWithToken],
+    ["without authentication", without.rounds, openNotModified.rounds, leastWithout],
+  ] as const) {
+    const ratio = ratioOf(pages, bareRounds)
+    const limited = [...pages, ...bareRounds].filter(({ share }) => share > mostShare).length
+    const note = limited === 0 ? "" : `; the load generator was the limit in ${limited} rounds`
+    const wanted = `a warm page ${name} at ${least} or more of the bare server's rate`
+    bench.target(wanted, ratio >= least && limited === 0, times(ratio) + note)
+    const twice = ratioOf(unmodified, pages)
+    bench.target(`304s ${name} at twice the page's rate or more`, twice >= 2, times(twice))
   }
 }
 

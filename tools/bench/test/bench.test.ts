@@ -3,7 +3,6 @@ import { median, megabytes, milliseconds, seconds, times } from "../src/figures.
 import { startHelper } from "../src/helpers.ts"
 import { fromAutocannon, fromWrk } from "../src/load.ts"
 import { report } from "../src/report.ts"
-import { target } from "../src/section.ts"
 import type { EchoCommands } from "./echo-process.ts"
 
 describe("a helper process", () => {
@@ -46,14 +45,8 @@ test("the reports of both load generators are read", () => {
 Requests/sec:  46050.12
 Transfer/sec:      4.73GB
 `
-  expect(fromWrk(wrk)).toEqual({
-    requests: 92_100,
-    perSecond: 46_050.12,
-    p50: 0.152,
-    p99: 1.2,
-    max: 10.2,
-    failures: 15,
-  })
+  const found = { p50: 0.152, p99: 1.2, max: 10.2 }
+  expect(fromWrk(wrk)).toEqual({ requests: 92_100, perSecond: 46_050.12, ...found, failures: 15 })
   const latency = { p50: 1, p99: 12, max: 30 }
   expect(
     fromAutocannon(JSON.stringify({ requests: { total: 400 }, duration: 2, latency, errors: 1, "4xx": 2, "5xx": 3 })),
@@ -62,20 +55,15 @@ Transfer/sec:      4.73GB
 
 test("the report counts missed targets and escapes its cells", () => {
   const surroundings = { date: "2026-01-01", command: "pnpm bench", commit: "abc", processor: "CPU", cores: 2 }
+  const targets = [
+    { wanted: "fast", met: true, found: "1" },
+    { wanted: "faster", met: false, found: "2" },
+  ]
   const text = report({
     surroundings: { ...surroundings, memory: 4, system: "Linux", node: "v24", load: 0 },
-    versions: { effect: "4" },
     minutes: 1,
     notes: "By hand.",
-    sections: [
-      {
-        question: "How fast?",
-        how: "So.",
-        head: "a",
-        rows: [["1|2"]],
-        targets: [target("fast", true, "1"), target("faster", false, "2")],
-      },
-    ],
+    sections: [{ question: "How fast?", how: "So.", head: "a", rows: [["1|2"]], targets }],
   })
   expect(text).toContain("1 of 2 are missed.")
   expect(text).toContain("| **FAIL** | faster | 2 |")

@@ -1,13 +1,13 @@
 /**
  * The processes that tools and tests start: the proxy, from its sources or as built for the image, and its companions.
  */
-export { type BuiltProxy, buildProxy } from "./built-proxy.ts"
+export { buildProxy, builtIn } from "./built-proxy.ts"
 export { cachedFolder } from "./cached-folder.ts"
 export { cleanEnvironment, withPath } from "./clean-environment.ts"
 export { type Instruction, imageEnvironment, stagesOf, wordsOf } from "./dockerfile.ts"
 export { freePort } from "./free-port.ts"
 export { type LogLine, parseLogLine } from "./log-line.ts"
-export { cpuSecondsOf, type Memory, memoryOf } from "./proc-stats.ts"
+export { cpuSecondsOf, endedChildrenCpuSeconds, memoryOf } from "./proc-stats.ts"
 export { end, endAllChildren, hasEnded, watch } from "./processes.ts"
 export { reportedStep, Unavailable } from "./reported-step.ts"
 export { type Environment, run } from "./run.ts"

@@ -18,14 +18,15 @@ export const memoryOf = (pid: number): Memory => {
 /** Linux counts in hundredths of a second on every platform that Node supports. */
 const ticksPerSecond = 100
 
-/** After the name, which may contain anything. */
-const statFields = (pid: number): ReadonlyArray<string> => {
+/** Seconds from two neighbouring fields of /proc's `stat`, counted after the name, which may contain anything. */
+const secondsIn = (pid: number | "self", field: number): number => {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+  return (Number(fields[field]) + Number(fields[field + 1])) / ticksPerSecond
 }
 
 /** CPU seconds since the process began, user and system. */
-export const cpuSecondsOf = (pid: number): number => {
-  const fields = statFields(pid)
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
-}
+export const cpuSecondsOf = (pid: number): number => secondsIn(pid, 11)
+
+/** CPU seconds of this process's ended children. */
+export const endedChildrenCpuSeconds = (): number => secondsIn("self", 13)
