@@ -21,7 +21,7 @@ export {
 export { cancelOrder, type PlacedOrder, placeOrder } from "./waldur/consumer-orders.ts"
 export type { Arrange, WaldurControl } from "./waldur/control.ts"
 export type { Dialect } from "./waldur/dialect.ts"
-export { ALL_MUTATIONS, changeResource, type Mutation, mutate } from "./waldur/mutations.ts"
+export { ALL_MUTATIONS, addResource, changeResource, type Mutation, mutate } from "./waldur/mutations.ts"
 export { MS_PER_ROW } from "./waldur/pace.ts"
 export { shuffleTies } from "./waldur/shuffle-ties.ts"
 export type { WaldurWorker } from "./waldur/worker.ts"

@@ -17,23 +17,16 @@ export interface Mismatch {
   readonly expected?: unknown
 }
 
-export interface Verdict {
-  readonly wrong: Mismatch | undefined
-  /** Whether only one list was possible: nothing changed in the window. */
-  readonly isExact: boolean
-  readonly entries: number
-  /** Slugs of the projects with entries in the list. */
-  readonly projects: ReadonlySet<string>
-}
-
-export const checkList = (oracle: Oracle, window: Window, listed: ListedEntries): Verdict => {
-  const places = oracle.places(window, listed.filter)
+export const checkList = (oracle: Oracle, window: Window, listed: ListedEntries) => {
+  const places = oracle(window, listed.filter)
   const projects = new Set<string>()
   return {
     wrong: fault(places, listed, projects),
+    /** Whether only one list was possible: nothing changed in the window. */
     isExact: places.every(({ entries, isOptional }) => !isOptional && entries.size === 1),
     entries: listed.entries.length,
-    projects,
+    /** Slugs of the projects with entries in the list. */
+    projects: projects as ReadonlySet<string>,
   }
 }
 
@@ -78,11 +71,7 @@ const fault = (
   }
   const expected = Math.max(0, Math.min(limit, total - offset))
   if (entries.length !== expected) {
-    return {
-      what: "the page has fewer or more entries than its total implies",
-      found: entries.length,
-      expected: expected,
-    }
+    return { what: "the page has fewer or more entries than its total implies", found: entries.length, expected }
   }
   if (entries.length > 0 && (offset < (required[first] ?? 0) || offset > first)) {
     return { what: "the page begins elsewhere", found: offset, expected: `${required[first]} to ${first}` }
@@ -100,10 +89,6 @@ const requiredBefore = (places: ReadonlyArray<Place>): ReadonlyArray<number> => 
 const shown = ({ entries }: Place): ReadonlyArray<unknown> => [...entries].map((one) => JSON.parse(one) as unknown)
 
 const keyIn = (entry: unknown): string => {
-  const { itemId, storageSystem, storageDataType } = entry as {
-    itemId?: string
-    storageSystem?: { key?: string }
-    storageDataType?: { key?: string }
-  }
+  const { itemId, storageSystem, storageDataType } = entry as Partial<Record<string, { readonly key?: string }>>
   return `${itemId} ${storageSystem?.key} ${storageDataType?.key}`
 }

@@ -17,7 +17,8 @@ export const stateSeen = ({ state, order }: Pick<Facts, "state" | "order">): str
   return state === "Updating" || state === "Terminating" ? "OK" : state
 }
 
-const statuses: Readonly<Record<string, string>> = {
+/** By Waldur's state. */
+export const statuses: Readonly<Record<string, string>> = {
   Creating: "pending",
   OK: "active",
   Erred: "error",

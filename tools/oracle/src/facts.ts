@@ -1,28 +1,5 @@
-/** The facts of a Waldur resource that determine its entry. All of it is valid unless `bad` is set. */
+/** The facts of a Waldur resource that determine its entry. All of it is valid unless `hostile` is set. */
 import type { Json, JsonObject } from "@cscs/sandbox"
-
-export interface Facts {
-  /** 32 hex digits, like the others. */
-  readonly uuid: string
-  readonly slug: string
-  readonly offeringUuid: string
-  readonly offeringSlug: string
-  readonly providerSlug: string
-  readonly providerName: string
-  readonly customerUuid: string
-  readonly customerSlug: string
-  readonly projectSlug: string
-  readonly dataType: string
-  readonly created: string
-  readonly state: string
-  readonly permissions: string
-  readonly limits: JsonObject
-  readonly options: JsonObject
-  readonly backendId: string
-  readonly order: OrderFacts | undefined
-  /** What is wrong with the record, although its data is live. `undefined` for a valid record. */
-  readonly hostile: HostileRecord | undefined
-}
 
 /** A live record with values that the contract refuses. */
 export interface HostileRecord {
@@ -37,24 +14,16 @@ export interface HostileRecord {
   readonly costs: "odd" | "bad" | "malformed"
 }
 
-export interface OrderFacts {
-  readonly uuid: string
-  readonly type: string
-  readonly state: string
-  readonly limits: JsonObject
-  readonly oldLimits: JsonObject
-  readonly oldOptions: JsonObject
-  readonly newOptions: JsonObject
-}
+const objectOf = (value: Json | undefined): JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? value : {}
 
-const objectOf = (value: Json | undefined): JsonObject | undefined =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined
+export type Facts = Readonly<ReturnType<typeof factsOf>>
 
 /** Extracts the relevant facts from a Waldur row. */
-export const factsOf = (row: JsonObject, hostile?: HostileRecord): Facts => {
-  const order = objectOf(row.order_in_progress)
+export const factsOf = (row: JsonObject, hostile?: HostileRecord) => {
   const attributes = objectOf(row.attributes)
   return {
+    /** 32 hex digits, like the others. */
     uuid: String(row.uuid),
     slug: String(row.slug),
     offeringUuid: String(row.offering_uuid),
@@ -64,28 +33,31 @@ export const factsOf = (row: JsonObject, hostile?: HostileRecord): Facts => {
     customerUuid: String(row.customer_uuid),
     customerSlug: String(row.customer_slug),
     projectSlug: String(row.project_slug),
-    dataType: String(attributes?.storage_data_type),
+    dataType: String(attributes.storage_data_type),
     created: String(row.created),
     state: String(row.state),
-    permissions: String(attributes?.permissions),
+    permissions: String(attributes.permissions),
     limits: { ...objectOf(row.limits) },
     options: { ...objectOf(row.options) },
     // A hostile one gives no path to serve.
     backendId: hostile === undefined ? String(row.backend_id) : "",
-    order: order === undefined ? undefined : orderOf(order),
+    order: row.order_in_progress ? orderOf(objectOf(row.order_in_progress)) : undefined,
+    /** What is wrong with the record, although its data is live. `undefined` for a valid record. */
     hostile,
   }
 }
 
-const orderOf = (order: JsonObject): OrderFacts => {
+export type OrderFacts = Readonly<ReturnType<typeof orderOf>>
+
+const orderOf = (order: JsonObject) => {
   const attributes = objectOf(order.attributes)
   return {
     uuid: String(order.uuid),
     type: String(order.type),
     state: String(order.state),
     limits: { ...objectOf(order.limits) },
-    oldLimits: { ...objectOf(attributes?.old_limits) },
-    oldOptions: { ...objectOf(attributes?.old_options) },
-    newOptions: { ...objectOf(attributes?.new_options) },
+    oldLimits: { ...objectOf(attributes.old_limits) },
+    oldOptions: { ...objectOf(attributes.old_options) },
+    newOptions: { ...objectOf(attributes.new_options) },
   }
 }

@@ -45,27 +45,13 @@ export interface Loss extends Span {
   isTorn: boolean
 }
 
-export interface History {
-  readonly pasts: ReadonlyMap<string, Past>
-  /** By project slug and by customer uuid. */
-  readonly projectNames: ReadonlyMap<string, ReadonlyArray<Dated<string>>>
-  readonly customerNames: ReadonlyMap<string, ReadonlyArray<Dated<string>>>
-  readonly gids: ReadonlyMap<string, KnownGid>
-  readonly losses: ReadonlyArray<Loss>
-  /** Records that the record with this uuid, which comes with the next change, is hostile. */
-  readonly expectHostile: (uuid: string, hostile: HostileRecord) => void
-  /** Increases with every change. */
-  readonly revision: () => number
-  /** Applies a change to the world, and records the differences. Changes run one after the other. */
-  readonly change: (mutation: () => void | Promise<void>) => Promise<void>
-  /** A system loses its records until `regained` is called. */
-  readonly lose: (offeringSlug: string, isTorn: boolean) => { readonly regained: (isTorn: boolean) => void }
-}
+export type History = ReturnType<typeof historyOf>
 
 export const overlaps = ({ from, until }: Span, start: number, end: number): boolean => from <= end && until >= start
 
-export const historyOf = (world: World): History => {
+export const historyOf = (world: World) => {
   const pasts = new Map<string, Past>()
+  /** By project slug and by customer uuid. */
   const projectNames = new Map<string, Array<Dated<string>>>()
   const customerNames = new Map<string, Array<Dated<string>>>()
   const gids = new Map<string, KnownGid>()
@@ -110,29 +96,31 @@ export const historyOf = (world: World): History => {
 
   note(Number.NEGATIVE_INFINITY, performance.now())
   return {
-    pasts,
-    projectNames,
-    customerNames,
-    gids,
-    losses,
-    expectHostile: (uuid, record) => void hostile.set(uuid, record),
+    pasts: pasts as ReadonlyMap<string, Past>,
+    projectNames: projectNames as ReadonlyMap<string, ReadonlyArray<Dated<string>>>,
+    customerNames: customerNames as ReadonlyMap<string, ReadonlyArray<Dated<string>>>,
+    gids: gids as ReadonlyMap<string, KnownGid>,
+    losses: losses as ReadonlyArray<Loss>,
+    /** Records that the record with this uuid, which comes with the next change, is hostile. */
+    expectHostile: (uuid: string, record: HostileRecord) => void hostile.set(uuid, record),
+    /** Increases with every change. */
     revision: () => revision,
-    change: async (mutation) => {
+    /** Applies a change to the world, and records the differences. Changes run one after the other. */
+    change: async (mutation: () => void | Promise<void>): Promise<void> => {
       const before = performance.now()
       await mutation()
       note(before, performance.now())
       revision += 1
     },
-    lose: (offeringSlug, isTorn) => {
+    /** A system loses its records until the returned function is called. */
+    lose: (offeringSlug: string, isTorn: boolean): ((isTorn: boolean) => void) => {
       const loss = { offeringSlug, isTorn, from: performance.now(), until: Number.POSITIVE_INFINITY }
       losses.push(loss)
       revision += 1
-      return {
-        regained: (isTornToo) => {
-          loss.until = performance.now()
-          loss.isTorn ||= isTornToo
-          revision += 1
-        },
+      return (isTornToo) => {
+        loss.until = performance.now()
+        loss.isTorn ||= isTornToo
+        revision += 1
       }
     },
   }

@@ -2,8 +2,8 @@
  * The expected list of the proxy, computed from Waldur's rows by the contract and independent of the proxy's code: a
  * rule would have to be misread twice in the same way to go unnoticed.
  */
-export { checkList, type ListedEntries, type Mismatch, type Verdict } from "./check-list.ts"
-export { expectedEntry, isBeingRemoved, type Surroundings, systems } from "./expected-entry.ts"
-export { type Facts, factsOf, type HostileRecord } from "./facts.ts"
+export { checkList, type ListedEntries, type Mismatch } from "./check-list.ts"
+export { expectedEntry, isBeingRemoved, statuses, systems } from "./expected-entry.ts"
+export { factsOf, type HostileRecord } from "./facts.ts"
 export { type History, historyOf, overlaps, type Span } from "./history.ts"
-export { type Filter, type Oracle, oracleOf, type Place, type Window } from "./oracle.ts"
+export { type Filter, type Oracle, oracleOf, type Window } from "./oracle.ts"

@@ -43,9 +43,8 @@ export interface Place {
   readonly projectSlug: string | undefined
 }
 
-export interface Oracle {
-  readonly places: (window: Window, filter: Filter) => ReadonlyArray<Place>
-}
+/** The places of a list that was read within the window, under the filter. */
+export type Oracle = (window: Window, filter: Filter) => ReadonlyArray<Place>
 
 /**
  * @param about.api Waldur's address, with `/api/`
@@ -84,56 +83,50 @@ export const oracleOf = (about: {
       (mayBeKept ? [false, true] : [false]).map((isKept) => encoded(facts, { projectName, gid, api, isKept })),
     )
 
-  return {
-    places: (window, filter) => {
-      const seen = pastsInOrder()
-        // The place in a hostile record may be wrong; its data is protected under every filter.
-        .filter(({ place }) => place.hostile !== undefined || isWanted(place, filter))
-        .map((past) => sightOf(past, window, lossesIn(past, window)))
-        .filter(({ isEver }) => isEver)
-      const live = livePathsOf(seen)
-      const places: Array<Place> = []
-      const placed = seen.filter(
-        ({ past: { place } }) => place.hostile?.costs !== "malformed" && isWanted(place, filter),
-      )
-      for (const tenant of runsOf(placed, tenantOf)) {
-        const parent = (entries: ReadonlyArray<string>, members: ReadonlyArray<Sight>) => {
-          const place = parentPlace(entries, members, filter)
-          if (place !== undefined) places.push(place)
-        }
-        parent([tenantEntry((tenant[0] as Sight).past.place)], tenant)
-        for (const customer of runsOf(tenant, ({ past }) => past.place.customerSlug)) {
-          const { past } = customer[0] as Sight
-          const names = namesIn(history.customerNames.get(past.place.customerUuid), window)
-          parent(
-            names.map((name) => customerEntry(past.place, name)),
-            customer,
-          )
-          for (const member of customer) {
-            const gid = history.gids.get(member.past.place.projectSlug)
-            if (gid === undefined || gid.from > window.to) continue
-            if (member.past.place.hostile?.costs === "bad") continue
-            const passing = member.versions.filter((facts) => passes(facts, filter) && !isHeldBack(facts))
-            const entries = passing
-              .filter((facts) => !live.alwaysAt(facts, member))
-              .flatMap((facts) => entriesOf(facts, gid.gid, window, member.mayBeKept))
-            if (entries.length === 0) continue
-            places.push({
-              key: keyOf(dashed(member.past.uuid), member.past.place),
-              entries: new Set(entries),
-              isOptional:
-                !member.isAlways ||
-                passing.length < member.versions.length ||
-                !isGidSure(gid, window) ||
-                member.mayBeTorn ||
-                passing.some((facts) => live.everAt(facts, member) || mayBeSkipped(facts, member)),
-              projectSlug: member.past.place.projectSlug,
-            })
-          }
+  return (window, filter) => {
+    const seen = pastsInOrder()
+      // The place in a hostile record may be wrong; its data is protected under every filter.
+      .filter(({ place }) => place.hostile !== undefined || isWanted(place, filter))
+      .map((past) => sightOf(past, window, lossesIn(past, window)))
+      .filter(({ isEver }) => isEver)
+    const live = livePathsOf(seen)
+    const places: Array<Place> = []
+    const placed = seen.filter(({ past: { place } }) => place.hostile?.costs !== "malformed" && isWanted(place, filter))
+    for (const tenant of runsOf(placed, tenantOf)) {
+      const parent = (entries: ReadonlyArray<string>, members: ReadonlyArray<Sight>) => {
+        const place = parentPlace(entries, members, filter)
+        if (place !== undefined) places.push(place)
+      }
+      parent([tenantEntry((tenant[0] as Sight).past.place)], tenant)
+      for (const customer of runsOf(tenant, ({ past }) => past.place.customerSlug)) {
+        const { past } = customer[0] as Sight
+        const names = namesIn(history.customerNames.get(past.place.customerUuid), window)
+        const entries = names.map((name) => customerEntry(past.place, name))
+        parent(entries, customer)
+        for (const member of customer) {
+          const gid = history.gids.get(member.past.place.projectSlug)
+          if (gid === undefined || gid.from > window.to) continue
+          if (member.past.place.hostile?.costs === "bad") continue
+          const passing = member.versions.filter((facts) => passes(facts, filter) && !isHeldBack(facts))
+          const entries = passing
+            .filter((facts) => !live.alwaysAt(facts, member))
+            .flatMap((facts) => entriesOf(facts, gid.gid, window, member.mayBeKept))
+          if (entries.length === 0) continue
+          places.push({
+            key: keyOf(dashed(member.past.uuid), member.past.place),
+            entries: new Set(entries),
+            isOptional:
+              !member.isAlways ||
+              passing.length < member.versions.length ||
+              !isGidSure(gid, window) ||
+              member.mayBeTorn ||
+              passing.some((facts) => live.everAt(facts, member) || mayBeSkipped(facts, member)),
+            projectSlug: member.past.place.projectSlug,
+          })
         }
       }
-      return places
-    },
+    }
+    return places
   }
 }
 

@@ -9,7 +9,7 @@ const anOracle = () => {
   const about = { history, api: world.apiUrl, fullRefreshEvery: 0, askAgainAfter: 0, wasFailing: () => false }
   const oracle = oracleOf(about)
   const now = () => ({ from: performance.now(), to: performance.now() })
-  const right = oracle.places(now(), {}).map(({ entries: [text = ""] }) => JSON.parse(text))
+  const right = oracle(now(), {}).map(({ entries: [text = ""] }) => JSON.parse(text))
   const verdict = (entries: ReadonlyArray<unknown>, page?: ListedEntries["page"], window = now()) =>
     checkList(oracle, window, { entries, filter: {}, page })
   return { world, history, right, now, verdict }

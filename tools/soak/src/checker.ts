@@ -13,6 +13,7 @@ import {
 import type { Upstream } from "@cscs/sandbox"
 import type { ListRequest, Reply } from "./client.ts"
 import { type Counts, count } from "./counts.ts"
+import { upstreams } from "./fault-injection.ts"
 import type { LogReader } from "./log-reader.ts"
 import { calmAfter, freshFor, longestRefresh, oldestInCalm, staleIfError } from "./pace.ts"
 
@@ -31,26 +32,7 @@ export interface Kept {
   readonly listed: ListedEntries
 }
 
-export interface Checker {
-  /** Counts the status and returns whether the response is a 200. Any status but these is wrong. */
-  readonly isSuccess: (reply: Reply, ...others: ReadonlyArray<number>) => boolean
-  /** The span in which the content of a response was read, by its `Age`. */
-  readonly windowOf: (reply: Reply) => Window
-  /** Whether the age of a list is correct; not for a walk's later pages, which are as old as its first. */
-  readonly age: (reply: Reply) => void
-  readonly list: (reply: Reply, window: Window, listed: ListedEntries) => void
-  /** The possible numbers of entries in such a list. */
-  readonly sizes: (window: Window, filter: Filter) => { readonly least: number; readonly most: number }
-  /** One ETag means one body; for pages also the other way round. */
-  readonly etag: (reply: Reply, isPage: boolean) => void
-  readonly wrong: (reply: Reply | undefined, wrong: Mismatch) => void
-  readonly wrongs: ReadonlyArray<WrongResponse>
-  /** Responses by status, and `left` for callers that disconnected. */
-  readonly statuses: Counts
-  readonly checks: Counts
-  /** Seconds. */
-  readonly oldest: () => number
-}
+export type Checker = ReturnType<typeof checkerOf>
 
 /** For the machine's clock, and for a late callback. */
 const slack = 50
@@ -77,7 +59,7 @@ export const checkerOf = (about: {
   /** Milliseconds of the first refresh, which has nothing to start from. */
   readonly firstRead: number
   readonly begun: number
-}): Checker => {
+}) => {
   const { history, oracle, wasFailing, firstRead, begun } = about
   const { failedAt, guardedSince } = about.log
   const wrongs: Array<WrongResponse> = []
@@ -99,6 +81,7 @@ export const checkerOf = (about: {
     wrongs.push({ at: Math.round(performance.now() - begun) / 1000, request, response, ...found })
   }
 
+  /** The span in which the content of a response was read, by its `Age`. */
   const windowOf = (reply: Reply): Window => {
     const age = reply.header("age")
     if (age === undefined || !/^\d+$/.test(age)) wrong(reply, { what: "the response has no Age", found: age })
@@ -107,13 +90,16 @@ export const checkerOf = (about: {
   }
 
   return {
-    wrongs,
+    wrongs: wrongs as ReadonlyArray<WrongResponse>,
+    /** Responses by status, and `left` for callers that disconnected. */
     statuses,
     checks,
+    /** Seconds. */
     oldest: () => oldest,
     wrong,
     windowOf,
-    isSuccess: (reply, ...others) => {
+    /** Counts the status and returns whether the response is a 200. Any status but these is wrong. */
+    isSuccess: (reply: Reply, ...others: ReadonlyArray<number>): boolean => {
       const { status, receivedAt } = reply
       count(statuses, String(status))
       // A caller that requests a renewed list waits for more than the machine.
@@ -135,7 +121,8 @@ export const checkerOf = (about: {
       }
       return false
     },
-    age: (reply) => {
+    /** Whether the age of a list is correct; not for a walk's later pages, which are as old as its first. */
+    age: (reply: Reply): void => {
       count(checks, "ages")
       const { from } = windowOf(reply)
       newestTaken = Math.max(newestTaken, from)
@@ -155,11 +142,7 @@ export const checkerOf = (about: {
           expected: `${(freshFor + staleIfError) / 1000} s at most`,
         })
       }
-      const isCalm = !wasFailing({ from: reply.sentAt - calmAfter, to: reply.receivedAt }, [
-        "waldur",
-        "hpcUserApi",
-        "issuer",
-      ])
+      const isCalm = !wasFailing({ from: reply.sentAt - calmAfter, to: reply.receivedAt }, upstreams)
       const listMost = isCalm ? oldestInCalm + refreshInResponses * slowest : freshFor + staleIfError + longestRefresh
       // A guard ends with the first list after its loss.
       const lasting = guarded
@@ -175,7 +158,7 @@ export const checkerOf = (about: {
         })
       }
     },
-    list: (reply, window, listed) => {
+    list: (reply: Reply, window: Window, listed: ListedEntries): void => {
       const verdict = checkList(oracle, window, listed)
       count(checks, verdict.isExact ? "lists, one right" : "lists, while something changed")
       count(checks, "entries", verdict.entries)
@@ -196,14 +179,16 @@ export const checkerOf = (about: {
         wrong(reply, { what: "an entry that a guard keeps is to be acted on", found: acting })
       }, loggedLate + slowest)
     },
-    sizes: (window, filter) => {
-      const places = oracle.places(window, filter)
+    /** The possible numbers of entries in such a list. */
+    sizes: (window: Window, filter: Filter) => {
+      const places = oracle(window, filter)
       return { least: places.filter(({ isOptional }) => !isOptional).length, most: places.length }
     },
-    etag: (reply, isPage) => {
+    /** One ETag means one body; for pages also the other way round. */
+    etag: (reply: Reply, isPage: boolean) => {
       count(checks, "ETags")
-      const etag = reply.header("etag")
-      if (etag === undefined) return wrong(reply, { what: "the response has no ETag" })
+      const etag = reply.header("etag") ?? ""
+      if (etag === "") return wrong(reply, { what: "the response has no ETag" })
       const { path, headers } = reply.request
       const requested = `${path} ${headers?.Accept ?? ""} ${reply.header("content-encoding") ?? ""}`
       const body = createHash("sha1").update(reply.body).digest("base64url")

@@ -6,16 +6,7 @@ import type { Chance } from "./chance.ts"
 import { type Counts, count } from "./counts.ts"
 import { pause } from "./pause.ts"
 
-export interface FaultInjection {
-  /** Whether a fault of one of these upstreams was set at some time in the window. */
-  readonly wasFailing: (window: Window, upstreams: ReadonlyArray<Upstream>) => boolean
-  /** Requests affected by faults, by upstream and kind. */
-  readonly struck: () => Counts
-  /** Injects faults until `stop`; resolves when all are cleared. */
-  readonly change: (stop: AbortSignal) => Promise<void>
-}
-
-const every: ReadonlyArray<Upstream> = ["waldur", "hpcUserApi", "issuer"]
+export const upstreams = ["waldur", "hpcUserApi", "issuer"] as const
 
 /** Larger than any response that the proxy accepts; once in a run. */
 const tooLarge = ["too large", { oversizeBytes: 70_000_000, times: 1 }] as const
@@ -44,17 +35,14 @@ const faults: ReadonlyArray<readonly [number, readonly [string, Fault | "token r
 ]
 
 /** Mostly all of them, or the lists that every refresh reads. */
-const waldurPaths = [
-  undefined,
-  undefined,
-  undefined,
-  /\/marketplace-provider-resources\/$/,
-  /\/marketplace-provider-resources\/$/,
-  /\/marketplace-provider-resources\/./,
-  /\/customers\/$/,
+const waldurPaths: ReadonlyArray<readonly [number, RegExp | undefined]> = [
+  [3, undefined],
+  [2, /\/marketplace-provider-resources\/$/],
+  [1, /\/marketplace-provider-resources\/./],
+  [1, /\/customers\/$/],
 ]
 
-export const faultInjection = (sandbox: Sandbox, chance: Chance, seconds: number): FaultInjection => {
+export const faultInjection = (sandbox: Sandbox, chance: Chance, seconds: number) => {
   const spans: Array<Span & { readonly upstream: Upstream }> = []
   const struck: Counts = new Map()
   // Its memory is not returned at once, and would look like a leak if it came late.
@@ -80,7 +68,7 @@ export const faultInjection = (sandbox: Sandbox, chance: Chance, seconds: number
 
   /** On a few requests, like a node that restarts, or on all of them for a while; of Waldur, on some paths. */
   const narrowed = (fault: Fault, upstream: Upstream): Fault => {
-    const path = upstream === "waldur" ? chance.pick(waldurPaths) : undefined
+    const path = upstream === "waldur" ? chance.weighed(waldurPaths) : undefined
     const times = chance.happens(0.2) ? 1 + chance.below(8) : undefined
     return { ...fault, ...(path !== undefined && { path }), ...(times !== undefined && { times }) }
   }
@@ -96,20 +84,19 @@ export const faultInjection = (sandbox: Sandbox, chance: Chance, seconds: number
   }
 
   return {
-    wasFailing: ({ from, to }, upstreams) =>
-      spans.some((span) => upstreams.includes(span.upstream) && overlaps(span, from, to)),
-    struck: () => struck,
-    change: async (stop) => {
+    /** Whether a fault of one of these upstreams was set at some time in the window. */
+    wasFailing: ({ from, to }: Window, failing: ReadonlyArray<Upstream>): boolean =>
+      spans.some((span) => failing.includes(span.upstream) && overlaps(span, from, to)),
+    /** Requests affected by faults, by upstream and kind. */
+    struck: struck as ReadonlyMap<string, number>,
+    /** Injects faults until `stop`; resolves when all are cleared. */
+    change: async (stop: AbortSignal): Promise<void> => {
       for (let round = 1; !stop.aborted; round++) {
         // Occasionally there is a calm long enough that nothing of the last fault remains.
         await pause(round % 6 === 0 ? chance.between(19_000, 24_000) : chance.between(500, 4000), stop)
         if (stop.aborted) return
-        const upstream = chance.weighed<Upstream>([
-          [6, "waldur"],
-          [2, "hpcUserApi"],
-          [1, "issuer"],
-        ])
-        const healing = (chance.happens(0.25) ? every : [upstream]).map(strike)
+        const upstream = chance.pick<Upstream>(["waldur", "waldur", "waldur", "waldur", "hpcUserApi", "issuer"])
+        const healing = (chance.happens(0.25) ? [...upstreams] : [upstream]).map(strike)
         // Some last longer than the last good list may be served.
         await pause(chance.happens(0.3) ? chance.between(9000, 18_000) : chance.between(500, 6000), stop)
         for (const heal of healing) heal()

@@ -1,10 +1,9 @@
 /** The callers: mixed requests, each response checked. */
 
-import { type Filter, type History, type ListedEntries, overlaps, systems, type Window } from "@cscs/oracle"
+import { type Filter, type History, type ListedEntries, overlaps, statuses, systems, type Window } from "@cscs/oracle"
 import type { Chance } from "./chance.ts"
 import type { Checker, Kept } from "./checker.ts"
-import type { Client, ListRequest, Reply } from "./client.ts"
-import { listPath } from "./client.ts"
+import { type Client, type ListRequest, listPath, type Reply } from "./client.ts"
 import { count } from "./counts.ts"
 import { pause } from "./pause.ts"
 
@@ -42,12 +41,8 @@ const codings = ["gzip", "br", "gzip, br;q=0.5"]
 const randomFilter = (chance: Chance): Filter => ({
   ...(chance.happens(0.3) && { storage_system: chance.pick(systems) }),
   ...(chance.happens(0.2) && { data_type: chance.pick(["store", "archive", "users", "scratch", "tape"]) }),
-  ...(chance.happens(0.2) && {
-    status: chance.pick(["active", "pending", "error", "removing", "removed", "updating"]),
-  }),
-  ...(chance.happens(0.2) && {
-    state: chance.pick(["OK", "Creating", "Erred", "Updating", "Terminating", "Terminated"]),
-  }),
+  ...(chance.happens(0.2) && { status: chance.pick(Object.values(statuses)) }),
+  ...(chance.happens(0.2) && { state: chance.pick(Object.keys(statuses)) }),
 })
 
 const pathOf = (filter: Filter, more: Readonly<Record<string, string>> = {}): string =>
@@ -56,35 +51,25 @@ const pathOf = (filter: Filter, more: Readonly<Record<string, string>> = {}): st
 const randomCoding = (chance: Chance): Readonly<Record<string, string>> =>
   chance.happens(0.3) ? { "Accept-Encoding": chance.pick(codings) } : {}
 
-interface Body {
-  readonly status: unknown
-  readonly resources: ReadonlyArray<unknown>
-  readonly pagination: Readonly<Record<"current" | "limit" | "offset" | "pages" | "total", number>> & {
-    readonly has_next: boolean
-  }
-  readonly filters_applied: Readonly<Record<string, unknown>>
-}
-
 /** A page's body, with its metadata checked against the request. */
 const pageIn = (checker: Checker, reply: Reply, filter: Filter): ListedEntries => {
-  const body = JSON.parse(reply.body.toString()) as Body
-  const { current, limit, offset, pages, total, has_next } = body.pagination
+  const { status, resources, pagination, filters_applied } = JSON.parse(reply.body.toString())
+  const { current, limit, offset, pages, total, has_next } = pagination
   const query = new URL(reply.request.path, "http://proxy").searchParams
   const agrees =
-    body.status === "success" &&
+    status === "success" &&
     current === Number(query.get("page") ?? 1) &&
     limit === Number(query.get("page_size") ?? 100) &&
     offset === (current - 1) * limit &&
     pages === Math.ceil(total / limit) &&
     has_next === current < pages &&
     ["storage_system", "data_type", "status", "state"].every(
-      (name) => body.filters_applied[name] === (filter[name as keyof Filter] ?? null),
+      (name) => filters_applied[name] === (filter[name as keyof Filter] ?? null),
     )
   if (!agrees) {
-    const { pagination, filters_applied } = body
     checker.wrong(reply, { what: "the page's metadata are wrong", found: { pagination, filters_applied } })
   }
-  return { entries: body.resources, filter, page: { offset, limit, total } }
+  return { entries: resources, filter, page: { offset, limit, total } }
 }
 
 const keep = ({ kept, chance }: Caller, reply: Reply, listed: ListedEntries): void => {
@@ -140,14 +125,12 @@ const walk: Kind = async ({ client, chance, checker }) => {
   }
   if (first === undefined) return
   count(checker.checks, "walks")
-  if (entries.length !== first.total) {
-    checker.wrong(first.reply, {
-      what: "a walk's number of entries differs from its total",
-      found: entries.length,
-      expected: first.total,
-    })
+  const { reply, total, window } = first
+  if (entries.length !== total) {
+    const what = "a walk's number of entries differs from its total"
+    checker.wrong(reply, { what, found: entries.length, expected: total })
   }
-  checker.list(first.reply, first.window, { entries, filter, page: undefined })
+  checker.list(reply, window, { entries, filter, page: undefined })
 }
 
 /** Query-only references, because the proxy may be behind a path prefix: resolved like in any client. */
@@ -220,30 +203,21 @@ const headOnly = conditional("HEAD")
 
 const leaving: Kind = async ({ client, chance, checker }) => {
   const headers = chance.happens(0.5) ? { Accept: "application/x-ndjson" } : randomCoding(chance)
-  await client.leave(
-    {
-      path: pathOf(randomFilter(chance), { page_size: "500", ...(chance.happens(0.1) && { debug: "true" }) }),
-      headers,
-    },
-    chance.between(0, 30),
-  )
+  const path = pathOf(randomFilter(chance), { page_size: "500", ...(chance.happens(0.1) && { debug: "true" }) })
+  await client.leave({ path, headers }, chance.between(0, 30))
   count(checker.statuses, "left")
 }
 
 /** Waldur's own rows, as they were while the request was in flight. */
 const debugging: Kind = async ({ client, chance, checker, history, holdsSecret }) => {
   const filter: Filter = chance.happens(0.5) ? { storage_system: chance.pick(systems) } : {}
-  const reply = await client.send({
-    path: pathOf(filter, { debug: "true", page_size: "40", page: String(1 + chance.below(3)) }),
-  })
+  const path = pathOf(filter, { debug: "true", page_size: "40", page: String(1 + chance.below(3)) })
+  const reply = await client.send({ path })
   const text = reply.body.toString()
   if (holdsSecret(text)) checker.wrong(reply, { what: "a secret is in the response" })
   if (!checker.isSuccess(reply, 502)) return
   count(checker.checks, "debug responses")
-  const { raw_resources } = JSON.parse(text) as {
-    raw_resources: { resources: ReadonlyArray<Record<string, unknown>> }
-  }
-  for (const { uuid, state, project_slug } of raw_resources.resources) {
+  for (const { uuid, state, project_slug } of JSON.parse(text).raw_resources.resources) {
     const versions = history.pasts.get(String(uuid))?.versions ?? []
     const now = versions.filter((version) => overlaps(version, reply.sentAt, reply.receivedAt))
     if (now.some(({ value }) => value?.state === state && value?.projectSlug === project_slug)) continue
@@ -256,14 +230,11 @@ const health: Kind = async ({ client, checker }) => {
   const reply = await client.send({ path: "/healthz/ready" })
   if (!checker.isSuccess(reply)) return
   count(checker.checks, "health")
-  const { snapshot } = JSON.parse(reply.body.toString()) as { snapshot: { age: number; entries: number } }
+  const { snapshot } = JSON.parse(reply.body.toString())
   const { least, most } = checker.sizes({ from: reply.sentAt - snapshot.age * 1000 - 150, to: reply.receivedAt }, {})
   if (snapshot.entries < least || snapshot.entries > most) {
-    checker.wrong(reply, {
-      what: "readiness reports another size",
-      found: snapshot,
-      expected: `${least} to ${most} entries`,
-    })
+    const expected = `${least} to ${most} entries`
+    checker.wrong(reply, { what: "readiness reports another size", found: snapshot, expected })
   }
 }
 

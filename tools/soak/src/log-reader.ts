@@ -6,35 +6,28 @@ import { type Counts, count } from "./counts.ts"
 /** Events that are faults of the proxy. Node's own warnings are no log lines, and so faults too. */
 const faultEvents = ["refresh-crashed", "internal-error", "crashed"]
 
-export interface LogReader {
-  readonly read: (line: string) => void
-  /** Unexpected lines, each with a reason. */
-  readonly faulty: ReadonlyArray<{ readonly why: string; readonly line: string }>
-  /** Lines by event. */
-  readonly events: Counts
-  /** When the last failed refresh was logged, by `performance.now()`. */
-  readonly failedAt: () => number
-  /** When the proxy logged that it keeps the last good entries of a system; for the currently kept ones, by slug. */
-  readonly guardedSince: ReadonlyMap<string, number>
-}
+export type LogReader = ReturnType<typeof logReader>
 
-export const logReader = (sandbox: Sandbox): LogReader => {
+export const logReader = (sandbox: Sandbox) => {
   const holdsSecret = secretsIn(sandbox)
+  /** Unexpected lines, each with a reason. */
   const faulty: Array<{ readonly why: string; readonly line: string }> = []
+  /** Lines by event. */
   const events: Counts = new Map()
+  /** When the proxy logged that it keeps the last good entries of a system; for the currently kept ones, by slug. */
   const guardedSince = new Map<string, number>()
   let failedAt = Number.NEGATIVE_INFINITY
   return {
     faulty,
     events,
+    /** When the last failed refresh was logged, by `performance.now()`. */
     failedAt: () => failedAt,
     guardedSince,
-    read: (line) => {
+    read: (line: string): void => {
       const parsed = parseLogLine(line)
       const { event = "", level, annotations } = parsed ?? {}
       if (holdsSecret(line)) faulty.push({ why: "a secret is in the log", line })
-      else if (faultEvents.includes(event) || level === "FATAL")
-        faulty.push({ why: "a fault of the proxy's own", line })
+      else if (faultEvents.includes(event) || level === "FATAL") faulty.push({ why: "a fault of its own", line })
       else if (event === "") faulty.push({ why: "no line of the log's form, or without an event", line })
       if (event === "refresh-failed") failedAt = performance.now()
       if (event === "system-guarded") guardedSince.set(String(annotations?.offering), performance.now())

@@ -51,7 +51,7 @@ const soak = async (): Promise<ReadonlyArray<string>> => {
   const resources = wholeNumber("resources", 50)
   console.log(`pnpm soak --seconds ${seconds} --seed ${seed} --resources ${resources}`)
   const folder = scratchFolder("soak")
-  const main = values.main === undefined ? (await buildProxy(join(folder, "deployed"))).main : resolve(values.main)
+  const main = values.main === undefined ? await buildProxy(join(folder, "deployed")) : resolve(values.main)
 
   const sandbox = await startSandbox({ world: buildWorld({ resources, seed, edgeCases: false }), logCalls: false })
   // Its tokens expire while the soak runs.
@@ -117,7 +117,7 @@ const soak = async (): Promise<ReadonlyArray<string>> => {
     statuses: checker.statuses,
     checked: checker.checks,
     mutations: happened,
-    "requests with an injected fault": injection.struck(),
+    "requests with an injected fault": injection.struck,
     log: log.events,
     "age of the oldest list, s": checker.oldest(),
     "memory, MB": { start: rss[0], end: rss.at(-1), most: Math.max(...rss), growth: growthInSecondHalf(samples) },

@@ -5,6 +5,7 @@
 
 import { type History, type HostileRecord, isBeingRemoved, systems } from "@cscs/oracle"
 import {
+  addResource,
   changeResource,
   type Json,
   type JsonObject,
@@ -91,13 +92,19 @@ const turnsOf = (around: World) => {
   }
   const finishOrder = actOnOrder("executing", "set_state_done")
 
+  /** A resource like another, present at once or with an order that creates it. */
+  const added = (like: WaldurRecord): WaldurRecord => {
+    const orderState = chance.pick(["done", "pending-consumer", "pending-provider", "executing"])
+    return addResource(world, like, chance, `soak-${String(made).padStart(6, "0")}`, orderState)
+  }
+
   /** A resource with a project of its own, or in the place of one that is being removed. */
   const comes = (): void => {
     if (performance.now() - lastWent < apart) return
     lastCame = performance.now()
     made += 1
     const old = chance.happens(0.5) ? some((row) => isBeingRemoved(String(row.state))) : undefined
-    const row = addResource(sandbox, chance, old ?? chance.pick(ordinary()), made)
+    const row = added(old ?? chance.pick(ordinary()))
     if (old !== undefined) return
     placeInProject(row, `soak${String(made).padStart(4, "0")}`)
     // Some are added to the HPC User API later, and some never.
@@ -116,7 +123,7 @@ const turnsOf = (around: World) => {
       world.resources.every((other) => other === row || other.project_slug !== row.project_slug)
     const removing = chance.happens(0.8) ? some(isServed) : undefined
     const like = removing ?? chance.pick(ordinary())
-    const row = addResource(sandbox, chance, like, made)
+    const row = added(like)
     Object.assign(row, { state: "OK", order_in_progress: null })
     const { offering_slug: system, provider_slug: tenant, customer_slug: customer, project_slug: project } = row
     const type = (row.attributes as JsonObject).storage_data_type
@@ -149,10 +156,7 @@ const turnsOf = (around: World) => {
         options: {
           soft_quota_space: soft,
           hard_quota_space: Math.max(0, soft + chance.below(20) - 5),
-          ...(chance.happens(0.3) && {
-            soft_quota_inodes: chance.below(1e6),
-            hard_quota_inodes: chance.below(1e7),
-          }),
+          ...(chance.happens(0.3) && { soft_quota_inodes: chance.below(1e6), hard_quota_inodes: chance.below(1e7) }),
           ...(chance.happens(0.3) && { permissions: chance.pick(["700", "2750", "0770"]) }),
         },
       })
@@ -182,9 +186,8 @@ const turnsOf = (around: World) => {
       sandboxDoes("order-moves")
     }),
     mutation(3, "order waits for the consumer", () => {
-      const order = orderOf(
-        some((row) => ["Updating", "Terminating"].includes(String(row.state)) && !isIdle(row)) ?? {},
-      )
+      const row = some((row) => ["Updating", "Terminating"].includes(String(row.state)) && !isIdle(row))
+      const order = orderOf(row ?? {})
       if (order) order.state = chance.pick(["pending-consumer", "pending-project", "pending-start-date"])
     }),
     mutation(4, "removal requested, not approved", () => {
@@ -261,55 +264,50 @@ const turnsOf = (around: World) => {
     return silent < silentTries || !isCalmFor(calmAfter)
   }
 
-  /** Not one of the others, because it lasts. */
-  const losing = (about: {
-    readonly isGradual: boolean
-    readonly lose: (slug: string) => void
-    readonly giveBack: () => void
-  }) => {
-    return async (): Promise<void> => {
-      const slug = chance.pick(systems)
-      // A loss that is not instantaneous may occur in the middle of a read.
-      const isTorn = await tearing(() => about.lose(slug))
-      const loss = history.lose(slug, about.isGradual && isTorn)
-      const stop = new AbortController()
-      giveBack = () => stop.abort()
-      regained = pause(chance.between(4000, 9000), stop.signal).then(async () => {
-        // A loss that the proxy never saw does not count.
-        for (let left = 12; left > 0 && !isCalmFor(4000) && !stop.signal.aborted; left--) await pause(1000, stop.signal)
-        const isTornToo = await tearing(about.giveBack)
-        loss.regained(about.isGradual && isTornToo)
-        giveBack = () => {}
-      })
+  const see = (offerings: "all" | Array<string>) => {
+    const token = world.tokens.get(waldur.token)
+    if (token !== undefined) token.sees = offerings
+  }
+  const setSlugs = (slugOf: (row: WaldurRecord) => Json | undefined) => {
+    for (const row of world.resources) {
+      const slug = slugOf(row)
+      if (slug !== undefined) changeResource(world, row, { slug })
     }
   }
-  const seesAll = () => {
-    const token = world.tokens.get(waldur.token)
-    if (token !== undefined) token.sees = "all"
+  /** Ways in which a system loses its records until they are restored. Not among the others, because they last. */
+  const losses = [
+    {
+      name: "role lost",
+      isGradual: false,
+      lose: (system: string) => see(systems.filter((one) => one !== system)),
+      restore: () => see("all"),
+    },
+    {
+      name: "field changed its form",
+      isGradual: true,
+      lose: (system: string) =>
+        setSlugs(({ offering_slug, slug }) =>
+          offering_slug === system && typeof slug === "string" ? [slug] : undefined,
+        ),
+      restore: () => setSlugs(({ slug }) => (Array.isArray(slug) ? (slug[0] ?? null) : undefined)),
+    },
+  ]
+  const lose = async ({ name, isGradual, ...loss }: (typeof losses)[number]): Promise<void> => {
+    const system = chance.pick(systems)
+    // A loss that is not instantaneous may occur in the middle of a read.
+    const isTorn = await tearing(() => loss.lose(system))
+    const isOver = history.lose(system, isGradual && isTorn)
+    const stop = new AbortController()
+    giveBack = () => stop.abort()
+    regained = pause(chance.between(4000, 9000), stop.signal).then(async () => {
+      // A loss that the proxy never saw does not count.
+      for (let left = 12; left > 0 && !isCalmFor(4000) && !stop.signal.aborted; left--) await pause(1000, stop.signal)
+      const isTornToo = await tearing(loss.restore)
+      isOver(isGradual && isTornToo)
+      giveBack = () => {}
+    })
+    count(counts, name)
   }
-  const loseRole = losing({
-    isGradual: false,
-    lose: (slug) => {
-      const token = world.tokens.get(waldur.token)
-      if (token !== undefined) token.sees = systems.filter((one) => one !== slug)
-    },
-    giveBack: seesAll,
-  })
-  /** Waldur suddenly sends a field of each record of a system in another form, until it is fixed. */
-  const fieldChangesForm = losing({
-    isGradual: true,
-    lose: (slug) => {
-      for (const row of world.resources) {
-        if (row.offering_slug !== slug || typeof row.slug !== "string") continue
-        changeResource(world, row, { slug: [row.slug] })
-      }
-    },
-    giveBack: () => {
-      for (const row of world.resources) {
-        if (Array.isArray(row.slug)) changeResource(world, row, { slug: row.slug[0] ?? null })
-      }
-    },
-  })
   let lastLoss = performance.now() - 15_000
 
   return {
@@ -317,13 +315,7 @@ const turnsOf = (around: World) => {
       if (performance.now() - lastLoss > 25_000 && chance.happens(0.2)) {
         lastLoss = performance.now()
         await regained
-        const [name, lose] = chance.pick([
-          ["role lost", loseRole],
-          ["field changed its form", fieldChangesForm],
-        ] as const)
-        await lose()
-        count(counts, name)
-        return
+        return lose(chance.pick(losses))
       }
       const [name, act] = chance.weighed(mutations)
       const before = history.revision()
@@ -337,36 +329,16 @@ const turnsOf = (around: World) => {
   }
 }
 
-/** Adds a resource like `like`, with a name of its own, present at once or with an order that creates it. */
-const addResource = ({ world }: Sandbox, chance: Chance, like: WaldurRecord, number: number): WaldurRecord => {
-  const uuid = chance.uuid()
-  const slug = `soak-${String(number).padStart(6, "0")}`
-  const orderState = chance.pick(["done", "pending-consumer", "pending-provider", "executing"])
-  const isDone = orderState === "done"
-  const row: WaldurRecord = {
-    ...structuredClone(like),
-    uuid,
-    slug,
-    name: slug,
-    url: `${world.apiUrl}marketplace-resources/${uuid}/`,
-    created: world.now,
-    modified: world.now,
-    state: isDone ? "OK" : "Creating",
-  }
-  row.creation_order = placeOrder(world, row, { uuid: chance.uuid(), type: "Create", state: orderState })
-  if (isDone) row.order_in_progress = null
-  world.resources.push(row)
-  return row
-}
-
 /** The maximum number at the same time: each is checked for each removal. */
 const mostHostile = 20
 
-const deeplyNested = (depth: number): Json => {
-  let value: Json = { itemId: "5b2b9f5e-0000-4000-8000-000000000000", unixGid: 4242 }
-  for (let level = 0; level < depth; level++) value = { level: value }
-  return value
-}
+let deep: Json = { itemId: "5b2b9f5e-0000-4000-8000-000000000000", unixGid: 4242 }
+for (let level = 0; level < 2000; level++) deep = { level: deep }
+
+const withOddType = ({ attributes }: WaldurRecord): JsonObject => ({
+  ...(attributes as JsonObject),
+  storage_data_type: 7,
+})
 
 /** Ways to spoil a live record with data at `path`, and the consequence of each by the contract. */
 const hostileRecords = (
@@ -379,19 +351,8 @@ const hostileRecords = (
     { ...exact, costs: "odd", fields: () => ({ backend_id: spelledOddly }) },
     { ...exact, costs: "malformed", fields: () => ({ backend_id: spelledOddly, slug: null }) },
     { protects: customer, isVague: true, costs: "bad", fields: () => ({ backend_id: "", project_slug: "../.." }) },
-    {
-      ...exact,
-      costs: "odd",
-      fields: () => ({ backend_id: `${path}/`, backend_metadata: { project_item: deeplyNested(2000) } }),
-    },
-    {
-      ...exact,
-      costs: "malformed",
-      fields: ({ attributes }) => ({
-        backend_id: ` ${path}/`,
-        attributes: { ...(attributes as JsonObject), storage_data_type: 7 },
-      }),
-    },
+    { ...exact, costs: "odd", fields: () => ({ backend_id: `${path}/`, backend_metadata: { project_item: deep } }) },
+    { ...exact, costs: "malformed", fields: (row) => ({ backend_id: ` ${path}/`, attributes: withOddType(row) }) },
     { ...exact, costs: "malformed", fields: () => ({ backend_id: path, attributes: "x".repeat(100_000) }) },
   ]
 }

@@ -3,7 +3,7 @@ import { run } from "@cscs/harness"
 import { type Sandbox, startSandbox } from "@cscs/sandbox"
 import { expect, onTestFinished, test } from "vitest"
 import { chanceOf } from "../src/chance.ts"
-import { faultInjection } from "../src/fault-injection.ts"
+import { faultInjection, upstreams } from "../src/fault-injection.ts"
 import { logReader } from "../src/log-reader.ts"
 import { growthInSecondHalf, memoryFault } from "../src/vital-signs.ts"
 
@@ -21,12 +21,8 @@ test("random numbers are equal for the same seed and purpose, and differ for ano
   expect(drawn(1, "a")).toEqual(drawn(1, "a"))
   expect(drawn(1, "a")).not.toEqual(drawn(1, "b"))
   expect(drawn(1, "a")).not.toEqual(drawn(2, "a"))
-  expect(
-    chanceOf(1, "a").weighed([
-      [0, "never"],
-      [1, "always"],
-    ]),
-  ).toBe("always")
+  const weights = { never: 0, always: 1 }
+  expect(chanceOf(1, "a").weighed(Object.entries(weights).map(([name, weight]) => [weight, name]))).toBe("always")
 })
 
 test("the soak refuses a wrong option and names it", async () => {
@@ -73,15 +69,14 @@ test("injected faults affect the upstreams, are recorded with their time, and ar
   const injection = faultInjection(sandbox, chanceOf(3, "test"), 60)
   const begun = performance.now()
   const changing = injection.change(stop.signal)
-  const every = ["waldur", "hpcUserApi", "issuer"] as const
-  const wasFailing = () => injection.wasFailing({ from: begun, to: performance.now() }, every)
+  const wasFailing = () => injection.wasFailing({ from: begun, to: performance.now() }, upstreams)
   expect(wasFailing()).toBe(false)
   while (!wasFailing()) await new Promise((resolve) => setTimeout(resolve, 20))
   stop.abort()
   await changing
   const healed = performance.now()
   await new Promise((resolve) => setTimeout(resolve, 2))
-  expect(injection.wasFailing({ from: healed + 1, to: healed + 2 }, every)).toBe(false)
+  expect(injection.wasFailing({ from: healed + 1, to: healed + 2 }, upstreams)).toBe(false)
   const headers = { Authorization: `Token ${sandbox.waldur.token}` }
   expect((await fetch(`${sandbox.waldur.url}marketplace-provider-resources/`, { headers })).status).toBe(200)
 })

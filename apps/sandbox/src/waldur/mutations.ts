@@ -11,7 +11,10 @@ const MUTATIONS = {
     const row = chance.pick(world.resources)
     changeResource(world, row, { limits: { storage: chance.below(1000) }, state: chance.pick(["OK", "Erred"]) })
   },
-  "resource-appears": (world, chance) => void addResource(world, chance, chance.below(2) === 0),
+  "resource-appears": (world, chance) => {
+    const state = chance.below(2) === 0 ? "pending-provider" : "done"
+    addResource(world, chance.pick(world.resources), chance, `new-${chance.uuid()}`, state)
+  },
   "resource-disappears": (world, chance) => void world.resources.splice(chance.below(world.resources.length), 1),
   "order-appears": (world, chance) => {
     const row = pick(chance, world.resources, (row) => orderOf(row) === undefined && row.state === "OK")
@@ -61,24 +64,28 @@ export function changeResource(world: World, row: WaldurRecord, fields: WaldurRe
   change(world, [row], fields)
 }
 
-function addResource(world: World, chance: Random, ordered: boolean): void {
-  const like = chance.pick(world.resources)
+/**
+ * Adds a resource like `like` with a name of its own, and an order that creates it in this state; with `done` the
+ * resource is there, and the order no longer in progress.
+ */
+export function addResource(world: World, like: WaldurRecord, chance: Random, slug: string, orderState: string) {
   const uuid = chance.uuid()
+  const isDone = orderState === "done"
   const row: WaldurRecord = {
     ...structuredClone(like),
     uuid,
-    slug: `new-${uuid}`,
-    name: `new-${uuid}`,
+    slug,
+    name: slug,
     url: `${world.apiUrl}marketplace-resources/${uuid}/`,
     created: world.now,
     modified: world.now,
-    state: ordered ? "Creating" : "OK",
+    state: isDone ? "OK" : "Creating",
     order_in_progress: null,
   }
-  const state = ordered ? "pending-provider" : "done"
-  row.creation_order = placeOrder(world, row, { uuid: chance.uuid(), type: "Create", state })
-  if (!ordered) row.order_in_progress = null
+  row.creation_order = placeOrder(world, row, { uuid: chance.uuid(), type: "Create", state: orderState })
+  if (isDone) row.order_in_progress = null
   world.resources.push(row)
+  return row
 }
 
 function endOrder(row: WaldurRecord, state: string): void {
