@@ -1,26 +1,16 @@
 /**
  * Writes the Helm chart's copies of other files: the settings' schema within values.schema.json, and the alerts and the
- * dashboard (no links, which a copied or packaged chart would lose). With `--check` it writes nothing, and exits with 1
- * if one of them is stale.
+ * dashboard. With `--check` it only reports stale ones.
  */
-import { existsSync, lstatSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { chartConfigSchema } from "@cscs/proxy-server"
+import { writeOrCheck } from "./write-or-check.ts"
 
 const chart = "deploy/helm/storage-proxy"
-const schemaPath = `${chart}/values.schema.json`
-const schema = JSON.parse(readFileSync(schemaPath, "utf8"))
-const files = {
-  [schemaPath]: `${JSON.stringify({ ...schema, properties: { ...schema.properties, config: chartConfigSchema() } }, null, 2)}\n`,
+const schema = JSON.parse(readFileSync(`${chart}/values.schema.json`, "utf8"))
+schema.properties.config = chartConfigSchema()
+writeOrCheck({
+  [`${chart}/values.schema.json`]: `${JSON.stringify(schema, null, 2)}\n`,
   [`${chart}/files/alerts.yaml`]: readFileSync("deploy/prometheus/alerts.yaml", "utf8"),
   [`${chart}/files/dashboard.json`]: readFileSync("deploy/grafana/dashboard.json", "utf8"),
-}
-
-for (const [path, content] of Object.entries(files)) {
-  if (!process.argv.includes("--check")) {
-    rmSync(path, { force: true })
-    writeFileSync(path, content)
-  } else if (!existsSync(path) || lstatSync(path).isSymbolicLink() || readFileSync(path, "utf8") !== content) {
-    console.error(`${path} is not what it is made from; run: node tools/docs/src/write-chart-files.ts`)
-    process.exitCode = 1
-  }
-}
+})

@@ -1,9 +1,10 @@
 /**
- * Writes the table in docs/configuration.md, and docs/configuration.schema.json, from the settings' own table. With `--check` it
- * writes nothing, and exits with 1 if they are stale.
+ * Writes the table in docs/configuration.md, and docs/configuration.schema.json, from the settings' own table. With
+ * `--check` it only reports stale ones.
  */
-import { readFileSync, writeFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { configurationReference, configurationSchema } from "@cscs/proxy-server"
+import { writeOrCheck } from "./write-or-check.ts"
 
 const page = "docs/configuration.md"
 const mark = "<!-- settings: written by tools/docs/src/write-configuration-reference.ts -->\n\n"
@@ -14,15 +15,7 @@ const [before] = text.split(mark)
 const [, after] = text.split(endMark)
 if (!text.includes(mark) || after === undefined) throw new Error(`${page} lacks the marks of the settings' table`)
 
-const files = {
+writeOrCheck({
   [page]: `${before}${mark}${configurationReference()}${endMark}${after}`,
   "docs/configuration.schema.json": `${JSON.stringify(configurationSchema(), null, 2)}\n`,
-}
-
-for (const [path, content] of Object.entries(files)) {
-  if (!process.argv.includes("--check")) writeFileSync(path, content)
-  else if (readFileSync(path, "utf8") !== content) {
-    console.error(`${path} is stale; run: node tools/docs/src/write-configuration-reference.ts`)
-    process.exitCode = 1
-  }
-}
+})

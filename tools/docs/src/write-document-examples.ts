@@ -1,8 +1,9 @@
-import { readdir, readFile, writeFile } from "node:fs/promises"
-import { fileURLToPath } from "node:url"
+import { globSync } from "node:fs"
+import { readFile } from "node:fs/promises"
 import { sandboxEnvironment, startProxy } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
 import stringify from "json-stringify-pretty-compact"
+import { writeOrCheck } from "./write-or-check.ts"
 
 /**
  * Writes the JSON examples of docs/ from the real proxy's responses over the sandbox; with `--check` it only checks
@@ -12,8 +13,6 @@ import stringify from "json-stringify-pretty-compact"
  * - `<!-- fields LABEL: a, b -->`: some fields of it
  * - `<!-- GET PATH -->`: the response body
  */
-const docs = fileURLToPath(new URL("../../../docs/", import.meta.url))
-const isCheck = process.argv.includes("--check")
 // safe-regex: our own documents
 const marked = /<!-- (.+?) -->\n\n?```json\n[\s\S]*?```/g
 
@@ -23,12 +22,9 @@ type Json = any
 const sandbox = await startSandbox()
 const proxy = await startProxy({ environment: sandboxEnvironment(sandbox), isReady: true })
 
-const entries: ReadonlyArray<Json> = (
-  await (await fetch(`${proxy.url}/api/storage-resources/`, { headers: { Accept: "application/x-ndjson" } })).text()
-)
-  .trim()
-  .split("\n")
-  .map((line) => JSON.parse(line))
+const headers = { Accept: "application/x-ndjson" }
+const list = await (await fetch(`${proxy.url}/api/storage-resources/`, { headers })).text()
+const entries: ReadonlyArray<Json> = list.match(/.+/g)?.map((line) => JSON.parse(line)) ?? []
 
 const entryOf = (label: string): Json => {
   const [uuid] = [...sandbox.world.labels].find(([, one]) => one === label) ?? []
@@ -71,22 +67,18 @@ const shown = (value: Json): string =>
     "https://waldur.example.org",
   )
 
-let stale = 0
+const files: Record<string, string> = {}
 try {
-  for (const name of (await readdir(docs)).filter((one) => one.endsWith(".md"))) {
-    const text = await readFile(docs + name, "utf8")
-    let fresh = text
+  for (const path of globSync("docs/*.md")) {
+    let text = await readFile(path, "utf8")
     for (const [block, what = ""] of text.matchAll(marked)) {
       const written = `<!-- ${what} -->\n\n\`\`\`json\n${shown(await exampleOf(what))}\n\`\`\``
-      fresh = fresh.replace(block, () => written)
+      text = text.replace(block, () => written)
     }
-    if (fresh === text) continue
-    stale += 1
-    if (isCheck) console.error(`docs/${name}: an example is stale; run: node tools/docs/src/write-document-examples.ts`)
-    else await writeFile(docs + name, fresh)
+    files[path] = text
   }
 } finally {
   await proxy.stop()
   await sandbox.close()
 }
-process.exitCode = isCheck && stale > 0 ? 1 : 0
+writeOrCheck(files)

@@ -1,11 +1,6 @@
-/**
- * Writes docs/rules.md from the model's own catalogue. With `--check` it writes nothing, and exits with 1 if the page
- * is stale.
- */
-import { readFileSync, writeFileSync } from "node:fs"
+/** Writes docs/rules.md from the model's own catalogue. With `--check` it only reports a stale page. */
 import { rules, skipCodes, warningCodes } from "@cscs/storage-model"
-
-const path = "docs/rules.md"
+import { writeOrCheck } from "./write-or-check.ts"
 
 const table = (head: string, rows: ReadonlyArray<readonly [string, string]>) =>
   [`| ${head} | |`, "|---|---|", ...rows.map(([name, sentence]) => `| \`${name}\` | ${sentence} |`)].join("\n")
@@ -15,7 +10,10 @@ const withFacts = (sentence: string) => sentence.replace(/\{(\w+)\}/g, (_, fact:
 
 const titleOf = (group: string) => `${group.slice(0, 1).toUpperCase()}${group.slice(1).replaceAll("-", " ")}`
 
-const groups = Map.groupBy(Object.entries(rules), ([id]) => id.split("/", 1)[0] ?? "")
+const sections = [...Map.groupBy(Object.entries(rules), ([id]) => id.split("/", 1)[0] ?? "")].map(([group, found]) => {
+  const rows = found.map(([id, sentence]) => [id.slice(group.length + 1), withFacts(sentence)] as const)
+  return `## ${titleOf(group)}\n\n${table("rule", rows)}`
+})
 
 const page = `# Rules
 
@@ -23,17 +21,7 @@ Every value of an entry is decided by one of these rules; \`storage-proxy explai
 the sentence, with the facts of the case in place of what is in italics here. The page is written from the catalogue in
 \`packages/storage-model/src/report/rules.ts\`.
 
-${[...groups]
-  .map(([group, found]) =>
-    [
-      `## ${titleOf(group)}`,
-      table(
-        "rule",
-        found.map(([id, sentence]) => [id.slice(group.length + 1), withFacts(sentence)]),
-      ),
-    ].join("\n\n"),
-  )
-  .join("\n\n")}
+${sections.join("\n\n")}
 
 ## Skipped resources
 
@@ -48,8 +36,4 @@ The codes of what is odd about a resource or customer that is served all the sam
 ${table("code", Object.entries(warningCodes))}
 `
 
-if (!process.argv.includes("--check")) writeFileSync(path, page)
-else if (readFileSync(path, "utf8") !== page) {
-  console.error(`${path} is stale; run: node tools/docs/src/write-rules-reference.ts`)
-  process.exitCode = 1
-}
+writeOrCheck({ "docs/rules.md": page })

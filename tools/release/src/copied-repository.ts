@@ -1,6 +1,6 @@
 import { cp, mkdir, writeFile } from "node:fs/promises"
-import { dirname, join } from "node:path"
-import { type Environment, run } from "@cscs/harness"
+import { join } from "node:path"
+import { type Environment, run, workingTree } from "@cscs/harness"
 
 /**
  * The working tree in a folder of its own, with one commit and no remote: changesets commits, tags and rewrites there
@@ -8,13 +8,7 @@ import { type Environment, run } from "@cscs/harness"
  */
 export const copyRepository = async (workspace: string, copy: string, env: Environment): Promise<void> => {
   await mkdir(copy)
-  const options = { cwd: workspace, env }
-  const listed = await run("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], options)
-  const gone = new Set((await run("git", ["ls-files", "-z", "--deleted"], options)).split("\0"))
-  for (const file of listed.split("\0").filter((file) => file !== "" && !gone.has(file))) {
-    await mkdir(dirname(join(copy, file)), { recursive: true })
-    await cp(join(workspace, file), join(copy, file))
-  }
+  for (const file of await workingTree(workspace)) await cp(join(workspace, file), join(copy, file))
   await run("git", ["init", "--quiet", "--initial-branch", "main"], { cwd: copy, env })
   await commit(copy, "The repository", env)
 }
