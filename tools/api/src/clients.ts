@@ -57,7 +57,7 @@ export const clientChecks = async (scratch: string, packages: string) => {
   }
   const options = { cwd: scratch, env: environment }
   return {
-    lint: async () => {
+    "Redocly's linter": async () => {
       const config = await createConfig({ extends: ["recommended-strict"], rules })
       const problems = await lintFromString({ source: description, absoluteRef: document, config })
       const lines = problems.map(({ ruleId, message, location }) => `${ruleId}: ${message} ${location[0]?.pointer}`)
@@ -65,7 +65,7 @@ export const clientChecks = async (scratch: string, packages: string) => {
       return "no complaint"
     },
 
-    typescript: async () => {
+    "a generated TypeScript client, and its example": async () => {
       const folder = join(scratch, "typescript")
       cpSync(join(examples, "typescript"), folder, { recursive: true })
       symlinkSync(join(workspace, "node_modules"), join(folder, "node_modules"))
@@ -75,7 +75,7 @@ export const clientChecks = async (scratch: string, packages: string) => {
       return `${plan.split("\n").length - 1} entries planned`
     },
 
-    python: async () => {
+    "a generated Python client, and its example": async () => {
       await run("ruff", ["check", "--no-cache", "--line-length", "120", join(examples, "python")], options)
       const generate = ["generate", "--path", document, "--meta", "none", "--fail-on-warning"]
       const client = join(scratch, "client", "cscs_storage_proxy_client")
@@ -96,10 +96,8 @@ export const clientChecks = async (scratch: string, packages: string) => {
       placeOrder(world, removed, { uuid: uuid(1), type: "Terminate", state: "pending-provider", attributes: {} })
       const order = placeOrder(world, withoutUrl, { uuid: uuid(2), type: "Terminate", state: "executing" })
       // The proxy serves no URL of another host.
-      Object.assign(withoutUrl, {
-        state: "Terminating",
-        order_in_progress: { ...order, url: "https://x.example.org/" },
-      })
+      const elsewhere = { ...order, url: "https://x.example.org/" }
+      Object.assign(withoutUrl, { state: "Terminating", order_in_progress: elsewhere })
       const limits = { limits: { storage: 77 }, attributes: { old_limits: changed.limits as object } }
       placeOrder(world, changed, { uuid: uuid(3), type: "Update", state: "pending-provider", ...(limits as object) })
       Object.assign(created, { state: "Creating" })
@@ -118,7 +116,7 @@ export const clientChecks = async (scratch: string, packages: string) => {
       return `${rows.length} directories, and an order of each kind is done`
     },
 
-    ansible: async () => {
+    "the Ansible example": async () => {
       const registry = join(scratch, "registry")
       const variables = JSON.stringify({
         ansible_connection: "local",
@@ -142,7 +140,7 @@ export const clientChecks = async (scratch: string, packages: string) => {
       return "the second run changes nothing, and the third refuses what it did not make"
     },
 
-    systemd: async () => {
+    "the systemd example": async () => {
       const units = ["storage-reconcile.service", "storage-reconcile.timer"].map((name) => {
         const text = readFileSync(join(examples, "systemd", name), "utf8")
         writeFileSync(join(scratch, name), text.replaceAll("/opt/storage-reconcile/bin/python", process.execPath))

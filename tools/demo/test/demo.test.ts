@@ -1,9 +1,8 @@
-import { execFile, spawn } from "node:child_process"
-import { once } from "node:events"
+import { execFile } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
-import { freePort, hasEnded, until, watch } from "@cscs/harness"
+import { freePort, hasEnded, spawnProxy, until } from "@cscs/harness"
 import { buildWorld } from "@cscs/sandbox"
 import { expect, onTestFinished, test } from "vitest"
 
@@ -14,35 +13,21 @@ const startWithinMs = 120_000
 /** The demo at a free port, in a process group of its own as in a terminal. */
 const aDemo = async (...args: ReadonlyArray<string>) => {
   const port = await freePort()
-  const child = watch(spawn(process.execPath, [main, "--port", String(port), ...args], { detached: true }), "group")
-  let output = ""
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding("utf8").on("data", (text: string) => {
-      output += text
-    })
-  }
-  const ended = once(child, "close")
-  const ctrlC = () => process.kill(-(child.pid ?? Number.NaN), "SIGINT")
-  onTestFinished(async () => {
-    if (!hasEnded(child)) ctrlC()
-    await ended
-  })
+  const demo = spawnProxy({ command: [process.execPath, main, "--port", String(port), ...args], hasGroup: true })
+  onTestFinished(async () => void (await demo.stop("SIGINT")))
   const printed = () => {
-    if (hasEnded(child)) throw new Error(output)
-    return output.includes("Ctrl+C") ? output : undefined
+    if (hasEnded(demo.child)) throw new Error(demo.stderr())
+    return demo.stdout().includes("Ctrl+C") && demo.stdout()
   }
-  const url = `http://127.0.0.1:${port}`
   return {
-    url,
+    ...demo,
+    url: `http://127.0.0.1:${port}`,
     printed: await until("the demo has started", printed, startWithinMs),
-    output: () => output,
-    ended,
-    ctrlC,
   }
 }
 
 test("the demo prints a tree for one screen and commands that work, and Ctrl+C ends it quietly", async () => {
-  const { url, printed, output, ended, ctrlC } = await aDemo()
+  const { url, printed, stdout, stderr, stop } = await aDemo()
   const [tree = "", ...tried] = printed.split(/\n\d+ entries, /)
   const lines = tree.trimEnd().split("\n")
   expect(lines.length).toBeLessThanOrEqual(50)
@@ -61,17 +46,16 @@ test("the demo prints a tree for one screen and commands that work, and Ctrl+C e
   expect(others.map((command) => command.split(" ")[1])).toEqual([`'${folder}'`, "check", "tree", "explain", "export"])
   // In a shell without this workspace's variables, as another terminal's is.
   const shell = { env: { PATH: "/usr/bin:/bin" } }
-  const { stdout } = await promisify(execFile)("/bin/sh", ["-ec", others.join("\n")], shell)
-  expect(stdout).toContain(tree.trimEnd())
-  expect(stdout).toContain("served as")
+  const other = await promisify(execFile)("/bin/sh", ["-ec", others.join("\n")], shell)
+  expect(other.stdout).toContain(tree.trimEnd())
+  expect(other.stdout).toContain("served as")
   const { pagination } = JSON.parse(await (await fetch(`${url}/api/storage-resources/`)).text())
   const exported = JSON.parse(readFileSync(`${folder}/entries.json`, "utf8"))
   expect(exported).toHaveLength(pagination.total)
 
-  const before = output().length
-  ctrlC()
-  expect(await ended).toEqual([0, null])
-  expect(output().slice(before)).toBe("\nThe demo has ended.\n")
+  const before = stdout().length
+  expect(await stop("SIGINT")).toBe(0)
+  expect([stdout().slice(before), stderr()]).toEqual(["\nThe demo has ended.\n", ""])
   expect(existsSync(folder)).toBe(false)
   await expect(fetch(url)).rejects.toThrow()
 })

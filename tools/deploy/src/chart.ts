@@ -30,8 +30,8 @@ export const lintChart = async (helm: string, chart: string): Promise<string> =>
   for (const example of examples) {
     await run(helm, ["lint", "--strict", "--quiet", chart, "--values", join(chart, "ci", example)])
   }
-  const [cases] = readYaml<Cases>(await readFile(new URL("chart-cases.yaml", import.meta.url), "utf8"))
-  const { refused = [], rendered = [] } = cases ?? {}
+  const [cases] = readYaml(await readFile(new URL("chart-cases.yaml", import.meta.url), "utf8"))
+  const { refused, rendered }: Cases = cases
   for (const { values, error } of refused) {
     const found = await render(helm, chart, "minimal.yaml", values).then(
       () => "it was accepted",
@@ -70,17 +70,12 @@ export const validateChart = async (
 export const configOf = async (helm: string, chart: string): Promise<string> => {
   const systems = ["vast", "capstor", "iopsstor"]
   const storageSystems = systems.map((name) => ({ name, offering: name }))
-  interface ConfigMap {
-    readonly kind: string
-    readonly data: Readonly<Record<string, string>>
-  }
-  const config = readYaml<ConfigMap>(await render(helm, chart, "minimal.yaml", { storageSystems }))
-    .filter(({ kind }) => kind === "ConfigMap")
-    .map(({ data }) => data["config.yaml"])
-    .find((text) => text !== undefined)
+  const objects = readYaml(await render(helm, chart, "minimal.yaml", { storageSystems }))
+  const config: string | undefined = objects.find(({ data }) => data?.["config.yaml"] !== undefined)?.data[
+    "config.yaml"
+  ]
   if (config === undefined) throw new Error("the chart makes no config.yaml")
-  const [read] = readYaml<{ readonly storage_systems: object }>(config)
-  const order = Object.keys(read?.storage_systems ?? {})
+  const order = Object.keys(readYaml(config)[0].storage_systems)
   if (order.join() !== systems.join()) throw new Error(`the chart lost the order of the storage systems: ${order}`)
   return config
 }

@@ -81,15 +81,11 @@ export const operatorSchemas = async () => {
     const { Dir } = JSON.parse(await run(go, ["mod", "download", "-json", module]))
     for (const kind of ["servicemonitor", "prometheusrule"]) {
       const file = join(Dir, "example/prometheus-operator-crd", `monitoring.coreos.com_${kind}s.yaml`)
-      const [definition] = readYaml<Definition>(await readFile(file, "utf8"))
-      const schema = strict(definition?.spec.versions[0]?.schema.openAPIV3Schema)
+      const [definition] = readYaml(await readFile(file, "utf8"))
+      const schema = strict(definition.spec.versions[0].schema.openAPIV3Schema)
       await writeFile(join(target, `${kind}-monitoring-v1.json`), JSON.stringify(schema))
     }
   })
-}
-
-interface Definition {
-  readonly spec: { readonly versions: ReadonlyArray<{ readonly schema: { readonly openAPIV3Schema: unknown } }> }
 }
 
 /** An unknown key is an error, as with kubeconform's -strict for Kubernetes' own. */

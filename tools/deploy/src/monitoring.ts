@@ -1,13 +1,8 @@
 import { readFile } from "node:fs/promises"
 import { readYaml } from "./read-yaml.ts"
 
-interface Rules {
-  readonly groups: ReadonlyArray<{ readonly rules: ReadonlyArray<Rule> }>
-}
-
-interface Rule {
-  readonly alert: string
-  readonly for?: string
+/** What an alert of Prometheus has. */
+interface Alert extends Readonly<Record<"alert" | "for", string>> {
   readonly labels?: Readonly<Record<string, string>>
   readonly annotations?: Readonly<Record<string, string>>
 }
@@ -25,8 +20,7 @@ export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<st
   const rules = await readFile(`${workspace}/deploy/prometheus/alerts.yaml`, "utf8")
   const dashboard = await readFile(`${workspace}/deploy/grafana/dashboard.json`, "utf8")
   const { panels } = JSON.parse(dashboard)
-  const [document] = readYaml<Rules>(rules)
-  const alerts = document?.groups.flatMap((group) => group.rules) ?? []
+  const alerts: ReadonlyArray<Alert> = readYaml(rules)[0].groups.flatMap((group: { rules: unknown }) => group.rules)
   const operations = await readFile(`${workspace}/docs/operations.md`, "utf8")
   const headings = new Set(Array.from(operations.matchAll(/^#+ +(.*)$/gm), ([, title]) => title))
 
@@ -55,12 +49,11 @@ export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<st
 
 /** The queries of the dashboard's panels as a rules file for promtool, with Grafana's variables filled in. */
 export const dashboardQueries = async (workspace: string): Promise<string> => {
-  interface Panel {
-    readonly targets?: ReadonlyArray<{ readonly expr: string }>
-  }
   const { panels } = JSON.parse(await readFile(`${workspace}/deploy/grafana/dashboard.json`, "utf8"))
-  const queries = (panels as ReadonlyArray<Panel>).flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
-  const rules = queries.map((expr, index) => ({
+  const queries = (panels as ReadonlyArray<{ targets?: ReadonlyArray<{ expr: string }> }>).flatMap(
+    ({ targets = [] }) => targets,
+  )
+  const rules = queries.map(({ expr }, index) => ({
     record: `query:${index}`,
     expr: expr.replaceAll("$__rate_interval", "5m").replaceAll(/\$(job|instance)/g, ".*"),
   }))

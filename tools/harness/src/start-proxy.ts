@@ -47,19 +47,7 @@ export interface ProxyOptions {
 }
 
 /** A process of the proxy, with any subcommand. */
-export interface SpawnedProxy {
-  readonly child: ChildProcess
-  readonly pid: number
-  /** When it was spawned, by `performance.now()`. */
-  readonly spawnedAt: number
-  readonly stdout: () => string
-  readonly stderr: () => string
-  /** Exit code, or the signal that ended it; resolves once all output has been read. */
-  readonly ended: Promise<number | string>
-  readonly signal: (name: NodeJS.Signals) => void
-  /** Asks it to end, and kills it after a minute; resolves like `ended`. */
-  readonly stop: (name?: NodeJS.Signals) => Promise<number | string>
-}
+export type SpawnedProxy = ReturnType<typeof spawnProxy>
 
 /** A proxy that serves. */
 export interface RunningProxy extends SpawnedProxy {
@@ -74,17 +62,8 @@ export const executable = (main: string = sources): readonly [string, ...Array<s
 }
 
 /** Spawns the proxy with any subcommand. */
-export const spawnProxy = (options: ProxyOptions): SpawnedProxy => {
-  const {
-    main,
-    args = [],
-    environment,
-    directory,
-    user,
-    hasGroup = false,
-    onLine,
-    logKept = Number.POSITIVE_INFINITY,
-  } = options
+export const spawnProxy = (options: ProxyOptions) => {
+  const { main, args = [], environment, directory, user, hasGroup = false, onLine, logKept } = options
   const [program, ...first] = options.command ?? executable(main)
   const spawnedAt = performance.now()
   const child = watch(
@@ -104,16 +83,14 @@ export const spawnProxy = (options: ProxyOptions): SpawnedProxy => {
   })
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     stderr += text
-    if (stderr.length > 2 * logKept) stderr = stderr.slice(-logKept)
+    if (logKept !== undefined && stderr.length > 2 * logKept) stderr = stderr.slice(-logKept)
   })
-  if (onLine !== undefined) {
-    createInterface({ input: child.stderr }).on("line", onLine)
-  }
+  if (onLine !== undefined) createInterface({ input: child.stderr }).on("line", onLine)
   // "close", not "exit": only then has all output been read.
   const ended = once(child, "close").then(([code, signal]) => (code ?? signal) as number | string)
   // Reported by whatever awaits it.
   ended.catch(() => {})
-  const signal = (name: NodeJS.Signals) => {
+  const signal = (name: NodeJS.Signals): void => {
     try {
       if (hasGroup && child.pid !== undefined) process.kill(-child.pid, name)
       else child.kill(name)
@@ -121,12 +98,23 @@ export const spawnProxy = (options: ProxyOptions): SpawnedProxy => {
       // It has ended.
     }
   }
-  const stop = async (name: NodeJS.Signals = "SIGTERM") => {
-    signal(name)
-    const tooLong = setTimeout(() => signal("SIGKILL"), stopWithin)
-    return ended.finally(() => clearTimeout(tooLong))
+  return {
+    child: child as ChildProcess,
+    pid: child.pid ?? 0,
+    /** When it was spawned, by `performance.now()`. */
+    spawnedAt,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    /** Exit code, or the signal that ended it; resolves once all output has been read. */
+    ended,
+    signal,
+    /** Asks it to end, and kills it after a minute; resolves like `ended`. */
+    stop: async (name: NodeJS.Signals = "SIGTERM") => {
+      signal(name)
+      const tooLong = setTimeout(() => signal("SIGKILL"), stopWithin)
+      return ended.finally(() => clearTimeout(tooLong))
+    },
   }
-  return { child, pid: child.pid ?? 0, spawnedAt, stdout: () => stdout, stderr: () => stderr, ended, signal, stop }
 }
 
 /**
@@ -148,14 +136,10 @@ export const startProxy = async (options: ProxyOptions & { readonly isReady?: bo
       options.onLine?.(text)
     },
   })
-  running.ended.then(
-    (code) => {
-      failure ??= new Error(`it ended with ${code}`)
-    },
-    (error: unknown) => {
-      failure = error
-    },
-  )
+  const hasFailed = (error: unknown) => {
+    failure = error
+  }
+  running.ended.then((code) => hasFailed(new Error(`it ended with ${code}`)), hasFailed)
   const started = async () => {
     if (failure !== undefined) throw failure
     if (url === undefined || !options.isReady) return url

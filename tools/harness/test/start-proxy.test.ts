@@ -1,4 +1,4 @@
-import { globSync, readFileSync } from "node:fs"
+import { existsSync, globSync, readFileSync } from "node:fs"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -17,6 +17,14 @@ const aProgram = async (source: string) => {
 const line = (annotations: object) => JSON.stringify({ message: "any words", level: "INFO", ...annotations })
 const listening = (url: string) => `console.error(${JSON.stringify(line({ event: "listening", url }))})`
 const living = "setInterval(() => {}, 1000)"
+
+const isGone = (pid: number): boolean => {
+  try {
+    return !process.kill(pid, 0)
+  } catch {
+    return true
+  }
+}
 
 describe("startProxy", () => {
   test("takes the address from the event `listening`, whatever the other lines contain", async () => {
@@ -61,11 +69,8 @@ describe("startProxy", () => {
     const main = await aProgram(`console.log(JSON.stringify([process.argv.slice(2), Object.keys(process.env)]))
       ${listening("http://x")}
       ${living}`)
-    const { stdout, stop } = await startProxy({
-      main,
-      args: ["--config", "a"],
-      environment: { ONE: "1", NOT: undefined },
-    })
+    const environment = { ONE: "1", NOT: undefined }
+    const { stdout, stop } = await startProxy({ main, args: ["--config", "a"], environment })
     await until("its output", () => stdout().endsWith("\n"))
     const [args, names] = JSON.parse(stdout())
     expect(args).toEqual(["serve", "--port", "0", "--config", "a"])
@@ -98,15 +103,25 @@ describe("spawnProxy", () => {
     const { stdout, stop } = spawnProxy({ main, hasGroup: true })
     const pid = Number(await until("the child's pid", () => /^\d+\n/.exec(stdout())?.[0]))
     await stop("SIGINT")
-    await until("the child has ended", () => {
-      try {
-        process.kill(pid, 0)
-        return false
-      } catch {
-        return true
-      }
-    })
+    await until("the child has ended", () => isGone(pid))
   })
+})
+
+test.each(["ends by itself", "is interrupted"])("a tool that %s leaves no folder and no child", async (how) => {
+  const source = `
+    import { spawn } from "node:child_process"
+    import { scratchFolder, watch } from ${JSON.stringify(join(import.meta.dirname, "../src/index.ts"))}
+    const folder = scratchFolder("test")
+    const child = watch(spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" }))
+    console.log(JSON.stringify([folder, child.pid]))
+    ${how === "ends by itself" ? "process.exit(0)" : "setInterval(() => {}, 1000)"}`
+  const tool = spawnProxy({ command: [process.execPath, "--input-type=module", "--eval", source] })
+  const line = await until("its folder", () => /^\[.*\]\n/.exec(tool.stdout())?.[0])
+  if (how === "is interrupted") tool.signal("SIGINT")
+  expect(await tool.ended).toBe(how === "is interrupted" ? 130 : 0)
+  const [folder, pid] = JSON.parse(line)
+  expect(existsSync(folder)).toBe(false)
+  await until("the child has ended", () => isGone(pid))
 })
 
 test("only the harness names the process's entry point to start it", () => {

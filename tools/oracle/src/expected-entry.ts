@@ -63,40 +63,33 @@ const directoryOf = ({ offeringSlug, dataType, providerSlug }: Facts) => `/${off
 export const mountPointOf = (facts: Facts): string =>
   facts.backendId.startsWith("/") ? facts.backendId : `${directoryOf(facts)}/${facts.customerSlug}/${facts.projectSlug}`
 
-export const tenantEntry = (facts: Facts): string =>
-  parentEntry(facts, {
-    mountPoint: directoryOf(facts),
-    targetType: "tenant",
-    targetItem: { itemId: dashed(facts.offeringUuid), key: facts.providerSlug, name: facts.providerName },
-    parentItemId: null,
-  })
+export const tenantEntry = (facts: Facts): string => {
+  const targetItem = { itemId: dashed(facts.offeringUuid), key: facts.providerSlug, name: facts.providerName }
+  return parentEntry(facts, directoryOf(facts), "tenant", targetItem, null)
+}
 
-export const customerEntry = (facts: Facts, name: string): string =>
-  parentEntry(facts, {
-    mountPoint: `${directoryOf(facts)}/${facts.customerSlug}`,
-    targetType: "customer",
-    targetItem: { itemId: dashed(facts.customerUuid), key: facts.customerSlug, name },
-    parentItemId: dashed(facts.offeringUuid),
-  })
+export const customerEntry = (facts: Facts, name: string): string => {
+  const targetItem = { itemId: dashed(facts.customerUuid), key: facts.customerSlug, name }
+  const mountPoint = `${directoryOf(facts)}/${facts.customerSlug}`
+  return parentEntry(facts, mountPoint, "customer", targetItem, dashed(facts.offeringUuid))
+}
 
 const parentEntry = (
   facts: Facts,
-  about: {
-    readonly mountPoint: string
-    readonly targetType: string
-    readonly targetItem: { readonly itemId: string; readonly key: string; readonly name: string }
-    readonly parentItemId: string | null
-  },
+  mountPoint: string,
+  targetType: string,
+  targetItem: { readonly itemId: string },
+  parentItemId: string | null,
 ): string =>
   JSON.stringify({
-    itemId: about.targetItem.itemId,
+    itemId: targetItem.itemId,
     status: "pending",
-    mountPoint: { default: about.mountPoint },
+    mountPoint: { default: mountPoint },
     permission: { permissionType: "octal", value: "775" },
     quotas: null,
-    target: { targetType: about.targetType, targetItem: about.targetItem },
+    target: { targetType, targetItem },
     ...namesOf(facts),
-    parentItemId: about.parentItemId,
+    parentItemId,
   })
 
 /** Inputs that are not in the resource itself. */

@@ -8,18 +8,11 @@ import { readChangesets } from "@changesets/read"
 
 const BUNDLE = "@cscs/storage-proxy"
 
-interface Manifest {
-  readonly name: string
-  readonly private?: boolean
-  readonly dependencies?: Readonly<Record<string, string>>
-  readonly devDependencies?: Readonly<Record<string, string>>
-}
-
 const manifests = new Map(
   globSync("{packages,apps}/*/package.json")
-    .map((path): Manifest => JSON.parse(readFileSync(path, "utf8")))
+    .map((path) => JSON.parse(readFileSync(path, "utf8")))
     .filter((manifest) => !manifest.private)
-    .map((manifest) => [manifest.name, manifest]),
+    .map((manifest) => [manifest.name as string, manifest]),
 )
 
 const bundled = new Set<string>()

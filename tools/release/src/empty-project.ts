@@ -47,27 +47,17 @@ export const makeProject = async (
  * hono-openapi has an Effect 3 of its own for a converter that we do not use.
  */
 export const versionsSeen = async (project: string, name: string): Promise<ReadonlyArray<string>> => {
-  const { packages } = JSON.parse(await readFile(join(project, "package-lock.json"), "utf8")) as {
-    readonly packages: Readonly<Record<string, { readonly version: string }>>
-  }
-  return Object.entries(packages)
-    .filter(
-      ([place]) => /^(node_modules\/@cscs\/[^/]+\/)?node_modules\/[^/]+$/.test(place) && place.endsWith(`/${name}`),
-    )
-    .map(([, { version }]) => version)
+  const { packages } = JSON.parse(await readFile(join(project, "package-lock.json"), "utf8"))
+  return Object.keys(packages)
+    .filter((place) => /^(node_modules\/@cscs\/[^/]+\/)?node_modules\/[^/]+$/.test(place))
+    .filter((place) => place.endsWith(`/${name}`))
+    .map((place) => packages[place].version)
 }
 
 /** Type-checks the examples, and the types of everything they use. */
 export const typecheck = async (project: string, tsc: string, env: Environment): Promise<void> => {
-  const compilerOptions = {
-    // This includes the DOM library, which effect's types need.
-    target: "es2023",
-    module: "nodenext",
-    types: ["node"],
-    strict: true,
-    skipLibCheck: false,
-    noEmit: true,
-  }
+  // The target includes the DOM library, which effect's types need.
+  const compilerOptions = { target: "es2023", module: "nodenext", types: ["node"], strict: true, noEmit: true }
   await writeFile(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }))
   await run("node", [tsc, "--project", "tsconfig.json"], { cwd: project, env })
 }
@@ -130,13 +120,12 @@ export const proxyByNpx = async (folder: string, npmrc: string, environment: Env
   })
   try {
     const list = await fetch(`${running.url}/api/storage-resources/`)
-    const { pagination } = (await list.json()) as { readonly pagination?: { readonly total: number } }
-    if (list.status !== 200 || pagination === undefined || pagination.total === 0) {
-      throw new Error(`the list is ${list.status}, with ${pagination?.total} entries\n${running.stderr().slice(-3000)}`)
-    }
+    const text = await list.text()
+    const total = list.status === 200 ? JSON.parse(text).pagination.total : 0
+    if (total === 0) throw new Error(`the list is ${list.status}, ${text}\n${running.stderr().slice(-3000)}`)
     const ended = await running.stop("SIGINT")
     if (ended === "SIGKILL") throw new Error("it still runs after SIGINT")
-    return `ready, ${pagination.total} entries, gone after SIGINT`
+    return `ready, ${total} entries, gone after SIGINT`
   } finally {
     running.signal("SIGKILL")
   }

@@ -34,17 +34,10 @@ const { values: options } = parseArgs({ options: { quick: { type: "boolean", def
 const workspace = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "")
 
 /** Runs one step and reports its result. A failure ends the rehearsal, because later steps depend on it. */
-const step = async <A>(
-  name: string,
-  act: () => Promise<A>,
-  words: (result: A) => string = () => "done",
-): Promise<A> => {
-  const done = await reportedStep(
-    name,
-    async () => ({ result: await act() }),
-    ({ result }) => words(result),
-  )
-  return done === undefined ? process.exit() : done.result
+const step = async <A>(name: string, act: () => Promise<A>, words: (result: A) => string = () => "done") => {
+  const result = async () => [await act()] as const
+  const done = await reportedStep(name, result, ([one]) => words(one))
+  return done === undefined ? process.exit() : done[0]
 }
 
 const sameSet = (found: ReadonlyArray<string>, wanted: ReadonlyArray<string>, what: string) => {
@@ -64,14 +57,10 @@ async function rehearse(): Promise<void> {
   const copy = join(scratch, "repository")
 
   const thirdParty = (await run("npm", ["config", "get", "registry"], { cwd: workspace, env: process.env })).trim()
-  const pnpm = (
-    await run("npx", ["-y", "-p", "pnpm@12", "-c", "command -v pnpm"], { cwd: scratch, env: cleanEnvironment })
-  )
-    .trim()
-    .split("\n")
-    .at(-1)
+  const whichPnpm = ["-y", "-p", "pnpm@12", "-c", "command -v pnpm"]
+  const pnpm = (await run("npx", whichPnpm, { cwd: scratch, env: cleanEnvironment })).trim().replace(/.*\n/g, "")
   const ownNode = join(workspace, "node_modules/node/bin/node")
-  const env = withPath(cleanEnvironment, join(copy, "node_modules/.bin"), dirname(pnpm ?? ""), dirname(ownNode))
+  const env = withPath(cleanEnvironment, join(copy, "node_modules/.bin"), dirname(pnpm), dirname(ownNode))
 
   const registry = await step(
     "Verdaccio",
@@ -96,13 +85,12 @@ async function rehearse(): Promise<void> {
   await step(
     "the tarballs",
     async () => {
-      const checked = await Promise.all(
-        names.map(async (name) => {
-          const packument = await registry.packument(name)
-          if (packument === undefined) throw new Error(`${name} is not in the registry`)
-          return checkTarball(name, packument, join(scratch, "tarballs", name), env)
-        }),
-      )
+      const check = async (name: string) => {
+        const packument = await registry.packument(name)
+        if (packument === undefined) throw new Error(`${name} is not in the registry`)
+        return checkTarball(name, packument, join(scratch, "tarballs", name), env)
+      }
+      const checked = await Promise.all(names.map(check))
       const faults = checked.flatMap(({ faults }) => faults)
       if (faults.length > 0) throw new Error(indented(faults))
       return checked.map(({ seen }) => seen)
@@ -112,9 +100,7 @@ async function rehearse(): Promise<void> {
 
   const sandbox = await startSandbox({ worldChangesByHand: false })
   const configuration = sandboxEnvironment(sandbox)
-  const typesOfNode: string = JSON.parse(
-    readFileSync(join(copy, "node_modules/@types/node/package.json"), "utf8"),
-  ).version
+  const typesOfNode = manifestIn(join(copy, "node_modules/@types/node")).version
   const nodes = { [OLDEST_NODE]: await nodeOf(OLDEST_NODE), [process.versions.node]: ownNode }
   for (const [version, node] of Object.entries(nodes)) {
     const here = withPath(cleanEnvironment, dirname(node))
@@ -143,11 +129,8 @@ async function rehearse(): Promise<void> {
       () => Promise.all(libraries.map(({ name }) => importOnly(project, name, here))),
       () => "changes nothing",
     )
-    await step(
-      `Node ${version}: npx ${APP} serve`,
-      () => proxyByNpx(join(scratch, `npx-${version}`), npmrc, { ...here, ...configuration }),
-      (seen) => seen,
-    )
+    const byNpx = () => proxyByNpx(join(scratch, `npx-${version}`), npmrc, { ...here, ...configuration })
+    await step(`Node ${version}: npx ${APP} serve`, byNpx, String)
   }
 
   // Dependents with a `^` range that still matches get the new one automatically; the process bundles it, and must be
@@ -185,9 +168,12 @@ function words(versions: Versions): string {
 
 /** The packages that the repository publishes: all that are not private. */
 function publishable(copy: string): ReadonlyArray<LibraryFolder> {
-  return globSync(join(copy, "{packages,apps}/*/package.json"))
-    .map((path) => ({ folder: dirname(path), manifest: JSON.parse(readFileSync(path, "utf8")) }))
-    .filter(({ manifest }) => manifest.private !== true)
-    .map(({ folder, manifest }) => ({ folder, name: manifest.name as string }))
+  return globSync(join(copy, "{packages,apps}/*"))
+    .map((folder) => ({ folder, ...manifestIn(folder) }))
+    .filter((one) => one.private !== true)
     .sort((one, other) => (one.name < other.name ? -1 : 1))
+}
+
+function manifestIn(folder: string) {
+  return JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
 }

@@ -4,28 +4,24 @@ import type { AddressInfo, Server } from "node:net"
 import { join } from "node:path"
 import { verdaccio } from "./cached-tools.ts"
 
-/** A registry on loopback that has only the packages published to it. */
-export interface Registry {
-  /** Without a trailing slash. */
-  readonly url: string
-  /** The .npmrc lines that route only our packages to and from this registry. */
-  readonly npmrc: string
-  /** The metadata of a package; `undefined` if it was never published. */
-  readonly packument: (name: string) => Promise<Packument | undefined>
-}
+export type Registry = Awaited<ReturnType<typeof startRegistry>>
 
+/** The metadata of a package. */
 export interface Packument {
   readonly "dist-tags": { readonly latest: string }
-  readonly versions: Readonly<Record<string, PublishedManifest>>
+  readonly versions: Readonly<
+    Record<
+      string,
+      { readonly dependencies?: Readonly<Record<string, string>>; readonly dist: { readonly tarball: string } }
+    >
+  >
 }
 
-interface PublishedManifest {
-  readonly dependencies?: Readonly<Record<string, string>>
-  readonly dist: { readonly tarball: string; readonly integrity: string }
-}
-
-/** Starts Verdaccio in this process, with an empty storage in a folder of its own. */
-export const startRegistry = async (folder: string): Promise<Registry> => {
+/**
+ * Starts Verdaccio in this process, with an empty storage in a folder of its own: a registry on loopback that has only
+ * the packages published to it.
+ */
+export const startRegistry = async (folder: string) => {
   const { runServer } = (await import(await verdaccio())) as { runServer: (config: string) => Promise<Server> }
   await mkdir(folder)
   const everybody = { access: "$all", publish: "$all", unpublish: "$all" }
@@ -45,10 +41,15 @@ export const startRegistry = async (folder: string): Promise<Registry> => {
   const { port } = server.address() as AddressInfo
   const url = `http://127.0.0.1:${port}`
   return {
+    /** Without a trailing slash. */
     url,
-    // A client does not publish without a token, even if the registry needs none.
+    /**
+     * The .npmrc lines that route only our packages to and from this registry. A client does not publish without a
+     * token, even if the registry needs none.
+     */
     npmrc: `@cscs:registry=${url}/\n//127.0.0.1:${port}/:_authToken=of-the-rehearsal\n`,
-    packument: async (name) => {
+    /** `undefined` if it was never published. */
+    packument: async (name: string): Promise<Packument | undefined> => {
       const response = await fetch(`${url}/${name.replace("/", "%2f")}`)
       if (response.status === 404) return undefined
       if (!response.ok) throw new Error(`${response.url} returned ${response.status}: ${await response.text()}`)

@@ -24,12 +24,7 @@ export const version = async (copy: string, env: Environment): Promise<void> => 
  * Builds, packs what the registry does not have yet, and publishes these tarballs, like the release workflow. Returns
  * the registry's newest versions of these packages.
  */
-export const publish = async (
-  copy: string,
-  registry: Registry,
-  names: ReadonlyArray<string>,
-  env: Environment,
-): Promise<Versions> => {
+export const publish = async (copy: string, registry: Registry, names: ReadonlyArray<string>, env: Environment) => {
   await run("turbo", ["run", "build", "--output-logs=errors-only"], { cwd: copy, env })
   // Set twice for safety: everything is published here, not only our scope.
   const onlyHere = { ...env, npm_config_registry: registry.url, pnpm_config_registry: registry.url }

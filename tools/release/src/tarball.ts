@@ -3,17 +3,6 @@ import { join } from "node:path"
 import { type Environment, run } from "@cscs/harness"
 import type { Packument } from "./registry.ts"
 
-interface Manifest {
-  readonly license?: string
-  readonly type?: string
-  readonly sideEffects?: boolean
-  readonly repository?: { readonly directory?: string }
-  readonly exports?: Readonly<Record<string, string | Readonly<Record<string, string>>>>
-  readonly bin?: Readonly<Record<string, string>>
-  readonly dependencies?: Readonly<Record<string, string>>
-  readonly optionalDependencies?: Readonly<Record<string, string>>
-}
-
 /** What every tarball contains beside `dist`, and nothing else. */
 const beside = ["CHANGELOG.md", "LICENSE", "README.md", "package.json"]
 
@@ -23,20 +12,14 @@ const beside = ["CHANGELOG.md", "LICENSE", "README.md", "package.json"]
  *
  * @returns the problems in words, and a summary
  */
-export const checkTarball = async (
-  name: string,
-  packument: Packument,
-  folder: string,
-  env: Environment,
-): Promise<{ readonly faults: ReadonlyArray<string>; readonly seen: string }> => {
+export const checkTarball = async (name: string, packument: Packument, folder: string, env: Environment) => {
   const faults: Array<string> = []
   const must = (holds: boolean, otherwise: string) => {
     if (!holds) faults.push(`${name}: ${otherwise}`)
   }
   await mkdir(folder, { recursive: true })
   const { latest } = packument["dist-tags"]
-  const answer = await fetch(packument.versions[latest]?.dist.tarball ?? "")
-  const bytes = Buffer.from(await answer.arrayBuffer())
+  const bytes = await (await fetch(packument.versions[latest]?.dist.tarball ?? "")).bytes()
   await writeFile(join(folder, "it.tgz"), bytes)
   await run("tar", ["-xzf", "it.tgz"], { cwd: folder, env })
   const root = join(folder, "package")
@@ -48,8 +31,8 @@ export const checkTarball = async (
   for (const file of beside) must(files.includes(file), `there is no ${file} in the tarball`)
 
   const text = await readFile(join(root, "package.json"), "utf8")
-  const manifest: Manifest = JSON.parse(text)
-  const { exports = {}, bin = {}, dependencies = {} } = manifest
+  const manifest = JSON.parse(text)
+  const { exports = {}, bin = {}, dependencies = {}, optionalDependencies = {} } = manifest
   for (const protocol of ["workspace:", "catalog:", "link:", "file:"]) {
     must(!text.includes(`"${protocol}`), `its package.json has a dependency by ${protocol}`)
   }
@@ -62,11 +45,11 @@ export const checkTarball = async (
   const isProgram = Object.keys(bin).length > 0
   must(paths.join() === (isProgram ? "" : "."), `its exports are ${paths.join(", ") || "none"}`)
   if (!isProgram) {
-    must(typeof exports["."] === "object" && exports["."].types?.endsWith(".d.ts") === true, "its export has no types")
+    must(exports["."]?.types?.endsWith(".d.ts") === true, "its export has no types")
     must(manifest.sideEffects === false, "sideEffects is not false")
   }
 
-  must(Object.keys(manifest.optionalDependencies ?? {}).length === 0, "it has optional dependencies")
+  must(Object.keys(optionalDependencies).length === 0, "it has optional dependencies")
 
   const size = `${(bytes.length / 1024).toFixed(0)} KB`
   return { faults, seen: `${name} ${latest}: ${size}, ${Object.keys(dependencies).length} dependencies` }

@@ -12,7 +12,16 @@
 import { mkdir } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { inspect, parseArgs } from "node:util"
-import { buildProxy, hasEnded, imageEnvironment, sandboxEnvironment, scratchFolder, startProxy } from "@cscs/harness"
+import {
+  buildProxy,
+  hasEnded,
+  imageEnvironment,
+  memoryOf,
+  sandboxEnvironment,
+  scratchFolder,
+  startProxy,
+  until,
+} from "@cscs/harness"
 import { historyOf, oracleOf } from "@cscs/oracle"
 import { buildWorld, startSandbox } from "@cscs/sandbox"
 import { chanceOf } from "./chance.ts"
@@ -25,7 +34,7 @@ import { logReader, secretsIn } from "./log-reader.ts"
 import { mutateWorld } from "./mutations.ts"
 import * as pace from "./pace.ts"
 import { pause } from "./pause.ts"
-import { connectionsOf, growthInSecondHalf, memoryFault, residentMemory, type Sample } from "./vital-signs.ts"
+import { connectionsOf, growthInSecondHalf, memoryFault, type Sample } from "./vital-signs.ts"
 
 const callers = 8
 /** Maximum number of faulty lines, and of faulty responses, that are reported in full. */
@@ -88,7 +97,7 @@ const soak = async (): Promise<ReadonlyArray<string>> => {
   const clock = setInterval(() => {
     const at = Math.round((performance.now() - begun) / 1000)
     if (hasEnded(proxy.child)) return isOver.abort()
-    samples.push({ at, rss: residentMemory(proxy.pid) })
+    samples.push({ at, rss: memoryOf(proxy.pid).rss })
     if (at % 10 === 0) console.log(`${at} s, wrong: ${checker.wrongs.length}`, checker.statuses)
     if (at >= seconds) isOver.abort()
   }, 1000)
@@ -106,9 +115,12 @@ const soak = async (): Promise<ReadonlyArray<string>> => {
 
   const faults: Array<string> = []
   if (hasEnded(proxy.child)) faults.push("the proxy has ended")
-  else await catchUp(client, checker, performance.now())
+  else await catchUp(client, checker)
   await client.close()
-  const left = hasEnded(proxy.child) ? [] : await connectionsWhenSilent(proxy.pid)
+  const open = () => (hasEnded(proxy.child) ? [] : connectionsOf(proxy.pid))
+  // Idle connections end within seconds, and refreshes with the last request.
+  await until("all connections end", () => open().length === 0, pace.keepWarmFor + 20_000).catch(() => {})
+  const left = open()
   await proxy.stop()
   await sandbox.close()
 
@@ -136,28 +148,20 @@ const soak = async (): Promise<ReadonlyArray<string>> => {
 }
 
 /** Once everything is healthy and nothing changes, the current data is served soon. */
-const catchUp = async (client: Client, checker: Checker, since: number): Promise<void> => {
-  const within = pace.calmAfter * 2
-  for (;;) {
+const catchUp = async (client: Client, checker: Checker): Promise<void> => {
+  const since = performance.now()
+  const isCurrent = async () => {
+    await pause(200)
     const reply = await client.send({ path: listPath, headers: { Accept: "application/x-ndjson" } })
     // An error has no Age.
-    const window = reply.status === 200 ? checker.windowOf(reply) : undefined
-    if (window !== undefined && window.from > since) return checker.list(reply, window, linesIn(checker, reply, {}))
-    if (performance.now() - since > within) {
-      return checker.wrong(reply, { what: "no new list though no upstream fails", expected: `since ${within} ms` })
-    }
-    await pause(200)
+    if (reply.status !== 200) return false
+    const window = checker.windowOf(reply)
+    if (window.from > since) checker.list(reply, window, linesIn(checker, reply, {}))
+    return window.from > since
   }
-}
-
-/** Idle connections end within seconds, and refreshes with the last request. */
-const connectionsWhenSilent = async (pid: number): Promise<ReadonlyArray<string>> => {
-  const end = performance.now() + pace.keepWarmFor + 20_000
-  for (;;) {
-    const open = connectionsOf(pid)
-    if (open.length === 0 || performance.now() > end) return open
-    await pause(250)
-  }
+  await until("a new list while no upstream fails", isCurrent, pace.calmAfter * 2).catch((error: Error) =>
+    checker.wrong(undefined, { what: error.message }),
+  )
 }
 
 try {

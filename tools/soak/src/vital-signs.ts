@@ -1,8 +1,5 @@
-/** The proxy's memory and sockets, from Linux; without /proc neither is checked. */
-import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs"
-import { memoryOf } from "@cscs/harness"
-
-export const canBeMeasured: boolean = existsSync("/proc/self/status")
+/** The proxy's memory and sockets, from Linux. */
+import { readdirSync, readFileSync, readlinkSync } from "node:fs"
 
 /** Resident megabytes (1,000,000 bytes), second by second. */
 export interface Sample {
@@ -11,14 +8,10 @@ export interface Sample {
   readonly rss: number
 }
 
-/** Megabytes; 0 if they cannot be measured. */
-export const residentMemory = (pid: number): number => (canBeMeasured ? memoryOf(pid).rss : 0)
-
 const listening = "0A"
 
 /** Each TCP connection, by its ports and its kernel state number; listening sockets are excluded. */
 export const connectionsOf = (pid: number): ReadonlyArray<string> => {
-  if (!canBeMeasured) return []
   const tcp = readFileSync(`/proc/${pid}/net/tcp`, "utf8")
     .split("\n")
     .map((line) => line.trim().split(/\s+/))

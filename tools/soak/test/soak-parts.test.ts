@@ -1,5 +1,5 @@
 import { join } from "node:path"
-import { run } from "@cscs/harness"
+import { run, until } from "@cscs/harness"
 import { type Sandbox, startSandbox } from "@cscs/sandbox"
 import { expect, onTestFinished, test } from "vitest"
 import { chanceOf } from "../src/chance.ts"
@@ -71,7 +71,7 @@ test("injected faults affect the upstreams, are recorded with their time, and ar
   const changing = injection.change(stop.signal)
   const wasFailing = () => injection.wasFailing({ from: begun, to: performance.now() }, upstreams)
   expect(wasFailing()).toBe(false)
-  while (!wasFailing()) await new Promise((resolve) => setTimeout(resolve, 20))
+  await until("a fault", wasFailing)
   stop.abort()
   await changing
   const healed = performance.now()
