@@ -8,7 +8,7 @@ import { serveCommands } from "./helpers.ts"
 
 const commands = {
   /** Responds to every request with this body; returns the origin. */
-  serve: async ({ body, contentType }: { body: Uint8Array; contentType: string }): Promise<string> => {
+  serve: async (body: Uint8Array, contentType: string): Promise<string> => {
     const bytes = Buffer.from(body)
     const headers = { "Content-Type": contentType, "Content-Length": bytes.length }
     const server = createServer((_, response) => {

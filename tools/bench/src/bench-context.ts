@@ -26,7 +26,7 @@ export interface Bench {
   readonly environment: Readonly<Record<string, string>>
   /** The header of a caller with a valid JWT. */
   readonly bearer: { readonly Authorization: string }
-  readonly sandbox: Helper<SandboxCommands>
+  readonly sandbox: Helper<SandboxCommands>["commands"]
   /** Whether repetitions are few, for a smoke test. */
   readonly quick: boolean
   /** Figures of other sizes, to compare with. */

@@ -10,10 +10,6 @@ import type { AskedList } from "./sandbox-process.ts"
 
 export const firstHead =
   "resources | Waldur | first response | plain read | ratio | first snapshot (log) | processor time to the first response | of the plain read"
-export const firstHow = `From the spawn of the process until a page of 100 is there, beside a cold Node process that reads the same lists with the
-same fields by bare \`fetch\`, 8 pages side by side, with JSON.parse and nothing else (as many bytes: checked; the GIDs, which it
-does not ask for, aside). In turn; medians; the ratio is the median of those of neighbours. A start before them has kept the
-compiled code. Both may use every core.`
 
 /** Waldur's latency in milliseconds, and how many times the plain read the first response may take. */
 const mostRatio = [
@@ -24,11 +20,11 @@ const mostRatio = [
 export const measureFirst = async (bench: Bench): Promise<void> => {
   const { resources, sandbox, quick } = bench
   for (const [latency, most] of mostRatio) {
-    await sandbox.ask("latency", latency)
+    await sandbox.latency(latency)
     // The first start shows which lists the proxy walks, and warms sandbox, disk and compiled code.
-    await sandbox.ask("clear", null)
+    await sandbox.clear()
     await coldStart(bench)
-    const lists = await sandbox.ask("lists", null)
+    const lists = await sandbox.lists()
     const bytes = lists.reduce((sum, list) => sum + list.bytes, 0)
     const rounds: Array<Readonly<Record<"first" | "cpu" | "snapshot" | "read" | "readCpu" | "ratio", number>>> = []
     for (let round = 0; round < (quick || resources > 10_000 ? 3 : 7); round++) {

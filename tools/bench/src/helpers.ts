@@ -1,48 +1,32 @@
 /** The benchmark's helper processes: the sandbox and the bare server, each on its side of the machine. */
 import { fork } from "node:child_process"
 import { end, watch } from "@cscs/harness"
-import { createBirpc } from "birpc"
+import { type BirpcReturn, createBirpc } from "birpc"
 import { onServerCore } from "./cores.ts"
 
-/** The commands of a helper: each takes one value and returns one. */
-export type Commands = Readonly<Record<string, (input: never) => unknown>>
-
 /** A helper process, as the benchmark sees it. */
-export interface Helper<C extends Commands> {
+export interface Helper<Commands extends object> {
   readonly pid: number
-  readonly ask: <Name extends keyof C & string>(
-    name: Name,
-    input: Parameters<C[Name]>[0],
-  ) => Promise<Awaited<ReturnType<C[Name]>>>
+  readonly commands: BirpcReturn<Commands>
   readonly end: () => Promise<void>
 }
 
-/** Starts a helper: a module that calls `serveCommands` with the commands `C`. */
-export const startHelper = <C extends Commands>(module: URL, isMeasured = false): Helper<C> => {
+/** Starts a helper: a module that calls `serveCommands`. */
+export const startHelper = <Commands extends object>(module: URL, isMeasured = false): Helper<Commands> => {
   const [execPath, ...execArgv] = isMeasured ? onServerCore(process.execPath) : [process.execPath]
-  const child = watch(
-    fork(module, {
-      serialization: "advanced",
-      execPath,
-      execArgv,
-      env: { PATH: process.env.PATH, NODE_ENV: "production" },
-    }),
-  )
-  const rpc = createBirpc<C>(
+  const env = { PATH: process.env.PATH, NODE_ENV: "production" }
+  const child = watch(fork(module, { serialization: "advanced", execPath, execArgv, env }))
+  const commands = createBirpc<Commands>(
     {},
     // No timeout: measurements take arbitrarily long.
     { post: (data) => child.send(data), on: (receive) => child.on("message", receive), timeout: -1 },
   )
-  child.once("exit", (code, signal) => rpc.$close(new Error(`${module.pathname} ended (${code ?? signal})`)))
-  return {
-    pid: child.pid ?? 0,
-    ask: (name, input) => rpc.$call(name, ...([input] as never)) as never,
-    end: () => end(child),
-  }
+  child.once("exit", (code, signal) => commands.$close(new Error(`${module.pathname} ended (${code ?? signal})`)))
+  return { pid: child.pid ?? 0, commands, end: () => end(child) }
 }
 
 /** The helper's side: runs commands until the benchmark is gone, then ends. */
-export const serveCommands = (commands: Commands): void => {
+export const serveCommands = (commands: Record<string, unknown>): void => {
   createBirpc<object>(commands, {
     post: (data) => process.send?.(data),
     on: (receive) => process.on("message", receive),

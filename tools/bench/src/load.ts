@@ -16,20 +16,7 @@ export interface Load {
   readonly perSecond?: number
 }
 
-export interface LoadResult {
-  readonly requests: number
-  readonly perSecond: number
-  /** Milliseconds. */
-  readonly p50: number
-  readonly p99: number
-  readonly max: number
-  /** Responses other than 2xx and 3xx, and missing ones. */
-  readonly failures: number
-  /** The generator's share of its cores, 0 to 1. */
-  readonly share: number
-  /** Microseconds of the server's processor time, user and system. */
-  readonly cpuPerRequest: number
-}
+export type LoadResult = Awaited<ReturnType<typeof runLoad>>
 
 export const generator = hasWrk ? "`wrk`" : "autocannon (this machine has no `wrk`)"
 /** Above this share of its cores the generator, and not the server, is the limit. */
@@ -49,7 +36,7 @@ const commandOf = ({ url, headers = {}, seconds, perSecond }: Load) => {
 }
 
 /** @param pid the server's process */
-export const runLoad = async (pid: number, load: Load): Promise<LoadResult> => {
+export const runLoad = async (pid: number, load: Load) => {
   const [program = "", ...parameters] = commandOf(load)
   const before = { own: endedChildrenCpuSeconds(), server: cpuSecondsOf(pid), at: performance.now() }
   const child = watch(spawn(program, parameters, { stdio: ["ignore", "pipe", "pipe"] }))
@@ -64,19 +51,21 @@ export const runLoad = async (pid: number, load: Load): Promise<LoadResult> => {
       (endedChildrenCpuSeconds() - before.own) /
       Math.min(load.seconds, elapsed) /
       (text.startsWith("{") ? otherCores : 1),
+    /** Microseconds of the server's processor time, user and system. */
     cpuPerRequest: ((cpuSecondsOf(pid) - before.server) * 1e6) / figures.requests,
   }
 }
 
+/** Latencies in milliseconds; failures are responses other than 2xx and 3xx, and missing ones. */
 export const fromAutocannon = (text: string) => {
   const { requests, duration, latency, errors, ...report } = JSON.parse(text.slice(text.indexOf("{")))
   return {
-    requests: requests.total as number,
+    requests: Number(requests.total),
     perSecond: requests.total / duration,
-    p50: latency.p50 as number,
-    p99: latency.p99 as number,
-    max: latency.max as number,
-    failures: errors + report["4xx"] + report["5xx"],
+    p50: Number(latency.p50),
+    p99: Number(latency.p99),
+    max: Number(latency.max),
+    failures: Number(errors + report["4xx"] + report["5xx"]),
   }
 }
 

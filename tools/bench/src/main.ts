@@ -1,5 +1,15 @@
 #!/usr/bin/env node
-/** Benchmarks the proxy, reports which targets it meets, and writes `docs/benchmarks.md`: `pnpm bench --help`. */
+/**
+ * Benchmarks the proxy and reports which targets it meets. A complete run writes docs/benchmarks.md. Needs Linux; uses
+ * `taskset` and `wrk` (Debian: apt-get install wrk) if they are there. Exit code 1 if a target is missed.
+ *
+ *   --only one-change,warm   these measurements (questions.ts)
+ *   --resources 5000,100000  in worlds of these sizes; default: those of each measurement
+ *   --quick                  fewer repetitions: to try something, not to publish
+ *   --app FOLDER             measures this built folder (deploy/make-app-folder.ts) instead of building one
+ *   --profile DIR            with --only: writes CPU profiles of the measured processes into DIR
+ *   --write                  writes docs/benchmarks.md also after a partial run
+ */
 import { readFile, writeFile } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -9,25 +19,11 @@ import type { Bench } from "./bench-context.ts"
 import { oneDecimal, whole } from "./figures.ts"
 import { startHelper } from "./helpers.ts"
 import { surroundings } from "./machine.ts"
-import { names, type Question, questions } from "./questions.ts"
+import { names, type Question, questions, type Row, type Target } from "./questions.ts"
 import { report, tableOf } from "./report.ts"
 import type { SandboxCommands } from "./sandbox-process.ts"
-import type { Row, Target } from "./section.ts"
 
 const document = fileURLToPath(new URL("../../../docs/benchmarks.md", import.meta.url))
-
-const usage = `pnpm bench [options]
-
-  --only one-change,warm   these measurements: ${names.join(", ")}
-  --resources 5000,100000  in worlds of these sizes; default: those of each measurement
-  --quick                  fewer repetitions: to try something, not to publish
-  --app FOLDER             measures this built folder (deploy/make-app-folder.ts) instead of building one
-  --profile DIR            with --only: writes CPU profiles of the measured processes into DIR
-  --write                  writes docs/benchmarks.md also after a partial run
-  --help
-
-A complete run writes docs/benchmarks.md. Needs Linux; \`taskset\` and \`wrk\` (Debian: apt-get install wrk) are used if they
-are there. Exit code 1 if a target is missed.`
 
 const { values } = parseArgs({
   options: {
@@ -37,7 +33,6 @@ const { values } = parseArgs({
     app: { type: "string" },
     profile: { type: "string" },
     write: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
   },
 })
 const say = (text: unknown) => console.error(text)
@@ -48,7 +43,6 @@ const unknown = only.find((one) => !names.includes(one))
 const given = listOf(values.resources)?.map(Number)
 
 const main = async (): Promise<void> => {
-  if (values.help) return console.log(usage)
   if (unknown !== undefined) throw new Error(`--only: ${JSON.stringify(unknown)} is none of ${names.join(", ")}`)
   if (given?.some((size) => !Number.isInteger(size) || size < 1)) throw new Error("--resources: expected numbers")
   const begin = performance.now()
@@ -98,9 +92,9 @@ const measureIn = async (
   }
   const target = (wanted: string, met: boolean, found: string) =>
     void targets.push({ wanted: `${whole(resources)} resources: ${wanted}`, met, found })
-  const sandbox = startHelper<SandboxCommands>(new URL("sandbox-process.ts", import.meta.url))
+  const { commands: sandbox, end } = startHelper<SandboxCommands>(new URL("sandbox-process.ts", import.meta.url))
   try {
-    const { environment, token } = await sandbox.ask("start", resources)
+    const { environment, token } = await sandbox.start(resources)
     const bearer = { Authorization: `Bearer ${token}` }
     const profile = values.profile === undefined ? undefined : resolve(values.profile)
     await measure({ ...run, resources, environment, bearer, sandbox, quick: values.quick, profile, row, target })
@@ -110,7 +104,7 @@ const measureIn = async (
     row(`failed: ${text}`)
     target(`${name} can be measured`, false, text)
   } finally {
-    await sandbox.end()
+    await end()
   }
 }
 

@@ -7,8 +7,6 @@ import { connections, runLoad } from "./load.ts"
 import { pageOf100, refresh } from "./storage-list.ts"
 
 export const memoryHead = "resources | started | after | resident | peak so far"
-export const memoryHow = `VmRSS and VmHWM of /proc, in one process. A light refresh is requested with \`Cache-Control: no-cache\`, at every fourth after a
-change of one resource; then full ones, each after a change. A target is held against the peak of all.`
 
 /** The maximum memory of a process in MB, by the number of resources. */
 const limits: Readonly<Record<number, number>> = { 5000: 200, 100000: 900 }
@@ -38,9 +36,8 @@ const measureWay = async (bench: Bench, way: Way): Promise<void> => {
     peak = Math.max(peak, memory.peak)
     bench.row(name, after, shown(memory.rss), shown(memory.peak))
   }
-  const uuids = await sandbox.ask("pick", { kind: "options", count: 300 })
-  const change = (round: number) =>
-    sandbox.ask("perform", { kind: "options", uuids: [uuids[round % uuids.length] ?? ""] })
+  const uuids = await sandbox.pick("options", 300)
+  const change = (round: number) => sandbox.perform("options", [uuids[round % uuids.length] ?? ""])
   const lights = quick ? 60 : 300
   const samples: Array<number> = []
   const lightRefreshes = async ({ pid, url }: BenchedProxy) => {

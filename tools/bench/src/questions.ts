@@ -1,10 +1,13 @@
-/** The questions of the document, and the sizes of worlds in which each is measured. */
+/** The questions of the document (their texts are in method.md), the sizes of worlds for each, and the results. */
+import { readFileSync } from "node:fs"
 import type { Bench } from "./bench-context.ts"
-import { firstHead, firstHow, measureFirst } from "./first-response.ts"
-import { measureMemory, memoryHead, memoryHow } from "./memory.ts"
-import * as refreshes from "./refreshes.ts"
-import { measureUpstream, upstreamHead, upstreamHow } from "./upstream.ts"
-import { measureWarm, warmHead, warmHow } from "./warm.ts"
+import { placement } from "./cores.ts"
+import { firstHead, measureFirst } from "./first-response.ts"
+import { generator, mostShare } from "./load.ts"
+import { measureMemory, memoryHead } from "./memory.ts"
+import { changeHead, duringHead, measureDuring, measureOneChange, measureSeen, seenHead } from "./refreshes.ts"
+import { measureUpstream, upstreamHead } from "./upstream.ts"
+import { measureWarm, warmHead } from "./warm.ts"
 
 export interface Question {
   readonly name: string
@@ -17,29 +20,46 @@ export interface Question {
   readonly measure: (bench: Bench) => Promise<void>
 }
 
+export interface Target {
+  /** The target in words. */
+  readonly wanted: string
+  /** The result. */
+  readonly found: string
+  readonly met: boolean
+}
+
+export type Row = ReadonlyArray<string>
+
+/** One question of the document, with the results of all sizes. */
+export interface Section extends Pick<Question, "question" | "how" | "head"> {
+  readonly rows: ReadonlyArray<Row>
+  readonly targets: ReadonlyArray<Target>
+}
+
 const usual = [5_000, 100_000]
 const tenfold = [10_000, 100_000]
 
-const ask = (
-  name: string,
-  question: string,
-  measure: Question["measure"],
-  how: string,
-  head: string,
-  sizes: ReadonlyArray<number> = usual,
-): Question => ({ name, question, measure, how, head, sizes })
+const facts: Readonly<Record<string, string>> = { generator, placement, mostShare: String(mostShare) }
+const method = readFileSync(new URL("method.md", import.meta.url), "utf8")
+const [before = "", ...texts] = method.replace(/\{(\w+)\}/g, (_, name) => facts[name] ?? "").split(/^## /m)
 
-const { measureOneChange, changeHow, changeHead, measureSeen, seenHow, seenHead } = refreshes
-const { measureDuring, duringHow, duringHead } = refreshes
+/** What was run, in Markdown. */
+export const setUp = before.slice(before.indexOf("-->") + 3).trim()
+
+const ask = (name: string, measure: Question["measure"], head: string, sizes = usual): Question => {
+  const text = texts.find((one) => one.startsWith(`${name}: `)) ?? ""
+  const [title = "", how = ""] = text.trim().split("\n\n")
+  return { name, question: title.slice(name.length + 2), how, measure, head, sizes }
+}
 
 export const questions: ReadonlyArray<Question> = [
-  ask("warm", "How fast is a warm response?", measureWarm, warmHow, warmHead),
-  ask("one-change", "What does a change cost the processor?", measureOneChange, changeHow, changeHead, tenfold),
-  ask("seen", "When is a change seen?", measureSeen, seenHow, seenHead, tenfold),
-  ask("during", "And while everything is read anew?", measureDuring, duringHow, duringHead),
-  ask("first", "How soon is the first response there?", measureFirst, firstHow, firstHead),
-  ask("upstream", "What does it cost the upstreams?", measureUpstream, upstreamHow, upstreamHead),
-  ask("memory", "How much memory does it take?", measureMemory, memoryHow, memoryHead),
+  ask("warm", measureWarm, warmHead),
+  ask("one-change", measureOneChange, changeHead, tenfold),
+  ask("seen", measureSeen, seenHead, tenfold),
+  ask("during", measureDuring, duringHead),
+  ask("first", measureFirst, firstHead),
+  ask("upstream", measureUpstream, upstreamHead),
+  ask("memory", measureMemory, memoryHead),
 ]
 
 export const names: ReadonlyArray<string> = questions.map(({ name }) => name)

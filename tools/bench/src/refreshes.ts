@@ -16,15 +16,13 @@ const burst = 1000
 const mostGrowth = 1.5
 
 export const changeHead = "resources | refresh | times | processor time | longest | takes"
-export const changeHow = `A refresh is requested with \`Cache-Control: no-cache\`. From before it until 0.3 s after its response, what Linux counts
-for the process: means, garbage collections included. ${ordered * 100} % of the resources have an order in progress.`
 
 /** Refreshes with none, one and many changed rows, and full ones. */
 export const measureOneChange = async (bench: Bench): Promise<void> => {
   const { resources, sandbox, bearer, quick, earlier } = bench
   const many = Math.min(burst, resources)
-  await sandbox.ask("keepOrders", ordered)
-  const uuids = await sandbox.ask("pick", { kind: "options", count: 4 * many })
+  await sandbox.keepOrders(ordered)
+  const uuids = await sandbox.pick("options", 4 * many)
 
   /** The mean of refreshes after changes: Linux counts in hundredths of a second, and only a mean is finer. */
   const cost = async ({ pid, url }: BenchedProxy, name: string, count: number, changed: number, before = 0) => {
@@ -32,7 +30,7 @@ export const measureOneChange = async (bench: Bench): Promise<void> => {
     // The first ones compile the code.
     for (let round = -2; round < count; round++) {
       const from = ((round + 2) * changed) % uuids.length
-      await sandbox.ask("perform", { kind: "options", uuids: uuids.slice(from, from + changed) })
+      await sandbox.perform("options", uuids.slice(from, from + changed))
       await pause(before)
       const one = await costOf(pid, () => refresh(url, bearer))
       if (round >= 0) costs.push(one)
@@ -75,14 +73,13 @@ const freshForMs = 1000
 const seenWithin = 500
 
 export const seenHead = "resources | change | times | median | longest | longest refresh meanwhile"
-export const seenHow = `\`CACHE_FRESH_FOR\` at 1 second. From the change in Waldur until the page that the entry is on shows it, asked every 20 ms.`
 
 export const measureSeen = (bench: Bench): Promise<void> =>
   withProxy(bench, { CACHE_FRESH_FOR: "1s" }, async ({ url, refreshes }) => {
     for (const [kind, name] of kinds) {
       const before = refreshes.length
       const took: Array<number> = []
-      for (const uuid of await bench.sandbox.ask("pick", { kind, count: bench.quick ? 2 : 5 })) {
+      for (const uuid of await bench.sandbox.pick(kind, bench.quick ? 2 : 5)) {
         took.push(await untilSeen(bench, url, kind, uuid))
       }
       const longest = Math.max(...took)
@@ -100,14 +97,16 @@ const untilSeen = async ({ sandbox, bearer }: Bench, origin: string, kind: Chang
   const dashed = uuid.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
   const { url, entry } = await pageWith(origin, dashed, bearer)
   const begin = performance.now()
-  await sandbox.ask("perform", { kind, uuids: [uuid] })
+  await sandbox.perform(kind, [uuid])
   while ((await entryIn(url, dashed, bearer)) === entry) await pause(20)
   return performance.now() - begin
 }
 
 /** The entry as a text; empty if it is not on the page. */
 const entryIn = async (url: string, itemId: string, headers: Headers): Promise<string> =>
-  JSON.stringify(bodyOf(await askWell(url, headers)).resources.find((one) => one.itemId === itemId)) ?? ""
+  JSON.stringify(
+    bodyOf(await askWell(url, headers)).resources.find((one: { itemId: string }) => one.itemId === itemId),
+  ) ?? ""
 
 /** The page with an entry, found again by its number, since a link may name a snapshot. */
 const pageWith = async (origin: string, itemId: string, headers: Headers): Promise<{ url: string; entry: string }> => {
@@ -125,18 +124,16 @@ const pace = 200
 const mostP99 = 20
 
 export const duringHead = `resources | load at ${connections} connections | for | full refreshes in it | of which the longest | requests/s | p50 | p99 | max | failures`
-export const duringHow = `\`CACHE_FRESH_FOR\` and \`CACHE_FULL_REFRESH_EVERY\` at 1 second, a resource changes every half second: full refreshes run
-nearly all the time. Callers have a valid JWT. The paced load is autocannon's, which counts a late request from when it was due.`
 
 /** Callers' latency while the proxy reads everything without end. */
 export const measureDuring = (bench: Bench): Promise<void> =>
   withProxy(bench, { CACHE_FRESH_FOR: "1s", CACHE_FULL_REFRESH_EVERY: "1s" }, async ({ pid, url, refreshes }) => {
     const { sandbox, bearer, quick } = bench
-    const uuids = await sandbox.ask("pick", { kind: "options", count: 100 })
+    const uuids = await sandbox.pick("options", 100)
     let index = 0
     const changing = setInterval(() => {
       const uuid = uuids[index++ % uuids.length] ?? ""
-      sandbox.ask("perform", { kind: "options", uuids: [uuid] }).catch(console.error)
+      sandbox.perform("options", [uuid]).catch(console.error)
     }, 500)
     try {
       const duration = quick ? 15 : 40

@@ -1,9 +1,8 @@
 /** The document of a run. */
-import { placement } from "./cores.ts"
 import { oneDecimal, twoDecimals } from "./figures.ts"
 import { generator } from "./load.ts"
 import type { Surroundings } from "./machine.ts"
-import type { Row, Section } from "./section.ts"
+import { type Row, type Section, setUp } from "./questions.ts"
 
 export interface Run {
   readonly surroundings: Surroundings
@@ -28,7 +27,7 @@ export const report = ({ surroundings, sections, minutes, notes }: Run): string 
   const missed = targets.filter(({ met }) => !met)
   return `${[
     "# Benchmarks",
-    `Written by \`${command}\` (tools/bench), which ran ${oneDecimal(minutes)} minutes. Do not edit: what is written by hand is in tools/bench/src/notes.md.`,
+    `Written by \`${command}\` (tools/bench), which ran ${oneDecimal(minutes)} minutes. Do not edit: what is written by hand is in notes.md and method.md of tools/bench/src.`,
     tableOf(" | ", [
       ["date", date],
       ["commit", commit],
@@ -50,9 +49,3 @@ export const report = ({ surroundings, sections, minutes, notes }: Run): string 
     notes.trim(),
   ].join("\n\n")}\n`
 }
-
-const setUp = `Measured is the folder of the image (deploy/make-app-folder.ts), started as npx starts it, unless a row says otherwise: its
-executable through a link, without the image's environment. \`storage-proxy serve\`, callers with a valid JWT, the HPC User
-API configured. Waldur, the HPC User API and the issuer are the sandbox (apps/sandbox), a process of its own. ${placement}
-The sandbox's resources are all valid; 3 % have an order in progress, unless a section says otherwise. Waldur responds at
-once (0 ms), unless a row says otherwise. MB are 1,000,000 bytes.`

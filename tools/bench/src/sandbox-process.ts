@@ -3,23 +3,14 @@
  * `startHelper`; its commands are `SandboxCommands`.
  */
 import { sandboxEnvironment } from "@cscs/harness"
-import { buildWorld, type Call, type Sandbox, startSandbox, type WaldurRecord, type World } from "@cscs/sandbox"
+import { buildWorld, type Call, type Sandbox, startSandbox, type WaldurRecord } from "@cscs/sandbox"
 import { serveCommands } from "./helpers.ts"
 
-/** Requests of one kind since the last `clear`. */
-export interface CallCount {
-  readonly kind: string
-  readonly calls: number
-  /** Bytes of the response bodies. */
-  readonly bytes: number
-}
+/** Requests of one kind since the last `clear`, with the bytes of the response bodies. */
+export type CallCount = ReturnType<SandboxCommands["stats"]>[number]
 
 /** A requested list of Waldur's, without the page number. */
-export interface AskedList {
-  readonly path: string
-  readonly query: string
-  readonly bytes: number
-}
+export type AskedList = ReturnType<SandboxCommands["lists"]>[number]
 
 /**
  * The kinds of changes to a resource. `options`: a provider sets other quotas. `finish-update`: an executing update is
@@ -72,15 +63,6 @@ const perform = async (kind: ChangeKind, uuid: string): Promise<void> => {
   }
 }
 
-/** Ends the orders of all resources but some, as if they were done long ago. */
-const keepOrders = ({ resources }: World, share: number): void => {
-  const ordered = resources.filter((row) => row.order_in_progress != null)
-  for (const row of ordered.slice(Math.round(resources.length * share))) {
-    row.order_in_progress = null
-    row.state = "OK"
-  }
-}
-
 /** The purpose of an upstream request, in words. */
 const kinds: ReadonlyArray<readonly [RegExp, string]> = [
   [/\/marketplace-(provider-)?resources\/$/, "pages of resources"],
@@ -118,20 +100,26 @@ const commands = {
     return { environment: sandboxEnvironment(sandbox, true), token }
   },
 
-  /** Leaves an order in progress to this share of the resources. */
-  keepOrders: (share: number): void => keepOrders(started().world, share),
+  /** Leaves an order in progress to this share of the resources; the others are as if done long ago. */
+  keepOrders: (share: number): void => {
+    const { resources } = started().world
+    const ordered = resources.filter((row) => row.order_in_progress != null)
+    for (const row of ordered.slice(Math.round(resources.length * share))) {
+      Object.assign(row, { order_in_progress: null, state: "OK" })
+    }
+  },
 
   /** Forgets the calls. */
-  clear: (_: null): void => started().calls.clear(),
+  clear: (): void => started().calls.clear(),
 
   /** The calls by kind, most bytes first. */
-  stats: (_: null): ReadonlyArray<CallCount> =>
+  stats: () =>
     [...Map.groupBy(measured(), kindOf)]
       .map(([kind, calls]) => ({ kind, calls: calls.length, bytes: bytesOf(calls) }))
       .sort((a, b) => b.bytes - a.bytes),
 
   /** The Waldur lists that were walked page by page, without those that this reader may not see. */
-  lists: (_: null): ReadonlyArray<AskedList> => {
+  lists: () => {
     const walked = started().calls.all.filter(
       ({ upstream, method, query, status }) =>
         upstream === "waldur" && method === "GET" && status === 200 && query.has("page_size"),
@@ -148,7 +136,7 @@ const commands = {
   },
 
   /** Requests in flight. */
-  inFlight: (_: null): number => started().calls.inFlight("waldur") + started().calls.inFlight("hpcUserApi"),
+  inFlight: (): number => started().calls.inFlight("waldur") + started().calls.inFlight("hpcUserApi"),
 
   /** Sets Waldur's latency in milliseconds. */
   latency: (latencyMs: number): void => {
@@ -158,7 +146,7 @@ const commands = {
   },
 
   /** Uuids of resources that can change in this way, spread over the whole list. */
-  pick: ({ kind, count }: { kind: ChangeKind; count: number }): ReadonlyArray<string> => {
+  pick: (kind: ChangeKind, count: number): ReadonlyArray<string> => {
     const rows = started().world.resources.filter((row) => fits(kind, row))
     const step = Math.max(1, Math.floor(rows.length / count))
     return rows
@@ -168,7 +156,7 @@ const commands = {
   },
 
   /** Changes resources, one after the other. */
-  perform: async ({ kind, uuids }: { kind: ChangeKind; uuids: ReadonlyArray<string> }): Promise<void> => {
+  perform: async (kind: ChangeKind, uuids: ReadonlyArray<string>): Promise<void> => {
     for (const uuid of uuids) await perform(kind, uuid)
   },
 }

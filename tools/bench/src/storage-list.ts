@@ -6,20 +6,15 @@ export const pageOf100 = `${listPath}?page_size=100`
 
 export type Headers = Readonly<Record<string, string>>
 
-export interface ListAnswer {
-  readonly status: number
-  readonly headers: globalThis.Headers
-  readonly body: Buffer
-}
-
 /** One request, with its decoded body. */
-export const ask = async (url: string, headers: Headers = {}): Promise<ListAnswer> => {
-  const answer = await fetch(url, { headers })
-  return { status: answer.status, headers: answer.headers, body: Buffer.from(await answer.arrayBuffer()) }
+export const ask = async (url: string, given: Headers = {}) => {
+  const answer = await fetch(url, { headers: given })
+  const { status, headers } = answer
+  return { status, headers, body: Buffer.from(await answer.arrayBuffer()) }
 }
 
 /** A request that must succeed. */
-export const askWell = async (url: string, headers: Headers): Promise<ListAnswer> => {
+export const askWell = async (url: string, headers: Headers) => {
   const answer = await ask(url, headers)
   const { status, body } = answer
   if (status !== 200) throw new Error(`${url} returned ${status}: ${body.toString().slice(0, 300)}`)
@@ -30,7 +25,7 @@ export const askWell = async (url: string, headers: Headers): Promise<ListAnswer
 const patience = 20 * 60_000
 
 /** Polls in a tight loop until the response is a 200. */
-export const firstAnswer = async (url: string, headers: Headers): Promise<ListAnswer> => {
+export const firstAnswer = async (url: string, headers: Headers) => {
   let last: unknown
   for (const end = performance.now() + patience; performance.now() < end; ) {
     try {
@@ -43,12 +38,7 @@ export const firstAnswer = async (url: string, headers: Headers): Promise<ListAn
   throw last
 }
 
-interface ListBody {
-  readonly resources: ReadonlyArray<{ readonly itemId: string }>
-  readonly pagination: { readonly total: number; readonly pages: number }
-}
-
-export const bodyOf = ({ body }: ListAnswer): ListBody => JSON.parse(body.toString()) as ListBody
+export const bodyOf = ({ body }: Awaited<ReturnType<typeof ask>>) => JSON.parse(body.toString())
 
 /** Requests the list with `Cache-Control: no-cache`: a refresh first, then the response. */
 export const refresh = (origin: string, headers: Headers) =>

@@ -6,9 +6,6 @@ import { type CallCount, orderedPages } from "./sandbox-process.ts"
 import { refresh } from "./storage-list.ts"
 
 export const upstreamHead = "resources | what | calls | bytes | of which ordered pages | takes | made of"
-export const upstreamHow = `Calls as the sandbox logged them, bytes of bodies. A quiet refresh is requested with \`Cache-Control: no-cache\` while nothing
-has changed. Pages of resources with an order in progress are told apart: such an order changes without a trace in its
-resource, so they are read each time.`
 
 const quietRefreshes = 9
 
@@ -27,14 +24,14 @@ export const measureUpstream = async (bench: Bench): Promise<void> => {
     const ofOrdered = `${whole(ordered.calls)}, ${megabytes(ordered.bytes)}`
     bench.row(what, whole(calls), megabytes(bytes), ofOrdered, takes, parts)
   }
-  await sandbox.ask("clear", null)
+  await sandbox.clear()
   await withProxy(bench, freshForLong, async ({ url }) => {
     const full = await callsUntilQuiet(bench)
     row("full read at a cold start", full)
     let worst: Counts = []
     const took: Array<number> = []
     for (let round = 0; round < quietRefreshes; round++) {
-      await sandbox.ask("clear", null)
+      await sandbox.clear()
       const begin = performance.now()
       await refresh(url, bearer)
       took.push(performance.now() - begin)
@@ -65,8 +62,8 @@ const totalOf = (counts: Counts) => ({
 const callsUntilQuiet = async ({ sandbox }: Bench): Promise<Counts> => {
   let counts: Counts = []
   for (let still = -1; still < 5; ) {
-    const now = await sandbox.ask("stats", null)
-    const isQuiet = totalOf(now).calls === totalOf(counts).calls && (await sandbox.ask("inFlight", null)) === 0
+    const now = await sandbox.stats()
+    const isQuiet = totalOf(now).calls === totalOf(counts).calls && (await sandbox.inFlight()) === 0
     still = isQuiet ? still + 1 : 0
     counts = now
     await pause(50)

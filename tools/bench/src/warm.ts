@@ -3,7 +3,7 @@ import type { BareServerCommands } from "./bare-server.ts"
 import { type Bench, freshForLong, withProxy } from "./bench-context.ts"
 import { median, milliseconds, oneDecimal, times, twoDecimals, whole } from "./figures.ts"
 import { type Helper, startHelper } from "./helpers.ts"
-import { generator, type LoadResult, mostShare, runLoad } from "./load.ts"
+import { type LoadResult, mostShare, runLoad } from "./load.ts"
 import { ask, askWell, type Headers, pageOf100 } from "./storage-list.ts"
 
 export const warmHead =
@@ -52,7 +52,7 @@ const compare = async (bench: Bench, closed: Origin, open: Origin, bare: Helper<
   const plain = { "Accept-Encoding": "identity" }
   const page = await askWell(closed.url + pageOf100, { ...bearer, ...plain })
   const contentType = page.headers.get("content-type") ?? ""
-  const bareServer = { pid: bare.pid, url: await bare.ask("serve", { body: page.body, contentType }) }
+  const bareServer = { pid: bare.pid, url: await bare.commands.serve(page.body, contentType) }
   const unchanged = { "If-None-Match": page.headers.get("etag") ?? "" }
   const kind = (name: string, { pid, url }: Origin, headers: Headers) => {
     const load = { url: url + pageOf100, headers, seconds: quick ? 2 : 4 }
@@ -104,9 +104,3 @@ const compare = async (bench: Bench, closed: Origin, open: Origin, bare: Helper<
     bench.target(`304s ${name} at twice the page's rate or more`, twice >= 2, times(twice))
   }
 }
-
-export const warmHow = `8 connections (${generator}), each asking again as soon as it has its response, beside a bare \`node:http\` server with
-one buffer of the same bytes, in turn. Medians of the rounds; \`max\` is the worst of all. A ratio is the median of those of
-neighbours. Processor time is what Linux counts for the server's process, user and system; by it, the ratio is what it would be if
-nothing else used the cores. A row in which the generator uses
-more than ${mostShare} of its core is marked: then it is the limit, and no target with it is met. Nothing is refreshed meanwhile.`

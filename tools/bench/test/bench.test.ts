@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { median, megabytes, milliseconds, seconds, times } from "../src/figures.ts"
 import { startHelper } from "../src/helpers.ts"
@@ -13,13 +14,13 @@ describe("a helper process", () => {
   }
 
   test("takes and returns values unchanged, bytes too, and passes errors on", async () => {
-    const helper = aHelper()
-    expect(await helper.ask("echo", Uint8Array.of(1, 2))).toEqual(Uint8Array.of(1, 2))
-    await expect(helper.ask("fail", "the reason")).rejects.toThrow("the reason")
+    const { commands } = aHelper()
+    expect(await commands.echo(Uint8Array.of(1, 2))).toEqual(Uint8Array.of(1, 2))
+    await expect(commands.fail("the reason")).rejects.toThrow("the reason")
   })
 
   test("that ends fails its pending commands", async () => {
-    await expect(aHelper().ask("leave", 3)).rejects.toThrow(/ended \(3\)/)
+    await expect(aHelper().commands.leave(3)).rejects.toThrow(/ended \(3\)/)
   })
 })
 
@@ -31,20 +32,7 @@ test("figures are shown with their unit", () => {
 })
 
 test("the reports of both load generators are read", () => {
-  const wrk = `Running 2s test @ http://127.0.0.1:8080/
-  1 threads and 8 connections
-  Thread Stats   Avg      Stdev     Max   +/- Stdev
-    Latency   182.44us  271.20us  10.20ms   90.12%
-    Req/Sec    46.05k     3.10k   50.00k    75.00%
-  Latency Distribution
-     50%  152.00us
-     99%    1.20ms
-  92100 requests in 2.00s, 9.47GB read
-  Socket errors: connect 0, read 1, write 0, timeout 2
-  Non-2xx or 3xx responses: 12
-Requests/sec:  46050.12
-Transfer/sec:      4.73GB
-`
+  const wrk = readFileSync(new URL("wrk.txt", import.meta.url), "utf8")
   const found = { p50: 0.152, p99: 1.2, max: 10.2 }
   expect(fromWrk(wrk)).toEqual({ requests: 92_100, perSecond: 46_050.12, ...found, failures: 15 })
   const latency = { p50: 1, p99: 12, max: 30 }

@@ -12,10 +12,6 @@ const failed = (why: string): never => {
   console.error(why)
   process.exit(1)
 }
-const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
-if (major < 22 || (major === 22 && minor < 19)) {
-  failed(`This runs on Node ${process.version}, and needs 22.19. Start it with: npx -y pnpm@12 demo`)
-}
 const given = () => {
   try {
     return parseArgs({

@@ -3,7 +3,7 @@
  * entry point, and shipped code never imports the sandbox. Exit code 1 and a line for each forbidden import.
  */
 import { readdirSync, readFileSync, statSync } from "node:fs"
-import { cruise, type ICruiseResult, type IForbiddenRuleType } from "dependency-cruiser"
+import { cruise, type ICruiseResult, type IRegularForbiddenRuleType } from "dependency-cruiser"
 
 /**
  * For each workspace, the others that its sources may import; the tests of any may also import the sandbox and the
@@ -66,42 +66,36 @@ const unlisted = ["packages", "apps", "tools"]
 if (unlisted.length > 0)
   throw new Error(`Declare in tools/docs/src/check-layers.ts what ${unlisted.join(", ")} may import`)
 
-const entryPointOf = (workspace: string) => `^${workspace}/src/index\\.ts$`
-const forbidden: Array<IForbiddenRuleType> = [
-  { name: "no-cycle", severity: "error", from: {}, to: { circular: true } },
-  { name: "no-unresolved-import", severity: "error", from: {}, to: { couldNotResolve: true } },
-  ...foldersFromTheTop.map(
-    (folder, index): IForbiddenRuleType => ({
-      name: `${folder}-of-proxy-server-imports-only-down`,
-      severity: "error",
-      from: { path: `^${proxyServer}/${folder}/` },
-      to: { path: `^${proxyServer}/`, pathNot: `^${proxyServer}/(${foldersFromTheTop.slice(index).join("|")})/` },
-    }),
-  ),
-  ...workspaces.flatMap((workspace): Array<IForbiddenRuleType> => {
-    const allowed = mayImport[workspace] ?? []
+const rule = (
+  name: string,
+  from: IRegularForbiddenRuleType["from"],
+  to: IRegularForbiddenRuleType["to"],
+): IRegularForbiddenRuleType => ({
+  name,
+  severity: "error",
+  from,
+  to,
+})
+const anyWorkspace = "^(packages|apps|tools)/"
+const forbidden = [
+  rule("no-cycle", {}, { circular: true }),
+  rule("no-unresolved-import", {}, { couldNotResolve: true }),
+  ...foldersFromTheTop.map((folder, index) => {
+    const pathNot = `^${proxyServer}/(${foldersFromTheTop.slice(index).join("|")})/`
+    const from = { path: `^${proxyServer}/${folder}/` }
+    return rule(`${folder}-of-proxy-server-imports-only-down`, from, { path: `^${proxyServer}/`, pathNot })
+  }),
+  ...Object.entries(mayImport).flatMap(([workspace, allowed]) => {
+    const sources = { path: `^${workspace}/src/` }
+    const notOwn = (entries: ReadonlyArray<string>) => ({
+      path: anyWorkspace,
+      pathNot: [`^${workspace}/`, ...entries.map((entry) => `^${entry}/src/index\\.ts$`)],
+    })
+    const forTests = notOwn([...allowed, "apps/sandbox", "tools/harness"])
     return [
-      {
-        name: `sources-of-${workspace}-import-only-down`,
-        severity: "error",
-        from: { path: `^${workspace}/src/` },
-        to: { path: "^(packages|apps|tools)/", pathNot: [`^${workspace}/`, ...allowed.map(entryPointOf)] },
-      },
-      {
-        name: `tests-of-${workspace}-import-only-down`,
-        severity: "error",
-        from: { path: `^${workspace}/test[a-z-]*/` },
-        to: {
-          path: "^(packages|apps|tools)/",
-          pathNot: [`^${workspace}/`, ...[...allowed, "apps/sandbox", "tools/harness"].map(entryPointOf)],
-        },
-      },
-      {
-        name: `sources-of-${workspace}-import-no-test`,
-        severity: "error",
-        from: { path: `^${workspace}/src/`, pathNot: "\\.test\\.ts$" },
-        to: { path: "^[^/]+/[^/]+/test[a-z-]*/" },
-      },
+      rule(`sources-of-${workspace}-import-only-down`, sources, notOwn(allowed)),
+      rule(`tests-of-${workspace}-import-only-down`, { path: `^${workspace}/test[a-z-]*/` }, forTests),
+      rule(`sources-of-${workspace}-import-no-test`, sources, { path: "^[^/]+/[^/]+/test[a-z-]*/" }),
     ]
   }),
 ]

@@ -10,14 +10,8 @@ export interface Expression {
   readonly isJustified: boolean
 }
 
-/** What a file contains. */
-export interface Found {
-  readonly expressions: ReadonlyArray<Expression>
-  /** Lines of justifications that no expression uses. */
-  readonly idle: ReadonlyArray<{ readonly file: string; readonly line: number }>
-}
-
-export const expressionsOf = (file: string, text: string): Found => {
+/** The expressions of a file, and the lines of justifications that no expression uses. */
+export const expressionsOf = (file: string, text: string) => {
   const { program, comments, errors } = parseSync(file, text)
   if (errors.length > 0) throw new Error(`${file}: ${errors[0]?.message}`)
   const lineAt = (offset: number) => text.slice(0, offset).split("\n").length

@@ -1,24 +1,16 @@
-/** A line of the proxy's log for programs, identified by its event code. */
-export interface LogLine {
-  readonly message: string
-  readonly level: string
-  /** One of the event codes in docs/operations.md. */
-  readonly event: string | undefined
-  /** All fields but message, level and timestamp. */
-  readonly annotations: Readonly<Record<string, unknown>>
-}
-
-/** Parses a line of JSON; `undefined` if it is not the proxy's. */
-export const parseLogLine = (text: string): LogLine | undefined => {
+/** Parses a line of JSON of the proxy's log, which is identified by its event code; `undefined` for any other line. */
+export const parseLogLine = (text: string) => {
   try {
     const { message, level, timestamp: _, ...annotations } = JSON.parse(text)
     if (message === undefined || level === undefined) return undefined
     const { event } = annotations
     return {
       message: [message].flat().map(String).join(" "),
-      level,
+      level: String(level),
+      /** One of the event codes in docs/operations.md. */
       event: typeof event === "string" ? event : undefined,
-      annotations,
+      /** All fields but message, level and timestamp. */
+      annotations: annotations as Readonly<Record<string, unknown>>,
     }
   } catch {
     return undefined

@@ -130,20 +130,10 @@ export const oracleOf = (about: {
   }
 }
 
-/** A resource as it may have been read within a window. */
-interface Sight {
-  readonly past: Past
-  /** Whether a guard may keep its previous entry. */
-  readonly mayBeKept: boolean
-  /** Whether one read may have seen only a part of its system. */
-  readonly mayBeTorn: boolean
-  /** The provider's view, in every way that it may have been read. */
-  readonly versions: ReadonlyArray<Facts>
-  readonly isEver: boolean
-  readonly isAlways: boolean
-}
+type Sight = ReturnType<typeof sightOf>
 
-const sightOf = (past: Past, window: Window, losses: ReadonlyArray<Loss>): Sight => {
+/** A resource as it may have been read within a window. */
+const sightOf = (past: Past, window: Window, losses: ReadonlyArray<Loss>) => {
   const valid = past.versions.filter((version) => overlaps(version, window.from, window.to))
   const known = valid.flatMap(({ value }) => value ?? [])
   const versions = known.filter((facts) => !isHidden(facts))
@@ -158,9 +148,12 @@ const sightOf = (past: Past, window: Window, losses: ReadonlyArray<Loss>): Sight
   }
   return {
     past,
+    /** Whether a guard may keep its previous entry. */
     mayBeKept: losses.length > 0,
+    /** Whether one read may have seen only a part of its system. */
     mayBeTorn: losses.some(({ isTorn }) => isTorn),
-    versions,
+    /** The provider's view, in every way that it may have been read. */
+    versions: versions as ReadonlyArray<Facts>,
     isEver: versions.length > 0,
     isAlways: valid.every(({ value }) => value !== undefined && stateSeen(value) !== undefined),
   }

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises"
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type Environment, run, startProxy } from "@cscs/harness"
 import { readmeExample } from "../../../readme-example.ts"
@@ -73,26 +73,9 @@ export const runExample = async (project: string, library: LibraryFolder, env: E
 
 /** Imports a package and fails if that alone has a visible side effect or keeps the process alive. */
 export const importOnly = async (project: string, name: string, env: Environment): Promise<void> => {
-  const source = `
-    const listeners = () => process.eventNames().map((event) => String(event) + process.listenerCount(event)).sort().join()
-    const seen = () => ({
-      // Node's own fetch sets its pool there on first use; whether undici or Node does so does not matter.
-      globals: Reflect.ownKeys(globalThis).map(String).filter((key) => !key.includes("undici.globalDispatcher")).join(),
-      prototypes: [Object, Array, Promise, Function, Map, String].map((one) => Reflect.ownKeys(one.prototype).length).join(),
-      listeners: listeners(),
-      environment: JSON.stringify(process.env),
-      open: process.getActiveResourcesInfo().sort().join(),
-    })
-    // Opened on first use, and \`debug\` checks whether its output is a terminal.
-    for (const stream of [process.stdout, process.stderr]) stream.isTTY
-    const before = seen()
-    const exported = await import(${JSON.stringify(name)})
-    const after = seen()
-    for (const key of Object.keys(before)) {
-      if (before[key] !== after[key]) throw new Error("importing it changed " + key + ": " + before[key] + " -> " + after[key])
-    }
-    if (Object.keys(exported).length === 0) throw new Error("it exports nothing")`
-  const printed = await run("node", ["--input-type=module", "--eval", source], { cwd: project, env })
+  const script = join(project, "import-only.mjs")
+  await copyFile(new URL("import-only.mjs", import.meta.url), script)
+  const printed = await run("node", [script, name], { cwd: project, env })
   if (printed !== "") throw new Error(`importing ${name} printed ${printed}`)
 }
 

@@ -58,7 +58,7 @@ async function rehearse(): Promise<void> {
 
   const thirdParty = (await run("npm", ["config", "get", "registry"], { cwd: workspace, env: process.env })).trim()
   const whichPnpm = ["-y", "-p", "pnpm@12", "-c", "command -v pnpm"]
-  const pnpm = (await run("npx", whichPnpm, { cwd: scratch, env: cleanEnvironment })).trim().replace(/.*\n/g, "")
+  const pnpm = (await run("npx", whichPnpm, { cwd: scratch, env: cleanEnvironment })).trim().split("\n").at(-1) ?? ""
   const ownNode = join(workspace, "node_modules/node/bin/node")
   const env = withPath(cleanEnvironment, join(copy, "node_modules/.bin"), dirname(pnpm), dirname(ownNode))
 

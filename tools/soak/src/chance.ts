@@ -1,23 +1,19 @@
 /** Seeded randomness, so that a run can be repeated. */
-import { type Random, random } from "@cscs/sandbox"
+import { random } from "@cscs/sandbox"
 
-export interface Chance extends Random {
-  /** At least `from`, below `to`. */
-  readonly between: (from: number, to: number) => number
-  readonly happens: (probability: number) => boolean
-  /** One of the values, with probability proportional to its weight. */
-  readonly weighed: <A>(from: ReadonlyArray<readonly [weight: number, value: A]>) => A
-}
+export type Chance = ReturnType<typeof chanceOf>
 
 /** @param purpose gives another sequence of the same seed, so that one consumer's draws do not shift the others' */
-export const chanceOf = (seed: number, purpose: string): Chance => {
+export const chanceOf = (seed: number, purpose: string) => {
   const mix = (hash: number, letter: string) => Math.imul(hash ^ letter.charCodeAt(0), 0x01000193)
   const numbers = random([...purpose].reduce(mix, seed | 0))
   return {
     ...numbers,
-    between: (from, to) => from + numbers.next() * (to - from),
-    happens: (probability) => numbers.next() < probability,
-    weighed: (from) => {
+    /** At least `from`, below `to`. */
+    between: (from: number, to: number): number => from + numbers.next() * (to - from),
+    happens: (probability: number): boolean => numbers.next() < probability,
+    /** One of the values, with probability proportional to its weight. */
+    weighed: <A>(from: ReadonlyArray<readonly [weight: number, value: A]>): A => {
       let left = numbers.next() * from.reduce((sum, [weight]) => sum + weight, 0)
       for (const [weight, value] of from) {
         left -= weight

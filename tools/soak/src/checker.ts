@@ -74,17 +74,18 @@ export const checkerOf = (about: {
   /** The newest list shown: the latest times at which it was read and held. */
   let shown = { takenBy: Number.NEGATIVE_INFINITY, heldBy: Number.NEGATIVE_INFINITY }
 
-  const wrong = (reply: Reply | undefined, found: Mismatch): void => {
+  /** Records what is wrong with a response, or that there is none; the actual and the expected value if there are such. */
+  const wrong = (reply: Reply | undefined, what: string, found?: unknown, expected?: unknown): void => {
     if (wrongs.length >= mostWrongs) return
     const { request, status, header = () => undefined, receivedAt = 0, sentAt = 0 } = reply ?? {}
     const response = { status, age: header("age"), etag: header("etag"), milliseconds: Math.round(receivedAt - sentAt) }
-    wrongs.push({ at: Math.round(performance.now() - begun) / 1000, request, response, ...found })
+    wrongs.push({ at: Math.round(performance.now() - begun) / 1000, request, response, what, found, expected })
   }
 
   /** The span in which the content of a response was read, by its `Age`. */
   const windowOf = (reply: Reply): Window => {
     const age = reply.header("age")
-    if (age === undefined || !/^\d+$/.test(age)) wrong(reply, { what: "the response has no Age", found: age })
+    if (age === undefined || !/^\d+$/.test(age)) wrong(reply, "the response has no Age", age)
     // `Age` is in whole seconds, rounded down.
     return { from: reply.sentAt - (Number(age ?? 0) + 1) * 1000 - slack, to: reply.receivedAt + slack }
   }
@@ -108,16 +109,14 @@ export const checkerOf = (about: {
       }
       if (status === 200) return true
       if (!others.includes(status)) {
-        wrong(reply, { what: `the status ${status} is wrong here`, found: reply.body.toString().slice(0, 500) })
+        wrong(reply, `the status ${status} is wrong here`, reply.body.toString().slice(0, 500))
       } else if (
         status === 502 &&
         !reply.request.path.includes("debug=") &&
         receivedAt < newestTaken + freshFor + staleIfError - slack
       ) {
-        wrong(reply, {
-          what: "502 though a list was held that may still be given",
-          found: `a list was read ${((receivedAt - newestTaken) / 1000).toFixed(1)} s before at most`,
-        })
+        const held = `a list was read ${((receivedAt - newestTaken) / 1000).toFixed(1)} s before at most`
+        wrong(reply, "502 though a list was held that may still be given", held)
       }
       return false
     },
@@ -136,11 +135,9 @@ export const checkerOf = (about: {
       // Guarded entries are as old as the list that they were lost from, and so is the new list.
       const guarded = history.losses.filter((loss) => overlaps(loss, reply.receivedAt - age * 1000, reply.receivedAt))
       if (guarded.length === 0 && isFailing && heldFor > freshFor + staleIfError + shownLate + slowest) {
-        wrong(reply, {
-          what: "an old list is given for too long while refreshes fail",
-          found: `it was held ${(heldFor / 1000).toFixed(1)} s before at least`,
-          expected: `${(freshFor + staleIfError) / 1000} s at most`,
-        })
+        const held = `it was held ${(heldFor / 1000).toFixed(1)} s before at least`
+        const most = `${(freshFor + staleIfError) / 1000} s at most`
+        wrong(reply, "an old list is given for too long while refreshes fail", held, most)
       }
       const isCalm = !wasFailing({ from: reply.sentAt - calmAfter, to: reply.receivedAt }, upstreams)
       const listMost = isCalm ? oldestInCalm + refreshInResponses * slowest : freshFor + staleIfError + longestRefresh
@@ -151,11 +148,7 @@ export const checkerOf = (about: {
       const most = listMost + Math.max(0, ...lasting)
       if (age * 1000 > most) {
         const why = isCalm ? `no upstream failed for ${calmAfter / 1000} s` : "whatever the upstreams do"
-        wrong(reply, {
-          what: "the list is too old",
-          found: `${age} s`,
-          expected: `${(most / 1000).toFixed(1)} s at most: ${why}`,
-        })
+        wrong(reply, "the list is too old", `${age} s`, `${(most / 1000).toFixed(1)} s at most: ${why}`)
       }
     },
     list: (reply: Reply, window: Window, listed: ListedEntries): void => {
@@ -166,7 +159,8 @@ export const checkerOf = (about: {
         const gid = history.gids.get(project)
         if (gid !== undefined) gid.provenAt = Math.min(gid.provenAt, reply.receivedAt)
       }
-      if (verdict.wrong !== undefined) wrong(reply, verdict.wrong)
+      const mismatch = verdict.wrong
+      if (mismatch !== undefined) wrong(reply, mismatch.what, mismatch.found, mismatch.expected)
 
       const kept = [...guardedSince].flatMap(([system, since]) => (since < reply.sentAt - loggedLate ? [system] : []))
       const acting = listed.entries.find((entry) => isToBeActedOn(entry, kept))
@@ -175,8 +169,8 @@ export const checkerOf = (about: {
       const since = guardedSince.get(systemOf(acting))
       // Only if the proxy does not log meanwhile that it has ended.
       setTimeout(() => {
-        if (guardedSince.get(systemOf(acting)) !== since) return
-        wrong(reply, { what: "an entry that a guard keeps is to be acted on", found: acting })
+        const isKept = guardedSince.get(systemOf(acting)) === since
+        if (isKept) wrong(reply, "an entry that a guard keeps is to be acted on", acting)
       }, loggedLate + slowest)
     },
     /** The possible numbers of entries in such a list. */
@@ -188,19 +182,17 @@ export const checkerOf = (about: {
     etag: (reply: Reply, isPage: boolean) => {
       count(checks, "ETags")
       const etag = reply.header("etag") ?? ""
-      if (etag === "") return wrong(reply, { what: "the response has no ETag" })
+      if (etag === "") return wrong(reply, "the response has no ETag")
       const { path, headers } = reply.request
       const requested = `${path} ${headers?.Accept ?? ""} ${reply.header("content-encoding") ?? ""}`
       const body = createHash("sha1").update(reply.body).digest("base64url")
       const before = bodies.get(`${requested} ${etag}`)
       bodies.set(`${requested} ${etag}`, body)
-      if (before !== undefined && before !== body) wrong(reply, { what: "one ETag for two bodies", found: etag })
+      if (before !== undefined && before !== body) wrong(reply, "one ETag for two bodies", etag)
       if (!isPage) return
       const other = etags.get(`${requested} ${body}`)
       etags.set(`${requested} ${body}`, etag)
-      if (other !== undefined && other !== etag) {
-        wrong(reply, { what: "two ETags for one body", found: etag, expected: other })
-      }
+      if (other !== undefined && other !== etag) wrong(reply, "two ETags for one body", etag, other)
     },
   }
 }

@@ -26,7 +26,7 @@ export const call = async (caller: Caller, stop: AbortSignal): Promise<void> => 
       await kind(caller)
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : ""
-      checker.wrong(undefined, { what: `no response to ${kind.name}`, found: `${error}${cause}` })
+      checker.wrong(undefined, `no response to ${kind.name}`, `${error}${cause}`)
       await pause(500, stop)
     }
     await pause(chance.between(20, 150), stop)
@@ -66,9 +66,7 @@ const pageIn = (checker: Checker, reply: Reply, filter: Filter): ListedEntries =
     ["storage_system", "data_type", "status", "state"].every(
       (name) => filters_applied[name] === (filter[name as keyof Filter] ?? null),
     )
-  if (!agrees) {
-    checker.wrong(reply, { what: "the page's metadata are wrong", found: { pagination, filters_applied } })
-  }
+  if (!agrees) checker.wrong(reply, "the page's metadata are wrong", { pagination, filters_applied })
   return { entries: resources, filter, page: { offset, limit, total } }
 }
 
@@ -116,7 +114,7 @@ const walk: Kind = async ({ client, chance, checker }) => {
       checker.age(reply)
       first = { reply, window: checker.windowOf(reply), total }
     } else if (first.total !== total) {
-      checker.wrong(reply, { what: "pages of one walk have two totals", found: total, expected: first.total })
+      checker.wrong(reply, "pages of one walk have two totals", total, first.total)
     }
     checker.etag(reply, true)
     entries.push(...some)
@@ -126,10 +124,7 @@ const walk: Kind = async ({ client, chance, checker }) => {
   if (first === undefined) return
   count(checker.checks, "walks")
   const { reply, total, window } = first
-  if (entries.length !== total) {
-    const what = "a walk's number of entries differs from its total"
-    checker.wrong(reply, { what, found: entries.length, expected: total })
-  }
+  if (entries.length !== total) checker.wrong(reply, "a walk's entries are not its total", entries.length, total)
   checker.list(reply, window, { entries, filter, page: undefined })
 }
 
@@ -144,7 +139,7 @@ const nextIn = (reply: Reply): string | undefined => {
 /** The entries of an NDJSON response. */
 export const linesIn = (checker: Checker, reply: Reply, filter: Filter): ListedEntries => {
   const lines = reply.body.toString().split("\n")
-  if (lines.at(-1) !== "") checker.wrong(reply, { what: "the last line has no end", found: lines.at(-1) })
+  if (lines.at(-1) !== "") checker.wrong(reply, "the last line has no end", lines.at(-1))
   return { entries: lines.slice(0, -1).map((line) => JSON.parse(line) as unknown), filter, page: undefined }
 }
 
@@ -155,7 +150,7 @@ const lines: Kind = async (caller) => {
   const reply = await client.send({ path: pathOf(filter), headers })
   if (!checker.isSuccess(reply, 502)) return
   const type = reply.header("content-type")
-  if (!type?.includes("ndjson")) return checker.wrong(reply, { what: "the response is not NDJSON", found: type })
+  if (!type?.includes("ndjson")) return checker.wrong(reply, "the response is not NDJSON", type)
   const listed = linesIn(checker, reply, filter)
   count(checker.checks, "NDJSON lists")
   checker.age(reply)
@@ -184,10 +179,10 @@ const conditional =
     count(checker.checks, isWhole ? "changed since" : "unchanged since")
     const isSame = reply.header("etag") === one.etag
     if (isConditional && isWhole === isSame) {
-      checker.wrong(reply, { what: isSame ? "200 though nothing changed" : "304 with another ETag", found: one.etag })
+      checker.wrong(reply, isSame ? "200 though nothing changed" : "304 with another ETag", one.etag)
     }
     if ((method === "HEAD" || !isWhole) && reply.body.length > 0) {
-      checker.wrong(reply, { what: "an unexpected body", found: reply.body.toString().slice(0, 200) })
+      checker.wrong(reply, "an unexpected body", reply.body.toString().slice(0, 200))
     }
     if (isSame) checker.list(reply, checker.windowOf(reply), one.listed)
     else if (method === "GET" && one.headers.Accept === undefined) {
@@ -214,14 +209,14 @@ const debugging: Kind = async ({ client, chance, checker, history, holdsSecret }
   const path = pathOf(filter, { debug: "true", page_size: "40", page: String(1 + chance.below(3)) })
   const reply = await client.send({ path })
   const text = reply.body.toString()
-  if (holdsSecret(text)) checker.wrong(reply, { what: "a secret is in the response" })
+  if (holdsSecret(text)) checker.wrong(reply, "a secret is in the response")
   if (!checker.isSuccess(reply, 502)) return
   count(checker.checks, "debug responses")
   for (const { uuid, state, project_slug } of JSON.parse(text).raw_resources.resources) {
     const versions = history.pasts.get(String(uuid))?.versions ?? []
     const now = versions.filter((version) => overlaps(version, reply.sentAt, reply.receivedAt))
     if (now.some(({ value }) => value?.state === state && value?.projectSlug === project_slug)) continue
-    checker.wrong(reply, { what: "a row is not Waldur's", found: { uuid, state, project_slug }, expected: now })
+    checker.wrong(reply, "a row is not Waldur's", { uuid, state, project_slug }, now)
   }
 }
 
@@ -233,8 +228,7 @@ const health: Kind = async ({ client, checker }) => {
   const { snapshot } = JSON.parse(reply.body.toString())
   const { least, most } = checker.sizes({ from: reply.sentAt - snapshot.age * 1000 - 150, to: reply.receivedAt }, {})
   if (snapshot.entries < least || snapshot.entries > most) {
-    const expected = `${least} to ${most} entries`
-    checker.wrong(reply, { what: "readiness reports another size", found: snapshot, expected })
+    checker.wrong(reply, "readiness reports another size", snapshot, `${least} to ${most} entries`)
   }
 }
 

@@ -160,7 +160,7 @@ const catchUp = async (client: Client, checker: Checker): Promise<void> => {
     return window.from > since
   }
   await until("a new list while no upstream fails", isCurrent, pace.calmAfter * 2).catch((error: Error) =>
-    checker.wrong(undefined, { what: error.message }),
+    checker.wrong(undefined, error.message),
   )
 }
 

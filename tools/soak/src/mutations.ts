@@ -64,6 +64,18 @@ const turnsOf = (around: World) => {
   let regained: Promise<void> = Promise.resolve()
   let giveBack = () => {}
   let made = 0
+  /** Whether a record may be added now; if so, it is. */
+  const mayCome = (): boolean => {
+    if (performance.now() - lastWent < apart) return false
+    lastCame = performance.now()
+    made += 1
+    return true
+  }
+  const mayGo = (): boolean => {
+    if (performance.now() - lastCame < apart) return false
+    lastWent = performance.now()
+    return true
+  }
   const hostileRows = new Set<WaldurRecord>()
   // Each kind in turn, so that a short run has several.
   let hostileCame = 0
@@ -100,9 +112,7 @@ const turnsOf = (around: World) => {
 
   /** A resource with a project of its own, or in the place of one that is being removed. */
   const comes = (): void => {
-    if (performance.now() - lastWent < apart) return
-    lastCame = performance.now()
-    made += 1
+    if (!mayCome()) return
     const old = chance.happens(0.5) ? some((row) => isBeingRemoved(String(row.state))) : undefined
     const row = added(old ?? chance.pick(ordinary()))
     if (old !== undefined) return
@@ -113,9 +123,7 @@ const turnsOf = (around: World) => {
 
   /** A live record with values that the contract refuses, in the place of another. */
   const hostileComes = (): void => {
-    if (performance.now() - lastWent < apart || hostileRows.size >= mostHostile) return
-    lastCame = performance.now()
-    made += 1
+    if (hostileRows.size >= mostHostile || !mayCome()) return
     // In a place where a removal would be served without this record.
     const isServed = (row: WaldurRecord) =>
       (row.state === "Terminated" || (row.state === "Terminating" && hasOrder("executing")(row))) &&
@@ -140,8 +148,7 @@ const turnsOf = (around: World) => {
   }
   const hostileGoes = (): void => {
     const row = [...hostileRows].at(0)
-    if (row === undefined || performance.now() - lastCame < apart) return
-    lastWent = performance.now()
+    if (row === undefined || !mayGo()) return
     hostileRows.delete(row)
     const at = world.resources.indexOf(row)
     if (at >= 0) world.resources.splice(at, 1)
@@ -181,9 +188,7 @@ const turnsOf = (around: World) => {
     mutation(8, "order appeared", () => sandboxDoes("order-appears")),
     mutation(8, "order moved", () => {
       // An order to create may bring its resource into the list.
-      if (performance.now() - lastWent < apart) return
-      lastCame = performance.now()
-      sandboxDoes("order-moves")
+      if (mayCome()) sandboxDoes("order-moves")
     }),
     mutation(3, "order waits for the consumer", () => {
       const row = some((row) => ["Updating", "Terminating"].includes(String(row.state)) && !isIdle(row))
@@ -230,9 +235,7 @@ const turnsOf = (around: World) => {
     mutation(12, "hostile record added", hostileComes),
     mutation(3, "hostile record removed", hostileGoes),
     mutation(3, "resource removed", () => {
-      if (performance.now() - lastCame < apart || world.resources.length < 40) return
-      lastWent = performance.now()
-      sandboxDoes("resource-disappears")
+      if (world.resources.length >= 40 && mayGo()) sandboxDoes("resource-disappears")
     }),
     mutation(3, "GID added late", () => {
       const row = some(({ project_slug }) => !world.gids.has(String(project_slug)))
