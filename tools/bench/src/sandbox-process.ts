@@ -63,24 +63,13 @@ const perform = async (kind: ChangeKind, uuid: string): Promise<void> => {
   }
 }
 
-/** The purpose of an upstream request, in words. */
-const kinds: ReadonlyArray<readonly [RegExp, string]> = [
-  [/\/marketplace-(provider-)?resources\/$/, "pages of resources"],
-  [/\/marketplace-(provider-)?resources\/[^/]+\/$/, "one resource"],
-  [/\/customers\/$/, "pages of customers"],
-  [/\/marketplace-provider-offerings\//, "offerings"],
-  [/\/marketplace-orders\//, "orders"],
-  [/\/export\/waldur\/projects/, "GIDs of projects"],
-  [/\/openid-connect\//, "token"],
-]
-
 /** Pages of resources with an order in progress are large and not trimmable, so every count separates them. */
 export const orderedPages = "pages of resources with an order in progress"
 
+/** The path without UUIDs; of a HEAD, which asks for a count, with the method. */
 const kindOf = ({ method, path, query }: Call): string => {
-  const kind = kinds.find(([pattern]) => pattern.test(path))?.[1] ?? path
-  if (method === "HEAD") return `count of ${kind.replace("pages of ", "")}`
-  return kind === "pages of resources" && query.has("order_state") ? orderedPages : kind
+  if (method === "GET" && path.endsWith("resources/") && query.has("order_state")) return orderedPages
+  return `${method === "HEAD" ? "HEAD " : ""}${path.replace(/[0-9a-f]{32}/, "…")}`
 }
 
 /** Excludes the benchmark's own POSTs, and the keys of the issuer. */

@@ -92,13 +92,13 @@ export const oracleOf = (about: {
     const live = livePathsOf(seen)
     const places: Array<Place> = []
     const placed = seen.filter(({ past: { place } }) => place.hostile?.costs !== "malformed" && isWanted(place, filter))
-    for (const tenant of runsOf(placed, tenantOf)) {
+    for (const tenant of Map.groupBy(placed, tenantOf).values()) {
       const parent = (entries: ReadonlyArray<string>, members: ReadonlyArray<Sight>) => {
         const place = parentPlace(entries, members, filter)
         if (place !== undefined) places.push(place)
       }
       parent([tenantEntry((tenant[0] as Sight).past.place)], tenant)
-      for (const customer of runsOf(tenant, ({ past }) => past.place.customerSlug)) {
+      for (const customer of Map.groupBy(tenant, ({ past }) => past.place.customerSlug).values()) {
         const { past } = customer[0] as Sight
         const names = namesIn(history.customerNames.get(past.place.customerUuid), window)
         const entries = names.map((name) => customerEntry(past.place, name))
@@ -248,17 +248,6 @@ const encoded = (facts: Facts, around: Parameters<typeof expectedEntry>[1]): str
 }
 
 const tenantOf = ({ past }: Sight) => `${past.place.offeringSlug} ${past.place.dataType} ${past.place.providerSlug}`
-
-/** Equal neighbours. */
-function* runsOf<A>(sorted: ReadonlyArray<A>, likeness: (one: A) => string): Generator<ReadonlyArray<A>> {
-  let start = 0
-  for (let index = 1; index <= sorted.length; index++) {
-    const next = sorted[index]
-    if (next !== undefined && likeness(next) === likeness(sorted[start] as A)) continue
-    if (index > start) yield sorted.slice(start, index)
-    start = index
-  }
-}
 
 /** System as configured, data type, tenant, customer, then age. */
 const byPlace = ({ place: a }: Past, { place: b }: Past): number =>

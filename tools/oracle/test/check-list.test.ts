@@ -26,24 +26,21 @@ test("a correct list has no fault, whole or by pages", () => {
   expect(verdict([], { offset: 1000, limit: 10, total }).wrong).toBeUndefined()
 })
 
+const withAnotherGid = (right: ReadonlyArray<Entry>) => {
+  const index = right.findIndex(isProject)
+  return right.with(index, {
+    ...(right[index] as Entry),
+    target: { targetType: "project", targetItem: { unixGid: 1 } },
+  })
+}
+
 const spoilt: ReadonlyArray<readonly [string, (right: ReadonlyArray<Entry>) => ReadonlyArray<unknown>, RegExp]> = [
   ["without its last entry", (right) => right.slice(0, -1), /missing/],
   ["without one in the middle", (right) => right.toSpliced(7, 1), /missing/],
   ["with one twice", (right) => right.toSpliced(7, 0, right[7] as Entry), /twice/],
   ["in another order", (right) => right.toSpliced(7, 2, right[8] as Entry, right[7] as Entry), /missing|order/],
   ["with an entry of nothing", (right) => [...right, { itemId: "x" }], /none of the list/],
-  [
-    "with another group's GID",
-    (right) =>
-      right.with(
-        right.findIndex(isProject),
-        structuredClone({
-          ...(right.find(isProject) as Entry),
-          target: { targetType: "project", targetItem: { unixGid: 1 } },
-        }),
-      ),
-    /a wrong value/,
-  ],
+  ["with another group's GID", withAnotherGid, /a wrong value/],
   ["that is empty", () => [], /missing/],
 ]
 test.each(spoilt)("a list %s is detected as wrong", (_, spoil, what) => {

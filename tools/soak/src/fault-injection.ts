@@ -11,8 +11,11 @@ export const upstreams = ["waldur", "hpcUserApi", "issuer"] as const
 /** Larger than any response that the proxy accepts; once in a run. */
 const tooLarge = ["too large", { oversizeBytes: 70_000_000, times: 1 }] as const
 
+/** Waldur refuses its token; of the HPC User API, all tokens so far become invalid. */
+const tokenRefused = "token refused"
+
 /** A fault by name, and its probability. */
-const faults: ReadonlyArray<readonly [number, readonly [string, Fault | "token refused"]]> = [
+const faults: ReadonlyArray<readonly [number, readonly [string, Fault]]> = [
   [3, ["status 500", { status: 500 }]],
   [2, ["status 502, HTML", { status: 502, body: "html" }]],
   [3, ["status 503", { status: 503 }]],
@@ -31,7 +34,7 @@ const faults: ReadonlyArray<readonly [number, readonly [string, Fault | "token r
   [2, ["too late", { latencyMs: 2500 }]],
   [3, ["silent", { hang: true }]],
   [3, ["silent in the middle", { hang: "mid-body" }]],
-  [4, ["token refused", "token refused"]],
+  [4, [tokenRefused, { status: 401 }]],
 ]
 
 /** Mostly all of them, or the lists that every refresh reads. */
@@ -56,12 +59,12 @@ export const faultInjection = (sandbox: Sandbox, chance: Chance, seconds: number
     const isOversize = upstream === "waldur" && !hasBeenOversize && span.from < oversizeBefore
     hasBeenOversize ||= isOversize
     const [name, fault] = isOversize ? tooLarge : chance.weighed(faults)
-    const clear =
-      fault === "token refused"
-        ? refuseToken(sandbox, upstream)
-        : setFault(upstream, isOversize ? fault : narrowed(fault, upstream))
+    const revokes = name === tokenRefused && upstream !== "waldur"
+    if (revokes) sandbox.hpcUserApi.revokeTokens()
+    const set = revokes ? [] : setFault(upstream, isOversize ? fault : narrowed(fault, upstream))
     return () => {
-      count(struck, `${upstream}: ${name}`, clear())
+      for (const one of set) one.clear()
+      count(struck, `${upstream}: ${name}`, revokes ? 1 : set.reduce((sum, one) => sum + one.struck, 0))
       span.until = performance.now()
     }
   }
@@ -73,14 +76,10 @@ export const faultInjection = (sandbox: Sandbox, chance: Chance, seconds: number
     return { ...fault, ...(path !== undefined && { path }), ...(times !== undefined && { times }) }
   }
 
-  const setFault = (upstream: Upstream, fault: Fault): (() => number) => {
+  const setFault = (upstream: Upstream, fault: Fault) => {
     // Not the POSTs by which the soak itself changes Waldur.
     const methods = upstream === "waldur" ? [{ method: "GET" }, { method: "HEAD" }] : [{}]
-    const set = methods.map((method) => sandbox.faults.set(upstream, { ...fault, ...method }))
-    return () => {
-      for (const one of set) one.clear()
-      return set.reduce((sum, one) => sum + one.struck, 0)
-    }
+    return methods.map((method) => sandbox.faults.set(upstream, { ...fault, ...method }))
   }
 
   return {
@@ -102,22 +101,5 @@ export const faultInjection = (sandbox: Sandbox, chance: Chance, seconds: number
         for (const heal of healing) heal()
       }
     },
-  }
-}
-
-/**
- * Waldur's token expires until the returned function is called, which counts as one request; the tokens of the HPC User
- * API are no longer valid.
- */
-const refuseToken = ({ world, waldur, hpcUserApi }: Sandbox, upstream: Upstream): (() => number) => {
-  const token = world.tokens.get(waldur.token)
-  if (upstream !== "waldur" || token === undefined) {
-    hpcUserApi.revokeTokens()
-    return () => 1
-  }
-  token.expired = true
-  return () => {
-    token.expired = false
-    return 1
   }
 }
