@@ -1,27 +1,20 @@
 import { readFileSync } from "node:fs"
-import { describe, expect, onTestFinished, test } from "vitest"
+import { expect, onTestFinished, test } from "vitest"
+import type { BareServerCommands } from "../src/bare-server.ts"
 import { median, megabytes, milliseconds, seconds, times } from "../src/figures.ts"
 import { startHelper } from "../src/helpers.ts"
 import { fromAutocannon, fromWrk } from "../src/load.ts"
 import { report } from "../src/report.ts"
-import type { EchoCommands } from "./echo-process.ts"
 
-describe("a helper process", () => {
-  const aHelper = () => {
-    const helper = startHelper<EchoCommands>(new URL("echo-process.ts", import.meta.url))
-    onTestFinished(helper.end)
-    return helper
-  }
-
-  test("takes and returns values unchanged, bytes too, and passes errors on", async () => {
-    const { commands } = aHelper()
-    expect(await commands.echo(Uint8Array.of(1, 2))).toEqual(Uint8Array.of(1, 2))
-    await expect(commands.fail("the reason")).rejects.toThrow("the reason")
-  })
-
-  test("that ends fails its pending commands", async () => {
-    await expect(aHelper().commands.leave(3)).rejects.toThrow(/ended \(3\)/)
-  })
+test("a helper process takes bytes, and when it ends its pending commands fail", async () => {
+  const { pid, commands, end } = startHelper<BareServerCommands>(new URL("../src/bare-server.ts", import.meta.url))
+  onTestFinished(end)
+  const url = await commands.serve(Uint8Array.of(1, 2), "application/octet-stream")
+  expect(await (await fetch(url)).bytes()).toEqual(Uint8Array.of(1, 2))
+  process.kill(pid, "SIGSTOP")
+  const pending = commands.serve(Uint8Array.of(3), "application/octet-stream")
+  process.kill(pid, "SIGKILL")
+  await expect(pending).rejects.toThrow(/ended \(SIGKILL\)/)
 })
 
 test("figures are shown with their unit", () => {

@@ -1,5 +1,5 @@
 import { createServer } from "node:net"
-import { describe, expect, test, vi } from "vitest"
+import { describe, expect, onTestFinished, test, vi } from "vitest"
 import { freePort, parseLogLine, reportedStep, run, Unavailable, until } from "../src/index.ts"
 
 const node = (source: string, options?: Parameters<typeof run>[2]) => run(process.execPath, ["-e", source], options)
@@ -54,25 +54,18 @@ test.each([
 })
 
 test("a step is a line with its mark; a failed one sets the exit code, an unavailable one only if required", async () => {
-  const lines: Array<string> = []
-  const log = vi.spyOn(console, "log").mockImplementation((line) => void lines.push(line))
+  const log = vi.spyOn(console, "log").mockReturnValue()
   const before = process.exitCode
-  try {
-    expect(await reportedStep("one", () => 1)).toBe(1)
-    const missing = () => {
-      throw new Unavailable("no tool")
-    }
-    expect(await reportedStep("two", missing, String, true)).toBeUndefined()
-    expect(process.exitCode).toBe(before)
-    expect(await reportedStep("three", missing)).toBeUndefined()
-    expect(process.exitCode).toBe(1)
-  } finally {
+  onTestFinished(() => {
     process.exitCode = before
     log.mockRestore()
-  }
-  expect(lines.map((line) => line.replace(/\([\d.]+ s\)/, "()"))).toEqual([
-    "ok    one (): 1",
-    "-     two (): no tool",
-    "FAIL  three (): no tool",
-  ])
+  })
+  const missing = () => Promise.reject(new Unavailable("no tool"))
+  expect(await reportedStep("one", () => 1)).toBe(1)
+  expect(await reportedStep("two", missing, String, true)).toBeUndefined()
+  expect(process.exitCode).toBe(before)
+  expect(await reportedStep("three", missing)).toBeUndefined()
+  expect(process.exitCode).toBe(1)
+  const lines = log.mock.calls.map(([line]) => line.replace(/\([\d.]+ s\)/, "()"))
+  expect(lines).toEqual(["ok    one (): 1", "-     two (): no tool", "FAIL  three (): no tool"])
 })

@@ -171,24 +171,13 @@ const inodesOf = (storage: number, coefficient: number): number =>
 const targetOf = ({ slug, dataType, projectSlug }: Facts, status: string, { projectName, gid }: Surroundings) => {
   const active = status === "active"
   if (dataType === "store" || dataType === "archive") {
-    const itemId = namedUuid("project", slug)
-    return {
-      targetType: "project",
-      targetItem: { itemId, key: projectSlug, name: projectName, status, unixGid: gid, active },
-    }
+    const identity = { itemId: namedUuid("project", slug), key: projectSlug, name: projectName }
+    return { targetType: "project", targetItem: { ...identity, status, unixGid: gid, active } }
   }
   const unixUid = 20_000 + (createHash("sha256").update(slug).digest().readUInt32BE(0) % 10_000)
-  return {
-    targetType: "user",
-    targetItem: {
-      itemId: namedUuid("user", slug),
-      status,
-      email: `user-${slug}@example.com`,
-      unixUid,
-      primaryProject: { name: projectSlug, unixGid: gid, active },
-      active,
-    },
-  }
+  const identity = { itemId: namedUuid("user", slug), status, email: `user-${slug}@example.com`, unixUid }
+  const primaryProject = { name: projectSlug, unixGid: gid, active }
+  return { targetType: "user", targetItem: { ...identity, primaryProject, active } }
 }
 
 const callbackUrlsOf = (facts: Facts, state: string, api: string) => {

@@ -96,13 +96,13 @@ const turnsOf = (around: World) => {
     // Some offerings' orders cannot be set to erred, and some states allow nothing: then there is no change.
     if (response.status >= 500) throw new Error(`POST ${path}: ${response.status} ${text.slice(0, 300)}`)
   }
-  const sandboxDoes = (what: Mutation) => mutate(world, what, chance.below(2 ** 31))
-
-  const actOnOrder = (state: string, action: string, body?: JsonObject) => async () => {
+  const sandboxDoes = (what: Mutation) => () => mutate(world, what, chance.below(2 ** 31))
+  const actOnOrder = (state: string, action: string) => async () => {
     const row = some(hasOrder(state))
-    if (row !== undefined) await post(`marketplace-orders/${orderOf(row)?.uuid}/${action}/`, body)
+    if (row !== undefined) await post(`marketplace-orders/${orderOf(row)?.uuid}/${action}/`)
   }
-  const finishOrder = actOnOrder("executing", "set_state_done")
+  const addGid = (row: WaldurRecord) => void world.gids.set(String(row.project_slug), 60_000 + made)
+  const isFree = (row: WaldurRecord) => isIdle(row) && row.state === "OK"
 
   /** A resource like another, present at once or with an order that creates it. */
   const added = (like: WaldurRecord): WaldurRecord => {
@@ -118,7 +118,7 @@ const turnsOf = (around: World) => {
     if (old !== undefined) return
     placeInProject(row, `soak${String(made).padStart(4, "0")}`)
     // Some are added to the HPC User API later, and some never.
-    if (chance.happens(0.7)) world.gids.set(String(row.project_slug), 60_000 + made)
+    if (chance.happens(0.7)) addGid(row)
   }
 
   /** A live record with values that the contract refuses, in the place of another. */
@@ -139,7 +139,7 @@ const turnsOf = (around: World) => {
     const path = own.startsWith("/") ? own : `/${system}/${type}/${tenant}/${customer}/${project}`
     // Its names lead elsewhere, so that only its odd value leads to the path.
     placeInProject(row, `hostile${made}`)
-    world.gids.set(String(row.project_slug), 60_000 + made)
+    addGid(row)
     const records = hostileRecords(path)
     const record = records[hostileCame++ % records.length] as (typeof records)[number]
     Object.assign(row, record.fields(row))
@@ -168,7 +168,7 @@ const turnsOf = (around: World) => {
         },
       })
     }),
-    mutation(6, "limits and state changed", () => sandboxDoes("resource-changes")),
+    mutation(6, "limits and state changed", sandboxDoes("resource-changes")),
     mutation(4, "removed or erred", () => {
       const row = some(isIdle)
       if (row !== undefined) changeResource(world, row, { state: chance.pick(["Terminated", "Erred"]) })
@@ -185,10 +185,10 @@ const turnsOf = (around: World) => {
       const path = chance.happens(0.2) ? "" : `/${system}/${type}/${tenant}/${customer}/moved-${made}`
       await post(`marketplace-provider-resources/${row.uuid}/set_backend_id/`, { backend_id: path })
     }),
-    mutation(8, "order appeared", () => sandboxDoes("order-appears")),
+    mutation(8, "order appeared", sandboxDoes("order-appears")),
     mutation(8, "order moved", () => {
       // An order to create may bring its resource into the list.
-      if (mayCome()) sandboxDoes("order-moves")
+      if (mayCome()) sandboxDoes("order-moves")()
     }),
     mutation(3, "order waits for the consumer", () => {
       const row = some((row) => ["Updating", "Terminating"].includes(String(row.state)) && !isIdle(row))
@@ -196,22 +196,18 @@ const turnsOf = (around: World) => {
       if (order) order.state = chance.pick(["pending-consumer", "pending-project", "pending-start-date"])
     }),
     mutation(4, "removal requested, not approved", () => {
-      const row = some((row) => isIdle(row) && row.state === "OK")
+      const row = some(isFree)
       if (row === undefined) return
       placeOrder(world, row, { uuid: chance.uuid(), type: "Terminate", state: "pending-consumer" })
       changeResource(world, row, { state: "Terminating" })
     }),
     mutation(4, "other limit requested, quotas reported before", () => {
-      const row = some((row) => isIdle(row) && row.state === "OK")
+      const row = some(isFree)
       const before = Number((row?.limits as JsonObject | undefined)?.storage ?? 0)
       if (row === undefined || before <= 0) return
-      placeOrder(world, row, {
-        uuid: chance.uuid(),
-        type: "Update",
-        state: "pending-provider",
-        limits: { storage: before + chance.below(200) },
-        attributes: { old_limits: { storage: before } },
-      })
+      const order = { uuid: chance.uuid(), type: "Update", state: "pending-provider" } as const
+      const limits = { storage: before + chance.below(200) }
+      placeOrder(world, row, { ...order, limits, attributes: { old_limits: { storage: before } } })
       const reported = {
         soft_quota_space: before,
         hard_quota_space: before,
@@ -222,25 +218,24 @@ const turnsOf = (around: World) => {
     }),
     mutation(8, "removal lost its order", () => {
       // Preferably one in the place of a removed one: both could be gone, were it not for the order.
-      const isFit = (row: WaldurRecord) => isIdle(row) && row.state === "OK"
-      const row = some((row) => isFit(row) && String(row.slug).startsWith("soak-")) ?? some(isFit)
+      const row = some((row) => isFree(row) && String(row.slug).startsWith("soak-")) ?? some(isFree)
       if (row !== undefined) changeResource(world, row, { state: "Terminating" })
     }),
     mutation(6, "order approved", actOnOrder("pending-provider", "approve_by_provider")),
     mutation(3, "order rejected", actOnOrder("pending-provider", "reject_by_provider")),
-    mutation(8, "order done", finishOrder),
-    mutation(3, "order done by Waldur itself", () => sandboxDoes("order-ends")),
-    mutation(8, "order ended unseen", () => sandboxDoes("order-ends-unseen")),
+    mutation(8, "order done", actOnOrder("executing", "set_state_done")),
+    mutation(3, "order done by Waldur itself", sandboxDoes("order-ends")),
+    mutation(8, "order ended unseen", sandboxDoes("order-ends-unseen")),
     mutation(10, "resource added", comes),
     mutation(12, "hostile record added", hostileComes),
     mutation(3, "hostile record removed", hostileGoes),
     mutation(3, "resource removed", () => {
-      if (world.resources.length >= 40 && mayGo()) sandboxDoes("resource-disappears")
+      if (world.resources.length >= 40 && mayGo()) sandboxDoes("resource-disappears")()
     }),
     mutation(3, "GID added late", () => {
       const row = some(({ project_slug }) => !world.gids.has(String(project_slug)))
       made += 1
-      if (row !== undefined) world.gids.set(String(row.project_slug), 60_000 + made)
+      if (row !== undefined) addGid(row)
     }),
     mutation(2, "project renamed", () => {
       const { project_slug } = chance.pick(ordinary())
@@ -252,7 +247,7 @@ const turnsOf = (around: World) => {
       renameCustomer(sandbox, String(chance.pick(ordinary()).customer_uuid), `Renamed "${made}" ÄÖ`)
     }),
     // The overlap of two reads does not hide what comes after it.
-    mutation(3, "an hour passed", () => sandboxDoes("an-hour-passes")),
+    mutation(3, "an hour passed", sandboxDoes("an-hour-passes")),
   ]
 
   /** Runs between two reads of the proxy, if possible; returns whether it may have been in the middle of one. */
@@ -338,10 +333,7 @@ const mostHostile = 20
 let deep: Json = { itemId: "5b2b9f5e-0000-4000-8000-000000000000", unixGid: 4242 }
 for (let level = 0; level < 2000; level++) deep = { level: deep }
 
-const withOddType = ({ attributes }: WaldurRecord): JsonObject => ({
-  ...(attributes as JsonObject),
-  storage_data_type: 7,
-})
+const withOddType = ({ attributes }: WaldurRecord) => ({ ...(attributes as JsonObject), storage_data_type: 7 })
 
 /** Ways to spoil a live record with data at `path`, and the consequence of each by the contract. */
 const hostileRecords = (
