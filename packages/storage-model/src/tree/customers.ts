@@ -5,7 +5,7 @@ import { badData, isRefusal, type Refusal, type Ruling, ruling } from "../rules/
 import { jsonText } from "../waldur/json-object.ts"
 import { longestText, type WaldurResource } from "../waldur/resource.ts"
 import { dashedUuid } from "../waldur/uuid.ts"
-import { below } from "./order.ts"
+import { flatMapLazily } from "./order.ts"
 import { pass } from "./pass.ts"
 
 /** A customer in an offering's own list (`/api/marketplace-provider-offerings/<uuid>/customers/`). */
@@ -55,7 +55,7 @@ export const customerDirectories = () => {
     if (list === "refused" || known === "refused" || known === undefined) changed.offerings.add(uuid)
     else before.set(uuid, known)
     directories.set(uuid, list === "refused" ? list : { byUuid: new Map(), bySlug: new Map() })
-    return list === "refused" ? [] : below(list, (customer) => [{ offering: uuid, customer }])
+    return list === "refused" ? [] : flatMapLazily(list, (customer) => [{ offering: uuid, customer }])
   }
   const add = ({ offering, customer }: { readonly offering: string; readonly customer: OfferingCustomer }): void => {
     const directory = directories.get(offering)
@@ -78,7 +78,7 @@ export const customerDirectories = () => {
         changed.offerings.add(uuid)
       }
     },
-    passes: [pass(() => below(changedLists(), begin), add), pass(() => before, compareWithBefore)],
+    passes: [pass(() => flatMapLazily(changedLists(), begin), add), pass(() => before, compareWithBefore)],
     hasChanged: (): boolean => changed.offerings.size + changed.keys.size > 0,
     /** Whether the identity of these resources' customer may have changed. */
     affects: (members: ReadonlyArray<WaldurResource>): boolean =>
@@ -142,7 +142,7 @@ export const noCandidates = (): NamingCandidates => ({
 })
 
 /** Adds a resource of a customer. Called in list order. */
-export const consider = (group: NamingCandidates, resource: WaldurResource, directories: CustomerDirectories) => {
+export const addNaming = (group: NamingCandidates, resource: WaldurResource, directories: CustomerDirectories) => {
   const uuid = resource.customer_uuid
   if (uuid === undefined || uuid === null) {
     if (group.namingWithUuid === undefined && group.namingWithoutUuid === undefined && directories.isNamedBy(resource))

@@ -98,7 +98,7 @@ export class DirectoryTree<A> {
   }
 
   /** The first result of `answer` among the nodes above `path`, from the root down. */
-  onTheWay<B>(path: string, answer: (directory: Directory<A>, at: string) => B | undefined): B | undefined {
+  firstAbove<B>(path: string, answer: (directory: Directory<A>, at: string) => B | undefined): B | undefined {
     let place: Place<A> | undefined = this.root
     let above = ""
     for (const name of componentsOf(path)) {

@@ -5,9 +5,9 @@ import { stateOf } from "../rules/lifecycle.ts"
 import { parentDirectory } from "../rules/mount-path.ts"
 import type { ModelSettings } from "../settings.ts"
 import type { WaldurResource } from "../waldur/resource.ts"
-import { type CustomerDirectories, consider, type NamingCandidates, noCandidates } from "./customers.ts"
+import { addNaming, type CustomerDirectories, type NamingCandidates, noCandidates } from "./customers.ts"
 import { getOrMake } from "./get-or-make.ts"
-import { below, collect, compare, inOrder } from "./order.ts"
+import { collect, compare, flatMapLazily, inOrder } from "./order.ts"
 import { type Pass, pass } from "./pass.ts"
 import { byAge, byTenant, isFromWaldur, type PlacedResource } from "./place.ts"
 
@@ -20,7 +20,7 @@ export interface Group {
   /** The ancestor of the path of `first` at this level; `/` if that path does not come from `backend_id`. */
   directory: string
   /** The first resource whose directory at this level differs. */
-  against: PlacedResource | undefined
+  differing: PlacedResource | undefined
 }
 
 /** A group at the level of the tenant. */
@@ -49,8 +49,8 @@ export interface TenantGroup extends TenantAggregates {
 }
 
 /** The directory that all paths of a group share at its level, if every path comes from `backend_id`. */
-export const sharedDirectoryOf = ({ directory, against }: Group): string | undefined =>
-  against === undefined && directory !== "/" ? directory : undefined
+export const sharedDirectoryOf = ({ directory, differing }: Group): string | undefined =>
+  differing === undefined && directory !== "/" ? directory : undefined
 
 const grandparent = (path: string) => parentDirectory(parentDirectory(path))
 const directoryOf = ({ path }: PlacedResource, above: (path: string) => string) =>
@@ -63,14 +63,14 @@ const byNames = (a: TenantGroup, b: TenantGroup) => byTenant(a.first, b.first)
 const emptyCustomer = (tenant: TenantGroup, first: PlacedResource): CustomerGroup => {
   const states: ReadonlySet<string> = new Set()
   return {
-    ...{ tenant, first, states, directory: directoryOf(first, parentDirectory), against: undefined },
+    ...{ tenant, first, states, directory: directoryOf(first, parentDirectory), differing: undefined },
     ...{ all: new Set(), members: [], naming: noCandidates() },
-    forTenant: { first, states, directory: directoryOf(first, grandparent), against: undefined, named: undefined },
+    forTenant: { first, states, directory: directoryOf(first, grandparent), differing: undefined, named: undefined },
   }
 }
 
 const emptyTenant = (first: PlacedResource, settings: ModelSettings): TenantGroup => ({
-  ...{ first, states: new Set<string>(), directory: directoryOf(first, grandparent), against: undefined },
+  ...{ first, states: new Set<string>(), directory: directoryOf(first, grandparent), differing: undefined },
   names: storageNames(first.resource.offering_slug, first.dataType.value, settings),
   ...{ named: undefined, bySlug: new Map(), customers: [] },
 })
@@ -81,10 +81,10 @@ const addMember = (customer: CustomerGroup, one: PlacedResource, directories: Cu
   const { resource } = one
   const state = stateOf(resource.state)
   if (!customer.states.has(state)) customer.states = forTenant.states = new Set([...customer.states, state])
-  if (directoryOf(one, parentDirectory) !== customer.directory) customer.against ??= one
-  if (directoryOf(one, grandparent) !== forTenant.directory) forTenant.against ??= one
+  if (directoryOf(one, parentDirectory) !== customer.directory) customer.differing ??= one
+  if (directoryOf(one, grandparent) !== forTenant.directory) forTenant.differing ??= one
   if (resource.provider_name) forTenant.named ??= resource
-  consider(customer.naming, resource, directories)
+  addNaming(customer.naming, resource, directories)
 }
 
 /** Adds the next customer in list order. */
@@ -92,7 +92,7 @@ const addCustomer = (tenant: TenantGroup, { forTenant }: CustomerGroup): void =>
   for (const state of forTenant.states) {
     if (!tenant.states.has(state)) tenant.states = new Set([...tenant.states, state])
   }
-  tenant.against ??= forTenant.directory === tenant.directory ? forTenant.against : forTenant.first
+  tenant.differing ??= forTenant.directory === tenant.directory ? forTenant.differing : forTenant.first
   tenant.named ??= forTenant.named
 }
 
@@ -175,7 +175,7 @@ export class GroupedResources {
       if (customer.all.size > 0) unsorted.set(customer, members)
       return customer.all
     }
-    const restart = ([customer, some]: readonly [CustomerGroup, Array<PlacedResource>]) => {
+    const beginSorted = ([customer, some]: readonly [CustomerGroup, Array<PlacedResource>]) => {
       const sorted = inOrder(some, byAge)
       members = []
       current = customer
@@ -189,12 +189,12 @@ export class GroupedResources {
       pass(
         () => {
           unsorted.clear()
-          return below(this.changed, begin)
+          return flatMapLazily(this.changed, begin)
         },
         (one) => collect(members, one, byAge),
       ),
       pass(
-        () => below(unsorted, restart),
+        () => flatMapLazily(unsorted, beginSorted),
         (one) => {
           members.push(one)
           if (current !== undefined) addMember(current, one, this.#directories)
@@ -213,14 +213,14 @@ export class GroupedResources {
       unsorted.set(tenant, customers)
       return tenant.bySlug.values()
     }
-    const restart = (tenant: TenantGroup) => {
+    const beginSorted = (tenant: TenantGroup) => {
       const some = unsorted.get(tenant)
       const sorted = some === undefined ? tenant.customers : inOrder(some, bySlug)
       customers = []
       current = tenant
       const [first] = sorted
       if (first !== undefined) {
-        Object.assign(tenant, { ...first.forTenant, states: new Set<string>(), against: undefined, named: undefined })
+        Object.assign(tenant, { ...first.forTenant, states: new Set<string>(), differing: undefined, named: undefined })
       }
       tenant.customers = customers
       return sorted
@@ -229,12 +229,12 @@ export class GroupedResources {
       pass(
         () => {
           unsorted.clear()
-          return below(this.#reorderedTenants, begin)
+          return flatMapLazily(this.#reorderedTenants, begin)
         },
         (one) => collect(customers, one, bySlug),
       ),
       pass(
-        () => below(this.#changedTenants, restart),
+        () => flatMapLazily(this.#changedTenants, beginSorted),
         (one) => {
           customers.push(one)
           if (current !== undefined) addCustomer(current, one)

@@ -18,19 +18,19 @@ import { findingList, findingOf } from "./findings.ts"
 import { getOrMake } from "./get-or-make.ts"
 import { type CustomerGroup, GroupedResources, type TenantGroup } from "./group.ts"
 import { ClaimedDirectories, claimsOfProtected, type Occupancy, type ProtectedPath } from "./occupancy.ts"
-import { below } from "./order.ts"
+import { flatMapLazily } from "./order.ts"
 import { type BuiltPart, builtPart, type Part, slicesOf } from "./parts.ts"
 import { type Pass, pass, runAtOnce } from "./pass.ts"
 import { type PlacedResource, resourcePlacer } from "./place.ts"
 import { factsOfPlaced, factsOfUnplaced, type RecordFacts } from "./record-facts.ts"
 import {
-  consider,
+  addRecord,
+  clearResults,
   isContested,
   type MalformedRecord,
   noRecords,
   type RefusedResource,
   type ResourceRecords,
-  restart,
 } from "./records.ts"
 import type { GidAnswer } from "./resource-entry.ts"
 import {
@@ -327,7 +327,7 @@ export class HierarchyBuilder {
   #settling(refused: Array<RefusedResource>): ReadonlyArray<Pass> {
     let current = noRecords(undefined)
     const inEach = <A>(itemsOf: (records: ResourceRecords) => Iterable<A>) =>
-      below(this.#unsettled, (records) => {
+      flatMapLazily(this.#unsettled, (records) => {
         current = records
         return itemsOf(records)
       })
@@ -348,7 +348,7 @@ export class HierarchyBuilder {
       ),
       pass(
         () => inEach(({ resources }) => resources),
-        (resource) => consider(current, resource),
+        (resource) => addRecord(current, resource),
       ),
       pass(
         () => this.#unsettled,
@@ -373,7 +373,7 @@ export class HierarchyBuilder {
     if (placed !== undefined && customer !== undefined) this.#groups.remove(placed, customer)
     if (removal !== undefined) this.#watches.remove(removal.path, removal)
     if (uuid !== undefined && resources.length + malformed.length === 0) this.#byUuid.delete(uuid)
-    restart(records)
+    clearResults(records)
   }
 
   #placeBest(records: ResourceRecords): void {
@@ -423,8 +423,8 @@ export class HierarchyBuilder {
     // The first update builds everything. Later, once per path: what claims it after that is new, so it is built anyway.
     if (this.#isEmpty || this.#touchedPaths.has(path)) return
     this.#touchedPaths.add(path)
-    for (const { who } of this.#occupancy.claimsAt(path)) {
-      const records = this.#byUuid.get(who)
+    for (const { claimant } of this.#occupancy.claimsAt(path)) {
+      const records = this.#byUuid.get(claimant)
       if (records !== undefined) this.#touched.add(records)
     }
     const touchAll = ({ items }: Directory<Watch>) => {
@@ -439,7 +439,7 @@ export class HierarchyBuilder {
     if (this.#touchedPaths.has("/")) return
     if (!path.split("/").includes(anyName)) {
       this.#watches.below(path, touchAll)
-      this.#watches.onTheWay(path, touchRemovals)
+      this.#watches.firstAbove(path, touchRemovals)
       return
     }
     // A path with an unknown name may concern any directory.
@@ -471,7 +471,7 @@ export class HierarchyBuilder {
 
   #customersToRename(): Iterable<CustomerGroup> {
     if (this.#isEmpty || !this.#directories.hasChanged()) return []
-    return below(this.#groups.tenants(), ({ customers }) => customers)
+    return flatMapLazily(this.#groups.tenants(), ({ customers }) => customers)
   }
 
   #rename(customer: CustomerGroup): void {
@@ -509,8 +509,8 @@ export class HierarchyBuilder {
     ofTenant: (tenant: TenantGroup) => ReadonlyArray<Part>,
     ofCustomer: (customer: CustomerGroup) => ReadonlyArray<Part>,
   ): Iterable<Part> {
-    return below(this.#groups.tenants(), (tenant) =>
-      below<TenantGroup | CustomerGroup, Part>([tenant, ...tenant.customers], (group) =>
+    return flatMapLazily(this.#groups.tenants(), (tenant) =>
+      flatMapLazily<TenantGroup | CustomerGroup, Part>([tenant, ...tenant.customers], (group) =>
         "customers" in group ? ofTenant(group) : ofCustomer(group),
       ),
     )
@@ -607,7 +607,7 @@ export class HierarchyBuilder {
 }
 
 const malformedIn = ({ malformed, skipped }: DecodedResources): Iterable<MalformedRecord> =>
-  below(skipped.entries(), ([at, one]) => [{ record: malformed[at], skipped: one }])
+  flatMapLazily(skipped.entries(), ([at, one]) => [{ record: malformed[at], skipped: one }])
 
 const isSameAnswer = (a: GidAnswer, b: GidAnswer): boolean => {
   if (a.status === "known") return b.status === "known" && a.gid === b.gid && a.from === b.from

@@ -34,7 +34,7 @@ export interface Occupancy {
 /** A directory that a record claims, and how. */
 export interface Claim {
   readonly path: string
-  readonly who: string
+  readonly claimant: string
   /**
    * `live`: the record is certainly live there; `possible`: its data may be there; `region`: the path has `*` for each
    * unknown name; `former`: it has the directory, but no data that must stay.
@@ -47,17 +47,17 @@ export interface Claim {
 // A path of one component is not a mount point, so no resource owns a whole file system.
 const mayBeOwned = (path: string) => path.includes("/", 1)
 
-const possible = (path: string, who: string, owns: boolean): Claim =>
+const possible = (path: string, claimant: string, owns: boolean): Claim =>
   path.split("/").includes(anyName)
-    ? { path, who, kind: "region", owns: false }
-    : { path, who, kind: "possible", owns: owns && mayBeOwned(path) }
+    ? { path, claimant, kind: "region", owns: false }
+    : { path, claimant, kind: "possible", owns: owns && mayBeOwned(path) }
 
-const claimsOf = (record: unknown, who: string, rule: PathRule) => {
+const claimsOf = (record: unknown, claimant: string, rule: PathRule) => {
   const { paths, misread, pattern } = whereaboutsOf(record, rule)
   const others = pattern === undefined ? misread : [...misread, pattern]
   return {
-    own: paths.map((path) => possible(path, who, true)),
-    others: others.map((path) => possible(path, who, false)),
+    own: paths.map((path) => possible(path, claimant, true)),
+    others: others.map((path) => possible(path, claimant, false)),
   }
 }
 
@@ -75,7 +75,7 @@ export const claimsOfPlaced = (
   const place = isRefusal(path) ? undefined : path.value
   const ofPlace = (kind: "live" | "former", place: string): Claim => ({
     path: place,
-    who: uuid,
+    claimant: uuid,
     kind,
     owns: mayBeOwned(place),
   })
@@ -102,8 +102,8 @@ export const claimsOfUnplaced = (record: unknown, isContested: boolean, rule: Pa
   const uuid = dashedUuid(property(record, "uuid"))
   const isLive = recordMayBeLive(record)
   if (!isLive && !isContested) return []
-  const who = uuid ?? "a resource with an invalid record"
-  const { own, others } = claimsOf(record, who, rule)
+  const claimant = uuid ?? "a resource with an invalid record"
+  const { own, others } = claimsOf(record, claimant, rule)
   const [one] = own
   const isCertain = one !== undefined && own.length + others.length === 1
   if (isCertain && isLive && !isRemoval(stateOf(property(record, "state")))) return [{ ...one, kind: "live" }]
@@ -112,10 +112,10 @@ export const claimsOfUnplaced = (record: unknown, isContested: boolean, rule: Pa
 
 /** The claims of a directory that no resource shows. */
 export const claimsOfProtected = ({ path, by }: ProtectedPath): ReadonlyArray<Claim> => {
-  const who = String(shown(by))
+  const claimant = String(shown(by))
   const normalized = normalizedPath(path)
   const paths = normalized === undefined || normalized === "/" ? [] : [normalized]
-  return [...paths, ...pathsReadIn(path)].map((one) => possible(one, who, true))
+  return [...paths, ...pathsReadIn(path)].map((one) => possible(one, claimant, true))
 }
 
 /** What the claims on one directory amount to: of each kind the one with the smallest name, whatever their order. */
@@ -131,7 +131,7 @@ interface Summary {
 }
 
 const leastClaim = (a: Claim | undefined, b: Claim): Claim =>
-  a === undefined || (compare(b.who, a.who) || compare(b.path, a.path)) < 0 ? b : a
+  a === undefined || (compare(b.claimant, a.claimant) || compare(b.path, a.path)) < 0 ? b : a
 
 const summaryOf = (claims: ReadonlyArray<Claim>): Summary => {
   let [live, possible, region, owner]: Array<Claim | undefined> = []
@@ -144,8 +144,8 @@ const summaryOf = (claims: ReadonlyArray<Claim>): Summary => {
   let next: Claim | undefined
   const names = new Set<string>()
   for (const claim of live === undefined || claims.length < 2 ? [] : claims) {
-    if (claim.kind !== "live" || claim.who === live?.who) continue
-    names.add(claim.who)
+    if (claim.kind !== "live" || claim.claimant === live?.claimant) continue
+    names.add(claim.claimant)
     next = leastClaim(next, claim)
   }
   return { live, next, lives: names.size + 1, possible, region, owner }
@@ -153,7 +153,8 @@ const summaryOf = (claims: ReadonlyArray<Claim>): Summary => {
 
 const holds = (claim: Claim): boolean => claim.kind !== "former"
 
-const named = ({ who }: Claim, { lives }: Summary) => (lives > 2 ? `${who} and others (${lives} in all)` : who)
+const named = ({ claimant }: Claim, { lives }: Summary) =>
+  lives > 2 ? `${claimant} and others (${lives} in all)` : claimant
 
 /** With fewer claims, a summary costs no more than keeping it. */
 const fewClaims = 4
@@ -175,9 +176,9 @@ const heldBelow = (directory: Directory<Claim>): string => {
   for (;;) {
     const { live, possible, region } = summaryAt(at)
     if (live !== undefined) return `holds the mount point ${shown(live.path)}, which is live`
-    if (possible !== undefined) return `holds ${shown(possible.path)}, where ${possible.who} may be live`
+    if (possible !== undefined) return `holds ${shown(possible.path)}, where ${possible.claimant} may be live`
     if (region !== undefined)
-      return `holds the directory of ${region.who}, of which only ${shown(region.path)} is known`
+      return `holds the directory of ${region.claimant}, of which only ${shown(region.path)} is known`
     // By its first name: how far a run extends depends on what was there before.
     let next: readonly [name: string, entry: Directory<Claim>] | undefined
     for (const one of at.entries ?? []) {
@@ -210,7 +211,7 @@ export class ClaimedDirectories implements Occupancy {
   othersAt(path: string, self: string): string | undefined {
     const directory = this.#tree.at(path)
     const known = directory && summaryAt(directory)
-    const other = known?.live?.who === self ? known.next : known?.live
+    const other = known?.live?.claimant === self ? known.next : known?.live
     return known === undefined || other === undefined ? undefined : named(other, known)
   }
 
@@ -228,31 +229,31 @@ export class ClaimedDirectories implements Occupancy {
         const there = directoryAt(candidate)
         const region = there && summaryAt(there).region
         if (region !== undefined) {
-          return `may be or lie in the directory of ${region.who}, of which only ${shown(region.path)} is known`
+          return `may be or lie in the directory of ${region.claimant}, of which only ${shown(region.path)} is known`
         }
       }
     }
     for (const candidate of candidates) {
       const there = directoryAt(candidate)
       const kept = there && summaryAt(there).possible
-      if (kept !== undefined) return `is where ${kept.who} may be live`
+      if (kept !== undefined) return `is where ${kept.claimant} may be live`
       if (candidate.directory.size > 0) return heldBelow(candidate.directory)
     }
     return undefined
   }
 
   around(path: string): string | undefined {
-    return this.#tree.onTheWay(path, (directory, above) => {
+    return this.#tree.firstAbove(path, (directory, above) => {
       const { live, possible } = summaryAt(directory)
-      const who = (live ?? possible)?.who
-      return who === undefined ? undefined : `${shown(above)}, the directory of ${who}`
+      const claimant = (live ?? possible)?.claimant
+      return claimant === undefined ? undefined : `${shown(above)}, the directory of ${claimant}`
     })
   }
 
   ownerOf(path: string): string | undefined {
     const directory = this.#tree.at(path)
     const owner =
-      this.#tree.onTheWay(path, (above) => summaryAt(above).owner) ?? (directory && summaryAt(directory).owner)
-    return owner?.who
+      this.#tree.firstAbove(path, (above) => summaryAt(above).owner) ?? (directory && summaryAt(directory).owner)
+    return owner?.claimant
   }
 }

@@ -67,7 +67,7 @@ const merged = <A>(items: ReadonlyArray<A>, order: Order<A>): Iterator<A, undefi
 }
 
 /** Like `flatMap`, but evaluates each inner list only when the iteration reaches it. */
-export const below = <A, B>(items: Iterable<A>, itemsOf: (item: A) => Iterable<B>): Iterable<B> => ({
+export const flatMapLazily = <A, B>(items: Iterable<A>, itemsOf: (item: A) => Iterable<B>): Iterable<B> => ({
   [Symbol.iterator]: () => {
     const outer = items[Symbol.iterator]()
     let inner: Iterator<B> | undefined

@@ -61,10 +61,10 @@ export const parentDirectoryOf = (
 
 const whyNotShared = (group: Group): string => {
   const { first } = group
-  const against = group.against ?? first
-  const pathless = isFromWaldur(first.path) ? against : first
+  const differing = group.differing ?? first
+  const pathless = isFromWaldur(first.path) ? differing : first
   if (!isFromWaldur(pathless.path)) return `backend_id of ${shown(pathless.resource.slug)} gives no path`
-  return against === first
+  return differing === first
     ? "by backend_id it would be /"
-    : `backend_id of ${shown(first.resource.slug)} and of ${shown(against.resource.slug)} do not lie in the same directory`
+    : `backend_id of ${shown(first.resource.slug)} and of ${shown(differing.resource.slug)} do not lie in the same directory`
 }

@@ -59,13 +59,13 @@ export const noRecords = (uuid: string | undefined): ResourceRecords => ({
 })
 
 /** Resets all results and keeps the records. */
-export const restart = (records: ResourceRecords): void => void Object.assign(records, noResults())
+export const clearResults = (records: ResourceRecords): void => void Object.assign(records, noResults())
 
 /**
  * Selects between the records so far and one more: a live one if there is any, so that the order of rows never turns it into
  * a removal. Otherwise the choice depends on the content only.
  */
-export const consider = (records: ResourceRecords, resource: WaldurResource): void => {
+export const addRecord = (records: ResourceRecords, resource: WaldurResource): void => {
   const candidate: Candidate = { resource, content: undefined }
   const { best } = records
   if (best === undefined) {

@@ -4,7 +4,7 @@ import { type Remark, remark, shown, type Warning } from "../report/finding.ts"
 import { property } from "../waldur/json-object.ts"
 import type { WaldurResource } from "../waldur/resource.ts"
 import { getOrMake } from "./get-or-make.ts"
-import { below, compare } from "./order.ts"
+import { compare, flatMapLazily } from "./order.ts"
 
 /** One holder of an identity. */
 export interface Holder {
@@ -60,7 +60,7 @@ export const sharedIdentity = (remarkOn: (holder: Holder, others: string) => Rem
       changed.add(one.key)
     },
     /** The holders of all identities with a change since `settle`. */
-    affected: below(changed, (key) => {
+    affected: flatMapLazily(changed, (key) => {
       const all = holders.get(key) ?? []
       others = othersIn(all)
       return all
