@@ -7,7 +7,13 @@ import type { Source } from "../refresh/snapshot-source.ts"
 import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis, wallAhead } from "../snapshot/steady-clock.ts"
 import { directoryProblem } from "./own-file.ts"
-import { readSnapshotFile, SnapshotFileError, setAside, writeSnapshotFile } from "./snapshot-file.ts"
+import {
+  readSnapshotFile,
+  type SnapshotFileDamaged,
+  SnapshotFileError,
+  setAside,
+  writeSnapshotFile,
+} from "./snapshot-file.ts"
 import { storageIdentity } from "./stored-snapshot.ts"
 
 /** Between two writes: the time whose changes a crash can lose. */
@@ -27,59 +33,6 @@ export const keptInFile = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Source, never, Settings | GidSource | Scope.Scope> {
   const settings = yield* Settings
   const { remember } = yield* GidSource
-  const identity = storageIdentity(settings)
-  const oneAtATime = yield* Semaphore.make(1)
-  const isThere = yield* Deferred.make<void>()
-  let newest: TimedSnapshot | undefined
-  let written: TimedSnapshot | undefined
-  let degradation: string | undefined
-  /** Why the file was rejected at start, until there is a new one. */
-  let refused: string | undefined
-
-  const failed = (error: SnapshotFileError) => {
-    const isFirst = degradation === undefined
-    degradation = error.message
-    return isFirst
-      ? Effect.logError("The snapshot cannot be written").pipe(
-          logEvent("snapshot-not-kept"),
-          Effect.annotateLogs({ error: degradation }),
-        )
-      : Effect.void
-  }
-  const writeNewest = Effect.suspend(() => {
-    const taken = newest
-    if (taken === undefined || taken === written) return Effect.void
-    const write = Effect.flatMap(wallAhead, (ahead) => writeSnapshotFile(path, identity, moved(taken, ahead)))
-    return Effect.matchEffect(write, {
-      onFailure: failed,
-      onSuccess: () =>
-        Effect.sync(() => {
-          written = taken
-          degradation = undefined
-          refused = undefined
-        }),
-    })
-  })
-  // A write that is interrupted would rename what the next one has just begun.
-  const write = Effect.uninterruptible(oneAtATime.withPermit(writeNewest))
-
-  const read = readSnapshotFile(path, identity, settings.model).pipe(
-    Effect.timeoutOrElse({
-      duration: readWithin,
-      orElse: () => Effect.fail(new SnapshotFileError({ path, detail: "reading it takes too long" })),
-    }),
-    Effect.catchTag("SnapshotFileDamaged", (damage) =>
-      Effect.flatMap(setAside(path), (aside) => {
-        refused = `${damage.message}; it was set aside as ${aside}`
-        return Effect.logError("The stored snapshot is damaged").pipe(
-          logEvent("snapshot-damaged"),
-          Effect.annotateLogs({ error: damage.message, set_aside_as: aside }),
-          Effect.as(undefined),
-        )
-      }),
-    ),
-    Effect.catch((error) => Effect.as(failed(error), undefined)),
-  )
   const unsafe = yield* Effect.promise(() => directoryProblem(path))
   if (unsafe !== undefined) {
     yield* Effect.logWarning("The directory of cache.path is not safe").pipe(
@@ -87,19 +40,12 @@ export const keptInFile = Effect.fnUntraced(function* (
       Effect.annotateLogs({ error: unsafe }),
     )
   }
-
-  // Registered before the loop, so that it runs after the loop has ended.
-  yield* Effect.addFinalizer(() => write)
-  yield* Deferred.await(isThere).pipe(
-    Effect.andThen(Effect.forever(Effect.andThen(write, Effect.sleep(writeEvery)))),
-    Effect.forkScoped,
-  )
-
+  const file = yield* snapshotFile(path, settings)
   return {
     ...source,
     earlier: Effect.gen(function* () {
       const now = yield* steadyMillis
-      const found = yield* read
+      const found = yield* file.read
       const stored = found && moved(found, -(yield* wallAhead))
       const fromFile = stored && agedBy(now, stored, settings.cache)
       if (stored !== undefined && fromFile !== undefined) {
@@ -116,13 +62,71 @@ export const keptInFile = Effect.fnUntraced(function* (
         return other
       return { taken: fromFile, origin: "file", basis: undefined }
     }),
-    renew: (last, mustBeNew) =>
-      Effect.tap(source.renew(last, mustBeNew), ({ taken }) => {
-        newest = taken
-        return Deferred.succeed(isThere, undefined)
-      }),
-    degradations: () => [
-      ...source.degradations(),
+    renew: (last, mustBeNew) => Effect.tap(source.renew(last, mustBeNew), ({ taken }) => file.keep(taken)),
+    degradations: () => [...source.degradations(), ...file.degradations()],
+  }
+})
+
+/** The file, written from when the first snapshot is kept until the scope closes. */
+const snapshotFile = Effect.fnUntraced(function* (path: string, settings: ProxySettings) {
+  const identity = storageIdentity(settings)
+  const oneAtATime = yield* Semaphore.make(1)
+  const isThere = yield* Deferred.make<void>()
+  let newest: TimedSnapshot | undefined
+  let written: TimedSnapshot | undefined
+  let degradation: string | undefined
+  /** Why the file was rejected at start, until there is a new one. */
+  let refused: string | undefined
+
+  const failed = (error: SnapshotFileError) => {
+    const isFirst = degradation === undefined
+    degradation = error.message
+    const log = Effect.logError("The snapshot cannot be written").pipe(
+      logEvent("snapshot-not-kept"),
+      Effect.annotateLogs({ error: degradation }),
+    )
+    return isFirst ? log : Effect.void
+  }
+  const writeNewest = Effect.suspend(() => {
+    const taken = newest
+    if (taken === undefined || taken === written) return Effect.void
+    const write = Effect.flatMap(wallAhead, (ahead) => writeSnapshotFile(path, identity, moved(taken, ahead)))
+    const succeeded = () => {
+      written = taken
+      degradation = undefined
+      refused = undefined
+    }
+    return Effect.matchEffect(write, { onFailure: failed, onSuccess: () => Effect.sync(succeeded) })
+  })
+  // A write that is interrupted would rename what the next one has just begun.
+  const write = Effect.uninterruptible(oneAtATime.withPermit(writeNewest))
+  // Registered before the loop, so that it runs after the loop has ended.
+  yield* Effect.addFinalizer(() => write)
+  yield* Deferred.await(isThere).pipe(
+    Effect.andThen(Effect.forever(Effect.andThen(write, Effect.sleep(writeEvery)))),
+    Effect.forkScoped,
+  )
+
+  const damaged = Effect.fnUntraced(function* ({ message }: SnapshotFileDamaged) {
+    const aside = yield* setAside(path)
+    refused = `${message}; it was set aside as ${aside}`
+    yield* Effect.logError("The stored snapshot is damaged").pipe(
+      logEvent("snapshot-damaged"),
+      Effect.annotateLogs({ error: message, set_aside_as: aside }),
+    )
+  })
+  const tooSlow = Effect.fail(new SnapshotFileError({ path, detail: "reading it takes too long" }))
+  return {
+    read: readSnapshotFile(path, identity, settings.model).pipe(
+      Effect.timeoutOrElse({ duration: readWithin, orElse: () => tooSlow }),
+      Effect.catchTag("SnapshotFileDamaged", (damage) => Effect.as(damaged(damage), undefined)),
+      Effect.catch((error) => Effect.as(failed(error), undefined)),
+    ),
+    keep: (taken: TimedSnapshot) => {
+      newest = taken
+      return Deferred.succeed(isThere, undefined)
+    },
+    degradations: (): ReadonlyArray<string> => [
       ...(refused === undefined ? [] : [`the list stored before the start is not used: ${refused}`]),
       ...(degradation === undefined ? [] : [`the snapshot is not kept: ${degradation}`]),
     ],

@@ -60,7 +60,7 @@ type Reply<A> = Effect.Effect<A, SharedCacheUnavailable>
  * Replicas agree here on which of them reads the upstreams. Reads have numbers that only grow, also across a flush, so "a
  * read that begins after now" needs no clock that two machines share.
  */
-interface LeaseStore {
+export interface LeaseStore {
   /** Takes the lease or renews it; `undefined` if another replica holds it. */
   readonly acquireLease: Reply<"kept" | "taken" | undefined>
   /** Extends the lease; false if it is lost. */

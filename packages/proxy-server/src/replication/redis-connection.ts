@@ -71,74 +71,19 @@ const getScript = `
 
 const texts = Schema.decodeUnknownEffect(Schema.Array(Schema.NullOr(Schema.String)))
 
-/** Connects, and waits briefly for the connection. The library is loaded only here, since few deployments need it. */
+/** Connects, and waits briefly for the connection. */
 export const redisConnection = Effect.fnUntraced(function* (
   url: Secret,
 ): Effect.fn.Return<RedisConnection, never, Scope.Scope> {
-  let degradation: string | undefined
-  let since = 0
-  // Only the password: the forms of the whole URL contain the host, which an error must name.
-  const masked = (text: string) => redactor(loginIn(secretNow(url)))(text).replace(/\p{Cc}/gu, " ")
-  const failing = Effect.fnUntraced(function* (cause: unknown) {
-    const detail = masked(cause instanceof Error ? cause.message || cause.name : String(cause)).slice(0, longestDetail)
-    const isFirst = degradation === undefined
-    degradation = detail
-    if (isFirst) {
-      since = yield* Clock.currentTimeMillis
-      yield* Metric.update(up, 0)
-      yield* Effect.logError("The shared cache has failed; this replica reads the upstreams itself").pipe(
-        logEvent("shared-cache-unavailable"),
-        Effect.annotateLogs({ error: detail }),
-      )
-    }
-    return yield* new SharedCacheUnavailable({ detail })
-  })
-  const working = Effect.suspend(() => {
-    if (degradation === undefined) return Effect.void
-    degradation = undefined
-    return Effect.andThen(
-      Metric.update(up, 1),
-      Effect.logInfo("The shared cache works again").pipe(logEvent("shared-cache-available")),
-    )
-  })
-
-  const { createClient, RESP_TYPES } = yield* Effect.promise(() => import("@redis/client"))
-  let lastError: unknown
-  const client = yield* Effect.acquireRelease(
-    Effect.sync(() =>
-      createClient({
-        ...withCredentials(url),
-        RESP: 2,
-        name: "storage-proxy",
-        // While it is down, each replica reads the upstreams itself: calls must not queue.
-        disableOfflineQueue: true,
-        socket: {
-          ...addressing(secretNow(url)),
-          reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 2000) + Math.random() * 200,
-        },
-      }).on("error", (error) => {
-        lastError = error
-      }),
-    ),
-    (client) => Effect.sync(() => client.destroy()),
-  )
-  const noAnswer = `no answer within ${Duration.toSeconds(patience)} s`
-  /** A connection can die silently; TCP itself needs a quarter of an hour to notice. */
-  const connectAnew = () => {
-    if (!client.isReady) return
-    lastError = noAnswer
-    client.destroy()
-    client.connect().catch(() => undefined)
-  }
-  const binary = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer })
-
+  const { failing, working, degradation } = cacheHealth(url)
+  const { client, binary, lastError, connectAnew } = yield* redisClient(url)
   const call = <A>(ask: () => Promise<A>): Reply<A> =>
-    Effect.tryPromise({ try: ask, catch: (cause) => (client.isReady ? cause : (lastError ?? cause)) }).pipe(
+    Effect.tryPromise({ try: ask, catch: (cause) => (client.isReady ? cause : (lastError() ?? cause)) }).pipe(
       Effect.timeoutOrElse({
         duration: patience,
         orElse: () => {
           connectAnew()
-          return Effect.fail<unknown>(lastError ?? noAnswer)
+          return Effect.fail<unknown>(lastError() ?? noAnswer)
         },
       }),
       Effect.catch(failing),
@@ -152,10 +97,7 @@ export const redisConnection = Effect.fnUntraced(function* (
   yield* Effect.ignore(call(() => connecting))
 
   return {
-    degradation: () =>
-      degradation === undefined
-        ? undefined
-        : `the shared cache has failed since ${new Date(since).toISOString()}: ${degradation}`,
+    degradation,
     getAll: (keys, { each, inAll }) =>
       keys.length === 0
         ? Effect.succeed([])
@@ -173,11 +115,11 @@ export const redisConnection = Effect.fnUntraced(function* (
         call(() => Promise.all(values.map(([key, value]) => client.set(key, value, { expiration })))),
       )
     },
-    touchAll: (keys, livesFor) =>
-      Effect.map(
-        call(() => Promise.all(keys.map((key) => client.pExpire(key, Duration.toMillis(livesFor))))),
-        (replies) => replies.map((reply) => reply === 1),
-      ),
+    touchAll: (keys, livesFor) => {
+      const millis = Duration.toMillis(livesFor)
+      const touched = call(() => Promise.all(keys.map((key) => client.pExpire(key, millis))))
+      return Effect.map(touched, (replies) => replies.map((reply) => reply === 1))
+    },
     areThere: (keys) =>
       Effect.map(
         call(() => client.exists([...keys])),
@@ -188,6 +130,76 @@ export const redisConnection = Effect.fnUntraced(function* (
       call(() => client.eval(script, { keys: [...keys], arguments: [...values] })).pipe(
         Effect.flatMap((reply) => Effect.catch(texts(reply), failing)),
       ),
+  }
+})
+
+/** Logs and counts when the cache fails for the first time, and when it works again. */
+const cacheHealth = (url: Secret) => {
+  let degradation: string | undefined
+  let since = 0
+  // Only the password: the forms of the whole URL contain the host, which an error must name.
+  const masked = (text: string) => redactor(loginIn(secretNow(url)))(text).replace(/\p{Cc}/gu, " ")
+  return {
+    failing: Effect.fnUntraced(function* (cause: unknown) {
+      const text = cause instanceof Error ? cause.message || cause.name : String(cause)
+      const detail = masked(text).slice(0, longestDetail)
+      const isFirst = degradation === undefined
+      degradation = detail
+      if (isFirst) {
+        since = yield* Clock.currentTimeMillis
+        yield* Metric.update(up, 0)
+        yield* Effect.logError("The shared cache has failed; this replica reads the upstreams itself").pipe(
+          logEvent("shared-cache-unavailable"),
+          Effect.annotateLogs({ error: detail }),
+        )
+      }
+      return yield* new SharedCacheUnavailable({ detail })
+    }),
+    working: Effect.suspend(() => {
+      if (degradation === undefined) return Effect.void
+      degradation = undefined
+      const log = Effect.logInfo("The shared cache works again").pipe(logEvent("shared-cache-available"))
+      return Effect.andThen(Metric.update(up, 1), log)
+    }),
+    degradation: () =>
+      degradation === undefined
+        ? undefined
+        : `the shared cache has failed since ${new Date(since).toISOString()}: ${degradation}`,
+  }
+}
+
+const noAnswer = `no answer within ${Duration.toSeconds(patience)} s`
+
+/** The library's client, not yet connected. It is loaded only here, since few deployments need it. */
+const redisClient = Effect.fnUntraced(function* (url: Secret) {
+  const { createClient, RESP_TYPES } = yield* Effect.promise(() => import("@redis/client"))
+  let lastError: unknown
+  const create = () =>
+    createClient({
+      ...withCredentials(url),
+      RESP: 2,
+      name: "storage-proxy",
+      // While it is down, each replica reads the upstreams itself: calls must not queue.
+      disableOfflineQueue: true,
+      socket: {
+        ...addressing(secretNow(url)),
+        reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 2000) + Math.random() * 200,
+      },
+    }).on("error", (error) => {
+      lastError = error
+    })
+  const client = yield* Effect.acquireRelease(Effect.sync(create), (client) => Effect.sync(() => client.destroy()))
+  return {
+    client,
+    binary: client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer }),
+    lastError: () => lastError,
+    /** A connection can die silently; TCP itself needs a quarter of an hour to notice. */
+    connectAnew: () => {
+      if (!client.isReady) return
+      lastError = noAnswer
+      client.destroy()
+      client.connect().catch(() => undefined)
+    },
   }
 })
 

@@ -13,9 +13,9 @@ import { counted } from "../refresh/refresh-metrics.ts"
 import type { Source } from "../refresh/snapshot-source.ts"
 import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
-import { makeLeaseStore, type NamedSnapshot } from "./lease-store.ts"
+import { type LeaseStore, makeLeaseStore, type NamedSnapshot } from "./lease-store.ts"
 import { redisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
-import { makeSharedStore } from "./shared-store.ts"
+import { makeSharedStore, type SharedStore } from "./shared-store.ts"
 
 /** Between two renewals of the lease: several within its life. */
 const renewLeaseEvery: Duration.Input = "2 seconds"
@@ -42,21 +42,72 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Source, never, Settings | GidSource | Scope.Scope> {
   const settings = yield* Settings
   const { remember } = yield* GidSource
-  const freshFor = Duration.toMillis(settings.cache.freshFor)
   const redis = yield* redisConnection(url)
   // Braces: one slot of a cluster, which a script over several keys needs.
   const key = (name: string) => `storage-proxy:{${storageIdentity(settings)}}:${name}`
   const leaseStore = makeLeaseStore(redis, key)
   const store = makeSharedStore(redis, key, settings.model)
-
+  const outcomes = makeOutcomes(leaseStore, store, remember)
+  const following = makeFollowing(leaseStore, outcomes, Duration.toMillis(settings.cache.freshFor))
   let isLeading = false
-  /** Own reads that failed in a row. */
-  let failures = 0
+  /** Leaves the lease to another replica. */
+  const giveUp = Effect.suspend(() => {
+    isLeading = false
+    return leaseStore.release
+  })
+  const lead = leadWith(upstreams, leaseStore, outcomes, giveUp)
+
+  const renewed = Effect.fnUntraced(function* (last: ReadResult | undefined, mustBeNew: boolean) {
+    for (let turn = 0; turn < mostTurns; turn += 1) {
+      const role = yield* leaseStore.acquireLease
+      isLeading = role !== undefined
+      if (isLeading) following.forget()
+      const reading =
+        role === undefined
+          ? yield* counted("shared")(following.follow(mustBeNew))
+          : yield* lead(role === "taken" ? yield* outcomes.newest(last) : last)
+      if (reading !== undefined) return reading
+    }
+    return yield* new SharedCacheUnavailable({ detail: "the lease keeps changing hands" })
+  })
+
+  yield* Effect.addFinalizer(() => Effect.ignore(leaseStore.release))
+  const keepLease = Effect.gen(function* () {
+    if (isLeading) isLeading = yield* leaseStore.renewLease
+  })
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(renewLeaseEvery), Effect.ignore(keepLease))))
+
+  return {
+    ...upstreams,
+    earlier: Effect.orElseSucceed(outcomes.newest(undefined), () => undefined),
+    renew: (last, mustBeNew) =>
+      Effect.catchTag(renewed(last, mustBeNew), "SharedCacheUnavailable", () => upstreams.renew(last, mustBeNew)),
+    wanted: Effect.gen(function* () {
+      for (;;) {
+        yield* Effect.sleep(pollEvery)
+        if (isLeading && (yield* Effect.orElseSucceed(leaseStore.isWanted, () => false))) return
+      }
+    }),
+    byId: (id) => Effect.orElseSucceed(store.byId(id, outcomes.known()?.taken), () => undefined),
+    // Without a known leader, a replica reads the upstreams itself.
+    isLeading: () => isLeading || following.isStuck() || redis.degradation() !== undefined,
+    degradations: () => {
+      const refusal = store.refusal()
+      return [
+        ...upstreams.degradations(),
+        redis.degradation(),
+        refusal && `data in the shared cache is refused: ${refusal}`,
+        following.isStuck() && "another replica holds the lease in the shared cache but does not read",
+      ].filter((degradation) => typeof degradation === "string")
+    },
+  }
+})
+
+/** The outcomes of reads, as published: by this replica or another. */
+const makeOutcomes = (leaseStore: LeaseStore, store: SharedStore, remember: GidSource["Service"]["remember"]) => {
   /** Failures of others in a row that were taken over. */
   let sharedFailures = 0
-  /** The outcome at which waiting for the leader ended, while there is no newer one. */
-  let stuckAt: { readonly number: number | undefined } | undefined
-  /** The last published snapshot, from this replica or another. */
+  /** The last published snapshot. */
   let known: { readonly number: number; readonly named: NamedSnapshot; readonly taken: TimedSnapshot } | undefined
 
   /** Takes a published snapshot; loads it unless it is here already. */
@@ -69,63 +120,73 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
     yield* remember(snapshot.gids, snapshot.gidsReadAt ?? readStartedAt)
     return { taken, origin: "replica", basis: undefined } satisfies ReadResult
   })
+  return {
+    known: () => known,
+    take,
+    /** The newest known list: the published one if it is newer than our own. */
+    newest: Effect.fnUntraced(function* (last: ReadResult | undefined) {
+      const { outcome } = yield* leaseStore.read
+      if (!outcome?.snapshot || outcome.number === known?.number) return last
+      if (outcome.snapshot.readStartedAt <= (last?.taken.readStartedAt ?? 0)) return last
+      return yield* Effect.orElseSucceed(take(outcome.number, outcome.snapshot), () => last)
+    }),
+    publishSnapshot: Effect.fnUntraced(function* (number: number, taken: TimedSnapshot) {
+      const { readStartedAt, readEndedAt, changedAt } = taken
+      const named = { digest: yield* store.save(taken), readStartedAt, readEndedAt, changedAt }
+      known = { number, named, taken }
+      yield* leaseStore.publish({ number, failure: null, snapshot: named })
+    }),
+    publishFailure: Effect.fnUntraced(function* (number: number, failure: RefreshError) {
+      // A named snapshot must be there.
+      if (known !== undefined) yield* store.save(known.taken)
+      yield* leaseStore.publish({ number, failure, snapshot: known?.named ?? null })
+    }),
+    /** Takes over another replica's failure, but not for ever: it may be the only one that fails. */
+    sharedFailure: (failure: RefreshError) =>
+      Effect.suspend((): Effect.Effect<never, RefreshError | SharedCacheUnavailable> => {
+        sharedFailures += 1
+        if (sharedFailures <= mostSharedFailures) return Effect.fail(failure)
+        sharedFailures = 0
+        return Effect.fail(new SharedCacheUnavailable({ detail: "another replica keeps failing" }))
+      }),
+  }
+}
 
-  /** The newest known list: the published one if it is newer than our own. */
-  const newest = Effect.fnUntraced(function* (last: ReadResult | undefined) {
-    const { outcome } = yield* leaseStore.read
-    if (!outcome?.snapshot || outcome.number === known?.number) return last
-    if (outcome.snapshot.readStartedAt <= (last?.taken.readStartedAt ?? 0)) return last
-    return yield* Effect.orElseSucceed(take(outcome.number, outcome.snapshot), () => last)
-  })
+type Outcomes = ReturnType<typeof makeOutcomes>
 
-  /** Leaves the lease to another replica. */
-  const giveUp = Effect.suspend(() => {
-    isLeading = false
-    return leaseStore.release
-  })
-
-  /** Reads the upstreams and publishes the outcome; `undefined` if the lease is lost. */
-  const lead = Effect.fnUntraced(function* (last: ReadResult | undefined) {
-    const number = yield* leaseStore.begin
-    if (number === undefined) return undefined
-    const exit = yield* Effect.exit(upstreams.renew(last, true))
-    // The read is good even if it cannot be published.
-    yield* Effect.ignore(
-      Exit.isSuccess(exit) ? publishSnapshot(number, exit.value.taken) : publishFailure(number, exit),
-    )
-    return yield* exit
-  })
-
-  const publishSnapshot = Effect.fnUntraced(function* (number: number, taken: TimedSnapshot) {
-    failures = 0
-    const { readStartedAt, readEndedAt, changedAt } = taken
-    const named = { digest: yield* store.save(taken), readStartedAt, readEndedAt, changedAt }
-    known = { number, named, taken }
-    yield* leaseStore.publish({ number, failure: null, snapshot: named })
-  })
-
-  const publishFailure = Effect.fnUntraced(function* (number: number, exit: Exit.Exit<unknown, RefreshError>) {
+/** Reads the upstreams and publishes the outcome; `undefined` if the lease is lost. */
+const leadWith = (upstreams: Source, leaseStore: LeaseStore, outcomes: Outcomes, giveUp: LeaseStore["release"]) => {
+  /** Own reads that failed in a row. */
+  let failures = 0
+  const publish = Effect.fnUntraced(function* (number: number, exit: Exit.Exit<ReadResult, RefreshError>) {
+    if (Exit.isSuccess(exit)) {
+      failures = 0
+      return yield* outcomes.publishSnapshot(number, exit.value.taken)
+    }
     const error = Exit.findErrorOption(exit)
     // A fault of our own: no replica should wait for this one.
     if (error._tag === "None") return yield* giveUp
-    // A named snapshot must be there.
-    if (known !== undefined) yield* store.save(known.taken)
-    yield* leaseStore.publish({ number, failure: error.value, snapshot: known?.named ?? null })
+    yield* outcomes.publishFailure(number, error.value)
     failures += 1
     // The upstreams may fail for this replica only.
     if (failures % triesInARow === 0) yield* giveUp
   })
+  return Effect.fnUntraced(function* (last: ReadResult | undefined) {
+    const number = yield* leaseStore.begin
+    if (number === undefined) return undefined
+    const exit = yield* Effect.exit(upstreams.renew(last, true))
+    // The read is good even if it cannot be published.
+    yield* Effect.ignore(publish(number, exit))
+    return yield* exit
+  })
+}
 
-  /** Takes over another replica's failure, but not for ever: it may be the only one that fails. */
-  const sharedFailure = (failure: RefreshError) =>
-    Effect.suspend((): Effect.Effect<never, RefreshError | SharedCacheUnavailable> => {
-      sharedFailures += 1
-      if (sharedFailures <= mostSharedFailures) return Effect.fail(failure)
-      sharedFailures = 0
-      return Effect.fail(new SharedCacheUnavailable({ detail: "another replica keeps failing" }))
-    })
+/** Takes the leader's snapshots. */
+const makeFollowing = (leaseStore: LeaseStore, { known, take, sharedFailure }: Outcomes, freshFor: number) => {
+  /** The outcome at which waiting for the leader ended, while there is no newer one. */
+  let stuckAt: { readonly number: number | undefined } | undefined
 
-  /** Takes the leader's snapshot; `undefined` if there is no leader any more. */
+  /** `undefined` if there is no leader any more. */
   const fromLeader = Effect.fnUntraced(function* (mustBeNew: boolean) {
     const { outcome, outcomeAge, begun } = yield* leaseStore.read
     if (stuckAt !== undefined && outcome?.number === stuckAt.number) return yield* stuck
@@ -135,7 +196,7 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
       const { failure, snapshot } = outcome
       if (failure !== null && outcomeAge < failureCountsFor) return yield* sharedFailure(failure)
       const now = yield* steadyMillis
-      const isNewer = failure === null && number !== known?.number
+      const isNewer = failure === null && number !== known()?.number
       if (isNewer && snapshot !== null && now - snapshot.readEndedAt < freshFor) return yield* take(number, snapshot)
     }
     // A read that runs already is enough, unless it must begin after now.
@@ -152,64 +213,23 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
     }
   })
 
-  const follow = (mustBeNew: boolean) =>
-    Effect.timeoutOrElse(fromLeader(mustBeNew), {
-      duration: followFor,
-      orElse: () =>
-        Effect.gen(function* () {
-          const { outcome } = yield* leaseStore.read
-          stuckAt = { number: outcome?.number }
-          yield* Effect.logWarning(
-            "Another replica holds the lease but does not read; this one reads the upstreams itself",
-          ).pipe(logEvent("lease-idle"))
-          return yield* stuck
-        }),
-    })
-
-  const renewed = Effect.fnUntraced(function* (last: ReadResult | undefined, mustBeNew: boolean) {
-    for (let turn = 0; turn < mostTurns; turn += 1) {
-      const role = yield* leaseStore.acquireLease
-      isLeading = role !== undefined
-      if (isLeading) stuckAt = undefined
-      const reading =
-        role === undefined
-          ? yield* counted("shared")(follow(mustBeNew))
-          : yield* lead(role === "taken" ? yield* newest(last) : last)
-      if (reading !== undefined) return reading
-    }
-    return yield* new SharedCacheUnavailable({ detail: "the lease keeps changing hands" })
+  const waitedInVain = Effect.gen(function* () {
+    const { outcome } = yield* leaseStore.read
+    stuckAt = { number: outcome?.number }
+    yield* Effect.logWarning(
+      "Another replica holds the lease but does not read; this one reads the upstreams itself",
+    ).pipe(logEvent("lease-idle"))
+    return yield* stuck
   })
-
-  yield* Effect.addFinalizer(() => Effect.ignore(leaseStore.release))
-  const keepLease = Effect.gen(function* () {
-    if (isLeading) isLeading = yield* leaseStore.renewLease
-  })
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(renewLeaseEvery), Effect.ignore(keepLease))))
-
   return {
-    ...upstreams,
-    earlier: Effect.orElseSucceed(newest(undefined), () => undefined),
-    renew: (last, mustBeNew) =>
-      Effect.catchTag(renewed(last, mustBeNew), "SharedCacheUnavailable", () => upstreams.renew(last, mustBeNew)),
-    wanted: Effect.gen(function* () {
-      for (;;) {
-        yield* Effect.sleep(pollEvery)
-        if (isLeading && (yield* Effect.orElseSucceed(leaseStore.isWanted, () => false))) return
-      }
-    }),
-    byId: (id) => Effect.orElseSucceed(store.byId(id, known?.taken), () => undefined),
-    // Without a known leader, a replica reads the upstreams itself.
-    isLeading: () => isLeading || stuckAt !== undefined || redis.degradation() !== undefined,
-    degradations: () => {
-      const refusal = store.refusal()
-      return [
-        ...upstreams.degradations(),
-        redis.degradation(),
-        refusal && `data in the shared cache is refused: ${refusal}`,
-        stuckAt && "another replica holds the lease in the shared cache but does not read",
-      ].filter((degradation) => degradation !== undefined)
+    follow: (mustBeNew: boolean) =>
+      Effect.timeoutOrElse(fromLeader(mustBeNew), { duration: followFor, orElse: () => waitedInVain }),
+    isStuck: () => stuckAt !== undefined,
+    /** This replica leads. */
+    forget: () => {
+      stuckAt = undefined
     },
   }
-})
+}
 
 const stuck = new SharedCacheUnavailable({ detail: "another replica holds the lease but does not read" })

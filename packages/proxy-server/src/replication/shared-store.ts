@@ -36,7 +36,7 @@ const within: Duration.Input = "30 seconds"
  * unchanged parts are neither sent nor fetched again, concurrent writers do no harm, and lost or corrupted data is
  * detected, removed and stored anew by the leader.
  */
-interface SharedStore {
+export interface SharedStore {
   /** Stores a snapshot; returns its `storedDigest`. */
   readonly save: (taken: TimedSnapshot) => Effect.Effect<string, SharedCacheUnavailable>
   /**
@@ -68,50 +68,7 @@ export const makeSharedStore = (
   const keyOfChunk = (digest: string) => key(`chunk:${digest}`)
   let last: { readonly digest: string; readonly at: number } | undefined
 
-  const saveChunks = Effect.fnUntraced(function* (chunks: ReadonlyArray<Chunk>) {
-    for (let start = 0; start < chunks.length; start += atOnce) {
-      const some = chunks.slice(start, start + atOnce)
-      const areThere = yield* redis.touchAll(
-        some.map(({ digest }) => keyOfChunk(digest)),
-        storedFor,
-      )
-      const packed: Array<readonly [string, Buffer]> = []
-      let isTooLarge = false
-      yield* cooperatively(some.entries(), ([index, chunk]) => {
-        if (areThere[index] || isTooLarge) return
-        const text = chunkText(chunk)
-        if (text.length > longestChunk) isTooLarge = true
-        else packed.push([keyOfChunk(chunk.digest), gzipSync(text, { level: 1 })])
-      })
-      if (isTooLarge) return yield* tooLarge
-      yield* redis.setAll(packed, storedFor)
-    }
-  })
-
-  /** The chunks that could be loaded, and the first fault among those that exist but are invalid. */
-  const loadChunks = Effect.fnUntraced(function* (digests: ReadonlyArray<string>, known: ReadonlyMap<string, Chunk>) {
-    const found = new Map<string, Chunk>()
-    let problem: string | undefined
-    let bytes = 0
-    const missing = digests.filter((digest) => !known.has(digest))
-    for (let start = 0; start < missing.length; start += atOnce) {
-      const some = missing.slice(start, start + atOnce)
-      const packed = yield* redis.getAll(some.map(keyOfChunk), { each: longestChunk, inAll: mostAtOnce })
-      yield* cooperatively(some.entries(), ([index, digest]) => {
-        const value = packed[index]
-        if (value === undefined) return
-        const chunk = Result.flatMap(unpacked(value, longestChunk), (text) => reader.chunk(text, digest))
-        if (Result.isFailure(chunk)) problem ??= chunk.failure
-        else {
-          found.set(digest, chunk.success)
-          bytes += chunk.success.bytes.length
-        }
-      })
-      if (bytes > mostBytes) problem = "it is larger than any that we store"
-      if (problem !== undefined) break
-    }
-    return { chunks: digests.map((digest) => known.get(digest) ?? found.get(digest)), problem }
-  })
+  const chunkStore = makeChunkStore(redis, keyOfChunk, reader)
 
   /** Removes an incomplete snapshot together with its name, so that the leader notices and stores it again. */
   const removed = (digest: string, chunks: ReadonlyArray<string> = []) =>
@@ -138,7 +95,7 @@ export const makeSharedStore = (
     if (Result.isFailure(header)) return yield* refused(header.failure, digest)
     const names = header.success.chunks
     const known = new Map(near?.snapshot.entries.chunks.map((chunk) => [chunk.digest, chunk]))
-    const { chunks, problem } = yield* loadChunks(names, known)
+    const { chunks, problem } = yield* chunkStore.load(names, known)
     const lost = names.filter((_, index) => chunks[index] === undefined)
     if (problem !== undefined) return yield* refused(problem, digest, lost.slice(0, mostRemoved))
     if (lost.length > 0) return yield* removed(digest, lost.slice(0, mostRemoved))
@@ -162,7 +119,7 @@ export const makeSharedStore = (
       if (isRecent && (yield* redis.areThere(names))) return digest
       const header = headerText(taken)
       if (header.length > longestHeader || entries.chunks.length > mostChunks) return yield* tooLarge
-      yield* saveChunks(entries.chunks)
+      yield* chunkStore.save(entries.chunks)
       // The header after the chunks, and its name last: whatever is found by name is complete.
       yield* redis.setAll([[keyOfHeader(digest), gzipSync(header, { level: 1 })]], storedFor)
       yield* redis.setAll([[keyOfEntries(entries.id), Buffer.from(digest)]], storedFor)
@@ -183,6 +140,58 @@ export const makeSharedStore = (
       ),
   }
 }
+
+/** The chunks of snapshots, a number of them per call. */
+const makeChunkStore = (
+  redis: RedisConnection,
+  keyOfChunk: (digest: string) => string,
+  reader: ReturnType<typeof storedReader>,
+) => ({
+  save: Effect.fnUntraced(function* (chunks: ReadonlyArray<Chunk>) {
+    for (let start = 0; start < chunks.length; start += atOnce) {
+      const some = chunks.slice(start, start + atOnce)
+      const areThere = yield* redis.touchAll(
+        some.map(({ digest }) => keyOfChunk(digest)),
+        storedFor,
+      )
+      const packed: Array<readonly [string, Buffer]> = []
+      let isTooLarge = false
+      yield* cooperatively(some.entries(), ([index, chunk]) => {
+        if (areThere[index] || isTooLarge) return
+        const text = chunkText(chunk)
+        if (text.length > longestChunk) isTooLarge = true
+        else packed.push([keyOfChunk(chunk.digest), gzipSync(text, { level: 1 })])
+      })
+      if (isTooLarge) return yield* tooLarge
+      yield* redis.setAll(packed, storedFor)
+    }
+  }),
+
+  /** The chunks that could be loaded, and the first fault among those that exist but are invalid. */
+  load: Effect.fnUntraced(function* (digests: ReadonlyArray<string>, known: ReadonlyMap<string, Chunk>) {
+    const found = new Map<string, Chunk>()
+    let problem: string | undefined
+    let bytes = 0
+    const missing = digests.filter((digest) => !known.has(digest))
+    for (let start = 0; start < missing.length; start += atOnce) {
+      const some = missing.slice(start, start + atOnce)
+      const packed = yield* redis.getAll(some.map(keyOfChunk), { each: longestChunk, inAll: mostAtOnce })
+      yield* cooperatively(some.entries(), ([index, digest]) => {
+        const value = packed[index]
+        if (value === undefined) return
+        const chunk = Result.flatMap(unpacked(value, longestChunk), (text) => reader.chunk(text, digest))
+        if (Result.isFailure(chunk)) problem ??= chunk.failure
+        else {
+          found.set(digest, chunk.success)
+          bytes += chunk.success.bytes.length
+        }
+      })
+      if (bytes > mostBytes) problem = "it is larger than any that we store"
+      if (problem !== undefined) break
+    }
+    return { chunks: digests.map((digest) => known.get(digest) ?? found.get(digest)), problem }
+  }),
+})
 
 /** Keys that are removed for one snapshot, in one call; the others expire. */
 const mostRemoved = 1000
