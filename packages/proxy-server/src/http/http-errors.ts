@@ -77,15 +77,21 @@ const retryAfterSeconds = "5"
 /** RFC 6750 section 3. */
 const challenge = (error: string, description: string) => `Bearer error="${error}", error_description="${description}"`
 
-const unauthenticated = (authenticate: string, detail: string): ErrorAnswer => ({
-  status: 401,
-  headers: { "WWW-Authenticate": authenticate },
-  body: {
-    detail,
-    error: "AuthenticationError",
-    help: "Send an access token of the configured issuer that is meant for this service: Authorization: Bearer <token>",
-  },
-})
+const answer = (
+  status: number,
+  error: string,
+  detail: string,
+  headers: Readonly<Record<string, string>> = {},
+  more: Pick<typeof ErrorBody.Type, "help" | "message"> = {},
+): ErrorAnswer => ({ status, headers, body: { detail, error, ...more } })
+
+const later = { "Retry-After": retryAfterSeconds }
+
+const unauthenticated = (authenticate: string, detail: string): ErrorAnswer =>
+  answer(401, "AuthenticationError", detail, { "WWW-Authenticate": authenticate }, { help: tokenHelp })
+
+const tokenHelp =
+  "Send an access token of the configured issuer that is meant for this service: Authorization: Bearer <token>"
 
 /** The HTTP form of each error. It contains neither upstream addresses nor upstream responses: those are in the log. */
 const answerTo = (error: RequestError): ErrorAnswer => {
@@ -94,63 +100,39 @@ const answerTo = (error: RequestError): ErrorAnswer => {
       return unauthenticated("Bearer", "The request has no access token")
     case "TokenInvalid":
       return unauthenticated(challenge("invalid_token", error.description), error.description)
-    case "RoleMissing":
-      return {
-        status: 403,
-        headers: { "WWW-Authenticate": challenge("insufficient_scope", "The token lacks a required role") },
-        body: { detail: "The token lacks a required role", error: "AuthorizationError" },
-      }
-    case "IssuerUnavailable":
-      return {
-        status: 503,
-        headers: { "Retry-After": retryAfterSeconds },
-        body: {
-          detail: "Access tokens cannot be checked now, because their issuer does not respond",
-          error: "AuthenticationUnavailable",
-        },
-      }
+    case "RoleMissing": {
+      const detail = "The token lacks a required role"
+      return answer(403, "AuthorizationError", detail, { "WWW-Authenticate": challenge("insufficient_scope", detail) })
+    }
+    case "IssuerUnavailable": {
+      const detail = "Access tokens cannot be checked now, because their issuer does not respond"
+      return answer(503, "AuthenticationUnavailable", detail, later)
+    }
     case "InvalidQuery":
       return { status: 422, body: { detail: error.problems } }
     case "NotFound":
-      return { status: 404, body: { detail: "Not Found", error: "NotFound" } }
+      return answer(404, "NotFound", "Not Found")
     case "MethodNotAllowed":
-      return {
-        status: 405,
-        headers: { Allow: error.allow },
-        body: { detail: "Method Not Allowed", error: "MethodNotAllowed" },
-      }
-    case "SnapshotGone":
-      return {
-        status: 410,
-        ...(error.startAgainAt === undefined ? {} : { headers: { Link: `<${error.startAgainAt}>; rel="first"` } }),
-        body: {
-          detail: "The snapshot is no longer available: further pages would belong to another list",
-          error: "SnapshotGone",
-          help: `Start the walk again: GET ${error.startAgainAt ?? "the first page of the same query"}`,
-        },
-      }
-    case "TooBusy":
-      return {
-        status: 503,
-        headers: { "Retry-After": retryAfterSeconds },
-        body: {
-          detail: "Too many reads of Waldur with debug=true are running; this one did not begin in time",
-          error: "TooBusy",
-        },
-      }
+      return answer(405, "MethodNotAllowed", "Method Not Allowed", { Allow: error.allow })
+    case "SnapshotGone": {
+      const { startAgainAt } = error
+      const link = startAgainAt === undefined ? {} : { Link: `<${startAgainAt}>; rel="first"` }
+      const detail = "The snapshot is no longer available: further pages would belong to another list"
+      const help = `Start the walk again: GET ${startAgainAt ?? "the first page of the same query"}`
+      return answer(410, "SnapshotGone", detail, link, { help })
+    }
+    case "TooBusy": {
+      const detail = "Too many reads of Waldur with debug=true are running; this one did not begin in time"
+      return answer(503, "TooBusy", detail, later)
+    }
     case "RefreshDied":
       return internalError
     default: {
       const upstream = upstreamOf(error)
-      const who = upstream === undefined ? "Another replica" : upstreamNames[upstream]
-      return {
-        status: 502,
-        body: {
-          detail: `${who} returns no usable response, and no usable list is cached`,
-          error: "UpstreamServiceError",
-          message: "Failed to communicate with an upstream service.",
-        },
-      }
+      const source = upstream === undefined ? "Another replica" : upstreamNames[upstream]
+      const detail = `${source} returns no usable response, and no usable list is cached`
+      const message = "Failed to communicate with an upstream service."
+      return answer(502, "UpstreamServiceError", detail, {}, { message })
     }
   }
 }
@@ -162,11 +144,7 @@ export const errorBody = (error: RequestError): ErrorAnswer["body"] => answerTo(
 export const internalErrorBody = { detail: "Internal Server Error", error: "InternalServerError" }
 const internalError: ErrorAnswer = { status: 500, body: internalErrorBody }
 
-const stopping: ErrorAnswer = {
-  status: 503,
-  headers: { "Retry-After": retryAfterSeconds },
-  body: { detail: "The proxy is stopping; try again", error: "Stopping" },
-}
+const stopping = answer(503, "Stopping", "The proxy is stopping; try again", later)
 
 const responseOf = ({ status, body, headers }: ErrorAnswer): Response =>
   Response.json(body, { status, headers: { ...dataHeaders, ...headers } })

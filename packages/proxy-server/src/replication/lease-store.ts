@@ -8,7 +8,7 @@ import { Digest } from "../persistence/stored-snapshot.ts"
 import { RefreshError } from "../refresh/refresh-errors.ts"
 import { Moment } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
-import type { RedisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
+import type { RedisConnection } from "./redis-connection.ts"
 
 /** How long the lease of a replica that died keeps the others from reading. */
 const lease: Duration.Input = "10 seconds"
@@ -43,41 +43,8 @@ const Written = Schema.fromJsonString(Schema.Struct({ at: Moment, outcome: ReadO
 const encodeWritten = Schema.encodeSync(Written)
 const decodeWritten = Schema.decodeUnknownOption(Written)
 
-/** The state that the replicas share, as one of them reads it. */
-interface ClusterState {
-  /** With its times by our clock, however far the writer's clock is off. */
-  readonly outcome: ReadOutcome | undefined
-  /** Milliseconds since the outcome was written. */
-  readonly outcomeAge: number
-  /** The number of the last read that began; below 0 if unknown. */
-  readonly begun: number
-  readonly hasLeader: boolean
-}
-
-type Reply<A> = Effect.Effect<A, SharedCacheUnavailable>
-
-/**
- * Replicas agree here on which of them reads the upstreams. Reads have numbers that only grow, also across a flush, so "a
- * read that begins after now" needs no clock that two machines share.
- */
-export interface LeaseStore {
-  /** Takes the lease or renews it; `undefined` if another replica holds it. */
-  readonly acquireLease: Reply<"kept" | "taken" | undefined>
-  /** Extends the lease; false if it is lost. */
-  readonly renewLease: Reply<boolean>
-  /** Gives up the lease. */
-  readonly release: Reply<void>
-  /** The number of a read that begins now; `undefined` if the lease is lost. */
-  readonly begin: Reply<number | undefined>
-  /** Stores the outcome of a read; does nothing if the lease is lost. */
-  readonly publish: (outcome: ReadOutcome) => Reply<void>
-  /** The current state. */
-  readonly read: Reply<ClusterState>
-  /** Asks the leader for a read with a higher number; the request expires unless it is repeated. */
-  readonly requestNewer: (above: number) => Reply<ClusterState>
-  /** Whether a replica has requested a read that is newer than the stored outcome. */
-  readonly isWanted: Reply<boolean>
-}
+/** See `makeLeaseStore`. */
+export type LeaseStore = ReturnType<typeof makeLeaseStore>
 
 const leaseMillis = Duration.toMillis(lease)
 const keptMillis = Duration.toMillis(keptFor)
@@ -124,8 +91,13 @@ const scripts = {
   isWanted: `return {written(number(KEYS[1])), text(KEYS[2], ${keptMillis}), written(number(KEYS[3]))}`,
 }
 
-/** @param key gives the full name of a key, with our prefix */
-export const makeLeaseStore = (redis: RedisConnection, key: (name: string) => string): LeaseStore => {
+/**
+ * Replicas agree here on which of them reads the upstreams. Reads have numbers that only grow, also across a flush, so "a
+ * read that begins after now" needs no clock that two machines share.
+ *
+ * @param key gives the full name of a key, with our prefix
+ */
+export const makeLeaseStore = (redis: RedisConnection, key: (name: string) => string) => {
   const me = randomUUID()
   const keys = { lease: key("lease"), outcome: key("outcome"), begun: key("begun"), wanted: key("wanted") }
   const run = (script: keyof typeof scripts, keys: ReadonlyArray<string>, values: ReadonlyArray<string>) =>
@@ -140,42 +112,50 @@ export const makeLeaseStore = (redis: RedisConnection, key: (name: string) => st
     const isOurs = (number: number) => begunNumber < 0 || number <= begunNumber
     const isDated = outcomeAge >= 0 && outcomeAge <= keptMillis
     return {
+      /** With its times by our clock, however far the writer's clock is off. */
       outcome: Option.getOrUndefined(
         decodeWritten(written).pipe(
           Option.filter(({ outcome }) => isDated && isOurs(outcome.number)),
           Option.map(({ at, outcome }) => convertTimes(outcome, at, now - outcomeAge)),
         ),
       ),
+      /** Milliseconds since the outcome was written. */
       outcomeAge,
+      /** The number of the last read that began; below 0 if unknown. */
       begun: begunNumber,
       hasLeader: typeof holder === "string",
-    } satisfies ClusterState
+    }
   })
   return {
+    /** Takes the lease or renews it; `undefined` if another replica holds it. */
     acquireLease: Effect.map(run("acquireLease", [keys.lease], [me]), ([role]) =>
       role === "kept" || role === "taken" ? role : undefined,
     ),
+    /** Extends the lease; false if it is lost. */
     renewLease: Effect.map(run("renewLease", [keys.lease], [me]), ([kept]) => kept === "kept"),
+    /** Gives up the lease. */
     release: Effect.asVoid(run("release", [keys.lease], [me])),
+    /** The number of a read that begins now; `undefined` if the lease is lost. */
     begin: Effect.map(run("begin", [keys.lease, keys.begun], [me]), ([text]) => {
       const number = wholeNumber(text)
       return number < 0 ? undefined : number
     }),
-    publish: Effect.fnUntraced(function* (outcome) {
+    /** Stores the outcome of a read; does nothing if the lease is lost. */
+    publish: Effect.fnUntraced(function* (outcome: ReadOutcome) {
       const written = encodeWritten({ at: yield* steadyMillis, outcome })
       yield* run("publish", [keys.lease, keys.outcome], [me, written])
     }),
+    /** The state that the replicas share, as this one reads it. */
     read: Effect.flatMap(run("read", [keys.outcome, keys.begun, keys.lease], []), clusterStateFrom),
-    requestNewer: (above) =>
+    /** Asks the leader for a read with a higher number; the request expires unless it is repeated. */
+    requestNewer: (above: number) =>
       Effect.flatMap(
         run("requestNewer", [keys.outcome, keys.begun, keys.lease, keys.wanted], [String(above)]),
         clusterStateFrom,
       ),
+    /** Whether a replica has requested a read that is newer than the stored outcome. */
     isWanted: Effect.map(run("isWanted", [keys.wanted, keys.outcome, keys.begun], []), ([wanted, written, begun]) => {
-      const outcome = Option.match(decodeWritten(written), {
-        onNone: () => -1,
-        onSome: ({ outcome }) => outcome.number,
-      })
+      const outcome = Option.getOrUndefined(decodeWritten(written))?.outcome.number ?? -1
       const above = wholeNumber(wanted)
       // A waiting replica knows the last number: a higher one would make the leader read for ever.
       return above >= 0 && above <= Math.max(wholeNumber(begun), outcome, 0) && outcome <= above

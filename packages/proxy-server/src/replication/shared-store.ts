@@ -17,7 +17,7 @@ import {
   storedReader,
 } from "../persistence/stored-snapshot.ts"
 import type { Chunk } from "../snapshot/entry-table.ts"
-import type { Snapshot, TimedSnapshot } from "../snapshot/snapshot.ts"
+import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 import { type RedisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
 
@@ -31,35 +31,18 @@ const mostAtOnce = 64 * 1024 * 1024
 /** For storing or loading a whole snapshot, in any number of calls: 100,000 entries take a few seconds. */
 const within: Duration.Input = "30 seconds"
 
+/** See `makeSharedStore`. */
+export type SharedStore = ReturnType<typeof makeSharedStore>
+
 /**
  * Stores snapshots in a Valkey or Redis. Everything is stored under its own digest and verified by it when loaded. So
  * unchanged parts are neither sent nor fetched again, concurrent writers do no harm, and lost or corrupted data is
  * detected, removed and stored anew by the leader.
- */
-export interface SharedStore {
-  /** Stores a snapshot; returns its `storedDigest`. */
-  readonly save: (taken: TimedSnapshot) => Effect.Effect<string, SharedCacheUnavailable>
-  /**
-   * The snapshot with this `storedDigest`.
-   *
-   * @param near a snapshot that shares most of its chunks
-   */
-  readonly load: (digest: string, near: TimedSnapshot | undefined) => Effect.Effect<Snapshot, SharedCacheUnavailable>
-  /** A snapshot with this id of its entries, with its stored times. */
-  readonly byId: (id: string, near: TimedSnapshot | undefined) => Effect.Effect<TimedSnapshot, SharedCacheUnavailable>
-  /** Why stored data was rejected, in words; `undefined` once a snapshot was stored or loaded successfully. */
-  readonly refusal: () => string | undefined
-}
-
-/**
+ *
  * @param key gives the full name of a key, with our prefix
  * @param model stored data is checked under these settings, like data from Waldur
  */
-export const makeSharedStore = (
-  redis: RedisConnection,
-  key: (name: string) => string,
-  model: ModelSettings,
-): SharedStore => {
+export const makeSharedStore = (redis: RedisConnection, key: (name: string) => string, model: ModelSettings) => {
   const reader = storedReader(model)
   let refusal: string | undefined
   const keyOfHeader = (digest: string) => key(`snapshot:${digest}`)
@@ -109,7 +92,9 @@ export const makeSharedStore = (
   })
 
   return {
+    /** Why stored data was rejected, in words; `undefined` once a snapshot was stored or loaded successfully. */
     refusal: () => refusal,
+    /** Stores a snapshot; returns its `storedDigest`. */
     save: Effect.fnUntraced(function* (taken: TimedSnapshot) {
       const now = yield* steadyMillis
       const digest = storedDigest(taken)
@@ -127,8 +112,11 @@ export const makeSharedStore = (
       refusal = undefined
       return digest
     }, inTime),
-    load: (digest, near) => Effect.map(inTime(load(digest, near)), ({ snapshot }) => snapshot),
-    byId: (id, near) =>
+    /** The snapshot with this `storedDigest`; `near` shares most of its chunks. */
+    load: (digest: string, near: TimedSnapshot | undefined) =>
+      Effect.map(inTime(load(digest, near)), ({ snapshot }) => snapshot),
+    /** A snapshot with this id of its entries, with its stored times. */
+    byId: (id: string, near: TimedSnapshot | undefined) =>
       Effect.gen(function* () {
         const [digest] = yield* redis.getAll([keyOfEntries(id)], { each: longestName, inAll: longestName })
         if (digest === undefined) return yield* incomplete
