@@ -1,6 +1,4 @@
-/**
- * The minimal HTTP server in Node: `node:http` and one prepared buffer. In a process of its own, run by `startHelper`.
- */
+/** The minimal HTTP server in Node, `node:http` with one prepared buffer, as a helper process. */
 import { once } from "node:events"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"

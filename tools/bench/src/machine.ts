@@ -1,22 +1,19 @@
 /** The time, the machine and the commit of a run. */
 import { readFile } from "node:fs/promises"
 import { cpus, loadavg, release, totalmem } from "node:os"
-import { fileURLToPath } from "node:url"
 import { run } from "@cscs/harness"
 
 export type Surroundings = Awaited<ReturnType<typeof surroundings>>
 
-const workspace = fileURLToPath(new URL("../../../", import.meta.url))
-
 /** Empty without a repository, as in an unpacked archive. */
 const git = (...parameters: ReadonlyArray<string>): Promise<string> =>
-  run("git", parameters, { cwd: workspace }).then(
+  run("git", parameters, { cwd: import.meta.dirname }).then(
     (output) => output.trim(),
     () => "",
   )
 
 export const surroundings = async (line: ReadonlyArray<string>) => {
-  const changed = await git("status", "--porcelain", "--", "apps", "packages")
+  const changed = await git("status", "--porcelain", "--", ":/apps", ":/packages")
   const distribution = await readFile("/etc/os-release", "utf8").catch(() => "")
   return {
     date: new Date().toISOString().slice(0, 10),

@@ -19,7 +19,7 @@ import type { Bench } from "./bench-context.ts"
 import { oneDecimal, whole } from "./figures.ts"
 import { startHelper } from "./helpers.ts"
 import { surroundings } from "./machine.ts"
-import { names, type Question, questions, type Row, type Target } from "./questions.ts"
+import { names, questions, type Section } from "./questions.ts"
 import { report, tableOf } from "./report.ts"
 import type { SandboxCommands } from "./sandbox-process.ts"
 
@@ -51,7 +51,7 @@ const main = async (): Promise<void> => {
   const folder = scratchFolder("bench")
   const built = values.app === undefined ? await buildProxy(join(folder, "deployed")) : builtIn(resolve(values.app))
   const earlier = new Map<string, number>()
-  const sections: ReadonlyArray<Results> = questions.map((question) => ({ ...question, rows: [], targets: [] }))
+  const sections: ReadonlyArray<Section> = questions.map((question) => ({ ...question, rows: [], targets: [] }))
   const sizes = [...new Set(given ?? questions.flatMap((one) => one.sizes))].sort((a, b) => a - b)
   for (const resources of sizes) {
     for (const section of sections) {
@@ -74,14 +74,9 @@ const main = async (): Promise<void> => {
   if (targets.some(({ met }) => !met)) process.exitCode = 1
 }
 
-interface Results extends Question {
-  readonly rows: Array<Row>
-  readonly targets: Array<Target>
-}
-
 /** Measures in the world of one size, over a sandbox of its own. A failure is a missed target, and stops no other. */
 const measureIn = async (
-  { name, measure, rows, targets }: Results,
+  { name, measure, rows, targets }: Section,
   resources: number,
   run: Pick<Bench, "main" | "folder" | "earlier">,
 ): Promise<void> => {

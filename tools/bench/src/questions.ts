@@ -31,9 +31,9 @@ export interface Target {
 export type Row = ReadonlyArray<string>
 
 /** One question of the document, with the results of all sizes. */
-export interface Section extends Pick<Question, "question" | "how" | "head"> {
-  readonly rows: ReadonlyArray<Row>
-  readonly targets: ReadonlyArray<Target>
+export interface Section extends Question {
+  readonly rows: Array<Row>
+  readonly targets: Array<Target>
 }
 
 const usual = [5_000, 100_000]

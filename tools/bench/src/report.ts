@@ -6,7 +6,7 @@ import { type Row, type Section, setUp } from "./questions.ts"
 
 export interface Run {
   readonly surroundings: Surroundings
-  readonly sections: ReadonlyArray<Section>
+  readonly sections: ReadonlyArray<Omit<Section, "name" | "sizes" | "measure">>
   /** Duration of the run in minutes. */
   readonly minutes: number
   /** Hand-written notes. */

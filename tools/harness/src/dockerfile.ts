@@ -1,18 +1,15 @@
 /** Parses deploy/Dockerfile, to do the same without Docker. */
 import { readFile } from "node:fs/promises"
 
-/** One instruction of a Dockerfile: `RUN`, and everything that follows it, with continued lines joined. */
-export interface Instruction {
-  readonly name: string
-  readonly text: string
-}
+/** The instructions of a stage: `RUN`, and everything that follows it, with continued lines joined. */
+type Stage = ReadonlyArray<{ readonly name: string; readonly text: string }>
 
 const ours = new URL("../../../deploy/Dockerfile", import.meta.url)
 
 /** The instructions of each stage, in order; those before the first FROM are skipped. */
-export const stagesOf = async (dockerfile: string | URL = ours): Promise<ReadonlyArray<ReadonlyArray<Instruction>>> => {
+export const stagesOf = async (dockerfile: string | URL = ours): Promise<ReadonlyArray<Stage>> => {
   const text = (await readFile(dockerfile, "utf8")).replaceAll(/^[ \t]*#.*\n/gm, "").replaceAll(/\\\n/g, " ")
-  const stages: Array<Array<Instruction>> = []
+  const stages: Array<Array<Stage[number]>> = []
   for (const [, name = "", rest = ""] of text.matchAll(/^([A-Z]+)\s+(.*)$/gm)) {
     if (name === "FROM") stages.push([])
     stages.at(-1)?.push({ name, text: rest.trim() })
@@ -31,7 +28,7 @@ export const imageEnvironment = async (): Promise<Readonly<Record<string, string
 }
 
 /** The words of an instruction in JSON form, such as `CMD ["serve"]`. */
-export const wordsOf = (stage: ReadonlyArray<Instruction>, name: string): ReadonlyArray<string> => {
+export const wordsOf = (stage: Stage, name: string): ReadonlyArray<string> => {
   const found = stage.find((instruction) => instruction.name === name)
   // safe-regex: a line of our own Dockerfile
   const list = found === undefined ? undefined : /\[.*\]$/.exec(found.text)?.[0]

@@ -4,7 +4,7 @@
 export { buildProxy, builtIn } from "./built-proxy.ts"
 export { cachedFolder } from "./cached-folder.ts"
 export { cleanEnvironment, withPath } from "./clean-environment.ts"
-export { type Instruction, imageEnvironment, stagesOf, wordsOf } from "./dockerfile.ts"
+export { imageEnvironment, stagesOf, wordsOf } from "./dockerfile.ts"
 export { freePort } from "./free-port.ts"
 export { parseLogLine } from "./log-line.ts"
 export { cpuSecondsOf, endedChildrenCpuSeconds, memoryOf } from "./proc-stats.ts"

@@ -1,6 +1,5 @@
-import { createServer } from "node:net"
 import { describe, expect, onTestFinished, test, vi } from "vitest"
-import { freePort, parseLogLine, reportedStep, run, Unavailable, until } from "../src/index.ts"
+import { parseLogLine, reportedStep, run, Unavailable, until } from "../src/index.ts"
 
 const node = (source: string, options?: Parameters<typeof run>[2]) => run(process.execPath, ["-e", source], options)
 
@@ -30,13 +29,6 @@ describe("until", () => {
     await expect(until("the impossible", () => false, 30)).rejects.toThrow("the impossible: not within 0.03 seconds")
     await expect(until("it", () => Promise.reject(new Error("broken")))).rejects.toThrow("broken")
   })
-})
-
-test("a free port can be listened at", async () => {
-  const port = await freePort()
-  const server = createServer()
-  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve))
-  server.close()
 })
 
 test.each([

@@ -19,7 +19,6 @@ export interface Dated<A> extends Span {
 
 /** A resource over time. */
 export interface Past {
-  readonly uuid: string
   /** Its immutable facts. */
   readonly place: Facts
   readonly versions: Array<Dated<Facts | undefined>>
@@ -87,11 +86,11 @@ export const historyOf = (world: World) => {
       rename(projectNames, projectSlug, String(row.project_name))
       rename(customerNames, customerUuid, String(row.customer_name))
       const absent = { value: undefined, from: Number.NEGATIVE_INFINITY, until: now }
-      const past = pasts.get(uuid) ?? { uuid, place: facts, versions: isFirst ? [] : [absent] }
+      const past = pasts.get(uuid) ?? { place: facts, versions: isFirst ? [] : [absent] }
       pasts.set(uuid, past)
       put(past.versions, facts)
     }
-    for (const { uuid, versions } of pasts.values()) if (!seen.has(uuid)) put(versions, undefined)
+    for (const [uuid, { versions }] of pasts) if (!seen.has(uuid)) put(versions, undefined)
   }
 
   note(Number.NEGATIVE_INFINITY, performance.now())

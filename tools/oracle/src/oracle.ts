@@ -113,7 +113,7 @@ export const oracleOf = (about: {
             .flatMap((facts) => entriesOf(facts, gid.gid, window, member.mayBeKept))
           if (entries.length === 0) continue
           places.push({
-            key: keyOf(dashed(member.past.uuid), member.past.place),
+            key: keyOf(dashed(member.past.place.uuid), member.past.place),
             entries: new Set(entries),
             isOptional:
               !member.isAlways ||

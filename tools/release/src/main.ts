@@ -79,24 +79,20 @@ async function rehearse(): Promise<void> {
   const libraries = folders.filter(({ name }) => name !== APP)
 
   if (globSync(join(copy, ".changeset/*.md")).length > 0) await step("changeset version", () => version(copy, env))
+  const words = (versions: Versions) => indented([...versions].map((one) => one.join(" ")))
   const first = await step("build, changeset pack and publish", () => publish(copy, registry, names, env), words)
-  sameSet([...first.keys()], names, "The registry does not have what is not private")
 
-  await step(
-    "the tarballs",
-    async () => {
-      const check = async (name: string) => {
-        const packument = await registry.packument(name)
-        if (packument === undefined) throw new Error(`${name} is not in the registry`)
-        return checkTarball(name, packument, join(scratch, "tarballs", name), env)
-      }
-      const checked = await Promise.all(names.map(check))
-      const faults = checked.flatMap(({ faults }) => faults)
-      if (faults.length > 0) throw new Error(indented(faults))
-      return checked.map(({ seen }) => seen)
-    },
-    indented,
-  )
+  const checkTarballs = async () => {
+    const checked = await Promise.all(
+      names.map(async (name) =>
+        checkTarball(name, await registry.packument(name), join(scratch, "tarballs", name), env),
+      ),
+    )
+    const faults = checked.flatMap(({ faults }) => faults)
+    if (faults.length > 0) throw new Error(indented(faults))
+    return checked.map(({ seen }) => seen)
+  }
+  await step("the tarballs", checkTarballs, indented)
 
   const sandbox = await startSandbox({ worldChangesByHand: false })
   const configuration = sandboxEnvironment(sandbox)
@@ -119,17 +115,12 @@ async function rehearse(): Promise<void> {
       const tsc = join(copy, "node_modules/typescript/bin/tsc")
       await step("types of the examples", () => typecheck(project, tsc, here))
     }
-    await step(
-      `Node ${version}: the READMEs' examples`,
-      () => Promise.all(libraries.map((library) => runExample(project, library, { ...here, ...configuration }))),
-      () => `${libraries.length} ran`,
-    )
-    await step(
-      `Node ${version}: an import alone`,
-      () => Promise.all(libraries.map(({ name }) => importOnly(project, name, here))),
-      () => "changes nothing",
-    )
-    const byNpx = () => proxyByNpx(join(scratch, `npx-${version}`), npmrc, { ...here, ...configuration })
+    const configured = { ...here, ...configuration }
+    const examples = () => Promise.all(libraries.map((library) => runExample(project, library, configured)))
+    await step(`Node ${version}: the READMEs' examples`, examples, ({ length }) => `${length} ran`)
+    const imports = () => Promise.all(libraries.map(({ name }) => importOnly(project, name, here)))
+    await step(`Node ${version}: an import alone`, imports, () => "changes nothing")
+    const byNpx = () => proxyByNpx(join(scratch, `npx-${version}`), npmrc, configured)
     await step(`Node ${version}: npx ${APP} serve`, byNpx, String)
   }
 
@@ -148,7 +139,7 @@ async function rehearse(): Promise<void> {
         const moved = moves(before, after).map((move) => move.replace(/: .*/, ""))
         sameSet(moved, wanted, "What moved is not it and what needs it")
         const dependent = await registry.packument("@cscs/proxy-server")
-        const range = dependent?.versions[dependent["dist-tags"].latest]?.dependencies?.["@cscs/waldur-client"]
+        const range = dependent.versions[dependent["dist-tags"].latest]?.dependencies?.["@cscs/waldur-client"]
         const inRange = kind === "patch" ? first : after
         if (range !== `^${inRange.get("@cscs/waldur-client")}`) throw new Error(`@cscs/proxy-server asks for ${range}`)
         return after
@@ -160,10 +151,6 @@ async function rehearse(): Promise<void> {
     )
   }
   console.log("The release can be made.")
-}
-
-function words(versions: Versions): string {
-  return indented([...versions].map(([name, version]) => `${name} ${version}`))
 }
 
 /** The packages that the repository publishes: all that are not private. */

@@ -48,10 +48,8 @@ export const startRegistry = async (folder: string) => {
      * token, even if the registry needs none.
      */
     npmrc: `@cscs:registry=${url}/\n//127.0.0.1:${port}/:_authToken=of-the-rehearsal\n`,
-    /** `undefined` if it was never published. */
-    packument: async (name: string): Promise<Packument | undefined> => {
+    packument: async (name: string): Promise<Packument> => {
       const response = await fetch(`${url}/${name.replace("/", "%2f")}`)
-      if (response.status === 404) return undefined
       if (!response.ok) throw new Error(`${response.url} returned ${response.status}: ${await response.text()}`)
       return (await response.json()) as Packument
     },

@@ -4,14 +4,12 @@ import { type Environment, run } from "@cscs/harness"
 import { commit } from "./copied-repository.ts"
 import type { Registry } from "./registry.ts"
 
-/** The newest versions in the registry, by package; missing ones are skipped. */
+/** The newest versions in the registry, by package. */
 export type Versions = ReadonlyMap<string, string>
 
 const publishedVersions = async (registry: Registry, names: ReadonlyArray<string>): Promise<Versions> => {
-  const all = await Promise.all(
-    names.map(async (name) => [name, (await registry.packument(name))?.["dist-tags"].latest ?? ""] as const),
-  )
-  return new Map(all.filter(([, version]) => version !== ""))
+  const latest = async (name: string) => [name, (await registry.packument(name))["dist-tags"].latest] as const
+  return new Map(await Promise.all(names.map(latest)))
 }
 
 /** Makes new versions from the changesets, with the command of the release workflow. */

@@ -30,9 +30,7 @@ export const askAgainAfter = 60_000
  */
 export const longestRefresh = 30_000
 
-/**
- * After this long without a fault nothing of it remains: a hanging call has ended, the circuit breakers have closed.
- */
+/** After this long without a fault nothing of it remains: hanging calls have ended, circuit breakers have closed. */
 export const calmAfter = 15_000
 /** No response is older then: fresh for a second, and a refresh on a shared machine. */
 export const oldestInCalm = 6000
