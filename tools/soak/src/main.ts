@@ -7,7 +7,7 @@
  * as for the image.
  *
  * Exit code 1 if a response was wrong, the log shows a fault, or memory or sockets grew. The same seed gives the same
- * events; their order relative to the proxy's own work depends on the machine.
+ * events; their order relative to the proxy's own work depends on the machine. Needs Linux.
  */
 import { mkdir } from "node:fs/promises"
 import { join, resolve } from "node:path"
