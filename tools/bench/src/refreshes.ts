@@ -4,7 +4,7 @@ import { type Bench, type BenchedProxy, costOf, freshForLong, withProxy } from "
 import { median, milliseconds, seconds, times, whole } from "./figures.ts"
 import { connections, runLoad } from "./load.ts"
 import type { ChangeKind } from "./sandbox-process.ts"
-import { ask, askWell, bodyOf, type Headers, listPath, pageOf100, refresh } from "./storage-list.ts"
+import { askWell, bodyOf, type Headers, listPath, pageOf100, refresh } from "./storage-list.ts"
 
 /** Share of resources with an order in progress: their pages are read and compared at every refresh. */
 const ordered = 0.01
@@ -98,23 +98,24 @@ const untilSeen = async ({ sandbox, bearer }: Bench, origin: string, kind: Chang
   const { url, entry } = await pageWith(origin, dashed, bearer)
   const begin = performance.now()
   await sandbox.perform(kind, [uuid])
-  while ((await entryIn(url, dashed, bearer)) === entry) await pause(20)
+  while ((await entryIn(url, dashed, bearer)).entry === entry) await pause(20)
   return performance.now() - begin
 }
 
-/** The entry as a text; empty if it is not on the page. */
-const entryIn = async (url: string, itemId: string, headers: Headers): Promise<string> =>
-  JSON.stringify(
-    bodyOf(await askWell(url, headers)).resources.find((one: { itemId: string }) => one.itemId === itemId),
-  ) ?? ""
+/** The entry as a text, empty if it is not on the page; and the number of pages. */
+const entryIn = async (url: string, itemId: string, headers: Headers) => {
+  const { resources, pagination } = bodyOf(await askWell(url, headers))
+  const found = resources.find((one: { itemId: string }) => one.itemId === itemId)
+  return { entry: found === undefined ? "" : JSON.stringify(found), pages: Number(pagination.pages) }
+}
 
 /** The page with an entry, found again by its number, since a link may name a snapshot. */
-const pageWith = async (origin: string, itemId: string, headers: Headers): Promise<{ url: string; entry: string }> => {
-  for (let page = 1, pages = 1; page <= pages; page++) {
+const pageWith = async (origin: string, itemId: string, headers: Headers) => {
+  for (let page = 1, last = 1; page <= last; page++) {
     const url = `${origin}${listPath}?page_size=500&page=${page}`
-    pages = bodyOf(await ask(url, headers)).pagination.pages
-    const entry = await entryIn(url, itemId, headers)
+    const { entry, pages } = await entryIn(url, itemId, headers)
     if (entry !== "") return { url, entry }
+    last = pages
   }
   throw new Error(`No entry ${itemId}`)
 }

@@ -36,25 +36,24 @@ const entryOf = (label: string): Json => {
 const above = (label: string, targetType: string): Json =>
   entries.slice(0, entries.indexOf(entryOf(label))).findLast(({ target }) => target.targetType === targetType)
 
-const exampleOf = async (what: string): Promise<Json> => {
-  const [, verb, rest = ""] = /^(entry|tenant of|customer of|fields|GET) (.+)$/.exec(what) ?? []
-  switch (verb) {
-    case "entry":
-      return entryOf(rest)
-    case "tenant of":
-      return above(rest, "tenant")
-    case "customer of":
-      return above(rest, "customer")
-    case "fields": {
-      const [label = "", names = ""] = rest.split(": ")
-      const entry = entryOf(label)
-      return Object.fromEntries(names.split(", ").map((name) => [name, entry[name]]))
-    }
-    case "GET":
-      return (await fetch(proxy.url + rest)).json()
-    default:
-      throw new Error(`unknown example <!-- ${what} -->`)
-  }
+/** By the first words of the comment, from the rest of it. */
+const kinds: Readonly<Record<string, (rest: string) => Json>> = {
+  entry: entryOf,
+  "tenant of": (label) => above(label, "tenant"),
+  "customer of": (label) => above(label, "customer"),
+  fields: (rest) => {
+    const [label = "", names = ""] = rest.split(": ")
+    const entry = entryOf(label)
+    return Object.fromEntries(names.split(", ").map((name) => [name, entry[name]]))
+  },
+  GET: async (path) => (await fetch(proxy.url + path)).json(),
+}
+
+const exampleOf = (what: string): Json => {
+  const [, kind = "", rest = ""] = /^(entry|tenant of|customer of|fields|GET) (.+)$/.exec(what) ?? []
+  const example = kinds[kind]
+  if (example === undefined) throw new Error(`unknown example <!-- ${what} -->`)
+  return example(rest)
 }
 
 /** Keeps on one line what fits into this number of characters. */

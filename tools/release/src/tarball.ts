@@ -7,10 +7,8 @@ import type { Packument } from "./registry.ts"
 const beside = ["CHANGELOG.md", "LICENSE", "README.md", "package.json"]
 
 /**
- * Checks the newest tarball of a package from the registry, and unpacks it into a folder. The build checks with publint
- * and attw that its exports lead to files; `lint` checks with knip that it lists what it imports.
- *
- * @returns the problems in words, and a summary
+ * Checks the newest tarball of a package from the registry, and unpacks it into a folder; returns the problems in words,
+ * and a summary. That exports lead to files and imports are listed is checked by publint, attw and knip.
  */
 export const checkTarball = async (name: string, packument: Packument, folder: string, env: Environment) => {
   const faults: Array<string> = []
