@@ -125,7 +125,7 @@ describe("check", () => {
     ])
   })
 
-  test("reports warnings of the configuration, but does not fail", async () => {
+  test("fails for mock GIDs unless hpc_user_api.fallback asks for them by name; other warnings fail nothing", async () => {
     const {
       HPC_USER_API_URL: _,
       HPC_USER_CLIENT_ID: __,
@@ -133,11 +133,19 @@ describe("check", () => {
       HPC_USER_OIDC_TOKEN_URL: ____,
       ...environment
     } = environmentOf(await aSandbox())
-    const { code, stdout } = await finished(["check"], { environment })
-    expect(code).toBe(0)
-    expect(stdout).toMatch(/warn {2}authentication is disabled/)
-    expect(stdout).toMatch(/warn {2}no HPC User API is configured/)
-    expect(stdout).toMatch(/ok {4}HPC User API: not configured/)
+    const [unnamed, development, named] = await Promise.all([
+      finished(["check"], { environment }),
+      finished(["check"], { environment: { ...environment, HPC_USER_DEVELOPMENT_MODE: "true" } }),
+      finished(["check"], { environment: { ...environment, HPC_USER_API_FALLBACK: "mock" } }),
+    ])
+    for (const { code, stdout } of [unnamed, development]) {
+      expect(code).toBe(1)
+      expect(stdout).toMatch(/^FAIL {2}mock GIDs: .*all GIDs are mocks\n +.*hpc_user_api\.fallback: mock\.$/m)
+    }
+    expect(named.code).toBe(0)
+    expect(named.stdout).toMatch(/warn {2}authentication is disabled/)
+    expect(named.stdout).toMatch(/warn {2}no HPC User API is configured/)
+    expect(named.stdout).toMatch(/^warn {2}mock GIDs: no HPC User API is configured/m)
   })
 })
 
