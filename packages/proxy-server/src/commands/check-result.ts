@@ -27,15 +27,15 @@ export interface MeasuredCall {
 
 /** Seconds after which a call is slow: several times what a healthy system needs, far less than its timeout. */
 export const slowAfter = {
-  connection: 1,
-  version: 2,
+  connection: 2,
+  version: 5,
   offerings: 5,
   // One page of a real Waldur takes up to 15 seconds, and up to eight are read at once.
   "first read": 30,
   "token and lookup": 5,
   // Discovery and keys, or one introspection.
-  issuer: 3,
-  "one value": 0.5,
+  issuer: 5,
+  "one value": 1,
 } as const
 
 /** @param advice makes the result doubtful */
