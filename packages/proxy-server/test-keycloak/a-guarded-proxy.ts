@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
 import type { Sandbox } from "@cscs/sandbox"
 import { Clock, Duration, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
+import type { Hono } from "hono"
 import { onTestFinished } from "vitest"
 import { loadSettings, makeApp, proxyLayer } from "../src/index.ts"
 import { clockAhead } from "../test/a-clock-ahead.ts"
@@ -13,6 +14,7 @@ import { realmClient } from "./realms.ts"
 
 /** The app with authentication on, between a sandbox's Waldur and a Keycloak. */
 export interface GuardedProxy {
+  readonly app: Hono
   /** Every line logged so far, as JSON, at every level. */
   readonly logs: ReadonlyArray<string>
   /** Requests the list. */
@@ -58,6 +60,7 @@ export const aGuardedProxy = async (
   })
   const app = await runtime.runPromise(makeApp)
   return {
+    app,
     logs,
     list: async (token) => {
       const response = await app.request("/api/storage-resources/", { headers: { Authorization: `Bearer ${token}` } })
