@@ -158,7 +158,7 @@ export const serve = Command.make(
     const { effective, ignoredKeys } = settings
     const changed = effective.filter(({ isDefault }) => !isDefault)
     const configuration = Effect.logInfo(
-      `Configuration: ${effective.length - changed.length} others at their defaults`,
+      `Configuration: ${changed.length} settings, ${effective.length - changed.length} others at their defaults`,
     ).pipe(
       logEvent("configuration"),
       Effect.annotateLogs(Object.fromEntries(changed.map(({ path, value, source }) => [path, `${value} (${source})`]))),
