@@ -1,4 +1,4 @@
-import { checked, configurationWarnings } from "@cscs/proxy-server"
+import { type CheckResult, checked, configurationWarnings } from "@cscs/proxy-server"
 import { Data, Effect } from "effect"
 import { Command } from "effect/cli"
 import { configFlag, logging, settingsFrom } from "./configuration.ts"
@@ -29,8 +29,9 @@ export const check = Command.make(
         `${mark.ok}  configuration`,
         ...warnings.map((warning) => `${mark.warn}  ${escapeControls(warning)}`),
       ]
-      for (const { name, ok, isDoubtful, detail, advice } of results) {
-        lines.push(`${ok ? (isDoubtful ? mark.warn : mark.ok) : mark.fail}  ${escapeControls(`${name}: ${detail}`)}`)
+      for (const { name, ok, isDoubtful, detail, advice, calls } of results) {
+        const found = `${name}: ${detail}${durationsOf(calls)}`
+        lines.push(`${ok ? (isDoubtful ? mark.warn : mark.ok) : mark.fail}  ${escapeControls(found)}`)
         if (advice !== undefined) lines.push(`      ${escapeControls(advice)}`)
       }
       yield* print([`${lines.join("\n")}\n`])
@@ -50,5 +51,11 @@ export const check = Command.make(
     { command: "storage-proxy check --json", description: "Machine-readable" },
   ]),
 )
+
+/** ` (0.12 s)`, or ` (version 0.12 s, offerings 0.34 s)` for several. */
+const durationsOf = (calls: CheckResult["calls"] = []): string => {
+  const took = calls.map(({ call, seconds }) => `${calls.length > 1 ? `${call} ` : ""}${seconds.toFixed(2)} s`)
+  return took.length === 0 ? "" : ` (${took.join(", ")})`
+}
 
 const mark = { ok: colored("green", "ok  "), warn: colored("yellow", "warn"), fail: colored("red", "FAIL") }

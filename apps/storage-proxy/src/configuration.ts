@@ -6,8 +6,8 @@ import { makeLogWriter } from "./log-writer.ts"
 import { trustAuthorities } from "./trusted-authorities.ts"
 
 /** `--config FILE`, common to all commands. */
-export const configFlag = Flag.String("config").pipe(
-  Flag.withDescription("The YAML file; default: WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH, else only the environment"),
+export const configFlag = Flag.Path("config").pipe(
+  Flag.withDescription("The YAML file (default: WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH, else only the environment)"),
   Flag.optional,
 )
 
@@ -21,7 +21,12 @@ export const settingsFrom = (config: Option.Option<string>) =>
     }),
     (settings): ProxySettings => {
       const { added, warnings } = trustAuthorities(process.env)
-      const authorities = { path: "SSL_CERT_FILE", value: `${added} more authorities`, source: "environment" }
+      const authorities = {
+        path: "SSL_CERT_FILE",
+        value: `${added} more authorities`,
+        source: "environment",
+        isDefault: false,
+      }
       return {
         ...settings,
         effective: added === 0 ? settings.effective : [...settings.effective, authorities],

@@ -26,7 +26,7 @@ export const diff = Command.make(
     next: source("new", "The new list"),
     ignore: Flag.String("ignore").pipe(
       Flag.withDescription(
-        "Fields that do not count, separated by commas, with everything below; moved and replaced entries count in any case",
+        "Fields that do not count, separated by commas, with everything below; moved and replaced entries count in any case (default: none)",
       ),
       Flag.map((fields) => fields.split(",").map((field) => field.trim())),
       Flag.optional,

@@ -43,13 +43,13 @@ export const explain = Command.make(
   ),
   Command.withShortDescription("Explain where an entry comes from, or why it is absent"),
   Command.withExamples([
-    { command: "storage-proxy explain capstor-climate --config config.yaml", description: "By the resource's slug" },
+    { command: "storage-proxy explain capstor-climphys --config config.yaml", description: "By the resource's slug" },
     {
-      command: "storage-proxy explain /capstor/store/cscs/ethz/climate",
+      command: "storage-proxy explain /capstor/store/cscs/ethz/exclaim",
       description: "All resources that claim a mount point, skipped ones included",
     },
     {
-      command: "storage-proxy explain 44d1e2669fbc50bc8c11fe312cab9dd3 --json",
+      command: "storage-proxy explain 4154c7fa-3677-5a64-8134-52691da98fa8 --json",
       description: "By UUID, machine-readable",
     },
   ]),

@@ -6,6 +6,7 @@ import { configFlag, settingsFrom } from "./configuration.ts"
 import { jsonFlag } from "./json-flag.ts"
 import { withProgress } from "./progress.ts"
 import { print, printJson } from "./standard-output.ts"
+import { withShownDefault } from "./valued-flag.ts"
 import { WrongCommandLine } from "./wrong-command-line.ts"
 
 /** `storage-proxy export`: writes all entries once, to standard output or to a file that is complete at any moment. */
@@ -14,19 +15,18 @@ export const exportEntries = Command.make(
   {
     config: configFlag,
     out: Flag.Path("out", { pathType: "either" }).pipe(
-      Flag.withDescription("The file; default: standard output"),
+      Flag.withDescription("The file (default: standard output)"),
       Flag.optional,
     ),
     format: Flag.Literals("format", ["json", "ndjson"]).pipe(
-      Flag.withDescription("One JSON list, or one entry on each line"),
-      Flag.withDefault("json"),
+      withShownDefault("json" as const, "One JSON list, or one entry on each line"),
     ),
     storageSystem: Flag.String("storage-system").pipe(
-      Flag.withDescription("Only this storage system, like ?storage_system= of the API"),
+      Flag.withDescription("Only this storage system, like ?storage_system= of the API (default: all)"),
       Flag.optional,
     ),
     offeringUuid: Flag.String("offering-uuid").pipe(
-      Flag.withDescription("Only the entries of this Waldur offering"),
+      Flag.withDescription("Only the entries of this Waldur offering (default: all)"),
       Flag.optional,
     ),
     dryRun: Flag.Boolean("dry-run").pipe(

@@ -10,6 +10,7 @@ import { normaliseTarget } from "./request-target.ts"
 import { rereadSettings, stampOf, takeHangUps } from "./reread.ts"
 import { closeStalledReaders } from "./stalled-readers.ts"
 import { Telemetry, telemetryFor } from "./telemetry/telemetry.ts"
+import { withShownDefault } from "./valued-flag.ts"
 
 /** The server cannot listen at the address. */
 export class CannotListen extends Data.TaggedError("CannotListen")<{
@@ -130,21 +131,19 @@ export const serve = Command.make(
   {
     config: configFlag,
     host: Flag.String("host").pipe(
-      Flag.withDescription("The address to listen at; :: for all IPv6 and IPv4 addresses"),
       Flag.filter(
         // Node would listen at all addresses: an unset variable in a script must not expose the list.
         (host) => host.trim() !== "",
         () => "Expected an address or a name, got an empty string",
       ),
-      Flag.withDefault("127.0.0.1"),
+      withShownDefault("127.0.0.1", "The address to listen at; :: for all IPv6 and IPv4 addresses"),
     ),
     port: Flag.Int("port").pipe(
-      Flag.withDescription("The port, 0 to 65535; 0 for any free port"),
       Flag.filter(
         (port) => port >= 0 && port <= 65_535,
         (port) => `Expected a port from 0 to 65535, got ${port}`,
       ),
-      Flag.withDefault(8080),
+      withShownDefault(8080, "The port, 0 to 65535; 0 for any free port"),
     ),
   },
   Effect.fn(function* ({ config, host, port }) {
@@ -157,11 +156,12 @@ export const serve = Command.make(
     const reread = rereadSettings({ hangUps, rotating, load, setLogLevel: threshold.set, stamp })
     const telemetry = telemetryFor(settings)
     const { effective, ignoredKeys } = settings
-    const configuration = Effect.logInfo("Configuration").pipe(
+    const changed = effective.filter(({ isDefault }) => !isDefault)
+    const configuration = Effect.logInfo(
+      `Configuration: ${changed.length} settings, ${effective.length - changed.length} others at their defaults`,
+    ).pipe(
       logEvent("configuration"),
-      Effect.annotateLogs(
-        Object.fromEntries(effective.map(({ path, value, source }) => [path, `${value} (${source})`])),
-      ),
+      Effect.annotateLogs(Object.fromEntries(changed.map(({ path, value, source }) => [path, `${value} (${source})`]))),
       ignoredKeys.length === 0 ? identity : Effect.annotateLogs({ ignored_keys: ignoredKeys.join(", ") }),
     )
     const warnings = Effect.forEach(

@@ -14,6 +14,7 @@ import { jsonFlag } from "./json-flag.ts"
 import { withProgress } from "./progress.ts"
 import { print, printJson } from "./standard-output.ts"
 import { colored, escapeControls, statusColor } from "./terminal-text.ts"
+import { withShownDefault } from "./valued-flag.ts"
 
 type Entry = ListedEntry["entry"]
 
@@ -26,7 +27,7 @@ interface Node {
 }
 
 const filter = (name: string, description: string) =>
-  Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
+  Flag.String(name).pipe(Flag.withDescription(`${description} (default: all)`), Flag.optional)
 
 /** `storage-proxy tree`: the entries as a tree of directories, for people. */
 export const tree = Command.make(
@@ -34,9 +35,8 @@ export const tree = Command.make(
   {
     config: configFlag,
     depth: Flag.Literals("depth", ["1", "2", "3"]).pipe(
-      Flag.withDescription("1: tenants, 2: customers too, 3: all"),
+      withShownDefault("3", "1: tenants, 2: customers too, 3: all"),
       Flag.map(Number),
-      Flag.withDefault(3),
     ),
     storageSystem: filter("storage-system", "Only this storage system, like ?storage_system= of the API"),
     dataType: filter("data-type", "Only this data type, like ?data_type="),
@@ -60,8 +60,8 @@ export const tree = Command.make(
   Command.withExamples([
     { command: "storage-proxy tree --config config.yaml --depth 2", description: "Tenants and customers" },
     {
-      command: "storage-proxy tree --storage-system capstor --status error",
-      description: "What is in error on Capstor",
+      command: "storage-proxy tree --storage-system capstor --status updating",
+      description: "What is being updated on Capstor",
     },
     { command: "storage-proxy tree --data-type scratch --json", description: "Machine-readable" },
   ]),

@@ -33,6 +33,30 @@ const aServer = async (more: Record<string, string> = {}) => {
   return { ...running, sandbox }
 }
 
+test("the start logs only settings that differ from their defaults, given or not, and counts the others", async () => {
+  const { stderr, sandbox } = await aServer({
+    STORAGE_FILE_SYSTEM: "lustre",
+    INODE_HARD_COEFFICIENT: "2.5",
+    CACHE_FRESH_FOR: "10s",
+  })
+  const [line] = linesOf({ stderr } as Running, "configuration")
+  const { message, level: _, timestamp: __, event: ___, ...settings } = line ?? { message: "", level: "" }
+  const names = Object.keys(settings).filter((name) => name !== "SSL_CERT_FILE")
+  expect(names.toSorted()).toEqual([
+    "auth.disable_auth",
+    "backend_settings.inode_hard_coefficient",
+    "hpc_user_api.api_url",
+    "hpc_user_api.client_id",
+    "hpc_user_api.client_secret",
+    "hpc_user_api.oidc_token_url",
+    "storage_systems",
+    "waldur_api_token",
+    "waldur_api_url",
+  ])
+  expect(message).toMatch(/^Configuration: (9|10) settings, \d+ others at their defaults$/)
+  expect(JSON.stringify(line)).not.toContain(sandbox.waldur.token)
+})
+
 describe("requests to a process", () => {
   test("have their id in the response and in one log line, whatever the status", async () => {
     const server = await aServer({ DEBUG: "true" })

@@ -4,14 +4,17 @@ import { join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
 import type { Sandbox } from "@cscs/sandbox"
 import { Clock, Duration, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
+import type { Hono } from "hono"
 import { onTestFinished } from "vitest"
 import { loadSettings, makeApp, proxyLayer } from "../src/index.ts"
+import { clockAhead } from "../test/a-clock-ahead.ts"
 import { type Any, documentOf } from "../test/a-proxy.ts"
 import type { Keycloak } from "./keycloak.ts"
 import { realmClient } from "./realms.ts"
 
 /** The app with authentication on, between a sandbox's Waldur and a Keycloak. */
 export interface GuardedProxy {
+  readonly app: Hono
   /** Every line logged so far, as JSON, at every level. */
   readonly logs: ReadonlyArray<string>
   /** Requests the list. */
@@ -57,6 +60,7 @@ export const aGuardedProxy = async (
   })
   const app = await runtime.runPromise(makeApp)
   return {
+    app,
     logs,
     list: async (token) => {
       const response = await app.request("/api/storage-resources/", { headers: { Authorization: `Bearer ${token}` } })
@@ -87,22 +91,5 @@ export const untilStatus = async (status: number, ask: () => Promise<Answer>): P
     const answer = await ask()
     if (answer.status === status) return answer
     await pause(100)
-  }
-}
-
-/** The system's clock, ahead by so many milliseconds. */
-const clockAhead = (ahead: () => number): Clock.Clock => {
-  const system = Effect.runSync(Clock.clockWith(Effect.succeed))
-  const millis = () => system.currentTimeMillisUnsafe() + ahead()
-  const nanos = () => system.currentTimeNanosUnsafe() + BigInt(ahead()) * 1_000_000n
-  const monotonic = () => system.monotonicTimeNanosUnsafe() + BigInt(ahead()) * 1_000_000n
-  return {
-    currentTimeMillisUnsafe: millis,
-    currentTimeMillis: Effect.sync(millis),
-    currentTimeNanosUnsafe: nanos,
-    currentTimeNanos: Effect.sync(nanos),
-    monotonicTimeNanosUnsafe: monotonic,
-    monotonicTimeNanos: Effect.sync(monotonic),
-    sleep: (duration) => system.sleep(duration),
   }
 }

@@ -1,7 +1,17 @@
+import { execFile } from "node:child_process"
+import { mkdtemp, readFile, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { setImmediate as turn } from "node:timers/promises"
-import { describe, expect, test } from "vitest"
+import { promisify } from "node:util"
+import { describe, expect, onTestFinished, test } from "vitest"
+import { parse } from "yaml"
+import { aServedApp } from "../test/a-served-app.ts"
 import { type Answer, aGuardedProxy, untilStatus } from "./a-guarded-proxy.ts"
 import { aStage } from "./a-stage.ts"
+import { administrator } from "./keycloak.ts"
+import { keycloakCache, keycloakEnvironment } from "./keycloak-distribution.ts"
+import { realmClient } from "./realms.ts"
 import { clientToken, userTokens } from "./tokens.ts"
 
 const stage = aStage()
@@ -194,4 +204,47 @@ describe("when the realm's keys are rotated", () => {
     proxy.leap("2 minutes")
     expectRefused(await untilStatus(401, () => proxy.list(old)), "The token's key is unknown")
   })
+})
+
+test("the commands of docs/prerequisites.md make a client that reads the list; one without the audience mapper is refused", async () => {
+  const { keycloak, sandbox } = stage
+  const realm = "documented"
+  await keycloak.admin.addRealm({ realm, enabled: true, clients: [realmClient("foreign")] })
+  const page = await readFile(new URL("../../../docs/prerequisites.md", import.meta.url), "utf8")
+  const [, section = ""] = /\n## Keycloak\n([\s\S]*?)\n## /.exec(page) ?? []
+  const blocksOf = (language: string) =>
+    [...section.matchAll(/```(\w+)\n([\s\S]*?)```/g)].flatMap(([, of, block = ""]) => (of === language ? [block] : []))
+  const [making = "", reading = ""] = blocksOf("bash")
+  const [configuration = ""] = blocksOf("yaml")
+  const here = (text: string, values: Readonly<Record<string, string>>) =>
+    Object.entries(values).reduce((shown, [documented, actual]) => {
+      expect(shown).toContain(documented)
+      return shown.replace(documented, actual)
+    }, text)
+  const { auth } = parse(
+    here(configuration, {
+      "https://auth.example.org": keycloak.url,
+      "keycloak_realm: cscs": `keycloak_realm: ${realm}`,
+    }),
+  )
+  const proxy = await aGuardedProxy(sandbox, keycloak, auth)
+  const { url } = await aServedApp(proxy.app)
+
+  const directory = await mkdtemp(join(tmpdir(), "kcadm-"))
+  onTestFinished(() => rm(directory, { recursive: true }))
+  const env = keycloakEnvironment({
+    PATH: `${join(keycloakCache(), "bin")}:${process.env.PATH}`,
+    HOME: directory,
+    KC_CLI_PASSWORD: administrator.password,
+    KC_OPTS: "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+  })
+  const bash = (script: string) =>
+    promisify(execFile)("bash", ["-e", "-o", "pipefail", "-c", script], { cwd: directory, env })
+  const at = { "https://auth.example.org": keycloak.url, "REALM=cscs": `REALM=${realm}` }
+  await bash(here(making, at))
+  const { stdout } = await bash(here(reading, { ...at, "http://127.0.0.1:8080": url }))
+  expect(JSON.parse(stdout).status).toBe("success")
+
+  const foreign = await clientToken(keycloak, "foreign", realm)
+  expectRefused(await proxy.list(foreign), "The token is for another audience")
 })

@@ -1,6 +1,8 @@
 /** Changes to a running Keycloak, through its admin REST API. */
 
 export interface KeycloakAdmin {
+  /** Adds a realm. */
+  readonly addRealm: (realm: { readonly realm: string; readonly [name: string]: unknown }) => Promise<void>
   /** Gives the realm `cscs` a new signing key and withdraws all earlier ones. */
   readonly rotateKeys: () => Promise<void>
   /** Sets the lifetime of the access tokens of the realm `cscs`. */
@@ -36,6 +38,9 @@ export const keycloakAdmin = (
   }
 
   return {
+    addRealm: async (added) => {
+      await call("POST", `${url}/admin/realms`, added)
+    },
     rotateKeys: async () => {
       const { keys } = (await call("GET", `${realm}/keys`)) as { readonly keys: ReadonlyArray<RealmKey> }
       await call("POST", `${realm}/components`, {

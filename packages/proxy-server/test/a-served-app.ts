@@ -8,6 +8,8 @@ import { onTestFinished } from "vitest"
 
 /** An app behind a real socket, served by plain Node. */
 export interface ServedApp {
+  /** Without a trailing slash. */
+  readonly url: string
   /** Resolves when the headers arrive; the body must be read or destroyed. */
   readonly ask: (path: string, headers?: Readonly<Record<string, string>>, method?: string) => Promise<IncomingMessage>
 }
@@ -37,6 +39,7 @@ export const aServedApp = async (app: Hono): Promise<ServedApp> => {
     await once(server, "close")
   })
   return {
+    url: `http://127.0.0.1:${port}`,
     ask: (path, headers = {}, method = "GET") =>
       new Promise((resolve, reject) => {
         const asked = httpRequest({ host: "127.0.0.1", port, path, headers, method, agent: false }, (answer) => {

@@ -57,6 +57,7 @@ describe("a secret in a file", () => {
       path: "waldur_api_token",
       value: "*** (a secret)",
       source: `environment variable WALDUR_API_TOKEN_FILE, ${file}, without the white space or quotes around it`,
+      isDefault: false,
     })
     expect(warnings.join()).not.toContain("WALDUR_API_TOKEN")
   })

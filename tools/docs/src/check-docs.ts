@@ -69,6 +69,22 @@ for (const document of documents) {
     for (const line of block.replaceAll(/\\\n\s*/g, " ").split("\n")) await checkCommand(document, line)
   }
 }
+
+// A configuration that is copied from here must not lack it: without mount roots a mount point may be almost anywhere.
+const samples = [
+  ...documents.flatMap((path) =>
+    [...text(path).matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block = ""]) => ({ path, block })),
+  ),
+  ...globSync("{deploy,examples}/**/*.{yaml,yml}", { cwd: root, exclude: ["**/node_modules/**"] }).map((path) => ({
+    path,
+    block: text(path),
+  })),
+].filter(({ block }) => /^[# ]*waldur_api_url:/m.test(block))
+for (const { path, block } of samples) {
+  if (!/mount_roots:/.test(block)) problems.push(`${path}: a configuration without backend_settings.mount_roots`)
+}
+if (samples.length < 5) problems.push(`only ${samples.length} configurations were found`)
+
 for (const problem of problems) console.error(problem)
 if (documents.length < 5) console.error(`only ${documents.length} documents were found`)
 process.exitCode = problems.length > 0 || documents.length < 5 ? 1 : 0

@@ -39,6 +39,7 @@ const inWords = (cause: unknown): string => (cause instanceof Error ? cause.mess
 const checkShared = (url: NonNullable<ProxySettings["cache"]["url"]>): Effect.Effect<CheckResult> =>
   attempted(
     "cache.url",
+    "one value",
     Effect.flatMap(redisConnection(url), ({ getAll }) => getAll(["storage-proxy:check"], { each: 1, inAll: 1 })).pipe(
       Effect.mapError(({ detail }) => ({ message: detail })),
     ),

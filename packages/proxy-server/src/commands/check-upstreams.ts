@@ -3,8 +3,8 @@ import { connect } from "node:net"
 import { type GidCacheStats, HpcUserClient } from "@cscs/hpc-user-client"
 import { addressTimeout, proxyForDisplay } from "@cscs/http-transport"
 import { dashedUuid, type StorageSystem } from "@cscs/storage-model"
-import { type OfferingSummary, WaldurClient } from "@cscs/waldur-client"
-import { type Context, Effect, Layer } from "effect"
+import { type OfferingSummary, WaldurClient, type WaldurError } from "@cscs/waldur-client"
+import { Effect, Layer, Result } from "effect"
 import { Authentication } from "../auth/authentication.ts"
 import { type ProxySettings, Settings } from "../config/settings.ts"
 import { shortList } from "../config-sources/sources.ts"
@@ -14,8 +14,9 @@ import { hpcUserApiAdvice } from "../refresh/refresh-errors.ts"
 import { emptyOffering, type Snapshot } from "../snapshot/snapshot.ts"
 import { hpcUserLayer } from "../wiring/proxy-layer.ts"
 import { checkCache } from "./check-cache.ts"
-import { attempted, type CheckResult, failed, passed } from "./check-result.ts"
+import { attempted, type CheckResult, failed, type MeasuredCall, measured, passed, withCalls } from "./check-result.ts"
 import { onceLayer } from "./read-once.ts"
+import { otherThanWaldur } from "./what-answers.ts"
 
 /** The result of all checks. */
 export interface Checked {
@@ -43,7 +44,7 @@ export const checked = (settings: ProxySettings): Effect.Effect<Checked> =>
       { concurrency: "unbounded" },
     ),
     ([proxies, waldur, hpcUserApi, issuer, cache]) => ({
-      results: [...proxies, ...waldur.results, hpcUserApi, issuer, ...cache],
+      results: [...proxies, ...waldur.results, ...hpcUserApi, ...checkMockGids(settings), issuer, ...cache],
       gidCache: waldur.gidCache,
     }),
   )
@@ -52,16 +53,36 @@ const checkWaldur = (settings: ProxySettings): Effect.Effect<Checked> =>
   Effect.gen(function* () {
     const waldur = yield* WaldurClient
     const { cacheStats } = yield* GidSource
-    const [version, offerings] = yield* Effect.all([versionOf(waldur), waldur.offerings()], {
-      concurrency: "unbounded",
+    const calls: Array<MeasuredCall> = []
+    const taken = <A, E, R>(call: MeasuredCall["call"], effect: Effect.Effect<A, E, R>) =>
+      Effect.flatMap(measured(call, effect), ({ result, took }) => {
+        calls.push(took)
+        return Effect.fromResult(result)
+      })
+    const reading = Effect.gen(function* () {
+      const read = yield* Effect.all(
+        [versionOf(taken("version", waldur.version())), taken("offerings", waldur.offerings())],
+        { concurrency: "unbounded" },
+      )
+      return [...read, yield* taken("first read", firstRead)] as const
     })
-    const { snapshot, resources } = yield* firstRead
+    const found = yield* Effect.result(reading)
+    if (Result.isFailure(found)) {
+      const error = found.failure
+      const other = isOfAnotherService(error) ? yield* otherThanWaldur(settings, waldur.apiUrl) : undefined
+      const result =
+        other === undefined
+          ? failed("Waldur", error.message, adviceOn(error))
+          : failed("Waldur", `${waldur.apiUrl} is not the API of a Waldur: ${other.seen}`, other.advice)
+      return { results: [withCalls(result, calls)], gidCache: emptyGidCache }
+    }
+    const [version, offerings, { snapshot, resources }] = found.success
     const reads = resources.reads === 1 ? "" : ` in ${resources.reads} reads`
     const read = `${resources.rows.length} resources read${reads}, ${snapshot.skipped.length} of them skipped`
     const advice = "The list is read anyway; check whether a gateway or an old Waldur is the cause."
     return {
       results: [
-        passed("Waldur", `${version} at ${waldur.apiUrl}; ${read}`),
+        withCalls(passed("Waldur", `${version} at ${waldur.apiUrl}; ${read}`), calls),
         ...(yield* waldur.concessions()).map((detail) => passed("Waldur's queries", detail, advice)),
         ...settings.model.storageSystems.map((system) => checkOffering(system, offerings, snapshot)),
       ],
@@ -76,8 +97,8 @@ const checkWaldur = (settings: ProxySettings): Effect.Effect<Checked> =>
   )
 
 /** Waldur's version. Nothing else depends on it: `serve` does not request it. */
-const versionOf = ({ version }: Context.Service.Shape<typeof WaldurClient>) =>
-  Effect.map(version(), (number) => `version ${number}`).pipe(
+const versionOf = (version: Effect.Effect<string, WaldurError>) =>
+  Effect.map(version, (number) => `version ${number}`).pipe(
     Effect.catch((error) =>
       Effect.succeed(
         error._tag === "WaldurRejected" && error.status === 403
@@ -129,6 +150,10 @@ const checkOffering = (
   return passed(name, detail)
 }
 
+/** Whether another service than Waldur may have sent the response. */
+const isOfAnotherService = ({ _tag }: { readonly _tag: string }): boolean =>
+  _tag === "WaldurRejected" || _tag === "WaldurUnexpectedAnswer"
+
 const adviceOn = (error: { readonly _tag: string; readonly status?: number }): string => {
   switch (error._tag) {
     case "WaldurTooOld":
@@ -148,17 +173,36 @@ const adviceOn = (error: { readonly _tag: string; readonly status?: number }): s
   }
 }
 
-const checkHpcUserApi = (settings: ProxySettings): Effect.Effect<CheckResult> => {
-  const name = "HPC User API"
+const checkHpcUserApi = (settings: ProxySettings): Effect.Effect<ReadonlyArray<CheckResult>> => {
   const layer = hpcUserLayer(settings)
-  if (layer === undefined) {
-    return Effect.succeed(passed(name, "not configured: all GIDs are mocks, for development only"))
-  }
+  if (layer === undefined) return Effect.succeed([])
   const call = Effect.provide(
     HpcUserClient.use((client) => client.ping()),
     layer,
   )
-  return attempted(name, call, "token and response received", hpcUserApiAdvice)
+  return Effect.map(
+    attempted("HPC User API", "token and lookup", call, "token and response received", hpcUserApiAdvice),
+    (result) => [result],
+  )
+}
+
+/** A mock GID gives the data of one group to another, so it must be asked for by name, not by an oversight. */
+const checkMockGids = ({ mockGids, mockGidsByName, hpcUserApi }: ProxySettings): ReadonlyArray<CheckResult> => {
+  if (!mockGids) return []
+  const name = "mock GIDs"
+  const detail =
+    hpcUserApi === undefined
+      ? "no HPC User API is configured: all GIDs are mocks"
+      : "a mock replaces any GID that the HPC User API does not have"
+  return [
+    mockGidsByName
+      ? passed(name, detail, "hpc_user_api.fallback is mock: for development only.")
+      : failed(
+          name,
+          detail,
+          "Configure hpc_user_api, and remove development_mode; for development, ask for mocks by name: hpc_user_api.fallback: mock.",
+        ),
+  ]
 }
 
 const checkIssuer = (settings: ProxySettings): Effect.Effect<CheckResult> => {
@@ -173,6 +217,7 @@ const checkIssuer = (settings: ProxySettings): Effect.Effect<CheckResult> => {
   )
   return attempted(
     name,
+    "issuer",
     call,
     `${auth.issuer}: ${how}; tokens must be for ${auth.audience.join(" or ")}`,
     () =>
@@ -203,6 +248,7 @@ const checkProxies = ({ waldur, hpcUserApi, auth }: ProxySettings): Effect.Effec
     const host = hostname.replace(/^\[(.*)\]$/, "$1")
     return attempted(
       name,
+      "connection",
       connects(host, Number(port) || (defaultPorts[protocol] ?? 1080)),
       "accepts connections",
       () => "Check that the proxy runs, its host and port, and that nothing blocks the way.",

@@ -81,6 +81,7 @@ export const assembleSettings = (
       model,
       hpcUserApi,
       mockGids,
+      mockGidsByName: values.gidFallback === "mock",
       auth,
       cors: { allowedOrigins: values.corsAllowedOrigins },
       cache: {

@@ -1,7 +1,7 @@
 /** Loads the configuration from its sources. */
 import { X509Certificate } from "node:crypto"
 import { property } from "@cscs/storage-model"
-import { Effect, Result } from "effect"
+import { Effect, Equal, Result } from "effect"
 import { readBoundedFile } from "../config-sources/bounded-file.ts"
 import { ConfigurationInvalid, type ConfigurationProblem } from "../config-sources/configuration-invalid.ts"
 import {
@@ -89,6 +89,7 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
         path: key.path,
         value: withoutSecrets(shownValue(value, key)),
         source: given === undefined ? "default" : `${given.source}${note}`,
+        isDefault: Equal.equals(value, key.fallback),
       }
     }),
   }

@@ -73,6 +73,8 @@ export interface ProxySettings {
   readonly hpcUserApi: HpcUserApiSettings | undefined
   /** Whether a mock replaces a GID that the HPC User API does not have. */
   readonly mockGids: boolean
+  /** Whether `hpc_user_api.fallback` asks for mock GIDs by name. Other ways to get them can be an oversight. */
+  readonly mockGidsByName: boolean
   readonly auth: AuthSettings
   readonly cors: { readonly allowedOrigins: ReadonlyArray<string> }
   readonly cache: {
@@ -99,7 +101,13 @@ export interface ProxySettings {
   /** Warnings about the configuration for the operator. */
   readonly warnings: ReadonlyArray<string>
   /** Each setting in effect with its source, for the log; secrets are masked. */
-  readonly effective: ReadonlyArray<{ readonly path: string; readonly value: string; readonly source: string }>
+  readonly effective: ReadonlyArray<{
+    readonly path: string
+    readonly value: string
+    readonly source: string
+    /** Whether the value is the key's default, given or not. */
+    readonly isDefault: boolean
+  }>
 }
 
 /** The configuration of the process. */
