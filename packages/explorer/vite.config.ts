@@ -5,7 +5,7 @@ export default defineConfig({
   base: "./",
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {
-    outDir: "dist/site",
+    outDir: "dist",
     emptyOutDir: true,
     // The content security policy of the proxy allows no data: script or style.
     assetsInlineLimit: 0,

@@ -47,7 +47,7 @@ export {
   WarningCode,
   warningCodes,
 } from "./report/finding.ts"
-export type { NextCode, NextStep } from "./report/next-step.ts"
+export { type NextCode, type NextStep, nextOfEntry } from "./report/next-step.ts"
 export { rules } from "./report/rules.ts"
 export { knownDataTypes } from "./rules/data-type.ts"
 export { type EntryStatus, entryStatuses, statusOf, type WaldurState, waldurStates } from "./rules/lifecycle.ts"

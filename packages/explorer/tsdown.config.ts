@@ -1,3 +1,0 @@
-import { packageBuild } from "../../tsdown.base.ts"
-
-export default packageBuild()
