@@ -12,6 +12,7 @@ import { countRequests } from "./observability/request-metrics.ts"
 import { requestSpans } from "./observability/request-span.ts"
 import { teachEffectSchemas } from "./openapi/effect-schemas.ts"
 import { referencePage, referencePaths } from "./openapi/reference-page.ts"
+import { explanation, explanationPath } from "./routes/explanation.ts"
 import { health } from "./routes/health.ts"
 import { metrics } from "./routes/metrics.ts"
 import { startPage } from "./routes/start-page.ts"
@@ -25,7 +26,7 @@ const debugPath = "/api/storage-resources"
 const storagePaths = [listPath, debugPath]
 /** Polled by machines. */
 const probedPaths = ["/healthz/live", "/healthz/ready", "/metrics"]
-const getOnly = [...storagePaths, ...probedPaths, "/openapi.json", "/favicon.svg", ...referencePaths]
+const getOnly = [...storagePaths, explanationPath, ...probedPaths, "/openapi.json", "/favicon.svg", ...referencePaths]
 /** `/` exists for browsers only: any other request for it is a 404. */
 const everyPath = ["/", ...getOnly]
 
@@ -47,6 +48,7 @@ export const makeApp = Effect.gen(function* () {
   if (settings.cors.allowedOrigins.length > 0) app.use(crossOrigin(settings.cors.allowedOrigins))
   // First, so that a cached page skips all other middleware.
   for (const path of storagePaths) app.route(path, storage)
+  app.route("/", yield* explanation(settings, run))
   app.use(documentHeaders)
   app.route("/healthz", health(settings, run))
   app.route("/", metrics(run))

@@ -84,6 +84,7 @@ describe("the configuration's defaults", () => {
       issuer: "https://auth-tds.cscs.ch/auth/realms/cscs",
       audience: ["storage-proxy"],
       requiredRoles: [],
+      debugRoles: [],
       introspection: undefined,
     })
     expect(settings.waldur).toMatchObject({ tls: { verify: true }, proxy: {} })
@@ -260,6 +261,11 @@ const names: ReadonlyArray<Row> = [
     ["c"],
   ]),
   row("AUTH_REQUIRED_ROLES", "auth.required_roles", ["a,c:d", "b", ["c"]], (s) => s.auth.requiredRoles, [
+    ["a", "c:d"],
+    ["b"],
+    ["c"],
+  ]),
+  row("AUTH_DEBUG_ROLES", "auth.debug_roles", ["a,c:d", "b", ["c"]], (s) => s.auth.debugRoles, [
     ["a", "c:d"],
     ["b"],
     ["c"],

@@ -141,7 +141,7 @@ const authOf = (
   egress: EgressOf,
   missing: Missing,
 ): AuthSettings => {
-  const { disableAuth: disabled, keycloakClientId, requiredRoles } = values
+  const { disableAuth: disabled, keycloakClientId, requiredRoles, debugRoles } = values
   const audience = values.audience ?? (keycloakClientId === undefined ? [] : [keycloakClientId])
   if (!disabled && audience.length === 0) {
     missing("auth.keycloak_client_id", "the client id, or auth.audience, while authentication is on")
@@ -154,6 +154,7 @@ const authOf = (
     issuer: values.issuer ?? realmUrl,
     audience,
     requiredRoles,
+    debugRoles,
     introspection: introspectionOf(values, missing),
     ...egress(values.authVerifySsl, certificates.auth, values.authSocksProxy),
   }

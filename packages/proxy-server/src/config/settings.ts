@@ -40,6 +40,8 @@ export interface AuthSettings extends Egress {
   readonly audience: ReadonlyArray<string>
   /** A token must have all of these: `role` is a realm role, `client:role` a client role. */
   readonly requiredRoles: ReadonlyArray<string>
+  /** What debug mode and explanations require besides, in the same form. */
+  readonly debugRoles: ReadonlyArray<string>
   /** The client for introspection; `undefined` if tokens are verified with the issuer's keys. */
   readonly introspection: { readonly clientId: string; readonly clientSecret: Secret } | undefined
 }
