@@ -13,6 +13,7 @@ import { requestSpans } from "./observability/request-span.ts"
 import { teachEffectSchemas } from "./openapi/effect-schemas.ts"
 import { referencePage, referencePaths } from "./openapi/reference-page.ts"
 import { explanation, explanationPath } from "./routes/explanation.ts"
+import { explorer, explorerFolder } from "./routes/explorer.ts"
 import { health } from "./routes/health.ts"
 import { metrics } from "./routes/metrics.ts"
 import { startPage } from "./routes/start-page.ts"
@@ -40,6 +41,7 @@ export const makeApp = Effect.gen(function* () {
   const run = yield* effectRunner(spans)
   teachEffectSchemas()
   const storage = yield* storageResources(settings, run)
+  const page = explorer(settings, explorerFolder())
 
   const app = new Hono()
   const parameters = Object.keys(storageQuerySchema(settings.model.storageSystems).fields)
@@ -49,6 +51,10 @@ export const makeApp = Effect.gen(function* () {
   // First, so that a cached page skips all other middleware.
   for (const path of storagePaths) app.route(path, storage)
   app.route("/", yield* explanation(settings, run))
+  if (page !== undefined) {
+    app.get("/explorer", (c) => c.redirect("explorer/"))
+    app.route("/explorer/", page)
+  }
   app.use(documentHeaders)
   app.route("/healthz", health(settings, run))
   app.route("/", metrics(run))
@@ -79,7 +85,7 @@ export const makeApp = Effect.gen(function* () {
     return c.json(await document)
   })
   app.route("/", referencePage())
-  app.route("/", startPage())
+  app.route("/", startPage(page !== undefined))
   for (const path of getOnly) app.all(path, () => refusal(new MethodNotAllowed({ allow: "GET, HEAD" })))
   app.notFound(() => refusal(new NotFound()))
   app.onError((error, c) => run.response(c, Effect.die(error)))

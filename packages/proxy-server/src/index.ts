@@ -34,6 +34,7 @@ export { type Adopted, type RotatingSettings, rotatingSettings } from "./config/
 export {
   type AuthSettings,
   type Egress,
+  type ExplorerSettings,
   type HpcUserApiSettings,
   type ProxySettings,
   Settings,

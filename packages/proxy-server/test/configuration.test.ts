@@ -270,6 +270,8 @@ const names: ReadonlyArray<Row> = [
     ["b"],
     ["c"],
   ]),
+  flags("EXPLORER_ENABLED", "explorer.enabled", (s) => s.explorer.enabled),
+  row("EXPLORER_CLIENT_ID", "explorer.client_id", ["a", "b", "c"], (s) => s.explorer.clientId),
   flags("AUTH_VERIFY_SSL", "auth.verify_ssl", (s) => s.auth.tls.verify),
   row("AUTH_SOCKS_PROXY", "auth.socks_proxy", ["socks5://a:1", "http://b:2", "https://c:3"], (s) => s.auth.proxy),
   flags("HPC_USER_API_VERIFY_SSL", "hpc_user_api.verify_ssl", (s) => s.hpcUserApi?.tls.verify),

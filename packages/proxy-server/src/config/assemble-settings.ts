@@ -82,6 +82,7 @@ export const assembleSettings = (
       hpcUserApi,
       mockGids,
       auth,
+      explorer: { enabled: values.explorerEnabled, clientId: values.explorerClientId },
       cors: { allowedOrigins: values.corsAllowedOrigins },
       cache: {
         ...Struct.pick(values, ["freshFor", "keepWarmFor", "fullRefreshEvery", "emptyGuard", "staleIfError"]),

@@ -214,6 +214,14 @@ export const settingKeys = {
     description: "The proxy for the issuer; default as for Waldur.",
   }),
 
+  explorerEnabled: keyWithDefault("explorer.enabled", flag, true, {
+    description: "Serve the explorer, a page for people, at `/explorer/`.",
+  }),
+  explorerClientId: key("explorer.client_id", text, {
+    description:
+      "A public client of the realm with which people sign in to the explorer (authorization code with PKCE); without it they paste a token.",
+  }),
+
   corsAllowedOrigins: keyWithDefault<ReadonlyArray<string>>("cors.allowed_origins", originList, [], {
     description: "Origins of web pages that may read responses, such as `https://portal.example.org`.",
   }),

@@ -46,6 +46,13 @@ export interface AuthSettings extends Egress {
   readonly introspection: { readonly clientId: string; readonly clientSecret: Secret } | undefined
 }
 
+/** The page for people. */
+export interface ExplorerSettings {
+  readonly enabled: boolean
+  /** The public client for signing in; `undefined` if people paste a token. */
+  readonly clientId: string | undefined
+}
+
 /** Telemetry besides logs and `/metrics`. */
 export interface TelemetrySettings {
   /** The variables `OTEL_*` as given: OpenTelemetry names and defines them. They can contain secrets. */
@@ -76,6 +83,7 @@ export interface ProxySettings {
   /** Whether a mock replaces a GID that the HPC User API does not have. */
   readonly mockGids: boolean
   readonly auth: AuthSettings
+  readonly explorer: ExplorerSettings
   readonly cors: { readonly allowedOrigins: ReadonlyArray<string> }
   readonly cache: {
     readonly freshFor: Duration.Duration
