@@ -33,6 +33,7 @@ export {
   type ExplainedParent,
   type Explanation,
   explain,
+  explaining,
   type Lookup,
   parseLookup,
   type ResourceBelow,

@@ -82,6 +82,7 @@ export const assembleSettings = (
       hpcUserApi,
       mockGids,
       auth,
+      explorer: { enabled: values.explorerEnabled, clientId: values.explorerClientId },
       cors: { allowedOrigins: values.corsAllowedOrigins },
       cache: {
         ...Struct.pick(values, ["freshFor", "keepWarmFor", "fullRefreshEvery", "emptyGuard", "staleIfError"]),
@@ -141,7 +142,7 @@ const authOf = (
   egress: EgressOf,
   missing: Missing,
 ): AuthSettings => {
-  const { disableAuth: disabled, keycloakClientId, requiredRoles } = values
+  const { disableAuth: disabled, keycloakClientId, requiredRoles, debugRoles } = values
   const audience = values.audience ?? (keycloakClientId === undefined ? [] : [keycloakClientId])
   if (!disabled && audience.length === 0) {
     missing("auth.keycloak_client_id", "the client id, or auth.audience, while authentication is on")
@@ -154,6 +155,7 @@ const authOf = (
     issuer: values.issuer ?? realmUrl,
     audience,
     requiredRoles,
+    debugRoles,
     introspection: introspectionOf(values, missing),
     ...egress(values.authVerifySsl, certificates.auth, values.authSocksProxy),
   }

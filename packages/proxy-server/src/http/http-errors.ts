@@ -134,7 +134,7 @@ const answerTo = (error: RequestError): ErrorAnswer => {
         status: 503,
         headers: { "Retry-After": retryAfterSeconds },
         body: {
-          detail: "Too many reads of Waldur with debug=true are running; this one did not begin in time",
+          detail: "Too many debug reads or explanations are running; this one did not begin in time",
           error: "TooBusy",
         },
       }
