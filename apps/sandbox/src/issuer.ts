@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto"
 import { Hono } from "hono"
 import { decodeProtectedHeader, type JWTPayload, jwtVerify } from "jose"
 import { type IssuerKey, type KeySet, newKey, newKeySet, publishedKey } from "./issuer-keys.ts"
+import { type SignInSettings, signIn, userClaims } from "./issuer-sign-in.ts"
 import { type ClaimOverrides, type IssueOptions, serviceAccountClaims, sign } from "./issuer-tokens.ts"
 import type { Exchange } from "./listener.ts"
 
@@ -9,7 +10,7 @@ const REALM = "/realms/cscs"
 const SCOPES = ["openid", "profile", "email", "roles", "web-origins", "acr", "basic"]
 
 /** The issuer's settings that can be changed at run time. */
-export interface IssuerSettings {
+export interface IssuerSettings extends SignInSettings {
   /** Client id -> secret: the clients that may get tokens and introspect them. */
   clients: Map<string, string>
   /** Lifetime of a token in seconds: `expires_in` and `exp`. Default 300, like Keycloak. */
@@ -83,7 +84,10 @@ export function createIssuer(url: () => string, settings: IssuerSettings, now: (
     }
   }
 
+  const people = signIn(settings)
   const app = new Hono<{ Bindings: Exchange }>()
+  app.use(people.cors)
+  people.addTo(app, `${REALM}/protocol/openid-connect`)
   app.notFound((c) =>
     new URL(c.req.url).pathname.startsWith(`${REALM}/`)
       ? c.json({ error: "HTTP 404 Not Found" }, 404)
@@ -100,6 +104,10 @@ export function createIssuer(url: () => string, settings: IssuerSettings, now: (
 
   app.post(`${REALM}/protocol/openid-connect/token`, async (c) => {
     const form = new URLSearchParams(await c.req.text())
+    if (["authorization_code", "refresh_token"].includes(form.get("grant_type") ?? "")) {
+      const tokens = await tokensOfPerson(form)
+      return tokens === undefined ? c.json(oauthError("invalid_grant", "Code not valid"), 400) : c.json(tokens)
+    }
     const client = authenticatedClient(settings.clients, form, c.req.header("Authorization"))
     if (!form.get("grant_type")) return c.json(oauthError("invalid_request", "Missing form parameter: grant_type"), 400)
     if (client === undefined) {
@@ -123,6 +131,32 @@ export function createIssuer(url: () => string, settings: IssuerSettings, now: (
       scope,
     })
   })
+
+  /** What a code or a refresh token gives, or undefined if it is not good. */
+  async function tokensOfPerson(form: URLSearchParams): Promise<object | undefined> {
+    const grant = people.redeem(form)
+    if (grant === undefined) return undefined
+    const claims: ClaimOverrides = {
+      ...userClaims(grant.client, grant.user),
+      sid: grant.session,
+      ...settings.users.get(grant.user),
+    }
+    const { azp, sub, preferred_username, sid } = claims as Record<string, string>
+    const times = { iat: seconds(), exp: seconds() + settings.expiresIn }
+    const { nonce } = grant
+    const identity = { iss: url(), aud: azp, typ: "ID", azp, sub, preferred_username, sid, nonce, ...times }
+    return {
+      access_token: await issueToken(claims),
+      expires_in: settings.expiresIn,
+      refresh_token: people.refreshTokenFor(grant),
+      refresh_expires_in: 1800,
+      id_token: await sign(identity, (await currentKeys()).signing, {}),
+      token_type: "Bearer",
+      "not-before-policy": 0,
+      session_state: sid,
+      scope: "openid email profile",
+    }
+  }
 
   function issueOpaque(claims: ClaimOverrides): string {
     const token = randomBytes(32).toString("base64url")
@@ -161,6 +195,7 @@ export function createIssuer(url: () => string, settings: IssuerSettings, now: (
     revokeTokens() {
       for (const token of issued.keys()) revoked.add(token)
       issued.clear()
+      people.revoke()
     },
     accepts: async (token) => (await claimsOf(token)) !== undefined,
   }
@@ -205,7 +240,8 @@ function discovery(url: string): object {
     end_session_endpoint: endpoint("logout"),
     revocation_endpoint: endpoint("revoke"),
     jwks_uri: endpoint("certs"),
-    grant_types_supported: ["client_credentials"],
+    grant_types_supported: ["authorization_code", "refresh_token", "client_credentials"],
+    code_challenge_methods_supported: ["plain", "S256"],
     response_types_supported: ["code", "none", "id_token", "token"],
     subject_types_supported: ["public", "pairwise"],
     id_token_signing_alg_values_supported: ["RS256", "PS256", "ES256", "HS256"],

@@ -120,6 +120,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     clients: new Map([AUDIENCE, INTEGRATOR, HPC_USER_CLIENT].map((client) => [client.clientId, client.clientSecret])),
     expiresIn: 300,
     tokenFormat: "jwt",
+    publicClients: new Map(),
+    users: new Map([["operator", {}]]),
   }
   const now = options.now ?? Date.now
   const issuer = createIssuer(() => issuerUrl, settings, now)

@@ -12,6 +12,8 @@ import { countRequests } from "./observability/request-metrics.ts"
 import { requestSpans } from "./observability/request-span.ts"
 import { teachEffectSchemas } from "./openapi/effect-schemas.ts"
 import { referencePage, referencePaths } from "./openapi/reference-page.ts"
+import { explanation, explanationPath } from "./routes/explanation.ts"
+import { explorer, explorerFolder } from "./routes/explorer.ts"
 import { health } from "./routes/health.ts"
 import { metrics } from "./routes/metrics.ts"
 import { startPage } from "./routes/start-page.ts"
@@ -25,7 +27,7 @@ const debugPath = "/api/storage-resources"
 const storagePaths = [listPath, debugPath]
 /** Polled by machines. */
 const probedPaths = ["/healthz/live", "/healthz/ready", "/metrics"]
-const getOnly = [...storagePaths, ...probedPaths, "/openapi.json", "/favicon.svg", ...referencePaths]
+const getOnly = [...storagePaths, explanationPath, ...probedPaths, "/openapi.json", "/favicon.svg", ...referencePaths]
 /** `/` exists for browsers only: any other request for it is a 404. */
 const everyPath = ["/", ...getOnly]
 
@@ -39,6 +41,7 @@ export const makeApp = Effect.gen(function* () {
   const run = yield* effectRunner(spans)
   teachEffectSchemas()
   const storage = yield* storageResources(settings, run)
+  const page = explorer(settings, explorerFolder())
 
   const app = new Hono()
   const parameters = Object.keys(storageQuerySchema(settings.model.storageSystems).fields)
@@ -47,6 +50,11 @@ export const makeApp = Effect.gen(function* () {
   if (settings.cors.allowedOrigins.length > 0) app.use(crossOrigin(settings.cors.allowedOrigins))
   // First, so that a cached page skips all other middleware.
   for (const path of storagePaths) app.route(path, storage)
+  app.route("/", yield* explanation(settings, run))
+  if (page !== undefined) {
+    app.get("/explorer", (c) => c.redirect("explorer/"))
+    app.route("/explorer/", page)
+  }
   app.use(documentHeaders)
   app.route("/healthz", health(settings, run))
   app.route("/", metrics(run))
@@ -77,7 +85,7 @@ export const makeApp = Effect.gen(function* () {
     return c.json(await document)
   })
   app.route("/", referencePage())
-  app.route("/", startPage())
+  app.route("/", startPage(page !== undefined))
   for (const path of getOnly) app.all(path, () => refusal(new MethodNotAllowed({ allow: "GET, HEAD" })))
   app.notFound(() => refusal(new NotFound()))
   app.onError((error, c) => run.response(c, Effect.die(error)))

@@ -84,6 +84,7 @@ describe("the configuration's defaults", () => {
       issuer: "https://auth-tds.cscs.ch/auth/realms/cscs",
       audience: ["storage-proxy"],
       requiredRoles: [],
+      debugRoles: [],
       introspection: undefined,
     })
     expect(settings.waldur).toMatchObject({ tls: { verify: true }, proxy: {} })
@@ -264,6 +265,13 @@ const names: ReadonlyArray<Row> = [
     ["b"],
     ["c"],
   ]),
+  row("AUTH_DEBUG_ROLES", "auth.debug_roles", ["a,c:d", "b", ["c"]], (s) => s.auth.debugRoles, [
+    ["a", "c:d"],
+    ["b"],
+    ["c"],
+  ]),
+  flags("EXPLORER_ENABLED", "explorer.enabled", (s) => s.explorer.enabled),
+  row("EXPLORER_CLIENT_ID", "explorer.client_id", ["a", "b", "c"], (s) => s.explorer.clientId),
   flags("AUTH_VERIFY_SSL", "auth.verify_ssl", (s) => s.auth.tls.verify),
   row("AUTH_SOCKS_PROXY", "auth.socks_proxy", ["socks5://a:1", "http://b:2", "https://c:3"], (s) => s.auth.proxy),
   flags("HPC_USER_API_VERIFY_SSL", "hpc_user_api.verify_ssl", (s) => s.hpcUserApi?.tls.verify),

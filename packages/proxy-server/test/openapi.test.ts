@@ -84,6 +84,7 @@ describe("/openapi.json", () => {
     expect(Object.keys(document.paths).sort()).toEqual([
       "/api/storage-resources",
       "/api/storage-resources/",
+      "/api/storage-resources/{uuid}/explanation",
       "/healthz/live",
       "/healthz/ready",
       "/metrics",
@@ -106,7 +107,9 @@ describe("/openapi.json", () => {
       warnings: debug.warnings.slice(0, 1),
     }
     const ready = (await proxy.ready()).json
-    const examples = anonymous({ page, debug: shortened, ready }, proxy.sandbox)
+    const explained = page.resources.at(-1).itemId
+    const explanation = (await proxy.get(`/api/storage-resources/${explained}/explanation`)).json
+    const examples = anonymous({ page, debug: shortened, ready, explanation }, proxy.sandbox)
     await expect(`${JSON.stringify(examples, null, 2)}\n`).toMatchFileSnapshot("../src/openapi/examples.json")
   })
 

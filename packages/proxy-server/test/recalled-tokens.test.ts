@@ -25,7 +25,7 @@ const checksOf = async (token: string, act: () => Promise<unknown>): Promise<num
 }
 
 const issuer = "https://issuer.example.org"
-const auth = { issuer, audience: ["us"], requiredRoles: [] } as unknown as AuthSettings
+const auth = { issuer, audience: ["us"], requiredRoles: [], debugRoles: [] } as unknown as AuthSettings
 /** 2026-01-01, in seconds. */
 const epoch = 1_767_225_600
 

@@ -33,6 +33,7 @@ export {
   type ExplainedParent,
   type Explanation,
   explain,
+  explaining,
   type Lookup,
   parseLookup,
   type ResourceBelow,
@@ -47,7 +48,7 @@ export {
   WarningCode,
   warningCodes,
 } from "./report/finding.ts"
-export type { NextCode, NextStep } from "./report/next-step.ts"
+export { type NextCode, type NextStep, nextOfEntry } from "./report/next-step.ts"
 export { rules } from "./report/rules.ts"
 export { knownDataTypes } from "./rules/data-type.ts"
 export { type EntryStatus, entryStatuses, statusOf, type WaldurState, waldurStates } from "./rules/lifecycle.ts"

@@ -11,6 +11,7 @@ import { cruise, type ICruiseResult, type IRegularForbiddenRuleType } from "depe
  */
 const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   "packages/storage-model": [],
+  "packages/explorer": ["packages/storage-model"],
   "packages/http-transport": [],
   "packages/waldur-client": ["packages/http-transport"],
   "packages/hpc-user-client": ["packages/http-transport"],

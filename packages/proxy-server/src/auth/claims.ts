@@ -36,6 +36,8 @@ export type TokenClaims = typeof TokenClaims.Type
 export interface Principal {
   /** `preferred_username`, else `sub`, else the client that the token was issued to; as the issuer wrote it. */
   readonly name: string
+  /** Whether it has the roles that debug mode and explanations require. */
+  readonly mayDebug: boolean
 }
 
 /** Tolerated clock skew, in seconds. */
@@ -115,7 +117,8 @@ export const checkClaims = (
   const name = [claims.preferred_username, claims.username, claims.sub, claims.azp, claims.client_id].find(
     (one) => one !== undefined && visible.test(one),
   )
-  return name === undefined ? invalid("nameless") : Result.succeed({ name })
+  if (name === undefined) return invalid("nameless")
+  return Result.succeed({ name, mayDebug: auth.debugRoles.every((role) => hasRole(claims, role)) })
 }
 
 /** White space, control and format characters alone are no name. */

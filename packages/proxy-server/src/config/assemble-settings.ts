@@ -83,6 +83,7 @@ export const assembleSettings = (
       mockGids,
       mockGidsByName: values.gidFallback === "mock",
       auth,
+      explorer: { enabled: values.explorerEnabled, clientId: values.explorerClientId },
       cors: { allowedOrigins: values.corsAllowedOrigins },
       cache: {
         ...Struct.pick(values, ["freshFor", "keepWarmFor", "fullRefreshEvery", "emptyGuard", "staleIfError"]),
@@ -142,7 +143,7 @@ const authOf = (
   egress: EgressOf,
   missing: Missing,
 ): AuthSettings => {
-  const { disableAuth: disabled, keycloakClientId, requiredRoles } = values
+  const { disableAuth: disabled, keycloakClientId, requiredRoles, debugRoles } = values
   const audience = values.audience ?? (keycloakClientId === undefined ? [] : [keycloakClientId])
   if (!disabled && audience.length === 0) {
     missing("auth.keycloak_client_id", "the client id, or auth.audience, while authentication is on")
@@ -155,6 +156,7 @@ const authOf = (
     issuer: values.issuer ?? realmUrl,
     audience,
     requiredRoles,
+    debugRoles,
     introspection: introspectionOf(values, missing),
     ...egress(values.authVerifySsl, certificates.auth, values.authSocksProxy),
   }

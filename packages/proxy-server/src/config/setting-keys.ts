@@ -202,12 +202,24 @@ export const settingKeys = {
   requiredRoles: keyWithDefault<ReadonlyArray<string>>("auth.required_roles", textList, [], {
     description: "Roles that a token must have, all of them: `name` for a realm role, `client:name` for a client role.",
   }),
+  debugRoles: keyWithDefault<ReadonlyArray<string>>("auth.debug_roles", textList, [], {
+    description:
+      "Roles that a token must have besides for debug mode, skipped records and explanations, in the same form; default none.",
+  }),
   authVerifySsl: keyWithDefault("auth.verify_ssl", flag, true, { description: "Check the issuer's certificate." }),
   authCaFile: key("auth.ca_file", text, {
     description: "A PEM file with the authorities for the issuer's certificate, instead of the system's.",
   }),
   authSocksProxy: key("auth.socks_proxy", proxyUrl, {
     description: "The proxy for the issuer; default as for Waldur.",
+  }),
+
+  explorerEnabled: keyWithDefault("explorer.enabled", flag, true, {
+    description: "Serve the explorer, a page for people, at `/explorer/`.",
+  }),
+  explorerClientId: key("explorer.client_id", text, {
+    description:
+      "A public client of the realm with which people sign in to the explorer (authorization code with PKCE); without it they paste a token.",
   }),
 
   corsAllowedOrigins: keyWithDefault<ReadonlyArray<string>>("cors.allowed_origins", originList, [], {

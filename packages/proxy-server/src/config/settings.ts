@@ -40,8 +40,17 @@ export interface AuthSettings extends Egress {
   readonly audience: ReadonlyArray<string>
   /** A token must have all of these: `role` is a realm role, `client:role` a client role. */
   readonly requiredRoles: ReadonlyArray<string>
+  /** What debug mode and explanations require besides, in the same form. */
+  readonly debugRoles: ReadonlyArray<string>
   /** The client for introspection; `undefined` if tokens are verified with the issuer's keys. */
   readonly introspection: { readonly clientId: string; readonly clientSecret: Secret } | undefined
+}
+
+/** The page for people. */
+export interface ExplorerSettings {
+  readonly enabled: boolean
+  /** The public client for signing in; `undefined` if people paste a token. */
+  readonly clientId: string | undefined
 }
 
 /** Telemetry besides logs and `/metrics`. */
@@ -76,6 +85,7 @@ export interface ProxySettings {
   /** Whether `hpc_user_api.fallback` asks for mock GIDs by name. Other ways to get them can be an oversight. */
   readonly mockGidsByName: boolean
   readonly auth: AuthSettings
+  readonly explorer: ExplorerSettings
   readonly cors: { readonly allowedOrigins: ReadonlyArray<string> }
   readonly cache: {
     readonly freshFor: Duration.Duration

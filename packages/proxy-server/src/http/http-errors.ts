@@ -122,7 +122,7 @@ const answerTo = (error: RequestError): ErrorAnswer => {
       return answer(410, "SnapshotGone", detail, link, { help })
     }
     case "TooBusy": {
-      const detail = "Too many reads of Waldur with debug=true are running; this one did not begin in time"
+      const detail = "Too many debug reads or explanations are running; this one did not begin in time"
       return answer(503, "TooBusy", detail, later)
     }
     case "RefreshDied":

@@ -3,7 +3,7 @@ import { Hono } from "hono"
 import { preferred } from "./negotiation.ts"
 
 /** Relative to `/`, under any path prefix. */
-const page = `<!doctype html>
+const pageWith = (explorer: string) => `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -16,7 +16,7 @@ const page = `<!doctype html>
 <p>It serves the storage that research groups order in Waldur as a list for the storage management systems: each
 directory, with its Unix group, quotas and state.</p>
 <ul>
-<li><a href="docs/">API reference</a>, and its <a href="openapi.json">OpenAPI document</a></li>
+${explorer}<li><a href="docs/">API reference</a>, and its <a href="openapi.json">OpenAPI document</a></li>
 <li><a href="api/storage-resources/">The list</a>, which needs a token unless authentication is disabled</li>
 <li><a href="healthz/ready">Readiness</a>, with warnings</li>
 <li><a href="metrics">Metrics</a> for Prometheus</li>
@@ -33,9 +33,16 @@ const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" fill="
 </svg>
 `
 
-/** `/` for callers that prefer HTML, 404 for others; and `/favicon.svg`. */
-export const startPage = (): Hono => {
+/**
+ * `/` for callers that prefer HTML, 404 for others; and `/favicon.svg`.
+ *
+ * @param hasExplorer whether the explorer is served
+ */
+export const startPage = (hasExplorer: boolean): Hono => {
   const app = new Hono()
+  const page = pageWith(
+    hasExplorer ? '<li><a href="explorer/">Explorer</a>: what is there, what waits, what is wrong</li>\n' : "",
+  )
   app.get("/", async (c, next) => {
     if (preferred(c, "Accept", ["application/json", "text/html"]) !== "text/html") return next()
     c.header("Vary", "Accept")

@@ -4,11 +4,12 @@ import { type DescribeRouteOptions, describeRoute, type generateSpecs } from "ho
 import { IssuerUnavailable, RoleMissing, TokenMissing } from "../auth/refusals.ts"
 import type { ProxySettings } from "../config/settings.ts"
 import { version } from "../config/version.ts"
-import { ErrorBody, errorBody, internalErrorBody, QueryErrorBody, SnapshotGone } from "../http/http-errors.ts"
+import { ErrorBody, errorBody, internalErrorBody, NotFound, QueryErrorBody, SnapshotGone } from "../http/http-errors.ts"
 import { jsonContent } from "../openapi/effect-schemas.ts"
 import examples from "../openapi/examples.json" with { type: "json" }
 import { RefreshTimedOut } from "../refresh/refresh-errors.ts"
 import { DebugAnswer } from "./debug-answer.ts"
+import { ExplanationAnswer } from "./explanation-answer.ts"
 import { StorageAnswer } from "./storage-answer.ts"
 import { queryProblem } from "./storage-query.ts"
 import { linesType } from "./storage-response.ts"
@@ -37,6 +38,36 @@ const snapshotHeaders = {
 } as const
 const challenge = { "WWW-Authenticate": { description: "RFC 6750 section 3.", required: true, ...text } } as const
 
+/** Without authentication a token may still be sent. */
+const securityOf = ({ disabled }: ProxySettings["auth"]) => [...(disabled ? [{}] : []), { bearer: [] }]
+
+const tokenRefusals = {
+  401: {
+    description: "No valid access token.",
+    headers: challenge,
+    content: jsonContent(ErrorBody, errorBody(new TokenMissing())),
+  },
+  403: {
+    description: "The access token lacks a required role.",
+    headers: challenge,
+    content: jsonContent(ErrorBody, errorBody(new RoleMissing({ log: {} }))),
+  },
+}
+
+const failures = {
+  500: { description: "A fault in the proxy.", content: jsonContent(ErrorBody, internalErrorBody) },
+  502: {
+    description: "An upstream fails and no usable list is cached.",
+    content: jsonContent(ErrorBody, errorBody(new RefreshTimedOut({ waitedFor: "upstreams", minutes: 1 }))),
+  },
+  503: {
+    description:
+      "Access tokens cannot be checked, because their issuer does not respond; or too many reads with debug=true are running.",
+    headers: { "Retry-After": { description: "Seconds.", required: true, ...integer } },
+    content: jsonContent(ErrorBody, errorBody(new IssuerUnavailable({ detail: "" }))),
+  },
+}
+
 /** The OpenAPI description of `GET /api/storage-resources/`. */
 export const describeStorage = ({ auth, model: { storageSystems } }: ProxySettings): MiddlewareHandler =>
   describeRoute({
@@ -46,8 +77,7 @@ export const describeStorage = ({ auth, model: { storageSystems } }: ProxySettin
       "The tree of tenants, customers and projects of all storage systems as a list; a parent directly precedes its descendants. " +
       "`Cache-Control: no-cache` requests a list that is read after the request arrived.",
     tags: ["storage"],
-    // Without authentication a token may still be sent.
-    security: [...(auth.disabled ? [{}] : []), { bearer: [] }],
+    security: securityOf(auth),
     parameters: [
       { name: "If-None-Match", in: "header", description: "The ETag of a response that the caller has.", ...text },
       { name: "Cache-Control", in: "header", description: "`no-cache`: read Waldur first.", ...text },
@@ -67,16 +97,7 @@ export const describeStorage = ({ auth, model: { storageSystems } }: ProxySettin
         },
       },
       304: { description: "The caller already has this response.", headers: snapshotHeaders },
-      401: {
-        description: "No valid access token.",
-        headers: challenge,
-        content: jsonContent(ErrorBody, errorBody(new TokenMissing())),
-      },
-      403: {
-        description: "The access token lacks a required role.",
-        headers: challenge,
-        content: jsonContent(ErrorBody, errorBody(new RoleMissing({ log: {} }))),
-      },
+      ...tokenRefusals,
       410: {
         description: "The snapshot is no longer available: the walk must start again.",
         headers: { Link: { description: "first: the page to start again from.", required: true, ...text } },
@@ -88,17 +109,36 @@ export const describeStorage = ({ auth, model: { storageSystems } }: ProxySettin
           detail: [queryProblem("page", "int_parsing: Input should be a valid integer", "x", storageSystems)],
         }),
       },
-      500: { description: "A fault in the proxy.", content: jsonContent(ErrorBody, internalErrorBody) },
-      502: {
-        description: "An upstream fails and no usable list is cached.",
-        content: jsonContent(ErrorBody, errorBody(new RefreshTimedOut({ waitedFor: "upstreams", minutes: 1 }))),
+      ...failures,
+    }),
+  })
+
+/** The OpenAPI description of `GET /api/storage-resources/{uuid}/explanation`. */
+export const describeExplanation = ({ auth }: ProxySettings): MiddlewareHandler =>
+  describeRoute({
+    operationId: "explainStorageResource",
+    summary: "Where an entry comes from",
+    description:
+      "Which rule decided each value of an entry, why a resource is not in the list, and what must happen next. Requires the roles of debug mode.",
+    tags: ["storage"],
+    security: securityOf(auth),
+    parameters: [
+      {
+        name: "uuid",
+        in: "path",
+        required: true,
+        description: "The UUID of a resource, customer or offering, with or without dashes.",
+        schema: { type: "string", format: "uuid" },
       },
-      503: {
-        description:
-          "Access tokens cannot be checked, because their issuer does not respond; or too many reads with debug=true are running.",
-        headers: { "Retry-After": { description: "Seconds.", required: true, schema: { type: "integer" } } },
-        content: jsonContent(ErrorBody, errorBody(new IssuerUnavailable({ detail: "" }))),
+    ],
+    responses: identified({
+      200: { description: "The explanation.", content: jsonContent(ExplanationAnswer, examples.explanation) },
+      ...tokenRefusals,
+      404: {
+        description: "Nothing that Waldur shows the proxy has this UUID.",
+        content: jsonContent(ErrorBody, errorBody(new NotFound())),
       },
+      ...failures,
     }),
   })
 

@@ -8,7 +8,7 @@ import { makeSharedCalls } from "../concurrency/shared-calls.ts"
 import type { ProxySettings } from "../config/settings.ts"
 import { InvalidQuery, type RequestError, refusal, SnapshotGone } from "../http/http-errors.ts"
 import { dataHeaders } from "../http/http-headers.ts"
-import { requireToken } from "../http/require-token.ts"
+import { debugRoleMissing, mayDebug, requireToken } from "../http/require-token.ts"
 import type { EffectRunner } from "../http/run-effect.ts"
 import { Snapshots } from "../serving/snapshots.ts"
 import type { TimedSnapshot } from "../snapshot/snapshot.ts"
@@ -115,6 +115,7 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
     (c) => {
       const query: StorageQuery = c.req.valid("query")
       if (query.debug) {
+        if (!mayDebug(c)) return run.response(c, Effect.fail(debugRoleMissing(settings)))
         // Encoded once for all callers that share the call.
         const read = Effect.map(debugAnswer(query), (answer) => Buffer.from(JSON.stringify(answer)))
         return run.response(

@@ -90,6 +90,8 @@ export class Snapshots extends Context.Service<
     readonly retryNow: Effect.Effect<void>
     /** The snapshot with this id, here or at another replica, while a walk through its pages may still go on. */
     readonly retained: (id: string) => Effect.Effect<TimedSnapshot | undefined>
+    /** The last good read, from which explanations are made; `undefined` if there is none. */
+    readonly lastRead: () => ReadResult | undefined
     /** The current state, without waiting. */
     readonly state: () => SnapshotState
   }
@@ -296,6 +298,7 @@ export class Snapshots extends Context.Service<
           // Loading a whole list for each of many callers would fill the memory.
           return Effect.catch(fetches(id, fetched), () => Effect.undefined)
         },
+        lastRead: () => last,
         state: () => ({
           current,
           origin: current === undefined ? undefined : last?.origin,

@@ -10,7 +10,7 @@ import { findingOf } from "../tree/findings.ts"
 import type { Group } from "../tree/group.ts"
 import { HierarchyBuilder, type HierarchyInput, noResources } from "../tree/hierarchy.ts"
 import type { BuiltPart } from "../tree/parts.ts"
-import { runAtOnce } from "../tree/pass.ts"
+import { type Pass, runAtOnce } from "../tree/pass.ts"
 import { type PlacedResource, placementRulings } from "../tree/place.ts"
 import { whereaboutsOf } from "../tree/whereabouts.ts"
 import { property } from "../waldur/json-object.ts"
@@ -105,32 +105,44 @@ export interface Explanation {
  *
  * @param input all resources with their customers and GIDs, so that conflicts are found
  */
-export const explain = ({ decoded, customers, gids, ...frame }: HierarchyInput, ask: Lookup): Explanation => {
+export const explain = (input: HierarchyInput, ask: Lookup): Explanation => {
+  const { passes, end } = explaining(input, ask)
+  runAtOnce(passes)
+  return end()
+}
+
+/** `explain` for a caller that decides when its passes yield to other work; `end` returns the explanation after the last. */
+export const explaining = (
+  { decoded, customers, gids, ...frame }: HierarchyInput,
+  ask: Lookup,
+): { readonly passes: ReadonlyArray<Pass>; readonly end: () => Explanation } => {
   const found = foundIn(ask)
   const change = { removed: noResources, added: decoded, customers, gids }
   const { passes, refused, shared } = new HierarchyBuilder(frame).update(change, found.add)
-  runAtOnce(passes)
-  for (const { resource, warning } of shared) found.warn(resource, warning)
-  return {
-    ask,
-    found: [
-      ...found.parents,
-      ...found.resources.values(),
-      ...refused
-        .filter(({ resource }) => asksForRecord(ask, resource))
-        .map(({ resource, refusal }) =>
-          explainedResource(resource, { refusal, rulings: refusal.rulings, warnings: [] }),
-        ),
-      ...decoded.skipped
-        .filter((skipped, index) => asksForMalformed(ask, skipped, decoded.malformed[index]))
-        .map(explainedMalformed),
-    ],
-    lookedAt: {
-      resources: decoded.resources.length,
-      malformed: decoded.skipped.length,
-      ...found.counts,
-    },
+  const end = (): Explanation => {
+    for (const { resource, warning } of shared) found.warn(resource, warning)
+    return {
+      ask,
+      found: [
+        ...found.parents,
+        ...found.resources.values(),
+        ...refused
+          .filter(({ resource }) => asksForRecord(ask, resource))
+          .map(({ resource, refusal }) =>
+            explainedResource(resource, { refusal, rulings: refusal.rulings, warnings: [] }),
+          ),
+        ...decoded.skipped
+          .filter((skipped, index) => asksForMalformed(ask, skipped, decoded.malformed[index]))
+          .map(explainedMalformed),
+      ],
+      lookedAt: {
+        resources: decoded.resources.length,
+        malformed: decoded.skipped.length,
+        ...found.counts,
+      },
+    }
   }
+  return { passes, end }
 }
 
 /** A matching tenant or customer, and the resources below it so far. */

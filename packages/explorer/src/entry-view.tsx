@@ -1,0 +1,203 @@
+/** One entry beside the view: what it is, where each value is from, and what must happen next. */
+import type { Explained, Explanation } from "@cscs/storage-model"
+import { useSignal } from "@preact/signals"
+import { useEffect, useRef } from "preact/hooks"
+import { Copy, Notice, Quantity, Status } from "./pieces.tsx"
+import { addressOf, explanationPath, type Failure, isFailure, readExplanation } from "./proxy.ts"
+import { config, go, list, token } from "./store.ts"
+import { keyOf, limitsOf, nameOf } from "./tree.ts"
+import { value } from "./words.ts"
+
+/** A word of a command, safe in a shell. */
+const quoted = (word: string): string => (/^[\w./:-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
+
+export const EntryView = ({ entryKey }: { entryKey: string }) => {
+  const [uuid = "", ...path] = entryKey.split(" ")
+  const mountPoint = path.join(" ")
+  const entry = list.value.entries.find((candidate) => keyOf(candidate) === entryKey)
+  const outcome = useSignal<Explanation | Failure | undefined>(undefined)
+  const panel = useRef<HTMLElement>(null)
+  // Again when the list changes, for the explanation does then too.
+  const { etag } = list.value
+  useEffect(() => {
+    let isCurrent = true
+    readExplanation(uuid, token()).then((read) => {
+      if (isCurrent) outcome.value = read
+    })
+    return () => {
+      isCurrent = false
+    }
+  }, [uuid, etag])
+  useEffect(() => panel.current?.focus(), [entryKey])
+
+  const close = () => {
+    go({ entry: "" })
+    document.querySelector<HTMLElement>('[role="row"][tabindex="0"]')?.focus()
+  }
+  const curl = `curl -sS ${config.value?.authentication ? '-H "Authorization: Bearer $TOKEN" ' : ""}${quoted(addressOf(explanationPath(uuid)))}`
+  const explainLine = `storage-proxy explain ${quoted(mountPoint === "" ? uuid : mountPoint)}`
+  const explained = outcome.value
+  const found =
+    explained === undefined || isFailure(explained)
+      ? []
+      : explained.found.filter(
+          (one) => mountPoint === "" || one.entry === null || one.entry.mountPoint.default === mountPoint,
+        )
+  return (
+    <aside
+      class="entry"
+      aria-label="Entry"
+      tabIndex={-1}
+      ref={panel}
+      onKeyDown={(event) => event.key === "Escape" && close()}
+    >
+      <header>
+        <h2>{entry === undefined ? uuid : nameOf(entry)}</h2>
+        <button type="button" class="small" onClick={close}>
+          Close
+        </button>
+      </header>
+      {entry === undefined ? (
+        mountPoint !== "" && list.value.etag !== undefined && <Notice>This entry is not in the list.</Notice>
+      ) : (
+        <>
+          <p class="path">
+            <code>{entry.mountPoint.default}</code> <Copy text={entry.mountPoint.default} label="the path" />
+          </p>
+          <p>
+            <Status of={entry.status} /> {entry.target.targetType} on {entry.storageSystem.name},{" "}
+            {entry.storageDataType.key}, mode {entry.permission.value}
+          </p>
+          {entry.quotas !== null && (
+            <div class="quantities">
+              {(["space", "inodes"] as const).map((of) => (
+                <div key={of}>
+                  <span class="faint">{of}, soft / hard</span>
+                  <Quantity
+                    of={of}
+                    entry={entry}
+                    limits={limitsOf(entry.quotas)}
+                    largest={Math.max(
+                      ...[entry.quotas, entry.oldQuotas, entry.newQuotas].map(
+                        (quotas) => limitsOf(quotas)?.[of === "space" ? "spaceHard" : "inodesHard"] ?? 0,
+                      ),
+                    )}
+                  />
+                </div>
+              ))}
+            </div>
+          )}
+        </>
+      )}
+      {explained === undefined && <Notice>The explanation is being read.</Notice>}
+      {explained !== undefined && isFailure(explained) && (
+        <Notice kind="bad">
+          <p>There is no explanation. {explained.what}</p>
+          <p>{explained.wayOn}</p>
+        </Notice>
+      )}
+      {found.map((one, at) => (
+        <Account key={at} of={one} />
+      ))}
+      <h3>The same elsewhere</h3>
+      <p class="command">
+        <code>{curl}</code> <Copy text={curl} label="the curl command" />
+      </p>
+      <p class="command">
+        <code>{explainLine}</code> <Copy text={explainLine} label="the explain command" />
+      </p>
+      {entry !== undefined && (
+        <details>
+          <summary>The entry as JSON</summary>
+          <Copy text={JSON.stringify(entry, undefined, 2)} label="the JSON" />
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it */}
+          <pre tabIndex={0}>{JSON.stringify(entry, undefined, 2)}</pre>
+        </details>
+      )}
+    </aside>
+  )
+}
+
+const Account = ({ of }: { of: Explained }) => {
+  const { kind, slug, skipped, warnings, next, notes, parents, below, entry } = of
+  const urls = Object.entries(entry ?? {}).filter(([name]) => name.endsWith("_url"))
+  return (
+    <section>
+      {kind === "resource" && slug !== null && <p class="faint">Waldur's resource {slug}</p>}
+      {skipped !== null && (
+        <Notice kind="bad">
+          <p>
+            It is skipped ({skipped.code}): {skipped.field === "" ? "the record" : skipped.field} is{" "}
+            {value(skipped.found)}; {skipped.reason}
+          </p>
+        </Notice>
+      )}
+      {next !== null && (
+        <Notice>
+          <strong>Next{next.by === "none" ? "" : `, by the ${next.by}`}:</strong> {next.what}.
+        </Notice>
+      )}
+      {warnings.map((warning, at) => (
+        <Notice key={at}>
+          Warning ({warning.code}): {warning.field} is {value(warning.found)}; {warning.reason}
+        </Notice>
+      ))}
+      {urls.map(([name, url]) => (
+        <p key={name} class="command">
+          <span class="faint">{name}</span> <code>{String(url)}</code> <Copy text={String(url)} label={name} />
+        </p>
+      ))}
+      {notes.length > 0 && (
+        <>
+          <h3>Where each value is from</h3>
+          <dl>
+            {notes.map(({ part, value: decided, from, reason }, at) => (
+              <div key={at}>
+                <dt>
+                  {part}: <strong>{value(decided)}</strong>
+                </dt>
+                <dd>
+                  from <code>{from}</code>: {reason}
+                </dd>
+              </div>
+            ))}
+          </dl>
+        </>
+      )}
+      {parents.length > 0 && (
+        <p class="faint">
+          Below{" "}
+          {parents.map((parent) => (
+            <button
+              key={parent.kind}
+              type="button"
+              class="link"
+              onClick={() => go({ entry: `${parent.itemId} ${parent.mountPoint}` })}
+            >
+              {parent.kind} {parent.name}
+            </button>
+          ))}
+        </p>
+      )}
+      {below.length > 0 && (
+        <details>
+          <summary>{below.length} below</summary>
+          <ul>
+            {below.map(({ uuid, slug, mountPoint, status, skipped }, at) => (
+              <li key={at}>
+                <button
+                  type="button"
+                  class="link"
+                  onClick={() => go({ entry: mountPoint === null ? uuid : `${uuid} ${mountPoint}` })}
+                >
+                  {slug}
+                </button>{" "}
+                {status ?? skipped}
+              </li>
+            ))}
+          </ul>
+        </details>
+      )}
+    </section>
+  )
+}

@@ -1,0 +1,39 @@
+/** What is seen, as files. Pure. */
+import type { StorageEntry } from "@cscs/storage-model"
+import { limitsOf, nameOf, unixIdOf } from "./tree.ts"
+
+const columns: ReadonlyArray<readonly [name: string, value: (entry: StorageEntry) => string | number | undefined]> = [
+  ["storage_system", ({ storageSystem }) => storageSystem.key],
+  ["data_type", ({ storageDataType }) => storageDataType.key],
+  ["target", ({ target }) => target.targetType],
+  ["name", nameOf],
+  ["status", ({ status }) => status],
+  ["mount_point", ({ mountPoint }) => mountPoint.default],
+  ["permission", ({ permission }) => permission.value],
+  ["unix_id", unixIdOf],
+  ["space_soft_tb", ({ quotas }) => limitsOf(quotas)?.spaceSoft],
+  ["space_hard_tb", ({ quotas }) => limitsOf(quotas)?.spaceHard],
+  ["inodes_soft", ({ quotas }) => limitsOf(quotas)?.inodesSoft],
+  ["inodes_hard", ({ quotas }) => limitsOf(quotas)?.inodesHard],
+  ["item_id", ({ itemId }) => itemId],
+  ["parent_item_id", ({ parentItemId }) => parentItemId ?? undefined],
+]
+
+/**
+ * A text as a cell. A spreadsheet runs a cell that begins with one of these as a formula, and names come from outside:
+ * an apostrophe before it makes it a text.
+ */
+const cell = (value: string | number | undefined): string => {
+  if (value === undefined || typeof value === "number") return String(value ?? "")
+  const safe = /^[=+\-@\t\r\n]/.test(value) ? `'${value}` : value
+  return `"${safe.replaceAll('"', '""')}"`
+}
+
+/** Entries as CSV (RFC 4180), with a header; space in TB. */
+export const csvOf = (entries: ReadonlyArray<StorageEntry>): string =>
+  [columns.map(([name]) => name), ...entries.map((entry) => columns.map(([, value]) => cell(value(entry))))]
+    .map((cells) => `${cells.join(",")}\r\n`)
+    .join("")
+
+/** Entries as a JSON array, as the API has them. */
+export const jsonOf = (entries: ReadonlyArray<StorageEntry>): string => `${JSON.stringify(entries, undefined, 2)}\n`

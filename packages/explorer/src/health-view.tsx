@@ -1,0 +1,74 @@
+/** How old the list is, and how the upstreams are. */
+import { Notice } from "./pieces.tsx"
+import { isFailure } from "./proxy.ts"
+import { config, list, now, readAgain, readiness, upstreamNames } from "./store.ts"
+import { count, span } from "./words.ts"
+
+export const HealthView = () => {
+  const report = readiness.value
+  const { age, readAt, etag, entries } = list.value
+  return (
+    <div class="scroll">
+      {report === undefined && <Notice>Readiness is being read.</Notice>}
+      {report !== undefined && isFailure(report) && (
+        <Notice kind="bad">
+          <p>{report.what}</p>
+          <p>{report.wayOn}</p>
+        </Notice>
+      )}
+      {report !== undefined && !isFailure(report) && (
+        <>
+          <dl class="health">
+            <div>
+              <dt>Proxy</dt>
+              <dd>
+                <span class={`health ${report.status === "ready" ? "ok" : "failing"}`}>{report.status}</span>, version{" "}
+                {config.value?.version}
+              </dd>
+            </div>
+            <div>
+              <dt>Its list</dt>
+              <dd>
+                {report.snapshot === null
+                  ? "none yet"
+                  : `${count(report.snapshot.entries, "entry", "entries")}, ${report.snapshot.skipped} skipped, ${span(report.snapshot.age * 1000)} old when asked`}
+              </dd>
+            </div>
+            {etag !== undefined && (
+              <div>
+                <dt>This page</dt>
+                <dd>
+                  {count(entries.length, "entry", "entries")}, {span(age + now.value - readAt)} old, asked for{" "}
+                  {span(now.value - readAt)} ago{" "}
+                  <button type="button" class="small" onClick={readAgain}>
+                    Ask now
+                  </button>
+                </dd>
+              </div>
+            )}
+            {Object.entries(report.upstreams).map(([name, { status, detail, since }]) => (
+              <div key={name}>
+                <dt>{upstreamNames[name] ?? name}</dt>
+                <dd>
+                  <span class={`health ${status.replaceAll(" ", "-")}`}>{status}</span>
+                  {since !== undefined && ` for ${span(now.value - Date.parse(since))}, since ${since}`}
+                  {detail !== undefined && <p>{detail}</p>}
+                </dd>
+              </div>
+            ))}
+          </dl>
+          {report.warnings.length > 0 && (
+            <>
+              <h2>Warnings</h2>
+              <ul class="cards">
+                {report.warnings.map((text) => (
+                  <li key={text}>{text}</li>
+                ))}
+              </ul>
+            </>
+          )}
+        </>
+      )}
+    </div>
+  )
+}

@@ -1,0 +1,179 @@
+/** The views that are lists: what waits, what is wrong, what changed. */
+import { useEffect } from "preact/hooks"
+import { Copy, EntryLink, Notice, Status } from "./pieces.tsx"
+import { type Findings, isFailure } from "./proxy.ts"
+import { changes, findings, go, list, now, place, readiness, readProblems, seen, statusSince } from "./store.ts"
+import { keyOf } from "./tree.ts"
+import { kinds, type Waiting, waitingIn } from "./waiting.ts"
+import { count, span, value } from "./words.ts"
+
+/** Items of one group that are shown; the filters narrow the rest. */
+const shownAtOnce = 200
+
+const headings: Readonly<Record<(typeof kinds)[number], string>> = {
+  error: "In error",
+  removing: "To be removed",
+  updating: "To be updated",
+  pending: "To be created",
+}
+const steps: Readonly<Record<string, string>> = {
+  "accept-order": "accept or reject the order",
+  "report-done": "do the work and report it",
+  "set-state": "find out why it stopped, then set its state",
+  "approve-order": "approve the order",
+}
+
+const HowLong = ({ of }: { of: Waiting }) => {
+  const since = statusSince.get(keyOf(of.entry))?.since
+  return <span class="faint">{since === undefined ? "" : `seen for ${span(now.value - since)}`}</span>
+}
+
+export const WaitingView = () => {
+  const waiting = waitingIn(seen.value)
+  if (list.value.etag === undefined) return <Notice>The list is being read.</Notice>
+  if (waiting.length === 0)
+    return <Notice>Nothing waits: each entry that passes the filters is in its final state.</Notice>
+  return (
+    <div class="scroll">
+      <p class="faint">
+        The list has no time of an order: “seen for” counts from when this page first saw the entry in its status.
+      </p>
+      {kinds.map((kind) => {
+        const group = waiting.filter(({ entry }) => entry.status === kind)
+        if (group.length === 0) return null
+        return (
+          <section key={kind}>
+            <h2>
+              {headings[kind]} <span class="faint">{group.length}</span>
+            </h2>
+            <ul class="cards">
+              {group.slice(0, shownAtOnce).map((one) => (
+                <li key={keyOf(one.entry)}>
+                  <EntryLink entry={one.entry} /> <Status of={one.entry.status} /> <HowLong of={one} />
+                  <p>
+                    <strong>The {one.step.by}</strong> must {steps[one.step.code] ?? one.step.what}.{" "}
+                    {one.url !== undefined && (
+                      <Copy text={one.url} label={`the URL of the step for ${one.entry.mountPoint.default}`} />
+                    )}
+                  </p>
+                </li>
+              ))}
+            </ul>
+            <More of={group.length} />
+          </section>
+        )
+      })}
+    </div>
+  )
+}
+
+const More = ({ of }: { of: number }) =>
+  of > shownAtOnce ? (
+    <Notice>{count(of - shownAtOnce, "more is", "more are")} not shown: use the filters or the search.</Notice>
+  ) : null
+
+export const ProblemsView = () => {
+  const { etag } = list.value
+  useEffect(() => void readProblems(), [etag])
+  const [read, report] = [findings.value, readiness.value]
+  return (
+    <div class="scroll">
+      {report !== undefined && !isFailure(report) && report.warnings.length > 0 && (
+        <section>
+          <h2>Of the proxy</h2>
+          <ul class="cards">
+            {report.warnings.map((text) => (
+              <li key={text}>{text}</li>
+            ))}
+          </ul>
+        </section>
+      )}
+      {read === undefined ? (
+        <Notice>Debug mode is being read.</Notice>
+      ) : isFailure(read) ? (
+        <Notice kind="bad">
+          <p>Skipped records and warnings cannot be shown. {read.what}</p>
+          <p>{read.wayOn}</p>
+          <button type="button" onClick={readProblems}>
+            Ask again
+          </button>
+        </Notice>
+      ) : (
+        <>
+          <FindingList heading="Skipped: not in the list" of={read.skipped} />
+          <FindingList heading="Served with a warning" of={read.warnings} />
+          {read.skipped.length + read.warnings.length === 0 && <Notice>No record is skipped or has a warning.</Notice>}
+        </>
+      )}
+    </div>
+  )
+}
+
+const FindingList = ({ heading, of }: { heading: string; of: Findings["skipped"] }) => {
+  const { storage_system, q } = place.value.filters
+  const words = q.toLowerCase().split(/\s/)
+  const shown = of.filter(
+    (finding) =>
+      (storage_system === "" || finding.offering_slug === storage_system) &&
+      words.every((word) => JSON.stringify(finding).toLowerCase().includes(word)),
+  )
+  if (shown.length === 0) return null
+  return (
+    <section>
+      <h2>
+        {heading} <span class="faint">{shown.length}</span>
+      </h2>
+      <ul class="cards">
+        {shown.slice(0, shownAtOnce).map(({ uuid, slug, offering_slug, field, found, reason }, at) => (
+          <li key={at}>
+            <strong>{slug ?? uuid ?? "a record without a name"}</strong> <span class="faint">{offering_slug}</span>{" "}
+            {uuid !== null && (
+              <button type="button" class="link" onClick={() => go({ entry: uuid })}>
+                Explain and remedy<span class="hidden"> {slug}</span>
+              </button>
+            )}
+            <p>
+              <code>{field === "" ? "record" : field}</code> is <code>{value(found)}</code>: {reason}
+            </p>
+          </li>
+        ))}
+      </ul>
+      <More of={shown.length} />
+    </section>
+  )
+}
+
+export const ChangesView = () =>
+  changes.value.length === 0 ? (
+    <Notice>
+      Nothing has changed since this page was opened. It shows a change within seconds of the proxy's refresh.
+    </Notice>
+  ) : (
+    <div class="scroll">
+      <p>
+        The last {count(changes.value.length, "change", "changes")} since this page was opened, newest first.{" "}
+        <button
+          type="button"
+          class="small"
+          onClick={() => {
+            changes.value = []
+          }}
+        >
+          Mark all as seen
+        </button>
+      </p>
+      <ul class="cards">
+        {changes.value.map(({ key, kind, entry, fields, seenAt }) => (
+          <li key={`${key} ${seenAt}`} class={kind}>
+            <strong>{kind}</strong> <EntryLink entry={entry} /> <Status of={entry.status} />{" "}
+            <span class="faint">{span(now.value - seenAt)} ago</span>
+            {fields.map(({ name, before, now }) => (
+              <p key={name}>
+                {name}: <del>{value(before)}</del> <ins>{value(now)}</ins>
+              </p>
+            ))}
+          </li>
+        ))}
+      </ul>
+    </div>
+  )

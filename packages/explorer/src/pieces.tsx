@@ -1,0 +1,105 @@
+/** Small parts that several views have. */
+import type { StorageEntry } from "@cscs/storage-model"
+import { useSignal } from "@preact/signals"
+import type { ComponentChildren } from "preact"
+import { go } from "./store.ts"
+import { keyOf, type Limits, limitsOf } from "./tree.ts"
+import { inodes, space } from "./words.ts"
+
+/** Milliseconds that a button shows what it did. */
+const shownFor = 1500
+
+/** A button that copies a text, and says so. */
+export const Copy = ({ text, label }: { text: string; label: string }) => {
+  const said = useSignal("")
+  const copy = async () => {
+    // There is no clipboard on a page served over plain HTTP.
+    said.value = await (navigator.clipboard?.writeText(text) ?? Promise.reject()).then(
+      () => "Copied",
+      () => "Select it by hand",
+    )
+    setTimeout(() => {
+      said.value = ""
+    }, shownFor)
+  }
+  return (
+    <button type="button" class="small" onClick={copy} aria-label={`Copy ${label}`}>
+      <span aria-live="polite">{said.value || "Copy"}</span>
+    </button>
+  )
+}
+
+export const Status = ({ of }: { of: StorageEntry["status"] }) => <span class={`status ${of}`}>{of}</span>
+
+/** A state of a view in words, with a way on. */
+export const Notice = ({ kind = "info", children }: { kind?: "info" | "bad"; children: ComponentChildren }) => (
+  <div class={`notice ${kind}`} role={kind === "bad" ? "alert" : "status"}>
+    {children}
+  </div>
+)
+
+/** A link that opens an entry beside the view. */
+export const EntryLink = ({ entry }: { entry: StorageEntry }) => (
+  <button type="button" class="link" onClick={() => go({ entry: keyOf(entry) })}>
+    {entry.mountPoint.default}
+  </button>
+)
+
+/** Soft within hard, on a scale that ends at `largest`. */
+const Bar = ({ soft, hard, largest, kind }: { soft: number; hard: number; largest: number; kind: string }) => {
+  const percent = (value: number) => `${largest > 0 ? Math.min(100, (100 * value) / largest) : 0}%`
+  return (
+    <span class={`bar ${kind}`} aria-hidden="true">
+      <span class="hard" style={{ width: percent(hard) }} />
+      <span class="soft" style={{ width: percent(soft) }} />
+    </span>
+  )
+}
+
+/** Space or inodes of a row, as numbers and bars: soft / hard, and old against new while they change. */
+export const Quantity = ({
+  of,
+  entry,
+  limits,
+  largest,
+}: {
+  of: "space" | "inodes"
+  entry?: StorageEntry | undefined
+  limits: Limits | undefined
+  largest: number
+}) => {
+  const pick = (all: Limits) => (of === "space" ? [all.spaceSoft, all.spaceHard] : [all.inodesSoft, all.inodesHard])
+  const inWords = of === "space" ? space : inodes
+  const shown = (all: Limits) => {
+    const [soft = 0, hard = 0] = pick(all)
+    return soft === hard ? inWords(hard) : `${inWords(soft)} / ${inWords(hard)}`
+  }
+  const [old, next] = [limitsOf(entry?.oldQuotas), limitsOf(entry?.newQuotas)]
+  if (old !== undefined && next !== undefined) {
+    return (
+      <>
+        <span class="number">
+          {shown(old) === shown(next) ? (
+            shown(next)
+          ) : (
+            <>
+              <del>{shown(old)}</del> <ins>{shown(next)}</ins>
+            </>
+          )}
+        </span>
+        {[old, next].map((all, at) => {
+          const [soft = 0, hard = 0] = pick(all)
+          return <Bar key={at} soft={soft} hard={hard} largest={largest} kind={at === 0 ? "old" : "new"} />
+        })}
+      </>
+    )
+  }
+  if (limits === undefined) return <span class="faint">unknown</span>
+  const [soft = 0, hard = 0] = pick(limits)
+  return (
+    <>
+      <span class="number">{shown(limits)}</span>
+      <Bar soft={soft} hard={hard} largest={largest} kind="" />
+    </>
+  )
+}

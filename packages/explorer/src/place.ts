@@ -1,0 +1,51 @@
+/** The place in the page as a URL: view, filters and entry, so that a copied address shows the same. Pure. */
+import type { EntryFilter, StorageEntry } from "@cscs/storage-model"
+import type { TreeNode } from "./tree.ts"
+
+export const views = ["tree", "waiting", "problems", "changes", "health"] as const
+export type View = (typeof views)[number]
+
+/** The filters, named as the API's parameters; `q` is the search. An empty text does not restrict. */
+export const filterNames = ["storage_system", "data_type", "status", "state", "q"] as const
+export type Filters = Readonly<Record<(typeof filterNames)[number], string>>
+
+export interface Place {
+  readonly view: View
+  readonly filters: Filters
+  /** The key of the entry that is open, or a UUID; empty if none is. */
+  readonly entry: string
+}
+
+/** The place of a URL's query. */
+export const placeOf = (search: string): Place => {
+  const query = new URLSearchParams(search)
+  const view = views.find((name) => name === query.get("view")) ?? "tree"
+  const filters = Object.fromEntries(filterNames.map((name) => [name, query.get(name) ?? ""])) as Filters
+  return { view, filters, entry: query.get("entry") ?? "" }
+}
+
+/** The query of a place, with its question mark; empty for the whole tree. */
+export const queryOf = ({ view, filters, entry }: Place): string => {
+  const query = new URLSearchParams()
+  if (view !== "tree") query.set("view", view)
+  for (const name of filterNames) if (filters[name] !== "") query.set(name, filters[name])
+  if (entry !== "") query.set("entry", entry)
+  return query.size === 0 ? "" : `?${query}`
+}
+
+/**
+ * Whether an entry passes the filters and the search, each of whose words it must contain. `state` is not looked at: an
+ * entry does not have Waldur's state, so the API filters by it.
+ */
+export const matcherOf = ({ storage_system, data_type, status, q }: Filters) => {
+  const words = q
+    .toLowerCase()
+    .split(/\s/)
+    .filter((word) => word !== "")
+  const wanted = { dataType: data_type, status } satisfies EntryFilter
+  return ({ entry, text }: TreeNode & { readonly entry: StorageEntry }): boolean =>
+    (storage_system === "" || entry.storageSystem.key === storage_system) &&
+    (wanted.dataType === "" || entry.storageDataType.key === wanted.dataType) &&
+    (wanted.status === "" || entry.status === wanted.status) &&
+    words.every((word) => text.includes(word))
+}

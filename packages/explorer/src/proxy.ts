@@ -1,0 +1,164 @@
+/** Requests to the proxy, and its failures in words with a way on. */
+import type { Explanation, Skipped, StorageEntry, Warning } from "@cscs/storage-model"
+
+/** The page lies at `<proxy>/explorer/`, under any path prefix. */
+const base = new URL("../", location.href)
+
+/** The address of a path of the proxy. */
+export const addressOf = (path: string): string => new URL(path, base).href
+
+/** `config.json`, which the proxy serves beside this page. */
+export interface ExplorerConfig {
+  readonly version: string
+  /** Whether the list needs a token. */
+  readonly authentication: boolean
+  readonly issuer: string | null
+  /** The public client for a sign-in; with `null` a token is pasted. */
+  readonly clientId: string | null
+}
+
+/** The parts of `/healthz/ready` that are shown. */
+export interface Readiness {
+  readonly status: "ready" | "starting" | "stopping"
+  readonly warnings: ReadonlyArray<string>
+  readonly snapshot: { readonly age: number; readonly entries: number; readonly skipped: number } | null
+  readonly upstreams: Readonly<
+    Record<string, { readonly status: string; readonly detail?: string; readonly since?: string }>
+  >
+}
+
+/** What debug mode reports of the list. */
+export interface Findings {
+  readonly skipped: ReadonlyArray<Omit<Skipped, "code">>
+  readonly warnings: ReadonlyArray<Omit<Warning, "code">>
+}
+
+/** Why there is no response to show. */
+export interface Failure {
+  readonly kind: "offline" | "signed out" | "forbidden" | "upstream" | "failed"
+  readonly what: string
+  readonly wayOn: string
+}
+
+export const isFailure = (outcome: object): outcome is Failure => "wayOn" in outcome
+
+const offline: Failure = {
+  kind: "offline",
+  what: "The proxy cannot be reached.",
+  wayOn: "Check the network connection. This page asks again by itself.",
+}
+
+const failureOf = async (response: Response): Promise<Failure> => {
+  const body: { detail?: unknown; message?: unknown } | null = await response.json().catch(() => null)
+  const [detail] = [body?.message, body?.detail].filter((text) => typeof text === "string" && text !== "")
+  const said = detail === undefined ? "" : ` ${String(detail)}`
+  switch (response.status) {
+    case 401:
+      return { kind: "signed out", what: `The token was refused.${said}`, wayOn: "Sign in again." }
+    case 403:
+      return {
+        kind: "forbidden",
+        what: `This account may not see this.${said}`,
+        wayOn: "Ask an operator of the proxy for the role, then sign in again.",
+      }
+    case 502:
+      return {
+        kind: "upstream",
+        what: `The proxy has no list, because an upstream fails.${said}`,
+        wayOn: "Health shows which upstream. This page asks again by itself.",
+      }
+    default:
+      return {
+        kind: "failed",
+        what: `The proxy responded with ${response.status}.${said}`,
+        wayOn: "This page asks again by itself; the proxy's log has the reason.",
+      }
+  }
+}
+
+interface Asked {
+  readonly token?: string | undefined
+  readonly headers?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal
+}
+
+/** Not kept by the browser: it would store the data, and hide a 304. */
+const ask = (path: string, { token, headers, signal }: Asked): Promise<Response | undefined> =>
+  fetch(addressOf(path), {
+    cache: "no-store",
+    headers: { ...headers, ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }) },
+    ...(signal === undefined ? {} : { signal }),
+  }).catch(() => undefined)
+
+const json = async <A extends object>(path: string, asked: Asked = {}, accepted = 200): Promise<A | Failure> => {
+  const response = await ask(path, asked)
+  if (response === undefined) return offline
+  if (!response.ok && response.status !== accepted) return failureOf(response)
+  return response.json().catch(() => offline)
+}
+
+export const readConfig = () => json<ExplorerConfig>("explorer/config.json")
+
+/** The report is the same with 503, before the first list. */
+export const readReadiness = () => json<Readiness>("healthz/ready", {}, 503)
+
+export const readExplanation = (uuid: string, token: string | undefined) =>
+  json<Explanation>(explanationPath(uuid), { token })
+export const explanationPath = (uuid: string): string => `api/storage-resources/${encodeURIComponent(uuid)}/explanation`
+
+/** Debug mode reads Waldur live, so it is asked for the smallest page, and only when its view is opened. */
+export const readFindings = (token: string | undefined) =>
+  json<Findings>("api/storage-resources/?debug=true&page_size=1", { token })
+
+/** A list, or that it has not changed. */
+export interface ReadList {
+  readonly entries: ReadonlyArray<StorageEntry> | undefined
+  readonly etag: string
+  /** Age of the oldest entries in milliseconds when they arrived. */
+  readonly age: number
+}
+
+/**
+ * Reads the whole list, one entry per line, as it arrives.
+ *
+ * @param state of Waldur; empty for all
+ * @param etag of the list that is already there
+ * @param onPart called with all entries so far, each time that their number has doubled
+ */
+export const readList = async (
+  { token, state, etag, signal }: { token: string | undefined; state: string; etag: string; signal: AbortSignal },
+  onPart: (entries: ReadonlyArray<StorageEntry>) => void,
+): Promise<ReadList | Failure> => {
+  const query = state === "" ? "" : `?state=${encodeURIComponent(state)}`
+  const headers = { Accept: "application/x-ndjson", ...(etag === "" ? {} : { "If-None-Match": etag }) }
+  const response = await ask(`api/storage-resources/${query}`, { token, headers, signal })
+  if (response === undefined) return offline
+  if (!response.ok && response.status !== 304) return failureOf(response)
+  const known = { etag: response.headers.get("ETag") ?? "", age: Number(response.headers.get("Age") ?? 0) * 1000 }
+  if (response.status === 304 || response.body === null) return { ...known, entries: undefined }
+  const entries: Array<StorageEntry> = []
+  let rest = ""
+  let next = firstPart
+  const put = (line: string) => {
+    if (line !== "") entries.push(JSON.parse(line))
+  }
+  try {
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      const lines = (rest + read.value).split("\n")
+      rest = lines.pop() ?? ""
+      lines.forEach(put)
+      if (entries.length < next) continue
+      next = 2 * entries.length
+      onPart([...entries])
+    }
+    put(rest)
+  } catch {
+    // Cut off, or aborted: half a list must not look like a whole one.
+    return offline
+  }
+  return { ...known, entries }
+}
+
+/** Entries after which the first part is shown: more than fit on a screen. */
+const firstPart = 500

@@ -1,0 +1,274 @@
+/** The state of the page, and what changes it. */
+import type { StorageEntry } from "@cscs/storage-model"
+import { batch, computed, effect, signal } from "@preact/signals"
+import { type Change, changesBetween, changesKept } from "./changes.ts"
+import { matcherOf, type Place, placeOf, queryOf } from "./place.ts"
+import {
+  type ExplorerConfig,
+  type Failure,
+  type Findings,
+  isFailure,
+  type Readiness,
+  readConfig,
+  readFindings,
+  readList,
+  readReadiness,
+} from "./proxy.ts"
+import { completeSignIn, isReturning, leaveToSignIn, leaveToSignOut, renew, type Session } from "./sign-in.ts"
+import { branchesOf, entriesOf, keyOf, treeOf } from "./tree.ts"
+
+/** Milliseconds between polls; a list that takes long to read is asked for less often, by this factor of its time. */
+const pollEvery = 10_000
+const restFactor = 10
+/** An access token is renewed after this part of its lifetime, and then this often while the issuer is unreachable. */
+const renewAfter = 0.8
+const renewAgainAfter = 5_000
+/** Shortest and longest time until a renewal, in milliseconds: timers run at once beyond 2^31. */
+const renewalBounds = [1_000, 86_400_000] as const
+
+// The place, in the address.
+
+export const place = signal<Place>(placeOf(location.search))
+
+/** Goes to a place. Typing replaces the entry in the browser's history; all else adds one. */
+export const go = (change: Partial<Place>, isTyping = false): void => {
+  place.value = { ...place.value, ...change }
+  const url = `${location.pathname}${queryOf(place.value)}`
+  if (isTyping) history.replaceState(null, "", url)
+  else history.pushState(null, "", url)
+}
+addEventListener("popstate", () => {
+  place.value = placeOf(location.search)
+})
+
+// Who looks.
+
+export const config = signal<ExplorerConfig | undefined>(undefined)
+/** A failure of the page's first request, without which nothing can be shown. */
+export const configFailure = signal<Failure | undefined>(undefined)
+/** From the issuer, or a pasted token. In memory only. */
+export const session = signal<Session | { readonly accessToken: string; readonly isPasted: true } | undefined>(
+  undefined,
+)
+/** Why there is no session, if there was one or one was wanted. */
+export const signedOutBecause = signal("")
+export const needsToken = computed(() => config.value?.authentication === true && session.value === undefined)
+
+const clientOf = ({ issuer, clientId }: ExplorerConfig) =>
+  issuer === null || clientId === null ? undefined : { issuer, clientId }
+
+let renewal: ReturnType<typeof setTimeout> | undefined
+
+const begin = (granted: Session) => {
+  session.value = granted
+  signedOutBecause.value = ""
+  clearTimeout(renewal)
+  if (granted.lifetime === undefined) return
+  const [shortest, longest] = renewalBounds
+  renewLater(Math.min(longest, Math.max(shortest, granted.lifetime * renewAfter)), Date.now() + granted.lifetime)
+}
+const renewLater = (delay: number, endsAt: number) => {
+  renewal = setTimeout(async () => {
+    const [client, current] = [config.value && clientOf(config.value), session.value]
+    if (client === undefined || current === undefined || "isPasted" in current) return
+    try {
+      const renewed = await renew(client, current)
+      if (session.value === current) begin(renewed)
+    } catch (error) {
+      if (session.value !== current) return
+      // Refused is final; an issuer that cannot be reached may be back before the token ends.
+      if (error instanceof TypeError && Date.now() < endsAt) renewLater(renewAgainAfter, endsAt)
+      else forget(`The session has ended: ${(error as Error).message}. Sign in again.`)
+    }
+  }, delay)
+}
+
+/** Drops the session and everything that was read with it. */
+const forget = (why: string) => {
+  clearTimeout(renewal)
+  poll.stop()
+  batch(() => {
+    session.value = undefined
+    signedOutBecause.value = why
+    list.value = nothingRead
+    changes.value = []
+    findings.value = undefined
+  })
+}
+
+export const signIn = async (): Promise<void> => {
+  const client = config.value && clientOf(config.value)
+  if (client === undefined) return
+  await leaveToSignIn(client).catch((error: Error) => {
+    signedOutBecause.value = `The issuer ${client.issuer} cannot be reached: ${error.message}. Try again later.`
+  })
+}
+export const pasteToken = (token: string): void => {
+  session.value = { accessToken: token, isPasted: true }
+  signedOutBecause.value = ""
+  poll.now()
+}
+export const signOut = async (): Promise<void> => {
+  const [client, current] = [config.value && clientOf(config.value), session.value]
+  forget("You are signed out.")
+  if (client === undefined || current === undefined || "isPasted" in current) return
+  await leaveToSignOut(client, current).catch((error: Error) => {
+    signedOutBecause.value = `This page has forgotten the token, but the issuer still has a session: ${error.message}.`
+  })
+}
+export const token = () => session.value?.accessToken
+
+// What was read.
+
+interface List {
+  readonly entries: ReadonlyArray<StorageEntry>
+  /** `undefined` until a whole list has arrived. */
+  readonly etag: string | undefined
+  /** Waldur's state that it was asked for. */
+  readonly state: string
+  /** Age of the oldest entries in milliseconds at `readAt`, in milliseconds since 1970. */
+  readonly age: number
+  readonly readAt: number
+  /** Of the last attempt; the entries are from before. */
+  readonly failure: Failure | undefined
+}
+const nothingRead: List = { entries: [], etag: undefined, state: "", age: 0, readAt: 0, failure: undefined }
+
+export const list = signal<List>(nothingRead)
+export const readiness = signal<Readiness | Failure | undefined>(undefined)
+/** The newest first. */
+export const changes = signal<ReadonlyArray<Change>>([])
+/** When each entry was first seen, if later than the page: how long at least it has waited in its status. */
+export const statusSince = new Map<string, { readonly status: string; readonly since: number }>()
+export const findings = signal<Findings | Failure | undefined>(undefined)
+/** The time for what shows ages. */
+export const now = signal(Date.now())
+setInterval(() => {
+  now.value = Date.now()
+}, 1000)
+
+export const tree = computed(() => treeOf(list.value.entries))
+const matcher = computed(() => matcherOf(place.value.filters))
+export const branches = computed(() => branchesOf(tree.value, matcher.value))
+/** The entries that pass filters and search. */
+export const seen = computed(() => entriesOf(branches.value))
+export const newest = computed(() => new Map(changes.value.toReversed().map((change) => [change.key, change.kind])))
+
+/** Why the list may be older than it looks; empty if it is fresh. */
+export const staleness = computed(() => {
+  const { failure, etag } = list.value
+  if (etag === undefined) return []
+  const report = readiness.value
+  const known = report === undefined || isFailure(report) ? undefined : report
+  return [
+    ...(failure === undefined ? [] : [`${failure.what} ${failure.wayOn}`]),
+    ...(known === undefined
+      ? []
+      : Object.entries(known.upstreams)
+          .filter(([, { status }]) => status === "failing" || status === "slow")
+          .map(([name, { status, detail = "" }]) => `${upstreamNames[name] ?? name} is ${status}: ${detail}`)),
+  ]
+})
+export const upstreamNames: Readonly<Record<string, string>> = {
+  waldur: "Waldur",
+  hpc_user_api: "The HPC User API",
+  issuer: "The issuer",
+}
+
+const arrived = (entries: ReadonlyArray<StorageEntry>, readAt: number) => {
+  for (const entry of entries) {
+    const key = keyOf(entry)
+    if (statusSince.get(key)?.status !== entry.status) statusSince.set(key, { status: entry.status, since: readAt })
+  }
+}
+
+const refresh = async (signal: AbortSignal): Promise<void> => {
+  readReadiness().then((report) => {
+    readiness.value = report
+  })
+  if (config.value === undefined || needsToken.value) return
+  const { state } = place.value.filters
+  const before = list.value
+  const isSame = before.state === state && before.etag !== undefined
+  const outcome = await readList(
+    { token: token(), state, etag: isSame ? (before.etag ?? "") : "", signal },
+    (entries) => {
+      // Parts are shown only while there is no whole list to show.
+      if (!signal.aborted && !isSame) list.value = { ...nothingRead, entries, state }
+    },
+  )
+  if (signal.aborted) return
+  if (isFailure(outcome)) {
+    if (outcome.kind === "signed out" || (outcome.kind === "forbidden" && config.value.authentication)) {
+      forget(`${outcome.what} ${outcome.wayOn}`)
+    } else {
+      list.value = isSame ? { ...before, failure: outcome } : { ...nothingRead, state, failure: outcome }
+    }
+    return
+  }
+  const readAt = Date.now()
+  const entries = outcome.entries ?? before.entries
+  batch(() => {
+    if (outcome.entries !== undefined) {
+      arrived(entries, readAt)
+      if (isSame)
+        changes.value = [...changesBetween(before.entries, entries, readAt), ...changes.value].slice(0, changesKept)
+    }
+    list.value = { entries, etag: outcome.etag, state, age: outcome.age, readAt, failure: undefined }
+  })
+}
+
+/** One poll at a time; the next one when it has ended. A page that is not visible does not ask. */
+const poll = (() => {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let running: AbortController | undefined
+  const stop = () => {
+    clearTimeout(timer)
+    running?.abort()
+    running = undefined
+  }
+  const again = async () => {
+    stop()
+    if (document.hidden) return
+    const mine = new AbortController()
+    running = mine
+    const began = performance.now()
+    await refresh(mine.signal)
+    if (!mine.signal.aborted) timer = setTimeout(again, Math.max(pollEvery, restFactor * (performance.now() - began)))
+  }
+  return { now: () => void again(), stop }
+})()
+export const readAgain = poll.now
+
+/** Reads what debug mode reports, when its view asks for it. */
+export const readProblems = async (): Promise<void> => {
+  const outcome = await readFindings(token())
+  if (!needsToken.value) findings.value = outcome
+}
+
+/** Reads the configuration, completes a sign-in, and begins to poll. */
+export const start = async (): Promise<void> => {
+  const read = await readConfig()
+  if (isFailure(read)) {
+    configFailure.value = read
+    setTimeout(start, pollEvery)
+    return
+  }
+  configFailure.value = undefined
+  const client = clientOf(read)
+  if (client !== undefined && isReturning()) {
+    await completeSignIn(client).then(begin, (error: Error) => {
+      signedOutBecause.value = `The sign-in failed: ${error.message}. Try again.`
+    })
+    place.value = placeOf(location.search)
+  }
+  config.value = read
+  addEventListener("online", poll.now)
+  document.addEventListener("visibilitychange", poll.now)
+  // At once, and whenever another of Waldur's states is asked for.
+  const wanted = computed(() => place.value.filters.state)
+  effect(() => {
+    wanted.value
+    poll.now()
+  })
+}

@@ -1,0 +1,269 @@
+/** The tree grid, whose rows exist only while they are in sight. */
+import { signal, useComputed, useSignal } from "@preact/signals"
+import {
+  defaultRangeExtractor,
+  elementScroll,
+  observeElementOffset,
+  observeElementRect,
+  Virtualizer,
+} from "@tanstack/virtual-core"
+import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "preact/hooks"
+import { Notice, Quantity, Status } from "./pieces.tsx"
+import { branches, go, list, newest, place, readAgain } from "./store.ts"
+import { effectOfKey, limitsOf, type Row, rowsOf, type TreeNode, unixIdOf } from "./tree.ts"
+import { count } from "./words.ts"
+
+/** Pixels of a row, as in the style sheet. */
+const rowHeight = 40
+/** Rows beyond the visible ones, for a smooth scroll. */
+const overscan = 8
+/** Up to so many entries, the whole tree is open at first; else its systems and data types. */
+const smallTree = 400
+const columns = ["Name", "Status", "GID", "Mode", "Space (soft / hard)", "Inodes (soft / hard)"]
+
+/** What was opened or closed by hand. */
+const byHand = signal<ReadonlyMap<string, boolean>>(new Map())
+
+export const TreeView = () => {
+  const { etag, failure, entries } = list.value
+  const rows = useComputed(() => {
+    const isSearch = place.value.filters.q.trim() !== ""
+    const openLevels = list.value.entries.length <= smallTree ? 5 : isSearch ? 5 : 2
+    return rowsOf(branches.value, ({ key }, level) => byHand.value.get(key) ?? level <= openLevels)
+  }).value
+  if (entries.length === 0) return <Emptiness />
+  return (
+    <>
+      {etag === undefined && failure === undefined && (
+        <Notice>{count(entries.length, "entry", "entries")} so far; the list is still arriving.</Notice>
+      )}
+      {rows.length === 0 ? (
+        <Notice>
+          No entry passes the filters and the search.{" "}
+          <button type="button" class="link" onClick={clearFilters}>
+            Clear them
+          </button>
+        </Notice>
+      ) : (
+        <Grid rows={rows} />
+      )}
+    </>
+  )
+}
+
+const clearFilters = () => go({ filters: { storage_system: "", data_type: "", status: "", state: "", q: "" } })
+
+const Emptiness = () => {
+  const { etag, failure } = list.value
+  if (failure !== undefined)
+    return (
+      <Notice kind="bad">
+        <p>{failure.what}</p>
+        <p>{failure.wayOn}</p>
+        <button type="button" onClick={readAgain}>
+          Ask again now
+        </button>
+      </Notice>
+    )
+  if (etag === undefined) return <Notice>The list is being read.</Notice>
+  return (
+    <Notice>
+      <p>The list is empty.</p>
+      {place.value.filters.state === "" ? (
+        <p>Waldur has no resource in the configured storage systems, or all are skipped: see Problems and Health.</p>
+      ) : (
+        <button type="button" class="link" onClick={clearFilters}>
+          Show all of Waldur's states
+        </button>
+      )}
+    </Notice>
+  )
+}
+
+const useVirtualizer = (size: number, active: number) => {
+  const scroller = useRef<HTMLDivElement>(null)
+  const [, redraw] = useReducer((n: number) => n + 1, 0)
+  const options = {
+    count: size,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => rowHeight,
+    overscan,
+    scrollToFn: elementScroll,
+    observeElementRect,
+    observeElementOffset,
+    onChange: () => redraw(undefined as never),
+    // The row with the focus stays, or scrolling would take the keyboard away.
+    rangeExtractor: (range: Parameters<typeof defaultRangeExtractor>[0]) => {
+      const visible = defaultRangeExtractor(range)
+      return active < size && !visible.includes(active) ? [...visible, active].sort((a, b) => a - b) : visible
+    },
+  }
+  const [virtualizer] = useState(() => new Virtualizer<HTMLDivElement, HTMLDivElement>(options))
+  virtualizer.setOptions(options)
+  useLayoutEffect(() => virtualizer._didMount(), [])
+  useLayoutEffect(() => virtualizer._willUpdate())
+  return { scroller, virtualizer }
+}
+
+const Grid = ({ rows }: { rows: ReadonlyArray<Row> }) => {
+  const activeKey = useSignal("")
+  const wantsFocus = useRef(false)
+  const found = activeKey.value === "" ? 0 : rows.findIndex(({ branch }) => branch.node.key === activeKey.value)
+  const active = Math.max(0, found)
+  const { scroller, virtualizer } = useVirtualizer(rows.length, active)
+  const largest = largestByLevel(rows)
+
+  useEffect(() => {
+    if (!wantsFocus.current) return
+    const row = scroller.current?.querySelector<HTMLElement>(`[aria-rowindex="${active + 2}"]`)
+    if (row === undefined || row === null) return
+    wantsFocus.current = false
+    row.focus({ preventScroll: true })
+  })
+
+  const focusOn = (index: number) => {
+    wantsFocus.current = true
+    activeKey.value = rows[index]?.branch.node.key ?? ""
+    virtualizer.scrollToIndex(index, { align: "auto" })
+  }
+  const toggle = (index: number) => {
+    const row = rows[index]
+    if (row?.isExpanded === undefined) return
+    byHand.value = new Map(byHand.value).set(row.branch.node.key, !row.isExpanded)
+  }
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.altKey || event.ctrlKey || event.metaKey) return
+    const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? rowHeight) / rowHeight) - 2)
+    const effect = effectOfKey(rows, active, event.key, page)
+    if (effect === undefined) return
+    event.preventDefault()
+    if ("focus" in effect) focusOn(effect.focus)
+    else if ("toggle" in effect) {
+      toggle(effect.toggle)
+      focusOn(effect.toggle)
+    } else open(rows[effect.open]?.branch.node)
+  }
+  return (
+    <div class="grid" ref={scroller}>
+      <div role="treegrid" aria-label="Storage entries" aria-rowcount={rows.length + 1} onKeyDown={onKeyDown}>
+        <div role="rowgroup" class="head">
+          <div role="row" class="row" aria-rowindex={1}>
+            {columns.map((name, at) => (
+              <span key={name} role="columnheader" class={`cell c${at}`}>
+                {name}
+              </span>
+            ))}
+          </div>
+        </div>
+        <div role="rowgroup" class="body" style={{ height: `${virtualizer.getTotalSize()}px` }}>
+          {virtualizer.getVirtualItems().map(({ index, start }) => {
+            const row = rows[index]
+            return (
+              row !== undefined && (
+                <GridRow
+                  key={row.branch.node.key}
+                  row={row}
+                  index={index}
+                  start={start}
+                  largest={largest[row.level] ?? nothing}
+                  isActive={index === active}
+                  onFocus={() => {
+                    activeKey.value = row.branch.node.key
+                  }}
+                  onToggle={() => toggle(index)}
+                />
+              )
+            )
+          })}
+        </div>
+      </div>
+    </div>
+  )
+}
+
+const open = (node: TreeNode | undefined) => node?.entry !== undefined && go({ entry: node.key })
+
+/** Bars compare rows of one level. */
+const nothing = { space: 0, inodes: 0 }
+const largestByLevel = (rows: ReadonlyArray<Row>): ReadonlyArray<typeof nothing> => {
+  const largest = Array.from({ length: 6 }, () => ({ ...nothing }))
+  for (const { level, branch } of rows) {
+    const own = largest[level]
+    if (own === undefined) continue
+    const { entry } = branch.node
+    const [old, next] = [limitsOf(entry?.oldQuotas), limitsOf(entry?.newQuotas)]
+    own.space = Math.max(own.space, branch.sum.spaceHard, old?.spaceHard ?? 0, next?.spaceHard ?? 0)
+    own.inodes = Math.max(own.inodes, branch.sum.inodesHard, old?.inodesHard ?? 0, next?.inodesHard ?? 0)
+  }
+  return largest
+}
+
+interface GridRowProps {
+  readonly row: Row
+  readonly index: number
+  readonly start: number
+  readonly largest: typeof nothing
+  readonly isActive: boolean
+  readonly onFocus: () => void
+  readonly onToggle: () => void
+}
+
+const GridRow = ({ row, index, start, largest, isActive, onFocus, onToggle }: GridRowProps) => {
+  const { branch, level, position, siblings, isExpanded } = row
+  const { node, sum } = branch
+  const { entry } = node
+  const isLeaf = node.kind === "project" || node.kind === "user"
+  const limits = isLeaf ? limitsOf(entry?.quotas) : sum
+  const change = newest.value.get(node.key)
+  return (
+    <div
+      role="row"
+      class={`row level${level} ${change ?? ""} ${place.value.entry === node.key ? "opened" : ""}`}
+      style={{ transform: `translateY(${start}px)` }}
+      tabIndex={isActive ? 0 : -1}
+      aria-rowindex={index + 2}
+      aria-level={level}
+      aria-posinset={position}
+      aria-setsize={siblings}
+      {...(isExpanded === undefined ? {} : { "aria-expanded": isExpanded })}
+      onFocus={onFocus}
+      onClick={() => (entry === undefined ? onToggle() : open(node))}
+    >
+      <span role="gridcell" class="cell c0">
+        <span
+          class="twisty"
+          aria-hidden="true"
+          onClick={(event) => {
+            event.stopPropagation()
+            onToggle()
+          }}
+        >
+          {isExpanded === undefined ? "" : isExpanded ? "▾" : "▸"}
+        </span>
+        <span class="name" title={entry?.mountPoint.default ?? node.name}>
+          {node.name}
+        </span>
+        <span class="faint kind">{node.kind}</span>
+      </span>
+      <span role="gridcell" class="cell c1">
+        {isLeaf && entry !== undefined ? (
+          <Status of={entry.status} />
+        ) : (
+          <span class="faint">{count(sum.entries, "entry", "entries")}</span>
+        )}
+      </span>
+      <span role="gridcell" class="cell c2">
+        {entry === undefined ? "" : unixIdOf(entry)}
+      </span>
+      <span role="gridcell" class="cell c3">
+        {entry?.permission.value}
+      </span>
+      <span role="gridcell" class="cell c4">
+        <Quantity of="space" entry={entry} limits={limits} largest={largest.space} />
+      </span>
+      <span role="gridcell" class="cell c5">
+        <Quantity of="inodes" entry={entry} limits={limits} largest={largest.inodes} />
+      </span>
+    </div>
+  )
+}

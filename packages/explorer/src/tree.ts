@@ -1,0 +1,216 @@
+/** The tree of entries as rows of a tree grid: system, data type, tenant, customer, project or user, with sums. Pure. */
+import type { Quota, StorageEntry } from "@cscs/storage-model"
+
+/** A row's subject: a storage system, a data type on it, or an entry. */
+export interface TreeNode {
+  /** Unique and the same in each list: consumers key on `itemId` and `mountPoint` together. */
+  readonly key: string
+  readonly kind: "system" | "data type" | StorageEntry["target"]["targetType"]
+  readonly name: string
+  readonly entry: StorageEntry | undefined
+  readonly children: Array<TreeNode>
+  /** What a search looks at, in lower case: the names above it, its own names, path, UUIDs and id. */
+  readonly text: string
+}
+
+/** Limits in TB and inodes. */
+export interface Limits {
+  readonly spaceSoft: number
+  readonly spaceHard: number
+  readonly inodesSoft: number
+  readonly inodesHard: number
+}
+
+/** The sums of the project and user entries at and below a row. Removed ones hold nothing, so only `entries` has them. */
+export interface Sum extends Limits {
+  readonly entries: number
+}
+
+/** A node that passes the filters, or has something below it that does. */
+export interface Branch {
+  readonly node: TreeNode
+  readonly children: ReadonlyArray<Branch>
+  readonly sum: Sum
+}
+
+/** A branch in its place among the visible rows. */
+export interface Row {
+  readonly branch: Branch
+  /** From 1, as `aria-level`, `aria-posinset` and `aria-setsize` are. */
+  readonly level: number
+  readonly position: number
+  readonly siblings: number
+  /** `undefined` if there is nothing below it. */
+  readonly isExpanded: boolean | undefined
+  /** The index of the row above it in the tree; -1 for a system. */
+  readonly parent: number
+}
+
+/** An entry's key. */
+export const keyOf = ({ itemId, mountPoint }: StorageEntry): string => `${itemId} ${mountPoint.default}`
+
+/** The four limits of an entry; `undefined` if its quotas are unknown. */
+export const limitsOf = (quotas: ReadonlyArray<Quota> | null | undefined): Limits | undefined => {
+  if (quotas === null || quotas === undefined) return undefined
+  const of = (type: string, enforcement: string) =>
+    quotas.find((quota) => quota.type === type && quota.enforcementType === enforcement)?.quota ?? 0
+  return {
+    spaceSoft: of("space", "soft"),
+    spaceHard: of("space", "hard"),
+    inodesSoft: of("inodes", "soft"),
+    inodesHard: of("inodes", "hard"),
+  }
+}
+
+/** An entry's name for people. */
+export const nameOf = ({ target, mountPoint }: StorageEntry): string => {
+  const item: Readonly<Record<string, unknown>> = target.targetItem
+  if (target.targetType === "project") return String(item.key ?? lastOf(mountPoint.default))
+  return target.targetType === "user" ? lastOf(mountPoint.default) : String(item.name)
+}
+const lastOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1)
+
+/** The GID of a project's entry, or the UID of a user's, which is a mock; `undefined` for others. */
+export const unixIdOf = ({ target }: StorageEntry): string | undefined => {
+  const item: Readonly<Record<string, unknown>> = target.targetItem
+  if (target.targetType === "project") return String(item.unixGid)
+  return target.targetType === "user" ? `uid ${String(item.unixUid)}` : undefined
+}
+
+/** The texts of an entry's target that a search should find: names, keys, ids, the address of a user. */
+const textsOf = (value: unknown): ReadonlyArray<string> =>
+  typeof value === "object" && value !== null
+    ? Object.values(value).flatMap(textsOf)
+    : typeof value === "string" || typeof value === "number"
+      ? [String(value)]
+      : []
+
+/** Builds the tree from a list in the API's order, in which a parent stands before what is below it. */
+export const treeOf = (entries: ReadonlyArray<StorageEntry>): ReadonlyArray<TreeNode> => {
+  const systems: Array<TreeNode> = []
+  const groups = new Map<string, TreeNode>()
+  const parents = new Map<string, TreeNode>()
+  const group = (key: string, kind: TreeNode["kind"], name: string, siblings: Array<TreeNode>) => {
+    let node = groups.get(key)
+    if (node === undefined) {
+      node = { key, kind, name, entry: undefined, children: [], text: "" }
+      groups.set(key, node)
+      siblings.push(node)
+    }
+    return node
+  }
+  for (const entry of entries) {
+    const system = group(entry.storageSystem.key, "system", entry.storageSystem.name, systems)
+    const typeKey = `${entry.storageSystem.key}/${entry.storageDataType.key}`
+    const type = group(typeKey, "data type", entry.storageDataType.key, system.children)
+    const parent = parents.get(`${typeKey} ${entry.parentItemId}`) ?? type
+    const { itemId, mountPoint, target } = entry
+    const own = [itemId, mountPoint.default, ...textsOf(target.targetItem)].join("\n").toLowerCase()
+    const node: TreeNode = {
+      key: keyOf(entry),
+      kind: target.targetType,
+      name: nameOf(entry),
+      entry,
+      children: [],
+      text: parent === type ? own : `${parent.name.toLowerCase()}\n${own}`,
+    }
+    parent.children.push(node)
+    if (target.targetType === "tenant" || target.targetType === "customer") parents.set(`${typeKey} ${itemId}`, node)
+  }
+  return systems
+}
+
+const nothing: Sum = { entries: 0, spaceSoft: 0, spaceHard: 0, inodesSoft: 0, inodesHard: 0 }
+
+const ownSum = ({ kind, entry }: TreeNode): Sum => {
+  if (kind !== "project" && kind !== "user") return nothing
+  const limits = entry?.status === "removed" ? undefined : limitsOf(entry?.quotas)
+  return { ...nothing, ...limits, entries: 1 }
+}
+
+const add = (a: Sum, b: Sum): Sum => ({
+  entries: a.entries + b.entries,
+  spaceSoft: a.spaceSoft + b.spaceSoft,
+  spaceHard: a.spaceHard + b.spaceHard,
+  inodesSoft: a.inodesSoft + b.inodesSoft,
+  inodesHard: a.inodesHard + b.inodesHard,
+})
+
+/** The nodes that match, those above them, and the sums of what matches. */
+export const branchesOf = (
+  nodes: ReadonlyArray<TreeNode>,
+  matches: (node: TreeNode & { readonly entry: StorageEntry }) => boolean,
+): ReadonlyArray<Branch> =>
+  nodes.flatMap((node) => {
+    const children = branchesOf(node.children, matches)
+    const { entry } = node
+    const isMatch = entry !== undefined && matches({ ...node, entry })
+    if (!isMatch && children.length === 0) return []
+    const sum = children.reduce((total, child) => add(total, child.sum), isMatch ? ownSum(node) : nothing)
+    return [{ node, children, sum }]
+  })
+
+/** The rows that are visible, from the top. */
+export const rowsOf = (
+  branches: ReadonlyArray<Branch>,
+  isExpanded: (node: TreeNode, level: number) => boolean,
+): ReadonlyArray<Row> => {
+  const rows: Array<Row> = []
+  const put = (siblings: ReadonlyArray<Branch>, level: number, parent: number) => {
+    for (const [at, branch] of siblings.entries()) {
+      const expanded = branch.children.length === 0 ? undefined : isExpanded(branch.node, level)
+      const own = rows.push({
+        branch,
+        level,
+        position: at + 1,
+        siblings: siblings.length,
+        isExpanded: expanded,
+        parent,
+      })
+      if (expanded === true) put(branch.children, level + 1, own - 1)
+    }
+  }
+  put(branches, 1, -1)
+  return rows
+}
+
+/** The entries that match, in the order of the list. */
+export const entriesOf = (branches: ReadonlyArray<Branch>): ReadonlyArray<StorageEntry> =>
+  branches.flatMap(({ node, children }) => [...(node.entry === undefined ? [] : [node.entry]), ...entriesOf(children)])
+
+/** What a key does in the tree grid (WAI-ARIA Authoring Practices, with focus on rows). */
+export type KeyEffect = { readonly focus: number } | { readonly toggle: number } | { readonly open: number } | undefined
+
+/** The effect of a key on the row that has the focus. */
+export const effectOfKey = (rows: ReadonlyArray<Row>, at: number, key: string, page: number): KeyEffect => {
+  const row = rows[at]
+  if (row === undefined) return undefined
+  const focus = (index: number) => ({ focus: Math.max(0, Math.min(rows.length - 1, index)) })
+  switch (key) {
+    case "ArrowDown":
+      return focus(at + 1)
+    case "ArrowUp":
+      return focus(at - 1)
+    case "PageDown":
+      return focus(at + page)
+    case "PageUp":
+      return focus(at - page)
+    case "Home":
+      return focus(0)
+    case "End":
+      return focus(rows.length - 1)
+    case "ArrowRight":
+      return row.isExpanded === false ? { toggle: at } : row.isExpanded === true ? focus(at + 1) : undefined
+    case "ArrowLeft":
+      return row.isExpanded === true ? { toggle: at } : row.parent >= 0 ? focus(row.parent) : undefined
+    case "Enter":
+    case " ":
+      return row.branch.node.entry !== undefined
+        ? { open: at }
+        : row.isExpanded === undefined
+          ? undefined
+          : { toggle: at }
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,25 @@
+/** Numbers and times for people. Pure. */
+
+const tidy = new Intl.NumberFormat("en", { maximumFractionDigits: 2 })
+const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 })
+
+/** Space, from TB. */
+export const space = (tera: number): string =>
+  tera >= 1000 ? `${tidy.format(tera / 1000)} PB` : `${tidy.format(tera)} TB`
+
+/** A count of inodes, such as `1.5M`. */
+export const inodes = (count: number): string => short.format(count)
+
+export const count = (of: number, singular: string, plural: string): string =>
+  `${tidy.format(of)} ${of === 1 ? singular : plural}`
+
+/** A time span, from milliseconds. */
+export const span = (millis: number): string => {
+  const seconds = Math.max(0, Math.round(millis / 1000))
+  if (seconds < 120) return `${seconds} s`
+  const minutes = Math.round(seconds / 60)
+  return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`
+}
+
+/** A value of any type, on one line. */
+export const value = (of: unknown): string => (typeof of === "string" ? of : (JSON.stringify(of) ?? "none"))

@@ -1,0 +1,110 @@
+/** The explanation of an entry: where it comes from, or why it is absent. */
+import { type Finding, Skipped, StorageEntry } from "@cscs/storage-model"
+import { Effect, Schema } from "effect"
+import { Settings } from "../config/settings.ts"
+import { masker, maskFound, maskValue, secretsIn } from "../observability/mask-secrets.ts"
+import { explanationIn, inputOf, inputReadNow } from "../refresh/explanation.ts"
+import { guardedInWords } from "../refresh/loss-guard.ts"
+import { Snapshots } from "../serving/snapshots.ts"
+import { steadyMillis } from "../snapshot/steady-clock.ts"
+
+const given = Schema.NullOr(Schema.String)
+const named = <S extends Schema.Top>(identifier: string, schema: S) => schema.annotate({ identifier })
+
+const Parent = named(
+  "ExplainedParent",
+  Schema.Struct({
+    kind: named("ParentKind", Schema.Literals(["tenant", "customer"])),
+    itemId: Schema.String,
+    name: Schema.String,
+    mountPoint: Schema.String,
+  }),
+)
+const Below = named(
+  "ResourceBelow",
+  Schema.Struct({ uuid: Schema.String, slug: Schema.String, mountPoint: given, status: given, skipped: given }),
+)
+const Decision = named(
+  "Decision",
+  Schema.Struct({
+    part: Schema.String,
+    value: Schema.NullOr(Schema.Union([Schema.String, Schema.Finite])),
+    from: Schema.String.annotate({ description: "A field of Waldur's record, a setting, or another source." }),
+    reason: Schema.String,
+  }),
+)
+const CodedFinding = named("CodedFinding", Schema.Struct({ ...Skipped.fields, code: Schema.String }))
+const Explained = named(
+  "Explained",
+  Schema.Struct({
+    kind: named("ExplainedKind", Schema.Literals(["tenant", "customer", "resource"])),
+    uuid: given,
+    slug: given,
+    offeringSlug: given,
+    entry: Schema.NullOr(StorageEntry),
+    parents: Schema.Array(Parent),
+    below: Schema.Array(Below),
+    notes: Schema.Array(Decision),
+    skipped: Schema.NullOr(CodedFinding),
+    warnings: Schema.Array(CodedFinding),
+    next: Schema.NullOr(
+      named("NextStep", Schema.Struct({ code: Schema.String, by: Schema.String, what: Schema.String })),
+    ),
+  }),
+)
+
+/** The response: what `storage-proxy explain --json` prints, and where it comes from. */
+export const ExplanationAnswer = named(
+  "Explanation",
+  Schema.Struct({
+    origin: named("ExplanationOrigin", Schema.Literals(["snapshot", "waldur"])).annotate({
+      description:
+        "`snapshot`: from the last read of this process. `waldur`: read now, because another process read the list.",
+    }),
+    guarded: Schema.Array(Schema.String).annotate({
+      description: "Why the list still has the last good entries of a storage system instead of what is explained.",
+    }),
+    found: Schema.Array(Explained),
+    lookedAt: named(
+      "SearchedCounts",
+      Schema.Struct({
+        resources: Schema.Int,
+        malformed: Schema.Int,
+        tenants: Schema.Int,
+        customers: Schema.Int,
+      }),
+    ),
+    offerings: Schema.Array(Schema.String).annotate({ description: "Slugs of the offerings that were searched." }),
+  }),
+)
+
+/** The whole explanation of a resource, customer or offering; `undefined` if nothing has the UUID. */
+export const explanationAnswer = Effect.fn("explanationAnswer")(function* (uuid: string) {
+  const settings = yield* Settings
+  const last = (yield* Snapshots).lastRead()
+  const held = yield* inputOf(last)
+  const explanation = yield* explanationIn(held ?? (yield* Effect.scoped(inputReadNow)), uuid)
+  if (explanation.found.length === 0) return undefined
+  const text = masker(secretsIn(settings))
+  const shown = <A extends Finding<string>>(finding: A): A => ({
+    ...finding,
+    found: maskFound(finding.field, finding.found, text),
+    reason: text(finding.reason),
+  })
+  const now = yield* steadyMillis
+  const offerings = new Set(explanation.found.map(({ offeringSlug }) => offeringSlug))
+  return {
+    origin: held === undefined ? "waldur" : "snapshot",
+    guarded: (last?.taken.snapshot.guarded ?? [])
+      .filter(({ offeringSlug }) => offerings.has(offeringSlug))
+      .map((system) => guardedInWords(system, now)),
+    found: explanation.found.map((one) => ({
+      ...one,
+      notes: maskValue(one.notes, text),
+      skipped: one.skipped && shown(one.skipped),
+      warnings: one.warnings.map(shown),
+    })),
+    lookedAt: explanation.lookedAt,
+    offerings: explanation.offerings,
+  } satisfies typeof ExplanationAnswer.Type
+})

@@ -1,0 +1,106 @@
+import { mkdtempSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { startSandbox } from "@cscs/sandbox"
+import { Effect } from "effect"
+import { describe, expect, onTestFinished, test } from "vitest"
+import { explainEntry } from "../src/commands/explain-entry.ts"
+import { aLockedProxy } from "./a-locked-proxy.ts"
+import { aProxy, asked, type Document, noCache, startProxy, type TestedProxy } from "./a-proxy.ts"
+import { aWorld, dashed, rowOf } from "./a-world.ts"
+
+const explanationOf = (proxy: TestedProxy, uuid: unknown, init?: RequestInit) =>
+  proxy.get(`/api/storage-resources/${uuid}/explanation`, init)
+
+describe("an explanation", () => {
+  test("of each resource, tenant and customer is that of the command, without a call to Waldur", async () => {
+    const proxy = await aProxy({ document: ({ waldur }) => ({ waldur_api_token: waldur.tokens.staff }) })
+    const { resources } = (await proxy.list("page_size=500")).json
+    const calls = asked(proxy.sandbox, "waldur").length
+    const skipped = rowOf(proxy.sandbox.world, 3).uuid
+    const asks = new Set([...resources.slice(0, 12).map(({ itemId }: Document) => itemId), dashed(skipped)])
+    const got = new Map(
+      await Promise.all([...asks].map(async (uuid) => [uuid, await explanationOf(proxy, uuid)] as const)),
+    )
+    expect(asked(proxy.sandbox, "waldur").length).toBe(calls)
+    for (const [uuid, { status, json }] of got) {
+      const { found, lookedAt } = await Effect.runPromise(explainEntry(proxy.settings, uuid))
+      expect([status, json.origin, json.lookedAt]).toEqual([200, "snapshot", lookedAt])
+      expect(json.found).toEqual(JSON.parse(JSON.stringify(found)))
+    }
+  })
+
+  test("follows a change of the resource with the next snapshot", async () => {
+    const proxy = await aProxy({ world: aWorld(10) })
+    const row = rowOf(proxy.sandbox.world, 7)
+    await proxy.list()
+    row.backend_id = "/elsewhere/data"
+    await proxy.get("/api/storage-resources/", noCache)
+    const { json } = await explanationOf(proxy, row.uuid)
+    expect(json.found[0].entry.mountPoint.default).toBe("/elsewhere/data")
+  })
+
+  test.each([
+    ["an unknown UUID", "00000000-0000-4000-8000-000000000000"],
+    ["a slug", "capstor"],
+    ["a slash", "%2F"],
+    ["a long text", "x".repeat(3000)],
+  ])("of %s is a 404", async (_, uuid) => {
+    const proxy = await aProxy({ world: aWorld(6) })
+    const { status, json } = await explanationOf(proxy, uuid)
+    expect([status, json]).toEqual([404, { detail: "Not Found", error: "NotFound" }])
+  })
+
+  test("contains the reason if a guard still shows the last good entries", async () => {
+    const world = aWorld(60)
+    const proxy = await aProxy({ world, environment: { CACHE_EMPTY_GUARD: "1h" } })
+    await proxy.list()
+    const [kept, ...lost] = world.resources.filter(
+      ({ offering_slug, state }) => offering_slug === "vast" && state === "OK",
+    )
+    world.resources = world.resources.filter((row) => !lost.includes(row))
+    await proxy.get("/api/storage-resources/", noCache)
+    const { json } = await explanationOf(proxy, kept?.uuid)
+    expect(json.guarded).toEqual([expect.stringContaining("live entries of vast")])
+  })
+
+  test("is read from Waldur if another process read the list", async () => {
+    const path = join(mkdtempSync(join(tmpdir(), "explanation-")), "list")
+    const sandbox = await startSandbox({ world: aWorld(6) })
+    onTestFinished(() => sandbox.close())
+    const environment = { CACHE_PATH: path }
+    const first = await startProxy({ sandbox, environment })
+    const { resources } = (await first.list("page_size=500")).json
+    await first.close()
+    sandbox.faults.set("waldur", { path: "/api/marketplace-provider-resources/", method: "GET", status: 503, times: 4 })
+    const second = await startProxy({ sandbox, environment })
+    onTestFinished(() => second.close())
+    await second.list()
+    sandbox.faults.clear()
+    const { status, json } = await explanationOf(second, resources.at(-1).itemId)
+    expect([status, json.origin]).toEqual([200, "waldur"])
+  })
+})
+
+describe("auth.debug_roles", () => {
+  test("keep debug mode and explanations from a token that opens the list", async () => {
+    const proxy = await aLockedProxy({ auth: () => ({ debug_roles: ["operator", "proxy:support"] }) })
+    const { issuer } = proxy.sandbox
+    const roles = (realm: ReadonlyArray<string>, client: ReadonlyArray<string>) => ({
+      realm_access: { roles: realm },
+      resource_access: { proxy: { roles: client } },
+    })
+    const statuses = async (claims: Document) => {
+      const init = { headers: { Authorization: `Bearer ${await issuer.issueToken(claims)}` } }
+      const list = await proxy.get("/api/storage-resources/", init)
+      const debug = await proxy.get("/api/storage-resources/?debug=true", init)
+      const explained = await explanationOf(proxy, list.json.resources[0].itemId, init)
+      return [list.status, debug.status, explained.status]
+    }
+    expect(await statuses({})).toEqual([200, 403, 403])
+    expect(await statuses(roles(["operator"], []))).toEqual([200, 403, 403])
+    expect(await statuses(roles(["operator"], ["support"]))).toEqual([200, 200, 200])
+    expect(proxy.logs.filter((line) => line.includes('"event":"role-missing"')).length).toBe(4)
+    expect((await explanationOf(proxy, rowOf(proxy.sandbox.world, 0).uuid)).status).toBe(401)
+  })
+})
