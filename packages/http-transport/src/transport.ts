@@ -131,6 +131,8 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
     prefix: options.baseUrl,
     fetch: pool.fetch,
     redirect: "manual",
+    // There is no cache. In any other mode, fetch adds `Cache-Control: no-cache` to a call with `If-None-Match`.
+    cache: "force-cache",
     throwHttpErrors: false,
     // The call policy handles both.
     retry: 0,
