@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import type { ModelSettings } from "../src/index.ts"
+import { type ModelSettings, quotaReport } from "../src/index.ts"
 import type { Row } from "./a-resource.ts"
 import { entryWith, warningsWith } from "./a-tree.ts"
 
@@ -341,5 +341,29 @@ describe("quotas of null", () => {
     [{ storage: "0.001" }, {}, [0.001, 0.001, 1330, 2000]],
   ])("do not follow from the limits %j and the options %j", (limits, options, quotas) => {
     expect(quotasOf({ limits, options })).toEqual(quotas)
+  })
+})
+
+describe("a report of quotas", () => {
+  const limits = { storage: 10 }
+
+  it("names Waldur's options", () => {
+    expect(quotaReport(entryWith({ limits, options: { soft_quota_space: 9 } }).quotas)).toEqual({
+      soft_quota_space: 9,
+      hard_quota_space: 10,
+      soft_quota_inodes: 13_300_000,
+      hard_quota_inodes: 20_000_000,
+    })
+  })
+
+  it("is read back as the same quotas", () => {
+    const options = { hard_quota_space: 12.5, soft_quota_inodes: 7, hard_quota_inodes: 9 }
+    const { quotas } = entryWith({ limits, options })
+    expect(entryWith({ limits: { storage: 1 }, options: quotaReport(quotas) }).quotas).toEqual(quotas)
+  })
+
+  it("has no option for a quota of 0, nor for unknown quotas", () => {
+    expect(quotaReport([{ type: "space", quota: 0, unit: "tera", enforcementType: "soft" }])).toEqual({})
+    expect(quotaReport(null)).toEqual({})
   })
 })

@@ -15,6 +15,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   "packages/http-transport": [],
   "packages/waldur-client": ["packages/http-transport"],
   "packages/hpc-user-client": ["packages/http-transport"],
+  "packages/storage-client": ["packages/storage-model", "packages/http-transport"],
   "packages/proxy-server": [
     "packages/storage-model",
     "packages/http-transport",

@@ -10,7 +10,16 @@ import { globSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { cleanEnvironment, reportedStep, run, sandboxEnvironment, scratchFolder, withPath } from "@cscs/harness"
+import {
+  cleanEnvironment,
+  endAllChildren,
+  reportedStep,
+  run,
+  sandboxEnvironment,
+  scratchFolder,
+  startProxy,
+  withPath,
+} from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
 import { nodeOf } from "./cached-tools.ts"
 import { addToNpmrc, copyRepository } from "./copied-repository.ts"
@@ -48,8 +57,9 @@ const sameSet = (found: ReadonlyArray<string>, wanted: ReadonlyArray<string>, wh
 
 const indented = (lines: ReadonlyArray<string>) => lines.map((line) => `\n      ${line}`).join("")
 
+process.once("exit", endAllChildren)
 await rehearse()
-// The sandbox and the registry still listen; they end with this process.
+// The sandbox, the proxy and the registry still listen; they end with this process.
 process.exit()
 
 async function rehearse(): Promise<void> {
@@ -96,6 +106,8 @@ async function rehearse(): Promise<void> {
 
   const sandbox = await startSandbox({ worldChangesByHand: false })
   const configuration = sandboxEnvironment(sandbox)
+  // For the example of the storage client.
+  const proxy = await startProxy({ environment: configuration, isReady: true })
   const typesOfNode = manifestIn(join(copy, "node_modules/@types/node")).version
   const nodes = { [OLDEST_NODE]: await nodeOf(OLDEST_NODE), [process.versions.node]: ownNode }
   for (const [version, node] of Object.entries(nodes)) {
@@ -115,7 +127,7 @@ async function rehearse(): Promise<void> {
       const tsc = join(copy, "node_modules/typescript/bin/tsc")
       await step("types of the examples", () => typecheck(project, tsc, here))
     }
-    const configured = { ...here, ...configuration }
+    const configured = { ...here, ...configuration, STORAGE_PROXY_URL: proxy.url }
     const examples = () => Promise.all(libraries.map((library) => runExample(project, library, configured)))
     await step(`Node ${version}: the READMEs' examples`, examples, ({ length }) => `${length} ran`)
     const imports = () => Promise.all(libraries.map(({ name }) => importOnly(project, name, here)))
