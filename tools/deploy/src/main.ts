@@ -83,7 +83,7 @@ await check("alerts, their tests, and the dashboard's queries: promtool", async 
   const queries = `${scratch}/queries.yaml`
   await writeFile(queries, await dashboardQueries(workspace))
   const rules = await run(promtool, ["check", "rules", "--lint=all", join(deploy, "prometheus/alerts.yaml")])
-  const tests = await run(promtool, ["test", "rules", join(deploy, "prometheus/alerts.test.yaml")])
+  const tests = await run(promtool, ["test", "rules", ...globSync(join(deploy, "prometheus/*.test.yaml"))])
   const asked = await run(promtool, ["check", "rules", "--lint=none", queries])
   return `${rules} ${tests} ${asked}`.match(/SUCCESS.*/g)?.join(", ") ?? ""
 })

@@ -1,3 +1,4 @@
+import { globSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { readYaml } from "./read-yaml.ts"
 
@@ -12,12 +13,19 @@ interface Rule {
   readonly annotations?: Readonly<Record<string, string>>
 }
 
+/** A promtool file of tests. */
+interface AlertTests {
+  readonly tests: ReadonlyArray<{
+    readonly promql_expr_test: ReadonlyArray<{ readonly exp_samples?: ReadonlyArray<{ readonly labels: string }> }>
+  }>
+}
+
 /** Present only with a setting. */
 const optional = new Set(["storage_proxy_shared_cache_up"])
 
 /**
- * Checks what no linter knows: that each alert has a severity and a runbook link, that the runbook has that heading,
- * and that alerts and dashboard use only metrics that the proxy exports. Returns a summary line.
+ * Checks what no linter knows: that each alert has a severity, a runbook link and a test in which it fires, that the
+ * runbook has that heading, and that alerts and dashboard use only metrics that the proxy exports. Returns a summary line.
  *
  * @param metrics the names from a running proxy; undefined if there is none
  */
@@ -27,6 +35,12 @@ export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<st
   const { panels } = JSON.parse(dashboard)
   const [document] = readYaml<Rules>(rules)
   const alerts = document?.groups.flatMap((group) => group.rules) ?? []
+  const tested = new Set(
+    (await Promise.all(globSync(`${workspace}/deploy/prometheus/*.test.yaml`).map((path) => readFile(path, "utf8"))))
+      .flatMap((text) => readYaml<AlertTests>(text))
+      .flatMap(({ tests }) => tests.flatMap(({ promql_expr_test }) => promql_expr_test))
+      .flatMap(({ exp_samples = [] }) => exp_samples.map(({ labels }) => /alertname="(\w+)"/.exec(labels)?.[1])),
+  )
   const operations = await readFile(`${workspace}/docs/operations.md`, "utf8")
   const headings = new Set(Array.from(operations.matchAll(/^#+ +(.*)$/gm), ([, title]) => title))
 
@@ -38,6 +52,7 @@ export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<st
     if (!annotations?.runbook_url?.endsWith(`/docs/operations.md#${alert.toLowerCase()}`)) {
       faults.push(`${alert} leads to no runbook`)
     }
+    if (!tested.has(alert)) faults.push(`no test expects ${alert}`)
     if (!headings.has(alert)) faults.push(`docs/operations.md has no heading "${alert}"`)
   }
   const asked = new Set(
