@@ -41,9 +41,8 @@ const setterOf = (type: string, name: string, options: Described): Setter => {
   }
 }
 
-/** Updates the metrics of the process; those of the event loop cover the time since the last call. */
-export const measureProcess: Effect.Effect<void> = Effect.gen(function* () {
-  const metrics = yield* Effect.promise(() => registryOfProcess().getMetricsAsJSON())
+const measure = Effect.fnUntraced(function* (registry: Registry) {
+  const metrics = yield* Effect.promise(() => registry.getMetricsAsJSON())
   const gone = new Map(setters)
   for (const { name, help, type, values } of metrics) {
     for (const measured of values as ReadonlyArray<MetricValueWithName<string>>) {
@@ -61,3 +60,10 @@ export const measureProcess: Effect.Effect<void> = Effect.gen(function* () {
   // Of a kind of resource that the process no longer holds.
   for (const set of gone.values()) yield* set(0)
 })
+
+/**
+ * Observes the process from now on.
+ *
+ * @returns what updates its metrics; those of the event loop cover the time since the last update
+ */
+export const observeProcess: Effect.Effect<Effect.Effect<void>> = Effect.sync(() => measure(registryOfProcess()))

@@ -3,7 +3,7 @@ import { type Finding, type StorageSystem, skipCodes, warningCodes } from "@cscs
 import { Context, Effect, Layer, Metric } from "effect"
 import { Settings } from "../config/settings.ts"
 import { version } from "../config/version.ts"
-import { measureProcess } from "../observability/process-metrics.ts"
+import { observeProcess } from "../observability/process-metrics.ts"
 import { slowCalls } from "../refresh/slow-calls.ts"
 import { oldestReadAt, type Snapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
@@ -94,6 +94,7 @@ export class Gauges extends Context.Service<
     Effect.gen(function* () {
       const { state } = yield* Snapshots
       const { model } = yield* Settings
+      const measureProcess = yield* observeProcess
       const measureSnapshot = gaugesOfSnapshot(model.storageSystems)
       const measure = Effect.gen(function* () {
         const { current, failure, isRefreshing, slowSince, isLeading } = state()
