@@ -25,6 +25,13 @@ const refusals: ReadonlyArray<readonly [arguments_: ReadonlyArray<string>, words
   [["--set=config.backend_settings.hpc_user_client_secret=0123"], /hpc_user_client_secret/],
   [["--set=extraEnv[0].name=WALDUR_API_TOKEN,extraEnv[0].value=0123"], /extraEnv/],
   [["--set=host=everywhere"], /host/],
+  [
+    ['--set-json=extraObjects=[{"apiVersion":"v1","kind":"Secret","stringData":{"a":"0123"}}]'],
+    /values are not secret/,
+  ],
+  [['--set-json=extraObjects=["kind: {{ print `Secret` }}"]'], /values are not secret/],
+  [['--set-json=extraObjects=["a: ["]'], /extraObjects\[0\] is not one object/],
+  [['--set-json=extraObjects=[{"metadata":{"name":"a"}}]'], /extraObjects\[0\] is not one object/],
   [['--set-json=networkPolicy={"enabled":true,"egress":[{"ports":[{"port":80}]}]}'], /nothing out at port 443, which /],
   [
     [
@@ -70,6 +77,11 @@ const renderings: ReadonlyArray<readonly [values: string, more: ReadonlyArray<st
     // DNS, the chart's own Valkey, the collector and the upstreams: all necessary egress, and nothing else.
     ["own-valkey.yaml", [], ["port: 53,", "port: 6379,", "port: 4318,", "port: 443,", "component: valkey"]],
     ["own-valkey.yaml", ["--set=config.hpc_user_api.socks_proxy=socks5h://proxy"], ["port: 1080,"]],
+    [
+      "production.yaml",
+      [],
+      ["name: storage-proxy-site\n", "kind: HorizontalPodAutoscaler", "helm.sh/hook: test", "component: test"],
+    ],
     ["own-valkey.yaml", ["--set=config.waldur_api_url=https://[2001:db8::1]:8443/api/"], ["port: 8443,"]],
   ]
 
@@ -117,6 +129,20 @@ export const validateChart = async (
     }
   }
   return `${examples.join(", ")} for ${KUBERNETES_VERSIONS.join(" and ")}`
+}
+
+/** The command of the pod of `helm test`, without the URL at its end. */
+export const testCommandOf = async (helm: string, chart: string): Promise<ReadonlyArray<string>> => {
+  interface Pod {
+    readonly kind: string
+    readonly spec: { readonly containers: ReadonlyArray<{ readonly command: ReadonlyArray<string> }> }
+  }
+  const rendered = await render(helm, chart, join(chart, "ci", "minimal.yaml"))
+  const command = readYaml<Pod>(rendered).find(({ kind }) => kind === "Pod")?.spec.containers[0]?.command ?? []
+  if (!/^http:\/\/storage-proxy:80\/healthz\/ready$/.test(command.at(-1) ?? "")) {
+    throw new Error(`the pod of helm test asks ${command.at(-1)}`)
+  }
+  return command.slice(0, -1)
 }
 
 /** The config.yaml from the chart's smallest example. */

@@ -10,7 +10,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { reportedStep, run, scratchFolder, Unavailable } from "@cscs/harness"
 import { buildApp } from "./built-app.ts"
-import { configOf, lintChart, validateChart } from "./chart.ts"
+import { configOf, lintChart, testCommandOf, validateChart } from "./chart.ts"
 import * as linters from "./linters.ts"
 import { checkMonitoring, dashboardQueries } from "./monitoring.ts"
 import { startApp } from "./started-app.ts"
@@ -50,7 +50,14 @@ const started =
     ? undefined
     : await check(
         "the folder, started as the image does",
-        async () => startApp(workspace, app, `${scratch}/image`, config ?? (await plainConfig())),
+        async () =>
+          startApp(
+            workspace,
+            app,
+            `${scratch}/image`,
+            config ?? (await plainConfig()),
+            helm === undefined ? undefined : await testCommandOf(helm, chart),
+          ),
         ({ seen }) => seen,
       )
 await check("alerts and dashboard", () => checkMonitoring(workspace, started?.metrics))
