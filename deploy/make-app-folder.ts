@@ -37,6 +37,10 @@ const files = (await readdir(folder, { recursive: true, withFileTypes: true }))
 const strays = files.filter(({ path }) => /\/node_modules\/(.*\/)?@cscs\//.test(path))
 if (strays.length > 0) throw new Error(`${strays[0]?.path}: our own packages must be devDependencies, and bundled`)
 
+// The image is built once for all platforms.
+const native = files.find(({ path }) => path.endsWith(".node"))
+if (native !== undefined) throw new Error(`${native.path} is for one platform only`)
+
 // Node runs no TypeScript below node_modules, and nothing reads source maps; pnpm's state files describe this machine.
 const unused = /\.(ts|mts|cts|map)$|\/node_modules\/\.(modules\.yaml|pnpm-workspace-state[^/]*|pnpm\/lock\.yaml)$/
 for (const { path } of files.filter(({ path }) => unused.test(path))) await rm(path)

@@ -187,8 +187,8 @@ describe("the live entries of a storage system stay for an hour, whatever the ca
     expect(proxy.logs.filter((line) => /"ERROR"/.test(line) && /"event":"system-guarded"/.test(line)).length).toBe(1)
     expect((await proxy.list("debug=true")).json.warnings.map(({ reason }: Any) => reason).join("\n")).toMatch(reported)
     const metrics = (await proxy.get("/metrics")).text
-    expect(metrics).toMatch(/guarded_systems 1\n/)
-    expect(metrics).toMatch(/guarded_lost_entries\{offering="vast"\} [1-9]/)
+    expect(metrics).toMatch(/guarded_systems\{storage_system="vast"\} 1\n/)
+    expect(metrics).toMatch(/guarded_lost_entries\{storage_system="vast"\} [1-9]/)
   })
 
   test("a slow loss, two fifths at a time", async () => {

@@ -1,5 +1,7 @@
+import { availableParallelism } from "node:os"
+import type { Answer } from "@cscs/sandbox"
 import { describe, expect, test } from "vitest"
-import { aProxy, hpcUserSection, type TestedProxy } from "./a-proxy.ts"
+import { aProxy, hpcUserSection, noCache, type TestedProxy, until } from "./a-proxy.ts"
 import { aWorld } from "./a-world.ts"
 
 /** The value of each series, by its name with labels. */
@@ -43,22 +45,32 @@ describe("/metrics", () => {
     expect(grown('storage_proxy_http_request_duration_seconds_count{route="other"}')).toBe(3)
   })
 
-  test("shows how old and how large the list is, and what is skipped and why", async () => {
+  test("shows how old and how large the list is, and what is skipped and why, by storage system", async () => {
     const world = aWorld(10)
-    Object.assign(world.resources[9] as object, { attributes: { permissions: "rwx" } })
+    const malformed = world.resources[9] as Record<string, unknown>
+    Object.assign(malformed, { attributes: { permissions: "rwx" } })
     const proxy = await aProxy({ world })
     const { total } = (await proxy.list()).json.pagination
+    const skipped = (system: unknown) => `storage_proxy_snapshot_skipped{storage_system="${system}",reason="bad-data"}`
+    const named = (name: string, all: ReadonlyMap<string, number>) =>
+      [...all].filter(([key]) => key.startsWith(`${name}{`)).map(([, value]) => value)
+    const sum = (values: ReadonlyArray<number>) => values.reduce((all, value) => all + value, 0)
     await proxy.pass("7 seconds")
     const series = await seriesOf(proxy)
     expect(series.get("storage_proxy_snapshot_age_seconds")).toBe(7)
-    expect(series.get("storage_proxy_snapshot_entries")).toBe(total)
-    expect(series.get('storage_proxy_snapshot_skipped{reason="bad-data"}')).toBe(1)
+    for (const { name } of proxy.settings.model.storageSystems) {
+      const { total: ofSystem } = (await proxy.list(`storage_system=${name}`)).json.pagination
+      expect(series.get(`storage_proxy_snapshot_entries{storage_system="${name}"}`)).toBe(ofSystem)
+    }
+    expect(sum(named("storage_proxy_snapshot_entries", series))).toBe(total)
+    expect(series.get(skipped(malformed.offering_slug))).toBe(1)
+    expect(sum(named("storage_proxy_snapshot_skipped", series))).toBe(1)
     expect(series.get("storage_proxy_mocked_gids")).toBe(0)
-    expect(series.get("storage_proxy_guarded_systems")).toBe(0)
-    Object.assign(world.resources[9] as object, { attributes: {} })
+    expect(sum(named("storage_proxy_guarded_systems", series))).toBe(0)
+    Object.assign(malformed, { attributes: {} })
     await proxy.pass("10 seconds")
     await proxy.list()
-    expect((await seriesOf(proxy)).get('storage_proxy_snapshot_skipped{reason="bad-data"}')).toBe(0)
+    expect((await seriesOf(proxy)).get(skipped(malformed.offering_slug))).toBe(0)
   })
 
   test("counts the reads of the upstreams by outcome", async () => {
@@ -81,13 +93,49 @@ describe("/metrics", () => {
     expect(failed('storage_proxy_upstream_calls_total{upstream="waldur",outcome="status"}')).toBeGreaterThan(0)
   })
 
-  test("shows the standard process metrics of Prometheus", async () => {
+  test("a skipped resource of an offering that is not configured has no label of its own", async () => {
+    const proxy = await aProxy({ world: aWorld(10) })
+    const rewrite = (answer: Answer) => {
+      const [row, ...rows] = JSON.parse(Buffer.from(answer.body).toString())
+      const body = JSON.stringify([{ ...row, offering_slug: "a-foreign-offering" }, ...rows])
+      return { ...answer, body: Buffer.from(body) }
+    }
+    proxy.sandbox.faults.set("waldur", { path: /provider-resources/, method: "GET", rewrite })
+    await proxy.list()
+    const { text } = await proxy.get("/metrics")
+    expect(text).toMatch(/snapshot_skipped\{storage_system="other",reason="foreign-offering"\} [1-9]/)
+    expect(text).not.toContain("a-foreign-offering")
+  })
+
+  test("shows that a refresh is in progress", async () => {
     const proxy = await aProxy({ world: aWorld(10) })
     await proxy.list()
+    const inProgress = async () => (await seriesOf(proxy)).get("storage_proxy_refresh_in_progress")
+    expect(await inProgress()).toBe(0)
+    const held = Promise.withResolvers<void>()
+    proxy.sandbox.faults.set("waldur", { until: held.promise })
+    const renewed = proxy.get("/api/storage-resources/", noCache)
+    await until(async () => (await inProgress()) === 1)
+    held.resolve()
+    await renewed
+    expect(await inProgress()).toBe(0)
+  })
+
+  test("shows the process and Node as Prometheus' client for Node names them", async () => {
+    const proxy = await aProxy({ world: aWorld(10) })
+    await proxy.list()
+    const before = await seriesOf(proxy)
     const series = await seriesOf(proxy)
+    // A counter is set by what was added.
+    expect(series.get("process_cpu_seconds_total")).toBeGreaterThanOrEqual(before.get("process_cpu_seconds_total") ?? 0)
+    expect(series.get("process_cpu_seconds_total")).toBeLessThan(2 * process.uptime() * availableParallelism())
+    expect(series.get("nodejs_heap_size_used_bytes")).toBeGreaterThan(1e6)
+    expect(series.get('nodejs_heap_space_size_used_bytes{space="old"}')).toBeGreaterThan(1e5)
+    expect([...series.keys()].filter((name) => /^nodejs_gc_duration_seconds_count\{kind="/.test(name))).not.toEqual([])
+    expect([...series.keys()].filter((name) => name.includes("_bucket") && name.startsWith("nodejs_"))).toEqual([])
     expect(series.get("process_resident_memory_bytes")).toBeGreaterThan(1e6)
     expect(series.get("process_cpu_seconds_total")).toBeGreaterThan(0)
-    expect(series.has("nodejs_eventloop_delay_seconds")).toBe(true)
+    expect(series.has("nodejs_eventloop_lag_p99_seconds")).toBe(true)
     expect([...series.keys()].filter((name) => name.startsWith("storage_proxy_build_info")).length).toBe(1)
     expect(series.get("storage_proxy_is_leader")).toBe(1)
   })

@@ -1,6 +1,7 @@
+import { existsSync } from "node:fs"
 import { cp, mkdir, readFile, rm } from "node:fs/promises"
 import { matchesGlob } from "node:path"
-import { cleanEnvironment, run, stagesOf, workingTree } from "@cscs/harness"
+import { cleanEnvironment, run, stagesOf } from "@cscs/harness"
 
 /**
  * Runs the commands of the Dockerfile's build stage in a copy of the files that .dockerignore lets through. The copy is
@@ -42,6 +43,9 @@ export const contextFiles = async (workspace: string): Promise<ReadonlyArray<str
   // A rule for a directory applies to everything below it; the last matching rule wins.
   const appliesTo = (pattern: string, file: string) =>
     file.split("/").some((_, depth, names) => matchesGlob(names.slice(0, depth + 1).join("/"), pattern))
-  const files = await workingTree(workspace)
-  return files.filter((file) => rules.findLast(({ pattern }) => appliesTo(pattern, file))?.lets ?? true)
+  const listed = await run("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: workspace })
+  return listed
+    .split("\0")
+    .filter((file) => file !== "" && existsSync(`${workspace}/${file}`))
+    .filter((file) => rules.findLast(({ pattern }) => appliesTo(pattern, file))?.lets ?? true)
 }

@@ -1,11 +1,10 @@
 import { parseAllDocuments } from "yaml"
 
 /** The documents of a text, empty ones skipped; throws at the first error. */
-// biome-ignore lint/suspicious/noExplicitAny: our own files, and those of a linter's author.
-export const readYaml = (text: string): ReadonlyArray<any> =>
+export const readYaml = <A>(text: string): ReadonlyArray<A> =>
   [...parseAllDocuments(text)]
     .map((document) => {
       for (const error of document.errors) throw error
-      return document.toJS()
+      return document.toJS() as A | null
     })
     .filter((document) => document !== null)

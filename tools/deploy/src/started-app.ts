@@ -17,9 +17,16 @@ const must = (holds: boolean, otherwise: string): void => {
  * @param app the folder that the image would contain as /app
  * @param scratch a directory for the rest, accessible to every user
  * @param config a text for config.yaml, overridden by the sandbox's addresses
+ * @param test the command of `helm test`, which asks the URL of readiness; none if there is no Helm to render it
  * @returns a summary, and the names of the metrics
  */
-export const startApp = async (workspace: string, app: string, scratch: string, config: string) => {
+export const startApp = async (
+  workspace: string,
+  app: string,
+  scratch: string,
+  config: string,
+  test: ReadonlyArray<string> = [],
+) => {
   const [, stage = []] = await stagesOf(`${workspace}/deploy/Dockerfile`)
   const entryPoint = wordsOf(stage, "ENTRYPOINT").map((word) => word.replace(/^\/app\//, `${app}/`))
   const [command = "", ...flags] = wordsOf(stage, "CMD").map((word) => word.replace(/^(0\.0\.0\.0|::)$/, "127.0.0.1"))
@@ -83,6 +90,16 @@ export const startApp = async (workspace: string, app: string, scratch: string, 
       healthCheck.map((word) => word.replace("http://localhost:8080", url)),
       user,
     )
+    const [interpreter, ...asksReadiness] = test
+    if (interpreter !== undefined) {
+      must(interpreter === "node", `helm test runs ${interpreter}`)
+      await run(node, [...asksReadiness, `${url}/healthz/ready`], user)
+      const refused = await run(node, [...asksReadiness, `${url}/nothing`], user).then(
+        () => false,
+        () => true,
+      )
+      must(refused, "helm test accepts a 404")
+    }
     const metrics = await get("/metrics")
     const lines = running.stderr().split("\n").map(parseLogLine)
     const { annotations } = lines.find((line) => line?.event === "configuration") ?? {}

@@ -1,6 +1,7 @@
 /**
- * Checks the shell commands in the documents: the scripts, files, subcommands and flags that they name exist. (Their
- * links are checked by remark-validate-links, in `lint` too.) Exit code 1 if something does not exist.
+ * Checks the shell commands in the documents: the scripts, files, subcommands and flags that they name exist; and that
+ * docs/README.md, which is the site's table of contents too, lists each document of docs/ in one line. (Links are checked
+ * by remark-validate-links, in `lint` too.) Exit code 1 if something is missing.
  */
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -85,6 +86,14 @@ for (const { path, block } of samples) {
 }
 if (samples.length < 5) problems.push(`only ${samples.length} configurations were found`)
 
+const listed = new Set(
+  Array.from(text("docs/README.md").matchAll(/^- \[[^\]]+\]\(([^)]+)\): \S/gm), ([, path]) => path),
+)
+for (const document of globSync("docs/*.md", { cwd: root })) {
+  const name = document.slice("docs/".length)
+  if (name !== "README.md" && !listed.has(name))
+    problems.push(`docs/README.md does not list ${name} with a line about it`)
+}
 for (const problem of problems) console.error(problem)
 if (documents.length < 5) console.error(`only ${documents.length} documents were found`)
 process.exitCode = problems.length > 0 || documents.length < 5 ? 1 : 0

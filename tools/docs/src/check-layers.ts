@@ -32,6 +32,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   "tools/deploy": ["tools/harness", "apps/sandbox"],
   "tools/api": ["tools/harness", "apps/sandbox"],
   "tools/api-reference": [],
+  "tools/site": [],
   "tools/docs": ["packages/proxy-server", "packages/storage-model", "tools/harness", "apps/sandbox"],
   "tools/demo": ["tools/harness", "apps/sandbox"],
 }

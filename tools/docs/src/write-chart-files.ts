@@ -1,16 +1,25 @@
 /**
- * Writes the Helm chart's copies of other files: the settings' schema within values.schema.json, and the alerts and the
- * dashboard. With `--check` it only reports stale ones.
+ * Writes what the Helm chart takes from other files: its version and its image's tag from the process's version, the
+ * settings' schema within values.schema.json, and copies of the alerts and the dashboard (no links, which a copied or
+ * packaged chart would lose). With `--check` it writes nothing, and exits with 1 if one of them is stale.
  */
 import { readFileSync } from "node:fs"
 import { chartConfigSchema } from "@cscs/proxy-server"
 import { writeOrCheck } from "./write-or-check.ts"
 
 const chart = "deploy/helm/storage-proxy"
-const schema = JSON.parse(readFileSync(`${chart}/values.schema.json`, "utf8"))
-schema.properties.config = chartConfigSchema()
-writeOrCheck({
-  [`${chart}/values.schema.json`]: `${JSON.stringify(schema, null, 2)}\n`,
+const schemaPath = `${chart}/values.schema.json`
+const schema = JSON.parse(readFileSync(schemaPath, "utf8"))
+/** Until the first release the manifests have 0.0.0, of which there will never be an image. */
+const firstRelease = "1.0.0"
+const { version: current } = JSON.parse(readFileSync("apps/storage-proxy/package.json", "utf8"))
+const version = current === "0.0.0" ? firstRelease : current
+const chartPath = `${chart}/Chart.yaml`
+const files = {
+  [chartPath]: readFileSync(chartPath, "utf8").replaceAll(/^(version|appVersion): .*$/gm, `$1: ${version}`),
+  [schemaPath]: `${JSON.stringify({ ...schema, properties: { ...schema.properties, config: chartConfigSchema() } }, null, 2)}\n`,
   [`${chart}/files/alerts.yaml`]: readFileSync("deploy/prometheus/alerts.yaml", "utf8"),
   [`${chart}/files/dashboard.json`]: readFileSync("deploy/grafana/dashboard.json", "utf8"),
-})
+}
+
+writeOrCheck(files)

@@ -91,6 +91,19 @@ async function rehearse(): Promise<void> {
   if (globSync(join(copy, ".changeset/*.md")).length > 0) await step("changeset version", () => version(copy, env))
   const words = (versions: Versions) => indented([...versions].map((one) => one.join(" ")))
   const first = await step("build, changeset pack and publish", () => publish(copy, registry, names, env), words)
+  sameSet([...first.keys()], names, "The registry does not have what is not private")
+  const early = [...first].filter(([, version]) => version.startsWith("0."))
+  sameSet(
+    early.map(([name]) => name),
+    [],
+    "The first release of a package is 1.0.0: a changeset must name it with `major`",
+  )
+  const chart = readFileSync(join(copy, "deploy/helm/storage-proxy/Chart.yaml"), "utf8")
+  sameSet(
+    Array.from(chart.matchAll(/^(?:version|appVersion): (.*)$/gm), ([, version = ""]) => version),
+    [first.get(APP) ?? "", first.get(APP) ?? ""],
+    "The chart does not have the version of the process",
+  )
 
   const checkTarballs = async () => {
     const checked = await Promise.all(

@@ -24,7 +24,8 @@ export const metrics = (run: EffectRunner): Hono => {
           content: {
             "text/plain": {
               schema: { type: "string" },
-              example: "# TYPE storage_proxy_snapshot_entries gauge\nstorage_proxy_snapshot_entries 412\n",
+              example:
+                '# TYPE storage_proxy_snapshot_entries gauge\nstorage_proxy_snapshot_entries{storage_system="capstor"} 412\n',
             },
           },
         },

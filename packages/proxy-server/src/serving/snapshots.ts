@@ -43,6 +43,8 @@ export interface SnapshotState {
   readonly origin: Origin | undefined
   /** The last refresh, if it failed. */
   readonly failure: RefreshFailure | undefined
+  /** Whether a refresh is in flight. */
+  readonly isRefreshing: boolean
   /** When the refresh in flight began, in steady milliseconds, if it takes longer than it should. */
   readonly slowSince: number | undefined
   /** Whether the list is older than it should be although requests arrive. */
@@ -303,6 +305,7 @@ export class Snapshots extends Context.Service<
           current,
           origin: current === undefined ? undefined : last?.origin,
           failure,
+          isRefreshing: inFlight !== undefined,
           slowSince: isSlow(freshness(), policy, now()) ? inFlight?.startedAt : undefined,
           isOverdue: isOverdue(freshness(), policy, now()),
           isLeading: source.isLeading(),

@@ -1,0 +1,79 @@
+/**
+ * The documents as a site, searched locally, with nothing from other hosts. Pages are those that docs/README.md lists,
+ * at their paths in the repository, so that links work here as on GitHub; links to other files lead to GitHub. A dead
+ * link fails the build.
+ */
+import { cpSync, existsSync, readFileSync, rmSync } from "node:fs"
+import { posix } from "node:path"
+import { fileURLToPath } from "node:url"
+import GithubSlugger from "github-slugger"
+import { defineConfig, type MarkdownOptions } from "vitepress"
+
+const root = fileURLToPath(new URL("../../..", import.meta.url))
+const repository = "https://github.com/eth-cscs/storage-proxy"
+const index = "docs/README.md"
+
+interface Section {
+  readonly text: string
+  readonly items: Array<{ readonly text: string; readonly link: string }>
+}
+const sections: Array<Section> = []
+for (const line of readFileSync(root + index, "utf8").split("\n")) {
+  const [, title] = /^## (.*)/.exec(line) ?? []
+  if (title !== undefined) sections.push({ text: title, items: [] })
+  const [, text, path] = /^- \[([^\]]+)\]\(([^)]+)\)/.exec(line) ?? []
+  if (text !== undefined && path !== undefined) {
+    sections.at(-1)?.items.push({ text, link: posix.join("docs", path) })
+  }
+}
+const pages = new Set([index, ...sections.flatMap(({ items }) => items.map(({ link }) => link))])
+
+/** Copies, because Vue is found only from within this workspace. */
+const copies = fileURLToPath(new URL("../pages", import.meta.url))
+rmSync(copies, { recursive: true, force: true })
+for (const page of pages) cpSync(root + page, posix.join(copies, page))
+
+/** The address of a link that a page has, relative to the page. Those that lead nowhere stay, and VitePress refuses them. */
+const addressOf = (page: string, link: string): string => {
+  if (/^([a-z]+:|#|\/)/.test(link)) return link
+  const [path = "", hash] = link.split("#", 2)
+  const target = posix.join(posix.dirname(page), path)
+  if (target === index) return "/"
+  if (pages.has(target)) return hash === undefined ? `/${target}` : `/${target}#${hash}`
+  return existsSync(root + target) ? `${repository}/blob/main/${target}${hash === undefined ? "" : `#${hash}`}` : link
+}
+
+const markdown: MarkdownOptions = {
+  // As on GitHub, for which the links are written.
+  anchor: { slugify: (heading) => new GithubSlugger().slug(heading) },
+  config: (parser) => {
+    parser.core.ruler.push("links-between-documents", ({ tokens, env }) => {
+      for (const token of tokens.flatMap(({ children }) => children ?? [])) {
+        // Vue would evaluate {{ }} in it.
+        if (token.type === "code_inline") token.attrSet("v-pre", "")
+        const link = token.type === "link_open" ? token.attrGet("href") : null
+        if (link !== null) token.attrSet("href", addressOf(posix.relative(copies, env.realPath ?? env.path), link))
+      }
+    })
+  },
+}
+
+export default defineConfig({
+  title: "Storage proxy",
+  description: "Serves Waldur's storage resources to the storage management systems of CSCS",
+  lang: "en",
+  srcDir: "pages",
+  outDir: "dist",
+  cacheDir: "node_modules/.cache/vitepress",
+  rewrites: { [index]: "index.md" },
+  markdown,
+  themeConfig: {
+    nav: [{ text: "GitHub", link: repository }],
+    sidebar: sections.map(({ text, items }) => ({
+      text,
+      items: items.map((item) => ({ text: item.text, link: `/${item.link.replace(/\.md$/, "")}` })),
+    })),
+    outline: "deep",
+    search: { provider: "local" },
+  },
+})
