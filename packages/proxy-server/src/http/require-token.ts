@@ -1,24 +1,30 @@
 import { Exit } from "effect"
-import type { MiddlewareHandler } from "hono"
+import type { Context, MiddlewareHandler } from "hono"
 import type { Authentication } from "../auth/authentication.ts"
+import type { Principal } from "../auth/claims.ts"
 import { observedRequest } from "../observability/observed-request.ts"
 import { failureResponse } from "./http-errors.ts"
 import type { EffectRunner } from "./run-effect.ts"
 
+/** For the log; the issuer does not limit the length of a name. */
+const noteCaller = (c: Context, { name }: Principal): void => {
+  observedRequest(c).caller = name.slice(0, 100)
+}
+
+/** Whether a request's token has been accepted within the last minute and still is, without waiting. */
+export const hasKnownToken = (c: Context, { recall }: Authentication["Service"]): boolean => {
+  const principal = recall(c.req.header("authorization"))
+  if (principal !== undefined) noteCaller(c, principal)
+  return principal !== undefined
+}
+
 /** Passes requests with a valid token and rejects all others before any other processing. */
-export const requireToken = (
-  run: EffectRunner,
-  { recall, authenticate }: Authentication["Service"],
-): MiddlewareHandler =>
+export const requireToken = (run: EffectRunner, authentication: Authentication["Service"]): MiddlewareHandler =>
   async function requireToken(c, next) {
-    const header = c.req.header("authorization")
-    let principal = recall(header)
-    if (principal === undefined) {
-      const exit = await run.exit(c, authenticate(header))
+    if (!hasKnownToken(c, authentication)) {
+      const exit = await run.exit(c, authentication.authenticate(c.req.header("authorization")))
       if (Exit.isFailure(exit)) return failureResponse(exit.cause)
-      principal = exit.value
+      noteCaller(c, exit.value)
     }
-    // For the log; the issuer does not limit the length of a name.
-    observedRequest(c).caller = principal.name.slice(0, 100)
     return next()
   }
