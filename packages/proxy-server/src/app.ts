@@ -1,6 +1,6 @@
 /** The Hono app: middleware, routes, and the OpenAPI document. */
 import { Effect } from "effect"
-import { Hono } from "hono"
+import { type Context, Hono } from "hono"
 import { generateSpecs } from "hono-openapi"
 import { Settings } from "./config/settings.ts"
 import { version } from "./config/version.ts"
@@ -44,12 +44,9 @@ export const makeApp = Effect.gen(function* () {
   const page = explorer(settings, explorerFolder())
 
   const app = new Hono()
-  const parameters = Object.keys(storageQuerySchema(settings.model.storageSystems).fields)
-  app.use(yield* logRequests({ spans, quiet: probedPaths, parameters }))
-  app.use(yield* countRequests(everyPath))
-  if (settings.cors.allowedOrigins.length > 0) app.use(crossOrigin(settings.cors.allowedOrigins))
-  // First, so that a cached page skips all other middleware.
-  for (const path of storagePaths) app.route(path, storage)
+  const hasOrigins = settings.cors.allowedOrigins.length > 0
+  if (hasOrigins) app.use(crossOrigin(settings.cors.allowedOrigins), async (c, next) => storage.kept(c) ?? next())
+  for (const path of storagePaths) app.route(path, storage.app)
   app.route("/", yield* explanation(settings, run))
   if (page !== undefined) {
     app.get("/explorer", (c) => c.redirect("explorer/"))
@@ -88,6 +85,22 @@ export const makeApp = Effect.gen(function* () {
   app.route("/", startPage(page !== undefined))
   for (const path of getOnly) app.all(path, () => refusal(new MethodNotAllowed({ allow: "GET, HEAD" })))
   app.notFound(() => refusal(new NotFound()))
-  app.onError((error, c) => run.response(c, Effect.die(error)))
+  const failed = (error: unknown, c: Context) => run.response(c, Effect.die(error))
+  app.onError(failed)
+
+  const parameters = Object.keys(storageQuerySchema(settings.model.storageSystems).fields)
+  const log = yield* logRequests({ spans, quiet: probedPaths, parameters })
+  const count = yield* countRequests(everyPath)
+  const { fetch } = app
+  const respond = (c: Context) => {
+    try {
+      // For other origins a cached page needs headers too, which the middleware adds.
+      return (hasOrigins ? undefined : storage.kept(c)) ?? fetch(c.req.raw, c.env)
+    } catch (error) {
+      return failed(error, c)
+    }
+  }
+  // In front, as the only handler: with middlewares Hono makes a response only through promises.
+  app.fetch = new Hono().all("*", (c) => log(c, () => count(c, () => respond(c)))).fetch
   return app
 })

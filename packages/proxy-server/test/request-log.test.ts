@@ -227,10 +227,8 @@ describe("request logging in any context", () => {
     const logger = Logger.map(Logger.formatStructured, (line) => void logged.push(line))
     const make = Effect.gen(function* () {
       const spans = yield* requestSpans(new Set(["/known"]))
-      const app = new Hono()
-      app.use(yield* logRequests({ spans, quiet: ["/quiet"], parameters: [] }))
-      app.all("/:any", (c) => c.text("", c.req.query("status") === "500" ? 500 : 200))
-      return app
+      const log = yield* logRequests({ spans, quiet: ["/quiet"], parameters: [] })
+      return new Hono().all("/:any", (c) => log(c, () => c.text("", c.req.query("status") === "500" ? 500 : 200)))
     })
     const app = await Effect.runPromise(make.pipe(Effect.provide(Layer.merge(Logger.layer([logger]), more))))
     return { app, logged }

@@ -17,19 +17,31 @@ export interface ObservedRequest {
   span: Tracer.Span | undefined
   /** The name in the token, once it is verified. */
   caller: string | undefined
+  /** Whether the verified token has the roles that debug mode requires. */
+  mayDebug: boolean | undefined
   /** The length of the response's body, if any, once a response is made that already has the request's id. */
   answered: { readonly bytes: number | undefined } | undefined
 }
 
+/**
+ * Surrounds the response to a request. Unlike Hono's middlewares, it adds no promise to one that is made at once: a promise
+ * for each layer would cost as much as a cached page.
+ */
+export type Observer = (c: Context, respond: () => Response | Promise<Response>) => Response | Promise<Response>
+
 /** The response header with the request's id. */
 export const requestIdHeader = "X-Request-Id"
 
-const key = "observed-request"
+/** The apps that a request passes have a context each, but share its environment. */
+interface Environment {
+  observed?: ObservedRequest
+}
 
-/** Returns the same object for each call with the same context. */
+/** Returns the same object for each call with the same request. */
 export const observedRequest = (c: Context): ObservedRequest => {
-  const known: ObservedRequest | undefined = c.get(key)
-  if (known !== undefined) return known
+  c.env ??= {}
+  const environment: Environment = c.env
+  if (environment.observed !== undefined) return environment.observed
   const parent = parentOf(c.req.header("traceparent"))
   const request: ObservedRequest = {
     id: idOf(c.req.header("x-request-id")),
@@ -37,9 +49,10 @@ export const observedRequest = (c: Context): ObservedRequest => {
     traceState: parent && traceStateOf(c.req.header("tracestate")),
     span: undefined,
     caller: undefined,
+    mayDebug: undefined,
     answered: undefined,
   }
-  c.set(key, request)
+  environment.observed = request
   return request
 }
 

@@ -1,10 +1,10 @@
 /** The access log, and the `X-Request-Id` of responses. */
 import { ServerResponse } from "node:http"
-import { Context, Effect, LogLevel, References, Tracer } from "effect"
-import type { Context as HonoContext, MiddlewareHandler } from "hono"
+import { Clock, Context, Effect, Logger, LogLevel, References, Tracer } from "effect"
+import type { Context as HonoContext } from "hono"
 import type { LogEvent } from "./log-events.ts"
 import { LogThreshold } from "./log-threshold.ts"
-import { type ObservedRequest, observedRequest, requestIdHeader } from "./observed-request.ts"
+import { type ObservedRequest, type Observer, observedRequest, requestIdHeader } from "./observed-request.ts"
 import { pathOf, type RequestSpans } from "./request-span.ts"
 
 export interface RequestLogOptions {
@@ -22,13 +22,18 @@ const callerLeft = 499
  * Adds the request's id to each response, logs each request in one line once its response has been sent, with the
  * loggers of the context in which it is created, and ends the request's span.
  */
-export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Effect.Effect<MiddlewareHandler> =>
+export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Effect.Effect<Observer> =>
   Effect.map(Effect.context<never>(), (context) => {
     const quietPaths = new Set(quiet)
     const shownParameters = new Set(parameters)
     const minimum = Context.get(context, References.MinimumLogLevel)
     const threshold = Context.get(context, LogThreshold)
     const annotations = Context.get(context, References.CurrentLogAnnotations)
+    // A context is copied for each line, so only what loggers read is in it.
+    const logging = Context.make(Clock.Clock, Context.get(context, Clock.Clock)).pipe(
+      Context.add(Logger.CurrentLoggers, Context.get(context, Logger.CurrentLoggers)),
+      Context.add(References.MinimumLogLevel, minimum),
+    )
     const line = (level: LogLevel.Severity) => {
       const log = Effect.logWithLevel(level)("Request")
       return () =>
@@ -59,14 +64,13 @@ export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Ef
       // A HEAD response announces a length that is not sent.
       if (bytes !== undefined && method !== "HEAD") about.bytes = Number(bytes)
       if (request.caller !== undefined) about.caller = request.caller
-      const annotated = Context.add(context, References.CurrentLogAnnotations, about)
+      const annotated = Context.add(logging, References.CurrentLogAnnotations, about)
       Effect.runForkWith(
         request.span === undefined ? annotated : Context.add(annotated, Tracer.ParentSpan, request.span),
       )(logged)
     }
 
-    // Not async: each promise adds a measurable cost to a cached page.
-    return function logRequests(c, next) {
+    return function logRequests(c, respond) {
       const began = performance.now()
       const request = observedRequest(c)
       if (spans.areSeen) spans.of(c, request)
@@ -80,13 +84,16 @@ export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Ef
           request.answered?.bytes ?? outgoing.getHeader("content-length"),
         ),
       )
-      return next().then(() => {
+      const identified = (response: Response) => {
         if (outgoing === undefined) {
-          const { status, headers } = c.res
+          const { status, headers } = response
           headers.set(requestIdHeader, request.id)
           ended(c, request, began, status, headers.get("content-length") ?? undefined)
         } else if (request.answered === undefined) outgoing.setHeader(requestIdHeader, request.id)
-      })
+        return response
+      }
+      const response = respond()
+      return response instanceof Promise ? response.then(identified) : identified(response)
     }
   })
 

@@ -1,5 +1,6 @@
 import { Effect, Metric } from "effect"
-import type { Context, MiddlewareHandler } from "hono"
+import type { Context } from "hono"
+import type { Observer } from "./observed-request.ts"
 
 const requests = Metric.counter("http_requests_total", {
   description: "Requests by route, method and status.",
@@ -15,18 +16,18 @@ const durations = Metric.histogram("http_request_duration_seconds", {
  *
  * @param routes allowed route labels; any other path is `other`, so that callers cannot create labels
  */
-export const countRequests = (routes: Iterable<string>): Effect.Effect<MiddlewareHandler> =>
+export const countRequests = (routes: Iterable<string>): Effect.Effect<Observer> =>
   Effect.map(Effect.context<never>(), (context) => {
     const known = new Set(routes)
     const counters = new Map<string, Metric.Counter<number>>()
     const timers = new Map<string, Metric.Histogram<number>>()
-    const count = (c: Context, seconds: number): void => {
+    const count = (c: Context, status: number, seconds: number): void => {
       const route = known.has(c.req.path) ? c.req.path : "other"
       const method = c.req.method === "GET" || c.req.method === "HEAD" ? c.req.method : "other"
-      const key = `${method} ${route} ${c.res.status}`
+      const key = `${method} ${route} ${status}`
       let counter = counters.get(key)
       if (counter === undefined) {
-        counter = Metric.withAttributes(requests, { route, method, status: String(c.res.status) })
+        counter = Metric.withAttributes(requests, { route, method, status: String(status) })
         counters.set(key, counter)
       }
       let timer = timers.get(route)
@@ -37,8 +38,13 @@ export const countRequests = (routes: Iterable<string>): Effect.Effect<Middlewar
       counter.updateUnsafe(1, context)
       timer.updateUnsafe(seconds, context)
     }
-    return function countRequests(c, next) {
+    return function countRequests(c, respond) {
       const began = performance.now()
-      return next().then(() => count(c, (performance.now() - began) / 1000))
+      const counted = (response: Response) => {
+        count(c, response.status, (performance.now() - began) / 1000)
+        return response
+      }
+      const response = respond()
+      return response instanceof Promise ? response.then(counted) : counted(response)
     }
   })

@@ -69,15 +69,21 @@ const undecodable = (row: unknown): DecodedResources => {
   return { resources: [], skipped: [skipped], malformed: [row] }
 }
 
-/** Decodes Waldur's rows and yields to other work. */
+/**
+ * Decodes Waldur's rows and yields to other work.
+ *
+ * @param done what has been decoded with the same settings and offerings, which is not decoded again; it is extended
+ */
 export const decodeRows = Effect.fnUntraced(function* (
   rows: ReadonlyArray<unknown>,
   model: ModelSettings,
   offerings?: OwnOfferings,
+  done = new Map<unknown, DecodedRow>(),
 ): Effect.fn.Return<DecodedRows> {
   const all: DecodedRows = { rows: [], needs: { offerings: new Map(), projects: new Map() }, counts: new Map() }
   yield* cooperatively(rows, (row) => {
-    const one = decodeRow(row, model, offerings)
+    const one = done.get(row) ?? decodeRow(row, model, offerings)
+    done.set(row, one)
     all.rows.push(one)
     count(all, one, 1)
   })

@@ -87,7 +87,7 @@ export const firstRead = Effect.gen(function* () {
   return yield* treeOf(yield* readUpstreams(undefined, yield* steadyMillis))
 })
 
-/** Reads all of Waldur; looks up customers and GIDs while pages still arrive. */
+/** Reads all of Waldur; decodes rows and looks up customers and GIDs while pages still arrive. */
 const readUpstreams = Effect.fnUntraced(function* (last: ReadResult | undefined, readStartedAt: number) {
   const { model } = yield* Settings
   const waldur = yield* WaldurClient
@@ -96,7 +96,10 @@ const readUpstreams = Effect.fnUntraced(function* (last: ReadResult | undefined,
   if (last === undefined) yield* Effect.forkScoped(prepare)
   const query = yield* resourceQuery
   const known = last?.basis?.offerings
-  let own = known?.own
+  let own: OwnOfferings | undefined
+  const decoded = new Map<unknown, DecodedRow>()
+  // The tree is built anew: two of them would be the peak of the memory.
+  last?.basis?.takeTree()
   const { offerings, resources } = yield* Effect.all(
     {
       offerings: Effect.tap(readOfferings(known), (offerings) =>
@@ -107,8 +110,11 @@ const readUpstreams = Effect.fnUntraced(function* (last: ReadResult | undefined,
       resources: waldur.readResources(
         {
           ...query,
-          // Lookups for pages that arrive before the offerings are made at the end.
-          onRows: (rows) => (own === undefined ? Effect.void : session.prefetch(certainlyNeeded(rows, own))),
+          // Pages that arrive before the offerings are decoded at the end.
+          onRows: (rows) =>
+            own === undefined
+              ? Effect.void
+              : Effect.flatMap(decodeRows(rows, model, own, decoded), (all) => session.prefetch(neededBy(all))),
         },
         last?.basis?.resources,
       ),
@@ -117,40 +123,12 @@ const readUpstreams = Effect.fnUntraced(function* (last: ReadResult | undefined,
     // for the other to fail.
     { concurrency: known === undefined ? 1 : "unbounded" },
   )
-  // The tree is built anew: two of them would be the peak of the memory.
-  last?.basis?.takeTree()
-  const rows = yield* decodeRows(resources.rows, model, offerings.own)
+  const rows = yield* decodeRows(resources.rows, model, offerings.own, decoded)
   const needed = neededBy(rows)
   const lookups = yield* session.resolve(needed)
   const change = undefined
   return { readStartedAt, fullReadAt: readStartedAt, resources, rows, offerings, needed, lookups, change, last }
 })
-
-/**
- * What rows certainly need, judged without decoding, which happens once all have arrived. A project is not looked up
- * ahead if Waldur itself may hold its target item, because its GID may not be needed.
- */
-const certainlyNeeded = (rows: ReadonlyArray<unknown>, own: OwnOfferings): Needed => {
-  const offerings = new Set<string>()
-  const projects = new Set<string>()
-  for (const row of rows) {
-    if (typeof row !== "object" || row === null) continue
-    const { offering_slug, offering_uuid, project_slug, backend_metadata } = row as Readonly<Record<string, unknown>>
-    const offering = dashedUuid(offering_uuid)
-    if (offering === undefined || typeof offering_slug !== "string" || !own.get(offering_slug)?.has(offering)) continue
-    offerings.add(offering)
-    if (hasNoKey(backend_metadata) && typeof project_slug === "string" && project_slug !== "")
-      projects.add(project_slug)
-  }
-  return { offerings, projects }
-}
-
-/** Whether a value is empty; looks at one key at most, because a text of megabytes has millions. */
-const hasNoKey = (value: unknown): boolean => {
-  if (typeof value !== "object" || value === null) return true
-  for (const _ in value) return false
-  return true
-}
 
 /** What changed since the last read; `undefined` if a full read is needed. */
 const readChanges = Effect.fnUntraced(function* (last: ReadResult, basis: DeltaBasis, readStartedAt: number) {

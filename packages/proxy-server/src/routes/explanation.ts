@@ -24,7 +24,7 @@ export const explanation = Effect.fnUntraced(function* (settings: ProxySettings,
   const app = new Hono()
   if (!settings.auth.disabled) app.get(explanationPath, requireToken(run, yield* Authentication))
   return app.get(explanationPath, describeExplanation(settings), (c) => {
-    if (!mayDebug(c)) return run.response(c, Effect.fail(debugRoleMissing(settings)))
+    if (!mayDebug(c, settings)) return run.response(c, Effect.fail(debugRoleMissing(settings)))
     const uuid = dashedUuid(c.req.param("uuid"))
     if (uuid === undefined) return refusal(new NotFound())
     const read = Effect.map(explanationAnswer(uuid), (answer) => answer && Buffer.from(JSON.stringify(answer)))

@@ -1,6 +1,6 @@
 /** The route of the list. */
 import { Clock, Effect, Schema } from "effect"
-import { type Context, Hono, type MiddlewareHandler } from "hono"
+import { type Context, Hono } from "hono"
 import { validator } from "hono-openapi"
 import { LRUCache } from "lru-cache"
 import { Authentication } from "../auth/authentication.ts"
@@ -8,7 +8,7 @@ import { makeSharedCalls } from "../concurrency/shared-calls.ts"
 import type { ProxySettings } from "../config/settings.ts"
 import { InvalidQuery, type RequestError, refusal, SnapshotGone } from "../http/http-errors.ts"
 import { dataHeaders } from "../http/http-headers.ts"
-import { debugRoleMissing, mayDebug, requireToken } from "../http/require-token.ts"
+import { debugRoleMissing, hasKnownToken, mayDebug, requireToken } from "../http/require-token.ts"
 import type { EffectRunner } from "../http/run-effect.ts"
 import { Snapshots } from "../serving/snapshots.ts"
 import type { TimedSnapshot } from "../snapshot/snapshot.ts"
@@ -35,9 +35,12 @@ const snapshotId = /^[\w-]{22}$/
 /**
  * `GET /api/storage-resources/`: authenticate, decode the query, take the snapshot, select, page, encode. Rendered
  * pages are cached by their decoded query.
+ *
+ * @returns the route, and `kept`: the response to a request for a cached page with a known token, made at once
  */
 export const storageResources = Effect.fnUntraced(function* (settings: ProxySettings, run: EffectRunner) {
   const snapshots = yield* Snapshots
+  const authentication = settings.auth.disabled ? undefined : yield* Authentication
   const clock = yield* Clock.Clock
   const systems = settings.model.storageSystems
   const querySchema = Schema.toStandardSchemaV1(storageQuerySchema(systems), { parseOptions: { errors: "all" } })
@@ -76,26 +79,24 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
       Effect.flatMap(found, (taken) => Effect.promise(async () => answerFrom(c, taken, query))),
     )
 
-  /** Serves a cached page. This is the cost of a poll, so nothing here decodes, waits or logs. */
-  const fromKeptPages: MiddlewareHandler = async (c, next) => {
-    // Only a request for a page is there, so a known form never asks for lines.
+  /** This is the cost of a poll, so nothing here decodes or waits. */
+  const kept = (c: Context): Response | undefined => {
+    if (c.req.method !== "GET" && c.req.method !== "HEAD") return undefined
+    // Only requests of this route for a page are there: neither another path, nor one for lines.
     const known = decoded.get(formOf(c))
-    if (known !== undefined && !asksForRenewal(c)) {
-      const taken = snapshots.ready()
-      if (taken !== undefined && (known.snapshot === undefined || known.snapshot === taken.snapshot.entries.id)) {
-        const page = pages.get(keyIn(taken, known.key), known.coding)
-        if (page !== undefined) {
-          return pageResponse(c, page instanceof Promise ? await page : page, taken, steadyNow(clock))
-        }
-      }
+    if (known === undefined || asksForRenewal(c)) return undefined
+    if (authentication !== undefined && !hasKnownToken(c, authentication)) return undefined
+    const taken = snapshots.ready()
+    if (taken === undefined || (known.snapshot !== undefined && known.snapshot !== taken.snapshot.entries.id)) {
+      return undefined
     }
-    return next()
+    const page = pages.get(keyIn(taken, known.key), known.coding)
+    // One that is being compressed is waited for on the ordinary way.
+    return page === undefined || page instanceof Promise ? undefined : pageResponse(c, page, taken, steadyNow(clock))
   }
 
   const app = new Hono()
-  // Without authentication the middleware is not needed.
-  if (!settings.auth.disabled) app.get("/", requireToken(run, yield* Authentication))
-  app.get("/", fromKeptPages)
+  if (authentication !== undefined) app.get("/", requireToken(run, authentication))
   app.get(
     "/",
     describeStorage(settings),
@@ -115,7 +116,7 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
     (c) => {
       const query: StorageQuery = c.req.valid("query")
       if (query.debug) {
-        if (!mayDebug(c)) return run.response(c, Effect.fail(debugRoleMissing(settings)))
+        if (!mayDebug(c, settings)) return run.response(c, Effect.fail(debugRoleMissing(settings)))
         // Encoded once for all callers that share the call.
         const read = Effect.map(debugAnswer(query), (answer) => Buffer.from(JSON.stringify(answer)))
         return run.response(
@@ -138,7 +139,7 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
       return answerFor(c, asksForRenewal(c) ? snapshots.renewed : snapshots.current, query)
     },
   )
-  return app
+  return { app, kept }
 })
 
 /** A decoded query as a text, equal for equal queries; the snapshot is not part of it. */
