@@ -185,10 +185,11 @@ export const makeDriver = (
       Effect.map(projectIdOf(itemId, directory), (projectId) => ({ itemId, directory, path, projectId, registry }))
 
     const { enforces, granularity } = system.capabilities
+    const { normalise = (quotas: Quotas) => quotas } = system
     const storedAs = (quotas: Quotas): Quotas =>
       Object.fromEntries(
         enforces.flatMap((kind) => {
-          const amount = quotas[kind]
+          const amount = normalise(quotas)[kind]
           return amount === undefined
             ? []
             : [[kind, roundedTo(isSpace(kind) ? granularity.bytes : granularity.inodes, amount)]]
@@ -204,7 +205,7 @@ export const makeDriver = (
         const wanted = storedAs(yield* checkedQuotas(quotas))
         const found = yield* system.readQuotas(place)
         if (differing(wanted, found).length === 0) return "unchanged"
-        yield* system.setQuotas(place, yield* checkedQuotas({ ...found, ...wanted }))
+        yield* system.setQuotas(place, normalise(yield* checkedQuotas({ ...found, ...wanted })))
         const wrong = differing(wanted, yield* system.readQuotas(place))
         if (wrong.length === 0) return "changed"
         return yield* new Conflict({ step: `quotas of ${place.path}`, detail: `read back: ${wrong.join("; ")}` })
@@ -439,7 +440,7 @@ export const makeDriver = (
           Effect.map(namesIn(trash), (names) => names.map(trashedOf).filter((one) => one !== null)),
         ),
     }
-    yield* Effect.scoped(openRoot)
+    yield* Effect.scoped(Effect.flatMap(openRoot, ({ top }) => system.check?.(top) ?? Effect.void))
     return driver
   })
 
