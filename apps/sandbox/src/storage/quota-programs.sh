@@ -13,7 +13,7 @@ program=$1
 shift
 line="$program $*"
 printf '%s\n' "$line" >>"$STATE/calls"
-mount=$(cat "$STATE/mount")
+read -r mount <"$STATE/mount"
 
 fail() {
   printf '%s\n' "$2" >&2
@@ -50,16 +50,15 @@ finish() {
 valid_id() {
   [ "$1" -gt 0 ] && [ "$1" -lt 4294967295 ] || fail 22 "$program: invalid project ID '$1': Invalid argument"
 }
-inode_of() {
+# What follows sets variables, since each $(…) is another process.
+find_project() {
   [ -d "$1" ] || fail 2 "$program: failed to stat $1: No such file or directory"
-  stat -L -c %i "$1"
-}
-project_of() {
-  if [ -f "$STATE/project/$1" ]; then cat "$STATE/project/$1"; else echo "0 -"; fi
+  inode=$(stat -L -c %i "$1") id=0 flag=-
+  [ ! -f "$STATE/project/$inode" ] || read -r id flag <"$STATE/project/$inode"
 }
 tie() {
   valid_id "$2"
-  inode=$(inode_of "$1") || exit $?
+  find_project "$1"
   echo "$2 P" >"$STATE/project/$inode"
 }
 mounted() {
@@ -68,18 +67,20 @@ mounted() {
 # Suffixes are powers of 1024, and a bare number is of KiB.
 number() {
   case $1 in
-  *[kK]) echo $((${1%?})) ;;
+  *k) echo $((${1%?})) ;;
   *M) echo $((${1%?} * 1024)) ;;
   *G) echo $((${1%?} * 1024 * 1024)) ;;
   *T) echo $((${1%?} * 1024 * 1024 * 1024)) ;;
   *) echo $(($1)) ;;
   esac
 }
-limits_of() {
-  if [ -f "$STATE/limits/$1" ]; then cat "$STATE/limits/$1"; else echo "0 0 0 0"; fi
-}
-used_of() {
-  if [ -f "$STATE/used/$1" ]; then cat "$STATE/used/$1"; else echo "4 1"; fi
+find_quota() {
+  soft=0 hard=0 file_soft=0 file_hard=0 kib=0 files=0
+  if [ -f "$STATE/limits/$1" ]; then
+    read -r soft hard file_soft file_hard <"$STATE/limits/$1"
+    kib=4 files=1
+  fi
+  [ ! -f "$STATE/used/$1" ] || read -r kib files <"$STATE/used/$1"
 }
 # A row of the table; a long name of the file system has its own line.
 row() {
@@ -95,14 +96,13 @@ lfs() {
   project)
     case $1 in
     -d)
-      inode=$(inode_of "$2") || exit $?
-      # shellcheck disable=SC2046 # two words
-      printf '%5u %s %s\n' $(project_of "$inode") "$2"
+      find_project "$2"
+      printf '%5u %s %s\n' "$id" "$flag" "$2"
       ;;
     -p) tie "$4" "$2" ;;
     -c)
-      inode=$(inode_of "$5") || exit $?
-      [ "$(project_of "$inode")" = "$4 P" ] || echo "$5 - project identifier is not set (inode=0, tree=$4)"
+      find_project "$5"
+      [ "$id$flag" = "$4P" ] || echo "$5 - project identifier is not set (inode=0, tree=$4)"
       ;;
     esac
     ;;
@@ -113,13 +113,7 @@ lfs() {
     ;;
   quota)
     mounted "$3"
-    read -r soft hard file_soft file_hard <<-LIMITS
-		$(limits_of "$2")
-		LIMITS
-    read -r kib files <<-USED
-		$(used_of "$2")
-		USED
-    [ -f "$STATE/limits/$2" ] || [ -f "$STATE/used/$2" ] || { kib=0 files=0; }
+    find_quota "$2"
     echo "Disk quotas for prj $2 (pid $2):"
     if [ -f "$STATE/default" ]; then
       read -r d1 d2 d3 d4 <"$STATE/default"
@@ -137,10 +131,7 @@ case $program in
 lfs) lfs "$@" ;;
 chattr) tie "$5" "$2" ;;
 lsattr)
-  inode=$(inode_of "$4") || exit $?
-  read -r id flag <<-PROJECT
-	$(project_of "$inode")
-	PROJECT
+  find_project "$4"
   printf '%5s --------------e----%s-- %s\n' "$id" "$flag" "$4"
   ;;
 xfs_quota)
@@ -156,11 +147,10 @@ setquota)
   ;;
 quota)
   [ -f "$STATE/off" ] && fail 1 "quota: Cannot find any filesystem with quota support turned on."
-  # shellcheck disable=SC2046 # the limits and what is used
-  set -- $(limits_of "$6") $(if [ -f "$STATE/limits/$6" ] || [ -f "$STATE/used/$6" ]; then used_of "$6"; else echo "0 0"; fi) "$6"
-  echo "Disk quotas for project #$7 (pid $7): "
+  find_quota "$6"
+  echo "Disk quotas for project #$6 (pid $6): "
   echo "     Filesystem  blocks   quota   limit   grace   files   quota   limit   grace"
-  printf '%s %s %s %s 0 %s %s %s 0\n' /dev/loop0 "$5" "$1" "$2" "$6" "$3" "$4"
+  printf '%s %s %s %s 0 %s %s %s 0\n' /dev/loop0 "$kib" "$soft" "$hard" "$files" "$file_soft" "$file_hard"
   ;;
 esac
 finish
