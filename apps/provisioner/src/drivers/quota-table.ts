@@ -34,7 +34,7 @@ export const readQuotaTable = (step: string, text: string): Effect.Effect<QuotaR
       new UnknownOutcome({ step, detail: `its output has no complete row: ${words.join(" ").slice(0, 200)}` }),
     )
   const of = (word: string) => BigInt(word.replace("*", ""))
-  const isDefault = (what: "block" | "file") => new RegExp(`using default ${what} quota`).test(text)
+  const isDefault = (what: "block" | "file") => text.includes(`using default ${what} quota`)
   const limits = [
     ["spaceSoft", isDefault("block") ? 0n : bytesOfKibibytes(of(soft))],
     ["spaceHard", isDefault("block") ? 0n : bytesOfKibibytes(of(hard))],
