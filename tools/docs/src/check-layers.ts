@@ -23,6 +23,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
     "packages/hpc-user-client",
   ],
   "apps/storage-proxy": ["packages/proxy-server", "packages/http-transport"],
+  "apps/provisioner": ["packages/http-transport"],
   "apps/sandbox": [],
   "tools/harness": ["apps/sandbox"],
   "tools/oracle": ["apps/sandbox"],

@@ -1,0 +1,55 @@
+/** The drivers by their names in the settings. */
+import { Effect, type Scope } from "effect"
+import { btrfsSystem } from "./btrfs.ts"
+import { directorySystem } from "./directory.ts"
+import type { Driver, DriverError } from "./driver.ts"
+import { projectQuotaSystem } from "./ext4-and-xfs.ts"
+import { lustreSystem } from "./lustre.ts"
+import { makeDriver } from "./make-driver.ts"
+import { type ProjectIds, projectIdRange } from "./project-quotas.ts"
+import { type VastSettings, vastSystem } from "./vast.ts"
+
+/** Of every driver. */
+export interface CommonSettings {
+  /** Absolute, without symbolic links: everything is done below it, and nothing outside. */
+  readonly root: string
+  /** The file of this root's registry: project IDs, where each item's directory is. Outside of the root; made if missing. */
+  readonly registry: string
+}
+
+/** A driver and its settings. */
+export type DriverSettings = CommonSettings &
+  (
+    | { readonly type: "directory" }
+    | { readonly type: "btrfs" }
+    | {
+        readonly type: "lustre" | "ext4" | "xfs"
+        /** Where the file system is mounted. Default: the root. */
+        readonly mount?: string
+        readonly projectIds?: ProjectIds
+      }
+    | ({ readonly type: "vast" } & VastSettings)
+  )
+
+/**
+ * Opens the root, or refuses: it is missing, not a directory, writable by others, behind a symbolic link, or looks as if its
+ * file system were not mounted; a program or a quota feature is missing.
+ */
+export const openDriver = (settings: DriverSettings): Effect.Effect<Driver, DriverError, Scope.Scope> => {
+  switch (settings.type) {
+    case "directory":
+      return makeDriver(settings, directorySystem)
+    case "btrfs":
+      return makeDriver(settings, btrfsSystem)
+    case "lustre":
+    case "ext4":
+    case "xfs": {
+      const { type, mount = settings.root } = settings
+      return Effect.flatMap(projectIdRange(settings.projectIds), (range) =>
+        makeDriver(settings, type === "lustre" ? lustreSystem(mount, range) : projectQuotaSystem(type, mount, range)),
+      )
+    }
+    case "vast":
+      return Effect.flatMap(vastSystem(settings), (system) => makeDriver(settings, system))
+  }
+}
