@@ -3,6 +3,7 @@ import {
   defaultRetryPolicy,
   type EnvironmentProxies,
   type InvalidProxy,
+  makeTokenSource,
   makeTransport,
   type RetryPolicy,
   type Secret,
@@ -11,11 +12,10 @@ import {
 } from "@cscs/http-transport"
 import { Context, Duration, Effect, Layer } from "effect"
 import { exportPath, planBatches } from "./batches.ts"
-import type { HpcUserApiError } from "./errors.ts"
+import { apiErrorFrom, type HpcUserApiError } from "./errors.ts"
 import type { GidLookup } from "./export-response.ts"
 import { type GidCacheStats, makeGidCache } from "./gid-cache.ts"
 import { makeProjectExport } from "./project-export.ts"
-import { makeTokenSource } from "./token.ts"
 
 /** The address of the HPC User API, the client's credentials, and the limits of calls. */
 export interface HpcUserClientOptions {
@@ -115,10 +115,10 @@ const makeHpcUserClient = Effect.fnUntraced(function* (options: HpcUserClientOpt
     ...(options.userAgent === undefined ? {} : { headers: { "user-agent": options.userAgent } }),
   })
   const tokens = yield* makeTokenSource({
-    // The same transport, so that proxies and TLS profile apply to the token endpoint as well.
     transport,
-    upstream,
-    tokenUrl: options.tokenUrl,
+    upstream: `${upstream}-token`,
+    api: "the HPC User API",
+    endpoint: { tokenUrl: options.tokenUrl },
     clientId: options.clientId,
     clientSecret: options.clientSecret,
     scope: options.scope ?? "openid",
@@ -129,7 +129,7 @@ const makeHpcUserClient = Effect.fnUntraced(function* (options: HpcUserClientOpt
   })
   const projects = makeProjectExport({
     transport,
-    tokens,
+    token: (refused) => Effect.mapError(tokens.token(refused), apiErrorFrom),
     minGid: options.minGid ?? 1000,
     maxGid: options.maxGid,
     call: `GET ${urlForDisplay(baseUrl)}${exportPath}`,

@@ -1,5 +1,5 @@
 /** The errors of the client. */
-import { isRepeatable, TransportFailure } from "@cscs/http-transport"
+import { isRepeatable, type TokenError, TokenRefused, TransportFailure } from "@cscs/http-transport"
 import { Schema } from "effect"
 
 /**
@@ -27,20 +27,6 @@ export class HpcUserApiRejected extends Schema.TaggedError<HpcUserApiRejected>()
   }
 }
 
-/** The token endpoint refused the client credentials (RFC 6749 section 5.2). */
-export class TokenRefused extends Schema.TaggedError<TokenRefused>()("TokenRefused", {
-  tokenUrl: Schema.String,
-  status: Schema.Int,
-  /** The OAuth error code, such as `invalid_client`; absent if the response is not an OAuth error. */
-  error: Schema.optionalKey(Schema.String),
-  errorDescription: Schema.optionalKey(Schema.String),
-}) {
-  override get message() {
-    const why = [this.error ?? "no OAuth error in its response", this.errorDescription].filter(Boolean).join(": ")
-    return `${this.tokenUrl} refused the client credentials of the HPC User API with ${this.status}: ${why}`
-  }
-}
-
 /** A success whose body does not match the API's or the token endpoint's specification. */
 export class HpcUserApiUnexpectedResponse extends Schema.TaggedError<HpcUserApiUnexpectedResponse>()(
   "HpcUserApiUnexpectedResponse",
@@ -65,8 +51,12 @@ export const HpcUserApiError = Schema.Union([
 ])
 export type HpcUserApiError = typeof HpcUserApiError.Type
 
-/** Converts a transport failure to an error of the client. */
-export const apiErrorFrom = (failure: TransportFailure): HpcUserApiError => {
+/** Converts a failure of the API's transport, or of its token, to an error of the client. */
+export const apiErrorFrom = (failure: TokenError): HpcUserApiError => {
+  if (failure._tag === "TokenRefused") return failure
+  if (failure._tag === "NoTokenGranted") {
+    return new HpcUserApiUnexpectedResponse({ call: failure.call, detail: failure.detail })
+  }
   switch (failure.reason) {
     case "not-json":
       return new HpcUserApiUnexpectedResponse({ call: failure.call, detail: `no JSON: ${failure.detail}` })

@@ -20,13 +20,13 @@
  * )
  * ```
  */
+export { TokenRefused } from "@cscs/http-transport"
 export { HpcUserClient, type HpcUserClientOptions } from "./client.ts"
 export {
   HpcUserApiError,
   HpcUserApiRejected,
   HpcUserApiUnavailable,
   HpcUserApiUnexpectedResponse,
-  TokenRefused,
 } from "./errors.ts"
 export type { GidLookup } from "./export-response.ts"
 export type { GidCacheStats } from "./gid-cache.ts"

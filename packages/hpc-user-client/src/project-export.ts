@@ -4,7 +4,6 @@ import { Effect, Redacted } from "effect"
 import { exportPath, exportQuery } from "./batches.ts"
 import { apiErrorFrom, type HpcUserApiError, HpcUserApiUnexpectedResponse } from "./errors.ts"
 import { type ExportResult, type GidLookup, parseExport, readProjectExport } from "./export-response.ts"
-import type { TokenSource } from "./token.ts"
 
 export interface ProjectExport {
   /** One GET for all names; fails as a whole. */
@@ -19,13 +18,14 @@ const isTooLarge = ({ status, reason }: TransportFailure) => status === 414 || s
 /** The only call to the HPC User API: GIDs of projects, authenticated. */
 export const makeProjectExport = (options: {
   readonly transport: Transport
-  readonly tokens: TokenSource
+  /** A valid token, other than the refused one. */
+  readonly token: (refused?: Redacted.Redacted) => Effect.Effect<Redacted.Redacted, HpcUserApiError>
   readonly minGid: number
   readonly maxGid: number | undefined
   /** The call's name in failures. */
   readonly call: string
 }): ProjectExport => {
-  const { transport, tokens } = options
+  const { transport } = options
   const send = (names: ReadonlyArray<string>, token: Redacted.Redacted) =>
     transport.call({
       method: "GET",
@@ -39,11 +39,11 @@ export const makeProjectExport = (options: {
     names: ReadonlyArray<string>,
   ): Effect.fn.Return<ExportResult, HpcUserApiError | TransportFailure> {
     yield* Effect.annotateCurrentSpan("projects", names.length)
-    const token = yield* tokens.token()
+    const token = yield* options.token()
     const response = yield* send(names, token).pipe(
       Effect.catchIf(
         (failure) => failure.status === 401,
-        () => Effect.flatMap(tokens.token(token), (fresh) => send(names, fresh)),
+        () => Effect.flatMap(options.token(token), (fresh) => send(names, fresh)),
       ),
     )
     const found = readProjectExport(response.body, names, options.minGid, options.maxGid)

@@ -1,8 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Redacted } from "effect"
 import fc from "fast-check"
 import { parseExport, readProjectExport } from "../src/export-response.ts"
-import { readTokenGrant, readTokenRefusal } from "../src/token-response.ts"
 
 const read = (records: ReadonlyArray<unknown>, requested: ReadonlyArray<string> = ["a"]) => {
   const found = readProjectExport(JSON.parse(JSON.stringify({ projects: records })), requested, 1000)
@@ -176,51 +174,5 @@ describe("a GID in the raw response", () => {
         assert.strictEqual(readProjectExport(body, ["a"], 1000) !== undefined, isFrame)
       }),
     )
-  })
-})
-
-describe("the token endpoint's response", () => {
-  it("grants a bearer token in any letter case, with its lifetime as number or text", () => {
-    const grant = readTokenGrant({ access_token: "t", token_type: "bearer", expires_in: 300 })
-    assert.strictEqual(grant && Redacted.value(grant.accessToken), "t")
-    assert.strictEqual(grant?.expiresIn, 300)
-    assert.strictEqual(readTokenGrant({ access_token: "t", token_type: "BEARER", expires_in: "60" })?.expiresIn, 60)
-    assert.isUndefined(readTokenGrant({ access_token: "t", token_type: "Bearer" })?.expiresIn)
-  })
-
-  it.each([
-    [null, undefined],
-    [0, undefined],
-    [-1, undefined],
-    [-1e300, undefined],
-    ["-5", undefined],
-    [1e300, 86_400],
-    ["9e99", 86_400],
-    [0.5, 0.5],
-  ])("with a lifetime of %j seconds gives %j", (returned, life) => {
-    const grant = readTokenGrant({ access_token: "t", token_type: "Bearer", expires_in: returned })
-    assert.isDefined(grant)
-    assert.strictEqual(grant?.expiresIn, life)
-  })
-
-  it.each([
-    [null],
-    [{}],
-    [{ access_token: "", token_type: "Bearer" }],
-    [{ access_token: "t" }],
-    [{ access_token: "t", token_type: "DPoP" }],
-    [{ access_token: "t", token_type: "Bearer", expires_in: "soon" }],
-  ])("%j grants nothing", (body) => {
-    assert.isUndefined(readTokenGrant(body))
-  })
-
-  it("has the OAuth error of a refusal, if any", () => {
-    assert.deepStrictEqual(readTokenRefusal('{"error":"invalid_client","error_description":"no"}'), {
-      error: "invalid_client",
-      errorDescription: "no",
-    })
-    assert.deepStrictEqual(readTokenRefusal('{"error":"invalid_scope"}'), { error: "invalid_scope" })
-    assert.isUndefined(readTokenRefusal("<html>"))
-    assert.isUndefined(readTokenRefusal('{"detail":"no"}'))
   })
 })

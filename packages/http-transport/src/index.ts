@@ -23,6 +23,14 @@
 export { readErrorText, readJson, tellingNamesOf } from "./body.ts"
 export { type CallOrigin, CurrentCallOrigin } from "./call-origin.ts"
 export { type CallPolicy, type CallPolicyOptions, makeCallPolicy } from "./call-policy.ts"
+export {
+  makeTokenSource,
+  NoTokenGranted,
+  type TokenError,
+  TokenRefused,
+  type TokenSource,
+  type TokenSourceOptions,
+} from "./client-credentials.ts"
 export { addressTimeout, serverName } from "./connector.ts"
 export { cooperatively, turnIfDue } from "./cooperatively.ts"
 export { redactor, secretsOfUrl, urlForDisplay } from "./credentials.ts"

@@ -14,6 +14,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   "packages/http-transport": [],
   "packages/waldur-client": ["packages/http-transport"],
   "packages/hpc-user-client": ["packages/http-transport"],
+  "packages/storage-client": ["packages/storage-model", "packages/http-transport"],
   "packages/proxy-server": [
     "packages/storage-model",
     "packages/http-transport",
@@ -21,6 +22,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
     "packages/hpc-user-client",
   ],
   "apps/storage-proxy": ["packages/proxy-server", "packages/http-transport"],
+  "apps/provisioner": ["packages/http-transport"],
   "apps/sandbox": [],
   "tools/harness": ["apps/sandbox"],
   "tools/oracle": ["apps/sandbox"],

@@ -1,0 +1,81 @@
+/** From the list's quotas to bytes and inodes, and from those to the units of storage systems. Nothing else converts. */
+import { Effect } from "effect"
+import { type QuotaKind, type Quotas, Refused } from "../drivers/driver.ts"
+
+/** A quota of an entry, as the list has it: space in `tera` (10^12 bytes), inodes in `none`. */
+export interface ListedQuota {
+  readonly type: string
+  readonly quota: number
+  readonly unit: string
+  readonly enforcementType: string
+}
+
+const kinds: Readonly<Record<string, { readonly kind: QuotaKind; readonly decimals: number }>> = {
+  "space soft tera": { kind: "spaceSoft", decimals: 12 },
+  "space hard tera": { kind: "spaceHard", decimals: 12 },
+  "inodes soft none": { kind: "inodesSoft", decimals: 0 },
+  "inodes hard none": { kind: "inodesHard", decimals: 0 },
+}
+
+/** Above 8 EiB, the largest file of Linux. No file system takes more, and no number of the list is near it. */
+const mostBytes = 2n ** 63n - 1n
+
+/**
+ * The quotas of an entry in bytes and inodes, rounded down to whole ones: 1 TB is 10^12 bytes. `null` stays `null`.
+ *
+ * Refused: 0 or less (every file system takes 0 as unlimited), an unknown type or unit, a kind that occurs twice, a soft
+ * limit above the hard one.
+ */
+export const quotasOf = (listed: ReadonlyArray<ListedQuota> | null): Effect.Effect<Quotas | null, Refused> =>
+  Effect.gen(function* () {
+    if (listed === null) return null
+    const quotas: Partial<Record<QuotaKind, bigint>> = {}
+    for (const { type, quota, unit, enforcementType } of listed) {
+      const known = kinds[`${type} ${enforcementType} ${unit}`]
+      if (known === undefined) return yield* refused(`a quota of type ${type}, ${enforcementType}, in ${unit}`)
+      if (quotas[known.kind] !== undefined) return yield* refused(`two quotas ${known.kind}`)
+      quotas[known.kind] = exact(quota, known.decimals)
+    }
+    return yield* checkedQuotas(quotas)
+  })
+
+/** The quotas themselves, unless one cannot be meant: 0, negative, too large, or soft above hard. */
+export const checkedQuotas = (quotas: Quotas): Effect.Effect<Quotas, Refused> => {
+  for (const [kind, amount] of Object.entries(quotas)) {
+    if (amount <= 0n) return refused(`${kind} is ${amount}: file systems take 0 as unlimited`)
+    if (amount > mostBytes) return refused(`${kind} is ${amount}: more than any file system holds`)
+  }
+  for (const [soft, hard] of pairs) {
+    if ((quotas[soft] ?? 0n) > (quotas[hard] ?? mostBytes)) return refused(`${soft} is above ${hard}`)
+  }
+  return Effect.succeed(quotas)
+}
+
+const pairs = [
+  ["spaceSoft", "spaceHard"],
+  ["inodesSoft", "inodesHard"],
+] as const
+
+/** A decimal number times a power of ten, rounded down. Exact: multiplying as floating point is not, from 9 PB on. */
+const exact = (value: number, decimals: number): bigint =>
+  // A number from 10^21 on has an exponent: it fails the bound.
+  Number.isFinite(value) && value >= 0 && value < 1e21
+    ? BigInt(decimals === 0 ? Math.floor(value) : value.toFixed(decimals).replace(".", ""))
+    : -1n
+
+const kibibyte = 1024n
+
+/** Bytes to KiB for Lustre, XFS and `setquota`, rounded down: 10^12 bytes are 976,562,500 KiB. At least 1, for 0 is unlimited. */
+export const kibibytes = (bytes: bigint): bigint => (bytes > kibibyte ? bytes / kibibyte : 1n)
+
+/** KiB, as those systems return them, to bytes. */
+export const bytesOfKibibytes = (count: bigint): bigint => count * kibibyte
+
+/** The limit that a system with this granularity stores: the multiple at or below it, at least one granule. */
+export const roundedTo = (granule: bigint, amount: bigint): bigint =>
+  amount > granule ? (amount / granule) * granule : granule
+
+/** Whether a kind counts bytes; otherwise, it counts inodes. */
+export const isSpace = (kind: QuotaKind): boolean => kind === "spaceSoft" || kind === "spaceHard"
+
+const refused = (detail: string) => Effect.fail(new Refused({ step: "quotas", detail }))

@@ -1,0 +1,3 @@
+import { testing } from "../../vitest.base.ts"
+
+export default testing()

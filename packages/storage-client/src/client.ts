@@ -1,0 +1,109 @@
+/** The client service: methods, options, and the parts behind them. */
+import type { CallPolicyOptions, EnvironmentProxies, InvalidProxy, Secret, TlsProfile } from "@cscs/http-transport"
+import { Context, type Duration, Effect, Layer, type Scope, type Stream } from "effect"
+import type { EntryChanges } from "./changes.ts"
+import type { EntryList } from "./entry-list.ts"
+import type { StorageClientError } from "./errors.ts"
+
+/** How the client authenticates at the proxy. */
+export type StorageClientAuth =
+  /** The client-credentials grant (RFC 6749 section 4.4) at the token endpoint of an OIDC issuer, found by discovery. */
+  | {
+      /** `https://auth.example.org/realms/cscs`. */
+      readonly issuer: string
+      readonly clientId: string
+      /** A rotating secret is read with each token request. */
+      readonly clientSecret: Secret
+      /** Default `openid`. */
+      readonly scope?: string
+    }
+  /** A fixed access token. */
+  | { readonly token: Secret }
+  /** For a proxy without authentication. */
+  | "none"
+
+/** Which entries; a missing name selects all. */
+export interface EntryQuery {
+  /** A storage system's configured name. */
+  readonly storage_system?: string
+  /** `store`, `archive`, `users`, `scratch`, or another. */
+  readonly data_type?: string
+  /** With `active`, tenants and customers are missing, since theirs is `pending`. */
+  readonly status?: string
+}
+
+/** The proxy's address, the credentials, and the limits of calls. */
+export interface StorageClientOptions extends Pick<CallPolicyOptions, "attemptTimeout" | "deadline" | "retry"> {
+  /** The proxy's URL without `/api/...`, with or without a trailing slash. */
+  readonly baseUrl: string
+  readonly auth: StorageClientAuth
+  readonly query?: EntryQuery
+  /**
+   * One proxy for the storage proxy and the issuer, or the environment's (`environmentProxies` of `@cscs/http-transport`).
+   * Default: direct; the environment is ignored.
+   */
+  readonly proxy?: string | EnvironmentProxies
+  /** How certificates are checked. Default: against the system's authorities. */
+  readonly tls?: TlsProfile
+  /** Default `cscs-storage-client`. */
+  readonly userAgent?: string
+  /** For a connection, including proxy and TLS. Default 10 seconds. */
+  readonly connectTimeout?: Duration.Input
+}
+
+/** How often `watch` polls. */
+export interface WatchOptions {
+  /** From the end of one poll to the start of the next. Default 1 minute, as the proxy's documents recommend. */
+  readonly every?: Duration.Input
+  /** Each wait is longer or shorter by up to this fraction of `every`, so that programs do not poll in step. Default 0.1. */
+  readonly jitter?: number
+  /** Called for each failed poll, which is then tried again. Default: logs a warning. */
+  readonly onFailure?: (error: StorageClientError) => Effect.Effect<void>
+}
+
+/** A new list, and how it differs from the one before. */
+export interface ListUpdate {
+  readonly list: EntryList
+  readonly changes: EntryChanges
+}
+
+/** The storage proxy's list of entries. */
+export class StorageClient extends Context.Service<
+  StorageClient,
+  {
+    /**
+     * The whole list. `GET /api/storage-resources/` as NDJSON, or page by page if the proxy returns pages; read completely, or
+     * the call fails (`IncompleteList`).
+     *
+     * @param last the last result, for a conditional request: if nothing has changed, the result has its `entries`, the
+     *   same array, with a new `age`, `receivedAt` and `readAfter`
+     */
+    readonly entries: (last?: EntryList) => Effect.Effect<EntryList, StorageClientError>
+    /**
+     * The same with `Cache-Control: no-cache`, after a report: the proxy reads Waldur first. That may take some seconds; soon
+     * after a failure the proxy returns its last good list with its true age, so check `isReadAfter`.
+     */
+    readonly refresh: (last?: EntryList) => Effect.Effect<EntryList, StorageClientError>
+    /**
+     * Polls, and emits each list that has changed; first the current one, with everything `added`. It does not end: a failed
+     * poll is passed to `onFailure`.
+     */
+    readonly watch: (options?: WatchOptions) => Stream.Stream<ListUpdate>
+  }
+>()("@cscs/storage-client/StorageClient") {
+  /** A client with its own connections, which end with the layer. Creating it sends no request. */
+  static layer(options: StorageClientOptions): Layer.Layer<StorageClient, InvalidProxy> {
+    return Layer.effect(StorageClient, makeStorageClient(options))
+  }
+}
+
+/**
+ * Creates a client; its connections and its token end with the scope. It sends no request until it is used.
+ *
+ * Fails with `InvalidProxy` if the proxy given in `proxy` as a URL is unusable.
+ */
+export const makeStorageClient = Effect.fn("makeStorageClient")(function* (
+  _options: StorageClientOptions,
+): Effect.fn.Return<StorageClient["Service"], InvalidProxy, Scope.Scope> {
+  return yield* Effect.die("not implemented yet")
+})

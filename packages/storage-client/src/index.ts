@@ -1,0 +1,42 @@
+/**
+ * A client of the CSCS storage proxy for provisioners: the whole list of storage entries, checked entry by entry before
+ * anything acts on it as root, conditional polling, and what has changed.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Redacted } from "effect"
+ * import { StorageClient } from "@cscs/storage-client"
+ *
+ * const entries = StorageClient.use((proxy) => proxy.entries()).pipe(
+ *   Effect.provide(
+ *     StorageClient.layer({
+ *       baseUrl: "https://storage-proxy.example.org",
+ *       auth: {
+ *         issuer: "https://auth.example.org/realms/cscs",
+ *         clientId: "my-provisioner",
+ *         clientSecret: Redacted.make("the client's secret"),
+ *       },
+ *       query: { storage_system: "capstor" },
+ *     }),
+ *   ),
+ * )
+ * ```
+ */
+export { changes, type EntryChange, type EntryChanges } from "./changes.ts"
+export {
+  type EntryQuery,
+  type ListUpdate,
+  makeStorageClient,
+  StorageClient,
+  type StorageClientAuth,
+  type StorageClientOptions,
+  type WatchOptions,
+} from "./client.ts"
+export { type EntryList, isReadAfter, type NotUnderstood } from "./entry-list.ts"
+export {
+  IncompleteList,
+  ProxyRejected,
+  ProxyUnavailable,
+  StorageClientError,
+  UnexpectedResponse,
+} from "./errors.ts"
