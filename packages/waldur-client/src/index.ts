@@ -26,5 +26,6 @@ export {
   WaldurUnexpectedAnswer,
 } from "./errors.ts"
 export type { OfferingCustomer, OfferingSummary } from "./offerings.ts"
+export type { ReportOutcome } from "./report-outcome.ts"
 export type { ResourcePage, ResourcePageQuery } from "./resource-page.ts"
 export type { ResourceQuery, ResourceRead } from "./resources.ts"

@@ -16,28 +16,20 @@ import {
 import { join } from "node:path"
 import { Data, Effect, Result, Schema, type Scope } from "effect"
 
-/** An act on the disk that has begun and is not known to have ended. */
-const Intent = Schema.Union([
-  Schema.Struct({ kind: Schema.Literal("create"), path: Schema.String }),
-  Schema.Struct({ kind: Schema.Literals(["move", "trash", "restore"]), from: Schema.String, to: Schema.String }),
-])
-export type Intent = typeof Intent.Type
-
-/** What is known of an item's directory. Absence of all fields but `system` means that it has none. */
+/** What is known of an item. The driver's marks say where its directory is; this is what was done, and what had begun. */
 export const ItemRecord = Schema.Struct({
   /** The storage system's key. */
   system: Schema.String,
-  /** Its mount point, absolute; of one in the trash, the last one. */
+  /** The mount point of its directory; of one in the trash, the last one. Absent: none was ever made. */
   path: Schema.optionalKey(Schema.String),
-  /** Where it is in the trash. */
-  trash: Schema.optionalKey(Schema.Struct({ path: Schema.String, since: Schema.String })),
-  /** The file system's own identity of the directory, which a rename keeps. */
-  identity: Schema.optionalKey(Schema.String),
-  intent: Schema.optionalKey(Intent),
-  /** Failures of own work in a row, on the order or, without one, on the directory. */
-  failures: Schema.optionalKey(
-    Schema.Struct({ order: Schema.String, count: Schema.Int, at: Schema.Int, reason: Schema.String }),
-  ),
+  /** The order that moved it to the trash, and the day. */
+  trash: Schema.optionalKey(Schema.Struct({ order: Schema.String, since: Schema.String })),
+  /** The act that has begun and is not known to have ended. */
+  intent: Schema.optionalKey(Schema.String),
+  /** A report was sent: after a start, the item waits for a list that was read since. */
+  reported: Schema.optionalKey(Schema.Literal(true)),
+  /** Failures of own work in a row on an order; `order` is empty without one. */
+  failures: Schema.optionalKey(Schema.Struct({ order: Schema.String, count: Schema.Int })),
 })
 export type ItemRecord = typeof ItemRecord.Type
 

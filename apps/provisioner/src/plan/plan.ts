@@ -2,11 +2,10 @@
  * The plan of a cycle: the whole list and what was observed on the disk give acts as data. Pure: it reads nothing, and changes
  * nothing.
  */
-import type { Quota, StorageEntry } from "@cscs/storage-model"
-import type { DriverError, Listed, Observed, Quotas, Whereabouts } from "../drivers/driver.ts"
+import type { StorageEntry } from "@cscs/storage-model"
+import type { DriverError, Listed, Observed, Whereabouts } from "../drivers/driver.ts"
 import type { ItemRecord } from "../journal/journal.ts"
-import { type Decision, decide, gidOf, isOrganization, orderStateOf } from "./decide.ts"
-import { quotasOf } from "./quotas.ts"
+import { type Decision, decide, orderStateOf } from "./decide.ts"
 
 /** One step of an entry's plan; the next is taken only if it succeeds. Paths are mount points. */
 export type Act =
@@ -30,6 +29,8 @@ export interface PlanItem {
   readonly itemId: string
   readonly path: string
   readonly system: string
+  /** UUID of the order in progress. */
+  readonly order?: string
   readonly acts: ReadonlyArray<Act>
   /** Why nothing, or less than the list asks for, is done. */
   readonly note?: string
@@ -45,6 +46,8 @@ export interface Plan {
 export type Sight =
   | {
       readonly whereabouts: Whereabouts
+      /** The directory as the entry's decision wants it; absent if it wants none. */
+      readonly listed?: Listed
       /** What is at the entry's mount point. */
       readonly atPath: Observed | null
       /** Of what is at the mount point, from what is listed. */
@@ -54,9 +57,7 @@ export type Sight =
     }
   | DriverError
 
-export type Verdict =
-  | { readonly verdict: "approve" }
-  | { readonly verdict: "reject" | "wait"; readonly reason: string }
+export type Verdict = { readonly verdict: "approve" } | { readonly verdict: "reject" | "wait"; readonly reason: string }
 
 /** The policy of orders that wait for the provider's approval. */
 export type Policy = (entry: StorageEntry, facts: { readonly free: bigint | undefined }) => Verdict
@@ -88,24 +89,6 @@ export const keyOf = ({ itemId, mountPoint }: StorageEntry): string => `${itemId
 /** The UUID of the order in a callback URL; `undefined` if it has none. */
 export const orderOf = (url: string | undefined): string | undefined =>
   /\/marketplace-orders\/([0-9a-f-]{32,36})\//i.exec(url ?? "")?.[1]
-
-/** Whether an entry's disk has to be looked at for the plan. */
-export const needsSight = (entry: StorageEntry): boolean => decide(entry).kind !== "nothing"
-
-/** The directory of a `keep` decision as the list wants it. Throws a `RangeError` on a quota that must not be set. */
-export const listedOf = (entry: StorageEntry, quotas: ReadonlyArray<Quota> | null): Listed => ({
-  itemId: entry.itemId,
-  path: entry.mountPoint.default,
-  gid: gidOf(entry),
-  mode: Number.parseInt(entry.permission.value, 8),
-  quotas: quotas === null ? null : quotasOf(quotas),
-})
-
-/** The directory that an entry's decision asks for; `undefined` if it asks for none. */
-export const wantedOf = (entry: StorageEntry): Listed | undefined => {
-  const decision = decide(entry)
-  return decision.kind === "keep" ? listedOf(entry, decision.quotas) : undefined
-}
 
 /** What the customer reads of an order that failed. */
 const erredMessage = (itemId: string) =>
@@ -173,7 +156,14 @@ const claimsOf = (entries: ReadonlyArray<StorageEntry>): Claims => {
 
 const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanItem | undefined => {
   const { itemId } = entry
-  const base = { key: keyOf(entry), itemId, path: entry.mountPoint.default, system: entry.storageSystem.key }
+  const inProgress = orderOf(entry.set_state_done_url)
+  const base = {
+    key: keyOf(entry),
+    itemId,
+    path: entry.mountPoint.default,
+    system: entry.storageSystem.key,
+    ...(inProgress === undefined ? {} : { order: inProgress }),
+  }
   const needsPerson = (note: string): PlanItem => ({ ...base, sign: "!", acts: [], note })
   const item = (sign: Sign, acts: ReadonlyArray<Act>): PlanItem | undefined =>
     acts.length === 0 ? undefined : { ...base, sign, acts }
@@ -186,7 +176,7 @@ const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanI
   const sight = input.sights.get(base.key)
   if (sight === undefined) return undefined
   if ("_tag" in sight) return needsPerson(`${sight._tag}: ${sight.message}`)
-  const { whereabouts, atPath, differences } = sight
+  const { whereabouts, listed, atPath, differences } = sight
 
   switch (decision.kind) {
     case "parent":
@@ -198,18 +188,18 @@ const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanI
       return typeof reviewed === "string" ? needsPerson(reviewed) : item("~", reviewed)
     }
     case "keep": {
+      if (listed === undefined) return undefined
       const acts: Array<Act> = []
       let sign: Sign = "~"
       if (whereabouts.at === "path" && whereabouts.path === base.path) {
         if (atPath === null) return needsPerson("the directory was not found where it was seen a moment ago")
-        if (differences.length > 0) acts.push({ act: "change", listed: listedOf(entry, decision.quotas), differences })
+        if (differences.length > 0) acts.push({ act: "change", listed, differences })
       } else {
         if (atPath !== null) return needsPerson(foreign(atPath))
         const record = input.journal.get(itemId)
         if (whereabouts.at === "nowhere" && record?.path !== undefined && record.intent === undefined) {
           return needsPerson(`its directory was ${record.path}, and is gone; it is not made again over lost data`)
         }
-        const listed = listedOf(entry, decision.quotas)
         if (whereabouts.at === "nowhere") sign = "+"
         else if (whereabouts.at === "trash") acts.push({ act: "restore", to: base.path })
         else acts.push({ act: "move", from: whereabouts.path, to: base.path })
@@ -272,7 +262,11 @@ const alertOf = (
 }
 
 /** The acts on an order that waits for approval; or why it goes on waiting. */
-const review = (entry: StorageEntry, { settings }: PlanInput, free: bigint | undefined): ReadonlyArray<Act> | string => {
+const review = (
+  entry: StorageEntry,
+  { settings }: PlanInput,
+  free: bigint | undefined,
+): ReadonlyArray<Act> | string => {
   const ruling = settings.policy(entry, { free })
   if (ruling.verdict === "wait") return `not approved: ${ruling.reason}`
   const url = ruling.verdict === "approve" ? entry.approve_by_provider_url : entry.reject_by_provider_url
@@ -304,8 +298,3 @@ const hasFailed = (entry: StorageEntry, { journal, settings }: PlanInput): boole
     failures.count >= settings.erredAfter
   )
 }
-
-/** The system's own limits of bytes for a listed quota, for policies: the hard limit of space. */
-export const hardSpaceOf = (quotas: Quotas): bigint | undefined => quotas.spaceHard ?? quotas.spaceSoft
-
-export { isOrganization }
