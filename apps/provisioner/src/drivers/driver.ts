@@ -174,7 +174,10 @@ export interface Driver {
   /** Renames the item's directory from the trash back to `item.path`. `unchanged` if it is there already. */
   readonly restore: (item: Item) => Effect.Effect<Outcome, DriverError>
 
-  /** Renames the item's directory from `from` to `item.path`, without replacing. `unchanged` if it is there already. */
+  /**
+   * Renames the item's directory from `from` to `item.path`, without replacing. `unchanged` if it is there already. Where
+   * quotas are tied to paths (`vast`) they are gone after it: call `ensureDirectory` next, as after `restore`.
+   */
   readonly move: (item: Item, from: string) => Effect.Effect<Outcome, DriverError>
 
   /** What is used of the directory at `item.path`, which must be this item's. */

@@ -1,6 +1,9 @@
 /** The drivers by their names in the settings. */
 import { Effect, type Scope } from "effect"
+import { btrfsSystem } from "./btrfs.ts"
+import { directorySystem } from "./directory.ts"
 import { type Driver, type DriverError, Refused } from "./driver.ts"
+import { makeDriver } from "./make-driver.ts"
 
 /** Of every driver. */
 export interface CommonSettings {
@@ -57,5 +60,13 @@ export type DriverSettings = CommonSettings &
  * Opens the root, or refuses: it is missing, not a directory, writable by others, behind a symbolic link, or looks as if its
  * file system were not mounted; a program or a quota feature is missing.
  */
-export const openDriver = (settings: DriverSettings): Effect.Effect<Driver, DriverError, Scope.Scope> =>
-  Effect.fail(new Refused({ step: `driver ${settings.type}`, detail: "not built yet" }))
+export const openDriver = (settings: DriverSettings): Effect.Effect<Driver, DriverError, Scope.Scope> => {
+  switch (settings.type) {
+    case "directory":
+      return makeDriver(settings, directorySystem)
+    case "btrfs":
+      return makeDriver(settings, btrfsSystem)
+    default:
+      return Effect.fail(new Refused({ step: `driver ${settings.type}`, detail: "not built yet" }))
+  }
+}

@@ -1,9 +1,29 @@
-/** Schemas of a storage entry, in the field order of the contract. */
+/**
+ * Schemas of a storage entry, in the field order of the contract. They accept only values that are safe to act on as root,
+ * whatever the proxy's settings are, so a caller decodes with them what it receives.
+ */
 import { Schema } from "effect"
+import { isGid } from "../rules/gid.ts"
 import { entryStatuses } from "../rules/lifecycle.ts"
+import { isMountPath } from "../rules/mount-path.ts"
+import { isOctal } from "../rules/permissions.ts"
 
-const Uuid = Schema.String.annotate({ format: "uuid", description: "A UUID, lowercase and dashed." })
-const Gid = Schema.Int.annotate({ description: "The project's Unix group id, from the HPC User API." })
+import { nestsDeeper } from "../waldur/json-object.ts"
+import { dashedUuid } from "../waldur/uuid.ts"
+
+/** A check that the API's description does not contain; its text completes "Expected …". */
+const check = <T>(expected: string, isValid: (value: T) => boolean) => Schema.makeFilter(isValid, { expected })
+
+const isDashedUuid = check<string>("a UUID, lowercase and dashed", (text) => dashedUuid(text) === text)
+/** Any group id but root's and the anonymous ones; the proxy's settings have a narrower range. */
+const gids = { minGid: 1, maxGid: 2 ** 32 - 2 }
+
+const Uuid = Schema.String.annotate({ format: "uuid", description: "A UUID, lowercase and dashed." }).check(
+  isDashedUuid,
+)
+const Gid = Schema.Int.annotate({ description: "The project's Unix group id, from the HPC User API." }).check(
+  check("a positive GID, not one of nobody", (gid) => isGid(gid, gids)),
+)
 const EntryStatus = Schema.Literals(entryStatuses).annotate({
   identifier: "EntryStatus",
   description: "What to do with the directory; one for each of Waldur's states.",
@@ -13,7 +33,9 @@ const Url = Schema.String.annotate({ format: "uri" })
 /** One limit of a directory. */
 export const Quota = Schema.Struct({
   type: Schema.Literals(["space", "inodes"]).annotate({ identifier: "QuotaType" }),
-  quota: Schema.Finite.annotate({ description: "Space in TB (unit tera), inodes as a count (unit none)." }),
+  quota: Schema.Finite.annotate({ description: "Space in TB (unit tera), inodes as a count (unit none)." }).check(
+    check("a number that is not negative", (quota) => quota >= 0),
+  ),
   unit: Schema.Literals(["tera", "none"]).annotate({ identifier: "QuotaUnit" }),
   enforcementType: Schema.Literals(["soft", "hard"]).annotate({ identifier: "EnforcementType" }),
 }).annotate({ identifier: "Quota" })
@@ -70,9 +92,16 @@ export const UserItem = Schema.Struct({
 }).annotate({ identifier: "UserItem" })
 export type UserItem = typeof UserItem.Type
 
+/** Maximum nesting of an item from Waldur, itself included; a usual one has two levels. */
+export const deepestItem = 20
+
+const AnyValue = Schema.Unknown.check(
+  check(`at most ${deepestItem} levels`, (value) => !nestsDeeper(value, deepestItem - 1)),
+)
+
 /** An object with at least these fields, unchanged from Waldur's `backend_metadata`. */
 const fromWaldur = <Fields extends Schema.Struct.Fields>(identifier: string, fields: Fields) =>
-  Schema.StructWithRest(Schema.Struct(fields), [Schema.Record(Schema.String, Schema.Unknown)]).annotate({
+  Schema.StructWithRest(Schema.Struct(fields), [Schema.Record(Schema.String, AnyValue)]).annotate({
     identifier,
     description: "From Waldur's backend_metadata, unchanged.",
   })
@@ -115,14 +144,16 @@ export const StorageEntry = Schema.Struct({
     format: "uuid",
     description:
       "Of the offering, customer or resource. Tenants and customers occur at several mount points: key on itemId and mountPoint.",
-  }),
+  }).check(isDashedUuid),
   status: EntryStatus,
-  mountPoint: Schema.Struct({ default: Schema.String.annotate({ description: "An absolute path." }) }).annotate({
-    identifier: "MountPoint",
-  }),
+  mountPoint: Schema.Struct({
+    default: Schema.String.annotate({ description: "An absolute path." }).check(
+      check("an absolute path of components that are safe to create", isMountPath),
+    ),
+  }).annotate({ identifier: "MountPoint" }),
   permission: Schema.Struct({
     permissionType: Schema.Literal("octal"),
-    value: Schema.String.annotate({ description: "3 or 4 octal digits." }),
+    value: Schema.String.annotate({ description: "3 or 4 octal digits." }).check(check("3 or 4 octal digits", isOctal)),
   }).annotate({ identifier: "Permission" }),
   quotas: Quotas,
   oldQuotas: Schema.optionalKey(Quotas),

@@ -4,13 +4,15 @@
  */
 import { type Problem, problem } from "../report/finding.ts"
 import { callbackActions, servedOrigins } from "../rules/callback-urls.ts"
+import { isGid } from "../rules/gid.ts"
 import { entryStatuses } from "../rules/lifecycle.ts"
-import { invalidComponent, type PathRule, pathRule } from "../rules/mount-path.ts"
+import { invalidComponent, isMountPath, type PathRule, pathRule } from "../rules/mount-path.ts"
 import { defaultPermissions, isOctal } from "../rules/permissions.ts"
-import { deepestItem, isGid, isMockUid } from "../rules/target.ts"
+import { isMockUid } from "../rules/target.ts"
 import type { ModelSettings } from "../settings.ts"
-import { isJsonObject, property } from "../waldur/json-object.ts"
+import { isJsonObject, nestsDeeper, property } from "../waldur/json-object.ts"
 import { dashedUuid } from "../waldur/uuid.ts"
+import { deepestItem } from "./storage-entry.ts"
 import { dataTypeNames, fileSystemName, type StorageNames, systemName } from "./storage-names.ts"
 
 /** What is known about a valid stored entry. */
@@ -26,8 +28,6 @@ export interface StoredEntry {
 const longestEntry = 256 * 1024
 /** Characters of a URL: more than any server accepts. */
 const longestUrl = 8192
-/** PATH_MAX of Linux, in bytes. */
-const longestPath = 4096
 /** Data types whose names are kept: a tampered file can contain any number of them. */
 const mostDataTypes = 1000
 
@@ -143,11 +143,7 @@ const isDashedUuid: IsValid = (value) => value !== undefined && dashedUuid(value
 
 /** Whether a mount point has valid components and the rule allows it. */
 const isServablePath: IsValid = (path, _, { mayServe }) =>
-  typeof path === "string" &&
-  path.length <= longestPath &&
-  path.startsWith("/") &&
-  path.slice(1).split("/").every(isComponent) &&
-  !mayServe(path)
+  typeof path === "string" && isMountPath(path) && !mayServe(path)
 
 const isTargetItem: IsValid = (item, entry, rules) => {
   const { settings } = rules
@@ -161,12 +157,6 @@ const isTargetItem: IsValid = (item, entry, rules) => {
   const isUid = isGid(item.unixUid, settings) || isMockUid(item.unixUid)
   return isUid && isGid(property(item.primaryProject, "unixGid"), settings)
 }
-
-/** Whether a value has more than `levels` levels of objects and lists. Recursion stops at that depth. */
-const nestsDeeper = (value: unknown, levels: number): boolean =>
-  typeof value === "object" &&
-  value !== null &&
-  (levels === 0 || Object.values(value).some((inner) => nestsDeeper(inner, levels - 1)))
 
 const quotaOrder = [
   { type: "space", unit: "tera", enforcementType: "soft" },

@@ -18,6 +18,15 @@ const wanted = "a path component: 1 to 255 of A-Z a-z 0-9 . _ -, not beginning w
 export const invalidComponent = (field: string, value: string): Problem | undefined =>
   component.test(value) ? undefined : problem(field, value, `expected ${wanted}`)
 
+/** Whether a text is an absolute path of valid components, at least one, with at most 4,096 bytes. */
+export const isMountPath = (path: string): boolean =>
+  path.length <= longestPath &&
+  path.startsWith("/") &&
+  path
+    .slice(1)
+    .split("/")
+    .every((one) => component.test(one))
+
 /** The system directory that is or contains an absolute path of valid components; `undefined` if there is none. */
 export const systemDirectoryOf = (path: string): string | undefined => {
   const [, first = ""] = path.split("/", 2)

@@ -60,6 +60,27 @@ const overrides = {
 } as const
 type Override = keyof typeof overrides
 
+/**
+ * Quotas as the options with which a provisioner reports them to Waldur (`update_options_direct`): `soft_quota_space` and
+ * `hard_quota_space` in TB, `soft_quota_inodes` and `hard_quota_inodes` as counts.
+ *
+ * Quotas of 0 are omitted: an option of 0 is no override, and Waldur's forms reject it. An empty object is not worth a
+ * report. Once reported, options take precedence over later limits.
+ *
+ * @param quotas `newQuotas` of an Update, else `quotas`; `null` if they are unknown
+ */
+export const quotaReport = (quotas: ReadonlyArray<Quota> | null): Readonly<Record<string, number>> =>
+  Object.fromEntries(
+    (quotas ?? [])
+      .filter(({ quota }) => quota > 0)
+      .map(({ type, enforcementType, quota }) => [overrides[overrideOf[type][enforcementType]].option[0], quota]),
+  )
+
+const overrideOf = {
+  space: { soft: "softSpace", hard: "hardSpace" },
+  inodes: { soft: "softInodes", hard: "hardInodes" },
+} as const
+
 /** The amount that follows from the limit: space, or inodes by a coefficient. */
 const byLimit = (part: Override, limit: Amount, settings: InodeSettings): Amount => {
   if (part === "softSpace" || part === "hardSpace") return limit

@@ -1,41 +1,19 @@
 /** The target item of a directory (its owner and Unix group): an item from Waldur, or a generated one. */
-import type { ProjectItem, UserItem } from "../entry/storage-entry.ts"
+import { deepestItem, type ProjectItem, type UserItem } from "../entry/storage-entry.ts"
 import { problem, remark } from "../report/finding.ts"
 import { isJsonObject, jsonPrefix, property } from "../waldur/json-object.ts"
 import type { WaldurResource } from "../waldur/resource.ts"
 import { dashedUuid, deterministicId, stableHash } from "../waldur/uuid.ts"
 import type { TargetType } from "./data-type.ts"
+import { type GidRange, isGid, wantedGid } from "./gid.ts"
 import type { EntryStatus } from "./lifecycle.ts"
 import { badData, type Decided, none, type Refusal, ruling } from "./ruling.ts"
-
-/** Which Unix group ids may be served. */
-export interface GidRange {
-  readonly minGid: number
-  readonly maxGid: number
-}
-
-/** 65534 and -1 in 16 bits: `chown` and NFS read these as the anonymous group or as "unchanged". */
-const reservedGids: ReadonlySet<number> = new Set([65_534, 65_535])
-
-/** Whether `value` is a Unix group id that may be served: an integer from `minGid` to `maxGid`, not 65534 or 65535. */
-export const isGid = (value: unknown, { minGid, maxGid }: GidRange): value is number =>
-  typeof value === "number" &&
-  Number.isSafeInteger(value) &&
-  value >= minGid &&
-  value <= maxGid &&
-  !reservedGids.has(value)
-
-/** Describes the values that `isGid` accepts. */
-export const wantedGid = ({ minGid, maxGid }: GidRange): string =>
-  `an integer from ${minGid} to ${maxGid}, not 65534 or 65535`
 
 /** A project's mock GID for development, 30000 to 39999; deterministic. */
 export const mockGid = (projectSlug: string): number => 30_000 + (stableHash(projectSlug) % 10_000)
 
 const itemKeys = { project: "project_item", user: "user_item" } as const
 
-/** Maximum nesting of an item from Waldur, itself included; a usual one has two levels. */
-export const deepestItem = 20
 /** Maximum size of an item from Waldur in bytes of JSON in UTF-8. It is served unchanged; a usual one has some 300. */
 const largestItem = 64_000
 

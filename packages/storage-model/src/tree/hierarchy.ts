@@ -3,10 +3,10 @@
  * cost of what they touch; `buildHierarchy` builds it once.
  */
 import type { Skipped, Warning } from "../report/finding.ts"
+import { isGid } from "../rules/gid.ts"
 import { isRemoval } from "../rules/lifecycle.ts"
 import { type PathRule, pathRule } from "../rules/mount-path.ts"
 import { isRefusal, type Refusal } from "../rules/ruling.ts"
-import { isGid } from "../rules/target.ts"
 import type { ModelSettings } from "../settings.ts"
 import { property } from "../waldur/json-object.ts"
 import type { DecodedResources, WaldurResource } from "../waldur/resource.ts"

@@ -94,3 +94,9 @@ export const jsonText = (value: unknown): string => {
     return jsonPrefix(value, Number.POSITIVE_INFINITY).text
   }
 }
+
+/** Whether a value has more than `levels` levels of objects and lists. Recursion stops at that depth. */
+export const nestsDeeper = (value: unknown, levels: number): boolean =>
+  typeof value === "object" &&
+  value !== null &&
+  (levels === 0 || Object.values(value).some((inner) => nestsDeeper(inner, levels - 1)))

@@ -1,0 +1,108 @@
+/** Runs the programs of storage systems: without a shell, with a deadline, with bounded output, in English. */
+import { spawn } from "node:child_process"
+import { Effect } from "effect"
+import { Conflict, type DriverError, Refused, UnknownOutcome } from "../drivers/driver.ts"
+import type { Directory } from "./directory.ts"
+
+/** How long a program may take, in milliseconds. A quota command of a busy Lustre takes seconds. */
+const deadlineMillis = 60_000
+/** In bytes. The longest output that is read, of a report on 10,000 projects, is below a megabyte. */
+const mostOutput = 4 * 1024 * 1024
+/** How much of a program's error text an error quotes, in characters. */
+const mostQuoted = 300
+
+export interface Ran {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface RunOptions {
+  /**
+   * An open directory, which the program finds at `givenDirectory`. The number is the child's own, so it cannot come to mean
+   * another directory.
+   */
+  readonly given?: Directory
+  /** In milliseconds. Default a minute. */
+  readonly deadline?: number
+}
+
+/** The path under which a program finds the directory that it was given: `/.`, so that it is never taken for a link. */
+export const givenDirectory = "/proc/self/fd/3/."
+
+/**
+ * Runs a program to its end, whatever its exit code.
+ *
+ * @returns exit code and output. Fails with `Refused` if the program cannot be started, and with `UnknownOutcome` if it
+ *   exceeds a bound or ends by a signal
+ */
+export const runProgram = (
+  program: string,
+  args: ReadonlyArray<string>,
+  { given, deadline = deadlineMillis }: RunOptions = {},
+): Effect.Effect<Ran, Refused | UnknownOutcome> => {
+  const step = stepOf(program, args)
+  return Effect.callback<Ran, Refused | UnknownOutcome>((resume) => {
+    const child = spawn(program, args, {
+      stdio: ["ignore", "pipe", "pipe", ...(given === undefined ? [] : [given.handle.fd])],
+      env: { PATH: `${process.env.PATH ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`, LC_ALL: "C" },
+      cwd: "/",
+    })
+    // What it started may hold the pipes open, so their end is not waited for.
+    const stop = (detail: string) => {
+      child.kill("SIGKILL")
+      for (const stream of [child.stdout, child.stderr]) stream?.destroy()
+      resume(Effect.fail(new UnknownOutcome({ step, detail })))
+    }
+    const timer = setTimeout(() => stop(`no end within ${deadline} ms`), deadline)
+    const output = { stdout: "", stderr: "" }
+    for (const name of ["stdout", "stderr"] as const) {
+      child[name]?.setEncoding("utf8").on("data", (text: string) => {
+        output[name] += text
+        if (output[name].length > mostOutput) stop(`more than ${mostOutput} characters of output`)
+      })
+    }
+    child.on("error", (error) => {
+      clearTimeout(timer)
+      resume(Effect.fail(new Refused({ step, detail: `it cannot be run: ${error.message}` })))
+    })
+    child.on("close", (code, signal) => {
+      clearTimeout(timer)
+      if (code === null) return stop(`ended by ${signal}`)
+      resume(Effect.succeed({ code, ...output }))
+    })
+    return Effect.sync(() => {
+      clearTimeout(timer)
+      stop("interrupted")
+    })
+  })
+}
+
+/** What a failure of a program means. */
+type Meaning = (ran: Ran) => "unknown" | "conflict" | "refused"
+
+/** Only what certainly has changed nothing is refused; anything else may have happened. */
+const usualMeaning: Meaning = ({ stderr }) =>
+  /not permitted|permission denied|not supported|invalid option|unrecognized option|usage:/i.test(stderr)
+    ? "refused"
+    : "unknown"
+
+/** The standard output of a program that has to succeed. */
+export const outputOf = (
+  program: string,
+  args: ReadonlyArray<string>,
+  { meaning = usualMeaning, ...options }: RunOptions & { readonly meaning?: Meaning } = {},
+): Effect.Effect<string, DriverError> =>
+  Effect.flatMap(runProgram(program, args, options), (ran): Effect.Effect<string, DriverError> => {
+    if (ran.code === 0) return Effect.succeed(ran.stdout)
+    const about = { step: stepOf(program, args), detail: quoted(ran) }
+    const means = meaning(ran)
+    if (means === "conflict") return Effect.fail(new Conflict(about))
+    return Effect.fail(means === "refused" ? new Refused(about) : new UnknownOutcome(about))
+  })
+
+const quoted = ({ code, stderr, stdout }: Ran): string =>
+  `exit code ${code}: ${(stderr.trim() || stdout.trim()).replaceAll(/\s+/g, " ").slice(0, mostQuoted)}`
+
+const stepOf = (program: string, args: ReadonlyArray<string>): string =>
+  [program, ...args].join(" ").slice(0, mostQuoted)

@@ -1,0 +1,46 @@
+/** Plain directories for tries: the quotas are remembered in the registry, and enforced by nothing. */
+import { lstat, opendir } from "node:fs/promises"
+import { Effect } from "effect"
+import { errorOf } from "../disk/directory.ts"
+import type { Quotas } from "./driver.ts"
+import type { QuotaSystem } from "./quota-system.ts"
+
+/** Files and directories that a usage counts before it gives up. */
+const mostCounted = 1_000_000
+/** `st_blocks` counts these, whatever the file system's blocks. */
+const bytesOfBlock = 512
+
+export const directorySystem: QuotaSystem = {
+  name: "directory",
+  capabilities: {
+    enforces: ["spaceSoft", "spaceHard", "inodesSoft", "inodesHard"],
+    granularity: { bytes: 1n, inodes: 1n },
+    countsInodes: true,
+  },
+  setQuotas: ({ registry, itemId }, quotas) =>
+    registry.put(itemId, {
+      quotas: Object.fromEntries(Object.entries(quotas).map(([kind, amount]) => [kind, String(amount)])),
+    }),
+  readQuotas: ({ registry, itemId }) =>
+    Effect.sync((): Quotas => {
+      const quotas = Object.entries(registry.get(itemId)?.quotas ?? {})
+      return Object.fromEntries(quotas.map(([kind, amount]) => [kind, BigInt(amount)]))
+    }),
+  usage: ({ directory }) =>
+    Effect.tryPromise({
+      try: async () => {
+        let bytes = 0
+        let inodes = 0
+        const count = async (path: string) => {
+          const { blocks } = await lstat(path)
+          bytes += blocks * bytesOfBlock
+          if (++inodes > mostCounted) throw new Error(`more than ${mostCounted} files`)
+        }
+        const top = `/proc/self/fd/${directory.handle.fd}/.`
+        await count(top)
+        for await (const one of await opendir(top, { recursive: true })) await count(`${one.parentPath}/${one.name}`)
+        return { bytes: BigInt(bytes), inodes: BigInt(inodes) }
+      },
+      catch: (cause) => errorOf(`usage of ${directory.path}`, cause),
+    }),
+}

@@ -1,0 +1,46 @@
+/**
+ * What a storage system adds to plain directories: the one interface that a new driver implements. `make-driver.ts` does all
+ * that is the same for each of them: paths, owners, marks, the trash, comparing what was read back.
+ */
+import type { Effect } from "effect"
+import type { Directory } from "../disk/directory.ts"
+import type { Registry } from "../disk/registry.ts"
+import type { Capabilities, DriverError, Quotas } from "./driver.ts"
+
+/** A directory of an item, open, and what identifies its quota. */
+export interface Place {
+  readonly itemId: string
+  readonly directory: Directory
+  /** Where it is or will be, absolute: for systems whose quotas are tied to paths. */
+  readonly path: string
+  /** The item's project ID, if the system uses them: allocated for it alone, and remembered. */
+  readonly projectId: number
+  readonly registry: Registry
+}
+
+export interface QuotaSystem {
+  readonly name: string
+  readonly capabilities: Capabilities
+  /** Whether directories get project IDs; from where to where. The numbers are given out once. */
+  readonly projectIds?: { readonly first: number; readonly last: number }
+  /** Whether a project ID is free: without usage and limits. One that is not was given out by another program. */
+  readonly isFree?: (projectId: number) => Effect.Effect<boolean, DriverError>
+  /** The project ID that a directory has, 0 for none. */
+  readonly tiedTo?: (directory: Directory) => Effect.Effect<number, DriverError>
+  /** Makes the directory `name`. Default: `mkdir`. */
+  readonly make?: (parent: Directory, name: string) => Effect.Effect<void, DriverError>
+  /** Ties a new, empty directory to its project ID, and verifies it. Must be repeatable. */
+  readonly tie?: (place: Place) => Effect.Effect<void, DriverError>
+  /** Sets these limits, all above 0 and rounded; an absent kind is unlimited. */
+  readonly setQuotas: (place: Place, quotas: Quotas) => Effect.Effect<void, DriverError>
+  /** The limits that are enforced, without those of 0. `Conflict` if the directory is not tied to its own quota. */
+  readonly readQuotas: (place: Place) => Effect.Effect<Quotas, DriverError>
+  readonly usage: (
+    place: Place,
+  ) => Effect.Effect<{ readonly bytes: bigint; readonly inodes: bigint | null }, DriverError>
+  /**
+   * Only for systems that tie a quota to a path. The quota is then set once the directory is at its place, closed to all
+   * users until then; and this removes it before the directory is renamed.
+   */
+  readonly release?: (place: Place) => Effect.Effect<void, DriverError>
+}

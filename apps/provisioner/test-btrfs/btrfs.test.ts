@@ -1,0 +1,155 @@
+/** The driver `btrfs` on a real btrfs, in a file that is mounted: quotas that the kernel enforces. */
+import { execFileSync } from "node:child_process"
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from "node:fs"
+import { constants, tmpdir } from "node:os"
+import { Effect } from "effect"
+import { describe, expect, onTestFinished, test } from "vitest"
+import type { Driver, DriverError } from "../src/drivers/driver.ts"
+import { openDriver } from "../src/drivers/open-driver.ts"
+import { driverContract, type Subject } from "../test/drivers/contract.ts"
+
+const prefix = `${tmpdir()}/driver-btrfs-`
+/** Sparse. btrfs needs some 110 MiB, the tests write less than 100. */
+const sizeOfImage = 512 * 1024 * 1024
+
+const run = (program: string, ...args: ReadonlyArray<string>): string =>
+  execFileSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] })
+
+/** The loop device goes with the mount. */
+const unmount = (folder: string) => {
+  run("umount", "--lazy", `${folder}/mount`)
+  rmSync(folder, { recursive: true })
+}
+
+/** What runs that were killed have left. The name has the process. */
+const cleanUp = () => {
+  for (const mount of readFileSync("/proc/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[1] ?? "")) {
+    if (!mount.startsWith(prefix)) continue
+    const isRunning = statSync(`/proc/${mount.slice(prefix.length).split("-")[0]}`, { throwIfNoEntry: false })
+    if (isRunning === undefined) unmount(mount.slice(0, -"/mount".length))
+  }
+}
+
+const mounted = (quotas = true): Subject => {
+  cleanUp()
+  const folder = mkdtempSync(`${prefix}${process.pid}-`)
+  const [image, mount] = [`${folder}/image`, `${folder}/mount`]
+  mkdirSync(mount)
+  closeSync(openSync(image, "w"))
+  truncateSync(image, sizeOfImage)
+  run("mkfs.btrfs", "--quiet", image)
+  run("mount", "-o", "loop", image, mount)
+  if (quotas) run("btrfs", "quota", "enable", mount)
+  const root = `${mount}/store`
+  mkdirSync(root)
+  return {
+    root,
+    registry: `${folder}/registry`,
+    open: openDriver({ type: "btrfs", root, registry: `${folder}/registry` }),
+    tamper: (path) => void run("btrfs", "qgroup", "limit", "12345678", path),
+    close: () => unmount(folder),
+  }
+}
+
+driverContract("btrfs", async () => mounted())
+
+describe("btrfs", () => {
+  const mebibyte = 1024 * 1024
+  const itemId = "00000000-0000-4000-8000-999999999999"
+  const onBtrfs = (quotas?: boolean) => {
+    const subject = mounted(quotas)
+    onTestFinished(() => subject.close())
+    const act = <A>(work: (driver: Driver) => Effect.Effect<A, DriverError>): Promise<A> =>
+      Effect.runPromise(Effect.scoped(Effect.flatMap(subject.open, work)))
+    return { ...subject, act }
+  }
+  /** Writes and syncs whole mebibytes; returns how many until the error, and which. */
+  const fill = (path: string, count: number): string => {
+    const file = openSync(path, "as")
+    try {
+      for (let written = 0; written < count; written++) {
+        try {
+          writeSync(file, Buffer.alloc(mebibyte, written + 1))
+        } catch (error) {
+          // Node has no name for this one.
+          const { errno = 0, code } = error as NodeJS.ErrnoException
+          return -errno === constants.errno.EDQUOT ? "EDQUOT" : String(code)
+        }
+      }
+      return "written"
+    } finally {
+      closeSync(file)
+    }
+  }
+
+  test("a write past the limit fails with EDQUOT, also in the trash; a grown limit takes it, a shrunk one does not", async () => {
+    const { act, root } = onBtrfs()
+    const item = { itemId, path: `${root}/cscs/a` }
+    const limit = (count: number) => ({ spaceHard: BigInt(count * mebibyte), spaceSoft: BigInt(count * mebibyte) })
+    await act((driver) => driver.ensureDirectory({ ...item, gid: 31_001, mode: 0o2770, quotas: limit(16) }))
+    expect(fill(`${item.path}/data`, 8)).toBe("written")
+    expect(fill(`${item.path}/data`, 16)).toBe("EDQUOT")
+    expect(statSync(`${item.path}/data`)).toMatchObject({ gid: 31_001 })
+
+    expect(await act((driver) => driver.ensureQuota(item, limit(64)))).toBe("changed")
+    expect(fill(`${item.path}/data`, 16)).toBe("written")
+    const used = await act((driver) => driver.usage(item))
+    expect(used.bytes).toBeGreaterThan(BigInt(20 * mebibyte))
+    expect(used.quotas).toEqual({ spaceHard: BigInt(64 * mebibyte) })
+
+    expect(await act((driver) => driver.ensureQuota(item, limit(8)))).toBe("changed")
+    expect(fill(`${item.path}/more`, 1)).toBe("EDQUOT")
+
+    await act((driver) => driver.trash(item, "order-1"))
+    expect(fill(`${root}/.cscs-trash/${readTrash(root)}/more`, 1)).toBe("EDQUOT")
+    await act((driver) => driver.restore(item))
+    expect(statSync(item.path)).toMatchObject({ uid: 0, gid: 31_001 })
+    expect(fill(`${item.path}/more`, 1)).toBe("EDQUOT")
+  })
+
+  test("the mark on the directory itself tells its item after the registry was lost", async () => {
+    const { act, root, registry } = onBtrfs()
+    const item = { itemId, path: `${root}/a` }
+    await act((driver) => driver.ensureDirectory({ ...item, gid: 31_001, mode: 0o2770, quotas: null }))
+    rmSync(registry)
+    expect(await act((driver) => driver.find(itemId, [item.path]))).toEqual({ at: "path", path: item.path })
+    expect(await act((driver) => driver.ensureDirectory({ ...item, gid: 31_001, mode: 0o2770, quotas: null }))).toBe(
+      "unchanged",
+    )
+  })
+
+  test("a mark of another item keeps a directory from being removed, whatever the registry has", async () => {
+    const { act, root } = onBtrfs()
+    const item = { itemId, path: `${root}/a` }
+    await act((driver) => driver.ensureDirectory({ ...item, gid: 31_001, mode: 0o2770, quotas: null }))
+    run("setfattr", "-n", "trusted.cscs.item-id", "-v", "another", item.path)
+    const error = await act((driver) => Effect.flip(driver.trash(item, "order-1")) as Effect.Effect<DriverError>)
+    expect(error._tag).toBe("Conflict")
+    expect(statSync(item.path).isDirectory()).toBe(true)
+  })
+
+  test("a plain directory in place of the subvolume, and a file system without quotas, are reported", async () => {
+    const { act, root } = onBtrfs(false)
+    const listed = { itemId, path: `${root}/a`, gid: 31_001, mode: 0o2770, quotas: { spaceHard: 10n ** 9n } }
+    const error = await act((driver) => Effect.flip(driver.ensureDirectory(listed)) as Effect.Effect<DriverError>)
+    expect(error).toMatchObject({ _tag: "Refused", detail: expect.stringContaining("btrfs quota enable") })
+    mkdirSync(`${root}/.new-b`)
+    const other = { ...listed, itemId: "b", path: `${root}/b` }
+    const plain = await act((driver) => Effect.flip(driver.ensureDirectory(other)) as Effect.Effect<DriverError>)
+    expect(plain._tag).toBe("Conflict")
+  })
+
+  const readTrash = (root: string) => run("ls", `${root}/.cscs-trash`).trim()
+})
