@@ -26,7 +26,7 @@ export type CallPolicy = <A>(
   about: AboutCall,
   attempt: Effect.Effect<A, TransportFailure>,
   options?: {
-    /** Whether it may be sent again. Default true. */
+    /** Whether it may be sent again after it may have reached the upstream. Default true. */
     readonly isSafe?: boolean
   },
 ) => Effect.Effect<A, TransportFailure>
@@ -67,7 +67,8 @@ export const makeCallPolicy = Effect.fnUntraced(function* (
         }),
       ),
     )
-    const withRepeats = (isSafe ? Effect.retry(once, schedule) : once).pipe(
+    const mayRepeat = ({ unsent }: TransportFailure) => isSafe || unsent === true
+    const withRepeats = Effect.retry(once, { schedule, while: mayRepeat }).pipe(
       within(deadline, () => `no answer within the deadline of ${display(deadline)}${last}`),
     )
     const [took, exit] = yield* counted(Effect.timed(Effect.exit(breaker(about, withRepeats))))

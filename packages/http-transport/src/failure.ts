@@ -63,6 +63,8 @@ export class TransportFailure extends Schema.TaggedError<TransportFailure>()("Tr
   retryAfter: Schema.optionalKey(Schema.Finite),
   /** The proxy that was used, without credentials. */
   proxy: Schema.optionalKey(Schema.String),
+  /** Present if nothing of the request can have reached the upstream: the name has no address, or there was no connection. */
+  unsent: Schema.optionalKey(Schema.Literal(true)),
 }) {
   override get message() {
     const what = this.reason === "status" ? `answered ${this.status}` : this.reason
@@ -113,6 +115,9 @@ const reasonByCode: Record<string, TransportFailureReason> = {
   Z_DATA_ERROR: "not-json",
 }
 
+/** Errors from before there is a connection. Others, such as ETIMEDOUT, can end an established one too. */
+const beforeConnection = new Set(["ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "UND_ERR_CONNECT_TIMEOUT"])
+
 /** Explanations of unclear error messages. */
 const explanations: Readonly<Record<string, string>> = {
   "bad response": "a response without a request, or an unrequested interim one (100)",
@@ -133,14 +138,21 @@ export const transportFailureFrom = (
   about: AboutCall,
   secrets: ReadonlyArray<string | Secret>,
 ): TransportFailure => {
-  const failure = (reason: TransportFailureReason, detail: string) =>
-    new TransportFailure({ ...about, reason, detail: redactor(secrets)(detail.slice(0, maxDetail)) })
+  const failure = (reason: TransportFailureReason, detail: string, unsent = false) =>
+    new TransportFailure({
+      ...about,
+      reason,
+      detail: redactor(secrets)(detail.slice(0, maxDetail)),
+      ...(unsent ? { unsent } : {}),
+    })
   let detail = String(thrown)
   for (const cause of causesOf(thrown)) {
     const text = textOf(cause)
     detail = (Object.hasOwn(explanations, text) ? `${text}: ${explanations[text]}` : text) || detail
     const reason = reasonOf(cause)
-    if (reason !== undefined) return failure(reason, detail)
+    if (reason === undefined) continue
+    const { code = "" } = cause as NodeJS.ErrnoException
+    return failure(reason, detail, reason !== "proxy" && beforeConnection.has(code))
   }
   // A network error has a cause; without one the request itself was invalid.
   const unsent = thrown instanceof TypeError && thrown.cause === undefined

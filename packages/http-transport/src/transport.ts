@@ -60,23 +60,28 @@ export interface HttpCall {
    * bytes as in an earlier response need not be parsed again. Must not throw.
    */
   readonly recognise?: (content: Uint8Array) => unknown
+  /**
+   * Reads a success, or a 304, in place of all of the above, such as line by line; the result is the answer's `body`. Must
+   * read the response to its end or cancel it. Exceptions become failures.
+   */
+  readonly read?: (response: Response) => Promise<unknown>
 }
 
-/** A success (2xx): complete, JSON, UTF-8. */
+/** A success (2xx): complete, JSON, UTF-8, unless the call reads it itself. */
 export interface HttpAnswer {
   readonly status: number
   readonly headers: Headers
   /** The decoded JSON; `undefined` if the body is empty, as with HEAD and 204. */
   readonly body: unknown
-  /** Size of the decoded body. */
+  /** Size of the decoded body; 0 if the call reads it itself. */
   readonly bytes: number
 }
 
 /** A transport to one upstream. */
 export interface Transport {
   /**
-   * Sends a call and reads its JSON response. GET and HEAD are retried according to the retry policy; a POST is sent once,
-   * since the outcome of a lost one is unknown. Redirects are failures: they would send the credential elsewhere. After
+   * Sends a call and reads its JSON response. GET and HEAD are retried according to the retry policy; a POST only
+   * if nothing of it can have reached the upstream, since the outcome of a lost one is unknown. Redirects are failures: they would send the credential elsewhere. After
    * three consecutive failed calls, calls fail at once (`circuit-open`), except one every 5 seconds.
    *
    * A success that is not a complete JSON text in UTF-8 is a failure (`not-json`): a partial response (206), another media
@@ -161,6 +166,9 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
           ...(call.json === undefined ? {} : { json: call.json }),
         })
         const { status, headers } = response
+        if (call.read !== undefined && (response.ok || status === 304)) {
+          return { status, headers, body: await call.read(response), bytes: 0 }
+        }
         // Read even if it is not used, since an unread body blocks its connection.
         if (response.ok) {
           const json = await readJson(response, call.method === "POST", call.parse, call.recognise)

@@ -1,9 +1,21 @@
 /** The client service: methods, options, and the parts behind them. */
-import type { CallPolicyOptions, EnvironmentProxies, InvalidProxy, Secret, TlsProfile } from "@cscs/http-transport"
-import { Context, type Duration, Effect, Layer, type Scope, type Stream } from "effect"
-import type { EntryChanges } from "./changes.ts"
+import {
+  type CallPolicyOptions,
+  defaultRetryPolicy,
+  type EnvironmentProxies,
+  type InvalidProxy,
+  makeTokenSource,
+  makeTransport,
+  type Secret,
+  secretNow,
+  type TlsProfile,
+  urlForDisplay,
+} from "@cscs/http-transport"
+import { Context, Duration, Effect, Layer, Redacted, type Scope, type Stream } from "effect"
 import type { EntryList } from "./entry-list.ts"
 import type { StorageClientError } from "./errors.ts"
+import { type ListSource, listPath, readList } from "./read-list.ts"
+import { type ListUpdate, type WatchOptions, watch } from "./watch.ts"
 
 /** How the client authenticates at the proxy. */
 export type StorageClientAuth =
@@ -51,21 +63,8 @@ export interface StorageClientOptions extends Pick<CallPolicyOptions, "attemptTi
   readonly connectTimeout?: Duration.Input
 }
 
-/** How often `watch` polls. */
-export interface WatchOptions {
-  /** From the end of one poll to the start of the next. Default 1 minute, as the proxy's documents recommend. */
-  readonly every?: Duration.Input
-  /** Each wait is longer or shorter by up to this fraction of `every`, so that programs do not poll in step. Default 0.1. */
-  readonly jitter?: number
-  /** Called for each failed poll, which is then tried again. Default: logs a warning. */
-  readonly onFailure?: (error: StorageClientError) => Effect.Effect<void>
-}
-
-/** A new list, and how it differs from the one before. */
-export interface ListUpdate {
-  readonly list: EntryList
-  readonly changes: EntryChanges
-}
+/** Maximum size of a list in bytes, decoded: 100,000 entries have 150 MB. */
+const maxListBytes = 256 * 1024 * 1024
 
 /** The storage proxy's list of entries. */
 export class StorageClient extends Context.Service<
@@ -102,8 +101,55 @@ export class StorageClient extends Context.Service<
  *
  * Fails with `InvalidProxy` if the proxy given in `proxy` as a URL is unusable.
  */
-export const makeStorageClient = Effect.fn("makeStorageClient")(function* (
-  _options: StorageClientOptions,
-): Effect.fn.Return<StorageClient["Service"], InvalidProxy, Scope.Scope> {
-  return yield* Effect.die("not implemented yet")
+export const makeStorageClient = Effect.fn("makeStorageClient")(function* ({
+  baseUrl: url,
+  auth,
+  query = {},
+  userAgent = "cscs-storage-client",
+  attemptTimeout = "60 seconds",
+  retry = defaultRetryPolicy,
+  ...options
+}: StorageClientOptions): Effect.fn.Return<StorageClient["Service"], InvalidProxy, Scope.Scope> {
+  const baseUrl = `${url.replace(/(?<!\/)\/+$/, "")}/`
+  const deadline = options.deadline ?? Duration.times(Duration.fromInputUnsafe(attemptTimeout), 3)
+  const limits = { attemptTimeout, deadline, retry }
+  const transport = yield* makeTransport({
+    ...options,
+    ...limits,
+    upstream: "storage-proxy",
+    baseUrl,
+    headers: { "user-agent": userAgent },
+    maxBodyBytes: maxListBytes,
+    secrets: auth === "none" ? [] : ["token" in auth ? auth.token : auth.clientSecret],
+  })
+  const tokens =
+    auth === "none" || "token" in auth
+      ? undefined
+      : yield* makeTokenSource({
+          ...limits,
+          transport,
+          upstream: "storage-proxy-token",
+          api: "the storage proxy",
+          endpoint: { issuer: auth.issuer },
+          clientId: auth.clientId,
+          clientSecret: auth.clientSecret,
+          scope: auth.scope ?? "openid",
+          userAgent,
+        })
+  const fixed = Effect.sync(() =>
+    auth !== "none" && "token" in auth ? Redacted.make(secretNow(auth.token)) : undefined,
+  )
+  const source: ListSource = {
+    transport,
+    token: tokens?.token ?? (() => fixed),
+    isRenewable: tokens !== undefined,
+    query: Object.entries(query).filter(([, value]) => value !== undefined),
+    call: `GET ${urlForDisplay(baseUrl)}${listPath}`,
+  }
+  const entries = Effect.fn("StorageClient.entries")((last?: EntryList) => readList(source, last, false))
+  return StorageClient.of({
+    entries,
+    refresh: Effect.fn("StorageClient.refresh")((last) => readList(source, last, true)),
+    watch: (how) => watch(entries, how),
+  })
 })

@@ -25,12 +25,10 @@
 export { changes, type EntryChange, type EntryChanges } from "./changes.ts"
 export {
   type EntryQuery,
-  type ListUpdate,
   makeStorageClient,
   StorageClient,
   type StorageClientAuth,
   type StorageClientOptions,
-  type WatchOptions,
 } from "./client.ts"
 export { type EntryList, isReadAfter, type NotUnderstood } from "./entry-list.ts"
 export {
@@ -40,3 +38,4 @@ export {
   StorageClientError,
   UnexpectedResponse,
 } from "./errors.ts"
+export type { ListUpdate, WatchOptions } from "./watch.ts"

@@ -1,0 +1,210 @@
+/** Reads the whole list, as lines or by a walk through its pages, and establishes that it is whole. */
+import {
+  elapsedMillis,
+  isRepeatable,
+  type TokenError,
+  type Transport,
+  type TransportFailure,
+} from "@cscs/http-transport"
+import { isJsonObject, property } from "@cscs/storage-model"
+import { Clock, Effect, Redacted } from "effect"
+import type { EntryList } from "./entry-list.ts"
+import {
+  IncompleteList,
+  ProxyRejected,
+  ProxyUnavailable,
+  type StorageClientError,
+  UnexpectedResponse,
+} from "./errors.ts"
+import { makeEntryReader } from "./read-entries.ts"
+import { linesType, mostEntries, type Received, receive, totalOf, wholeNumber } from "./received.ts"
+
+/** What a read of the list needs. */
+export interface ListSource {
+  readonly transport: Transport
+  /** A valid token, other than the refused one; `undefined` without authentication. */
+  readonly token: (refused?: Redacted.Redacted) => Effect.Effect<Redacted.Redacted | undefined, TokenError>
+  /** Whether `token` can replace a refused one. */
+  readonly isRenewable: boolean
+  readonly query: ReadonlyArray<readonly [name: string, value: string]>
+  /** Method and URL without query, for errors. */
+  readonly call: string
+}
+
+export const listPath = "api/storage-resources/"
+
+/** The proxy's largest page. Of lines it is ignored; if the proxy returns pages, they are as few as possible. */
+const pageSize = "500"
+/** How often a list is read again that changed meanwhile or was cut off. */
+const rereads = 2
+
+type Query = ReadonlyArray<readonly [name: string, value: string]>
+
+/** A response whose headers are as expected. */
+interface Response {
+  readonly received: Received
+  readonly total: number
+  readonly etag: string
+  readonly age: number
+  readonly link: string
+  /** Milliseconds of the monotonic clock. */
+  readonly sentAt: number
+}
+
+/**
+ * Reads the whole list; again if it was cut off or changed during a walk, three times at most.
+ *
+ * @param last for a conditional request
+ * @param isFresh whether the proxy must read Waldur first
+ */
+export const readList = (
+  source: ListSource,
+  last: EntryList | undefined,
+  isFresh: boolean,
+): Effect.Effect<EntryList, StorageClientError> => {
+  const { call } = source
+  // Only an entity tag: a list that was walked has none.
+  const condition = last?.etag.endsWith('"') === true ? last.etag : undefined
+  const headers = {
+    ...(isFresh ? { "cache-control": "no-cache" } : {}),
+    ...(condition === undefined ? {} : { "if-none-match": condition }),
+  }
+  const attempt = Effect.gen(function* () {
+    const first = yield* request(source, [...source.query, ["page_size", pageSize]], headers)
+    const { received, total, etag, age, sentAt } = first
+    if (received.kind === "page") return yield* walk(source, first)
+    const about = { total, etag, ...(yield* timesOf(age, sentAt)) }
+    if (received.kind === "unchanged") {
+      if (last === undefined || !isSameTag(etag, last.etag) || total !== last.total) {
+        return yield* new UnexpectedResponse({ call, detail: "a 304 for a list that we do not have" })
+      }
+      return { ...about, entries: last.entries, notUnderstood: last.notUnderstood }
+    }
+    const { entries, notUnderstood, count, isCut } = received
+    if (count !== total || isCut) {
+      const detail = isCut ? "the last line is cut off" : "lines are missing"
+      return yield* new IncompleteList({ call, received: count, total, detail })
+    }
+    return { ...about, entries, notUnderstood }
+  })
+  return Effect.retry(attempt, { times: rereads, while: (error) => error._tag === "IncompleteList" })
+}
+
+const timesOf = (age: number, sentAt: number) =>
+  Effect.map(Clock.currentTimeMillis, (receivedAt) => ({
+    age,
+    receivedAt,
+    // `Age` is rounded down, so the list may be older by almost a second.
+    readAfter: sentAt - (age + 1) * 1000,
+  }))
+
+/** Entity tags compared weakly: a gateway that compresses makes them weak. */
+const isSameTag = (one: string, other: string): boolean => one.replace(/^W\//, "") === other.replace(/^W\//, "")
+
+/** The list page by page. All pages name one snapshot, count the same, and have as many entries together. */
+const walk = Effect.fnUntraced(function* (source: ListSource, first: Response) {
+  const { call } = source
+  const { total, sentAt } = first
+  const reader = makeEntryReader()
+  const snapshot = linkTo("last", first.link)?.get("snapshot")
+  if (!snapshot) return yield* new UnexpectedResponse({ call, detail: "a page without a Link to its snapshot" })
+  let age = 0
+  for (let page = first; ; ) {
+    const incomplete = (detail: string) => new IncompleteList({ call, received: reader.count(), total, detail })
+    const { received } = page
+    const resources = received.kind === "page" ? property(received.body, "resources") : undefined
+    if (!Array.isArray(resources)) return yield* new UnexpectedResponse({ call, detail: "a page without resources" })
+    age = Math.max(age, page.age)
+    const next = linkTo("next", page.link)
+    if (page.total !== total || linkTo("last", page.link)?.get("snapshot") !== snapshot) {
+      return yield* incomplete("its pages are of different snapshots")
+    }
+    for (const entry of resources) reader.add(entry)
+    if (reader.count() > total || (next !== undefined && resources.length === 0)) {
+      return yield* incomplete("its pages have another number of entries than the proxy counts")
+    }
+    if (next === undefined) {
+      if (reader.count() !== total) return yield* incomplete("pages are missing")
+      return { ...reader.read(), total, etag: snapshot, ...(yield* timesOf(age, sentAt)) }
+    }
+    page = yield* Effect.catchIf(
+      request(source, [...next], {}),
+      (error) => error._tag === "ProxyRejected" && error.status === 410,
+      () => incomplete("its snapshot is gone"),
+    )
+  }
+})
+
+/**
+ * The query of a link of a `Link` header (RFC 8288); `undefined` if there is none. Nothing else of its URL is used, so the token
+ * is sent nowhere else.
+ */
+const linkTo = (relation: "next" | "last", header: string): URLSearchParams | undefined => {
+  const link = header.split(",").find((one) => one.includes(`rel="${relation}"`)) ?? ""
+  const [, query] = link.split(/[?>]/)
+  return query === undefined ? undefined : new URLSearchParams(query)
+}
+
+/** Characters of an entity tag; those of the proxy have some 50. */
+const longestTag = 256
+
+/** One request; with a fresh token if the proxy refuses the kept one. */
+const request = Effect.fnUntraced(function* (
+  { transport, token, isRenewable, call }: ListSource,
+  query: Query,
+  headers: Readonly<Record<string, string>>,
+): Effect.fn.Return<Response, StorageClientError> {
+  const sentAt = yield* elapsedMillis
+  const send = (bearer: Redacted.Redacted | undefined) =>
+    transport.call({
+      method: "GET",
+      path: listPath,
+      query,
+      headers: {
+        // A proxy that has no lines returns a page.
+        accept: `${linesType}, application/json;q=0.5`,
+        ...headers,
+        ...(bearer === undefined ? {} : { authorization: `Bearer ${Redacted.value(bearer)}` }),
+      },
+      read: (response) => receive(response, call),
+    })
+  const answer = yield* Effect.flatMap(token(), (bearer) =>
+    Effect.catchIf(
+      send(bearer),
+      ({ status }) => isRenewable && status === 401,
+      () => Effect.flatMap(token(bearer), send),
+    ),
+  ).pipe(Effect.mapError(errorFrom))
+  // What the call's `read` returns.
+  const received = answer.body as Received | UnexpectedResponse
+  if (received instanceof UnexpectedResponse) return yield* received
+  const total = totalOf(answer.headers)
+  const age = wholeNumber(answer.headers.get("age"))
+  const etag = answer.headers.get("etag") ?? ""
+  const isTag = etag.length <= longestTag && /^(?:W\/)?"[^"]+"$/.test(etag)
+  if (total === undefined || total > mostEntries || age === undefined || !isTag) {
+    return yield* new UnexpectedResponse({ call, detail: "expected the headers X-Total-Count, Age and ETag" })
+  }
+  return { received, total, age, etag, link: answer.headers.get("link") ?? "", sentAt }
+})
+
+const errorFrom = (failure: TokenError): StorageClientError => {
+  if (failure._tag === "TokenRefused") return failure
+  if (failure._tag === "NoTokenGranted") return new UnexpectedResponse({ call: failure.call, detail: failure.detail })
+  const { status, reason, detail } = failure
+  if (reason === "not-json" || reason === "too-large") return new UnexpectedResponse({ call: failure.call, detail })
+  if (status === undefined || isRepeatable(failure)) return new ProxyUnavailable({ failure })
+  if (status < 400) return new UnexpectedResponse({ call: failure.call, detail: `a redirect (${status})` })
+  return new ProxyRejected({ call: failure.call, status, detail: wordsOf(failure) })
+}
+
+/** The proxy's `detail` if the response is complete JSON, else the text as it is. */
+const wordsOf = ({ detail }: TransportFailure): string => {
+  try {
+    const body: unknown = JSON.parse(detail)
+    const words = isJsonObject(body) ? body.detail : undefined
+    return typeof words === "string" ? words : detail
+  } catch {
+    return detail
+  }
+}
