@@ -75,22 +75,20 @@ describe("btrfs", () => {
       Effect.runPromise(Effect.scoped(Effect.flatMap(subject.open, work)))
     return { ...subject, act }
   }
-  /** Writes and syncs whole mebibytes; returns how many until the error, and which. */
+  /** Appends and syncs whole mebibytes; returns `written`, or the error. */
   const fill = (path: string, count: number): string => {
-    const file = openSync(path, "as")
     try {
-      for (let written = 0; written < count; written++) {
-        try {
-          writeSync(file, Buffer.alloc(mebibyte, written + 1))
-        } catch (error) {
-          // Node has no name for this one.
-          const { errno = 0, code } = error as NodeJS.ErrnoException
-          return -errno === constants.errno.EDQUOT ? "EDQUOT" : String(code)
-        }
+      const file = openSync(path, "as")
+      try {
+        for (let written = 0; written < count; written++) writeSync(file, Buffer.alloc(mebibyte, written + 1))
+      } finally {
+        closeSync(file)
       }
       return "written"
-    } finally {
-      closeSync(file)
+    } catch (error) {
+      // Node has no name for this one.
+      const { errno = 0, code } = error as NodeJS.ErrnoException
+      return -errno === constants.errno.EDQUOT ? "EDQUOT" : String(code)
     }
   }
 

@@ -1,5 +1,5 @@
-/** The three servers of the sandbox. */
-export type Upstream = "waldur" | "hpcUserApi" | "issuer"
+/** The three servers of the sandbox, and VAST, which is started alone. */
+export type Upstream = "waldur" | "hpcUserApi" | "issuer" | "vast"
 
 /** One request as received. */
 export interface Call {

@@ -18,6 +18,8 @@ export {
   type SandboxWaldur,
   startSandbox,
 } from "./start-sandbox.ts"
+export { installQuotaPrograms, type ProgramFault, type QuotaPrograms } from "./storage/quota-programs.ts"
+export { startVast, type Vast, type VastQuota } from "./storage/vast.ts"
 export { cancelOrder, type PlacedOrder, placeOrder } from "./waldur/consumer-orders.ts"
 export type { Arrange, WaldurControl } from "./waldur/control.ts"
 export type { Dialect } from "./waldur/dialect.ts"

@@ -5,10 +5,17 @@ import { text } from "node:stream/consumers"
 import { fileURLToPath } from "node:url"
 import { describe, expect, it } from "vitest"
 import { readmeExample } from "../../../readme-example.ts"
-import { aSandbox, environmentOf } from "./a-process.ts"
+import { aSandbox, environmentOf, serving } from "./a-process.ts"
 
 /** In the root folder, so that the sandbox can act as the services in the examples. */
-const packages = ["storage-model", "http-transport", "waldur-client", "hpc-user-client", "proxy-server"]
+const packages = [
+  "storage-model",
+  "http-transport",
+  "waldur-client",
+  "hpc-user-client",
+  "storage-client",
+  "proxy-server",
+]
 const folderOf = (name: string) => fileURLToPath(new URL(`../../../packages/${name}`, import.meta.url))
 
 /** Runs TypeScript in a package's folder, where the package resolves itself by name. */
@@ -27,7 +34,10 @@ describe("README", () => {
   it.each(packages)("of %s: its example runs", async (name) => {
     const sandbox = await aSandbox()
     const { source, prints } = await readmeExample(folderOf(name))
-    const { stdout, stderr, code } = await run(source, folderOf(name), environmentOf(sandbox))
+    const environment = environmentOf(sandbox)
+    // The only package whose service is the proxy itself.
+    if (name === "storage-client") environment.STORAGE_PROXY_URL = (await serving([], { environment })).url
+    const { stdout, stderr, code } = await run(source, folderOf(name), environment)
     expect({ code, stderr }).toEqual({ code: 0, stderr: expect.not.stringMatching(/error/i) })
     expect(stdout).toEqual(prints ?? expect.stringMatching(/\w/))
   })

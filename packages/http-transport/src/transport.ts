@@ -40,7 +40,7 @@ export interface TransportOptions extends CallPolicyOptions {
 
 /** One call, relative to the transport's base URL. */
 export interface HttpCall {
-  readonly method: "GET" | "HEAD" | "POST"
+  readonly method: "GET" | "HEAD" | "POST" | "PATCH" | "DELETE"
   /** Without a leading slash, with a trailing one if the upstream has it: `marketplace-resources/`. */
   readonly path: string
   /** In this order; names may repeat. */
@@ -80,9 +80,10 @@ export interface HttpAnswer {
 /** A transport to one upstream. */
 export interface Transport {
   /**
-   * Sends a call and reads its JSON response. GET and HEAD are retried according to the retry policy; a POST only
-   * if nothing of it can have reached the upstream, since the outcome of a lost one is unknown. Redirects are failures: they would send the credential elsewhere. After
-   * three consecutive failed calls, calls fail at once (`circuit-open`), except one every 5 seconds.
+   * Sends a call and reads its JSON response. GET and HEAD are retried according to the retry policy; all others only if
+   * nothing of them can have reached the upstream, since the outcome of a lost one is unknown. Redirects are failures: they
+   * would send the credential elsewhere. After three consecutive failed calls, calls fail at once (`circuit-open`), except
+   * one every 5 seconds.
    *
    * A success that is not a complete JSON text in UTF-8 is a failure (`not-json`): a partial response (206), another media
    * type or charset, bytes that are not UTF-8. A missing media type counts as JSON. A success's body is never quoted; of an
@@ -131,6 +132,8 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
     prefix: options.baseUrl,
     fetch: pool.fetch,
     redirect: "manual",
+    // There is no cache. In any other mode, fetch adds `Cache-Control: no-cache` to a call with `If-None-Match`.
+    cache: "force-cache",
     throwHttpErrors: false,
     // The call policy handles both.
     retry: 0,
@@ -171,7 +174,7 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
         }
         // Read even if it is not used, since an unread body blocks its connection.
         if (response.ok) {
-          const json = await readJson(response, call.method === "POST", call.parse, call.recognise)
+          const json = await readJson(response, !isRead(call), call.parse, call.recognise)
           return { status, headers, ...json }
         }
         const retryAfter = retryAfterSeconds(headers)
@@ -200,9 +203,11 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
     call: Effect.fn("Transport.call")(function* (call) {
       yield* Effect.annotateCurrentSpan({ upstream: options.upstream, method: call.method, path: call.path })
       const through = call.callPolicy ?? callPolicy
-      return yield* through(callFor(call), attempt(call, yield* originHeaders), { isSafe: call.method !== "POST" })
+      return yield* through(callFor(call), attempt(call, yield* originHeaders), { isSafe: isRead(call) })
     }),
   }
 })
+
+const isRead = ({ method }: HttpCall) => method === "GET" || method === "HEAD"
 
 const millis = (duration: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(duration))

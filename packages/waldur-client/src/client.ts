@@ -22,6 +22,7 @@ import {
   readOfferingCustomers,
   readOfferings,
 } from "./offerings.ts"
+import { type ActionOf, actionPath, messageFor, outcomeOf, type ReportOutcome } from "./report-outcome.ts"
 import { type ResourcePage, type ResourcePageQuery, resourcePage } from "./resource-page.ts"
 import { type ResourceQuery, type ResourceRead, readResources } from "./resources.ts"
 
@@ -60,9 +61,9 @@ export interface WaldurClientOptions {
 /**
  * A provider's view of Waldur's marketplace.
  *
- * Every call fails with a `WaldurError`: `WaldurUnavailable` (network, 5xx, 429), `WaldurRejected` (401 if the token is
+ * A read fails with a `WaldurError`: `WaldurUnavailable` (network, 5xx, 429), `WaldurRejected` (401 if the token is
  * refused, 403, 404, 409, 400), `WaldurUnexpectedAnswer` (not a response of Waldur's API). Methods list other errors.
- * Reads are retried according to the retry policy; actions are sent once.
+ * Reads are retried according to the retry policy.
  */
 export class WaldurClient extends Context.Service<
   WaldurClient,
@@ -150,60 +151,70 @@ export class WaldurClient extends Context.Service<
      */
     readonly offeringCustomers: (offeringUuid: string) => Effect.Effect<ReadonlyArray<OfferingCustomer>, WaldurError>
 
+    // Actions: sent once, and again only if nothing of the request can have reached Waldur. They never fail: the outcome is a
+    // value. An order or resource is given by its UUID, or by the callback URL that an entry of the storage proxy carries for
+    // this action; a URL of another action or below another API is `untrusted`, and nothing is sent.
+
     /**
-     * Accepts an order, which then executes. `POST marketplace-orders/{uuid}/approve_by_provider/`. 409 unless it is
-     * pending-provider.
+     * Accepts an order, which then executes. `POST marketplace-orders/{uuid}/approve_by_provider/`. `otherState` unless it is
+     * pending-provider; `notAllowedNow` while the customer is blocked or once the project has expired.
      *
      * @param attributes attributes that the provider adds to the order
      */
     readonly approveByProvider: (
-      orderUuid: string,
+      order: string,
       attributes?: Readonly<Record<string, unknown>>,
-    ) => Effect.Effect<void, WaldurError>
+    ) => Effect.Effect<ReportOutcome>
 
     /**
      * Rejects an order; the resource of a Create is then Terminated. `POST marketplace-orders/{uuid}/reject_by_provider/`.
-     * 409 unless it is pending.
+     * `otherState` unless it is pending; `notAllowedNow` while the customer is blocked.
      */
-    readonly rejectByProvider: (orderUuid: string) => Effect.Effect<void, WaldurError>
+    readonly rejectByProvider: (order: string) => Effect.Effect<ReportOutcome>
 
-    /** Reports that an order is being executed. `POST marketplace-orders/{uuid}/set_state_executing/`. 409 if it already is. */
-    readonly setStateExecuting: (orderUuid: string) => Effect.Effect<void, WaldurError>
+    /** Reports that an order is being executed. `POST marketplace-orders/{uuid}/set_state_executing/`. `otherState` if it already is. */
+    readonly setStateExecuting: (order: string) => Effect.Effect<ReportOutcome>
 
     /**
      * Reports that an order is done: the resource is then OK with the new limits, or Terminated. `POST
-     * marketplace-orders/{uuid}/set_state_done/`. 409 unless it is executing.
+     * marketplace-orders/{uuid}/set_state_done/`. `otherState` unless it is executing. Do not report right after the approval,
+     * but once the list shows that the order is executing: a report that overtakes Waldur's worker leaves the resource in
+     * its state for good.
      */
-    readonly setStateDone: (orderUuid: string) => Effect.Effect<void, WaldurError>
+    readonly setStateDone: (order: string) => Effect.Effect<ReportOutcome>
 
     /**
-     * Reports that an order failed, and why. `POST marketplace-orders/{uuid}/set_state_erred/`. 405 for some types of
+     * Reports that an order failed. `POST marketplace-orders/{uuid}/set_state_erred/`. `unsupported` for some types of
      * offerings.
+     *
+     * @param message the reason, which the customer sees: no internals. Control characters become spaces; at most 1,000
+     *   characters are sent, and a general sentence if it is empty
      */
-    readonly setStateErred: (
-      orderUuid: string,
-      why: { readonly errorMessage: string; readonly errorTraceback: string },
-    ) => Effect.Effect<void, WaldurError>
-
-    /** Sets the provider's own id of a resource. `POST marketplace-provider-resources/{uuid}/set_backend_id/`. */
-    readonly setBackendId: (resourceUuid: string, backendId: string) => Effect.Effect<void, WaldurError>
+    readonly setStateErred: (order: string, message: string) => Effect.Effect<ReportOutcome>
 
     /**
-     * Sets a resource to OK. `POST marketplace-provider-resources/{uuid}/set_state_ok/`. 409 if it already is; 404 on Waldur
-     * before 8.
+     * Sets the provider's own id of a resource; an absolute path becomes its mount point. `POST
+     * marketplace-provider-resources/{uuid}/set_backend_id/`.
      */
-    readonly setStateOk: (resourceUuid: string) => Effect.Effect<void, WaldurError>
+    readonly setBackendId: (resource: string, backendId: string) => Effect.Effect<ReportOutcome>
+
+    /**
+     * Sets a resource to OK. `POST marketplace-provider-resources/{uuid}/set_state_ok/`. `otherState` if it already is; `gone`
+     * on Waldur before 8.
+     */
+    readonly setStateOk: (resource: string) => Effect.Effect<ReportOutcome>
 
     /**
      * Sets a resource's options without an order. `POST
-     * marketplace-provider-resources/{uuid}/update_options_direct/`. 404 on Waldur before 8.
+     * marketplace-provider-resources/{uuid}/update_options_direct/`. `gone` on Waldur before 8.
      *
-     * @param options names and values as defined by the offering's `resource_options`
+     * @param options names and values as defined by the offering's `resource_options`; quotas as `quotaReport` of
+     *   `@cscs/storage-model` names them
      */
     readonly updateOptionsDirect: (
-      resourceUuid: string,
+      resource: string,
       options: Readonly<Record<string, unknown>>,
-    ) => Effect.Effect<void, WaldurError>
+    ) => Effect.Effect<ReportOutcome>
   }
 >()("@cscs/waldur-client/WaldurClient") {
   /** A client with its own connections, which end with the layer. Creating it sends no request. */
@@ -261,10 +272,21 @@ const make = Effect.fnUntraced(function* ({
     about,
     gate,
   )
-  const orderAction = (orderUuid: string, action: string, json?: unknown) =>
-    calls.action(`marketplace-orders/${encodeURIComponent(orderUuid)}/${action}/`, json)
-  const resourceAction = (resourceUuid: string, action: string, json?: unknown) =>
-    calls.action(`marketplace-provider-resources/${encodeURIComponent(resourceUuid)}/${action}/`, json)
+  const report = Effect.fn("WaldurClient.report")(function* (of: ActionOf, to: string, action: string, json?: unknown) {
+    yield* Effect.annotateCurrentSpan({ action })
+    const path = actionPath(baseUrl, of, to, action)
+    if (path === undefined) {
+      return { _tag: "untrusted", detail: `expected a UUID, or a URL ${apiUrl}${of}/<uuid>/${action}/` } as const
+    }
+    return yield* Effect.match(calls.action(path, json), {
+      onSuccess: (): ReportOutcome => ({ _tag: "done" }),
+      onFailure: outcomeOf,
+    })
+  })
+  const orderAction = (order: string, action: string, json?: unknown) =>
+    report("marketplace-orders", order, action, json)
+  const resourceAction = (resource: string, action: string, json?: unknown) =>
+    report("marketplace-provider-resources", resource, action, json)
 
   return WaldurClient.of({
     apiUrl,
@@ -276,17 +298,20 @@ const make = Effect.fnUntraced(function* ({
     offerings: () => readOfferings(calls),
     offering: (uuid) => readOffering(calls, uuid),
     offeringCustomers: (offeringUuid) => readOfferingCustomers(customerCalls, offeringUuid),
-    approveByProvider: (orderUuid, attributes) =>
-      orderAction(orderUuid, "approve_by_provider", attributes === undefined ? undefined : { attributes }),
-    rejectByProvider: (orderUuid) => orderAction(orderUuid, "reject_by_provider"),
-    setStateExecuting: (orderUuid) => orderAction(orderUuid, "set_state_executing"),
-    setStateDone: (orderUuid) => orderAction(orderUuid, "set_state_done"),
-    setStateErred: (orderUuid, { errorMessage, errorTraceback }) =>
-      orderAction(orderUuid, "set_state_erred", { error_message: errorMessage, error_traceback: errorTraceback }),
-    setBackendId: (resourceUuid, backendId) =>
-      resourceAction(resourceUuid, "set_backend_id", { backend_id: backendId }),
-    setStateOk: (resourceUuid) => resourceAction(resourceUuid, "set_state_ok"),
-    updateOptionsDirect: (resourceUuid, options) => resourceAction(resourceUuid, "update_options_direct", { options }),
+    approveByProvider: (order, attributes) =>
+      orderAction(order, "approve_by_provider", attributes === undefined ? undefined : { attributes }),
+    rejectByProvider: (order) => orderAction(order, "reject_by_provider"),
+    setStateExecuting: (order) => orderAction(order, "set_state_executing"),
+    setStateDone: (order) => orderAction(order, "set_state_done"),
+    // Waldur requires both; the traceback is for its staff, and ours has none.
+    setStateErred: (order, message) =>
+      orderAction(order, "set_state_erred", {
+        error_message: messageFor(transport.redact(message)),
+        error_traceback: "",
+      }),
+    setBackendId: (resource, backendId) => resourceAction(resource, "set_backend_id", { backend_id: backendId }),
+    setStateOk: (resource) => resourceAction(resource, "set_state_ok"),
+    updateOptionsDirect: (resource, options) => resourceAction(resource, "update_options_direct", { options }),
   })
 })
 

@@ -1,4 +1,5 @@
-/** What became of a report to Waldur. */
+/** What became of a report to Waldur, and what a report is sent as. */
+import type { WaldurError } from "./errors.ts"
 
 /**
  * The outcome of an action on an order or resource. **Continue with the entry in the same cycle only after `done`**; after any other
@@ -27,3 +28,54 @@ export type ReportOutcome =
       /** Seconds that Waldur asks to wait (`Retry-After`). */
       readonly retryAfter?: number
     }
+
+/** The kind of object that an action is of, as its path names it. */
+export type ActionOf = "marketplace-orders" | "marketplace-provider-resources"
+
+/** A component of a path that no parser reads as anything else; Waldur's are UUIDs. */
+const plainId = /^[A-Za-z0-9_-]{1,64}$/
+
+/**
+ * The path of an action below Waldur's API; `undefined` if the target is not trusted: a URL must be the one of exactly this action
+ * below `apiUrl`, so that the token is sent to nothing else.
+ *
+ * @param target a UUID, or the callback URL that an entry carries
+ */
+export const actionPath = (apiUrl: string, of: ActionOf, target: string, action: string): string | undefined => {
+  const [start, end] = [`${apiUrl}${of}/`, `/${action}/`]
+  const isUrl = target.startsWith(start) && target.endsWith(end)
+  const id = isUrl ? target.slice(start.length, -end.length) : target
+  return plainId.test(id) ? `${of}/${id}${end}` : undefined
+}
+
+/** The outcome that an error stands for. */
+export const outcomeOf = (error: WaldurError): ReportOutcome => {
+  const detail = error.message
+  if (error._tag === "WaldurRejected") {
+    const tag = tagByStatus[error.status]
+    if (tag !== undefined) return { _tag: tag, detail }
+  }
+  const retryAfter = error._tag === "WaldurUnavailable" ? error.retryAfter : undefined
+  return { _tag: "unknown", detail, ...(retryAfter === undefined ? {} : { retryAfter }) }
+}
+
+const tagByStatus: Readonly<Record<number, "otherState" | "notAllowedNow" | "refused" | "gone" | "unsupported">> = {
+  400: "notAllowedNow",
+  401: "refused",
+  403: "refused",
+  404: "gone",
+  405: "unsupported",
+  409: "otherState",
+}
+
+/** Characters of the message of an erred order, which the customer sees. */
+const longestMessage = 1000
+/** Waldur fails (500) without a message, and an empty one explains nothing. */
+const noMessage = "The storage system could not carry out this order. Contact its operators for the reason."
+
+/** A message for the customer: one line of text, never empty. */
+export const messageFor = (message: string): string =>
+  message
+    .replace(/[\p{C}\p{Z}]+/gu, " ")
+    .trim()
+    .slice(0, longestMessage) || noMessage

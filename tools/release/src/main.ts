@@ -10,7 +10,16 @@ import { globSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { cleanEnvironment, reportedStep, run, sandboxEnvironment, scratchFolder, withPath } from "@cscs/harness"
+import {
+  cleanEnvironment,
+  endAllChildren,
+  reportedStep,
+  run,
+  sandboxEnvironment,
+  scratchFolder,
+  startProxy,
+  withPath,
+} from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
 import { nodeOf } from "./cached-tools.ts"
 import { addToNpmrc, copyRepository } from "./copied-repository.ts"
@@ -55,8 +64,9 @@ const sameSet = (found: ReadonlyArray<string>, wanted: ReadonlyArray<string>, wh
 
 const indented = (lines: ReadonlyArray<string>) => lines.map((line) => `\n      ${line}`).join("")
 
+process.once("exit", endAllChildren)
 await rehearse()
-// The sandbox and the registry still listen; they end with this process.
+// The sandbox, the proxy and the registry still listen; they end with this process.
 process.exit()
 
 async function rehearse(): Promise<void> {
@@ -112,6 +122,8 @@ async function rehearse(): Promise<void> {
 
   const sandbox = await startSandbox({ worldChangesByHand: false })
   const configuration = sandboxEnvironment(sandbox)
+  // For the example of the storage client.
+  const proxy = await startProxy({ environment: configuration, isReady: true })
   const typesOfNode: string = JSON.parse(
     readFileSync(join(copy, "node_modules/@types/node/package.json"), "utf8"),
   ).version
@@ -135,7 +147,12 @@ async function rehearse(): Promise<void> {
     }
     await step(
       `Node ${version}: the READMEs' examples`,
-      () => Promise.all(libraries.map((library) => runExample(project, library, { ...here, ...configuration }))),
+      () =>
+        Promise.all(
+          libraries.map((library) =>
+            runExample(project, library, { ...here, ...configuration, STORAGE_PROXY_URL: proxy.url }),
+          ),
+        ),
       () => `${libraries.length} ran`,
     )
     await step(

@@ -195,7 +195,7 @@ export const renameInto = (
         Effect.tapError(() => withdrawClaim(to, newName)),
       )
       yield* sync(to)
-      yield* sync(from)
+      if (from !== to) yield* sync(from)
       const now = yield* openChild(to, newName)
       if (now === null || (yield* statusOf(now)).identity !== identity)
         return yield* new UnknownOutcome({ step, detail: "the directory is not at its new place" })

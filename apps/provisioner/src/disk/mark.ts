@@ -4,7 +4,7 @@
  * so Debian's `attr` must be installed; without it, or on a file system without them (NFS), the registry is the only mark.
  */
 import { Effect } from "effect"
-import { Conflict, type DriverError } from "../drivers/driver.ts"
+import type { DriverError } from "../drivers/driver.ts"
 import type { Directory } from "./directory.ts"
 import { givenDirectory, runProgram } from "./run-program.ts"
 
@@ -17,14 +17,9 @@ export const readMark = (directory: Directory): Effect.Effect<string | null, Dri
     Effect.catchTag("Refused", () => Effect.succeed(null)),
   )
 
-/** Marks a directory, and reads the mark back. Returns whether the file system keeps such marks. */
-export const writeMark = (directory: Directory, itemId: string): Effect.Effect<boolean, DriverError> =>
-  Effect.gen(function* () {
-    const ran = yield* runProgram("setfattr", ["-n", attribute, "-v", itemId, "--", givenDirectory], {
-      given: directory,
-    }).pipe(Effect.catchTag("Refused", () => Effect.succeed(null)))
-    if (ran === null || ran.code !== 0) return false
-    const found = yield* readMark(directory)
-    if (found === null || found === itemId) return found !== null
-    return yield* new Conflict({ step: `mark of ${directory.path}`, detail: `it is ${found}, not ${itemId}` })
-  })
+/** Marks a new directory, if its file system keeps such marks. */
+export const writeMark = (directory: Directory, itemId: string): Effect.Effect<void, DriverError> =>
+  runProgram("setfattr", ["-n", attribute, "-v", itemId, "--", givenDirectory], { given: directory }).pipe(
+    Effect.catchTag("Refused", () => Effect.void),
+    Effect.asVoid,
+  )

@@ -26,7 +26,8 @@ export const btrfsSystem: QuotaSystem = {
     ),
   readQuotas: (place) => Effect.map(qgroupOf(place), ({ limit }) => (limit === null ? {} : { spaceHard: limit })),
   usage: (place) =>
-    Effect.flatMap(qgroupOf(place), ({ used, isAccurate }) =>
+    // What was written counts once it is committed.
+    Effect.flatMap(qgroupOf(place, "--sync"), ({ used, isAccurate }) =>
       isAccurate
         ? Effect.succeed({ bytes: used, inodes: null })
         : Effect.fail(
@@ -50,10 +51,10 @@ interface Qgroup {
 }
 
 /** The qgroup of a subvolume: `0/<id>  <referenced>  <exclusive>  <limit>  <limit of exclusive>  …`, in bytes. */
-const qgroupOf = ({ directory }: Place): Effect.Effect<Qgroup, DriverError> =>
+const qgroupOf = ({ directory }: Place, ...options: ReadonlyArray<string>): Effect.Effect<Qgroup, DriverError> =>
   Effect.gen(function* () {
     yield* isSubvolume(directory)
-    const args = ["qgroup", "show", "-re", "--raw", "-f", "--", givenDirectory]
+    const args = ["qgroup", "show", "-re", "--raw", "-f", ...options, "--", givenDirectory]
     const step = `btrfs qgroup show ${directory.path}`
     const { code, stdout, stderr } = yield* runProgram("btrfs", args, { given: directory })
     if (/quotas? not enabled/i.test(stderr))

@@ -1,9 +1,10 @@
 /** A driver from what is special to a storage system: every step that is the same for all of them, once. */
-import { DateTime, Effect, type Scope, Semaphore } from "effect"
+import { DateTime, Effect, RcRef, type Scope, Semaphore } from "effect"
 import { checkedQuotas, isSpace, roundedTo } from "../disk/amounts.ts"
 import {
   componentsBelow,
   type Directory,
+  type DirectoryStatus,
   isClaim,
   makeChild,
   namesIn,
@@ -43,6 +44,11 @@ const mostForeignIds = 1000
 const id = /^[0-9A-Za-z-]{1,64}$/
 const greatestGid = 2 ** 32 - 2
 
+/** The root and the trash, open. */
+interface Opened {
+  readonly top: Directory
+  readonly trash: Directory
+}
 type Step<A> = Effect.Effect<A, DriverError, Scope.Scope>
 
 /**
@@ -66,8 +72,7 @@ export const makeDriver = (
     /** For what several items share: project IDs, and directories above. */
     const alone = yield* Semaphore.make(1)
 
-    /** Opened for each step: a file system that was mounted or unmounted since is noticed. */
-    const openRoot: Step<{ readonly top: Directory; readonly trash: Directory }> = Effect.gen(function* () {
+    const openRoot: Step<Opened> = Effect.gen(function* () {
       const step = `open root ${root}`
       const top = yield* openAbsolute(root)
       const detail = "it is missing: is the file system mounted?"
@@ -86,19 +91,29 @@ export const makeDriver = (
       return { top, trash: made }
     })
 
+    /** Opened anew unless another step has it open: a file system that was mounted or unmounted since is noticed. */
+    const opened = yield* RcRef.make({ acquire: openRoot })
+
     /** The directory at a path; a claim counts as nothing. */
-    const directoryAt = (top: Directory, path: string): Step<Directory | null> =>
+    const directoryAt = (
+      top: Directory,
+      path: string,
+    ): Step<(Directory & { readonly status: DirectoryStatus }) | null> =>
       Effect.gen(function* () {
         const found = yield* openBelow(top, yield* componentsBelow(root, path))
-        return found === null || isClaim(yield* statusOf(found)) ? null : found
+        if (found === null) return null
+        const status = yield* statusOf(found)
+        return isClaim(status) ? null : { ...found, status }
       })
 
     /** Whose directory it is, by the registry, else by its mark. */
-    const ownerOf = (directory: Directory): Effect.Effect<string | null, DriverError> =>
-      Effect.gen(function* () {
-        const known = registry.byIdentity((yield* statusOf(directory)).identity)
-        return known?.itemId ?? (yield* readMark(directory))
-      })
+    const ownerOf = (
+      directory: Directory,
+      { identity }: DirectoryStatus,
+    ): Effect.Effect<string | null, DriverError> => {
+      const known = registry.byIdentity(identity)
+      return known === undefined ? readMark(directory) : Effect.succeed(known.itemId)
+    }
 
     /** Before anything is changed: the mark, too, must not be another's. */
     const isOf = (directory: Directory, itemId: string): Effect.Effect<boolean, DriverError> =>
@@ -124,13 +139,14 @@ export const makeDriver = (
         for (const one of (yield* namesIn(trash)).map(trashedOf)) {
           if (one?.itemId !== itemId) continue
           const directory = yield* openChild(trash, one.name)
-          if (directory !== null && (yield* ownerOf(directory)) === itemId) return { ...one, directory }
+          if (directory !== null && (yield* ownerOf(directory, yield* statusOf(directory))) === itemId)
+            return { ...one, directory }
         }
         return null
       })
 
     const whereabouts = (
-      { top, trash }: { readonly top: Directory; readonly trash: Directory },
+      { top, trash }: Opened,
       itemId: string,
       candidates: ReadonlyArray<string>,
     ): Step<Whereabouts> =>
@@ -141,7 +157,8 @@ export const makeDriver = (
             // Something else is there: so it is not this item's.
             Effect.catchTag("Conflict", () => Effect.succeed(null)),
           )
-          if (directory !== null && (yield* ownerOf(directory)) === itemId) return { at: "path", path } as const
+          if (directory !== null && (yield* ownerOf(directory, directory.status)) === itemId)
+            return { at: "path", path } as const
         }
         const removed = yield* inTrash(trash, itemId)
         if (removed === null) return { at: "nowhere" } as const
@@ -185,10 +202,11 @@ export const makeDriver = (
       Effect.map(projectIdOf(itemId, directory), (projectId) => ({ itemId, directory, path, projectId, registry }))
 
     const { enforces, granularity } = system.capabilities
+    const { normalise = (quotas: Quotas) => quotas } = system
     const storedAs = (quotas: Quotas): Quotas =>
       Object.fromEntries(
         enforces.flatMap((kind) => {
-          const amount = quotas[kind]
+          const amount = normalise(quotas)[kind]
           return amount === undefined
             ? []
             : [[kind, roundedTo(isSpace(kind) ? granularity.bytes : granularity.inodes, amount)]]
@@ -204,7 +222,7 @@ export const makeDriver = (
         const wanted = storedAs(yield* checkedQuotas(quotas))
         const found = yield* system.readQuotas(place)
         if (differing(wanted, found).length === 0) return "unchanged"
-        yield* system.setQuotas(place, yield* checkedQuotas({ ...found, ...wanted }))
+        yield* system.setQuotas(place, normalise(yield* checkedQuotas({ ...found, ...wanted })))
         const wrong = differing(wanted, yield* system.readQuotas(place))
         if (wrong.length === 0) return "changed"
         return yield* new Conflict({ step: `quotas of ${place.path}`, detail: `read back: ${wrong.join("; ")}` })
@@ -296,8 +314,8 @@ export const makeDriver = (
         return "changed" as Outcome
       })
 
-    const step = <A>(name: string, work: (opened: { readonly top: Directory; readonly trash: Directory }) => Step<A>) =>
-      Effect.scoped(Effect.flatMap(openRoot, work)).pipe(Effect.withSpan(`${system.name}.${name}`))
+    const step = <A>(name: string, work: (opened: Opened) => Step<A>) =>
+      Effect.scoped(Effect.flatMap(RcRef.get(opened), work)).pipe(Effect.withSpan(`${system.name}.${name}`))
 
     const driver: Driver = {
       name: system.name,
@@ -352,8 +370,8 @@ export const makeDriver = (
           Effect.gen(function* () {
             const directory = yield* directoryAt(top, item.path)
             if (directory === null) return null
-            const { uid, gid, mode } = yield* statusOf(directory)
-            const itemId = yield* ownerOf(directory)
+            const { uid, gid, mode } = directory.status
+            const itemId = yield* ownerOf(directory, directory.status)
             const isTied = itemId === item.itemId && (!system.projectIds || registry.get(itemId)?.projectId)
             const quotas = isTied ? yield* system.readQuotas(yield* placeOf(directory, item)) : {}
             return { uid, gid, mode, itemId, quotas } satisfies Observed
@@ -427,7 +445,7 @@ export const makeDriver = (
         step("usage", ({ top }) =>
           Effect.gen(function* () {
             const directory = yield* directoryAt(top, item.path)
-            if (directory === null || (yield* ownerOf(directory)) !== item.itemId)
+            if (directory === null || (yield* ownerOf(directory, directory.status)) !== item.itemId)
               return yield* new Conflict({ step: `usage of ${item.path}`, detail: "it is not this item's directory" })
             const place = yield* placeOf(directory, item)
             return { ...(yield* system.usage(place)), quotas: yield* system.readQuotas(place) }
@@ -439,7 +457,7 @@ export const makeDriver = (
           Effect.map(namesIn(trash), (names) => names.map(trashedOf).filter((one) => one !== null)),
         ),
     }
-    yield* Effect.scoped(openRoot)
+    yield* Effect.scoped(Effect.flatMap(RcRef.get(opened), ({ top }) => system.check?.(top) ?? Effect.void))
     return driver
   })
 

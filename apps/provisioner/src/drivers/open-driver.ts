@@ -2,8 +2,12 @@
 import { Effect, type Scope } from "effect"
 import { btrfsSystem } from "./btrfs.ts"
 import { directorySystem } from "./directory.ts"
-import { type Driver, type DriverError, Refused } from "./driver.ts"
+import type { Driver, DriverError } from "./driver.ts"
+import { projectQuotaSystem } from "./ext4-and-xfs.ts"
+import { lustreSystem } from "./lustre.ts"
 import { makeDriver } from "./make-driver.ts"
+import { type ProjectIds, projectIdRange } from "./project-quotas.ts"
+import { type VastSettings, vastSystem } from "./vast.ts"
 
 /** Of every driver. */
 export interface CommonSettings {
@@ -13,47 +17,18 @@ export interface CommonSettings {
   readonly registry: string
 }
 
-/** Of drivers with project quotas: which IDs they may give out, one for each directory. */
-export interface ProjectIds {
-  /** Default 1,000,000,000: far from GIDs, which other programs take for project IDs. At least 1. */
-  readonly first?: number
-  /** Default 1,999,999,999. At most 2^32 - 2. */
-  readonly last?: number
-}
-
 /** A driver and its settings. */
 export type DriverSettings = CommonSettings &
   (
     | { readonly type: "directory" }
     | { readonly type: "btrfs" }
     | {
-        readonly type: "lustre"
-        /** Where the file system is mounted, for `lfs setquota`. Default: the root. */
-        readonly mount?: string
-        readonly projectIds?: ProjectIds
-        /** Programs to run in place of those on the path. */
-        readonly lfs?: string
-      }
-    | {
-        readonly type: "ext4" | "xfs"
+        readonly type: "lustre" | "ext4" | "xfs"
         /** Where the file system is mounted. Default: the root. */
         readonly mount?: string
         readonly projectIds?: ProjectIds
       }
-    | {
-        readonly type: "vast"
-        /** `https://vms.example.org` */
-        readonly apiUrl: string
-        /** Default `v5`. */
-        readonly apiVersion?: string
-        /** An API token, or the name and password of a user of the VMS. */
-        readonly login: { readonly token: string } | { readonly user: string; readonly password: string }
-        /** The path of the root in VAST's own name space, if it is mounted under another. Default: the root. */
-        readonly exportedAs?: string
-        readonly tenantId?: number
-        /** PEM of the authority that signed the certificate, if it is not one of the system's. */
-        readonly ca?: string
-      }
+    | ({ readonly type: "vast" } & VastSettings)
   )
 
 /**
@@ -66,7 +41,15 @@ export const openDriver = (settings: DriverSettings): Effect.Effect<Driver, Driv
       return makeDriver(settings, directorySystem)
     case "btrfs":
       return makeDriver(settings, btrfsSystem)
-    default:
-      return Effect.fail(new Refused({ step: `driver ${settings.type}`, detail: "not built yet" }))
+    case "lustre":
+    case "ext4":
+    case "xfs": {
+      const { type, mount = settings.root } = settings
+      return Effect.flatMap(projectIdRange(settings.projectIds), (range) =>
+        makeDriver(settings, type === "lustre" ? lustreSystem(mount, range) : projectQuotaSystem(type, mount, range)),
+      )
+    }
+    case "vast":
+      return Effect.flatMap(vastSystem(settings), (system) => makeDriver(settings, system))
   }
 }

@@ -21,6 +21,10 @@ export interface Place {
 export interface QuotaSystem {
   readonly name: string
   readonly capabilities: Capabilities
+  /** Whether the system can be used below this root, when the driver is opened: quotas are on, nothing is inherited. */
+  readonly check?: (root: Directory) => Effect.Effect<void, DriverError>
+  /** Limits that the system takes to be the same as these, such as without a soft one that equals the hard one. */
+  readonly normalise?: (quotas: Quotas) => Quotas
   /** Whether directories get project IDs; from where to where. The numbers are given out once. */
   readonly projectIds?: { readonly first: number; readonly last: number }
   /** Whether a project ID is free: without usage and limits. One that is not was given out by another program. */

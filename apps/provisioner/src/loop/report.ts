@@ -19,43 +19,17 @@ export const sendReports = (waldur: WaldurClient["Service"]): SendReport => {
   })
 }
 
-const uuidIn = (url: string) => /\/([0-9a-f-]{32,36})\/[a-z_]+\/$/i.exec(url)?.[1] ?? ""
-
 const send = (waldur: WaldurClient["Service"], report: Report): Effect.Effect<ReportOutcome> => {
-  const uuid = uuidIn(report.url)
-  const call =
-    report.act === "approve"
-      ? waldur.approveByProvider(uuid)
-      : report.act === "reject"
-        ? waldur.rejectByProvider(uuid)
-        : report.act === "done"
-          ? waldur.setStateDone(uuid)
-          : report.act === "backend-id"
-            ? waldur.setBackendId(uuid, report.path)
-            : waldur.setStateErred(uuid, {
-                errorMessage: "message" in report ? report.message : "",
-                errorTraceback: "",
-              })
-  return call.pipe(
-    Effect.map((): ReportOutcome => ({ _tag: "done" })),
-    Effect.catch((error) =>
-      Effect.succeed<ReportOutcome>(
-        error._tag === "WaldurRejected"
-          ? {
-              _tag:
-                error.status === 409
-                  ? "otherState"
-                  : error.status === 404
-                    ? "gone"
-                    : error.status === 405
-                      ? "unsupported"
-                      : error.status === 400
-                        ? "notAllowedNow"
-                        : "refused",
-              detail: error.message,
-            }
-          : { _tag: "unknown", detail: error.message },
-      ),
-    ),
-  )
+  switch (report.act) {
+    case "approve":
+      return waldur.approveByProvider(report.url)
+    case "reject":
+      return waldur.rejectByProvider(report.url)
+    case "done":
+      return waldur.setStateDone(report.url)
+    case "backend-id":
+      return waldur.setBackendId(report.url, report.path)
+    case "erred":
+      return waldur.setStateErred(report.url, report.message)
+  }
 }

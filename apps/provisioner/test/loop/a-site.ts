@@ -42,7 +42,7 @@ export const aSite = (): Site => {
     statePath,
     reports,
     session:
-      ({ driver: wrap = (driver) => driver, respond = () => ({ _tag: "done" }), settings } = {}) =>
+      ({ driver: wrap = (driver: Driver) => driver, respond = (): ReportOutcome => ({ _tag: "done" }), settings } = {}) =>
       (cycles) =>
         Effect.runPromise(
           Effect.scoped(

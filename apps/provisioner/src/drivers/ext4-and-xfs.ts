@@ -1,0 +1,66 @@
+/** ext4 and XFS with project quotas (`mount -o prjquota`), by the programs of Debian's `quota`, `e2fsprogs` and `xfsprogs`. */
+import { Effect } from "effect"
+import { kibibytes } from "../disk/amounts.ts"
+import type { Directory } from "../disk/directory.ts"
+import { givenDirectory, outputOf, runProgram } from "../disk/run-program.ts"
+import { Refused, UnknownOutcome } from "./driver.ts"
+import { projectQuotas } from "./project-quotas.ts"
+import type { QuotaSystem } from "./quota-system.ts"
+import { limitsOf, readQuotaTable } from "./quota-table.ts"
+
+/** @param mount where the file system is mounted */
+export const projectQuotaSystem = (
+  name: "ext4" | "xfs",
+  mount: string,
+  projectIds: QuotaSystem["projectIds"],
+): QuotaSystem => {
+  /** `lsattr -p -d`: `1000 ---------------------P /path`. On XFS, Linux 5.13 and later show the flag. */
+  const project = (given: Directory) =>
+    Effect.flatMap(outputOf("lsattr", ["-p", "-d", "--", givenDirectory], { given }), (text) => {
+      const [, id, flags = ""] = /^\s*(\d{1,10}) ([A-Za-z-]+) /.exec(text) ?? []
+      const detail = `unknown output: ${text.slice(0, 100)}`
+      return id === undefined
+        ? Effect.fail(new UnknownOutcome({ step: `lsattr -p -d ${given.path}`, detail }))
+        : Effect.succeed({ id: Number(id), inherits: flags.includes("P") })
+    })
+  /** Its exit code is 1 if a quota is exceeded, too. */
+  const row = (id: number) =>
+    Effect.gen(function* () {
+      const args = ["-P", "-v", "-w", "-p", `--filesystem=${mount}`, String(id)]
+      const { stdout, stderr } = yield* runProgram("quota", args)
+      return yield* readQuotaTable(`quota -P ${id} ${mount}`, `${stderr}\n${stdout}`)
+    })
+  return {
+    name,
+    capabilities: {
+      enforces: ["spaceSoft", "spaceHard", "inodesSoft", "inodesHard"],
+      granularity: { bytes: 1024n, inodes: 1n },
+      countsInodes: true,
+    },
+    ...projectQuotas({
+      projectIds,
+      project,
+      tie: (given, id) =>
+        Effect.asVoid(
+          name === "ext4"
+            ? outputOf("chattr", ["-p", String(id), "+P", "--", givenDirectory], { given })
+            : // Depth 0: the directory alone, which is empty.
+              outputOf("xfs_quota", ["-x", "-c", `project -s -d 0 -p ${givenDirectory} ${id}`, mount], { given }),
+        ),
+      row,
+      set: (id, quotas) =>
+        Effect.asVoid(outputOf("setquota", ["-P", String(id), ...limitsOf(quotas, kibibytes), mount])),
+    }),
+    check: (root) =>
+      Effect.gen(function* () {
+        const step = `project quotas of ${mount}`
+        const detail =
+          "the kernel or the mount has none: mount with prjquota, on a kernel with CONFIG_QFMT_V2 or XFS_QUOTA"
+        // Of ID 0, which always has a row if there are project quotas.
+        yield* Effect.mapError(row(0), (error) => new Refused({ step, detail: `${detail} (${error.detail})` }))
+        const { id, inherits } = yield* project(root)
+        if (id !== 0 || inherits)
+          return yield* new Refused({ step, detail: `the root has the project ID ${id}: choose a root with ID 0` })
+      }),
+  }
+}

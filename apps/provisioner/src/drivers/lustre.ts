@@ -1,0 +1,66 @@
+/** Lustre: each directory has a project ID of its own, and quotas by `lfs setquota -p`. */
+import { Effect } from "effect"
+import { kibibytes } from "../disk/amounts.ts"
+import type { Directory } from "../disk/directory.ts"
+import { givenDirectory, outputOf } from "../disk/run-program.ts"
+import { Conflict, type DriverError, Refused, UnknownOutcome } from "./driver.ts"
+import { projectQuotas } from "./project-quotas.ts"
+import type { QuotaSystem } from "./quota-system.ts"
+import { limitsOf, readQuotaTable } from "./quota-table.ts"
+
+/** @param mount where the file system is mounted */
+export const lustreSystem = (mount: string, projectIds: QuotaSystem["projectIds"]): QuotaSystem => {
+  const lfs = (args: ReadonlyArray<string>, given?: Directory) =>
+    outputOf("lfs", args, given === undefined ? {} : { given })
+
+  /** `lfs project -d`: `  1000 P /path`; the flag `P` is that new files inherit the ID. */
+  const project = (
+    directory: Directory,
+  ): Effect.Effect<{ readonly id: number; readonly inherits: boolean }, DriverError> =>
+    Effect.flatMap(lfs(["project", "-d", givenDirectory], directory), (text) => {
+      const [, id, flag] = /^\s*(\d{1,10}) ([P-]) /.exec(text) ?? []
+      const detail = `unknown output: ${text.slice(0, 100)}`
+      return id === undefined
+        ? Effect.fail(new UnknownOutcome({ step: `lfs project -d ${directory.path}`, detail }))
+        : Effect.succeed({ id: Number(id), inherits: flag === "P" })
+    })
+
+  return {
+    name: "lustre",
+    capabilities: {
+      enforces: ["spaceSoft", "spaceHard", "inodesSoft", "inodesHard"],
+      // Inodes are granted to servers in such portions: other limits are reached early.
+      granularity: { bytes: 1024n, inodes: 1024n },
+      countsInodes: true,
+    },
+    ...projectQuotas({
+      projectIds,
+      project,
+      tie: (directory, id) =>
+        Effect.gen(function* () {
+          yield* lfs(["project", "-p", String(id), "-s", givenDirectory], directory)
+          const wrong = yield* lfs(["project", "-c", "-r", "-p", String(id), givenDirectory], directory)
+          if (wrong.trim() !== "")
+            return yield* new Conflict({ step: `lfs project -c ${directory.path}`, detail: wrong.trim().slice(0, 300) })
+        }),
+      row: (id) =>
+        Effect.flatMap(lfs(["quota", "-p", String(id), mount]), (text) =>
+          readQuotaTable(`lfs quota -p ${id} ${mount}`, text),
+        ),
+      set: (id, quotas) => {
+        const [soft, hard, fileSoft, fileHard] = limitsOf(quotas, kibibytes)
+        const limits = ["-b", soft, "-B", hard, "-i", fileSoft, "-I", fileHard]
+        return Effect.asVoid(lfs(["setquota", "-p", String(id), ...limits, mount]))
+      },
+    }),
+    check: (root) =>
+      Effect.flatMap(project(root), ({ id, inherits }) =>
+        id === 0 && !inherits
+          ? Effect.void
+          : Effect.fail(new Refused({ step: `lfs project -d ${root.path}`, detail: inherited(id) })),
+      ),
+  }
+}
+
+const inherited = (id: number) =>
+  `the root has the project ID ${id}, which new directories inherit, and renaming out of it is not possible: choose a root with ID 0`

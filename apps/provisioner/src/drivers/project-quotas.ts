@@ -1,0 +1,68 @@
+/** What all systems with project IDs have in common: an ID for each directory, verified before anything relies on it. */
+import { Effect } from "effect"
+import type { Directory } from "../disk/directory.ts"
+import { Conflict, type DriverError, type Quotas, Refused } from "./driver.ts"
+import type { Place, QuotaSystem } from "./quota-system.ts"
+import type { QuotaRow } from "./quota-table.ts"
+
+/** Which IDs may be given out, one for each directory. */
+export interface ProjectIds {
+  /** Default 1,000,000,000: far from GIDs, which other programs take for project IDs. At least 1. */
+  readonly first?: number
+  /** Default 1,999,999,999. At most 2^32 - 2: the last number means "none". */
+  readonly last?: number
+}
+
+const greatestProjectId = 2 ** 32 - 2
+
+/** The range, or `Refused`: 0 is the ID of everything without one. */
+export const projectIdRange = ({
+  first = 1_000_000_000,
+  last = 1_999_999_999,
+}: ProjectIds = {}): Effect.Effect<{ readonly first: number; readonly last: number }, Refused> =>
+  Number.isInteger(first) && Number.isInteger(last) && 1 <= first && first <= last && last <= greatestProjectId
+    ? Effect.succeed({ first, last })
+    : Effect.fail(
+        new Refused({ step: "project IDs", detail: `from ${first} to ${last}: they must be from 1 to 2^32 - 2` }),
+      )
+
+/** The part of a quota system that follows from four commands. */
+export const projectQuotas = (commands: {
+  readonly projectIds: QuotaSystem["projectIds"]
+  /** The ID of a directory, and whether what is made in it inherits the ID. */
+  readonly project: (
+    directory: Directory,
+  ) => Effect.Effect<{ readonly id: number; readonly inherits: boolean }, DriverError>
+  readonly tie: (directory: Directory, id: number) => Effect.Effect<void, DriverError>
+  readonly row: (id: number) => Effect.Effect<QuotaRow, DriverError>
+  readonly set: (id: number, quotas: Quotas) => Effect.Effect<void, DriverError>
+}) => {
+  const verified = ({ directory, projectId }: Place): Effect.Effect<void, DriverError> =>
+    Effect.flatMap(commands.project(directory), ({ id, inherits }) =>
+      id === projectId && inherits
+        ? Effect.void
+        : Effect.fail(
+            new Conflict({
+              step: `project ID of ${directory.path}`,
+              detail: `it is ${id}${inherits ? "" : ", which is not inherited"}; ${projectId} is remembered`,
+            }),
+          ),
+    )
+  return {
+    ...(commands.projectIds === undefined ? {} : { projectIds: commands.projectIds }),
+    tiedTo: (directory) => Effect.map(commands.project(directory), ({ id }) => id),
+    isFree: (id) =>
+      Effect.map(
+        commands.row(id),
+        ({ bytes, inodes, quotas }) => bytes + inodes === 0n && Object.keys(quotas).length === 0,
+      ),
+    tie: (place) => Effect.andThen(commands.tie(place.directory, place.projectId), verified(place)),
+    setQuotas: ({ projectId }, quotas) => commands.set(projectId, quotas),
+    readQuotas: (place) =>
+      Effect.andThen(
+        verified(place),
+        Effect.map(commands.row(place.projectId), ({ quotas }) => quotas),
+      ),
+    usage: ({ projectId }) => Effect.map(commands.row(projectId), ({ bytes, inodes }) => ({ bytes, inodes })),
+  } satisfies Partial<QuotaSystem>
+}

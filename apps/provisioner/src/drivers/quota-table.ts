@@ -1,0 +1,59 @@
+/** The table that `lfs quota` and `quota -P` print for one project: the same columns, broken differently by each version. */
+import { Effect } from "effect"
+import { bytesOfKibibytes } from "../disk/amounts.ts"
+import { type Quotas, UnknownOutcome } from "./driver.ts"
+
+export interface QuotaRow {
+  /** Limits that are set for this ID itself. */
+  readonly quotas: Quotas
+  readonly bytes: bigint
+  readonly inodes: bigint
+}
+
+/** Amounts, `*` behind those over a limit. In brackets, Lustre shows what it could not ask all of its servers for. */
+const amount = /^\d{1,20}\*?$/
+
+/**
+ * Reads the row: file system, KiB used, soft and hard limit, grace, and the same for files. A long name of the file system
+ * has a line of its own, so lines do not count. A limit of 0 is none, and neither is one of Lustre's default quota, which an
+ * ID without its own takes in silence.
+ *
+ * Fails with `UnknownOutcome` if there is no such row: cut off, other columns, or inaccurate figures.
+ */
+export const readQuotaTable = (step: string, text: string): Effect.Effect<QuotaRow, UnknownOutcome> => {
+  const lines = text.split("\n")
+  const header = lines.findIndex((line) => /^\s*Filesystem\s/.test(line))
+  const words = lines
+    .slice(header + 1)
+    .join(" ")
+    .split(/\s+/)
+    .filter(Boolean)
+  const [, used = "", soft = "", hard = "", , files = "", fileSoft = "", fileHard = ""] = words
+  if (header < 0 || ![used, soft, hard, files, fileSoft, fileHard].every((word) => amount.test(word)))
+    return Effect.fail(
+      new UnknownOutcome({ step, detail: `its output has no complete row: ${words.join(" ").slice(0, 200)}` }),
+    )
+  const of = (word: string) => BigInt(word.replace("*", ""))
+  const isDefault = (what: "block" | "file") => new RegExp(`using default ${what} quota`).test(text)
+  const limits = [
+    ["spaceSoft", isDefault("block") ? 0n : bytesOfKibibytes(of(soft))],
+    ["spaceHard", isDefault("block") ? 0n : bytesOfKibibytes(of(hard))],
+    ["inodesSoft", isDefault("file") ? 0n : of(fileSoft)],
+    ["inodesHard", isDefault("file") ? 0n : of(fileHard)],
+  ] as const
+  return Effect.succeed({
+    quotas: Object.fromEntries(limits.filter(([, limit]) => limit > 0n)),
+    bytes: bytesOfKibibytes(of(used)),
+    inodes: of(files),
+  })
+}
+
+/** The four limits as `lfs setquota` and `setquota` take them: KiB without a suffix, which would be of 1024, and 0 for none. */
+export const limitsOf = (
+  quotas: Quotas,
+  kibibytes: (bytes: bigint) => bigint,
+): readonly [string, string, string, string] => {
+  const space = (bytes: bigint | undefined) => String(bytes === undefined ? 0n : kibibytes(bytes))
+  const { spaceSoft, spaceHard, inodesSoft = 0n, inodesHard = 0n } = quotas
+  return [space(spaceSoft), space(spaceHard), String(inodesSoft), String(inodesHard)]
+}

@@ -1,0 +1,65 @@
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { Effect } from "effect"
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest"
+import { openRegistry, type Registry } from "../../src/disk/registry.ts"
+import type { DriverError } from "../../src/drivers/driver.ts"
+
+describe("the registry", () => {
+  let path = ""
+  beforeEach(() => {
+    const folder = mkdtempSync(`${tmpdir()}/registry-`)
+    path = `${folder}/registry`
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+  })
+  const opened = <A>(work: (registry: Registry) => Effect.Effect<A, DriverError>, root = "/root") =>
+    Effect.runPromise(Effect.scoped(Effect.flatMap(openRegistry(path, root), work)))
+  const refused = (root?: string) =>
+    opened(() => Effect.void, root).then(
+      () => "opened",
+      ({ _tag }) => _tag,
+    )
+
+  test("what was put is there after it is opened again, and null removes a field", async () => {
+    await opened((registry) => registry.put("a", { projectId: 7, path: "/root/a", identity: "1:2" }))
+    await opened((registry) => registry.put("a", { path: null }))
+    await opened((registry) =>
+      Effect.sync(() => {
+        const known = { itemId: "a", projectId: 7, identity: "1:2" }
+        expect([registry.get("a"), registry.byIdentity("1:2"), registry.byProjectId(7)]).toEqual([known, known, known])
+      }),
+    )
+  })
+
+  test("a last line that was cut off does not count, and any other that cannot be read is refused", async () => {
+    await opened((registry) => registry.put("a", { projectId: 7 }))
+    appendFileSync(path, '{"itemId":"b","projectId":')
+    await opened((registry) => registry.put("c", { projectId: 9 }))
+    expect(await opened((registry) => Effect.succeed([registry.get("b"), registry.get("c")]))).toEqual([
+      undefined,
+      { itemId: "c", projectId: 9 },
+    ])
+    appendFileSync(path, "torn\n")
+    expect(await refused()).toBe("Refused")
+  })
+
+  test("the registry of another root, and one that gives an ID to two items, are refused", async () => {
+    await opened((registry) => registry.put("a", { projectId: 7 }))
+    expect(await refused("/other")).toBe("Refused")
+    appendFileSync(path, '{"itemId":"b","projectId":7}\n')
+    expect(await refused()).toBe("Refused")
+  })
+
+  test("a process that only reads does not write, and the first write leaves out superseded lines", async () => {
+    await opened((registry) => Effect.forEach([1, 2, 3], (id) => registry.put("a", { path: `/root/${id}` })))
+    const written = () => {
+      const { ino, mtimeMs, size } = statSync(path)
+      return { ino, mtimeMs, size }
+    }
+    const before = written()
+    await opened((registry) => Effect.succeed(registry.get("a")))
+    expect(written()).toEqual(before)
+    await opened((registry) => registry.put("b", {}))
+    expect(readFileSync(path, "utf8").trim().split("\n")).toHaveLength(3)
+  })
+})

@@ -1,0 +1,44 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { Effect } from "effect"
+import { describe, expect, onTestFinished, test } from "vitest"
+import { outputOf, runProgram } from "../../src/disk/run-program.ts"
+
+describe("a program", () => {
+  const script = (text: string) => {
+    const folder = mkdtempSync(`${tmpdir()}/program-`)
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    writeFileSync(`${folder}/program`, `#!/bin/sh\n${text}\n`)
+    chmodSync(`${folder}/program`, 0o755)
+    return `${folder}/program`
+  }
+  const failed = (program: string, deadline?: number) =>
+    Effect.runPromise(Effect.flip(outputOf(program, [], deadline === undefined ? {} : { deadline })))
+
+  test("gets its arguments without a shell, in English, with nothing else of the environment", async () => {
+    const program = script('printf "%s|" "$@" "$LC_ALL" "$SECRET"')
+    process.env.SECRET = "secret"
+    const ran = await Effect.runPromise(runProgram(program, ["$(id)", "a b;", "*"]))
+    expect(ran).toEqual({ code: 0, stdout: "$(id)|a b;|*|C||", stderr: "" })
+  })
+
+  test("that exceeds its deadline is killed, and its outcome is unknown, also if a child of its own goes on", async () => {
+    expect(await failed(script("sleep 60 & sleep 60"), 50)).toMatchObject({
+      _tag: "UnknownOutcome",
+      detail: "no end within 50 ms",
+    })
+  })
+
+  test("that never ends its output is killed, and its outcome is unknown", async () => {
+    expect(await failed(script("exec yes"))).toMatchObject({ _tag: "UnknownOutcome" })
+  })
+
+  test("that is missing is refused", async () => {
+    expect(await failed("/no/such/program")).toMatchObject({ _tag: "Refused" })
+  })
+
+  test("whose exit code is not 0 is quoted, and its outcome is unknown", async () => {
+    const error = await failed(script("echo made; echo 'it is   broken' >&2; exit 5"))
+    expect(error).toMatchObject({ _tag: "UnknownOutcome", detail: "exit code 5: it is broken" })
+  })
+})

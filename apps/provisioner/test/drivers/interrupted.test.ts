@@ -1,0 +1,61 @@
+/** Steps that end at any point: what they leave is completed by the same step, and nothing is lost or doubled. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { Effect, Fiber } from "effect"
+import * as fc from "fast-check"
+import { expect, test } from "vitest"
+import type { Driver, DriverError } from "../../src/drivers/driver.ts"
+import { openDriver } from "../../src/drivers/open-driver.ts"
+import { group } from "./contract.ts"
+
+/** How many turns of the event loop a step runs before it is interrupted: a whole one takes some 50 to 300. */
+const turns = fc.integer({ min: 0, max: 300 })
+
+test("a step that is interrupted anywhere is completed by repeating it with a new driver", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(turns, { minLength: 12, maxLength: 12 }), async (delays) => {
+      const folder = realpathSync(mkdtempSync(`${tmpdir()}/driver-`))
+      const root = `${folder}/root`
+      mkdirSync(root, { mode: 0o755 })
+      const open = openDriver({ type: "directory", root, registry: `${folder}/registry` })
+      const whole = <A>(work: (driver: Driver) => Effect.Effect<A, DriverError>) =>
+        Effect.runPromise(Effect.scoped(Effect.flatMap(open, work)))
+      const next = delays[Symbol.iterator]()
+      /** Twice in part, then as a whole. */
+      const step = async <A>(work: (driver: Driver) => Effect.Effect<A, DriverError>) => {
+        for (const _ of [1, 2]) {
+          const fiber = Effect.runFork(Effect.scoped(Effect.flatMap(open, work)))
+          for (let turn = next.next().value ?? 0; turn > 0; turn--)
+            await new Promise((resolve) => setImmediate(resolve))
+          await Effect.runPromise(Fiber.interrupt(fiber))
+        }
+        return whole(work)
+      }
+      const item = { itemId: "item", path: `${root}/a/b` }
+      const listed = { ...item, gid: group, mode: 0o2770, quotas: { spaceHard: 10n ** 12n } }
+      const isAsListed = (at: typeof listed) =>
+        whole((driver) => Effect.map(driver.readBack(at), (found) => found && driver.differences(at, found)))
+
+      await step((driver) => driver.ensureDirectory(listed))
+      expect(await isAsListed(listed)).toEqual([])
+      writeFileSync(`${item.path}/data`, "data")
+      const moved = { ...listed, path: `${root}/c/d` }
+      await step((driver) => driver.move(moved, item.path))
+      await step((driver) => driver.trash(moved, "order"))
+      expect(readdirSync(`${root}/.cscs-trash`)).toHaveLength(1)
+      await step((driver) => driver.restore(listed))
+      await step((driver) => driver.ensureDirectory(listed))
+      await step((driver) => driver.ensureQuota(listed, { spaceHard: 2n * 10n ** 12n }))
+      expect(await isAsListed({ ...listed, quotas: { spaceHard: 2n * 10n ** 12n } })).toEqual([])
+      expect(readFileSync(`${item.path}/data`, "utf8")).toBe("data")
+      expect([
+        readdirSync(root),
+        readdirSync(`${root}/a`),
+        readdirSync(`${root}/c`),
+        readdirSync(`${root}/.cscs-trash`),
+      ]).toEqual([[".cscs-trash", "a", "c"], ["b"], [], []])
+      rmSync(folder, { recursive: true })
+    }),
+    { numRuns: 20 },
+  )
+})

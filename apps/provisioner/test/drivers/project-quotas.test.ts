@@ -1,0 +1,176 @@
+/** `lustre`, `ext4` and `xfs` with stand-ins for their programs. */
+import { lstatSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { delimiter } from "node:path"
+import { installQuotaPrograms, type ProgramFault, type QuotaPrograms } from "@cscs/sandbox"
+import { Effect } from "effect"
+import { afterAll, describe, expect, onTestFinished, test } from "vitest"
+import type { Driver, DriverError, Listed } from "../../src/drivers/driver.ts"
+import { openDriver } from "../../src/drivers/open-driver.ts"
+import { driverContract, group, type Subject } from "./contract.ts"
+
+type Type = "lustre" | "ext4" | "xfs"
+const path = process.env.PATH
+afterAll(() => {
+  process.env.PATH = path
+})
+
+const prepared = (
+  type: Type,
+  projectIds = { first: 5000, last: 9999 },
+): Subject & { readonly programs: QuotaPrograms } => {
+  const folder = realpathSync(mkdtempSync(`${tmpdir()}/driver-`))
+  const mount = `${folder}/mount`
+  const [root, registry] = [`${mount}/root`, `${folder}/registry`]
+  mkdirSync(root, { recursive: true, mode: 0o755 })
+  const programs = installQuotaPrograms(folder, mount)
+  process.env.PATH = `${programs.bin}${delimiter}${path}`
+  return {
+    root,
+    registry,
+    programs,
+    open: openDriver({ type, root, registry, mount, projectIds }),
+    tamper: (at) => programs.setLimits(remembered(registry, at).projectId, [1, 2, 3, 4]),
+    close: () => rmSync(folder, { recursive: true }),
+  }
+}
+const remembered = (registry: string, at: string): { readonly projectId: number } =>
+  readFileSync(registry, "utf8")
+    .split("\n")
+    .slice(1, -1)
+    .map((line) => JSON.parse(line))
+    .findLast((one) => one.path === at)
+
+for (const type of ["lustre", "ext4", "xfs"] as const) {
+  driverContract(type, async () => prepared(type))
+
+  describe(`project quotas of ${type}`, () => {
+    const start = (projectIds?: { first: number; last: number }) => {
+      const subject = prepared(type, projectIds)
+      onTestFinished(() => subject.close())
+      const act = <A>(work: (driver: Driver) => Effect.Effect<A, DriverError>): Promise<A> =>
+        Effect.runPromise(Effect.scoped(Effect.flatMap(subject.open, work)))
+      const failure = (work: (driver: Driver) => Effect.Effect<unknown, DriverError>) =>
+        Effect.runPromise(Effect.flip(Effect.scoped(Effect.flatMap(subject.open, work))))
+      const listed = (name: string): Listed => ({
+        itemId: `item-${name}`,
+        path: `${subject.root}/${name}`,
+        gid: group,
+        mode: 0o2770,
+        quotas: { spaceHard: 10n ** 12n, inodesHard: 1024n },
+      })
+      const idOf = (name: string) => remembered(subject.registry, `${subject.root}/${name}`).projectId
+      return { ...subject, act, failure, listed, idOf }
+    }
+    const set = type === "lustre" ? "lfs setquota *" : "setquota *"
+
+    test("1 TB is set as 976562500 KiB, and an absent limit as 0", async () => {
+      const { act, listed, programs } = start()
+      await act((driver) => driver.ensureDirectory(listed("a")))
+      const line = programs.calls().find((call) => call.includes("setquota"))
+      expect(line).toContain(type === "lustre" ? "-b 0 -B 976562500 -i 0 -I 1024" : "-P 5000 0 976562500 0 1024")
+    })
+
+    test("each directory has a project ID of its own, that is no GID and is never given out twice", async () => {
+      const { act, listed, idOf } = start()
+      for (const name of ["a", "b"]) await act((driver) => driver.ensureDirectory(listed(name)))
+      await act((driver) => driver.trash(listed("b"), "order"))
+      await act((driver) => driver.ensureDirectory(listed("c")))
+      expect([idOf("a"), idOf("c")]).toEqual([5000, 5002])
+    })
+
+    test("a project ID that another program uses is passed over", async () => {
+      const { act, listed, idOf, programs } = start()
+      programs.setUsed(5000, 8, 2)
+      programs.setLimits(5001, [0, 100, 0, 0])
+      await act((driver) => driver.ensureDirectory(listed("a")))
+      expect(idOf("a")).toBe(5002)
+    })
+
+    test("a range without a free project ID, and one with 0 or 2^32 - 1, are refused", async () => {
+      const { act, failure, listed } = start({ first: 5000, last: 5000 })
+      await act((driver) => driver.ensureDirectory(listed("a")))
+      expect((await failure((driver) => driver.ensureDirectory(listed("b"))))._tag).toBe("Refused")
+      for (const range of [
+        { first: 0, last: 9 },
+        { first: 1, last: 2 ** 32 - 1 },
+      ])
+        expect((await start(range).failure((driver) => driver.trashed()))._tag).toBe("Refused")
+    })
+
+    test("a directory with another project ID than the remembered one is a conflict", async () => {
+      const { act, failure, listed, programs } = start()
+      await act((driver) => driver.ensureDirectory(listed("a")))
+      const { ino } = lstatSync(listed("a").path)
+      for (const id of [7, undefined]) {
+        programs.setProject(ino, id)
+        const error = await failure((driver) => driver.ensureQuota(listed("a"), { spaceHard: 5n * 10n ** 12n }))
+        expect(error).toMatchObject({ _tag: "Conflict", detail: expect.stringContaining("5000 is remembered") })
+      }
+    })
+
+    test("a root with a project ID of its own is refused, because renames out of it would fail", async () => {
+      const { failure, programs, root } = start()
+      programs.setProject(lstatSync(root).ino, 12)
+      expect((await failure((driver) => driver.trashed()))._tag).toBe("Refused")
+    })
+
+    test.each<[string, ProgramFault, string]>([
+      ["that fails", { what: "fail", text: "Input/output error" }, "UnknownOutcome"],
+      ["that is not permitted", { what: "fail", text: "Operation not permitted" }, "Refused"],
+      ["that reports success and sets nothing", { what: "silent" }, "Conflict"],
+      ["that is interrupted", { what: "eintr" }, "UnknownOutcome"],
+      ["that is killed", { what: "die" }, "UnknownOutcome"],
+      ["that fails after it has worked", { what: "late" }, "UnknownOutcome"],
+      ["without an end to its output", { what: "flood", text: "output" }, "UnknownOutcome"],
+    ])("a quota command %s is no success, and the next cycle ends it", async (_, fault, tag) => {
+      const { act, failure, listed, programs } = start()
+      programs.fault(set, fault)
+      expect((await failure((driver) => driver.ensureDirectory(listed("a"))))._tag).toBe(tag)
+      expect(await act((driver) => driver.readBack(listed("a")))).toBe(null)
+      expect(await act((driver) => driver.ensureDirectory(listed("a")))).toBe("made")
+      expect(await act((driver) => driver.ensureDirectory(listed("a")))).toBe("unchanged")
+    })
+
+    test("a table with inaccurate figures or without a row is an unknown outcome, never a quota", async () => {
+      const { act, failure, listed, programs } = start()
+      await act((driver) => driver.ensureDirectory(listed("a")))
+      const header = "Filesystem kbytes quota limit grace files quota limit grace"
+      for (const text of ["", header, `${header} /mount [4] 0 [100] - 1 0 0 -`, "/mount 4 0 976562500 - 1 0 1024 -"]) {
+        // `check` asks ext4 and XFS for ID 0 before.
+        programs.fault(type === "lustre" ? "lfs quota *" : "quota * 5000", {
+          what: "output",
+          text: text.replace(header, `${header}`),
+        })
+        expect((await failure((driver) => driver.usage(listed("a"))))._tag).toBe("UnknownOutcome")
+      }
+    })
+
+    test("usage is in bytes, also of a directory that is over its soft limit", async () => {
+      const { act, listed, programs, idOf } = start()
+      await act((driver) => driver.ensureDirectory({ ...listed("a"), quotas: { spaceSoft: 1024n, spaceHard: 4096n } }))
+      programs.setUsed(idOf("a"), 2, 9)
+      const quotas = { spaceSoft: 1024n, spaceHard: 4096n }
+      expect(await act((driver) => driver.usage(listed("a")))).toEqual({ bytes: 2048n, inodes: 9n, quotas })
+    })
+
+    if (type === "lustre") {
+      test("limits of Lustre's default quota do not count as set", async () => {
+        const { act, listed, programs } = start()
+        programs.setDefault([0, 976562500, 0, 1024])
+        await act((driver) => driver.ensureDirectory({ ...listed("a"), quotas: null }))
+        expect((await act((driver) => driver.readBack(listed("a"))))?.quotas).toEqual({})
+        expect(await act((driver) => driver.ensureDirectory(listed("a")))).toBe("changed")
+        programs.setDefault([0, 1, 0, 1])
+        expect(await act((driver) => driver.ensureDirectory(listed("a")))).toBe("unchanged")
+      })
+    } else {
+      test("a kernel or mount without project quotas is refused when the driver is opened", async () => {
+        const { failure, programs } = start()
+        programs.turnOff()
+        const error = await failure((driver) => driver.trashed())
+        expect(error).toMatchObject({ _tag: "Refused", detail: expect.stringContaining("prjquota") })
+      })
+    }
+  })
+}

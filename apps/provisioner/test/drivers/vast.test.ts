@@ -1,0 +1,158 @@
+/** `vast` with a stand-in for its REST API, and local directories as what is mounted. */
+import { lstatSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { startVast, type Vast } from "@cscs/sandbox"
+import { Effect, Redacted } from "effect"
+import { describe, expect, onTestFinished, test } from "vitest"
+import type { Driver, DriverError, Listed } from "../../src/drivers/driver.ts"
+import { openDriver } from "../../src/drivers/open-driver.ts"
+import type { VastSettings } from "../../src/drivers/vast.ts"
+import { driverContract, group, type Subject } from "./contract.ts"
+
+const prepared = async (settings: Partial<VastSettings> = {}): Promise<Subject & { readonly vast: Vast }> => {
+  const folder = realpathSync(mkdtempSync(`${tmpdir()}/driver-`))
+  const [root, registry] = [`${folder}/root`, `${folder}/registry`]
+  mkdirSync(root, { mode: 0o755 })
+  const vast = await startVast()
+  const login = { token: Redacted.make(vast.token) }
+  return {
+    root,
+    registry,
+    vast,
+    open: openDriver({ type: "vast", root, registry, apiUrl: vast.url, login, exportedAs: "/store", ...settings }),
+    tamper: (path) => {
+      for (const quota of vast.quotas.values())
+        if (quota.path === `/store${path.slice(root.length)}`) Object.assign(quota, { hard_limit: 5, soft_limit: 4 })
+    },
+    close: async () => {
+      await vast.close()
+      rmSync(folder, { recursive: true })
+    },
+  }
+}
+
+driverContract("vast", prepared)
+
+describe("quotas of VAST", () => {
+  const start = async (settings?: (vast: Vast) => Partial<VastSettings>) => {
+    const subject = await prepared()
+    onTestFinished(() => subject.close())
+    const { root, registry, vast } = subject
+    const login = { token: Redacted.make(vast.token) }
+    const open = openDriver({ type: "vast", root, registry, apiUrl: vast.url, login, ...settings?.(vast) })
+    const act = <A>(work: (driver: Driver) => Effect.Effect<A, DriverError>): Promise<A> =>
+      Effect.runPromise(Effect.scoped(Effect.flatMap(open, work)))
+    const failure = (work: (driver: Driver) => Effect.Effect<unknown, DriverError>) =>
+      Effect.runPromise(Effect.flip(Effect.scoped(Effect.flatMap(open, work))))
+    const tera = 10n ** 12n
+    const listed = (name: string): Listed => ({
+      itemId: `item-${name}`,
+      path: `${root}/${name}`,
+      gid: group,
+      mode: 0o2770,
+      quotas: { spaceSoft: tera, spaceHard: tera, inodesSoft: 1000n, inodesHard: 2000n },
+    })
+    const quota = () => [...vast.quotas.values()][0]
+    return { root, vast, act, failure, listed, quota }
+  }
+
+  test("bytes are sent, the directory is made before the quota, and a soft limit that equals the hard one is left out", async () => {
+    const { act, listed, quota, vast } = await start()
+    await act((driver) => driver.ensureDirectory(listed("a")))
+    const limits = { hard_limit: 1e12, soft_limit: null, hard_limit_inodes: 2000, soft_limit_inodes: 1000 }
+    expect(quota()).toMatchObject({ name: "cscs-item-a", path: listed("a").path, ...limits })
+    expect([vast.alarms, vast.madeDirectories]).toEqual([[], []])
+    expect(await act((driver) => driver.ensureDirectory(listed("a")))).toBe("unchanged")
+    const observed = await act((driver) => driver.readBack(listed("a")))
+    expect(await act((driver) => Effect.succeed(observed && driver.differences(listed("a"), observed)))).toEqual([])
+  })
+
+  test("a sibling whose path begins or ends the same is another quota, also if VAST ignores the filter", async () => {
+    const { act, listed, vast } = await start()
+    for (const name of ["a", "aa", "a-b"]) await act((driver) => driver.ensureDirectory(listed(name)))
+    vast.ignoresPath = true
+    await act((driver) => driver.ensureQuota(listed("a"), { spaceHard: 5n * 10n ** 12n }))
+    expect([...vast.quotas.values()].map((one) => one.hard_limit)).toEqual(
+      [5e12, 1e12, 1e12].map((limit) => limit - (limit % 1024)),
+    )
+  })
+
+  test("a quota that another program created at the path is a conflict, and is not changed", async () => {
+    const { act, failure, listed, quota } = await start()
+    await act((driver) => driver.ensureDirectory(listed("a")))
+    Object.assign(quota() ?? {}, { name: "by hand" })
+    expect((await failure((driver) => driver.ensureQuota(listed("a"), { spaceHard: 1024n })))._tag).toBe("Conflict")
+    expect((await failure((driver) => driver.trash(listed("a"), "order")))._tag).toBe("Conflict")
+    expect(quota()?.hard_limit).toBe(1e12)
+  })
+
+  test("a directory whose quota could not be created stays closed to its group until the next cycle", async () => {
+    const { act, failure, listed, vast } = await start()
+    vast.faults.set("vast", { method: "POST", status: 503, times: 1 })
+    expect((await failure((driver) => driver.ensureDirectory(listed("a"))))._tag).toBe("UnknownOutcome")
+    expect(lstatSync(listed("a").path).mode & 0o077).toBe(0)
+    expect(await act((driver) => driver.ensureDirectory(listed("a")))).toBe("changed")
+    expect(lstatSync(listed("a").path).mode & 0o7777).toBe(0o2770)
+  })
+
+  test("a lost response to a creation is an unknown outcome; the next cycle finds the quota and creates no second", async () => {
+    const { act, failure, listed, vast } = await start()
+    vast.faults.set("vast", { method: "POST", truncate: true, times: 1 })
+    expect((await failure((driver) => driver.ensureDirectory(listed("a"))))._tag).toBe("UnknownOutcome")
+    await act((driver) => driver.ensureDirectory(listed("a")))
+    expect(vast.quotas.size).toBe(1)
+  })
+
+  test.each([
+    ["401", { status: 401 }, "Refused"],
+    ["403", { status: 403 }, "Refused"],
+    ["400", { status: 400 }, "Conflict"],
+    ["429", { status: 429 }, "UnknownOutcome"],
+    ["500", { status: 500 }, "UnknownOutcome"],
+    ["a reset connection", { reset: true }, "UnknownOutcome"],
+  ])("%s to a change is never taken for success", async (_, fault, tag) => {
+    const { act, failure, listed, vast } = await start()
+    await act((driver) => driver.ensureDirectory(listed("a")))
+    vast.faults.set("vast", { method: "PATCH", times: 1, ...fault })
+    const error = await failure((driver) => driver.ensureQuota(listed("a"), { spaceHard: 2n * 10n ** 12n }))
+    expect(error._tag).toBe(tag)
+    expect(error.message).not.toContain(vast.token)
+  })
+
+  test("a change that VAST accepts and does not make is a conflict", async () => {
+    const { act, failure, listed, vast } = await start()
+    await act((driver) => driver.ensureDirectory(listed("a")))
+    vast.faults.set("vast", { method: "PATCH", status: 200, times: 1 })
+    expect((await failure((driver) => driver.ensureQuota(listed("a"), { spaceHard: 2048n })))._tag).toBe("Conflict")
+  })
+
+  test("a user and a password are another login, and a wrong one is refused", async () => {
+    const login = (password: string) => (vast: Vast) => ({
+      login: { user: vast.user, password: Redacted.make(password) },
+    })
+    const right = await start(login("vast-password-0123456789"))
+    expect(await right.act((driver) => driver.ensureDirectory(right.listed("a")))).toBe("made")
+    const wrong = await start(login("another-password"))
+    const error = await wrong.failure((driver) => driver.ensureDirectory(wrong.listed("a")))
+    expect(error._tag).toBe("Refused")
+    expect(error.message).not.toContain("another-password")
+  })
+
+  test("quotas of one tenant are not those of another with the same path", async () => {
+    const { act, listed, vast } = await start(() => ({ tenantId: 7 }))
+    const theirs = {
+      name: "theirs",
+      tenant_id: 8,
+      soft_limit: null,
+      hard_limit: 9,
+      soft_limit_inodes: null,
+      hard_limit_inodes: null,
+    }
+    vast.quotas.set(99, { id: 99, path: listed("a").path, ...theirs, used_effective_capacity: 0, used_inodes: 0 })
+    await act((driver) => driver.ensureDirectory(listed("a")))
+    expect([...vast.quotas.values()].map((one) => [one.tenant_id, one.hard_limit])).toEqual([
+      [8, 9],
+      [7, 1e12],
+    ])
+  })
+})

@@ -1,0 +1,126 @@
+import { Hono } from "hono"
+import { type CallLog, callRecorder } from "../call-log.ts"
+import { type Faults, faultBook } from "../faults.ts"
+import { asObject, type JsonObject } from "../json.ts"
+import { type Exchange, startListener } from "../listener.ts"
+
+/** A quota as VAST returns it: bytes and inodes, 0 and null for no limit. */
+export interface VastQuota {
+  id: number
+  name: string
+  path: string
+  tenant_id: number
+  soft_limit: number | null
+  hard_limit: number | null
+  soft_limit_inodes: number | null
+  hard_limit_inodes: number | null
+  used_effective_capacity: number
+  used_inodes: number
+}
+
+/** The management system of a VAST cluster, as far as quotas go. */
+export interface Vast {
+  /** `http://127.0.0.1:<port>` */
+  readonly url: string
+  readonly token: string
+  readonly user: string
+  readonly password: string
+  /** The quotas by ID. Change them at any time. */
+  readonly quotas: Map<number, VastQuota>
+  /** Alarms: a soft limit that equals the hard one raises two. */
+  readonly alarms: Array<string>
+  /** Directories that it made itself, root's, because a quota was created with `create_dir`. */
+  readonly madeDirectories: Array<string>
+  /** Whether it ignores the filter `path`, as versions that do not know it. */
+  ignoresPath: boolean
+  /** The upstream is `vast`. */
+  readonly faults: Faults
+  readonly calls: CallLog
+  close(): Promise<void>
+}
+
+const LIMITS = ["soft_limit", "hard_limit", "soft_limit_inodes", "hard_limit_inodes"] as const
+/** Of the tenant that a quota without one belongs to. */
+const DEFAULT_TENANT = 1
+
+/** Starts it; version `v5` of the API. */
+export async function startVast(port = 0): Promise<Vast> {
+  const [token, user, password] = ["vast-api-token-0123456789", "provisioner", "vast-password-0123456789"]
+  const [calls, faults] = [callRecorder(), faultBook()]
+  const quotas = new Map<number, VastQuota>()
+  const vast = { quotas, alarms: [] as string[], madeDirectories: [] as string[], ignoresPath: false }
+  let lastId = 0
+
+  const app = new Hono<{ Bindings: Exchange }>()
+  app.use(async (c, next) => {
+    const basic = `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`
+    const given = c.req.header("Authorization") ?? ""
+    if (given !== `Api-Token ${token}` && given !== basic) return c.json({ detail: "Invalid credentials" }, 401)
+    return next()
+  })
+  const setLimits = (quota: VastQuota, body: JsonObject): string | undefined => {
+    const next = { ...quota }
+    for (const name of LIMITS) {
+      const value = body[name]
+      if (value === undefined) continue
+      if (value !== null && (typeof value !== "number" || value < 0)) return `${name}: a valid integer is required`
+      next[name] = value
+    }
+    for (const [soft, hard] of [
+      [next.soft_limit, next.hard_limit],
+      [next.soft_limit_inodes, next.hard_limit_inodes],
+    ]) {
+      if (soft && hard && soft > hard) return "the soft limit exceeds the hard limit"
+      if (soft && soft === hard) vast.alarms.push(quota.path, quota.path)
+    }
+    Object.assign(quota, next)
+    return undefined
+  }
+
+  app.get("/api/v5/quotas/", (c) => {
+    const { path, path__contains: part, tenant_id: tenant } = c.req.query()
+    const rows = [...quotas.values()].filter(
+      (quota) =>
+        (vast.ignoresPath || path === undefined || quota.path === path) &&
+        (part === undefined || quota.path.includes(part)) &&
+        (tenant === undefined || quota.tenant_id === Number(tenant)),
+    )
+    return c.json(rows)
+  })
+  app.post("/api/v5/quotas/", async (c) => {
+    const body = asObject(await c.req.json()) ?? {}
+    const { name, path, tenant_id: tenant = DEFAULT_TENANT } = body
+    if (typeof name !== "string" || typeof path !== "string" || typeof tenant !== "number")
+      return c.json({ detail: "name and path are required" }, 400)
+    if ([...quotas.values()].some((quota) => quota.path === path && quota.tenant_id === tenant))
+      return c.json({ detail: `Quota for path ${path} already exists` }, 400)
+    const unlimited = { soft_limit: null, hard_limit: null, soft_limit_inodes: null, hard_limit_inodes: null }
+    const used = { used_effective_capacity: 4096, used_inodes: 1 }
+    const quota: VastQuota = { id: ++lastId, name, path, tenant_id: tenant, ...unlimited, ...used }
+    const detail = setLimits(quota, body)
+    if (detail !== undefined) return c.json({ detail }, 400)
+    if (body.create_dir === true) vast.madeDirectories.push(path)
+    quotas.set(quota.id, quota)
+    return c.json(quota, 201)
+  })
+  app.patch("/api/v5/quotas/:id/", async (c) => {
+    const quota = quotas.get(Number(c.req.param("id")))
+    if (quota === undefined) return c.json({ detail: "Not found." }, 404)
+    const detail = setLimits(quota, asObject(await c.req.json()) ?? {})
+    return detail === undefined ? c.json(quota) : c.json({ detail }, 400)
+  })
+  app.delete("/api/v5/quotas/:id/", (c) =>
+    quotas.delete(Number(c.req.param("id"))) ? c.body(null, 204) : c.json({ detail: "Not found." }, 404),
+  )
+  app.notFound((c) => c.json({ detail: "Not found." }, 404))
+
+  const { origin, close } = await startListener({
+    upstream: "vast",
+    port,
+    handle: (request, exchange) => app.fetch(request, exchange),
+    calls,
+    faults,
+    now: Date.now,
+  })
+  return Object.assign(vast, { url: origin, token, user, password, faults, calls, close })
+}
