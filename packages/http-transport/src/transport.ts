@@ -81,9 +81,9 @@ export interface HttpAnswer {
 export interface Transport {
   /**
    * Sends a call and reads its JSON response. GET and HEAD are retried according to the retry policy; all others only if
-   * nothing of the call can have reached the upstream, since the outcome of a lost one is unknown. Redirects are failures:
-   * they would send the credential elsewhere. After three consecutive failed calls, calls fail at once (`circuit-open`),
-   * except one every 5 seconds.
+   * nothing of them can have reached the upstream, since the outcome of a lost one is unknown. Redirects are failures: they
+   * would send the credential elsewhere. After three consecutive failed calls, calls fail at once (`circuit-open`), except
+   * one every 5 seconds.
    *
    * A success that is not a complete JSON text in UTF-8 is a failure (`not-json`): a partial response (206), another media
    * type or charset, bytes that are not UTF-8. A missing media type counts as JSON. A success's body is never quoted; of an

@@ -28,6 +28,7 @@ export {
   listedEntries,
 } from "./commands/listed-entries.ts"
 export { type OnProgress, snapshotOnce } from "./commands/read-once.ts"
+export * as settingsLibrary from "./config/library.ts"
 export { loadSettings } from "./config/load-settings.ts"
 export { chartConfigSchema, configurationReference, configurationSchema } from "./config/reference.ts"
 export { type Adopted, type RotatingSettings, rotatingSettings } from "./config/rotating-settings.ts"

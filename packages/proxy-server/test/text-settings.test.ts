@@ -5,7 +5,8 @@ import { RotatingSecret, secretNow } from "@cscs/http-transport"
 import { Effect, Redacted } from "effect"
 import fc from "fast-check"
 import { describe, expect, onTestFinished, test } from "vitest"
-import { type SettingKey, settingKeys } from "../src/config/setting-keys.ts"
+import type { SettingKey } from "../src/config/setting-key.ts"
+import { settingKeys } from "../src/config/setting-keys.ts"
 import { loadSettings, type ProxySettings } from "../src/index.ts"
 
 /** A text for each setting that takes one, in the form that its type requires. */

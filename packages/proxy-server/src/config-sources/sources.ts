@@ -11,8 +11,10 @@ import { NoYamlMapping, yamlMapping } from "./yaml-document.ts"
 
 /** The sources of the configuration. */
 export interface ConfigurationSources {
-  /** The YAML file; else the environment's `WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH`; else none. */
+  /** The YAML file; else the one that the environment's `configVariable` names; else none. */
   readonly configPath?: string
+  /** Default `WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH`. */
+  readonly configVariable?: string
   readonly environment: Readonly<Record<string, string | undefined>>
   /** The directory of an optional `.env` file. */
   readonly workingDirectory: string
@@ -56,7 +58,7 @@ export const readSources = Effect.fnUntraced(function* (
     const value = dotenv[name]
     return value === undefined ? undefined : { value, source: `${name} in .env`, file: dotenvPath }
   }
-  const named = variable("WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH")?.value
+  const named = variable(sources.configVariable ?? "WALDUR_CSCS_STORAGE_PROXY_CONFIG_PATH")?.value
   const file = sources.configPath ?? (named === undefined ? undefined : unwrapped(named))
   const document = file === undefined ? {} : yield* readYaml(file)
   const variables = Object.entries({ ...dotenv, ...environment }).map(([name, value]) => [name, unwrapped(value)])

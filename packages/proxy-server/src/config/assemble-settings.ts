@@ -5,15 +5,14 @@ import { Struct } from "effect"
 import type { ConfigurationProblem } from "../config-sources/configuration-invalid.ts"
 import { unwrapped } from "../config-sources/unwrapped.ts"
 import { mountRoot, systemRoots } from "./mount-root.ts"
-import type { SettingKey, settingKeys } from "./setting-keys.ts"
+import type { ValuesOf } from "./read-settings.ts"
+import type { settingKeys } from "./setting-keys.ts"
 import type { AuthSettings, Egress, HpcUserApiSettings, ProxySettings } from "./settings.ts"
 import { foundValue, shownName } from "./shown-value.ts"
 import { version } from "./version.ts"
 
 /** Each setting's value: decoded, or its default; `undefined` if it was not given or was refused. */
-export type SettingValues = {
-  readonly [Name in keyof typeof settingKeys]: (typeof settingKeys)[Name] extends SettingKey<infer A> ? A : never
-}
+type SettingValues = ValuesOf<typeof settingKeys>
 
 /** What the rules across several settings need to know about the sources. */
 interface SourceFacts {

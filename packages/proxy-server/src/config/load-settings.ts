@@ -1,23 +1,11 @@
-/** Loads the configuration from its sources. */
-import { X509Certificate } from "node:crypto"
-import { property } from "@cscs/storage-model"
-import { Effect, Equal, Result } from "effect"
-import { readBoundedFile } from "../config-sources/bounded-file.ts"
-import { ConfigurationInvalid, type ConfigurationProblem } from "../config-sources/configuration-invalid.ts"
-import {
-  type ConfigurationSources,
-  type ReadSources,
-  readSources,
-  type Sourced,
-  shortList,
-} from "../config-sources/sources.ts"
-import { unwrapped } from "../config-sources/unwrapped.ts"
-import { masker } from "../observability/mask-secrets.ts"
-import { assembleSettings, type SettingValues } from "./assemble-settings.ts"
-import { olderHpcUserPaths, type SettingKey, settingKeys } from "./setting-keys.ts"
+/** Loads the proxy's configuration from its sources. */
+import { Effect, Result } from "effect"
+import { ConfigurationInvalid } from "../config-sources/configuration-invalid.ts"
+import { type ConfigurationSources, readSources } from "../config-sources/sources.ts"
+import { assembleSettings } from "./assemble-settings.ts"
+import { readCertificates, readSettings } from "./read-settings.ts"
+import { proxySettingsTable } from "./setting-keys.ts"
 import type { ProxySettings } from "./settings.ts"
-import { foundValue, shownName, shownValue } from "./shown-value.ts"
-import { unknownKeys } from "./unknown-keys.ts"
 
 /**
  * Reads the configuration: the environment, then `.env`, then the YAML file, then defaults, key by key. Fails with all
@@ -27,17 +15,9 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
   from: ConfigurationSources,
 ): Effect.fn.Return<ProxySettings, ConfigurationInvalid> {
   const sources = yield* readSources(from)
-  const { file, document } = sources
-  const unknown = file === undefined ? { misspelt: [], ignored: [] } : unknownKeys(document, file)
-  const read = yield* Effect.forEach(keys, ([name, key]) =>
-    Effect.map(Effect.result(givenValue(key, sources)), (raw) => ({ name, key, ...decoded(key, raw) })),
-  )
-  const given = new Map(read.flatMap(({ key, given }) => (given === undefined ? [] : [[key.path, given] as const])))
-  const values = Object.fromEntries(read.map(({ name, value }) => [name, value]))
-  const sourceOf = (path: string) => {
-    const [, found] = [...given].find(([prefix]) => path === prefix || path.startsWith(`${prefix}.`)) ?? []
-    return found?.source ?? "not given"
-  }
+  const { document } = sources
+  const read = yield* readSettings(proxySettingsTable, sources)
+  const { values, sourceOf } = read
   const certificates = yield* Effect.all(
     {
       waldur: readCertificates("waldur_ca_file", values.waldurCaFile, sourceOf),
@@ -47,14 +27,12 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
     { mode: "result" },
   )
   const problems = [
-    ...unknown.misspelt,
-    ...read.flatMap(({ problem }) => problem ?? []),
+    ...read.problems,
     ...Object.values(certificates).flatMap((one) => (Result.isFailure(one) ? [one.failure] : [])),
   ]
-  // Each value has its key's type, by decoding or by default.
-  const assembled = assembleSettings(values as unknown as SettingValues, {
+  const assembled = assembleSettings(values, {
     isIncomplete: problems.length > 0,
-    has: (path) => given.has(path),
+    has: read.has,
     sourceOf,
     hasHpcUserSection: Object.hasOwn(document, "hpc_user_api"),
     backendSettings: document.backend_settings,
@@ -66,150 +44,17 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
     },
   })
   problems.push(...assembled.problems)
-  const withoutSecrets = masker(secretsGiven(sources).map(unwrapped))
   if (assembled.settings === undefined || problems.length > 0) {
     return yield* new ConfigurationInvalid({
-      problems: problems.map((problem) => ({ ...problem, found: withoutSecrets(problem.found) })),
+      problems: problems.map((problem) => ({ ...problem, found: read.withoutSecrets(problem.found) })),
     })
   }
-  const ignoredKeys = unknown.ignored.map(shownName)
-  const ignored = ignoredKeys.map((name) => `${file}: the key ${name} is unknown and has no effect`)
-  const trimmed = [...given].flatMap(([path, { source, taken }]) =>
-    taken === "more" ? [`${path} (${source}): white space or quotes around the secret were stripped`] : [],
-  )
-  const secretFiles = read.flatMap(({ key, given }) => (key.isSecret && given?.file !== undefined ? [given.file] : []))
+  const { secretFiles, ignoredKeys, effective, warnings } = read
   return {
     ...assembled.settings,
-    secretFiles: [...new Set(secretFiles)],
+    secretFiles,
     ignoredKeys,
-    warnings: [...sources.warnings, ...shortList(ignored), ...trimmed, ...assembled.settings.warnings],
-    effective: read.map(({ key, given, value }) => {
-      const note = given?.taken === undefined ? "" : ", without the white space or quotes around it"
-      return {
-        path: key.path,
-        value: withoutSecrets(shownValue(value, key)),
-        source: given === undefined ? "default" : `${given.source}${note}`,
-        isDefault: Equal.equals(value, key.fallback),
-      }
-    }),
+    warnings: [...warnings, ...assembled.settings.warnings],
+    effective,
   }
 })
-
-const keys = Object.entries<SettingKey<unknown>>(settingKeys)
-
-/** A setting's value, decoded or its default; `undefined` with a problem if it was refused. */
-const decoded = (
-  key: SettingKey<unknown>,
-  raw: Result.Result<Given | undefined, ConfigurationProblem>,
-): { readonly given?: Given; readonly value?: unknown; readonly problem?: ConfigurationProblem } => {
-  // It counts as given: reporting it as missing too would be a duplicate.
-  if (Result.isFailure(raw)) {
-    return { given: { value: undefined, source: key.variable, path: key.path }, problem: raw.failure }
-  }
-  if (raw.success === undefined) return { value: key.fallback }
-  const { value, source, path } = raw.success
-  const accepted = key.type.decode(value)
-  if (accepted !== undefined) return { given: raw.success, value: accepted }
-  const found = (key.isSecret ? undefined : key.type.fault?.(value)) ?? foundValue(value, key)
-  return { given: raw.success, problem: { path, source, found, allowed: key.type.allowed } }
-}
-
-interface Given extends Sourced<unknown> {
-  /** The path at which the value was found: possibly an older one. */
-  readonly path: string
-  /** What was stripped around a secret: the line end of a file, or more. */
-  readonly taken?: "line end" | "more"
-  /** The file that contained it; `undefined` if it came from the environment, which does not change. */
-  readonly file?: string
-}
-
-/** Every secret in any source, even if it is refused or overridden by another source. */
-const secretsGiven = ({ variables, document }: ReadSources): ReadonlyArray<string> =>
-  keys
-    .filter(([, { isSecret }]) => isSecret)
-    .flatMap(([, { path, variable }]) => [
-      variables[variable],
-      valueAt(document, path),
-      valueAt(document, olderHpcUserPaths[path] ?? path),
-    ])
-    .filter((value) => typeof value === "string")
-
-/** A setting's value as given, from the first source that has it. */
-const givenValue = Effect.fnUntraced(function* (
-  key: SettingKey<unknown>,
-  { variable, file, document }: ReadSources,
-): Effect.fn.Return<Given | undefined, ConfigurationProblem> {
-  const plain = variable(key.variable)
-  const named = key.isSecret ? variable(`${key.variable}_FILE`) : undefined
-  if (plain !== undefined && named !== undefined) {
-    return yield* Effect.fail({
-      path: key.path,
-      source: `${plain.source} and ${named.source}`,
-      found: "two values",
-      allowed: "the secret, or the file that holds it",
-    })
-  }
-  if (plain !== undefined) return withoutWrapping(key, plain, key.path)
-  if (named !== undefined) {
-    const path = unwrapped(named.value)
-    const value = yield* readText(path, { path: key.path, source: named.source })
-    return withoutWrapping(key, { value, source: `${named.source}, ${path}`, file: path }, key.path)
-  }
-  const older = olderHpcUserPaths[key.path]
-  const path = older !== undefined && !Object.hasOwn(document, "hpc_user_api") ? older : key.path
-  const value = valueAt(document, path)
-  if (value === undefined || value === null) return undefined
-  const read = withoutWrapping(key, { value, source: file ?? "", file }, path)
-  // In a file made by a template "" means "not given". But a default must not silently replace an intended value.
-  const hasDefault = key.fallback !== undefined && !(Array.isArray(key.fallback) && key.fallback.length === 0)
-  return read.value === "" && !hasDefault ? undefined : read
-})
-
-/** Strips the white space and quotes around a text. */
-const withoutWrapping = (key: SettingKey<unknown>, { value, source, file }: Sourced<unknown>, path: string): Given => {
-  const given = { source, path, ...(file === undefined ? {} : { file }) }
-  if (typeof value !== "string") return { value, ...given }
-  const text = unwrapped(value)
-  if (text === value || !key.isSecret) return { value: text, ...given }
-  return { value: text, ...given, taken: text === value.replace(/\r?\n$/, "") ? "line end" : "more" }
-}
-
-const readText = (path: string, about: { readonly path: string; readonly source: string }) =>
-  readBoundedFile(path).pipe(
-    Effect.mapError(
-      ({ code, reason }): ConfigurationProblem => ({
-        ...about,
-        // The secret itself may have been given instead of its file's name.
-        found: `${code === "ENOENT" || code === "ENAMETOOLONG" ? foundValue(path) : path}: ${reason}`,
-        allowed: "a file that can be read",
-      }),
-    ),
-  )
-
-/** The certificates in a PEM file. */
-const readCertificates = Effect.fnUntraced(function* (
-  path: string,
-  file: unknown,
-  sourceOf: (path: string) => string,
-): Effect.fn.Return<string | undefined, ConfigurationProblem> {
-  if (typeof file !== "string") return undefined
-  const source = sourceOf(path)
-  const pem = yield* readText(file, { path, source })
-  if (isCertificate(pem)) return pem
-  return yield* Effect.fail({
-    path,
-    source,
-    found: `${file}, which holds no certificate`,
-    allowed: "a file of PEM certificates",
-  })
-})
-
-const isCertificate = (pem: string): boolean => {
-  try {
-    return new X509Certificate(pem).subject !== undefined
-  } catch {
-    return false
-  }
-}
-
-const valueAt = (document: unknown, path: string): unknown => path.split(".").reduce<unknown>(property, document)

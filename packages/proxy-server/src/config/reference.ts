@@ -1,6 +1,7 @@
 /** Generates the reference documentation and the JSON Schemas of the settings. */
 import { Duration } from "effect"
-import { olderHpcUserPaths, type SettingKey, settingKeys } from "./setting-keys.ts"
+import type { SettingKey } from "./setting-key.ts"
+import { olderHpcUserPaths, settingKeys } from "./setting-keys.ts"
 
 const keys: ReadonlyArray<SettingKey<unknown>> = Object.values(settingKeys)
 

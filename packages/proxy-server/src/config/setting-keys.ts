@@ -1,5 +1,7 @@
 /** The table of all settings: path, environment variable, type, default and description. */
 import { Duration } from "effect"
+import type { SettingsTable } from "./read-settings.ts"
+import { key, keyWithDefault } from "./setting-key.ts"
 import {
   flag,
   gid,
@@ -14,7 +16,6 @@ import {
   ratio,
   realm,
   redisUrl,
-  type SettingType,
   secret,
   sentryDsn,
   systemMapping,
@@ -24,36 +25,6 @@ import {
   timeSpan,
   waldurToken,
 } from "./setting-types.ts"
-
-/** One setting: its place in the YAML file and the environment, its type, and its default. */
-export interface SettingKey<A> {
-  /** In the YAML file: `cache.fresh_for`. */
-  readonly path: string
-  /** In the environment. A secret can also be given in a file, named by the variable `<name>_FILE`. */
-  readonly variable: string
-  readonly type: SettingType<A>
-  readonly fallback: A
-  readonly isSecret: boolean
-  readonly description: string
-}
-
-interface About {
-  /** If the other implementations use a different name from the path in capitals. */
-  readonly variable?: string
-  readonly description: string
-}
-
-const keyWithDefault = <A>(path: string, type: SettingType<A>, fallback: A, about: About): SettingKey<A> => ({
-  path,
-  variable: about.variable ?? path.replaceAll(".", "_").toUpperCase(),
-  type,
-  fallback,
-  isSecret: type.isSecret === true,
-  description: about.description,
-})
-
-const key = <A>(path: string, type: SettingType<A>, about: About): SettingKey<A | undefined> =>
-  keyWithDefault<A | undefined>(path, type, undefined, about)
 
 /** All settings. Any other key is unknown. */
 export const settingKeys = {
@@ -273,4 +244,16 @@ export const olderHpcUserPaths: Readonly<Record<string, string>> = {
   "hpc_user_api.oidc_token_url": "backend_settings.hpc_user_oidc_token_url",
   "hpc_user_api.oidc_scope": "backend_settings.hpc_user_oidc_scope",
   "hpc_user_api.socks_proxy": "backend_settings.hpc_user_socks_proxy",
+}
+
+// Two levels down, so not a setting of its own; but a misspelt unit_factor would be ignored silently.
+const componentPaths = ["measured_unit", "accounting_type", "label", "unit_factor"].map(
+  (name) => `backend_components.storage.${name}`,
+)
+
+/** The proxy's settings. */
+export const proxySettingsTable: SettingsTable<typeof settingKeys> = {
+  keys: settingKeys,
+  olderPaths: olderHpcUserPaths,
+  furtherPaths: componentPaths,
 }

@@ -62,6 +62,13 @@ export const positiveNumber = (most: number): SettingType<number> =>
     (number) => number > 0 && number <= most,
   )
 
+export const wholeNumber = (least: number, most: number): SettingType<number> =>
+  numberThat(
+    `a whole number from ${least} to ${most}`,
+    { type: "integer", minimum: least, maximum: most },
+    (number) => Number.isInteger(number) && number >= least && number <= most,
+  )
+
 export const ratio = numberThat(
   "a number from 0 to 1",
   { type: "number", minimum: 0, maximum: 1 },
@@ -71,11 +78,7 @@ export const ratio = numberThat(
 // The largest 32-bit value, 4294967295, is -1 to the kernel: "no change" to chown.
 const largestGid = 4_294_967_294
 
-export const gid = numberThat(
-  `a whole number from 1 to ${largestGid}`,
-  { type: "integer", minimum: 1, maximum: largestGid },
-  (number) => Number.isInteger(number) && number >= 1 && number <= largestGid,
-)
+export const gid = wholeNumber(1, largestGid)
 
 /** Linux accepts no longer path, and no setting is longer than one. */
 const longestText = 4096

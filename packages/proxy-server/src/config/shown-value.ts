@@ -2,7 +2,7 @@
 import { proxyForDisplay } from "@cscs/http-transport"
 import { Duration, Redacted } from "effect"
 import { mask, maskText, maskValue } from "../observability/mask-secrets.ts"
-import type { SettingKey } from "./setting-keys.ts"
+import type { SettingKey } from "./setting-key.ts"
 
 const secret = `${mask} (a secret)`
 /** Maximum characters of a shown value. */

@@ -1,18 +1,9 @@
 /** Finds keys of a YAML file that no setting has. */
-import { isJsonObject } from "@cscs/storage-model"
+import { isJsonObject, property } from "@cscs/storage-model"
 import { distance } from "fastest-levenshtein"
 import type { ConfigurationProblem } from "../config-sources/configuration-invalid.ts"
-import { olderHpcUserPaths, settingKeys } from "./setting-keys.ts"
+import type { SettingsTable } from "./read-settings.ts"
 import { shownName } from "./shown-value.ts"
-
-const known = [...Object.values(settingKeys).map(({ path }) => path), ...Object.values(olderHpcUserPaths)]
-const sections = new Set(known.filter((path) => path.includes(".")).map((path) => path.slice(0, path.indexOf("."))))
-
-// Two levels down, so not a setting of its own; but a misspelt unit_factor would be ignored silently.
-const storageComponent = "backend_components.storage"
-const componentKeys = ["measured_unit", "accounting_type", "label", "unit_factor"].map(
-  (name) => `${storageComponent}.${name}`,
-)
 
 /** Keys of a YAML file that no setting has. */
 interface UnknownKeys {
@@ -23,23 +14,33 @@ interface UnknownKeys {
 }
 
 /** Finds the keys of a YAML document that no setting has, at the top and within each section. */
-export const unknownKeys = (document: Readonly<Record<string, unknown>>, file: string): UnknownKeys => {
+export const unknownKeys = (
+  { keys, olderPaths = {}, furtherPaths = [] }: SettingsTable,
+  document: Readonly<Record<string, unknown>>,
+  file: string,
+): UnknownKeys => {
+  const settings = [...Object.values(keys).map(({ path }) => path), ...Object.values(olderPaths)]
+  const sections = new Set(
+    settings.filter((path) => path.includes(".")).map((path) => path.slice(0, path.indexOf("."))),
+  )
   const paths = Object.entries(document).flatMap(([name, value]) =>
     sections.has(name) && isJsonObject(value) ? Object.keys(value).map((inner) => `${name}.${inner}`) : [name],
   )
-  const { storage } = isJsonObject(document.backend_components) ? document.backend_components : {}
-  if (isJsonObject(storage)) paths.push(...Object.keys(storage).map((name) => `${storageComponent}.${name}`))
+  for (const parent of new Set(furtherPaths.map((path) => path.slice(0, path.lastIndexOf("."))))) {
+    const inner = parent.split(".").reduce<unknown>(property, document)
+    if (isJsonObject(inner)) paths.push(...Object.keys(inner).map((name) => `${parent}.${name}`))
+  }
   const flat = Object.entries(document).filter(
     ([name, value]) => sections.has(name) && value !== null && !isJsonObject(value),
   )
-  const all = new Set([...known, ...componentKeys, ...sections])
-  const unknown = paths.filter((path) => !all.has(path))
+  const known = [...settings, ...furtherPaths, ...sections]
+  const unknown = paths.filter((path) => !known.includes(path))
   const misspelt = flat.map(
     ([path]): ConfigurationProblem => ({ path, source: file, found: "no mapping", allowed: "a mapping" }),
   )
   const ignored: Array<string> = []
   for (const path of unknown) {
-    const nearest = nearestOf(path)
+    const nearest = nearestOf(path, known)
     if (nearest === undefined) ignored.push(path)
     else
       misspelt.push({
@@ -52,8 +53,8 @@ export const unknownKeys = (document: Readonly<Record<string, unknown>>, file: s
   return { misspelt, ignored }
 }
 
-const nearestOf = (path: string): string | undefined => {
-  const candidates = [...known, ...componentKeys, ...sections]
+const nearestOf = (path: string, known: ReadonlyArray<string>): string | undefined => {
+  const candidates = known
     // The distance is at least the difference in length, and comparing a huge key would take long.
     .filter((candidate) => Math.abs(candidate.length - path.length) <= 2)
     .map((candidate) => ({ candidate, edits: distance(path, candidate) }))

@@ -1,0 +1,45 @@
+/** Flags that several commands share. */
+import { Option } from "effect"
+import { Flag } from "effect/cli"
+
+export const configFlag = Flag.String("config").pipe(
+  Flag.withDescription("The YAML file; default: STORAGE_PROVISIONER_CONFIG_PATH, else only the environment"),
+  Flag.optional,
+)
+
+export const jsonFlag = Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false))
+
+/** Which entries a command is for, and how much it may remove. */
+export const scopeFlags = {
+  config: configFlag,
+  system: Flag.String("system").pipe(
+    Flag.withDescription("Only this storage system, by its name in entries"),
+    Flag.optional,
+  ),
+  only: Flag.String("only").pipe(Flag.withDescription("Only the entry with this itemId"), Flag.optional),
+  maxRemovals: Flag.Int("max-removals").pipe(
+    Flag.withDescription("Directories that are moved to the trash at most; default: the configuration's, else 5"),
+    Flag.filter(
+      (count) => count >= 0,
+      (count) => `Expected a number from 0, got ${count}`,
+    ),
+    Flag.optional,
+  ),
+}
+
+export const dryRunFlag = Flag.Boolean("dry-run").pipe(
+  Flag.withDescription("Print what would be done, and change nothing"),
+  Flag.withDefault(false),
+)
+
+export interface ScopeFlags {
+  readonly config: Option.Option<string>
+  readonly system: Option.Option<string>
+  readonly only: Option.Option<string>
+  readonly maxRemovals: Option.Option<number>
+}
+
+export const scopeOf = ({ system, only }: ScopeFlags) => ({
+  system: Option.getOrUndefined(system),
+  only: Option.getOrUndefined(only),
+})

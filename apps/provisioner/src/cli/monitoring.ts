@@ -1,0 +1,110 @@
+/** Metrics and health of `run`, over HTTP. */
+import { createServer, type Server } from "node:http"
+import { Data, Effect, Metric } from "effect"
+import { PrometheusMetrics } from "effect/observability"
+import type { Statuses } from "../loop/conditions.ts"
+import type { CycleOutcome } from "../loop/cycle.ts"
+import type { ActResult } from "../loop/perform.ts"
+
+/** The address is taken, or not this machine's. */
+export class CannotListen extends Data.TaggedError("CannotListen")<{
+  readonly address: string
+  readonly code: string
+}> {
+  override get message() {
+    return `Cannot listen at ${this.address}: ${this.code}`
+  }
+}
+
+const acts = Metric.counter("storage_provisioner_acts_total", {
+  description: "Acts by kind and outcome",
+  incremental: true,
+})
+const cycles = Metric.counter("storage_provisioner_cycles_total", { description: "Cycles", incremental: true })
+const listFailures = Metric.counter("storage_provisioner_list_failures_total", {
+  description: "Polls of the list that failed",
+  incremental: true,
+})
+const planned = Metric.gauge("storage_provisioner_planned", { description: "Entries of the last plan by sign" })
+const conditions = Metric.gauge("storage_provisioner_conditions", {
+  description: "Entries by condition, status",
+})
+const lastSuccess = Metric.gauge("storage_provisioner_last_cycle_timestamp_seconds", {
+  description: "When the last cycle ended",
+})
+
+/** A line that repeats is logged once in this time, in milliseconds. */
+const day = 86_400_000
+/** Remembered lines. */
+const mostLines = 10_000
+
+export const monitoring = () => {
+  const logged = new Map<string, number>()
+  let cycledAt = performance.now()
+  const update = <A>(
+    metric: Metric.Metric<number, A>,
+    value: number,
+    attributes: Readonly<Record<string, string>> = {},
+  ) => Effect.runSync(Metric.update(Metric.withAttributes(metric, attributes), value))
+  return {
+    onAct: ({ act, outcome }: ActResult) => Effect.sync(() => update(acts, 1, { act: act.act, outcome })),
+    listFailed: () => update(listFailures, 1),
+    cycled: ({ plan }: CycleOutcome, statuses: Statuses) => {
+      cycledAt = performance.now()
+      update(cycles, 1)
+      update(lastSuccess, Math.round(Date.now() / 1000))
+      for (const [sign, count] of Object.entries(plan.counts)) update(planned, count, { sign })
+      const counts = new Map<string, number>()
+      for (const item of Object.values(statuses)) {
+        for (const [name, { status }] of Object.entries(item.conditions)) {
+          const key = `${name} ${status}`
+          counts.set(key, (counts.get(key) ?? 0) + 1)
+        }
+      }
+      for (const condition of ["DirectoryReady", "QuotaApplied", "Reported"]) {
+        for (const status of ["True", "False", "Unknown"]) {
+          update(conditions, counts.get(`${condition} ${status}`) ?? 0, { condition, status })
+        }
+      }
+    },
+    /** Runs the effect unless it ran for the same text within a day. */
+    onceADay: (text: string, effect: Effect.Effect<void>) =>
+      Effect.suspend(() => {
+        const now = performance.now()
+        if (now - (logged.get(text) ?? Number.NEGATIVE_INFINITY) < day) return Effect.void
+        if (logged.size >= mostLines) logged.clear()
+        logged.set(text, now)
+        return effect
+      }),
+    /** Serves until the scope ends. `/health` is 503 if no cycle ended within `patience` milliseconds. */
+    serve: (host: string, port: number, patience: number) =>
+      Effect.acquireRelease(
+        Effect.callback<Server, CannotListen>((resume) => {
+          const server = createServer((request, response) => {
+            const end = (status: number, body: string) =>
+              response.writeHead(status, { "Content-Type": "text/plain; charset=utf-8" }).end(body)
+            if (request.url === "/metrics") {
+              void Effect.runPromise(PrometheusMetrics.format()).then((text) => end(200, text))
+            } else if (request.url === "/health") {
+              const seconds = Math.round((performance.now() - cycledAt) / 1000)
+              end(seconds * 1000 > patience ? 503 : 200, `the last cycle ended ${seconds} s ago\n`)
+            } else end(404, "not found\n")
+          })
+          server.once("error", (error: NodeJS.ErrnoException) =>
+            resume(Effect.fail(new CannotListen({ address: `${host}:${port}`, code: error.code ?? error.message }))),
+          )
+          server.listen(port, host, () => resume(Effect.succeed(server)))
+        }),
+        (server) =>
+          Effect.sync(() => {
+            server.close()
+            server.closeAllConnections()
+          }),
+      ).pipe(
+        Effect.map((server) => {
+          const address = server.address()
+          return `http://${host}:${typeof address === "object" && address !== null ? address.port : port}`
+        }),
+      ),
+  }
+}

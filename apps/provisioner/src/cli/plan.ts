@@ -1,0 +1,32 @@
+/** `storage-provisioner plan`. */
+import { writeFile } from "node:fs/promises"
+import { Data, Effect, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import { jsonFlag, scopeFlags } from "./flags.ts"
+import { looking } from "./session.ts"
+import { planJson, planText } from "./show-plan.ts"
+
+/** The plan has changes: exit code 2. */
+export class Changes extends Data.TaggedError("Changes") {}
+
+export const planCommand = Command.make(
+  "plan",
+  {
+    ...scopeFlags,
+    json: jsonFlag,
+    out: Flag.String("out").pipe(Flag.withDescription("Save the plan to this file, for `apply`"), Flag.optional),
+  },
+  Effect.fn(function* ({ json, out, ...flags }) {
+    const { proxy, planNow, scope } = yield* looking(flags)
+    const planned = yield* planNow(yield* proxy.refresh())
+    if (Option.isSome(out)) {
+      yield* Effect.promise(() => writeFile(out.value, planJson({ scope, ...planned }), { mode: 0o600 }))
+    }
+    process.stdout.write(json ? `${planJson(planned)}\n` : planText(planned))
+    if (planned.items.some(({ acts }) => acts.length > 0)) yield* new Changes()
+  }, Effect.scoped),
+).pipe(
+  Command.withDescription(
+    "Print what would be done, and change nothing. Exit code 0 if there is nothing to do, 2 if there is, 1 after an error.",
+  ),
+)

@@ -1,0 +1,88 @@
+/** `storage-provisioner run`. */
+import { elapsedOf } from "@cscs/http-transport"
+import type { EntryList } from "@cscs/storage-client"
+import { Effect, Option, Stream } from "effect"
+import { Command, Flag } from "effect/cli"
+import { dryRunFlag, scopeFlags } from "./flags.ts"
+import { monitoring } from "./monitoring.ts"
+import { acting, looking } from "./session.ts"
+import { planText } from "./show-plan.ts"
+
+/** After a report, in milliseconds, until a list can be from after it: its age is in whole seconds. */
+const afterReport = 1050
+/** A poll's interval varies by this fraction, so that provisioners do not poll in step. */
+const jitter = 0.1
+
+export const run = Command.make(
+  "run",
+  {
+    ...scopeFlags,
+    dryRun: dryRunFlag,
+    host: Flag.String("host").pipe(
+      Flag.withDescription("The address of /metrics and /health"),
+      Flag.withDefault("127.0.0.1"),
+    ),
+    port: Flag.Int("port").pipe(
+      Flag.withDescription("Their port; without it there are none; 0 for a free one"),
+      Flag.optional,
+    ),
+  },
+  Effect.fn(function* ({ dryRun, host, port, ...flags }) {
+    if (dryRun) {
+      const { proxy, planNow, settings } = yield* looking(flags)
+      return yield* proxy
+        .watch({ every: settings.pollEvery, jitter })
+        .pipe(
+          Stream.runForEach(({ list }) =>
+            Effect.map(planNow(list), (planned) => void process.stdout.write(planText(planned))),
+          ),
+        )
+    }
+    const metrics = monitoring()
+    const { settings, proxy, cycle, judged, log } = yield* acting(flags, metrics.onAct)
+    if (Option.isSome(port)) {
+      const url = yield* metrics.serve(host, port.value, 3 * settings.pollEvery)
+      yield* log("info", { event: "listening", url })
+    }
+    yield* log("info", { event: "started", systems: [...settings.systems.keys()].join(",") })
+    const clock = yield* Effect.clockWith(Effect.succeed)
+    let last: EntryList | undefined
+    /** Cycles in a row that wait for a list from after a report. */
+    let waits = 0
+    let nextPoll = 0
+    for (;;) {
+      const isPoll = elapsedOf(clock) >= nextPoll
+      const pollEvery = settings.pollEvery * (1 - jitter + 2 * jitter * Math.random())
+      if (isPoll) nextPoll = elapsedOf(clock) + pollEvery
+      const list = yield* (waits > 0 ? proxy.refresh(last) : proxy.entries(last)).pipe(
+        Effect.catch((error) =>
+          Effect.as(log("warning", { event: "list-failed", reason: error._tag, detail: error.message }), undefined),
+        ),
+      )
+      if (list === undefined) {
+        metrics.listFailed()
+        waits += 1
+        yield* Effect.sleep(Math.min(afterReport * 2 ** Math.min(waits, 10), pollEvery))
+        continue
+      }
+      last = list
+      const outcome = yield* cycle(list, isPoll)
+      metrics.cycled(outcome, yield* judged(list, outcome))
+      for (const { sign, path, itemId, note } of outcome.plan.items) {
+        if (sign === "!")
+          yield* metrics.onceADay(
+            `${itemId} ${note}`,
+            log("warning", { event: "needs-person", item: itemId, path, reason: note }),
+          )
+      }
+      const acted = outcome.results.length > 0
+      waits = outcome.awaitingList > 0 ? (acted ? 1 : waits + 1) : 0
+      const now = elapsedOf(clock)
+      const untilPoll = Math.max(0, nextPoll - now)
+      const untilRetry = outcome.retryAt === undefined ? untilPoll : Math.max(0, outcome.retryAt - now)
+      // A list from after the report; longer each time, while the proxy has only older ones.
+      const untilFresh = waits > 0 ? afterReport * 2 ** Math.min(waits - 1, 10) : untilPoll
+      yield* Effect.sleep(Math.min(untilPoll, untilRetry, untilFresh))
+    }
+  }, Effect.scoped),
+).pipe(Command.withDescription("Poll the list and do what it asks for, until a signal ends it"))

@@ -1,0 +1,147 @@
+/** What a command works with: settings, drivers, clients, and, for those that act, the lock and the journal. */
+import { mkdirSync } from "node:fs"
+import { readFile } from "node:fs/promises"
+import { join } from "node:path"
+import { replaceFile } from "@cscs/proxy-server"
+import { type EntryList, StorageClient } from "@cscs/storage-client"
+import { WaldurClient } from "@cscs/waldur-client"
+import { Effect, Layer, Option } from "effect"
+import { openDriver } from "../drivers/open-driver.ts"
+import { openJournal, readJournal } from "../journal/journal.ts"
+import { holdLock } from "../journal/lock.ts"
+import { conditionsAfter, type Statuses } from "../loop/conditions.ts"
+import { type CycleOutcome, inScope, makeCycles } from "../loop/cycle.ts"
+import { observeAll, type Systems } from "../loop/observe.ts"
+import type { ActResult } from "../loop/perform.ts"
+import { sendReports } from "../loop/report.ts"
+import { plan } from "../plan/plan.ts"
+import { loadSettings, type ProvisionerSettings } from "../settings/load-settings.ts"
+import { type ScopeFlags, scopeOf } from "./flags.ts"
+import { logLine } from "./log.ts"
+
+/** Opens the drivers of the systems that a command is for. */
+const openSystems = Effect.fnUntraced(function* (settings: ProvisionerSettings, system: string | undefined) {
+  const names = [...settings.systems].filter(([name]) => system === undefined || name === system)
+  const opened = yield* Effect.forEach(names, ([name, driver]) =>
+    Effect.map(openDriver(driver), (open) => [name, open] as const),
+  )
+  return { drivers: new Map(opened), prefix: settings.prefix } satisfies Systems
+})
+
+/** For commands that only look. */
+export const looking = Effect.fnUntraced(function* (flags: ScopeFlags) {
+  const settings = yield* loadSettings(Option.getOrUndefined(flags.config))
+  const scope = scopeOf(flags)
+  // Drivers keep their registries there.
+  mkdirSync(settings.statePath, { recursive: true, mode: 0o700 })
+  const systems = yield* openSystems(settings, scope.system)
+  const { proxy } = yield* clients(settings)
+  /** What would be done now. */
+  const planNow = Effect.fnUntraced(function* (list: EntryList) {
+    const entries = inScope(list.entries, systems, scope)
+    return plan({
+      etag: list.etag,
+      entries,
+      notUnderstood: list.notUnderstood,
+      sights: yield* observeAll(entries, systems),
+      journal: yield* readJournal(settings.statePath),
+      held: new Set(),
+      settings: {
+        ...settings,
+        maxRemovals: Option.getOrElse(flags.maxRemovals, () => settings.maxRemovals),
+        mayRemove: true,
+      },
+    })
+  })
+  return { settings, scope, systems, proxy, planNow }
+})
+
+/** For commands that act: holds the lock and the journal until the scope ends. */
+export const acting = Effect.fnUntraced(function* (
+  flags: ScopeFlags,
+  onAct: (result: ActResult) => Effect.Effect<void> = () => Effect.void,
+) {
+  const settings = yield* loadSettings(Option.getOrUndefined(flags.config))
+  const scope = scopeOf(flags)
+  mkdirSync(settings.statePath, { recursive: true, mode: 0o700 })
+  yield* holdLock(settings.statePath)
+  // Another state directory does not make another root.
+  yield* Effect.forEach(settings.systems.values(), ({ root }) => holdLock(root))
+  const systems = yield* openSystems(settings, scope.system)
+  const journal = yield* openJournal(settings.statePath)
+  const { proxy, waldur } = yield* clients(settings)
+  const log = logLine(settings.withoutSecrets)
+  const cycle = yield* makeCycles({
+    systems,
+    journal,
+    send: sendReports(waldur),
+    settings: {
+      ...settings,
+      maxRemovals: Option.getOrElse(flags.maxRemovals, () => settings.maxRemovals),
+      scope,
+    },
+    onAct: (result) => Effect.andThen(log(...lineOf(result)), onAct(result)),
+  })
+  let statuses = yield* readStatuses(settings.statePath)
+  const judged = Effect.fnUntraced(function* (list: EntryList, outcome: CycleOutcome) {
+    if (outcome.seen.size === 0 && outcome.plan.items.length === 0) return statuses
+    const planned = new Set(outcome.plan.items.map(({ key }) => key))
+    const next = conditionsAfter(
+      statuses,
+      inScope(list.entries, systems, scope),
+      {
+        planned: outcome.plan.items,
+        results: outcome.results,
+        isJudged: (key) => planned.has(key) || outcome.seen.has(key),
+      },
+      new Date().toISOString(),
+    )
+    statuses = scope.system === undefined && scope.only === undefined ? next : { ...statuses, ...next }
+    yield* writeStatuses(settings.statePath, statuses)
+    return statuses
+  })
+  return { settings, scope, systems, proxy, journal, cycle, judged, log }
+})
+
+const clients = Effect.fnUntraced(function* (settings: ProvisionerSettings) {
+  const context = yield* Layer.build(
+    Layer.merge(StorageClient.layer(settings.proxy), WaldurClient.layer(settings.waldur)),
+  )
+  return yield* Effect.all({ proxy: StorageClient, waldur: WaldurClient }).pipe(Effect.provide(context))
+})
+
+/** The line of an act. */
+const lineOf = ({ item, act, outcome, detail, milliseconds }: ActResult) => {
+  const isGood = ["made", "changed", "unchanged", "done"].includes(outcome)
+  const fields = {
+    event: "act",
+    act: act.act,
+    item: item.itemId,
+    path: item.path,
+    ...(item.order === undefined ? {} : { order: item.order }),
+    ...("reason" in act && act.reason !== undefined ? { reason: act.reason } : {}),
+    ...("differences" in act && act.differences.length > 0 ? { differences: act.differences.join("; ") } : {}),
+    outcome,
+    ...(detail === undefined ? {} : { detail }),
+    ms: Math.round(milliseconds),
+  }
+  return [isGood || outcome === "otherState" ? "info" : "warning", fields] as const
+}
+
+const statusFile = (statePath: string) => join(statePath, "status.json")
+
+/** The conditions as last written; none if there are none yet. */
+export const readStatuses = (statePath: string): Effect.Effect<Statuses> =>
+  Effect.promise(() =>
+    readFile(statusFile(statePath), "utf8").then(
+      (text) => JSON.parse(text) as Statuses,
+      () => ({}),
+    ),
+  )
+
+const writeStatuses = (statePath: string, statuses: Statuses) =>
+  Effect.promise(() =>
+    replaceFile(statusFile(statePath), `${statusFile(statePath)}.${process.pid}`, 0o600, async (file) => {
+      await file.writeFile(JSON.stringify(statuses))
+    }),
+  )

@@ -1,0 +1,153 @@
+/** Carries out a plan's acts: intent to the journal, the act, the outcome to the journal; then the reports to Waldur. */
+import type { ReportOutcome } from "@cscs/waldur-client"
+import { Cause, Effect, Exit } from "effect"
+import type { Driver, DriverError, Outcome } from "../drivers/driver.ts"
+import type { ItemRecord, Journal, JournalUnusable } from "../journal/journal.ts"
+import type { Act, PlanItem } from "../plan/plan.ts"
+import type { Systems } from "./observe.ts"
+
+/** The acts that are reports to Waldur. */
+export type Report = Extract<Act, { readonly act: "approve" | "reject" | "done" | "backend-id" | "erred" }>
+
+/** Sends a report to Waldur. */
+export type SendReport = (report: Report) => Effect.Effect<ReportOutcome>
+
+/** How one act went. */
+export interface ActResult {
+  readonly item: PlanItem
+  readonly act: Act
+  readonly milliseconds: number
+  /** Of the driver's outcomes, its errors' tags, and the tags of reports. */
+  readonly outcome: Outcome | DriverError["_tag"] | ReportOutcome["_tag"]
+  readonly detail?: string
+  readonly retryAfter?: number
+}
+
+/** How an item's acts went: all of them, or up to the first that was not done. */
+export interface ItemResult {
+  readonly item: PlanItem
+  readonly results: ReadonlyArray<ActResult>
+  readonly isDone: boolean
+  /** Whether a report was sent, with whatever outcome: a list from before it says nothing of the item. */
+  readonly wasReported: boolean
+}
+
+export interface Performing {
+  readonly systems: Systems
+  readonly journal: Journal
+  readonly send: SendReport
+  readonly onAct: (result: ActResult) => Effect.Effect<void>
+}
+
+/** Items other than folders whose acts are carried out concurrently. */
+const atOnce = 8
+
+/** Carries out a plan: first the folders above, in their order, then the items. Fails only if the journal does. */
+export const perform = Effect.fn("perform")(function* (
+  items: ReadonlyArray<PlanItem>,
+  performing: Performing,
+): Effect.fn.Return<ReadonlyArray<ItemResult>, JournalUnusable> {
+  const isFolder = ({ acts }: PlanItem) => acts[0]?.act === "folder"
+  const folders = yield* Effect.forEach(items.filter(isFolder), (item) => performItem(item, performing))
+  const others = items.filter((item) => !isFolder(item) && item.acts.length > 0)
+  // A move out of a place precedes what comes into it.
+  const rest = yield* Effect.forEach(others, (item) => performItem(item, performing), { concurrency: atOnce })
+  return [...folders, ...rest]
+})
+
+const performItem = Effect.fnUntraced(function* (
+  item: PlanItem,
+  performing: Performing,
+): Effect.fn.Return<ItemResult, JournalUnusable> {
+  const { journal, systems, send, onAct } = performing
+  const driver = systems.drivers.get(item.system)
+  const results: Array<ActResult> = []
+  let wasReported = false
+  for (const act of item.acts) {
+    const started = performance.now()
+    const before = journal.items.get(item.itemId) ?? { system: item.system }
+    let result: Pick<ActResult, "outcome" | "detail" | "retryAfter">
+    if (isReport(act)) {
+      // A restart must not take a list from before this report for news.
+      yield* journal.put(item.itemId, { ...before, intent: act.act, reported: true })
+      wasReported = true
+      const outcome = yield* send(act)
+      result = { outcome: outcome._tag, ...withoutTag(outcome) }
+      const { intent: _, failures, ...after } = journal.items.get(item.itemId) ?? before
+      const isOver = outcome._tag === "done" && (act.act === "done" || act.act === "erred")
+      yield* journal.put(item.itemId, isOver || failures === undefined ? after : { ...after, failures })
+    } else if (driver === undefined) {
+      break
+    } else if (act.act === "folder") {
+      result = yield* outcomeOf(driver.ensureFolder(systems.prefix + act.path, act.mode))
+    } else {
+      // The place of a new directory is known from the intent on, whatever happens in between.
+      const place = act.act === "create" ? { path: act.listed.path } : {}
+      yield* journal.put(item.itemId, { ...before, ...place, intent: act.act })
+      result = yield* outcomeOf(step(act, item, driver, systems.prefix))
+      yield* journal.put(item.itemId, recordAfter(act, item, before, result.outcome))
+    }
+    const done = { item, act, milliseconds: performance.now() - started, ...result }
+    results.push(done)
+    yield* onAct(done)
+    if (!isSuccess(done.outcome)) return { item, results, isDone: false, wasReported }
+  }
+  return { item, results, isDone: true, wasReported }
+})
+
+const isReport = (act: Act): act is Report => "url" in act
+
+const isSuccess = (outcome: ActResult["outcome"]): boolean =>
+  outcome === "made" || outcome === "changed" || outcome === "unchanged" || outcome === "done"
+
+const withoutTag = (outcome: ReportOutcome) => {
+  const { _tag, ...rest } = outcome
+  return rest
+}
+
+type DiskAct = Exclude<Act, Report | { readonly act: "folder" }>
+
+/** The driver's step, and what it left on the disk, looked at once more if it moved something. */
+const step = (
+  act: DiskAct,
+  { itemId }: PlanItem,
+  driver: Driver,
+  prefix: string,
+): Effect.Effect<Outcome, DriverError> => {
+  switch (act.act) {
+    case "create":
+    case "change":
+      return driver.ensureDirectory({ ...act.listed, path: prefix + act.listed.path })
+    case "move":
+      return driver.move({ itemId, path: prefix + act.to }, prefix + act.from)
+    case "restore":
+      return driver.restore({ itemId, path: prefix + act.to })
+    case "trash":
+      return driver.trash({ itemId, path: prefix + act.path }, act.order)
+  }
+}
+
+/** A defect of a driver is an unknown outcome: it must not end the process with other items half done. */
+const outcomeOf = (step: Effect.Effect<Outcome, DriverError>): Effect.Effect<Pick<ActResult, "outcome" | "detail">> =>
+  Effect.map(Effect.exit(step), (exit) => {
+    if (Exit.isSuccess(exit)) return { outcome: exit.value }
+    const error = Cause.findErrorOption(exit.cause)
+    return error._tag === "Some"
+      ? { outcome: error.value._tag, detail: error.value.message }
+      : { outcome: "UnknownOutcome", detail: Cause.prettyErrors(exit.cause)[0]?.message ?? "unknown reason" }
+  })
+
+const recordAfter = (act: DiskAct, item: PlanItem, before: ItemRecord, outcome: ActResult["outcome"]): ItemRecord => {
+  const { intent: _, failures, ...rest } = before
+  if (isSuccess(outcome)) {
+    if (act.act === "trash") {
+      return { ...rest, path: act.path, trash: { order: act.order, since: new Date().toISOString().slice(0, 10) } }
+    }
+    const { trash: _, ...present } = rest
+    return { ...present, path: "listed" in act ? act.listed.path : act.to }
+  }
+  // A conflict and a refusal are for a person: no number of them is a reason to give an order up.
+  if (outcome !== "UnknownOutcome") return failures === undefined ? rest : { ...rest, failures }
+  const order = item.order ?? ""
+  return { ...rest, failures: { order, count: failures?.order === order ? failures.count + 1 : 1 } }
+}

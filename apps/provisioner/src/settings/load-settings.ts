@@ -1,0 +1,161 @@
+/** Loads the provisioner's settings. */
+import { resolve } from "node:path"
+import { environmentProxies } from "@cscs/http-transport"
+import { settingsLibrary } from "@cscs/proxy-server"
+import type { StorageClientOptions } from "@cscs/storage-client"
+import type { WaldurClientOptions } from "@cscs/waldur-client"
+import { Duration, Effect, Redacted, Result } from "effect"
+import type { DriverSettings } from "../drivers/open-driver.ts"
+import type { Policy } from "../plan/plan.ts"
+import { policyOf } from "../plan/policy.ts"
+import { settingKeys } from "./setting-keys.ts"
+
+/** Everything that a command needs. */
+export interface ProvisionerSettings {
+  readonly proxy: StorageClientOptions
+  readonly waldur: WaldurClientOptions
+  readonly statePath: string
+  /** Empty if mount points are where they are listed. */
+  readonly prefix: string
+  readonly systems: ReadonlyMap<string, DriverSettings>
+  readonly pollEvery: number
+  readonly checkEvery: number
+  readonly retryAfter: number
+  readonly maxRemovals: number
+  readonly erredAfter: number
+  readonly reportsBackendId: boolean
+  readonly retentionDays: number
+  readonly policy: Policy
+  readonly warnings: ReadonlyArray<string>
+  /** Masks the secrets in a text. */
+  readonly withoutSecrets: (text: string) => string
+}
+
+/** Reads the settings: environment, `.env`, the YAML file, defaults. Fails with all problems at once. */
+export const loadSettings = Effect.fn("loadSettings")(function* (
+  configPath: string | undefined,
+): Effect.fn.Return<ProvisionerSettings, InstanceType<typeof settingsLibrary.ConfigurationInvalid>> {
+  const sources = yield* settingsLibrary.readSources({
+    ...(configPath === undefined ? {} : { configPath }),
+    configVariable: "STORAGE_PROVISIONER_CONFIG_PATH",
+    environment: process.env,
+    workingDirectory: process.cwd(),
+  })
+  const read = yield* settingsLibrary.readSettings({ keys: settingKeys }, sources)
+  const { values, sourceOf } = read
+  const problems = [...read.problems]
+  const wrong = (path: string, found: string, allowed: string) => {
+    problems.push({ path, source: sourceOf(path), found, allowed })
+  }
+  const required = <A>(path: string, value: A | undefined, allowed: string): A | undefined => {
+    if (value === undefined && !read.has(path)) wrong(path, "nothing", allowed)
+    return value
+  }
+  const authorities = yield* Effect.all(
+    {
+      proxy: settingsLibrary.readCertificates("proxy.ca_file", values.proxyCaFile, sourceOf),
+      waldur: settingsLibrary.readCertificates("waldur_ca_file", values.waldurCaFile, sourceOf),
+    },
+    { mode: "result" },
+  )
+  for (const one of Object.values(authorities)) if (Result.isFailure(one)) problems.push(one.failure)
+  const tls = (verify: boolean, ca: Result.Result<string | undefined, unknown>) => {
+    const pem = Result.getOrUndefined(ca)
+    return { tls: { verify, ...(pem === undefined ? {} : { ca: pem }) } }
+  }
+  const egress = { proxy: values.socksProxy ?? environmentProxies(sources.variables) }
+
+  const proxyUrl = required("proxy.url", values.proxyUrl, "the storage proxy's http:// or https:// URL")
+  const apiUrl = required("waldur_api_url", values.waldurApiUrl, "an http:// or https:// URL")
+  const token = required("waldur_api_token", values.waldurApiToken, "the API token of a Waldur user")
+  const { proxyIssuer: issuer, proxyClientId: clientId, proxyClientSecret: clientSecret } = values
+  if (!values.proxyDisableAuth) {
+    required("proxy.issuer", issuer, "the issuer's URL, or proxy.disable_auth")
+    required("proxy.client_id", clientId, "the client's ID")
+    required("proxy.client_secret", clientSecret, "the client's secret")
+  }
+  const statePath = resolve(values.statePath ?? "")
+  const systems = systemsOf(values, statePath, wrong)
+  if (problems.length > 0 || proxyUrl === undefined || apiUrl === undefined || token === undefined) {
+    return yield* new settingsLibrary.ConfigurationInvalid({
+      problems: problems.map((problem) => ({ ...problem, found: read.withoutSecrets(problem.found) })),
+    })
+  }
+  const isOpen = values.proxyDisableAuth || issuer === undefined || clientId === undefined || clientSecret === undefined
+  return {
+    proxy: {
+      baseUrl: proxyUrl,
+      auth: isOpen ? "none" : { issuer, clientId, clientSecret, scope: values.proxyScope },
+      attemptTimeout: values.proxyTimeout,
+      userAgent: "cscs-storage-provisioner",
+      ...egress,
+      ...tls(values.proxyVerifySsl, authorities.proxy),
+    },
+    waldur: {
+      apiUrl,
+      token,
+      attemptTimeout: values.waldurTimeout,
+      userAgent: "cscs-storage-provisioner",
+      ...egress,
+      ...tls(values.waldurVerifySsl, authorities.waldur),
+    },
+    statePath,
+    prefix: values.prefix === "/" ? "" : resolve(values.prefix),
+    systems,
+    pollEvery: Duration.toMillis(values.pollEvery),
+    checkEvery: Duration.toMillis(values.checkEvery),
+    retryAfter: Duration.toMillis(values.retryAfter),
+    maxRemovals: values.maxRemovals,
+    erredAfter: values.erredAfter,
+    reportsBackendId: values.reportBackendId,
+    retentionDays: values.retentionDays,
+    policy: policyOf(values),
+    warnings: read.warnings,
+    withoutSecrets: read.withoutSecrets,
+  }
+})
+
+type Values = { readonly [Name in keyof typeof settingKeys]: (typeof settingKeys)[Name]["fallback"] }
+
+const driverTypes = ["directory", "btrfs", "lustre", "vast", "ext4", "xfs"] as const
+
+/** The driver's settings of each system. A driver checks its own when it opens. */
+const systemsOf = (
+  values: Values,
+  statePath: string,
+  wrong: (path: string, found: string, allowed: string) => void,
+): ReadonlyMap<string, DriverSettings> => {
+  const systems = new Map<string, DriverSettings>()
+  const given = Object.entries(values.storageSystems ?? {})
+  if (given.length === 0) wrong("storage_systems", "nothing", "at least one system with its driver and root")
+  for (const [name, about] of given) {
+    const path = `storage_systems.${name}`
+    if (typeof about !== "object" || about === null) {
+      wrong(path, "no mapping", "a mapping with driver and root")
+      continue
+    }
+    const { driver, root, ...rest } = about as Readonly<Record<string, unknown>>
+    const type = driverTypes.find((one) => one === driver)
+    if (type === undefined) wrong(`${path}.driver`, JSON.stringify(driver) ?? "nothing", driverTypes.join(", "))
+    if (typeof root !== "string" || !root.startsWith("/")) {
+      wrong(`${path}.root`, JSON.stringify(root) ?? "nothing", "an absolute path")
+      continue
+    }
+    if (!/^[\w-]{1,100}$/.test(name)) wrong(path, "the name", "letters, digits, _ and -")
+    if (type === undefined) continue
+    const common = { root, registry: resolve(statePath, `${name}.registry.json`) }
+    const login =
+      values.vastToken !== undefined
+        ? { token: Redacted.value(values.vastToken) }
+        : { user: values.vastUser ?? "", password: Redacted.value(values.vastPassword ?? Redacted.make("")) }
+    // The driver's own keys, in the manner of the file: snake case.
+    const own = Object.fromEntries(
+      Object.entries(rest).map(([key, value]) => [
+        key.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase()),
+        value,
+      ]),
+    )
+    systems.set(name, { ...common, type, ...own, ...(type === "vast" ? { login } : {}) } as DriverSettings)
+  }
+  return systems
+}
