@@ -7,7 +7,7 @@ import {
   observeElementRect,
   Virtualizer,
 } from "@tanstack/virtual-core"
-import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "preact/hooks"
+import { useLayoutEffect, useReducer, useRef, useState } from "preact/hooks"
 import { Notice, Quantity, Status } from "./pieces.tsx"
 import { branches, go, list, newest, place, readAgain } from "./store.ts"
 import { effectOfKey, limitsOf, type Row, rowsOf, type TreeNode, unixIdOf } from "./tree.ts"
@@ -113,7 +113,8 @@ const Grid = ({ rows }: { rows: ReadonlyArray<Row> }) => {
   const { scroller, virtualizer } = useVirtualizer(rows.length, active)
   const largest = largestByLevel(rows)
 
-  useEffect(() => {
+  // Before the next key: an effect after the paint would focus a row that the next key has already left.
+  useLayoutEffect(() => {
     if (!wantsFocus.current) return
     const row = scroller.current?.querySelector<HTMLElement>(`[aria-rowindex="${active + 2}"]`)
     if (row === undefined || row === null) return
