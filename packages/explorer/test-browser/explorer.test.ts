@@ -59,7 +59,7 @@ describe("the explorer's tree", () => {
 
   it("finds by path, name, UUID and GID as one types, and offers a way on if there is nothing", async () => {
     const page = await openTree()
-    const [entry] = await entries("status=active")
+    const entry = (await entries("status=active"))[0] as Listed
     for (const text of [entry.mountPoint.default, entry.itemId, String(entry.target.targetItem.unixGid)]) {
       await page.getByRole("searchbox").fill(text)
       await page.locator(".level5 .name", { hasText: entry.target.targetItem.key }).first().waitFor()
@@ -112,9 +112,14 @@ describe("the explorer's tree", () => {
   })
 })
 
+interface Listed {
+  readonly itemId: string
+  readonly mountPoint: { readonly default: string }
+  readonly target: { readonly targetItem: { readonly key: string; readonly unixGid: number } }
+}
 const entries = async (query: string) => {
   const response = await fetch(`${proxy.url}/api/storage-resources/?${query}`)
-  return (JSON.parse(await response.text()) as { resources: Array<any> }).resources
+  return (JSON.parse(await response.text()) as { resources: Array<Listed> }).resources
 }
 
 describe("the explorer's views", () => {
@@ -123,7 +128,9 @@ describe("the explorer's views", () => {
     await page.locator(".level5").first().click()
     await page.getByText("Where each value is from").waitFor()
     const panel = page.getByRole("complementary", { name: "Entry" })
-    expect(await panel.textContent()).toMatch(/Next, by the \w+:.*curl -sS http.*\/explanation.*storage-proxy explain \//s)
+    expect(await panel.textContent()).toMatch(
+      /Next, by the \w+:.*curl -sS http.*\/explanation.*storage-proxy explain \//s,
+    )
     await page.reload()
     await page.getByText("Where each value is from").waitFor()
   })
@@ -139,7 +146,10 @@ describe("the explorer's views", () => {
   it("list what is skipped and why, with the remedy", async () => {
     const page = await open("?view=problems")
     await page.getByRole("heading", { name: "Skipped" }).waitFor()
-    await page.getByRole("button", { name: /^Explain and remedy/ }).first().click()
+    await page
+      .getByRole("button", { name: /^Explain and remedy/ })
+      .first()
+      .click()
     await page.getByText(/^It is skipped/).waitFor()
     await page.getByText(/^Next, by the/).waitFor()
   })

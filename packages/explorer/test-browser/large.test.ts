@@ -48,7 +48,9 @@ describe("the explorer's tree of a large list", () => {
     await page.locator(".name", { hasText: slug }).first().waitFor()
     const found = performance.now() - typed
     const figures = { rows, loaded, median: times[frames / 2], p95, worst: times.at(-1), found }
-    process.stdout.write(`${JSON.stringify(figures, (_, value) => (typeof value === "number" ? Math.round(10 * value) / 10 : value))} ms\n`)
+    process.stdout.write(
+      `${JSON.stringify(figures, (_, value) => (typeof value === "number" ? Math.round(10 * value) / 10 : value))} ms\n`,
+    )
     expect(p95).toBeLessThan(stuck)
     expect(Number(await page.getByRole("treegrid").getAttribute("aria-rowcount"))).toBeLessThan(rows)
   })

@@ -1,5 +1,5 @@
-import { buildWorld, type Sandbox, startSandbox } from "@cscs/sandbox"
 import type { RunningProxy } from "@cscs/harness"
+import { buildWorld, type Sandbox, startSandbox } from "@cscs/sandbox"
 import type { Browser, Page } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { aPage, startBrowser, startServing } from "./a-browser.ts"
@@ -45,7 +45,8 @@ describe("the explorer's sign-in", () => {
     await signIn(page, "operator")
     await page.waitForURL(/\/explorer\/\?status=active$/)
     await page.getByRole("treegrid").waitFor()
-    const kept = () => page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]))
+    const kept = () =>
+      page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]))
     expect(await kept()).toBe('[{},{},""]')
     await page.getByRole("button", { name: "Sign out" }).click()
     await page.getByRole("button", { name: "Sign in" }).click()
