@@ -1,4 +1,5 @@
 import { createRequire } from "node:module"
+import { join } from "node:path"
 import { defineConfig, type UserConfig } from "tsdown"
 
 /** How every package is built: ESM for Node, one file with its types, and the packed result checked as npm will serve it. */
@@ -16,6 +17,15 @@ export const packageBuild = (options: UserConfig = {}) =>
     attw: { profile: "esm-only", level: "error" },
     ...options,
   })
+
+/**
+ * What `/explorer/` serves lies beside the code that serves it, too.
+ *
+ * @param from a file of the package that has the explorer as a development dependency
+ */
+export const explorerFiles = (from: string) => [
+  { from: join(createRequire(from).resolve("@cscs/storage-explorer/package.json"), "../dist"), to: "dist", rename: "explorer" },
+]
 
 /**
  * What `/docs/` serves lies beside the code that serves it: Swagger UI as a dependency would bring telemetry at install.

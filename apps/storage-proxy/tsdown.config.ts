@@ -1,5 +1,5 @@
 import { createRequire } from "node:module"
-import { packageBuild, swaggerUi } from "../../tsdown.base.ts"
+import { explorerFiles, packageBuild, swaggerUi } from "../../tsdown.base.ts"
 import { thirdPartyLicenses } from "./third-party-licenses.ts"
 
 /** Without comments, such characters are only in strings and regular expressions, in which an escape means the same. */
@@ -17,6 +17,8 @@ const escapes = {
   },
 }
 
+const proxyServer = createRequire(import.meta.url).resolve("@cscs/proxy-server/package.json")
+
 /**
  * One file with all that it needs: a process starts in a third of the time that it takes to find some hundreds of
  * modules, in two thirds of the memory, and an installation brings nothing else along.
@@ -29,5 +31,5 @@ export default packageBuild({
   // V8 keeps the text in memory: a third of it is comments, and a single character beyond ASCII doubles its size.
   outputOptions: { comments: false },
   plugins: [thirdPartyLicenses(), escapes],
-  copy: swaggerUi(createRequire(import.meta.url).resolve("@cscs/proxy-server/package.json")),
+  copy: [...swaggerUi(proxyServer), ...explorerFiles(proxyServer)],
 })

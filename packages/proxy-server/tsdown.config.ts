@@ -1,3 +1,3 @@
-import { packageBuild, swaggerUi } from "../../tsdown.base.ts"
+import { explorerFiles, packageBuild, swaggerUi } from "../../tsdown.base.ts"
 
-export default packageBuild({ copy: swaggerUi(import.meta.url) })
+export default packageBuild({ copy: [...swaggerUi(import.meta.url), ...explorerFiles(import.meta.url)] })
