@@ -1,3 +1,3 @@
 import { testing } from "../../vitest.base.ts"
 
-export default testing({ include: ["test-browser/**/*.test.ts"] })
+export default testing({ include: ["test-browser/**/*.test.ts"], maxWorkers: 2 })

@@ -21,9 +21,7 @@ interface Grant {
   readonly session: string
 }
 
-const cookieName = "KEYCLOAK_IDENTITY"
-const userIn = (c: Context): string | undefined =>
-  new RegExp(`${cookieName}=([\\w-]+)`).exec(c.req.header("Cookie") ?? "")?.[1]
+const userIn = (c: Context): string | undefined => /KEYCLOAK_IDENTITY=([\w-]+)/.exec(c.req.header("Cookie") ?? "")?.[1]
 
 /** The sign-in at `path`, the issuer's `protocol/openid-connect`. */
 export function signIn(settings: SignInSettings) {
@@ -72,7 +70,7 @@ export function signIn(settings: SignInSettings) {
       redirectUri,
       challenge: of("code_challenge"),
     })
-    c.header("Set-Cookie", `${cookieName}=${user}; Path=/; HttpOnly; SameSite=Lax`)
+    c.header("Set-Cookie", `KEYCLOAK_IDENTITY=${user}; Path=/; HttpOnly; SameSite=Lax`)
     return back({ code, session_state: randomUUID() })
   }
 
@@ -81,7 +79,7 @@ export function signIn(settings: SignInSettings) {
     const query = new URL(c.req.url).searchParams
     const returnTo = query.get("post_logout_redirect_uri") ?? ""
     for (const [token, { user }] of refreshTokens) if (user === userIn(c)) refreshTokens.delete(token)
-    c.header("Set-Cookie", `${cookieName}=; Path=/; Max-Age=0`)
+    c.header("Set-Cookie", `KEYCLOAK_IDENTITY=; Path=/; Max-Age=0`)
     return settings.publicClients.get(query.get("client_id") ?? "")?.includes(returnTo)
       ? c.redirect(returnTo)
       : c.html("<p>You are logged out</p>")

@@ -150,7 +150,7 @@ export function createIssuer(url: () => string, settings: IssuerSettings, now: (
       expires_in: settings.expiresIn,
       refresh_token: people.refreshTokenFor(grant),
       refresh_expires_in: 1800,
-      id_token: await sign(identity, (await currentKeys()).signing, {}),
+      id_token: await sign(identity as JWTPayload, (await currentKeys()).signing, {}),
       token_type: "Bearer",
       "not-before-policy": 0,
       session_state: sid,

@@ -53,7 +53,11 @@ export const WaitingView = () => {
                   <p>
                     <strong>The {one.step.by}</strong> must {steps[one.step.code] ?? one.step.what}.{" "}
                     {one.url !== undefined && (
-                      <Copy text={one.url} label={`the URL of the step for ${one.entry.mountPoint.default}`} />
+                      <Copy
+                        text={one.url}
+                        label={`the URL of the step for ${one.entry.mountPoint.default}`}
+                        shown="Copy the URL"
+                      />
                     )}
                   </p>
                 </li>

@@ -114,7 +114,7 @@ const FilterBar = () => (
       options={[...new Set(tree.value.flatMap(({ children }) => children.map(({ name }) => name)))].sort()}
     />
     <Choice name="status" label="Status" options={entryStatuses} />
-    <Choice name="state" label="Waldur's state" options={waldurStates} />
+    <Choice name="state" label="Waldur state" options={waldurStates} />
     <span class="exports">
       <button
         type="button"

@@ -10,7 +10,7 @@ import { inodes, space } from "./words.ts"
 const shownFor = 1500
 
 /** A button that copies a text, and says so. */
-export const Copy = ({ text, label }: { text: string; label: string }) => {
+export const Copy = ({ text, label, shown = "Copy" }: { text: string; label: string; shown?: string }) => {
   const said = useSignal("")
   const copy = async () => {
     // There is no clipboard on a page served over plain HTTP.
@@ -24,7 +24,7 @@ export const Copy = ({ text, label }: { text: string; label: string }) => {
   }
   return (
     <button type="button" class="small" onClick={copy} aria-label={`Copy ${label}`}>
-      <span aria-live="polite">{said.value || "Copy"}</span>
+      <span aria-live="polite">{said.value || shown}</span>
     </button>
   )
 }

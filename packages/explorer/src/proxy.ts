@@ -67,11 +67,17 @@ const failureOf = async (response: Response): Promise<Failure> => {
         what: `The proxy has no list, because an upstream fails.${said}`,
         wayOn: "Health shows which upstream. This page asks again by itself.",
       }
+    case 404:
+      return {
+        kind: "failed",
+        what: `The proxy does not know it.${said}`,
+        wayOn: "It may have gone since, or the proxy has no record of it: see the tree and Problems.",
+      }
     default:
       return {
         kind: "failed",
         what: `The proxy responded with ${response.status}.${said}`,
-        wayOn: "This page asks again by itself; the proxy's log has the reason.",
+        wayOn: "Ask again in a moment; the proxy's log has the reason.",
       }
   }
 }

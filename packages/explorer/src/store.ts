@@ -1,6 +1,6 @@
 /** The state of the page, and what changes it. */
 import type { StorageEntry } from "@cscs/storage-model"
-import { batch, computed, effect, signal } from "@preact/signals"
+import { batch, computed, effect, signal, untracked } from "@preact/signals"
 import { type Change, changesBetween, changesKept } from "./changes.ts"
 import { matcherOf, type Place, placeOf, queryOf } from "./place.ts"
 import {
@@ -269,6 +269,7 @@ export const start = async (): Promise<void> => {
   const wanted = computed(() => place.value.filters.state)
   effect(() => {
     wanted.value
-    poll.now()
+    // What a poll reads is no reason for the next one.
+    untracked(poll.now)
   })
 }

@@ -7,7 +7,7 @@ import {
   observeElementRect,
   Virtualizer,
 } from "@tanstack/virtual-core"
-import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "preact/hooks"
+import { useLayoutEffect, useMemo, useReducer, useRef, useState } from "preact/hooks"
 import { Notice, Quantity, Status } from "./pieces.tsx"
 import { branches, go, list, newest, place, readAgain } from "./store.ts"
 import { effectOfKey, limitsOf, type Row, rowsOf, type TreeNode, unixIdOf } from "./tree.ts"
@@ -108,12 +108,14 @@ const useVirtualizer = (size: number, active: number) => {
 const Grid = ({ rows }: { rows: ReadonlyArray<Row> }) => {
   const activeKey = useSignal("")
   const wantsFocus = useRef(false)
-  const found = activeKey.value === "" ? 0 : rows.findIndex(({ branch }) => branch.node.key === activeKey.value)
-  const active = Math.max(0, found)
+  // Not again for each frame of a scroll.
+  const indexes = useMemo(() => new Map(rows.map(({ branch }, index) => [branch.node.key, index])), [rows])
+  const largest = useMemo(() => largestByLevel(rows), [rows])
+  const active = indexes.get(activeKey.value) ?? 0
   const { scroller, virtualizer } = useVirtualizer(rows.length, active)
-  const largest = largestByLevel(rows)
 
-  useEffect(() => {
+  // Before the next key: an effect after the paint would focus a row that the next key has already left.
+  useLayoutEffect(() => {
     if (!wantsFocus.current) return
     const row = scroller.current?.querySelector<HTMLElement>(`[aria-rowindex="${active + 2}"]`)
     if (row === undefined || row === null) return

@@ -40,7 +40,7 @@ export interface ReadSettings<Values> {
   readonly ignoredKeys: ReadonlyArray<string>
   readonly warnings: ReadonlyArray<string>
   /** Each setting's value in effect, without secrets, and its source. */
-  readonly effective: ReadonlyArray<{ readonly path: string; readonly value: string; readonly source: string }>
+  readonly effective: ProxySettings["effective"]
 }
 
 /** Reads each key of a table from the first source that has it: environment, `.env`, YAML file, default. */
@@ -83,6 +83,7 @@ export const readSettings = Effect.fnUntraced(function* <
         path: key.path,
         value: withoutSecrets(shownValue(value, key)),
         source: given === undefined ? "default" : `${given.source}${note}`,
+        isDefault: Equal.equals(value, key.fallback),
       }
     }),
   }

@@ -1,0 +1,224 @@
+import { readFile } from "node:fs/promises"
+import type { RunningProxy } from "@cscs/harness"
+import { buildWorld, changeResource, type Sandbox, startSandbox, type WaldurRecord } from "@cscs/sandbox"
+import type { Browser, Page } from "playwright-core"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { aPage, askNow, startBrowser, startServing, violations } from "./a-browser.ts"
+
+let [browser, sandbox, proxy]: [Browser, Sandbox, RunningProxy] = [] as never
+beforeAll(async () => {
+  sandbox = await startSandbox({ world: buildWorld() })
+  ;[browser, proxy] = await Promise.all([startBrowser(), startServing(sandbox)])
+})
+afterAll(async () => {
+  await browser?.close()
+  await proxy?.stop("SIGKILL")
+  await sandbox?.close()
+})
+
+const open = async (query = "", options = {}): Promise<Page> => {
+  const page = await aPage(browser, proxy.url, options)
+  await page.goto(`/explorer/${query}`)
+  return page
+}
+const openTree = async (query = "", options = {}): Promise<Page> => {
+  const page = await open(query, options)
+  await page.getByRole("row").nth(1).waitFor()
+  return page
+}
+const rows = (page: Page) => page.getByRole("treegrid").getByRole("row")
+const total = async (query = "") => {
+  const response = await fetch(`${proxy.url}/api/storage-resources/?page_size=1&${query}`)
+  return Number(response.headers.get("X-Total-Count"))
+}
+const focused = (page: Page) => page.evaluate(() => document.activeElement?.textContent ?? "")
+
+describe("the explorer's tree", () => {
+  it("has a row for each entry of the list, below its system and data type", async () => {
+    const page = await openTree()
+    await page.getByText(`${await total()} entries`).waitFor()
+    expect(await rows(page).nth(1).getAttribute("aria-level")).toBe("1")
+    expect(Number(await page.getByRole("treegrid").getAttribute("aria-rowcount"))).toBeGreaterThan(await total())
+  })
+
+  it("shows what a filter selects, and keeps it in the address", async () => {
+    const page = await openTree()
+    await page.getByLabel("Status").selectOption("removing")
+    await page.waitForURL(/\?status=removing$/)
+    await page.reload()
+    await page.locator(".status").first().waitFor()
+    expect(new Set(await page.locator(".status").allTextContents())).toEqual(new Set(["removing"]))
+    expect(await page.locator(".status").count()).toBe(await total("status=removing"))
+  })
+
+  it("asks the API for a state of Waldur", async () => {
+    const page = await openTree()
+    await page.getByLabel("Waldur state").selectOption("Erred")
+    await page.getByText(`${await total("state=Erred")} entries`).waitFor()
+  })
+
+  it("finds by path, name, UUID and GID as one types, and offers a way on if there is nothing", async () => {
+    const page = await openTree()
+    const entry = (await entries("status=active"))[0] as Listed
+    for (const text of [entry.mountPoint.default, entry.itemId, String(entry.target.targetItem.unixGid)]) {
+      await page.getByRole("searchbox").fill(text)
+      await page.locator(".level5 .name", { hasText: entry.target.targetItem.key }).first().waitFor()
+    }
+    await page.getByRole("searchbox").fill("no such thing")
+    await page.getByRole("button", { name: "Clear them" }).click()
+    await page.getByText(`${await total()} entries`).waitFor()
+  })
+
+  it("is reached by keyboard alone: into a branch, to an entry, and back", async () => {
+    const page = await openTree()
+    await rows(page).nth(1).focus()
+    const count = () => page.getByRole("treegrid").getAttribute("aria-rowcount")
+    const before = await count()
+    await page.keyboard.press("ArrowLeft")
+    expect(await rows(page).nth(1).getAttribute("aria-expanded")).toBe("false")
+    await page.keyboard.press("ArrowRight")
+    expect(await count()).toBe(before)
+    for (const _ of Array(4)) await page.keyboard.press("ArrowRight")
+    await page.locator(".level5:focus").waitFor()
+    const name = await focused(page)
+    await page.keyboard.press("End")
+    await page.keyboard.press("Home")
+    await page.locator(".level1:focus").waitFor()
+    for (const _ of Array(4)) await page.keyboard.press("ArrowRight")
+    await page.locator(".level5:focus").waitFor()
+    expect(await focused(page)).toBe(name)
+    await page.keyboard.press("Enter")
+    await page.getByRole("complementary", { name: "Entry" }).waitFor()
+    await page.keyboard.press("Escape")
+    await page.locator(".level5:focus").waitFor()
+    expect(await focused(page)).toBe(name)
+  })
+
+  it("shows an update in progress as old against new, and a removal as such", async () => {
+    const page = await openTree("?status=updating")
+    await page.locator("del").first().waitFor()
+    expect(await page.locator(".bar.new").count()).toBeGreaterThan(0)
+    await page.getByLabel("Status").selectOption("removing")
+    await page.locator(".status.removing").first().waitFor()
+  })
+
+  it("is exported as it is seen", async () => {
+    const page = await openTree("?status=removing")
+    const download = page.waitForEvent("download")
+    await page.getByRole("button", { name: "CSV" }).click()
+    const lines = (await readFile((await (await download).path()) ?? "", "utf8")).trim().split("\r\n")
+    expect(lines[0]).toContain("mount_point")
+    expect(lines.filter((line) => line.includes('"removing"'))).toHaveLength(await total("status=removing"))
+  })
+})
+
+interface Listed {
+  readonly itemId: string
+  readonly mountPoint: { readonly default: string }
+  readonly target: { readonly targetItem: { readonly key: string; readonly unixGid: number } }
+}
+const entries = async (query: string) => {
+  const response = await fetch(`${proxy.url}/api/storage-resources/?${query}`)
+  return (JSON.parse(await response.text()) as { resources: Array<Listed> }).resources
+}
+
+describe("the explorer's views", () => {
+  it("explain an entry: where each value is from, the same as curl, and its JSON", async () => {
+    const page = await openTree("?status=updating")
+    await page.locator(".level5").first().click()
+    await page.getByText("Where each value is from").waitFor()
+    const panel = page.getByRole("complementary", { name: "Entry" })
+    expect(await panel.textContent()).toMatch(
+      /Next, by the \w+:.*curl -sS http.*\/explanation.*storage-proxy explain \//s,
+    )
+    await page.reload()
+    await page.getByText("Where each value is from").waitFor()
+  })
+
+  it("list what waits, by kind, with who must act and the step's URL", async () => {
+    const page = await open("?view=waiting")
+    await page.getByRole("heading", { name: "To be removed" }).waitFor()
+    const text = (await page.getByRole("main").textContent()) ?? ""
+    expect(text).toMatch(/The provisioner must do the work/)
+    expect(text).toMatch(/The provider must accept or reject/)
+  })
+
+  it("list what is skipped and why, with the remedy", async () => {
+    const page = await open("?view=problems")
+    await page.getByRole("heading", { name: "Skipped" }).waitFor()
+    await page
+      .getByRole("button", { name: /^Explain and remedy/ })
+      .first()
+      .click()
+    await page.getByText(/^It is skipped/).waitFor()
+    await page.getByText(/^Next, by the/).waitFor()
+  })
+
+  it("report a change since the page was opened, and highlight its row", async () => {
+    const page = await openTree("?status=active")
+    const row = sandbox.world.resources.find(
+      ({ state, backend_id, order_in_progress }) => state === "OK" && !backend_id && !order_in_progress,
+    ) as WaldurRecord
+    changeResource(sandbox.world, row, { state: "Erred" })
+    // The first poll may return the list from before, because the refresh runs beside it.
+    for (let asked = 0; (await page.getByRole("button", { name: /^Changes \d/ }).count()) === 0; asked += 1) {
+      expect(asked).toBeLessThan(1000)
+      await askNow(page)
+    }
+    await page.getByRole("button", { name: /^Changes/ }).click()
+    await page.locator("li.changed", { hasText: "error" }).first().waitFor()
+    await page.getByRole("button", { name: "Tree" }).click()
+    await page.getByLabel("Status").selectOption("error")
+    await page.locator(".row.changed").first().waitFor()
+  })
+
+  it("have no accessibility violation, light or dark", async () => {
+    const page = await openTree("?status=updating")
+    await page.locator(".level5").first().click()
+    await page.getByText("Where each value is from").waitFor()
+    expect(await violations(page)).toEqual([])
+    await page.getByRole("button", { name: "Close" }).click()
+    for (const name of ["Waiting", "Problems", "Changes", "Health"]) {
+      await page.getByRole("button", { name: new RegExp(`^${name}`) }).click()
+      if (name === "Problems") await page.getByRole("heading", { name: "Skipped" }).waitFor()
+      expect(await violations(page)).toEqual([])
+    }
+  })
+})
+
+describe("the explorer in trouble", () => {
+  it("keeps the list without the network, says so, and recovers", async () => {
+    const page = await openTree()
+    await page.context().setOffline(true)
+    await page.evaluate(() => dispatchEvent(new Event("online")))
+    await page.getByRole("alert").getByText("cannot be reached").waitFor()
+    expect(await rows(page).count()).toBeGreaterThan(5)
+    await page.context().setOffline(false)
+    await page.getByRole("alert").waitFor({ state: "detached" })
+  })
+
+  it("says that the list is stale and which upstream fails", async () => {
+    const page = await openTree()
+    const fault = sandbox.faults.set("waldur", { status: 403 })
+    for (let asked = 0; (await page.getByRole("alert").count()) === 0; asked += 1) {
+      expect(asked).toBeLessThan(1000)
+      await askNow(page)
+    }
+    expect(await page.getByRole("alert").textContent()).toMatch(/may be out of date.*Waldur is failing/)
+    await page.getByRole("button", { name: /^Health/ }).click()
+    await page.locator(".health.failing").waitFor()
+    fault.clear()
+  })
+
+  it("says that there is no list if an upstream fails from the start (502)", async () => {
+    const unready = await startServing(sandbox, {
+      isReady: false,
+      environment: { WALDUR_API_TOKEN: sandbox.waldur.expiredToken },
+    })
+    const page = await aPage(browser, unready.url)
+    await page.goto("/explorer/")
+    await page.getByText("has no list, because an upstream fails").waitFor()
+    await page.getByRole("button", { name: "Ask again now" }).waitFor()
+    await unready.stop("SIGKILL")
+  })
+})

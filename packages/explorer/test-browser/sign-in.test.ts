@@ -1,0 +1,97 @@
+import type { RunningProxy } from "@cscs/harness"
+import { buildWorld, type Sandbox, startSandbox } from "@cscs/sandbox"
+import type { Browser, Page } from "playwright-core"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { aPage, startBrowser, startServing } from "./a-browser.ts"
+
+let [browser, sandbox, proxy, pasting]: [Browser, Sandbox, RunningProxy, RunningProxy] = [] as never
+beforeAll(async () => {
+  sandbox = await startSandbox({ world: buildWorld({ edgeCases: false, resources: 20 }) })
+  const serving = (environment: Record<string, string>) =>
+    startServing(sandbox, { authentication: true, isReady: false, environment })
+  ;[browser, proxy, pasting] = await Promise.all([
+    startBrowser(),
+    serving({ EXPLORER_CLIENT_ID: "explorer", AUTH_REQUIRED_ROLES: "storage-reader" }),
+    serving({}),
+  ])
+  const { publicClients, users } = sandbox.issuer.settings
+  publicClients.set("explorer", [`${proxy.url}/explorer/`])
+  users.set("operator", { realm_access: { roles: ["storage-reader"] } })
+  users.set("guest", {})
+})
+afterAll(async () => {
+  await browser?.close()
+  await Promise.all([proxy?.stop("SIGKILL"), pasting?.stop("SIGKILL")])
+  await sandbox?.close()
+})
+
+const openSignedOut = async (query = ""): Promise<Page> => {
+  const page = await aPage(browser, proxy.url, { allowed: [new URL(sandbox.issuer.url).origin] })
+  await page.goto(`/explorer/${query}`)
+  await page.getByRole("button", { name: "Sign in" }).waitFor()
+  return page
+}
+const signIn = async (page: Page, user: string) => {
+  await page.getByRole("button", { name: "Sign in" }).click()
+  await page.getByLabel("Username").fill(user)
+  await page.getByRole("button", { name: "Sign In", exact: true }).click()
+}
+const grants = () =>
+  sandbox.calls.of("issuer").filter(({ method, path }) => method === "POST" && path.endsWith("/token")).length
+
+describe("the explorer's sign-in", () => {
+  it("goes to the issuer and back to the same place, keeps no token in the browser, and signs out there too", async () => {
+    const page = await openSignedOut("?status=active")
+    await signIn(page, "operator")
+    await page.waitForURL(/\/explorer\/\?status=active$/)
+    await page.getByRole("treegrid").waitFor()
+    const kept = () =>
+      page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]))
+    expect(await kept()).toBe('[{},{},""]')
+    await page.getByRole("button", { name: "Sign out" }).click()
+    await page.getByRole("button", { name: "Sign in" }).click()
+    await page.getByLabel("Username").waitFor()
+  })
+
+  it("renews the token before it ends", async () => {
+    sandbox.issuer.settings.expiresIn = 2
+    const page = await openSignedOut()
+    const before = grants()
+    await signIn(page, "operator")
+    await page.getByRole("treegrid").waitFor()
+    while (grants() < before + 3) await page.waitForResponse((response) => response.url().endsWith("/token"))
+    await page.getByRole("treegrid").waitFor()
+    sandbox.issuer.settings.expiresIn = 300
+  })
+
+  it("says that the session has ended if the issuer refuses to renew it", async () => {
+    sandbox.issuer.settings.expiresIn = 2
+    const page = await openSignedOut()
+    await signIn(page, "operator")
+    await page.getByRole("treegrid").waitFor()
+    sandbox.issuer.revokeTokens()
+    await page.getByText("The session has ended").waitFor()
+    expect(await page.getByRole("treegrid").count()).toBe(0)
+    sandbox.issuer.settings.expiresIn = 300
+  })
+
+  it("shows no data to a user without the role, and says which way on there is", async () => {
+    const page = await openSignedOut()
+    await signIn(page, "guest")
+    await page.getByText(/may not see this.*Ask an operator/).waitFor()
+    expect(await page.getByRole("treegrid").count()).toBe(0)
+  })
+
+  it("accepts a pasted token if there is no client, and says if it is refused", async () => {
+    const page = await aPage(browser, pasting.url)
+    await page.goto("/explorer/")
+    const paste = async (token: string) => {
+      await page.getByLabel("Access token").fill(token)
+      await page.getByRole("button", { name: "Show the list" }).click()
+    }
+    await paste(await sandbox.issuer.issueToken({}, { expiresIn: -3600 }))
+    await page.getByText("The token was refused").waitFor()
+    await paste(`Bearer ${await sandbox.issuer.issueToken()}`)
+    await page.getByRole("treegrid").waitFor()
+  })
+})

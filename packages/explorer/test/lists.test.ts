@@ -1,0 +1,74 @@
+import { describe, expect, it } from "vitest"
+import { changesBetween } from "../src/changes.ts"
+import { csvOf, jsonOf } from "../src/export.ts"
+import { waitingIn } from "../src/waiting.ts"
+import { count, inodes, space, span } from "../src/words.ts"
+import { entry, list } from "./a-list.ts"
+
+describe("changes between two lists", () => {
+  it("are what appeared, what is gone, and which fields of the rest differ", () => {
+    const [, , climate, , ...others] = list
+    if (climate === undefined) throw new Error("there is no such entry")
+    const added = entry("/vast/store/cscs/new", "project", null)
+    const now = [...others, { ...climate, status: "error" as const, set_state_ok_url: "https://example.org/" }, added]
+    expect(changesBetween(list, now, 5).map(({ key, kind, fields }) => [kind, key.split(" ")[1], fields])).toEqual([
+      ["gone", "/capstor/store/cscs", []],
+      ["gone", "/capstor/store/cscs/ethz", []],
+      ["gone", "/capstor/store/cscs/ethz/ocean", []],
+      [
+        "changed",
+        "/capstor/store/cscs/ethz/climate",
+        [
+          { name: "status", before: "active", now: "error" },
+          { name: "set_state_ok_url", before: undefined, now: "https://example.org/" },
+        ],
+      ],
+      ["added", "/vast/store/cscs/new", []],
+    ])
+  })
+
+  it("are none between equal lists, however they were made", () => {
+    expect(changesBetween(list, structuredClone(list).toReversed(), 5)).toEqual([])
+  })
+})
+
+describe("what waits", () => {
+  it("are projects for which a step is due, each with the step's URL", () => {
+    const url = "https://waldur.example.org/api/marketplace-orders/1/approve_by_provider/"
+    const ordered = entry("/vast/store/cscs/new", "project", null, { status: "pending", approve_by_provider_url: url })
+    expect(waitingIn([...list, ordered]).map(({ entry, step, url }) => [entry.status, step.by, url])).toEqual([
+      ["updating", "provider", undefined],
+      ["pending", "provider", url],
+    ])
+  })
+})
+
+describe("an export", () => {
+  it("is no formula in a spreadsheet, whatever a name contains", () => {
+    for (const bad of ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", '=HYPERLINK("x")']) {
+      const [, line = ""] = csvOf([entry("/a/b/c", "project", null, { itemId: bad })]).split("\r\n")
+      expect(line).toContain(`"'${bad.replaceAll('"', '""')}"`)
+    }
+  })
+
+  it("has a line for each entry, with its limits as numbers; as JSON it is what the API has", () => {
+    const [header, ...lines] = csvOf(list).trim().split("\r\n")
+    expect(lines).toHaveLength(list.length)
+    expect(header?.split(",").length).toBe(lines[2]?.split(",").length)
+    expect(lines[2]).toContain(',1,2,10,20,"')
+    expect(JSON.parse(jsonOf(list))).toEqual(list)
+  })
+})
+
+describe("a number in words", () => {
+  it("has a unit that a person reads at once", () => {
+    expect([
+      space(0.5),
+      space(1500),
+      inodes(66_500_000),
+      count(1, "entry", "entries"),
+      count(1200, "entry", "entries"),
+    ]).toEqual(["0.5 TB", "1.5 PB", "66.5M", "1 entry", "1,200 entries"])
+    expect([span(-5), span(59_400), span(600_000), span(86_400_000)]).toEqual(["0 s", "59 s", "10 min", "24 h"])
+  })
+})

@@ -1,0 +1,112 @@
+import * as fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import { matcherOf, placeOf, queryOf } from "../src/place.ts"
+import { branchesOf, effectOfKey, entriesOf, rowsOf, treeOf } from "../src/tree.ts"
+import { entry, list } from "./a-list.ts"
+
+const filtersOf = (query: string) => placeOf(query).filters
+const select = (query = "", entries = list) => branchesOf(treeOf(entries), matcherOf(filtersOf(query)))
+const namesIn = (query: string) =>
+  entriesOf(select(query)).map(({ mountPoint }) => mountPoint.default.replace("/capstor/store/", ""))
+const open = (query = "") => rowsOf(select(query), () => true)
+
+describe("the tree", () => {
+  it("puts each entry below its parent, its data type and its system", () => {
+    expect(open().map(({ level, branch }) => `${level} ${branch.node.name}`)).toEqual([
+      "1 CAPSTOR",
+      "2 store",
+      "3 Name of cscs",
+      "4 Name of ethz",
+      "5 climate",
+      "5 ocean",
+      "4 Name of psi",
+      "5 beam",
+    ])
+  })
+
+  it("keeps an entry whose parent is not in the list, below its data type", () => {
+    const lone = entry("/vast/users/x/y/z", "project", "elsewhere")
+    expect(rowsOf(select("", [lone]), () => true).map(({ level }) => level)).toEqual([1, 2, 3])
+  })
+
+  it("keeps one customer at two data types apart", () => {
+    const [a, b] = ["store", "archive"].map((type) => [
+      entry(`/capstor/${type}/cscs`, "tenant", null, { itemId: "tenant" }),
+      entry(`/capstor/${type}/cscs/ethz`, "customer", "tenant", { itemId: "customer" }),
+      entry(`/capstor/${type}/cscs/ethz/${type}-project`, "project", "customer"),
+    ]) as [ReturnType<typeof entry>[], ReturnType<typeof entry>[]]
+    const rows = rowsOf(select("", [...a, ...b]), () => true)
+    expect(new Set(rows.map(({ branch }) => branch.node.key)).size).toBe(rows.length)
+    expect(rows.filter(({ level }) => level === 5)).toHaveLength(2)
+  })
+
+  it("sums what is below a row, without what is removed", () => {
+    const [system] = select()
+    expect(system?.sum).toEqual({ entries: 3, spaceSoft: 2, spaceHard: 4, inodesSoft: 20, inodesHard: 40 })
+    expect(select("?status=updating")[0]?.sum).toMatchObject({ entries: 1, spaceHard: 2 })
+  })
+
+  it("selects by filters and search, with the parents of what matches", () => {
+    expect(namesIn("?status=updating")).toEqual(["cscs", "cscs/psi", "cscs/psi/beam"])
+    expect(namesIn("?q=ETHZ+clim")).toEqual(["cscs", "cscs/ethz", "cscs/ethz/climate"])
+    expect(namesIn("?q=name+of+psi")).toEqual(["cscs", "cscs/psi", "cscs/psi/beam"])
+    expect(namesIn("?q=31001&status=active")).toEqual(["cscs", "cscs/ethz", "cscs/ethz/climate"])
+    expect(namesIn("?storage_system=vast")).toEqual([])
+  })
+
+  it("has the place of each row among its siblings, as the tree grid reports it", () => {
+    for (const row of open()) {
+      const siblings = open().filter(({ parent, level }) => parent === row.parent && level === row.level)
+      expect(row.siblings).toBe(siblings.length)
+      expect(siblings[row.position - 1]?.branch.node.key).toBe(row.branch.node.key)
+    }
+  })
+
+  it("shows nothing below a closed row", () => {
+    expect(rowsOf(select(), (_, level) => level < 2)).toHaveLength(2)
+  })
+})
+
+describe("a key in the tree grid", () => {
+  const rows = open()
+  it("opens and closes, and goes to the first row below and to the row above", () => {
+    expect(effectOfKey(rows, 0, "ArrowLeft", 3)).toEqual({ toggle: 0 })
+    expect(effectOfKey(rows, 0, "ArrowRight", 3)).toEqual({ focus: 1 })
+    expect(effectOfKey(rows, 4, "ArrowLeft", 3)).toEqual({ focus: 3 })
+    expect(effectOfKey(rows, 4, "ArrowRight", 3)).toBeUndefined()
+    expect(
+      effectOfKey(
+        rowsOf(select(), () => false),
+        0,
+        "ArrowRight",
+        3,
+      ),
+    ).toEqual({ toggle: 0 })
+    expect(effectOfKey(rows, 4, "Enter", 3)).toEqual({ open: 4 })
+  })
+
+  it("never leaves the grid", () => {
+    const keys = ["ArrowDown", "ArrowUp", "PageDown", "PageUp", "Home", "End", "ArrowLeft", "ArrowRight", "Enter", "x"]
+    const anyKey = fc.constantFrom(...keys)
+    fc.assert(
+      fc.property(fc.nat(rows.length - 1), anyKey, fc.integer({ min: 1, max: 50 }), (at, key, page) => {
+        const effect = effectOfKey(rows, at, key, page)
+        const [index = 0] = effect === undefined ? [] : (Object.values(effect) as Array<number>)
+        return index >= 0 && index < rows.length
+      }),
+    )
+  })
+})
+
+describe("the place", () => {
+  it("is the same after its address was copied, whatever was typed", () => {
+    const text = fc.string({ unit: "grapheme" }).filter((value) => value.isWellFormed())
+    const filters = fc.record({ storage_system: text, data_type: text, status: text, state: text, q: text })
+    const place = fc.record({ view: fc.constantFrom("tree" as const, "waiting" as const), filters, entry: text })
+    fc.assert(
+      fc.property(place, (given) => {
+        expect(placeOf(queryOf(given))).toEqual(given)
+      }),
+    )
+  })
+})
