@@ -220,6 +220,32 @@ describe("the request's log line", () => {
   })
 })
 
+describe("a cached page", () => {
+  test("has the bytes, headers, and log line of the response that made it", async () => {
+    const proxy = await aLockedProxy()
+    const token = await proxy.sandbox.issuer.issueToken({ preferred_username: `robot\n${"x".repeat(200)}` })
+    const etag = (await proxy.bearing(token)).headers.get("etag") ?? ""
+    const asked: ReadonlyArray<RequestInit & { readonly headers?: Readonly<Record<string, string>> }> = [
+      {},
+      { method: "HEAD" },
+      { headers: { "If-None-Match": etag } },
+      { headers: { "Accept-Encoding": "gzip" } },
+      { headers: { traceparent: `00-${traceId}-${spanId}-01`, "Cache-Control": "max-age=0" } },
+    ]
+    for (const [position, init] of asked.entries()) {
+      const ask = async () => {
+        const headers = { ...init.headers, Authorization: `Bearer ${token}`, "X-Request-Id": "the-same" }
+        const got = await proxy.get(`${list}?page_size=${position + 1}`, { ...init, headers })
+        const line = last(proxy)
+        return { ...got, headers: [...got.headers], line: { ...line, milliseconds: typeof line.milliseconds } }
+      }
+      const made = await ask()
+      expect([position, await ask()]).toEqual([position, made])
+      expect(made.line).toMatchObject({ event: "request", request_id: "the-same", caller: expect.any(String) })
+    }
+  })
+})
+
 describe("request logging in any context", () => {
   /** What a small app logs and traces, with the given services in its context. */
   const observing = async (more: Layer.Layer<never> = Layer.empty) => {
