@@ -24,7 +24,11 @@ export const packageBuild = (options: UserConfig = {}) =>
  * @param from a file of the package that has the explorer as a development dependency
  */
 export const explorerFiles = (from: string) => [
-  { from: join(createRequire(from).resolve("@cscs/storage-explorer/package.json"), "../dist"), to: "dist", rename: "explorer" },
+  {
+    from: join(createRequire(from).resolve("@cscs/storage-explorer/package.json"), "../dist"),
+    to: "dist",
+    rename: "explorer",
+  },
 ]
 
 /**

@@ -177,16 +177,34 @@ describe("checked", () => {
     const advice = async (options: Parameters<typeof aProxy>[0]) =>
       (await (await aProxy({ world: aWorld(6), ...options })).check()).filter(({ ok }) => !ok)
     expect(await advice({ prepare: ({ waldur }) => Object.assign(waldur, { dialect: "7.0.7" }) })).toEqual([
-      { name: "Waldur", ok: false, detail: expect.stringMatching(/too old/), advice: expect.stringMatching(/Upgrade/), calls },
+      {
+        name: "Waldur",
+        ok: false,
+        detail: expect.stringMatching(/too old/),
+        advice: expect.stringMatching(/Upgrade/),
+        calls,
+      },
     ])
     expect(await advice({ document: () => ({ waldur_api_token: "0".repeat(40) }) })).toEqual([
-      { name: "Waldur", ok: false, detail: expect.any(String), advice: expect.stringMatching(/waldur_api_token/), calls },
+      {
+        name: "Waldur",
+        ok: false,
+        detail: expect.any(String),
+        advice: expect.stringMatching(/waldur_api_token/),
+        calls,
+      },
     ])
     expect(
       (await advice({ document: ({ waldur }) => ({ waldur_api_token: waldur.blindToken }) })).map(({ name }) => name),
     ).toEqual(["offering capstor", "offering vast", "offering iopsstor"])
     expect(await advice({ prepare: ({ faults }) => faults.set("issuer", { status: 401 }) })).toEqual([
-      { name: "HPC User API", ok: false, detail: expect.any(String), advice: expect.stringMatching(/client_secret/), calls },
+      {
+        name: "HPC User API",
+        ok: false,
+        detail: expect.any(String),
+        advice: expect.stringMatching(/client_secret/),
+        calls,
+      },
     ])
   })
 

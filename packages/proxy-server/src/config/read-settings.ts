@@ -1,13 +1,14 @@
 /** Reads the settings of a table from their sources, key by key; each program has a table of its own. */
 import { X509Certificate } from "node:crypto"
 import { property } from "@cscs/storage-model"
-import { Effect, Result } from "effect"
+import { Effect, Equal, Result } from "effect"
 import { readBoundedFile } from "../config-sources/bounded-file.ts"
 import type { ConfigurationProblem } from "../config-sources/configuration-invalid.ts"
 import { type ReadSources, type Sourced, shortList } from "../config-sources/sources.ts"
 import { unwrapped } from "../config-sources/unwrapped.ts"
 import { masker } from "../observability/mask-secrets.ts"
 import type { SettingKey } from "./setting-key.ts"
+import type { ProxySettings } from "./settings.ts"
 import { foundValue, shownName, shownValue } from "./shown-value.ts"
 import { unknownKeys } from "./unknown-keys.ts"
 
