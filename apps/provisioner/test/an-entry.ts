@@ -4,7 +4,8 @@ const waldur = "https://waldur.example.org/api"
 /** Of the order of each entry below. */
 export const order = "1236695ec05f51edbdb3f06db18931c5"
 
-const name = (key: string) => ({ itemId: `00000000-0000-5000-8000-${key.padStart(12, "0").slice(0, 12)}`, key, name: key, active: true }) as const
+const name = (key: string) =>
+  ({ itemId: `00000000-0000-5000-8000-${key.padStart(12, "0").slice(0, 12)}`, key, name: key, active: true }) as const
 
 /** The URLs of an order that waits for approval. */
 export const waiting = {

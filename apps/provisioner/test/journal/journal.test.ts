@@ -13,8 +13,10 @@ const aDirectory = () => {
   return directory
 }
 
-const using = <A, E>(directory: string, use: (journal: Effect.Success<ReturnType<typeof openJournal>>) => Effect.Effect<A, E>) =>
-  Effect.runPromise(Effect.scoped(Effect.flatMap(openJournal(directory), use)))
+const using = <A, E>(
+  directory: string,
+  use: (journal: Effect.Success<ReturnType<typeof openJournal>>) => Effect.Effect<A, E>,
+) => Effect.runPromise(Effect.scoped(Effect.flatMap(openJournal(directory), use)))
 
 const record = (path: string): ItemRecord => ({ system: "capstor", path })
 
@@ -58,7 +60,12 @@ test("a journal with a whole line that is not understood is refused", async () =
 
 test("a journal with many outdated lines is compacted at the next start", async () => {
   const directory = aDirectory()
-  await using(directory, ({ put }) => Effect.forEach(Array.from({ length: 1100 }, (_, n) => n), (n) => put("a", record(`/${n}`))))
+  await using(directory, ({ put }) =>
+    Effect.forEach(
+      Array.from({ length: 1100 }, (_, n) => n),
+      (n) => put("a", record(`/${n}`)),
+    ),
+  )
   await using(directory, ({ items }) => Effect.sync(() => expect(items.get("a")).toEqual(record("/1099"))))
   expect(readFileSync(join(directory, "journal.jsonl"), "utf8").split("\n")).toHaveLength(3)
 })

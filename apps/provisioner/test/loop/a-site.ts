@@ -42,7 +42,11 @@ export const aSite = (): Site => {
     statePath,
     reports,
     session:
-      ({ driver: wrap = (driver: Driver) => driver, respond = (): ReportOutcome => ({ _tag: "done" }), settings } = {}) =>
+      ({
+        driver: wrap = (driver: Driver) => driver,
+        respond = (): ReportOutcome => ({ _tag: "done" }),
+        settings,
+      } = {}) =>
       (cycles) =>
         Effect.runPromise(
           Effect.scoped(

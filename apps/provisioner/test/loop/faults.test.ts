@@ -16,7 +16,9 @@ const trashOf = ({ prefix }: Site) => readdirSync(join(prefix, "capstor/.cscs-tr
 const modeOf = (site: Site, at = path) => statSync(site.prefix + at).mode & 0o7777
 
 test("1 TB is exactly 976,562,500 KiB", () => {
-  const bytes = Effect.runSync(quotasOf([{ type: "space", quota: 1, unit: "tera", enforcementType: "hard" }]))?.spaceHard
+  const bytes = Effect.runSync(
+    quotasOf([{ type: "space", quota: 1, unit: "tera", enforcementType: "hard" }]),
+  )?.spaceHard
   expect(kibibytes(bytes ?? 0n)).toBe(976_562_500n)
 })
 
@@ -36,7 +38,8 @@ test("an order whose quota could not be set is not reported as done", async () =
   const failing = site.session({
     driver: (driver) => ({
       ...driver,
-      ensureDirectory: ({ path }) => Effect.fail(new Conflict({ step: `quotas of ${path}`, detail: "read back: none" })),
+      ensureDirectory: ({ path }) =>
+        Effect.fail(new Conflict({ step: `quotas of ${path}`, detail: "read back: none" })),
     }),
   })
   const [outcome] = await failing([[created]])
@@ -91,7 +94,10 @@ test("a user's directory gets the group of the primary project, and its quotas; 
 })
 
 test("a report of unknown outcome is sent again, and no number of them errs the order", async () => {
-  for (const outcome of [{ _tag: "unknown", detail: "503" } as const, { _tag: "unknown", detail: "timeout" } as const]) {
+  for (const outcome of [
+    { _tag: "unknown", detail: "503" } as const,
+    { _tag: "unknown", detail: "timeout" } as const,
+  ]) {
     const site = aSite()
     await site.session({ respond: () => outcome })(Array.from({ length: 10 }, () => [created]))
     expect(reported(site)).toEqual(Array.from({ length: 10 }, () => "backend-id"))
@@ -222,18 +228,15 @@ test("something that the provisioner has not made is neither changed nor removed
 
 test("no more than max_removals directories are removed per poll", async () => {
   const site = aSite()
-  const many = Array.from({ length: 4 }, (_, number) => ({ itemId: itemId(number), path: `/capstor/store/a/b/${number}` }))
+  const many = Array.from({ length: 4 }, (_, number) => ({
+    itemId: itemId(number),
+    path: `/capstor/store/a/b/${number}`,
+  }))
   await site.session()([many.map((one) => anEntry(one))])
   const settings = { maxRemovals: 3 }
-  const [outcome] = await site.session({ settings })([many.map((one) => anEntry({ ...one, status: "removing", ...executing }))])
+  const [outcome] = await site.session({ settings })([
+    many.map((one) => anEntry({ ...one, status: "removing", ...executing })),
+  ])
   expect(outcome?.plan.counts).toMatchObject({ "-": 3, "!": 1 })
   expect(trashOf(site)).toHaveLength(3)
-})
-
-test("an item that was reported is left alone until a list was read after the report", async () => {
-  const site = aSite()
-  const [first, second] = await site.session({ settings: { reportsBackendId: false } })([[created], [created]])
-  expect(first?.awaitingList).toBe(1)
-  // The site's lists are from after the report: the second cycle reports again, since the list still asks for it.
-  expect(second?.results).toHaveLength(1)
 })

@@ -58,11 +58,7 @@ const rows: ReadonlyArray<readonly [row: string, entries: ReadonlyArray<StorageE
     [anEntry({ status: "removing" })],
     { kind: "nothing", alert: "removal-without-order" },
   ],
-  [
-    "error: nothing",
-    [anEntry({ status: "error" }), anEntry({ status: "error", ...executing })],
-    { kind: "nothing" },
-  ],
+  ["error: nothing", [anEntry({ status: "error" }), anEntry({ status: "error", ...executing })], { kind: "nothing" }],
   [
     "removed: nothing, and a person if the directory still exists",
     [none, waiting, executing].map((urls) => anEntry({ status: "removed", ...urls })),
