@@ -240,11 +240,3 @@ test("no more than max_removals directories are removed per poll", async () => {
   expect(outcome?.plan.counts).toMatchObject({ "-": 3, "!": 1 })
   expect(trashOf(site)).toHaveLength(3)
 })
-
-test("an item that was reported is left alone until a list was read after the report", async () => {
-  const site = aSite()
-  const [first, second] = await site.session({ settings: { reportsBackendId: false } })([[created], [created]])
-  expect(first?.awaitingList).toBe(1)
-  // The site's lists are from after the report: the second cycle reports again, since the list still asks for it.
-  expect(second?.results).toHaveLength(1)
-})

@@ -7,21 +7,9 @@ import type { ConfigurationProblem } from "../config-sources/configuration-inval
 import { type ReadSources, type Sourced, shortList } from "../config-sources/sources.ts"
 import { unwrapped } from "../config-sources/unwrapped.ts"
 import { masker } from "../observability/mask-secrets.ts"
-import type { SettingKey } from "./setting-key.ts"
-import type { ProxySettings } from "./settings.ts"
+import type { SettingKey, SettingsTable } from "./setting-key.ts"
 import { foundValue, shownName, shownValue } from "./shown-value.ts"
 import { unknownKeys } from "./unknown-keys.ts"
-
-/** The settings of a program. */
-export interface SettingsTable<
-  Keys extends Readonly<Record<string, SettingKey<unknown>>> = Readonly<Record<string, SettingKey<unknown>>>,
-> {
-  readonly keys: Keys
-  /** Older places of keys by their path, read if the key's section is absent. */
-  readonly olderPaths?: Readonly<Record<string, string>>
-  /** Further known paths of the file, which no key reads by itself. */
-  readonly furtherPaths?: ReadonlyArray<string>
-}
 
 /** The values of a table, by the names of its keys. */
 export type ValuesOf<Keys extends Readonly<Record<string, SettingKey<unknown>>>> = {

@@ -32,3 +32,14 @@ export const keyWithDefault = <A>(path: string, type: SettingType<A>, fallback: 
 /** A setting that may have no value. */
 export const key = <A>(path: string, type: SettingType<A>, about: About): SettingKey<A | undefined> =>
   keyWithDefault<A | undefined>(path, type, undefined, about)
+
+/** The settings of a program. */
+export interface SettingsTable<
+  Keys extends Readonly<Record<string, SettingKey<unknown>>> = Readonly<Record<string, SettingKey<unknown>>>,
+> {
+  readonly keys: Keys
+  /** Older places of keys by their path, read if the key's section is absent. */
+  readonly olderPaths?: Readonly<Record<string, string>>
+  /** Further known paths of the file, which no key reads by itself. */
+  readonly furtherPaths?: ReadonlyArray<string>
+}

@@ -1,7 +1,6 @@
 /** The table of all settings: path, environment variable, type, default and description. */
 import { Duration } from "effect"
-import type { SettingsTable } from "./read-settings.ts"
-import { key, keyWithDefault } from "./setting-key.ts"
+import { key, keyWithDefault, type SettingsTable } from "./setting-key.ts"
 import {
   flag,
   gid,

@@ -2,7 +2,7 @@
 import { isJsonObject, property } from "@cscs/storage-model"
 import { distance } from "fastest-levenshtein"
 import type { ConfigurationProblem } from "../config-sources/configuration-invalid.ts"
-import type { SettingsTable } from "./read-settings.ts"
+import type { SettingsTable } from "./setting-key.ts"
 import { shownName } from "./shown-value.ts"
 
 /** Keys of a YAML file that no setting has. */
