@@ -8,6 +8,7 @@ import { type ReadSources, type Sourced, shortList } from "../config-sources/sou
 import { unwrapped } from "../config-sources/unwrapped.ts"
 import { masker } from "../observability/mask-secrets.ts"
 import type { SettingKey, SettingsTable } from "./setting-key.ts"
+import type { ProxySettings } from "./settings.ts"
 import { foundValue, shownName, shownValue } from "./shown-value.ts"
 import { unknownKeys } from "./unknown-keys.ts"
 
