@@ -28,7 +28,10 @@ const aDemo = async (...args: ReadonlyArray<string>) => {
 
 test("the demo prints a tree for one screen and commands that work, and Ctrl+C ends it quietly", async () => {
   const { url, printed, stdout, stderr, stop } = await aDemo()
-  const [tree = "", ...tried] = printed.split(/\n\d+ entries, /)
+  const opened = printed.indexOf("\n\n")
+  const [tree = "", ...tried] = printed.slice(opened + 2).split(/\n\d+ entries, /)
+  expect(printed.slice(0, opened)).toBe(`Explorer: ${url}/explorer/`)
+  expect((await fetch(`${url}/explorer/`)).status).toBe(200)
   const lines = tree.trimEnd().split("\n")
   expect(lines.length).toBeLessThanOrEqual(50)
   expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(120)
