@@ -119,7 +119,7 @@ describe("a snapshot of the shared cache", () => {
           } else expect(result.failure._tag).toBe("SharedCacheUnavailable")
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 250 },
     )
   })
 
@@ -258,7 +258,7 @@ describe("the published outcome", () => {
         ])
           await Effect.runPromise(ask)
       }),
-      { numRuns: 1000 },
+      { numRuns: 500 },
     )
   })
 })

@@ -448,7 +448,7 @@ describe("any stored data", () => {
         for (const time of [result.success.readStartedAt, result.success.readEndedAt])
           expect(time).toBeGreaterThanOrEqual(0)
       }),
-      { numRuns: 3000 },
+      { numRuns: 1000 },
     )
   })
 
@@ -466,7 +466,7 @@ describe("any stored data", () => {
         const result = reader.chunk(some, digest)
         if (Result.isSuccess(result)) expect(chunkText(result.success)).toBe(text)
       }),
-      { numRuns: 3000 },
+      { numRuns: 1000 },
     )
   })
 
@@ -491,7 +491,7 @@ describe("any stored data", () => {
           expect(result.success.snapshot.entries.id).toBe(good.snapshot.entries.id)
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 166 },
     )
   })
 })

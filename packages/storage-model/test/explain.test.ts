@@ -286,7 +286,7 @@ describe("any set of rows", () => {
           expect(JSON.stringify(JSON.parse(text))).toBe(text)
         }
       },
-      100,
+      50,
     )
   })
 
@@ -308,7 +308,7 @@ describe("any set of rows", () => {
           for (const { kind, itemId } of parents) if (kind === "customer") expect(itemId).toBe(entry.parentItemId)
         }
       },
-      100,
+      50,
     )
   })
 
@@ -318,7 +318,7 @@ describe("any set of rows", () => {
         const input = { decoded: decodeResources(rows), ...around }
         for (const ask of [parseLookup(text), { slug: "r-1" }, { path: "/fs/t/c/one" }]) explain(input, ask)
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     )
   })
 })

@@ -86,7 +86,7 @@ describe("a value of any depth, type and size", () => {
         }
         expect(JSON.stringify(tree.entries).length).toBeLessThan(200_000)
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     )
   })
 
@@ -100,7 +100,7 @@ describe("a value of any depth, type and size", () => {
         const { found } = explain({ decoded, ...around }, { uuid: dashedNumber(999) })
         expect(JSON.stringify(found).length).toBeLessThan(1_000_000)
       }),
-      { numRuns: 500 },
+      { numRuns: 250 },
     )
   })
 })

@@ -30,7 +30,7 @@ const jsonRows = fc.array(jsonRow, { maxLength: 24 })
 const anyRows = fc.array(anyRow, { maxLength: 24 })
 
 /** Checks `rule` against trees of rows that JSON can express. */
-const always = (rule: (tree: Hierarchy, rows: ReadonlyArray<unknown>, around: Surrounding) => void, numRuns = 400) =>
+const always = (rule: (tree: Hierarchy, rows: ReadonlyArray<unknown>, around: Surrounding) => void, numRuns = 200) =>
   fc.assert(
     fc.property(jsonRows, surrounding, (rows, around) => rule(build(rows, around), rows, around)),
     { numRuns },
@@ -96,7 +96,7 @@ describe("any rows", () => {
         projectsWithoutItem(decoded, around.settings)
         buildHierarchy({ decoded, ...around })
       }),
-      { numRuns: 1000 },
+      { numRuns: 500 },
     )
   })
 
@@ -111,7 +111,7 @@ describe("any rows", () => {
         const left = tree.skipped.filter(({ code }) => code !== "duplicate").length - wellFormed.skipped.length
         expect(served.length + left).toBe(new Set(wellFormed.resources.map(({ uuid }) => uuid)).size)
       }),
-      { numRuns: 400 },
+      { numRuns: 200 },
     )
   })
 
@@ -124,7 +124,7 @@ describe("any rows", () => {
           expect(finding.reason.length).toBeGreaterThan(0)
         }
       }),
-      { numRuns: 400 },
+      { numRuns: 200 },
     )
   })
 })
@@ -339,7 +339,7 @@ describe("an additional row", () => {
         )
         for (const uuid of now.keys()) expect(uuid === added || served.has(uuid) || unnamed.has(uuid)).toBe(true)
       }),
-      { numRuns: 1500 },
+      { numRuns: 750 },
     )
   })
 })
@@ -367,7 +367,7 @@ describe("the serialised entries", () => {
         const other = build(permutedRows, { ...around, customers: permutedCustomers })
         expect(bytesOf(other)).toBe(bytesOf(build(rows, around)))
       }),
-      { numRuns: 1000 },
+      { numRuns: 500 },
     )
   })
 
@@ -384,7 +384,7 @@ describe("the serialised entries", () => {
         const all = new Set(entriesOf(before).map((entry) => JSON.stringify(entry)))
         for (const entry of entriesOf(after)) expect(all).toContain(JSON.stringify(entry))
       }),
-      { numRuns: 600 },
+      { numRuns: 300 },
     )
   })
 })
@@ -409,7 +409,7 @@ describe("filters", () => {
         expect(both).toEqual(entries.filter((entry) => both.includes(entry)))
         expect(selectEntries(both, first)).toEqual(both)
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     )
   })
 
@@ -423,7 +423,7 @@ describe("filters", () => {
           if (parentItemId !== null) expect(before).toContain(parentItemId)
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     )
   })
 })

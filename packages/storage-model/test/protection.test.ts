@@ -428,7 +428,7 @@ describe("paths that branch anywhere", () => {
           expect(tree.warnings.some((one) => one.uuid === uuid && one.code === "nested-mount-point")).toBe(isInside)
         })
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     )
   })
 

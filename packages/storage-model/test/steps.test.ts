@@ -70,7 +70,7 @@ describe("the steps of a tree", () => {
   it("together equal the tree built at once", () => {
     fc.assert(
       fc.property(anyInput, (input) => sameTree(treeIn(input).tree, buildHierarchy(input))),
-      { numRuns: 400 },
+      { numRuns: 200 },
     )
   })
 
@@ -83,7 +83,7 @@ describe("the steps of a tree", () => {
           expect(step.slice(1).map(kindOf)).not.toContain("customer")
         }
       }),
-      { numRuns: 400 },
+      { numRuns: 200 },
     )
   })
 
@@ -209,7 +209,7 @@ describe("a list that is sorted while it is collected", () => {
         const items = keys.map((key, at) => ({ key, at }))
         expect([...sorted(items)]).toEqual(items.toSorted(byKey))
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     )
   })
 

@@ -236,7 +236,7 @@ describe("a stored entry", () => {
         if (made.parentItemId !== null && gid !== undefined) expect(gid).toBeGreaterThanOrEqual(1000)
         for (const { quota } of made.quotas ?? []) expect(quota).toBeGreaterThanOrEqual(0)
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     )
     expect(believed).toBeGreaterThan(10)
   })

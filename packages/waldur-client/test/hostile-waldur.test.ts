@@ -404,7 +404,7 @@ describe("any value from Waldur", () => {
             for (const other of others) expect(read.rows).toContainEqual(other)
             expect(read.rows.length).toBeGreaterThanOrEqual(others.length)
           }),
-          { numRuns: 150 },
+          { numRuns: 75 },
         ),
       )
     }),
@@ -446,7 +446,7 @@ describe("any value from Waldur", () => {
               }
             },
           ),
-          { numRuns: 60 },
+          { numRuns: 30 },
         ),
       )
     }),

@@ -541,7 +541,7 @@ describe("with arbitrary events in Waldur", () => {
           }),
         ),
       ),
-      { numRuns: 60 },
+      { numRuns: 30 },
     )
     expect(changeReads).toBeGreaterThan(60)
   })

@@ -207,7 +207,7 @@ describe("a value that Waldur refuses", () => {
               expect(bySlug(result.success.rows)).toEqual(bySlug(fake.resources))
             },
           ),
-          { numRuns: 80 },
+          { numRuns: 40 },
         ),
       )
       expect(Math.min(counts.Success, counts.Failure)).toBeGreaterThan(0)
