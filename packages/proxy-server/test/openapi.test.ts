@@ -328,6 +328,8 @@ describe("/", () => {
     const links = [...text.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, target = ""]) => target)
     expect(links).toEqual([
       "favicon.svg",
+      // Of a workspace that has not been built, the explorer is missing.
+      ...((await proxy.get("/explorer/")).status === 200 ? ["explorer/"] : []),
       "docs/",
       "openapi.json",
       "api/storage-resources/",

@@ -541,7 +541,7 @@ describe("with arbitrary events in Waldur", () => {
           }),
         ),
       ),
-      { numRuns: 30 },
+      { numRuns: 60 },
     )
     expect(changeReads).toBeGreaterThan(60)
   })
