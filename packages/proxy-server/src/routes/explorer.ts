@@ -11,11 +11,18 @@ import { version } from "../config/version.ts"
 import { isNoneMatchMet } from "./conditional.ts"
 import { acceptedCoding, type Coding, compressed, worthCompressing } from "./content-coding.ts"
 
-/** The build puts the files beside the package; in the workspace they are where the explorer's own build puts them. */
-export const explorerFolder = (): string => {
+/**
+ * The build puts the files beside the package; in the workspace they are where the explorer's own build puts them.
+ * `undefined` if they are nowhere: the list is served without them.
+ */
+export const explorerFolder = (): string | undefined => {
   const packaged = fileURLToPath(new URL("./explorer/", import.meta.url))
   if (existsSync(packaged)) return packaged
-  return join(createRequire(import.meta.url).resolve("@cscs/storage-explorer/package.json"), "../dist")
+  try {
+    return join(createRequire(import.meta.url).resolve("@cscs/storage-explorer/package.json"), "../dist")
+  } catch {
+    return undefined
+  }
 }
 
 const types: Readonly<Record<string, string>> = {
@@ -35,8 +42,8 @@ const forever = "public, max-age=31536000, immutable"
  * @param folder without an `index.html` there is no explorer
  * @returns `undefined` if it is disabled or not built
  */
-export const explorer = ({ auth, explorer }: ProxySettings, folder: string): Hono | undefined => {
-  if (!explorer.enabled || !existsSync(join(folder, "index.html"))) return undefined
+export const explorer = ({ auth, explorer }: ProxySettings, folder: string | undefined): Hono | undefined => {
+  if (!explorer.enabled || folder === undefined || !existsSync(join(folder, "index.html"))) return undefined
   const app = new Hono()
   app.use(
     secureHeaders({
