@@ -31,7 +31,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   })
 }
 const folder = scratchFolder("demo")
-const { waldur, hpcUserApi, world } = await startSandbox({
+const { waldur, hpcUserApi, issuer, world } = await startSandbox({
   world: odd ? buildWorld() : buildDemoWorld(),
   worldChangesByHand: false,
 })
@@ -56,6 +56,13 @@ auth:
 `,
   { mode: 0o600 },
 )
+// What examples/python takes from the environment; the proxy, without authentication, ignores the token.
+const provisioner = (proxyUrl: string) => `export PROXY_URL=${proxyUrl}
+export TOKEN_URL=${issuer.tokenUrl}
+export CLIENT_ID=${issuer.integrator.clientId}
+export CLIENT_SECRET=${issuer.integrator.clientSecret}
+export WALDUR_TOKEN=${waldur.actingToken}
+`
 // This Node: a shell may find an older one.
 const quoted = executable().map((word) => `'${word.replaceAll("'", "'\\''")}'`)
 writeFileSync(join(folder, "storage-proxy"), `#!/bin/sh\nexec ${quoted.join(" ")} "$@"\n`, { mode: 0o700 })
@@ -70,6 +77,11 @@ const proxy = await startProxy({
 void proxy.ended.then((code) => failed(`${proxy.stderr()}\nThe proxy ended with ${code}.`))
 const tree = spawnProxy({ args: ["tree", "--config", config], directory: folder, hasGroup: true })
 if ((await tree.ended) !== 0) failed(tree.stderr())
+writeFileSync(join(folder, "provisioner.env"), provisioner(proxy.url), { mode: 0o600 })
+// Without a build there is no explorer.
+const explorer = (await fetch(`${proxy.url}/explorer/`)).ok
+  ? `${proxy.url}/explorer/`
+  : "run `npx -y pnpm@12 build`, and start the demo again"
 const list = `${proxy.url}/api/storage-resources/`
 const { pagination } = JSON.parse(await (await fetch(list)).text())
 const run = (command: string, rest = "") => `  ./storage-proxy ${command} --config demo.yaml${rest}`
@@ -86,5 +98,8 @@ ${run("check")}
 ${run("tree")}
 ${run("explain", ` ${world.resources[0]?.slug}`)}
 ${run("export", " --out entries.json")}
+  ./storage-proxy diff entries.json ${proxy.url}
+  . ./provisioner.env      # for a provisioner, such as examples/python
 
+Explorer: ${explorer}
 API reference: ${proxy.url}/docs/     Stop with Ctrl+C.`)
