@@ -29,7 +29,14 @@ const storagePaths = [listPath, debugPath]
 const probedPaths = ["/healthz/live", "/healthz/ready", "/metrics"]
 const getOnly = [...storagePaths, explanationPath, ...probedPaths, "/openapi.json", "/favicon.svg", ...referencePaths]
 /** `/` exists for browsers only: any other request for it is a 404. */
-const everyPath = ["/", ...getOnly]
+const everyPath = new Set(["/", ...getOnly])
+
+/** A path's route for metrics and spans; `undefined` for any other path, so that callers cannot create labels. */
+const routeOf = (path: string): string | undefined => {
+  if (everyPath.has(path)) return path
+  if (path.startsWith(listPath) && path.endsWith("/explanation")) return explanationPath
+  return path.startsWith("/explorer/") ? "/explorer/" : undefined
+}
 
 /**
  * The storage proxy as a Hono app: `app.fetch` handles a request. It takes its services from the context in which it is
@@ -37,7 +44,7 @@ const everyPath = ["/", ...getOnly]
  */
 export const makeApp = Effect.gen(function* () {
   const settings = yield* Settings
-  const spans = yield* requestSpans(new Set(everyPath))
+  const spans = yield* requestSpans(routeOf)
   const run = yield* effectRunner(spans)
   teachEffectSchemas()
   const storage = yield* storageResources(settings, run)
@@ -90,7 +97,7 @@ export const makeApp = Effect.gen(function* () {
 
   const parameters = Object.keys(storageQuerySchema(settings.model.storageSystems).fields)
   const log = yield* logRequests({ spans, quiet: probedPaths, parameters })
-  const count = yield* countRequests(everyPath)
+  const count = yield* countRequests(routeOf)
   const { fetch } = app
   const respond = (c: Context) => {
     try {

@@ -23,6 +23,9 @@ describe("an explanation", () => {
       await Promise.all([...asks].map(async (uuid) => [uuid, await explanationOf(proxy, uuid)] as const)),
     )
     expect(asked(proxy.sandbox, "waldur").length).toBe(calls)
+    const { text } = await proxy.get("/metrics")
+    expect(text).toContain('http_requests_total{route="/api/storage-resources/:uuid/explanation",method="GET"')
+    expect(text).not.toContain(String(dashed(skipped)))
     for (const [uuid, { status, json }] of got) {
       const { found, lookedAt } = await Effect.runPromise(explainEntry(proxy.settings, uuid))
       expect([status, json.origin, json.lookedAt]).toEqual([200, "snapshot", lookedAt])

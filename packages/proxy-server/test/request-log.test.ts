@@ -252,7 +252,7 @@ describe("request logging in any context", () => {
     const logged: Array<Any> = []
     const logger = Logger.map(Logger.formatStructured, (line) => void logged.push(line))
     const make = Effect.gen(function* () {
-      const spans = yield* requestSpans(new Set(["/known"]))
+      const spans = yield* requestSpans((path) => (path === "/known" ? path : undefined))
       const log = yield* logRequests({ spans, quiet: ["/quiet"], parameters: [] })
       return new Hono().all("/:any", (c) => log(c, () => c.text("", c.req.query("status") === "500" ? 500 : 200)))
     })

@@ -2,10 +2,11 @@
  * `pnpm demo`: the sandbox and the storage proxy side by side on loopback. Prints the tree of entries and what to try, and
  * serves until it is stopped. `--port` sets the proxy's port; `--odd` serves the world with all edge cases of the tests.
  */
-import { writeFileSync } from "node:fs"
+import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { executable, scratchFolder, spawnProxy, startProxy } from "@cscs/harness"
+import { executable, run, scratchFolder, spawnProxy, startProxy } from "@cscs/harness"
 import { buildDemoWorld, buildWorld, startSandbox } from "@cscs/sandbox"
 
 const failed = (why: string): never => {
@@ -67,6 +68,11 @@ export WALDUR_TOKEN=${waldur.actingToken}
 const quoted = executable().map((word) => `'${word.replaceAll("'", "'\\''")}'`)
 writeFileSync(join(folder, "storage-proxy"), `#!/bin/sh\nexec ${quoted.join(" ")} "$@"\n`, { mode: 0o700 })
 
+// A fresh clone has not built the page that the demo opens with.
+const explorer = fileURLToPath(new URL("../../../packages/explorer/", import.meta.url))
+if (!existsSync(join(explorer, "dist/index.html"))) {
+  await run(process.execPath, [join(explorer, "node_modules/vite/bin/vite.js"), "build"], { cwd: explorer })
+}
 // Groups of their own: Ctrl+C reaches this process only, which ends them.
 const proxy = await startProxy({
   args: ["--config", config, "--host", "127.0.0.1", "--port", port],
@@ -78,14 +84,12 @@ void proxy.ended.then((code) => failed(`${proxy.stderr()}\nThe proxy ended with 
 const tree = spawnProxy({ args: ["tree", "--config", config], directory: folder, hasGroup: true })
 if ((await tree.ended) !== 0) failed(tree.stderr())
 writeFileSync(join(folder, "provisioner.env"), provisioner(proxy.url), { mode: 0o600 })
-// Without a build there is no explorer.
-const explorer = (await fetch(`${proxy.url}/explorer/`)).ok
-  ? `${proxy.url}/explorer/`
-  : "run `npx -y pnpm@12 build`, and start the demo again"
 const list = `${proxy.url}/api/storage-resources/`
 const { pagination } = JSON.parse(await (await fetch(list)).text())
-const run = (command: string, rest = "") => `  ./storage-proxy ${command} --config demo.yaml${rest}`
-console.log(`${tree.stdout()}
+const cli = (command: string, rest = "") => `  ./storage-proxy ${command} --config demo.yaml${rest}`
+console.log(`Explorer: ${proxy.url}/explorer/
+
+${tree.stdout()}
 ${pagination.total} entries, from ${world.resources.length} resources of the sandbox's Waldur: ${proxy.url}/
 Try, in another terminal:
 
@@ -94,12 +98,11 @@ Try, in another terminal:
   curl '${list}?storage_system=vast&debug=true'      # Waldur's own data, and what was skipped, with reasons
 
   cd '${folder}'      # until the demo ends
-${run("check")}
-${run("tree")}
-${run("explain", ` ${world.resources[0]?.slug}`)}
-${run("export", " --out entries.json")}
+${cli("check")}
+${cli("tree")}
+${cli("explain", ` ${world.resources[0]?.slug}`)}
+${cli("export", " --out entries.json")}
   ./storage-proxy diff entries.json ${proxy.url}
   . ./provisioner.env      # for a provisioner, such as examples/python
 
-Explorer: ${explorer}
 API reference: ${proxy.url}/docs/     Stop with Ctrl+C.`)

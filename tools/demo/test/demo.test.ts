@@ -28,7 +28,10 @@ const aDemo = async (...args: ReadonlyArray<string>) => {
 
 test("the demo prints a tree for one screen and commands that work, and Ctrl+C ends it quietly", async () => {
   const { url, printed, stdout, stderr, stop } = await aDemo()
-  const [tree = "", ...tried] = printed.split(/\n\d+ entries, /)
+  const opened = printed.indexOf("\n\n")
+  const [tree = "", ...tried] = printed.slice(opened + 2).split(/\n\d+ entries, /)
+  expect(printed.slice(0, opened)).toBe(`Explorer: ${url}/explorer/`)
+  expect((await fetch(`${url}/explorer/`)).status).toBe(200)
   const lines = tree.trimEnd().split("\n")
   expect(lines.length).toBeLessThanOrEqual(50)
   expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(120)
@@ -43,12 +46,25 @@ test("the demo prints a tree for one screen and commands that work, and Ctrl+C e
   }
   const others = commands.filter((command) => !command.startsWith("curl "))
   const folder = /^cd '(.*)'/.exec(others[0] ?? "")?.[1] ?? ""
-  expect(others.map((command) => command.split(" ")[1])).toEqual([`'${folder}'`, "check", "tree", "explain", "export"])
+  expect(others.map((command) => command.split(" ")[1])).toEqual([
+    `'${folder}'`,
+    "check",
+    "tree",
+    "explain",
+    "export",
+    "diff",
+    "./provisioner.env",
+  ])
   // In a shell without this workspace's variables, as another terminal's is.
   const shell = { env: { PATH: "/usr/bin:/bin" } }
-  const other = await promisify(execFile)("/bin/sh", ["-ec", others.join("\n")], shell)
+  const other = await promisify(execFile)(
+    "/bin/sh",
+    ["-ec", [...others, 'echo "a provisioner of $PROXY_URL"'].join("\n")],
+    shell,
+  )
   expect(other.stdout).toContain(tree.trimEnd())
   expect(other.stdout).toContain("served as")
+  expect(other.stdout).toContain(`a provisioner of ${url}`)
   const { pagination } = JSON.parse(await (await fetch(`${url}/api/storage-resources/`)).text())
   const exported = JSON.parse(readFileSync(`${folder}/entries.json`, "utf8"))
   expect(exported).toHaveLength(pagination.total)

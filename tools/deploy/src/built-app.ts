@@ -1,7 +1,6 @@
-import { existsSync } from "node:fs"
 import { cp, mkdir, readFile, rm } from "node:fs/promises"
 import { matchesGlob } from "node:path"
-import { cleanEnvironment, run, stagesOf } from "@cscs/harness"
+import { cleanEnvironment, run, stagesOf, workingTree } from "@cscs/harness"
 
 /**
  * Runs the commands of the Dockerfile's build stage in a copy of the files that .dockerignore lets through. The copy is
@@ -43,9 +42,6 @@ export const contextFiles = async (workspace: string): Promise<ReadonlyArray<str
   // A rule for a directory applies to everything below it; the last matching rule wins.
   const appliesTo = (pattern: string, file: string) =>
     file.split("/").some((_, depth, names) => matchesGlob(names.slice(0, depth + 1).join("/"), pattern))
-  const listed = await run("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: workspace })
-  return listed
-    .split("\0")
-    .filter((file) => file !== "" && existsSync(`${workspace}/${file}`))
-    .filter((file) => rules.findLast(({ pattern }) => appliesTo(pattern, file))?.lets ?? true)
+  const files = await workingTree(workspace)
+  return files.filter((file) => rules.findLast(({ pattern }) => appliesTo(pattern, file))?.lets ?? true)
 }

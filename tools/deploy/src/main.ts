@@ -4,8 +4,8 @@
  * own linters. Exit code 1 if anything is wrong. An unavailable linter is reported; with `--all`, as in the gate, it is
  * an error.
  */
-import { globSync } from "node:fs"
-import { chmod, mkdir, readFile, writeFile } from "node:fs/promises"
+import { globSync, readFileSync } from "node:fs"
+import { chmod, mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { reportedStep, run, scratchFolder, Unavailable } from "@cscs/harness"
@@ -19,9 +19,9 @@ import { checkUnit } from "./systemd-unit.ts"
 const workspace = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "")
 const deploy = join(workspace, "deploy")
 const chart = join(deploy, "helm/storage-proxy")
+/** Used if there is no Helm to render one. */
+const exampleConfig = join(deploy, "systemd/config.example.yaml")
 const scratch = scratchFolder("deployment")
-
-const isAllWanted = process.argv.includes("--all")
 
 const needed = (tool: string | undefined): string => {
   if (tool === undefined) throw new Unavailable("not checked: its linter is unavailable here")
@@ -29,7 +29,7 @@ const needed = (tool: string | undefined): string => {
 }
 
 const check = <A>(name: string, act: () => Promise<A> | A, words?: (result: A) => string) =>
-  reportedStep(name, act, words, !isAllWanted)
+  reportedStep(name, act, words, !process.argv.includes("--all"))
 
 await mkdir(`${scratch}/image`)
 // Not only for root: the image's user must traverse it.
@@ -42,7 +42,7 @@ const app = await check(
 const helm = await linters.helm()
 const config = await check(
   "Helm chart: config.yaml",
-  () => configOf(needed(helm), chart, scratch),
+  () => configOf(needed(helm), chart),
   () => "in order",
 )
 const started =
@@ -50,27 +50,20 @@ const started =
     ? undefined
     : await check(
         "the folder, started as the image does",
-        async () =>
-          startApp(
-            workspace,
-            app,
-            `${scratch}/image`,
-            config ?? (await plainConfig()),
-            helm === undefined ? undefined : await testCommandOf(helm, chart),
-          ),
+        async () => {
+          const test = helm === undefined ? undefined : await testCommandOf(helm, chart)
+          return startApp(workspace, app, `${scratch}/image`, config ?? readFileSync(exampleConfig, "utf8"), test)
+        },
         ({ seen }) => seen,
       )
 await check("alerts and dashboard", () => checkMonitoring(workspace, started?.metrics))
 await check("Dockerfile: hadolint", async () => {
-  const hadolint = needed(await linters.hadolint())
-  return (
-    (await run(hadolint, ["--no-color", "--failure-threshold", "info", join(deploy, "Dockerfile")])) || "no findings"
-  )
+  const flags = ["--no-color", "--failure-threshold", "info", join(deploy, "Dockerfile")]
+  return (await run(needed(await linters.hadolint()), flags)) || "no findings"
 })
 await check("workflows: actionlint", async () => {
-  const actionlint = needed(await linters.actionlint())
   const workflows = globSync(join(workspace, ".github/workflows/*.yml"))
-  return (await run(actionlint, ["-no-color", ...workflows])) || "no findings"
+  return (await run(needed(await linters.actionlint()), ["-no-color", ...workflows])) || "no findings"
 })
 await check("systemd unit", () => checkUnit(needed(linters.systemdAnalyze), workspace, scratch))
 await check("Helm chart: helm lint", () => lintChart(needed(helm), chart))
@@ -94,8 +87,3 @@ await check("alerts, their tests, and the dashboard's queries: promtool", async 
   const asked = await run(promtool, ["check", "rules", "--lint=none", queries])
   return `${rules} ${tests} ${asked}`.match(/SUCCESS.*/g)?.join(", ") ?? ""
 })
-
-/** Used if there is no Helm to render one. */
-function plainConfig(): Promise<string> {
-  return readFile(join(workspace, "deploy/systemd/config.example.yaml"), "utf8")
-}

@@ -1,23 +1,11 @@
-import { globSync } from "node:fs"
+import { globSync, readFileSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { readYaml } from "./read-yaml.ts"
 
-interface Rules {
-  readonly groups: ReadonlyArray<{ readonly rules: ReadonlyArray<Rule> }>
-}
-
-interface Rule {
-  readonly alert: string
-  readonly for?: string
+/** What an alert of Prometheus has. */
+interface Alert extends Readonly<Record<"alert" | "for", string>> {
   readonly labels?: Readonly<Record<string, string>>
   readonly annotations?: Readonly<Record<string, string>>
-}
-
-/** A promtool file of tests. */
-interface AlertTests {
-  readonly tests: ReadonlyArray<{
-    readonly promql_expr_test: ReadonlyArray<{ readonly exp_samples?: ReadonlyArray<{ readonly labels: string }> }>
-  }>
 }
 
 /** Present only with a setting. */
@@ -33,14 +21,11 @@ export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<st
   const rules = await readFile(`${workspace}/deploy/prometheus/alerts.yaml`, "utf8")
   const dashboard = await readFile(`${workspace}/deploy/grafana/dashboard.json`, "utf8")
   const { panels } = JSON.parse(dashboard)
-  const [document] = readYaml<Rules>(rules)
-  const alerts = document?.groups.flatMap((group) => group.rules) ?? []
-  const tested = new Set(
-    (await Promise.all(globSync(`${workspace}/deploy/prometheus/*.test.yaml`).map((path) => readFile(path, "utf8"))))
-      .flatMap((text) => readYaml<AlertTests>(text))
-      .flatMap(({ tests }) => tests.flatMap(({ promql_expr_test }) => promql_expr_test))
-      .flatMap(({ exp_samples = [] }) => exp_samples.map(({ labels }) => /alertname="(\w+)"/.exec(labels)?.[1])),
-  )
+  const alerts: ReadonlyArray<Alert> = readYaml(rules)[0].groups.flatMap((group: { rules: unknown }) => group.rules)
+  const tests = globSync(`${workspace}/deploy/prometheus/*.test.yaml`)
+    .flatMap((path) => readYaml(readFileSync(path, "utf8"))[0].tests)
+    .flatMap(({ promql_expr_test }) => promql_expr_test)
+    .flatMap(({ exp_samples = [] }) => exp_samples.map(({ labels }: { labels: string }) => labels))
   const operations = await readFile(`${workspace}/docs/operations.md`, "utf8")
   const headings = new Set(Array.from(operations.matchAll(/^#+ +(.*)$/gm), ([, title]) => title))
 
@@ -52,7 +37,7 @@ export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<st
     if (!annotations?.runbook_url?.endsWith(`/docs/operations.md#${alert.toLowerCase()}`)) {
       faults.push(`${alert} leads to no runbook`)
     }
-    if (!tested.has(alert)) faults.push(`no test expects ${alert}`)
+    if (!tests.some((labels) => labels.includes(`alertname="${alert}"`))) faults.push(`no test expects ${alert}`)
     if (!headings.has(alert)) faults.push(`docs/operations.md has no heading "${alert}"`)
   }
   const asked = new Set(
@@ -70,12 +55,11 @@ export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<st
 
 /** The queries of the dashboard's panels as a rules file for promtool, with Grafana's variables filled in. */
 export const dashboardQueries = async (workspace: string): Promise<string> => {
-  interface Panel {
-    readonly targets?: ReadonlyArray<{ readonly expr: string }>
-  }
   const { panels } = JSON.parse(await readFile(`${workspace}/deploy/grafana/dashboard.json`, "utf8"))
-  const queries = (panels as ReadonlyArray<Panel>).flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
-  const rules = queries.map((expr, index) => ({
+  const queries = (panels as ReadonlyArray<{ targets?: ReadonlyArray<{ expr: string }> }>).flatMap(
+    ({ targets = [] }) => targets,
+  )
+  const rules = queries.map(({ expr }, index) => ({
     record: `query:${index}`,
     expr: expr.replaceAll("$__rate_interval", "5m").replaceAll(/\$(job|instance)/g, ".*"),
   }))

@@ -14,15 +14,14 @@ const durations = Metric.histogram("http_request_duration_seconds", {
 /**
  * Counts and times requests.
  *
- * @param routes allowed route labels; any other path is `other`, so that callers cannot create labels
+ * @param routeOf the route of a path; any other path is `other`, so that callers cannot create labels
  */
-export const countRequests = (routes: Iterable<string>): Effect.Effect<Observer> =>
+export const countRequests = (routeOf: (path: string) => string | undefined): Effect.Effect<Observer> =>
   Effect.map(Effect.context<never>(), (context) => {
-    const known = new Set(routes)
     const counters = new Map<string, Metric.Counter<number>>()
     const timers = new Map<string, Metric.Histogram<number>>()
     const count = (c: Context, status: number, seconds: number): void => {
-      const route = known.has(c.req.path) ? c.req.path : "other"
+      const route = routeOf(c.req.path) ?? "other"
       const method = c.req.method === "GET" || c.req.method === "HEAD" ? c.req.method : "other"
       const key = `${method} ${route} ${status}`
       let counter = counters.get(key)

@@ -19,15 +19,15 @@ export interface RequestSpans {
  * One span per request, named and described by OpenTelemetry's conventions for HTTP servers, below the span that the
  * request names.
  *
- * @param routes allowed span names; any other path names no span
+ * @param routeOf the route of a path; any other path names no span
  */
-export const requestSpans = (routes: ReadonlySet<string>): Effect.Effect<RequestSpans> =>
+export const requestSpans = (routeOf: (path: string) => string | undefined): Effect.Effect<RequestSpans> =>
   Effect.map(Effect.context<never>(), (context): RequestSpans => {
     const clock = Context.get(context, Clock.Clock)
     const begin = (c: HonoContext, { parent }: ObservedRequest): Tracer.Span => {
       // Only standard methods name spans; all others share one name.
       const method = methods.has(c.req.method) ? c.req.method : "_OTHER"
-      const route = routes.has(c.req.path) ? c.req.path : undefined
+      const route = routeOf(c.req.path)
       return Effect.runSyncWith(context)(
         Effect.makeSpan(route === undefined ? method : `${method} ${route}`, {
           kind: "server",
