@@ -15,7 +15,12 @@ import { acceptedCoding, type Coding, compressed, worthCompressing } from "./con
 export const explorerFolder = (): string => {
   const packaged = fileURLToPath(new URL("./explorer/", import.meta.url))
   if (existsSync(packaged)) return packaged
-  return join(createRequire(import.meta.url).resolve("@cscs/storage-explorer/package.json"), "../dist")
+  try {
+    return join(createRequire(import.meta.url).resolve("@cscs/storage-explorer/package.json"), "../dist")
+  } catch {
+    // A bundle outside of the workspace that was made without the page: it serves everything else.
+    return packaged
+  }
 }
 
 const types: Readonly<Record<string, string>> = {
