@@ -23,6 +23,6 @@ const controls = /[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\uff
 export const escapeControls = (text: string): string =>
   text.replace(controls, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
-/** A Waldur value in readable form: strings unchanged, everything else as JSON. */
+/** A Waldur value in readable form: strings that are not empty unchanged, everything else as JSON. */
 export const shownValue = (value: unknown): string =>
-  escapeControls(typeof value === "string" ? value : (JSON.stringify(value) ?? "nothing"))
+  escapeControls(typeof value === "string" && value !== "" ? value : (JSON.stringify(value) ?? "nothing"))

@@ -188,3 +188,22 @@ describe("check measures each call, and warns of a slow one:", () => {
     ])
   })
 })
+
+test("check warns of an offering none of whose resources is served, and names mount_roots", async () => {
+  const { waldur } = await aSandbox()
+  const offeringWith = async (mountRoots: string) =>
+    (
+      await checkedWith({
+        WALDUR_API_URL: waldur.url,
+        WALDUR_API_TOKEN: waldur.token,
+        BACKEND_SETTINGS_MOUNT_ROOTS: mountRoots,
+      })
+    ).find(({ name }) => name === "offering capstor")
+  expect(await offeringWith("/elsewhere")).toMatchObject({
+    ok: true,
+    isDoubtful: true,
+    detail: expect.stringMatching(/records skipped: none is served$/),
+    advice: expect.stringContaining("backend_settings.mount_roots"),
+  })
+  expect(await offeringWith("/capstor")).not.toHaveProperty("isDoubtful")
+})

@@ -32,7 +32,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   })
 }
 const folder = scratchFolder("demo")
-const { waldur, hpcUserApi, world } = await startSandbox({
+const { waldur, hpcUserApi, issuer, world } = await startSandbox({
   world: odd ? buildWorld() : buildDemoWorld(),
   worldChangesByHand: false,
 })
@@ -57,6 +57,13 @@ auth:
 `,
   { mode: 0o600 },
 )
+// What examples/python takes from the environment; the proxy, without authentication, ignores the token.
+const provisioner = (proxyUrl: string) => `export PROXY_URL=${proxyUrl}
+export TOKEN_URL=${issuer.tokenUrl}
+export CLIENT_ID=${issuer.integrator.clientId}
+export CLIENT_SECRET=${issuer.integrator.clientSecret}
+export WALDUR_TOKEN=${waldur.actingToken}
+`
 // This Node: a shell may find an older one.
 const quoted = executable().map((word) => `'${word.replaceAll("'", "'\\''")}'`)
 writeFileSync(join(folder, "storage-proxy"), `#!/bin/sh\nexec ${quoted.join(" ")} "$@"\n`, { mode: 0o700 })
@@ -76,6 +83,7 @@ const proxy = await startProxy({
 void proxy.ended.then((code) => failed(`${proxy.stderr()}\nThe proxy ended with ${code}.`))
 const tree = spawnProxy({ args: ["tree", "--config", config], directory: folder, hasGroup: true })
 if ((await tree.ended) !== 0) failed(tree.stderr())
+writeFileSync(join(folder, "provisioner.env"), provisioner(proxy.url), { mode: 0o600 })
 const list = `${proxy.url}/api/storage-resources/`
 const { pagination } = JSON.parse(await (await fetch(list)).text())
 const cli = (command: string, rest = "") => `  ./storage-proxy ${command} --config demo.yaml${rest}`
@@ -94,5 +102,7 @@ ${cli("check")}
 ${cli("tree")}
 ${cli("explain", ` ${world.resources[0]?.slug}`)}
 ${cli("export", " --out entries.json")}
+  ./storage-proxy diff entries.json ${proxy.url}
+  . ./provisioner.env      # for a provisioner, such as examples/python
 
 API reference: ${proxy.url}/docs/     Stop with Ctrl+C.`)

@@ -46,12 +46,25 @@ test("the demo prints a tree for one screen and commands that work, and Ctrl+C e
   }
   const others = commands.filter((command) => !command.startsWith("curl "))
   const folder = /^cd '(.*)'/.exec(others[0] ?? "")?.[1] ?? ""
-  expect(others.map((command) => command.split(" ")[1])).toEqual([`'${folder}'`, "check", "tree", "explain", "export"])
+  expect(others.map((command) => command.split(" ")[1])).toEqual([
+    `'${folder}'`,
+    "check",
+    "tree",
+    "explain",
+    "export",
+    "diff",
+    "./provisioner.env",
+  ])
   // In a shell without this workspace's variables, as another terminal's is.
   const shell = { env: { PATH: "/usr/bin:/bin" } }
-  const other = await promisify(execFile)("/bin/sh", ["-ec", others.join("\n")], shell)
+  const other = await promisify(execFile)(
+    "/bin/sh",
+    ["-ec", [...others, 'echo "a provisioner of $PROXY_URL"'].join("\n")],
+    shell,
+  )
   expect(other.stdout).toContain(tree.trimEnd())
   expect(other.stdout).toContain("served as")
+  expect(other.stdout).toContain(`a provisioner of ${url}`)
   const { pagination } = JSON.parse(await (await fetch(`${url}/api/storage-resources/`)).text())
   const exported = JSON.parse(readFileSync(`${folder}/entries.json`, "utf8"))
   expect(exported).toHaveLength(pagination.total)

@@ -112,7 +112,7 @@ const versionOf = (version: Effect.Effect<string, WaldurError>) =>
 const checkOffering = (
   { name: system, offeringSlug, offeringUuid }: StorageSystem,
   offerings: ReadonlyArray<OfferingSummary>,
-  { counts, skipped, offeringWarnings }: Snapshot,
+  { counts, entries, skipped, offeringWarnings }: Snapshot,
 ): CheckResult => {
   const name = `offering ${offeringSlug}`
   const own = offerings.filter(({ slug }) => slug === offeringSlug)
@@ -146,6 +146,13 @@ const checkOffering = (
   }
   if (offeringWarnings.includes(emptyOffering(offeringSlug))) {
     return passed(name, "visible, but without resources", `If it has resources, give the token's user ${role}.`)
+  }
+  if (left > 0 && entries.select({ offeringSlug }).length === 0) {
+    return passed(
+      name,
+      `${detail}: none is served`,
+      "The reason of one: storage-proxy explain SLUG. If the paths are right, correct backend_settings.mount_roots.",
+    )
   }
   return passed(name, detail)
 }

@@ -174,11 +174,11 @@ const warningsOf = (
   if (snapshot.mockedGids > 0) warnings.push(`the GIDs of ${snapshot.mockedGids} projects are mocks`)
   for (const [code, what] of Object.entries(conflicts)) {
     const count = snapshot.warnings.filter((warning) => warning.code === code).length
-    if (count > 0) warnings.push(`${count} resources ${what}; debug mode lists them`)
+    if (count > 0) warnings.push(`${count} resources ${what}; ?debug=true lists them`)
   }
   const withoutOrder = snapshot.skipped.filter(({ code }) => code === "removal-without-order").length
   if (withoutOrder > 0) {
-    warnings.push(`${withoutOrder} removals are held back, because no order requests them; debug mode lists them`)
+    warnings.push(`${withoutOrder} removals are held back, because no order requests them; ?debug=true lists them`)
   }
   return warnings
 }
