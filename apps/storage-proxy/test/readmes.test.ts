@@ -44,8 +44,8 @@ describe("README", () => {
 
   it.each(packages)("of %s: its table lists exactly the exports", async (name) => {
     const entryPoint = await readFile(`${folderOf(name)}/src/index.ts`, "utf8")
-    const exported = [...entryPoint.matchAll(/^export (?:type )?\{([^}]*)\}/gm)]
-      .flatMap(([, names = ""]) => names.split(","))
+    const exported = [...entryPoint.matchAll(/^export (?:type )?(?:\{([^}]*)\}|\* as (\w+))/gm)]
+      .flatMap(([, names, namespace]) => (names ?? namespace ?? "").split(","))
       .map((name) => name.replace(/^\s*type /, "").trim())
       .filter((name) => name !== "")
     const readme = await readFile(`${folderOf(name)}/README.md`, "utf8")
