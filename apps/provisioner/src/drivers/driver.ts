@@ -118,6 +118,19 @@ interface Told {
 
 export type DriverError = UnknownOutcome | Conflict | Refused
 
+/** A directory that is on the disk and should not be. */
+export interface Unlisted {
+  readonly path: string
+  /** Whose it is, by registry or mark; `null` if no driver has made it. */
+  readonly itemId: string | null
+}
+
+/** The steps that change nothing, neither below the root nor in the registry: they need no lock. */
+export type Reader = Pick<
+  Driver,
+  "name" | "root" | "capabilities" | "find" | "readBack" | "differences" | "usage" | "trashed" | "unlisted"
+>
+
 /**
  * One storage system below one root. All steps are idempotent and may be repeated after a crash. There must be one writer
  * per root: the reconciler holds the lock. Steps for different items may run concurrently.
@@ -182,6 +195,12 @@ export interface Driver {
 
   /** What is used of the directory at `item.path`, which must be this item's. */
   readonly usage: (item: Item) => Effect.Effect<Usage, DriverError>
+
+  /**
+   * What is on the disk but not at one of the paths, in their order: the directories of this driver, and whatever else is
+   * beside a path or beside a directory above one. Hidden names are the drivers' own.
+   */
+  readonly unlisted: (paths: ReadonlySet<string>) => Effect.Effect<ReadonlyArray<Unlisted>, DriverError>
 
   /** What is in the trash. Nothing here is ever deleted by a driver. */
   readonly trashed: () => Effect.Effect<ReadonlyArray<Trashed>, DriverError>
