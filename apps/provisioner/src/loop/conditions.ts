@@ -1,6 +1,6 @@
 /** Conditions of each item, as `status` shows them and metrics count them. Pure. */
 import type { StorageEntry } from "@cscs/storage-model"
-import { gidOf } from "../plan/decide.ts"
+import { gidOf, orderStateOf } from "../plan/decide.ts"
 import { keyOf, type PlanItem } from "../plan/plan.ts"
 import { digestOf } from "./cycle.ts"
 import type { ItemResult } from "./perform.ts"
@@ -104,7 +104,9 @@ const judge = (
       entry.quotas === null && onDisk.status === "True" ? { status: "Unknown", reason: "NoQuotaListed" } : onDisk,
     Reported:
       lastReport === undefined
-        ? { status: "True", reason: "NothingToReport" }
+        ? orderStateOf(entry) === "executing"
+          ? { status: "False", reason: "OrderInProgress" }
+          : { status: "True", reason: "NothingToReport" }
         : lastReport.outcome === "done"
           ? { status: "True", reason: lastReport.act.act }
           : { status: lastReport.outcome === "unknown" ? "Unknown" : "False", reason: lastReport.outcome, ...message },
