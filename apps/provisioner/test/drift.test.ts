@@ -1,6 +1,7 @@
 /** What `drift` and a root that is open to be read find, over the `directory` driver. */
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import type { EntryList } from "@cscs/storage-client"
 import type { StorageEntry } from "@cscs/storage-model"
 import { Effect } from "effect"
 import { expect, test } from "vitest"
@@ -21,10 +22,7 @@ const reading = <A, E>(site: Site, work: (reader: Reader) => Effect.Effect<A, E>
 const drifts = async (
   site: Site,
   entries: ReadonlyArray<StorageEntry>,
-  {
-    notUnderstood = [],
-    only,
-  }: { readonly notUnderstood?: ReadonlyArray<{ itemId: string; reason: string }>; readonly only?: string } = {},
+  { notUnderstood = [], only }: { readonly notUnderstood?: EntryList["notUnderstood"]; readonly only?: string } = {},
 ) => {
   const list = { entries, notUnderstood, total: entries.length, etag: "", age: 0, receivedAt: 0, readAfter: 0 }
   const found = await reading(site, (reader) =>
@@ -100,11 +98,26 @@ test("drift calls an order in progress no difference, and a directory that is li
   ])
 })
 
-test("drift names entries that are not understood, whose directories count as unlisted", async () => {
+test("drift names entries that are not understood, and takes their directories for listed if it knows where they are", async () => {
   const site = aSite()
   await site.session()([[one, two]])
-  expect(await drifts(site, [one], { notUnderstood: [{ itemId: two.itemId, reason: "its status is new" }] })).toEqual([
+  const unclear = { index: 1, itemId: two.itemId, reason: "its status is new" }
+  const known = { ...unclear, mountPoint: two.mountPoint.default }
+  expect(await drifts(site, [one], { notUnderstood: [known] })).toEqual([
+    ["unknown", two.mountPoint.default, two.itemId],
+  ])
+  expect(await drifts(site, [one], { notUnderstood: [{ ...unclear, mountPoint: undefined }] })).toEqual([
     ["unknown", "", two.itemId],
+    ["unlisted", two.mountPoint.default, two.itemId],
+  ])
+})
+
+test("a mount point outside the root is an unknown difference, and does not hide the others", async () => {
+  const site = aSite()
+  await site.session()([[one, two]])
+  const outside = anEntry({ itemId: itemId(4), path: "/elsewhere/../capstor/x" })
+  expect(await drifts(site, [one, outside])).toEqual([
+    ["unknown", outside.mountPoint.default, outside.itemId],
     ["unlisted", two.mountPoint.default, two.itemId],
   ])
 })

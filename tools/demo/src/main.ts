@@ -2,8 +2,9 @@
  * `pnpm demo`: the sandbox and the storage proxy side by side on loopback. Prints the tree of entries and what to try, and
  * serves until it is stopped. `--port` sets the proxy's port; `--odd` serves the world with all edge cases of the tests.
  */
-import { writeFileSync } from "node:fs"
+import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { executable, scratchFolder, spawnProxy, startProxy } from "@cscs/harness"
 import { buildDemoWorld, buildWorld, startSandbox } from "@cscs/sandbox"
@@ -57,7 +58,8 @@ auth:
   { mode: 0o600 },
 )
 // This Node: a shell may find an older one.
-const quoted = executable().map((word) => `'${word.replaceAll("'", "'\\''")}'`)
+const inQuotes = (word: string) => `'${word.replaceAll("'", "'\\''")}'`
+const quoted = executable().map(inQuotes)
 writeFileSync(join(folder, "storage-proxy"), `#!/bin/sh\nexec ${quoted.join(" ")} "$@"\n`, { mode: 0o700 })
 
 // Groups of their own: Ctrl+C reaches this process only, which ends them.
@@ -68,6 +70,27 @@ const proxy = await startProxy({
   hasGroup: true,
 }).catch((error: Error) => failed(`The demo does not start. ${error.message.trim().split("\n").at(-1)}`))
 void proxy.ended.then((code) => failed(`${proxy.stderr()}\nThe proxy ended with ${code}.`))
+// A provisioner for tries: its mount points are below the folder.
+const systems = ["capstor", "vast", "iopsstor"]
+for (const system of systems) mkdirSync(join(folder, "disk", system), { recursive: true, mode: 0o755 })
+writeFileSync(
+  join(folder, "provisioner.yaml"),
+  `proxy: {url: "${proxy.url}", disable_auth: true}
+waldur_api_url: ${waldur.url}
+waldur_api_token: ${waldur.actingToken}   # may act on orders
+state_path: ${folder}/state
+prefix: ${folder}/disk      # precedes each mount point; none in production
+storage_systems:            # name in entries: plain directories, for tries
+${systems.map((system) => `  ${system}: {driver: directory, root: ${folder}/disk/${system}}`).join("\n")}
+`,
+  { mode: 0o600 },
+)
+const provisioner = fileURLToPath(new URL("../../../apps/provisioner/src/main.ts", import.meta.url))
+writeFileSync(
+  join(folder, "storage-provisioner"),
+  `#!/bin/sh\nexec ${[process.execPath, provisioner].map(inQuotes).join(" ")} "$@"\n`,
+  { mode: 0o700 },
+)
 const tree = spawnProxy({ args: ["tree", "--config", config], directory: folder, hasGroup: true })
 if ((await tree.ended) !== 0) failed(tree.stderr())
 const list = `${proxy.url}/api/storage-resources/`
@@ -86,5 +109,7 @@ ${run("check")}
 ${run("tree")}
 ${run("explain", ` ${world.resources[0]?.slug}`)}
 ${run("export", " --out entries.json")}
+
+In the same folder, storage-provisioner and provisioner.yaml bring the entries to disk: docs/provisioning.md.
 
 API reference: ${proxy.url}/docs/     Stop with Ctrl+C.`)

@@ -198,7 +198,7 @@ export interface Driver {
 
   /**
    * What is on the disk but not at one of the paths, in their order: the directories of this driver, and whatever else is
-   * beside a path or beside a directory above one. Hidden names are the drivers' own.
+   * beside a path or beside a directory above one. Hidden names are the drivers' own. A path outside the root counts for nothing.
    */
   readonly unlisted: (paths: ReadonlySet<string>) => Effect.Effect<ReadonlyArray<Unlisted>, DriverError>
 

@@ -509,7 +509,9 @@ const open = (
           Effect.gen(function* () {
             const above = new Set([root])
             for (const path of paths) {
-              const components = yield* componentsBelow(root, path)
+              const components = yield* componentsBelow(root, path).pipe(
+                Effect.catchTag("Refused", () => Effect.succeed([])),
+              )
               for (let count = 1; count < components.length; count++)
                 above.add(`${root}/${components.slice(0, count).join("/")}`)
             }

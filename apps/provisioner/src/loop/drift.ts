@@ -46,18 +46,18 @@ export const driftOf = Effect.fn("driftOf")(function* (
       : [{ ...found, system: entry.storageSystem.key, path: entry.mountPoint.default, itemId: entry.itemId }]
   })
   const notUnderstood = list.notUnderstood.map(
-    ({ itemId, reason }): Drift => ({
+    ({ itemId, mountPoint, reason }): Drift => ({
       drift: "unknown",
       system: "",
-      path: "",
+      path: mountPoint ?? "",
       itemId: itemId ?? null,
-      detail: `the entry is not understood, so its directory counts as unlisted: ${reason}`,
+      detail: `the entry is not understood: ${reason}`,
     }),
   )
   if (scope.only !== undefined) return [...notUnderstood, ...listed]
   const told = new Set(listed.map(({ itemId }) => itemId))
   const unlisted = yield* Effect.forEach(systems.drivers, ([system, driver]) =>
-    Effect.map(driver.unlisted(pathsOf(list.entries, system, systems.prefix)), (found) =>
+    Effect.map(driver.unlisted(pathsOf(list, system, systems.prefix)), (found) =>
       found.flatMap(({ path, itemId }): ReadonlyArray<Drift> => {
         const whose = itemId === null ? "not made by this program" : `the directory of ${itemId}`
         return itemId !== null && told.has(itemId)
@@ -75,12 +75,14 @@ const isSettled = (entry: StorageEntry): boolean => {
   return decision.kind === "parent" || (decision.kind === "keep" && decision.then !== "report")
 }
 
-const pathsOf = (entries: ReadonlyArray<StorageEntry>, system: string, prefix: string): ReadonlySet<string> =>
-  new Set(
-    entries
+/** Where a directory may be by the list; of an entry that is not understood, too. */
+const pathsOf = ({ entries, notUnderstood }: EntryList, system: string, prefix: string): ReadonlySet<string> =>
+  new Set([
+    ...entries
       .filter(({ storageSystem, status }) => storageSystem.key === system && status !== "removed")
       .map(({ mountPoint }) => prefix + mountPoint.default),
-  )
+    ...notUnderstood.flatMap(({ mountPoint }) => (mountPoint === undefined ? [] : [prefix + mountPoint])),
+  ])
 
 const ofEntry = (entry: StorageEntry, sight: Sight, driver: Reader): Pick<Drift, "drift" | "detail"> | undefined => {
   if ("_tag" in sight) return { drift: "unknown", detail: sight.message }
