@@ -18,7 +18,7 @@ export const checkUnits = async (systemdAnalyze: string, workspace: string, scra
   await mkdir(directory)
   for (const name of Object.keys(units)) {
     const text = await readFile(`${workspace}/deploy/systemd/${name}`, "utf8")
-    await writeFile(`${directory}/${name}`, text.replace(/\/opt\/\S+/, process.execPath))
+    await writeFile(`${directory}/${name}`, text.replace(/^ExecStart=\S+/m, `ExecStart=${process.execPath}`))
   }
   const summaries: Array<string> = []
   for (const [name, exposure] of Object.entries(units)) {

@@ -128,7 +128,16 @@ export interface Unlisted {
 /** The steps that change nothing, neither below the root nor in the registry: they need no lock. */
 export type Reader = Pick<
   Driver,
-  "name" | "root" | "capabilities" | "find" | "readBack" | "differences" | "usage" | "trashed" | "unlisted"
+  | "name"
+  | "root"
+  | "capabilities"
+  | "find"
+  | "readBack"
+  | "differences"
+  | "usage"
+  | "trashed"
+  | "unlisted"
+  | "adoptable"
 >
 
 /**
@@ -195,6 +204,19 @@ export interface Driver {
 
   /** What is used of the directory at `item.path`, which must be this item's. */
   readonly usage: (item: Item) => Effect.Effect<Usage, DriverError>
+
+  /**
+   * Whether `adopt` may take over the directory at `listed.path`; changes nothing. `Conflict` if there is none, or not a
+   * directory; if it is marked or known as another item's; if it has another group; if this item's directory is elsewhere; if
+   * its project ID is another item's. Refused: a system with project IDs, and the directory has none of those configured.
+   */
+  readonly adoptable: (listed: Listed) => Effect.Effect<void, DriverError>
+
+  /**
+   * Takes over a directory that another program has made: marks and remembers it as the item's, and changes nothing else.
+   * `unchanged` if it is already. Fails as `adoptable` does, and if its quota is not one of its own.
+   */
+  readonly adopt: (listed: Listed) => Effect.Effect<Outcome, DriverError>
 
   /**
    * What is on the disk but not at one of the paths, in their order: the directories of this driver, and whatever else is

@@ -346,6 +346,36 @@ const open = (
     const change = <A>(name: string, work: (opened: ToWrite) => Step<A>) =>
       step(name, ({ top, trash }) => (isReader || trash === null ? onlyRead(name) : work({ top, trash })))
 
+    /** The directory of another program that is to be this item's. */
+    const directoryToAdopt = (opened: Opened, listed: Listed): Step<Directory> =>
+      Effect.gen(function* () {
+        yield* checkedListed(listed)
+        const { itemId, path, gid } = listed
+        const about = `adopt ${path} for ${itemId}`
+        const conflict = (detail: string) => new Conflict({ step: about, detail })
+        const directory = yield* directoryAt(opened.top, path)
+        if (directory === null) return yield* conflict("there is no directory")
+        const { identity, gid: found } = directory.status
+        const owner = registry.byIdentity(identity)?.itemId ?? itemId
+        const mark = (yield* readMark(directory)) ?? itemId
+        if (owner !== itemId || mark !== itemId)
+          return yield* conflict(`it is the directory of ${owner === itemId ? mark : owner}`)
+        const elsewhere = yield* whereabouts(opened, itemId, [])
+        if (elsewhere.at !== "nowhere" && !(elsewhere.at === "path" && elsewhere.path === path))
+          return yield* conflict(`its directory is ${elsewhere.at === "path" ? elsewhere.path : "in the trash"}`)
+        if (found !== gid) return yield* conflict(`its group is ${found}, not ${gid}`)
+        if (system.projectIds === undefined) return directory
+        const projectId = yield* system.tiedTo?.(directory) ?? Effect.succeed(0)
+        const { first, last: highest } = system.projectIds
+        if (projectId < first || projectId > highest)
+          return yield* new Refused({
+            step: about,
+            detail: `its project ID is ${projectId}, not one from ${first} to ${highest}: give it one of its own, with all below it`,
+          })
+        const other = registry.byProjectId(projectId)?.itemId ?? itemId
+        return other === itemId ? directory : yield* conflict(`its project ID ${projectId} is that of ${other}`)
+      })
+
     /** What is in a directory above a listed one, and is neither. */
     const besides = (
       top: Directory,
@@ -501,6 +531,23 @@ const open = (
               return yield* new Conflict({ step: `usage of ${item.path}`, detail: "it is not this item's directory" })
             const place = yield* placeOf(directory, item)
             return { ...(yield* system.usage(place)), quotas: yield* system.readQuotas(place) }
+          }),
+        ),
+
+      adoptable: (listed) => step("adoptable", (opened) => Effect.asVoid(directoryToAdopt(opened, listed))),
+
+      adopt: (listed) =>
+        change("adopt", (opened) =>
+          Effect.gen(function* () {
+            const { itemId, path } = listed
+            const directory = yield* directoryToAdopt(opened, listed)
+            const { identity } = yield* statusOf(directory)
+            if (registry.byIdentity(identity)?.path === path && (yield* readMark(directory)) !== null)
+              return "unchanged"
+            yield* system.readQuotas(yield* placeOf(directory, listed))
+            yield* writeMark(directory, itemId)
+            yield* registry.put(itemId, { identity, path })
+            return "changed"
           }),
         ),
 

@@ -69,8 +69,8 @@ export const driftOf = Effect.fn("driftOf")(function* (
   return [...notUnderstood, ...listed, ...unlisted.flat()]
 })
 
-/** Not an entry whose directory is made, resized or removed by an order that is in progress. */
-const isSettled = (entry: StorageEntry): boolean => {
+/** An entry whose directory should be there: not one that is made, resized or removed by an order that is in progress. */
+export const isSettled = (entry: StorageEntry): boolean => {
   const decision = decide(entry)
   return decision.kind === "parent" || (decision.kind === "keep" && decision.then !== "report")
 }
