@@ -5,15 +5,18 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit } from "effect"
 import { Command } from "effect/cli"
 import manifest from "../package.json" with { type: "json" }
+import { adopt } from "./cli/adopt.ts"
 import { apply } from "./cli/apply.ts"
+import { drift } from "./cli/drift.ts"
 import { planCommand } from "./cli/plan.ts"
 import { run } from "./cli/run.ts"
+import { status } from "./cli/status.ts"
 
 const provisioner = Command.make("storage-provisioner").pipe(
   Command.withDescription(
     "Makes directories with quotas match the storage proxy's list, and reports to Waldur. Exit codes: 0 done, nothing to do, or stopped by a signal; 1 an error; 2 there is something to do, or differences, or the command line is wrong.",
   ),
-  Command.withSubcommands([planCommand, apply, run]),
+  Command.withSubcommands([planCommand, apply, run, drift, status, adopt]),
 )
 
 const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {

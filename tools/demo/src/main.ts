@@ -2,7 +2,7 @@
  * `pnpm demo`: the sandbox and the storage proxy side by side on loopback. Prints the tree of entries and what to try, and
  * serves until it is stopped. `--port` sets the proxy's port; `--odd` serves the world with all edge cases of the tests.
  */
-import { existsSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
@@ -58,14 +58,15 @@ auth:
   { mode: 0o600 },
 )
 // What examples/python takes from the environment; the proxy, without authentication, ignores the token.
-const provisioner = (proxyUrl: string) => `export PROXY_URL=${proxyUrl}
+const provisionerEnvironment = (proxyUrl: string) => `export PROXY_URL=${proxyUrl}
 export TOKEN_URL=${issuer.tokenUrl}
 export CLIENT_ID=${issuer.integrator.clientId}
 export CLIENT_SECRET=${issuer.integrator.clientSecret}
 export WALDUR_TOKEN=${waldur.actingToken}
 `
 // This Node: a shell may find an older one.
-const quoted = executable().map((word) => `'${word.replaceAll("'", "'\\''")}'`)
+const inQuotes = (word: string) => `'${word.replaceAll("'", "'\\''")}'`
+const quoted = executable().map(inQuotes)
 writeFileSync(join(folder, "storage-proxy"), `#!/bin/sh\nexec ${quoted.join(" ")} "$@"\n`, { mode: 0o700 })
 
 // A fresh clone has not built the page that the demo opens with.
@@ -81,9 +82,30 @@ const proxy = await startProxy({
   hasGroup: true,
 }).catch((error: Error) => failed(`The demo does not start. ${error.message.trim().split("\n").at(-1)}`))
 void proxy.ended.then((code) => failed(`${proxy.stderr()}\nThe proxy ended with ${code}.`))
+// A provisioner for tries: its mount points are below the folder.
+const systems = ["capstor", "vast", "iopsstor"]
+for (const system of systems) mkdirSync(join(folder, "disk", system), { recursive: true, mode: 0o755 })
+writeFileSync(
+  join(folder, "provisioner.yaml"),
+  `proxy: {url: "${proxy.url}", disable_auth: true}
+waldur_api_url: ${waldur.url}
+waldur_api_token: ${waldur.actingToken}   # may act on orders
+state_path: ${folder}/state
+prefix: ${folder}/disk      # precedes each mount point; none in production
+storage_systems:            # name in entries: plain directories, for tries
+${systems.map((system) => `  ${system}: {driver: directory, root: ${folder}/disk/${system}}`).join("\n")}
+`,
+  { mode: 0o600 },
+)
+const provisioner = fileURLToPath(new URL("../../../apps/provisioner/src/main.ts", import.meta.url))
+writeFileSync(
+  join(folder, "storage-provisioner"),
+  `#!/bin/sh\nexec ${[process.execPath, provisioner].map(inQuotes).join(" ")} "$@"\n`,
+  { mode: 0o700 },
+)
 const tree = spawnProxy({ args: ["tree", "--config", config], directory: folder, hasGroup: true })
 if ((await tree.ended) !== 0) failed(tree.stderr())
-writeFileSync(join(folder, "provisioner.env"), provisioner(proxy.url), { mode: 0o600 })
+writeFileSync(join(folder, "provisioner.env"), provisionerEnvironment(proxy.url), { mode: 0o600 })
 const list = `${proxy.url}/api/storage-resources/`
 const { pagination } = JSON.parse(await (await fetch(list)).text())
 const cli = (command: string, rest = "") => `  ./storage-proxy ${command} --config demo.yaml${rest}`
@@ -104,5 +126,7 @@ ${cli("explain", ` ${world.resources[0]?.slug}`)}
 ${cli("export", " --out entries.json")}
   ./storage-proxy diff entries.json ${proxy.url}
   . ./provisioner.env      # for a provisioner, such as examples/python
+
+In the same folder, storage-provisioner and provisioner.yaml bring the entries to disk: docs/provisioning.md.
 
 API reference: ${proxy.url}/docs/     Stop with Ctrl+C.`)

@@ -14,7 +14,7 @@ import { configOf, lintChart, testCommandOf, validateChart } from "./chart.ts"
 import * as linters from "./linters.ts"
 import { checkMonitoring, dashboardQueries } from "./monitoring.ts"
 import { startApp } from "./started-app.ts"
-import { checkUnit } from "./systemd-unit.ts"
+import { checkUnits } from "./systemd-unit.ts"
 
 const workspace = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "")
 const deploy = join(workspace, "deploy")
@@ -65,7 +65,7 @@ await check("workflows: actionlint", async () => {
   const workflows = globSync(join(workspace, ".github/workflows/*.yml"))
   return (await run(needed(await linters.actionlint()), ["-no-color", ...workflows])) || "no findings"
 })
-await check("systemd unit", () => checkUnit(needed(linters.systemdAnalyze), workspace, scratch))
+await check("systemd units", () => checkUnits(needed(linters.systemdAnalyze), workspace, scratch))
 await check("Helm chart: helm lint", () => lintChart(needed(helm), chart))
 await check("Helm chart: kubeconform", async () => {
   const kubernetes = needed(await linters.kubernetesSchemas())

@@ -9,14 +9,19 @@ export const configFlag = Flag.String("config").pipe(
 
 export const jsonFlag = Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false))
 
-/** Which entries a command is for, and how much it may remove. */
-export const scopeFlags = {
+/** Which entries a command is for. */
+export const lookFlags = {
   config: configFlag,
   system: Flag.String("system").pipe(
     Flag.withDescription("Only this storage system, by its name in entries"),
     Flag.optional,
   ),
   only: Flag.String("only").pipe(Flag.withDescription("Only the entry with this itemId"), Flag.optional),
+}
+
+/** Which entries a command is for, and how much it may remove. */
+export const scopeFlags = {
+  ...lookFlags,
   maxRemovals: Flag.Int("max-removals").pipe(
     Flag.withDescription("Directories that are moved to the trash at most; default: the configuration's, else 5"),
     Flag.filter(
@@ -39,7 +44,7 @@ export interface ScopeFlags {
   readonly maxRemovals: Option.Option<number>
 }
 
-export const scopeOf = ({ system, only }: ScopeFlags) => ({
+export const scopeOf = ({ system, only }: Pick<ScopeFlags, "system" | "only">) => ({
   system: Option.getOrUndefined(system),
   only: Option.getOrUndefined(only),
 })

@@ -5,8 +5,9 @@ import { join } from "node:path"
 import { replaceFile } from "@cscs/proxy-server"
 import { type EntryList, StorageClient } from "@cscs/storage-client"
 import { WaldurClient } from "@cscs/waldur-client"
-import { Effect, Layer, Option } from "effect"
-import { openDriver } from "../drivers/open-driver.ts"
+import { Data, Effect, Layer, Option, type Scope } from "effect"
+import type { DriverError, Reader } from "../drivers/driver.ts"
+import { type DriverSettings, openDriver, openReader } from "../drivers/open-driver.ts"
 import { openJournal, readJournal } from "../journal/journal.ts"
 import { holdLock } from "../journal/lock.ts"
 import { conditionsAfter, type Statuses } from "../loop/conditions.ts"
@@ -19,22 +20,39 @@ import { loadSettings, type ProvisionerSettings } from "../settings/load-setting
 import { type ScopeFlags, scopeOf } from "./flags.ts"
 import { logLine } from "./log.ts"
 
+/** No storage system of the settings has this name. */
+export class UnknownSystem extends Data.TaggedError("UnknownSystem")<{ readonly system: string }> {
+  override get message() {
+    return `storage_systems has no ${this.system}, which --system names`
+  }
+}
+
 /** Opens the drivers of the systems that a command is for. */
-const openSystems = Effect.fnUntraced(function* (settings: ProvisionerSettings, system: string | undefined) {
+const openSystems = Effect.fnUntraced(function* <D extends Reader>(
+  settings: ProvisionerSettings,
+  system: string | undefined,
+  open: (driver: DriverSettings) => Effect.Effect<D, DriverError, Scope.Scope>,
+) {
+  if (system !== undefined && !settings.systems.has(system)) return yield* new UnknownSystem({ system })
   const names = [...settings.systems].filter(([name]) => system === undefined || name === system)
   const opened = yield* Effect.forEach(names, ([name, driver]) =>
-    Effect.map(openDriver(driver), (open) => [name, open] as const),
+    Effect.map(open(driver), (driver) => [name, driver] as const),
   )
-  return { drivers: new Map(opened), prefix: settings.prefix } satisfies Systems
+  return { drivers: new Map(opened), prefix: settings.prefix } satisfies Systems<D>
+})
+
+/** For commands that look at the disk alone. */
+export const lookingAtDisk = Effect.fnUntraced(function* (flags: Omit<ScopeFlags, "maxRemovals">) {
+  const settings = yield* loadSettings(Option.getOrUndefined(flags.config))
+  const scope = scopeOf(flags)
+  return { settings, scope, systems: yield* openSystems(settings, scope.system, openReader) }
 })
 
 /** For commands that only look. */
-export const looking = Effect.fnUntraced(function* (flags: ScopeFlags) {
-  const settings = yield* loadSettings(Option.getOrUndefined(flags.config))
-  const scope = scopeOf(flags)
-  // Drivers keep their registries there.
-  mkdirSync(settings.statePath, { recursive: true, mode: 0o700 })
-  const systems = yield* openSystems(settings, scope.system)
+export const looking = Effect.fnUntraced(function* (
+  flags: Omit<ScopeFlags, "maxRemovals"> & Partial<Pick<ScopeFlags, "maxRemovals">>,
+) {
+  const { settings, scope, systems } = yield* lookingAtDisk(flags)
   const { proxy } = yield* clients(settings)
   /** What would be done now. */
   const planNow = Effect.fnUntraced(function* (list: EntryList) {
@@ -48,7 +66,7 @@ export const looking = Effect.fnUntraced(function* (flags: ScopeFlags) {
       held: new Set(),
       settings: {
         ...settings,
-        maxRemovals: Option.getOrElse(flags.maxRemovals, () => settings.maxRemovals),
+        maxRemovals: Option.getOrElse(flags.maxRemovals ?? Option.none(), () => settings.maxRemovals),
         mayRemove: true,
       },
     })
@@ -67,7 +85,7 @@ export const acting = Effect.fnUntraced(function* (
   yield* holdLock(settings.statePath)
   // Another state directory does not make another root.
   yield* Effect.forEach(settings.systems.values(), ({ root }) => holdLock(root))
-  const systems = yield* openSystems(settings, scope.system)
+  const systems = yield* openSystems(settings, scope.system, openDriver)
   const journal = yield* openJournal(settings.statePath)
   const { proxy, waldur } = yield* clients(settings)
   const log = logLine(settings.withoutSecrets)
@@ -130,14 +148,28 @@ const lineOf = ({ item, act, outcome, detail, milliseconds }: ActResult) => {
 
 const statusFile = (statePath: string) => join(statePath, "status.json")
 
+/** The file of conditions cannot be read. It is written anew after it is deleted. */
+export class StatusUnreadable extends Data.TaggedError("StatusUnreadable")<{
+  readonly path: string
+  readonly reason: string
+}> {
+  override get message() {
+    return `The conditions in ${this.path} cannot be read: ${this.reason}. If the file is damaged, delete it: the next cycle writes it`
+  }
+}
+
 /** The conditions as last written; none if there are none yet. */
-export const readStatuses = (statePath: string): Effect.Effect<Statuses> =>
-  Effect.promise(() =>
-    readFile(statusFile(statePath), "utf8").then(
-      (text) => JSON.parse(text) as Statuses,
-      () => ({}),
-    ),
-  )
+export const readStatuses = (statePath: string): Effect.Effect<Statuses, StatusUnreadable> =>
+  Effect.tryPromise({
+    try: async () => {
+      const text = await readFile(statusFile(statePath), "utf8").catch((error: NodeJS.ErrnoException) => {
+        if (error.code === "ENOENT") return "{}"
+        throw error
+      })
+      return JSON.parse(text) as Statuses
+    },
+    catch: (cause) => new StatusUnreadable({ path: statusFile(statePath), reason: (cause as Error).message }),
+  })
 
 const writeStatuses = (statePath: string, statuses: Statuses) =>
   Effect.promise(() =>

@@ -5,8 +5,8 @@ import type { Act, Plan } from "../plan/plan.ts"
 export const planJson = (value: unknown, indent = 2): string =>
   JSON.stringify(value, (_, inner: unknown) => (typeof inner === "bigint" ? String(inner) : inner), indent)
 
-// Text from Waldur must not control a terminal.
-const printable = (text: string) =>
+/** Text from Waldur or the disk must not control a terminal. */
+export const printable = (text: string) =>
   text.replace(
     /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu,
     (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`,

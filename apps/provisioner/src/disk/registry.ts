@@ -31,6 +31,7 @@ export interface Registry {
   /** The item that has this project ID. */
   readonly byProjectId: (projectId: number) => Remembered | undefined
   readonly highestProjectId: () => number
+  readonly all: () => Iterable<Remembered>
   /** Adds to what is remembered of an item, on disk when it returns; `null` removes a field. */
   readonly put: (
     itemId: string,
@@ -110,6 +111,7 @@ export const openRegistry = (path: string, root: string): Effect.Effect<Registry
       byIdentity: (identity) => resolve(identities.get(identity) ?? ""),
       byProjectId: (projectId) => resolve(projects.get(projectId) ?? ""),
       highestProjectId: () => highest,
+      all: () => items.values(),
       put: (itemId, fields) =>
         alone.withPermit(
           Effect.tryPromise({

@@ -118,6 +118,28 @@ interface Told {
 
 export type DriverError = UnknownOutcome | Conflict | Refused
 
+/** A directory that is on the disk and should not be. */
+export interface Unlisted {
+  readonly path: string
+  /** Whose it is, by registry or mark; `null` if no driver has made it. */
+  readonly itemId: string | null
+}
+
+/** The steps that change nothing, neither below the root nor in the registry: they need no lock. */
+export type Reader = Pick<
+  Driver,
+  | "name"
+  | "root"
+  | "capabilities"
+  | "find"
+  | "readBack"
+  | "differences"
+  | "usage"
+  | "trashed"
+  | "unlisted"
+  | "adoptable"
+>
+
 /**
  * One storage system below one root. All steps are idempotent and may be repeated after a crash. There must be one writer
  * per root: the reconciler holds the lock. Steps for different items may run concurrently.
@@ -182,6 +204,25 @@ export interface Driver {
 
   /** What is used of the directory at `item.path`, which must be this item's. */
   readonly usage: (item: Item) => Effect.Effect<Usage, DriverError>
+
+  /**
+   * Whether `adopt` may take over the directory at `listed.path`; changes nothing. `Conflict` if there is none, or not a
+   * directory; if it is marked or known as another item's; if it has another group; if this item's directory is elsewhere; if
+   * its project ID is another item's. Refused: a system with project IDs, and the directory has none of those configured.
+   */
+  readonly adoptable: (listed: Listed) => Effect.Effect<void, DriverError>
+
+  /**
+   * Takes over a directory that another program has made: marks and remembers it as the item's, and changes nothing else.
+   * `unchanged` if it is already. Fails as `adoptable` does, and if its quota is not one of its own.
+   */
+  readonly adopt: (listed: Listed) => Effect.Effect<Outcome, DriverError>
+
+  /**
+   * What is on the disk but not at one of the paths, in their order: the directories of this driver, and whatever else is
+   * beside a path or beside a directory above one. Hidden names are the drivers' own. A path outside the root counts for nothing.
+   */
+  readonly unlisted: (paths: ReadonlySet<string>) => Effect.Effect<ReadonlyArray<Unlisted>, DriverError>
 
   /** What is in the trash. Nothing here is ever deleted by a driver. */
   readonly trashed: () => Effect.Effect<ReadonlyArray<Trashed>, DriverError>

@@ -29,9 +29,11 @@ import {
   type Outcome,
   type QuotaKind,
   type Quotas,
+  type Reader,
   Refused,
   type Trashed,
   UnknownOutcome,
+  type Unlisted,
   type Whereabouts,
 } from "./driver.ts"
 import type { Place, QuotaSystem } from "./quota-system.ts"
@@ -44,22 +46,36 @@ const mostForeignIds = 1000
 const id = /^[0-9A-Za-z-]{1,64}$/
 const greatestGid = 2 ** 32 - 2
 
-/** The root and the trash, open. */
+/** The root and the trash, open. A root that is new has no trash while it is only read. */
 interface Opened {
   readonly top: Directory
+  readonly trash: Directory | null
+}
+interface ToWrite extends Opened {
   readonly trash: Directory
 }
 type Step<A> = Effect.Effect<A, DriverError, Scope.Scope>
 
-/**
- * Opens the root and its registry.
- *
- * @param root absolute, without symbolic links, this process's own and not writable for others
- * @param registryPath the registry's file; its directory must exist
- */
-export const makeDriver = (
-  { root, registry: registryPath }: { readonly root: string; readonly registry: string },
+interface RootSettings {
+  /** Absolute, without symbolic links, this process's own and not writable for others. */
+  readonly root: string
+  /** The registry's file. Its directory must exist, unless the driver only reads. */
+  readonly registry: string
+}
+
+/** Opens the root and its registry. */
+export const makeDriver = (settings: RootSettings, system: QuotaSystem) => open(settings, system, false)
+
+/** Opens them to look: nothing is made, and whatever would be written to the registry is refused. */
+export const makeReader = (
+  settings: RootSettings,
   system: QuotaSystem,
+): Effect.Effect<Reader, DriverError, Scope.Scope> => open(settings, system, true)
+
+const open = (
+  { root, registry: registryPath }: RootSettings,
+  system: QuotaSystem,
+  isReader: boolean,
 ): Effect.Effect<Driver, DriverError, Scope.Scope> =>
   Effect.gen(function* () {
     const uid = process.geteuid?.() ?? 0
@@ -68,7 +84,11 @@ export const makeDriver = (
         step: `root ${root}`,
         detail: "an absolute path is needed, and the registry outside of it",
       })
-    const registry = yield* openRegistry(registryPath, root)
+    const remembered = yield* openRegistry(registryPath, root)
+    const onlyRead = (step: string) => new Refused({ step, detail: "the root is open to be read only" })
+    const registry = isReader
+      ? { ...remembered, put: (itemId: string) => Effect.fail(onlyRead(`remember ${itemId}`)) }
+      : remembered
     /** For what several items share: project IDs, and directories above. */
     const alone = yield* Semaphore.make(1)
 
@@ -84,6 +104,7 @@ export const makeDriver = (
       const { uid: owner, mode } = yield* statusOf(top)
       if (owner !== uid || (mode & 0o002) !== 0)
         return yield* new Refused({ step, detail: "it belongs to another user, or others may write it" })
+      if (isReader) return { top, trash }
       yield* makeChild(top, trashName)
       const made = yield* openChild(top, trashName)
       if (made === null) return yield* new UnknownOutcome({ step, detail: `${trashName} has disappeared` })
@@ -134,8 +155,12 @@ export const makeDriver = (
         return directory
       })
 
-    const inTrash = (trash: Directory, itemId: string): Step<(Trashed & { readonly directory: Directory }) | null> =>
+    const inTrash = (
+      trash: Directory | null,
+      itemId: string,
+    ): Step<(Trashed & { readonly directory: Directory }) | null> =>
       Effect.gen(function* () {
+        if (trash === null) return null
         for (const one of (yield* namesIn(trash)).map(trashedOf)) {
           if (one?.itemId !== itemId) continue
           const directory = yield* openChild(trash, one.name)
@@ -317,6 +342,63 @@ export const makeDriver = (
     const step = <A>(name: string, work: (opened: Opened) => Step<A>) =>
       Effect.scoped(Effect.flatMap(RcRef.get(opened), work)).pipe(Effect.withSpan(`${system.name}.${name}`))
 
+    /** Of a step that changes something. */
+    const change = <A>(name: string, work: (opened: ToWrite) => Step<A>) =>
+      step(name, ({ top, trash }) => (isReader || trash === null ? onlyRead(name) : work({ top, trash })))
+
+    /** The directory of another program that is to be this item's. */
+    const directoryToAdopt = (opened: Opened, listed: Listed): Step<Directory> =>
+      Effect.gen(function* () {
+        yield* checkedListed(listed)
+        const { itemId, path, gid } = listed
+        const about = `adopt ${path} for ${itemId}`
+        const conflict = (detail: string) => new Conflict({ step: about, detail })
+        const directory = yield* directoryAt(opened.top, path)
+        if (directory === null) return yield* conflict("there is no directory")
+        const { identity, gid: found } = directory.status
+        const owner = registry.byIdentity(identity)?.itemId ?? itemId
+        const mark = (yield* readMark(directory)) ?? itemId
+        if (owner !== itemId || mark !== itemId)
+          return yield* conflict(`it is the directory of ${owner === itemId ? mark : owner}`)
+        const elsewhere = yield* whereabouts(opened, itemId, [])
+        if (elsewhere.at !== "nowhere" && !(elsewhere.at === "path" && elsewhere.path === path))
+          return yield* conflict(`its directory is ${elsewhere.at === "path" ? elsewhere.path : "in the trash"}`)
+        if (found !== gid) return yield* conflict(`its group is ${found}, not ${gid}`)
+        if (system.projectIds === undefined) return directory
+        const projectId = yield* system.tiedTo?.(directory) ?? Effect.succeed(0)
+        const { first, last: highest } = system.projectIds
+        if (projectId < first || projectId > highest)
+          return yield* new Refused({
+            step: about,
+            detail: `its project ID is ${projectId}, not one from ${first} to ${highest}: give it one of its own, with all below it`,
+          })
+        const other = registry.byProjectId(projectId)?.itemId ?? itemId
+        return other === itemId ? directory : yield* conflict(`its project ID ${projectId} is that of ${other}`)
+      })
+
+    /** What is in a directory above a listed one, and is neither. */
+    const besides = (
+      top: Directory,
+      path: string,
+      isListed: (path: string) => boolean,
+    ): Step<ReadonlyArray<Unlisted>> =>
+      Effect.gen(function* () {
+        const directory = path === root ? top : yield* openBelow(top, yield* componentsBelow(root, path))
+        if (directory === null) return []
+        const found: Array<Unlisted> = []
+        for (const name of yield* namesIn(directory)) {
+          if (name.startsWith(".") || isListed(`${path}/${name}`)) continue
+          const itemId = yield* Effect.scoped(
+            Effect.gen(function* () {
+              const child = yield* openChild(directory, name)
+              return child === null ? null : yield* ownerOf(child, yield* statusOf(child))
+            }),
+          ).pipe(Effect.catchTag("Conflict", () => Effect.succeed(null)))
+          found.push({ path: `${path}/${name}`, itemId })
+        }
+        return found
+      })
+
     const driver: Driver = {
       name: system.name,
       root,
@@ -325,7 +407,7 @@ export const makeDriver = (
       find: (itemId, candidates = []) => step("find", (opened) => whereabouts(opened, itemId, candidates)),
 
       ensureFolder: (path, mode) =>
-        step("ensureFolder", ({ top }) =>
+        change("ensureFolder", ({ top }) =>
           Effect.gen(function* () {
             const components = yield* componentsBelow(root, path)
             if ((yield* directoryAt(top, path)) !== null) return "unchanged"
@@ -336,7 +418,7 @@ export const makeDriver = (
         ),
 
       ensureDirectory: (listed) =>
-        step("ensureDirectory", (opened) =>
+        change("ensureDirectory", (opened) =>
           Effect.gen(function* () {
             yield* checkedListed(listed)
             const { itemId, path, gid, mode, quotas } = listed
@@ -358,7 +440,7 @@ export const makeDriver = (
         ),
 
       ensureQuota: (item, quotas) =>
-        step("ensureQuota", ({ top }) =>
+        change("ensureQuota", ({ top }) =>
           Effect.gen(function* () {
             const directory = yield* ownDirectory(top, item, `quotas of ${item.path}`)
             return yield* applyQuotas(yield* placeOf(directory, item), quotas)
@@ -386,7 +468,7 @@ export const makeDriver = (
       ],
 
       trash: (item, order) =>
-        step("trash", (opened) =>
+        change("trash", (opened) =>
           Effect.gen(function* () {
             const about = `trash ${item.itemId} at ${item.path}`
             if (!id.test(order) || !id.test(item.itemId))
@@ -405,7 +487,7 @@ export const makeDriver = (
         ),
 
       restore: (item) =>
-        step("restore", ({ top, trash }) =>
+        change("restore", ({ top, trash }) =>
           Effect.gen(function* () {
             const about = `restore ${item.itemId} to ${item.path}`
             const there = yield* directoryAt(top, item.path)
@@ -419,7 +501,7 @@ export const makeDriver = (
         ),
 
       move: (item, from) =>
-        step("move", ({ top }) =>
+        change("move", ({ top }) =>
           Effect.gen(function* () {
             const about = `move ${item.itemId} from ${from} to ${item.path}`
             const there = yield* directoryAt(top, item.path)
@@ -452,9 +534,54 @@ export const makeDriver = (
           }),
         ),
 
+      adoptable: (listed) => step("adoptable", (opened) => Effect.asVoid(directoryToAdopt(opened, listed))),
+
+      adopt: (listed) =>
+        change("adopt", (opened) =>
+          Effect.gen(function* () {
+            const { itemId, path } = listed
+            const directory = yield* directoryToAdopt(opened, listed)
+            const { identity } = yield* statusOf(directory)
+            if (registry.byIdentity(identity)?.path === path && (yield* readMark(directory)) !== null)
+              return "unchanged"
+            yield* system.readQuotas(yield* placeOf(directory, listed))
+            yield* writeMark(directory, itemId)
+            yield* registry.put(itemId, { identity, path })
+            return "changed"
+          }),
+        ),
+
+      unlisted: (paths) =>
+        step("unlisted", ({ top }) =>
+          Effect.gen(function* () {
+            const above = new Set([root])
+            for (const path of paths) {
+              const components = yield* componentsBelow(root, path).pipe(
+                Effect.catchTag("Refused", () => Effect.succeed([])),
+              )
+              for (let count = 1; count < components.length; count++)
+                above.add(`${root}/${components.slice(0, count).join("/")}`)
+            }
+            const isListed = (path: string) => paths.has(path) || above.has(path)
+            const found = new Map<string, Unlisted>()
+            for (const path of above)
+              for (const one of yield* Effect.scoped(besides(top, path, isListed))) found.set(one.path, one)
+            for (const { itemId, path } of registry.all()) {
+              if (path === undefined || paths.has(path) || found.has(path)) continue
+              const there = yield* Effect.scoped(directoryAt(top, path)).pipe(
+                Effect.catchTag("Conflict", () => Effect.succeed(null)),
+              )
+              if (there !== null) found.set(path, { path, itemId })
+            }
+            return [...found.values()].toSorted((one, other) => (one.path < other.path ? -1 : 1))
+          }),
+        ),
+
       trashed: () =>
         step("trashed", ({ trash }) =>
-          Effect.map(namesIn(trash), (names) => names.map(trashedOf).filter((one) => one !== null)),
+          Effect.map(trash === null ? Effect.succeed([]) : namesIn(trash), (names) =>
+            names.map(trashedOf).filter((one) => one !== null),
+          ),
         ),
     }
     yield* Effect.scoped(Effect.flatMap(RcRef.get(opened), ({ top }) => system.check?.(top) ?? Effect.void))

@@ -2,11 +2,12 @@
 import { Effect, type Scope } from "effect"
 import { btrfsSystem } from "./btrfs.ts"
 import { directorySystem } from "./directory.ts"
-import type { Driver, DriverError } from "./driver.ts"
+import type { Driver, DriverError, Reader } from "./driver.ts"
 import { projectQuotaSystem } from "./ext4-and-xfs.ts"
 import { lustreSystem } from "./lustre.ts"
-import { makeDriver } from "./make-driver.ts"
+import { makeDriver, makeReader } from "./make-driver.ts"
 import { type ProjectIds, projectIdRange } from "./project-quotas.ts"
+import type { QuotaSystem } from "./quota-system.ts"
 import { type VastSettings, vastSystem } from "./vast.ts"
 
 /** Of every driver. */
@@ -35,21 +36,28 @@ export type DriverSettings = CommonSettings &
  * Opens the root, or refuses: it is missing, not a directory, writable by others, behind a symbolic link, or looks as if its
  * file system were not mounted; a program or a quota feature is missing.
  */
-export const openDriver = (settings: DriverSettings): Effect.Effect<Driver, DriverError, Scope.Scope> => {
+export const openDriver = (settings: DriverSettings): Effect.Effect<Driver, DriverError, Scope.Scope> =>
+  Effect.flatMap(systemOf(settings), (system) => makeDriver(settings, system))
+
+/** As `openDriver`, for commands that only look: nothing is made, not even the trash of a new root. */
+export const openReader = (settings: DriverSettings): Effect.Effect<Reader, DriverError, Scope.Scope> =>
+  Effect.flatMap(systemOf(settings), (system) => makeReader(settings, system))
+
+const systemOf = (settings: DriverSettings): Effect.Effect<QuotaSystem, DriverError, Scope.Scope> => {
   switch (settings.type) {
     case "directory":
-      return makeDriver(settings, directorySystem)
+      return Effect.succeed(directorySystem)
     case "btrfs":
-      return makeDriver(settings, btrfsSystem)
+      return Effect.succeed(btrfsSystem)
     case "lustre":
     case "ext4":
     case "xfs": {
       const { type, mount = settings.root } = settings
-      return Effect.flatMap(projectIdRange(settings.projectIds), (range) =>
-        makeDriver(settings, type === "lustre" ? lustreSystem(mount, range) : projectQuotaSystem(type, mount, range)),
+      return Effect.map(projectIdRange(settings.projectIds), (range) =>
+        type === "lustre" ? lustreSystem(mount, range) : projectQuotaSystem(type, mount, range),
       )
     }
     case "vast":
-      return Effect.flatMap(vastSystem(settings), (system) => makeDriver(settings, system))
+      return vastSystem(settings)
   }
 }

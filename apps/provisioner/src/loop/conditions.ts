@@ -1,5 +1,6 @@
 /** Conditions of each item, as `status` shows them and metrics count them. Pure. */
 import type { StorageEntry } from "@cscs/storage-model"
+import { gidOf, orderStateOf } from "../plan/decide.ts"
 import { keyOf, type PlanItem } from "../plan/plan.ts"
 import { digestOf } from "./cycle.ts"
 import type { ItemResult } from "./perform.ts"
@@ -18,6 +19,9 @@ export interface ItemStatus {
   readonly path: string
   readonly system: string
   readonly listedStatus: string
+  readonly targetType: StorageEntry["target"]["targetType"]
+  /** The Unix group of its directory; 0 for a tenant or customer. */
+  readonly gid: number
   /** Of the entry that the conditions are of. */
   readonly digest: string
   readonly conditions: Readonly<Record<"DirectoryReady" | "QuotaApplied" | "Reported", Condition>>
@@ -61,6 +65,8 @@ export const conditionsAfter = (
         path: entry.mountPoint.default,
         system: entry.storageSystem.key,
         listedStatus: entry.status,
+        targetType: entry.target.targetType,
+        gid: gidOf(entry),
         digest: digestOf(entry),
         conditions: {
           DirectoryReady: since("DirectoryReady"),
@@ -98,7 +104,9 @@ const judge = (
       entry.quotas === null && onDisk.status === "True" ? { status: "Unknown", reason: "NoQuotaListed" } : onDisk,
     Reported:
       lastReport === undefined
-        ? { status: "True", reason: "NothingToReport" }
+        ? orderStateOf(entry) === "executing"
+          ? { status: "False", reason: "OrderInProgress" }
+          : { status: "True", reason: "NothingToReport" }
         : lastReport.outcome === "done"
           ? { status: "True", reason: lastReport.act.act }
           : { status: lastReport.outcome === "unknown" ? "Unknown" : "False", reason: lastReport.outcome, ...message },

@@ -4,6 +4,7 @@ import { elapsedOf } from "@cscs/http-transport"
 import { type EntryList, isReadAfter } from "@cscs/storage-client"
 import type { StorageEntry } from "@cscs/storage-model"
 import { Effect } from "effect"
+import type { Reader } from "../drivers/driver.ts"
 import type { Journal, JournalUnusable } from "../journal/journal.ts"
 import { keyOf, type Plan, type PlanInput, type PlanItem, plan } from "../plan/plan.ts"
 import { observeAll, type Systems } from "./observe.ts"
@@ -41,7 +42,7 @@ export interface CycleOutcome {
 }
 
 /** The entries that a command is for, and that have a driver. */
-export const inScope = (entries: ReadonlyArray<StorageEntry>, { drivers }: Systems, { system, only }: Scope) =>
+export const inScope = (entries: ReadonlyArray<StorageEntry>, { drivers }: Systems<Reader>, { system, only }: Scope) =>
   entries.filter(
     (entry) =>
       drivers.has(entry.storageSystem.key) &&

@@ -3,13 +3,13 @@ import { statfs } from "node:fs/promises"
 import type { StorageEntry } from "@cscs/storage-model"
 import { Effect, Result } from "effect"
 import { quotasOf } from "../disk/amounts.ts"
-import type { Driver, DriverError, Listed } from "../drivers/driver.ts"
+import type { Driver, DriverError, Listed, Reader } from "../drivers/driver.ts"
 import { decide, gidOf } from "../plan/decide.ts"
 import { keyOf, type Sight } from "../plan/plan.ts"
 
 /** The storage systems that this process provides, by their key in entries, and where their mount points are. */
-export interface Systems {
-  readonly drivers: ReadonlyMap<string, Driver>
+export interface Systems<D extends Reader = Driver> {
+  readonly drivers: ReadonlyMap<string, D>
   /** Precedes mount points on this machine: empty in production, a folder for tries. */
   readonly prefix: string
 }
@@ -20,7 +20,7 @@ const atOnce = 32
 /** What is on the disk for each entry that asks for something, of the systems that have a driver; by entry key. */
 export const observeAll = (
   entries: ReadonlyArray<StorageEntry>,
-  systems: Systems,
+  systems: Systems<Reader>,
 ): Effect.Effect<ReadonlyMap<string, Sight>> =>
   Effect.forEach(
     entries,
@@ -34,7 +34,7 @@ export const observeAll = (
 
 const observe = Effect.fnUntraced(function* (
   entry: StorageEntry,
-  { drivers, prefix }: Systems,
+  { drivers, prefix }: Systems<Reader>,
 ): Effect.fn.Return<Sight | undefined, DriverError> {
   const driver = drivers.get(entry.storageSystem.key)
   const decision = decide(entry)
@@ -65,7 +65,8 @@ const observe = Effect.fnUntraced(function* (
   }
 })
 
-const withoutPrefix = (prefix: string, path: string): string =>
+/** The mount point of a path on this machine. */
+export const withoutPrefix = (prefix: string, path: string): string =>
   path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : path
 
 /** `undefined` if the file system does not tell. */

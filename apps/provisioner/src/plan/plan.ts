@@ -129,7 +129,7 @@ interface Claims {
   readonly liveBelow: (entry: StorageEntry) => string | undefined
 }
 
-const claimsOf = (entries: ReadonlyArray<StorageEntry>): Claims => {
+export const claimsOf = (entries: ReadonlyArray<StorageEntry>): Claims => {
   const live = entries.filter((entry) => {
     const { kind } = decide(entry)
     return kind === "keep" || kind === "trash"

@@ -146,8 +146,8 @@ const systemsOf = (
     const common = { root, registry: resolve(statePath, `${name}.registry.json`) }
     const login =
       values.vastToken !== undefined
-        ? { token: Redacted.value(values.vastToken) }
-        : { user: values.vastUser ?? "", password: Redacted.value(values.vastPassword ?? Redacted.make("")) }
+        ? { token: values.vastToken }
+        : { user: values.vastUser ?? "", password: values.vastPassword ?? Redacted.make("") }
     // The driver's own keys, in the manner of the file: snake case.
     const own = Object.fromEntries(
       Object.entries(rest).map(([key, value]) => [

@@ -1,5 +1,5 @@
 /** `lustre`, `ext4` and `xfs` with stand-ins for their programs. */
-import { lstatSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs"
+import { chownSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter } from "node:path"
 import { installQuotaPrograms, type ProgramFault, type QuotaPrograms } from "@cscs/sandbox"
@@ -96,6 +96,29 @@ for (const type of ["lustre", "ext4", "xfs"] as const) {
         { first: 1, last: 2 ** 32 - 1 },
       ])
         expect((await start(range).failure((driver) => driver.trashed()))._tag).toBe("Refused")
+    })
+
+    test("a directory is adopted only with a configured project ID that no other item has, and keeps it", async () => {
+      const { act, failure, listed, idOf, programs } = start()
+      for (const name of ["a", "b"]) {
+        mkdirSync(listed(name).path)
+        chownSync(listed(name).path, -1, group)
+      }
+      const { ino } = lstatSync(listed("a").path)
+      for (const id of [undefined, group, 4999, 10_000]) {
+        programs.setProject(ino, id)
+        expect(await failure((driver) => driver.adopt(listed("a")))).toMatchObject({ _tag: "Refused" })
+      }
+      programs.setProject(ino, 5007)
+      programs.setProject(lstatSync(listed("b").path).ino, 5007)
+      await act((driver) => driver.adoptable(listed("a")))
+      expect(await act((driver) => driver.adopt(listed("a")))).toBe("changed")
+      expect(await act((driver) => driver.adopt(listed("a")))).toBe("unchanged")
+      expect(idOf("a")).toBe(5007)
+      expect(await failure((driver) => driver.adopt(listed("b")))).toMatchObject({ _tag: "Conflict" })
+      expect(programs.calls().some((call) => call.includes("setquota"))).toBe(false)
+      expect(await act((driver) => driver.ensureDirectory(listed("a")))).toBe("changed")
+      expect(idOf("a")).toBe(5007)
     })
 
     test("a directory with another project ID than the remembered one is a conflict", async () => {

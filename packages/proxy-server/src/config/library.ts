@@ -6,5 +6,6 @@ export { ConfigurationInvalid } from "../config-sources/configuration-invalid.ts
 export { readSources } from "../config-sources/sources.ts"
 export { masker } from "../observability/mask-secrets.ts"
 export { readCertificates, readSettings } from "./read-settings.ts"
+export { settingsTable } from "./reference.ts"
 export { key, keyWithDefault } from "./setting-key.ts"
 export * as types from "./setting-types.ts"

@@ -13,23 +13,25 @@ const shownDefault = (value: unknown): string => {
   return inCode(Array.isArray(value) ? JSON.stringify(value) : String(value))
 }
 
-/** The generated part of docs/configuration.md: a table of all settings, and the older places of some. */
-export const configurationReference = (): string => {
+/** A table of settings in Markdown: where each is read from, what is allowed, its default. */
+export const settingsTable = (keys: ReadonlyArray<SettingKey<unknown>>): string => {
   const rows = keys.map(({ path, variable, type, fallback, isSecret, description }) => {
     const variables = isSecret ? `${inCode(variable)}, ${inCode(`${variable}_FILE`)}` : inCode(variable)
     const allowed = type.allowed.replaceAll("|", "\\|")
     return `| ${inCode(path)} | ${variables} | ${allowed} | ${shownDefault(fallback)} | ${description} |`
   })
-  return [
-    "| in the file | in the environment | allowed | default | |",
-    "|---|---|---|---|---|",
-    ...rows,
+  return ["| in the file | in the environment | allowed | default | |", "|---|---|---|---|---|", ...rows].join("\n")
+}
+
+/** The generated part of docs/configuration.md: a table of all settings, and the older places of some. */
+export const configurationReference = (): string =>
+  [
+    settingsTable(keys),
     "",
     "If the file has no section `hpc_user_api`, its settings are also read from their places in 0.7.7:",
     "",
     ...Object.entries(olderHpcUserPaths).map(([path, old]) => `- ${inCode(old)} for ${inCode(path)}`),
   ].join("\n")
-}
 
 /** JSON Schema (draft 2020-12) of the YAML file, for editors: docs/configuration.schema.json. */
 export const configurationSchema = (): Readonly<Record<string, unknown>> => {

@@ -1,0 +1,53 @@
+/** `storage-provisioner adopt`. */
+import { Data, Effect, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import { type Adoption, adoptAll } from "../loop/adopt.ts"
+import { NotAllDone } from "./apply.ts"
+import { dryRunFlag, lookFlags } from "./flags.ts"
+import { acting, looking } from "./session.ts"
+import { printable } from "./show-plan.ts"
+
+/** It was not said which directories. */
+export class WhichDirectories extends Data.TaggedError("WhichDirectories") {
+  override get message() {
+    return "Which directories: --only ITEM, or --all?"
+  }
+}
+
+export const adopt = Command.make(
+  "adopt",
+  {
+    ...lookFlags,
+    all: Flag.Boolean("all").pipe(
+      Flag.withDescription("All listed directories that are not this program's"),
+      Flag.withDefault(false),
+    ),
+    dryRun: dryRunFlag,
+  },
+  Effect.fn(function* ({ all, dryRun, ...flags }) {
+    if (all === Option.isSome(flags.only)) return yield* new WhichDirectories()
+    if (dryRun) {
+      const { proxy, systems, scope } = yield* looking(flags)
+      return yield* told(yield* adoptAll((yield* proxy.refresh()).entries, systems, scope))
+    }
+    const { proxy, systems, scope, journal } = yield* acting({ ...flags, maxRemovals: Option.some(0) })
+    yield* told(
+      yield* adoptAll((yield* proxy.refresh()).entries, systems, scope, { journal, drivers: systems.drivers }),
+    )
+  }, Effect.scoped),
+).pipe(
+  Command.withDescription(
+    "Take over directories that another program has made, at the mount points of active entries and with their group: mark them as this program's, and change nothing else. `plan` then shows what differs.",
+  ),
+)
+
+const told = (adoptions: ReadonlyArray<Adoption>): Effect.Effect<void, NotAllDone> => {
+  const lines = adoptions.map(({ path, outcome }) =>
+    printable(typeof outcome === "string" ? `${path}: ${texts[outcome]}` : `! ${path}: ${outcome.message}`),
+  )
+  const failed = adoptions.filter(({ outcome }) => typeof outcome !== "string").length
+  process.stdout.write(`${[...lines, `${adoptions.length - failed} of ${adoptions.length} directories`].join("\n")}\n`)
+  return failed > 0 ? Effect.fail(new NotAllDone({ count: failed })) : Effect.void
+}
+
+const texts = { made: "adopted", changed: "adopted", unchanged: "adopted before", adoptable: "can be adopted" } as const

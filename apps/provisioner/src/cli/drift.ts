@@ -1,0 +1,31 @@
+/** `storage-provisioner drift`. */
+import { Effect } from "effect"
+import { Command } from "effect/cli"
+import { driftOf } from "../loop/drift.ts"
+import { jsonFlag, lookFlags } from "./flags.ts"
+import { Changes } from "./plan.ts"
+import { looking } from "./session.ts"
+import { printable } from "./show-plan.ts"
+
+export const drift = Command.make(
+  "drift",
+  { ...lookFlags, json: jsonFlag },
+  Effect.fn(function* ({ json, ...flags }) {
+    const { proxy, systems, scope } = yield* looking(flags)
+    const { etag, ...list } = yield* proxy.refresh()
+    const drifts = yield* driftOf({ etag, ...list }, systems, scope)
+    const lines = drifts.map(
+      ({ drift, path, itemId, detail }) => `${drift} ${printable(`${path === "" ? itemId : path}: ${detail}`)}`,
+    )
+    process.stdout.write(
+      json
+        ? `${JSON.stringify({ etag, drifts }, null, 2)}\n`
+        : `${[...lines, `${drifts.length} differences (list ${etag})`].join("\n")}\n`,
+    )
+    if (drifts.length > 0) yield* new Changes()
+  }, Effect.scoped),
+).pipe(
+  Command.withDescription(
+    "Print how list and disk differ: what is on the disk and not listed, and what is listed and missing or different. Changes nothing. Exit code 0 if nothing differs, 2 if something does, 1 after an error.",
+  ),
+)

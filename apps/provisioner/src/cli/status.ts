@@ -1,0 +1,161 @@
+/** `storage-provisioner status`. */
+import { replaceFile } from "@cscs/proxy-server"
+import { Data, Effect, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import type { Trashed } from "../drivers/driver.ts"
+import type { Condition, ItemStatus } from "../loop/conditions.ts"
+import { type ItemUsage, openOnDemandQuotas, type Used, usages } from "../loop/usage.ts"
+import { jsonFlag, lookFlags } from "./flags.ts"
+import { lookingAtDisk, readStatuses } from "./session.ts"
+import { planJson, printable } from "./show-plan.ts"
+
+/** In milliseconds. */
+const day = 86_400_000
+
+/** The file for Open OnDemand cannot be written. */
+export class CannotWrite extends Data.TaggedError("CannotWrite")<{ readonly path: string; readonly reason: string }> {
+  override get message() {
+    return `Cannot write ${this.path}: ${this.reason}`
+  }
+}
+
+type Row = ItemStatus & { readonly usage: ItemUsage | null; readonly usageError?: string }
+
+export const status = Command.make(
+  "status",
+  {
+    ...lookFlags,
+    json: jsonFlag,
+    openOndemand: Flag.String("open-ondemand").pipe(
+      Flag.withDescription("Write the quotas of projects to this file, as Open OnDemand reads them"),
+      Flag.optional,
+    ),
+  },
+  Effect.fn(function* ({ json, openOndemand, ...flags }) {
+    const { settings, scope, systems } = yield* lookingAtDisk(flags)
+    const items = Object.values(yield* readStatuses(settings.statePath)).filter(
+      ({ system, itemId }) => systems.drivers.has(system) && (scope.only === undefined || itemId === scope.only),
+    )
+    const read = yield* usages(items, systems)
+    const rows = items.map((item, index): Row => {
+      const usage = read[index] ?? null
+      return usage !== null && "_tag" in usage
+        ? { ...item, usage: null, usageError: usage.message }
+        : { ...item, usage }
+    })
+    const now = Date.now()
+    const trash = (yield* Effect.forEach(systems.drivers, ([system, driver]) =>
+      Effect.map(driver.trashed(), (trashed) =>
+        trashed.map((one) => ({ system, ...one, isExpired: isExpired(one, settings.retentionDays, now) })),
+      ),
+    ))
+      .flat()
+      .filter(({ itemId }) => scope.only === undefined || itemId === scope.only)
+    if (Option.isSome(openOndemand)) {
+      const known = rows.flatMap(({ usage, ...item }) => (usage === null ? [] : [{ item, usage }]))
+      const quotas = yield* openOnDemandQuotas(known)
+      const path = openOndemand.value
+      // Each user's dashboard reads the file.
+      const text = `${JSON.stringify({ version: 1, timestamp: Math.floor(now / 1000), quotas })}\n`
+      yield* Effect.tryPromise({
+        try: () => replaceFile(path, `${path}.${process.pid}`, 0o644, (file) => file.writeFile(text)),
+        catch: (cause) => new CannotWrite({ path, reason: (cause as Error).message }),
+      })
+    }
+    process.stdout.write(json ? `${planJson({ items: rows, trash })}\n` : statusText(rows, trash))
+  }, Effect.scoped),
+).pipe(
+  Command.withDescription(
+    "Print each item's conditions as of the last cycle, what is used of its quota now, and what is in the trash. Changes nothing.",
+  ),
+)
+
+/** Whether a directory in the trash is older than its retention: a person may delete it. */
+export const isExpired = ({ since }: Pick<Trashed, "since">, retentionDays: number, now: number): boolean =>
+  now - Date.parse(since) > retentionDays * day
+
+const statusText = (
+  rows: ReadonlyArray<Row>,
+  trash: ReadonlyArray<Trashed & { readonly system: string; readonly isExpired: boolean }>,
+): string => {
+  const conditions = [
+    ["directory", "status", "DirectoryReady", "QuotaApplied", "Reported"],
+    ...rows.map(({ path, listedStatus, conditions: { DirectoryReady, QuotaApplied, Reported } }) => [
+      path,
+      listedStatus,
+      ...[DirectoryReady, QuotaApplied, Reported].map(conditionText),
+    ]),
+  ]
+  const measured = rows.filter(({ usage }) => usage !== null)
+  const usage = [
+    ["directory", "file system", "used", "%", "grace", "limit", "files", "%", "grace", "limit"],
+    ...measured.map(({ path, system, usage }) => [
+      path,
+      system,
+      ...columns(usage?.space, bytesText),
+      ...columns(usage?.files, String),
+    ]),
+  ]
+  const problems = rows.flatMap(({ path, usageError, conditions }) => [
+    ...(usageError === undefined ? [] : [`${path}: usage: ${usageError}`]),
+    ...new Set(
+      Object.values(conditions).flatMap(({ message }) => (message === undefined ? [] : [`${path}: ${message}`])),
+    ),
+  ])
+  const removed = [
+    ["in the trash", "file system", "item", "removed on", ""],
+    ...trash.map(({ name, system, itemId, since, isExpired }) => [
+      name,
+      system,
+      itemId,
+      since,
+      isExpired ? "expired" : "",
+    ]),
+  ]
+  if (rows.length === 0 && trash.length === 0) return "No cycle has run yet, and the trash is empty.\n"
+  return [conditions, measured.length === 0 ? [] : usage, trash.length === 0 ? [] : removed]
+    .map(table)
+    .concat(problems.map(printable).join("\n"))
+    .filter((part) => part !== "")
+    .map((part) => `${part}\n`)
+    .join("\n")
+}
+
+const conditionText = ({ status, reason, since }: Condition): string =>
+  `${status} ${reason} since ${since.slice(0, 16)}Z`
+
+const columns = (used: Used | null | undefined, text: (amount: bigint) => string): ReadonlyArray<string> => {
+  if (used === null || used === undefined) return ["-", "-", "-", "-"]
+  const limit = used.hard ?? used.soft
+  return [
+    text(used.used),
+    used.percent === undefined ? "-" : String(used.percent),
+    used.isInGrace ? "runs" : "-",
+    limit === undefined ? "-" : text(limit),
+  ]
+}
+
+const units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"] as const
+
+/** In powers of 1000, as the list has them, with one decimal, rounded down. */
+export const bytesText = (bytes: bigint): string => {
+  const power = Math.min(units.length - 1, Math.floor((String(bytes).length - 1) / 3))
+  if (power === 0) return `${bytes} B`
+  const tenths = String(bytes / 10n ** BigInt(3 * power - 1))
+  return `${tenths.slice(0, -1)}.${tenths.slice(-1)} ${units[power]}`
+}
+
+const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+  const shown = rows.map((row) => row.map(printable))
+  const widths = (shown[0] ?? []).map((_, column) =>
+    shown.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0),
+  )
+  return shown
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n")
+}

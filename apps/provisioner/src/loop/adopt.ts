@@ -1,0 +1,64 @@
+/** Takes over directories that another program has made, so that a site can change to this one. */
+import type { StorageEntry } from "@cscs/storage-model"
+import { Effect } from "effect"
+import { type Driver, type DriverError, type Outcome, type Reader, Refused } from "../drivers/driver.ts"
+import type { Journal, JournalUnusable } from "../journal/journal.ts"
+import { claimsOf, keyOf } from "../plan/plan.ts"
+import { inScope, type Scope } from "./cycle.ts"
+import { isSettled } from "./drift.ts"
+import { observeAll, type Systems } from "./observe.ts"
+
+/** What became of one directory that is not this program's. */
+export interface Adoption {
+  readonly path: string
+  readonly itemId: string
+  /** `adoptable` if nothing was to be changed. */
+  readonly outcome: Outcome | "adoptable" | DriverError
+}
+
+/**
+ * Takes over the directories in scope that stand at the mount point of an entry without an order that makes, resizes or removes
+ * it. Only marks and remembers them: the next plan shows what else differs.
+ *
+ * @param entries all of the list, because two of them may claim one directory
+ * @param adopting the journal and the drivers; without them, nothing is changed
+ */
+export const adoptAll = Effect.fn("adoptAll")(function* <D extends Reader>(
+  entries: ReadonlyArray<StorageEntry>,
+  systems: Systems<D>,
+  scope: Scope,
+  adopting?: { readonly journal: Journal; readonly drivers: ReadonlyMap<string, Driver> },
+): Effect.fn.Return<ReadonlyArray<Adoption>, JournalUnusable> {
+  const { isDoubled } = claimsOf(entries)
+  const candidates = inScope(entries, systems, scope).filter(isSettled)
+  const sights = yield* observeAll(candidates, systems)
+  const adoptions: Array<Adoption> = []
+  for (const entry of candidates) {
+    const sight = sights.get(keyOf(entry))
+    if (sight === undefined || "_tag" in sight || sight.listed === undefined || sight.atPath?.itemId !== null) continue
+    const { itemId, mountPoint, storageSystem } = entry
+    const path = mountPoint.default
+    const listed = { ...sight.listed, path: systems.prefix + path }
+    const reader = systems.drivers.get(storageSystem.key)
+    if (reader === undefined) continue
+    const done = (outcome: Adoption["outcome"]) => adoptions.push({ path, itemId, outcome })
+    if (isDoubled(entry)) {
+      done(new Refused({ step: `adopt ${path}`, detail: "another entry has the same directory or the same itemId" }))
+      continue
+    }
+    const toFailure = Effect.catch((error: DriverError) => Effect.succeed(error))
+    if (adopting === undefined) {
+      done(yield* reader.adoptable(listed).pipe(Effect.as("adoptable" as const), toFailure))
+      continue
+    }
+    const driver = adopting.drivers.get(storageSystem.key)
+    if (driver === undefined) continue
+    const before = adopting.journal.items.get(itemId) ?? { system: storageSystem.key }
+    // From now on it is known to have been there: it is not made again if it is lost.
+    yield* adopting.journal.put(itemId, { ...before, path })
+    const outcome = yield* driver.adopt(listed).pipe(toFailure)
+    if (typeof outcome !== "string" && outcome._tag !== "UnknownOutcome") yield* adopting.journal.put(itemId, before)
+    done(outcome)
+  }
+  return adoptions
+})

@@ -1,0 +1,121 @@
+import type { StorageEntry } from "@cscs/storage-model"
+import { expect, test } from "vitest"
+import { conditionsAfter, type ItemStatus, type Statuses } from "../src/loop/conditions.ts"
+import type { ActResult, ItemResult } from "../src/loop/perform.ts"
+import { type Act, keyOf, type PlanItem } from "../src/plan/plan.ts"
+import { anEntry, executing, itemId } from "./an-entry.ts"
+
+const noon = "2026-11-26T12:00:00.000Z"
+const one = anEntry({ status: "pending", ...executing })
+const create: Act = {
+  act: "create",
+  listed: { itemId: one.itemId, path: one.mountPoint.default, gid: 31_001, mode: 0o2770, quotas: null },
+  differences: [],
+}
+const done: Act = { act: "done", url: executing.set_state_done_url }
+
+const planOf = (entry: StorageEntry, more: Partial<PlanItem> = {}): PlanItem => ({
+  sign: "+",
+  key: keyOf(entry),
+  itemId: entry.itemId,
+  path: entry.mountPoint.default,
+  system: "capstor",
+  acts: [create, done],
+  ...more,
+})
+const resultOf = (item: PlanItem, ...acts: ReadonlyArray<readonly [Act, ActResult["outcome"]]>): ItemResult => ({
+  item,
+  results: acts.map(([act, outcome]) => ({ item, act, outcome, milliseconds: 1, detail: `the detail of ${outcome}` })),
+  isDone: acts.every(([, outcome]) => outcome === "made" || outcome === "done"),
+  wasReported: acts.some(([act]) => "url" in act),
+})
+const after = (
+  entry: StorageEntry,
+  {
+    item,
+    result,
+    before = {},
+    isJudged = true,
+    now = noon,
+  }: { item?: PlanItem; result?: ItemResult; before?: Statuses; isJudged?: boolean; now?: string } = {},
+): Statuses =>
+  conditionsAfter(
+    before,
+    [entry],
+    {
+      planned: item === undefined ? [] : [item],
+      results: result === undefined ? [] : [result],
+      isJudged: () => isJudged,
+    },
+    now,
+  )
+const told = (statuses: Statuses, entry = one) => {
+  const { DirectoryReady, QuotaApplied, Reported } = (statuses[keyOf(entry)] as ItemStatus).conditions
+  return [DirectoryReady, QuotaApplied, Reported].map(({ status, reason }) => `${status} ${reason}`)
+}
+
+test("a directory that was made and reported is ready, has its quota, and is reported", () => {
+  const item = planOf(one)
+  const statuses = after(one, { item, result: resultOf(item, [create, "made"], [done, "done"]) })
+  expect(told(statuses)).toEqual(["True AsListed", "True AsListed", "True done"])
+})
+
+test("an active entry that asks for nothing is as listed", () => {
+  const active = anEntry()
+  expect(told(after(active), active)).toEqual(["True AsListed", "True AsListed", "True NothingToReport"])
+})
+
+test("an entry without quotas has no quota condition that is true", () => {
+  const active = anEntry({ quotas: null })
+  expect(told(after(active), active)[1]).toBe("Unknown NoQuotaListed")
+})
+
+test("a failed act on the disk is false with its reason, and of unknown outcome unknown; its report is not claimed", () => {
+  const item = planOf(one)
+  for (const [outcome, status] of [
+    ["Conflict", "False"],
+    ["Refused", "False"],
+    ["UnknownOutcome", "Unknown"],
+  ] as const) {
+    const statuses = after(one, { item, result: resultOf(item, [create, outcome]) })
+    expect(told(statuses).slice(0, 2)).toEqual([`${status} ${outcome}`, `${status} ${outcome}`])
+    expect(statuses[keyOf(one)]?.conditions.DirectoryReady.message).toBe(`the detail of ${outcome}`)
+    expect(told(statuses)[2]).toBe("False OrderInProgress")
+  }
+})
+
+test("a failed report leaves the directory's condition alone", () => {
+  const item = planOf(one)
+  const active = { ...one, status: "active" } as const
+  for (const [outcome, status] of [
+    ["unknown", "Unknown"],
+    ["refused", "False"],
+  ] as const) {
+    const statuses = after(active, { item, result: resultOf(item, [create, "made"], [done, outcome]) })
+    expect(told(statuses, active)).toEqual(["True AsListed", "True AsListed", `${status} ${outcome}`])
+  }
+})
+
+test("what needs a person is false, with the note", () => {
+  const item = planOf(one, { sign: "!", acts: [], note: "something else is there" })
+  const statuses = after(one, { item })
+  expect(told(statuses)[0]).toBe("False NeedsPerson")
+  expect(statuses[keyOf(one)]?.conditions.DirectoryReady.message).toBe("something else is there")
+})
+
+test("a condition keeps its time while its status stays, and gets a new one when it changes", () => {
+  const item = planOf(one)
+  const first = after(one, { item, result: resultOf(item, [create, "UnknownOutcome"]) })
+  const later = "2026-11-26T13:00:00.000Z"
+  const second = after(one, { item, result: resultOf(item, [create, "UnknownOutcome"]), before: first, now: later })
+  expect(second[keyOf(one)]?.conditions.DirectoryReady.since).toBe(noon)
+  const third = after(one, { item, result: resultOf(item, [create, "made"]), before: second, now: later })
+  expect(third[keyOf(one)]?.conditions.DirectoryReady).toMatchObject({ status: "True", since: later })
+})
+
+test("an entry that the cycle did not look at keeps its conditions, and one that is no longer listed has none", () => {
+  const gone = anEntry({ itemId: itemId(2), path: "/capstor/store/cscs/ethz/gone" })
+  const before = { ...after(one), ...after(gone) }
+  const statuses = after(one, { before, isJudged: false, now: "2026-11-26T13:00:00.000Z" })
+  expect(statuses).toEqual({ [keyOf(one)]: before[keyOf(one)] })
+})

@@ -1,0 +1,92 @@
+/** The commands that only look, over a real proxy: what they find, their exit codes, and that they leave no trace. */
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { text } from "node:stream/consumers"
+import { sandboxEnvironment, startProxy } from "@cscs/harness"
+import { buildDemoWorld, startSandbox } from "@cscs/sandbox"
+import { expect, onTestFinished, test } from "vitest"
+
+test("plan, drift, status and --dry-run leave no trace; after apply there is no drift, and status shows what is used", async () => {
+  const sandbox = await startSandbox({ world: buildDemoWorld() })
+  onTestFinished(() => sandbox.close())
+  const proxy = await startProxy({ environment: sandboxEnvironment(sandbox), isReady: true })
+  onTestFinished(async () => void (await proxy.stop()))
+  const folder = mkdtempSync(join(tmpdir(), "provisioner-looking-"))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const root = join(folder, "root")
+  mkdirSync(join(root, "capstor"), { recursive: true })
+  const config = join(folder, "provisioner.yaml")
+  const statePath = join(folder, "state")
+  const settings = {
+    proxy: { url: proxy.url, disable_auth: true },
+    waldur_api_url: sandbox.waldur.url,
+    waldur_api_token: sandbox.waldur.actingToken,
+    state_path: statePath,
+    prefix: root,
+    storage_systems: { capstor: { driver: "directory", root: join(root, "capstor") } },
+  }
+  writeFileSync(config, JSON.stringify(settings), { mode: 0o600 })
+  const main = new URL("../src/main.ts", import.meta.url).pathname
+  const run = async (...args: ReadonlyArray<string>) => {
+    const child = spawn(process.execPath, [main, ...args, "--config", config], { stdio: ["ignore", "pipe", "pipe"] })
+    const [[code], out, errors] = await Promise.all([once(child, "exit"), text(child.stdout), text(child.stderr)])
+    return { code: code as number, out, errors }
+  }
+  const drift = async () => {
+    const { code, out } = await run("drift", "--json")
+    const { drifts } = JSON.parse(out) as { drifts: ReadonlyArray<{ drift: string; path: string }> }
+    return { code, drifts: drifts.map(({ drift, path }) => `${drift} ${path}`) }
+  }
+
+  const looks = await Promise.all([
+    run("plan"),
+    run("drift"),
+    run("status"),
+    run("apply", "--dry-run"),
+    run("drift", "--system", "elsewhere"),
+  ])
+  expect(looks.map(({ code }) => code)).toEqual([2, 2, 0, 0, 1])
+  expect(looks[1]?.out).toMatch(/^missing \/capstor\/store\/cscs: the folder is missing$/m)
+  expect(looks[2]?.out).toMatch(/No cycle has run yet/)
+  expect(readdirSync(join(root, "capstor"))).toEqual([])
+  expect(existsSync(statePath)).toBe(false)
+  expect(looks[4]).toMatchObject({ code: 1, errors: expect.stringMatching(/storage_systems has no elsewhere/) })
+
+  expect((await run("apply")).code).toBe(0)
+  expect(await drift()).toEqual({ code: 0, drifts: [] })
+
+  const path = "/capstor/store/cscs/sib/phylo-flu"
+  writeFileSync(join(root, path, "data"), "x".repeat(100_000))
+  const onDemand = join(folder, "quota.json")
+  chmodSync(join(root, path), 0o700)
+  mkdirSync(join(root, "capstor/store/cscs/sib/foreign"))
+  const [shown, json, drifted] = await Promise.all([
+    run("status", "--open-ondemand", onDemand),
+    run("status", "--json"),
+    drift(),
+  ])
+  expect([shown.code, json.code]).toEqual([0, 0])
+  expect(shown.out).toMatch(/\/phylo-flu +\w+ +True AsListed since .* +True AsListed since .* +True /)
+  expect(shown.out).toMatch(/\/phylo-flu +capstor +\d+\.\d kB +0 +- +\d+\.\d TB +2 +0 +- +\d+/)
+  const { items, trash } = JSON.parse(json.out)
+  expect(items.find((item: { path: string }) => item.path === path).usage.files.used).toBe("2")
+  expect(trash).toEqual([])
+  expect(JSON.parse(readFileSync(onDemand, "utf8"))).toMatchObject({ version: 1, quotas: expect.any(Array) })
+
+  expect(drifted).toEqual({
+    code: 2,
+    drifts: [`different ${path}`, "unlisted /capstor/store/cscs/sib/foreign"],
+  })
+})
