@@ -21,7 +21,7 @@ const lookEvery = 50
 /** The longest life of a process that is to be killed, in milliseconds after it has started. */
 const longestLife = 1500
 /** Milliseconds in which the loop comes to rest, on a busy machine. */
-const restWithin = 120_000
+const restWithin = Number(process.env.LOOP_REST ?? 120_000)
 
 const orderPath = /\/marketplace-orders\/(\w+)\/(\w+)\/$/
 
@@ -73,7 +73,8 @@ const killedRun = async (site: Site, chance: Random, meanwhile: () => Promise<vo
 
 const loop = async ({ kills }: { readonly kills: number }) => {
   console.log(`LOOP_SEED=${seed} LOOP_ORDERS=${orders} LOOP_KILLS=${kills}`)
-  const chance = random(seed)
+  // Not the numbers of the world, which would give the same UUIDs.
+  const chance = random(~seed)
   const site = await aSite(seed)
   const { sandbox } = site
   const before = snapshot(site.outside)
@@ -82,10 +83,9 @@ const loop = async ({ kills }: { readonly kills: number }) => {
   const strangers = new Map<string, unknown>()
   let left = orders
   const live = async (upTo: number) => {
-    watcher.look(await listed(site).catch(() => []))
-    for (let some = 1 + chance.below(3); some > 0 && left > upTo; some--) {
-      shop.order()
-      left -= 1
+    watcher.look(await listed(site, "cached").catch(() => []))
+    for (let some = 1 + chance.below(6); some > 0 && left > upTo; some--) {
+      if (shop.order()) left -= 1
     }
     for (const path of shop.foreign) {
       if (!strangers.has(path)) strangers.set(path, snapshot(join(site.root, path)))
@@ -97,31 +97,42 @@ const loop = async ({ kills }: { readonly kills: number }) => {
     if (killed % 10 === 0) await site.restartProxy()
   }
 
+  const startedAt = performance.now()
+  const told = (what: string) => console.log(`${what}: ${Math.round(performance.now() - startedAt)} ms`)
   const child = site.provisioner("run")
   onTestFailed(() => console.log(child.stderr().slice(-4000)))
   while (left > 0) {
     await live(0)
     await pause(lookEvery)
+    if (process.env.LOOP_DEBUG) process.stderr.write(`${Math.round(performance.now() - startedAt)} left ${left} ${JSON.stringify([...shop.counts])} on disk ${watcher.inodes.size}\n`)
   }
+  told("ordered")
   shop.finish()
+  onTestFailed(() => {
+    const open = [...shop.placed.values()].filter(({ order, row, end }) => order.state !== end.order)
+    console.log(open.slice(0, 10).map(({ order, row, end }) => `${row.slug} ${dashed(row.uuid)} ${row.state}: ${order.type} ${order.state}, not ${end.order}; in progress ${(row.order_in_progress as {state?: string} | null)?.state} same ${row.order_in_progress === order} ${sandbox.world.orders.includes(order)} ${sandbox.world.resources.includes(row)}`).join("\n"))
+  })
   await until("every order has its end", () => shop.isSettled() || child.child.exitCode !== null, restWithin)
+  told("ended")
   // What was renamed at the end is moved without any order.
   const isThere = ({ itemId, mountPoint }: StorageEntry) => dataIn(join(site.root, mountPoint.default)) === itemId
   await until(
     "every directory is in its place",
     async () => {
-      const entries = await listed(site)
+      const entries = await listed(site, "no-cache")
       watcher.look(entries)
       return entries.filter(({ status }) => status === "active").every(isThere)
     },
     restWithin,
   )
+  told("in place")
   expect(await child.stop()).toBe(0)
   const plan = site.provisioner("plan")
   expect({ code: await plan.ended, stdout: plan.stdout() }).toEqual({ code: 0, stdout: plan.stdout() })
 
+  told("planned")
   // Waldur and the list agree.
-  const entries = await listed(site)
+  const entries = await listed(site, "no-cache")
   const active = entries.filter(({ status }) => status === "active")
   const inService = sandbox.world.resources.filter(({ state }) => state === "OK").map(({ uuid }) => dashed(uuid))
   expect(active.map(({ itemId }) => itemId).sort()).toEqual(inService.sort())

@@ -19,6 +19,9 @@ export interface Placed {
   end: { readonly order: string; readonly resource: string }
 }
 
+/** Orders at the same time, so that later ones find directories to act on. */
+const mostUnderWay = 12
+
 const done = { order: "done", resource: "OK" }
 
 /** @param isOnDisk whether a resource's directory is there, with data in it */
@@ -141,14 +144,14 @@ export const customers = (site: Site, chance: Random, isOnDisk: (row: WaldurReco
     placed,
     foreign,
     counts,
-    /** One order or change of each kind in turn, or as many of them as can be now. */
-    order: (): void => {
-      for (let tries = 0; tries < names.length; tries++) {
-        const name = tries < 3 ? chance.pick(names) : "create"
-        if (kinds[name]?.() !== true) continue
-        counts.set(name, (counts.get(name) ?? 0) + 1)
-        return
-      }
+    /** One order or change of a random kind, if one can be made now: not too many are under way at once. */
+    order: (): boolean => {
+      const underWay = [...placed.values()].filter(({ order, end }) => order.state !== end.order).length
+      if (underWay >= mostUnderWay) return false
+      const name = chance.pick(names)
+      if (kinds[name]?.() !== true) return false
+      counts.set(name, (counts.get(name) ?? 0) + 1)
+      return true
     },
     /** What an earlier order waits for. */
     goOn: (): void => {
