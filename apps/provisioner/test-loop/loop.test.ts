@@ -2,7 +2,7 @@
  * The whole loop over HTTP: customers order in the sandbox's Waldur, the proxy lists, the provisioner acts and reports. The
  * environment sets how much: LOOP_ORDERS, LOOP_KILLS, and LOOP_SEED to repeat a run.
  */
-import { statSync } from "node:fs"
+import { statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
 import { until } from "@cscs/harness"
@@ -101,6 +101,7 @@ const loop = async ({ kills }: { readonly kills: number }) => {
   const told = (what: string) => console.log(`${what}: ${Math.round(performance.now() - startedAt)} ms`)
   const child = site.provisioner("run")
   onTestFailed(() => console.log(child.stderr().slice(-4000)))
+  onTestFailed(() => writeFileSync("/tmp/loop-fail.log", child.stderr()))
   while (left > 0) {
     await live(0)
     await pause(lookEvery)

@@ -24,12 +24,14 @@ export const observer = (site: Site) => {
   return {
     inodes,
     look: (entries: ReadonlyArray<StorageEntry>): void => {
-      for (const { itemId, status, mountPoint } of entries) {
+      for (const { itemId, status, mountPoint, permission } of entries) {
         const path = join(site.root, mountPoint.default)
         if (status !== "active" || inodes.has(itemId) || !existsSync(path)) continue
-        if (existsSync(join(path, "data"))) continue
+        const { mode, ino } = statSync(path)
+        // A claim, which only root can use: the directory is about to be renamed to it.
+        if ((mode & 0o7777) !== Number.parseInt(permission.value, 8) || existsSync(join(path, "data"))) continue
         writeFileSync(join(path, "data"), itemId)
-        inodes.set(itemId, statSync(path).ino)
+        inodes.set(itemId, ino)
       }
     },
   }
