@@ -102,6 +102,7 @@ const loop = async ({ kills }: { readonly kills: number }) => {
   const child = site.provisioner("run")
   onTestFailed(() => console.log(child.stderr().slice(-4000)))
   onTestFailed(() => writeFileSync("/tmp/loop-fail.log", child.stderr()))
+  onTestFailed(async () => writeFileSync("/tmp/loop-proxy.log", `${site.proxyLog()}${await (await fetch(`${site.proxyUrl}/healthz/ready`)).text()}`))
   while (left > 0) {
     await live(0)
     await pause(lookEvery)

@@ -26,6 +26,7 @@ export interface Site {
   /** Nothing in it is any program's concern. */
   readonly outside: string
   readonly proxyUrl: string
+  readonly proxyLog: () => string
   readonly restartProxy: () => Promise<void>
   readonly provisioner: (command: string) => SpawnedProxy
 }
@@ -71,6 +72,7 @@ export const aSite = async (seed: number): Promise<Site> => {
     root,
     outside,
     proxyUrl: proxy.url,
+    proxyLog: () => proxy.stderr(),
     restartProxy: async () => {
       await proxy.stop("SIGKILL")
       proxy = await start()
