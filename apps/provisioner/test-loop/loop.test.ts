@@ -102,17 +102,33 @@ const loop = async ({ kills }: { readonly kills: number }) => {
   const child = site.provisioner("run")
   onTestFailed(() => console.log(child.stderr().slice(-4000)))
   onTestFailed(() => writeFileSync("/tmp/loop-fail.log", child.stderr()))
-  onTestFailed(async () => writeFileSync("/tmp/loop-proxy.log", `${site.proxyLog()}${await (await fetch(`${site.proxyUrl}/healthz/ready`)).text()}`))
+  onTestFailed(async () =>
+    writeFileSync(
+      "/tmp/loop-proxy.log",
+      `${site.proxyLog()}${await (await fetch(`${site.proxyUrl}/healthz/ready`)).text()}`,
+    ),
+  )
   while (left > 0) {
     await live(0)
     await pause(lookEvery)
-    if (process.env.LOOP_DEBUG) process.stderr.write(`${Math.round(performance.now() - startedAt)} left ${left} ${JSON.stringify([...shop.counts])} on disk ${watcher.inodes.size}\n`)
+    if (process.env.LOOP_DEBUG)
+      process.stderr.write(
+        `${Math.round(performance.now() - startedAt)} left ${left} ${JSON.stringify([...shop.counts])} on disk ${watcher.inodes.size}\n`,
+      )
   }
   told("ordered")
   shop.finish()
   onTestFailed(() => {
-    const open = [...shop.placed.values()].filter(({ order, row, end }) => order.state !== end.order)
-    console.log(open.slice(0, 10).map(({ order, row, end }) => `${row.slug} ${dashed(row.uuid)} ${row.state}: ${order.type} ${order.state}, not ${end.order}; in progress ${(row.order_in_progress as {state?: string} | null)?.state} same ${row.order_in_progress === order} ${sandbox.world.orders.includes(order)} ${sandbox.world.resources.includes(row)}`).join("\n"))
+    const open = [...shop.placed.values()].filter(({ order, end }) => order.state !== end.order)
+    console.log(
+      open
+        .slice(0, 10)
+        .map(
+          ({ order, row, end }) =>
+            `${row.slug} ${dashed(row.uuid)} ${row.state}: ${order.type} ${order.state}, not ${end.order}; in progress ${(row.order_in_progress as { state?: string } | null)?.state} same ${row.order_in_progress === order} ${sandbox.world.orders.includes(order)} ${sandbox.world.resources.includes(row)}`,
+        )
+        .join("\n"),
+    )
   })
   await until("every order has its end", () => shop.isSettled() || child.child.exitCode !== null, restWithin)
   told("ended")

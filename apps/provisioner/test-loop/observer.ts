@@ -8,7 +8,10 @@ export const dashed = (uuid: unknown): string =>
   String(uuid).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
 
 /** The entries of projects and users; with `no-cache` read from Waldur just now. */
-export const listed = async ({ proxyUrl }: Site, cached: "no-cache" | "cached"): Promise<ReadonlyArray<StorageEntry>> => {
+export const listed = async (
+  { proxyUrl }: Site,
+  cached: "no-cache" | "cached",
+): Promise<ReadonlyArray<StorageEntry>> => {
   const headers = { Accept: "application/x-ndjson", ...(cached === "cached" ? {} : { "Cache-Control": cached }) }
   const response = await fetch(`${proxyUrl}/api/storage-resources/`, { headers })
   if (!response.ok) throw new Error(`The list is ${response.status}`)
