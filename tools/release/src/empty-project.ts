@@ -92,7 +92,7 @@ const folderForNpx = async (folder: string, npmrc: string) => {
 export const versionByNpx = async (folder: string, npmrc: string, executable: string, env: Environment) => {
   const npm = await folderForNpx(folder, npmrc)
   const printed = await run("npx", ["--yes", executable, "--version"], { cwd: folder, env: { ...env, ...npm } })
-  if (!/\d+\.\d+\.\d+/.test(printed)) throw new Error(`It printed ${printed}`)
+  if (!/v\d/.test(printed)) throw new Error(`It printed ${printed}`)
   return printed.trim()
 }
 
