@@ -1,6 +1,7 @@
 import { createRequire } from "node:module"
 import { join } from "node:path"
 import { defineConfig, type UserConfig } from "tsdown"
+import { thirdPartyLicenses } from "./third-party-licenses.ts"
 
 /** How every package is built: ESM for Node, one file with its types, and the packed result checked as npm will serve it. */
 export const packageBuild = (options: UserConfig = {}) =>
@@ -15,6 +16,37 @@ export const packageBuild = (options: UserConfig = {}) =>
     fixedExtension: false,
     publint: { strict: true },
     attw: { profile: "esm-only", level: "error" },
+    ...options,
+  })
+
+/** Without comments, such characters are only in strings and regular expressions, in which an escape means the same. */
+const escapes = {
+  name: "escapes",
+  // Not when a chunk is rendered: what follows would undo it.
+  generateBundle: (_: unknown, bundle: Record<string, { code?: string }>) => {
+    for (const chunk of Object.values(bundle)) {
+      if (chunk.code === undefined) continue
+      chunk.code = chunk.code.replaceAll(
+        /[^\0-\x7f]/g,
+        (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+      )
+    }
+  },
+}
+
+/**
+ * How an executable is built: one file with all that it needs. A process starts in a third of the time that it takes to find
+ * some hundreds of modules, in two thirds of the memory, and an installation brings nothing else along.
+ */
+export const programBuild = (options: UserConfig = {}) =>
+  packageBuild({
+    entry: ["src/main.ts"],
+    dts: false,
+    attw: false,
+    deps: { alwaysBundle: [/.*/] },
+    // V8 keeps the text in memory: a third of it is comments, and a single character beyond ASCII doubles its size.
+    outputOptions: { comments: false },
+    plugins: [thirdPartyLicenses(), escapes],
     ...options,
   })
 

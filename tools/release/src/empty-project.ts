@@ -79,6 +79,23 @@ export const importOnly = async (project: string, name: string, env: Environment
   if (printed !== "") throw new Error(`importing ${name} printed ${printed}`)
 }
 
+/** An empty folder for npx, with a cache of its own, so that no earlier rehearsal's package is used. */
+const folderForNpx = async (folder: string, npmrc: string) => {
+  await mkdir(folder)
+  // Otherwise npm uses any project above the temporary directory.
+  await writeFile(join(folder, "package.json"), JSON.stringify({ private: true }))
+  await addToNpmrc(folder, npmrc)
+  return { npm_config_cache: join(folder, "npm-cache"), npm_config_update_notifier: "false" }
+}
+
+/** What `npx <executable> --version` prints in an empty folder. */
+export const versionByNpx = async (folder: string, npmrc: string, executable: string, env: Environment) => {
+  const npm = await folderForNpx(folder, npmrc)
+  const printed = await run("npx", ["--yes", executable, "--version"], { cwd: folder, env: { ...env, ...npm } })
+  if (!/v\d/.test(printed)) throw new Error(`It printed ${printed}`)
+  return printed.trim()
+}
+
 /**
  * `npx @cscs/storage-proxy serve` in an empty folder, as a new user runs it: waits until it is ready, requests its
  * list, and ends it like Ctrl+C.
@@ -87,16 +104,11 @@ export const importOnly = async (project: string, name: string, env: Environment
  * @returns a summary
  */
 export const proxyByNpx = async (folder: string, npmrc: string, environment: Environment): Promise<string> => {
-  await mkdir(folder)
-  // Otherwise npm uses any project above the temporary directory.
-  await writeFile(join(folder, "package.json"), JSON.stringify({ private: true }))
-  await addToNpmrc(folder, npmrc)
-  // A separate cache, so that no earlier rehearsal's package is used.
-  const cache = join(folder, "npm-cache")
+  const npm = await folderForNpx(folder, npmrc)
   const running = await startProxy({
     command: ["npx", "--yes", "@cscs/storage-proxy"],
     directory: folder,
-    environment: { ...environment, npm_config_cache: cache, npm_config_update_notifier: "false" },
+    environment: { ...environment, ...npm },
     // A terminal's Ctrl+C goes to npx and to its children.
     hasGroup: true,
     isReady: true,

@@ -1,7 +1,8 @@
 /**
  * `pnpm rehearse`: a complete release against an npm registry on loopback. In a copy of the repository the packages get
  * their versions, are built and published; each tarball is checked; empty projects on the oldest supported Node and on
- * our own install them by name, type-check and run the READMEs' examples, and start the proxy by npx. Then one package
+ * our own install them by name, type-check and run the READMEs' examples, and start the
+ * proxy and the provisioner by npx. Then one package
  * is bumped, and only it and its dependents may change.
  *
  * Rehearses the working tree; with `--quick` one version step less. Exit code 1 at the first error.
@@ -30,6 +31,7 @@ import {
   proxyByNpx,
   runExample,
   typecheck,
+  versionByNpx,
   versionsSeen,
 } from "./empty-project.ts"
 import { startRegistry } from "./registry.ts"
@@ -38,6 +40,7 @@ import { checkTarball } from "./tarball.ts"
 
 const OLDEST_NODE = "22.19.0"
 const APP = "@cscs/storage-proxy"
+const PROVISIONER = "@cscs/storage-provisioner"
 
 const { values: options } = parseArgs({ options: { quick: { type: "boolean", default: false } } })
 const workspace = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "")
@@ -86,7 +89,7 @@ async function rehearse(): Promise<void> {
   })
   const folders = publishable(copy)
   const names = folders.map(({ name }) => name)
-  const libraries = folders.filter(({ name }) => name !== APP)
+  const libraries = folders.filter(({ name }) => name !== APP && name !== PROVISIONER)
 
   if (globSync(join(copy, ".changeset/*.md")).length > 0) await step("changeset version", () => version(copy, env))
   const words = (versions: Versions) => indented([...versions].map((one) => one.join(" ")))
@@ -147,12 +150,17 @@ async function rehearse(): Promise<void> {
     await step(`Node ${version}: an import alone`, imports, () => "changes nothing")
     const byNpx = () => proxyByNpx(join(scratch, `npx-${version}`), npmrc, configured)
     await step(`Node ${version}: npx ${APP} serve`, byNpx, String)
+    const itsVersion = () => versionByNpx(join(scratch, `npx-provisioner-${version}`), npmrc, PROVISIONER, here)
+    await step(`Node ${version}: npx ${PROVISIONER} --version`, itsVersion, String)
   }
 
-  // Dependents with a `^` range that still matches get the new one automatically; the process bundles it, and must be
+  // Dependents with a `^` range that still matches get the new one automatically; the executables bundle it, and must be
   // bumped.
-  const second = await bump("a patch of", "patch", first, ["@cscs/waldur-client", APP])
-  if (!options.quick) await bump("a major step of", "major", second, ["@cscs/waldur-client", "@cscs/proxy-server", APP])
+  const second = await bump("a patch of", "patch", first, ["@cscs/waldur-client", APP, PROVISIONER])
+  if (!options.quick) {
+    const moved = ["@cscs/waldur-client", "@cscs/proxy-server", APP, PROVISIONER]
+    await bump("a major step of", "major", second, moved)
+  }
 
   async function bump(what: string, kind: "patch" | "major", before: Versions, wanted: ReadonlyArray<string>) {
     return step(

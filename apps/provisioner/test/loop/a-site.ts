@@ -24,6 +24,8 @@ export interface Site {
       readonly driver: (driver: Driver) => Driver
       readonly respond: (report: Report) => ReportOutcome
       readonly settings: Partial<CycleSettings>
+      /** Milliseconds that each list is older than the cycle that reads it. */
+      readonly age: number
     }>,
   ) => (cycles: ReadonlyArray<ReadonlyArray<StorageEntry>>) => Promise<ReadonlyArray<CycleOutcome>>
 }
@@ -46,6 +48,7 @@ export const aSite = (): Site => {
         driver: wrap = (driver: Driver) => driver,
         respond = (): ReportOutcome => ({ _tag: "done" }),
         settings,
+        age = -1,
       } = {}) =>
       (cycles) =>
         Effect.runPromise(
@@ -86,8 +89,8 @@ export const aSite = (): Site => {
                     etag: `"${index}"`,
                     age: 0,
                     receivedAt: Date.now(),
-                    // As if a list of a moment ago were read after each report.
-                    readAfter: elapsedOf(clock) + 1,
+                    // By default as if the list were read after each report.
+                    readAfter: elapsedOf(clock) - age,
                   }),
                 ),
               )

@@ -1,0 +1,67 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { until } from "@cscs/harness"
+import { changeResource } from "@cscs/sandbox"
+import { expect, test } from "vitest"
+import { aProgram } from "./a-program.ts"
+
+test("a saved plan is refused after the list has changed, after the disk has changed, and if it is no plan", async () => {
+  const { sandbox, folder, start, exitOf, hasDirectories, reports } = await aProgram()
+  const file = join(folder, "saved.plan")
+  const refused = async (why: string) => {
+    const applied = start("apply", file)
+    expect({ code: await applied.ended, stderr: applied.stderr() }).toEqual({
+      code: 1,
+      stderr: expect.stringContaining(why),
+    })
+    expect([hasDirectories(), reports()]).toEqual([false, []])
+  }
+  writeFileSync(file, "{}")
+  await refused("it is no plan")
+
+  expect(await exitOf("plan", "--out", file)).toBe(2)
+  const row = sandbox.world.resources.find(({ slug }) => slug === "capstor-phylo-flu") ?? {}
+  changeResource(sandbox.world, row, { limits: { storage: 26 } })
+  await refused("the list has changed since")
+
+  expect(await exitOf("plan", "--out", file)).toBe(2)
+  // Something of another's, where a directory was to be made.
+  const { items } = JSON.parse(readFileSync(file, "utf8"))
+  const { path } = items.find((item: { system: string; sign: string }) => item.system === "vast" && item.sign === "+")
+  mkdirSync(join(folder, "root", path), { recursive: true })
+  const applied = start("apply", file)
+  expect([await applied.ended, applied.stderr()]).toEqual([1, expect.stringContaining("the disk has changed since")])
+  expect(reports()).toEqual([])
+})
+
+test("a saved plan is carried out while list and disk are as they were, and only once", async () => {
+  const { folder, exitOf, hasDirectories } = await aProgram()
+  const file = join(folder, "saved.plan")
+  expect(await exitOf("plan", "--out", file)).toBe(2)
+  expect(await exitOf("apply", file, "--dry-run")).toBe(0)
+  expect(hasDirectories()).toBe(false)
+  expect(await exitOf("apply", file)).toBe(0)
+  expect(hasDirectories()).toBe(true)
+  expect(await exitOf("apply", file)).toBe(1)
+})
+
+test("`run` brings orders to an end, serves metrics and health, has its roots alone, and ends by a signal with 0", async () => {
+  const { sandbox, start } = await aProgram()
+  const running = start("run", "--port", "0")
+  const url = await until("it listens", () => /"url":"([^"]+)"/.exec(running.stderr())?.[1])
+  await until("all orders have ended", () =>
+    sandbox.world.resources.every(({ state }) => state === "OK" || state === "Terminated" || state === "Erred"),
+  )
+  expect((await fetch(`${url}/health`)).status).toBe(200)
+  expect(await (await fetch(`${url}/metrics`)).text()).toContain(
+    'storage_provisioner_acts_total{act="done",outcome="done"}',
+  )
+  expect((await fetch(`${url}/other`)).status).toBe(404)
+  const second = start("apply")
+  expect([await second.ended, second.stderr()]).toEqual([1, expect.stringContaining("Another storage-provisioner")])
+  expect(await running.stop()).toBe(0)
+  // Of the log, each line is JSON, and none has the token.
+  const lines = running.stderr().trim().split("\n")
+  for (const line of lines) expect(JSON.parse(line)).toHaveProperty("event")
+  expect(running.stderr()).not.toContain(sandbox.waldur.actingToken)
+})

@@ -1,0 +1,37 @@
+import { expect, test } from "vitest"
+import { anEntry, executing, waiting } from "../an-entry.ts"
+import { aSite } from "./a-site.ts"
+
+const created = anEntry({ status: "pending", ...executing })
+/** Milliseconds: older than anything that a test reports. */
+const old = 60_000
+
+test("after a report, an item is left alone until a list from after it, however often an older one is read", async () => {
+  const site = aSite()
+  const outcomes = await site.session({ age: old })([[created], [created], [created]])
+  expect(site.reports.map(({ act }) => act)).toEqual(["backend-id", "done"])
+  expect(outcomes.map(({ awaitingList }) => awaitingList)).toEqual([1, 1, 1])
+})
+
+test("a report of unknown outcome is not repeated before a newer list either", async () => {
+  const site = aSite()
+  const waits = anEntry({ status: "pending", ...waiting })
+  await site.session({ age: old, respond: () => ({ _tag: "unknown", detail: "timeout" }) })([[waits], [waits]])
+  expect(site.reports.map(({ act }) => act)).toEqual(["approve"])
+})
+
+test("a restart waits for a list from after its start, because the process before it may have reported", async () => {
+  const site = aSite()
+  await site.session()([[created]])
+  await site.session({ age: old })([[created], [created]])
+  expect(site.reports).toHaveLength(2)
+})
+
+test("a list that is minutes old removes nothing", async () => {
+  const site = aSite()
+  await site.session()([[anEntry()]])
+  const removing = anEntry({ status: "removing", ...executing })
+  const [outcome] = await site.session({ age: 10 * old })([[removing]])
+  expect(outcome?.results).toEqual([])
+  expect(site.reports).toEqual([])
+})

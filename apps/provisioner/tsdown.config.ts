@@ -1,0 +1,3 @@
+import { programBuild } from "../../tsdown.base.ts"
+
+export default programBuild()
