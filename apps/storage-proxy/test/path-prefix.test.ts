@@ -84,6 +84,7 @@ describe("behind a gateway that strips a path prefix", () => {
     const { servers, paths } = (await document.json()) as { servers: ReadonlyArray<{ url: string }>; paths: object }
     // OpenAPI 3.1 section 4.6: a server is relative to the document; a path is appended to it.
     const server = new URL(servers[0]?.url ?? "/", document.url).href.replace(/\/$/, "")
-    for (const path of Object.keys(paths).filter((path) => !path.includes("{"))) expect((await fetch(`${server}${path}`)).status).toBe(200)
+    for (const path of Object.keys(paths).filter((path) => !path.includes("{")))
+      expect((await fetch(`${server}${path}`)).status).toBe(200)
   })
 })
