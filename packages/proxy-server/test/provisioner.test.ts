@@ -274,11 +274,11 @@ const everyLife = Object.keys(lives)
 
 describe("a provisioner that follows each row of the document ends with all as ordered and no data lost", () => {
   test.each(everyLife)("after %s", async (name) => {
-    await holds(fc.record({ names: fc.constant([name, name]), ...someSeed }), 2)
+    await holds(fc.record({ names: fc.constant([name, name]), ...someSeed }), 1)
   })
 
   test("after all of these at once", async () => {
-    await holds(fc.record({ names: fc.constant(everyLife), ...someSeed }), 10)
+    await holds(fc.record({ names: fc.constant(everyLife), ...someSeed }), 6)
   })
 })
 

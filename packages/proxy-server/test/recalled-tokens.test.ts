@@ -172,7 +172,7 @@ describe("an accepted token", () => {
     const token = await signed(signer, { exp: epoch + 5000 })
     const { state, recall, decide } = aVerification(signer.set)
     await decide(token)
-    expect(recall(token)).toEqual({ name: "robot" })
+    expect(recall(token)).toEqual({ name: "robot", mayDebug: true })
     state.keys = aSigner("key").set
     expect(recall(token)).toBeUndefined()
   })
