@@ -28,6 +28,7 @@ export {
   listedEntries,
 } from "./commands/listed-entries.ts"
 export { type OnProgress, snapshotOnce } from "./commands/read-once.ts"
+/** @hidden Its parts have docstrings of their own. */
 export * as settingsLibrary from "./config/library.ts"
 export { loadSettings } from "./config/load-settings.ts"
 export { chartConfigSchema, configurationReference, configurationSchema } from "./config/reference.ts"

@@ -32,6 +32,7 @@ const pages = new Set([index, ...sections.flatMap(({ items }) => items.map(({ li
 const copies = fileURLToPath(new URL("../pages", import.meta.url))
 rmSync(copies, { recursive: true, force: true })
 for (const page of pages) cpSync(root + page, posix.join(copies, page))
+cpSync(`${root}docs/explorer`, posix.join(copies, "docs/explorer"), { recursive: true })
 
 /** The address of a link that a page has, relative to the page. Those that lead nowhere stay, and VitePress refuses them. */
 const addressOf = (page: string, link: string): string => {
