@@ -31,6 +31,7 @@ export {
   type Decision,
   type Explained,
   type ExplainedParent,
+  type Explaining,
   type Explanation,
   explain,
   explaining,

@@ -111,11 +111,16 @@ export const explain = (input: HierarchyInput, ask: Lookup): Explanation => {
   return end()
 }
 
-/** `explain` for a caller that decides when its passes yield to other work; `end` returns the explanation after the last. */
-export const explaining = (
-  { decoded, customers, gids, ...frame }: HierarchyInput,
-  ask: Lookup,
-): { readonly passes: ReadonlyArray<Pass>; readonly end: () => Explanation } => {
+/** An explanation in the making. */
+export interface Explaining {
+  /** To be run in this order. */
+  readonly passes: ReadonlyArray<Pass>
+  /** Returns the explanation; after the last pass. */
+  readonly end: () => Explanation
+}
+
+/** `explain` for a caller that decides when its passes yield to other work. */
+export const explaining = ({ decoded, customers, gids, ...frame }: HierarchyInput, ask: Lookup): Explaining => {
   const found = foundIn(ask)
   const change = { removed: noResources, added: decoded, customers, gids }
   const { passes, refused, shared } = new HierarchyBuilder(frame).update(change, found.add)
