@@ -205,6 +205,9 @@ def main() -> int:
     lock = options.state.with_suffix(".lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
 
+    missing = {"PROXY_URL", "TOKEN_URL", "CLIENT_ID", "CLIENT_SECRET", "WALDUR_TOKEN"} - os.environ.keys()
+    if missing:
+        parser.error(f"missing in the environment: {', '.join(sorted(missing))}")
     grant = {name: os.environ[name.upper()] for name in ("client_id", "client_secret")} | {"grant_type": "client_credentials"}
     token = httpx.post(os.environ["TOKEN_URL"], data=grant, timeout=SECONDS).raise_for_status().json()["access_token"]
     proxy = AuthenticatedClient(os.environ["PROXY_URL"], token=token, timeout=httpx.Timeout(SECONDS))
