@@ -6,7 +6,7 @@ import { buildWorld } from "@cscs/sandbox"
 import { expect, test } from "vitest"
 import { aDirectory, aSandbox, environmentOf, run, serving, until } from "./a-process.ts"
 
-const kills = 10
+const kills = 5
 const list = "/api/storage-resources/?page_size=500"
 const down = { path: "/api/marketplace-provider-resources/", status: 403 } as const
 

@@ -224,9 +224,9 @@ const someRounds = fc.array(
 )
 
 const settings: ReadonlyArray<readonly [string, Setting, number]> = [
-  ["an ordinary Waldur", { world: () => aWorld(40), fallback: "none" }, 4],
+  ["an ordinary Waldur", { world: () => aWorld(40), fallback: "none" }, 2],
   ["a Waldur of odd records", { world: () => withoutTwins(buildWorld({ resources: 270 })), fallback: "none" }, 2],
-  ["mock GIDs for projects that the API does not know", { world: () => aWorld(40), fallback: "mock" }, 3],
+  ["mock GIDs for projects that the API does not know", { world: () => aWorld(40), fallback: "mock" }, 2],
 ]
 
 /** Removes second rows of one uuid: with one, only a full read can tell whose an order is. */

@@ -254,7 +254,7 @@ const gidOf = ({ project_slug }: WaldurRecord): number => {
   return (kind === "other" ? 58_000 : 51_000) + Number(number)
 }
 
-const someSeed = { seed: fc.integer({ min: 1 }), wildCycles: fc.nat({ max: 25 }), reportsPaths: fc.boolean() }
+const someSeed = { seed: fc.integer({ min: 1 }), wildCycles: fc.nat({ max: 12 }), reportsPaths: fc.boolean() }
 const numRuns = (usual: number) => Number(process.env.PROVISIONER_RUNS ?? usual)
 const holds = async (settings: fc.Arbitrary<Setting>, runs: number): Promise<void> =>
   fc.assert(

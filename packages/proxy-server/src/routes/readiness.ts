@@ -178,7 +178,9 @@ const warningsOf = (
   }
   const withoutOrder = snapshot.skipped.filter(({ code }) => code === "removal-without-order").length
   if (withoutOrder > 0) {
-    warnings.push(`removals without an order that requests them, which are held back: ${withoutOrder}; ?debug=true lists them`)
+    warnings.push(
+      `removals without an order that requests them, which are held back: ${withoutOrder}; ?debug=true lists them`,
+    )
   }
   return warnings
 }

@@ -5,9 +5,9 @@ import { delimiter } from "node:path"
 import { installQuotaPrograms, type ProgramFault, type QuotaPrograms } from "@cscs/sandbox"
 import { Effect } from "effect"
 import { afterAll, describe, expect, onTestFinished, test } from "vitest"
-import type { Driver, DriverError, Listed } from "../../src/drivers/driver.ts"
-import { openDriver } from "../../src/drivers/open-driver.ts"
-import { driverContract, group, type Subject } from "./contract.ts"
+import type { Driver, DriverError, Listed } from "../src/drivers/driver.ts"
+import { openDriver } from "../src/drivers/open-driver.ts"
+import { driverContract, group, type Subject } from "../test/drivers/contract.ts"
 
 type Type = "lustre" | "ext4" | "xfs"
 const path = process.env.PATH
