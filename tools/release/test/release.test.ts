@@ -7,12 +7,17 @@ import { moves } from "../src/releases.ts"
 
 const script = join(import.meta.dirname, "../src/changeset-for-the-bundle.ts")
 
-/** A repository with the process, a bundled package, a dependency of that, and a package outside the bundle. */
+/** A repository with both processes, a bundled package, a dependency of that, and a package outside the bundle. */
 const aRepository = async (changeset: string) => {
   const folder = await mkdtemp(join(tmpdir(), "release-"))
   onTestFinished(() => rm(folder, { recursive: true }))
   const manifests = {
     "apps/storage-proxy": { name: "@cscs/storage-proxy", devDependencies: { "@cscs/proxy-server": "workspace:*" } },
+    "apps/provisioner": {
+      name: "@cscs/storage-provisioner",
+      devDependencies: { "@cscs/waldur-client": "workspace:*" },
+    },
+    "packages/waldur-client": { name: "@cscs/waldur-client" },
     "packages/proxy-server": { name: "@cscs/proxy-server", dependencies: { "@cscs/storage-model": "workspace:^" } },
     "packages/storage-model": { name: "@cscs/storage-model" },
     "packages/other": { name: "@cscs/other" },
@@ -24,7 +29,7 @@ const aRepository = async (changeset: string) => {
   await mkdir(join(folder, ".changeset"))
   await writeFile(join(folder, ".changeset/one.md"), changeset)
   await run(process.execPath, [script], { cwd: folder })
-  return readFile(join(folder, ".changeset/bundled.md"), "utf8").catch(() => undefined)
+  return readFile(join(folder, ".changeset/bundled-in-storage-proxy.md"), "utf8").catch(() => undefined)
 }
 const changeset = (...names: ReadonlyArray<string>) =>
   `---\n${names.map((name) => `"${name}": minor\n`).join("")}---\n\nWords.\n`
