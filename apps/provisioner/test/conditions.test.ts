@@ -1,8 +1,8 @@
-import type { StorageEntry } from "@cscs/storage-model"
+import { keyOf, type StorageEntry } from "@cscs/storage-model"
 import { expect, test } from "vitest"
 import { conditionsAfter, type ItemStatus, type Statuses } from "../src/loop/conditions.ts"
 import type { ActResult, ItemResult } from "../src/loop/perform.ts"
-import { type Act, keyOf, type PlanItem } from "../src/plan/plan.ts"
+import type { Act, PlanItem } from "../src/plan/plan.ts"
 import { anEntry, executing, itemId } from "./an-entry.ts"
 
 const noon = "2026-11-26T12:00:00.000Z"

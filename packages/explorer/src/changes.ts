@@ -1,6 +1,5 @@
 /** What differs between two lists. Pure. */
-import type { StorageEntry } from "@cscs/storage-model"
-import { keyOf } from "./tree.ts"
+import { keyOf, type StorageEntry } from "@cscs/storage-model"
 
 /** A difference between two lists. */
 export interface Change {

@@ -1,11 +1,11 @@
 /** One entry beside the view: what it is, where each value is from, and what must happen next. */
-import type { Explained, Explanation } from "@cscs/storage-model"
+import { type Explained, type Explanation, keyOf } from "@cscs/storage-model"
 import { useSignal } from "@preact/signals"
 import { useEffect, useRef } from "preact/hooks"
 import { Copy, Notice, Quantity, Status } from "./pieces.tsx"
 import { addressOf, explanationPath, type Failure, isFailure, readExplanation } from "./proxy.ts"
 import { config, go, list, token } from "./store.ts"
-import { keyOf, limitsOf, nameOf } from "./tree.ts"
+import { limitsOf, nameOf } from "./tree.ts"
 import { value } from "./words.ts"
 
 /** A word of a command, safe in a shell. */

@@ -1,9 +1,9 @@
+import { keyOf } from "@cscs/storage-model"
 /** The views that are lists: what waits, what is wrong, what changed. */
 import { useEffect } from "preact/hooks"
 import { Copy, EntryLink, Notice, Status } from "./pieces.tsx"
 import { type Findings, isFailure } from "./proxy.ts"
 import { changes, findings, go, list, now, place, readiness, readProblems, seen, statusSince } from "./store.ts"
-import { keyOf } from "./tree.ts"
 import { kinds, type Waiting, waitingIn } from "./waiting.ts"
 import { count, span, value } from "./words.ts"
 

@@ -1,9 +1,9 @@
 /** Small parts that several views have. */
-import type { StorageEntry } from "@cscs/storage-model"
+import { keyOf, type StorageEntry } from "@cscs/storage-model"
 import { useSignal } from "@preact/signals"
 import type { ComponentChildren } from "preact"
 import { go } from "./store.ts"
-import { keyOf, type Limits, limitsOf } from "./tree.ts"
+import { type Limits, limitsOf } from "./tree.ts"
 import { inodes, space } from "./words.ts"
 
 /** Milliseconds that a button shows what it did. */

@@ -1,5 +1,5 @@
 /** The state of the page, and what changes it. */
-import type { StorageEntry } from "@cscs/storage-model"
+import { keyOf, type StorageEntry } from "@cscs/storage-model"
 import { batch, computed, effect, signal, untracked } from "@preact/signals"
 import { type Change, changesBetween, changesKept } from "./changes.ts"
 import { matcherOf, type Place, placeOf, queryOf } from "./place.ts"
@@ -15,7 +15,7 @@ import {
   readReadiness,
 } from "./proxy.ts"
 import { completeSignIn, isReturning, leaveToSignIn, leaveToSignOut, renew, type Session } from "./sign-in.ts"
-import { branchesOf, entriesOf, keyOf, treeOf } from "./tree.ts"
+import { branchesOf, entriesOf, treeOf } from "./tree.ts"
 
 /** Milliseconds between polls; a list that takes long to read is asked for less often, by this factor of its time. */
 const pollEvery = 10_000

@@ -1,5 +1,5 @@
 /** The tree of entries as rows of a tree grid: system, data type, tenant, customer, project or user, with sums. Pure. */
-import type { Quota, StorageEntry } from "@cscs/storage-model"
+import { keyOf, type Quota, type StorageEntry } from "@cscs/storage-model"
 
 /** A row's subject: a storage system, a data type on it, or an entry. */
 export interface TreeNode {
@@ -45,9 +45,6 @@ export interface Row {
   /** The index of the row above it in the tree; -1 for a system. */
   readonly parent: number
 }
-
-/** An entry's key. */
-export const keyOf = ({ itemId, mountPoint }: StorageEntry): string => `${itemId} ${mountPoint.default}`
 
 /** The four limits of an entry; `undefined` if its quotas are unknown. */
 export const limitsOf = (quotas: ReadonlyArray<Quota> | null | undefined): Limits | undefined => {

@@ -100,7 +100,7 @@ export const aServer = Effect.acquireRelease(
   ({ stop }) => Effect.promise(stop),
 )
 
-export const secret = "a-token-that-nobody-may-see"
+export const secret = "a-token-to-be-kept-secret"
 
 /** A client of the server with a fixed token, which retries quickly. */
 export const clientOf = (server: AServer, options: Partial<StorageClientOptions> = {}) =>

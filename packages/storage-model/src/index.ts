@@ -16,6 +16,7 @@
  * ```
  */
 
+export { gidOf, keyOf } from "./entry/entry-identity.ts"
 export {
   type EntryFacets,
   type EntryFilter,

@@ -1,9 +1,9 @@
 /** Takes over directories that another program has made, so that a site can change to this one. */
-import type { StorageEntry } from "@cscs/storage-model"
+import { keyOf, type StorageEntry } from "@cscs/storage-model"
 import { Effect } from "effect"
 import { type Driver, type DriverError, type Outcome, type Reader, Refused } from "../drivers/driver.ts"
 import type { Journal, JournalUnusable } from "../journal/journal.ts"
-import { claimsOf, keyOf } from "../plan/plan.ts"
+import { claimsOf } from "../plan/plan.ts"
 import { inScope, type Scope } from "./cycle.ts"
 import { isSettled } from "./drift.ts"
 import { observeAll, type Systems } from "./observe.ts"

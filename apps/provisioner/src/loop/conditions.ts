@@ -1,7 +1,7 @@
 /** Conditions of each item, as `status` shows them and metrics count them. Pure. */
-import type { StorageEntry } from "@cscs/storage-model"
-import { gidOf, orderStateOf } from "../plan/decide.ts"
-import { keyOf, type PlanItem } from "../plan/plan.ts"
+import { gidOf, keyOf, type StorageEntry } from "@cscs/storage-model"
+import { orderStateOf } from "../plan/decide.ts"
+import type { PlanItem } from "../plan/plan.ts"
 import { digestOf } from "./cycle.ts"
 import type { ItemResult } from "./perform.ts"
 
@@ -66,7 +66,8 @@ export const conditionsAfter = (
         system: entry.storageSystem.key,
         listedStatus: entry.status,
         targetType: entry.target.targetType,
-        gid: gidOf(entry),
+        // A tenant's and a customer's directory is root's.
+        gid: gidOf(entry) ?? 0,
         digest: digestOf(entry),
         conditions: {
           DirectoryReady: since("DirectoryReady"),

@@ -2,11 +2,11 @@
 import { createHash } from "node:crypto"
 import { elapsedOf } from "@cscs/http-transport"
 import { type EntryList, isReadAfter } from "@cscs/storage-client"
-import type { StorageEntry } from "@cscs/storage-model"
+import { keyOf, type StorageEntry } from "@cscs/storage-model"
 import { Effect } from "effect"
 import type { Reader } from "../drivers/driver.ts"
 import type { Journal, JournalUnusable } from "../journal/journal.ts"
-import { keyOf, type Plan, type PlanInput, type PlanItem, plan } from "../plan/plan.ts"
+import { type Plan, type PlanInput, type PlanItem, plan } from "../plan/plan.ts"
 import { observeAll, type Systems } from "./observe.ts"
 import { type ActResult, type ItemResult, perform, type SendReport } from "./perform.ts"
 

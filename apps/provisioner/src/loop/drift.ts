@@ -1,10 +1,10 @@
 /** How list and disk differ, in both directions. Changes nothing, and asks for nothing: what is to be done is in the plan. */
 import type { EntryList } from "@cscs/storage-client"
-import type { StorageEntry } from "@cscs/storage-model"
+import { keyOf, type StorageEntry } from "@cscs/storage-model"
 import { Effect } from "effect"
 import type { DriverError, Reader } from "../drivers/driver.ts"
 import { decide } from "../plan/decide.ts"
-import { keyOf, type Sight } from "../plan/plan.ts"
+import type { Sight } from "../plan/plan.ts"
 import { inScope, type Scope } from "./cycle.ts"
 import { observeAll, type Systems, withoutPrefix } from "./observe.ts"
 

@@ -1,11 +1,11 @@
 /** Looks at the disk for the entries of a list. Changes nothing. */
 import { statfs } from "node:fs/promises"
-import type { StorageEntry } from "@cscs/storage-model"
+import { gidOf, keyOf, type StorageEntry } from "@cscs/storage-model"
 import { Effect, Result } from "effect"
 import { quotasOf } from "../disk/amounts.ts"
 import type { Driver, DriverError, Listed, Reader } from "../drivers/driver.ts"
-import { decide, gidOf } from "../plan/decide.ts"
-import { keyOf, type Sight } from "../plan/plan.ts"
+import { decide } from "../plan/decide.ts"
+import type { Sight } from "../plan/plan.ts"
 
 /** The storage systems that this process provides, by their key in entries, and where their mount points are. */
 export interface Systems<D extends Reader = Driver> {
@@ -52,7 +52,8 @@ const observe = Effect.fnUntraced(function* (
   if (decision.kind === "trash") return { whereabouts, atPath, differences: [] }
   const listed: Listed = {
     ...item,
-    gid: gidOf(entry),
+    // A tenant's and a customer's directory is root's.
+    gid: gidOf(entry) ?? 0,
     mode: Number.parseInt(entry.permission.value, 8),
     quotas: yield* quotasOf(decision.quotas),
   }

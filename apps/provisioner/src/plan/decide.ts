@@ -81,15 +81,3 @@ export const decide = (entry: StorageEntry): Decision => {
   )
   return row?.decide(entry) ?? { kind: "nothing" }
 }
-
-/** The Unix group that owns the directory: the project's, and for `users` and `scratch` the primary project's. */
-export const gidOf = ({ target }: StorageEntry): number => {
-  switch (target.targetType) {
-    case "project":
-      return target.targetItem.unixGid
-    case "user":
-      return target.targetItem.primaryProject.unixGid
-    default:
-      return 0
-  }
-}

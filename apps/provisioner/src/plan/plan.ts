@@ -2,7 +2,7 @@
  * The plan of a cycle: the whole list and what was observed on the disk give acts as data. Pure: it reads nothing, and changes
  * nothing.
  */
-import type { StorageEntry } from "@cscs/storage-model"
+import { keyOf, type StorageEntry } from "@cscs/storage-model"
 import type { DriverError, Listed, Observed, Whereabouts } from "../drivers/driver.ts"
 import type { ItemRecord } from "../journal/journal.ts"
 import { type Decision, decide, orderStateOf } from "./decide.ts"
@@ -83,8 +83,6 @@ export interface PlanInput {
     readonly mayRemove: boolean
   }
 }
-
-export const keyOf = ({ itemId, mountPoint }: StorageEntry): string => `${itemId} ${mountPoint.default}`
 
 /** The UUID of the order in a callback URL; `undefined` if it has none. */
 export const orderOf = (url: string | undefined): string | undefined =>

@@ -1,6 +1,5 @@
 /** Whether an order that waits for the provider is approved. */
-import type { Quota, StorageEntry } from "@cscs/storage-model"
-import { gidOf } from "./decide.ts"
+import { gidOf, type Quota, type StorageEntry } from "@cscs/storage-model"
 import type { Policy } from "./plan.ts"
 
 export interface PolicySettings {
@@ -15,7 +14,7 @@ export interface PolicySettings {
 export const policyOf =
   ({ minGid = 1, maxGid = Number.MAX_SAFE_INTEGER, freeSpace }: PolicySettings): Policy =>
   (entry, { free }) => {
-    const gid = gidOf(entry)
+    const gid = gidOf(entry) ?? 0
     if (entry.status === "pending" && (gid < minGid || gid > maxGid)) {
       return { verdict: "reject", reason: `the GID ${gid} is not from ${minGid} to ${maxGid}` }
     }

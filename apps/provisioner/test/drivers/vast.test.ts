@@ -56,7 +56,7 @@ describe("quotas of VAST", () => {
     return { root, vast, act, failure, listed, quota }
   }
 
-  test("bytes are sent, the directory is made before the quota, and a soft limit that equals the hard one is left out", async () => {
+  test("bytes are sent, the directory is made before the quota, and a soft limit that equals the hard one is omitted", async () => {
     const { act, listed, quota, vast } = await start()
     await act((driver) => driver.ensureDirectory(listed("a")))
     const limits = { hard_limit: 1e12, soft_limit: null, hard_limit_inodes: 2000, soft_limit_inodes: 1000 }

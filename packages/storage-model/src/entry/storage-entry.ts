@@ -22,7 +22,7 @@ const Uuid = Schema.String.annotate({ format: "uuid", description: "A UUID, lowe
   isDashedUuid,
 )
 const Gid = Schema.Int.annotate({ description: "The project's Unix group id, from the HPC User API." }).check(
-  check("a positive GID, not one of nobody", (gid) => isGid(gid, gids)),
+  check("a positive GID that is not reserved", (gid) => isGid(gid, gids)),
 )
 const EntryStatus = Schema.Literals(entryStatuses).annotate({
   identifier: "EntryStatus",

@@ -2,6 +2,7 @@
  * Builds the tree of all storage systems. `HierarchyBuilder` keeps it up to date while resources come, change and go, at the
  * cost of what they touch; `buildHierarchy` builds it once.
  */
+import { gidOf } from "../entry/entry-identity.ts"
 import type { Skipped, Warning } from "../report/finding.ts"
 import { isGid } from "../rules/gid.ts"
 import { isRemoval } from "../rules/lifecycle.ts"
@@ -33,14 +34,7 @@ import {
   type ResourceRecords,
 } from "./records.ts"
 import type { GidAnswer } from "./resource-entry.ts"
-import {
-  type Holder,
-  holder,
-  type SharedIdentity,
-  servedGid,
-  sharedGids,
-  sharedProjectSlugs,
-} from "./shared-identity.ts"
+import { type Holder, holder, type SharedIdentity, sharedGids, sharedProjectSlugs } from "./shared-identity.ts"
 import { anyName, recordMayBeLive } from "./whereabouts.ts"
 
 /** What stays the same while a tree is kept up to date. */
@@ -628,7 +622,7 @@ const contributionOf = (built: BuiltPart, watches: ReadonlyArray<Watch>): Contri
     for (const remark of outcome.remarks) warnings.push(findingOf(resource, remark))
     if (outcome.refusal !== undefined) skipped.push(findingOf(resource, outcome.refusal))
     const entry = outcome.placed?.entry
-    if (entry !== undefined) gids.push(holder(servedGid(entry), resource.project_slug, resource))
+    if (entry !== undefined) gids.push(holder(String(gidOf(entry)), resource.project_slug, resource))
   }
   return { skipped, warnings, gids, watches }
 }

@@ -1,7 +1,5 @@
 /** Finds identities that must be unique but are shared: a GID of several project slugs, or a slug of several projects. */
-import type { StorageEntry } from "../entry/storage-entry.ts"
 import { type Remark, remark, shown, type Warning } from "../report/finding.ts"
-import { property } from "../waldur/json-object.ts"
 import type { WaldurResource } from "../waldur/resource.ts"
 import { getOrMake } from "./get-or-make.ts"
 import { compare, flatMapLazily } from "./order.ts"
@@ -89,9 +87,5 @@ export const sharedProjectSlugs = () =>
     const reason = `the project ${uuid} and the project ${others} have this slug, and so one GID`
     return remark("shared-project-slug", "project_slug", slug, reason)
   })
-
-/** The GID of a project or user entry, as text. */
-export const servedGid = ({ target: { targetType, targetItem } }: StorageEntry): string =>
-  String(property(targetType === "user" ? property(targetItem, "primaryProject") : targetItem, "unixGid"))
 
 export type SharedIdentity = ReturnType<typeof sharedIdentity>
