@@ -5,11 +5,13 @@ import { sandboxEnvironment, spawnProxy, startProxy } from "@cscs/harness"
 import { buildDemoWorld, startSandbox } from "@cscs/sandbox"
 import { onTestFinished } from "vitest"
 
-const systems = ["capstor", "vast", "iopsstor"]
 const main = new URL("../src/main.ts", import.meta.url).pathname
 
 /** The executable, for the demo's world, with roots of the driver `directory` in a folder. */
-export const aProgram = async (more: Readonly<Record<string, unknown>> = {}) => {
+export const aProgram = async (
+  more: Readonly<Record<string, unknown>> = {},
+  systems: ReadonlyArray<string> = ["capstor", "vast", "iopsstor"],
+) => {
   const sandbox = await startSandbox({ world: buildDemoWorld() })
   onTestFinished(() => sandbox.close())
   const proxy = await startProxy({ environment: sandboxEnvironment(sandbox), isReady: true })

@@ -1,48 +1,15 @@
 /** The commands that only look, over a real proxy: what they find, their exit codes, and that they leave no trace. */
-import { spawn } from "node:child_process"
-import { once } from "node:events"
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs"
-import { tmpdir } from "node:os"
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { text } from "node:stream/consumers"
-import { sandboxEnvironment, startProxy } from "@cscs/harness"
-import { buildDemoWorld, startSandbox } from "@cscs/sandbox"
-import { expect, onTestFinished, test } from "vitest"
+import { expect, test } from "vitest"
+import { aProgram } from "./a-program.ts"
 
 test("plan, drift, status and --dry-run leave no trace; after apply there is no drift, and status shows what is used", async () => {
-  const sandbox = await startSandbox({ world: buildDemoWorld() })
-  onTestFinished(() => sandbox.close())
-  const proxy = await startProxy({ environment: sandboxEnvironment(sandbox), isReady: true })
-  onTestFinished(async () => void (await proxy.stop()))
-  const folder = mkdtempSync(join(tmpdir(), "provisioner-looking-"))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const { folder, start } = await aProgram({}, ["capstor"])
   const root = join(folder, "root")
-  mkdirSync(join(root, "capstor"), { recursive: true })
-  const config = join(folder, "provisioner.yaml")
-  const statePath = join(folder, "state")
-  const settings = {
-    proxy: { url: proxy.url, disable_auth: true },
-    waldur_api_url: sandbox.waldur.url,
-    waldur_api_token: sandbox.waldur.actingToken,
-    state_path: statePath,
-    prefix: root,
-    storage_systems: { capstor: { driver: "directory", root: join(root, "capstor") } },
-  }
-  writeFileSync(config, JSON.stringify(settings), { mode: 0o600 })
-  const main = new URL("../src/main.ts", import.meta.url).pathname
   const run = async (...args: ReadonlyArray<string>) => {
-    const child = spawn(process.execPath, [main, ...args, "--config", config], { stdio: ["ignore", "pipe", "pipe"] })
-    const [[code], out, errors] = await Promise.all([once(child, "exit"), text(child.stdout), text(child.stderr)])
-    return { code: code as number, out, errors }
+    const child = start(...args)
+    return { code: await child.ended, out: child.stdout(), errors: child.stderr() }
   }
   const drift = async () => {
     const { code, out } = await run("drift", "--json")
@@ -61,7 +28,7 @@ test("plan, drift, status and --dry-run leave no trace; after apply there is no 
   expect(looks[1]?.out).toMatch(/^missing \/capstor\/store\/cscs: the folder is missing$/m)
   expect(looks[2]?.out).toMatch(/No cycle has run yet/)
   expect(readdirSync(join(root, "capstor"))).toEqual([])
-  expect(existsSync(statePath)).toBe(false)
+  expect(existsSync(join(folder, "state"))).toBe(false)
   expect(looks[4]).toMatchObject({ code: 1, errors: expect.stringMatching(/storage_systems has no elsewhere/) })
 
   expect((await run("apply")).code).toBe(0)
