@@ -1,5 +1,5 @@
 /** btrfs: each directory is a subvolume, and its quota the limit of its qgroup. There are no soft limits and none of inodes. */
-import { Effect } from "effect"
+import { Effect, Semaphore } from "effect"
 import type { Directory } from "../disk/directory.ts"
 import { givenDirectory, outputOf, runProgram } from "../disk/run-program.ts"
 import { Conflict, type DriverError, Refused, UnknownOutcome } from "./driver.ts"
@@ -8,22 +8,26 @@ import type { Place, QuotaSystem } from "./quota-system.ts"
 /** The inode of every subvolume's top directory. */
 const inodeOfSubvolume = 256n
 
+/**
+ * Subvolumes are made and limited one at a time: with several at once, a limit that had been read back was sometimes gone
+ * afterwards (Linux 6.18).
+ */
+const turn = Semaphore.makeUnsafe(1)
+
 export const btrfsSystem: QuotaSystem = {
   name: "btrfs",
   capabilities: { enforces: ["spaceHard"], granularity: { bytes: 1n, inodes: 1n }, countsInodes: false },
   make: (parent, name) =>
-    Effect.asVoid(outputOf("btrfs", ["subvolume", "create", "--", `${givenDirectory}/${name}`], { given: parent })),
-  tie: ({ directory }) => isSubvolume(directory),
-  setQuotas: ({ directory }, { spaceHard }) =>
-    Effect.asVoid(
-      outputOf(
-        "btrfs",
-        ["qgroup", "limit", "--", spaceHard === undefined ? "none" : String(spaceHard), givenDirectory],
-        {
-          given: directory,
-        },
-      ),
+    turn.withPermit(
+      Effect.asVoid(outputOf("btrfs", ["subvolume", "create", "--", `${givenDirectory}/${name}`], { given: parent })),
     ),
+  tie: ({ directory }) => isSubvolume(directory),
+  setQuotas: ({ directory }, { spaceHard }) => {
+    const limit = spaceHard === undefined ? "none" : String(spaceHard)
+    return turn.withPermit(
+      Effect.asVoid(outputOf("btrfs", ["qgroup", "limit", "--", limit, givenDirectory], { given: directory })),
+    )
+  },
   readQuotas: (place) => Effect.map(qgroupOf(place), ({ limit }) => (limit === null ? {} : { spaceHard: limit })),
   usage: (place) =>
     // What was written counts once it is committed.
