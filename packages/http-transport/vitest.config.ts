@@ -1,3 +1,3 @@
 import { testing } from "../../vitest.base.ts"
 
-export default testing()
+export default testing({ isolate: false })
