@@ -1,4 +1,4 @@
 import { testing } from "../../vitest.base.ts"
 
 // Most of the time is spent waiting for calls over loopback.
-export default testing({ maxWorkers: 3 })
+export default testing({ maxWorkers: 3, isolate: false })

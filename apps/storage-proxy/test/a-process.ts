@@ -16,7 +16,7 @@ import { inject, onTestFinished } from "vitest"
 const main = inject("main")
 
 /** Node's compile cache, so that not every process compiles it again. */
-const compileCache = join(tmpdir(), "storage-proxy-tests-compile-cache")
+export const compileCache = join(tmpdir(), "storage-proxy-tests-compile-cache")
 
 /** A sandbox with twenty valid resources that ends with the test. */
 export const aSandbox = async (options: SandboxOptions = {}): Promise<Sandbox> => {

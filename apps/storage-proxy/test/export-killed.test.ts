@@ -7,7 +7,7 @@ import { setTimeout as after } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import { buildWorld } from "@cscs/sandbox"
 import { describe, expect, test, vi } from "vitest"
-import { aDirectory, aSandbox, environmentOf, finished, run, until } from "./a-process.ts"
+import { aDirectory, aSandbox, compileCache, environmentOf, finished, run, until } from "./a-process.ts"
 
 // Each killed process has to start first.
 vi.setConfig({ testTimeout: 900_000 })
@@ -17,7 +17,8 @@ const line = "x".repeat(1000)
 
 const save = (path: string, lines: number, text = line) => {
   const child = spawn(process.execPath, [slowSave, path, text, String(lines)], {
-    env: { PATH: process.env.PATH ?? "" },
+    // Node compiles Effect once, not again in each process.
+    env: { PATH: process.env.PATH ?? "", NODE_COMPILE_CACHE: compileCache },
     stdio: ["ignore", "pipe", "inherit"],
   })
   return { child, ended: once(child, "close"), begins: once(child.stdout, "data") }
@@ -37,11 +38,11 @@ describe("a file that is saved atomically", () => {
     const took = performance.now() - started
     let killedHalfway = 0
     // As often as needed, because the duration of a write on a busy machine is unpredictable.
-    for (let kill = 0; kill < 20 || killedHalfway <= 5; kill++) {
+    for (let kill = 0; kill < 10 || killedHalfway <= 3; kill++) {
       await writeFile(path, old)
       const { child, begins, ended } = save(path, lines)
       await begins
-      await after((took * 1.1 * (kill % 20)) / 20)
+      await after((took * 1.1 * (kill % 10)) / 10)
       const halfway = (await readdir(directory)).some((name) => name.endsWith(".tmp"))
       child.kill("SIGKILL")
       await ended
@@ -96,11 +97,11 @@ describe("export", () => {
     const took = performance.now() - began
     const whole = await readFile(path, "utf8")
     expect(JSON.parse(whole).length).toBeGreaterThan(2000)
-    for (let kill = 0; kill < 12; kill++) {
+    for (let kill = 0; kill < 8; kill++) {
       await writeFile(path, "old")
       const { child, ended } = await run(["export", "--out", path], { environment })
       // The first half is the start of the process.
-      await after(took * (0.4 + (0.7 * kill) / 12))
+      await after(took * (0.4 + (0.7 * kill) / 8))
       child.kill("SIGKILL")
       await ended
       expect(["old", whole]).toContain(await readFile(path, "utf8"))

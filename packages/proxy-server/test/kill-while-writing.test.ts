@@ -13,7 +13,7 @@ import { numberOf } from "./a-numbered-snapshot.ts"
 import { until } from "./a-proxy.ts"
 import { testModel } from "./a-snapshot.ts"
 
-/** Bundled: two hundred of them start in a fraction of the time. */
+/** Bundled: a hundred of them start in a fraction of the time. */
 let writer = ""
 beforeAll(async () => {
   const folder = await mkdtemp(join(tmpdir(), "a-writer-"))
@@ -31,7 +31,7 @@ beforeAll(async () => {
   return () => rm(folder, { recursive: true })
 })
 const identity = "ours"
-const kills = 200
+const kills = 100
 /** Concurrent writers, each with a file of its own. */
 const lanes = 2
 
@@ -125,5 +125,5 @@ test(`kill -9 at ${kills} random moments while the file is written leaves the la
   const unfinished = found.reduce((sum, one) => sum + one.unfinished, 0)
   process.stderr.write(`seed ${seed}: ${unfinished} of ${kills} kills hit a write; ${JSON.stringify(found)}\n`)
   // Otherwise the test would not exercise what it is for.
-  expect(unfinished).toBeGreaterThan(20)
+  expect(unfinished).toBeGreaterThan(10)
 }, 600_000)
