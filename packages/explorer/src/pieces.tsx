@@ -1,10 +1,9 @@
 /** Small parts that several views have. */
-import { keyOf, type StorageEntry } from "@cscs/storage-model"
+import { inodesText, keyOf, type StorageEntry, spaceText } from "@cscs/storage-model"
 import { useSignal } from "@preact/signals"
 import type { ComponentChildren } from "preact"
 import { go } from "./store.ts"
 import { type Limits, limitsOf } from "./tree.ts"
-import { inodes, space } from "./words.ts"
 
 /** Milliseconds that a button shows what it did. */
 const shownFor = 1500
@@ -69,7 +68,7 @@ export const Quantity = ({
   largest: number
 }) => {
   const pick = (all: Limits) => (of === "space" ? [all.spaceSoft, all.spaceHard] : [all.inodesSoft, all.inodesHard])
-  const inWords = of === "space" ? space : inodes
+  const inWords = (amount: number) => (of === "space" ? spaceText(amount, "TB") : inodesText(amount))
   const shown = (all: Limits) => {
     const [soft = 0, hard = 0] = pick(all)
     return soft === hard ? inWords(hard) : `${inWords(soft)} / ${inWords(hard)}`

@@ -16,7 +16,9 @@
  * ```
  */
 
-export { gidOf, keyOf } from "./entry/entry-identity.ts"
+export { inodesText, spaceText } from "./entry/amount-text.ts"
+export { gidOf, isOfResource, keyOf } from "./entry/entry-identity.ts"
+export { isEqualJson, type PairedLists, pairLists } from "./entry/pair-lists.ts"
 export {
   type EntryFacets,
   type EntryFilter,
