@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises"
+import { mkdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type Environment, run, startProxy } from "@cscs/harness"
 import { readmeExample } from "../../../readme-example.ts"
@@ -69,14 +69,6 @@ export const runExample = async (project: string, library: LibraryFolder, env: E
   if (prints === undefined ? printed.trim() === "" : printed !== prints) {
     throw new Error(`The example of ${library.name} printed:\n${printed}\nin place of:\n${prints ?? "anything"}`)
   }
-}
-
-/** Imports a package and fails if that alone has a visible side effect or keeps the process alive. */
-export const importOnly = async (project: string, name: string, env: Environment): Promise<void> => {
-  const script = join(project, "import-only.mjs")
-  await copyFile(new URL("import-only.mjs", import.meta.url), script)
-  const printed = await run("node", [script, name], { cwd: project, env })
-  if (printed !== "") throw new Error(`importing ${name} printed ${printed}`)
 }
 
 /** An empty folder for npx, with a cache of its own, so that no earlier rehearsal's package is used. */

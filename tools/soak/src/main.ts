@@ -66,7 +66,7 @@ const soak = async (): Promise<ReadonlyArray<string>> => {
   // Its tokens expire while the soak runs.
   sandbox.issuer.settings.expiresIn = 20
   const history = historyOf(sandbox.world)
-  const injection = faultInjection(sandbox, chanceOf(seed, "faults"), seconds)
+  const injection = faultInjection(sandbox, chanceOf(seed, "faults"))
   const { wasFailing } = injection
   const oracle = oracleOf({
     history,
