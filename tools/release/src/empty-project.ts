@@ -42,18 +42,6 @@ export const makeProject = async (
   }
 }
 
-/**
- * The versions of a package visible to the project and our packages. Nested dependencies of others do not count:
- * hono-openapi has an Effect 3 of its own for a converter that we do not use.
- */
-export const versionsSeen = async (project: string, name: string): Promise<ReadonlyArray<string>> => {
-  const { packages } = JSON.parse(await readFile(join(project, "package-lock.json"), "utf8"))
-  return Object.keys(packages)
-    .filter((place) => /^(node_modules\/@cscs\/[^/]+\/)?node_modules\/[^/]+$/.test(place))
-    .filter((place) => place.endsWith(`/${name}`))
-    .map((place) => packages[place].version)
-}
-
 /** Type-checks the examples, and the types of everything they use. */
 export const typecheck = async (project: string, tsc: string, env: Environment): Promise<void> => {
   // The target includes the DOM library, which effect's types need.
