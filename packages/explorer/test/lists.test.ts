@@ -60,7 +60,7 @@ describe("an export", () => {
   })
 })
 
-describe("a number in words", () => {
+describe("a count or a time span in words", () => {
   it("has a unit that a person reads at once", () => {
     expect([count(1, "entry", "entries"), count(1200, "entry", "entries")]).toEqual(["1 entry", "1,200 entries"])
     expect([span(-5), span(59_400), span(600_000), span(86_400_000)]).toEqual(["0 s", "59 s", "10 min", "24 h"])

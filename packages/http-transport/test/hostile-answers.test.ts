@@ -263,25 +263,24 @@ describe("Retry-After", () => {
     ["7", 7],
     [" 7 ", 7],
     ["86401", 86_400],
-    ["9".repeat(300), 86_400],
     ["Fri, 31 Dec 9999 23:59:59 GMT", 86_400],
     ["Thu, 01 Jan 1970 00:00:00 GMT", 0],
   ])("of %j is %d s", (value, expected) => {
     assert.strictEqual(seconds(value), expected)
   })
 
-  it.each([
-    "",
-    "-5",
-    "1.5",
-    "1e3",
-    "0x10",
-    "5, 10",
-    "soon",
-    "Fri, 99 Foo 2026 00:00:00 GMT",
-    "9".repeat(10_000),
-    `${"1".repeat(10_000)}x`,
-  ])("of %j is ignored", (value) => {
-    assert.isUndefined(seconds(value))
+  it("of 300 digits is a day", () => {
+    assert.strictEqual(seconds("9".repeat(300)), 86_400)
+  })
+
+  it.each(["", "-5", "1.5", "1e3", "0x10", "5, 10", "soon", "Fri, 99 Foo 2026 00:00:00 GMT"])(
+    "of %j is ignored",
+    (value) => {
+      assert.isUndefined(seconds(value))
+    },
+  )
+
+  it("of ten thousand characters is ignored", () => {
+    for (const value of ["9".repeat(10_000), `${"1".repeat(10_000)}x`]) assert.isUndefined(seconds(value))
   })
 })
