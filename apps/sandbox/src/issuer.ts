@@ -4,7 +4,7 @@ import { decodeProtectedHeader, type JWTPayload, jwtVerify } from "jose"
 import { type IssuerKey, type KeySet, newKey, newKeySet, publishedKey } from "./issuer-keys.ts"
 import { type SignInSettings, signIn, userClaims } from "./issuer-sign-in.ts"
 import { type ClaimOverrides, type IssueOptions, serviceAccountClaims, sign } from "./issuer-tokens.ts"
-import type { Exchange } from "./listener.ts"
+import type { Exchange } from "./listening-server.ts"
 
 const REALM = "/realms/cscs"
 const SCOPES = ["openid", "profile", "email", "roles", "web-origins", "acr", "basic"]

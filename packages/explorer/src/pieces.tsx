@@ -8,22 +8,22 @@ import { type Limits, limitsOf } from "./tree.ts"
 /** Milliseconds that a button shows what it did. */
 const shownFor = 1500
 
-/** A button that copies a text, and says so. */
+/** A button that copies a text, and shows that it has. */
 export const Copy = ({ text, label, shown = "Copy" }: { text: string; label: string; shown?: string }) => {
-  const said = useSignal("")
+  const announced = useSignal("")
   const copy = async () => {
     // There is no clipboard on a page served over plain HTTP.
-    said.value = await (navigator.clipboard?.writeText(text) ?? Promise.reject()).then(
+    announced.value = await (navigator.clipboard?.writeText(text) ?? Promise.reject()).then(
       () => "Copied",
       () => "Select it by hand",
     )
     setTimeout(() => {
-      said.value = ""
+      announced.value = ""
     }, shownFor)
   }
   return (
     <button type="button" class="small" onClick={copy} aria-label={`Copy ${label}`}>
-      <span aria-live="polite">{said.value || shown}</span>
+      <span aria-live="polite">{announced.value || shown}</span>
     </button>
   )
 }

@@ -61,10 +61,10 @@ describe("a decoded success", () => {
 
 describe("a success that is not a complete JSON text in UTF-8", () => {
   it.live.each<Answer & { readonly detail: RegExp }>([
-    { what: "partial content", status: 206, body: list, detail: /^answered 206/ },
-    { what: "changed on its way", status: 203, body: list, detail: /^answered 203/ },
-    { what: "accepted only", status: 202, body: list, detail: /^answered 202/ },
-    { what: "a delta", status: 226, body: list, detail: /^answered 226/ },
+    { what: "partial content", status: 206, body: list, detail: /^responded with 206/ },
+    { what: "changed on its way", status: 203, body: list, detail: /^responded with 203/ },
+    { what: "accepted only", status: 202, body: list, detail: /^responded with 202/ },
+    { what: "a delta", status: 226, body: list, detail: /^responded with 226/ },
     { what: "declared Latin-1", type: "application/json; charset=latin1", body: list, detail: /not in UTF-8$/ },
     { what: "declared UTF-16", type: "application/json;charset=utf-16", body: utf16, detail: /not in UTF-8$/ },
     { what: "undeclared UTF-16", type: "application/json", body: utf16, detail: /not in UTF-8$/ },

@@ -76,7 +76,7 @@ export {
   noResources,
 } from "./tree/hierarchy.ts"
 export type { ProtectedPath } from "./tree/occupancy.ts"
-export type { BuiltPart, Part } from "./tree/parts.ts"
+export type { BuiltPart, TreePart } from "./tree/parts.ts"
 export type { Pass } from "./tree/pass.ts"
 export { type GidAnswer, projectsWithoutItem } from "./tree/resource-entry.ts"
 export { finiteDecimal } from "./waldur/decimal.ts"

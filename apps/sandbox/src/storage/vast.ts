@@ -2,7 +2,7 @@ import { Hono } from "hono"
 import { type CallLog, callRecorder } from "../call-log.ts"
 import { type Faults, faultBook } from "../faults.ts"
 import { asObject, type JsonObject } from "../json.ts"
-import { type Exchange, startListener } from "../listener.ts"
+import { type Exchange, startListener } from "../listening-server.ts"
 
 /** A quota as VAST returns it: bytes and inodes, 0 and null for no limit. */
 export interface VastQuota {

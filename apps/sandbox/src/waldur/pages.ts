@@ -1,5 +1,5 @@
 import { asObject } from "../json.ts"
-import type { Exchange } from "../listener.ts"
+import type { Exchange } from "../listening-server.ts"
 import type { WaldurRecord, World } from "../world/world.ts"
 import { detail } from "./errors.ts"
 
