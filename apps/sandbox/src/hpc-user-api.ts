@@ -1,3 +1,4 @@
+/** A mock HPC User API: the GIDs of projects by name. */
 import { Hono } from "hono"
 import type { Exchange } from "./listening-server.ts"
 import type { World } from "./world/world.ts"

@@ -1,3 +1,4 @@
+/** A mock OIDC issuer in the form of Keycloak: discovery, keys, tokens, introspection. */
 import { randomBytes } from "node:crypto"
 import { Hono } from "hono"
 import { decodeProtectedHeader, type JWTPayload, jwtVerify } from "jose"

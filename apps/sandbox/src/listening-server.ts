@@ -1,3 +1,4 @@
+/** An HTTP server of the sandbox: records its calls and applies faults around a Hono app. */
 import { once } from "node:events"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"

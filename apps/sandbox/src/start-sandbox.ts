@@ -1,3 +1,4 @@
+/** Starts the sandbox: mock Waldur, HPC User API and issuer on loopback. */
 import { type CallLog, callRecorder } from "./call-log.ts"
 import { type Faults, faultBook } from "./faults.ts"
 import { createHpcUserApiApp } from "./hpc-user-api.ts"

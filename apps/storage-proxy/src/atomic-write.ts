@@ -1,3 +1,4 @@
+/** Writes files that are complete at any moment. */
 import { randomBytes } from "node:crypto"
 import { readdir, realpath, rm, stat } from "node:fs/promises"
 import { hostname } from "node:os"

@@ -1,3 +1,4 @@
+/** `storage-proxy tree`. */
 import {
   checkSelection,
   type ListedEntry,

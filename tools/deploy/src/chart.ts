@@ -1,3 +1,4 @@
+/** Checks of the Helm chart. */
 import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { run } from "@cscs/harness"

@@ -1,3 +1,4 @@
+/** The linters of deploy/, from Go's module proxy and PyPI, once per machine. */
 import { existsSync } from "node:fs"
 import { delimiter, join } from "node:path"
 import { cachedFolder, run } from "@cscs/harness"

@@ -1,3 +1,4 @@
+/** Starts the image's folder, and checks what it does. */
 import { chown, copyFile, mkdir, readdir, writeFile } from "node:fs/promises"
 import { imageEnvironment, parseLogLine, type RunningProxy, run, stagesOf, startProxy, wordsOf } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"

@@ -1,3 +1,4 @@
+/** A user's empty project, which installs the released packages. */
 import { mkdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type Environment, run, startProxy } from "@cscs/harness"

@@ -1,3 +1,4 @@
+/** An npm registry on loopback. */
 import { once } from "node:events"
 import { mkdir, writeFile } from "node:fs/promises"
 import type { AddressInfo, Server } from "node:net"

@@ -1,3 +1,4 @@
+/** Versions and publishes, like the release workflow. */
 import { mkdtemp, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type Environment, run } from "@cscs/harness"

@@ -1,3 +1,4 @@
+/** Checks of a published tarball. */
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type Environment, run } from "@cscs/harness"

@@ -1,3 +1,4 @@
+/** Mock quota programs of Lustre, ext4 and XFS, for the provisioner's tests. */
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 

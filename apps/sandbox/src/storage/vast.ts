@@ -1,3 +1,4 @@
+/** A mock of VAST's REST API for quotas. */
 import { Hono } from "hono"
 import { type CallLog, callRecorder } from "../call-log.ts"
 import { type Faults, faultBook } from "../faults.ts"

@@ -1,3 +1,4 @@
+/** The mock Waldur's HTTP app. */
 import { type Context, Hono } from "hono"
 import { asObject, type Json, type JsonObject } from "../json.ts"
 import type { Exchange } from "../listening-server.ts"

@@ -1,3 +1,4 @@
+/** Paged lists as Waldur returns them. */
 import { asObject } from "../json.ts"
 import type { Exchange } from "../listening-server.ts"
 import type { WaldurRecord, World } from "../world/world.ts"
