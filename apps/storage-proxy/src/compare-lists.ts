@@ -28,7 +28,7 @@ export interface Difference {
   readonly kind: DifferenceKind
   readonly old?: EntryName
   readonly new?: EntryName
-  /** Of a pair; of `moved` and `replaced` with the mount point or item id itself. */
+  /** The differing fields of a pair; for `moved` and `replaced` including the mount point or item id itself. */
   readonly changes: ReadonlyArray<FieldChange>
 }
 

@@ -49,7 +49,7 @@ export const lintChart = async (helm: string, chart: string): Promise<string> =>
   return `${examples.join(", ")}; ${rendered.length} renderings; ${refused.length} wrong ones refused`
 }
 
-/** Of the Prometheus operator, whose schemas are not Kubernetes' own. */
+/** Kinds of the Prometheus operator, whose schemas are not Kubernetes' own. */
 const skippedKinds = "ServiceMonitor,PrometheusRule"
 
 /**

@@ -34,7 +34,7 @@ export interface Filter {
 
 /** A place in the list. */
 export interface Place {
-  /** Of one entry: its item, its storage system and its data type. */
+  /** Identifies the entry: its item, its storage system and its data type. */
   readonly key: string
   /** The possible entries here. */
   readonly entries: ReadonlySet<string>

@@ -22,7 +22,7 @@ export interface ItemStatus {
   readonly targetType: StorageEntry["target"]["targetType"]
   /** The Unix group of its directory; 0 for a tenant or customer. */
   readonly gid: number
-  /** Of the entry that the conditions are of. */
+  /** The digest of the entry that the conditions describe. */
   readonly digest: string
   readonly conditions: Readonly<Record<"DirectoryReady" | "QuotaApplied" | "Reported", Condition>>
 }

@@ -19,7 +19,7 @@ export interface VastQuota {
   used_inodes: number
 }
 
-/** The management system of a VAST cluster, as far as quotas go. */
+/** The quotas of the management system of a VAST cluster. */
 export interface Vast {
   /** `http://127.0.0.1:<port>` */
   readonly url: string
@@ -41,7 +41,7 @@ export interface Vast {
 }
 
 const LIMITS = ["soft_limit", "hard_limit", "soft_limit_inodes", "hard_limit_inodes"] as const
-/** Of the tenant that a quota without one belongs to. */
+/** The tenant of a quota that names none. */
 const DEFAULT_TENANT = 1
 
 /** Starts it; version `v5` of the API. */

@@ -22,9 +22,9 @@ const oddFrom = 10
 export interface Fate {
   /** Entries of the last good list, plus those lost within the guard's time. */
   readonly before: number
-  /** Of these: no longer listed at their mount point, or listed as removed. */
+  /** How many of these are no longer listed at their mount point, or listed as removed. */
   readonly vanished: number
-  /** Of these: listed as removing. */
+  /** How many of these are listed as removing. */
   readonly removing: number
 }
 

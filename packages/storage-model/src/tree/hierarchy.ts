@@ -133,7 +133,7 @@ interface Contribution {
   readonly skipped: ReadonlyArray<Skipped>
   readonly warnings: ReadonlyArray<Warning>
   readonly gids: ReadonlyArray<Holder>
-  /** Of the tenant or customer. */
+  /** The directories that the tenant or customer depends on. */
   readonly watches: ReadonlyArray<Watch>
 }
 
