@@ -15,7 +15,9 @@ describe("run", () => {
   })
 
   test("ends a command that takes too long", async () => {
-    await expect(node("setInterval(() => {}, 1000)", { timeout: 200 })).rejects.toThrow(/Command failed/)
+    await expect(node("setInterval(() => {}, 1000)", { timeout: 200 })).rejects.toMatchObject({
+      cause: { killed: true },
+    })
   })
 })
 
