@@ -10,3 +10,6 @@ import { defineConfig, type ViteUserConfig } from "vitest/config"
  */
 export const testing = (options: ViteUserConfig["test"] = {}) =>
   defineConfig({ test: { include: ["test/**/*.test.ts"], testTimeout: 300_000, hookTimeout: 300_000, ...options } })
+
+/** For workspaces without a configuration of their own. */
+export default testing()

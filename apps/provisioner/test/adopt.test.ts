@@ -92,7 +92,7 @@ test("an adopted directory keeps its data, owner and mode, and the next cycle ch
   expect(await adopt(site, [one])).toEqual([])
 })
 
-test("a dry run says what can be adopted, and writes nothing", async () => {
+test("a dry run reports what can be adopted, and writes nothing", async () => {
   const site = aSite()
   foreign(site, one)
   expect(await adopt(site, [one], { dryRun: true })).toEqual([[one.itemId, "adoptable"]])

@@ -70,7 +70,7 @@ test("an entry without quotas has no quota condition that is true", () => {
   expect(told(after(active), active)[1]).toBe("Unknown NoQuotaListed")
 })
 
-test("a failed act on the disk is false with its reason, and of unknown outcome unknown; its report is not claimed", () => {
+test("a condition is False with its reason after a failed act on the disk, and Unknown after an unknown outcome; no report is claimed", () => {
   const item = planOf(one)
   for (const [outcome, status] of [
     ["Conflict", "False"],
@@ -96,7 +96,7 @@ test("a failed report leaves the directory's condition alone", () => {
   }
 })
 
-test("what needs a person is false, with the note", () => {
+test("a condition of an entry that needs a person is False, with the note", () => {
   const item = planOf(one, { sign: "!", acts: [], note: "something else is there" })
   const statuses = after(one, { item })
   expect(told(statuses)[0]).toBe("False NeedsPerson")

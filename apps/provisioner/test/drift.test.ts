@@ -85,7 +85,7 @@ test("drift finds listed directories that are missing, elsewhere, in the trash, 
   ])
 })
 
-test("drift calls an order in progress no difference, and a directory that is listed as removed one", async () => {
+test("drift reports no difference for an order in progress, and one for a directory that is listed as removed", async () => {
   const site = aSite()
   await site.session()([[one]])
   const creating = anEntry({ itemId: itemId(2), path: two.mountPoint.default, status: "pending", ...executing })

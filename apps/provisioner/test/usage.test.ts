@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { expect, test } from "vitest"
-import { bytesText, isExpired } from "../src/cli/status.ts"
+import { isExpired } from "../src/cli/status.ts"
 import type { Usage } from "../src/drivers/driver.ts"
 import type { ItemStatus } from "../src/loop/conditions.ts"
 import { itemUsage, openOnDemandQuotas } from "../src/loop/usage.ts"
@@ -22,11 +22,6 @@ test("usage is a percentage of the hard limit, and the grace runs above the soft
   expect(usage({ inodes: null }).files).toBe(null)
   expect(usage({ quotas: { spaceSoft: 190n * 10n ** 12n } }).space.percent).toBe(50)
   expect(usage({ quotas: {} }).space).not.toHaveProperty("percent")
-})
-
-test("an amount is shown in powers of 1000, rounded down", () => {
-  const shown = [0n, 999n, 1000n, 999_999n, 5n * 10n ** 12n, 10n ** 16n + 10n ** 14n * 9n, 10n ** 21n].map(bytesText)
-  expect(shown).toEqual(["0 B", "999 B", "1.0 kB", "999.9 kB", "5.0 TB", "10.9 PB", "1000.0 EB"])
 })
 
 const status = (more: Partial<ItemStatus>): ItemStatus => {

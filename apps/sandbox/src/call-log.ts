@@ -12,7 +12,7 @@ export interface Call {
   headers: Headers
   /** The request's body as text; empty if there was none. */
   body: string
-  /** Of the response; 0 until it is sent, and permanently if none is sent (reset, hang, client disconnected). */
+  /** The status of the response; 0 until it is sent, and permanently if none is sent (reset, hang, client disconnected). */
   status: number
   /** Bytes of the response's body that were written to the socket. */
   bytes: number

@@ -1,3 +1,4 @@
+/** Faults that tests and the soak inject into the sandbox's upstreams. */
 import type { Upstream } from "./call-log.ts"
 import type { Json } from "./json.ts"
 

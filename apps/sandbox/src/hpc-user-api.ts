@@ -1,5 +1,6 @@
+/** A mock HPC User API: the GIDs of projects by name. */
 import { Hono } from "hono"
-import type { Exchange } from "./listener.ts"
+import type { Exchange } from "./listening-server.ts"
 import type { World } from "./world/world.ts"
 
 /** Servers refuse longer request lines; measured in bytes of the request target. */

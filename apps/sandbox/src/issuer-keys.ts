@@ -1,3 +1,4 @@
+/** The mock issuer's keys, and their rotation. */
 import type { KeyObject } from "node:crypto"
 import { generateKeyPair, randomUUID } from "node:crypto"
 import { promisify } from "node:util"

@@ -3,7 +3,7 @@ import { createHash, randomUUID } from "node:crypto"
 import type { Context, Hono, MiddlewareHandler } from "hono"
 import { html } from "hono/html"
 import type { ClaimOverrides } from "./issuer-tokens.ts"
-import type { Exchange } from "./listener.ts"
+import type { Exchange } from "./listening-server.ts"
 
 /** Who may sign in, and with which client. */
 export interface SignInSettings {

@@ -1,3 +1,4 @@
+/** The mock issuer's tokens: valid ones in Keycloak's form, and wrong ones for tests. */
 import { createHmac, type KeyObject, randomUUID } from "node:crypto"
 import { type JWTPayload, SignJWT } from "jose"
 import type { IssuerKey } from "./issuer-keys.ts"

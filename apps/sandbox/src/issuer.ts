@@ -1,10 +1,11 @@
+/** A mock OIDC issuer in the form of Keycloak: discovery, keys, tokens, introspection. */
 import { randomBytes } from "node:crypto"
 import { Hono } from "hono"
 import { decodeProtectedHeader, type JWTPayload, jwtVerify } from "jose"
 import { type IssuerKey, type KeySet, newKey, newKeySet, publishedKey } from "./issuer-keys.ts"
 import { type SignInSettings, signIn, userClaims } from "./issuer-sign-in.ts"
 import { type ClaimOverrides, type IssueOptions, serviceAccountClaims, sign } from "./issuer-tokens.ts"
-import type { Exchange } from "./listener.ts"
+import type { Exchange } from "./listening-server.ts"
 
 const REALM = "/realms/cscs"
 const SCOPES = ["openid", "profile", "email", "roles", "web-origins", "acr", "basic"]

@@ -1,9 +1,10 @@
+/** Starts the sandbox: mock Waldur, HPC User API and issuer on loopback. */
 import { type CallLog, callRecorder } from "./call-log.ts"
 import { type Faults, faultBook } from "./faults.ts"
 import { createHpcUserApiApp } from "./hpc-user-api.ts"
 import { createIssuer, type IssuerSettings } from "./issuer.ts"
 import type { ClaimOverrides, IssueOptions } from "./issuer-tokens.ts"
-import { startListener } from "./listener.ts"
+import { startListener } from "./listening-server.ts"
 import { createWaldurApp } from "./waldur/app.ts"
 import type { WaldurControl } from "./waldur/control.ts"
 import type { Dialect } from "./waldur/dialect.ts"

@@ -153,8 +153,12 @@ test("approve alone is a 400 once the project has expired", async () => {
 test.each([
   ["set_state_ok", () => resourcePath("erred-without-order", "set_state_ok"), "erred-without-order"],
   ["set_backend_id", () => resourcePath("capstor-store", "set_backend_id"), "capstor-store"],
-  ["done, though it changes nothing,", () => orderPath("update-none-of-four", "set_state_done"), "update-none-of-four"],
-  ["erred", () => orderPath("update-limits", "set_state_erred"), "update-limits"],
+  [
+    "set_state_done, even if it changes nothing,",
+    () => orderPath("update-none-of-four", "set_state_done"),
+    "update-none-of-four",
+  ],
+  ["set_state_erred", () => orderPath("update-limits", "set_state_erred"), "update-limits"],
 ])("%s moves modified", async (_, path, label) => {
   const row = rowOf(label)
   // The result of done without the order.

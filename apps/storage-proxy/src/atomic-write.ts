@@ -1,3 +1,4 @@
+/** Writes files that are complete at any moment. */
 import { randomBytes } from "node:crypto"
 import { readdir, realpath, rm, stat } from "node:fs/promises"
 import { hostname } from "node:os"
@@ -15,7 +16,7 @@ class CannotWrite extends Data.TaggedError("CannotWrite")<{ readonly path: strin
 /**
  * Writes texts to a file atomically. A symbolic link is followed; the mode of an existing file is kept.
  */
-export const saveWhole = (path: string, texts: Iterable<string>): Effect.Effect<void, CannotWrite> =>
+export const writeAtomically = (path: string, texts: Iterable<string>): Effect.Effect<void, CannotWrite> =>
   Effect.tryPromise({
     try: () => save(path, texts),
     catch: (cause) => new CannotWrite({ path, detail: cause instanceof Error ? cause.message : String(cause) }),

@@ -1,3 +1,4 @@
+/** `storage-proxy check`. */
 import { type CheckResult, checked, configurationWarnings } from "@cscs/proxy-server"
 import { Data, Effect } from "effect"
 import { Command } from "effect/cli"

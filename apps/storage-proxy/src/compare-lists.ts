@@ -1,5 +1,5 @@
 /** Compares two lists of storage entries, of any version: a field may hold anything, or be absent. */
-import { fieldOf } from "./field-of.ts"
+import { isEqualJson, isJsonObject, pairLists, property } from "@cscs/storage-model"
 
 /** A field that differs. `old` or `new` is absent if that entry lacks the field. */
 export interface FieldChange {
@@ -28,7 +28,7 @@ export interface Difference {
   readonly kind: DifferenceKind
   readonly old?: EntryName
   readonly new?: EntryName
-  /** Of a pair; of `moved` and `replaced` with the mount point or item id itself. */
+  /** The differing fields of a pair; for `moved` and `replaced` including the mount point or item id itself. */
   readonly changes: ReadonlyArray<FieldChange>
 }
 
@@ -65,38 +65,40 @@ export const compareLists = (
   const differences: Array<Difference> = []
   let equal = 0
   for (const { keyOf, isUnique } of pairings) {
-    const left = Map.groupBy(before, keyOf)
-    const right = Map.groupBy(after, keyOf)
-    const paired = new Set<Side>()
-    for (const [key, olds] of left) {
-      const news = right.get(key) ?? []
-      if (key === undefined || (isUnique && (olds.length > 1 || news.length > 1))) continue
-      for (const [index, a] of olds.entries()) {
-        const b = news[index]
-        if (b === undefined) break
-        paired.add(a).add(b)
-        const changes = changesOf(a.entry, b.entry).filter(({ field }) => !isIgnored(field, ignored))
-        const kind = a.id !== b.id ? "replaced" : a.name.mountPoint !== b.name.mountPoint ? "moved" : "changed"
-        if (kind === "changed" && changes.length === 0) equal++
-        else differences.push({ kind, old: a.name, new: b.name, changes })
-      }
+    const repeated = isUnique ? repeatedIn([before, after], keyOf) : undefined
+    const { pairs, unpaired } = pairLists(before, after, (side) => {
+      const key = keyOf(side)
+      return repeated?.has(key) ? undefined : key
+    })
+    for (const { item: a, other: b } of pairs) {
+      if (b === undefined) continue
+      const changes = changesOf(a.entry, b.entry).filter(({ field }) => !isIgnored(field, ignored))
+      const kind = a.id !== b.id ? "replaced" : a.name.mountPoint !== b.name.mountPoint ? "moved" : "changed"
+      if (kind === "changed" && changes.length === 0) equal++
+      else differences.push({ kind, old: a.name, new: b.name, changes })
     }
-    before = before.filter((side) => !paired.has(side))
-    after = after.filter((side) => !paired.has(side))
+    before = pairs.filter(({ other }) => other === undefined).map(({ item }) => item)
+    after = unpaired
   }
   for (const { name } of before) differences.push({ kind: "gone", old: name, changes: [] })
   for (const { name } of after) differences.push({ kind: "added", new: name, changes: [] })
   return { equal, differences }
 }
 
+/** The keys that occur more than once in one of the lists. */
+const repeatedIn = (lists: ReadonlyArray<ReadonlyArray<Side>>, keyOf: (side: Side) => string | undefined) =>
+  new Set(
+    lists.flatMap((list) => [...Map.groupBy(list, keyOf)].flatMap(([key, sides]) => (sides.length > 1 ? [key] : []))),
+  )
+
 const sidesOf = (entries: ReadonlyArray<unknown>): ReadonlyArray<Side> =>
   Array.from(new Map(entries.map((entry) => [canonical(entry), entry])), ([text, entry]) => {
-    const mountPoint = fieldOf(entry, "mountPoint")
-    const itemId = textIn(fieldOf(entry, "itemId"))
+    const mountPoint = property(entry, "mountPoint")
+    const itemId = textIn(property(entry, "itemId"))
     const name = {
       itemId,
-      mountPoint: textIn(fieldOf(mountPoint, "default")) ?? textIn(mountPoint),
-      status: textIn(fieldOf(entry, "status")),
+      mountPoint: textIn(property(mountPoint, "default")) ?? textIn(mountPoint),
+      status: textIn(property(entry, "status")),
     }
     return { entry, text, name, id: itemId?.toLowerCase().replaceAll("-", "") }
   })
@@ -104,13 +106,10 @@ const sidesOf = (entries: ReadonlyArray<unknown>): ReadonlyArray<Side> =>
 /** A text that is equal for values that differ in the order of keys only. */
 const canonical = (value: unknown): string =>
   JSON.stringify(value, (_, part: unknown) =>
-    isRecord(part) ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1))) : part,
+    isJsonObject(part) ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1))) : part,
   )
 
 const textIn = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined)
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const keyOfAll = (...parts: ReadonlyArray<unknown>) =>
   parts.every((part) => typeof part === "string") ? JSON.stringify(parts) : undefined
@@ -125,7 +124,7 @@ const pairings: ReadonlyArray<{
   // A tenant or customer has one entry for each of them.
   {
     keyOf: ({ id, entry }) =>
-      keyOfAll(id, ...["storageSystem", "storageDataType"].map((field) => fieldOf(fieldOf(entry, field), "key"))),
+      keyOfAll(id, ...["storageSystem", "storageDataType"].map((field) => property(property(entry, field), "key"))),
     isUnique: true,
   },
   { keyOf: ({ id }) => id, isUnique: true },
@@ -136,13 +135,14 @@ const isIgnored = (field: string, ignored: ReadonlyArray<string>) =>
   ignored.some((one) => field === one || field.startsWith(`${one}.`))
 
 const changesOf = (old: unknown, next: unknown, path = ""): ReadonlyArray<FieldChange> => {
-  const areBoth = (isRecord(old) && isRecord(next)) || (Array.isArray(old) && Array.isArray(next))
-  if (!areBoth) return canonical(old) === canonical(next) ? [] : [{ field: path, old, new: next }]
-  return [...new Set([...Object.keys(old), ...Object.keys(next)])].flatMap((key) => {
+  const areBoth = (isJsonObject(old) && isJsonObject(next)) || (Array.isArray(old) && Array.isArray(next))
+  if (!areBoth) return isEqualJson(old, next) ? [] : [{ field: path, old, new: next }]
+  const [before, after]: [JsonRecord, JsonRecord] = [{ ...old }, { ...next }]
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap((key) => {
     const field = path === "" ? key : `${path}.${key}`
-    if (!Object.hasOwn(next, key)) return [{ field, old: fieldOf(old, key) }]
-    return Object.hasOwn(old, key)
-      ? changesOf(fieldOf(old, key), fieldOf(next, key), field)
-      : [{ field, new: fieldOf(next, key) }]
+    if (!Object.hasOwn(after, key)) return [{ field, old: before[key] }]
+    return Object.hasOwn(before, key) ? changesOf(before[key], after[key], field) : [{ field, new: after[key] }]
   })
 }
+
+type JsonRecord = Readonly<Record<string, unknown>>

@@ -1,3 +1,4 @@
+/** Keeps compiled code between starts, in a folder that only its user can write. */
 import { mkdirSync, statSync } from "node:fs"
 import { enableCompileCache } from "node:module"
 import { homedir } from "node:os"

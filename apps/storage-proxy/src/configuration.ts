@@ -1,3 +1,4 @@
+/** The configuration of a command: its flag, its settings, its log level. */
 import { type LogEvent, LogThreshold, loadSettings, masker, type ProxySettings, secretsIn } from "@cscs/proxy-server"
 import { Effect, Layer, Logger, LogLevel, Option, References } from "effect"
 import { Flag, GlobalFlag } from "effect/cli"

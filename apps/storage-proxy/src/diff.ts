@@ -1,3 +1,4 @@
+/** `storage-proxy diff`. */
 import { Data, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { type Comparison, compareLists, type Difference, type DifferenceKind, type EntryName } from "./compare-lists.ts"

@@ -1,3 +1,4 @@
+/** `storage-proxy explain`. */
 import { type EntryExplanation, explainEntry } from "@cscs/proxy-server"
 import { Data, Effect } from "effect"
 import { Argument, Command } from "effect/cli"

@@ -1,7 +1,7 @@
 import { checkSelection, listedEntries, type Snapshot, snapshotOnce } from "@cscs/proxy-server"
 import { Console, Effect, Option, Record } from "effect"
 import { Command, Flag } from "effect/cli"
-import { saveWhole } from "./atomic-write.ts"
+import { writeAtomically } from "./atomic-write.ts"
 import { configFlag, settingsFrom } from "./configuration.ts"
 import { jsonFlag } from "./json-flag.ts"
 import { withProgress } from "./progress.ts"
@@ -49,7 +49,7 @@ export const exportEntries = Command.make(
     const written = counted.of(listedEntries(snapshot, query, settings))
     const texts = format === "json" ? listOf(written) : linesOf(written)
     if (dryRun) for (const _ of written);
-    else yield* Option.isSome(out) ? saveWhole(out.value, texts) : print(texts)
+    else yield* Option.isSome(out) ? writeAtomically(out.value, texts) : print(texts)
 
     const done = summary(snapshot, counted.bySystem, { out: Option.getOrNull(out), format, dryRun })
     for (const warning of done.warnings) yield* Console.error(warning)

@@ -1,3 +1,4 @@
+/** Log lines, as JSON and for a terminal. */
 import { maskValue } from "@cscs/proxy-server"
 import { Formatter, Logger, References } from "effect"
 import { escapeControls } from "./terminal-text.ts"

@@ -1,3 +1,4 @@
+/** Writes log lines in batches, and drops them rather than block. */
 import { Effect, type Scope } from "effect"
 
 /** Maximum time that a line waits for others, in milliseconds. */

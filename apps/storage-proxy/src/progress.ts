@@ -1,3 +1,4 @@
+/** The progress of a command's read, on a terminal. */
 import type { OnProgress, ProxySettings } from "@cscs/proxy-server"
 import { Effect } from "effect"
 import { logging } from "./configuration.ts"

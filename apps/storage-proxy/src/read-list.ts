@@ -1,8 +1,8 @@
 /** Reads a list of storage entries of any version, from a file or a running proxy. Everything read is bounded. */
 import { createReadStream } from "node:fs"
 import { environmentProxies, makeTransport, urlForDisplay } from "@cscs/http-transport"
+import { property } from "@cscs/storage-model"
 import { Data, Effect, Redacted } from "effect"
-import { fieldOf } from "./field-of.ts"
 import { escapeControls } from "./terminal-text.ts"
 
 /** Maximum size of a list in bytes. 100,000 entries have 150 MB; the longest text of Node is twice as long. */
@@ -76,7 +76,7 @@ export const listAt = Effect.fnUntraced(function* (
       const answer = yield* call({ method: "GET", path, query: [...query] })
       bytes += answer.bytes
       if (bytes > mostBytes) return yield* unreadable(source, `it has more than ${mostBytes} bytes`)
-      const found = fieldOf(answer.body, "resources")
+      const found = property(answer.body, "resources")
       if (!Array.isArray(found)) return yield* unreadable(source, "it returns no list of entries")
       for (const entry of found) entries.push(entry)
       const { hasNext, total } = pageIn(answer.body, page)
@@ -130,11 +130,11 @@ const parsed = (text: string): unknown => {
 }
 
 const listIn = (source: string, body: unknown): Effect.Effect<EntryList, ListUnreadable> => {
-  const resources = fieldOf(body, "resources")
+  const resources = property(body, "resources")
   // One line of NDJSON is an object, too.
   const entries = Array.isArray(body) ? body : Array.isArray(resources) ? resources : undefined
   if (entries === undefined) {
-    return fieldOf(body, "itemId") === undefined
+    return property(body, "itemId") === undefined
       ? Effect.fail(unreadable(source, "it contains no list of entries"))
       : listIn(source, [body])
   }
@@ -158,12 +158,12 @@ const isShallow = (value: unknown, levels: number): boolean =>
  * after the last one is an error there, so a number of rows that fills the last page is a failure, never a short list.
  */
 const pageIn = (body: unknown, page: number) => {
-  const pagination = fieldOf(body, "pagination")
+  const pagination = property(body, "pagination")
   const count = (name: string) => {
-    const value = fieldOf(pagination, name)
+    const value = property(pagination, name)
     return typeof value === "number" && Number.isFinite(value) ? value : undefined
   }
-  const hasNext = fieldOf(pagination, "has_next")
+  const hasNext = property(pagination, "has_next")
   const rows = count("raw_total_from_api")
   const current = count("current") ?? page
   if (typeof hasNext === "boolean") return { current, hasNext, total: count("total") }

@@ -1,3 +1,4 @@
+/** Reads rotating settings again: at SIGHUP, and when a secret's file changes. */
 import { closeSync, openSync } from "node:fs"
 import { stat } from "node:fs/promises"
 import {

@@ -1,3 +1,4 @@
+/** `storage-proxy serve`. */
 import { createServer, type Server } from "node:http"
 import { Gauges, Lifecycle, logEvent, makeApp, proxyLayer, rotatingSettings, Snapshots } from "@cscs/proxy-server"
 import { getRequestListener } from "@hono/node-server"

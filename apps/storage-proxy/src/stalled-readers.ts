@@ -1,3 +1,4 @@
+/** Closes connections whose callers do not read their response. */
 import type { Server, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 

@@ -1,3 +1,4 @@
+/** The output of commands. */
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { Data, Effect } from "effect"

@@ -1,3 +1,4 @@
+/** Text for a terminal: colours, and no control characters from upstreams. */
 import { styleText } from "node:util"
 
 type Color = Parameters<typeof styleText>[0]

@@ -1,3 +1,4 @@
+/** `storage-proxy tree`. */
 import {
   checkSelection,
   type ListedEntry,
@@ -6,10 +7,10 @@ import {
   type Snapshot,
   snapshotOnce,
 } from "@cscs/proxy-server"
+import { inodesText, property, spaceText } from "@cscs/storage-model"
 import { Effect, Record } from "effect"
 import { Command, Flag } from "effect/cli"
 import { configFlag, settingsFrom } from "./configuration.ts"
-import { fieldOf } from "./field-of.ts"
 import { jsonFlag } from "./json-flag.ts"
 import { withProgress } from "./progress.ts"
 import { print, printJson } from "./standard-output.ts"
@@ -151,20 +152,17 @@ const plainLineOf = (entry: Entry): string => `${escapeControls(nameOf(entry))} 
 // Items from Waldur's backend_metadata are served unchanged, so a field may hold anything.
 const nameOf = ({ target: { targetType, targetItem } }: Entry): string => {
   const name =
-    targetType === "user" ? fieldOf(fieldOf(targetItem, "primaryProject"), "name") : fieldOf(targetItem, "key")
+    targetType === "user" ? property(property(targetItem, "primaryProject"), "name") : property(targetItem, "key")
   return typeof name === "string" ? name : "without a name"
 }
 
 const gidOf = ({ target: { targetItem } }: Entry): unknown =>
-  fieldOf(targetItem, "unixGid") ?? fieldOf(fieldOf(targetItem, "primaryProject"), "unixGid")
+  property(targetItem, "unixGid") ?? property(property(targetItem, "primaryProject"), "unixGid")
 
-/** `soft / hard`, or one number if they are equal. */
+/** `soft / hard`, or one amount if they are equal. */
 const quotaText = (quotas: Entry["quotas"]): string => {
   if (quotas === null) return "no quota"
-  const amounts = (type: "space" | "inodes") => [
-    ...new Set(quotas.filter((quota) => quota.type === type).map(({ quota }) => compact.format(quota))),
-  ]
-  return `${amounts("space").join(" / ")} TB, ${amounts("inodes").join(" / ")} inodes`
+  const amounts = (type: "space" | "inodes", text: (amount: number) => string) =>
+    [...new Set(quotas.filter((quota) => quota.type === type).map(({ quota }) => text(quota)))].join(" / ")
+  return `${amounts("space", (tera) => spaceText(tera, "TB"))}, ${amounts("inodes", inodesText)} inodes`
 }
-
-const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 })

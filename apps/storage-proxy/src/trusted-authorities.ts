@@ -1,3 +1,4 @@
+/** Certificate authorities from the environment (`SSL_CERT_FILE`, `SSL_CERT_DIR`). */
 import { X509Certificate } from "node:crypto"
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { delimiter, join } from "node:path"

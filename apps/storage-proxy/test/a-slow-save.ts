@@ -1,6 +1,6 @@
 /** `node a-slow-save.ts FILE TEXT LINES`: saves that many lines of a text, for a test that kills it. */
 import { Effect } from "effect"
-import { saveWhole } from "../src/atomic-write.ts"
+import { writeAtomically } from "../src/atomic-write.ts"
 
 const [, , path = "", text = "", lines = "0"] = process.argv
 
@@ -9,5 +9,5 @@ function* texts() {
 }
 
 process.stdout.write("begins\n")
-await Effect.runPromise(saveWhole(path, texts()))
+await Effect.runPromise(writeAtomically(path, texts()))
 process.stdout.write("ended\n")

@@ -10,7 +10,7 @@ describe("exported text", () => {
     ["Bearer abc.def", /abc/],
     [`reported ${jwt}!`, /aaaa/],
     ["Authorization: Token 0123456789abcdef0123456789abcdef01234567", /0123/],
-    ["answered 0123456789abcdef0123456789abcdef01234567", /0123/],
+    ["responded with 0123456789abcdef0123456789abcdef01234567", /0123/],
     ["GET https://bob:pa/ss@w0rd@host/x?state=open&token=abc#y", /bob|pa\/ss|w0rd|open|abc/],
     ["redis://:hunter2@valkey:6379", /hunter2/],
     ['{"client_secret":"s3,}cret","password": "p w"}', /s3,|}c|p w/],
@@ -24,7 +24,7 @@ describe("exported text", () => {
   test("keeps what is no secret", () => {
     const texts = [
       "Refresh failed",
-      "Waldur refused the API token (it is wrong, or it has expired): HEAD http://127.0.0.1:1/api/x/ answered 401",
+      "Waldur refused the API token (it is wrong, or it has expired): HEAD http://127.0.0.1:1/api/x/ responded with 401",
       "at readSnapshot (file:///app/dist/main.js:12:34)",
       "0123456789abcdef0123456789abcdef",
     ]

@@ -145,7 +145,7 @@ describe("Sentry", () => {
     for (const _ of [1, 2, 3]) expect((await fetch(`${url}/metrics`)).status).toBe(500)
     child.kill("SIGTERM")
     expect(await ended).toBe(0)
-    expect(stderr().match(/"Internal error"/g)?.length).toBe(3)
+    expect(stderr().match(/"event":"internal-error"/g)?.length).toBe(3)
     const [event, ...others] = sentry.events()
     expect(others).toEqual([])
     expect(event).toMatchObject({

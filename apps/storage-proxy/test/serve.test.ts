@@ -49,7 +49,7 @@ describe("serve", () => {
     one.child.kill("SIGTERM")
     other.child.kill("SIGINT")
     expect([await one.ended, await other.ended]).toEqual([0, 0])
-    expect(one.stderr()).toContain("Stopping")
+    expect(one.stderr()).toContain('"event":"stopping"')
     expect(one.stdout()).toBe("")
   })
 

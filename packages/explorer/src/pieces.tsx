@@ -1,30 +1,29 @@
 /** Small parts that several views have. */
-import { keyOf, type StorageEntry } from "@cscs/storage-model"
+import { inodesText, keyOf, type StorageEntry, spaceText } from "@cscs/storage-model"
 import { useSignal } from "@preact/signals"
 import type { ComponentChildren } from "preact"
 import { go } from "./store.ts"
 import { type Limits, limitsOf } from "./tree.ts"
-import { inodes, space } from "./words.ts"
 
 /** Milliseconds that a button shows what it did. */
 const shownFor = 1500
 
-/** A button that copies a text, and says so. */
+/** A button that copies a text, and shows that it has. */
 export const Copy = ({ text, label, shown = "Copy" }: { text: string; label: string; shown?: string }) => {
-  const said = useSignal("")
+  const announced = useSignal("")
   const copy = async () => {
     // There is no clipboard on a page served over plain HTTP.
-    said.value = await (navigator.clipboard?.writeText(text) ?? Promise.reject()).then(
+    announced.value = await (navigator.clipboard?.writeText(text) ?? Promise.reject()).then(
       () => "Copied",
       () => "Select it by hand",
     )
     setTimeout(() => {
-      said.value = ""
+      announced.value = ""
     }, shownFor)
   }
   return (
     <button type="button" class="small" onClick={copy} aria-label={`Copy ${label}`}>
-      <span aria-live="polite">{said.value || shown}</span>
+      <span aria-live="polite">{announced.value || shown}</span>
     </button>
   )
 }
@@ -69,7 +68,7 @@ export const Quantity = ({
   largest: number
 }) => {
   const pick = (all: Limits) => (of === "space" ? [all.spaceSoft, all.spaceHard] : [all.inodesSoft, all.inodesHard])
-  const inWords = of === "space" ? space : inodes
+  const inWords = (amount: number) => (of === "space" ? spaceText(amount, "TB") : inodesText(amount))
   const shown = (all: Limits) => {
     const [soft = 0, hard = 0] = pick(all)
     return soft === hard ? inWords(hard) : `${inWords(soft)} / ${inWords(hard)}`

@@ -129,7 +129,7 @@ interface List {
   /** Age of the oldest entries in milliseconds at `readAt`, in milliseconds since 1970. */
   readonly age: number
   readonly readAt: number
-  /** Of the last attempt; the entries are from before. */
+  /** The failure of the last attempt; the entries are from before. */
   readonly failure: Failure | undefined
 }
 const nothingRead: List = { entries: [], etag: undefined, state: "", age: 0, readAt: 0, failure: undefined }

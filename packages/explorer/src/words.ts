@@ -1,17 +1,9 @@
-/** Numbers and times for people. Pure. */
+/** Counts, times and values for people. Pure. */
 
-const tidy = new Intl.NumberFormat("en", { maximumFractionDigits: 2 })
-const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 })
-
-/** Space, from TB. */
-export const space = (tera: number): string =>
-  tera >= 1000 ? `${tidy.format(tera / 1000)} PB` : `${tidy.format(tera)} TB`
-
-/** A count of inodes, such as `1.5M`. */
-export const inodes = (count: number): string => short.format(count)
+const whole = new Intl.NumberFormat("en")
 
 export const count = (of: number, singular: string, plural: string): string =>
-  `${tidy.format(of)} ${of === 1 ? singular : plural}`
+  `${whole.format(of)} ${of === 1 ? singular : plural}`
 
 /** A time span, from milliseconds. */
 export const span = (millis: number): string => {

@@ -187,7 +187,7 @@ describe("the explorer's views", () => {
 })
 
 describe("the explorer in trouble", () => {
-  it("keeps the list without the network, says so, and recovers", async () => {
+  it("keeps the list without the network, reports that, and recovers", async () => {
     const page = await openTree()
     await page.context().setOffline(true)
     await page.evaluate(() => dispatchEvent(new Event("online")))
@@ -197,7 +197,7 @@ describe("the explorer in trouble", () => {
     await page.getByRole("alert").waitFor({ state: "detached" })
   })
 
-  it("says that the list is stale and which upstream fails", async () => {
+  it("reports that the list is stale and which upstream fails", async () => {
     const page = await openTree()
     const fault = sandbox.faults.set("waldur", { status: 403 })
     for (let asked = 0; (await page.getByRole("alert").count()) === 0; asked += 1) {
@@ -210,7 +210,7 @@ describe("the explorer in trouble", () => {
     fault.clear()
   })
 
-  it("says that there is no list if an upstream fails from the start (502)", async () => {
+  it("reports that there is no list if an upstream fails from the start (502)", async () => {
     const unready = await startServing(sandbox, {
       isReady: false,
       environment: { WALDUR_API_TOKEN: sandbox.waldur.expiredToken },

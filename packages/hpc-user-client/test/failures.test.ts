@@ -50,7 +50,7 @@ describe("a failure of the API", () => {
       fake.nextApi.push(text("x", 500), text("x", 502), text("<b>down</b>", 503))
       const error = yield* Effect.flip(ping.pipe(clientOf(fake)))
       assert.strictEqual(error._tag, "HpcUserApiUnavailable")
-      assert.include(error.message, "answered 503: down")
+      assert.include(error.message, "responded with 503: down")
     }),
   )
 

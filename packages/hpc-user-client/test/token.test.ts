@@ -66,7 +66,7 @@ describe("a token request", () => {
       const error = yield* Effect.flip(ping.pipe(clientOf(fake, { deadline: "50 millis" })))
       assert.strictEqual(
         error.message,
-        `hpc-user-api-token: POST ${fake.origin}/token timeout: no answer within the deadline of 0.05 s`,
+        `hpc-user-api-token: POST ${fake.origin}/token timeout: no response within the deadline of 0.05 s`,
       )
     }),
   )
@@ -79,7 +79,7 @@ describe("a token request", () => {
       assert.strictEqual(error._tag, "HpcUserApiUnavailable")
       assert.strictEqual(
         error.message,
-        `hpc-user-api-token: POST ${fake.origin}/token answered 503: Service Unavailable`,
+        `hpc-user-api-token: POST ${fake.origin}/token responded with 503: Service Unavailable`,
       )
       assert.strictEqual(fake.tokenRequests.length, 3)
     }),

@@ -45,7 +45,7 @@ export const readJson = async (
   const { status } = response
   if (!(isPost ? status !== 206 : wholeStatuses.includes(status))) {
     await response.body?.cancel()
-    throw new NotJson(`answered ${status}, which is not the whole answer itself`)
+    throw new NotJson(`responded with ${status}, which is not the complete response`)
   }
   const content = new Uint8Array(await response.arrayBuffer())
   const bytes = content.byteLength

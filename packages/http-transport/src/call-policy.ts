@@ -60,7 +60,7 @@ export const makeCallPolicy = Effect.fnUntraced(function* (
       attempts += 1
       return attempts === 1 ? attempt : Effect.andThen(callRepeated(upstream), attempt)
     }).pipe(
-      within(attemptTimeout, () => `no whole answer within ${display(attemptTimeout)}`),
+      within(attemptTimeout, () => `no complete response within ${display(attemptTimeout)}`),
       Effect.tapError((failure) =>
         Effect.sync(() => {
           last = `; the last attempt: ${failure.reason}: ${failure.detail}`
@@ -69,7 +69,7 @@ export const makeCallPolicy = Effect.fnUntraced(function* (
     )
     const mayRepeat = ({ unsent }: TransportFailure) => isSafe || unsent === true
     const withRepeats = Effect.retry(once, { schedule, while: mayRepeat }).pipe(
-      within(deadline, () => `no answer within the deadline of ${display(deadline)}${last}`),
+      within(deadline, () => `no response within the deadline of ${display(deadline)}${last}`),
     )
     const [took, exit] = yield* counted(Effect.timed(Effect.exit(breaker(about, withRepeats))))
     const failure = Option.getOrUndefined(Exit.findErrorOption(exit))

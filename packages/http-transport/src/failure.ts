@@ -67,7 +67,7 @@ export class TransportFailure extends Schema.TaggedError<TransportFailure>()("Tr
   unsent: Schema.optionalKey(Schema.Literal(true)),
 }) {
   override get message() {
-    const what = this.reason === "status" ? `answered ${this.status}` : this.reason
+    const what = this.reason === "status" ? `responded with ${this.status}` : this.reason
     const via = this.proxy === undefined ? "" : ` (through ${this.proxy})`
     return `${this.upstream}: ${this.call} ${what}: ${this.detail}${via}`
   }

@@ -140,19 +140,19 @@ const responseReader = (): ((chunk: Buffer) => { readonly rest: Buffer } | Error
   return (chunk) => {
     bytes += chunk.length
     if (bytes > mostHeaderBytes) {
-      return new ProxyHandshakeError(`CONNECT was answered with more than ${mostHeaderBytes} bytes of headers`)
+      return new ProxyHandshakeError(`the response to CONNECT has more than ${mostHeaderBytes} bytes of headers`)
     }
     text += chunk.toString("latin1")
     for (;;) {
       const blank = /\r?\n\r?\n/.exec(text)
       if (blank === null) return undefined
       const status = /^HTTP\/1\.[01] (\d{3})\b/.exec(text)?.[1]
-      if (status === undefined) return new ProxyHandshakeError("what it answered to CONNECT is not HTTP")
+      if (status === undefined) return new ProxyHandshakeError("the response to CONNECT is not HTTP")
       text = text.slice(blank.index + blank[0].length)
       const isInterim = status.startsWith("1") && status !== "101"
       if (isInterim) continue
       if (status.startsWith("2")) return { rest: Buffer.from(text, "latin1") }
-      return new ProxyHandshakeError(`CONNECT was answered ${status} ${STATUS_CODES[status] ?? ""}`.trim())
+      return new ProxyHandshakeError(`the response to CONNECT is ${status} ${STATUS_CODES[status] ?? ""}`.trim())
     }
   }
 }

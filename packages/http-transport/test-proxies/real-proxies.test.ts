@@ -100,7 +100,7 @@ describe("tinyproxy", () => {
       const via = `http://${login.user}:wrong-x9@127.0.0.1:${proxy.port}`
       const error = yield* Effect.flip((yield* open(scheme === "http" ? plainUrl : secureUrl, via)).call(call))
       assert.strictEqual(error.reason, reason)
-      assert.include(error.message, "answered 401")
+      assert.include(error.message, "responded with 401")
       assert.include(error.message, `(through http://***@127.0.0.1:${proxy.port})`)
       assert.notMatch(JSON.stringify(error) + error.message, /someone|wrong-x9/)
       assert.deepStrictEqual([...plain.requests, ...secure.requests], [])
@@ -113,7 +113,7 @@ describe("tinyproxy", () => {
       const transport = yield* open("https://no-such-host.invalid/", `http://${credentials}@127.0.0.1:${proxy.port}`)
       const error = yield* Effect.flip(transport.call(call))
       assert.strictEqual(error.reason, "proxy")
-      assert.match(error.detail, /^CONNECT was answered 50\d/)
+      assert.match(error.detail, /^the response to CONNECT is 50\d/)
     }),
   )
 })

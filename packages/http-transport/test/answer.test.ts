@@ -167,7 +167,7 @@ describe("a failure", () => {
       const transport = yield* open(server.url)
       assert.strictEqual((yield* Effect.flip(transport.call(get))).detail, `${"x".repeat(200)}…`)
       const empty = yield* Effect.flip(transport.call({ method: "GET", path: "empty" }))
-      assert.strictEqual(empty.message, `test: GET ${server.url}empty answered 400: an empty body`)
+      assert.strictEqual(empty.message, `test: GET ${server.url}empty responded with 400: an empty body`)
     }),
   )
 

@@ -59,11 +59,11 @@ describe("a call policy for any kind of attempt", () => {
       const late = yield* makeCallPolicy({ ...hanging, deadline: "10 millis" })
       assert.strictEqual(
         (yield* Effect.flip(impatient(about, Effect.never))).message,
-        `library: ${about.call} timeout: no whole answer within 0.01 s`,
+        `library: ${about.call} timeout: no complete response within 0.01 s`,
       )
       assert.strictEqual(
         (yield* Effect.flip(late(about, Effect.never))).detail,
-        "no answer within the deadline of 0.01 s",
+        "no response within the deadline of 0.01 s",
       )
     }),
   )

@@ -218,13 +218,13 @@ describe("a tunnel through an HTTP proxy", () => {
   )
 
   it.live.each([
-    { status: "302 Found\r\nLocation: http://login.example.org/", reported: "CONNECT was answered 302 Found" },
-    { status: "101 Switching Protocols", reported: "CONNECT was answered 101 Switching Protocols" },
-    { status: "407 x", reported: "CONNECT was answered 407 Proxy Authentication Required" },
-    { status: "503 x\r\nContent-Length: 100000", reported: "CONNECT was answered 503 Service Unavailable" },
-    { status: "999 x", reported: "CONNECT was answered 999" },
-    { status: "20 x", reported: "what it answered to CONNECT is not HTTP" },
-    { status: `200 ${"x".repeat(17_000)}`, reported: "CONNECT was answered with more than 16384 bytes of headers" },
+    { status: "302 Found\r\nLocation: http://login.example.org/", reported: "the response to CONNECT is 302 Found" },
+    { status: "101 Switching Protocols", reported: "the response to CONNECT is 101 Switching Protocols" },
+    { status: "407 x", reported: "the response to CONNECT is 407 Proxy Authentication Required" },
+    { status: "503 x\r\nContent-Length: 100000", reported: "the response to CONNECT is 503 Service Unavailable" },
+    { status: "999 x", reported: "the response to CONNECT is 999" },
+    { status: "20 x", reported: "the response to CONNECT is not HTTP" },
+    { status: `200 ${"x".repeat(17_000)}`, reported: "the response to CONNECT has more than 16384 bytes of headers" },
   ])("is refused by $status", ({ status, reported }) =>
     Effect.gen(function* () {
       const proxy = yield* tcpServer((socket) =>
@@ -249,7 +249,7 @@ describe("a tunnel through an HTTP proxy", () => {
         socket.once("data", more).on("drain", more).on("close", close)
       })
       const error = yield* Effect.flip((yield* open("https://127.0.0.1:8080/", proxy.url)).call(call))
-      assert.strictEqual(error.detail, "CONNECT was answered with more than 16384 bytes of headers")
+      assert.strictEqual(error.detail, "the response to CONNECT has more than 16384 bytes of headers")
       yield* Effect.promise(() => closed)
     }),
   )
@@ -258,9 +258,9 @@ describe("a tunnel through an HTTP proxy", () => {
 describe("failures through an HTTP proxy", () => {
   it.live.each([
     { scheme: "http", status: 407, reported: "Proxy Authentication Required (407)" },
-    { scheme: "https", status: 407, reported: "CONNECT was answered 407 Proxy Authentication Required" },
-    { scheme: "https", status: 403, reported: "CONNECT was answered 403 Forbidden" },
-    { scheme: "https", status: 502, reported: "CONNECT was answered 502 Bad Gateway" },
+    { scheme: "https", status: 407, reported: "the response to CONNECT is 407 Proxy Authentication Required" },
+    { scheme: "https", status: 403, reported: "the response to CONNECT is 403 Forbidden" },
+    { scheme: "https", status: 502, reported: "the response to CONNECT is 502 Bad Gateway" },
   ])(
     "with $status for an $scheme upstream are reason proxy, name the proxy and reveal no login",
     ({ scheme, status, reported }) =>

@@ -62,7 +62,8 @@ export {
   RefreshTimedOut,
 } from "./refresh/refresh-errors.ts"
 export { Gauges } from "./serving/gauges.ts"
-export { type RefreshFailure, type SnapshotState, Snapshots } from "./serving/snapshots.ts"
+export type { RefreshFailure } from "./serving/serving-state.ts"
+export { type SnapshotState, Snapshots } from "./serving/snapshots.ts"
 export type { Chunk, EntryTable } from "./snapshot/entry-table.ts"
 export type { GuardedSystem, InvisiblePath, Loss, Snapshot, TimedSnapshot } from "./snapshot/snapshot.ts"
 export { proxyLayer } from "./wiring/proxy-layer.ts"

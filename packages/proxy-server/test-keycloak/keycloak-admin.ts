@@ -73,6 +73,6 @@ interface RealmKey {
 const answerOf = async (asked: Promise<Response>): Promise<unknown> => {
   const response = await asked
   const text = await response.text()
-  if (!response.ok) throw new Error(`${response.url} answered ${response.status}: ${text}`)
+  if (!response.ok) throw new Error(`${response.url} responded with ${response.status}: ${text}`)
   return text === "" ? undefined : JSON.parse(text)
 }

@@ -16,7 +16,7 @@ const credentialsOf = (clientId: ClientId) => ({ client_id: clientId, client_sec
 const post = async (url: string, form: Readonly<Record<string, string>>): Promise<string> => {
   const response = await fetch(url, { method: "POST", body: new URLSearchParams(form) })
   const text = await response.text()
-  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${text}`)
+  if (!response.ok) throw new Error(`${url} responded with ${response.status}: ${text}`)
   return text
 }
 

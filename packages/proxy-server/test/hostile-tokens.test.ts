@@ -347,7 +347,7 @@ const attacks: ReadonlyArray<Attack> = [
     detail: wrongAudience,
   },
   ...[5, {}, { 0: "storage-proxy" }, [["storage-proxy"]], [5, "storage-proxy"], null, true].map((aud) => ({
-    name: `for ${JSON.stringify(aud)}`,
+    name: `for the audience ${JSON.stringify(aud)}`,
     token: () => issue({ aud }),
     detail: malformed,
   })),

@@ -32,7 +32,7 @@ describe("readiness of the issuer", () => {
     const token = await proxy.sandbox.issuer.issueToken()
     expect(await statusOf(proxy.bearing(token))).toBe(503)
     const failing = await health()
-    expect(failing).toEqual({ status: "failing", detail: "keys: answered 500", since: expect.any(String) })
+    expect(failing).toEqual({ status: "failing", detail: "keys: responded with 500", since: expect.any(String) })
     await proxy.pass("6 seconds")
     expect(await statusOf(proxy.bearing(token))).toBe(503)
     expect(await health()).toEqual(failing)

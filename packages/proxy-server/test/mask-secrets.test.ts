@@ -59,7 +59,7 @@ describe("a text", () => {
   test.each([
     "Refresh failed",
     "The token issuer: keys: reset: other side closed",
-    "Waldur refused the API token (it is wrong, or it has expired): HEAD http://127.0.0.1:1/api/x/ answered 401",
+    "Waldur refused the API token (it is wrong, or it has expired): HEAD http://127.0.0.1:1/api/x/ responded with 401",
     '{"token":null,"name":"a","key_count":3}',
     "a@b.example.org, https://host/path and //nothing",
   ])("without a secret is unchanged: %s", (text) => {
@@ -168,9 +168,9 @@ describe("a secret of the settings", () => {
   })
 
   test("that is truncated at the end of a text is masked there", () => {
-    expect(mask("answered 0123456789abc…")).toBe("answered ***")
-    expect(mask("answered 0123456789abcdef")).toBe("answered ***")
-    expect(mask("answered 01234567-and-more")).toBe("answered 01234567-and-more")
+    expect(mask("responded with 0123456789abc…")).toBe("responded with ***")
+    expect(mask("responded with 0123456789abcdef")).toBe("responded with ***")
+    expect(mask("responded with 01234567-and-more")).toBe("responded with 01234567-and-more")
   })
 
   test("is absent from a value of any shape", () => {

@@ -113,7 +113,7 @@ const wrongIssuers: ReadonlyArray<
     (_, { plain }) => ({ keycloak_url: `https://127.0.0.1:${plain}/` }),
     "discovery: its certificate is refused, or it does not speak TLS",
   ],
-  ["a missing realm", () => ({ keycloak_realm: "nowhere" }), "discovery: answered 404"],
+  ["a missing realm", () => ({ keycloak_realm: "nowhere" }), "discovery: responded with 404"],
   [
     "another name than the issuer's own",
     () => ({ issuer: "https://auth.example.org/realms/cscs" }),
@@ -190,7 +190,7 @@ describe("readiness names an issuer", () => {
       await proxy.pass("1001 millis")
     }
     const breaker = (await proxy.get("/metrics")).text.match(/breaker_state\{upstream="issuer"\} (\d)/)?.[1]
-    expect([breaker, (await issuerOf(proxy)).detail]).toEqual(["2", "discovery: answered 503"])
+    expect([breaker, (await issuerOf(proxy)).detail]).toEqual(["2", "discovery: responded with 503"])
   })
 
   test("that hangs, for keys, metadata and introspection", async () => {

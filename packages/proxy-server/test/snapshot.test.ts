@@ -287,7 +287,7 @@ describe("a failing Waldur", () => {
       level: "ERROR",
       annotations: { error: "WaldurRejected", last_good: "none" },
     })
-    expect(line).toContain("answered 403")
+    expect(line).toContain("responded with 403")
   })
 })
 

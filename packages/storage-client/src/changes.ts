@@ -1,6 +1,5 @@
 /** Compares two lists. */
-import { isDeepStrictEqual } from "node:util"
-import type { StorageEntry } from "@cscs/storage-model"
+import { isEqualJson, isOfResource, keyOf, pairLists, type StorageEntry } from "@cscs/storage-model"
 import type { EntryList } from "./entry-list.ts"
 
 /** An entry in two lists. */
@@ -29,28 +28,21 @@ export interface EntryChanges {
  * @param previous `undefined` for none: everything is `added`
  */
 export const changes = (previous: EntryList | undefined, next: EntryList): EntryChanges => {
-  const before = new Map((previous?.entries ?? []).map((entry) => [keyOf(entry), entry]))
+  const { pairs, unpaired } = pairLists(next.entries, previous?.entries ?? [], identityOf)
   const added: Array<StorageEntry> = []
   const changed: Array<EntryChange> = []
   const moved: Array<EntryChange> = []
-  for (const after of next.entries) {
-    const key = keyOf(after)
-    const old = before.get(key)
-    before.delete(key)
-    if (old === undefined) added.push(after)
-    else if (old.mountPoint.default !== after.mountPoint.default) moved.push({ before: old, after })
-    else if (!isDeepStrictEqual(old, after)) changed.push({ before: old, after })
+  for (const { item: after, other: before } of pairs) {
+    if (before === undefined) added.push(after)
+    else if (before.mountPoint.default !== after.mountPoint.default) moved.push({ before, after })
+    else if (!isEqualJson(before, after)) changed.push({ before, after })
   }
   const unclear = new Set(next.notUnderstood.map(({ itemId }) => itemId))
-  const gone = unclear.has(undefined) ? [] : [...before.values()].filter(({ itemId }) => !unclear.has(itemId))
+  const gone = unclear.has(undefined) ? [] : unpaired.filter(({ itemId }) => !unclear.has(itemId))
   return { added, changed, moved, gone }
 }
 
-/** Whether an entry belongs to a resource, which has one directory; a tenant or customer has one at each mount point. */
-export const isOfResource = ({ target: { targetType } }: StorageEntry): boolean =>
-  targetType === "project" || targetType === "user"
-
-const keyOf = (entry: StorageEntry): string =>
+const identityOf = (entry: StorageEntry): string =>
   isOfResource(entry)
     ? entry.itemId
-    : JSON.stringify([entry.itemId, entry.mountPoint.default, entry.storageSystem.key, entry.storageDataType.key])
+    : JSON.stringify([keyOf(entry), entry.storageSystem.key, entry.storageDataType.key])

@@ -1,7 +1,6 @@
 /** Decodes the entries of a list one by one, so that one that is not understood costs only its own place. */
-import { dashedUuid, property, StorageEntry } from "@cscs/storage-model"
+import { dashedUuid, isOfResource, property, StorageEntry } from "@cscs/storage-model"
 import { Result, Schema } from "effect"
-import { isOfResource } from "./changes.ts"
 import type { EntryList, NotUnderstood } from "./entry-list.ts"
 
 /** Characters of a reason: it quotes values, which may be long. */

@@ -77,7 +77,7 @@ describe("an entry that is not safe to act on", () => {
     )
   }
 
-  it.live("and is no object, or nests too deeply, is not understood", () =>
+  it.live("because it is no object, or nests too deeply, is not understood", () =>
     Effect.gen(function* () {
       const server = yield* aServer
       // As text: JSON.stringify would exhaust the stack.
@@ -170,11 +170,11 @@ describe("the differences of two lists", () => {
     reason: "-",
   })
 
-  it("with none before it is everything added", () => {
+  it("are everything as added if there is no list before", () => {
     expect(ids(undefined, list([anEntry(1)]))).toEqual({ ...none, added: [uuidOf(1)] })
   })
 
-  it("has a resource at another mount point as moved, and a tenant there as another entry", () => {
+  it("have a resource at another mount point as moved, and a tenant there as another entry", () => {
     const elsewhere = { mountPoint: { default: "/capstor/elsewhere" } }
     const before = list([aTenant("/capstor/store/a"), anEntry(1), anEntry(2)])
     const after = list([aTenant("/capstor/store/b"), anEntry(1, elsewhere), anEntry(2, { status: "removing" })])
@@ -186,14 +186,14 @@ describe("the differences of two lists", () => {
     })
   })
 
-  it("has an entry as gone only if it is not listed without being understood", () => {
+  it("have an entry as gone only if no entry with its id is listed without being understood", () => {
     const before = list([anEntry(1), anEntry(2)])
     expect(ids(before, list([]))).toEqual({ ...none, gone: [uuidOf(1), uuidOf(2)] })
     expect(ids(before, list([], [unclear(uuidOf(2))]))).toEqual({ ...none, gone: [uuidOf(1)] })
     expect(ids(before, list([], [unclear(undefined)]))).toEqual(none)
   })
 
-  it("puts each entry into one class, whatever the lists, and of equal lists there are none", () => {
+  it("have each entry once, whatever the lists are, and are none for equal lists", () => {
     const some = fc.uniqueArray(
       fc.record({ id: fc.nat(8), path: fc.nat(3), status: fc.constantFrom("active", "error") }),
       {

@@ -16,7 +16,9 @@
  * ```
  */
 
-export { gidOf, keyOf } from "./entry/entry-identity.ts"
+export { inodesText, spaceText } from "./entry/amount-text.ts"
+export { gidOf, isOfResource, keyOf } from "./entry/entry-identity.ts"
+export { isEqualJson, type PairedLists, pairLists } from "./entry/pair-lists.ts"
 export {
   type EntryFacets,
   type EntryFilter,
@@ -74,7 +76,7 @@ export {
   noResources,
 } from "./tree/hierarchy.ts"
 export type { ProtectedPath } from "./tree/occupancy.ts"
-export type { BuiltPart, Part } from "./tree/parts.ts"
+export type { BuiltPart, TreePart } from "./tree/parts.ts"
 export type { Pass } from "./tree/pass.ts"
 export { type GidAnswer, projectsWithoutItem } from "./tree/resource-entry.ts"
 export { finiteDecimal } from "./waldur/decimal.ts"

@@ -1,3 +1,4 @@
+/** The settings of the rules. */
 import type { InodeSettings } from "./rules/quotas.ts"
 
 /** A storage system: the name that callers filter by, and its offering in Waldur. */

@@ -125,22 +125,22 @@ describe("the argument of explain", () => {
   const kinds = (text: string) => explain(input, parseLookup(text)).found.map(({ kind }) => kind)
 
   test.each([
-    ["a resource's uuid", resourceId, ["resource"]],
-    ["its slug", "climate-store", ["resource"]],
-    ["its project's slug", "climate-sim", ["resource"]],
-    ["its path", "/capstor/store/cscs/university-physics/climate-sim", ["resource"]],
-    ["a customer's uuid", "ae3b26cf-e7e8-5fb1-ba5a-056af79c371f", ["customer"]],
-    ["its slug", "university-physics", ["customer"]],
-    ["its path", "/capstor/store/cscs/university-physics", ["customer"]],
-    ["an offering's uuid", "433b52ea-daa4-5d15-8502-80ac8e2ebc8a", ["tenant"]],
-    ["a provider's slug", "cscs", ["tenant"]],
-    ["a tenant's path", "/capstor/store/cscs", ["tenant"]],
-    ["what is not there", "nowhere", []],
-  ])("%s finds it", (_, text, found) => {
+    ["may be a resource's uuid", resourceId, ["resource"]],
+    ["may be a resource's slug", "climate-store", ["resource"]],
+    ["may be a project's slug", "climate-sim", ["resource"]],
+    ["may be a resource's path", "/capstor/store/cscs/university-physics/climate-sim", ["resource"]],
+    ["may be a customer's uuid", "ae3b26cf-e7e8-5fb1-ba5a-056af79c371f", ["customer"]],
+    ["may be a customer's slug", "university-physics", ["customer"]],
+    ["may be a customer's path", "/capstor/store/cscs/university-physics", ["customer"]],
+    ["may be an offering's uuid", "433b52ea-daa4-5d15-8502-80ac8e2ebc8a", ["tenant"]],
+    ["may be a provider's slug", "cscs", ["tenant"]],
+    ["may be a tenant's path", "/capstor/store/cscs", ["tenant"]],
+    ["finds nothing if nothing has that name", "nowhere", []],
+  ])("%s", (_, text, found) => {
     expect(kinds(text)).toEqual(found)
   })
 
-  it("is searched for everywhere", () => {
+  it("is compared with resources, malformed rows, tenants and customers", () => {
     const { lookedAt } = explain(inputOf([aResource(), aResource({ uuid: "none" })]), { slug: "nowhere" })
     expect(lookedAt).toEqual({ resources: 1, malformed: 1, tenants: 1, customers: 1 })
   })

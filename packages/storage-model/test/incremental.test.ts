@@ -10,7 +10,7 @@ import {
   type Hierarchy,
   HierarchyBuilder,
   type HierarchyFrame,
-  type Part,
+  type TreePart,
 } from "../src/index.ts"
 import { runAtOnce } from "../src/tree/pass.ts"
 import { anOrder, aResource, dashedNumber, type Row, uuidNumber } from "./a-resource.ts"
@@ -37,7 +37,7 @@ const merged = (all: ReadonlyArray<DecodedResources>): DecodedResources => ({
 const follower = (frame: HierarchyFrame) => {
   const builder = new HierarchyBuilder(frame)
   let known = new Map<unknown, DecodedResources>()
-  const built = new Map<Part, BuiltPart>()
+  const built = new Map<TreePart, BuiltPart>()
   return {
     follow: ({ rows, customers, gids }: World) => {
       const now = new Map(rows.map((row) => [row, known.get(row) ?? decodeResources([row])]))

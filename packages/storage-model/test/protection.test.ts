@@ -161,7 +161,7 @@ describe("a live record with bad names protects the paths of its good ones", () 
     expect(removalBeside(aResource({ uuid: uuidNumber(1), ...bad }), path)).toBe(becomes)
   })
 
-  it.each([null, {}, "row", 5, [], { state: "OK" }])("but %j names nothing and holds nothing back", (row) => {
+  it.each([null, {}, "row", 5, [], { state: "OK" }])("unless the record is %j, which names nothing", (row) => {
     expect(removalBeside(row, named)).toBe("served")
   })
 
@@ -298,7 +298,7 @@ describe("a removal", () => {
     expect(mountPointsOf(entriesOf(tree))).toEqual(["/capstor/store/cscs", "/capstor/store/cscs/university-physics"])
   })
 
-  it.each(["Creating", "Updating", "Terminated"])("rule for orders does not apply to a removal that is %s", (state) => {
+  it.each(["Creating", "Updating", "Terminated"])("needs no order if the resource is %s", (state) => {
     expect(resourcesOf(treeOf([aResource({ state, order_in_progress: null })]))).toHaveLength(1)
   })
 

@@ -238,7 +238,7 @@ describe("a quota option", () => {
     [{ soft_quota_indoes: 2, soft_quota_inodes: 1 }, [10, 10, 1, 20_000_000]],
     [{ hard_quota_inodes: 50_000_000, hard_quota_indoes: 60_000_000 }, [10, 10, 13_300_000, 50_000_000]],
     [{ soft_quota_inodes: null, soft_quota_indoes: 2 }, [10, 10, 2, 20_000_000]],
-  ])("%j overrides", (options, quotas) => {
+  ])("%j takes precedence over the limit", (options, quotas) => {
     expect(quotasOf({ limits: { storage: 10 }, options })).toEqual(quotas)
     expect(warningsWith({ limits: { storage: 10 }, options })).toEqual([])
   })

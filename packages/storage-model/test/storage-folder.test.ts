@@ -143,7 +143,7 @@ describe("a value with several sources", () => {
     [{}, {}, {}, { hard_quota_space: 15 }, 15],
     [{ hard_quota_space: 0 }, { hard_quota_space: null }, { hard_quota_space: "x" }, { hard_quota_space: 15 }, 15],
     [{}, {}, {}, {}, 10],
-  ])("of the options %j, their folder %j, the attributes %j and theirs %j: hard space is %5$d", (...given) => {
+  ])("of the options %j, their folder %j, the attributes %j and theirs %j gives %d TB of hard space", (...given) => {
     const [flat, inOptions, attributes, inTheirs, hard] = given
     const changes = {
       options: { ...flat, f: { ...folder, ...inOptions } },

@@ -20,7 +20,7 @@ export class WaldurUnavailable extends Schema.TaggedError<WaldurUnavailable>()("
   proxy: Schema.optionalKey(Schema.String),
 }) {
   override get message() {
-    const what = this.reason === "status" ? `answered ${this.status}` : `failed (${this.reason})`
+    const what = this.reason === "status" ? `responded with ${this.status}` : `failed (${this.reason})`
     const via = this.proxy === undefined ? "" : ` (through ${this.proxy})`
     return `Waldur: ${this.call} ${what}: ${this.detail}${via}`
   }
@@ -38,11 +38,11 @@ export class WaldurRejected extends Schema.TaggedError<WaldurRejected>()("Waldur
   override get message() {
     switch (this.status) {
       case 401:
-        return `Waldur refused the API token (it is wrong, or it has expired): ${this.call} answered 401: ${this.detail}`
+        return `Waldur refused the API token (it is wrong, or it has expired): ${this.call} responded with 401: ${this.detail}`
       case 403:
-        return `Waldur does not allow this to the token's user: ${this.call} answered 403: ${this.detail}`
+        return `Waldur does not allow this to the token's user: ${this.call} responded with 403: ${this.detail}`
       default:
-        return `Waldur refused: ${this.call} answered ${this.status}: ${this.detail}`
+        return `Waldur refused: ${this.call} responded with ${this.status}: ${this.detail}`
     }
   }
 }

@@ -25,9 +25,9 @@ type Pages = ReadonlyMap<string, Rows>
 
 /** The pages that a read consists of. */
 interface KnownPages {
-  /** Of the last full read. */
+  /** The pages of the last full read. */
   readonly all: Pages
-  /** Of the orders in progress, and of the changes if those were read last. */
+  /** The pages of orders in progress, and those of the changes if these were read last. */
   readonly recent: Pages
 }
 

@@ -279,12 +279,12 @@ describe("an action", () => {
         fake.instead = () => json(409, { detail: "Valid states for operation: pending-provider." })
         expect(yield* act(waldur)).toEqual({
           _tag: "otherState",
-          detail: `Waldur refused: POST ${fake.url}/api/${path} answered 409: Valid states for operation: pending-provider.`,
+          detail: `Waldur refused: POST ${fake.url}/api/${path} responded with 409: Valid states for operation: pending-provider.`,
         })
         fake.instead = () => pages.serverError
         expect(yield* act(waldur)).toEqual({
           _tag: "unknown",
-          detail: `Waldur: POST ${fake.url}/api/${path} answered 500: Server Error (500)`,
+          detail: `Waldur: POST ${fake.url}/api/${path} responded with 500: Server Error (500)`,
         })
         fake.instead = () => "reset"
         expect(yield* act(waldur)).toMatchObject({ _tag: "unknown", detail: expect.stringContaining("reset") })

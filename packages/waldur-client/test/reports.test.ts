@@ -156,7 +156,7 @@ describe("a report whose target is not trusted", () => {
   }
 })
 
-describe("a report that is answered", () => {
+describe("a report's outcome", () => {
   const replies: ReadonlyArray<[what: string, reply: Reply | "reset", outcome: object]> = [
     ["400 with a list", json(400, ["Blocked organization is not available."]), { _tag: "notAllowedNow" }],
     ["401", json(401, { detail: "Invalid token." }), { _tag: "refused" }],
@@ -179,7 +179,7 @@ describe("a report that is answered", () => {
     ["a cut connection", "reset", { _tag: "unknown" }],
   ]
   for (const [what, reply, outcome] of replies) {
-    it.live(`with ${what} is ${JSON.stringify(outcome)}, sent once, and reveals no token`, () =>
+    it.live(`after ${what} is ${JSON.stringify(outcome)}; the report is sent once, and no token is revealed`, () =>
       Effect.gen(function* () {
         const fake = yield* startFakeWaldur
         fake.instead = () => reply
@@ -192,7 +192,7 @@ describe("a report that is answered", () => {
     )
   }
 
-  it.live("by nothing within its time has an unknown outcome, and is sent once", () =>
+  it.live("is unknown if no response arrives in time; the report is sent once", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.holds = () => true
@@ -201,7 +201,7 @@ describe("a report that is answered", () => {
     }),
   )
 
-  it.live("by a closed port is tried again, since nothing was sent", () =>
+  it.live("is that of a further attempt if the port was closed, since nothing was sent", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const url = yield* Effect.scoped(Effect.map(startFakeWaldur, (gone) => gone.url))

@@ -133,18 +133,6 @@ export const clientChecks = async (scratch: string, packages: string) => {
       if (!String(refusal).includes("was not made for")) throw new Error("it takes a directory that it did not make")
       return "the second run changes nothing, and the third refuses what it did not make"
     },
-
-    "the systemd example": async () => {
-      const units = ["storage-reconcile.service", "storage-reconcile.timer"].map((name) => {
-        const text = readFileSync(join(examples, "systemd", name), "utf8")
-        writeFileSync(join(scratch, name), text.replaceAll("/opt/storage-reconcile/bin/python", process.execPath))
-        return join(scratch, name)
-      })
-      // It also succeeds if it does not know a setting.
-      const complaints = await run("/bin/sh", ["-c", 'systemd-analyze verify "$@" 2>&1', "sh", ...units], options)
-      if (complaints.includes("storage-reconcile")) throw new Error(complaints)
-      return "verified"
-    },
   }
 }
 

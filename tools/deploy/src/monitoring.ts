@@ -1,3 +1,4 @@
+/** Checks of alerts and dashboards. */
 import { globSync, readFileSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { readYaml } from "./read-yaml.ts"

@@ -1,3 +1,4 @@
+/** Starts the image's folder, and checks what it does. */
 import { chown, copyFile, mkdir, readdir, writeFile } from "node:fs/promises"
 import { imageEnvironment, parseLogLine, type RunningProxy, run, stagesOf, startProxy, wordsOf } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
@@ -17,7 +18,7 @@ const must = (holds: boolean, otherwise: string): void => {
  * @param app the folder that the image would contain as /app
  * @param scratch a directory for the rest, accessible to every user
  * @param config a text for config.yaml, overridden by the sandbox's addresses
- * @param test the command of `helm test`, which asks the URL of readiness; none if there is no Helm to render it
+ * @param test the command of `helm test`, without the URL of readiness
  * @returns a summary, and the names of the metrics
  */
 export const startApp = async (
@@ -25,7 +26,7 @@ export const startApp = async (
   app: string,
   scratch: string,
   config: string,
-  test: ReadonlyArray<string> = [],
+  test: ReadonlyArray<string>,
 ) => {
   const [, stage = []] = await stagesOf(`${workspace}/deploy/Dockerfile`)
   const entryPoint = wordsOf(stage, "ENTRYPOINT").map((word) => word.replace(/^\/app\//, `${app}/`))
@@ -91,15 +92,10 @@ export const startApp = async (
       user,
     )
     const [interpreter, ...asksReadiness] = test
-    if (interpreter !== undefined) {
-      must(interpreter === "node", `helm test runs ${interpreter}`)
-      await run(node, [...asksReadiness, `${url}/healthz/ready`], user)
-      const refused = await run(node, [...asksReadiness, `${url}/nothing`], user).then(
-        () => false,
-        () => true,
-      )
-      must(refused, "helm test accepts a 404")
-    }
+    must(interpreter === "node", `helm test runs ${interpreter}`)
+    await run(node, [...asksReadiness, `${url}/healthz/ready`], user)
+    const accepted = await run(node, [...asksReadiness, `${url}/nothing`], user).catch(() => undefined)
+    must(accepted === undefined, "helm test accepts a 404")
     const metrics = await get("/metrics")
     const lines = running.stderr().split("\n").map(parseLogLine)
     const { annotations } = lines.find((line) => line?.event === "configuration") ?? {}

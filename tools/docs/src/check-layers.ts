@@ -22,7 +22,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
     "packages/waldur-client",
     "packages/hpc-user-client",
   ],
-  "apps/storage-proxy": ["packages/proxy-server", "packages/http-transport"],
+  "apps/storage-proxy": ["packages/proxy-server", "packages/storage-model", "packages/http-transport"],
   "apps/provisioner": [
     "packages/proxy-server",
     "packages/storage-client",

@@ -1,10 +1,3 @@
-import { globSync } from "node:fs"
-import { readFile } from "node:fs/promises"
-import { sandboxEnvironment, startProxy } from "@cscs/harness"
-import { startSandbox } from "@cscs/sandbox"
-import stringify from "json-stringify-pretty-compact"
-import { writeOrCheck } from "./write-or-check.ts"
-
 /**
  * Writes the JSON examples of docs/ from the real proxy's responses over the sandbox; with `--check` it only checks
  * that they are current. An example is a block of JSON after one of these comments:
@@ -13,10 +6,17 @@ import { writeOrCheck } from "./write-or-check.ts"
  * - `<!-- fields LABEL: a, b -->`: some fields of it
  * - `<!-- GET PATH -->`: the response body
  */
+import { globSync } from "node:fs"
+import { readFile } from "node:fs/promises"
+import { sandboxEnvironment, startProxy } from "@cscs/harness"
+import { startSandbox } from "@cscs/sandbox"
+import stringify from "json-stringify-pretty-compact"
+import { writeOrCheck } from "./write-or-check.ts"
+
 // safe-regex: our own documents
 const marked = /<!-- (.+?) -->\n\n?```json\n[\s\S]*?```/g
 
-// biome-ignore lint/suspicious/noExplicitAny: answers of any shape.
+// biome-ignore lint/suspicious/noExplicitAny: responses of any shape.
 type Json = any
 
 const sandbox = await startSandbox()

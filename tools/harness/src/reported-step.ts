@@ -1,18 +1,13 @@
-/** Required for a step but missing on this machine: a program that needs an installation. */
-export class Unavailable extends Error {}
-
 /**
  * Runs one step of a check, and prints a line: a mark, the name, the duration in seconds, and the result.
  *
  * @param describe the result in words
- * @param mayBeUnavailable whether a step that throws `Unavailable` is only reported
  * @returns the step's result; `undefined` if it failed, which also sets the exit code to 1
  */
 export const reportedStep = async <A>(
   name: string,
   act: () => Promise<A> | A,
   describe: (result: A) => string = String,
-  mayBeUnavailable = false,
 ): Promise<A | undefined> => {
   const began = Date.now()
   const line = (mark: string, text: string) =>
@@ -22,11 +17,8 @@ export const reportedStep = async <A>(
     line("ok", describe(result))
     return result
   } catch (error) {
-    if (error instanceof Unavailable && mayBeUnavailable) line("-", error.message)
-    else {
-      line("FAIL", error instanceof Error ? error.message : String(error))
-      process.exitCode = 1
-    }
+    line("FAIL", error instanceof Error ? error.message : String(error))
+    process.exitCode = 1
     return undefined
   }
 }

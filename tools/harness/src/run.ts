@@ -1,3 +1,4 @@
+/** Runs commands. */
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
 import { watch } from "./processes.ts"

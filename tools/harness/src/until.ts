@@ -1,3 +1,4 @@
+/** Waits for conditions. */
 import { setTimeout as pause } from "node:timers/promises"
 
 /** Polling interval in milliseconds. */

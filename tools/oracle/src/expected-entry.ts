@@ -17,7 +17,7 @@ export const stateSeen = ({ state, order }: Pick<Facts, "state" | "order">): str
   return state === "Updating" || state === "Terminating" ? "OK" : state
 }
 
-/** By Waldur's state. */
+/** The status of each state of Waldur. */
 export const statuses: Readonly<Record<string, string>> = {
   Creating: "pending",
   OK: "active",

@@ -1,26 +1,18 @@
-/** The facts of a Waldur resource that determine its entry. All of it is valid unless `hostile` is set. */
+/** The facts of a Waldur resource that determine its entry. All of it is valid unless `protects` is set. */
 import type { Json, JsonObject } from "@cscs/sandbox"
-
-/** A live record with values that the contract refuses. */
-export interface HostileRecord {
-  /** The possible location of its data: a removal of this directory, or of one above it, is held back. */
-  readonly protects: string
-  /** The record only gives a directory above its data: a removal anywhere below it is held back too. */
-  readonly isVague: boolean
-  /**
-   * The consequence: none (`odd`), its own entry is skipped (`bad`), or it also does not count for its tenant and
-   * customer (`malformed`).
-   */
-  readonly costs: "odd" | "bad" | "malformed"
-}
 
 const objectOf = (value: Json | undefined): JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? value : {}
 
 export type Facts = Readonly<ReturnType<typeof factsOf>>
 
-/** Extracts the relevant facts from a Waldur row. */
-export const factsOf = (row: JsonObject, hostile?: HostileRecord) => {
+/**
+ * Extracts the relevant facts from a Waldur row.
+ *
+ * @param protects the directory with the data of a malformed live record: it has no entry and does not count for its
+ *   tenant and customer, but a removal of this directory, or of one above it, is held back
+ */
+export const factsOf = (row: JsonObject, protects?: string) => {
   const attributes = objectOf(row.attributes)
   return {
     /** 32 hex digits, like the others. */
@@ -39,11 +31,9 @@ export const factsOf = (row: JsonObject, hostile?: HostileRecord) => {
     permissions: String(attributes.permissions),
     limits: { ...objectOf(row.limits) },
     options: { ...objectOf(row.options) },
-    // A hostile one gives no path to serve.
-    backendId: hostile === undefined ? String(row.backend_id) : "",
+    backendId: String(row.backend_id),
     order: row.order_in_progress ? orderOf(objectOf(row.order_in_progress)) : undefined,
-    /** What is wrong with the record, although its data is live. `undefined` for a valid record. */
-    hostile,
+    protects,
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util"
 import type { World } from "@cscs/sandbox"
-import { type Facts, factsOf, type HostileRecord } from "./facts.ts"
+import { type Facts, factsOf } from "./facts.ts"
 
 /** When something was true; `until` is infinite while it is. */
 export interface Span {
@@ -34,14 +34,9 @@ export interface KnownGid {
   provenAt: number
 }
 
-/** A storage system that suddenly has no usable records: a role is lost, or all records went bad. */
+/** A storage system that suddenly has no usable records, because a role is lost. */
 export interface Loss extends Span {
   readonly offeringSlug: string
-  /**
-   * Whether a single read may have seen some of its records good and some bad, which no count shows: a loss of less
-   * than half is accepted, and a guard then keeps the rest.
-   */
-  isTorn: boolean
 }
 
 export type History = ReturnType<typeof historyOf>
@@ -56,7 +51,7 @@ export const historyOf = (world: World) => {
   const gids = new Map<string, KnownGid>()
   const losses: Array<Loss> = []
   const asked = new Set<string>()
-  const hostile = new Map<string, HostileRecord>()
+  const malformed = new Map<string, string>()
   let revision = 0
 
   /** Records the differences that a change between `before` and `now` made. */
@@ -79,7 +74,7 @@ export const historyOf = (world: World) => {
     const seen = new Set<string>()
     const isFirst = before === Number.NEGATIVE_INFINITY
     for (const row of world.resources) {
-      const facts = factsOf(row, hostile.get(String(row.uuid)))
+      const facts = factsOf(row, malformed.get(String(row.uuid)))
       const { uuid, projectSlug, customerUuid } = facts
       seen.add(uuid)
       asked.add(projectSlug)
@@ -100,8 +95,8 @@ export const historyOf = (world: World) => {
     customerNames: customerNames as ReadonlyMap<string, ReadonlyArray<Dated<string>>>,
     gids: gids as ReadonlyMap<string, KnownGid>,
     losses: losses as ReadonlyArray<Loss>,
-    /** Records that the record with this uuid, which comes with the next change, is hostile. */
-    expectHostile: (uuid: string, record: HostileRecord) => void hostile.set(uuid, record),
+    /** Records that the row with this uuid, which comes with the next change, is malformed, and where its data is. */
+    expectMalformed: (uuid: string, protects: string) => void malformed.set(uuid, protects),
     /** Increases with every change. */
     revision: () => revision,
     /** Applies a change to the world, and records the differences. Changes run one after the other. */
@@ -112,13 +107,12 @@ export const historyOf = (world: World) => {
       revision += 1
     },
     /** A system loses its records until the returned function is called. */
-    lose: (offeringSlug: string, isTorn: boolean): ((isTorn: boolean) => void) => {
-      const loss = { offeringSlug, isTorn, from: performance.now(), until: Number.POSITIVE_INFINITY }
+    lose: (offeringSlug: string): (() => void) => {
+      const loss = { offeringSlug, from: performance.now(), until: Number.POSITIVE_INFINITY }
       losses.push(loss)
       revision += 1
-      return (isTornToo) => {
+      return () => {
         loss.until = performance.now()
-        loss.isTorn ||= isTornToo
         revision += 1
       }
     },

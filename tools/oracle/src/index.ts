@@ -4,6 +4,6 @@
  */
 export { checkList, type ListedEntries, type Mismatch } from "./check-list.ts"
 export { expectedEntry, isBeingRemoved, statuses, systems } from "./expected-entry.ts"
-export { factsOf, type HostileRecord } from "./facts.ts"
+export { factsOf } from "./facts.ts"
 export { type History, historyOf, overlaps, type Span } from "./history.ts"
 export { type Filter, type Oracle, oracleOf, type Window } from "./oracle.ts"

@@ -34,7 +34,7 @@ export interface Filter {
 
 /** A place in the list. */
 export interface Place {
-  /** Of one entry: its item, its storage system and its data type. */
+  /** Identifies the entry: its item, its storage system and its data type. */
   readonly key: string
   /** The possible entries here. */
   readonly entries: ReadonlySet<string>
@@ -85,13 +85,13 @@ export const oracleOf = (about: {
 
   return (window, filter) => {
     const seen = pastsInOrder()
-      // The place in a hostile record may be wrong; its data is protected under every filter.
-      .filter(({ place }) => place.hostile !== undefined || isWanted(place, filter))
+      // The place in a malformed record may be wrong; its data is protected under every filter.
+      .filter(({ place }) => place.protects !== undefined || isWanted(place, filter))
       .map((past) => sightOf(past, window, lossesIn(past, window)))
       .filter(({ isEver }) => isEver)
     const live = livePathsOf(seen)
     const places: Array<Place> = []
-    const placed = seen.filter(({ past: { place } }) => place.hostile?.costs !== "malformed" && isWanted(place, filter))
+    const placed = seen.filter(({ past: { place } }) => place.protects === undefined && isWanted(place, filter))
     for (const tenant of Map.groupBy(placed, tenantOf).values()) {
       const parent = (entries: ReadonlyArray<string>, members: ReadonlyArray<Sight>) => {
         const place = parentPlace(entries, members, filter)
@@ -106,7 +106,6 @@ export const oracleOf = (about: {
         for (const member of customer) {
           const gid = history.gids.get(member.past.place.projectSlug)
           if (gid === undefined || gid.from > window.to) continue
-          if (member.past.place.hostile?.costs === "bad") continue
           const passing = member.versions.filter((facts) => passes(facts, filter) && !isHeldBack(facts))
           const entries = passing
             .filter((facts) => !live.alwaysAt(facts, member))
@@ -119,7 +118,6 @@ export const oracleOf = (about: {
               !member.isAlways ||
               passing.length < member.versions.length ||
               !isGidSure(gid, window) ||
-              member.mayBeTorn ||
               passing.some((facts) => live.everAt(facts, member) || mayBeSkipped(facts, member)),
             projectSlug: member.past.place.projectSlug,
           })
@@ -150,8 +148,6 @@ const sightOf = (past: Past, window: Window, losses: ReadonlyArray<Loss>) => {
     past,
     /** Whether a guard may keep its previous entry. */
     mayBeKept: losses.length > 0,
-    /** Whether one read may have seen only a part of its system. */
-    mayBeTorn: losses.some(({ isTorn }) => isTorn),
     /** The provider's view, in every way that it may have been read. */
     versions: versions as ReadonlyArray<Facts>,
     isEver: versions.length > 0,
@@ -182,27 +178,20 @@ const livePathsOf = (seen: ReadonlyArray<Sight>) => {
   const othersAt = (facts: Facts, self: Sight) =>
     isRemoval(facts) ? (at.get(mountPointOf(facts)) ?? []).filter(({ sight }) => sight !== self) : []
   const isLive = (facts: Facts) => !isRemoval(facts) || isHeldBack(facts)
-  const hostile = seen.flatMap((sight) =>
-    sight.past.place.hostile === undefined ? [] : [{ sight, record: sight.past.place.hostile }],
-  )
-  const hostileAt = (facts: Facts, self: Sight) => {
-    if (!isRemoval(facts)) return []
-    const path = mountPointOf(facts)
-    return hostile.filter(
-      ({ sight, record: { protects, isVague } }) =>
-        sight !== self &&
-        (protects === path || protects.startsWith(`${path}/`) || (isVague && path.startsWith(`${protects}/`))),
-    )
-  }
+  const malformed = seen.filter(({ past: { place } }) => place.protects !== undefined)
+  const malformedAt = (facts: Facts) =>
+    isRemoval(facts)
+      ? malformed.filter(({ past: { place } }) => `${place.protects}/`.startsWith(`${mountPointOf(facts)}/`))
+      : []
   return {
     everAt: (facts: Facts, self: Sight) =>
       othersAt(facts, self).some((other) => isLive(other.facts)) ||
-      hostileAt(facts, self).some(({ sight }) => sight.versions.some(isLive)),
+      malformedAt(facts).some(({ versions }) => versions.some(isLive)),
     alwaysAt: (facts: Facts, self: Sight) =>
       othersAt(facts, self).some(
         ({ sight }) =>
           sight.isAlways && sight.versions.every((one) => isLive(one) && mountPointOf(one) === mountPointOf(facts)),
-      ) || hostileAt(facts, self).some(({ sight }) => sight.isAlways && sight.versions.every(isLive)),
+      ) || malformedAt(facts).some(({ isAlways, versions }) => isAlways && versions.every(isLive)),
   }
 }
 

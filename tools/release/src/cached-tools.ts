@@ -1,3 +1,4 @@
+/** What the rehearsal needs from npm, once per machine. */
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"

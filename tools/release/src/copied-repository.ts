@@ -1,3 +1,4 @@
+/** The copy of the repository that is released. */
 import { cp, mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type Environment, run, workingTree } from "@cscs/harness"

@@ -1,3 +1,4 @@
+/** An npm registry on loopback. */
 import { once } from "node:events"
 import { mkdir, writeFile } from "node:fs/promises"
 import type { AddressInfo, Server } from "node:net"
@@ -9,12 +10,7 @@ export type Registry = Awaited<ReturnType<typeof startRegistry>>
 /** The metadata of a package. */
 export interface Packument {
   readonly "dist-tags": { readonly latest: string }
-  readonly versions: Readonly<
-    Record<
-      string,
-      { readonly dependencies?: Readonly<Record<string, string>>; readonly dist: { readonly tarball: string } }
-    >
-  >
+  readonly versions: Readonly<Record<string, { readonly dist: { readonly tarball: string } }>>
 }
 
 /**

@@ -1,12 +1,10 @@
 /** Requests of the soak's callers, with the times of request and response. */
-import { Agent, fetch } from "undici"
 
 export const listPath = "/api/storage-resources/"
 
 export interface ListRequest {
   /** Path and query. */
   readonly path: string
-  readonly method?: "GET" | "HEAD"
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -23,14 +21,9 @@ export interface Reply {
 
 export type Client = ReturnType<typeof clientOf>
 
-/** A caller may have to wait for the deadlines of several upstream calls. */
-const patienceMs = 120_000
-
 export const clientOf = (origin: string) => {
-  const timeouts = { keepAliveTimeout: 2000, headersTimeout: patienceMs, bodyTimeout: patienceMs }
-  const dispatcher = new Agent({ connections: 32, ...timeouts })
-  const fetched = ({ path, method = "GET", headers }: ListRequest, signal: AbortSignal | null = null) =>
-    fetch(origin + path, { dispatcher, method, headers: { "Accept-Encoding": "identity", ...headers }, signal })
+  const fetched = ({ path, headers }: ListRequest, signal?: AbortSignal) =>
+    fetch(origin + path, { headers: { "Accept-Encoding": "identity", ...headers }, signal: signal ?? null })
   return {
     send: async (about: ListRequest): Promise<Reply> => {
       const sentAt = performance.now()
@@ -54,6 +47,5 @@ export const clientOf = (origin: string) => {
         leaving.abort()
       }
     },
-    close: () => dispatcher.close(),
   }
 }

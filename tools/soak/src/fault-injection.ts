@@ -8,9 +8,6 @@ import { pause } from "./pause.ts"
 
 export const upstreams = ["waldur", "hpcUserApi", "issuer"] as const
 
-/** Larger than any response that the proxy accepts; once in a run. */
-const tooLarge = ["too large", { oversizeBytes: 70_000_000, times: 1 }] as const
-
 /** Waldur refuses its token; of the HPC User API, all tokens so far become invalid. */
 const tokenRefused = "token refused"
 
@@ -45,23 +42,17 @@ const waldurPaths: ReadonlyArray<readonly [number, RegExp | undefined]> = [
   [1, /\/customers\/$/],
 ]
 
-export const faultInjection = (sandbox: Sandbox, chance: Chance, seconds: number) => {
+export const faultInjection = (sandbox: Sandbox, chance: Chance) => {
   const spans: Array<Span & { readonly upstream: Upstream }> = []
   const struck: Counts = new Map()
-  // Its memory is not returned at once, and would look like a leak if it came late.
-  const oversizeBefore = performance.now() + seconds * 250
-  let hasBeenOversize = false
-
   /** Sets a fault; returns a function that clears it. */
   const strike = (upstream: Upstream): (() => void) => {
     const span = { upstream, from: performance.now(), until: Number.POSITIVE_INFINITY }
     spans.push(span)
-    const isOversize = upstream === "waldur" && !hasBeenOversize && span.from < oversizeBefore
-    hasBeenOversize ||= isOversize
-    const [name, fault] = isOversize ? tooLarge : chance.weighed(faults)
+    const [name, fault] = chance.weighed(faults)
     const revokes = name === tokenRefused && upstream !== "waldur"
     if (revokes) sandbox.hpcUserApi.revokeTokens()
-    const set = revokes ? [] : setFault(upstream, isOversize ? fault : narrowed(fault, upstream))
+    const set = revokes ? [] : setFault(upstream, narrowed(fault, upstream))
     return () => {
       for (const one of set) one.clear()
       count(struck, `${upstream}: ${name}`, revokes ? 1 : set.reduce((sum, one) => sum + one.struck, 0))

@@ -1,20 +1,18 @@
 /** The callers: mixed requests, each response checked. */
 
-import { type Filter, type History, type ListedEntries, overlaps, statuses, systems, type Window } from "@cscs/oracle"
+import { type Filter, type ListedEntries, statuses, systems, type Window } from "@cscs/oracle"
 import type { Chance } from "./chance.ts"
 import type { Checker, Kept } from "./checker.ts"
-import { type Client, type ListRequest, listPath, type Reply } from "./client.ts"
+import { type Client, listPath, type Reply } from "./client.ts"
 import { count } from "./counts.ts"
 import { pause } from "./pause.ts"
 
 export interface Caller {
   readonly client: Client
   readonly chance: Chance
-  readonly history: History
   readonly checker: Checker
   /** Responses that callers have. */
   readonly kept: Array<Kept>
-  readonly holdsSecret: (text: string) => boolean
 }
 
 /** Sends one request after another until `stop`. */
@@ -89,7 +87,7 @@ const onePage = async (caller: Caller, headers: Readonly<Record<string, string>>
   if (!checker.isSuccess(reply, 502)) return
   const listed = pageIn(checker, reply, filter)
   checker.age(reply)
-  checker.etag(reply, true)
+  checker.etag(reply)
   checker.list(reply, checker.windowOf(reply), listed)
   keep(caller, reply, listed)
 }
@@ -116,7 +114,7 @@ const walk: Kind = async ({ client, chance, checker }) => {
     } else if (first.total !== total) {
       checker.wrong(reply, "pages of one walk have two totals", total, first.total)
     }
-    checker.etag(reply, true)
+    checker.etag(reply)
     entries.push(...some)
     path = nextIn(reply)
     if (chance.happens(0.5)) await new Promise((resolve) => setTimeout(resolve, chance.between(0, 800)))
@@ -154,82 +152,43 @@ const lines: Kind = async (caller) => {
   const listed = linesIn(checker, reply, filter)
   count(checker.checks, "NDJSON lists")
   checker.age(reply)
-  checker.etag(reply, false)
+  checker.etag(reply)
   checker.list(reply, checker.windowOf(reply), listed)
   keep(caller, reply, listed)
 }
 
 /** Revalidates a response that a caller has: a 304 means that it is still valid. */
-const conditional =
-  (method: "GET" | "HEAD"): Kind =>
-  async (caller) => {
-    const { client, chance, kept, checker } = caller
-    if (kept.length === 0) return
-    const one = chance.pick(kept)
-    const isConditional = method === "GET" || chance.happens(0.5)
-    const request: ListRequest = {
-      path: one.path,
-      method,
-      headers: { ...one.headers, ...(isConditional && { "If-None-Match": one.etag }) },
-    }
-    const reply = await client.send(request)
-    const isWhole = checker.isSuccess(reply, 502, 304)
-    if (!isWhole && reply.status !== 304) return
-    checker.age(reply)
-    count(checker.checks, isWhole ? "changed since" : "unchanged since")
-    const isSame = reply.header("etag") === one.etag
-    if (isConditional && isWhole === isSame) {
-      checker.wrong(reply, isSame ? "200 though nothing changed" : "304 with another ETag", one.etag)
-    }
-    if ((method === "HEAD" || !isWhole) && reply.body.length > 0) {
-      checker.wrong(reply, "an unexpected body", reply.body.toString().slice(0, 200))
-    }
-    if (isSame) checker.list(reply, checker.windowOf(reply), one.listed)
-    else if (method === "GET" && one.headers.Accept === undefined) {
-      const listed = pageIn(checker, reply, one.listed.filter)
-      checker.etag({ ...reply, request: { ...request, headers: one.headers } }, true)
-      checker.list(reply, checker.windowOf(reply), listed)
-      keep(caller, { ...reply, request: { path: one.path, headers: one.headers } }, listed)
-    }
+const unchangedSince: Kind = async (caller) => {
+  const { client, chance, kept, checker } = caller
+  if (kept.length === 0) return
+  const one = chance.pick(kept)
+  const reply = await client.send({ path: one.path, headers: { ...one.headers, "If-None-Match": one.etag } })
+  const isWhole = checker.isSuccess(reply, 502, 304)
+  if (!isWhole && reply.status !== 304) return
+  checker.age(reply)
+  count(checker.checks, isWhole ? "changed since" : "unchanged since")
+  const isSame = reply.header("etag") === one.etag
+  if (isWhole === isSame) {
+    checker.wrong(reply, isSame ? "200 though nothing changed" : "304 with another ETag", one.etag)
   }
-
-const unchangedSince = conditional("GET")
-const headOnly = conditional("HEAD")
+  if (!isWhole && reply.body.length > 0) {
+    checker.wrong(reply, "an unexpected body", reply.body.toString().slice(0, 200))
+  }
+  if (isSame) checker.list(reply, checker.windowOf(reply), one.listed)
+  else if (one.headers.Accept === undefined) {
+    const listed = pageIn(checker, reply, one.listed.filter)
+    const unconditional = { ...reply, request: { path: one.path, headers: one.headers } }
+    checker.etag(unconditional)
+    checker.list(reply, checker.windowOf(reply), listed)
+    keep(caller, unconditional, listed)
+  }
+}
 
 const leaving: Kind = async ({ client, chance, checker }) => {
   const headers = chance.happens(0.5) ? { Accept: "application/x-ndjson" } : randomCoding(chance)
-  const path = pathOf(randomFilter(chance), { page_size: "500", ...(chance.happens(0.1) && { debug: "true" }) })
+  const path = pathOf(randomFilter(chance), { page_size: "500" })
   await client.leave({ path, headers }, chance.between(0, 30))
   count(checker.statuses, "left")
-}
-
-/** Waldur's own rows, as they were while the request was in flight. */
-const debugging: Kind = async ({ client, chance, checker, history, holdsSecret }) => {
-  const filter: Filter = chance.happens(0.5) ? { storage_system: chance.pick(systems) } : {}
-  const path = pathOf(filter, { debug: "true", page_size: "40", page: String(1 + chance.below(3)) })
-  const reply = await client.send({ path })
-  const text = reply.body.toString()
-  if (holdsSecret(text)) checker.wrong(reply, "a secret is in the response")
-  if (!checker.isSuccess(reply, 502)) return
-  count(checker.checks, "debug responses")
-  for (const { uuid, state, project_slug } of JSON.parse(text).raw_resources.resources) {
-    const versions = history.pasts.get(String(uuid))?.versions ?? []
-    const now = versions.filter((version) => overlaps(version, reply.sentAt, reply.receivedAt))
-    if (now.some(({ value }) => value?.state === state && value?.projectSlug === project_slug)) continue
-    checker.wrong(reply, "a row is not Waldur's", { uuid, state, project_slug }, now)
-  }
-}
-
-const health: Kind = async ({ client, checker }) => {
-  if (!checker.isSuccess(await client.send({ path: "/healthz/live" }))) return
-  const reply = await client.send({ path: "/healthz/ready" })
-  if (!checker.isSuccess(reply)) return
-  count(checker.checks, "health")
-  const { snapshot } = JSON.parse(reply.body.toString())
-  const { least, most } = checker.sizes({ from: reply.sentAt - snapshot.age * 1000 - 150, to: reply.receivedAt }, {})
-  if (snapshot.entries < least || snapshot.entries > most) {
-    checker.wrong(reply, "readiness reports another size", snapshot, `${least} to ${most} entries`)
-  }
 }
 
 /** With weights. */
@@ -239,8 +198,5 @@ const kinds: ReadonlyArray<readonly [number, Kind]> = [
   [10, walk],
   [12, lines],
   [20, unchangedSince],
-  [6, headOnly],
   [6, leaving],
-  [2, debugging],
-  [2, health],
 ]

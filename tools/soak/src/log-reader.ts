@@ -1,4 +1,4 @@
-/** Finds faults in the proxy's log, and extracts its failed refreshes and its guards. */
+/** Finds faults in the proxy's log, and extracts its guards. */
 import { parseLogLine } from "@cscs/harness"
 import type { Sandbox } from "@cscs/sandbox"
 import { type Counts, count } from "./counts.ts"
@@ -16,12 +16,9 @@ export const logReader = (sandbox: Sandbox) => {
   const events: Counts = new Map()
   /** When the proxy logged that it keeps the last good entries of a system; for the currently kept ones, by slug. */
   const guardedSince = new Map<string, number>()
-  let failedAt = Number.NEGATIVE_INFINITY
   return {
     faulty,
     events,
-    /** When the last failed refresh was logged, by `performance.now()`. */
-    failedAt: () => failedAt,
     guardedSince,
     read: (line: string): void => {
       const parsed = parseLogLine(line)
@@ -29,7 +26,6 @@ export const logReader = (sandbox: Sandbox) => {
       if (holdsSecret(line)) faulty.push({ why: "a secret is in the log", line })
       else if (faultEvents.includes(event) || level === "FATAL") faulty.push({ why: "a fault of its own", line })
       else if (event === "") faulty.push({ why: "no line of the log's form, or without an event", line })
-      if (event === "refresh-failed") failedAt = performance.now()
       if (event === "system-guarded") guardedSince.set(String(annotations?.offering), performance.now())
       if (event === "system-released") guardedSince.delete(String(annotations?.offering))
       count(events, event)
@@ -38,7 +34,7 @@ export const logReader = (sandbox: Sandbox) => {
 }
 
 /** Whether a text contains a secret of the sandbox, or any token of its issuer. */
-export const secretsIn = ({ world, waldur, hpcUserApi, issuer }: Sandbox): ((text: string) => boolean) => {
+const secretsIn = ({ world, waldur, hpcUserApi, issuer }: Sandbox): ((text: string) => boolean) => {
   const secrets = [
     ...Object.values(waldur.tokens),
     hpcUserApi.clientSecret,

@@ -3,11 +3,10 @@
  * the same traces as in a real Waldur.
  */
 
-import { type History, type HostileRecord, isBeingRemoved, systems } from "@cscs/oracle"
+import { type History, isBeingRemoved, systems } from "@cscs/oracle"
 import {
   addResource,
   changeResource,
-  type Json,
   type JsonObject,
   type Mutation,
   mutate,
@@ -18,7 +17,6 @@ import {
 } from "@cscs/sandbox"
 import type { Chance } from "./chance.ts"
 import { type Counts, count } from "./counts.ts"
-import { calmAfter } from "./pace.ts"
 import { pause } from "./pause.ts"
 
 /**
@@ -26,9 +24,6 @@ import { pause } from "./pause.ts"
  * row that moved over the page boundary is missing until the next read, as documented.
  */
 const apart = 20_000
-/** After this many intervals of 10 ms without a call of the proxy, none of its reads is in flight. */
-const silentTries = 12
-
 /** A mutation by its name, and its probability. */
 const mutation = (weight: number, name: string, act: () => void | Promise<void>) => [weight, [name, act]] as const
 
@@ -76,12 +71,12 @@ const turnsOf = (around: World) => {
     lastWent = performance.now()
     return true
   }
-  const hostileRows = new Set<WaldurRecord>()
+  const malformedRows = new Set<WaldurRecord>()
   // Each kind in turn, so that a short run has several.
-  let hostileCame = 0
+  let malformedCame = 0
 
-  /** Hostile records remain unchanged. */
-  const ordinary = () => world.resources.filter((row) => !hostileRows.has(row))
+  /** Malformed records remain unchanged. */
+  const ordinary = () => world.resources.filter((row) => !malformedRows.has(row))
   const some = (fits: (row: WaldurRecord) => boolean): WaldurRecord | undefined => {
     const rows = ordinary().filter(fits)
     return rows.length === 0 ? undefined : chance.pick(rows)
@@ -121,9 +116,9 @@ const turnsOf = (around: World) => {
     if (chance.happens(0.7)) addGid(row)
   }
 
-  /** A live record with values that the contract refuses, in the place of another. */
-  const hostileComes = (): void => {
-    if (hostileRows.size >= mostHostile || !mayCome()) return
+  /** A malformed live record in the place of another. */
+  const malformedComes = (): void => {
+    if (malformedRows.size >= mostMalformed || !mayCome()) return
     // In a place where a removal would be served without this record.
     const isServed = (row: WaldurRecord) =>
       (row.state === "Terminated" || (row.state === "Terminating" && hasOrder("executing")(row))) &&
@@ -138,18 +133,17 @@ const turnsOf = (around: World) => {
     const own = String(like.backend_id)
     const path = own.startsWith("/") ? own : `/${system}/${type}/${tenant}/${customer}/${project}`
     // Its names lead elsewhere, so that only its odd value leads to the path.
-    placeInProject(row, `hostile${made}`)
+    placeInProject(row, `malformed${made}`)
     addGid(row)
-    const records = hostileRecords(path)
-    const record = records[hostileCame++ % records.length] as (typeof records)[number]
-    Object.assign(row, record.fields(row))
-    history.expectHostile(String(row.uuid), record)
-    hostileRows.add(row)
+    const spoilt = malformations(path, row)
+    Object.assign(row, spoilt[malformedCame++ % spoilt.length])
+    history.expectMalformed(String(row.uuid), path)
+    malformedRows.add(row)
   }
-  const hostileGoes = (): void => {
-    const row = [...hostileRows].at(0)
+  const malformedGoes = (): void => {
+    const row = [...malformedRows].at(0)
     if (row === undefined || !mayGo()) return
-    hostileRows.delete(row)
+    malformedRows.delete(row)
     const at = world.resources.indexOf(row)
     if (at >= 0) world.resources.splice(at, 1)
   }
@@ -201,21 +195,6 @@ const turnsOf = (around: World) => {
       placeOrder(world, row, { uuid: chance.uuid(), type: "Terminate", state: "pending-consumer" })
       changeResource(world, row, { state: "Terminating" })
     }),
-    mutation(4, "other limit requested, quotas reported before", () => {
-      const row = some(isFree)
-      const before = Number((row?.limits as JsonObject | undefined)?.storage ?? 0)
-      if (row === undefined || before <= 0) return
-      const order = { uuid: chance.uuid(), type: "Update", state: "pending-provider" } as const
-      const limits = { storage: before + chance.below(200) }
-      placeOrder(world, row, { ...order, limits, attributes: { old_limits: { storage: before } } })
-      const reported = {
-        soft_quota_space: before,
-        hard_quota_space: before,
-        soft_quota_inodes: Math.trunc(before * 1_000_000 * 1.33),
-        hard_quota_inodes: before * 2_000_000,
-      }
-      changeResource(world, row, { state: "Updating", options: { ...(row.options as JsonObject), ...reported } })
-    }),
     mutation(8, "removal lost its order", () => {
       // Preferably one in the place of a removed one: both could be gone, were it not for the order.
       const row = some((row) => isFree(row) && String(row.slug).startsWith("soak-")) ?? some(isFree)
@@ -227,8 +206,8 @@ const turnsOf = (around: World) => {
     mutation(3, "order done by Waldur itself", sandboxDoes("order-ends")),
     mutation(8, "order ended unseen", sandboxDoes("order-ends-unseen")),
     mutation(10, "resource added", comes),
-    mutation(12, "hostile record added", hostileComes),
-    mutation(3, "hostile record removed", hostileGoes),
+    mutation(12, "malformed record added", malformedComes),
+    mutation(3, "malformed record removed", malformedGoes),
     mutation(3, "resource removed", () => {
       if (world.resources.length >= 40 && mayGo()) sandboxDoes("resource-disappears")()
     }),
@@ -250,61 +229,25 @@ const turnsOf = (around: World) => {
     mutation(3, "an hour passed", sandboxDoes("an-hour-passes")),
   ]
 
-  /** Runs between two reads of the proxy, if possible; returns whether it may have been in the middle of one. */
-  const tearing = async (change: () => void): Promise<boolean> => {
-    const tries = 200
-    let silent = 0
-    for (let tried = 0; tried < tries && silent < silentTries; tried++) {
-      await pause(10)
-      silent = sandbox.calls.inFlight("waldur") === 0 ? silent + 1 : 0
-    }
-    change()
-    return silent < silentTries || !isCalmFor(calmAfter)
-  }
-
   const see = (offerings: "all" | Array<string>) => {
     const token = world.tokens.get(waldur.token)
     if (token !== undefined) token.sees = offerings
   }
-  const setSlugs = (slugOf: (row: WaldurRecord) => Json | undefined) => {
-    for (const row of world.resources) {
-      const slug = slugOf(row)
-      if (slug !== undefined) changeResource(world, row, { slug })
-    }
-  }
-  /** Ways in which a system loses its records until they are restored. Not among the others, because they last. */
-  const losses = [
-    {
-      name: "role lost",
-      isGradual: false,
-      lose: (system: string) => see(systems.filter((one) => one !== system)),
-      restore: () => see("all"),
-    },
-    {
-      name: "field changed its form",
-      isGradual: true,
-      lose: (system: string) =>
-        setSlugs(({ offering_slug, slug }) =>
-          offering_slug === system && typeof slug === "string" ? [slug] : undefined,
-        ),
-      restore: () => setSlugs(({ slug }) => (Array.isArray(slug) ? (slug[0] ?? null) : undefined)),
-    },
-  ]
-  const lose = async ({ name, isGradual, ...loss }: (typeof losses)[number]): Promise<void> => {
+  /** A system loses its records for some seconds, as when the token's user loses its role. */
+  const lose = (): void => {
     const system = chance.pick(systems)
-    // A loss that is not instantaneous may occur in the middle of a read.
-    const isTorn = await tearing(() => loss.lose(system))
-    const isOver = history.lose(system, isGradual && isTorn)
+    see(systems.filter((one) => one !== system))
+    const isOver = history.lose(system)
     const stop = new AbortController()
     giveBack = () => stop.abort()
     regained = pause(chance.between(4000, 9000), stop.signal).then(async () => {
       // A loss that the proxy never saw does not count.
       for (let left = 12; left > 0 && !isCalmFor(4000) && !stop.signal.aborted; left--) await pause(1000, stop.signal)
-      const isTornToo = await tearing(loss.restore)
-      isOver(isGradual && isTornToo)
+      see("all")
+      isOver()
       giveBack = () => {}
     })
-    count(counts, name)
+    count(counts, "role lost")
   }
   let lastLoss = performance.now() - 15_000
 
@@ -313,7 +256,7 @@ const turnsOf = (around: World) => {
       if (performance.now() - lastLoss > 25_000 && chance.happens(0.2)) {
         lastLoss = performance.now()
         await regained
-        return lose(chance.pick(losses))
+        return lose()
       }
       const [name, act] = chance.weighed(mutations)
       const before = history.revision()
@@ -328,29 +271,14 @@ const turnsOf = (around: World) => {
 }
 
 /** The maximum number at the same time: each is checked for each removal. */
-const mostHostile = 20
+const mostMalformed = 20
 
-let deep: Json = { itemId: "5b2b9f5e-0000-4000-8000-000000000000", unixGid: 4242 }
-for (let level = 0; level < 2000; level++) deep = { level: deep }
-
-const withOddType = ({ attributes }: WaldurRecord) => ({ ...(attributes as JsonObject), storage_data_type: 7 })
-
-/** Ways to spoil a live record with data at `path`, and the consequence of each by the contract. */
-const hostileRecords = (
-  path: string,
-): ReadonlyArray<HostileRecord & { readonly fields: (row: WaldurRecord) => WaldurRecord }> => {
-  const spelledOddly = `${path.replaceAll("/", "//")}/./`
-  const customer = path.slice(0, path.lastIndexOf("/"))
-  const exact = { protects: path, isVague: false } as const
-  return [
-    { ...exact, costs: "odd", fields: () => ({ backend_id: spelledOddly }) },
-    { ...exact, costs: "malformed", fields: () => ({ backend_id: spelledOddly, slug: null }) },
-    { protects: customer, isVague: true, costs: "bad", fields: () => ({ backend_id: "", project_slug: "../.." }) },
-    { ...exact, costs: "odd", fields: () => ({ backend_id: `${path}/`, backend_metadata: { project_item: deep } }) },
-    { ...exact, costs: "malformed", fields: (row) => ({ backend_id: ` ${path}/`, attributes: withOddType(row) }) },
-    { ...exact, costs: "malformed", fields: () => ({ backend_id: path, attributes: "x".repeat(100_000) }) },
-  ]
-}
+/** Ways to spell a live record with data at `path` so that the contract refuses all of it but its path. */
+const malformations = (path: string, row: WaldurRecord): ReadonlyArray<WaldurRecord> => [
+  { backend_id: `${path.replaceAll("/", "//")}/./`, slug: null },
+  { backend_id: ` ${path}/`, attributes: { ...(row.attributes as JsonObject), storage_data_type: 7 } },
+  { backend_id: path, attributes: "x".repeat(100_000) },
+]
 
 const placeInProject = (row: WaldurRecord, slug: string): void => {
   row.project_slug = slug

@@ -6,7 +6,7 @@ export const fullRefreshEvery = 10_000
 /** Longer than any loss lasts, and short enough that the gradual losses of a long run are never half of a system. */
 const lossGuard = 60_000
 /** Short, so that the proxy is silent soon after the load has stopped. */
-export const keepWarmFor = 3000
+const keepWarmFor = 3000
 /** For one attempt at an upstream call. */
 const callTimeout = 2000
 

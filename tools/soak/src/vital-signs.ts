@@ -1,32 +1,10 @@
-/** The proxy's memory and sockets, from Linux. */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs"
+/** Whether the proxy's memory grows. */
 
 /** Resident megabytes (1,000,000 bytes), second by second. */
 export interface Sample {
   /** Seconds since the load began. */
   readonly at: number
   readonly rss: number
-}
-
-const listening = "0A"
-
-/** Each TCP connection, by its ports and its kernel state number; listening sockets are excluded. */
-export const connectionsOf = (pid: number): ReadonlyArray<string> => {
-  const tcp = readFileSync(`/proc/${pid}/net/tcp`, "utf8")
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/))
-  const portIn = (address: string) => Number.parseInt(address.split(":")[1] ?? "", 16)
-  return readdirSync(`/proc/${pid}/fd`).flatMap((descriptor) => {
-    try {
-      const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${descriptor}`))?.[1]
-      const [, here, there, state] = tcp.find((fields) => inode !== undefined && fields[9] === inode) ?? []
-      if (here === undefined || there === undefined || state === listening) return []
-      return [`port ${portIn(here)} to ${portIn(there)}, state ${state}`]
-    } catch {
-      // Closed between the listing and the read.
-      return []
-    }
-  })
 }
 
 /** Megabytes for any run: a world of some hundred resources needs far less, and a container has more. */

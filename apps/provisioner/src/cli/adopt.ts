@@ -7,7 +7,7 @@ import { dryRunFlag, lookFlags } from "./flags.ts"
 import { acting, looking } from "./session.ts"
 import { printable } from "./show-plan.ts"
 
-/** It was not said which directories. */
+/** The command line names no directories. */
 export class WhichDirectories extends Data.TaggedError("WhichDirectories") {
   override get message() {
     return "Which directories: --only ITEM, or --all?"

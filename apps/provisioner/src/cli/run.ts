@@ -19,11 +19,11 @@ export const run = Command.make(
     ...scopeFlags,
     dryRun: dryRunFlag,
     host: Flag.String("host").pipe(
-      Flag.withDescription("The address of /metrics and /health"),
+      Flag.withDescription("The address at which /metrics and /health are served"),
       Flag.withDefault("127.0.0.1"),
     ),
     port: Flag.Int("port").pipe(
-      Flag.withDescription("Their port; without it there are none; 0 for a free one"),
+      Flag.withDescription("The port of /metrics and /health, which are not served without it; 0 chooses a free one"),
       Flag.optional,
     ),
   },

@@ -1,5 +1,6 @@
 /** `storage-provisioner status`. */
 import { replaceFile } from "@cscs/proxy-server"
+import { inodesText, spaceText } from "@cscs/storage-model"
 import { Data, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Trashed } from "../drivers/driver.ts"
@@ -92,8 +93,8 @@ const statusText = (
     ...measured.map(({ path, system, usage }) => [
       path,
       system,
-      ...columns(usage?.space, bytesText),
-      ...columns(usage?.files, String),
+      ...columns(usage?.space, (bytes) => spaceText(bytes, "B")),
+      ...columns(usage?.files, inodesText),
     ]),
   ]
   const problems = rows.flatMap(({ path, usageError, conditions }) => [
@@ -133,16 +134,6 @@ const columns = (used: Used | null | undefined, text: (amount: bigint) => string
     used.isInGrace ? "runs" : "-",
     limit === undefined ? "-" : text(limit),
   ]
-}
-
-const units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"] as const
-
-/** In powers of 1000, as the list has them, with one decimal, rounded down. */
-export const bytesText = (bytes: bigint): string => {
-  const power = Math.min(units.length - 1, Math.floor((String(bytes).length - 1) / 3))
-  if (power === 0) return `${bytes} B`
-  const tenths = String(bytes / 10n ** BigInt(3 * power - 1))
-  return `${tenths.slice(0, -1)}.${tenths.slice(-1)} ${units[power]}`
 }
 
 const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {

@@ -39,7 +39,7 @@ export const quotasOf = (listed: ReadonlyArray<ListedQuota> | null): Effect.Effe
     return yield* checkedQuotas(quotas)
   })
 
-/** The quotas themselves, unless one cannot be meant: 0, negative, too large, or soft above hard. */
+/** The quotas themselves, unless one cannot be intended: 0, negative, too large, or soft above hard. */
 export const checkedQuotas = (quotas: Quotas): Effect.Effect<Quotas, Refused> => {
   for (const [kind, amount] of Object.entries(quotas)) {
     if (amount <= 0n) return refused(`${kind} is ${amount}: file systems take 0 as unlimited`)

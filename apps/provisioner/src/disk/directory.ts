@@ -202,7 +202,7 @@ export const renameInto = (
     }),
   )
 
-/** A claim that stays is none the less harmless, so the first error is the one to report. */
+/** A claim that stays costs nothing, so the first error is the one to report. */
 const withdrawClaim = (parent: Directory, name: string) =>
   Effect.ignore(
     Effect.scoped(

@@ -17,7 +17,7 @@ const Remembered = Schema.Struct({
   identity: Schema.optionalKey(Schema.String),
   /** Where it is; absent in the trash. */
   path: Schema.optionalKey(Schema.String),
-  /** Of the driver `directory` alone, which has nothing that enforces them. */
+  /** Only with the driver `directory`, which has nothing that enforces them. */
   quotas: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
 })
 export type Remembered = typeof Remembered.Type

@@ -342,7 +342,7 @@ const open = (
     const step = <A>(name: string, work: (opened: Opened) => Step<A>) =>
       Effect.scoped(Effect.flatMap(RcRef.get(opened), work)).pipe(Effect.withSpan(`${system.name}.${name}`))
 
-    /** Of a step that changes something. */
+    /** A step that changes something: refused by a reader. */
     const change = <A>(name: string, work: (opened: ToWrite) => Step<A>) =>
       step(name, ({ top, trash }) => (isReader || trash === null ? onlyRead(name) : work({ top, trash })))
 

@@ -10,7 +10,7 @@ import { type ProjectIds, projectIdRange } from "./project-quotas.ts"
 import type { QuotaSystem } from "./quota-system.ts"
 import { type VastSettings, vastSystem } from "./vast.ts"
 
-/** Of every driver. */
+/** The settings that every driver has. */
 export interface CommonSettings {
   /** Absolute, without symbolic links: everything is done below it, and nothing outside. */
   readonly root: string

@@ -15,8 +15,8 @@ const amount = /^\d{1,20}\*?$/
 
 /**
  * Reads the row: file system, KiB used, soft and hard limit, grace, and the same for files. A long name of the file system
- * has a line of its own, so lines do not count. A limit of 0 is none, and neither is one of Lustre's default quota, which an
- * ID without its own takes in silence.
+ * has a line of its own, so lines do not count. A limit of 0 is none, and neither is one of Lustre's default quota, which
+ * applies to an ID without its own limits.
  *
  * Fails with `UnknownOutcome` if there is no such row: cut off, other columns, or inaccurate figures.
  */

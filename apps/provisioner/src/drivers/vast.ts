@@ -11,7 +11,7 @@ export interface VastSettings {
   readonly root: string
   /** `https://vms.example.org` */
   readonly apiUrl: string
-  /** Of the API, which may change with others. Default `v5`. */
+  /** The version of the API; other versions may differ in fields. Default `v5`. */
   readonly apiVersion?: string
   /** An API token, or the name and password of a user of VAST. */
   readonly login:
@@ -89,7 +89,10 @@ export const vastSystem = (settings: VastSettings): Effect.Effect<QuotaSystem, D
         )
         const foreign = found.find(({ name }) => name !== nameOf(place))
         if (foreign === undefined && found.length < 2) return found[0]
-        const detail = `there is the quota ${foreign?.name ?? "twice"}, which this driver did not create`
+        const detail =
+          foreign === undefined
+            ? "the path has several quotas"
+            : `there is the quota ${foreign.name}, which this driver did not create`
         return yield* new Conflict({ step, detail })
       })
 
@@ -145,7 +148,7 @@ export const vastSystem = (settings: VastSettings): Effect.Effect<QuotaSystem, D
     } satisfies QuotaSystem
   })
 
-/** What a failed call means. VAST does nothing that it refuses with 4xx, except 408 and 429, which come again. */
+/** What a failed call means. VAST does nothing that it refuses with 4xx, except with 408 and 429, which are retried. */
 const errorOf = (failure: TransportFailure): DriverError => {
   const about = { step: failure.call, detail: failure.message }
   const { status = 0, reason } = failure

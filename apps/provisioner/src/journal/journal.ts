@@ -43,7 +43,7 @@ export class JournalUnusable extends Data.TaggedError("JournalUnusable")<{
   }
 }
 
-/** Of each item, its newest record. */
+/** The newest record of each item. */
 export type JournalState = ReadonlyMap<string, ItemRecord>
 
 export interface Journal {

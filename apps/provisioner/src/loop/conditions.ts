@@ -22,7 +22,7 @@ export interface ItemStatus {
   readonly targetType: StorageEntry["target"]["targetType"]
   /** The Unix group of its directory; 0 for a tenant or customer. */
   readonly gid: number
-  /** Of the entry that the conditions are of. */
+  /** The digest of the entry that the conditions describe. */
   readonly digest: string
   readonly conditions: Readonly<Record<"DirectoryReady" | "QuotaApplied" | "Reported", Condition>>
 }
@@ -55,7 +55,7 @@ export const conditionsAfter = (
       const key = keyOf(entry)
       const old = before[key]
       if (old !== undefined && !about.isJudged(key)) return [key, old]
-      const judged = judge(entry, planned.get(key), results.get(key))
+      const judged = assess(entry, planned.get(key), results.get(key))
       const since = (name: keyof ItemStatus["conditions"]): Condition => {
         const previous = old?.conditions[name]
         return { ...judged[name], since: previous?.status === judged[name].status ? previous.since : now }
@@ -80,7 +80,7 @@ export const conditionsAfter = (
   )
 }
 
-const judge = (
+const assess = (
   entry: StorageEntry,
   item: PlanItem | undefined,
   result: ItemResult | undefined,

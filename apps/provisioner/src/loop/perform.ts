@@ -17,7 +17,7 @@ export interface ActResult {
   readonly item: PlanItem
   readonly act: Act
   readonly milliseconds: number
-  /** Of the driver's outcomes, its errors' tags, and the tags of reports. */
+  /** One of the driver's outcomes, its errors' tags, or the tags of reports. */
   readonly outcome: Outcome | DriverError["_tag"] | ReportOutcome["_tag"]
   readonly detail?: string
   readonly retryAfter?: number

@@ -7,7 +7,7 @@ import type { Systems } from "./observe.ts"
 
 /** Directories that are asked for concurrently: each may be a program or a walk. */
 const atOnce = 8
-/** Of `getent`, in milliseconds: a directory service that does not respond must not stop the report. */
+/** The deadline of `getent`, in milliseconds: a directory service that does not respond must not stop the report. */
 const patience = 10_000
 
 /** Space in bytes, or a number of files. Without a limit there is no percentage. */
@@ -15,7 +15,7 @@ export interface Used {
   readonly used: bigint
   readonly soft?: bigint
   readonly hard?: bigint
-  /** Of the hard limit, else of the soft one, rounded down. */
+  /** The percentage of the hard limit, else of the soft one, rounded down. */
   readonly percent?: number
   /** Whether it is above the soft limit, so that the system's grace runs. */
   readonly isInGrace: boolean

@@ -50,7 +50,7 @@ export type Sight =
       readonly listed?: Listed
       /** What is at the entry's mount point. */
       readonly atPath: Observed | null
-      /** Of what is at the mount point, from what is listed. */
+      /** How what is at the mount point differs from what is listed. */
       readonly differences: ReadonlyArray<string>
       /** Free bytes of the file system, if the policy needs to know. */
       readonly free?: bigint

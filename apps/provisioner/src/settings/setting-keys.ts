@@ -50,9 +50,11 @@ export const settingKeys = {
     description:
       "By the system's name in entries: its `driver` (`directory`, `btrfs`, `lustre`, `vast`, `ext4`, `xfs`), its `root`, and the driver's own settings. Systems that are not named are left alone.",
   }),
-  vastToken: key("vast.token", secret, { description: "The API token for VAST." }),
-  vastUser: key("vast.user", text, { description: "Or the name of a user of its management system," }),
-  vastPassword: key("vast.password", secret, { description: "and the password." }),
+  vastToken: key("vast.token", secret, { description: "VAST's API token." }),
+  vastUser: key("vast.user", text, {
+    description: "The name of a user of VAST's management system, instead of a token.",
+  }),
+  vastPassword: key("vast.password", secret, { description: "The password of that user." }),
   pollEvery: keyWithDefault("poll_every", timeSpan, Duration.minutes(1), {
     description: "How often the list is polled, give or take a tenth.",
   }),
@@ -76,8 +78,8 @@ export const settingKeys = {
   retentionDays: keyWithDefault("retention_days", wholeNumber(1, 36_500), 90, {
     description: "Days after which `status` lists a directory in the trash as expired. Nothing is ever deleted.",
   }),
-  minGid: key("policy.min_gid", gid, { description: "New resources of a smaller GID are rejected." }),
-  maxGid: key("policy.max_gid", gid, { description: "New resources of a larger GID are rejected." }),
+  minGid: key("policy.min_gid", gid, { description: "New resources with a smaller GID are rejected." }),
+  maxGid: key("policy.max_gid", gid, { description: "New resources with a larger GID are rejected." }),
   freeSpace: keyWithDefault("policy.free_space", oneOf("ignore", "wait", "reject"), "ignore", {
     description: "What to do with an order for more space than the file system has free.",
   }),

@@ -20,7 +20,7 @@ describe("the registry", () => {
       ({ _tag }) => _tag,
     )
 
-  test("what was put is there after it is opened again, and null removes a field", async () => {
+  test("returns what was put before it was opened again, and null removes a field", async () => {
     await opened((registry) => registry.put("a", { projectId: 7, path: "/root/a", identity: "1:2" }))
     await opened((registry) => registry.put("a", { path: null }))
     await opened((registry) =>
@@ -50,7 +50,7 @@ describe("the registry", () => {
     expect(await refused()).toBe("Refused")
   })
 
-  test("a process that only reads does not write, and the first write leaves out superseded lines", async () => {
+  test("is not written by a process that only reads, and its first write omits superseded lines", async () => {
     await opened((registry) => Effect.forEach([1, 2, 3], (id) => registry.put("a", { path: `/root/${id}` })))
     const written = () => {
       const { ino, mtimeMs, size } = statSync(path)

@@ -66,7 +66,7 @@ const rows: ReadonlyArray<readonly [row: string, entries: ReadonlyArray<StorageE
   ],
 ]
 
-test.each(rows)("%s", (_, entries, decision) => {
+test.each(rows)("an entry that is %s", (_, entries, decision) => {
   for (const entry of entries) expect(decide(entry)).toEqual(decision)
 })
 

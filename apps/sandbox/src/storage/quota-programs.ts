@@ -1,3 +1,4 @@
+/** Mock quota programs of Lustre, ext4 and XFS, for the provisioner's tests. */
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
@@ -26,11 +27,11 @@ export interface QuotaPrograms {
   readonly setLimits: (projectId: number, limits: readonly [number, number, number, number]) => void
   /** What an ID without its own limits gets on Lustre. */
   readonly setDefault: (limits: readonly [number, number, number, number]) => void
-  /** KiB and inodes. */
+  /** Sets what is used: KiB and inodes. */
   readonly setUsed: (projectId: number, kibibytes: number, inodes: number) => void
   /** Gives a directory a project ID, which new entries inherit, or takes it away. */
   readonly setProject: (inode: number | bigint, projectId: number | undefined) => void
-  /** From now on, the kernel has no project quotas, says `quota`. */
+  /** From now on, `quota` reports that the kernel has no project quotas. */
   readonly turnOff: () => void
 }
 

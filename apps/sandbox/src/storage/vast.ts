@@ -1,8 +1,9 @@
+/** A mock of VAST's REST API for quotas. */
 import { Hono } from "hono"
 import { type CallLog, callRecorder } from "../call-log.ts"
 import { type Faults, faultBook } from "../faults.ts"
 import { asObject, type JsonObject } from "../json.ts"
-import { type Exchange, startListener } from "../listener.ts"
+import { type Exchange, startListener } from "../listening-server.ts"
 
 /** A quota as VAST returns it: bytes and inodes, 0 and null for no limit. */
 export interface VastQuota {
@@ -18,7 +19,7 @@ export interface VastQuota {
   used_inodes: number
 }
 
-/** The management system of a VAST cluster, as far as quotas go. */
+/** The quotas of the management system of a VAST cluster. */
 export interface Vast {
   /** `http://127.0.0.1:<port>` */
   readonly url: string
@@ -40,7 +41,7 @@ export interface Vast {
 }
 
 const LIMITS = ["soft_limit", "hard_limit", "soft_limit_inodes", "hard_limit_inodes"] as const
-/** Of the tenant that a quota without one belongs to. */
+/** The tenant of a quota that names none. */
 const DEFAULT_TENANT = 1
 
 /** Starts it; version `v5` of the API. */

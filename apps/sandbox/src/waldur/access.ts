@@ -1,3 +1,4 @@
+/** What each kind of user sees and may do in the mock Waldur, as measured on a real one. */
 import type { WaldurOffering, WaldurRecord, WaldurRole, WaldurToken, World } from "../world/world.ts"
 import { detail } from "./errors.ts"
 

@@ -1,6 +1,7 @@
+/** The mock Waldur's HTTP app. */
 import { type Context, Hono } from "hono"
 import { asObject, type Json, type JsonObject } from "../json.ts"
-import type { Exchange } from "../listener.ts"
+import type { Exchange } from "../listening-server.ts"
 import type { WaldurRecord, WaldurToken, World } from "../world/world.ts"
 import { authenticate, consumerVisibility, maySeeOffering, rightsOf, visibility } from "./access.ts"
 import type { WaldurControl } from "./control.ts"

@@ -1,3 +1,4 @@
+/** Orders that a consumer places and cancels. */
 import { asObject, type JsonObject } from "../json.ts"
 import type { WaldurRecord, World } from "../world/world.ts"
 import { change } from "./world-changes.ts"

@@ -1,3 +1,4 @@
+/** The mock Waldur's settings that tests change while it runs. */
 import type { WaldurRecord } from "../world/world.ts"
 import type { Dialect } from "./dialect.ts"
 import type { WaldurWorker } from "./worker.ts"

@@ -1,3 +1,4 @@
+/** The differences between the Waldur versions that the sandbox imitates. */
 import { asObject } from "../json.ts"
 import type { WaldurRecord } from "../world/world.ts"
 

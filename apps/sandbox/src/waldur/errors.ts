@@ -1,3 +1,4 @@
+/** The mock Waldur's error responses. */
 import type { Json } from "../json.ts"
 
 /** Waldur's errors have three forms: JSON with `detail`, JSON by field, and Django's HTML pages. */

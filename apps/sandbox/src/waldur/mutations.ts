@@ -1,3 +1,4 @@
+/** Random changes of the mock Waldur's world between two reads. */
 import { asObject } from "../json.ts"
 import { type Random, random } from "../world/random.ts"
 import type { WaldurRecord, World } from "../world/world.ts"

@@ -1,3 +1,4 @@
+/** What a provider may do with an order, and its effects. */
 import { isDeepStrictEqual } from "node:util"
 import { asObject, type JsonObject } from "../json.ts"
 import type { WaldurRecord, World } from "../world/world.ts"

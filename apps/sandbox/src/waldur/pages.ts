@@ -1,5 +1,6 @@
+/** Paged lists as Waldur returns them. */
 import { asObject } from "../json.ts"
-import type { Exchange } from "../listener.ts"
+import type { Exchange } from "../listening-server.ts"
 import type { WaldurRecord, World } from "../world/world.ts"
 import { detail } from "./errors.ts"
 

@@ -1,3 +1,4 @@
+/** What a provider may do with a resource, and its effects. */
 import { asObject, type JsonObject } from "../json.ts"
 import type { WaldurRecord, World } from "../world/world.ts"
 import { detail, invalidField, json, serverErrorPage } from "./errors.ts"

@@ -1,3 +1,4 @@
+/** The filters of Waldur's lists of resources. */
 import { asObject } from "../json.ts"
 import type { WaldurRecord } from "../world/world.ts"
 import { type Dialect, FILTERS_OF_8 } from "./dialect.ts"

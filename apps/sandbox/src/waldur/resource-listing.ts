@@ -1,3 +1,4 @@
+/** Waldur's list of resources: filtered, sorted, paged. */
 import type { WaldurRecord, WaldurToken, World } from "../world/world.ts"
 import { consumerVisibility, visibility } from "./access.ts"
 import type { WaldurControl } from "./control.ts"

@@ -1,3 +1,4 @@
+/** Finds and changes resources and orders, with the traces that Waldur leaves. */
 import { asObject } from "../json.ts"
 import type { WaldurRecord, World } from "../world/world.ts"
 import { secondsLater } from "./instants.ts"

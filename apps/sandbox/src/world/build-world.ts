@@ -1,3 +1,4 @@
+/** Builds a world: hand-written edge cases and seeded ordinary resources. */
 import { customerLists } from "./customer-lists.ts"
 import { addHandWrittenResources, EDGE_CASES, type HandWritten } from "./hand-written.ts"
 import { API_URL, CSCS, OFFERINGS, offeringRecord } from "./offerings.ts"

@@ -1,3 +1,4 @@
+/** The lists of customers of each offering. */
 import type { Offering } from "./offerings.ts"
 import { customerRecord, nestedProject, type Organisation, type Project } from "./records.ts"
 import type { WaldurCustomer } from "./world.ts"

@@ -1,3 +1,4 @@
+/** The small world that `pnpm demo` shows. */
 import { buildFrom } from "./build-world.ts"
 import { attribute, type CaseSpec, spec } from "./cases/case-spec.ts"
 import type { World } from "./world.ts"

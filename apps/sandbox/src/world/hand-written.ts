@@ -1,3 +1,4 @@
+/** All hand-written resources, by label. */
 import type { CaseSpec } from "./cases/case-spec.ts"
 import { ORDERS } from "./cases/orders.ts"
 import { PATHS } from "./cases/paths.ts"

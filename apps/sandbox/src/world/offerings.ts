@@ -1,3 +1,4 @@
+/** Offerings and their providers. */
 import { uuidOf } from "./random.ts"
 import type { WaldurOffering } from "./world.ts"
 

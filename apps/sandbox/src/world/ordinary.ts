@@ -1,3 +1,4 @@
+/** Ordinary resources in any number, by a seed. */
 import type { JsonObject } from "../json.ts"
 import type { CustomerLists } from "./customer-lists.ts"
 import { instant } from "./instants.ts"

@@ -1,3 +1,4 @@
+/** The organisations and projects of the world. */
 import { API_URL } from "./offerings.ts"
 import { uuidOf } from "./random.ts"
 import type { Organisation, Project } from "./records.ts"

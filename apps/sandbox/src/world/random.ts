@@ -1,3 +1,4 @@
+/** Seeded randomness. */
 import { createHash } from "node:crypto"
 
 /** Pseudo-random numbers: the same seed gives the same ones, on every machine. */

@@ -1,3 +1,4 @@
+/** Waldur's records for organisations, projects, resources and orders. */
 import type { Json, JsonObject } from "../json.ts"
 import { API_URL, type Offering } from "./offerings.ts"
 import { uuidOf } from "./random.ts"

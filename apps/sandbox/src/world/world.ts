@@ -1,3 +1,4 @@
+/** The data that the sandbox's servers show. */
 import type { JsonObject } from "../json.ts"
 
 /** One row of Waldur's REST API. It may have any content: recorded and broken rows are served too. */

@@ -1,3 +1,4 @@
+/** Sends telemetry to a collector; failures are logged once. */
 import { makeTransport, transportFailureFrom } from "@cscs/http-transport"
 import { logEvent, type ProxySettings } from "@cscs/proxy-server"
 import { Effect } from "effect"

@@ -1,3 +1,4 @@
+/** Reads OpenTelemetry's standard variables. */
 import { hostname } from "node:os"
 import { proxyForDisplay } from "@cscs/http-transport"
 import manifest from "../../package.json" with { type: "json" }

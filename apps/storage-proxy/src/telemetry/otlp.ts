@@ -1,3 +1,4 @@
+/** Exports traces, metrics and logs by OTLP. */
 import { isSecretName, mask, metricName } from "@cscs/proxy-server"
 import { ConfigProvider, Effect, Layer, Tracer } from "effect"
 import { FetchHttpClient } from "effect/http"

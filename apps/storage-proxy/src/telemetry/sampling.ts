@@ -1,3 +1,4 @@
+/** Decides which traces are kept. */
 import { Option, Tracer } from "effect"
 
 /** Which traces are kept. */

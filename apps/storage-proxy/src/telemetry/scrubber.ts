@@ -1,3 +1,4 @@
+/** Removes secrets from telemetry. */
 import { mask, masker, maskValue, secretsIn } from "@cscs/proxy-server"
 
 /** Returns a copy of a value in which no string contains a secret. */

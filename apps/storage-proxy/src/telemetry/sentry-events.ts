@@ -1,3 +1,4 @@
+/** Turns log lines into Sentry events, one for each outage. */
 import type { LogEvent } from "@cscs/proxy-server"
 import { Cause, Logger, References } from "effect"
 

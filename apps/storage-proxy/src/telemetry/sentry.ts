@@ -1,3 +1,4 @@
+/** Sentry's client, loaded only if it is configured. */
 import { hostname } from "node:os"
 import { createStackParser, createTransport, exceptionFromError } from "@sentry/core"
 import { nodeStackLineParser, ServerRuntimeClient } from "@sentry/core/server"

@@ -1,3 +1,4 @@
+/** All telemetry of the process, as configured. */
 import type { InvalidProxy } from "@cscs/http-transport"
 import { LogThreshold, logEvent, type ProxySettings } from "@cscs/proxy-server"
 import { Context, Effect, Exit, Fiber, Layer, Logger, Redacted, Scope } from "effect"

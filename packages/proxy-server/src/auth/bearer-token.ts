@@ -1,3 +1,4 @@
+/** The bearer token of a request. */
 import { hash } from "node:crypto"
 import { Result } from "effect"
 import { TokenInvalid, TokenMissing } from "./refusals.ts"

@@ -157,15 +157,15 @@ export const makeIntrospection = ({
       default:
         if (mayAsk(now)) return yield* askAboutUnknown(token, digest)
         return yield* new IssuerUnavailable({
-          detail: "it refused to answer recently, so calls about unknown tokens are limited",
+          detail: "it refused calls recently, so calls about unknown tokens are limited",
         })
     }
   })
 
-  const judge = (claims: TokenClaims) => checkClaims(claims, auth, clock.currentTimeMillisUnsafe() / 1000)
+  const check = (claims: TokenClaims) => checkClaims(claims, auth, clock.currentTimeMillisUnsafe() / 1000)
   const recall: TokenVerification["recall"] = (token) => {
     const kept = active.get(tokenDigest(token))
-    return kept !== undefined && elapsedOf(clock) < kept.until ? Result.getOrUndefined(judge(kept.claims)) : undefined
+    return kept !== undefined && elapsedOf(clock) < kept.until ? Result.getOrUndefined(check(kept.claims)) : undefined
   }
   const verify: TokenVerification["verify"] = Effect.fn("verifyByIntrospection")(function* (token) {
     const answer = yield* Effect.catchTag(introspected(token), "TooBusy", () =>
@@ -180,7 +180,7 @@ export const makeIntrospection = ({
         },
       })
     }
-    return yield* Effect.fromResult(judge(answer.claims))
+    return yield* Effect.fromResult(check(answer.claims))
   })
   // "none" is no active token, which an issuer that accepts our calls confirms.
   return { recall, verify, ready: Effect.asVoid(introspect("none", true)) }

@@ -173,7 +173,7 @@ const statusFailure = ({ status, headers }: Response, detail: string, about: Abo
     ...about,
     reason: "status",
     status,
-    detail: `answered ${status}${detail}`,
+    detail: `responded with ${status}${detail}`,
     ...(retryAfter === undefined ? {} : { retryAfter }),
   })
 }
@@ -209,7 +209,7 @@ class OtherIssuer extends TransportFailure {}
 /** A failure in our own words only. */
 const inWords = (failure: TransportFailure): string => {
   if (failure instanceof OtherIssuer) return "the issuer has another name than the configured one"
-  if (failure.status !== undefined) return `answered ${failure.status}`
+  if (failure.status !== undefined) return `responded with ${failure.status}`
   return reasonsInWords[failure.reason] ?? failure.reason
 }
 
@@ -227,7 +227,7 @@ export const hasKeysAt = (url: string | undefined): url is string => url !== und
 export const namesNoKeys = "its metadata name no jwks_uri"
 
 const foundBy = (cause: unknown): string => {
-  if (cause instanceof Response) return ` (it answered ${cause.status} at ${cause.url})`
+  if (cause instanceof Response) return ` (it responded with ${cause.status} at ${cause.url})`
   const mismatch = decodeMismatch(cause)
   return Option.isNone(mismatch)
     ? ""

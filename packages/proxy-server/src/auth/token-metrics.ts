@@ -1,3 +1,4 @@
+/** Metrics of refused tokens. */
 import { Effect, Metric } from "effect"
 import { type RefusalReason, refusalReasons } from "./refusals.ts"
 

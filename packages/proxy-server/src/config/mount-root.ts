@@ -1,3 +1,4 @@
+/** Valid mount roots. */
 import { invalidComponent, systemDirectoryOf } from "@cscs/storage-model"
 
 /** Linux's limit. */

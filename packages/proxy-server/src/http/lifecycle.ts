@@ -1,3 +1,4 @@
+/** Whether the process is stopping. */
 import { Context } from "effect"
 
 /** Whether the process is stopping. The signal handler sets it; readiness reports it to the load balancer. */

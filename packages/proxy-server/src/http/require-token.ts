@@ -1,3 +1,4 @@
+/** The middleware that requires a token. */
 import { Exit } from "effect"
 import type { Context, MiddlewareHandler } from "hono"
 import type { Authentication } from "../auth/authentication.ts"

@@ -177,28 +177,28 @@ const maskLogins = (text: string): string => {
 }
 
 /** How many texts without a secret are remembered, and their greatest length: those of log lines repeat. */
-const harmlessKept = 1000
-const longestHarmless = 256
+const cleanKept = 1000
+const longestClean = 256
 
 /** Masks known secrets in a text, whole or truncated, in any spelling (`redactor`), and what `maskText` masks. */
 export const masker = (secrets: ReadonlyArray<string | RotatingSecret>): ((text: string) => string) => {
   const withoutKnown = redactor(secrets, { pieces: "at the end" })
   const rotating = secrets.filter((secret) => secret instanceof RotatingSecret)
-  const harmless = new Set<string>()
+  const clean = new Set<string>()
   let rotationsThen = 0
   return (text) => {
     const rotations = rotating.reduce((sum, secret) => sum + secret.rotations, 0)
     if (rotations !== rotationsThen) {
-      // What was harmless may be a secret now.
-      harmless.clear()
+      // What was clean may be a secret now.
+      clean.clear()
       rotationsThen = rotations
     }
-    if (harmless.has(text)) return text
+    if (clean.has(text)) return text
     const masked = maskText(withoutKnown(text))
-    if (masked === text && text.length <= longestHarmless) {
+    if (masked === text && text.length <= longestClean) {
       // In a log each text that does not repeat is new: keeping their order of use would cost more than it saves.
-      if (harmless.size >= harmlessKept) harmless.clear()
-      harmless.add(text)
+      if (clean.size >= cleanKept) clean.clear()
+      clean.add(text)
     }
     return masked
   }

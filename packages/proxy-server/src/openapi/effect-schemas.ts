@@ -1,3 +1,4 @@
+/** Effect schemas in the API's description. */
 import { JsonSchema, Schema } from "effect"
 import { loadVendor, resolver } from "hono-openapi"
 

@@ -10,10 +10,10 @@ import {
   type HierarchyLookups,
   type ModelSettings,
   noResources,
-  type Part,
   type PlacedEntry,
   type ProtectedPath,
   type Skipped,
+  type TreePart,
 } from "@cscs/storage-model"
 import { Effect } from "effect"
 import { type Chunk, chunkEncoder, type EntryTable, entryTable } from "../snapshot/entry-table.ts"
@@ -140,7 +140,7 @@ interface Tree extends HierarchyEnd {
  */
 export interface KeptTree {
   readonly builder: HierarchyBuilder
-  readonly encoded: WeakMap<Part, EncodedPart>
+  readonly encoded: WeakMap<TreePart, EncodedPart>
   readonly protectedPaths: ReadonlyArray<ProtectedPath>
   readonly rows: DecodedRows
 }

@@ -3,7 +3,13 @@
  * a while.
  */
 import { cooperatively } from "@cscs/http-transport"
-import type { ModelSettings, ProtectedPath, Skipped, StorageEntry } from "@cscs/storage-model"
+import {
+  isOfResource,
+  type ModelSettings,
+  type ProtectedPath,
+  type Skipped,
+  type StorageEntry,
+} from "@cscs/storage-model"
 import { Effect } from "effect"
 import { type Chunk, chunkOf, jsonLinesOf } from "../snapshot/entry-table.ts"
 import type { GuardedSystem, InvisiblePath, Loss, Snapshot } from "../snapshot/snapshot.ts"
@@ -16,9 +22,9 @@ const oddFrom = 10
 export interface Fate {
   /** Entries of the last good list, plus those lost within the guard's time. */
   readonly before: number
-  /** Of these: no longer listed at their mount point, or listed as removed. */
+  /** How many of these are no longer listed at their mount point, or listed as removed. */
   readonly vanished: number
-  /** Of these: listed as removing. */
+  /** How many of these are listed as removing. */
   readonly removing: number
 }
 
@@ -170,7 +176,7 @@ const listedInLines = Effect.fnUntraced(function* (lines: Iterable<string>) {
   const list: Array<ListedEntry> = []
   yield* cooperatively(lines, (line) => {
     const entry = entryIn(line)
-    if (isResource(entry)) list.push(listed(entry))
+    if (isOfResource(entry)) list.push(listed(entry))
   })
   return list
 })
@@ -178,13 +184,12 @@ const listedInLines = Effect.fnUntraced(function* (lines: Iterable<string>) {
 const listedIn = Effect.fnUntraced(function* (chunks: ReadonlyArray<Chunk>) {
   const list: Array<ListedEntry> = []
   yield* cooperatively(chunks, (chunk) => {
-    for (const entry of entriesOf(chunk)) if (isResource(entry)) list.push(listed(entry))
+    for (const entry of entriesOf(chunk)) if (isOfResource(entry)) list.push(listed(entry))
   })
   return list
 })
 
 const entriesOf = (chunk: Chunk): ReadonlyArray<StorageEntry> => jsonLinesOf(chunk).map(entryIn)
-const isResource = ({ target }: StorageEntry) => target.targetType === "project" || target.targetType === "user"
 const listed = ({ itemId, mountPoint, status }: StorageEntry): ListedEntry => ({
   itemId,
   mountPoint: mountPoint.default,
@@ -252,7 +257,7 @@ const strippedChunk = (chunk: Chunk, isSkipped: (entry: ListedEntry) => boolean)
   const at: Array<number> = []
   const gone = new Set<string>()
   for (const [index, entry] of entriesOf(chunk).entries()) {
-    if (isResource(entry) && isSkipped(listed(entry))) {
+    if (isOfResource(entry) && isSkipped(listed(entry))) {
       gone.add(entry.itemId)
       continue
     }

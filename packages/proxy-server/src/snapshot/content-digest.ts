@@ -1,3 +1,4 @@
+/** Digests that identify content. */
 import { createHash } from "node:crypto"
 
 /** 132 bits: enough to rule out accidental collisions. */

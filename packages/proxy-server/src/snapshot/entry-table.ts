@@ -4,6 +4,7 @@ import {
   type EntryFacets,
   type EntryFilter,
   facetsOf,
+  isOfResource,
   type PlacedEntry,
   passesFilter,
   waldurStates,
@@ -158,7 +159,7 @@ const encoded = (placed: ReadonlyArray<PlacedEntry>, onUnencodable: OnUnencodabl
     bytes: Buffer.from(lines.join("")),
     facets,
     facetsAt,
-    resources: neighbours.flatMap(({ entry }) => (isResource(entry.target.targetType) ? [entry.itemId] : [])),
+    resources: neighbours.flatMap(({ entry }) => (isOfResource(entry) ? [entry.itemId] : [])),
   })
 }
 
@@ -200,8 +201,6 @@ const endsIn = (bytes: Uint8Array, lines: number): Uint32Array => {
   }
   return ends
 }
-
-const isResource = (targetType: string) => targetType === "project" || targetType === "user"
 
 const keyOf = ({ offeringSlug, dataType, status, states }: EntryFacets): string =>
   JSON.stringify([offeringSlug, dataType, status, [...states].sort()])

@@ -4,6 +4,13 @@ import type { StorageEntry } from "./storage-entry.ts"
 /** Identifies an entry in a list: the `itemId` of a tenant or customer occurs at several mount points. */
 export const keyOf = ({ itemId, mountPoint }: StorageEntry): string => `${itemId} ${mountPoint.default}`
 
+/** Whether an entry belongs to a resource, which has one directory; a tenant or customer has one at each mount point. */
+export const isOfResource = ({
+  target: { targetType },
+}: {
+  readonly target: { readonly targetType: string }
+}): boolean => targetType === "project" || targetType === "user"
+
 /**
  * The Unix group that owns an entry's directory: the project's, and for `users` and `scratch` the primary project's;
  * `undefined` for a tenant or customer, whose directory is root's.

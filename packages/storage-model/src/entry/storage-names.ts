@@ -1,3 +1,4 @@
+/** The names of a storage system, a file system and a data type in entries. */
 import type { ModelSettings } from "../settings.ts"
 import { deterministicId } from "../waldur/uuid.ts"
 import type { StorageDataType, StorageName } from "./storage-entry.ts"

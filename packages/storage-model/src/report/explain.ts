@@ -64,7 +64,7 @@ export interface ResourceBelow {
 /** Where one entry comes from, or why there is none. */
 export interface Explained {
   readonly kind: "tenant" | "customer" | "resource"
-  /** Of the offering, customer or resource, dashed; `null` if the record has none. */
+  /** The UUID of the offering, customer or resource, dashed; `null` if the record has none. */
   readonly uuid: string | null
   readonly slug: string | null
   readonly offeringSlug: string | null

@@ -7,7 +7,7 @@ import { finiteDecimal } from "../waldur/decimal.ts"
 import { isJsonObject, property } from "../waldur/json-object.ts"
 import type { WaldurOrder, WaldurResource } from "../waldur/resource.ts"
 import { isInProgress } from "./lifecycle.ts"
-import { badData, type Decided, type DecidedField, none, type Refusal, type Ruling, ruling } from "./ruling.ts"
+import { badData, type DecidedField, type Derived, none, type Refusal, type Ruling, ruling } from "./ruling.ts"
 import { type Layer, type Places, placesOf } from "./storage-folder.ts"
 
 /** How many inodes are granted per terabyte. */
@@ -121,7 +121,7 @@ const quotasFor = (
   settings: InodeSettings,
   which: Which,
   unlessRepeating?: Amount,
-): Decided<Quotas> => {
+): Derived<Quotas> => {
   const storage = storageLimit(limits, settings)
   const remarks: Array<Remark> = [...storage.remarks]
   const amountOf = (part: Override): Amount => {
@@ -235,7 +235,7 @@ export const quotasOf = (
   resource: WaldurResource,
   places: Places,
   settings: InodeSettings,
-): Decided<EntryQuotas> | Refusal => {
+): Derived<EntryQuotas> | Refusal => {
   const remarks: Array<Remark> = []
   const limits = layer("limits", resource.limits, remarks)
   const options = layer("options", resource.options, remarks)

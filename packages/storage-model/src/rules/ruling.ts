@@ -42,7 +42,7 @@ export interface Ruling<A = unknown> extends Reason {
 }
 
 /** A value that results from several rulings. */
-export interface Decided<A> {
+export interface Derived<A> {
   readonly value: A
   readonly rulings: ReadonlyArray<Ruling>
   readonly remarks: ReadonlyArray<Remark>

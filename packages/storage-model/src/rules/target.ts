@@ -7,7 +7,7 @@ import { dashedUuid, deterministicId, stableHash } from "../waldur/uuid.ts"
 import type { TargetType } from "./data-type.ts"
 import { type GidRange, isGid, wantedGid } from "./gid.ts"
 import type { EntryStatus } from "./lifecycle.ts"
-import { badData, type Decided, none, type Refusal, ruling } from "./ruling.ts"
+import { badData, type Derived, none, type Refusal, ruling } from "./ruling.ts"
 
 /** A project's mock GID for development, 30000 to 39999; deterministic. */
 export const mockGid = (projectSlug: string): number => 30_000 + (stableHash(projectSlug) % 10_000)
@@ -18,19 +18,19 @@ const itemKeys = { project: "project_item", user: "user_item" } as const
 const largestItem = 64_000
 
 type Item = Readonly<Record<string, unknown>>
-const noItem: Decided<undefined> = { value: undefined, rulings: none, remarks: none }
+const noItem: Derived<undefined> = { value: undefined, rulings: none, remarks: none }
 
 /** The target item in Waldur's `backend_metadata`, if it is complete; unchanged, except that its UUID is dashed. */
 export const itemFromWaldur = (
   resource: WaldurResource,
   targetType: TargetType,
   range: GidRange,
-): Decided<Item | undefined> => {
+): Derived<Item | undefined> => {
   const key = itemKeys[targetType]
   const source = `backend_metadata.${key}`
   const item = property(resource.backend_metadata, key)
   if (item === undefined || item === null) return noItem
-  const ignored = (reason: string): Decided<undefined> => ({
+  const ignored = (reason: string): Derived<undefined> => ({
     ...noItem,
     remarks: [remark("ignored-value", source, item, `ignored ${reason}`)],
   })
@@ -65,7 +65,7 @@ export const projectItem = (
   resource: WaldurResource,
   status: EntryStatus,
   unixGid: number,
-): Decided<ProjectItem> | Refusal => {
+): Derived<ProjectItem> | Refusal => {
   if (resource.project_name === undefined || resource.project_name === null) {
     return badData(problem("project_name", resource.project_name, "missing; expected a text"))
   }
@@ -89,7 +89,7 @@ export const isMockUid = (value: unknown): boolean =>
   value < mockUids.least + mockUids.count
 
 /** The generated target item of a user's directory (`users`, `scratch`). UID and address are mocks: no API provides them. */
-export const userItem = (resource: WaldurResource, status: EntryStatus, unixGid: number): Decided<UserItem> => {
+export const userItem = (resource: WaldurResource, status: EntryStatus, unixGid: number): Derived<UserItem> => {
   const active = status === "active"
   const value: UserItem = {
     itemId: deterministicId("user", resource.slug),

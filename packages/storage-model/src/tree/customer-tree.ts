@@ -7,7 +7,7 @@ import { invalidComponent, type PathRule } from "../rules/mount-path.ts"
 import { defaultPermissions } from "../rules/permissions.ts"
 import {
   badData,
-  type Decided,
+  type Derived,
   isRefusal,
   none,
   ofOneRecord,
@@ -136,7 +136,7 @@ const memberOutcome = (
   context: TreeContext,
   above: { readonly names: StorageNames; readonly itemId: string },
 ): Outcome => {
-  const made: Decided<StorageEntry> | Refusal = ofOneRecord(() => resourceEntry(member, context, above))
+  const made: Derived<StorageEntry> | Refusal = ofOneRecord(() => resourceEntry(member, context, above))
   const { rulings, remarks } = made
   if (isRefusal(made)) return { placed: undefined, refusal: made, rulings, remarks }
   const { offering_slug: offeringSlug, state } = member.resource

@@ -20,7 +20,7 @@ import { getOrMake } from "./get-or-make.ts"
 import { type CustomerGroup, GroupedResources, type TenantGroup } from "./group.ts"
 import { ClaimedDirectories, claimsOfProtected, type Occupancy, type ProtectedPath } from "./occupancy.ts"
 import { flatMapLazily } from "./order.ts"
-import { type BuiltPart, builtPart, type Part, slicesOf } from "./parts.ts"
+import { type BuiltPart, builtPart, slicesOf, type TreePart } from "./parts.ts"
 import { type Pass, pass, runAtOnce } from "./pass.ts"
 import { type PlacedResource, resourcePlacer } from "./place.ts"
 import { factsOfPlaced, factsOfUnplaced, type RecordFacts } from "./record-facts.ts"
@@ -133,7 +133,7 @@ interface Contribution {
   readonly skipped: ReadonlyArray<Skipped>
   readonly warnings: ReadonlyArray<Warning>
   readonly gids: ReadonlyArray<Holder>
-  /** Of the tenant or customer. */
+  /** The directories that the tenant or customer depends on. */
   readonly watches: ReadonlyArray<Watch>
 }
 
@@ -160,7 +160,7 @@ export class HierarchyBuilder {
   readonly #skipped = findingList<Skipped>()
   readonly #warnings = findingList<Warning>()
   readonly #slices = new Map<CustomerGroup, ReadonlyArray<CustomerSlice>>()
-  readonly #contributions = new Map<Part, Contribution>()
+  readonly #contributions = new Map<TreePart, Contribution>()
   /** What the children of a group have of it, as of their last build. */
   readonly #identities = new Map<TenantGroup | CustomerGroup, string>()
   /** The holders of looked-up GIDs, by project slug. */
@@ -186,7 +186,7 @@ export class HierarchyBuilder {
   }
 
   /** All parts in list order: what `take` received last for each of them makes up the tree. */
-  parts(): Iterable<Part> {
+  parts(): Iterable<TreePart> {
     return this.#partsOf(
       (tenant) => [tenant],
       (customer) => this.#slices.get(customer) ?? [],
@@ -491,7 +491,7 @@ export class HierarchyBuilder {
     this.#identities.delete(tenant)
   }
 
-  #partsToBuild(): Iterable<Part> {
+  #partsToBuild(): Iterable<TreePart> {
     return this.#partsOf(
       (tenant) => this.#tenantToBuild(tenant),
       (customer) => this.#slicesToBuild(customer),
@@ -500,17 +500,17 @@ export class HierarchyBuilder {
 
   /** Some parts of each tenant and customer, in list order; a tenant is asked before its customers. */
   #partsOf(
-    ofTenant: (tenant: TenantGroup) => ReadonlyArray<Part>,
-    ofCustomer: (customer: CustomerGroup) => ReadonlyArray<Part>,
-  ): Iterable<Part> {
+    ofTenant: (tenant: TenantGroup) => ReadonlyArray<TreePart>,
+    ofCustomer: (customer: CustomerGroup) => ReadonlyArray<TreePart>,
+  ): Iterable<TreePart> {
     return flatMapLazily(this.#groups.tenants(), (tenant) =>
-      flatMapLazily<TenantGroup | CustomerGroup, Part>([tenant, ...tenant.customers], (group) =>
+      flatMapLazily<TenantGroup | CustomerGroup, TreePart>([tenant, ...tenant.customers], (group) =>
         "customers" in group ? ofTenant(group) : ofCustomer(group),
       ),
     )
   }
 
-  #tenantToBuild(tenant: TenantGroup): ReadonlyArray<Part> {
+  #tenantToBuild(tenant: TenantGroup): ReadonlyArray<TreePart> {
     if (!this.#groups.isChanged(tenant) && !this.#touchedGroups.has(tenant)) return []
     const identity = tenant.first.resource.offering_uuid
     // It is in the entry of each of its customers.
@@ -519,7 +519,7 @@ export class HierarchyBuilder {
     return [tenant]
   }
 
-  #slicesToBuild(customer: CustomerGroup): ReadonlyArray<Part> {
+  #slicesToBuild(customer: CustomerGroup): ReadonlyArray<TreePart> {
     const isChanged = this.#groups.isChanged(customer)
     const touched = this.#touchedMembers.get(customer)
     if (!isChanged && touched === undefined && !this.#touchedGroups.has(customer)) return []
@@ -542,7 +542,7 @@ export class HierarchyBuilder {
     )
   }
 
-  #build(part: Part): BuiltPart {
+  #build(part: TreePart): BuiltPart {
     this.#retire(part)
     const asked: Array<string> = []
     const occupancy: Occupancy = {
@@ -574,7 +574,7 @@ export class HierarchyBuilder {
     return built
   }
 
-  #retire(part: Part): void {
+  #retire(part: TreePart): void {
     const contribution = this.#contributions.get(part)
     if (contribution === undefined) return
     this.#contributions.delete(part)

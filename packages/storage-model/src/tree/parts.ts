@@ -11,11 +11,11 @@ import type { CustomerGroup, TenantGroup } from "./group.ts"
 import type { PlacedResource } from "./place.ts"
 
 /** A part of the tree: a tenant alone, or consecutive resources of one customer. */
-export type Part = TenantGroup | CustomerSlice
+export type TreePart = TenantGroup | CustomerSlice
 
 /** A part with its outcomes. */
 export interface BuiltPart {
-  readonly part: Part
+  readonly part: TreePart
   readonly tenant: TenantGroup
   readonly customer: CustomerGroup | undefined
   /** The outcome of the tenant or customer; `undefined` in later parts of a customer. */
@@ -44,7 +44,7 @@ export const slicesOf = (customer: CustomerGroup, before: ReadonlyArray<Customer
     return isSame ? known : { customer, from, members }
   })
 
-export const builtPart = (part: Part, context: TreeContext): BuiltPart => {
+export const builtPart = (part: TreePart, context: TreeContext): BuiltPart => {
   if ("customers" in part) {
     const parent = buildTenant(part, context)
     const entries = parent.placed === undefined ? [] : [parent.placed]

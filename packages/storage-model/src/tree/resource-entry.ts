@@ -13,7 +13,7 @@ import { permissionsOf } from "../rules/permissions.ts"
 import { quotasOf } from "../rules/quotas.ts"
 import {
   badData,
-  type Decided,
+  type Derived,
   isRefusal,
   none,
   ofOneRecord,
@@ -70,7 +70,7 @@ export const resourceEntry = (
   { resource, state: { value: state }, path, dataType }: PlacedResource,
   { settings, gids, occupancy }: EntryContext,
   above: { readonly names: StorageNames; readonly itemId: string },
-): Decided<StorageEntry> | Refusal => {
+): Derived<StorageEntry> | Refusal => {
   if (isRefusal(path)) return badData(path.problem)
   const places = placesIn(resource)
   if (Result.isFailure(places)) return badData(places.failure)
@@ -118,7 +118,7 @@ interface Docket {
   readonly remarks: Array<Remark>
 }
 
-const enter = (decided: Docket, { rulings, remarks }: Pick<Decided<unknown>, "rulings" | "remarks">): void => {
+const enter = (decided: Docket, { rulings, remarks }: Pick<Derived<unknown>, "rulings" | "remarks">): void => {
   for (const one of rulings) decided.rulings.push(one)
   for (const one of remarks) decided.remarks.push(one)
 }
@@ -126,7 +126,7 @@ const enter = (decided: Docket, { rulings, remarks }: Pick<Decided<unknown>, "ru
 const refused = ({ code, problem }: Refusal, { rulings, remarks }: Docket): Refusal =>
   refuse(code, problem, rulings, remarks)
 
-const nothing: Decided<undefined> = { value: undefined, rulings: none, remarks: none }
+const nothing: Derived<undefined> = { value: undefined, rulings: none, remarks: none }
 
 /** Checks a resource's mount point against other data at, below and above it: a removal of live data is refused. */
 const claimOnPath = (
@@ -134,7 +134,7 @@ const claimOnPath = (
   state: string,
   path: Ruling<string>,
   occupancy: Occupancy,
-): Decided<undefined> | Refusal => {
+): Derived<undefined> | Refusal => {
   const mountPoint = path.value
   const field = isFromWaldur(path) ? "backend_id" : "project_slug"
   if (!isRemoval(state)) {
@@ -186,7 +186,7 @@ const madeItem = (
   status: EntryStatus,
   gids: ReadonlyMap<string, GidAnswer>,
   range: GidRange,
-): Decided<object> | Refusal => {
+): Derived<object> | Refusal => {
   const gid = gidOf(resource.project_slug, gids, range)
   if (isRefusal(gid)) return gid
   const item =

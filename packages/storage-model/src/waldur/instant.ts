@@ -1,3 +1,5 @@
+/** Waldur's timestamps. */
+
 const iso = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/
 /** In characters; a time with microseconds and a zone has 32. */
 const longest = 64

@@ -1,3 +1,4 @@
+/** The form of hand-written resources. */
 import type { JsonObject } from "../../json.ts"
 import type { OfferingKey } from "../offerings.ts"
 import { ORGANISATIONS, type OrganisationKey } from "../organisations.ts"

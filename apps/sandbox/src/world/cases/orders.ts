@@ -1,3 +1,4 @@
+/** Hand-written resources with orders in progress. */
 import type { JsonObject } from "../../json.ts"
 import { type CaseSpec, field, spec } from "./case-spec.ts"
 

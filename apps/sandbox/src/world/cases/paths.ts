@@ -1,3 +1,4 @@
+/** Hand-written resources with odd or conflicting paths. */
 import type { OrganisationKey } from "../organisations.ts"
 import { type CaseSpec, field, spec } from "./case-spec.ts"
 

@@ -1,3 +1,4 @@
+/** Hand-written resources without oddities. */
 import { spec } from "./case-spec.ts"
 
 /** Ordinary research groups: every offering with every data type, and every state. */

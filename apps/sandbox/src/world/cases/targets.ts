@@ -1,3 +1,4 @@
+/** Hand-written resources with odd target items, projects and GIDs. */
 import type { JsonObject } from "../../json.ts"
 import { type CaseSpec, spec } from "./case-spec.ts"
 

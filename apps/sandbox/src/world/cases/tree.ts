@@ -1,3 +1,4 @@
+/** Hand-written resources with odd tenants and customers. */
 import { uuidOf } from "../random.ts"
 import type { Organisation } from "../records.ts"
 import { attribute, type CaseSpec, field, spec } from "./case-spec.ts"

@@ -1,3 +1,4 @@
+/** Hand-written resources with values of a wrong type or form. */
 import type { WaldurRecord } from "../world.ts"
 import { attribute, type CaseSpec, field, spec } from "./case-spec.ts"
 

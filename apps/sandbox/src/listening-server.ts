@@ -1,3 +1,4 @@
+/** An HTTP server of the sandbox: records its calls and applies faults around a Hono app. */
 import { once } from "node:events"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -29,7 +30,7 @@ export interface ListenerOptions {
   now: () => number
 }
 
-export interface Listener {
+export interface ListeningServer {
   /** `http://127.0.0.1:<port>` */
   origin: string
   /** Closes the port and every connection, also those that hang. */
@@ -37,7 +38,7 @@ export interface Listener {
 }
 
 /** An HTTP server on loopback that logs its requests and applies faults. */
-export async function startListener(options: ListenerOptions): Promise<Listener> {
+export async function startListener(options: ListenerOptions): Promise<ListeningServer> {
   // With the default of 16 kB, Node itself would respond to long URLs with a 431.
   const server = createServer({ maxHeaderSize: 1024 * 1024 }, (request, response) => {
     serve(options, request, response).catch(() => response.destroy())

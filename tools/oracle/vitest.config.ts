@@ -1,3 +1,0 @@
-import { testing } from "../../vitest.base.ts"
-
-export default testing()
