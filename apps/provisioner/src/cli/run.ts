@@ -54,11 +54,14 @@ export const run = Command.make(
       const isPoll = elapsedOf(clock) >= nextPoll
       const pollEvery = settings.pollEvery * (1 - jitter + 2 * jitter * Math.random())
       if (isPoll) nextPoll = elapsedOf(clock) + pollEvery
-      const list = yield* (waits > 0 ? proxy.refresh(last) : proxy.entries(last)).pipe(
-        Effect.catch((error) =>
-          Effect.as(log("warning", { event: "list-failed", reason: error._tag, detail: error.message }), undefined),
-        ),
-      )
+      // As Waldur is now: the proxy's own list may be older than an order by its `cache.fresh_for`.
+      const list = yield* proxy
+        .refresh(last)
+        .pipe(
+          Effect.catch((error) =>
+            Effect.as(log("warning", { event: "list-failed", reason: error._tag, detail: error.message }), undefined),
+          ),
+        )
       if (list === undefined) {
         metrics.listFailed()
         waits += 1

@@ -81,9 +81,7 @@ const performItem = Effect.fnUntraced(function* (
     } else if (act.act === "folder") {
       result = yield* outcomeOf(driver.ensureFolder(systems.prefix + act.path, act.mode))
     } else {
-      // The place of a new directory is known from the intent on, whatever happens in between.
-      const place = act.act === "create" ? { path: act.listed.path } : {}
-      yield* journal.put(item.itemId, { ...before, ...place, intent: act.act })
+      yield* journal.put(item.itemId, { ...before, intent: act.act })
       result = yield* outcomeOf(step(act, item, driver, systems.prefix))
       yield* journal.put(item.itemId, recordAfter(act, item, before, result.outcome))
     }
