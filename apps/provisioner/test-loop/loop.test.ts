@@ -135,6 +135,7 @@ test("after many orders of all kinds, and kills at any moment while Waldur fails
   for (let killed = 1; killed <= kills; killed++) {
     const upTo = orders - Math.ceil((orders * killed) / kills)
     const acts = await killedRun(site, chance, killed % proxyKilledEvery === 0, () => live(upTo))
+    if (killed % 20 === 0) print(`${killed} kills, ${orders - left} orders`)
     for (const act of acts.length === 0 ? ["nothing"] : acts) interrupted.set(act, (interrupted.get(act) ?? 0) + 1)
   }
   print(`killed in the middle of ${[...interrupted].map(([act, count]) => `${act} ${count}`).join(", ")}`)
