@@ -84,7 +84,12 @@ export const run = Command.make(
       if (entries > 0 && list.age >= old)
         yield* metrics.onceADay(
           "old-list",
-          log("warning", { event: "old-list", entries, age: list.age, reason: "the proxy has no newer one: its readiness says why" }),
+          log("warning", {
+            event: "old-list",
+            entries,
+            age: list.age,
+            reason: "the proxy has no newer one: its readiness says why",
+          }),
         )
       const acted = outcome.results.length > 0
       waits = outcome.awaitingList > 0 ? (acted ? 1 : waits + 1) : 0

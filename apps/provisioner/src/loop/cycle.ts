@@ -6,7 +6,7 @@ import { keyOf, type StorageEntry } from "@cscs/storage-model"
 import { Effect } from "effect"
 import type { Reader } from "../drivers/driver.ts"
 import type { Journal, JournalUnusable } from "../journal/journal.ts"
-import { type Plan, type PlanInput, type PlanItem, plan, type Sight } from "../plan/plan.ts"
+import { orderOf, type Plan, type PlanInput, type PlanItem, plan, type Sight } from "../plan/plan.ts"
 import { observeAll, type Systems } from "./observe.ts"
 import { type ActResult, type ItemResult, perform, type SendReport } from "./perform.ts"
 
@@ -79,9 +79,12 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     let awaitingList = 0
     for (const entry of entries) {
       const { itemId } = entry
+      const { reported, approved } = journal.items.get(itemId) ?? {}
       // Of an earlier process, it is only known that it reported before this one started.
-      const at = reportedAt.get(itemId) ?? (journal.items.get(itemId)?.reported ? startedAt : undefined)
-      if (at !== undefined && !isReadAfter(list, at)) awaitingList += 1
+      const at = reportedAt.get(itemId) ?? (reported ? startedAt : undefined)
+      // However old the list is, such as while the proxy's loss guard keeps entries of another system.
+      const isApproved = approved !== undefined && approved === orderOf(entry.set_state_erred_url)
+      if (at !== undefined && !isApproved && !isReadAfter(list, at)) awaitingList += 1
       else if ((backoff.get(itemId)?.until ?? 0) <= now()) continue
       keys.add(keyOf(entry))
     }
