@@ -1,6 +1,7 @@
 /**
  * The whole loop over HTTP: customers order in the sandbox's Waldur, the proxy lists, the provisioner acts and reports, and both
- * are killed. The environment sets how much: LOOP_ORDERS, LOOP_KILLS, and LOOP_SEED to repeat a run.
+ * are killed. The environment sets how much: LOOP_ORDERS, LOOP_KILLS, LOOP_SEED to repeat a run, and
+ * LOOP_MAIN, the path of a built provisioner.
  */
 import { readdirSync, readFileSync, statSync, watch } from "node:fs"
 import { join } from "node:path"

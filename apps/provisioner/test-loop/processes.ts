@@ -28,7 +28,8 @@ const fast = {
   settings: { poll_every: "1s", check_every: "2s", retry_after: "500ms", max_removals: 1000 },
 }
 
-const main = new URL("../src/main.ts", import.meta.url).pathname
+/** A bundle starts in a seventh of the time. */
+const main = process.env.LOOP_MAIN ?? new URL("../src/main.ts", import.meta.url).pathname
 
 export interface Site {
   readonly sandbox: Sandbox
