@@ -7,13 +7,17 @@ import type { Site } from "./processes.ts"
 export const dashed = (uuid: unknown): string =>
   String(uuid).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
 
+/** Milliseconds in which the proxy returns a list, on a busy machine and while Waldur fails. */
+const longestRead = 30_000
+
 /** The entries of projects and users; with `no-cache` read from Waldur just now. */
 export const listed = async (
   { proxyUrl }: Site,
   cached: "no-cache" | "cached",
 ): Promise<ReadonlyArray<StorageEntry>> => {
   const headers = { Accept: "application/x-ndjson", ...(cached === "cached" ? {} : { "Cache-Control": cached }) }
-  const response = await fetch(`${proxyUrl}/api/storage-resources/`, { headers })
+  const signal = AbortSignal.timeout(longestRead)
+  const response = await fetch(`${proxyUrl}/api/storage-resources/`, { headers, signal })
   if (!response.ok) throw new Error(`The list is ${response.status}`)
   const lines = (await response.text()).trim().split("\n")
   return lines

@@ -160,12 +160,15 @@ export const customers = (site: Site, chance: Random, isOnDisk: (row: WaldurReco
     finish: (): void => {
       for (const act of waiting.splice(0)) act()
     },
-    isSettled: (): boolean => {
+    /** Orders, and resources, that are not as they must end. */
+    unsettled: (): ReadonlyArray<string> => {
       const last = new Map([...placed.values()].map((one) => [one.row, one]))
-      return (
-        [...placed.values()].every(({ order, end }) => order.state === end.order) &&
-        [...last.values()].every(({ row, end }) => row.state === end.resource)
-      )
+      return [...placed.values()].flatMap(({ order, row, end }) => {
+        const isDifferent = order.state !== end.order || (last.get(row)?.order === order && row.state !== end.resource)
+        return isDifferent
+          ? [`${row.uuid}: ${order.type} ${order.state}, not ${end.order}; ${row.state}, not ${end.resource}`]
+          : []
+      })
     },
   }
 }

@@ -10,6 +10,8 @@ import { planText } from "./show-plan.ts"
 
 /** After a report, in milliseconds, until a list can be from after it: its age is in whole seconds. */
 const afterReport = 1050
+/** In seconds: a list of this age will not get younger soon, such as one whose entries the proxy's loss guard keeps. */
+const old = 120
 /** A poll's interval varies by this fraction, so that provisioners do not poll in step. */
 const jitter = 0.1
 
@@ -54,11 +56,14 @@ export const run = Command.make(
       const isPoll = elapsedOf(clock) >= nextPoll
       const pollEvery = settings.pollEvery * (1 - jitter + 2 * jitter * Math.random())
       if (isPoll) nextPoll = elapsedOf(clock) + pollEvery
-      const list = yield* (waits > 0 ? proxy.refresh(last) : proxy.entries(last)).pipe(
-        Effect.catch((error) =>
-          Effect.as(log("warning", { event: "list-failed", reason: error._tag, detail: error.message }), undefined),
-        ),
-      )
+      // As Waldur is now: the proxy's own list may be older than an order by its `cache.fresh_for`.
+      const list = yield* proxy
+        .refresh(last)
+        .pipe(
+          Effect.catch((error) =>
+            Effect.as(log("warning", { event: "list-failed", reason: error._tag, detail: error.message }), undefined),
+          ),
+        )
       if (list === undefined) {
         metrics.listFailed()
         waits += 1
@@ -75,6 +80,17 @@ export const run = Command.make(
             log("warning", { event: "needs-person", item: itemId, path, reason: note }),
           )
       }
+      const { awaitingList: entries } = outcome
+      if (entries > 0 && list.age >= old)
+        yield* metrics.onceADay(
+          "old-list",
+          log("warning", {
+            event: "old-list",
+            entries,
+            age: list.age,
+            reason: "the proxy has no newer one: its readiness says why",
+          }),
+        )
       const acted = outcome.results.length > 0
       waits = outcome.awaitingList > 0 ? (acted ? 1 : waits + 1) : 0
       const now = elapsedOf(clock)

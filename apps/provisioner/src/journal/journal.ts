@@ -28,6 +28,8 @@ export const ItemRecord = Schema.Struct({
   intent: Schema.optionalKey(Schema.String),
   /** A report was sent: after a start, the item waits for a list that was read since. */
   reported: Schema.optionalKey(Schema.Literal(true)),
+  /** UUID of the order whose approval was the last report: a list that shows it executing was read since. */
+  approved: Schema.optionalKey(Schema.String),
   /** Failures of own work in a row on an order; `order` is empty without one. */
   failures: Schema.optionalKey(Schema.Struct({ order: Schema.String, count: Schema.Int })),
 })

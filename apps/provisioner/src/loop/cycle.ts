@@ -6,7 +6,7 @@ import { keyOf, type StorageEntry } from "@cscs/storage-model"
 import { Effect } from "effect"
 import type { Reader } from "../drivers/driver.ts"
 import type { Journal, JournalUnusable } from "../journal/journal.ts"
-import { type Plan, type PlanInput, type PlanItem, plan } from "../plan/plan.ts"
+import { orderOf, type Plan, type PlanInput, type PlanItem, plan, type Sight } from "../plan/plan.ts"
 import { observeAll, type Systems } from "./observe.ts"
 import { type ActResult, type ItemResult, perform, type SendReport } from "./perform.ts"
 
@@ -79,9 +79,12 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     let awaitingList = 0
     for (const entry of entries) {
       const { itemId } = entry
+      const { reported, approved } = journal.items.get(itemId) ?? {}
       // Of an earlier process, it is only known that it reported before this one started.
-      const at = reportedAt.get(itemId) ?? (journal.items.get(itemId)?.reported ? startedAt : undefined)
-      if (at !== undefined && !isReadAfter(list, at)) awaitingList += 1
+      const at = reportedAt.get(itemId) ?? (reported ? startedAt : undefined)
+      // However old the list is, such as while the proxy's loss guard keeps entries of another system.
+      const isApproved = approved !== undefined && approved === orderOf(entry.set_state_erred_url)
+      if (at !== undefined && !isApproved && !isReadAfter(list, at)) awaitingList += 1
       else if ((backoff.get(itemId)?.until ?? 0) <= now()) continue
       keys.add(keyOf(entry))
     }
@@ -128,6 +131,7 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     const { keys, awaitingList } = held(list, entries)
     const toSee = entries.filter((entry) => !keys.has(keyOf(entry)) && needsLook(entry))
     const sights = yield* observeAll(toSee, systems)
+    yield* rememberSeen(toSee, sights, journal)
     const planned = plan({
       etag: list.etag,
       entries,
@@ -159,6 +163,31 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
       seen: new Set(toSee.map(keyOf)),
     }
   })
+})
+
+/**
+ * An act that was killed, or of unknown outcome, may have succeeded: then its directory is where it is seen now. Only what the
+ * journal knows to have been there counts as lost if it is gone, or as still there if it is removed in Waldur.
+ */
+const rememberSeen = Effect.fnUntraced(function* (
+  entries: ReadonlyArray<StorageEntry>,
+  sights: ReadonlyMap<string, Sight>,
+  journal: Journal,
+): Effect.fn.Return<void, JournalUnusable> {
+  for (const entry of entries) {
+    const { itemId, storageSystem, mountPoint } = entry
+    const sight = sights.get(keyOf(entry))
+    if (sight === undefined || "_tag" in sight || sight.whereabouts.at === "nowhere") continue
+    const { whereabouts } = sight
+    const { trash, intent: _, ...record } = journal.items.get(itemId) ?? { system: storageSystem.key }
+    if (whereabouts.at === "trash") {
+      const { order, since } = whereabouts
+      const path = record.path ?? mountPoint.default
+      if (trash === undefined) yield* journal.put(itemId, { ...record, path, trash: { order, since } })
+    } else if (whereabouts.path !== record.path || trash !== undefined) {
+      yield* journal.put(itemId, { ...record, path: whereabouts.path })
+    }
+  }
 })
 
 // What only a person can change, or a later list, is looked at again with the next list or check.

@@ -3,7 +3,7 @@ import type { ReportOutcome } from "@cscs/waldur-client"
 import { Cause, Effect, Exit } from "effect"
 import type { Driver, DriverError, Outcome } from "../drivers/driver.ts"
 import type { ItemRecord, Journal, JournalUnusable } from "../journal/journal.ts"
-import type { Act, PlanItem } from "../plan/plan.ts"
+import { type Act, orderOf, type PlanItem } from "../plan/plan.ts"
 import type { Systems } from "./observe.ts"
 
 /** The acts that are reports to Waldur. */
@@ -69,11 +69,14 @@ const performItem = Effect.fnUntraced(function* (
     let result: Pick<ActResult, "outcome" | "detail" | "retryAfter">
     if (isReport(act)) {
       // A restart must not take a list from before this report for news.
-      yield* journal.put(item.itemId, { ...before, intent: act.act, reported: true })
+      const { approved: _, ...known } = before
+      const order = act.act === "approve" ? orderOf(act.url) : undefined
+      const approved = order === undefined ? {} : { approved: order }
+      yield* journal.put(item.itemId, { ...known, ...approved, intent: act.act, reported: true })
       wasReported = true
       const outcome = yield* send(act)
       result = { outcome: outcome._tag, ...withoutTag(outcome) }
-      const { intent: _, failures, ...after } = journal.items.get(item.itemId) ?? before
+      const { intent: __, failures, ...after } = journal.items.get(item.itemId) ?? before
       const isOver = outcome._tag === "done" && (act.act === "done" || act.act === "erred")
       yield* journal.put(item.itemId, isOver || failures === undefined ? after : { ...after, failures })
     } else if (driver === undefined) {
@@ -81,9 +84,7 @@ const performItem = Effect.fnUntraced(function* (
     } else if (act.act === "folder") {
       result = yield* outcomeOf(driver.ensureFolder(systems.prefix + act.path, act.mode))
     } else {
-      // The place of a new directory is known from the intent on, whatever happens in between.
-      const place = act.act === "create" ? { path: act.listed.path } : {}
-      yield* journal.put(item.itemId, { ...before, ...place, intent: act.act })
+      yield* journal.put(item.itemId, { ...before, intent: act.act })
       result = yield* outcomeOf(step(act, item, driver, systems.prefix))
       yield* journal.put(item.itemId, recordAfter(act, item, before, result.outcome))
     }

@@ -195,7 +195,7 @@ const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanI
       } else {
         if (atPath !== null) return needsPerson(foreign(atPath))
         const record = input.journal.get(itemId)
-        if (whereabouts.at === "nowhere" && record?.path !== undefined && record.intent === undefined) {
+        if (whereabouts.at === "nowhere" && record?.path !== undefined) {
           return needsPerson(`its directory was ${record.path}, and is gone; it is not made again over lost data`)
         }
         if (whereabouts.at === "nowhere") sign = "+"

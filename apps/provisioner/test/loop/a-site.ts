@@ -26,6 +26,8 @@ export interface Site {
       readonly settings: Partial<CycleSettings>
       /** Milliseconds that each list is older than the cycle that reads it. */
       readonly age: number
+      /** Called after each cycle. */
+      readonly onCycle: () => void
     }>,
   ) => (cycles: ReadonlyArray<ReadonlyArray<StorageEntry>>) => Promise<ReadonlyArray<CycleOutcome>>
 }
@@ -49,6 +51,7 @@ export const aSite = (): Site => {
         respond = (): ReportOutcome => ({ _tag: "done" }),
         settings,
         age = -1,
+        onCycle = () => {},
       } = {}) =>
       (cycles) =>
         Effect.runPromise(
@@ -92,7 +95,7 @@ export const aSite = (): Site => {
                     // By default as if the list were read after each report.
                     readAfter: elapsedOf(clock) - age,
                   }),
-                ),
+                ).pipe(Effect.tap(() => Effect.sync(onCycle))),
               )
             }),
           ),

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import { anEntry, executing, waiting } from "../an-entry.ts"
+import { anEntry, executing, order, waiting } from "../an-entry.ts"
 import { aSite } from "./a-site.ts"
 
 const created = anEntry({ status: "pending", ...executing })
@@ -25,6 +25,24 @@ test("a restart waits for a list from after its start, because the process befor
   await site.session()([[created]])
   await site.session({ age: old })([[created], [created]])
   expect(site.reports).toHaveLength(2)
+})
+
+test("an order that is listed as executing after its approval is carried out, however old the list, and once", async () => {
+  const site = aSite()
+  const waits = anEntry({ status: "pending", ...waiting })
+  await site.session({ age: old })([[waits], [waits], [created], [created]])
+  expect(site.reports.map(({ act }) => act)).toEqual(["approve", "backend-id", "done"])
+})
+
+test("the same after a restart, and not if another order is executing than the approved one", async () => {
+  const site = aSite()
+  const waits = anEntry({ status: "pending", ...waiting })
+  const another = Object.entries(executing).map(([name, url]) => [name, url.replace(order, order.replace("1", "2"))])
+  await site.session({ age: old, respond: () => ({ _tag: "unknown", detail: "timeout" }) })([[waits]])
+  await site.session({ age: old })([[waits], [anEntry({ status: "pending", ...Object.fromEntries(another) })]])
+  expect(site.reports.map(({ act }) => act)).toEqual(["approve"])
+  await site.session({ age: old })([[created], [created]])
+  expect(site.reports.map(({ act }) => act)).toEqual(["approve", "backend-id", "done"])
 })
 
 test("a list that is minutes old removes nothing", async () => {

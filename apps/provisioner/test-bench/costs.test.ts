@@ -1,0 +1,73 @@
+/** Measures, and prints what docs/provisioning.md has. On a machine that does nothing else. */
+import { statSync } from "node:fs"
+import { join } from "node:path"
+import { setTimeout as pause } from "node:timers/promises"
+import { until } from "@cscs/harness"
+import { addResource, random, type WaldurRecord } from "@cscs/sandbox"
+import { test } from "vitest"
+import { anEntry, itemId } from "../test/an-entry.ts"
+import { aSite as aFolder } from "../test/loop/a-site.ts"
+import { aSite } from "../test-loop/processes.ts"
+
+const directories = 5000
+const orders = 20
+/** Seconds. */
+const pollEvery = 10
+
+const print = (text: string) => void process.stdout.write(`${text}\n`)
+const seconds = (milliseconds: number | undefined) => `${((milliseconds ?? 0) / 1000).toFixed(2)} s`
+
+test(`${directories} directories of the driver \`directory\` are made, checked, and left alone`, async () => {
+  const site = aFolder()
+  const entries = Array.from({ length: directories }, (_, number) =>
+    anEntry({ itemId: itemId(number), path: `/capstor/store/cscs/ethz/${number}` }),
+  )
+  for (const [names, checkEvery] of [
+    [["made", "checked"], 0],
+    [["checked, after a start", "unchanged"], 3_600_000],
+  ] as const) {
+    let start = performance.now()
+    let number = 0
+    const onCycle = () => {
+      print(`${directories} directories ${names[number++]}: ${seconds(performance.now() - start)}`)
+      start = performance.now()
+    }
+    await site.session({ settings: { checkEvery }, onCycle })([entries, entries])
+  }
+})
+
+test("an approved order comes to the disk", async () => {
+  const chance = random(1)
+  const site = await aSite(1, { settings: { poll_every: pollEvery } })
+  const { world } = site.sandbox
+  const like = world.resources.find(
+    ({ offering_slug: system, attributes }) =>
+      system === "capstor" && (attributes as WaldurRecord).storage_data_type === "store",
+  )
+  if (like === undefined) throw new Error("no resource of capstor's store")
+  const child = site.provisioner("run")
+  await until("the provisioner has started", () => child.stderr().includes('"act":"create"'))
+  const took = { "approved by another": [] as Array<number>, "approved by the provisioner": [] as Array<number> }
+  const ordered = Array.from({ length: orders }, async (_, number) => {
+    const state = number % 2 === 0 ? "executing" : "pending-provider"
+    await pause(chance.below(4 * pollEvery * 1000))
+    const project = `bench${number}`
+    world.gids.set(project, 60_000 + number)
+    const row = addResource(world, like, chance, `bench-${number}`, state)
+    Object.assign(row, { project_slug: project, project_name: project, backend_id: "" })
+    const order = row.order_in_progress as WaldurRecord
+    await until("the order is approved", () => order.state !== "pending-provider")
+    const approved = performance.now()
+    const path = join(site.root, `/capstor/store/${row.provider_slug}/${row.customer_slug}/${project}`)
+    // Not the claim that precedes it, which has none of these bits.
+    await until("the directory is there", () => ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o777) !== 0)
+    took[number % 2 === 0 ? "approved by another" : "approved by the provisioner"].push(performance.now() - approved)
+  })
+  await Promise.all(ordered)
+  for (const [how, times] of Object.entries(took)) {
+    const sorted = times.toSorted((one, other) => one - other)
+    print(
+      `poll_every ${pollEvery} s, ${how}: median ${seconds(sorted[sorted.length >> 1])}, most ${seconds(sorted.at(-1))}`,
+    )
+  }
+})
