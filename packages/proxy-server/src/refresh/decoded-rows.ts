@@ -5,8 +5,10 @@ import {
   dashedUuid,
   decodeResources,
   type ModelSettings,
+  noResources,
   projectsWithoutItem,
   type Skipped,
+  type WaldurResource,
 } from "@cscs/storage-model"
 import { Effect } from "effect"
 import { everyCustomerIn, type Lookups, type Needed } from "./lookups.ts"
@@ -17,8 +19,8 @@ export type OwnOfferings = ReadonlyMap<string, ReadonlySet<string>>
 /** A row, decoded. */
 export interface DecodedRow {
   readonly decoded: DecodedResources
-  /** The offering of a resource whose lookups are needed. */
-  readonly offering: { readonly uuid: string; readonly slug: string } | undefined
+  /** The resource whose offering's lookups are needed. */
+  readonly own: WaldurResource | undefined
   /** The project whose GID is needed. */
   readonly project: string | undefined
 }
@@ -40,16 +42,17 @@ export interface DecodedRows {
  */
 export const decodeRow = (row: unknown, model: ModelSettings, offerings: OwnOfferings | undefined): DecodedRow => {
   try {
-    const decoded = decodeResources([row])
-    const [resource] = decoded.resources
-    const isOwn =
-      resource !== undefined &&
-      (offerings === undefined || offerings.get(resource.offering_slug)?.has(resource.offering_uuid) === true)
-    if (!isOwn) return { decoded, offering: undefined, project: undefined }
+    const found = decodeResources([row])
+    const [resource] = found.resources
+    if (resource === undefined) return { decoded: found, own: undefined, project: undefined }
+    // As small as possible, since a refresh keeps all of them.
+    const decoded = { ...noResources, resources: [resource] }
+    const isOwn = offerings === undefined || offerings.get(resource.offering_slug)?.has(resource.offering_uuid) === true
+    if (!isOwn) return { decoded, own: undefined, project: undefined }
     const [project] = projectsWithoutItem(decoded, model)
-    return { decoded, offering: { uuid: resource.offering_uuid, slug: resource.offering_slug }, project }
+    return { decoded, own: resource, project }
   } catch {
-    return { decoded: undecodable(row), offering: undefined, project: undefined }
+    return { decoded: undecodable(row), own: undefined, project: undefined }
   }
 }
 
@@ -126,9 +129,9 @@ export const areLookupsSufficient = (
   changed: ReadonlyMap<number, DecodedRow>,
 ): boolean => {
   if (needs.projects.size !== gids.size || needs.offerings.size !== customers.size) return false
-  const own = [...changed.values()].filter(({ offering }) => offering !== undefined)
-  if (own.some(({ project }) => project !== undefined && !gids.has(project))) return false
-  const resources = own.flatMap(({ decoded }) => decoded.resources)
+  const rows = [...changed.values()]
+  if (rows.some(({ project }) => project !== undefined && !gids.has(project))) return false
+  const resources = rows.flatMap(({ own }) => own ?? [])
   const byOffering = Map.groupBy(resources, ({ offering_uuid }) => offering_uuid)
   for (const [offering, resources] of byOffering) {
     const list = customers.get(offering)
@@ -137,10 +140,10 @@ export const areLookupsSufficient = (
   return true
 }
 
-const count = ({ needs, counts }: DecodedRows, { offering, project }: DecodedRow, by: 1 | -1): void => {
-  if (offering !== undefined) {
-    add(needs.offerings, offering.uuid, by)
-    add(counts, offering.slug, by)
+const count = ({ needs, counts }: DecodedRows, { own, project }: DecodedRow, by: 1 | -1): void => {
+  if (own !== undefined) {
+    add(needs.offerings, own.offering_uuid, by)
+    add(counts, own.offering_slug, by)
   }
   if (project !== undefined) add(needs.projects, project, by)
 }

@@ -146,13 +146,16 @@ const encoded = (placed: ReadonlyArray<PlacedEntry>, onUnencodable: OnUnencodabl
   if (neighbours.length === 0) return undefined
   const facets: Array<EntryFacets> = []
   const numbers = new Map<string, number>()
+  let last: { readonly placed: PlacedEntry; readonly number: number } | undefined
   const numberOf = (placed: PlacedEntry): number => {
+    // Most neighbours are alike.
+    if (last !== undefined && haveSameFacets(last.placed, placed)) return last.number
     const one = facetsOf({ ...placed, states: filteredStates(placed.states) })
     const key = keyOf(one)
-    const known = numbers.get(key)
-    if (known !== undefined) return known
-    numbers.set(key, facets.length)
-    return facets.push(one) - 1
+    const number = numbers.get(key) ?? facets.push(one) - 1
+    numbers.set(key, number)
+    last = { placed, number }
+    return number
   }
   const facetsAt = Uint8Array.from(neighbours, numberOf)
   return chunkOf({
@@ -170,6 +173,12 @@ const jsonOf = ({ entry }: PlacedEntry): string | undefined => {
     return undefined
   }
 }
+
+const haveSameFacets = (a: PlacedEntry, b: PlacedEntry): boolean =>
+  a.states === b.states &&
+  a.offeringSlug === b.offeringSlug &&
+  a.entry.status === b.entry.status &&
+  a.entry.storageDataType === b.entry.storageDataType
 
 /** The states that a filter can name; any other text, of any length, is dropped. */
 const filteredStates = (states: ReadonlySet<string>): ReadonlySet<string> =>

@@ -47,15 +47,18 @@ const none: Result.Result<ReadonlyArray<Layer>, Problem> = Result.succeed([])
 
 /** The storage folder of layered objects, as a list of at most one. */
 const folderIn = (layers: ReadonlyArray<Layer>): Result.Result<ReadonlyArray<Layer>, Problem> => {
-  const folders = new Map<string, Layer>()
+  // Most resources have none, so it is made for the first.
+  let folders: Map<string, Layer> | undefined
   for (const { path, values } of layers) {
     for (const key of optionKeys(values)) {
       const value = property(values, key)
-      if (isFolder(value)) folders.set(key, { path: `${path}.${cut(key)}`, values: value })
-      else if (folders.size > 0) folders.delete(key)
+      if (isFolder(value)) {
+        folders ??= new Map()
+        folders.set(key, { path: `${path}.${cut(key)}`, values: value })
+      } else folders?.delete(key)
     }
   }
-  const [first, ...others] = folders.values()
+  const [first, ...others] = folders?.values() ?? []
   if (first === undefined) return none
   const other = others.find((one) => contentOf(one) !== contentOf(first))
   if (other === undefined) return Result.succeed([first])

@@ -64,16 +64,15 @@ export class DirectoryTree<A> {
 
   add(path: string, item: A): void {
     const { place, rest, nodes } = this.#walk(path)
-    let directory = directoryMadeAt(place)
+    const directory = directoryMadeAt(place)
     const [name] = rest
     if (name !== undefined) {
-      const made = emptyDirectory<A>(rest.join("/"))
+      // Most directories have one item, so the list is made with it: an empty one gets room for 17 at its first `push`.
+      const made = { ...emptyDirectory<A>(rest.join("/")), items: [item] }
       directory.entries ??= new Map()
       directory.entries.set(name, made)
       nodes.push(made)
-      directory = made
-    }
-    directory.items.push(item)
+    } else directory.items.push(item)
     if (this.#isCounted(item)) for (const node of nodes) node.size += 1
   }
 

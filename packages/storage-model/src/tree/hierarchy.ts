@@ -286,8 +286,10 @@ export class HierarchyBuilder {
   }
 
   #addResource(resource: WaldurResource): void {
-    const records = getOrMake(this.#byUuid, resource.uuid, () => noRecords(resource.uuid))
-    records.resources.push(resource)
+    const known = this.#byUuid.get(resource.uuid)
+    known?.resources.push(resource)
+    const records = known ?? noRecords(resource.uuid, [resource])
+    if (known === undefined) this.#byUuid.set(resource.uuid, records)
     this.#unsettled.add(records)
   }
 
@@ -392,7 +394,8 @@ export class HierarchyBuilder {
   }
 
   #addFacts(records: ResourceRecords, facts: RecordFacts): void {
-    records.facts.push(facts)
+    if (records.facts.length === 0) records.facts = [facts]
+    else records.facts.push(facts)
     for (const claim of facts.claims) {
       this.#occupancy.add(claim)
       this.#touch(claim.path)

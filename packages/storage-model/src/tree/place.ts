@@ -1,6 +1,6 @@
 /** Places a resource in the tree: its storage system, data type and directories, or why it has no place. */
 import { Result } from "effect"
-import { problem } from "../report/finding.ts"
+import { type Problem, problem } from "../report/finding.ts"
 import { dataTypeOf } from "../rules/data-type.ts"
 import { stateRuling } from "../rules/lifecycle.ts"
 import { type PathRule, resourceMountPath, tenantMountPath } from "../rules/mount-path.ts"
@@ -9,6 +9,7 @@ import type { ModelSettings } from "../settings.ts"
 import { microsecondsOf } from "../waldur/instant.ts"
 import type { WaldurResource } from "../waldur/resource.ts"
 import { dashedUuid } from "../waldur/uuid.ts"
+import { getOrMake } from "./get-or-make.ts"
 import { compare } from "./order.ts"
 
 /** A resource whose tenant is known. */
@@ -55,6 +56,8 @@ interface OwnSystem {
   /** The offerings as text; built once, not once for each resource. */
   readonly offerings: string
   readonly ruling: Ruling<string>
+  /** The directories of its tenants by data type and provider, so that their resources share one text. */
+  readonly tenantPaths: Map<string, Map<string, Result.Result<string, Problem>>>
 }
 
 const systemsBySlug = (
@@ -69,7 +72,10 @@ const systemsBySlug = (
     const names = uuids?.size === 0 ? "none provided by the token's user" : few([...(uuids ?? [])].toSorted())
     const by = uuids === undefined ? "offering_slug" : "offering_uuid"
     const rule = uuids === undefined ? "storage-system/offering-slug" : "storage-system/offering-uuid"
-    systems.set(slug, { at, uuids, offerings: names, ruling: ruling("storage system", name, by, rule, { slug }) })
+    systems.set(slug, {
+      ...{ at, uuids, offerings: names, tenantPaths: new Map() },
+      ruling: ruling("storage system", name, by, rule, { slug }),
+    })
   }
   return systems
 }
@@ -107,7 +113,8 @@ const placeResource = (resource: WaldurResource, system: OwnSystem, rule: PathRu
   if (isRefusal(state)) return { ...state, rulings: [storageSystem] }
   const dataType = dataTypeOf(resource)
   if (isRefusal(dataType)) return { ...dataType, rulings: [storageSystem, state] }
-  const tenantPath = tenantMountPath(resource, dataType.value)
+  const paths = getOrMake(system.tenantPaths, dataType.value, () => new Map<string, Result.Result<string, Problem>>())
+  const tenantPath = getOrMake(paths, resource.provider_slug, () => tenantMountPath(resource, dataType.value))
   if (Result.isFailure(tenantPath)) return badData(tenantPath.failure, [storageSystem, state, dataType])
   return {
     resource,

@@ -2,6 +2,7 @@
 import type { Skipped, Warning } from "../report/finding.ts"
 import { isRemoval } from "../rules/lifecycle.ts"
 import type { PathRule } from "../rules/mount-path.ts"
+import { none } from "../rules/ruling.ts"
 import { property } from "../waldur/json-object.ts"
 import type { WaldurResource } from "../waldur/resource.ts"
 import { dashedUuid } from "../waldur/uuid.ts"
@@ -24,7 +25,8 @@ export const factsOfPlaced = (placed: PlacedResource, isContested: boolean, rule
   claims: claimsOfPlaced(placed, isContested, rule),
   slug: isRemoval(placed.state.value) ? undefined : slugOf(placed.resource, placed.resource),
   skipped: undefined,
-  warnings: placed.path.remarks.map((remark) => findingOf(placed.resource, remark)),
+  warnings:
+    placed.path.remarks.length === 0 ? none : placed.path.remarks.map((remark) => findingOf(placed.resource, remark)),
 })
 
 /** The facts of a record without a place in the tree. */
@@ -37,7 +39,7 @@ export const factsOfUnplaced = (
   claims: claimsOfUnplaced(record, isContested, rule),
   slug: recordMayBeLive(record) ? slugOf(record, undefined) : undefined,
   skipped,
-  warnings: [],
+  warnings: none,
 })
 
 const slugOf = (record: unknown, resource: WaldurResource | undefined): Holder | undefined => {

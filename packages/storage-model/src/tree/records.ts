@@ -51,9 +51,10 @@ const noResults = () => ({
   removal: undefined,
 })
 
-export const noRecords = (uuid: string | undefined): ResourceRecords => ({
+/** @param resources the first one, if any: the list is made with it, since an empty one gets room for 17 at its first `push` */
+export const noRecords = (uuid: string | undefined, resources: Array<WaldurResource> = []): ResourceRecords => ({
   uuid,
-  resources: [],
+  resources,
   malformed: [],
   ...noResults(),
 })

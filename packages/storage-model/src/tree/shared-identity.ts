@@ -1,7 +1,7 @@
 /** Finds identities that must be unique but are shared: a GID of several project slugs, or a slug of several projects. */
 import { type Remark, remark, shown, type Warning } from "../report/finding.ts"
 import type { WaldurResource } from "../waldur/resource.ts"
-import { getOrMake } from "./get-or-make.ts"
+import { addTo } from "./get-or-make.ts"
 import { compare, flatMapLazily } from "./order.ts"
 
 /** One holder of an identity. */
@@ -46,7 +46,7 @@ export const sharedIdentity = (remarkOn: (holder: Holder, others: string) => Rem
   let others: (self: string) => string | undefined = () => undefined
   return {
     add: (one: Holder): void => {
-      getOrMake(holders, one.key, (): Array<Holder> => []).push(one)
+      addTo(holders, one.key, one)
       changed.add(one.key)
     },
     remove: (one: Holder): void => {
