@@ -24,11 +24,9 @@ import {
   signOut,
   staleness,
   start,
-  tree,
 } from "./store.ts"
 import "./style.css"
 import { TreeView } from "./tree-view.tsx"
-import { waitingIn } from "./waiting.ts"
 import { count, span } from "./words.ts"
 
 const titles: Readonly<Record<View, string>> = {
@@ -42,7 +40,7 @@ const titles: Readonly<Record<View, string>> = {
 /** How many things a view has to show. */
 const numberOf = (view: View): number => {
   const report = readiness.value
-  if (view === "waiting") return waitingIn(list.value.entries).length
+  if (view === "waiting") return list.value.waiting.length
   if (view === "changes") return changes.value.length
   if (report === undefined || isFailure(report)) return view === "health" && report !== undefined ? 1 : 0
   if (view === "problems") return report.snapshot?.skipped ?? 0
@@ -107,11 +105,11 @@ const FilterBar = () => (
       value={place.value.filters.q}
       onInput={(event) => filter({ q: event.currentTarget.value }, true)}
     />
-    <Choice name="storage_system" label="System" options={tree.value.map(({ key }) => key)} />
+    <Choice name="storage_system" label="System" options={list.value.tree.map(({ key }) => key)} />
     <Choice
       name="data_type"
       label="Data type"
-      options={[...new Set(tree.value.flatMap(({ children }) => children.map(({ name }) => name)))].sort()}
+      options={[...new Set(list.value.tree.flatMap(({ children }) => children.map(({ name }) => name)))].sort()}
     />
     <Choice name="status" label="Status" options={entryStatuses} />
     <Choice name="state" label="Waldur state" options={waldurStates} />

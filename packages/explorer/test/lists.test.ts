@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { changesBetween } from "../src/changes.ts"
 import { csvOf, jsonOf } from "../src/export.ts"
-import { waitingIn } from "../src/waiting.ts"
+import { seenWaiting, waitingIn } from "../src/waiting.ts"
 import { count, inodes, space, span } from "../src/words.ts"
 import { entry, list } from "./a-list.ts"
 
@@ -40,6 +40,16 @@ describe("what waits", () => {
       ["updating", "provider", undefined],
       ["pending", "provider", url],
     ])
+  })
+
+  it("has been seen to wait since the page was opened, or since it began, until its status changes", () => {
+    const removing = (status: "updating" | "removing") => entry("/vast/store/cscs/x", "project", null, { status })
+    const first = seenWaiting(waitingIn(list), undefined, 10)
+    expect([...first.values()]).toEqual([{ status: "updating", since: 10, isBeginning: false }])
+    const second = seenWaiting(waitingIn([...list, removing("updating")]), first, 20)
+    expect([...second.values()]).toEqual([...first.values(), { status: "updating", since: 20, isBeginning: true }])
+    const third = seenWaiting(waitingIn([removing("removing")]), second, 30)
+    expect([...third.values()]).toEqual([{ status: "removing", since: 30, isBeginning: true }])
   })
 })
 
