@@ -1,6 +1,7 @@
 import { keyOf } from "@cscs/storage-model"
 /** The views that are lists: what waits, what is wrong, what changed. */
 import { useEffect } from "preact/hooks"
+import type { Change } from "./changes.ts"
 import { Copy, EntryLink, NoList, Notice, Status } from "./pieces.tsx"
 import { type Findings, isFailure } from "./proxy.ts"
 import { changes, findings, go, list, now, place, readiness, readProblems, seen } from "./store.ts"
@@ -16,31 +17,32 @@ const headings: Readonly<Record<(typeof kinds)[number], string>> = {
   updating: "To be updated",
   pending: "To be created",
 }
-const steps: Readonly<Record<string, string>> = {
-  "accept-order": "accept or reject the order",
-  "report-done": "do the work and report it",
-  "set-state": "find out why it stopped, then set its state",
-  "approve-order": "approve the order",
-}
+const within = (sentence: string): string => sentence.charAt(0).toLowerCase() + sentence.slice(1)
+/** Milliseconds below which a wait that the page did not see begin says nothing. */
+const tellingWait = 60_000
 
 /** How long it has been seen to wait: the list has no time of an order. */
 const HowLong = ({ of }: { of: Waiting }) => {
   const seen = list.value.waitingSince.get(keyOf(of.entry))
-  if (seen === undefined) return null
+  const waited = now.value - (seen?.since ?? now.value)
   return (
     <span class="faint">
-      {seen.isBeginning ? "for" : "for at least"} {span(now.value - seen.since)}
+      {seen?.isBeginning
+        ? `for ${span(waited)}`
+        : waited < tellingWait
+          ? "since before this page"
+          : `for at least ${span(waited)}`}
     </span>
   )
 }
 
-/** Who must act on how many, the most first. */
-const whoMustAct = (waiting: ReadonlyArray<Waiting>): string => {
+/** How many wait for whom, the most first. */
+const forWhom = (waiting: ReadonlyArray<Waiting>): string => {
   const numbers = new Map<string, number>()
   for (const { step } of waiting) numbers.set(step.by, (numbers.get(step.by) ?? 0) + 1)
   return [...numbers]
     .sort(([, a], [, b]) => b - a)
-    .map(([by, number]) => `the ${by} on ${number}`)
+    .map(([by, number]) => `${number} for the ${by}`)
     .join(", ")
 }
 
@@ -52,7 +54,7 @@ export const WaitingView = () => {
   return (
     <div class="scroll">
       <p>
-        <strong>{count(waiting.length, "entry waits", "entries wait")}:</strong> {whoMustAct(waiting)}.
+        <strong>{count(waiting.length, "entry waits", "entries wait")}:</strong> {forWhom(waiting)}.
       </p>
       <p class="faint">
         The list has no time of an order. “At least” counts from when this page was opened; the wait may have begun long
@@ -71,7 +73,7 @@ export const WaitingView = () => {
                 <li key={keyOf(one.entry)}>
                   <EntryLink entry={one.entry} />
                   <span>
-                    <strong>The {one.step.by}</strong> must {steps[one.step.code] ?? one.step.what}.
+                    <strong>The {one.step.by}</strong> must {within(one.step.what)}.
                   </span>
                   <HowLong of={one} />
                   {one.url !== undefined && (
@@ -184,6 +186,16 @@ const FindingList = ({ heading, of }: { heading: string; of: Findings["skipped"]
   )
 }
 
+/** The parts of a field that differ, so that one number in an object is seen. */
+const leaves = ({ name, before, now }: Change["fields"][number]): Change["fields"] => {
+  if (typeof before !== "object" || typeof now !== "object" || before === null || now === null)
+    return [{ name, before, now }]
+  const [a, b]: [Record<string, unknown>, Record<string, unknown>] = [{ ...before }, { ...now }]
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])]
+    .filter((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]))
+    .flatMap((key) => leaves({ name: `${name}.${key}`, before: a[key], now: b[key] }))
+}
+
 export const ChangesView = () =>
   changes.value.length === 0 ? (
     <Notice>
@@ -208,7 +220,7 @@ export const ChangesView = () =>
           <li key={`${key} ${seenAt}`} class={kind}>
             <strong>{kind}</strong> <EntryLink entry={entry} /> <Status of={entry.status} />{" "}
             <span class="faint">{span(now.value - seenAt)} ago</span>
-            {fields.map(({ name, before, now }) => (
+            {fields.flatMap(leaves).map(({ name, before, now }) => (
               <p key={name}>
                 {name}: <del>{value(before)}</del> <ins>{value(now)}</ins>
               </p>

@@ -14,6 +14,7 @@ import {
   config,
   configFailure,
   go,
+  isTrouble,
   list,
   needsToken,
   now,
@@ -37,14 +38,14 @@ const titles: Readonly<Record<View, string>> = {
   health: "Health",
 }
 
-/** How many things a view has to show. */
+/** How many things a view has to show that should be looked at. */
 const numberOf = (view: View): number => {
   const report = readiness.value
   if (view === "waiting") return list.value.waiting.length
   if (view === "changes") return changes.value.length
   if (report === undefined || isFailure(report)) return view === "health" && report !== undefined ? 1 : 0
-  if (view === "problems") return report.snapshot?.skipped ?? 0
-  return view === "health" ? report.warnings.length : 0
+  if (view === "problems") return report.warnings.length + (report.snapshot?.skipped ?? 0)
+  return view === "health" ? Object.values(report.upstreams).filter(({ status }) => isTrouble(status)).length : 0
 }
 
 const Tabs = () => (

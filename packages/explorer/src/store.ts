@@ -199,10 +199,12 @@ export const staleness = computed(() => {
     ...(known === undefined
       ? []
       : Object.entries(known.upstreams)
-          .filter(([, { status }]) => status === "failing" || status === "slow")
+          .filter(([, { status }]) => isTrouble(status))
           .map(([name, { status, detail = "" }]) => `${upstreamNames[name] ?? name} is ${status}: ${detail}`)),
   ]
 })
+/** Whether an upstream in that status makes the list old. */
+export const isTrouble = (status: string): boolean => status === "failing" || status === "slow"
 export const upstreamNames: Readonly<Record<string, string>> = {
   waldur: "Waldur",
   hpc_user_api: "The HPC User API",

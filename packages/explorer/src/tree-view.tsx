@@ -226,9 +226,10 @@ const GridRow = ({ row, index, largest, isActive }: GridRowProps) => {
         {isLeaf && entry !== undefined ? (
           <Status of={entry.status} />
         ) : (
-          <span class="faint">
-            {count(sum.entries, "entry", "entries")}
-            {sum.waiting > 0 && <span class="due">, {count(sum.waiting, "waits", "wait")}</span>}
+          <span class={sum.waiting === 0 ? "faint" : "due"}>
+            {sum.waiting === 0
+              ? count(sum.entries, "entry", "entries")
+              : `${count(sum.waiting, "of", "of")} ${count(sum.entries, "waits", "wait")}`}
           </span>
         )}
       </span>

@@ -16,7 +16,8 @@ export const startBrowser = (): Promise<Browser> => {
   const executablePath = ["chromium", "google-chrome"]
     .flatMap((name) => folders.map((folder) => join(folder, name)))
     .find((path) => existsSync(path))
-  if (executablePath === undefined) throw new Error("There is no chromium on the PATH: install Debian's package chromium")
+  if (executablePath === undefined)
+    throw new Error("There is no chromium on the PATH: install Debian's package chromium")
   return chromium.launch({ executablePath, chromiumSandbox: process.getuid?.() !== 0, timeout: patience })
 }
 

@@ -139,8 +139,8 @@ describe("the explorer's views", () => {
     const page = await open("?view=waiting")
     await page.getByRole("heading", { name: "To be removed" }).waitFor()
     const text = (await page.getByRole("main").textContent()) ?? ""
-    expect(text).toMatch(/The provisioner must do the work/)
-    expect(text).toMatch(/The provider must accept or reject/)
+    expect(text).toMatch(/The provisioner must remove the directory, then call set_state_done_url/)
+    expect(text).toMatch(/The provider must accept the order/)
   })
 
   it("list what is skipped and why, with the remedy", async () => {

@@ -6,7 +6,7 @@ import { aPage, startBrowser, startServing } from "./a-browser.ts"
 const resources = Number(process.env.EXPLORER_RESOURCES ?? 10_000)
 const frames = 120
 const pixels = 400
-/** Milliseconds of the main thread for a scroll frame, if the figures are to be judged: a frame at 60 Hz. */
+/** Milliseconds of the main thread for a scroll frame at 60 Hz. Judged only if asked: it depends on the machine. */
 const frameBudget = 16
 const isJudged = process.env.EXPLORER_JUDGED === "1"
 
@@ -33,41 +33,38 @@ describe("the explorer's tree of a large list", () => {
     await page.goto("/explorer/?q=/")
     await page.getByRole("row").nth(1).waitFor()
     const firstRows = performance.now() - began
-    await page.getByText(/^[\d,]+ entries, \d/).waitFor()
+    await page.getByText(/ entries, .* old$/).waitFor()
     const loaded = performance.now() - began
-    const longestWhileLoading = await longestTask()
+    const longestTaskOfLoad = await longestTask()
     const rows = Number(await page.getByRole("treegrid").getAttribute("aria-rowcount"))
     expect(rows).toBeGreaterThan(resources)
 
-    const scrolled = await page.evaluate(
-      async ([frames, pixels]) => {
+    const devTools = await page.context().newCDPSession(page)
+    // Of the main thread's processor time, which other programs do not take part in.
+    await devTools.send("Performance.enable", { timeDomain: "threadTicks" })
+    const busy = async () =>
+      1000 *
+      ((await devTools.send("Performance.getMetrics")).metrics.find(({ name }) => name === "TaskDuration")?.value ?? 0)
+    const times: Array<number> = []
+    for (let at = 0; at < frames; at += 1) {
+      const before = await busy()
+      const { drawn, visible } = await page.evaluate(async (pixels) => {
         const grid = document.querySelector(".grid") as HTMLElement
-        const frame = () => new Promise<number>(requestAnimationFrame)
-        const painted = () =>
-          new Promise((resolve) => {
-            const { port1, port2 } = new MessageChannel()
-            port1.onmessage = resolve
-            port2.postMessage(0)
-          })
+        grid.scrollTop += pixels
         // A frame begins with its scroll events; a message that is sent in it arrives when it is painted.
-        let beganAt = 0
-        addEventListener("scroll", () => (beganAt = performance.now()), { capture: true })
-        const [work, intervals, drawn]: [Array<number>, Array<number>, Array<number>] = [[], [], []]
-        let last = await frame()
-        for (let at = 0; at < frames; at += 1) {
-          grid.scrollTop += pixels
-          const now = await frame()
-          await painted()
-          work.push(performance.now() - beganAt)
-          intervals.push(now - last)
-          drawn.push(grid.querySelectorAll("[role=row]").length)
-          last = now
-        }
-        return { work, intervals, drawn: Math.max(...drawn), visible: grid.clientHeight / 40 }
-      },
-      [frames, pixels] as const,
-    )
-    expect(scrolled.drawn).toBeLessThan(scrolled.visible + 20)
+        await new Promise(requestAnimationFrame)
+        const { port1, port2 } = new MessageChannel()
+        await new Promise((resolve) => {
+          port1.onmessage = resolve
+          port2.postMessage(0)
+        })
+        return { drawn: grid.querySelectorAll("[role=row]").length, visible: grid.clientHeight / 40 }
+      }, pixels)
+      times.push((await busy()) - before)
+      expect(drawn).toBeLessThan(visible + 20)
+    }
+    times.sort((a, b) => a - b)
+    const p95 = times[Math.floor(0.95 * frames)] ?? Number.POSITIVE_INFINITY
 
     const typed = performance.now()
     const slug = String(sandbox.world.resources.at(-1)?.project_slug)
@@ -76,20 +73,20 @@ describe("the explorer's tree of a large list", () => {
     const found = performance.now() - typed
     expect(Number(await page.getByRole("treegrid").getAttribute("aria-rowcount"))).toBeLessThan(rows)
 
-    const [work, intervals] = [part(scrolled.work), part(scrolled.intervals)]
+    const figures = {
+      rows,
+      firstRows,
+      loaded,
+      longestTaskOfLoad,
+      frameMedian: times[frames / 2],
+      frameP95: p95,
+      frameWorst: times.at(-1),
+      found,
+      longestTaskOfSearch: await longestTask(),
+    }
     process.stdout.write(
-      `${rows} rows, ms: first rows ${round(firstRows)}, loaded ${round(loaded)}, longest task ${round(longestWhileLoading)}; ` +
-        `main thread per scroll frame p50 ${work(0.5)}, p95 ${work(0.95)}, worst ${work(1)}; ` +
-        `between frames p50 ${intervals(0.5)}, p95 ${intervals(0.95)}; ` +
-        `found ${round(found)}, longest task ${round(await longestTask())}\n`,
+      `${JSON.stringify(figures, (_, value) => (typeof value === "number" ? Math.round(10 * value) / 10 : value))} ms\n`,
     )
-    if (isJudged) expect(work(0.95)).toBeLessThan(frameBudget)
+    if (isJudged) expect(p95).toBeLessThan(frameBudget)
   })
 })
-
-const round = (value: number): number => Math.round(10 * value) / 10
-/** The value below which a part of the values lies. */
-const part = (values: ReadonlyArray<number>) => {
-  const sorted = values.toSorted((a, b) => a - b)
-  return (of: number): number => round(sorted[Math.min(sorted.length - 1, Math.floor(of * sorted.length))] ?? 0)
-}

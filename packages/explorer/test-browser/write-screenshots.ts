@@ -34,7 +34,7 @@ for (const width of widths) {
   const page = await browser.newPage({ viewport: { width, height: 800 } })
   for (const [name, [query, text]] of Object.entries(shots)) {
     await page.goto(`${proxy.url}/explorer/${query}`)
-    await page.getByText(/^[\d,]+ entries, \d/).waitFor()
+    await page.getByText(/ entries, .* old$/).waitFor()
     if (name === "entry") await page.locator(".level5").first().click()
     if (name === "changes") await change(page)
     await page.getByText(text).filter({ visible: true }).first().waitFor()

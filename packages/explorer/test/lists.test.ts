@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import { changesBetween } from "../src/changes.ts"
 import { csvOf, jsonOf } from "../src/export.ts"
 import { seenWaiting, waitingIn } from "../src/waiting.ts"
-import { count, inodes, space, span } from "../src/words.ts"
+import { count, inodes, space, span, value } from "../src/words.ts"
 import { entry, list } from "./a-list.ts"
 
 describe("changes between two lists", () => {
@@ -67,6 +67,21 @@ describe("an export", () => {
     expect(header?.split(",").length).toBe(lines[2]?.split(",").length)
     expect(lines[2]).toContain(',1,2,10,20,"')
     expect(JSON.parse(jsonOf(list))).toEqual(list)
+  })
+})
+
+describe("a value in words", () => {
+  it("is in quotes if it is a text that would not be seen as it is", () => {
+    expect(["", " a", "a\n", "a b", 5, null, undefined, [1]].map(value)).toEqual([
+      '""',
+      '" a"',
+      '"a\\n"',
+      "a b",
+      "5",
+      "null",
+      "none",
+      "[1]",
+    ])
   })
 })
 
