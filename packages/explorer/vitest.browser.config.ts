@@ -1,3 +1,4 @@
 import { testing } from "../../vitest.base.ts"
 
-export default testing({ include: ["test-browser/**/*.test.ts"], maxWorkers: 2 })
+/** The first run on a machine fetches and builds Keycloak. */
+export default testing({ include: ["test-browser/**/*.test.ts"], maxWorkers: 2, hookTimeout: 900_000 })

@@ -1,7 +1,7 @@
 /** How old the list is, and how the upstreams are. */
 import { Notice } from "./pieces.tsx"
 import { isFailure } from "./proxy.ts"
-import { config, list, now, readAgain, readiness, upstreamNames } from "./store.ts"
+import { config, go, list, now, readAgain, readiness, upstreamNames } from "./store.ts"
 import { count, span } from "./words.ts"
 
 export const HealthView = () => {
@@ -58,14 +58,11 @@ export const HealthView = () => {
             ))}
           </dl>
           {report.warnings.length > 0 && (
-            <>
-              <h2>Warnings</h2>
-              <ul class="cards">
-                {report.warnings.map((text) => (
-                  <li key={text}>{text}</li>
-                ))}
-              </ul>
-            </>
+            <p>
+              <button type="button" class="link" onClick={() => go({ view: "problems" })}>
+                {count(report.warnings.length, "warning", "warnings")} of the proxy
+              </button>
+            </p>
           )}
         </>
       )}

@@ -1,9 +1,10 @@
 import { keyOf } from "@cscs/storage-model"
 /** The views that are lists: what waits, what is wrong, what changed. */
 import { useEffect } from "preact/hooks"
-import { Copy, EntryLink, Notice, Status } from "./pieces.tsx"
+import type { Change } from "./changes.ts"
+import { Copy, EntryLink, NoList, Notice, Status } from "./pieces.tsx"
 import { type Findings, isFailure } from "./proxy.ts"
-import { changes, findings, go, list, now, place, readiness, readProblems, seen, statusSince } from "./store.ts"
+import { changes, findings, go, list, now, place, readiness, readProblems, seen } from "./store.ts"
 import { kinds, type Waiting, waitingIn } from "./waiting.ts"
 import { count, span, value } from "./words.ts"
 
@@ -16,27 +17,48 @@ const headings: Readonly<Record<(typeof kinds)[number], string>> = {
   updating: "To be updated",
   pending: "To be created",
 }
-const steps: Readonly<Record<string, string>> = {
-  "accept-order": "accept or reject the order",
-  "report-done": "do the work and report it",
-  "set-state": "find out why it stopped, then set its state",
-  "approve-order": "approve the order",
+const within = (sentence: string): string => sentence.charAt(0).toLowerCase() + sentence.slice(1)
+/** Milliseconds below which a wait that the page did not see begin says nothing. */
+const tellingWait = 60_000
+
+/** How long it has been seen to wait: the list has no time of an order. */
+const HowLong = ({ of }: { of: Waiting }) => {
+  const seen = list.value.waitingSince.get(keyOf(of.entry))
+  const waited = now.value - (seen?.since ?? now.value)
+  return (
+    <span class="faint">
+      {seen?.isBeginning
+        ? `for ${span(waited)}`
+        : waited < tellingWait
+          ? "since before this page"
+          : `for at least ${span(waited)}`}
+    </span>
+  )
 }
 
-const HowLong = ({ of }: { of: Waiting }) => {
-  const since = statusSince.get(keyOf(of.entry))?.since
-  return <span class="faint">{since === undefined ? "" : `seen for ${span(now.value - since)}`}</span>
+/** How many wait for whom, the most first. */
+const forWhom = (waiting: ReadonlyArray<Waiting>): string => {
+  const numbers = new Map<string, number>()
+  for (const { step } of waiting) numbers.set(step.by, (numbers.get(step.by) ?? 0) + 1)
+  return [...numbers]
+    .sort(([, a], [, b]) => b - a)
+    .map(([by, number]) => `${number} for the ${by}`)
+    .join(", ")
 }
 
 export const WaitingView = () => {
   const waiting = waitingIn(seen.value)
-  if (list.value.etag === undefined) return <Notice>The list is being read.</Notice>
+  if (list.value.etag === undefined) return <NoList />
   if (waiting.length === 0)
     return <Notice>Nothing waits: each entry that passes the filters is in its final state.</Notice>
   return (
     <div class="scroll">
+      <p>
+        <strong>{count(waiting.length, "entry waits", "entries wait")}:</strong> {forWhom(waiting)}.
+      </p>
       <p class="faint">
-        The list has no time of an order: “seen for” counts from when this page first saw the entry in its status.
+        The list has no time of an order. “At least” counts from when this page was opened; the wait may have begun long
+        before.
       </p>
       {kinds.map((kind) => {
         const group = waiting.filter(({ entry }) => entry.status === kind)
@@ -46,20 +68,21 @@ export const WaitingView = () => {
             <h2>
               {headings[kind]} <span class="faint">{group.length}</span>
             </h2>
-            <ul class="cards">
+            <ul class="cards waiting">
               {group.slice(0, shownAtOnce).map((one) => (
                 <li key={keyOf(one.entry)}>
-                  <EntryLink entry={one.entry} /> <Status of={one.entry.status} /> <HowLong of={one} />
-                  <p>
-                    <strong>The {one.step.by}</strong> must {steps[one.step.code] ?? one.step.what}.{" "}
-                    {one.url !== undefined && (
-                      <Copy
-                        text={one.url}
-                        label={`the URL of the step for ${one.entry.mountPoint.default}`}
-                        shown="Copy the URL"
-                      />
-                    )}
-                  </p>
+                  <EntryLink entry={one.entry} />
+                  <span>
+                    <strong>The {one.step.by}</strong> must {within(one.step.what)}.
+                  </span>
+                  <HowLong of={one} />
+                  {one.url !== undefined && (
+                    <Copy
+                      text={one.url}
+                      label={`the URL of the step for ${one.entry.mountPoint.default}`}
+                      shown="Copy the URL"
+                    />
+                  )}
                 </li>
               ))}
             </ul>
@@ -84,7 +107,7 @@ export const ProblemsView = () => {
     <div class="scroll">
       {report !== undefined && !isFailure(report) && report.warnings.length > 0 && (
         <section>
-          <h2>Of the proxy</h2>
+          <h2>Warnings of the proxy</h2>
           <ul class="cards">
             {report.warnings.map((text) => (
               <li key={text}>{text}</li>
@@ -122,29 +145,55 @@ const FindingList = ({ heading, of }: { heading: string; of: Findings["skipped"]
       words.every((word) => JSON.stringify(finding).toLowerCase().includes(word)),
   )
   if (shown.length === 0) return null
+  const byField = [...Map.groupBy(shown.slice(0, shownAtOnce), ({ field }) => field)]
   return (
     <section>
       <h2>
         {heading} <span class="faint">{shown.length}</span>
       </h2>
-      <ul class="cards">
-        {shown.slice(0, shownAtOnce).map(({ uuid, slug, offering_slug, field, found, reason }, at) => (
-          <li key={at}>
-            <strong>{slug ?? uuid ?? "a record without a name"}</strong> <span class="faint">{offering_slug}</span>{" "}
-            {uuid !== null && (
-              <button type="button" class="link" onClick={() => go({ entry: uuid })}>
-                Explain and remedy<span class="hidden"> {slug}</span>
-              </button>
-            )}
-            <p>
-              <code>{field === "" ? "record" : field}</code> is <code>{value(found)}</code>: {reason}
-            </p>
-          </li>
+      {byField
+        .sort(([, a], [, b]) => b.length - a.length)
+        .map(([field, findings]) => (
+          <section key={field}>
+            <h3>
+              Because of {field === "" ? "the record" : <code>{field}</code>}{" "}
+              <span class="faint">{findings.length}</span>
+            </h3>
+            <ul class="cards findings">
+              {findings.map(({ uuid, slug, offering_slug, found, reason }, at) => (
+                <li key={at}>
+                  <span>
+                    <strong>{slug ?? uuid ?? "a record without a name"}</strong>{" "}
+                    <span class="faint">{offering_slug}</span>
+                  </span>
+                  <span>
+                    It is <code>{value(found)}</code>: {reason}
+                  </span>
+                  {uuid === null ? (
+                    <span class="faint">Correct it in Waldur</span>
+                  ) : (
+                    <button type="button" class="link" onClick={() => go({ entry: uuid })}>
+                      Explain and remedy<span class="hidden"> {slug}</span>
+                    </button>
+                  )}
+                </li>
+              ))}
+            </ul>
+          </section>
         ))}
-      </ul>
       <More of={shown.length} />
     </section>
   )
+}
+
+/** The parts of a field that differ, so that one number in an object is seen. */
+const leaves = ({ name, before, now }: Change["fields"][number]): Change["fields"] => {
+  if (typeof before !== "object" || typeof now !== "object" || before === null || now === null)
+    return [{ name, before, now }]
+  const [a, b]: [Record<string, unknown>, Record<string, unknown>] = [{ ...before }, { ...now }]
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])]
+    .filter((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]))
+    .flatMap((key) => leaves({ name: `${name}.${key}`, before: a[key], now: b[key] }))
 }
 
 export const ChangesView = () =>
@@ -171,7 +220,7 @@ export const ChangesView = () =>
           <li key={`${key} ${seenAt}`} class={kind}>
             <strong>{kind}</strong> <EntryLink entry={entry} /> <Status of={entry.status} />{" "}
             <span class="faint">{span(now.value - seenAt)} ago</span>
-            {fields.map(({ name, before, now }) => (
+            {fields.flatMap(leaves).map(({ name, before, now }) => (
               <p key={name}>
                 {name}: <del>{value(before)}</del> <ins>{value(now)}</ins>
               </p>

@@ -14,6 +14,7 @@ import {
   config,
   configFailure,
   go,
+  isTrouble,
   list,
   needsToken,
   now,
@@ -24,11 +25,9 @@ import {
   signOut,
   staleness,
   start,
-  tree,
 } from "./store.ts"
 import "./style.css"
 import { TreeView } from "./tree-view.tsx"
-import { waitingIn } from "./waiting.ts"
 import { count, span } from "./words.ts"
 
 const titles: Readonly<Record<View, string>> = {
@@ -39,14 +38,14 @@ const titles: Readonly<Record<View, string>> = {
   health: "Health",
 }
 
-/** How many things a view has to show. */
+/** How many things a view has to show that should be looked at. */
 const numberOf = (view: View): number => {
   const report = readiness.value
-  if (view === "waiting") return waitingIn(list.value.entries).length
+  if (view === "waiting") return list.value.waiting.length
   if (view === "changes") return changes.value.length
   if (report === undefined || isFailure(report)) return view === "health" && report !== undefined ? 1 : 0
-  if (view === "problems") return report.snapshot?.skipped ?? 0
-  return view === "health" ? report.warnings.length : 0
+  if (view === "problems") return report.warnings.length + (report.snapshot?.skipped ?? 0)
+  return view === "health" ? Object.values(report.upstreams).filter(({ status }) => isTrouble(status)).length : 0
 }
 
 const Tabs = () => (
@@ -107,11 +106,11 @@ const FilterBar = () => (
       value={place.value.filters.q}
       onInput={(event) => filter({ q: event.currentTarget.value }, true)}
     />
-    <Choice name="storage_system" label="System" options={tree.value.map(({ key }) => key)} />
+    <Choice name="storage_system" label="System" options={list.value.tree.map(({ key }) => key)} />
     <Choice
       name="data_type"
       label="Data type"
-      options={[...new Set(tree.value.flatMap(({ children }) => children.map(({ name }) => name)))].sort()}
+      options={[...new Set(list.value.tree.flatMap(({ children }) => children.map(({ name }) => name)))].sort()}
     />
     <Choice name="status" label="Status" options={entryStatuses} />
     <Choice name="state" label="Waldur state" options={waldurStates} />

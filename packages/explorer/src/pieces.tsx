@@ -2,7 +2,7 @@
 import { inodesText, keyOf, type StorageEntry, spaceText } from "@cscs/storage-model"
 import { useSignal } from "@preact/signals"
 import type { ComponentChildren } from "preact"
-import { go } from "./store.ts"
+import { go, list, place, readAgain } from "./store.ts"
 import { type Limits, limitsOf } from "./tree.ts"
 
 /** Milliseconds that a button shows what it did. */
@@ -37,6 +37,36 @@ export const Notice = ({ kind = "info", children }: { kind?: "info" | "bad"; chi
   </div>
 )
 
+export const clearFilters = () => go({ filters: { storage_system: "", data_type: "", status: "", state: "", q: "" } })
+
+/** What is there instead of a list: that it is being read, why it is not, or that it is empty. */
+export const NoList = () => {
+  const { etag, failure } = list.value
+  if (failure !== undefined)
+    return (
+      <Notice kind="bad">
+        <p>{failure.what}</p>
+        <p>{failure.wayOn}</p>
+        <button type="button" onClick={readAgain}>
+          Ask again now
+        </button>
+      </Notice>
+    )
+  if (etag === undefined) return <Notice>The list is being read.</Notice>
+  return (
+    <Notice>
+      <p>The list is empty.</p>
+      {place.value.filters.state === "" ? (
+        <p>Waldur has no resource in the configured storage systems, or all are skipped: see Problems and Health.</p>
+      ) : (
+        <button type="button" class="link" onClick={clearFilters}>
+          Show all of Waldur's states
+        </button>
+      )}
+    </Notice>
+  )
+}
+
 /** A link that opens an entry beside the view. */
 export const EntryLink = ({ entry }: { entry: StorageEntry }) => (
   <button type="button" class="link" onClick={() => go({ entry: keyOf(entry) })}>
@@ -48,10 +78,11 @@ export const EntryLink = ({ entry }: { entry: StorageEntry }) => (
 const Bar = ({ soft, hard, largest, kind }: { soft: number; hard: number; largest: number; kind: string }) => {
   const percent = (value: number) => `${largest > 0 ? Math.min(100, (100 * value) / largest) : 0}%`
   return (
-    <span class={`bar ${kind}`} aria-hidden="true">
-      <span class="hard" style={{ width: percent(hard) }} />
-      <span class="soft" style={{ width: percent(soft) }} />
-    </span>
+    <span
+      class={`bar ${kind}`}
+      aria-hidden="true"
+      style={{ "--soft-end": percent(soft), "--hard-end": percent(hard) }}
+    />
   )
 }
 

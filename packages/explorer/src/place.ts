@@ -43,7 +43,7 @@ export const matcherOf = ({ storage_system, data_type, status, q }: Filters) => 
     .split(/\s/)
     .filter((word) => word !== "")
   const wanted = { dataType: data_type, status } satisfies EntryFilter
-  return ({ entry, text }: TreeNode & { readonly entry: StorageEntry }): boolean =>
+  return ({ text }: TreeNode, entry: StorageEntry): boolean =>
     (storage_system === "" || entry.storageSystem.key === storage_system) &&
     (wanted.dataType === "" || entry.storageDataType.key === wanted.dataType) &&
     (wanted.status === "" || entry.status === wanted.status) &&

@@ -59,7 +59,7 @@ const failureOf = async (response: Response): Promise<Failure> => {
       return {
         kind: "forbidden",
         what: `This account may not see this.${said}`,
-        wayOn: "Ask an operator of the proxy for the role, then sign in again.",
+        wayOn: "Ask an operator of the proxy for the role, or sign out and use another account.",
       }
     case 502:
       return {
@@ -129,10 +129,12 @@ export interface ReadList {
  *
  * @param state of Waldur; empty for all
  * @param etag of the list that is already there
- * @param onPart called with all entries so far, each time that their number has doubled
+ * @param onEntry called with each entry
+ * @param onPart called with the growing array of all entries so far, each time that their number has doubled
  */
 export const readList = async (
   { token, state, etag, signal }: { token: string | undefined; state: string; etag: string; signal: AbortSignal },
+  onEntry: (entry: StorageEntry) => void,
   onPart: (entries: ReadonlyArray<StorageEntry>) => void,
 ): Promise<ReadList | Failure> => {
   const query = state === "" ? "" : `?state=${encodeURIComponent(state)}`
@@ -146,7 +148,10 @@ export const readList = async (
   let rest = ""
   let next = firstPart
   const put = (line: string) => {
-    if (line !== "") entries.push(JSON.parse(line))
+    if (line === "") return
+    const entry: StorageEntry = JSON.parse(line)
+    entries.push(entry)
+    onEntry(entry)
   }
   try {
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
@@ -156,7 +161,7 @@ export const readList = async (
       lines.forEach(put)
       if (entries.length < next) continue
       next = 2 * entries.length
-      onPart([...entries])
+      onPart(entries)
     }
     put(rest)
   } catch {

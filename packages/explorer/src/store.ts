@@ -1,5 +1,5 @@
 /** The state of the page, and what changes it. */
-import { keyOf, type StorageEntry } from "@cscs/storage-model"
+import type { StorageEntry } from "@cscs/storage-model"
 import { batch, computed, effect, signal, untracked } from "@preact/signals"
 import { type Change, changesBetween, changesKept } from "./changes.ts"
 import { matcherOf, type Place, placeOf, queryOf } from "./place.ts"
@@ -15,7 +15,8 @@ import {
   readReadiness,
 } from "./proxy.ts"
 import { completeSignIn, isReturning, leaveToSignIn, leaveToSignOut, renew, type Session } from "./sign-in.ts"
-import { branchesOf, entriesOf, treeOf } from "./tree.ts"
+import { branchesOf, entriesOf, growingTree, type TreeNode } from "./tree.ts"
+import { type SeenWaiting, seenWaiting, type Waiting, waitingIn } from "./waiting.ts"
 
 /** Milliseconds between polls; a list that takes long to read is asked for less often, by this factor of its time. */
 const pollEvery = 10_000
@@ -59,6 +60,12 @@ const clientOf = ({ issuer, clientId }: ExplorerConfig) =>
 
 let renewal: ReturnType<typeof setTimeout> | undefined
 
+/** The session and the client to renew it with, if it can be renewed. */
+const renewable = () => {
+  const [client, current] = [config.value && clientOf(config.value), session.value]
+  return client === undefined || current === undefined || "isPasted" in current ? undefined : { client, current }
+}
+
 const begin = (granted: Session) => {
   session.value = granted
   signedOutBecause.value = ""
@@ -69,11 +76,15 @@ const begin = (granted: Session) => {
 }
 const renewLater = (delay: number, endsAt: number) => {
   renewal = setTimeout(async () => {
-    const [client, current] = [config.value && clientOf(config.value), session.value]
-    if (client === undefined || current === undefined || "isPasted" in current) return
+    const known = renewable()
+    if (known === undefined) return
+    const { client, current } = known
     try {
       const renewed = await renew(client, current)
-      if (session.value === current) begin(renewed)
+      if (session.value !== current) return
+      begin(renewed)
+      // The account may have got the role that it lacked.
+      if (list.value.failure !== undefined) poll.now()
     } catch (error) {
       if (session.value !== current) return
       // Refused is final; an issuer that cannot be reached may be back before the token ends.
@@ -81,6 +92,15 @@ const renewLater = (delay: number, endsAt: number) => {
       else forget(`The session has ended: ${(error as Error).message}. Sign in again.`)
     }
   }, delay)
+}
+
+/** Renews a token that was refused, as after a sleep that was longer than its lifetime. @returns whether there is another */
+const replaceRefused = async (): Promise<boolean> => {
+  const known = renewable()
+  if (known === undefined) return false
+  const renewed = await renew(known.client, known.current).catch(() => undefined)
+  if (session.value === known.current && renewed !== undefined) begin(renewed)
+  return session.value !== undefined && session.value !== known.current
 }
 
 /** Drops the session and everything that was read with it. */
@@ -122,6 +142,10 @@ export const token = () => session.value?.accessToken
 
 interface List {
   readonly entries: ReadonlyArray<StorageEntry>
+  readonly tree: ReadonlyArray<TreeNode>
+  readonly waiting: ReadonlyArray<Waiting>
+  /** Since when what waits has been seen to. */
+  readonly waitingSince: ReadonlyMap<string, SeenWaiting>
   /** `undefined` until a whole list has arrived. */
   readonly etag: string | undefined
   /** Waldur's state that it was asked for. */
@@ -132,14 +156,22 @@ interface List {
   /** The failure of the last attempt; the entries are from before. */
   readonly failure: Failure | undefined
 }
-const nothingRead: List = { entries: [], etag: undefined, state: "", age: 0, readAt: 0, failure: undefined }
+const nothingRead: List = {
+  entries: [],
+  tree: [],
+  waiting: [],
+  waitingSince: new Map(),
+  etag: undefined,
+  state: "",
+  age: 0,
+  readAt: 0,
+  failure: undefined,
+}
 
 export const list = signal<List>(nothingRead)
 export const readiness = signal<Readiness | Failure | undefined>(undefined)
 /** The newest first. */
 export const changes = signal<ReadonlyArray<Change>>([])
-/** When each entry was first seen, if later than the page: how long at least it has waited in its status. */
-export const statusSince = new Map<string, { readonly status: string; readonly since: number }>()
 export const findings = signal<Findings | Failure | undefined>(undefined)
 /** The time for what shows ages. */
 export const now = signal(Date.now())
@@ -147,9 +179,11 @@ setInterval(() => {
   now.value = Date.now()
 }, 1000)
 
-export const tree = computed(() => treeOf(list.value.entries))
-const matcher = computed(() => matcherOf(place.value.filters))
-export const branches = computed(() => branchesOf(tree.value, matcher.value))
+/** Part of the place by itself, for what would otherwise be drawn again with each letter of a search. */
+export const openedKey = computed(() => place.value.entry)
+const filters = computed(() => place.value.filters)
+const matcher = computed(() => matcherOf(filters.value))
+export const branches = computed(() => branchesOf(list.value.tree, matcher.value))
 /** The entries that pass filters and search. */
 export const seen = computed(() => entriesOf(branches.value))
 export const newest = computed(() => new Map(changes.value.toReversed().map((change) => [change.key, change.kind])))
@@ -165,24 +199,19 @@ export const staleness = computed(() => {
     ...(known === undefined
       ? []
       : Object.entries(known.upstreams)
-          .filter(([, { status }]) => status === "failing" || status === "slow")
+          .filter(([, { status }]) => isTrouble(status))
           .map(([name, { status, detail = "" }]) => `${upstreamNames[name] ?? name} is ${status}: ${detail}`)),
   ]
 })
+/** Whether an upstream in that status makes the list old. */
+export const isTrouble = (status: string): boolean => status === "failing" || status === "slow"
 export const upstreamNames: Readonly<Record<string, string>> = {
   waldur: "Waldur",
   hpc_user_api: "The HPC User API",
   issuer: "The issuer",
 }
 
-const arrived = (entries: ReadonlyArray<StorageEntry>, readAt: number) => {
-  for (const entry of entries) {
-    const key = keyOf(entry)
-    if (statusSince.get(key)?.status !== entry.status) statusSince.set(key, { status: entry.status, since: readAt })
-  }
-}
-
-const refresh = async (signal: AbortSignal): Promise<void> => {
+const refresh = async (signal: AbortSignal, isWithNewToken = false): Promise<void> => {
   readReadiness().then((report) => {
     readiness.value = report
   })
@@ -190,31 +219,43 @@ const refresh = async (signal: AbortSignal): Promise<void> => {
   const { state } = place.value.filters
   const before = list.value
   const isSame = before.state === state && before.etag !== undefined
+  const { systems, add } = growingTree()
   const outcome = await readList(
     { token: token(), state, etag: isSame ? (before.etag ?? "") : "", signal },
+    add,
     (entries) => {
       // Parts are shown only while there is no whole list to show.
-      if (!signal.aborted && !isSame) list.value = { ...nothingRead, entries, state }
+      if (!signal.aborted && !isSame) list.value = { ...nothingRead, entries, tree: systems, state }
     },
   )
   if (signal.aborted) return
   if (isFailure(outcome)) {
-    if (outcome.kind === "signed out" || (outcome.kind === "forbidden" && config.value.authentication)) {
+    if (outcome.kind === "signed out") {
+      if (!isWithNewToken && (await replaceRefused())) return refresh(signal, true)
       forget(`${outcome.what} ${outcome.wayOn}`)
+    } else if (isSame && outcome.kind !== "forbidden") {
+      list.value = { ...before, failure: outcome }
     } else {
-      list.value = isSame ? { ...before, failure: outcome } : { ...nothingRead, state, failure: outcome }
+      batch(() => {
+        list.value = { ...nothingRead, state, failure: outcome }
+        if (outcome.kind === "forbidden") changes.value = []
+      })
     }
     return
   }
   const readAt = Date.now()
-  const entries = outcome.entries ?? before.entries
+  const known = { etag: outcome.etag, age: outcome.age, state, readAt, failure: undefined }
+  const { entries } = outcome
+  if (entries === undefined) {
+    list.value = { ...before, ...known }
+    return
+  }
+  const waiting = waitingIn(entries)
+  const waitingSince = seenWaiting(waiting, isSame ? before.waitingSince : undefined, readAt)
   batch(() => {
-    if (outcome.entries !== undefined) {
-      arrived(entries, readAt)
-      if (isSame)
-        changes.value = [...changesBetween(before.entries, entries, readAt), ...changes.value].slice(0, changesKept)
-    }
-    list.value = { entries, etag: outcome.etag, state, age: outcome.age, readAt, failure: undefined }
+    if (isSame)
+      changes.value = [...changesBetween(before.entries, entries, readAt), ...changes.value].slice(0, changesKept)
+    list.value = { entries, tree: systems, waiting, waitingSince, ...known }
   })
 }
 
@@ -234,7 +275,9 @@ const poll = (() => {
     running = mine
     const began = performance.now()
     await refresh(mine.signal)
-    if (!mine.signal.aborted) timer = setTimeout(again, Math.max(pollEvery, restFactor * (performance.now() - began)))
+    // Without the role each question is refused, and logged: only a new token, or a person, asks again.
+    if (!mine.signal.aborted && list.value.failure?.kind !== "forbidden")
+      timer = setTimeout(again, Math.max(pollEvery, restFactor * (performance.now() - began)))
   }
   return { now: () => void again(), stop }
 })()

@@ -8,8 +8,8 @@ import {
   Virtualizer,
 } from "@tanstack/virtual-core"
 import { useLayoutEffect, useMemo, useReducer, useRef, useState } from "preact/hooks"
-import { Notice, Quantity, Status } from "./pieces.tsx"
-import { branches, go, list, newest, place, readAgain } from "./store.ts"
+import { clearFilters, NoList, Notice, Quantity, Status } from "./pieces.tsx"
+import { branches, go, list, newest, openedKey, place } from "./store.ts"
 import { effectOfKey, limitsOf, type Row, rowsOf, type TreeNode, unixIdOf } from "./tree.ts"
 import { count } from "./words.ts"
 
@@ -31,7 +31,7 @@ export const TreeView = () => {
     const openLevels = list.value.entries.length <= smallTree ? 5 : isSearch ? 5 : 2
     return rowsOf(branches.value, ({ key }, level) => byHand.value.get(key) ?? level <= openLevels)
   }).value
-  if (entries.length === 0) return <Emptiness />
+  if (entries.length === 0) return <NoList />
   return (
     <>
       {etag === undefined && failure === undefined && (
@@ -48,35 +48,6 @@ export const TreeView = () => {
         <Grid rows={rows} />
       )}
     </>
-  )
-}
-
-const clearFilters = () => go({ filters: { storage_system: "", data_type: "", status: "", state: "", q: "" } })
-
-const Emptiness = () => {
-  const { etag, failure } = list.value
-  if (failure !== undefined)
-    return (
-      <Notice kind="bad">
-        <p>{failure.what}</p>
-        <p>{failure.wayOn}</p>
-        <button type="button" onClick={readAgain}>
-          Ask again now
-        </button>
-      </Notice>
-    )
-  if (etag === undefined) return <Notice>The list is being read.</Notice>
-  return (
-    <Notice>
-      <p>The list is empty.</p>
-      {place.value.filters.state === "" ? (
-        <p>Waldur has no resource in the configured storage systems, or all are skipped: see Problems and Health.</p>
-      ) : (
-        <button type="button" class="link" onClick={clearFilters}>
-          Show all of Waldur's states
-        </button>
-      )}
-    </Notice>
   )
 }
 
@@ -145,9 +116,29 @@ const Grid = ({ rows }: { rows: ReadonlyArray<Row> }) => {
       focusOn(effect.toggle)
     } else open(rows[effect.open]?.branch.node)
   }
+  // Events are handled here: a row with handlers of its own would be drawn again in each frame of a scroll.
+  const indexAt = ({ target }: Event) =>
+    Number((target as Element).closest(".body [role=row]")?.getAttribute("aria-rowindex") ?? Number.NaN) - 2
+  const onFocusIn = (event: FocusEvent) => {
+    const row = rows[indexAt(event)]
+    if (row !== undefined) activeKey.value = row.branch.node.key
+  }
+  const onClick = (event: MouseEvent) => {
+    const index = indexAt(event)
+    const node = rows[index]?.branch.node
+    if (node?.entry === undefined || (event.target as Element).matches(".twisty")) toggle(index)
+    else open(node)
+  }
   return (
     <div class="grid" ref={scroller}>
-      <div role="treegrid" aria-label="Storage entries" aria-rowcount={rows.length + 1} onKeyDown={onKeyDown}>
+      <div
+        role="treegrid"
+        aria-label="Storage entries"
+        aria-rowcount={rows.length + 1}
+        onKeyDown={onKeyDown}
+        onFocusIn={onFocusIn}
+        onClick={onClick}
+      >
         <div role="rowgroup" class="head">
           <div role="row" class="row" aria-rowindex={1}>
             {columns.map((name, at) => (
@@ -158,7 +149,7 @@ const Grid = ({ rows }: { rows: ReadonlyArray<Row> }) => {
           </div>
         </div>
         <div role="rowgroup" class="body" style={{ height: `${virtualizer.getTotalSize()}px` }}>
-          {virtualizer.getVirtualItems().map(({ index, start }) => {
+          {virtualizer.getVirtualItems().map(({ index }) => {
             const row = rows[index]
             return (
               row !== undefined && (
@@ -166,13 +157,8 @@ const Grid = ({ rows }: { rows: ReadonlyArray<Row> }) => {
                   key={row.branch.node.key}
                   row={row}
                   index={index}
-                  start={start}
                   largest={largest[row.level] ?? nothing}
                   isActive={index === active}
-                  onFocus={() => {
-                    activeKey.value = row.branch.node.key
-                  }}
-                  onToggle={() => toggle(index)}
                 />
               )
             )
@@ -203,14 +189,12 @@ const largestByLevel = (rows: ReadonlyArray<Row>): ReadonlyArray<typeof nothing>
 interface GridRowProps {
   readonly row: Row
   readonly index: number
-  readonly start: number
   readonly largest: typeof nothing
   readonly isActive: boolean
-  readonly onFocus: () => void
-  readonly onToggle: () => void
 }
 
-const GridRow = ({ row, index, start, largest, isActive, onFocus, onToggle }: GridRowProps) => {
+/** Because it reads signals, it is drawn again only if they or its props change: not in a frame of a scroll. */
+const GridRow = ({ row, index, largest, isActive }: GridRowProps) => {
   const { branch, level, position, siblings, isExpanded } = row
   const { node, sum } = branch
   const { entry } = node
@@ -220,26 +204,17 @@ const GridRow = ({ row, index, start, largest, isActive, onFocus, onToggle }: Gr
   return (
     <div
       role="row"
-      class={`row level${level} ${change ?? ""} ${place.value.entry === node.key ? "opened" : ""}`}
-      style={{ transform: `translateY(${start}px)` }}
+      class={`row level${level} ${change ?? ""} ${openedKey.value === node.key ? "opened" : ""}`}
+      style={{ transform: `translateY(${index * rowHeight}px)` }}
       tabIndex={isActive ? 0 : -1}
       aria-rowindex={index + 2}
       aria-level={level}
       aria-posinset={position}
       aria-setsize={siblings}
       {...(isExpanded === undefined ? {} : { "aria-expanded": isExpanded })}
-      onFocus={onFocus}
-      onClick={() => (entry === undefined ? onToggle() : open(node))}
     >
       <span role="gridcell" class="cell c0">
-        <span
-          class="twisty"
-          aria-hidden="true"
-          onClick={(event) => {
-            event.stopPropagation()
-            onToggle()
-          }}
-        >
+        <span class="twisty" aria-hidden="true">
           {isExpanded === undefined ? "" : isExpanded ? "▾" : "▸"}
         </span>
         <span class="name" title={entry?.mountPoint.default ?? node.name}>
@@ -251,7 +226,11 @@ const GridRow = ({ row, index, start, largest, isActive, onFocus, onToggle }: Gr
         {isLeaf && entry !== undefined ? (
           <Status of={entry.status} />
         ) : (
-          <span class="faint">{count(sum.entries, "entry", "entries")}</span>
+          <span class={sum.waiting === 0 ? "faint" : "due"}>
+            {sum.waiting === 0
+              ? count(sum.entries, "entry", "entries")
+              : `${count(sum.waiting, "of", "of")} ${count(sum.entries, "waits", "wait")}`}
+          </span>
         )}
       </span>
       <span role="gridcell" class="cell c2">

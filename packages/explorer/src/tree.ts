@@ -1,5 +1,6 @@
 /** The tree of entries as rows of a tree grid: system, data type, tenant, customer, project or user, with sums. Pure. */
 import { keyOf, type Quota, type StorageEntry } from "@cscs/storage-model"
+import { stepOf } from "./waiting.ts"
 
 /** A row's subject: a storage system, a data type on it, or an entry. */
 export interface TreeNode {
@@ -11,6 +12,8 @@ export interface TreeNode {
   readonly children: Array<TreeNode>
   /** What a search looks at, in lower case: the names above it, its own names, path, UUIDs and id. */
   readonly text: string
+  /** What it adds to the sums. */
+  readonly own: Sum
 }
 
 /** Limits in TB and inodes. */
@@ -24,6 +27,8 @@ export interface Limits {
 /** The sums of the project and user entries at and below a row. Removed ones hold nothing, so only `entries` has them. */
 export interface Sum extends Limits {
   readonly entries: number
+  /** Those for which a step is due. */
+  readonly waiting: number
 }
 
 /** A node that passes the filters, or has something below it that does. */
@@ -82,21 +87,27 @@ const textsOf = (value: unknown): ReadonlyArray<string> =>
       ? [String(value)]
       : []
 
-/** Builds the tree from a list in the API's order, in which a parent stands before what is below it. */
-export const treeOf = (entries: ReadonlyArray<StorageEntry>): ReadonlyArray<TreeNode> => {
+/** A tree that grows while its list arrives, since making it at once would hold up the page for a large list. */
+export interface GrowingTree {
+  readonly systems: ReadonlyArray<TreeNode>
+  /** Adds an entry, in the API's order, in which a parent stands before what is below it. */
+  readonly add: (entry: StorageEntry) => void
+}
+
+export const growingTree = (): GrowingTree => {
   const systems: Array<TreeNode> = []
   const groups = new Map<string, TreeNode>()
   const parents = new Map<string, TreeNode>()
   const group = (key: string, kind: TreeNode["kind"], name: string, siblings: Array<TreeNode>) => {
     let node = groups.get(key)
     if (node === undefined) {
-      node = { key, kind, name, entry: undefined, children: [], text: "" }
+      node = { key, kind, name, entry: undefined, children: [], text: "", own: nothing }
       groups.set(key, node)
       siblings.push(node)
     }
     return node
   }
-  for (const entry of entries) {
+  const add = (entry: StorageEntry) => {
     const system = group(entry.storageSystem.key, "system", entry.storageSystem.name, systems)
     const typeKey = `${entry.storageSystem.key}/${entry.storageDataType.key}`
     const type = group(typeKey, "data type", entry.storageDataType.key, system.children)
@@ -110,42 +121,58 @@ export const treeOf = (entries: ReadonlyArray<StorageEntry>): ReadonlyArray<Tree
       entry,
       children: [],
       text: parent === type ? own : `${parent.name.toLowerCase()}\n${own}`,
+      own: ownSum(entry),
     }
     parent.children.push(node)
     if (target.targetType === "tenant" || target.targetType === "customer") parents.set(`${typeKey} ${itemId}`, node)
   }
+  return { systems, add }
+}
+
+/** The whole tree of a list. */
+export const treeOf = (entries: ReadonlyArray<StorageEntry>): ReadonlyArray<TreeNode> => {
+  const { systems, add } = growingTree()
+  entries.forEach(add)
   return systems
 }
 
-const nothing: Sum = { entries: 0, spaceSoft: 0, spaceHard: 0, inodesSoft: 0, inodesHard: 0 }
+const nothing: Sum = { entries: 0, waiting: 0, spaceSoft: 0, spaceHard: 0, inodesSoft: 0, inodesHard: 0 }
 
-const ownSum = ({ kind, entry }: TreeNode): Sum => {
-  if (kind !== "project" && kind !== "user") return nothing
-  const limits = entry?.status === "removed" ? undefined : limitsOf(entry?.quotas)
-  return { ...nothing, ...limits, entries: 1 }
+const ownSum = (entry: StorageEntry): Sum => {
+  const { target, status, quotas } = entry
+  if (target.targetType !== "project" && target.targetType !== "user") return nothing
+  const limits = status === "removed" ? undefined : limitsOf(quotas)
+  return { ...nothing, ...limits, entries: 1, waiting: stepOf(entry) === undefined ? 0 : 1 }
 }
-
-const add = (a: Sum, b: Sum): Sum => ({
-  entries: a.entries + b.entries,
-  spaceSoft: a.spaceSoft + b.spaceSoft,
-  spaceHard: a.spaceHard + b.spaceHard,
-  inodesSoft: a.inodesSoft + b.inodesSoft,
-  inodesHard: a.inodesHard + b.inodesHard,
-})
 
 /** The nodes that match, those above them, and the sums of what matches. */
 export const branchesOf = (
   nodes: ReadonlyArray<TreeNode>,
-  matches: (node: TreeNode & { readonly entry: StorageEntry }) => boolean,
-): ReadonlyArray<Branch> =>
-  nodes.flatMap((node) => {
-    const children = branchesOf(node.children, matches)
-    const { entry } = node
-    const isMatch = entry !== undefined && matches({ ...node, entry })
-    if (!isMatch && children.length === 0) return []
-    const sum = children.reduce((total, child) => add(total, child.sum), isMatch ? ownSum(node) : nothing)
-    return [{ node, children, sum }]
-  })
+  matches: (node: TreeNode, entry: StorageEntry) => boolean,
+): ReadonlyArray<Branch> => {
+  const branches: Array<Branch> = []
+  for (const node of nodes) {
+    const isMatch = node.entry !== undefined && matches(node, node.entry)
+    const children = node.children.length === 0 ? noBranches : branchesOf(node.children, matches)
+    if (children.length > 0) branches.push({ node, children, sum: total(isMatch ? node.own : nothing, children) })
+    else if (isMatch) branches.push({ node, children, sum: node.own })
+  }
+  return branches
+}
+const noBranches: ReadonlyArray<Branch> = []
+
+const total = (own: Sum, children: ReadonlyArray<Branch>): Sum => {
+  const sum = { ...own }
+  for (const { sum: child } of children) {
+    sum.entries += child.entries
+    sum.waiting += child.waiting
+    sum.spaceSoft += child.spaceSoft
+    sum.spaceHard += child.spaceHard
+    sum.inodesSoft += child.inodesSoft
+    sum.inodesHard += child.inodesHard
+  }
+  return sum
+}
 
 /** The rows that are visible, from the top. */
 export const rowsOf = (
@@ -172,8 +199,17 @@ export const rowsOf = (
 }
 
 /** The entries that match, in the order of the list. */
-export const entriesOf = (branches: ReadonlyArray<Branch>): ReadonlyArray<StorageEntry> =>
-  branches.flatMap(({ node, children }) => [...(node.entry === undefined ? [] : [node.entry]), ...entriesOf(children)])
+export const entriesOf = (branches: ReadonlyArray<Branch>): ReadonlyArray<StorageEntry> => {
+  const entries: Array<StorageEntry> = []
+  const put = (siblings: ReadonlyArray<Branch>) => {
+    for (const { node, children } of siblings) {
+      if (node.entry !== undefined) entries.push(node.entry)
+      put(children)
+    }
+  }
+  put(branches)
+  return entries
+}
 
 /** What a key does in the tree grid (WAI-ARIA Authoring Practices, with focus on rows). */
 export type KeyEffect = { readonly focus: number } | { readonly toggle: number } | { readonly open: number } | undefined

@@ -1,5 +1,5 @@
 /** Which entries wait, and for whom: by the model's own rule. Pure. */
-import { type NextCode, type NextStep, nextOfEntry, type StorageEntry } from "@cscs/storage-model"
+import { keyOf, type NextCode, type NextStep, nextOfEntry, type StorageEntry } from "@cscs/storage-model"
 
 /** An entry that has not reached its state, and the step that it waits for. */
 export interface Waiting {
@@ -21,11 +21,44 @@ const urlOf = (entry: StorageEntry, code: NextCode): string | undefined =>
         ? entry.set_state_ok_url
         : undefined
 
-/** The project and user entries for which a step is due. Tenants and customers are always pending and wait for nothing. */
+/** The step that is due for an entry; `undefined` if none is. Tenants and customers are always pending and wait for nothing. */
+export const stepOf = (entry: StorageEntry): NextStep | undefined => {
+  const { targetType } = entry.target
+  if (targetType === "tenant" || targetType === "customer") return undefined
+  const step = nextOfEntry(entry, undefined)
+  return step.code === "none" ? undefined : step
+}
+
+/** The entries for which a step is due. */
 export const waitingIn = (entries: ReadonlyArray<StorageEntry>): ReadonlyArray<Waiting> =>
   entries.flatMap((entry) => {
-    const { targetType } = entry.target
-    if (targetType === "tenant" || targetType === "customer") return []
-    const step = nextOfEntry(entry, undefined)
-    return step.code === "none" ? [] : [{ entry, step, url: urlOf(entry, step.code) }]
+    const step = stepOf(entry)
+    return step === undefined ? [] : [{ entry, step, url: urlOf(entry, step.code) }]
   })
+
+/** Since when this page has seen an entry wait. The list has no time of an order, so this is all that is known. */
+export interface SeenWaiting {
+  readonly status: StorageEntry["status"]
+  /** In milliseconds since 1970. */
+  readonly since: number
+  /** Whether the page saw it begin; if not, it may have waited for much longer. */
+  readonly isBeginning: boolean
+}
+
+/**
+ * Since when what waits has been seen to, by key.
+ *
+ * @param before the same of the previous list; `undefined` if there is none with the same entries
+ */
+export const seenWaiting = (
+  waiting: ReadonlyArray<Waiting>,
+  before: ReadonlyMap<string, SeenWaiting> | undefined,
+  readAt: number,
+): ReadonlyMap<string, SeenWaiting> =>
+  new Map(
+    waiting.map(({ entry }) => {
+      const [key, { status }] = [keyOf(entry), entry]
+      const known = before?.get(key)
+      return [key, known?.status === status ? known : { status, since: readAt, isBeginning: before !== undefined }]
+    }),
+  )

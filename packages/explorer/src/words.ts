@@ -13,5 +13,6 @@ export const span = (millis: number): string => {
   return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`
 }
 
-/** A value of any type, on one line. */
-export const value = (of: unknown): string => (typeof of === "string" ? of : (JSON.stringify(of) ?? "none"))
+/** A value of any type, on one line. A text is in quotes if it would not be seen, or not as it is. */
+export const value = (of: unknown): string =>
+  typeof of === "string" && of !== "" && of === of.trim() ? of : (JSON.stringify(of) ?? "none")

@@ -1,6 +1,6 @@
-import { mkdtempSync } from "node:fs"
+import { existsSync, mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { delimiter, join } from "node:path"
 import { type RunningProxy, sandboxEnvironment, startProxy } from "@cscs/harness"
 import type { Sandbox } from "@cscs/sandbox"
 import axe from "axe-core"
@@ -10,9 +10,16 @@ import { expect, onTestFinished } from "vitest"
 /** Milliseconds until an expected state counts as missing: machines in CI are busy. */
 const patience = 60_000
 
-/** Debian's Chromium. Its own sandbox does not start as root. */
-export const startBrowser = (): Promise<Browser> =>
-  chromium.launch({ executablePath: "/usr/bin/chromium", chromiumSandbox: process.getuid?.() !== 0 })
+/** Debian's Chromium, or Chrome. Its own sandbox does not start as root. */
+export const startBrowser = (): Promise<Browser> => {
+  const folders = (process.env.PATH ?? "").split(delimiter)
+  const executablePath = ["chromium", "google-chrome"]
+    .flatMap((name) => folders.map((folder) => join(folder, name)))
+    .find((path) => existsSync(path))
+  if (executablePath === undefined)
+    throw new Error("There is no chromium on the PATH: install Debian's package chromium")
+  return chromium.launch({ executablePath, chromiumSandbox: process.getuid?.() !== 0, timeout: patience })
+}
 
 /** A proxy that asks Waldur for changes at each request. */
 export const startServing = (

@@ -2,7 +2,7 @@ import type { RunningProxy } from "@cscs/harness"
 import { buildWorld, type Sandbox, startSandbox } from "@cscs/sandbox"
 import type { Browser, Page } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { aPage, startBrowser, startServing } from "./a-browser.ts"
+import { aPage, askNow, startBrowser, startServing, violations } from "./a-browser.ts"
 
 let [browser, sandbox, proxy, pasting]: [Browser, Sandbox, RunningProxy, RunningProxy] = [] as never
 beforeAll(async () => {
@@ -42,6 +42,7 @@ const grants = () =>
 describe("the explorer's sign-in", () => {
   it("goes to the issuer and back to the same place, keeps no token in the browser, and signs out there too", async () => {
     const page = await openSignedOut("?status=active")
+    expect(await violations(page)).toEqual([])
     await signIn(page, "operator")
     await page.waitForURL(/\/explorer\/\?status=active$/)
     await page.getByRole("treegrid").waitFor()
@@ -64,6 +65,22 @@ describe("the explorer's sign-in", () => {
     sandbox.issuer.settings.expiresIn = 300
   })
 
+  it("replaces a token that is refused, as after a sleep, without a new sign-in", async () => {
+    const page = await openSignedOut()
+    await signIn(page, "operator")
+    await page.getByRole("treegrid").waitFor()
+    const before = grants()
+    const refusal = { status: 401, json: { detail: "The token is expired" } }
+    await page.route("**/api/storage-resources/", (route) => route.fulfill(refusal), { times: 1 })
+    const list = page.waitForResponse(
+      (response) => response.url().includes("/api/storage-resources/") && response.status() !== 401,
+    )
+    await askNow(page)
+    await list
+    expect(grants()).toBe(before + 1)
+    await page.getByRole("treegrid").waitFor()
+  })
+
   it("reports that the session has ended if the issuer refuses to renew it", async () => {
     sandbox.issuer.settings.expiresIn = 2
     const page = await openSignedOut()
@@ -79,7 +96,10 @@ describe("the explorer's sign-in", () => {
     const page = await openSignedOut()
     await signIn(page, "guest")
     await page.getByText(/may not see this.*Ask an operator/).waitFor()
+    expect(await violations(page)).toEqual([])
     expect(await page.getByRole("treegrid").count()).toBe(0)
+    await page.getByRole("button", { name: "Sign out" }).click()
+    await page.getByRole("button", { name: "Sign in" }).waitFor()
   })
 
   it("accepts a pasted token if there is no client, and reports that it is refused", async () => {

@@ -1,11 +1,14 @@
-/** Writes the screenshots of docs/explorer.md: `pnpm --filter @cscs/storage-explorer screenshots`. The demo's odd world, in light. */
+/** Writes the screenshots of docs/explorer.md: `pnpm --filter @cscs/storage-explorer screenshots`. The demo's odd world. */
 import { fileURLToPath } from "node:url"
-import { buildWorld, startSandbox } from "@cscs/sandbox"
-import { startBrowser, startServing } from "./a-browser.ts"
+import { buildWorld, changeResource, startSandbox } from "@cscs/sandbox"
+import type { Page } from "playwright-core"
+import { askNow, startBrowser, startServing } from "./a-browser.ts"
 
 const folder = fileURLToPath(new URL("../../../docs/explorer/", import.meta.url))
 /** Pixels: a desk, a tablet, a telephone. */
 const widths = [1440, 1024, 390]
+/** In dark, only what is shown in the document itself. */
+const widthInDark = 1440
 /** What is opened, and the text that says that it is there. */
 const shots = {
   tree: ["", "ETH Zurich"],
@@ -13,17 +16,33 @@ const shots = {
   problems: ["?view=problems", "Skipped"],
   health: ["?view=health", "HPC User API"],
   entry: ["?status=updating", "Where each value is from"],
+  changes: ["?view=changes", "since this page was opened, newest first"],
 } as const
 
 const sandbox = await startSandbox({ world: buildWorld() })
 const [browser, proxy] = await Promise.all([startBrowser(), startServing(sandbox)])
+
+/** Changes some entries, and waits until the page has them. */
+const change = async (page: Page) => {
+  const active = sandbox.world.resources.filter(({ state, backend_id }) => state === "OK" && !backend_id)
+  for (const row of active.slice(0, 3)) changeResource(sandbox.world, row, { state: "Erred" })
+  while ((await page.locator("li.changed").count()) === 0) await askNow(page)
+  for (const row of active.slice(0, 3)) changeResource(sandbox.world, row, { state: "OK" })
+}
+
 for (const width of widths) {
   const page = await browser.newPage({ viewport: { width, height: 800 } })
   for (const [name, [query, text]] of Object.entries(shots)) {
     await page.goto(`${proxy.url}/explorer/${query}`)
+    await page.getByText(/ entries, .* old$/).waitFor()
     if (name === "entry") await page.locator(".level5").first().click()
+    if (name === "changes") await change(page)
     await page.getByText(text).filter({ visible: true }).first().waitFor()
     await page.screenshot({ path: `${folder}${name}-${width}.png` })
+    if (width !== widthInDark) continue
+    await page.emulateMedia({ colorScheme: "dark" })
+    await page.screenshot({ path: `${folder}${name}-${width}-dark.png` })
+    await page.emulateMedia({ colorScheme: "light" })
   }
   await page.close()
 }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest"
 import { changesBetween } from "../src/changes.ts"
 import { csvOf, jsonOf } from "../src/export.ts"
-import { waitingIn } from "../src/waiting.ts"
-import { count, span } from "../src/words.ts"
+import { seenWaiting, waitingIn } from "../src/waiting.ts"
+import { count, span, value } from "../src/words.ts"
 import { entry, list } from "./a-list.ts"
 
 describe("changes between two lists", () => {
@@ -41,6 +41,16 @@ describe("what waits", () => {
       ["pending", "provider", url],
     ])
   })
+
+  it("has been seen to wait since the page was opened, or since it began, until its status changes", () => {
+    const removing = (status: "updating" | "removing") => entry("/vast/store/cscs/x", "project", null, { status })
+    const first = seenWaiting(waitingIn(list), undefined, 10)
+    expect([...first.values()]).toEqual([{ status: "updating", since: 10, isBeginning: false }])
+    const second = seenWaiting(waitingIn([...list, removing("updating")]), first, 20)
+    expect([...second.values()]).toEqual([...first.values(), { status: "updating", since: 20, isBeginning: true }])
+    const third = seenWaiting(waitingIn([removing("removing")]), second, 30)
+    expect([...third.values()]).toEqual([{ status: "removing", since: 30, isBeginning: true }])
+  })
 })
 
 describe("an export", () => {
@@ -57,6 +67,21 @@ describe("an export", () => {
     expect(header?.split(",").length).toBe(lines[2]?.split(",").length)
     expect(lines[2]).toContain(',1,2,10,20,"')
     expect(JSON.parse(jsonOf(list))).toEqual(list)
+  })
+})
+
+describe("a value in words", () => {
+  it("is in quotes if it is a text that would not be seen as it is", () => {
+    expect(["", " a", "a\n", "a b", 5, null, undefined, [1]].map(value)).toEqual([
+      '""',
+      '" a"',
+      '"a\\n"',
+      "a b",
+      "5",
+      "null",
+      "none",
+      "[1]",
+    ])
   })
 })
 

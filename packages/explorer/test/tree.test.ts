@@ -42,7 +42,7 @@ describe("the tree", () => {
 
   it("sums what is below a row, without what is removed", () => {
     const [system] = select()
-    expect(system?.sum).toEqual({ entries: 3, spaceSoft: 2, spaceHard: 4, inodesSoft: 20, inodesHard: 40 })
+    expect(system?.sum).toEqual({ entries: 3, waiting: 1, spaceSoft: 2, spaceHard: 4, inodesSoft: 20, inodesHard: 40 })
     expect(select("?status=updating")[0]?.sum).toMatchObject({ entries: 1, spaceHard: 2 })
   })
 

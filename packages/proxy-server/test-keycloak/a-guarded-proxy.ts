@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
+import { type Keycloak, realmClient } from "@cscs/harness"
 import type { Sandbox } from "@cscs/sandbox"
 import { Clock, Duration, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
 import type { Hono } from "hono"
@@ -9,8 +10,6 @@ import { onTestFinished } from "vitest"
 import { loadSettings, makeApp, proxyLayer } from "../src/index.ts"
 import { clockAhead } from "../test/a-clock-ahead.ts"
 import { type Any, documentOf } from "../test/a-proxy.ts"
-import type { Keycloak } from "./keycloak.ts"
-import { realmClient } from "./realms.ts"
 
 /** The app with authentication on, between a sandbox's Waldur and a Keycloak. */
 export interface GuardedProxy {

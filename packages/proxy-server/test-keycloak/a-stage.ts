@@ -1,7 +1,7 @@
+import { type Keycloak, startKeycloak } from "@cscs/harness"
 import { type Sandbox, startSandbox } from "@cscs/sandbox"
 import { afterAll, beforeAll } from "vitest"
 import { aWorld } from "../test/a-world.ts"
-import { type Keycloak, startKeycloak } from "./keycloak.ts"
 
 /** Shared by the tests of one file. */
 export interface Stage {

@@ -1,7 +1,7 @@
+import { realmUser } from "@cscs/harness"
 import { describe, expect, test } from "vitest"
 import { type Answer, anIntrospectingProxy } from "./a-guarded-proxy.ts"
 import { aStage } from "./a-stage.ts"
-import { realmUser } from "./realms.ts"
 import { clientToken, revoke, userTokens } from "./tokens.ts"
 
 const stage = aStage()

@@ -1,17 +1,13 @@
-import { execFile } from "node:child_process"
 import { mkdtemp, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setImmediate as turn } from "node:timers/promises"
-import { promisify } from "node:util"
+import { realmClient } from "@cscs/harness"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { parse } from "yaml"
 import { aServedApp } from "../test/a-served-app.ts"
 import { type Answer, aGuardedProxy, untilStatus } from "./a-guarded-proxy.ts"
 import { aStage } from "./a-stage.ts"
-import { administrator } from "./keycloak.ts"
-import { keycloakCache, keycloakEnvironment } from "./keycloak-distribution.ts"
-import { realmClient } from "./realms.ts"
 import { clientToken, userTokens } from "./tokens.ts"
 
 const stage = aStage()
@@ -232,18 +228,10 @@ test("the commands of docs/prerequisites.md make a client that reads the list; o
 
   const directory = await mkdtemp(join(tmpdir(), "kcadm-"))
   onTestFinished(() => rm(directory, { recursive: true }))
-  const env = keycloakEnvironment({
-    PATH: `${join(keycloakCache(), "bin")}:${process.env.PATH}`,
-    HOME: directory,
-    KC_CLI_PASSWORD: administrator.password,
-    KC_OPTS: "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-  })
-  const bash = (script: string) =>
-    promisify(execFile)("bash", ["-e", "-o", "pipefail", "-c", script], { cwd: directory, env })
   const at = { "https://auth.example.org": keycloak.url, "REALM=cscs": `REALM=${realm}` }
-  await bash(here(making, at))
-  const { stdout } = await bash(here(reading, { ...at, "http://127.0.0.1:8080": url }))
-  expect(JSON.parse(stdout).status).toBe("success")
+  await keycloak.runScript(here(making, at), directory)
+  const list = await keycloak.runScript(here(reading, { ...at, "http://127.0.0.1:8080": url }), directory)
+  expect(JSON.parse(list).status).toBe("success")
 
   const foreign = await clientToken(keycloak, "foreign", realm)
   expectRefused(await proxy.list(foreign), "The token is for another audience")

@@ -1,6 +1,5 @@
 /** Gets tokens from a Keycloak, and revokes them. */
-import type { Keycloak } from "./keycloak.ts"
-import { realmClient, realmUser } from "./realms.ts"
+import { type Keycloak, realmClient, realmUser } from "@cscs/harness"
 
 type ClientId = Parameters<typeof realmClient>[0]
 

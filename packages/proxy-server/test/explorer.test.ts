@@ -59,8 +59,10 @@ describe("the explorer", () => {
       "form-action 'none'",
       "frame-ancestors 'none'",
       "img-src 'self' data:",
+      "require-trusted-types-for 'script'",
       "script-src 'self'",
       "style-src 'self'",
+      "trusted-types 'none'",
     ])
   })
 

@@ -56,6 +56,9 @@ export const explorer = ({ auth, explorer }: ProxySettings, folder: string | und
         baseUri: ["'none'"],
         formAction: ["'none'"],
         frameAncestors: ["'none'"],
+        // No text becomes markup or a script: the page makes elements only.
+        requireTrustedTypesFor: ["'script'"],
+        trustedTypes: ["'none'"],
       },
       xFrameOptions: "DENY",
       crossOriginResourcePolicy: "same-origin",

@@ -1,12 +1,12 @@
 /**
- * `node packages/proxy-server/test-keycloak/main.ts [--port <port>]`: runs a real Keycloak on loopback, with the realm
+ * `node tools/harness/src/keycloak/main.ts [--port <port>]`: runs a real Keycloak on loopback, with the realm
  * of the proxy's tests, until it is stopped. Needs Java and Maven; the first start on a machine downloads Keycloak from
  * Maven Central.
  */
 import { parseArgs } from "node:util"
 import { administrator, startKeycloak } from "./keycloak.ts"
 import { keycloakVersion } from "./keycloak-distribution.ts"
-import { realmClient, realmClients, realmUser } from "./realms.ts"
+import { otherRealmUser, realmClient, realmClients, realmUser } from "./realms.ts"
 
 const main = async (): Promise<void> => {
   const { values } = parseArgs({ options: { port: { type: "string" } } })
@@ -24,7 +24,7 @@ Realm: ${keycloak.realmUrl}
 
 Clients:
 ${realmClients.map((each) => `  ${each.clientId.padEnd(14)} ${each.secret.padEnd(24)} ${each.description}`).join("\n")}
-User: ${realmUser.username} / ${realmUser.password}
+Users: ${[realmUser, otherRealmUser].map(({ username, password }) => `${username} / ${password}`).join(", ")}
 
 The proxy takes its tokens with:
 

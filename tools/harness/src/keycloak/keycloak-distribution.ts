@@ -4,11 +4,13 @@
  */
 import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
-import { createReadStream } from "node:fs"
-import { access, mkdir, mkdtemp, rename, rm } from "node:fs/promises"
+import { once } from "node:events"
+import { createReadStream, existsSync } from "node:fs"
+import { mkdir, mkdtemp, rename, rm } from "node:fs/promises"
 import { homedir } from "node:os"
 import { dirname, join, resolve } from "node:path"
 import { pipeline } from "node:stream/promises"
+import { run } from "../run.ts"
 
 /** The Keycloak to download. For another version change these two lines. */
 export const keycloakVersion = "26.7.3"
@@ -17,6 +19,8 @@ const sha256 = "27a6535553c3cdcd083872ba40629efafb3475e3b758e0c6f691395561dd0f1f
 const artifact = `org.keycloak:keycloak-quarkus-dist:${keycloakVersion}:zip`
 const dependencyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 const oldestJava = 17
+/** Milliseconds for one step: a slow network, a busy machine. */
+const installsWithin = 900_000
 
 /** The cache folder: `KEYCLOAK_CACHE`, else below the home directory. */
 export const keycloakCache = (): string =>
@@ -32,15 +36,24 @@ export const keycloakEnvironment = (added: Readonly<Record<string, string>>): No
 })
 
 /**
- * The folder of a built Keycloak. The first call on a machine takes about a minute; concurrent calls are safe.
+ * The folder of a built Keycloak. The first call on a machine takes about a minute; concurrent calls wait for it.
  *
  * @throws Error with a readable message if Java or Maven is missing or the download is not the expected one
  */
 export const installKeycloak = async (report: (line: string) => void = () => {}): Promise<string> => {
   await requireJava()
   const home = keycloakCache()
-  if (await exists(join(home, "bin", "kc.sh"))) return home
+  if (isInstalled(home)) return home
   await mkdir(dirname(home), { recursive: true })
+  return alone(`${home}.lock`, async () => {
+    if (!isInstalled(home)) await install(home, report)
+    return home
+  })
+}
+
+const isInstalled = (home: string): boolean => existsSync(join(home, "bin", "kc.sh"))
+
+const install = async (home: string, report: (line: string) => void): Promise<void> => {
   const workshop = await mkdtemp(`${home}.`)
   try {
     report(`Fetching Keycloak ${keycloakVersion} from Maven Central (177 MB) ...`)
@@ -49,43 +62,41 @@ export const installKeycloak = async (report: (line: string) => void = () => {})
     report("Unpacking and building it ...")
     await maven(workshop, "unpack", [`-DoutputDirectory=${workshop}`, `-DmarkersDirectory=${workshop}/markers`, "-o"])
     const unpacked = join(workshop, `keycloak-${keycloakVersion}`)
-    await run(join(unpacked, "bin", "kc.sh"), ["build", "--db=dev-mem"], workshop)
+    await command(join(unpacked, "bin", "kc.sh"), ["build", "--db=dev-mem"], workshop)
     // The name that the next start looks for is given only to a complete folder.
-    await rename(unpacked, home).catch(async (error: unknown) => {
-      if (!(await exists(join(home, "bin", "kc.sh")))) throw error
+    await rename(unpacked, home).catch((error: unknown) => {
+      if (!isInstalled(home)) throw error
     })
   } finally {
     await rm(workshop, { recursive: true, force: true })
   }
-  return home
 }
 
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  )
+/**
+ * Runs `act` while no other process holds the lock, because Maven's own cache is not made for two downloads of one file.
+ * The lock is Linux's and ends with this process; without the program `flock` there is none.
+ */
+const alone = async <A>(lock: string, act: () => Promise<A>): Promise<A> => {
+  const holder = spawn("flock", [lock, "sh", "-c", "echo; exec cat"], { stdio: ["pipe", "pipe", "ignore"] })
+  await Promise.race([once(holder.stdout, "data"), new Promise((resolve) => holder.once("error", resolve))])
+  return act().finally(() => holder.stdin.destroy())
+}
 
 const requireJava = async (): Promise<void> => {
   // kc.sh prefers JAVA_HOME too.
   const java = process.env.JAVA_HOME ? join(process.env.JAVA_HOME, "bin", "java") : "java"
-  const reported = await run(java, ["-version"]).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error
-    throw new Error(`Keycloak needs Java ${oldestJava} or newer, and there is no ${java}. Install a JDK or JRE.`)
-  })
-  const major = Number(/version "(?:1\.)?(\d+)/.exec(reported)?.[1])
+  // Java 8 has no `--version`.
+  const reported = await command(java, ["--version"]).catch(({ message }: Error) => message)
+  const major = Number(/^(?:openjdk|java) (\d+)/.exec(reported)?.[1])
   if (!(major >= oldestJava)) {
-    throw new Error(`Keycloak needs Java ${oldestJava} or newer. \`${java} -version\` says: ${reported.trim()}`)
+    throw new Error(`Keycloak needs Java ${oldestJava} or newer: install a JDK or JRE. Found: ${reported.trim()}`)
   }
 }
 
 const maven = async (directory: string, goal: string, options: ReadonlyArray<string>): Promise<void> => {
-  await run(
-    "mvn",
-    ["--batch-mode", "--quiet", `${dependencyPlugin}:${goal}`, `-Dartifact=${artifact}`, ...options],
-    directory,
-  ).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error
+  const args = ["--batch-mode", "--quiet", `${dependencyPlugin}:${goal}`, `-Dartifact=${artifact}`, ...options]
+  await command("mvn", args, directory).catch((error: Error) => {
+    if ((error.cause as NodeJS.ErrnoException).code !== "ENOENT") throw error
     throw new Error(
       `Keycloak is fetched with Maven, and there is no mvn on the PATH. Install Maven, or set KEYCLOAK_CACHE to the folder of a built Keycloak ${keycloakVersion}.`,
     )
@@ -99,23 +110,10 @@ const checkDownload = async (path: string): Promise<void> => {
   if (found !== sha256) throw new Error(`${artifact} has the SHA-256 ${found}, and should have ${sha256}. Not used.`)
 }
 
-/** What a command printed; fails with that output if the command fails. */
-const run = (command: string, args: ReadonlyArray<string>, directory?: string): Promise<string> =>
-  new Promise((settle, reject) => {
-    const child = spawn(command, args, {
-      ...(directory === undefined ? {} : { cwd: directory }),
-      env: keycloakEnvironment({}),
-      stdio: ["ignore", "pipe", "pipe"],
-    })
-    let reported = ""
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding("utf8").on("data", (text: string) => {
-        reported += text
-      })
-    }
-    child.once("error", reject)
-    child.once("close", (code) => {
-      if (code === 0) settle(reported)
-      else reject(new Error(`${command} ${args.join(" ")} ended with ${code}:\n${reported}`))
-    })
+/** What a command prints. */
+const command = (program: string, args: ReadonlyArray<string>, directory?: string): Promise<string> =>
+  run(program, args, {
+    ...(directory === undefined ? {} : { cwd: directory }),
+    env: keycloakEnvironment({}),
+    timeout: installsWithin,
   })

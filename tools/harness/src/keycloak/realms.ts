@@ -1,4 +1,4 @@
-/** The clients and the user of `realms/`, for the tests and `main.ts`. */
+/** The clients and the users of `realms/`, for the tests and `main.ts`. */
 import cscs from "./realms/cscs-realm.json" with { type: "json" }
 import other from "./realms/other-realm.json" with { type: "json" }
 
@@ -20,5 +20,6 @@ export const realmClient = (clientId: "storage-proxy" | "provisioner" | "foreign
   return client
 }
 
-/** A user with a password. */
+/** Two users with a password; neither has a role of the proxy's. */
 export const realmUser = { username: "ada", password: "password-of-ada" } as const
+export const otherRealmUser = { username: "grace", password: "password-of-grace" } as const

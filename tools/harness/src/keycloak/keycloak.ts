@@ -4,10 +4,14 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { cp } from "node:fs/promises"
+import { copyFile, mkdir, readdir, rename } from "node:fs/promises"
 import { createServer } from "node:net"
-import { join } from "node:path"
+import { delimiter, join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
+import { fileURLToPath } from "node:url"
+import { freePort } from "../free-port.ts"
+import { hasEnded } from "../processes.ts"
+import { run } from "../run.ts"
 import { type KeycloakAdmin, keycloakAdmin } from "./keycloak-admin.ts"
 import { installKeycloak, keycloakEnvironment } from "./keycloak-distribution.ts"
 import { realmNames } from "./realms.ts"
@@ -35,6 +39,11 @@ export interface Keycloak {
   /** The URL of the realm `cscs`. */
   readonly realmUrl: string
   readonly admin: KeycloakAdmin
+  /**
+   * Runs a script of bash in `directory`, which is its home too, with `kcadm.sh` on the PATH and the administrator's
+   * password; returns its standard output.
+   */
+  readonly runScript: (script: string, directory: string) => Promise<string>
   /** Starts Keycloak again on the same port. */
   readonly start: () => Promise<void>
   /** Does nothing if Keycloak is stopped. */
@@ -44,7 +53,7 @@ export interface Keycloak {
 /** Installs Keycloak if needed, and starts it. The caller stops it; if the calling process dies, Keycloak ends too. */
 export const startKeycloak = async (options: KeycloakOptions = {}): Promise<Keycloak> => {
   const home = await installKeycloak(options.report)
-  await cp(new URL("./realms", import.meta.url), join(home, "data", "import"), { recursive: true })
+  await placeRealms(join(home, "data"))
   const port = options.port ?? (await freePort())
   const url = `http://${host}:${port}`
   let running: ChildProcess | undefined
@@ -68,7 +77,28 @@ export const startKeycloak = async (options: KeycloakOptions = {}): Promise<Keyc
     }
   }
   await start()
-  return { url, realmUrl: `${url}/realms/cscs`, admin: keycloakAdmin(url, administrator), start, stop }
+  const runScript = (script: string, directory: string) =>
+    run("bash", ["-e", "-o", "pipefail", "-c", script], {
+      cwd: directory,
+      env: keycloakEnvironment({
+        PATH: [join(home, "bin"), process.env.PATH].join(delimiter),
+        HOME: directory,
+        KC_CLI_PASSWORD: administrator.password,
+        KC_OPTS: "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+      }),
+    })
+  return { url, realmUrl: `${url}/realms/cscs`, admin: keycloakAdmin(url, administrator), runScript, start, stop }
+}
+
+/** Replaces whole files, because another Keycloak may be reading them while it starts. */
+const placeRealms = async (data: string): Promise<void> => {
+  const [ours, theirs] = [fileURLToPath(new URL("./realms", import.meta.url)), join(data, "import")]
+  await mkdir(theirs, { recursive: true })
+  for (const name of await readdir(ours)) {
+    const unfinished = join(data, `${name}.${process.pid}`)
+    await copyFile(join(ours, name), unfinished)
+    await rename(unfinished, join(theirs, name))
+  }
 }
 
 /**
@@ -140,23 +170,12 @@ const endGroup = async (child: ChildProcess): Promise<void> => {
   child.stdin?.destroy()
 }
 
-const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
-
-const listening = (port: number): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once("error", reject)
-    probe.listen(port, host, () => {
-      const address = probe.address()
-      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : port))
-    })
-  })
-
-const freePort = (): Promise<number> => listening(0)
-
 const requireFree = async (port: number): Promise<void> => {
-  await listening(port).catch((error: NodeJS.ErrnoException) => {
+  const probe = createServer().listen(port, host)
+  await once(probe, "listening").catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "EADDRINUSE") throw error
     throw new Error(`Port ${port} of ${host} is taken by another process.`)
   })
+  probe.close()
+  await once(probe, "close")
 }
