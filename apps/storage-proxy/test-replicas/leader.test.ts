@@ -146,8 +146,7 @@ describe("failing upstreams", () => {
       const redis = replicas === 1 ? undefined : await aRedis()
       const fault = sandbox.faults.set("waldur", { status: 503 })
       const all = await Promise.all(Array.from({ length: replicas }, () => aReplica(sandbox, redis)))
-      // Some reads, of several attempts each: with fewer, one more or less would be twice as many.
-      const ends = Date.now() + 15_000
+      const ends = Date.now() + 6000
       await until(async () => {
         const answers = await Promise.all(all.map((one) => one.list()))
         for (const { status, json } of answers) {
@@ -167,7 +166,8 @@ describe("failing upstreams", () => {
       return tries
     }
     const [one, three] = await Promise.all([count(1), count(3)])
-    expect(three).toBeLessThan(one * 2.5)
+    // The time is enough for one read or for two, whose attempts are the same.
+    expect(three).toBeLessThanOrEqual(one * 2)
   })
 
   test("are not called again for a replica that starts just after they failed", async () => {
