@@ -166,7 +166,8 @@ describe("failing upstreams", () => {
       return tries
     }
     const [one, three] = await Promise.all([count(1), count(3)])
-    expect(three).toBeLessThan(one * 2)
+    // The time is enough for one read or for two, whose attempts are the same.
+    expect(three).toBeLessThanOrEqual(one * 2)
   })
 
   test("are not called again for a replica that starts just after they failed", async () => {
