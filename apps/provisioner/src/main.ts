@@ -8,6 +8,7 @@ import manifest from "../package.json" with { type: "json" }
 import { adopt } from "./cli/adopt.ts"
 import { apply } from "./cli/apply.ts"
 import { drift } from "./cli/drift.ts"
+import { libraryLogs } from "./cli/log.ts"
 import { planCommand } from "./cli/plan.ts"
 import { run } from "./cli/run.ts"
 import { status } from "./cli/status.ts"
@@ -36,6 +37,6 @@ const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
 }
 
 Command.run(provisioner, { version: manifest.version }).pipe(
-  Effect.provide(NodeServices.layer),
+  Effect.provide([NodeServices.layer, libraryLogs]),
   NodeRuntime.runMain({ disableErrorReporting: true, teardown: (exit, onExit) => onExit(exitCode(exit)) }),
 )

@@ -1,11 +1,11 @@
 /** `storage-proxy check`. */
-import { type CheckResult, checked, configurationWarnings } from "@cscs/proxy-server"
+import { type CheckResult, checked, configurationWarnings, escapeControls } from "@cscs/proxy-server"
 import { Data, Effect } from "effect"
 import { Command } from "effect/cli"
 import { configFlag, logging, settingsFrom } from "./configuration.ts"
 import { jsonFlag } from "./json-flag.ts"
 import { print, printJson } from "./standard-output.ts"
-import { colored, escapeControls } from "./terminal-text.ts"
+import { colored } from "./terminal-text.ts"
 
 /** At least one check failed. The results have been printed. */
 class CheckFailed extends Data.TaggedError("CheckFailed")<{ readonly count: number }> {

@@ -1,11 +1,12 @@
 /** `storage-proxy diff`. */
+import { escapeControls } from "@cscs/proxy-server"
 import { Data, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { type Comparison, compareLists, type Difference, type DifferenceKind, type EntryName } from "./compare-lists.ts"
 import { jsonFlag } from "./json-flag.ts"
 import { type EntryList, listAt, listInFile } from "./read-list.ts"
 import { print, printJson } from "./standard-output.ts"
-import { colored, escapeControls, shownValue } from "./terminal-text.ts"
+import { colored, shownValue } from "./terminal-text.ts"
 import { trustAuthorities } from "./trusted-authorities.ts"
 import { WrongCommandLine } from "./wrong-command-line.ts"
 

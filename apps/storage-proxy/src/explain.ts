@@ -1,12 +1,12 @@
 /** `storage-proxy explain`. */
-import { type EntryExplanation, explainEntry } from "@cscs/proxy-server"
+import { type EntryExplanation, escapeControls, explainEntry } from "@cscs/proxy-server"
 import { Data, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { configFlag, settingsFrom } from "./configuration.ts"
 import { jsonFlag } from "./json-flag.ts"
 import { withProgress } from "./progress.ts"
 import { print, printJson } from "./standard-output.ts"
-import { colored, escapeControls, shownValue, statusColor } from "./terminal-text.ts"
+import { colored, shownValue, statusColor } from "./terminal-text.ts"
 
 type Explained = EntryExplanation["found"][number]
 

@@ -1,7 +1,6 @@
 /** Log lines, as JSON and for a terminal. */
-import { maskValue } from "@cscs/proxy-server"
+import { escapeControls, maskValue } from "@cscs/proxy-server"
 import { Formatter, Logger, References } from "effect"
-import { escapeControls } from "./terminal-text.ts"
 
 /** Masks the secrets in a log text. */
 export type MaskText = (text: string) => string

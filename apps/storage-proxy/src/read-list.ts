@@ -1,9 +1,10 @@
 /** Reads a list of storage entries of any version, from a file or a running proxy. Everything read is bounded. */
+
 import { createReadStream } from "node:fs"
 import { environmentProxies, makeTransport, urlForDisplay } from "@cscs/http-transport"
+import { escapeControls } from "@cscs/proxy-server"
 import { property } from "@cscs/storage-model"
 import { Data, Effect, Redacted } from "effect"
-import { escapeControls } from "./terminal-text.ts"
 
 /** Maximum size of a list in bytes. 100,000 entries have 150 MB; the longest text of Node is twice as long. */
 const mostBytes = 256 * 1024 * 1024

@@ -1,5 +1,6 @@
 /** Text for a terminal: colours, and no control characters from upstreams. */
 import { styleText } from "node:util"
+import { escapeControls } from "@cscs/proxy-server"
 
 type Color = Parameters<typeof styleText>[0]
 
@@ -15,14 +16,6 @@ export const statusColor: Readonly<Record<string, Color>> = {
   removing: "magenta",
   removed: "gray",
 }
-
-// Control characters, line separators of some programs, and characters that change the text direction. Text from Waldur
-// or a caller must neither control a terminal nor look like something else.
-const controls = /[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/gu
-
-/** Escapes control characters in foreign text for a terminal or a log, in JSON notation. */
-export const escapeControls = (text: string): string =>
-  text.replace(controls, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
 /** A Waldur value in readable form: strings that are not empty unchanged, everything else as JSON. */
 export const shownValue = (value: unknown): string =>

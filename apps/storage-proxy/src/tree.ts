@@ -1,6 +1,7 @@
 /** `storage-proxy tree`. */
 import {
   checkSelection,
+  escapeControls,
   type ListedEntry,
   listedEntries,
   type ProxySettings,
@@ -14,7 +15,7 @@ import { configFlag, settingsFrom } from "./configuration.ts"
 import { jsonFlag } from "./json-flag.ts"
 import { withProgress } from "./progress.ts"
 import { print, printJson } from "./standard-output.ts"
-import { colored, escapeControls, statusColor } from "./terminal-text.ts"
+import { colored, statusColor } from "./terminal-text.ts"
 import { withShownDefault } from "./valued-flag.ts"
 
 type Entry = ListedEntry["entry"]

@@ -1,11 +1,11 @@
 /** `storage-provisioner adopt`. */
+import { escapeControls } from "@cscs/proxy-server"
 import { Data, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { type Adoption, adoptAll } from "../loop/adopt.ts"
 import { NotAllDone } from "./apply.ts"
 import { dryRunFlag, lookFlags } from "./flags.ts"
 import { acting, looking } from "./session.ts"
-import { printable } from "./show-plan.ts"
 
 /** The command line names no directories. */
 export class WhichDirectories extends Data.TaggedError("WhichDirectories") {
@@ -43,7 +43,7 @@ export const adopt = Command.make(
 
 const told = (adoptions: ReadonlyArray<Adoption>): Effect.Effect<void, NotAllDone> => {
   const lines = adoptions.map(({ path, outcome }) =>
-    printable(typeof outcome === "string" ? `${path}: ${texts[outcome]}` : `! ${path}: ${outcome.message}`),
+    escapeControls(typeof outcome === "string" ? `${path}: ${texts[outcome]}` : `! ${path}: ${outcome.message}`),
   )
   const failed = adoptions.filter(({ outcome }) => typeof outcome !== "string").length
   process.stdout.write(`${[...lines, `${adoptions.length - failed} of ${adoptions.length} directories`].join("\n")}\n`)

@@ -1,11 +1,11 @@
 /** `storage-provisioner drift`. */
+import { escapeControls } from "@cscs/proxy-server"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { driftOf } from "../loop/drift.ts"
 import { jsonFlag, lookFlags } from "./flags.ts"
 import { Changes } from "./plan.ts"
 import { looking } from "./session.ts"
-import { printable } from "./show-plan.ts"
 
 export const drift = Command.make(
   "drift",
@@ -15,7 +15,7 @@ export const drift = Command.make(
     const { etag, ...list } = yield* proxy.refresh()
     const drifts = yield* driftOf({ etag, ...list }, systems, scope)
     const lines = drifts.map(
-      ({ drift, path, itemId, detail }) => `${drift} ${printable(`${path === "" ? itemId : path}: ${detail}`)}`,
+      ({ drift, path, itemId, detail }) => `${drift} ${escapeControls(`${path === "" ? itemId : path}: ${detail}`)}`,
     )
     process.stdout.write(
       json

@@ -12,13 +12,8 @@ export const logLine =
       process.stderr.write(`${withoutSecrets(line)}\n`)
     })
 
-/** The libraries' log lines go the same way. */
-export const logging = (withoutSecrets: (text: string) => string) =>
-  Layer.merge(
-    Logger.layer([
-      Logger.make((options) => {
-        process.stderr.write(`${withoutSecrets(Logger.formatJson.log(options))}\n`)
-      }),
-    ]),
-    Layer.succeed(References.MinimumLogLevel, "Warn"),
-  )
+/** The libraries' warnings, on standard error too: standard output is the result of a command. They contain no secret. */
+export const libraryLogs = Layer.merge(
+  Logger.layer([Logger.make((options) => void process.stderr.write(`${Logger.formatJson.log(options)}\n`))]),
+  Layer.succeed(References.MinimumLogLevel, "Warn"),
+)

@@ -1,22 +1,16 @@
 /** A plan as text and as JSON. */
+import { escapeControls } from "@cscs/proxy-server"
 import type { Act, Plan } from "../plan/plan.ts"
 
 /** JSON with quotas, which are bigints, as decimal texts. */
 export const planJson = (value: unknown, indent = 2): string =>
   JSON.stringify(value, (_, inner: unknown) => (typeof inner === "bigint" ? String(inner) : inner), indent)
 
-/** Text from Waldur or the disk must not control a terminal. */
-export const printable = (text: string) =>
-  text.replace(
-    /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu,
-    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  )
-
 /** A line for each entry, and the counts. */
 export const planText = ({ items, counts, etag }: Plan): string => {
   const lines = items.map(
     ({ sign, path, itemId, acts, note }) =>
-      `${sign} ${printable(path === "" ? itemId : path)}: ${printable([...acts.map(actText), ...(note === undefined ? [] : [note])].join("; then "))}`,
+      `${sign} ${escapeControls(path === "" ? itemId : path)}: ${escapeControls([...acts.map(actText), ...(note === undefined ? [] : [note])].join("; then "))}`,
   )
   const summary = `${counts["+"]} to create, ${counts["~"]} to change or report, ${counts["-"]} to remove, ${counts["!"]} for a person (list ${etag})`
   return `${[...lines, summary].join("\n")}\n`

@@ -1,5 +1,5 @@
 /** `storage-provisioner status`. */
-import { replaceFile } from "@cscs/proxy-server"
+import { escapeControls, replaceFile } from "@cscs/proxy-server"
 import { inodesText, spaceText } from "@cscs/storage-model"
 import { Data, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
@@ -8,7 +8,7 @@ import type { Condition, ItemStatus } from "../loop/conditions.ts"
 import { type ItemUsage, openOnDemandQuotas, type Used, usages } from "../loop/usage.ts"
 import { jsonFlag, lookFlags } from "./flags.ts"
 import { lookingAtDisk, readStatuses } from "./session.ts"
-import { planJson, printable } from "./show-plan.ts"
+import { planJson } from "./show-plan.ts"
 
 /** In milliseconds. */
 const day = 86_400_000
@@ -116,7 +116,7 @@ const statusText = (
   if (rows.length === 0 && trash.length === 0) return "No cycle has run yet, and the trash is empty.\n"
   return [conditions, measured.length === 0 ? [] : usage, trash.length === 0 ? [] : removed]
     .map(table)
-    .concat(problems.map(printable).join("\n"))
+    .concat(problems.map(escapeControls).join("\n"))
     .filter((part) => part !== "")
     .map((part) => `${part}\n`)
     .join("\n")
@@ -137,7 +137,7 @@ const columns = (used: Used | null | undefined, text: (amount: bigint) => string
 }
 
 const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
-  const shown = rows.map((row) => row.map(printable))
+  const shown = rows.map((row) => row.map(escapeControls))
   const widths = (shown[0] ?? []).map((_, column) =>
     shown.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0),
   )
