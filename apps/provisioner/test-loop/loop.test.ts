@@ -1,7 +1,7 @@
 /**
  * The whole loop over HTTP: customers order in the sandbox's Waldur, the proxy lists, the provisioner acts and reports, and both
- * are killed. The environment sets how much: LOOP_ORDERS, LOOP_KILLS, LOOP_SEED to repeat a run, and
- * LOOP_MAIN, the path of a built provisioner.
+ * are killed. The environment sets how much: LOOP_ORDERS, LOOP_KILLS, LOOP_SEED to repeat a run, and LOOP_MAIN, the path of a built
+ * provisioner.
  */
 import { readdirSync, readFileSync, statSync, watch } from "node:fs"
 import { join } from "node:path"
@@ -26,7 +26,7 @@ const longestLife = 4000
 /** Milliseconds that an occasion is waited for. */
 const longestWait = 1000
 /** Milliseconds without any progress after which the loop has stalled, also on a busy machine. */
-const stallAfter = 60_000
+const stallAfter = 120_000
 
 /** Milliseconds for a test: a kill with its start takes a few seconds on a busy machine, an order one or two. */
 const timeout = 300_000 + 20_000 * kills + 5000 * orders
@@ -57,10 +57,10 @@ const reached = async (site: Site, what: string, look: Parameters<typeof until>[
   }
 }
 
-/** The acts that the journal has begun and not ended. */
-const interruptedIn = ({ journal }: Site): ReadonlyArray<string> => {
+/** The acts that the journal has begun and not ended, from a byte of it on. */
+const interruptedIn = ({ journal }: Site, from: number): ReadonlyArray<string> => {
   const intents = new Map<string, string | undefined>()
-  for (const line of readFileSync(journal, "utf8").split("\n").slice(1, -1)) {
+  for (const line of readFileSync(journal).subarray(from).toString().split("\n").slice(0, -1)) {
     const { item, record } = JSON.parse(line) as { item: string; record: { intent?: string } }
     intents.set(item, record.intent)
   }
@@ -89,6 +89,7 @@ const killedRun = async (site: Site, chance: Random, killsProxy: boolean, meanwh
   if (occasion === "report") sandbox.faults.set("waldur", { method: "POST", rewrite })
   const hasStarted = () => child.stderr().includes('"started"') || child.child.exitCode !== null
   await reached(site, "the provisioner has started", hasStarted)
+  const { size } = statSync(site.journal)
   // When an intent, or an outcome, has just been written.
   const journal = watch(site.journal, () => {
     if (isArmed && occasion === "journal") kill()
@@ -106,7 +107,7 @@ const killedRun = async (site: Site, chance: Random, killsProxy: boolean, meanwh
   expect([await child.ended, child.stderr().includes("internal error")]).toEqual(["SIGKILL", false])
   sandbox.faults.clear("waldur")
   await restart
-  return interruptedIn(site)
+  return interruptedIn(site, size)
 }
 
 test("after many orders of all kinds, and kills at any moment while Waldur fails, Waldur, the list and the disk agree", {
@@ -142,7 +143,6 @@ test("after many orders of all kinds, and kills at any moment while Waldur fails
   print(`killed in the middle of ${[...interrupted].map(([act, count]) => `${act} ${count}`).join(", ")}`)
 
   const child = site.provisioner("run")
-  /** A failure when no order has been placed or ended for a minute. */
   for (let [moved, since] = ["", performance.now()]; left > 0 || shop.unsettled().length > 0; await pause(lookEvery)) {
     await live(0)
     if (left === 0) shop.finish()
@@ -159,11 +159,18 @@ test("after many orders of all kinds, and kills at any moment while Waldur fails
     watcher.look(entries)
     return entries.filter(({ status }) => status === "active").every(isThere)
   })
+  // What changed at last, or was renamed, is seen by the next cycle.
+  let plan = ""
+  await reached(site, "nothing is left to do", async () => {
+    const looking = site.provisioner("plan")
+    const code = await looking.ended
+    plan = looking.stdout()
+    return code === 0
+  })
   expect(await child.stop()).toBe(0)
-  const plan = site.provisioner("plan")
-  expect({ code: await plan.ended, stdout: plan.stdout() }).toEqual({ code: 0, stdout: plan.stdout() })
+
   // Nothing needs a person but what is in the way.
-  const alarms = plan.stdout().match(/^! [^:]+/gm) ?? []
+  const alarms = plan.match(/^! [^:]+/gm) ?? []
   expect(alarms.map((line) => line.slice(2)).sort()).toEqual(shop.foreign.toSorted())
 
   // Waldur and the list agree.

@@ -8,7 +8,7 @@ export const dashed = (uuid: unknown): string =>
   String(uuid).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
 
 /** Milliseconds in which the proxy returns a list, on a busy machine and while Waldur fails. */
-const longestRead = 30_000
+const longestRead = 60_000
 
 /** The entries of projects and users; with `no-cache` read from Waldur just now. */
 export const listed = async (

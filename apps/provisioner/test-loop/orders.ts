@@ -42,6 +42,8 @@ export const customers = (site: Site, chance: Random, isOnDisk: (row: WaldurReco
     Object.assign(row, { project_slug: project, project_name: `Project ${project}`, backend_id: "", options: {} })
     world.gids.set(project, gid)
     const order = row.order_in_progress as WaldurRecord
+    // The one that it was made like may have grown since its own.
+    order.limits = structuredClone(row.limits ?? {})
     expect(row, order, end)
     return { row, order }
   }

@@ -106,7 +106,7 @@ export const aSite = async (
     provisioner: (command) => {
       const child = spawnProxy({ main, args: [command, "--config", config] })
       onTestFinished(() => child.signal("SIGKILL"))
-      provisioner = child
+      if (command === "run") provisioner = child
       return child
     },
     situation: async () => {
