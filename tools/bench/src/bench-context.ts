@@ -24,6 +24,8 @@ export interface Bench {
   readonly folder: string
   /** The proxy's settings for the sandbox, authentication on. */
   readonly environment: Readonly<Record<string, string>>
+  /** Waldur's token of a user that sees what other versions read: the consumer's list, and customers. */
+  readonly staffToken: string
   /** The header of a caller with a valid JWT. */
   readonly bearer: { readonly Authorization: string }
   readonly sandbox: Helper<SandboxCommands>["commands"]
@@ -31,6 +33,8 @@ export interface Bench {
   readonly quick: boolean
   /** Figures of other sizes, to compare with. */
   readonly earlier: Map<string, number>
+  /** A folder with programs that start other versions. */
+  readonly peers: string | undefined
   /** Where CPU profiles are written. */
   readonly profile: string | undefined
   /** Adds a row to the question's table, after its first cell. */

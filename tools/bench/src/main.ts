@@ -8,6 +8,7 @@
  *   --quick                  fewer repetitions: to try something, not to publish
  *   --app FOLDER             measures this built folder (deploy/make-app-folder.ts) instead of building one
  *   --profile DIR            with --only: writes CPU profiles of the measured processes into DIR
+ *   --peers FOLDER           measures the versions that its programs start, too (docs/comparison-with-peers.md)
  *   --write                  writes docs/benchmarks.md also after a partial run
  */
 import { readFile, writeFile } from "node:fs/promises"
@@ -32,6 +33,7 @@ const { values } = parseArgs({
     quick: { type: "boolean", default: false },
     app: { type: "string" },
     profile: { type: "string" },
+    peers: { type: "string" },
     write: { type: "boolean", default: false },
   },
 })
@@ -89,10 +91,11 @@ const measureIn = async (
     void targets.push({ wanted: `${whole(resources)} resources: ${wanted}`, met, found })
   const { commands: sandbox, end } = startHelper<SandboxCommands>(new URL("sandbox-process.ts", import.meta.url))
   try {
-    const { environment, token } = await sandbox.start(resources)
+    const { token, ...given } = await sandbox.start(resources)
     const bearer = { Authorization: `Bearer ${token}` }
     const profile = values.profile === undefined ? undefined : resolve(values.profile)
-    await measure({ ...run, resources, environment, bearer, sandbox, quick: values.quick, profile, row, target })
+    const peers = values.peers && resolve(values.peers)
+    await measure({ ...run, ...given, resources, bearer, sandbox, quick: values.quick, profile, peers, row, target })
   } catch (error) {
     say(error)
     const text = String(error).split("\n")[0] ?? ""

@@ -36,9 +36,9 @@ const measureWay = async (bench: Bench, way: Way): Promise<void> => {
     peak = Math.max(peak, memory.peak)
     bench.row(name, after, shown(memory.rss), shown(memory.peak))
   }
-  const uuids = await sandbox.pick("options", 300)
+  const uuids = await sandbox.pick("options", 200)
   const change = (round: number) => sandbox.perform("options", [uuids[round % uuids.length] ?? ""])
-  const lights = quick ? 60 : 300
+  const lights = quick ? 60 : 200
   const samples: Array<number> = []
   const lightRefreshes = async ({ pid, url }: BenchedProxy) => {
     row(pid, "the first response")

@@ -5,6 +5,7 @@ import { placement } from "./cores.ts"
 import { firstHead, measureFirst } from "./first-response.ts"
 import { generator, mostShare } from "./load.ts"
 import { measureMemory, memoryHead } from "./memory.ts"
+import { measurePeers, peersHead } from "./peers.ts"
 import { changeHead, duringHead, measureDuring, measureOneChange, measureSeen, seenHead } from "./refreshes.ts"
 import { measureUpstream, upstreamHead } from "./upstream.ts"
 import { measureWarm, warmHead } from "./warm.ts"
@@ -60,6 +61,7 @@ export const questions: ReadonlyArray<Question> = [
   ask("first", measureFirst, firstHead),
   ask("upstream", measureUpstream, upstreamHead),
   ask("memory", measureMemory, memoryHead),
+  ask("peers", measurePeers, peersHead, [5_000]),
 ]
 
 export const names: ReadonlyArray<string> = questions.map(({ name }) => name)

@@ -137,7 +137,7 @@ export const measureDuring = (bench: Bench): Promise<void> =>
       sandbox.perform("options", [uuid]).catch(console.error)
     }, 500)
     try {
-      const duration = quick ? 15 : 40
+      const duration = quick ? 15 : 30
       const load = { url: url + pageOf100, headers: bearer, seconds: duration }
       for (const [name, rate] of [
         [`${pace} requests/s`, { perSecond: pace }],

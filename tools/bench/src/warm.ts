@@ -55,7 +55,7 @@ const compare = async (bench: Bench, closed: Origin, open: Origin, bare: Helper<
   const bareServer = { pid: bare.pid, url: await bare.commands.serve(page.body, contentType) }
   const unchanged = { "If-None-Match": page.headers.get("etag") ?? "" }
   const kind = (name: string, { pid, url }: Origin, headers: Headers) => {
-    const load = { url: url + pageOf100, headers, seconds: quick ? 2 : 4 }
+    const load = { url: url + pageOf100, headers, seconds: quick ? 2 : 3 }
     return { name, run: () => runLoad(pid, load), rounds: [] as Array<LoadResult> }
   }
   const token = kind("page of 100, valid JWT", closed, bearer)
