@@ -19,7 +19,7 @@ export const run = Command.make(
     ...scopeFlags,
     dryRun: dryRunFlag,
     host: Flag.String("host").pipe(
-      Flag.withDescription("The address of /metrics and /health"),
+      Flag.withDescription("The address of /metrics and /health; default: 127.0.0.1"),
       Flag.withDefault("127.0.0.1"),
     ),
     port: Flag.Int("port").pipe(
