@@ -3,7 +3,7 @@ import { expect, test } from "vitest"
 import { conditionsAfter, type ItemStatus, type Statuses } from "../src/loop/conditions.ts"
 import type { ActResult, ItemResult } from "../src/loop/perform.ts"
 import type { Act, PlanItem } from "../src/plan/plan.ts"
-import { anEntry, executing, itemId } from "./an-entry.ts"
+import { anEntry, aTenant, executing, itemId } from "./an-entry.ts"
 
 const noon = "2026-11-26T12:00:00.000Z"
 const one = anEntry({ status: "pending", ...executing })
@@ -63,6 +63,11 @@ test("a directory that was made and reported is ready, has its quota, and is rep
 test("an active entry that asks for nothing is as listed", () => {
   const active = anEntry()
   expect(told(after(active), active)).toEqual(["True AsListed", "True AsListed", "True NothingToReport"])
+})
+
+test("the folder of a tenant that asks for nothing is as listed", () => {
+  const tenant = aTenant()
+  expect(told(after(tenant), tenant)).toEqual(["True AsListed", "Unknown NoQuotaListed", "True NothingToReport"])
 })
 
 test("an entry without quotas has no quota condition that is true", () => {

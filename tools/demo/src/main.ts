@@ -13,16 +13,25 @@ const failed = (why: string): never => {
   console.error(why)
   process.exit(1)
 }
+const usage = "Usage: npx -y pnpm@12 demo [--port PORT] [--odd]    --odd: the world of edge cases"
 const given = () => {
   try {
     return parseArgs({
-      options: { port: { type: "string", default: "8080" }, odd: { type: "boolean", default: false } },
+      options: {
+        port: { type: "string", default: "8080" },
+        odd: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
     })
   } catch (error) {
-    return failed(`${(error as Error).message}\nUsage: npx -y pnpm@12 demo [--port PORT] [--odd]`)
+    return failed(`${(error as Error).message}\n${usage}`)
   }
 }
-const { port, odd } = given().values
+const { port, odd, help } = given().values
+if (help) {
+  console.log(usage)
+  process.exit(0)
+}
 
 // Before the folder's own handlers, which end a tool with 130: that a demo is stopped is no failure.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {

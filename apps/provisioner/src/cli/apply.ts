@@ -25,7 +25,11 @@ const untilNextSecond = 1100
 
 export const apply = Command.make(
   "apply",
-  { ...scopeFlags, dryRun: dryRunFlag, plan: Argument.String("plan").pipe(Argument.optional) },
+  {
+    ...scopeFlags,
+    dryRun: dryRunFlag,
+    plan: Argument.String("plan").pipe(Argument.withDescription("A plan saved by `plan --out`"), Argument.optional),
+  },
   Effect.fn(function* ({ dryRun, plan: file, ...flags }) {
     const saved = Option.isSome(file) ? yield* readPlan(file.value) : undefined
     if (dryRun || saved !== undefined) {

@@ -20,7 +20,7 @@ export const drift = Command.make(
     process.stdout.write(
       json
         ? `${JSON.stringify({ etag, drifts }, null, 2)}\n`
-        : `${[...lines, `${drifts.length} differences (list ${etag})`].join("\n")}\n`,
+        : `${[...lines, `${drifts.length} ${drifts.length === 1 ? "difference" : "differences"} (list ${etag})`].join("\n")}\n`,
     )
     if (drifts.length > 0) yield* new Changes()
   }, Effect.scoped),

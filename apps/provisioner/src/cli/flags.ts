@@ -16,7 +16,15 @@ export const lookFlags = {
     Flag.withDescription("Only this storage system, by its name in entries"),
     Flag.optional,
   ),
-  only: Flag.String("only").pipe(Flag.withDescription("Only the entry with this itemId"), Flag.optional),
+  only: Flag.String("only").pipe(
+    Flag.withDescription("Only the entry with this itemId, a UUID with dashes"),
+    // A path or a slug would select nothing, and look as if there were nothing to do.
+    Flag.filter(
+      (item) => /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/.test(item),
+      (item) => `Expected an itemId, a UUID with dashes, got ${item}`,
+    ),
+    Flag.optional,
+  ),
 }
 
 /** Which entries a command is for, and how much it may remove. */

@@ -21,7 +21,7 @@ export const run = Command.make(
     ...scopeFlags,
     dryRun: dryRunFlag,
     host: Flag.String("host").pipe(
-      Flag.withDescription("The address at which /metrics and /health are served"),
+      Flag.withDescription("The address at which /metrics and /health are served; default: 127.0.0.1"),
       Flag.withDefault("127.0.0.1"),
     ),
     port: Flag.Int("port").pipe(

@@ -89,12 +89,16 @@ const assess = (
   const isReport = failed !== undefined && "url" in failed.act
   const detail = failed?.detail ?? item?.note
   const message = detail === undefined ? {} : { message: detail }
+  // The folder of a tenant or customer: nothing to do means that it is there.
+  const isFolder = entry.target.targetType === "tenant" || entry.target.targetType === "customer"
   const onDisk: Judgement =
     failed !== undefined && !isReport
       ? { status: failed.outcome === "UnknownOutcome" ? "Unknown" : "False", reason: failed.outcome, ...message }
       : item?.sign === "!"
         ? { status: "False", reason: "NeedsPerson", ...message }
-        : entry.status === "active" || entry.status === "updating" || (entry.status === "pending" && result?.isDone)
+        : entry.status === "active" ||
+            entry.status === "updating" ||
+            (entry.status === "pending" && (result?.isDone || isFolder))
           ? { status: "True", reason: "AsListed" }
           : { status: "Unknown", reason: "NotRequired" }
   const reports = result?.results.filter(({ act }) => "url" in act) ?? []
