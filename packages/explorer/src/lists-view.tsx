@@ -25,15 +25,8 @@ const tellingWait = 60_000
 const HowLong = ({ of }: { of: Waiting }) => {
   const seen = list.value.waitingSince.get(keyOf(of.entry))
   const waited = now.value - (seen?.since ?? now.value)
-  return (
-    <span class="faint">
-      {seen?.isBeginning
-        ? `for ${span(waited)}`
-        : waited < tellingWait
-          ? "since before this page"
-          : `for at least ${span(waited)}`}
-    </span>
-  )
+  const words = seen?.isBeginning ? `for ${span(waited)}` : waited < tellingWait ? "" : `for at least ${span(waited)}`
+  return <span class="faint">{words}</span>
 }
 
 /** How many wait for whom, the most first. */
@@ -57,8 +50,8 @@ export const WaitingView = () => {
         <strong>{count(waiting.length, "entry waits", "entries wait")}:</strong> {forWhom(waiting)}.
       </p>
       <p class="faint">
-        The list has no time of an order. “At least” counts from when this page was opened; the wait may have begun long
-        before.
+        The list has no time of an order: “for at least” counts from when this page was opened, “for” from when it saw
+        the wait begin.
       </p>
       {kinds.map((kind) => {
         const group = waiting.filter(({ entry }) => entry.status === kind)

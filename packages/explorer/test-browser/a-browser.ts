@@ -8,7 +8,7 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from "p
 import { expect, onTestFinished } from "vitest"
 
 /** Milliseconds until an expected state counts as missing: machines in CI are busy. */
-const patience = 60_000
+const patience = 120_000
 
 /** Debian's Chromium, or Chrome. Its own sandbox does not start as root. */
 export const startBrowser = (): Promise<Browser> => {
