@@ -64,7 +64,7 @@ describe("the explorer's sign-in", () => {
     sandbox.issuer.settings.expiresIn = 300
   })
 
-  it("reports that the session has ended if the issuer refuses to renew it", async () => {
+  it("says that the session has ended if the issuer refuses to renew it", async () => {
     sandbox.issuer.settings.expiresIn = 2
     const page = await openSignedOut()
     await signIn(page, "operator")
@@ -75,14 +75,14 @@ describe("the explorer's sign-in", () => {
     sandbox.issuer.settings.expiresIn = 300
   })
 
-  it("shows no data to a user without the role, and names the next step", async () => {
+  it("shows no data to a user without the role, and says which way on there is", async () => {
     const page = await openSignedOut()
     await signIn(page, "guest")
     await page.getByText(/may not see this.*Ask an operator/).waitFor()
     expect(await page.getByRole("treegrid").count()).toBe(0)
   })
 
-  it("accepts a pasted token if there is no client, and reports that it is refused", async () => {
+  it("accepts a pasted token if there is no client, and says if it is refused", async () => {
     const page = await aPage(browser, pasting.url)
     await page.goto("/explorer/")
     const paste = async (token: string) => {
