@@ -9,10 +9,12 @@ export const entryIn = (line: string): StorageEntry => JSON.parse(line)
 
 /** The lines that are only in the list before, and those that are only in the list after. */
 export const differingLines = Effect.fnUntraced(function* (before: ReadonlyArray<Chunk>, after: ReadonlyArray<Chunk>) {
-  const kept = new Set(before.map(({ digest }) => digest))
-  const made = new Set(after.map(({ digest }) => digest))
   const gone = new Set<string>()
   const added: Array<string> = []
+  // A refresh that finds no change keeps the list.
+  if (before === after) return [gone, added] as const
+  const kept = new Set(before.map(({ digest }) => digest))
+  const made = new Set(after.map(({ digest }) => digest))
   yield* cooperatively(before, (chunk) => {
     if (!made.has(chunk.digest)) for (const line of jsonLinesOf(chunk)) gone.add(line)
   })

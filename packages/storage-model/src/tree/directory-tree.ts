@@ -50,11 +50,11 @@ const directoryMadeAt = <A>({ directory, at }: Place<A>): Directory<A> => {
 
 export const componentsOf = (path: string) => path.split("/").filter((component) => component !== "")
 
-const emptyDirectory = <A>(run: string): Directory<A> => ({ run, entries: undefined, items: [], size: 0 })
+const newDirectory = <A>(run: string, items: Array<A>): Directory<A> => ({ run, entries: undefined, items, size: 0 })
 
 /** The tree; empty at first. */
 export class DirectoryTree<A> {
-  readonly root: Place<A> = { directory: emptyDirectory(""), at: 0 }
+  readonly root: Place<A> = { directory: newDirectory("", []), at: 0 }
   readonly #isCounted: (item: A) => boolean
 
   /** @param isCounted which items `size` counts */
@@ -68,7 +68,7 @@ export class DirectoryTree<A> {
     const [name] = rest
     if (name !== undefined) {
       // Most directories have one item, so the list is made with it: an empty one gets room for 17 at its first `push`.
-      const made = { ...emptyDirectory<A>(rest.join("/")), items: [item] }
+      const made = newDirectory(rest.join("/"), [item])
       directory.entries ??= new Map()
       directory.entries.set(name, made)
       nodes.push(made)
