@@ -7,7 +7,7 @@ import type { ModelSettings } from "../settings.ts"
 import type { WaldurResource } from "../waldur/resource.ts"
 import { addNaming, type CustomerDirectories, type NamingCandidates, noCandidates } from "./customers.ts"
 import { getOrMake } from "./get-or-make.ts"
-import { collect, compare, flatMapLazily, inOrder, mergedInOrder } from "./order.ts"
+import { collect, compare, flatMapLazily, inOrder } from "./order.ts"
 import { type Pass, pass } from "./pass.ts"
 import { byAge, byTenant, isFromWaldur, type PlacedResource } from "./place.ts"
 
@@ -103,8 +103,6 @@ export class GroupedResources {
   readonly #byPath = new Map<string, TenantGroup>()
   /** Those of the last passes, until `settle`. */
   readonly changed = new Set<CustomerGroup>()
-  /** The resources that came since the last passes. */
-  readonly #added = new Map<CustomerGroup, Set<PlacedResource>>()
   readonly #changedTenants = new Set<TenantGroup>()
   /** Tenants whose customers came or went. */
   readonly #reorderedTenants = new Set<TenantGroup>()
@@ -138,9 +136,6 @@ export class GroupedResources {
       return emptyCustomer(tenant, one)
     })
     customer.all.add(one)
-    const added = this.#added.get(customer)
-    if (added === undefined) this.#added.set(customer, new Set([one]))
-    else added.add(one)
     this.change(customer)
     return customer
   }
@@ -148,7 +143,6 @@ export class GroupedResources {
   remove(one: PlacedResource, customer: CustomerGroup): void {
     const { tenant } = customer
     customer.all.delete(one)
-    this.#added.get(customer)?.delete(one)
     this.change(customer)
     if (customer.all.size > 0) return
     customer.members = []
@@ -168,42 +162,42 @@ export class GroupedResources {
   /** To be called after the passes. */
   settle(): void {
     this.#areTenantsReordered = false
-    for (const set of [this.changed, this.#added, this.#changedTenants, this.#reorderedTenants]) set.clear()
+    for (const set of [this.changed, this.#changedTenants, this.#reorderedTenants]) set.clear()
   }
 
-  /** Sorts only what came: the others are in order. */
   #sortingMembers(): ReadonlyArray<Pass> {
     const unsorted = new Map<CustomerGroup, Array<PlacedResource>>()
     // Of the customer whose resources are visited.
     let members: Array<PlacedResource> = []
     let current: CustomerGroup | undefined
-    const begin = ([customer, added]: readonly [CustomerGroup, ReadonlySet<PlacedResource>]) => {
+    const begin = (customer: CustomerGroup) => {
       members = []
-      unsorted.set(customer, members)
-      return added
+      if (customer.all.size > 0) unsorted.set(customer, members)
+      return customer.all
     }
-    const beginSorted = (customer: CustomerGroup) => {
+    const beginSorted = ([customer, some]: readonly [CustomerGroup, Array<PlacedResource>]) => {
+      const sorted = inOrder(some, byAge)
       members = []
       current = customer
-      return mergedInOrder(customer.members, inOrder(unsorted.get(customer) ?? [], byAge), byAge)
+      const [first] = sorted
+      if (first !== undefined) {
+        Object.assign(customer, { ...emptyCustomer(customer.tenant, first), all: customer.all, members })
+      }
+      return sorted
     }
     return [
       pass(
         () => {
           unsorted.clear()
-          return flatMapLazily(this.#added, begin)
+          return flatMapLazily(this.changed, begin)
         },
         (one) => collect(members, one, byAge),
       ),
       pass(
-        () => flatMapLazily(this.changed, beginSorted),
+        () => flatMapLazily(unsorted, beginSorted),
         (one) => {
-          if (current?.all.has(one) !== true) return
-          if (members.length === 0) {
-            Object.assign(current, { ...emptyCustomer(current.tenant, one), all: current.all, members })
-          }
           members.push(one)
-          addMember(current, one, this.#directories)
+          if (current !== undefined) addMember(current, one, this.#directories)
         },
       ),
     ]

@@ -32,22 +32,6 @@ export const inOrder = <A>(items: Array<A>, order: Order<A>): Iterable<A> => ({
   },
 })
 
-/** The items of two lists that are in order already. */
-export const mergedInOrder = <A>(some: Iterable<A>, others: Iterable<A>, order: Order<A>): Iterable<A> => ({
-  [Symbol.iterator]: () => {
-    const [one, other] = [some[Symbol.iterator](), others[Symbol.iterator]()]
-    let [next, otherNext] = [one.next(), other.next()]
-    return {
-      next: () => {
-        const least = otherNext.done || (!next.done && order(next.value, otherNext.value) <= 0) ? next : otherNext
-        if (least === next) next = one.next()
-        else otherNext = other.next()
-        return least
-      },
-    }
-  },
-})
-
 /** Merges the runs of a list with a heap of the indices of their next items. */
 const merged = <A>(items: ReadonlyArray<A>, order: Order<A>): Iterator<A, undefined> => {
   const heap = Array.from({ length: Math.ceil(items.length / runLength) }, (_, run) => run * runLength)
