@@ -71,15 +71,17 @@ const maybeLive = (row: unknown): boolean => {
 
 /**
  * The possible locations of a row: its backend_id if that is a clean path, else everything that it may mean, and its
- * names' path, unless an option overrides the data type in it.
+ * names' path, unless a storage folder, in its options or attributes, has another data type.
  */
 const placesOf = (row: unknown): ReadonlyArray<string> => {
   const byId = property(row, "backend_id")
   const read = resolved(byId)
   const names = ["offering_slug", "provider_slug", "customer_slug", "project_slug"].map((key) => property(row, key))
-  const given = property(property(row, "attributes"), "storage_data_type") ?? ""
+  const attributes = property(row, "attributes")
+  const given = property(attributes, "storage_data_type") ?? ""
   const dataType = typeof given === "string" ? given.trim().toLowerCase() || "store" : undefined
-  const isOverridden = within(property(row, "options")).some((one) => property(one, "storage_data_type") !== undefined)
+  const folders = [property(row, "options"), ...Object.values(attributes ?? {})].flatMap(within)
+  const isOverridden = folders.some((one) => property(one, "storage_data_type") !== undefined)
   const isNamed = [...(isOverridden ? [undefined] : names), dataType].every(
     (name) => typeof name === "string" && /^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(name),
   )
