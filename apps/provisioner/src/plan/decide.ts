@@ -1,5 +1,5 @@
 /** What an entry asks for, by its status and order: the table of docs/integrators.md, "What to do". */
-import type { EntryStatus, Quota, StorageEntry } from "@cscs/storage-model"
+import { type EntryStatus, isOfResource, type Quota, type StorageEntry } from "@cscs/storage-model"
 
 /** What to do with an entry, before anything is known of the disk. */
 export type Decision =
@@ -67,15 +67,12 @@ export const decisions: ReadonlyArray<Row> = [
   { status: ["removed"], decide: nothing("removed-but-present") },
 ]
 
-export const isOrganization = ({ target: { targetType } }: StorageEntry): boolean =>
-  targetType === "tenant" || targetType === "customer"
-
 /** The first row that matches. An entry that none matches is left alone. */
 export const decide = (entry: StorageEntry): Decision => {
   const order = orderStateOf(entry)
   const row = decisions.find(
     (row) =>
-      (row.owner === undefined || isOrganization(entry)) &&
+      (row.owner === undefined || !isOfResource(entry)) &&
       (row.status === undefined || row.status.includes(entry.status)) &&
       (row.order === undefined || row.order === order),
   )
