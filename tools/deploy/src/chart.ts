@@ -2,7 +2,7 @@
 import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { run } from "@cscs/harness"
-import { KUBERNETES_VERSIONS } from "./linters.ts"
+import { KUBERNETES_VERSIONS, kubeconform, kubernetesSchemas, operatorSchemas } from "./linters.ts"
 import { readYaml } from "./read-yaml.ts"
 
 /** See chart-cases.yaml. */
@@ -49,21 +49,17 @@ export const lintChart = async (helm: string, chart: string): Promise<string> =>
   return `${examples.join(", ")}; ${rendered.length} renderings; ${refused.length} wrong ones refused`
 }
 
-/** Kinds of the Prometheus operator, whose schemas are not Kubernetes' own. */
-const skippedKinds = "ServiceMonitor,PrometheusRule"
-
-/**
- * Checks that each example's manifests are valid for Kubernetes. Returns a summary line.
- *
- * @param schemas a folder with the schemas of `KUBERNETES_VERSIONS`
- */
-export const validateChart = async (helm: string, kubeconform: string, schemas: string, chart: string) => {
+/** Checks that each example's manifests are valid for Kubernetes and the Prometheus operator. Returns a summary line. */
+export const validateChart = async (helm: string, chart: string) => {
+  const command = await kubeconform()
+  const [kubernetes, operator] = [await kubernetesSchemas(), await operatorSchemas()]
   const examples = await readdir(join(chart, "ci"))
-  const location = `${schemas}/{{.NormalizedKubernetesVersion}}-local{{.StrictSuffix}}/{{.ResourceKind}}{{.KindSuffix}}.json`
+  const folders = [`${kubernetes}/{{.NormalizedKubernetesVersion}}-local{{.StrictSuffix}}`, operator]
+  const schemas = folders.flatMap((folder) => ["-schema-location", `${folder}/{{.ResourceKind}}{{.KindSuffix}}.json`])
   for (const version of KUBERNETES_VERSIONS) {
-    const flags = ["-strict", "-kubernetes-version", version, "-schema-location", location, "-skip", skippedKinds]
+    const flags = ["-strict", "-kubernetes-version", version, ...schemas]
     for (const example of examples) {
-      await run(kubeconform, flags, { input: await render(helm, chart, example, {}, "--kube-version", version) })
+      await run(command, flags, { input: await render(helm, chart, example, {}, "--kube-version", version) })
     }
   }
   return `${examples.join(", ")} for ${KUBERNETES_VERSIONS.join(" and ")}`

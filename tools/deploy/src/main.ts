@@ -51,9 +51,7 @@ await reportedStep("workflows: actionlint", async () => {
 await reportedStep("systemd units", () => checkUnits(workspace, scratch))
 if (helm !== undefined) {
   await reportedStep("Helm chart: helm lint", () => lintChart(helm, chart))
-  await reportedStep("Helm chart: kubeconform", async () =>
-    validateChart(helm, await linters.kubeconform(), await linters.kubernetesSchemas(), chart),
-  )
+  await reportedStep("Helm chart: kubeconform", () => validateChart(helm, chart))
 }
 await reportedStep("alerts, their tests, and the dashboard's queries: promtool", async () => {
   const promtool = await linters.promtool()
