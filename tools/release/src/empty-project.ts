@@ -1,5 +1,5 @@
 /** A user's empty project, which installs the released packages. */
-import { mkdir, readFile, writeFile } from "node:fs/promises"
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type Environment, run, startProxy } from "@cscs/harness"
 import { readmeExample } from "../../../readme-example.ts"
@@ -43,6 +43,18 @@ export const makeProject = async (
   }
 }
 
+/**
+ * The versions of a package visible to the project and our packages. Nested dependencies of others do not count:
+ * hono-openapi has an Effect 3 of its own for a converter that we do not use.
+ */
+export const versionsSeen = async (project: string, name: string): Promise<ReadonlyArray<string>> => {
+  const { packages } = JSON.parse(await readFile(join(project, "package-lock.json"), "utf8"))
+  return Object.keys(packages)
+    .filter((place) => /^(node_modules\/@cscs\/[^/]+\/)?node_modules\/[^/]+$/.test(place))
+    .filter((place) => place.endsWith(`/${name}`))
+    .map((place) => packages[place].version)
+}
+
 /** Type-checks the examples, and the types of everything they use. */
 export const typecheck = async (project: string, tsc: string, env: Environment): Promise<void> => {
   // The target includes the DOM library, which effect's types need.
@@ -58,6 +70,14 @@ export const runExample = async (project: string, library: LibraryFolder, env: E
   if (prints === undefined ? printed.trim() === "" : printed !== prints) {
     throw new Error(`The example of ${library.name} printed:\n${printed}\nin place of:\n${prints ?? "anything"}`)
   }
+}
+
+/** Imports a package and fails if that alone has a visible side effect or keeps the process alive. */
+export const importOnly = async (project: string, name: string, env: Environment): Promise<void> => {
+  const script = join(project, "import-only.mjs")
+  await copyFile(new URL("import-only.mjs", import.meta.url), script)
+  const printed = await run("node", [script, name], { cwd: project, env })
+  if (printed !== "") throw new Error(`importing ${name} printed ${printed}`)
 }
 
 /** An empty folder for npx, with a cache of its own, so that no earlier rehearsal's package is used. */

@@ -1,14 +1,16 @@
 /**
  * `pnpm rehearse`: a complete release against an npm registry on loopback. In a copy of the repository the packages get
  * their versions, are built and published; each tarball is checked; empty projects on the oldest supported Node and on
- * our own install them by name, type-check and run the READMEs' examples, and start the proxy and the provisioner by
- * npx. Then one package is bumped, and only it and its dependents may change.
+ * our own install them by name, type-check and run the READMEs' examples, and start the
+ * proxy and the provisioner by npx. Then one package
+ * is bumped, and only it and its dependents may change.
  *
- * Rehearses the working tree. Exit code 1 at the first error.
+ * Rehearses the working tree; with `--quick` one version step less. Exit code 1 at the first error.
  */
 import { globSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
 import {
   cleanEnvironment,
   endAllChildren,
@@ -22,15 +24,25 @@ import {
 import { startSandbox } from "@cscs/sandbox"
 import { nodeOf } from "./cached-tools.ts"
 import { addToNpmrc, copyRepository } from "./copied-repository.ts"
-import { type LibraryFolder, makeProject, proxyByNpx, runExample, typecheck, versionByNpx } from "./empty-project.ts"
+import {
+  importOnly,
+  type LibraryFolder,
+  makeProject,
+  proxyByNpx,
+  runExample,
+  typecheck,
+  versionByNpx,
+  versionsSeen,
+} from "./empty-project.ts"
 import { startRegistry } from "./registry.ts"
-import { addPatch, moves, publish, type Versions, version } from "./releases.ts"
+import { addChangeset, moves, publish, type Versions, version } from "./releases.ts"
 import { checkTarball } from "./tarball.ts"
 
 const OLDEST_NODE = "22.19.0"
 const APP = "@cscs/storage-proxy"
 const PROVISIONER = "@cscs/storage-provisioner"
 
+const { values: options } = parseArgs({ options: { quick: { type: "boolean", default: false } } })
 const workspace = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "")
 
 /** Runs one step and reports its result. A failure ends the rehearsal, because later steps depend on it. */
@@ -117,8 +129,16 @@ async function rehearse(): Promise<void> {
   for (const [version, node] of Object.entries(nodes)) {
     const here = withPath(cleanEnvironment, dirname(node))
     const project = join(scratch, `project-${version}`)
-    const install = () => makeProject(project, libraries, npmrc, typesOfNode, here)
-    await step(`Node ${version}: npm install by name`, install, () => `${libraries.length} packages`)
+    await step(
+      `Node ${version}: npm install by name`,
+      async () => {
+        await makeProject(project, libraries, npmrc, typesOfNode, here)
+        const effects = await versionsSeen(project, "effect")
+        if (effects.length !== 1) throw new Error(`There is more than one effect: ${effects.join(", ")}`)
+        return effects
+      },
+      ([effect]) => `${libraries.length} packages, one effect (${effect})`,
+    )
     if (node === ownNode) {
       const tsc = join(copy, "node_modules/typescript/bin/tsc")
       await step("types of the examples", () => typecheck(project, tsc, here))
@@ -126,6 +146,8 @@ async function rehearse(): Promise<void> {
     const configured = { ...here, ...configuration, STORAGE_PROXY_URL: proxy.url }
     const examples = () => Promise.all(libraries.map((library) => runExample(project, library, configured)))
     await step(`Node ${version}: the READMEs' examples`, examples, ({ length }) => `${length} ran`)
+    const imports = () => Promise.all(libraries.map(({ name }) => importOnly(project, name, here)))
+    await step(`Node ${version}: an import alone`, imports, () => "changes nothing")
     const byNpx = () => proxyByNpx(join(scratch, `npx-${version}`), npmrc, configured)
     await step(`Node ${version}: npx ${APP} serve`, byNpx, String)
     const itsVersion = () => versionByNpx(join(scratch, `npx-provisioner-${version}`), npmrc, PROVISIONER, here)
@@ -134,22 +156,33 @@ async function rehearse(): Promise<void> {
 
   // Dependents with a `^` range that still matches get the new one automatically; the executables bundle it, and must be
   // bumped.
-  const moved = ["@cscs/waldur-client", APP, PROVISIONER]
-  await step(
-    "a patch of @cscs/waldur-client",
-    async () => {
-      await addPatch(copy, "@cscs/waldur-client")
-      await version(copy, env)
-      const second = await publish(copy, registry, names, env)
-      sameSet(
-        moves(first, second).map((move) => move.replace(/: .*/, "")),
-        moved,
-        "What moved is not it and what needs it",
-      )
-      return second
-    },
-    (second) => `${indented(moves(first, second))}\n      and the other ${names.length - moved.length} stayed`,
-  )
+  const second = await bump("a patch of", "patch", first, ["@cscs/waldur-client", APP, PROVISIONER])
+  if (!options.quick) {
+    const moved = ["@cscs/waldur-client", "@cscs/proxy-server", APP, PROVISIONER]
+    await bump("a major step of", "major", second, moved)
+  }
+
+  async function bump(what: string, kind: "patch" | "major", before: Versions, wanted: ReadonlyArray<string>) {
+    return step(
+      `${what} @cscs/waldur-client`,
+      async () => {
+        await addChangeset(copy, "@cscs/waldur-client", kind)
+        await version(copy, env)
+        const after = await publish(copy, registry, names, env)
+        const moved = moves(before, after).map((move) => move.replace(/: .*/, ""))
+        sameSet(moved, wanted, "What moved is not it and what needs it")
+        const dependent = await registry.packument("@cscs/proxy-server")
+        const range = dependent.versions[dependent["dist-tags"].latest]?.dependencies?.["@cscs/waldur-client"]
+        const inRange = kind === "patch" ? first : after
+        if (range !== `^${inRange.get("@cscs/waldur-client")}`) throw new Error(`@cscs/proxy-server asks for ${range}`)
+        return after
+      },
+      (after) => {
+        const still = names.length - wanted.length
+        return `${indented(moves(before, after))}\n      and the other ${still} stayed`
+      },
+    )
+  }
   console.log("The release can be made.")
 }
 

@@ -34,8 +34,8 @@ export const publish = async (copy: string, registry: Registry, names: ReadonlyA
 }
 
 /** Writes a changeset like `changeset add`. */
-export const addPatch = (copy: string, name: string): Promise<void> =>
-  writeFile(join(copy, ".changeset/of-the-rehearsal.md"), `---\n"${name}": patch\n---\n\nOf the rehearsal.\n`)
+export const addChangeset = (copy: string, name: string, step: "major" | "minor" | "patch"): Promise<void> =>
+  writeFile(join(copy, ".changeset/of-the-rehearsal.md"), `---\n"${name}": ${step}\n---\n\nOf the rehearsal.\n`)
 
 /** The bumped packages, as `name: 0.1.0 -> 0.1.1`, by name. */
 export const moves = (before: Versions, after: Versions): ReadonlyArray<string> =>

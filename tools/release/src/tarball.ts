@@ -31,7 +31,7 @@ export const checkTarball = async (name: string, packument: Packument, folder: s
 
   const text = await readFile(join(root, "package.json"), "utf8")
   const manifest = JSON.parse(text)
-  const { exports = {}, dependencies = {}, optionalDependencies = {} } = manifest
+  const { exports = {}, bin = {}, dependencies = {}, optionalDependencies = {} } = manifest
   for (const protocol of ["workspace:", "catalog:", "link:", "file:"]) {
     must(!text.includes(`"${protocol}`), `its package.json has a dependency by ${protocol}`)
   }
@@ -39,7 +39,15 @@ export const checkTarball = async (name: string, packument: Packument, folder: s
   must(manifest.type === "module", "it is not ESM")
   must(manifest.repository?.directory !== undefined, "repository.directory is missing; provenance needs it")
 
-  if (exports["."] !== undefined) must(manifest.sideEffects === false, "sideEffects is not false")
+  // One export, with types; or none, and a command.
+  const paths = Object.keys(exports).filter((path) => path !== "./package.json")
+  const isProgram = Object.keys(bin).length > 0
+  must(paths.join() === (isProgram ? "" : "."), `its exports are ${paths.join(", ") || "none"}`)
+  if (!isProgram) {
+    must(exports["."]?.types?.endsWith(".d.ts") === true, "its export has no types")
+    must(manifest.sideEffects === false, "sideEffects is not false")
+  }
+
   must(Object.keys(optionalDependencies).length === 0, "it has optional dependencies")
 
   const size = `${(bytes.length / 1024).toFixed(0)} KB`
