@@ -20,57 +20,65 @@ export const trustAuthorities = (
   environment: Readonly<Record<string, string | undefined>>,
 ): { readonly added: number; readonly warnings: ReadonlyArray<string> } => {
   const warnings: Array<string> = []
-  /** By fingerprint, because one certificate can be written as PEM in several ways. */
-  const found = new Map<string, string>()
-  const read = (variable: string, path: string, certificatesIn: (path: string) => ReadonlyArray<string>) => {
+  const known = new Map<string, string>()
+  const added = new Map<string, string>()
+  const read = (variable: string, path: string, blocksIn: (path: string) => ReadonlyArray<string>) => {
     try {
-      const certificates = certificatesIn(path)
-      for (const certificate of certificates) found.set(fingerprintOf(certificate), certificate)
-      if (certificates.length === 0) warnings.push(`${variable} is ignored: ${path} holds no certificate in PEM`)
+      if (known.size === 0) for (const pem of getCACertificates("default")) known.set(contentOf(pem), pem)
+      let certificates = 0
+      for (const block of blocksIn(path)) {
+        const content = contentOf(block)
+        // Parsing costs a start more than all the rest of this, and most files repeat what is known.
+        const pem = known.get(content) ?? added.get(content) ?? parsed(block)
+        if (pem === undefined) continue
+        certificates += 1
+        if (!known.has(content)) added.set(content, pem)
+      }
+      if (certificates === 0) warnings.push(`${variable} is ignored: ${path} holds no certificate in PEM`)
     } catch (error) {
       warnings.push(`${variable} is ignored: ${path} cannot be read: ${reasonOf(error)}`)
     }
   }
   const file = given(environment.SSL_CERT_FILE)
-  if (file !== undefined) read("SSL_CERT_FILE", file, certificatesOfFile)
+  if (file !== undefined) read("SSL_CERT_FILE", file, blocksOfFile)
   for (const directory of given(environment.SSL_CERT_DIR)?.split(delimiter) ?? []) {
-    if (directory !== "") read("SSL_CERT_DIR", directory, certificatesOfDirectory)
+    if (directory !== "") read("SSL_CERT_DIR", directory, blocksOfDirectory)
   }
   for (const variable of ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]) {
     const path = given(environment[variable])
     if (path !== undefined && path !== file) warnings.push(`${variable} is not read: name the file in SSL_CERT_FILE`)
   }
-  if (found.size === 0) return { added: 0, warnings }
-  const known = getCACertificates("default")
-  for (const certificate of known) found.delete(fingerprintOf(certificate))
-  if (found.size > 0) setDefaultCACertificates([...known, ...found.values()])
-  return { added: found.size, warnings }
+  if (added.size > 0) setDefaultCACertificates([...known.values(), ...added.values()])
+  return { added: added.size, warnings }
 }
 
-const fingerprintOf = (certificate: string) => new X509Certificate(certificate).fingerprint256
+/** The bytes of a certificate as one text: as PEM it can be written in several ways. */
+const contentOf = (pem: string) => Buffer.from(pem.replace(/-----[^-]+-----/g, ""), "base64").toString("base64")
+
+/** The certificate in its usual form; `undefined` if it is none. */
+const parsed = (block: string): string | undefined => {
+  try {
+    return new X509Certificate(block).toString()
+  } catch {
+    return undefined
+  }
+}
 
 const given = (value: string | undefined) => value?.trim() || undefined
 
-const certificatesOfFile = (path: string): ReadonlyArray<string> => {
+const blocksOfFile = (path: string): ReadonlyArray<string> => {
   const { size } = regular(path)
   if (size > mostBytes) throw new Error(`more than ${mostBytes} bytes`)
   // safe-regex: no two parts of it match the same text
-  const blocks = readFileSync(path, "latin1").match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
-  return blocks.flatMap((block) => {
-    try {
-      return [new X509Certificate(block).toString()]
-    } catch {
-      return []
-    }
-  })
+  return readFileSync(path, "latin1").match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
 }
 
-const certificatesOfDirectory = (path: string): ReadonlyArray<string> => {
+const blocksOfDirectory = (path: string): ReadonlyArray<string> => {
   const names = readdirSync(path).toSorted()
   if (names.length > mostFiles) throw new Error(`more than ${mostFiles} files`)
   return names.flatMap((name) => {
     try {
-      return certificatesOfFile(join(path, name))
+      return blocksOfFile(join(path, name))
     } catch {
       // A directory, or a dangling link, as system updates leave them.
       return []
