@@ -1,6 +1,6 @@
 /** The access log, and the `X-Request-Id` of responses. */
 import { ServerResponse } from "node:http"
-import { Clock, Context, Effect, Logger, LogLevel, References, Tracer } from "effect"
+import { Cause, Clock, Context, Effect, Logger, LogLevel, References, Tracer } from "effect"
 import type { Context as HonoContext } from "hono"
 import type { LogEvent } from "./log-events.ts"
 import { LogThreshold } from "./log-threshold.ts"
@@ -15,6 +15,9 @@ export interface RequestLogOptions {
   readonly parameters: Iterable<string>
 }
 
+/** In the form that loggers expect. */
+const message = ["Request"]
+
 /** The status if the caller disconnected before the response: nginx's, because HTTP has none. */
 const callerLeft = 499
 
@@ -28,24 +31,31 @@ export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Ef
     const shownParameters = new Set(parameters)
     const minimum = Context.get(context, References.MinimumLogLevel)
     const threshold = Context.get(context, LogThreshold)
+    const loggers = Context.get(context, Logger.CurrentLoggers)
+    const clock = Context.get(context, Clock.Clock)
     const annotations = Context.get(context, References.CurrentLogAnnotations)
-    // A context is copied for each line, so only what loggers read is in it.
-    const logging = Context.make(Clock.Clock, Context.get(context, Clock.Clock)).pipe(
-      Context.add(Logger.CurrentLoggers, Context.get(context, Logger.CurrentLoggers)),
-      Context.add(References.MinimumLogLevel, minimum),
-    )
-    const line = (level: LogLevel.Severity) => {
-      const log = Effect.logWithLevel(level)("Request")
-      return () =>
-        LogLevel.isGreaterThan(minimum, level) || LogLevel.isGreaterThan(threshold(), level) ? undefined : log
+    const base = Context.make(Clock.Clock, clock)
+    // Loggers read annotations and span from a fiber. One that never runs is lent to each line: an effect for each would
+    // be a tenth of the cost of a cached page.
+    const fiber = Effect.runForkWith(base)(Effect.never)
+    const log = (logLevel: LogLevel.Severity, about: Record<string, unknown>, span: Tracer.Span | undefined): void => {
+      const annotated = Context.add(base, References.CurrentLogAnnotations, about)
+      fiber.setContext(span === undefined ? annotated : Context.add(annotated, Tracer.ParentSpan, span))
+      const line = { message, logLevel, cause: Cause.empty, fiber, date: new Date(clock.currentTimeMillisUnsafe()) }
+      for (const logger of loggers) {
+        try {
+          logger.log(line)
+        } catch {
+          // Only this line is lost.
+        }
+      }
     }
-    const lines = { quiet: line("Debug"), answered: line("Info"), failed: line("Warn") }
 
     const ended = (c: HonoContext, request: ObservedRequest, began: number, status: number, bytes: unknown): void => {
       spans.end(request, status)
       // The reason of a 5xx has a line of its own, and that one is the error.
-      const logged = (quietPaths.has(c.req.path) ? lines.quiet : status < 500 ? lines.answered : lines.failed)()
-      if (logged === undefined) return
+      const level = quietPaths.has(c.req.path) ? "Debug" : status < 500 ? "Info" : "Warn"
+      if (LogLevel.isGreaterThan(minimum, level) || LogLevel.isGreaterThan(threshold(), level)) return
       const { method, raw } = c.req
       const traceId = spans.traceId(request)
       const query = shownQuery(raw.url, shownParameters)
@@ -64,10 +74,7 @@ export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Ef
       // A HEAD response announces a length that is not sent.
       if (bytes !== undefined && method !== "HEAD") about.bytes = Number(bytes)
       if (request.caller !== undefined) about.caller = request.caller
-      const annotated = Context.add(logging, References.CurrentLogAnnotations, about)
-      Effect.runForkWith(
-        request.span === undefined ? annotated : Context.add(annotated, Tracer.ParentSpan, request.span),
-      )(logged)
+      log(level, about, request.span)
     }
 
     return function logRequests(c, respond) {
