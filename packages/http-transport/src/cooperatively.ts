@@ -1,8 +1,8 @@
 /**
  * Runs long loops in slices of a few milliseconds, so that other work, above all requests, gets its turn in between. The
- * slices are shared by the whole process, so several short loops in a row block no longer than one.
+ * slices are shared by the whole process: loops in a row share one, and of loops side by side only one runs per turn of
+ * the event loop.
  */
-import { setImmediate as nextTurn } from "node:timers/promises"
 import { Effect } from "effect"
 
 /** Milliseconds of work between two turns of the event loop: the delay that it can add to a request. */
@@ -10,12 +10,21 @@ const sliceMillis = 4
 
 let sliceEnds = 0
 
-/** Resolves after a turn of the event loop if the current slice is over; `undefined` if it is not. */
+/** The loops that wait for a slice, in order. */
+const waiting: Array<() => void> = []
+
+const nextSlice = (): void => {
+  sliceEnds = performance.now() + sliceMillis
+  waiting.shift()?.()
+  if (waiting.length > 0) setImmediate(nextSlice)
+}
+
+/** Resolves in a later turn of the event loop, with a new slice, if the current slice is over; `undefined` if it is not. */
 export const turnIfDue = (): Promise<void> | undefined =>
   performance.now() < sliceEnds
     ? undefined
-    : nextTurn().then(() => {
-        sliceEnds = performance.now() + sliceMillis
+    : new Promise((resolve) => {
+        if (waiting.push(resolve) === 1) setImmediate(nextSlice)
       })
 
 /**

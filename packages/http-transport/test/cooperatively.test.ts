@@ -100,6 +100,29 @@ describe("cooperatively", () => {
     expect(seen.slice(0, seen.indexOf("end")).filter((one) => one === "turn").length).toBeGreaterThanOrEqual(4)
   })
 
+  test("delays a turn of the event loop by one slice, however many loops run side by side", async () => {
+    const visits = [0]
+    let isRunning = true
+    const tick = () => {
+      visits.push(0)
+      if (isRunning) setImmediate(tick)
+    }
+    setImmediate(tick)
+    const order: Array<number> = []
+    const loop = (number: number) =>
+      cooperatively(Array(20).keys(), () => {
+        work(1)
+        visits[visits.length - 1] = (visits.at(-1) ?? 0) + 1
+        if (order.at(-1) !== number) order.push(number)
+      })
+    await Effect.runPromise(Effect.forEach([1, 2, 3, 4, 5, 6, 7, 8], loop, { concurrency: "unbounded" }))
+    isRunning = false
+    // The first turn begins eight loops. A step takes a millisecond or more, so a slice has four, and the one that ends it.
+    expect(Math.max(...visits.slice(1))).toBeLessThanOrEqual(5)
+    // They take turns.
+    expect(order.slice(16, 24)).toEqual(order.slice(8, 16))
+  })
+
   test("runs many short steps in one slice", async () => {
     let turns = 0
     let isRunning = true
