@@ -1,4 +1,5 @@
 /** Reads response bodies: a success as JSON, an error as a short text. */
+import { turnIfDue } from "./cooperatively.ts"
 
 /** Maximum number of bytes read from an error response; enough for its message. */
 const errorBytes = 16 * 1024
@@ -54,6 +55,8 @@ export const readJson = async (
   const found = `${bytes} bytes of ${type ?? "no media type"}`
   if (type !== undefined && !/^[\w.-]+\/([\w.-]+\+)?json$/.test(type)) throw new NotJson(`${found}, not JSON`)
   if (charset !== undefined && !/^(utf-?8|us-ascii)$/.test(charset)) throw new NotJson(`${found}, not in UTF-8`)
+  // Bodies that arrive together take turns: parsing a page costs milliseconds.
+  await turnIfDue()
   const known = recognise(content)
   if (known !== undefined) return { body: known, bytes }
   let text: string
