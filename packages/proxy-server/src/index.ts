@@ -18,7 +18,7 @@
 export { makeApp } from "./app.ts"
 export type { CheckResult } from "./commands/check-result.ts"
 export { type Checked, checked, configurationWarnings } from "./commands/check-upstreams.ts"
-export { explainEntry } from "./commands/explain-entry.ts"
+export { type EntryExplanation, explainEntry } from "./commands/explain-entry.ts"
 export {
   type CheckedSelection,
   checkSelection,
@@ -53,7 +53,6 @@ export { LogThreshold } from "./observability/log-threshold.ts"
 export { isSecretName, mask, masker, maskValue, secretsIn } from "./observability/mask-secrets.ts"
 export { metricName } from "./observability/metric-name.ts"
 export { replaceFile } from "./persistence/replace-file.ts"
-export type { EntryExplanation } from "./refresh/explanation.ts"
 export type { Origin } from "./refresh/read-snapshot.ts"
 export {
   GidsUnavailable,

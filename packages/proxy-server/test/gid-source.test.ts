@@ -79,7 +79,7 @@ describe("GIDs from before the start", () => {
         const gids = yield* source.of(projects("bio", "new"))
         expect(gids.get("bio")).toEqual(known(40_001, "remembered"))
         expect(gids.get("new")).toEqual({ status: "unavailable", reason: down.message, failure: down })
-        expect(gidsInSnapshot(gids)).toMatchObject({
+        expect(yield* gidsInSnapshot(gids)).toMatchObject({
           mockedGids: 0,
           gidFailure: down,
           gids: new Map([["bio", 40_001]]),
@@ -129,7 +129,7 @@ describe("GIDs from before the start", () => {
           yield* source.remember(fromFile, Date.now())
           const gids = yield* source.of(projects("bio"))
           expect([gids.get("bio"), rememberedIn(gids)]).toEqual([expect.objectContaining({ origin: "mock" }), []])
-          expect(gidsInSnapshot(gids)).toMatchObject({ mockedGids: 1, gidFailure: down, gids: new Map() })
+          expect(yield* gidsInSnapshot(gids)).toMatchObject({ mockedGids: 1, gidFailure: down, gids: new Map() })
         }),
       true,
     ))
@@ -231,7 +231,7 @@ describe("a refresh", () => {
         yield* session.prefetch(need("bio", "chem"))
         // Those that turn out not to be needed are not reported.
         const { gids } = yield* session.resolve(need("bio"))
-        expect([[...gids], rememberedIn(gids), gidsInSnapshot(gids).gidFailure]).toEqual([
+        expect([[...gids], rememberedIn(gids), (yield* gidsInSnapshot(gids)).gidFailure]).toEqual([
           [["bio", known(40_001, "remembered")]],
           ["bio"],
           down,

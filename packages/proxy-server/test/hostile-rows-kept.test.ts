@@ -22,7 +22,9 @@ const treeOf = async (rows: ReadonlyArray<Any>, names: ReadonlyArray<string> = [
   const decoded = await Effect.runPromise(decodeRows(rows, model))
   const offerings = new Map<string, Set<string>>()
   const customers = new Map<string, Array<OfferingCustomer>>()
-  for (const { offering_slug, offering_uuid, customer_uuid, customer_slug } of resourcesIn(decoded.rows).resources) {
+  const { resources } = await Effect.runPromise(resourcesIn(decoded.rows))
+  const { projects } = await Effect.runPromise(neededBy(decoded))
+  for (const { offering_slug, offering_uuid, customer_uuid, customer_slug } of resources) {
     offerings.set(offering_slug, new Set([...(offerings.get(offering_slug) ?? []), offering_uuid]))
     const uuid = dashedUuid(customer_uuid)
     const name = names[customers.size % names.length]
@@ -30,10 +32,7 @@ const treeOf = async (rows: ReadonlyArray<Any>, names: ReadonlyArray<string> = [
     customers.set(offering_uuid, [...(customers.get(offering_uuid) ?? []), { uuid, slug: customer_slug, name }])
   }
   const gids: ProjectGids = new Map(
-    [...neededBy(decoded).projects].map((project, index) => [
-      project,
-      { status: "known", gid: 40_000 + index, origin: "api" },
-    ]),
+    [...projects].map((project, index) => [project, { status: "known", gid: 40_000 + index, origin: "api" }]),
   )
   const { snapshot } = await Effect.runPromise(
     buildSnapshot({

@@ -68,7 +68,7 @@ export const buildSnapshot = Effect.fnUntraced(function* (input: SnapshotInput):
     const { guarded, losses } = yield* judgeLosses({ ...tree, counts: rows.counts }, input)
     const more = guarded.filter(({ offeringSlug }) => !kept.has(offeringSlug))
     if (previous === undefined || more.length === 0) {
-      const snapshot = snapshotOf(input, tree, kept, { losses, invisiblePaths })
+      const snapshot = yield* snapshotOf(input, tree, kept, { losses, invisiblePaths })
       return { snapshot, tree: kept.size === 0 ? tree.kept : undefined }
     }
     for (const system of more) {
@@ -84,12 +84,12 @@ export const buildSnapshot = Effect.fnUntraced(function* (input: SnapshotInput):
 const areSame = (before: ReadonlyArray<ProtectedPath>, now: ReadonlyArray<ProtectedPath>): boolean =>
   before.length === now.length && before.every(({ path, by }, at) => now[at]?.path === path && now[at]?.by === by)
 
-const snapshotOf = (
+const snapshotOf = Effect.fnUntraced(function* (
   { rows, lookups, model, offerings, invisibleOfferings, offeringWarnings, previous, change }: SnapshotInput,
   tree: Tree,
   kept: ReadonlyMap<string, KeptSystem>,
   found: Pick<Snapshot, "losses" | "invisiblePaths">,
-): Snapshot => {
+): Effect.fn.Return<Snapshot> {
   const ofKept = [...kept.keys()].map((slug) => [slug, countIn(previous, slug)] as const)
   const counts = new Map([...rows.counts, ...ofKept])
   const empty = emptyOfferings(offerings, counts, tree.skipped).map(emptyOffering)
@@ -111,9 +111,9 @@ const snapshotOf = (
           gids: previous.gids,
           gidsReadAt: previous.gidsReadAt,
         }
-      : gidsInSnapshot(lookups.gids)),
+      : yield* gidsInSnapshot(lookups.gids)),
   }
-}
+})
 
 /** Slugs of visible offerings for which Waldur shows nothing at all, not even a malformed row. */
 const emptyOfferings = (
@@ -197,7 +197,7 @@ const wholeTree = Effect.fnUntraced(function* (
     protectedPaths: [...protectedPaths],
     rows,
   }
-  const change = { removed: noResources, added: resourcesIn(rows.rows), customers, gids }
+  const change = { removed: noResources, added: yield* resourcesIn(rows.rows), customers, gids }
   return yield* applied(tree, change, previous?.entries)
 })
 

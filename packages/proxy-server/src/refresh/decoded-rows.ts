@@ -94,10 +94,7 @@ export const decodeRows = Effect.fnUntraced(function* (
 })
 
 /** Replaces rows at their positions, or appends them, and returns what was there. */
-export const replaceRows = (
-  all: DecodedRows,
-  changed: ReadonlyMap<number, DecodedRow>,
-): { readonly removed: DecodedResources; readonly added: DecodedResources } => {
+export const replaceRows = Effect.fnUntraced(function* (all: DecodedRows, changed: ReadonlyMap<number, DecodedRow>) {
   const before: Array<DecodedRow> = []
   for (const [position, row] of changed) {
     const known = all.rows[position]
@@ -106,20 +103,30 @@ export const replaceRows = (
     all.rows[position] = row
     count(all, row, 1)
   }
-  return { removed: resourcesIn(before), added: resourcesIn([...changed.values()]) }
-}
+  return { removed: yield* resourcesIn(before), added: yield* resourcesIn([...changed.values()]) }
+})
 
 /** The resources and malformed rows. */
-export const resourcesIn = (rows: ReadonlyArray<DecodedRow>): DecodedResources => ({
-  resources: rows.flatMap(({ decoded }) => decoded.resources),
-  skipped: rows.flatMap(({ decoded }) => decoded.skipped),
-  malformed: rows.flatMap(({ decoded }) => decoded.malformed),
+export const resourcesIn = Effect.fnUntraced(function* (
+  rows: ReadonlyArray<DecodedRow>,
+): Effect.fn.Return<DecodedResources> {
+  const resources: Array<WaldurResource> = []
+  const skipped: Array<Skipped> = []
+  const malformed: Array<unknown> = []
+  // A row has one resource or one malformed record.
+  yield* cooperatively(rows, ({ decoded }) => {
+    resources.push(...decoded.resources)
+    skipped.push(...decoded.skipped)
+    malformed.push(...decoded.malformed)
+  })
+  return { resources, skipped, malformed }
 })
 
 /** What the tree of some rows needs. */
-export const neededBy = ({ needs }: DecodedRows): Needed => ({
-  offerings: new Set(needs.offerings.keys()),
-  projects: new Set(needs.projects.keys()),
+export const neededBy = Effect.fnUntraced(function* ({ needs }: DecodedRows): Effect.fn.Return<Needed> {
+  const projects = new Set<string>()
+  yield* cooperatively(needs.projects.keys(), (project) => projects.add(project))
+  return { offerings: new Set(needs.offerings.keys()), projects }
 })
 
 /** Whether lookups are exactly those that the rows need, after some of them changed. */

@@ -1,6 +1,6 @@
 /** What is known of the projects' Unix GIDs: from the HPC User API, from before the start, or mocks. */
 import { type GidCacheStats, type GidLookup, type HpcUserApiError, HpcUserClient } from "@cscs/hpc-user-client"
-import { elapsedMillis } from "@cscs/http-transport"
+import { cooperatively, elapsedMillis } from "@cscs/http-transport"
 import { mockGid } from "@cscs/storage-model"
 import { Context, Duration, Effect, Layer } from "effect"
 import { Settings } from "../config/settings.ts"
@@ -107,16 +107,20 @@ export class GidSource extends Context.Service<
           remembered = isUsable ? { gids, readAt, until } : undefined
         }),
         of: Effect.fn("GidSource.of")(function* (slugs, earlier = nothing) {
-          const lookup = yield* client.gids([...slugs].filter((slug) => !earlier.has(slug)))
+          const fresh: Array<string> = []
+          yield* cooperatively(slugs, (slug) => {
+            if (!earlier.has(slug)) fresh.push(slug)
+          })
+          const lookup = yield* client.gids(fresh)
           const before = yield* fromBefore
           const found = new Map<string, ProjectGid>()
-          for (const slug of slugs) {
+          yield* cooperatively(slugs, (slug) => {
             const known = earlier.get(slug) ?? resultFor(slug, lookup)
             const failure = failureOf(known)
             if (failure !== undefined) found.set(slug, replacementOf(slug, failure, before))
             else if (known.status === "unknown" && mockGids) found.set(slug, mock(slug, mocksAreFallback))
             else found.set(slug, known)
-          }
+          })
           return found
         }),
       })
@@ -166,22 +170,22 @@ const resultFor = (slug: string, { known, unknown, failed }: GidLookup): Project
 export const failureOf = (gid: ProjectGid): HpcUserApiError | undefined => ("failure" in gid ? gid.failure : undefined)
 
 /** What a snapshot records of its projects' GIDs. */
-export const gidsInSnapshot = (
+export const gidsInSnapshot = Effect.fnUntraced(function* (
   gids: ProjectGids,
-): Pick<Snapshot, "mockedGids" | "gidFailure" | "gids" | "gidsReadAt"> => {
+): Effect.fn.Return<Pick<Snapshot, "mockedGids" | "gidFailure" | "gids" | "gidsReadAt">> {
   const real = new Map<string, number>()
   let mockedGids = 0
   let gidFailure: HpcUserApiError | undefined
   let gidsReadAt: number | undefined
-  for (const [project, one] of gids) {
+  yield* cooperatively(gids, ([project, one]) => {
     gidFailure ??= failureOf(one)
-    if (one.status !== "known") continue
+    if (one.status !== "known") return
     if (one.origin === "mock") mockedGids += 1
     else real.set(project, one.gid)
     if (one.origin === "remembered") gidsReadAt ??= one.readAt
-  }
+  })
   return { mockedGids, gidFailure, gids: real, gidsReadAt }
-}
+})
 
 /** The operator's message for GIDs that fail, and for those of an earlier process that are used meanwhile. */
 export const gidFailureInWords = ({

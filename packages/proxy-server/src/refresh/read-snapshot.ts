@@ -114,7 +114,7 @@ const readUpstreams = Effect.fnUntraced(function* (last: ReadResult | undefined,
           onRows: (rows) =>
             own === undefined
               ? Effect.void
-              : Effect.flatMap(decodeRows(rows, model, own, decoded), (all) => session.prefetch(neededBy(all))),
+              : decodeRows(rows, model, own, decoded).pipe(Effect.flatMap(neededBy), Effect.flatMap(session.prefetch)),
         },
         last?.basis?.resources,
       ),
@@ -124,7 +124,7 @@ const readUpstreams = Effect.fnUntraced(function* (last: ReadResult | undefined,
     { concurrency: known === undefined ? 1 : "unbounded" },
   )
   const rows = yield* decodeRows(resources.rows, model, offerings.own, decoded)
-  const needed = neededBy(rows)
+  const needed = yield* neededBy(rows)
   const lookups = yield* session.resolve(needed)
   const change = undefined
   return { readStartedAt, fullReadAt: readStartedAt, resources, rows, offerings, needed, lookups, change, last }
@@ -154,17 +154,17 @@ const readChanges = Effect.fnUntraced(function* (last: ReadResult, basis: DeltaB
   const tree = changed === undefined || offerings !== basis.offerings ? undefined : basis.takeTree()
   if (changed === undefined || tree === undefined) {
     const rows = yield* decodeRows(resources.rows, model, offerings.own)
-    const needed = neededBy(rows)
+    const needed = yield* neededBy(rows)
     return yield* finish({ ...found, rows, needed, lookups: renewed ?? (yield* lookUp(needed)), change: undefined })
   }
   const { rows } = tree
-  const { removed, added } = replaceRows(rows, changed)
+  const { removed, added } = yield* replaceRows(rows, changed)
   const change: TreeChange = { tree, removed, added, lookups: basis.lookups }
   if (areLookupsSufficient(basis.lookups, rows, changed)) {
     const lookups = renewed ?? (yield* renewedLookups(basis.lookups, basis.needed))
     return yield* finish({ ...found, rows, needed: basis.needed, lookups, change })
   }
-  const needed = neededBy(rows)
+  const needed = yield* neededBy(rows)
   return yield* finish({ ...found, rows, needed, lookups: yield* lookUp(needed), change })
 })
 

@@ -322,40 +322,44 @@ export class HierarchyBuilder {
   /** Replaces what the changed records amounted to before by what they amount to now; one record at a time. */
   #settling(refused: Array<RefusedResource>): ReadonlyArray<Pass> {
     let current = noRecords(undefined)
-    const inEach = <A>(itemsOf: (records: ResourceRecords) => Iterable<A>) =>
-      flatMapLazily(this.#unsettled, (records) => {
+    const inEach = <A>(itemsOf: (records: ResourceRecords) => ReadonlyArray<A>, visit: (item: A) => void) => {
+      const itemsIn = (records: ResourceRecords): ReadonlyArray<A | undefined> => {
         current = records
-        return itemsOf(records)
-      })
+        const items = itemsOf(records)
+        // Never empty, so that the loop can yield between records of which none has any.
+        return items.length === 0 ? [undefined] : items
+      }
+      return pass(
+        () => flatMapLazily(this.#unsettled, itemsIn),
+        (item) => {
+          if (item !== undefined) visit(item)
+        },
+      )
+    }
+    const each = (visit: (records: ResourceRecords) => void) => pass(() => this.#unsettled, visit)
     return [
-      pass(
-        () => inEach(({ facts }) => facts),
+      inEach(
+        ({ facts }) => facts,
         (facts) => this.#withdraw(facts),
       ),
-      pass(
-        () => this.#unsettled,
-        (records) => this.#unplace(records),
-      ),
-      pass(
-        () => inEach(({ malformed }) => malformed),
+      each((records) => this.#unplace(records)),
+      inEach(
+        ({ malformed }) => malformed,
         ({ record }) => {
           if (recordMayBeLive(record)) current.isMalformedLive = true
         },
       ),
-      pass(
-        () => inEach(({ resources }) => resources),
+      inEach(
+        ({ resources }) => resources,
         (resource) => addRecord(current, resource),
       ),
-      pass(
-        () => this.#unsettled,
-        (records) => this.#placeBest(records),
-      ),
-      pass(
-        () => inEach(({ malformed }) => malformed),
+      each((records) => this.#placeBest(records)),
+      inEach(
+        ({ malformed }) => malformed,
         ({ record, skipped }) => this.#addUnplaced(current, record, skipped),
       ),
-      pass(
-        () => inEach((records) => records.refused),
+      inEach(
+        ({ refused }) => refused,
         (one) => {
           refused.push(one)
           this.#addUnplaced(current, one.resource, findingOf(one.resource, one.refusal))
