@@ -6,7 +6,7 @@ import { count, span } from "./words.ts"
 
 export const HealthView = () => {
   const report = readiness.value
-  const { age, readAt, etag, entries } = list.value
+  const { age, readAt, etag, tree } = list.value
   return (
     <div class="scroll">
       {report === undefined && <Notice>Readiness is being read.</Notice>}
@@ -38,7 +38,7 @@ export const HealthView = () => {
               <div>
                 <dt>This page</dt>
                 <dd>
-                  {count(entries.length, "entry", "entries")}, {span(age + now.value - readAt)} old, asked for{" "}
+                  {count(tree.nodes.size, "entry", "entries")}, {span(age + now.value - readAt)} old, asked for{" "}
                   {span(now.value - readAt)} ago{" "}
                   <button type="button" class="small" onClick={readAgain}>
                     Ask now

@@ -4,8 +4,9 @@ import { useEffect } from "preact/hooks"
 import type { Change } from "./changes.ts"
 import { Copy, EntryLink, NoList, Notice, Status } from "./pieces.tsx"
 import { type Findings, isFailure } from "./proxy.ts"
-import { changes, findings, go, list, now, place, readiness, readProblems, seen } from "./store.ts"
-import { kinds, type Waiting, waitingIn } from "./waiting.ts"
+import { branches, changes, findings, go, list, now, place, readiness, readProblems } from "./store.ts"
+import { waitingIn } from "./tree.ts"
+import { kinds, type Waiting } from "./waiting.ts"
 import { count, span, value } from "./words.ts"
 
 /** Items of one group that are shown; the filters narrow the rest. */
@@ -40,7 +41,7 @@ const forWhom = (waiting: ReadonlyArray<Waiting>): string => {
 }
 
 export const WaitingView = () => {
-  const waiting = waitingIn(seen.value)
+  const waiting = waitingIn(branches.value)
   if (list.value.etag === undefined) return <NoList />
   if (waiting.length === 0)
     return <Notice>Nothing waits: each entry that passes the filters is in its final state.</Notice>

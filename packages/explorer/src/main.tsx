@@ -25,6 +25,7 @@ import {
   signOut,
   staleness,
   start,
+  tree,
 } from "./store.ts"
 import "./style.css"
 import { TreeView } from "./tree-view.tsx"
@@ -41,7 +42,7 @@ const titles: Readonly<Record<View, string>> = {
 /** How many things a view has to show that should be looked at. */
 const numberOf = (view: View): number => {
   const report = readiness.value
-  if (view === "waiting") return list.value.waiting.length
+  if (view === "waiting") return tree.value.waiting.length
   if (view === "changes") return changes.value.length
   if (report === undefined || isFailure(report)) return view === "health" && report !== undefined ? 1 : 0
   if (view === "problems") return report.warnings.length + (report.snapshot?.skipped ?? 0)
@@ -106,11 +107,11 @@ const FilterBar = () => (
       value={place.value.filters.q}
       onInput={(event) => filter({ q: event.currentTarget.value }, true)}
     />
-    <Choice name="storage_system" label="System" options={list.value.tree.map(({ key }) => key)} />
+    <Choice name="storage_system" label="System" options={tree.value.systems.map(({ key }) => key)} />
     <Choice
       name="data_type"
       label="Data type"
-      options={[...new Set(list.value.tree.flatMap(({ children }) => children.map(({ name }) => name)))].sort()}
+      options={[...new Set(tree.value.systems.flatMap(({ children }) => children.map(({ name }) => name)))].sort()}
     />
     <Choice name="status" label="Status" options={entryStatuses} />
     <Choice name="state" label="Waldur state" options={waldurStates} />

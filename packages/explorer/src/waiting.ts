@@ -1,5 +1,5 @@
-/** Which entries wait, and for whom: by the model's own rule. Pure. */
-import { keyOf, type NextCode, type NextStep, nextOfEntry, type StorageEntry } from "@cscs/storage-model"
+/** Whether an entry waits, for whom, and since when: by the model's own rule. Pure. */
+import { isOfResource, keyOf, type NextCode, type NextStep, nextOfEntry, type StorageEntry } from "@cscs/storage-model"
 
 /** An entry that has not reached its state, and the step that it waits for. */
 export interface Waiting {
@@ -22,19 +22,11 @@ const urlOf = (entry: StorageEntry, code: NextCode): string | undefined =>
         : undefined
 
 /** The step that is due for an entry; `undefined` if none is. Tenants and customers are always pending and wait for nothing. */
-export const stepOf = (entry: StorageEntry): NextStep | undefined => {
-  const { targetType } = entry.target
-  if (targetType === "tenant" || targetType === "customer") return undefined
+export const waitingOf = (entry: StorageEntry): Waiting | undefined => {
+  if (!isOfResource(entry)) return undefined
   const step = nextOfEntry(entry, undefined)
-  return step.code === "none" ? undefined : step
+  return step.code === "none" ? undefined : { entry, step, url: urlOf(entry, step.code) }
 }
-
-/** The entries for which a step is due. */
-export const waitingIn = (entries: ReadonlyArray<StorageEntry>): ReadonlyArray<Waiting> =>
-  entries.flatMap((entry) => {
-    const step = stepOf(entry)
-    return step === undefined ? [] : [{ entry, step, url: urlOf(entry, step.code) }]
-  })
 
 /** Since when this page has seen an entry wait. The list has no time of an order, so this is all that is known. */
 export interface SeenWaiting {

@@ -62,7 +62,7 @@ describe("the explorer's tree", () => {
     const entry = (await entries("status=active"))[0] as Listed
     for (const text of [entry.mountPoint.default, entry.itemId, String(entry.target.targetItem.unixGid)]) {
       await page.getByRole("searchbox").fill(text)
-      await page.locator(".level5 .name", { hasText: entry.target.targetItem.key }).first().waitFor()
+      await page.locator(".level5 .c0", { hasText: entry.target.targetItem.key }).first().waitFor()
     }
     await page.getByRole("searchbox").fill("no such thing")
     await page.getByRole("button", { name: "Clear them" }).click()
@@ -97,7 +97,7 @@ describe("the explorer's tree", () => {
   it("shows an update in progress as old against new, and a removal as such", async () => {
     const page = await openTree("?status=updating")
     await page.locator("del").first().waitFor()
-    expect(await page.locator(".bar.new").count()).toBeGreaterThan(0)
+    expect(await page.locator(".bars2").count()).toBeGreaterThan(0)
     await page.getByLabel("Status").selectOption("removing")
     await page.locator(".status.removing").first().waitFor()
   })
@@ -172,6 +172,53 @@ describe("the explorer's views", () => {
     await page.getByLabel("Status").selectOption("error")
     await page.locator(".row.changed").first().waitFor()
     expect(await violations(page)).toEqual([])
+  })
+
+  it("draw again only the row of an entry that changed and the sums above it, and nothing after a 304", async () => {
+    const page = await openTree()
+    await page.evaluate(() => {
+      const grid = document.querySelector("[role=treegrid]") as Element
+      const before = [...grid.querySelectorAll("[role=row]")]
+      const redrawn = new Set<Element | null>()
+      new MutationObserver((records) => {
+        for (const { target } of records)
+          redrawn.add((target instanceof Element ? target : target.parentElement)?.closest("[role=row]") ?? null)
+      }).observe(grid, { subtree: true, childList: true, attributes: true, characterData: true })
+      Object.assign(window, {
+        redrawn: () => [...redrawn].map((row) => row?.querySelector(".c0")?.textContent ?? "the grid"),
+        areStillThere: () => before.every((row) => row.isConnected),
+        /** A row and those above it. */
+        lineage: (row: Element) => {
+          const lineage = [row]
+          for (let one: Element | null = row; one !== null; one = one.previousElementSibling)
+            if (Number(one.ariaLevel) < Number(lineage.at(-1)?.ariaLevel)) lineage.push(one)
+          return lineage.map((one) => one.querySelector(".c0")?.textContent)
+        },
+      })
+    })
+    const redrawn = () => page.evaluate(() => (window as unknown as { redrawn(): Array<string> }).redrawn())
+    const unchanged = page.waitForResponse((response) => response.status() === 304)
+    await askNow(page)
+    await unchanged
+    await page.evaluate(() => new Promise(requestAnimationFrame))
+    expect(await redrawn()).toEqual([])
+
+    const names = await page.locator(".level5 .c0").allTextContents()
+    const row = sandbox.world.resources.find(
+      ({ state, project_slug, backend_id, order_in_progress }) =>
+        state === "OK" && !backend_id && !order_in_progress && names.includes(`${project_slug}project`),
+    ) as WaldurRecord
+    changeResource(sandbox.world, row, { state: "Erred" })
+    for (let asked = 0; (await page.locator(".row.changed").count()) === 0; asked += 1) {
+      expect(asked).toBeLessThan(1000)
+      await askNow(page)
+    }
+    const lineage = await page
+      .locator(".row.changed")
+      .evaluate((row) => (window as unknown as { lineage(row: Element): Array<string> }).lineage(row))
+    expect(lineage).toContain(`${row.project_slug}project`)
+    for (const one of await redrawn()) expect(lineage).toContain(one)
+    expect(await page.evaluate(() => (window as unknown as { areStillThere(): boolean }).areStillThere())).toBe(true)
   })
 
   it("have no accessibility violation, light or dark", async () => {
