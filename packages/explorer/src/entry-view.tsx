@@ -52,7 +52,7 @@ export const EntryView = ({ entryKey }: { entryKey: string }) => {
       onKeyDown={(event) => event.key === "Escape" && close()}
     >
       <header>
-        <h2>{entry === undefined ? uuid : nameOf(entry)}</h2>
+        <h2>{entry === undefined ? (found[0]?.slug ?? uuid) : nameOf(entry)}</h2>
         <button type="button" class="small" onClick={close}>
           Close
         </button>
@@ -167,15 +167,13 @@ const Account = ({ of }: { of: Explained }) => {
       {parents.length > 0 && (
         <p class="faint">
           Below{" "}
-          {parents.map((parent) => (
-            <button
-              key={parent.kind}
-              type="button"
-              class="link"
-              onClick={() => go({ entry: `${parent.itemId} ${parent.mountPoint}` })}
-            >
-              {parent.kind} {parent.name}
-            </button>
+          {parents.map((parent, at) => (
+            <span key={parent.kind}>
+              {at > 0 && ", "}
+              <button type="button" class="link" onClick={() => go({ entry: `${parent.itemId} ${parent.mountPoint}` })}>
+                {parent.kind} {parent.name}
+              </button>
+            </span>
           ))}
         </p>
       )}

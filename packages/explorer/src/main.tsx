@@ -98,7 +98,8 @@ const save = (name: string, type: string, content: string) => {
   setTimeout(() => URL.revokeObjectURL(url), 0)
 }
 
-const FilterBar = () => (
+/** Without what its view does not look at. */
+const FilterBar = ({ view }: { view: View }) => (
   <search class="filters">
     <input
       type="search"
@@ -108,29 +109,33 @@ const FilterBar = () => (
       onInput={(event) => filter({ q: event.currentTarget.value }, true)}
     />
     <Choice name="storage_system" label="System" options={tree.value.systems.map(({ key }) => key)} />
-    <Choice
-      name="data_type"
-      label="Data type"
-      options={[...new Set(tree.value.systems.flatMap(({ children }) => children.map(({ name }) => name)))].sort()}
-    />
-    <Choice name="status" label="Status" options={entryStatuses} />
-    <Choice name="state" label="Waldur state" options={waldurStates} />
-    <span class="exports">
-      <button
-        type="button"
-        class="small"
-        onClick={() => save("storage-entries.csv", "text/csv;charset=utf-8", csvOf(seen.value))}
-      >
-        CSV
-      </button>
-      <button
-        type="button"
-        class="small"
-        onClick={() => save("storage-entries.json", "application/json", jsonOf(seen.value))}
-      >
-        JSON
-      </button>
-    </span>
+    {view !== "problems" && (
+      <>
+        <Choice
+          name="data_type"
+          label="Data type"
+          options={[...new Set(tree.value.systems.flatMap(({ children }) => children.map(({ name }) => name)))].sort()}
+        />
+        <Choice name="status" label="Status" options={entryStatuses} />
+        <Choice name="state" label="Waldur state" options={waldurStates} />
+        <span class="exports">
+          <button
+            type="button"
+            class="small"
+            onClick={() => save("storage-entries.csv", "text/csv;charset=utf-8", csvOf(seen.value))}
+          >
+            CSV
+          </button>
+          <button
+            type="button"
+            class="small"
+            onClick={() => save("storage-entries.json", "application/json", jsonOf(seen.value))}
+          >
+            JSON
+          </button>
+        </span>
+      </>
+    )}
   </search>
 )
 
@@ -170,7 +175,7 @@ const Page = () => {
   }
   if (needsToken.value) return <SignInView />
   const Body = bodies[place.value.view]
-  const { entry } = place.value
+  const { entry, view } = place.value
   return (
     <>
       <header class="top">
@@ -183,7 +188,7 @@ const Page = () => {
           </button>
         )}
       </header>
-      <FilterBar />
+      {view !== "changes" && view !== "health" && <FilterBar view={view} />}
       {staleness.value.length > 0 && (
         <Notice kind="bad">
           <strong>The list may be out of date.</strong> {staleness.value.join(" ")}

@@ -44,7 +44,13 @@ describe("what waits", () => {
   it("are projects for which a step is due, each with the step's URL", () => {
     const url = "https://waldur.example.org/api/marketplace-orders/1/approve_by_provider/"
     const ordered = entry("/vast/store/cscs/new", "project", null, { status: "pending", approve_by_provider_url: url })
-    expect(waitingOf([...list, ordered]).map(({ entry, step, url }) => [entry.status, step.by, url])).toEqual([
+    expect(
+      waitingOf([...list, ordered]).map(({ entry, step, callback }) => [
+        entry.status,
+        step.by,
+        callback && entry[callback],
+      ]),
+    ).toEqual([
       ["updating", "provider", undefined],
       ["pending", "provider", url],
     ])
