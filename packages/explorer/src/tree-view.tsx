@@ -16,7 +16,7 @@ import { count } from "./words.ts"
 /** Pixels of a row, as in the style sheet. */
 const rowHeight = 40
 /** Rows beyond the visible ones, for a smooth scroll. */
-const overscan = 8
+const overscan = 4
 /** Up to so many entries, the whole tree is open at first; else its systems and data types. */
 const smallTree = 400
 const columns = ["Name", "Status", "GID", "Mode", "Space (soft / hard)", "Inodes (soft / hard)"]
