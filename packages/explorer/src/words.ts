@@ -14,11 +14,11 @@ export const span = (millis: number): string => {
 }
 
 /** Characters of a value that a list shows; the rest is beside the entry. */
-const shortest = 80
+const longest = 60
 /** A value of any type, cut so that a list stays legible. */
 export const shortValue = (of: unknown): string => {
   const whole = value(of)
-  return whole.length <= shortest ? whole : `${whole.slice(0, shortest)}…`
+  return whole.length <= longest ? whole : `${whole.slice(0, longest)}…`
 }
 
 export const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)

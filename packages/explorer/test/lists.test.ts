@@ -4,7 +4,7 @@ import { changesBetween } from "../src/changes.ts"
 import { csvOf, jsonOf } from "../src/export.ts"
 import { branchesOf, treeOf, waitingIn } from "../src/tree.ts"
 import { seenWaiting } from "../src/waiting.ts"
-import { count, span, value } from "../src/words.ts"
+import { count, shortValue, span, value } from "../src/words.ts"
 import { entry, list } from "./a-list.ts"
 
 const changes = (before: ReadonlyArray<StorageEntry>, now: ReadonlyArray<StorageEntry>) => {
@@ -98,6 +98,13 @@ describe("a value in words", () => {
       "none",
       "[1]",
     ])
+  })
+})
+
+describe("a value in a list", () => {
+  it("is cut if it is long", () => {
+    expect(shortValue("x".repeat(60))).toBe("x".repeat(60))
+    expect(shortValue("x".repeat(61))).toBe(`${"x".repeat(60)}…`)
   })
 })
 
