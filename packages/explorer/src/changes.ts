@@ -1,5 +1,6 @@
 /** What differs between two lists. Pure. */
-import { isEqualJson, keyOf, pairLists, type StorageEntry } from "@cscs/storage-model"
+import { isEqualJson, type StorageEntry } from "@cscs/storage-model"
+import type { Tree } from "./tree.ts"
 
 /** A difference between two lists. */
 export interface Change {
@@ -16,27 +17,18 @@ export interface Change {
 /** How many changes the list keeps: more than a person reads. */
 export const changesKept = 100
 
-/** The differences between two lists: what is gone first, the rest in the order of the list. */
-export const changesBetween = (
-  before: ReadonlyArray<StorageEntry>,
-  now: ReadonlyArray<StorageEntry>,
-  seenAt: number,
-): ReadonlyArray<Change> => {
-  const change = (kind: Change["kind"], entry: StorageEntry, fields: Change["fields"] = []): Change => ({
-    key: keyOf(entry),
-    kind,
-    entry,
-    fields,
-    seenAt,
-  })
-  const { pairs, unpaired } = pairLists(now, before, keyOf)
-  return [
-    ...unpaired.map((entry) => change("gone", entry)),
-    ...pairs.flatMap(({ item, other }) => {
-      if (other === undefined) return change("added", item)
-      return isEqualJson(other, item) ? [] : change("changed", item, differences(other, item))
-    }),
-  ]
+/** The differences between two lists, the later of which has the equal entries of the earlier: what is gone first. */
+export const changesBetween = (before: Tree, now: Tree, seenAt: number): ReadonlyArray<Change> => {
+  const changes: Array<Change> = []
+  for (const [key, { entry }] of before.nodes)
+    if (entry !== undefined && !now.nodes.has(key)) changes.push({ key, kind: "gone", entry, fields: [], seenAt })
+  for (const [key, { entry }] of now.nodes) {
+    const other = before.nodes.get(key)?.entry
+    if (entry === undefined || entry === other) continue
+    if (other === undefined) changes.push({ key, kind: "added", entry, fields: [], seenAt })
+    else changes.push({ key, kind: "changed", entry, fields: differences(other, entry), seenAt })
+  }
+  return changes
 }
 
 type JsonRecord = Readonly<Record<string, unknown>>

@@ -1,10 +1,10 @@
 /** One entry beside the view: what it is, where each value is from, and what must happen next. */
-import { type Explained, type Explanation, keyOf } from "@cscs/storage-model"
+import type { Explained, Explanation } from "@cscs/storage-model"
 import { useSignal } from "@preact/signals"
 import { useEffect, useRef } from "preact/hooks"
 import { Copy, Notice, Quantity, Status } from "./pieces.tsx"
 import { addressOf, explanationPath, type Failure, isFailure, readExplanation } from "./proxy.ts"
-import { config, go, list, token } from "./store.ts"
+import { config, go, list, token, tree } from "./store.ts"
 import { limitsOf, nameOf } from "./tree.ts"
 import { value } from "./words.ts"
 
@@ -14,7 +14,7 @@ const quoted = (word: string): string => (/^[\w./:-]+$/.test(word) ? word : `'${
 export const EntryView = ({ entryKey }: { entryKey: string }) => {
   const [uuid = "", ...path] = entryKey.split(" ")
   const mountPoint = path.join(" ")
-  const entry = list.value.entries.find((candidate) => keyOf(candidate) === entryKey)
+  const entry = tree.value.nodes.get(entryKey)?.entry
   const outcome = useSignal<Explanation | Failure | undefined>(undefined)
   const panel = useRef<HTMLElement>(null)
   // Again when the list changes, for the explanation does then too.
@@ -52,7 +52,7 @@ export const EntryView = ({ entryKey }: { entryKey: string }) => {
       onKeyDown={(event) => event.key === "Escape" && close()}
     >
       <header>
-        <h2>{entry === undefined ? uuid : nameOf(entry)}</h2>
+        <h2>{entry === undefined ? (found[0]?.slug ?? uuid) : nameOf(entry)}</h2>
         <button type="button" class="small" onClick={close}>
           Close
         </button>
@@ -167,15 +167,13 @@ const Account = ({ of }: { of: Explained }) => {
       {parents.length > 0 && (
         <p class="faint">
           Below{" "}
-          {parents.map((parent) => (
-            <button
-              key={parent.kind}
-              type="button"
-              class="link"
-              onClick={() => go({ entry: `${parent.itemId} ${parent.mountPoint}` })}
-            >
-              {parent.kind} {parent.name}
-            </button>
+          {parents.map((parent, at) => (
+            <span key={parent.kind}>
+              {at > 0 && ", "}
+              <button type="button" class="link" onClick={() => go({ entry: `${parent.itemId} ${parent.mountPoint}` })}>
+                {parent.kind} {parent.name}
+              </button>
+            </span>
           ))}
         </p>
       )}

@@ -1,12 +1,18 @@
 /** How old the list is, and how the upstreams are. */
 import { Notice } from "./pieces.tsx"
 import { isFailure } from "./proxy.ts"
-import { config, go, list, now, readAgain, readiness, upstreamNames } from "./store.ts"
+import { config, go, isTrouble, list, now, readAgain, readiness, upstreamNames } from "./store.ts"
 import { count, span } from "./words.ts"
 
 export const HealthView = () => {
   const report = readiness.value
-  const { age, readAt, etag, entries } = list.value
+  const { age, readAt, etag, tree } = list.value
+  const troubles =
+    report === undefined || isFailure(report)
+      ? []
+      : Object.entries(report.upstreams).flatMap(([name, { status }]) =>
+          isTrouble(status) ? [`${upstreamNames[name] ?? name} is ${status}`] : [],
+        )
   return (
     <div class="scroll">
       {report === undefined && <Notice>Readiness is being read.</Notice>}
@@ -18,6 +24,15 @@ export const HealthView = () => {
       )}
       {report !== undefined && !isFailure(report) && (
         <>
+          <p class="summary">
+            <strong>
+              {report.status !== "ready"
+                ? `The proxy is ${report.status}.`
+                : troubles.length === 0
+                  ? "The proxy is ready, and no upstream fails."
+                  : `The list may be out of date: ${troubles.join(", ")}.`}
+            </strong>
+          </p>
           <dl class="health">
             <div>
               <dt>Proxy</dt>
@@ -27,7 +42,7 @@ export const HealthView = () => {
               </dd>
             </div>
             <div>
-              <dt>Its list</dt>
+              <dt>List of the proxy</dt>
               <dd>
                 {report.snapshot === null
                   ? "none yet"
@@ -36,9 +51,9 @@ export const HealthView = () => {
             </div>
             {etag !== undefined && (
               <div>
-                <dt>This page</dt>
+                <dt>List on this page</dt>
                 <dd>
-                  {count(entries.length, "entry", "entries")}, {span(age + now.value - readAt)} old, asked for{" "}
+                  {count(tree.nodes.size, "entry", "entries")}, {span(age + now.value - readAt)} old, asked for{" "}
                   {span(now.value - readAt)} ago{" "}
                   <button type="button" class="small" onClick={readAgain}>
                     Ask now

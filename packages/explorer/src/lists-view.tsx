@@ -4,9 +4,10 @@ import { useEffect } from "preact/hooks"
 import type { Change } from "./changes.ts"
 import { Copy, EntryLink, NoList, Notice, Status } from "./pieces.tsx"
 import { type Findings, isFailure } from "./proxy.ts"
-import { changes, findings, go, list, now, place, readiness, readProblems, seen } from "./store.ts"
-import { kinds, type Waiting, waitingIn } from "./waiting.ts"
-import { count, span, value } from "./words.ts"
+import { branches, changes, findings, go, list, now, place, readiness, readProblems } from "./store.ts"
+import { waitingIn } from "./tree.ts"
+import { kinds, type Waiting } from "./waiting.ts"
+import { count, sentence, shortValue, span, value } from "./words.ts"
 
 /** Items of one group that are shown; the filters narrow the rest. */
 const shownAtOnce = 200
@@ -17,7 +18,7 @@ const headings: Readonly<Record<(typeof kinds)[number], string>> = {
   updating: "To be updated",
   pending: "To be created",
 }
-const within = (sentence: string): string => sentence.charAt(0).toLowerCase() + sentence.slice(1)
+const within = (what: string): string => what.charAt(0).toLowerCase() + what.slice(1)
 /** Milliseconds below which a wait that the page did not see begin says nothing. */
 const tellingWait = 60_000
 
@@ -29,61 +30,77 @@ const HowLong = ({ of }: { of: Waiting }) => {
   return <span class="faint">{words}</span>
 }
 
-/** How many wait for whom, the most first. */
-const forWhom = (waiting: ReadonlyArray<Waiting>): string => {
-  const numbers = new Map<string, number>()
-  for (const { step } of waiting) numbers.set(step.by, (numbers.get(step.by) ?? 0) + 1)
-  return [...numbers]
-    .sort(([, a], [, b]) => b - a)
-    .map(([by, number]) => `${number} for the ${by}`)
-    .join(", ")
-}
+/** Things by a text, the most frequent first. */
+const grouped = <A,>(
+  of: ReadonlyArray<A>,
+  by: (one: A) => string,
+): ReadonlyArray<readonly [string, ReadonlyArray<A>]> =>
+  [...Map.groupBy(of, by)].sort(([, a], [, b]) => b.length - a.length)
 
 export const WaitingView = () => {
-  const waiting = waitingIn(seen.value)
+  const waiting = waitingIn(branches.value)
   if (list.value.etag === undefined) return <NoList />
   if (waiting.length === 0)
     return <Notice>Nothing waits: each entry that passes the filters is in its final state.</Notice>
   return (
     <div class="scroll">
-      <p>
-        <strong>{count(waiting.length, "entry waits", "entries wait")}:</strong> {forWhom(waiting)}.
+      <p class="summary">
+        <strong>{count(waiting.length, "entry waits", "entries wait")}:</strong>{" "}
+        {grouped(waiting, ({ step }) => step.by)
+          .map(([by, { length }]) => `${length} for the ${by}`)
+          .join(", ")}
+        .
       </p>
       <p class="faint">
-        The list has no time of an order: “for at least” counts from when this page was opened, “for” from when it saw
-        the wait begin.
+        The provider accepts orders and corrects states in Waldur; the provisioner acts on the storage system, then
+        reports it.
       </p>
       {kinds.map((kind) => {
-        const group = waiting.filter(({ entry }) => entry.status === kind)
-        if (group.length === 0) return null
+        const ofKind = waiting.filter(({ entry }) => entry.status === kind)
+        if (ofKind.length === 0) return null
         return (
           <section key={kind}>
             <h2>
-              {headings[kind]} <span class="faint">{group.length}</span>
+              {headings[kind]} <span class="faint">{ofKind.length}</span>
             </h2>
-            <ul class="cards waiting">
-              {group.slice(0, shownAtOnce).map((one) => (
-                <li key={keyOf(one.entry)}>
-                  <EntryLink entry={one.entry} />
-                  <span>
-                    <strong>The {one.step.by}</strong> must {within(one.step.what)}.
-                  </span>
-                  <HowLong of={one} />
-                  {one.url !== undefined && (
-                    <Copy
-                      text={one.url}
-                      label={`the URL of the step for ${one.entry.mountPoint.default}`}
-                      shown="Copy the URL"
-                    />
-                  )}
-                </li>
-              ))}
-            </ul>
-            <More of={group.length} />
+            {grouped(ofKind, ({ step }) => step.what).map(([what, group]) => (
+              <section key={what} class="group">
+                <h3>
+                  The {group[0]?.step.by} must {within(what)}. <span class="faint">{group.length}</span>
+                </h3>
+                <ul class="cards waiting">
+                  {group.slice(0, shownAtOnce).map((one) => (
+                    <WaitingCard key={keyOf(one.entry)} of={one} />
+                  ))}
+                </ul>
+                <More of={group.length} />
+              </section>
+            ))}
           </section>
         )
       })}
+      <p class="faint">
+        “for at least” counts from when this page was opened, “for” from when it saw the wait begin: the list has no
+        time of an order.
+      </p>
     </div>
+  )
+}
+
+const WaitingCard = ({ of }: { of: Waiting }) => {
+  const { entry, callback } = of
+  return (
+    <li>
+      <EntryLink entry={entry} />
+      <HowLong of={of} />
+      {callback !== undefined && (
+        <Copy
+          text={entry[callback] ?? ""}
+          label={`${callback} of ${entry.mountPoint.default}`}
+          shown={`Copy ${callback}`}
+        />
+      )}
+    </li>
   )
 }
 
@@ -92,18 +109,34 @@ const More = ({ of }: { of: number }) =>
     <Notice>{count(of - shownAtOnce, "more is", "more are")} not shown: use the filters or the search.</Notice>
   ) : null
 
+/** What a warning of the proxy refers a caller of the API to; here it is below. */
+const elsewhere = "?debug=true lists them"
+
 export const ProblemsView = () => {
   const { etag } = list.value
   useEffect(() => void readProblems(), [etag])
   const [read, report] = [findings.value, readiness.value]
+  const known = report === undefined || isFailure(report) ? undefined : report
   return (
     <div class="scroll">
-      {report !== undefined && !isFailure(report) && report.warnings.length > 0 && (
+      {known !== undefined && (
+        <p class="summary">
+          <strong>{count(known.snapshot?.skipped ?? 0, "record is skipped", "records are skipped")}</strong> and thus
+          not in the list. <strong>{count(known.warnings.length, "warning", "warnings")}</strong>{" "}
+          {known.warnings.length === 1 ? "concerns" : "concern"} the proxy as a whole.
+          {read !== undefined && !isFailure(read) && (
+            <> {count(read.warnings.length, "warning concerns a record", "warnings concern records")} in the list.</>
+          )}
+        </p>
+      )}
+      {known !== undefined && known.warnings.length > 0 && (
         <section>
-          <h2>Warnings of the proxy</h2>
+          <h2>
+            Warnings of the proxy <span class="faint">{known.warnings.length}</span>
+          </h2>
           <ul class="cards">
-            {report.warnings.map((text) => (
-              <li key={text}>{text}</li>
+            {known.warnings.map((text) => (
+              <li key={text}>{sentence(text.replace(elsewhere, "they are below"))}</li>
             ))}
           </ul>
         </section>
@@ -120,8 +153,12 @@ export const ProblemsView = () => {
         </Notice>
       ) : (
         <>
-          <FindingList heading="Skipped: not in the list" of={read.skipped} />
-          <FindingList heading="Served with a warning" of={read.warnings} />
+          <FindingList heading="Skipped: not in the list" of={read.skipped}>
+            Each is missing from the list until its cause is removed.
+          </FindingList>
+          <FindingList heading="Served with a warning" of={read.warnings}>
+            Each is in the list, perhaps not as it was meant.
+          </FindingList>
           {read.skipped.length + read.warnings.length === 0 && <Notice>No record is skipped or has a warning.</Notice>}
         </>
       )}
@@ -129,7 +166,7 @@ export const ProblemsView = () => {
   )
 }
 
-const FindingList = ({ heading, of }: { heading: string; of: Findings["skipped"] }) => {
+const FindingList = ({ heading, of, children }: { heading: string; of: Findings["skipped"]; children: string }) => {
   const { storage_system, q } = place.value.filters
   const words = q.toLowerCase().split(/\s/)
   const shown = of.filter(
@@ -138,30 +175,32 @@ const FindingList = ({ heading, of }: { heading: string; of: Findings["skipped"]
       words.every((word) => JSON.stringify(finding).toLowerCase().includes(word)),
   )
   if (shown.length === 0) return null
-  const byField = [...Map.groupBy(shown.slice(0, shownAtOnce), ({ field }) => field)]
+  const byField = grouped(shown.slice(0, shownAtOnce), ({ field }) => field || "the record")
   return (
     <section>
       <h2>
         {heading} <span class="faint">{shown.length}</span>
       </h2>
-      {byField
-        .sort(([, a], [, b]) => b.length - a.length)
-        .map(([field, findings]) => (
-          <section key={field}>
-            <h3>
-              Because of {field === "" ? "the record" : <code>{field}</code>}{" "}
-              <span class="faint">{findings.length}</span>
-            </h3>
-            <ul class="cards findings">
-              {findings.map(({ uuid, slug, offering_slug, found, reason }, at) => (
+      <p>
+        {children} “Explain and remedy” shows who must do what. By field:{" "}
+        {byField.map(([field, { length }]) => `${field} ${length}`).join(", ")}.
+      </p>
+      {byField.map(([field, group]) => (
+        <section key={field} class="group">
+          <h3>
+            Because of <code>{field}</code> <span class="faint">{group.length}</span>
+          </h3>
+          <ul class="cards findings">
+            {group
+              .toSorted((a, b) => (a.reason < b.reason ? -1 : a.reason > b.reason ? 1 : 0))
+              .map(({ uuid, slug, offering_slug, found, reason }, at) => (
                 <li key={at}>
                   <span>
                     <strong>{slug ?? uuid ?? "a record without a name"}</strong>{" "}
                     <span class="faint">{offering_slug}</span>
                   </span>
-                  <span>
-                    It is <code>{value(found)}</code>: {reason}
-                  </span>
+                  <code>{shortValue(found)}</code>
+                  <span>{sentence(reason)}</span>
                   {uuid === null ? (
                     <span class="faint">Correct it in Waldur</span>
                   ) : (
@@ -171,9 +210,9 @@ const FindingList = ({ heading, of }: { heading: string; of: Findings["skipped"]
                   )}
                 </li>
               ))}
-            </ul>
-          </section>
-        ))}
+          </ul>
+        </section>
+      ))}
       <More of={shown.length} />
     </section>
   )

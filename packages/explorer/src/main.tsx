@@ -25,6 +25,7 @@ import {
   signOut,
   staleness,
   start,
+  tree,
 } from "./store.ts"
 import "./style.css"
 import { TreeView } from "./tree-view.tsx"
@@ -41,7 +42,7 @@ const titles: Readonly<Record<View, string>> = {
 /** How many things a view has to show that should be looked at. */
 const numberOf = (view: View): number => {
   const report = readiness.value
-  if (view === "waiting") return list.value.waiting.length
+  if (view === "waiting") return tree.value.waiting.length
   if (view === "changes") return changes.value.length
   if (report === undefined || isFailure(report)) return view === "health" && report !== undefined ? 1 : 0
   if (view === "problems") return report.warnings.length + (report.snapshot?.skipped ?? 0)
@@ -97,7 +98,8 @@ const save = (name: string, type: string, content: string) => {
   setTimeout(() => URL.revokeObjectURL(url), 0)
 }
 
-const FilterBar = () => (
+/** Without what its view does not look at. */
+const FilterBar = ({ view }: { view: View }) => (
   <search class="filters">
     <input
       type="search"
@@ -106,30 +108,34 @@ const FilterBar = () => (
       value={place.value.filters.q}
       onInput={(event) => filter({ q: event.currentTarget.value }, true)}
     />
-    <Choice name="storage_system" label="System" options={list.value.tree.map(({ key }) => key)} />
-    <Choice
-      name="data_type"
-      label="Data type"
-      options={[...new Set(list.value.tree.flatMap(({ children }) => children.map(({ name }) => name)))].sort()}
-    />
-    <Choice name="status" label="Status" options={entryStatuses} />
-    <Choice name="state" label="Waldur state" options={waldurStates} />
-    <span class="exports">
-      <button
-        type="button"
-        class="small"
-        onClick={() => save("storage-entries.csv", "text/csv;charset=utf-8", csvOf(seen.value))}
-      >
-        CSV
-      </button>
-      <button
-        type="button"
-        class="small"
-        onClick={() => save("storage-entries.json", "application/json", jsonOf(seen.value))}
-      >
-        JSON
-      </button>
-    </span>
+    <Choice name="storage_system" label="System" options={tree.value.systems.map(({ key }) => key)} />
+    {view !== "problems" && (
+      <>
+        <Choice
+          name="data_type"
+          label="Data type"
+          options={[...new Set(tree.value.systems.flatMap(({ children }) => children.map(({ name }) => name)))].sort()}
+        />
+        <Choice name="status" label="Status" options={entryStatuses} />
+        <Choice name="state" label="Waldur state" options={waldurStates} />
+        <span class="exports">
+          <button
+            type="button"
+            class="small"
+            onClick={() => save("storage-entries.csv", "text/csv;charset=utf-8", csvOf(seen.value))}
+          >
+            CSV
+          </button>
+          <button
+            type="button"
+            class="small"
+            onClick={() => save("storage-entries.json", "application/json", jsonOf(seen.value))}
+          >
+            JSON
+          </button>
+        </span>
+      </>
+    )}
   </search>
 )
 
@@ -169,7 +175,7 @@ const Page = () => {
   }
   if (needsToken.value) return <SignInView />
   const Body = bodies[place.value.view]
-  const { entry } = place.value
+  const { entry, view } = place.value
   return (
     <>
       <header class="top">
@@ -182,7 +188,7 @@ const Page = () => {
           </button>
         )}
       </header>
-      <FilterBar />
+      {view !== "changes" && view !== "health" && <FilterBar view={view} />}
       {staleness.value.length > 0 && (
         <Notice kind="bad">
           <strong>The list may be out of date.</strong> {staleness.value.join(" ")}

@@ -74,62 +74,50 @@ export const EntryLink = ({ entry }: { entry: StorageEntry }) => (
   </button>
 )
 
-/** Soft within hard, on a scale that ends at `largest`. */
-const Bar = ({ soft, hard, largest, kind }: { soft: number; hard: number; largest: number; kind: string }) => {
+/** Soft within hard, as the style sheet's custom properties: percentages of `largest`. */
+const barOf = ([soft, hard]: readonly [number, number], largest: number, at: number): string => {
   const percent = (value: number) => `${largest > 0 ? Math.min(100, (100 * value) / largest) : 0}%`
-  return (
-    <span
-      class={`bar ${kind}`}
-      aria-hidden="true"
-      style={{ "--soft-end": percent(soft), "--hard-end": percent(hard) }}
-    />
-  )
+  return `--soft-${at}:${percent(soft)};--hard-${at}:${percent(hard)};`
 }
 
-/** Space or inodes of a row, as numbers and bars: soft / hard, and old against new while they change. */
+/** Space or inodes of a row, as numbers over bars: soft / hard, and old against new while they change. */
 export const Quantity = ({
   of,
   entry,
   limits,
-  largest,
+  largest = 0,
+  isCell = false,
 }: {
   of: "space" | "inodes"
   entry?: StorageEntry | undefined
   limits: Limits | undefined
-  largest: number
+  /** What a bar of full length has. */
+  largest?: number | undefined
+  /** Whether it is a cell of the tree grid. */
+  isCell?: boolean
 }) => {
-  const pick = (all: Limits) => (of === "space" ? [all.spaceSoft, all.spaceHard] : [all.inodesSoft, all.inodesHard])
+  const pick = (all: Limits) =>
+    of === "space" ? ([all.spaceSoft, all.spaceHard] as const) : ([all.inodesSoft, all.inodesHard] as const)
   const inWords = (amount: number) => (of === "space" ? spaceText(amount, "TB") : inodesText(amount))
-  const shown = (all: Limits) => {
-    const [soft = 0, hard = 0] = pick(all)
-    return soft === hard ? inWords(hard) : `${inWords(soft)} / ${inWords(hard)}`
-  }
   const [old, next] = [limitsOf(entry?.oldQuotas), limitsOf(entry?.newQuotas)]
-  if (old !== undefined && next !== undefined) {
-    return (
-      <>
-        <span class="number">
-          {shown(old) === shown(next) ? (
-            shown(next)
-          ) : (
-            <>
-              <del>{shown(old)}</del> <ins>{shown(next)}</ins>
-            </>
-          )}
-        </span>
-        {[old, next].map((all, at) => {
-          const [soft = 0, hard = 0] = pick(all)
-          return <Bar key={at} soft={soft} hard={hard} largest={largest} kind={at === 0 ? "old" : "new"} />
-        })}
-      </>
-    )
-  }
-  if (limits === undefined) return <span class="faint">unknown</span>
-  const [soft = 0, hard = 0] = pick(limits)
+  const pairs = (old !== undefined && next !== undefined ? [old, next] : limits === undefined ? [] : [limits]).map(pick)
+  const [first, second] = pairs.map(([soft, hard]) =>
+    soft === hard ? inWords(hard) : `${inWords(soft)} / ${inWords(hard)}`,
+  )
+  const cell = isCell ? ` cell ${of === "space" ? "c4" : "c5"}` : ""
   return (
-    <>
-      <span class="number">{shown(limits)}</span>
-      <Bar soft={soft} hard={hard} largest={largest} kind="" />
-    </>
+    <span
+      {...(isCell ? { role: "gridcell" as const } : {})}
+      class={`quantity bars${pairs.length}${cell}`}
+      style={pairs.map((pair, at) => barOf(pair, largest, at)).join("")}
+    >
+      {second === undefined || first === second ? (
+        (first ?? "unknown")
+      ) : (
+        <>
+          <del>{first}</del> <ins>{second}</ins>
+        </>
+      )}
+    </span>
   )
 }

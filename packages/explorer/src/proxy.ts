@@ -116,26 +116,26 @@ export const explanationPath = (uuid: string): string => `api/storage-resources/
 export const readFindings = (token: string | undefined) =>
   json<Findings>("api/storage-resources/?debug=true&page_size=1", { token })
 
-/** A list, or that it has not changed. */
+/** That a whole list has arrived, or that the known one has not changed. */
 export interface ReadList {
-  readonly entries: ReadonlyArray<StorageEntry> | undefined
+  readonly isChanged: boolean
   readonly etag: string
   /** Age of the oldest entries in milliseconds when they arrived. */
   readonly age: number
 }
 
 /**
- * Reads the whole list, one entry per line, as it arrives.
+ * Reads the whole list, one entry per line, as it arrives, in slices between which the page draws and takes input.
  *
  * @param state of Waldur; empty for all
  * @param etag of the list that is already there
  * @param onEntry called with each entry
- * @param onPart called with the growing array of all entries so far, each time that their number has doubled
+ * @param onPart called between two slices, each time that the number of entries has doubled
  */
 export const readList = async (
   { token, state, etag, signal }: { token: string | undefined; state: string; etag: string; signal: AbortSignal },
   onEntry: (entry: StorageEntry) => void,
-  onPart: (entries: ReadonlyArray<StorageEntry>) => void,
+  onPart: () => void,
 ): Promise<ReadList | Failure> => {
   const query = state === "" ? "" : `?state=${encodeURIComponent(state)}`
   const headers = { Accept: "application/x-ndjson", ...(etag === "" ? {} : { "If-None-Match": etag }) }
@@ -143,33 +143,46 @@ export const readList = async (
   if (response === undefined) return offline
   if (!response.ok && response.status !== 304) return failureOf(response)
   const known = { etag: response.headers.get("ETag") ?? "", age: Number(response.headers.get("Age") ?? 0) * 1000 }
-  if (response.status === 304 || response.body === null) return { ...known, entries: undefined }
-  const entries: Array<StorageEntry> = []
-  let rest = ""
-  let next = firstPart
+  if (response.status === 304 || response.body === null) return { ...known, isChanged: false }
+  let [rest, entries, next, sliceBegan] = ["", 0, firstPart, performance.now()]
   const put = (line: string) => {
     if (line === "") return
-    const entry: StorageEntry = JSON.parse(line)
-    entries.push(entry)
-    onEntry(entry)
+    onEntry(JSON.parse(line))
+    entries += 1
+  }
+  const pause = async () => {
+    await turn()
+    if (entries >= next) {
+      next = 2 * entries
+      onPart()
+      await turn()
+    }
+    sliceBegan = performance.now()
   }
   try {
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
     for (let read = await reader.read(); !read.done; read = await reader.read()) {
       const lines = (rest + read.value).split("\n")
       rest = lines.pop() ?? ""
-      lines.forEach(put)
-      if (entries.length < next) continue
-      next = 2 * entries.length
-      onPart(entries)
+      for (const line of lines) {
+        put(line)
+        if (performance.now() - sliceBegan >= slice) await pause()
+      }
+      if (entries >= next) await pause()
     }
     put(rest)
   } catch {
     // Cut off, or aborted: half a list must not look like a whole one.
     return offline
   }
-  return { ...known, entries }
+  return { ...known, isChanged: true }
 }
 
 /** Entries after which the first part is shown: more than fit on a screen. */
 const firstPart = 500
+/** Milliseconds of reading after which the page draws and takes input: half a frame. */
+const slice = 8
+
+/** Lets the browser draw and take input. */
+const turn = (): Promise<void> =>
+  "scheduler" in globalThis && "yield" in scheduler ? scheduler.yield() : new Promise((resolve) => setTimeout(resolve))

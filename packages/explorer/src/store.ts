@@ -1,5 +1,4 @@
 /** The state of the page, and what changes it. */
-import type { StorageEntry } from "@cscs/storage-model"
 import { batch, computed, effect, signal, untracked } from "@preact/signals"
 import { type Change, changesBetween, changesKept } from "./changes.ts"
 import { matcherOf, type Place, placeOf, queryOf } from "./place.ts"
@@ -15,8 +14,8 @@ import {
   readReadiness,
 } from "./proxy.ts"
 import { completeSignIn, isReturning, leaveToSignIn, leaveToSignOut, renew, type Session } from "./sign-in.ts"
-import { branchesOf, entriesOf, growingTree, type TreeNode } from "./tree.ts"
-import { type SeenWaiting, seenWaiting, type Waiting, waitingIn } from "./waiting.ts"
+import { branchesOf, entriesOf, growingTree, noTree, type Tree } from "./tree.ts"
+import { type SeenWaiting, seenWaiting } from "./waiting.ts"
 
 /** Milliseconds between polls; a list that takes long to read is asked for less often, by this factor of its time. */
 const pollEvery = 10_000
@@ -141,9 +140,7 @@ export const token = () => session.value?.accessToken
 // What was read.
 
 interface List {
-  readonly entries: ReadonlyArray<StorageEntry>
-  readonly tree: ReadonlyArray<TreeNode>
-  readonly waiting: ReadonlyArray<Waiting>
+  readonly tree: Tree
   /** Since when what waits has been seen to. */
   readonly waitingSince: ReadonlyMap<string, SeenWaiting>
   /** `undefined` until a whole list has arrived. */
@@ -157,9 +154,7 @@ interface List {
   readonly failure: Failure | undefined
 }
 const nothingRead: List = {
-  entries: [],
-  tree: [],
-  waiting: [],
+  tree: noTree,
   waitingSince: new Map(),
   etag: undefined,
   state: "",
@@ -183,7 +178,9 @@ setInterval(() => {
 export const openedKey = computed(() => place.value.entry)
 const filters = computed(() => place.value.filters)
 const matcher = computed(() => matcherOf(filters.value))
-export const branches = computed(() => branchesOf(list.value.tree, matcher.value))
+/** The same after a 304, so that nothing is drawn again. */
+export const tree = computed(() => list.value.tree)
+export const branches = computed(() => branchesOf(tree.value.systems, matcher.value))
 /** The entries that pass filters and search. */
 export const seen = computed(() => entriesOf(branches.value))
 export const newest = computed(() => new Map(changes.value.toReversed().map((change) => [change.key, change.kind])))
@@ -219,13 +216,13 @@ const refresh = async (signal: AbortSignal, isWithNewToken = false): Promise<voi
   const { state } = place.value.filters
   const before = list.value
   const isSame = before.state === state && before.etag !== undefined
-  const { systems, add } = growingTree()
+  const { add, ...growing } = growingTree(isSame ? before.tree : noTree)
   const outcome = await readList(
     { token: token(), state, etag: isSame ? (before.etag ?? "") : "", signal },
     add,
-    (entries) => {
-      // Parts are shown only while there is no whole list to show.
-      if (!signal.aborted && !isSame) list.value = { ...nothingRead, entries, tree: systems, state }
+    // Parts are shown only while there is no whole list to show.
+    () => {
+      if (!signal.aborted && !isSame) list.value = { ...nothingRead, tree: { ...growing }, state }
     },
   )
   if (signal.aborted) return
@@ -245,17 +242,15 @@ const refresh = async (signal: AbortSignal, isWithNewToken = false): Promise<voi
   }
   const readAt = Date.now()
   const known = { etag: outcome.etag, age: outcome.age, state, readAt, failure: undefined }
-  const { entries } = outcome
-  if (entries === undefined) {
+  if (!outcome.isChanged) {
     list.value = { ...before, ...known }
     return
   }
-  const waiting = waitingIn(entries)
-  const waitingSince = seenWaiting(waiting, isSame ? before.waitingSince : undefined, readAt)
+  const waitingSince = seenWaiting(growing.waiting, isSame ? before.waitingSince : undefined, readAt)
   batch(() => {
     if (isSame)
-      changes.value = [...changesBetween(before.entries, entries, readAt), ...changes.value].slice(0, changesKept)
-    list.value = { entries, tree: systems, waiting, waitingSince, ...known }
+      changes.value = [...changesBetween(before.tree, growing, readAt), ...changes.value].slice(0, changesKept)
+    list.value = { tree: growing, waitingSince, ...known }
   })
 }
 

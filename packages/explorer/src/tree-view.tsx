@@ -9,14 +9,14 @@ import {
 } from "@tanstack/virtual-core"
 import { useLayoutEffect, useMemo, useReducer, useRef, useState } from "preact/hooks"
 import { clearFilters, NoList, Notice, Quantity, Status } from "./pieces.tsx"
-import { branches, go, list, newest, openedKey, place } from "./store.ts"
-import { effectOfKey, limitsOf, type Row, rowsOf, type TreeNode, unixIdOf } from "./tree.ts"
+import { branches, go, list, newest, openedKey, place, tree } from "./store.ts"
+import { effectOfKey, type Limits, limitsOf, type Row, rowsOf, type Sum, type TreeNode, unixIdOf } from "./tree.ts"
 import { count } from "./words.ts"
 
 /** Pixels of a row, as in the style sheet. */
 const rowHeight = 40
 /** Rows beyond the visible ones, for a smooth scroll. */
-const overscan = 8
+const overscan = 4
 /** Up to so many entries, the whole tree is open at first; else its systems and data types. */
 const smallTree = 400
 const columns = ["Name", "Status", "GID", "Mode", "Space (soft / hard)", "Inodes (soft / hard)"]
@@ -25,17 +25,18 @@ const columns = ["Name", "Status", "GID", "Mode", "Space (soft / hard)", "Inodes
 const byHand = signal<ReadonlyMap<string, boolean>>(new Map())
 
 export const TreeView = () => {
-  const { etag, failure, entries } = list.value
+  const { etag, failure } = list.value
+  const entries = tree.value.nodes.size
   const rows = useComputed(() => {
     const isSearch = place.value.filters.q.trim() !== ""
-    const openLevels = list.value.entries.length <= smallTree ? 5 : isSearch ? 5 : 2
+    const openLevels = tree.value.nodes.size <= smallTree ? 5 : isSearch ? 5 : 2
     return rowsOf(branches.value, ({ key }, level) => byHand.value.get(key) ?? level <= openLevels)
   }).value
-  if (entries.length === 0) return <NoList />
+  if (entries === 0) return <NoList />
   return (
     <>
       {etag === undefined && failure === undefined && (
-        <Notice>{count(entries.length, "entry", "entries")} so far; the list is still arriving.</Notice>
+        <Notice>{count(entries, "entry", "entries")} so far; the list is still arriving.</Notice>
       )}
       {rows.length === 0 ? (
         <Notice>
@@ -80,9 +81,11 @@ const Grid = ({ rows }: { rows: ReadonlyArray<Row> }) => {
   const activeKey = useSignal("")
   const wantsFocus = useRef(false)
   // Not again for each frame of a scroll.
-  const indexes = useMemo(() => new Map(rows.map(({ branch }, index) => [branch.node.key, index])), [rows])
   const largest = useMemo(() => largestByLevel(rows), [rows])
-  const active = indexes.get(activeKey.value) ?? 0
+  const active = useMemo(
+    () => (activeKey.value === "" ? 0 : Math.max(0, indexOf(rows, activeKey.value))),
+    [rows, activeKey.value],
+  )
   const { scroller, virtualizer } = useVirtualizer(rows.length, active)
 
   // Before the next key: an effect after the paint would focus a row that the next key has already left.
@@ -151,16 +154,11 @@ const Grid = ({ rows }: { rows: ReadonlyArray<Row> }) => {
         <div role="rowgroup" class="body" style={{ height: `${virtualizer.getTotalSize()}px` }}>
           {virtualizer.getVirtualItems().map(({ index }) => {
             const row = rows[index]
+            if (row === undefined) return null
+            const { parent: _, ...shown } = row
+            const isActive = index === active
             return (
-              row !== undefined && (
-                <GridRow
-                  key={row.branch.node.key}
-                  row={row}
-                  index={index}
-                  largest={largest[row.level] ?? nothing}
-                  isActive={index === active}
-                />
-              )
+              <GridRow key={row.branch.node.key} {...shown} {...largest[row.level]} index={index} isActive={isActive} />
             )
           })}
         </div>
@@ -169,43 +167,50 @@ const Grid = ({ rows }: { rows: ReadonlyArray<Row> }) => {
   )
 }
 
+const indexOf = (rows: ReadonlyArray<Row>, key: string) => rows.findIndex(({ branch }) => branch.node.key === key)
+
 const open = (node: TreeNode | undefined) => node?.entry !== undefined && go({ entry: node.key })
 
 /** Bars compare rows of one level. */
-const nothing = { space: 0, inodes: 0 }
-const largestByLevel = (rows: ReadonlyArray<Row>): ReadonlyArray<typeof nothing> => {
-  const largest = Array.from({ length: 6 }, () => ({ ...nothing }))
-  for (const { level, branch } of rows) {
+const largestByLevel = (rows: ReadonlyArray<Row>) => {
+  const largest = Array.from({ length: 6 }, () => ({ space: 0, inodes: 0 }))
+  const take = (level: number, limits: Limits | undefined) => {
     const own = largest[level]
-    if (own === undefined) continue
-    const { entry } = branch.node
-    const [old, next] = [limitsOf(entry?.oldQuotas), limitsOf(entry?.newQuotas)]
-    own.space = Math.max(own.space, branch.sum.spaceHard, old?.spaceHard ?? 0, next?.spaceHard ?? 0)
-    own.inodes = Math.max(own.inodes, branch.sum.inodesHard, old?.inodesHard ?? 0, next?.inodesHard ?? 0)
+    if (own === undefined || limits === undefined) return
+    own.space = Math.max(own.space, limits.spaceHard)
+    own.inodes = Math.max(own.inodes, limits.inodesHard)
+  }
+  for (const { level, branch } of rows) {
+    take(level, branch.sum)
+    take(level, limitsOf(branch.node.entry?.oldQuotas))
+    take(level, limitsOf(branch.node.entry?.newQuotas))
   }
   return largest
 }
 
-interface GridRowProps {
-  readonly row: Row
+interface GridRowProps extends Omit<Row, "parent"> {
   readonly index: number
-  readonly largest: typeof nothing
   readonly isActive: boolean
+  /** The largest limits of its level. */
+  readonly space?: number
+  readonly inodes?: number
 }
 
-/** Because it reads signals, it is drawn again only if they or its props change: not in a frame of a scroll. */
-const GridRow = ({ row, index, largest, isActive }: GridRowProps) => {
-  const { branch, level, position, siblings, isExpanded } = row
+/**
+ * Because it reads signals, it is drawn again only if they or its props change: not in a frame of a scroll, and not after
+ * a poll unless its own branch has changed. It has few elements, and clips one: a frame of a scroll makes ten of them.
+ */
+const GridRow = ({ branch, index, level, position, siblings, isExpanded, isActive, space, inodes }: GridRowProps) => {
   const { node, sum } = branch
   const { entry } = node
   const isLeaf = node.kind === "project" || node.kind === "user"
   const limits = isLeaf ? limitsOf(entry?.quotas) : sum
-  const change = newest.value.get(node.key)
+  const change = newest.value.get(node.key) ?? ""
   return (
     <div
       role="row"
-      class={`row level${level} ${change ?? ""} ${openedKey.value === node.key ? "opened" : ""}`}
-      style={{ transform: `translateY(${index * rowHeight}px)` }}
+      class={`row level${level} ${change} ${openedKey.value === node.key ? "opened" : ""}`}
+      style={`top:${index * rowHeight}px`}
       tabIndex={isActive ? 0 : -1}
       aria-rowindex={index + 2}
       aria-level={level}
@@ -213,25 +218,21 @@ const GridRow = ({ row, index, largest, isActive }: GridRowProps) => {
       aria-setsize={siblings}
       {...(isExpanded === undefined ? {} : { "aria-expanded": isExpanded })}
     >
-      <span role="gridcell" class="cell c0">
-        <span class="twisty" aria-hidden="true">
-          {isExpanded === undefined ? "" : isExpanded ? "▾" : "▸"}
-        </span>
-        <span class="name" title={entry?.mountPoint.default ?? node.name}>
-          {node.name}
-        </span>
-        <span class="faint kind">{node.kind}</span>
-      </span>
-      <span role="gridcell" class="cell c1">
-        {isLeaf && entry !== undefined ? (
-          <Status of={entry.status} />
-        ) : (
-          <span class={sum.waiting === 0 ? "faint" : "due"}>
-            {sum.waiting === 0
-              ? count(sum.entries, "entry", "entries")
-              : `${count(sum.waiting, "of", "of")} ${count(sum.entries, "waits", "wait")}`}
+      <span
+        role="gridcell"
+        class={isExpanded === undefined ? "cell c0 lone" : "cell c0"}
+        title={entry?.mountPoint.default ?? node.name}
+      >
+        {isExpanded !== undefined && (
+          <span class="twisty" aria-hidden="true">
+            {isExpanded ? "▾" : "▸"}
           </span>
         )}
+        {node.name}
+        <span class="kind">{node.kind}</span>
+      </span>
+      <span role="gridcell" class="cell c1">
+        {isLeaf && entry !== undefined ? <Status of={entry.status} /> : waitingText(sum)}
       </span>
       <span role="gridcell" class="cell c2">
         {entry === undefined ? "" : unixIdOf(entry)}
@@ -239,12 +240,17 @@ const GridRow = ({ row, index, largest, isActive }: GridRowProps) => {
       <span role="gridcell" class="cell c3">
         {entry?.permission.value}
       </span>
-      <span role="gridcell" class="cell c4">
-        <Quantity of="space" entry={entry} limits={limits} largest={largest.space} />
-      </span>
-      <span role="gridcell" class="cell c5">
-        <Quantity of="inodes" entry={entry} limits={limits} largest={largest.inodes} />
-      </span>
+      <Quantity isCell of="space" entry={entry} limits={limits} largest={space} />
+      <Quantity isCell of="inodes" entry={entry} limits={limits} largest={inodes} />
     </div>
   )
 }
+
+const waitingText = ({ waiting, entries }: Sum) =>
+  waiting === 0 ? (
+    <span class="faint">{count(entries, "entry", "entries")}</span>
+  ) : (
+    <span class="due">
+      {count(waiting, "of", "of")} {count(entries, "waits", "wait")}
+    </span>
+  )

@@ -1,6 +1,6 @@
 /** The tree of entries as rows of a tree grid: system, data type, tenant, customer, project or user, with sums. Pure. */
-import { keyOf, type Quota, type StorageEntry } from "@cscs/storage-model"
-import { stepOf } from "./waiting.ts"
+import { isEqualJson, isOfResource, keyOf, type Quota, type StorageEntry } from "@cscs/storage-model"
+import { type Waiting, waitingOf } from "./waiting.ts"
 
 /** A row's subject: a storage system, a data type on it, or an entry. */
 export interface TreeNode {
@@ -10,10 +10,25 @@ export interface TreeNode {
   readonly name: string
   readonly entry: StorageEntry | undefined
   readonly children: Array<TreeNode>
-  /** What a search looks at, in lower case: the names above it, its own names, path, UUIDs and id. */
+  /** What a search looks at, in lower case: the name above it, its own names, path, UUIDs and id. */
   readonly text: string
+  /** The name above it, in lower case. */
+  readonly above: string
+  /** The step that is due for its entry; `undefined` if none is. */
+  readonly waiting: Waiting | undefined
   /** What it adds to the sums. */
   readonly own: Sum
+  /** Kept: itself with nothing below it, which is the same for all filters that it passes. */
+  alone: Branch | undefined
+}
+
+/** A list as a tree. */
+export interface Tree {
+  readonly systems: ReadonlyArray<TreeNode>
+  /** Those of the entries by key, in the order of the list. */
+  readonly nodes: ReadonlyMap<string, TreeNode>
+  /** What waits in the whole list. */
+  readonly waiting: ReadonlyArray<Waiting>
 }
 
 /** Limits in TB and inodes. */
@@ -79,70 +94,79 @@ export const unixIdOf = ({ target }: StorageEntry): string | undefined => {
   return target.targetType === "user" ? `uid ${String(item.unixUid)}` : undefined
 }
 
-/** The texts of an entry's target that a search should find: names, keys, ids, the address of a user. */
-const textsOf = (value: unknown): ReadonlyArray<string> =>
-  typeof value === "object" && value !== null
-    ? Object.values(value).flatMap(textsOf)
-    : typeof value === "string" || typeof value === "number"
-      ? [String(value)]
-      : []
+/** Adds the texts of an entry's target that a search should find: names, keys, ids, the address of a user. */
+const addTexts = (value: unknown, to: Array<string>): Array<string> => {
+  if (typeof value === "object" && value !== null) for (const one of Object.values(value)) addTexts(one, to)
+  else if (typeof value === "string" || typeof value === "number") to.push(String(value))
+  return to
+}
 
 /** A tree that grows while its list arrives, since making it at once would hold up the page for a large list. */
-export interface GrowingTree {
-  readonly systems: ReadonlyArray<TreeNode>
+export interface GrowingTree extends Tree {
   /** Adds an entry, in the API's order, in which a parent stands before what is below it. */
   readonly add: (entry: StorageEntry) => void
 }
 
-export const growingTree = (): GrowingTree => {
+/** @param before an earlier tree, of which entries and leaves that are equal are taken: what is the same is not drawn again */
+export const growingTree = (before: Tree = noTree): GrowingTree => {
   const systems: Array<TreeNode> = []
+  const nodes = new Map<string, TreeNode>()
+  const waiting: Array<Waiting> = []
   const groups = new Map<string, TreeNode>()
   const parents = new Map<string, TreeNode>()
   const group = (key: string, kind: TreeNode["kind"], name: string, siblings: Array<TreeNode>) => {
-    let node = groups.get(key)
-    if (node === undefined) {
-      node = { key, kind, name, entry: undefined, children: [], text: "", own: nothing }
-      groups.set(key, node)
-      siblings.push(node)
+    let found = groups.get(key)
+    if (found === undefined) {
+      found = { ...inner, key, kind, name, children: [] }
+      groups.set(key, found)
+      siblings.push(found)
     }
-    return node
+    return found
   }
-  const add = (entry: StorageEntry) => {
+  const add = (read: StorageEntry) => {
+    const key = keyOf(read)
+    const known = before.nodes.get(key)
+    const entry = known?.entry !== undefined && isEqualJson(known.entry, read) ? known.entry : read
     const system = group(entry.storageSystem.key, "system", entry.storageSystem.name, systems)
     const typeKey = `${entry.storageSystem.key}/${entry.storageDataType.key}`
     const type = group(typeKey, "data type", entry.storageDataType.key, system.children)
     const parent = parents.get(`${typeKey} ${entry.parentItemId}`) ?? type
-    const { itemId, mountPoint, target } = entry
-    const own = [itemId, mountPoint.default, ...textsOf(target.targetItem)].join("\n").toLowerCase()
-    const node: TreeNode = {
-      key: keyOf(entry),
-      kind: target.targetType,
-      name: nameOf(entry),
-      entry,
-      children: [],
-      text: parent === type ? own : `${parent.name.toLowerCase()}\n${own}`,
-      own: ownSum(entry),
-    }
-    parent.children.push(node)
-    if (target.targetType === "tenant" || target.targetType === "customer") parents.set(`${typeKey} ${itemId}`, node)
+    const above = parent === type ? "" : parent.name.toLowerCase()
+    const isLeaf = isOfResource(entry)
+    const isKnown = isLeaf && known?.entry === entry && known.above === above
+    const added = isKnown ? known : nodeOf(key, entry, above, isLeaf)
+    parent.children.push(added)
+    nodes.set(key, added)
+    if (added.waiting !== undefined) waiting.push(added.waiting)
+    if (!isLeaf) parents.set(`${typeKey} ${entry.itemId}`, added)
   }
-  return { systems, add }
+  return { systems, nodes, waiting, add }
+}
+
+const nodeOf = (key: string, entry: StorageEntry, above: string, isLeaf: boolean): TreeNode => {
+  const { itemId, mountPoint, target } = entry
+  const waiting = waitingOf(entry)
+  const text = addTexts(target.targetItem, [above, itemId, mountPoint.default]).join("\n").toLowerCase()
+  const own = isLeaf ? ownSum(entry, waiting) : nothing
+  return { ...inner, key, kind: target.targetType, name: nameOf(entry), entry, children: [], text, above, waiting, own }
 }
 
 /** The whole tree of a list. */
-export const treeOf = (entries: ReadonlyArray<StorageEntry>): ReadonlyArray<TreeNode> => {
-  const { systems, add } = growingTree()
+export const treeOf = (entries: ReadonlyArray<StorageEntry>, before?: Tree): Tree => {
+  const { add, ...tree } = growingTree(before)
   entries.forEach(add)
-  return systems
+  return tree
 }
 
+const noBranches: ReadonlyArray<Branch> = []
+export const noTree: Tree = { systems: [], nodes: new Map(), waiting: [] }
 const nothing: Sum = { entries: 0, waiting: 0, spaceSoft: 0, spaceHard: 0, inodesSoft: 0, inodesHard: 0 }
+/** What a node has that is no entry. */
+const inner = { entry: undefined, text: "", above: "", waiting: undefined, own: nothing, alone: undefined }
 
-const ownSum = (entry: StorageEntry): Sum => {
-  const { target, status, quotas } = entry
-  if (target.targetType !== "project" && target.targetType !== "user") return nothing
+const ownSum = ({ status, quotas }: StorageEntry, waiting: Waiting | undefined): Sum => {
   const limits = status === "removed" ? undefined : limitsOf(quotas)
-  return { ...nothing, ...limits, entries: 1, waiting: stepOf(entry) === undefined ? 0 : 1 }
+  return { ...nothing, ...limits, entries: 1, waiting: waiting === undefined ? 0 : 1 }
 }
 
 /** The nodes that match, those above them, and the sums of what matches. */
@@ -155,11 +179,13 @@ export const branchesOf = (
     const isMatch = node.entry !== undefined && matches(node, node.entry)
     const children = node.children.length === 0 ? noBranches : branchesOf(node.children, matches)
     if (children.length > 0) branches.push({ node, children, sum: total(isMatch ? node.own : nothing, children) })
-    else if (isMatch) branches.push({ node, children, sum: node.own })
+    else if (isMatch) {
+      node.alone ??= { node, children: noBranches, sum: node.own }
+      branches.push(node.alone)
+    }
   }
   return branches
 }
-const noBranches: ReadonlyArray<Branch> = []
 
 const total = (own: Sum, children: ReadonlyArray<Branch>): Sum => {
   const sum = { ...own }
@@ -210,6 +236,12 @@ export const entriesOf = (branches: ReadonlyArray<Branch>): ReadonlyArray<Storag
   put(branches)
   return entries
 }
+
+/** What waits among the entries that match. */
+export const waitingIn = (branches: ReadonlyArray<Branch>): ReadonlyArray<Waiting> =>
+  branches.flatMap(({ node, children, sum }) =>
+    sum.waiting === 0 ? [] : [...(node.waiting === undefined ? [] : [node.waiting]), ...waitingIn(children)],
+  )
 
 /** What a key does in the tree grid (WAI-ARIA Authoring Practices, with focus on rows). */
 export type KeyEffect = { readonly focus: number } | { readonly toggle: number } | { readonly open: number } | undefined

@@ -1,40 +1,32 @@
-/** Which entries wait, and for whom: by the model's own rule. Pure. */
-import { keyOf, type NextCode, type NextStep, nextOfEntry, type StorageEntry } from "@cscs/storage-model"
+/** Whether an entry waits, for whom, and since when: by the model's own rule. Pure. */
+import { isOfResource, keyOf, type NextCode, type NextStep, nextOfEntry, type StorageEntry } from "@cscs/storage-model"
 
 /** An entry that has not reached its state, and the step that it waits for. */
 export interface Waiting {
   readonly entry: StorageEntry
   readonly step: NextStep
-  /** The URL with which the step is done or reported; `undefined` if it is done in Waldur. */
-  readonly url: string | undefined
+  /** The entry's field with the URL by which the step is done or reported; `undefined` if it is done in Waldur. */
+  readonly callback: Callback | undefined
 }
 
 /** The kinds of waiting, in the order in which they are shown. */
 export const kinds = ["error", "removing", "updating", "pending"] as const
 
-const urlOf = (entry: StorageEntry, code: NextCode): string | undefined =>
-  code === "accept-order"
-    ? entry.approve_by_provider_url
-    : code === "report-done"
-      ? entry.set_state_done_url
-      : code === "set-state"
-        ? entry.set_state_ok_url
-        : undefined
+const callbacks = {
+  "accept-order": "approve_by_provider_url",
+  "report-done": "set_state_done_url",
+  "set-state": "set_state_ok_url",
+} as const satisfies Partial<Record<NextCode, keyof StorageEntry>>
+type Callback = (typeof callbacks)[keyof typeof callbacks]
 
 /** The step that is due for an entry; `undefined` if none is. Tenants and customers are always pending and wait for nothing. */
-export const stepOf = (entry: StorageEntry): NextStep | undefined => {
-  const { targetType } = entry.target
-  if (targetType === "tenant" || targetType === "customer") return undefined
+export const waitingOf = (entry: StorageEntry): Waiting | undefined => {
+  if (!isOfResource(entry)) return undefined
   const step = nextOfEntry(entry, undefined)
-  return step.code === "none" ? undefined : step
+  if (step.code === "none") return undefined
+  const callback = callbacks[step.code as keyof typeof callbacks]
+  return { entry, step, callback: callback !== undefined && entry[callback] !== undefined ? callback : undefined }
 }
-
-/** The entries for which a step is due. */
-export const waitingIn = (entries: ReadonlyArray<StorageEntry>): ReadonlyArray<Waiting> =>
-  entries.flatMap((entry) => {
-    const step = stepOf(entry)
-    return step === undefined ? [] : [{ entry, step, url: urlOf(entry, step.code) }]
-  })
 
 /** Since when this page has seen an entry wait. The list has no time of an order, so this is all that is known. */
 export interface SeenWaiting {

@@ -33,7 +33,23 @@ const total = async (query = "") => {
 }
 const focused = (page: Page) => page.evaluate(() => document.activeElement?.textContent ?? "")
 
+/** What a copy button has put into the clipboard. */
+const copied = async (page: Page, button: RegExp) => {
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"])
+  const copy = page.getByRole("button", { name: button }).first()
+  await copy.click()
+  await copy.getByText("Copied").waitFor()
+  return page.evaluate(() => navigator.clipboard.readText())
+}
+
 describe("the explorer's tree", () => {
+  it("is a click from the proxy's own page", async () => {
+    const page = await aPage(browser, proxy.url)
+    await page.goto("/")
+    await page.getByRole("link", { name: "Explorer" }).click()
+    await page.getByRole("treegrid").waitFor()
+  })
+
   it("has a row for each entry of the list, below its system and data type", async () => {
     const page = await openTree()
     await page.getByText(`${await total()} entries`).waitFor()
@@ -62,7 +78,7 @@ describe("the explorer's tree", () => {
     const entry = (await entries("status=active"))[0] as Listed
     for (const text of [entry.mountPoint.default, entry.itemId, String(entry.target.targetItem.unixGid)]) {
       await page.getByRole("searchbox").fill(text)
-      await page.locator(".level5 .name", { hasText: entry.target.targetItem.key }).first().waitFor()
+      await page.locator(".level5 .c0", { hasText: entry.target.targetItem.key }).first().waitFor()
     }
     await page.getByRole("searchbox").fill("no such thing")
     await page.getByRole("button", { name: "Clear them" }).click()
@@ -97,7 +113,7 @@ describe("the explorer's tree", () => {
   it("shows an update in progress as old against new, and a removal as such", async () => {
     const page = await openTree("?status=updating")
     await page.locator("del").first().waitFor()
-    expect(await page.locator(".bar.new").count()).toBeGreaterThan(0)
+    expect(await page.locator(".bars2").count()).toBeGreaterThan(0)
     await page.getByLabel("Status").selectOption("removing")
     await page.locator(".status.removing").first().waitFor()
   })
@@ -109,13 +125,23 @@ describe("the explorer's tree", () => {
     const lines = (await readFile((await (await download).path()) ?? "", "utf8")).trim().split("\r\n")
     expect(lines[0]).toContain("mount_point")
     expect(lines.filter((line) => line.includes('"removing"'))).toHaveLength(await total("status=removing"))
+    const another = page.waitForEvent("download")
+    await page.getByRole("button", { name: "JSON" }).click()
+    const saved = JSON.parse(await readFile((await (await another).path()) ?? "", "utf8"))
+    expect(saved.filter(({ status }: { status: string }) => status === "removing")).toEqual(
+      (await entries("status=removing")).filter(({ status }) => status === "removing"),
+    )
   })
 })
 
 interface Listed {
+  readonly status: string
   readonly itemId: string
   readonly mountPoint: { readonly default: string }
-  readonly target: { readonly targetItem: { readonly key: string; readonly unixGid: number } }
+  readonly target: {
+    readonly targetType: string
+    readonly targetItem: { readonly key: string; readonly unixGid: number }
+  }
 }
 const entries = async (query: string) => {
   const response = await fetch(`${proxy.url}/api/storage-resources/?${query}`)
@@ -131,6 +157,10 @@ describe("the explorer's views", () => {
     expect(await panel.textContent()).toMatch(
       /Next, by the \w+:.*curl -sS http.*\/explanation.*storage-proxy explain \//s,
     )
+    expect(await copied(page, /^Copy the path/)).toMatch(/^\//)
+    expect(await copied(page, /^Copy the curl command/)).toMatch(/^curl -sS http.*\/explanation$/)
+    await page.getByText("The entry as JSON").click()
+    expect(JSON.parse((await panel.locator("pre").textContent()) ?? "")).toHaveProperty("mountPoint")
     await page.reload()
     await page.getByText("Where each value is from").waitFor()
   })
@@ -141,11 +171,16 @@ describe("the explorer's views", () => {
     const text = (await page.getByRole("main").textContent()) ?? ""
     expect(text).toMatch(/The provisioner must remove the directory, then call set_state_done_url/)
     expect(text).toMatch(/The provider must accept the order/)
+    expect(text).toMatch(/^\d+ entries wait: \d+ for the \w+, \d+ for the \w+\./)
+    expect(await copied(page, /^Copy set_state_done_url/)).toMatch(/^http.*\/set_state_done\/$/)
   })
 
   it("list what is skipped and why, with the remedy", async () => {
     const page = await open("?view=problems")
     await page.getByRole("heading", { name: "Skipped" }).waitFor()
+    await page.getByText(/^\d+ records are skipped and thus not in the list\. \d+ warnings concern the proxy/).waitFor()
+    await page.getByText("resources share a mount point with another").waitFor()
+    await page.getByText("Is also the mount point of").first().waitFor()
     await page
       .getByRole("button", { name: /^Explain and remedy/ })
       .first()
@@ -172,6 +207,55 @@ describe("the explorer's views", () => {
     await page.getByLabel("Status").selectOption("error")
     await page.locator(".row.changed").first().waitFor()
     expect(await violations(page)).toEqual([])
+  })
+
+  it("draw again only the row of an entry that changed and the sums above it, and nothing after a 304", async () => {
+    const page = await openTree()
+    await page.evaluate(() => {
+      const grid = document.querySelector("[role=treegrid]") as Element
+      const before = [...grid.querySelectorAll("[role=row]")]
+      const redrawn = new Set<Element | null>()
+      new MutationObserver((records) => {
+        for (const { target } of records)
+          redrawn.add((target instanceof Element ? target : target.parentElement)?.closest("[role=row]") ?? null)
+      }).observe(grid, { subtree: true, childList: true, attributes: true, characterData: true })
+      Object.assign(window, {
+        redrawn: () => [...redrawn].map((row) => row?.querySelector(".c0")?.getAttribute("title") ?? "the grid"),
+        areStillThere: () => before.every((row) => row.isConnected),
+        /** A row and those above it. */
+        lineage: (row: Element) => {
+          const lineage = [row]
+          for (let one: Element | null = row; one !== null; one = one.previousElementSibling)
+            if (Number(one.ariaLevel) < Number(lineage.at(-1)?.ariaLevel)) lineage.push(one)
+          return lineage.map((one) => one.querySelector(".c0")?.getAttribute("title"))
+        },
+      })
+    })
+    const redrawn = () => page.evaluate(() => (window as unknown as { redrawn(): Array<string> }).redrawn())
+    const unchanged = page.waitForResponse((response) => response.status() === 304)
+    await askNow(page)
+    await unchanged
+    await page.evaluate(() => new Promise(requestAnimationFrame))
+    expect(await redrawn()).toEqual([])
+
+    const paths = await page
+      .locator(".level5 .c0")
+      .evaluateAll((cells) => cells.map((cell) => cell.getAttribute("title")))
+    const visible = (await entries("status=active")).filter(({ mountPoint }) => paths.includes(mountPoint.default))
+    const entryOf = ({ uuid }: WaldurRecord) => visible.find(({ itemId }) => itemId.replaceAll("-", "") === uuid)
+    const row = sandbox.world.resources.find((one) => entryOf(one) !== undefined) as WaldurRecord
+    const path = entryOf(row)?.mountPoint.default
+    changeResource(sandbox.world, row, { state: "Erred" })
+    for (let asked = 0; (await page.locator(".row.changed").count()) === 0; asked += 1) {
+      expect(asked).toBeLessThan(1000)
+      await askNow(page)
+    }
+    const lineage = await page
+      .locator(".row.changed")
+      .evaluate((row) => (window as unknown as { lineage(row: Element): Array<string> }).lineage(row))
+    expect(lineage[0]).toBe(path)
+    for (const one of await redrawn()) expect(lineage).toContain(one)
+    expect(await page.evaluate(() => (window as unknown as { areStillThere(): boolean }).areStillThere())).toBe(true)
   })
 
   it("have no accessibility violation, light or dark", async () => {
@@ -210,8 +294,22 @@ describe("the explorer in trouble", () => {
     expect(await page.getByRole("alert").textContent()).toMatch(/may be out of date.*Waldur is failing/)
     await page.getByRole("button", { name: /^Health/ }).click()
     await page.locator(".health.failing").waitFor()
+    await page.getByText(/^failing for \d+ s, since 20/).waitFor()
     expect(await violations(page)).toEqual([])
     fault.clear()
+  })
+
+  it("reports that the list is empty for a state of Waldur, and leads to the others", async () => {
+    const page = await aPage(browser, proxy.url)
+    await page.route(/\?state=Erred$/, (route) =>
+      route.request().url().includes("/api/")
+        ? route.fulfill({ body: "", headers: { ETag: '"none"' } })
+        : route.continue(),
+    )
+    await page.goto("/explorer/?state=Erred")
+    await page.getByText("The list is empty").waitFor()
+    await page.getByRole("button", { name: "Show all of Waldur's states" }).click()
+    await page.getByRole("treegrid").waitFor()
   })
 
   it("reports that there is no list if an upstream fails from the start (502)", async () => {

@@ -12,7 +12,7 @@ beforeAll(async () => {
   ;[browser, proxy, pasting] = await Promise.all([
     startBrowser(),
     serving({ EXPLORER_CLIENT_ID: "explorer", AUTH_REQUIRED_ROLES: "storage-reader" }),
-    serving({}),
+    serving({ AUTH_DEBUG_ROLES: "storage-operator" }),
   ])
   const { publicClients, users } = sandbox.issuer.settings
   publicClients.set("explorer", [`${proxy.url}/explorer/`])
@@ -113,5 +113,23 @@ describe("the explorer's sign-in", () => {
     await page.getByText("The token was refused").waitFor()
     await paste(`Bearer ${await sandbox.issuer.issueToken()}`)
     await page.getByRole("treegrid").waitFor()
+  })
+
+  it("shows the list, but neither problems nor explanations, without the role for debug mode", async () => {
+    const openWith = async (roles: ReadonlyArray<string>) => {
+      const page = await aPage(browser, pasting.url)
+      await page.goto("/explorer/?view=problems")
+      await page.getByLabel("Access token").fill(await sandbox.issuer.issueToken({ realm_access: { roles } }))
+      await page.getByRole("button", { name: "Show the list" }).click()
+      return page
+    }
+    const reader = await openWith([])
+    await reader.getByText(/Skipped records and warnings cannot be shown. This account may not see this/).waitFor()
+    await reader.getByText(/Ask an operator of the proxy for the role/).waitFor()
+    await reader.getByRole("button", { name: "Tree" }).click()
+    await reader.locator(".level5").first().click()
+    await reader.getByText(/There is no explanation. This account may not see this/).waitFor()
+    const operator = await openWith(["storage-operator"])
+    await operator.getByText("No record is skipped or has a warning").waitFor()
   })
 })

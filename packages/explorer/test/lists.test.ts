@@ -1,9 +1,17 @@
+import type { StorageEntry } from "@cscs/storage-model"
 import { describe, expect, it } from "vitest"
 import { changesBetween } from "../src/changes.ts"
 import { csvOf, jsonOf } from "../src/export.ts"
-import { seenWaiting, waitingIn } from "../src/waiting.ts"
-import { count, span, value } from "../src/words.ts"
+import { branchesOf, treeOf, waitingIn } from "../src/tree.ts"
+import { seenWaiting } from "../src/waiting.ts"
+import { count, shortValue, span, value } from "../src/words.ts"
 import { entry, list } from "./a-list.ts"
+
+const changes = (before: ReadonlyArray<StorageEntry>, now: ReadonlyArray<StorageEntry>) => {
+  const tree = treeOf(before)
+  return changesBetween(tree, treeOf(now, tree), 5)
+}
+const waitingOf = (entries: ReadonlyArray<StorageEntry>) => treeOf(entries).waiting
 
 describe("changes between two lists", () => {
   it("are what appeared, what is gone, and which fields of the rest differ", () => {
@@ -11,7 +19,7 @@ describe("changes between two lists", () => {
     if (climate === undefined) throw new Error("there is no such entry")
     const added = entry("/vast/store/cscs/new", "project", null)
     const now = [...others, { ...climate, status: "error" as const, set_state_ok_url: "https://example.org/" }, added]
-    expect(changesBetween(list, now, 5).map(({ key, kind, fields }) => [kind, key.split(" ")[1], fields])).toEqual([
+    expect(changes(list, now).map(({ key, kind, fields }) => [kind, key.split(" ")[1], fields])).toEqual([
       ["gone", "/capstor/store/cscs", []],
       ["gone", "/capstor/store/cscs/ethz", []],
       ["gone", "/capstor/store/cscs/ethz/ocean", []],
@@ -28,7 +36,7 @@ describe("changes between two lists", () => {
   })
 
   it("are none between equal lists, however they were made", () => {
-    expect(changesBetween(list, structuredClone(list).toReversed(), 5)).toEqual([])
+    expect(changes(list, structuredClone(list).toReversed())).toEqual([])
   })
 })
 
@@ -36,19 +44,27 @@ describe("what waits", () => {
   it("are projects for which a step is due, each with the step's URL", () => {
     const url = "https://waldur.example.org/api/marketplace-orders/1/approve_by_provider/"
     const ordered = entry("/vast/store/cscs/new", "project", null, { status: "pending", approve_by_provider_url: url })
-    expect(waitingIn([...list, ordered]).map(({ entry, step, url }) => [entry.status, step.by, url])).toEqual([
+    expect(
+      waitingOf([...list, ordered]).map(({ entry, step, callback }) => [
+        entry.status,
+        step.by,
+        callback && entry[callback],
+      ]),
+    ).toEqual([
       ["updating", "provider", undefined],
       ["pending", "provider", url],
     ])
+    const pending = branchesOf(treeOf([...list, ordered]).systems, (_, { status }) => status === "pending")
+    expect(waitingIn(pending).map(({ entry }) => entry)).toEqual([ordered])
   })
 
   it("has been seen to wait since the page was opened, or since it began, until its status changes", () => {
     const removing = (status: "updating" | "removing") => entry("/vast/store/cscs/x", "project", null, { status })
-    const first = seenWaiting(waitingIn(list), undefined, 10)
+    const first = seenWaiting(waitingOf(list), undefined, 10)
     expect([...first.values()]).toEqual([{ status: "updating", since: 10, isBeginning: false }])
-    const second = seenWaiting(waitingIn([...list, removing("updating")]), first, 20)
+    const second = seenWaiting(waitingOf([...list, removing("updating")]), first, 20)
     expect([...second.values()]).toEqual([...first.values(), { status: "updating", since: 20, isBeginning: true }])
-    const third = seenWaiting(waitingIn([removing("removing")]), second, 30)
+    const third = seenWaiting(waitingOf([removing("removing")]), second, 30)
     expect([...third.values()]).toEqual([{ status: "removing", since: 30, isBeginning: true }])
   })
 })
@@ -82,6 +98,13 @@ describe("a value in words", () => {
       "none",
       "[1]",
     ])
+  })
+})
+
+describe("a value in a list", () => {
+  it("is cut if it is long", () => {
+    expect(shortValue("x".repeat(60))).toBe("x".repeat(60))
+    expect(shortValue("x".repeat(61))).toBe(`${"x".repeat(60)}…`)
   })
 })
 

@@ -1,11 +1,12 @@
+import { keyOf, type StorageEntry } from "@cscs/storage-model"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { matcherOf, placeOf, queryOf } from "../src/place.ts"
-import { branchesOf, effectOfKey, entriesOf, rowsOf, treeOf } from "../src/tree.ts"
+import { branchesOf, effectOfKey, entriesOf, rowsOf, type Tree, treeOf } from "../src/tree.ts"
 import { entry, list } from "./a-list.ts"
 
 const filtersOf = (query: string) => placeOf(query).filters
-const select = (query = "", entries = list) => branchesOf(treeOf(entries), matcherOf(filtersOf(query)))
+const select = (query = "", entries = list) => branchesOf(treeOf(entries).systems, matcherOf(filtersOf(query)))
 const namesIn = (query: string) =>
   entriesOf(select(query)).map(({ mountPoint }) => mountPoint.default.replace("/capstor/store/", ""))
 const open = (query = "") => rowsOf(select(query), () => true)
@@ -60,6 +61,62 @@ describe("the tree", () => {
       expect(row.siblings).toBe(siblings.length)
       expect(siblings[row.position - 1]?.branch.node.key).toBe(row.branch.node.key)
     }
+  })
+
+  it("has the entries and leaves of the tree before it that are equal, and so the same rows", () => {
+    const before = treeOf(list)
+    const after = treeOf(
+      structuredClone(list).map((one) =>
+        one.itemId === "/capstor/store/cscs/psi/beam" ? { ...one, status: "error" as const } : one,
+      ),
+      before,
+    )
+    const branchOf = (tree: Tree, key: string) =>
+      rowsOf(
+        branchesOf(tree.systems, () => true),
+        () => true,
+      ).find(({ branch }) => branch.node.key === key)?.branch
+    for (const [key, { kind, entry }] of after.nodes) {
+      const isChanged = entry?.itemId.endsWith("/beam")
+      expect(entry === before.nodes.get(key)?.entry).toBe(!isChanged)
+      if (kind === "project") expect(branchOf(after, key) === branchOf(before, key)).toBe(!isChanged)
+    }
+  })
+
+  it("is the same whichever tree was before it", () => {
+    const someEntries = fc.array(
+      fc.record({
+        one: fc.constantFrom(...list),
+        name: fc.constantFrom("x", "y"),
+        status: fc.constantFrom("active" as const, "updating" as const),
+      }),
+    )
+    // A list has each key once, and parents before what is below them.
+    const listOf = (some: ReadonlyArray<{ one: StorageEntry; name: string; status: StorageEntry["status"] }>) => {
+      const byKey = new Map(some.map((made) => [keyOf(made.one), made]))
+      return list.flatMap((one) => {
+        const made = byKey.get(keyOf(one))
+        if (made === undefined) return []
+        const { target } = one
+        const named = { ...target, targetItem: { ...target.targetItem, name: made.name } } as StorageEntry["target"]
+        return [{ ...one, status: made.status, target: named }]
+      })
+    }
+    const shown = (tree: Tree) =>
+      rowsOf(
+        branchesOf(tree.systems, () => true),
+        () => true,
+      ).map(({ branch: { node, sum }, ...row }) => [
+        ...[node.key, node.name, node.text, node.entry, sum, row.level, row.position, row.siblings],
+      ])
+    fc.assert(
+      fc.property(someEntries, someEntries, (first, second) => {
+        const anew = treeOf(listOf(second))
+        const updated = treeOf(listOf(second), treeOf(listOf(first)))
+        expect(shown(updated)).toEqual(shown(anew))
+        expect(updated.waiting).toEqual(anew.waiting)
+      }),
+    )
   })
 
   it("shows nothing below a closed row", () => {

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs"
 import type { Bench } from "./bench-context.ts"
 import { placement } from "./cores.ts"
+import { explorerHead, measureExplorer } from "./explorer.ts"
 import { firstHead, measureFirst } from "./first-response.ts"
 import { generator, mostShare } from "./load.ts"
 import { measureMemory, memoryHead } from "./memory.ts"
@@ -61,6 +62,7 @@ export const questions: ReadonlyArray<Question> = [
   ask("first", measureFirst, firstHead),
   ask("upstream", measureUpstream, upstreamHead),
   ask("memory", measureMemory, memoryHead),
+  ask("explorer", measureExplorer, explorerHead, [5_000]),
   ask("peers", measurePeers, peersHead, [5_000]),
 ]
 
