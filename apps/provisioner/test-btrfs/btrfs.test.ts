@@ -122,7 +122,8 @@ describe("btrfs", () => {
     const item = { itemId, path: `${root}/a` }
     await act((driver) => driver.ensureDirectory({ ...item, gid: 31_001, mode: 0o2770, quotas: null }))
     rmSync(registry)
-    expect(await act((driver) => driver.find(itemId, [item.path]))).toEqual({ at: "path", path: item.path })
+    const { whereabouts } = await act((driver) => driver.look(item))
+    expect(whereabouts).toEqual({ at: "path", path: item.path })
     expect(await act((driver) => driver.ensureDirectory({ ...item, gid: 31_001, mode: 0o2770, quotas: null }))).toBe(
       "unchanged",
     )

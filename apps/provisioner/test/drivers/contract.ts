@@ -1,4 +1,5 @@
 /** The one suite that every driver must pass. A driver's own test file calls it with a factory. */
+import { execFileSync } from "node:child_process"
 import {
   chmodSync,
   lstatSync,
@@ -236,7 +237,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(await differences(moved)).toEqual([])
       expect(readFileSync(`${moved.path}/data`, "utf8")).toBe("data")
       expect(readdirSync(dirname(entry.path))).toEqual([])
-      expect(await act((driver) => driver.find(entry.itemId))).toEqual({ at: "path", path: moved.path })
+      expect(await act((driver) => driver.look(entry))).toMatchObject({ whereabouts: { at: "path", path: moved.path } })
     })
 
     test("a move replaces nothing, not even an empty directory", async () => {
@@ -258,7 +259,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(await act((driver) => driver.trash(entry, order))).toBe("changed")
       expect(await act((driver) => driver.trash(entry, order))).toBe("unchanged")
       expect(readdirSync(dirname(entry.path))).toEqual([])
-      const found = await act((driver) => driver.find(entry.itemId))
+      const { whereabouts: found } = await act((driver) => driver.look(entry))
       expect(found).toMatchObject({ at: "trash", order })
       const removed = (await act((driver) => driver.trashed())).filter(({ itemId }) => itemId === entry.itemId)
       expect(removed).toEqual([{ itemId: entry.itemId, order, name: expect.any(String), since: expect.any(String) }])
@@ -276,15 +277,25 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(await failure((driver) => driver.trash(entry, uuid()))).toBe("Conflict")
       expect(await failure((driver) => driver.restore(entry))).toBe("Conflict")
       expect(await failure((driver) => driver.move(entry, `${subject.root}/nowhere/b`))).toBe("Conflict")
-      expect(await act((driver) => driver.find(entry.itemId, [entry.path]))).toEqual({ at: "nowhere" })
+      expect(await act((driver) => driver.look(entry))).toEqual({ whereabouts: { at: "nowhere" }, atPath: null })
       expect(await act((driver) => driver.readBack(entry))).toBe(null)
     })
 
-    test("a directory that a person renamed is found by its mark at a candidate path", async () => {
+    test("a directory that a person renamed is found by its mark at the listed path", async () => {
       const entry = await made("renamed/a")
       renameSync(entry.path, `${subject.root}/renamed/b`)
       const path = `${subject.root}/renamed/b`
-      expect(await act((driver) => driver.find(entry.itemId, [path]))).toEqual({ at: "path", path })
+      expect(await act((driver) => driver.look({ ...entry, path }))).toMatchObject({
+        whereabouts: { at: "path", path },
+      })
+    })
+
+    test("a copy of a directory at the listed path, mark included, is not taken for the directory", async () => {
+      const entry = await made("copied/a")
+      const path = `${subject.root}/copied/b`
+      execFileSync("cp", ["-a", entry.path, path])
+      const { whereabouts } = await act((driver) => driver.look({ ...entry, path }))
+      expect(whereabouts).toEqual({ at: "path", path: entry.path })
     })
 
     test("the directory of a tenant is made with its mode, and an existing one is left as it is", async () => {
