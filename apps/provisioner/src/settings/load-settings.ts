@@ -76,6 +76,13 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
   }
   const statePath = resolve(values.statePath ?? "")
   const systems = systemsOf(values, statePath, wrong)
+  const { proxyStorageSystem: onlySystem } = values
+  if (onlySystem !== undefined && systems.size > 1)
+    wrong(
+      "proxy.storage_system",
+      onlySystem,
+      "only with one system under storage_systems: the others would not be listed",
+    )
   if (problems.length > 0 || proxyUrl === undefined || apiUrl === undefined || token === undefined) {
     return yield* new settingsLibrary.ConfigurationInvalid({
       problems: problems.map((problem) => ({ ...problem, found: read.withoutSecrets(problem.found) })),
@@ -86,6 +93,7 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
     proxy: {
       baseUrl: proxyUrl,
       auth: isOpen ? "none" : { issuer, clientId, clientSecret, scope: values.proxyScope },
+      ...(onlySystem === undefined ? {} : { query: { storage_system: onlySystem } }),
       attemptTimeout: values.proxyTimeout,
       userAgent: "cscs-storage-provisioner",
       ...egress,

@@ -41,6 +41,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{- define "storage-provisioner.pod" -}}
+{{- $command := first .Values.command }}
 {{- $secretFiles := dict "waldurApiToken" "waldur-api-token" "proxyClientSecret" "proxy-client-secret" "vastToken" "vast-token" "vastPassword" "vast-password" }}
 metadata:
   labels: {{- include "storage-provisioner.labels" . | nindent 4 }}
@@ -56,7 +57,7 @@ spec:
   imagePullSecrets: {{- toYaml . | nindent 4 }}
   {{- end }}
   terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
-  {{- if eq .Values.mode "drift" }}
+  {{- if ne $command "run" }}
   restartPolicy: Never
   {{- end }}
   containers:
@@ -65,8 +66,14 @@ spec:
       image: {{ ternary (printf "%s@%s" .repository .digest) (printf "%s:%s" .repository (.tag | default $.Chart.AppVersion)) (ne .digest "") | quote }}
       imagePullPolicy: {{ .pullPolicy }}
       {{- end }}
-      {{- if eq .Values.mode "run" }}
-      args: [run, --config, /etc/storage-provisioner/config.yaml, --host, $(POD_IP), --port, "9464"]
+      args:
+        {{- toYaml .Values.command | nindent 8 }}
+        - --config=/etc/storage-provisioner/config.yaml
+        {{- if eq $command "run" }}
+        - --host=$(POD_IP)
+        - --port=9464
+        {{- end }}
+      {{- if eq $command "run" }}
       ports:
         - { name: metrics, containerPort: 9464, protocol: TCP }
       # /health fails while the list cannot be read, which a restart does not repair.
@@ -83,11 +90,9 @@ spec:
         httpGet: { path: /health, port: metrics }
         periodSeconds: 10
         timeoutSeconds: 5
-      {{- else }}
-      args: [drift, --config, /etc/storage-provisioner/config.yaml]
       {{- end }}
       env:
-        {{- if eq .Values.mode "run" }}
+        {{- if eq $command "run" }}
         - name: POD_IP
           valueFrom: { fieldRef: { fieldPath: status.podIP } }
         {{- end }}
@@ -104,7 +109,7 @@ spec:
         - { name: state, mountPath: /var/lib/storage-provisioner }
         {{- /* HostToContainer: what the node mounts there later is seen, too. */}}
         {{- range $index, $root := .Values.roots }}
-        - { name: root-{{ $index }}, mountPath: {{ $root.mountPath | quote }}, mountPropagation: HostToContainer, readOnly: {{ eq $.Values.mode "drift" }} }
+        - { name: root-{{ $index }}, mountPath: {{ $root.mountPath | quote }}, mountPropagation: HostToContainer, readOnly: {{ has $command (list "drift" "plan" "status") }} }
         {{- end }}
         {{- with .Values.extraVolumeMounts }}{{ toYaml . | nindent 8 }}{{ end }}
   volumes:
