@@ -384,7 +384,11 @@ const open = (
         if (elsewhere.at !== "nowhere" && !(elsewhere.at === "path" && elsewhere.path === path))
           return yield* conflict(`its directory is ${elsewhere.at === "path" ? elsewhere.path : "in the trash"}`)
         if (found !== gid) return yield* conflict(`its group is ${found}, not ${gid}`)
-        if (system.projectIds === undefined) return directory
+        if (system.projectIds === undefined) {
+          // Fails if its quota is another program's, or if it cannot have one.
+          yield* system.readQuotas(yield* placeOf(directory, listed))
+          return directory
+        }
         const projectId = yield* system.tiedTo?.(directory) ?? Effect.succeed(0)
         const { first, last: highest } = system.projectIds
         if (projectId < first || projectId > highest)

@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process"
 import {
   chmodSync,
+  chownSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -22,6 +23,8 @@ export interface Subject {
   readonly registry: string
   /** Opens it, also a second time: as a process that starts again. */
   readonly open: Effect.Effect<Driver, DriverError, Scope.Scope>
+  /** Makes a directory that can be adopted, as another program would. Default: `mkdir`. */
+  readonly foreign?: (path: string) => void
   /** Sets the quota of a directory as another program would, past the driver. */
   readonly tamper: (path: string) => Promise<void> | void
   readonly close: () => Promise<void> | void
@@ -294,8 +297,41 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       const entry = await made("copied/a")
       const path = `${subject.root}/copied/b`
       execFileSync("cp", ["-a", entry.path, path])
-      const { whereabouts } = await act((driver) => driver.look({ ...entry, path }))
-      expect(whereabouts).toEqual({ at: "path", path: entry.path })
+      const seen = await act((driver) =>
+        driver.look({ ...entry, path }).pipe(
+          Effect.map(({ whereabouts }) => whereabouts),
+          // If the copy has no quota of its own.
+          Effect.catchTag("Conflict", () => Effect.succeed("Conflict" as const)),
+        ),
+      )
+      expect([{ at: "path", path: entry.path }, "Conflict"]).toContainEqual(seen)
+    })
+
+    test("a directory of another program is adopted as it is, with its content, and then kept as listed", async () => {
+      const entry = listed("adopted/a")
+      mkdirSync(dirname(entry.path))
+      const { foreign = mkdirSync } = subject
+      foreign(entry.path)
+      chownSync(entry.path, -1, group)
+      chmodSync(entry.path, 0o750)
+      writeFileSync(`${entry.path}/data`, "data")
+      const owner = async () => (await act((driver) => driver.readBack(entry)))?.itemId
+      await act((driver) => driver.adoptable(entry))
+      expect(await owner()).toBe(null)
+      expect(await failure((driver) => driver.ensureDirectory(entry))).toBe("Conflict")
+
+      const before = lstatSync(entry.path)
+      expect(await act((driver) => driver.adopt(entry))).toBe("changed")
+      const { ino, uid, gid, mode } = lstatSync(entry.path)
+      expect([ino, uid, gid, mode]).toEqual([before.ino, before.uid, before.gid, before.mode])
+      expect(await owner()).toBe(entry.itemId)
+      const other = { ...entry, itemId: uuid() }
+      expect(await failure((driver) => driver.adoptable(other))).toBe("Conflict")
+      expect(await failure((driver) => driver.adopt(other))).toBe("Conflict")
+
+      expect(await act((driver) => driver.ensureDirectory(entry))).toBe("changed")
+      expect(await differences(entry)).toEqual([])
+      expect(readFileSync(`${entry.path}/data`, "utf8")).toBe("data")
     })
 
     test("the directory of a tenant is made with its mode, and an existing one is left as it is", async () => {
