@@ -14,7 +14,7 @@ RUN npx -y pnpm@12 fetch
 COPY . .
 # One file with all that it needs. Beside it, the manifest has `type: module`.
 RUN npx -y pnpm@12 install --offline --frozen-lockfile \
- && npx -y pnpm@12 exec turbo run build --filter=@cscs/storage-provisioner \
+ && npx -y pnpm@12 --filter @cscs/storage-provisioner build \
  && mkdir /app && cp -R apps/provisioner/dist apps/provisioner/package.json /app
 
 FROM ${NODE_IMAGE}

@@ -13,16 +13,20 @@ export const buildApps = async (workspace: string, scratch: string): Promise<rea
   const copy = `${scratch}/build`
   await mkdir(copy)
   const folders = [`${scratch}/app`, `${scratch}/provisioner`] as const
-  await buildStage(workspace, "Dockerfile", copy, folders[0])
-  await buildStage(workspace, "provisioner.Dockerfile", copy, folders[1])
+  const ran = new Set<string>()
+  await buildStage(workspace, "Dockerfile", copy, folders[0], ran)
+  await buildStage(workspace, "provisioner.Dockerfile", copy, folders[1], ran)
   await rm(copy, { recursive: true })
   return folders
 }
 
-const buildStage = async (workspace: string, dockerfile: string, copy: string, app: string) => {
+/** @param ran instructions that were carried out; as with Docker, the same one is not repeated */
+const buildStage = async (workspace: string, dockerfile: string, copy: string, app: string, ran: Set<string>) => {
   const files = await contextFiles(workspace)
   const [stage = []] = await stagesOf(`${workspace}/deploy/${dockerfile}`)
   for (const { name, text } of stage) {
+    if (ran.has(`${name} ${text}`)) continue
+    ran.add(`${name} ${text}`)
     if (name === "COPY") {
       const sources = text.split(/\s+/).slice(0, -1)
       for (const file of files.filter((file) => sources.includes(file) || sources.includes("."))) {
