@@ -56,10 +56,16 @@ test("each driver has its own settings; a misspelt one, one of another driver, a
     ["x.project_ids", { ...lustre, project_ids: { frist: 5 } }],
     ["x.project_ids", { ...lustre, project_ids: { first: 0 } }],
     ["x.mount", { driver: "directory", root: "/d", mount: "/d" }],
+    ["x.constructor", { ...vast, constructor: "/d" }],
     ["x.driver", { driver: "toString", root: "/d" }],
   ] as const)
     expect([problem, await problemsOf({ x: system })]).toEqual([
       problem,
       expect.stringContaining(`storage_systems.${problem}`),
     ])
+  for (const system of [
+    { ...vast, token: "a-secret" },
+    { ...vast, api_url: "https://u:a-secret@vms.example.org" },
+  ])
+    expect(await problemsOf({ x: system })).not.toContain("a-secret")
 })

@@ -190,10 +190,13 @@ const systemsOf = Effect.fnUntraced(function* (
     const known = ownSettings[type]
     const own: Record<string, unknown> = {}
     for (const [key, value] of Object.entries(rest)) {
-      const decoded = known[key]?.decode(value)
-      const others = Object.keys(known).join(", ") || "no further settings"
-      if (decoded === undefined)
-        wrong(`${path}.${key}`, JSON.stringify(value) ?? "nothing", known[key]?.allowed ?? others)
+      const setting = Object.hasOwn(known, key) ? known[key] : undefined
+      const decoded = setting?.decode(value)
+      // The value of an unknown one may be a secret.
+      if (setting === undefined)
+        wrong(`${path}.${key}`, "an unknown setting", Object.keys(known).join(", ") || "none besides driver and root")
+      else if (decoded === undefined)
+        wrong(`${path}.${key}`, setting.fault?.(value) ?? JSON.stringify(value) ?? "nothing", setting.allowed)
       // The driver's own keys, in the manner of the file: snake case.
       else own[key.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())] = decoded
     }
