@@ -1,6 +1,7 @@
 /** The driver `btrfs` on a real btrfs, in a file that is mounted: quotas that the kernel enforces. */
 import { execFileSync } from "node:child_process"
 import {
+  chownSync,
   closeSync,
   mkdirSync,
   mkdtempSync,
@@ -58,6 +59,7 @@ const mounted = (quotas = true): Subject => {
     root,
     registry: `${folder}/registry`,
     open: openDriver({ type: "btrfs", root, registry: `${folder}/registry` }),
+    foreign: (path) => void run("btrfs", "subvolume", "create", path),
     tamper: (path) => void run("btrfs", "qgroup", "limit", "12345678", path),
     close: () => unmount(folder),
   }
@@ -122,10 +124,38 @@ describe("btrfs", () => {
     const item = { itemId, path: `${root}/a` }
     await act((driver) => driver.ensureDirectory({ ...item, gid: 31_001, mode: 0o2770, quotas: null }))
     rmSync(registry)
-    expect(await act((driver) => driver.find(itemId, [item.path]))).toEqual({ at: "path", path: item.path })
+    const { whereabouts } = await act((driver) => driver.look(item))
+    expect(whereabouts).toEqual({ at: "path", path: item.path })
     expect(await act((driver) => driver.ensureDirectory({ ...item, gid: 31_001, mode: 0o2770, quotas: null }))).toBe(
       "unchanged",
     )
+  })
+
+  test("a subvolume of another program is adopted with the limit that it has; a plain directory, and one of another group, is not", async () => {
+    const { act, root } = onBtrfs()
+    const listed = (name: string) => ({ itemId, path: `${root}/${name}`, gid: 31_001, mode: 0o2770, quotas: null })
+    const adopted = listed("adopted")
+    run("btrfs", "subvolume", "create", adopted.path)
+    run("btrfs", "qgroup", "limit", String(16 * mebibyte), adopted.path)
+    mkdirSync(`${root}/plain`)
+    const failure = (work: (driver: Driver) => Effect.Effect<unknown, DriverError>) =>
+      act((driver) => Effect.flip(work(driver)) as Effect.Effect<DriverError>)
+    expect(await failure((driver) => driver.adopt(adopted))).toMatchObject({ _tag: "Conflict" })
+    for (const path of [adopted.path, `${root}/plain`]) chownSync(path, 0, 31_001)
+    for (const step of ["adoptable", "adopt"] as const)
+      expect(await failure((driver) => driver[step](listed("plain")))).toMatchObject({
+        _tag: "Conflict",
+        detail: "it is a plain directory",
+      })
+    expect(await act((driver) => driver.adopt(adopted))).toBe("changed")
+    expect(await act((driver) => driver.adopt(adopted))).toBe("unchanged")
+    expect((await act((driver) => driver.usage(adopted))).quotas).toEqual({ spaceHard: BigInt(16 * mebibyte) })
+    expect(fill(`${adopted.path}/data`, 20)).toBe("EDQUOT")
+    expect(await act((driver) => driver.ensureQuota(adopted, { spaceHard: BigInt(64 * mebibyte) }))).toBe("changed")
+    expect(fill(`${adopted.path}/data`, 8)).toBe("written")
+    await act((driver) => driver.trash(adopted, "order-1"))
+    await act((driver) => driver.restore(adopted))
+    expect(statSync(`${adopted.path}/data`).size).toBeGreaterThan(8 * mebibyte)
   })
 
   test("a mark of another item keeps a directory from being removed, whatever the registry has", async () => {

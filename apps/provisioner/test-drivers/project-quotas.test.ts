@@ -30,6 +30,10 @@ const prepared = (
     registry,
     programs,
     open: openDriver({ type, root, registry, mount, projectIds }),
+    foreign: (at) => {
+      mkdirSync(at)
+      programs.setProject(lstatSync(at).ino, projectIds.first + 1000)
+    },
     tamper: (at) => programs.setLimits(remembered(registry, at).projectId, [1, 2, 3, 4]),
     close: () => rmSync(folder, { recursive: true }),
   }

@@ -46,7 +46,7 @@ test("plan, drift, status and --dry-run leave no trace; after apply there is no 
   ])
   expect([shown.code, json.code]).toEqual([0, 0])
   expect(shown.out).toMatch(/\/phylo-flu +\w+ +True AsListed since .* +True AsListed since .* +True /)
-  expect(shown.out).toMatch(/\/phylo-flu +capstor +\d+\.\d kB +0 +- +\d+\.\d TB +2 +0 +- +\d+/)
+  expect(shown.out).toMatch(/\/phylo-flu +capstor +10\d(\.\d+)? kB +0 +- +25 TB +2 +0 +- +50M$/m)
   const { items, trash } = JSON.parse(json.out)
   expect(items.find((item: { path: string }) => item.path === path).usage.files.used).toBe("2")
   expect(trash).toEqual([])

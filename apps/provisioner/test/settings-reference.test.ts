@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs"
 import { settingsLibrary } from "@cscs/proxy-server"
 import { expect, test } from "vitest"
 import { settingKeys } from "../src/settings/setting-keys.ts"
@@ -11,4 +12,27 @@ precedence. \`…_FILE\` names a file with the secret. All problems are reported
 ${settingsLibrary.settingsTable(Object.values(settingKeys))}
 `
   await expect(page).toMatchFileSnapshot("../../../docs/provisioner-settings.md")
+})
+
+const chartSchema = new URL("../../../deploy/helm/storage-provisioner/values.schema.json", import.meta.url).pathname
+/** The chart has other values for them. */
+const notInConfig = { not: {}, description: "A secret, whose name is under `secrets`; or a path of the chart's own." }
+
+test("the chart's value `config` takes each setting but secrets and `state_path`, as `vitest run --update` writes it", async () => {
+  const sections = new Map<string, Record<string, object>>([["", {}]])
+  for (const { path, type, isSecret, description } of Object.values(settingKeys)) {
+    const [section, name] = path.includes(".") ? path.split(".") : ["", path]
+    const properties = sections.get(section ?? "") ?? {}
+    properties[name ?? ""] = isSecret || path === "state_path" ? notInConfig : { ...type.jsonSchema, description }
+    sections.set(section ?? "", properties)
+  }
+  const closed = (properties: object) => ({ type: "object", additionalProperties: false, properties })
+  const inner = [...sections].map(([section, properties]) => [section, closed(properties)] as const)
+  const { "": top, ...rest } = Object.fromEntries(inner)
+  const schema = JSON.parse(readFileSync(chartSchema, "utf8"))
+  schema.properties.config = {
+    ...closed({ ...top?.properties, ...rest }),
+    required: ["proxy", "waldur_api_url", "storage_systems"],
+  }
+  await expect(`${JSON.stringify(schema, null, 2)}\n`).toMatchFileSnapshot(chartSchema)
 })

@@ -17,6 +17,7 @@ const aPage = (body: Buffer<ArrayBuffer>, link = "<?page=1>"): StoragePage => ({
   link,
   total: 1,
   hasEntries: true,
+  slugs: [],
 })
 const bound = 16 * 1024 * 1024
 

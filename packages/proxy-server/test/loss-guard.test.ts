@@ -313,6 +313,40 @@ describe("entries that a guard keeps", () => {
     expect(metrics.match(/^storage_proxy_snapshot_age_seconds (.*)$/m)?.[1]).toBe("305")
   })
 
+  test("age only the responses that may contain them: those of their storage system, and of all, as pages and as lines", async () => {
+    const { world, proxy } = await losing(() => {})
+    await proxy.pass("5 minutes")
+    await renewed(proxy)
+    await proxy.pass("5 seconds")
+    const agesOf = async (query: string) => {
+      const lines = { headers: { Accept: "application/x-ndjson" } }
+      const page = await proxy.list(query)
+      const responses = [
+        page,
+        // From the kept page, and as a 304.
+        await proxy.list(query),
+        await proxy.get(`/api/storage-resources/?${query}`, {
+          headers: { "If-None-Match": page.headers.get("etag") ?? "" },
+        }),
+        await proxy.get(`/api/storage-resources/?${query}`, lines),
+      ]
+      return responses.map(({ headers }) => headers.get("age"))
+    }
+    const all = (age: string) => Array.from({ length: 4 }, () => age)
+    for (const query of ["", "storage_system=vast", "data_type=store", "storage_system=vast&status=active&page=99"])
+      expect([query, await agesOf(query)]).toEqual([query, all("305")])
+    for (const query of ["storage_system=capstor", "storage_system=iopsstor&data_type=store"])
+      expect([query, await agesOf(query)]).toEqual([query, all("5")])
+    // What they show is of that age.
+    const other = world.resources.find((row) => row.offering_slug === "capstor" && row.state === "OK") as Any
+    other.state = "Erred"
+    const { json, headers } = await proxy.get("/api/storage-resources/?storage_system=capstor&status=error", noCache)
+    expect([headers.get("age"), json.resources.some(({ itemId }: Any) => itemId === dashed(other.uuid))]).toEqual([
+      "0",
+      true,
+    ])
+  })
+
   const removalsAt = (entries: ReadonlyArray<Any>, path: string) =>
     entries.filter(({ mountPoint, status }) => mountPoint.default === path && status.startsWith("remov")).length
 

@@ -222,6 +222,7 @@ describe("the stream of lines", () => {
     const lines = {
       digest: "d",
       total: 0,
+      slugs: [],
       *blocks() {
         try {
           for (;;) {

@@ -3,19 +3,30 @@ import { matchesGlob } from "node:path"
 import { cleanEnvironment, run, stagesOf, workingTree } from "@cscs/harness"
 
 /**
- * Runs the commands of the Dockerfile's build stage in a copy of the files that .dockerignore lets through. The copy is
+ * Runs the commands of the Dockerfiles' build stages in a copy of the files that .dockerignore lets through. The copy is
  * then removed, so that any reference back to it breaks.
  *
  * @param scratch an empty directory
- * @returns the folder that the image would contain as /app
+ * @returns the folders that the images would contain as /app: the proxy's, and the provisioner's
  */
-export const buildApp = async (workspace: string, scratch: string): Promise<string> => {
+export const buildApps = async (workspace: string, scratch: string): Promise<readonly [string, string]> => {
   const copy = `${scratch}/build`
-  const app = `${scratch}/app`
   await mkdir(copy)
+  const folders = [`${scratch}/app`, `${scratch}/provisioner`] as const
+  const ran = new Set<string>()
+  await buildStage(workspace, "Dockerfile", copy, folders[0], ran)
+  await buildStage(workspace, "provisioner.Dockerfile", copy, folders[1], ran)
+  await rm(copy, { recursive: true })
+  return folders
+}
+
+/** @param ran instructions that were carried out; as with Docker, the same one is not repeated */
+const buildStage = async (workspace: string, dockerfile: string, copy: string, app: string, ran: Set<string>) => {
   const files = await contextFiles(workspace)
-  const [stage = []] = await stagesOf(`${workspace}/deploy/Dockerfile`)
+  const [stage = []] = await stagesOf(`${workspace}/deploy/${dockerfile}`)
   for (const { name, text } of stage) {
+    if (ran.has(`${name} ${text}`)) continue
+    ran.add(`${name} ${text}`)
     if (name === "COPY") {
       const sources = text.split(/\s+/).slice(0, -1)
       for (const file of files.filter((file) => sources.includes(file) || sources.includes("."))) {
@@ -28,8 +39,6 @@ export const buildApp = async (workspace: string, scratch: string): Promise<stri
       await run("/bin/sh", ["-c", text.replaceAll("/app", app)], options)
     }
   }
-  await rm(copy, { recursive: true })
-  return app
 }
 
 /** The build context of `docker build`: the files of the working tree that .dockerignore lets through. */

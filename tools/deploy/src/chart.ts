@@ -1,11 +1,11 @@
-/** Checks of the Helm chart. */
+/** Checks of the Helm charts. */
 import { readdir, readFile } from "node:fs/promises"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { run } from "@cscs/harness"
 import { KUBERNETES_VERSIONS, kubeconform, kubernetesSchemas, operatorSchemas } from "./linters.ts"
 import { readYaml } from "./read-yaml.ts"
 
-/** See chart-cases.yaml. */
+/** See chart-cases.yaml; by the name of the chart. */
 interface Cases {
   readonly refused: ReadonlyArray<{ readonly values: object; readonly error: string }>
   readonly rendered: ReadonlyArray<{
@@ -19,7 +19,7 @@ interface Cases {
 /** The manifests of one of the chart's examples, with some values over it. */
 const render = (helm: string, chart: string, example: string, values: object = {}, ...flags: ReadonlyArray<string>) => {
   const files = ["--values", join(chart, "ci", example), "--values", "-"]
-  return run(helm, ["template", "storage-proxy", chart, ...files, ...flags], { input: JSON.stringify(values) })
+  return run(helm, ["template", basename(chart), chart, ...files, ...flags], { input: JSON.stringify(values) })
 }
 
 /**
@@ -32,7 +32,7 @@ export const lintChart = async (helm: string, chart: string): Promise<string> =>
     await run(helm, ["lint", "--strict", "--quiet", chart, "--values", join(chart, "ci", example)])
   }
   const [cases] = readYaml(await readFile(new URL("chart-cases.yaml", import.meta.url), "utf8"))
-  const { refused, rendered }: Cases = cases
+  const { refused, rendered }: Cases = cases[basename(chart)]
   for (const { values, error } of refused) {
     const found = await render(helm, chart, "minimal.yaml", values).then(
       () => "it was accepted",

@@ -1,14 +1,14 @@
 /**
- * `pnpm run check:deployment`: checks deploy/ and .github/. The image's folder is built by the Dockerfile's own
- * commands in a clean copy, and started; Dockerfile, workflows, unit, chart, alerts and dashboard are checked by their
+ * `pnpm run check:deployment`: checks deploy/ and .github/. The images' folders are built by the Dockerfiles' own
+ * commands in a clean copy, and started; Dockerfiles, workflows, units, charts, alerts and dashboard are checked by their
  * own linters. Exit code 1 if anything is wrong, or if a linter is unavailable.
  */
 import { globSync } from "node:fs"
 import { chmod, mkdir, writeFile } from "node:fs/promises"
-import { join } from "node:path"
+import { basename, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { reportedStep, run, scratchFolder } from "@cscs/harness"
-import { buildApp } from "./built-app.ts"
+import { reportedStep, run, scratchFolder, stagesOf, wordsOf } from "@cscs/harness"
+import { buildApps } from "./built-app.ts"
 import { configOf, lintChart, testCommandOf, validateChart } from "./chart.ts"
 import * as linters from "./linters.ts"
 import { checkMonitoring, dashboardQueries } from "./monitoring.ts"
@@ -18,16 +18,26 @@ import { checkUnits } from "./systemd-unit.ts"
 const workspace = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "")
 const deploy = join(workspace, "deploy")
 const chart = join(deploy, "helm/storage-proxy")
+const charts = [chart, join(deploy, "helm/storage-provisioner")]
 const scratch = scratchFolder("deployment")
 
 await mkdir(`${scratch}/image`)
 // Not only for root: the image's user must traverse it.
 await chmod(scratch, 0o755)
-const app = await reportedStep(
-  "the Dockerfile's build, in a clean copy",
-  () => buildApp(workspace, `${scratch}/image`),
-  () => "made the folder of the image",
-)
+const [app, provisioner]: ReadonlyArray<string> =
+  (await reportedStep(
+    "the Dockerfiles' builds, in a clean copy",
+    () => buildApps(workspace, `${scratch}/image`),
+    () => "made the folders of the images",
+  )) ?? []
+if (provisioner !== undefined) {
+  await reportedStep("the provisioner's folder, started as the image does", async () => {
+    const [, stage = []] = await stagesOf(join(deploy, "provisioner.Dockerfile"))
+    const [command = "", ...flags] = [...wordsOf(stage, "ENTRYPOINT"), "--version"]
+    const started = { env: { PATH: dirname(process.execPath) }, cwd: "/" }
+    return run(command.replace(/^\/app(?=\/)/, provisioner), flags, started)
+  })
+}
 const helm = await reportedStep("Helm", linters.helm)
 const chartConfig = async () => (helm === undefined ? undefined : configOf(helm, chart))
 const config = await reportedStep("Helm chart: config.yaml", chartConfig, () => "in order")
@@ -40,8 +50,8 @@ const started =
         ({ seen }) => seen,
       )
 await reportedStep("alerts and dashboard", () => checkMonitoring(workspace, started?.metrics))
-await reportedStep("Dockerfile: hadolint", async () => {
-  const flags = ["--no-color", "--failure-threshold", "info", join(deploy, "Dockerfile")]
+await reportedStep("Dockerfiles: hadolint", async () => {
+  const flags = ["--no-color", "--failure-threshold", "info", ...globSync(join(deploy, "*Dockerfile"))]
   return (await run(await linters.hadolint(), flags)) || "no findings"
 })
 await reportedStep("workflows: actionlint", async () => {
@@ -50,8 +60,10 @@ await reportedStep("workflows: actionlint", async () => {
 })
 await reportedStep("systemd units", () => checkUnits(workspace, scratch))
 if (helm !== undefined) {
-  await reportedStep("Helm chart: helm lint", () => lintChart(helm, chart))
-  await reportedStep("Helm chart: kubeconform", () => validateChart(helm, chart))
+  for (const one of charts) {
+    await reportedStep(`Helm chart ${basename(one)}: helm lint`, () => lintChart(helm, one))
+    await reportedStep(`Helm chart ${basename(one)}: kubeconform`, () => validateChart(helm, one))
+  }
 }
 await reportedStep("alerts, their tests, and the dashboard's queries: promtool", async () => {
   const promtool = await linters.promtool()

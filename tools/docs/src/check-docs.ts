@@ -81,7 +81,7 @@ const samples = [
     block: text(path),
   })),
   // That of the provisioner, which has roots of its own, names the proxy.
-].filter(({ block }) => /^[# ]*waldur_api_url:/m.test(block) && !/^proxy:/m.test(block))
+].filter(({ block }) => /^[# ]*waldur_api_url:/m.test(block) && !/^[# ]*proxy:/m.test(block))
 for (const { path, block } of samples) {
   if (!/mount_roots:/.test(block)) problems.push(`${path}: a configuration without backend_settings.mount_roots`)
 }

@@ -1,7 +1,7 @@
 /**
- * Writes what the Helm chart takes from other files: its version and its image's tag from the process's version, the
- * settings' schema within values.schema.json, and copies of the alerts and the dashboard (no links, which a copied or
- * packaged chart would lose). With `--check` it writes nothing, and exits with 1 if one of them is stale.
+ * Writes what the Helm charts take from other files: their versions and their images' tags from the processes' versions; and for the
+ * proxy's chart the settings' schema within values.schema.json, and copies of the alerts and the dashboard (no links, which a copied
+ * or packaged chart would lose). With `--check` it writes nothing, and exits with 1 if one of them is stale.
  */
 import { readFileSync } from "node:fs"
 import { chartConfigSchema } from "@cscs/proxy-server"
@@ -12,11 +12,15 @@ const schemaPath = `${chart}/values.schema.json`
 const schema = JSON.parse(readFileSync(schemaPath, "utf8"))
 /** Until the first release the manifests have 0.0.0, of which there will never be an image. */
 const firstRelease = "1.0.0"
-const { version: current } = JSON.parse(readFileSync("apps/storage-proxy/package.json", "utf8"))
-const version = current === "0.0.0" ? firstRelease : current
-const chartPath = `${chart}/Chart.yaml`
+const chartOf = (name: string, app: string) => {
+  const { version: current } = JSON.parse(readFileSync(`apps/${app}/package.json`, "utf8"))
+  const path = `deploy/helm/${name}/Chart.yaml`
+  const version = current === "0.0.0" ? firstRelease : current
+  return { [path]: readFileSync(path, "utf8").replaceAll(/^(version|appVersion): .*$/gm, `$1: ${version}`) }
+}
 const files = {
-  [chartPath]: readFileSync(chartPath, "utf8").replaceAll(/^(version|appVersion): .*$/gm, `$1: ${version}`),
+  ...chartOf("storage-proxy", "storage-proxy"),
+  ...chartOf("storage-provisioner", "provisioner"),
   [schemaPath]: `${JSON.stringify({ ...schema, properties: { ...schema.properties, config: chartConfigSchema() } }, null, 2)}\n`,
   [`${chart}/files/alerts.yaml`]: readFileSync("deploy/prometheus/alerts.yaml", "utf8"),
   [`${chart}/files/dashboard.json`]: readFileSync("deploy/grafana/dashboard.json", "utf8"),

@@ -131,7 +131,7 @@ export type Reader = Pick<
   | "name"
   | "root"
   | "capabilities"
-  | "find"
+  | "look"
   | "readBack"
   | "differences"
   | "usage"
@@ -152,10 +152,12 @@ export interface Driver {
   readonly capabilities: Capabilities
 
   /**
-   * Where the directory of this item is, by its mark: the last known path, the trash, `candidates` (such as the listed mount
-   * point, after the state file was lost). Moves nothing.
+   * Where the directory of this item is, by its mark (the last known path, `item.path`, the trash), and what `readBack` returns
+   * for `item.path`. Looks that run concurrently share the directories above, so many cost little.
    */
-  readonly find: (itemId: string, candidates?: ReadonlyArray<string>) => Effect.Effect<Whereabouts, DriverError>
+  readonly look: (
+    item: Item,
+  ) => Effect.Effect<{ readonly whereabouts: Whereabouts; readonly atPath: Observed | null }, DriverError>
 
   /**
    * The directory of a tenant or customer: made with the mode, owned by this process, if it is missing. An existing one is

@@ -1,5 +1,5 @@
 /** A driver from what is special to a storage system: every step that is the same for all of them, once. */
-import { DateTime, Effect, RcRef, type Scope, Semaphore } from "effect"
+import { DateTime, Effect, RcMap, RcRef, type Scope, Semaphore } from "effect"
 import { checkedQuotas, isSpace, roundedTo } from "../disk/amounts.ts"
 import {
   componentsBelow,
@@ -53,6 +53,9 @@ interface Opened {
 }
 interface ToWrite extends Opened {
   readonly trash: Directory
+}
+interface Found extends Directory {
+  readonly status: DirectoryStatus
 }
 type Step<A> = Effect.Effect<A, DriverError, Scope.Scope>
 
@@ -116,15 +119,26 @@ const open = (
     const opened = yield* RcRef.make({ acquire: openRoot })
 
     /** The directory at a path; a claim counts as nothing. */
-    const directoryAt = (
-      top: Directory,
-      path: string,
-    ): Step<(Directory & { readonly status: DirectoryStatus }) | null> =>
+    const directoryAt = (top: Directory, path: string): Step<Found | null> =>
       Effect.gen(function* () {
         const found = yield* openBelow(top, yield* componentsBelow(root, path))
-        if (found === null) return null
-        const status = yield* statusOf(found)
-        return isClaim(status) ? null : { ...found, status }
+        return found === null ? null : yield* unlessClaim(found)
+      })
+    const unlessClaim = (directory: Directory): Effect.Effect<Found | null, DriverError> =>
+      Effect.map(statusOf(directory), (status) => (isClaim(status) ? null : { ...directory, status }))
+
+    /**
+     * Directories by path, each open for as long as a look below it runs, so that looks beside each other open it once. Only for
+     * looks: a step that changes something opens all anew.
+     */
+    const looked: RcMap.RcMap<string, Directory | null, DriverError> = yield* RcMap.make({
+      lookup: (path: string) => (path === root ? Effect.map(RcRef.get(opened), ({ top }) => top) : openInLooked(path)),
+    })
+    const openInLooked = (path: string): Step<Directory | null> =>
+      Effect.gen(function* () {
+        const end = path.lastIndexOf("/")
+        const parent = yield* RcMap.get(looked, path.slice(0, end))
+        return parent === null ? null : yield* openChild(parent, path.slice(end + 1))
       })
 
     /** Whose directory it is, by the registry, else by its mark. */
@@ -170,14 +184,11 @@ const open = (
         return null
       })
 
-    const whereabouts = (
-      { top, trash }: Opened,
-      itemId: string,
-      candidates: ReadonlyArray<string>,
-    ): Step<Whereabouts> =>
+    /** By the last known path, then at `candidate`, then in the trash. */
+    const whereabouts = ({ top, trash }: Opened, itemId: string, candidate?: string): Step<Whereabouts> =>
       Effect.gen(function* () {
-        const known = registry.get(itemId)?.path
-        for (const path of new Set(known === undefined ? candidates : [known, ...candidates])) {
+        for (const path of new Set([registry.get(itemId)?.path, candidate])) {
+          if (path === undefined) continue
           const directory = yield* directoryAt(top, path).pipe(
             // Something else is there: so it is not this item's.
             Effect.catchTag("Conflict", () => Effect.succeed(null)),
@@ -339,6 +350,15 @@ const open = (
         return "changed" as Outcome
       })
 
+    const observed = (directory: Found, item: Item): Effect.Effect<Observed, DriverError> =>
+      Effect.gen(function* () {
+        const { uid, gid, mode } = directory.status
+        const itemId = yield* ownerOf(directory, directory.status)
+        const isTied = itemId === item.itemId && (!system.projectIds || registry.get(itemId)?.projectId)
+        const quotas = isTied ? yield* system.readQuotas(yield* placeOf(directory, item)) : {}
+        return { uid, gid, mode, itemId, quotas }
+      })
+
     const step = <A>(name: string, work: (opened: Opened) => Step<A>) =>
       Effect.scoped(Effect.flatMap(RcRef.get(opened), work)).pipe(Effect.withSpan(`${system.name}.${name}`))
 
@@ -360,11 +380,15 @@ const open = (
         const mark = (yield* readMark(directory)) ?? itemId
         if (owner !== itemId || mark !== itemId)
           return yield* conflict(`it is the directory of ${owner === itemId ? mark : owner}`)
-        const elsewhere = yield* whereabouts(opened, itemId, [])
+        const elsewhere = yield* whereabouts(opened, itemId)
         if (elsewhere.at !== "nowhere" && !(elsewhere.at === "path" && elsewhere.path === path))
           return yield* conflict(`its directory is ${elsewhere.at === "path" ? elsewhere.path : "in the trash"}`)
         if (found !== gid) return yield* conflict(`its group is ${found}, not ${gid}`)
-        if (system.projectIds === undefined) return directory
+        if (system.projectIds === undefined) {
+          // Fails if its quota is another program's, or if it cannot have one.
+          yield* system.readQuotas(yield* placeOf(directory, listed))
+          return directory
+        }
         const projectId = yield* system.tiedTo?.(directory) ?? Effect.succeed(0)
         const { first, last: highest } = system.projectIds
         if (projectId < first || projectId > highest)
@@ -404,7 +428,22 @@ const open = (
       root,
       capabilities: system.capabilities,
 
-      find: (itemId, candidates = []) => step("find", (opened) => whereabouts(opened, itemId, candidates)),
+      look: (item) =>
+        step("look", (opened) =>
+          Effect.gen(function* () {
+            const { itemId, path } = item
+            yield* componentsBelow(root, path)
+            const directory = yield* openInLooked(path)
+            const found = directory === null ? null : yield* unlessClaim(directory)
+            const atPath = found === null ? null : yield* observed(found, item)
+            // A copy of a directory has its mark, too: where it is known to be comes first.
+            const isThere = atPath?.itemId === itemId && (registry.get(itemId)?.path ?? path) === path
+            return {
+              whereabouts: isThere ? ({ at: "path", path } as const) : yield* whereabouts(opened, itemId, path),
+              atPath,
+            }
+          }),
+        ),
 
       ensureFolder: (path, mode) =>
         change("ensureFolder", ({ top }) =>
@@ -424,7 +463,7 @@ const open = (
             const { itemId, path, gid, mode, quotas } = listed
             const about = `directory of ${itemId} at ${path}`
             if ((yield* directoryAt(opened.top, path)) === null) {
-              const elsewhere = yield* whereabouts(opened, itemId, [])
+              const elsewhere = yield* whereabouts(opened, itemId)
               if (elsewhere.at === "nowhere") return yield* created(opened.top, listed)
               const place = elsewhere.at === "path" ? elsewhere.path : "in the trash"
               return yield* new Conflict({ step: about, detail: `its directory is ${place}` })
@@ -451,12 +490,7 @@ const open = (
         step("readBack", ({ top }) =>
           Effect.gen(function* () {
             const directory = yield* directoryAt(top, item.path)
-            if (directory === null) return null
-            const { uid, gid, mode } = directory.status
-            const itemId = yield* ownerOf(directory, directory.status)
-            const isTied = itemId === item.itemId && (!system.projectIds || registry.get(itemId)?.projectId)
-            const quotas = isTied ? yield* system.readQuotas(yield* placeOf(directory, item)) : {}
-            return { uid, gid, mode, itemId, quotas } satisfies Observed
+            return directory === null ? null : yield* observed(directory, item)
           }),
         ),
 

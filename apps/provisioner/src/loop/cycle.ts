@@ -108,7 +108,10 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     else if (outcome !== "otherState") wait(itemId, settings.retryAfter)
   }
 
-  const needsLook = (entry: StorageEntry) => settled.get(keyOf(entry)) !== digestOf(entry)
+  const needsLook = (entry: StorageEntry) => {
+    const seen = settled.get(keyOf(entry))
+    return seen === undefined || seen !== digestOf(entry)
+  }
 
   /** @param isPoll whether this cycle is one of the regular ones, each of which may remove directories */
   return Effect.fn("cycle")(function* (

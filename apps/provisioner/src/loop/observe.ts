@@ -46,9 +46,8 @@ const observe = Effect.fnUntraced(function* (
   const bytes = isReviewed ? yield* freeBytes(driver.root) : undefined
   const free = bytes === undefined ? {} : { free: bytes }
   if (decision.kind === "review") return { ...nowhere, ...free }
-  const found = yield* driver.find(entry.itemId, [item.path])
+  const { whereabouts: found, atPath } = yield* driver.look(item)
   const whereabouts = found.at === "path" ? { ...found, path: withoutPrefix(prefix, found.path) } : found
-  const atPath = yield* driver.readBack(item)
   if (decision.kind === "trash") return { whereabouts, atPath, differences: [] }
   const listed: Listed = {
     ...item,

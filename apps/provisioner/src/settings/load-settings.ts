@@ -75,7 +75,14 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
     required("proxy.client_secret", clientSecret, "the client's secret")
   }
   const statePath = resolve(values.statePath ?? "")
-  const systems = systemsOf(values, statePath, wrong)
+  const systems = yield* systemsOf(values, statePath, wrong)
+  const { proxyStorageSystem: onlySystem } = values
+  if (onlySystem !== undefined && systems.size > 1)
+    wrong(
+      "proxy.storage_system",
+      onlySystem,
+      "only with one system under storage_systems: the others would not be listed",
+    )
   if (problems.length > 0 || proxyUrl === undefined || apiUrl === undefined || token === undefined) {
     return yield* new settingsLibrary.ConfigurationInvalid({
       problems: problems.map((problem) => ({ ...problem, found: read.withoutSecrets(problem.found) })),
@@ -86,6 +93,7 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
     proxy: {
       baseUrl: proxyUrl,
       auth: isOpen ? "none" : { issuer, clientId, clientSecret, scope: values.proxyScope },
+      ...(onlySystem === undefined ? {} : { query: { storage_system: onlySystem } }),
       attemptTimeout: values.proxyTimeout,
       userAgent: "cscs-storage-provisioner",
       ...egress,
@@ -117,14 +125,49 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
 
 type Values = { readonly [Name in keyof typeof settingKeys]: (typeof settingKeys)[Name]["fallback"] }
 
-const driverTypes = ["directory", "btrfs", "lustre", "vast", "ext4", "xfs"] as const
+const { flag, httpUrl, mapping, text, wholeNumber } = settingsLibrary.types
 
-/** The driver's settings of each system. A driver checks its own when it opens. */
-const systemsOf = (
+const greatestProjectId = 2 ** 32 - 2
+/** Checked as a range when the driver opens. */
+const projectIds: settingsLibrary.types.SettingType<unknown> = {
+  allowed: `{first, last}, whole numbers from 1 to ${greatestProjectId}`,
+  jsonSchema: {},
+  decode: (value) => {
+    const range = mapping.decode(value)
+    const isKnown = range !== undefined && Object.keys(range).every((name) => name === "first" || name === "last")
+    const id = wholeNumber(1, greatestProjectId)
+    return isKnown && Object.values(range).every((one) => id.decode(one) !== undefined) ? range : undefined
+  },
+}
+const ofProjectQuotas = { mount: text, project_ids: projectIds }
+
+/** The settings of each driver besides `driver` and `root`. docs/drivers.md has them in words. */
+const ownSettings: Readonly<
+  Record<DriverSettings["type"], Readonly<Record<string, settingsLibrary.types.SettingType<unknown>>>>
+> = {
+  directory: {},
+  btrfs: {},
+  lustre: ofProjectQuotas,
+  ext4: ofProjectQuotas,
+  xfs: ofProjectQuotas,
+  vast: {
+    api_url: httpUrl,
+    api_version: text,
+    exported_as: text,
+    tenant_id: wholeNumber(0, Number.MAX_SAFE_INTEGER),
+    verify_ssl: flag,
+    ca_file: text,
+  },
+}
+const isDriver = (name: unknown): name is DriverSettings["type"] =>
+  typeof name === "string" && Object.hasOwn(ownSettings, name)
+
+/** The driver's settings of each system. A driver checks its root when it opens. */
+const systemsOf = Effect.fnUntraced(function* (
   values: Values,
   statePath: string,
   wrong: (path: string, found: string, allowed: string) => void,
-): ReadonlyMap<string, DriverSettings> => {
+): Effect.fn.Return<ReadonlyMap<string, DriverSettings>> {
   const systems = new Map<string, DriverSettings>()
   const given = Object.entries(values.storageSystems ?? {})
   if (given.length === 0) wrong("storage_systems", "nothing", "at least one system with its driver and root")
@@ -135,27 +178,44 @@ const systemsOf = (
       continue
     }
     const { driver, root, ...rest } = about as Readonly<Record<string, unknown>>
-    const type = driverTypes.find((one) => one === driver)
-    if (type === undefined) wrong(`${path}.driver`, JSON.stringify(driver) ?? "nothing", driverTypes.join(", "))
+    const type = isDriver(driver) ? driver : undefined
+    if (type === undefined)
+      wrong(`${path}.driver`, JSON.stringify(driver) ?? "nothing", Object.keys(ownSettings).join(", "))
     if (typeof root !== "string" || !root.startsWith("/")) {
       wrong(`${path}.root`, JSON.stringify(root) ?? "nothing", "an absolute path")
       continue
     }
     if (!/^[\w-]{1,100}$/.test(name)) wrong(path, "the name", "letters, digits, _ and -")
     if (type === undefined) continue
+    const known = ownSettings[type]
+    const own: Record<string, unknown> = {}
+    for (const [key, value] of Object.entries(rest)) {
+      const setting = Object.hasOwn(known, key) ? known[key] : undefined
+      const decoded = setting?.decode(value)
+      // The value of an unknown one may be a secret.
+      if (setting === undefined)
+        wrong(`${path}.${key}`, "an unknown setting", Object.keys(known).join(", ") || "none besides driver and root")
+      else if (decoded === undefined)
+        wrong(`${path}.${key}`, setting.fault?.(value) ?? JSON.stringify(value) ?? "nothing", setting.allowed)
+      // The driver's own keys, in the manner of the file: snake case.
+      else own[key.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())] = decoded
+    }
     const common = { root, registry: resolve(statePath, `${name}.registry.json`) }
+    if (type !== "vast") {
+      systems.set(name, { ...common, type, ...own } as DriverSettings)
+      continue
+    }
+    if (rest.api_url === undefined) wrong(`${path}.api_url`, "nothing", httpUrl.allowed)
+    const { verifySsl: verify = true, caFile, ...others } = own
+    const ca = yield* Effect.result(settingsLibrary.readCertificates(`${path}.ca_file`, caFile, () => path))
+    if (Result.isFailure(ca)) wrong(`${path}.ca_file`, ca.failure.found, ca.failure.allowed)
+    const pem = Result.getOrUndefined(ca)
+    const tls = { verify, ...(pem === undefined ? {} : { ca: pem }) }
     const login =
       values.vastToken !== undefined
         ? { token: values.vastToken }
         : { user: values.vastUser ?? "", password: values.vastPassword ?? Redacted.make("") }
-    // The driver's own keys, in the manner of the file: snake case.
-    const own = Object.fromEntries(
-      Object.entries(rest).map(([key, value]) => [
-        key.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase()),
-        value,
-      ]),
-    )
-    systems.set(name, { ...common, type, ...own, ...(type === "vast" ? { login } : {}) } as DriverSettings)
+    systems.set(name, { ...common, type, ...others, login, tls } as DriverSettings)
   }
   return systems
-}
+})

@@ -1,6 +1,8 @@
 /** The one suite that every driver must pass. A driver's own test file calls it with a factory. */
+import { execFileSync } from "node:child_process"
 import {
   chmodSync,
+  chownSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -21,6 +23,8 @@ export interface Subject {
   readonly registry: string
   /** Opens it, also a second time: as a process that starts again. */
   readonly open: Effect.Effect<Driver, DriverError, Scope.Scope>
+  /** Makes a directory that can be adopted, as another program would. Default: `mkdir`. */
+  readonly foreign?: (path: string) => void
   /** Sets the quota of a directory as another program would, past the driver. */
   readonly tamper: (path: string) => Promise<void> | void
   readonly close: () => Promise<void> | void
@@ -236,7 +240,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(await differences(moved)).toEqual([])
       expect(readFileSync(`${moved.path}/data`, "utf8")).toBe("data")
       expect(readdirSync(dirname(entry.path))).toEqual([])
-      expect(await act((driver) => driver.find(entry.itemId))).toEqual({ at: "path", path: moved.path })
+      expect(await act((driver) => driver.look(entry))).toMatchObject({ whereabouts: { at: "path", path: moved.path } })
     })
 
     test("a move replaces nothing, not even an empty directory", async () => {
@@ -258,7 +262,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(await act((driver) => driver.trash(entry, order))).toBe("changed")
       expect(await act((driver) => driver.trash(entry, order))).toBe("unchanged")
       expect(readdirSync(dirname(entry.path))).toEqual([])
-      const found = await act((driver) => driver.find(entry.itemId))
+      const { whereabouts: found } = await act((driver) => driver.look(entry))
       expect(found).toMatchObject({ at: "trash", order })
       const removed = (await act((driver) => driver.trashed())).filter(({ itemId }) => itemId === entry.itemId)
       expect(removed).toEqual([{ itemId: entry.itemId, order, name: expect.any(String), since: expect.any(String) }])
@@ -276,15 +280,58 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(await failure((driver) => driver.trash(entry, uuid()))).toBe("Conflict")
       expect(await failure((driver) => driver.restore(entry))).toBe("Conflict")
       expect(await failure((driver) => driver.move(entry, `${subject.root}/nowhere/b`))).toBe("Conflict")
-      expect(await act((driver) => driver.find(entry.itemId, [entry.path]))).toEqual({ at: "nowhere" })
+      expect(await act((driver) => driver.look(entry))).toEqual({ whereabouts: { at: "nowhere" }, atPath: null })
       expect(await act((driver) => driver.readBack(entry))).toBe(null)
     })
 
-    test("a directory that a person renamed is found by its mark at a candidate path", async () => {
+    test("a directory that a person renamed is found by its mark at the listed path", async () => {
       const entry = await made("renamed/a")
       renameSync(entry.path, `${subject.root}/renamed/b`)
       const path = `${subject.root}/renamed/b`
-      expect(await act((driver) => driver.find(entry.itemId, [path]))).toEqual({ at: "path", path })
+      expect(await act((driver) => driver.look({ ...entry, path }))).toMatchObject({
+        whereabouts: { at: "path", path },
+      })
+    })
+
+    test("a copy of a directory at the listed path, mark included, is not taken for the directory", async () => {
+      const entry = await made("copied/a")
+      const path = `${subject.root}/copied/b`
+      execFileSync("cp", ["-a", entry.path, path])
+      const seen = await act((driver) =>
+        driver.look({ ...entry, path }).pipe(
+          Effect.map(({ whereabouts }) => whereabouts),
+          // If the copy has no quota of its own.
+          Effect.catchTag("Conflict", () => Effect.succeed("Conflict" as const)),
+        ),
+      )
+      expect([{ at: "path", path: entry.path }, "Conflict"]).toContainEqual(seen)
+    })
+
+    test("a directory of another program is adopted as it is, with its content, and then kept as listed", async () => {
+      const entry = listed("adopted/a")
+      mkdirSync(dirname(entry.path))
+      const { foreign = mkdirSync } = subject
+      foreign(entry.path)
+      chownSync(entry.path, -1, group)
+      chmodSync(entry.path, 0o750)
+      writeFileSync(`${entry.path}/data`, "data")
+      const owner = async () => (await act((driver) => driver.readBack(entry)))?.itemId
+      await act((driver) => driver.adoptable(entry))
+      expect(await owner()).toBe(null)
+      expect(await failure((driver) => driver.ensureDirectory(entry))).toBe("Conflict")
+
+      const before = lstatSync(entry.path)
+      expect(await act((driver) => driver.adopt(entry))).toBe("changed")
+      const { ino, uid, gid, mode } = lstatSync(entry.path)
+      expect([ino, uid, gid, mode]).toEqual([before.ino, before.uid, before.gid, before.mode])
+      expect(await owner()).toBe(entry.itemId)
+      const other = { ...entry, itemId: uuid() }
+      expect(await failure((driver) => driver.adoptable(other))).toBe("Conflict")
+      expect(await failure((driver) => driver.adopt(other))).toBe("Conflict")
+
+      expect(await act((driver) => driver.ensureDirectory(entry))).toBe("changed")
+      expect(await differences(entry)).toEqual([])
+      expect(readFileSync(`${entry.path}/data`, "utf8")).toBe("data")
     })
 
     test("the directory of a tenant is made with its mode, and an existing one is left as it is", async () => {

@@ -1,5 +1,5 @@
 /** `vast` with a stand-in for its REST API, and local directories as what is mounted. */
-import { lstatSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs"
+import { chownSync, lstatSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { startVast, type Vast } from "@cscs/sandbox"
 import { Effect, Redacted } from "effect"
@@ -84,6 +84,38 @@ describe("quotas of VAST", () => {
     expect((await failure((driver) => driver.ensureQuota(listed("a"), { spaceHard: 1024n })))._tag).toBe("Conflict")
     expect((await failure((driver) => driver.trash(listed("a"), "order")))._tag).toBe("Conflict")
     expect(quota()?.hard_limit).toBe(1e12)
+  })
+
+  test("a directory is adopted without a quota, or with one that has the driver's name; not with that of another program", async () => {
+    const { act, failure, listed, vast, quota } = await start()
+    const [one, other] = [listed("a"), listed("b")]
+    for (const { path } of [one, other]) {
+      mkdirSync(path)
+      chownSync(path, -1, group)
+    }
+    expect(await act((driver) => driver.adopt(one))).toBe("changed")
+    expect(vast.quotas.size).toBe(0)
+    expect(await act((driver) => driver.ensureDirectory(one))).toBe("changed")
+    expect(quota()).toMatchObject({ path: one.path, hard_limit: 1e12 })
+
+    const theirs = {
+      tenant_id: 1,
+      soft_limit: null,
+      hard_limit: 9e12,
+      soft_limit_inodes: null,
+      hard_limit_inodes: null,
+    }
+    const used = { used_effective_capacity: 0, used_inodes: 0 }
+    vast.quotas.set(99, { id: 99, name: "by hand", path: other.path, ...theirs, ...used })
+    for (const step of ["adoptable", "adopt"] as const)
+      expect(await failure((driver) => driver[step](other))).toMatchObject({
+        _tag: "Conflict",
+        detail: expect.stringContaining("by hand"),
+      })
+    expect((await act((driver) => driver.readBack(other)))?.itemId).toBe(null)
+    Object.assign(vast.quotas.get(99) ?? {}, { name: `cscs-${other.itemId}` })
+    expect(await act((driver) => driver.adopt(other))).toBe("changed")
+    expect(vast.quotas.get(99)?.hard_limit).toBe(9e12)
   })
 
   test("a directory whose quota could not be created stays closed to its group until the next cycle", async () => {

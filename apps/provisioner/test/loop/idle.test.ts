@@ -40,11 +40,11 @@ test("a cycle without a change looks once at the journal, and at nothing else, h
   let asked = 0
   const asListed = (driver: Driver): Driver => ({
     ...driver,
-    find: (_, [path = ""] = []) => Effect.succeed({ at: "path", path }),
-    readBack: ({ itemId }) =>
+    look: ({ itemId, path }) =>
       Effect.sync(() => {
         asked += 1
-        return { uid: 0, gid: 31_001, mode: 0o2770, itemId, quotas: {} }
+        const atPath = { uid: 0, gid: 31_001, mode: 0o2770, itemId, quotas: {} }
+        return { whereabouts: { at: "path", path }, atPath }
       }),
     differences: () => [],
   })

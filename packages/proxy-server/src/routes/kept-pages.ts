@@ -15,6 +15,8 @@ export interface CodedPage {
   readonly headers: Readonly<Record<string, string>>
   /** Headers of a 304. */
   readonly headersWithoutBody: Readonly<Record<string, string>>
+  /** The offerings whose entries it may contain. */
+  readonly slugs: ReadonlyArray<string>
 }
 
 /** Limit of the bytes of all cached pages in all codings, over all snapshots. */
@@ -46,7 +48,7 @@ export const headersOf = (etag: string, total: number) => ({
 
 /** A page in one coding. */
 export const codedPage = (
-  { digest, link, total }: StoragePage,
+  { digest, link, total, slugs }: StoragePage,
   coding: Coding,
   body: Uint8Array<ArrayBuffer>,
 ): CodedPage => {
@@ -59,7 +61,7 @@ export const codedPage = (
     "Content-Length": String(body.length),
     ...(coding === "identity" ? {} : { "Content-Encoding": coding }),
   }
-  return { body, etag, headers, headersWithoutBody }
+  return { body, etag, headers, headersWithoutBody, slugs }
 }
 
 export interface KeptPages {

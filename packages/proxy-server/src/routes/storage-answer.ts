@@ -38,6 +38,8 @@ export interface StoragePage {
   readonly total: number
   /** Whether it has entries. */
   readonly hasEntries: boolean
+  /** The offerings whose entries it may contain. */
+  readonly slugs: ReadonlyArray<string>
 }
 
 /** The offering slugs that a query covers: that of one system, none if it is not configured, or all. */
@@ -73,6 +75,7 @@ export const storagePage = ({ entries }: Snapshot, query: StorageQuery, settings
     link: link.length > longestLink ? undefined : link,
     total: positions.length,
     hasEntries: offset < positions.length,
+    slugs,
   }
 }
 
@@ -88,6 +91,8 @@ export interface StorageLines {
   readonly digest: string
   /** Number of lines. */
   readonly total: number
+  /** The offerings whose entries they may contain. */
+  readonly slugs: ReadonlyArray<string>
   /** Blocks of whole lines, about 16 kB each, JSON in UTF-8. */
   readonly blocks: () => Iterable<Uint8Array>
 }
@@ -100,6 +105,7 @@ export const storageLines = ({ entries }: Snapshot, query: StorageQuery, setting
   return {
     digest: contentDigest(JSON.stringify([entries.id, slugs, data_type, status, state])),
     total: selected(entries, query, slugs).length,
+    slugs,
     blocks: function* () {
       let lines: Array<Uint8Array> = []
       let bytes = 0

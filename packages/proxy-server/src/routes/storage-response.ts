@@ -12,8 +12,9 @@ export const linesType = "application/x-ndjson"
 /** Whether the caller prefers the whole list, one entry per line, to a page. */
 export const wantsLines = (c: Context): boolean => preferred(c, "Accept", ["application/json", linesType]) === linesType
 
-const ageOf = (taken: TimedSnapshot, now: number): string =>
-  String(Math.max(0, Math.floor((now - oldestReadAt(taken)) / 1000)))
+/** Of the oldest part that the response may contain: a guard of another system does not make it old. */
+const ageOf = (taken: TimedSnapshot, slugs: ReadonlyArray<string>, now: number): string =>
+  String(Math.max(0, Math.floor((now - oldestReadAt(taken, slugs)) / 1000)))
 
 const httpDates = new WeakMap<TimedSnapshot, string>()
 
@@ -29,13 +30,13 @@ const lastModified = (taken: TimedSnapshot): string => {
 
 /** A page as a response; 304 if the caller already has it. */
 export const pageResponse = (c: Context, page: CodedPage, taken: TimedSnapshot, now: number): Response => {
-  const { body, etag, headers, headersWithoutBody } = page
+  const { body, etag, headers, headersWithoutBody, slugs } = page
   const request = observedRequest(c)
   const isUnchanged = isNoneMatchMet(c.req.header("If-None-Match"), etag)
   // All headers at once, in a plain object: `@hono/node-server` passes it on as it is.
   const all = {
     ...(isUnchanged ? headersWithoutBody : headers),
-    Age: ageOf(taken, now),
+    Age: ageOf(taken, slugs, now),
     "Last-Modified": lastModified(taken),
     [requestIdHeader]: request.id,
   }
@@ -48,7 +49,7 @@ export const linesResponse = (c: Context, lines: StorageLines, taken: TimedSnaps
   const etag = `"${lines.digest}"`
   const headers = {
     ...headersOf(etag, lines.total),
-    Age: ageOf(taken, now),
+    Age: ageOf(taken, lines.slugs, now),
     "Last-Modified": lastModified(taken),
   }
   if (isNoneMatchMet(c.req.header("If-None-Match"), etag)) return new Response(null, { status: 304, headers })

@@ -86,9 +86,20 @@ export interface TimedSnapshot {
   readonly changedAt: number
 }
 
-/** When the read of the oldest entries began, in steady milliseconds: a guard keeps older ones. */
-export const oldestReadAt = ({ snapshot: { guarded }, readStartedAt }: TimedSnapshot): number =>
-  guarded.reduce((oldest, { readAt }) => Math.min(oldest, readAt), readStartedAt)
+/**
+ * When the read of the oldest entries began, in steady milliseconds: a guard keeps older ones.
+ *
+ * @param slugs the offerings whose entries count; all by default
+ */
+export const oldestReadAt = (
+  { snapshot: { guarded }, readStartedAt }: TimedSnapshot,
+  slugs?: ReadonlyArray<string>,
+): number =>
+  guarded.reduce(
+    (oldest, { offeringSlug, readAt }) =>
+      slugs === undefined || slugs.includes(offeringSlug) ? Math.min(oldest, readAt) : oldest,
+    readStartedAt,
+  )
 
 /** The operator's message for an offering that the token does not see. */
 export const invisibleOffering = (slug: string): string =>

@@ -1,0 +1,71 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Effect } from "effect"
+import { expect, onTestFinished, test } from "vitest"
+import { loadSettings } from "../src/settings/load-settings.ts"
+
+const load = (storage_systems: object, proxy: object = {}) => {
+  const folder = mkdtempSync(join(tmpdir(), "provisioner-settings-"))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, "config.yaml")
+  const config = {
+    proxy: { url: "http://localhost:1", disable_auth: true, ...proxy },
+    waldur_api_url: "http://localhost:1/api/",
+    waldur_api_token: "0".repeat(40),
+    storage_systems,
+  }
+  writeFileSync(path, JSON.stringify(config), { mode: 0o600 })
+  return Effect.runPromise(loadSettings(path))
+}
+
+const problemsOf = (storage_systems: object, proxy: object = {}) =>
+  load(storage_systems, proxy).then(
+    () => "",
+    ({ message }: Error) => message,
+  )
+
+test("proxy.storage_system asks the proxy for the entries of that system, and is refused beside a second system", async () => {
+  const [capstor, vast] = [
+    { driver: "directory", root: "/capstor" },
+    { driver: "directory", root: "/vast" },
+  ]
+  const proxy = { storage_system: "capstor" }
+  expect((await load({ capstor }, proxy)).proxy.query).toEqual({ storage_system: "capstor" })
+  expect((await load({ capstor, vast })).proxy.query).toBe(undefined)
+  expect(await problemsOf({ capstor, vast }, proxy)).toMatch(/proxy\.storage_system/)
+})
+
+test("each driver has its own settings; a misspelt one, one of another driver, and a wrong value are problems", async () => {
+  const vast = { driver: "vast", root: "/vast", api_url: "https://vms.example.org" }
+  const lustre = { driver: "lustre", root: "/capstor", mount: "/capstor", project_ids: { first: 5, last: 9 } }
+  const { systems } = await load({
+    vast: { ...vast, api_version: "v7", exported_as: "/store", tenant_id: 7, verify_ssl: false },
+    capstor: lustre,
+  })
+  const read = { apiUrl: vast.api_url, apiVersion: "v7", exportedAs: "/store", tenantId: 7, tls: { verify: false } }
+  expect(systems.get("vast")).toMatchObject(read)
+  expect(systems.get("capstor")).toMatchObject({ mount: "/capstor", projectIds: { first: 5, last: 9 } })
+  for (const [problem, system] of [
+    ["x.exportedas", { ...vast, exportedas: "/store" }],
+    ["x.api_url", { driver: "vast", root: "/vast" }],
+    ["x.api_url", { ...vast, api_url: "vms.example.org" }],
+    ["x.tenant_id", { ...vast, tenant_id: "seven" }],
+    ["x.ca_file", { ...vast, ca_file: "/nonexistent.pem" }],
+    ["x.project_ids", { ...vast, project_ids: { first: 5 } }],
+    ["x.project_ids", { ...lustre, project_ids: { frist: 5 } }],
+    ["x.project_ids", { ...lustre, project_ids: { first: 0 } }],
+    ["x.mount", { driver: "directory", root: "/d", mount: "/d" }],
+    ["x.constructor", { ...vast, constructor: "/d" }],
+    ["x.driver", { driver: "toString", root: "/d" }],
+  ] as const)
+    expect([problem, await problemsOf({ x: system })]).toEqual([
+      problem,
+      expect.stringContaining(`storage_systems.${problem}`),
+    ])
+  for (const system of [
+    { ...vast, token: "a-secret" },
+    { ...vast, api_url: "https://u:a-secret@vms.example.org" },
+  ])
+    expect(await problemsOf({ x: system })).not.toContain("a-secret")
+})
