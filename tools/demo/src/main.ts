@@ -16,22 +16,13 @@ const failed = (why: string): never => {
 const usage = "Usage: npx -y pnpm@12 demo [--port PORT] [--odd]    --odd: the world of edge cases"
 const given = () => {
   try {
-    return parseArgs({
-      options: {
-        port: { type: "string", default: "8080" },
-        odd: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    })
+    const options = { port: { type: "string", default: "8080" }, odd: { type: "boolean", default: false } } as const
+    return parseArgs({ options }).values
   } catch (error) {
-    return failed(`${(error as Error).message}\n${usage}`)
+    return failed(process.argv.includes("--help") ? usage : `${(error as Error).message}\n${usage}`)
   }
 }
-const { port, odd, help } = given().values
-if (help) {
-  console.log(usage)
-  process.exit(0)
-}
+const { port, odd } = given()
 
 // Before the folder's own handlers, which end a tool with 130: that a demo is stopped is no failure.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {

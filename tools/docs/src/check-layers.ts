@@ -2,7 +2,7 @@
  * Enforces the layers in ARCHITECTURE.md: imports point only down the layers, there is no cycle, each package has one
  * entry point, and shipped code never imports the sandbox. Exit code 1 and a line for each forbidden import.
  */
-import { readdirSync, readFileSync, statSync } from "node:fs"
+import { globSync, readdirSync, readFileSync } from "node:fs"
 import { cruise, type ICruiseResult, type IRegularForbiddenRuleType } from "dependency-cruiser"
 
 /**
@@ -49,23 +49,8 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
  * all.
  */
 const proxyServer = "packages/proxy-server/src"
-const foldersFromTheTop = [
-  "commands",
-  "wiring",
-  "routes",
-  "openapi",
-  "http",
-  "auth",
-  "serving",
-  "replication",
-  "persistence",
-  "refresh",
-  "snapshot",
-  "config",
-  "config-sources",
-  "concurrency",
-  "observability",
-]
+const foldersFromTheTop = `commands wiring routes openapi http auth serving replication persistence refresh snapshot
+  config config-sources concurrency observability`.split(/\s+/)
 /** A folder with a larger share of the package's lines contains several concerns. */
 const largestShare = 0.2
 
@@ -76,16 +61,8 @@ const unlisted = ["packages", "apps", "tools"]
 if (unlisted.length > 0)
   throw new Error(`Declare in tools/docs/src/check-layers.ts what ${unlisted.join(", ")} may import`)
 
-const rule = (
-  name: string,
-  from: IRegularForbiddenRuleType["from"],
-  to: IRegularForbiddenRuleType["to"],
-): IRegularForbiddenRuleType => ({
-  name,
-  severity: "error",
-  from,
-  to,
-})
+type Rule = IRegularForbiddenRuleType
+const rule = (name: string, from: Rule["from"], to: Rule["to"]): Rule => ({ name, severity: "error", from, to })
 const anyWorkspace = "^(packages|apps|tools)/"
 const forbidden = [
   rule("no-cycle", {}, { circular: true }),
@@ -110,16 +87,14 @@ const forbidden = [
   }),
 ]
 
-const linesOf = (path: string): number =>
-  statSync(path).isDirectory()
-    ? readdirSync(path).reduce((sum, name) => sum + linesOf(`${path}/${name}`), 0)
-    : readFileSync(path, "utf8").split("\n").length - 1
+const linesOf = (folder: string): number =>
+  globSync(`${folder}/**/*.*`).reduce((sum, path) => sum + readFileSync(path, "utf8").split("\n").length - 1, 0)
 const tooLarge = foldersFromTheTop.filter(
   (folder) => linesOf(`${proxyServer}/${folder}`) > largestShare * linesOf(proxyServer),
 )
-const unlistedFolders = readdirSync(proxyServer, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && !foldersFromTheTop.includes(entry.name))
-  .map(({ name }) => name)
+const unlistedFolders = readdirSync(proxyServer).filter(
+  (name) => !/\.ts$/.test(name) && !foldersFromTheTop.includes(name),
+)
 if (unlistedFolders.length > 0)
   throw new Error(`Add ${unlistedFolders.join(", ")} of proxy-server to the folders in tools/docs/src/check-layers.ts`)
 

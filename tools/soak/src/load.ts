@@ -117,7 +117,7 @@ const walk: Kind = async ({ client, chance, checker }) => {
     checker.etag(reply)
     entries.push(...some)
     path = nextIn(reply)
-    if (chance.happens(0.5)) await new Promise((resolve) => setTimeout(resolve, chance.between(0, 800)))
+    if (chance.happens(0.5)) await pause(chance.between(0, 800))
   }
   if (first === undefined) return
   count(checker.checks, "walks")

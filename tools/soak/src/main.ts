@@ -8,7 +8,6 @@
  * Exit code 1 if a response was wrong, the log shows a fault, or memory grew. The same seed gives the same
  * events; their order relative to the proxy's own work depends on the machine. Needs Linux.
  */
-import { mkdir } from "node:fs/promises"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import {
@@ -46,7 +45,7 @@ const { values } = parseArgs({
     resources: { type: "string", default: "300" },
   },
 })
-const wholeNumber = (name: "seconds" | "seed" | "resources", least: number): number => {
+const wholeNumber = (name: keyof typeof values, least: number): number => {
   const value = Number(values[name])
   if (Number.isSafeInteger(value) && value >= least) return value
   throw new Error(`--${name}: ${JSON.stringify(values[name])} is not a whole number of at least ${least}`)
@@ -73,15 +72,9 @@ const soak = async (): Promise<ReadonlyArray<string>> => {
     wasFailing: ({ from, to }) => wasFailing({ from: from - pace.calmAfter, to }, ["hpcUserApi", "issuer"]),
   })
   const log = logReader(sandbox)
-  const directory = join(folder, "proxy")
-  await mkdir(directory)
   const environment = { ...(await imageEnvironment()), ...sandboxEnvironment(sandbox), ...pace.settings }
-  const proxy = await startProxy({
-    main: await buildProxy(join(folder, "deployed")),
-    directory,
-    environment,
-    onLine: log.read,
-  })
+  const main = await buildProxy(join(folder, "deployed"))
+  const proxy = await startProxy({ main, directory: folder, environment, onLine: log.read })
   const client = clientOf(proxy.url)
   // No list is held yet, so it comes with the first one.
   const first = await client.send({ path: listPath })

@@ -280,11 +280,8 @@ const malformations = (path: string, row: WaldurRecord): ReadonlyArray<WaldurRec
   { backend_id: path, attributes: "x".repeat(100_000) },
 ]
 
-const placeInProject = (row: WaldurRecord, slug: string): void => {
-  row.project_slug = slug
-  row.project_name = `Project ${slug}`
-  row.backend_id = ""
-}
+const placeInProject = (row: WaldurRecord, slug: string) =>
+  Object.assign(row, { project_slug: slug, project_name: `Project ${slug}`, backend_id: "" })
 
 const renameCustomer = ({ world }: Sandbox, uuid: string, name: string): void => {
   for (const list of world.customersByOffering.values()) {
