@@ -6,7 +6,7 @@ import { count, span, value } from "../src/words.ts"
 import { entry, list } from "./a-list.ts"
 
 describe("changes between two lists", () => {
-  it("are what appeared, what is gone, and which fields of the rest differ", () => {
+  it("are the added entries, the removed ones, and the fields of the others that differ", () => {
     const [, , climate, , ...others] = list
     if (climate === undefined) throw new Error("there is no such entry")
     const added = entry("/vast/store/cscs/new", "project", null)
@@ -32,8 +32,8 @@ describe("changes between two lists", () => {
   })
 })
 
-describe("what waits", () => {
-  it("are projects for which a step is due, each with the step's URL", () => {
+describe("the list of what waits", () => {
+  it("contains the projects for which a step is due, each with the step's URL", () => {
     const url = "https://waldur.example.org/api/marketplace-orders/1/approve_by_provider/"
     const ordered = entry("/vast/store/cscs/new", "project", null, { status: "pending", approve_by_provider_url: url })
     expect(waitingIn([...list, ordered]).map(({ entry, step, url }) => [entry.status, step.by, url])).toEqual([
@@ -42,7 +42,7 @@ describe("what waits", () => {
     ])
   })
 
-  it("has been seen to wait since the page was opened, or since it began, until its status changes", () => {
+  it("dates each entry from when its waiting began, or from when the page was opened, until its status changes", () => {
     const removing = (status: "updating" | "removing") => entry("/vast/store/cscs/x", "project", null, { status })
     const first = seenWaiting(waitingIn(list), undefined, 10)
     expect([...first.values()]).toEqual([{ status: "updating", since: 10, isBeginning: false }])
@@ -71,7 +71,7 @@ describe("an export", () => {
 })
 
 describe("a value in words", () => {
-  it("is in quotes if it is a text that would not be seen as it is", () => {
+  it("is in quotes if it is a text whose characters would not all be visible", () => {
     expect(["", " a", "a\n", "a b", 5, null, undefined, [1]].map(value)).toEqual([
       '""',
       '" a"',

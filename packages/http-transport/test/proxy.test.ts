@@ -177,7 +177,7 @@ describe("a proxy's URL", () => {
     { proxy: "http://someone:80/hunter2@proxy.example.org:3128", reason: "an @ after its host" },
     { proxy: "https://someone:80#hunter2@proxy.example.org:3128", reason: "an @ after its host" },
     { proxy: "socks5h://someone:80?hunter2@proxy.example.org:1080", reason: "an @ after its host" },
-  ])("$proxy is refused because of: $reason", ({ proxy, reason }) =>
+  ])('"$proxy" is refused with the reason "$reason"', ({ proxy, reason }) =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(open("http://127.0.0.1/", proxy))
       assert.strictEqual(error._tag, "InvalidProxy")
