@@ -24,32 +24,18 @@ export const administrator = { username: "admin", password: "admin" } as const
 /** Small and quick to start. The garbage collector cannot be appended, so the whole default is replaced. */
 const javaOptions = "-Xms256m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 
-export interface Keycloak {
-  /** Without a trailing slash. */
-  readonly url: string
-  /** The URL of the realm `cscs`. */
-  readonly realmUrl: string
-  readonly admin: ReturnType<typeof keycloakAdmin>
-  /**
-   * Runs a script of bash in `directory`, which is its home too, with `kcadm.sh` on the PATH and the administrator's
-   * password; returns its standard output.
-   */
-  readonly runScript: (script: string, directory: string) => Promise<string>
-  /** Starts Keycloak again on the same port. */
-  readonly start: () => Promise<void>
-  /** Does nothing if Keycloak is stopped. */
-  readonly stop: () => Promise<void>
-}
+export type Keycloak = Awaited<ReturnType<typeof startKeycloak>>
 
 /** Installs Keycloak if needed, and starts it. The caller stops it; if the calling process dies, Keycloak ends too. */
-export const startKeycloak = async (fixedPort = 0): Promise<Keycloak> => {
+export const startKeycloak = async (fixedPort = 0) => {
   const home = await installKeycloak()
   await placeRealms(join(home, "data"))
   const port = await freePort(fixedPort)
   const url = `http://${host}:${port}`
   let running: ChildProcess | undefined
 
-  const stop = async () => {
+  /** Does nothing if Keycloak is stopped. */
+  const stop = async (): Promise<void> => {
     const child = running
     running = undefined
     if (child === undefined) return
@@ -57,7 +43,8 @@ export const startKeycloak = async (fixedPort = 0): Promise<Keycloak> => {
     // Ends the watcher if it is the only process left.
     child.stdin?.destroy()
   }
-  const start = async () => {
+  /** Starts Keycloak again on the same port. */
+  const start = async (): Promise<void> => {
     if (running !== undefined) return
     // Keycloak itself notices a port in use only at the end of its start.
     await freePort(port)
@@ -70,6 +57,10 @@ export const startKeycloak = async (fixedPort = 0): Promise<Keycloak> => {
     }
   }
   await start()
+  /**
+   * Runs a script of bash in `directory`, which is its home too, with `kcadm.sh` on the PATH and the administrator's
+   * password; returns its standard output.
+   */
   const runScript = (script: string, directory: string) =>
     run("bash", ["-e", "-o", "pipefail", "-c", script], {
       cwd: directory,
@@ -80,7 +71,8 @@ export const startKeycloak = async (fixedPort = 0): Promise<Keycloak> => {
         KC_OPTS: "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
       }),
     })
-  return { url, realmUrl: `${url}/realms/cscs`, admin: keycloakAdmin(url, administrator), runScript, start, stop }
+  const realmUrl = `${url}/realms/cscs`
+  return { url, realmUrl, admin: keycloakAdmin(url, administrator), runScript, start, stop }
 }
 
 /** Replaces whole files, because another Keycloak may be reading them while it starts. */
