@@ -101,8 +101,10 @@ export const replaceRows = (
   const before: Array<DecodedRow> = []
   for (const [position, row] of changed) {
     const known = all.rows[position]
-    if (known !== undefined) before.push(known)
-    if (known !== undefined) count(all, known, -1)
+    if (known !== undefined) {
+      before.push(known)
+      count(all, known, -1)
+    }
     all.rows[position] = row
     count(all, row, 1)
   }
