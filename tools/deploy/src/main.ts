@@ -31,7 +31,7 @@ const app = await reportedStep(
 const helm = await reportedStep("Helm", linters.helm)
 const start = async (app: string, helm: string) => {
   const [config, test] = [await configOf(helm, chart), await testCommandOf(helm, chart)]
-  return startApp(workspace, app, `${scratch}/image`, config, test)
+  return startApp(app, `${scratch}/image`, config, test)
 }
 const started =
   app === undefined || helm === undefined

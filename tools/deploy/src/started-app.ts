@@ -18,14 +18,8 @@ const UID = 10001
  * @param test the command of `helm test`, without the URL of readiness
  * @returns a summary, and the names of the metrics
  */
-export const startApp = async (
-  workspace: string,
-  app: string,
-  scratch: string,
-  config: string,
-  test: ReadonlyArray<string>,
-) => {
-  const [, stage = []] = await stagesOf(`${workspace}/deploy/Dockerfile`)
+export const startApp = async (app: string, scratch: string, config: string, test: ReadonlyArray<string>) => {
+  const [, stage = []] = await stagesOf()
   const entryPoint = wordsOf(stage, "ENTRYPOINT").map((word) => word.replace(/^\/app\//, `${app}/`))
   const [command = "", ...flags] = wordsOf(stage, "CMD").map((word) => word.replace(/^(0\.0\.0\.0|::)$/, "127.0.0.1"))
   assert(command === "serve", `the image's command is ${command}`)
