@@ -32,12 +32,11 @@ export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<st
 
   const faults: Array<string> = []
   for (const { alert, labels, annotations, ...rest } of alerts) {
+    const runbook = `/docs/operations.md#${alert.toLowerCase()}`
     if (rest.for === undefined) faults.push(`${alert} has no duration (for)`)
     if (!/^(critical|warning)$/.test(labels?.severity ?? "")) faults.push(`${alert} has no valid severity`)
     if (!annotations?.summary || !annotations.description) faults.push(`${alert} has no summary or description`)
-    if (!annotations?.runbook_url?.endsWith(`/docs/operations.md#${alert.toLowerCase()}`)) {
-      faults.push(`${alert} leads to no runbook`)
-    }
+    if (!annotations?.runbook_url?.endsWith(runbook)) faults.push(`${alert} leads to no runbook`)
     if (!tests.some((labels) => labels.includes(`alertname="${alert}"`))) faults.push(`no test expects ${alert}`)
     if (!headings.has(alert)) faults.push(`docs/operations.md has no heading "${alert}"`)
   }
