@@ -92,16 +92,8 @@ const placeRealms = async (data: string): Promise<void> => {
  */
 const spawnKeycloak = (home: string, port: number, url: string): ChildProcess => {
   const watched = 'exec 3<&0; (cat <&3; kill -KILL 0) >/dev/null 2>&1 & exec "$@" </dev/null 3<&-'
-  const options = [
-    "start",
-    "--optimized",
-    "--import-realm",
-    "--cache=local",
-    "--http-enabled=true",
-    `--http-host=${host}`,
-    `--http-port=${port}`,
-    `--hostname=${url}`,
-  ]
+  const address = ["--http-enabled=true", `--http-host=${host}`, `--http-port=${port}`, `--hostname=${url}`]
+  const options = ["start", "--optimized", "--import-realm", "--cache=local", ...address]
   const env = keycloakEnvironment({
     JAVA_OPTS: javaOptions,
     KC_BOOTSTRAP_ADMIN_USERNAME: administrator.username,
