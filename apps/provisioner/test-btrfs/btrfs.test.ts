@@ -128,7 +128,7 @@ describe("btrfs", () => {
     )
   })
 
-  test("a directory with the mark of another item is not removed, whatever the registry contains", async () => {
+  test("a mark of another item keeps a directory from being removed, whatever the registry has", async () => {
     const { act, root } = onBtrfs()
     const item = { itemId, path: `${root}/a` }
     await act((driver) => driver.ensureDirectory({ ...item, gid: 31_001, mode: 0o2770, quotas: null }))

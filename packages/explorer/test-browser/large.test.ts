@@ -14,7 +14,7 @@ const patience = 900_000
 const isJudged = process.env.EXPLORER_JUDGED === "1"
 
 describe("the explorer's tree of a large list", () => {
-  it(`scrolls through ${resources} entries with the visible rows alone, and finds one during typing`, {
+  it(`scrolls through ${resources} entries with the visible rows alone, and finds one as one types`, {
     timeout: patience,
   }, async () => {
     const sandbox = await startSandbox({ world: buildWorld({ edgeCases: false, resources }), logCalls: false })

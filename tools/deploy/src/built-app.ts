@@ -14,7 +14,7 @@ export const buildApp = async (workspace: string, scratch: string): Promise<stri
   const app = `${scratch}/app`
   await mkdir(copy)
   const files = await contextFiles(workspace)
-  const [stage = []] = await stagesOf()
+  const [stage = []] = await stagesOf(`${workspace}/deploy/Dockerfile`)
   for (const { name, text } of stage) {
     if (name === "COPY") {
       const sources = text.split(/\s+/).slice(0, -1)

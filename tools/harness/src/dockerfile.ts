@@ -4,10 +4,10 @@ import { readFile } from "node:fs/promises"
 /** The instructions of a stage: `RUN`, and everything that follows it, with continued lines joined. */
 type Stage = ReadonlyArray<{ readonly name: string; readonly text: string }>
 
-const dockerfile = new URL("../../../deploy/Dockerfile", import.meta.url)
+const ours = new URL("../../../deploy/Dockerfile", import.meta.url)
 
 /** The instructions of each stage, in order; those before the first FROM are skipped. */
-export const stagesOf = async (): Promise<ReadonlyArray<Stage>> => {
+export const stagesOf = async (dockerfile: string | URL = ours): Promise<ReadonlyArray<Stage>> => {
   const text = (await readFile(dockerfile, "utf8")).replaceAll(/^[ \t]*#.*\n/gm, "").replaceAll(/\\\n/g, " ")
   const stages: Array<Array<Stage[number]>> = []
   for (const [, name = "", rest = ""] of text.matchAll(/^([A-Z]+)\s+(.*)$/gm)) {
