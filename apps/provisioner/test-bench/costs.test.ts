@@ -47,7 +47,7 @@ test(`${directories} directories of the driver \`directory\` are made, checked, 
   }
 })
 
-test("an approved order comes to the disk", async () => {
+test("an approved order is carried out on the disk", async () => {
   // Not the numbers of the world, which would give the same UUIDs.
   const chance = random(~1)
   const site = await aSite(1, { settings: { poll_every: pollEvery } })

@@ -94,7 +94,7 @@ describe("btrfs", () => {
     }
   }
 
-  test("a write past the limit fails with EDQUOT, also in the trash; a grown limit takes it, a shrunk one does not", async () => {
+  test("a write past the limit fails with EDQUOT, also in the trash; it succeeds after the limit was raised, and fails after it was lowered", async () => {
     const { act, root } = onBtrfs()
     const item = { itemId, path: `${root}/cscs/a` }
     const limit = (count: number) => ({ spaceHard: BigInt(count * mebibyte), spaceSoft: BigInt(count * mebibyte) })
@@ -119,7 +119,7 @@ describe("btrfs", () => {
     expect(fill(`${item.path}/more`, 1)).toBe("EDQUOT")
   })
 
-  test("the mark on the directory itself tells its item after the registry was lost", async () => {
+  test("a directory's own mark identifies its item after the registry was lost", async () => {
     const { act, root, registry } = onBtrfs()
     const item = { itemId, path: `${root}/a` }
     await act((driver) => driver.ensureDirectory({ ...item, gid: 31_001, mode: 0o2770, quotas: null }))

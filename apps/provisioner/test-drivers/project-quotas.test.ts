@@ -75,7 +75,7 @@ for (const type of ["lustre", "ext4", "xfs"] as const) {
       expect(line).toContain(type === "lustre" ? "-b 0 -B 976562500 -i 0 -I 1024" : "-P 5000 0 976562500 0 1024")
     })
 
-    test("each directory has a project ID of its own, that is no GID and is never given out twice", async () => {
+    test("each directory has a project ID of its own, which is no GID and is never assigned twice", async () => {
       const { act, listed, idOf } = start()
       for (const name of ["a", "b"]) await act((driver) => driver.ensureDirectory(listed(name)))
       await act((driver) => driver.trash(listed("b"), "order"))
@@ -83,7 +83,7 @@ for (const type of ["lustre", "ext4", "xfs"] as const) {
       expect([idOf("a"), idOf("c")]).toEqual([5000, 5002])
     })
 
-    test("a project ID that another program uses is passed over", async () => {
+    test("a project ID that another program uses is skipped", async () => {
       const { act, listed, idOf, programs } = start()
       programs.setUsed(5000, 8, 2)
       programs.setLimits(5001, [0, 100, 0, 0])

@@ -45,7 +45,7 @@ test("a saved plan is carried out while list and disk are as they were, and only
   expect(await exitOf("apply", file)).toBe(1)
 })
 
-test("`run` brings orders to an end, serves metrics and health, has its roots alone, and ends by a signal with 0", async () => {
+test("`run` completes orders, serves metrics and health, locks its roots, and exits with 0 at a signal", async () => {
   const { sandbox, start } = await aProgram()
   const running = start("run", "--port", "0")
   const url = await until("it listens", () => /"url":"([^"]+)"/.exec(running.stderr())?.[1])

@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { expect, test } from "vitest"
 import { aProgram } from "./a-program.ts"
 
-test("the executable brings the demo's directories to disk and its orders to an end, and then has nothing to do", async () => {
+test("the executable makes the demo's directories and completes its orders, and then has nothing to do", async () => {
   const { sandbox, root, exitOf, hasDirectories } = await aProgram()
   expect(await exitOf("plan")).toBe(2)
   expect(hasDirectories()).toBe(false)

@@ -54,23 +54,23 @@ const told = (statuses: Statuses, entry = one) => {
   return [DirectoryReady, QuotaApplied, Reported].map(({ status, reason }) => `${status} ${reason}`)
 }
 
-test("a directory that was made and reported is ready, has its quota, and is reported", () => {
+test("all conditions of a directory that was made and reported are True", () => {
   const item = planOf(one)
   const statuses = after(one, { item, result: resultOf(item, [create, "made"], [done, "done"]) })
   expect(told(statuses)).toEqual(["True AsListed", "True AsListed", "True done"])
 })
 
-test("an active entry that asks for nothing is as listed", () => {
+test("all conditions of an active entry that requires no act are True", () => {
   const active = anEntry()
   expect(told(after(active), active)).toEqual(["True AsListed", "True AsListed", "True NothingToReport"])
 })
 
-test("the folder of a tenant that asks for nothing is as listed", () => {
+test("a tenant's directory that requires no act is as listed, and its quota condition Unknown", () => {
   const tenant = aTenant()
   expect(told(after(tenant), tenant)).toEqual(["True AsListed", "Unknown NoQuotaListed", "True NothingToReport"])
 })
 
-test("an entry without quotas has no quota condition that is true", () => {
+test("the quota condition of an entry without quotas is Unknown", () => {
   const active = anEntry({ quotas: null })
   expect(told(after(active), active)[1]).toBe("Unknown NoQuotaListed")
 })
@@ -89,7 +89,7 @@ test("a condition is False with its reason after a failed act on the disk, and U
   }
 })
 
-test("a failed report leaves the directory's condition alone", () => {
+test("a failed report does not change the condition of the directory", () => {
   const item = planOf(one)
   const active = { ...one, status: "active" } as const
   for (const [outcome, status] of [
@@ -101,7 +101,7 @@ test("a failed report leaves the directory's condition alone", () => {
   }
 })
 
-test("a condition of an entry that needs a person is False, with the note", () => {
+test("a condition of an entry that needs an operator is False, with the note", () => {
   const item = planOf(one, { sign: "!", acts: [], note: "something else is there" })
   const statuses = after(one, { item })
   expect(told(statuses)[0]).toBe("False NeedsPerson")

@@ -98,7 +98,7 @@ test("drift reports no difference for an order in progress, and one for a direct
   ])
 })
 
-test("drift names entries that are not understood, and takes their directories for listed if it knows where they are", async () => {
+test("drift names entries that are not understood, and treats their directories as listed if their paths are known", async () => {
   const site = aSite()
   await site.session()([[one, two]])
   const unclear = { index: 1, itemId: two.itemId, reason: "its status is new" }
@@ -122,13 +122,13 @@ test("a mount point outside the root is an unknown difference, and does not hide
   ])
 })
 
-test("drift of one item looks at its directory alone", async () => {
+test("drift of one item reads only its directory", async () => {
   const site = aSite()
   await site.session()([[one]])
   expect(await drifts(site, [two, one], { only: one.itemId })).toEqual([])
 })
 
-test("a new root that is open to be read has no trash, and gets none", async () => {
+test("a new root that is opened read-only has no trash, and gets none", async () => {
   const site = aSite()
   rmSync(site.statePath, { recursive: true })
   expect(await drifts(site, [one])).toEqual([["missing", one.mountPoint.default, one.itemId]])
@@ -137,7 +137,7 @@ test("a new root that is open to be read has no trash, and gets none", async () 
   expect(existsSync(site.statePath)).toBe(false)
 })
 
-test("a root that is open to be read refuses every step that would change something", async () => {
+test("a root that is opened read-only refuses every step that would change something", async () => {
   const site = aSite()
   await site.session()([[one]])
   const item = { itemId: itemId(9), path: `${site.prefix}/capstor/new` }
@@ -159,7 +159,7 @@ test("a root that is open to be read refuses every step that would change someth
   expect(await drifts(site, [one])).toEqual([])
 })
 
-test("a root that looks unmounted is refused also when it is open to be read", async () => {
+test("a root that looks unmounted is refused also if it is opened read-only", async () => {
   const site = aSite()
   await site.session()([[one]])
   renameSync(`${site.prefix}/capstor/.cscs-trash`, `${site.prefix}/capstor/.aside`)

@@ -14,7 +14,7 @@ const usage = (more: Partial<Usage> = {}) =>
     ...more,
   })
 
-test("usage is a percentage of the hard limit, and the grace runs above the soft one", () => {
+test("usage is a percentage of the hard limit, and the grace period runs above the soft limit", () => {
   expect(usage()).toMatchObject({
     space: { percent: 95, isInGrace: true },
     files: { used: 500n, percent: 50, isInGrace: false },
@@ -73,7 +73,7 @@ test("Open OnDemand's file has a row for each member of a project's group, in Ki
   ])
 })
 
-test("a directory in the trash is expired after its retention, not before", () => {
+test("a directory in the trash expires after its retention, not before", () => {
   const now = Date.parse("2026-11-26T12:00:00Z")
   const expired = ["2026-08-27", "2026-08-28", "2026-08-29"].map((since) => isExpired({ since }, 90, now))
   expect(expired).toEqual([true, true, false])

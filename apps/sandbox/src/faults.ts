@@ -65,7 +65,7 @@ export interface Faults {
 /** The faults, with the part that the listeners read. */
 export interface FaultBook extends Faults {
   /** The faults for this request, merged. Counts them. */
-  strike(upstream: Upstream, method: string, path: string): Fault
+  apply(upstream: Upstream, method: string, path: string): Fault
 }
 
 interface Entry {
@@ -95,7 +95,7 @@ export function faultBook(): FaultBook {
     clear(upstream) {
       for (const entry of [...entries]) if (upstream === undefined || entry.upstream === upstream) remove(entry)
     },
-    strike(upstream, method, path) {
+    apply(upstream, method, path) {
       let merged: Fault = {}
       for (const entry of entries) {
         const { fault } = entry
@@ -139,7 +139,7 @@ export function answerOf(status: number): Answer {
 }
 
 /** The response with the fault's body, headers and rewriting. */
-export function bend(answer: Answer, fault: Fault): Answer {
+export function withFault(answer: Answer, fault: Fault): Answer {
   const headers = new Headers(answer.headers)
   let body = answer.body
   const replace = (type: string, bytes: Uint8Array): void => {
@@ -155,6 +155,6 @@ export function bend(answer: Answer, fault: Fault): Answer {
     replace("application/json", Buffer.from([0xff, 0xfe, 0x00, 0x1f, 0x8b, 0x7b, 0xc3]))
   else if (typeof fault.body === "object") replace("application/json", Buffer.from(JSON.stringify(fault.body.json)))
   for (const [name, value] of Object.entries(fault.headers ?? {})) headers.set(name, value)
-  const bent = { status: answer.status, headers, body }
-  return fault.rewrite === undefined ? bent : fault.rewrite(bent)
+  const changed = { status: answer.status, headers, body }
+  return fault.rewrite === undefined ? changed : fault.rewrite(changed)
 }

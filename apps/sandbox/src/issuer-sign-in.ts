@@ -74,7 +74,7 @@ export function signIn(settings: SignInSettings) {
     return back({ code, session_state: randomUUID() })
   }
 
-  /** Ends the user's sessions, and returns to the client if it may. */
+  /** Ends the user's sessions, and redirects to the client's address if that is registered. */
   const logout = (c: Context) => {
     const query = new URL(c.req.url).searchParams
     const returnTo = query.get("post_logout_redirect_uri") ?? ""
@@ -85,7 +85,7 @@ export function signIn(settings: SignInSettings) {
       : c.html("<p>You are logged out</p>")
   }
 
-  /** The grant of a code, which counts once, or of a refresh token; `undefined` if it is not good. */
+  /** The grant of a code, which is valid once, or of a refresh token; `undefined` if it is invalid. */
   const redeem = (form: URLSearchParams): Grant | undefined => {
     const client = form.get("client_id")
     if (form.get("grant_type") === "refresh_token") {

@@ -6,7 +6,7 @@ import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { setTimeout as wait } from "node:timers/promises"
 import type { CallRecorder, Upstream } from "./call-log.ts"
-import { type Answer, answerOf, bend, type Fault, type FaultBook } from "./faults.ts"
+import { type Answer, answerOf, type Fault, type FaultBook, withFault } from "./faults.ts"
 
 /** What a server records about a request for the surrounding listener. */
 export interface Exchange {
@@ -79,7 +79,7 @@ async function serve(options: ListenerOptions, incoming: IncomingMessage, outgoi
     gone.abort()
     calls.finished(call)
   })
-  const fault = faults.strike(upstream, method, url.pathname)
+  const fault = faults.apply(upstream, method, url.pathname)
   try {
     if (fault.latencyMs) await wait(fault.latencyMs, undefined, { signal: gone.signal })
     await fault.until
@@ -108,9 +108,9 @@ async function serve(options: ListenerOptions, incoming: IncomingMessage, outgoi
     }
     // Before the fault's rewriting, which may change or remove the time.
     answer.headers.set("Date", new Date(options.now()).toUTCString())
-    const bent = bend(answer, fault)
-    call.status = bent.status
-    call.bytes = await send(outgoing, method === "HEAD", bent, fault)
+    const changed = withFault(answer, fault)
+    call.status = changed.status
+    call.bytes = await send(outgoing, method === "HEAD", changed, fault)
   } catch (error) {
     if (!gone.signal.aborted) throw error
   }

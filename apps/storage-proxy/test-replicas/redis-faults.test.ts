@@ -150,7 +150,7 @@ describe("a Redis", () => {
     expect(await right.warnings()).not.toContain(complaint)
   })
 
-  test("needs to allow no more than these commands", async () => {
+  test("needs to allow only the commands that docs/operations.md lists", async () => {
     const sandbox = await aSandbox()
     const redis = await aRedis()
     // As in docs/operations.md.

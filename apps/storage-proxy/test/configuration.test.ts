@@ -32,7 +32,7 @@ describe("a bad configuration", () => {
     }
   })
 
-  test("is also one whose YAML cannot be read or does not exist", async () => {
+  test("includes a file that does not exist, is a directory, or has no valid YAML", async () => {
     const directory = await aDirectory()
     const alias = join(directory, "alias.yaml")
     await writeFile(alias, "waldur_api_token: *hunter2\n")
@@ -88,18 +88,18 @@ describe("the command line", () => {
     ["an unknown flag", ["serve", "--prot", "1"]],
     ["an unknown command", ["sreve"]],
     ["a port that is no number", ["serve", "--port", "http"]],
-    ["a port above 65535", ["serve", "--port", "99999"]],
-    ["a port one above the last", ["serve", "--port=65536"]],
+    ["the port 99999", ["serve", "--port", "99999"]],
+    ["the port 65536", ["serve", "--port=65536"]],
     ["a negative port", ["serve", "--port", "-1"]],
     ["a port with a fraction", ["serve", "--port", "80.5"]],
     ["an empty port", ["serve", "--port", ""]],
     ["a flag without its value", ["serve", "--port"]],
     ["an empty host", ["serve", "--host", ""]],
     ["an empty configuration path", ["serve", "--config", ""]],
-    ["an argument too many", ["serve", "now"]],
-    ["an argument too few", ["explain"]],
-    ["a format that is none", ["export", "--format", "xml"]],
-    ["a log level that is none", ["serve", "--log-level", "loud"]],
+    ["a surplus argument", ["serve", "now"]],
+    ["a missing argument", ["explain"]],
+    ["an unknown format", ["export", "--format", "xml"]],
+    ["an unknown log level", ["serve", "--log-level", "loud"]],
     ["a configuration file that does not exist", ["check", "--config", "/nowhere/config.yaml"]],
     ["no command", []],
   ])("%s exits with 2, with the reason on standard error", async (_, args) => {

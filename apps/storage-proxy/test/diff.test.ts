@@ -133,7 +133,7 @@ entries by field that differs
     ["line 2 is not JSON", '{"itemId": "a"}\n{"itemId"'],
     ["it contains no list of entries", '{"detail": "no"}'],
     ["nested deeper than 50 levels", `[${"[".repeat(100_000)}${"]".repeat(100_000)}]`],
-  ])("of a file that is no list fails: %s", async (reported, text) => {
+  ])('of a file that contains no list fails and reports "%s"', async (reported, text) => {
     const { code, stderr } = await finished(["diff", await aFileWith(text), await aFileWith("[]")])
     expect(code).toBe(1)
     expect(stderr).toContain(reported)

@@ -7,7 +7,7 @@ import { aDirectory, aSandbox, environmentOf, finished } from "./a-process.ts"
 const helpOf = async (command: string) => (await finished([command, "--help"])).stdout
 
 test.each(["serve", "check", "export", "tree", "explain", "diff"])(
-  "the help of %s names the default of each flag that takes a value, and no wizard",
+  "the help of %s names the default of each flag that takes a value, and offers no wizard",
   async (command) => {
     const help = await helpOf(command)
     const [, flags = ""] = /\nFLAGS\n([\s\S]*?)\n\n/.exec(help) ?? []
@@ -60,5 +60,5 @@ describe("docs/command-line.md shows what the command prints for the world of th
     }
   })
 
-  test("five commands", () => expect(commands.length).toBe(5))
+  test("contains five commands that depend only on the world", () => expect(commands.length).toBe(5))
 })

@@ -20,10 +20,10 @@ test("the executable starts Node with a small heap and without a signal for the 
 })
 
 test.for([
-  { mode: 0o700, name: "a home directory that only its owner can write", keeps: true },
-  { mode: 0o770, name: "a home directory that the group can write", keeps: false },
-  { mode: 0o777, name: "a home directory that everyone can write", keeps: false },
-])("compiled code in $name is kept: $keeps", async ({ mode, keeps }) => {
+  { mode: 0o700, name: "a home that only its owner can write", keeps: true },
+  { mode: 0o770, name: "a home that the group can write", keeps: false },
+  { mode: 0o777, name: "a home that everyone can write", keeps: false },
+])("whether compiled code is kept in $name: $keeps", async ({ mode, keeps }) => {
   const home = await aDirectory()
   await chmod(home, mode)
   await runLinked(["--version"], { HOME: home })

@@ -96,7 +96,7 @@ describe("explain", () => {
     expect(inColor.stdout).not.toContain(`${esc}[2J`)
   })
 
-  test("without an argument is a wrong command line", async () => {
+  test("without an argument exits with 2 and its usage", async () => {
     const { code, output } = await finished(["explain"])
     expect(code).toBe(2)
     expect(output).toMatch(/storage-proxy explain/)

@@ -95,7 +95,7 @@ describe("export", () => {
     [["--offering-uuid", "nope"], /^--offering-uuid: Expected a UUID: nope$/m],
     [["--json"], /^--json needs --out or --dry-run/m],
     [["--format", "xml"], /Invalid value for flag --format/],
-  ])("%j is a wrong command line", async (args, reported) => {
+  ])("with the arguments %j exits with 2, and reports what is allowed", async (args, reported) => {
     const environment = environmentOf(await aSandbox())
     const { code, stderr } = await finished(["export", ...args], { environment })
     expect(code).toBe(2)
@@ -109,7 +109,7 @@ describe("the progress bar", () => {
     [50, 100, `[${"#".repeat(15)}${"-".repeat(15)}] 50 of 100 resources`],
     [100, 100, `[${"#".repeat(30)}] 100 of 100 resources`],
     [0, 0, `[${"#".repeat(30)}] 0 of 0 resources`],
-  ])("of %d of %d is %s", (done, total, bar) => {
+  ])("for %d of %d shows %s", (done, total, bar) => {
     expect(progressBar(done, total)).toBe(bar)
   })
 })

@@ -25,7 +25,7 @@ const answerOf = async (url: string) => {
   return { status: response.status, text: await response.text() }
 }
 
-test(`kill -9 at ${kills} random moments from the start on: the next process starts and serves correctly`, async () => {
+test(`after kill -9 at any of ${kills} random moments, the next process starts and serves correctly`, async () => {
   const sandbox = await aSandbox({ world: buildWorld({ edgeCases: false, resources: 2000 }) })
   const directory = await aDirectory()
   const began = performance.now()

@@ -67,7 +67,7 @@ describe("OTEL_* variables", () => {
     ["traceidratio", undefined, { isParentBased: false, ratio: 1 }],
     ["parentbased_always_off", undefined, { isParentBased: true, ratio: 0 }],
     ["parentbased_traceidratio", "0.5", { isParentBased: true, ratio: 0.5 }],
-  ] as const)("give the sampler %s for %s", (name, argument, expected) => {
+  ] as const)("select the sampler %s with the argument %s", (name, argument, expected) => {
     const variables = { ...endpoint, OTEL_TRACES_SAMPLER: name }
     expect(
       read(argument === undefined ? variables : { ...variables, OTEL_TRACES_SAMPLER_ARG: argument }).traces?.sampler,
@@ -107,7 +107,7 @@ describe("OTEL_* variables", () => {
     ["OTEL_PROPAGATORS", "none", '"none"'],
     ["OTEL_RESOURCE_ATTRIBUTES", "=", '"="'],
     ["OTEL_SDK_DISABLED", "maybe", '"maybe"'],
-  ])("%s=%s cause a warning without secrets, with and without an endpoint", (name, value, found) => {
+  ])("cause a warning without secrets, with and without an endpoint, for %s=%s", (name, value, found) => {
     for (const others of [{}, endpoint]) {
       const { warnings } = read({ ...others, [name]: value })
       expect(warnings.length).toBe(1)
@@ -116,7 +116,7 @@ describe("OTEL_* variables", () => {
     }
   })
 
-  test.each(Object.entries(notNeeded))("%s=%s leave the defaults in effect", (name, value) => {
+  test.each(Object.entries(notNeeded))("leave the defaults in effect for %s=%s", (name, value) => {
     const { warnings: _, ...expected } = read(endpoint)
     const { warnings, ...found } = read({ ...endpoint, [name]: value })
     expect(warnings.length).toBe(1)

@@ -11,7 +11,7 @@ const spanOf = (sampler: Sampler, parent?: Tracer.AnySpan) =>
 const remote = (isSampled: boolean, random = "00000000000000") =>
   Tracer.externalSpan({ traceId: `0af7651916cd43dd84${random}`, spanId: "b7ad6b7169203331", sampled: isSampled })
 
-test.each([0, 1, 0.25])("traces are kept at the share %f, and each as a whole", (ratio) => {
+test.each([0, 1, 0.25])("the sampler keeps a share of %f of the traces, and each as a whole", (ratio) => {
   const spans = Array.from({ length: 2000 }, () => spanOf({ ratio, isParentBased: true }))
   expect(spans.every(({ outer, inner }) => outer.sampled === inner.sampled && outer.traceId === inner.traceId)).toBe(
     true,
@@ -27,7 +27,7 @@ test("a caller's decision applies if the sampler respects it", () => {
   expect(spanOf({ ratio: 1, isParentBased: false }, remote(false)).inner.sampled).toBe(true)
 })
 
-test("the share is decided by the trace's id, as by other participants", () => {
+test("the sampler decides by the trace's ID, like other participants", () => {
   const sampler = { ratio: 0.5, isParentBased: false }
   expect(spanOf(sampler, remote(true, "07ffffffffffff")).outer.sampled).toBe(false)
   expect(spanOf(sampler, remote(true, "08000000000000")).outer.sampled).toBe(true)

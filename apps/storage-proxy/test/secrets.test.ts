@@ -178,7 +178,7 @@ describe("at the most verbose level no output contains a secret", () => {
     ["hpcUserApi", 403, {}],
     ["issuer", 400, {}],
     ["issuer", 401, introspection],
-  ] as const)("while %s repeats its request in a %i %o", async (upstream, status, mode) => {
+  ] as const)("while %s repeats its request in a %i response, with the settings %j", async (upstream, status, mode) => {
     const sandbox = await aSecretiveSandbox()
     sandbox.faults.set(upstream, {
       ...echoing(sandbox, upstream, status),
@@ -261,7 +261,7 @@ describe("at the most verbose level no output contains a secret", () => {
     misplaced,
     `backend_settings: {hpc_user_client_secret: ${misplaced}, hpc_user_socks_proxy: "socks5://b:${misplaced}@p:99999"}\n`,
     `waldur_api_token_old: ${misplaced}\nwaldur_api_url: nowhere\n`,
-  ])("while the configuration is bad: %j", async (document) => {
+  ])("while the configuration is invalid: %j", async (document) => {
     const file = join(await aDirectory(), "config.yaml")
     await writeFile(file, document)
     const { code, output } = await finished(["check", "--config", file], { environment: { DEBUG: "true" } })

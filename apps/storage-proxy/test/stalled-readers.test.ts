@@ -74,7 +74,7 @@ test("callers that keep reading stay connected, and so do those that wait for a 
   expect([await open(), reader.destroyed]).toEqual([3, false])
 })
 
-test("a stopping server has a shorter limit", async () => {
+test("a stopping server disconnects stalled callers sooner", async () => {
   const { asking, open, readers } = await aServer(endless, { ...limits, serving: 3_600_000 })
   await asking()
   await turn(200)

@@ -146,7 +146,7 @@ describe("OpenTelemetry", () => {
     { OTEL_TRACES_SAMPLER: "always_off" },
     { OTEL_TRACES_EXPORTER: "none" },
     { OTEL_SDK_DISABLED: "true" },
-  ])("gets no trace with %o", async (variables: Record<string, string>) => {
+  ])("gets no trace with %j", async (variables: Record<string, string>) => {
     const sandbox = await aSandbox()
     const collector = await aCollector()
     const { url, child, ended } = await serving([], {

@@ -90,7 +90,7 @@ cscs  /iopsstor/users/cscs
     expect(none.stdout).toBe("No entry passes the filters.\n")
   })
 
-  test("ends without an error if its reader stops early", async () => {
+  test("ends without an error if its output is closed early", async () => {
     const sandbox = await aSandbox()
     const running = await run(["tree"], { environment: environmentOf(sandbox) })
     running.child.stdout?.destroy()

@@ -53,7 +53,7 @@ describe("authorities from the environment", () => {
     }
   })
 
-  test("in a directory are the readable ones, whatever else it contains", async () => {
+  test("in a directory are trusted if they are readable, whatever else it contains", async () => {
     const directory = await aDirectory()
     await mkdir(join(directory, "sub"))
     await symlink("/nowhere", join(directory, "0a0b0c0d.0"))

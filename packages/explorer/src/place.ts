@@ -34,7 +34,7 @@ export const queryOf = ({ view, filters, entry }: Place): string => {
 }
 
 /**
- * Whether an entry passes the filters and the search, each of whose words it must contain. `state` is not looked at: an
+ * Whether an entry passes the filters and the search, each of whose words it must contain. `state` is not compared: an
  * entry does not have Waldur's state, so the API filters by it.
  */
 export const matcherOf = ({ storage_system, data_type, status, q }: Filters) => {

@@ -73,7 +73,7 @@ describe("the explorer's tree", () => {
     await page.getByText(`${await total("state=Erred")} entries`).waitFor()
   })
 
-  it("finds by path, name, UUID and GID as one types, and offers a way on if there is nothing", async () => {
+  it("is searched by path, name, UUID and GID during typing, and offers a way on if nothing is found", async () => {
     const page = await openTree()
     const entry = (await entries("status=active"))[0] as Listed
     for (const text of [entry.mountPoint.default, entry.itemId, String(entry.target.targetItem.unixGid)]) {
@@ -85,7 +85,7 @@ describe("the explorer's tree", () => {
     await page.getByText(`${await total()} entries`).waitFor()
   })
 
-  it("is reached by keyboard alone: into a branch, to an entry, and back", async () => {
+  it("can be used by keyboard alone: into a branch, to an entry, and back", async () => {
     const page = await openTree()
     await rows(page).nth(1).focus()
     const count = () => page.getByRole("treegrid").getAttribute("aria-rowcount")
@@ -118,7 +118,7 @@ describe("the explorer's tree", () => {
     await page.locator(".status.removing").first().waitFor()
   })
 
-  it("is exported as it is seen", async () => {
+  it("is exported as it is shown", async () => {
     const page = await openTree("?status=removing")
     const download = page.waitForEvent("download")
     await page.getByRole("button", { name: "CSV" }).click()

@@ -92,7 +92,7 @@ describe("the explorer's sign-in", () => {
     sandbox.issuer.settings.expiresIn = 300
   })
 
-  it("shows no data to a user without the role, and says which way on there is", async () => {
+  it("shows no data to a user without the role, and offers a way on", async () => {
     const page = await openSignedOut()
     await signIn(page, "guest")
     await page.getByText(/may not see this.*Ask an operator/).waitFor()

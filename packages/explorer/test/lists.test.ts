@@ -14,7 +14,7 @@ const changes = (before: ReadonlyArray<StorageEntry>, now: ReadonlyArray<Storage
 const waitingOf = (entries: ReadonlyArray<StorageEntry>) => treeOf(entries).waiting
 
 describe("changes between two lists", () => {
-  it("are what appeared, what is gone, and which fields of the rest differ", () => {
+  it("are the added entries, the removed ones, and the fields of the others that differ", () => {
     const [, , climate, , ...others] = list
     if (climate === undefined) throw new Error("there is no such entry")
     const added = entry("/vast/store/cscs/new", "project", null)
@@ -40,8 +40,8 @@ describe("changes between two lists", () => {
   })
 })
 
-describe("what waits", () => {
-  it("are projects for which a step is due, each with the step's URL", () => {
+describe("the list of what waits", () => {
+  it("contains the projects for which a step is due, each with the step's URL", () => {
     const url = "https://waldur.example.org/api/marketplace-orders/1/approve_by_provider/"
     const ordered = entry("/vast/store/cscs/new", "project", null, { status: "pending", approve_by_provider_url: url })
     expect(
@@ -58,7 +58,7 @@ describe("what waits", () => {
     expect(waitingIn(pending).map(({ entry }) => entry)).toEqual([ordered])
   })
 
-  it("has been seen to wait since the page was opened, or since it began, until its status changes", () => {
+  it("dates each entry from when its waiting began, or from when the page was opened, until its status changes", () => {
     const removing = (status: "updating" | "removing") => entry("/vast/store/cscs/x", "project", null, { status })
     const first = seenWaiting(waitingOf(list), undefined, 10)
     expect([...first.values()]).toEqual([{ status: "updating", since: 10, isBeginning: false }])
@@ -87,7 +87,7 @@ describe("an export", () => {
 })
 
 describe("a value in words", () => {
-  it("is in quotes if it is a text that would not be seen as it is", () => {
+  it("is in quotes if it is a text whose characters would not all be visible", () => {
     expect(["", " a", "a\n", "a b", 5, null, undefined, [1]].map(value)).toEqual([
       '""',
       '" a"',

@@ -41,7 +41,7 @@ describe("the tree", () => {
     expect(rows.filter(({ level }) => level === 5)).toHaveLength(2)
   })
 
-  it("sums what is below a row, without what is removed", () => {
+  it("sums what is below a row, without removed entries", () => {
     const [system] = select()
     expect(system?.sum).toEqual({ entries: 3, waiting: 1, spaceSoft: 2, spaceHard: 4, inodesSoft: 20, inodesHard: 40 })
     expect(select("?status=updating")[0]?.sum).toMatchObject({ entries: 1, spaceHard: 2 })
@@ -55,7 +55,7 @@ describe("the tree", () => {
     expect(namesIn("?storage_system=vast")).toEqual([])
   })
 
-  it("has the place of each row among its siblings, as the tree grid reports it", () => {
+  it("has the position of each row among its siblings, as the tree grid reports it", () => {
     for (const row of open()) {
       const siblings = open().filter(({ parent, level }) => parent === row.parent && level === row.level)
       expect(row.siblings).toBe(siblings.length)
@@ -155,8 +155,8 @@ describe("a key in the tree grid", () => {
   })
 })
 
-describe("the place", () => {
-  it("is the same after its address was copied, whatever was typed", () => {
+describe("a place in the explorer", () => {
+  it("is the same after it was written to an address and read from it, whatever its filters contain", () => {
     const text = fc.string({ unit: "grapheme" }).filter((value) => value.isWellFormed())
     const filters = fc.record({ storage_system: text, data_type: text, status: text, state: text, q: text })
     const place = fc.record({ view: fc.constantFrom("tree" as const, "waiting" as const), filters, entry: text })

@@ -35,7 +35,7 @@ describe("microsocks", () => {
     }),
   )
 
-  it.live("a wrong password is reason proxy, reveals no login, and no request gets through", () =>
+  it.live("a wrong password fails with the reason proxy, reveals no login, and lets no request through", () =>
     Effect.gen(function* () {
       const { plain, plainUrl } = yield* upstreams
       const proxy = yield* microsocks
@@ -77,7 +77,7 @@ describe("tinyproxy", () => {
     }),
   )
 
-  it.live.each(["http", "https"])("no login is reason proxy for an %s upstream", (scheme) =>
+  it.live.each(["http", "https"])("a missing login fails with the reason proxy for an %s upstream", (scheme) =>
     Effect.gen(function* () {
       const { plain, secure, plainUrl, secureUrl } = yield* upstreams
       const proxy = yield* tinyproxy
@@ -107,7 +107,7 @@ describe("tinyproxy", () => {
     }),
   )
 
-  it.live("an https upstream that it cannot resolve is reason proxy", () =>
+  it.live("an https upstream that it cannot resolve fails with the reason proxy", () =>
     Effect.gen(function* () {
       const proxy = yield* tinyproxy
       const transport = yield* open("https://no-such-host.invalid/", `http://${credentials}@127.0.0.1:${proxy.port}`)

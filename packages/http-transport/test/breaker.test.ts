@@ -78,7 +78,7 @@ describe("a circuit breaker", () => {
   it.effect.each([
     ...[400, 401, 403, 404, 409].map((status) => [status, isWell] as const),
     ...[500, 502, 503, 429].map((status) => [status, isIll] as const),
-  ])("for an upstream that responds with %i lets through %i of five calls", ([status, sent]) =>
+  ])("lets through, for an upstream that responds with %i, %i of five calls", ([status, sent]) =>
     Effect.gen(function* () {
       const { server, health } = yield* aPatient
       health.status = status

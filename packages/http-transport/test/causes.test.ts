@@ -19,7 +19,7 @@ it.each([
     text: "Error: ::1; Error: 127.0.0.1",
   },
   { why: "a thrown value that is no error, as text", thrown: "a", text: "a" },
-])("the message of a failure is that of $why", ({ thrown, text }) => {
+])("the detail of a failure is the message of $why", ({ thrown, text }) => {
   assert.strictEqual(atProxy(thrown).message, text)
 })
 

@@ -106,7 +106,7 @@ it.each([
   ["https://someone:hun?ter2#x@waldur.example.org/", "https://waldur.example.org/"],
   ["https://waldur.example.org/?mail=a@b", "https://waldur.example.org/"],
   ["no URL", "no URL"],
-])("%s is shown as %s", (url, shown) => {
+])('the URL "%s" is shown as "%s"', (url, shown) => {
   assert.strictEqual(urlForDisplay(url), shown)
 })
 

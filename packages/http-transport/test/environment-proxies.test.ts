@@ -70,7 +70,7 @@ describe("the scheme of a URL", () => {
     { proxies: { http: "a", all: "c" }, url: "https://example.org/", choice: "all" },
     { proxies: { all: "c", no: "example.org" }, url: "https://example.org/", choice: undefined },
     { proxies: { all: "c" }, url: "ftp://example.org/", choice: undefined },
-  ])("chooses $choice for $url of $proxies", ({ proxies, url, choice }) => {
+  ])("selects the proxy of $choice for $url with $proxies", ({ proxies, url, choice }) => {
     assert.strictEqual(environmentChoice(proxies)(new URL(url)), choice)
   })
 })
@@ -157,7 +157,7 @@ describe("NO_PROXY", () => {
     { no: "example.org/8", url: "https://example.org/", direct: false },
     { no: "10.0.0.0/", url: "https://10.0.0.0/", direct: false },
     { no: "10.0.0.0/x", url: "https://10.0.0.0/", direct: false },
-  ])("$no leaves $url direct: $direct", ({ no, url, direct }) => {
+  ])('of "$no" sends $url direct: $direct', ({ no, url, direct }) => {
     assert.strictEqual(goesDirect(no, url), direct)
   })
 

@@ -151,7 +151,7 @@ describe("proxies of the environment", () => {
     }),
   )
 
-  it.live.each(["socks", "socks5", "http"])("ALL_PROXY=%s://… is on the way to URLs of both schemes", (scheme) =>
+  it.live.each(["socks", "socks5", "http"])("include ALL_PROXY=%s://… for URLs of both schemes", (scheme) =>
     Effect.gen(function* () {
       const { plain, secure, http, socks } = yield* world
       const port = scheme === "http" ? http.port : socks.port

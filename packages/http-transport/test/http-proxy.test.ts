@@ -262,7 +262,7 @@ describe("failures through an HTTP proxy", () => {
     { scheme: "https", status: 403, reported: "the response to CONNECT is 403 Forbidden" },
     { scheme: "https", status: 502, reported: "the response to CONNECT is 502 Bad Gateway" },
   ])(
-    "with $status for an $scheme upstream are reason proxy, name the proxy and reveal no login",
+    "with $status for an $scheme upstream have the reason proxy, name the proxy and reveal no login",
     ({ scheme, status, reported }) =>
       Effect.gen(function* () {
         const server = yield* (scheme === "http" ? httpServer : httpsServer)((_, response) => response.end("[1]"))
@@ -277,7 +277,7 @@ describe("failures through an HTTP proxy", () => {
       }),
   )
 
-  it.live("with a wrong password are reason proxy for an upstream of either scheme", () =>
+  it.live("with a wrong password have the reason proxy for an upstream of either scheme", () =>
     Effect.gen(function* () {
       const proxy = yield* recordingHttpProxy({ credentials: basic("someone", "other") })
       for (const scheme of ["http", "https"]) {
@@ -295,7 +295,7 @@ describe("failures through an HTTP proxy", () => {
     // Not percent-encoded, as people write it: the URL and the proxy encode less of it, and more.
     { written: "some$one:hunter&2'x", more: ["some$one", "some%24one", "hunter&2'x", "hunter%262", "hunter&2%27x"] },
   ])(
-    "with the proxy's own response for an http upstream are a status, without the login $written that its page repeats",
+    "with the proxy's own response for an http upstream have the reason status, without the login $written that its page repeats",
     (login) =>
       Effect.gen(function* () {
         const port = yield* deadPort
@@ -318,7 +318,7 @@ describe("failures through an HTTP proxy", () => {
     { proxy: "https", upstream: "http" },
     { proxy: "https", upstream: "https" },
   ])(
-    "of a dead $proxy proxy are reason proxy with its name; nothing goes direct to the $upstream upstream",
+    "of a dead $proxy proxy have the reason proxy and name it; nothing goes direct to the $upstream upstream",
     (schemes) =>
       Effect.gen(function* () {
         const server = yield* (schemes.upstream === "http" ? httpServer : httpsServer)((_, response) =>
@@ -336,16 +336,18 @@ describe("failures through an HTTP proxy", () => {
       }),
   )
 
-  it.live.each(["http", "https"])("of a proxy name without an address are reason proxy for an %s upstream", (scheme) =>
-    Effect.gen(function* () {
-      const transport = yield* open(`${scheme}://127.0.0.1:8080/`, "http://no-such-proxy.invalid:3128")
-      const error = yield* Effect.flip(transport.call(call))
-      assert.strictEqual(error.reason, "proxy")
-      assert.include(error.detail, "no-such-proxy.invalid")
-    }),
+  it.live.each(["http", "https"])(
+    "of a proxy name without an address have the reason proxy for an %s upstream",
+    (scheme) =>
+      Effect.gen(function* () {
+        const transport = yield* open(`${scheme}://127.0.0.1:8080/`, "http://no-such-proxy.invalid:3128")
+        const error = yield* Effect.flip(transport.call(call))
+        assert.strictEqual(error.reason, "proxy")
+        assert.include(error.detail, "no-such-proxy.invalid")
+      }),
   )
 
-  it.live.each(["http", "https"])("of TLS to the proxy are reason proxy for an %s upstream", (scheme) =>
+  it.live.each(["http", "https"])("of TLS to the proxy have the reason proxy for an %s upstream", (scheme) =>
     Effect.gen(function* () {
       const server = yield* (scheme === "http" ? httpServer : httpsServer)((_, response) => response.end("[1]"))
       const proxy = yield* recordingHttpProxy({ tls: "localhost" })
@@ -366,7 +368,7 @@ describe("failures through an HTTP proxy", () => {
   )
 
   it.live.each(["http", "https"])(
-    "of a proxy's certificate for another name are reason proxy for an %s upstream",
+    "of a proxy's certificate for another name have the reason proxy for an %s upstream",
     (scheme) =>
       Effect.gen(function* () {
         const proxy = yield* recordingHttpProxy({ tls: "other.example.org" })
@@ -379,19 +381,21 @@ describe("failures through an HTTP proxy", () => {
       }),
   )
 
-  it.live.each(["http", "https"])("of a server that is no HTTP proxy are reason proxy for an %s upstream", (scheme) =>
-    Effect.gen(function* () {
-      const reached = (port: number) =>
-        Effect.flatMap(open(`${scheme}://127.0.0.1:8080/`, `http://127.0.0.1:${port}`), (one) =>
-          Effect.map(Effect.flip(one.call(call)), ({ reason }) => reason),
-        )
-      const other = yield* tcpServer((socket) => socket.end("SSH-2.0-OpenSSH_9.6\r\n"))
-      assert.strictEqual(yield* reached(other.port), "proxy")
-      const mute = yield* tcpServer((socket) => socket.once("data", () => socket.end()))
-      assert.strictEqual(yield* reached(mute.port), "proxy")
-      const rude = yield* tcpServer((socket) => socket.once("data", () => socket.resetAndDestroy()))
-      assert.strictEqual(yield* reached(rude.port), "proxy")
-    }),
+  it.live.each(["http", "https"])(
+    "of a server that is no HTTP proxy have the reason proxy for an %s upstream",
+    (scheme) =>
+      Effect.gen(function* () {
+        const reached = (port: number) =>
+          Effect.flatMap(open(`${scheme}://127.0.0.1:8080/`, `http://127.0.0.1:${port}`), (one) =>
+            Effect.map(Effect.flip(one.call(call)), ({ reason }) => reason),
+          )
+        const other = yield* tcpServer((socket) => socket.end("SSH-2.0-OpenSSH_9.6\r\n"))
+        assert.strictEqual(yield* reached(other.port), "proxy")
+        const mute = yield* tcpServer((socket) => socket.once("data", () => socket.end()))
+        assert.strictEqual(yield* reached(mute.port), "proxy")
+        const rude = yield* tcpServer((socket) => socket.once("data", () => socket.resetAndDestroy()))
+        assert.strictEqual(yield* reached(rude.port), "proxy")
+      }),
   )
 
   it.live("of a proxy that never responds to CONNECT end with the connect timeout", () =>
@@ -406,7 +410,7 @@ describe("failures through an HTTP proxy", () => {
     }),
   )
 
-  it.live("of a body that breaks off behind the proxy are a reset", () =>
+  it.live("of a body that breaks off behind the proxy have the reason reset", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) =>
         response.writeHead(200, { "content-length": 9 }).write("[", () => response.destroy()),
@@ -417,7 +421,7 @@ describe("failures through an HTTP proxy", () => {
     }),
   )
 
-  it.live("of a response behind the proxy that takes too long are a timeout", () =>
+  it.live("of a response behind the proxy that takes too long have the reason timeout", () =>
     Effect.gen(function* () {
       const server = yield* httpServer(() => {})
       const proxy = yield* recordingHttpProxy()

@@ -87,7 +87,7 @@ describe("traffic through a SOCKS proxy", () => {
 })
 
 describe("failures through a SOCKS proxy", () => {
-  it.live("with a wrong password are reason proxy, name the proxy and reveal no credentials", () =>
+  it.live("with a wrong password have the reason proxy, name the proxy and reveal no credentials", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => response.end("[1]"))
       const proxy = yield* recordingSocksProxy(login)
@@ -101,7 +101,7 @@ describe("failures through a SOCKS proxy", () => {
   )
 
   it.live.each(["socks4", "socks5h"])(
-    "of a dead %s proxy are reason proxy with its name; nothing goes direct",
+    "of a dead %s proxy have the reason proxy and name it; nothing goes direct",
     (scheme) =>
       Effect.gen(function* () {
         const server = yield* httpServer((_, response) => response.end("[1]"))
@@ -116,7 +116,7 @@ describe("failures through a SOCKS proxy", () => {
       }),
   )
 
-  it.live("are reason proxy if the proxy's name has no address", () =>
+  it.live("have the reason proxy if the proxy's name has no address", () =>
     Effect.gen(function* () {
       const transport = yield* open("http://127.0.0.1:8080/", "socks5://no-such-proxy.invalid:1080")
       assert.strictEqual((yield* Effect.flip(transport.call(call))).reason, "proxy")
@@ -139,7 +139,7 @@ describe("failures through a SOCKS proxy", () => {
     }),
   )
 
-  it.live("are reason proxy if the upstream refuses the proxy", () =>
+  it.live("have the reason proxy if the upstream refuses the proxy", () =>
     Effect.gen(function* () {
       const port = yield* deadPort
       const proxy = yield* recordingSocksProxy()
@@ -177,7 +177,7 @@ describe("a proxy's URL", () => {
     { proxy: "http://someone:80/hunter2@proxy.example.org:3128", reason: "an @ after its host" },
     { proxy: "https://someone:80#hunter2@proxy.example.org:3128", reason: "an @ after its host" },
     { proxy: "socks5h://someone:80?hunter2@proxy.example.org:1080", reason: "an @ after its host" },
-  ])("$proxy is refused because of: $reason", ({ proxy, reason }) =>
+  ])('"$proxy" is refused with the reason "$reason"', ({ proxy, reason }) =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(open("http://127.0.0.1/", proxy))
       assert.strictEqual(error._tag, "InvalidProxy")

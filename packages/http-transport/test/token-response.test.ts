@@ -20,7 +20,7 @@ describe("the token endpoint's response", () => {
     [1e300, 86_400],
     ["9e99", 86_400],
     [0.5, 0.5],
-  ])("with a lifetime of %j seconds gives %j", (returned, life) => {
+  ])("with expires_in %j grants a token with the lifetime %j", (returned, life) => {
     const grant = readTokenGrant({ access_token: "t", token_type: "Bearer", expires_in: returned })
     assert.isDefined(grant)
     assert.strictEqual(grant?.expiresIn, life)
@@ -33,7 +33,7 @@ describe("the token endpoint's response", () => {
     [{ access_token: "t" }],
     [{ access_token: "t", token_type: "DPoP" }],
     [{ access_token: "t", token_type: "Bearer", expires_in: "soon" }],
-  ])("%j grants nothing", (body) => {
+  ])("that is %j grants nothing", (body) => {
     assert.isUndefined(readTokenGrant(body))
   })
 

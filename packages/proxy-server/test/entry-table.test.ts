@@ -101,7 +101,7 @@ describe("a table's id", () => {
     ["the other order", [base, { name: "b" }, { name: "c" }]],
   ]
 
-  test.each(others)("depends on %s", (_, made) => {
+  test.each(others)("differs after a change: %s", (_, made) => {
     expect(tableOf([made.map(placed)]).id).not.toBe(tableOf([[placed(base)]]).id)
   })
 

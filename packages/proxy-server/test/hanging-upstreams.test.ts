@@ -63,7 +63,7 @@ describe("an upstream that accepts requests and never responds", () => {
   test.each([
     ["hpcUserApi", "hpc-user-api"],
     ["issuer", "hpc-user-api-token"],
-  ] as const)("is named likewise if it is the HPC User API: %s", async (upstream, name) => {
+  ] as const)("is named likewise if it is the HPC User API or its token issuer: %s", async (upstream, name) => {
     const proxy = await aProxy({ world: aWorld(10), prepare: ({ faults }) => faults.set(upstream, hang) })
     await until(() => proxy.sandbox.calls.inFlight(upstream) > 0)
     await proxy.pass("31 seconds")

@@ -227,7 +227,7 @@ describe("the published outcome", () => {
     ["a negative number", ["-1", written({ snapshot: null }), "5"], false],
     ["text that is not a number", ["nan", null, "5"], false],
     ["no reply", [], false],
-  ])("is requested again or not: %s", async (_, reply, isWanted) => {
+  ])("is requested again only if there may be a newer one: %s", async (_, reply, isWanted) => {
     expect(await Effect.runPromise(leaseStoreOf(reply).isWanted)).toBe(isWanted)
   })
 

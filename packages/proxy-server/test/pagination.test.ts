@@ -22,7 +22,7 @@ describe("a page", () => {
     [5, 1, 500, 0, 1, false, [0, 1, 2, 3, 4]],
     [5, 1_000_000, 500, 499_999_500, 1, false, []],
   ] as const)(
-    "of %d entries, number %d of at most %d, begins after %d of %d pages",
+    "of a list of %d entries, number %d with a limit of %d, has the offset %d and %d pages in total",
     (total, page, size, offset, pages, has_next, entries) => {
       const pagination = paginate(total, page, size)
       expect(pagination).toEqual({ current: page, limit: size, offset, pages, total, has_next })

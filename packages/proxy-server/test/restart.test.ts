@@ -378,7 +378,7 @@ describe("the first refresh after a restart", () => {
     // Of unknown age: it protects like a new one.
     ["-2 days", true],
   ] as const)(
-    "is compared with a list that is %s old, even if that is not served: a lost system stays: %s",
+    "is compared with a list that is %s old, even if that is not served; whether a lost system stays: %s",
     async (age, stays) => {
       const deployment = await aDeployment(aWorld(60), guarded)
       const { proxy: before } = await afterOneRun(deployment)

@@ -67,7 +67,7 @@ describe("an entry that is not safe to act on", () => {
     ["a callback URL that is no text", { set_state_done_url: 7 }],
   ]
   for (const [what, changed] of unsafe) {
-    it.live(`with ${what} is not understood, and costs no other its place`, () =>
+    it.live(`with ${what} is reported as not understood, and the other entries are kept`, () =>
       Effect.gen(function* () {
         const { entries, notUnderstood, total } = yield* listOf([anEntry(1), anEntry(2, changed), anEntry(3)])
         expect(total).toBe(3)
@@ -77,7 +77,7 @@ describe("an entry that is not safe to act on", () => {
     )
   }
 
-  it.live("because it is no object, or nests too deeply, is not understood", () =>
+  it.live("because it is no object, or nests too deeply, is reported as not understood", () =>
     Effect.gen(function* () {
       const server = yield* aServer
       // As text: JSON.stringify would exhaust the stack.
@@ -99,7 +99,7 @@ describe("an entry that is not safe to act on", () => {
     }),
   )
 
-  it.live("and has quotas beyond the largest number is not understood", () =>
+  it.live("because its quotas exceed the largest number is reported as not understood", () =>
     Effect.gen(function* () {
       const server = yield* aServer
       const text = JSON.stringify(anEntry(1, withQuota(12_345))).replace("12345", "1e999")
@@ -109,7 +109,7 @@ describe("an entry that is not safe to act on", () => {
     }),
   )
 
-  it.live("because its resource has two is not understood, nor is the other", () =>
+  it.live("because its resource has two entries is reported as not understood, and so is the other", () =>
     Effect.gen(function* () {
       const { entries, notUnderstood } = yield* listOf([
         anEntry(1),
@@ -170,11 +170,11 @@ describe("the differences of two lists", () => {
     reason: "-",
   })
 
-  it("are everything as added if there is no list before", () => {
+  it("report everything as added if there is no earlier list", () => {
     expect(ids(undefined, list([anEntry(1)]))).toEqual({ ...none, added: [uuidOf(1)] })
   })
 
-  it("have a resource at another mount point as moved, and a tenant there as another entry", () => {
+  it("report a resource at another mount point as moved, and a tenant there as another entry", () => {
     const elsewhere = { mountPoint: { default: "/capstor/elsewhere" } }
     const before = list([aTenant("/capstor/store/a"), anEntry(1), anEntry(2)])
     const after = list([aTenant("/capstor/store/b"), anEntry(1, elsewhere), anEntry(2, { status: "removing" })])
@@ -186,14 +186,14 @@ describe("the differences of two lists", () => {
     })
   })
 
-  it("have an entry as gone only if no entry with its id is listed without being understood", () => {
+  it("report an entry as gone only if no entry with its ID is listed that is not understood", () => {
     const before = list([anEntry(1), anEntry(2)])
     expect(ids(before, list([]))).toEqual({ ...none, gone: [uuidOf(1), uuidOf(2)] })
     expect(ids(before, list([], [unclear(uuidOf(2))]))).toEqual({ ...none, gone: [uuidOf(1)] })
     expect(ids(before, list([], [unclear(undefined)]))).toEqual(none)
   })
 
-  it("have each entry once, whatever the lists are, and are none for equal lists", () => {
+  it("report each entry once, whatever the lists are, and nothing for equal lists", () => {
     const some = fc.uniqueArray(
       fc.record({ id: fc.nat(8), path: fc.nat(3), status: fc.constantFrom("active", "error") }),
       {
@@ -218,7 +218,7 @@ describe("the differences of two lists", () => {
 })
 
 describe("a list", () => {
-  it("was read after a report if its age and a second more are at most the time since", () => {
+  it("counts as read after a report if its age plus a second is at most the time since the report", () => {
     // Sent at 10 s with an age of 3 s: read at 6 s or later.
     const list = { readAfter: 6000 } as EntryList
     expect([5999, 6000, 6001].map((reportedAt) => isReadAfter(list, reportedAt))).toEqual([true, true, false])

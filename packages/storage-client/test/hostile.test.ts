@@ -116,7 +116,11 @@ describe("a list of lines", () => {
       (_, r) => r.writeHead(304, headersOf(0)).end(),
       "a 304 for a list",
     ],
-    ["that is elsewhere", (_, r) => r.writeHead(302, { location: "http://127.0.0.1:1/" }).end(), "a redirect (302)"],
+    [
+      "that is a redirect to another host",
+      (_, r) => r.writeHead(302, { location: "http://127.0.0.1:1/" }).end(),
+      "a redirect (302)",
+    ],
   ] satisfies ReadonlyArray<[string, Handler, string]>) {
     it.live(`${what} is unexpected`, () =>
       Effect.gen(function* () {
@@ -138,7 +142,7 @@ describe("a list of lines", () => {
     }),
   )
 
-  it.live("that is elsewhere is not followed, so the token stays here", () =>
+  it.live("that is a redirect is not followed, so the token goes to no other host", () =>
     Effect.gen(function* () {
       const other = yield* aServer
       const { error } = yield* failureOf((_, response) => response.writeHead(307, { location: other.url }).end())
@@ -210,7 +214,7 @@ describe("a list of pages", () => {
     }
 
   for (const count of [0, 1, 2, 5]) {
-    it.live(`of ${count} is walked from page to page of one snapshot, and has the age of its oldest page`, () =>
+    it.live(`of ${count} entries is walked from page to page of one snapshot, and has the age of its oldest page`, () =>
       Effect.gen(function* () {
         const server = yield* aServer
         server.answers = [pages(entries(count))]

@@ -63,7 +63,7 @@ describe("the list", () => {
     }).pipe(Effect.scoped),
   )
 
-  it.live("has only what the query selects", () =>
+  it.live("contains only what the query selects", () =>
     Effect.gen(function* () {
       const client = yield* clientOf({ query: { storage_system: "vast", data_type: "users", status: "active" } })
       const { entries, total } = yield* client.entries()

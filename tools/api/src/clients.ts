@@ -1,4 +1,5 @@
 /** What others make of the description: a linter's verdict, generated clients, and the examples that use them. */
+import assert from "node:assert"
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { delimiter, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -79,12 +80,9 @@ export const clientChecks = async (scratch: string, packages: string) => {
       const flags = ["--root", root, "--state", join(scratch, "state.json"), "--quota-command", quotas]
       const reconcile = () => run("python3", [join(examples, "python", "reconcile.py"), ...flags], options)
       const isThere = (row: WaldurRecord) => existsSync(join(root, pathOf(row)))
-      const expected = (what: string, isTrue: boolean) => {
-        if (!isTrue) throw new Error(`the reconcile example: ${what}`)
-      }
 
       await reconcile()
-      expected("each resource has its directory", rows.every(isThere))
+      assert(rows.every(isThere), "not each resource has its directory")
       const [removed, withoutUrl, changed, created] = rows as [WaldurRecord, WaldurRecord, WaldurRecord, WaldurRecord]
       const uuid = (number: number) => String(number).padStart(32, "0")
       placeOrder(world, removed, { uuid: uuid(1), type: "Terminate", state: "pending-provider", attributes: {} })
@@ -98,15 +96,16 @@ export const clientChecks = async (scratch: string, packages: string) => {
       placeOrder(world, created, { uuid: uuid(4), type: "Create", state: "pending-provider" })
 
       await reconcile()
-      expected("a removal is moved to the trash", !isThere(removed) && removed.state === "Terminated")
-      expected("a removal without a URL is not touched", isThere(withoutUrl))
-      expected("a change is done", changed.state === "OK" && (changed.limits as { storage: number }).storage === 77)
+      assert(!isThere(removed) && removed.state === "Terminated", "a removal is not moved to the trash")
+      assert(isThere(withoutUrl), "a removal without a URL is touched")
+      const limit = (changed.limits as { storage: number }).storage
+      assert(changed.state === "OK" && limit === 77, "a change is not done")
       // Once before the report, and once more when the list has it as the resource's own.
       const settings = readFileSync(join(scratch, "quotas"), "utf8").split("\n")
-      expected("its quota is set first", settings.filter((line) => line.includes(" 77000000000000 ")).length === 2)
-      expected("a creation is done", created.state === "OK" && isThere(created))
+      assert(settings.filter((line) => line.includes(" 77000000000000 ")).length === 2, "its quota is not set first")
+      assert(created.state === "OK" && isThere(created), "a creation is not done")
       const again = await reconcile()
-      expected(`nothing is left to do, but: ${again}`, again === "")
+      assert.equal(again, "", `left to do: ${again}`)
       return `${rows.length} directories, and an order of each kind is done`
     },
 
@@ -127,10 +126,9 @@ export const clientChecks = async (scratch: string, packages: string) => {
       const changed = async () =>
         Number(/changed=(\d+)/.exec(await run("ansible-playbook", args, { ...options, env }))?.[1])
       const [first, second] = [await changed(), await changed()]
-      if (!(first > 0 && second === 0)) throw new Error(`it changed ${first} and then ${second} things`)
+      assert(first > 0 && second === 0, `it changed ${first} and then ${second} things`)
       rmSync(registry)
-      const refusal = await changed().catch((error: Error) => error.message)
-      if (!String(refusal).includes("was not made for")) throw new Error("it takes a directory that it did not make")
+      await assert.rejects(changed(), /was not made for/, "it takes a directory that it did not make")
       return "the second run changes nothing, and the third refuses what it did not make"
     },
   }

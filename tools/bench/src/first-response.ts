@@ -3,7 +3,7 @@ import { spawn } from "node:child_process"
 import { text } from "node:stream/consumers"
 import { fileURLToPath } from "node:url"
 import { cpuSecondsOf, watch } from "@cscs/harness"
-import { type Bench, freshForLong, withProxy } from "./bench-context.ts"
+import { type Bench, type BenchedProxy, freshForLong, withProxy } from "./bench-context.ts"
 import { onAllCores } from "./cores.ts"
 import { median, milliseconds, seconds, times } from "./figures.ts"
 import type { AskedList } from "./sandbox-process.ts"
@@ -42,17 +42,13 @@ export const measureFirst = async (bench: Bench): Promise<void> => {
   }
 }
 
-const coldStart = (bench: Bench) =>
-  withProxy(
-    bench,
-    freshForLong,
-    async ({ spawnedAt, pid, refreshes }) => {
-      const first = performance.now() - spawnedAt
-      return { first, cpu: cpuSecondsOf(pid) * 1000, snapshot: refreshes[0] ?? Number.NaN }
-    },
-    "npx",
-    onAllCores,
-  )
+const coldStart = (bench: Bench) => {
+  const afterFirst = async ({ spawnedAt, pid, refreshes }: BenchedProxy) => {
+    const first = performance.now() - spawnedAt
+    return { first, cpu: cpuSecondsOf(pid) * 1000, snapshot: refreshes[0] ?? Number.NaN }
+  }
+  return withProxy(bench, freshForLong, afterFirst, "npx", onAllCores)
+}
 
 const plainReader = fileURLToPath(new URL("plain-read.mjs", import.meta.url))
 
@@ -61,9 +57,8 @@ const readPlainly = async ({ environment }: Bench, lists: ReadonlyArray<AskedLis
   const task = JSON.stringify({ origin, token: environment.WALDUR_API_TOKEN, lists })
   const [program, ...parameters] = onAllCores(process.execPath, plainReader, task)
   const spawnedAt = performance.now()
-  const child = watch(
-    spawn(program, parameters, { stdio: ["ignore", "pipe", "inherit"], env: { PATH: process.env.PATH } }),
-  )
+  const env = { PATH: process.env.PATH }
+  const child = watch(spawn(program, parameters, { stdio: ["ignore", "pipe", "inherit"], env }))
   let took = 0
   child.stdout.once("data", () => {
     took = performance.now() - spawnedAt

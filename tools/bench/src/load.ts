@@ -43,14 +43,11 @@ export const runLoad = async (pid: number, load: Load) => {
   const ended = new Promise<number | null>((resolve) => child.once("close", resolve))
   const [text, problems] = (await Promise.all([buffer(child.stdout), buffer(child.stderr)])).map(String)
   if ((await ended) !== 0 || text === undefined) throw new Error(`${program} failed: ${problems}${text}`)
-  const figures = text.startsWith("{") ? fromAutocannon(text) : fromWrk(text)
+  const [figures, cores] = text.startsWith("{") ? [fromAutocannon(text), otherCores] : [fromWrk(text), 1]
   const elapsed = (performance.now() - before.at) / 1000
   return {
     ...figures,
-    share:
-      (endedChildrenCpuSeconds() - before.own) /
-      Math.min(load.seconds, elapsed) /
-      (text.startsWith("{") ? otherCores : 1),
+    share: (endedChildrenCpuSeconds() - before.own) / Math.min(load.seconds, elapsed) / cores,
     /** Microseconds of the server's processor time, user and system. */
     cpuPerRequest: ((cpuSecondsOf(pid) - before.server) * 1e6) / figures.requests,
   }

@@ -6,11 +6,8 @@ import { run } from "@cscs/harness"
 export type Surroundings = Awaited<ReturnType<typeof surroundings>>
 
 /** Empty without a repository, as in an unpacked archive. */
-const git = (...parameters: ReadonlyArray<string>): Promise<string> =>
-  run("git", parameters, { cwd: import.meta.dirname }).then(
-    (output) => output.trim(),
-    () => "",
-  )
+const git = async (...parameters: ReadonlyArray<string>): Promise<string> =>
+  (await run("git", parameters, { cwd: import.meta.dirname }).catch(() => "")).trim()
 
 export const surroundings = async (line: ReadonlyArray<string>) => {
   const changed = await git("status", "--porcelain", "--", ":/apps", ":/packages")

@@ -66,7 +66,7 @@ const main = async (): Promise<void> => {
   const isComplete = !values.quick && values.only === undefined && given === undefined
   if (isComplete || values.write) {
     const minutes = (performance.now() - begin) / 60_000
-    await writeFile(document, report({ surroundings: where, sections: measured, minutes, notes }))
+    await writeFile(document, report(where, measured, minutes, notes))
     say(`Written: ${document}`)
   } else {
     for (const { question, head, rows } of measured) console.log(`\n## ${question}\n\n${tableOf(head, rows)}`)

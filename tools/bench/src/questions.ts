@@ -11,31 +11,13 @@ import { changeHead, duringHead, measureDuring, measureOneChange, measureSeen, s
 import { measureUpstream, upstreamHead } from "./upstream.ts"
 import { measureWarm, warmHead } from "./warm.ts"
 
-export interface Question {
-  readonly name: string
-  readonly question: string
-  /** The method of measurement. */
-  readonly how: string
-  /** Of the table, separated by ` | `; the first column is the number of resources. */
-  readonly head: string
-  readonly sizes: ReadonlyArray<number>
-  readonly measure: (bench: Bench) => Promise<void>
-}
-
-export interface Target {
-  /** The target in words. */
-  readonly wanted: string
-  /** The result. */
-  readonly found: string
-  readonly met: boolean
-}
-
 export type Row = ReadonlyArray<string>
 
 /** One question of the document, with the results of all sizes. */
-export interface Section extends Question {
+export interface Section extends ReturnType<typeof ask> {
   readonly rows: Array<Row>
-  readonly targets: Array<Target>
+  /** Each in words, with the result. */
+  readonly targets: Array<{ readonly wanted: string; readonly found: string; readonly met: boolean }>
 }
 
 const usual = [5_000, 100_000]
@@ -48,13 +30,14 @@ const [before = "", ...texts] = method.replace(/\{(\w+)\}/g, (_, name) => facts[
 /** What was run, in Markdown. */
 export const setUp = before.slice(before.indexOf("-->") + 3).trim()
 
-const ask = (name: string, measure: Question["measure"], head: string, sizes = usual): Question => {
+/** @param head the columns of the table, separated by ` | `; the first is the number of resources */
+const ask = (name: string, measure: (bench: Bench) => Promise<void>, head: string, sizes = usual) => {
   const text = texts.find((one) => one.startsWith(`${name}: `)) ?? ""
   const [title = "", how = ""] = text.trim().split("\n\n")
   return { name, question: title.slice(name.length + 2), how, measure, head, sizes }
 }
 
-export const questions: ReadonlyArray<Question> = [
+export const questions = [
   ask("warm", measureWarm, warmHead),
   ask("one-change", measureOneChange, changeHead, tenfold),
   ask("seen", measureSeen, seenHead, tenfold),
@@ -66,4 +49,4 @@ export const questions: ReadonlyArray<Question> = [
   ask("peers", measurePeers, peersHead, [5_000]),
 ]
 
-export const names: ReadonlyArray<string> = questions.map(({ name }) => name)
+export const names = questions.map(({ name }) => name)

@@ -95,29 +95,29 @@ export const measureSeen = (bench: Bench): Promise<void> =>
 /** Milliseconds from the change until the entry differs. */
 const untilSeen = async ({ sandbox, bearer }: Bench, origin: string, kind: ChangeKind, uuid: string) => {
   const dashed = uuid.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
-  const { url, entry } = await pageWith(origin, dashed, bearer)
+  const url = await pageWith(origin, dashed, bearer)
+  const entry = await entryIn(url, dashed, bearer)
   const begin = performance.now()
   await sandbox.perform(kind, [uuid])
-  while ((await entryIn(url, dashed, bearer)).entry === entry) await pause(20)
+  while ((await entryIn(url, dashed, bearer)) === entry) await pause(20)
   return performance.now() - begin
 }
 
-/** The entry as a text, empty if it is not on the page; and the number of pages. */
-const entryIn = async (url: string, itemId: string, headers: Headers) => {
-  const { resources, pagination } = bodyOf(await askWell(url, headers))
-  const found = resources.find((one: { itemId: string }) => one.itemId === itemId)
-  return { entry: found === undefined ? "" : JSON.stringify(found), pages: Number(pagination.pages) }
+/** The entry as a text, or `undefined` if it is not on the page. */
+const entryIn = async (url: string, itemId: string, headers: Headers): Promise<string | undefined> => {
+  const { resources } = bodyOf(await askWell(url, headers))
+  return JSON.stringify(resources.find((one: { itemId: string }) => one.itemId === itemId))
 }
 
-/** The page with an entry, found again by its number, since a link may name a snapshot. */
-const pageWith = async (origin: string, itemId: string, headers: Headers) => {
-  for (let page = 1, last = 1; page <= last; page++) {
-    const url = `${origin}${listPath}?page_size=500&page=${page}`
-    const { entry, pages } = await entryIn(url, itemId, headers)
-    if (entry !== "") return { url, entry }
-    last = pages
-  }
-  throw new Error(`No entry ${itemId}`)
+/** The page with an entry, by its number, since a link may name a snapshot. */
+const pageWith = async (origin: string, itemId: string, headers: Headers): Promise<string> => {
+  const { body } = await askWell(origin + listPath, { ...headers, Accept: "application/x-ndjson" })
+  const index = body
+    .toString()
+    .split("\n")
+    .findIndex((line) => line.startsWith(`{"itemId":"${itemId}"`))
+  if (index < 0) throw new Error(`No entry ${itemId}`)
+  return `${origin}${listPath}?page_size=500&page=${Math.floor(index / 500) + 1}`
 }
 
 /** Requests per second that leave the server time for the refresh. */

@@ -4,15 +4,6 @@ import { generator } from "./load.ts"
 import type { Surroundings } from "./machine.ts"
 import { type Row, type Section, setUp } from "./questions.ts"
 
-export interface Run {
-  readonly surroundings: Surroundings
-  readonly sections: ReadonlyArray<Omit<Section, "name" | "sizes" | "measure">>
-  /** Duration of the run in minutes. */
-  readonly minutes: number
-  /** Hand-written notes. */
-  readonly notes: string
-}
-
 /** @param head names of the columns, separated by ` | ` */
 export const tableOf = (head: string, rows: ReadonlyArray<Row>): string => {
   const names = head.split(" | ")
@@ -21,7 +12,16 @@ export const tableOf = (head: string, rows: ReadonlyArray<Row>): string => {
     .join("\n")
 }
 
-export const report = ({ surroundings, sections, minutes, notes }: Run): string => {
+/**
+ * @param minutes the duration of the run
+ * @param notes written by hand
+ */
+export const report = (
+  surroundings: Surroundings,
+  sections: ReadonlyArray<Omit<Section, "name" | "sizes" | "measure">>,
+  minutes: number,
+  notes: string,
+): string => {
   const { date, command, commit, processor, cores, memory, system, node, load } = surroundings
   const targets = sections.flatMap((section) => section.targets)
   const missed = targets.filter(({ met }) => !met)

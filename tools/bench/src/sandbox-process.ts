@@ -114,9 +114,8 @@ const commands = {
         upstream === "waldur" && method === "GET" && status === 200 && query.has("page_size"),
     )
     const lists = Map.groupBy(walked, ({ path, query }) => {
-      const rest = new URLSearchParams(query)
-      rest.delete("page")
-      return `${path}?${rest}`
+      const others = [...query].filter(([name]) => name !== "page")
+      return `${path}?${new URLSearchParams(others)}`
     })
     return [...lists].map(([list, calls]) => {
       const [path = "", query = ""] = list.split("?", 2)
@@ -136,12 +135,9 @@ const commands = {
 
   /** Uuids of resources that can change in this way, spread over the whole list. */
   pick: (kind: ChangeKind, count: number): ReadonlyArray<string> => {
-    const rows = started().world.resources.filter((row) => fits(kind, row))
-    const step = Math.max(1, Math.floor(rows.length / count))
-    return rows
-      .filter((_, index) => index % step === 0)
-      .slice(0, count)
-      .map((row) => String(row.uuid))
+    const uuids = started().world.resources.flatMap((row) => (fits(kind, row) ? [String(row.uuid)] : []))
+    const step = Math.max(1, Math.floor(uuids.length / count))
+    return uuids.filter((_, index) => index % step === 0).slice(0, count)
   },
 
   /** Changes resources, one after the other. */

@@ -40,12 +40,9 @@ test("the report counts missed targets and escapes its cells", () => {
     { wanted: "fast", met: true, found: "1" },
     { wanted: "faster", met: false, found: "2" },
   ]
-  const text = report({
-    surroundings: { ...surroundings, memory: 4, system: "Linux", node: "v24", load: 0 },
-    minutes: 1,
-    notes: "By hand.",
-    sections: [{ question: "How fast?", how: "So.", head: "a", rows: [["1|2"]], targets }],
-  })
+  const machine = { ...surroundings, memory: 4, system: "Linux", node: "v24", load: 0 }
+  const section = { question: "How fast?", how: "So.", head: "a", rows: [["1|2"]], targets }
+  const text = report(machine, [section], 1, "By hand.")
   expect(text).toContain("1 of 2 are missed.")
   expect(text).toContain("| **FAIL** | faster | 2 |")
   expect(text).toContain("| 1\\|2 |")

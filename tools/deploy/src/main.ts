@@ -39,14 +39,16 @@ if (provisioner !== undefined) {
   })
 }
 const helm = await reportedStep("Helm", linters.helm)
-const chartConfig = async () => (helm === undefined ? undefined : configOf(helm, chart))
-const config = await reportedStep("Helm chart: config.yaml", chartConfig, () => "in order")
+const start = async (app: string, helm: string) => {
+  const [config, test] = [await configOf(helm, chart), await testCommandOf(helm, chart)]
+  return startApp(app, `${scratch}/image`, config, test)
+}
 const started =
-  app === undefined || helm === undefined || config === undefined
+  app === undefined || helm === undefined
     ? undefined
     : await reportedStep(
         "the folder, started as the image does",
-        async () => startApp(workspace, app, `${scratch}/image`, config, await testCommandOf(helm, chart)),
+        () => start(app, helm),
         ({ seen }) => seen,
       )
 await reportedStep("alerts and dashboard", () => checkMonitoring(workspace, started?.metrics))

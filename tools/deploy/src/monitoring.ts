@@ -32,23 +32,18 @@ export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<st
 
   const faults: Array<string> = []
   for (const { alert, labels, annotations, ...rest } of alerts) {
+    const runbook = `/docs/operations.md#${alert.toLowerCase()}`
     if (rest.for === undefined) faults.push(`${alert} has no duration (for)`)
     if (!/^(critical|warning)$/.test(labels?.severity ?? "")) faults.push(`${alert} has no valid severity`)
     if (!annotations?.summary || !annotations.description) faults.push(`${alert} has no summary or description`)
-    if (!annotations?.runbook_url?.endsWith(`/docs/operations.md#${alert.toLowerCase()}`)) {
-      faults.push(`${alert} leads to no runbook`)
-    }
+    if (!annotations?.runbook_url?.endsWith(runbook)) faults.push(`${alert} leads to no runbook`)
     if (!tests.some((labels) => labels.includes(`alertname="${alert}"`))) faults.push(`no test expects ${alert}`)
     if (!headings.has(alert)) faults.push(`docs/operations.md has no heading "${alert}"`)
   }
-  const asked = new Set(
-    Array.from(`${rules}${dashboard}`.matchAll(/\b(storage_proxy|process|nodejs)_[a-z0-9_]+/g), ([name]) =>
-      name.replace(/_bucket$/, ""),
-    ),
-  )
-  if (metrics !== undefined) {
-    for (const name of asked) if (!metrics.has(name) && !optional.has(name)) faults.push(`no such metric: ${name}`)
-  }
+  const named = `${rules}${dashboard}`.match(/\b(storage_proxy|process|nodejs)_[a-z0-9_]+/g) ?? []
+  const asked = new Set(named.map((name) => name.replace(/_bucket$/, "")))
+  const absent = metrics === undefined ? [] : [...asked].filter((name) => !metrics.has(name) && !optional.has(name))
+  faults.push(...absent.map((name) => `no such metric: ${name}`))
   if (faults.length > 0) throw new Error(faults.join("\n"))
   const compared = metrics === undefined ? "; names not compared" : ""
   return `${alerts.length} alerts, ${panels.length} panels and rows, ${asked.size} metrics${compared}`
@@ -56,14 +51,14 @@ export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<st
 
 /** The queries of the dashboard's panels as a rules file for promtool, with Grafana's variables filled in. */
 export const dashboardQueries = async (workspace: string): Promise<string> => {
-  const { panels } = JSON.parse(await readFile(`${workspace}/deploy/grafana/dashboard.json`, "utf8"))
-  const queries = (panels as ReadonlyArray<{ targets?: ReadonlyArray<{ expr: string }> }>).flatMap(
-    ({ targets = [] }) => targets,
-  )
-  const rules = queries.map(({ expr }, index) => ({
-    record: `query:${index}`,
-    expr: expr.replaceAll("$__rate_interval", "5m").replaceAll(/\$(job|instance)/g, ".*"),
-  }))
+  const dashboard = JSON.parse(await readFile(`${workspace}/deploy/grafana/dashboard.json`, "utf8"))
+  const panels: ReadonlyArray<{ targets?: ReadonlyArray<{ expr: string }> }> = dashboard.panels
+  const rules = panels
+    .flatMap(({ targets = [] }) => targets)
+    .map(({ expr }, index) => ({
+      record: `query:${index}`,
+      expr: expr.replaceAll("$__rate_interval", "5m").replaceAll(/\$(job|instance)/g, ".*"),
+    }))
   // JSON is YAML too.
   return JSON.stringify({ groups: [{ name: "queries", rules }] })
 }

@@ -1,14 +1,11 @@
 /** Starts the image's folder, and checks what it does. */
+import assert from "node:assert"
 import { chown, copyFile, mkdir, readdir, writeFile } from "node:fs/promises"
 import { imageEnvironment, parseLogLine, type RunningProxy, run, stagesOf, startProxy, wordsOf } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
 
 /** As the image runs it. */
 const UID = 10001
-
-const must = (holds: boolean, otherwise: string): void => {
-  if (!holds) throw new Error(otherwise)
-}
 
 /**
  * Starts the folder as the image does: with the Dockerfile's entry point, command and health check, secrets as files,
@@ -21,20 +18,15 @@ const must = (holds: boolean, otherwise: string): void => {
  * @param test the command of `helm test`, without the URL of readiness
  * @returns a summary, and the names of the metrics
  */
-export const startApp = async (
-  workspace: string,
-  app: string,
-  scratch: string,
-  config: string,
-  test: ReadonlyArray<string>,
-) => {
-  const [, stage = []] = await stagesOf(`${workspace}/deploy/Dockerfile`)
+export const startApp = async (app: string, scratch: string, config: string, test: ReadonlyArray<string>) => {
+  const [, stage = []] = await stagesOf()
   const entryPoint = wordsOf(stage, "ENTRYPOINT").map((word) => word.replace(/^\/app\//, `${app}/`))
   const [command = "", ...flags] = wordsOf(stage, "CMD").map((word) => word.replace(/^(0\.0\.0\.0|::)$/, "127.0.0.1"))
-  must(command === "serve", `the image's command is ${command}`)
+  assert(command === "serve", `the image's command is ${command}`)
+  const withoutPort = flags.filter((flag, at) => ![flag, flags[at - 1]].includes("--port"))
   const [, ...healthCheck] = wordsOf(stage, "HEALTHCHECK")
 
-  const { etc, state, node } = { etc: `${scratch}/etc`, state: `${scratch}/state`, node: `${scratch}/node` }
+  const [etc, state, node] = [`${scratch}/etc`, `${scratch}/state`, `${scratch}/node`]
   for (const directory of [etc, state]) await mkdir(directory)
   // The workspace's own node may be in a folder that only root can access.
   await copyFile(process.execPath, node)
@@ -47,21 +39,12 @@ export const startApp = async (
   await writeFile(`${etc}/waldur-api-token`, waldur.token)
   await writeFile(`${etc}/hpc-user-client-secret`, hpcUserApi.clientSecret)
 
+  const mayRead = [app, etc, state].map((directory) => `--allow-fs-read=${directory}/*`)
   let running: RunningProxy | undefined
   try {
     running = await startProxy({
-      command: [
-        node,
-        "--permission",
-        ...[`${app}/`, `${etc}/`, `${state}/`].map((directory) => `--allow-fs-read=${directory}*`),
-        `--allow-fs-write=${state}/*`,
-        ...entryPoint,
-      ],
-      args: [
-        "--config",
-        `${etc}/config.yaml`,
-        ...flags.filter((_, at) => flags[at] !== "--port" && flags[at - 1] !== "--port"),
-      ],
+      command: [node, "--permission", ...mayRead, `--allow-fs-write=${state}/*`, ...entryPoint],
+      args: ["--config", `${etc}/config.yaml`, ...withoutPort],
       user,
       directory: state,
       environment: {
@@ -80,32 +63,29 @@ export const startApp = async (
     const { url } = running
     const get = async (path: string) => {
       const response = await fetch(url + path)
-      must(response.status === 200, `${path} returned ${response.status}`)
+      assert(response.status === 200, `${path} returned ${response.status}`)
       return response.text()
     }
     const { total } = JSON.parse(await get("/api/storage-resources/")).pagination
-    must(total > 0, "the list is empty")
+    assert(total > 0, "the list is empty")
     for (const path of ["/openapi.json", "/docs/"]) await get(path)
-    await run(
-      node,
-      healthCheck.map((word) => word.replace("http://localhost:8080", url)),
-      user,
-    )
+    const itsCheck = healthCheck.map((word) => word.replace("http://localhost:8080", url))
+    await run(node, itsCheck, user)
     const [interpreter, ...asksReadiness] = test
-    must(interpreter === "node", `helm test runs ${interpreter}`)
+    assert(interpreter === "node", `helm test runs ${interpreter}`)
     await run(node, [...asksReadiness, `${url}/healthz/ready`], user)
     const accepted = await run(node, [...asksReadiness, `${url}/nothing`], user).catch(() => undefined)
-    must(accepted === undefined, "helm test accepts a 404")
+    assert(accepted === undefined, "helm test accepts a 404")
     const metrics = await get("/metrics")
     const lines = running.stderr().split("\n").map(parseLogLine)
     const { annotations } = lines.find((line) => line?.event === "configuration") ?? {}
-    must(annotations !== undefined, "the configuration is not logged")
-    must(annotations?.ignored_keys === undefined, `keys of config.yaml are unknown: ${annotations?.ignored_keys}`)
+    assert(annotations !== undefined, "the configuration is not logged")
+    assert(annotations?.ignored_keys === undefined, `keys of config.yaml are unknown: ${annotations?.ignored_keys}`)
 
     const code = await running.stop()
-    must(code === 0, `after SIGTERM it ended with ${code}`)
+    assert(code === 0, `after SIGTERM it ended with ${code}`)
     const written = await readdir(state)
-    must(written.join() === "snapshot", `in place of cache.path alone it wrote ${written.join(", ") || "nothing"}`)
+    assert(written.join() === "snapshot", `in place of cache.path alone it wrote ${written.join(", ") || "nothing"}`)
     return {
       seen: `${total} entries, health check passed, exit code 0 after SIGTERM, the snapshot kept`,
       metrics: new Set<string>(metrics.match(/(?<=^# TYPE )\S+/gm)),

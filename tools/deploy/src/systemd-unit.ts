@@ -35,12 +35,7 @@ const checkUnit = async (unit: string, exposure: number): Promise<string> => {
   // It also succeeds if it does not know a setting.
   if (complaints.includes("storage-")) throw new Error(complaints)
   if (!unit.endsWith(".service")) return "verified"
-  const report = await run("systemd-analyze", [
-    "security",
-    "--offline=yes",
-    `--threshold=${exposure}`,
-    "--no-pager",
-    unit,
-  ])
+  const flags = ["--offline=yes", `--threshold=${exposure}`, "--no-pager"]
+  const report = await run("systemd-analyze", ["security", ...flags, unit])
   return report.match(/Overall exposure.*/)?.[0] ?? "verified"
 }

@@ -1,13 +1,15 @@
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { existsSync } from "node:fs"
 import { mkdir, rename, rm } from "node:fs/promises"
 import { homedir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 
 /** Nothing of it is in the repository, and a second run downloads nothing. */
 const cache = join(homedir(), ".cache", "cscs-storage-proxy")
 
 /**
- * A folder of this user's cache, created once and atomically.
+ * A folder of this user's cache, created once and atomically; concurrent calls wait for it.
  *
  * @param name with the version of its content, since it is never created again
  * @param make fills an empty folder
@@ -15,16 +17,23 @@ const cache = join(homedir(), ".cache", "cscs-storage-proxy")
 export const cachedFolder = async (name: string, make: (folder: string) => Promise<unknown> | unknown) => {
   const folder = join(cache, name)
   if (existsSync(folder)) return folder
+  await mkdir(dirname(folder), { recursive: true })
+  // The lock is Linux's and ends with this process; without the program `flock` there is none.
+  const holder = spawn("flock", [`${folder}.lock`, "sh", "-c", "echo; exec cat"], { stdio: ["pipe", "pipe", "ignore"] })
+  await Promise.race([once(holder.stdout, "data"), new Promise((resolve) => holder.once("error", resolve))])
   const unfinished = `${folder}.${process.pid}.tmp`
-  console.log(`      fetching ${name}`)
   try {
+    if (existsSync(folder)) return folder
+    console.log(`      fetching ${name}`)
     await mkdir(unfinished, { recursive: true })
     await make(unfinished)
     await rename(unfinished, folder)
   } catch (error) {
-    await rm(unfinished, { recursive: true, force: true })
-    // Another run may have been faster.
+    // Without a lock, another run may have been faster.
     if (!existsSync(folder)) throw error
+  } finally {
+    await rm(unfinished, { recursive: true, force: true })
+    holder.stdin.destroy()
   }
   return folder
 }

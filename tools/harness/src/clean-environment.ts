@@ -2,19 +2,15 @@
 import { delimiter } from "node:path"
 import type { Environment } from "./run.ts"
 
+const ofThisWorkspace =
+  /^(npm_|pnpm_|turbo_|node_(?!extra_ca_certs$|use_system_ca$)|init_cwd$|actions_id_token|.*_token$|.*_otp$)/i
+
 /**
  * This process's variables without those of this workspace (`pnpm run` sets npm_*, and node_modules on the PATH) and
  * without anything that could publish to a real registry.
  */
 export const cleanEnvironment: Environment = {
-  ...Object.fromEntries(
-    Object.entries(process.env).filter(
-      ([name]) =>
-        !/^(npm_|pnpm_|turbo_|node_(?!extra_ca_certs$|use_system_ca$)|init_cwd$|actions_id_token|.*_token$|.*_otp$)/i.test(
-          name,
-        ),
-    ),
-  ),
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !ofThisWorkspace.test(name))),
   PATH: (process.env.PATH ?? "")
     .split(delimiter)
     .filter((place) => !place.includes("node_modules"))

@@ -20,11 +20,8 @@ export const stagesOf = async (dockerfile: string | URL = ours): Promise<Readonl
 /** The variables that the image sets, such as `NODE_ENV`. None of their values has a space. */
 export const imageEnvironment = async (): Promise<Readonly<Record<string, string>>> => {
   const image = (await stagesOf()).at(-1) ?? []
-  return Object.fromEntries(
-    image
-      .filter(({ name }) => name === "ENV")
-      .flatMap(({ text }) => [...text.matchAll(/\b(\w+)=(\S+)/g)].map(([, name = "", value = ""]) => [name, value])),
-  )
+  const pairs = image.flatMap(({ name, text }) => (name === "ENV" ? [...text.matchAll(/\b(\w+)=(\S+)/g)] : []))
+  return Object.fromEntries(pairs.map(([, name = "", value = ""]) => [name, value]))
 }
 
 /** The words of an instruction in JSON form, such as `CMD ["serve"]`. */

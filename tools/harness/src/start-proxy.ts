@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { parseLogLine } from "./log-line.ts"
-import { end, watch } from "./processes.ts"
+import { end, signal, watch } from "./processes.ts"
 import { until } from "./until.ts"
 
 /** Milliseconds that a start may take: machines in CI are busy. */
@@ -90,14 +90,6 @@ export const spawnProxy = (options: ProxyOptions) => {
   const ended = once(child, "close").then(([code, signal]) => (code ?? signal) as number | string)
   // Reported by whatever awaits it.
   ended.catch(() => {})
-  const signal = (name: NodeJS.Signals): void => {
-    try {
-      if (hasGroup && child.pid !== undefined) process.kill(-child.pid, name)
-      else child.kill(name)
-    } catch {
-      // It has ended.
-    }
-  }
   return {
     child: child as ChildProcess,
     pid: child.pid ?? 0,
@@ -107,11 +99,11 @@ export const spawnProxy = (options: ProxyOptions) => {
     stderr: () => stderr,
     /** Exit code, or the signal that ended it; resolves once all output has been read. */
     ended,
-    signal,
+    signal: (name: NodeJS.Signals) => signal(child, name),
     /** Asks it to end, and kills it after a minute; resolves like `ended`. */
-    stop: async (name: NodeJS.Signals = "SIGTERM") => {
-      signal(name)
-      const tooLong = setTimeout(() => signal("SIGKILL"), stopWithin)
+    stop: (name: NodeJS.Signals = "SIGTERM") => {
+      signal(child, name)
+      const tooLong = setTimeout(signal, stopWithin, child, "SIGKILL")
       return ended.finally(() => clearTimeout(tooLong))
     },
   }

@@ -47,8 +47,7 @@ const fault = (
       return { what: `entry ${at} is none of the list`, found: entry, expected: "no such entry" }
     }
     if (!place.entries.has(text)) {
-      const truths = [...place.entries].map((one) => JSON.parse(one) as unknown)
-      return { what: `entry ${at} has a wrong value`, found: entry, expected: truths }
+      return { what: `entry ${at} has a wrong value`, found: entry, expected: shown(place) }
     }
     if (index <= last) return { what: `entry ${at} comes twice, or not in its order`, found: entry }
     if (at === 0) first = index

@@ -23,6 +23,7 @@ const installed = async ({ folder }: LibraryFolder): Promise<ReadonlyArray<strin
 
 /**
  * Installs the libraries in an empty project as their READMEs describe, and copies the READMEs' examples beside them.
+ * Returns the one version of effect that they share.
  */
 export const makeProject = async (
   project: string,
@@ -30,7 +31,7 @@ export const makeProject = async (
   npmrc: string,
   typesOfNode: string,
   env: Environment,
-): Promise<void> => {
+): Promise<string> => {
   await mkdir(project)
   await writeFile(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }))
   await addToNpmrc(project, npmrc)
@@ -41,18 +42,14 @@ export const makeProject = async (
     const { source } = await readmeExample(library.folder)
     await writeFile(join(project, fileOf(library)), source)
   }
-}
-
-/**
- * The versions of a package visible to the project and our packages. Nested dependencies of others do not count:
- * hono-openapi has an Effect 3 of its own for a converter that we do not use.
- */
-export const versionsSeen = async (project: string, name: string): Promise<ReadonlyArray<string>> => {
   const { packages } = JSON.parse(await readFile(join(project, "package-lock.json"), "utf8"))
-  return Object.keys(packages)
-    .filter((place) => /^(node_modules\/@cscs\/[^/]+\/)?node_modules\/[^/]+$/.test(place))
-    .filter((place) => place.endsWith(`/${name}`))
-    .map((place) => packages[place].version)
+  // Nested dependencies of others do not count: hono-openapi has an Effect 3 of its own for a converter that we do not use.
+  const seen = Object.keys(packages).filter((place) =>
+    /^(node_modules\/@cscs\/[^/]+\/)?node_modules\/effect$/.test(place),
+  )
+  const effects = seen.map((place) => `effect ${packages[place].version}`)
+  if (effects.length !== 1) throw new Error(`There is more than one effect: ${effects.join(", ")}`)
+  return effects.join()
 }
 
 /** Type-checks the examples, and the types of everything they use. */

@@ -13,7 +13,6 @@ import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import {
   cleanEnvironment,
-  endAllChildren,
   reportedStep,
   run,
   sandboxEnvironment,
@@ -32,7 +31,6 @@ import {
   runExample,
   typecheck,
   versionByNpx,
-  versionsSeen,
 } from "./empty-project.ts"
 import { startRegistry } from "./registry.ts"
 import { addChangeset, moves, publish, type Versions, version } from "./releases.ts"
@@ -60,7 +58,6 @@ const sameSet = (found: ReadonlyArray<string>, wanted: ReadonlyArray<string>, wh
 
 const indented = (lines: ReadonlyArray<string>) => lines.map((line) => `\n      ${line}`).join("")
 
-process.once("exit", endAllChildren)
 await rehearse()
 // The sandbox, the proxy and the registry still listen; they end with this process.
 process.exit()
@@ -96,11 +93,9 @@ async function rehearse(): Promise<void> {
   const first = await step("build, changeset pack and publish", () => publish(copy, registry, names, env), words)
   sameSet([...first.keys()], names, "The registry does not have what is not private")
   const early = [...first].filter(([, version]) => version.startsWith("0."))
-  sameSet(
-    early.map(([name]) => name),
-    [],
-    "The first release of a package is 1.0.0: a changeset must name it with `major`",
-  )
+  if (early.length > 0) {
+    throw new Error(`The first release of a package is 1.0.0: a changeset must name it with \`major\`: ${early}`)
+  }
   const chart = readFileSync(join(copy, "deploy/helm/storage-proxy/Chart.yaml"), "utf8")
   sameSet(
     Array.from(chart.matchAll(/^(?:version|appVersion): (.*)$/gm), ([, version = ""]) => version),
@@ -129,16 +124,8 @@ async function rehearse(): Promise<void> {
   for (const [version, node] of Object.entries(nodes)) {
     const here = withPath(cleanEnvironment, dirname(node))
     const project = join(scratch, `project-${version}`)
-    await step(
-      `Node ${version}: npm install by name`,
-      async () => {
-        await makeProject(project, libraries, npmrc, typesOfNode, here)
-        const effects = await versionsSeen(project, "effect")
-        if (effects.length !== 1) throw new Error(`There is more than one effect: ${effects.join(", ")}`)
-        return effects
-      },
-      ([effect]) => `${libraries.length} packages, one effect (${effect})`,
-    )
+    const install = () => makeProject(project, libraries, npmrc, typesOfNode, here)
+    await step(`Node ${version}: npm install by name`, install, (seen) => `${libraries.length} packages, ${seen}`)
     if (node === ownNode) {
       const tsc = join(copy, "node_modules/typescript/bin/tsc")
       await step("types of the examples", () => typecheck(project, tsc, here))

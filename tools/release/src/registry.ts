@@ -10,12 +10,12 @@ export type Registry = Awaited<ReturnType<typeof startRegistry>>
 /** The metadata of a package. */
 export interface Packument {
   readonly "dist-tags": { readonly latest: string }
-  readonly versions: Readonly<
-    Record<
-      string,
-      { readonly dependencies?: Readonly<Record<string, string>>; readonly dist: { readonly tarball: string } }
-    >
-  >
+  readonly versions: Readonly<Record<string, Release>>
+}
+
+interface Release {
+  readonly dependencies?: Readonly<Record<string, string>>
+  readonly dist: { readonly tarball: string }
 }
 
 /**

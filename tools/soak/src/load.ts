@@ -68,7 +68,11 @@ const pageIn = (checker: Checker, reply: Reply, filter: Filter): ListedEntries =
   return { entries: resources, filter, page: { offset, limit, total } }
 }
 
-const keep = ({ kept, chance }: Caller, reply: Reply, listed: ListedEntries): void => {
+/** Checks a whole response, and keeps it for a later revalidation. */
+const checkAndKeep = ({ kept, chance, checker }: Caller, reply: Reply, listed: ListedEntries): void => {
+  checker.age(reply)
+  checker.etag(reply)
+  checker.list(reply, checker.windowOf(reply), listed)
   const etag = reply.header("etag")
   if (etag === undefined) return
   const one = { path: reply.request.path, headers: reply.request.headers ?? {}, etag, listed }
@@ -85,11 +89,7 @@ const onePage = async (caller: Caller, headers: Readonly<Record<string, string>>
   })
   const reply = await client.send({ path, headers })
   if (!checker.isSuccess(reply, 502)) return
-  const listed = pageIn(checker, reply, filter)
-  checker.age(reply)
-  checker.etag(reply)
-  checker.list(reply, checker.windowOf(reply), listed)
-  keep(caller, reply, listed)
+  checkAndKeep(caller, reply, pageIn(checker, reply, filter))
 }
 
 const page: Kind = (caller) => onePage(caller, randomCoding(caller.chance))
@@ -117,7 +117,7 @@ const walk: Kind = async ({ client, chance, checker }) => {
     checker.etag(reply)
     entries.push(...some)
     path = nextIn(reply)
-    if (chance.happens(0.5)) await new Promise((resolve) => setTimeout(resolve, chance.between(0, 800)))
+    if (chance.happens(0.5)) await pause(chance.between(0, 800))
   }
   if (first === undefined) return
   count(checker.checks, "walks")
@@ -149,12 +149,8 @@ const lines: Kind = async (caller) => {
   if (!checker.isSuccess(reply, 502)) return
   const type = reply.header("content-type")
   if (!type?.includes("ndjson")) return checker.wrong(reply, "the response is not NDJSON", type)
-  const listed = linesIn(checker, reply, filter)
   count(checker.checks, "NDJSON lists")
-  checker.age(reply)
-  checker.etag(reply)
-  checker.list(reply, checker.windowOf(reply), listed)
-  keep(caller, reply, listed)
+  checkAndKeep(caller, reply, linesIn(checker, reply, filter))
 }
 
 /** Revalidates a response that a caller has: a 304 means that it is still valid. */
@@ -165,7 +161,6 @@ const unchangedSince: Kind = async (caller) => {
   const reply = await client.send({ path: one.path, headers: { ...one.headers, "If-None-Match": one.etag } })
   const isWhole = checker.isSuccess(reply, 502, 304)
   if (!isWhole && reply.status !== 304) return
-  checker.age(reply)
   count(checker.checks, isWhole ? "changed since" : "unchanged since")
   const isSame = reply.header("etag") === one.etag
   if (isWhole === isSame) {
@@ -174,14 +169,12 @@ const unchangedSince: Kind = async (caller) => {
   if (!isWhole && reply.body.length > 0) {
     checker.wrong(reply, "an unexpected body", reply.body.toString().slice(0, 200))
   }
-  if (isSame) checker.list(reply, checker.windowOf(reply), one.listed)
-  else if (one.headers.Accept === undefined) {
-    const listed = pageIn(checker, reply, one.listed.filter)
+  if (!isSame && one.headers.Accept === undefined) {
     const unconditional = { ...reply, request: { path: one.path, headers: one.headers } }
-    checker.etag(unconditional)
-    checker.list(reply, checker.windowOf(reply), listed)
-    keep(caller, unconditional, listed)
+    return checkAndKeep(caller, unconditional, pageIn(checker, reply, one.listed.filter))
   }
+  checker.age(reply)
+  if (isSame) checker.list(reply, checker.windowOf(reply), one.listed)
 }
 
 const leaving: Kind = async ({ client, chance, checker }) => {

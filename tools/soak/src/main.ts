@@ -3,12 +3,11 @@
  * Sends all kinds of requests to a proxy while its upstreams change and fail at random, and checks every response
  * against the history of the sandbox's world.
  *
- * Usage: `pnpm soak [--seconds 300] [--seed N] [--resources 300]`. The process is built as for the image.
+ * Usage: `pnpm soak [--seconds 300] [--seed N]`. The process is built as for the image.
  *
  * Exit code 1 if a response was wrong, the log shows a fault, or memory grew. The same seed gives the same
  * events; their order relative to the proxy's own work depends on the machine. Needs Linux.
  */
-import { mkdir } from "node:fs/promises"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import {
@@ -36,6 +35,7 @@ import { pause } from "./pause.ts"
 import { growthInSecondHalf, memoryFault, type Sample } from "./vital-signs.ts"
 
 const callers = 8
+const resources = 300
 /** Maximum number of faulty lines, and of faulty responses, that are reported in full. */
 const shownFaults = 10
 
@@ -43,10 +43,9 @@ const { values } = parseArgs({
   options: {
     seconds: { type: "string", default: "300" },
     seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 31)) },
-    resources: { type: "string", default: "300" },
   },
 })
-const wholeNumber = (name: "seconds" | "seed" | "resources", least: number): number => {
+const wholeNumber = (name: keyof typeof values, least: number): number => {
   const value = Number(values[name])
   if (Number.isSafeInteger(value) && value >= least) return value
   throw new Error(`--${name}: ${JSON.stringify(values[name])} is not a whole number of at least ${least}`)
@@ -55,8 +54,7 @@ const wholeNumber = (name: "seconds" | "seed" | "resources", least: number): num
 const soak = async (): Promise<ReadonlyArray<string>> => {
   const seconds = wholeNumber("seconds", 20)
   const seed = wholeNumber("seed", 0)
-  const resources = wholeNumber("resources", 50)
-  console.log(`pnpm soak --seconds ${seconds} --seed ${seed} --resources ${resources}`)
+  console.log(`pnpm soak --seconds ${seconds} --seed ${seed}`)
   const folder = scratchFolder("soak")
 
   const sandbox = await startSandbox({ world: buildWorld({ resources, seed, edgeCases: false }), logCalls: false })
@@ -73,15 +71,9 @@ const soak = async (): Promise<ReadonlyArray<string>> => {
     wasFailing: ({ from, to }) => wasFailing({ from: from - pace.calmAfter, to }, ["hpcUserApi", "issuer"]),
   })
   const log = logReader(sandbox)
-  const directory = join(folder, "proxy")
-  await mkdir(directory)
   const environment = { ...(await imageEnvironment()), ...sandboxEnvironment(sandbox), ...pace.settings }
-  const proxy = await startProxy({
-    main: await buildProxy(join(folder, "deployed")),
-    directory,
-    environment,
-    onLine: log.read,
-  })
+  const main = await buildProxy(join(folder, "deployed"))
+  const proxy = await startProxy({ main, directory: folder, environment, onLine: log.read })
   const client = clientOf(proxy.url)
   // No list is held yet, so it comes with the first one.
   const first = await client.send({ path: listPath })

@@ -54,23 +54,20 @@ export const mutateWorld = async (world: World, stop: AbortSignal): Promise<void
 const turnsOf = (around: World) => {
   const { sandbox, history, chance, isCalmFor, counts } = around
   const { world, waldur } = sandbox
-  let lastCame = Number.NEGATIVE_INFINITY
-  let lastWent = Number.NEGATIVE_INFINITY
+  const last = { came: Number.NEGATIVE_INFINITY, went: Number.NEGATIVE_INFINITY }
   let regained: Promise<void> = Promise.resolve()
   let giveBack = () => {}
+  /** A number for the next name or GID. */
   let made = 0
-  /** Whether a record may be added now; if so, it is. */
-  const mayCome = (): boolean => {
-    if (performance.now() - lastWent < apart) return false
-    lastCame = performance.now()
+  /** Whether a record may be added (removed) now; if so, it is. */
+  const may = (does: "came" | "went", other: "came" | "went"): boolean => {
+    if (performance.now() - last[other] < apart) return false
+    last[does] = performance.now()
     made += 1
     return true
   }
-  const mayGo = (): boolean => {
-    if (performance.now() - lastCame < apart) return false
-    lastWent = performance.now()
-    return true
-  }
+  const mayCome = () => may("came", "went")
+  const mayGo = () => may("went", "came")
   const malformedRows = new Set<WaldurRecord>()
   // Each kind in turn, so that a short run has several.
   let malformedCame = 0
@@ -280,11 +277,8 @@ const malformations = (path: string, row: WaldurRecord): ReadonlyArray<WaldurRec
   { backend_id: path, attributes: "x".repeat(100_000) },
 ]
 
-const placeInProject = (row: WaldurRecord, slug: string): void => {
-  row.project_slug = slug
-  row.project_name = `Project ${slug}`
-  row.backend_id = ""
-}
+const placeInProject = (row: WaldurRecord, slug: string) =>
+  Object.assign(row, { project_slug: slug, project_name: `Project ${slug}`, backend_id: "" })
 
 const renameCustomer = ({ world }: Sandbox, uuid: string, name: string): void => {
   for (const list of world.customersByOffering.values()) {

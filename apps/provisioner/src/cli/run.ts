@@ -8,9 +8,9 @@ import { monitoring } from "./monitoring.ts"
 import { acting, looking } from "./session.ts"
 import { planText } from "./show-plan.ts"
 
-/** After a report, in milliseconds, until a list can be from after it: its age is in whole seconds. */
+/** Milliseconds after a report until a list can be newer than it: a list's age is in whole seconds. */
 const afterReport = 1050
-/** In seconds: a list of this age will not get younger soon, such as one whose entries the proxy's loss guard keeps. */
+/** Seconds. A list this old is not renewed soon, for example because the proxy's loss guard keeps its entries. */
 const old = 120
 /** A poll's interval varies by this fraction, so that provisioners do not poll in step. */
 const jitter = 0.1
@@ -56,7 +56,7 @@ export const run = Command.make(
       const isPoll = elapsedOf(clock) >= nextPoll
       const pollEvery = settings.pollEvery * (1 - jitter + 2 * jitter * Math.random())
       if (isPoll) nextPoll = elapsedOf(clock) + pollEvery
-      // As Waldur is now: the proxy's own list may be older than an order by its `cache.fresh_for`.
+      // With a refresh: the proxy's own list may be older than an order by its `cache.fresh_for`.
       const list = yield* proxy
         .refresh(last)
         .pipe(
@@ -96,7 +96,7 @@ export const run = Command.make(
       const now = elapsedOf(clock)
       const untilPoll = Math.max(0, nextPoll - now)
       const untilRetry = outcome.retryAt === undefined ? untilPoll : Math.max(0, outcome.retryAt - now)
-      // A list from after the report; longer each time, while the proxy has only older ones.
+      // Until a list from after the report; doubled each time while the proxy has only older ones.
       const untilFresh = waits > 0 ? afterReport * 2 ** Math.min(waits - 1, 10) : untilPoll
       yield* Effect.sleep(Math.min(untilPoll, untilRetry, untilFresh))
     }

@@ -1,4 +1,4 @@
-/** From the list's quotas to bytes and inodes, and from those to the units of storage systems. Nothing else converts. */
+/** Converts the list's quotas to bytes and inodes, and those to the units of storage systems. No other module does. */
 import { Effect } from "effect"
 import { type QuotaKind, type Quotas, Refused } from "../drivers/driver.ts"
 
@@ -65,7 +65,7 @@ const exact = (value: number, decimals: number): bigint =>
 
 const kibibyte = 1024n
 
-/** Bytes to KiB for Lustre, XFS and `setquota`, rounded down: 10^12 bytes are 976,562,500 KiB. At least 1, for 0 is unlimited. */
+/** Bytes to KiB for Lustre, XFS and `setquota`, rounded down: 10^12 bytes are 976,562,500 KiB. At least 1, since 0 is unlimited. */
 export const kibibytes = (bytes: bigint): bigint => (bytes > kibibyte ? bytes / kibibyte : 1n)
 
 /** KiB, as those systems return them, to bytes. */

@@ -13,15 +13,15 @@ export interface Directory {
   readonly path: string
 }
 
-/** What of a directory matters here. */
+/** The part of a directory's status that drivers compare. */
 export interface DirectoryStatus {
   readonly uid: number
   readonly gid: number
   /** At most 0o7777. */
   readonly mode: number
   /**
-   * Inode and time of birth: the same as long as the directory exists, wherever it is renamed to; an inode number alone is
-   * used again. The device is not part of it, because it may change with each mount.
+   * Inode and time of birth: the same as long as the directory exists, wherever it is renamed to. Inode numbers alone are
+   * reused. The device is not part of it, because it may change with each mount.
    */
   readonly identity: string
 }
@@ -143,7 +143,7 @@ export const octal = (mode: number): string => mode.toString(8).padStart(4, "0")
 export const namesIn = (directory: Directory): Effect.Effect<ReadonlyArray<string>, DriverError> =>
   attempt(`list ${directory.path}`, () => readdir(pathOf(directory, ".")))
 
-/** Makes `name` in the directory, for this process alone. */
+/** Makes `name` in the directory, accessible to its owner only. */
 export const makeChild = (parent: Directory, name: string): Effect.Effect<void, DriverError> =>
   attempt(`mkdir ${shownPath(parent, name)}`, () => mkdir(pathOf(parent, name), 0o700))
 
@@ -154,16 +154,16 @@ export const sync = (directory: Directory): Effect.Effect<void, DriverError> =>
 const claimMode = 0o1000
 const setgid = 0o2000
 
-/** Whether it is the claim of a `renameInto` that was killed: it holds nothing, and counts as nothing. */
+/** Whether it is the claim of a `renameInto` that was killed: it is empty, and is ignored. */
 export const isClaim = (status: DirectoryStatus): boolean =>
   status.uid === process.geteuid?.() && (status.mode & ~setgid) === claimMode
 
 /**
  * Renames without replacing anything. Node has no `renameat2`, and `rename` replaces an empty directory in silence. So an
  * empty directory is made first, as a claim, which fails if anything has the name; then `rename` replaces that one, which
- * fails if it is no longer empty. `mv -n` is no way: it copies if it cannot rename.
+ * fails if it is no longer empty. `mv -n` is no alternative: it copies if it cannot rename.
  *
- * Not prevented: another root process that replaces the claim by an empty directory of its own in between. That one is lost.
+ * Not prevented: another root process that replaces the claim by an empty directory of its own in between. That directory is lost.
  *
  * @param moved the directory that is renamed, open: what is at the new place is compared with it
  */
@@ -202,7 +202,7 @@ export const renameInto = (
     }),
   )
 
-/** A claim that stays costs nothing, so the first error is the one to report. */
+/** A leftover claim does no harm, so the first error is the one to report. */
 const withdrawClaim = (parent: Directory, name: string) =>
   Effect.ignore(
     Effect.scoped(

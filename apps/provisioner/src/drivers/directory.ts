@@ -1,4 +1,4 @@
-/** Plain directories for tries: the quotas are remembered in the registry, and enforced by nothing. */
+/** Plain directories for trials: the quotas are recorded in the registry, and not enforced. */
 import { lstat, opendir } from "node:fs/promises"
 import { Effect } from "effect"
 import { errorOf } from "../disk/directory.ts"

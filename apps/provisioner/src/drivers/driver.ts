@@ -9,11 +9,11 @@ export type QuotaKind = "spaceSoft" | "spaceHard" | "inodesSoft" | "inodesHard"
 
 /**
  * Limits in bytes and inodes, as `bigint`: 10 PB in bytes exceed the safe integers. Each is above 0, because every file
- * system takes 0 as "no limit". A kind that is absent is, in a request, kept as it is set, and, in what was read, unlimited.
+ * system takes 0 as "no limit". An absent kind means, in a request, that it stays unchanged; in what was read, that it is unlimited.
  */
 export type Quotas = Readonly<Partial<Record<QuotaKind, bigint>>>
 
-/** What a driver can enforce. `ensureQuota` passes over the other kinds; `status` lists them for the operator. */
+/** What a driver can enforce. `ensureQuota` skips the other kinds; `status` lists them for the operator. */
 export interface Capabilities {
   readonly enforces: ReadonlyArray<QuotaKind>
   /** The system stores limits in multiples of these; a request is rounded down to them, but not to 0. */
@@ -36,7 +36,7 @@ export interface Listed extends Item {
   readonly gid: number
   /** Permission bits with setuid, setgid and sticky: at most 0o7777. */
   readonly mode: number
-  /** `null` keeps the quotas that are set. */
+  /** `null` leaves the current quotas unchanged. */
   readonly quotas: Quotas | null
 }
 
@@ -58,7 +58,7 @@ export type Whereabouts =
   | { readonly at: "trash"; readonly name: string; readonly order: string; readonly since: string }
   | { readonly at: "nowhere" }
 
-/** What is used of a directory, in bytes and inodes; `inodes` is `null` if the system does not count them. */
+/** The usage of a directory, in bytes and inodes; `inodes` is `null` if the system does not count them. */
 export interface Usage {
   readonly bytes: bigint
   readonly inodes: bigint | null
@@ -68,7 +68,7 @@ export interface Usage {
 /** What a step has found and done: all of them end in the same state. */
 export type Outcome = "made" | "changed" | "unchanged"
 
-/** A removed directory, which a person deletes after its retention. */
+/** A removed directory, which an operator deletes after its retention. */
 export interface Trashed {
   /** Its name in the trash. */
   readonly name: string
@@ -80,10 +80,10 @@ export interface Trashed {
 }
 
 /**
- * The step may have been done or not: a timeout, a signal, an interrupted call, a busy system, a 5xx. Come again in a later
+ * The step may have been done or not: a timeout, a signal, an interrupted call, a busy system, a 5xx. Retry in a later
  * cycle, and report nothing.
  */
-export class UnknownOutcome extends Data.TaggedError("UnknownOutcome")<Told> {
+export class UnknownOutcome extends Data.TaggedError("UnknownOutcome")<FailedStep> {
   override get message() {
     return `${this.step}: ${this.detail}`
   }
@@ -91,25 +91,25 @@ export class UnknownOutcome extends Data.TaggedError("UnknownOutcome")<Told> {
 
 /**
  * The disk contradicts the list: something else is at the path, a project ID belongs to another directory, the limits that
- * were read back are not those that were set. Nothing was overwritten. Stop this item, and alert a person.
+ * were read back are not those that were set. Nothing was overwritten. Stop this item, and alert an operator.
  */
-export class Conflict extends Data.TaggedError("Conflict")<Told> {
+export class Conflict extends Data.TaggedError("Conflict")<FailedStep> {
   override get message() {
     return `${this.step}: ${this.detail}`
   }
 }
 
 /**
- * The step cannot be done until a person has changed something: a wrong argument, a missing right or program, a file system
+ * The step cannot be done until an operator has changed something: a wrong argument, a missing right or program, a file system
  * that is not mounted or has no quotas. Nothing was done.
  */
-export class Refused extends Data.TaggedError("Refused")<Told> {
+export class Refused extends Data.TaggedError("Refused")<FailedStep> {
   override get message() {
     return `${this.step}: ${this.detail}`
   }
 }
 
-interface Told {
+interface FailedStep {
   /** What was attempted, such as `rename /vast/store/a`. Contains no secret. */
   readonly step: string
   /** What was found, and the remedy. Contains no secret. */
@@ -176,7 +176,7 @@ export interface Driver {
 
   /**
    * Sets the quotas of an existing directory, and reads them back. Kinds that are absent stay; kinds that the driver cannot
-   * enforce are passed over. Part of `ensureDirectory`; alone it is for `newQuotas`.
+   * enforce are skipped. Part of `ensureDirectory`; alone it is for `newQuotas`.
    */
   readonly ensureQuota: (item: Item, quotas: Quotas) => Effect.Effect<Outcome, DriverError>
 
@@ -199,12 +199,12 @@ export interface Driver {
   readonly restore: (item: Item) => Effect.Effect<Outcome, DriverError>
 
   /**
-   * Renames the item's directory from `from` to `item.path`, without replacing. `unchanged` if it is there already. Where
-   * quotas are tied to paths (`vast`) they are gone after it: call `ensureDirectory` next, as after `restore`.
+   * Renames the item's directory from `from` to `item.path`, without replacing. `unchanged` if it is there already. If
+   * quotas are tied to paths (`vast`), they are gone afterwards: call `ensureDirectory` next, as after `restore`.
    */
   readonly move: (item: Item, from: string) => Effect.Effect<Outcome, DriverError>
 
-  /** What is used of the directory at `item.path`, which must be this item's. */
+  /** The usage of the directory at `item.path`, which must be this item's. */
   readonly usage: (item: Item) => Effect.Effect<Usage, DriverError>
 
   /**
@@ -216,7 +216,7 @@ export interface Driver {
 
   /**
    * Takes over a directory that another program has made: marks and remembers it as the item's, and changes nothing else.
-   * `unchanged` if it is already. Fails as `adoptable` does, and if its quota is not one of its own.
+   * `unchanged` if that was done already. Fails as `adoptable` does, and if its quota is not one of its own.
    */
   readonly adopt: (listed: Listed) => Effect.Effect<Outcome, DriverError>
 

@@ -23,7 +23,7 @@ export const projectQuotaSystem = (
         ? Effect.fail(new UnknownOutcome({ step: `lsattr -p -d ${given.path}`, detail }))
         : Effect.succeed({ id: Number(id), inherits: flags.includes("P") })
     })
-  /** Its exit code is 1 if a quota is exceeded, too. */
+  /** `quota` also exits with 1 if a quota is exceeded. */
   const row = (id: number) =>
     Effect.gen(function* () {
       const args = ["-P", "-v", "-w", "-p", `--filesystem=${mount}`, String(id)]
@@ -56,7 +56,7 @@ export const projectQuotaSystem = (
         const step = `project quotas of ${mount}`
         const detail =
           "the kernel or the mount has none: mount with prjquota, on a kernel with CONFIG_QFMT_V2 or XFS_QUOTA"
-        // Of ID 0, which always has a row if there are project quotas.
+        // ID 0 always has a row if there are project quotas.
         yield* Effect.mapError(row(0), (error) => new Refused({ step, detail: `${detail} (${error.detail})` }))
         const { id, inherits } = yield* project(root)
         if (id !== 0 || inherits)

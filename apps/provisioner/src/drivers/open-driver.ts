@@ -39,7 +39,7 @@ export type DriverSettings = CommonSettings &
 export const openDriver = (settings: DriverSettings): Effect.Effect<Driver, DriverError, Scope.Scope> =>
   Effect.flatMap(systemOf(settings), (system) => makeDriver(settings, system))
 
-/** As `openDriver`, for commands that only look: nothing is made, not even the trash of a new root. */
+/** Like `openDriver`, for commands that only read: nothing is made, not even the trash of a new root. */
 export const openReader = (settings: DriverSettings): Effect.Effect<Reader, DriverError, Scope.Scope> =>
   Effect.flatMap(systemOf(settings), (system) => makeReader(settings, system))
 

@@ -5,9 +5,9 @@ import { Conflict, type DriverError, type Quotas, Refused } from "./driver.ts"
 import type { Place, QuotaSystem } from "./quota-system.ts"
 import type { QuotaRow } from "./quota-table.ts"
 
-/** Which IDs may be given out, one for each directory. */
+/** The range of IDs that may be assigned, one for each directory. */
 export interface ProjectIds {
-  /** Default 1,000,000,000: far from GIDs, which other programs take for project IDs. At least 1. */
+  /** Default 1,000,000,000: far from GIDs, which other programs use as project IDs. At least 1. */
   readonly first?: number
   /** Default 1,999,999,999. At most 2^32 - 2: the last number means "none". */
   readonly last?: number

@@ -23,11 +23,11 @@ export interface QuotaSystem {
   readonly capabilities: Capabilities
   /** Whether the system can be used below this root, when the driver is opened: quotas are on, nothing is inherited. */
   readonly check?: (root: Directory) => Effect.Effect<void, DriverError>
-  /** Limits that the system takes to be the same as these, such as without a soft one that equals the hard one. */
+  /** Equivalent limits in the form that the system stores, for example without a soft one that equals the hard one. */
   readonly normalise?: (quotas: Quotas) => Quotas
-  /** Whether directories get project IDs; from where to where. The numbers are given out once. */
+  /** The range of project IDs, if directories get one. Each is assigned once. */
   readonly projectIds?: { readonly first: number; readonly last: number }
-  /** Whether a project ID is free: without usage and limits. One that is not was given out by another program. */
+  /** Whether a project ID has neither usage nor limits. Otherwise another program has assigned it. */
   readonly isFree?: (projectId: number) => Effect.Effect<boolean, DriverError>
   /** The project ID that a directory has, 0 for none. */
   readonly tiedTo?: (directory: Directory) => Effect.Effect<number, DriverError>

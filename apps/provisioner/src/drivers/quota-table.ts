@@ -10,15 +10,15 @@ export interface QuotaRow {
   readonly inodes: bigint
 }
 
-/** Amounts, `*` behind those over a limit. In brackets, Lustre shows what it could not ask all of its servers for. */
+/** An amount, followed by `*` if over a limit. Lustre puts amounts in brackets that not all of its servers have reported. */
 const amount = /^\d{1,20}\*?$/
 
 /**
  * Reads the row: file system, KiB used, soft and hard limit, grace, and the same for files. A long name of the file system
- * has a line of its own, so lines do not count. A limit of 0 is none, and neither is one of Lustre's default quota, which
- * applies to an ID without its own limits.
+ * has a line of its own, so line breaks are ignored. A limit of 0 means none, and so does one of Lustre's default quota,
+ * which applies to an ID without its own limits.
  *
- * Fails with `UnknownOutcome` if there is no such row: cut off, other columns, or inaccurate figures.
+ * Fails with `UnknownOutcome` if there is no such row: it is cut off, has other columns, or inaccurate figures.
  */
 export const readQuotaTable = (step: string, text: string): Effect.Effect<QuotaRow, UnknownOutcome> => {
   const lines = text.split("\n")
@@ -48,7 +48,7 @@ export const readQuotaTable = (step: string, text: string): Effect.Effect<QuotaR
   })
 }
 
-/** The four limits as `lfs setquota` and `setquota` take them: KiB without a suffix, which would be of 1024, and 0 for none. */
+/** The four limits as `lfs setquota` and `setquota` take them: space in KiB without a suffix, and 0 for no limit. */
 export const limitsOf = (
   quotas: Quotas,
   kibibytes: (bytes: bigint) => bigint,

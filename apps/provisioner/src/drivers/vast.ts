@@ -121,7 +121,7 @@ export const vastSystem = (settings: VastSettings): Effect.Effect<QuotaSystem, D
           const there = yield* find(place)
           if (there !== undefined) return yield* send({ method: "PATCH", path: `quotas/${there.id}/`, json: limits })
           const tenant = tenantId === undefined ? {} : { tenant_id: tenantId }
-          // The directory exists: VAST would make one that is root's.
+          // The directory exists already. Otherwise VAST would create it, owned by root.
           const json = { name: nameOf(place), path: pathOf(place), ...limits, ...tenant, create_dir: false }
           return yield* send({ method: "POST", path: "quotas/", json })
         }).pipe(Effect.asVoid),
@@ -134,7 +134,10 @@ export const vastSystem = (settings: VastSettings): Effect.Effect<QuotaSystem, D
         Effect.flatMap(find(place), (found) =>
           found === undefined
             ? Effect.fail(
-                new Conflict({ step: `usage of ${place.path}`, detail: "it has no quota, which would count" }),
+                new Conflict({
+                  step: `usage of ${place.path}`,
+                  detail: "it has no quota, so VAST does not count its usage",
+                }),
               )
             : Effect.succeed({
                 bytes: BigInt(found.used_effective_capacity ?? found.used_capacity ?? 0),
@@ -148,7 +151,7 @@ export const vastSystem = (settings: VastSettings): Effect.Effect<QuotaSystem, D
     } satisfies QuotaSystem
   })
 
-/** What a failed call means. VAST does nothing that it refuses with 4xx, except with 408 and 429, which are retried. */
+/** What a failed call means. A call refused with 4xx has changed nothing in VAST, unless it is 408 or 429, which are retried. */
 const errorOf = (failure: TransportFailure): DriverError => {
   const about = { step: failure.call, detail: failure.message }
   const { status = 0, reason } = failure

@@ -1,6 +1,6 @@
 /**
- * The provisioner's memory: which directory belongs to which item, and what it is about to do. A file of JSON lines, the last
- * one of an item counts. A line is written and synced before the act that it announces.
+ * The provisioner's memory: which directory belongs to which item, and what it is about to do. A file of JSON lines, of which the
+ * last one of an item counts. A line is written and synced before the act that it announces.
  */
 import {
   closeSync,
@@ -16,7 +16,7 @@ import {
 import { join } from "node:path"
 import { Data, Effect, Result, Schema, type Scope } from "effect"
 
-/** What is known of an item. The driver's marks say where its directory is; this is what was done, and what had begun. */
+/** What is known of an item: what was done, and what had begun. Where its directory is, the driver's marks show. */
 export const ItemRecord = Schema.Struct({
   /** The storage system's key. */
   system: Schema.String,
@@ -30,7 +30,7 @@ export const ItemRecord = Schema.Struct({
   reported: Schema.optionalKey(Schema.Literal(true)),
   /** UUID of the order whose approval was the last report: a list that shows it executing was read since. */
   approved: Schema.optionalKey(Schema.String),
-  /** Failures of own work in a row on an order; `order` is empty without one. */
+  /** Consecutive failures of the provisioner's own acts on an order; `order` is empty without one. */
   failures: Schema.optionalKey(Schema.Struct({ order: Schema.String, count: Schema.Int })),
 })
 export type ItemRecord = typeof ItemRecord.Type
@@ -60,7 +60,7 @@ const Line = Schema.Struct({ item: Schema.String, record: ItemRecord })
 const decodeLine = Schema.decodeUnknownResult(Schema.fromJsonString(Line))
 const header = '{"storage-provisioner-journal":1}\n'
 
-/** It is compacted at the start if it has more lines than this, and four per item. */
+/** A journal is compacted at the start if it has more lines than this, and more than four per item. */
 const fewLines = 1000
 
 /**
@@ -110,7 +110,7 @@ export const openJournal = Effect.fn("openJournal")(function* (
   }
 })
 
-/** Reads a journal without opening it for writing, for commands that only look. Empty if there is none. */
+/** Reads a journal without opening it for writing, for commands that only read. Empty if there is none. */
 export const readJournal = (directory: string): Effect.Effect<JournalState, JournalUnusable> => {
   const path = join(directory, "journal.jsonl")
   return Effect.try({

@@ -1,7 +1,7 @@
-/** What an entry asks for, by its status and order: the table of docs/integrators.md, "What to do". */
+/** What an entry requires, by its status and order: the table of docs/integrators.md, "What to do". */
 import { type EntryStatus, isOfResource, type Quota, type StorageEntry } from "@cscs/storage-model"
 
-/** What to do with an entry, before anything is known of the disk. */
+/** What to do with an entry, decided before the disk is read. */
 export type Decision =
   /** Create the directory of a tenant or customer if it is missing. */
   | { readonly kind: "parent" }
@@ -10,7 +10,7 @@ export type Decision =
   /** Keep the directory as listed. */
   | {
       readonly kind: "keep"
-      /** `null`: keep the quotas that are set. */
+      /** `null` leaves the current quotas unchanged. */
       readonly quotas: ReadonlyArray<Quota> | null
       /** What follows: approve or reject the waiting order, or report the executing one as done. */
       readonly then: "nothing" | "review" | "report"
@@ -19,7 +19,7 @@ export type Decision =
   | { readonly kind: "trash" }
   | {
       readonly kind: "nothing"
-      /** The situation is for a person, if it persists. */
+      /** An operator must resolve this if it persists. */
       readonly alert?: "order-ended-early" | "removal-without-order" | "removed-but-present"
     }
 
@@ -56,7 +56,7 @@ export const decisions: ReadonlyArray<Row> = [
   { status: ["pending"], order: "executing", decide: keep("report") },
   { status: ["pending"], decide: nothing() },
   { status: ["active"], order: "waiting", decide: keep("review") },
-  // Waldur's worker has not started the order: a report now would leave the resource in its state for good.
+  // Waldur's worker has not started the order: a report now would leave the resource in its state permanently.
   { status: ["active"], order: "executing", decide: keep("nothing") },
   { status: ["active"], decide: keep("nothing") },
   { status: ["updating"], order: "executing", decide: keep("report", newQuotas) },
@@ -67,7 +67,7 @@ export const decisions: ReadonlyArray<Row> = [
   { status: ["removed"], decide: nothing("removed-but-present") },
 ]
 
-/** The first row that matches. An entry that none matches is left alone. */
+/** By the first row that matches; without one, nothing is done. */
 export const decide = (entry: StorageEntry): Decision => {
   const order = orderStateOf(entry)
   const row = decisions.find(

@@ -32,7 +32,7 @@ export interface PlanItem {
   /** UUID of the order in progress. */
   readonly order?: string
   readonly acts: ReadonlyArray<Act>
-  /** Why nothing, or less than the list asks for, is done. */
+  /** Why nothing is done, or less than the list requires. */
   readonly note?: string
 }
 
@@ -46,7 +46,7 @@ export interface Plan {
 export type Sight =
   | {
       readonly whereabouts: Whereabouts
-      /** The directory as the entry's decision wants it; absent if it wants none. */
+      /** The directory as the entry's decision requires it; absent if it requires none. */
       readonly listed?: Listed
       /** What is at the entry's mount point. */
       readonly atPath: Observed | null
@@ -65,21 +65,21 @@ export type Policy = (entry: StorageEntry, facts: { readonly free: bigint | unde
 export interface PlanInput {
   readonly etag: string
   readonly entries: ReadonlyArray<StorageEntry>
-  /** Entries that are not understood: their directories are left alone. */
+  /** Entries that are not understood: their directories stay unchanged. */
   readonly notUnderstood: ReadonlyArray<{ readonly itemId: string | undefined; readonly reason: string }>
-  /** By entry key; an entry without a sight was not looked at, and is left alone. */
+  /** By entry key; an entry without a sight was not observed, and nothing is done for it. */
   readonly sights: ReadonlyMap<string, Sight>
   readonly journal: ReadonlyMap<string, ItemRecord>
-  /** Entries to leave alone in this cycle, by key: they wait for a list after their report, or to try again. */
+  /** Entries for which nothing is done in this cycle, by key: they wait for a list after their report, or for a retry. */
   readonly held: ReadonlySet<string>
   readonly settings: {
     readonly policy: Policy
     /** Removals of one cycle. */
     readonly maxRemovals: number
-    /** Failures of own work after which an order is reported as erred. */
+    /** Failures of the provisioner's own acts after which an order is reported as erred. */
     readonly erredAfter: number
     readonly reportsBackendId: boolean
-    /** Whether the list is recent enough to remove what it says. */
+    /** Whether the list is recent enough for removals. */
     readonly mayRemove: boolean
   }
 }
@@ -209,7 +209,7 @@ const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanI
       }
       if (decision.then === "review") {
         const reviewed = review(entry, input, sight.free)
-        // The directory is kept as listed whatever becomes of the order.
+        // The directory is kept as listed, whatever the outcome of the order.
         if (typeof reviewed === "string") return acts.length === 0 ? needsPerson(reviewed) : item(sign, acts)
         acts.push(...reviewed)
       }
@@ -225,7 +225,7 @@ const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanI
         if (input.journal.get(itemId)?.path !== undefined) {
           return needsPerson("its directory is neither in its place nor in the trash; report the order by hand")
         }
-        // A Create that never came to a directory.
+        // A Create for which no directory was ever made.
         return item("~", reportDone(entry))
       }
       if (whereabouts.at === "trash") return item("~", reportDone(entry))
@@ -259,7 +259,7 @@ const alertOf = (
   }
 }
 
-/** The acts on an order that waits for approval; or why it goes on waiting. */
+/** The acts on an order that waits for approval, or the reason why it still waits. */
 const review = (
   entry: StorageEntry,
   { settings }: PlanInput,
@@ -285,7 +285,7 @@ const reportDone = ({ set_state_done_url: url }: StorageEntry): ReadonlyArray<Ac
 const erred = ({ itemId, set_state_erred_url: url }: StorageEntry): ReadonlyArray<Act> =>
   url === undefined ? [] : [{ act: "erred", url, message: erredMessage(itemId) }]
 
-/** Whether own work on the executing order has failed so often that it is given up. */
+/** Whether the provisioner's own acts on the executing order have failed so often that it gives up. */
 const hasFailed = (entry: StorageEntry, { journal, settings }: PlanInput): boolean => {
   const failures = journal.get(entry.itemId)?.failures
   const order = orderOf(entry.set_state_erred_url)

@@ -13,12 +13,12 @@ const bytes = (quota: number) => Effect.runSync(quotasOf([space(quota)]))?.space
 const refusal = (...quotas: ReadonlyArray<ListedQuota>) => Effect.runSync(Effect.flip(quotasOf(quotas)))._tag
 
 describe("amounts", () => {
-  test("1 TB is 10^12 bytes, and 976,562,500 KiB", () => {
+  test("of 1 TB are 10^12 bytes, and 976,562,500 KiB", () => {
     expect(bytes(1)).toBe(1_000_000_000_000n)
     expect(kibibytes(bytes(1) ?? 0n)).toBe(976_562_500n)
   })
 
-  test("whole terabytes are exact up to 100 EB, and thousandths up to 1 PB", () => {
+  test("in whole terabytes are exact up to 100 EB, and in thousandths up to 1 PB", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 9_000_000 }), (tera) => {
         expect(bytes(tera)).toBe(BigInt(tera) * 10n ** 12n)
@@ -33,7 +33,7 @@ describe("amounts", () => {
     )
   })
 
-  test("no conversion gives more than was ordered, and none gives 0", () => {
+  test("are never converted to more than was ordered, and never to 0", () => {
     fc.assert(
       fc.property(
         fc.bigInt({ min: 1n, max: 2n ** 63n - 1n }),
@@ -49,12 +49,12 @@ describe("amounts", () => {
     )
   })
 
-  test("0, negative, endless and tiny quotas are refused, because a file system takes 0 as unlimited", () => {
+  test("that are 0, negative, infinite or tiny are refused, because a file system takes 0 as unlimited", () => {
     for (const quota of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 1e-13, 1e300])
       expect([quota, refusal(space(quota))]).toEqual([quota, "Refused"])
   })
 
-  test("an unknown type, unit or enforcement, a kind that occurs twice, and soft above hard are refused", () => {
+  test("with an unknown type, unit or enforcement, with a kind twice, or with soft above hard are refused", () => {
     expect(refusal({ ...space(1), unit: "gibi" })).toBe("Refused")
     expect(refusal({ ...space(1), type: "objects" })).toBe("Refused")
     expect(refusal(space(1, "advisory"))).toBe("Refused")
@@ -62,7 +62,7 @@ describe("amounts", () => {
     expect(refusal(space(2, "soft"), space(1, "hard"))).toBe("Refused")
   })
 
-  test("quotas of null stay null, which keeps what is set", () => {
+  test("of null stay null, which leaves the current quotas unchanged", () => {
     expect(Effect.runSync(quotasOf(null))).toBe(null)
   })
 })

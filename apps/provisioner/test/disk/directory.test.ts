@@ -47,7 +47,7 @@ describe("directories by open handles", () => {
     expect(await run(openAbsolute(`${folder}/missing/root`))).toBe(null)
   })
 
-  test("a walk whose component is swapped for a symbolic link all the time never arrives behind the link", async () => {
+  test("a walk never passes a component that is repeatedly swapped for a symbolic link", async () => {
     mkdirSync(`${folder}/root/a/b`, { recursive: true })
     mkdirSync(`${folder}/outside/b`, { recursive: true })
     symlinkSync(`${folder}/outside`, `${folder}/link`)
@@ -97,7 +97,7 @@ describe("directories by open handles", () => {
     expect(readdirSync(folder).toSorted()).toEqual(["empty", "file", "link", "to"])
   })
 
-  test("a claim that a crash has left is used again; one with something in it, or another's mode, is not", async () => {
+  test("a claim left by a crash is used again, unless it has content or another mode", async () => {
     for (const name of ["from", "used", "closed"]) mkdirSync(`${folder}/${name}`)
     mkdirSync(`${folder}/claim`, 0o1000)
     mkdirSync(`${folder}/used/data`)
@@ -107,7 +107,7 @@ describe("directories by open handles", () => {
     expect(await tagOf(renamed("claim", "closed"))).toBe("Conflict")
   })
 
-  test("another directory that has taken the name since it was opened is not renamed", async () => {
+  test("a rename does not affect another directory that took the name since the first was opened", async () => {
     mkdirSync(`${folder}/a`)
     const swapped = Effect.gen(function* () {
       const top = yield* open(folder)

@@ -20,7 +20,7 @@ describe("the registry", () => {
       ({ _tag }) => _tag,
     )
 
-  test("returns what was put before it was opened again, and null removes a field", async () => {
+  test("returns after reopening what was stored, and null removes a field", async () => {
     await opened((registry) => registry.put("a", { projectId: 7, path: "/root/a", identity: "1:2" }))
     await opened((registry) => registry.put("a", { path: null }))
     await opened((registry) =>
@@ -31,7 +31,7 @@ describe("the registry", () => {
     )
   })
 
-  test("a last line that was cut off does not count, and any other that cannot be read is refused", async () => {
+  test("ignores a last line that was cut off, and refuses any other that cannot be read", async () => {
     await opened((registry) => registry.put("a", { projectId: 7 }))
     appendFileSync(path, '{"itemId":"b","projectId":')
     await opened((registry) => registry.put("c", { projectId: 9 }))
@@ -43,7 +43,7 @@ describe("the registry", () => {
     expect(await refused()).toBe("Refused")
   })
 
-  test("the registry of another root, and one that gives an ID to two items, are refused", async () => {
+  test("is refused if it belongs to another root, or gives one ID to two items", async () => {
     await opened((registry) => registry.put("a", { projectId: 7 }))
     expect(await refused("/other")).toBe("Refused")
     appendFileSync(path, '{"itemId":"b","projectId":7}\n')

@@ -22,7 +22,7 @@ describe("a program", () => {
     expect(ran).toEqual({ code: 0, stdout: "$(id)|a b;|*|C||", stderr: "" })
   })
 
-  test("that exceeds its deadline is killed, and its outcome is unknown, also if a child of its own goes on", async () => {
+  test("that exceeds its deadline is killed, and its outcome is unknown, even if a child of it survives", async () => {
     expect(await failed(script("sleep 60 & sleep 60"), 50)).toMatchObject({
       _tag: "UnknownOutcome",
       detail: "no end within 50 ms",
@@ -37,7 +37,7 @@ describe("a program", () => {
     expect(await failed("/no/such/program")).toMatchObject({ _tag: "Refused" })
   })
 
-  test("whose exit code is not 0 is quoted, and its outcome is unknown", async () => {
+  test("that exits with another code than 0 has its output quoted, and its outcome is unknown", async () => {
     const error = await failed(script("echo made; echo 'it is   broken' >&2; exit 5"))
     expect(error).toMatchObject({ _tag: "UnknownOutcome", detail: "exit code 5: it is broken" })
   })

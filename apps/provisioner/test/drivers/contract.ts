@@ -122,7 +122,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       }
     })
 
-    test("quotas of null keep those that are set", async () => {
+    test("quotas of null leave the current ones unchanged", async () => {
       const entry = await made("null/a")
       expect(await act((driver) => driver.ensureDirectory({ ...entry, quotas: null }))).toBe("unchanged")
       expect(await differences(entry)).toEqual([])
@@ -130,7 +130,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(await differences(without)).toEqual([])
     })
 
-    test("a quota that is absent keeps what is set", async () => {
+    test("an absent quota leaves the current one unchanged", async () => {
       const entry = await made("partial/a")
       const { spaceSoft = 0n, ...others } = quotas(10n)
       await act((driver) => driver.ensureQuota(entry, { spaceHard: 3n * tera }))
@@ -223,7 +223,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(await differences(entry)).toEqual([])
     })
 
-    test("a second directory of an item is never made", async () => {
+    test("no second directory is made for an item", async () => {
       const entry = await made("moved/a")
       const elsewhere = { ...entry, path: `${subject.root}/moved/b` }
       expect(await failure((driver) => driver.ensureDirectory(elsewhere))).toBe("Conflict")
@@ -343,7 +343,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(lstatSync(path).mode & 0o7777).toBe(0o700)
     })
 
-    test("unfinished directories of a crash are used again, and claims count as nothing", async () => {
+    test("unfinished directories of a crash are used again, and leftover claims are ignored", async () => {
       const entry = listed("crash/a")
       await act((driver) => driver.ensureFolder(dirname(entry.path), 0o775))
       // What a crash leaves before the rename: the claim, made by the name and the mode at once.
@@ -354,7 +354,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(readdirSync(dirname(entry.path))).toEqual(["a"])
     })
 
-    test("what has the name of an unfinished directory and holds data is a conflict", async () => {
+    test("a directory with data that has the name of an unfinished one is a conflict", async () => {
       const entry = listed("unfinished/a")
       mkdirSync(`${dirname(entry.path)}/.new-${entry.itemId}/data`, { recursive: true })
       expect(await failure((driver) => driver.ensureDirectory(entry))).toBe("Conflict")
@@ -367,7 +367,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       for (const entry of entries) expect(await differences(entry)).toEqual([])
     })
 
-    test("usage comes with the quotas, and counts inodes if the driver says so", async () => {
+    test("usage is reported with the quotas, and includes inodes if the driver counts them", async () => {
       const entry = await made("used/a")
       const used = await act((driver) => driver.usage(entry))
       const { countsInodes } = await act((driver) => Effect.succeed(driver.capabilities))

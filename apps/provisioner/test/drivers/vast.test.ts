@@ -158,7 +158,7 @@ describe("quotas of VAST", () => {
     expect((await failure((driver) => driver.ensureQuota(listed("a"), { spaceHard: 2048n })))._tag).toBe("Conflict")
   })
 
-  test("a user and a password are another login, and a wrong one is refused", async () => {
+  test("a user with a password can log in instead of a token, and a wrong password is refused without being shown", async () => {
     const login = (password: string) => (vast: Vast) => ({
       login: { user: vast.user, password: Redacted.make(password) },
     })

@@ -70,7 +70,7 @@ test("a journal with many outdated lines is compacted at the next start", async 
   expect(readFileSync(join(directory, "journal.jsonl"), "utf8").split("\n")).toHaveLength(3)
 })
 
-test("a directory has one writer, until that ends", async () => {
+test("a journal's directory has one writer at a time", async () => {
   const directory = aDirectory()
   const second = Effect.scoped(Effect.result(holdLock(directory)))
   const result = await Effect.runPromise(Effect.scoped(Effect.andThen(holdLock(directory), second)))

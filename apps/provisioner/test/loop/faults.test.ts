@@ -93,7 +93,7 @@ test("a user's directory gets the group of the primary project, and its quotas; 
   expect(statSync(site.prefix + path).gid).toBe(31_001)
 })
 
-test("a report of unknown outcome is sent again, and no number of them errs the order", async () => {
+test("a report of unknown outcome is sent again, and however many there are, the order is not set to erred", async () => {
   for (const outcome of [
     { _tag: "unknown", detail: "503" } as const,
     { _tag: "unknown", detail: "timeout" } as const,
@@ -106,7 +106,7 @@ test("a report of unknown outcome is sent again, and no number of them errs the 
   }
 })
 
-test("an order errs only after own work failed several times, with a message that has no internals", async () => {
+test("an order is set to erred only after the provisioner's own acts failed several times, with a message without internals", async () => {
   const site = aSite()
   const failing = site.session({
     driver: (driver) => ({
@@ -176,7 +176,7 @@ test("a quota of 0, which file systems take as unlimited, is refused", async () 
   expect(outcome?.plan.items[0]).toMatchObject({ sign: "!", acts: [] })
 })
 
-test("the plan follows from the list and the disk, however many lists were missed", async () => {
+test("the plan depends only on the list and the disk, however many lists were missed", async () => {
   const site = aSite()
   // Neither the approval nor the creation was seen: only the end of both.
   const moved = anEntry({ path: "/capstor/store/cscs/ethz/renamed", quotas: [...quotas(6)] })
@@ -210,13 +210,13 @@ test("an order that waits for approval is approved, and nothing changes on the d
   expect(readdirSync(join(site.prefix, "capstor")).filter((name) => !name.startsWith("."))).toEqual([])
 })
 
-test("after an order was done before by another party, nothing further is reported of it", async () => {
+test("an order that another party has set to done is not reported again", async () => {
   const site = aSite()
   await site.session({ respond: () => ({ _tag: "otherState", detail: "409" }) })([[created]])
   expect(reported(site)).toEqual(["backend-id"])
 })
 
-test("something that the provisioner has not made is neither changed nor removed", async () => {
+test("a directory that the provisioner did not make is neither changed nor removed", async () => {
   const site = aSite()
   mkdirSync(site.prefix + path, { recursive: true, mode: 0o700 })
   const before = statSync(site.prefix + path)

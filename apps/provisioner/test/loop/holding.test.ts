@@ -6,7 +6,7 @@ const created = anEntry({ status: "pending", ...executing })
 /** Milliseconds: older than anything that a test reports. */
 const old = 60_000
 
-test("after a report, an item is left alone until a list from after it, however often an older one is read", async () => {
+test("after a report, an item is left unchanged until a list from after the report, however often older ones are read", async () => {
   const site = aSite()
   const outcomes = await site.session({ age: old })([[created], [created], [created]])
   expect(site.reports.map(({ act }) => act)).toEqual(["backend-id", "done"])
@@ -34,7 +34,7 @@ test("an order that is listed as executing after its approval is carried out, ho
   expect(site.reports.map(({ act }) => act)).toEqual(["approve", "backend-id", "done"])
 })
 
-test("the same after a restart, and not if another order is executing than the approved one", async () => {
+test("an approved order that is listed as executing is carried out after a restart too, and another order is not", async () => {
   const site = aSite()
   const waits = anEntry({ status: "pending", ...waiting })
   const another = Object.entries(executing).map(([name, url]) => [name, url.replace(order, order.replace("1", "2"))])
@@ -45,7 +45,7 @@ test("the same after a restart, and not if another order is executing than the a
   expect(site.reports.map(({ act }) => act)).toEqual(["approve", "backend-id", "done"])
 })
 
-test("a list that is minutes old removes nothing", async () => {
+test("nothing is removed because of a list that is minutes old", async () => {
   const site = aSite()
   await site.session()([[anEntry()]])
   const removing = anEntry({ status: "removing", ...executing })

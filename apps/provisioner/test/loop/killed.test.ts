@@ -34,7 +34,7 @@ const killedAfter = async (site: Site, act: "create" | "trash" | "done", entry: 
   writeFileSync(journal, left)
 }
 
-test("a directory that was made and then lost is not made again, whatever the provisioner was killed at before", async () => {
+test("a directory that was made and then lost is not made again, wherever the provisioner was killed before", async () => {
   for (const act of ["create", "done"] as const) {
     const site = aSite()
     await killedAfter(site, act, created)
@@ -53,7 +53,7 @@ test("a directory that is lost while its report is under way is not made again",
   expect(outcome?.plan.items[0]).toMatchObject({ sign: "!", acts: [] })
 })
 
-test("a creation that was killed before it made anything, and fails then, is tried again", async () => {
+test("a creation that was killed before it made anything, and then fails, is repeated", async () => {
   const site = aSite()
   await killedAfter(site, "create", created)
   rmSync(site.prefix + path, { recursive: true })

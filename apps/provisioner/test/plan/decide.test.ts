@@ -70,14 +70,14 @@ test.each(rows)("an entry that is %s", (_, entries, decision) => {
   for (const entry of entries) expect(decide(entry)).toEqual(decision)
 })
 
-test("the table has as many rows as the document, of which one of updating is split in two", () => {
+test("these cases are the rows of the table in docs/integrators.md, with one row of updating split in two", () => {
   const document = readFileSync(new URL("../../../../docs/integrators.md", import.meta.url), "utf8")
   const [, section = ""] = document.split("\n| status | callback URLs | what to do |\n|---|---|---|\n")
   const [table = ""] = section.split("\n\n")
   expect(table.split("\n")).toHaveLength(rows.length - 1)
 })
 
-test("only a removing entry whose order executes is ever trashed", () => {
+test("a directory is moved to the trash only for a removing entry whose order is executing", () => {
   for (const status of entryStatuses)
     for (const urls of [none, waiting, executing, { ...waiting, ...executing }])
       for (const make of [anEntry, aTenant]) {

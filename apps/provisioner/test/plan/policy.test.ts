@@ -15,7 +15,7 @@ const verdictOf = (
   free: bigint | undefined = undefined,
 ) => policyOf({ ...none, freeSpace: "ignore", ...settings })(entry, { free }).verdict
 
-test("without settings every order is approved", () => {
+test("without a policy, every order is approved", () => {
   for (const entry of [create, larger, smaller, terminate]) expect(verdictOf({}, entry)).toBe("approve")
 })
 
@@ -27,7 +27,7 @@ test("a new resource is rejected exactly if its GID is outside of the range, and
   for (const entry of [larger, terminate]) expect(verdictOf({ maxGid: 31_000 }, entry)).toBe("approve")
 })
 
-test("an order for more space than is free waits or is rejected, and only what is added counts", () => {
+test("an order for more space than is free waits or is rejected, and only the added space counts", () => {
   for (const freeSpace of ["wait", "reject"] as const) {
     expect(verdictOf({ freeSpace }, create, 5n * terabyte)).toBe("approve")
     expect(verdictOf({ freeSpace }, create, 5n * terabyte - 1n)).toBe(freeSpace)
@@ -37,7 +37,7 @@ test("an order for more space than is free waits or is rejected, and only what i
   }
 })
 
-test("if the free space is unknown, an order for more waits: it is not rejected for a fault of ours", () => {
+test("an order for more space waits while the free space is unknown, and is not rejected", () => {
   expect(verdictOf({ freeSpace: "reject" }, larger)).toBe("wait")
   expect(verdictOf({ freeSpace: "reject" }, smaller)).toBe("approve")
 })

@@ -19,7 +19,7 @@ export interface VastQuota {
   used_inodes: number
 }
 
-/** The quotas of the management system of a VAST cluster. */
+/** A mock of a VAST cluster's management system. */
 export interface Vast {
   /** `http://127.0.0.1:<port>` */
   readonly url: string
@@ -30,9 +30,9 @@ export interface Vast {
   readonly quotas: Map<number, VastQuota>
   /** Alarms: a soft limit that equals the hard one raises two. */
   readonly alarms: Array<string>
-  /** Directories that it made itself, root's, because a quota was created with `create_dir`. */
+  /** Directories that it created itself, owned by root, because a quota was created with `create_dir`. */
   readonly madeDirectories: Array<string>
-  /** Whether it ignores the filter `path`, as versions that do not know it. */
+  /** Whether it ignores the filter `path`, like versions that do not know it. */
   ignoresPath: boolean
   /** The upstream is `vast`. */
   readonly faults: Faults
@@ -44,7 +44,7 @@ const LIMITS = ["soft_limit", "hard_limit", "soft_limit_inodes", "hard_limit_ino
 /** The tenant of a quota that names none. */
 const DEFAULT_TENANT = 1
 
-/** Starts it; version `v5` of the API. */
+/** Starts the mock, with version `v5` of the API. */
 export async function startVast(port = 0): Promise<Vast> {
   const [token, user, password] = ["vast-api-token-0123456789", "provisioner", "vast-password-0123456789"]
   const [calls, faults] = [callRecorder(), faultBook()]

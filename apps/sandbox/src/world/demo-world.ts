@@ -34,12 +34,12 @@ const ORDERED: readonly CaseSpec[] = [
   spec("swissfel", "project storage", "psi", "swissfel", "SwissFEL serial crystallography", {
     storage: 900,
     options: space(900, 1000),
-    bend: GROUP_ONLY,
+    change: GROUP_ONLY,
   }),
   spec("swissfel-archive", "archive", "psi", "swissfel", "SwissFEL serial crystallography", {
     ...ARCHIVE,
     storage: 1800,
-    bend: GROUP_ONLY,
+    change: GROUP_ONLY,
   }),
   spec("climphys-home", "homes", "ethz", "climphys", "Storylines of extreme events", {
     ...HOME,
@@ -79,7 +79,7 @@ const ORDERED: readonly CaseSpec[] = [
   spec("apertus", "project storage", "ethz", "apertus", "Open language models", {
     storage: 2000,
     options: { ...space(1900, 2000), ...inodes(400, 500) },
-    bend: GROUP_ONLY,
+    change: GROUP_ONLY,
   }),
   spec("apertus-scratch", "scratch", "ethz", "apertus", "Open language models", { ...SCRATCH, storage: 300 }),
   spec("sls-imaging", "archive", "psi", "sls-imaging", "X-ray tomography at the SLS", { ...ARCHIVE, storage: 650 }),

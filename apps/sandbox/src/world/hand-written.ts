@@ -81,7 +81,7 @@ export function addHandWrittenResources(
       world.orders.push(order)
       row.order_in_progress = order
     }
-    one.bend(row)
+    one.change(row)
     world.resources.push(row)
     world.cases.set(one.label, { label: one.label, about: one.about, row })
     if (typeof row.uuid === "string") world.labels.set(row.uuid, one.label)

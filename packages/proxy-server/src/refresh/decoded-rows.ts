@@ -98,8 +98,10 @@ export const replaceRows = Effect.fnUntraced(function* (all: DecodedRows, change
   const before: Array<DecodedRow> = []
   for (const [position, row] of changed) {
     const known = all.rows[position]
-    if (known !== undefined) before.push(known)
-    if (known !== undefined) count(all, known, -1)
+    if (known !== undefined) {
+      before.push(known)
+      count(all, known, -1)
+    }
     all.rows[position] = row
     count(all, row, 1)
   }

@@ -65,7 +65,7 @@ const afterSkip: Readonly<Record<SkipCode, (skipped: Skipped) => NextStep>> = {
     by: "provider",
     what: "Find out in Waldur why it is being removed without a Terminate order, then order its removal or set its state; nothing is removed until then",
   }),
-  "order-not-approved": ({ found }) => ({ ...approval(String(found)) }),
+  "order-not-approved": ({ found }) => approval(String(found)),
   "foreign-offering": ({ found }) => ({
     code: "configure-offering",
     by: "operator",

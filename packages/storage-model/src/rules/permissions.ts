@@ -10,6 +10,7 @@ const octal = /^[0-7]{3,4}$/
 const wanted = 'expected 3 or 4 octal digits in a text, such as "2770"'
 
 const isSet = (value: unknown) => value !== undefined && value !== null && value !== ""
+
 /** Whether a value is a mode as entries contain it. */
 export const isOctal = (value: unknown): value is string => typeof value === "string" && octal.test(value)
 

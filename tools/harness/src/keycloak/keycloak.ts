@@ -3,16 +3,14 @@
  * other state when it stops: after a restart it has other signing keys and no earlier session.
  */
 import { type ChildProcess, spawn } from "node:child_process"
-import { once } from "node:events"
 import { copyFile, mkdir, readdir, rename } from "node:fs/promises"
-import { createServer } from "node:net"
 import { delimiter, join } from "node:path"
-import { setTimeout as pause } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import { freePort } from "../free-port.ts"
-import { hasEnded } from "../processes.ts"
+import { end, hasEnded, watch } from "../processes.ts"
 import { run } from "../run.ts"
-import { type KeycloakAdmin, keycloakAdmin } from "./keycloak-admin.ts"
+import { until } from "../until.ts"
+import { keycloakAdmin } from "./keycloak-admin.ts"
 import { installKeycloak, keycloakEnvironment } from "./keycloak-distribution.ts"
 import { realmNames } from "./realms.ts"
 
@@ -26,48 +24,30 @@ export const administrator = { username: "admin", password: "admin" } as const
 /** Small and quick to start. The garbage collector cannot be appended, so the whole default is replaced. */
 const javaOptions = "-Xms256m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 
-export interface KeycloakOptions {
-  /** Default: a free port. */
-  readonly port?: number
-  /** Reports slow steps. */
-  readonly report?: (line: string) => void
-}
-
-export interface Keycloak {
-  /** Without a trailing slash. */
-  readonly url: string
-  /** The URL of the realm `cscs`. */
-  readonly realmUrl: string
-  readonly admin: KeycloakAdmin
-  /**
-   * Runs a script of bash in `directory`, which is its home too, with `kcadm.sh` on the PATH and the administrator's
-   * password; returns its standard output.
-   */
-  readonly runScript: (script: string, directory: string) => Promise<string>
-  /** Starts Keycloak again on the same port. */
-  readonly start: () => Promise<void>
-  /** Does nothing if Keycloak is stopped. */
-  readonly stop: () => Promise<void>
-}
+export type Keycloak = Awaited<ReturnType<typeof startKeycloak>>
 
 /** Installs Keycloak if needed, and starts it. The caller stops it; if the calling process dies, Keycloak ends too. */
-export const startKeycloak = async (options: KeycloakOptions = {}): Promise<Keycloak> => {
-  const home = await installKeycloak(options.report)
+export const startKeycloak = async (fixedPort = 0) => {
+  const home = await installKeycloak()
   await placeRealms(join(home, "data"))
-  const port = options.port ?? (await freePort())
+  const port = await freePort(fixedPort)
   const url = `http://${host}:${port}`
   let running: ChildProcess | undefined
 
-  const stop = async () => {
+  /** Does nothing if Keycloak is stopped. */
+  const stop = async (): Promise<void> => {
     const child = running
     running = undefined
-    if (child !== undefined) await endGroup(child)
+    if (child === undefined) return
+    await end(child, stopsWithin)
+    // Ends the watcher if it is the only process left.
+    child.stdin?.destroy()
   }
-  const start = async () => {
+  /** Starts Keycloak again on the same port. */
+  const start = async (): Promise<void> => {
     if (running !== undefined) return
     // Keycloak itself notices a port in use only at the end of its start.
-    await requireFree(port)
-    options.report?.("Starting Keycloak ...")
+    await freePort(port)
     running = spawnKeycloak(home, port, url)
     try {
       await untilReady(running, url)
@@ -77,6 +57,10 @@ export const startKeycloak = async (options: KeycloakOptions = {}): Promise<Keyc
     }
   }
   await start()
+  /**
+   * Runs a script of bash in `directory`, which is its home too, with `kcadm.sh` on the PATH and the administrator's
+   * password; returns its standard output.
+   */
   const runScript = (script: string, directory: string) =>
     run("bash", ["-e", "-o", "pipefail", "-c", script], {
       cwd: directory,
@@ -87,7 +71,8 @@ export const startKeycloak = async (options: KeycloakOptions = {}): Promise<Keyc
         KC_OPTS: "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
       }),
     })
-  return { url, realmUrl: `${url}/realms/cscs`, admin: keycloakAdmin(url, administrator), runScript, start, stop }
+  const realmUrl = `${url}/realms/cscs`
+  return { url, realmUrl, admin: keycloakAdmin(url, administrator), runScript, start, stop }
 }
 
 /** Replaces whole files, because another Keycloak may be reading them while it starts. */
@@ -107,25 +92,15 @@ const placeRealms = async (data: string): Promise<void> => {
  */
 const spawnKeycloak = (home: string, port: number, url: string): ChildProcess => {
   const watched = 'exec 3<&0; (cat <&3; kill -KILL 0) >/dev/null 2>&1 & exec "$@" </dev/null 3<&-'
-  const options = [
-    "start",
-    "--optimized",
-    "--import-realm",
-    "--cache=local",
-    "--http-enabled=true",
-    `--http-host=${host}`,
-    `--http-port=${port}`,
-    `--hostname=${url}`,
-  ]
-  return spawn("sh", ["-c", watched, "sh", join(home, "bin", "kc.sh"), ...options], {
-    detached: true,
-    stdio: ["pipe", "pipe", "pipe"],
-    env: keycloakEnvironment({
-      JAVA_OPTS: javaOptions,
-      KC_BOOTSTRAP_ADMIN_USERNAME: administrator.username,
-      KC_BOOTSTRAP_ADMIN_PASSWORD: administrator.password,
-    }),
+  const address = ["--http-enabled=true", `--http-host=${host}`, `--http-port=${port}`, `--hostname=${url}`]
+  const options = ["start", "--optimized", "--import-realm", "--cache=local", ...address]
+  const env = keycloakEnvironment({
+    JAVA_OPTS: javaOptions,
+    KC_BOOTSTRAP_ADMIN_USERNAME: administrator.username,
+    KC_BOOTSTRAP_ADMIN_PASSWORD: administrator.password,
   })
+  const words = ["-c", watched, "sh", join(home, "bin", "kc.sh"), ...options]
+  return watch(spawn("sh", words, { detached: true, env }), "group")
 }
 
 const untilReady = async (child: ChildProcess, url: string): Promise<void> => {
@@ -135,47 +110,14 @@ const untilReady = async (child: ChildProcess, url: string): Promise<void> => {
       log = (log + text).slice(-20_000)
     })
   }
-  for (const end = Date.now() + startsWithin; Date.now() < end; await pause(100)) {
-    if (hasEnded(child)) throw new Error(`Keycloak ended while it started:\n${log}`)
-    const answers = await Promise.all(
-      realmNames.map((realm) => isOk(`${url}/realms/${realm}/.well-known/openid-configuration`)),
-    )
-    if (answers.every((ok) => ok)) return
+  const isServed = async (realm: string): Promise<boolean> => {
+    if (hasEnded(child)) throw new Error("Keycloak ended while it started")
+    const response = await fetch(`${url}/realms/${realm}/.well-known/openid-configuration`).catch(() => undefined)
+    await response?.arrayBuffer()
+    return response?.ok === true
   }
-  throw new Error(`Keycloak was not ready within ${startsWithin / 1000} s:\n${log}`)
-}
-
-const isOk = async (url: string): Promise<boolean> => {
-  try {
-    const response = await fetch(url)
-    await response.arrayBuffer()
-    return response.ok
-  } catch {
-    return false
-  }
-}
-
-const endGroup = async (child: ChildProcess): Promise<void> => {
-  if (child.pid === undefined) return
-  if (!hasEnded(child)) {
-    const ended = once(child, "exit")
-    process.kill(-child.pid, "SIGTERM")
-    const isDone = await Promise.race([ended.then(() => true), pause(stopsWithin, false, { ref: false })])
-    if (!isDone) {
-      process.kill(-child.pid, "SIGKILL")
-      await ended
-    }
-  }
-  // Ends the watcher if it is the only process left.
-  child.stdin?.destroy()
-}
-
-const requireFree = async (port: number): Promise<void> => {
-  const probe = createServer().listen(port, host)
-  await once(probe, "listening").catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "EADDRINUSE") throw error
-    throw new Error(`Port ${port} of ${host} is taken by another process.`)
+  const areServed = async () => (await Promise.all(realmNames.map(isServed))).every((ok) => ok)
+  await until("Keycloak is ready", areServed, startsWithin).catch((error: Error) => {
+    throw new Error(`${error.message}\n${log}`)
   })
-  probe.close()
-  await once(probe, "close")
 }

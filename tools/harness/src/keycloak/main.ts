@@ -9,12 +9,10 @@ import { keycloakVersion } from "./keycloak-distribution.ts"
 import { otherRealmUser, realmClient, realmClients, realmUser } from "./realms.ts"
 
 const main = async (): Promise<void> => {
-  const { values } = parseArgs({ options: { port: { type: "string" } } })
-  if (values.port !== undefined && !/^\d{1,5}$/.test(values.port)) throw new Error("--port takes a number")
-  const keycloak = await startKeycloak({
-    ...(values.port === undefined ? {} : { port: Number(values.port) }),
-    report: (line) => console.error(line),
-  })
+  const { values } = parseArgs({ options: { port: { type: "string", default: "0" } } })
+  if (!/^\d{1,5}$/.test(values.port)) throw new Error("--port takes a number")
+  console.error("Starting Keycloak ...")
+  const keycloak = await startKeycloak(Number(values.port))
   const tokenUrl = `${keycloak.realmUrl}/protocol/openid-connect/token`
   const ourselves = realmClient("storage-proxy")
   const caller = realmClient("provisioner")

@@ -4,17 +4,11 @@ import other from "./realms/other-realm.json" with { type: "json" }
 
 export const realmNames: ReadonlyArray<string> = [cscs.realm, other.realm]
 
-export interface RealmClient {
-  readonly clientId: string
-  readonly secret: string
-  readonly description: string
-}
-
 /** The clients of the realm `cscs`. */
-export const realmClients: ReadonlyArray<RealmClient> = cscs.clients
+export const realmClients = cscs.clients
 
 /** A client of the realm `cscs`, by its ID. */
-export const realmClient = (clientId: "storage-proxy" | "provisioner" | "foreign"): RealmClient => {
+export const realmClient = (clientId: "storage-proxy" | "provisioner" | "foreign") => {
   const client = realmClients.find((each) => each.clientId === clientId)
   if (client === undefined) throw new Error(`realms/cscs-realm.json has no client ${clientId}`)
   return client

@@ -30,7 +30,7 @@ export interface CaseSpec {
   /** The customer is not in the offering's customers list. */
   unlisted: boolean
   /** Changes the finished row. */
-  bend: (row: WaldurRecord) => void
+  change: (row: WaldurRecord) => void
 }
 
 type Rest = Partial<Omit<CaseSpec, "label" | "about" | "organisation" | "project">>
@@ -60,7 +60,7 @@ export function spec(
     tied: false,
     gid: "ordinary",
     unlisted: false,
-    bend: () => {},
+    change: () => {},
     ...rest,
   }
 }

@@ -52,7 +52,7 @@ function update(label: string, about: string, slug: string, attributes: JsonObje
 }
 
 /** A row with a modified pending order. */
-function bent(label: string, about: string, slug: string, bend: (order: JsonObject) => void): CaseSpec {
+function changedOrder(label: string, about: string, slug: string, change: (order: JsonObject) => void): CaseSpec {
   return spec(label, about, "cern", slug, "Detector upgrades", {
     state: "Updating",
     order: {
@@ -61,7 +61,7 @@ function bent(label: string, about: string, slug: string, bend: (order: JsonObje
       attributes: { old_limits: { storage: 50 } },
       limits: { storage: 60 },
     },
-    bend: (row) => bend(row.order_in_progress as JsonObject),
+    change: (row) => change(row.order_in_progress as JsonObject),
   })
 }
 
@@ -146,44 +146,44 @@ export const ORDERS = [
       storage: "lots",
     },
   ),
-  bent("update-attributes-null", "an Update whose attributes are null", "tracker", (order) => {
+  changedOrder("update-attributes-null", "an Update whose attributes are null", "tracker", (order) => {
     order.attributes = null
   }),
-  bent("update-limits-null", "an Update whose limits are null", "calorimeter", (order) => {
+  changedOrder("update-limits-null", "an Update whose limits are null", "calorimeter", (order) => {
     order.limits = null
   }),
-  bent("order-without-url", "an order in progress that has no url", "muon-system", (order) => {
+  changedOrder("order-without-url", "an order in progress that has no url", "muon-system", (order) => {
     delete order.url
   }),
-  bent("order-url-null", "an order in progress whose url is null", "trigger", (order) => {
+  changedOrder("order-url-null", "an order in progress whose url is null", "trigger", (order) => {
     order.url = null
   }),
-  bent("order-url-junk", "an order in progress whose url is no address", "daq-upgrade", (order) => {
+  changedOrder("order-url-junk", "an order in progress whose url is no address", "daq-upgrade", (order) => {
     order.url = "not an address"
   }),
-  bent("order-state-unknown", "an order in an unknown state", "magnets", (order) => {
+  changedOrder("order-state-unknown", "an order in an unknown state", "magnets", (order) => {
     order.state = "pending-audit"
   }),
-  bent("order-type-unknown", "an order of an unknown type", "cryogenics", (order) => {
+  changedOrder("order-type-unknown", "an order of an unknown type", "cryogenics", (order) => {
     order.type = "Restore"
   }),
-  bent("order-state-null", "an order whose state is null", "beam-dumps", (order) => {
+  changedOrder("order-state-null", "an order whose state is null", "beam-dumps", (order) => {
     order.state = null
   }),
   spec("order-empty-object", "order_in_progress is {}", "cern", "collimators", "Detector upgrades", {
-    bend: field("order_in_progress", {}),
+    change: field("order_in_progress", {}),
   }),
   spec("order-text", "order_in_progress is a text", "cern", "injectors", "Detector upgrades", {
-    bend: field("order_in_progress", "pending-provider"),
+    change: field("order_in_progress", "pending-provider"),
   }),
   spec("order-key-missing", "no order_in_progress at all", "cern", "kickers", "Detector upgrades", {
-    bend: field("order_in_progress", undefined),
+    change: field("order_in_progress", undefined),
   }),
   spec("unknown-state", "an unknown state", "usi", "polymer-gel", "Polymer gels", {
     state: "Hibernating",
   }),
-  spec("state-null", "the state is null", "usi", "polymer-melt", "Polymer melts", { bend: field("state", null) }),
+  spec("state-null", "the state is null", "usi", "polymer-melt", "Polymer melts", { change: field("state", null) }),
   spec("state-missing", "no state at all", "usi", "polymer-glass", "Polymer glasses", {
-    bend: field("state", undefined),
+    change: field("state", undefined),
   }),
 ]

@@ -7,7 +7,7 @@ function projectSlug(label: string, about: string, slug: string): CaseSpec {
 }
 
 function backendId(label: string, about: string, slug: string, value: unknown): CaseSpec {
-  return spec(label, about, "unil", slug, "Earth sciences", { bend: field("backend_id", value) })
+  return spec(label, about, "unil", slug, "Earth sciences", { change: field("backend_id", value) })
 }
 
 /** In a tree of its own (VAST, archive), where parents can follow their resources. */
@@ -35,7 +35,7 @@ export const PATHS = [
   projectSlug("project-slug-uppercase", "the project slug has capitals", "PSI-Muon"),
   projectSlug("project-slug-inner-dots", "the project slug has dots inside", "v2.1_lake-x"),
   spec("customer-slug-climbing", "the customer slug climbs out", "eawag", "inn-delta", "Water research", {
-    bend: field("customer_slug", "../cscs"),
+    change: field("customer_slug", "../cscs"),
   }),
 
   backendId("backend-id-relative", "a relative backend_id, as Waldur mostly has them", "quake", "capstor/quake/031"),

@@ -5,7 +5,7 @@ import { type CaseSpec, field, spec } from "./case-spec.ts"
 function limit(label: string, about: string, slug: string, value: unknown): CaseSpec {
   return spec(label, about, "unibe", slug, "Climate and environmental physics", {
     dataType: "archive",
-    bend: field("limits", value === undefined ? { cpu: 5 } : { storage: value }),
+    change: field("limits", value === undefined ? { cpu: 5 } : { storage: value }),
   })
 }
 

@@ -10,7 +10,7 @@ function partner(label: string, about: string, of: "fhnw" | "supsi", slug: strin
 }
 
 function malformed(label: string, about: string, slug: string, name: string, value: unknown): CaseSpec {
-  return spec(label, about, "ethz", slug, "Legacy imports", { dataType: "archive", bend: field(name, value) })
+  return spec(label, about, "ethz", slug, "Legacy imports", { dataType: "archive", change: field(name, value) })
 }
 
 export const TREE = [
@@ -35,16 +35,16 @@ export const TREE = [
     },
   ),
   spec("customer-other-name", "the row's customer_name is older than the customers list", "idiap", "voices", "Voices", {
-    bend: field("customer_name", "IDIAP (until 2019)"),
+    change: field("customer_name", "IDIAP (until 2019)"),
   }),
   spec("customer-name-null", "customer_name is null", "idiap", "accents", "Accents", {
-    bend: field("customer_name", null),
+    change: field("customer_name", null),
   }),
 
   partner("second-provider", "another provider, same offering slug", "fhnw", "windfarm", {}),
   partner("provider-name-null", "provider_name is null", "supsi", "swarm", {
     dataType: "archive",
-    bend: field("provider_name", null),
+    change: field("provider_name", null),
   }),
   partner("tenant-parent-first", "every path below the tenant lies in /alps/users", "fhnw", "ada", {
     dataType: "users",
@@ -60,12 +60,12 @@ export const TREE = [
   }),
   partner("tenant-with-bad-only", "the only resource below its tenant and customer is bad data", "supsi", "stage-in", {
     dataType: "staging",
-    bend: attribute("permissions", "rwx"),
+    change: attribute("permissions", "rwx"),
   }),
   spec("customer-with-bad-only", "the only resource below its customer is bad data", "unifr", "foams", "Foams", {
     offering: "vast",
     dataType: "scratch",
-    bend: attribute("permissions", 770),
+    change: attribute("permissions", 770),
   }),
 
   malformed("slug-number", "the slug is a number", "import-01", "slug", 20240131),
@@ -100,7 +100,7 @@ export const TREE = [
     "Enzyme design",
     {
       offering: "compute",
-      bend: (row) => {
+      change: (row) => {
         row.attributes = { name: "qm-mm" }
         row.limits = { gpu_hours: 20000 }
       },

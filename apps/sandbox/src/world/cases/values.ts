@@ -2,22 +2,22 @@
 import type { WaldurRecord } from "../world.ts"
 import { attribute, type CaseSpec, field, spec } from "./case-spec.ts"
 
-type Bend = (row: WaldurRecord) => void
+type Change = (row: WaldurRecord) => void
 
 function dataType(label: string, about: string, slug: string, value: unknown): CaseSpec {
-  return spec(label, about, "uzh", slug, "Galaxy formation", { bend: attribute("storage_data_type", value) })
+  return spec(label, about, "uzh", slug, "Galaxy formation", { change: attribute("storage_data_type", value) })
 }
 
 function permissions(label: string, about: string, slug: string, value: unknown, overriding?: unknown): CaseSpec {
   return spec(label, about, "unibas", slug, "Structural biology", {
     offering: "vast",
     ...(overriding === undefined ? {} : { options: { permissions: overriding as string } }),
-    bend: attribute("permissions", value),
+    change: attribute("permissions", value),
   })
 }
 
-function row(label: string, about: string, slug: string, bend: Bend): CaseSpec {
-  return spec(label, about, "wsl", slug, "Forest and snow", { bend })
+function row(label: string, about: string, slug: string, change: Change): CaseSpec {
+  return spec(label, about, "wsl", slug, "Forest and snow", { change })
 }
 
 export const VALUES = [
