@@ -35,7 +35,7 @@ describe("a file that is saved atomically", () => {
     await whole.begins
     const started = performance.now()
     await whole.ended
-    const took = performance.now() - started
+    let took = performance.now() - started
     let killedHalfway = 0
     // As often as needed, because the duration of a write on a busy machine is unpredictable.
     for (let kill = 0; kill < 10 || killedHalfway <= 3; kill++) {
@@ -47,6 +47,8 @@ describe("a file that is saved atomically", () => {
       child.kill("SIGKILL")
       await ended
       if (halfway) killedHalfway += 1
+      // It ended before it was killed: perhaps the machine was busier when the duration was measured.
+      if (child.exitCode === 0) took *= 0.8
       const { size } = await stat(path)
       expect([old.length, lines * (line.length + 1)]).toContain(size)
     }
