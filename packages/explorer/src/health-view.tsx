@@ -32,6 +32,8 @@ export const HealthView = () => {
                   ? "The proxy is ready, and no upstream fails."
                   : `The list may be out of date: ${troubles.join(", ")}.`}
             </strong>
+            {report.warnings.length > 0 &&
+              ` ${count(report.warnings.length, "warning is", "warnings are")} in Problems.`}
           </p>
           <dl class="health">
             <div>

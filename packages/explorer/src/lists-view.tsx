@@ -49,11 +49,17 @@ export const WaitingView = () => {
         {grouped(waiting, ({ step }) => step.by)
           .map(([by, { length }]) => `${length} for the ${by}`)
           .join(", ")}
+        .{" "}
+        {kinds
+          .map((kind) => [kind, waiting.filter(({ entry }) => entry.status === kind).length] as const)
+          .filter(([, number]) => number > 0)
+          .map(([kind, number]) => `${number} ${within(headings[kind])}`)
+          .join(", ")}
         .
       </p>
       <p class="faint">
         The provider accepts orders and corrects states in Waldur; the provisioner acts on the storage system, then
-        reports it.
+        reports it. A URL is called by POST, with a token of Waldur.
       </p>
       {kinds.map((kind) => {
         const ofKind = waiting.filter(({ entry }) => entry.status === kind)
@@ -109,9 +115,6 @@ const More = ({ of }: { of: number }) =>
     <Notice>{count(of - shownAtOnce, "more is", "more are")} not shown: use the filters or the search.</Notice>
   ) : null
 
-/** What a warning of the proxy refers a caller of the API to; here it is below. */
-const elsewhere = "?debug=true lists them"
-
 export const ProblemsView = () => {
   const { etag } = list.value
   useEffect(() => void readProblems(), [etag])
@@ -121,11 +124,19 @@ export const ProblemsView = () => {
     <div class="scroll">
       {known !== undefined && (
         <p class="summary">
-          <strong>{count(known.snapshot?.skipped ?? 0, "record is skipped", "records are skipped")}</strong> and thus
-          not in the list. <strong>{count(known.warnings.length, "warning", "warnings")}</strong>{" "}
+          <strong>
+            <a href="#skipped">{count(known.snapshot?.skipped ?? 0, "record is skipped", "records are skipped")}</a>
+          </strong>{" "}
+          and thus not in the list. <strong>{count(known.warnings.length, "warning", "warnings")}</strong>{" "}
           {known.warnings.length === 1 ? "concerns" : "concern"} the proxy as a whole.
           {read !== undefined && !isFailure(read) && (
-            <> {count(read.warnings.length, "warning concerns a record", "warnings concern records")} in the list.</>
+            <>
+              {" "}
+              <a href="#warned">
+                {count(read.warnings.length, "warning concerns a record", "warnings concern records")} in the list
+              </a>
+              .
+            </>
           )}
         </p>
       )}
@@ -136,7 +147,7 @@ export const ProblemsView = () => {
           </h2>
           <ul class="cards">
             {known.warnings.map((text) => (
-              <li key={text}>{sentence(text.replace(elsewhere, "they are below"))}</li>
+              <li key={text}>{sentence(text)}</li>
             ))}
           </ul>
         </section>
@@ -153,10 +164,10 @@ export const ProblemsView = () => {
         </Notice>
       ) : (
         <>
-          <FindingList heading="Skipped: not in the list" of={read.skipped}>
+          <FindingList id="skipped" heading="Skipped: not in the list" of={read.skipped}>
             Each is missing from the list until its cause is removed.
           </FindingList>
-          <FindingList heading="Served with a warning" of={read.warnings}>
+          <FindingList id="warned" heading="Served with a warning" of={read.warnings}>
             Each is in the list, perhaps not as it was meant.
           </FindingList>
           {read.skipped.length + read.warnings.length === 0 && <Notice>No record is skipped or has a warning.</Notice>}
@@ -166,7 +177,18 @@ export const ProblemsView = () => {
   )
 }
 
-const FindingList = ({ heading, of, children }: { heading: string; of: Findings["skipped"]; children: string }) => {
+const FindingList = ({
+  id,
+  heading,
+  of,
+  children,
+}: {
+  /** The target of the summary's link. */
+  id: string
+  heading: string
+  of: Findings["skipped"]
+  children: string
+}) => {
   const { storage_system, q } = place.value.filters
   const words = q.toLowerCase().split(/\s/)
   const shown = of.filter(
@@ -177,7 +199,7 @@ const FindingList = ({ heading, of, children }: { heading: string; of: Findings[
   if (shown.length === 0) return null
   const byField = grouped(shown.slice(0, shownAtOnce), ({ field }) => field || "the record")
   return (
-    <section>
+    <section id={id}>
       <h2>
         {heading} <span class="faint">{shown.length}</span>
       </h2>

@@ -204,7 +204,7 @@ const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanI
         acts.push({ act: whereabouts.at === "nowhere" ? "create" : "change", listed, differences: [] })
       }
       if (decision.then === "report") {
-        if (hasFailed(entry, input)) return item("~", erred(entry))
+        if (hasFailed(entry, input)) return item("~", erred(entry, input))
         acts.push(...done(entry, input))
       }
       if (decision.then === "review") {
@@ -230,7 +230,7 @@ const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanI
       }
       if (whereabouts.at === "trash") return item("~", reportDone(entry))
       if (!input.settings.mayRemove) return undefined
-      if (hasFailed(entry, input)) return item("~", erred(entry))
+      if (hasFailed(entry, input)) return item("~", erred(entry, input))
       return item("-", [{ act: "trash", path: whereabouts.path, order }, ...reportDone(entry)])
     }
   }
@@ -272,18 +272,25 @@ const review = (
   return [ruling.verdict === "approve" ? { act: "approve", url } : { act: "reject", url, reason: ruling.reason }]
 }
 
-const done = (entry: StorageEntry, { settings }: PlanInput): ReadonlyArray<Act> => [
-  ...(settings.reportsBackendId && entry.set_backend_id_url !== undefined
-    ? [{ act: "backend-id", url: entry.set_backend_id_url, path: entry.mountPoint.default } as const]
-    : []),
+/** Before an order ends, whatever its outcome: reports about usage join on the path. */
+const backendId = (
+  { set_backend_id_url: url, mountPoint }: StorageEntry,
+  { settings }: PlanInput,
+): ReadonlyArray<Act> =>
+  settings.reportsBackendId && url !== undefined ? [{ act: "backend-id", url, path: mountPoint.default }] : []
+
+const done = (entry: StorageEntry, input: PlanInput): ReadonlyArray<Act> => [
+  ...backendId(entry, input),
   ...reportDone(entry),
 ]
 
 const reportDone = ({ set_state_done_url: url }: StorageEntry): ReadonlyArray<Act> =>
   url === undefined ? [] : [{ act: "done", url }]
 
-const erred = ({ itemId, set_state_erred_url: url }: StorageEntry): ReadonlyArray<Act> =>
-  url === undefined ? [] : [{ act: "erred", url, message: erredMessage(itemId) }]
+const erred = (entry: StorageEntry, input: PlanInput): ReadonlyArray<Act> => {
+  const { itemId, set_state_erred_url: url } = entry
+  return url === undefined ? [] : [...backendId(entry, input), { act: "erred", url, message: erredMessage(itemId) }]
+}
 
 /** Whether the provisioner's own acts on the executing order have failed so often that it gives up. */
 const hasFailed = (entry: StorageEntry, { journal, settings }: PlanInput): boolean => {

@@ -106,7 +106,7 @@ test("a report of unknown outcome is sent again, and however many there are, the
   }
 })
 
-test("an order is set to erred only after the provisioner's own acts failed several times, with a message without internals", async () => {
+test("an order is set to erred only after the provisioner's own acts failed several times, after the path as backend id, with a message without internals", async () => {
   const site = aSite()
   const failing = site.session({
     driver: (driver) => ({
@@ -118,8 +118,8 @@ test("an order is set to erred only after the provisioner's own acts failed seve
   expect(site.reports).toEqual([])
   // The count survives a restart.
   await failing([[created], [created]])
-  expect(reported(site)).toEqual(["erred"])
-  const message = JSON.stringify(site.reports[0])
+  expect(reported(site)).toEqual(["backend-id", "erred"])
+  const message = JSON.stringify(site.reports[1])
   expect(message).toContain("could not be set up")
   expect(message).not.toMatch(/lfs|EINTR|\/capstor/)
 })
