@@ -17,6 +17,8 @@ const headings: Readonly<Record<(typeof kinds)[number], string>> = {
   removing: "To be removed",
   updating: "To be updated",
   pending: "To be created",
+  active: "Active, with an order",
+  removed: "Removed",
 }
 const within = (what: string): string => what.charAt(0).toLowerCase() + what.slice(1)
 /** Milliseconds below which a wait that the page did not see begin says nothing. */

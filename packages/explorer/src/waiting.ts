@@ -9,8 +9,10 @@ export interface Waiting {
   readonly callback: Callback | undefined
 }
 
-/** The kinds of waiting, in the order in which they are shown. */
-export const kinds = ["error", "removing", "updating", "pending"] as const
+/** The kinds of waiting, in the order in which they are shown: every status, for an order may wait for any entry. */
+export const kinds = ["error", "removing", "updating", "pending", "active", "removed"] as const satisfies ReadonlyArray<
+  StorageEntry["status"]
+>
 
 const callbacks = {
   "accept-order": "approve_by_provider_url",

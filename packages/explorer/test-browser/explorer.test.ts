@@ -171,7 +171,13 @@ describe("the explorer's views", () => {
     const text = (await page.getByRole("main").textContent()) ?? ""
     expect(text).toMatch(/The provisioner must remove the directory, then call set_state_done_url/)
     expect(text).toMatch(/The provider must accept the order/)
-    expect(text).toMatch(/^\d+ entries wait: \d+ for the \w+, \d+ for the \w+\./)
+    const [, all, forOne, forOther, byKind = ""] =
+      /^(\d+) entries wait: (\d+) for the \w+, (\d+) for the \w+\. ([^.]*)\./.exec(text) ?? []
+    const kinds = Array.from(byKind.matchAll(/\d+/g), Number)
+    expect([Number(forOne) + Number(forOther), kinds.reduce((sum, one) => sum + one, 0)]).toEqual([
+      Number(all),
+      Number(all),
+    ])
     expect(await copied(page, /^Copy set_state_done_url/)).toMatch(/^http.*\/set_state_done\/$/)
   })
 

@@ -1,9 +1,9 @@
-import type { StorageEntry } from "@cscs/storage-model"
+import { entryStatuses, type StorageEntry } from "@cscs/storage-model"
 import { describe, expect, it } from "vitest"
 import { changesBetween } from "../src/changes.ts"
 import { csvOf, jsonOf } from "../src/export.ts"
 import { branchesOf, treeOf, waitingIn } from "../src/tree.ts"
-import { seenWaiting } from "../src/waiting.ts"
+import { kinds, seenWaiting } from "../src/waiting.ts"
 import { count, shortValue, span, value } from "../src/words.ts"
 import { entry, list } from "./a-list.ts"
 
@@ -41,6 +41,10 @@ describe("changes between two lists", () => {
 })
 
 describe("the list of what waits", () => {
+  it("has a section for each status, so that it shows every entry that it counts", () => {
+    expect(kinds.toSorted()).toEqual(entryStatuses.toSorted())
+  })
+
   it("contains the projects for which a step is due, each with the step's URL", () => {
     const url = "https://waldur.example.org/api/marketplace-orders/1/approve_by_provider/"
     const ordered = entry("/vast/store/cscs/new", "project", null, { status: "pending", approve_by_provider_url: url })
